@@ -1,0 +1,55 @@
+// Package manifest reads manifests: OCI image manifests and indexes (image-spec 1.1) and Docker schema 2 manifests and lists.
+//
+// It tells what a manifest is and what it refers to. The bytes themselves are never rewritten: a digest is about bytes.
+package manifest
+
+import "github.com/opencontainers/go-digest"
+
+// MaxSize is the largest manifest accepted, in bytes (distribution-spec, "Pushing manifests": at least 4 MiB).
+const MaxSize = 4 << 20
+
+// Media types accepted.
+const (
+	OCIManifest    = "application/vnd.oci.image.manifest.v1+json"
+	OCIIndex       = "application/vnd.oci.image.index.v1+json"
+	DockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	DockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+)
+
+// Descriptor is what packhouse needs of a content descriptor (image-spec, "OCI Content Descriptors").
+type Descriptor struct {
+	MediaType    string            `json:"mediaType"`
+	Digest       digest.Digest     `json:"digest"`
+	Size         int64             `json:"size"`
+	URLs         []string          `json:"urls,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	ArtifactType string            `json:"artifactType,omitempty"`
+}
+
+// Manifest is what the bytes of a manifest say.
+type Manifest struct {
+	MediaType    string // derived from the bytes; one of the four above
+	ArtifactType string // what the referrers listing shows: artifactType, else the config's media type
+	Config       *Descriptor
+	Layers       []Descriptor
+	Manifests    []Descriptor // children of an index
+	Subject      *Descriptor
+	Annotations  map[string]string
+}
+
+// ReferenceKind tells what a manifest refers to.
+type ReferenceKind uint8
+
+// Kinds of references.
+const (
+	Blob  ReferenceKind = iota // config or layer: must be linked in the repository, unless Foreign
+	Child                      // manifest of an index
+)
+
+// Reference is one thing a manifest cannot be served whole without. The subject is none: it may be missing.
+type Reference struct {
+	Kind    ReferenceKind
+	Digest  digest.Digest
+	Size    int64
+	Foreign bool // a non-distributable layer or one with urls: need not be here
+}
