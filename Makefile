@@ -1,0 +1,80 @@
+# `make` alone prints what there is. Needed: Go and make; everything else is
+# installed into .tools by the targets that want it.
+
+SHELL   := /bin/bash
+GO      ?= go
+BIN     := bin/packhouse
+TOOLS   := $(CURDIR)/.tools/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# More flags for the tests: make test TESTFLAGS=-v
+TESTFLAGS ?=
+# How long the soaks of the end-to-end tests load the server.
+SOAK ?= 30s
+# How long each fuzz target runs.
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test e2e e2e-full bench lint fmt fuzz clean
+
+help: ## print this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/packhouse, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/packhouse
+
+# The wizard wants a terminal on both ends; without one the same happens
+# unasked, with what the machine tells about itself.
+run: build ## build, install into ./run and serve: the wizard, or unasked without a terminal
+	@if [ -t 0 ] && [ -t 1 ]; then \
+		exec $(BIN) setup --serve --dir run --storage filesystem --storage-path "$(CURDIR)/run/data"; \
+	else \
+		exec $(BIN) setup --yes --serve --dir run --storage filesystem --storage-path "$(CURDIR)/run/data" </dev/null; \
+	fi
+
+# The race detector needs cgo, and so a C compiler. The modules are fetched
+# first and the proxy is off afterwards: no test may reach for the network.
+test: ## run every test of the module; the race detector joins where a C compiler is
+	@$(GO) mod download
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null; then \
+		race=-race; \
+	else \
+		race=; echo 'no C compiler here: testing without the race detector'; \
+	fi; \
+	set -x; GOPROXY=off $(GO) test $$race -timeout 9m $(TESTFLAGS) ./...
+
+e2e: build ## run real clients against the built binary (installs them into .tools first)
+	test/e2e/tools.sh
+	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./...
+
+e2e-full: build ## the same with the clients that take long to build, and longer soaks
+	test/e2e/tools.sh
+	test/e2e/tools.sh helm
+	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
+
+bench: build ## measure side by side with CNCF distribution on this machine
+	test/e2e/tools.sh registry
+	cd test/bench && $(GO) run . -packhouse "$(CURDIR)/$(BIN)" -registry "$(TOOLS)/registry" $(BENCHFLAGS)
+
+lint: ## vet, formatting and golangci-lint
+	test/e2e/tools.sh golangci-lint gofumpt
+	@unformatted=$$("$(TOOLS)/gofumpt" -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, make fmt does it: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	"$(TOOLS)/golangci-lint" run ./...
+	cd test/e2e && $(GO) vet ./... && "$(TOOLS)/golangci-lint" run --config ../../.golangci.yml ./...
+	cd test/bench && $(GO) vet ./... && "$(TOOLS)/golangci-lint" run --config ../../.golangci.yml ./...
+
+fmt: ## format every Go file with gofumpt
+	test/e2e/tools.sh gofumpt
+	"$(TOOLS)/gofumpt" -w $$(git ls-files -co --exclude-standard '*.go')
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@set -e; grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file target; do \
+		echo "== $$(dirname $$file) $${target#func }"; \
+		$(GO) test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname $$file)" </dev/null; \
+	done
+
+clean: ## remove what make built; ./run stays, it holds a registry's data
+	rm -rf bin .cache .tools
