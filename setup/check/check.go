@@ -1,0 +1,70 @@
+// Package check proves an installation: it looks at files, names and certificates, and talks to the server as clients do.
+//
+// There is one list of checks. What was seen working has passed; what cannot be proven is "not proven", with the reason; everything else
+// has failed, with a cause, a remedy and a stable code that docs/troubleshooting.md explains.
+package check
+
+import (
+	"context"
+	"time"
+)
+
+// Status is the outcome of a check.
+type Status string
+
+// Outcomes. A warning is a finding that does not stop anything working today.
+const (
+	Passed    Status = "passed"
+	Warning   Status = "warning"
+	Failed    Status = "failed"
+	NotProven Status = "not proven"
+)
+
+// Result is what a check saw.
+type Result struct {
+	ID     string        `json:"id"`               // stable: "certificate", "port", "round-trip", …
+	Title  string        `json:"title"`            // a word or two for people
+	Status Status        `json:"status"`           //
+	Seen   string        `json:"seen"`             // what was seen, or why nothing could be proven
+	Code   string        `json:"code,omitempty"`   // of a finding: stable, explained in docs/troubleshooting.md
+	Cause  string        `json:"cause,omitempty"`  // why, and not only what
+	Remedy string        `json:"remedy,omitempty"` // what to do, with the command where there is one
+	Took   time.Duration `json:"took"`             // nanoseconds in JSON
+}
+
+// Event tells a face of the program how the run goes on.
+type Event struct {
+	Total  int     // checks in this run
+	Index  int     // of this check, from 0
+	ID     string  // of this check
+	Title  string  // of this check
+	Doing  string  // what it does right now: "pushing 1 MiB"; empty when it is done
+	Result *Result // set when it is done
+}
+
+// Report is a finished run.
+type Report struct {
+	Results []Result `json:"results"`
+}
+
+// Worst returns the gravest status of the run: Failed, then Warning, then NotProven, then Passed.
+func (r Report) Worst() Status {
+	worst, rank := Passed, map[Status]int{Passed: 0, NotProven: 1, Warning: 2, Failed: 3}
+	for _, result := range r.Results {
+		if rank[result.Status] > rank[worst] {
+			worst = result.Status
+		}
+	}
+	return worst
+}
+
+// User is an account the checks try.
+type User struct {
+	Name     string
+	Role     string        // reader, writer or admin
+	Password func() []byte // nil: not known, so not proven
+}
+
+// Prober hands out a one-minute identity with a role, so that roles are proven without anybody's password. Nil where no server of the
+// installation can be asked.
+type Prober func(ctx context.Context, role string) (user, password string, err error)
