@@ -43,6 +43,7 @@ default_tools='oras crane regctl registry'
 # command | apt package
 packages='
 skopeo      | skopeo
+buildah     | buildah
 htpasswd    | apache2-utils
 openssl     | openssl
 curl        | curl

@@ -1,0 +1,271 @@
+// Package packhouse_test holds the shape of the whole module, where no single
+// package could: which package may import which.
+package packhouse_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// module is the path that all packages of this module start with.
+const module = "packhouse"
+
+// mayImport is the import graph: for each package the packages of this module
+// that it may import. Arrows go down only. docs/architecture.md tells why.
+//
+// A package without a row of its own belongs to the nearest row above it
+// (setup/question to setup), and may import that row's whole tree. "x/..." is
+// x with all that is below it.
+var mayImport = map[string][]string{
+	// The roof: wires everything.
+	"cmd": {"..."},
+
+	// The wing of the terminal.
+	"tui":         {"setup/...", groundFloor},
+	"setup":       {"setup/check", groundFloor},
+	"setup/check": {groundFloor},
+
+	// The wing of the server.
+	"server":                    {"server/...", "certgen"},
+	"server/auth":               {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
+	"server/registry":           {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	"server/packview":           {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	"server/storage":            {"server/manifest", "server/problem", "server/reference"},
+	"server/storage/filesystem": {"server/storage", "server/manifest", "server/problem", "server/reference"},
+	"server/storage/inmemory":   {"server/storage", "server/manifest", "server/problem", "server/reference"},
+	"server/storage/s3":         {"server/storage", "server/manifest", "server/problem", "server/reference"},
+	"server/route":              {"server/problem", "server/reference"},
+	"server/manifest":           {"server/problem", "server/reference"},
+	"server/problem":            {},
+	"server/reference":          {},
+
+	// The ground floor, on which both wings stand.
+	"server/config":        {},
+	"server/auth/htpasswd": {},
+	"certgen":              {},
+	"packs":                {},
+	"templates":            {},
+}
+
+// groundFloor stands in mayImport for the packages that both wings share.
+const groundFloor = "(ground floor)"
+
+var groundFloorPackages = []string{"certgen", "packs", "server/auth/htpasswd", "server/config", "templates"}
+
+// onlyIn names, for packages from outside, the trees that may import them:
+// a terminal library in the server, or a database of one storage engine in the
+// protocol, would be a wall in the wrong place.
+var onlyIn = map[string][]string{
+	"github.com/charmbracelet":        {"tui"},
+	"github.com/spf13/cobra":          {"cmd"},
+	"github.com/spf13/pflag":          {"cmd"},
+	"github.com/prometheus":           {"server"},
+	"github.com/aws":                  {"server/storage/s3", "setup/check"},
+	"oras.land":                       {"packs", "setup/check", "cmd"},
+	"golang.org/x/crypto/acme":        {"server"},
+	"gopkg.in/yaml.v3":                {"server/config", "setup", "packs", "cmd"},
+	"github.com/opencontainers":       {"server", "packs", "setup/check"},
+	"golang.org/x/crypto/bcrypt":      {"server/auth"},
+	"github.com/rogpeppe/go-internal": {}, // tests only
+	"github.com/creack/pty":           {}, // tests only
+	"github.com/hinshun/vt10x":        {}, // tests only
+}
+
+// standardLibraryOnly lists the trees that import nothing from outside: what
+// makes keys and certificates can be read to the end.
+var standardLibraryOnly = []string{"certgen"}
+
+func TestImportGraph(t *testing.T) {
+	sources := parseImports(t, ".")
+	if len(sources) == 0 {
+		t.Fatal("no package found: the test runs in the wrong directory")
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(sources)) {
+		for _, imported := range slices.Sorted(maps.Keys(sources[pkg])) {
+			if complaint := forbidden(pkg, imported); complaint != "" {
+				t.Errorf("%s imports %s: %s", sources[pkg][imported], imported, complaint)
+			}
+		}
+	}
+}
+
+// TestImportGraphRefuses keeps the test above honest: it must be able to fail.
+func TestImportGraphRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		pkg, imported string
+		refused       bool
+	}{
+		{"cmd/packhouse", "packhouse/server", false},
+		{"cmd/packhouse", "packhouse/tui", false},
+		{"tui", "packhouse/setup", false},
+		{"tui/wizard", "packhouse/setup/check", false},
+		{"tui", "packhouse/server", true},
+		{"tui", "packhouse/server/storage", true},
+		{"setup", "packhouse/server/config", false},
+		{"setup", "packhouse/server/auth", true},
+		{"setup", "packhouse/server", true},
+		{"setup", "packhouse/tui", true},
+		{"setup/check", "packhouse/setup", true},
+		{"setup/question", "packhouse/setup/check", false},
+		{"server", "packhouse/server/registry", false},
+		{"server", "packhouse/setup", true},
+		{"server", "packhouse/tui", true},
+		{"server/registry", "packhouse/server/storage/filesystem", true},
+		{"server/registry", "packhouse/packs", true},
+		{"server/packview", "packhouse/packs", false},
+		{"server/storage/filesystem", "packhouse/server/storage", false},
+		{"server/storage/filesystem/layout", "packhouse/server/storage/filesystem", false},
+		{"server/storage", "packhouse/server/registry", true},
+		{"server/config", "packhouse/server/auth", true},
+		{"certgen", "crypto/x509", false},
+		{"certgen", "golang.org/x/crypto/bcrypt", true},
+		{"certgen", "packhouse/templates", true},
+		{"server", "github.com/charmbracelet/lipgloss", true},
+		{"tui", "github.com/charmbracelet/lipgloss", false},
+		{"server", "github.com/spf13/cobra", true},
+		{"unheard/of", "packhouse/server", true},
+	} {
+		complaint := forbidden(tc.pkg, tc.imported)
+		if refused := complaint != ""; refused != tc.refused {
+			t.Errorf("%s → %s: refused %v (%q), want %v", tc.pkg, tc.imported, refused, complaint, tc.refused)
+		}
+	}
+}
+
+// TestImportGraphNamesWhatExists finds rows whose package is gone, once its
+// neighbours are there: a row nobody needs hides a wall that was torn down.
+func TestImportGraphNamesWhatExists(t *testing.T) {
+	sources := parseImports(t, ".")
+	later := []string{"packs", "server/packview", "server/storage/s3"} // rows that wait for their package
+	for _, row := range slices.Sorted(maps.Keys(mayImport)) {
+		exists := slices.ContainsFunc(slices.Collect(maps.Keys(sources)), func(pkg string) bool { return within(pkg, row) })
+		if !exists && !slices.Contains(later, row) {
+			t.Errorf("no package is called %s: its row in mayImport can go", row)
+		}
+	}
+}
+
+// forbidden tells why pkg (relative to the module) may not import a path;
+// empty if it may.
+func forbidden(pkg, imported string) string {
+	if inner, ok := strings.CutPrefix(imported, module+"/"); ok {
+		row, ok := rowOf(pkg)
+		if !ok {
+			return "the package has no row in mayImport: decide what it may import"
+		}
+		if own, _ := rowOf(inner); own == row && row != "" {
+			return ""
+		}
+		for _, allowed := range mayImport[row] {
+			if reaches(allowed, inner) {
+				return ""
+			}
+		}
+		return "arrows go down only; the row of " + row + " in mayImport does not name it"
+	}
+	if !strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") {
+		return "" // the standard library
+	}
+	for _, tree := range standardLibraryOnly {
+		if within(pkg, tree) {
+			return "this tree imports the standard library only"
+		}
+	}
+	for outside, trees := range onlyIn {
+		if within(imported, outside) && !slices.ContainsFunc(trees, func(tree string) bool { return within(pkg, tree) }) {
+			return "only these trees may: " + strings.Join(trees, ", ")
+		}
+	}
+	return ""
+}
+
+// rowOf finds the nearest row of mayImport at or above a package.
+func rowOf(pkg string) (string, bool) {
+	for {
+		if _, ok := mayImport[pkg]; ok {
+			return pkg, true
+		}
+		cut := strings.LastIndexByte(pkg, '/')
+		if cut < 0 {
+			return "", false
+		}
+		pkg = pkg[:cut]
+	}
+}
+
+// reaches tells whether an entry of mayImport covers a package.
+func reaches(entry, pkg string) bool {
+	if entry == groundFloor {
+		return slices.ContainsFunc(groundFloorPackages, func(floor string) bool { return pkg == floor })
+	}
+	if entry == "..." {
+		return true
+	}
+	if tree, ok := strings.CutSuffix(entry, "/..."); ok {
+		return within(pkg, tree)
+	}
+	return pkg == entry
+}
+
+// within tells whether a path is a tree's root or below it, by whole segments.
+func within(path, tree string) bool {
+	return path == tree || strings.HasPrefix(path, tree+"/")
+}
+
+// parseImports reads the import clauses of every file that is not a test, for
+// all platforms and build tags, and returns for each package its imports with
+// the place of one of them. Modules of their own (test/e2e) are left out.
+func parseImports(t *testing.T, root string) map[string]map[string]string {
+	t.Helper()
+	packages := make(map[string]map[string]string)
+	files := token.NewFileSet()
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			name := entry.Name()
+			if path != root && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || ownModule(path)) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(files, path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		if packages[pkg] == nil {
+			packages[pkg] = make(map[string]string)
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			packages[pkg][imported] = files.Position(spec.Pos()).String()
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("read the sources: %v", err)
+	}
+	return packages
+}
+
+// ownModule tells whether a directory starts another module.
+func ownModule(directory string) bool {
+	_, err := os.Stat(filepath.Join(directory, "go.mod"))
+	return err == nil
+}
