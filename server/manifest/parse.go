@@ -1,0 +1,297 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"packhouse/server/reference"
+)
+
+// Kinds of refusals. Callers match them with errors.Is; the text of an Error says the rest.
+var (
+	ErrTooLarge    = errors.New("manifest too large")      // more bytes than MaxSize, or nested deeper than anything honest
+	ErrSyntax      = errors.New("manifest is no JSON")     // no JSON object, a repeated key, bytes after the end
+	ErrAmbiguous   = errors.New("manifest is ambiguous")   // an image and an index at once (CVE-2021-41190)
+	ErrUnsupported = errors.New("manifest is unsupported") // schema 1 and media types that are not served
+	ErrDescriptor  = errors.New("descriptor is invalid")   // a digest, a size or a type of a field
+)
+
+// Error is why bytes are not a manifest that is served.
+type Error struct {
+	Kind error  // one of the above
+	Text string // what is wrong and where, for people
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap returns the kind.
+func (e *Error) Unwrap() error { return e.Kind }
+
+func refuse(kind error, format string, arguments ...any) error {
+	return &Error{Kind: kind, Text: fmt.Sprintf(format, arguments...)}
+}
+
+// maxDepth is how deep a manifest may be nested. Real ones need five levels; custom fields get room.
+const maxDepth = 64
+
+// schema1 types are known well enough to be refused in clear words.
+const (
+	dockerSchema1       = "application/vnd.docker.distribution.manifest.v1+json"
+	dockerSchema1Signed = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+)
+
+// object is a JSON object by exact keys. (encoding/json matches the fields of a struct whatever their case; two readers of the same bytes
+// could then see different manifests.)
+type object map[string]json.RawMessage
+
+// has tells whether a key is there and not null, which everybody reads as absent.
+func (o object) has(key string) bool {
+	raw, ok := o[key]
+	return ok && string(raw) != "null"
+}
+
+// Parse tells what content is. Fields it does not know are ignored, those it knows are checked; the error is an *Error.
+//
+// The media type is that of the mediaType field; where it is missing the bytes tell an OCI index (manifests) from an OCI image manifest
+// (config, layers), as image-spec has it for both. Docker's types have no such default.
+func Parse(content []byte) (*Manifest, error) {
+	if len(content) > MaxSize {
+		return nil, refuse(ErrTooLarge, "a manifest has at most %d bytes, this one has %d", MaxSize, len(content))
+	}
+	if err := checkSyntax(content); err != nil {
+		return nil, err
+	}
+	var top object
+	if err := json.Unmarshal(content, &top); err != nil {
+		return nil, refuse(ErrSyntax, "a manifest is a JSON object: %v", err)
+	}
+
+	mediaType, err := top.mediaType()
+	if err != nil {
+		return nil, err
+	}
+	m := &Manifest{MediaType: mediaType}
+	if err := top.field("artifactType", &m.ArtifactType); err != nil {
+		return nil, err
+	}
+	if err := top.field("annotations", &m.Annotations); err != nil {
+		return nil, err
+	}
+	if m.Subject, err = top.descriptor("subject"); err != nil {
+		return nil, err
+	}
+	if m.IsIndex() {
+		m.Manifests, err = top.descriptors("manifests")
+		return m, err
+	}
+	if !top.has("config") {
+		return nil, refuse(ErrDescriptor, "an image manifest needs a config; an artifact without one names the empty descriptor (application/vnd.oci.empty.v1+json)")
+	}
+	if m.Config, err = top.descriptor("config"); err != nil {
+		return nil, err
+	}
+	if m.Layers, err = top.descriptors("layers"); err != nil {
+		return nil, err
+	}
+	if m.ArtifactType == "" {
+		m.ArtifactType = m.Config.MediaType
+	}
+	return m, nil
+}
+
+// mediaType reads or derives the type, and refuses what could be read in two ways.
+func (o object) mediaType() (string, error) {
+	var mediaType string
+	if err := o.field("mediaType", &mediaType); err != nil {
+		return "", err
+	}
+	var version int
+	if err := o.field("schemaVersion", &version); err != nil {
+		return "", err
+	}
+	switch mediaType {
+	case dockerSchema1, dockerSchema1Signed:
+		return "", refuse(ErrUnsupported, "Docker image manifests of schema 1 are not served: push the image again with a current client")
+	case "", OCIManifest, OCIIndex, DockerManifest, DockerList:
+	default:
+		return "", refuse(ErrUnsupported, "mediaType %.200q is not served; one of %s, %s, %s, %s is", mediaType, OCIManifest, OCIIndex, DockerManifest, DockerList)
+	}
+	if version == 1 && mediaType == "" {
+		return "", refuse(ErrUnsupported, "Docker image manifests of schema 1 are not served: push the image again with a current client")
+	}
+	if version != 2 {
+		return "", refuse(ErrUnsupported, "schemaVersion is 2 in every manifest that is served, not %d", version)
+	}
+
+	image, index := o.has("config") || o.has("layers") || o.has("fsLayers"), o.has("manifests")
+	switch {
+	case image && index:
+		return "", refuse(ErrAmbiguous, "a manifest has either config and layers or manifests, never both")
+	case (mediaType == OCIIndex || mediaType == DockerList) && image:
+		return "", refuse(ErrAmbiguous, "mediaType says %s, but there is config or layers", mediaType)
+	case (mediaType == OCIManifest || mediaType == DockerManifest) && index:
+		return "", refuse(ErrAmbiguous, "mediaType says %s, but there is manifests", mediaType)
+	case mediaType != "":
+		return mediaType, nil
+	case index:
+		return OCIIndex, nil
+	case image:
+		return OCIManifest, nil
+	}
+	return "", refuse(ErrUnsupported, "neither mediaType nor config, layers or manifests tell what this is")
+}
+
+// field decodes a field of a known type; an absent one leaves the target alone.
+func (o object) field(key string, target any) error {
+	if !o.has(key) {
+		return nil
+	}
+	if err := json.Unmarshal(o[key], target); err != nil {
+		return refuse(ErrDescriptor, "%s: %s", key, wrongType(err))
+	}
+	return nil
+}
+
+// descriptor decodes a field that holds one descriptor; nil where it is absent.
+func (o object) descriptor(key string) (*Descriptor, error) {
+	if !o.has(key) {
+		return nil, nil
+	}
+	d, err := parseDescriptor(key, o[key])
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+func (o object) descriptors(key string) ([]Descriptor, error) {
+	var raws []json.RawMessage
+	if err := o.field(key, &raws); err != nil || len(raws) == 0 {
+		return nil, err
+	}
+	all := make([]Descriptor, len(raws))
+	for i, raw := range raws {
+		d, err := parseDescriptor(fmt.Sprintf("%s[%d]", key, i), raw)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = d
+	}
+	return all, nil
+}
+
+func parseDescriptor(where string, raw json.RawMessage) (Descriptor, error) {
+	var o object
+	if err := json.Unmarshal(raw, &o); err != nil || o == nil {
+		return Descriptor{}, refuse(ErrDescriptor, "%s: a descriptor is a JSON object", where)
+	}
+	var d Descriptor
+	var name string
+	size := int64(-1)
+	for _, f := range []struct {
+		key    string
+		target any
+	}{
+		{"mediaType", &d.MediaType}, {"digest", &name}, {"size", &size},
+		{"urls", &d.URLs}, {"annotations", &d.Annotations}, {"artifactType", &d.ArtifactType},
+	} {
+		if err := o.field(f.key, f.target); err != nil {
+			return Descriptor{}, refuse(ErrDescriptor, "%s.%v", where, err)
+		}
+	}
+	if !o.has("digest") {
+		return Descriptor{}, refuse(ErrDescriptor, "%s: digest is missing", where)
+	}
+	parsed, err := reference.ParseDigest(name)
+	if err != nil {
+		return Descriptor{}, refuse(ErrDescriptor, "%s: %.300s", where, err)
+	}
+	d.Digest = parsed
+	switch {
+	case !o.has("size"):
+		return Descriptor{}, refuse(ErrDescriptor, "%s: size is missing", where)
+	case size < 0:
+		return Descriptor{}, refuse(ErrDescriptor, "%s: size is %d, it cannot be below zero", where, size)
+	}
+	return d, nil
+}
+
+// checkSyntax refuses what encoding/json would let through: repeated keys, of which every reader takes another, nesting that only an
+// attacker needs, and bytes after the end.
+func checkSyntax(content []byte) error {
+	if !json.Valid(content) {
+		var v json.RawMessage
+		return refuse(ErrSyntax, "a manifest is a JSON object: %v", json.Unmarshal(content, &v))
+	}
+	if trimmed := bytes.TrimLeft(content, " \t\r\n"); trimmed[0] != '{' {
+		return refuse(ErrSyntax, "a manifest is a JSON object")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber()
+	var open []level
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return refuse(ErrSyntax, "a manifest is a JSON object: %v", err)
+		}
+		if key, ok := token.(string); ok && len(open) > 0 && open[len(open)-1].wantsKey() {
+			if !open[len(open)-1].add(key) {
+				return refuse(ErrSyntax, "key %.100q is there twice", key)
+			}
+			continue
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			if len(open) == maxDepth {
+				return refuse(ErrTooLarge, "a manifest is nested at most %d deep", maxDepth)
+			}
+			var keys map[string]struct{}
+			if token == json.Delim('{') {
+				keys = make(map[string]struct{})
+			}
+			open = append(open, level{keys: keys})
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		}
+		if len(open) > 0 { // a value ended
+			open[len(open)-1].value = false
+		}
+	}
+}
+
+// level is an object or an array that is being read.
+type level struct {
+	keys  map[string]struct{} // of an object; nil in an array
+	value bool                // the next token is a value, not a key
+}
+
+func (l *level) wantsKey() bool { return l.keys != nil && !l.value }
+
+func (l *level) add(key string) bool {
+	l.value = true
+	_, twice := l.keys[key]
+	l.keys[key] = struct{}{}
+	return !twice
+}
+
+// wrongType words a failed decoding without Go's type names.
+func wrongType(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err.Error()
+	}
+	return fmt.Sprintf("a JSON %s does not belong here", wrong.Value)
+}
+
+// MediaTypes returns the types that are served, in byte order.
+func MediaTypes() []string {
+	return []string{DockerList, DockerManifest, OCIIndex, OCIManifest}
+}
