@@ -1,0 +1,232 @@
+package certgen
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Verify lists what clients would object to in a served chain, most telling first, nothing where all is well. Clients are taken to trust
+// roots and nothing else; roots of nil means the certificates that this machine's system trusts. key is the public half of the server's key,
+// nil where it is not known. Each of names is verified as a client would that connects to it.
+//
+// A chain may be followed by further certificates (a rollover hands out the old CA with the new one): they are no problem.
+func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certificate, names Names, now time.Time) []Problem {
+	if len(chain) == 0 {
+		return []Problem{{Code: CodeMissing, What: "there is no certificate", Remedy: "make one, or give its file"}}
+	}
+	var problems []Problem
+	if key != nil {
+		if p := checkKey(chain, key); p != nil {
+			problems = append(problems, *p)
+		}
+	}
+	if len(problems) == 0 || problems[0].Code != CodeOrder {
+		if p := checkFirst(chain); p != nil {
+			problems = append(problems, *p)
+		}
+	}
+	path, orderly := walk(chain)
+	if !orderly && !hasCode(problems, CodeOrder) {
+		problems = append(problems, Problem{Code: CodeOrder, What: "the certificates of the chain are out of order", Remedy: "put the server's certificate first, then each one's issuer"})
+	}
+	if hasCode(problems, CodeOrder) && !servesFirst(chain) {
+		return problems // whatever else is found would be about the wrong certificate
+	}
+	leaf := chain[0]
+	problems = append(problems, checkTimes(path, now)...)
+	problems = append(problems, checkTrust(leaf, chain, path, roots, now)...)
+	problems = append(problems, checkNames(leaf, names)...)
+	return append(problems, checkCraft(leaf)...)
+}
+
+// Anchors returns the self-signed certificates of a chain: what its clients are to trust. None where the chain ends below a root that is
+// not part of it, as those of public authorities do.
+func Anchors(chain []*x509.Certificate) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, c := range chain {
+		if selfSigned(c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// checkKey holds the key against the first certificate.
+func checkKey(chain []*x509.Certificate, key crypto.PublicKey) *Problem {
+	if publicEqual(chain[0].PublicKey, key) {
+		return nil
+	}
+	for i, c := range chain[1:] {
+		if publicEqual(c.PublicKey, key) {
+			return &Problem{
+				Code: CodeOrder, What: fmt.Sprintf("the key belongs to certificate %d of the chain, not to the first", i+2),
+				Remedy: "put the server's certificate first, then each one's issuer",
+			}
+		}
+	}
+	return &Problem{Code: CodeKeyMismatch, What: "the private key does not fit the certificate", Remedy: "give the key that the certificate was requested with, or have a new certificate made"}
+}
+
+// checkFirst finds a chain that begins with a CA though a server's certificate follows.
+func checkFirst(chain []*x509.Certificate) *Problem {
+	if servesFirst(chain) {
+		return nil
+	}
+	return &Problem{Code: CodeOrder, What: "the chain begins with a CA, not with the server's certificate", Remedy: "put the server's certificate first, then each one's issuer"}
+}
+
+// servesFirst is false where the first certificate issued another one of the chain.
+func servesFirst(chain []*x509.Certificate) bool {
+	return !slices.ContainsFunc(chain[1:], func(c *x509.Certificate) bool { return !c.Equal(chain[0]) && issuedBy(c, chain[0]) })
+}
+
+// walk follows issuers from the first certificate upwards, as far as the chain has them, and reports whether each stood right behind.
+func walk(chain []*x509.Certificate) (path []*x509.Certificate, orderly bool) {
+	path, orderly = chain[:1:1], true
+	for at := 0; !selfSigned(chain[at]); {
+		next := slices.IndexFunc(chain, func(c *x509.Certificate) bool { return !slices.Contains(path, c) && issuedBy(chain[at], c) })
+		if next < 0 {
+			break
+		}
+		if next != at+1 {
+			orderly = false
+		}
+		path, at = append(path, chain[next]), next
+	}
+	return path, orderly
+}
+
+func checkTimes(path []*x509.Certificate, now time.Time) []Problem {
+	var out []Problem
+	for i, c := range path {
+		which := "the certificate"
+		if i > 0 {
+			which = fmt.Sprintf("the issuer %q", c.Subject.CommonName)
+		}
+		switch {
+		case now.After(c.NotAfter):
+			out = append(out, Problem{Code: CodeExpired, What: fmt.Sprintf("%s ran out on %s", which, day(c.NotAfter)), Remedy: "renew it; if it should still be good, check the clock of this machine"})
+		case now.Before(c.NotBefore):
+			out = append(out, Problem{Code: CodeNotYetValid, What: fmt.Sprintf("%s is not valid before %s", which, c.NotBefore.UTC().Format(time.RFC3339)), Remedy: "check the clock of this machine, or wait"})
+		}
+	}
+	return out
+}
+
+// checkTrust verifies the chain at a moment when all of it is valid where there is one, since checkTimes has told about the present one.
+func checkTrust(leaf *x509.Certificate, chain, path, roots []*x509.Certificate, now time.Time) []Problem {
+	for _, c := range path {
+		if now.Before(c.NotBefore) {
+			now = c.NotBefore
+		}
+	}
+	for _, c := range path {
+		if now.After(c.NotAfter) {
+			now = c.NotAfter
+		}
+	}
+	opts := x509.VerifyOptions{Intermediates: x509.NewCertPool(), CurrentTime: now}
+	for _, c := range chain[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	if roots != nil {
+		opts.Roots = x509.NewCertPool()
+		for _, c := range roots {
+			opts.Roots.AddCert(c)
+		}
+	}
+	_, err := leaf.Verify(opts)
+	var (
+		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unknown):
+		return []Problem{untrusted(path[len(path)-1])}
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		return []Problem{{Code: CodePurpose, What: "the certificate is not meant for servers (its extended key usage lacks serverAuth)", Remedy: "have a server certificate made"}}
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		// The chain never was valid as a whole, or a root that is not part of it is past its end.
+		return []Problem{{Code: CodeExpired, What: "a trusted root of the chain is outside its time", Remedy: "hand out the current root, or check the clock of this machine"}}
+	}
+	return []Problem{{Code: CodeRefused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "have it made anew, without what they object to"}}
+}
+
+// untrusted tells a chain that stops too early from one that ends at a root nobody trusts.
+func untrusted(top *x509.Certificate) Problem {
+	if selfSigned(top) {
+		return Problem{Code: CodeUntrusted, What: fmt.Sprintf("clients do not trust %q, where the chain ends", top.Subject.CommonName), Remedy: "hand out that certificate as the CA to trust"}
+	}
+	return Problem{
+		Code: CodeIncomplete, What: fmt.Sprintf("the chain is incomplete: %q, who signed %q, is neither in it nor trusted", top.Issuer.CommonName, top.Subject.CommonName),
+		Remedy: "append the intermediate certificates of the authority, in the order in which each signed the one before",
+	}
+}
+
+func checkNames(leaf *x509.Certificate, names Names) []Problem {
+	if len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0 {
+		return []Problem{{
+			Code: CodeNoNames, What: fmt.Sprintf("the certificate names %q only as its common name, which clients ignore", leaf.Subject.CommonName),
+			Remedy: "have it made with subject alternative names (SANs)",
+		}}
+	}
+	var out []Problem
+	for _, name := range names.Strings() {
+		if leaf.VerifyHostname(name) == nil {
+			continue
+		}
+		p := Problem{
+			Code: CodeName, What: fmt.Sprintf("the certificate is not good for %s; it names %s", name, list(NamesOf(leaf).Strings())),
+			Remedy: "have it made with this name, or let clients use one that it has",
+		}
+		if ip, err := netip.ParseAddr(name); err == nil && slices.Contains(leaf.DNSNames, ip.String()) {
+			p.Code, p.What = CodeIPAsDNS, fmt.Sprintf("the certificate has %s among its DNS names, where clients do not look for addresses", name)
+			p.Remedy = "have it made with the address as an IP SAN"
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// checkCraft finds what some clients refuse.
+func checkCraft(leaf *x509.Certificate) []Problem {
+	var out []Problem
+	if weakKey(leaf.PublicKey) {
+		out = append(out, Problem{Code: CodeWeakKey, What: fmt.Sprintf("the key is %s", keyTypeOf(leaf.PublicKey)), Remedy: "make one of 2048 bits or more, or an ECDSA key"})
+	}
+	// Both ends belong to the life of a certificate, hence the second.
+	if life := leaf.NotAfter.Sub(leaf.NotBefore) + time.Second; life > maxServerLifeDays*24*time.Hour {
+		out = append(out, Problem{
+			Code: CodeLongLife, What: fmt.Sprintf("the certificate lives %d days, Apple's clients refuse more than %d", int(life/(24*time.Hour)), maxServerLifeDays),
+			Remedy: "have it made for a shorter time", Warning: true,
+		})
+	}
+	if leaf.BasicConstraintsValid && leaf.IsCA {
+		out = append(out, Problem{
+			Code: CodeCAAsServer, What: "the server's certificate is a CA, which Firefox refuses and which could sign for any name",
+			Remedy: "have a certificate made that is no CA", Warning: true,
+		})
+	}
+	return out
+}
+
+func hasCode(problems []Problem, code string) bool {
+	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Code == code })
+}
+
+// list shows some names and counts the rest.
+func list(names []string) string {
+	const shown = 5
+	if len(names) > shown {
+		return strings.Join(names[:shown], ", ") + fmt.Sprintf(" and %d more", len(names)-shown)
+	}
+	return strings.Join(names, ", ")
+}
