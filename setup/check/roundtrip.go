@@ -1,0 +1,224 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ProbeRepositories is the prefix of the repositories that checks push to. They appear in no listing.
+const ProbeRepositories = "packhouse-probe/"
+
+// probeSize is the size in bytes of the blob that goes round.
+const probeSize = 1 << 20
+
+func proveRoles(ctx context.Context, s *session) Result {
+	switch {
+	case !s.reachable():
+		return notProven("the server was not reached")
+	case s.open():
+		return notProven("authentication is off")
+	}
+	var proven, missing []string
+	for _, row := range []struct {
+		role   string
+		status int
+		may    string
+	}{
+		{"reader", http.StatusForbidden, "a reader's push is refused"},
+		{"writer", http.StatusAccepted, "a writer may push"},
+	} {
+		c, err := s.probeIdentity(ctx, row.role)
+		if err != nil {
+			missing = append(missing, row.role)
+			continue
+		}
+		answer, err := s.send(ctx, http.MethodPost, "/v2/"+probeRepository()+"/blobs/uploads/", c, nil, nil)
+		if err != nil {
+			return unreachable(s.address(s.hostPort()), err)
+		}
+		if answer.status == http.StatusAccepted {
+			s.cleanUp(ctx, http.MethodDelete, answer.header.Get("Location"), c)
+		}
+		if answer.status != row.status {
+			return failed("role-"+row.role, fmt.Sprintf("a %s's push: %d", row.role, answer.status),
+				fmt.Sprintf("expected %d: %s", row.status, row.may), "see auth.htpasswd.roles and rules in "+s.ConfigPath)
+		}
+		proven = append(proven, row.may)
+	}
+	switch {
+	case len(proven) == 0:
+		return notProven("no identity to try: %s", strings.Join(missing, ", "))
+	case len(missing) > 0:
+		return passed("%s; not proven: %s", strings.Join(proven, ", "), strings.Join(missing, ", "))
+	}
+	return passed("%s", strings.Join(proven, ", "))
+}
+
+func probeRepository() string { return ProbeRepositories + strings.ToLower(rand.Text()[:12]) }
+
+// roundTrip pushes an artifact, reads it back by digest and deletes it.
+type roundTrip struct {
+	*session
+	ctx        context.Context //nolint:containedctx // lives as long as one check
+	as         credentials
+	repository string
+	cleanup    []string // paths to delete, last first
+}
+
+func proveRoundTrip(ctx context.Context, s *session) Result {
+	if !s.reachable() {
+		return notProven("the server was not reached")
+	}
+	if s.Config != nil && s.Config.Storage.Maintenance.ReadOnly.Enabled {
+		return notProven("the registry is read-only")
+	}
+	var c credentials
+	if !s.open() {
+		var err error
+		if c, err = s.probeIdentity(ctx, "admin"); err != nil {
+			return notProven("%v", err)
+		}
+	}
+	t := &roundTrip{session: s, ctx: ctx, as: c, repository: probeRepository()}
+	result := t.run()
+	for i := len(t.cleanup) - 1; i >= 0; i-- { // after a failure; nothing is left after success
+		s.cleanUp(ctx, http.MethodDelete, t.cleanup[i], c)
+	}
+	return result
+}
+
+// cleanUp sends a request whose failure changes nothing about the result.
+func (s *session) cleanUp(ctx context.Context, method, path string, c credentials) {
+	if path != "" {
+		_, _ = s.send(context.WithoutCancel(ctx), method, path, c, nil, nil)
+	}
+}
+
+func (t *roundTrip) run() Result {
+	blob := make([]byte, probeSize)
+	_, _ = rand.Read(blob) // never fails
+	config := []byte("{}")
+	t.doing("pushing " + size(probeSize))
+	for _, content := range [][]byte{blob, config} {
+		if r := t.pushBlob(content); r != nil {
+			return *r
+		}
+	}
+	manifest, err := json.Marshal(map[string]any{
+		"schemaVersion": 2,
+		"mediaType":     manifestType,
+		"artifactType":  "application/vnd.packhouse.probe",
+		"config":        descriptor("application/vnd.oci.empty.v1+json", config),
+		"layers":        []any{descriptor("application/octet-stream", blob)},
+	})
+	if err != nil {
+		return failed("round-trip", "manifest", err.Error(), "")
+	}
+	path := t.path("manifests/" + digestOf(manifest))
+	if r := t.expect(http.MethodPut, path, http.Header{"Content-Type": {manifestType}}, manifest, http.StatusCreated, nil); r != nil {
+		return *r
+	}
+	t.cleanup = append(t.cleanup, path)
+
+	t.doing("pulling by digest")
+	if r := t.expect(http.MethodGet, path, http.Header{"Accept": {manifestType}}, nil, http.StatusOK, manifest); r != nil {
+		return *r
+	}
+	if r := t.expect(http.MethodGet, t.path("blobs/"+digestOf(blob)), nil, nil, http.StatusOK, blob); r != nil {
+		return *r
+	}
+	if t.Config != nil && !t.Config.Storage.Delete.Enabled {
+		t.cleanup = nil
+		return passed("pushed and pulled %s by digest; deletion is off (storage.delete.enabled), so it stays in %s", size(probeSize), t.repository)
+	}
+
+	t.doing("deleting")
+	for len(t.cleanup) > 0 {
+		last := t.cleanup[len(t.cleanup)-1]
+		if r := t.expect(http.MethodDelete, last, nil, nil, http.StatusAccepted, nil); r != nil {
+			return *r
+		}
+		t.cleanup = t.cleanup[:len(t.cleanup)-1]
+	}
+	if r := t.expect(http.MethodGet, path, nil, nil, http.StatusNotFound, nil); r != nil {
+		return *r
+	}
+	return passed("pushed, pulled and deleted %s by digest", size(probeSize))
+}
+
+const manifestType = "application/vnd.oci.image.manifest.v1+json"
+
+func (t *roundTrip) path(rest string) string { return "/v2/" + t.repository + "/" + rest }
+
+// pushBlob uploads content in two requests, as most clients do.
+func (t *roundTrip) pushBlob(content []byte) *Result {
+	answer, err := t.send(t.ctx, http.MethodPost, t.path("blobs/uploads/"), t.as, nil, nil)
+	if err != nil {
+		r := unreachable(t.address(t.hostPort()), err)
+		return &r
+	}
+	location, err := url.Parse(answer.header.Get("Location"))
+	if answer.status != http.StatusAccepted || err != nil || location.String() == "" {
+		return t.unexpected("starting an upload", answer, http.StatusAccepted)
+	}
+	query := location.Query()
+	query.Set("digest", digestOf(content))
+	location.RawQuery = query.Encode()
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	if r := t.expect(http.MethodPut, location.String(), header, content, http.StatusCreated, nil); r != nil {
+		return r
+	}
+	t.cleanup = append(t.cleanup, t.path("blobs/"+digestOf(content)))
+	return nil
+}
+
+// expect makes one request and compares status and, where want is not nil, body.
+func (t *roundTrip) expect(method, path string, header http.Header, body []byte, status int, want []byte) *Result {
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	answer, err := t.send(t.ctx, method, path, t.as, header, reader)
+	if err != nil {
+		r := unreachable(t.address(t.hostPort()), err)
+		return &r
+	}
+	if answer.status != status {
+		return t.unexpected(method+" "+strings.TrimPrefix(path, "/v2/"+t.repository+"/"), answer, status)
+	}
+	if want != nil && !bytes.Equal(answer.body, want) {
+		r := failed("round-trip-content", method+" "+path, "other bytes came back than were pushed", "packhouse store scrub finds damaged content")
+		return &r
+	}
+	return nil
+}
+
+func (t *roundTrip) unexpected(what string, a answer, want int) *Result {
+	cause := fmt.Sprintf("expected %d", want)
+	var body struct {
+		Errors []struct{ Code, Message string } `json:"errors"`
+	}
+	if json.Unmarshal(a.body, &body) == nil && len(body.Errors) > 0 {
+		cause = fmt.Sprintf("the server says %s: %s", body.Errors[0].Code, body.Errors[0].Message)
+	}
+	remedy := "see the server's log"
+	if a.status == http.StatusInsufficientStorage {
+		remedy = "make room where the storage lives"
+	}
+	r := failed("round-trip", fmt.Sprintf("%s: %d", what, a.status), cause, remedy)
+	return &r
+}
+
+func digestOf(content []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(content)) }
+
+func descriptor(mediaType string, content []byte) map[string]any {
+	return map[string]any{"mediaType": mediaType, "digest": digestOf(content), "size": len(content)}
+}

@@ -1,0 +1,281 @@
+package check
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"packhouse/certgen"
+)
+
+// Checks that talk to the server: who answers, and whom it lets in.
+
+func provePort(ctx context.Context, s *session) Result {
+	if s.base == nil {
+		return notProven("no URL of the server is known")
+	}
+	address := s.address(s.hostPort())
+	if !s.secure() {
+		return provePlainPort(ctx, s, address)
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	// Trust is the certificate check's matter; here it only counts which certificate is served.
+	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: s.base.Hostname()}} //nolint:gosec // compared by fingerprint
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return unreachable(address, err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing was written
+	tlsConn, ok := conn.(*tls.Conn)
+	if !ok || len(tlsConn.ConnectionState().PeerCertificates) == 0 {
+		return failed("port-no-certificate", address, "the server shows no certificate", "see its log")
+	}
+	served := tlsConn.ConnectionState().PeerCertificates[0]
+	fingerprint := certgen.Fingerprint(served)
+	if len(s.Chain) == 0 {
+		return passed("%s serves %s", address, short(fingerprint))
+	}
+	if want := certgen.Fingerprint(s.Chain[0]); fingerprint != want {
+		return failed("port-other-certificate", fmt.Sprintf("%s serves %s", address, short(fingerprint)),
+			fmt.Sprintf("the certificate on disk is %s: another program has the port, or the server has not taken the new certificate", short(want)),
+			"restart the server, then packhouse check")
+	}
+	return passed("%s served by this installation (fingerprint %s)", address, short(fingerprint))
+}
+
+func provePlainPort(ctx context.Context, s *session, address string) Result {
+	answer, err := s.get(ctx, "/health", credentials{})
+	switch {
+	case err != nil:
+		return unreachable(address, err)
+	case s.Instance == "":
+		return notProven("%s answers; without TLS and without the server's own word nothing tells whose it is", address)
+	case answer.header.Get(InstanceHeader) != s.Instance:
+		return failed("port-other-server", address+" answers", "another program has the port", "stop that program, or packhouse setup --addr names another port")
+	}
+	return passed("%s served by this installation", address)
+}
+
+// short is the beginning of a fingerprint, enough to compare by eye.
+func short(fingerprint string) string {
+	if len(fingerprint) > 11 {
+		return fingerprint[:11] + "…"
+	}
+	return fingerprint
+}
+
+// unreachable names the cause of a failed connection.
+func unreachable(address string, err error) Result {
+	var (
+		dns         *net.DNSError
+		record      tls.RecordHeaderError
+		unknown     x509.UnknownAuthorityError
+		hostname    x509.HostnameError
+		invalid     x509.CertificateInvalidError
+		networkTime net.Error
+	)
+	switch {
+	case errors.As(err, &dns):
+		return failed("name-unresolved", dns.Name, fmt.Sprintf("%s does not resolve", dns.Name), "add it to DNS or to /etc/hosts of the clients")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failed("port-refused", address, "nothing listens there", "start the server: packhouse serve")
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", "another program has the port, or TLS is off there")
+	case errors.As(err, &unknown):
+		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "hand out the ca.crt of this installation")
+	case errors.As(err, &hostname):
+		return failed(certgen.CodeName, address, hostname.Error(), "packhouse setup --san adds a name")
+	case errors.As(err, &invalid):
+		return failed("cert-invalid", address, invalid.Error(), "packhouse cert rotate")
+	case errors.As(err, &networkTime) && networkTime.Timeout():
+		return failed("port-timeout", address, "no answer: a firewall drops the packets, or the server hangs", "open the port in the firewall (and in the cloud's security group)")
+	}
+	return failed("port-unreachable", address, err.Error(), "see the server's log")
+}
+
+func proveHealth(ctx context.Context, s *session) Result {
+	if !s.reachable() {
+		return notProven("the server was not reached")
+	}
+	answer, err := s.get(ctx, "/health", credentials{})
+	if err != nil {
+		return unreachable(s.address(s.hostPort()), err)
+	}
+	var health struct {
+		Status string   `json:"status"`
+		Codes  []string `json:"codes"`
+	}
+	switch err := json.Unmarshal(answer.body, &health); {
+	case answer.status == http.StatusOK && err == nil && health.Status == "UP":
+		return passed("GET /health 200, UP")
+	case answer.status == http.StatusServiceUnavailable && err == nil:
+		return failed("health-down", "GET /health 503", "the server says "+strings.Join(health.Codes, ", "), "see its log and docs/troubleshooting.md for these codes")
+	}
+	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "what answers there is no pack registry", "another program has the port")
+}
+
+func proveAnonymous(ctx context.Context, s *session) Result {
+	if !s.reachable() {
+		return notProven("the server was not reached")
+	}
+	if s.open() {
+		return warning("auth-none", "authentication is off", "everybody who reaches the port may do everything", "packhouse setup --admin NAME")
+	}
+	var realm string
+	for _, path := range []string{"/v1/", "/v2/"} {
+		answer, err := s.get(ctx, path, credentials{})
+		if err != nil {
+			return unreachable(s.address(s.hostPort()), err)
+		}
+		challenge := answer.header.Get("WWW-Authenticate")
+		if answer.status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Basic realm=") {
+			return failed("auth-not-asked", fmt.Sprintf("GET %s %d", path, answer.status), "the server does not ask for credentials", "see auth.htpasswd in "+s.ConfigPath)
+		}
+		realm = challenge
+	}
+	return passed("/v1/ and /v2/ answer 401, %s", strings.TrimPrefix(realm, "Basic "))
+}
+
+// open tells whether the configuration lets everybody in.
+func (s *session) open() bool { return s.Config != nil && s.Config.Auth.Method == "none" }
+
+func proveWrongPassword(ctx context.Context, s *session) Result {
+	if !s.reachable() {
+		return notProven("the server was not reached")
+	}
+	if s.open() {
+		return notProven("authentication is off")
+	}
+	user := "nobody-" + strings.ToLower(rand.Text()[:8])
+	if len(s.Users) > 0 {
+		user = s.Users[0].Name
+	}
+	answer, err := s.get(ctx, "/v2/", credentials{user, rand.Text()})
+	if err != nil {
+		return unreachable(s.address(s.hostPort()), err)
+	}
+	switch answer.status {
+	case http.StatusUnauthorized:
+		return passed("%s with a wrong password: 401", user)
+	case http.StatusTooManyRequests:
+		return notProven("the server slows down guesses right now (429), try again later")
+	}
+	return failed("auth-wrong-password", fmt.Sprintf("%s with a wrong password: %d", user, answer.status), "a wrong password is not refused", "take the server off the network and look at its configuration")
+}
+
+func proveUsers(ctx context.Context, s *session) Result {
+	switch {
+	case !s.reachable():
+		return notProven("the server was not reached")
+	case s.open():
+		return notProven("authentication is off")
+	case len(s.Users) == 0:
+		return notProven("no users are known here")
+	}
+	var proven, unknown []string
+	for _, u := range s.Users {
+		if u.Password == nil {
+			unknown = append(unknown, u.Name)
+			continue
+		}
+		s.doing("logging in as " + u.Name)
+		answer, err := s.get(ctx, "/v2/", credentials{u.Name, string(u.Password())})
+		if err != nil {
+			return unreachable(s.address(s.hostPort()), err)
+		}
+		if answer.status != http.StatusOK {
+			return failed("user-refused", fmt.Sprintf("%s: %d", u.Name, answer.status),
+				fmt.Sprintf("%s cannot log in with the password just set", u.Name), "restart the server so that it takes the new users, then packhouse check")
+		}
+		proven = append(proven, u.Name)
+	}
+	switch {
+	case len(proven) == 0:
+		return notProven("no password is known here: %s", strings.Join(unknown, ", "))
+	case len(unknown) > 0:
+		return passed("%s can log in; not proven, no password known: %s", strings.Join(proven, ", "), strings.Join(unknown, ", "))
+	}
+	return passed("%s can log in", strings.Join(proven, ", "))
+}
+
+// credentials are those of HTTP Basic authentication; the zero value sends none.
+type credentials struct{ user, password string }
+
+// answer is a response whose body was read, up to answerLimit.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+const answerLimit = 4 << 20
+
+func (s *session) get(ctx context.Context, path string, c credentials) (answer, error) {
+	return s.send(ctx, http.MethodGet, path, c, nil, nil)
+}
+
+// send makes one request below the base URL.
+func (s *session) send(ctx context.Context, method, path string, c credentials, header http.Header, body io.Reader) (answer, error) {
+	target, err := s.base.Parse(path)
+	if err != nil {
+		return answer{}, fmt.Errorf("parse address %q: %w", path, err)
+	}
+	if target.Host != s.base.Host || target.Scheme != s.base.Scheme {
+		return answer{}, fmt.Errorf("server sends to another origin, %s", target.Host) // credentials stay where they belong
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	if err != nil {
+		return answer{}, err
+	}
+	for key, values := range header {
+		req.Header[key] = values
+	}
+	req.Header.Set("User-Agent", "packhouse-check")
+	if c.user != "" {
+		req.SetBasicAuth(c.user, c.password)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read only
+	content, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
+	if err != nil {
+		return answer{}, fmt.Errorf("read answer: %w", err)
+	}
+	return answer{resp.StatusCode, resp.Header, content}, nil
+}
+
+// probeIdentity gets credentials with a role: a one-minute identity from the running server, else a user whose password is known.
+func (s *session) probeIdentity(ctx context.Context, role string) (credentials, error) {
+	var probeErr error
+	if s.Probe != nil {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		user, password, err := s.Probe(ctx, role)
+		if err == nil {
+			return credentials{user, password}, nil
+		}
+		probeErr = err
+	}
+	for _, u := range s.Users {
+		if u.Role == role && u.Password != nil {
+			return credentials{u.Name, string(u.Password())}, nil
+		}
+	}
+	if probeErr != nil {
+		return credentials{}, probeErr
+	}
+	return credentials{}, fmt.Errorf("no password of a user who is %s is known here", role)
+}

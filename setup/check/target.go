@@ -1,0 +1,120 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+)
+
+// InstanceHeader is where a server's answer to /health carries the nonce that its admin socket tells too. It proves, without TLS, that a
+// port is served by the process one means.
+const InstanceHeader = "Packhouse-Instance"
+
+// Target is an installation to be proven. The zero value of a field means that nothing is known about it, and what depends on it is not
+// proven.
+type Target struct {
+	ConfigPath string              // myconfig.yml
+	Config     *config.Config      // nil where it does not load; Findings tells why
+	Findings   []config.Problem    // what loading and verifying the configuration had to say
+	Files      []File              // what belongs to the installation
+	Chain      []*x509.Certificate // what tls.crt holds, leaf first; empty without TLS
+	Roots      []*x509.Certificate // handed out to clients; empty: the system's roots
+	Names      certgen.Names       // that clients use
+	URL        string              // base URL clients use
+	Dial       string              // host:port to connect to in place of what URL resolves to; empty: resolve
+	Instance   string              // nonce of the running server; empty: not known
+	Users      []User
+	Probe      Prober
+	Now        func() time.Time // nil: time.Now
+}
+
+// File is a file of the installation and how it has to be.
+type File struct {
+	Path   string
+	Secret bool // nobody but its owner may read it
+}
+
+// session is what the checks of one run share.
+type session struct {
+	Target
+
+	base   *url.URL
+	client *http.Client
+	doing  func(string)      // tells what is going on
+	done   map[string]Status // outcomes so far, by id
+}
+
+// requestTimeout bounds every single request of a check.
+const requestTimeout = 15 * time.Second
+
+func newSession(t Target) *session {
+	s := &session{Target: t, done: map[string]Status{}}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if u, err := url.Parse(t.URL); err == nil && u.Host != "" {
+		s.base = u
+	}
+	s.client = &http.Client{
+		Timeout:   requestTimeout,
+		Transport: s.transport(),
+		// A redirect would take the credentials along or hide what answers here.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s
+}
+
+func (s *session) transport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	return &http.Transport{
+		Proxy: nil, // the proof is about this machine, not about a proxy
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, s.address(address))
+		},
+		TLSClientConfig:   s.tlsConfig(),
+		ForceAttemptHTTP2: true,
+		MaxIdleConns:      4,
+	}
+}
+
+// address returns where to connect in place of the host and port of a URL.
+func (s *session) address(address string) string {
+	if s.Dial != "" {
+		return s.Dial
+	}
+	return address
+}
+
+// tlsConfig trusts what clients are told to trust, and nothing else.
+func (s *session) tlsConfig() *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(s.Roots) > 0 {
+		c.RootCAs = x509.NewCertPool()
+		for _, root := range s.Roots {
+			c.RootCAs.AddCert(root)
+		}
+	}
+	return c
+}
+
+// hostPort returns the address of the server, with the port that the scheme implies.
+func (s *session) hostPort() string {
+	port := s.base.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[s.base.Scheme]
+	}
+	return net.JoinHostPort(s.base.Hostname(), port)
+}
+
+// secure tells whether the server is to speak TLS.
+func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "https" }
+
+// reachable tells whether an earlier check has found the server; the others then need not fail for the same reason.
+func (s *session) reachable() bool { return s.done[portID] != Failed && s.base != nil }
