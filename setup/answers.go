@@ -1,0 +1,137 @@
+package setup
+
+import (
+	"packhouse/certgen"
+	"packhouse/server/config"
+)
+
+// Secret is text that must never be seen; it prints itself as REDACTED.
+type Secret = config.Secret
+
+// TLSMode says where the server's certificate comes from.
+type TLSMode string
+
+// TLS modes.
+const (
+	PrivateCA  TLSMode = "private-ca"  // a local CA signs it; clients trust ca.crt once
+	SelfSigned TLSMode = "self-signed" // a single certificate that clients trust itself
+	Files      TLSMode = "files"       // certificate and key of the operator's
+	Off        TLSMode = "off"         // plain HTTP
+)
+
+// TLSModes lists what can be chosen, the default first.
+func TLSModes() []TLSMode { return []TLSMode{PrivateCA, SelfSigned, Files, Off} }
+
+// Role is what a user may do: a reader pulls, a writer also pushes, an admin also deletes.
+type Role string
+
+// Roles.
+const (
+	Reader Role = "reader"
+	Writer Role = "writer"
+	Admin  Role = "admin"
+)
+
+// Roles lists them, the least first.
+func Roles() []Role { return []Role{Reader, Writer, Admin} }
+
+// Where a password comes from.
+const (
+	Generated   = "generated"
+	Typed       = "typed"
+	FromFile    = "file"
+	FromEnv     = "env"
+	FromStdin   = "stdin"
+	Kept        = "kept" // the user exists, and its hash stays as it is
+	Unspecified = ""     // kept where the user exists, else generated
+)
+
+// Origins of a [SAN], beside the names of network interfaces.
+const (
+	SANHostName    = "host name"
+	SANShortName   = "short name"
+	SANAlways      = "always"
+	SANAddress     = "address"     // the address that the server listens at
+	SANCertificate = "certificate" // stands in the certificate in use
+	SANTyped       = "typed"
+)
+
+// Answers is everything a setup has to know. It is a plain value: copy it, change it, validate it, make a plan of it.
+type Answers struct {
+	Dir       string // of the installation, absolute
+	Hostname  string // the name that clients use, or an address
+	SANs      []SAN  // further names and addresses of the certificate
+	Addr      string // host:port to listen at; empty host: every address
+	PublicURL string // what clients use where it differs from host name and port; empty: made of these
+
+	TLS      TLSMode
+	CertFile string // PEM, with Files
+	KeyFile  string // PEM, with Files
+	KeyType  certgen.KeyType
+	CertDays int    // life of a new server certificate
+	Subject  string // "C=,ST=,L=,O=,OU=" of a new certificate
+	CAKey    string // where ca.key lies, if it was moved away from certs/
+	Insecure bool   // confirms passwords over plain HTTP beyond this machine
+
+	RotateCert bool // a new certificate, though the old one would do
+	NewKey     bool // with a new key
+	NewCA      bool // signed by a new CA
+
+	Users       []User   // all users there are to be, existing ones included
+	RemoveUsers []string // users to take away
+	NoSANs      []string // names to take away
+
+	Storage           string // config.Filesystem or config.InMemory
+	StoragePath       string // absolute, with config.Filesystem
+	InMemoryConfirmed bool   // everything is lost at restart, and that is wanted
+
+	Realm    string // what browsers show when they ask for the password
+	LogLevel string // error, warn, info or debug
+
+	existing *Installed // what these answers start from; nil: nothing
+}
+
+// SAN is a name or address that can stand in the certificate.
+type SAN struct {
+	Name   string
+	Ticked bool   // it is to stand there
+	Origin string // why it is offered: an interface ("eth0"), or one of the SAN… constants
+}
+
+// User is somebody who may come in.
+type User struct {
+	Name     string
+	Role     Role
+	Password Secret // set with Typed, FromFile, FromEnv and FromStdin
+	Source   string // where the password comes from
+}
+
+// User finds a user by name, or returns nil.
+func (a *Answers) User(name string) *User {
+	for i := range a.Users {
+		if a.Users[i].Name == name {
+			return &a.Users[i]
+		}
+	}
+	return nil
+}
+
+// Origin tells where an answer comes from.
+type Origin string
+
+// Origins, the strongest first.
+const (
+	FromFlag         Origin = "flag"
+	FromEnvironment  Origin = "environment"
+	FromAnswersFile  Origin = "answers file"
+	FromInstallation Origin = "existing installation"
+	FromDetection    Origin = "detected"
+	FromDefault      Origin = "default"
+	FromTyping       Origin = "typed"
+)
+
+// Resolved is one answer for every question, each with its origin.
+type Resolved struct {
+	Answers Answers
+	Origins map[string]Origin // by Question.ID
+}

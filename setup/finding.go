@@ -1,0 +1,46 @@
+package setup
+
+import "fmt"
+
+// Severity grades a [Finding].
+type Severity string
+
+// Severities.
+const (
+	Refused Severity = "refused" // nothing goes on before this is mended
+	Warning Severity = "warning" // it goes on, and somebody should look at this
+	Note    Severity = "note"    // worth knowing
+)
+
+// Finding is what is wrong with an answer, or worth knowing about it. It never holds a secret.
+type Finding struct {
+	Question string   `json:"question"`          // Question.ID
+	Subject  string   `json:"subject,omitempty"` // within a list: the name or user that it is about
+	Severity Severity `json:"severity"`
+	Code     string   `json:"code"` // stable, explained in docs/troubleshooting.md
+	What     string   `json:"what"`
+	Remedy   string   `json:"remedy,omitempty"`
+	Flag     string   `json:"flag,omitempty"` // "--addr"
+}
+
+// String returns one line: the flag, what is wrong, and after a semicolon the remedy.
+func (f Finding) String() string {
+	s := f.What
+	if f.Flag != "" {
+		s = f.Flag + ": " + s
+	}
+	if f.Remedy != "" {
+		s = fmt.Sprintf("%s; %s", s, f.Remedy)
+	}
+	return s
+}
+
+// AnyRefused tells whether one of the findings stops the setup.
+func AnyRefused(findings []Finding) bool {
+	for _, f := range findings {
+		if f.Severity == Refused {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,25 @@
+package setup
+
+import "io"
+
+// Values are answers as flags give them: by the name of the flag without dashes, each with one or more texts. A flag that takes no value
+// has "true".
+type Values map[string][]string
+
+// Input is what somebody answered before any question was asked.
+type Input struct {
+	Flags         Values
+	Env           []string  // as os.Environ gives it: PACKHOUSE_PASSWORD_<NAME>, and PACKHOUSE_<FLAG> for the other flags
+	File          *Document // the answers file; nil: none
+	PasswordLines io.Reader // lines NAME:PASSWORD of --password-stdin; nil: none
+	Quick         bool      // leaves the probes out: a wizard runs them step by step
+	// ReadFile reads password files. Nil: os.ReadFile.
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Document is an answers file.
+type Document struct {
+	Name   string         // for messages
+	Values Values         //
+	Lines  map[string]int // of each key, from 1
+}

@@ -1,0 +1,77 @@
+package setup
+
+import (
+	"io/fs"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+)
+
+// Names of the files of an installation, below its directory.
+const (
+	ConfigFile    = "myconfig.yml"
+	HtpasswdFile  = "auth/htpasswd-basic"
+	CertFile      = "certs/tls.crt"
+	KeyFile       = "certs/tls.key"
+	CACertFile    = "certs/ca.crt"
+	CAKeyFile     = "certs/ca.key"
+	AnswersFile   = "answers.yml"
+	HandoffFile   = "handoff.md"
+	PasswordsFile = "initial-passwords"
+	ManifestFile  = ".installed.json"
+	BackupDir     = "backup"
+)
+
+// Installed is what is there already.
+type Installed struct {
+	Dir        string
+	Config     *config.Config // nil: no myconfig.yml, or one that is refused
+	ConfigData []byte         // as it lies there; nil: none
+	Problem    error          // why myconfig.yml or the users file is refused
+	Users      []User         // in the order of the file, with Source Kept
+	Cert       *Certificate   // that the configuration names; nil: none, or not to be read
+	CA         *Certificate   // of certs/ca.crt
+	CAKey      bool           // certs/ca.key is there
+	Manifest   *Manifest      // nil: setup never wrote here
+	Drift      []Drift        // what was changed since
+	Recovered  string         // what was done about an earlier run that was cut off; empty: there was none
+	HalfDone   bool           // there was one, and this user may not mend it
+	Backup     time.Time      // of the generation that can be rolled back to; zero: none
+}
+
+// Exists tells whether anything of an installation is there.
+func (in *Installed) Exists() bool {
+	return in != nil && (in.ConfigData != nil || in.Manifest != nil || len(in.Users) > 0)
+}
+
+// Certificate is a certificate of the installation.
+type Certificate struct {
+	Path     string
+	Info     certgen.Info
+	Pair     *certgen.Pair // nil: the key is not to be read, or does not fit
+	Problem  error         // why not
+	CloseEnd bool          // it should be renewed
+}
+
+// Manifest is .installed.json: what setup wrote, so that drift is seen and nothing else is ever removed.
+type Manifest struct {
+	Version  int               `json:"version"`
+	Settings map[string]string `json:"settings,omitempty"` // answers that stand in no other file: host name, public URL
+	Files    []ManifestFileRow `json:"files"`
+}
+
+// ManifestFileRow is one file of a [Manifest].
+type ManifestFileRow struct {
+	Path   string      `json:"path"` // below the installation's directory, else absolute
+	SHA256 string      `json:"sha256,omitempty"`
+	Mode   fs.FileMode `json:"mode"`
+	UID    int         `json:"uid"`
+	GID    int         `json:"gid"`
+}
+
+// Drift is a difference between a file and what setup wrote.
+type Drift struct {
+	Path string `json:"path"`
+	What string `json:"what"` // "changed", "missing", "mode 0644, was 0600", "owner 0, was 998"
+}

@@ -1,0 +1,84 @@
+package setup
+
+import (
+	"context"
+	"net/netip"
+)
+
+// Host is what setup asks of the operating system. [ThisMachine] is the real one.
+type Host interface {
+	// Hostname is the name the kernel goes by, short or full.
+	Hostname() (string, error)
+	// ReadFile reads a system file such as /etc/hostname.
+	ReadFile(name string) ([]byte, error)
+	// Addresses lists the addresses of all interfaces that are up.
+	Addresses() ([]Address, error)
+	// LookupHost resolves a name to addresses.
+	LookupHost(ctx context.Context, name string) ([]netip.Addr, error)
+	// LookupAddr resolves an address to names.
+	LookupAddr(ctx context.Context, addr netip.Addr) ([]string, error)
+	// Listen binds an address and lets go of it at once; the error is that of net.Listen.
+	Listen(ctx context.Context, addr string) error
+	// Holder names the process that listens at a TCP port. The zero Process: not to be seen.
+	Holder(port int) Process
+	// FileSystem describes what holds a path, which may not exist yet.
+	FileSystem(path string) (FileSystem, error)
+	// Writable tells why no file can be made below a path, which may not exist yet. It leaves nothing behind.
+	Writable(path string) error
+	// UID is the effective user, 0 for root, -1 where there is none.
+	UID() int
+	// CPUs is the number of processors that can be used.
+	CPUs() int
+	// Memory is the main memory in bytes; 0: not to be seen.
+	Memory() uint64
+}
+
+// Address is an address of this machine.
+type Address struct {
+	Addr      netip.Addr
+	Interface string // "eth0"
+	Bridge    bool   // of a container engine's own network: nobody outside reaches it
+	Global    bool   // not loopback, not link-local
+}
+
+// Process is a running program.
+type Process struct {
+	PID  int
+	Name string
+}
+
+// FileSystem is what holds a directory.
+type FileSystem struct {
+	Kind       string // "ext4", "tmpfs", …; empty: not to be seen
+	Free       uint64 // bytes for this user
+	Total      uint64
+	FreeInodes uint64 // 0 with Inodes 0: the file system does not count them
+	Inodes     uint64
+	Root       bool // the same file system as /
+	ReadOnly   bool
+}
+
+// Memory tells whether the content is lost at a restart of the machine.
+func (f FileSystem) Memory() bool { return f.Kind == "tmpfs" || f.Kind == "ramfs" }
+
+// Machine is what was found out about the machine that setup runs on.
+type Machine struct {
+	Host      Host
+	Names     []string  // it goes by, the best first; never empty
+	Addresses []Address // of all interfaces
+	UID       int
+	CPUs      int
+	Memory    uint64
+	ConfigDir string // where an installation belongs by default
+	DataDir   string // where content belongs by default
+}
+
+// Has tells whether an address is one of this machine's.
+func (m *Machine) Has(addr netip.Addr) bool {
+	for _, a := range m.Addresses {
+		if a.Addr.Unmap() == addr.Unmap() {
+			return true
+		}
+	}
+	return addr.IsLoopback()
+}

@@ -1,0 +1,67 @@
+package setup
+
+import (
+	"io"
+	"io/fs"
+	"time"
+)
+
+// ChangeKind says what happens to a file.
+type ChangeKind string
+
+// Kinds of changes.
+const (
+	Create ChangeKind = "create"
+	Update ChangeKind = "update"
+	Remove ChangeKind = "remove"
+	Keep   ChangeKind = "keep"
+)
+
+// Change is what happens to one file or directory.
+type Change struct {
+	Path   string      // absolute
+	Kind   ChangeKind  //
+	Mode   fs.FileMode // after; with fs.ModeDir for a directory
+	UID    int         // owner after; -1: whoever applies
+	GID    int         // group after; -1 likewise
+	Before []byte      // content; nil where there was none
+	After  []byte      // content; nil where none is left
+	Secret bool        // the content is never shown, in no form
+	// Meaning says in words what changes: "certificate for registry.example.com, 192.0.2.17; until 2027-12-23", "user spectro added as reader".
+	Meaning []string
+}
+
+// Password is one that was generated, to be shown once or written to initial-passwords.
+type Password struct {
+	User     string
+	Password Secret
+}
+
+// Options of [MakePlan].
+type Options struct {
+	Now            time.Time // zero: now
+	Rand           io.Reader // for passwords; nil: crypto/rand
+	WritePasswords bool      // generated passwords go into initial-passwords, because nobody is there to be shown them
+}
+
+// Plan is everything that a setup is going to change. Making it writes nothing.
+type Plan struct {
+	Dir       string
+	Changes   []Change   // in the order of the review; Keep included
+	Passwords []Password // generated ones
+	Restart   []string   // why a running server has to be restarted and not only reloaded, key by key
+	Findings  []Finding  // worth reading before applying
+	Resolved  Resolved   // what it was made of
+
+	now time.Time
+}
+
+// Pending tells whether applying would change anything.
+func (p *Plan) Pending() bool {
+	for _, c := range p.Changes {
+		if c.Kind != Keep {
+			return true
+		}
+	}
+	return false
+}
