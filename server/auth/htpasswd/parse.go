@@ -1,0 +1,178 @@
+package htpasswd
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Codes of problems. They are stable.
+const (
+	CodeNoColon   = "htpasswd-no-colon"   // a line that is neither an entry nor a comment
+	CodeEmptyName = "htpasswd-empty-name" // nothing before the colon
+	CodeBadName   = "htpasswd-bad-name"   // a name that ValidateName refuses
+	CodeEmptyHash = "htpasswd-empty-hash" // nothing behind the colon
+	CodeKind      = "htpasswd-hash-kind"  // a hash, but not bcrypt
+	CodePlain     = "htpasswd-plain-text" // most likely a password in plain text
+	CodeCost      = "htpasswd-cost"       // bcrypt of a cost that is not usable
+	CodeDamaged   = "htpasswd-damaged"    // bcrypt, but cut short or with something behind it
+	CodeDuplicate = "htpasswd-duplicate"  // a later line of the same user counts instead
+	CodeBOM       = "htpasswd-bom"        // a byte order mark; the file is used all the same
+	CodeEncoding  = "htpasswd-encoding"   // not text at all, or UTF-16
+)
+
+// Problem is a line that cannot be used, or not everywhere. It names the kind of what is wrong and never a hash or a password.
+type Problem struct {
+	Line    int    `json:"line"`    // counted from 1
+	Code    string `json:"code"`    // one of the constants
+	What    string `json:"what"`    // what is wrong, lower case, one clause
+	Remedy  string `json:"remedy"`  // what to do about it
+	Warning bool   `json:"warning"` // nobody is locked out by it
+}
+
+// String is the problem in one line.
+func (p Problem) String() string { return fmt.Sprintf("line %d: %s: %s", p.Line, p.What, p.Remedy) }
+
+const remedyHash = "set the password again with \"packhouse user passwd\" or \"htpasswd -B\""
+
+// Parse reads a file. It never fails as a whole: each line that cannot be used is left out and told in a Problem. Problems are in the order
+// of their lines.
+func Parse(data []byte) (*File, []Problem) {
+	f := &File{}
+	var problems []Problem
+	rest := data
+	if after, ok := bytes.CutPrefix(data, []byte(bom)); ok {
+		f.mark, rest = bom, after
+		problems = append(problems, Problem{
+			Line: 1, Code: CodeBOM, What: "the file begins with a byte order mark, which other servers take for a part of the first name",
+			Remedy: "save it as UTF-8 without a mark", Warning: true,
+		})
+	}
+	wide := bytes.IndexByte(rest, 0) >= 0
+	if wide {
+		problems = append(problems, Problem{
+			Line: 1 + bytes.Count(rest[:bytes.IndexByte(rest, 0)], []byte("\n")), Code: CodeEncoding,
+			What: "the file is not plain text, perhaps UTF-16: no user can be read from it", Remedy: "save it as UTF-8",
+		})
+	}
+	counts := make(map[string]int) // name → number of the line that counts so far
+	for number := 1; len(rest) > 0; number++ {
+		raw := rest
+		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
+			raw = rest[:end+1]
+		}
+		rest = rest[len(raw):]
+		l := split(string(raw))
+		if !wide {
+			if p := l.read(number); p != nil {
+				problems = append(problems, *p)
+			}
+			if l.hash != "" {
+				if earlier, ok := counts[l.user]; ok {
+					problems = append(problems, Problem{
+						Line: number, Code: CodeDuplicate, What: fmt.Sprintf("user %q stands on line %d already; this line counts", l.user, earlier),
+						Remedy: "remove the earlier line", Warning: true,
+					})
+				}
+				counts[l.user] = number
+			}
+		}
+		f.lines = append(f.lines, l)
+	}
+	f.index()
+	return f, problems
+}
+
+// split takes the spaces around a line off, as Apache and distribution do.
+func split(raw string) line {
+	const spaces = " \t\r\n\v\f"
+	text := strings.TrimLeft(raw, spaces)
+	l := line{before: raw[:len(raw)-len(text)]}
+	l.text = strings.TrimRight(text, spaces)
+	l.after = text[len(l.text):]
+	if l.text == "" { // blank: keep the line end where append looks for it
+		l.before, l.after = "", raw
+	}
+	return l
+}
+
+// read fills in user and hash, or says why not.
+func (l *line) read(number int) *Problem {
+	if l.text == "" || l.text[0] == '#' {
+		return nil
+	}
+	problem := func(code, what, remedy string) *Problem {
+		return &Problem{Line: number, Code: code, What: what, Remedy: remedy}
+	}
+	name, hash, ok := strings.Cut(l.text, ":")
+	switch {
+	case !ok:
+		return problem(CodeNoColon, "there is no colon between a name and a hash", "write it as name:hash, or begin the line with # if it is a comment")
+	case name == "":
+		return problem(CodeEmptyName, "the name before the colon is empty", "put the user's name there, or remove the line")
+	case kindOf(name) != "":
+		// The text is left out: it is a hash.
+		return problem(CodeBadName, "there is a hash where the name should be", "write it as name:hash")
+	}
+	if err := ValidateName(name); err != nil {
+		return problem(CodeBadName, err.Error(), "remove the line and add the user under another name")
+	}
+	l.user = name
+	who := fmt.Sprintf("user %q", name)
+	switch kind := kindOf(hash); {
+	case hash == "":
+		return problem(CodeEmptyHash, who+" has no hash", remedyHash)
+	case kind == "bcrypt":
+		cost, err := Cost([]byte(hash))
+		switch {
+		case err == nil:
+			l.hash = hash
+			return nil
+		case cost != 0:
+			return problem(CodeCost, fmt.Sprintf("%s has a bcrypt hash of cost %d, usable are %d to %d", who, cost, MinCost, MaxCost), remedyHash)
+		}
+		return problem(CodeDamaged, who+" has a bcrypt hash that is damaged, cut short, or followed by something", remedyHash)
+	case kind != "":
+		return problem(CodeKind, fmt.Sprintf("%s has a hash of kind %s, only bcrypt is accepted", who, kind), remedyHash)
+	}
+	what := "what stands behind the colon is no hash, perhaps a password in plain text"
+	if desCrypt.MatchString(hash) {
+		what = "what stands behind the colon is a crypt (DES) hash or a password in plain text, only bcrypt is accepted"
+	}
+	// The name is left out: fields of such a line may be swapped, and then it is the password.
+	return problem(CodePlain, what, remedyHash+", and take the exposed one out of use")
+}
+
+// kinds are the beginnings by which hashes tell what they are.
+var kinds = [...]struct{ prefix, name string }{
+	{"$2a$", "bcrypt"},
+	{"$2b$", "bcrypt"},
+	{"$2y$", "bcrypt"},
+	{"$2x$", "$2x$ (bcrypt of a broken implementation)"},
+	{"$2$", "$2$ (bcrypt of before 1999)"},
+	{"$apr1$", "$apr1$ (Apache MD5)"},
+	{"$1$", "$1$ (MD5 crypt)"},
+	{"$5$", "$5$ (SHA-256 crypt)"},
+	{"$6$", "$6$ (SHA-512 crypt)"},
+	{"$7$", "$7$ (scrypt)"},
+	{"$y$", "$y$ (yescrypt)"},
+	{"$gy$", "$gy$ (yescrypt)"},
+	{"$argon2", "$argon2 (Argon2)"},
+	{"$scrypt$", "$scrypt$ (scrypt)"},
+	{"{SHA}", "{SHA} (SHA-1)"},
+	{"{SSHA}", "{SSHA} (salted SHA-1)"},
+}
+
+// desCrypt is the form of the oldest hashes; eight bytes of the password counted.
+var desCrypt = regexp.MustCompile(`^[./0-9A-Za-z]{13}$`)
+
+// kindOf names the kind of a hash, nothing where it does not look like one.
+func kindOf(hash string) string {
+	for _, k := range kinds {
+		if strings.HasPrefix(hash, k.prefix) {
+			return k.name
+		}
+	}
+	return ""
+}

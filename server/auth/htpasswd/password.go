@@ -1,0 +1,97 @@
+package htpasswd
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Generated passwords: seven groups of four out of 32 signs, 140 bits. Lower case and digits without 0, o, 1 and l, which are mistaken for
+// one another; hyphens between the groups, which no shell interprets.
+const (
+	alphabet    = "abcdefghijkmnpqrstuvwxyz23456789"
+	groups      = 7
+	groupLength = 4
+)
+
+// GeneratePassword draws a password of 140 bits that can be read out and pasted into a shell unquoted. random of nil is crypto/rand.
+func GeneratePassword(random io.Reader) (string, error) {
+	if random == nil {
+		random = rand.Reader
+	}
+	drawn := make([]byte, groups*groupLength)
+	if _, err := io.ReadFull(random, drawn); err != nil {
+		return "", fmt.Errorf("generate password: %w", err)
+	}
+	var b strings.Builder
+	for i, d := range drawn {
+		if i > 0 && i%groupLength == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteByte(alphabet[int(d)%len(alphabet)]) // 256 is a multiple of 32: no sign is likelier than another
+	}
+	return b.String(), nil
+}
+
+// Strength says in a few words what to think of a password while it is typed: "weak: …", "fair: …" or "good". It judges form only;
+// ValidatePassword says what is refused.
+func Strength(password []byte) string {
+	s := string(password)
+	length := utf8.RuneCountInString(s)
+	kinds, distinct := survey(s)
+	switch {
+	case len(password) > MaxPasswordBytes:
+		return "weak: over 72 bytes, will be refused"
+	case isPlaceholder(s):
+		return "weak: known from documentation"
+	case length < 8:
+		return "weak: under 8 characters"
+	case distinct < 5:
+		return "weak: few different characters"
+	case sequential(s):
+		return "weak: a plain sequence"
+	case kinds == 1 && length < 16:
+		return "weak: one kind of character"
+	case length < 12:
+		return "fair: 12 characters are better"
+	}
+	return "good"
+}
+
+// survey counts kinds of characters (lower case, upper case, digits, others) and different characters.
+func survey(s string) (kinds, distinct int) {
+	seen := make(map[rune]bool)
+	kind := make(map[int]bool)
+	for _, r := range s {
+		seen[r] = true
+		switch {
+		case unicode.IsLower(r):
+			kind[0] = true
+		case unicode.IsUpper(r):
+			kind[1] = true
+		case unicode.IsDigit(r):
+			kind[2] = true
+		default:
+			kind[3] = true
+		}
+	}
+	return len(kind), len(seen)
+}
+
+// sequential reports a run through alphabet, digits or a row of the keyboard, in either direction, and nothing else.
+func sequential(s string) bool {
+	s = strings.ToLower(s)
+	back := []rune(s)
+	for i, j := 0, len(back)-1; i < j; i, j = i+1, j-1 {
+		back[i], back[j] = back[j], back[i]
+	}
+	for _, row := range [...]string{"abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm"} {
+		if strings.Contains(row, s) || strings.Contains(row, string(back)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,79 @@
+package htpasswd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxNameBytes is the longest name that Apache's htpasswd takes.
+const MaxNameBytes = 255
+
+// ValidateName says why a user's name cannot stand in the file or be sent by HTTP Basic authentication (RFC 7617, section 2).
+func ValidateName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("user name is empty")
+	case len(name) > MaxNameBytes:
+		return fmt.Errorf("user name is %d bytes long, %d are allowed", len(name), MaxNameBytes)
+	case !utf8.ValidString(name):
+		return errors.New("user name is not UTF-8")
+	case strings.Contains(name, ":"):
+		return errors.New("user name holds a colon, which separates it from the password")
+	case name[0] == '#':
+		return errors.New("user name begins with #, which makes the line a comment")
+	case strings.TrimSpace(name) != name:
+		return errors.New("user name begins or ends with a space")
+	}
+	if r, found := unseen(name); found {
+		return fmt.Errorf("user name holds the invisible character %U", r)
+	}
+	return nil
+}
+
+// placeholders are passwords out of documentation and scanners' first tries, in lower case.
+var placeholders = [...]string{
+	"111111", "12345", "123456", "1234567", "12345678", "123456789", "1234567890", "abc123", "admin", "admin123", "admin1234", "administrator",
+	"change-me", "change_me", "changeit", "changeme", "changeme123", "default", "demo", "docker", "example", "guest", "harbor12345", "htpasswd",
+	"letmein", "mypass", "mypassword", "p@ssw0rd", "p@ssword", "pack", "packhouse", "palette", "pass", "passw0rd", "passwd", "password", "password1",
+	"password123", "qwerty", "qwerty123", "registry", "root", "s3cr3t", "secret", "spectro", "spectro123", "spectrocloud", "supersecret", "test", "test123",
+	"testpassword", "testuser", "toor", "user", "welcome", "welcome1", "yourpassword", "your-password", "your_password", "<password>", "xxxxxxxx",
+}
+
+// ValidatePassword says why a password is refused for a user: empty, over 72 bytes (ErrPasswordTooLong), the user's own name, known from
+// documentation, or with characters that do not show and will not be typed again. The password is in none of the errors.
+func ValidatePassword(name string, password []byte) error {
+	switch {
+	case len(password) == 0:
+		return errors.New("password is empty")
+	case len(password) > MaxPasswordBytes:
+		return fmt.Errorf("%w: it has %d (letters outside ASCII count as two to four)", ErrPasswordTooLong, len(password))
+	case !utf8.Valid(password):
+		return errors.New("password is not UTF-8")
+	case strings.EqualFold(string(password), name):
+		return errors.New("password is the user's own name")
+	case isPlaceholder(string(password)):
+		return errors.New("password is known from documentation and among the first that attackers try")
+	}
+	if r, found := unseen(string(password)); found {
+		return fmt.Errorf("password holds the invisible character %U, perhaps from pasting", r)
+	}
+	return nil
+}
+
+func isPlaceholder(password string) bool {
+	return slices.Contains(placeholders[:], strings.ToLower(password))
+}
+
+// unseen finds the first character that does not show or changes how others show: control, bidi and zero-width characters.
+func unseen(s string) (rune, bool) {
+	for _, r := range s {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return r, true
+		}
+	}
+	return 0, false
+}
