@@ -1,0 +1,131 @@
+// Package layout fits text into a terminal: every function returns what it was asked for to the cell, whatever it is given.
+//
+// Widths are cells as the terminal counts them, so that wide characters take two and escape sequences none.
+package layout
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Ellipsis stands where something was cut off.
+const Ellipsis = "…"
+
+// Cut shortens a line to a width, with an ellipsis where something is missing.
+func Cut(line string, width int) string {
+	switch {
+	case width <= 0:
+		return ""
+	case ansi.StringWidth(line) <= width:
+		return line
+	}
+	return ansi.Truncate(line, width, Ellipsis)
+}
+
+// Pad makes a line exactly as wide as asked.
+func Pad(line string, width int) string {
+	line = Cut(line, width)
+	if missing := width - ansi.StringWidth(line); missing > 0 {
+		line += strings.Repeat(" ", missing)
+	}
+	return line
+}
+
+// Ends puts one text at the left end of a line and one at its right; the left one gives way.
+func Ends(left, right string, width int) string {
+	right = Cut(right, max(width-1, 0))
+	rest := width - ansi.StringWidth(right)
+	if right == "" {
+		return Cut(left, width)
+	}
+	return Pad(Cut(left, rest-1), rest) + right
+}
+
+// Wrap breaks text into lines at spaces, and inside words only where a word is wider than the line.
+func Wrap(text string, width int) []string {
+	if width <= 0 {
+		return nil
+	}
+	return strings.Split(ansi.Wrap(text, width, ""), "\n")
+}
+
+// Hang wraps text behind a sign; further lines are indented by the sign's width.
+func Hang(sign, text string, width int) []string {
+	indent := ansi.StringWidth(sign)
+	if width <= indent {
+		return Wrap(sign+text, width)
+	}
+	lines := Wrap(text, width-indent)
+	for i := range lines {
+		if i == 0 {
+			lines[i] = sign + lines[i]
+		} else {
+			lines[i] = strings.Repeat(" ", indent) + lines[i]
+		}
+	}
+	return lines
+}
+
+// Fit makes a block exactly width by height: lines are cut and padded, missing ones added, surplus ones dropped.
+func Fit(lines []string, width, height int) []string {
+	out := make([]string, 0, max(height, 0))
+	for i := range height {
+		line := ""
+		if i < len(lines) {
+			line = lines[i]
+		}
+		out = append(out, Pad(line, width))
+	}
+	return out
+}
+
+// Beside puts blocks next to each other with a column between them. All must have the same number of lines.
+func Beside(blocks ...[]string) []string {
+	if len(blocks) == 0 {
+		return nil
+	}
+	out := make([]string, len(blocks[0]))
+	for i := range out {
+		row := make([]string, 0, len(blocks))
+		for _, block := range blocks {
+			row = append(row, block[i])
+		}
+		out[i] = strings.Join(row, " ")
+	}
+	return out
+}
+
+// Clamp is the last thing done to a frame: no line wider and no block taller than the window, nothing at the end of a line. What is too tall
+// loses its last lines but one, so that the line of help stays.
+func Clamp(frame []string, width, height int) string {
+	if width <= 0 || height <= 0 {
+		return ""
+	}
+	if len(frame) > height {
+		last := frame[len(frame)-1]
+		frame = append(append([]string{}, frame[:height-1]...), last)
+	}
+	out := make([]string, len(frame))
+	for i, line := range frame {
+		line = Cut(line, width)
+		if !strings.Contains(line, "\x1b") {
+			line = strings.TrimRight(line, " ")
+		}
+		out[i] = line
+	}
+	return strings.Join(out, "\n")
+}
+
+// Window returns the part of lines that is height lines tall and shows the line called focus, moving the top as little as it can; and the
+// top that results.
+func Window(lines []string, top, focus, height int) ([]string, int) {
+	if height <= 0 {
+		return nil, 0
+	}
+	if focus >= 0 {
+		top = max(min(top, focus), focus-height+1)
+	}
+	top = max(min(top, len(lines)-height), 0)
+	return lines[top:min(top+height, len(lines))], top
+}
