@@ -1,0 +1,129 @@
+package config
+
+import "strings"
+
+// kind is the type of a key.
+type kind int
+
+const (
+	text     kind = iota // a string
+	secret               // a string that is never shown
+	boolean              // true or false
+	integer              // a whole number
+	size                 // bytes: a whole number, or with KiB, MiB, GiB
+	duration             // 90s, 5m, 24h
+	list                 // strings
+	table                // names of one's own, each with a string
+	headers              // header names, each with a list of strings
+	section              // further keys
+	entries              // a list of sections
+	anything             // of no effect here, whatever is below
+)
+
+// String names the kind as the reference does.
+func (k kind) String() string {
+	return [...]string{
+		"string", "secret", "true or false", "number", "bytes", "duration", "list", "map", "map of lists", "section", "list of sections", "any",
+	}[k]
+}
+
+// status tells what becomes of a key that somebody sets.
+type status int
+
+const (
+	honoured status = iota
+	noted           // accepted; word says what it means here
+	quiet           // accepted and without effect, in a way that needs no word
+	refused         // an error; word says why
+)
+
+// key is one row of the table that everything is derived from.
+type key struct {
+	name    string
+	kind    kind
+	about   string   // meaning, in a sentence
+	def     string   // default, as one would write it; "" has none
+	choices []string // permitted values, compared without regard to case
+	status  status
+	word    string // of noted and refused
+	ours    bool   // unknown to CNCF distribution
+	min     int64  // least permitted number or bytes
+
+	scalar bool // a list that may also be one plain value
+	never  bool // a duration that may also be "never"
+	pick   bool // a section which may be the bare name of one of its options
+	option bool // one of the alternatives of a pick: exactly one is chosen
+	masked bool // headers or addresses that may hold credentials
+
+	bind func(target any) any // pointer to the field; nil: nowhere to go
+	grow func(target any) any // appends one element to an entries field and returns its pointer
+	keys []*key               // of a section, or of each of the entries
+}
+
+// child returns the key of that name in a section, or nil.
+func (k *key) child(name string) *key {
+	for _, c := range k.keys {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// options returns the names of the alternatives of a pick.
+func (k *key) options() []string {
+	var names []string
+	for _, c := range k.keys {
+		if c.option {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// at makes a binding out of a function that points at a field.
+func at[T, V any](field func(*T) *V) func(any) any {
+	return func(target any) any { return field(target.(*T)) }
+}
+
+// in binds a field of the configuration itself.
+func in[V any](field func(*Config) *V) func(any) any { return at(field) }
+
+// each binds a field that is a list of structures.
+func each[E any](field func(*Config) *[]E) func(any) any {
+	return func(target any) any {
+		s := field(target.(*Config))
+		*s = append(*s, *new(E))
+		return &(*s)[len(*s)-1]
+	}
+}
+
+// walk visits every key below k, parents first. The path of the keys of entries has "[]" behind the name of the list.
+func walk(k *key, path string, visit func(path string, k *key)) {
+	for _, c := range k.keys {
+		p := join(path, c.name)
+		visit(p, c)
+		if c.kind == entries {
+			p += "[]"
+		}
+		walk(c, p, visit)
+	}
+}
+
+// lookup finds a key by its path, and returns nil when there is none.
+func lookup(path string) *key {
+	k := root
+	for name := range strings.SplitSeq(path, ".") {
+		if k = k.child(name); k == nil {
+			return nil
+		}
+	}
+	return k
+}
+
+func join(parent, name string) string {
+	if parent == "" {
+		return name
+	}
+	return parent + "." + name
+}

@@ -1,0 +1,174 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// settle checks what no single key can tell, and settles what follows from several: exactly one driver, both halves of a certificate.
+// whole is the origin to name where the key itself is missing.
+func (d *decoder) settle(c *Config, document *value, whole Origin, file string) {
+	if !d.set["version"] {
+		d.missing(document, whole, "version", "version is missing", "write version: 0.1 as the first line")
+	}
+	if d.set["loglevel"] && !d.set["log.level"] {
+		v := document.get("loglevel")
+		got, what, _ := parse(logKeys.child("level"), v)
+		if what == "" {
+			c.Log.Level = got.(string)
+			d.origins["log.level"] = v.origin
+		}
+	}
+	if c.Log.Formatter == "logstash" {
+		c.Log.Formatter = "json"
+		d.note(Notice, d.origins["log.formatter"], "log.formatter", "log.formatter: logstash is written as json", "")
+	}
+	c.Storage.Driver = d.pick(document, whole, storageKeys, "write storage with one of the drivers filesystem, inmemory")
+	method := d.pick(document, whole, authKeys, "")
+	if method == "" {
+		method = AuthNone
+	}
+	c.Auth.Method = method
+	d.settleAuth(c, document, whole)
+	d.settleHTTP(c, whole)
+	d.settleTLS(c, whole, file)
+	d.mergeHeaders(c)
+	d.exposure(c, whole)
+}
+
+// missing reports a key that should be there; at is the section that lacks it, where that stands.
+func (d *decoder) missing(document *value, whole Origin, path, what, remedy string) {
+	at := whole
+	if i := strings.LastIndexByte(path, '.'); i > 0 {
+		if o, known := d.origins[path[:i]]; known {
+			at = o
+		}
+	}
+	d.fail(CodeMissing, at, path, what, remedy)
+}
+
+// pick returns the one option of a section that was chosen. remedy is what to do when none was; empty: none is fine.
+func (d *decoder) pick(document *value, whole Origin, k *key, remedy string) string {
+	v := document.get(k.name)
+	if v == nil || v.form == null {
+		if remedy != "" {
+			d.missing(document, whole, k.name, k.name+" is missing", remedy)
+		}
+		return ""
+	}
+	if v.form == scalar {
+		return v.text
+	}
+	var chosen []field
+	for _, f := range v.fields {
+		if c := k.child(f.name); c != nil && c.option {
+			chosen = append(chosen, f)
+		}
+	}
+	switch len(chosen) {
+	case 0:
+		if remedy != "" && v.form == mapping && !d.failedBelow(k.name) {
+			d.fail(CodeMissing, v.origin, k.name, k.name+" names no driver", remedy)
+		}
+		return ""
+	case 1:
+		return chosen[0].name
+	}
+	a, b := chosen[0], chosen[1]
+	d.fail(CodeConflict, b.at, k.name, fmt.Sprintf("%s has both %s (%s) and %s (%s)", k.name, a.name, a.at, b.name, b.at),
+		fmt.Sprintf("keep one, or choose with %s=%s", VariableName(k.name), b.name))
+	return a.name
+}
+
+// failedBelow tells whether a problem about the section was told already.
+func (d *decoder) failedBelow(path string) bool {
+	for _, p := range d.problems {
+		if strings.Contains(p.What, "unknown key "+path+".") || strings.HasPrefix(p.Key, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// settleAuth checks the authentication method and its roles.
+func (d *decoder) settleAuth(c *Config, document *value, whole Origin) {
+	if c.Auth.Method != AuthHtpasswd {
+		return
+	}
+	h := &c.Auth.Htpasswd
+	if h.Path == "" && !d.failedAt("auth.htpasswd.path") {
+		d.missing(document, whole, "auth.htpasswd.path", "auth.htpasswd.path is missing", "name the file with the users; packhouse user add creates one")
+	}
+	if h.Realm == "" && !d.failedAt("auth.htpasswd.realm") {
+		d.missing(document, whole, "auth.htpasswd.realm", "auth.htpasswd.realm is missing", "write a few words that clients show when they ask for a password")
+	}
+	for _, role := range []struct {
+		path  string
+		names []string
+	}{{"auth.htpasswd.roles.admin", h.Roles.Admin}, {"auth.htpasswd.roles.writer", h.Roles.Writer}} {
+		for i, name := range role.names {
+			if strings.Contains(name, ":") {
+				p := fmt.Sprintf("%s[%d]", role.path, i)
+				d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s holds a colon: %s", p, quote(name)), "write the name of a user, as in the htpasswd file")
+			}
+		}
+	}
+	for i, rule := range h.Rules {
+		d.settleRule(fmt.Sprintf("auth.htpasswd.rules[%d]", i), rule, whole)
+	}
+	if h.Lockout.MaxDelay < h.Lockout.Delay {
+		p := "auth.htpasswd.lockout.maxdelay"
+		d.fail(CodeConflict, d.either(whole, p, "auth.htpasswd.lockout.delay"), p, "auth.htpasswd.lockout.maxdelay is shorter than delay", "make it at least as long")
+	}
+	if d.set["auth.htpasswd.clientnames"] && len(c.HTTP.TLS.ClientCAs) == 0 {
+		p := "auth.htpasswd.clientnames"
+		d.fail(CodeConflict, d.origins[p], p, "auth.htpasswd.clientnames has no use without client certificates", "give http.tls.clientcas too")
+	}
+}
+
+func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
+	at := whole
+	for _, name := range []string{"repositories", "users", "role"} {
+		if o, known := d.origins[join(path, name)]; known {
+			at = o
+			break
+		}
+	}
+	for name, given := range map[string]bool{"repositories": rule.Repositories != "", "users": len(rule.Users) > 0, "role": rule.Role != ""} {
+		if p := join(path, name); !given && !d.failedAt(p) {
+			d.fail(CodeMissing, at, p, p+" is missing", "a rule has repositories, users and a role")
+		}
+	}
+	for part := range strings.SplitSeq(rule.Repositories, "/") {
+		p := join(path, "repositories")
+		switch {
+		case rule.Repositories == "":
+		case part == "" || part == "." || part == "..":
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has an empty part: %s", p, quote(rule.Repositories)), "write it like team-a/** or */base")
+			return
+		case strings.Contains(part, "**") && part != "**":
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has ** beside other letters: %s", p, quote(rule.Repositories)), "** stands for any number of whole parts: team-a/**")
+			return
+		}
+	}
+}
+
+// failedAt tells whether a problem about exactly this key was told already.
+func (d *decoder) failedAt(path string) bool {
+	for _, p := range d.problems {
+		if p.Key == path {
+			return true
+		}
+	}
+	return false
+}
+
+// either returns the origin of the first of the keys that was given.
+func (d *decoder) either(whole Origin, paths ...string) Origin {
+	for _, p := range paths {
+		if o, known := d.origins[p]; known {
+			return o
+		}
+	}
+	return whole
+}

@@ -1,0 +1,391 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/textproto"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// prefix of every variable.
+const prefix = "REGISTRY_"
+
+// PathVariable names the configuration file for a server that was started without one.
+const PathVariable = "REGISTRY_CONFIGURATION_PATH"
+
+// step leads from a value to one inside it.
+type step struct {
+	name  string
+	index int // of a list, where name is ""
+}
+
+// assignment is one variable with the place it sets.
+type assignment struct {
+	origin Origin
+	steps  []step
+	key    *key
+	text   string
+}
+
+// overlay lays the variables over the values of the file.
+type overlay struct {
+	problems Problems
+	notices  []Problem
+	readFile func(string) ([]byte, error)
+}
+
+func (o *overlay) fail(code string, at Origin, what, remedy string) {
+	o.problems = append(o.problems, at.problem(code, Error, "", what, remedy))
+}
+
+func (o *overlay) note(severity Severity, at Origin, what, remedy string) {
+	o.notices = append(o.notices, at.problem(CodeVariable, severity, "", what, remedy))
+}
+
+// apply reads the environment, lines of the form NAME=value, and changes document accordingly.
+func (o *overlay) apply(document *value, env []string) {
+	given := map[string]string{}
+	for _, line := range env {
+		name, text, _ := strings.Cut(line, "=")
+		given[name] = text
+	}
+	names := make([]string, 0, len(given))
+	for name := range given {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var all []assignment
+	taken := map[string]string{}
+	for _, name := range names {
+		a, ok := o.read(name, given[name])
+		if !ok {
+			continue
+		}
+		place := fmt.Sprint(a.steps)
+		if other, twice := taken[place]; twice && a.key.kind != anything {
+			o.fail(CodeConflict, a.origin, fmt.Sprintf("sets the same as %s", other), "keep one of them")
+			continue
+		}
+		taken[place] = name
+		all = append(all, a)
+	}
+	slices.SortStableFunc(all, func(a, b assignment) int {
+		return cmp.Or(cmp.Compare(len(a.steps), len(b.steps)), slices.CompareFunc(a.steps, b.steps, func(x, y step) int {
+			return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.index, y.index))
+		}))
+	})
+	for _, a := range all {
+		o.place(document, a)
+	}
+}
+
+// read decides what a variable is about: one of ours, a stranger that is let through, or a mistake.
+func (o *overlay) read(name, content string) (assignment, bool) {
+	at := Origin{Kind: FromVariable, Variable: name}
+	rest, ours := strings.CutPrefix(name, prefix)
+	if !ours {
+		o.misspelt(name, at)
+		return assignment{}, false
+	}
+	if name == PathVariable {
+		return assignment{}, false
+	}
+	segments := strings.Split(rest, "_")
+	steps, k := resolve(root, segments)
+	if k == nil {
+		if target, isFile := strings.CutSuffix(rest, "_FILE"); isFile && name != "REGISTRY_AUTH_FILE" {
+			if steps, k = resolve(root, strings.Split(target, "_")); k != nil && (k.kind == text || k.kind == secret) {
+				return o.secretFile(at, steps, k, content)
+			}
+		}
+		if stranger(name, content) {
+			o.note(Notice, at, "is not one of this server's variables and is left alone", "")
+			return assignment{}, false
+		}
+		o.unknown(name, at)
+		return assignment{}, false
+	}
+	if content == "" {
+		o.note(Notice, at, "is empty and sets nothing", "")
+		return assignment{}, false
+	}
+	return assignment{origin: at, steps: steps, key: k, text: content}, true
+}
+
+// secretFile reads the value from the file that a variable ending in _FILE names.
+func (o *overlay) secretFile(at Origin, steps []step, k *key, path string) (assignment, bool) {
+	if path == "" {
+		o.note(Notice, at, "is empty and sets nothing", "")
+		return assignment{}, false
+	}
+	data, err := o.readFile(path)
+	if err != nil {
+		o.fail(CodeRead, at, fmt.Sprintf("names a file that cannot be read: %s (%s)", quote(path), reason(err)), "mount it there, and let the server's user read it")
+		return assignment{}, false
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if text == "" {
+		o.fail(CodeRead, at, fmt.Sprintf("names a file that is empty: %s", quote(path)), "put the value into it")
+		return assignment{}, false
+	}
+	return assignment{origin: at, steps: steps, key: k, text: text}, true
+}
+
+// resolve follows the parts of a variable's name through the table of keys. It returns a nil key when they lead nowhere.
+func resolve(k *key, segments []string) ([]step, *key) {
+	if len(segments) == 0 {
+		return nil, k
+	}
+	switch k.kind {
+	case section:
+		for _, c := range k.keys {
+			if strings.ToUpper(c.name) == segments[0] {
+				if steps, found := resolve(c, segments[1:]); found != nil {
+					return append([]step{{name: c.name}}, steps...), found
+				}
+			}
+		}
+	case entries:
+		if i, ok := position(segments[0]); ok {
+			element := &key{name: k.name, kind: section, keys: k.keys}
+			if steps, found := resolve(element, segments[1:]); found != nil {
+				return append([]step{{index: i}}, steps...), found
+			}
+		}
+	case list:
+		if i, ok := position(segments[0]); ok && len(segments) == 1 {
+			return []step{{index: i}}, &key{name: k.name, kind: text}
+		}
+	case table:
+		return []step{{name: strings.ToLower(strings.Join(segments, "_"))}}, &key{name: k.name, kind: text}
+	case headers:
+		last := len(segments) - 1
+		if i, ok := position(segments[last]); ok && last > 0 {
+			return []step{{name: headerName(segments[:last])}, {index: i}}, &key{name: k.name, kind: text}
+		}
+		return []step{{name: headerName(segments)}}, &key{name: k.name, kind: list, scalar: true}
+	case anything:
+		return nil, k
+	}
+	return nil, nil
+}
+
+func headerName(segments []string) string {
+	return textproto.CanonicalMIMEHeaderKey(strings.Join(segments, "-"))
+}
+
+func position(s string) (int, bool) {
+	if len(s) > 4 {
+		return 0, false
+	}
+	i, err := strconv.ParseUint(s, 10, 16)
+	return int(i), err == nil
+}
+
+// place sets the value of one variable in the document.
+func (o *overlay) place(document *value, a assignment) {
+	v, ok := o.value(a)
+	if !ok {
+		return
+	}
+	at, k := document, root
+	for i, s := range a.steps {
+		last := i == len(a.steps)-1
+		if s.name == "" {
+			if !at.list(a.origin) {
+				return // the file has something else there, and is told so
+			}
+			if s.index > len(at.items) {
+				o.fail(CodeVariable, a.origin, fmt.Sprintf("leaves a gap: the list has %d entries", len(at.items)), fmt.Sprintf("the next number is _%d", len(at.items)))
+				return
+			}
+			if s.index == len(at.items) {
+				at.items = append(at.items, &value{origin: a.origin})
+			}
+			if last {
+				at.items[s.index] = v
+				return
+			}
+			at = at.items[s.index]
+			continue
+		}
+		if !at.section(k, a.origin) {
+			return
+		}
+		if k.kind == section {
+			k = k.child(s.name)
+		}
+		f := at.field(s.name, k, a.origin)
+		if last {
+			o.put(f, k, v)
+			return
+		}
+		at = f.value
+	}
+}
+
+// put stores the value of a variable; the bare name of a driver or a method selects it, and leaves everything else that stands there.
+func (o *overlay) put(f *field, k *key, v *value) {
+	if k == nil || !k.pick || v.form != scalar {
+		f.value = v
+		f.at = v.origin
+		return
+	}
+	chosen := k.child(v.text)
+	if chosen == nil || !chosen.option {
+		f.value = v // decoding tells
+		return
+	}
+	f.value.section(k, v.origin)
+	var kept []field
+	found := false
+	for _, x := range f.value.fields {
+		c := k.child(x.name)
+		if c != nil && c.option && c != chosen {
+			continue
+		}
+		found = found || c == chosen
+		kept = append(kept, x)
+	}
+	if !found {
+		kept = append(kept, field{name: chosen.name, at: v.origin, value: &value{origin: v.origin}})
+	}
+	f.value.fields = kept
+}
+
+// section makes v a mapping where nothing, or the bare name of a driver, stands.
+func (v *value) section(k *key, from Origin) bool {
+	switch {
+	case v.form == null:
+		v.form, v.origin = mapping, from
+	case v.form == scalar && k != nil && k.pick:
+		*v = value{form: mapping, origin: v.origin, fields: []field{{name: v.text, at: v.origin, value: &value{origin: v.origin}}}}
+	}
+	return v.form == mapping
+}
+
+// list makes v a list where nothing, or one plain value, stands.
+func (v *value) list(from Origin) bool {
+	switch v.form {
+	case null:
+		v.form, v.origin = sequence, from
+	case scalar:
+		only := *v
+		*v = value{form: sequence, origin: v.origin, items: []*value{&only}}
+	}
+	return v.form == sequence
+}
+
+// field returns the field of that name, which it adds where there is none. Names of one's own are found in any case.
+func (v *value) field(name string, k *key, from Origin) *field {
+	for i := range v.fields {
+		if v.fields[i].name == name || k != nil && (k.kind == table || k.kind == headers) && strings.EqualFold(v.fields[i].name, name) {
+			return &v.fields[i]
+		}
+	}
+	v.fields = append(v.fields, field{name: name, at: from, value: &value{origin: from}})
+	return &v.fields[len(v.fields)-1]
+}
+
+// value turns the text of a variable into what its key wants: lists may be written with commas, lists and sections in the YAML flow form.
+func (o *overlay) value(a assignment) (*value, bool) {
+	plain := &value{form: scalar, text: a.text, origin: a.origin}
+	trimmed := strings.TrimSpace(a.text)
+	switch a.key.kind {
+	case list:
+		if strings.HasPrefix(trimmed, "[") {
+			return o.flow(trimmed, a.origin)
+		}
+		v := &value{form: sequence, origin: a.origin}
+		if a.key.scalar && a.key.bind == nil { // a header: its commas are its own
+			v.items = []*value{plain}
+			return v, true
+		}
+		for part := range strings.SplitSeq(a.text, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				v.items = append(v.items, &value{form: scalar, text: part, origin: a.origin})
+			}
+		}
+		return v, true
+	case table, headers, section, entries:
+		if strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[") {
+			return o.flow(trimmed, a.origin)
+		}
+	}
+	return plain, true
+}
+
+func (o *overlay) flow(text string, at Origin) (*value, bool) {
+	v, problems := readFlow(text, at)
+	o.problems = append(o.problems, problems...)
+	return v, len(problems) == 0
+}
+
+// unknown tells about a variable that starts like ours and leads nowhere.
+func (o *overlay) unknown(name string, at Origin) {
+	remedy := "variables are REGISTRY_ and the path of a key in capitals, as in REGISTRY_LOG_LEVEL"
+	if right := nearest(name, variableNames()); right != "" {
+		remedy = fmt.Sprintf("did you mean %s?", right)
+	}
+	o.fail(CodeVariable, at, "sets no known key", remedy)
+}
+
+// misspelt tells about a variable whose first word is nearly ours and whose rest is a key: REGSITRY_AUTH_HTPASSWD_REALM.
+func (o *overlay) misspelt(name string, at Origin) {
+	first, rest, found := strings.Cut(name, "_")
+	if !found || rest == "" || first == "" || distance(first, strings.TrimSuffix(prefix, "_")) > 2 {
+		return
+	}
+	if _, k := resolve(root, strings.Split(rest, "_")); k == nil || k.kind == anything {
+		return
+	}
+	o.fail(CodeVariable, at, fmt.Sprintf("starts with %s_", first), fmt.Sprintf("did you mean %s%s?", prefix, rest))
+}
+
+// variableNames lists every variable, in the order of the table; the first entry stands for those of a list.
+func variableNames() []string {
+	var names []string
+	walk(root, "", func(path string, k *key) {
+		names = append(names, VariableName(path))
+	})
+	return names
+}
+
+// VariableName returns the name of the variable that sets the key at path.
+func VariableName(path string) string {
+	path = strings.NewReplacer("[]", "_0", "[", "_", "]", "", ".", "_").Replace(path)
+	return prefix + strings.ToUpper(path)
+}
+
+var serviceVariable = regexp.MustCompile(`^REGISTRY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// stranger recognises variables of others: podman's, and those that Kubernetes sets for a service whose name starts with registry.
+func stranger(name, text string) bool {
+	switch {
+	case name == "REGISTRY_AUTH_FILE", serviceVariable.MatchString(name):
+		return true
+	case strings.HasSuffix(name, "_PORT"):
+		return strings.HasPrefix(text, "tcp://") || strings.HasPrefix(text, "udp://")
+	}
+	return false
+}
+
+// reason says in two words why a file cannot be read.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "not found"
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied"
+	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err.Error()
+	}
+	return err.Error()
+}
