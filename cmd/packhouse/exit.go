@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes, as docs/command-line.md lists them.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // nothing changed, or rolled back
+	exitUsage       = 2   // wrong usage or answers missing
+	exitPending     = 3   // --dry-run found changes
+	exitFindings    = 4   // a check failed, or something needs attention
+	exitHangup      = 129 // left by SIGHUP
+	exitInterrupted = 130 // left by SIGINT
+	exitTerminated  = 143 // left by SIGTERM
+)
+
+// exitError ends the program with a code. A nil err says nothing more: the command has told everything already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return "exit"
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// silent ends with code and no further words.
+func silent(code int) error { return &exitError{code: code} }
+
+// usageError ends with exitUsage.
+func usageError(err error) error { return &exitError{code: exitUsage, err: err} }
+
+// signalError is the cause of a context that a signal ended.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string { return e.signal.String() }
+
+// withSignals returns a context that ends at the first SIGINT, SIGTERM or SIGHUP, with a *signalError as its cause. A second one ends the
+// process at once. SIGHUP does not end it while a.hangup is set: then that is called.
+func withSignals(ctx context.Context, a *app) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				if hangup := a.hangup.Load(); s == syscall.SIGHUP && hangup != nil {
+					(*hangup)()
+					continue
+				}
+				cancel(&signalError{s})
+				signal.Stop(signals)
+				return
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+// signalCode returns the exit code for a context that a signal ended, and whether one did.
+func signalCode(ctx context.Context) (int, bool) {
+	var s *signalError
+	if ctx.Err() == nil || !errors.As(context.Cause(ctx), &s) {
+		return 0, false
+	}
+	switch s.signal {
+	case syscall.SIGHUP:
+		return exitHangup, true
+	case syscall.SIGTERM:
+		return exitTerminated, true
+	default:
+		return exitInterrupted, true
+	}
+}

@@ -1,0 +1,43 @@
+// Command packhouse is a self-hosted pack registry and the terminal wizard that sets it up.
+//
+// Each command is a file of its own: a struct of options and a run function. What they print is worded in words.go, how they end is
+// listed in exit.go.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"packhouse/tui/noquery"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	noquery.Restore()
+	os.Exit(run(context.Background(), &app{
+		stdin:  os.Stdin,
+		stdout: os.Stdout,
+		stderr: os.Stderr,
+		env:    os.Environ(),
+		now:    time.Now,
+	}, os.Args[1:]))
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, a *app, args []string) int {
+	ctx, stop := withSignals(ctx, a)
+	defer stop()
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	return a.report(a.classify(ctx, err))
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot puts the commands together.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "packhouse",
+		Short: "A self-hosted pack registry in one binary, with the wizard that sets it up right",
+		Long: `packhouse is a self-hosted registry for packs, Helm charts and container images.
+
+On a terminal, packhouse alone opens the wizard. In scripts, packhouse setup --yes
+does the same through flags, and packhouse serve runs the server.`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			a.started = true
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(
+		newSetup(a),
+		newServe(a),
+		newCheck(a),
+		newUser(a),
+		newCert(a),
+		newConfig(a),
+		newVersion(a),
+	)
+	opts := setupOptions{}
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !a.interactive() {
+			return cmd.Help()
+		}
+		return a.runSetup(cmd, &opts)
+	}
+	return root
+}
+
+// newVersion prints the version.
+func newVersion(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(a.stdout, "packhouse %s\n", version)
+			return nil
+		},
+	}
+}

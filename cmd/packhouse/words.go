@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// Every sentence of the command line passes through this file. Its rules: words go to stderr, results to stdout; lower case, no full
+// stop; %q around what somebody typed; a "hint:" line with the next command where there is one; never a secret, never a stack trace.
+
+// app is what commands share: the streams, the environment and the clock. Tests replace them.
+type app struct {
+	stdin  *os.File
+	stdout io.Writer
+	stderr io.Writer
+	env    []string // "KEY=value"
+	now    func() time.Time
+
+	hangup  atomic.Pointer[func()] // what SIGHUP does; nil: it ends the program
+	started bool                   // a command's own code has begun: errors are no longer about usage
+}
+
+// getenv returns a variable of the environment, empty where it is not set.
+func (a *app) getenv(key string) string {
+	for i := len(a.env) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(a.env[i], key+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// say tells a person something.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
+
+// warn tells of something that is not quite right.
+func (a *app) warn(format string, args ...any) { a.say("warning: "+format, args...) }
+
+// hint names the next command.
+func (a *app) hint(format string, args ...any) { a.say("hint: "+format, args...) }
+
+// hinted is an error with a next step.
+type hinted struct {
+	err  error
+	hint string
+}
+
+func (h *hinted) Error() string { return h.err.Error() }
+func (h *hinted) Unwrap() error { return h.err }
+
+// withHint adds a next step to an error.
+func withHint(err error, format string, args ...any) error {
+	return &hinted{err, fmt.Sprintf(format, args...)}
+}
+
+// classify gives an error that has no exit code yet the right one.
+func (a *app) classify(ctx context.Context, err error) *exitError {
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit
+	}
+	if code, ok := signalCode(ctx); ok {
+		return &exitError{code: code}
+	}
+	if !a.started {
+		return &exitError{exitUsage, withHint(err, "packhouse --help lists the commands")}
+	}
+	return &exitError{exitFailed, err}
+}
+
+// report says what an error has to say and returns its exit code.
+func (a *app) report(e *exitError) int {
+	if e.err == nil {
+		return e.code
+	}
+	var problems config.Problems
+	if errors.As(e.err, &problems) {
+		for _, p := range problems {
+			a.say("%s", p)
+		}
+	} else {
+		a.say("error: %v", e.err)
+	}
+	var h *hinted
+	if errors.As(e.err, &h) {
+		a.hint("%s", h.hint)
+	}
+	return e.code
+}
