@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -48,6 +49,42 @@ func (r Repository) String() string { return r.name }
 
 // IsZero tells whether r names no repository.
 func (r Repository) IsZero() bool { return r.name == "" }
+
+// packFolder is where Palette looks for packs below a registry's base path: one repository a pack.
+const packFolder = "spectro-packs/archive"
+
+// Pack tells whether the repository is that of a pack, [<base>/]spectro-packs/archive/<name>, and which: its tags are pack versions.
+func (r Repository) Pack() (base, name string, ok bool) {
+	folder, name, ok := cutLast(r.name)
+	if !ok || name == "" {
+		return "", "", false
+	}
+	if folder == packFolder {
+		return "", name, true
+	}
+	base, ok = strings.CutSuffix(folder, "/"+packFolder)
+	if !ok {
+		return "", "", false
+	}
+	return base, name, true
+}
+
+// PackPrefix returns what the names of all packs under base start with.
+func PackPrefix(base string) string {
+	if base == "" {
+		return packFolder + "/"
+	}
+	return base + "/" + packFolder + "/"
+}
+
+// cutLast splits a name before its last segment.
+func cutLast(name string) (folder, last string, ok bool) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return "", name, false
+	}
+	return name[:i], name[i+1:], true
+}
 
 // Tag is a movable name of a manifest within a repository. The zero value names none.
 type Tag struct{ name string }

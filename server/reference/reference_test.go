@@ -1,0 +1,79 @@
+package reference
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestParseRepository(t *testing.T) {
+	good := []string{"a", "a/b", "team-a/nginx", "a.b/c_d/e__f/g--h", "spectro-packs/archive/nginx", "0", "a/blobs/uploads", strings.Repeat("a", MaxName)}
+	for _, name := range good {
+		if r, err := ParseRepository(name); err != nil || r.String() != name || r.IsZero() {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	bad := []string{
+		"", "/", "a/", "/a", "a//b", "A", "a/B", "..", "a/../b", "a/.", ".a", "a.", "a..b", "a___b", "-a", "a-", "_a", "a b", "a\n", "a\x00b",
+		`a\b`, "a:b", "a@b", "a%2fb", "é", strings.Repeat("a", MaxName+1),
+	}
+	for _, name := range bad {
+		if r, err := ParseRepository(name); !errors.Is(err, ErrName) || !r.IsZero() {
+			t.Errorf("%q was taken: %v", name, err)
+		}
+	}
+}
+
+func TestParseTag(t *testing.T) {
+	for _, name := range []string{"latest", "1.0", "_x", "LTS__22.4.x", "a-b", strings.Repeat("a", 128)} {
+		if tag, err := ParseTag(name); err != nil || tag.String() != name || tag.IsZero() {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", ".", "..", "-a", ".a", "a/b", "a b", "a:b", "a\n", "é", strings.Repeat("a", 129)} {
+		if _, err := ParseTag(name); !errors.Is(err, ErrTag) {
+			t.Errorf("%q was taken: %v", name, err)
+		}
+	}
+}
+
+func TestParseDigest(t *testing.T) {
+	a, b := strings.Repeat("a", 64), strings.Repeat("b", 128)
+	for _, name := range []string{"sha256:" + a, "sha512:" + b} {
+		if d, err := ParseDigest(name); err != nil || d.String() != name {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "sha256", "sha256:", "sha256:" + b, "sha512:" + a, "sha256:" + strings.ToUpper(a), "sha384:" + strings.Repeat("a", 96), "md5:" + a[:32], "sha256:" + a[:63] + "/", a, "sha256:../" + a[:61]} {
+		if _, err := ParseDigest(name); !errors.Is(err, ErrDigest) {
+			t.Errorf("%q was taken: %v", name, err)
+		}
+	}
+}
+
+func TestPack(t *testing.T) {
+	tests := []struct {
+		repository, base, name string
+		ok                     bool
+	}{
+		{"spectro-packs/archive/nginx", "", "nginx", true},
+		{"team/a/spectro-packs/archive/nginx", "team/a", "nginx", true},
+		{"spectro-packs/archive", "", "", false},
+		{"spectro-packs/archive/a/b", "", "", false},
+		{"xspectro-packs/archive/nginx", "", "", false},
+		{"nginx", "", "", false},
+	}
+	for _, tt := range tests {
+		r, err := ParseRepository(tt.repository)
+		if err != nil {
+			t.Fatal(err)
+		}
+		base, name, ok := r.Pack()
+		if base != tt.base || name != tt.name || ok != tt.ok {
+			t.Errorf("%s: got %q, %q, %t", tt.repository, base, name, ok)
+		}
+		if ok && PackPrefix(base)+name != tt.repository {
+			t.Errorf("%s: prefix is %q", tt.repository, PackPrefix(base))
+		}
+	}
+}
