@@ -2,12 +2,7 @@ package setup
 
 import "context"
 
-// ThisMachine is the operating system underneath.
-func ThisMachine() Host { return nil }
 
-// Detect looks at the machine: names, addresses, privileges, size. It asks the network for names only where the machine does not know its
-// own, and then for a second at most.
-func Detect(_ context.Context, h Host) *Machine { return &Machine{Host: h, Names: []string{"localhost"}} }
 
 // Load reads the installation in a directory. Where an earlier run was cut off it first finishes or undoes that one.
 func Load(dir string) (*Installed, error) { return &Installed{Dir: dir}, nil }

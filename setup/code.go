@@ -1,0 +1,46 @@
+package setup
+
+// Codes of findings. They are stable: scripts match them and docs/troubleshooting.md explains each. What certgen, config and htpasswd find
+// keeps the code it has there.
+const (
+	CodeMissing   = "answer-missing"  // a question has no answer
+	CodeUnknown   = "answer-unknown"  // no flag or key of that name
+	CodeValue     = "answer-value"    // not one of the permitted values, or of the wrong form
+	CodeConflict  = "answer-conflict" // two answers that exclude each other
+	CodeName      = "name-invalid"    // neither a DNS name nor an IP address
+	CodeIDN       = "name-idn"        // note: the two forms of an internationalised name
+	CodeElsewhere = "name-elsewhere"  // warning: resolves to another machine
+	CodeNoResolve = "name-unresolved" // note: does not resolve
+	CodeForeign   = "address-foreign" // note: not an address of this machine
+	CodeAddress   = "addr-invalid"    // not host:port
+	CodeNotOurs   = "addr-not-here"   // not an address of this machine
+	CodePortTaken = "port-in-use"     // somebody listens there
+	CodePortRight = "port-not-permitted"
+	CodeURL       = "url-invalid"
+	CodePlain     = "tls-plain-http"      // passwords would cross the network as they are
+	CodeUnread    = "file-unreadable"     // a file that an answer names cannot be read
+	CodeOpenKey   = "key-readable-by-all" // others on this machine can read the private key
+	CodeCAKey     = "ca-key-missing"      // the CA's key was moved away, and a certificate is due
+	CodeLongLife  = "cert-days"           // warning: some clients refuse such a long life
+	CodeCloseEnd  = "cert-close-to-end"   // warning: the certificate in use should be renewed
+	CodeUser      = "user-name"
+	CodePassword  = "password-refused"
+	CodeShared    = "password-variable-shared" // two users would share one variable
+	CodeNobody    = "password-for-nobody"      // a password for a user that there is not
+	CodeNoAdmin   = "users-no-admin"
+	CodeInMemory  = "storage-inmemory"      // everything is lost at restart
+	CodePath      = "storage-path"          // not a usable directory
+	CodeTmpfs     = "storage-tmpfs"         // lost when the machine restarts
+	CodeSpace     = "storage-space"         // under 1 GiB free
+	CodeInodes    = "storage-inodes"        // no file can be made
+	CodeRoot      = "storage-root-disk"     // note: a separate mount is advised
+	CodeSmall     = "machine-small"         // note: under one processor or 2 GB
+	CodeDir       = "dir-not-writable"      // the installation's directory
+	CodeHalfDone  = "installation-half"     // an earlier run was cut off
+	CodeBroken    = "installation-broken"   // what is there cannot be read
+	CodeChanged   = "installation-changed"  // a file changed while the plan was made
+	CodeBusy      = "installation-busy"     // another setup is at work
+	CodeNoBackup  = "rollback-nothing"      // nothing to go back to
+	CodeDrift     = "installation-drift"    // note: files differ from what setup wrote
+	CodeRightsOff = "installation-readable" // note: modes will be mended
+)

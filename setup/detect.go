@@ -1,0 +1,149 @@
+package setup
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// reverseLookup bounds what asking the network for the machine's own name may take: it only serves a suggestion.
+const reverseLookup = 400 * time.Millisecond
+
+// Detect looks at the machine: names, addresses, privileges, size. It asks the network for names only where the machine does not know its
+// own full one, and then for less than a second.
+func Detect(ctx context.Context, h Host) *Machine {
+	m := &Machine{Host: h, UID: h.UID(), CPUs: h.CPUs(), Memory: h.Memory()}
+	m.Addresses, _ = h.Addresses() // without any it can still be installed
+	m.Names = names(ctx, h, m.Addresses)
+	m.ConfigDir, m.DataDir = directories(m.UID)
+	return m
+}
+
+// names collects what the machine is called: what "hostname -f" would say, reverse DNS, /etc/hostname. What cannot stand in a certificate is
+// left out, and so is "localhost" as long as there is anything else.
+func names(ctx context.Context, h Host, addresses []Address) []string {
+	host, _ := h.Hostname()
+	candidates := []string{host}
+	if hosts, err := h.ReadFile("/etc/hosts"); err == nil {
+		candidates = append(candidates, hostsNames(string(hosts), host)...)
+	}
+	if !slices.ContainsFunc(candidates, full) {
+		candidates = append(candidates, reverse(ctx, h, addresses)...)
+	}
+	if file, err := h.ReadFile("/etc/hostname"); err == nil {
+		candidates = append(candidates, string(file))
+	}
+	var out []string
+	for _, c := range candidates {
+		name, _, err := parseName(strings.TrimSuffix(strings.TrimSpace(c), "."))
+		if err == nil && !isAddress(name) && !local(name) && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { // full names first
+		switch {
+		case full(a) == full(b):
+			return 0
+		case full(a):
+			return -1
+		}
+		return 1
+	})
+	if len(out) == 0 {
+		out = []string{"localhost"}
+	}
+	return out
+}
+
+// hostsNames returns the canonical names that a hosts file has for a host: the first of each line that lists it.
+func hostsNames(hosts, host string) []string {
+	var out []string
+	for line := range strings.Lines(hosts) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) > 1 && slices.Contains(fields[1:], host) {
+			out = append(out, fields[1])
+		}
+	}
+	return out
+}
+
+// reverse asks DNS for the names of the addresses that others can reach, all at once.
+func reverse(ctx context.Context, h Host, addresses []Address) []string {
+	ctx, cancel := context.WithTimeout(ctx, reverseLookup)
+	defer cancel()
+	answers := make([]chan []string, 0, len(addresses))
+	for _, a := range addresses {
+		if !a.Global || a.Bridge {
+			continue
+		}
+		answer := make(chan []string, 1)
+		answers = append(answers, answer)
+		go func() {
+			found, _ := h.LookupAddr(ctx, a.Addr)
+			answer <- found
+		}()
+	}
+	var out []string
+	for _, answer := range answers {
+		select {
+		case found := <-answer:
+			out = append(out, found...)
+		case <-ctx.Done():
+		}
+	}
+	return out
+}
+
+func full(name string) bool { return strings.Contains(strings.Trim(name, "."), ".") && !local(name) }
+
+func local(name string) bool {
+	return name == "localhost" || strings.HasPrefix(name, "localhost.") || strings.HasSuffix(name, ".localhost") || strings.HasPrefix(name, "ip6-")
+}
+
+// directories are where configuration and content belong, for root and for everybody else.
+func directories(uid int) (config, data string) {
+	if uid == 0 {
+		return "/etc/packhouse", "/var/lib/packhouse"
+	}
+	home, _ := os.UserHomeDir()
+	return filepath.Join(orElse(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config")), "packhouse"),
+		filepath.Join(orElse(os.Getenv("XDG_DATA_HOME"), filepath.Join(home, ".local", "share")), "packhouse")
+}
+
+func orElse(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// suggestSANs lists what a certificate for a host name can also be good for. What is offered ticked is what clients may well use; the
+// networks of container engines are offered, but not ticked.
+func suggestSANs(m *Machine, hostname string) []SAN {
+	hostname = canonical(hostname)
+	var out []SAN
+	add := func(name, origin string, ticked bool) {
+		if name != "" && name != hostname && !slices.ContainsFunc(out, func(s SAN) bool { return s.Name == name }) {
+			out = append(out, SAN{Name: name, Ticked: ticked, Origin: origin})
+		}
+	}
+	for _, name := range append([]string{hostname}, m.Names...) {
+		short, rest, _ := strings.Cut(name, ".")
+		if rest != "" && !isAddress(name) {
+			if _, _, err := parseName(short); err == nil {
+				add(short, SANShortName, name == hostname)
+			}
+		}
+	}
+	for _, a := range m.Addresses {
+		if a.Global {
+			add(a.Addr.String(), a.Interface, !a.Bridge)
+		}
+	}
+	add("localhost", SANAlways, true)
+	return out
+}

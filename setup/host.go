@@ -1,0 +1,77 @@
+package setup
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// ThisMachine is the operating system underneath.
+func ThisMachine() Host { return machine{} }
+
+type machine struct{}
+
+func (machine) Hostname() (string, error) { return os.Hostname() }
+
+func (machine) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
+
+func (machine) UID() int { return os.Geteuid() }
+
+func (machine) CPUs() int { return runtime.NumCPU() }
+
+// bridges are the beginnings of the interface names that container engines and hypervisors make for networks of their own.
+var bridges = [...]string{"docker", "br-", "cni", "podman", "virbr", "lxc", "lxd", "veth", "cali", "flannel", "kube", "vmnet", "nerdctl"}
+
+func (machine) Addresses() ([]Address, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var out []Address
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		addrs, err := i.Addrs()
+		if err != nil {
+			continue // the interface went away meanwhile
+		}
+		bridge := false
+		for _, prefix := range bridges {
+			bridge = bridge || strings.HasPrefix(i.Name, prefix)
+		}
+		for _, a := range addrs {
+			network, ok := a.(*net.IPNet)
+			if !ok {
+				continue
+			}
+			addr, ok := netip.AddrFromSlice(network.IP)
+			if !ok {
+				continue
+			}
+			addr = addr.Unmap()
+			out = append(out, Address{Addr: addr, Interface: i.Name, Bridge: bridge, Global: addr.IsGlobalUnicast()})
+		}
+	}
+	return out, nil
+}
+
+func (machine) LookupHost(ctx context.Context, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+}
+
+func (machine) LookupAddr(ctx context.Context, addr netip.Addr) ([]string, error) {
+	return net.DefaultResolver.LookupAddr(ctx, addr.String())
+}
+
+func (machine) Listen(ctx context.Context, addr string) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}

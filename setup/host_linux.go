@@ -1,0 +1,96 @@
+package setup
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Memory is that of the machine.
+func (machine) Memory() uint64 {
+	var s unix.Sysinfo_t
+	if unix.Sysinfo(&s) != nil {
+		return 0
+	}
+	return s.Totalram * uint64(s.Unit)
+}
+
+// fileSystems names the kinds that matter to a store.
+var fileSystems = map[uint32]string{
+	unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs",
+	unix.BTRFS_SUPER_MAGIC: "btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.NFS_SUPER_MAGIC: "nfs", 0x2fc12fc1: "zfs",
+	unix.CIFS_SUPER_MAGIC: "cifs", unix.SMB2_SUPER_MAGIC: "smb2", unix.FUSE_SUPER_MAGIC: "fuse", unix.F2FS_SUPER_MAGIC: "f2fs",
+	unix.CEPH_SUPER_MAGIC: "ceph", unix.MSDOS_SUPER_MAGIC: "vfat", unix.V9FS_MAGIC: "9p",
+}
+
+func kindOfFileSystem(s *unix.Statfs_t) string {
+	return fileSystems[uint32(s.Type)] //nolint:gosec // magic numbers have 32 bits
+}
+
+func readOnly(s *unix.Statfs_t) bool { return s.Flags&unix.ST_RDONLY != 0 }
+
+func sameDevice(a, b fs.FileInfo) bool {
+	x, okX := a.Sys().(*syscall.Stat_t)
+	y, okY := b.Sys().(*syscall.Stat_t)
+	return okX && okY && x.Dev == y.Dev
+}
+
+// owner returns who owns a file, -1 where that is not to be seen.
+func owner(info fs.FileInfo) (uid, gid int) {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid), int(s.Gid)
+	}
+	return -1, -1
+}
+
+// Holder finds the socket that listens in /proc/net and the process that has it open; those of other users are seen by root only.
+func (machine) Holder(port int) Process {
+	inodes := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
+		if err != nil {
+			continue
+		}
+		for _, inode := range listeners(data, port) {
+			inodes["socket:["+inode+"]"] = true
+		}
+	}
+	if len(inodes) == 0 {
+		return Process{}
+	}
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err != nil || !inodes[target] {
+			continue
+		}
+		directory := strings.Split(link, "/")[2]
+		pid, err := strconv.Atoi(directory)
+		if err != nil {
+			continue
+		}
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return Process{PID: pid, Name: string(bytes.TrimSpace(name))}
+	}
+	return Process{}
+}
+
+// listeners reads a table of /proc/net and returns the inodes of sockets in state LISTEN at a port.
+func listeners(table []byte, port int) []string {
+	var inodes []string
+	suffix := fmt.Sprintf(":%04X", port)
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line) // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+		if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], suffix) {
+			inodes = append(inodes, f[9])
+		}
+	}
+	return inodes
+}

@@ -1,0 +1,27 @@
+//go:build !unix
+
+package setup
+
+import (
+	"io/fs"
+	"os"
+)
+
+// Memory is not asked for here.
+func (machine) Memory() uint64 { return 0 }
+
+// Holder cannot be seen without /proc.
+func (machine) Holder(int) Process { return Process{} }
+
+// Writable tells only whether the path is a file.
+func (machine) Writable(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "write below", Path: path, Err: fs.ErrExist}
+	}
+	return nil
+}
+
+// FileSystem is not to be seen here.
+func (machine) FileSystem(string) (FileSystem, error) { return FileSystem{}, nil }
+
+func owner(fs.FileInfo) (uid, gid int) { return -1, -1 }

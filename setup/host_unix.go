@@ -1,0 +1,61 @@
+//go:build unix
+
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// nearest returns the path itself or the closest directory above it that exists.
+func nearest(path string) (string, fs.FileInfo, error) {
+	for {
+		info, err := os.Stat(path)
+		if err == nil || !(errors.Is(err, fs.ErrNotExist)) {
+			return path, info, err
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return path, nil, err
+		}
+		path = parent
+	}
+}
+
+// Writable asks the kernel and makes no file, so that nothing can be left behind.
+func (machine) Writable(path string) error {
+	at, info, err := nearest(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is a file, not a directory", at)
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return &fs.PathError{Op: "write below", Path: at, Err: err}
+	}
+	return nil
+}
+
+func (machine) FileSystem(path string) (FileSystem, error) {
+	at, info, err := nearest(path)
+	if err != nil {
+		return FileSystem{}, err
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(at, &s); err != nil {
+		return FileSystem{}, fmt.Errorf("ask about the file system of %s: %w", at, err)
+	}
+	f := FileSystem{Kind: kindOfFileSystem(&s), FreeInodes: uint64(s.Ffree), Inodes: uint64(s.Files), ReadOnly: readOnly(&s)}
+	size := uint64(s.Bsize) //nolint:gosec // block sizes are positive
+	f.Free, f.Total = uint64(s.Bavail)*size, uint64(s.Blocks)*size
+	if root, err := os.Stat("/"); err == nil {
+		f.Root = sameDevice(root, info)
+	}
+	return f, nil
+}

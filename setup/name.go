@@ -1,0 +1,126 @@
+package setup
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/net/idna"
+
+	"packhouse/certgen"
+)
+
+// lookup maps names as browsers do (UTS 46, not transitional) before they are resolved.
+var lookup = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true), idna.BidiRule())
+
+// parseName reads one host name or address and returns it in the form that stands in certificates: lower case, punycode, no brackets. shown
+// differs from it where the name is an internationalised one.
+func parseName(text string) (name, shown string, err error) {
+	text = strings.TrimSpace(text)
+	ascii := text
+	if international(text) {
+		if ascii, err = lookup.ToASCII(text); err != nil {
+			// certgen says what it is in words of its own.
+			ascii = text
+		}
+	}
+	names, err := certgen.ParseNames([]string{ascii})
+	if err != nil {
+		return "", "", err
+	}
+	name = names.Strings()[0]
+	shown = name
+	if strings.Contains(name, "xn--") {
+		if unicodeForm, err := idna.Lookup.ToUnicode(name); err == nil {
+			shown = unicodeForm
+		}
+	}
+	return name, shown, nil
+}
+
+// international tells whether a name is to be mapped to ASCII. Names with characters that do not show are not: mapping would drop them in
+// silence.
+func international(text string) bool {
+	if strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
+	}) {
+		return false
+	}
+	return strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
+}
+
+// canonical is the form of a name that stands in certificates, or the text itself where it is no name.
+func canonical(text string) string {
+	if name, _, err := parseName(text); err == nil {
+		return name
+	}
+	return strings.TrimSpace(text)
+}
+
+// isAddress tells whether a host is an IP address.
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// CertNames is what a new certificate will be good for: the host name and every ticked name.
+func (a *Answers) CertNames() (certgen.Names, error) {
+	names := []string{canonical(a.Hostname)}
+	for _, san := range a.SANs {
+		if san.Ticked {
+			names = append(names, canonical(san.Name))
+		}
+	}
+	return certgen.ParseNames(names)
+}
+
+// AddSAN ticks a name, and adds it where it is not offered yet.
+func (a *Answers) AddSAN(name, origin string) {
+	name = canonical(name)
+	for i := range a.SANs {
+		if canonical(a.SANs[i].Name) == name {
+			a.SANs[i].Ticked = true
+			return
+		}
+	}
+	a.SANs = append(a.SANs, SAN{Name: name, Ticked: true, Origin: origin})
+}
+
+// Clone is a copy that shares no list with the original.
+func (a Answers) Clone() Answers {
+	a.SANs, a.Users = slices.Clone(a.SANs), slices.Clone(a.Users)
+	a.RemoveUsers, a.NoSANs = slices.Clone(a.RemoveUsers), slices.Clone(a.NoSANs)
+	return a
+}
+
+// URL is the base URL that clients use, without a slash at the end.
+func (a *Answers) URL() string {
+	if a.PublicURL != "" {
+		return strings.TrimRight(a.PublicURL, "/")
+	}
+	scheme, usual := "https", "443"
+	if a.TLS == Off {
+		scheme, usual = "http", "80"
+	}
+	_, port, err := net.SplitHostPort(a.Addr)
+	host := canonical(a.Hostname)
+	if err != nil || port == usual {
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+		return scheme + "://" + host
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// registry is the host[:port] of a URL, as image references have it.
+func registry(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return base
+	}
+	return u.Host
+}
