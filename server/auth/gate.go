@@ -1,0 +1,130 @@
+package auth
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"packhouse/server/problem"
+	"packhouse/server/route"
+)
+
+// scope is where a role has to be held.
+type scope uint8
+
+const (
+	repository scope = iota // in the repository of the request
+	anywhere                // in any repository
+	public                  // not at all
+)
+
+// effect is what an action does to the store.
+type effect uint8
+
+const (
+	reads effect = iota
+	writes
+	deletes
+)
+
+// row is what an action takes.
+type row struct {
+	scope  scope
+	role   Role
+	effect effect
+}
+
+// gate has one row for every action there is: it is the whole policy but for who holds which role. An action without a row is refused.
+//
+// Moving a tag that exists takes more than its row where the tag is a pack's version; that is decided under the tag's lock, by the handler.
+var gate = map[route.Action]row{
+	route.Health: {scope: public},
+
+	// Signing in. Whoever has a password may, whatever else they may do.
+	route.Ping:     {scope: anywhere, role: Nobody},
+	route.PackPing: {scope: anywhere, role: Nobody},
+
+	// Reading. Listings show only what may be read.
+	route.BlobRead:     {role: Reader},
+	route.ManifestRead: {role: Reader},
+	route.TagList:      {role: Reader},
+	route.Referrers:    {role: Reader},
+	route.Catalog:      {scope: anywhere, role: Reader},
+	route.PackCatalog:  {scope: anywhere, role: Reader},
+
+	// Pushing.
+	route.UploadStart:   {role: Writer, effect: writes},
+	route.UploadAppend:  {role: Writer, effect: writes},
+	route.UploadFinish:  {role: Writer, effect: writes},
+	route.UploadStatus:  {role: Writer},
+	route.UploadCancel:  {role: Writer, effect: writes},
+	route.ManifestWrite: {role: Writer, effect: writes},
+
+	// Deleting.
+	route.TagDelete:      {role: Admin, effect: deletes},
+	route.ManifestDelete: {role: Admin, effect: deletes},
+	route.BlobDelete:     {role: Admin, effect: deletes},
+}
+
+// ParseRole reads the name of a role: reader, writer or admin.
+func ParseRole(name string) (Role, error) {
+	switch name {
+	case "reader":
+		return Reader, nil
+	case "writer":
+		return Writer, nil
+	case "admin":
+		return Admin, nil
+	}
+	return Nobody, fmt.Errorf("role %q is none of reader, writer, admin", name)
+}
+
+// String returns the name of the role.
+func (r Role) String() string {
+	switch r {
+	case Reader:
+		return "reader"
+	case Writer:
+		return "writer"
+	case Admin:
+		return "admin"
+	}
+	return "nobody"
+}
+
+// Unauthorized is the answer to missing, unknown and wrong credentials alike: 401 with the realm (RFC 7617). That it is the same for all
+// keeps user names from being found out.
+func Unauthorized(realm string) *problem.Error {
+	return &problem.Error{
+		Status: http.StatusUnauthorized, Code: "UNAUTHORIZED",
+		Message: "a user name and a password are needed",
+		Header:  http.Header{"Www-Authenticate": {"Basic realm=" + quoted(realm)}},
+	}
+}
+
+// denied is the answer to somebody who is known and may not. It is the same whether or not the repository exists.
+func denied(req route.Request) *problem.Error {
+	e := &problem.Error{Status: http.StatusForbidden, Code: "DENIED", Message: "your role does not permit this"}
+	if !req.Repository.IsZero() {
+		e.Message = fmt.Sprintf("your role does not permit this in repository %s", req.Repository)
+		e.Detail = map[string]string{"action": string(req.Action), "repository": req.Repository.String()}
+	}
+	return e
+}
+
+// quoted is a quoted-string of RFC 9110, section 5.6.4. Control characters, which no header may hold, are left out.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range []byte(s) {
+		switch {
+		case c < ' ' || c == 0x7f:
+			continue
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	b.WriteByte('"')
+	return b.String()
+}
