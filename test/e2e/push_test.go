@@ -18,6 +18,17 @@ type pushed struct {
 	err        error
 }
 
+// refusedError is an answer that is not the 2xx it should be; other errors of
+// a push are broken connections.
+type refusedError struct {
+	step string
+	answer
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("%s: %d %s", e.step, e.status, e.body)
+}
+
 // pushArtifact pushes one layer, an empty config and the manifest that holds
 // them under a tag, with requests of our own: a client library would retry,
 // and so hide what was promised.
@@ -46,7 +57,7 @@ func pushArtifact(in *installation, client *http.Client, user, repository, tag s
 	case err != nil:
 		result.err = err
 	case got.status != http.StatusCreated:
-		result.err = fmt.Errorf("put manifest: %d %s", got.status, got.body)
+		result.err = &refusedError{"put manifest", got}
 	default:
 		result.manifest = digestOf(manifest)
 	}
@@ -61,14 +72,14 @@ func pushBlob(in *installation, client *http.Client, user, repository string, co
 		return "", err
 	}
 	if started.status != http.StatusAccepted {
-		return "", fmt.Errorf("start upload: %d %s", started.status, started.body)
+		return "", &refusedError{"start upload", started}
 	}
 	got, err := in.request(client, user, "PUT", finishLocation(started, digest), content, "Content-Type", "application/octet-stream")
 	if err != nil {
 		return "", err
 	}
 	if got.status != http.StatusCreated {
-		return "", fmt.Errorf("put blob: %d %s", got.status, got.body)
+		return "", &refusedError{"put blob", got}
 	}
 	return digest, nil
 }
@@ -81,7 +92,7 @@ func pushBlobInPieces(in *installation, client *http.Client, user, repository st
 		return "", err
 	}
 	if last.status != http.StatusAccepted {
-		return "", fmt.Errorf("start upload: %d %s", last.status, last.body)
+		return "", &refusedError{"start upload", last}
 	}
 	for i := range pieces {
 		from, to := len(content)*i/pieces, len(content)*(i+1)/pieces
@@ -91,7 +102,7 @@ func pushBlobInPieces(in *installation, client *http.Client, user, repository st
 			return "", err
 		}
 		if last.status != http.StatusAccepted {
-			return "", fmt.Errorf("append: %d %s", last.status, last.body)
+			return "", &refusedError{"append", last}
 		}
 	}
 	got, err := in.request(client, user, "PUT", finishLocation(last, digest), []byte{})
@@ -99,7 +110,7 @@ func pushBlobInPieces(in *installation, client *http.Client, user, repository st
 		return "", err
 	}
 	if got.status != http.StatusCreated {
-		return "", fmt.Errorf("finish upload: %d %s", got.status, got.body)
+		return "", &refusedError{"finish upload", got}
 	}
 	return digest, nil
 }

@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// plainInstallation serves without TLS on loopback, where the kernel sees what
+// goes over the wire, and returns a client with a connection per request.
+func plainInstallation(t *testing.T) (*installation, *server, *http.Client) {
+	t.Helper()
+	need(t, "strace")
+	in := install(t, "--tls", "off")
+	client := in.client()
+	client.Transport.(*http.Transport).DisableKeepAlives = true
+	return in, in.serve(), client
+}
+
+// TestDurableBeforeTheAnswer watches the kernel: before a push is answered with
+// 201, its bytes are made durable, then named, and then the names are made
+// durable.
+func TestDurableBeforeTheAnswer(t *testing.T) {
+	in, s, client := plainInstallation(t)
+	// What only the first push into a store does is done before.
+	if first := pushArtifact(in, client, admin, "warm/up", "v1", noise(1, 10)); first.err != nil {
+		t.Fatalf("push: %v", first.err)
+	}
+
+	watched := attach(t, s)
+	for i, size := range []int{1, 1000, 3_000_000} {
+		layer := noise(uint64(100+i), size)
+		result := pushArtifact(in, client, writer, "durable/app", fmt.Sprintf("v%d", i), layer)
+		if result.err != nil {
+			t.Fatalf("push: %v", result.err)
+		}
+	}
+	if moved := pushArtifact(in, client, writer, "durable/app", "v0", noise(110, 100)); moved.err != nil {
+		t.Fatalf("push over a tag: %v", moved.err)
+	}
+	if _, err := pushBlobInPieces(in, client, writer, "durable/app", noise(111, 100_000), 3); err != nil {
+		t.Fatalf("push in pieces: %v", err)
+	}
+	single := noise(112, 5000)
+	got, err := in.request(client, writer, "POST", "/v2/durable/app/blobs/uploads/?digest="+digestOf(single), single)
+	if err != nil || got.status != http.StatusCreated && got.status != http.StatusAccepted {
+		t.Fatalf("push in one request: %v %d", err, got.status)
+	}
+	seen := watched.close()
+	s.stop()
+
+	promised := 0
+	for _, e := range seen {
+		if e.status != http.StatusCreated {
+			continue
+		}
+		promised++
+		if len(e.renames()) == 0 && len(e.syncs()) == 0 {
+			if strings.Contains(e.request, digestOf([]byte("{}"))[len("sha256:"):]) {
+				continue // the empty config was there, linked and durable
+			}
+		}
+		assertDurable(t, e)
+	}
+	// Four artifacts of two blobs and a manifest, two blobs alone.
+	if promised < 13 {
+		t.Errorf("the trace shows %d answers of 201, want at least 13", promised)
+	}
+}
+
+// assertDurable demands the order of one acknowledged push.
+func assertDurable(t *testing.T, e exchanged) {
+	t.Helper()
+	syncs, renames := e.syncs(), e.renames()
+	if len(renames) == 0 || len(syncs) == 0 {
+		t.Errorf("%s: answered 201 after %d renames and %d syncs", e.request, len(renames), len(syncs))
+		return
+	}
+	firstRename, lastRename := renames[0], renames[len(renames)-1]
+	if syncs[0] > firstRename {
+		t.Errorf("%s: something was named before anything was durable\n%s", e.request, e.story())
+	}
+	// A sync counts for the names only if it began after the last of them.
+	if !slices.ContainsFunc(syncs, func(i int) bool { return i > lastRename && e.calls[i].started > e.calls[lastRename].started }) {
+		t.Errorf("%s: answered before the names were durable\n%s", e.request, e.story())
+	}
+	// Each name, and each directory on the way to it, is durable only when the
+	// directory that holds it is.
+	for _, i := range slices.Concat(renames, e.mkdirs()) {
+		from, to := e.calls[i].paths()
+		if to == "" {
+			to = from
+		}
+		if strings.Contains(to, "/docker/registry/v2/") && !e.syncedAfter(i, path.Dir(to)) {
+			t.Errorf("%s: answered before the name %s was durable\n%s", e.request, to, e.story())
+		}
+	}
+	for _, i := range renames {
+		from, to := e.calls[i].paths()
+		if path.Base(to) != "data" && path.Base(to) != "link" {
+			continue
+		}
+		durable := slices.ContainsFunc(syncs, func(j int) bool {
+			return j < i && (e.calls[j].name == "syncfs" || e.calls[j].syncedPath() == from)
+		})
+		if !durable {
+			t.Errorf("%s: %s was named before its bytes were durable\n%s", e.request, to, e.story())
+		}
+	}
+}
+
+// syncedAfter tells whether a directory was made durable by a call that began
+// after another one.
+func (e exchanged) syncedAfter(position int, directory string) bool {
+	return slices.ContainsFunc(e.syncs(), func(i int) bool {
+		c := e.calls[i]
+		return i > position && c.started > e.calls[position].started && (c.name == "syncfs" || c.syncedPath() == directory)
+	})
+}
+
+// story prints what the server did, for whoever has to find out why.
+func (e exchanged) story() string {
+	var text strings.Builder
+	for _, c := range e.calls {
+		fmt.Fprintf(&text, "    %s(%s\n", c.name, c.args)
+	}
+	return text.String()
+}
+
+// TestFailedSyncIsNeverPromised lets every sync fail, and then one in turn:
+// whatever request met the failure must not be answered with a promise, the
+// server must go on, and the same push must succeed afterwards.
+func TestFailedSyncIsNeverPromised(t *testing.T) {
+	in, s, client := plainInstallation(t)
+	before := pushArtifact(in, client, admin, "failing/app", "before", noise(200, 1000))
+	if before.err != nil {
+		t.Fatalf("push: %v", before.err)
+	}
+
+	met := 0
+	for round, when := range []string{"1+", "1", "2", "3", "4", "5"} {
+		layer := noise(uint64(210+round), 2000)
+		tag := fmt.Sprintf("v%d", round)
+		failing := attach(t, s, "-e", "inject="+strings.Join(syncCalls, ",")+":error=EIO:when="+when)
+		for _, push := range []func() error{
+			func() error { return pushArtifact(in, client, admin, "failing/app", tag, layer).err },
+			func() error { return pushArtifact(in, client, admin, "failing/app", "before", layer).err },
+			func() error {
+				_, err := pushBlobInPieces(in, client, admin, "failing/app", noise(uint64(220+round), 5000), 2)
+				return err
+			},
+			func() error { return before.manifestAgain(in, client, fmt.Sprintf("again%d", round)) },
+		} {
+			// What is refused here is judged by the trace below.
+			_ = push()
+		}
+		for _, e := range failing.close() {
+			injected := slices.ContainsFunc(e.calls, func(c call) bool { return c.injected })
+			if !injected {
+				continue
+			}
+			met++
+			if promise := e.status == http.StatusCreated || e.status == http.StatusOK || e.status == http.StatusNoContent; promise {
+				t.Errorf("when=%s: %s was answered with %d although a sync failed\n%s", when, e.request, e.status, e.story())
+			}
+		}
+
+		healed := pushArtifact(in, client, admin, "failing/app", tag, layer)
+		if healed.err != nil {
+			t.Fatalf("after the failure: %v", healed.err)
+		}
+		if err := healed.readBack(in, client, reader); err != nil {
+			t.Errorf("after the failure: %v", err)
+		}
+		if health, err := in.request(client, "", "GET", "/health", nil); err != nil || health.status != http.StatusOK {
+			t.Errorf("after the failure /health is %d, %v", health.status, err)
+		}
+		for digest := range before.blobs {
+			if err := readBlob(in, client, reader, before.repository, digest); err != nil {
+				t.Errorf("what was promised before the failure: %v", err)
+			}
+		}
+	}
+	s.stop()
+	if met < 6 {
+		t.Errorf("%d requests met a failing sync: too few to prove anything", met)
+	}
+}
+
+// manifestAgain puts the manifest of an earlier push under another tag, which
+// names what is there and writes little.
+func (p pushed) manifestAgain(in *installation, client *http.Client, tag string) error {
+	got, err := in.request(client, admin, "GET", "/v2/"+p.repository+"/manifests/"+p.manifest, nil, "Accept", ociManifest)
+	if err != nil {
+		return err
+	}
+	put, err := in.request(client, admin, "PUT", "/v2/"+p.repository+"/manifests/"+tag, got.body, "Content-Type", ociManifest)
+	if err != nil {
+		return err
+	}
+	if put.status != http.StatusCreated {
+		return &refusedError{"put manifest", put}
+	}
+	return nil
+}
