@@ -1,0 +1,245 @@
+package field
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// Row is one of many.
+type Row struct {
+	Name   string
+	Note   string // why it is offered
+	Ticked bool
+	Own    bool // added by hand, and so removable
+}
+
+// Many is many of several: a list with ticks. With an Add text it is a list of names as well, which one can add to, also by pasting several
+// at once.
+type Many struct {
+	theme   theme.Theme
+	rows    []Row
+	add     string // what adding is called: "add a name or address"; empty: nothing can be added
+	check   func(name string) error
+	at      int
+	adding  *Text
+	refused string
+	focused bool
+}
+
+// NewMany makes the list. check says what is wrong with a name that is to be added.
+func NewMany(t theme.Theme, rows []Row, add string, check func(name string) error) *Many {
+	return &Many{theme: t, rows: slices.Clone(rows), add: add, check: check}
+}
+
+// Rows returns the list as it stands.
+func (f *Many) Rows() []Row { return slices.Clone(f.rows) }
+
+// SetRows replaces the list; the pointer stays where it was, if it can.
+func (f *Many) SetRows(rows []Row) {
+	f.rows = slices.Clone(rows)
+	f.at = max(min(f.at, f.last()), 0)
+}
+
+// last is the index of the last line that the pointer can stand on; the line after the rows is the one that adds.
+func (f *Many) last() int {
+	if f.add != "" {
+		return len(f.rows)
+	}
+	return len(f.rows) - 1
+}
+
+// Focus implements Field.
+func (f *Many) Focus() { f.focused = true }
+
+// Blur implements Field. What was being added is dropped.
+func (f *Many) Blur() { f.focused, f.adding, f.refused = false, nil, "" }
+
+// Touch implements Field.
+func (f *Many) Touch() {}
+
+// Problem implements Field.
+func (f *Many) Problem() string { return "" }
+
+// TakesText implements Field.
+func (f *Many) TakesText() bool { return f.adding != nil }
+
+// Keys implements Field.
+func (f *Many) Keys() []key.Binding {
+	if f.adding != nil {
+		return []key.Binding{bind("enter", "enter", "add"), bind("esc", "esc", "cancel")}
+	}
+	keys := []key.Binding{bind(" ", "space", "tick")}
+	if f.add != "" {
+		keys = append(keys, bind("a", "a", "add"))
+	}
+	if f.at < len(f.rows) && f.rows[f.at].Own {
+		keys = append(keys, bind("d", "d", "remove"))
+	}
+	return keys
+}
+
+// Update implements Field.
+func (f *Many) Update(msg tea.KeyMsg) bool {
+	if f.adding != nil {
+		return f.updateAdding(msg)
+	}
+	if msg.Paste {
+		text, _ := typed(msg)
+		f.paste(text)
+		return true
+	}
+	f.refused = ""
+	switch {
+	case is(msg, "up", "k"):
+		if f.at == 0 {
+			return false
+		}
+		f.at--
+	case is(msg, "down", "j"):
+		if f.at >= f.last() {
+			return false
+		}
+		f.at++
+	case is(msg, " ", "x") && f.at < len(f.rows):
+		f.rows[f.at].Ticked = !f.rows[f.at].Ticked
+	case is(msg, "a", "+") && f.add != "", is(msg, " ", "enter") && f.add != "" && f.at == len(f.rows):
+		f.adding = NewText(f.theme, TextOptions{Check: f.checkNew})
+		f.adding.Focus()
+		f.at = len(f.rows)
+	case is(msg, "d", "delete", "backspace") && f.at < len(f.rows):
+		if f.rows[f.at].Own {
+			f.rows = slices.Delete(f.rows, f.at, f.at+1)
+		} else {
+			f.rows[f.at].Ticked = false
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (f *Many) updateAdding(msg tea.KeyMsg) bool {
+	switch {
+	case is(msg, "esc"):
+		f.adding = nil
+	case is(msg, "enter", "tab"):
+		name := f.adding.Value()
+		if name == "" {
+			f.adding = nil
+			break
+		}
+		f.adding.Touch()
+		if f.adding.Problem() == "" {
+			f.insert(name)
+			f.adding = nil
+		}
+	default:
+		if text, ok := typed(msg); ok && msg.Paste && len(strings.FieldsFunc(text, between)) > 1 {
+			f.adding = nil
+			f.paste(text)
+			return true
+		}
+		f.adding.Update(msg)
+	}
+	return true
+}
+
+// between are the characters that stand between names in a list.
+func between(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }
+
+// paste adds each of several names, and keeps to itself what one of them is refused for.
+func (f *Many) paste(text string) {
+	f.refused = ""
+	if f.add == "" {
+		return
+	}
+	for i, name := range strings.FieldsFunc(text, between) {
+		if i == 100 {
+			f.refused = "only the first 100 names were taken"
+			return
+		}
+		if found := Invisible(name); found != "" {
+			f.refused = "not taken: a name holds " + found + ", which nobody can see"
+			continue
+		}
+		if err := f.checkNew(name); err != nil {
+			f.refused = fmt.Sprintf("%q not taken: %v", ansi.Truncate(name, 40, layout.Ellipsis), err)
+			continue
+		}
+		f.insert(name)
+	}
+}
+
+func (f *Many) checkNew(name string) error {
+	if f.check == nil || name == "" {
+		return nil
+	}
+	return f.check(name)
+}
+
+// insert adds a name, or ticks the one that is there.
+func (f *Many) insert(name string) {
+	if i := slices.IndexFunc(f.rows, func(row Row) bool { return strings.EqualFold(row.Name, name) }); i >= 0 {
+		f.rows[i].Ticked = true
+		f.at = i
+		return
+	}
+	f.rows = append(f.rows, Row{Name: name, Note: "typed", Ticked: true, Own: true})
+	f.at = len(f.rows)
+}
+
+// View implements Field.
+func (f *Many) View(width int) View {
+	var view View
+	widest := 0
+	for _, row := range f.rows {
+		widest = max(widest, ansi.StringWidth(row.Name))
+	}
+	nameWidth := max(min(widest, width-6-14), 8)
+	for i, row := range f.rows {
+		mark := "[ ] "
+		if row.Ticked {
+			mark = "[x] "
+		}
+		name := layout.Pad(mark+row.Name, nameWidth+4)
+		view.Lines = append(view.Lines, layout.Cut(f.point(i, &view)+f.style(i).Render(name)+"  "+f.theme.Muted.Render(row.Note), width))
+	}
+	switch {
+	case f.adding != nil:
+		view.Focus = len(view.Lines)
+		f.adding.Focus()
+		view.Lines = append(view.Lines, f.adding.View(width).Lines...)
+	case f.add != "":
+		view.Lines = append(view.Lines, layout.Cut(f.point(len(f.rows), &view)+f.style(len(f.rows)).Render("+ "+f.add), width))
+	}
+	view.Lines = append(view.Lines, complain(f.theme, f.refused, width)...)
+	return view
+}
+
+// point draws the pointer where it stands, and remembers the line.
+func (f *Many) point(i int, view *View) string {
+	if i != f.at {
+		return "  "
+	}
+	view.Focus = len(view.Lines)
+	if !f.focused {
+		return "  "
+	}
+	return f.theme.Accent.Render(theme.Pointer) + " "
+}
+
+func (f *Many) style(i int) interface{ Render(...string) string } {
+	if f.focused && i == f.at {
+		return f.theme.Selected
+	}
+	return f.theme.Plain
+}
+

@@ -1,0 +1,192 @@
+package field
+
+import (
+	"errors"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// formState is how a form goes on after a key.
+type formState int
+
+const (
+	formOpen formState = iota
+	formSaved
+	formCancelled
+)
+
+// userForm asks for one user: name, role, where the password comes from, and the password twice where it is typed.
+type userForm struct {
+	theme  theme.Theme
+	index  int // of the user in the list; -1: a new one
+	before setup.User
+	judge  func(candidate setup.User) string
+
+	name   *Text
+	role   *Choice
+	source *Choice
+	secret *Text
+	repeat *Text
+	fields []Field
+	at     int
+}
+
+func newUserForm(t theme.Theme, user setup.User, index int, judge func(candidate setup.User) string) *userForm {
+	f := &userForm{theme: t, index: index, before: user, judge: judge}
+	f.name = NewText(t, TextOptions{Label: "Name", Value: user.Name, MaxBytes: 255, Spaces: true, Check: f.checkName})
+	f.role = NewChoice(t, "Role", []Option{
+		{Value: string(setup.Reader), Title: "reader", Text: "pulls"},
+		{Value: string(setup.Writer), Title: "writer", Text: "also pushes and moves tags"},
+		{Value: string(setup.Admin), Title: "admin", Text: "also deletes and overwrites"},
+	}, string(user.Role))
+	sources := []Option{
+		{Value: setup.Generated, Title: "generate one", Text: "24 characters, shown once at the end"},
+		{Value: setup.Typed, Title: "type one", Text: "up to 72 bytes, typed twice"},
+	}
+	chosen := user.Source
+	switch user.Source {
+	case setup.Kept:
+		sources = append([]Option{{Value: setup.Kept, Title: "keep it", Text: "the password in use stays"}}, sources...)
+	case setup.FromFile, setup.FromEnv, setup.FromStdin:
+		sources = append([]Option{{Value: user.Source, Title: "keep it", Text: "the password given beforehand stays"}}, sources...)
+	}
+	f.source = NewChoice(t, "Password", sources, chosen)
+	f.secret = NewSecret(t, "Password to set", f.checkSecret)
+	f.repeat = NewSecret(t, "Once more", f.checkRepeat)
+	f.arrange()
+	f.fields[0].Focus()
+	return f
+}
+
+// arrange lists the fields that are asked for now.
+func (f *userForm) arrange() {
+	f.fields = []Field{f.name, f.role, f.source}
+	if f.source.Value() == setup.Typed {
+		f.fields = append(f.fields, f.secret, f.repeat)
+	}
+	f.at = min(f.at, len(f.fields)-1)
+}
+
+// user is what the form says.
+func (f *userForm) user() setup.User {
+	user := setup.User{Name: f.name.Value(), Role: setup.Role(f.role.Value()), Source: f.source.Value()}
+	switch {
+	case user.Source == setup.Typed && f.secret.Value() != "":
+		user.Password = setup.Secret(f.secret.Value())
+	case user.Source == f.before.Source:
+		user.Password = f.before.Password
+	}
+	return user
+}
+
+func (f *userForm) checkName(name string) error {
+	if name == "" {
+		return errors.New("a name is needed")
+	}
+	if problem := f.judge(setup.User{Name: name, Role: setup.Reader, Source: setup.Generated}); problem != "" {
+		return errors.New(problem)
+	}
+	return nil
+}
+
+func (f *userForm) checkSecret(password string) error {
+	if password == "" {
+		if f.typedBefore() {
+			return nil
+		}
+		return errors.New("a password is needed")
+	}
+	candidate := setup.User{Name: f.name.Value(), Role: setup.Reader, Source: setup.Typed, Password: setup.Secret(password)}
+	if problem := f.judge(candidate); problem != "" {
+		return errors.New(problem)
+	}
+	return nil
+}
+
+// typedBefore tells that a password was typed when the form was open earlier; leaving both lines empty keeps it.
+func (f *userForm) typedBefore() bool {
+	return f.before.Source == setup.Typed && f.before.Password.Reveal() != ""
+}
+
+func (f *userForm) checkRepeat(password string) error {
+	if password != f.secret.Value() {
+		return errors.New("the two are not the same")
+	}
+	return nil
+}
+
+func (f *userForm) move(by int) bool {
+	to := f.at + by
+	if to < 0 || to >= len(f.fields) {
+		return false
+	}
+	f.fields[f.at].Blur()
+	f.at = to
+	f.fields[f.at].Focus()
+	return true
+}
+
+func (f *userForm) update(msg tea.KeyMsg) formState {
+	switch {
+	case is(msg, "esc"):
+		return formCancelled
+	case is(msg, "tab"):
+		f.move(1)
+	case is(msg, "shift+tab"):
+		f.move(-1)
+	case is(msg, "enter"):
+		if !f.move(1) {
+			return f.finish()
+		}
+	default:
+		used := f.fields[f.at].Update(msg)
+		f.arrange()
+		f.repeat.check()
+		switch {
+		case used:
+		case is(msg, "down"):
+			f.move(1)
+		case is(msg, "up"):
+			f.move(-1)
+		}
+	}
+	return formOpen
+}
+
+// finish saves the user, or shows what is in the way and goes there.
+func (f *userForm) finish() formState {
+	f.name.check()
+	f.secret.check()
+	f.repeat.check()
+	for i, field := range f.fields {
+		field.Touch()
+		if field.Problem() != "" {
+			f.fields[f.at].Blur()
+			f.at = i
+			field.Focus()
+			return formOpen
+		}
+	}
+	return formSaved
+}
+
+func (f *userForm) view(width int) View {
+	var view View
+	for i, field := range f.fields {
+		part := field.View(width)
+		if i == f.at {
+			view.Focus = len(view.Lines) + part.Focus
+		}
+		view.Lines = append(view.Lines, part.Lines...)
+		if field == Field(f.secret) {
+			if words := Strength(f.secret.Value()); words != "" && f.secret.Problem() == "" {
+				view.Lines = append(view.Lines, f.theme.Muted.Render(layout.Cut("  "+words, width)))
+			}
+		}
+	}
+	return view
+}

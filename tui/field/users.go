@@ -1,0 +1,204 @@
+package field
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+
+	"packhouse/setup"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// Users is the editor of users: a list, and a form for one of them.
+type Users struct {
+	theme   theme.Theme
+	users   []setup.User
+	removed []string // names of existing users that are to go
+	judge   func(users []setup.User) []setup.Finding
+	at      int
+	form    *userForm
+	focused bool
+}
+
+// NewUsers makes the editor. judge says what is wrong with a list of users, by name in Finding.Subject.
+func NewUsers(t theme.Theme, users []setup.User, judge func(users []setup.User) []setup.Finding) *Users {
+	return &Users{theme: t, users: slices.Clone(users), judge: judge}
+}
+
+// Users returns the list as it stands.
+func (f *Users) Users() []setup.User { return slices.Clone(f.users) }
+
+// Removed returns the users that were there before and are to go.
+func (f *Users) Removed() []string { return slices.Clone(f.removed) }
+
+// SetUsers replaces the list.
+func (f *Users) SetUsers(users []setup.User) {
+	f.users = slices.Clone(users)
+	f.at = max(min(f.at, len(f.users)), 0)
+}
+
+// Focus implements Field.
+func (f *Users) Focus() { f.focused = true }
+
+// Blur implements Field. A form that is open is dropped, with what was typed in it.
+func (f *Users) Blur() { f.focused, f.form = false, nil }
+
+// Touch implements Field.
+func (f *Users) Touch() {}
+
+// Problem implements Field.
+func (f *Users) Problem() string {
+	if f.form != nil {
+		return "finish or cancel this user first"
+	}
+	return ""
+}
+
+// TakesText implements Field.
+func (f *Users) TakesText() bool { return f.form != nil && f.form.fields[f.form.at].TakesText() }
+
+// Keys implements Field.
+func (f *Users) Keys() []key.Binding {
+	if f.form != nil {
+		return append(f.form.fields[f.form.at].Keys(), bind("tab", "tab", "next field"), bind("enter", "enter", "save"), bind("esc", "esc", "cancel"))
+	}
+	keys := []key.Binding{bind("a", "a", "add")}
+	if f.at < len(f.users) {
+		keys = append(keys, bind("e", "e", "edit"), bind("d", "d", "remove"))
+	}
+	return keys
+}
+
+// Update implements Field.
+func (f *Users) Update(msg tea.KeyMsg) bool {
+	if f.form != nil {
+		switch f.form.update(msg) {
+		case formCancelled:
+			f.form = nil
+		case formSaved:
+			f.save()
+		case formOpen:
+		}
+		return true
+	}
+	switch {
+	case is(msg, "up", "k"):
+		if f.at == 0 {
+			return false
+		}
+		f.at--
+	case is(msg, "down", "j"):
+		if f.at >= len(f.users) {
+			return false
+		}
+		f.at++
+	case is(msg, "a", "+"), is(msg, "enter", " ") && f.at == len(f.users):
+		f.open(-1)
+	case is(msg, "e", " ") && f.at < len(f.users):
+		f.open(f.at)
+	case is(msg, "d", "delete", "backspace") && f.at < len(f.users):
+		gone := f.users[f.at]
+		f.users = slices.Delete(slices.Clone(f.users), f.at, f.at+1)
+		if gone.Source == setup.Kept && !slices.Contains(f.removed, gone.Name) {
+			f.removed = append(f.removed, gone.Name)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// open shows the form for the user at an index, or for a new one.
+func (f *Users) open(index int) {
+	user := setup.User{Role: setup.Reader, Source: setup.Generated}
+	if index >= 0 {
+		user = f.users[index]
+	}
+	judge := func(candidate setup.User) string {
+		users := slices.Clone(f.users)
+		if index >= 0 {
+			users[index] = candidate
+		} else {
+			users = append(users, candidate)
+		}
+		for i, other := range users {
+			if other.Name == candidate.Name && i != index && !(index < 0 && i == len(users)-1) {
+				return fmt.Sprintf("there is a user %q already", candidate.Name)
+			}
+		}
+		if f.judge == nil {
+			return ""
+		}
+		for _, finding := range f.judge(users) {
+			if finding.Severity == setup.Refused && finding.Subject == candidate.Name {
+				return sentence(finding)
+			}
+		}
+		return ""
+	}
+	f.form = newUserForm(f.theme, user, index, judge)
+}
+
+func sentence(finding setup.Finding) string {
+	if finding.Remedy == "" {
+		return finding.What
+	}
+	return finding.What + "; " + finding.Remedy
+}
+
+func (f *Users) save() {
+	user, index := f.form.user(), f.form.index
+	f.form = nil
+	if index < 0 {
+		f.users = append(f.users, user)
+		f.at = len(f.users)
+	} else {
+		f.users[index] = user
+	}
+	f.removed = slices.DeleteFunc(f.removed, func(name string) bool { return name == user.Name })
+}
+
+// View implements Field.
+func (f *Users) View(width int) View {
+	if f.form != nil {
+		return f.form.view(width)
+	}
+	var view View
+	widest := len("name")
+	for _, user := range f.users {
+		widest = max(widest, ansi.StringWidth(user.Name))
+	}
+	nameWidth := min(widest, max(width-30, 8))
+	row := func(i int, text string, note string) {
+		pointer, style := "  ", f.theme.Plain
+		if i == f.at {
+			view.Focus = len(view.Lines)
+			if f.focused {
+				pointer, style = f.theme.Accent.Render(theme.Pointer)+" ", f.theme.Selected
+			}
+		}
+		view.Lines = append(view.Lines, layout.Cut(pointer+style.Render(text)+f.theme.Muted.Render(note), width))
+	}
+	for i, user := range f.users {
+		row(i, layout.Pad(user.Name, nameWidth)+"  "+layout.Pad(string(user.Role), 6), "  "+source(user))
+	}
+	row(len(f.users), "+ add a user", "")
+	return view
+}
+
+// source says where a password comes from, and never what it is.
+func source(user setup.User) string {
+	switch user.Source {
+	case setup.Kept:
+		return "password stays"
+	case setup.Typed:
+		return "password typed"
+	case setup.FromFile, setup.FromEnv, setup.FromStdin:
+		return "password given"
+	}
+	return "password generated"
+}
