@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// setupReport is the JSON of setup.
+type setupReport struct {
+	Findings []setup.Finding `json:"findings"`
+	Plan     *setup.Plan     `json:"plan,omitempty"`
+	Applied  bool            `json:"applied"`
+	Checks   *check.Report   `json:"checks,omitempty"`
+	Card     *setup.Card     `json:"card,omitempty"`
+}
+
+// unasked sets up without a question: resolve, plan, apply, prove.
+func (s *setupRun) unasked(ctx context.Context) error {
+	if s.installed.Recovered != "" {
+		s.say("%s", s.installed.Recovered)
+	}
+	resolved, findings := setup.Resolve(ctx, s.machine, s.installed, s.input)
+	report := setupReport{Findings: append([]setup.Finding{}, findings...)}
+	s.sayFindings(findings)
+	if setup.AnyRefused(findings) {
+		return s.finish(report, silent(exitUsage))
+	}
+	plan, err := setup.MakePlan(ctx, s.machine, s.installed, resolved, setup.Options{Now: s.now(), WritePasswords: true})
+	if err != nil {
+		return err
+	}
+	report.Plan = plan
+	if s.o.dryRun {
+		s.showPlan(plan)
+		if plan.Pending() {
+			return s.finish(report, silent(exitPending))
+		}
+		return s.finish(report, nil)
+	}
+	if plan.Pending() {
+		applied, err := setup.Apply(ctx, plan, setup.ApplyOptions{})
+		if err != nil {
+			return err
+		}
+		report.Applied = true
+		for _, path := range applied.Changed {
+			s.say("wrote %s", path)
+		}
+	} else {
+		s.say("nothing to change in %s", plan.Dir)
+	}
+	card := setup.Handoff(ctx, s.machine, plan)
+	report.Card = &card
+	if s.o.noStart {
+		return s.finish(report, nil)
+	}
+	return s.prove(ctx, plan, &report)
+}
+
+// prove starts or finds the server, checks it, and keeps it where --serve says so.
+func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupReport) error {
+	proof, err := s.newProof(ctx, plan, s.stderr)
+	if err != nil {
+		return s.undo(ctx, err)
+	}
+	result := proof.run(ctx, s.sayCheck)
+	report.Checks = &result
+	if result.Worst() == check.Failed {
+		err := silent(exitFindings)
+		if s.o.rollback {
+			err = errors.Join(proof.stop(ctx), s.undo(ctx, errors.New("a check failed")))
+		}
+		if !s.o.serve || s.o.rollback {
+			return s.finish(*report, errors.Join(proof.stop(ctx), err))
+		}
+	}
+	if !s.o.json {
+		s.showCard(*report.Card)
+	}
+	if err := s.finish(*report, nil); err != nil {
+		return err
+	}
+	if s.o.serve && proof.server != nil {
+		return proof.wait(ctx)
+	}
+	return proof.stop(ctx)
+}
+
+// undo says that what was written did not work, and puts the old files back where --rollback-on-failure says so.
+func (s *setupRun) undo(ctx context.Context, cause error) error {
+	if !s.o.rollback {
+		return cause
+	}
+	installed, err := setup.Load(s.o.dir)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	plan, err := setup.PlanRollback(ctx, installed)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
+		return errors.Join(cause, err)
+	}
+	s.say("rolled back to the files before")
+	return &exitError{exitFailed, cause}
+}
+
+// finish prints the JSON where it is asked for.
+func (s *setupRun) finish(report setupReport, err error) error {
+	if !s.o.json {
+		return err
+	}
+	return errors.Join(err, s.printJSON(report))
+}
+
+// sayFindings tells what is wrong with the answers, all at once.
+func (a *app) sayFindings(findings []setup.Finding) {
+	for _, f := range findings {
+		switch f.Severity {
+		case setup.Refused:
+			a.say("error: %s", f)
+		case setup.Warning:
+			a.warn("%s", f)
+		case setup.Note:
+			a.say("note: %s", f)
+		}
+	}
+}
+
+// showPlan prints the review.
+func (s *setupRun) showPlan(plan *setup.Plan) {
+	if s.o.json {
+		return
+	}
+	for _, c := range plan.Changes {
+		fmt.Fprintf(s.stdout, "%-7s %s\n", c.Kind, c.Path)
+		for _, meaning := range c.Meaning {
+			fmt.Fprintf(s.stdout, "        %s\n", meaning)
+		}
+		if diff := plan.Diff(c.Path); diff != "" && c.Kind == setup.Update {
+			fmt.Fprintf(s.stdout, "%s\n", strings.TrimRight(diff, "\n"))
+		}
+	}
+	if !plan.Pending() {
+		fmt.Fprintln(s.stdout, "nothing to change")
+	}
+}
+
+// showCard prints what one needs to use the registry.
+func (s *setupRun) showCard(card setup.Card) {
+	fmt.Fprintf(s.stdout, "\nregistry     %s\n", card.URL)
+	fmt.Fprintf(s.stdout, "user         %s, password %s\n", card.User, card.Password)
+	if card.CAFile != "" {
+		fmt.Fprintf(s.stdout, "certificate  %s is what clients must trust\n", card.CAFile)
+	}
+	fmt.Fprintf(s.stdout, "hand out     %s\n\n", card.Handoff)
+	for _, c := range card.Commands {
+		fmt.Fprintf(s.stdout, "# %s\n%s\n", c.Title, c.Line)
+	}
+	fmt.Fprintf(s.stdout, "\n# serve\npackhouse serve %s\n", card.Config)
+}
