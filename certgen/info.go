@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -69,10 +70,22 @@ func RenewAt(c *x509.Certificate) time.Time {
 	return c.NotAfter.Add(-min(c.NotAfter.Sub(c.NotBefore)/3, renewWithin))
 }
 
-// selfSigned reports whether a certificate is signed by its own key. It checks the signature itself and not by CheckSignatureFrom, which
-// asks the parent to be a CA and a self-signed server certificate is none.
-func selfSigned(c *x509.Certificate) bool {
-	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+// selfSigned reports whether a certificate is signed by its own key.
+func selfSigned(c *x509.Certificate) bool { return issuedBy(c, c) }
+
+// issuedBy reports whether parent signed c. It checks the signature itself and not by CheckSignatureFrom, which asks whether parent was
+// allowed to, and a self-signed server certificate is not. A signature by SHA-1, which Go does not check any more, is taken at the word of
+// the key identifiers: clients refuse it, but not because a certificate is missing.
+func issuedBy(c, parent *x509.Certificate) bool {
+	if !bytes.Equal(c.RawIssuer, parent.RawSubject) {
+		return false
+	}
+	err := parent.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
+	var insecure x509.InsecureAlgorithmError
+	if errors.As(err, &insecure) {
+		return len(c.AuthorityKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, parent.SubjectKeyId)
+	}
+	return err == nil
 }
 
 func colonHex(b []byte) string {

@@ -1,7 +1,6 @@
 package certgen
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -255,11 +254,6 @@ func verifyIssued(p *Pair, names Names, now time.Time) error {
 func weakKey(pub crypto.PublicKey) bool {
 	p, ok := pub.(*rsa.PublicKey)
 	return ok && p.N.BitLen() < 2048
-}
-
-// issuedBy reports whether parent signed c. Unlike CheckSignatureFrom it does not ask whether parent was allowed to.
-func issuedBy(c, parent *x509.Certificate) bool {
-	return bytes.Equal(c.RawIssuer, parent.RawSubject) && parent.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
 func orNow(t time.Time) time.Time {

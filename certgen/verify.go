@@ -39,8 +39,9 @@ func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certi
 		return problems // whatever else is found would be about the wrong certificate
 	}
 	leaf := chain[0]
+	path = toRoot(path, roots, now)
 	problems = append(problems, checkTimes(path, now)...)
-	problems = append(problems, checkTrust(leaf, chain, path, roots, now)...)
+	problems = append(problems, checkTrust(chain, path, roots, now)...)
 	problems = append(problems, checkNames(leaf, names)...)
 	return append(problems, checkCraft(leaf)...)
 }
@@ -102,6 +103,31 @@ func walk(chain []*x509.Certificate) (path []*x509.Certificate, orderly bool) {
 	return path, orderly
 }
 
+// toRoot closes a path with the trusted certificate above it, where there is one: with one that is valid now, rather than another.
+func toRoot(path, roots []*x509.Certificate, now time.Time) []*x509.Certificate {
+	top := path[len(path)-1]
+	if selfSigned(top) {
+		return path
+	}
+	var above *x509.Certificate
+	for _, r := range roots {
+		if r.Equal(top) {
+			return path
+		}
+		if issuedBy(top, r) && (above == nil || validAt(r, now)) {
+			above = r
+		}
+	}
+	if above != nil {
+		path = append(path, above)
+	}
+	return path
+}
+
+func validAt(c *x509.Certificate, t time.Time) bool {
+	return !t.Before(c.NotBefore) && !t.After(c.NotAfter)
+}
+
 func checkTimes(path []*x509.Certificate, now time.Time) []Problem {
 	var out []Problem
 	for i, c := range path {
@@ -119,8 +145,9 @@ func checkTimes(path []*x509.Certificate, now time.Time) []Problem {
 	return out
 }
 
-// checkTrust verifies the chain at a moment when all of it is valid where there is one, since checkTimes has told about the present one.
-func checkTrust(leaf *x509.Certificate, chain, path, roots []*x509.Certificate, now time.Time) []Problem {
+// checkTrust verifies the chain at a moment when all of it is valid, since checkTimes has told about the present one. Where there never is
+// such a moment checkTimes has told all there is.
+func checkTrust(chain, path, roots []*x509.Certificate, now time.Time) []Problem {
 	for _, c := range path {
 		if now.Before(c.NotBefore) {
 			now = c.NotBefore
@@ -130,6 +157,9 @@ func checkTrust(leaf *x509.Certificate, chain, path, roots []*x509.Certificate, 
 		if now.After(c.NotAfter) {
 			now = c.NotAfter
 		}
+	}
+	if slices.ContainsFunc(path, func(c *x509.Certificate) bool { return !validAt(c, now) }) {
+		return nil
 	}
 	opts := x509.VerifyOptions{Intermediates: x509.NewCertPool(), CurrentTime: now}
 	for _, c := range chain[1:] {
@@ -141,23 +171,41 @@ func checkTrust(leaf *x509.Certificate, chain, path, roots []*x509.Certificate, 
 			opts.Roots.AddCert(c)
 		}
 	}
-	_, err := leaf.Verify(opts)
+	_, err := chain[0].Verify(opts)
 	var (
 		invalid x509.CertificateInvalidError
 		unknown x509.UnknownAuthorityError
 	)
+	top := path[len(path)-1]
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &unknown):
-		return []Problem{untrusted(path[len(path)-1])}
+	case errors.As(err, &unknown) && !slices.ContainsFunc(roots, top.Equal):
+		return []Problem{untrusted(top)}
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return []Problem{{Code: CodePurpose, What: "the certificate is not meant for servers (its extended key usage lacks serverAuth)", Remedy: "have a server certificate made"}}
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		// The chain never was valid as a whole, or a root that is not part of it is past its end.
-		return []Problem{{Code: CodeExpired, What: "a trusted root of the chain is outside its time", Remedy: "hand out the current root, or check the clock of this machine"}}
 	}
-	return []Problem{{Code: CodeRefused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "have it made anew, without what they object to"}}
+	return []Problem{refused(path, err)}
+}
+
+// refused finds out what clients object to in a chain that ends where they trust.
+func refused(path []*x509.Certificate, err error) Problem {
+	for i, c := range path {
+		var insecure x509.InsecureAlgorithmError
+		if !selfSigned(c) && i+1 < len(path) && errors.As(path[i+1].CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature), &insecure) {
+			return Problem{
+				Code: CodeRefused, What: fmt.Sprintf("%q is signed by %s, which clients no longer accept", c.Subject.CommonName, c.SignatureAlgorithm),
+				Remedy: "have it signed by SHA-256 or better",
+			}
+		}
+		if i > 0 && (!c.BasicConstraintsValid || !c.IsCA || (c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0)) {
+			return Problem{
+				Code: CodeRefused, What: fmt.Sprintf("%q, who signed a certificate of the chain, is not allowed to sign any", c.Subject.CommonName),
+				Remedy: "have the certificate signed by a CA",
+			}
+		}
+	}
+	return Problem{Code: CodeRefused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "have it made anew, without what they object to"}
 }
 
 // untrusted tells a chain that stops too early from one that ends at a root nobody trusts.
