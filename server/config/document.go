@@ -178,7 +178,7 @@ func (r *reader) syntax(err error, data []byte) {
 	m := yamlError.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
 	if m != nil {
 		if line, err := strconv.Atoi(m[1]); err == nil && o.Kind == FromFile {
-			o.Line = line
+			o.Line = errorLine(data, line, m[2])
 		}
 		for _, known := range remedies {
 			if strings.Contains(m[2], known.says) {
@@ -194,6 +194,35 @@ func (r *reader) syntax(err error, data []byte) {
 		}
 	}
 	r.add(CodeSyntax, o, what, remedy)
+}
+
+// errorLine corrects the line that the parser names. Where its grammar fails it counts from 0, and for a wrong indentation it names the
+// line where the section began; the line looked for is the first one with which the same error comes up.
+func errorLine(data []byte, line int, says string) int {
+	if !strings.HasPrefix(says, "did not find expected") {
+		return line
+	}
+	line++
+	if !strings.Contains(says, "expected key") && !strings.Contains(says, "indicator") {
+		return line
+	}
+	const search = 500 // lines
+	end := 0
+	for n := 1; end < len(data) && n < line+search; n++ {
+		if i := bytes.IndexByte(data[end:], '\n'); i >= 0 {
+			end += i + 1
+		} else {
+			end = len(data)
+		}
+		if n < line {
+			continue
+		}
+		var node yaml.Node
+		if err := yaml.Unmarshal(data[:end], &node); err != nil && strings.HasSuffix(err.Error(), says) {
+			return n
+		}
+	}
+	return line
 }
 
 // convert turns a node into a value. Aliases are followed, and what they repeat is counted.

@@ -1,0 +1,494 @@
+package config
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// splicer changes the bytes of a file at places that the nodes of its YAML give. The nodes know where a value starts, not where it ends;
+// the ends are found in the bytes.
+type splicer struct {
+	data   []byte
+	lines  []int // offset of each line
+	root   *yaml.Node
+	indent int    // blanks a section is indented by
+	key    string // for errors
+	line   int    // last line looked at, for errors
+	eol    string
+	out    []byte
+}
+
+func newSplicer(data []byte, key string) (*splicer, error) {
+	s := &splicer{data: data, key: key, eol: "\n", lines: []int{0}, indent: 2}
+	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
+		return nil, s.refuse(1, "the file starts with a byte order mark; save it without")
+	}
+	for i, c := range data {
+		if c == '\n' {
+			s.lines = append(s.lines, i+1)
+		}
+		if c == '\r' && (i+1 == len(data) || data[i+1] != '\n') {
+			return nil, s.refuse(len(s.lines), "a lone carriage return")
+		}
+	}
+	if bytes.ContainsAny(data, "\u0085\u2028\u2029") {
+		return nil, s.refuse(0, "the file holds unusual line separators")
+	}
+	if bytes.Contains(data, []byte("\r\n")) {
+		s.eol = "\r\n"
+	}
+	r := &reader{origin: Origin{Kind: FromFile}}
+	s.root = r.parse(data)
+	if s.root == nil {
+		return nil, s.refuse(0, "not valid YAML")
+	}
+	if s.root.Kind == yaml.MappingNode {
+		s.indent = s.step(s.root)
+	}
+	return s, nil
+}
+
+func (s *splicer) bytes() []byte { return s.out }
+
+func (s *splicer) refuse(line int, what string) error {
+	return &EditError{Key: s.key, Line: line, What: what}
+}
+
+// step finds by how much the file indents.
+func (s *splicer) step(n *yaml.Node) int {
+	for i := 1; i < len(n.Content); i += 2 {
+		name, v := n.Content[i-1], n.Content[i]
+		if v.Kind == yaml.MappingNode && v.Style&yaml.FlowStyle == 0 && len(v.Content) > 0 && v.Content[0].Column > name.Column {
+			return v.Content[0].Column - name.Column
+		}
+	}
+	return 2
+}
+
+func (s *splicer) offset(line, column int) int {
+	if line < 1 || line > len(s.lines) {
+		return len(s.data)
+	}
+	at := s.lines[line-1]
+	for range column - 1 {
+		_, n := utf8.DecodeRune(s.data[at:])
+		at += n
+	}
+	return min(at, len(s.data))
+}
+
+func (s *splicer) start(n *yaml.Node) int { return s.offset(n.Line, n.Column) }
+
+// lineOf returns the number of the line that holds an offset.
+func (s *splicer) lineOf(at int) int {
+	return 1 + bytes.Count(s.data[:min(at, len(s.data))], []byte("\n"))
+}
+
+// lineEnd returns the offset behind the line break of the line that holds an offset.
+func (s *splicer) lineEnd(at int) int {
+	if i := bytes.IndexByte(s.data[at:], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return len(s.data)
+}
+
+// replace puts text in place of the bytes from one offset to another.
+func (s *splicer) replace(from, to int, text string) {
+	s.out = append(append(append([]byte{}, s.data[:from]...), text...), s.data[to:]...)
+}
+
+// find returns name and value of a key in a mapping.
+func find(m *yaml.Node, name string) (k, v *yaml.Node, at int) {
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		if m.Content[i].Value == name && m.Content[i].Kind == yaml.ScalarNode {
+			return m.Content[i], m.Content[i+1], i
+		}
+	}
+	return nil, nil, -1
+}
+
+func absent(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Value == "" && n.ShortTag() == "!!null" && n.Style == 0 && n.Anchor == ""
+}
+
+// set writes a value at a path.
+func (s *splicer) set(path []string, fresh *yaml.Node) error {
+	m, inFlow := s.root, false
+	if m.Kind != yaml.MappingNode { // an empty file, or comments only
+		return s.append(path, fresh)
+	}
+	for i, name := range path {
+		if err := s.mapping(m); err != nil {
+			return err
+		}
+		inFlow = inFlow || m.Style&yaml.FlowStyle != 0
+		k, v, _ := find(m, name)
+		if k == nil {
+			return s.insert(m, inFlow, path[i:], fresh)
+		}
+		s.line = k.Line
+		if i == len(path)-1 {
+			return s.overwrite(m, k, v, inFlow, fresh)
+		}
+		if v.Kind != yaml.MappingNode || len(v.Content) == 0 && v.Style&yaml.FlowStyle != 0 && !inFlow {
+			return s.deepen(m, k, v, inFlow, path[i+1:], fresh)
+		}
+		m = v
+	}
+	return nil
+}
+
+// mapping refuses what only looks like a plain section.
+func (s *splicer) mapping(m *yaml.Node) error {
+	s.line = m.Line
+	switch {
+	case m.Kind == yaml.AliasNode:
+		return s.refuse(m.Line, "the section is an alias (*name); write it out first")
+	case m.Kind != yaml.MappingNode:
+		return s.refuse(m.Line, "this is not a section")
+	}
+	return nil
+}
+
+// lone refuses a value with an anchor or a tag: others may refer to it.
+func (s *splicer) lone(v *yaml.Node) error {
+	switch {
+	case v.Anchor != "" || v.Kind == yaml.AliasNode:
+		return s.refuse(v.Line, "the value has an anchor or is an alias; edit it by hand")
+	case v.Style&yaml.TaggedStyle != 0:
+		return s.refuse(v.Line, "the value has a tag; edit it by hand")
+	case v.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return s.refuse(v.Line, "the value is a block of text; edit it by hand")
+	}
+	return nil
+}
+
+// overwrite replaces the value of an existing key.
+func (s *splicer) overwrite(m, k, v *yaml.Node, inFlow bool, fresh *yaml.Node) error {
+	if err := s.lone(v); err != nil {
+		return err
+	}
+	text, err := write(fresh, inFlow)
+	if err != nil {
+		return s.refuse(k.Line, err.Error())
+	}
+	colon, ok := s.colon(k)
+	if !ok {
+		return s.refuse(k.Line, "no colon behind the key")
+	}
+	if absent(v) {
+		s.replace(colon, colon, " "+text)
+		return nil
+	}
+	end := s.end(v, m.Column-1)
+	if (v.Kind == yaml.MappingNode || v.Kind == yaml.SequenceNode) && v.Style&yaml.FlowStyle == 0 {
+		s.block(colon, end, " "+text)
+		return nil
+	}
+	s.replace(s.start(v), end, text)
+	return nil
+}
+
+// block replaces a value that stands on lines of its own below its key, up to end, by text behind the colon. A comment on the line of the
+// key stays.
+func (s *splicer) block(colon, end int, text string) {
+	eol := s.lineEnd(colon)
+	out := append([]byte{}, s.data[:colon]...)
+	out = append(out, text...)
+	out = append(out, s.data[colon:eol]...)
+	s.out = append(out, s.data[max(eol, s.lineEnd(end)):]...)
+}
+
+// deepen turns an empty value, or the bare name of a driver, into a section with the rest of the path.
+func (s *splicer) deepen(m, k, v *yaml.Node, inFlow bool, rest []string, fresh *yaml.Node) error {
+	if err := s.lone(v); err != nil {
+		return err
+	}
+	if v.Kind == yaml.SequenceNode {
+		return s.refuse(v.Line, "a list stands where a section belongs")
+	}
+	colon, ok := s.colon(k)
+	if !ok {
+		return s.refuse(k.Line, "no colon behind the key")
+	}
+	if inFlow {
+		return s.overwrite(m, k, v, true, nest(rest, fresh))
+	}
+	lines, err := s.below(rest, fresh, k.Column-1+s.indent)
+	if err != nil {
+		return s.refuse(k.Line, err.Error())
+	}
+	from, to := colon, colon
+	if !absent(v) {
+		to = s.end(v, m.Column-1)
+	}
+	eol := s.lineEnd(to)
+	out := append([]byte{}, s.data[:from]...)
+	out = append(out, s.data[to:eol]...)
+	if !bytes.HasSuffix(out, []byte("\n")) {
+		out = append(out, s.eol...)
+	}
+	out = append(out, lines...)
+	s.out = append(out, s.data[eol:]...)
+	return nil
+}
+
+// nest wraps a value into the sections of a path.
+func nest(path []string, n *yaml.Node) *yaml.Node {
+	for i := len(path) - 1; i >= 0; i-- {
+		name := &yaml.Node{}
+		name.SetString(path[i])
+		n = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Style: yaml.FlowStyle, Content: []*yaml.Node{name, n}}
+	}
+	return n
+}
+
+// below renders a path with its value as lines in block style.
+func (s *splicer) below(path []string, fresh *yaml.Node, indent int) (string, error) {
+	var b strings.Builder
+	for i, name := range path {
+		n := &yaml.Node{}
+		n.SetString(name)
+		key, err := write(n, false)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(strings.Repeat(" ", indent+i*s.indent))
+		b.WriteString(key)
+		b.WriteString(":")
+		if i == len(path)-1 {
+			text, err := write(fresh, false)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(" " + text)
+		}
+		b.WriteString(s.eol)
+	}
+	return b.String(), nil
+}
+
+// insert adds a path at the end of a section.
+func (s *splicer) insert(m *yaml.Node, inFlow bool, rest []string, fresh *yaml.Node) error {
+	if inFlow {
+		text, err := write(nest(rest, fresh), true)
+		if err != nil {
+			return s.refuse(m.Line, err.Error())
+		}
+		text = strings.TrimSuffix(strings.TrimPrefix(text, "{"), "}")
+		if len(m.Content) == 0 {
+			at := s.start(m) + 1
+			s.replace(at, at, text)
+			return nil
+		}
+		at := s.last(m)
+		s.replace(at, at, ", "+text)
+		return nil
+	}
+	lines, err := s.below(rest, fresh, m.Content[0].Column-1)
+	if err != nil {
+		return s.refuse(m.Line, err.Error())
+	}
+	at := s.lineEnd(s.last(m))
+	if at > 0 && s.data[at-1] != '\n' {
+		lines = s.eol + lines
+	}
+	s.replace(at, at, lines)
+	return nil
+}
+
+// append adds a path to a file without any key.
+func (s *splicer) append(path []string, fresh *yaml.Node) error {
+	if !absent(s.root) {
+		return s.refuse(s.root.Line, "the file is not a list of keys")
+	}
+	lines, err := s.below(path, fresh, 0)
+	if err != nil {
+		return s.refuse(0, err.Error())
+	}
+	if n := len(s.data); n > 0 && s.data[n-1] != '\n' {
+		lines = s.eol + lines
+	}
+	s.replace(len(s.data), len(s.data), lines)
+	return nil
+}
+
+// remove takes a path away, and the sections that become empty by it.
+func (s *splicer) remove(path []string) error {
+	type stage struct {
+		m, k, v *yaml.Node
+		at      int
+		inFlow  bool
+	}
+	var stages []stage
+	m, inFlow, table := s.root, false, root
+	var options []bool
+	for _, name := range path {
+		if err := s.mapping(m); err != nil {
+			return err
+		}
+		inFlow = inFlow || m.Style&yaml.FlowStyle != 0
+		k, v, at := find(m, name)
+		if k == nil {
+			return s.refuse(m.Line, "the key comes from elsewhere (<<); edit it by hand")
+		}
+		stages = append(stages, stage{m, k, v, at, inFlow})
+		if table != nil {
+			table = table.child(name)
+		}
+		options = append(options, table != nil && table.option)
+		m = v
+	}
+	i := len(stages) - 1
+	for i > 0 && len(stages[i].m.Content) == 2 && !options[i-1] {
+		i--
+	}
+	st := stages[i]
+	s.line = st.k.Line
+	if err := s.lone(st.v); err != nil && st.v.Kind != yaml.ScalarNode {
+		return err
+	}
+	from := s.start(st.k)
+	end := s.valueEnd(st.m, st.at)
+	if !st.inFlow {
+		if strings.TrimLeft(string(s.data[s.lines[st.k.Line-1]:from]), " ") != "" {
+			return s.refuse(st.k.Line, "something else stands before the key; edit it by hand")
+		}
+		s.replace(s.lines[st.k.Line-1], s.lineEnd(end), "")
+		return nil
+	}
+	switch {
+	case st.at+2 < len(st.m.Content): // up to the next key
+		s.replace(from, s.start(st.m.Content[st.at+2]), "")
+	case st.at > 0: // from the end of the one before
+		s.replace(s.valueEnd(st.m, st.at-2), end, "")
+	default:
+		s.replace(from, end, "")
+	}
+	return nil
+}
+
+// colon returns the offset behind the colon of a key.
+func (s *splicer) colon(k *yaml.Node) (int, bool) {
+	at := s.scalarEnd(k, 0)
+	for at < len(s.data) && s.data[at] == ' ' {
+		at++
+	}
+	if at < len(s.data) && s.data[at] == ':' {
+		return at + 1, true
+	}
+	return at, false
+}
+
+// last returns the offset behind the last value of a mapping.
+func (s *splicer) last(m *yaml.Node) int { return s.valueEnd(m, len(m.Content)-2) }
+
+// valueEnd returns the offset behind the value of the key at a position.
+func (s *splicer) valueEnd(m *yaml.Node, at int) int {
+	k, v := m.Content[at], m.Content[at+1]
+	if absent(v) {
+		colon, _ := s.colon(k)
+		return colon
+	}
+	return s.end(v, m.Content[0].Column-1)
+}
+
+// end returns the offset behind a value. indent is that of the section it stands in: longer texts go on as long as lines are indented more.
+func (s *splicer) end(n *yaml.Node, indent int) int {
+	switch {
+	case n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0:
+		return s.last(n)
+	case n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0:
+		item := n.Content[len(n.Content)-1]
+		if absent(item) { // nothing behind the dash
+			return s.offset(item.Line, item.Column)
+		}
+		return s.end(item, n.Column-1)
+	case n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode:
+		return s.bracketEnd(s.start(n))
+	}
+	return s.scalarEnd(n, indent)
+}
+
+// scalarEnd returns the offset behind a single value or an alias.
+func (s *splicer) scalarEnd(n *yaml.Node, indent int) int {
+	at := s.start(n)
+	if n.Kind == yaml.AliasNode {
+		return at + 1 + len(n.Value)
+	}
+	if n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 { // behind the anchor and the tag
+		for at < len(s.data) && (s.data[at] == '&' || s.data[at] == '!') {
+			for at < len(s.data) && !strings.ContainsRune(" \r\n", rune(s.data[at])) {
+				at++
+			}
+			for at < len(s.data) && s.data[at] == ' ' {
+				at++
+			}
+		}
+	}
+	switch {
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		return s.quoteEnd(at)
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && bytes.HasPrefix(s.data[at:], []byte(n.Value)):
+		return at + len(n.Value)
+	}
+	end := s.lineEnd(at)
+	for next := end; next < len(s.data); {
+		line := s.data[next:s.lineEnd(next)]
+		text := bytes.TrimLeft(line, " ")
+		blank := len(bytes.TrimSpace(text)) == 0
+		if !blank && len(line)-len(text) <= indent {
+			break
+		}
+		next += len(line)
+		if !blank {
+			end = next
+		}
+	}
+	return max(at, end-1)
+}
+
+func (s *splicer) quoteEnd(at int) int {
+	quote := s.data[at]
+	for i := at + 1; i < len(s.data); i++ {
+		switch {
+		case s.data[i] == '\\' && quote == '"':
+			i++
+		case s.data[i] == quote && quote == '\'' && i+1 < len(s.data) && s.data[i+1] == quote:
+			i++
+		case s.data[i] == quote:
+			return i + 1
+		}
+	}
+	return len(s.data)
+}
+
+// bracketEnd returns the offset behind the bracket or brace that closes the one at an offset.
+func (s *splicer) bracketEnd(at int) int {
+	for at < len(s.data) && s.data[at] != '[' && s.data[at] != '{' { // behind an anchor or a tag
+		at++
+	}
+	depth := 0
+	for i := at; i < len(s.data); i++ {
+		switch c := s.data[i]; c {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case '"', '\'':
+			if strings.ContainsRune(" \t\r\n,:[{", rune(s.data[i-1])) {
+				i = s.quoteEnd(i) - 1
+			}
+		case '#':
+			if s.data[i-1] == ' ' || s.data[i-1] == '\n' || s.data[i-1] == '\t' {
+				i = s.lineEnd(i) - 1
+			}
+		}
+	}
+	return len(s.data)
+}
