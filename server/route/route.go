@@ -49,4 +49,17 @@ type Request struct {
 	Mount      digest.Digest        // ?mount=
 	From       reference.Repository // ?from= of a mount; zero: from anywhere
 	Tags       []reference.Tag      // ?tag= on a manifest PUT by digest
+
+	Algorithm    digest.Algorithm // ?digest-algorithm= of an upload; empty: none asked for
+	ArtifactType string           // ?artifactType= of a listing of referrers; empty: all
+	Page         Page             // of listings
 }
+
+// Page is the part of a listing that is asked for (distribution-spec, "Listing Tags").
+type Page struct {
+	Last string // ?last=: what to start after; empty: at the beginning
+	N    int    // ?n=: how many at most; Unlimited where it is not given
+}
+
+// Unlimited is the N of a Page that does not say how many.
+const Unlimited = -1

@@ -1,0 +1,170 @@
+package problem
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Codes of the specification (distribution-spec 1.1, "Error Codes").
+const (
+	BlobUnknown         = "BLOB_UNKNOWN"
+	BlobUploadInvalid   = "BLOB_UPLOAD_INVALID"
+	BlobUploadUnknown   = "BLOB_UPLOAD_UNKNOWN"
+	DigestInvalid       = "DIGEST_INVALID"
+	ManifestBlobUnknown = "MANIFEST_BLOB_UNKNOWN"
+	ManifestInvalid     = "MANIFEST_INVALID"
+	ManifestUnknown     = "MANIFEST_UNKNOWN"
+	NameInvalid         = "NAME_INVALID"
+	NameUnknown         = "NAME_UNKNOWN"
+	SizeInvalid         = "SIZE_INVALID"
+	Unauthorized        = "UNAUTHORIZED"
+	Denied              = "DENIED"
+	Unsupported         = "UNSUPPORTED"
+	TooManyRequests     = "TOOMANYREQUESTS"
+)
+
+// Codes beside those of the specification, which lets a registry add some. The first two are CNCF distribution's.
+const (
+	TagInvalid              = "TAG_INVALID"
+	PaginationNumberInvalid = "PAGINATION_NUMBER_INVALID"
+	RangeInvalid            = "RANGE_INVALID"
+	QueryInvalid            = "QUERY_INVALID"
+	NotFound                = "NOT_FOUND"
+	StorageFull             = "STORAGE_FULL"
+	Unavailable             = "UNAVAILABLE"
+	Unknown                 = "UNKNOWN" // what every client takes a code for that it does not know
+)
+
+// New makes a refusal. Message says what is wrong and, where it is not obvious, what to do.
+func New(status int, code, message string, arguments ...any) *Error {
+	if len(arguments) > 0 {
+		message = fmt.Sprintf(message, arguments...)
+	}
+	return &Error{Status: status, Code: code, Message: message}
+}
+
+// With sets a header and returns the refusal.
+func (e *Error) With(key, value string) *Error {
+	if e.Header == nil {
+		e.Header = make(http.Header)
+	}
+	e.Header.Set(key, value)
+	return e
+}
+
+// About sets the detail and returns the refusal.
+func (e *Error) About(detail any) *Error {
+	e.Detail = detail
+	return e
+}
+
+// Because sets the cause, which is logged and never sent, and returns the refusal.
+func (e *Error) Because(cause error) *Error {
+	e.Cause = cause
+	return e
+}
+
+// NoRoute is the answer to a path that nothing is served at.
+func NoRoute() *Error { return New(http.StatusNotFound, NotFound, "nothing is served at this path") }
+
+// MethodNotAllowed is the answer to a method that the path does not have.
+func MethodNotAllowed(allowed ...string) *Error {
+	list := strings.Join(allowed, ", ")
+	return New(http.StatusMethodNotAllowed, Unsupported, "this path takes %s", list).With("Allow", list)
+}
+
+// Authenticate is the answer to missing, unknown and wrong credentials alike (RFC 7617).
+func Authenticate(realm string) *Error {
+	return New(http.StatusUnauthorized, Unauthorized, "a user name and a password are needed").
+		With("WWW-Authenticate", "Basic realm="+quoted(realm)+`, charset="UTF-8"`)
+}
+
+// Forbidden is the answer to somebody who is known and may not.
+func Forbidden(message string, arguments ...any) *Error {
+	return New(http.StatusForbidden, Denied, message, arguments...)
+}
+
+// Slow is the answer to who asks too often; after is when to try again.
+func Slow(after time.Duration, message string, arguments ...any) *Error {
+	return New(http.StatusTooManyRequests, TooManyRequests, message, arguments...).With("Retry-After", seconds(after))
+}
+
+// Later is the answer while something is not to be had; after is when to try again.
+func Later(after time.Duration, message string, arguments ...any) *Error {
+	return New(http.StatusServiceUnavailable, Unavailable, message, arguments...).With("Retry-After", seconds(after))
+}
+
+// Full is the answer while the storage has no room left.
+func Full() *Error {
+	return New(http.StatusInsufficientStorage, StorageFull, "the storage is full: free space or ask the operator, then push again")
+}
+
+// ReadOnly is the answer to changes while nothing may be changed.
+func ReadOnly() *Error {
+	return New(http.StatusMethodNotAllowed, Unsupported, "the registry is read-only").With("Allow", "GET, HEAD")
+}
+
+// NoDeletion is the answer to deletions where they are switched off.
+func NoDeletion() *Error {
+	return New(http.StatusMethodNotAllowed, Unsupported, "deletion is switched off (storage.delete.enabled)").With("Allow", "GET, HEAD, PUT")
+}
+
+// BadDigest is the answer to bytes that do not have the digest they were announced with.
+func BadDigest(want, got digest.Digest) *Error {
+	return New(http.StatusBadRequest, DigestInvalid, "the content has not the digest it was announced with").
+		About(map[string]string{"want": want.String(), "got": got.String()})
+}
+
+// BadSize is the answer to a body that is shorter or longer than announced, in bytes.
+func BadSize(want, got int64) *Error {
+	return New(http.StatusBadRequest, SizeInvalid, "%d bytes were announced and %d came", want, got).
+		About(map[string]int64{"want": want, "got": got})
+}
+
+// BadRange is the answer to a range of a blob of size bytes that holds nothing.
+func BadRange(size int64) *Error {
+	return New(http.StatusRequestedRangeNotSatisfiable, RangeInvalid, "the blob has %d bytes, none of them in the range", size).
+		With("Content-Range", fmt.Sprintf("bytes */%d", size))
+}
+
+// OutOfOrder is the answer to a chunk that does not start where the upload stands; offset is how many bytes the upload has.
+func OutOfOrder(offset int64) *Error {
+	return New(http.StatusRequestedRangeNotSatisfiable, BlobUploadInvalid, "the upload stands at %d bytes: go on from there", offset).
+		With("Range", UploadRange(offset)).
+		About(map[string]int64{"offset": offset})
+}
+
+// UploadRange is the Range header of an upload that has offset bytes (distribution-spec, "Pushing a blob in chunks"). It cannot tell none from
+// one; every registry writes 0-0 for both.
+func UploadRange(offset int64) string { return fmt.Sprintf("0-%d", max(0, offset-1)) }
+
+// BrokenBody is the answer to a body that stopped before its end.
+func BrokenBody(cause error) *Error {
+	return New(http.StatusBadRequest, BlobUploadInvalid, "the body ended early: ask where the upload stands and go on from there").Because(cause)
+}
+
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
+}
+
+// quoted is a quoted-string (RFC 9110, section 5.6.4) without the control characters that no header may hold.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range []byte(s) {
+		switch {
+		case c < ' ' || c == 0x7f:
+			continue
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	b.WriteByte('"')
+	return b.String()
+}

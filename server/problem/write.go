@@ -1,0 +1,64 @@
+package problem
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// From returns the refusal that err is, however it is wrapped: what FromStorage knows; 503 for what was cancelled because the client left or
+// the server stops; 413 for a body over its limit; and 500 for the rest, whose text stays inside.
+func From(err error) *Error {
+	if p := FromStorage(err); p != nil {
+		return p
+	}
+	if limit, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return New(http.StatusRequestEntityTooLarge, SizeInvalid, "the body is longer than %d bytes", limit.Limit).Because(err)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return Later(time.Second, "the request was not finished in time, try again").Because(err)
+	}
+	return New(http.StatusInternalServerError, Unknown, "something went wrong inside the server; its log says more").Because(err)
+}
+
+// body is what clients read (distribution-spec, "Error Codes").
+type body struct {
+	Errors []entry `json:"errors"`
+}
+
+type entry struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Detail  any    `json:"detail,omitempty"`
+}
+
+// Write answers a request with an error and returns the refusal that was sent, for the log. It is the only writer of errors.
+func Write(w http.ResponseWriter, r *http.Request, err error) *Error {
+	p := From(err)
+	content, failed := json.Marshal(body{[]entry{{p.Code, p.Message, p.Detail}}})
+	if failed != nil { // a detail that is no JSON
+		content, _ = json.Marshal(body{[]entry{{Code: p.Code, Message: p.Message}}})
+	}
+	content = append(content, '\n')
+
+	h := w.Header()
+	for _, key := range []string{"Etag", "Last-Modified", "Content-Range", "Content-Disposition", "Docker-Content-Digest"} {
+		h.Del(key) // of the answer that did not come about
+	}
+	for key, values := range p.Header {
+		h[http.CanonicalHeaderKey(key)] = values
+	}
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(content)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content) // a client that left hears nothing
+	}
+	return p
+}
