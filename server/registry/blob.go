@@ -1,0 +1,94 @@
+package registry
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+
+	"packhouse/server/auth"
+	"packhouse/server/problem"
+)
+
+// blobType is what every blob is served as: the registry does not know better, and browsers must not guess.
+const blobType = "application/octet-stream"
+
+// readBlob serves a blob or a range of it (end-2).
+func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	if r.Method == http.MethodHead {
+		return g.headBlob(w, r, grant)
+	}
+	blob, err := g.o.Store.OpenBlob(r.Context(), req.Repository, req.Digest)
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	if ignoredRange(r.Header.Get("Range")) {
+		r.Header.Del("Range")
+	}
+	if wanted := r.Header.Get("Range"); wanted != "" && appliesRange(r, req.Digest) && !satisfiable(wanted, blob.Size()) {
+		return problem.BadRange(blob.Size())
+	}
+	contentHeaders(w.Header(), blobType, req.Digest, forever)
+
+	content := &watched{ReadSeeker: blob.Content()}
+	var from io.ReadSeeker = content
+	if file, ok := content.ReadSeeker.(*os.File); ok {
+		from = file // bare, so that the kernel sends it
+	}
+	http.ServeContent(w, r, "", blob.ModTime(), from)
+	if content.failed {
+		panic(http.ErrAbortHandler) // the rest of the answer must not look like its end
+	}
+	g.tell(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: blob.Size()})
+	return nil
+}
+
+// headBlob tells whether a blob is here. Somebody who may push takes the answer for a reason not to: the store keeps the blob for a while.
+func (g *Registry) headBlob(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	size, err := g.o.Store.StatBlob(r.Context(), req.Repository, req.Digest, g.keeps(grant))
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	contentHeaders(h, blobType, req.Digest, forever)
+	if notModified(w, r, req.Digest) {
+		return nil
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// keeps tells whether what is read for grant must be kept from collection for a window.
+func (g *Registry) keeps(grant auth.Grant) bool { return grant.CanPush() && !g.o.ReadOnly }
+
+// deleteBlob removes a blob from a repository (end-10).
+func (g *Registry) deleteBlob(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	if err := g.o.Store.DeleteBlob(r.Context(), req.Repository, req.Digest); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusAccepted)
+	g.tell(r, grant, Event{Verb: Delete, Digest: req.Digest, Size: -1})
+	return nil
+}
+
+// watched remembers that reading failed: http.ServeContent does not tell.
+type watched struct {
+	io.ReadSeeker
+	failed bool
+}
+
+// Read implements io.Reader.
+func (c *watched) Read(p []byte) (int, error) {
+	n, err := c.ReadSeeker.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF comes bare, as io.Reader promises
+		c.failed = true
+	}
+	return n, err
+}

@@ -1,0 +1,142 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+)
+
+// Limit returns how many entries a page has: as many as asked for, at most limit.
+func Limit(page route.Page, limit int) int {
+	if page.N == route.Unlimited || page.N > limit {
+		return limit
+	}
+	return page.N
+}
+
+// Link sets the header that leads to the next page (RFC 8288; distribution-spec, "Listing Tags"). Query may hold parameters to be kept.
+func Link(h http.Header, path string, query url.Values, n int, last string) {
+	next := url.Values{}
+	for key, values := range query {
+		next[key] = values
+	}
+	if n >= 0 {
+		next.Set("n", strconv.Itoa(n))
+	}
+	next.Set("last", last)
+	h.Set("Link", "<"+path+"?"+next.Encode()+`>; rel="next"`)
+}
+
+// listTags lists the tags of a repository (end-8).
+func (g *Registry) listTags(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	n := Limit(req.Page, g.o.MaxTags)
+	tags, more, err := g.o.Store.Tags(r.Context(), req.Repository, req.Page.Last, n)
+	if err != nil {
+		return err
+	}
+	if more && len(tags) > 0 {
+		Link(w.Header(), g.location(req.Repository, "tags", "list"), nil, n, tags[len(tags)-1])
+	}
+	content, err := json.Marshal(struct {
+		Name string   `json:"name"`
+		Tags []string `json:"tags"`
+	}{req.Repository.String(), orEmpty(tags)})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, "application/json", content)
+}
+
+// listRepositories lists the repositories that the user may read.
+func (g *Registry) listRepositories(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	page := grant.Request.Page
+	n := Limit(page, g.o.MaxCatalog)
+	names, more, err := g.o.Store.Repositories(r.Context(), page.Last, n, grant.Visible)
+	if err != nil {
+		return err
+	}
+	if more && len(names) > 0 {
+		Link(w.Header(), g.o.Base+"/v2/_catalog", nil, n, names[len(names)-1])
+	}
+	content, err := json.Marshal(struct {
+		Repositories []string `json:"repositories"`
+	}{orEmpty(names)})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, "application/json", content)
+}
+
+// orEmpty makes sure that JSON has a list, if an empty one.
+func orEmpty(names []string) []string {
+	if names == nil {
+		return []string{}
+	}
+	return names
+}
+
+// listReferrers lists the manifests whose subject is a digest, known or not, as an index (end-12). It is cut into pages that fit the limit of
+// manifests, because clients read it as one.
+func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	all, err := g.o.Store.Referrers(r.Context(), req.Repository, req.Digest)
+	if err != nil && !errors.Is(err, storage.ErrRepositoryUnknown) {
+		return err
+	}
+	entries := slices.DeleteFunc(slices.Clone(all), func(d manifest.Descriptor) bool {
+		return req.ArtifactType != "" && d.ArtifactType != req.ArtifactType || d.Digest.String() <= req.Page.Last
+	})
+	slices.SortFunc(entries, func(a, b manifest.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
+
+	query := url.Values{}
+	if req.ArtifactType != "" {
+		w.Header().Set("Oci-Filters-Applied", "artifactType")
+		query.Set("artifactType", req.ArtifactType)
+	}
+	page, err := cut(entries, req.Page.N)
+	if err != nil {
+		return err
+	}
+	if len(page) > 0 && len(page) < len(entries) {
+		Link(w.Header(), g.location(req.Repository, "referrers", req.Digest.String()), query, req.Page.N, entries[len(page)-1].Digest.String())
+	}
+	content, err := json.Marshal(struct {
+		SchemaVersion int               `json:"schemaVersion"`
+		MediaType     string            `json:"mediaType"`
+		Manifests     []json.RawMessage `json:"manifests"`
+	}{2, manifest.OCIIndex, page})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, manifest.OCIIndex, content)
+}
+
+// cut encodes the entries that one page holds: n of them, or as many as fit the size of a manifest, but always one.
+func cut(entries []manifest.Descriptor, n int) ([]json.RawMessage, error) {
+	page, size := []json.RawMessage{}, 256 // what stands around them
+	for _, d := range entries {
+		if n >= 0 && len(page) == n {
+			break
+		}
+		content, err := json.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		size += len(content) + 1
+		if size > manifest.MaxSize && len(page) > 0 {
+			break
+		}
+		page = append(page, content)
+	}
+	return page, nil
+}

@@ -1,0 +1,167 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/problem"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// readManifest serves a manifest as it was pushed (end-3). Accept is not looked at: there is one representation, and its type is told.
+func (g *Registry) readManifest(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	stored, err := g.findManifest(r.Context(), grant)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	cache := forever
+	if !grant.Request.Tag.IsZero() {
+		cache = revalidate
+	}
+	contentHeaders(h, stored.MediaType, stored.Digest, cache)
+	if notModified(w, r, stored.Digest) {
+		return nil
+	}
+	h.Set("Content-Length", strconv.Itoa(len(stored.Content)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, _ = w.Write(stored.Content) // a client that left hears nothing
+	e := Event{Verb: Pull, Digest: stored.Digest, MediaType: stored.MediaType, Size: int64(len(stored.Content))}
+	if tag := grant.Request.Tag; !tag.IsZero() {
+		e.Tags = []reference.Tag{tag}
+	}
+	g.tell(r, grant, e)
+	return nil
+}
+
+// findManifest gets a manifest by digest or by tag. A tag that moves between the two looks is looked up again.
+func (g *Registry) findManifest(ctx context.Context, grant auth.Grant) (storage.Stored, error) {
+	req := grant.Request
+	if req.Tag.IsZero() {
+		return g.o.Store.GetManifest(ctx, req.Repository, req.Digest, g.keeps(grant))
+	}
+	d, err := g.o.Store.ResolveTag(ctx, req.Repository, req.Tag)
+	if err != nil {
+		return storage.Stored{}, err
+	}
+	stored, err := g.o.Store.GetManifest(ctx, req.Repository, d, g.keeps(grant))
+	if !errors.Is(err, storage.ErrManifestUnknown) {
+		return stored, err
+	}
+	again, failed := g.o.Store.ResolveTag(ctx, req.Repository, req.Tag)
+	if failed != nil || again == d {
+		return stored, err
+	}
+	return g.o.Store.GetManifest(ctx, req.Repository, again, g.keeps(grant))
+}
+
+// writeManifest stores a manifest and moves tags to it (end-7).
+func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	content, err := readManifestBody(w, r)
+	if err != nil {
+		return err
+	}
+	m, err := manifest.Parse(content)
+	if err != nil {
+		return err
+	}
+	if err := checkType(r.Header.Get("Content-Type"), m.MediaType); err != nil {
+		return err
+	}
+	d, tags := req.Digest, req.Tags
+	if !req.Tag.IsZero() {
+		d, tags = digest.SHA256.FromBytes(content), []reference.Tag{req.Tag}
+	} else if got := d.Algorithm().FromBytes(content); got != d {
+		return problem.BadDigest(d, got)
+	}
+	err = g.o.Store.PutManifest(r.Context(), storage.Put{
+		Repository: req.Repository, Digest: d, Content: content, Manifest: m, Tags: tags,
+		MayOverwrite: func(tag reference.Tag, old digest.Digest) error { return g.o.MayOverwrite(grant, tag, old) },
+	})
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Location", g.location(req.Repository, "manifests", d.String()))
+	h.Set("Docker-Content-Digest", d.String())
+	if m.Subject != nil {
+		h.Set("Oci-Subject", m.Subject.Digest.String())
+	}
+	for _, tag := range req.Tags {
+		h.Add("Oci-Tag", tag.String())
+	}
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusCreated)
+	g.tell(r, grant, Event{Verb: Push, Digest: d, MediaType: m.MediaType, Size: int64(len(content)), Tags: tags})
+	return nil
+}
+
+// readManifestBody reads a body up to the limit of manifests.
+func readManifestBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := problem.New(http.StatusRequestEntityTooLarge, problem.ManifestInvalid, "a manifest has at most %d bytes", manifest.MaxSize)
+	if r.ContentLength > manifest.MaxSize {
+		return nil, tooLarge
+	}
+	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, manifest.MaxSize))
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		return nil, tooLarge
+	}
+	if err != nil {
+		return nil, problem.New(http.StatusBadRequest, problem.ManifestInvalid, "the body ended early: push the manifest again").Because(err)
+	}
+	return content, nil
+}
+
+// checkType refuses a Content-Type that is not what the bytes say they are: it is not stored, and a client that trusts the header would
+// read them in another way than one that trusts the bytes (CVE-2021-41190). None at all is fine.
+func checkType(header, mediaType string) error {
+	if header == "" {
+		return nil
+	}
+	given, _, err := mime.ParseMediaType(header)
+	if err != nil {
+		given = header
+	}
+	if strings.EqualFold(given, mediaType) {
+		return nil
+	}
+	return problem.New(http.StatusBadRequest, problem.ManifestInvalid, "Content-Type is %.200q, but the manifest is %s: send that", given, mediaType)
+}
+
+// deleteTag removes a tag and leaves what it points to (end-9).
+func (g *Registry) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	if err := g.o.Store.DeleteTag(r.Context(), req.Repository, req.Tag); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusAccepted)
+	g.tell(r, grant, Event{Verb: Delete, Tags: []reference.Tag{req.Tag}, Size: -1})
+	return nil
+}
+
+// deleteManifest removes a manifest and every tag that points to it (end-9).
+func (g *Registry) deleteManifest(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	if err := g.o.Store.DeleteManifest(r.Context(), req.Repository, req.Digest); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusAccepted)
+	g.tell(r, grant, Event{Verb: Delete, Digest: req.Digest, Size: -1})
+	return nil
+}

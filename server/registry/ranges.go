@@ -1,0 +1,98 @@
+package registry
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// maxRanges is how many ranges of a blob are sent in one answer.
+const maxRanges = 16
+
+// ignoredRange tells whether a Range header is answered with the whole blob, as RFC 9110, section 14.2, allows: another unit than bytes, or
+// so many ranges that only an attacker wants them.
+func ignoredRange(header string) bool {
+	return !strings.HasPrefix(header, "bytes=") || strings.Count(header, ",") >= maxRanges
+}
+
+// appliesRange tells whether the Range header counts: If-Range (RFC 9110, section 13.1.5) may make it void.
+func appliesRange(r *http.Request, d digest.Digest) bool {
+	validator := r.Header.Get("If-Range")
+	return validator == "" || validator == etag(d)
+}
+
+// satisfiable tells whether http.ServeContent would find something in a Range header (RFC 9110, section 14.2) for size bytes. It is asked
+// beforehand, because ServeContent refuses in plain text.
+func satisfiable(header string, size int64) bool {
+	list, ok := strings.CutPrefix(header, "bytes=")
+	if !ok {
+		return false
+	}
+	overlap := size == 0 // any range of nothing is answered with all of it
+	for part := range strings.SplitSeq(list, ",") {
+		part = strings.Trim(part, " \t")
+		if part == "" {
+			continue
+		}
+		first, last, ok := strings.Cut(part, "-")
+		if !ok {
+			return false
+		}
+		first, last = strings.Trim(first, " \t"), strings.Trim(last, " \t")
+		if first == "" { // the last so many bytes
+			n, ok := decimal(last)
+			if !ok {
+				return false
+			}
+			overlap = overlap || n > 0
+			continue
+		}
+		a, ok := decimal(first)
+		if !ok {
+			return false
+		}
+		if last != "" {
+			if b, ok := decimal(last); !ok || b < a {
+				return false
+			}
+		}
+		overlap = overlap || a < size
+	}
+	return overlap
+}
+
+// contentRange reads the Content-Range of a chunk: "a-b" as the specification has it (distribution-spec, "Pushing a blob in chunks"), and
+// "bytes a-b/total" or "bytes a-b/*" as HTTP has it, which clients send too. It returns the offset the chunk starts at and its length.
+func contentRange(header string) (at, length int64, ok bool) {
+	text := header
+	if rest, unit := strings.CutPrefix(text, "bytes"); unit {
+		text = strings.TrimLeft(rest, " =")
+	}
+	text, total, whole := strings.Cut(text, "/")
+	first, last, ok := strings.Cut(text, "-")
+	if !ok {
+		return 0, 0, false
+	}
+	a, ok1 := decimal(first)
+	b, ok2 := decimal(last)
+	if !ok1 || !ok2 || b < a {
+		return 0, 0, false
+	}
+	if whole && total != "*" {
+		if n, ok := decimal(total); !ok || n <= b {
+			return 0, 0, false
+		}
+	}
+	return a, b - a + 1, true
+}
+
+// decimal reads digits and nothing else. The result stays below the largest int64, so that a length still fits.
+func decimal(s string) (int64, bool) {
+	if s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && n < 1<<62
+}

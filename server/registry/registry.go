@@ -1,0 +1,161 @@
+// Package registry speaks the OCI distribution protocol 1.1 (https://github.com/opencontainers/distribution-spec) over a storage.Store.
+//
+//	g := registry.New(registry.Options{Store: store, DeleteEnabled: true})
+//	err := g.Serve(w, r, grant) // grant: what auth.Policy allowed; err: for problem.Write
+//
+// A request comes in parsed (route.Request) and granted (auth.Grant); nothing here looks at a path or a password. Handlers return errors,
+// which are refusals (*problem.Error) or what the store returned; the caller has problem.Write answer with them. Once an answer has begun
+// it can only be cut off: Serve then panics with http.ErrAbortHandler, as net/http wants it.
+//
+// # What is promised
+//
+// Bodies of blobs stream: none is held in memory. A 201 or 202 to a push says what storage.Store promises of it. Manifests are kept and
+// served byte for byte. Location headers are relative, because a server behind a proxy does not know its name.
+package registry
+
+import (
+	"net/http"
+
+	"packhouse/server/auth"
+	"packhouse/server/problem"
+	"packhouse/server/reference"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Options is what a registry is made of. Only Store is needed.
+type Options struct {
+	Store storage.Store
+
+	DeleteEnabled bool // else deletions are refused (storage.delete.enabled)
+	ReadOnly      bool // refuse every change (storage.maintenance.readonly)
+
+	// Base stands before every path in Location and Link: "" for paths relative to the host, "/prefix" below a prefix, or a whole
+	// "https://host/prefix". No slash at its end.
+	Base string
+
+	MaxCatalog int // entries of a page of repositories; 0: 1000
+	MaxTags    int // entries of a page of tags; 0: 10000
+
+	// MaxMountCandidates is how many repositories a mount without a source looks through; 0: 1000.
+	MaxMountCandidates int
+
+	// MayOverwrite decides whether a tag that points elsewhere may be moved; it is asked under the tag's lock. An error refuses the push.
+	// Nil: OverwriteRule.
+	MayOverwrite func(g auth.Grant, tag reference.Tag, old digest.Digest) error
+
+	// OnEvent hears of everything that was done, after the answer was decided. It must not block. Nil: nobody does.
+	OnEvent func(Event)
+}
+
+// Registry answers granted requests. It has no state of its own.
+type Registry struct {
+	o Options
+}
+
+// New returns a registry over o.Store.
+func New(o Options) *Registry {
+	if o.MaxCatalog <= 0 {
+		o.MaxCatalog = 1000
+	}
+	if o.MaxTags <= 0 {
+		o.MaxTags = 10_000
+	}
+	if o.MaxMountCandidates <= 0 {
+		o.MaxMountCandidates = 1000
+	}
+	if o.MayOverwrite == nil {
+		o.MayOverwrite = OverwriteRule
+	}
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	return &Registry{o}
+}
+
+// OverwriteRule lets whoever may push move tags, but for the versions of packs: Palette remembers the digest behind a version, so only an
+// admin moves those.
+func OverwriteRule(g auth.Grant, tag reference.Tag, _ digest.Digest) error {
+	if _, name, pack := g.Request.Repository.Pack(); pack && g.Role < auth.Admin {
+		return problem.Forbidden("version %s of pack %s is there already: push another version, or have an admin overwrite it", tag, name)
+	}
+	return nil
+}
+
+// Serve answers a granted request. An error means that nothing has been written yet.
+func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	h := w.Header()
+	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
+	h.Set("X-Content-Type-Options", "nosniff")
+
+	serve, err := g.handler(grant.Request.Action)
+	if err != nil {
+		return err
+	}
+	return serve(w, r, grant)
+}
+
+type handler func(w http.ResponseWriter, r *http.Request, grant auth.Grant) error
+
+// handler returns what answers an action, unless the state of the registry rules it out.
+func (g *Registry) handler(action route.Action) (handler, error) {
+	switch action {
+	case route.Ping:
+		return g.ping, nil
+	case route.BlobRead:
+		return g.readBlob, nil
+	case route.ManifestRead:
+		return g.readManifest, nil
+	case route.TagList:
+		return g.listTags, nil
+	case route.Catalog:
+		return g.listRepositories, nil
+	case route.Referrers:
+		return g.listReferrers, nil
+	case route.UploadStatus:
+		return g.statUpload, nil
+	}
+	if g.o.ReadOnly {
+		return nil, problem.ReadOnly()
+	}
+	switch action {
+	case route.UploadStart:
+		return g.startUpload, nil
+	case route.UploadAppend:
+		return g.appendUpload, nil
+	case route.UploadFinish:
+		return g.finishUpload, nil
+	case route.UploadCancel:
+		return g.cancelUpload, nil
+	case route.ManifestWrite:
+		return g.writeManifest, nil
+	}
+	if !g.o.DeleteEnabled {
+		return nil, problem.NoDeletion()
+	}
+	switch action {
+	case route.BlobDelete:
+		return g.deleteBlob, nil
+	case route.TagDelete:
+		return g.deleteTag, nil
+	case route.ManifestDelete:
+		return g.deleteManifest, nil
+	}
+	return nil, problem.NoRoute()
+}
+
+// ping tells that the protocol is spoken (end-1).
+func (g *Registry) ping(w http.ResponseWriter, r *http.Request, _ auth.Grant) error {
+	return writeJSON(w, r, "application/json", []byte("{}"))
+}
+
+func owner(grant auth.Grant) storage.Owner {
+	return storage.Owner{Repository: grant.Request.Repository, User: grant.Identity.User}
+}
+
+// location returns the URL of something in a repository.
+func (g *Registry) location(repository reference.Repository, kind, name string) string {
+	return g.o.Base + "/v2/" + repository.String() + "/" + kind + "/" + name
+}
