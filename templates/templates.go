@@ -1,0 +1,103 @@
+// Package templates holds every text that setup generates: myconfig.yml and the handoff card.
+//
+// The texts lie beside this file as they come out, with the values in {{ }}. Values are quoted where they are put in, so no value can
+// change the structure of a document.
+package templates
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"text/template"
+)
+
+//go:embed *.tmpl
+var files embed.FS
+
+var texts = template.Must(template.New("").Funcs(template.FuncMap{
+	"yaml": YAML, "list": list, "join": strings.Join,
+}).ParseFS(files, "*.tmpl"))
+
+// Config is what myconfig.yml is made of.
+type Config struct {
+	LogLevel      string
+	StoragePath   string // empty: in memory
+	Addr          string
+	Insecure      bool   // passwords over plain HTTP are confirmed
+	Certificate   string // empty: TLS is off
+	Key           string
+	Realm         string
+	HtpasswdPath  string
+	Admins        []string
+	Writers       []string
+	ReissuedBySet bool // setup makes the certificate, and setup renews it
+}
+
+// Render makes myconfig.yml.
+func (c Config) Render() ([]byte, error) { return render("myconfig.yml.tmpl", c) }
+
+// Handoff is what the handoff card for people and for Palette is made of.
+type Handoff struct {
+	URL         string // "https://registry.example.com:5000"
+	Registry    string // host[:port] of it
+	Admin       string
+	Users       []HandoffUser
+	Passwords   string // where generated ones lie; empty: people know theirs
+	TLS         bool
+	CAFile      string // the certificate to hand out; empty: clients trust it already
+	CAPEM       string
+	Fingerprint string // SHA-256 of the certificate to hand out
+	Names       []string
+	Until       string // end of the server's certificate, YYYY-MM-DD
+	Config      string // path of myconfig.yml
+	Dir         string
+	Port        string
+	InMemory    bool
+}
+
+// HandoffUser is a line of the list of users.
+type HandoffUser struct{ Name, Role string }
+
+// Render makes handoff.md.
+func (h Handoff) Render() ([]byte, error) { return render("handoff.md.tmpl", h) }
+
+func render(name string, data any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := texts.ExecuteTemplate(&b, name, data); err != nil {
+		return nil, fmt.Errorf("render %s: %w", strings.TrimSuffix(name, ".tmpl"), err)
+	}
+	return b.Bytes(), nil
+}
+
+// plain are the scalars that YAML reads as the same string without quotes, in every version of YAML.
+var plain = regexp.MustCompile(`^(?:/|[A-Za-z][A-Za-z0-9_.-]*/|[A-Za-z])[A-Za-z0-9_./@+-]*$`)
+
+// words are read as something else than a string by YAML 1.1 or 1.2.
+var words = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
+
+// YAML writes a string as a YAML scalar: plain where every reader takes it for a string, else in double quotes, whose escapes are those
+// of JSON.
+func YAML(s string) string {
+	if plain.MatchString(s) && !words.MatchString(s) {
+		return s
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(s); err != nil {
+		return `""` // strings always encode
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// list writes strings as a YAML flow sequence.
+func list(values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = YAML(v)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
