@@ -119,7 +119,7 @@ func proveStorage(_ context.Context, s *session) Result {
 	case space.bytes < lowSpace/16:
 		return failed("storage-full", seen, "the file system is full", "packhouse setup --storage-path names a larger place")
 	case space.bytes < lowSpace:
-		return warning("storage-low", seen, "less than 1 GiB is left", "make room, or move the storage to a larger file system")
+		return warning("storage-space", seen, "less than 1 GiB is left", "make room, or move the storage to a larger file system")
 	case s.done[roundTripID] == Passed:
 		seen += ", written, read and deleted by the round trip"
 	}
