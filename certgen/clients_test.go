@@ -50,9 +50,9 @@ func install(t *testing.T, keyType KeyType, private bool, names ...string) insta
 	return in
 }
 
-func run(t *testing.T, program string, args ...string) (string, error) {
+func run(t *testing.T, path string, args ...string) (string, error) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
 	return string(out), err
 }
 
@@ -68,6 +68,22 @@ func kinds(t *testing.T, test func(t *testing.T, in installed)) {
 				t.Parallel()
 				test(t, install(t, keyType, private, "registry.example.com", "localhost", "127.0.0.1", "::1", "2001:db8::17"))
 			})
+		}
+	}
+}
+
+// A host name too long for a common name leaves the subject empty under a CA, which is the rarer form.
+func TestClientsAcceptALongName(t *testing.T) {
+	openssl, curl := program(t, "openssl"), program(t, "curl")
+	for _, private := range []bool{true, false} {
+		in := install(t, ECDSAP256, private, longName)
+		if out, err := run(t, openssl, "verify", "-no-CApath", "-no-CAstore", "-CAfile", in.trust, "-x509_strict", "-verify_hostname", longName, in.tls); err != nil {
+			t.Errorf("private %v: openssl: %v\n%s", private, err, out)
+		}
+		port := serve(t, in.pair)
+		out, err := run(t, curl, "-sS", "--noproxy", "*", "--max-time", "20", "--cacert", in.trust, "--resolve", longName+":"+port+":127.0.0.1", "https://"+longName+":"+port+"/")
+		if err != nil || out != "fine" {
+			t.Errorf("private %v: curl: %v\n%s", private, err, out)
 		}
 	}
 }

@@ -189,6 +189,21 @@ func TestRenewalKeepsTheKey(t *testing.T) {
 	}
 }
 
+// What a subject was parsed from, or carries besides, must not get past the rules about names.
+func TestSubjectCannotNameTheServer(t *testing.T) {
+	subject := pkix.Name{
+		Organization: []string{"Example"}, CommonName: "other", SerialNumber: "7",
+		ExtraNames: []pkix.AttributeTypeAndValue{{Type: []int{2, 5, 4, 3}, Value: "other"}},
+	}
+	p, err := NewLeaf(mustCA(t), LeafOptions{Names: mustNames(t, "a.example.com"), Subject: subject, Now: today})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Leaf().Subject.String(); got != "CN=a.example.com,O=Example" {
+		t.Errorf("subject %q", got)
+	}
+}
+
 // A rollover hands out both CAs; leaves of either are accepted, and the bundle that is served with the old one behind does not disturb.
 func TestRollover(t *testing.T) {
 	before, after := mustCA(t), mustCA(t)
