@@ -43,6 +43,14 @@ func pushArtifact(in *installation, client *http.Client, user, repository, tag s
 		}
 		result.blobs[digest] = true
 	}
+	put := putManifest(in, client, user, repository, tag, config, layer)
+	result.manifest, result.err = put.manifest, put.err
+	return result
+}
+
+// putManifest pushes the manifest that holds a config and one layer.
+func putManifest(in *installation, client *http.Client, user, repository, tag string, config, layer []byte) pushed {
+	result := pushed{repository: repository, tag: tag, blobs: map[string]bool{}}
 	manifest, err := json.Marshal(manifestDocument{
 		SchemaVersion: 2, MediaType: ociManifest, ArtifactType: "application/vnd.example.load",
 		Config: &descriptor{MediaType: ociEmpty, Digest: digestOf(config), Size: len(config)},
@@ -60,6 +68,8 @@ func pushArtifact(in *installation, client *http.Client, user, repository, tag s
 		result.err = &refusedError{"put manifest", got}
 	default:
 		result.manifest = digestOf(manifest)
+		// What a manifest refers to is promised with it.
+		result.blobs[digestOf(config)], result.blobs[digestOf(layer)] = true, true
 	}
 	return result
 }

@@ -142,12 +142,12 @@ func parseTrace(lines []string) []exchanged {
 		} else {
 			continue
 		}
-		switch {
-		case name == "read":
+		switch name {
+		case "read":
 			if match := requestText.FindStringSubmatch(args); match != nil {
 				current = &exchanged{request: match[1]}
 			}
-		case name == "write":
+		case "write":
 			if match := answerText.FindStringSubmatch(args); match != nil && current != nil {
 				status, _ := strconv.Atoi(match[1])
 				if status >= 200 {
