@@ -120,7 +120,8 @@ func (d *decoder) entries(k *key, path string, v *value, target any) {
 			d.fail(CodeType, item.origin, p, fmt.Sprintf("%s is empty", p), "give it keys, or remove it")
 			continue
 		}
-		element := k.grow(target)
+		all := k.elements(target, true)
+		element := all[len(all)-1]
 		fill(k, element)
 		d.set[p] = true
 		d.section(k, p, item, element)

@@ -56,8 +56,10 @@ type key struct {
 	masked bool // headers or addresses that may hold credentials
 
 	bind func(target any) any // pointer to the field; nil: nowhere to go
-	grow func(target any) any // appends one element to an entries field and returns its pointer
 	keys []*key               // of a section, or of each of the entries
+
+	// elements returns pointers to the elements of entries, after appending one where add says so.
+	elements func(target any, add bool) []any
 }
 
 // child returns the key of that name in a section, or nil.
@@ -90,11 +92,17 @@ func at[T, V any](field func(*T) *V) func(any) any {
 func in[V any](field func(*Config) *V) func(any) any { return at(field) }
 
 // each binds a field that is a list of structures.
-func each[E any](field func(*Config) *[]E) func(any) any {
-	return func(target any) any {
+func each[E any](field func(*Config) *[]E) func(any, bool) []any {
+	return func(target any, add bool) []any {
 		s := field(target.(*Config))
-		*s = append(*s, *new(E))
-		return &(*s)[len(*s)-1]
+		if add {
+			*s = append(*s, *new(E))
+		}
+		all := make([]any, len(*s))
+		for i := range *s {
+			all[i] = &(*s)[i]
+		}
+		return all
 	}
 }
 

@@ -70,7 +70,7 @@ func (d *decoder) address(path, addr string) bool {
 		return false
 	}
 	host, port, err := net.SplitHostPort(addr)
-	n, bad := strconv.ParseUint(port, 10, 16)
+	_, bad := strconv.ParseUint(port, 10, 16)
 	switch {
 	case strings.Contains(addr, "://"):
 		_, rest, _ := strings.Cut(addr, "://")
@@ -89,7 +89,6 @@ func (d *decoder) address(path, addr string) bool {
 		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s has no valid host: %s", path, quote(addr)), "write an address or a name of this machine")
 		return false
 	}
-	_ = n
 	return true
 }
 
@@ -105,9 +104,15 @@ func (d *decoder) settleTLS(c *Config, whole Origin, file string) {
 	}
 	d.letsEncrypt(t, whole, file)
 	given := t.Enabled() || t.Key != ""
-	for _, p := range []string{"http.tls.clientcas", "http.tls.clientauth", "http.tls.ciphersuites", "http.tls.minimumtls"} {
-		if d.set[p] && !given && !d.failedAt(cert) && !d.failedAt(key) && !d.failedAt("http.tls.letsencrypt") {
+	given = given || d.failedAt(cert) || d.failedAt(key) || d.failedAt("http.tls.letsencrypt")
+	for _, p := range []string{"http.tls.clientcas", "http.tls.clientauth"} { // somebody believes that clients are told apart
+		if d.set[p] && !given {
 			d.fail(CodeConflict, d.origins[p], p, p+" has no use without a certificate", "give http.tls.certificate and http.tls.key too")
+		}
+	}
+	for _, p := range []string{"http.tls.ciphersuites", "http.tls.minimumtls"} {
+		if d.set[p] && !given {
+			d.note(Notice, d.origins[p], p, p+" changes nothing without a certificate", "")
 		}
 	}
 	verifies := strings.HasPrefix(t.ClientAuth, "verify") || strings.HasSuffix(t.ClientAuth, "verify-client-cert")

@@ -130,7 +130,7 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 	}},
 	{
 		name: "file", kind: entries, status: refused, word: "only health.storagedriver is looked at by this server",
-		about: "Unhealthy while a file exists.", grow: each(func(c *Config) *[]FileHealth { return &c.Health.File }),
+		about: "Unhealthy while a file exists.", elements: each(func(c *Config) *[]FileHealth { return &c.Health.File }),
 		keys: []*key{
 			{name: "file", kind: text, about: "The file.", bind: at(func(h *FileHealth) *string { return &h.File })},
 			{name: "interval", kind: duration, def: "10s", about: "Time between two looks.", bind: at(func(h *FileHealth) *time.Duration { return &h.Interval })},
@@ -139,7 +139,7 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 	},
 	{
 		name: "http", kind: entries, status: refused, word: "only health.storagedriver is looked at by this server",
-		about: "Unhealthy while a URL does not answer.", grow: each(func(c *Config) *[]HTTPHealth { return &c.Health.HTTP }),
+		about: "Unhealthy while a URL does not answer.", elements: each(func(c *Config) *[]HTTPHealth { return &c.Health.HTTP }),
 		keys: []*key{
 			{name: "uri", kind: text, masked: true, about: "The URL.", bind: at(func(h *HTTPHealth) *string { return &h.URI })},
 			{
@@ -154,7 +154,7 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 	},
 	{
 		name: "tcp", kind: entries, status: refused, word: "only health.storagedriver is looked at by this server",
-		about: "Unhealthy while an address does not accept connections.", grow: each(func(c *Config) *[]TCPHealth { return &c.Health.TCP }),
+		about: "Unhealthy while an address does not accept connections.", elements: each(func(c *Config) *[]TCPHealth { return &c.Health.TCP }),
 		keys: []*key{
 			{name: "addr", kind: text, about: "The address.", bind: at(func(h *TCPHealth) *string { return &h.Addr })},
 			{name: "timeout", kind: duration, def: "3s", about: "Longest wait.", bind: at(func(h *TCPHealth) *time.Duration { return &h.Timeout })},
@@ -174,7 +174,7 @@ var notificationKeys = &key{
 		}}},
 		{
 			name: "endpoints", kind: entries, about: "The webhooks.",
-			grow: each(func(c *Config) *[]Endpoint { return &c.Notifications.Endpoints }),
+			elements: each(func(c *Config) *[]Endpoint { return &c.Notifications.Endpoints }),
 			keys: []*key{
 				{name: "name", kind: text, about: "A name for logs and metrics.", bind: at(func(e *Endpoint) *string { return &e.Name })},
 				{name: "disabled", kind: boolean, def: "false", about: "Send nothing.", bind: at(func(e *Endpoint) *bool { return &e.Disabled })},

@@ -42,7 +42,7 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 	}},
 	{
 		name: "rules", kind: entries, ours: true, about: "Roles on some repositories only.",
-		grow: each(func(c *Config) *[]Rule { return &c.Auth.Htpasswd.Rules }),
+		elements: each(func(c *Config) *[]Rule { return &c.Auth.Htpasswd.Rules }),
 		keys: []*key{
 			{
 				name: "repositories", kind: text, ours: true, about: "Pattern over whole path segments: team-a/** or */base. Required.",

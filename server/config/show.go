@@ -1,0 +1,272 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// row is one effective value.
+type row struct {
+	path   []string
+	value  any // string, bool, int64, []string, or []any with maps; secrets are masked already
+	origin Origin
+}
+
+// masked stands where a secret is.
+const masked = "REDACTED"
+
+// rows lists the effective values in the order of the table of keys. What has no value is left out, and so are drivers and methods that
+// were not chosen.
+func (l *Loaded) rows() []row {
+	var rows []row
+	l.section(root, nil, &l.Config, &rows)
+	return rows
+}
+
+func (l *Loaded) section(k *key, path []string, target any, rows *[]row) {
+	for _, c := range k.keys {
+		p := append(slices.Clone(path), c.name)
+		full := strings.Join(p, ".")
+		switch {
+		case c.status == refused || c.option && !l.chosen(full, c):
+		case c.option && len(c.keys) == 0:
+			*rows = append(*rows, row{path: p, value: map[string]any{}, origin: l.Origins[full]})
+		case c.kind == section:
+			l.section(c, p, target, rows)
+		case c.kind == entries:
+			l.entries(c, p, target, rows)
+		case c.bind != nil:
+			l.value(c, p, target, rows)
+		}
+	}
+}
+
+func (l *Loaded) chosen(path string, k *key) bool {
+	return path == "storage."+l.Config.Storage.Driver || path == "auth."+l.Config.Auth.Method
+}
+
+func (l *Loaded) value(k *key, path []string, target any, rows *[]row) {
+	full := strings.Join(path, ".")
+	add := func(path []string, v any) {
+		o, known := l.Origins[strings.Join(path, ".")]
+		if !known {
+			o = Origin{Kind: FromDefault}
+		}
+		*rows = append(*rows, row{path: path, value: v, origin: o})
+	}
+	switch p := k.bind(target).(type) {
+	case *map[string]string:
+		for _, name := range slices.Sorted(maps.Keys(*p)) {
+			add(append(slices.Clone(path), name), (*p)[name])
+		}
+	case *map[string][]string:
+		for _, name := range slices.Sorted(maps.Keys(*p)) {
+			add(append(slices.Clone(path), name), maskAll(k, (*p)[name]))
+		}
+	default:
+		if v := plainValue(k, p); v != nil || l.set[full] {
+			add(path, v)
+		}
+	}
+}
+
+// plainValue turns a bound field into what is printed, nil where it is empty.
+func plainValue(k *key, field any) any {
+	switch p := field.(type) {
+	case *Secret:
+		if *p != "" {
+			return masked
+		}
+	case *string:
+		if *p != "" && k.masked {
+			return maskURL(*p)
+		}
+		if *p != "" {
+			return *p
+		}
+	case *bool:
+		return *p
+	case *int:
+		return number(k, int64(*p))
+	case *int64:
+		return number(k, *p)
+	case *time.Duration:
+		if *p == 0 && k.never {
+			return "never"
+		}
+		return short(*p)
+	case *[]string:
+		if len(*p) > 0 {
+			return *p
+		}
+	case *map[string][]string:
+		if len(*p) > 0 {
+			m := map[string]any{}
+			for name, values := range *p {
+				m[name] = maskAll(k, values)
+			}
+			return m
+		}
+	}
+	return nil
+}
+
+func number(k *key, n int64) any {
+	if k.kind == size {
+		return formatSize(n)
+	}
+	return n
+}
+
+// formatSize writes bytes in the largest unit that leaves no rest.
+func formatSize(n int64) string {
+	for _, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if m := sizeUnits[unit]; n >= m && n%m == 0 {
+			return strconv.FormatInt(n/m, 10) + unit
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func maskAll(k *key, values []string) []string {
+	if !k.masked {
+		return values
+	}
+	return slices.Repeat([]string{masked}, len(values))
+}
+
+// maskURL hides a password in a URL, and everything when it is none.
+func maskURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return masked
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = masked
+	}
+	return u.Redacted()
+}
+
+func (l *Loaded) entries(k *key, path []string, target any, rows *[]row) {
+	all := k.elements(target, false)
+	if len(all) == 0 {
+		return
+	}
+	var list []any
+	for _, element := range all {
+		m := map[string]any{}
+		var walkKeys func(k *key, m map[string]any)
+		walkKeys = func(k *key, m map[string]any) {
+			for _, c := range k.keys {
+				if c.kind == section {
+					walkKeys(c, m)
+					continue
+				}
+				if c.bind == nil {
+					continue
+				}
+				if v := plainValue(c, c.bind(element)); v != nil {
+					m[c.name] = v
+				}
+			}
+		}
+		walkKeys(k, m)
+		list = append(list, m)
+	}
+	*rows = append(*rows, row{path: path, value: list, origin: l.Origins[strings.Join(path, ".")]})
+}
+
+// Show writes the effective configuration as YAML, each value with its origin behind it, secrets masked.
+func (l *Loaded) Show(w io.Writer) error {
+	type line struct{ text, origin string }
+	var lines []line
+	var last []string
+	width := 0
+	for _, r := range l.rows() {
+		same := 0
+		for same < len(last) && same < len(r.path)-1 && last[same] == r.path[same] {
+			same++
+		}
+		for i := same; i < len(r.path)-1; i++ {
+			lines = append(lines, line{text: strings.Repeat("  ", i) + r.path[i] + ":"})
+		}
+		last = r.path
+		text, err := render(r)
+		if err != nil {
+			return fmt.Errorf("show %s: %w", strings.Join(r.path, "."), err)
+		}
+		lines = append(lines, line{text: text, origin: r.origin.String()})
+		if n := utf8.RuneCountInString(text); n <= 60 {
+			width = max(width, n)
+		}
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(line.text)
+		if line.origin != "" {
+			b.WriteString(strings.Repeat(" ", max(0, width-utf8.RuneCountInString(line.text))) + "  # " + line.origin)
+		}
+		b.WriteString("\n")
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("show configuration: %w", err)
+	}
+	return nil
+}
+
+func render(r row) (string, error) {
+	value, err := toNode(r.value)
+	if err != nil {
+		return "", err
+	}
+	if r.path[0] == "version" {
+		value.Tag, value.Style = "!!float", 0
+	}
+	text, err := write(value, false)
+	if err != nil {
+		return "", err
+	}
+	name, err := toNode(r.path[len(r.path)-1])
+	if err != nil {
+		return "", err
+	}
+	label, err := write(name, false)
+	return strings.Repeat("  ", len(r.path)-1) + label + ": " + text, err
+}
+
+// shownValue is one effective value in the JSON of Show.
+type shownValue struct {
+	Key    string `json:"key"`
+	Value  any    `json:"value"`
+	Origin Origin `json:"origin"`
+}
+
+// shown is the JSON of a configuration.
+type shown struct {
+	File    string       `json:"file"` // empty: the built-in default
+	Values  []shownValue `json:"values"`
+	Notices []Problem    `json:"notices"`
+}
+
+// ShowJSON writes what [Loaded.Show] writes, for programs, with the notices.
+func (l *Loaded) ShowJSON(w io.Writer) error {
+	out := shown{File: l.Path, Notices: append([]Problem{}, l.Notices...)}
+	for _, r := range l.rows() {
+		out.Values = append(out.Values, shownValue{Key: strings.Join(r.path, "."), Value: r.value, Origin: r.origin})
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(out); err != nil {
+		return fmt.Errorf("show configuration: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package config
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
+)
+
+// Probes says how far [Loaded.Verify] goes. The zero value looks at everything, for a server that is not running yet.
+type Probes struct {
+	Running bool             // a server of this configuration runs and holds the ports: they are not tried
+	Now     func() time.Time // nil: time.Now
+	Listen  Listener         // nil: the network
+}
+
+// verifier collects what Verify finds.
+type verifier struct {
+	loaded   *Loaded
+	probes   Probes
+	problems []Problem
+}
+
+// Verify looks at what the configuration points at, as the user who runs it: certificate and key and whether they fit, the CAs of clients,
+// the htpasswd file, the storage, the audit log, the ports. It leaves nothing behind. What it finds no [Error] in starts.
+func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
+	if probes.Now == nil {
+		probes.Now = time.Now
+	}
+	if probes.Listen == nil {
+		probes.Listen = listen
+	}
+	v := &verifier{loaded: l, probes: probes}
+	trusted := v.certificate()
+	v.strictTransport(trusted)
+	v.clientCAs()
+	v.users()
+	v.storage()
+	v.audit()
+	if !probes.Running {
+		v.ports(ctx)
+	}
+	return v.problems
+}
+
+// add tells about a key, where that was set.
+func (v *verifier) add(severity Severity, code, key, what, remedy string) {
+	o := v.loaded.Origins[key]
+	if o.Kind == FromDefault || o.Kind == "" {
+		o.File = v.loaded.name()
+	}
+	v.problems = append(v.problems, o.problem(code, severity, key, key+what, remedy))
+}
+
+// name returns how messages call the file.
+func (l *Loaded) name() string {
+	if l.Path == "" {
+		return defaultName
+	}
+	return l.Path
+}
+
+// read returns the content of a file that a key names, or tells why there is none.
+func (v *verifier) read(key, path string) ([]byte, bool) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quote(path)), search(path))
+		return nil, false
+	case err == nil && info.IsDir():
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quote(path)), "name the file inside it")
+		return nil, false
+	case err == nil && !info.Mode().IsRegular():
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quote(path)), "name a file")
+		return nil, false
+	}
+	var data []byte
+	if err == nil {
+		data, err = readBounded(path)
+	}
+	if err != nil {
+		v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quote(path), reason(err)), "let the user who runs the server read it, and search the directories above")
+		return nil, false
+	}
+	if len(data) > maxFile {
+		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quote(path)), "see whether this is the right file")
+		return nil, false
+	}
+	return data, true
+}
+
+// open warns about a secret that everybody on the machine can read.
+func (v *verifier) open(key, path string) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
+		v.add(Warning, CodeRights, key, fmt.Sprintf(" can be read by everybody on this machine: %s", quote(path)), "chmod 600 it, and give it to the user who runs the server")
+	}
+}
+
+// certificate checks the pair from files, and tells whether the chain leads to a CA that everybody trusts.
+func (v *verifier) certificate() (public bool) {
+	t := v.loaded.Config.HTTP.TLS
+	if t.Certificate == "" {
+		return t.LetsEncrypt.Enabled() && t.LetsEncrypt.DirectoryURL == ""
+	}
+	const certKey, keyKey = "http.tls.certificate", "http.tls.key"
+	certPEM, haveCert := v.read(certKey, t.Certificate)
+	keyPEM, haveKey := v.read(keyKey, t.Key)
+	if haveKey {
+		v.open(keyKey, t.Key)
+	}
+	if !haveCert || !haveKey {
+		return false
+	}
+	chain, err := certgen.ParseChain(certPEM)
+	if err != nil {
+		v.input(certKey, t.Certificate, err)
+		return false
+	}
+	if _, err := certgen.ParsePair(certPEM, keyPEM); err != nil {
+		v.input(keyKey, t.Key, err)
+		return false
+	}
+	anchors := certgen.Anchors(chain)
+	var key crypto.PublicKey
+	for _, p := range certgen.Verify(chain, key, anchors, certgen.Names{}, v.probes.Now()) {
+		if p.Code == certgen.CodeUntrusted {
+			continue // a CA of one's own that is not in the file
+		}
+		v.add(Warning, CodeCertificate, certKey, ": "+p.What, p.Remedy)
+	}
+	return len(anchors) == 0 && trustedHere(chain, v.probes.Now())
+}
+
+// input passes on what certgen says about a file.
+func (v *verifier) input(key, path string, err error) {
+	var input *certgen.InputError
+	if errors.As(err, &input) {
+		v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s: %s", quote(path), input.What), input.Remedy)
+		return
+	}
+	v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s cannot be used", quote(path)), "see whether it is a PEM file")
+}
+
+// trustedHere tells whether the system's CAs vouch for the chain.
+func trustedHere(chain []*x509.Certificate, now time.Time) bool {
+	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p certgen.Problem) bool { return !p.Warning })
+}
+
+// strictTransport warns about a header with which browsers refuse to come back.
+func (v *verifier) strictTransport(public bool) {
+	h := v.loaded.Config.HTTP
+	if len(h.Headers[strictHeader]) == 0 || public {
+		return
+	}
+	key := join("http.headers", strictHeader)
+	if !h.TLS.Enabled() {
+		v.add(Warning, CodeConflict, key, " is sent over plain HTTP, where browsers ignore it", "remove it, or leave it to the proxy that speaks TLS")
+		return
+	}
+	v.add(Warning, CodeConflict, key, " is sent under a certificate that not everybody trusts: browsers that saw it refuse this host without a way around", "remove it until the certificate comes from a public CA")
+}
+
+func (v *verifier) clientCAs() {
+	for i, path := range v.loaded.Config.HTTP.TLS.ClientCAs {
+		key := fmt.Sprintf("http.tls.clientcas[%d]", i)
+		data, ok := v.read(key, path)
+		if !ok {
+			continue
+		}
+		if _, err := certgen.ParseChain(data); err != nil {
+			v.input(key, path, err)
+		}
+	}
+}
+
+// users checks the htpasswd file, and the roles against it.
+func (v *verifier) users() {
+	c := v.loaded.Config.Auth
+	if c.Method != AuthHtpasswd {
+		return
+	}
+	const key = "auth.htpasswd.path"
+	data, ok := v.read(key, c.Htpasswd.Path)
+	if !ok {
+		return
+	}
+	v.open(key, c.Htpasswd.Path)
+	file, problems := htpasswd.Parse(data)
+	for _, p := range problems {
+		v.add(Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quote(c.Htpasswd.Path), p.What), p.Remedy)
+	}
+	users := file.Users()
+	if len(users) == 0 {
+		v.add(Error, CodeUsers, key, fmt.Sprintf(" names a file without any user who could log in: %s", quote(c.Htpasswd.Path)), "packhouse user add creates one")
+		return
+	}
+	admins := 0
+	for _, role := range []struct {
+		key   string
+		names []string
+	}{{"auth.htpasswd.roles.admin", c.Htpasswd.Roles.Admin}, {"auth.htpasswd.roles.writer", c.Htpasswd.Roles.Writer}} {
+		for i, name := range role.names {
+			switch {
+			case slices.Contains(users, name) && role.key == "auth.htpasswd.roles.admin":
+				admins++
+			case slices.Contains(users, name):
+			case v.loaded.set[role.key]:
+				v.add(Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i), fmt.Sprintf(" is %s, and there is no such user", quote(name)), chooseFrom(name, users))
+			}
+		}
+	}
+	if admins == 0 {
+		v.add(Warning, CodeUsers, "auth.htpasswd.roles.admin", ": no user is an admin, so nobody can delete", "add a user called admin, or name one in auth.htpasswd.roles.admin")
+	}
+}
+
+// search says where a file that is missing might be.
+func search(path string) string {
+	for _, other := range []string{strings.Replace(path, "/roots/", "/root/", 1), strings.TrimSpace(path)} {
+		if other != path && isFile(other) {
+			return "a file of that name is at " + other
+		}
+	}
+	if other := elsewhere(path); other != "" {
+		return "a file of that name is at " + other
+	}
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Sprintf("there is no directory %s that could be read; is the volume mounted?", dir)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if n := nearest(filepath.Base(path), names); n != "" {
+		return fmt.Sprintf("did you mean %s?", filepath.Join(dir, n))
+	}
+	if !filepath.IsAbs(path) {
+		if whole, err := filepath.Abs(path); err == nil {
+			return fmt.Sprintf("it is looked for at %s; write the whole path", whole)
+		}
+	}
+	return "create it, or name the file that is there"
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

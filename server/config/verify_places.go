@@ -1,0 +1,164 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Listener binds an address, for trying whether it can be bound.
+type Listener func(ctx context.Context, network, addr string) (io.Closer, error)
+
+func listen(ctx context.Context, network, addr string) (io.Closer, error) {
+	return new(net.ListenConfig).Listen(ctx, network, addr)
+}
+
+// storage checks that the store can be written by the user who runs this, or read where nothing is to change.
+func (v *verifier) storage() {
+	s := v.loaded.Config.Storage
+	if s.Driver != Filesystem {
+		return
+	}
+	const key = "storage.filesystem.rootdirectory"
+	info, err := os.Stat(s.Filesystem.RootDirectory)
+	switch {
+	case err == nil && !info.IsDir():
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not a directory: %s", quote(s.Filesystem.RootDirectory)), "name a directory")
+		return
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be looked at: %s (%s)", quote(s.Filesystem.RootDirectory), reason(err)), "let the user who runs the server search the directories above")
+		return
+	case s.Maintenance.ReadOnly.Enabled && err == nil:
+		if _, err := os.ReadDir(s.Filesystem.RootDirectory); err != nil {
+			v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be read: %s (%s)", quote(s.Filesystem.RootDirectory), reason(err)), "give it to the user who runs the server")
+		}
+		return
+	}
+	if dir, err := tryWrite(s.Filesystem.RootDirectory); err != nil {
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quote(dir), reason(err)), "give it to the user who runs the server, or name another directory")
+	}
+}
+
+// tryWrite creates and removes a file in a directory, or in the nearest one above it that exists: the server creates the rest. It returns
+// the directory that was tried.
+func tryWrite(dir string) (string, error) {
+	dir = filepath.Clean(dir)
+	for {
+		_, err := os.Stat(dir)
+		parent := filepath.Dir(dir)
+		if !errors.Is(err, fs.ErrNotExist) || parent == dir {
+			break
+		}
+		dir = parent
+	}
+	f, err := os.CreateTemp(dir, ".packhouse-probe-*")
+	if err != nil {
+		return dir, err
+	}
+	_, err = f.WriteString("probe\n")
+	return dir, errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+// audit checks that the audit log can be appended to.
+func (v *verifier) audit() {
+	path := v.loaded.Config.Log.Audit.Path
+	if path == "" || path == "-" {
+		return
+	}
+	const key = "log.audit.path"
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quote(path)), "name the file inside it")
+	case err == nil:
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be written: %s (%s)", quote(path), reason(err)), "give it to the user who runs the server")
+			return
+		}
+		_ = f.Close()
+	default:
+		if _, err := os.Stat(filepath.Dir(path)); err != nil {
+			v.add(Error, CodeFile, key, fmt.Sprintf(" is in a directory that is not there: %s", quote(filepath.Dir(path))), "create it, for the user who runs the server")
+			return
+		}
+		if dir, err := tryWrite(filepath.Dir(path)); err != nil {
+			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be created in %s (%s)", quote(dir), reason(err)), "give the directory to the user who runs the server")
+		}
+	}
+}
+
+// ports tries to bind the addresses.
+func (v *verifier) ports(ctx context.Context) {
+	h := v.loaded.Config.HTTP
+	if h.Net == "unix" {
+		v.socket(h.Addr)
+	} else {
+		v.port(ctx, "http.addr", h.Addr)
+	}
+	if h.Debug.Addr != "" {
+		v.port(ctx, "http.debug.addr", h.Debug.Addr)
+	}
+	if l := h.TLS.LetsEncrypt; l.Enabled() && l.HTTPAddr != "" {
+		v.port(ctx, "http.tls.letsencrypt.httpaddr", l.HTTPAddr)
+	}
+}
+
+func (v *verifier) port(ctx context.Context, key, addr string) {
+	l, err := v.probes.Listen(ctx, "tcp", addr)
+	if err == nil {
+		_ = l.Close()
+		return
+	}
+	what, remedy := fmt.Sprintf(" cannot be bound: %s (%s)", addr, cause(err)), "use another address"
+	_, port, _ := net.SplitHostPort(addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		what, remedy = fmt.Sprintf(" is in use by another process: %s", addr), fmt.Sprintf("stop that process (ss -ltnp 'sport = :%s' names it), or use another port", port)
+	case errors.Is(err, fs.ErrPermission):
+		what, remedy = fmt.Sprintf(" may not be bound by this user: %s", addr), "use a port from 1024 on, or grant CAP_NET_BIND_SERVICE"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		what, remedy = fmt.Sprintf(" is not an address of this machine: %s", addr), fmt.Sprintf("write :%s to listen on every address", port)
+	}
+	v.add(Error, CodePort, key, what, remedy)
+}
+
+func cause(err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		return "the host name does not resolve"
+	case errors.As(err, &op):
+		return op.Err.Error()
+	}
+	return err.Error()
+}
+
+// socket checks the place of a unix socket. One that is left over is replaced by the server.
+func (v *verifier) socket(path string) {
+	const key = "http.addr"
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		v.add(Error, CodePort, key, fmt.Sprintf(" is not a socket: %s", quote(path)), "name a path where nothing else is")
+		return
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		_ = c.Close()
+		v.add(Error, CodePort, key, fmt.Sprintf(" is in use by another process: %s", quote(path)), "stop that process, or name another path")
+		return
+	}
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); err != nil {
+		v.add(Error, CodePort, key, fmt.Sprintf(" is in a directory that is not there: %s", quote(dir)), "create it, for the user who runs the server")
+		return
+	}
+	if _, err := tryWrite(dir); err != nil {
+		v.add(Error, CodePort, key, fmt.Sprintf(" cannot be created in %s (%s)", quote(dir), reason(err)), "give the directory to the user who runs the server")
+	}
+}
