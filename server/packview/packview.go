@@ -16,7 +16,6 @@ import (
 	"packhouse/server/auth"
 	"packhouse/server/problem"
 	"packhouse/server/reference"
-	"packhouse/server/registry"
 	"packhouse/server/route"
 	"packhouse/server/storage"
 )
@@ -59,7 +58,7 @@ func (v *View) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) e
 // list lists the packs that the user may read, by name.
 func (v *View) list(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	page, prefix := grant.Request.Page, reference.PackPrefix(v.o.Packs)
-	n := registry.Limit(page, v.o.MaxCatalog)
+	n := page.Limit(v.o.MaxCatalog)
 	found, more, err := v.o.Store.Repositories(r.Context(), prefix+page.Last, n, func(repository reference.Repository) bool {
 		base, _, pack := repository.Pack()
 		return pack && base == v.o.Packs && (grant.Visible == nil || grant.Visible(repository))
@@ -72,7 +71,7 @@ func (v *View) list(w http.ResponseWriter, r *http.Request, grant auth.Grant) er
 		names = append(names, strings.TrimPrefix(name, prefix))
 	}
 	if more && len(names) > 0 {
-		registry.Link(w.Header(), v.o.Base+"/v1/_catalog", nil, n, names[len(names)-1])
+		route.Next(w.Header(), v.o.Base+"/v1/_catalog", nil, n, names[len(names)-1])
 	}
 	return v.write(w, r, struct {
 		Repositories []string `json:"repositories"`

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"packhouse/server/auth"
@@ -15,37 +14,16 @@ import (
 	"packhouse/server/storage"
 )
 
-// Limit returns how many entries a page has: as many as asked for, at most limit.
-func Limit(page route.Page, limit int) int {
-	if page.N == route.Unlimited || page.N > limit {
-		return limit
-	}
-	return page.N
-}
-
-// Link sets the header that leads to the next page (RFC 8288; distribution-spec, "Listing Tags"). Query may hold parameters to be kept.
-func Link(h http.Header, path string, query url.Values, n int, last string) {
-	next := url.Values{}
-	for key, values := range query {
-		next[key] = values
-	}
-	if n >= 0 {
-		next.Set("n", strconv.Itoa(n))
-	}
-	next.Set("last", last)
-	h.Set("Link", "<"+path+"?"+next.Encode()+`>; rel="next"`)
-}
-
 // listTags lists the tags of a repository (end-8).
 func (g *Registry) listTags(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
-	n := Limit(req.Page, g.o.MaxTags)
+	n := req.Page.Limit(g.o.MaxTags)
 	tags, more, err := g.o.Store.Tags(r.Context(), req.Repository, req.Page.Last, n)
 	if err != nil {
 		return err
 	}
 	if more && len(tags) > 0 {
-		Link(w.Header(), g.location(req.Repository, "tags", "list"), nil, n, tags[len(tags)-1])
+		route.Next(w.Header(), g.location(req.Repository, "tags", "list"), nil, n, tags[len(tags)-1])
 	}
 	content, err := json.Marshal(struct {
 		Name string   `json:"name"`
@@ -60,13 +38,13 @@ func (g *Registry) listTags(w http.ResponseWriter, r *http.Request, grant auth.G
 // listRepositories lists the repositories that the user may read.
 func (g *Registry) listRepositories(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	page := grant.Request.Page
-	n := Limit(page, g.o.MaxCatalog)
+	n := page.Limit(g.o.MaxCatalog)
 	names, more, err := g.o.Store.Repositories(r.Context(), page.Last, n, grant.Visible)
 	if err != nil {
 		return err
 	}
 	if more && len(names) > 0 {
-		Link(w.Header(), g.o.Base+"/v2/_catalog", nil, n, names[len(names)-1])
+		route.Next(w.Header(), g.o.Base+"/v2/_catalog", nil, n, names[len(names)-1])
 	}
 	content, err := json.Marshal(struct {
 		Repositories []string `json:"repositories"`
@@ -108,7 +86,7 @@ func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant a
 		return err
 	}
 	if len(page) > 0 && len(page) < len(entries) {
-		Link(w.Header(), g.location(req.Repository, "referrers", req.Digest.String()), query, req.Page.N, entries[len(page)-1].Digest.String())
+		route.Next(w.Header(), g.location(req.Repository, "referrers", req.Digest.String()), query, req.Page.N, entries[len(page)-1].Digest.String())
 	}
 	content, err := json.Marshal(struct {
 		SchemaVersion int               `json:"schemaVersion"`

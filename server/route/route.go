@@ -54,12 +54,3 @@ type Request struct {
 	ArtifactType string           // ?artifactType= of a listing of referrers; empty: all
 	Page         Page             // of listings
 }
-
-// Page is the part of a listing that is asked for (distribution-spec, "Listing Tags").
-type Page struct {
-	Last string // ?last=: what to start after; empty: at the beginning
-	N    int    // ?n=: how many at most; Unlimited where it is not given
-}
-
-// Unlimited is the N of a Page that does not say how many.
-const Unlimited = -1
