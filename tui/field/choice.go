@@ -90,6 +90,9 @@ func (f *Choice) Problem() string {
 	return f.options[f.at].Disabled
 }
 
+// Modal implements Field.
+func (f *Choice) Modal() bool { return false }
+
 // Keys implements Field.
 func (f *Choice) Keys() []key.Binding { return []key.Binding{bind("up down", "↑↓", "choose")} }
 

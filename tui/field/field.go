@@ -32,6 +32,8 @@ type Field interface {
 	Touch()
 	// TakesText tells that characters are typed into the field now, so that none of them is a command.
 	TakesText() bool
+	// Modal tells that something is open within the field that has enter and escape to itself.
+	Modal() bool
 }
 
 // View is a drawn field.

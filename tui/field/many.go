@@ -71,6 +71,9 @@ func (f *Many) Problem() string { return "" }
 // TakesText implements Field.
 func (f *Many) TakesText() bool { return f.adding != nil }
 
+// Modal implements Field.
+func (f *Many) Modal() bool { return f.adding != nil }
+
 // Keys implements Field.
 func (f *Many) Keys() []key.Binding {
 	if f.adding != nil {
@@ -153,7 +156,9 @@ func (f *Many) updateAdding(msg tea.KeyMsg) bool {
 }
 
 // between are the characters that stand between names in a list.
-func between(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }
+func between(r rune) bool {
+	return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t'
+}
 
 // paste adds each of several names, and keeps to itself what one of them is refused for.
 func (f *Many) paste(text string) {
@@ -242,4 +247,3 @@ func (f *Many) style(i int) interface{ Render(...string) string } {
 	}
 	return f.theme.Plain
 }
-

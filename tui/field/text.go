@@ -19,11 +19,12 @@ const maxBytes = 4096
 type TextOptions struct {
 	Label       string
 	Value       string
-	Placeholder string                   // shown while nothing is typed
-	Suggestions []string                 // offered by what was typed; right takes one
-	MaxBytes    int                      // 0: 4096
-	Check       func(value string) error // what is wrong with a value; nil: nothing is
-	Spaces      bool                     // a space may be typed
+	Placeholder string                      // shown while nothing is typed
+	Suggestions []string                    // offered by what was typed; right takes one
+	MaxBytes    int                         // 0: 4096
+	Check       func(value string) error    // what is wrong with a value; nil: nothing is
+	Complete    func(value string) []string // what a value could go on to be, beside Suggestions; nil: nothing
+	Spaces      bool                        // a space may be typed
 }
 
 // Text is a line of text.
@@ -46,7 +47,7 @@ func NewText(t theme.Theme, options TextOptions) *Text {
 	f.input.Prompt = ""
 	f.input.Placeholder = options.Placeholder
 	f.input.KeyMap = editing()
-	f.input.ShowSuggestions = len(options.Suggestions) > 0
+	f.input.ShowSuggestions = len(options.Suggestions) > 0 || options.Complete != nil
 	f.input.SetSuggestions(options.Suggestions)
 	f.Set(options.Value)
 	f.touched = options.Value != ""
@@ -97,6 +98,9 @@ func (f *Text) Touch() { f.touched = true }
 // Problem implements Field.
 func (f *Text) Problem() string { return f.problem }
 
+// Modal implements Field.
+func (f *Text) Modal() bool { return false }
+
 // Keys implements Field.
 func (f *Text) Keys() []key.Binding {
 	if f.offer() != "" {
@@ -127,6 +131,7 @@ func (f *Text) Update(msg tea.KeyMsg) bool {
 	}
 	if is(msg, "right", "end") && f.offer() != "" {
 		f.Set(f.offer())
+		f.complete()
 		f.touched = true
 		return true
 	}
@@ -134,6 +139,7 @@ func (f *Text) Update(msg tea.KeyMsg) bool {
 	f.input, _ = f.input.Update(msg)
 	if f.input.Value() != before {
 		f.touched, f.refused = true, ""
+		f.complete()
 		f.check()
 		return true
 	}
@@ -162,7 +168,16 @@ func (f *Text) take(text string, pasted bool) {
 	}
 	f.input, _ = f.input.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text), Paste: pasted})
 	f.touched = true
+	f.complete()
 	f.check()
+}
+
+// complete offers what the value could go on to be.
+func (f *Text) complete() {
+	if f.options.Complete == nil {
+		return
+	}
+	f.input.SetSuggestions(append(f.options.Complete(f.input.Value()), f.options.Suggestions...))
 }
 
 func (f *Text) check() {

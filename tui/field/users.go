@@ -61,6 +61,9 @@ func (f *Users) Problem() string {
 // TakesText implements Field.
 func (f *Users) TakesText() bool { return f.form != nil && f.form.fields[f.form.at].TakesText() }
 
+// Modal implements Field.
+func (f *Users) Modal() bool { return f.form != nil }
+
 // Keys implements Field.
 func (f *Users) Keys() []key.Binding {
 	if f.form != nil {

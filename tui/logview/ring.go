@@ -63,18 +63,11 @@ func (r *Ring) add(line string) {
 	r.next = (r.next + 1) % len(r.lines)
 }
 
-// Lines returns what is kept, the oldest line first.
-func (r *Ring) Lines() []string {
+// Snapshot returns what is kept, the oldest line first, and how many lines ever came, those that are gone included.
+func (r *Ring) Snapshot() (lines []string, written int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append(append(make([]string, 0, len(r.lines)), r.lines[r.next:]...), r.lines[:r.next]...)
-}
-
-// Written counts the lines that ever came, also those that are gone.
-func (r *Ring) Written() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.written
+	return append(append(make([]string, 0, len(r.lines)), r.lines[r.next:]...), r.lines[:r.next]...), r.written
 }
 
 // Wake hands out a value some time after something was written.

@@ -40,6 +40,7 @@ type Theme struct {
 	Cursor   lipgloss.Style
 	KeyName  lipgloss.Style // in the line of help
 	Selected lipgloss.Style // the row one is on
+	Key      lipgloss.Style // the name of a setting
 }
 
 // For makes the theme of the terminal that out is. The terminal is not asked anything: the profile is fixed. With colour off, weight and
@@ -71,6 +72,7 @@ func For(out *os.File, colour bool) Theme {
 		Cursor:   plain.Reverse(true),
 		KeyName:  plain.Bold(true),
 		Selected: paint(plain.Bold(true), cyan),
+		Key:      paint(plain, cyan),
 	}
 }
 

@@ -1,0 +1,102 @@
+package tui
+
+import (
+	"context"
+	"errors"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// progress is the screen on which files are being written.
+type progress struct {
+	done  []string
+	doing string
+	err   error
+	top   int
+}
+
+// Messages of a running apply.
+type (
+	writingMsg struct{ verb, path string }
+	appliedMsg struct {
+		applied *setup.Applied
+		err     error
+	}
+)
+
+// startApply makes the plan true; where there is nothing to change it goes on to the checks.
+func (m *model) startApply() tea.Cmd {
+	if !m.plan.Pending() {
+		m.outcome.Plan = m.plan
+		return m.startChecks()
+	}
+	m.phase, m.apply = applying, progress{}
+	plan := m.plan
+	return m.start("writing", func(ctx context.Context, emit func(tea.Msg)) tea.Msg {
+		applied, err := m.options.Apply(ctx, plan, func(verb, path string) { emit(writingMsg{verb, path}) })
+		return appliedMsg{applied, err}
+	})
+}
+
+func (p *progress) writing(msg writingMsg) {
+	if p.doing != "" {
+		p.done = append(p.done, p.doing)
+	}
+	p.doing = msg.verb + " " + msg.path
+}
+
+func (m *model) applied(msg appliedMsg) tea.Cmd {
+	if msg.err != nil {
+		m.apply.err = msg.err
+		if errors.Is(msg.err, context.Canceled) {
+			m.apply.err = errors.New("stopped; nothing was changed")
+		}
+		return nil
+	}
+	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, msg.applied
+	if m.leaving != 0 {
+		return nil
+	}
+	return m.startChecks()
+}
+
+func (m *model) failedApplyKey(name string) tea.Cmd {
+	switch name {
+	case "esc":
+		return m.startReview()
+	case "r":
+		return m.startApply()
+	}
+	return nil
+}
+
+func (m *model) applyKeys() []key.Binding {
+	if m.apply.err != nil {
+		return []key.Binding{bind("r", "try again"), bind("esc", "back"), bind("ctrl+c", "leave")}
+	}
+	return []key.Binding{bind("esc", "stop"), bind("ctrl+c", "stop and leave")}
+}
+
+func (m *model) applyBody(width, height int) ([]string, string) {
+	t := m.theme
+	var lines []string
+	for _, done := range m.apply.done {
+		lines = append(lines, layout.Cut(t.Good.Render(theme.Done)+" "+clean(done), width))
+	}
+	switch {
+	case m.apply.err != nil:
+		for _, line := range layout.Hang(theme.Failed+" ", clean(m.apply.err.Error()), width) {
+			lines = append(lines, t.Bad.Render(line))
+		}
+		lines = append(lines, "")
+		lines = append(lines, layout.Wrap("The installation is as it was before.", width)...)
+	case m.apply.doing != "":
+		lines = append(lines, layout.Cut(m.spinner.View()+" "+clean(m.apply.doing), width))
+	}
+	return scroll(lines, &m.apply.top, len(lines)-1, height)
+}

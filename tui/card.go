@@ -1,0 +1,282 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// card is the screen with what one needs to use the registry.
+type card struct {
+	title  string
+	top    int
+	reveal bool // the generated passwords are shown
+	looked bool // they were
+	warned bool
+}
+
+// makeCard collects what the card says.
+func (m *model) makeCard(plan *setup.Plan) tea.Cmd {
+	if m.options.Card != nil {
+		m.outcome.Card = m.options.Card(m.ctx, plan)
+		return nil
+	}
+	m.outcome.Card = setup.Handoff(context.WithoutCancel(m.ctx), m.machine, plan)
+	return nil
+}
+
+func (m *model) showCard() {
+	m.phase = handing
+	m.card.top = 0
+	switch m.outcome.Report.Worst() {
+	case check.Failed:
+		m.card.title = "Written, and not working yet"
+	case check.Warning, check.NotProven:
+		m.card.title = "The registry works, with something to look at"
+	default:
+		m.card.title = "The registry works"
+	}
+}
+
+// generated are the passwords that nobody has seen yet.
+func (m *model) generated() []setup.Password {
+	if m.outcome.Plan == nil || m.outcome.Applied == nil {
+		return nil
+	}
+	return m.outcome.Plan.Passwords
+}
+
+func (m *model) cardKey(name string) tea.Cmd {
+	c := &m.card
+	switch name {
+	case "up", "k":
+		c.top--
+	case "down", "j":
+		c.top++
+	case "pgup":
+		c.top -= m.height / 2
+	case "pgdown", " ":
+		c.top += m.height / 2
+	case "p":
+		if len(m.generated()) > 0 {
+			c.reveal = !c.reveal
+			c.looked = true
+			c.top = 0
+		}
+	case "esc":
+		c.reveal = false
+		m.phase = checking
+	case "enter", "l":
+		if m.unseen() {
+			return nil
+		}
+		c.reveal = false
+		if m.running == nil {
+			return m.finish()
+		}
+		m.phase = serving
+		m.log.refresh(m.options.Log)
+	case "q":
+		if m.unseen() {
+			return nil
+		}
+		return m.finish()
+	}
+	return nil
+}
+
+// unseen holds up, once, somebody who leaves without having looked at the passwords: nothing keeps them but hashes.
+func (m *model) unseen() bool {
+	if len(m.generated()) == 0 || m.card.looked || m.card.warned {
+		return false
+	}
+	m.card.warned = true
+	m.notice = "nobody has seen the generated password: p shows it; the same key once more goes on"
+	return true
+}
+
+func (m *model) cardKeys() []key.Binding {
+	var keys []key.Binding
+	if len(m.generated()) > 0 {
+		if m.card.reveal {
+			keys = append(keys, bind("p", "hide password"))
+		} else {
+			keys = append(keys, bind("p", "show password"))
+		}
+	}
+	if m.running != nil {
+		keys = append(keys, bind("enter", "keep serving, show the log"), bind("q", "stop and leave"))
+	} else {
+		keys = append(keys, bind("enter", "leave"))
+	}
+	return append(keys, bind("esc", "checks"), bind("↑↓", "scroll"))
+}
+
+// cardLines draws the card.
+func (m *model) cardLines(width int) []string {
+	t := m.theme
+	c := m.outcome.Card
+	var lines []string
+	sign, style := theme.Done, t.Good
+	switch m.outcome.Report.Worst() {
+	case check.Failed:
+		sign, style = theme.Failed, t.Bad
+	case check.Warning:
+		sign, style = theme.Caution, t.Warning
+	}
+	lines = append(lines, style.Render(layout.Cut(sign+" "+summary(m.outcome.Report), width)), "")
+	row := func(label, value string) {
+		if value == "" {
+			return
+		}
+		const labelWidth = 12
+		wrapped := layout.Wrap(clean(value), max(width-labelWidth, 1))
+		for i, line := range wrapped {
+			if i > 0 {
+				label = ""
+			}
+			lines = append(lines, t.Muted.Render(layout.Pad(label, labelWidth))+line)
+		}
+	}
+	row("URL", c.URL)
+	row("user", c.User)
+	lines = append(lines, m.passwordLines(width)...)
+	if c.CAFile != "" {
+		row("certificate", c.CAFile)
+		row("", "give this file to every client")
+	}
+	row("fingerprint", c.Fingerprint)
+	row("settings", c.Config)
+	row("handoff", c.Handoff)
+	for _, command := range c.Commands {
+		lines = append(lines, "", t.Title.Render(clean(command.Title)))
+		lines = append(lines, shellLines(clean(command.Line), width)...)
+	}
+	return lines
+}
+
+// passwordLines says where the passwords are; the generated ones themselves only when they were asked for.
+func (m *model) passwordLines(width int) []string {
+	t := m.theme
+	label := func(text string) string { return t.Muted.Render(layout.Pad(text, 12)) }
+	passwords := m.generated()
+	if len(passwords) == 0 {
+		if m.outcome.Card.Password == "" {
+			return nil
+		}
+		return []string{layout.Cut(label("password")+clean(m.outcome.Card.Password), width)}
+	}
+	var lines []string
+	for i, password := range passwords {
+		name := "password"
+		if i > 0 {
+			name = ""
+		}
+		text := "••••••••"
+		if m.card.reveal {
+			text = password.Password.Reveal()
+		}
+		if len(passwords) > 1 || password.User != m.outcome.Card.User {
+			text += "  " + t.Muted.Render("of "+clean(password.User))
+		}
+		lines = append(lines, layout.Cut(label(name)+text, width))
+	}
+	hint := "generated; p shows it, nothing keeps it"
+	if m.card.reveal {
+		hint = "keep it now: it is stored nowhere but as a hash"
+	}
+	return append(lines, layout.Cut(label("")+t.Muted.Render(hint), width))
+}
+
+// shellLines breaks a command where a shell allows it, so that what is copied from the screen still works: between words, with a backslash.
+// Spaces within quotes are no place to break.
+func shellLines(line string, width int) []string {
+	if ansi.StringWidth(line) <= width {
+		return []string{line}
+	}
+	var out []string
+	current, indent := "", ""
+	for _, word := range shellWords(line) {
+		switch {
+		case current == "":
+			current = indent + word
+		case ansi.StringWidth(current)+1+ansi.StringWidth(word)+2 <= width:
+			current += " " + word
+		default:
+			out = append(out, current+" \\")
+			indent = "  "
+			current = indent + word
+		}
+	}
+	return append(out, current)
+}
+
+// shellWords cuts a line at the spaces that are not quoted.
+func shellWords(line string) []string {
+	var words []string
+	var word strings.Builder
+	quote := rune(0)
+	for _, r := range line {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '\'' || r == '"':
+			quote = r
+		case r == ' ':
+			if word.Len() > 0 {
+				words = append(words, word.String())
+				word.Reset()
+			}
+			continue
+		}
+		word.WriteRune(r)
+	}
+	if word.Len() > 0 {
+		words = append(words, word.String())
+	}
+	return words
+}
+
+// Print writes what is left on the shell's screen once the wizard has gone: the card, whole lines and without any password.
+func (o Outcome) Print(w io.Writer) error {
+	if o.Stage < Proved {
+		return nil
+	}
+	var text strings.Builder
+	row := func(label, value string) {
+		if value != "" {
+			fmt.Fprintf(&text, "%-12s %s\n", label, clean(value))
+		}
+	}
+	fmt.Fprintf(&text, "%s\n\n", summary(o.Report))
+	row("URL", o.Card.URL)
+	row("user", o.Card.User)
+	if o.Applied == nil || len(o.Plan.Passwords) == 0 {
+		row("password", o.Card.Password)
+	} else {
+		row("password", "generated, and shown in the wizard only; \"packhouse user passwd "+o.Card.User+"\" sets another")
+	}
+	row("certificate", o.Card.CAFile)
+	row("fingerprint", o.Card.Fingerprint)
+	row("settings", o.Card.Config)
+	row("handoff", o.Card.Handoff)
+	for _, command := range o.Card.Commands {
+		fmt.Fprintf(&text, "\n%s\n%s\n", clean(command.Title), clean(command.Line))
+	}
+	if _, err := io.WriteString(w, text.String()); err != nil {
+		return fmt.Errorf("write the card: %w", err)
+	}
+	return nil
+}

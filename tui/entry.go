@@ -1,0 +1,303 @@
+package tui
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/setup"
+	"packhouse/tui/field"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// entry is one question and the field it is answered in.
+type entry struct {
+	m        *model
+	question *setup.Question
+	field    field.Field
+	known    string // the answer as the field has it
+	problem  string // why what the field holds cannot be an answer
+	findings []setup.Finding
+	tried    []setup.Finding // what trying it found
+	touched  bool
+}
+
+func newEntry(m *model, question *setup.Question) *entry {
+	e := &entry{m: m, question: question, known: question.Get(&m.answers)}
+	t := m.theme
+	switch question.Kind {
+	case setup.Choice:
+		e.field = field.NewChoice(t, "", e.options(), e.known)
+	case setup.Confirm:
+		e.field = field.NewYesNo(t, "", e.known == "true")
+	case setup.Names:
+		e.field = field.NewMany(t, rows(m.answers.SANs), "add a name or address", e.checkName)
+	case setup.Users:
+		e.field = field.NewUsers(t, m.answers.Users, e.judgeUsers)
+	default:
+		options := field.TextOptions{Value: e.known, Spaces: question.Kind == setup.Path || question.Kind == setup.Text}
+		if question.Suggest != nil {
+			options.Suggestions = question.Suggest(m.machine, &m.answers)
+		}
+		if question.Kind == setup.Path {
+			options.Complete = completePath
+		}
+		e.field = field.NewText(t, options)
+	}
+	return e
+}
+
+func (e *entry) asked() bool { return e.question.Asked == nil || e.question.Asked(&e.m.answers) }
+
+func (e *entry) options() []field.Option {
+	if e.question.Choices == nil {
+		return nil
+	}
+	var out []field.Option
+	for _, o := range e.question.Choices(e.m.machine, &e.m.answers) {
+		out = append(out, field.Option{Value: o.Value, Title: clean(o.Title), Text: clean(o.Text), Disabled: clean(o.Disabled)})
+	}
+	return out
+}
+
+// sync brings the field up to date with answers that changed elsewhere.
+func (e *entry) sync() {
+	now := e.question.Get(&e.m.answers)
+	switch f := e.field.(type) {
+	case *field.Choice:
+		if e.question.Kind == setup.Choice {
+			f.SetOptions(e.options(), now)
+		}
+	case *field.Many:
+		f.SetRows(rows(e.m.answers.SANs))
+	case *field.Users:
+		if now != e.known {
+			f.SetUsers(e.m.answers.Users)
+		}
+	case *field.Text:
+		if now != e.known {
+			f.Set(now)
+			e.problem = ""
+		}
+	}
+	e.known = now
+	e.validate()
+}
+
+// apply takes the answer out of the field; it tells whether it changed.
+func (e *entry) apply() bool {
+	var err error
+	answers := &e.m.answers
+	switch f := e.field.(type) {
+	case *field.Many:
+		sans := spans(f.Rows())
+		if slices.Equal(sans, answers.SANs) {
+			return false
+		}
+		answers.SANs = sans
+	case *field.Users:
+		users := f.Users()
+		if slices.Equal(users, answers.Users) {
+			return false
+		}
+		answers.Users = users
+		answers.RemoveUsers = f.Removed()
+	case *field.Choice:
+		if f.Value() == e.known {
+			return false
+		}
+		err = e.question.Set(answers, f.Value())
+	case *field.Text:
+		if f.Value() == e.known && e.problem == "" {
+			return false
+		}
+		err = e.question.Set(answers, f.Value())
+	}
+	e.touched = true
+	e.problem = ""
+	if err != nil {
+		e.problem = err.Error()
+		return true
+	}
+	e.m.origins[e.question.ID] = setup.FromTyping
+	e.known = e.question.Get(answers)
+	return true
+}
+
+// validate judges the answer.
+func (e *entry) validate() {
+	e.findings = nil
+	if e.question.Validate != nil {
+		e.findings = e.question.Validate(e.m.ctx, e.m.machine, &e.m.answers)
+	}
+}
+
+// refused tells that the answer cannot stay as it is.
+func (e *entry) refused() bool {
+	return e.problem != "" || e.field.Problem() != "" || setup.AnyRefused(e.findings) || setup.AnyRefused(e.tried)
+}
+
+// checkName judges one name before it joins the list.
+func (e *entry) checkName(name string) error {
+	answers := e.m.resolved().Answers
+	answers.SANs = append(answers.SANs, setup.SAN{Name: name, Ticked: true, Origin: setup.SANTyped})
+	if e.question.Validate == nil {
+		return nil
+	}
+	for _, finding := range e.question.Validate(e.m.ctx, e.m.machine, &answers) {
+		if finding.Severity == setup.Refused && finding.Subject == name {
+			return errors.New(clean(sentence(finding)))
+		}
+	}
+	return nil
+}
+
+func (e *entry) judgeUsers(users []setup.User) []setup.Finding {
+	if e.question.Validate == nil {
+		return nil
+	}
+	answers := e.m.resolved().Answers
+	answers.Users = users
+	return e.question.Validate(e.m.ctx, e.m.machine, &answers)
+}
+
+// shown are the findings worth drawing, the gravest first and each once.
+func (e *entry) shown() []setup.Finding {
+	var out []setup.Finding
+	if e.problem != "" {
+		out = append(out, setup.Finding{Severity: setup.Refused, What: e.problem})
+	}
+	for _, severity := range []setup.Severity{setup.Refused, setup.Warning, setup.Note} {
+		for _, finding := range append(slices.Clone(e.findings), e.tried...) {
+			if finding.Severity != severity || severity == setup.Refused && !e.touched && e.known == "" {
+				continue
+			}
+			if !slices.ContainsFunc(out, func(o setup.Finding) bool { return o.What == finding.What }) {
+				out = append(out, finding)
+			}
+		}
+	}
+	return out
+}
+
+// open draws the question that is being answered.
+func (e *entry) open(width int, alone bool) field.View {
+	t := e.m.theme
+	var view field.View
+	if !alone {
+		view.Lines = append(view.Lines, layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width))
+	}
+	view.Lines = append(view.Lines, layout.Wrap(clean(e.question.Ask), width)...)
+	view.Lines = append(view.Lines, "")
+	part := e.field.View(width)
+	view.Focus = len(view.Lines) + part.Focus
+	view.Lines = append(view.Lines, part.Lines...)
+	if e.field.Modal() {
+		return view // what is wrong with the list can wait until the form is closed
+	}
+	for _, finding := range e.shown() {
+		view.Lines = append(view.Lines, e.m.drawFinding(finding, width)...)
+	}
+	if alone {
+		if origin := e.origin(); origin != "" {
+			view.Lines = append(view.Lines, "", t.Muted.Render(layout.Cut("  "+origin, width)))
+		}
+	}
+	return view
+}
+
+// closed draws a question that is not being answered, in one line.
+func (e *entry) closed(width int) string {
+	t := e.m.theme
+	value := clean(e.known)
+	if f, ok := e.field.(*field.Choice); ok {
+		value = f.Title()
+	}
+	if value == "" {
+		value = "(none)"
+	}
+	sign := "  "
+	if e.touched && e.refused() {
+		sign = t.Bad.Render(theme.Failed) + " "
+	}
+	label := layout.Pad(clean(e.question.Title), min(20, width/3))
+	return layout.Cut(sign+t.Muted.Render(label)+"  "+value, width)
+}
+
+func (e *entry) origin() string {
+	switch origin := e.m.origins[e.question.ID]; origin {
+	case "", setup.FromTyping:
+		return ""
+	default:
+		return string(origin)
+	}
+}
+
+// drawFinding draws what is wrong, or worth knowing, with a sign and a colour.
+func (m *model) drawFinding(finding setup.Finding, width int) []string {
+	sign, style := "  · ", m.theme.Muted
+	switch finding.Severity {
+	case setup.Refused:
+		sign, style = "  "+theme.Failed+" ", m.theme.Bad
+	case setup.Warning:
+		sign, style = "  "+theme.Caution+" ", m.theme.Warning
+	case setup.Note:
+	}
+	lines := layout.Hang(sign, clean(sentence(finding)), width)
+	for i := range lines {
+		lines[i] = style.Render(lines[i])
+	}
+	return lines
+}
+
+func sentence(finding setup.Finding) string {
+	if finding.Remedy == "" {
+		return finding.What
+	}
+	return finding.What + "; " + finding.Remedy
+}
+
+func rows(sans []setup.SAN) []field.Row {
+	out := make([]field.Row, len(sans))
+	for i, san := range sans {
+		out[i] = field.Row{Name: clean(san.Name), Note: clean(san.Origin), Ticked: san.Ticked, Own: san.Origin == setup.SANTyped}
+	}
+	return out
+}
+
+func spans(rows []field.Row) []setup.SAN {
+	out := make([]setup.SAN, len(rows))
+	for i, row := range rows {
+		out[i] = setup.SAN{Name: row.Name, Ticked: row.Ticked, Origin: row.Note}
+	}
+	return out
+}
+
+// completePath lists what a path could go on to be.
+func completePath(path string) []string {
+	if !filepath.IsAbs(path) {
+		return nil
+	}
+	directory, begun := filepath.Split(path)
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, entry := range entries {
+		name := entry.Name()
+		if begun == "" || !strings.HasPrefix(name, begun) || field.Invisible(name) != "" {
+			continue
+		}
+		if entry.IsDir() {
+			name += string(filepath.Separator)
+		}
+		if out = append(out, directory+name); len(out) == 20 {
+			break
+		}
+	}
+	return out
+}

@@ -1,0 +1,244 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// Windows smaller than this show one sentence; below the second pair nothing stands beside the question; from the third on the preview does.
+const (
+	leastWidth, leastHeight   = 40, 12
+	normalWidth, normalHeight = 72, 16
+	wideWidth                 = 110
+	stepsWidth                = 21
+)
+
+// frame draws the screen: never more than the window holds.
+func (m *model) frame() string {
+	width, height := m.width, m.height
+	if width < leastWidth || height < leastHeight {
+		text := fmt.Sprintf("This window is %d×%d. The wizard needs %d×%d: make it larger, or leave with ctrl+c.", width, height, leastWidth, leastHeight)
+		return layout.Clamp(layout.Wrap(text, max(width, 1)), width, height)
+	}
+	lines := []string{m.header(width)}
+	if width >= normalWidth && height >= normalHeight {
+		lines = append(lines, m.panes(width, height-2)...)
+	} else {
+		lines = append(lines, m.bare(width, height-2)...)
+	}
+	return layout.Clamp(append(lines, m.foot(width)), width, height)
+}
+
+// header names the program and what is being set up.
+func (m *model) header(width int) string {
+	host := clean(m.answers.Hostname)
+	left := " " + m.theme.Brand.Render(m.options.Title)
+	return layout.Ends(left, m.theme.Title.Render(layout.Cut(host, max(width-len(m.options.Title)-4, 0)))+" ", width)
+}
+
+// foot is the line of help; something that wants saying stands before it, and a spinner while something takes long.
+func (m *model) foot(width int) string {
+	switch {
+	case m.job != nil && m.job.slow && m.phase != checking:
+		return layout.Ends(" "+m.spinner.View()+" "+m.job.doing+" …", m.theme.Muted.Render("esc stops ")+"", width)
+	case m.notice != "":
+		return layout.Cut(" "+m.theme.Warning.Render(layout.Cut(theme.Caution+" "+clean(m.notice), width-2)), width)
+	}
+	line := m.help
+	line.Width = max(width-2, 1)
+	return layout.Cut(" "+line.ShortHelpView(m.keys()), width)
+}
+
+// panes draws steps, question and preview beside each other.
+func (m *model) panes(width, height int) []string {
+	steps := layout.Box{Edge: m.theme.Border}.Render(m.stepList(height-2), stepsWidth, height)
+	rest := width - stepsWidth - 1
+	if m.phase == handing || m.phase == serving { // wide lines are to be copied whole: nothing stands beside them
+		return m.bare(width, height)
+	}
+	if width < wideWidth || m.phase == checking || m.phase == applying || m.helpOpen {
+		return layout.Beside(steps, m.mainBox(rest, height))
+	}
+	mainWidth := min(max(rest*56/100, 52), 92)
+	return layout.Beside(steps, m.mainBox(mainWidth, height), m.previewBox(rest-mainWidth-1, height))
+}
+
+// mainBox draws what the screen is about, in a box.
+func (m *model) mainBox(width, height int) []string {
+	innerWidth, innerHeight := layout.Inner(width, height)
+	lines, below := m.body(innerWidth, innerHeight)
+	box := layout.Box{Title: m.title(), Remark: below, Edge: m.theme.Border, Head: m.theme.Accent}
+	return box.Render(lines, width, height)
+}
+
+// bare draws what the screen is about without anything beside it.
+func (m *model) bare(width, height int) []string {
+	head := m.theme.Accent.Render(layout.Cut(m.title(), width-2))
+	if m.phase == asking {
+		head = m.theme.Muted.Render(fmt.Sprintf("Step %d/%d", m.at+1, len(m.stepNames()))) + " " + m.theme.Accent.Render(layout.Cut(m.title(), width-12))
+	}
+	lines, below := m.body(width-2, height-1)
+	out := []string{layout.Ends(" "+head, m.theme.Muted.Render(below)+" ", width)}
+	for _, line := range layout.Fit(lines, width-2, height-1) {
+		out = append(out, " "+line)
+	}
+	return out
+}
+
+// title is the heading of what the screen is about.
+func (m *model) title() string {
+	if m.helpOpen {
+		return "Why this is asked"
+	}
+	switch m.phase {
+	case beginning:
+		return "One moment"
+	case asking:
+		return clean(m.form().step.Title)
+	case reviewing:
+		return "Review"
+	case applying:
+		return "Writing"
+	case checking:
+		return "Checks"
+	case handing:
+		return m.card.title
+	case serving:
+		return "Serving " + clean(m.outcome.Card.URL)
+	}
+	return ""
+}
+
+// body draws what the screen is about into so much room, and says what is out of sight.
+func (m *model) body(width, height int) ([]string, string) {
+	if m.helpOpen {
+		return scroll(m.helpText(width), &m.helpTop, -1, height)
+	}
+	switch m.phase {
+	case beginning:
+		if m.notice != "" {
+			return layout.Wrap(clean(m.notice), width), ""
+		}
+		return layout.Wrap("Looking at this machine: its names, its addresses, what is installed.", width), ""
+	case asking:
+		f := m.form()
+		view := f.view(width)
+		return scroll(view.Lines, &f.top, view.Focus, height)
+	case reviewing:
+		return m.reviewBody(width, height)
+	case applying:
+		return m.applyBody(width, height)
+	case checking:
+		return m.checksBody(width, height)
+	case handing:
+		return scroll(m.cardLines(width), &m.card.top, -1, height)
+	case serving:
+		return m.logBody(width, height)
+	}
+	return nil, ""
+}
+
+// scroll cuts out what is in sight, with the line called focus among it, and says how much is not.
+func scroll(lines []string, top *int, focus, height int) ([]string, string) {
+	shown, at := layout.Window(lines, *top, focus, height)
+	*top = at
+	above, below := at, len(lines)-at-len(shown)
+	switch {
+	case above > 0 && below > 0:
+		return shown, fmt.Sprintf("↑ %d ↓ %d more", above, below)
+	case above > 0:
+		return shown, fmt.Sprintf("↑ %d more", above)
+	case below > 0:
+		return shown, fmt.Sprintf("↓ %d more", below)
+	}
+	return shown, ""
+}
+
+// stepList draws the steps with what became of them.
+func (m *model) stepList(height int) []string {
+	now := m.stepAt()
+	names := m.stepNames()
+	lines := make([]string, 0, len(names))
+	for i, name := range names {
+		name = layout.Cut(clean(name), stepsWidth-6)
+		switch {
+		case i == now:
+			lines = append(lines, m.theme.Accent.Render(theme.Current+" "+name))
+		case i < now, i <= m.reached && i < len(m.forms):
+			lines = append(lines, m.theme.Good.Render(theme.Done)+" "+name)
+		default:
+			lines = append(lines, m.theme.Muted.Render(theme.Ahead+" "+name))
+		}
+	}
+	shown, _ := layout.Window(lines, 0, min(now, len(lines)-1), height)
+	return shown
+}
+
+// previewBox draws myconfig.yml as it is going to be.
+func (m *model) previewBox(width, height int) []string {
+	innerWidth, innerHeight := layout.Inner(width, height)
+	lines := m.paintYAML(string(m.preview.text), innerWidth)
+	shown, below := scroll(lines, &m.preview.top, min(m.preview.focus+2, len(lines)-1), innerHeight)
+	return layout.Box{Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted}.Render(shown, width, height)
+}
+
+// paintYAML sets keys apart from values.
+func (m *model) paintYAML(text string, width int) []string {
+	var out []string
+	for _, line := range strings.Split(strings.TrimRight(clean(text), "\n"), "\n") {
+		line = layout.Cut(line, width)
+		trimmed := strings.TrimLeft(line, " -")
+		name, value, found := strings.Cut(trimmed, ":")
+		switch {
+		case strings.HasPrefix(trimmed, "#"):
+			line = m.theme.Muted.Render(line)
+		case found && !strings.ContainsAny(name, " \"'") && (value == "" || value[0] == ' '):
+			indent := line[:len(line)-len(trimmed)]
+			line = indent + m.theme.Key.Render(name) + ":" + value
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// helpText explains the open question.
+func (m *model) helpText(width int) []string {
+	t := m.theme
+	if m.phase != asking || m.form().current() == nil {
+		return layout.Wrap(generalHelp, width)
+	}
+	q := m.form().current().question
+	lines := []string{t.Title.Render(layout.Cut(clean(q.Title), width)), ""}
+	for _, paragraph := range strings.Split(clean(q.Help), "\n") {
+		lines = append(lines, layout.Wrap(paragraph, width)...)
+	}
+	if origin := m.form().current().origin(); origin != "" {
+		lines = append(lines, "", t.Muted.Render(layout.Cut("This answer comes from: "+origin, width)))
+	}
+	if len(q.Flags) > 0 {
+		lines = append(lines, "", t.Muted.Render(layout.Cut("In scripts: "+strings.Join(q.Flags, " "), width)))
+	}
+	return lines
+}
+
+// generalHelp is shown where no question is open.
+const generalHelp = `Nothing is written before the review. The review shows every file with what happens to it; then the files are written all together or not at all, ` +
+	`what is replaced is kept in a backup, the server is started and the checks prove that it works. ctrl+c leaves at any time.`
+
+func (m *model) helpKey(name string) {
+	switch name {
+	case "up", "k":
+		m.helpTop--
+	case "down", "j":
+		m.helpTop++
+	case "pgup":
+		m.helpTop -= m.height / 2
+	case "pgdown", " ":
+		m.helpTop += m.height / 2
+	case "esc", "enter", "?", "f1", "q":
+		m.helpOpen = false
+	}
+}

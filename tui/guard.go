@@ -1,0 +1,123 @@
+package tui
+
+import (
+	"context"
+	"runtime/debug"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// panicMsg reports a panic of a goroutine to the one that owns the terminal.
+type panicMsg struct{ err *PanicError }
+
+func caught(cause any) *PanicError { return &PanicError{Value: cause, Stack: debug.Stack()} }
+
+// guarded keeps a panic in the model from reaching the terminal library, which would print its stack onto standard output.
+type guarded struct{ *model }
+
+// Init implements tea.Model.
+func (g guarded) Init() (cmd tea.Cmd) {
+	defer g.rescue(&cmd)
+	return g.model.Init()
+}
+
+// Update implements tea.Model.
+func (g guarded) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	if g.broken != nil {
+		return g, tea.Quit
+	}
+	defer g.rescue(&cmd)
+	return g, g.update(msg)
+}
+
+// View implements tea.Model.
+func (g guarded) View() (frame string) {
+	if g.broken != nil {
+		return ""
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			g.broken = caught(cause)
+			g.quit()
+			frame = ""
+		}
+	}()
+	return g.frame()
+}
+
+func (g guarded) rescue(cmd *tea.Cmd) {
+	if cause := recover(); cause != nil {
+		g.broken = caught(cause)
+		*cmd = tea.Quit
+	}
+}
+
+// guard makes a command of a function; a panic in it becomes a message.
+func guard(run func() tea.Msg) tea.Cmd {
+	return func() (msg tea.Msg) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				msg = panicMsg{caught(cause)}
+			}
+		}()
+		return run()
+	}
+}
+
+// job is work beside the screen: it sends messages while it goes on, and one when it is done. There is one at a time.
+type job struct {
+	doing  string // shown beside the spinner once it takes long
+	ctx    context.Context
+	cancel context.CancelFunc
+	events chan tea.Msg
+	slow   bool
+}
+
+// jobMsg carries what a job sent. The last one of a job has none.
+type jobMsg struct {
+	job *job
+	msg tea.Msg
+	end bool
+}
+
+// start runs work in a goroutine of its own and makes it the model's job; an earlier one is cancelled and what it still says is not heard.
+func (m *model) start(doing string, work func(ctx context.Context, emit func(tea.Msg)) tea.Msg) tea.Cmd {
+	m.cancelJob()
+	j := &job{doing: doing, events: make(chan tea.Msg)}
+	j.ctx, j.cancel = context.WithCancel(m.ctx)
+	m.job = j
+	emit := func(msg tea.Msg) {
+		select {
+		case j.events <- msg:
+		case <-m.ctx.Done():
+		}
+	}
+	go func() {
+		defer close(j.events)
+		emit(guard(func() tea.Msg { return work(j.ctx, emit) })())
+	}()
+	return tea.Batch(j.next(), m.after(slowAfter, slowMsg{j}))
+}
+
+// next waits for what the job says next.
+func (j *job) next() tea.Cmd {
+	return guard(func() tea.Msg {
+		msg, ok := <-j.events
+		return jobMsg{job: j, msg: msg, end: !ok}
+	})
+}
+
+// cancelJob tells the job to stop and forgets it. What it still sends is drained, so that it does not wait for a listener.
+func (m *model) cancelJob() {
+	if m.job == nil {
+		return
+	}
+	j := m.job
+	m.job = nil
+	j.cancel()
+	go func() {
+		for range j.events {
+			continue
+		}
+	}()
+}

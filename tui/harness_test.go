@@ -1,0 +1,165 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// screen drives a model without a terminal: keys go in, commands run at once, frames come out. Nothing ticks.
+type screen struct {
+	t    testing.TB
+	m    *model
+	g    guarded
+	left bool
+	seen func(frame string) // told each frame
+}
+
+func open(t testing.TB, o Options, width, height int) *screen {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	m := newModel(ctx, o.fill())
+	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
+	s := &screen{t: t, m: m, g: guarded{m}}
+	s.send(tea.WindowSizeMsg{Width: width, Height: height})
+	s.run(s.g.Init())
+	return s
+}
+
+// send delivers a message, runs what follows from it, and looks at the frame.
+func (s *screen) send(msg tea.Msg) {
+	if s.left {
+		return
+	}
+	_, cmd := s.g.Update(msg)
+	s.frame()
+	s.run(cmd)
+}
+
+// run carries out a command. What waits for something that has not come yet, the log or the end of the server, is left waiting.
+func (s *screen) run(cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	result := make(chan tea.Msg, 1)
+	go func() { result <- cmd() }()
+	select {
+	case msg := <-result:
+		switch msg := msg.(type) {
+		case nil, logMsg:
+		case tea.QuitMsg:
+			s.left = true
+		case tea.BatchMsg:
+			for _, cmd := range msg {
+				s.run(cmd)
+			}
+		default:
+			s.send(msg)
+		}
+	case <-time.After(s.patience()):
+	}
+}
+
+// patience is how long a command may take before it is taken for one that waits. A job always says something, the others may not.
+func (s *screen) patience() time.Duration { return 30 * time.Millisecond }
+
+// frame draws, and holds the frame against what holds for every frame.
+func (s *screen) frame() string {
+	s.t.Helper()
+	frame := s.g.View()
+	if s.m.broken != nil {
+		s.t.Fatalf("panic: %v\n%s", s.m.broken.Value, s.m.broken.Stack)
+	}
+	lines := strings.Split(frame, "\n")
+	if len(lines) > s.m.height {
+		s.t.Fatalf("frame of %d lines in a window of %d×%d:\n%s", len(lines), s.m.width, s.m.height, ansi.Strip(frame))
+	}
+	for i, line := range lines {
+		if width := ansi.StringWidth(line); width > s.m.width {
+			s.t.Fatalf("line %d is %d wide in a window of %d×%d: %q", i, width, s.m.width, s.m.height, line)
+		}
+	}
+	if strings.Contains(frame, secretWord) {
+		s.t.Fatalf("a secret is on the screen:\n%s", ansi.Strip(frame))
+	}
+	if strings.Contains(frame, generatedWord) && !(s.m.phase == handing && s.m.card.reveal) {
+		s.t.Fatalf("a generated password is on the screen unasked:\n%s", ansi.Strip(frame))
+	}
+	if s.seen != nil {
+		s.seen(frame)
+	}
+	return frame
+}
+
+// text is the frame without styles.
+func (s *screen) text() string { return ansi.Strip(s.frame()) }
+
+// keys presses keys: names in angle brackets ("<enter>", "<ctrl+c>"), everything else letter by letter.
+func (s *screen) keys(keys string) {
+	s.t.Helper()
+	for keys != "" {
+		if name, rest, ok := strings.Cut(keys, ">"); ok && strings.HasPrefix(name, "<") && len(name) > 2 {
+			s.send(keyNamed(name[1:]))
+			keys = rest
+			continue
+		}
+		r := []rune(keys)[0]
+		keys = keys[len(string(r)):]
+		if r == ' ' {
+			s.send(tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}})
+		} else {
+			s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+		}
+	}
+}
+
+func (s *screen) paste(text string) {
+	s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text), Paste: true})
+}
+
+func (s *screen) resize(width, height int) {
+	s.send(tea.WindowSizeMsg{Width: width, Height: height})
+}
+
+// wants fails unless the frame holds a text.
+func (s *screen) wants(texts ...string) {
+	s.t.Helper()
+	frame := s.text()
+	for _, text := range texts {
+		if !strings.Contains(frame, text) {
+			s.t.Fatalf("%q is not on the screen:\n%s", text, frame)
+		}
+	}
+}
+
+func (s *screen) wantsNot(text string) {
+	s.t.Helper()
+	if frame := s.text(); strings.Contains(frame, text) {
+		s.t.Fatalf("%q is on the screen:\n%s", text, frame)
+	}
+}
+
+var keyTypes = func() map[string]tea.KeyType {
+	types := make(map[string]tea.KeyType)
+	for t := tea.KeyType(-100); t < 128; t++ {
+		if name := t.String(); name != "" && t != tea.KeyRunes {
+			types[name] = t
+		}
+	}
+	return types
+}()
+
+func keyNamed(name string) tea.KeyMsg {
+	t, ok := keyTypes[name]
+	if !ok {
+		panic(fmt.Sprintf("no key is called %q (%v)", name, reflect.TypeOf(name)))
+	}
+	return tea.KeyMsg{Type: t}
+}

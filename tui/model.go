@@ -1,0 +1,313 @@
+package tui
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/charmbracelet/bubbles/help"
+	"github.com/charmbracelet/bubbles/spinner"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+	"packhouse/tui/theme"
+)
+
+// slowAfter is how long a job may take before a spinner is worth its restlessness.
+const slowAfter = 200 * time.Millisecond
+
+// The window that is assumed until the terminal tells its own.
+const (
+	assumedWidth  = 80
+	assumedHeight = 24
+)
+
+// phase is what the screen is about.
+type phase int
+
+const (
+	beginning phase = iota // the machine is looked at
+	asking
+	reviewing
+	applying
+	checking
+	handing // the card
+	serving // the log
+)
+
+// model is the state of the wizard. Only the goroutine of the terminal library touches it.
+type model struct {
+	ctx     context.Context
+	options Options
+	theme   theme.Theme
+	help    help.Model
+	spinner spinner.Model
+	after   func(time.Duration, tea.Msg) tea.Cmd // tea.Tick, but for tests
+	quit    func()                               // ends the program from where no command can be returned
+
+	width, height int
+	phase         phase
+	job           *job
+	notice        string // one sentence above the line of help; the next key takes it away
+	helpOpen      bool
+	helpTop       int
+	leaving       syscall.Signal // somebody wants to leave, and a job has to end first
+	broken        *PanicError
+
+	machine   *setup.Machine
+	installed *setup.Installed
+	answers   setup.Answers
+	origins   map[string]setup.Origin
+	findings  []setup.Finding // that came with the beginning
+	forms     []*form
+	at        int // the form in front
+	reached   int // the furthest one that was in front
+	preview   preview
+
+	plan    *setup.Plan
+	review  review
+	apply   progress
+	checks  checks
+	card    card
+	running setup.Running
+	log     logScreen
+	outcome Outcome
+}
+
+// Messages of the model's own.
+type (
+	leaveMsg struct{ signal syscall.Signal } // leave, whatever the screen is about
+	slowMsg  struct{ job *job }              // the job takes long
+	begunMsg struct {
+		beginning Beginning
+		err       error
+	}
+)
+
+func newModel(ctx context.Context, o Options) *model {
+	t := theme.For(o.Out, !o.NoColour && theme.Colour())
+	m := &model{
+		ctx: ctx, options: o, theme: t, help: t.Help(), spinner: t.Spinner(),
+		width: assumedWidth, height: assumedHeight,
+		after: func(d time.Duration, msg tea.Msg) tea.Cmd { return tea.Tick(d, func(time.Time) tea.Msg { return msg }) },
+		quit:  func() {},
+	}
+	if o.Begin == nil {
+		m.begin(Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings})
+	}
+	return m
+}
+
+// begin takes in what the wizard starts from, and shows the first step.
+func (m *model) begin(b Beginning) {
+	m.machine, m.installed, m.answers, m.findings = b.Machine, b.Installed, b.Resolved.Answers, b.Findings
+	m.origins = make(map[string]setup.Origin, len(b.Resolved.Origins))
+	for id, origin := range b.Resolved.Origins {
+		m.origins[id] = origin
+	}
+	for _, step := range m.options.Steps {
+		m.forms = append(m.forms, newForm(m, step))
+	}
+	m.phase = asking
+	m.enterStep(0)
+}
+
+// resolved is the answers as they stand.
+func (m *model) resolved() setup.Resolved {
+	answers := m.answers
+	answers.SANs, answers.Users = slices.Clone(answers.SANs), slices.Clone(answers.Users)
+	answers.NoSANs, answers.RemoveUsers = slices.Clone(answers.NoSANs), slices.Clone(answers.RemoveUsers)
+	origins := make(map[string]setup.Origin, len(m.origins))
+	for id, origin := range m.origins {
+		origins[id] = origin
+	}
+	return setup.Resolved{Answers: answers, Origins: origins}
+}
+
+// Init starts what has to run from the beginning.
+func (m *model) Init() tea.Cmd {
+	if m.options.Begin == nil {
+		return m.watchLog()
+	}
+	return tea.Batch(m.watchLog(), m.start("looking at this machine", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		b, err := m.options.Begin(ctx)
+		return begunMsg{b, err}
+	}))
+}
+
+// update takes a message in.
+func (m *model) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+		if msg.Width <= 0 || msg.Height <= 0 {
+			m.width, m.height = assumedWidth, assumedHeight
+		}
+		return nil
+	case tea.KeyMsg:
+		return m.key(msg)
+	case leaveMsg:
+		return m.leave(msg.signal)
+	case panicMsg:
+		m.broken = msg.err
+		return tea.Quit
+	case slowMsg:
+		if msg.job != m.job {
+			return nil
+		}
+		m.job.slow = true
+		return m.turn()
+	case spinner.TickMsg:
+		if m.job == nil {
+			return nil
+		}
+		var cmd tea.Cmd
+		m.spinner, cmd = m.spinner.Update(msg)
+		return cmd
+	case logMsg:
+		m.log.refresh(m.options.Log)
+		return m.watchLog()
+	case endedMsg:
+		return m.serverEnded(msg)
+	case jobMsg:
+		return m.heard(msg)
+	}
+	return nil
+}
+
+// turn makes the spinner turn; in tests, where nothing ticks, it stands.
+func (m *model) turn() tea.Cmd {
+	return m.after(m.spinner.Spinner.FPS, m.spinner.Tick())
+}
+
+// heard takes in what a job says.
+func (m *model) heard(msg jobMsg) tea.Cmd {
+	if msg.job != m.job {
+		return nil
+	}
+	if msg.end {
+		m.job.cancel()
+		m.job = nil
+		if m.leaving != 0 {
+			return m.leave(m.leaving)
+		}
+		return nil
+	}
+	next := msg.job.next()
+	switch said := msg.msg.(type) {
+	case panicMsg:
+		m.broken = said.err
+		return tea.Quit
+	case begunMsg:
+		if said.err != nil {
+			m.notice = said.err.Error()
+			return next
+		}
+		m.begin(said.beginning)
+	case probedMsg:
+		return tea.Batch(next, m.probed(said))
+	case plannedMsg:
+		m.planned(said)
+	case writingMsg:
+		m.apply.writing(said)
+	case appliedMsg:
+		return tea.Batch(next, m.applied(said))
+	case startedMsg:
+		return tea.Batch(next, m.started(said))
+	case checkMsg:
+		m.checks.event(said.event)
+	case provedMsg:
+		return tea.Batch(next, m.proved(said))
+	}
+	return next
+}
+
+// leave ends the program, as soon as nothing is being written any more. Nothing is asked back: before the review there is nothing to lose, and
+// afterwards everything is in the files.
+func (m *model) leave(sig syscall.Signal) tea.Cmd {
+	if m.phase == applying && m.job != nil {
+		m.leaving = sig
+		m.job.cancel()
+		m.apply.doing = "stopping; what was begun is put back"
+		return nil
+	}
+	// A server that was asked for and runs has done its duty when it is stopped: that is its normal end.
+	if !(m.phase == serving && sig != syscall.SIGHUP) {
+		m.outcome.Signal = sig
+	}
+	return m.finish()
+}
+
+// finish ends the program.
+func (m *model) finish() tea.Cmd {
+	m.cancelJob()
+	m.outcome.Resolved = m.resolved()
+	return tea.Quit
+}
+
+// key takes a key in.
+func (m *model) key(msg tea.KeyMsg) tea.Cmd {
+	name := msg.String()
+	if msg.Paste {
+		name = ""
+	}
+	if name == "ctrl+c" {
+		return m.leave(syscall.SIGINT)
+	}
+	m.notice = ""
+	if m.helpOpen {
+		m.helpKey(name)
+		return nil
+	}
+	if name == "f1" || name == "?" && !m.takesQuestionMark() {
+		m.helpOpen, m.helpTop = true, 0
+		return nil
+	}
+	switch m.phase {
+	case beginning:
+		if name == "esc" {
+			return m.leave(syscall.SIGINT)
+		}
+	case asking:
+		return m.askingKey(msg, name)
+	case reviewing:
+		return m.reviewKey(name)
+	case applying:
+		if name == "esc" && m.job != nil {
+			m.job.cancel()
+			m.apply.doing = "stopping; what was begun is put back"
+		}
+		if m.job == nil {
+			return m.failedApplyKey(name)
+		}
+	case checking:
+		return m.checksKey(name)
+	case handing:
+		return m.cardKey(name)
+	case serving:
+		return m.logKey(name)
+	}
+	return nil
+}
+
+// takesQuestionMark tells that a question mark belongs into what is being typed.
+func (m *model) takesQuestionMark() bool {
+	return m.phase == asking && m.job == nil && m.form().takesQuestionMark()
+}
+
+// clean makes text of other origin safe to draw: one line's worth of it per line, nothing that acts on the terminal.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case r == '\t':
+			return ' '
+		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff:
+			return '\ufffd'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\ufffd"))
+}

@@ -1,0 +1,108 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+	"packhouse/tui/logview"
+)
+
+// ErrNoTerminal tells that one of the two ends is no terminal, so that nobody could be asked anything.
+var ErrNoTerminal = errors.New("open the wizard: there is no terminal on both ends")
+
+// Options are what the wizard stands on. It knows the questions; everything that it does is done by a function that is handed in.
+type Options struct {
+	In, Out *os.File // the terminal: standard input and standard error, or /dev/tty for both
+
+	// Begin finds out about the machine and the installation; a spinner turns meanwhile. Nil: the next four fields say it.
+	Begin     func(ctx context.Context) (Beginning, error)
+	Machine   *setup.Machine
+	Installed *setup.Installed
+	Resolved  setup.Resolved
+	Findings  []setup.Finding
+
+	Steps   []setup.Step                       // nil: setup.Questions()
+	Preview func(answers setup.Answers) []byte // myconfig.yml as it would be; nil: setup.Preview
+
+	// Plan says what the answers change. It is called anew for each review and is to look at the files as they are then.
+	Plan func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error)
+	// Apply makes the plan true, or leaves everything as it was.
+	Apply func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error)
+	// Start starts the server of the installation. A nil Running without an error: one is running already, and took the change.
+	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)
+	// Prove runs the checks and reports each step of them.
+	Prove func(ctx context.Context, plan *setup.Plan, report func(check.Event)) check.Report
+	// Card says what somebody needs to use the registry. Nil: setup.Handoff.
+	Card func(ctx context.Context, plan *setup.Plan) setup.Card
+
+	Log      *logview.Ring    // what is logged meanwhile; nil: nothing is shown
+	Title    string           // in the upper left corner; empty: "packhouse setup"
+	NoColour bool             // weight and signs only; the variable NO_COLOR says the same
+	Now      func() time.Time // nil: time.Now
+}
+
+// Beginning is what a wizard starts from.
+type Beginning struct {
+	Machine   *setup.Machine
+	Installed *setup.Installed
+	Resolved  setup.Resolved
+	Findings  []setup.Finding // of [setup.Resolve]
+}
+
+// Stage is how far somebody came.
+type Stage int
+
+// Stages. Each holds the ones before it.
+const (
+	Asked   Stage = iota // questions at most: nothing was written
+	Applied              // the files are written
+	Proved               // the checks ran to their end
+)
+
+// Outcome is what happened in front of the terminal. Whether a setup went well is told by it alone: the terminal library returns no error
+// for half a form that a signal ended.
+type Outcome struct {
+	Stage    Stage
+	Plan     *setup.Plan    // the one that was applied
+	Applied  *setup.Applied //
+	Report   check.Report   // of the last run of the checks
+	Card     setup.Card     // from Proved on
+	Resolved setup.Resolved // the answers as they were left
+	Signal   syscall.Signal // that ended it early: SIGINT for ctrl+c; 0: it came to its end
+}
+
+// ExitCode is the exit code of the command: 0 when all is well, 4 when a check failed, 1 when it ended without having written anything for
+// another reason, and 128 plus the signal that ended it.
+func (o Outcome) ExitCode() int {
+	switch {
+	case o.Signal != 0:
+		return 128 + int(o.Signal)
+	case o.Stage < Proved:
+		return 1
+	case o.Report.Worst() == check.Failed:
+		return 4
+	}
+	return 0
+}
+
+// fill puts the defaults in.
+func (o Options) fill() Options {
+	if o.Steps == nil {
+		o.Steps = setup.Questions()
+	}
+	if o.Title == "" {
+		o.Title = "packhouse setup"
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = logview.New(1)
+	}
+	return o
+}

@@ -1,0 +1,209 @@
+package tui
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+const setupConfig = setup.ConfigFile
+
+// review is the screen that shows what is going to happen.
+type review struct {
+	top    int
+	config bool // myconfig.yml is in front and not the list of files
+	err    error
+}
+
+// plannedMsg brings the plan.
+type plannedMsg struct {
+	plan *setup.Plan
+	err  error
+}
+
+// startReview makes a plan of the answers.
+func (m *model) startReview() tea.Cmd {
+	m.phase, m.plan, m.review = reviewing, nil, review{}
+	resolved := m.resolved()
+	return m.start("making the plan", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		plan, err := m.options.Plan(ctx, resolved)
+		return plannedMsg{plan, err}
+	})
+}
+
+func (m *model) planned(msg plannedMsg) { m.plan, m.review.err = msg.plan, msg.err }
+
+// replaces tells whether the plan takes something away that is there now.
+func replaces(plan *setup.Plan) bool {
+	for _, c := range plan.Changes {
+		if c.Kind == setup.Update || c.Kind == setup.Remove {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) reviewKey(name string) tea.Cmd {
+	switch name {
+	case "esc":
+		return m.askAgain()
+	case "up", "k":
+		m.review.top--
+	case "down", "j":
+		m.review.top++
+	case "pgup":
+		m.review.top -= m.height / 2
+	case "pgdown", " ":
+		m.review.top += m.height / 2
+	case "home", "g":
+		m.review.top = 0
+	case "end", "G":
+		m.review.top = 1 << 20
+	case "tab", "shift+tab":
+		m.review.config, m.review.top = !m.review.config, 0
+	}
+	if m.job != nil || m.plan == nil {
+		if name == "r" && m.job == nil {
+			return m.startReview()
+		}
+		return nil
+	}
+	switch {
+	case name == "w", name == "enter" && !replaces(m.plan):
+		return m.startApply()
+	case name == "enter":
+		m.notice = "files are replaced: w writes them"
+	}
+	return nil
+}
+
+func (m *model) reviewKeys() []key.Binding {
+	if m.job != nil {
+		return []key.Binding{bind("esc", "back")}
+	}
+	if m.plan == nil {
+		return []key.Binding{bind("r", "try again"), bind("esc", "back")}
+	}
+	other := "show myconfig.yml"
+	if m.review.config {
+		other = "show the files"
+	}
+	write := bind("w", "write")
+	switch {
+	case !m.plan.Pending():
+		write = bind("enter", "check")
+	case !replaces(m.plan):
+		write = bind("enter", "write")
+	}
+	keys := []key.Binding{write, bind("esc", "back")}
+	if m.width < wideWidth {
+		keys = append(keys, bind("tab", other))
+	}
+	return append(keys, bind("↑↓", "scroll"))
+}
+
+func (m *model) reviewBody(width, height int) ([]string, string) {
+	switch {
+	case m.review.err != nil:
+		lines := layout.Hang(theme.Failed+" ", clean(m.review.err.Error()), width)
+		for i := range lines {
+			lines[i] = m.theme.Bad.Render(lines[i])
+		}
+		return scroll(lines, &m.review.top, -1, height)
+	case m.plan == nil:
+		return layout.Wrap("Working out what has to change …", width), ""
+	case m.review.config:
+		return scroll(m.configLines(width), &m.review.top, -1, height)
+	}
+	return scroll(m.planLines(width), &m.review.top, -1, height)
+}
+
+// planLines lists what happens to each file, and what that means.
+func (m *model) planLines(width int) []string {
+	var lines []string
+	t := m.theme
+	switch {
+	case !m.plan.Pending():
+		lines = append(lines, layout.Wrap("Everything is as the answers want it: nothing will be written. Enter runs the checks.", width)...)
+	case replaces(m.plan):
+		lines = append(lines, layout.Wrap("This is what changes. What is replaced is kept in a backup. Press w to write.", width)...)
+	default:
+		lines = append(lines, layout.Wrap("This is what will be written, all of it or nothing. Enter writes.", width)...)
+	}
+	lines = append(lines, "")
+	for _, finding := range m.plan.Findings {
+		lines = append(lines, m.drawFinding(finding, width)...)
+	}
+	if len(m.plan.Findings) > 0 {
+		lines = append(lines, "")
+	}
+	for _, change := range m.plan.Changes {
+		sign, word, style := "=", "keep  ", t.Muted
+		switch change.Kind {
+		case setup.Create:
+			sign, word, style = "+", "create", t.Added
+		case setup.Update:
+			sign, word, style = "~", "update", t.Warning
+		case setup.Remove:
+			sign, word, style = "-", "remove", t.Removed
+		case setup.Keep:
+		}
+		lines = append(lines, layout.Cut(style.Render(sign+" "+word)+"  "+shortPath(m.plan.Dir, change.Path), width))
+		for _, meaning := range change.Meaning {
+			for _, line := range layout.Wrap(clean(meaning), width-10) {
+				lines = append(lines, "          "+t.Muted.Render(line))
+			}
+		}
+	}
+	if len(m.plan.Restart) > 0 {
+		lines = append(lines, "", t.Title.Render("A running server has to be restarted"))
+		for _, why := range m.plan.Restart {
+			lines = append(lines, layout.Hang("  · ", clean(why), width)...)
+		}
+	}
+	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(m.plan.Dir), width)))
+}
+
+// configLines shows how myconfig.yml changes, or the whole of a new one.
+func (m *model) configLines(width int) []string {
+	path := filepath.Join(m.plan.Dir, setup.ConfigFile)
+	if diff := m.plan.Diff(path); diff != "" && m.installed.Exists() {
+		return m.paintDiff(diff, width)
+	}
+	return m.paintYAML(string(m.plan.Config()), width)
+}
+
+func (m *model) paintDiff(diff string, width int) []string {
+	var out []string
+	for _, line := range strings.Split(strings.TrimRight(clean(diff), "\n"), "\n") {
+		cut := layout.Cut(line, width)
+		switch {
+		case strings.HasPrefix(line, "+"):
+			cut = m.theme.Added.Render(cut)
+		case strings.HasPrefix(line, "-"):
+			cut = m.theme.Removed.Render(cut)
+		case strings.HasPrefix(line, "@@"):
+			cut = m.theme.Muted.Render(cut)
+		}
+		out = append(out, cut)
+	}
+	return out
+}
+
+// shortPath leaves the installation's directory out of a path.
+func shortPath(dir, path string) string {
+	if inner, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(inner, "..") {
+		if inner == "." {
+			return clean(path)
+		}
+		return clean(inner)
+	}
+	return clean(path)
+}

@@ -1,0 +1,141 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"golang.org/x/term"
+)
+
+// stopWithin bounds how long requests that run may go on after the screen was left.
+const stopWithin = 10 * time.Second
+
+// PanicError tells that the program ran into a mistake of its own. The terminal was given back before it is returned.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error says it without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("draw the wizard: unexpected %v", e.Value) }
+
+// Run opens the wizard and returns when somebody left it. A server that it started has ended by then. Success is told by the outcome; an
+// error is one of the terminal or of this program, and what was done until then still stands in the outcome.
+//
+// SIGINT, SIGTERM and SIGHUP end it with the terminal restored, and so does the end of ctx; while files are being written it first waits for
+// them to be written or put back.
+func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
+	if !term.IsTerminal(int(o.In.Fd())) || !term.IsTerminal(int(o.Out.Fd())) {
+		return Outcome{}, ErrNoTerminal
+	}
+	before, err := term.GetState(int(o.In.Fd()))
+	if err != nil {
+		return Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
+	}
+	// Whatever happens below, the shell gets its terminal back.
+	defer func() { _ = term.Restore(int(o.In.Fd()), before) }()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m := newModel(ctx, o.fill())
+	defer func() {
+		if cause := recover(); cause != nil {
+			_, _ = o.Out.WriteString(leaveScreen)
+			outcome, err = m.outcome, caught(cause)
+		}
+		stopErr := m.stopServer(o.Out)
+		err = errors.Join(err, stopErr)
+	}()
+
+	input := &hangup{File: o.In, gone: make(chan struct{})}
+	program := tea.NewProgram(guarded{m}, tea.WithInput(input), tea.WithOutput(o.Out), tea.WithAltScreen(),
+		tea.WithoutSignalHandler(), tea.WithoutCatchPanics())
+	m.quit = func() { go program.Quit() }
+	finished := make(chan struct{})
+	go forward(ctx, program, input.gone, finished)
+	_, err = program.Run()
+	close(finished)
+	if m.broken != nil {
+		return m.outcome, m.broken
+	}
+	return m.outcome, err
+}
+
+// leaveScreen undoes what the terminal library switches on: the alternate screen, the hidden cursor and bracketed paste.
+const leaveScreen = "\x1b[?2004l\x1b[?25h\x1b[?1049l\r\n"
+
+// forward turns signals, the end of the context and the end of the terminal into messages, until the program has finished.
+func forward(ctx context.Context, program *tea.Program, gone, finished <-chan struct{}) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	done := ctx.Done()
+	for {
+		select {
+		case <-finished:
+			return
+		case got := <-signals:
+			if sig, ok := got.(syscall.Signal); ok {
+				program.Send(leaveMsg{sig})
+			}
+		case <-gone:
+			gone = nil
+			program.Send(leaveMsg{syscall.SIGHUP})
+		case <-done:
+			done = nil
+			sig := syscall.SIGINT
+			select { // the signal that ended the context, where it was one, is about to arrive here as well
+			case got := <-signals:
+				if s, ok := got.(syscall.Signal); ok {
+					sig = s
+				}
+			case <-time.After(100 * time.Millisecond):
+			}
+			program.Send(leaveMsg{sig})
+		}
+	}
+}
+
+// hangup is a terminal that tells when nothing can come from it any more. The terminal library would wait for ever.
+type hangup struct {
+	*os.File
+	gone chan struct{}
+	told bool
+}
+
+// Read implements io.Reader. The library reads from one goroutine at a time.
+func (h *hangup) Read(into []byte) (int, error) {
+	n, err := h.File.Read(into)
+	if (err != nil || n == 0) && !h.told {
+		h.told = true
+		close(h.gone)
+	}
+	return n, err
+}
+
+// stopServer ends the server, once the screen is the shell's again. A second ctrl+c does not wait for requests that still run.
+func (m *model) stopServer(words *os.File) error {
+	if m.running == nil {
+		return nil
+	}
+	select {
+	case <-m.running.Done():
+		return nil
+	default:
+	}
+	fmt.Fprintln(words, "stopping the server; requests that run may finish")
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	if err := m.running.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop the server: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package tui
+
+import (
+	"fmt"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/tui/layout"
+	"packhouse/tui/logview"
+	"packhouse/tui/theme"
+)
+
+// logScreen is the screen of a server that runs.
+type logScreen struct {
+	lines   []string
+	written int
+	top     int
+	held    bool // somebody scrolled up: the view stays there
+}
+
+// logMsg tells that something was logged.
+type logMsg struct{}
+
+// watchLog waits for the next line.
+func (m *model) watchLog() tea.Cmd {
+	log, done := m.options.Log, m.ctx.Done()
+	return guard(func() tea.Msg {
+		select {
+		case <-log.Wake():
+			return logMsg{}
+		case <-done:
+			return nil
+		}
+	})
+}
+
+// refresh takes the log in. A view that is held keeps showing the same lines while new ones push old ones out.
+func (l *logScreen) refresh(log *logview.Ring) {
+	lines, written := log.Snapshot()
+	if l.held {
+		gone := (written - len(lines)) - (l.written - len(l.lines))
+		l.top = max(l.top-gone, 0)
+	}
+	l.lines, l.written = lines, written
+}
+
+func (m *model) logKey(name string) tea.Cmd {
+	l := &m.log
+	switch name {
+	case "up", "k":
+		l.top, l.held = l.top-1, true
+	case "pgup":
+		l.top, l.held = l.top-m.height/2, true
+	case "down", "j":
+		l.top++
+	case "pgdown", " ":
+		l.top += m.height / 2
+	case "home", "g":
+		l.top, l.held = 0, true
+	case "end", "G", "f":
+		l.held = false
+	case "esc", "c":
+		m.showCard()
+	case "q":
+		m.notice = "ctrl+c stops the server and leaves"
+	}
+	return nil
+}
+
+func (m *model) logKeys() []key.Binding {
+	keys := []key.Binding{bind("ctrl+c", "stop and leave"), bind("esc", "card"), bind("↑↓", "scroll")}
+	if m.log.held {
+		keys = append(keys, bind("f", "follow"))
+	}
+	return keys
+}
+
+func (m *model) logBody(width, height int) ([]string, string) {
+	t := m.theme
+	l := &m.log
+	state := t.Good.Render(theme.Done) + " the server runs until ctrl+c"
+	if m.running == nil || ended(m.running) {
+		state = t.Bad.Render(theme.Failed) + " the server has ended"
+	}
+	head := []string{layout.Ends(state, t.Muted.Render(fmt.Sprintf("%d lines", l.written)), width), ""}
+	room := height - len(head)
+	if !l.held {
+		l.top = 1 << 20
+	}
+	if len(l.lines) == 0 {
+		return append(head, t.Muted.Render("nothing was logged yet")), ""
+	}
+	shown, below := scroll(l.lines, &l.top, -1, room)
+	if l.held && l.top+len(shown) >= len(l.lines) {
+		l.held = false
+	}
+	for _, line := range shown {
+		head = append(head, layout.Cut(line, width))
+	}
+	return head, below
+}

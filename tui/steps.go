@@ -1,0 +1,221 @@
+package tui
+
+import (
+	"bytes"
+	"syscall"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+)
+
+func (m *model) form() *form { return m.forms[m.at] }
+
+// enterStep puts a step in front. Answers stay whichever way one comes.
+func (m *model) enterStep(index int) {
+	if len(m.forms) == 0 {
+		m.phase = reviewing
+		return
+	}
+	m.phase = asking
+	m.at = max(min(index, len(m.forms)-1), 0)
+	m.reached = max(m.reached, m.at)
+	m.form().enter()
+	m.refreshPreview()
+}
+
+// askingKey is a key while a step is in front.
+func (m *model) askingKey(msg tea.KeyMsg, name string) tea.Cmd {
+	f := m.form()
+	if m.job != nil { // the answers are being tried: they hold still until that is over
+		if name == "esc" {
+			m.cancelJob()
+			m.notice = "stopped trying"
+		}
+		return nil
+	}
+	switch f.key(msg, name) {
+	case 1:
+		return m.next()
+	case -1:
+		if m.at == 0 {
+			m.notice = "this is the first step; ctrl+c leaves"
+			return nil
+		}
+		m.enterStep(m.at - 1)
+	}
+	return nil
+}
+
+// next leaves the step forwards, if nothing is in the way.
+func (m *model) next() tea.Cmd {
+	f := m.form()
+	if f.refuse() {
+		m.notice = "something here cannot stay as it is"
+		return nil
+	}
+	if f.probed {
+		return m.forward(f)
+	}
+	cmd, tries := f.probe()
+	if !tries {
+		f.probed = true
+		return m.forward(f)
+	}
+	return cmd
+}
+
+// probed shows what trying the answers of a step found, and goes on where that was nothing.
+func (m *model) probed(msg probedMsg) tea.Cmd {
+	f := msg.form
+	f.probed = true
+	for e, findings := range msg.findings {
+		e.tried = findings
+	}
+	if m.phase != asking || m.form() != f {
+		return nil
+	}
+	if f.refuse() {
+		f.probed = false // what is in the way may be gone at the next try
+		m.notice = "something here cannot stay as it is"
+		return nil
+	}
+	return m.forward(f)
+}
+
+// forward goes on to the next step. What is only a warning holds it up once, so that it is read.
+func (m *model) forward(f *form) tea.Cmd {
+	if !f.accepted {
+		f.accepted = true
+		for i, e := range f.asked() {
+			for _, finding := range e.tried {
+				if finding.Severity == setup.Warning {
+					f.move(i)
+					m.notice = "enter once more goes on in spite of the warning"
+					return nil
+				}
+			}
+		}
+	}
+	if m.at+1 < len(m.forms) {
+		m.enterStep(m.at + 1)
+		return nil
+	}
+	return m.startReview()
+}
+
+// stepNames are the entries of the left column.
+func (m *model) stepNames() []string {
+	names := make([]string, 0, len(m.forms)+2)
+	for _, f := range m.forms {
+		names = append(names, f.step.Title)
+	}
+	return append(names, "Review", "Checks")
+}
+
+// stepAt is the entry of the left column that is in front.
+func (m *model) stepAt() int {
+	switch m.phase {
+	case reviewing, applying:
+		return len(m.forms)
+	case checking:
+		return len(m.forms) + 1
+	case handing, serving:
+		return len(m.forms) + 2
+	case beginning, asking:
+	}
+	return m.at
+}
+
+// preview is myconfig.yml as the answers make it.
+type preview struct {
+	text  []byte
+	focus int // the line that changed last
+	top   int
+}
+
+// refreshPreview makes the preview anew and remembers where it differs.
+func (m *model) refreshPreview() {
+	make := m.options.Preview
+	if make == nil {
+		make = func(answers setup.Answers) []byte { return setup.Preview(m.installed, answers) }
+	}
+	text := make(m.resolved().Answers)
+	if bytes.Equal(text, m.preview.text) {
+		return
+	}
+	before, after := bytes.Split(m.preview.text, []byte("\n")), bytes.Split(text, []byte("\n"))
+	if m.preview.text != nil {
+		for i := range after {
+			if i >= len(before) || !bytes.Equal(before[i], after[i]) {
+				m.preview.focus = i
+				break
+			}
+		}
+	}
+	m.preview.text = text
+}
+
+// bind names a key for the line of help.
+func bind(shown, does string) key.Binding {
+	return key.NewBinding(key.WithKeys(shown), key.WithHelp(shown, does))
+}
+
+// keys are those that do something now, the most useful first.
+func (m *model) keys() []key.Binding {
+	leave := bind("ctrl+c", "leave")
+	if m.width >= 110 && (m.phase == asking || m.phase == reviewing) {
+		leave = bind("ctrl+c", "leave (nothing is written before the review)")
+	}
+	why := bind("?", "why")
+	if m.helpOpen {
+		return []key.Binding{bind("↑↓", "scroll"), bind("esc", "close"), bind("ctrl+c", "leave")}
+	}
+	switch m.phase {
+	case beginning:
+		return []key.Binding{bind("ctrl+c", "leave")}
+	case asking:
+		if m.job != nil {
+			return []key.Binding{bind("esc", "stop trying"), leave}
+		}
+		f := m.form()
+		keys := f.keys()
+		if e := f.current(); e != nil && e.field.Modal() {
+			return append(keys, bind("ctrl+c", "leave"))
+		}
+		if f.takesQuestionMark() {
+			why = bind("f1", "why")
+		}
+		keys = append(keys, bind("enter", "next"))
+		if m.at > 0 {
+			keys = append(keys, bind("esc", "back"))
+		}
+		keys = append(keys, why)
+		if f.last() > 0 {
+			keys = append(keys, bind("tab", "next field"))
+		}
+		return append(keys, leave)
+	case reviewing:
+		return append(m.reviewKeys(), leave)
+	case applying:
+		return m.applyKeys()
+	case checking:
+		return m.checksKeys()
+	case handing:
+		return m.cardKeys()
+	case serving:
+		return m.logKeys()
+	}
+	return nil
+}
+
+// askAgain goes from a later phase back to the questions.
+func (m *model) askAgain() tea.Cmd {
+	m.cancelJob()
+	if len(m.forms) == 0 {
+		return m.leave(syscall.SIGINT)
+	}
+	m.enterStep(len(m.forms) - 1)
+	return nil
+}
