@@ -1,0 +1,103 @@
+// Package disk is what the file system engine needs of a file system, and nothing else.
+//
+// There are two disks: the operating system's (OpenOS), confined to one directory, and one in memory (package inmemory) that knows which
+// writes would survive a power cut. The engine is written against Disk alone, so every order of writing can be tested for what a crash leaves.
+//
+// Names are relative to the root, separated by slashes, and built from parsed values only. Errors match fs.ErrNotExist and fs.ErrExist.
+package disk
+
+import (
+	"io"
+	"time"
+)
+
+// Disk is a file system below one root. All methods may be called at once from many goroutines.
+type Disk interface {
+	// Open opens a file for reading; a symbolic link as its last part is refused.
+	Open(name string) (File, error)
+	// Create makes a file that must not exist, for reading and writing.
+	Create(name string) (File, error)
+	// Reopen opens an existing file for reading and writing.
+	Reopen(name string) (File, error)
+	// Stat describes what name is, without following a symbolic link.
+	Stat(name string) (Info, error)
+	// List calls visit for every entry of a directory, in no order, until it returns an error, which List returns.
+	List(name string, visit func(Entry) error) error
+	// Mkdir makes one directory.
+	Mkdir(name string) error
+	// Rename moves a file over whatever file is at to, or a directory to where nothing is.
+	Rename(from, to string) error
+	// Remove removes a file or an empty directory.
+	Remove(name string) error
+	// SetTime sets the modification time.
+	SetTime(name string, t time.Time) error
+	// SyncDir makes the entries of a directory durable.
+	SyncDir(name string) error
+	// SyncAll makes everything written before the call durable.
+	SyncAll() error
+	// Traits tells what may be relied on.
+	Traits() Traits
+	// Space tells what is left.
+	Space() (Space, error)
+	// Own takes the root for this process until Close: alone, or beside other readers. The file at name says who the owner is.
+	// *storage.OwnedError where somebody else has it.
+	Own(name string, readOnly bool) error
+	// Close gives up ownership.
+	Close() error
+}
+
+// File is an open file.
+type File interface {
+	io.Reader
+	io.ReaderAt
+	io.Writer
+	io.Seeker
+	io.Closer
+	// Stat describes the file.
+	Stat() (Info, error)
+	// Sync makes the contents durable, but not the name.
+	Sync() error
+	// Truncate cuts the file to size bytes.
+	Truncate(size int64) error
+	// WriteBack starts writing a range to the device without waiting, so that few dirty pages are left for Sync.
+	WriteBack(offset, n int64)
+	// Content is what the kernel may send by itself: the *os.File, where there is one.
+	Content() io.ReadSeeker
+}
+
+// Info describes a file or directory.
+type Info struct {
+	Size    int64
+	ModTime time.Time
+	Changed int64 // change time of the inode, in nanoseconds; 0 where there is none
+	Inode   uint64
+	Dir     bool
+	Regular bool
+}
+
+// Same tells whether two Infos are of the same unchanged file.
+func (i Info) Same(o Info) bool {
+	return i.Inode == o.Inode && i.Size == o.Size && i.Changed == o.Changed && i.ModTime.Equal(o.ModTime)
+}
+
+// Entry is one name in a directory.
+type Entry struct {
+	Name string
+	Dir  bool
+}
+
+// Space is what a file system has left. TotalBytes 0 and FreeInodes -1 mean that it is not known.
+type Space struct {
+	FreeBytes  int64
+	TotalBytes int64
+	FreeInodes int64
+}
+
+// Traits are what kind of file system it is.
+type Traits struct {
+	Kind     string // "ext4", "xfs", "nfs", … or the magic number
+	SyncAll  bool   // SyncAll reports the errors of every write before it
+	Network  bool   // locks may not reach other hosts
+	Boot     string // changes when what was not synced may be lost; "" where it is not known
+	Volatile bool   // nothing outlives the process
+}

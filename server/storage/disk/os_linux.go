@@ -1,0 +1,167 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Magic numbers of statfs(2) that matter here.
+const (
+	magicNFS   = 0x6969
+	magicCIFS  = 0xff534d42
+	magicSMB2  = 0xfe534d42
+	magicSMB   = 0x517b
+	magicCeph  = 0x00c36400
+	magicFUSE  = 0x65735546
+	magicAFS   = 0x5346414f
+	magic9P    = 0x01021997
+	magicExt   = 0xef53
+	magicXFS   = 0x58465342
+	magicBtrfs = 0x9123683e
+	magicTmpfs = 0x01021994
+)
+
+// kinds names file systems; network tells which are reached over one, where a lock may not hold against other hosts.
+var kinds = map[int64]struct {
+	name             string
+	network, syncAll bool
+}{
+	magicNFS: {"nfs", true, false}, magicCIFS: {"cifs", true, false}, magicSMB2: {"smb2", true, false}, magicSMB: {"smb", true, false},
+	magicCeph: {"ceph", true, false}, magicFUSE: {"fuse", true, false}, magicAFS: {"afs", true, false}, magic9P: {"9p", true, false},
+	magicExt: {"ext4", false, true}, magicXFS: {"xfs", false, true}, magicBtrfs: {"btrfs", false, true}, magicTmpfs: {"tmpfs", false, false},
+}
+
+// ignoring repeats a call that a signal interrupted.
+func ignoring(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
+	var fd int
+	err := ignoring(func() (err error) {
+		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// Stat implements Disk: one system call, because every read of the store starts with some.
+func (d *osDisk) Stat(name string) (Info, error) {
+	var st unix.Stat_t
+	err := ignoring(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil {
+		return Info{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return infoOf(&st), nil
+}
+
+func infoOf(st *unix.Stat_t) Info {
+	return Info{
+		Size: st.Size, ModTime: time.Unix(st.Mtim.Unix()), Changed: st.Ctim.Nano(), Inode: st.Ino,
+		Dir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Regular: st.Mode&unix.S_IFMT == unix.S_IFREG,
+	}
+}
+
+// Stat implements File.
+func (f *osFile) Stat() (Info, error) {
+	var st unix.Stat_t
+	err := ignoring(func() error { return unix.Fstat(int(f.Fd()), &st) })
+	if err != nil {
+		return Info{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	return infoOf(&st), nil
+}
+
+// WriteBack implements File.
+func (f *osFile) WriteBack(offset, n int64) {
+	// A hint: an error of the device shows up at Sync, which is asked for in any case.
+	_ = unix.SyncFileRange(int(f.Fd()), offset, n, unix.SYNC_FILE_RANGE_WRITE)
+}
+
+// SetTime implements Disk.
+func (d *osDisk) SetTime(name string, t time.Time) error {
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return fmt.Errorf("set time of %s: %w", name, err)
+	}
+	err = ignoring(func() error {
+		return unix.UtimesNanoAt(d.fd, name, []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if err != nil {
+		return &fs.PathError{Op: "utimensat", Path: name, Err: err}
+	}
+	return nil
+}
+
+// SyncDir implements Disk.
+func (d *osDisk) SyncDir(name string) error {
+	f, err := d.openAt(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// SyncAll implements Disk. The descriptor lives as long as the disk, so an error that another call of the kernel's met is not missed.
+func (d *osDisk) SyncAll() error {
+	if err := ignoring(func() error { return unix.Syncfs(d.fd) }); err != nil {
+		return fmt.Errorf("sync file system: %w", err)
+	}
+	return nil
+}
+
+// Space implements Disk.
+func (d *osDisk) Space() (Space, error) {
+	var st unix.Statfs_t
+	if err := ignoring(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
+		return Space{}, fmt.Errorf("stat file system: %w", err)
+	}
+	s := Space{FreeBytes: int64(st.Bavail) * st.Bsize, TotalBytes: int64(st.Blocks) * st.Bsize, FreeInodes: -1} //nolint:gosec // sizes of real disks
+	if st.Files > 0 {
+		s.FreeInodes = int64(st.Ffree) //nolint:gosec // see above
+	}
+	return s, nil
+}
+
+func (d *osDisk) traits() (Traits, error) {
+	var st unix.Statfs_t
+	if err := ignoring(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
+		return Traits{}, fmt.Errorf("stat file system: %w", err)
+	}
+	t := Traits{Kind: "0x" + strconv.FormatInt(st.Type, 16)}
+	if k, ok := kinds[st.Type&0xffffffff]; ok {
+		t.Kind, t.Network, t.SyncAll = k.name, k.network, k.syncAll && kernelAtLeast(5, 8)
+	}
+	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		t.Boot = strings.TrimSpace(string(id))
+	}
+	return t, nil
+}
+
+// kernelAtLeast tells whether syncfs reports errors of earlier writes, which it does since Linux 5.8.
+func kernelAtLeast(major, minor int) bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var a, b int
+	if n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &a, &b); n != 2 {
+		return false
+	}
+	return a > major || a == major && b >= minor
+}

@@ -1,0 +1,59 @@
+//go:build unix && !linux
+
+package disk
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
+	return d.root.OpenFile(name, flags, 0)
+}
+
+// Stat implements Disk.
+func (d *osDisk) Stat(name string) (Info, error) {
+	fi, err := d.root.Lstat(name)
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(fi), nil
+}
+
+func infoOf(fi os.FileInfo) Info {
+	return Info{Size: fi.Size(), ModTime: fi.ModTime(), Dir: fi.IsDir(), Regular: fi.Mode().IsRegular()}
+}
+
+// Stat implements File.
+func (f *osFile) Stat() (Info, error) {
+	fi, err := f.File.Stat()
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(fi), nil
+}
+
+// WriteBack implements File: there is no such hint here.
+func (f *osFile) WriteBack(int64, int64) {}
+
+// SetTime implements Disk.
+func (d *osDisk) SetTime(name string, t time.Time) error { return d.root.Chtimes(name, time.Time{}, t) }
+
+// SyncDir implements Disk.
+func (d *osDisk) SyncDir(name string) error {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// SyncAll implements Disk.
+func (d *osDisk) SyncAll() error { return errors.ErrUnsupported }
+
+// Space implements Disk.
+func (d *osDisk) Space() (Space, error) { return Space{FreeInodes: -1}, nil }
+
+func (d *osDisk) traits() (Traits, error) { return Traits{Kind: "unknown"}, nil }

@@ -1,0 +1,130 @@
+//go:build unix
+
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// Modes of what is created: the store belongs to the user the server runs as, and its group may read it.
+const (
+	dirMode  = 0o750
+	fileMode = 0o640
+)
+
+// osDisk is the operating system's file system below one directory. What creates, moves or removes goes through os.Root; what only reads uses
+// the names directly, relative to an open directory, because os.Root opens every part of a deep name one by one (12 µs against 3).
+type osDisk struct {
+	root *os.Root
+	dir  *os.File // the root itself: base of relative names, and what syncfs is called on
+	fd   int
+	t    Traits
+
+	mu   sync.Mutex
+	lock *os.File
+	beat func()
+}
+
+// OpenOS opens the directory at path, creating it unless readOnly.
+func OpenOS(path string, readOnly bool) (Disk, error) {
+	if !readOnly {
+		if err := os.MkdirAll(path, dirMode); err != nil {
+			return nil, fmt.Errorf("create storage directory: %w", err)
+		}
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("open storage directory: %w", err)
+	}
+	dir, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, fmt.Errorf("open storage directory: %w", err)
+	}
+	d := &osDisk{root: root, dir: dir, fd: int(dir.Fd())}
+	if d.t, err = d.traits(); err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// osFile is an open file of an osDisk.
+type osFile struct{ *os.File }
+
+// Content implements File.
+func (f *osFile) Content() io.ReadSeeker { return f.File }
+
+// Traits implements Disk.
+func (d *osDisk) Traits() Traits { return d.t }
+
+// Open implements Disk.
+func (d *osDisk) Open(name string) (File, error) {
+	f, err := d.openAt(name, syscall.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	return &osFile{f}, nil
+}
+
+// Create implements Disk.
+func (d *osDisk) Create(name string) (File, error) {
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	return &osFile{f}, nil
+}
+
+// Reopen implements Disk.
+func (d *osDisk) Reopen(name string) (File, error) {
+	f, err := d.openAt(name, syscall.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	return &osFile{f}, nil
+}
+
+// List implements Disk.
+func (d *osDisk) List(name string, visit func(Entry) error) error {
+	f, err := d.openAt(name, syscall.O_RDONLY|syscall.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	// ReadDir wants a name it can stat entries by where the kernel does not tell their kind; with a relative one it cannot.
+	defer f.Close()
+	for {
+		names, err := f.ReadDir(512)
+		for _, e := range names {
+			if err := visit(Entry{Name: e.Name(), Dir: e.IsDir()}); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// Mkdir implements Disk.
+func (d *osDisk) Mkdir(name string) error { return d.root.Mkdir(name, dirMode) }
+
+// Rename implements Disk.
+func (d *osDisk) Rename(from, to string) error { return d.root.Rename(from, to) }
+
+// Remove implements Disk.
+func (d *osDisk) Remove(name string) error { return d.root.Remove(name) }
+
+// Close implements Disk.
+func (d *osDisk) Close() error {
+	d.disown()
+	return errors.Join(d.dir.Close(), d.root.Close())
+}

@@ -1,0 +1,60 @@
+package storage
+
+import (
+	"fmt"
+	"time"
+)
+
+// OwnedError says that another process owns the store. What is not known is zero.
+type OwnedError struct {
+	PID   int
+	Host  string
+	Since time.Time
+}
+
+// Error implements error.
+func (e *OwnedError) Error() string {
+	who := "another process"
+	if e.PID > 0 {
+		who = fmt.Sprintf("process %d", e.PID)
+	}
+	if e.Host != "" {
+		who += " on " + e.Host
+	}
+	return "storage belongs to " + who + "; stop that one first, or ask it"
+}
+
+// ForeignError says that a directory holds something else than a store.
+type ForeignError struct {
+	Path  string // the directory
+	Found string // one name in it that is none of ours
+}
+
+// Error implements error.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s is not empty and holds no registry (found %q); name an empty directory or one that a registry filled", e.Path, e.Found)
+}
+
+// DamagedError says that stored bytes are not what their digest says. It matches ErrBlobDamaged, and ErrBlobUnknown or ErrManifestUnknown:
+// to a client the content is gone until it is pushed again.
+type DamagedError struct {
+	Digest   string
+	What     string // one sentence: how it is damaged
+	Manifest bool
+}
+
+// Error implements error.
+func (e *DamagedError) Error() string { return fmt.Sprintf("%s is damaged: %s", e.Digest, e.What) }
+
+// Is implements the interface errors.Is looks for.
+func (e *DamagedError) Is(target error) bool {
+	switch target {
+	case ErrBlobDamaged:
+		return true
+	case ErrBlobUnknown:
+		return !e.Manifest
+	case ErrManifestUnknown:
+		return e.Manifest
+	}
+	return false
+}

@@ -1,0 +1,102 @@
+package filesystem
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
+)
+
+// lru is a bounded map that drops what was not used for longest. What an entry weighs is for its user to say.
+type lru[K comparable, V any] struct {
+	mu     sync.Mutex
+	most   int64
+	weight int64
+	by     map[K]*list.Element
+	order  list.List // front: used last
+}
+
+type lruEntry[K comparable, V any] struct {
+	key    K
+	value  V
+	weight int64
+}
+
+func newLRU[K comparable, V any](most int64) *lru[K, V] {
+	return &lru[K, V]{most: most, by: map[K]*list.Element{}}
+}
+
+func (l *lru[K, V]) get(k K) (v V, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.by[k]
+	if !ok {
+		return v, false
+	}
+	l.order.MoveToFront(e)
+	return e.Value.(*lruEntry[K, V]).value, true
+}
+
+func (l *lru[K, V]) put(k K, v V, weight int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(k)
+	if weight > l.most {
+		return
+	}
+	l.by[k] = l.order.PushFront(&lruEntry[K, V]{k, v, weight})
+	for l.weight += weight; l.weight > l.most; {
+		l.remove(l.order.Back().Value.(*lruEntry[K, V]).key)
+	}
+}
+
+func (l *lru[K, V]) drop(k K) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(k)
+}
+
+func (l *lru[K, V]) remove(k K) {
+	if e, ok := l.by[k]; ok {
+		l.weight -= e.Value.(*lruEntry[K, V]).weight
+		l.order.Remove(e)
+		delete(l.by, k)
+	}
+}
+
+// manifestCache keeps manifests by digest. A use is confirmed by a stat of the data.
+type manifestCache struct {
+	*lru[digest.Digest, cachedManifest]
+}
+
+type cachedManifest struct {
+	stored storage.Stored
+	info   disk.Info
+}
+
+func newManifestCache(bytes int64) *manifestCache {
+	return &manifestCache{newLRU[digest.Digest, cachedManifest](bytes)}
+}
+
+// overhead is about what an entry costs beside its contents.
+const overhead = 400
+
+// pointerCache keeps what tags point to. A use is confirmed by a stat of the link.
+type pointerCache struct {
+	*lru[pointerKey, pointer]
+}
+
+type pointerKey struct{ repo, tag string }
+
+type pointer struct {
+	digest digest.Digest
+	info   disk.Info
+}
+
+// pointers is how many tags are kept: about 4 MiB.
+const pointers = 8192
+
+func newPointerCache() *pointerCache { return &pointerCache{newLRU[pointerKey, pointer](pointers)} }

@@ -1,0 +1,285 @@
+package filesystem
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"packhouse/server/reference"
+	"packhouse/server/storage/disk"
+)
+
+// catalogue is the sorted list of repositories. On disk it is a file of names that is only appended to, written before the repository's
+// first link; it may name too many, never too few of ours. After every start a walk beside everything else finds what somebody else
+// added. A listing asks the disk for each name it shows.
+type catalogue struct {
+	s      *Store
+	loaded chan struct{} // the file was read
+	ready  chan struct{} // names are complete as far as we know: the file was there, or the walk is done
+
+	mu    sync.RWMutex
+	names []catalogued
+	torn  bool // the file does not end in a newline
+}
+
+// catalogued is a repository, and the time of its directory when it was last seen to hold something.
+type catalogued struct {
+	name string
+	dir  string
+	seen int64
+}
+
+func byName(c catalogued, name string) int { return strings.Compare(c.name, name) }
+
+func newCatalogue(s *Store) *catalogue {
+	return &catalogue{s: s, loaded: make(chan struct{}), ready: make(chan struct{})}
+}
+
+// reconcile reads the names and then walks the repositories. It runs once, in the background.
+func (c *catalogue) reconcile(ctx context.Context) {
+	had := c.load()
+	close(c.loaded)
+	if had {
+		close(c.ready)
+	}
+	walked, err := c.walk(ctx)
+	if err == nil {
+		err = c.rewrite(walked)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.s.log.Warn("look for repositories", "error", err)
+	}
+	if !had {
+		close(c.ready)
+	}
+}
+
+// load reads the names file, and tells whether there is one.
+func (c *catalogue) load() bool {
+	body, err := c.s.read(namesFile, 1<<30)
+	if err != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.torn = len(body) > 0 && body[len(body)-1] != '\n'
+	for line := range bytes.Lines(body) {
+		name, whole := strings.CutSuffix(string(line), "\n")
+		if _, err := reference.ParseRepository(name); err == nil && whole {
+			c.names = append(c.names, catalogued{name: name})
+		}
+	}
+	slices.SortFunc(c.names, func(a, b catalogued) int { return strings.Compare(a.name, b.name) })
+	c.names = slices.CompactFunc(c.names, func(a, b catalogued) bool { return a.name == b.name })
+	return true
+}
+
+// walk finds the repositories on disk: directories with links, at any depth.
+func (c *catalogue) walk(ctx context.Context) ([]string, error) {
+	var found []string
+	var visit func(name string, depth int) error
+	visit = func(name string, depth int) error {
+		var below []string
+		is := false
+		err := c.s.disk.List(repoDir(name), func(e disk.Entry) error {
+			switch {
+			case e.Name == "_layers" || e.Name == "_manifests":
+				is = true
+			case e.Dir && !strings.HasPrefix(e.Name, "_"):
+				below = append(below, e.Name)
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			if absent(err) {
+				return nil
+			}
+			return fmt.Errorf("walk repositories: %w", err)
+		}
+		if _, err := reference.ParseRepository(name); is && err == nil {
+			found = append(found, name)
+		}
+		if depth > reference.MaxName/2 {
+			return nil
+		}
+		for _, b := range below {
+			if err := visit(strings.TrimPrefix(name+"/"+b, "/"), depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return found, visit("", 0)
+}
+
+// rewrite brings names and file up to what a walk found. What was added meanwhile stays.
+func (c *catalogue) rewrite(walked []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, torn := len(c.names), c.torn
+	for _, w := range walked {
+		c.insert(w)
+	}
+	if c.s.opt.ReadOnly || len(c.names) == before && !torn && c.exists() {
+		return nil
+	}
+	var body bytes.Buffer
+	for _, n := range c.names {
+		body.WriteString(n.name)
+		body.WriteByte('\n')
+	}
+	ch := c.s.begin()
+	defer ch.end()
+	err := ch.write(namesFile, body.Bytes())
+	if err == nil {
+		err = ch.contents()
+	}
+	if err == nil {
+		err = ch.names()
+	}
+	if err == nil {
+		c.torn = false
+	}
+	return mapped(err)
+}
+
+func (c *catalogue) exists() bool {
+	_, err := c.s.disk.Stat(namesFile)
+	return err == nil
+}
+
+func (c *catalogue) insert(name string) bool {
+	i, found := slices.BinarySearchFunc(c.names, name, byName)
+	if !found {
+		c.names = slices.Insert(c.names, i, catalogued{name: name})
+	}
+	return !found
+}
+
+// repository makes sure that the catalogue names a repository before anything of it is durable.
+func (c *change) repository(name string) error {
+	return c.s.catalogue.add(c, name)
+}
+
+func (c *catalogue) add(ch *change, name string) error {
+	<-c.loaded
+	c.mu.RLock()
+	_, found := slices.BinarySearchFunc(c.names, name, byName)
+	c.mu.RUnlock()
+	if found {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, err := c.s.disk.Reopen(namesFile)
+	if absent(err) {
+		f, err = c.s.disk.Create(namesFile)
+		ch.changed(indexDir)
+	}
+	if err != nil {
+		return fmt.Errorf("add to catalogue: %w", err)
+	}
+	ch.adopt(f)
+	if _, err := f.Seek(0, io.SeekEnd); err != nil {
+		return fmt.Errorf("add to catalogue: %w", err)
+	}
+	line := name + "\n"
+	if c.torn {
+		line = "\n" + line
+	}
+	if _, err := f.Write([]byte(line)); err != nil {
+		c.torn = true
+		return fmt.Errorf("add to catalogue: %w", err)
+	}
+	c.torn = false
+	c.insert(name)
+	return nil
+}
+
+// all returns every name, whether or not it still holds something.
+func (c *catalogue) all(ctx context.Context) []string {
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	names := make([]string, 0, len(c.names))
+	for _, n := range c.names {
+		names = append(names, n.name)
+	}
+	return names
+}
+
+// Repositories implements storage.Listings.
+func (s *Store) Repositories(ctx context.Context, last string, n int, visible func(reference.Repository) bool) (page []string, more bool, err error) {
+	select {
+	case <-s.catalogue.ready:
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+	page = []string{}
+	for {
+		batch := s.catalogue.after(last, 256)
+		for _, c := range batch {
+			if err := ctx.Err(); err != nil {
+				return nil, false, err
+			}
+			last = c.name
+			repo, err := reference.ParseRepository(c.name)
+			if err != nil || visible != nil && !visible(repo) || !s.holds(c) {
+				continue
+			}
+			if len(page) >= n {
+				return page, true, nil
+			}
+			page = append(page, c.name)
+		}
+		if len(batch) == 0 {
+			return page, false, nil
+		}
+	}
+}
+
+// after copies up to n entries that follow a name.
+func (c *catalogue) after(last string, n int) []catalogued {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	i, found := slices.BinarySearchFunc(c.names, last, byName)
+	if found {
+		i++
+	}
+	return slices.Clone(c.names[i:min(i+n, len(c.names))])
+}
+
+// holds tells whether a repository holds a manifest or a blob. A directory that had entries and did not change still has them: one stat.
+func (s *Store) holds(c catalogued) bool {
+	if c.dir != "" {
+		if info, err := s.disk.Stat(c.dir); err == nil && info.ModTime.UnixNano() == c.seen {
+			return true
+		}
+	}
+	for _, kind := range []string{revisionsDir(c.name), layersDir(c.name)} {
+		for _, alg := range algorithms {
+			dir := kind + "/" + string(alg)
+			info, err := s.disk.Stat(dir)
+			if err == nil && s.anything(dir) {
+				s.catalogue.saw(c.name, dir, info.ModTime.UnixNano())
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *catalogue) saw(name, dir string, at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, found := slices.BinarySearchFunc(c.names, name, byName); found {
+		c.names[i].dir, c.names[i].seen = dir, at
+	}
+}

@@ -1,0 +1,110 @@
+package filesystem
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
+)
+
+// DeleteTag implements storage.Manifests.
+func (s *Store) DeleteTag(_ context.Context, repo reference.Repository, tag reference.Tag) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	defer s.locks.tag(repo.String(), tag.String())()
+	_, ok, err := s.resolve(repo.String(), tag.String())
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: %s", storage.ErrTagUnknown, tag)
+	}
+	if err != nil {
+		return err
+	}
+	return s.removeTag(repo.String(), tag.String())
+}
+
+// removeTag removes a tag durably. Called under its lock.
+func (s *Store) removeTag(repo, tag string) error {
+	var remove func()
+	err := s.tagLists.around(repo, "", func() (err error) {
+		remove, err = s.discard(tagDir(repo, tag))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete tag: %w", mapped(err))
+	}
+	defer remove()
+	s.tagLists.gone(repo, tag)
+	s.pointers.drop(pointerKey{repo, tag})
+	return mapped(s.barrier.wait(nil, []string{tagsDir(repo)}))
+}
+
+// DeleteManifest implements storage.Manifests. The tags go first, so that pushing the manifest again does not bring them back.
+func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	defer s.locks.exclusive(d)()
+	dir := revisionDir(repo.String(), d)
+	_, _, ok, err := s.linked(dir, d)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: %s", storage.ErrManifestUnknown, d)
+	}
+	if err != nil {
+		return err
+	}
+	return s.removeManifest(ctx, repo.String(), d)
+}
+
+// removeManifest removes a manifest from a repository, durably. Called under the exclusive lock of its digest.
+func (s *Store) removeManifest(ctx context.Context, repo string, d digest.Digest) error {
+	var tags []string
+	err := s.disk.List(tagsDir(repo), func(e disk.Entry) error {
+		// What a tag ever pointed to is in its index: only those are looked at closely.
+		if _, err := s.disk.Stat(tagIndexDir(repo, e.Name, d)); err == nil {
+			tags = append(tags, e.Name)
+		}
+		return ctx.Err()
+	})
+	if err != nil && !absent(err) {
+		return fmt.Errorf("list tags: %w", err)
+	}
+	for _, t := range tags {
+		if err := s.removeTagOf(repo, t, d); err != nil {
+			return err
+		}
+	}
+	dir := revisionDir(repo, d)
+	var remove func()
+	err = s.referrers.around(repo, d.Algorithm(), func() (err error) {
+		remove, err = s.discard(dir)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete manifest: %w", mapped(err))
+	}
+	defer remove()
+	if err := s.barrier.wait(nil, []string{parentOf(dir)}); err != nil {
+		return mapped(err)
+	}
+	s.tagLists.doubt(repo)
+	s.referrers.forget(repo, d)
+	return nil
+}
+
+func (s *Store) removeTagOf(repo, tag string, d digest.Digest) error {
+	defer s.locks.tag(repo, tag)()
+	now, ok, err := s.pointsTo(repo, tag)
+	if err != nil || !ok || now != d {
+		return err
+	}
+	return s.removeTag(repo, tag)
+}

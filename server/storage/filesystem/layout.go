@@ -1,0 +1,95 @@
+package filesystem
+
+import (
+	"path"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/reference"
+)
+
+// Below theirs lies only what CNCF distribution itself would write; its tools stumble over anything else. Ours lies beside it.
+const (
+	theirs   = "docker/registry/v2"
+	blobsDir = theirs + "/blobs"
+	reposDir = theirs + "/repositories"
+
+	ours          = "packhouse/v1"
+	uploadsDir    = ours + "/uploads"
+	stageDir      = ours + "/stage"
+	indexDir      = ours + "/index"
+	refsDir       = ours + "/refs"
+	packviewDir   = ours + "/packview"
+	quarantineDir = ours + "/quarantine"
+	trashDir      = ours + "/trash"
+	gcDir         = ours + "/gc"
+	leaseDir      = ours + "/lease"
+
+	namesFile = indexDir + "/repositories"
+	lockFile  = leaseDir + "/owner"
+	stateFile = leaseDir + "/state.json"
+)
+
+// ourDirs are made at the first start.
+var ourDirs = []string{uploadsDir, stageDir, indexDir, refsDir, packviewDir, quarantineDir, trashDir, gcDir, leaseDir}
+
+// algorithms are the digest algorithms served.
+var algorithms = []digest.Algorithm{digest.SHA256, digest.SHA512}
+
+func blobDir(d digest.Digest) string {
+	alg, hex, _ := strings.Cut(string(d), ":")
+	return blobsDir + "/" + alg + "/" + hex[:2] + "/" + hex
+}
+
+func blobPath(d digest.Digest) string { return blobDir(d) + "/data" }
+
+func repoDir(repo string) string { return reposDir + "/" + repo }
+
+// digestDir is how a digest names a directory of links.
+func digestDir(d digest.Digest) string {
+	alg, hex, _ := strings.Cut(string(d), ":")
+	return alg + "/" + hex
+}
+
+func layersDir(repo string) string { return repoDir(repo) + "/_layers" }
+
+func layerDir(repo string, d digest.Digest) string { return layersDir(repo) + "/" + digestDir(d) }
+
+func revisionsDir(repo string) string { return repoDir(repo) + "/_manifests/revisions" }
+
+func revisionDir(repo string, d digest.Digest) string {
+	return revisionsDir(repo) + "/" + digestDir(d)
+}
+
+func tagsDir(repo string) string { return repoDir(repo) + "/_manifests/tags" }
+
+func tagDir(repo, tag string) string { return tagsDir(repo) + "/" + tag }
+
+func tagLink(repo, tag string) string { return tagDir(repo, tag) + "/current/link" }
+
+func tagIndexDir(repo, tag string, d digest.Digest) string {
+	return tagDir(repo, tag) + "/index/" + digestDir(d)
+}
+
+// escape turns a repository's name into one path element of the same length that sorts as the name does.
+var escape = strings.NewReplacer("-", "!", ".", "(", "/", ")")
+
+func refsOf(repo string) string { return refsDir + "/" + escape.Replace(repo) }
+
+// flat names a digest in one path element.
+func flat(d digest.Digest) string { return strings.Replace(string(d), ":", "-", 1) }
+
+// unflat is the reverse of flat; false for names that are none of ours.
+func unflat(name string) (digest.Digest, bool) {
+	d, err := reference.ParseDigest(strings.Replace(name, "-", ":", 1))
+	return d, err == nil
+}
+
+// digestOf reads an algorithm's directory and a name in it as a digest.
+func digestOf(alg digest.Algorithm, hex string) (digest.Digest, bool) {
+	d, err := reference.ParseDigest(string(alg) + ":" + hex)
+	return d, err == nil
+}
+
+func parentOf(name string) string { return path.Dir(name) }

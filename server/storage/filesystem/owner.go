@@ -1,0 +1,220 @@
+package filesystem
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
+)
+
+// runState is what one run leaves for the next.
+type runState struct {
+	Running bool      `json:"running"`           // never stopped: the run crashed
+	Crashed time.Time `json:"crashed,omitempty"` // when the last unclean stop was noticed
+	Boot    string    `json:"boot,omitempty"`
+}
+
+// prepare takes the root and makes it ready to be written.
+func (s *Store) prepare(ctx context.Context) error {
+	if err := s.recognise(); err != nil {
+		return err
+	}
+	if s.opt.ReadOnly {
+		return s.disk.Own(lockFile, true)
+	}
+	for _, dir := range append([]string{leaseDir}, ourDirs...) {
+		if err := s.ensure(dir); err != nil {
+			return err
+		}
+	}
+	if err := s.disk.Own(lockFile, false); err != nil {
+		return err
+	}
+	for _, dir := range []string{blobsDir, reposDir} {
+		if err := s.ensure(dir); err != nil {
+			return err
+		}
+	}
+	if err := s.setStageAside(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// What a killed process wrote and did not sync must not be answered for before it is durable.
+	if err := s.disk.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err := s.started(); err != nil {
+		return err
+	}
+	return s.room.measure(s.disk, s.opt.HeadRoom)
+}
+
+// recognise refuses a directory that is neither empty nor a store of ours or of CNCF distribution.
+func (s *Store) recognise() error {
+	for _, dir := range []string{theirs, ours} {
+		if info, err := s.disk.Stat(dir); err == nil && info.Dir {
+			return nil
+		}
+	}
+	found := ""
+	stop := errors.New("found")
+	err := s.disk.List(".", func(e disk.Entry) error {
+		if e.Name == "lost+found" {
+			return nil
+		}
+		found = e.Name
+		return stop
+	})
+	switch {
+	case found != "":
+		return &storage.ForeignError{Path: s.opt.Root, Found: found}
+	case err != nil && !absent(err):
+		return fmt.Errorf("list storage directory: %w", err)
+	}
+	return nil
+}
+
+// ensure makes a directory and its parents; prepare syncs them.
+func (s *Store) ensure(dir string) error {
+	info, err := s.disk.Stat(dir)
+	switch {
+	case err == nil && info.Dir:
+		return nil
+	case err == nil:
+		return fmt.Errorf("make directory %s: %w", dir, fs.ErrExist)
+	case !absent(err):
+		return err
+	}
+	if parent := parentOf(dir); parent != "." {
+		if err := s.ensure(parent); err != nil {
+			return err
+		}
+	}
+	if err := s.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// setStageAside moves what an earlier run left in stage out of the way, in one rename; sweepLeftovers removes it.
+func (s *Store) setStageAside() error {
+	if !s.anything(stageDir) {
+		return nil
+	}
+	if err := s.disk.Rename(stageDir, trashDir+"/"+s.run+"stage"); err != nil {
+		return err
+	}
+	return s.disk.Mkdir(stageDir)
+}
+
+// anything tells whether a directory has an entry.
+func (s *Store) anything(dir string) bool {
+	some := errors.New("some")
+	return errors.Is(s.disk.List(dir, func(disk.Entry) error { return some }), some)
+}
+
+// started notes that a run is on, and whether the one before ended well.
+func (s *Store) started() error {
+	body, err := s.read(stateFile, 4096)
+	if err == nil && json.Unmarshal(body, &s.state) != nil || err != nil && !absent(err) {
+		s.state = runState{Running: true} // it was there once: whatever happened, it was no clean stop
+	}
+	if s.state.Running {
+		s.state.Crashed = s.now().UTC()
+		s.log.Warn("the last run did not end cleanly, nothing is collected for one window", "window", s.opt.Window)
+	}
+	s.state.Running, s.state.Boot = true, s.disk.Traits().Boot
+	return s.writeState()
+}
+
+func (s *Store) stopped() error {
+	s.state.Running = false
+	return s.writeState()
+}
+
+func (s *Store) writeState() error {
+	body, err := json.Marshal(s.state)
+	if err != nil {
+		return err
+	}
+	c := s.begin()
+	defer c.end()
+	if err := c.write(stateFile, append(body, '\n')); err != nil {
+		return err
+	}
+	if err := c.contents(); err != nil {
+		return err
+	}
+	return c.names()
+}
+
+// read returns a whole small file; more than limit bytes are an error.
+func (s *Store) read(name string, limit int64) ([]byte, error) {
+	f, err := s.disk.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	body, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("read %s: larger than %d bytes", name, limit)
+	}
+	return body, nil
+}
+
+// sweepLeftovers removes what earlier runs meant to remove, and upload sessions that a restart of the machine made worthless.
+func (s *Store) sweepLeftovers(ctx context.Context) {
+	var names []string
+	_ = s.disk.List(trashDir, func(e disk.Entry) error {
+		names = append(names, e.Name)
+		return ctx.Err()
+	})
+	for _, n := range names {
+		if ctx.Err() != nil {
+			return
+		}
+		s.removeTree(trashDir + "/" + n)
+	}
+	s.sessions.load(s)
+}
+
+// discard renames a file or directory into trash. The caller syncs its parent and then calls remove.
+func (s *Store) discard(name string) (remove func(), err error) {
+	to := trashDir + "/" + s.run + s.temporary()[len(stageDir)+1:]
+	if err := s.disk.Rename(name, to); err != nil {
+		return nil, err
+	}
+	return func() { s.removeTree(to) }, nil
+}
+
+// removeTree removes whatever name is, as far as it goes: it is only ever used for what no longer counts.
+func (s *Store) removeTree(name string) {
+	err := s.disk.Remove(name)
+	if err == nil || absent(err) {
+		return
+	}
+	var entries []string
+	_ = s.disk.List(name, func(e disk.Entry) error {
+		entries = append(entries, e.Name)
+		return nil
+	})
+	for _, e := range entries {
+		s.removeTree(name + "/" + e)
+	}
+	if len(entries) > 0 {
+		if err := s.disk.Remove(name); err != nil {
+			s.log.Debug("remove what is not wanted any more", "name", name, "error", err)
+		}
+	}
+}

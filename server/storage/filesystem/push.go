@@ -1,0 +1,191 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
+)
+
+const (
+	bufferSize = 128 << 10
+	// writeBackEvery is how much may be dirty before the device is told to begin.
+	writeBackEvery = 8 << 20
+)
+
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, bufferSize)
+	return &b
+}}
+
+// receiver writes a body to a staged file, hashing it on the way: one pass, one buffer.
+type receiver struct {
+	s      *Store
+	f      disk.File
+	h      hash.Hash
+	offset int64 // where the next byte goes; what is before it was hashed
+	begun  int64 // write-back was started up to here
+}
+
+// receive takes size bytes from r, or all for -1, and returns how many were written. What was written before an error counts.
+func (w *receiver) receive(ctx context.Context, r io.Reader, size int64) (n int64, err error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for size < 0 || n < size {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		p := *buf
+		if size >= 0 {
+			p = p[:min(int64(len(p)), size-n)]
+		}
+		k, rerr := fill(r, p)
+		if k > 0 {
+			if _, err := w.f.Write(p[:k]); err != nil {
+				return n, fmt.Errorf("write upload: %w", mapped(err))
+			}
+			w.h.Write(p[:k])
+			n += int64(k)
+			w.offset += int64(k)
+			if err := w.writeBack(size); err != nil {
+				return n, err
+			}
+		}
+		switch {
+		case errors.Is(rerr, io.EOF) && (size < 0 || n == size):
+			return n, nil
+		case errors.Is(rerr, io.EOF):
+			return n, &storage.SizeError{Want: size, Got: n}
+		case rerr != nil:
+			return n, fmt.Errorf("receive: %w", rerr)
+		}
+	}
+	return n, w.atEnd(r, size)
+}
+
+// fill reads until p is full or r fails; a short read of a slow sender is not worth a write.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var k int
+		k, err = r.Read(p[n:])
+		n += k
+	}
+	return n, err
+}
+
+// atEnd makes sure that nothing follows what was announced.
+func (w *receiver) atEnd(r io.Reader, size int64) error {
+	var one [1]byte
+	for {
+		n, err := r.Read(one[:])
+		if n > 0 {
+			return &storage.SizeError{Want: size, Got: size + 1}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+	}
+}
+
+// writeBack keeps few pages dirty, and asks for room where the size is not known.
+func (w *receiver) writeBack(size int64) error {
+	if w.offset-w.begun < writeBackEvery {
+		return nil
+	}
+	w.f.WriteBack(w.begun, w.offset-w.begun)
+	w.begun = w.offset
+	if size < 0 {
+		return w.s.fits(0)
+	}
+	return nil
+}
+
+// PutBlob implements storage.Uploads.
+func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r io.Reader, size int64) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	release, err := s.reserve(size)
+	if err != nil {
+		return err
+	}
+	defer release()
+	tmp := s.temporary()
+	f, err := s.disk.Create(tmp)
+	if err != nil {
+		return fmt.Errorf("stage blob: %w", mapped(err))
+	}
+	defer s.removeTree(tmp) // by then it has its name or is not wanted
+	w := &receiver{s: s, f: f, h: d.Algorithm().Hash()}
+	_, err = w.receive(ctx, r, size)
+	if err == nil {
+		if got := digest.NewDigest(d.Algorithm(), w.h); got != d {
+			err = &storage.DigestError{Want: d, Got: got}
+		}
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	return s.commit(o.Repository.String(), d, f, tmp, w.offset)
+}
+
+// commit makes a staged blob whose digest was checked durable and links it. It closes f; from is not removed where it was not needed.
+func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, size int64) error {
+	if ok, err := s.linkAgain(repo, d, size); err != nil || ok {
+		f.Close()
+		return mapped(err)
+	}
+	c := s.begin()
+	defer c.end()
+	// What is here and known to be good need not be written again. It is asked again under the lock.
+	_, here := s.sound(d, size)
+	if here {
+		defer f.Close()
+	} else {
+		c.adopt(f)
+	}
+	if err := c.repository(repo); err != nil {
+		return mapped(err)
+	}
+	link, err := c.stage([]byte(d))
+	if err != nil {
+		return mapped(err)
+	}
+	c.first = append(c.first, move{from: link, to: layerDir(repo, d) + "/link"})
+	if err := c.contents(); err != nil {
+		return mapped(err)
+	}
+	defer s.locks.exclusive(d)()
+	defer s.gc.note(d)
+	_, still := s.sound(d, size)
+	if here && !still { // collected or damaged meanwhile
+		if err := f.Sync(); err != nil {
+			return fmt.Errorf("sync contents: %w", mapped(err))
+		}
+	}
+	if !still {
+		c.first = append([]move{{from: from, to: blobPath(d), adopted: true}}, c.first...)
+	}
+	if err := c.names(); err != nil {
+		return mapped(err)
+	}
+	if !still {
+		if info, ok, err := s.data(d); err == nil && ok {
+			s.verified.add(d, info)
+		}
+	}
+	return nil
+}

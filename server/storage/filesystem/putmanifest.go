@@ -1,0 +1,231 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// PutManifest implements storage.Manifests.
+//
+// The references' locks are held from the check to the end, so that no collection may come between.
+func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	release, err := s.reserve(int64(len(p.Content)))
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	references := p.Manifest.References()
+	needed := make([]digest.Digest, 0, len(references))
+	for _, r := range references {
+		needed = append(needed, r.Digest)
+	}
+	defer s.locks.many(p.Digest, needed)()
+	defer s.gc.note(append(needed, p.Digest)...)
+	if err := s.checkReferences(ctx, p.Repository.String(), references); err != nil {
+		return err
+	}
+	tags := make([]string, 0, len(p.Tags))
+	for _, t := range p.Tags {
+		tags = append(tags, t.String())
+	}
+	slices.Sort(tags)
+	tags = slices.Compact(tags)
+	defer s.locks.tag(p.Repository.String(), tags...)()
+	return s.putManifest(p, tags)
+}
+
+// checkReferences makes sure that all a manifest needs is in the repository, and touches it. Children of an index may be missing: an index
+// may be pushed to a mirror without all of its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse).
+func (s *Store) checkReferences(ctx context.Context, repo string, references []manifest.Reference) error {
+	var missing []manifest.Reference
+	for _, r := range references {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		ok, err := s.holdsReference(ctx, repo, r)
+		if err != nil {
+			return err
+		}
+		if !ok && !r.Foreign && r.Kind != manifest.Child {
+			missing = append(missing, r)
+		}
+	}
+	if len(missing) > 0 {
+		return &storage.MissingError{References: missing}
+	}
+	return nil
+}
+
+func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Reference) (bool, error) {
+	if r.Kind == manifest.Child {
+		dir := revisionDir(repo, r.Digest)
+		_, link, ok, err := s.linked(dir, r.Digest)
+		if err == nil && ok {
+			err = s.touch(dir, link)
+		}
+		return ok, err
+	}
+	target, info, ok, err := s.linkOf(repo, r.Digest, true)
+	if err != nil || !ok {
+		return false, err
+	}
+	if target != r.Digest {
+		s.gc.note(target)
+	}
+	if info.Size == r.Size || s.verified.has(target, info) {
+		return true, nil
+	}
+	// The manifest says another size than the disk: whose mistake is it?
+	f, err := s.disk.Open(blobPath(target))
+	if err != nil {
+		return false, nil //nolint:nilerr // it cannot be opened, so it is not here
+	}
+	defer f.Close()
+	got, _, err := hashFile(ctx, f, info.Size, target.Algorithm())
+	if err != nil {
+		return false, fmt.Errorf("check blob %s: %w", target, err)
+	}
+	if got != target {
+		s.log.Error("stored blob is damaged", "digest", target, "size", info.Size, "announced", r.Size)
+		return false, nil
+	}
+	s.verified.add(target, info)
+	return true, nil
+}
+
+// putManifest writes a manifest, its links and its tags. Called under the locks of all of them.
+func (s *Store) putManifest(p storage.Put, tags []string) error {
+	repo, d := p.Repository.String(), p.Digest
+	moved, err := s.movedTags(p, tags)
+	if err != nil {
+		return err
+	}
+	c := s.begin()
+	defer c.end()
+	if err := c.repository(repo); err != nil {
+		return mapped(err)
+	}
+	_, sound := s.sound(d, int64(len(p.Content)))
+	if !sound {
+		if err := c.write(blobPath(d), p.Content); err != nil {
+			return mapped(err)
+		}
+	}
+	if err := c.referrer(p); err != nil {
+		return mapped(err)
+	}
+	if err := c.revision(repo, d); err != nil {
+		return mapped(err)
+	}
+	for _, t := range moved {
+		if err := c.tag(repo, t, d); err != nil {
+			return mapped(err)
+		}
+	}
+	if err := c.contents(); err != nil {
+		return mapped(err)
+	}
+	if err := c.names(); err != nil {
+		return mapped(err)
+	}
+	for _, t := range moved {
+		s.pointers.drop(pointerKey{repo, t})
+	}
+	if info, ok, err := s.data(d); err == nil && ok && !sound {
+		s.verified.add(d, info)
+		s.remember(d, p.Manifest.MediaType, slices.Clone(p.Content), info)
+	}
+	return nil
+}
+
+// movedTags returns the tags that do not point to the manifest yet, after asking whether each may be moved.
+func (s *Store) movedTags(p storage.Put, tags []string) ([]string, error) {
+	repo := p.Repository.String()
+	var moved []string
+	for _, t := range tags {
+		old, ok, err := s.resolve(repo, t)
+		if err != nil {
+			return nil, err
+		}
+		if ok && old == p.Digest && !s.doubt.has(tagLink(repo, t)) && !s.doubt.has(tagDir(repo, t)) {
+			continue
+		}
+		if ok && old != p.Digest && p.MayOverwrite != nil {
+			i := slices.IndexFunc(p.Tags, func(tag reference.Tag) bool { return tag.String() == t })
+			if err := p.MayOverwrite(p.Tags[i], old); err != nil {
+				return nil, err
+			}
+		}
+		moved = append(moved, t)
+	}
+	return moved, nil
+}
+
+// revision links a manifest in its repository, or touches the link.
+func (c *change) revision(repo string, d digest.Digest) error {
+	dir := revisionDir(repo, d)
+	target, info, ok, err := c.s.linked(dir, d)
+	if err != nil {
+		return err
+	}
+	if ok && target == d && !c.s.doubt.has(dir+"/link") {
+		return c.s.touch(dir, info)
+	}
+	tmp, err := c.stage([]byte(d))
+	if err != nil {
+		return err
+	}
+	c.first = append(c.first, move{from: tmp, to: dir + "/link", around: func(rename func() error) error {
+		return c.s.referrers.around(repo, d.Algorithm(), rename)
+	}})
+	return nil
+}
+
+// tag points a tag to a manifest. A new one is a directory that appears in whole; an existing one moves after everything else is durable.
+func (c *change) tag(repo, tag string, d digest.Digest) error {
+	dir, body := tagDir(repo, tag), []byte(d)
+	_, err := c.s.disk.Stat(dir)
+	if err == nil {
+		if err := c.write(tagIndexDir(repo, tag, d)+"/link", body); err != nil {
+			return err
+		}
+		if err := c.writeLast(tagLink(repo, tag), body); err != nil {
+			return err
+		}
+		// The directory may be one that did not count as a tag before.
+		c.last[len(c.last)-1].around = func(rename func() error) error { return c.s.tagLists.around(repo, tag, rename) }
+		return nil
+	}
+	if !absent(err) {
+		return fmt.Errorf("stat tag: %w", err)
+	}
+	tmp := c.s.temporary()
+	c.first = append(c.first, move{from: tmp, to: dir, around: func(rename func() error) error {
+		return c.s.tagLists.around(repo, tag, rename)
+	}})
+	index := tmp + "/index"
+	alg := index + "/" + string(d.Algorithm())
+	for _, dir := range []string{tmp, tmp + "/current", index, alg, alg + "/" + d.Encoded()} {
+		if err := c.s.disk.Mkdir(dir); err != nil {
+			return fmt.Errorf("stage tag: %w", err)
+		}
+		c.dirs = append(c.dirs, dir)
+	}
+	return errors.Join(c.create(tmp+"/current/link", body), c.create(alg+"/"+d.Encoded()+"/link", body))
+}

@@ -1,0 +1,290 @@
+package filesystem
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
+)
+
+// referrerIndex keeps, beside distribution's files, who refers to whom:
+//
+//	refs/<escaped repository>/<subject>/<referrer>   the ready descriptor
+//	refs/<escaped repository>/scanned                the times of revisions/<algorithm> that the above is complete for
+//
+// An entry is durable before the manifest's link and counts only with it. Where the times differ somebody else wrote, or we crashed: the
+// repository is read anew at the next listing.
+type referrerIndex struct {
+	s  *Store
+	mu sync.Mutex
+	by map[string]*scanned
+}
+
+// scanned is what is known of one repository.
+type scanned struct {
+	mu    sync.Mutex
+	times map[digest.Algorithm]int64 // complete for revisions/<algorithm> of this time; 0: no such directory
+	dirty bool
+}
+
+const (
+	scannedFile  = "scanned"
+	mostReferrer = 1 << 20  // of a descriptor with its annotations
+	mostScanned  = 16 << 10 // repositories remembered at once
+)
+
+func newReferrerIndex(s *Store) *referrerIndex {
+	return &referrerIndex{s: s, by: map[string]*scanned{}}
+}
+
+// of returns what is known of a repository, reading its record at the first use.
+func (x *referrerIndex) of(repo string) *scanned {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if k, ok := x.by[repo]; ok {
+		return k
+	}
+	if len(x.by) >= mostScanned {
+		for other, k := range x.by { // any: a record costs little to read again
+			if k.mu.TryLock() {
+				x.write(other, k)
+				k.mu.Unlock()
+				delete(x.by, other)
+				break
+			}
+		}
+	}
+	k := &scanned{times: map[digest.Algorithm]int64{}}
+	if body, err := x.s.read(refsOf(repo)+"/"+scannedFile, 4096); err == nil {
+		_ = json.Unmarshal(body, &k.times) // a torn one knows nothing
+	}
+	x.by[repo] = k
+	return k
+}
+
+// time is the time of a directory of revisions, 0 where there is none.
+func (x *referrerIndex) time(repo string, alg digest.Algorithm) int64 {
+	info, err := x.s.disk.Stat(revisionsDir(repo) + "/" + string(alg))
+	if err != nil {
+		return 0
+	}
+	return info.ModTime.UnixNano()
+}
+
+// around lets a change of our own to revisions/<alg> pass without making the record stale.
+func (x *referrerIndex) around(repo string, alg digest.Algorithm, do func() error) error {
+	k := x.of(repo)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := x.time(repo, alg)
+	complete := before == k.times[alg]
+	err := do()
+	if complete {
+		if now := x.time(repo, alg); now != before {
+			k.times[alg], k.dirty = now, true
+		}
+	}
+	return err
+}
+
+// write saves a record, for the next run to trust. Without a sync: a record that is lost or old is found out by the times.
+func (x *referrerIndex) write(repo string, k *scanned) {
+	if !k.dirty || x.s.opt.ReadOnly {
+		return
+	}
+	k.dirty = false
+	body, err := json.Marshal(k.times)
+	if err != nil {
+		return
+	}
+	c := x.s.begin()
+	defer c.end()
+	tmp, err := c.stage(body)
+	if err == nil {
+		if err = c.mkdir(refsOf(repo)); err == nil {
+			err = x.s.disk.Rename(tmp, refsOf(repo)+"/"+scannedFile)
+		}
+		if err != nil {
+			x.s.removeTree(tmp)
+		}
+	}
+	if err != nil {
+		x.s.log.Debug("record referrers", "repository", repo, "error", err)
+	}
+}
+
+// save writes every record that changed.
+func (x *referrerIndex) save() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for repo, k := range x.by {
+		k.mu.Lock()
+		x.write(repo, k)
+		k.mu.Unlock()
+	}
+}
+
+// entry is where a referrer is kept.
+func referrerPath(repo string, subject, d digest.Digest) string {
+	return refsOf(repo) + "/" + flat(subject) + "/" + flat(d)
+}
+
+// referrer stages the entry of a manifest with a subject.
+func (c *change) referrer(p storage.Put) error {
+	if p.Manifest.Subject == nil {
+		return nil
+	}
+	name := referrerPath(p.Repository.String(), p.Manifest.Subject.Digest, p.Digest)
+	if _, err := c.s.disk.Stat(name); err == nil && !c.s.doubt.has(name) {
+		return nil
+	}
+	body, err := describe(p.Digest, int64(len(p.Content)), p.Manifest)
+	if err != nil {
+		return err
+	}
+	return c.write(name, body)
+}
+
+func describe(d digest.Digest, size int64, m *manifest.Manifest) ([]byte, error) {
+	body, err := json.Marshal(manifest.Descriptor{
+		MediaType: m.MediaType, Digest: d, Size: size, Annotations: m.Annotations, ArtifactType: m.ArtifactType,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe referrer: %w", err)
+	}
+	return body, nil
+}
+
+// forget removes the entry of a deleted manifest, whose bytes collection has not taken yet. One that is left counts for nothing.
+func (x *referrerIndex) forget(repo string, d digest.Digest) {
+	stored, err := x.s.load(d)
+	if err != nil {
+		return
+	}
+	if m, err := manifest.Parse(stored.Content); err == nil && m.Subject != nil {
+		_ = x.s.disk.Remove(referrerPath(repo, m.Subject.Digest, d))
+	}
+}
+
+// Referrers implements storage.Listings.
+func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
+	name := repo.String()
+	if err := s.referrers.refresh(ctx, name); err != nil {
+		return nil, err
+	}
+	found := []manifest.Descriptor{}
+	dir := refsOf(name) + "/" + flat(d)
+	err := s.disk.List(dir, func(e disk.Entry) error {
+		r, ok := unflat(e.Name)
+		if !ok {
+			return ctx.Err()
+		}
+		if _, _, ok, err := s.linked(revisionDir(name, r), r); err != nil || !ok {
+			return err
+		}
+		var desc manifest.Descriptor
+		body, err := s.read(dir+"/"+e.Name, mostReferrer)
+		if err == nil {
+			err = json.Unmarshal(body, &desc)
+		}
+		if err != nil || desc.Digest != r {
+			s.log.Warn("this record of a referrer cannot be read and is left out; reindex rebuilds it", "name", dir+"/"+e.Name)
+			return ctx.Err()
+		}
+		found = append(found, desc)
+		return ctx.Err()
+	})
+	if err != nil && !absent(err) {
+		return nil, fmt.Errorf("list referrers: %w", err)
+	}
+	slices.SortFunc(found, func(a, b manifest.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	return found, nil
+}
+
+// refresh reads a repository anew where somebody else wrote.
+func (x *referrerIndex) refresh(ctx context.Context, repo string) error {
+	k := x.of(repo)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, alg := range algorithms {
+		now := x.time(repo, alg)
+		if now == k.times[alg] {
+			continue
+		}
+		if x.s.opt.ReadOnly {
+			x.s.log.Warn("referrers may be missing: somebody else wrote and this store is read-only", "repository", repo)
+			continue
+		}
+		if _, err := x.scan(ctx, repo, alg); err != nil {
+			return err
+		}
+		k.times[alg], k.dirty = now, true
+	}
+	x.write(repo, k)
+	return nil
+}
+
+// scan writes the missing entries of a repository's manifests, and returns how many manifests have a subject.
+func (x *referrerIndex) scan(ctx context.Context, repo string, alg digest.Algorithm) (int, error) {
+	dir, n := revisionsDir(repo)+"/"+string(alg), 0
+	err := x.s.disk.List(dir, func(e disk.Entry) error {
+		d, ok := digestOf(alg, e.Name)
+		if !ok {
+			return ctx.Err()
+		}
+		target, _, ok, err := x.s.linked(dir+"/"+e.Name, d)
+		if err != nil || !ok {
+			return err
+		}
+		stored, err := x.s.load(target)
+		if err != nil {
+			return ctx.Err() // named in the log; its referrers wait until it is healed
+		}
+		m, err := manifest.Parse(stored.Content)
+		if err != nil || m.Subject == nil {
+			return ctx.Err()
+		}
+		n++
+		return errors.Join(x.enter(repo, d, m, int64(len(stored.Content))), ctx.Err())
+	})
+	if absent(err) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// enter writes one entry. It can be had again, so nothing is synced.
+func (x *referrerIndex) enter(repo string, d digest.Digest, m *manifest.Manifest, size int64) error {
+	name := referrerPath(repo, m.Subject.Digest, d)
+	if _, err := x.s.disk.Stat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	body, err := describe(d, size, m)
+	if err != nil {
+		return err
+	}
+	c := x.s.begin()
+	defer c.end()
+	tmp, err := c.stage(body)
+	if err != nil {
+		return mapped(err)
+	}
+	if err = c.mkdir(parentOf(name)); err == nil {
+		err = x.s.disk.Rename(tmp, name)
+	}
+	if err != nil {
+		x.s.removeTree(tmp)
+	}
+	return mapped(err)
+}

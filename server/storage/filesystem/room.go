@@ -1,0 +1,122 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
+)
+
+// room keeps pushes from filling the disk to its last byte: what is announced is set aside until it is written.
+type room struct {
+	head     int64 // bytes that stay free
+	reserved atomic.Int64
+}
+
+const (
+	leastHeadRoom = 16 << 20
+	mostHeadRoom  = 1 << 30
+	leastInodes   = 64
+)
+
+func (r *room) measure(d disk.Disk, head int64) error {
+	r.head = head
+	if head > 0 {
+		return nil
+	}
+	sp, err := d.Space()
+	if err != nil {
+		return err
+	}
+	r.head = min(max(sp.TotalBytes/100, leastHeadRoom), mostHeadRoom)
+	return nil
+}
+
+// reserve sets n bytes aside, or says storage.ErrFull. A negative n, a size not known, only asks whether there is any room.
+func (s *Store) reserve(n int64) (release func(), err error) {
+	n = max(n, 0)
+	total := s.room.reserved.Add(n)
+	release = sync.OnceFunc(func() { s.room.reserved.Add(-n) })
+	if err := s.fits(total); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+func (s *Store) fits(n int64) error {
+	sp, err := s.disk.Space()
+	if err != nil {
+		return fmt.Errorf("measure free space: %w", err)
+	}
+	if sp.TotalBytes > 0 && sp.FreeBytes-n < s.room.head {
+		return fmt.Errorf("%w: %d bytes are free, %d stay so, %d were asked for", storage.ErrFull, sp.FreeBytes, s.room.head, n)
+	}
+	if sp.FreeInodes >= 0 && sp.FreeInodes < leastInodes {
+		return fmt.Errorf("%w: %d inodes are free", storage.ErrFull, sp.FreeInodes)
+	}
+	return nil
+}
+
+// Space implements storage.Upkeep.
+func (s *Store) Space(context.Context) (storage.Space, error) {
+	sp, err := s.disk.Space()
+	return storage.Space(sp), err
+}
+
+// probe remembers how the last trial write went.
+type probe struct {
+	mu      sync.Mutex
+	at      time.Time
+	running bool
+	err     error
+}
+
+// probeEvery is how old the answer of Health may be.
+const probeEvery = 10 * time.Second
+
+// Health implements storage.Store. The trial write runs beside it, so a disk that hangs does not hang the caller.
+func (s *Store) Health(context.Context) error {
+	if s.opt.ReadOnly {
+		return storage.ErrReadOnly
+	}
+	if err := s.fits(0); err != nil {
+		return err
+	}
+	p := &s.probe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := s.now(); !p.running && (p.at.IsZero() || now.Sub(p.at) > probeEvery || now.Before(p.at)) {
+		p.running, p.at = true, now
+		go s.try()
+	}
+	return p.err
+}
+
+// try writes, syncs and removes a file.
+func (s *Store) try() {
+	err := func() error {
+		leave, err := s.enter()
+		if err != nil {
+			return err
+		}
+		defer leave()
+		name := s.temporary()
+		f, err := s.disk.Create(name)
+		if err != nil {
+			return mapped(err)
+		}
+		defer f.Close()
+		_, err = f.Write([]byte("probe\n"))
+		err = errors.Join(err, f.Sync(), s.disk.Remove(name))
+		return mapped(err)
+	}()
+	s.probe.mu.Lock()
+	defer s.probe.mu.Unlock()
+	s.probe.running, s.probe.err = false, err
+}

@@ -1,0 +1,212 @@
+// Package filesystem keeps a store in a directory, in the layout of CNCF distribution v3.1, so that either may serve what the other wrote
+// (in turns, never at once).
+//
+//	docker/registry/v2/blobs/sha256/ab/abcd…/data                                contents, once
+//	docker/registry/v2/repositories/<name>/_layers/sha256/<hex>/link             a blob of the repository
+//	docker/registry/v2/repositories/<name>/_manifests/revisions/sha256/<hex>/link a manifest of it
+//	docker/registry/v2/repositories/<name>/_manifests/tags/<tag>/current/link    what a tag points to; beside it index/, what it ever did
+//	packhouse/v1/…                                                               ours: uploads, stage, index, refs, trash, …
+//
+// # Writing
+//
+// Bytes go to stage and are hashed on the way. Then, always: contents durable, names given, names durable, answer. What fails before the
+// last step is discarded; what was renamed and not synced is in doubt and is written again by the next push. The one place that syncs is barrier.
+//
+// # Reading
+//
+// Blobs are checked when they are read for the first time since they changed (inode, size and change time tell), and are plain files from then
+// on. Manifests are checked whenever they are loaded into memory, where a bounded number stays. Whether something exists is asked of the disk,
+// never of a cache.
+//
+// # Locks
+//
+// One process owns the root. In it, locks by digest keep collection and pushes apart, locks by tag serialize moves of a tag.
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
+)
+
+// Options of a store. Zero values mean the defaults.
+type Options struct {
+	Root     string           // the directory; made when missing
+	ReadOnly bool             // nothing is written, several readers may share the root
+	Log      *slog.Logger     // default: nowhere
+	Now      func() time.Time // default: time.Now
+
+	Window         time.Duration // how long a touch protects; default 2 h. Touches younger than a quarter of it are not repeated
+	UploadsPerUser int           // sessions open at once; default 32
+	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, from 16 MiB to 1 GiB
+	Barrier        string        // BarrierAuto (default), BarrierFiles or BarrierAll
+	ManifestCache  int64         // bytes of manifests kept in memory; default 8 MiB
+	TagCache       int           // names of tags kept sorted in memory; default 1,000,000
+}
+
+func (o *Options) setDefaults() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Window <= 0 {
+		o.Window = 2 * time.Hour
+	}
+	if o.UploadsPerUser <= 0 {
+		o.UploadsPerUser = 32
+	}
+	if o.ManifestCache <= 0 {
+		o.ManifestCache = 8 << 20
+	}
+	if o.TagCache <= 0 {
+		o.TagCache = 1_000_000
+	}
+}
+
+// Store is a store in a directory. It implements storage.Store.
+type Store struct {
+	opt     Options
+	disk    disk.Disk
+	log     *slog.Logger
+	now     func() time.Time
+	barrier *barrier
+	run     string // part of temporary names
+	serial  atomic.Uint64
+
+	locks    locks
+	pending  pathSet // directories made and not yet durable
+	doubt    pathSet // names given whose barrier failed
+	verified verified
+	room     room
+	probe    probe
+
+	sessions  sessions
+	manifests *manifestCache
+	pointers  *pointerCache
+	catalogue *catalogue
+	tagLists  *tagLists
+	referrers *referrerIndex
+	gc        gcState
+	verifying atomic.Bool // a large blob is being checked in the background
+
+	life       sync.RWMutex // held shared by changes; Close takes it
+	closed     bool
+	ctx        context.Context // ends with Close: background work
+	cancel     context.CancelFunc
+	background sync.WaitGroup
+	state      runState
+}
+
+var errClosed = errors.New("storage is closed")
+
+// Open opens the store in a directory. It takes ownership (*storage.OwnedError), refuses a directory that holds something else
+// (*storage.ForeignError), and does not walk what is stored.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Root == "" {
+		return nil, errors.New("open storage: no directory is named")
+	}
+	d, err := disk.OpenOS(o.Root, o.ReadOnly)
+	if err != nil {
+		return nil, fmt.Errorf("open storage: %w", mapped(err))
+	}
+	s, err := OpenDisk(ctx, d, o)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return s, nil
+}
+
+// OpenDisk opens the store on a disk, which it closes when it is closed itself, but not when opening fails.
+func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
+	o.setDefaults()
+	b, err := newBarrier(d, o.Barrier)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opt: o, disk: d, log: o.Log, now: o.Now, barrier: b}
+	s.locks.seed = maphash.MakeSeed()
+	s.run = strconv.FormatInt(time.Now().UnixNano(), 36) + "-"
+	s.manifests = newManifestCache(o.ManifestCache)
+	s.pointers = newPointerCache()
+	s.catalogue = newCatalogue(s)
+	s.tagLists = newTagLists(s, o.TagCache)
+	s.referrers = newReferrerIndex(s)
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.prepare(ctx); err != nil {
+		s.cancel()
+		return nil, fmt.Errorf("open storage: %w", mapped(err))
+	}
+	s.start(s.catalogue.reconcile)
+	if !o.ReadOnly {
+		s.start(s.sweepLeftovers)
+	}
+	return s, nil
+}
+
+// start runs work beside everything else until it is done or the store closes.
+func (s *Store) start(work func(context.Context)) {
+	s.background.Go(func() { work(s.ctx) })
+}
+
+// enter begins a change; leave ends it.
+func (s *Store) enter() (leave func(), err error) {
+	if s.opt.ReadOnly {
+		return nil, storage.ErrReadOnly
+	}
+	s.life.RLock()
+	if s.closed {
+		s.life.RUnlock()
+		return nil, errClosed
+	}
+	return s.life.RUnlock, nil
+}
+
+// Close implements storage.Store.
+func (s *Store) Close() error {
+	s.cancel()
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.background.Wait()
+	var errs []error
+	if !s.opt.ReadOnly {
+		s.referrers.save()
+		errs = append(errs, s.stopped())
+	}
+	errs = append(errs, s.disk.Close())
+	return errors.Join(errs...)
+}
+
+// mapped gives the errors of the system their meaning here.
+func mapped(err error) error {
+	switch {
+	case err == nil, errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrReadOnly):
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: %w", storage.ErrFull, err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: %w", storage.ErrReadOnly, err)
+	}
+	return err
+}
+
+// absent tells whether err says that a name is not there.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}

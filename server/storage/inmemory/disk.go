@@ -1,0 +1,399 @@
+package inmemory
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"packhouse/server/storage/disk"
+)
+
+// Disk is a file system in memory. With Durability it also remembers what was synced, so that PowerCut can tell what would be left.
+type Disk struct {
+	mu       sync.RWMutex
+	root     *node
+	inodes   uint64
+	used     int64
+	capacity int64 // bytes; 0: no limit
+	track    bool
+	now      func() time.Time
+	boot     string
+	calls    Calls
+}
+
+// Calls counts what asks the device for durability.
+type Calls struct{ Files, Dirs, All int }
+
+// DiskOptions says what kind of disk it is. The zero value is unlimited and does not track durability.
+type DiskOptions struct {
+	Capacity   int64            // bytes; 0: unlimited
+	Durability bool             // remember what was synced
+	Now        func() time.Time // time.Now where nil
+	Boot       string           // what Traits tells
+}
+
+// NewDisk makes an empty disk.
+func NewDisk(o DiskOptions) *Disk {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	d := &Disk{capacity: o.Capacity, track: o.Durability, now: o.Now, boot: o.Boot}
+	d.root = d.newNode(true)
+	d.root.synced = map[string]*node{}
+	return d
+}
+
+// node is a file or a directory.
+type node struct {
+	inode   uint64
+	dir     bool
+	entries map[string]*node
+	data    []byte
+	mod     time.Time
+	changed int64
+
+	// What the device holds; nil until the first sync.
+	synced     map[string]*node
+	syncedData []byte
+	syncedOnce bool
+}
+
+func (d *Disk) newNode(dir bool) *node {
+	d.inodes++
+	t := d.now()
+	n := &node{inode: d.inodes, dir: dir, mod: t, changed: t.UnixNano()}
+	if dir {
+		n.entries = map[string]*node{}
+	}
+	return n
+}
+
+func (n *node) info() disk.Info {
+	return disk.Info{Size: int64(len(n.data)), ModTime: n.mod, Changed: n.changed, Inode: n.inode, Dir: n.dir, Regular: !n.dir}
+}
+
+// touch marks a change of the node itself. Change times are made to differ, as the kernel's mostly do.
+func (d *Disk) touch(n *node, contents bool) {
+	t := d.now()
+	if contents {
+		n.mod = t
+	}
+	n.changed = max(n.changed+1, t.UnixNano())
+}
+
+func failed(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
+
+// find walks to name. Called with d.mu held.
+func (d *Disk) find(name string) (*node, error) {
+	n := d.root
+	if name == "." {
+		return n, nil
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if !n.dir {
+			return nil, syscall.ENOTDIR
+		}
+		next, ok := n.entries[part]
+		if !ok {
+			return nil, fs.ErrNotExist
+		}
+		n = next
+	}
+	return n, nil
+}
+
+func (d *Disk) parent(name string) (*node, string, error) {
+	dir, base := path.Split(name)
+	dir = strings.TrimSuffix(dir, "/")
+	if dir == "" {
+		dir = "."
+	}
+	if base == "" || base == "." || base == ".." || len(base) > 255 {
+		return nil, "", fs.ErrInvalid
+	}
+	n, err := d.find(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	if !n.dir {
+		return nil, "", syscall.ENOTDIR
+	}
+	return n, base, nil
+}
+
+// Open implements disk.Disk.
+func (d *Disk) Open(name string) (disk.File, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	n, err := d.find(name)
+	if err != nil {
+		return nil, failed("open", name, err)
+	}
+	return &file{d: d, n: n, name: name}, nil
+}
+
+// Reopen implements disk.Disk.
+func (d *Disk) Reopen(name string) (disk.File, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	f.(*file).writable = true
+	return f, nil
+}
+
+// Create implements disk.Disk.
+func (d *Disk) Create(name string) (disk.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir, base, err := d.parent(name)
+	if err != nil {
+		return nil, failed("create", name, err)
+	}
+	if _, ok := dir.entries[base]; ok {
+		return nil, failed("create", name, fs.ErrExist)
+	}
+	n := d.newNode(false)
+	dir.entries[base] = n
+	d.touch(dir, true)
+	return &file{d: d, n: n, name: name, writable: true}, nil
+}
+
+// Stat implements disk.Disk.
+func (d *Disk) Stat(name string) (disk.Info, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	n, err := d.find(name)
+	if err != nil {
+		return disk.Info{}, failed("stat", name, err)
+	}
+	return n.info(), nil
+}
+
+// List implements disk.Disk.
+func (d *Disk) List(name string, visit func(disk.Entry) error) error {
+	d.mu.RLock()
+	n, err := d.find(name)
+	if err == nil && !n.dir {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		d.mu.RUnlock()
+		return failed("list", name, err)
+	}
+	all := make([]disk.Entry, 0, len(n.entries))
+	for name, e := range n.entries {
+		all = append(all, disk.Entry{Name: name, Dir: e.dir})
+	}
+	d.mu.RUnlock()
+	for _, e := range all {
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Mkdir implements disk.Disk.
+func (d *Disk) Mkdir(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir, base, err := d.parent(name)
+	if err != nil {
+		return failed("mkdir", name, err)
+	}
+	if _, ok := dir.entries[base]; ok {
+		return failed("mkdir", name, fs.ErrExist)
+	}
+	dir.entries[base] = d.newNode(true)
+	d.touch(dir, true)
+	return nil
+}
+
+// Rename implements disk.Disk.
+func (d *Disk) Rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	src, sbase, err := d.parent(from)
+	if err != nil {
+		return failed("rename", from, err)
+	}
+	dst, dbase, err := d.parent(to)
+	if err != nil {
+		return failed("rename", to, err)
+	}
+	n, ok := src.entries[sbase]
+	if !ok {
+		return failed("rename", from, fs.ErrNotExist)
+	}
+	if old, ok := dst.entries[dbase]; ok {
+		if n.dir && (!old.dir || len(old.entries) > 0) || !n.dir && old.dir {
+			return failed("rename", to, fs.ErrExist)
+		}
+		d.used -= int64(len(old.data))
+	}
+	delete(src.entries, sbase)
+	dst.entries[dbase] = n
+	d.touch(src, true)
+	d.touch(dst, true)
+	d.touch(n, false)
+	return nil
+}
+
+// Remove implements disk.Disk.
+func (d *Disk) Remove(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir, base, err := d.parent(name)
+	if err != nil {
+		return failed("remove", name, err)
+	}
+	n, ok := dir.entries[base]
+	if !ok {
+		return failed("remove", name, fs.ErrNotExist)
+	}
+	if len(n.entries) > 0 {
+		return failed("remove", name, syscall.ENOTEMPTY)
+	}
+	delete(dir.entries, base)
+	d.used -= int64(len(n.data))
+	d.touch(dir, true)
+	return nil
+}
+
+// SetTime implements disk.Disk.
+func (d *Disk) SetTime(name string, t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, err := d.find(name)
+	if err != nil {
+		return failed("set time", name, err)
+	}
+	n.mod = t
+	d.touch(n, false)
+	return nil
+}
+
+// Traits implements disk.Disk.
+func (d *Disk) Traits() disk.Traits {
+	return disk.Traits{Kind: "memory", Boot: d.boot, Volatile: !d.track}
+}
+
+// Space implements disk.Disk.
+func (d *Disk) Space() (disk.Space, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	s := disk.Space{FreeInodes: -1}
+	if d.capacity > 0 {
+		s.TotalBytes, s.FreeBytes = d.capacity, max(0, d.capacity-d.used)
+	}
+	return s, nil
+}
+
+// Own implements disk.Disk: memory has one process.
+func (d *Disk) Own(string, bool) error { return nil }
+
+// Close implements disk.Disk. What is in it stays until the Disk is dropped.
+func (d *Disk) Close() error { return nil }
+
+// file is an open file. Its position belongs to one goroutine, as that of an os.File.
+type file struct {
+	d        *Disk
+	n        *node
+	name     string
+	pos      int64
+	writable bool
+}
+
+func (f *file) Read(p []byte) (int, error) {
+	n, err := f.ReadAt(p, f.pos)
+	f.pos += int64(n)
+	if n > 0 && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	f.d.mu.RLock()
+	defer f.d.mu.RUnlock()
+	if f.n.dir {
+		return 0, failed("read", f.name, syscall.EISDIR)
+	}
+	if off >= int64(len(f.n.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, f.n.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *file) Write(p []byte) (int, error) {
+	if !f.writable {
+		return 0, failed("write", f.name, syscall.EBADF)
+	}
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	n := f.n
+	end := f.pos + int64(len(p))
+	if grow := end - int64(len(n.data)); grow > 0 {
+		if f.d.capacity > 0 && f.d.used+grow > f.d.capacity {
+			return 0, failed("write", f.name, syscall.ENOSPC)
+		}
+		f.d.used += grow
+		if f.pos > int64(len(n.data)) {
+			n.data = append(n.data, make([]byte, f.pos-int64(len(n.data)))...)
+		}
+	}
+	k := copy(n.data[f.pos:], p)
+	n.data = append(n.data, p[k:]...)
+	f.pos = end
+	f.d.touch(n, true)
+	return len(p), nil
+}
+
+func (f *file) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += f.pos
+	case io.SeekEnd:
+		f.d.mu.RLock()
+		offset += int64(len(f.n.data))
+		f.d.mu.RUnlock()
+	}
+	if offset < 0 {
+		return 0, failed("seek", f.name, fs.ErrInvalid)
+	}
+	f.pos = offset
+	return offset, nil
+}
+
+func (f *file) Truncate(size int64) error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if size > int64(len(f.n.data)) {
+		return failed("truncate", f.name, fmt.Errorf("%w: files are only cut", fs.ErrInvalid))
+	}
+	f.d.used -= int64(len(f.n.data)) - size
+	f.n.data = f.n.data[:size:size]
+	f.d.touch(f.n, true)
+	return nil
+}
+
+func (f *file) Stat() (disk.Info, error) {
+	f.d.mu.RLock()
+	defer f.d.mu.RUnlock()
+	return f.n.info(), nil
+}
+
+func (f *file) WriteBack(int64, int64) {}
+func (f *file) Content() io.ReadSeeker { return f }
+func (f *file) Close() error           { return nil }
