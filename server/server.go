@@ -2,10 +2,21 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"packhouse/server/admin"
+	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/storage"
 )
@@ -17,14 +28,194 @@ type Options struct {
 	Version    string // of the program
 
 	// Load reads and verifies the configuration anew, for Reload. Nil: Reload only looks at the files that Config names.
-	Load func(ctx context.Context) (*config.Config, error)
+	Load func(ctx context.Context) (*config.Loaded, error)
 
-	Log   *slog.Logger // nil: made of Config.Log, on LogTo; a reload then changes level and fields too
+	Log   *slog.Logger // nil: made of Config.Log, on LogTo; a reload then changes the level too
 	LogTo io.Writer    // nil: standard error
 
-	// AdminSocket is where the admin socket is put: "" where admin.SocketPath says, "-" nowhere.
+	// AdminSocket is where the admin socket is put: "" where admin.Paths says, "-" nowhere.
 	AdminSocket string
 
 	Store storage.Store    // nil: opened as Config says; a store that was given is not closed by the server
 	Now   func() time.Time // nil: time.Now
+}
+
+// Server is a registry. Make it with New; it is an http.Handler from then on.
+type Server struct {
+	options Options
+	started time.Time
+	nonce   string
+	now     func() time.Time
+	log     *slog.Logger
+	level   *slog.LevelVar
+
+	store    storage.Store
+	auth     *auth.Authenticator
+	certs    *certificates // nil without TLS
+	metrics  *metrics
+	current  atomic.Pointer[state]
+	reloads  reloads
+	unlisted atomic.Bool // a proxy that the configuration does not list was told of
+
+	life life
+}
+
+// life is what begins and ends.
+type life struct {
+	mu       sync.Mutex
+	listener net.Listener
+	running  bool
+	stop     chan struct{} // closed: Run shall drain
+	stopping sync.Once
+	stopped  chan struct{} // closed: everything has been let go
+	ending   sync.Once
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New makes a server: it opens the store and reads certificates and users, and fails if one of them is not to be had. Nothing is listened
+// on yet. Whoever does not call Run calls Shutdown, to let the store go.
+func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Config == nil {
+		return nil, errors.New("make server: no configuration")
+	}
+	if o.LogTo == nil {
+		o.LogTo = os.Stderr
+	}
+	s := &Server{options: o, now: o.Now, log: o.Log, level: new(slog.LevelVar), nonce: strings.ToLower(rand.Text())}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = newLogger(o.Config.Log, o.LogTo, s.level)
+	}
+	s.started = s.now()
+	s.life.stop, s.life.stopped = make(chan struct{}), make(chan struct{})
+	s.announce(ctx)
+	if err := s.assemble(ctx); err != nil {
+		s.release()
+		return nil, err
+	}
+	return s, nil
+}
+
+// assemble opens everything in the order in which it is needed.
+func (s *Server) assemble(ctx context.Context) (err error) {
+	c := s.options.Config
+	if s.auth, err = auth.NewAuthenticator(c.Auth, auth.Options{Now: s.now, Log: s.log}); err != nil {
+		return fmt.Errorf("read users: %w", err)
+	}
+	if c.HTTP.TLS.Enabled() {
+		if s.certs, err = newCertificates(c.HTTP, s.now, s.log); err != nil {
+			return err
+		}
+	}
+	if s.store = s.options.Store; s.store == nil {
+		if s.store, err = openStore(ctx, c, s.log, s.now); err != nil {
+			return fmt.Errorf("open storage: %w", err)
+		}
+	}
+	st, err := s.newState(c)
+	if err != nil {
+		return err
+	}
+	s.current.Store(st)
+	s.metrics = newMetrics(s)
+	return nil
+}
+
+// announce writes the first line: what of a configuration people get wrong most often.
+func (s *Server) announce(ctx context.Context) {
+	c := s.options.Config
+	path := s.options.ConfigPath
+	if path == "" {
+		path = "(built-in default)"
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "packhouse starts",
+		slog.String("config", path), slog.String("auth", describeAuth(c.Auth)), slog.String("tls", describeTLS(c.HTTP.TLS)),
+		slog.String("storage", describeStorage(c.Storage)), slog.String("address", c.HTTP.Addr),
+		slog.String("version", s.options.Version), slog.Int("pid", os.Getpid()))
+}
+
+// Fingerprint returns the SHA-256 of the certificate that is served, as "AB:CD:…"; empty without TLS.
+func (s *Server) Fingerprint() string {
+	if s.certs == nil {
+		return ""
+	}
+	return s.certs.fingerprint()
+}
+
+// Nonce is a random word of this process, which /health shows in the header Packhouse-Instance: it proves that a port is served by it.
+func (s *Server) Nonce() string { return s.nonce }
+
+// Probe makes a one-minute identity for local checks.
+func (s *Server) Probe(role string) (user, password string, err error) {
+	r, err := auth.ParseRole(role)
+	if err != nil {
+		return "", "", err
+	}
+	user, password = s.auth.Probes().Issue(r)
+	return user, password, nil
+}
+
+// Status describes the server as it is now.
+func (s *Server) Status() admin.Status {
+	c := s.current.Load().config
+	status := admin.Status{
+		Version: s.options.Version, PID: os.Getpid(), Config: s.options.ConfigPath, Nonce: s.nonce, Fingerprint: s.Fingerprint(),
+		StartedAt: s.started, Storage: describeStorage(c.Storage), Auth: describeAuth(c.Auth), TLS: describeTLS(c.HTTP.TLS),
+		Users: s.auth.Users(), Reload: s.reloads.last(), Health: s.failing(context.Background()),
+	}
+	if a := s.Addr(); a != nil {
+		status.Address = a.String()
+	}
+	if s.certs != nil {
+		status.CertificateEnds = s.certs.ends()
+	}
+	status.Faults = s.faults()
+	return status
+}
+
+// faults lists what does not work as configured, while the last good state serves.
+func (s *Server) faults() []string {
+	var faults []string
+	if err := s.auth.Fault(); err != nil {
+		faults = append(faults, err.Error())
+	}
+	if s.certs != nil {
+		if err := s.certs.fault(); err != nil {
+			faults = append(faults, err.Error())
+		}
+	}
+	if last := s.reloads.last(); last != nil && last.Error != "" {
+		faults = append(faults, last.Error)
+	}
+	return faults
+}
+
+func describeAuth(a config.Auth) string {
+	if a.Method == config.AuthHtpasswd {
+		return "htpasswd " + a.Htpasswd.Path
+	}
+	return a.Method
+}
+
+func describeTLS(t config.TLS) string {
+	switch {
+	case t.LetsEncrypt.Enabled():
+		return "acme " + strings.Join(t.LetsEncrypt.Hosts, ",")
+	case t.Enabled():
+		return t.Certificate
+	}
+	return "off"
+}
+
+func describeStorage(s config.Storage) string {
+	switch s.Driver {
+	case config.Filesystem:
+		return s.Driver + " " + s.Filesystem.RootDirectory
+	case config.S3:
+		return s.Driver + " " + s.S3.Bucket
+	}
+	return s.Driver
 }

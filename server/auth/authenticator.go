@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -135,7 +133,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 	}
 	if id, found, err := a.probes.identify(user, password); found {
 		if err != nil {
-			return Identity{}, Unauthorized(s.realm)
+			return Identity{}, problem.Authenticate(s.realm)
 		}
 		return id, nil
 	}
@@ -143,7 +141,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 		return Identity{Anonymous: true}, nil
 	}
 	if len(password) > htpasswd.MaxPasswordBytes {
-		return Identity{}, Unauthorized(s.realm) // bcrypt would ignore the tail; nobody can have such a one
+		return Identity{}, problem.Authenticate(s.realm) // bcrypt would ignore the tail; nobody can have such a one
 	}
 	return a.byPassword(r.Context(), s, attempt{
 		user: user, password: password, client: ClientOf(r), account: a.current(s).lookup(user),
@@ -194,12 +192,12 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 		return Identity{User: t.user}, nil
 	case bad:
 		a.stats.rejected.Add(1)
-		return Identity{}, Unauthorized(s.realm)
+		return Identity{}, problem.Authenticate(s.realm)
 	}
 	if was != lapsed { // whoever was right before, with the same hash in the file, is right again: no guess
 		if wait := a.guard.locked(s.lockout, t.user, t.client, now); wait > 0 {
 			a.stats.locked.Add(1)
-			return Identity{}, tooMany("too many wrong passwords", wait)
+			return Identity{}, problem.Slow(wait, "too many wrong passwords: wait before the next")
 		}
 	}
 	err := a.flights.do(ctx, key, func(ctx context.Context) error { return a.compare(ctx, s, t, key, was == lapsed) })
@@ -208,10 +206,10 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 		return Identity{User: t.user}, nil
 	case errors.Is(err, htpasswd.ErrMismatch):
 		a.failed(s, t, key)
-		return Identity{}, Unauthorized(s.realm)
+		return Identity{}, problem.Authenticate(s.realm)
 	case errors.Is(err, errQueueFull):
 		a.stats.turnedAway.Add(1)
-		return Identity{}, tooMany("too many people are signing in at once", time.Second)
+		return Identity{}, problem.Slow(time.Second, "too many are signing in at once: try again shortly")
 	case ctx.Err() != nil:
 		return Identity{}, fmt.Errorf("wait for the password to be verified: %w", ctx.Err())
 	}
@@ -264,16 +262,6 @@ func (a *Authenticator) failed(s *settings, t attempt, key credential) {
 		user = t.user
 	}
 	a.log.Warn("too many wrong passwords, further ones have to wait", "user", user, "remote", t.client.String(), "wait", wait.String())
-}
-
-// tooMany is the answer to somebody who has to wait.
-func tooMany(message string, wait time.Duration) *problem.Error {
-	seconds := max(1, int(math.Ceil(wait.Seconds())))
-	return &problem.Error{
-		Status: http.StatusTooManyRequests, Code: "TOOMANYREQUESTS",
-		Message: fmt.Sprintf("%s, try again in %d s", message, seconds),
-		Header:  http.Header{"Retry-After": {strconv.Itoa(seconds)}},
-	}
 }
 
 // same compares in constant time.

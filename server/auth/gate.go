@@ -2,8 +2,6 @@ package auth
 
 import (
 	"fmt"
-	"net/http"
-	"strings"
 
 	"packhouse/server/problem"
 	"packhouse/server/route"
@@ -92,39 +90,11 @@ func (r Role) String() string {
 	return "nobody"
 }
 
-// Unauthorized is the answer to missing, unknown and wrong credentials alike: 401 with the realm (RFC 7617). That it is the same for all
-// keeps user names from being found out.
-func Unauthorized(realm string) *problem.Error {
-	return &problem.Error{
-		Status: http.StatusUnauthorized, Code: "UNAUTHORIZED",
-		Message: "a user name and a password are needed",
-		Header:  http.Header{"Www-Authenticate": {"Basic realm=" + quoted(realm)}},
-	}
-}
-
 // denied is the answer to somebody who is known and may not. It is the same whether or not the repository exists.
 func denied(req route.Request) *problem.Error {
-	e := &problem.Error{Status: http.StatusForbidden, Code: "DENIED", Message: "your role does not permit this"}
-	if !req.Repository.IsZero() {
-		e.Message = fmt.Sprintf("your role does not permit this in repository %s", req.Repository)
-		e.Detail = map[string]string{"action": string(req.Action), "repository": req.Repository.String()}
+	if req.Repository.IsZero() {
+		return problem.Forbidden("your role does not permit this")
 	}
-	return e
-}
-
-// quoted is a quoted-string of RFC 9110, section 5.6.4. Control characters, which no header may hold, are left out.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, c := range []byte(s) {
-		switch {
-		case c < ' ' || c == 0x7f:
-			continue
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-		}
-		b.WriteByte(c)
-	}
-	b.WriteByte('"')
-	return b.String()
+	return problem.Forbidden("your role does not permit this in repository %s", req.Repository).
+		About(map[string]string{"action": string(req.Action), "repository": req.Repository.String()})
 }

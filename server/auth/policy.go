@@ -2,7 +2,6 @@ package auth
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -58,7 +57,7 @@ func (p *Policy) Decide(id Identity, req route.Request) (Grant, error) {
 		return g, nil
 	}
 	if id.Anonymous && !p.open {
-		return Grant{}, Unauthorized(p.realm)
+		return Grant{}, problem.Authenticate(p.realm)
 	}
 	switch r.scope {
 	case repository:
@@ -88,15 +87,9 @@ func (p *Policy) Decide(id Identity, req route.Request) (Grant, error) {
 func (p *Policy) possible(e effect) error {
 	switch {
 	case e != reads && p.state.ReadOnly:
-		return &problem.Error{
-			Status: http.StatusMethodNotAllowed, Code: "UNSUPPORTED",
-			Message: "the registry is read-only (storage.maintenance.readonly)",
-		}
+		return problem.ReadOnly()
 	case e == deletes && !p.state.DeleteEnabled:
-		return &problem.Error{
-			Status: http.StatusMethodNotAllowed, Code: "UNSUPPORTED",
-			Message: "deletion is switched off (storage.delete.enabled)",
-		}
+		return problem.NoDeletion()
 	}
 	return nil
 }

@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"packhouse/server/admin"
+	"packhouse/server/storage"
+)
+
+// startAdmin serves the admin socket, at the first place where it can be made. A server without one serves all the same. The returned
+// function ends it; what runs over it is given up.
+func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop func()) {
+	l := s.listenAdmin()
+	if l == nil {
+		return func() {}
+	}
+	ctx, quit := context.WithCancel(ctx)
+	h := &http.Server{
+		Handler: s.adminHandler(), ErrorLog: errorLog(s.log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	group.Go(func() {
+		if err := h.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("the admin socket is not served any more", "error", err)
+		}
+	})
+	return func() {
+		quit()
+		patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if h.Shutdown(patience) != nil {
+			_ = h.Close() // whoever asks has been told to give up
+		}
+	}
+}
+
+func (s *Server) listenAdmin() net.Listener {
+	paths := []string{s.options.AdminSocket}
+	switch s.options.AdminSocket {
+	case "-":
+		return nil
+	case "":
+		paths = admin.Paths(s.current.Load().config)
+	}
+	var failures []error
+	for _, path := range paths {
+		l, err := admin.Listen(path)
+		if err == nil {
+			s.log.Info("admin socket", "path", path)
+			return l
+		}
+		failures = append(failures, err)
+	}
+	s.log.Warn("there is no admin socket: status, reload and the commands of the store cannot reach this server", "error", errors.Join(failures...))
+	return nil
+}
+
+// maxAdminBody bounds a request to the admin socket, in bytes.
+const maxAdminBody = 64 << 10
+
+func (s *Server) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+admin.PathStatus, func(w http.ResponseWriter, _ *http.Request) { writeAdmin(w, http.StatusOK, s.Status()) })
+	mux.HandleFunc("POST "+admin.PathReload, func(w http.ResponseWriter, r *http.Request) {
+		_ = s.Reload(context.WithoutCancel(r.Context())) // how it went is in what is answered
+		writeAdmin(w, http.StatusOK, s.reloads.last())
+	})
+	mux.HandleFunc("POST "+admin.PathProbe, s.adminProbe)
+	mux.HandleFunc("POST "+admin.PathCollect, s.adminCollect)
+	mux.HandleFunc("POST "+admin.PathPurge, s.adminPurge)
+	mux.HandleFunc("POST "+admin.PathScrub, s.adminScrub)
+	mux.HandleFunc("POST "+admin.PathUsage, func(w http.ResponseWriter, r *http.Request) {
+		newLines(w).end(s.store.Usage(r.Context()))
+	})
+	mux.HandleFunc("POST "+admin.PathReindex, func(w http.ResponseWriter, r *http.Request) {
+		newLines(w).end(s.store.Reindex(r.Context()))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+		s.log.LogAttrs(r.Context(), slog.LevelDebug, "admin request", slog.String("method", r.Method), slog.String("path", r.URL.Path))
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) adminProbe(w http.ResponseWriter, r *http.Request) {
+	ask, ok := readAdmin[admin.ProbeRequest](w, r)
+	if !ok {
+		return
+	}
+	user, password, err := s.Probe(ask.Role)
+	if err != nil {
+		writeAdmin(w, http.StatusBadRequest, admin.Line{Error: err.Error()})
+		return
+	}
+	writeAdmin(w, http.StatusOK, admin.ProbeIdentity{User: user, Password: password})
+}
+
+func (s *Server) adminCollect(w http.ResponseWriter, r *http.Request) {
+	ask, ok := readAdmin[admin.CollectRequest](w, r)
+	if !ok {
+		return
+	}
+	gc := s.current.Load().config.Storage.Maintenance.GC
+	o := storage.CollectOptions{DryRun: ask.DryRun, Window: ask.Window, Untagged: ask.Untagged}
+	if o.Window <= 0 {
+		o.Window = gc.Window
+	}
+	if o.Untagged <= 0 {
+		o.Untagged = gc.Untagged
+	}
+	out := newLines(w)
+	report, err := s.store.Collect(r.Context(), o, func(v storage.Verdict) { out.write(admin.Line{Verdict: &v}) })
+	if err == nil && !o.DryRun {
+		s.metrics.freed.Add(float64(report.BytesFreed))
+	}
+	out.end(report, err)
+}
+
+func (s *Server) adminPurge(w http.ResponseWriter, r *http.Request) {
+	ask, ok := readAdmin[admin.PurgeRequest](w, r)
+	if !ok {
+		return
+	}
+	if ask.Age <= 0 {
+		ask.Age = s.current.Load().config.Storage.Maintenance.UploadPurging.Age
+	}
+	newLines(w).end(s.store.PurgeUploads(r.Context(), ask.Age, ask.DryRun))
+}
+
+func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
+	ask, ok := readAdmin[admin.ScrubRequest](w, r)
+	if !ok {
+		return
+	}
+	out := newLines(w)
+	out.end(s.store.Scrub(r.Context(), storage.ScrubOptions{Rate: ask.Rate}, func(d storage.Damage) {
+		s.metrics.damaged.Inc()
+		out.write(admin.Line{Damage: &d})
+	}))
+}
+
+// lines is an answer of one JSON object a line, which may come from several goroutines.
+type lines struct {
+	mu      sync.Mutex
+	encoder *json.Encoder
+	control *http.ResponseController
+	flushed time.Time
+}
+
+func newLines(w http.ResponseWriter) *lines {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	return &lines{encoder: json.NewEncoder(w), control: http.NewResponseController(w)}
+}
+
+// write sends a line, at the latest a moment after it was written. Who left hears nothing; the request's context tells the store.
+func (l *lines) write(line admin.Line) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.encoder.Encode(line)
+	if now := time.Now(); now.Sub(l.flushed) > 100*time.Millisecond {
+		l.flushed = now
+		_ = l.control.Flush()
+	}
+}
+
+// end sends the last line.
+func (l *lines) end(report any, err error) {
+	if err != nil {
+		l.write(admin.Line{Error: err.Error()})
+		return
+	}
+	l.write(admin.Line{Done: report})
+}
+
+func readAdmin[T any](w http.ResponseWriter, r *http.Request) (T, bool) {
+	var ask T
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&ask); err != nil && !errors.Is(err, io.EOF) {
+		writeAdmin(w, http.StatusBadRequest, admin.Line{Error: "read request: " + err.Error()})
+		return ask, false
+	}
+	return ask, true
+}
+
+func writeAdmin(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // who left hears nothing
+}

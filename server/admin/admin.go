@@ -1,0 +1,90 @@
+// Package admin speaks with a running server over its admin socket.
+//
+//	client, err := admin.Find(cfg)
+//	if errors.Is(err, admin.ErrNotRunning) { … } // take the store's lock and do it oneself
+//	report, err := client.Collect(ctx, admin.CollectRequest{DryRun: true}, func(v storage.Verdict) { … })
+//
+// The socket is a Unix socket of mode 0600: whoever may write to it is the server's user or root, and may ask for anything. What is spoken
+// is HTTP with JSON bodies; what takes long answers with one JSON object a line, of which the last has "done" or "error".
+package admin
+
+import (
+	"time"
+
+	"packhouse/server/storage"
+)
+
+// Paths of the requests.
+const (
+	PathStatus  = "/status"  // GET: Status
+	PathReload  = "/reload"  // POST: Reload
+	PathProbe   = "/probe"   // POST ProbeRequest: ProbeIdentity
+	PathCollect = "/gc"      // POST CollectRequest: lines of storage.Verdict, done: storage.CollectReport
+	PathPurge   = "/purge"   // POST PurgeRequest: done: storage.PurgeReport
+	PathScrub   = "/scrub"   // POST ScrubRequest: lines of storage.Damage, done: storage.ScrubReport
+	PathUsage   = "/usage"   // POST: done: storage.Usage
+	PathReindex = "/reindex" // POST: done: storage.ReindexReport
+)
+
+// Status describes a running server.
+type Status struct {
+	Version         string    `json:"version"`
+	PID             int       `json:"pid"`
+	Config          string    `json:"config"` // path; empty: the built-in document
+	Address         string    `json:"address,omitempty"`
+	Fingerprint     string    `json:"fingerprint,omitempty"` // SHA-256 of the certificate served; empty without TLS
+	CertificateEnds time.Time `json:"certificateEnds,omitzero"`
+	Nonce           string    `json:"nonce"` // what /health shows in the header Packhouse-Instance
+	StartedAt       time.Time `json:"startedAt"`
+	Storage         string    `json:"storage"`
+	Auth            string    `json:"auth"`
+	TLS             string    `json:"tls"`
+	Users           int       `json:"users"`
+	Health          []string  `json:"health,omitempty"` // codes of /health; none when all is well
+	Faults          []string  `json:"faults,omitempty"` // what is broken while the last good state serves, one sentence each
+	Reload          *Reload   `json:"reload,omitempty"` // the last one; nil: none yet
+}
+
+// Reload is how a reload went.
+type Reload struct {
+	At           time.Time `json:"at"`
+	Error        string    `json:"error,omitempty"`        // empty: taken up
+	NeedsRestart []string  `json:"needsRestart,omitempty"` // keys that changed and wait for a restart
+}
+
+// ProbeRequest asks for a probe identity.
+type ProbeRequest struct {
+	Role string `json:"role"` // reader, writer or admin
+}
+
+// ProbeIdentity works for a minute, in repositories below packhouse-probe only.
+type ProbeIdentity struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
+// CollectRequest asks for a collection. Durations are in nanoseconds in JSON; zero means what the server's configuration says.
+type CollectRequest struct {
+	DryRun   bool          `json:"dryRun"`
+	Window   time.Duration `json:"window,omitempty"`
+	Untagged time.Duration `json:"untagged,omitempty"`
+}
+
+// PurgeRequest asks for abandoned uploads to be removed. A zero age means what the server's configuration says.
+type PurgeRequest struct {
+	DryRun bool          `json:"dryRun"`
+	Age    time.Duration `json:"age,omitempty"`
+}
+
+// ScrubRequest asks for a scrub. Rate is in bytes a second; 0: as fast as it goes.
+type ScrubRequest struct {
+	Rate int64 `json:"rate,omitempty"`
+}
+
+// Line is one line of a long answer. Exactly one field is set.
+type Line struct {
+	Verdict *storage.Verdict `json:"verdict,omitempty"`
+	Damage  *storage.Damage  `json:"damage,omitempty"`
+	Done    any              `json:"done,omitempty"`
+	Error   string           `json:"error,omitempty"`
+}

@@ -1,0 +1,8 @@
+package admin
+
+import (
+	"os"
+	"strconv"
+)
+
+func userID() string { return strconv.Itoa(os.Getuid()) }

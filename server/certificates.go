@@ -1,0 +1,247 @@
+package server
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+)
+
+// certificates keeps up with the files of certificate and key. They are taken as a pair: a certificate without its key, or a half-written
+// file, leaves the pair that was served before.
+type certificates struct {
+	now func() time.Time
+	log *slog.Logger
+
+	serving atomic.Pointer[serving]
+	broken  atomic.Pointer[error]
+
+	mu        sync.Mutex
+	cert, key string
+	stamps    [2]stamp
+	settled   bool
+	failures  int // looks in a row that found a pair that cannot be served
+}
+
+// serving is what handshakes use. It never changes.
+type serving struct {
+	tls    *tls.Config
+	pair   tls.Certificate
+	leaf   *x509.Certificate
+	chain  [][]byte
+	print  string
+	config config.HTTP
+}
+
+// settledAfter is how old a modification time must be to be believed: within one tick of the clock a file can change twice.
+const settledAfter = 2 * time.Second
+
+// newCertificates reads the pair that the configuration names.
+func newCertificates(c config.HTTP, now func() time.Time, log *slog.Logger) (*certificates, error) {
+	cs := &certificates{now: now, log: log}
+	if err := cs.reconfigure(c); err != nil {
+		return nil, err
+	}
+	return cs, nil
+}
+
+// reconfigure takes new files and settings. On an error nothing has changed.
+func (cs *certificates) reconfigure(c config.HTTP) error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c.TLS.LetsEncrypt.Enabled() {
+		return errors.New("read certificate: an ACME directory is no source of certificates here: give http.tls.certificate and http.tls.key")
+	}
+	stamps, settled, err := cs.stampFiles(c.TLS)
+	if err != nil {
+		return err
+	}
+	s, err := load(c)
+	if err != nil {
+		return err
+	}
+	cs.cert, cs.key, cs.stamps, cs.settled, cs.failures = c.TLS.Certificate, c.TLS.Key, stamps, settled, 0
+	cs.take(s)
+	return nil
+}
+
+// follow reads the pair again if a file has changed. A pair that does not fit is tried once more before it is called broken: the two files
+// are never replaced in the same moment.
+func (cs *certificates) follow() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c := cs.serving.Load().config
+	stamps, settled, err := cs.stampFiles(c.TLS)
+	if err == nil {
+		if cs.settled && stamps == cs.stamps && cs.failures == 0 {
+			return
+		}
+		var s *serving
+		if s, err = load(c); err == nil {
+			cs.stamps, cs.settled, cs.failures = stamps, settled, 0
+			cs.take(s)
+			return
+		}
+	}
+	cs.failures++
+	if cs.failures < 2 {
+		return
+	}
+	if was := cs.broken.Swap(&err); was == nil || (*was).Error() != err.Error() {
+		cs.log.Error("the new certificate cannot be served, the one before stays", "certificate", cs.cert, "key", cs.key, "error", err)
+	}
+}
+
+// take puts a pair into service. The caller holds the lock.
+func (cs *certificates) take(s *serving) {
+	was := cs.serving.Swap(s)
+	repaired := cs.broken.Swap(nil) != nil
+	if was != nil && was.print == s.print && bytes.Equal(bytes.Join(was.chain, nil), bytes.Join(s.chain, nil)) && !repaired {
+		return
+	}
+	level := slog.LevelInfo
+	if certgen.CloseToEnd(s.leaf, cs.now()) {
+		level = slog.LevelWarn
+	}
+	cs.log.Log(nil, level, "certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter) //nolint:staticcheck // there is no context
+}
+
+func (cs *certificates) fingerprint() string { return cs.serving.Load().print }
+
+func (cs *certificates) ends() time.Time { return cs.serving.Load().leaf.NotAfter }
+
+func (cs *certificates) fault() error {
+	if err := cs.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// tlsConfig is for the listener: every handshake asks anew what is served.
+func (cs *certificates) tlsConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		NextProtos:         cs.serving.Load().tls.NextProtos,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return cs.serving.Load().tls, nil },
+	}
+}
+
+// load reads the files and makes of them what handshakes use.
+func load(c config.HTTP) (*serving, error) {
+	certPEM, err := os.ReadFile(c.TLS.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate: %w", err)
+	}
+	keyPEM, err := os.ReadFile(c.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read key of the certificate: %w", err)
+	}
+	pair, err := certgen.ParsePair(certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate %s with key %s: %w", c.TLS.Certificate, c.TLS.Key, err)
+	}
+	s := &serving{pair: pair.TLS(), leaf: pair.Leaf(), print: certgen.Fingerprint(pair.Leaf()), config: c}
+	s.chain = s.pair.Certificate
+	if s.tls, err = tlsSettings(c); err != nil {
+		return nil, err
+	}
+	s.tls.Certificates = []tls.Certificate{s.pair}
+	return s, nil
+}
+
+// tlsSettings is what the configuration says of handshakes, but for the certificate.
+func tlsSettings(c config.HTTP) (*tls.Config, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	if c.HTTP2Disabled {
+		t.NextProtos = []string{"http/1.1"}
+	}
+	if c.TLS.MinimumTLS == "tls1.3" {
+		t.MinVersion = tls.VersionTLS13
+	}
+	for _, name := range c.TLS.CipherSuites {
+		id, err := cipherSuite(name)
+		if err != nil {
+			return nil, err
+		}
+		t.CipherSuites = append(t.CipherSuites, id)
+	}
+	if len(c.TLS.ClientCAs) > 0 {
+		t.ClientCAs = x509.NewCertPool()
+	}
+	for _, path := range c.TLS.ClientCAs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read client CA: %w", err)
+		}
+		chain, err := certgen.ParseChain(data)
+		if err != nil {
+			return nil, fmt.Errorf("read client CA %s: %w", path, err)
+		}
+		for _, ca := range chain {
+			t.ClientCAs.AddCert(ca)
+		}
+	}
+	var err error
+	t.ClientAuth, err = clientAuth(c.TLS)
+	return t, err
+}
+
+// clientAuth reads what is asked of clients. With CAs and no word on it, a certificate is required, as CNCF distribution does.
+func clientAuth(t config.TLS) (tls.ClientAuthType, error) {
+	switch t.ClientAuth {
+	case "":
+		if len(t.ClientCAs) > 0 {
+			return tls.RequireAndVerifyClientCert, nil
+		}
+		return tls.NoClientCert, nil
+	case "request-client-cert":
+		return tls.RequestClientCert, nil
+	case "require-any-client-cert":
+		return tls.RequireAnyClientCert, nil
+	case "verify-client-cert-if-given":
+		return tls.VerifyClientCertIfGiven, nil
+	case "require-and-verify-client-cert":
+		return tls.RequireAndVerifyClientCert, nil
+	}
+	return 0, fmt.Errorf("read http.tls.clientauth: %q is not known", t.ClientAuth)
+}
+
+func cipherSuite(name string) (uint16, error) {
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if suite.Name == name {
+			return suite.ID, nil
+		}
+	}
+	return 0, fmt.Errorf("read http.tls.ciphersuites: %q is not known", name)
+}
+
+// stamp tells one state of a file from another without reading it.
+type stamp struct {
+	size     int64
+	modified int64
+	changed  int64
+	inode    uint64
+}
+
+// stampFiles looks at both files, through symbolic links.
+func (cs *certificates) stampFiles(t config.TLS) (stamps [2]stamp, settled bool, err error) {
+	settled = true
+	for i, path := range []string{t.Certificate, t.Key} {
+		info, err := os.Stat(path)
+		if err != nil {
+			return stamps, false, fmt.Errorf("read certificate: %w", err)
+		}
+		stamps[i] = stampOf(info)
+		settled = settled && cs.now().Sub(info.ModTime()) >= settledAfter
+	}
+	return stamps, settled, nil
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"packhouse/server/auth"
+	"packhouse/server/problem"
+	"packhouse/server/route"
+)
+
+// record is what is known of a request when it has been answered, for the log and the metrics.
+type record struct {
+	began   time.Time
+	client  auth.Client
+	action  route.Action
+	user    string         // who has proven to be it; never what somebody merely typed
+	refusal *problem.Error // what was answered in place of a success
+	aborted bool           // the answer was cut off
+}
+
+// ServeHTTP answers one request: it is parsed, its sender found out and judged, and handed to whom its action belongs. Every refusal is
+// worded in one place; a panic ends one request and not the server.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	st := s.current.Load()
+	rec := record{began: time.Now()}
+	rec.client, r = s.origin(st, r)
+	rw, body := newResponse(w, r, st.stall)
+	if body != nil {
+		r.Body = body
+	}
+	h := w.Header()
+	for _, fixed := range st.headers {
+		h[fixed.name] = fixed.values
+	}
+	s.metrics.begin()
+	defer func() {
+		if v := recover(); v != nil {
+			s.recovered(rw, r, &rec, v)
+		}
+		rw.finish()
+		s.metrics.observe(&rec, rw)
+		s.logAccess(r, st, &rec, rw)
+		if rec.aborted {
+			panic(http.ErrAbortHandler) // cuts the connection: a client must not take half an answer for a whole one
+		}
+	}()
+	if err := s.dispatch(rw, r, st, &rec); err != nil {
+		s.refuse(rw, r, &rec, err)
+	}
+}
+
+// dispatch walks the one way through.
+func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
+	req, err := route.Parse(r, st.prefix)
+	if err != nil {
+		return err
+	}
+	rec.action = req.Action
+	id := auth.Identity{Anonymous: true}
+	if !st.policy.Public(req.Action) {
+		if id, err = s.auth.Authenticate(r); err != nil {
+			return err
+		}
+	}
+	rec.user = id.User
+	grant, err := st.policy.Decide(id, req)
+	if err != nil {
+		return err
+	}
+	return s.answer(w, r, st, grant)
+}
+
+// refuse words an error. Where the answer has begun it can only be cut off.
+func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
+	if w.status != 0 {
+		rec.aborted = true
+		rec.refusal = problem.From(err)
+		level := slog.LevelError
+		if r.Context().Err() != nil {
+			level = slog.LevelDebug // the client left
+		}
+		s.log.LogAttrs(r.Context(), level, "an answer was cut off", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("error", err))
+		return
+	}
+	rec.refusal = problem.Write(w, r, err)
+	if rec.refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("code", rec.refusal.Code), slog.Any("error", err))
+	}
+}
+
+var errPanic = errors.New("a request handler panicked")
+
+// recovered turns a panic into a 500. The trace goes to the log and not to the client.
+func (s *Server) recovered(w *response, r *http.Request, rec *record, v any) {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		rec.aborted = true
+		return
+	}
+	s.log.LogAttrs(r.Context(), slog.LevelError, "a request handler panicked", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Any("panic", v), slog.String("trace", string(debug.Stack())))
+	if w.status != 0 {
+		rec.aborted = true
+		return
+	}
+	rec.refusal = problem.Write(w, r, errPanic)
+}

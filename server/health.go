@@ -1,0 +1,68 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"packhouse/server/storage"
+)
+
+// Codes of /health. They are stable, and all that anybody is told.
+const (
+	healthFull        = "storage-full"
+	healthReadOnly    = "storage-read-only"
+	healthUnavailable = "storage-unavailable"
+)
+
+// instanceHeader carries the nonce of the process.
+const instanceHeader = "Packhouse-Instance"
+
+// healthBody is the answer of /health: what the vendor's registry says, and codes when something is wrong.
+type healthBody struct {
+	Status string   `json:"status"`
+	Codes  []string `json:"codes,omitempty"`
+}
+
+// health answers in constant time, from what is known already.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
+	b, status := healthBody{Status: "UP"}, http.StatusOK
+	if codes := s.failing(r.Context()); len(codes) > 0 {
+		b, status = healthBody{"DOWN", codes}, http.StatusServiceUnavailable
+	}
+	content, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(content)))
+	h.Set("Cache-Control", "no-store")
+	h.Set(instanceHeader, s.nonce)
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content) // a monitor that left hears nothing
+	}
+	return nil
+}
+
+// failing returns the codes of what is wrong; none when all is well. That a server which was told to be read-only cannot be written is not
+// wrong.
+func (s *Server) failing(ctx context.Context) []string {
+	err := s.store.Health(ctx)
+	c := s.current.Load().config
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, storage.ErrReadOnly):
+		if c.Storage.Maintenance.ReadOnly.Enabled {
+			return nil
+		}
+		return []string{healthReadOnly}
+	case errors.Is(err, storage.ErrFull):
+		return []string{healthFull}
+	}
+	return []string{healthUnavailable}
+}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"packhouse/server/config"
+)
+
+const (
+	headerTimeout = 20 * time.Second // to send all headers in
+	idleTimeout   = 2 * time.Minute  // between requests of a connection
+)
+
+// listen binds the address of the configuration.
+func listen(c config.HTTP) (net.Listener, error) {
+	network := c.Net
+	if network == "" {
+		network = "tcp"
+	}
+	if network == "unix" {
+		if err := removeStale(c.Addr); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen(network, c.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return l, nil
+}
+
+var errSocketInUse = errors.New("another process listens there")
+
+// removeStale removes a Unix socket that nobody listens on any more. Whatever is not a socket stays, and listening fails.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSocket == 0 {
+		return nil //nolint:nilerr // nothing to remove
+	}
+	if c, err := dialUnix(path); err == nil {
+		c.Close()
+		return fmt.Errorf("listen on %s: %w", path, errSocketInUse)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove stale socket: %w", err)
+	}
+	return nil
+}
+
+func dialUnix(path string) (net.Conn, error) { return net.DialTimeout("unix", path, time.Second) }
+
+// limitedListener accepts no more connections than there may be at once; further ones wait in the kernel. The places are given back by
+// net/http's ConnState, so connections need no wrapper and keep what the kernel does for them.
+type limitedListener struct {
+	net.Listener
+	places chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newLimitedListener(l net.Listener, most int) *limitedListener {
+	if most <= 0 {
+		most = 10_000
+	}
+	return &limitedListener{Listener: l, places: make(chan struct{}, most), closed: make(chan struct{})}
+}
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	select {
+	case l.places <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.places
+		return nil, err
+	}
+	return c, nil
+}
+
+func (l *limitedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// watch is the ConnState hook that gives places back.
+func (l *limitedListener) watch(_ net.Conn, state http.ConnState) {
+	if state == http.StateClosed || state == http.StateHijacked {
+		<-l.places
+	}
+}
+
+// httpServer is net/http's part, with every timeout it has but those of whole bodies: a large blob over a slow line is no attack.
+func (s *Server) httpServer(l *limitedListener) *http.Server {
+	c := s.current.Load().config.HTTP
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetHTTP2(!c.HTTP2Disabled)
+	p.SetUnencryptedHTTP2(c.H2CEnabled && s.certs == nil)
+	stall := s.current.Load().stall
+	h := &http.Server{
+		Handler: s, Protocols: &p, ErrorLog: errorLog(s.log), ConnState: l.watch,
+		ReadHeaderTimeout: min(headerTimeout, stall), IdleTimeout: idleTimeout, MaxHeaderBytes: c.Limits.HeaderBytes,
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: stall, SendPingTimeout: idleTimeout},
+	}
+	if s.certs != nil {
+		h.TLSConfig = s.certs.tlsConfig()
+	}
+	return h
+}

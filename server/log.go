@@ -1,0 +1,100 @@
+package server
+
+import (
+	"io"
+	"log"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/server/config"
+	"packhouse/server/route"
+)
+
+// newLogger makes the logger that the configuration asks for.
+func newLogger(c config.Log, to io.Writer, level *slog.LevelVar) *slog.Logger {
+	level.Set(levelOf(c.Level))
+	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(to, options)
+	if c.Formatter == "json" {
+		h = slog.NewJSONHandler(to, options)
+	}
+	var fields []slog.Attr
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		fields = append(fields, slog.String(name, c.Fields[name]))
+	}
+	return slog.New(h.WithAttrs(fields))
+}
+
+func levelOf(name string) slog.Level {
+	switch strings.ToLower(name) {
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// maxAgent bounds what a client may write into the log by its User-Agent, in bytes.
+const maxAgent = 120
+
+// logAccess writes one line for a request. The query is left out, and so is everything that came in a header but the User-Agent: credentials
+// are written nowhere. What every client does first, asking without credentials, and what monitors do all day are of interest to nobody.
+func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response) {
+	level := slog.LevelInfo
+	switch {
+	case st.config.Log.AccessLog.Disabled:
+		return
+	case rec.action == route.Health && w.status == http.StatusOK,
+		w.status == http.StatusUnauthorized && r.Header.Get("Authorization") == "":
+		level = slog.LevelDebug
+	}
+	if !s.log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
+		slog.String("duration", time.Since(rec.began).Round(time.Microsecond).String()), slog.String("remote", rec.client.String()))
+	if rec.user != "" {
+		attrs = append(attrs, slog.String("user", rec.user))
+	}
+	if rec.action != "" {
+		attrs = append(attrs, slog.String("action", string(rec.action)))
+	}
+	if rec.refusal != nil {
+		attrs = append(attrs, slog.String("code", rec.refusal.Code))
+	}
+	if rec.aborted {
+		attrs = append(attrs, slog.Bool("cut_off", true))
+	}
+	if w.body != nil {
+		attrs = append(attrs, slog.Int64("received", w.body.bytes))
+	}
+	if agent := r.UserAgent(); agent != "" {
+		attrs = append(attrs, slog.String("agent", agent[:min(len(agent), maxAgent)]))
+	}
+	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// errorLog takes what net/http has to say. Handshakes that fail, because a scanner came by or a client trusts another CA, are not this
+// server's errors.
+func errorLog(l *slog.Logger) *log.Logger { return log.New(&errorWriter{l}, "", 0) }
+
+type errorWriter struct{ log *slog.Logger }
+
+func (w *errorWriter) Write(p []byte) (int, error) {
+	line := strings.TrimSpace(string(p))
+	if strings.Contains(line, "TLS handshake error") || strings.Contains(line, "URL query contains semicolon") {
+		w.log.Debug("a connection failed", "what", line)
+	} else {
+		w.log.Warn("a connection failed", "what", line)
+	}
+	return len(p), nil
+}

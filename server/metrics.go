@@ -1,0 +1,130 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"packhouse/server/auth"
+)
+
+// metrics counts what the server does. The registry is its own: two servers of one process do not mix.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+	sent     prometheus.Counter
+	received prometheus.Counter
+	running  prometheus.Gauge
+	upkeep   *prometheus.CounterVec
+	freed    prometheus.Counter
+	damaged  prometheus.Counter
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "packhouse_requests_total", Help: "Requests answered, by action and status.",
+		}, []string{"action", "status"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "packhouse_request_duration_seconds", Help: "Time from the first byte of a request to the last of its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"action"}),
+		sent:     prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_sent_bytes_total", Help: "Bytes of answers."}),
+		received: prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_received_bytes_total", Help: "Bytes of request bodies."}),
+		running:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "packhouse_requests_running", Help: "Requests being answered."}),
+		upkeep: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "packhouse_upkeep_total", Help: "Runs of collection, purge and scrub, by outcome.",
+		}, []string{"what", "outcome"}),
+		freed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_collected_bytes_total", Help: "Bytes that collection removed."}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_damaged_total", Help: "Objects that scrub found damaged."}),
+	}
+	m.registry.MustRegister(m.requests, m.latency, m.sent, m.received, m.running, m.upkeep, m.freed, m.damaged,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.observeAuth(s.auth)
+	m.observeServer(s)
+	return m
+}
+
+// observeAuth shows the counts that package auth keeps.
+func (m *metrics) observeAuth(a *auth.Authenticator) {
+	for _, c := range []struct {
+		name, help string
+		value      func(auth.Stats) uint64
+	}{
+		{"packhouse_auth_remembered_total", "Requests let in by remembered credentials.", func(s auth.Stats) uint64 { return s.Remembered }},
+		{"packhouse_auth_rejected_total", "Requests refused by remembered credentials.", func(s auth.Stats) uint64 { return s.Rejected }},
+		{"packhouse_auth_hashes_total", "Comparisons with a bcrypt hash.", func(s auth.Stats) uint64 { return s.Hashes }},
+		{"packhouse_auth_failed_total", "Wrong credentials, each counted once.", func(s auth.Stats) uint64 { return s.Failed }},
+		{"packhouse_auth_locked_total", "Requests that had to wait after wrong passwords.", func(s auth.Stats) uint64 { return s.Locked }},
+		{"packhouse_auth_turned_away_total", "Requests that found too many others signing in.", func(s auth.Stats) uint64 { return s.TurnedAway }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
+			func() float64 { return float64(c.value(a.Stats())) }))
+	}
+}
+
+// observeServer shows what can be asked at any time and costs nothing.
+func (m *metrics) observeServer(s *Server) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("packhouse_up", "1 when /health says UP.", func() float64 { return truth(len(s.failing(context.Background())) == 0) })
+	gauge("packhouse_users", "Users who can sign in.", func() float64 { return float64(s.auth.Users()) })
+	gauge("packhouse_users_file_ok", "1 when the htpasswd file could be read at the last look.", func() float64 { return truth(s.auth.Fault() == nil) })
+	gauge("packhouse_config_last_reload_successful", "1 unless the last reload failed.", func() float64 {
+		last := s.reloads.last()
+		return truth(last == nil || last.Error == "")
+	})
+	gauge("packhouse_config_last_reload_timestamp_seconds", "When the last reload was, or the start.", func() float64 {
+		if last := s.reloads.last(); last != nil {
+			return float64(last.At.Unix())
+		}
+		return float64(s.started.Unix())
+	})
+	gauge("packhouse_storage_free_bytes", "Bytes left where the store lives.", func() float64 {
+		space, err := s.store.Space(context.Background())
+		if err != nil {
+			return -1
+		}
+		return float64(space.FreeBytes)
+	})
+	if s.certs != nil {
+		gauge("packhouse_certificate_not_after_timestamp_seconds", "End of the certificate that is served.", func() float64 { return float64(s.certs.ends().Unix()) })
+		gauge("packhouse_certificate_file_ok", "1 when the files of certificate and key can be served as a pair.", func() float64 { return truth(s.certs.fault() == nil) })
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *metrics) begin() { m.running.Inc() }
+
+func (m *metrics) observe(rec *record, w *response) {
+	m.running.Dec()
+	action := string(rec.action)
+	if action == "" {
+		action = "none"
+	}
+	m.requests.WithLabelValues(action, strconv.Itoa(w.status)).Inc()
+	m.latency.WithLabelValues(action).Observe(time.Since(rec.began).Seconds())
+	m.sent.Add(float64(w.bytes))
+	if w.body != nil {
+		m.received.Add(float64(w.body.bytes))
+	}
+}
+
+// handler serves the metrics.
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"packhouse/server/auth"
+)
+
+// forwarding are the headers by which proxies say whom they speak for.
+var forwarding = []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded"}
+
+// origin finds out where a request comes from: the peer, unless that is a proxy that the configuration lists. Of X-Forwarded-For the last
+// address counts that no listed proxy has; what stands before it anybody could have written. From peers that are not listed the headers are
+// not believed; that they come at all tells of a proxy with many people behind it.
+func (s *Server) origin(st *state, r *http.Request) (auth.Client, *http.Request) {
+	client := auth.ClientOf(r)
+	trusted := st.trusts(client.Addr) || (!client.Addr.IsValid() && len(st.proxies) > 0)
+	switch {
+	case trusted:
+		if from, ok := st.forwardedFor(r.Header.Values("X-Forwarded-For")); ok {
+			client = auth.Client{Addr: from}
+		} else {
+			client.Shared = true
+		}
+	default:
+		for _, name := range forwarding {
+			if _, ok := r.Header[name]; ok {
+				client.Shared = true
+				s.warnProxy(client)
+				break
+			}
+		}
+	}
+	return client, r.WithContext(auth.WithClient(r.Context(), client))
+}
+
+// warnProxy tells once of a proxy that nobody listed: the lock-out of an address would hit everybody behind it, so it is off for them.
+func (s *Server) warnProxy(c auth.Client) {
+	if !s.unlisted.Swap(true) {
+		s.log.Warn("requests come through a proxy that http.trustedproxies does not list: everybody behind it looks the same, and addresses are not locked out", "proxy", c.String())
+	}
+}
+
+func (st *state) trusts(a netip.Addr) bool {
+	for _, p := range st.proxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardedFor reads the addresses from the right.
+func (st *state) forwardedFor(values []string) (netip.Addr, bool) {
+	list := strings.Split(strings.Join(values, ","), ",")
+	for i := len(list) - 1; i >= 0; i-- {
+		a, ok := parseForwarded(strings.TrimSpace(list[i]))
+		if !ok {
+			return netip.Addr{}, false
+		}
+		if i == 0 || !st.trusts(a) {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// parseForwarded takes an address, with or without a port.
+func parseForwarded(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if a, err := netip.ParseAddrPort(s); err == nil {
+		return a.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}
+
+func parseProxies(list []string) ([]netip.Prefix, error) {
+	var proxies []netip.Prefix
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, bad := netip.ParseAddr(text)
+			if bad != nil {
+				return nil, fmt.Errorf("read http.trustedproxies: %w", err)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		proxies = append(proxies, p.Masked())
+	}
+	return proxies, nil
+}

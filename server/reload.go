@@ -1,0 +1,141 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"packhouse/server/admin"
+	"packhouse/server/config"
+)
+
+// reloads remembers how the last reload went, and lets one run at a time.
+type reloads struct {
+	running sync.Mutex
+
+	mu     sync.Mutex
+	result *admin.Reload
+	failed uint64
+	done   uint64
+}
+
+func (r *reloads) last() *admin.Reload {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.result
+}
+
+func (r *reloads) counts() (done, failed uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done, r.failed
+}
+
+// Reload reads and verifies the configuration, and takes it up without dropping a connection: users, roles, certificates, headers, limits
+// of requests, the log level. What only a restart can change is named in the log and in the status, and stays as it is. A configuration
+// that is wrong changes nothing; the error says what is wrong, and stays in the status until a reload succeeds.
+func (s *Server) Reload(ctx context.Context) error {
+	s.reloads.running.Lock()
+	defer s.reloads.running.Unlock()
+	restart, err := s.reload(ctx)
+	result := &admin.Reload{At: s.now(), NeedsRestart: restart}
+	s.reloads.mu.Lock()
+	defer s.reloads.mu.Unlock()
+	s.reloads.result = result
+	if err != nil {
+		result.Error = err.Error()
+		s.reloads.failed++
+		s.log.ErrorContext(ctx, "the configuration was not taken up, the one before stays", "config", s.options.ConfigPath, "error", err)
+		return err
+	}
+	s.reloads.done++
+	s.log.InfoContext(ctx, "configuration taken up", "config", s.options.ConfigPath)
+	if len(restart) > 0 {
+		s.log.WarnContext(ctx, "some settings wait for a restart", "keys", restart)
+	}
+	return nil
+}
+
+func (s *Server) reload(ctx context.Context) (restart []string, err error) {
+	was := s.current.Load().config
+	next := was
+	if s.options.Load != nil {
+		loaded, err := s.options.Load(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reload configuration: %w", err)
+		}
+		for _, notice := range loaded.Notices {
+			s.log.WarnContext(ctx, "about the configuration", "code", notice.Code, "what", notice.String())
+		}
+		c := loaded.Config
+		next = &c
+	}
+	next, restart = keepUntilRestart(was, next)
+	st, err := s.newState(next)
+	if err != nil {
+		return nil, fmt.Errorf("reload configuration: %w", err)
+	}
+	// The certificate first: it is the only other one that may fail, and users that were read anew are no harm.
+	if s.certs != nil {
+		if err := s.certs.reconfigure(next.HTTP); err != nil {
+			return nil, fmt.Errorf("reload certificate: %w", err)
+		}
+	}
+	if err := s.auth.Reconfigure(next.Auth); err != nil {
+		if s.certs != nil {
+			_ = s.certs.reconfigure(was.HTTP) // served a moment ago
+		}
+		return nil, fmt.Errorf("reload users: %w", err)
+	}
+	if s.options.Log == nil {
+		s.level.Set(levelOf(next.Log.Level))
+	}
+	s.current.Store(st)
+	return restart, nil
+}
+
+// fixed are the settings that what runs was built with. Everything else a reload takes up.
+var fixed = []struct {
+	key  string
+	part func(*config.Config) any // a pointer into the configuration
+}{
+	{"http.addr", func(c *config.Config) any { return &c.HTTP.Addr }},
+	{"http.net", func(c *config.Config) any { return &c.HTTP.Net }},
+	{"http.http2.disabled", func(c *config.Config) any { return &c.HTTP.HTTP2Disabled }},
+	{"http.h2c.enabled", func(c *config.Config) any { return &c.HTTP.H2CEnabled }},
+	{"http.debug", func(c *config.Config) any { return &c.HTTP.Debug }},
+	{"http.limits.connections", func(c *config.Config) any { return &c.HTTP.Limits.Connections }},
+	{"http.limits.headerbytes", func(c *config.Config) any { return &c.HTTP.Limits.HeaderBytes }},
+	{"http.limits.uploadsperuser", func(c *config.Config) any { return &c.HTTP.Limits.UploadsPerUser }},
+	{"http.tls.letsencrypt", func(c *config.Config) any { return &c.HTTP.TLS.LetsEncrypt }},
+	{"log.formatter", func(c *config.Config) any { return &c.Log.Formatter }},
+	{"log.fields", func(c *config.Config) any { return &c.Log.Fields }},
+	{"log.audit", func(c *config.Config) any { return &c.Log.Audit }},
+	{"storage", func(c *config.Config) any { return &c.Storage.Driver }},
+	{"storage.filesystem", func(c *config.Config) any { return &c.Storage.Filesystem }},
+	{"storage.s3", func(c *config.Config) any { return &c.Storage.S3 }},
+	{"storage.redirect", func(c *config.Config) any { return &c.Storage.Redirect }},
+	{"storage.maintenance.readonly", func(c *config.Config) any { return &c.Storage.Maintenance.ReadOnly }},
+	{"storage.maintenance.gc.window", func(c *config.Config) any { return &c.Storage.Maintenance.GC.Window }},
+	{"health", func(c *config.Config) any { return &c.Health }},
+	{"notifications", func(c *config.Config) any { return &c.Notifications }},
+}
+
+// keepUntilRestart returns the new configuration with the old values of what cannot change under a running server, and the keys of these.
+func keepUntilRestart(was, next *config.Config) (*config.Config, []string) {
+	merged := *next
+	var restart []string
+	for _, f := range fixed {
+		old, now := reflect.ValueOf(f.part(was)).Elem(), reflect.ValueOf(f.part(&merged)).Elem()
+		if !reflect.DeepEqual(old.Interface(), now.Interface()) {
+			restart = append(restart, f.key)
+			now.Set(old)
+		}
+	}
+	if was.HTTP.TLS.Enabled() != merged.HTTP.TLS.Enabled() {
+		restart = append(restart, "http.tls")
+		merged.HTTP.TLS = was.HTTP.TLS
+	}
+	return &merged, restart
+}

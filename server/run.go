@@ -1,0 +1,188 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// errDrain says that requests were still running when the drain timeout ended.
+var errDrain = errors.New("requests were cut off at the end of http.draintimeout")
+
+// defaultDrain is the drain timeout of a configuration that was made by hand.
+const defaultDrain = 30 * time.Second
+
+// watchEvery is how often files are looked at.
+const watchEvery = 2 * time.Second
+
+// Listen binds the port. Run does so too; it is for callers who want to know the address before anything is served.
+func (s *Server) Listen() error {
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	if s.life.listener != nil {
+		return nil
+	}
+	l, err := listen(s.current.Load().config.HTTP)
+	if err != nil {
+		return err
+	}
+	s.life.listener = l
+	return nil
+}
+
+// Addr returns the address that is listened on; nil before Listen.
+func (s *Server) Addr() net.Addr {
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	if s.life.listener == nil {
+		return nil
+	}
+	return s.life.listener.Addr()
+}
+
+// Run listens and serves until ctx is done or Shutdown is called. Then nothing new is accepted, requests that are running are finished, and
+// the store is let go. It returns nil after a clean end; an error if the port could not be bound, or if requests had to be cut off. It can
+// be called once.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.release()
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	limited := newLimitedListener(s.life.listener, s.current.Load().config.HTTP.Limits.Connections)
+	h := s.httpServer(limited)
+
+	background, quit := context.WithCancel(context.WithoutCancel(ctx))
+	var aside sync.WaitGroup
+	defer aside.Wait()
+	defer quit()
+
+	s.log.Info("listening", "address", s.Addr().String(), "fingerprint", s.Fingerprint())
+	failed := make(chan error, 2)
+	go func() { failed <- s.serve(h, limited) }()
+	stopAdmin := s.startAdmin(background, &aside)
+	defer stopAdmin()
+	stopDebug, err := s.startDebug()
+	if err != nil {
+		s.log.Error("metrics are not served", "error", err)
+	}
+	defer stopDebug()
+	aside.Go(func() { s.watch(background) })
+	s.startUpkeep(background, &aside)
+
+	select {
+	case <-ctx.Done():
+	case <-s.life.stop:
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	}
+	return s.drain(h)
+}
+
+var errRunOnce = errors.New("run server: it has been run or shut down already")
+
+func (s *Server) begin() error {
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	select {
+	case <-s.life.stopped:
+		return errRunOnce
+	default:
+	}
+	if s.life.running {
+		return errRunOnce
+	}
+	s.life.running = true
+	return nil
+}
+
+// serve hands the listener to net/http.
+func (s *Server) serve(h *http.Server, l net.Listener) error {
+	var err error
+	if s.certs != nil {
+		err = h.ServeTLS(sniffingListener{l}, "", "")
+	} else {
+		err = h.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// drain accepts nothing new and lets what runs come to its end.
+func (s *Server) drain(h *http.Server) error {
+	timeout := s.current.Load().config.HTTP.DrainTimeout
+	if timeout <= 0 {
+		timeout = defaultDrain
+	}
+	s.log.Info("draining", "timeout", timeout.String())
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := h.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off", "after", timeout.String())
+		_ = h.Close() // the listener is closed already, and connections have no say
+		return fmt.Errorf("stop server: %w", errDrain)
+	}
+	s.log.Info("stopped")
+	return nil
+}
+
+// Shutdown ends Run as the end of its context does, and waits for it. Where Run was never called it lets the store go.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.life.stopping.Do(func() { close(s.life.stop) })
+	s.life.mu.Lock()
+	running := s.life.running
+	s.life.running = true
+	s.life.mu.Unlock()
+	if !running {
+		s.release()
+		return nil
+	}
+	select {
+	case <-s.life.stopped:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop server: %w", ctx.Err())
+	}
+}
+
+// release closes what New and Listen opened.
+func (s *Server) release() {
+	s.life.ending.Do(func() {
+		s.life.mu.Lock()
+		if s.life.listener != nil {
+			s.life.listener.Close()
+		}
+		s.life.mu.Unlock()
+		if s.store != nil && s.options.Store == nil {
+			if err := s.store.Close(); err != nil {
+				s.log.Error("the store did not close cleanly", "error", err)
+			}
+		}
+		close(s.life.stopped)
+	})
+}
+
+// watch looks at the files that may change under a running server.
+func (s *Server) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.auth.Refresh()
+			if s.certs != nil {
+				s.certs.follow()
+			}
+		}
+	}
+}

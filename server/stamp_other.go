@@ -1,0 +1,9 @@
+//go:build !linux
+
+package server
+
+import "io/fs"
+
+func stampOf(info fs.FileInfo) stamp {
+	return stamp{size: info.Size(), modified: info.ModTime().UnixNano()}
+}
