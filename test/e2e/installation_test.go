@@ -145,7 +145,7 @@ func (in *installation) port() string {
 // client returns an HTTP client that trusts the installation's CA and nothing
 // else.
 func (in *installation) client() *http.Client {
-	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	transport := &http.Transport{MaxIdleConnsPerHost: 16, ExpectContinueTimeout: time.Minute}
 	if in.scheme == "https" {
 		pem, err := os.ReadFile(in.ca())
 		if err != nil {
