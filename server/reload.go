@@ -61,15 +61,9 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 	was := s.current.Load().config
 	next := was
 	if s.options.Load != nil {
-		loaded, err := s.options.Load(ctx)
-		if err != nil {
+		if next, err = s.options.Load(ctx); err != nil {
 			return nil, fmt.Errorf("reload configuration: %w", err)
 		}
-		for _, notice := range loaded.Notices {
-			s.log.WarnContext(ctx, "about the configuration", "code", notice.Code, "what", notice.String())
-		}
-		c := loaded.Config
-		next = &c
 	}
 	next, restart = keepUntilRestart(was, next)
 	st, err := s.newState(next)

@@ -28,7 +28,7 @@ type Options struct {
 	Version    string // of the program
 
 	// Load reads and verifies the configuration anew, for Reload. Nil: Reload only looks at the files that Config names.
-	Load func(ctx context.Context) (*config.Loaded, error)
+	Load func(ctx context.Context) (*config.Config, error)
 
 	Log   *slog.Logger // nil: made of Config.Log, on LogTo; a reload then changes the level too
 	LogTo io.Writer    // nil: standard error
