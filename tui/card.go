@@ -41,7 +41,7 @@ func (m *model) showCard() {
 	switch m.outcome.Report.Worst() {
 	case check.Failed:
 		m.card.title = "Written, and not working yet"
-	case check.Warning, check.NotProven:
+	case check.Warning:
 		m.card.title = "The registry works, with something to look at"
 	default:
 		m.card.title = "The registry works"
@@ -140,13 +140,13 @@ func (m *model) cardLines(width int) []string {
 			return
 		}
 		const labelWidth = 12
-		wrapped := layout.Wrap(clean(value), max(width-labelWidth, 1))
-		for i, line := range wrapped {
-			if i > 0 {
-				label = ""
-			}
-			lines = append(lines, t.Muted.Render(layout.Pad(label, labelWidth))+line)
+		value = clean(value)
+		if ansi.StringWidth(value) > width-labelWidth { // what is copied should stand on a line of its own
+			lines = append(lines, t.Muted.Render(label))
+			lines = append(lines, layout.Wrap(value, width)...)
+			return
 		}
+		lines = append(lines, t.Muted.Render(layout.Pad(label, labelWidth))+value)
 	}
 	row("URL", c.URL)
 	row("user", c.User)

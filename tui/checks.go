@@ -302,8 +302,8 @@ func duration(d time.Duration) string {
 		return ""
 	case d < time.Millisecond:
 		return "<1 ms"
-	case d < 10*time.Second:
+	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
-	return fmt.Sprintf("%d s", int(d.Seconds()))
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }

@@ -184,10 +184,10 @@ func (e *entry) shown() []setup.Finding {
 }
 
 // open draws the question that is being answered.
-func (e *entry) open(width int, alone bool) field.View {
+func (e *entry) open(width int, step string, alone bool) field.View {
 	t := e.m.theme
 	var view field.View
-	if !alone {
+	if !alone && e.question.Title != step {
 		view.Lines = append(view.Lines, layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width))
 	}
 	view.Lines = append(view.Lines, layout.Wrap(clean(e.question.Ask), width)...)
@@ -201,7 +201,7 @@ func (e *entry) open(width int, alone bool) field.View {
 	for _, finding := range e.shown() {
 		view.Lines = append(view.Lines, e.m.drawFinding(finding, width)...)
 	}
-	if alone {
+	if alone || e.question.Title == step {
 		if origin := e.origin(); origin != "" {
 			view.Lines = append(view.Lines, "", t.Muted.Render(layout.Cut("  "+origin, width)))
 		}

@@ -239,10 +239,12 @@ func fixturePlan(kind setup.ChangeKind) func(context.Context, setup.Resolved) (*
 		change := func(name string, meaning ...string) setup.Change {
 			return setup.Change{Path: filepath.Join(dir, name), Kind: kind, Mode: 0o600, Meaning: meaning}
 		}
+		config := change(setup.ConfigFile, "settings of the server")
+		config.After = fixturePreview(resolved.Answers)
 		return &setup.Plan{
 			Dir: dir, Resolved: resolved,
 			Changes: []setup.Change{
-				change(setup.ConfigFile, "settings of the server"),
+				config,
 				change(setup.CertFile, "certificate for registry.example.com, registry, 192.0.2.17; until 2027-12-23"),
 				change(setup.KeyFile, "new key, ecdsa-p256"),
 				change(setup.HtpasswdFile, "user admin added as admin", "user spectro added as reader"),

@@ -209,7 +209,7 @@ func (f *form) view(width int) field.View {
 			view.Lines = append(view.Lines, e.closed(width))
 			continue
 		}
-		part := e.open(width, alone)
+		part := e.open(width, f.step.Title, alone)
 		view.Focus = len(view.Lines) + part.Focus
 		view.Lines = append(view.Lines, part.Lines...)
 	}

@@ -2,7 +2,10 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/charmbracelet/bubbles/key"
 
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -49,7 +52,18 @@ func (m *model) foot(width int) string {
 	}
 	line := m.help
 	line.Width = max(width-2, 1)
-	return layout.Cut(" "+line.ShortHelpView(m.keys()), width)
+	keys := m.keys()
+	if width < normalWidth { // the key that explains the others must not be the one that does not fit
+		slices.SortStableFunc(keys, func(a, b key.Binding) int { return rank(a) - rank(b) })
+	}
+	return layout.Cut(" "+line.ShortHelpView(keys), width)
+}
+
+func rank(k key.Binding) int {
+	if k.Help().Desc == "why" {
+		return 0
+	}
+	return 1
 }
 
 // panes draws steps, question and preview beside each other.
@@ -180,8 +194,11 @@ func (m *model) stepList(height int) []string {
 // previewBox draws myconfig.yml as it is going to be.
 func (m *model) previewBox(width, height int) []string {
 	innerWidth, innerHeight := layout.Inner(width, height)
-	lines := m.paintYAML(string(m.preview.text), innerWidth)
-	shown, below := scroll(lines, &m.preview.top, min(m.preview.focus+2, len(lines)-1), innerHeight)
+	lines, focus := m.paintYAML(string(m.preview.text), innerWidth), m.preview.focus+2
+	if m.phase == reviewing && m.plan != nil {
+		lines, focus = m.configLines(innerWidth), 0
+	}
+	shown, below := scroll(lines, &m.preview.top, min(focus, len(lines)-1), innerHeight)
 	return layout.Box{Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted}.Render(shown, width, height)
 }
 
@@ -221,6 +238,12 @@ func (m *model) helpText(width int) []string {
 	if len(q.Flags) > 0 {
 		lines = append(lines, "", t.Muted.Render(layout.Cut("In scripts: "+strings.Join(q.Flags, " "), width)))
 	}
+	lines = append(lines, "", t.Title.Render("Keys"))
+	m.helpOpen = false
+	for _, k := range m.keys() {
+		lines = append(lines, layout.Cut("  "+layout.Pad(k.Help().Key, 7)+" "+t.Muted.Render(k.Help().Desc), width))
+	}
+	m.helpOpen = true
 	return lines
 }
 

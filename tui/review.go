@@ -103,10 +103,7 @@ func (m *model) reviewKeys() []key.Binding {
 		write = bind("enter", "write")
 	}
 	keys := []key.Binding{write, bind("esc", "back")}
-	if m.width < wideWidth {
-		keys = append(keys, bind("tab", other))
-	}
-	return append(keys, bind("↑↓", "scroll"))
+	return append(keys, bind("tab", other), bind("↑↓", "scroll"))
 }
 
 func (m *model) reviewBody(width, height int) ([]string, string) {
@@ -177,7 +174,12 @@ func (m *model) configLines(width int) []string {
 	if diff := m.plan.Diff(path); diff != "" && m.installed.Exists() {
 		return m.paintDiff(diff, width)
 	}
-	return m.paintYAML(string(m.plan.Config()), width)
+	for _, change := range m.plan.Changes {
+		if change.Path == path {
+			return m.paintYAML(string(change.After), width)
+		}
+	}
+	return nil
 }
 
 func (m *model) paintDiff(diff string, width int) []string {

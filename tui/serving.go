@@ -83,7 +83,7 @@ func (m *model) logBody(width, height int) ([]string, string) {
 	if m.running == nil || ended(m.running) {
 		state = t.Bad.Render(theme.Failed) + " the server has ended"
 	}
-	head := []string{layout.Ends(state, t.Muted.Render(fmt.Sprintf("%d lines", l.written)), width), ""}
+	head := []string{layout.Ends(state, t.Muted.Render(plural(l.written, "line")), width), ""}
 	room := height - len(head)
 	if !l.held {
 		l.top = 1 << 20
@@ -99,4 +99,12 @@ func (m *model) logBody(width, height int) ([]string, string) {
 		head = append(head, layout.Cut(line, width))
 	}
 	return head, below
+}
+
+// plural counts things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -177,6 +177,9 @@ func (f *userForm) finish() formState {
 func (f *userForm) view(width int) View {
 	var view View
 	for i, field := range f.fields {
+		if i > 0 {
+			view.Lines = append(view.Lines, "")
+		}
 		part := field.View(width)
 		if i == f.at {
 			view.Focus = len(view.Lines) + part.Focus
