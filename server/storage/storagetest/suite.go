@@ -1,0 +1,61 @@
+// Package storagetest is the contract of storage.Store as tests: every engine runs the same table.
+//
+//	func TestContract(t *testing.T) {
+//		storagetest.Run(t, func(t *testing.T) storage.Store { … })
+//	}
+//
+// It also has small images to push and read back, for the tests of whoever uses a store.
+package storagetest
+
+import (
+	"testing"
+
+	"packhouse/server/storage"
+)
+
+// Run runs every case against a store of its own. The store must allow at least four uploads a user, and use the real clock.
+func Run(t *testing.T, open func(t *testing.T) storage.Store) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, storage.Store)
+	}{
+		{"BlobComesBack", blobComesBack},
+		{"BlobIsItsRepositorysAlone", blobIsItsRepositorysAlone},
+		{"BlobRefused", blobRefused},
+		{"BlobDeleted", blobDeleted},
+		{"BlobMounted", blobMounted},
+		{"BlobPushedByManyAtOnce", blobPushedByManyAtOnce},
+		{"UploadInChunks", uploadInChunks},
+		{"UploadOutOfOrder", uploadOutOfOrder},
+		{"UploadBroken", uploadBroken},
+		{"UploadTooLong", uploadTooLong},
+		{"UploadIsItsOwnersAlone", uploadIsItsOwnersAlone},
+		{"UploadsLimited", uploadsLimited},
+		{"UploadOfAnotherAlgorithm", uploadOfAnotherAlgorithm},
+		{"UploadWithWrongDigest", uploadWithWrongDigest},
+		{"ManifestComesBack", manifestComesBack},
+		{"ManifestNeedsItsBlobs", manifestNeedsItsBlobs},
+		{"IndexMayBeSparse", indexMayBeSparse},
+		{"ManifestOfSHA512", manifestOfSHA512},
+		{"ManifestDeleted", manifestDeleted},
+		{"TagMoved", tagMoved},
+		{"TagKept", tagKept},
+		{"TagDeleted", tagDeleted},
+		{"TagsOfManyPushesAtOnce", tagsOfManyPushesAtOnce},
+		{"Referrers", referrers},
+		{"RepositoriesListed", repositoriesListed},
+		{"TagsListed", tagsListed},
+		{"ListingsFollowWhatHappens", listingsFollowWhatHappens},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Errorf("close: %v", err)
+				}
+			})
+			c.run(t, s)
+		})
+	}
+}
