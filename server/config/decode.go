@@ -11,6 +11,7 @@ import (
 // decoder fills a Config from values, guided by the table of keys. It collects everything that is wrong.
 type decoder struct {
 	origins  map[string]Origin
+	meant    map[string]bool // keys that a misspelt one stands for: they are not reported as missing too
 	set      map[string]bool // paths of keys that somebody gave, sections included
 	problems Problems
 	notices  []Problem
@@ -34,7 +35,11 @@ func (d *decoder) section(k *key, path string, v *value, target any) {
 			d.choice(k, path, v)
 			return
 		}
-		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is a single value", path), "it is a section: indent its keys on the lines below")
+		remedy := "it is a section: indent its keys on the lines below"
+		if v.origin.Kind == FromVariable && len(k.keys) > 0 {
+			remedy = fmt.Sprintf("it is a section: set its keys one by one, as in %s", VariableName(join(path, k.keys[0].name)))
+		}
+		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is a single value", path), remedy)
 		return
 	case sequence:
 		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is a list", path), "it is a section: write its keys without -")
@@ -54,7 +59,7 @@ func (d *decoder) section(k *key, path string, v *value, target any) {
 func (d *decoder) choice(k *key, path string, v *value) {
 	c := k.child(v.text)
 	if c == nil || !c.option {
-		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s is not known: %s", path, quote(v.text)), chooseFrom(v.text, k.options()))
+		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s names no known %s: %s", path, k.alternative(), quote(v.text)), chooseFrom(v.text, k.options()))
 		return
 	}
 	d.key(c, join(path, c.name), &value{origin: v.origin}, nil)
@@ -65,6 +70,7 @@ func (d *decoder) unknown(parent *key, path string, f field) {
 	remedy := ""
 	if right := meant(parent, path, f.name); right != "" {
 		remedy = fmt.Sprintf("did you mean %s?", right)
+		d.meant[right] = true
 	} else if len(parent.keys) > 0 {
 		names := make([]string, 0, len(parent.keys))
 		for _, k := range parent.keys {
@@ -116,11 +122,11 @@ func (d *decoder) entries(k *key, path string, v *value, target any) {
 	}
 	for i, item := range v.items {
 		p := fmt.Sprintf("%s[%d]", path, i)
+		all := k.elements(target, true)
 		if item.form == null {
 			d.fail(CodeType, item.origin, p, fmt.Sprintf("%s is empty", p), "give it keys, or remove it")
 			continue
 		}
-		all := k.elements(target, true)
 		element := all[len(all)-1]
 		fill(k, element)
 		d.set[p] = true
@@ -155,7 +161,11 @@ func (d *decoder) list(k *key, path string, v *value) ([]string, bool) {
 
 func (d *decoder) table(k *key, path string, v *value, target any) {
 	if v.form != mapping {
-		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is not a map", path), "write name: value on the lines below it")
+		remedy := "write name: value on the lines below it"
+		if v.origin.Kind == FromVariable {
+			remedy = fmt.Sprintf("set its names one by one: %s_NAME=value", VariableName(path))
+		}
+		d.fail(CodeType, v.origin, path, fmt.Sprintf("%s is not a map", path), remedy)
 		return
 	}
 	texts := make(map[string]string, len(v.fields))

@@ -57,6 +57,16 @@ func (v *value) get(name string) *value {
 	return nil
 }
 
+// at returns the value at a path, or nil.
+func (v *value) at(path ...string) *value {
+	for _, name := range path {
+		if v = v.get(name); v == nil {
+			return nil
+		}
+	}
+	return v
+}
+
 // reader turns YAML into values.
 type reader struct {
 	origin   Origin // file or variable; line and column are filled in for a file
@@ -179,6 +189,12 @@ func (r *reader) syntax(err error, data []byte) {
 	if m != nil {
 		if line, err := strconv.Atoi(m[1]); err == nil && o.Kind == FromFile {
 			o.Line = errorLine(data, line, m[2])
+		}
+		if name, found := strings.CutPrefix(m[2], "unknown anchor '"); found && o.Kind == FromFile {
+			name, _, _ = strings.Cut(name, "'")
+			if at := bytes.Index(data, []byte("*"+name)); at >= 0 {
+				o.Line = 1 + bytes.Count(data[:at], []byte("\n"))
+			}
 		}
 		for _, known := range remedies {
 			if strings.Contains(m[2], known.says) {

@@ -39,7 +39,12 @@ func (d *decoder) mergeHeaders(c *Config) {
 			for i, policy := range values {
 				if mended := closeQuotes(policy); mended != policy {
 					values[i] = mended
-					d.note(Warning, d.origins[path], path, fmt.Sprintf("%s has a quote that does not close; it is sent mended: %s", path, mended), "close it in the file")
+					what := fmt.Sprintf("%s has a quote that does not close; it is sent mended: %s", path, mended)
+					if d.origins[path].File == defaultName {
+						d.note(Notice, d.origins[path], path, what, "")
+					} else {
+						d.note(Warning, d.origins[path], path, what, "close it there")
+					}
 				}
 			}
 		}

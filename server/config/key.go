@@ -83,6 +83,14 @@ func (k *key) options() []string {
 	return names
 }
 
+// alternative is the word for what a pick chooses from.
+func (k *key) alternative() string {
+	if k == storageKeys {
+		return "driver"
+	}
+	return "method"
+}
+
 // at makes a binding out of a function that points at a field.
 func at[T, V any](field func(*T) *V) func(any) any {
 	return func(target any) any { return field(target.(*T)) }

@@ -55,7 +55,7 @@ func Load(src Source) (*Loaded, error) {
 	}
 	over := &overlay{readFile: src.ReadFile}
 	over.apply(document, src.Env)
-	d := &decoder{origins: map[string]Origin{}, set: map[string]bool{}}
+	d := &decoder{origins: map[string]Origin{}, set: map[string]bool{}, meant: map[string]bool{}}
 	d.problems = append(append(d.problems, problems...), over.problems...)
 	d.notices = over.notices
 

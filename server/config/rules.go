@@ -23,6 +23,9 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 		c.Log.Formatter = "json"
 		d.note(Notice, d.origins["log.formatter"], "log.formatter", "log.formatter: logstash is written as json", "")
 	}
+	if v := document.at("storage", "cache", "blobdescriptor"); v != nil && v.text == "redis" {
+		d.note(Notice, v.origin, "storage.cache.blobdescriptor", "storage.cache.blobdescriptor: redis is not needed; this changes nothing", "")
+	}
 	c.Storage.Driver = d.pick(document, whole, storageKeys, "write storage with one of the drivers filesystem, inmemory")
 	method := d.pick(document, whole, authKeys, "")
 	if method == "" {
@@ -38,6 +41,9 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 
 // missing reports a key that should be there; at is the section that lacks it, where that stands.
 func (d *decoder) missing(document *value, whole Origin, path, what, remedy string) {
+	if d.meant[path] || d.failedAt(path) {
+		return
+	}
 	at := whole
 	if i := strings.LastIndexByte(path, '.'); i > 0 {
 		if o, known := d.origins[path[:i]]; known {
@@ -96,10 +102,10 @@ func (d *decoder) settleAuth(c *Config, document *value, whole Origin) {
 		return
 	}
 	h := &c.Auth.Htpasswd
-	if h.Path == "" && !d.failedAt("auth.htpasswd.path") {
+	if h.Path == "" {
 		d.missing(document, whole, "auth.htpasswd.path", "auth.htpasswd.path is missing", "name the file with the users; packhouse user add creates one")
 	}
-	if h.Realm == "" && !d.failedAt("auth.htpasswd.realm") {
+	if h.Realm == "" {
 		d.missing(document, whole, "auth.htpasswd.realm", "auth.htpasswd.realm is missing", "write a few words that clients show when they ask for a password")
 	}
 	for _, role := range []struct {
@@ -127,6 +133,9 @@ func (d *decoder) settleAuth(c *Config, document *value, whole Origin) {
 }
 
 func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
+	if d.failedAt(path) {
+		return
+	}
 	at := whole
 	for _, name := range []string{"repositories", "users", "role"} {
 		if o, known := d.origins[join(path, name)]; known {
@@ -134,8 +143,11 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 			break
 		}
 	}
-	for name, given := range map[string]bool{"repositories": rule.Repositories != "", "users": len(rule.Users) > 0, "role": rule.Role != ""} {
-		if p := join(path, name); !given && !d.failedAt(p) {
+	for _, part := range []struct {
+		name  string
+		given bool
+	}{{"repositories", rule.Repositories != ""}, {"users", len(rule.Users) > 0}, {"role", rule.Role != ""}} {
+		if p := join(path, part.name); !part.given && !d.failedAt(p) && !d.meant[p] {
 			d.fail(CodeMissing, at, p, p+" is missing", "a rule has repositories, users and a role")
 		}
 	}

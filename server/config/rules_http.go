@@ -39,7 +39,7 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s does not start with /: %s", p, quote(h.Debug.PrometheusPath)), "write a path like /metrics")
 	}
 	if !strings.HasPrefix(h.Prefix, "/") || !strings.HasSuffix(h.Prefix, "/") || strings.Contains(h.Prefix, "//") {
-		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)), fmt.Sprintf("it starts and ends with /: write /%s/", strings.Trim(h.Prefix, "/")))
+		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)), fmt.Sprintf("write /%s/, with a slash at both ends", strings.Trim(h.Prefix, "/")))
 	}
 	if h.Host != "" {
 		u, err := url.Parse(h.Host)

@@ -37,7 +37,12 @@ func nearest(name string, candidates []string) string {
 	lower := strings.ToLower(name)
 	best, least := "", 1+max(1, len(name)/4)
 	for _, c := range candidates {
-		if d := distance(lower, strings.ToLower(c)); d < least && d < len(c) {
+		other := strings.ToLower(c)
+		d := distance(lower, other)
+		if min(len(lower), len(other)) >= 4 && (strings.HasPrefix(lower, other) || strings.HasPrefix(other, lower)) {
+			d = min(d, 1) // cert for certificate, warning for warn
+		}
+		if d < least && d < len(c) {
 			best, least = c, d
 		}
 	}

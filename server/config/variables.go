@@ -75,9 +75,9 @@ func (o *overlay) apply(document *value, env []string) {
 		all = append(all, a)
 	}
 	slices.SortStableFunc(all, func(a, b assignment) int {
-		return cmp.Or(cmp.Compare(len(a.steps), len(b.steps)), slices.CompareFunc(a.steps, b.steps, func(x, y step) int {
+		return slices.CompareFunc(a.steps, b.steps, func(x, y step) int { // sections go before what is in them
 			return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.index, y.index))
-		}))
+		})
 	})
 	for _, a := range all {
 		o.place(document, a)
@@ -204,6 +204,7 @@ func (o *overlay) place(document *value, a assignment) {
 				o.fail(CodeVariable, a.origin, fmt.Sprintf("leaves a gap: the list has %d entries", len(at.items)), fmt.Sprintf("the next number is _%d", len(at.items)))
 				return
 			}
+			at.origin = a.origin
 			if s.index == len(at.items) {
 				at.items = append(at.items, &value{origin: a.origin})
 			}
@@ -329,7 +330,13 @@ func (o *overlay) flow(text string, at Origin) (*value, bool) {
 // unknown tells about a variable that starts like ours and leads nowhere.
 func (o *overlay) unknown(name string, at Origin) {
 	remedy := "variables are REGISTRY_ and the path of a key in capitals, as in REGISTRY_LOG_LEVEL"
-	if right := nearest(name, variableNames()); right != "" {
+	right := nearest(name, variableNames())
+	for _, choice := range []string{VariableName("storage"), VariableName("auth")} {
+		if right == "" && distance(name, choice) <= 2 {
+			right = choice
+		}
+	}
+	if right != "" {
 		remedy = fmt.Sprintf("did you mean %s?", right)
 	}
 	o.fail(CodeVariable, at, "sets no known key", remedy)
@@ -347,11 +354,13 @@ func (o *overlay) misspelt(name string, at Origin) {
 	o.fail(CodeVariable, at, fmt.Sprintf("starts with %s_", first), fmt.Sprintf("did you mean %s%s?", prefix, rest))
 }
 
-// variableNames lists every variable, in the order of the table; the first entry stands for those of a list.
+// variableNames lists every variable but those of whole sections, in the order of the table; the first entry stands for those of a list.
 func variableNames() []string {
 	var names []string
 	walk(root, "", func(path string, k *key) {
-		names = append(names, VariableName(path))
+		if k.kind != section {
+			names = append(names, VariableName(path))
+		}
 	})
 	return names
 }
