@@ -7,8 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/packview"
+	"packhouse/server/problem"
+	"packhouse/server/reference"
 	"packhouse/server/registry"
 	"packhouse/server/storage"
 	"packhouse/server/storage/filesystem"
@@ -21,13 +26,19 @@ func openStore(ctx context.Context, c *config.Config, log *slog.Logger, now func
 		Root: c.Storage.Filesystem.RootDirectory, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Log: log, Now: now,
 		Window: c.Storage.Maintenance.GC.Window, UploadsPerUser: c.HTTP.Limits.UploadsPerUser,
 	}
+	open := filesystem.Open
 	switch c.Storage.Driver {
 	case config.Filesystem:
-		return filesystem.Open(ctx, o)
 	case config.InMemory:
-		return inmemory.Open(ctx, o)
+		open = inmemory.Open
+	default:
+		return nil, fmt.Errorf("storage driver %q is not one of %s, %s", c.Storage.Driver, config.Filesystem, config.InMemory)
 	}
-	return nil, fmt.Errorf("storage driver %q is not one of %s, %s", c.Storage.Driver, config.Filesystem, config.InMemory)
+	store, err := open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 // addHandlers makes what answers requests. Both are without a state of their own, so a reload simply makes them anew.
@@ -39,6 +50,21 @@ func (s *Server) addHandlers(st *state) {
 	}
 	st.registry = registry.New(registry.Options{
 		Store: s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
+		MayOverwrite: overwriting(c.Packs),
 	})
 	st.packview = packview.New(packview.Options{Store: s.store, Packs: c.Packs.Base, Base: base})
+}
+
+// overwriting decides who moves a tag that points elsewhere already. With packs.overwrite "deny" nobody does over a pack's version, not even
+// an admin.
+func overwriting(c config.Packs) func(auth.Grant, reference.Tag, digest.Digest) error {
+	if c.Overwrite != "deny" {
+		return registry.OverwriteRule
+	}
+	return func(g auth.Grant, tag reference.Tag, _ digest.Digest) error {
+		if _, name, pack := g.Request.Repository.Pack(); pack {
+			return problem.Forbidden("version %s of pack %s is there already and stays as it is (packs.overwrite): push another version", tag, name)
+		}
+		return nil
+	}
 }

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"packhouse/server/config"
+)
+
+// TestOneWay walks a push and a pull through the whole server, over TLS and a real socket.
+func TestOneWay(t *testing.T) {
+	for name, settings := range map[string][]setting{
+		"memory, plain": nil,
+		"disk, TLS":     {onDisk, withTLS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, settings...)
+			base, client := f.run(), f.client()
+			content := strings.Repeat("pack", 1<<18)
+			digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(content)))
+
+			a := f.ask(client, http.MethodPost, base+"/v2/team/app/blobs/uploads/?digest="+digest, "ci", strings.NewReader(content))
+			if a.status != http.StatusCreated {
+				t.Fatalf("push: %d %s", a.status, a.body)
+			}
+			a = f.ask(client, http.MethodGet, base+a.header.Get("Location"), "spectro", nil)
+			if a.status != http.StatusOK || a.body != content {
+				t.Fatalf("pull: %d, %d bytes", a.status, len(a.body))
+			}
+			if a = f.ask(client, http.MethodPost, base+"/v2/team/app/blobs/uploads/", "spectro", nil); a.status != http.StatusForbidden {
+				t.Errorf("push of a reader: %d %s", a.status, a.body)
+			}
+			if a = f.ask(client, http.MethodDelete, base+"/v2/team/app/blobs/"+digest, "ci", nil); a.status != http.StatusForbidden {
+				t.Errorf("deletion by a writer: %d %s", a.status, a.body)
+			}
+			if a = f.ask(client, http.MethodDelete, base+"/v2/team/app/blobs/"+digest, "admin", nil); a.status != http.StatusAccepted {
+				t.Errorf("deletion by an admin: %d %s", a.status, a.body)
+			}
+			f.cancel()
+			if err := <-f.ran; err != nil {
+				t.Errorf("run: %v", err)
+			}
+			for _, secret := range passwords {
+				if strings.Contains(f.log.String(), secret) {
+					t.Errorf("the log holds a password:\n%s", f.log)
+				}
+			}
+		})
+	}
+}
+
+// TestAnswers looks at single answers of a server that does not listen.
+func TestAnswers(t *testing.T) {
+	f := newFixture(t)
+	for _, tc := range []struct {
+		method, path, user string
+		status             int
+		header, value      string
+		body               string
+	}{
+		{"GET", "/health", "", 200, instanceHeader, f.server.Nonce(), `{"status":"UP"}`},
+		{"HEAD", "/health", "", 200, "Content-Length", "15", ""},
+		{"GET", "/v2/", "", 401, "Www-Authenticate", `Basic realm="basic-realm", charset="UTF-8"`, "UNAUTHORIZED"},
+		{"GET", "/v1/", "", 401, "Www-Authenticate", `Basic realm="basic-realm", charset="UTF-8"`, "UNAUTHORIZED"},
+		{"GET", "/v2/", "spectro", 200, "X-Content-Type-Options", "nosniff", "{}"},
+		{"GET", "/v1/", "spectro", 200, "X-Frame-Options", "DENY", ""},
+		{"GET", "/v1/_catalog", "spectro", 200, "", "", `"repositories":[]`},
+		{"GET", "/v2/_catalog", "spectro", 200, "", "", `"repositories":[]`},
+		{"GET", "/", "spectro", 404, "X-Frame-Options", "DENY", "NOT_FOUND"},
+		{"PUT", "/health", "", 405, "Allow", "GET, HEAD", "UNSUPPORTED"},
+		{"GET", "/v2/a/manifests/x", "spectro", 404, "", "", "MANIFEST_UNKNOWN"},
+	} {
+		t.Run(tc.method+" "+tc.path+" "+tc.user, func(t *testing.T) {
+			r := httptest.NewRequest(tc.method, tc.path, nil)
+			if tc.user != "" {
+				r.SetBasicAuth(tc.user, passwords[tc.user])
+			}
+			w := httptest.NewRecorder()
+			f.server.ServeHTTP(w, r)
+			if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.body) {
+				t.Errorf("%d %s, want %d with %q", w.Code, w.Body, tc.status, tc.body)
+			}
+			if tc.header != "" && w.Header().Get(tc.header) != tc.value {
+				t.Errorf("%s is %q, want %q", tc.header, w.Header().Get(tc.header), tc.value)
+			}
+		})
+	}
+}
+
+func TestFirstLine(t *testing.T) {
+	f := newFixture(t, withTLS, with(func(c *config.Config) { c.HTTP.Addr = "127.0.0.1:0" }))
+	line, _, _ := strings.Cut(f.log.String(), "\n")
+	for _, want := range []string{"packhouse starts", f.path("myconfig.yml"), "htpasswd " + f.path("htpasswd"), f.path("tls.crt"), "storage=inmemory", "address=127.0.0.1:0"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q is not in the first line: %s", want, line)
+		}
+	}
+}
+
+func TestWhatKeepsAServerFromStarting(t *testing.T) {
+	f := newFixture(t)
+	for name, change := range map[string]func(*config.Config){
+		"no users file":  func(c *config.Config) { c.Auth.Htpasswd.Path = f.path("nowhere") },
+		"no certificate": func(c *config.Config) { c.HTTP.TLS.Certificate, c.HTTP.TLS.Key = f.path("no.crt"), f.path("no.key") },
+		"foreign driver": func(c *config.Config) { c.Storage.Driver = "azure" },
+		"store is a file": func(c *config.Config) {
+			c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, f.path("htpasswd")
+		},
+		"bad rule": func(c *config.Config) { c.Auth.Htpasswd.Rules = []config.Rule{{Repositories: "a//b", Role: "reader"}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := *f.server.current.Load().config
+			change(&c)
+			s, err := New(t.Context(), Options{Config: &c, LogTo: &logBuffer{}})
+			if err == nil {
+				_ = s.Shutdown(t.Context())
+				t.Fatal("it started")
+			}
+			t.Log(err)
+		})
+	}
+}
