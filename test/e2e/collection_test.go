@@ -10,47 +10,71 @@ import (
 	"time"
 )
 
-// TestCollectionBesidePushesLosesNothing lets the server collect all the time,
-// with a window of a second, while clients push, delete, push again what was
-// just deleted, and rely on blobs that a HEAD called existing. Whatever
-// manifest was acknowledged and not deleted stays whole (P3); and what was
-// deleted does go, or nothing was proven.
+// window is the shortest that the server takes: what was touched within it is
+// never collected.
+const window = time.Minute
+
+// TestCollectionBesidePushesLosesNothing lets the server collect every second
+// while clients push. Half of what they push is deleted at once; and each layer
+// of it is wanted again at the very moment when its window has passed and the
+// collector comes for it, by a client that believes a HEAD. Whatever manifest
+// was acknowledged and not deleted stays whole (P3); and what was deleted and
+// nobody wanted again does go, or nothing was proven.
+//
+// It takes SOAK plus the window.
 func TestCollectionBesidePushesLosesNothing(t *testing.T) {
 	const workers = 6
 	in := install(t)
 	in.env = []string{
-		"REGISTRY_STORAGE_MAINTENANCE_GC_INTERVAL=500ms",
-		"REGISTRY_STORAGE_MAINTENANCE_GC_WINDOW=1s",
+		"REGISTRY_STORAGE_MAINTENANCE_GC_INTERVAL=1s",
+		"REGISTRY_STORAGE_MAINTENANCE_GC_WINDOW=" + window.String(),
 	}
 	s := in.serve()
 	client := in.client()
 	length := soak(t)
+	book := &ledger{}
 
-	// Deleted once at the start and never pushed again: it has to go.
+	// Deleted at the start and never wanted again: it has to go.
 	garbage := noise(900, 10_000)
-	doomed := pushArtifact(in, client, admin, "collect/doomed", "v1", garbage)
-	if doomed.err != nil {
-		t.Fatalf("push: %v", doomed.err)
-	}
-	if got, err := in.request(client, admin, "DELETE", "/v2/collect/doomed/manifests/"+doomed.manifest, nil); err != nil || got.status != http.StatusAccepted {
-		t.Fatalf("delete: %v %d", err, got.status)
-	}
+	in.pushAndDelete(client, book, "collect/doomed", "v1", garbage)
 
-	end := time.Now().Add(length)
-	var book ledger
+	pushing := time.Now().Add(length)
 	var load sync.WaitGroup
 	for worker := range workers {
 		load.Go(func() {
-			for i := 0; time.Now().Before(end); i++ {
-				in.churn(client, &book, worker, i)
+			repository := fmt.Sprintf("collect/%c", 'a'+rune(worker%3))
+			type wanted struct {
+				layer []byte
+				when  time.Time
+			}
+			var again []wanted
+			for i := uint64(0); time.Now().Before(pushing); i++ {
+				layer := noise(uint64(worker)*1_000_000+i, 20_000)
+				if i%2 == 1 {
+					result := pushArtifact(in, client, writer, repository, fmt.Sprintf("kept-%d-%d", worker, i), layer)
+					if result.err != nil {
+						book.complain(result.err)
+						continue
+					}
+					book.enter(result)
+				} else {
+					in.pushAndDelete(client, book, repository, fmt.Sprintf("deleted-%d-%d", worker, i), layer)
+					// Spread around the moment when it may go.
+					again = append(again, wanted{layer, time.Now().Add(window + time.Duration(i%16)*150*time.Millisecond)})
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			for i, w := range again {
+				time.Sleep(time.Until(w.when))
+				in.wantAgain(client, book, repository, fmt.Sprintf("again-%d-%d", worker, i), w.layer)
 			}
 		})
 	}
 	load.Wait()
 
-	kept, _ := book.entries([2]int{})
-	// Collections of what was deleted last, before everything is read.
+	// One more collection over all that was promised.
 	time.Sleep(3 * time.Second)
+	kept, _ := book.entries([2]int{})
 	in.readAllBack(kept)
 	for i, err := range book.odd {
 		t.Errorf("while collecting: %v", err)
@@ -58,65 +82,56 @@ func TestCollectionBesidePushesLosesNothing(t *testing.T) {
 			break
 		}
 	}
-
 	hex := digestOf(garbage)[len("sha256:"):]
 	data := filepath.Join(in.dir, "data", "docker", "registry", "v2", "blobs", "sha256", hex[:2], hex, "data")
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if _, err := os.Stat(data); os.IsNotExist(err) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Error("what was deleted at the start is still there: no collection took place")
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
+	if _, err := os.Stat(data); !os.IsNotExist(err) {
+		t.Errorf("what was deleted at the start is still there (%v): no collection took place", err)
 	}
 	s.stop()
-	t.Logf("%d manifests were to be kept through %v of collecting", len(kept), length)
-	if len(kept) < 20 {
-		t.Errorf("%d kept manifests prove little", len(kept))
+	t.Logf("%d manifests kept; of %d layers wanted again %d were gone by then", len(kept), book.wanted, book.gone)
+	if len(kept) < 20 || book.gone == 0 || book.gone == book.wanted {
+		t.Error("too little happened, or all of it on one side of the race, to prove anything")
 	}
 }
 
-// churn pushes one artifact out of a small set of layers, which other workers
-// push and delete too, and deletes every second one again.
-func (in *installation) churn(client *http.Client, book *ledger, worker, i int) {
-	repository := fmt.Sprintf("collect/%c", 'a'+rune(worker%3))
-	layer := noise(uint64(1000+(worker+i)%12), 20_000)
-	tag := fmt.Sprintf("w%d-%d", worker, i)
-
-	present, err := in.request(client, writer, "HEAD", "/v2/"+repository+"/blobs/"+digestOf(layer), nil)
+// pushAndDelete leaves a layer that nothing refers to.
+func (in *installation) pushAndDelete(client *http.Client, book *ledger, repository, tag string, layer []byte) {
+	result := pushArtifact(in, client, admin, repository, tag, layer)
+	if result.err != nil {
+		book.complain(result.err)
+		return
+	}
+	got, err := in.request(client, admin, "DELETE", "/v2/"+repository+"/manifests/"+result.manifest, nil)
+	if err == nil && got.status != http.StatusAccepted {
+		err = &refusedError{"delete manifest", got}
+	}
 	if err != nil {
 		book.complain(err)
-		return
 	}
-	if present.status == http.StatusNotFound {
-		if _, err := pushBlob(in, client, writer, repository, layer); err != nil {
-			book.complain(err)
-			return
-		}
-	}
-	// A config of its own makes the manifest one that nobody else deletes.
-	config := fmt.Appendf(nil, `{"pushed":%q}`, tag)
-	if _, err := pushBlob(in, client, writer, repository, config); err != nil {
-		book.complain(err)
-		return
-	}
-	result := putManifest(in, client, writer, repository, tag, config, layer)
-	if result.err != nil {
-		// Where a second passed since the HEAD, the layer may be gone and the
-		// manifest is rightly refused; nothing was promised.
-		return
-	}
-	if i%2 == 0 {
-		got, err := in.request(client, admin, "DELETE", "/v2/"+repository+"/manifests/"+result.manifest, nil)
-		if err == nil && got.status != http.StatusAccepted {
-			err = &refusedError{"delete manifest", got}
+}
+
+// wantAgain pushes a manifest over a layer that may be going: what HEAD calls
+// existing is not pushed again, as all clients do it.
+func (in *installation) wantAgain(client *http.Client, book *ledger, repository, tag string, layer []byte) {
+	config := []byte("{}")
+	for _, blob := range [][]byte{layer, config} {
+		present, err := in.request(client, writer, "HEAD", "/v2/"+repository+"/blobs/"+digestOf(blob), nil)
+		if err == nil && present.status == http.StatusNotFound {
+			_, err = pushBlob(in, client, writer, repository, blob)
 		}
 		if err != nil {
 			book.complain(err)
+			return
 		}
-		return
+		if &blob[0] == &layer[0] {
+			book.count(present.status == http.StatusNotFound)
+		}
 	}
-	book.enter(result)
+	// HEAD touched what it found, so the window begins again: a refusal here
+	// would be a loss too.
+	if result := putManifest(in, client, writer, repository, tag, config, layer); result.err != nil {
+		book.complain(result.err)
+	} else {
+		book.enter(result)
+	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,29 +30,30 @@ func TestFullDiskIsRefusedCleanly(t *testing.T) {
 	s := in.serve()
 	client := in.client()
 
+	// Ever smaller pushes, until nothing fits.
 	var kept []pushed
-	refused := 0
-	for i := range 120 {
-		result := pushArtifact(in, client, writer, "full/app", fmt.Sprintf("v%d", i), noise(uint64(2000+i), 1<<20))
-		if len(result.blobs) > 0 {
-			kept = append(kept, result)
+	serial := 0
+	for _, size := range []int{1 << 20, 64 << 10, 1 << 10, 1} {
+		for refused := false; !refused; serial++ {
+			if serial > 3000 {
+				t.Fatal("what went in is more than the disk holds")
+			}
+			result := pushArtifact(in, client, writer, "full/app", fmt.Sprintf("v%d", serial), noise(uint64(2000+serial), size))
+			if len(result.blobs) > 0 {
+				kept = append(kept, result)
+			}
+			if result.err == nil {
+				continue
+			}
+			var answered *refusedError
+			if !errors.As(result.err, &answered) {
+				t.Fatalf("push %d: the connection broke: %v", serial, result.err)
+			}
+			if answered.status != http.StatusInsufficientStorage {
+				t.Fatalf("push %d on a full disk: %v", serial, answered)
+			}
+			refused = true
 		}
-		if result.err == nil {
-			continue
-		}
-		answered, ok := result.err.(*refusedError) //nolint:errorlint // made two functions away, never wrapped
-		if !ok {
-			t.Fatalf("push %d: the connection broke: %v", i, result.err)
-		}
-		if answered.status != http.StatusInsufficientStorage {
-			t.Fatalf("push %d on a full disk: %v", i, answered)
-		}
-		if refused++; refused == 5 {
-			break
-		}
-	}
-	if refused == 0 {
-		t.Fatal("120 MiB went into 96 MiB")
 	}
 	// The state of the storage is looked at now and then, not on every request.
 	for deadline := time.Now().Add(20 * time.Second); ; {

@@ -31,6 +31,17 @@ type ledger struct {
 	pushed []pushed
 	blobs  []pushed // pushed in pieces, without a manifest
 	odd    []error  // refusals that no kill explains
+	wanted int      // layers wanted again after their manifest was deleted
+	gone   int      // of them those that were collected by then
+}
+
+func (l *ledger) count(gone bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wanted++
+	if gone {
+		l.gone++
+	}
 }
 
 func (l *ledger) enter(p pushed) {
