@@ -50,7 +50,8 @@ func (a *app) apply(ctx context.Context, c change) error {
 	} else if len(plan.Passwords) > 0 {
 		a.say("generated passwords are in %s", filepath.Join(plan.Dir, setup.PasswordsFile))
 	}
-	return a.tellServer(ctx, plan)
+	_, err = a.reload(ctx, plan)
+	return err
 }
 
 // installation reads what is installed in dir; an error where nothing is.
@@ -83,3 +84,6 @@ func (a *app) sayMeaning(plan *setup.Plan) {
 		}
 	}
 }
+
+// configOf is the path of the configuration that a plan writes.
+func configOf(plan *setup.Plan) string { return filepath.Join(plan.Dir, setup.ConfigFile) }

@@ -11,10 +11,8 @@ import (
 	"golang.org/x/term"
 
 	"packhouse/server/config"
+	"packhouse/setup"
 )
-
-// configName is the name of the configuration file within an installation.
-const configName = "myconfig.yml"
 
 // addDir gives a command the flag that names the installation.
 func (a *app) addDir(cmd *cobra.Command, dir *string) {
@@ -51,7 +49,7 @@ func (a *app) configPath(dir string, args []string) (string, error) {
 	if dir == "" {
 		dir = a.defaultDir()
 	}
-	for _, path := range slices.Concat([]string{filepath.Join(dir, configName)}, vendorPaths) {
+	for _, path := range slices.Concat([]string{filepath.Join(dir, setup.ConfigFile)}, vendorPaths) {
 		_, err := os.Stat(path)
 		if err == nil {
 			return path, nil

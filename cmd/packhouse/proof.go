@@ -2,42 +2,97 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"strings"
 
+	"packhouse/server/admin"
 	"packhouse/setup"
 	"packhouse/setup/check"
 )
 
-// proof is a server to be proven: one that runs already, or one that was started for it.
+// proof is the server of an installation that was just written: one that runs already and took the change, or one that was started for it.
 type proof struct {
-	target check.Target
-	server setup.Running // that was started; nil: one runs already
+	*app
+	plan    *setup.Plan
+	started *running // nil: one runs already
 }
 
-// run checks it.
-func (p *proof) run(ctx context.Context, report func(check.Event)) check.Report {
-	return check.Run(ctx, p.target, report)
+// newProof finds the running server of a plan that was applied and has it take the change, or starts one that logs to w.
+func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*proof, error) {
+	p := &proof{app: a, plan: plan}
+	runs, err := a.reload(ctx, plan)
+	if err != nil || runs {
+		return p, err
+	}
+	p.started, err = a.start(ctx, configOf(plan), w)
+	return p, err
+}
+
+// check proves the installation.
+func (p *proof) check(ctx context.Context, report func(check.Event)) check.Report {
+	installed, err := setup.Load(p.plan.Dir)
+	if err != nil {
+		installed = nil // the checks of files and configuration tell why
+	}
+	passwords := map[string]setup.Secret{}
+	for _, u := range p.plan.Resolved.Answers.Users {
+		if u.Password != "" {
+			passwords[u.Name] = u.Password
+		}
+	}
+	for _, generated := range p.plan.Passwords {
+		passwords[generated.User] = generated.Password
+	}
+	return check.Run(ctx, p.target(ctx, subject{
+		config: configOf(p.plan), installed: installed, url: p.plan.Resolved.Answers.URL(), passwords: passwords, server: p.started,
+	}), report)
 }
 
 // stop ends a server that was started.
 func (p *proof) stop(ctx context.Context) error {
-	if p.server == nil {
+	if p == nil || p.started == nil {
 		return nil
 	}
-	return p.server.Shutdown(context.WithoutCancel(ctx))
+	return p.started.Shutdown(context.WithoutCancel(ctx))
 }
 
 // wait leaves a server that was started running until ctx ends, and then lets it drain.
 func (p *proof) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		return p.stop(ctx)
-	case <-p.server.Done():
-		return p.stop(ctx)
+	case <-p.started.Done():
 	}
+	err := p.stop(ctx)
+	<-p.started.Done()
+	return errors.Join(err, p.started.err)
 }
 
-// newProof finds or starts the server of a plan that was applied.
-func (s *setupRun) newProof(ctx context.Context, plan *setup.Plan, log io.Writer) (*proof, error) {
-	return nil, nil
+// reload has the running server of a plan take up what was written. It tells whether one runs.
+func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
+	loaded, err := a.loadConfig(configOf(plan))
+	if err != nil {
+		return false, err
+	}
+	client, err := admin.Find(&loaded.Config)
+	if errors.Is(err, admin.ErrNotRunning) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask the running server: %w", err)
+	}
+	defer client.Close()
+	result, err := client.Reload(ctx)
+	switch {
+	case err != nil:
+		return true, fmt.Errorf("reload the running server: %w", err)
+	case result.Error != "":
+		return true, fmt.Errorf("the running server keeps its old state: %s", result.Error)
+	case len(result.NeedsRestart) > 0:
+		a.warn("the running server has to be restarted for %s", strings.Join(result.NeedsRestart, ", "))
+	default:
+		a.say("the running server has taken the change")
+	}
+	return true, nil
 }

@@ -32,12 +32,11 @@ does the same through flags, and packhouse serve runs the server.`,
 		newConfig(a),
 		newVersion(a),
 	)
-	opts := setupOptions{}
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !a.interactive() {
 			return cmd.Help()
 		}
-		return a.runSetup(cmd, &opts)
+		return a.runSetup(cmd.Context(), cmd.Flags())
 	}
 	return root
 }

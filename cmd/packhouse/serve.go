@@ -10,7 +10,6 @@ import (
 
 	"packhouse/server"
 	"packhouse/server/config"
-	"packhouse/setup"
 )
 
 type serveOptions struct {
@@ -86,26 +85,24 @@ func (a *app) newServer(ctx context.Context, path string, w io.Writer) (*server.
 	})
 }
 
-// start is the setup.StartServer of this program: it serves path in the background and logs to w.
-func (a *app) start(w io.Writer) setup.StartServer {
-	return func(ctx context.Context, path string) (setup.Running, error) {
-		s, err := a.newServer(ctx, path, w)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.Listen(); err != nil {
-			return nil, errors.Join(err, s.Shutdown(ctx))
-		}
-		r := &running{Server: s, done: make(chan struct{})}
-		go func() {
-			defer close(r.done)
-			r.err = s.Run(context.WithoutCancel(ctx))
-		}()
-		return r, nil
+// start serves path in the background and logs to w. It returns once connections are accepted.
+func (a *app) start(ctx context.Context, path string, w io.Writer) (*running, error) {
+	s, err := a.newServer(ctx, path, w)
+	if err != nil {
+		return nil, err
 	}
+	if err := s.Listen(); err != nil {
+		return nil, errors.Join(err, s.Shutdown(ctx))
+	}
+	r := &running{Server: s, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = s.Run(context.WithoutCancel(ctx))
+	}()
+	return r, nil
 }
 
-// running is a server in the background.
+// running is a server in the background: a setup.Running.
 type running struct {
 	*server.Server
 	done chan struct{}

@@ -21,6 +21,9 @@ type setupReport struct {
 
 // unasked sets up without a question: resolve, plan, apply, prove.
 func (s *setupRun) unasked(ctx context.Context) error {
+	if err := s.look(ctx); err != nil {
+		return err
+	}
 	if s.installed.Recovered != "" {
 		s.say("%s", s.installed.Recovered)
 	}
@@ -68,7 +71,7 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	if err != nil {
 		return s.undo(ctx, err)
 	}
-	result := proof.run(ctx, s.sayCheck)
+	result := proof.check(ctx, s.sayCheck)
 	report.Checks = &result
 	if result.Worst() == check.Failed {
 		err := silent(exitFindings)
@@ -85,7 +88,7 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	if err := s.finish(*report, nil); err != nil {
 		return err
 	}
-	if s.o.serve && proof.server != nil {
+	if s.o.serve && proof.started != nil {
 		return proof.wait(ctx)
 	}
 	return proof.stop(ctx)

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/server/admin"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// subject is what is to be proven: a configuration, and what is known beside it.
+type subject struct {
+	config    string           // path of myconfig.yml
+	installed *setup.Installed // the installation it belongs to; nil: none
+	url       string           // that clients use; empty: made of certificate and address
+	passwords map[string]setup.Secret
+	server    *running // that was started for the proof; nil: one runs already, or none
+}
+
+// target puts together what the checks need to know.
+func (a *app) target(ctx context.Context, s subject) check.Target {
+	t := check.Target{ConfigPath: s.config, Now: a.now, URL: s.url}
+	loaded, err := a.loadConfig(s.config)
+	if err != nil {
+		t.Findings = configProblems(s.config, err)
+		return t
+	}
+	t.Config = &loaded.Config
+	running := a.lookAtServer(ctx, &t, s.server)
+	t.Findings = append(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: running, Now: a.now})...)
+	t.Files = files(s.config, t.Config)
+	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
+		t.Chain, t.Roots = trust(tls.Certificate, s.installed)
+	}
+	if len(t.Chain) > 0 {
+		t.Names = certgen.NamesOf(t.Chain[0])
+	}
+	if t.URL == "" {
+		t.URL = address(t.Config, t.Names)
+	}
+	t.Names = withHost(t.Names, t.URL)
+	if s.installed != nil {
+		t.Users = users(s)
+	}
+	return t
+}
+
+// lookAtServer learns from the server itself where it listens, which one it is, and how to get probe identities. It tells whether one runs.
+func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *running) bool {
+	t.Dial = dialable(t.Config.HTTP.Addr)
+	if started != nil {
+		t.Dial, t.Instance = dialable(started.Addr()), started.Nonce()
+		t.Probe = func(_ context.Context, role string) (string, string, error) { return started.Probe(role) }
+		return true
+	}
+	client, err := admin.Find(t.Config)
+	if err != nil {
+		return false
+	}
+	status, err := client.Status(ctx)
+	if err != nil {
+		return false
+	}
+	if status.Address != "" {
+		t.Dial = dialable(status.Address)
+	}
+	t.Instance, t.Probe = status.Nonce, client.Probe
+	return true
+}
+
+// dialable turns an address to listen at into one to connect to.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// files lists what belongs to a configuration.
+func files(path string, c *config.Config) []check.File {
+	list := []check.File{{Path: path}}
+	if c.Auth.Method == config.AuthHtpasswd {
+		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true})
+	}
+	if tls := c.HTTP.TLS; tls.Certificate != "" {
+		list = append(list, check.File{Path: tls.Certificate}, check.File{Path: tls.Key, Secret: true})
+	}
+	return list
+}
+
+// trust returns the chain of a certificate file and what clients of it are told to trust; nil roots are those of the system.
+func trust(path string, installed *setup.Installed) (chain, roots []*x509.Certificate) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil // the check of the files tells
+	}
+	if chain, err = certgen.ParseChain(data); err != nil {
+		return nil, nil // the configuration's check tells
+	}
+	if installed != nil {
+		if data, err := os.ReadFile(filepath.Join(installed.Dir, setup.CACertFile)); err == nil {
+			if roots, err = certgen.ParseChain(data); err == nil {
+				return chain, roots
+			}
+		}
+	}
+	return chain, certgen.Anchors(chain)
+}
+
+// address makes the URL of a server out of its certificate and its address.
+func address(c *config.Config, names certgen.Names) string {
+	scheme := "http"
+	if c.HTTP.TLS.Enabled() {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(c.HTTP.Addr)
+	if err != nil {
+		return ""
+	}
+	if all := names.Strings(); len(all) > 0 {
+		host = all[0]
+	} else if host == "" {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// withHost adds the host of a URL to the names a certificate must be good for.
+func withHost(names certgen.Names, rawURL string) certgen.Names {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Hostname() == "" {
+		return names
+	}
+	all, err := certgen.ParseNames(append(names.Strings(), u.Hostname()))
+	if err != nil {
+		return names // a wildcard from elsewhere: it is verified as it stands
+	}
+	return all
+}
+
+// users lists the users of an installation with the passwords that are known.
+func users(s subject) []check.User {
+	var list []check.User
+	initial := initialPasswords(s.installed.Dir)
+	for _, u := range s.installed.Users {
+		user := check.User{Name: u.Name, Role: string(u.Role)}
+		password, known := s.passwords[u.Name]
+		if !known {
+			password, known = initial[u.Name]
+		}
+		if known {
+			user.Password = func() []byte { return []byte(password.Reveal()) }
+		}
+		list = append(list, user)
+	}
+	return list
+}
+
+// initialPasswords reads the passwords that setup generated, where the file is still there and may be read.
+func initialPasswords(dir string) map[string]setup.Secret {
+	data, err := os.ReadFile(filepath.Join(dir, setup.PasswordsFile))
+	if err != nil {
+		return nil
+	}
+	passwords := map[string]setup.Secret{}
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		name, password, ok := strings.Cut(lines.Text(), ":")
+		if ok && !strings.HasPrefix(name, "#") {
+			passwords[strings.TrimSpace(name)] = setup.Secret(strings.TrimSpace(password))
+		}
+	}
+	return passwords
+}
+
+// checkTarget is the target of "packhouse check": the installation in dir, or the configuration that was named.
+func (a *app) checkTarget(ctx context.Context, dir string, args []string) (check.Target, error) {
+	path, err := a.configPath(dir, args)
+	if err != nil {
+		return check.Target{}, err
+	}
+	if path == "" {
+		return check.Target{}, withHint(errors.New("there is no installation to check"), "packhouse setup makes one, --dir names another directory")
+	}
+	s := subject{config: path}
+	absolute, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return check.Target{}, err
+	}
+	if _, err := os.Stat(filepath.Join(absolute, setup.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
+		return a.target(ctx, s), nil
+	}
+	if s.installed, err = setup.Load(absolute); err != nil {
+		return check.Target{}, err
+	}
+	resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), s.installed, setup.Input{Quick: true})
+	s.url = resolved.Answers.URL()
+	return a.target(ctx, s), nil
+}
