@@ -223,6 +223,9 @@ func errorLine(data []byte, line int, says string) int {
 		return line
 	}
 	const search = 500 // lines
+	if len(data) > 64<<10 {
+		return line // each try reads the file again
+	}
 	end := 0
 	for n := 1; end < len(data) && n < line+search; n++ {
 		if i := bytes.IndexByte(data[end:], '\n'); i >= 0 {

@@ -106,8 +106,12 @@ func (ps Problems) sort() {
 }
 
 // quote shows something that a person wrote, short and without control characters.
-func quote(s string) string {
-	const most = 60
+func quote(s string) string { return quoteUpTo(60, s) }
+
+// quotePath shows the path of a file: whole, but for absurd ones.
+func quotePath(s string) string { return quoteUpTo(500, s) }
+
+func quoteUpTo(most int, s string) string {
 	if r := []rune(s); len(r) > most {
 		s = string(r[:most]) + "…"
 	}

@@ -125,12 +125,12 @@ func (o *overlay) secretFile(at Origin, steps []step, k *key, path string) (assi
 	}
 	data, err := o.readFile(path)
 	if err != nil {
-		o.fail(CodeRead, at, fmt.Sprintf("names a file that cannot be read: %s (%s)", quote(path), reason(err)), "mount it there, and let the server's user read it")
+		o.fail(CodeRead, at, fmt.Sprintf("names a file that cannot be read: %s (%s)", quotePath(path), reason(err)), "mount it there, and let the server's user read it")
 		return assignment{}, false
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if text == "" {
-		o.fail(CodeRead, at, fmt.Sprintf("names a file that is empty: %s", quote(path)), "put the value into it")
+		o.fail(CodeRead, at, fmt.Sprintf("names a file that is empty: %s", quotePath(path)), "put the value into it")
 		return assignment{}, false
 	}
 	return assignment{origin: at, steps: steps, key: k, text: text}, true

@@ -75,13 +75,13 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quote(path)), search(path))
+		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file that is not there: %s", quotePath(path)), search(path))
 		return nil, false
 	case err == nil && info.IsDir():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quote(path)), "name the file inside it")
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)), "name the file inside it")
 		return nil, false
 	case err == nil && !info.Mode().IsRegular():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quote(path)), "name a file")
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)), "name a file")
 		return nil, false
 	}
 	var data []byte
@@ -89,11 +89,11 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 		data, err = readBounded(path)
 	}
 	if err != nil {
-		v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quote(path), reason(err)), "let the user who runs the server read it, and search the directories above")
+		v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(path), reason(err)), "let the user who runs the server read it, and search the directories above")
 		return nil, false
 	}
 	if len(data) > maxFile {
-		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quote(path)), "see whether this is the right file")
+		v.add(Error, CodeFile, key, fmt.Sprintf(" names a file of more than %d bytes: %s", maxFile, quotePath(path)), "see whether this is the right file")
 		return nil, false
 	}
 	return data, true
@@ -102,7 +102,7 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 // open warns about a secret that everybody on the machine can read.
 func (v *verifier) open(key, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
-		v.add(Warning, CodeRights, key, fmt.Sprintf(" can be read by everybody on this machine: %s", quote(path)), "chmod 600 it, and give it to the user who runs the server")
+		v.add(Warning, CodeRights, key, fmt.Sprintf(" can be read by everybody on this machine: %s", quotePath(path)), "chmod 600 it, and give it to the user who runs the server")
 	}
 }
 
@@ -145,10 +145,10 @@ func (v *verifier) certificate() (public bool) {
 func (v *verifier) input(key, path string, err error) {
 	var input *certgen.InputError
 	if errors.As(err, &input) {
-		v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s: %s", quote(path), input.What), input.Remedy)
+		v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s: %s", quotePath(path), input.What), input.Remedy)
 		return
 	}
-	v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s cannot be used", quote(path)), "see whether it is a PEM file")
+	v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s cannot be used", quotePath(path)), "see whether it is a PEM file")
 }
 
 // trustedHere tells whether the system's CAs vouch for the chain.
@@ -197,11 +197,11 @@ func (v *verifier) users() {
 	v.open(key, c.Htpasswd.Path)
 	file, problems := htpasswd.Parse(data)
 	for _, p := range problems {
-		v.add(Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quote(c.Htpasswd.Path), p.What), p.Remedy)
+		v.add(Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quotePath(c.Htpasswd.Path), p.What), p.Remedy)
 	}
 	users := file.Users()
 	if len(users) == 0 {
-		v.add(Error, CodeUsers, key, fmt.Sprintf(" names a file without any user who could log in: %s", quote(c.Htpasswd.Path)), "packhouse user add creates one")
+		v.add(Error, CodeUsers, key, fmt.Sprintf(" names a file without any user who could log in: %s", quotePath(c.Htpasswd.Path)), "packhouse user add creates one")
 		return
 	}
 	admins := 0

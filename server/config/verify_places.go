@@ -29,19 +29,19 @@ func (v *verifier) storage() {
 	info, err := os.Stat(s.Filesystem.RootDirectory)
 	switch {
 	case err == nil && !info.IsDir():
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not a directory: %s", quote(s.Filesystem.RootDirectory)), "name a directory")
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not a directory: %s", quotePath(s.Filesystem.RootDirectory)), "name a directory")
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be looked at: %s (%s)", quote(s.Filesystem.RootDirectory), reason(err)), "let the user who runs the server search the directories above")
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)), "let the user who runs the server search the directories above")
 		return
 	case s.Maintenance.ReadOnly.Enabled && err == nil:
 		if _, err := os.ReadDir(s.Filesystem.RootDirectory); err != nil {
-			v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be read: %s (%s)", quote(s.Filesystem.RootDirectory), reason(err)), "give it to the user who runs the server")
+			v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)), "give it to the user who runs the server")
 		}
 		return
 	}
 	if dir, err := tryWrite(s.Filesystem.RootDirectory); err != nil {
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quote(dir), reason(err)), "give it to the user who runs the server, or name another directory")
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)), "give it to the user who runs the server, or name another directory")
 	}
 }
 
@@ -75,21 +75,21 @@ func (v *verifier) audit() {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quote(path)), "name the file inside it")
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)), "name the file inside it")
 	case err == nil:
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
-			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be written: %s (%s)", quote(path), reason(err)), "give it to the user who runs the server")
+			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(path), reason(err)), "give it to the user who runs the server")
 			return
 		}
 		_ = f.Close()
 	default:
 		if _, err := os.Stat(filepath.Dir(path)); err != nil {
-			v.add(Error, CodeFile, key, fmt.Sprintf(" is in a directory that is not there: %s", quote(filepath.Dir(path))), "create it, for the user who runs the server")
+			v.add(Error, CodeFile, key, fmt.Sprintf(" is in a directory that is not there: %s", quotePath(filepath.Dir(path))), "create it, for the user who runs the server")
 			return
 		}
 		if dir, err := tryWrite(filepath.Dir(path)); err != nil {
-			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be created in %s (%s)", quote(dir), reason(err)), "give the directory to the user who runs the server")
+			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)), "give the directory to the user who runs the server")
 		}
 	}
 }
@@ -145,20 +145,20 @@ func cause(err error) string {
 func (v *verifier) socket(path string) {
 	const key = "http.addr"
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		v.add(Error, CodePort, key, fmt.Sprintf(" is not a socket: %s", quote(path)), "name a path where nothing else is")
+		v.add(Error, CodePort, key, fmt.Sprintf(" is not a socket: %s", quotePath(path)), "name a path where nothing else is")
 		return
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		_ = c.Close()
-		v.add(Error, CodePort, key, fmt.Sprintf(" is in use by another process: %s", quote(path)), "stop that process, or name another path")
+		v.add(Error, CodePort, key, fmt.Sprintf(" is in use by another process: %s", quotePath(path)), "stop that process, or name another path")
 		return
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
-		v.add(Error, CodePort, key, fmt.Sprintf(" is in a directory that is not there: %s", quote(dir)), "create it, for the user who runs the server")
+		v.add(Error, CodePort, key, fmt.Sprintf(" is in a directory that is not there: %s", quotePath(dir)), "create it, for the user who runs the server")
 		return
 	}
 	if _, err := tryWrite(dir); err != nil {
-		v.add(Error, CodePort, key, fmt.Sprintf(" cannot be created in %s (%s)", quote(dir), reason(err)), "give the directory to the user who runs the server")
+		v.add(Error, CodePort, key, fmt.Sprintf(" cannot be created in %s (%s)", quotePath(dir), reason(err)), "give the directory to the user who runs the server")
 	}
 }

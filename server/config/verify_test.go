@@ -1,0 +1,281 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"packhouse/certgen"
+)
+
+// place is a directory with everything a configuration can point at.
+type place struct {
+	dir string
+	t   testing.TB
+}
+
+const knownHash = "$2y$04$aP0U2qkMz0rJ3bW2m7oEjuSxqEt9Q8pFz0d7bq8nY1Xv2cT5h6iKa"
+
+func newPlace(t testing.TB) place {
+	t.Helper()
+	p := place{dir: t.TempDir(), t: t}
+	if err := os.Chmod(filepath.Dir(p.dir), 0o755); err != nil { // tests that drop their rights have to get in
+		t.Fatal(err)
+	}
+	ca, err := certgen.NewCA(certgen.CAOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := certgen.ParseNames([]string{"registry.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tls", "other"} {
+		leaf, err := certgen.NewLeaf(ca, certgen.LeafOptions{Names: names})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := leaf.KeyPEM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write(name+".crt", string(leaf.CertPEM()), 0o644)
+		p.write(name+".key", string(key), 0o600)
+	}
+	p.write("ca.crt", string(ca.CertPEM()), 0o644)
+	p.write("htpasswd-basic", "admin:"+knownHash+"\nspectro:"+knownHash+"\n", 0o600)
+	for _, dir := range []string{"data", "log"} {
+		if err := os.Mkdir(filepath.Join(p.dir, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+func (p place) path(name string) string { return filepath.Join(p.dir, name) }
+
+func (p place) write(name, content string, mode os.FileMode) {
+	p.t.Helper()
+	if err := errors.Join(os.WriteFile(p.path(name), []byte(content), mode), os.Chmod(p.path(name), mode)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// load reads a document in which $ stands for the directory.
+func (p place) load(document string) *Loaded {
+	p.t.Helper()
+	return mustLoad(p.t, Source{Path: "myconfig.yml", Data: []byte(strings.ReplaceAll(document, "$", p.dir))})
+}
+
+// findings returns what Verify says, a line each, with $ for the directory.
+func (p place) findings(l *Loaded, probes Probes) []string {
+	var lines []string
+	for _, f := range l.Verify(context.Background(), probes) {
+		lines = append(lines, fmt.Sprintf("%s %s: %s", f.Severity, f.Code, strings.ReplaceAll(f.String(), p.dir, "$")))
+	}
+	return lines
+}
+
+type closer struct{}
+
+func (closer) Close() error { return nil }
+
+func allFree(context.Context, string, string) (io.Closer, error) { return closer{}, nil }
+
+const installed = `version: 0.1
+log: {audit: {path: $/log/audit.jsonl}}
+storage: {filesystem: {rootdirectory: $/data/store}}
+http:
+  addr: :5000
+  tls: {certificate: $/tls.crt, key: $/tls.key, clientcas: [$/ca.crt], clientauth: verify-client-cert-if-given}
+auth: {htpasswd: {realm: r, path: $/htpasswd-basic}}
+`
+
+func TestVerify(t *testing.T) {
+	with := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(installed) }
+	tests := []struct {
+		name, document string
+		prepare        func(p place)
+		want           []string
+	}{
+		{name: "all is well", document: installed},
+		{
+			"files are missing", with("tls.crt", "tls.cert", "$/tls.key", "$/roots/certs/tls.key", "htpasswd-basic", "users", "$/ca.crt", "$/ca.pem"), nil,
+			[]string{
+				`error config-file: myconfig.yml:6:22: http.tls.certificate names a file that is not there: "$/tls.cert"; did you mean $/tls.crt?`,
+				`error config-file: myconfig.yml:6:100: http.tls.key names a file that is not there: "$/roots/certs/tls.key"; there is no directory $/roots/certs that could be read; is the volume mounted?`,
+				`error config-file: myconfig.yml:6:200: http.tls.clientcas[0] names a file that is not there: "$/ca.pem"; create it, or name the file that is there`,
+				`error config-file: myconfig.yml:7:34: auth.htpasswd.path names a file that is not there: "$/users"; create it, or name the file that is there`,
+			},
+		},
+		{
+			"the documentation's /roots/certs", with("$/tls.key", "$/roots/certs/tls.key"),
+			func(p place) {
+				if err := os.MkdirAll(p.path("root/certs"), 0o755); err != nil {
+					p.t.Fatal(err)
+				}
+				key, err := os.ReadFile(p.path("tls.key"))
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				p.write("root/certs/tls.key", string(key), 0o600)
+			},
+			[]string{`error config-file: myconfig.yml:6: http.tls.key names a file that is not there: "$/roots/certs/tls.key"; a file of that name is at $/root/certs/tls.key`},
+		},
+		{
+			"a directory instead of a certificate", with("$/tls.crt", "$/data"), nil,
+			[]string{`error config-file: myconfig.yml:6: http.tls.certificate is a directory: "$/data"; name the file inside it`},
+		},
+		{
+			"the key of another certificate", with("$/tls.key", "$/other.key"), nil,
+			[]string{`error config-certificate: myconfig.yml:6: http.tls.key "$/other.key": `},
+		},
+		{
+			"a certificate that is none", with("$/tls.crt", "$/htpasswd-basic"), nil,
+			[]string{`error config-certificate: myconfig.yml:6: http.tls.certificate "$/htpasswd-basic": `},
+		},
+		{
+			"a CA that is none", with("$/ca.crt", "$/tls.key"), nil,
+			[]string{`error config-certificate: myconfig.yml:6: http.tls.clientcas[0] "$/tls.key": `},
+		},
+		{
+			"everybody reads the secrets", installed,
+			func(p place) {
+				for _, name := range []string{"tls.key", "htpasswd-basic"} {
+					if err := os.Chmod(p.path(name), 0o644); err != nil {
+						p.t.Fatal(err)
+					}
+				}
+			},
+			[]string{
+				`warning config-rights: myconfig.yml:6: http.tls.key can be read by everybody on this machine: "$/tls.key"; chmod 600 it, and give it to the user who runs the server`,
+				`warning config-rights: myconfig.yml:7: auth.htpasswd.path can be read by everybody on this machine: "$/htpasswd-basic"; chmod 600 it, and give it to the user who runs the server`,
+			},
+		},
+		{
+			"users of another kind", installed,
+			func(p place) { p.write("htpasswd-basic", "a:$apr1$x$y\n# b\nspectro:"+knownHash+"\n", 0o600) },
+			[]string{
+				`warning config-users: myconfig.yml:7: auth.htpasswd.path: line 1 of "$/htpasswd-basic": `,
+				`warning config-users: myconfig.yml: auth.htpasswd.roles.admin: no user is an admin, so nobody can delete; add a user called admin, or name one in auth.htpasswd.roles.admin`,
+			},
+		},
+		{
+			"no users", installed,
+			func(p place) { p.write("htpasswd-basic", "# nobody\n", 0o600) },
+			[]string{`error config-users: myconfig.yml:7: auth.htpasswd.path names a file without any user who could log in: "$/htpasswd-basic"; packhouse user add creates one`},
+		},
+		{
+			"roles of strangers", with("realm: r,", "realm: r, roles: {admin: [admim, spectro], writer: [ci]},"), nil,
+			[]string{
+				`warning config-users: myconfig.yml:7: auth.htpasswd.roles.admin[0] is "admim", and there is no such user; did you mean admin?`,
+				`warning config-users: myconfig.yml:7: auth.htpasswd.roles.writer[0] is "ci", and there is no such user; write one of admin, spectro`,
+			},
+		},
+		{
+			"strict transport under a private CA", with("  addr: :5000", "  addr: :5000\n  headers: {Strict-Transport-Security: [max-age=1]}"), nil,
+			[]string{`warning config-conflict: myconfig.yml:6: http.headers.Strict-Transport-Security is sent under a certificate that not everybody trusts: `},
+		},
+		{
+			"strict transport without TLS", "version: 0.1\nstorage: inmemory\nhttp: {addr: 'localhost:1', headers: {Strict-Transport-Security: [max-age=1]}}\n", nil,
+			[]string{`warning config-conflict: myconfig.yml:3: http.headers.Strict-Transport-Security is sent over plain HTTP, where browsers ignore it; `},
+		},
+		{
+			"a file instead of the store", with("$/data/store", "$/ca.crt"), nil,
+			[]string{`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory is not a directory: "$/ca.crt"; name a directory`},
+		},
+		{
+			"a store below a file", with("$/data/store", "$/ca.crt/store"), nil,
+			[]string{`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory cannot be looked at: "$/ca.crt/store" (not a directory); `},
+		},
+		{
+			"an audit log in a directory that is not there", with("$/log/", "$/gone/"), nil,
+			[]string{`error config-file: myconfig.yml:2: log.audit.path is in a directory that is not there: "$/gone"; create it, for the user who runs the server`},
+		},
+		{
+			"an audit log that is a directory", with("$/log/audit.jsonl", "$/log"), nil,
+			[]string{`error config-file: myconfig.yml:2: log.audit.path is a directory: "$/log"; name the file inside it`},
+		},
+		{
+			"a socket that is a file", "version: 0.1\nstorage: inmemory\nhttp: {net: unix, addr: $/ca.crt}\n", nil,
+			[]string{`error config-port: myconfig.yml:3: http.addr is not a socket: "$/ca.crt"; name a path where nothing else is`},
+		},
+		{
+			"a socket in a directory that is not there", "version: 0.1\nstorage: inmemory\nhttp: {net: unix, addr: $/gone/s}\n", nil,
+			[]string{`error config-port: myconfig.yml:3: http.addr is in a directory that is not there: "$/gone"; create it, for the user who runs the server`},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlace(t)
+			if tt.prepare != nil {
+				tt.prepare(p)
+			}
+			got := p.findings(p.load(tt.document), Probes{Listen: allFree})
+			matches := func(got, want string) bool { return strings.HasPrefix(withoutColumn(got), withoutColumn(want)) }
+			if !slices.EqualFunc(got, tt.want, matches) {
+				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			entries, err := os.ReadDir(p.path("data"))
+			if err != nil || len(entries) > 0 {
+				t.Errorf("something was left behind: %v %v", entries, err)
+			}
+		})
+	}
+}
+
+// withoutColumn leaves out the column of a place, which depends on the length of the directory's name.
+func withoutColumn(s string) string {
+	before, after, _ := strings.Cut(s, "myconfig.yml:")
+	line, rest, _ := strings.Cut(after, ":")
+	if column, text, ok := strings.Cut(rest, ":"); ok && bareNumber.MatchString(column) {
+		rest = text
+	}
+	return before + "myconfig.yml:" + line + ":" + rest
+}
+
+func TestVerifyExpired(t *testing.T) {
+	p := newPlace(t)
+	later := func() time.Time { return time.Now().AddDate(2, 0, 0) }
+	got := p.findings(p.load(installed), Probes{Listen: allFree, Now: later})
+	if len(got) != 1 || !strings.HasPrefix(got[0], "warning config-certificate") {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestVerifyPorts(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	p := newPlace(t)
+	addr := taken.Addr().String()
+	loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: '" + addr + "', debug: {addr: '192.0.2.77:1'}}\n")
+	got := p.findings(loaded, Probes{})
+	if len(got) != 2 || !strings.HasPrefix(got[0], "error config-port: myconfig.yml:3:14: http.addr is in use by another process: "+addr+"; stop that process (ss -ltnp 'sport = :") ||
+		!strings.HasPrefix(got[1], "error config-port: myconfig.yml:3:") || !strings.Contains(got[1], "http.debug.addr is not an address of this machine: 192.0.2.77:1; write :1 to listen") {
+		t.Errorf("got %s", strings.Join(got, "\n"))
+	}
+	if got := p.findings(loaded, Probes{Running: true}); len(got) > 0 {
+		t.Errorf("a running server's ports were tried: %v", got)
+	}
+	socket := p.path("s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	got = p.findings(p.load("version: 0.1\nstorage: inmemory\nhttp: {net: unix, addr: $/s}\n"), Probes{})
+	if len(got) != 1 || !strings.Contains(got[0], `http.addr is in use by another process: "$/s"`) {
+		t.Errorf("got %v", got)
+	}
+}
