@@ -12,18 +12,25 @@ import (
 var errQueueFull = errors.New("too many passwords are waiting to be verified")
 
 // slots bounds how many comparisons run at once and how many wait. Whoever waits is served round robin by address, so that one address with
-// a hundred attempts delays another by one at most; and one slot is only for those who are trusted.
+// a hundred attempts delays another by one at most. One slot is only for those who are trusted, and they have a queue of their own, so that
+// strangers can fill neither.
 type slots struct {
-	most    int // waiting
+	most    int // waiting, in each queue
 	perHost int // waiting, of one address
 
 	mu       sync.Mutex
-	free     int // for anybody
-	reserved int // for the trusted only
-	waiting  int
-	of       map[string]int // waiting, by address
-	ring     []string       // addresses with somebody ready, in the order they are served
+	free     int           // for anybody
+	reserved int           // for the trusted only
+	waiting  map[bool]int  // trusted or not
+	of       map[place]int // waiting, by address
+	ring     []string      // addresses with somebody ready, in the order they are served
 	ready    map[string][]*waiter
+}
+
+// place is where one waits.
+type place struct {
+	address string
+	trusted bool
 }
 
 type waiter struct {
@@ -35,19 +42,20 @@ func newSlots(total, queue int) *slots {
 	total = max(2, total)
 	return &slots{
 		most: queue, perHost: max(1, queue/8), free: total - 1, reserved: 1,
-		of: map[string]int{}, ready: map[string][]*waiter{},
+		waiting: map[bool]int{}, of: map[place]int{}, ready: map[string][]*waiter{},
 	}
 }
 
 // acquire waits out a pause and then for a slot; release gives it back. errQueueFull at once where too many wait, and the context's error.
 func (s *slots) acquire(ctx context.Context, address string, trusted bool, pause time.Duration) (release func(), err error) {
+	at := place{address, trusted}
 	s.mu.Lock()
-	if s.waiting >= s.most || s.of[address] >= s.perHost {
+	if s.waiting[trusted] >= s.most || s.of[at] >= s.perHost {
 		s.mu.Unlock()
 		return nil, errQueueFull
 	}
-	s.waiting++
-	s.of[address]++
+	s.waiting[trusted]++
+	s.of[at]++
 	s.mu.Unlock()
 
 	if pause > 0 {
@@ -58,7 +66,7 @@ func (s *slots) acquire(ctx context.Context, address string, trusted bool, pause
 		case <-ctx.Done():
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.leave(address)
+			s.leave(at)
 			return nil, ctx.Err()
 		}
 	}
@@ -80,7 +88,7 @@ func (s *slots) acquire(ctx context.Context, address string, trusted bool, pause
 	s.mu.Lock()
 	if i := slices.Index(s.ready[address], w); i >= 0 {
 		s.take(address, i)
-		s.leave(address)
+		s.leave(at)
 		s.mu.Unlock()
 		return nil, ctx.Err()
 	}
@@ -133,7 +141,7 @@ func (s *slots) next(address string, i int, reserved bool) {
 	if at := slices.Index(s.ring, address); at >= 0 {
 		s.ring = append(slices.Delete(s.ring, at, at+1), address)
 	}
-	s.leave(address)
+	s.leave(place{address, w.trusted})
 	w.turn <- reserved
 }
 
@@ -147,9 +155,9 @@ func (s *slots) take(address string, i int) {
 }
 
 // leave counts one waiter less.
-func (s *slots) leave(address string) {
-	s.waiting--
-	if s.of[address]--; s.of[address] == 0 {
-		delete(s.of, address)
+func (s *slots) leave(at place) {
+	s.waiting[at.trusted]--
+	if s.of[at]--; s.of[at] == 0 {
+		delete(s.of, at)
 	}
 }
