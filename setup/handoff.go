@@ -1,5 +1,20 @@
 package setup
 
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+	"packhouse/templates"
+)
+
 // Card is what somebody needs to use the registry. It holds no password.
 type Card struct {
 	URL         string    `json:"url"`      // what clients use: "https://registry.example.com:5000"
@@ -12,11 +27,163 @@ type Card struct {
 	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the server's certificate
 	Handoff     string    `json:"handoff"`               // path of handoff.md
 	Config      string    `json:"config"`                // path of myconfig.yml
-	Commands    []Command `json:"commands"`              // that work as printed
+	Commands    []Command `json:"commands"`              // that work as printed, and ask for the password
 }
 
 // Command is a line for a shell.
 type Command struct {
 	Title string `json:"title"` // "curl", "oras", "docker"
 	Line  string `json:"line"`
+}
+
+// handoff makes handoff.md. It depends on nothing but the answers and the certificate, so that a second run gives the same.
+func (b *builder) handoff(leaf *x509.Certificate, trust []byte) ([]byte, error) {
+	a := &b.answers
+	h := templates.Handoff{
+		URL: a.URL(), Registry: registry(a.URL()), Admin: firstAdmin(a), Passwords: b.path(PasswordsFile), TLS: a.TLS != Off,
+		Config: b.path(ConfigFile), Dir: b.dir, InMemory: a.Storage == config.InMemory,
+	}
+	for _, u := range a.Users {
+		h.Users = append(h.Users, templates.HandoffUser{Name: u.Name, Role: string(u.Role)})
+	}
+	if _, port, err := net.SplitHostPort(a.Addr); err == nil && !config.Local("tcp", a.Addr) {
+		h.Port = port
+	}
+	if leaf != nil {
+		info := certgen.Inspect(leaf)
+		h.Names, h.Until = info.Names.Strings(), day(info.NotAfter)
+		b.plan.leaf = leaf
+	}
+	if len(trust) > 0 {
+		chain, err := certgen.ParseChain(trust)
+		if err != nil {
+			return nil, err
+		}
+		h.CAPEM, h.Fingerprint, h.CAFile = string(trust), certgen.Fingerprint(chain[0]), b.trustFile()
+		b.plan.trust, b.plan.trustFile = chain, h.CAFile
+	}
+	return h.Render()
+}
+
+// trustFile is the file to hand out to clients.
+func (b *builder) trustFile() string {
+	switch b.answers.TLS {
+	case PrivateCA:
+		return b.path(CACertFile)
+	case SelfSigned:
+		return b.path(CertFile)
+	case Files:
+		return b.answers.CertFile
+	case Off:
+	}
+	return ""
+}
+
+func firstAdmin(a *Answers) string {
+	if admins := byRole(a, Admin); len(admins) > 0 {
+		return admins[0]
+	}
+	return ""
+}
+
+// Handoff makes the card of an installation. Where the host name does not lead to this machine, the commands use a name or address of the
+// certificate that does. Machine may be nil; then they use what clients use.
+func Handoff(ctx context.Context, m *Machine, p *Plan) Card {
+	a := &p.Resolved.Answers
+	c := Card{
+		URL: a.URL(), User: firstAdmin(a), Users: slices.Clone(a.Users), CAFile: p.trustFile,
+		Handoff: filepath.Join(p.Dir, HandoffFile), Config: filepath.Join(p.Dir, ConfigFile),
+	}
+	for i := range c.Users {
+		c.Users[i].Password = ""
+	}
+	c.Registry = registry(c.URL)
+	c.Local = c.Registry
+	if m != nil {
+		c.Local = p.local(ctx, m)
+	}
+	if p.leaf != nil {
+		c.Fingerprint = certgen.Fingerprint(p.leaf)
+	}
+	c.Password = p.passwordPlace(c.User)
+	c.Commands = c.commands(a.TLS)
+	return c
+}
+
+func (p *Plan) passwordPlace(user string) string {
+	if c := p.change(PasswordsFile); c != nil && c.Kind != Remove {
+		return "in " + c.Path
+	}
+	if slices.ContainsFunc(p.Passwords, func(g Password) bool { return g.User == user }) {
+		return "shown once, when it was generated"
+	}
+	return "as you set it"
+}
+
+// local is a host and port that works on this machine: reached by resolving, and good for the certificate.
+func (p *Plan) local(ctx context.Context, m *Machine) string {
+	a := &p.Resolved.Answers
+	host, port, err := net.SplitHostPort(a.Addr)
+	if err != nil {
+		return registry(a.URL())
+	}
+	bound, _ := netip.ParseAddr(host) // invalid: every address
+	candidates := []string{canonical(a.Hostname)}
+	for _, s := range a.SANs {
+		if s.Ticked {
+			candidates = append(candidates, canonical(s.Name))
+		}
+	}
+	if bound.IsValid() && !bound.IsUnspecified() {
+		candidates = append(candidates, bound.String())
+	}
+	candidates = append(candidates, "localhost", "127.0.0.1")
+	for _, name := range candidates {
+		if (p.leaf == nil || p.leaf.VerifyHostname(name) == nil) && leadsTo(ctx, m, name, bound) {
+			if a.TLS != Off && port == "443" && !isAddress(name) {
+				return name
+			}
+			return net.JoinHostPort(name, port)
+		}
+	}
+	return registry(a.URL())
+}
+
+// leadsTo tells whether a name resolves to where the server listens: to the bound address, or, bound to every one, to any of this machine.
+func leadsTo(ctx context.Context, m *Machine, name string, bound netip.Addr) bool {
+	addrs := []netip.Addr{}
+	if addr, err := netip.ParseAddr(name); err == nil {
+		addrs = append(addrs, addr)
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		defer cancel()
+		if addrs, err = m.Host.LookupHost(ctx, name); err != nil {
+			return false
+		}
+	}
+	return slices.ContainsFunc(addrs, func(addr netip.Addr) bool {
+		if !bound.IsValid() || bound.IsUnspecified() {
+			return m.Has(addr)
+		}
+		return addr.Unmap() == bound.Unmap()
+	})
+}
+
+// commands are lines for this machine that ask for the password, so that none is ever in a shell's history.
+func (c Card) commands(mode TLSMode) []Command {
+	scheme, curl, oras, trust := "https", "", "", ""
+	switch {
+	case mode == Off:
+		scheme, oras = "http", " --plain-http"
+	case c.CAFile != "":
+		curl, oras = " --cacert "+shell(c.CAFile), " --ca-file "+shell(c.CAFile)
+		trust = "sudo install -D -m 0644 " + shell(c.CAFile) + " " + shell("/etc/docker/certs.d/"+c.Local+"/ca.crt") + " && "
+	}
+	base := url.URL{Scheme: scheme, Host: c.Local, Path: "/v2/_catalog"}
+	user := shell(c.User)
+	return []Command{
+		{"curl", fmt.Sprintf("curl%s -u %s %s", curl, user, shell(base.String()))},
+		{"oras", fmt.Sprintf("oras login%s -u %s %s", oras, user, shell(c.Local))},
+		{"docker", fmt.Sprintf("%sdocker login -u %s %s", trust, user, shell(c.Local))},
+	}
 }

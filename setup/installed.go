@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"crypto/x509"
 	"io/fs"
 	"time"
 
@@ -49,9 +50,10 @@ func (in *Installed) Exists() bool {
 type Certificate struct {
 	Path     string
 	Info     certgen.Info
-	Pair     *certgen.Pair // nil: the key is not to be read, or does not fit
-	Problem  error         // why not
-	CloseEnd bool          // it should be renewed
+	Chain    []*x509.Certificate // leaf first
+	Pair     *certgen.Pair       // nil: the key is not to be read, or does not fit
+	Problem  error               // why not
+	CloseEnd bool                // it should be renewed
 }
 
 // Manifest is .installed.json: what setup wrote, so that drift is seen and nothing else is ever removed.

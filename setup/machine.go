@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"net/netip"
+	"time"
 )
 
 // Host is what setup asks of the operating system. [ThisMachine] is the real one.
@@ -69,8 +70,9 @@ type Machine struct {
 	UID       int
 	CPUs      int
 	Memory    uint64
-	ConfigDir string // where an installation belongs by default
-	DataDir   string // where content belongs by default
+	ConfigDir string           // where an installation belongs by default
+	DataDir   string           // where content belongs by default
+	Now       func() time.Time // nil: time.Now
 }
 
 // Has tells whether an address is one of this machine's.

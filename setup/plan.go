@@ -1,8 +1,10 @@
 package setup
 
 import (
+	"crypto/x509"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"time"
 )
 
@@ -53,7 +55,10 @@ type Plan struct {
 	Findings  []Finding  // worth reading before applying
 	Resolved  Resolved   // what it was made of
 
-	now time.Time
+	now       time.Time
+	leaf      *x509.Certificate   // that the server will serve
+	trust     []*x509.Certificate // that clients are told to trust
+	trustFile string
 }
 
 // Pending tells whether applying would change anything.
@@ -64,4 +69,17 @@ func (p *Plan) Pending() bool {
 		}
 	}
 	return false
+}
+
+// change finds the change of a file by its path, absolute or below the installation's directory.
+func (p *Plan) change(path string) *Change {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(p.Dir, filepath.FromSlash(path))
+	}
+	for i := range p.Changes {
+		if p.Changes[i].Path == path {
+			return &p.Changes[i]
+		}
+	}
+	return nil
 }

@@ -23,17 +23,17 @@ var texts = template.Must(template.New("").Funcs(template.FuncMap{
 
 // Config is what myconfig.yml is made of.
 type Config struct {
-	LogLevel      string
-	StoragePath   string // empty: in memory
-	Addr          string
-	Insecure      bool   // passwords over plain HTTP are confirmed
-	Certificate   string // empty: TLS is off
-	Key           string
-	Realm         string
-	HtpasswdPath  string
-	Admins        []string
-	Writers       []string
-	ReissuedBySet bool // setup makes the certificate, and setup renews it
+	LogLevel       string
+	StoragePath    string // empty: in memory
+	Addr           string
+	Insecure       bool   // passwords over plain HTTP are confirmed
+	Certificate    string // empty: TLS is off
+	Key            string
+	Realm          string
+	HtpasswdPath   string
+	Admins         []string
+	Writers        []string
+	RenewedBySetup bool // setup makes the certificate, and setup renews it
 }
 
 // Render makes myconfig.yml.
@@ -45,7 +45,7 @@ type Handoff struct {
 	Registry    string // host[:port] of it
 	Admin       string
 	Users       []HandoffUser
-	Passwords   string // where generated ones lie; empty: people know theirs
+	Passwords   string // path of initial-passwords
 	TLS         bool
 	CAFile      string // the certificate to hand out; empty: clients trust it already
 	CAPEM       string

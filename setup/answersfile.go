@@ -1,0 +1,163 @@
+package setup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// RefusedError is why something cannot be done, in findings of severity Refused.
+type RefusedError struct {
+	Findings []Finding
+}
+
+// Error has one finding a line.
+func (e *RefusedError) Error() string {
+	lines := make([]string, len(e.Findings))
+	for i, f := range e.Findings {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxAnswers bounds an answers file; a long one has a hundred lines.
+const maxAnswers = 1 << 20
+
+// ParseAnswers reads an answers file: YAML whose keys are the flags without dashes, with a text, true or false, or a list of texts. It is
+// strict; the error is of type *RefusedError and names every line that is wrong.
+func ParseAnswers(name string, data []byte) (*Document, error) {
+	d := &Document{Name: name, Values: Values{}, Lines: map[string]int{}}
+	wrong := &RefusedError{}
+	refuse := func(line int, key, what, remedy string) {
+		f := refused(CodeValue, fmt.Sprintf("%s:%d: %s", name, line, what), remedy)
+		f.Question = key
+		wrong.Findings = append(wrong.Findings, f)
+	}
+	if len(data) > maxAnswers {
+		refuse(1, "", "the file is over 1 MiB", "give an answers file")
+		return nil, wrong
+	}
+	var document yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	if err := decoder.Decode(&document); err != nil {
+		if errors.Is(err, io.EOF) {
+			return d, nil
+		}
+		refuse(yamlLine(err), "", strings.TrimPrefix(err.Error(), "yaml: "), "write one \"key: value\" a line")
+		return nil, wrong
+	}
+	if decoder.Decode(&yaml.Node{}) == nil {
+		refuse(1, "", "the file holds more than one document", "leave one")
+		return nil, wrong
+	}
+	root := document.Content[0]
+	if root.Kind != yaml.MappingNode {
+		refuse(root.Line, "", "the file does not hold keys with values", "write one \"key: value\" a line, for instance \"hostname: registry.example.com\"")
+		return nil, wrong
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		flag, known := flagNamed(key.Value)
+		switch _, double := d.Values[key.Value]; {
+		case !known && strings.HasPrefix(key.Value, "password"):
+			refuse(key.Line, "users", "passwords do not stand in an answers file", "use password-file, or the variables "+passwordPrefix+"<NAME>")
+		case !known:
+			refuse(key.Line, "", fmt.Sprintf("unknown key %q%s", clip(key.Value), meant(key.Value)), "the keys are the flags of setup, without dashes")
+		case double:
+			refuse(key.Line, flag.Question, fmt.Sprintf("%s stands on line %d already", key.Value, d.Lines[key.Value]), "leave one")
+		default:
+			texts, reason := answerTexts(flag, value)
+			if reason != "" {
+				refuse(value.Line, flag.Question, key.Value+" "+reason, flagForm(flag))
+				continue
+			}
+			d.Values[key.Value], d.Lines[key.Value] = texts, key.Line
+		}
+	}
+	if len(wrong.Findings) > 0 {
+		return nil, wrong
+	}
+	return d, nil
+}
+
+// answerTexts turns the value of a key into the texts that the flag would have.
+func answerTexts(flag Flag, value *yaml.Node) (texts []string, reason string) {
+	items := []*yaml.Node{value}
+	if value.Kind == yaml.SequenceNode {
+		if flag.Kind != FlagList {
+			return nil, "takes one value, not a list"
+		}
+		items = value.Content
+	}
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
+			return nil, "has no plain value"
+		}
+		if flag.Kind == FlagBool && item.Tag != "!!bool" {
+			return nil, "is neither true nor false"
+		}
+		texts = append(texts, item.Value)
+	}
+	return texts, ""
+}
+
+func flagForm(flag Flag) string {
+	switch flag.Kind {
+	case FlagBool:
+		return fmt.Sprintf("write %s: true", flag.Name)
+	case FlagList:
+		return fmt.Sprintf("write %s: [%s, …]", flag.Name, flag.Arg)
+	case FlagText:
+	}
+	return fmt.Sprintf("write %s: %s", flag.Name, flag.Arg)
+}
+
+// yamlLine takes the line out of an error of the YAML reader, which has it in its text only.
+func yamlLine(err error) int {
+	line := 1
+	_, _ = fmt.Sscanf(err.Error(), "yaml: line %d:", &line)
+	return line
+}
+
+// meant finds the flag that an unknown key comes closest to.
+func meant(key string) string {
+	squeeze := strings.NewReplacer("-", "", "_", "", " ", "")
+	wanted := squeeze.Replace(strings.ToLower(key))
+	for _, f := range flags {
+		have := squeeze.Replace(f.Name)
+		if have == wanted || have+"s" == wanted || close1(have, wanted) {
+			return fmt.Sprintf(", did you mean %s?", f.Name)
+		}
+	}
+	return ""
+}
+
+// close1 tells whether one letter more, less or other makes two words the same.
+func close1(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 || len(a) < 3 {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if len(a) == len(b) {
+		return i == len(a) || a[i+1:] == b[i+1:]
+	}
+	return a[i:] == b[i+1:]
+}
+
+func clip(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}

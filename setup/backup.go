@@ -1,0 +1,99 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// backupTime is how a backup generation is called.
+const backupTime = "20060102T150405Z"
+
+func isBackup(name string) bool {
+	_, err := time.Parse(backupTime, name)
+	return err == nil
+}
+
+// backups lists the generations, the newest last.
+func backups(dir string) []string {
+	entries, err := os.ReadDir(filepath.Join(dir, BackupDir))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && isBackup(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// lastBackup is when the generation was kept that can be rolled back to; zero where there is none.
+func lastBackup(dir string) time.Time {
+	names := backups(dir)
+	if len(names) == 0 {
+		return time.Time{}
+	}
+	at, _ := time.Parse(backupTime, names[len(names)-1])
+	return at
+}
+
+// PlanRollback says what has to change to get back to the files before the last setup. Applied, it keeps what it replaces as the new backup,
+// so that a rollback can be rolled back.
+func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
+	names := backups(in.Dir)
+	if len(names) == 0 {
+		return nil, &RefusedError{Findings: []Finding{refused(CodeNoBackup, "there is nothing to go back to in "+in.Dir, "a backup is kept by the next setup that changes something")}}
+	}
+	from := filepath.Join(in.Dir, BackupDir, names[len(names)-1])
+	record, err := readJournal(filepath.Join(from, recordFile))
+	if err != nil {
+		return nil, fmt.Errorf("read backup: %w", err)
+	}
+	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir}}
+	b.plan.now = b.now
+	for _, s := range slices.Backward(record.Steps) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := b.restore(s, from); err != nil {
+			return nil, fmt.Errorf("read backup: %w", err)
+		}
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("read backup: %w", b.err)
+	}
+	return b.plan, nil
+}
+
+// restore plans the way back of one step.
+func (b *builder) restore(s step, from string) error {
+	if s.Mode.IsDir() {
+		switch {
+		case !s.Existed:
+			b.plan.Changes = append(b.plan.Changes, Change{Path: s.Path, Kind: Remove, Mode: s.Mode, UID: -1, GID: -1, Meaning: []string{"removed if nothing else lies in it"}})
+		case s.Kind == Remove:
+			b.directory(s.Path, s.OldMode.Perm())
+		}
+		return nil
+	}
+	if !s.Existed {
+		if _, err := os.Lstat(s.Path); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		b.remove(s.Path, s.Secret, "was not there before")
+		return nil
+	}
+	old, err := os.ReadFile(filepath.Join(from, filepath.Base(s.Old)))
+	if err != nil {
+		return err
+	}
+	b.put(s.Path, s.OldMode.Perm(), old, s.Secret, "as it was before the last setup")
+	return nil
+}

@@ -1,0 +1,267 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// MakePlan says what has to change so that the answers become true. It writes nothing. What cannot be done is a *RefusedError.
+func MakePlan(ctx context.Context, _ *Machine, in *Installed, resolved Resolved, options Options) (*Plan, error) {
+	if in == nil {
+		in = &Installed{}
+	}
+	b := &builder{
+		installed: in.at(resolved.Answers.Dir), answers: resolved.Answers.Clone(), options: options, dir: resolved.Answers.Dir, now: options.Now, random: options.Rand,
+		plan: &Plan{Dir: resolved.Answers.Dir, Resolved: resolved},
+	}
+	if b.now.IsZero() {
+		b.now = time.Now()
+	}
+	b.plan.now = b.now
+	if err := b.build(ctx); err != nil {
+		return nil, fmt.Errorf("make plan: %w", err)
+	}
+	return b.plan, nil
+}
+
+// builder gathers the changes of a plan.
+type builder struct {
+	installed *Installed
+	answers   Answers
+	options   Options
+	dir       string
+	now       time.Time
+	random    io.Reader
+	plan      *Plan
+	err       error // the first that file and directory ran into
+}
+
+func (b *builder) build(ctx context.Context) error {
+	b.directory(b.dir, 0o755)
+	b.directory(b.path("auth"), 0o700)
+	if made(&b.answers) {
+		b.directory(b.path("certs"), 0o700)
+	}
+	if b.answers.Storage == config.Filesystem {
+		b.directory(b.answers.StoragePath, 0o750, "content is kept here")
+	}
+	data, restart, err := configFile(b.installed, &b.answers)
+	if err != nil {
+		return err
+	}
+	b.plan.Restart = restart
+	if err := b.verifyConfig(data); err != nil {
+		return err
+	}
+	b.file(ConfigFile, b.configMode(), data, b.configMeaning(data))
+	leaf, trust, err := b.certificates()
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := b.users(); err != nil {
+		return err
+	}
+	card, err := b.handoff(leaf, trust)
+	if err != nil {
+		return err
+	}
+	b.file(HandoffFile, 0o644, card, "what to tell those who connect")
+	b.answersFile()
+	if err := b.manifest(); err != nil {
+		return err
+	}
+	return b.err
+}
+
+// answersFile plans answers.yml. It lists what was detected too, and interfaces come and go: alone that is no reason to write.
+func (b *builder) answersFile() {
+	const meaning = "the answers, for the next machine; without secrets, never read back"
+	if _, err := os.Stat(b.path(AnswersFile)); err == nil && !b.plan.Pending() {
+		b.keep(AnswersFile, 0o644, meaning)
+		return
+	}
+	b.file(AnswersFile, 0o644, b.plan.Resolved.AnswersYAML(), meaning)
+}
+
+// configMode keeps the mode that somebody gave the file: it may hold secrets of its own.
+func (b *builder) configMode() fs.FileMode {
+	if info, err := os.Stat(b.path(ConfigFile)); err == nil {
+		return info.Mode().Perm()
+	}
+	return 0o644
+}
+
+func (b *builder) configMeaning(after []byte) string {
+	switch {
+	case b.installed.ConfigData == nil:
+		return "the configuration of the server"
+	case bytes.Equal(b.installed.ConfigData, after):
+		return "the configuration stays as it is"
+	}
+	return "single lines change; the rest stays as it is, to the byte"
+}
+
+// verifyConfig holds what was made against the server's own reading: a file that the server would refuse is never written.
+func (b *builder) verifyConfig(data []byte) error {
+	_, err := config.Load(config.Source{Path: b.path(ConfigFile), Data: data})
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	refusal := &RefusedError{}
+	for _, p := range problems {
+		refusal.Findings = append(refusal.Findings, refused(p.Code, p.Where()+": "+p.What, p.Remedy))
+	}
+	return refusal
+}
+
+// at is the installation as seen from the directory that is planned for.
+func (in *Installed) at(dir string) *Installed {
+	if in.Dir == dir {
+		return in
+	}
+	if in.Dir != "" {
+		return &Installed{Dir: dir}
+	}
+	moved := *in
+	moved.Dir = dir
+	return &moved
+}
+
+func (b *builder) path(name string) string { return filepath.Join(b.dir, filepath.FromSlash(name)) }
+
+// directory plans a directory that is not there yet. Those that are there are left as they are, except that nobody else may look into
+// where keys lie.
+func (b *builder) directory(path string, mode fs.FileMode, meaning ...string) {
+	c := Change{Path: path, Kind: Create, Mode: mode | fs.ModeDir, UID: -1, GID: -1, Meaning: meaning}
+	if info, err := os.Stat(path); err == nil {
+		c.Kind, c.Mode = Keep, info.Mode().Perm()|fs.ModeDir
+		c.UID, c.GID = owner(info)
+		if mode == 0o700 && info.Mode().Perm()&0o077 != 0 {
+			c.Kind, c.Mode = Update, mode|fs.ModeDir
+			c.Meaning = append(c.Meaning, fmt.Sprintf("mode %04o, was %04o", mode, info.Mode().Perm()))
+		}
+	}
+	b.plan.Changes = append(b.plan.Changes, c)
+}
+
+// file plans a file that anybody may see.
+func (b *builder) file(name string, mode fs.FileMode, after []byte, meaning ...string) {
+	b.put(b.path(name), mode, after, false, meaning...)
+}
+
+// secret plans a file whose content nobody is ever shown.
+func (b *builder) secret(name string, after []byte, meaning ...string) {
+	b.put(b.path(name), 0o600, after, true, meaning...)
+}
+
+// keep lists a file that stays, and mends its mode.
+func (b *builder) keep(name string, mode fs.FileMode, meaning ...string) {
+	if data, err := os.ReadFile(b.path(name)); err == nil {
+		b.put(b.path(name), mode, data, false, meaning...)
+	}
+}
+
+func (b *builder) keepSecret(name string) {
+	if data, err := os.ReadFile(b.path(name)); err == nil {
+		b.put(b.path(name), 0o600, data, true)
+	}
+}
+
+// put plans the content of a file: created, updated, or kept where content and mode are what they should be. A file keeps its owner, and,
+// where it is no secret, the mode that somebody gave it.
+func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, meaning ...string) {
+	c := Change{Path: path, Kind: Create, Mode: mode, UID: -1, GID: -1, After: after, Secret: secret, Meaning: meaning}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		b.fail(err)
+	case info.IsDir():
+		b.fail(&RefusedError{Findings: []Finding{{Severity: Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
+	default:
+		if c.Before, err = os.ReadFile(path); err != nil {
+			b.fail(err)
+		}
+		if c.Before == nil {
+			c.Before = []byte{}
+		}
+		c.UID, c.GID = owner(info)
+		have := info.Mode().Perm()
+		if !secret {
+			c.Mode = have
+		}
+		switch {
+		case !bytes.Equal(c.Before, after):
+			c.Kind = Update
+		case have != c.Mode:
+			c.Kind = Update
+			c.Meaning = append(c.Meaning, fmt.Sprintf("mode %04o, was %04o", c.Mode, have))
+		default:
+			c.Kind = Keep
+		}
+	}
+	b.plan.Changes = append(b.plan.Changes, c)
+}
+
+// remove plans that a file goes.
+func (b *builder) remove(path string, secret bool, meaning ...string) {
+	before, err := os.ReadFile(path)
+	if err != nil {
+		b.fail(err)
+		return
+	}
+	b.plan.Changes = append(b.plan.Changes, Change{Path: path, Kind: Remove, UID: -1, GID: -1, Before: before, Secret: secret, Meaning: meaning})
+}
+
+func (b *builder) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// manifest plans .installed.json: every file that setup answers for.
+func (b *builder) manifest() error {
+	m := &Manifest{Version: manifestVersion, Settings: map[string]string{"hostname": canonical(b.answers.Hostname), "tls": string(b.answers.TLS)}}
+	if b.answers.PublicURL != "" {
+		m.Settings["public-url"] = b.answers.PublicURL
+	}
+	for _, c := range b.plan.Changes {
+		if c.Mode.IsDir() || c.Kind == Remove {
+			continue
+		}
+		row := ManifestFileRow{Path: rel(b.dir, c.Path), SHA256: sum(c.After), Mode: c.Mode.Perm(), UID: c.UID, GID: c.GID}
+		if row.UID < 0 {
+			row.UID, row.GID = os.Geteuid(), os.Getegid()
+		}
+		m.Files = append(m.Files, row)
+	}
+	if old := b.installed.Manifest; old != nil { // what was written under other answers, and still lies there
+		for _, row := range old.Files {
+			if b.plan.change(row.at(b.dir)) != nil {
+				continue
+			}
+			if _, err := os.Lstat(row.at(b.dir)); err == nil || row.Path == PasswordsFile { // deleting that one is no change
+				m.Files = append(m.Files, row)
+			}
+		}
+	}
+	data, err := m.encode()
+	if err != nil {
+		return err
+	}
+	b.file(ManifestFile, 0o644, data, "what setup wrote, so that changes are seen")
+	return nil
+}

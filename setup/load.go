@@ -1,0 +1,172 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
+	"packhouse/server/config"
+)
+
+// Load reads the installation in a directory. Where an earlier run was cut off it first finishes or undoes that one, if this user may. A
+// directory that is not there is an installation without anything; a configuration that is refused is not an error but a Problem.
+func Load(dir string) (*Installed, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find installation: %w", err)
+	}
+	in := &Installed{Dir: dir}
+	if err := in.recover(); err != nil {
+		return nil, err
+	}
+	if err := in.loadConfig(); err != nil {
+		return nil, err
+	}
+	if err := in.loadManifest(); err != nil {
+		return nil, err
+	}
+	in.loadUsers()
+	in.loadCertificates(time.Now())
+	in.Backup = lastBackup(dir)
+	return in, nil
+}
+
+// path is where a file of the installation lies.
+func (in *Installed) path(name string) string { return filepath.Join(in.Dir, filepath.FromSlash(name)) }
+
+func (in *Installed) loadConfig() error {
+	path := in.path(ConfigFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read installation: %w", err)
+	}
+	in.ConfigData = data
+	loaded, err := config.Load(config.Source{Path: path, Data: data})
+	if err != nil {
+		in.Problem = err
+		return nil
+	}
+	in.Config = &loaded.Config
+	return nil
+}
+
+// htpasswdPath is the users file that the configuration names.
+func (in *Installed) htpasswdPath() string {
+	if in.Config != nil && in.Config.Auth.Htpasswd.Path != "" {
+		return in.Config.Auth.Htpasswd.Path
+	}
+	return in.path(HtpasswdFile)
+}
+
+func (in *Installed) loadUsers() {
+	data, err := os.ReadFile(in.htpasswdPath())
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) && in.Problem == nil {
+			in.Problem = fmt.Errorf("read users: %w", err)
+		}
+		return
+	}
+	file, _ := htpasswd.Parse(data)
+	for _, name := range file.Users() {
+		in.Users = append(in.Users, User{Name: name, Role: in.role(name), Source: Kept})
+	}
+}
+
+// role is what the configuration says of a user.
+func (in *Installed) role(name string) Role {
+	admins, writers := []string{string(Admin)}, []string(nil)
+	if in.Config != nil {
+		roles := in.Config.Auth.Htpasswd.Roles
+		admins, writers = roles.Admin, roles.Writer
+		if len(admins) == 0 {
+			admins = []string{string(Admin)}
+		}
+	}
+	switch {
+	case slices.Contains(admins, name):
+		return Admin
+	case slices.Contains(writers, name):
+		return Writer
+	}
+	return Reader
+}
+
+func (in *Installed) loadCertificates(now time.Time) {
+	if in.Config != nil && in.Config.HTTP.TLS.Certificate != "" {
+		in.Cert = readCertificate(in.Config.HTTP.TLS.Certificate, in.Config.HTTP.TLS.Key, now)
+	}
+	in.CA = readCertificate(in.path(CACertFile), in.path(CAKeyFile), now)
+	if _, err := os.Stat(in.path(CAKeyFile)); err == nil {
+		in.CAKey = true
+	}
+}
+
+// readCertificate describes a certificate file; nil where there is none that can be read.
+func readCertificate(certPath, keyPath string, now time.Time) *Certificate {
+	data, err := os.ReadFile(certPath)
+	if err != nil {
+		return nil
+	}
+	chain, err := certgen.ParseChain(data)
+	if err != nil {
+		return nil
+	}
+	c := &Certificate{Path: certPath, Info: certgen.Inspect(chain[0]), Chain: chain, CloseEnd: certgen.CloseToEnd(chain[0], now)}
+	key, err := os.ReadFile(keyPath)
+	if err != nil {
+		c.Problem = err
+		return c
+	}
+	c.Pair, c.Problem = certgen.ParsePair(data, key)
+	return c
+}
+
+// tlsMode tells how the server of the installation speaks TLS; "letsencrypt" is kept though it cannot be chosen.
+func (in *Installed) tlsMode() string {
+	switch {
+	case in == nil || in.Config == nil:
+		return ""
+	case in.Config.HTTP.TLS.LetsEncrypt.Enabled():
+		return "letsencrypt"
+	case in.Config.HTTP.TLS.Certificate == "":
+		return string(Off)
+	case in.Config.HTTP.TLS.Certificate != in.path(CertFile) || in.Config.HTTP.TLS.Key != in.path(KeyFile):
+		return string(Files)
+	case in.Manifest != nil && in.Manifest.Settings["tls"] != "":
+		return in.Manifest.Settings["tls"]
+	case in.CA != nil:
+		return string(PrivateCA)
+	case in.Cert != nil && in.Cert.Info.SelfSigned:
+		return string(SelfSigned)
+	}
+	return string(Files)
+}
+
+// listensAt tells whether the server of the installation is to listen at the port of an address.
+func (in *Installed) listensAt(addr string) bool {
+	if in == nil || in.Config == nil {
+		return false
+	}
+	_, ours, err := net.SplitHostPort(in.Config.HTTP.Addr)
+	_, asked, err2 := net.SplitHostPort(addr)
+	return err == nil && err2 == nil && ours == asked
+}
+
+// rel is a path below the installation's directory in short, and any other path whole.
+func rel(dir, path string) string {
+	if short, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(short, "..") {
+		return filepath.ToSlash(short)
+	}
+	return path
+}

@@ -1,0 +1,93 @@
+package setup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// manifestVersion is the form of .installed.json.
+const manifestVersion = 1
+
+func (in *Installed) loadManifest() error {
+	data, err := os.ReadFile(in.path(ManifestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read installation: %w", err)
+	}
+	m := &Manifest{}
+	if err := json.Unmarshal(data, m); err != nil {
+		return fmt.Errorf("read installation: %s is damaged: %w", in.path(ManifestFile), err)
+	}
+	if m.Version > manifestVersion {
+		return fmt.Errorf("read installation: %s was written by a newer version of this program", in.path(ManifestFile))
+	}
+	in.Manifest = m
+	for _, row := range m.Files {
+		if what := row.drift(in.Dir); what != "" {
+			in.Drift = append(in.Drift, Drift{Path: row.Path, What: what})
+		}
+	}
+	return nil
+}
+
+// at is the absolute path of a row.
+func (r ManifestFileRow) at(dir string) string {
+	if filepath.IsAbs(r.Path) {
+		return r.Path
+	}
+	return filepath.Join(dir, filepath.FromSlash(r.Path))
+}
+
+// drift says in a few words how a file differs from what was written; empty where it does not, or cannot be seen. initial-passwords is to be
+// deleted once read, so its absence is none.
+func (r ManifestFileRow) drift(dir string) string {
+	info, err := os.Lstat(r.at(dir))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if r.Path == PasswordsFile {
+			return ""
+		}
+		return "missing"
+	case err != nil:
+		return ""
+	}
+	var differences []string
+	if r.SHA256 != "" {
+		if data, err := os.ReadFile(r.at(dir)); err == nil && sum(data) != r.SHA256 {
+			differences = append(differences, "changed")
+		}
+	}
+	if info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm() != r.Mode.Perm() {
+		differences = append(differences, fmt.Sprintf("mode %04o, was %04o", info.Mode().Perm(), r.Mode.Perm()))
+	}
+	if uid, _ := owner(info); uid >= 0 && r.UID >= 0 && uid != r.UID {
+		differences = append(differences, fmt.Sprintf("owner %d, was %d", uid, r.UID))
+	}
+	return strings.Join(differences, "; ")
+}
+
+// sum is the SHA-256 of a content in hexadecimal.
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
+}
+
+// encode writes the manifest, its files in the order of their paths so that the same installation gives the same bytes.
+func (m *Manifest) encode() ([]byte, error) {
+	slices.SortFunc(m.Files, func(a, b ManifestFileRow) int { return strings.Compare(a.Path, b.Path) })
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	return append(data, '\n'), nil
+}

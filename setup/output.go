@@ -1,0 +1,117 @@
+package setup
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"packhouse/templates"
+)
+
+// pair is one flag with a value.
+type pair struct{ name, value string }
+
+// pairs are the flags that give these answers, without secrets, in the order of the help. What everybody has by default is left out, what
+// depends on the machine is not.
+func (a *Answers) pairs() []pair {
+	out := []pair{{"dir", a.Dir}, {"hostname", canonical(a.Hostname)}}
+	if made(a) {
+		var names []pair
+		for _, s := range a.SANs {
+			if s.Ticked {
+				names = append(names, pair{"san", canonical(s.Name)})
+			} else {
+				names = append(names, pair{"no-san", canonical(s.Name)})
+			}
+		}
+		slices.SortFunc(names, func(x, y pair) int { return cmp.Or(-cmp.Compare(x.name, y.name), cmp.Compare(x.value, y.value)) })
+		out = append(out, names...)
+	}
+	initial := Answers{Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: ownName, LogLevel: "info"}
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			if q.Kind == Names || q.Kind == Users || q.ID == "hostname" || !q.Asked(a) || slices.Contains([]string{"rotate-cert", "new-key", "new-ca"}, q.ID) {
+				continue
+			}
+			value := q.Get(a)
+			if (q.Advanced && value == q.Get(&initial)) || value == "" || (q.Kind == Confirm && value == "false") {
+				continue
+			}
+			out = append(out, pair{strings.TrimPrefix(q.Flags[0], "--"), value})
+		}
+	}
+	named := false
+	for _, u := range a.Users {
+		if u.Role == Admin && !named {
+			out, named = append(out, pair{"admin", u.Name}), true
+			continue
+		}
+		out = append(out, pair{"user", u.Name + ":" + string(u.Role)})
+	}
+	return out
+}
+
+// CommandLine is the "packhouse setup" line that gives the same answers, without secrets, quoted for a POSIX shell.
+func (r Resolved) CommandLine() string {
+	var b strings.Builder
+	b.WriteString("packhouse setup --yes")
+	add := func(name, value string) {
+		b.WriteString(" --" + name)
+		if flag, _ := flagNamed(name); flag.Kind != FlagBool {
+			b.WriteString(" " + shell(value))
+		}
+	}
+	for _, p := range r.Answers.pairs() {
+		add(p.name, p.value)
+	}
+	for _, name := range r.Answers.RemoveUsers {
+		add("remove-user", name)
+	}
+	for _, extra := range []struct {
+		name  string
+		wants bool
+	}{{"rotate-cert", r.Answers.RotateCert}, {"new-key", r.Answers.NewKey}, {"new-ca", r.Answers.NewCA}} {
+		if extra.wants {
+			add(extra.name, "true")
+		}
+	}
+	return b.String()
+}
+
+// harmless is what no shell interprets.
+var harmless = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,\[\]-]+$`)
+
+func shell(s string) string {
+	if harmless.MatchString(s) && !strings.Contains(s, "[") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// AnswersYAML is the answers file that gives the same answers, without secrets.
+func (r Resolved) AnswersYAML() []byte {
+	var b strings.Builder
+	b.WriteString("# The answers this registry was set up with, for the next machine:\n#   packhouse setup --yes --answers FILE\n" +
+		"# Passwords are not in here: give them with password-file, or in the variables PACKHOUSE_PASSWORD_<NAME>.\n")
+	pairs := r.Answers.pairs()
+	for i, p := range pairs {
+		flag, _ := flagNamed(p.name)
+		switch {
+		case flag.Kind == FlagBool:
+			fmt.Fprintf(&b, "%s: %s\n", p.name, p.value)
+		case flag.Kind == FlagText:
+			fmt.Fprintf(&b, "%s: %s\n", p.name, templates.YAML(p.value))
+		case slices.ContainsFunc(pairs[:i], func(earlier pair) bool { return earlier.name == p.name }):
+		default:
+			fmt.Fprintf(&b, "%s:\n", p.name)
+			for _, other := range pairs[i:] {
+				if other.name == p.name {
+					fmt.Fprintf(&b, "  - %s\n", templates.YAML(other.value))
+				}
+			}
+		}
+	}
+	return []byte(b.String())
+}

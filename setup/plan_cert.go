@@ -1,0 +1,229 @@
+package setup
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+)
+
+// lifeDays is how long a certificate lives in whole days; both of its ends belong to it.
+func lifeDays(c *x509.Certificate) int {
+	return int((c.NotAfter.Sub(c.NotBefore) + time.Second) / (24 * time.Hour))
+}
+
+// cutByCA tells whether a certificate lives shorter than was asked for because its CA ends then.
+func cutByCA(chain []*x509.Certificate) bool {
+	return len(chain) > 1 && chain[0].NotAfter.Equal(chain[1].NotAfter)
+}
+
+// leafReason says why a new server certificate is due, empty where the one in use does.
+func leafReason(a *Answers, in *Installed) string {
+	if in == nil || in.Cert == nil || in.Cert.Path != in.path(CertFile) {
+		return "there is none"
+	}
+	leaf := in.Cert
+	switch {
+	case leaf.Pair == nil:
+		return "its key is missing or does not fit"
+	case a.NewCA && a.TLS == PrivateCA:
+		return "a new CA was asked for"
+	case a.NewKey:
+		return "a new key was asked for"
+	case a.RotateCert:
+		return "a new one was asked for"
+	case in.tlsMode() != string(a.TLS):
+		return "it comes from another source"
+	}
+	if a.TLS == PrivateCA && (in.CA == nil || leaf.Chain[0].CheckSignatureFrom(in.CA.Chain[0]) != nil) {
+		return "it is not signed by ca.crt"
+	}
+	names, err := a.CertNames()
+	if err != nil {
+		return "the names changed"
+	}
+	have := leaf.Info.Names
+	switch {
+	case !names.Without(have).Empty() || !have.Without(names).Empty():
+		return "the names changed"
+	case string(a.KeyType) != leaf.Info.KeyType:
+		return "the kind of key changed"
+	case a.Subject != certgen.FormatSubject(leaf.Chain[0].Subject):
+		return "the subject changed"
+	case a.certDays() != lifeDays(leaf.Chain[0]) && !(cutByCA(leaf.Chain) && a.CertDays == 0):
+		return "its life changed"
+	}
+	return ""
+}
+
+// signingCA returns the CA of the installation with its key. Only the newest of several CAs in ca.crt signs.
+func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
+	if in.CA == nil {
+		return nil, errors.New("there is no ca.crt")
+	}
+	pair := in.CA.Pair
+	if a.CAKey != "" {
+		cert, err := os.ReadFile(in.CA.Path)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA: %w", err)
+		}
+		key, err := os.ReadFile(a.CAKey)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA's key: %w", err)
+		}
+		if pair, err = certgen.ParsePair(cert, key); err != nil {
+			return nil, err
+		}
+	}
+	if pair == nil {
+		if errors.Is(in.CA.Problem, os.ErrNotExist) {
+			return nil, errors.New("its key, certs/ca.key, is not there")
+		}
+		return nil, in.CA.Problem
+	}
+	return &certgen.Pair{Chain: pair.Chain[:1], Key: pair.Key}, nil
+}
+
+// certificates plans certs/: what is due is made, the rest kept. It returns the certificate that the server will serve and, where there is
+// one, the PEM that clients have to trust.
+func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err error) {
+	a := &b.answers
+	if a.TLS == Files {
+		data, err := os.ReadFile(a.CertFile)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read certificate: %w", err)
+		}
+		chain, err := certgen.ParseChain(data)
+		if err != nil {
+			return nil, nil, err
+		}
+		return chain[0], certgen.EncodeChain(certgen.Anchors(chain)...), nil
+	}
+	if !made(a) {
+		return nil, nil, nil
+	}
+	reason := leafReason(a, b.installed)
+	if reason == "" {
+		return b.keepCertificates()
+	}
+	names, err := a.CertNames()
+	if err != nil {
+		return nil, nil, err
+	}
+	subject, err := certgen.ParseSubject(a.Subject)
+	if err != nil {
+		return nil, nil, err
+	}
+	options := certgen.LeafOptions{Names: names, Subject: subject, KeyType: a.KeyType, Days: a.certDays(), Now: b.now}
+	old := b.oldLeaf()
+	if old != nil && old.Pair != nil && !a.NewKey && old.Info.KeyType == string(a.KeyType) {
+		options.Key = old.Pair.Key
+	}
+	var pair *certgen.Pair
+	if a.TLS == SelfSigned {
+		if pair, err = certgen.NewSelfSigned(options); err != nil {
+			return nil, nil, err
+		}
+		trust = pair.CertPEM()
+	} else {
+		ca, bundle, err := b.authority()
+		if err != nil {
+			return nil, nil, err
+		}
+		if pair, err = certgen.NewLeaf(ca, options); err != nil {
+			return nil, nil, err
+		}
+		trust = bundle
+	}
+	return pair.Leaf(), trust, b.leaf(pair, old, reason, options.Key != nil)
+}
+
+// oldLeaf is the certificate of the installation that a new one takes the place of.
+func (b *builder) oldLeaf() *Certificate {
+	if c := b.installed.Cert; c != nil && c.Path == b.path(CertFile) {
+		return c
+	}
+	return nil
+}
+
+// leaf plans tls.crt and tls.key.
+func (b *builder) leaf(pair *certgen.Pair, old *Certificate, reason string, reused bool) error {
+	key, err := pair.KeyPEM()
+	if err != nil {
+		return err
+	}
+	info := certgen.Inspect(pair.Leaf())
+	meaning := []string{fmt.Sprintf("certificate for %s; until %s; fingerprint %s", strings.Join(info.Names.Strings(), ", "), day(info.NotAfter), info.Fingerprint)}
+	if old != nil {
+		meaning = append(meaning, "made because "+strings.Replace(reason, "it ", "the one in use ", 1))
+		if added := info.Names.Without(old.Info.Names).Strings(); len(added) > 0 {
+			meaning = append(meaning, "names added: "+strings.Join(added, ", "))
+		}
+		if gone := old.Info.Names.Without(info.Names).Strings(); len(gone) > 0 {
+			meaning = append(meaning, "names removed: "+strings.Join(gone, ", "))
+		}
+		meaning = append(meaning, fmt.Sprintf("ends %s, was %s", day(info.NotAfter), day(old.Info.NotAfter)))
+	}
+	b.file(CertFile, 0o644, pair.CertPEM(), meaning...)
+	keyMeaning := "new key, " + info.KeyType
+	if reused {
+		// Encoded anew it may differ from what lies there, though it is the same key.
+		if have, err := os.ReadFile(b.path(KeyFile)); err == nil {
+			key, keyMeaning = have, "the key stays"
+		}
+	}
+	b.secret(KeyFile, key, keyMeaning)
+	return nil
+}
+
+// authority plans ca.crt and ca.key, and returns what signs and what clients have to trust.
+func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
+	a, in := &b.answers, b.installed
+	if in.CA != nil && !a.NewCA {
+		ca, err := signingCA(a, in)
+		if err != nil {
+			f := refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, or make a new CA with --new-ca")
+			f.Question, f.Flag = "tls", "--new-ca"
+			return nil, nil, &RefusedError{Findings: []Finding{f}}
+		}
+		b.keep(CACertFile, 0o644)
+		b.keepSecret(CAKeyFile)
+		return ca, certgen.EncodeChain(in.CA.Chain...), nil
+	}
+	if ca, err = certgen.NewCA(certgen.CAOptions{Now: b.now}); err != nil {
+		return nil, nil, err
+	}
+	key, err := ca.KeyPEM()
+	if err != nil {
+		return nil, nil, err
+	}
+	bundle = ca.CertPEM()
+	info := certgen.Inspect(ca.Leaf())
+	meaning := []string{fmt.Sprintf("certificate authority %s, for clients to trust; until %s; fingerprint %s", info.CommonName, day(info.NotAfter), info.Fingerprint)}
+	if in.CA != nil {
+		bundle = append(bundle, certgen.EncodeChain(in.CA.Chain[0])...)
+		meaning = append(meaning, "handed out together with the old one, "+in.CA.Info.CommonName+", until every client trusts the new one")
+	}
+	b.file(CACertFile, 0o644, bundle, meaning...)
+	b.secret(CAKeyFile, key, "its key: the server never reads it, and it may be moved away")
+	return ca, bundle, nil
+}
+
+func (b *builder) keepCertificates() (*x509.Certificate, []byte, error) {
+	in := b.installed
+	info := in.Cert.Info
+	b.keep(CertFile, 0o644, fmt.Sprintf("certificate for %s; until %s", strings.Join(info.Names.Strings(), ", "), day(info.NotAfter)))
+	b.keepSecret(KeyFile)
+	if b.answers.TLS == SelfSigned {
+		return in.Cert.Chain[0], certgen.EncodeChain(in.Cert.Chain[0]), nil
+	}
+	b.keep(CACertFile, 0o644)
+	b.keepSecret(CAKeyFile)
+	return in.Cert.Chain[0], certgen.EncodeChain(in.CA.Chain...), nil
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

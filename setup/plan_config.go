@@ -1,0 +1,149 @@
+package setup
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/server/config"
+	"packhouse/templates"
+)
+
+// Preview is myconfig.yml as these answers would make it, cheap enough for every keystroke. Where the file that is there cannot be edited
+// it is shown as it is.
+func Preview(in *Installed, a Answers) []byte {
+	if in == nil {
+		in = &Installed{}
+	}
+	data, _, err := configFile(in, &a)
+	if err != nil {
+		return in.ConfigData
+	}
+	return data
+}
+
+// configFile makes myconfig.yml: a new one from the template, an existing one by editing single keys. restart names the keys that a running
+// server takes over only when it is restarted.
+func configFile(in *Installed, a *Answers) (data []byte, restart []string, err error) {
+	admins, writers := byRole(a, Admin), byRole(a, Writer)
+	if in.Config == nil {
+		c := templates.Config{
+			LogLevel: a.LogLevel, Addr: a.Addr, Insecure: a.Insecure && a.TLS == Off, Realm: a.Realm,
+			HtpasswdPath: filepath.Join(a.Dir, filepath.FromSlash(HtpasswdFile)), Admins: admins, Writers: writers, RenewedBySetup: made(a),
+		}
+		if a.Storage == config.Filesystem {
+			c.StoragePath = a.StoragePath
+		}
+		c.Certificate, c.Key = a.tlsFiles()
+		data, err := c.Render()
+		return data, nil, err
+	}
+	edits, restart := configEdits(in, a, admins, writers)
+	data, err = config.Apply(in.ConfigData, edits)
+	if err != nil {
+		return nil, nil, fmt.Errorf("edit %s: %w", filepath.Join(in.Dir, ConfigFile), err)
+	}
+	return data, restart, nil
+}
+
+// tlsFiles are the certificate and key that the server reads; empty without TLS.
+func (a *Answers) tlsFiles() (certificate, key string) {
+	switch a.TLS {
+	case Files:
+		return a.CertFile, a.KeyFile
+	case PrivateCA, SelfSigned:
+		return filepath.Join(a.Dir, filepath.FromSlash(CertFile)), filepath.Join(a.Dir, filepath.FromSlash(KeyFile))
+	case Off:
+	}
+	return "", ""
+}
+
+func byRole(a *Answers, role Role) []string {
+	var names []string
+	for _, u := range a.Users {
+		if u.Role == role {
+			names = append(names, u.Name)
+		}
+	}
+	return names
+}
+
+// configEdits lists what differs between the configuration in use and the answers, key by key. What agrees is not touched, also where the
+// file does not spell it out.
+func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []config.Edit, restart []string) {
+	c := in.Config
+	set := func(differs bool, key string, value any) {
+		if differs {
+			edits = append(edits, config.Edit{Key: key, Value: value})
+		}
+	}
+	remove := func(there bool, key string) {
+		if there {
+			edits = append(edits, config.Edit{Key: key, Remove: true})
+		}
+	}
+	set(!strings.EqualFold(c.Log.Level, a.LogLevel), "log.level", a.LogLevel)
+
+	switch {
+	case a.Storage != c.Storage.Driver:
+		remove(true, "storage."+c.Storage.Driver)
+		if a.Storage == config.Filesystem {
+			set(true, "storage.filesystem.rootdirectory", a.StoragePath)
+		} else {
+			set(true, "storage."+a.Storage, nil)
+		}
+		restart = append(restart, "storage")
+	case a.Storage == config.Filesystem && a.StoragePath != c.Storage.Filesystem.RootDirectory:
+		set(true, "storage.filesystem.rootdirectory", a.StoragePath)
+		restart = append(restart, "storage.filesystem.rootdirectory")
+	}
+
+	set(a.Addr != c.HTTP.Addr, "http.addr", a.Addr)
+	if a.Addr != c.HTTP.Addr {
+		restart = append(restart, "http.addr")
+	}
+	if insecure := a.Insecure && a.TLS == Off; insecure != c.HTTP.Insecure {
+		set(insecure, "http.insecure", true)
+		remove(!insecure, "http.insecure")
+	}
+	if string(a.TLS) != in.tlsMode() || a.TLS == Files {
+		certificate, key := a.tlsFiles()
+		if certificate == "" {
+			remove(c.HTTP.TLS.Certificate != "", "http.tls.certificate")
+			remove(c.HTTP.TLS.Key != "", "http.tls.key")
+			remove(c.HTTP.TLS.LetsEncrypt.Enabled(), "http.tls.letsencrypt")
+			restart = append(restart, "http.tls")
+		} else {
+			remove(c.HTTP.TLS.LetsEncrypt.Enabled(), "http.tls.letsencrypt")
+			set(certificate != c.HTTP.TLS.Certificate, "http.tls.certificate", certificate)
+			set(key != c.HTTP.TLS.Key, "http.tls.key", key)
+			if !c.HTTP.TLS.Enabled() {
+				restart = append(restart, "http.tls")
+			}
+		}
+	}
+
+	if c.Auth.Method != config.AuthHtpasswd {
+		remove(c.Auth.Method == config.AuthNone, "auth")
+		set(true, "auth.htpasswd.realm", a.Realm)
+		set(true, "auth.htpasswd.path", filepath.Join(a.Dir, filepath.FromSlash(HtpasswdFile)))
+		restart = append(restart, "auth")
+	}
+	set(c.Auth.Method == config.AuthHtpasswd && a.Realm != c.Auth.Htpasswd.Realm, "auth.htpasswd.realm", a.Realm)
+	haveAdmins := c.Auth.Htpasswd.Roles.Admin
+	if len(haveAdmins) == 0 {
+		haveAdmins = []string{string(Admin)}
+	}
+	set(!sameNames(admins, haveAdmins), "auth.htpasswd.roles.admin", admins)
+	if !sameNames(writers, c.Auth.Htpasswd.Roles.Writer) {
+		set(len(writers) > 0, "auth.htpasswd.roles.writer", writers)
+		remove(len(writers) == 0, "auth.htpasswd.roles.writer")
+	}
+	return edits, restart
+}
+
+// sameNames compares without regard to order.
+func sameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}

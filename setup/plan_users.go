@@ -1,0 +1,148 @@
+package setup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"packhouse/server/auth/htpasswd"
+)
+
+// users plans the htpasswd file: existing lines stay to the byte, a password is hashed only where it is a new one.
+func (b *builder) users() error {
+	path := b.installed.htpasswdPath()
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read users: %w", err)
+	}
+	file, problems := htpasswd.Parse(before)
+	for _, p := range problems {
+		f := warned(p.Code, fmt.Sprintf("%s, %s", rel(b.dir, path), p.String()), "")
+		f.Question = "users"
+		b.plan.Findings = append(b.plan.Findings, f)
+	}
+	var meaning []string
+	changed := map[string]bool{}
+	for _, name := range b.answers.RemoveUsers {
+		if file.Remove(name) {
+			meaning = append(meaning, fmt.Sprintf("user %s removed", name))
+			changed[name] = true
+		}
+	}
+	for _, u := range b.answers.Users {
+		_, known := file.Lookup(u.Name)
+		fresh, err := b.setPassword(file, u)
+		if err != nil {
+			return err
+		}
+		old := b.installed.user(u.Name)
+		switch {
+		case !known:
+			meaning = append(meaning, fmt.Sprintf("user %s added as %s", u.Name, u.Role))
+		case fresh:
+			meaning = append(meaning, fmt.Sprintf("user %s: new password", u.Name))
+		}
+		if known && old != nil && old.Role != u.Role {
+			meaning = append(meaning, fmt.Sprintf("user %s is %s, was %s", u.Name, u.Role, old.Role))
+		}
+		changed[u.Name] = changed[u.Name] || fresh
+	}
+	for _, old := range b.installed.Users { // taken out of the list by hand, as the wizard does
+		if b.answers.User(old.Name) == nil && file.Remove(old.Name) {
+			meaning = append(meaning, fmt.Sprintf("user %s removed", old.Name))
+			changed[old.Name] = true
+		}
+	}
+	if len(meaning) == 0 {
+		meaning = []string{fmt.Sprintf("%d users stay as they are", len(b.answers.Users))}
+	}
+	b.put(path, 0o600, file.Bytes(), true, meaning...)
+	return b.passwords(changed)
+}
+
+// setPassword gives a user a hash where one is due, and tells whether it did. A password that the file has already keeps its hash, so that a
+// second run changes nothing.
+func (b *builder) setPassword(file *htpasswd.File, u User) (bool, error) {
+	hash, known := file.Lookup(u.Name)
+	password := u.Password
+	switch {
+	case u.Source == Kept || (u.Source == Unspecified && known):
+		if known {
+			return false, nil
+		}
+	case password != "" && known && htpasswd.Verify(hash, []byte(password.Reveal())) == nil:
+		return false, nil
+	}
+	if password == "" {
+		generated, err := htpasswd.GeneratePassword(b.random)
+		if err != nil {
+			return false, err
+		}
+		password = Secret(generated)
+	}
+	if u.Password == "" || u.Source == Generated {
+		b.plan.Passwords = append(b.plan.Passwords, Password{User: u.Name, Password: password})
+	}
+	fresh, err := htpasswd.Hash([]byte(password.Reveal()))
+	if err != nil {
+		return false, fmt.Errorf("hash password of %q: %w", u.Name, err)
+	}
+	if err := file.Set(u.Name, string(fresh)); err != nil {
+		return false, fmt.Errorf("set password of %q: %w", u.Name, err)
+	}
+	return true, nil
+}
+
+func (in *Installed) user(name string) *User {
+	i := slices.IndexFunc(in.Users, func(u User) bool { return u.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &in.Users[i]
+}
+
+// passwords plans initial-passwords: what was generated is added where nobody is there to be shown it, and what is no longer true goes.
+func (b *builder) passwords(changed map[string]bool) error {
+	path := b.path(PasswordsFile)
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read initial passwords: %w", err)
+	}
+	var out bytes.Buffer
+	entries := 0
+	for line := range strings.Lines(string(before)) {
+		name, _, ok := strings.Cut(line, ":")
+		if ok && !strings.HasPrefix(line, "#") {
+			if changed[name] {
+				continue
+			}
+			entries++
+		}
+		out.WriteString(line)
+	}
+	var added []string
+	if b.options.WritePasswords {
+		if out.Len() == 0 && len(b.plan.Passwords) > 0 {
+			out.WriteString("# Passwords that setup generated, NAME:PASSWORD. Hand them out, then delete this file.\n")
+		}
+		for _, p := range b.plan.Passwords {
+			fmt.Fprintf(&out, "%s:%s\n", p.User, p.Password.Reveal())
+			added = append(added, p.User)
+			entries++
+		}
+	}
+	switch {
+	case entries == 0 && before == nil:
+	case entries == 0:
+		b.remove(path, true, "no password in it is true any more")
+	case len(added) > 0:
+		b.put(path, 0o600, out.Bytes(), true, "generated passwords of "+strings.Join(added, ", ")+": hand them out, then delete the file")
+	default:
+		b.put(path, 0o600, out.Bytes(), true, "generated passwords that nobody deleted yet")
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Questions returns the one list of questions, in the order of the wizard's left column.
+func Questions() []Step {
+	steps := []Step{
+		{ID: "hostname", Title: "Host name", Questions: []*Question{hostnameQuestion()}},
+		{ID: "names", Title: "Names", Questions: []*Question{sanQuestion()}},
+		{ID: "address", Title: "Address", Questions: []*Question{addrQuestion(), publicURLQuestion(), logLevelQuestion()}},
+		{ID: "tls", Title: "TLS", Questions: []*Question{
+			tlsQuestion(), certQuestion(), keyQuestion(), insecureQuestion(), keyTypeQuestion(), certDaysQuestion(), subjectQuestion(),
+			rotateQuestion("rotate-cert", "Renew", "Make a new certificate now?",
+				"The certificate in use stays as long as it fits the answers. A new one can be made at any time; under the private CA clients notice nothing.",
+				func(a *Answers) *bool { return &a.RotateCert }),
+			rotateQuestion("new-key", "New key", "Make a new key with it?",
+				"A renewed certificate keeps its key unless you ask for a new one, for instance because the old key was seen by somebody. Only clients that pin the key notice.",
+				func(a *Answers) *bool { return &a.NewKey }),
+			rotateQuestion("new-ca", "New CA", "Make a new certificate authority?",
+				"Every client has to trust the new ca.crt. It is handed out together with the old one, so clients can be moved over one by one.",
+				func(a *Answers) *bool { return &a.NewCA }),
+		}},
+		{ID: "users", Title: "Users", Questions: []*Question{usersQuestion(), realmQuestion()}},
+		{ID: "storage", Title: "Storage", Questions: []*Question{storageQuestion(), storagePathQuestion(), inMemoryQuestion()}},
+	}
+	for _, s := range steps {
+		for _, q := range s.Questions {
+			q.complete()
+		}
+	}
+	return steps
+}
+
+// complete fills in what every question has: the parts it left out, and in its findings the question and the flag.
+func (q *Question) complete() {
+	if q.Asked == nil {
+		q.Asked = func(*Answers) bool { return true }
+	}
+	if q.Validate == nil {
+		q.Validate = func(context.Context, *Machine, *Answers) []Finding { return nil }
+	}
+	q.Validate = q.signed(q.Validate)
+	if q.Probe != nil {
+		q.Probe = q.signed(q.Probe)
+	}
+}
+
+func (q *Question) signed(judge func(context.Context, *Machine, *Answers) []Finding) func(context.Context, *Machine, *Answers) []Finding {
+	return func(ctx context.Context, m *Machine, a *Answers) []Finding {
+		findings := judge(ctx, m, a)
+		for i := range findings {
+			f := &findings[i]
+			f.Question = orElse(f.Question, q.ID)
+			if f.Flag == "" && len(q.Flags) > 0 {
+				f.Flag = q.Flags[0]
+			}
+		}
+		return findings
+	}
+}
+
+// Examine judges all answers: Validate of each question that is asked, and with probe also Probe where Validate had nothing to refuse. It
+// ends with what concerns no single question: the directory and the machine.
+func Examine(ctx context.Context, m *Machine, a *Answers, probe bool) []Finding {
+	var findings []Finding
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			if !q.Asked(a) {
+				continue
+			}
+			found := q.Validate(ctx, m, a)
+			if probe && q.Probe != nil && !AnyRefused(found) {
+				found = append(found, q.Probe(ctx, m, a)...)
+			}
+			findings = append(findings, found...)
+		}
+	}
+	if probe {
+		findings = append(findings, examineMachine(m, a)...)
+	}
+	return findings
+}
+
+// leastMemory is the memory below which a machine is called small: the vendor's minimum of 2 GB, less what firmware and kernel keep.
+const leastMemory = 1800 << 20
+
+func examineMachine(m *Machine, a *Answers) []Finding {
+	var findings []Finding
+	if err := m.Host.Writable(a.Dir); err != nil {
+		findings = append(findings, Finding{
+			Question: "dir", Severity: Refused, Code: CodeDir, Flag: "--dir", What: fmt.Sprintf("the directory cannot be written: %v", err),
+			Remedy: "choose another one, or run setup as the user it belongs to",
+		})
+	}
+	if m.Memory > 0 && m.Memory < leastMemory {
+		findings = append(findings, Finding{
+			Severity: Note, Code: CodeSmall, What: fmt.Sprintf("this machine has %s of memory", bytesText(m.Memory)), Remedy: "1 processor and 2 GB are what a registry is happy with",
+		})
+	}
+	return findings
+}
+
+// question finds a question by its ID.
+func question(id string) *Question {
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			if q.ID == id {
+				return q
+			}
+		}
+	}
+	return nil
+}
+
+func refused(code, what, remedy string) Finding {
+	return Finding{Severity: Refused, Code: code, What: what, Remedy: remedy}
+}
+
+func warned(code, what, remedy string) Finding {
+	return Finding{Severity: Warning, Code: code, What: what, Remedy: remedy}
+}
+
+func noted(code, what, remedy string) Finding {
+	return Finding{Severity: Note, Code: code, What: what, Remedy: remedy}
+}
+
+// text fills in a question that is one string.
+func (q *Question) text(field func(*Answers) *string) *Question {
+	q.Get = func(a *Answers) string { return *field(a) }
+	q.Set = func(a *Answers, s string) error {
+		*field(a) = strings.TrimSpace(s)
+		return nil
+	}
+	return q
+}
+
+// confirm fills in a question that is yes or no.
+func (q *Question) confirm(field func(*Answers) *bool) *Question {
+	q.Kind = Confirm
+	q.Get = func(a *Answers) string { return strconv.FormatBool(*field(a)) }
+	q.Set = func(a *Answers, s string) error {
+		value, err := parseBool(s)
+		if err == nil {
+			*field(a) = value
+		}
+		return err
+	}
+	return q
+}
+
+var errNotBool = errors.New("is neither true nor false")
+
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "true", "yes", "y", "on", "1":
+		return true, nil
+	case "false", "no", "n", "off", "0", "":
+		return false, nil
+	}
+	return false, errNotBool
+}
+
+// oneOf refuses an answer that is none of the choices; what an installation has already is let through.
+func (q *Question) oneOf(kept func(*Installed) string) {
+	q.Kind = Choice
+	inner := q.Validate
+	q.Validate = func(ctx context.Context, m *Machine, a *Answers) []Finding {
+		value := q.Get(a)
+		var values []string
+		for _, c := range q.Choices(m, a) {
+			values = append(values, c.Value)
+			if c.Value == value && c.Disabled != "" {
+				return []Finding{refused(CodeValue, fmt.Sprintf("%q cannot be chosen here: %s", value, c.Disabled), "choose another one")}
+			}
+		}
+		if !slices.Contains(values, value) && (a.existing == nil || kept == nil || kept(a.existing) != value) {
+			return []Finding{refused(CodeValue, fmt.Sprintf("%q is not one of %s", value, strings.Join(values, ", ")), "choose one of these")}
+		}
+		if inner != nil {
+			return inner(ctx, m, a)
+		}
+		return nil
+	}
+}
+
+// now is the time on this machine.
+func (m *Machine) now() time.Time {
+	if m.Now == nil {
+		return time.Now()
+	}
+	return m.Now()
+}
+
+// bytesText writes a number of bytes for people.
+func bytesText(n uint64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}

@@ -1,0 +1,126 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"packhouse/server/config"
+)
+
+func storageQuestion() *Question {
+	q := &Question{
+		ID: "storage", Title: "Storage", Flags: []string{"--storage"},
+		Ask: "Where shall packs and images be kept?",
+		Help: "A directory has the layout of CNCF distribution, so that server can take over at any time, and this one can take over from it. In memory everything is " +
+			"gone at the next restart: good for trying out, and for nothing else.",
+		Choices: func(*Machine, *Answers) []Option {
+			return []Option{
+				{Value: config.Filesystem, Title: "Directory", Text: "on a disk of this machine"},
+				{Value: config.InMemory, Title: "In memory", Text: "everything is lost at restart"},
+			}
+		},
+	}
+	q.text(func(a *Answers) *string { return &a.Storage }).oneOf(func(in *Installed) string {
+		if in.Config == nil {
+			return ""
+		}
+		return in.Config.Storage.Driver
+	})
+	return q
+}
+
+func storagePathQuestion() *Question {
+	q := &Question{
+		ID: "storage-path", Title: "Directory", Kind: Path, Flags: []string{"--storage-path"},
+		Ask: "In which directory?",
+		Help: "It grows with what is pushed. A disk or volume of its own is best: then neither fills up the other. It must be writable by the user who will run the " +
+			"server, and survive a restart of the machine.",
+		Asked:    func(a *Answers) bool { return a.Storage == config.Filesystem },
+		Suggest:  func(m *Machine, a *Answers) []string { return []string{m.DataDir, filepath.Join(a.Dir, "data")} },
+		Validate: validateStoragePath,
+		Probe:    probeStoragePath,
+	}
+	q.text(func(a *Answers) *string { return &a.StoragePath })
+	set := q.Set
+	q.Set = func(a *Answers, s string) error {
+		if err := set(a, s); err != nil || a.StoragePath == "" {
+			return err
+		}
+		absolute, err := filepath.Abs(a.StoragePath)
+		if err == nil {
+			a.StoragePath = absolute
+		}
+		return err
+	}
+	return q
+}
+
+func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []Finding {
+	switch {
+	case a.StoragePath == "":
+		return []Finding{refused(CodeMissing, "the directory for content is missing", "give its path")}
+	case strings.ContainsFunc(a.StoragePath, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return []Finding{refused(CodePath, fmt.Sprintf("%+q holds control characters", a.StoragePath), "choose another directory")}
+	case filepath.Clean(a.StoragePath) == filepath.Clean(a.Dir), filepath.Clean(a.StoragePath) == "/":
+		return []Finding{refused(CodePath, a.StoragePath+" holds other things than content", "choose a directory of its own, for instance "+filepath.Join(a.Dir, "data"))}
+	}
+	return nil
+}
+
+// leastSpace is the free space in bytes below which an installation makes no sense.
+const leastSpace = 1 << 30
+
+func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
+	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
+		return []Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
+	}
+	if err := m.Host.Writable(a.StoragePath); err != nil {
+		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
+	}
+	fs, err := m.Host.FileSystem(a.StoragePath)
+	if err != nil {
+		return []Finding{refused(CodePath, err.Error(), "choose another directory")}
+	}
+	var findings []Finding
+	switch {
+	case fs.ReadOnly:
+		findings = append(findings, refused(CodePath, "the file system of "+a.StoragePath+" is mounted read-only", "mount it writable, or choose another directory"))
+	case fs.Memory():
+		findings = append(findings, refused(CodeTmpfs, fmt.Sprintf("%s is on %s: everything is lost when the machine restarts", a.StoragePath, fs.Kind), "choose a directory on a disk"))
+	}
+	if fs.Total > 0 && fs.Free < leastSpace {
+		findings = append(findings, refused(CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, bytesText(fs.Free)), "make room, or choose a directory with 1 GiB or more"))
+	}
+	if fs.Inodes > 0 && fs.FreeInodes == 0 {
+		findings = append(findings, refused(CodeInodes, "the file system of "+a.StoragePath+" has no inodes left, so no file can be made", "remove small files there, or choose another directory"))
+	}
+	if a.existing != nil && a.existing.Config != nil && a.existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath {
+		for i := range findings { // what is in use already must not keep a certificate from being renewed
+			findings[i].Severity = Warning
+		}
+		return findings
+	}
+	if fs.Root && !AnyRefused(findings) {
+		findings = append(findings, noted(CodeRoot, fmt.Sprintf("%s is on the root disk, with %s free", a.StoragePath, bytesText(fs.Free)), "a disk of its own keeps the one from filling up the other"))
+	}
+	return findings
+}
+
+func inMemoryQuestion() *Question {
+	q := &Question{
+		ID: "confirm-inmemory", Title: "Nothing kept", Flags: []string{"--confirm-inmemory"},
+		Ask:   "Really keep everything in memory only?",
+		Help:  "Every pack and image is lost when the server stops, also by an update of the machine, and clusters that pull them then fail.",
+		Asked: func(a *Answers) bool { return a.Storage == config.InMemory },
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if !a.InMemoryConfirmed {
+				return []Finding{refused(CodeInMemory, "with storage in memory everything is lost at restart", "choose --storage filesystem, or confirm it with --confirm-inmemory")}
+			}
+			return []Finding{warned(CodeInMemory, "with storage in memory everything is lost at restart", "")}
+		},
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.InMemoryConfirmed })
+}

@@ -1,0 +1,130 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"packhouse/server/auth/htpasswd"
+)
+
+func usersQuestion() *Question {
+	return &Question{
+		ID: "users", Title: "Users", Kind: Users, Flags: []string{"--user", "--admin", "--remove-user", "--password-file", "--password-stdin"},
+		Ask: "Who may use the registry?",
+		Help: "A reader pulls, a writer also pushes, an admin also deletes. Palette and build machines get along with readers and writers of their own; then a password " +
+			"can be changed without breaking the others. Passwords are stored as bcrypt hashes only. One that you leave out is generated and shown once.",
+		Get: func(a *Answers) string {
+			var names []string
+			for _, u := range a.Users {
+				names = append(names, u.Name+":"+string(u.Role))
+			}
+			return strings.Join(names, ",")
+		},
+		Set:      setUsers,
+		Validate: validateUsers,
+	}
+}
+
+func setUsers(a *Answers, text string) error {
+	var users []User
+	for _, part := range splitList(text) {
+		name, role, err := parseUser(part)
+		if err != nil {
+			return err
+		}
+		user := User{Name: name, Role: role}
+		if known := a.User(name); known != nil {
+			user.Password, user.Source = known.Password, known.Source
+			if role == "" {
+				user.Role = known.Role
+			}
+		}
+		if user.Role == "" {
+			user.Role = Reader
+		}
+		users = append(users, user)
+	}
+	a.Users = users
+	return nil
+}
+
+// parseUser reads NAME[:ROLE]. Role is empty where none is given.
+func parseUser(text string) (name string, role Role, err error) {
+	name, roleText, given := strings.Cut(text, ":")
+	if !given {
+		return name, "", nil
+	}
+	if role = Role(roleText); !slices.Contains(Roles(), role) {
+		return "", "", fmt.Errorf("%q is not one of the roles reader, writer, admin", roleText)
+	}
+	return name, role, nil
+}
+
+func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
+	var findings []Finding
+	seen, admins := map[string]bool{}, 0
+	for _, u := range a.Users {
+		for _, f := range judgeUser(u) {
+			f.Subject = u.Name
+			findings = append(findings, f)
+		}
+		if seen[u.Name] {
+			findings = append(findings, Finding{
+				Severity: Refused, Code: CodeUser, Subject: u.Name, What: fmt.Sprintf("user %q is there twice", u.Name), Remedy: "remove one of them, or choose another name",
+			})
+		}
+		seen[u.Name] = true
+		if u.Role == Admin {
+			admins++
+		}
+	}
+	switch {
+	case len(a.Users) == 0:
+		findings = append(findings, refused(CodeMissing, "there is no user, so nobody could use the registry", "add an admin"))
+	case admins == 0:
+		findings = append(findings, refused(CodeNoAdmin, "there is no admin, so nobody could delete anything or put things right", "make one of the users an admin"))
+	}
+	return findings
+}
+
+// judgeUser judges one user by itself.
+func judgeUser(u User) []Finding {
+	if err := htpasswd.ValidateName(u.Name); err != nil {
+		return []Finding{refused(CodeUser, err.Error(), "choose another name")}
+	}
+	var findings []Finding
+	if !slices.Contains(Roles(), u.Role) {
+		findings = append(findings, refused(CodeUser, fmt.Sprintf("user %q has the role %q", u.Name, u.Role), "choose reader, writer or admin"))
+	}
+	if u.Source == Typed || u.Source == FromFile || u.Source == FromEnv || u.Source == FromStdin {
+		if err := htpasswd.ValidatePassword(u.Name, []byte(u.Password.Reveal())); err != nil {
+			f := refused(CodePassword, fmt.Sprintf("the password of %q is refused: %v", u.Name, err), "choose another one, or leave it out to have one generated")
+			if errors.Is(err, htpasswd.ErrPasswordTooLong) {
+				f.Remedy = "choose a shorter one; bcrypt would ignore the rest"
+			}
+			findings = append(findings, f)
+		}
+	}
+	return findings
+}
+
+func realmQuestion() *Question {
+	q := &Question{
+		ID: "realm", Title: "Realm", Kind: Text, Flags: []string{"--realm"}, Advanced: true,
+		Ask:  "What shall browsers show when they ask for the password?",
+		Help: "A few words that tell people which password is meant. Programs do not care.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.Realm == "" {
+				return []Finding{refused(CodeMissing, "the realm is empty", "give a few words, for instance packhouse")}
+			}
+			if i := strings.IndexFunc(a.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
+				return []Finding{refused(CodeValue, fmt.Sprintf("the realm holds %+q, which does not travel in an HTTP header", []rune(a.Realm[i:])[0]), "use letters, digits and spaces")}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.Realm })
+}

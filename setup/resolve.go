@@ -1,0 +1,288 @@
+package setup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+)
+
+// Resolve makes one answer for every question out of flags, environment, answers file, the existing installation, what was detected and
+// defaults, in this order. The findings are everything that is missing, wrong or worth knowing, at once. Installed may be nil.
+func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resolved, []Finding) {
+	if in == nil {
+		in = &Installed{}
+	}
+	r := &resolver{ctx: ctx, machine: m, installed: in, input: input, origins: map[string]Origin{}}
+	env, passwords := environment(input.Env)
+	r.layers = []layer{{FromFlag, input.Flags}, {FromEnvironment, env}}
+	if input.File != nil {
+		r.layers = append(r.layers, layer{FromAnswersFile, input.File.Values})
+	}
+	r.answers.existing = in
+	r.directory()
+	r.scalars()
+	r.names()
+	r.users()
+	r.passwords(passwords)
+	r.existing()
+	r.findings = append(r.findings, Examine(ctx, m, &r.answers, !input.Quick)...)
+	return Resolved{Answers: r.answers, Origins: r.origins}, r.findings
+}
+
+// layer is a source of answers that people give.
+type layer struct {
+	origin Origin
+	values Values
+}
+
+type resolver struct {
+	ctx       context.Context
+	machine   *Machine
+	installed *Installed
+	input     Input
+	layers    []layer // the strongest first
+
+	answers  Answers
+	origins  map[string]Origin
+	findings []Finding
+}
+
+// given returns the strongest answer to a flag.
+func (r *resolver) given(flag string) (string, Origin, bool) {
+	for _, l := range r.layers {
+		if v := l.values[flag]; len(v) > 0 {
+			return v[len(v)-1], l.origin, true
+		}
+	}
+	return "", "", false
+}
+
+// all returns the answers to a flag that adds, of all layers, the weakest first, and the strongest origin.
+func (r *resolver) all(flag string) (texts []string, origin Origin) {
+	for _, l := range slices.Backward(r.layers) {
+		if v := l.values[flag]; len(v) > 0 {
+			texts, origin = append(texts, v...), l.origin
+		}
+	}
+	return texts, origin
+}
+
+func (r *resolver) refuse(question, flag, code, what, remedy string) {
+	r.findings = append(r.findings, Finding{Question: question, Severity: Refused, Code: code, What: what, Remedy: remedy, Flag: flag})
+}
+
+func (r *resolver) directory() {
+	dir, _, ok := r.given("dir")
+	if !ok {
+		dir = cmp.Or(r.installed.Dir, r.machine.ConfigDir)
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		r.refuse("dir", "--dir", CodeDir, err.Error(), "give an absolute path")
+		absolute = dir
+	}
+	r.answers.Dir = absolute
+}
+
+// scalars answers every question that has one value.
+func (r *resolver) scalars() {
+	r.base()
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			if q.Kind == Names || q.Kind == Users || len(q.Flags) == 0 {
+				continue
+			}
+			text, origin, ok := r.given(strings.TrimPrefix(q.Flags[0], "--"))
+			if !ok {
+				continue
+			}
+			if q.Kind == Path && text != "" {
+				if absolute, err := filepath.Abs(text); err == nil {
+					text = absolute
+				}
+			}
+			if err := q.Set(&r.answers, text); err != nil {
+				r.refuse(q.ID, q.Flags[0], CodeValue, fmt.Sprintf("%q %v", clip(text), err), "")
+				continue
+			}
+			r.origins[q.ID] = origin
+		}
+	}
+	if text, _, ok := r.given("ca-key"); ok {
+		if absolute, err := filepath.Abs(text); err == nil {
+			r.answers.CAKey = absolute
+		}
+	}
+	if r.answers.Addr == "" {
+		r.defaultAddr()
+	}
+}
+
+// base is what is there without anybody's answer: the existing installation, then what was detected, then defaults.
+func (r *resolver) base() {
+	a, in := &r.answers, r.installed
+	set := func(id string, origin Origin, assign func()) {
+		assign()
+		r.origins[id] = origin
+	}
+	set("hostname", FromDetection, func() { a.Hostname = r.machine.Names[0] })
+	set("tls", FromDefault, func() { a.TLS = PrivateCA })
+	set("key-type", FromDefault, func() { a.KeyType = certgen.ECDSAP256 })
+	set("storage", FromDefault, func() { a.Storage = config.Filesystem })
+	set("storage-path", FromDefault, func() { a.StoragePath = r.machine.DataDir })
+	set("realm", FromDefault, func() { a.Realm = ownName })
+	set("log-level", FromDefault, func() { a.LogLevel = "info" })
+	set("cert-days", FromDefault, func() {})
+	set("addr", FromDefault, func() {})
+	if in.Manifest != nil {
+		if name := in.Manifest.Settings["hostname"]; name != "" {
+			set("hostname", FromInstallation, func() { a.Hostname = name })
+		}
+		if u := in.Manifest.Settings["public-url"]; u != "" {
+			set("public-url", FromInstallation, func() { a.PublicURL = u })
+		}
+	}
+	c := in.Config
+	if c == nil {
+		return
+	}
+	set("addr", FromInstallation, func() { a.Addr = c.HTTP.Addr })
+	set("tls", FromInstallation, func() { a.TLS = TLSMode(in.tlsMode()) })
+	set("insecure", FromInstallation, func() { a.Insecure = c.HTTP.Insecure })
+	set("storage", FromInstallation, func() { a.Storage = c.Storage.Driver })
+	set("log-level", FromInstallation, func() { a.LogLevel = strings.ToLower(c.Log.Level) })
+	switch c.Storage.Driver {
+	case config.Filesystem:
+		set("storage-path", FromInstallation, func() { a.StoragePath = c.Storage.Filesystem.RootDirectory })
+	case config.InMemory:
+		set("confirm-inmemory", FromInstallation, func() { a.InMemoryConfirmed = true })
+	}
+	if c.Auth.Method == config.AuthHtpasswd {
+		set("realm", FromInstallation, func() { a.Realm = c.Auth.Htpasswd.Realm })
+	}
+	if a.TLS == Files {
+		set("cert", FromInstallation, func() { a.CertFile = c.HTTP.TLS.Certificate })
+		set("key", FromInstallation, func() { a.KeyFile = c.HTTP.TLS.Key })
+	}
+	if in.Cert != nil {
+		r.baseCertificate(set)
+	}
+}
+
+// baseCertificate takes over what the certificate in use says, so that a re-run makes none that differs.
+func (r *resolver) baseCertificate(set func(string, Origin, func())) {
+	a, leaf := &r.answers, r.installed.Cert
+	if r.origins["hostname"] == FromDetection {
+		for _, name := range leaf.Info.Names.Strings() {
+			if _, _, err := parseName(name); err == nil { // wildcards are none
+				set("hostname", FromInstallation, func() { a.Hostname = name })
+				break
+			}
+		}
+	}
+	if !made(a) {
+		return
+	}
+	set("key-type", FromInstallation, func() { a.KeyType = certgen.KeyType(leaf.Info.KeyType) })
+	set("subject", FromInstallation, func() { a.Subject = certgen.FormatSubject(leaf.Chain[0].Subject) })
+	if days := lifeDays(leaf.Chain[0]); days != a.certDays() && !cutByCA(leaf.Chain) {
+		set("cert-days", FromInstallation, func() { a.CertDays = days })
+	}
+}
+
+// defaultAddr is :443 where it can be bound, else :5000.
+func (r *resolver) defaultAddr() {
+	r.answers.Addr = ":5000"
+	if r.machine.Host.Listen(r.ctx, ":443") == nil {
+		r.answers.Addr, r.origins["addr"] = ":443", FromDetection
+	}
+}
+
+// names makes the tick list of the certificate: what the one in use has, or what the machine is called; then what was asked for.
+func (r *resolver) names() {
+	a := &r.answers
+	r.origins["san"] = FromDetection
+	a.SANs = suggestSANs(r.machine, a.Hostname)
+	if r.installed.Cert != nil && made(a) && r.installed.tlsMode() != string(Files) {
+		r.origins["san"] = FromInstallation
+		have := r.installed.Cert.Info.Names.Strings()
+		for i := range a.SANs {
+			a.SANs[i].Ticked = slices.Contains(have, a.SANs[i].Name)
+		}
+		for _, name := range have {
+			if name != canonical(a.Hostname) {
+				a.AddSAN(name, SANCertificate)
+			}
+		}
+	}
+	add, origin := r.all("san")
+	for _, text := range add {
+		for _, name := range splitList(text) {
+			if canonical(name) != canonical(a.Hostname) {
+				a.AddSAN(name, SANTyped)
+			}
+		}
+		r.origins["san"] = origin
+	}
+	if _, typed := r.origins["addr"]; typed && (!r.installed.Exists() || r.origins["addr"] != FromInstallation) {
+		r.listenName()
+	}
+	take, origin := r.all("no-san")
+	for _, text := range take {
+		a.NoSANs = append(a.NoSANs, splitList(text)...)
+		r.origins["san"] = origin
+	}
+	for _, name := range a.NoSANs {
+		if i := slices.IndexFunc(a.SANs, func(s SAN) bool { return canonical(s.Name) == canonical(name) }); i >= 0 {
+			a.SANs[i].Ticked = false
+			if slices.ContainsFunc(add, func(text string) bool { return slices.Contains(splitList(text), name) }) {
+				r.refuse("san", "--no-san", CodeConflict, name+" is to be added and to be taken away", "leave out one of --san and --no-san")
+			}
+		}
+	}
+}
+
+// listenName ticks the address that the server listens at, if it is a single one.
+func (r *resolver) listenName() {
+	host, _, err := net.SplitHostPort(r.answers.Addr)
+	if err != nil {
+		return
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && !addr.IsUnspecified() && canonical(host) != canonical(r.answers.Hostname) {
+		r.answers.AddSAN(host, SANAddress)
+	}
+}
+
+// existing tells what is the matter with the installation that is there.
+func (r *resolver) existing() {
+	in := r.installed
+	if in.HalfDone {
+		r.refuse("", "", CodeHalfDone, "an earlier setup of "+in.Dir+" was cut off", "run setup as the user it belongs to; it finishes or undoes that first")
+	}
+	var problems config.Problems
+	switch {
+	case errors.As(in.Problem, &problems):
+		for _, p := range problems {
+			r.refuse("", "", p.Code, strings.TrimPrefix(p.Where()+": ", ": ")+p.What, p.Remedy)
+		}
+	case in.Problem != nil:
+		r.refuse("", "", CodeBroken, in.Problem.Error(), "put it right, or choose another directory with --dir")
+	}
+	for _, d := range in.Drift {
+		r.findings = append(r.findings, noted(CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), ""))
+	}
+	if in.Cert != nil && in.Cert.CloseEnd && made(&r.answers) && !r.answers.RotateCert {
+		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", in.Cert.Info.DaysLeft(r.machine.now())), "renew it with --rotate-cert")
+		f.Question = "tls"
+		r.findings = append(r.findings, f)
+	}
+}

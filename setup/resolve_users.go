@@ -1,0 +1,143 @@
+package setup
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// users puts together who there is to be: everybody who is there, the administrator, who is added or changed, without who is taken away.
+func (r *resolver) users() {
+	a := &r.answers
+	a.Users = slices.Clone(r.installed.Users)
+	r.origins["users"] = FromDefault
+	if len(a.Users) > 0 {
+		r.origins["users"] = FromInstallation
+	}
+	put := func(name string, role Role, origin Origin) {
+		r.origins["users"] = origin
+		if u := a.User(name); u != nil {
+			u.Role = Role(orElse(string(role), string(u.Role)))
+			return
+		}
+		a.Users = append(a.Users, User{Name: name, Role: Role(orElse(string(role), string(Reader)))})
+	}
+	admin, origin, named := r.given("admin")
+	if named {
+		put(admin, Admin, origin)
+	}
+	asked, origin := r.all("user")
+	var names []string
+	for _, text := range asked {
+		name, role, err := parseUser(text)
+		if err != nil {
+			r.refuse("users", "--user", CodeUser, err.Error(), "write it as NAME:reader, NAME:writer or NAME:admin")
+			continue
+		}
+		names = append(names, name)
+		put(name, role, origin)
+	}
+	if !named && len(r.installed.Users) == 0 && a.User(string(Admin)) == nil {
+		a.Users = slices.Insert(a.Users, 0, User{Name: string(Admin), Role: Admin})
+	}
+	gone, origin := r.all("remove-user")
+	for _, name := range gone {
+		r.origins["users"] = origin
+		if slices.Contains(names, name) || (named && name == admin) {
+			r.refuse("users", "--remove-user", CodeConflict, fmt.Sprintf("user %q is to be added and to be taken away", name), "leave out one of --user and --remove-user")
+			continue
+		}
+		a.RemoveUsers = append(a.RemoveUsers, name)
+		a.Users = slices.DeleteFunc(a.Users, func(u User) bool { return u.Name == name })
+	}
+}
+
+// passwords hands every user the password that was given, from the weakest source to the strongest.
+func (r *resolver) passwords(variables map[string]Secret) {
+	if r.input.File != nil {
+		r.passwordFiles(r.input.File.Values["password-file"])
+	}
+	r.passwordVariables(variables)
+	if r.input.PasswordLines != nil {
+		r.passwordLines(r.input.PasswordLines)
+	}
+	r.passwordFiles(r.input.Flags["password-file"])
+}
+
+func (r *resolver) password(user, flag string, password Secret, source string) {
+	u := r.answers.User(user)
+	if u == nil {
+		r.refuse("users", flag, CodeNobody, fmt.Sprintf("there is a password for %q, and no such user", clip(user)), "add the user with --user, or leave the password out")
+		return
+	}
+	u.Password, u.Source = password, source
+}
+
+func (r *resolver) passwordFiles(entries []string) {
+	read := r.input.ReadFile
+	if read == nil {
+		read = os.ReadFile
+	}
+	for _, entry := range entries {
+		// The text is not repeated: somebody may have written a password there.
+		user, path, ok := strings.Cut(entry, "=")
+		if !ok || user == "" || path == "" {
+			r.refuse("users", "--password-file", CodeValue, "an entry is not NAME=FILE", "write it as --password-file admin=/path/to/file")
+			continue
+		}
+		data, err := read(path)
+		if err != nil {
+			r.refuse("users", "--password-file", CodeUnread, "the file with a password cannot be read: "+err.Error(), "check the path, and that this user may read it")
+			continue
+		}
+		r.password(user, "--password-file", Secret(strings.TrimRight(string(data), "\r\n")), FromFile)
+	}
+}
+
+func (r *resolver) passwordVariables(variables map[string]Secret) {
+	sharers := map[string][]string{}
+	for _, u := range r.answers.Users {
+		v := PasswordVariable(u.Name)
+		sharers[v] = append(sharers[v], u.Name)
+	}
+	for _, v := range slices.Sorted(maps.Keys(variables)) {
+		users := sharers[v]
+		switch {
+		case len(users) == 0:
+			r.findings = append(r.findings, Finding{
+				Question: "users", Severity: Warning, Code: CodeNobody, What: fmt.Sprintf("%s belongs to none of the users", v), Remedy: "check the name: ci-bot has " + PasswordVariable("ci-bot"),
+			})
+		case len(users) > 1:
+			r.refuse("users", "--password-file", CodeShared, fmt.Sprintf("users %s would share the variable %s", strings.Join(users, " and "), v), "give their passwords in files, with --password-file")
+		default:
+			r.password(users[0], v, variables[v], FromEnv)
+		}
+	}
+}
+
+// maxPasswordLines bounds what is read from standard input.
+const maxPasswordLines = 1 << 20
+
+func (r *resolver) passwordLines(from io.Reader) {
+	const flag = "--password-stdin"
+	scanner := bufio.NewScanner(io.LimitReader(from, maxPasswordLines))
+	for number := 1; scanner.Scan(); number++ {
+		line := strings.TrimSuffix(scanner.Text(), "\r")
+		if line == "" {
+			continue
+		}
+		user, password, ok := strings.Cut(line, ":")
+		if !ok {
+			r.refuse("users", flag, CodeValue, fmt.Sprintf("line %d of standard input is not NAME:PASSWORD", number), "write one NAME:PASSWORD a line")
+			continue
+		}
+		r.password(user, flag, Secret(password), FromStdin)
+	}
+	if err := scanner.Err(); err != nil {
+		r.refuse("users", flag, CodeValue, "standard input cannot be read: "+err.Error(), "write one NAME:PASSWORD a line")
+	}
+}

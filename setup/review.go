@@ -1,0 +1,72 @@
+package setup
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/aymanbagabas/go-udiff"
+)
+
+// Config is myconfig.yml as it will be.
+func (p *Plan) Config() []byte {
+	if c := p.change(ConfigFile); c != nil {
+		return c.After
+	}
+	return nil
+}
+
+// Diff is the unified diff of a file that is no secret, named absolutely or below the installation's directory; empty where nothing changes.
+func (p *Plan) Diff(path string) string {
+	c := p.change(path)
+	if c == nil || c.Secret || c.Mode.IsDir() || bytes.Equal(c.Before, c.After) {
+		return ""
+	}
+	name := rel(p.Dir, c.Path)
+	before, after := "before/"+name, "after/"+name
+	if c.Before == nil {
+		before = "/dev/null"
+	}
+	if c.After == nil {
+		after = "/dev/null"
+	}
+	return udiff.Unified(before, after, string(c.Before), string(c.After))
+}
+
+// MarshalJSON is the plan without any secret. Its form is documented in docs/command-line.md.
+func (p *Plan) MarshalJSON() ([]byte, error) {
+	type change struct {
+		Path    string     `json:"path"`
+		Kind    ChangeKind `json:"kind"`
+		Mode    string     `json:"mode,omitempty"`
+		Meaning []string   `json:"meaning,omitempty"`
+		Diff    string     `json:"diff,omitempty"`
+	}
+	out := struct {
+		Dir       string            `json:"dir"`
+		Pending   bool              `json:"pending"`
+		Changes   []change          `json:"changes"`
+		Generated []string          `json:"generatedPasswords,omitempty"` // of these users
+		Restart   []string          `json:"restart,omitempty"`
+		Findings  []Finding         `json:"findings,omitempty"`
+		Origins   map[string]Origin `json:"origins,omitempty"`
+		Command   string            `json:"command"`
+	}{Dir: p.Dir, Pending: p.Pending(), Restart: p.Restart, Findings: p.Findings, Origins: p.Resolved.Origins, Changes: []change{}}
+	for _, c := range p.Changes {
+		row := change{Path: c.Path, Kind: c.Kind, Meaning: c.Meaning}
+		if c.Kind != Remove {
+			row.Mode = fmt.Sprintf("%04o", c.Mode.Perm())
+		}
+		if rel(p.Dir, c.Path) == ConfigFile {
+			row.Diff = p.Diff(ConfigFile)
+		}
+		out.Changes = append(out.Changes, row)
+	}
+	for _, g := range p.Passwords {
+		out.Generated = append(out.Generated, g.User)
+	}
+	if p.Resolved.Answers.Dir != "" {
+		out.Command = p.Resolved.CommandLine()
+	}
+	return json.Marshal(out)
+}

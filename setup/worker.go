@@ -1,0 +1,325 @@
+package setup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// worker changes files. Every operation that a run could be cut off at goes through op.
+type worker struct {
+	dir      string
+	hook     func(operation string) error
+	progress func(verb, path string)
+}
+
+// killedError ends a run in tests as a kill would: nothing is tidied up behind it.
+type killedError struct{ error }
+
+func (w *worker) op(operation, path string, do func() error) error {
+	if w.hook != nil {
+		if err := w.hook(operation + " " + rel(w.dir, path)); err != nil {
+			return killedError{err}
+		}
+	}
+	return do()
+}
+
+func (w *worker) work(names ...string) string {
+	return filepath.Join(append([]string{w.dir, workDir}, names...)...)
+}
+
+// write makes a new file with its mode and owner, and returns when it is on the disk.
+func (w *worker) write(path string, data []byte, mode fs.FileMode, uid, gid int) error {
+	return w.op("write", path, func() error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier run
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := f.Write(data); err != nil {
+			return err
+		}
+		if err := f.Chmod(mode.Perm()); err != nil {
+			return err
+		}
+		if err := give(f, uid, gid); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		return f.Close()
+	})
+}
+
+// give changes the owner of an open file where it is another one.
+func give(f *os.File, uid, gid int) error {
+	if uid < 0 {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if haveUID, haveGID := owner(info); haveUID == uid && haveGID == gid {
+		return nil
+	}
+	return f.Chown(uid, gid)
+}
+
+func (w *worker) rename(from, to string) error {
+	return w.op("rename", to, func() error {
+		if err := os.Rename(from, to); err != nil {
+			return err
+		}
+		return syncDirs(filepath.Dir(to), filepath.Dir(from))
+	})
+}
+
+func (w *worker) removeFile(path string) error {
+	return w.op("remove", path, func() error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return syncDirs(filepath.Dir(path))
+	})
+}
+
+// syncDirs makes renames and removals in directories last.
+func syncDirs(dirs ...string) error {
+	for _, dir := range slices.Compact(dirs) {
+		d, err := os.Open(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = d.Sync()
+		_ = d.Close()
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit carries out the steps of a journal. It may find any of them done already.
+func (w *worker) commit(j *journal) error {
+	for _, s := range j.Steps {
+		if w.progress != nil {
+			w.progress(string(s.Kind), rel(w.dir, s.Path))
+		}
+		if err := w.do(s); err != nil {
+			return fmt.Errorf("%s %s: %w", s.Kind, s.Path, err)
+		}
+	}
+	return nil
+}
+
+func (w *worker) do(s step) error {
+	switch {
+	case s.Mode.IsDir() && s.Kind == Remove:
+		return w.op("rmdir", s.Path, func() error {
+			_ = os.Remove(s.Path) // stays where something else lies in it
+			return nil
+		})
+	case s.Mode.IsDir():
+		return w.makeDir(s.Path, s.Mode.Perm(), s.UID, s.GID)
+	case s.Kind == Remove:
+		return w.removeFile(s.Path)
+	}
+	if data, err := os.ReadFile(s.Path); err == nil && sum(data) == s.Sum {
+		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.Mode.Perm() {
+			return nil // by a run that was cut off
+		}
+	}
+	if _, err := os.Lstat(s.Staged); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(s.Path); err == nil {
+			return nil // done before a run was cut off, and changed by somebody since
+		}
+	}
+	return w.rename(s.Staged, s.Path)
+}
+
+// makeDir makes a directory, or gives one that is there its mode.
+func (w *worker) makeDir(path string, mode fs.FileMode, uid, gid int) error {
+	return w.op("mkdir", path, func() error {
+		if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // the mode follows; parents are for everybody to pass
+			return err
+		}
+		d, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		if err := d.Chmod(mode); err != nil {
+			return err
+		}
+		if err := give(d, uid, gid); err != nil {
+			return err
+		}
+		return syncDirs(filepath.Dir(path))
+	})
+}
+
+// verify reads back what was written.
+func (w *worker) verify(j *journal) error {
+	for _, s := range j.Steps {
+		info, err := os.Stat(s.Path)
+		switch {
+		case s.Kind == Remove:
+			if err == nil && !s.Mode.IsDir() {
+				return fmt.Errorf("read back %s: it is still there", s.Path)
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("read back: %w", err)
+		case info.Mode().Perm() != s.Mode.Perm():
+			return fmt.Errorf("read back %s: its mode is %04o, not %04o", s.Path, info.Mode().Perm(), s.Mode.Perm())
+		case s.Mode.IsDir():
+			continue
+		}
+		data, err := os.ReadFile(s.Path)
+		if err != nil {
+			return fmt.Errorf("read back: %w", err)
+		}
+		if sum(data) != s.Sum {
+			return fmt.Errorf("read back %s: it does not hold what was written", s.Path)
+		}
+	}
+	return nil
+}
+
+// finish keeps what was replaced as the one backup generation, and takes the journal away.
+func (w *worker) finish(j *journal) (backup string, err error) {
+	backup, err = w.keepBackup(j)
+	if err != nil {
+		return "", err
+	}
+	return backup, w.tidy()
+}
+
+func (w *worker) keepBackup(j *journal) (string, error) {
+	parent := filepath.Join(w.dir, BackupDir)
+	target := filepath.Join(parent, j.At.UTC().Format(backupTime))
+	if err := w.makeDir(parent, 0o700, -1, -1); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(w.work(oldDir)); err == nil {
+		if err := w.op("rename", target, func() error {
+			if err := os.RemoveAll(target); err != nil { // of another run within the same second
+				return err
+			}
+			if err := os.Rename(w.work(oldDir), target); err != nil {
+				return err
+			}
+			return syncDirs(parent)
+		}); err != nil {
+			return "", err
+		}
+	}
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if path := filepath.Join(parent, e.Name()); path != target && isBackup(e.Name()) {
+			if err := w.op("remove", path, func() error { return os.RemoveAll(path) }); err != nil {
+				return "", err
+			}
+		}
+	}
+	return target, nil
+}
+
+// tidy takes the journal away first, so that what is left behind can never be taken for work to do.
+func (w *worker) tidy() error {
+	if err := w.removeFile(w.work(journalFile)); err != nil {
+		return err
+	}
+	return w.op("remove", w.work(), func() error { return os.RemoveAll(w.work()) })
+}
+
+// undo puts everything back as it was, the last step first. It too may find any of it done already.
+func (w *worker) undo(j *journal) error {
+	for _, s := range slices.Backward(j.Steps) {
+		if err := w.undoStep(s); err != nil {
+			return fmt.Errorf("put back %s: %w", s.Path, err)
+		}
+		if s.Staged != "" {
+			_ = os.Remove(s.Staged)
+		}
+	}
+	if err := w.tidy(); err != nil {
+		return err
+	}
+	w.removeMade(j.Made)
+	return nil
+}
+
+func (w *worker) undoStep(s step) error {
+	switch {
+	case s.Mode.IsDir() && !s.Existed:
+		return w.op("rmdir", s.Path, func() error {
+			_ = os.Remove(s.Path)
+			return nil
+		})
+	case s.Mode.IsDir():
+		return w.makeDir(s.Path, s.OldMode.Perm(), s.OldUID, s.OldGID)
+	case !s.Existed:
+		return w.removeFile(s.Path)
+	}
+	data, err := os.ReadFile(s.Old)
+	if err != nil {
+		return err
+	}
+	if have, err := os.ReadFile(s.Path); err == nil && sum(have) == sum(data) {
+		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.OldMode.Perm() {
+			return nil
+		}
+	}
+	beside := filepath.Join(filepath.Dir(s.Path), "."+filepath.Base(s.Path)+".setup-old")
+	if err := w.write(beside, data, s.OldMode, s.OldUID, s.OldGID); err != nil {
+		return err
+	}
+	return w.rename(beside, s.Path)
+}
+
+// removeMade takes directories away that were made and hold nothing.
+func (w *worker) removeMade(made []string) {
+	for _, dir := range slices.Backward(made) {
+		_ = os.Remove(dir)
+	}
+}
+
+// writeJSON writes a value beside its place and renames it there, so that it is there whole or not at all.
+func (w *worker) writeJSON(path string, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := w.write(path+".tmp", append(data, '\n'), 0o600, -1, -1); err != nil {
+		return err
+	}
+	return w.rename(path+".tmp", path)
+}
+
+// readLimited reads a small file.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
