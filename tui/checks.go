@@ -50,7 +50,13 @@ func (m *model) startChecks() tea.Cmd {
 	m.running = nil
 	plan := m.plan
 	return m.start("starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		running, err := m.options.Start(ctx, plan)
+		// The server outlives the job that starts it, and ends by Shutdown; only starting it can be cancelled.
+		life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		release := context.AfterFunc(ctx, cancel)
+		running, err := m.options.Start(life, plan)
+		if !release() && running != nil { // it was cancelled meanwhile, and nobody is waiting for the server
+			return startedMsg{running: running, err: ctx.Err()}
+		}
 		return startedMsg{running, err}
 	})
 }

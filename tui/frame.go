@@ -94,8 +94,13 @@ func (m *model) bare(width, height int) []string {
 	if m.phase == asking {
 		head = m.theme.Muted.Render(fmt.Sprintf("Step %d/%d", m.at+1, len(m.stepNames()))) + " " + m.theme.Accent.Render(layout.Cut(m.title(), width-12))
 	}
+	var out []string
+	if height >= normalHeight { // there is room to breathe
+		out = append(out, "")
+		height--
+	}
 	lines, below := m.body(width-2, height-1)
-	out := []string{layout.Ends(" "+head, m.theme.Muted.Render(below)+" ", width)}
+	out = append(out, layout.Ends(" "+head, m.theme.Muted.Render(below)+" ", width))
 	for _, line := range layout.Fit(lines, width-2, height-1) {
 		out = append(out, " "+line)
 	}

@@ -33,7 +33,7 @@ type Options struct {
 	Plan func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error)
 	// Apply makes the plan true, or leaves everything as it was.
 	Apply func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error)
-	// Start starts the server of the installation. A nil Running without an error: one is running already, and took the change.
+	// Start starts the server of the installation; it outlives the call, and Shutdown ends it. A nil Running without an error: one is running already, and took the change.
 	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)
 	// Prove runs the checks and reports each step of them.
 	Prove func(ctx context.Context, plan *setup.Plan, report func(check.Event)) check.Report
