@@ -188,6 +188,49 @@ func TestGivenUp(t *testing.T) {
 	})
 }
 
+// TestLeaderLeavesTheQueue: followers get the comparison that a leader waited for and gave up.
+func TestLeaderLeavesTheQueue(t *testing.T) {
+	content := line(t, "ann", "right", lowCost) + line(t, "bob", "right", lowCost)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBenchWith(t, content, config.Lockout{}, Options{Slots: 2})
+		b.gate = make(chan struct{})
+		go b.try("ann", "right", home)
+		<-b.begun
+		leader, leave := context.WithCancel(t.Context())
+		go func() { _, _ = b.Authenticate(request("bob", "right", home).WithContext(leader)) }()
+		synctest.Wait()
+		follower := make(chan int)
+		go func() { follower <- b.try("bob", "right", elsewhere) }()
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		close(b.gate)
+		if got := <-follower; got != 0 {
+			t.Errorf("the follower: %d", got)
+		}
+		if n := len(b.hashes()); n != 2 {
+			t.Errorf("%d comparisons, want 2", n)
+		}
+	})
+}
+
+// TestUnknownNeverMatches: a user who is not in the file is refused whatever the comparison says.
+func TestUnknownNeverMatches(t *testing.T) {
+	path := newBench(t, line(t, "ann", "right", lowCost)).path
+	a, err := NewAuthenticator(config.Auth{Method: config.AuthHtpasswd, Htpasswd: config.Htpasswd{Path: path}}, Options{
+		Verify: func(_, _ []byte) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Authenticate(request("bob", "", home)); status(t, err) != 401 {
+		t.Errorf("let in: %v", err)
+	}
+	if _, err := a.Authenticate(request("ann", "", home)); err != nil {
+		t.Errorf("the comparison is not asked: %v", err)
+	}
+}
+
 func TestClientCertificates(t *testing.T) {
 	b := newBench(t, line(t, "ann", "right", lowCost))
 	c := config.Auth{Method: config.AuthHtpasswd, Htpasswd: config.Htpasswd{
@@ -322,6 +365,31 @@ func TestRoundRobin(t *testing.T) {
 		}
 		if s.waiting[false] != 0 || s.waiting[true] != 0 || s.free != 1 || s.reserved != 1 || len(s.of) != 0 || len(s.ready) != 0 || len(s.ring) != 0 {
 			t.Errorf("something is left: %+v", s)
+		}
+	})
+}
+
+// TestReservedSlot: it is one, it is for the trusted, and it comes back.
+func TestReservedSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(2, 100)
+		if _, err := s.acquire(t.Context(), "a", false, 0); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan func(), 3)
+		for range 3 {
+			go func() {
+				if release, err := s.acquire(t.Context(), "b", true, 0); err == nil {
+					got <- release
+				}
+			}()
+		}
+		for range 3 {
+			synctest.Wait()
+			if len(got) != 1 {
+				t.Fatalf("%d trusted run at once, want 1", len(got))
+			}
+			(<-got)()
 		}
 	})
 }

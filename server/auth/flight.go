@@ -31,7 +31,7 @@ func (f *flights) do(ctx context.Context, key credential, work func(context.Cont
 			f.leave(key, fl)
 			return ctx.Err()
 		}
-		if !leads && (errors.Is(fl.err, errQueueFull) || errors.Is(fl.err, context.Canceled)) {
+		if !leads && errors.Is(fl.err, errQueueFull) {
 			continue
 		}
 		return fl.err
