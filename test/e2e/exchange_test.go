@@ -64,7 +64,10 @@ func (x *exchange) verify(who string) {
 		x.crane.run("pull", "--format", "oci", x.addr+"/"+reference, out)
 		x.held[reference].assertLayout(x.t, out)
 	}
-	if got, want := strings.Fields(x.crane.run("catalog", x.addr)), slices.Collect(maps.Keys(tags)); !slices.Equal(sorted(got...), sorted(want...)) {
+	got := slices.DeleteFunc(strings.Fields(x.crane.run("catalog", x.addr)), func(repository string) bool {
+		return strings.HasPrefix(repository, "packhouse-probe/") // emptied by setup's checks; packhouse lists it nowhere
+	})
+	if want := slices.Collect(maps.Keys(tags)); !slices.Equal(sorted(got...), sorted(want...)) {
 		x.t.Errorf("%s: the catalogue is %v, want %v", who, got, want)
 	}
 	for repository, want := range tags {

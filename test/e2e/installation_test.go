@@ -101,7 +101,6 @@ func (in *installation) setupArguments(flags ...string) []string {
 		"--addr", in.addr,
 		"--admin", admin, "--user", writer + ":writer", "--user", reader + ":reader",
 		"--storage", "filesystem", "--storage-path", filepath.Join(in.dir, "data"),
-		"--service", "none",
 	}
 	for name, password := range in.passwords {
 		file := filepath.Join(secrets, name)
