@@ -1,0 +1,118 @@
+package problem
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"packhouse/server/manifest"
+	"packhouse/server/storage"
+)
+
+func TestFromGivesEveryErrorItsAnswer(t *testing.T) {
+	tests := []struct {
+		err        error
+		status     int
+		code       string
+		key, value string
+	}{
+		{storage.ErrRepositoryUnknown, 404, "NAME_UNKNOWN", "", ""},
+		{storage.ErrBlobUnknown, 404, "BLOB_UNKNOWN", "", ""},
+		{&storage.DamagedError{Digest: "x", What: "rotten"}, 404, "BLOB_UNKNOWN", "", ""},
+		{&storage.DamagedError{Digest: "x", What: "rotten", Manifest: true}, 404, "MANIFEST_UNKNOWN", "", ""},
+		{storage.ErrManifestUnknown, 404, "MANIFEST_UNKNOWN", "", ""},
+		{storage.ErrTagUnknown, 404, "MANIFEST_UNKNOWN", "", ""},
+		{storage.ErrUploadUnknown, 404, "BLOB_UPLOAD_UNKNOWN", "", ""},
+		{storage.ErrReadOnly, 405, "UNSUPPORTED", "Allow", "GET, HEAD"},
+		{storage.ErrTooManyUploads, 429, "TOOMANYREQUESTS", "Retry-After", "30"},
+		{storage.ErrFull, 507, "STORAGE_FULL", "", ""},
+		{storage.ErrBusy, 503, "UNAVAILABLE", "Retry-After", "5"},
+		{&storage.DigestError{Want: "a", Got: "b"}, 400, "DIGEST_INVALID", "", ""},
+		{&storage.SizeError{Want: 3, Got: 2}, 400, "SIZE_INVALID", "", ""},
+		{&storage.OffsetError{Upload: storage.Upload{Offset: 7}}, 416, "BLOB_UPLOAD_INVALID", "Range", "0-6"},
+		{&storage.MissingError{References: make([]manifest.Reference, 500)}, 404, "MANIFEST_BLOB_UNKNOWN", "", ""},
+		{&manifest.Error{Kind: manifest.ErrSyntax, Text: "no"}, 400, "MANIFEST_INVALID", "", ""},
+		{&manifest.Error{Kind: manifest.ErrTooLarge, Text: "no"}, 413, "MANIFEST_INVALID", "", ""},
+		{&http.MaxBytesError{Limit: 5}, 413, "SIZE_INVALID", "", ""},
+		{context.Canceled, 503, "UNAVAILABLE", "Retry-After", "1"},
+		{context.DeadlineExceeded, 503, "UNAVAILABLE", "Retry-After", "1"},
+		{io.ErrUnexpectedEOF, 500, "UNKNOWN", "", ""},
+		{Authenticate("a\"b\\c\r\nd"), 401, "UNAUTHORIZED", "WWW-Authenticate", `Basic realm="a\"b\\cd", charset="UTF-8"`},
+		{Slow(1500*time.Millisecond, "slowly"), 429, "TOOMANYREQUESTS", "Retry-After", "2"},
+		{Later(0, "later"), 503, "UNAVAILABLE", "Retry-After", "1"},
+		{Forbidden("no, %s", "you"), 403, "DENIED", "", ""},
+		{NoDeletion(), 405, "UNSUPPORTED", "", ""},
+		{BadRange(10), 416, "RANGE_INVALID", "Content-Range", "bytes */10"},
+	}
+	for _, tt := range tests {
+		for _, err := range []error{tt.err, fmt.Errorf("read blob: %w", tt.err), errors.Join(tt.err)} {
+			p := From(err)
+			if p.Status != tt.status || p.Code != tt.code || p.Header.Get(tt.key) != tt.value || p.Message == "" {
+				t.Errorf("%v: got %d %s %v", err, p.Status, p.Code, p.Header)
+			}
+		}
+	}
+}
+
+func write(t *testing.T, method string, err error) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	w.Header().Set("Etag", `"of the answer that failed"`)
+	Write(w, httptest.NewRequest(method, "/", nil), err)
+	return w
+}
+
+func TestWriteKeepsTheInsideInside(t *testing.T) {
+	for _, err := range []error{
+		errors.New("open /var/lib/secret: permission denied"),
+		Full().Because(errors.New("open /var/lib/secret")),
+		fmt.Errorf("put blob in /var/lib/secret: %w", storage.ErrBusy),
+	} {
+		if w := write(t, "GET", err); strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("%v: %s", err, w.Body)
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	w := write(t, "GET", New(418, "TEAPOT", "short and %s", "stout").About(map[string]int{"handles": 1}).With("Retry-After", "3"))
+	if w.Code != 418 || w.Body.String() != `{"errors":[{"code":"TEAPOT","message":"short and stout","detail":{"handles":1}}]}`+"\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for key, value := range map[string]string{
+		"Content-Type": "application/json; charset=utf-8", "X-Content-Type-Options": "nosniff", "Docker-Distribution-Api-Version": "registry/2.0",
+		"Retry-After": "3", "Etag": "", "Content-Length": fmt.Sprint(w.Body.Len()), "Cache-Control": "no-store",
+	} {
+		if got := w.Header().Get(key); got != value {
+			t.Errorf("%s is %q, want %q", key, got, value)
+		}
+	}
+	if w := write(t, "HEAD", NoRoute()); w.Code != 404 || w.Body.Len() != 0 || w.Header().Get("Content-Length") == "0" {
+		t.Errorf("HEAD: %d %q", w.Code, w.Body)
+	}
+	if w := write(t, "GET", NoRoute().About(func() {})); w.Code != 404 || !json.Valid(w.Body.Bytes()) {
+		t.Errorf("a detail that is no JSON: %d %q", w.Code, w.Body)
+	}
+}
+
+func TestMissingNamesNotEverything(t *testing.T) {
+	p := Missing(make([]manifest.Reference, 100_000))
+	if names := p.Detail.(map[string][]string)["missing"]; len(names) != maxMissing || !strings.Contains(p.Message, "100000") {
+		t.Errorf("%d names, %s", len(names), p.Message)
+	}
+}
+
+func TestUploadRange(t *testing.T) {
+	for offset, want := range map[int64]string{0: "0-0", 1: "0-0", 2: "0-1", 1000: "0-999"} {
+		if got := UploadRange(offset); got != want {
+			t.Errorf("%d: %s", offset, got)
+		}
+	}
+}
