@@ -139,7 +139,7 @@ func parseDuration(k *key, s string) (any, string, string) {
 
 func least(k *key, n int64, s string) (any, string, string) {
 	if n < k.min {
-		return nil, fmt.Sprintf("is %s", s), fmt.Sprintf("the least is %d", k.min)
+		return nil, fmt.Sprintf("is %s", s), fmt.Sprintf("the least is %v", number(k, k.min))
 	}
 	return n, "", ""
 }

@@ -32,6 +32,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 		method = AuthNone
 	}
 	c.Auth.Method = method
+	d.settleS3(c, document, whole)
 	d.settleAuth(c, document, whole)
 	d.settleHTTP(c, whole)
 	d.settleTLS(c, whole, file)

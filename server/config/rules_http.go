@@ -163,7 +163,7 @@ func suiteRemedy(name string, names []string) string {
 // letsEncrypt checks the section for certificates from an ACME directory.
 func (d *decoder) letsEncrypt(t *TLS, whole Origin, file string) {
 	p := "http.tls.letsencrypt"
-	if !d.set[p] || !t.LetsEncrypt.Enabled() {
+	if !d.set[p] {
 		return
 	}
 	if t.Certificate != "" || t.Key != "" {

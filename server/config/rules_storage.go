@@ -1,0 +1,52 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// settleS3 checks the bucket and where it is, and reads the vendor's host and port as what they mean: an engine of one's own, which wants
+// the name of the bucket in the path.
+func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
+	if c.Storage.Driver != S3 || s3Keys.status == refused {
+		return
+	}
+	const path = "storage.s3"
+	s := &c.Storage.S3
+	host, port := document.at("storage", "s3", "host"), document.at("storage", "s3", "port")
+	switch {
+	case host != nil && s.RegionEndpoint != "":
+		d.fail(CodeConflict, d.origins[path+".host"], path+".host", path+" has both host and regionendpoint", "keep one of them")
+	case host != nil && port != nil:
+		s.RegionEndpoint, s.ForcePathStyle = net.JoinHostPort(host.text, port.text), true
+	case host != nil:
+		s.RegionEndpoint, s.ForcePathStyle = host.text, true
+	case port != nil:
+		d.fail(CodeMissing, d.origins[path+".port"], path+".host", path+".port is given without host", "name the host too")
+	}
+	if host != nil && s.RegionEndpoint != "" {
+		p := path + ".regionendpoint"
+		d.origins[p] = d.origins[path+".host"]
+		d.note(Notice, d.origins[p], p, fmt.Sprintf("%s is %s, with the bucket's name in the path (forcepathstyle)", p, s.RegionEndpoint), "")
+	}
+	if endpoint := s.RegionEndpoint; strings.Contains(endpoint, "://") {
+		if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+			p := path + ".regionendpoint"
+			d.fail(CodeValue, d.either(whole, p, path+".host"), p, p+" is not a URL", "write it like https://minio.example:9000")
+		}
+	}
+	if s.Bucket == "" {
+		d.missing(document, whole, path+".bucket", path+".bucket is missing", "name the bucket")
+	}
+	if s.Region == "" && s.RegionEndpoint == "" {
+		d.missing(document, whole, path+".region", path+".region is missing", "name the region of the bucket, such as us-east-1")
+	}
+	if (s.AccessKey == "") != (s.SecretKey == "") {
+		d.missing(document, whole, path+".secretkey", path+" has one of accesskey and secretkey", "give both, or none to ask the usual AWS chain")
+	}
+	if s.KeyID != "" && !s.Encrypt {
+		d.fail(CodeConflict, d.origins[path+".keyid"], path+".keyid", path+".keyid has no use without encryption", "write encrypt: true")
+	}
+}
