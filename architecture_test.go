@@ -34,21 +34,26 @@ var mayImport = map[string][]string{
 	"setup/check": {groundFloor},
 
 	// The wing of the server.
-	"server":                    {"server/...", "certgen"},
-	"server/auth":               {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
-	"server/registry":           {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
-	"server/packview":           {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
-	"server/storage":            {"server/manifest", "server/problem", "server/reference"},
-	"server/storage/filesystem": {"server/storage", "server/manifest", "server/problem", "server/reference"},
-	"server/storage/inmemory":   {"server/storage", "server/manifest", "server/problem", "server/reference"},
-	"server/storage/s3":         {"server/storage", "server/manifest", "server/problem", "server/reference"},
+	"server":          {"server/...", "certgen"},
+	"server/auth":     {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
+	"server/registry": {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	"server/packview": {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	// Problems are the HTTP side's words for what the store says.
+	"server/problem":            {"server/manifest", "server/reference", "server/storage"},
 	"server/route":              {"server/problem", "server/reference"},
-	"server/manifest":           {"server/problem", "server/reference"},
-	"server/problem":            {},
-	"server/reference":          {},
+	"server/storage":            {"server/manifest", "server/reference"},
+	"server/storage/filesystem": {"server/storage", "server/storage/disk", "server/manifest", "server/reference"},
+	// The store in memory is the one on disk, over a disk that forgets.
+	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
+	"server/storage/s3":       {"server/storage", "server/manifest", "server/reference"},
+	"server/manifest":         {"server/reference"},
+	"server/reference":        {},
+
+	// Suites for the tests of several packages wire real ones together.
+	"server/registry/registrytest": {"server/..."},
 
 	// The ground floor, on which both wings stand.
-	"server/config":        {},
+	"server/config":        {"certgen", "server/auth/htpasswd"}, // it verifies what a configuration points at
 	"server/auth/htpasswd": {},
 	"certgen":              {},
 	"packs":                {},
@@ -71,7 +76,7 @@ var onlyIn = map[string][]string{
 	"github.com/aws":                  {"server/storage/s3", "setup/check"},
 	"oras.land":                       {"packs", "setup/check", "cmd"},
 	"golang.org/x/crypto/acme":        {"server"},
-	"gopkg.in/yaml.v3":                {"server/config", "setup", "packs", "cmd"},
+	"gopkg.in/yaml.v3":                {"server/config", "setup", "packs"},
 	"github.com/opencontainers":       {"server", "packs", "setup/check"},
 	"golang.org/x/crypto/bcrypt":      {"server/auth"},
 	"github.com/rogpeppe/go-internal": {}, // tests only
@@ -124,6 +129,8 @@ func TestImportGraphRefuses(t *testing.T) {
 		{"server/storage/filesystem", "packhouse/server/storage", false},
 		{"server/storage/filesystem/layout", "packhouse/server/storage/filesystem", false},
 		{"server/storage", "packhouse/server/registry", true},
+		{"server/storage", "packhouse/server/problem", true},
+		{"server/storage/disk", "packhouse/server/storage/filesystem", true},
 		{"server/config", "packhouse/server/auth", true},
 		{"certgen", "crypto/x509", false},
 		{"certgen", "golang.org/x/crypto/bcrypt", true},
@@ -151,6 +158,76 @@ func TestImportGraphNamesWhatExists(t *testing.T) {
 			t.Errorf("no package is called %s: its row in mayImport can go", row)
 		}
 	}
+}
+
+// TestDependenciesAreArgued compares what is imported from outside, by tests
+// too, with docs/dependencies.md: each direct dependency has its line there, in
+// the right table, and no line outlives its dependency.
+func TestDependenciesAreArgued(t *testing.T) {
+	document, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatalf("read the list: %v", err)
+	}
+	argued, _, _ := strings.Cut(string(document), "## Beside the module")
+	inBinary, inTests, found := strings.Cut(argued, "## In tests only")
+	if !found {
+		t.Fatal("docs/dependencies.md has lost its headings")
+	}
+	required := requiredModules(t)
+	shipped := importedOf(required, parseImports(t, "."))
+	tested := importedOf(required, parseTestImports(t, "."))
+	for dependency := range shipped {
+		if !strings.Contains(inBinary, "| `"+dependency+"` |") {
+			t.Errorf("%s is imported and not argued for in docs/dependencies.md", dependency)
+		}
+	}
+	for dependency := range tested {
+		if !shipped[dependency] && !strings.Contains(inTests, "| `"+dependency+"` |") {
+			t.Errorf("%s is imported by tests and not argued for in docs/dependencies.md", dependency)
+		}
+	}
+	for line := range strings.Lines(argued) {
+		dependency, ok := strings.CutPrefix(line, "| `")
+		if !ok {
+			continue
+		}
+		dependency, _, _ = strings.Cut(dependency, "`")
+		if !required[dependency] {
+			t.Errorf("docs/dependencies.md argues for %s, which go.mod does not require", dependency)
+		}
+	}
+}
+
+// requiredModules returns the modules that go.mod requires.
+func requiredModules(t *testing.T) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatalf("read go.mod: %v", err)
+	}
+	modules := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(words) >= 2 && strings.HasPrefix(words[1], "v") {
+			modules[words[0]] = true
+		}
+	}
+	return modules
+}
+
+// importedOf returns those of the modules that something imports.
+func importedOf(modules map[string]bool, packages map[string]map[string]string) map[string]bool {
+	used := make(map[string]bool)
+	for _, imports := range packages {
+		for imported := range imports {
+			for dependency := range modules {
+				if within(imported, dependency) {
+					used[dependency] = true
+				}
+			}
+		}
+	}
+	return used
 }
 
 // forbidden tells why pkg (relative to the module) may not import a path;
@@ -225,6 +302,17 @@ func within(path, tree string) bool {
 // the place of one of them. Modules of their own (test/e2e) are left out.
 func parseImports(t *testing.T, root string) map[string]map[string]string {
 	t.Helper()
+	return parseFiles(t, root, func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+}
+
+// parseTestImports does the same for the tests.
+func parseTestImports(t *testing.T, root string) map[string]map[string]string {
+	t.Helper()
+	return parseFiles(t, root, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+}
+
+func parseFiles(t *testing.T, root string, wanted func(name string) bool) map[string]map[string]string {
+	t.Helper()
 	packages := make(map[string]map[string]string)
 	files := token.NewFileSet()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -238,7 +326,7 @@ func parseImports(t *testing.T, root string) map[string]map[string]string {
 			}
 			return nil
 		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if !strings.HasSuffix(path, ".go") || !wanted(path) {
 			return nil
 		}
 		parsed, err := parser.ParseFile(files, path, nil, parser.ImportsOnly)
