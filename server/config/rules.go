@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	pathpkg "path"
+	"regexp"
 	"strings"
+	"unicode"
 )
 
 // settle checks what no single key can tell, and settles what follows from several: exactly one driver, both halves of a certificate.
@@ -26,6 +29,15 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	if v := document.at("storage", "cache", "blobdescriptor"); v != nil && v.text == "redis" {
 		d.note(Notice, v.origin, "storage.cache.blobdescriptor", "storage.cache.blobdescriptor: redis is not needed; this changes nothing", "")
 	}
+	for _, p := range []string{"http.tls.certificate", "http.tls.key", "http.tls.letsencrypt.cachefile", "storage.filesystem.rootdirectory", "log.audit.path"} {
+		if d.set[p] && *lookup(p).bind(c).(*string) == "" && !d.failedAt(p) { // not the same as not given: somebody believes that it is set
+			d.fail(CodeValue, d.origins[p], p, p+" is empty", "give it a value, or remove the line")
+		}
+	}
+	if c.Packs.Base != "" && !repositoryName.MatchString(c.Packs.Base) {
+		d.fail(CodeValue, d.origins["packs.base"], "packs.base", fmt.Sprintf("packs.base is not the start of a repository's name: %s", quote(c.Packs.Base)),
+			"write it like team-a or team-a/packs: small letters and digits, no / at the ends")
+	}
 	c.Storage.Driver = d.pick(document, whole, storageKeys, "write storage with one of the drivers filesystem, inmemory")
 	method := d.pick(document, whole, authKeys, "")
 	if method == "" {
@@ -39,6 +51,9 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	d.mergeHeaders(c)
 	d.exposure(c, whole)
 }
+
+// repositoryName is the grammar of the OCI distribution specification, section "pulling manifests".
+var repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
 // missing reports a key that should be there; at is the section that lacks it, where that stands.
 func (d *decoder) missing(document *value, whole Origin, path, what, remedy string) {
@@ -152,10 +167,18 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 			d.fail(CodeMissing, at, p, p+" is missing", "a rule has repositories, users and a role")
 		}
 	}
+	p := join(path, "repositories")
+	if capital := strings.IndexFunc(rule.Repositories, unicode.IsUpper); capital >= 0 {
+		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has capital letters: %s", p, quote(rule.Repositories)), "names of repositories have none, so nothing would match")
+		return
+	}
 	for part := range strings.SplitSeq(rule.Repositories, "/") {
-		p := join(path, "repositories")
+		_, malformed := pathpkg.Match(part, "")
 		switch {
 		case rule.Repositories == "":
+		case malformed != nil:
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has a bracket that does not close: %s", p, quote(rule.Repositories)), "write it like team-a/** or */base")
+			return
 		case part == "" || part == "." || part == "..":
 			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has an empty part: %s", p, quote(rule.Repositories)), "write it like team-a/** or */base")
 			return

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -38,8 +39,10 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 		p := "http.debug.prometheus.path"
 		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s does not start with /: %s", p, quote(h.Debug.PrometheusPath)), "write a path like /metrics")
 	}
-	if !strings.HasPrefix(h.Prefix, "/") || !strings.HasSuffix(h.Prefix, "/") || strings.Contains(h.Prefix, "//") {
-		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)), fmt.Sprintf("write /%s/, with a slash at both ends", strings.Trim(h.Prefix, "/")))
+	if bare := strings.Trim(h.Prefix, "/"); h.Prefix != "/" && !prefixForm.MatchString(bare) {
+		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)), "write a path of letters, digits, -, . and _, like /registry/")
+	} else if h.Prefix != "/" && h.Prefix != "/"+bare+"/" {
+		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)), fmt.Sprintf("write /%s/, with a slash at both ends", bare))
 	}
 	if h.Host != "" {
 		u, err := url.Parse(h.Host)
@@ -63,6 +66,9 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 		d.fail(CodeConflict, d.origins["http.h2c.enabled"], "http.h2c.enabled", "http.h2c.enabled asks for HTTP/2, which http.http2.disabled switches off", "keep one of them")
 	}
 }
+
+// prefixForm is a path prefix without its outer slashes. Parts of dots only would be cleaned away by clients.
+var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
 // address checks host:port.
 func (d *decoder) address(path, addr string) bool {
@@ -191,7 +197,9 @@ func (d *decoder) exposure(c *Config, whole Origin) {
 	case c.Auth.Method == AuthNone && !c.HTTP.Insecure && c.HTTP.TLS.ClientAuth != "require-and-verify-client-cert":
 		d.fail(CodeOpen, at, "auth", fmt.Sprintf("nobody is asked for a password, and %s is open to the network", c.HTTP.Addr),
 			"give auth.htpasswd, listen on 127.0.0.1, or confirm with http.insecure: true")
-	case c.Auth.Method == AuthNone && c.HTTP.Insecure:
+	case c.Auth.Method == AuthNone && !c.HTTP.Insecure:
+		d.note(Notice, at, "auth", "nobody is asked for a password: whoever has a client certificate can push and delete", "")
+	case c.Auth.Method == AuthNone:
 		d.note(Warning, at, "auth", "nobody is asked for a password: whoever reaches "+c.HTTP.Addr+" can push and delete", "")
 	case c.Auth.Method == AuthHtpasswd && !c.HTTP.TLS.Enabled() && !c.HTTP.Insecure:
 		d.notices = append(d.notices, d.either(whole, "http.addr", "http").problem(CodeOpen, Warning, "http.tls",

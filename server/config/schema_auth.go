@@ -49,7 +49,7 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 				bind: at(func(r *Rule) *string { return &r.Repositories }),
 			},
 			{
-				name: "users", kind: list, ours: true, about: "The users. Required.",
+				name: "users", kind: list, ours: true, about: "The users; \"*\" stands for everybody who has a password. Required.",
 				bind: at(func(r *Rule) *[]string { return &r.Users }),
 			},
 			{
