@@ -2,8 +2,6 @@ package tui
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -153,15 +151,16 @@ func (m *model) cardLines(width int) []string {
 	lines = append(lines, m.passwordLines(width)...)
 	if c.CAFile != "" {
 		row("certificate", c.CAFile)
-		row("", "give this file to every client")
+		lines = append(lines, t.Muted.Render(layout.Cut(layout.Pad("", 12)+"give this file to every client", width)))
 	}
-	row("fingerprint", c.Fingerprint)
-	row("settings", c.Config)
-	row("handoff", c.Handoff)
 	for _, command := range c.Commands {
 		lines = append(lines, "", t.Title.Render(clean(command.Title)))
 		lines = append(lines, shellLines(clean(command.Line), width)...)
 	}
+	lines = append(lines, "")
+	row("settings", c.Config)
+	row("handoff", c.Handoff)
+	row("fingerprint", c.Fingerprint)
 	return lines
 }
 
@@ -247,36 +246,4 @@ func shellWords(line string) []string {
 		words = append(words, word.String())
 	}
 	return words
-}
-
-// Print writes what is left on the shell's screen once the wizard has gone: the card, whole lines and without any password.
-func (o Outcome) Print(w io.Writer) error {
-	if o.Stage < Proved {
-		return nil
-	}
-	var text strings.Builder
-	row := func(label, value string) {
-		if value != "" {
-			fmt.Fprintf(&text, "%-12s %s\n", label, clean(value))
-		}
-	}
-	fmt.Fprintf(&text, "%s\n\n", summary(o.Report))
-	row("URL", o.Card.URL)
-	row("user", o.Card.User)
-	if o.Applied == nil || len(o.Plan.Passwords) == 0 {
-		row("password", o.Card.Password)
-	} else {
-		row("password", "generated, and shown in the wizard only; \"packhouse user passwd "+o.Card.User+"\" sets another")
-	}
-	row("certificate", o.Card.CAFile)
-	row("fingerprint", o.Card.Fingerprint)
-	row("settings", o.Card.Config)
-	row("handoff", o.Card.Handoff)
-	for _, command := range o.Card.Commands {
-		fmt.Fprintf(&text, "\n%s\n%s\n", clean(command.Title), clean(command.Line))
-	}
-	if _, err := io.WriteString(w, text.String()); err != nil {
-		return fmt.Errorf("write the card: %w", err)
-	}
-	return nil
 }

@@ -1,7 +1,6 @@
 // Package tui is the terminal: the wizard that asks, shows what it is going to do, does it, proves it, and hands over what one needs.
 //
 //	outcome, err := tui.Run(ctx, tui.Options{In: os.Stdin, Out: os.Stderr, Machine: machine, …})
-//	outcome.Print(os.Stdout)
 //	os.Exit(outcome.ExitCode())
 //
 // It knows how questions look and nothing of what they mean: steps, questions, plan and checks are those of package setup, and whatever is

@@ -42,6 +42,9 @@ func newEntry(m *model, question *setup.Question) *entry {
 		if question.Suggest != nil {
 			options.Suggestions = question.Suggest(m.machine, &m.answers)
 		}
+		if len(options.Suggestions) > 0 {
+			options.Placeholder = options.Suggestions[0]
+		}
 		if question.Kind == setup.Path {
 			options.Complete = completePath
 		}
@@ -198,7 +201,11 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	if e.field.Modal() {
 		return view // what is wrong with the list can wait until the form is closed
 	}
-	for _, finding := range e.shown() {
+	shown := e.shown()
+	if _, line := e.field.(*field.Text); !line && len(shown) > 0 {
+		view.Lines = append(view.Lines, "")
+	}
+	for _, finding := range shown {
 		view.Lines = append(view.Lines, e.m.drawFinding(finding, width)...)
 	}
 	if alone || e.question.Title == step {
@@ -228,12 +235,22 @@ func (e *entry) closed(width int) string {
 }
 
 func (e *entry) origin() string {
-	switch origin := e.m.origins[e.question.ID]; origin {
-	case "", setup.FromTyping:
-		return ""
-	default:
-		return string(origin)
+	switch e.m.origins[e.question.ID] {
+	case setup.FromFlag:
+		return "given by a flag"
+	case setup.FromEnvironment:
+		return "given by the environment"
+	case setup.FromAnswersFile:
+		return "from the answers file"
+	case setup.FromInstallation:
+		return "as it is now"
+	case setup.FromDetection:
+		return "detected on this machine"
+	case setup.FromDefault:
+		return "the default"
+	case setup.FromTyping:
 	}
+	return ""
 }
 
 // drawFinding draws what is wrong, or worth knowing, with a sign and a colour.

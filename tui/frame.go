@@ -73,6 +73,9 @@ func (m *model) panes(width, height int) []string {
 	if m.phase == handing || m.phase == serving { // wide lines are to be copied whole: nothing stands beside them
 		return m.bare(width, height)
 	}
+	if width < wideWidth && (m.phase == checking || m.phase == applying) { // what was seen and how long it took need the whole line
+		return m.mainBox(width, height)
+	}
 	if width < wideWidth || m.phase == checking || m.phase == applying || m.helpOpen {
 		return layout.Beside(steps, m.mainBox(rest, height))
 	}
@@ -145,6 +148,10 @@ func (m *model) body(width, height int) ([]string, string) {
 	case asking:
 		f := m.form()
 		view := f.view(width)
+		if m.at == 0 {
+			intro := m.intro(width)
+			view.Lines, view.Focus = append(intro, view.Lines...), view.Focus+len(intro)
+		}
 		return scroll(view.Lines, &f.top, view.Focus, height)
 	case reviewing:
 		return m.reviewBody(width, height)

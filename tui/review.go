@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -141,7 +142,12 @@ func (m *model) planLines(width int) []string {
 	if len(m.plan.Findings) > 0 {
 		lines = append(lines, "")
 	}
+	var directories []string
 	for _, change := range m.plan.Changes {
+		if change.Mode.IsDir() && change.Kind == setup.Create && len(change.Meaning) == 0 {
+			directories = append(directories, shortPath(m.plan.Dir, change.Path))
+			continue
+		}
 		sign, word, style := "=", "keep  ", t.Muted
 		switch change.Kind {
 		case setup.Create:
@@ -154,9 +160,16 @@ func (m *model) planLines(width int) []string {
 		}
 		lines = append(lines, layout.Cut(style.Render(sign+" "+word)+"  "+shortPath(m.plan.Dir, change.Path), width))
 		for _, meaning := range change.Meaning {
-			for _, line := range layout.Wrap(clean(meaning), width-10) {
+			for _, line := range layout.Wrap(shortFingerprints(clean(meaning)), width-10) {
 				lines = append(lines, "          "+t.Muted.Render(line))
 			}
+		}
+	}
+	if len(directories) > 0 {
+		what := t.Added.Render("+ create") + "  "
+		for _, line := range layout.Wrap("directories "+strings.Join(directories, ", "), width-10) {
+			lines = append(lines, layout.Cut(what+line, width))
+			what = "          "
 		}
 	}
 	if len(m.plan.Restart) > 0 {
@@ -197,6 +210,14 @@ func (m *model) paintDiff(diff string, width int) []string {
 		out = append(out, cut)
 	}
 	return out
+}
+
+// fingerprint is a SHA-256 as certificates show it.
+var fingerprint = regexp.MustCompile(`\b(?:[0-9A-F]{2}:){31}[0-9A-F]{2}\b`)
+
+// shortFingerprints keeps both ends of each fingerprint, which is what people compare. The card and the handoff have the whole of it.
+func shortFingerprints(text string) string {
+	return fingerprint.ReplaceAllStringFunc(text, func(whole string) string { return whole[:11] + "…" + whole[len(whole)-5:] })
 }
 
 // shortPath leaves the installation's directory out of a path.

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
@@ -96,9 +97,47 @@ func (m *model) logBody(width, height int) ([]string, string) {
 		l.held = false
 	}
 	for _, line := range shown {
-		head = append(head, layout.Cut(line, width))
+		head = append(head, layout.Cut(m.logLine(line), width))
 	}
 	return head, below
+}
+
+// logLine draws a line of the log: when, what, and of requests what one looks for first.
+func (m *model) logLine(text string) string {
+	t := m.theme
+	line, ok := logview.ParseLine(text)
+	if !ok {
+		return text
+	}
+	out := t.Muted.Render(line.Time.Format(time.TimeOnly)) + " "
+	switch line.Level {
+	case "WARN":
+		out += t.Warning.Render(theme.Caution+" warning") + " "
+	case "ERROR":
+		out += t.Bad.Render(theme.Failed+" error") + " "
+	}
+	method, status := line.Value("method"), line.Value("status")
+	if line.Message == "request" && method != "" && status != "" {
+		style := t.Good
+		switch status[0] {
+		case '4':
+			style = t.Warning
+		case '5':
+			style = t.Bad
+		}
+		out += style.Render(status) + " " + layout.Pad(method, 6) + " " + line.Value("path")
+		for _, key := range []string{"duration", "user", "remote", "code"} {
+			if value := line.Value(key); value != "" {
+				out += "  " + t.Muted.Render(value)
+			}
+		}
+		return out
+	}
+	out += line.Message
+	for _, pair := range line.Pairs {
+		out += "  " + t.Muted.Render(pair.Key+"=") + pair.Value
+	}
+	return out
 }
 
 // plural counts things.

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"bytes"
+	"slices"
 	"syscall"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -162,6 +163,40 @@ func bind(shown, does string) key.Binding {
 	return key.NewBinding(key.WithKeys(shown), key.WithHelp(shown, does))
 }
 
+// intro says, before the first question, what was found that belongs to no question.
+func (m *model) intro(width int) []string {
+	var lines []string
+	say := func(finding setup.Finding) { lines = append(lines, m.drawFinding(finding, width)...) }
+	if in := m.installed; in.Exists() {
+		say(setup.Finding{Severity: setup.Note, What: "an installation is in " + in.Dir, Remedy: "the answers are what it has now, and only what you change is changed"})
+		if in.Problem != nil {
+			say(setup.Finding{Severity: setup.Warning, What: in.Problem.Error()})
+		}
+	}
+	if in := m.installed; in != nil && in.Recovered != "" {
+		say(setup.Finding{Severity: setup.Warning, What: in.Recovered})
+	}
+	for _, finding := range m.findings {
+		if !m.asks(finding.Question) {
+			say(finding)
+		}
+	}
+	if len(lines) > 0 {
+		lines = append(lines, "")
+	}
+	return lines
+}
+
+// asks tells whether one of the questions has an ID.
+func (m *model) asks(id string) bool {
+	for _, f := range m.forms {
+		if slices.ContainsFunc(f.entries, func(e *entry) bool { return e.question.ID == id }) {
+			return true
+		}
+	}
+	return false
+}
+
 // keys are those that do something now, the most useful first.
 func (m *model) keys() []key.Binding {
 	leave := bind("ctrl+c", "leave")
@@ -187,7 +222,9 @@ func (m *model) keys() []key.Binding {
 		if f.takesQuestionMark() {
 			why = bind("f1", "why")
 		}
-		keys = append(keys, bind("enter", "next"))
+		if !slices.ContainsFunc(keys, func(k key.Binding) bool { return k.Help().Key == "enter" }) {
+			keys = append(keys, bind("enter", "next"))
+		}
 		if m.at > 0 {
 			keys = append(keys, bind("esc", "back"))
 		}

@@ -79,6 +79,9 @@ func (f *Many) Keys() []key.Binding {
 	if f.adding != nil {
 		return []key.Binding{bind("enter", "enter", "add"), bind("esc", "esc", "cancel")}
 	}
+	if f.at == len(f.rows) && f.add != "" {
+		return []key.Binding{bind("enter", "enter", "add")}
+	}
 	keys := []key.Binding{bind(" ", "space", "tick")}
 	if f.add != "" {
 		keys = append(keys, bind("a", "a", "add"))
@@ -133,10 +136,12 @@ func (f *Many) updateAdding(msg tea.KeyMsg) bool {
 	switch {
 	case is(msg, "esc"):
 		f.adding = nil
+		f.at = max(len(f.rows)-1, 0)
 	case is(msg, "enter", "tab"):
 		name := f.adding.Value()
-		if name == "" {
+		if name == "" { // on with the next question, and not in again
 			f.adding = nil
+			f.at = max(len(f.rows)-1, 0)
 			break
 		}
 		f.adding.Touch()
@@ -198,7 +203,7 @@ func (f *Many) insert(name string) {
 		return
 	}
 	f.rows = append(f.rows, Row{Name: name, Note: "typed", Ticked: true, Own: true})
-	f.at = len(f.rows)
+	f.at = len(f.rows) - 1
 }
 
 // View implements Field.

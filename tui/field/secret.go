@@ -1,9 +1,7 @@
 package field
 
 import (
-	"crypto/rand"
-	"fmt"
-	"math/big"
+	"math/bits"
 	"unicode"
 
 	"github.com/charmbracelet/bubbles/textinput"
@@ -45,30 +43,14 @@ func Strength(password string) string {
 			other = 33
 		}
 	}
-	bits := min(length, 2*len(seen)) * new(big.Int).SetInt64(int64(lower+upper+digit+other)).BitLen()
+	guesses := min(length, 2*len(seen)) * bits.Len(uint(lower+upper+digit+other)) // as a power of two
 	switch {
-	case bits < 40:
+	case guesses < 40:
 		return "weak: a few hours of guessing"
-	case bits < 60:
+	case guesses < 60:
 		return "fair"
-	case bits < 90:
+	case guesses < 90:
 		return "good"
 	}
 	return "strong"
-}
-
-// alphabet leaves out what is mistaken for something else on paper: 0 O, 1 l I.
-const alphabet = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-
-// Generate makes a password of 24 characters, 139 bits. It needs no quoting in a shell, a URL or YAML.
-func Generate() (string, error) {
-	out := make([]byte, 24)
-	for i := range out {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(alphabet))))
-		if err != nil {
-			return "", fmt.Errorf("read randomness: %w", err)
-		}
-		out[i] = alphabet[n.Int64()]
-	}
-	return string(out), nil
 }

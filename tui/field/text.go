@@ -104,14 +104,17 @@ func (f *Text) Modal() bool { return false }
 // Keys implements Field.
 func (f *Text) Keys() []key.Binding {
 	if f.offer() != "" {
-		return []key.Binding{bind("right", "→", "take "+f.offer())}
+		return []key.Binding{bind("right", "→", "take "+layout.Cut(f.offer(), 24))}
 	}
 	return nil
 }
 
 // offer is the suggestion that the next press of the right key takes.
 func (f *Text) offer() string {
-	if f.secret || f.input.Value() == "" || f.input.Position() < len([]rune(f.input.Value())) || len(f.input.MatchedSuggestions()) == 0 {
+	if f.input.Value() == "" && len(f.options.Suggestions) > 0 {
+		return f.options.Suggestions[0]
+	}
+	if f.secret || f.input.Position() < len([]rune(f.input.Value())) || len(f.input.MatchedSuggestions()) == 0 {
 		return ""
 	}
 	if offered := f.input.CurrentSuggestion(); len(offered) > len(f.input.Value()) {

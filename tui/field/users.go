@@ -69,6 +69,9 @@ func (f *Users) Keys() []key.Binding {
 	if f.form != nil {
 		return append(f.form.fields[f.form.at].Keys(), bind("tab", "tab", "next field"), bind("enter", "enter", "save"), bind("esc", "esc", "cancel"))
 	}
+	if f.at == len(f.users) {
+		return []key.Binding{bind("enter", "enter", "add")}
+	}
 	keys := []key.Binding{bind("a", "a", "add")}
 	if f.at < len(f.users) {
 		keys = append(keys, bind("e", "e", "edit"), bind("d", "d", "remove"))
@@ -158,7 +161,7 @@ func (f *Users) save() {
 	f.form = nil
 	if index < 0 {
 		f.users = append(f.users, user)
-		f.at = len(f.users)
+		f.at = len(f.users) - 1
 	} else {
 		f.users[index] = user
 	}
