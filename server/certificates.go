@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -112,7 +113,7 @@ func (cs *certificates) take(s *serving) {
 	if certgen.CloseToEnd(s.leaf, cs.now()) {
 		level = slog.LevelWarn
 	}
-	cs.log.Log(nil, level, "certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter) //nolint:staticcheck // there is no context
+	cs.log.Log(context.Background(), level, "certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter)
 }
 
 func (cs *certificates) fingerprint() string { return cs.serving.Load().print }

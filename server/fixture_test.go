@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/server/auth"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
@@ -233,4 +234,18 @@ func (f *fixture) eventually(what string, is func() bool) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	f.Fatalf("%s did not come about; the log:\n%s", what, f.log)
+}
+
+// handlerFunc is a handler in place of the registry.
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+func (h handlerFunc) Serve(w http.ResponseWriter, r *http.Request, _ auth.Grant) error {
+	return h(w, r)
+}
+
+// replace puts a handler in place of the registry.
+func (f *fixture) replace(h handler) {
+	st := *f.server.current.Load()
+	st.registry = h
+	f.server.current.Store(&st)
 }

@@ -46,6 +46,9 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
+		if w.body != nil && w.body.failed {
+			w.Header().Set("Connection", "close") // else net/http waits for the rest of the body before it answers
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -125,16 +128,20 @@ type body struct {
 	io.ReadCloser
 	deadline deadline
 	bytes    int64
-	ended    bool
+	ended    bool // it came whole
+	failed   bool
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	b.deadline.move()
 	n, err := b.ReadCloser.Read(p)
 	b.bytes += int64(n)
-	if err != nil && !b.ended {
+	switch {
+	case errors.Is(err, io.EOF) && !b.ended:
 		b.ended = true
 		b.deadline.clear() // from here on the connection is only watched for its end, however long the answer takes
+	case err != nil && !b.ended:
+		b.failed = true
 	}
 	return n, err
 }

@@ -46,9 +46,9 @@ func (s *Server) Addr() net.Addr {
 
 // Run listens and serves until ctx is done or Shutdown is called. Then nothing new is accepted, requests that are running are finished, and
 // the store is let go. It returns nil after a clean end; an error if the port could not be bound, or if requests had to be cut off. It can
-// be called once.
+// be called once; after Shutdown it returns nil at once.
 func (s *Server) Run(ctx context.Context) error {
-	if err := s.begin(); err != nil {
+	if begun, err := s.begin(); !begun {
 		return err
 	}
 	defer s.release()
@@ -85,21 +85,22 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.drain(h)
 }
 
-var errRunOnce = errors.New("run server: it has been run or shut down already")
+var errRunOnce = errors.New("run server: it runs already")
 
-func (s *Server) begin() error {
+// begin tells whether there is something to run: not a second time, and not after Shutdown, which is no error.
+func (s *Server) begin() (bool, error) {
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
 	select {
-	case <-s.life.stopped:
-		return errRunOnce
+	case <-s.life.stop:
+		return false, nil
 	default:
 	}
 	if s.life.running {
-		return errRunOnce
+		return false, errRunOnce
 	}
 	s.life.running = true
-	return nil
+	return true, nil
 }
 
 // serve hands the listener to net/http.
@@ -136,8 +137,8 @@ func (s *Server) drain(h *http.Server) error {
 
 // Shutdown ends Run as the end of its context does, and waits for it. Where Run was never called it lets the store go.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.life.stopping.Do(func() { close(s.life.stop) })
 	s.life.mu.Lock()
+	s.life.stopping.Do(func() { close(s.life.stop) })
 	running := s.life.running
 	s.life.running = true
 	s.life.mu.Unlock()

@@ -1,0 +1,220 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// stall is the stall timeout of these tests: short, but longer than this machine pauses.
+const stall = 400 * time.Millisecond
+
+func impatient(_ *fixture, c *config.Config) { c.HTTP.Limits.StallTimeout = stall }
+
+// cut tells whether the server ends a connection by itself, and what it said before.
+func cut(t *testing.T, c net.Conn) (said string, cut bool) {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(20 * stall))
+	all, err := io.ReadAll(c)
+	if e, ok := err.(net.Error); ok && e.Timeout() { //nolint:errorlint // of the connection itself
+		return string(all), false
+	}
+	return string(all), true
+}
+
+// TestSlowLoris: connections on which nothing moves are ended, wherever they stand still.
+func TestSlowLoris(t *testing.T) {
+	f := newFixture(t, impatient, onDisk)
+	f.run()
+	basic := func(r *http.Request) string {
+		r.SetBasicAuth("ci", writerPassword)
+		return r.Header.Get("Authorization")
+	}(httptest.NewRequest("GET", "/", nil))
+	for name, begin := range map[string]string{
+		"half a header": "GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow:",
+		"half a body": "POST /v2/a/blobs/uploads/?digest=sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 HTTP/1.1\r\n" +
+			"Host: x\r\nAuthorization: " + basic + "\r\nContent-Length: 100\r\n\r\nhalf",
+		"half a body nobody wants": "PUT /health HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", f.server.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			io.WriteString(c, begin)
+			if said, ended := cut(t, c); !ended {
+				t.Errorf("it goes on; it said %q", said)
+			}
+		})
+	}
+}
+
+// TestDrips: headers that come byte by byte are ended too, however steadily they drip.
+func TestDrips(t *testing.T) {
+	f := newFixture(t, impatient)
+	f.run()
+	c, err := net.Dial("tcp", f.server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "GET /v2/ HTTP/1.1\r\nX-Slow: ")
+	for range 100 {
+		if _, err := io.WriteString(c, "a"); err != nil {
+			return
+		}
+		time.Sleep(stall / 20)
+	}
+	t.Error("it goes on")
+}
+
+// TestSlowButMoving: a body may take many times the timeout as long as it moves, and the answer comes whole.
+func TestSlowButMoving(t *testing.T) {
+	f := newFixture(t, impatient, onDisk)
+	content := strings.Repeat("slow", 5)
+	u := f.push(f.client(), f.run(), content)
+	for i := range 10 {
+		if _, err := u.body.Write([]byte(content[2*i : 2*i+2])); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(stall / 4)
+	}
+	u.body.Close()
+	select {
+	case a := <-u.answer:
+		if a.status != http.StatusCreated {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	case err := <-u.failed:
+		t.Errorf("cut off: %v", err)
+	}
+}
+
+// TestReaderStalls: who asks for a blob and does not read it is let go; who reads slowly gets it whole.
+func TestReaderStalls(t *testing.T) {
+	f := newFixture(t, impatient, onDisk)
+	base, client := f.run(), f.client()
+	content := bytes.Repeat([]byte("0123456789abcdef"), 2<<20)
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
+	if a := f.ask(client, http.MethodPost, base+"/v2/a/blobs/uploads/?digest="+digest, "ci", bytes.NewReader(content)); a.status != http.StatusCreated {
+		t.Fatalf("push: %d %s", a.status, a.body)
+	}
+	get := func() net.Conn {
+		c, err := net.Dial("tcp", f.server.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+		r := httptest.NewRequest(http.MethodGet, "/v2/a/blobs/"+digest, nil)
+		r.SetBasicAuth("spectro", readerPassword)
+		fmt.Fprintf(c, "GET /v2/a/blobs/%s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n", digest, r.Header.Get("Authorization"))
+		return c
+	}
+	for _, how := range []string{"hashed on the way", "sent by the kernel"} { // the second reader's blob is verified
+		t.Run(how, func(t *testing.T) {
+			c := get()
+			defer c.Close()
+			f.running(1)
+			f.running(0) // it was let go without a byte being read here
+
+			c = get()
+			defer c.Close()
+			reader := bufio.NewReaderSize(c, 64<<10)
+			answer, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began, n := time.Now(), 0
+			buf := make([]byte, 1<<20)
+			for {
+				m, err := answer.Body.Read(buf)
+				n += m
+				if err != nil {
+					break
+				}
+				if time.Since(began) < 3*stall {
+					time.Sleep(stall / 20)
+				}
+			}
+			if n != len(content) {
+				t.Errorf("%d bytes of %d", n, len(content))
+			}
+		})
+	}
+}
+
+// TestLongAnswer: after the body has been read an answer may take longer than the timeout.
+func TestLongAnswer(t *testing.T) {
+	f := newFixture(t, impatient)
+	slow := handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return err
+		}
+		select {
+		case <-r.Context().Done():
+			return r.Context().Err()
+		case <-time.After(2 * stall):
+		}
+		w.WriteHeader(http.StatusOK)
+		return nil
+	})
+	f.replace(slow)
+	base := f.run()
+	if a := f.ask(f.client(), http.MethodPost, base+"/v2/a/blobs/uploads/", "ci", strings.NewReader("body")); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// kernelWriter is a ResponseWriter over a connection that can send files by itself.
+type kernelWriter struct {
+	*httptest.ResponseRecorder
+	sources []io.Reader
+}
+
+func (w *kernelWriter) ReadFrom(src io.Reader) (int64, error) {
+	w.sources = append(w.sources, src)
+	return io.Copy(w.ResponseRecorder, src)
+}
+
+// TestFilesReachTheKernel: what http.ServeContent sends arrives at the connection as the file it is.
+func TestFilesReachTheKernel(t *testing.T) {
+	path := t.TempDir() + "/blob"
+	content := bytes.Repeat([]byte("x"), 2*sendChunk+17)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	inner := &kernelWriter{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Range", "bytes=1-")
+	w, _ := newResponse(inner, r, time.Minute)
+	http.ServeContent(w, r, "", time.Time{}, file)
+	if w.bytes != int64(len(content))-1 || w.status != http.StatusPartialContent || inner.Body.Len() != len(content)-1 {
+		t.Errorf("status %d, %d bytes", w.status, w.bytes)
+	}
+	if len(inner.sources) != 3 {
+		t.Fatalf("%d pieces", len(inner.sources))
+	}
+	for _, src := range inner.sources {
+		if limited, ok := src.(*io.LimitedReader); !ok || limited.R != io.Reader(file) {
+			t.Errorf("the connection gets a %T", src)
+		}
+	}
+}
