@@ -89,6 +89,7 @@ type Answers struct {
 	LogLevel string // error, warn, info or debug
 
 	existing *Installed // what these answers start from; nil: nothing
+	offline  bool       // no probe asks the network
 }
 
 // SAN is a name or address that can stand in the certificate.

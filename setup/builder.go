@@ -242,7 +242,7 @@ func (b *builder) manifest() error {
 		if c.Mode.IsDir() || c.Kind == Remove {
 			continue
 		}
-		row := ManifestFileRow{Path: rel(b.dir, c.Path), SHA256: sum(c.After), Mode: c.Mode.Perm(), UID: c.UID, GID: c.GID}
+		row := ManifestFileRow{Path: rel(b.dir, c.Path), SHA256: sum(c.After), Mode: octal(c.Mode.Perm()), UID: c.UID, GID: c.GID}
 		if row.UID < 0 {
 			row.UID, row.GID = os.Geteuid(), os.Getegid()
 		}

@@ -27,5 +27,5 @@
 // it, the next [Load] finishes the work and says so. What was replaced is kept in backup/ until the next change, and [PlanRollback] is a plan
 // that brings it back.
 //
-// The package knows no terminal and no HTTP handler. A server is started through a function that the caller hands in ([StartServer]).
+// The package knows no terminal and no HTTP handler, and starts no server: whoever applied a plan proves it, with package check.
 package setup

@@ -2,7 +2,6 @@ package setup
 
 import (
 	"crypto/x509"
-	"io/fs"
 	"time"
 
 	"packhouse/certgen"
@@ -65,11 +64,11 @@ type Manifest struct {
 
 // ManifestFileRow is one file of a [Manifest].
 type ManifestFileRow struct {
-	Path   string      `json:"path"` // below the installation's directory, else absolute
-	SHA256 string      `json:"sha256,omitempty"`
-	Mode   fs.FileMode `json:"mode"`
-	UID    int         `json:"uid"`
-	GID    int         `json:"gid"`
+	Path   string `json:"path"` // below the installation's directory, else absolute
+	SHA256 string `json:"sha256,omitempty"`
+	Mode   octal  `json:"mode"` // "0600"
+	UID    int    `json:"uid"`
+	GID    int    `json:"gid"`
 }
 
 // Drift is a difference between a file and what setup wrote.

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -130,6 +131,17 @@ func readCertificate(certPath, keyPath string, now time.Time) *Certificate {
 	}
 	c.Pair, c.Problem = certgen.ParsePair(data, key)
 	return c
+}
+
+// Trust is what clients of the installation are told to trust; nil: what their system trusts.
+func (in *Installed) Trust() []*x509.Certificate {
+	switch {
+	case in.Cert == nil:
+		return nil
+	case in.tlsMode() == string(PrivateCA) && in.CA != nil:
+		return in.CA.Chain
+	}
+	return certgen.Anchors(in.Cert.Chain)
 }
 
 // tlsMode tells how the server of the installation speaks TLS; "letsencrypt" is kept though it cannot be chosen.

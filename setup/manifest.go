@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -40,6 +41,21 @@ func (in *Installed) loadManifest() error {
 	return nil
 }
 
+// octal is a file mode that JSON shows as chmod takes it: "0600".
+type octal fs.FileMode
+
+// MarshalText implements encoding.TextMarshaler.
+func (o octal) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", uint32(o)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *octal) UnmarshalText(text []byte) error {
+	mode, err := strconv.ParseUint(string(text), 8, 12)
+	*o = octal(mode)
+	return err
+}
+
+func (o octal) String() string { return fmt.Sprintf("%04o", uint32(o)) }
+
 // at is the absolute path of a row.
 func (r ManifestFileRow) at(dir string) string {
 	if filepath.IsAbs(r.Path) {
@@ -67,8 +83,8 @@ func (r ManifestFileRow) drift(dir string) string {
 			differences = append(differences, "changed")
 		}
 	}
-	if info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm() != r.Mode.Perm() {
-		differences = append(differences, fmt.Sprintf("mode %04o, was %04o", info.Mode().Perm(), r.Mode.Perm()))
+	if info.Mode()&fs.ModeSymlink == 0 && octal(info.Mode().Perm()) != r.Mode {
+		differences = append(differences, fmt.Sprintf("mode %v, was %v", octal(info.Mode().Perm()), r.Mode))
 	}
 	if uid, _ := owner(info); uid >= 0 && r.UID >= 0 && uid != r.UID {
 		differences = append(differences, fmt.Sprintf("owner %d, was %d", uid, r.UID))

@@ -54,6 +54,9 @@ func probeHostname(ctx context.Context, m *Machine, a *Answers) []Finding {
 		}
 		return nil
 	}
+	if a.offline {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	addrs, err := m.Host.LookupHost(ctx, name)

@@ -28,6 +28,9 @@ func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resol
 		r.layers = append(r.layers, layer{FromAnswersFile, input.File.Values})
 	}
 	r.answers.existing = in
+	if text, _, ok := r.given("offline"); ok {
+		r.answers.offline, _ = parseBool(text)
+	}
 	r.directory()
 	r.scalars()
 	r.names()

@@ -2,7 +2,7 @@ package setup
 
 import "context"
 
-// Running is a server that was started.
+// Running is the server of an installation, started by whoever can: setup itself knows none.
 type Running interface {
 	// Addr is the address it listens at, with the port it really has.
 	Addr() string
@@ -11,6 +11,3 @@ type Running interface {
 	// Shutdown lets running requests finish and ends it.
 	Shutdown(ctx context.Context) error
 }
-
-// StartServer starts a server on a configuration file and returns once it accepts connections. The caller of setup hands it in.
-type StartServer func(ctx context.Context, configPath string) (Running, error)
