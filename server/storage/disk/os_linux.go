@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,7 @@ func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
 		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		return err
 	})
+	runtime.KeepAlive(d.dir)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
@@ -63,6 +65,7 @@ func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
 func (d *osDisk) Stat(name string) (Info, error) {
 	var st unix.Stat_t
 	err := ignoring(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	runtime.KeepAlive(d.dir)
 	if err != nil {
 		return Info{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}

@@ -123,8 +123,9 @@ func (d *osDisk) Rename(from, to string) error { return d.root.Rename(from, to) 
 // Remove implements Disk.
 func (d *osDisk) Remove(name string) error { return d.root.Remove(name) }
 
-// Close implements Disk.
+// Close implements Disk. The directory stays open until the last reader lets go of the disk: were its descriptor closed and its number given to
+// something else, a late reader would look there.
 func (d *osDisk) Close() error {
 	d.disown()
-	return errors.Join(d.dir.Close(), d.root.Close())
+	return nil
 }

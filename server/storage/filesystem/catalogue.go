@@ -78,42 +78,56 @@ func (c *catalogue) load() bool {
 	return true
 }
 
-// walk finds the repositories on disk: directories with links, at any depth.
+// walk finds the repositories on disk, sorted: directories with links, at any depth.
 func (c *catalogue) walk(ctx context.Context) ([]string, error) {
-	var found []string
-	var visit func(name string, depth int) error
-	visit = func(name string, depth int) error {
-		var below []string
-		is := false
-		err := c.s.disk.List(repoDir(name), func(e disk.Entry) error {
+	found := []string{}
+	err := c.s.eachRepository(ctx, func(name string, parts []string) error {
+		if slices.Contains(parts, "_layers") || slices.Contains(parts, "_manifests") {
+			found = append(found, name)
+		}
+		return nil
+	})
+	slices.Sort(found)
+	return found, err
+}
+
+// eachRepository visits every directory below repositories with what in it is a part of a repository: _layers, _manifests, _uploads.
+func (s *Store) eachRepository(ctx context.Context, visit func(name string, parts []string) error) error {
+	var look func(name string, depth int) error
+	look = func(name string, depth int) error {
+		var parts, below []string
+		err := s.disk.List(repoDir(name), func(e disk.Entry) error {
 			switch {
-			case e.Name == "_layers" || e.Name == "_manifests":
-				is = true
-			case e.Dir && !strings.HasPrefix(e.Name, "_"):
+			case !e.Dir:
+			case strings.HasPrefix(e.Name, "_"):
+				parts = append(parts, e.Name)
+			default:
 				below = append(below, e.Name)
 			}
 			return ctx.Err()
 		})
+		if absent(err) {
+			return nil
+		}
 		if err != nil {
-			if absent(err) {
-				return nil
-			}
 			return fmt.Errorf("walk repositories: %w", err)
 		}
-		if _, err := reference.ParseRepository(name); is && err == nil {
-			found = append(found, name)
+		if _, err := reference.ParseRepository(name); err == nil && len(parts) > 0 {
+			if err := visit(name, parts); err != nil {
+				return err
+			}
 		}
 		if depth > reference.MaxName/2 {
 			return nil
 		}
 		for _, b := range below {
-			if err := visit(strings.TrimPrefix(name+"/"+b, "/"), depth+1); err != nil {
+			if err := look(strings.TrimPrefix(name+"/"+b, "/"), depth+1); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return found, visit("", 0)
+	return look("", 0)
 }
 
 // rewrite brings names and file up to what a walk found. What was added meanwhile stays.

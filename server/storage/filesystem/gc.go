@@ -13,7 +13,7 @@ const mostNoted = 1 << 20
 // gcState is what pushes tell a running collection: digests that were used after it may have looked.
 type gcState struct {
 	running atomic.Bool
-	one     sync.Mutex // one collection at a time
+	turn    chan struct{} // one collection at a time
 
 	mu       sync.Mutex
 	noted    map[digest.Digest]struct{}
@@ -35,4 +35,26 @@ func (g *gcState) note(ds ...digest.Digest) {
 	if len(g.noted) > mostNoted {
 		g.overflow = true
 	}
+}
+
+func (g *gcState) begin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.noted, g.overflow = map[digest.Digest]struct{}{}, false
+	g.running.Store(true)
+}
+
+func (g *gcState) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running.Store(false)
+	g.noted = nil
+}
+
+// used tells whether a digest was noted since the collection began, and whether too many were to know. Called under its lock.
+func (g *gcState) used(d digest.Digest) (noted, overflow bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, noted = g.noted[d]
+	return noted, g.overflow
 }

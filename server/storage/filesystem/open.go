@@ -143,7 +143,11 @@ func (s *Store) quarantine(d digest.Digest, info disk.Info) (to string) {
 		s.log.Error("set damaged blob aside", "digest", d, "error", err)
 		return ""
 	}
-	if err := s.barrier.wait(nil, []string{parentOf(name), quarantineDir}); err != nil {
+	dir := parentOf(name)
+	if s.disk.Remove(dir) == nil { // else there is something odd in it, which stays
+		dir = parentOf(dir)
+	}
+	if err := s.barrier.wait(nil, []string{dir, quarantineDir}); err != nil {
 		s.log.Error("set damaged blob aside", "digest", d, "error", err)
 	}
 	return to

@@ -1,12 +1,12 @@
 package filesystem
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"sync"
 
@@ -267,12 +267,12 @@ func (x *referrerIndex) scan(ctx context.Context, repo string, alg digest.Algori
 // enter writes one entry. It can be had again, so nothing is synced.
 func (x *referrerIndex) enter(repo string, d digest.Digest, m *manifest.Manifest, size int64) error {
 	name := referrerPath(repo, m.Subject.Digest, d)
-	if _, err := x.s.disk.Stat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	body, err := describe(d, size, m)
 	if err != nil {
 		return err
+	}
+	if now, err := x.s.read(name, mostReferrer); err == nil && bytes.Equal(now, body) {
+		return nil
 	}
 	c := x.s.begin()
 	defer c.end()

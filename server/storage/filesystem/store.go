@@ -100,6 +100,7 @@ type Store struct {
 	tagLists  *tagLists
 	referrers *referrerIndex
 	gc        gcState
+	scrubTurn chan struct{}
 	verifying atomic.Bool // a large blob is being checked in the background
 
 	life       sync.RWMutex // held shared by changes; Close takes it
@@ -138,6 +139,8 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	}
 	s := &Store{opt: o, disk: d, log: o.Log, now: o.Now, barrier: b}
 	s.locks.seed = maphash.MakeSeed()
+	s.gc.turn = make(chan struct{}, 1)
+	s.scrubTurn = make(chan struct{}, 1)
 	s.run = strconv.FormatInt(time.Now().UnixNano(), 36) + "-"
 	s.manifests = newManifestCache(o.ManifestCache)
 	s.pointers = newPointerCache()
@@ -178,11 +181,12 @@ func (s *Store) enter() (leave func(), err error) {
 func (s *Store) Close() error {
 	s.cancel()
 	s.life.Lock()
-	defer s.life.Unlock()
-	if s.closed {
+	done := s.closed
+	s.closed = true
+	s.life.Unlock()
+	if done {
 		return nil
 	}
-	s.closed = true
 	s.background.Wait()
 	var errs []error
 	if !s.opt.ReadOnly {
@@ -210,3 +214,5 @@ func mapped(err error) error {
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
+
+var _ storage.Store = (*Store)(nil)

@@ -1,0 +1,305 @@
+package filesystem
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/storage/disk"
+)
+
+// marks is what a walk over the repositories found: what lives, and which repositories link to what.
+type marks struct {
+	s        *Store
+	repos    []string
+	live     *spill // tail: number of a repository that refers to it
+	links    *spill // tail: kind, number of the repository
+	problems []string
+	dead     func(ctx context.Context, m *marks, r *marked) error // may take manifests out of r; nil: all live
+	tags     []int                                                // by repository, where counted
+	count    bool
+}
+
+// Kinds of links.
+const (
+	layerLink    byte = 0
+	revisionLink byte = 1
+)
+
+// mostProblems bounds a report.
+const mostProblems = 1000
+
+// marked is one repository while it is looked at.
+type marked struct {
+	number    int
+	name      string
+	revisions map[digest.Digest]*revision
+	unread    bool // a manifest could not be read: nothing of this repository may go
+}
+
+// revision is a manifest of a repository.
+type revision struct {
+	target  digest.Digest // whose data it is
+	touched time.Time     // time of its link
+	size    int64
+	needs   []digest.Digest
+	kids    []digest.Digest
+	subject digest.Digest
+	tagged  []string
+}
+
+func (s *Store) newMarks() *marks {
+	return &marks{s: s, live: s.newSpill(4), links: s.newSpill(5)}
+}
+
+func (m *marks) close() {
+	m.live.close()
+	m.links.close()
+}
+
+func (m *marks) problem(format string, args ...any) {
+	if len(m.problems) < mostProblems {
+		m.problems = append(m.problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// walk looks at every repository.
+func (m *marks) walk(ctx context.Context) error {
+	var err error
+	if m.repos, err = m.s.catalogue.walk(ctx); err != nil {
+		return err
+	}
+	for i, name := range m.repos {
+		if err := m.repository(ctx, &marked{number: i, name: name, revisions: map[digest.Digest]*revision{}}); err != nil {
+			return fmt.Errorf("look through %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (m *marks) repository(ctx context.Context, r *marked) error {
+	err := m.s.eachLink(ctx, revisionsDir(r.name), m.problem, func(d, target digest.Digest, info disk.Info) error {
+		r.revisions[d] = &revision{target: target, touched: info.ModTime}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for d, v := range r.revisions {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		m.read(d, v, r)
+	}
+	if m.dead != nil || m.count {
+		if err := m.readTags(ctx, r); err != nil {
+			return err
+		}
+	}
+	if m.dead != nil && !r.unread {
+		if err := m.dead(ctx, m, r); err != nil {
+			return err
+		}
+	}
+	for d, v := range r.revisions {
+		if err := m.keep(r.number, append(v.needs, d, v.target)...); err != nil {
+			return err
+		}
+		if err := m.link(revisionLink, r.number, v.target); err != nil {
+			return err
+		}
+	}
+	return m.s.eachLink(ctx, layersDir(r.name), m.problem, func(d, target digest.Digest, _ disk.Info) error {
+		if r.unread || target != d {
+			if err := m.keep(r.number, d, target); err != nil {
+				return err
+			}
+		}
+		if target != d {
+			// Manifests know the blob by what the link is named, the disk by what it holds.
+			if err := m.link(layerLink, r.number, d); err != nil {
+				return err
+			}
+		}
+		return m.link(layerLink, r.number, target)
+	})
+}
+
+// read parses a manifest. One that cannot be read is named, and all its repository has stays.
+func (m *marks) read(d digest.Digest, v *revision, r *marked) {
+	content, err := m.s.readManifest(v.target)
+	if err == nil {
+		var parsed *manifest.Manifest
+		if parsed, err = manifest.Parse(content); err == nil {
+			v.size = int64(len(content))
+			for _, ref := range parsed.References() {
+				v.needs = append(v.needs, ref.Digest)
+				if ref.Kind == manifest.Child {
+					v.kids = append(v.kids, ref.Digest)
+				}
+			}
+			if parsed.Subject != nil {
+				v.subject = parsed.Subject.Digest
+			}
+			return
+		}
+	}
+	r.unread = true
+	m.problem("manifest %s of %s cannot be read, so everything %s links to stays: %v", d, r.name, r.name, err)
+}
+
+// readManifest reads a manifest past the cache, which is for those that are asked for.
+func (s *Store) readManifest(d digest.Digest) ([]byte, error) {
+	if c, hit := s.manifests.get(d); hit {
+		if info, ok, err := s.data(d); err == nil && ok && c.info.Same(info) {
+			return c.stored.Content, nil
+		}
+	}
+	body, err := s.read(blobPath(d), maxManifest)
+	if err != nil {
+		return nil, err
+	}
+	if got := d.Algorithm().FromBytes(body); got != d {
+		return nil, fmt.Errorf("its %d bytes have the digest %s", len(body), got)
+	}
+	return body, nil
+}
+
+func (m *marks) readTags(ctx context.Context, r *marked) error {
+	n := 0
+	err := m.s.disk.List(tagsDir(r.name), func(e disk.Entry) error {
+		if _, err := reference.ParseTag(e.Name); err != nil {
+			m.problem("%s/%s is no tag", tagsDir(r.name), e.Name)
+			return ctx.Err()
+		}
+		d, ok, err := m.s.readLink(tagLink(r.name, e.Name))
+		if err != nil {
+			return err
+		}
+		if v, there := r.revisions[d]; ok && there {
+			n++
+			if len(v.tagged) < 3 {
+				v.tagged = append(v.tagged, e.Name)
+			}
+		}
+		return ctx.Err()
+	})
+	m.tags = append(m.tags, n)
+	if absent(err) {
+		return nil
+	}
+	return err
+}
+
+func (m *marks) keep(repo int, ds ...digest.Digest) error {
+	number := binary.BigEndian.AppendUint32(nil, uint32(repo)) //nolint:gosec // repositories are counted
+	for _, d := range ds {
+		if _, err := reference.ParseDigest(string(d)); err != nil {
+			continue // a reference to what can never be stored here
+		}
+		if err := m.live.add(d, number...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *marks) link(kind byte, repo int, d digest.Digest) error {
+	return m.links.add(d, binary.BigEndian.AppendUint32([]byte{kind}, uint32(repo))...) //nolint:gosec // see above
+}
+
+// eachLink visits the links below a directory of algorithms. What is odd is named and left out.
+func (s *Store) eachLink(ctx context.Context, dir string, odd func(string, ...any), visit func(d, target digest.Digest, info disk.Info) error) error {
+	for _, alg := range algorithms {
+		err := s.disk.List(dir+"/"+string(alg), func(e disk.Entry) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			name := dir + "/" + string(alg) + "/" + e.Name
+			d, ok := digestOf(alg, e.Name)
+			if !ok || !e.Dir {
+				odd("%s is nothing of a registry's", name)
+				return nil
+			}
+			target, info, ok, err := s.linked(name, d)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				odd("%s has no link that can be read", name)
+				return nil
+			}
+			return visit(d, target, info)
+		})
+		if err != nil && !absent(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachBlob visits the data below blobs whose digest begins with one byte.
+func (s *Store) eachBlob(ctx context.Context, first byte, odd func(string, ...any), visit func(d digest.Digest, info disk.Info) error) error {
+	for _, alg := range algorithms {
+		dir := fmt.Sprintf("%s/%s/%02x", blobsDir, alg, first)
+		var names []string // not visited while the directory is read: visiting may remove
+		err := s.disk.List(dir, func(e disk.Entry) error {
+			names = append(names, e.Name)
+			return ctx.Err()
+		})
+		if err != nil && !absent(err) {
+			return err
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			d, ok := digestOf(alg, name)
+			if !ok || !strings.HasPrefix(name, fmt.Sprintf("%02x", first)) {
+				odd("%s/%s is nothing of a registry's", dir, name)
+				continue
+			}
+			info, err := s.disk.Stat(blobPath(d))
+			if absent(err) || err == nil && !info.Regular {
+				odd("%s/%s holds no data", dir, name)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := visit(d, info); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// running makes a context that also ends when the store closes.
+func (s *Store) running(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.ctx, func() { cancel(errClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// alone waits until no other work of this kind runs.
+func alone(ctx context.Context, turn chan struct{}) (release func(), err error) {
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), context.Cause(ctx))
+	}
+}

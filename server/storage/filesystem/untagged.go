@@ -1,0 +1,101 @@
+package filesystem
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+)
+
+// untagged removes from r the manifests that lost their tag long ago, unless something living keeps them: an index its children, a subject
+// what refers to it. They are removed from the repository, too, unless this is a dry run.
+func (c *collection) untagged(ctx context.Context, m *marks, r *marked) error {
+	kept, removed := map[digest.Digest]string{}, map[digest.Digest]bool{}
+	var keep func(d digest.Digest, why string)
+	referrers := map[digest.Digest][]digest.Digest{}
+	for d, v := range r.revisions {
+		if v.subject != "" {
+			referrers[v.subject] = append(referrers[v.subject], d)
+		}
+	}
+	keep = func(d digest.Digest, why string) {
+		v, ok := r.revisions[d]
+		if _, done := kept[d]; done || !ok || removed[d] {
+			return
+		}
+		kept[d] = why
+		for _, k := range v.kids {
+			keep(k, fmt.Sprintf("it is part of index %s", d))
+		}
+		for _, x := range referrers[d] {
+			keep(x, fmt.Sprintf("it refers to manifest %s", d))
+		}
+	}
+	age := max(c.opt.Untagged, c.opt.Window)
+	for d, v := range r.revisions {
+		if len(v.tagged) > 0 {
+			keep(d, fmt.Sprintf("it has the tag %s", v.tagged[0]))
+		}
+	}
+	for d, v := range r.revisions {
+		if c.fresh(v.touched, age) {
+			keep(d, "it was pushed or asked for lately")
+		}
+	}
+	for d := range r.revisions {
+		if _, ok := kept[d]; ok {
+			continue
+		}
+		gone, why, err := c.removeManifest(ctx, r, d, age)
+		if err != nil {
+			return err
+		}
+		if gone {
+			removed[d] = true
+		} else {
+			keep(d, why)
+		}
+	}
+	for d, v := range r.revisions {
+		why, ok := kept[d]
+		verdict := storage.Verdict{Digest: d, Size: v.size, Kind: "manifest", Repository: r.name, Reason: why}
+		if !ok {
+			verdict.Removed, verdict.Reason = true, "it has no tag, and no index and no subject keeps it"
+			c.sum.ManifestsRemoved++
+			delete(r.revisions, d)
+		} else if len(v.tagged) == 0 && c.fresh(v.touched, age) {
+			verdict.After = c.past(v.touched).Add(age)
+		}
+		c.report(verdict)
+	}
+	return nil
+}
+
+// removeManifest removes an untagged manifest from its repository after looking again under its lock.
+func (c *collection) removeManifest(ctx context.Context, r *marked, d digest.Digest, age time.Duration) (gone bool, why string, err error) {
+	if c.held() {
+		return false, c.heldWhy(), nil
+	}
+	if c.opt.DryRun {
+		return true, "", nil
+	}
+	defer c.s.locks.exclusive(d)()
+	if used, why := c.usedMeanwhile(d); used {
+		return false, why, nil
+	}
+	dir := revisionDir(r.name, d)
+	_, info, ok, err := c.s.linked(dir, d)
+	if err != nil {
+		return false, "", err
+	}
+	if !ok {
+		return true, "", nil
+	}
+	if c.fresh(info.ModTime, age) {
+		return false, "it was pushed or asked for meanwhile", nil
+	}
+	return true, "", c.s.removeManifest(ctx, r.name, d)
+}

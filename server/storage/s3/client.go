@@ -1,0 +1,322 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"packhouse/server/config"
+	"packhouse/server/storage"
+)
+
+// client is a bucket behind the AWS SDK.
+type client struct {
+	api       *s3.Client
+	presigner *s3.PresignClient
+	transport *transport
+	cfg       config.S3Storage
+	prefix    string // of every key: the root directory, as distribution puts it there
+	retries   int
+}
+
+const defaultRetries = 5
+
+func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
+	t, err := newTransport(cfg)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, literal, err := endpointOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	region := cfg.Region
+	if region == "" && endpoint != "" {
+		region = "us-east-1" // engines of one's own rarely have regions, and the signature wants one
+	}
+	retries := cfg.MaxRetries
+	if retries <= 0 {
+		retries = defaultRetries
+	}
+	options := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithHTTPClient(t),
+		awsconfig.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts = retries + 1
+				o.MaxBackoff = 5 * time.Second
+				o.RateLimiter = unlimited{}
+				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(neverLate)}, o.Retryables...)
+			})
+		}),
+		// Checksums that not every engine knows are sent only where S3 demands them: the signature covers every body already.
+		awsconfig.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
+		awsconfig.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
+	}
+	if region != "" {
+		options = append(options, awsconfig.WithRegion(region))
+	}
+	if cfg.AccessKey != "" {
+		options = append(options, awsconfig.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey.Reveal(), cfg.SessionToken.Reveal())))
+	}
+	loaded, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("load credentials: %w", err)
+	}
+	api := s3.NewFromConfig(loaded, func(o *s3.Options) {
+		o.UsePathStyle = cfg.ForcePathStyle || literal
+		if endpoint != "" {
+			o.BaseEndpoint = aws.String(endpoint)
+		}
+		o.EndpointOptions.DisableHTTPS = !cfg.Secure
+	})
+	c := &client{api: api, presigner: s3.NewPresignClient(api), transport: t, cfg: cfg, retries: retries}
+	if root := strings.Trim(cfg.RootDirectory, "/"); root != "" {
+		c.prefix = root + "/"
+	}
+	return c, nil
+}
+
+// unlimited lets every request be retried: the number of attempts bounds it, and a bucket that is slow for one must not fail others.
+type unlimited struct{}
+
+func (unlimited) GetToken(context.Context, uint) (func() error, error) {
+	return func() error { return nil }, nil
+}
+func (unlimited) AddTokens(uint) error { return nil }
+
+func neverLate(err error) aws.Ternary {
+	if errors.Is(err, errLate) {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
+}
+
+// endpointOf returns the engine's address, empty for AWS, and whether its host is one that no bucket's name can be put in front of.
+func endpointOf(cfg config.S3Storage) (endpoint string, literal bool, err error) {
+	endpoint = strings.TrimRight(cfg.RegionEndpoint, "/")
+	if endpoint == "" {
+		return "", false, nil
+	}
+	if !strings.Contains(endpoint, "://") {
+		scheme := "https"
+		if !cfg.Secure {
+			scheme = "http"
+		}
+		endpoint = scheme + "://" + endpoint
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil {
+		return "", false, fmt.Errorf("storage.s3.regionendpoint is neither a URL nor host:port: %q", cfg.RegionEndpoint)
+	}
+	host := u.Hostname()
+	return endpoint, net.ParseIP(host) != nil || !strings.Contains(host, "."), nil
+}
+
+func (c *client) key(key string) *string    { return aws.String(c.prefix + key) }
+func (c *client) bucket() *string           { return aws.String(c.cfg.Bucket) }
+func (c *client) skew() time.Duration       { return time.Duration(c.transport.ahead.Load()) }
+func (c *client) relative(k *string) string { return strings.TrimPrefix(aws.ToString(k), c.prefix) }
+
+// encryption is what every write says about encryption at rest.
+func (c *client) encryption() (types.ServerSideEncryption, *string) {
+	switch {
+	case c.cfg.KeyID != "":
+		return types.ServerSideEncryptionAwsKms, aws.String(c.cfg.KeyID)
+	case c.cfg.Encrypt:
+		return types.ServerSideEncryptionAes256, nil
+	}
+	return "", nil
+}
+
+// class is the storage class of contents. Links and records are small and change, which the cheaper classes make dear.
+func (c *client) class(key string) types.StorageClass {
+	if !strings.HasPrefix(key, blobsDir) || strings.EqualFold(c.cfg.StorageClass, "NONE") {
+		return ""
+	}
+	return types.StorageClass(c.cfg.StorageClass)
+}
+
+func (c *client) head(ctx context.Context, key string) (object, error) {
+	out, err := c.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: c.bucket(), Key: c.key(key)})
+	if err != nil {
+		return object{}, translate("head", key, err)
+	}
+	return object{key: key, size: aws.ToInt64(out.ContentLength), etag: aws.ToString(out.ETag), modTime: aws.ToTime(out.LastModified)}, nil
+}
+
+func (c *client) get(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, object, error) {
+	in := &s3.GetObjectInput{Bucket: c.bucket(), Key: c.key(key)}
+	if etag != "" {
+		in.IfMatch = aws.String(etag)
+	}
+	switch {
+	case length >= 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
+	case offset > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
+	}
+	out, err := c.api.GetObject(ctx, in)
+	if status(err) == 416 {
+		// There is nothing at that offset, as of an object without bytes.
+		o, err := c.head(ctx, key)
+		return io.NopCloser(strings.NewReader("")), o, err
+	}
+	if err != nil {
+		return nil, object{}, translate("get", key, err)
+	}
+	o := object{key: key, size: aws.ToInt64(out.ContentLength), etag: aws.ToString(out.ETag), modTime: aws.ToTime(out.LastModified)}
+	if _, total, ok := strings.Cut(aws.ToString(out.ContentRange), "/"); ok {
+		if o.size, err = strconv.ParseInt(total, 10, 64); err != nil {
+			out.Body.Close()
+			return nil, object{}, fmt.Errorf("get %s: the engine answers with the range %q", key, aws.ToString(out.ContentRange))
+		}
+	}
+	return out.Body, o, nil
+}
+
+func (c *client) put(ctx context.Context, key string, body []byte, cond condition) (string, error) {
+	in := &s3.PutObjectInput{
+		Bucket: c.bucket(), Key: c.key(key), ContentLength: aws.Int64(int64(len(body))),
+		ContentType: aws.String("application/octet-stream"), StorageClass: c.class(key),
+	}
+	in.ServerSideEncryption, in.SSEKMSKeyId = c.encryption()
+	if cond.absent {
+		in.IfNoneMatch = aws.String("*")
+	}
+	if cond.etag != "" {
+		in.IfMatch = aws.String(cond.etag)
+	}
+	for attempt := 0; ; attempt++ {
+		in.Body = bytes.NewReader(body)
+		out, err := c.api.PutObject(ctx, in)
+		if err == nil {
+			return aws.ToString(out.ETag), nil
+		}
+		if cond == (condition{}) || status(err) != 409 || attempt >= c.retries {
+			err = translate("put", key, err)
+			if cond.etag != "" && errors.Is(err, errMissing) {
+				err = fmt.Errorf("put %s: %w", key, errCondition)
+			}
+			return "", err
+		}
+		// Another write of the same key is under way: whoever loses learns it from the next answer.
+		if err := pause(ctx, time.Duration(1+rand.IntN(50<<min(attempt, 4)))*time.Millisecond); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (c *client) delete(ctx context.Context, key string) error {
+	_, err := c.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: c.bucket(), Key: c.key(key)})
+	if err = translate("delete", key, err); errors.Is(err, errMissing) {
+		return nil
+	}
+	return err
+}
+
+func (c *client) deleteIf(ctx context.Context, key, etag string) error {
+	_, err := c.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: c.bucket(), Key: c.key(key), IfMatch: aws.String(etag)})
+	if err = translate("delete", key, err); errors.Is(err, errMissing) {
+		return fmt.Errorf("delete %s: %w", key, errCondition)
+	}
+	return err
+}
+
+func (c *client) list(ctx context.Context, prefix, after string, limit int, folders bool) (page, error) {
+	in := &s3.ListObjectsV2Input{Bucket: c.bucket(), Prefix: c.key(prefix), MaxKeys: aws.Int32(int32(min(limit, mostListed)))} //nolint:gosec // at most 1,000
+	if after != "" {
+		in.StartAfter = c.key(after)
+	}
+	if folders {
+		in.Delimiter = aws.String("/")
+	}
+	out, err := c.api.ListObjectsV2(ctx, in)
+	if err != nil {
+		return page{}, translate("list", prefix, err)
+	}
+	p := page{more: aws.ToBool(out.IsTruncated)}
+	for _, o := range out.Contents {
+		key := c.relative(o.Key)
+		p.objects = append(p.objects, object{key: key, size: aws.ToInt64(o.Size), etag: aws.ToString(o.ETag), modTime: aws.ToTime(o.LastModified)})
+		p.last = max(p.last, key)
+	}
+	for _, f := range out.CommonPrefixes {
+		folder := c.relative(f.Prefix)
+		p.folders = append(p.folders, folder)
+		p.last = max(p.last, folder+"~") // behind everything in it: no name of a registry has a tilde
+	}
+	return p, nil
+}
+
+func (c *client) presign(ctx context.Context, key string, life time.Duration) (string, error) {
+	r, err := c.presigner.PresignGetObject(ctx, &s3.GetObjectInput{
+		Bucket: c.bucket(), Key: c.key(key), ResponseContentType: aws.String("application/octet-stream"),
+	}, s3.WithPresignExpires(life))
+	if err != nil {
+		return "", fmt.Errorf("presign %s: %w", key, err)
+	}
+	return r.URL, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func status(err error) int {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		return e.HTTPStatusCode()
+	}
+	return 0
+}
+
+func code(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+// translate gives the errors of the engine their meaning here.
+func translate(verb, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	switch code(err) {
+	case "NoSuchBucket":
+		return fmt.Errorf("%s %s: the bucket does not exist: %w", verb, key, err)
+	case "InsufficientStorage", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "NotEnoughSpace":
+		return fmt.Errorf("%s %s: %w: %w", verb, key, storage.ErrFull, err)
+	}
+	switch status(err) {
+	case 404:
+		return fmt.Errorf("%s %s: %w", verb, key, errMissing)
+	case 412:
+		return fmt.Errorf("%s %s: %w", verb, key, errCondition)
+	case 507:
+		return fmt.Errorf("%s %s: %w: %w", verb, key, storage.ErrFull, err)
+	}
+	return fmt.Errorf("%s %s: %w", verb, key, err)
+}

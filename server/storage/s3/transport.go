@@ -1,0 +1,153 @@
+package s3
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+
+	"packhouse/server/config"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	// answerTimeout is how long one attempt may take until the answer begins, beside the time its body needs at slowest.
+	answerTimeout = 30 * time.Second
+	slowest       = 256 << 10 // bytes a second
+	// stallTimeout is how long the body of an answer may stand still.
+	stallTimeout = 30 * time.Second
+)
+
+// errLate says that a request came to be sent after the moment until which it was safe.
+var errLate = errors.New("too late to be sent")
+
+// transport sends the requests of the SDK: each attempt has its own time limit, and is counted.
+type transport struct {
+	base   http.RoundTripper
+	ahead  atomic.Int64 // nanoseconds by which the engine's clock is ahead
+	mu     sync.Mutex
+	counts map[string]int64
+}
+
+func newTransport(cfg config.S3Storage) (*transport, error) {
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   2 * dialTimeout,
+		MaxIdleConns:          256,
+		MaxIdleConnsPerHost:   128,
+		IdleConnTimeout:       30 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: cfg.SkipVerify}, //nolint:gosec // asked for by storage.s3.skipverify
+	}
+	if cfg.CAFile != "" {
+		pem, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read storage.s3.cafile: %w", err)
+		}
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			roots = x509.NewCertPool()
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read storage.s3.cafile: %s holds no certificate", cfg.CAFile)
+		}
+		t.TLSClientConfig.RootCAs = roots
+	}
+	return &transport{base: t, counts: map[string]int64{}}, nil
+}
+
+// Do implements what the SDK calls an HTTP client. Redirects are not followed: the signature would not fit.
+func (t *transport) Do(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	limit := answerTimeout + time.Duration(max(r.ContentLength, 0))*time.Second/slowest
+	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("no answer within %v", limit)) })
+	operation := middleware.GetOperationName(r.Context())
+	t.mu.Lock()
+	t.counts[operation]++
+	t.mu.Unlock()
+	// Here the request is signed already, so that from now on the engine itself refuses it when it arrives far too late.
+	if until, ok := r.Context().Value(deadlineKey{}).(time.Time); ok && time.Now().After(until) {
+		cancel(nil)
+		timer.Stop()
+		return nil, errLate
+	}
+	response, err := t.base.RoundTrip(r.WithContext(ctx))
+	timer.Stop()
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && r.Context().Err() == nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		cancel(nil)
+		return nil, err
+	}
+	if at, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		// The header counts whole seconds: half of one is the best guess at what was cut off.
+		ahead := time.Until(at.Add(500 * time.Millisecond))
+		if ahead.Abs() < 2*time.Second {
+			ahead = 0
+		}
+		t.ahead.Store(int64(ahead))
+	}
+	response.Body = &watchedBody{ReadCloser: response.Body, cancel: cancel}
+	return response, nil
+}
+
+// watchedBody gives up when nothing arrives for a while.
+type watchedBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	if b.timer == nil {
+		b.timer = time.AfterFunc(stallTimeout, func() { b.cancel(errStalled) })
+	} else {
+		b.timer.Reset(stallTimeout)
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
+var errStalled = fmt.Errorf("nothing arrived for %v", stallTimeout)
+
+// deadlineKey is where a context says until when its requests may be sent, by this machine's monotonic clock.
+type deadlineKey struct{}
+
+// sendBefore makes every request of the context fail that would be sent later.
+func sendBefore(ctx context.Context, until time.Time) context.Context {
+	return context.WithValue(ctx, deadlineKey{}, until)
+}
+
+// requests returns how many requests were sent, by S3 operation.
+func (t *transport) requests() map[string]int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make(map[string]int64, len(t.counts))
+	for name, n := range t.counts {
+		all[name] = n
+	}
+	return all
+}
