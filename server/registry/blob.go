@@ -24,7 +24,7 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 		return err
 	}
 	defer blob.Close()
-	if ignoredRange(r.Header.Get("Range")) {
+	if ignoredRange(r.Header.Get("Range"), blob.Size()) {
 		r.Header.Del("Range")
 	}
 	if wanted := r.Header.Get("Range"); wanted != "" && appliesRange(r, req.Digest) && !satisfiable(wanted, blob.Size()) {

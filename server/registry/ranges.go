@@ -11,10 +11,10 @@ import (
 // maxRanges is how many ranges of a blob are sent in one answer.
 const maxRanges = 16
 
-// ignoredRange tells whether a Range header is answered with the whole blob, as RFC 9110, section 14.2, allows: another unit than bytes, or
-// so many ranges that only an attacker wants them.
-func ignoredRange(header string) bool {
-	return !strings.HasPrefix(header, "bytes=") || strings.Count(header, ",") >= maxRanges
+// ignoredRange tells whether a Range header is answered with the whole blob, as RFC 9110, section 14.2, allows: another unit than bytes, so
+// many ranges that only an attacker wants them, and any range of an empty blob.
+func ignoredRange(header string, size int64) bool {
+	return size == 0 || !strings.HasPrefix(header, "bytes=") || strings.Count(header, ",") >= maxRanges
 }
 
 // appliesRange tells whether the Range header counts: If-Range (RFC 9110, section 13.1.5) may make it void.
@@ -30,12 +30,13 @@ func satisfiable(header string, size int64) bool {
 	if !ok {
 		return false
 	}
-	overlap := size == 0 // any range of nothing is answered with all of it
+	overlap, none := false, true
 	for part := range strings.SplitSeq(list, ",") {
 		part = strings.Trim(part, " \t")
 		if part == "" {
 			continue
 		}
+		none = false
 		first, last, ok := strings.Cut(part, "-")
 		if !ok {
 			return false
@@ -60,7 +61,7 @@ func satisfiable(header string, size int64) bool {
 		}
 		overlap = overlap || a < size
 	}
-	return overlap
+	return overlap || none
 }
 
 // contentRange reads the Content-Range of a chunk: "a-b" as the specification has it (distribution-spec, "Pushing a blob in chunks"), and

@@ -1,0 +1,87 @@
+package registry
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestContentRange(t *testing.T) {
+	for header, want := range map[string][2]int64{
+		"0-0": {0, 1}, "0-9": {0, 10}, "5-9": {5, 5}, "bytes 0-9/10": {0, 10}, "bytes 5-9/*": {5, 5}, "bytes=5-9": {5, 5}, "0-9/100": {0, 10}, "0000-0009": {0, 10},
+		"4611686018427387902-4611686018427387903": {1<<62 - 2, 2},
+	} {
+		at, length, ok := contentRange(header)
+		if !ok || at != want[0] || length != want[1] {
+			t.Errorf("%q: %d, %d, %t", header, at, length, ok)
+		}
+	}
+	for _, header := range []string{
+		"", "-", "1-", "-1", "5-4", "a-b", "0-9/", "0-9/x", "0-9/9", "bytes */9", "+0-9", "0-+9", "0 - 9", "0-9-10", "1e3-2e3", "0x1-0x2",
+		"0-9223372036854775807", "0-9223372036854775808", "99999999999999999999-99999999999999999999", "bytes", "items 0-9/10",
+	} {
+		if at, length, ok := contentRange(header); ok {
+			t.Errorf("%q was taken as %d, %d", header, at, length)
+		}
+	}
+}
+
+func FuzzContentRange(f *testing.F) {
+	for _, seed := range []string{"0-9", "bytes 0-9/10", "bytes 5-9/*", "9-0", "0-99999999999999999999", "bytes=1-2"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		at, length, ok := contentRange(header)
+		if ok && (at < 0 || length < 1 || at+length < 0) {
+			t.Fatalf("%q: %d, %d", header, at, length)
+		}
+	})
+}
+
+func TestSatisfiable(t *testing.T) {
+	for header, want := range map[string]bool{
+		"bytes=0-0": true, "bytes=0-": true, "bytes=-1": true, "bytes=9-99": true, "bytes=10-,0-0": true, "bytes= 1 - 2 ,": true, "bytes=,": true,
+		"bytes=10-": false, "bytes=-0": false, "bytes=-+1": false, "bytes=5-4": false, "bytes=x": false, "bytes=--1": false, "bytes=0-0,x": false, "chunks=0-0": false,
+	} {
+		if got := satisfiable(header, 10); got != want {
+			t.Errorf("%q: %t", header, got)
+		}
+	}
+}
+
+// FuzzRange checks that http.ServeContent refuses nothing, in plain text, that was not refused beforehand.
+func FuzzRange(f *testing.F) {
+	for _, seed := range []string{"bytes=0-9", "bytes=5-", "bytes=-3", "bytes=-0", "bytes=99-", "bytes=9-0", "bytes=0-0,2-3", "bytes=,", "bytes= 1 - 2 ,", "bytes=--1", "bytes=", "x"} {
+		f.Add(seed, 10)
+		f.Add(seed, 0)
+	}
+	f.Fuzz(func(t *testing.T, header string, size int) {
+		if size < 0 || size > 1000 || ignoredRange(header, int64(size)) {
+			return
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["Range"] = []string{header}
+		w := httptest.NewRecorder()
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(make([]byte, size)))
+		if w.Code == http.StatusRequestedRangeNotSatisfiable && satisfiable(header, int64(size)) {
+			t.Errorf("%q of %d is refused by ServeContent", header, size)
+		}
+	})
+}
+
+func TestNotModified(t *testing.T) {
+	const d = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	for header, want := range map[string]bool{
+		"": false, `"` + d + `"`: true, `W/"` + d + `"`: true, `"x", "` + d + `"`: true, "*": true, d: false, `"` + strings.ToUpper(d) + `"`: false,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("If-None-Match", header)
+		w := httptest.NewRecorder()
+		if got := notModified(w, r, d); got != want || got != (w.Code == http.StatusNotModified) {
+			t.Errorf("%q: %t, %d", header, got, w.Code)
+		}
+	}
+}

@@ -1,0 +1,447 @@
+package registry_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/problem"
+	"packhouse/server/reference"
+	"packhouse/server/registry"
+	"packhouse/server/registry/registrytest"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+)
+
+// send makes one request of the handler.
+func send(t *testing.T, h http.Handler, user, method, target, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if user != "" {
+		r.SetBasicAuth(user, "x")
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// must makes one request and checks its status.
+func must(t *testing.T, h http.Handler, status int, user, method, target, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := send(t, h, user, method, target, body)
+	if w.Code != status {
+		t.Fatalf("%s %s as %q: status %d, want %d: %s", method, target, user, w.Code, status, w.Body)
+	}
+	return w
+}
+
+// artifact pushes an artifact of a kind and returns its bytes.
+func artifact(t *testing.T, h http.Handler, user, repo, kind string) string {
+	t.Helper()
+	d := digest.FromString("{}")
+	must(t, h, 201, user, "POST", "/v2/"+repo+"/blobs/uploads/?digest="+d.String(), "{}")
+	return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"artifactType":%q,"config":{"mediaType":"x/y","digest":%q,"size":2},"layers":[]}`, manifest.OCIManifest, kind, d)
+}
+
+func TestStateRulesOut(t *testing.T) {
+	d, session := digest.FromString("{}").String(), strings.Repeat("0", 32)
+	store := memory(t)
+	open := registrytest.Handler(registry.Options{Store: store, DeleteEnabled: true})
+	must(t, open, 201, "", "PUT", "/v2/a/manifests/v1", artifact(t, open, "", "a", "text/x"))
+
+	writes := []string{"POST /v2/a/blobs/uploads/", "PATCH /v2/a/blobs/uploads/" + session, "PUT /v2/a/blobs/uploads/" + session + "?digest=" + d, "DELETE /v2/a/blobs/uploads/" + session, "PUT /v2/a/manifests/v1"}
+	deletes := []string{"DELETE /v2/a/manifests/v1", "DELETE /v2/a/manifests/" + d, "DELETE /v2/a/blobs/" + d}
+	for name, tt := range map[string]struct {
+		o       registry.Options
+		refused []string
+	}{
+		"deletion is off":           {registry.Options{Store: store}, deletes},
+		"read-only":                 {registry.Options{Store: store, ReadOnly: true}, append(writes, deletes...)},
+		"read-only, deletion is on": {registry.Options{Store: store, ReadOnly: true, DeleteEnabled: true}, append(writes, deletes...)},
+	} {
+		h := registrytest.Handler(tt.o)
+		for _, request := range tt.refused {
+			method, target, _ := strings.Cut(request, " ")
+			if w := must(t, h, 405, "", method, target, ""); !strings.Contains(w.Body.String(), `"UNSUPPORTED"`) || w.Header().Get("Allow") == "" {
+				t.Errorf("%s: %s: %s", name, request, w.Body)
+			}
+		}
+		must(t, h, 200, "", "GET", "/v2/a/manifests/v1", "")
+		must(t, h, 200, "", "GET", "/v2/a/blobs/"+d, "")
+	}
+}
+
+func TestVersionsOfPacksAreOverwrittenByAdminsOnly(t *testing.T) {
+	h := registrytest.Handler(registry.Options{Store: memory(t)})
+	for _, tt := range []struct {
+		repo string
+		pack bool
+	}{{"spectro-packs/archive/nginx", true}, {"base/path/spectro-packs/archive/nginx", true}, {"spectro-packs/archive", false}, {"team/nginx", false}} {
+		one, two := artifact(t, h, "writer", tt.repo, "text/one"), artifact(t, h, "writer", tt.repo, "text/two")
+		tag := "/v2/" + tt.repo + "/manifests/1.0.0"
+		must(t, h, 201, "writer", "PUT", tag, one)
+		must(t, h, 201, "writer", "PUT", tag, one) // the same again overwrites nothing
+		if tt.pack {
+			must(t, h, 403, "writer", "PUT", tag, two)
+			must(t, h, 403, "writer", "PUT", "/v2/"+tt.repo+"/manifests/"+digest.FromString(two).String()+"?tag=new&tag=1.0.0", two)
+			must(t, h, 404, "writer", "GET", "/v2/"+tt.repo+"/manifests/new", "")
+			if got := must(t, h, 200, "reader", "GET", tag, "").Body.String(); got != one {
+				t.Errorf("%s holds %s", tt.repo, got)
+			}
+			must(t, h, 201, "admin", "PUT", tag, two)
+		} else {
+			must(t, h, 201, "writer", "PUT", tag, two)
+		}
+		if got := must(t, h, 200, "reader", "GET", tag, "").Body.String(); got != two {
+			t.Errorf("%s holds %s", tt.repo, got)
+		}
+		must(t, h, 200, "reader", "GET", "/v2/"+tt.repo+"/manifests/"+digest.FromString(one).String(), "")
+	}
+}
+
+func TestSessionsAreTheirUsers(t *testing.T) {
+	h := registrytest.Handler(registry.Options{Store: memory(t)})
+	at := must(t, h, 202, "writer", "POST", "/v2/a/blobs/uploads/", "").Header().Get("Location")
+	for _, user := range []string{"admin", "reader", ""} {
+		must(t, h, 404, user, "GET", at, "")
+		must(t, h, 404, user, "PATCH", at, "x")
+		must(t, h, 404, user, "PUT", at+"?digest="+digest.FromString("").String(), "")
+		must(t, h, 404, user, "DELETE", at, "")
+	}
+	must(t, h, 202, "writer", "PATCH", at, "x")
+}
+
+// serve answers a request that was granted by hand.
+func serve(t *testing.T, g *registry.Registry, grant auth.Grant, r *http.Request) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := g.Serve(w, r, grant); err != nil {
+		problem.Write(w, r, err)
+	}
+	return w
+}
+
+func parse(t *testing.T, method, target string) (route.Request, *http.Request) {
+	t.Helper()
+	r := httptest.NewRequest(method, target, nil)
+	req, err := route.Parse(r, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req, r
+}
+
+func TestWhatIsHiddenIsNotThere(t *testing.T) {
+	store := memory(t)
+	h := registrytest.Handler(registry.Options{Store: store})
+	for _, repo := range []string{"open/a", "secret/a", "open/b", "secret/b"} {
+		must(t, h, 201, "", "PUT", "/v2/"+repo+"/manifests/v1", artifact(t, h, "", repo, "text/x"))
+	}
+	hidden, shown := digest.FromString("hidden"), digest.FromString("shown")
+	must(t, h, 201, "", "POST", "/v2/secret/a/blobs/uploads/?digest="+hidden.String(), "hidden")
+	must(t, h, 201, "", "POST", "/v2/open/a/blobs/uploads/?digest="+shown.String(), "shown")
+
+	g := registry.New(registry.Options{Store: store})
+	for target, status := range map[string]int{
+		"/v2/mine/blobs/uploads/?mount=" + hidden.String():                      202,
+		"/v2/mine/blobs/uploads/?mount=" + hidden.String() + "&from=secret/a":   202,
+		"/v2/mine/blobs/uploads/?mount=" + hidden.String() + "&from=secret/b":   202,
+		"/v2/mine/blobs/uploads/?mount=" + hidden.String() + "&from=not/there":  202,
+		"/v2/mine/blobs/uploads/?mount=" + shown.String():                       201,
+		"/v2/theirs/blobs/uploads/?mount=" + shown.String() + "&from=open/a":    201,
+		"/v2/secret/a/blobs/uploads/?mount=" + hidden.String() + "&from=open/a": 201, // there already
+	} {
+		req, r := parse(t, "POST", target)
+		grant := auth.Grant{Request: req, Role: auth.Writer, Visible: func(r reference.Repository) bool { return !strings.HasPrefix(r.String(), "secret/") }}
+		if w := serve(t, g, grant, r); w.Code != status {
+			t.Errorf("%s: status %d, want %d", target, w.Code, status)
+		}
+	}
+	req, r := parse(t, "GET", "/v2/_catalog?n=1")
+	w := serve(t, g, auth.Grant{Request: req, Visible: func(r reference.Repository) bool { return r.String() == "open/b" }}, r)
+	if w.Body.String() != `{"repositories":["open/b"]}` || w.Header().Get("Link") != "" {
+		t.Errorf("the catalogue shows %s, %s", w.Body, w.Header().Get("Link"))
+	}
+}
+
+func TestLocationsStandBelowTheBase(t *testing.T) {
+	h := registrytest.Handler(registry.Options{Store: memory(t), Base: "https://example.com/prefix"})
+	w := must(t, h, 202, "", "POST", "/v2/a/blobs/uploads/", "")
+	if got := w.Header().Get("Location"); !strings.HasPrefix(got, "https://example.com/prefix/v2/a/blobs/uploads/") {
+		t.Error(got)
+	}
+}
+
+func TestEventsTellWhatWasDone(t *testing.T) {
+	var told []string
+	h := registrytest.Handler(registry.Options{Store: memory(t), DeleteEnabled: true, OnEvent: func(e registry.Event) {
+		told = append(told, fmt.Sprintf("%s %s %s %v %d", e.Verb, e.Repository, e.Identity.User, e.Tags, e.Size))
+	}})
+	content := artifact(t, h, "writer", "a", "text/x")
+	d := digest.FromString(content).String()
+	size := len(content)
+	must(t, h, 201, "writer", "PUT", "/v2/a/manifests/v1", content)
+	must(t, h, 201, "writer", "PUT", "/v2/a/manifests/"+d+"?tag=v2", content)
+	must(t, h, 200, "reader", "GET", "/v2/a/manifests/v1", "")
+	must(t, h, 200, "reader", "HEAD", "/v2/a/manifests/v1", "")
+	must(t, h, 200, "reader", "GET", "/v2/a/blobs/"+digest.FromString("{}").String(), "")
+	must(t, h, 404, "reader", "GET", "/v2/a/manifests/none", "")
+	must(t, h, 201, "writer", "POST", "/v2/b/blobs/uploads/?mount="+digest.FromString("{}").String()+"&from=a", "")
+	must(t, h, 202, "admin", "DELETE", "/v2/a/manifests/v1", "")
+	must(t, h, 202, "admin", "DELETE", "/v2/a/manifests/"+d, "")
+	want := []string{
+		"push a writer [] 2", fmt.Sprintf("push a writer [v1] %d", size), fmt.Sprintf("push a writer [v2] %d", size),
+		fmt.Sprintf("pull a reader [v1] %d", size), "pull a reader [] 2", "mount b writer [] -1", "delete a admin [v1] -1", "delete a admin [] -1",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// double is a store of which a test programs a few methods; the others must not be called.
+type double struct {
+	storage.Store
+	stat     func(touch bool) (int64, error)
+	open     func() (storage.Blob, error)
+	resolve  func() (digest.Digest, error)
+	manifest func(d digest.Digest, touch bool) (storage.Stored, error)
+	put      func(r io.Reader) error
+	refs     []manifest.Descriptor
+}
+
+func (s *double) StatBlob(_ context.Context, _ reference.Repository, _ digest.Digest, touch bool) (int64, error) {
+	return s.stat(touch)
+}
+
+func (s *double) OpenBlob(context.Context, reference.Repository, digest.Digest) (storage.Blob, error) {
+	return s.open()
+}
+
+func (s *double) ResolveTag(context.Context, reference.Repository, reference.Tag) (digest.Digest, error) {
+	return s.resolve()
+}
+
+func (s *double) GetManifest(_ context.Context, _ reference.Repository, d digest.Digest, touch bool) (storage.Stored, error) {
+	return s.manifest(d, touch)
+}
+
+func (s *double) PutBlob(_ context.Context, _ storage.Owner, _ digest.Digest, r io.Reader, _ int64) error {
+	return s.put(r)
+}
+
+func (s *double) Referrers(context.Context, reference.Repository, digest.Digest) ([]manifest.Descriptor, error) {
+	return s.refs, nil
+}
+
+// content is an open blob.
+type content struct {
+	io.ReadSeeker
+	size int64
+}
+
+func (c content) Content() io.ReadSeeker { return c.ReadSeeker }
+func (c content) Size() int64            { return c.size }
+func (c content) ModTime() time.Time     { return time.Time{} }
+func (c content) Close() error           { return nil }
+
+// rotten fails after its first bytes, as a store does that finds bytes not to be what they should be.
+type rotten struct{ *strings.Reader }
+
+func (r rotten) Read(p []byte) (int, error) {
+	if r.Reader.Len() < 50 {
+		return 0, errors.New("the bytes are damaged")
+	}
+	return r.Reader.Read(p[:min(len(p), 10)])
+}
+
+func TestDamagedContentIsCutOff(t *testing.T) {
+	whole := strings.Repeat("x", 100)
+	store := &double{open: func() (storage.Blob, error) {
+		return content{rotten{strings.NewReader(whole)}, 100}, nil
+	}}
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(registrytest.Handler(registry.Options{Store: store}))
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			defer server.Close()
+			for _, header := range []string{"", "bytes=10-"} {
+				req, err := http.NewRequest("GET", server.URL+"/v2/a/blobs/"+digest.FromString(whole).String(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if header != "" {
+					req.Header.Set("Range", header)
+				}
+				resp, err := server.Client().Do(req)
+				if err != nil {
+					continue // cut off before its head was sent
+				}
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if err == nil {
+					t.Errorf("range %q: %d bytes came without an error", header, len(got))
+				}
+			}
+		})
+	}
+}
+
+// sink is a ResponseWriter that tells what it was given to send.
+type sink struct {
+	*httptest.ResponseRecorder
+	source io.Reader
+}
+
+func (s *sink) ReadFrom(r io.Reader) (int64, error) {
+	s.source = r
+	return io.Copy(s.ResponseRecorder, r)
+}
+
+func TestFilesAreSentBare(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(path, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := registry.New(registry.Options{Store: &double{open: func() (storage.Blob, error) {
+		file, err := os.Open(path)
+		return content{file, 5}, err
+	}}})
+	req, r := parse(t, "GET", "/v2/a/blobs/"+digest.FromString("hello").String())
+	w := &sink{ResponseRecorder: httptest.NewRecorder()}
+	if err := g.Serve(w, r, auth.Grant{Request: req}); err != nil {
+		t.Fatal(err)
+	}
+	limited, ok := w.source.(*io.LimitedReader)
+	if !ok {
+		t.Fatalf("sent a %T", w.source)
+	}
+	if _, ok := limited.R.(*os.File); !ok {
+		t.Errorf("sent a %T, which the kernel cannot send by itself", limited.R)
+	}
+}
+
+func TestOnlyPushersKeepWhatTheyLookAt(t *testing.T) {
+	for _, tt := range []struct {
+		role     auth.Role
+		readOnly bool
+		want     bool
+	}{{auth.Reader, false, false}, {auth.Writer, false, true}, {auth.Admin, false, true}, {auth.Admin, true, false}} {
+		var touched []bool
+		store := &double{
+			stat:    func(touch bool) (int64, error) { touched = append(touched, touch); return 1, nil },
+			resolve: func() (digest.Digest, error) { return digest.FromString("x"), nil },
+			manifest: func(_ digest.Digest, touch bool) (storage.Stored, error) {
+				touched = append(touched, touch)
+				return storage.Stored{}, nil
+			},
+		}
+		g := registry.New(registry.Options{Store: store, ReadOnly: tt.readOnly})
+		for _, target := range []string{"/v2/a/blobs/" + digest.FromString("x").String(), "/v2/a/manifests/v1", "/v2/a/manifests/" + digest.FromString("x").String()} {
+			req, r := parse(t, "HEAD", target)
+			if w := serve(t, g, auth.Grant{Request: req, Role: tt.role}, r); w.Code != 200 {
+				t.Errorf("%s: %d", target, w.Code)
+			}
+		}
+		if !slices.Equal(touched, []bool{tt.want, tt.want, tt.want}) {
+			t.Errorf("%v, read-only %t: touched %v", tt.role, tt.readOnly, touched)
+		}
+	}
+}
+
+func TestATagThatMovesIsLookedUpAgain(t *testing.T) {
+	old, now := digest.FromString("old"), digest.FromString("now")
+	answers := []digest.Digest{old, now}
+	store := &double{
+		resolve: func() (digest.Digest, error) { d := answers[0]; answers = append(answers[1:], d); return d, nil },
+		manifest: func(d digest.Digest, _ bool) (storage.Stored, error) {
+			if d == old {
+				return storage.Stored{}, storage.ErrManifestUnknown
+			}
+			return storage.Stored{Digest: d, MediaType: manifest.OCIManifest}, nil
+		},
+	}
+	req, r := parse(t, "GET", "/v2/a/manifests/v1")
+	w := serve(t, registry.New(registry.Options{Store: store}), auth.Grant{Request: req}, r)
+	if w.Code != 200 || w.Header().Get("Docker-Content-Digest") != now.String() {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+func TestAClientThatStopsIsToldFromAStoreThatFails(t *testing.T) {
+	broken := io.MultiReader(strings.NewReader("half"), &failing{})
+	for name, tt := range map[string]struct {
+		put    func(r io.Reader) error
+		status int
+	}{
+		"client": {func(r io.Reader) error { _, err := io.ReadAll(r); return fmt.Errorf("write stage: %w", err) }, 400},
+		"store":  {func(io.Reader) error { return errors.New("input/output error") }, 500},
+		"full":   {func(r io.Reader) error { _, _ = io.ReadAll(r); return storage.ErrFull }, 507},
+	} {
+		req, r := parse(t, "POST", "/v2/a/blobs/uploads/?digest="+digest.FromString("x").String())
+		r.Body = io.NopCloser(broken)
+		w := serve(t, registry.New(registry.Options{Store: &double{put: tt.put}}), auth.Grant{Request: req}, r)
+		if w.Code != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", name, w.Code, tt.status, w.Body)
+		}
+		broken = io.MultiReader(strings.NewReader("half"), &failing{})
+	}
+}
+
+type failing struct{}
+
+func (*failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestListingsOfReferrersFitAManifest(t *testing.T) {
+	store := &double{}
+	for i := range 300 {
+		store.refs = append(store.refs, manifest.Descriptor{
+			MediaType: manifest.OCIManifest, Digest: digest.FromString(fmt.Sprint(i)), Size: 1, ArtifactType: "text/x",
+			Annotations: map[string]string{"note": strings.Repeat("a", 30_000)},
+		})
+	}
+	g := registry.New(registry.Options{Store: store})
+	target, seen := "/v2/a/referrers/"+digest.FromString("x").String()+"?artifactType=text%2Fx", map[digest.Digest]bool{}
+	for pages := 0; target != "" && pages < 10; pages++ {
+		req, r := parse(t, "GET", target)
+		w := serve(t, g, auth.Grant{Request: req}, r)
+		if w.Body.Len() > manifest.MaxSize {
+			t.Errorf("a page of %d bytes", w.Body.Len())
+		}
+		var index struct{ Manifests []manifest.Descriptor }
+		if err := json.Unmarshal(w.Body.Bytes(), &index); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range index.Manifests {
+			seen[d.Digest] = true
+		}
+		target, _, _ = strings.Cut(strings.TrimPrefix(w.Header().Get("Link"), "<"), ">")
+	}
+	if len(seen) != 300 {
+		t.Errorf("%d of 300 were listed", len(seen))
+	}
+}
+
+func TestActionsOfOthersAreNotServed(t *testing.T) {
+	g := registry.New(registry.Options{Store: &double{}, DeleteEnabled: true})
+	for _, action := range []route.Action{"", route.Health, route.PackCatalog, "something.new"} {
+		err := g.Serve(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), auth.Grant{Request: route.Request{Action: action}, Role: auth.Admin})
+		if p, ok := errors.AsType[*problem.Error](err); !ok || p.Status != 404 {
+			t.Errorf("%q: %v", action, err)
+		}
+	}
+}
