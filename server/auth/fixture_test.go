@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -38,14 +39,13 @@ const (
 	highCost = htpasswd.MinCost + 1
 )
 
-// line is a line of an htpasswd file.
-func line(t *testing.T, user, password string, cost int) string {
-	t.Helper()
-	hash, err := htpasswd.HashCost([]byte(password), cost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%s:%s\n", user, hash)
+// line is a line of an htpasswd file. What stands in place of the bcrypt hash has its form and compares at once; what it costs is counted.
+func line(_ *testing.T, user, password string, cost int) string {
+	return fmt.Sprintf("%s:%s\n", user, fakeHash(password, cost))
+}
+
+func fakeHash(password string, cost int) string {
+	return fmt.Sprintf("$2y$%02d$%s", cost, fmt.Sprintf("%x", sha256.Sum256([]byte(password)))[:53])
 }
 
 func newBench(t *testing.T, content string) *bench {
@@ -82,7 +82,10 @@ func (b *bench) verify(hash, password []byte) error {
 	if gate != nil {
 		<-gate
 	}
-	return htpasswd.Verify(hash, password)
+	if string(hash) != fakeHash(string(password), cost) {
+		return htpasswd.ErrMismatch
+	}
+	return nil
 }
 
 // hashes returns the costs of the comparisons since the last call.
