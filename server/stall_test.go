@@ -18,7 +18,7 @@ import (
 )
 
 // stall is the stall timeout of these tests: short, but longer than this machine pauses.
-const stall = 400 * time.Millisecond
+const stall = 300 * time.Millisecond
 
 func impatient(_ *fixture, c *config.Config) { c.HTTP.Limits.StallTimeout = stall }
 
@@ -145,7 +145,7 @@ func TestReaderStalls(t *testing.T) {
 				if err != nil {
 					break
 				}
-				if time.Since(began) < 3*stall {
+				if time.Since(began) < 2*stall {
 					time.Sleep(stall / 20)
 				}
 			}
