@@ -196,8 +196,12 @@ func parseDescriptor(where string, raw json.RawMessage) (Descriptor, error) {
 		key    string
 		target any
 	}{
-		{"mediaType", &d.MediaType}, {"digest", &name}, {"size", &size},
-		{"urls", &d.URLs}, {"annotations", &d.Annotations}, {"artifactType", &d.ArtifactType},
+		{"mediaType", &d.MediaType},
+		{"digest", &name},
+		{"size", &size},
+		{"urls", &d.URLs},
+		{"annotations", &d.Annotations},
+		{"artifactType", &d.ArtifactType},
 	} {
 		if err := o.field(f.key, f.target); err != nil {
 			return Descriptor{}, refuse(ErrDescriptor, "%s.%v", where, err)
@@ -284,8 +288,8 @@ func (l *level) add(key string) bool {
 
 // wrongType words a failed decoding without Go's type names.
 func wrongType(err error) string {
-	var wrong *json.UnmarshalTypeError
-	if !errors.As(err, &wrong) {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
 		return err.Error()
 	}
 	return fmt.Sprintf("a JSON %s does not belong here", wrong.Value)

@@ -101,8 +101,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m, err := Parse([]byte(tt.content))
-			var typed *Error
-			if !errors.As(err, &typed) || !errors.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.words) {
+			if _, typed := errors.AsType[*Error](err); !typed || !errors.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.words) {
 				t.Errorf("got %+v, %v; want %v with %q", m, err, tt.kind, tt.words)
 			}
 		})
@@ -146,8 +145,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		m, err := Parse(content)
 		if err != nil {
-			var typed *Error
-			if !errors.As(err, &typed) {
+			if _, typed := errors.AsType[*Error](err); !typed {
 				t.Fatalf("an error of another type: %v", err)
 			}
 			return

@@ -23,7 +23,7 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	if err != nil {
 		return err
 	}
-	defer blob.Close()
+	defer func() { _ = blob.Close() }() // it was only read
 	if ignoredRange(r.Header.Get("Range"), blob.Size()) {
 		r.Header.Del("Range")
 	}

@@ -262,7 +262,7 @@ func (c content) Close() error           { return nil }
 type rotten struct{ *strings.Reader }
 
 func (r rotten) Read(p []byte) (int, error) {
-	if r.Reader.Len() < 50 {
+	if r.Len() < 50 {
 		return 0, errors.New("the bytes are damaged")
 	}
 	return r.Reader.Read(p[:min(len(p), 10)])

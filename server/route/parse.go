@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"packhouse/server/problem"
@@ -212,10 +213,8 @@ func referrers(r *http.Request, name []string, text string, query url.Values) (R
 
 // allow refuses a request whose method is none of those.
 func allow(r *http.Request, methods ...string) error {
-	for _, m := range methods {
-		if r.Method == m {
-			return nil
-		}
+	if slices.Contains(methods, r.Method) {
+		return nil
 	}
 	return problem.MethodNotAllowed(methods...)
 }

@@ -145,8 +145,8 @@ func (a answer) location(parameters ...string) string {
 		a.t.Fatalf("%s: Location is %q", a.what, text)
 	}
 	q := u.Query()
-	for i := 0; i < len(parameters); i += 2 {
-		q.Add(parameters[i], parameters[i+1])
+	for pair := range slices.Chunk(parameters, 2) {
+		q.Add(pair[0], pair[1])
 	}
 	u.RawQuery = q.Encode()
 	return u.String()

@@ -80,7 +80,7 @@ func Handler(o registry.Options) http.Handler {
 			}
 		}
 		if err != nil {
-			problem.Write(w, r, err)
+			_ = problem.Write(w, r, err) // what was sent is for logs
 		}
 	})
 }

@@ -18,7 +18,7 @@ var algorithms = []digest.Algorithm{digest.SHA256, digest.SHA512}
 func sample(size int) []byte {
 	content := make([]byte, size)
 	for i := range content {
-		content[i] = byte(i>>8) ^ byte(i*31)
+		content[i] = byte((i>>8 ^ i*31) & 0xff)
 	}
 	return content
 }
@@ -230,7 +230,7 @@ func (c *client) cutOff(method, path string, content []byte, size int) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", method, path, u.Host, size, content)
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
