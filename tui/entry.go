@@ -196,7 +196,7 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	view.Lines = append(view.Lines, layout.Wrap(clean(e.question.Ask), width)...)
 	view.Lines = append(view.Lines, "")
 	part := e.field.View(width)
-	view.Focus = len(view.Lines) + part.Focus
+	view.Focus, view.Until = len(view.Lines)+part.Focus, len(view.Lines)+part.Until
 	view.Lines = append(view.Lines, part.Lines...)
 	if e.field.Modal() {
 		return view // what is wrong with the list can wait until the form is closed
@@ -207,6 +207,7 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	}
 	for _, finding := range shown {
 		view.Lines = append(view.Lines, e.m.drawFinding(finding, width)...)
+		view.Until = len(view.Lines) - 1
 	}
 	if alone || e.question.Title == step {
 		if origin := e.origin(); origin != "" {

@@ -210,7 +210,7 @@ func (f *form) view(width int) field.View {
 			continue
 		}
 		part := e.open(width, f.step.Title, alone)
-		view.Focus = len(view.Lines) + part.Focus
+		view.Focus, view.Until = len(view.Lines)+part.Focus, len(view.Lines)+part.Until
 		view.Lines = append(view.Lines, part.Lines...)
 	}
 	if f.hasMore() && !f.advanced {

@@ -150,8 +150,9 @@ func (m *model) body(width, height int) ([]string, string) {
 		view := f.view(width)
 		if m.at == 0 {
 			intro := m.intro(width)
-			view.Lines, view.Focus = append(intro, view.Lines...), view.Focus+len(intro)
+			view.Lines, view.Focus, view.Until = append(intro, view.Lines...), view.Focus+len(intro), view.Until+len(intro)
 		}
+		_, f.top = layout.Window(view.Lines, f.top, view.Until, height)
 		return scroll(view.Lines, &f.top, view.Focus, height)
 	case reviewing:
 		return m.reviewBody(width, height)

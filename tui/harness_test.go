@@ -14,11 +14,12 @@ import (
 
 // screen drives a model without a terminal: keys go in, commands run at once, frames come out. Nothing ticks.
 type screen struct {
-	t    testing.TB
-	m    *model
-	g    guarded
-	left bool
-	seen func(frame string) // told each frame
+	t     testing.TB
+	m     *model
+	g     guarded
+	left  bool
+	quick bool               // random keys: what waits is not worth waiting for
+	seen  func(frame string) // told each frame
 }
 
 func open(t testing.TB, o Options, width, height int) *screen {
@@ -68,7 +69,12 @@ func (s *screen) run(cmd tea.Cmd) {
 }
 
 // patience is how long a command may take before it is taken for one that waits. A job always says something, the others may not.
-func (s *screen) patience() time.Duration { return 30 * time.Millisecond }
+func (s *screen) patience() time.Duration {
+	if s.quick {
+		return 2 * time.Millisecond
+	}
+	return 30 * time.Millisecond
+}
 
 // frame draws, and holds the frame against what holds for every frame.
 func (s *screen) frame() string {
@@ -133,10 +139,25 @@ func (s *screen) wants(texts ...string) {
 	s.t.Helper()
 	frame := s.text()
 	for _, text := range texts {
-		if !strings.Contains(frame, text) {
+		if !strings.Contains(frame, text) && !strings.Contains(unwrapped(frame), text) {
 			s.t.Fatalf("%q is not on the screen:\n%s", text, frame)
 		}
 	}
+}
+
+// unwrapped is the text of the widest pane without its line breaks.
+func unwrapped(frame string) string {
+	var words []string
+	for _, line := range strings.Split(frame, "\n") {
+		widest := ""
+		for _, part := range strings.Split(line, "│") {
+			if len(part) > len(widest) {
+				widest = part
+			}
+		}
+		words = append(words, strings.Fields(widest)...)
+	}
+	return strings.Join(words, " ")
 }
 
 func (s *screen) wantsNot(text string) {

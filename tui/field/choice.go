@@ -149,6 +149,9 @@ func (f *Choice) View(width int) View {
 				view.Lines = append(view.Lines, "      "+f.theme.Muted.Render(line))
 			}
 		}
+		if i == f.at {
+			view.Until = len(view.Lines) - 1
+		}
 	}
 	return view
 }

@@ -40,6 +40,7 @@ type Field interface {
 type View struct {
 	Lines []string
 	Focus int // the line that must stay in sight
+	Until int // the line after Focus up to which it had better; below Focus: Focus itself
 }
 
 // typed returns the characters of a key message, and whether it has any.

@@ -227,10 +227,14 @@ func (f *Many) View(width int) View {
 		view.Focus = len(view.Lines)
 		f.adding.Focus()
 		view.Lines = append(view.Lines, f.adding.View(width).Lines...)
+		view.Until = len(view.Lines) - 1
 	case f.add != "":
 		view.Lines = append(view.Lines, layout.Cut(f.point(len(f.rows), &view)+f.style(len(f.rows)).Render("+ "+f.add), width))
 	}
-	view.Lines = append(view.Lines, complain(f.theme, f.refused, width)...)
+	if f.refused != "" {
+		view.Lines = append(view.Lines, complain(f.theme, f.refused, width)...)
+		view.Until = len(view.Lines) - 1
+	}
 	return view
 }
 

@@ -219,6 +219,7 @@ func (f *Text) View(width int) View {
 	case f.touched:
 		view.Lines = append(view.Lines, complain(f.theme, f.problem, width)...)
 	}
+	view.Until = len(view.Lines) - 1
 	return view
 }
 

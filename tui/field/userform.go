@@ -182,7 +182,7 @@ func (f *userForm) view(width int) View {
 		}
 		part := field.View(width)
 		if i == f.at {
-			view.Focus = len(view.Lines) + part.Focus
+			view.Focus, view.Until = len(view.Lines)+part.Focus, len(view.Lines)+part.Until
 		}
 		view.Lines = append(view.Lines, part.Lines...)
 		if field == Field(f.secret) {

@@ -1,0 +1,138 @@
+package tui
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// pressable are the keys that a fuzzed person presses.
+var pressable = []string{
+	"enter", "enter", "enter", "enter", "esc", "tab", "shift+tab", "up", "down", "down", "left", "right", "home", "end", "pgup", "pgdown", "backspace",
+	"delete", "f1", "ctrl+u", "ctrl+w", "ctrl+k", "ctrl+a", "ctrl+e", "ctrl+z", "ctrl+l", "ctrl+h",
+}
+
+// pasteable are texts that a fuzzed person has in the clipboard.
+var pasteable = []string{
+	"registry.example.org", "10.0.0.5, 10.0.0.6;  a.example\nb.example", "evil\u202egpj", "\u200b", "日本語のホスト名", "e\u0301e\u0301e\u0301", "👩‍👩‍👧‍👦",
+	"  padded  ", "\x1b[2J\x1b]0;owned\a", "", "\n\n\n", "/etc/ssl/certs/", "\xff\xfe", "a\tb", "ｗｉｄｅ", "ééééééééééééééééééééééééééééééééééééééé",
+}
+
+// typeable are characters that mean something somewhere.
+var typeable = []rune(" aedpqrwxkjglcf?+:/.*1é日")
+
+// play turns bytes into keys, pastes and windows of any size.
+func (s *screen) play(script []byte) {
+	for len(script) >= 2 && !s.left {
+		what, which := script[0], int(script[1])
+		script = script[2:]
+		switch {
+		case what < 140:
+			s.keys("<" + pressable[which%len(pressable)] + ">")
+		case what < 210:
+			s.keys(string(typeable[which%len(typeable)]))
+		case what < 230:
+			s.paste(pasteable[which%len(pasteable)])
+		case what < 232:
+			s.send(leaveMsg{})
+			s.left = false
+		default:
+			width, height := which%130, 0
+			if len(script) > 0 {
+				height = int(script[0]) % 60
+			}
+			s.resize(width, height)
+		}
+	}
+}
+
+// fuzzed opens a wizard whose plan, checks and server go well or badly, as the seed has it.
+func fuzzed(t testing.TB, seed uint64) *screen {
+	o := fixtureOptions()
+	kinds := []setup.ChangeKind{setup.Create, setup.Update, setup.Keep, setup.Remove}
+	o.Plan = fixturePlan(kinds[seed%4])
+	statuses := []check.Status{check.Passed, check.Failed, check.Warning, check.NotProven}
+	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+		return fixtureReport(ctx, report, statuses[seed/4%4])
+	}
+	if seed/16%4 == 3 {
+		o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { return nil, nil }
+	}
+	return open(t, o, 80, 24)
+}
+
+// TestRandomKeys presses keys without sense: no panic, no frame beyond the window, no secret on the screen (screen.frame holds them all).
+func TestRandomKeys(t *testing.T) {
+	phases := make(map[phase]int)
+	rounds := uint64(60)
+	if testing.Short() {
+		rounds = 10
+	}
+	for seed := range rounds {
+		s := fuzzed(t, seed)
+		s.quick = true
+		s.seen = func(string) { phases[s.m.phase]++ }
+		random := rand.New(rand.NewPCG(seed, 1))
+		script := make([]byte, 600)
+		for i := 0; i < len(script); i += 8 {
+			binary.LittleEndian.PutUint64(script[i:], random.Uint64())
+		}
+		s.play(script)
+	}
+	for _, p := range []phase{asking, reviewing, checking, handing, serving} {
+		if phases[p] == 0 {
+			t.Errorf("phase %d was never reached: the keys prove less than they should (%v)", p, phases)
+		}
+	}
+}
+
+func FuzzKeys(f *testing.F) {
+	f.Add(uint64(0), []byte{0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(uint64(5), []byte{150, 3, 250, 40, 12, 0, 220, 2})
+	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
+		s := fuzzed(t, seed)
+		s.quick = true
+		s.play(script[:min(len(script), 2000)])
+	})
+}
+
+// TestEverySize draws every screen of the journey in every small window, and in some large ones.
+func TestEverySize(t *testing.T) {
+	for _, stop := range journey {
+		s := open(t, fixtureOptions(), 80, 24)
+		s.keys(stop.keys)
+		for width := range 125 {
+			for _, height := range []int{0, 1, 2, 3, 5, 8, 11, 12, 13, 15, 16, 17, 24, 60} {
+				s.resize(width, height)
+			}
+		}
+		s.resize(500, 200)
+	}
+}
+
+// TestRealQuestions walks through the questions as they are, with keys pressed at random.
+func TestRealQuestions(t *testing.T) {
+	machine := fixtureMachine()
+	machine.Host = setup.ThisMachine()
+	for seed := range uint64(4) {
+		o := fixtureOptions()
+		o.Machine, o.Steps, o.Preview = machine, setup.Questions(), nil
+		for _, step := range o.Steps {
+			for _, q := range step.Questions {
+				q.Probe = nil // it would look at this machine and its network
+			}
+		}
+		s := open(t, o, 120, 34)
+		s.quick = true
+		random := rand.New(rand.NewPCG(seed, 2))
+		script := make([]byte, 400)
+		for i := 0; i < len(script); i += 8 {
+			binary.LittleEndian.PutUint64(script[i:], random.Uint64())
+		}
+		s.play(script)
+	}
+}

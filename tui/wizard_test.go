@@ -1,0 +1,410 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// next leaves steps with enter, so many times.
+func enters(n int) string { return strings.Repeat("<enter>", n) }
+
+// reviewing is how many enters lie between the first step and the review.
+const reviewAfter = 8
+
+func TestBackKeepsAnswers(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys("<ctrl+u>other.example.com<enter>")
+	s.keys("a203.0.113.9<enter>")
+	s.wants("203.0.113.9", "typed")
+	s.keys("<esc>")
+	s.wants("other.example.com")
+	s.keys("<enter>")
+	s.wants("[x] 203.0.113.9")
+	s.keys(enters(2) + "<ctrl+u>:6000" + enters(1) + "<down>" + enters(1))
+	s.wants("Who may come in")
+	s.keys("<esc>")
+	s.wants("(•) Self-signed")
+	s.keys("<esc>")
+	s.wants(":6000")
+	answers := s.m.resolved()
+	if answers.Answers.Hostname != "other.example.com" || answers.Answers.Addr != ":6000" || answers.Answers.TLS != setup.SelfSigned {
+		t.Errorf("answers are %+v", answers.Answers)
+	}
+	if origin := answers.Origins["addr"]; origin != setup.FromTyping {
+		t.Errorf("the address comes from %q, want %q", origin, setup.FromTyping)
+	}
+	if origin := answers.Origins["storage"]; origin != setup.FromDefault {
+		t.Errorf("the storage comes from %q, want %q", origin, setup.FromDefault)
+	}
+}
+
+func TestWrongAnswerStays(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys("<ctrl+u>*.example.com")
+	s.wants("wildcards are refused") // while typing, and not only on leaving
+	s.keys("<enter><enter>")
+	s.wants("Host name", "wildcards are refused")
+	s.keys("<ctrl+u>")
+	s.keys("<enter>")
+	s.wants("the host name is missing")
+	s.keys("ok.example.com<enter>")
+	s.wants("Untick")
+}
+
+func TestTriedAndRefused(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(enters(3) + "<ctrl+u>:22<enter>")
+	s.wants("port 22 is taken by sshd (pid 812)")
+	s.keys("<enter>")
+	s.wants("port 22 is taken by sshd (pid 812)")
+	s.keys("<backspace><backspace>")
+	s.wantsNot("port 22 is taken")
+	s.keys("2222<enter>")
+	s.wants("Where does the certificate come from")
+}
+
+func TestWarningHoldsUpOnce(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys("<enter><enter>")
+	s.wants("resolves to 198.51.100.4", "Untick")
+	s.keys("<enter>")
+	s.wants("Where does the server listen")
+}
+
+func TestTryingCanBeStopped(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(enters(3) + "<ctrl+u>:7<enter>")
+	if s.m.job == nil {
+		t.Fatal("nothing is being tried")
+	}
+	s.send(slowMsg{s.m.job})
+	s.wants("trying address", "esc stops")
+	s.keys("x") // the answers hold still
+	s.keys("<esc>")
+	s.wants("stopped trying", ":7")
+	if s.m.job != nil {
+		t.Error("the job goes on")
+	}
+}
+
+func TestInvisibleIsNamed(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	for text, want := range map[string]string{
+		"a\u202eb":    "U+202E (right-to-left override)",
+		"a\u200bb":    "U+200B (zero width space)",
+		"a\x1b[2Jb":   "U+001B (escape)",
+		"a\nb":        "U+000A (line feed)",
+		"a\U000e0041": "U+E0041 (invisible character)",
+	} {
+		s.paste(text)
+		s.wants(want)
+		if got := s.m.answers.Hostname; got != "registry.example.com" {
+			t.Errorf("%q was taken: %q", text, got)
+		}
+	}
+	s.keys("<ctrl+u>")
+	s.paste("  padded.example.com\n")
+	if got := s.m.answers.Hostname; got != "padded.example.com" {
+		t.Errorf("pasted with space around: %q", got)
+	}
+}
+
+func TestMoreSettings(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(enters(4))
+	s.wantsNot("How many days")
+	s.keys("<tab>")
+	s.wants("› more settings")
+	s.keys("<enter>")
+	s.wants("How many days")
+	s.keys("<ctrl+u>900")
+	s.wants("Apple refuses")
+	s.keys("<ctrl+u>many")
+	s.wants("not a number")
+	s.keys("<enter>")
+	s.wants("not a number")
+}
+
+func TestQuestionsDependOnAnswers(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(enters(4) + "<down><down>")
+	s.wants("Certificate", "Key")
+	s.keys("<enter>")
+	s.wants("Which file holds the certificate chain")
+	s.keys("<enter>")
+	s.wants("Which file holds its key")
+	s.keys("<enter>")
+	s.wants("certificate is empty")
+	s.keys("<up><down>") // to the choice, and to Off, over the option that cannot be chosen
+	if got := s.m.answers.TLS; got != setup.Off {
+		t.Fatalf("TLS is %q", got)
+	}
+	s.wants("Plain HTTP")
+	s.wantsNot("Which file")
+}
+
+func TestUsersEditor(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(enters(5) + "aci-bot<tab><down><tab><down><tab>")
+	s.keys("staple-4711<tab>staple-4712<enter>")
+	s.wants("the two are not the same")
+	s.wantsNot("staple")
+	s.keys("<ctrl+u>staple-4711<enter>")
+	s.wants("ci-bot", "writer", "password typed")
+	s.wantsNot("staple")
+	user := s.m.answers.User("ci-bot")
+	if user == nil || user.Role != setup.Writer || user.Password.Reveal() != "staple-4711" || user.Source != setup.Typed {
+		t.Fatalf("the user is %+v", user)
+	}
+	s.keys("<enter>")
+	s.wants("Where is content kept")
+	s.keys("<esc>aadmin<tab>")
+	s.wants("there is a user \"admin\" already")
+	s.keys("<esc>")
+	s.keys("<up><up>d") // the only admin
+	s.keys("<enter>")
+	s.wants("nobody is an admin")
+}
+
+func TestPasswordIsMeasuredInBytes(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(enters(5) + "abob<tab><tab><down><tab>")
+	s.paste(strings.Repeat("é", 37)) // 37 characters, 74 bytes
+	s.wants("74 bytes, 72 are the most")
+	s.paste(strings.Repeat("é", 36))
+	s.wantsNot("are the most")
+}
+
+func TestHelp(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys("?")
+	s.wants("it becomes part of every", "--hostname", "detected on this machine")
+	s.keys("x<esc>")
+	s.wants("By which name")
+	s.keys(enters(5) + "a?")
+	s.wants("?") // a name may be typed with it
+	if s.m.helpOpen {
+		t.Error("a question mark opened the help while a name was typed")
+	}
+	s.keys("<f1>")
+	s.wants("A reader pulls")
+}
+
+func TestEnterNeverReplaces(t *testing.T) {
+	for _, kind := range []setup.ChangeKind{setup.Update, setup.Remove} {
+		o := fixtureOptions()
+		o.Plan = fixturePlan(kind)
+		o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+			t.Errorf("%s: enter wrote", kind)
+			return &setup.Applied{}, nil
+		}
+		s := open(t, o, 80, 24)
+		s.keys(enters(reviewAfter + 5))
+		s.wants("w writes them")
+	}
+}
+
+func TestNothingToChange(t *testing.T) {
+	o := fixtureOptions()
+	o.Plan = fixturePlan(setup.Keep)
+	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+		t.Error("something was written")
+		return nil, nil
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter))
+	s.wants("nothing will be written")
+	s.keys("<enter>")
+	s.wants("checks passed")
+	s.keys("<enter>")
+	s.wantsNot("p shows it") // no password was generated, though the plan would have had one
+}
+
+func TestPlanRefused(t *testing.T) {
+	o := fixtureOptions()
+	tries := 0
+	good := o.Plan
+	o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+		if tries++; tries == 1 {
+			return nil, errors.New("the disk is full; free some space")
+		}
+		return good(ctx, resolved)
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter))
+	s.wants("the disk is full; free some space")
+	s.keys("<enter>w")
+	if s.m.phase != reviewing {
+		t.Fatalf("phase %d without a plan", s.m.phase)
+	}
+	s.keys("r")
+	s.wants("Enter writes")
+}
+
+func TestApplyFails(t *testing.T) {
+	o := fixtureOptions()
+	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+		return nil, errors.New("rename certs/tls.crt: no space left on device")
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter + 1))
+	s.wants("no space left on device", "The installation is as it was before")
+	if s.m.outcome.Stage != Asked {
+		t.Errorf("stage %d", s.m.outcome.Stage)
+	}
+	s.keys("<esc>")
+	s.wants("Review")
+}
+
+func TestServerDoesNotStart(t *testing.T) {
+	o := fixtureOptions()
+	good := o.Start
+	tries := 0
+	o.Start = func(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
+		if tries++; tries == 1 {
+			return nil, errors.New("listen :5000: address already in use")
+		}
+		return good(ctx, plan)
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter + 1))
+	s.wants("The server did not start", "address already in use")
+	if s.m.outcome.Stage != Applied {
+		t.Errorf("stage %d", s.m.outcome.Stage)
+	}
+	s.keys("<enter>")
+	s.wants("The server did not start")
+	s.keys("r")
+	s.wants("4 of 5 checks passed")
+}
+
+func TestFailedCheck(t *testing.T) {
+	o := fixtureOptions()
+	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+		return fixtureReport(ctx, report, check.Failed)
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter + 1))
+	s.wants("✗ round trip", "failed:", "cause: the disk is full", "remedy: free some space", "P-42", "1 failed")
+	s.keys("<enter>")
+	s.wants("Written, and not working yet")
+	s.keys("pq")
+	if !s.left || s.m.outcome.ExitCode() != 4 {
+		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
+	}
+}
+
+func TestPasswordIsShownOnPurpose(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(enters(reviewAfter + 2))
+	s.wants("The registry works", "••••••••", "p shows it")
+	s.keys("<enter>")
+	s.wants("nobody has seen the generated password")
+	s.keys("p")
+	s.wants(generatedWord)
+	s.keys("p")
+	s.wantsNot(generatedWord)
+	s.keys("p<enter>")
+	s.wants("the server runs until ctrl+c")
+	s.keys("<esc>")
+	s.wants("The registry works")
+	s.wantsNot(generatedWord)
+}
+
+func TestOutcome(t *testing.T) {
+	for _, tc := range []struct {
+		name, keys string
+		stage      Stage
+		signal     syscall.Signal
+		code       int
+	}{
+		{"ctrl+c while asked", "<ctrl+c>", Asked, syscall.SIGINT, 130},
+		{"ctrl+c in the review", enters(reviewAfter) + "<ctrl+c>", Asked, syscall.SIGINT, 130},
+		{"ctrl+c on the card", enters(reviewAfter+2) + "<ctrl+c>", Proved, syscall.SIGINT, 130},
+		{"ctrl+c while serving", enters(reviewAfter+2) + "p<enter><ctrl+c>", Proved, 0, 0},
+		{"left from the card", enters(reviewAfter+2) + "pq", Proved, 0, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := open(t, fixtureOptions(), 80, 24)
+			s.keys(tc.keys)
+			if !s.left {
+				t.Fatal("still there")
+			}
+			o := s.m.outcome
+			if o.Stage != tc.stage || o.Signal != tc.signal || o.ExitCode() != tc.code {
+				t.Errorf("stage %d, signal %v, code %d; want %d, %v, %d", o.Stage, o.Signal, o.ExitCode(), tc.stage, tc.signal, tc.code)
+			}
+		})
+	}
+}
+
+// TestHalfAFormIsNoSuccess holds that an end without any key is told apart from a setup that went well.
+func TestHalfAFormIsNoSuccess(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.send(leaveMsg{syscall.SIGTERM})
+	if !s.left || s.m.outcome.ExitCode() != 143 {
+		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
+	}
+	if code := (Outcome{}).ExitCode(); code == 0 {
+		t.Error("an empty outcome counts as success")
+	}
+}
+
+func TestPanicWhileDrawing(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	quit := false
+	s.m.quit = func() { quit = true }
+	s.m.forms[0].step.Title = "x"
+	s.m.at = 99 // there is no such step
+	if frame := s.g.View(); frame != "" || s.m.broken == nil || !quit {
+		t.Errorf("frame %q, broken %v, quit %v", frame, s.m.broken, quit)
+	}
+}
+
+func TestBeginning(t *testing.T) {
+	o := fixtureOptions()
+	b := Beginning{Machine: o.Machine, Resolved: o.Resolved, Installed: &setup.Installed{Dir: "/etc/packhouse", ConfigData: []byte("version: 0.1\n")}, Findings: []setup.Finding{
+		{Question: "hostname", Severity: setup.Warning, What: "said beside its question"},
+		{Severity: setup.Note, What: "this machine has 512 MiB of memory"},
+	}}
+	o.Begin = func(context.Context) (Beginning, error) { return b, nil }
+	s := open(t, o, 80, 24)
+	s.wants("By which name", "an installation is in /etc/packhouse", "this machine has 512 MiB")
+	s.wantsNot("said beside its question")
+
+	o.Begin = func(context.Context) (Beginning, error) {
+		return Beginning{}, errors.New("read /etc/packhouse: permission denied")
+	}
+	s = open(t, o, 80, 24)
+	s.wants("permission denied")
+	s.keys("<enter>?<esc><esc>")
+	if !s.left || s.m.outcome.ExitCode() != 130 {
+		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
+	}
+}
+
+func TestShellLines(t *testing.T) {
+	line := `curl --cacert "/etc/pack house/ca.crt" -u admin https://registry.example.com:5000/v2/_catalog`
+	for width := 10; width < 120; width++ {
+		lines := shellLines(line, width)
+		joined := ""
+		for i, l := range lines {
+			if i < len(lines)-1 {
+				var ok bool
+				if l, ok = strings.CutSuffix(l, `\`); !ok {
+					t.Fatalf("width %d: line %q goes on without a backslash", width, l)
+				}
+			}
+			joined += l
+		}
+		if got := strings.Join(strings.Fields(joined), " "); got != line {
+			t.Fatalf("width %d: a shell reads %q", width, got)
+		}
+	}
+}
