@@ -340,3 +340,23 @@ func FuzzApply(f *testing.F) {
 		}
 	})
 }
+
+// TestHostileFiles reads what is made to take long. It does not measure: without the bounds it would take minutes.
+func TestHostileFiles(t *testing.T) {
+	var unknown, misindented strings.Builder
+	for i := range 4_000 {
+		fmt.Fprintf(&unknown, "%s%05d: 1\n", strings.Repeat("k", 40), i)
+	}
+	for range 5_000 {
+		misindented.WriteString("k: 1\n")
+	}
+	misindented.WriteString(" x: 1\n")
+	for name, data := range map[string]string{
+		"unknown": unknown.String(), "misindented": misindented.String(), "brackets": strings.Repeat("[", 9000), "braces": strings.Repeat("{a: ", 9000),
+		"questions": strings.Repeat("? ", 9000), "dashes": strings.Repeat("- ", 9000), "stars": strings.Repeat("*a ", 9000),
+	} {
+		if _, err := Load(Source{Path: "x", Data: []byte(data)}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

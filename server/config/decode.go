@@ -68,7 +68,12 @@ func (d *decoder) choice(k *key, path string, v *value) {
 func (d *decoder) unknown(parent *key, path string, f field) {
 	full := join(path, f.name)
 	remedy := ""
-	if right := meant(parent, path, f.name); right != "" {
+	const patience = 100 // wrong names; a file with more is something else
+	right := ""
+	if len(d.problems) < patience {
+		right = meant(parent, path, f.name)
+	}
+	if right != "" {
 		remedy = fmt.Sprintf("did you mean %s?", right)
 		d.meant[right] = true
 	} else if len(parent.keys) > 0 {

@@ -222,8 +222,8 @@ func errorLine(data []byte, line int, says string) int {
 	if !strings.Contains(says, "expected key") && !strings.Contains(says, "indicator") {
 		return line
 	}
-	const search = 500 // lines
-	if len(data) > 64<<10 {
+	const search = 200 // lines
+	if len(data) > 32<<10 {
 		return line // each try reads the file again
 	}
 	end := 0

@@ -102,6 +102,18 @@ func TestApply(t *testing.T) {
 			"version: 0.1\nhttp:\n  trustedproxies: []\n  addr: :5000\n",
 		},
 		{
+			"a list that ends with nothing",
+			"version: 0.1\nhttp:\n  trustedproxies:\n    - a\n    -\n\n# end\nlog:\n  level: info\n",
+			[]Edit{{Key: "http.addr", Value: ":1"}},
+			"version: 0.1\nhttp:\n  trustedproxies:\n    - a\n    -\n  addr: :1\n\n# end\nlog:\n  level: info\n",
+		},
+		{
+			"remove a list that ends with nothing",
+			"version: 0.1\nhttp:\n  addr: :1\n  trustedproxies:\n    - a\n    -\n\n# end\n",
+			[]Edit{{Key: "http.trustedproxies", Remove: true}},
+			"version: 0.1\nhttp:\n  addr: :1\n\n# end\n",
+		},
+		{
 			"an empty file", "# nothing yet\n",
 			[]Edit{{Key: "version", Value: 0.1}},
 			"# nothing yet\nversion: 0.1\n",

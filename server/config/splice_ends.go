@@ -63,9 +63,6 @@ func (s *splicer) end(n *yaml.Node, indent int) int {
 		return s.last(n)
 	case n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0:
 		item := n.Content[len(n.Content)-1]
-		if absent(item) { // nothing behind the dash
-			return s.offset(item.Line, item.Column)
-		}
 		return s.end(item, n.Column-1)
 	case n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode:
 		return s.bracketEnd(s.start(n))

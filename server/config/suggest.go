@@ -37,10 +37,12 @@ func nearest(name string, candidates []string) string {
 	lower := strings.ToLower(name)
 	best, least := "", 1+max(1, len(name)/4)
 	for _, c := range candidates {
-		other := strings.ToLower(c)
-		d := distance(lower, other)
-		if min(len(lower), len(other)) >= 4 && (strings.HasPrefix(lower, other) || strings.HasPrefix(other, lower)) {
-			d = min(d, 1) // cert for certificate, warning for warn
+		other, d := strings.ToLower(c), least
+		switch {
+		case min(len(lower), len(other)) >= 4 && (strings.HasPrefix(lower, other) || strings.HasPrefix(other, lower)):
+			d = min(distance(lower, other), 1) // cert for certificate, warning for warn
+		case len(other)-len(lower) < least && len(lower)-len(other) < least:
+			d = distance(lower, other)
 		}
 		if d < least && d < len(c) {
 			best, least = c, d
