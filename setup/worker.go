@@ -19,7 +19,11 @@ type worker struct {
 }
 
 // killedError ends a run in tests as a kill would: nothing is tidied up behind it.
-type killedError struct{ error }
+type killedError struct{ cause error }
+
+func (e killedError) Error() string { return e.cause.Error() }
+
+func (e killedError) Unwrap() error { return e.cause }
 
 func (w *worker) op(operation, path string, do func() error) error {
 	if w.hook != nil {
