@@ -94,7 +94,7 @@ func (m *model) prove() tea.Cmd {
 // watchServer tells when the server ends by itself.
 func (m *model) watchServer() tea.Cmd {
 	running, done := m.running, m.ctx.Done()
-	return guard(func() tea.Msg {
+	return m.watch(func() tea.Msg {
 		select {
 		case <-running.Done():
 			return endedMsg{running}

@@ -74,7 +74,6 @@ func TestRandomKeys(t *testing.T) {
 	}
 	for seed := range rounds {
 		s := fuzzed(t, seed)
-		s.quick = true
 		s.seen = func(string) { phases[s.m.phase]++ }
 		random := rand.New(rand.NewPCG(seed, 1))
 		script := make([]byte, 600)
@@ -95,7 +94,6 @@ func FuzzKeys(f *testing.F) {
 	f.Add(uint64(5), []byte{150, 3, 250, 40, 12, 0, 220, 2})
 	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
 		s := fuzzed(t, seed)
-		s.quick = true
 		s.play(script[:min(len(script), 2000)])
 	})
 }
@@ -127,7 +125,6 @@ func TestRealQuestions(t *testing.T) {
 			}
 		}
 		s := open(t, o, 120, 34)
-		s.quick = true
 		random := rand.New(rand.NewPCG(seed, 2))
 		script := make([]byte, 400)
 		for i := 0; i < len(script); i += 8 {

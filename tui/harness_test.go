@@ -14,12 +14,13 @@ import (
 
 // screen drives a model without a terminal: keys go in, commands run at once, frames come out. Nothing ticks.
 type screen struct {
-	t     testing.TB
-	m     *model
-	g     guarded
-	left  bool
-	quick bool               // random keys: what waits is not worth waiting for
-	seen  func(frame string) // told each frame
+	t    testing.TB
+	m    *model
+	g    guarded
+	left bool
+	// patience is how long a job may be silent before the test goes on without it.
+	patience time.Duration
+	seen     func(frame string) // told each frame
 }
 
 func open(t testing.TB, o Options, width, height int) *screen {
@@ -28,7 +29,8 @@ func open(t testing.TB, o Options, width, height int) *screen {
 	t.Cleanup(cancel)
 	m := newModel(ctx, o.fill())
 	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
-	s := &screen{t: t, m: m, g: guarded{m}}
+	m.watch = func(func() tea.Msg) tea.Cmd { return nil }
+	s := &screen{t: t, m: m, g: guarded{m}, patience: 20 * time.Second}
 	s.send(tea.WindowSizeMsg{Width: width, Height: height})
 	s.run(s.g.Init())
 	return s
@@ -44,7 +46,7 @@ func (s *screen) send(msg tea.Msg) {
 	s.run(cmd)
 }
 
-// run carries out a command. What waits for something that has not come yet, the log or the end of the server, is left waiting.
+// run carries out a command, and what follows from it.
 func (s *screen) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
@@ -64,16 +66,8 @@ func (s *screen) run(cmd tea.Cmd) {
 		default:
 			s.send(msg)
 		}
-	case <-time.After(s.patience()):
+	case <-time.After(s.patience):
 	}
-}
-
-// patience is how long a command may take before it is taken for one that waits. A job always says something, the others may not.
-func (s *screen) patience() time.Duration {
-	if s.quick {
-		return 2 * time.Millisecond
-	}
-	return 30 * time.Millisecond
 }
 
 // frame draws, and holds the frame against what holds for every frame.

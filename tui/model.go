@@ -45,6 +45,7 @@ type model struct {
 	help    help.Model
 	spinner spinner.Model
 	after   func(time.Duration, tea.Msg) tea.Cmd // tea.Tick, but for tests
+	watch   func(func() tea.Msg) tea.Cmd         // waits for what may never come; guard, but for tests
 	quit    func()                               // ends the program from where no command can be returned
 
 	width, height int
@@ -92,6 +93,7 @@ func newModel(ctx context.Context, o Options) *model {
 		ctx: ctx, options: o, theme: t, help: t.Help(), spinner: t.Spinner(),
 		width: assumedWidth, height: assumedHeight,
 		after: func(d time.Duration, msg tea.Msg) tea.Cmd { return tea.Tick(d, func(time.Time) tea.Msg { return msg }) },
+		watch: guard,
 		quit:  func() {},
 	}
 	if o.Begin == nil {

@@ -26,7 +26,7 @@ type logMsg struct{}
 // watchLog waits for the next line.
 func (m *model) watchLog() tea.Cmd {
 	log, done := m.options.Log, m.ctx.Done()
-	return guard(func() tea.Msg {
+	return m.watch(func() tea.Msg {
 		select {
 		case <-log.Wake():
 			return logMsg{}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -79,7 +80,9 @@ func TestWarningHoldsUpOnce(t *testing.T) {
 
 func TestTryingCanBeStopped(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
-	s.keys(enters(3) + "<ctrl+u>:7<enter>")
+	s.keys(enters(3) + "<ctrl+u>:7")
+	s.patience = 20 * time.Millisecond // this one waits until it is stopped
+	s.keys("<enter>")
 	if s.m.job == nil {
 		t.Fatal("nothing is being tried")
 	}
