@@ -24,6 +24,9 @@ func newExchange(t *testing.T) *exchange {
 	t.Helper()
 	need(t, "registry")
 	in := install(t)
+	// Distribution computes the hash on every request: a cheap one will do here.
+	htpasswd := newTool(t, "htpasswd")
+	htpasswd.runWith(in.passwords[admin]+"\n", "-i", "-B", "-C", "5", filepath.Join(in.dir, "auth", "htpasswd-basic"), admin)
 	x := &exchange{installation: in, crane: newTool(t, "crane"), oras: newTool(t, "oras"), held: map[string]layout{}}
 	for _, client := range []*tool{x.crane, x.oras} {
 		client.set("SSL_CERT_FILE", in.ca())

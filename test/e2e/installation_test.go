@@ -167,6 +167,7 @@ type server struct {
 	log     *journal
 	done    chan struct{} // closed when it ended
 	waitErr error         // how it ended
+	killed  bool          // by its test, on purpose: what it said explains nothing
 }
 
 // journal keeps what a process printed.
@@ -234,8 +235,9 @@ func launch(t *testing.T, env []string, name string, args ...string) *server {
 		close(s.done)
 	}()
 	t.Cleanup(func() {
-		s.kill()
-		if t.Failed() && filepath.Base(name) != "strace" {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		if t.Failed() && !s.killed && filepath.Base(name) != "strace" {
 			t.Logf("%s %s said, at last:\n%s", filepath.Base(name), strings.Join(args, " "), s.log.tail())
 		}
 	})
@@ -285,6 +287,7 @@ func (s *server) stop() {
 
 // kill ends the server as a power cut would end its process: at once.
 func (s *server) kill() {
+	s.killed = true
 	_ = s.cmd.Process.Kill()
 	<-s.done
 }
