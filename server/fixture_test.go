@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -249,3 +250,5 @@ func (f *fixture) replace(h handler) {
 	st.registry = h
 	f.server.current.Store(&st)
 }
+
+func digestOf(content string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(content))) }

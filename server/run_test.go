@@ -2,7 +2,6 @@ package server
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -27,8 +26,7 @@ type upload struct {
 func (f *fixture) push(client *http.Client, base, content string) *upload {
 	f.Helper()
 	r, w := io.Pipe()
-	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(content)))
-	request, err := http.NewRequestWithContext(f.Context(), http.MethodPost, base+"/v2/a/blobs/uploads/?digest="+digest, r)
+	request, err := http.NewRequestWithContext(f.Context(), http.MethodPost, base+"/v2/a/blobs/uploads/?digest="+digestOf(content), r)
 	if err != nil {
 		f.Fatal(err)
 	}

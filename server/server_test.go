@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,7 +19,7 @@ func TestOneWay(t *testing.T) {
 			f := newFixture(t, settings...)
 			base, client := f.run(), f.client()
 			content := strings.Repeat("pack", 1<<18)
-			digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(content)))
+			digest := digestOf(content)
 
 			a := f.ask(client, http.MethodPost, base+"/v2/team/app/blobs/uploads/?digest="+digest, "ci", strings.NewReader(content))
 			if a.status != http.StatusCreated {

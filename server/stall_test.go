@@ -3,7 +3,6 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
@@ -108,7 +107,7 @@ func TestReaderStalls(t *testing.T) {
 	f := newFixture(t, impatient, onDisk)
 	base, client := f.run(), f.client()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 2<<20)
-	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
+	digest := digestOf(string(content))
 	if a := f.ask(client, http.MethodPost, base+"/v2/a/blobs/uploads/?digest="+digest, "ci", bytes.NewReader(content)); a.status != http.StatusCreated {
 		t.Fatalf("push: %d %s", a.status, a.body)
 	}

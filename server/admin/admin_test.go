@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"packhouse/server/config"
+	"packhouse/server/storage"
+)
+
+// serve answers requests at path until the test ends.
+func serve(t *testing.T, path string, h http.HandlerFunc) {
+	t.Helper()
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: h}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+}
+
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "admin.sock")
+	serve(t, path, func(http.ResponseWriter, *http.Request) {})
+	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second server: %v", err)
+	}
+	for _, name := range []string{path, filepath.Dir(path)} {
+		info, err := os.Stat(name)
+		if err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+// TestStale: the socket of a process that is gone is replaced; a file is not.
+func TestStale(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	dead, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.(*net.UnixListener).SetUnlinkOnClose(false)
+	dead.Close()
+	if _, err := Dial(path); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("dial: %v", err)
+	}
+	serve(t, path, func(http.ResponseWriter, *http.Request) {})
+	if _, err := Dial(path); err != nil {
+		t.Errorf("dial: %v", err)
+	}
+}
+
+// TestDeepStore: a store lies deeper than the path of a socket may be long.
+func TestDeepStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("deep/", 40), "admin.sock")
+	serve(t, path, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"version":"1"}`)) })
+	c, err := Dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Status(t.Context()); err != nil || s.Version != "1" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestPaths: servers on two stores do not clash, and a store is known by any of its names.
+func TestPaths(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", "/run/unit:/run/other")
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	of := func(root string) []string {
+		return Paths(&config.Config{Storage: config.Storage{Driver: config.Filesystem, Filesystem: config.FilesystemStorage{RootDirectory: root}}})
+	}
+	a, b, link := of(filepath.Join(dir, "a")), of(filepath.Join(dir, "b")), of(filepath.Join(dir, "link"))
+	if filepath.Dir(a[0]) != "/run/unit" || filepath.Dir(a[1]) != "/run/packhouse" || a[2] != filepath.Join(dir, "a/packhouse/v1/admin.sock") {
+		t.Errorf("places: %v", a)
+	}
+	if a[0] == b[0] || a[0] != link[0] || a[1] != link[1] {
+		t.Errorf("names: %v %v %v", a, b, link)
+	}
+	memory := func(addr string) []string {
+		return Paths(&config.Config{Storage: config.Storage{Driver: config.InMemory}, HTTP: config.HTTP{Addr: addr}})
+	}
+	if x, y := memory(":5000"), memory(":5001"); x[0] == y[0] || x[2] == y[2] {
+		t.Errorf("in memory: %v %v", x, y)
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
+	c := &config.Config{Storage: config.Storage{Driver: config.Filesystem, Filesystem: config.FilesystemStorage{RootDirectory: t.TempDir()}}}
+	if _, err := Find(c); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("nobody there: %v", err)
+	}
+	serve(t, Paths(c)[2], func(http.ResponseWriter, *http.Request) {})
+	client, err := Find(c)
+	if err != nil || client.Path() != Paths(c)[2] {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestStream: lines are handed on as they come, the last one is the answer, and an answer that stops in between is an error.
+func TestStream(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	var said string
+	serve(t, path, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(said)) })
+	c, err := Dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const verdict = `{"verdict":{"digest":"sha256:00","reason":"kept"}}` + "\n"
+	for _, tc := range []struct {
+		said, err string
+		verdicts  int
+	}{
+		{verdict + verdict + `{"done":{"blobsKept":2}}`, "", 2},
+		{verdict + `{"error":"the store is busy"}`, "the store is busy", 1},
+		{verdict, errCutOff.Error(), 1},
+		{"", errCutOff.Error(), 0},
+		{"nonsense", "invalid character", 0},
+	} {
+		said = tc.said
+		n := 0
+		report, err := c.Collect(t.Context(), CollectRequest{}, func(storage.Verdict) { n++ })
+		if tc.err == "" && (err != nil || report.BlobsKept != 2) || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) || n != tc.verdicts {
+			t.Errorf("%q: %+v, %d verdicts, %v", tc.said, report, n, err)
+		}
+	}
+}
