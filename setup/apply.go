@@ -152,8 +152,10 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 
 func (w *worker) stageChange(i int, c Change) (step, error) {
 	s := step{Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID}
-	if target, err := filepath.EvalSymlinks(c.Path); err == nil {
-		s.Path = target // a link stays one
+	if link, err := os.Lstat(c.Path); err == nil && link.Mode()&fs.ModeSymlink != 0 { // stays one
+		if s.Path, err = filepath.EvalSymlinks(c.Path); err != nil {
+			return s, err
+		}
 	}
 	info, err := os.Stat(s.Path)
 	if err == nil {

@@ -51,7 +51,7 @@ func (b *builder) build(ctx context.Context) error {
 	if made(&b.answers) {
 		b.directory(b.path("certs"), 0o700)
 	}
-	if b.answers.Storage == config.Filesystem {
+	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) { // a relative one, by hand, is the server's to find
 		b.directory(b.answers.StoragePath, 0o750, "content is kept here")
 	}
 	data, restart, err := configFile(b.installed, &b.answers)
@@ -243,6 +243,9 @@ func (b *builder) manifest() error {
 			continue
 		}
 		row := ManifestFileRow{Path: rel(b.dir, c.Path), SHA256: sum(c.After), Mode: octal(c.Mode.Perm()), UID: c.UID, GID: c.GID}
+		if row.Path == PasswordsFile {
+			row.SHA256 = "" // lines go as they are handed out
+		}
 		if row.UID < 0 {
 			row.UID, row.GID = os.Geteuid(), os.Getegid()
 		}

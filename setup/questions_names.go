@@ -27,7 +27,31 @@ func hostnameQuestion() *Question {
 		Validate: validateHostname,
 		Probe:    probeHostname,
 	}
-	return q.text(func(a *Answers) *string { return &a.Hostname })
+	q.text(func(a *Answers) *string { return &a.Hostname })
+	set := q.Set
+	q.Set = func(a *Answers, text string) error {
+		before := canonical(a.Hostname)
+		if err := set(a, text); err != nil {
+			return err
+		}
+		if after := canonical(a.Hostname); after != before {
+			a.renamed(after)
+		}
+		return nil
+	}
+	return q
+}
+
+// renamed makes the tick list follow the host name: it stands in the certificate anyway, and its short form takes the place of the old one.
+func (a *Answers) renamed(name string) {
+	a.SANs = slices.DeleteFunc(a.SANs, func(s SAN) bool { return canonical(s.Name) == name || (s.Origin == SANShortName && s.Ticked) })
+	short, rest, _ := strings.Cut(name, ".")
+	if rest == "" || isAddress(name) || slices.ContainsFunc(a.SANs, func(s SAN) bool { return s.Name == short }) {
+		return
+	}
+	if _, _, err := parseName(short); err == nil {
+		a.SANs = slices.Insert(a.SANs, 0, SAN{Name: short, Ticked: true, Origin: SANShortName})
+	}
 }
 
 func validateHostname(_ context.Context, _ *Machine, a *Answers) []Finding {
@@ -147,7 +171,28 @@ func addrQuestion() *Question {
 		Validate: validateAddr,
 		Probe:    probeAddr,
 	}
-	return q.text(func(a *Answers) *string { return &a.Addr })
+	q.text(func(a *Answers) *string { return &a.Addr })
+	set := q.Set
+	q.Set = func(a *Answers, text string) error {
+		if err := set(a, text); err != nil {
+			return err
+		}
+		a.listenName()
+		return nil
+	}
+	return q
+}
+
+// listenName ticks the address that the server listens at, if it is a single one, in place of the one before.
+func (a *Answers) listenName() {
+	a.SANs = slices.DeleteFunc(a.SANs, func(s SAN) bool { return s.Origin == SANAddress })
+	host, _, err := net.SplitHostPort(a.Addr)
+	if err != nil || canonical(host) == canonical(a.Hostname) {
+		return
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && !addr.IsUnspecified() {
+		a.AddSAN(addr.String(), SANAddress)
+	}
 }
 
 func validateAddr(_ context.Context, m *Machine, a *Answers) []Finding {

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -236,8 +234,8 @@ func (r *resolver) names() {
 		}
 		r.origins["san"] = origin
 	}
-	if _, typed := r.origins["addr"]; typed && (!r.installed.Exists() || r.origins["addr"] != FromInstallation) {
-		r.listenName()
+	if r.origins["addr"] != FromInstallation {
+		a.listenName()
 	}
 	take, origin := r.all("no-san")
 	for _, text := range take {
@@ -251,17 +249,6 @@ func (r *resolver) names() {
 				r.refuse("san", "--no-san", CodeConflict, name+" is to be added and to be taken away", "leave out one of --san and --no-san")
 			}
 		}
-	}
-}
-
-// listenName ticks the address that the server listens at, if it is a single one.
-func (r *resolver) listenName() {
-	host, _, err := net.SplitHostPort(r.answers.Addr)
-	if err != nil {
-		return
-	}
-	if addr, err := netip.ParseAddr(host); err == nil && !addr.IsUnspecified() && canonical(host) != canonical(r.answers.Hostname) {
-		r.answers.AddSAN(host, SANAddress)
 	}
 }
 

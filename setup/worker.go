@@ -220,6 +220,13 @@ func (w *worker) keepBackup(j *journal) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(w.work(oldDir)); err == nil {
+		for _, s := range j.Steps { // once somebody deleted it, no copy of generated passwords is to be left
+			if s.Old != "" && rel(w.dir, s.Path) == PasswordsFile {
+				if err := w.removeFile(filepath.Join(w.work(oldDir), filepath.Base(s.Old))); err != nil {
+					return "", err
+				}
+			}
+		}
 		if err := w.op("rename", target, func() error {
 			if err := os.RemoveAll(target); err != nil { // of another run within the same second
 				return err
