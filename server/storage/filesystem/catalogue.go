@@ -106,10 +106,10 @@ func (s *Store) eachRepository(ctx context.Context, visit func(name string, part
 			}
 			return ctx.Err()
 		})
-		if absent(err) {
+		if absent(err) && name != "" {
 			return nil
 		}
-		if err != nil {
+		if err != nil { // also where nothing at all is there: a mount that is gone must not look like an empty store
 			return fmt.Errorf("walk repositories: %w", err)
 		}
 		if _, err := reference.ParseRepository(name); err == nil && len(parts) > 0 {

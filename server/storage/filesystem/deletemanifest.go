@@ -71,6 +71,8 @@ func (s *Store) removeManifest(ctx context.Context, repo string, d digest.Digest
 		// What a tag ever pointed to is in its index: only those are looked at closely.
 		if _, err := s.disk.Stat(tagIndexDir(repo, e.Name, d)); err == nil {
 			tags = append(tags, e.Name)
+		} else if !absent(err) {
+			return err
 		}
 		return ctx.Err()
 	})

@@ -44,7 +44,13 @@ func blobDir(d digest.Digest) string {
 
 func blobPath(d digest.Digest) string { return blobDir(d) + "/data" }
 
-func repoDir(repo string) string { return reposDir + "/" + repo }
+// repoDir is the directory of a repository, and for "" that of all.
+func repoDir(repo string) string {
+	if repo == "" {
+		return reposDir
+	}
+	return reposDir + "/" + repo
+}
 
 // digestDir is how a digest names a directory of links.
 func digestDir(d digest.Digest) string {

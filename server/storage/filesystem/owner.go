@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
+	"strings"
 	"time"
 
 	"packhouse/server/storage"
@@ -59,10 +61,11 @@ func (s *Store) prepare(ctx context.Context) error {
 
 // recognise refuses a directory that is neither empty nor a store of ours or of CNCF distribution.
 func (s *Store) recognise() error {
-	for _, dir := range []string{theirs, ours} {
-		if info, err := s.disk.Stat(dir); err == nil && info.Dir {
-			return nil
-		}
+	if info, err := s.disk.Stat(parentOf(ours)); err == nil && info.Dir {
+		return nil
+	}
+	if s.descends(theirs) {
+		return nil
 	}
 	found := ""
 	stop := errors.New("found")
@@ -80,6 +83,23 @@ func (s *Store) recognise() error {
 		return fmt.Errorf("list storage directory: %w", err)
 	}
 	return nil
+}
+
+// descends tells whether name is there, or is cut short by an empty directory, as a first start leaves it that did not get far.
+func (s *Store) descends(name string) bool {
+	for dir := ""; name != ""; {
+		var part string
+		part, name, _ = strings.Cut(name, "/")
+		dir = path.Join(dir, part)
+		info, err := s.disk.Stat(dir)
+		if err == nil && !info.Dir || err != nil && !absent(err) {
+			return false
+		}
+		if err != nil {
+			return parentOf(dir) != "." && !s.anything(parentOf(dir))
+		}
+	}
+	return true
 }
 
 // ensure makes a directory and its parents; prepare syncs them.

@@ -73,11 +73,22 @@ func (x *referrerIndex) of(repo string) *scanned {
 	return k
 }
 
-// time is the time of a directory of revisions, 0 where there is none.
+// time is the time of a directory of revisions.
 func (x *referrerIndex) time(repo string, alg digest.Algorithm) int64 {
-	info, err := x.s.disk.Stat(revisionsDir(repo) + "/" + string(alg))
-	if err != nil {
+	return x.s.timeOf(revisionsDir(repo) + "/" + string(alg))
+}
+
+// unknownTime is that of what cannot be asked. Nothing is valid by it.
+const unknownTime = -1
+
+// timeOf is when a directory changed last, 0 where there is none.
+func (s *Store) timeOf(dir string) int64 {
+	info, err := s.disk.Stat(dir)
+	switch {
+	case absent(err):
 		return 0
+	case err != nil:
+		return unknownTime
 	}
 	return info.ModTime.UnixNano()
 }
@@ -88,11 +99,11 @@ func (x *referrerIndex) around(repo string, alg digest.Algorithm, do func() erro
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	before := x.time(repo, alg)
-	complete := before == k.times[alg]
+	complete := before == k.times[alg] && before != unknownTime
 	err := do()
 	if complete {
 		if now := x.time(repo, alg); now != before {
-			k.times[alg], k.dirty = now, true
+			k.times[alg], k.dirty = now, now != unknownTime
 		}
 	}
 	return err
@@ -219,7 +230,7 @@ func (x *referrerIndex) refresh(ctx context.Context, repo string) error {
 	defer k.mu.Unlock()
 	for _, alg := range algorithms {
 		now := x.time(repo, alg)
-		if now == k.times[alg] {
+		if now == k.times[alg] && now != unknownTime {
 			continue
 		}
 		if x.s.opt.ReadOnly {

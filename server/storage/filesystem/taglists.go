@@ -87,13 +87,7 @@ func (l *tagLists) grew(t *tagList, size int) {
 
 const mostLists = 4096
 
-func (l *tagLists) time(repo string) int64 {
-	info, err := l.s.disk.Stat(tagsDir(repo))
-	if err != nil {
-		return 0
-	}
-	return info.ModTime.UnixNano()
-}
+func (l *tagLists) time(repo string) int64 { return l.s.timeOf(tagsDir(repo)) }
 
 // around lets a change of our own to tags/ pass; tag, unless empty, is there after it.
 func (l *tagLists) around(repo, tag string, do func() error) error {
@@ -103,7 +97,7 @@ func (l *tagLists) around(repo, tag string, do func() error) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	valid := t.built && t.time == l.time(repo)
+	valid := t.built && t.time == l.time(repo) && t.time != unknownTime
 	if err := do(); err != nil || !valid {
 		t.built = false
 		return err
@@ -147,7 +141,7 @@ func (l *tagLists) doubt(repo string) {
 // build reads tags/ anew unless the list is valid; false where there is no such directory. Called with t.mu held.
 func (l *tagLists) build(ctx context.Context, repo string, t *tagList) (bool, error) {
 	now := l.time(repo)
-	if t.built && t.time == now {
+	if t.built && t.time == now && now != unknownTime {
 		return true, nil
 	}
 	t.built, t.names = false, nil

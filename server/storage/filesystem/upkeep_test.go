@@ -18,6 +18,7 @@ import (
 	"packhouse/server/reference"
 	"packhouse/server/storage"
 	"packhouse/server/storage/filesystem"
+	"packhouse/server/storage/inmemory"
 	"packhouse/server/storage/storagetest"
 )
 
@@ -433,7 +434,24 @@ func TestReindexFindsWhatSomebodyElseWrote(t *testing.T) {
 
 func TestCollectBesidePushes(t *testing.T) {
 	// The smallest window there is, so that only locks, marks and notes stand between a push and the collection.
-	s := open(t, filesystem.Options{Root: t.TempDir(), Window: time.Nanosecond, Barrier: filesystem.BarrierFiles})
+	o := filesystem.Options{Window: time.Nanosecond, Barrier: filesystem.BarrierFiles}
+	t.Run("memory", func(t *testing.T) { // where it goes fast
+		t.Parallel()
+		s, err := inmemory.Open(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		collectBesidePushes(t, s)
+	})
+	t.Run("disk", func(t *testing.T) {
+		t.Parallel()
+		onDisk := o
+		onDisk.Root = t.TempDir()
+		collectBesidePushes(t, open(t, onDisk))
+	})
+}
+
+func collectBesidePushes(t *testing.T, s *filesystem.Store) {
 	defer closing(t, s)
 	ctx, stop := context.WithTimeout(context.Background(), soak())
 	defer stop()

@@ -1,0 +1,171 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/storage"
+)
+
+// The side of a push. Whoever acknowledges something that refers to a digest has
+//
+//	W1  written or refreshed the reference
+//	W2  then read the digest's marker
+//	W3  then seen the data
+//	W4  and acknowledges only if there was no marker, or the marker could be replaced, and the data is present.
+//
+// If W1 came before the collector's second listing, that listing finds it. If it came after, the marker stood already, and W2 or W3 tells the
+// truth. Only while a collection is announced is W2 a request.
+
+// held is one reference that a change rests on.
+type held struct {
+	repo     string
+	digest   digest.Digest
+	manifest bool  // held by a revision link; else by a layer link
+	size     int64 // that the data must have; -1: any
+}
+
+func (h held) link() string {
+	if h.manifest {
+		return revisionLink(h.repo, h.digest)
+	}
+	return layerLink(h.repo, h.digest)
+}
+
+// holding tells what became of a reference.
+type holding struct {
+	ok     bool
+	target digest.Digest // whose data it is
+	data   object
+}
+
+// hold makes sure that a reference is there and stays for a window: W1 to W3. Not ok where link or data is missing or the size is another.
+func (s *Store) hold(ctx context.Context, w watch, h held, older int) (holding, error) {
+	link, target, ok, err := s.linked(ctx, h.link(), h.digest)
+	if err != nil || !ok {
+		return holding{}, err
+	}
+	if age := s.now().Sub(link.modTime); age > s.opt.Window*time.Duration(older)/4 || age < -s.opt.Window/4 {
+		if _, err := s.bucket.put(ctx, link.key, []byte(target), condition{}); err != nil {
+			return holding{}, fmt.Errorf("touch link: %w", err)
+		}
+		// The link may have been deleted in between and been made again just now: what follows finds out whether the data is still there.
+	}
+	if w.active {
+		if err := s.free(ctx, target); err != nil {
+			return holding{}, err
+		}
+	}
+	if s.without.data {
+		return holding{ok: true, target: target}, nil
+	}
+	data, ok, err := s.data(ctx, target)
+	if err != nil || !ok || h.size >= 0 && data.size != h.size {
+		return holding{}, err
+	}
+	return holding{ok: true, target: target, data: data}, nil
+}
+
+// How old, in quarters of the window, a link may be before it is refreshed.
+const (
+	whenAsked  = 1 // by a HEAD: what is pushed next may take a while
+	whenNeeded = 2 // by a manifest
+)
+
+// holdManifest is hold for a manifest that was there before: while a collection runs, what it refers to must be safe as well, because its own
+// marker may have come after that of a layer.
+func (s *Store) holdManifest(ctx context.Context, w watch, repo string, d digest.Digest, older, depth int) (holding, error) {
+	found, err := s.hold(ctx, w, held{repo: repo, digest: d, manifest: true, size: -1}, older)
+	if err != nil || !found.ok || !w.active {
+		return found, err
+	}
+	stored, err := s.load(ctx, found.target)
+	if err != nil {
+		if errors.Is(err, storage.ErrManifestUnknown) {
+			return holding{}, nil
+		}
+		return holding{}, err
+	}
+	m, err := manifest.Parse(stored.Content)
+	if err != nil {
+		return holding{}, nil //nolint:nilerr // what cannot be read cannot be kept; it is damaged or of another kind
+	}
+	missing, err := s.holdReferences(ctx, w, repo, m.References(), depth+1)
+	if err != nil || len(missing) > 0 {
+		return holding{}, err
+	}
+	return found, nil
+}
+
+// mostDepth is how deep indexes of indexes are followed.
+const mostDepth = 4
+
+// holdReferences holds all that a manifest needs and returns what is missing. Children of an index may be: an index may be pushed to a mirror
+// without all of its platforms (distribution-spec, "Pushing manifests").
+func (s *Store) holdReferences(ctx context.Context, w watch, repo string, references []manifest.Reference, depth int) ([]manifest.Reference, error) {
+	ok := make([]bool, len(references))
+	err := inParallel(ctx, len(references), wide, func(ctx context.Context, i int) error {
+		r := references[i]
+		var found holding
+		var err error
+		if r.Kind == manifest.Child {
+			if depth <= mostDepth {
+				_, err = s.holdManifest(ctx, w, repo, r.Digest, whenNeeded, depth)
+			}
+			ok[i] = true
+			return err
+		}
+		found, err = s.hold(ctx, w, held{repo: repo, digest: r.Digest, size: -1}, whenNeeded)
+		if err != nil {
+			return err
+		}
+		ok[i] = found.ok
+		if found.ok && !s.without.data && found.data.size != r.Size {
+			ok[i], err = s.sound(ctx, found.target, found.data)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var missing []manifest.Reference
+	for i, r := range references {
+		if !ok[i] && !r.Foreign {
+			missing = append(missing, r)
+		}
+	}
+	return missing, nil
+}
+
+// sound tells whether data whose size is not the announced one is what its digest says: whose mistake is it?
+func (s *Store) sound(ctx context.Context, d digest.Digest, o object) (bool, error) {
+	if etag, ok := s.verified.get(string(d)); ok && etag == o.etag {
+		return true, nil
+	}
+	err := s.verify(ctx, d, o)
+	if errors.Is(err, storage.ErrBlobDamaged) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// guarded runs a change that rests on references. It is run again if it took so long that a collection may have begun unnoticed.
+func (s *Store) guarded(ctx context.Context, change func(w watch) error) error {
+	for {
+		w, err := s.look(ctx)
+		if err != nil {
+			return err
+		}
+		if err := change(w); err != nil {
+			return err
+		}
+		if !s.stale(w) {
+			return nil
+		}
+	}
+}

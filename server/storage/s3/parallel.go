@@ -1,0 +1,45 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// wide is how many requests one change sends at once.
+const wide = 16
+
+// inParallel does n things, at most width at once, and returns the first error.
+func inParallel(ctx context.Context, n, width int, do func(ctx context.Context, i int) error) error {
+	if n == 1 {
+		return do(ctx, 0)
+	}
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(max(width, 1))
+	for i := range n {
+		if within.Err() != nil {
+			break
+		}
+		g.Go(func() error { return do(within, i) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// together does different things at once and returns the first error.
+func together(ctx context.Context, all ...func(ctx context.Context) error) error {
+	return inParallel(ctx, len(all), len(all), func(ctx context.Context, i int) error { return all[i](ctx) })
+}
+
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return hex.EncodeToString(b[:])
+}
+
+// nonce is a part of a key that nobody else chose.
+func nonce() string { return newID()[:16] }

@@ -1,0 +1,180 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"packhouse/server/config"
+)
+
+// Traits are what was found out about an engine by trying.
+type Traits struct {
+	Create           bool // a write with If-None-Match: * creates once, also when many race
+	Replace          bool // a write with If-Match replaces only that object, and creates none
+	ConditionalDrop  bool // a deletion with If-Match deletes only that object
+	ReadAfterWrite   bool // what was written is read at once, and what was deleted is gone at once
+	ListedAfterWrite bool // the same for listings
+}
+
+// Conditional tells whether writes with conditions do what they say. Without, one process may use the bucket, and it must not collect.
+func (t Traits) Conditional() bool { return t.Create && t.Replace }
+
+// Collectable tells whether collection is safe beside pushes.
+func (t Traits) Collectable() bool {
+	return t.Conditional() && t.ReadAfterWrite && t.ListedAfterWrite
+}
+
+// Weaknesses tells in sentences what does not work, and what follows from it.
+func (t Traits) Weaknesses() []string {
+	var all []string
+	add := func(good bool, what string) {
+		if !good {
+			all = append(all, what)
+		}
+	}
+	add(t.Create, "a write with If-None-Match overwrites: a tag that must not be overwritten is only safe from this process; run one process, and no collection")
+	add(t.Replace, "a write with If-Match does not hold the condition: uploads cannot move between processes; run one process, and no collection")
+	add(t.ConditionalDrop, "a deletion with If-Match is not held: damaged blobs are refused but not moved away, and released markers stay a while")
+	add(t.ReadAfterWrite, "what was written cannot be read at once: run one process, and no collection")
+	add(t.ListedAfterWrite, "what was written is not listed at once: listings lag, and no collection")
+	return all
+}
+
+// racing is how many writers race for one key.
+const racing = 16
+
+// Prove tries out in a bucket what the store rests on. It writes and removes a few objects below packhouse/v1/probe. An error says that the
+// bucket cannot be used at all; see Probe for why.
+func Prove(ctx context.Context, cfg config.S3Storage) (Traits, error) {
+	c, err := newClient(ctx, cfg)
+	if err != nil {
+		return Traits{}, err
+	}
+	return prove(ctx, c)
+}
+
+func prove(ctx context.Context, b bucket) (Traits, error) {
+	var t Traits
+	dir := probeDir + newID() + "/"
+	keys := []string{dir + "create", dir + "replace", dir + "missing", dir + "race"}
+	defer func() {
+		ctx, cancel := cleanup(ctx)
+		defer cancel()
+		_ = inParallel(ctx, len(keys), len(keys), func(ctx context.Context, i int) error { return b.delete(ctx, keys[i]) })
+	}()
+	// The first one tells whether anything works at all.
+	etag, err := b.put(ctx, keys[1], []byte("1"), condition{})
+	if err != nil {
+		return t, err
+	}
+	if err := t.proveReading(ctx, b, keys[1], dir); err != nil {
+		return t, err
+	}
+	var errs [3]error
+	var wait sync.WaitGroup
+	wait.Go(func() { t.Create, errs[0] = proveCreate(ctx, b, keys[0], keys[3]) })
+	wait.Go(func() { t.Replace, errs[1] = proveReplace(ctx, b, keys[1], etag, keys[2]) })
+	wait.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return t, err
+	}
+	t.ConditionalDrop, err = proveDrop(ctx, b, keys[1])
+	if err != nil {
+		return t, err
+	}
+	p, err := b.list(ctx, dir, "", mostListed, false)
+	if err != nil {
+		return t, err
+	}
+	for _, o := range p.objects {
+		t.ListedAfterWrite = t.ListedAfterWrite && o.key != keys[1] // it was deleted
+	}
+	return t, nil
+}
+
+func (t *Traits) proveReading(ctx context.Context, b bucket, key, dir string) error {
+	body, _, err := read(ctx, b, key, 1)
+	if err != nil && !errors.Is(err, errMissing) {
+		return err
+	}
+	t.ReadAfterWrite = string(body) == "1"
+	p, err := b.list(ctx, dir, "", mostListed, false)
+	if err != nil {
+		return err
+	}
+	t.ListedAfterWrite = len(p.objects) == 1 && p.objects[0].key == key
+	return nil
+}
+
+// held tells whether a write was refused for its condition.
+func held(err error) (bool, error) {
+	if errors.Is(err, errCondition) {
+		return true, nil
+	}
+	// An engine that does not know conditions may say so: 501.
+	if s := status(err); s == 501 || s == 400 {
+		return false, nil
+	}
+	return false, err
+}
+
+func proveCreate(ctx context.Context, b bucket, key, raced string) (bool, error) {
+	if _, err := b.put(ctx, key, []byte("1"), ifAbsent); err != nil {
+		_, err = held(err)
+		return false, err
+	}
+	_, err := b.put(ctx, key, []byte("2"), ifAbsent)
+	if ok, err := held(err); err != nil || !ok {
+		return false, err
+	}
+	var won atomic.Int32
+	err = inParallel(ctx, racing, racing, func(ctx context.Context, i int) error {
+		_, err := b.put(ctx, raced, fmt.Appendf(nil, "racer %d", i), ifAbsent)
+		if err == nil {
+			won.Add(1)
+			return nil
+		}
+		_, err = held(err)
+		return err
+	})
+	return won.Load() == 1, err
+}
+
+func proveReplace(ctx context.Context, b bucket, key, etag, missing string) (bool, error) {
+	if _, err := b.put(ctx, key, []byte("2"), ifMatch(etag)); err != nil {
+		_, err = held(err)
+		return false, err
+	}
+	_, err := b.put(ctx, key, []byte("3"), ifMatch(etag))
+	if ok, err := held(err); err != nil || !ok {
+		return false, err
+	}
+	_, err = b.put(ctx, missing, []byte("1"), ifMatch(etag))
+	if ok, err := held(err); err != nil || !ok {
+		return false, err
+	}
+	body, _, err := read(ctx, b, key, 1)
+	return string(body) == "2", err
+}
+
+// proveDrop ends with the object being gone, where it holds.
+func proveDrop(ctx context.Context, b bucket, key string) (bool, error) {
+	o, err := b.head(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	if ok, err := held(b.deleteIf(ctx, key, `"00000000000000000000000000000000"`)); err != nil || !ok {
+		return false, errors.Join(err, b.delete(ctx, key))
+	}
+	if err := b.deleteIf(ctx, key, o.etag); err != nil {
+		return false, b.delete(ctx, key)
+	}
+	_, err = b.head(ctx, key)
+	if errors.Is(err, errMissing) {
+		return true, nil
+	}
+	return false, err
+}
