@@ -28,6 +28,7 @@ func (f *fixture) served() string {
 
 // TestRotation: a new pair is served without a restart; half of one, or a bad one, leaves the pair before.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	var ca *certgen.Pair
 	f := newFixture(t, func(f *fixture, c *config.Config) {
 		withTLS(f, c)
@@ -103,6 +104,7 @@ func TestRotation(t *testing.T) {
 
 // TestRotationUnderLoad: no request fails while certificates change, for clients that trust the CA only.
 func TestRotationUnderLoad(t *testing.T) {
+	t.Parallel()
 	var ca *certgen.Pair
 	f := newFixture(t, func(f *fixture, c *config.Config) {
 		withTLS(f, c)
@@ -150,6 +152,7 @@ func TestRotationUnderLoad(t *testing.T) {
 
 // TestWatch: files are looked at without anybody asking.
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, withTLS)
 	f.run()
 	first := f.server.Fingerprint()

@@ -29,7 +29,8 @@ const (
 	readerPassword = "canary-reader-4713"
 )
 
-var passwords = map[string]string{"admin": adminPassword, "ci": writerPassword, "spectro": readerPassword}
+// passwords are those that people send; mallory is no user.
+var passwords = map[string]string{"admin": adminPassword, "ci": writerPassword, "spectro": readerPassword, "mallory": "canary-mallory-4714"}
 
 // fixture is an installation in a temporary directory with a server on it.
 type fixture struct {

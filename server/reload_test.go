@@ -104,6 +104,7 @@ func TestBadReload(t *testing.T) {
 
 // TestReloadUnderLoad: no request fails while the configuration is taken up over and over.
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	base := f.run()
 	done, failed := make(chan struct{}), make(chan string, 4)
@@ -154,6 +155,7 @@ func TestFixedKeysExist(t *testing.T) {
 }
 
 func TestRemovedUserIsOut(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	base, client := f.run(), f.client()
 	if a := f.ask(client, http.MethodGet, base+"/v2/", "spectro", nil); a.status != 200 {

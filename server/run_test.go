@@ -70,6 +70,7 @@ func (f *fixture) gauge(name string) float64 {
 
 // TestDrain: a request that runs when the server is told to stop is finished, and nothing new is accepted.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	for name, settings := range map[string][]setting{"plain": {onDisk}, "TLS, HTTP/2": {onDisk, withTLS}} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, settings...)
@@ -200,6 +201,7 @@ func TestUnixSocket(t *testing.T) {
 
 // TestConnectionLimit: further connections wait until one ends.
 func TestConnectionLimit(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, with(func(c *config.Config) { c.HTTP.Limits.Connections = 2 }))
 	f.run()
 	open := func() (net.Conn, *bufio.Reader) {

@@ -11,6 +11,7 @@ import (
 
 // TestOneWay walks a push and a pull through the whole server, over TLS and a real socket.
 func TestOneWay(t *testing.T) {
+	t.Parallel()
 	for name, settings := range map[string][]setting{
 		"memory, plain": nil,
 		"disk, TLS":     {onDisk, withTLS},

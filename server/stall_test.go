@@ -63,6 +63,7 @@ func TestSlowLoris(t *testing.T) {
 
 // TestDrips: headers that come byte by byte are ended too, however steadily they drip.
 func TestDrips(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, impatient)
 	f.run()
 	c, err := net.Dial("tcp", f.server.Addr().String())
@@ -82,6 +83,7 @@ func TestDrips(t *testing.T) {
 
 // TestSlowButMoving: a body may take many times the timeout as long as it moves, and the answer comes whole.
 func TestSlowButMoving(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, impatient, onDisk)
 	content := strings.Repeat("slow", 5)
 	u := f.push(f.client(), f.run(), content)
@@ -104,6 +106,7 @@ func TestSlowButMoving(t *testing.T) {
 
 // TestReaderStalls: who asks for a blob and does not read it is let go; who reads slowly gets it whole.
 func TestReaderStalls(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, impatient, onDisk)
 	base, client := f.run(), f.client()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 2<<20)
@@ -157,6 +160,7 @@ func TestReaderStalls(t *testing.T) {
 
 // TestLongAnswer: after the body has been read an answer may take longer than the timeout.
 func TestLongAnswer(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, impatient)
 	slow := handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
