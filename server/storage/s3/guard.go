@@ -156,16 +156,12 @@ func (s *Store) sound(ctx context.Context, d digest.Digest, o object) (bool, err
 
 // guarded runs a change that rests on references. It is run again if it took so long that a collection may have begun unnoticed.
 func (s *Store) guarded(ctx context.Context, change func(w watch) error) error {
-	for {
-		w, err := s.look(ctx)
-		if err != nil {
-			return err
-		}
-		if err := change(w); err != nil {
-			return err
-		}
-		if !s.stale(w) {
-			return nil
-		}
+	w, err := s.look(ctx)
+	if err != nil {
+		return err
 	}
+	if err := change(w); err != nil || !s.stale(w) {
+		return err
+	}
+	return change(watch{at: time.Now(), active: true})
 }

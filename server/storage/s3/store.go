@@ -100,7 +100,7 @@ type Store struct {
 	referrers *cache[cachedReferrer]
 	verified  *cache[string] // digest → ETag of the data that was found good
 	damaged   *cache[string] // digest → ETag of the data that was found bad
-	known     *cache[struct{}]
+	known     *cache[time.Time] // repository → when its entry of the index was written
 	runs      runState
 	sessions  userCount
 	health    health
@@ -150,7 +150,7 @@ func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
 	s.referrers = newCache[cachedReferrer](o.ManifestCache / 4)
 	s.verified, s.damaged = newCache[string](mostRemembered), newCache[string](mostRemembered/16)
-	s.known = newCache[struct{}](mostRemembered / 4)
+	s.known = newCache[time.Time](mostRemembered / 4)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	fail := func(err error) (*Store, error) {
 		s.cancel()
