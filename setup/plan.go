@@ -44,6 +44,8 @@ type Options struct {
 	Now            time.Time // zero: now
 	Rand           io.Reader // for passwords; nil: crypto/rand
 	WritePasswords bool      // generated passwords go into initial-passwords, because nobody is there to be shown them
+
+	cost int // of bcrypt, for tests; 0: the usual one
 }
 
 // Plan is everything that a setup is going to change. Making it writes nothing.

@@ -52,12 +52,21 @@ func leafReason(a *Answers, in *Installed) string {
 		return "the names changed"
 	case string(a.KeyType) != leaf.Info.KeyType:
 		return "the kind of key changed"
-	case a.Subject != certgen.FormatSubject(leaf.Chain[0].Subject):
+	case sameForm(a.Subject) != certgen.FormatSubject(leaf.Chain[0].Subject):
 		return "the subject changed"
 	case a.certDays() != lifeDays(leaf.Chain[0]) && !(cutByCA(leaf.Chain) && a.CertDays == 0):
 		return "its life changed"
 	}
 	return ""
+}
+
+// sameForm writes a subject as it is read back from a certificate: its parts in their order, without spaces around them.
+func sameForm(subject string) string {
+	name, err := certgen.ParseSubject(subject)
+	if err != nil {
+		return subject
+	}
+	return certgen.FormatSubject(name)
 }
 
 // signingCA returns the CA of the installation with its key. Only the newest of several CAs in ca.crt signs.

@@ -32,7 +32,7 @@ func resolveAll(t *testing.T, m *Machine, dir string, flags Values) (*Installed,
 func planFor(t *testing.T, m *Machine, dir string, flags Values) *Plan {
 	t.Helper()
 	in, resolved := resolveAll(t, m, dir, flags)
-	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true})
+	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestFirstInstallOnABareMachine(t *testing.T) {
 func TestSecondRunChangesNothing(t *testing.T) {
 	for name, flags := range map[string]Values{
 		"bare":        nil,
-		"self-signed": {"tls": {"self-signed"}, "subject": {"O=Example"}},
+		"self-signed": {"tls": {"self-signed"}, "subject": {"O=Example, C=de"}},
 		"off":         {"tls": {"off"}, "addr": {"127.0.0.1:5000"}},
 		"many": {
 			"hostname": {"registry.example.com"}, "san": {"10.0.0.1", "b.example.com", "a.example.com"}, "addr": {"127.0.0.1:5443"}, "user": {"spectro:reader", "ci:writer"},
@@ -217,7 +217,7 @@ func TestGivenPasswordsAreKept(t *testing.T) {
 		if AnyRefused(findings) {
 			t.Fatal(findings)
 		}
-		plan, err := MakePlan(context.Background(), m, in, resolved, Options{Now: now, WritePasswords: true})
+		plan, err := MakePlan(context.Background(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
