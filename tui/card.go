@@ -191,8 +191,13 @@ func (m *model) passwordLines(width int) []string {
 		lines = append(lines, layout.Cut(label(name)+text, width))
 	}
 	hint := "generated; p shows it, nothing keeps it"
-	if m.card.reveal {
+	switch {
+	case m.card.reveal && len(passwords) > 1:
+		hint = "keep them now: they are stored nowhere but as hashes"
+	case m.card.reveal:
 		hint = "keep it now: it is stored nowhere but as a hash"
+	case len(passwords) > 1:
+		hint = "generated; p shows them, nothing keeps them"
 	}
 	return append(lines, layout.Cut(label("")+t.Muted.Render(hint), width))
 }

@@ -213,7 +213,7 @@ func (f *form) view(width int) field.View {
 		view.Focus, view.Until = len(view.Lines)+part.Focus, len(view.Lines)+part.Until
 		view.Lines = append(view.Lines, part.Lines...)
 	}
-	if f.hasMore() && !f.advanced {
+	if e := f.current(); f.hasMore() && !f.advanced && !(e != nil && e.field.Modal()) {
 		line := "  more settings …"
 		if f.at == len(asked) {
 			line = f.m.theme.Selected.Render("› more settings …")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
+	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -51,8 +52,11 @@ func (m *model) foot(width int) string {
 		return layout.Cut(" "+m.theme.Warning.Render(layout.Cut(theme.Caution+" "+clean(m.notice), width-2)), width)
 	}
 	line := m.help
+	if long := line.ShortHelpView(m.keys(true)); ansi.StringWidth(long) <= width-2 {
+		return " " + long
+	}
 	line.Width = max(width-2, 1)
-	keys := m.keys()
+	keys := m.keys(false)
 	if width < normalWidth { // the key that explains the others must not be the one that does not fit
 		slices.SortStableFunc(keys, func(a, b key.Binding) int { return rank(a) - rank(b) })
 	}
@@ -253,7 +257,7 @@ func (m *model) helpText(width int) []string {
 	}
 	lines = append(lines, "", t.Title.Render("Keys"))
 	m.helpOpen = false
-	for _, k := range m.keys() {
+	for _, k := range m.keys(false) {
 		lines = append(lines, layout.Cut("  "+layout.Pad(k.Help().Key, 7)+" "+t.Muted.Render(k.Help().Desc), width))
 	}
 	m.helpOpen = true

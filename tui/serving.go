@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -125,9 +126,9 @@ func (m *model) logLine(text string) string {
 		case '5':
 			style = t.Bad
 		}
-		out += style.Render(status) + " " + layout.Pad(method, 6) + " " + line.Value("path")
-		for _, key := range []string{"duration", "user", "remote", "code"} {
-			if value := line.Value(key); value != "" {
+		out += style.Render(status) + " " + layout.Pad(method, 6) + " " + shortHex(line.Value("path"))
+		for _, value := range []string{took(line.Value("duration")), shortHex(line.Value("user")), line.Value("remote"), line.Value("code")} {
+			if value != "" {
 				out += "  " + t.Muted.Render(value)
 			}
 		}
@@ -135,9 +136,26 @@ func (m *model) logLine(text string) string {
 	}
 	out += line.Message
 	for _, pair := range line.Pairs {
-		out += "  " + t.Muted.Render(pair.Key+"=") + pair.Value
+		out += "  " + t.Muted.Render(pair.Key+"=") + shortFingerprints(shortHex(pair.Value))
 	}
 	return out
+}
+
+// random is a run of letters and digits that only a machine made: a digest, an upload, a name for one minute.
+var random = regexp.MustCompile(`\b(?:[0-9a-f]{32,}|[a-z2-7]{26,})\b`)
+
+// shortHex keeps the beginning of what only a machine made; the log itself has the whole.
+func shortHex(text string) string {
+	return random.ReplaceAllStringFunc(text, func(whole string) string { return whole[:8] + layout.Ellipsis })
+}
+
+// took is a duration of the log, as people read it.
+func took(text string) string {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return text
+	}
+	return duration(d)
 }
 
 // plural counts things.

@@ -197,10 +197,10 @@ func (m *model) asks(id string) bool {
 	return false
 }
 
-// keys are those that do something now, the most useful first.
-func (m *model) keys() []key.Binding {
+// keys are those that do something now, the most useful first; in more words where there is room for them.
+func (m *model) keys(words bool) []key.Binding {
 	leave := bind("ctrl+c", "leave")
-	if m.width >= 110 && (m.phase == asking || m.phase == reviewing) {
+	if words && m.phase == asking {
 		leave = bind("ctrl+c", "leave (nothing is written before the review)")
 	}
 	why := bind("?", "why")

@@ -42,12 +42,30 @@ func Ends(left, right string, width int) string {
 	return Pad(Cut(left, rest-1), rest) + right
 }
 
-// Wrap breaks text into lines at spaces, and inside words only where a word is wider than the line.
+// Wrap breaks text without styles into lines at spaces, and inside words only where a word is wider than the line: a date or an address is
+// not torn at its hyphens. Line ends in the text stay.
 func Wrap(text string, width int) []string {
 	if width <= 0 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(text, width, ""), "\n")
+	var out []string
+	for _, paragraph := range strings.Split(text, "\n") {
+		line := ""
+		for _, word := range strings.Split(paragraph, " ") {
+			switch room := width - ansi.StringWidth(line) - 1; {
+			case line != "" && ansi.StringWidth(word) <= room:
+				line += " " + word
+				continue
+			case line != "":
+				out = append(out, line)
+			}
+			pieces := strings.Split(ansi.Hardwrap(word, width, true), "\n")
+			out = append(out, pieces[:len(pieces)-1]...)
+			line = pieces[len(pieces)-1]
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // Hang wraps text behind a sign; further lines are indented by the sign's width.

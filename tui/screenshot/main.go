@@ -162,7 +162,7 @@ func (s *stage) shot(ctx context.Context, name string) error {
 	if err := convert.Run(); err != nil {
 		return fmt.Errorf("convert picture: %w", err)
 	}
-	return nil
+	return shrink(base + ".png")
 }
 
 func (s *stage) tmux(ctx context.Context, arguments ...string) (string, error) {
