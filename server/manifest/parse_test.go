@@ -126,6 +126,7 @@ func TestReferences(t *testing.T) {
 		{"foreign and not", Manifest{MediaType: OCIManifest, Layers: []Descriptor{d("l", hexB, "https://a"), d("l", hexB)}}, []Reference{{Blob, hexB, 1, false}}},
 		{"two sizes of one digest", Manifest{MediaType: OCIManifest, Layers: []Descriptor{{Digest: hexB, Size: 1}, {Digest: hexB, Size: 2}}}, []Reference{{Blob, hexB, 1, false}, {Blob, hexB, 2, false}}},
 		{"index", Manifest{MediaType: OCIIndex, Manifests: []Descriptor{d(OCIManifest, hexA), d("", hexB)}}, []Reference{{Child, hexA, 1, false}, {Child, hexB, 1, false}}},
+		{"index of lists", Manifest{MediaType: DockerList, Manifests: []Descriptor{d(DockerList, hexA), d(OCIIndex, hexB)}}, []Reference{{Child, hexA, 1, false}, {Child, hexB, 1, false}}},
 		{"build cache", Manifest{MediaType: OCIIndex, Manifests: []Descriptor{d("application/vnd.buildkit.cacheconfig.v0", hexA)}}, []Reference{{Blob, hexA, 1, false}}},
 		{"the subject may be missing", Manifest{MediaType: OCIIndex, Subject: &config}, []Reference{}},
 	}
@@ -159,4 +160,22 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	small := `{"schemaVersion":2,` + configA + `,"layers":[` + strings.Repeat(layerB+",", 9) + layerB + `]}`
+	for name, content := range map[string]string{
+		"image of ten layers": small,
+		"4 MiB of layers":     `{"schemaVersion":2,` + configA + `,"layers":[` + strings.Repeat(layerB+",", (MaxSize-500)/(len(layerB)+1)) + layerB + `]}`,
+		"4 MiB of zeros":      `{"schemaVersion":2,` + configA + `,"x":[` + strings.Repeat("0,", MaxSize/2-200) + `0]}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(content)))
+			for b.Loop() {
+				if _, err := Parse([]byte(content)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -31,7 +31,9 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 		return problem.BadRange(blob.Size())
 	}
 	contentHeaders(w.Header(), blobType, req.Digest, forever)
-
+	if notModified(w, r, req.Digest) {
+		return nil
+	}
 	content := &watched{ReadSeeker: blob.Content()}
 	var from io.ReadSeeker = content
 	if file, ok := content.ReadSeeker.(*os.File); ok {

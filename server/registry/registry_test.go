@@ -301,6 +301,50 @@ func TestDamagedContentIsCutOff(t *testing.T) {
 	}
 }
 
+func TestDamagedContentAborts(t *testing.T) {
+	store := &double{open: func() (storage.Blob, error) {
+		return content{rotten{strings.NewReader(strings.Repeat("x", 100))}, 100}, nil
+	}}
+	req, r := parse(t, "GET", "/v2/a/blobs/"+digest.FromString("x").String())
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler { //nolint:errorlint // it is panicked with as it is
+			t.Errorf("panicked with %v", v)
+		}
+	}()
+	_ = registry.New(registry.Options{Store: store}).Serve(httptest.NewRecorder(), r, auth.Grant{Request: req})
+	t.Error("half an answer was ended as if it were whole")
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (b unread) Read([]byte) (int, error) {
+	b.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestWhatTheHeadRulesOutIsNotRead(t *testing.T) {
+	g := registry.New(registry.Options{Store: &double{}}) // which must not be called
+	for target, tt := range map[string]struct {
+		method, contentRange string
+		length               int64
+		status               int
+	}{
+		"/v2/a/manifests/v1":                             {"PUT", "", manifest.MaxSize + 1, 413},
+		"/v2/a/blobs/uploads/" + strings.Repeat("0", 32): {"PATCH", "0-4", 10, 400},
+		"/v2/a/blobs/uploads/" + strings.Repeat("1", 32) + "?digest=" + digest.FromString("x").String(): {"PUT", "bytes 0-4/5", 4, 400},
+	} {
+		req, r := parse(t, tt.method, target)
+		r.Body, r.ContentLength = io.NopCloser(unread{t}), tt.length
+		if tt.contentRange != "" {
+			r.Header.Set("Content-Range", tt.contentRange)
+		}
+		if w := serve(t, g, auth.Grant{Request: req}, r); w.Code != tt.status {
+			t.Errorf("%s: status %d, want %d", target, w.Code, tt.status)
+		}
+	}
+}
+
 // sink is a ResponseWriter that tells what it was given to send.
 type sink struct {
 	*httptest.ResponseRecorder

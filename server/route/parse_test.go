@@ -198,6 +198,32 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// FuzzPage checks that a page is cut down to something sane, and that the link to the next one asks for just that.
+func FuzzPage(f *testing.F) {
+	for _, seed := range []string{"n=5&last=a", "n=-1", "n=99999999999999999999", "last=%00", "n=0", "n=+1", "n=1e3", "last=a%26n%3D7", "n=5&n=6", "last=%3E%3B"} {
+		f.Add(seed, 100)
+	}
+	f.Fuzz(func(t *testing.T, raw string, limit int) {
+		r := httptest.NewRequest("GET", "/v2/_catalog", nil)
+		r.URL.RawQuery = raw
+		req, err := Parse(r, "")
+		if err != nil || limit < 1 {
+			return
+		}
+		n := req.Page.Limit(limit)
+		if n < 0 || n > limit {
+			t.Fatalf("%q: %d of at most %d", raw, n, limit)
+		}
+		h := http.Header{}
+		Next(h, "/v2/_catalog", nil, n, req.Page.Last)
+		target, ok := strings.CutSuffix(strings.TrimPrefix(h.Get("Link"), "<"), `>; rel="next"`)
+		next, err := Parse(request(t, "GET", target), "")
+		if !ok || err != nil || next.Page.Last != req.Page.Last || next.Page.Limit(limit) != n {
+			t.Fatalf("%q leads to %q: %+v, %v", raw, h.Get("Link"), next.Page, err)
+		}
+	})
+}
+
 // FuzzParse checks that whatever is taken is made of parsed values only, and that what is refused is refused in words.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{

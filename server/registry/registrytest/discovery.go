@@ -3,6 +3,8 @@ package registrytest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -83,6 +85,38 @@ var catalogRows = []row{
 			all, _ := c.list(fmt.Sprintf("/v2/_catalog?n=%d&last=%s", n, url.QueryEscape(c.repo)), "repositories")
 			all = slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, c.repo+"/") })
 			c.same(all, want)
+		}
+	}},
+	{"the lists equal what was pushed, whatever the names", func(c *client) {
+		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same names every time
+		repositories, tags := map[string]bool{}, map[string]bool{}
+		for range 25 {
+			name := c.repo + "/a"
+			for range random.IntN(5) {
+				name += []string{"a", "b", "-a", "/a", ".a", "_a", "__a", "/b", "0"}[random.IntN(9)]
+			}
+			other := *c
+			other.repo = name
+			other.push([]byte("x"))
+			repositories[name] = true
+		}
+		content := c.image("a", "")
+		for len(tags) < 25 {
+			tag := "t"
+			for range random.IntN(5) {
+				tag += []string{"a", "B", "-", ".", "_", "0", "t"}[random.IntN(7)]
+			}
+			if !tags[tag] {
+				c.put(tag, content).is(201)
+			}
+			tags[tag] = true
+		}
+		for _, n := range []int{1, 3, 7, 100} {
+			all, _ := c.list(c.at("tags/list?n=%d", n), "tags")
+			c.same(all, slices.Sorted(maps.Keys(tags)))
+			all, _ = c.list(fmt.Sprintf("/v2/_catalog?n=%d&last=%s", n, url.QueryEscape(c.repo)), "repositories")
+			all = slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, c.repo+"/") })
+			c.same(all, slices.Sorted(maps.Keys(repositories)))
 		}
 	}},
 	{"n of zero is an empty list", func(c *client) {
