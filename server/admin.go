@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +86,9 @@ func (s *Server) adminHandler() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+		if r.Method != http.MethodGet {
+			s.audit.write(auditLine{Event: "admin", Action: strings.TrimPrefix(r.URL.Path, "/"), Outcome: "done"})
+		}
 		s.log.LogAttrs(r.Context(), slog.LevelDebug, "admin request", slog.String("method", r.Method), slog.String("path", r.URL.Path))
 		mux.ServeHTTP(w, r)
 	})

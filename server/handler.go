@@ -17,8 +17,10 @@ type record struct {
 	began   time.Time
 	client  auth.Client
 	action  route.Action
+	request route.Request
 	user    string         // who has proven to be it; never what somebody merely typed
 	refusal *problem.Error // what was answered in place of a success
+	reason  error          // the error behind it
 	aborted bool           // the answer was cut off
 }
 
@@ -44,11 +46,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rw.finish()
 		s.metrics.observe(&rec, rw)
 		s.logAccess(r, st, &rec, rw)
+		s.audit.request(r, &rec, rw)
 		if rec.aborted {
 			panic(http.ErrAbortHandler) // cuts the connection: a client must not take half an answer for a whole one
 		}
 	}()
 	if err := s.dispatch(rw, r, st, &rec); err != nil {
+		rec.reason = err
 		s.refuse(rw, r, &rec, err)
 	}
 }
@@ -59,7 +63,7 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 	if err != nil {
 		return err
 	}
-	rec.action = req.Action
+	rec.action, rec.request = req.Action, req
 	id := auth.Identity{Anonymous: true}
 	if !st.policy.Public(req.Action) {
 		if id, err = s.auth.Authenticate(r); err != nil {

@@ -16,20 +16,12 @@ type reloads struct {
 
 	mu     sync.Mutex
 	result *admin.Reload
-	failed uint64
-	done   uint64
 }
 
 func (r *reloads) last() *admin.Reload {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.result
-}
-
-func (r *reloads) counts() (done, failed uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.done, r.failed
 }
 
 // Reload reads and verifies the configuration, and takes it up without dropping a connection: users, roles, certificates, headers, limits
@@ -45,11 +37,11 @@ func (s *Server) Reload(ctx context.Context) error {
 	s.reloads.result = result
 	if err != nil {
 		result.Error = err.Error()
-		s.reloads.failed++
+		s.audit.write(auditLine{Event: "reload", Outcome: "refused"})
 		s.log.ErrorContext(ctx, "the configuration was not taken up, the one before stays", "config", s.options.ConfigPath, "error", err)
 		return err
 	}
-	s.reloads.done++
+	s.audit.write(auditLine{Event: "reload", Outcome: "done"})
 	s.log.InfoContext(ctx, "configuration taken up", "config", s.options.ConfigPath)
 	if len(restart) > 0 {
 		s.log.WarnContext(ctx, "some settings wait for a restart", "keys", restart)
@@ -64,6 +56,9 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 		if next, err = s.options.Load(ctx); err != nil {
 			return nil, fmt.Errorf("reload configuration: %w", err)
 		}
+	}
+	if err := s.audit.reopen(); err != nil {
+		return nil, err
 	}
 	next, restart = keepUntilRestart(was, next)
 	st, err := s.newState(next)

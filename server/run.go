@@ -63,6 +63,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer aside.Wait()
 	defer quit()
 
+	s.audit.write(auditLine{Event: "start", Outcome: "done"})
+	defer s.audit.write(auditLine{Event: "stop", Outcome: "done"})
 	s.log.Info("listening", "address", s.Addr().String(), "fingerprint", s.Fingerprint())
 	failed := make(chan error, 2)
 	go func() { failed <- s.serve(h, limited) }()
@@ -80,6 +82,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-s.life.stop:
 	case err := <-failed:
+		_ = h.Close() // what failed is told; connections have no say
 		return fmt.Errorf("serve: %w", err)
 	}
 	return s.drain(h)
@@ -166,6 +169,9 @@ func (s *Server) release() {
 			if err := s.store.Close(); err != nil {
 				s.log.Error("the store did not close cleanly", "error", err)
 			}
+		}
+		if s.audit != nil {
+			s.audit.close()
 		}
 		close(s.life.stopped)
 	})

@@ -51,6 +51,7 @@ type Server struct {
 
 	store    storage.Store
 	auth     *auth.Authenticator
+	audit    *audit
 	certs    *certificates // nil without TLS
 	metrics  *metrics
 	current  atomic.Pointer[state]
@@ -102,6 +103,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 // assemble opens everything in the order in which it is needed.
 func (s *Server) assemble(ctx context.Context) (err error) {
 	c := s.options.Config
+	if s.audit, err = openAudit(c.Log.Audit.Path, s.now, s.log); err != nil {
+		return err
+	}
 	if s.auth, err = auth.NewAuthenticator(c.Auth, auth.Options{Now: s.now, Log: s.log}); err != nil {
 		return fmt.Errorf("read users: %w", err)
 	}

@@ -141,7 +141,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 		return Identity{Anonymous: true}, nil
 	}
 	if len(password) > htpasswd.MaxPasswordBytes {
-		return Identity{}, problem.Authenticate(s.realm) // bcrypt would ignore the tail; nobody can have such a one
+		return Identity{}, problem.Authenticate(s.realm).Because(&Refused{}) // bcrypt would ignore the tail; nobody can have such a one
 	}
 	return a.byPassword(r.Context(), s, attempt{
 		user: user, password: password, client: ClientOf(r), account: a.current(s).lookup(user),
@@ -178,6 +178,25 @@ type attempt struct {
 	account        account
 }
 
+// Refused is the cause of a refusal by Authenticate.
+type Refused struct {
+	User     string // whose credentials they were to be; empty where there is no such user, since people type passwords into the wrong field
+	Locked   bool   // they were wrong once too often: further ones have to wait
+	Repeated bool   // the same credentials were refused before, or nothing is looked at now: this one told nothing new
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return "wrong credentials" }
+
+// refused is the cause of a refusal of these credentials.
+func (t attempt) refused(locked, repeated bool) *Refused {
+	r := &Refused{Locked: locked, Repeated: repeated}
+	if t.account.known {
+		r.User = t.user
+	}
+	return r
+}
+
 // byPassword decides by what is remembered first, so that the slow way is only walked by what is new.
 func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) (Identity, error) {
 	now := a.now()
@@ -192,12 +211,12 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 		return Identity{User: t.user}, nil
 	case bad:
 		a.stats.rejected.Add(1)
-		return Identity{}, problem.Authenticate(s.realm)
+		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(false, true))
 	}
 	if was != lapsed { // whoever was right before, with the same hash in the file, is right again: no guess
 		if wait := a.guard.locked(s.lockout, t.user, t.client, now); wait > 0 {
 			a.stats.locked.Add(1)
-			return Identity{}, problem.Slow(wait, "too many wrong passwords: wait before the next")
+			return Identity{}, problem.Slow(wait, "too many wrong passwords: wait before the next").Because(t.refused(true, true))
 		}
 	}
 	err := a.flights.do(ctx, key, func(ctx context.Context) error { return a.compare(ctx, s, t, key, was == lapsed) })
@@ -205,8 +224,7 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 	case err == nil:
 		return Identity{User: t.user}, nil
 	case errors.Is(err, htpasswd.ErrMismatch):
-		a.failed(s, t, key)
-		return Identity{}, problem.Authenticate(s.realm)
+		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(a.failed(s, t, key), false))
 	case errors.Is(err, errQueueFull):
 		a.stats.turnedAway.Add(1)
 		return Identity{}, problem.Slow(time.Second, "too many are signing in at once: try again shortly")
@@ -249,19 +267,20 @@ func (a *Authenticator) hash(hash []byte, password string) error {
 	return a.verify(hash, []byte(password))
 }
 
-// failed counts a wrong password against those who sent it. The name is logged only where it is a user's: people type passwords into the
+// failed counts a wrong password against those who sent it, and tells whether the next has to wait. The name is logged only where it is a user's: people type passwords into the
 // wrong field.
-func (a *Authenticator) failed(s *settings, t attempt, key credential) {
+func (a *Authenticator) failed(s *settings, t attempt, key credential) (locked bool) {
 	a.stats.failed.Add(1)
 	wait := a.guard.failed(s.lockout, t.user, t.client, key, a.now())
 	if wait <= 0 {
-		return
+		return false
 	}
 	user := "(unknown)"
 	if t.account.known {
 		user = t.user
 	}
 	a.log.Warn("too many wrong passwords, further ones have to wait", "user", user, "remote", t.client.String(), "wait", wait.String())
+	return true
 }
 
 // same compares in constant time.

@@ -272,8 +272,12 @@ func TestRoles(t *testing.T) {
 
 func TestPolicyRefusesBadRules(t *testing.T) {
 	for _, r := range []config.Rule{
-		{Repositories: "a/**", Role: "owner"}, {Repositories: "", Role: "reader"}, {Repositories: "a//b", Role: "reader"},
-		{Repositories: "a**", Role: "reader"}, {Repositories: "a/[", Role: "reader"}, {Repositories: "/a", Role: "reader"},
+		{Repositories: "a/**", Role: "owner"},
+		{Repositories: "", Role: "reader"},
+		{Repositories: "a//b", Role: "reader"},
+		{Repositories: "a**", Role: "reader"},
+		{Repositories: "a/[", Role: "reader"},
+		{Repositories: "/a", Role: "reader"},
 	} {
 		if _, err := NewPolicy(config.Auth{Htpasswd: config.Htpasswd{Rules: []config.Rule{r}}}, State{}); err == nil {
 			t.Errorf("%+v is taken", r)

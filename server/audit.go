@@ -1,0 +1,153 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"packhouse/server/auth"
+	"packhouse/server/route"
+)
+
+// audit writes who did what, from where and with what outcome, as JSON lines, apart from the log (log.audit.path). It tells of pushes,
+// deletions and pulls of manifests, of everything that was refused to somebody, and of what was done to the server itself. Blobs that are
+// read belong to a manifest that was; they are left out, and so is everything secret.
+type audit struct {
+	path string
+	now  func() time.Time
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	to     io.Writer // nil: off
+	file   *os.File
+	broken bool
+}
+
+// auditLine is one line. Empty fields are left out.
+type auditLine struct {
+	Time       time.Time `json:"time"`
+	Event      string    `json:"event"`          // "request", "sign-in", "start", "stop", "reload", "admin"
+	User       string    `json:"user,omitempty"` // who has proven to be it; of a failed sign-in the user it was tried for, if there is one
+	Remote     string    `json:"remote,omitempty"`
+	Action     string    `json:"action,omitempty"`
+	Repository string    `json:"repository,omitempty"`
+	Tag        string    `json:"tag,omitempty"`
+	Digest     string    `json:"digest,omitempty"`
+	From       string    `json:"from,omitempty"` // the source of a mount
+	Status     int       `json:"status,omitempty"`
+	Code       string    `json:"code,omitempty"`
+	Outcome    string    `json:"outcome"` // "done", "refused", "locked out", "failed" or "cut off"
+}
+
+// openAudit begins to write at path: a file, which is made with mode 0600 and added to, or "-" for standard output, or "" for nowhere.
+func openAudit(path string, now func() time.Time, log *slog.Logger) (*audit, error) {
+	a := &audit{path: path, now: now, log: log}
+	return a, a.reopen()
+}
+
+// reopen opens the file anew, for whoever moves it away to keep it.
+func (a *audit) reopen() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch a.path {
+	case "":
+		return nil
+	case "-":
+		a.to = os.Stdout
+		return nil
+	}
+	file, err := os.OpenFile(a.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open audit log: %w", err)
+	}
+	if a.file != nil {
+		a.file.Close()
+	}
+	a.to, a.file = file, file
+	return nil
+}
+
+func (a *audit) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file != nil {
+		a.file.Close()
+	}
+	a.to, a.file = nil, nil
+}
+
+// write adds a line. That it cannot be written is told once, and keeps nobody from working.
+func (a *audit) write(l auditLine) {
+	l.Time = a.now().UTC()
+	line, err := json.Marshal(l)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.to == nil {
+		return
+	}
+	if err == nil {
+		_, err = a.to.Write(append(line, '\n'))
+	}
+	if err != nil && !a.broken {
+		a.log.LogAttrs(context.Background(), slog.LevelError, "the audit log cannot be written", slog.String("path", a.path), slog.Any("error", err))
+	}
+	a.broken = err != nil
+}
+
+// request writes what became of a request, if that is of interest.
+func (a *audit) request(r *http.Request, rec *record, w *response) {
+	if a.path == "" {
+		return
+	}
+	l := auditLine{
+		Event: "request", User: rec.user, Remote: rec.client.String(), Action: string(rec.action), Repository: rec.request.Repository.String(),
+		Tag: rec.request.Tag.String(), Digest: rec.request.Digest.String(), From: rec.request.From.String(), Status: w.status, Outcome: "done",
+	}
+	if l.Digest == "" {
+		l.Digest = w.Header().Get("Docker-Content-Digest")
+	}
+	if rec.refusal != nil {
+		l.Code, l.Outcome = rec.refusal.Code, "refused"
+		if rec.refusal.Status >= http.StatusInternalServerError {
+			l.Outcome = "failed"
+		}
+	}
+	if rec.aborted {
+		l.Outcome = "cut off"
+	}
+	if refused, ok := errors.AsType[*auth.Refused](rec.reason); ok {
+		if refused.Repeated {
+			return // the first time was written down
+		}
+		l.Event, l.User = "sign-in", refused.User
+		if refused.Locked {
+			l.Outcome = "locked out"
+		}
+	} else if !audited(r, rec) {
+		return
+	}
+	a.write(l)
+}
+
+// audited tells whether a request is written down: what changes something, pulls of manifests, and whatever a user was not allowed.
+func audited(r *http.Request, rec *record) bool {
+	if rec.refusal != nil && rec.refusal.Status == http.StatusForbidden {
+		return true
+	}
+	switch rec.action {
+	case route.UploadFinish, route.UploadCancel, route.ManifestWrite, route.ManifestDelete, route.TagDelete, route.BlobDelete:
+		return true
+	case route.UploadStart: // a session is nothing yet
+		return rec.request.Mount != "" || rec.request.Digest != ""
+	case route.ManifestRead:
+		return r.Method == http.MethodGet && rec.refusal == nil
+	}
+	return false
+}
