@@ -89,7 +89,7 @@ func (b *builder) build(ctx context.Context) error {
 func (b *builder) answersFile() {
 	const meaning = "the answers, for the next machine; without secrets, never read back"
 	if _, err := os.Stat(b.path(AnswersFile)); err == nil && !b.plan.Pending() {
-		b.keep(AnswersFile, 0o644, meaning)
+		b.keep(AnswersFile, meaning)
 		return
 	}
 	b.file(AnswersFile, 0o644, b.plan.Resolved.AnswersYAML(), meaning)
@@ -167,13 +167,14 @@ func (b *builder) secret(name string, after []byte, meaning ...string) {
 	b.put(b.path(name), 0o600, after, true, meaning...)
 }
 
-// keep lists a file that stays, and mends its mode.
-func (b *builder) keep(name string, mode fs.FileMode, meaning ...string) {
+// keep lists a file that stays.
+func (b *builder) keep(name string, meaning ...string) {
 	if data, err := os.ReadFile(b.path(name)); err == nil {
-		b.put(b.path(name), mode, data, false, meaning...)
+		b.put(b.path(name), 0o644, data, false, meaning...)
 	}
 }
 
+// keepSecret lists a secret that stays, and mends its mode.
 func (b *builder) keepSecret(name string) {
 	if data, err := os.ReadFile(b.path(name)); err == nil {
 		b.put(b.path(name), 0o600, data, true)

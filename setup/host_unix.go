@@ -16,7 +16,7 @@ import (
 func nearest(path string) (string, fs.FileInfo, error) {
 	for {
 		info, err := os.Stat(path)
-		if err == nil || !(errors.Is(err, fs.ErrNotExist)) {
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return path, info, err
 		}
 		parent := filepath.Dir(path)

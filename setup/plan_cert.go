@@ -199,7 +199,7 @@ func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
 			f.Question, f.Flag = "tls", "--new-ca"
 			return nil, nil, &RefusedError{Findings: []Finding{f}}
 		}
-		b.keep(CACertFile, 0o644)
+		b.keep(CACertFile)
 		b.keepSecret(CAKeyFile)
 		return ca, certgen.EncodeChain(in.CA.Chain...), nil
 	}
@@ -225,12 +225,12 @@ func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
 func (b *builder) keepCertificates() (*x509.Certificate, []byte, error) {
 	in := b.installed
 	info := in.Cert.Info
-	b.keep(CertFile, 0o644, fmt.Sprintf("certificate for %s; until %s", strings.Join(info.Names.Strings(), ", "), day(info.NotAfter)))
+	b.keep(CertFile, fmt.Sprintf("certificate for %s; until %s", strings.Join(info.Names.Strings(), ", "), day(info.NotAfter)))
 	b.keepSecret(KeyFile)
 	if b.answers.TLS == SelfSigned {
 		return in.Cert.Chain[0], certgen.EncodeChain(in.Cert.Chain[0]), nil
 	}
-	b.keep(CACertFile, 0o644)
+	b.keep(CACertFile)
 	b.keepSecret(CAKeyFile)
 	return in.Cert.Chain[0], certgen.EncodeChain(in.CA.Chain...), nil
 }

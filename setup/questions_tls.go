@@ -155,8 +155,7 @@ func unreadable(err error) Finding {
 
 // fromInput takes over what certgen says about a file.
 func fromInput(err error) Finding {
-	var input *certgen.InputError
-	if errors.As(err, &input) {
+	if input, ok := errors.AsType[*certgen.InputError](err); ok {
 		return refused(input.Code, input.What, input.Remedy)
 	}
 	return refused(certgen.CodeNotPEM, err.Error(), "give a PEM file")

@@ -3,6 +3,7 @@ package setup
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -137,11 +138,15 @@ func TestRefusals(t *testing.T) {
 		{"password file not there", fakeHost{}, flagsOnly(Values{"password-file": {"admin=/nowhere"}}), "users", CodeUnread, "--password-file", "/nowhere"},
 		{"password file without a name", fakeHost{}, flagsOnly(Values{"password-file": {"hunter2"}}), "users", CodeValue, "--password-file", "NAME=FILE"},
 		{
-			"password line without a colon", fakeHost{}, Input{PasswordLines: strings.NewReader("admin:long-enough-for-me\nhunter2\n")},
+			"password line without a colon",
+			fakeHost{},
+			Input{PasswordLines: strings.NewReader("admin:long-enough-for-me\nhunter2\n")},
 			"users", CodeValue, "--password-stdin", "line 2",
 		},
 		{
-			"two users share a variable", fakeHost{}, Input{Flags: Values{"user": {"ci-bot", "ci.bot"}}, Env: []string{"PACKHOUSE_PASSWORD_CI_BOT=x"}},
+			"two users share a variable",
+			fakeHost{},
+			Input{Flags: Values{"user": {"ci-bot", "ci.bot"}}, Env: []string{"PACKHOUSE_PASSWORD_CI_BOT=x"}},
 			"users", CodeShared, "--password-file", "ci-bot and ci.bot",
 		},
 		{"user added and taken away", fakeHost{}, flagsOnly(Values{"user": {"a"}, "remove-user": {"a"}}), "users", CodeConflict, "--remove-user", "\"a\""},
@@ -186,9 +191,7 @@ func TestRefusals(t *testing.T) {
 
 func with(values Values, name, value string) Values {
 	out := Values{name: {value}}
-	for k, v := range values {
-		out[k] = v
-	}
+	maps.Copy(out, values)
 	return out
 }
 

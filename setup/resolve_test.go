@@ -83,7 +83,8 @@ func TestNamesAreFound(t *testing.T) {
 		{"full host name", fakeHost{hostname: "a.example.com"}, []string{"a.example.com"}},
 		{"hosts file", fakeHost{hostname: "a", files: map[string]string{"/etc/hosts": "127.0.0.1 localhost\n192.0.2.17 a.example.com a # me\n"}}, []string{"a.example.com", "a"}},
 		{
-			"reverse DNS", fakeHost{hostname: "a", addresses: []Address{eth0}, reverse: map[netip.Addr][]string{eth0.Addr: {"a.example.net."}}},
+			"reverse DNS",
+			fakeHost{hostname: "a", addresses: []Address{eth0}, reverse: map[netip.Addr][]string{eth0.Addr: {"a.example.net."}}},
 			[]string{"a.example.net", "a"},
 		},
 		{"hostname file", fakeHost{hostname: "localhost", files: map[string]string{"/etc/hostname": "box\n"}}, []string{"box"}},
@@ -360,16 +361,22 @@ func TestForeignConfigurationsAreEdited(t *testing.T) {
 	}{
 		{
 			"bare driver, no users, no TLS", "version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:5000\n",
-			Values{"storage": {"filesystem"}, "tls": {"private-ca"}}, []string{"rootdirectory:", "htpasswd:", "certificate:"}, []string{"inmemory"},
+			Values{"storage": {"filesystem"}, "tls": {"private-ca"}},
+			[]string{"rootdirectory:", "htpasswd:", "certificate:"},
+			[]string{"inmemory"},
 		},
 		{
 			"the vendor's", "version: 0.1\nlog:\n  level: info\n  fields: {service: registry}\nstorage:\n  filesystem:\n    rootdirectory: /srv/packs\nhttp:\n  addr: :5000\n" +
 				"  tls:\n    certificate: CERT\n    key: KEY\nauth:\n  htpasswd: {realm: basic-realm, path: USERS}\n",
-			Values{"user": {"admin:admin", "ci:writer"}}, []string{"fields: {service: registry}", "/srv/packs", "realm: basic-realm", "ci"}, nil,
+			Values{"user": {"admin:admin", "ci:writer"}},
+			[]string{"fields: {service: registry}", "/srv/packs", "realm: basic-realm", "ci"},
+			nil,
 		},
 		{
 			"TLS off", "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /srv/packs\nhttp:\n  addr: 127.0.0.1:5000\n  tls:\n    certificate: CERT\n    key: KEY\nauth:\n  htpasswd: {realm: r, path: USERS}\n",
-			Values{"tls": {"off"}, "user": {"admin:admin"}}, []string{"addr: 127.0.0.1:5000"}, []string{"certificate", "tls:"},
+			Values{"tls": {"off"}, "user": {"admin:admin"}},
+			[]string{"addr: 127.0.0.1:5000"},
+			[]string{"certificate", "tls:"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -199,17 +199,14 @@ func describe(p *Plan) string {
 
 func TestGivenPasswordsAreKept(t *testing.T) {
 	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
-	in, err := Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	input := Input{
 		Flags: Values{"user": {"spectro:reader", "ci-bot:writer"}, "password-file": {"admin=F"}}, Env: []string{"PACKHOUSE_PASSWORD_CI_BOT=from-the-variable"},
 		ReadFile:      func(string) ([]byte, error) { return []byte("from-the-file\n"), nil },
 		PasswordLines: strings.NewReader("spectro:from:the:line\r\n"),
 	}
 	for round := range 2 {
-		if in, err = Load(dir); err != nil {
+		in, err := Load(dir)
+		if err != nil {
 			t.Fatal(err)
 		}
 		input.PasswordLines = strings.NewReader("spectro:from:the:line\r\n")

@@ -7,11 +7,11 @@ package templates
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
 	"text/template"
+	"unicode"
 )
 
 //go:embed *.tmpl
@@ -78,19 +78,29 @@ var plain = regexp.MustCompile(`^(?:/|[A-Za-z][A-Za-z0-9_.-]*/|[A-Za-z])[A-Za-z0
 // words are read as something else than a string by YAML 1.1 or 1.2.
 var words = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
 
-// YAML writes a string as a YAML scalar: plain where every reader takes it for a string, else in double quotes, whose escapes are those
-// of JSON.
+// YAML writes a string as a YAML scalar: plain where every reader takes it for a string, else in double quotes (YAML 1.2, section 5.7). What
+// does not show is escaped, so that no line end of any kind can hide in it; bytes that are not UTF-8 become U+FFFD.
 func YAML(s string) string {
 	if plain.MatchString(s) && !words.MatchString(s) {
 		return s
 	}
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(s); err != nil {
-		return `""` // strings always encode
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == ' ' || unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r <= 0xFFFF:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	b.WriteByte('"')
+	return b.String()
 }
 
 // list writes strings as a YAML flow sequence.

@@ -1,0 +1,158 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+func addrQuestion() *Question {
+	q := &Question{
+		ID: "addr", Title: "Address", Kind: Text, Flags: []string{"--addr"},
+		Ask: "At which address and port shall the server listen?",
+		Help: "host:port, or :port for every address of this machine. 443 is what clients take when the reference names no port; it needs root or a capability. " +
+			"With any other port, every reference has to name it: registry.example.com:5000/…",
+		Suggest:  func(*Machine, *Answers) []string { return []string{":443", ":5000", "127.0.0.1:5000"} },
+		Validate: validateAddr,
+		Probe:    probeAddr,
+	}
+	q.text(func(a *Answers) *string { return &a.Addr })
+	set := q.Set
+	q.Set = func(a *Answers, text string) error {
+		if err := set(a, text); err != nil {
+			return err
+		}
+		a.listenName()
+		return nil
+	}
+	return q
+}
+
+// listenName ticks the address that the server listens at, if it is a single one, in place of the one before.
+func (a *Answers) listenName() {
+	a.SANs = slices.DeleteFunc(a.SANs, func(s SAN) bool { return s.Origin == SANAddress })
+	host, _, err := net.SplitHostPort(a.Addr)
+	if err != nil || canonical(host) == canonical(a.Hostname) {
+		return
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && !addr.IsUnspecified() {
+		a.AddSAN(addr.String(), SANAddress)
+	}
+}
+
+func validateAddr(_ context.Context, m *Machine, a *Answers) []Finding {
+	const form = "write it as host:port or :port, for instance :5000"
+	if a.Addr == "" {
+		return []Finding{refused(CodeMissing, "the address is missing", form)}
+	}
+	host, port, err := net.SplitHostPort(a.Addr)
+	if err != nil {
+		return []Finding{refused(CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), form)}
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return []Finding{refused(CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), form)}
+	}
+	if host == "" || host == "localhost" {
+		return nil
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return []Finding{refused(CodeAddress, fmt.Sprintf("%q is not an IP address", host), "the host name was asked before; here it is the address to listen at, most often none: :"+port)}
+	case !addr.IsUnspecified() && !m.Has(addr):
+		return []Finding{refused(CodeNotOurs, host+" is not an address of this machine", "use :"+port+" to listen at every address of it")}
+	case !addr.IsUnspecified() && made(a) && !covered(a, addr.String()):
+		return []Finding{warned(certNameCode, host+" is not among the names in the certificate, though the server listens there only", "tick it among the names")}
+	}
+	return nil
+}
+
+// made tells whether setup makes the server's certificate.
+func made(a *Answers) bool { return a.TLS == PrivateCA || a.TLS == SelfSigned }
+
+func covered(a *Answers, name string) bool {
+	names, err := a.CertNames()
+	return err != nil || slices.Contains(names.Strings(), name)
+}
+
+func probeAddr(ctx context.Context, m *Machine, a *Answers) []Finding {
+	err := m.Host.Listen(ctx, a.Addr)
+	if err == nil {
+		return nil
+	}
+	_, portText, _ := net.SplitHostPort(a.Addr)
+	port, _ := strconv.Atoi(portText)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		holder := m.Host.Holder(port)
+		if a.existing.listensAt(a.Addr) && (holder.Name == ownName || holder.PID == 0) {
+			return nil // this very installation is running
+		}
+		by := "another process, which only root can see"
+		if holder.PID > 0 {
+			by = fmt.Sprintf("%s (pid %d)", holder.Name, holder.PID)
+		}
+		return []Finding{refused(CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by), "stop it, or choose another port such as :5000")}
+	case errors.Is(err, syscall.EACCES):
+		return []Finding{refused(CodePortRight, fmt.Sprintf("port %d may not be bound by this user", port),
+			"run setup as root, or choose a port over 1023 such as :5000, or allow it: setcap cap_net_bind_service=+ep on the program")}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return []Finding{refused(CodeNotOurs, a.Addr+" is not an address of this machine", "use :"+portText+" to listen at every address of it")}
+	}
+	return []Finding{refused(CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address")}
+}
+
+// ownName is how the program is called among processes.
+const ownName = "packhouse"
+
+func publicURLQuestion() *Question {
+	q := &Question{
+		ID: "public-url", Title: "Public URL", Kind: Text, Flags: []string{"--public-url"}, Advanced: true,
+		Ask: "Do clients use another URL than host name and port say?",
+		Help: "Where a load balancer, a port mapping or NAT stands in front, clients use its URL. It goes into the handoff card and the checks from outside, never " +
+			"into answers to clients, so a wrong one breaks nothing. Leave it empty where nothing stands in front.",
+		Suggest: func(_ *Machine, a *Answers) []string { return []string{a.URL()} },
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.PublicURL == "" {
+				return nil
+			}
+			u, err := url.Parse(a.PublicURL)
+			if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+				return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the base URL of a server", a.PublicURL), "write scheme, host and port only: https://registry.example.com")}
+			}
+			if _, _, err := parseName(u.Hostname()); err != nil {
+				return []Finding{refused(CodeURL, err.Error(), "write scheme, host and port only: https://registry.example.com")}
+			}
+			if made(a) && !covered(a, canonical(u.Hostname())) {
+				return []Finding{warned(certNameCode, u.Hostname()+" is not among the names in the certificate", "tick it among the names, unless what stands in front has a certificate of its own")}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.PublicURL })
+}
+
+func logLevelQuestion() *Question {
+	q := &Question{
+		ID: "log-level", Title: "Log level", Flags: []string{"--log-level"}, Advanced: true,
+		Ask:  "How much shall the server log?",
+		Help: "info has a line for every request; debug more than anybody wants to read for long. It can be changed at any time.",
+		Choices: func(*Machine, *Answers) []Option {
+			return []Option{
+				{Value: "info", Title: "info", Text: "what happens, a line for every request"},
+				{Value: "warn", Title: "warn", Text: "only what somebody should look at"},
+				{Value: "error", Title: "error", Text: "only what failed"},
+				{Value: "debug", Title: "debug", Text: "everything, for finding a fault"},
+			}
+		},
+	}
+	q.text(func(a *Answers) *string { return &a.LogLevel }).oneOf(nil)
+	return q
+}
