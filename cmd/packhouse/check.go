@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"packhouse/setup/check"
-
 	"github.com/spf13/cobra"
+
+	"packhouse/setup/check"
 )
 
 // sayCheck prints a finished check: one line, and below a failure its cause and its remedy.
@@ -16,7 +16,17 @@ func (a *app) sayCheck(e check.Event) {
 	if r == nil {
 		return
 	}
-	a.say("%s %-15s %s  %s", sign(r.Status), r.Title, r.Seen, took(r.Took))
+	sign, word := "✓", ""
+	switch r.Status {
+	case check.Passed:
+	case check.Failed:
+		sign, word = "✗", "failed: "
+	case check.Warning:
+		sign, word = "!", "warning: "
+	case check.NotProven:
+		sign, word = "○", "not proven: "
+	}
+	a.say("%s %-15s %s%s  %s", sign, r.Title, word, r.Seen, took(r.Took))
 	if r.Cause != "" {
 		a.say("    cause: %s", strings.ReplaceAll(r.Cause, "\n", "\n           "))
 	}
@@ -26,20 +36,6 @@ func (a *app) sayCheck(e check.Event) {
 	if r.Code != "" {
 		a.say("    code: %s", r.Code)
 	}
-}
-
-// sign is a status as one character; words always stand beside it.
-func sign(s check.Status) string {
-	switch s {
-	case check.Passed:
-		return "✓"
-	case check.Failed:
-		return "✗ failed:"
-	case check.Warning:
-		return "! warning:"
-	case check.NotProven:
-	}
-	return "○ not proven:"
 }
 
 // took writes how long something took, for people.

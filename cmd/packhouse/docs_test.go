@@ -51,6 +51,7 @@ Results go to stdout, words to stderr. Generated from the commands themselves; a
 | 4 | findings: a check failed, verify found something, a certificate is close to its end |
 | 129, 130, 143 | left by SIGHUP, SIGINT, SIGTERM |
 `)
+	root.InitDefaultCompletionCmd()
 	for _, cmd := range commands(root) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", cmd.CommandPath(), description(cmd))
 		fmt.Fprintf(&b, "```\n%s\n```\n", cmd.UseLine())
@@ -78,7 +79,6 @@ Results go to stdout, words to stderr. Generated from the commands themselves; a
 
 // commands lists a command and all below it that do something.
 func commands(cmd *cobra.Command) []*cobra.Command {
-	cmd.InitDefaultCompletionCmd()
 	all := []*cobra.Command{cmd}
 	for _, sub := range cmd.Commands() {
 		if !sub.Hidden && sub.Name() != "help" {

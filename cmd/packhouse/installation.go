@@ -16,7 +16,7 @@ import (
 
 // addDir gives a command the flag that names the installation.
 func (a *app) addDir(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "dir", a.defaultDir(), "directory of the installation")
+	cmd.Flags().StringVar(dir, "dir", a.defaultDir(), "`DIR` of the installation")
 }
 
 // defaultDir is where an installation lives when nobody says otherwise (design: /etc for root, the XDG base directories for others).

@@ -67,31 +67,39 @@ func (s *setupRun) unasked(ctx context.Context) error {
 
 // prove starts or finds the server, checks it, and keeps it where --serve says so.
 func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupReport) error {
-	proof, err := s.newProof(ctx, plan, s.stderr)
+	log := &trialLog{to: s.stderr}
+	proof, err := s.newProof(ctx, plan, log)
 	if err != nil {
+		log.release()
 		return s.undo(ctx, err)
 	}
-	result := proof.check(ctx, s.sayCheck)
+	say := s.sayCheck
+	if s.o.json {
+		say = nil
+	}
+	result := proof.check(ctx, say)
 	report.Checks = &result
 	if result.Worst() == check.Failed {
-		err := silent(exitFindings)
-		if s.o.rollback {
-			err = errors.Join(proof.stop(ctx), s.undo(ctx, errors.New("a check failed")))
+		log.release()
+		err = silent(exitFindings)
+		if s.o.rollback || !s.o.serve {
+			err = errors.Join(proof.stop(ctx), err)
 		}
-		if !s.o.serve || s.o.rollback {
-			return s.finish(*report, errors.Join(proof.stop(ctx), err))
+		if s.o.rollback {
+			err = s.undo(ctx, errors.New("a check failed"))
+		}
+		if s.o.rollback || !s.o.serve {
+			return s.finish(*report, err)
 		}
 	}
 	if !s.o.json {
 		s.showCard(*report.Card)
 	}
-	if err := s.finish(*report, nil); err != nil {
-		return err
+	if printed := s.finish(*report, nil); printed != nil || !s.o.serve || proof.started == nil {
+		return errors.Join(err, printed, proof.stop(ctx))
 	}
-	if s.o.serve && proof.started != nil {
-		return proof.wait(ctx)
-	}
-	return proof.stop(ctx)
+	log.release()
+	return errors.Join(err, proof.wait(ctx))
 }
 
 // undo says that what was written did not work, and puts the old files back where --rollback-on-failure says so.
