@@ -45,9 +45,11 @@ var mayImport = map[string][]string{
 	"server/storage/filesystem": {"server/storage", "server/storage/disk", "server/manifest", "server/reference"},
 	// The store in memory is the one on disk, over a disk that forgets.
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
-	"server/storage/s3":       {"server/storage", "server/manifest", "server/reference"},
-	"server/manifest":         {"server/reference"},
-	"server/reference":        {},
+	// A client of a bucket is configured in many ways: it takes the section of
+	// the configuration as it is.
+	"server/storage/s3": {"server/storage", "server/config", "server/manifest", "server/reference"},
+	"server/manifest":   {"server/reference"},
+	"server/reference":  {},
 
 	// Suites for the tests of several packages wire real ones together.
 	"server/registry/registrytest": {"server/..."},
