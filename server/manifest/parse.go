@@ -1,11 +1,10 @@
 package manifest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"strconv"
 
 	"packhouse/server/reference"
 )
@@ -35,9 +34,6 @@ func refuse(kind error, format string, arguments ...any) error {
 	return &Error{Kind: kind, Text: fmt.Sprintf(format, arguments...)}
 }
 
-// maxDepth is how deep a manifest may be nested. Real ones need five levels; custom fields get room.
-const maxDepth = 64
-
 // schema1 types are known well enough to be refused in clear words.
 const (
 	dockerSchema1       = "application/vnd.docker.distribution.manifest.v1+json"
@@ -46,13 +42,19 @@ const (
 
 // object is a JSON object by exact keys. (encoding/json matches the fields of a struct whatever their case; two readers of the same bytes
 // could then see different manifests.)
-type object map[string]json.RawMessage
+type object []member
 
-// has tells whether a key is there and not null, which everybody reads as absent.
-func (o object) has(key string) bool {
-	raw, ok := o[key]
-	return ok && string(raw) != "null"
+// get returns the value of a key; nil where it is absent, or null, which everybody reads as absent.
+func (o object) get(key string) []byte {
+	for _, m := range o {
+		if string(m.key) == key && string(m.value) != "null" {
+			return m.value
+		}
+	}
+	return nil
 }
+
+func (o object) has(key string) bool { return o.get(key) != nil }
 
 // Parse tells what content is. Fields it does not know are ignored, those it knows are checked; the error is an *Error.
 //
@@ -65,10 +67,7 @@ func Parse(content []byte) (*Manifest, error) {
 	if err := checkSyntax(content); err != nil {
 		return nil, err
 	}
-	var top object
-	if err := json.Unmarshal(content, &top); err != nil {
-		return nil, refuse(ErrSyntax, "a manifest is a JSON object: %v", err)
-	}
+	top := object(members(content[blank(content, 0):]))
 
 	mediaType, err := top.mediaType()
 	if err != nil {
@@ -147,10 +146,23 @@ func (o object) mediaType() (string, error) {
 
 // field decodes a field of a known type; an absent one leaves the target alone.
 func (o object) field(key string, target any) error {
-	if !o.has(key) {
+	raw := o.get(key)
+	if raw == nil {
 		return nil
 	}
-	if err := json.Unmarshal(o[key], target); err != nil {
+	switch t := target.(type) { // what there is thousands of
+	case *string:
+		if raw[0] == '"' {
+			*t = string(unquoted(raw))
+			return nil
+		}
+	case *int64:
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			*t = n
+			return nil
+		}
+	}
+	if err := json.Unmarshal(raw, target); err != nil {
 		return refuse(ErrDescriptor, "%s: %s", key, wrongType(err))
 	}
 	return nil
@@ -158,10 +170,11 @@ func (o object) field(key string, target any) error {
 
 // descriptor decodes a field that holds one descriptor; nil where it is absent.
 func (o object) descriptor(key string) (*Descriptor, error) {
-	if !o.has(key) {
+	raw := o.get(key)
+	if raw == nil {
 		return nil, nil
 	}
-	d, err := parseDescriptor(key, o[key])
+	d, err := parseDescriptor(key, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -169,14 +182,21 @@ func (o object) descriptor(key string) (*Descriptor, error) {
 }
 
 func (o object) descriptors(key string) ([]Descriptor, error) {
-	var raws []json.RawMessage
-	if err := o.field(key, &raws); err != nil || len(raws) == 0 {
-		return nil, err
+	if !o.has(key) {
+		return nil, nil
+	}
+	raws, ok := elements(o.get(key))
+	if !ok {
+		return nil, refuse(ErrDescriptor, "%s: a list of descriptors belongs here", key)
+	}
+	if len(raws) == 0 {
+		return nil, nil
 	}
 	all := make([]Descriptor, len(raws))
 	for i, raw := range raws {
-		d, err := parseDescriptor(fmt.Sprintf("%s[%d]", key, i), raw)
-		if err != nil {
+		d, err := parseDescriptor("", raw)
+		if err != nil { // the place is only spelt out where it is needed
+			_, err = parseDescriptor(fmt.Sprintf("%s[%d]", key, i), raw)
 			return nil, err
 		}
 		all[i] = d
@@ -184,9 +204,9 @@ func (o object) descriptors(key string) ([]Descriptor, error) {
 	return all, nil
 }
 
-func parseDescriptor(where string, raw json.RawMessage) (Descriptor, error) {
-	var o object
-	if err := json.Unmarshal(raw, &o); err != nil || o == nil {
+func parseDescriptor(where string, raw []byte) (Descriptor, error) {
+	o := object(members(raw))
+	if o == nil {
 		return Descriptor{}, refuse(ErrDescriptor, "%s: a descriptor is a JSON object", where)
 	}
 	var d Descriptor
@@ -222,68 +242,6 @@ func parseDescriptor(where string, raw json.RawMessage) (Descriptor, error) {
 		return Descriptor{}, refuse(ErrDescriptor, "%s: size is %d, it cannot be below zero", where, size)
 	}
 	return d, nil
-}
-
-// checkSyntax refuses what encoding/json would let through: repeated keys, of which every reader takes another, nesting that only an
-// attacker needs, and bytes after the end.
-func checkSyntax(content []byte) error {
-	if !json.Valid(content) {
-		var v json.RawMessage
-		return refuse(ErrSyntax, "a manifest is a JSON object: %v", json.Unmarshal(content, &v))
-	}
-	if trimmed := bytes.TrimLeft(content, " \t\r\n"); trimmed[0] != '{' {
-		return refuse(ErrSyntax, "a manifest is a JSON object")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.UseNumber()
-	var open []level
-	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return refuse(ErrSyntax, "a manifest is a JSON object: %v", err)
-		}
-		if key, ok := token.(string); ok && len(open) > 0 && open[len(open)-1].wantsKey() {
-			if !open[len(open)-1].add(key) {
-				return refuse(ErrSyntax, "key %.100q is there twice", key)
-			}
-			continue
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			if len(open) == maxDepth {
-				return refuse(ErrTooLarge, "a manifest is nested at most %d deep", maxDepth)
-			}
-			var keys map[string]struct{}
-			if token == json.Delim('{') {
-				keys = make(map[string]struct{})
-			}
-			open = append(open, level{keys: keys})
-			continue
-		case json.Delim('}'), json.Delim(']'):
-			open = open[:len(open)-1]
-		}
-		if len(open) > 0 { // a value ended
-			open[len(open)-1].value = false
-		}
-	}
-}
-
-// level is an object or an array that is being read.
-type level struct {
-	keys  map[string]struct{} // of an object; nil in an array
-	value bool                // the next token is a value, not a key
-}
-
-func (l *level) wantsKey() bool { return l.keys != nil && !l.value }
-
-func (l *level) add(key string) bool {
-	l.value = true
-	_, twice := l.keys[key]
-	l.keys[key] = struct{}{}
-	return !twice
 }
 
 // wrongType words a failed decoding without Go's type names.

@@ -68,6 +68,7 @@ func TestParseRefuses(t *testing.T) {
 		{"array", `[]`, ErrSyntax, "object"},
 		{"null", `null`, ErrSyntax, "object"},
 		{"cut off", `{"schemaVersion":2`, ErrSyntax, "JSON"},
+		{"not UTF-8", "{\"schemaVersion\":2,\"a\":\"\xff\"}", ErrSyntax, "UTF-8"},
 		{"two documents", `{"schemaVersion":2}{}`, ErrSyntax, "JSON"},
 		{"repeated key", `{"schemaVersion":2,"layers":[],"layers":[],` + configA + `}`, ErrSyntax, `"layers" is there twice`},
 		{"repeated key by escape", `{"schemaVersion":2,"layers":[],"l\u0061yers":[],` + configA + `}`, ErrSyntax, "twice"},

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 )
 
 func TestParseRepository(t *testing.T) {
@@ -76,4 +78,18 @@ func TestPack(t *testing.T) {
 			t.Errorf("%s: prefix is %q", tt.repository, PackPrefix(base))
 		}
 	}
+}
+
+// FuzzParseDigest compares what is taken with go-digest, which knows more algorithms and nothing less strict.
+func FuzzParseDigest(f *testing.F) {
+	for _, seed := range []string{"sha256:" + strings.Repeat("a", 64), "sha512:" + strings.Repeat("0", 128), "sha256:" + strings.Repeat("A", 64), "sha384:" + strings.Repeat("a", 96), "a:b", ":"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		theirs, err := digest.Parse(s)
+		want := err == nil && (theirs.Algorithm() == digest.SHA256 || theirs.Algorithm() == digest.SHA512)
+		if d, err := ParseDigest(s); (err == nil) != want || err == nil && d.String() != s {
+			t.Errorf("%q: %v, go-digest says %t", s, err, want)
+		}
+	})
 }

@@ -1,0 +1,189 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep a manifest may be nested. Real ones need five levels; custom fields get room.
+const maxDepth = 64
+
+// checkSyntax refuses what is no JSON object in UTF-8 (RFC 8259), and what encoding/json would let through: repeated keys, of which every
+// reader takes another, and nesting that only an attacker needs. It costs little more than looking at each byte, because manifests come
+// from outside and may be 4 MiB long.
+func checkSyntax(content []byte) error {
+	if !utf8.Valid(content) {
+		return refuse(ErrSyntax, "a manifest is a JSON object in UTF-8")
+	}
+	if !json.Valid(content) {
+		var v json.RawMessage
+		return refuse(ErrSyntax, "a manifest is a JSON object: %v", json.Unmarshal(content, &v))
+	}
+	if content[blank(content, 0)] != '{' {
+		return refuse(ErrSyntax, "a manifest is a JSON object")
+	}
+	var levels [maxDepth]level
+	depth := 0
+	for i := 0; i < len(content); {
+		switch c := content[i]; c {
+		case '{', '[':
+			if depth == maxDepth {
+				return refuse(ErrTooLarge, "a manifest is nested at most %d deep", maxDepth)
+			}
+			levels[depth].begin(c == '{')
+			depth++
+		case '}', ']':
+			depth--
+		case ',':
+			levels[depth-1].wantsKey = levels[depth-1].object
+		case '"':
+			end := text(content, i)
+			if at := &levels[depth-1]; at.wantsKey && !at.add(unquoted(content[i:end])) {
+				return refuse(ErrSyntax, "key %.100s is there twice", content[i:end])
+			}
+			i = end
+			continue
+		}
+		i++
+	}
+	return nil
+}
+
+// few is up to how many keys of an object are compared one by one.
+const few = 16
+
+// level is an object or an array that is being read.
+type level struct {
+	object   bool
+	wantsKey bool     // the next text is a key
+	keys     [][]byte // up to few; the array behind it is used again by the next object of this depth
+	many     map[string]struct{}
+}
+
+func (l *level) begin(object bool) {
+	l.object, l.wantsKey, l.keys, l.many = object, object, l.keys[:0], nil
+}
+
+// add notes a key and tells whether it is new.
+func (l *level) add(key []byte) bool {
+	l.wantsKey = false
+	if l.many == nil && len(l.keys) < few {
+		for _, k := range l.keys {
+			if bytes.Equal(k, key) {
+				return false
+			}
+		}
+		l.keys = append(l.keys, key)
+		return true
+	}
+	if l.many == nil {
+		l.many = make(map[string]struct{}, 4*few)
+		for _, k := range l.keys {
+			l.many[string(k)] = struct{}{}
+		}
+	}
+	_, twice := l.many[string(key)]
+	l.many[string(key)] = struct{}{}
+	return !twice
+}
+
+// The functions below walk JSON that is known to be valid.
+
+// member is a key of an object with its value.
+type member struct {
+	key   []byte // unquoted
+	value []byte
+}
+
+// members splits an object; nil where raw is none.
+func members(raw []byte) []member {
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil
+	}
+	all := make([]member, 0, 6)
+	for i := blank(raw, 1); raw[i] != '}'; {
+		if raw[i] == ',' {
+			i = blank(raw, i+1)
+		}
+		end := text(raw, i)
+		key := unquoted(raw[i:end])
+		i = blank(raw, blank(raw, end)+1) // over the colon
+		end = value(raw, i)
+		all = append(all, member{key, raw[i:end]})
+		i = blank(raw, end)
+	}
+	return all
+}
+
+// elements splits an array; ok tells whether raw is one.
+func elements(raw []byte) (all [][]byte, ok bool) {
+	if len(raw) == 0 || raw[0] != '[' {
+		return nil, false
+	}
+	for i := blank(raw, 1); raw[i] != ']'; {
+		if raw[i] == ',' {
+			i = blank(raw, i+1)
+		}
+		end := value(raw, i)
+		all = append(all, raw[i:end])
+		i = blank(raw, end)
+	}
+	return all, true
+}
+
+// blank returns the index of the next byte from i on that is no white space, or the length.
+func blank(raw []byte, i int) int {
+	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\t' || raw[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// text returns the index after the text whose opening quote is at i.
+func text(raw []byte, i int) int {
+	for i++; raw[i] != '"'; i++ {
+		if raw[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+// value returns the index after the value that starts at i.
+func value(raw []byte, i int) int {
+	switch raw[i] {
+	case '"':
+		return text(raw, i)
+	case '{', '[':
+		for depth := 0; ; {
+			switch raw[i] {
+			case '"':
+				i = text(raw, i)
+				continue
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
+			i++
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	for i < len(raw) && bytes.IndexByte([]byte(",]} \n\t\r"), raw[i]) < 0 {
+		i++
+	}
+	return i
+}
+
+// unquoted returns what a text says.
+func unquoted(quoted []byte) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	var s string
+	_ = json.Unmarshal(quoted, &s) // valid, as said above
+	return []byte(s)
+}
