@@ -122,7 +122,7 @@ func (a *audit) request(r *http.Request, rec *record, w *response) {
 	if rec.aborted {
 		l.Outcome = "cut off"
 	}
-	if refused, ok := errors.AsType[*auth.Refused](rec.reason); ok {
+	if refused, ok := errors.AsType[*auth.RefusedError](rec.reason); ok {
 		if refused.Repeated {
 			return // the first time was written down
 		}

@@ -36,7 +36,6 @@ var passwords = map[string]string{"admin": adminPassword, "ci": writerPassword, 
 type fixture struct {
 	*testing.T
 	dir    string
-	config string // myconfig.yml
 	log    *logBuffer
 	server *Server
 	roots  *x509.CertPool

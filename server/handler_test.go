@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -165,9 +166,7 @@ func TestOrigin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.RemoteAddr = tc.peer
-			for k, v := range tc.header {
-				r.Header[k] = v
-			}
+			maps.Copy(r.Header, tc.header)
 			client, r := f.server.origin(f.server.current.Load(), r)
 			if client.String() != tc.want || client.Shared != tc.shared {
 				t.Errorf("%s, shared %v, want %s, %v", client, client.Shared, tc.want, tc.shared)

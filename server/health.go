@@ -48,24 +48,32 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// failing returns the codes of what is wrong; none when all is well. That a server which was told to be read-only cannot be written is not
-// wrong.
+// failing returns the codes of what is wrong; none when all is well.
 func (s *Server) failing(ctx context.Context) []string {
+	codes := s.probed.failing()
+	if code := s.failingStore(ctx); code != "" {
+		codes = append(codes, code)
+	}
+	return codes
+}
+
+// failingStore returns the code of what is wrong with the store. That a server which was told to be read-only cannot be written is not wrong.
+func (s *Server) failingStore(ctx context.Context) string {
 	c := s.current.Load().config
 	if !c.Health.StorageDriver.Enabled {
-		return nil
+		return ""
 	}
 	err := s.store.Health(ctx)
 	switch {
 	case err == nil:
-		return nil
+		return ""
 	case errors.Is(err, storage.ErrReadOnly):
 		if c.Storage.Maintenance.ReadOnly.Enabled {
-			return nil
+			return ""
 		}
-		return []string{healthReadOnly}
+		return healthReadOnly
 	case errors.Is(err, storage.ErrFull):
-		return []string{healthFull}
+		return healthFull
 	}
-	return []string{healthUnavailable}
+	return healthUnavailable
 }

@@ -45,7 +45,7 @@ func removeStale(path string) error {
 		return nil //nolint:nilerr // nothing to remove
 	}
 	if c, err := dialUnix(path); err == nil {
-		c.Close()
+		_ = c.Close() // it was only to see whether somebody listens
 		return fmt.Errorf("listen on %s: %w", path, errSocketInUse)
 	}
 	if err := os.Remove(path); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"packhouse/server/auth"
@@ -56,8 +57,8 @@ func (st *state) trusts(a netip.Addr) bool {
 // forwardedFor reads the addresses from the right.
 func (st *state) forwardedFor(values []string) (netip.Addr, bool) {
 	list := strings.Split(strings.Join(values, ","), ",")
-	for i := len(list) - 1; i >= 0; i-- {
-		a, ok := parseForwarded(strings.TrimSpace(list[i]))
+	for i, text := range slices.Backward(list) {
+		a, ok := parseForwarded(strings.TrimSpace(text))
 		if !ok {
 			return netip.Addr{}, false
 		}

@@ -76,6 +76,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer stopDebug()
 	aside.Go(func() { s.watch(background) })
+	s.startProbes(background, &aside)
 	s.startUpkeep(background, &aside)
 
 	select {
@@ -162,7 +163,7 @@ func (s *Server) release() {
 	s.life.ending.Do(func() {
 		s.life.mu.Lock()
 		if s.life.listener != nil {
-			s.life.listener.Close()
+			_ = s.life.listener.Close() // most often closed already, by draining
 		}
 		s.life.mu.Unlock()
 		if s.store != nil && s.options.Store == nil {

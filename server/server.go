@@ -56,6 +56,7 @@ type Server struct {
 	metrics  *metrics
 	current  atomic.Pointer[state]
 	reloads  reloads
+	probed   probes
 	unlisted atomic.Bool // a proxy that the configuration does not list was told of
 
 	life life

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 		st.stall = defaultStall
 	}
 	for name, values := range c.HTTP.Headers {
-		st.headers = append(st.headers, header{http.CanonicalHeaderKey(name), values[:len(values):len(values)]})
+		st.headers = append(st.headers, header{http.CanonicalHeaderKey(name), slices.Clip(values)})
 	}
 	s.addHandlers(st)
 	return st, nil

@@ -46,8 +46,8 @@ func instance(c *config.Config) string {
 		if err != nil {
 			root = c.Storage.Filesystem.RootDirectory
 		}
-		if real, err := filepath.EvalSymlinks(root); err == nil {
-			root = real
+		if resolved, err := filepath.EvalSymlinks(root); err == nil {
+			root = resolved
 		}
 		of = append(of, root)
 	case config.S3:

@@ -38,7 +38,7 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("make directory of the admin socket: %w", err)
 	}
 	if conn, err := dial(context.Background(), path); err == nil {
-		conn.Close()
+		_ = conn.Close() // it was only to see whether somebody listens
 		return nil, fmt.Errorf("listen on %s: %w", path, ErrInUse)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
@@ -68,7 +68,7 @@ func Listen(path string) (net.Listener, error) {
 		err = os.Rename(made, path)
 	}
 	if err != nil {
-		l.Close()
+		_ = l.Close() // what failed is told
 		return nil, fmt.Errorf("make admin socket: %w", err)
 	}
 	return &listener{l, path}, nil

@@ -141,7 +141,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 		return Identity{Anonymous: true}, nil
 	}
 	if len(password) > htpasswd.MaxPasswordBytes {
-		return Identity{}, problem.Authenticate(s.realm).Because(&Refused{}) // bcrypt would ignore the tail; nobody can have such a one
+		return Identity{}, problem.Authenticate(s.realm).Because(&RefusedError{}) // bcrypt would ignore the tail; nobody can have such a one
 	}
 	return a.byPassword(r.Context(), s, attempt{
 		user: user, password: password, client: ClientOf(r), account: a.current(s).lookup(user),
@@ -178,19 +178,19 @@ type attempt struct {
 	account        account
 }
 
-// Refused is the cause of a refusal by Authenticate.
-type Refused struct {
+// RefusedError is the cause of a refusal by Authenticate.
+type RefusedError struct {
 	User     string // whose credentials they were to be; empty where there is no such user, since people type passwords into the wrong field
 	Locked   bool   // they were wrong once too often: further ones have to wait
 	Repeated bool   // the same credentials were refused before, or nothing is looked at now: this one told nothing new
 }
 
 // Error implements error.
-func (r *Refused) Error() string { return "wrong credentials" }
+func (r *RefusedError) Error() string { return "wrong credentials" }
 
 // refused is the cause of a refusal of these credentials.
-func (t attempt) refused(locked, repeated bool) *Refused {
-	r := &Refused{Locked: locked, Repeated: repeated}
+func (t attempt) refused(locked, repeated bool) *RefusedError {
+	r := &RefusedError{Locked: locked, Repeated: repeated}
 	if t.account.known {
 		r.User = t.user
 	}

@@ -76,18 +76,18 @@ type userFile struct {
 
 	mu      sync.Mutex
 	path    string
-	print   fingerprint
-	settled bool // print may be believed
+	seen    fingerprint // at the last reading
+	settled bool        // seen may be believed
 }
 
 // open takes a file into use, or fails and changes nothing.
 func (f *userFile) open(path string, now time.Time, log *slog.Logger) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	previous, print, settled := f.path, f.print, f.settled
-	f.path, f.print, f.settled = path, fingerprint{}, false
+	previous, seen, settled := f.path, f.seen, f.settled
+	f.path, f.seen, f.settled = path, fingerprint{}, false
 	if err := f.read(now, log); err != nil {
-		f.path, f.print, f.settled = previous, print, settled
+		f.path, f.seen, f.settled = previous, seen, settled
 		return err
 	}
 	f.looked.Store(now.UnixNano())
@@ -122,11 +122,11 @@ func (f *userFile) follow(now time.Time, log *slog.Logger) {
 
 // read brings state up to the file. The fingerprint is taken before the content, so that a change in between is seen the next time.
 func (f *userFile) read(now time.Time, log *slog.Logger) error {
-	print, modified, err := fingerprintOf(f.path)
+	current, modified, err := fingerprintOf(f.path)
 	if err != nil {
 		return fmt.Errorf("read htpasswd file: %w", err)
 	}
-	if f.settled && print == f.print {
+	if f.settled && current == f.seen {
 		return nil
 	}
 	file, err := os.Open(f.path)
@@ -142,11 +142,11 @@ func (f *userFile) read(now time.Time, log *slog.Logger) error {
 		return fmt.Errorf("read htpasswd file: %w", errTooLarge)
 	}
 	parsed, problems := htpasswd.Parse(data)
-	if changed := print != f.print; changed {
+	if changed := current != f.seen; changed {
 		report(log, f.path, parsed, problems)
 	}
 	f.state.Store(newUsers(parsed))
-	f.print, f.settled = print, now.Sub(modified) >= settledAfter
+	f.seen, f.settled = current, now.Sub(modified) >= settledAfter
 	return nil
 }
 

@@ -63,7 +63,7 @@ func TestSameTick(t *testing.T) {
 	}
 	// As if the first look had seen this very fingerprint with the content before.
 	b.users.mu.Lock()
-	b.users.print, _, _ = fingerprintOf(b.path)
+	b.users.seen, _, _ = fingerprintOf(b.path)
 	b.users.mu.Unlock()
 	b.now = b.now.Add(pollEvery)
 	b.expect("the old password", "ann", "right", home, 401, 1)

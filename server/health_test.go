@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"packhouse/server/config"
+	"packhouse/server/storage"
+)
+
+// sickStore is a store whose health the test decides.
+type sickStore struct {
+	storage.Store
+	health error
+
+	collected, purged, scrubbed []time.Time
+	failing                     error
+}
+
+func (s *sickStore) Health(context.Context) error { return s.health }
+func (s *sickStore) Close() error                 { return nil }
+
+func (s *sickStore) Collect(_ context.Context, o storage.CollectOptions, _ func(storage.Verdict)) (storage.CollectReport, error) {
+	s.collected = append(s.collected, time.Now())
+	return storage.CollectReport{BytesFreed: int64(o.Window)}, s.failing
+}
+
+func (s *sickStore) PurgeUploads(context.Context, time.Duration, bool) (storage.PurgeReport, error) {
+	s.purged = append(s.purged, time.Now())
+	return storage.PurgeReport{}, s.failing
+}
+
+func (s *sickStore) Scrub(_ context.Context, _ storage.ScrubOptions, report func(storage.Damage)) (storage.ScrubReport, error) {
+	s.scrubbed = append(s.scrubbed, time.Now())
+	report(storage.Damage{What: "a bit fell over"})
+	return storage.ScrubReport{}, s.failing
+}
+
+// TestHealth: stable codes and nothing else, whatever the store says.
+func TestHealth(t *testing.T) {
+	f := newFixture(t)
+	sick := &sickStore{Store: f.server.store}
+	f.server.store = sick
+	defer func() { f.server.store = sick.Store }()
+	for _, tc := range []struct {
+		err      error
+		readOnly bool
+		off      bool
+		body     string
+	}{
+		{nil, false, false, `{"status":"UP"}`},
+		{storage.ErrFull, false, false, `{"status":"DOWN","codes":["storage-full"]}`},
+		{storage.ErrReadOnly, false, false, `{"status":"DOWN","codes":["storage-read-only"]}`},
+		{storage.ErrReadOnly, true, false, `{"status":"UP"}`},
+		{errors.New("/data/secret: input/output error"), false, false, `{"status":"DOWN","codes":["storage-unavailable"]}`},
+		{errors.New("broken"), false, true, `{"status":"UP"}`},
+	} {
+		c := *f.server.current.Load().config
+		c.Storage.Maintenance.ReadOnly.Enabled, c.Health.StorageDriver.Enabled = tc.readOnly, !tc.off
+		st := *f.server.current.Load()
+		st.config = &c
+		f.server.current.Store(&st)
+		sick.health = tc.err
+		w := httptest.NewRecorder()
+		f.server.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+		want := http.StatusOK
+		if strings.Contains(tc.body, "DOWN") {
+			want = http.StatusServiceUnavailable
+		}
+		if w.Body.String() != tc.body || w.Code != want {
+			t.Errorf("%v: %d %s, want %s", tc.err, w.Code, w.Body, tc.body)
+		}
+	}
+}
+
+// TestHealthNeedsNoCredentials: not even wrong ones are looked at.
+func TestHealthNeedsNoCredentials(t *testing.T) {
+	f := newFixture(t)
+	for range 100 {
+		r := httptest.NewRequest(http.MethodGet, "/health", nil)
+		r.SetBasicAuth("admin", "wrong")
+		w := httptest.NewRecorder()
+		if f.server.ServeHTTP(w, r); w.Code != 200 {
+			t.Fatalf("%d", w.Code)
+		}
+	}
+	if s := f.server.auth.Stats(); s.Hashes != 0 || s.Failed != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestProbes: a file that takes the server out of service, an address and a page that have to answer.
+func TestProbes(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Probe") != "1" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
+	defer page.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const often = 10 * time.Millisecond
+	f := newFixture(t, func(f *fixture, c *config.Config) {
+		c.Health.File = []config.FileHealth{{File: f.path("maintenance"), Interval: often}}
+		c.Health.TCP = []config.TCPHealth{{Addr: l.Addr().String(), Interval: often, Threshold: 2}}
+		c.Health.HTTP = []config.HTTPHealth{{URI: page.URL, Headers: map[string][]string{"x-probe": {"1"}}, Interval: often, Threshold: 1}}
+	})
+	base, client := f.run(), f.client()
+	health := func(want string) {
+		t.Helper()
+		f.eventually(want, func() bool { return f.ask(client, http.MethodGet, base+"/health", "", nil).body == want })
+	}
+	health(`{"status":"UP"}`)
+	f.write("maintenance", nil)
+	health(`{"status":"DOWN","codes":["file"]}`)
+	l.Close()
+	health(`{"status":"DOWN","codes":["file","tcp"]}`)
+	page.Close()
+	health(`{"status":"DOWN","codes":["file","http","tcp"]}`)
+	os.Remove(f.path("maintenance"))
+	health(`{"status":"DOWN","codes":["http","tcp"]}`)
+}
+
+// TestUpkeep: the chores are done at their intervals, a failure ends none of them, and a reload changes them.
+func TestUpkeep(t *testing.T) {
+	f := newFixture(t)
+	synctest.Test(t, func(t *testing.T) {
+		sick := &sickStore{}
+		s := &Server{store: sick, log: f.server.log, now: time.Now, metrics: f.server.metrics}
+		c := *f.server.current.Load().config
+		c.Storage.Maintenance.GC.Interval = time.Hour
+		c.Storage.Maintenance.Scrub.Interval = 0
+		c.Storage.Maintenance.UploadPurging.Interval = 2 * time.Hour
+		s.current.Store(&state{config: &c})
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		s.startUpkeep(ctx, &group)
+		began := time.Now()
+
+		time.Sleep(firstUpkeep - time.Second)
+		if len(sick.collected) != 0 {
+			t.Error("it began at once")
+		}
+		time.Sleep(10*time.Hour + firstUpkeep)
+		if n := len(sick.collected); n < 9 || n > 12 {
+			t.Errorf("%d collections in ten hours", n)
+		}
+		if n := len(sick.purged); n < 5 || n > 7 {
+			t.Errorf("%d purges in ten hours", n)
+		}
+		if first := sick.collected[0].Sub(began); first < firstUpkeep || first > 2*firstUpkeep {
+			t.Errorf("the first after %s", first)
+		}
+		if len(sick.scrubbed) != 0 {
+			t.Error("scrubbed although it is off")
+		}
+
+		sick.failing = errors.New("the disk is tired")
+		n := len(sick.collected)
+		changed := c
+		changed.Storage.Maintenance.Scrub.Interval = time.Hour
+		changed.Storage.Maintenance.UploadPurging.Enabled = false
+		s.current.Store(&state{config: &changed})
+		time.Sleep(5 * time.Hour)
+		if len(sick.collected) < n+4 || len(sick.scrubbed) < 4 {
+			t.Errorf("%d collections, %d scrubs after a failure and a reload", len(sick.collected)-n, len(sick.scrubbed))
+		}
+		cancel()
+		group.Wait()
+		if !strings.Contains(f.log.String(), "the disk is tired") || !strings.Contains(f.log.String(), "a bit fell over") {
+			t.Errorf("the log is silent:\n%s", f.log)
+		}
+	})
+}
+
+func TestReadOnlyServerLeavesTheStoreAlone(t *testing.T) {
+	f := newFixture(t)
+	synctest.Test(t, func(t *testing.T) {
+		sick := &sickStore{}
+		c := *f.server.current.Load().config
+		c.Storage.Maintenance.ReadOnly.Enabled = true
+		s := &Server{store: sick, log: f.server.log, now: time.Now, metrics: f.server.metrics}
+		s.current.Store(&state{config: &c})
+		var group sync.WaitGroup
+		s.startUpkeep(t.Context(), &group)
+		group.Wait()
+		if len(sick.collected)+len(sick.purged)+len(sick.scrubbed) != 0 {
+			t.Error("something was done")
+		}
+	})
+}
