@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -289,16 +290,17 @@ func summary(report check.Report) string {
 	for _, result := range report.Results {
 		count[result.Status]++
 	}
-	text := fmt.Sprintf("%d of %d checks passed", count[check.Passed], len(report.Results))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d of %d checks passed", count[check.Passed], len(report.Results))
 	for _, rest := range []struct {
 		status check.Status
 		words  string
 	}{{check.Failed, "failed"}, {check.Warning, "with a warning"}, {check.NotProven, "not proven"}} {
 		if n := count[rest.status]; n > 0 {
-			text += fmt.Sprintf(", %d %s", n, rest.words)
+			fmt.Fprintf(&text, ", %d %s", n, rest.words)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // duration is a time as people read it.

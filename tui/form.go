@@ -88,9 +88,9 @@ func (f *form) focus() {
 	}
 }
 
-func (f *form) move(to int) bool {
+func (f *form) move(to int) {
 	if to < 0 || to > f.last() || to == f.at {
-		return false
+		return
 	}
 	if e := f.current(); e != nil {
 		e.touched = true
@@ -98,7 +98,6 @@ func (f *form) move(to int) bool {
 	}
 	f.at = to
 	f.focus()
-	return true
 }
 
 func (f *form) takesQuestionMark() bool {

@@ -222,7 +222,7 @@ func (m *model) previewBox(width, height int) []string {
 // paintYAML sets keys apart from values.
 func (m *model) paintYAML(text string, width int) []string {
 	var out []string
-	for _, line := range strings.Split(strings.TrimRight(clean(text), "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(clean(text), "\n"), "\n") {
 		line = layout.Cut(line, width)
 		trimmed := strings.TrimLeft(line, " -")
 		name, value, found := strings.Cut(trimmed, ":")
@@ -246,7 +246,7 @@ func (m *model) helpText(width int) []string {
 	}
 	q := m.form().current().question
 	lines := []string{t.Title.Render(layout.Cut(clean(q.Title), width)), ""}
-	for _, paragraph := range strings.Split(clean(q.Help), "\n") {
+	for paragraph := range strings.SplitSeq(clean(q.Help), "\n") {
 		lines = append(lines, layout.Wrap(paragraph, width)...)
 	}
 	if origin := m.form().current().origin(); origin != "" {

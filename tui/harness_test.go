@@ -142,9 +142,9 @@ func (s *screen) wants(texts ...string) {
 // unwrapped is the text of the widest pane without its line breaks.
 func unwrapped(frame string) string {
 	var words []string
-	for _, line := range strings.Split(frame, "\n") {
+	for line := range strings.SplitSeq(frame, "\n") {
 		widest := ""
-		for _, part := range strings.Split(line, "│") {
+		for part := range strings.SplitSeq(line, "│") {
 			if len(part) > len(widest) {
 				widest = part
 			}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -106,9 +107,7 @@ func newModel(ctx context.Context, o Options) *model {
 func (m *model) begin(b Beginning) {
 	m.machine, m.installed, m.answers, m.findings = b.Machine, b.Installed, b.Resolved.Answers, b.Findings
 	m.origins = make(map[string]setup.Origin, len(b.Resolved.Origins))
-	for id, origin := range b.Resolved.Origins {
-		m.origins[id] = origin
-	}
+	maps.Copy(m.origins, b.Resolved.Origins)
 	for _, step := range m.options.Steps {
 		m.forms = append(m.forms, newForm(m, step))
 	}
@@ -122,9 +121,7 @@ func (m *model) resolved() setup.Resolved {
 	answers.SANs, answers.Users = slices.Clone(answers.SANs), slices.Clone(answers.Users)
 	answers.NoSANs, answers.RemoveUsers = slices.Clone(answers.NoSANs), slices.Clone(answers.RemoveUsers)
 	origins := make(map[string]setup.Origin, len(m.origins))
-	for id, origin := range m.origins {
-		origins[id] = origin
-	}
+	maps.Copy(origins, m.origins)
 	return setup.Resolved{Answers: answers, Origins: origins}
 }
 

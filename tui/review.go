@@ -197,7 +197,7 @@ func (m *model) configLines(width int) []string {
 
 func (m *model) paintDiff(diff string, width int) []string {
 	var out []string
-	for _, line := range strings.Split(strings.TrimRight(clean(diff), "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(clean(diff), "\n"), "\n") {
 		cut := layout.Cut(line, width)
 		switch {
 		case strings.HasPrefix(line, "+"):

@@ -138,11 +138,11 @@ type preview struct {
 
 // refreshPreview makes the preview anew and remembers where it differs.
 func (m *model) refreshPreview() {
-	make := m.options.Preview
-	if make == nil {
-		make = func(answers setup.Answers) []byte { return setup.Preview(m.installed, answers) }
+	render := m.options.Preview
+	if render == nil {
+		render = func(answers setup.Answers) []byte { return setup.Preview(m.installed, answers) }
 	}
-	text := make(m.resolved().Answers)
+	text := render(m.resolved().Answers)
 	if bytes.Equal(text, m.preview.text) {
 		return
 	}

@@ -7,6 +7,7 @@
 package field
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -60,12 +61,7 @@ func is(msg tea.KeyMsg, names ...string) bool {
 		return false
 	}
 	name := msg.String()
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(names, name)
 }
 
 // bind names a key for the line of help.

@@ -49,9 +49,9 @@ func Wrap(text string, width int) []string {
 		return nil
 	}
 	var out []string
-	for _, paragraph := range strings.Split(text, "\n") {
+	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := ""
-		for _, word := range strings.Split(paragraph, " ") {
+		for word := range strings.SplitSeq(paragraph, " ") {
 			switch room := width - ansi.StringWidth(line) - 1; {
 			case line != "" && ansi.StringWidth(word) <= room:
 				line += " " + word
@@ -59,9 +59,16 @@ func Wrap(text string, width int) []string {
 			case line != "":
 				out = append(out, line)
 			}
-			pieces := strings.Split(ansi.Hardwrap(word, width, true), "\n")
-			out = append(out, pieces[:len(pieces)-1]...)
-			line = pieces[len(pieces)-1]
+			for ansi.StringWidth(word) > width {
+				piece := ansi.Truncate(word, width, "")
+				if piece == "" { // a wide character in a column of one
+					word = Ellipsis
+					break
+				}
+				out = append(out, piece)
+				word = word[len(piece):]
+			}
+			line = word
 		}
 		out = append(out, line)
 	}

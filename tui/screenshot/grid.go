@@ -57,7 +57,7 @@ func parse(screen string, cols, rows int) [][]cell {
 
 // set takes the parameters of one sequence in (ECMA-48, SGR), as far as sixteen colours go.
 func (s style) set(parameters string) style {
-	for _, parameter := range strings.Split(parameters, ";") {
+	for parameter := range strings.SplitSeq(parameters, ";") {
 		n, err := strconv.Atoi(parameter)
 		if err != nil && parameter != "" {
 			continue

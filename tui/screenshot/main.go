@@ -107,7 +107,7 @@ func (s *stage) play(ctx context.Context, line string) error {
 		_, err := s.tmux(ctx, "resize-window", "-x", fmt.Sprint(s.cols), "-y", fmt.Sprint(s.rows))
 		return err
 	case "key":
-		for _, key := range strings.Fields(rest) {
+		for key := range strings.FieldsSeq(rest) {
 			if _, err := s.tmux(ctx, "send-keys", key); err != nil {
 				return err
 			}

@@ -33,15 +33,20 @@ func shrink(path string) error {
 	most := slices.SortedFunc(maps.Keys(count), func(a, b color.NRGBA) int {
 		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(order(a), order(b)))
 	})
-	palette := make(color.Palette, 0, 256)
-	for _, c := range most[:min(len(most), 256)] {
-		palette = append(palette, c)
+	colours := edges()
+	for _, c := range most {
+		if len(colours) == 256 {
+			break
+		}
+		if !slices.Contains(colours, color.Color(c)) {
+			colours = append(colours, c)
+		}
 	}
 	index := make(map[color.NRGBA]uint8, len(count))
 	for c := range count {
-		index[c] = uint8(palette.Index(c)) //nolint:gosec // below 256, see above
+		index[c] = uint8(colours.Index(c)) //nolint:gosec // below 256, see above
 	}
-	small := image.NewPaletted(bounds, palette)
+	small := image.NewPaletted(bounds, colours)
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
 		for x := bounds.Min.X; x < bounds.Max.X; x++ {
 			small.SetColorIndex(x, y, index[nrgba(picture.At(x, y))])
@@ -56,6 +61,33 @@ func shrink(path string) error {
 		return fmt.Errorf("write picture: %w", err)
 	}
 	return nil
+}
+
+// edges are the colours of the terminal with their transitions to what is behind them: a sign that stands there once must not lose its colour
+// because others have more dots.
+func edges() color.Palette {
+	var out color.Palette
+	blend := func(front, back string, steps int) {
+		f, b := hex(front), hex(back)
+		for i := 1; i <= steps; i++ {
+			mix := func(x, y uint8) uint8 { return uint8((int(x)*i + int(y)*(steps-i)) / steps) } //nolint:gosec // between two bytes
+			out = append(out, color.NRGBA{mix(f.R, b.R), mix(f.G, b.G), mix(f.B, b.B), 255})
+		}
+	}
+	for _, colour := range append([]string{foreground}, palette[1:7]...) {
+		blend(colour, background, 10)
+	}
+	for _, colour := range buttons {
+		blend(colour, barColour, 5)
+	}
+	return out
+}
+
+func hex(text string) color.NRGBA {
+	var c color.NRGBA
+	_, _ = fmt.Sscanf(text, "#%02x%02x%02x", &c.R, &c.G, &c.B) // the texts are constants of this program
+	c.A = 255
+	return c
 }
 
 func nrgba(c color.Color) color.NRGBA { return color.NRGBAModel.Convert(c).(color.NRGBA) } //nolint:errcheck,forcetypeassert // that is what the model makes

@@ -24,6 +24,9 @@ const (
 	edge       = "#3a4150"
 )
 
+// buttons of the window.
+var buttons = []string{"#ed6a5e", "#f4be4f", "#61c554"}
+
 var palette = [16]string{
 	"#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56c2cf", "#d8dee9",
 	"#5c6370", "#ef8a92", "#b2d69a", "#f0d399", "#84c3f5", "#d79ae8", "#7fd6e0", "#ffffff",
@@ -49,7 +52,7 @@ func draw(grid [][]cell, title string) string {
 		margin, margin, innerWidth, innerHeight, background, edge)
 	fmt.Fprintf(&out, `<path d="M%g %g v-%g a10 10 0 0 1 10 -10 h%.2f a10 10 0 0 1 10 10 v%g z" fill="%s"/>`+"\n",
 		margin, margin+titleBar, titleBar-10, innerWidth-20, titleBar-10, barColour)
-	for i, colour := range []string{"#ed6a5e", "#f4be4f", "#61c554"} {
+	for i, colour := range buttons {
 		fmt.Fprintf(&out, `<circle cx="%g" cy="%g" r="6" fill="%s"/>`+"\n", margin+20+float64(i)*20, margin+titleBar/2, colour)
 	}
 	fmt.Fprintf(&out, `<text x="%.2f" y="%g" text-anchor="middle" font-family="DejaVu Sans" font-size="12.5" fill="#9aa3b2">%s</text>`+"\n",
@@ -71,9 +74,10 @@ func drawRow(out *strings.Builder, row []cell, left, top float64) {
 			continue
 		}
 		end := x + max(c.width, 1)
-		text := c.text
+		var text strings.Builder
+		text.WriteString(c.text)
 		for simple(c.text) && end < len(row) && simple(row[end].text) && row[end].looks() == c.looks() {
-			text += row[end].text
+			text.WriteString(row[end].text)
 			end++
 		}
 		at := left + float64(x)*cellWidth
@@ -85,7 +89,7 @@ func drawRow(out *strings.Builder, row []cell, left, top float64) {
 		switch path := boxPath(c.text, at, top); {
 		case path != "":
 			fmt.Fprintf(out, `<path d="%s" stroke="%s" fill="none" stroke-width="1.2"%s/>`+"\n", path, colour, opacity(c))
-		case strings.TrimSpace(text) != "":
+		case strings.TrimSpace(text.String()) != "":
 			weight := ""
 			if c.bold {
 				weight = ` font-weight="bold"`
@@ -95,7 +99,7 @@ func drawRow(out *strings.Builder, row []cell, left, top float64) {
 				fit = fmt.Sprintf(` textLength="%.2f" lengthAdjust="spacing"`, width)
 			}
 			fmt.Fprintf(out, `<text x="%.2f" y="%.2f" fill="%s"%s%s%s xml:space="preserve">%s</text>`+"\n",
-				at, top+cellHeight*0.74, colour, weight, opacity(c), fit, html.EscapeString(text))
+				at, top+cellHeight*0.74, colour, weight, opacity(c), fit, html.EscapeString(text.String()))
 		}
 		x = end
 	}

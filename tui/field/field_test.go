@@ -1,0 +1,231 @@
+package field
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"os"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+
+	"packhouse/setup"
+	"packhouse/tui/theme"
+)
+
+var looks = theme.For(os.Stderr, true)
+
+func press(f Field, keys ...tea.KeyType) {
+	for _, k := range keys {
+		f.Update(tea.KeyMsg{Type: k})
+	}
+}
+
+func enter(f Field, text string) {
+	for _, r := range text {
+		f.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
+	}
+}
+
+func paste(f Field, text string) {
+	f.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text), Paste: true})
+}
+
+func drawn(f Field) string { return ansi.Strip(strings.Join(f.View(60).Lines, "\n")) }
+
+func TestInvisible(t *testing.T) {
+	for text, want := range map[string]string{
+		"registry.example.com": "", "münchen.example": "", "日本語": "", "a b": "", "e\u0301": "",
+		"a\u202eb": "U+202E (right-to-left override)", "\u200d": "U+200D (zero width joiner)", "\ufeff": "U+FEFF (byte order mark)",
+		"\x00": "U+0000 (null)", "\u0085": "U+0085 (control character)", "\u00a0": "U+00A0 (no-break space)", "\u2003": "U+2003 (special space)",
+		"\ue000": "U+E000 (invisible character)", "x\ufe0f": "U+FE0F (invisible character)", "\xff": "U+FFFD (replacement character, so the bytes were not UTF-8)",
+		"\u3164": "U+3164 (Hangul filler)", "\u2028": "U+2028 (line separator)",
+	} {
+		if got := Invisible(text); got != want {
+			t.Errorf("Invisible(%+q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestTextCountsBytes(t *testing.T) {
+	f := NewText(looks, TextOptions{MaxBytes: 4})
+	f.Focus()
+	enter(f, "éé")
+	if f.Value() != "éé" {
+		t.Fatalf("value %q", f.Value())
+	}
+	enter(f, "x")
+	if f.Value() != "éé" || !strings.Contains(drawn(f), "5 bytes, 4 are the most") {
+		t.Errorf("value %q:\n%s", f.Value(), drawn(f))
+	}
+}
+
+func TestTextKeepsQuietUntilTouched(t *testing.T) {
+	f := NewText(looks, TextOptions{Check: func(string) error { return errors.New("is missing") }})
+	f.Focus()
+	if strings.Contains(drawn(f), "is missing") {
+		t.Error("an empty field complains before anybody did anything")
+	}
+	if f.Problem() == "" {
+		t.Error("it has a problem all the same")
+	}
+	f.Touch()
+	if !strings.Contains(drawn(f), "✗ is missing") {
+		t.Errorf("touched:\n%s", drawn(f))
+	}
+}
+
+func TestSuggestions(t *testing.T) {
+	f := NewText(looks, TextOptions{Suggestions: []string{"registry.example.com"}})
+	f.Focus()
+	enter(f, "reg")
+	press(f, tea.KeyRight)
+	if f.Value() != "registry.example.com" {
+		t.Errorf("value %q", f.Value())
+	}
+	f.Set("")
+	press(f, tea.KeyRight)
+	if f.Value() != "registry.example.com" {
+		t.Errorf("from an empty field: %q", f.Value())
+	}
+}
+
+func TestSecretIsNeverDrawn(t *testing.T) {
+	f := NewSecret(looks, "Password", nil)
+	f.Focus()
+	enter(f, "hunter2 ä")
+	if got := drawn(f); strings.Contains(got, "hunter") || !strings.Contains(got, "•••••••••") {
+		t.Errorf("drawn:\n%s", got)
+	}
+	if f.Value() != "hunter2 ä" {
+		t.Errorf("value %q", f.Value())
+	}
+}
+
+func TestStrength(t *testing.T) {
+	for password, want := range map[string]string{"": "", "abc": "weak", "aaaaaaaaaaaaaaaaaaaaaa": "weak", "hunter22": "fair", "tr0mbone-Lan": "good", "tr0mbone-Lantern-88": "strong"} {
+		if got := Strength(password); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("Strength(%q) = %q, want %q", password, got, want)
+		}
+	}
+}
+
+func TestChoicePassesOverWhatCannotBeChosen(t *testing.T) {
+	f := NewChoice(looks, "", []Option{{Value: "a", Title: "A"}, {Value: "b", Title: "B", Disabled: "not here"}, {Value: "c", Title: "C"}}, "a")
+	f.Focus()
+	press(f, tea.KeyDown)
+	if f.Value() != "c" {
+		t.Errorf("value %q", f.Value())
+	}
+	if f.Update(tea.KeyMsg{Type: tea.KeyDown}) {
+		t.Error("the key at the end belongs to the form")
+	}
+	if !strings.Contains(drawn(f), "not here") {
+		t.Errorf("the reason is missing:\n%s", drawn(f))
+	}
+	none := NewChoice(looks, "", []Option{{Value: "b", Title: "B", Disabled: "not here"}}, "")
+	if none.Problem() == "" || none.Value() != "" || none.Title() != "" {
+		t.Error("nothing can be chosen, and it says so")
+	}
+}
+
+func TestManyTakesSeveralAtOnce(t *testing.T) {
+	check := func(name string) error {
+		if strings.Contains(name, "*") {
+			return errors.New("wildcards are refused")
+		}
+		return nil
+	}
+	f := NewMany(looks, []Row{{Name: "a.example", Note: "eth0"}}, "add", check)
+	f.Focus()
+	paste(f, "b.example, A.example\n*.example c\u200b.example")
+	rows := f.Rows()
+	if len(rows) != 2 || !rows[0].Ticked || rows[1].Name != "b.example" || !rows[1].Own {
+		t.Errorf("rows %+v", rows)
+	}
+	if got := drawn(f); !strings.Contains(got, "not taken") {
+		t.Errorf("drawn:\n%s", got)
+	}
+	press(f, tea.KeyDown)
+	enter(f, "d")
+	if rows := f.Rows(); len(rows) != 1 {
+		t.Errorf("an own row is removed: %+v", rows)
+	}
+	enter(f, "kd")
+	if rows := f.Rows(); len(rows) != 1 || rows[0].Ticked {
+		t.Errorf("another one is only unticked: %+v", rows)
+	}
+	enter(f, "ax*")
+	if !f.Modal() || !f.TakesText() || !strings.Contains(drawn(f), "wildcards are refused") {
+		t.Errorf("while adding:\n%s", drawn(f))
+	}
+	press(f, tea.KeyEnter)
+	if len(f.Rows()) != 1 {
+		t.Error("a refused name was added")
+	}
+	press(f, tea.KeyEsc)
+	if f.Modal() {
+		t.Error("escape does not close it")
+	}
+}
+
+func TestUsersKeepAndRemove(t *testing.T) {
+	f := NewUsers(looks, []setup.User{{Name: "admin", Role: setup.Admin, Source: setup.Kept}, {Name: "bob", Role: setup.Reader, Source: setup.Kept}}, nil)
+	f.Focus()
+	enter(f, "e")
+	if got := drawn(f); !strings.Contains(got, "(•) keep it") {
+		t.Fatalf("the password of an existing user stays:\n%s", got)
+	}
+	press(f, tea.KeyTab, tea.KeyUp, tea.KeyTab, tea.KeyDown, tea.KeyEnter) // role writer, password generated
+	if user := f.Users()[0]; user.Role != setup.Writer || user.Source != setup.Generated {
+		t.Errorf("user %+v", user)
+	}
+	press(f, tea.KeyDown)
+	enter(f, "d")
+	if got := f.Removed(); len(got) != 1 || got[0] != "bob" || len(f.Users()) != 1 {
+		t.Errorf("removed %q of %+v", got, f.Users())
+	}
+	enter(f, "abob")
+	press(f, tea.KeyEnter, tea.KeyEnter, tea.KeyEnter)
+	if got := f.Removed(); len(got) != 0 {
+		t.Errorf("bob is back, and still to be removed: %q", got)
+	}
+}
+
+func TestTypedPasswordIsKeptWhenLeftAlone(t *testing.T) {
+	f := NewUsers(looks, []setup.User{{Name: "bob", Role: setup.Reader, Source: setup.Typed, Password: "staple-4711"}}, nil)
+	f.Focus()
+	enter(f, "e")
+	press(f, tea.KeyEnter, tea.KeyEnter, tea.KeyEnter, tea.KeyEnter, tea.KeyEnter)
+	if user := f.Users()[0]; f.Modal() || user.Password.Reveal() != "staple-4711" || user.Source != setup.Typed {
+		t.Errorf("open %v, user %+v", f.Modal(), user.Source)
+	}
+	enter(f, "e")
+	press(f, tea.KeyEnter, tea.KeyEnter, tea.KeyEnter)
+	enter(f, "other-0815")
+	press(f, tea.KeyEnter, tea.KeyEnter)
+	if !f.Modal() || !strings.Contains(drawn(f), "the two are not the same") {
+		t.Errorf("the second line is needed:\n%s", drawn(f))
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("plain", "pasted\ntext", 20)
+	f.Fuzz(func(t *testing.T, text, pasted string, width int) {
+		width = 1 + max(width%100, 0)
+		line := NewText(looks, TextOptions{MaxBytes: 100, Spaces: true})
+		line.Focus()
+		enter(line, text)
+		paste(line, pasted)
+		press(line, tea.KeyLeft, tea.KeyLeft, tea.KeyBackspace, tea.KeyHome, tea.KeyDelete, tea.KeyEnd, tea.KeyCtrlW)
+		if Invisible(line.Value()) != "" || len(line.Value()) > 100 {
+			t.Fatalf("value %+q", line.Value())
+		}
+		for _, row := range line.View(width).Lines {
+			if got := ansi.StringWidth(row); got > max(width, 4) {
+				t.Fatalf("%q is %d wide, want %d", row, got, width)
+			}
+		}
+	})
+}
