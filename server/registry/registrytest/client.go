@@ -91,6 +91,33 @@ func (c *client) at(format string, arguments ...any) string {
 	return "/v2/" + c.repo + "/" + fmt.Sprintf(format, arguments...)
 }
 
+// atOnce runs request n times at once and returns how often each status was answered; 0 stands for a request that failed.
+func atOnce(n int, request func(i int) (*http.Request, error)) map[int]int {
+	statuses := make(chan int)
+	for i := range n {
+		go func() {
+			req, err := request(i)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			statuses <- resp.StatusCode
+		}()
+	}
+	count := map[int]int{}
+	for range n {
+		count[<-statuses]++
+	}
+	return count
+}
+
 // is checks the status.
 func (a answer) is(status int) answer {
 	a.t.Helper()

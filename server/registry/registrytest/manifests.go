@@ -3,6 +3,7 @@ package registrytest
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -57,6 +58,29 @@ var pushManifestRows = []row{
 		c.put("v1", second).is(201)
 		c.kept("v1", second)
 		c.kept(digest.FromBytes(first).String(), first)
+	}},
+	{"a tag that many push at once is what one of them pushed, and all are there", func(c *client) {
+		var contents [][]byte
+		for i := range 6 {
+			contents = append(contents, c.image(fmt.Sprint(i), ""))
+		}
+		count := atOnce(18, func(i int) (*http.Request, error) {
+			req, err := http.NewRequest("PUT", c.base+c.at("manifests/v1"), bytes.NewReader(contents[i%6]))
+			if err == nil {
+				req.Header.Set("Content-Type", manifest.OCIManifest)
+			}
+			return req, err
+		})
+		if count[201] != 18 {
+			c.t.Errorf("statuses %v", count)
+		}
+		for _, content := range contents {
+			c.kept(digest.FromBytes(content).String(), content)
+		}
+		got := c.do("GET", c.at("manifests/v1"), nil).is(200).body
+		if !slices.ContainsFunc(contents, func(content []byte) bool { return bytes.Equal(content, got) }) {
+			c.t.Errorf("the tag holds %q", got)
+		}
 	}},
 	{"a digest that does not match MUST be refused", func(c *client) {
 		content := c.image("a", "")

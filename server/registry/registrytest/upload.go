@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -194,6 +195,30 @@ var chunkRows = []row{
 		c.do("PATCH", session.location(), sample(10)).refused(404, "BLOB_UPLOAD_UNKNOWN")
 		c.do("PUT", session.location("digest", digest.FromBytes(sample(10)).String()), nil).refused(404, "BLOB_UPLOAD_UNKNOWN")
 		c.do("DELETE", session.location(), nil).refused(404, "BLOB_UPLOAD_UNKNOWN")
+	}},
+	{"of chunks for the same place that come at once one is taken", func(c *client) {
+		content := sample(4000)
+		d := digest.FromBytes(content)
+		session := c.do("POST", c.at("blobs/uploads/"), nil).is(202)
+		for from := 0; from < 4000; from += 2000 {
+			count := atOnce(6, func(int) (*http.Request, error) {
+				req, err := http.NewRequest("PATCH", c.base+session.location(), bytes.NewReader(content[from:from+2000]))
+				if err == nil {
+					req.Header.Set("Content-Range", fmt.Sprintf("%d-%d", from, from+1999))
+				}
+				return req, err
+			})
+			if count[202] != 1 || count[416] != 5 {
+				c.t.Fatalf("statuses %v", count)
+			}
+		}
+		count := atOnce(4, func(int) (*http.Request, error) {
+			return http.NewRequest("PUT", c.base+session.location("digest", d.String()), nil)
+		})
+		if count[201] != 1 || count[404] != 3 {
+			c.t.Errorf("finishing at once: statuses %v", count)
+		}
+		c.readable(d, content)
 	}},
 	{"a finished session is unknown", func(c *client) {
 		session := c.do("POST", c.at("blobs/uploads/"), nil).is(202)
