@@ -1,6 +1,7 @@
 package filesystem
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,16 +11,16 @@ import (
 
 // Ways of a barrier.
 const (
-	BarrierAuto  = "auto"   // by file, or by file system where that was measured to be cheaper
+	BarrierAuto  = "auto"   // by file, or by file system while that is measured to be cheaper
 	BarrierFiles = "files"  // always file by file: the reference
 	BarrierAll   = "syncfs" // always the whole file system
 )
 
 // barrier makes what was written before it durable before anything after it. It is the only place that syncs.
 //
-// By file, every file and directory is synced by itself. By file system, one syncfs serves everybody who waits: a waiter needs a call that
-// began after it came, so at most two are ever due. That pays while others push too, and costs dearly beside a foreign program that writes much,
-// hence the measuring.
+// By file, every file and directory is synced by itself, all of a barrier at once, so that a journal can take them in one commit. By file
+// system, one syncfs serves everybody who waits: a waiter needs a call that began after it came, so at most two are ever due. That pays while
+// others push too, and costs dearly beside a foreign program that writes much, hence the measuring.
 type barrier struct {
 	disk disk.Disk
 	mode string
@@ -28,37 +29,13 @@ type barrier struct {
 	running bool
 	next    *round // the call that has not begun
 
-	fileCost, allCost cost
+	choice choice
 }
 
 // round is one syncfs and those who wait for it.
 type round struct {
 	done chan struct{}
 	err  error
-}
-
-// cost is a moving average of what a call takes.
-type cost struct {
-	mu    sync.Mutex
-	mean  time.Duration
-	calls int
-}
-
-func (c *cost) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.calls++
-	if c.mean == 0 {
-		c.mean = d
-		return
-	}
-	c.mean += (d - c.mean) / 8
-}
-
-func (c *cost) get() (time.Duration, int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mean, c.calls
 }
 
 func newBarrier(d disk.Disk, mode string) (*barrier, error) {
@@ -78,47 +55,60 @@ func newBarrier(d disk.Disk, mode string) (*barrier, error) {
 // wait returns when files and the entries of dirs are durable. After an error nothing of them may be relied on, nor synced again: a kernel
 // reports a failed write once and then forgets it.
 func (b *barrier) wait(files []disk.File, dirs []string) error {
-	if len(files)+len(dirs) == 0 {
+	n := len(files) + len(dirs)
+	if n == 0 {
 		return nil
 	}
-	if b.whole(len(files) + len(dirs)) {
-		return b.all()
+	whole := b.mode == BarrierAll
+	if b.mode == BarrierAuto && n > 1 {
+		whole = b.choice.whole()
 	}
 	start := time.Now()
-	for _, f := range files {
-		if err := f.Sync(); err != nil {
-			return fmt.Errorf("sync contents: %w", err)
-		}
+	var err error
+	if whole {
+		err = b.all()
+	} else {
+		err = b.each(files, dirs)
 	}
-	for _, d := range dirs {
-		if err := b.disk.SyncDir(d); err != nil {
-			return fmt.Errorf("sync names in %s: %w", d, err)
-		}
+	if n > 1 {
+		b.choice.took(whole, time.Since(start))
 	}
-	b.fileCost.add(time.Since(start) / time.Duration(len(files)+len(dirs)))
-	return nil
+	return err
 }
 
-// whole decides whether the whole file system is synced for n files and directories.
-func (b *barrier) whole(n int) bool {
-	switch b.mode {
-	case BarrierFiles:
-		return false
-	case BarrierAll:
-		return true
+// atOnce is how many syncs of one barrier run beside each other. Each holds a thread.
+const atOnce = 4
+
+// each syncs one by one.
+func (b *barrier) each(files []disk.File, dirs []string) error {
+	n := len(files) + len(dirs)
+	one := func(i int) error {
+		if i < len(files) {
+			if err := files[i].Sync(); err != nil {
+				return fmt.Errorf("sync contents: %w", err)
+			}
+			return nil
+		}
+		dir := dirs[i-len(files)]
+		if err := b.disk.SyncDir(dir); err != nil {
+			return fmt.Errorf("sync names in %s: %w", dir, err)
+		}
+		return nil
 	}
-	if n < 2 {
-		return false
+	if n == 1 {
+		return one(0)
 	}
-	one, calls := b.fileCost.get()
-	all, rounds := b.allCost.get()
-	if calls < 8 {
-		return false
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for w := range min(n, atOnce) {
+		all.Go(func() {
+			for i := w; i < n; i += atOnce {
+				errs[i] = one(i)
+			}
+		})
 	}
-	if rounds < 4 || rounds%64 == 0 {
-		return true // measure, and now and then again
-	}
-	return all < one*time.Duration(min(n, 4))
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // all waits for a syncfs that begins from now on.
@@ -153,9 +143,58 @@ func (b *barrier) lead() {
 			return
 		}
 		b.mu.Unlock()
-		start := time.Now()
 		r.err = b.disk.SyncAll()
-		b.allCost.add(time.Since(start))
 		close(r.done)
 	}
+}
+
+// choice learns which way is cheaper. It begins by file, tries the other way now and then, and less often the dearer that was.
+type choice struct {
+	mu    sync.Mutex
+	files time.Duration // what a barrier takes by file, on average; 0: not known
+	all   time.Duration // what it takes by file system
+	until int           // barriers before the dearer way is tried again
+	pause int           // what until is set to next
+}
+
+const (
+	learnFirst   = 8    // barriers by file before anything else is tried
+	shortestWait = 64   // barriers between two trials
+	longestWait  = 4096 // where the other way was many times dearer
+)
+
+// whole decides for one barrier.
+func (c *choice) whole() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pause == 0 {
+		c.pause, c.until = shortestWait, learnFirst
+	}
+	cheaper := c.all > 0 && c.all < c.files
+	if c.until--; c.until > 0 {
+		return cheaper
+	}
+	c.until = c.pause
+	return !cheaper
+}
+
+// took notes what a barrier took.
+func (c *choice) took(whole bool, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	mean := &c.files
+	if whole {
+		mean = &c.all
+		switch {
+		case c.files > 0 && d > 4*c.files:
+			c.pause = min(c.pause*2, longestWait)
+		case d < c.files:
+			c.pause = shortestWait
+		}
+	}
+	if *mean == 0 {
+		*mean = d
+		return
+	}
+	*mean += (d - *mean) / 8
 }

@@ -269,6 +269,12 @@ func oneFailure(t *testing.T, f *faulty, n uint64) (done bool) {
 		c.s = s
 		c.run(now)
 	}
+	if f.count() < f.at {
+		if s != nil {
+			_ = s.Close()
+		}
+		return true
+	}
 	chance := rand.New(rand.NewPCG(n, 7)) //nolint:gosec // the same every time
 	disks := map[string]disk.Disk{
 		"everything unsynced lost": memory.PowerCut(nil, "second"),
@@ -303,7 +309,7 @@ func oneFailure(t *testing.T, f *faulty, n uint64) (done bool) {
 		}
 		_ = s.Close()
 	}
-	return f.count() < f.at
+	return false
 }
 
 // TestNoSyncNoAnswer makes every sync of a push fail in turn: none of them ends in an answer.
