@@ -252,3 +252,10 @@ func (f *fixture) replace(h handler) {
 }
 
 func digestOf(content string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(content))) }
+
+func hashOf(password string) (string, error) {
+	hash, err := htpasswd.HashCost([]byte(password), htpasswd.MinCost)
+	return string(hash), err
+}
+
+func writeFile(path, content string) error { return os.WriteFile(path, []byte(content), 0o600) }

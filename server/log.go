@@ -74,7 +74,7 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response)
 	if rec.aborted {
 		attrs = append(attrs, slog.Bool("cut_off", true))
 	}
-	if w.body != nil {
+	if w.body != nil && w.body.bytes > 0 {
 		attrs = append(attrs, slog.Int64("received", w.body.bytes))
 	}
 	if agent := r.UserAgent(); agent != "" {

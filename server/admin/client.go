@@ -24,7 +24,8 @@ type Client struct {
 	http *http.Client
 }
 
-// Find looks for the server of a configuration. ErrNotRunning where there is none; other errors are of a socket that may not be used.
+// Find looks for the server of a configuration. ErrNotRunning where there is none that this user may ask; the store's lock knows of the
+// others.
 func Find(c *config.Config) (*Client, error) {
 	var refused error
 	for _, path := range Paths(c) {
@@ -37,7 +38,7 @@ func Find(c *config.Config) (*Client, error) {
 		}
 	}
 	if refused != nil {
-		return nil, refused
+		return nil, fmt.Errorf("%w that this user may ask: %w", ErrNotRunning, refused)
 	}
 	return nil, ErrNotRunning
 }

@@ -32,10 +32,13 @@ func dial(ctx context.Context, path string) (conn net.Conn, err error) {
 var ErrInUse = errors.New("another server listens there")
 
 // Listen makes the admin socket at path, with mode 0600 in a directory that it makes with 0700. A socket that nobody listens on any more is
-// replaced; ErrInUse where somebody does.
+// replaced; ErrInUse where somebody does. A directory that others may write to is refused: they could put a socket of their own there.
 func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make directory of the admin socket: %w", err)
+	}
+	if err := ours(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
 	if conn, err := dial(context.Background(), path); err == nil {
 		_ = conn.Close() // it was only to see whether somebody listens
