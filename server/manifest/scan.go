@@ -24,7 +24,7 @@ func checkSyntax(content []byte) error {
 		return refuse(ErrSyntax, "a manifest is a JSON object")
 	}
 	var levels [maxDepth]level
-	depth := 0
+	depth := 0 // never 0 between the first and the last byte: both belong to one object
 	for i := 0; i < len(content); {
 		switch c := content[i]; c {
 		case '{', '[':
@@ -36,10 +36,12 @@ func checkSyntax(content []byte) error {
 		case '}', ']':
 			depth--
 		case ',':
-			levels[depth-1].wantsKey = levels[depth-1].object
+			at := &levels[depth-1] //nolint:gosec // see depth
+			at.wantsKey = at.object
 		case '"':
 			end := text(content, i)
-			if at := &levels[depth-1]; at.wantsKey && !at.add(unquoted(content[i:end])) {
+			at := &levels[depth-1] //nolint:gosec // see depth
+			if at.wantsKey && !at.add(unquoted(content[i:end])) {
 				return refuse(ErrSyntax, "key %.100s is there twice", content[i:end])
 			}
 			i = end

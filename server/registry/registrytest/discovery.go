@@ -91,10 +91,7 @@ var catalogRows = []row{
 		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same names every time
 		repositories, tags := map[string]bool{}, map[string]bool{}
 		for range 25 {
-			name := c.repo + "/a"
-			for range random.IntN(5) {
-				name += []string{"a", "b", "-a", "/a", ".a", "_a", "__a", "/b", "0"}[random.IntN(9)]
-			}
+			name := word(random, c.repo+"/a", "a", "b", "-a", "/a", ".a", "_a", "__a", "/b", "0")
 			other := *c
 			other.repo = name
 			other.push([]byte("x"))
@@ -102,10 +99,7 @@ var catalogRows = []row{
 		}
 		content := c.image("a", "")
 		for len(tags) < 25 {
-			tag := "t"
-			for range random.IntN(5) {
-				tag += []string{"a", "B", "-", ".", "_", "0", "t"}[random.IntN(7)]
-			}
+			tag := word(random, "t", "a", "B", "-", ".", "_", "0", "t")
 			if !tags[tag] {
 				c.put(tag, content).is(201)
 			}
@@ -124,6 +118,16 @@ var catalogRows = []row{
 		c.do("GET", "/v2/_catalog?last=zzzzzzzz", nil).is(200).holds([]byte(`{"repositories":[]}`))
 		c.do("GET", "/v2/_catalog?n=x", nil).refused(400, "PAGINATION_NUMBER_INVALID")
 	}},
+}
+
+// word puts up to four of the parts behind a beginning.
+func word(random *rand.Rand, beginning string, parts ...string) string {
+	var b strings.Builder
+	b.WriteString(beginning)
+	for range random.IntN(5) {
+		b.WriteString(parts[random.IntN(len(parts))])
+	}
+	return b.String()
 }
 
 // referrers lists what refers to a digest, following links.
