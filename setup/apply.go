@@ -106,11 +106,12 @@ func (w *worker) makeBase() (made []string, err error) {
 	}
 	for i, dir := range made {
 		if err := w.op("mkdir", dir, func() error {
-			err := os.Mkdir(dir, 0o755) //nolint:gosec // certificates in it are for everybody; keys have directories of their own
-			if errors.Is(err, fs.ErrExist) {
-				return nil // a second setup was quicker; the lock tells them apart
+			err := os.Mkdir(dir, 0o755)                     //nolint:gosec // certificates in it are for everybody; keys have directories of their own
+			if err != nil && !errors.Is(err, fs.ErrExist) { // a second setup may be quicker; the lock tells them apart
+				return err
 			}
-			return err
+			_ = syncDirs(filepath.Dir(dir)) // who may not read the parent may still make a directory in it
+			return nil
 		}); err != nil {
 			return made[:i], err
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -74,7 +75,7 @@ func (in *Installed) recover() error {
 	}
 	said, err := recoverRun(in.Dir, nil)
 	switch {
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		in.HalfDone = true
 		return nil
 	case err != nil:

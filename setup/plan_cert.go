@@ -102,15 +102,7 @@ func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
 func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err error) {
 	a := &b.answers
 	if a.TLS == Files {
-		data, err := os.ReadFile(a.CertFile)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read certificate: %w", err)
-		}
-		chain, err := certgen.ParseChain(data)
-		if err != nil {
-			return nil, nil, err
-		}
-		return chain[0], certgen.EncodeChain(certgen.Anchors(chain)...), nil
+		return b.ownCertificate()
 	}
 	if !made(a) {
 		return nil, nil, nil
@@ -149,6 +141,23 @@ func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err erro
 		trust = bundle
 	}
 	return pair.Leaf(), trust, b.leaf(pair, old, reason, options.Key != nil)
+}
+
+// ownCertificate reads the operator's certificate. One that the server uses already and that cannot be read was told about, and keeps nobody
+// from changing something else.
+func (b *builder) ownCertificate() (*x509.Certificate, []byte, error) {
+	data, err := os.ReadFile(b.answers.CertFile)
+	var chain []*x509.Certificate
+	if err == nil {
+		chain, err = certgen.ParseChain(data)
+	}
+	switch c := b.installed.Config; {
+	case err == nil:
+		return chain[0], certgen.EncodeChain(certgen.Anchors(chain)...), nil
+	case c != nil && c.HTTP.TLS.Certificate == b.answers.CertFile:
+		return nil, nil, nil
+	}
+	return nil, nil, fmt.Errorf("read certificate: %w", err)
 }
 
 // oldLeaf is the certificate of the installation that a new one takes the place of.

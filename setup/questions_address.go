@@ -92,7 +92,7 @@ func probeAddr(ctx context.Context, m *Machine, a *Answers) []Finding {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		holder := m.Host.Holder(port)
-		if a.existing.listensAt(a.Addr) && (holder.Name == ownName || holder.PID == 0) {
+		if a.existing.listensAt(a.Addr) && (strings.HasPrefix(holder.Name, ownName) || holder.PID == 0) {
 			return nil // this very installation is running
 		}
 		by := "another process, which only root can see"

@@ -70,6 +70,25 @@ func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []Finding {
 	return nil
 }
 
+// foreign names something in a directory that belongs to no store; empty where there is nothing of the kind.
+func foreign(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	found := ""
+	for _, e := range entries {
+		switch e.Name() {
+		case "docker", ownName: // the layouts of CNCF distribution and of what is ours beside it
+			return ""
+		case "lost+found":
+		default:
+			found = e.Name()
+		}
+	}
+	return found
+}
+
 // leastSpace is the free space in bytes below which an installation makes no sense.
 const leastSpace = 1 << 30
 
@@ -79,6 +98,9 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 	}
 	if err := m.Host.Writable(a.StoragePath); err != nil {
 		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
+	}
+	if found := foreign(a.StoragePath); found != "" {
+		return []Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is no store of this server or of CNCF distribution", a.StoragePath, found), "choose an empty directory, for instance "+filepath.Join(a.StoragePath, ownName))}
 	}
 	fs, err := m.Host.FileSystem(a.StoragePath)
 	if err != nil {

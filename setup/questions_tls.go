@@ -71,9 +71,25 @@ func certQuestion() *Question {
 			}
 			return nil
 		},
-		Probe: probeCert,
+		Probe: unlessInUse(probeCert),
 	}
 	return q.text(func(a *Answers) *string { return &a.CertFile })
+}
+
+// unlessInUse makes warnings of what is refused about files that the server uses already: what is wrong with them must not keep somebody from
+// changing something else.
+func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func(context.Context, *Machine, *Answers) []Finding {
+	return func(ctx context.Context, m *Machine, a *Answers) []Finding {
+		findings := probe(ctx, m, a)
+		if in := a.existing; in != nil && in.Config != nil && in.Config.HTTP.TLS.Certificate == a.CertFile && in.Config.HTTP.TLS.Key == a.KeyFile {
+			for i := range findings {
+				if findings[i].Severity == Refused {
+					findings[i].Severity = Warning
+				}
+			}
+		}
+		return findings
+	}
 }
 
 func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
@@ -118,7 +134,7 @@ func keyQuestion() *Question {
 			}
 			return nil
 		},
-		Probe: probeKey,
+		Probe: unlessInUse(probeKey),
 	}
 	return q.text(func(a *Answers) *string { return &a.KeyFile })
 }

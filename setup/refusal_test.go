@@ -159,6 +159,7 @@ func TestRefusals(t *testing.T) {
 		{"storage nearly full", fakeHost{system: FileSystem{Kind: "ext4", Free: 500 << 20, Total: 4 << 30}}, Input{}, "storage-path", CodeSpace, "--storage-path", "500 MiB"},
 		{"storage without inodes", fakeHost{system: FileSystem{Kind: "ext4", Free: 2 << 30, Total: 4 << 30, Inodes: 10}}, Input{}, "storage-path", CodeInodes, "--storage-path", "inodes"},
 		{"storage read-only", fakeHost{system: FileSystem{Kind: "ext4", Free: 2 << 30, Total: 4 << 30, ReadOnly: true}}, Input{}, "storage-path", CodePath, "--storage-path", "read-only"},
+		{"storage with something else in it", fakeHost{}, flagsOnly(Values{"storage-path": {filepath.Dir(file)}}), "storage-path", CodeForeignStore, "--storage-path", "\"file\""},
 		{"storage in memory", fakeHost{}, flagsOnly(Values{"storage": {"inmemory"}}), "confirm-inmemory", CodeInMemory, "--confirm-inmemory", "lost at restart"},
 		{"log level unknown", fakeHost{}, flagsOnly(Values{"log-level": {"loud"}}), "log-level", CodeValue, "--log-level", "loud"},
 		{"directory not writable", fakeHost{readOnly: "/ro"}, flagsOnly(Values{"dir": {"/ro/packhouse"}}), "dir", CodeDir, "--dir", "read-only"},
@@ -311,7 +312,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	card := Handoff(t.Context(), m, plan)
 	shown := fmt.Sprintf("%+v %#v %v %s %s %s %+v", resolved, resolved, findings, encoded, resolved.CommandLine(), resolved.AnswersYAML(), card)
 	for _, c := range plan.Changes {
-		shown += plan.Diff(c.Path) + strings.Join(c.Meaning, "\n")
+		shown += plan.diff(&c) + strings.Join(c.Meaning, "\n")
 	}
 	if strings.Contains(shown, canary) {
 		t.Error("a password is shown")

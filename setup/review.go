@@ -16,10 +16,17 @@ func (p *Plan) Config() []byte {
 	return nil
 }
 
-// Diff is the unified diff of a file that is no secret, named absolutely or below the installation's directory; empty where nothing changes.
+// Diff is the unified diff of myconfig.yml, named absolutely or below the installation's directory; empty where nothing changes, and for every
+// other file: their Meaning says more than their lines.
 func (p *Plan) Diff(path string) string {
-	c := p.change(path)
-	if c == nil || c.Secret || c.Mode.IsDir() || bytes.Equal(c.Before, c.After) {
+	if c := p.change(path); c != nil && rel(p.Dir, c.Path) == ConfigFile {
+		return p.diff(c)
+	}
+	return ""
+}
+
+func (p *Plan) diff(c *Change) string {
+	if c.Secret || c.Mode.IsDir() || bytes.Equal(c.Before, c.After) {
 		return ""
 	}
 	name := rel(p.Dir, c.Path)
@@ -53,12 +60,9 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Command   string            `json:"command"`
 	}{Dir: p.Dir, Pending: p.Pending(), Restart: p.Restart, Findings: p.Findings, Origins: p.Resolved.Origins, Changes: []change{}}
 	for _, c := range p.Changes {
-		row := change{Path: c.Path, Kind: c.Kind, Meaning: c.Meaning}
+		row := change{Path: c.Path, Kind: c.Kind, Meaning: c.Meaning, Diff: p.Diff(c.Path)}
 		if c.Kind != Remove {
 			row.Mode = fmt.Sprintf("%04o", c.Mode.Perm())
-		}
-		if rel(p.Dir, c.Path) == ConfigFile {
-			row.Diff = p.Diff(ConfigFile)
 		}
 		out.Changes = append(out.Changes, row)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"packhouse/server/config"
 )
@@ -191,7 +192,7 @@ func describe(p *Plan) string {
 	var b strings.Builder
 	for _, c := range p.Changes {
 		if c.Kind != Keep {
-			b.WriteString("\n" + string(c.Kind) + " " + rel(p.Dir, c.Path) + " " + strings.Join(c.Meaning, "; ") + p.Diff(c.Path))
+			b.WriteString("\n" + string(c.Kind) + " " + rel(p.Dir, c.Path) + " " + strings.Join(c.Meaning, "; ") + p.diff(&c))
 		}
 	}
 	return b.String()
@@ -273,5 +274,23 @@ func TestFlagsOnARerunChangeOnlyThemselves(t *testing.T) {
 				t.Errorf("still pending: %s", describe(again))
 			}
 		})
+	}
+}
+
+// TestOwnFilesInUseHinderNothing: a certificate that ran out, or went away, must not keep a user from being added.
+func TestOwnFilesInUseHinderNothing(t *testing.T) {
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	cert, key, _ := pemFiles(t, 90, now, "registry.example.com")
+	install(t, m, dir, Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}})
+	m.Now = func() time.Time { return now.AddDate(1, 0, 0) }
+	if plan := planFor(t, m, dir, Values{"user": {"spectro"}}); !plan.Pending() {
+		t.Error("nothing to do")
+	}
+	if err := os.Remove(cert); err != nil {
+		t.Fatal(err)
+	}
+	install(t, m, dir, Values{"user": {"spectro"}})
+	if in, err := Load(dir); err != nil || in.user("spectro") == nil {
+		t.Errorf("%v, %v", in, err)
 	}
 }
