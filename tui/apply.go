@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
@@ -59,10 +60,32 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 		return nil
 	}
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, msg.applied
+	m.settle()
 	if m.leaving != 0 {
 		return nil
 	}
 	return m.startChecks()
+}
+
+// settle makes the answers those of an installation that has them: who goes back to the questions changes only what is changed there, and
+// gets no second certificate or password.
+func (m *model) settle() {
+	for _, fresh := range m.plan.Passwords {
+		m.passwords = slices.DeleteFunc(m.passwords, func(old setup.Password) bool { return old.User == fresh.User })
+		m.passwords = append(m.passwords, fresh)
+	}
+	m.card.looked, m.card.warned = false, false
+	users := slices.Clone(m.answers.Users)
+	for i := range users {
+		users[i].Source, users[i].Password = setup.Kept, ""
+	}
+	m.answers.Users, m.answers.RemoveUsers, m.answers.NoSANs = users, nil, nil
+	m.answers.RotateCert, m.answers.NewKey, m.answers.NewCA = false, false, false
+	for _, f := range m.forms {
+		for _, e := range f.entries {
+			m.origins[e.question.ID] = setup.FromInstallation
+		}
+	}
 }
 
 func (m *model) failedApplyKey(name string) tea.Cmd {

@@ -46,13 +46,8 @@ func (m *model) showCard() {
 	}
 }
 
-// generated are the passwords that nobody has seen yet.
-func (m *model) generated() []setup.Password {
-	if m.outcome.Plan == nil || m.outcome.Applied == nil {
-		return nil
-	}
-	return m.outcome.Plan.Passwords
-}
+// generated are the passwords that were generated in this sitting.
+func (m *model) generated() []setup.Password { return m.passwords }
 
 func (m *model) cardKey(name string) tea.Cmd {
 	c := &m.card

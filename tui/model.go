@@ -74,8 +74,10 @@ type model struct {
 	checks  checks
 	card    card
 	running setup.Running
-	log     logScreen
-	outcome Outcome
+
+	passwords []setup.Password // generated and in force, for the card only
+	log       logScreen
+	outcome   Outcome
 }
 
 // Messages of the model's own.

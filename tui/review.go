@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -143,7 +144,10 @@ func (m *model) planLines(width int) []string {
 		lines = append(lines, "")
 	}
 	var directories []string
-	for _, change := range m.plan.Changes {
+	for _, change := range changesFirst(m.plan.Changes) {
+		if change.Mode.IsDir() && change.Kind == setup.Keep {
+			continue
+		}
 		if change.Mode.IsDir() && change.Kind == setup.Create && len(change.Meaning) == 0 {
 			directories = append(directories, shortPath(m.plan.Dir, change.Path))
 			continue
@@ -181,16 +185,30 @@ func (m *model) planLines(width int) []string {
 	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(m.plan.Dir), width)))
 }
 
+// changesFirst puts what stays as it is after what does not.
+func changesFirst(changes []setup.Change) []setup.Change {
+	return slices.SortedStableFunc(slices.Values(changes), func(a, b setup.Change) int {
+		switch {
+		case a.Kind == setup.Keep && b.Kind != setup.Keep:
+			return 1
+		case a.Kind != setup.Keep && b.Kind == setup.Keep:
+			return -1
+		}
+		return 0
+	})
+}
+
 // configLines shows how myconfig.yml changes, or the whole of a new one.
 func (m *model) configLines(width int) []string {
 	path := filepath.Join(m.plan.Dir, setup.ConfigFile)
-	if diff := m.plan.Diff(path); diff != "" && m.installed.Exists() {
-		return m.paintDiff(diff, width)
-	}
 	for _, change := range m.plan.Changes {
-		if change.Path == path {
-			return m.paintYAML(string(change.After), width)
+		if change.Path != path {
+			continue
 		}
+		if diff := m.plan.Diff(path); change.Kind == setup.Update && diff != "" {
+			return m.paintDiff(diff, width)
+		}
+		return m.paintYAML(string(change.After), width)
 	}
 	return nil
 }

@@ -411,3 +411,34 @@ func TestShellLines(t *testing.T) {
 		}
 	}
 }
+
+// TestSecondRound holds that who goes back after the files were written changes only what is changed then.
+func TestSecondRound(t *testing.T) {
+	o := fixtureOptions()
+	var plans []setup.Resolved
+	first := o.Plan
+	o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+		plans = append(plans, resolved)
+		plan, err := first(ctx, resolved)
+		if len(plans) > 1 {
+			plan.Passwords = nil // nothing is generated for a user who has a password
+		}
+		return plan, err
+	}
+	o.Resolved.Answers.RotateCert = true
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter + 1))
+	s.wants("4 of 5 checks passed")
+	s.keys("<esc>")
+	s.wants("Which directory", "as it is now")
+	s.keys(enters(1) + "<enter>")
+	if len(plans) != 2 {
+		t.Fatalf("%d plans", len(plans))
+	}
+	if again := plans[1].Answers; again.RotateCert || again.Users[0].Source != setup.Kept || again.Users[1].Password != "" {
+		t.Errorf("the second plan is made of %+v", again)
+	}
+	s.wants("4 of 5 checks passed")
+	s.keys("<enter>p")
+	s.wants(generatedWord) // of the first round, and still in force
+}

@@ -37,7 +37,7 @@ func (f *Users) Removed() []string { return slices.Clone(f.removed) }
 
 // SetUsers replaces the list.
 func (f *Users) SetUsers(users []setup.User) {
-	f.users = slices.Clone(users)
+	f.users, f.removed = slices.Clone(users), nil
 	f.at = max(min(f.at, len(f.users)), 0)
 }
 
