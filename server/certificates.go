@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -30,7 +29,8 @@ type certificates struct {
 	cert, key string
 	stamps    [2]stamp
 	settled   bool
-	failures  int // looks in a row that found a pair that cannot be served
+	reminded  time.Time // of an end that is close
+	failures  int       // looks in a row that found a pair that cannot be served
 }
 
 // serving is what handshakes use. It never changes.
@@ -109,11 +109,8 @@ func (cs *certificates) take(s *serving) {
 	if was != nil && was.print == s.print && bytes.Equal(bytes.Join(was.chain, nil), bytes.Join(s.chain, nil)) && !repaired {
 		return
 	}
-	level := slog.LevelInfo
-	if certgen.CloseToEnd(s.leaf, cs.now()) {
-		level = slog.LevelWarn
-	}
-	cs.log.Log(context.Background(), level, "certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter)
+	cs.reminded = time.Time{}
+	cs.log.Info("certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter)
 }
 
 func (cs *certificates) fingerprint() string { return cs.serving.Load().print }

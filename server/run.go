@@ -190,6 +190,7 @@ func (s *Server) watch(ctx context.Context) {
 			s.auth.Refresh()
 			if s.certs != nil {
 				s.certs.follow()
+				s.certs.remind()
 			}
 		}
 	}

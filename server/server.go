@@ -120,6 +120,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 			return fmt.Errorf("open storage: %w", err)
 		}
 	}
+	warnModes(c, s.log)
 	st, err := s.newState(c)
 	if err != nil {
 		return err
