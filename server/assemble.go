@@ -20,8 +20,8 @@ import (
 	"packhouse/server/storage/inmemory"
 )
 
-// openStore opens the engine that the configuration names.
-func openStore(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time) (storage.Store, error) {
+// OpenStore opens the engine that the configuration names.
+func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time) (storage.Store, error) {
 	o := filesystem.Options{
 		Root: c.Storage.Filesystem.RootDirectory, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Log: log, Now: now,
 		Window: c.Storage.Maintenance.GC.Window, UploadsPerUser: c.HTTP.Limits.UploadsPerUser,

@@ -116,7 +116,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		}
 	}
 	if s.store = s.options.Store; s.store == nil {
-		if s.store, err = openStore(ctx, c, s.log, s.now); err != nil {
+		if s.store, err = OpenStore(ctx, c, s.log, s.now); err != nil {
 			return fmt.Errorf("open storage: %w", err)
 		}
 	}

@@ -83,3 +83,12 @@ func (a *app) interactive() bool {
 	out, ok := a.stdout.(*os.File)
 	return ok && term.IsTerminal(int(a.stdin.Fd())) && term.IsTerminal(int(out.Fd()))
 }
+
+// someConfig is configPath for commands that are about a registry there is: none is an error.
+func (a *app) someConfig(dir string, args []string) (string, error) {
+	path, err := a.configPath(dir, args)
+	if err == nil && path == "" {
+		return "", withHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
+	}
+	return path, err
+}

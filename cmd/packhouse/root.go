@@ -30,6 +30,7 @@ does the same through flags, and packhouse serve runs the server.`,
 		newUser(a),
 		newCert(a),
 		newConfig(a),
+		newStore(a),
 		newVersion(a),
 	)
 	root.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -191,12 +191,9 @@ func initialPasswords(dir string) map[string]setup.Secret {
 
 // checkTarget is the target of "packhouse check": the installation in dir, or the configuration that was named.
 func (a *app) checkTarget(ctx context.Context, dir string, args []string) (check.Target, error) {
-	path, err := a.configPath(dir, args)
+	path, err := a.someConfig(dir, args)
 	if err != nil {
 		return check.Target{}, err
-	}
-	if path == "" {
-		return check.Target{}, withHint(errors.New("there is no installation to check"), "packhouse setup makes one, --dir names another directory")
 	}
 	s := subject{config: path}
 	absolute, err := filepath.Abs(filepath.Dir(path))

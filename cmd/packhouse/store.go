@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"packhouse/server"
+	"packhouse/server/admin"
+	"packhouse/server/config"
+	"packhouse/server/storage"
+)
+
+// newStore groups the commands about what is stored. Each asks the running server, which owns the store, or opens the store itself where none runs.
+func newStore(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "Collect garbage, verify, measure and reindex what is stored",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newStoreGC(a), newStoreScrub(a), newStoreUsage(a), newStoreReindex(a))
+	return cmd
+}
+
+// keeper is what looks after a store: a running server's admin socket, or the store itself.
+type keeper interface {
+	Collect(ctx context.Context, r admin.CollectRequest, report func(storage.Verdict)) (storage.CollectReport, error)
+	PurgeUploads(ctx context.Context, r admin.PurgeRequest) (storage.PurgeReport, error)
+	Scrub(ctx context.Context, r admin.ScrubRequest, report func(storage.Damage)) (storage.ScrubReport, error)
+	Usage(ctx context.Context) (storage.Usage, error)
+	Reindex(ctx context.Context) (storage.ReindexReport, error)
+}
+
+// storeOptions are the flags that all store commands share.
+type storeOptions struct {
+	dir  string
+	json bool
+}
+
+func (o *storeOptions) add(a *app, cmd *cobra.Command) {
+	a.addDir(cmd, &o.dir)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+}
+
+// withKeeper finds who looks after the store of a configuration, and lets do use it.
+func (a *app) withKeeper(ctx context.Context, o storeOptions, args []string, do func(keeper) error) error {
+	path, err := a.someConfig(o.dir, args)
+	if err != nil {
+		return err
+	}
+	loaded, err := a.loadConfig(path)
+	if err != nil {
+		return err
+	}
+	c := &loaded.Config
+	client, err := admin.Find(c)
+	if err == nil {
+		defer client.Close()
+		return do(client)
+	}
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return fmt.Errorf("ask the running server: %w", err)
+	}
+	if c.Storage.Driver == config.InMemory {
+		return errors.New("the store is in the memory of a server, and none is running")
+	}
+	store, err := server.OpenStore(ctx, c, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), a.now)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(ownStore{store, c.Storage.Maintenance}), store.Close())
+}
+
+// ownStore is a store that this process owns.
+type ownStore struct {
+	storage.Store
+	maintenance config.Maintenance
+}
+
+func (s ownStore) Collect(ctx context.Context, r admin.CollectRequest, report func(storage.Verdict)) (storage.CollectReport, error) {
+	o := storage.CollectOptions{DryRun: r.DryRun, Window: s.maintenance.GC.Window, Untagged: s.maintenance.GC.Untagged}
+	if r.Untagged > 0 {
+		o.Untagged = r.Untagged
+	}
+	if r.Window > 0 {
+		o.Window = r.Window
+	}
+	return s.Store.Collect(ctx, o, report)
+}
+
+func (s ownStore) PurgeUploads(ctx context.Context, r admin.PurgeRequest) (storage.PurgeReport, error) {
+	return s.Store.PurgeUploads(ctx, s.maintenance.UploadPurging.Age, r.DryRun)
+}
+
+func (s ownStore) Scrub(ctx context.Context, r admin.ScrubRequest, report func(storage.Damage)) (storage.ScrubReport, error) {
+	return s.Store.Scrub(ctx, storage.ScrubOptions{Rate: r.Rate}, report)
+}
+
+// gcReport is the JSON of store gc.
+type gcReport struct {
+	Verdicts []storage.Verdict     `json:"verdicts"`
+	Report   storage.CollectReport `json:"report"`
+	Uploads  storage.PurgeReport   `json:"uploads"`
+}
+
+func newStoreGC(a *app) *cobra.Command {
+	var (
+		o        storeOptions
+		dryRun   bool
+		untagged time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "gc [CONFIG]",
+		Short: "Remove what nothing refers to and nobody touched of late",
+		Long: `gc removes blobs that no manifest refers to and that nobody touched within storage.maintenance.gc.window, and uploads
+that were abandoned. It runs beside a serving registry. With --dry-run it says for every blob why it stays or goes, and when it may.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
+				result := gcReport{Verdicts: []storage.Verdict{}}
+				var err error
+				result.Report, err = k.Collect(cmd.Context(), admin.CollectRequest{DryRun: dryRun, Untagged: untagged}, func(v storage.Verdict) {
+					switch {
+					case o.json:
+						result.Verdicts = append(result.Verdicts, v)
+					case dryRun || v.Removed:
+						a.showVerdict(v, dryRun)
+					}
+				})
+				if err != nil {
+					return err
+				}
+				if result.Uploads, err = k.PurgeUploads(cmd.Context(), admin.PurgeRequest{DryRun: dryRun}); err != nil {
+					return err
+				}
+				if o.json {
+					return a.printJSON(result)
+				}
+				a.showCollection(result)
+				return nil
+			})
+		},
+	}
+	o.add(a, cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would go, and why what stays does")
+	cmd.Flags().DurationVar(&untagged, "untagged", 0, "`AGE` from which manifests that lost their tag go (default as configured: never)")
+	return cmd
+}
+
+func (a *app) showVerdict(v storage.Verdict, dryRun bool) {
+	word := "keep  "
+	switch {
+	case v.Removed && dryRun:
+		word = "would remove"
+	case v.Removed:
+		word = "removed"
+	}
+	after := ""
+	if !v.After.IsZero() {
+		after = ", may go after " + v.After.Local().Format(time.DateTime)
+	}
+	fmt.Fprintf(a.stdout, "%s  %s  %s  %s%s\n", word, v.Digest, humanBytes(v.Size), v.Reason, after)
+}
+
+func (a *app) showCollection(r gcReport) {
+	word := "removed"
+	if r.Report.DryRun {
+		word = "would remove"
+	}
+	fmt.Fprintf(a.stdout, "%s %d blobs (%s), %d manifests and %d links; kept %d blobs\n",
+		word, r.Report.BlobsRemoved, humanBytes(r.Report.BytesFreed), r.Report.ManifestsRemoved, r.Report.LinksRemoved, r.Report.BlobsKept)
+	fmt.Fprintf(a.stdout, "%s %d abandoned uploads (%s); %d are open\n", word, r.Uploads.Removed, humanBytes(r.Uploads.Bytes), r.Uploads.Kept)
+	if r.Report.Skipped != "" {
+		a.say("nothing was swept: %s", r.Report.Skipped)
+	}
+	for _, p := range r.Report.Problems {
+		a.warn("%s", p)
+	}
+}
+
+func newStoreScrub(a *app) *cobra.Command {
+	var (
+		o    storeOptions
+		rate int64
+	)
+	cmd := &cobra.Command{
+		Use:   "scrub [CONFIG]",
+		Short: "Read everything and compare it with its digest",
+		Long: `scrub reads every blob and manifest and compares it with its digest. Damaged blobs are set aside, so that readers get an
+error and not wrong bytes, and the next push of the good bytes heals them. It exits with 4 where it finds damage.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
+				report, err := k.Scrub(cmd.Context(), admin.ScrubRequest{Rate: rate}, func(d storage.Damage) {
+					if !o.json {
+						a.showDamage(d)
+					}
+				})
+				if err != nil {
+					return err
+				}
+				if o.json {
+					err = a.printJSON(report)
+				} else {
+					fmt.Fprintf(a.stdout, "verified %d blobs and %d manifests, %s; %d damaged\n", report.Blobs, report.Manifests, humanBytes(report.Bytes), len(report.Damaged))
+				}
+				if err == nil && len(report.Damaged) > 0 {
+					return silent(exitFindings)
+				}
+				return err
+			})
+		},
+	}
+	o.add(a, cmd)
+	cmd.Flags().Int64Var(&rate, "rate", 0, "`BYTES` a second to read at most (default: as fast as it goes)")
+	return cmd
+}
+
+func (a *app) showDamage(d storage.Damage) {
+	fmt.Fprintf(a.stdout, "damaged %s %s: %s\n", d.Kind, d.Digest, d.What)
+	for _, repository := range d.Repositories {
+		fmt.Fprintf(a.stdout, "        in %s\n", repository)
+	}
+	if d.Quarantined != "" {
+		fmt.Fprintf(a.stdout, "        set aside as %s\n", d.Quarantined)
+	}
+}
+
+func newStoreUsage(a *app) *cobra.Command {
+	var o storeOptions
+	cmd := &cobra.Command{
+		Use:   "usage [CONFIG]",
+		Short: "Show what is stored for whom",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
+				usage, err := k.Usage(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return a.printJSON(usage)
+				}
+				return a.showUsage(usage)
+			})
+		},
+	}
+	o.add(a, cmd)
+	return cmd
+}
+
+func (a *app) showUsage(u storage.Usage) error {
+	table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(table, "tags\tmanifests\tblobs\tbytes\tits alone\t  repository\n")
+	for _, r := range u.Repositories {
+		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t  %s\n", r.Tags, r.Manifests, r.Blobs, humanBytes(r.Bytes), humanBytes(r.Unique), r.Name)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "%d blobs, %s; %s referenced by nothing; %d uploads open, %s; %d set aside\n",
+		u.Blobs, humanBytes(u.Bytes), humanBytes(u.Unreferenced), u.Uploads, humanBytes(u.UploadBytes), u.Quarantined)
+	if u.Space.TotalBytes > 0 {
+		fmt.Fprintf(a.stdout, "%s of %s free\n", humanBytes(u.Space.FreeBytes), humanBytes(u.Space.TotalBytes))
+	}
+	return nil
+}
+
+func newStoreReindex(a *app) *cobra.Command {
+	var o storeOptions
+	cmd := &cobra.Command{
+		Use:   "reindex [CONFIG]",
+		Short: "Rebuild the indexes of repositories, tags and referrers",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
+				report, err := k.Reindex(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return a.printJSON(report)
+				}
+				fmt.Fprintf(a.stdout, "%d repositories, %d tags, %d referrers\n", report.Repositories, report.Tags, report.Referrers)
+				return nil
+			})
+		},
+	}
+	o.add(a, cmd)
+	return cmd
+}
+
+// humanBytes writes a number of bytes for people.
+func humanBytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, exponent := float64(n)/unit, 0
+	for value >= unit && exponent < 4 {
+		value, exponent = value/unit, exponent+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
+}
