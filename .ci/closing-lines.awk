@@ -20,9 +20,16 @@ function close_package() {
 
 BEGIN { forget() }
 
+# What does not compile is said outside of its package's lines: shown at once.
+/^# / { compiling = 1 }
+/^(===|---|ok|FAIL|PASS|\?|panic)/ { compiling = 0 }
+compiling { print; fflush(); next }
+
 /^(ok|FAIL)[ \t]+[^ \t]/ { close_package(); next }
 /^\?[ \t]/ || /\[no test files\]$/ { next }
 /^ *--- (PASS|FAIL|SKIP): / { count($2) }
+# What went well, and the marks of what ran beside what, explain nothing.
+/^ *--- PASS: / || /^=== / { next }
 {
   held = held $0 "\n"
   if ($0 !~ /^ *(---|===)/) last = $0
