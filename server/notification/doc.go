@@ -1,0 +1,23 @@
+// Package notification tells other programs about pushes, pulls, mounts and deletions, by webhooks in the form of CNCF distribution.
+//
+//	n, err := notification.Open(notification.Options{Config: cfg.Notifications, Dir: dir, Log: log})
+//	go n.Run(ctx)
+//	n.Notify(event) // never waits for anybody
+//
+// # What is promised
+//
+// An event that Notify took reaches every endpoint that wants it at least once, in order, however often the endpoint is down and the server
+// is restarted. An event that was delivered just before a crash is delivered again; its id tells so. The queue of an endpoint is bounded:
+// when it is full the oldest events go, and are counted. A receiver that refuses one event for what it is (400, 413, 415, 422) is offered it
+// as often as the threshold says; then the event is left out, so that the ones behind it are not held up for ever.
+//
+// # On disk
+//
+// Each endpoint has a directory of segments, files of one JSON event a line, and a cursor that says how far delivery has come:
+//
+//	<dir>/<name>-<hash>/00000001.jsonl …   cursor
+//
+// Without a directory the queue is in memory and ends with the process.
+//
+// Addresses and headers of endpoints may hold credentials. They are never logged: endpoints are called by their name.
+package notification

@@ -1,0 +1,247 @@
+package notification
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"packhouse/server/config"
+)
+
+const (
+	maxBatch      = 100                    // events of one request
+	firstPause    = 100 * time.Millisecond // after a failure below the threshold
+	longestPause  = 5 * time.Minute        // between attempts at an endpoint that is down
+	stoppingGrace = 2 * time.Second        // for the request that runs when the server stops
+	maxAnswer     = 64 << 10               // bytes of an answer that are read, so that its connection can be used again
+)
+
+// endpoint delivers to one webhook.
+type endpoint struct {
+	config config.Endpoint
+	queue  queue
+	client *http.Client
+	log    *slog.Logger
+	sleep  func(ctx context.Context, d time.Duration)
+	wake   chan struct{} // there is something to deliver
+
+	mu       sync.Mutex
+	stat     Stat
+	failures int  // attempts in a row
+	broken   bool // the queue could not be written; told once
+}
+
+// refusal is an answer that is no success.
+type refusal struct {
+	status int
+	after  time.Duration // to wait, as the receiver asks (RFC 9110, section 10.2.3); 0: it does not
+}
+
+func (r *refusal) Error() string { return "status " + strconv.Itoa(r.status) }
+
+// final tells whether the receiver objects to what was sent, and not to when.
+func (r *refusal) final() bool {
+	switch r.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// wants tells whether an event is of interest.
+func (e *endpoint) wants(ev *Event) bool {
+	return !slices.Contains(e.config.IgnoreActions, ev.Action) && (ev.Target.MediaType == "" || !slices.Contains(e.config.IgnoreMediaTypes, ev.Target.MediaType))
+}
+
+// add queues an event.
+func (e *endpoint) add(line []byte) {
+	dropped, err := e.queue.add(line)
+	e.mu.Lock()
+	first := err != nil && !e.broken
+	e.broken = err != nil
+	if err != nil {
+		dropped++
+	}
+	full := dropped > 0 && e.stat.Dropped == 0 && err == nil
+	e.stat.Dropped += uint64(dropped)
+	e.mu.Unlock()
+	switch {
+	case first:
+		e.log.Error("events are lost: the queue of a webhook cannot be written", "endpoint", e.config.Name, "error", err)
+	case full:
+		e.log.Error("events are lost: the queue of a webhook is full, the oldest go", "endpoint", e.config.Name, "dropped", dropped)
+	}
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run delivers until ctx is done.
+func (e *endpoint) run(ctx context.Context) {
+	alone := 0 // so many events go one by one: one of them was refused for what it is
+	for ctx.Err() == nil {
+		most := maxBatch
+		if alone > 0 {
+			most = 1
+		}
+		lines, err := e.queue.head(most)
+		if err != nil {
+			e.failed(ctx, err)
+			continue
+		}
+		if len(lines) == 0 {
+			select {
+			case <-ctx.Done():
+			case <-e.wake:
+			}
+			continue
+		}
+		err = e.post(ctx, lines)
+		refused, _ := errors.AsType[*refusal](err)
+		switch {
+		case err == nil:
+			e.delivered(len(lines))
+			alone = max(0, alone-1)
+			err = e.queue.done(len(lines))
+		case refused != nil && refused.final() && len(lines) > 1:
+			alone = len(lines)
+			continue
+		case refused != nil && refused.final() && e.tries() >= max(1, e.config.Threshold)-1:
+			e.leaveOut(refused)
+			alone = max(0, alone-1)
+			err = e.queue.done(1)
+		case ctx.Err() != nil:
+			return
+		}
+		if err != nil {
+			e.failed(ctx, err)
+		}
+	}
+}
+
+// post sends events in one request.
+func (e *endpoint) post(ctx context.Context, lines [][]byte) error {
+	var body bytes.Buffer
+	body.WriteString(`{"events":[`)
+	body.Write(bytes.Join(lines, []byte{','}))
+	body.WriteString(`]}`)
+	timeout := e.config.Timeout
+	if timeout <= 0 {
+		timeout = time.Second
+	}
+	// A server that stops lets the request that runs come to its end, so that it need not be sent twice.
+	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stoppingGrace, cancel) })
+	defer stop()
+	request, err := http.NewRequestWithContext(patient, http.MethodPost, e.config.URL, &body)
+	if err != nil {
+		return errors.New("the address is not valid")
+	}
+	for name, values := range e.config.Headers {
+		request.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	if host := request.Header.Get("Host"); host != "" {
+		request.Host = host
+	}
+	request.Header.Set("Content-Type", MediaType)
+	answer, err := e.client.Do(request)
+	if err != nil {
+		var wrapped *url.Error // names the address, which may hold a password
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		return fmt.Errorf("post events: %w", err)
+	}
+	defer answer.Body.Close()
+	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer)
+	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
+		return nil
+	}
+	r := &refusal{status: answer.StatusCode}
+	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		r.after = min(time.Duration(seconds)*time.Second, longestPause)
+	}
+	return r
+}
+
+func (e *endpoint) tries() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failures
+}
+
+func (e *endpoint) delivered(n int) {
+	e.mu.Lock()
+	again := e.failures >= max(1, e.config.Threshold)
+	e.failures, e.stat.Failing = 0, ""
+	e.stat.Delivered += uint64(n)
+	e.mu.Unlock()
+	if again {
+		e.log.Info("a webhook answers again", "endpoint", e.config.Name, "pending", e.queue.len())
+	}
+}
+
+// leaveOut gives up one event.
+func (e *endpoint) leaveOut(why error) {
+	e.mu.Lock()
+	e.failures, e.stat.Failing = 0, ""
+	e.stat.Dropped++
+	e.mu.Unlock()
+	e.log.Error("a webhook refuses an event for what it is, it is left out", "endpoint", e.config.Name, "error", why)
+}
+
+// failed waits after a failure: a moment at first, and from the threshold on the back-off, which doubles.
+func (e *endpoint) failed(ctx context.Context, why error) {
+	e.mu.Lock()
+	e.failures++
+	e.stat.Failed++
+	threshold := max(1, e.config.Threshold)
+	beyond := e.failures - threshold
+	if beyond >= 0 {
+		e.stat.Failing = why.Error()
+	}
+	e.mu.Unlock()
+	pause := pauseAfter(beyond, e.config.Backoff)
+	if refused, ok := errors.AsType[*refusal](why); ok {
+		pause = max(pause, refused.after)
+	}
+	if beyond == 0 {
+		e.log.Warn("a webhook does not take events, they wait", "endpoint", e.config.Name, "error", why, "failures", threshold, "pending", e.queue.len())
+	} else {
+		e.log.Debug("a webhook did not take events", "endpoint", e.config.Name, "error", why, "pause", pause.String())
+	}
+	e.sleep(ctx, pause)
+}
+
+// pauseAfter is how long to wait after a failure; beyond counts from the threshold.
+func pauseAfter(beyond int, backoff time.Duration) time.Duration {
+	if backoff <= 0 {
+		backoff = time.Second
+	}
+	if beyond < 0 {
+		return min(firstPause, backoff)
+	}
+	longest := max(backoff, longestPause)
+	pause := backoff
+	for range beyond {
+		if pause *= 2; pause >= longest {
+			return longest
+		}
+	}
+	return pause
+}
+
+// encode writes an event as one line.
+func encode(ev *Event) ([]byte, error) { return json.Marshal(ev) }

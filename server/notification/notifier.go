@@ -1,0 +1,133 @@
+package notification
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// Options is what a notifier is made of.
+type Options struct {
+	Config config.Notifications
+	Dir    string // of the queues; empty: they are in memory
+	Log    *slog.Logger
+	Client *http.Client                               // nil: one that follows no redirects, so that headers go nowhere else
+	Sleep  func(ctx context.Context, d time.Duration) // nil: until d has passed or ctx is done
+}
+
+// Notifier delivers events to the endpoints of a configuration.
+type Notifier struct {
+	endpoints []*endpoint
+	log       *slog.Logger
+}
+
+// Stat is how delivery to one endpoint goes.
+type Stat struct {
+	Endpoint  string
+	Pending   int    // events that wait
+	Delivered uint64 // events, since the start
+	Failed    uint64 // attempts
+	Dropped   uint64 // events that were lost: the queue was full or could not be written, or the receiver refused them for what they are
+	Failing   string // why nothing gets through since the threshold was reached; empty: it does
+}
+
+// Open opens the queues. Nothing is sent before Run. An error where a queue cannot be opened.
+func Open(o Options) (*Notifier, error) {
+	n := &Notifier{log: o.Log}
+	if o.Client == nil {
+		o.Client = &http.Client{
+			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	for _, c := range o.Config.Endpoints {
+		if c.Disabled {
+			continue
+		}
+		e := &endpoint{config: c, client: o.Client, log: o.Log, sleep: o.Sleep, wake: make(chan struct{}, 1), stat: Stat{Endpoint: c.Name}}
+		if o.Dir == "" {
+			e.queue = newMemory(segmentBytes * maxSegments)
+		} else {
+			j, err := openJournal(filepath.Join(o.Dir, directoryOf(c.Name)), segmentBytes, maxSegments)
+			if err != nil {
+				return nil, fmt.Errorf("endpoint %q: %w", c.Name, err)
+			}
+			e.queue = j
+		}
+		if waiting := e.queue.len(); waiting > 0 {
+			o.Log.Info("events of before wait for a webhook", "endpoint", c.Name, "pending", waiting)
+		}
+		n.endpoints = append(n.endpoints, e)
+	}
+	return n, nil
+}
+
+// Notify queues an event for every endpoint that wants it. It waits for nobody but the disk that holds the queues.
+func (n *Notifier) Notify(ev Event) {
+	var line []byte
+	for _, e := range n.endpoints {
+		if !e.wants(&ev) {
+			continue
+		}
+		if line == nil {
+			var err error
+			if line, err = encode(&ev); err != nil {
+				n.log.Error("an event cannot be written", "error", err)
+				return
+			}
+		}
+		e.add(line)
+	}
+}
+
+// Run delivers until ctx is done, and then lets the requests that run come to their end for a moment. What is not delivered stays in the
+// queues on disk.
+func (n *Notifier) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, e := range n.endpoints {
+		all.Go(func() { e.run(ctx) })
+	}
+	all.Wait()
+}
+
+// Close closes the queues. Events that come afterwards are lost.
+func (n *Notifier) Close() error {
+	var first error
+	for _, e := range n.endpoints {
+		if err := e.queue.close(); err != nil && first == nil {
+			first = fmt.Errorf("close queue of notifications: %w", err)
+		}
+	}
+	return first
+}
+
+// Stats tells how delivery goes, in the order of the configuration.
+func (n *Notifier) Stats() []Stat {
+	all := make([]Stat, 0, len(n.endpoints))
+	for _, e := range n.endpoints {
+		e.mu.Lock()
+		s := e.stat
+		e.mu.Unlock()
+		s.Pending = e.queue.len()
+		all = append(all, s)
+	}
+	return all
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
