@@ -93,8 +93,12 @@ func (l *limitedListener) Close() error {
 
 // watch is the ConnState hook that gives places back.
 func (l *limitedListener) watch(_ net.Conn, state http.ConnState) {
-	if state == http.StateClosed || state == http.StateHijacked {
-		<-l.places
+	if state != http.StateClosed && state != http.StateHijacked {
+		return
+	}
+	select {
+	case <-l.places:
+	default: // never wait here, whatever net/http calls twice
 	}
 }
 

@@ -17,6 +17,7 @@ type response struct {
 	http.ResponseWriter
 	deadline deadline
 	body     *body
+	http1    bool
 	kernel   bool // a file may go straight into the connection
 	status   int  // 0: the answer has not begun
 	bytes    int64
@@ -30,7 +31,8 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) (*
 	rw := &response{
 		ResponseWriter: w,
 		deadline:       deadline{set: control.SetWriteDeadline, stall: stall},
-		kernel:         r.TLS == nil && r.ProtoMajor == 1,
+		http1:          r.ProtoMajor == 1,
+		kernel:         r.ProtoMajor == 1 && r.TLS == nil,
 	}
 	if r.Body != nil && r.Body != http.NoBody {
 		rw.body = &body{ReadCloser: r.Body, deadline: deadline{set: control.SetReadDeadline, stall: stall}}
@@ -46,7 +48,7 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
-		if w.body != nil && w.body.failed {
+		if w.body != nil && w.body.failed && w.http1 {
 			w.Header().Set("Connection", "close") // else net/http waits for the rest of the body before it answers
 		}
 	}

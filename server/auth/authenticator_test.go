@@ -393,3 +393,50 @@ func TestReservedSlot(t *testing.T) {
 		}
 	})
 }
+
+// TestMakeRoom: who fills the queue makes room for who has nothing in it.
+func TestMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(2, 16) // two waiting for each address
+		release, err := s.acquire(t.Context(), "busy", false, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcome := make(chan string, 100)
+		queue := func(address string) {
+			go func() {
+				release, err := s.acquire(t.Context(), address, false, 0)
+				if err != nil {
+					outcome <- "away " + address
+					return
+				}
+				release()
+				outcome <- "served " + address
+			}()
+			synctest.Wait()
+		}
+		for i := range 8 {
+			queue(fmt.Sprint("greedy", i))
+			queue(fmt.Sprint("greedy", i))
+		}
+		queue("modest")
+		queue("greedy0")
+		if n := len(outcome); n != 2 {
+			t.Fatalf("%d were turned away, want one for the newcomer and one that had two", n)
+		}
+		release()
+		synctest.Wait()
+		close(outcome)
+		counts := map[string]int{}
+		for o := range outcome {
+			kind, address, _ := strings.Cut(o, " ")
+			counts[kind]++
+			if kind == "away" && address == "modest" {
+				t.Error("the newcomer was turned away")
+			}
+		}
+		if counts["served"] != 16 || counts["away"] != 2 || s.waiting[false] != 0 || len(s.of) != 0 || s.free != 1 {
+			t.Errorf("%v, left: %+v", counts, s)
+		}
+	})
+}

@@ -27,6 +27,12 @@ type slots struct {
 	ready    map[string][]*waiter
 }
 
+// turn ends a wait: with a slot, or with errQueueFull for whoever had to make room.
+type turn struct {
+	reserved bool // the slot is the one for the trusted
+	err      error
+}
+
 // place is where one waits.
 type place struct {
 	address string
@@ -35,7 +41,7 @@ type place struct {
 
 type waiter struct {
 	trusted bool
-	turn    chan bool // receives whether the slot is the reserved one
+	turn    chan turn
 }
 
 func newSlots(total, queue int) *slots {
@@ -50,7 +56,7 @@ func newSlots(total, queue int) *slots {
 func (s *slots) acquire(ctx context.Context, address string, trusted bool, pause time.Duration) (release func(), err error) {
 	at := place{address, trusted}
 	s.mu.Lock()
-	if s.waiting[trusted] >= s.most || s.of[at] >= s.perHost {
+	if s.of[at] >= s.perHost || s.waiting[trusted] >= s.most && !s.makeRoom(at) {
 		s.mu.Unlock()
 		return nil, errQueueFull
 	}
@@ -71,7 +77,7 @@ func (s *slots) acquire(ctx context.Context, address string, trusted bool, pause
 		}
 	}
 
-	w := &waiter{trusted: trusted, turn: make(chan bool, 1)}
+	w := &waiter{trusted: trusted, turn: make(chan turn, 1)}
 	s.mu.Lock()
 	if len(s.ready[address]) == 0 {
 		s.ring = append(s.ring, address)
@@ -81,8 +87,11 @@ func (s *slots) acquire(ctx context.Context, address string, trusted bool, pause
 	s.mu.Unlock()
 
 	select {
-	case reserved := <-w.turn:
-		return func() { s.release(reserved) }, nil
+	case t := <-w.turn:
+		if t.err != nil {
+			return nil, t.err
+		}
+		return func() { s.release(t.reserved) }, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -93,7 +102,9 @@ func (s *slots) acquire(ctx context.Context, address string, trusted bool, pause
 		return nil, ctx.Err()
 	}
 	s.mu.Unlock()
-	s.release(<-w.turn) // the turn came in the same moment: pass it on
+	if t := <-w.turn; t.err == nil {
+		s.release(t.reserved) // the turn came in the same moment: pass it on
+	}
 	return nil, ctx.Err()
 }
 
@@ -142,7 +153,28 @@ func (s *slots) next(address string, i int, reserved bool) {
 		s.ring = append(slices.Delete(s.ring, at, at+1), address)
 	}
 	s.leave(place{address, w.trusted})
-	w.turn <- reserved
+	w.turn <- turn{reserved: reserved}
+}
+
+// makeRoom turns away the last of whoever has most attempts waiting, in favour of somebody who has fewer. So a few addresses cannot fill the
+// queue against all others. The caller holds the lock.
+func (s *slots) makeRoom(newcomer place) bool {
+	greedy, most := place{}, s.of[newcomer]+1
+	for at, n := range s.of {
+		if at.trusted == newcomer.trusted && n > most {
+			greedy, most = at, n
+		}
+	}
+	waiters := s.ready[greedy.address]
+	for i, w := range slices.Backward(waiters) {
+		if w.trusted == greedy.trusted {
+			s.take(greedy.address, i)
+			s.leave(greedy)
+			w.turn <- turn{err: errQueueFull}
+			return true
+		}
+	}
+	return false
 }
 
 // take removes the i-th waiter of an address from those who are ready.
