@@ -228,7 +228,7 @@ func (m *model) heard(msg jobMsg) tea.Cmd {
 // leave ends the program, as soon as nothing is being written any more. Nothing is asked back: before the review there is nothing to lose, and
 // afterwards everything is in the files.
 func (m *model) leave(sig syscall.Signal) tea.Cmd {
-	if m.phase == applying && m.job != nil {
+	if m.phase == applying && m.job != nil && m.leaving == 0 { // whoever asks twice is not held: the next run finishes or puts back
 		m.leaving = sig
 		m.job.cancel()
 		m.apply.doing = "stopping; what was begun is put back"

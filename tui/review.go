@@ -30,8 +30,18 @@ type plannedMsg struct {
 	err  error
 }
 
-// startReview makes a plan of the answers.
+// startReview makes a plan of the answers, once none of them is refused: a later answer can have made an earlier one impossible.
 func (m *model) startReview() tea.Cmd {
+	for i, f := range m.forms {
+		for _, e := range f.entries {
+			e.sync()
+		}
+		if f.refuse() {
+			m.enterStep(i)
+			m.notice = "something here cannot stay as it is"
+			return nil
+		}
+	}
 	m.phase, m.plan, m.review = reviewing, nil, review{}
 	resolved := m.resolved()
 	return m.start("making the plan", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {

@@ -267,6 +267,14 @@ func TestTerminalIsGivenBack(t *testing.T) {
 		{"SIGTERM", "plain", func(c *console) { c.signal(syscall.SIGTERM) }, 143},
 		{"SIGHUP", "plain", func(c *console) { c.signal(syscall.SIGHUP) }, 129},
 		{"ctrl+c in the review", "plain", func(c *console) { c.walk(toReview); c.keys("\x03") }, 130},
+		{"SIGTERM while serving", "plain", func(c *console) {
+			c.walk(toReview)
+			for _, stop := range []string{"4 of 5", "The registry works", "nobody has seen", "until ctrl+c"} {
+				c.keys("\r")
+				c.wants(stop)
+			}
+			c.signal(syscall.SIGTERM)
+		}, 0},
 		{"panic in a job", "panic in a job", func(c *console) { c.walk(toReview[:7]); c.keys("\r") }, 70},
 		{"panic in an update", "panic in an update", func(c *console) { c.keys("\x15boom\r") }, 70},
 	} {

@@ -442,3 +442,39 @@ func TestSecondRound(t *testing.T) {
 	s.keys("<enter>p")
 	s.wants(generatedWord) // of the first round, and still in force
 }
+
+// TestLaterAnswerSpoilsEarlierOne holds that the review is not reached with an answer that has become impossible.
+func TestLaterAnswerSpoilsEarlierOne(t *testing.T) {
+	o := fixtureOptions()
+	hostname := o.Steps[0].Questions[0]
+	hostname.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		if a.Storage != "filesystem" && a.Hostname != "other.example.com" {
+			return refused("hostname", "", "this name does not go with that storage", "")
+		}
+		return nil
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(6) + "<down><enter>")
+	s.wants("Host name", "this name does not go with that storage")
+	s.keys("<ctrl+u>other.example.com" + enters(6))
+	s.wants("Enter writes")
+}
+
+func TestLeavingTwiceDoesNotWait(t *testing.T) {
+	o := fixtureOptions()
+	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+		select {} // does not listen
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter))
+	s.patience = 20 * time.Millisecond
+	s.keys("<enter><ctrl+c>")
+	s.wants("stopping; what was begun is put back")
+	if s.left {
+		t.Fatal("it did not wait for the files")
+	}
+	s.keys("<ctrl+c>")
+	if !s.left || s.m.outcome.ExitCode() != 130 || s.m.outcome.Stage != Asked {
+		t.Errorf("left %v with %d at stage %d", s.left, s.m.outcome.ExitCode(), s.m.outcome.Stage)
+	}
+}
