@@ -56,6 +56,7 @@ var flags = []Flag{
 	{"yes", FlagBool, "", "ask nothing", ""},
 	{"dry-run", FlagBool, "", "say what would change and write nothing", ""},
 	{"json", FlagBool, "", "print the result as JSON", ""},
+	{"offline", FlagBool, "", "try nothing over the network", ""},
 	{"no-start", FlagBool, "", "do not prove the result with a trial server", ""},
 	{"serve", FlagBool, "", "go on serving", ""},
 	{"rollback-on-failure", FlagBool, "", "go back if a check fails", ""},

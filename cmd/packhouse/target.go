@@ -115,11 +115,7 @@ func trust(path string, installed *setup.Installed) (chain, roots []*x509.Certif
 		return nil, nil // the configuration's check tells
 	}
 	if installed != nil {
-		if data, err := os.ReadFile(filepath.Join(installed.Dir, setup.CACertFile)); err == nil {
-			if roots, err = certgen.ParseChain(data); err == nil {
-				return chain, roots
-			}
-		}
+		return chain, installed.Trust()
 	}
 	return chain, certgen.Anchors(chain)
 }
