@@ -15,12 +15,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/config"
 	"packhouse/server/storage"
@@ -206,7 +209,7 @@ func (c *client) put(ctx context.Context, key string, body []byte, cond conditio
 	}
 	for attempt := 0; ; attempt++ {
 		in.Body = bytes.NewReader(body)
-		out, err := c.api.PutObject(ctx, in)
+		out, err := c.api.PutObject(ctx, in, payloadHash(ctx))
 		if err == nil {
 			return aws.ToString(out.ETag), nil
 		}
@@ -222,6 +225,31 @@ func (c *client) put(ctx context.Context, key string, body []byte, cond conditio
 			return "", err
 		}
 	}
+}
+
+// digestKey is where a context says which digest the body has.
+type digestKey struct{}
+
+// withDigest saves hashing a body again to sign it: the engine compares what arrives with the digest that the client of the registry named.
+func withDigest(ctx context.Context, d digest.Digest) context.Context {
+	if d.Algorithm() != digest.SHA256 {
+		return ctx
+	}
+	return context.WithValue(ctx, digestKey{}, d)
+}
+
+func payloadHash(ctx context.Context) func(*s3.Options) {
+	d, ok := ctx.Value(digestKey{}).(digest.Digest)
+	if !ok {
+		return func(*s3.Options) {}
+	}
+	return s3.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("KnownPayloadHash", func(
+			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+		) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			return next.HandleFinalize(v4.SetPayloadHash(ctx, d.Encoded()), in)
+		}), middleware.Before)
+	})
 }
 
 func (c *client) delete(ctx context.Context, key string) error {

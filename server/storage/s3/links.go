@@ -43,12 +43,16 @@ func (s *Store) readLink(ctx context.Context, key string) (digest.Digest, bool, 
 	case err != nil:
 		return "", false, fmt.Errorf("read link: %w", err)
 	}
-	d, err := reference.ParseDigest(strings.TrimSpace(string(body)))
+	d, err := parseLink(body)
 	if err != nil {
 		s.log.Warn("this link holds no digest and is left alone", "key", key, "bytes", len(body))
 		return "", false, nil
 	}
 	return d, true, nil
+}
+
+func parseLink(body []byte) (digest.Digest, error) {
+	return reference.ParseDigest(strings.TrimSpace(string(body)))
 }
 
 // data describes the data of a digest; false where there is none, or what is there is known to be damaged. An empty object is what other

@@ -105,6 +105,7 @@ type Store struct {
 	sessions  userCount
 	health    health
 	tagLocks  keyLocks
+	unindexed bool          // the bucket has no index and may not get one
 	indexed   chan struct{} // closed when the index of repositories is known to have been complete once
 	collect   sync.Mutex    // one collection, scrub or reindexing at a time in this process
 
@@ -208,6 +209,16 @@ func (s *Store) enter() (leave func(), err error) {
 		return nil, errClosed
 	}
 	return s.life.RUnlock, nil
+}
+
+// running is the context of upkeep, which also ends when the store closes.
+func (s *Store) running(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.ctx, func() { cancel(errClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // Close implements storage.Store.

@@ -109,8 +109,8 @@ func (t *Traits) proveReading(ctx context.Context, b bucket, key, dir string) er
 	return nil
 }
 
-// held tells whether a write was refused for its condition.
-func held(err error) (bool, error) {
+// refused tells whether a write was refused for its condition.
+func refused(err error) (bool, error) {
 	if errors.Is(err, errCondition) {
 		return true, nil
 	}
@@ -123,11 +123,11 @@ func held(err error) (bool, error) {
 
 func proveCreate(ctx context.Context, b bucket, key, raced string) (bool, error) {
 	if _, err := b.put(ctx, key, []byte("1"), ifAbsent); err != nil {
-		_, err = held(err)
+		_, err = refused(err)
 		return false, err
 	}
 	_, err := b.put(ctx, key, []byte("2"), ifAbsent)
-	if ok, err := held(err); err != nil || !ok {
+	if ok, err := refused(err); err != nil || !ok {
 		return false, err
 	}
 	var won atomic.Int32
@@ -137,7 +137,7 @@ func proveCreate(ctx context.Context, b bucket, key, raced string) (bool, error)
 			won.Add(1)
 			return nil
 		}
-		_, err = held(err)
+		_, err = refused(err)
 		return err
 	})
 	return won.Load() == 1, err
@@ -145,15 +145,15 @@ func proveCreate(ctx context.Context, b bucket, key, raced string) (bool, error)
 
 func proveReplace(ctx context.Context, b bucket, key, etag, missing string) (bool, error) {
 	if _, err := b.put(ctx, key, []byte("2"), ifMatch(etag)); err != nil {
-		_, err = held(err)
+		_, err = refused(err)
 		return false, err
 	}
 	_, err := b.put(ctx, key, []byte("3"), ifMatch(etag))
-	if ok, err := held(err); err != nil || !ok {
+	if ok, err := refused(err); err != nil || !ok {
 		return false, err
 	}
 	_, err = b.put(ctx, missing, []byte("1"), ifMatch(etag))
-	if ok, err := held(err); err != nil || !ok {
+	if ok, err := refused(err); err != nil || !ok {
 		return false, err
 	}
 	body, _, err := read(ctx, b, key, 1)
@@ -166,7 +166,7 @@ func proveDrop(ctx context.Context, b bucket, key string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if ok, err := held(b.deleteIf(ctx, key, `"00000000000000000000000000000000"`)); err != nil || !ok {
+	if ok, err := refused(b.deleteIf(ctx, key, `"00000000000000000000000000000000"`)); err != nil || !ok {
 		return false, errors.Join(err, b.delete(ctx, key))
 	}
 	if err := b.deleteIf(ctx, key, o.etag); err != nil {

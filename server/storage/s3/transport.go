@@ -78,7 +78,7 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	t.counts[operation]++
 	t.mu.Unlock()
 	// Here the request is signed already, so that from now on the engine itself refuses it when it arrives far too late.
-	if until, ok := r.Context().Value(deadlineKey{}).(time.Time); ok && time.Now().After(until) {
+	if until, ok := r.Context().Value(deadlineKey{}).(time.Time); ok && late(until) {
 		cancel(nil)
 		timer.Stop()
 		return nil, errLate
@@ -133,8 +133,14 @@ func (b *watchedBody) Close() error {
 
 var errStalled = fmt.Errorf("nothing arrived for %v", stallTimeout)
 
-// deadlineKey is where a context says until when its requests may be sent, by this machine's monotonic clock.
+// deadlineKey is where a context says until when its requests may be sent.
 type deadlineKey struct{}
+
+// late tells whether a moment has passed by either clock: the monotonic one stands still while a machine sleeps, the other one may be set.
+func late(until time.Time) bool {
+	now := time.Now()
+	return now.After(until) || now.Round(0).After(until.Round(0))
+}
 
 // sendBefore makes every request of the context fail that would be sent later.
 func sendBefore(ctx context.Context, until time.Time) context.Context {

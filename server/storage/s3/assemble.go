@@ -1,0 +1,76 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+)
+
+// assemble makes a blob of an upload whose hash is right. S3 copies the parts itself, so nothing of them comes by here again; the multipart
+// upload is open for as long as that takes, which is seconds.
+func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
+	u, key := t.u, blobKey(d)
+	if len(u.Parts) == 0 {
+		// The end may have lain in the bucket since, so it is hashed once more.
+		if got := d.Algorithm().FromBytes(t.tail); got != d {
+			return &storage.DigestError{Want: d, Got: got}
+		}
+		return s.putSmall(ctx, t.o, d, t.tail)
+	}
+	size := t.before.Offset + t.in.n
+	pieces := len(u.Parts)
+	if len(t.tail) > 0 {
+		pieces++
+	}
+	write := func(ctx context.Context) (string, error) {
+		etag, err := s.assembleMultipart(ctx, key, size, pieces, func(ctx context.Context, id string, i int) (part, error) {
+			number := int32(i + 1) //nolint:gosec // at most 10,000
+			if i == len(u.Parts) {
+				return s.bucket.putPart(ctx, key, id, number, t.tail)
+			}
+			p := u.Parts[i]
+			return s.bucket.copyPart(ctx, key, id, number, u.dir+p.Name, p.ETag, 0, p.Size)
+		})
+		if err != nil {
+			return "", fmt.Errorf("put blob together: %w", err)
+		}
+		return etag, nil
+	}
+	if o, ok, err := s.data(ctx, d); err == nil && ok && o.size == size {
+		if etag, good := s.verified.get(string(d)); good && etag == o.etag {
+			return s.commit(ctx, t.o.Repository.String(), d, etag, write)
+		}
+	}
+	etag, err := write(ctx)
+	if err != nil {
+		return err
+	}
+	return s.commit(ctx, t.o.Repository.String(), d, etag, write)
+}
+
+// assembleMultipart makes an object of parts that are made at once.
+func (s *Store) assembleMultipart(ctx context.Context, key string, size int64, n int, do func(ctx context.Context, id string, i int) (part, error)) (string, error) {
+	if n > mostParts {
+		return "", fmt.Errorf("%d parts are too many", n)
+	}
+	id, note, err := s.openMultipart(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	parts := make([]part, n)
+	err = inParallel(ctx, n, wide, func(ctx context.Context, i int) (err error) {
+		parts[i], err = do(ctx, id, i)
+		return err
+	})
+	etag := ""
+	if err == nil {
+		etag, err = s.closeMultipart(ctx, key, id, note, parts, size)
+	}
+	if err != nil {
+		s.abort(ctx, key, id, note)
+	}
+	return etag, err
+}

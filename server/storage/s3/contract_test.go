@@ -1,0 +1,35 @@
+package s3
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"packhouse/server/config"
+	"packhouse/server/storage"
+	"packhouse/server/storage/storagetest"
+)
+
+// openMemory opens a store over a bucket in memory.
+func openMemory(t testing.TB, b *memoryBucket, change func(*Options)) *Store {
+	t.Helper()
+	o := Options{
+		Config: config.S3Storage{Bucket: "b", ChunkSize: smallestChunk}, Settle: 120 * time.Millisecond, UploadsPerUser: 4, Log: testLog(t),
+	}
+	if change != nil {
+		change(&o)
+	}
+	s, err := openBucket(t.Context(), b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func testLog(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+func TestContract(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) storage.Store { return openMemory(t, newMemoryBucket(), nil) })
+}

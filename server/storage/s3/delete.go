@@ -1,0 +1,137 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// DeleteTag implements storage.Manifests.
+func (s *Store) DeleteTag(ctx context.Context, repo reference.Repository, tag reference.Tag) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	defer s.tagLocks.lock(repo.String() + ":" + tag.String())()
+	if _, ok, err := s.readLink(ctx, tagLink(repo.String(), tag.String())); err != nil || !ok {
+		if err == nil {
+			err = fmt.Errorf("%w: %s", storage.ErrTagUnknown, tag)
+		}
+		return err
+	}
+	return s.removeTag(ctx, repo.String(), tag.String())
+}
+
+// removeTag removes a tag: what it points to first, so that from then on it is none, then its history, then its entry of the index. Who makes
+// it again at the same time finds the entry missing afterwards, or is found here.
+func (s *Store) removeTag(ctx context.Context, repo, tag string) error {
+	if err := s.bucket.delete(ctx, tagLink(repo, tag)); err != nil {
+		return fmt.Errorf("delete tag: %w", err)
+	}
+	var history []string
+	err := walk(ctx, s.bucket, tagPrefix(repo, tag)+"index/", func(o object) error {
+		history = append(history, o.key)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list history of tag: %w", err)
+	}
+	if err := s.deleteAll(ctx, history); err != nil {
+		return fmt.Errorf("delete history of tag: %w", err)
+	}
+	return s.removeTagEntry(ctx, repo, tag)
+}
+
+// removeTagEntry removes the entry of a tag that is none, and puts it back if it has become one.
+func (s *Store) removeTagEntry(ctx context.Context, repo, tag string) error {
+	if err := s.bucket.delete(ctx, tagEntry(repo, tag)); err != nil {
+		return fmt.Errorf("delete entry of tag: %w", err)
+	}
+	_, err := s.bucket.head(ctx, tagLink(repo, tag))
+	if err == nil {
+		return s.putEntry(ctx, tagEntry(repo, tag))
+	}
+	if !errors.Is(err, errMissing) {
+		return fmt.Errorf("look at tag: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) deleteAll(ctx context.Context, keys []string) error {
+	return inParallel(ctx, len(keys), wide, func(ctx context.Context, i int) error { return s.bucket.delete(ctx, keys[i]) })
+}
+
+// DeleteManifest implements storage.Manifests. The tags go first, so that pushing the manifest again does not bring them back.
+func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if _, _, ok, err := s.linked(ctx, revisionLink(repo.String(), d), d); err != nil || !ok {
+		if err == nil {
+			err = manifestUnknown(d)
+		}
+		return err
+	}
+	tags, err := s.tagsOf(ctx, repo.String(), d)
+	if err != nil {
+		return err
+	}
+	for _, t := range tags {
+		if err := s.removeTagOf(ctx, repo.String(), t, d); err != nil {
+			return err
+		}
+	}
+	return s.removeRevision(ctx, repo.String(), d)
+}
+
+// removeRevision removes the link of a manifest and what is derived from it.
+func (s *Store) removeRevision(ctx context.Context, repo string, d digest.Digest) error {
+	if err := s.bucket.delete(ctx, revisionLink(repo, d)); err != nil {
+		return fmt.Errorf("delete manifest: %w", err)
+	}
+	stored, err := s.load(ctx, d)
+	if err != nil {
+		return nil //nolint:nilerr // an entry that is left counts for nothing without the link
+	}
+	if m, err := manifest.Parse(stored.Content); err == nil && m.Subject != nil {
+		if err := s.bucket.delete(ctx, referrerKey(repo, m.Subject.Digest, d)); err != nil {
+			s.log.Warn("delete the entry of a referrer", "repository", repo, "digest", d, "error", err)
+		}
+	}
+	return nil
+}
+
+// tagsOf returns the tags that may point to a manifest: what a tag ever pointed to is in its history, and one listing has them all.
+func (s *Store) tagsOf(ctx context.Context, repo string, d digest.Digest) ([]string, error) {
+	var tags []string
+	suffix := "/index/" + digestPath(d) + "/link"
+	err := walk(ctx, s.bucket, tagsPrefix(repo), func(o object) error {
+		if tag, ok := strings.CutSuffix(strings.TrimPrefix(o.key, tagsPrefix(repo)), suffix); ok {
+			tags = append(tags, tag)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list tags: %w", err)
+	}
+	return tags, nil
+}
+
+func (s *Store) removeTagOf(ctx context.Context, repo, tag string, d digest.Digest) error {
+	defer s.tagLocks.lock(repo + ":" + tag)()
+	now, ok, err := s.readLink(ctx, tagLink(repo, tag))
+	if err != nil || !ok || now != d {
+		return err
+	}
+	return s.removeTag(ctx, repo, tag)
+}

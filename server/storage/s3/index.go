@@ -1,0 +1,190 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// putEntry writes an entry of an index. It holds its own name, so that it is never empty.
+func (s *Store) putEntry(ctx context.Context, key string) error {
+	if _, err := s.bucket.put(ctx, key, []byte(unescape(key[strings.LastIndexByte(key, '/')+1:])), condition{}); err != nil {
+		return fmt.Errorf("write entry of index: %w", err)
+	}
+	return nil
+}
+
+// ensure puts an entry back that is missing.
+func (s *Store) ensure(ctx context.Context, key string) error {
+	_, err := s.bucket.head(ctx, key)
+	if errors.Is(err, errMissing) {
+		return s.putEntry(ctx, key)
+	}
+	if err != nil {
+		return fmt.Errorf("look at entry of index: %w", err)
+	}
+	return nil
+}
+
+// enterRepository makes a repository listed, before it holds anything. Only a collection takes an entry away, after announcing itself for
+// Settle: until it could, the entry need not be written again. While one is announced, settle looks again after the repository holds something.
+func (s *Store) enterRepository(ctx context.Context, w watch, repo string) (settle func(context.Context) error, err error) {
+	settle = func(context.Context) error { return nil }
+	if at, ok := s.known.get(repo); ok && !w.active && time.Since(at) < s.opt.Settle/2 {
+		return settle, nil
+	}
+	at := time.Now()
+	if err := s.putEntry(ctx, repositoryEntry(repo)); err != nil {
+		return nil, err
+	}
+	if w.active {
+		return func(ctx context.Context) error { return s.ensure(ctx, repositoryEntry(repo)) }, nil
+	}
+	s.known.put(repo, at, 1)
+	return settle, nil
+}
+
+// awaitIndex waits until the index is known to have been complete once: the first time in a bucket that somebody else filled, it is being made.
+func (s *Store) awaitIndex(ctx context.Context) error {
+	select {
+	case <-s.indexed:
+		return nil
+	default:
+	}
+	select {
+	case <-s.indexed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the index to be made: %w", ctx.Err())
+	case <-s.ctx.Done():
+		return errClosed
+	}
+}
+
+// Repositories implements storage.Listings: as many LISTs as the page has thousands, however many repositories there are.
+func (s *Store) Repositories(ctx context.Context, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
+	page := []string{}
+	if n <= 0 {
+		return page, false, nil
+	}
+	if err := s.awaitIndex(ctx); err != nil {
+		return nil, false, err
+	}
+	if s.unindexed {
+		return s.walkedRepositories(ctx, last, n, visible)
+	}
+	limit := mostListed
+	if visible == nil {
+		limit = min(n+1, mostListed)
+	}
+	after := repositoryIndex
+	if last != "" {
+		after += escape(last)
+	}
+	for {
+		p, err := s.bucket.list(ctx, repositoryIndex, after, limit, false)
+		if err != nil {
+			return nil, false, fmt.Errorf("list repositories: %w", err)
+		}
+		for _, o := range p.objects {
+			r, err := reference.ParseRepository(unescape(strings.TrimPrefix(o.key, repositoryIndex)))
+			if err != nil || visible != nil && !visible(r) {
+				continue
+			}
+			if len(page) == n {
+				return page, true, nil
+			}
+			page = append(page, r.String())
+		}
+		if !p.more {
+			return page, false, nil
+		}
+		after = p.last
+	}
+}
+
+// Tags implements storage.Listings.
+func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string, n int) ([]string, bool, error) {
+	if err := s.awaitIndex(ctx); err != nil {
+		return nil, false, err
+	}
+	if s.unindexed {
+		return s.walkedTags(ctx, repo, last, n)
+	}
+	page, more, err := s.tagPage(ctx, repo.String(), last, n)
+	if err != nil || len(page) > 0 || n <= 0 {
+		return page, more, err
+	}
+	// None: is there no such repository, or did somebody else write to it?
+	prefix := tagsPrefix(repo.String())
+	p, err := s.bucket.list(ctx, prefix, "", 1, false)
+	if err != nil {
+		return nil, false, fmt.Errorf("list tags: %w", err)
+	}
+	if len(p.objects) > 0 && last == "" && !s.opt.ReadOnly {
+		if err := s.mendTags(ctx, repo.String()); err != nil {
+			return nil, false, err
+		}
+		return s.tagPage(ctx, repo.String(), last, n)
+	}
+	if len(p.objects) == 0 {
+		if p, err = s.bucket.list(ctx, repoPrefix(repo.String())+"_", "", 1, false); err != nil {
+			return nil, false, fmt.Errorf("list tags: %w", err)
+		}
+	}
+	if len(p.objects) == 0 {
+		return nil, false, fmt.Errorf("%w: %s", storage.ErrRepositoryUnknown, repo)
+	}
+	return page, false, nil
+}
+
+func (s *Store) tagPage(ctx context.Context, repo, last string, n int) ([]string, bool, error) {
+	page := []string{}
+	if n <= 0 {
+		return page, false, nil
+	}
+	prefix := tagEntries(repo)
+	after := prefix
+	if last != "" {
+		after += escape(last)
+	}
+	for {
+		p, err := s.bucket.list(ctx, prefix, after, min(n+1, mostListed), false)
+		if err != nil {
+			return nil, false, fmt.Errorf("list tags: %w", err)
+		}
+		for _, o := range p.objects {
+			t, err := reference.ParseTag(unescape(strings.TrimPrefix(o.key, prefix)))
+			if err != nil {
+				continue
+			}
+			if len(page) == n {
+				return page, true, nil
+			}
+			page = append(page, t.String())
+		}
+		if !p.more {
+			return page, false, nil
+		}
+		after = p.last
+	}
+}
+
+// eachRepository hands out every repository of the index.
+func (s *Store) eachRepository(ctx context.Context, do func(repo string) error) error {
+	if s.unindexed {
+		return s.walkRepositories(ctx, func(r *walked) error { return do(r.name) })
+	}
+	return walk(ctx, s.bucket, repositoryIndex, func(o object) error {
+		r, err := reference.ParseRepository(unescape(strings.TrimPrefix(o.key, repositoryIndex)))
+		if err != nil {
+			return nil //nolint:nilerr // not one of ours
+		}
+		return do(r.String())
+	})
+}

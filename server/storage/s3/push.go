@@ -1,0 +1,196 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+)
+
+// PutBlob implements storage.Uploads. The digest is known, so the bytes go straight to their final key: a small blob is hashed in memory and
+// written by one request; a large one is sent in parts while it is hashed, and completed only if the hash is right.
+func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r io.Reader, size int64) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m := &direct{s: s, key: blobKey(d)}
+	c := &cutter{
+		s: s, in: newIncoming(ctx, r, size, d.Algorithm().Hash()), base: baseFor(s.opt.Config.ChunkSize, size), send: m.send,
+	}
+	tail, release, err := c.run(ctx, nil)
+	defer release()
+	if err == nil {
+		if got := digest.NewDigest(d.Algorithm(), c.in.h); got != d {
+			err = &storage.DigestError{Want: d, Got: got}
+		}
+	}
+	if err != nil {
+		m.abort(ctx)
+		return err
+	}
+	if m.id == "" {
+		return s.putSmall(ctx, o, d, tail)
+	}
+	etag, err := m.complete(ctx, c.next, tail, c.in.n)
+	if err != nil {
+		return err
+	}
+	return s.commit(ctx, o.Repository.String(), d, etag, func(context.Context) (string, error) {
+		return "", fmt.Errorf("%w: %s", storage.ErrBusy, d) // the bytes are gone: the client has to send them again
+	})
+}
+
+// putSmall writes a blob whose bytes are in memory.
+func (s *Store) putSmall(ctx context.Context, o storage.Owner, d digest.Digest, content []byte) error {
+	write := func(ctx context.Context) (string, error) {
+		etag, err := s.bucket.put(withDigest(ctx, d), blobKey(d), content, condition{})
+		if err != nil {
+			return "", fmt.Errorf("write blob: %w", err)
+		}
+		return etag, nil
+	}
+	etag, err := write(ctx)
+	if err != nil {
+		return err
+	}
+	return s.commit(ctx, o.Repository.String(), d, etag, write)
+}
+
+// commit links a blob whose data was written, and makes sure that both stay. Where a collection took the data after all, it is written again.
+func (s *Store) commit(ctx context.Context, repo string, d digest.Digest, etag string, again func(context.Context) (string, error)) error {
+	s.health.good(s.opt.Now())
+	err := s.guarded(ctx, func(w watch) error {
+		for attempt := 0; ; attempt++ {
+			err := s.link(ctx, w, repo, d, d)
+			if !errors.Is(err, storage.ErrBusy) || attempt > 2 {
+				return err
+			}
+			if etag, err = again(ctx); err != nil {
+				return err
+			}
+		}
+	})
+	if err == nil {
+		s.remember(d, etag)
+	}
+	return err
+}
+
+// direct is a multipart upload at the final key of a blob, begun with its first part.
+type direct struct {
+	s     *Store
+	key   string
+	id    string
+	note  string // key of the record of the open upload
+	parts []part
+}
+
+func (m *direct) begin(ctx context.Context) (err error) {
+	m.id, m.note, err = m.s.openMultipart(ctx, m.key)
+	return err
+}
+
+func (m *direct) send(ctx context.Context, n int, body []byte, _ mark) error {
+	if m.id == "" {
+		if err := m.begin(ctx); err != nil {
+			return err
+		}
+	}
+	p, err := m.s.bucket.putPart(ctx, m.key, m.id, int32(n+1), body) //nolint:gosec // at most 10,000
+	if err != nil {
+		return fmt.Errorf("write part of blob: %w", err)
+	}
+	m.parts = append(m.parts, p)
+	return nil
+}
+
+func (m *direct) complete(ctx context.Context, n int, tail []byte, size int64) (string, error) {
+	if len(tail) > 0 {
+		if err := m.send(ctx, n, tail, mark{}); err != nil {
+			m.abort(ctx)
+			return "", err
+		}
+	}
+	etag, err := m.s.closeMultipart(ctx, m.key, m.id, m.note, m.parts, size)
+	if err != nil {
+		m.abort(ctx)
+	}
+	return etag, err
+}
+
+func (m *direct) abort(ctx context.Context) {
+	if m.id != "" {
+		m.s.abort(ctx, m.key, m.id, m.note)
+	}
+}
+
+// multipartRecord is what is known about a multipart upload that is open, so that it is found if this process ends: S3 keeps its parts, and
+// takes money for them, until somebody aborts it.
+type multipartRecord struct {
+	Key       string    `json:"key"`
+	ID        string    `json:"id"`
+	StartedAt time.Time `json:"startedAt"`
+}
+
+func (s *Store) openMultipart(ctx context.Context, key string) (id, note string, err error) {
+	id, err = s.bucket.startMultipart(ctx, key)
+	if err != nil {
+		return "", "", err
+	}
+	body, err := json.Marshal(multipartRecord{key, id, s.now().UTC()})
+	if err == nil {
+		note = multipartDir + nonce()
+		_, err = s.bucket.put(ctx, note, body, condition{})
+	}
+	if err != nil {
+		s.abort(ctx, key, id, note)
+		return "", "", fmt.Errorf("record multipart upload: %w", err)
+	}
+	return id, note, nil
+}
+
+func (s *Store) closeMultipart(ctx context.Context, key, id, note string, parts []part, size int64) (string, error) {
+	etag, err := s.bucket.completeMultipart(ctx, key, id, parts)
+	if errors.Is(err, errMissing) {
+		// An attempt whose answer was lost may have completed it.
+		if o, herr := s.bucket.head(ctx, key); herr == nil && o.size == size {
+			etag, err = o.etag, nil
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	if err := s.bucket.delete(ctx, note); err != nil {
+		s.log.Warn("forget a completed multipart upload", "key", note, "error", err)
+	}
+	return etag, nil
+}
+
+// abort gives up a multipart upload. Failing to is nobody's error: it is on record.
+func (s *Store) abort(ctx context.Context, key, id, note string) {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	err := s.bucket.abortMultipart(ctx, key, id)
+	if errors.Is(err, errMissing) {
+		err = nil
+	}
+	if err == nil && note != "" {
+		err = s.bucket.delete(ctx, note)
+	}
+	if err != nil {
+		s.log.Warn("abort multipart upload", "key", key, "error", err)
+	}
+}

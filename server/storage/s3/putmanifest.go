@@ -1,0 +1,237 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// PutManifest implements storage.Manifests. In this order, each step with all its requests at once: what it refers to is held; the manifest,
+// the entry of the referrers and the entries of the indexes; the revision link and the tags' histories; the tags themselves.
+func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	tags := make([]string, 0, len(p.Tags))
+	for _, t := range p.Tags {
+		tags = append(tags, t.String())
+	}
+	slices.Sort(tags)
+	tags = slices.Compact(tags)
+	for _, t := range tags {
+		defer s.tagLocks.lock(p.Repository.String() + ":" + t)()
+	}
+	return s.guarded(ctx, func(w watch) error { return s.putManifest(ctx, w, p, tags) })
+}
+
+func (s *Store) putManifest(ctx context.Context, w watch, p storage.Put, tags []string) error {
+	repo, d := p.Repository.String(), p.Digest
+	var missing []manifest.Reference
+	var moves []*tagMove
+	err := together(ctx, func(ctx context.Context) (err error) {
+		missing, err = s.holdReferences(ctx, w, repo, p.Manifest.References(), 0)
+		return err
+	}, func(ctx context.Context) (err error) {
+		moves, err = s.planMoves(ctx, p, tags)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return &storage.MissingError{References: missing}
+	}
+	settle, err := s.writeManifest(ctx, w, p, moves)
+	if err != nil {
+		return err
+	}
+	s.health.good(s.opt.Now())
+	if err := inParallel(ctx, len(moves), wide, func(ctx context.Context, i int) error { return s.move(ctx, p, moves[i]) }); err != nil {
+		return err
+	}
+	s.rememberManifest(storage.Stored{Digest: d, MediaType: p.Manifest.MediaType, Content: slices.Clone(p.Content), CreatedAt: s.now()})
+	// A tag deleted meanwhile may have taken its entry of the index along.
+	if err := inParallel(ctx, len(moves), wide, func(ctx context.Context, i int) error {
+		return s.ensure(ctx, tagEntry(repo, moves[i].tag))
+	}); err != nil {
+		return err
+	}
+	return settle(ctx)
+}
+
+// writeManifest writes everything but the tags.
+func (s *Store) writeManifest(ctx context.Context, w watch, p storage.Put, moves []*tagMove) (settle func(context.Context) error, err error) {
+	repo, d := p.Repository.String(), p.Digest
+	write := func(ctx context.Context) error {
+		etag, err := s.bucket.put(withDigest(ctx, d), blobKey(d), p.Content, condition{})
+		if err != nil {
+			return fmt.Errorf("write manifest: %w", err)
+		}
+		s.remember(d, etag)
+		return nil
+	}
+	first := []func(context.Context) error{write, func(ctx context.Context) error {
+		settle, err = s.enterRepository(ctx, w, repo)
+		return err
+	}}
+	if p.Manifest.Subject != nil {
+		first = append(first, func(ctx context.Context) error { return s.writeReferrer(ctx, repo, d, int64(len(p.Content)), p.Manifest) })
+	}
+	second := []func(context.Context) error{func(ctx context.Context) error {
+		return s.putLink(ctx, revisionLink(repo, d), d)
+	}}
+	for _, m := range moves {
+		if m.before == nil {
+			first = append(first, func(ctx context.Context) error { return s.putEntry(ctx, tagEntry(repo, m.tag)) })
+		}
+		second = append(second, func(ctx context.Context) error { return s.putLink(ctx, tagHistoryLink(repo, m.tag, d), d) })
+	}
+	if err := together(ctx, first...); err != nil {
+		return nil, err
+	}
+	if err := together(ctx, second...); err != nil {
+		return nil, err
+	}
+	if !w.active {
+		return settle, nil
+	}
+	// The revision link is the manifest's own reference, written just now. A collection may have taken the bytes for dead before.
+	for range 3 {
+		if err := s.free(ctx, d); err != nil {
+			return nil, err
+		}
+		found, err := s.hold(ctx, w, held{repo: repo, digest: d, manifest: true, size: int64(len(p.Content))}, whenNeeded)
+		if err != nil || found.ok || s.without.data {
+			return settle, err
+		}
+		if err := errors.Join(write(ctx), s.putLink(ctx, revisionLink(repo, d), d)); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %s", storage.ErrBusy, d)
+}
+
+func (s *Store) putLink(ctx context.Context, key string, d digest.Digest) error {
+	if _, err := s.bucket.put(ctx, key, []byte(d), condition{}); err != nil {
+		return fmt.Errorf("write link: %w", err)
+	}
+	return nil
+}
+
+// tagMove is a tag that does not point to the manifest yet.
+type tagMove struct {
+	tag    string
+	index  int           // in Put.Tags
+	before *object       // the link as it was; nil: there is none
+	old    digest.Digest // what is overwritten, where that has to be asked
+	there  bool          // it points to the manifest already
+}
+
+// planMoves returns the tags to be moved, after asking whether each may be.
+func (s *Store) planMoves(ctx context.Context, p storage.Put, tags []string) ([]*tagMove, error) {
+	moves := make([]*tagMove, len(tags))
+	err := inParallel(ctx, len(tags), wide, func(ctx context.Context, i int) (err error) {
+		moves[i] = &tagMove{tag: tags[i], index: slices.IndexFunc(p.Tags, func(t reference.Tag) bool { return t.String() == tags[i] })}
+		return s.plan(ctx, p, moves[i])
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Asked one after the other and before anything is written: a Put is refused in whole.
+	for _, m := range moves {
+		if err := m.allowed(p); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(moves, func(m *tagMove) bool { return m.there }), nil
+}
+
+// plan looks where a tag points now.
+func (s *Store) plan(ctx context.Context, p storage.Put, m *tagMove) error {
+	key := tagLink(p.Repository.String(), m.tag)
+	m.before, m.old, m.there = nil, "", false
+	body, o, err := read(ctx, s.bucket, key, mostLink)
+	switch {
+	case errors.Is(err, errMissing):
+		return nil
+	case err != nil && !errors.Is(err, errTooLong):
+		return fmt.Errorf("read tag: %w", err)
+	}
+	m.before = &o
+	old, perr := parseLink(body)
+	if perr != nil || err != nil {
+		return nil //nolint:nilerr // a link that holds nothing points nowhere
+	}
+	if old == p.Digest {
+		m.there = true
+		return nil
+	}
+	if p.MayOverwrite == nil {
+		return nil
+	}
+	// A tag exists only if its manifest does.
+	_, _, ok, err := s.linked(ctx, revisionLink(p.Repository.String(), old), old)
+	if ok {
+		m.old = old
+	}
+	return err
+}
+
+func (m *tagMove) allowed(p storage.Put) error {
+	if m.old == "" || p.MayOverwrite == nil {
+		return nil
+	}
+	return p.MayOverwrite(p.Tags[m.index], m.old)
+}
+
+// move points a tag to the manifest: the last writer wins, unless it has to be asked whether the tag may move. Then the link is replaced only
+// if it is still the one that was asked about.
+func (s *Store) move(ctx context.Context, p storage.Put, m *tagMove) error {
+	key := tagLink(p.Repository.String(), m.tag)
+	for {
+		c := condition{}
+		if p.MayOverwrite != nil && s.traits.Conditional() {
+			c = ifAbsent
+			if m.before != nil {
+				c = ifMatch(m.before.etag)
+			}
+		}
+		_, err := s.bucket.put(ctx, key, []byte(p.Digest), c)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, errCondition) {
+			return fmt.Errorf("write tag: %w", err)
+		}
+		if err := s.plan(ctx, p, m); err != nil || m.there {
+			return err
+		}
+		if err := m.allowed(p); err != nil {
+			return err
+		}
+	}
+}
+
+// describe is the ready descriptor of a referrer.
+func describe(d digest.Digest, size int64, m *manifest.Manifest) ([]byte, error) {
+	body, err := json.Marshal(manifest.Descriptor{
+		MediaType: m.MediaType, Digest: d, Size: size, Annotations: m.Annotations, ArtifactType: m.ArtifactType,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe referrer: %w", err)
+	}
+	return body, nil
+}

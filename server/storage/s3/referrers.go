@@ -1,0 +1,104 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+)
+
+// mostReferrer bounds a descriptor with its annotations, in bytes.
+const mostReferrer = manifest.MaxSize
+
+// cachedReferrer is what an entry holds, which follows from the digest of the referrer.
+type cachedReferrer struct{ descriptor manifest.Descriptor }
+
+// writeReferrer writes the entry of a manifest with a subject. It comes before the manifest's link, and counts only with it.
+func (s *Store) writeReferrer(ctx context.Context, repo string, d digest.Digest, size int64, m *manifest.Manifest) error {
+	body, err := describe(d, size, m)
+	if err != nil {
+		return err
+	}
+	if _, err := s.bucket.put(ctx, referrerKey(repo, m.Subject.Digest, d), body, condition{}); err != nil {
+		return fmt.Errorf("write entry of referrer: %w", err)
+	}
+	return nil
+}
+
+// Referrers implements storage.Listings: one listing, and for each entry a look at the link and, the first time, at the entry.
+func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
+	if err := s.awaitIndex(ctx); err != nil {
+		return nil, err
+	}
+	name := repo.String()
+	prefix := referrersPrefix(name, d)
+	var entries []digest.Digest
+	err := walk(ctx, s.bucket, prefix, func(o object) error {
+		if r, ok := unflat(strings.TrimPrefix(o.key, prefix)); ok {
+			entries = append(entries, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list referrers: %w", err)
+	}
+	all := make([]*manifest.Descriptor, len(entries))
+	err = inParallel(ctx, len(entries), wide, func(ctx context.Context, i int) error {
+		_, _, ok, err := s.linked(ctx, revisionLink(name, entries[i]), entries[i])
+		if err != nil || !ok {
+			return err
+		}
+		all[i], err = s.referrer(ctx, prefix+flat(entries[i]), entries[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := []manifest.Descriptor{}
+	for _, r := range all {
+		if r != nil {
+			found = append(found, *r)
+		}
+	}
+	slices.SortFunc(found, func(a, b manifest.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	return found, nil
+}
+
+// referrer reads an entry; nil where it cannot be read.
+func (s *Store) referrer(ctx context.Context, key string, d digest.Digest) (*manifest.Descriptor, error) {
+	if c, ok := s.referrers.get(string(d)); ok {
+		return &c.descriptor, nil
+	}
+	body, _, err := read(ctx, s.bucket, key, mostReferrer)
+	if errors.Is(err, errMissing) {
+		return nil, nil //nolint:nilnil // deleted meanwhile: there is no referrer and no error
+	}
+	var desc manifest.Descriptor
+	if err == nil {
+		if jerr := json.Unmarshal(body, &desc); jerr == nil && desc.Digest == d {
+			s.referrers.put(string(d), cachedReferrer{desc}, int64(len(body))+overhead)
+			return &desc, nil
+		}
+		err = errTooLong
+	}
+	if errors.Is(err, errTooLong) {
+		s.log.Warn("this record of a referrer cannot be read and is left out; reindex rebuilds it", "key", key)
+		return nil, nil //nolint:nilnil // as above
+	}
+	return nil, fmt.Errorf("read entry of referrer: %w", err)
+}
+
+// forgetManifest drops what is remembered of a manifest.
+func (s *Store) forgetManifest(d digest.Digest) {
+	s.manifests.drop(string(d))
+	s.referrers.drop(string(d))
+	s.verified.drop(string(d))
+}

@@ -1,0 +1,272 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// indexRecord says what the indexes are known to be complete for.
+type indexRecord struct {
+	At time.Time `json:"at"`
+	// Scanned has, for each repository, the signature of the revision links whose manifests have been looked at for subjects.
+	Scanned map[string]uint64 `json:"scanned"`
+}
+
+const mostIndexRecord = 256 << 20
+
+// openIndex finds out whether the bucket has an index, and sees to it that it gets one. Serving does not wait for that, listings do.
+func (s *Store) openIndex(ctx context.Context) error {
+	_, err := s.bucket.head(ctx, indexState)
+	switch {
+	case err == nil:
+		close(s.indexed)
+	case !errors.Is(err, errMissing):
+		return err
+	case s.opt.ReadOnly:
+		s.unindexed = true
+		s.log.Warn("this bucket has no index and may only be read: listings walk through all of it")
+		close(s.indexed)
+		return nil
+	}
+	if s.opt.ReadOnly {
+		return nil
+	}
+	if err != nil {
+		p, err := s.bucket.list(ctx, reposDir, "", 1, false)
+		if err != nil {
+			return err
+		}
+		if len(p.objects) == 0 {
+			if err := s.saveIndexRecord(ctx, indexRecord{Scanned: map[string]uint64{}}); err != nil {
+				return err
+			}
+			close(s.indexed)
+			return nil
+		}
+	}
+	s.start(s.index)
+	return nil
+}
+
+// index makes the indexes agree with what is stored, once after every start, since somebody else may have written: CNCF distribution does not
+// know of them. One process does it for all.
+func (s *Store) index(ctx context.Context) {
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+		held, release, ok, err := s.Lease(ctx, "index")
+		if err == nil && ok {
+			_, err = s.reindex(held, false)
+			release()
+		}
+		// Another process that makes the first index is waited for.
+		if err == nil && !ok {
+			_, err = s.bucket.head(ctx, indexState)
+		}
+		if err == nil {
+			select {
+			case <-s.indexed:
+			default:
+				close(s.indexed)
+			}
+			return
+		}
+		if ctx.Err() == nil && !errors.Is(err, errMissing) {
+			s.log.Warn("make the index of the bucket", "error", err)
+		}
+		_ = pause(ctx, wait)
+	}
+}
+
+// Reindex implements storage.Upkeep: everything derived is compared with what is stored, and every manifest looked at.
+func (s *Store) Reindex(ctx context.Context) (storage.ReindexReport, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return storage.ReindexReport{}, err
+	}
+	defer leave()
+	ctx, stop := s.running(ctx)
+	defer stop()
+	s.collect.Lock()
+	defer s.collect.Unlock()
+	return s.reindex(ctx, true)
+}
+
+// repositorySums is what the two sides of an index are compared by.
+type repositorySums struct {
+	listed        bool
+	inTags, tags  uint64 // sums of the hashes of the tags, of the index and of the store
+	signature     uint64
+	here, content bool
+}
+
+func hashed(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	return h.Sum64() | 1
+}
+
+// reindex compares three flat listings. Only repositories that differ are looked at closely, and only manifests of repositories whose
+// revisions changed are read; anew has all of them read.
+func (s *Store) reindex(ctx context.Context, anew bool) (storage.ReindexReport, error) {
+	var report storage.ReindexReport
+	record, err := s.indexRecord(ctx)
+	if err != nil {
+		return report, err
+	}
+	if anew {
+		record.Scanned = map[string]uint64{}
+	}
+	sums := map[string]*repositorySums{}
+	of := func(repo string) *repositorySums {
+		r := sums[repo]
+		if r == nil {
+			r = &repositorySums{}
+			sums[repo] = r
+		}
+		return r
+	}
+	if err := s.sumIndexes(ctx, of); err != nil {
+		return report, err
+	}
+	err = s.walkRepositories(ctx, func(w *walked) error {
+		r := of(w.name)
+		r.here, r.content, r.signature = true, !w.empty(), w.signature
+		for _, t := range w.tags {
+			r.tags += hashed(t.name)
+		}
+		report.Tags += len(w.tags)
+		if r.content {
+			report.Repositories++
+		}
+		if record.Scanned[w.name] == w.signature && len(w.revisions) > 0 || len(w.revisions) == 0 {
+			return nil
+		}
+		n, err := s.mendReferrers(ctx, w)
+		report.Referrers += n
+		return err
+	})
+	if err != nil {
+		return report, err
+	}
+	record.At, record.Scanned = s.now().UTC(), map[string]uint64{}
+	for _, repo := range slices.Sorted(maps.Keys(sums)) {
+		r := sums[repo]
+		if r.here {
+			record.Scanned[repo] = r.signature
+		}
+		if r.content && !r.listed {
+			if err := s.putEntry(ctx, repositoryEntry(repo)); err != nil {
+				return report, err
+			}
+		}
+		if r.inTags != r.tags {
+			if err := s.mendTags(ctx, repo); err != nil {
+				return report, err
+			}
+		}
+	}
+	return report, s.saveIndexRecord(ctx, record)
+}
+
+// sumIndexes reads what the indexes say.
+func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums) error {
+	err := walk(ctx, s.bucket, repositoryIndex, func(o object) error {
+		if r, err := reference.ParseRepository(unescape(strings.TrimPrefix(o.key, repositoryIndex))); err == nil {
+			of(r.String()).listed = true
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list index of repositories: %w", err)
+	}
+	err = walk(ctx, s.bucket, tagIndex, func(o object) error {
+		repo, tag, _ := strings.Cut(strings.TrimPrefix(o.key, tagIndex), "/")
+		if r, err := reference.ParseRepository(unescape(repo)); err == nil && tag != "" {
+			of(r.String()).inTags += hashed(unescape(tag))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list index of tags: %w", err)
+	}
+	return nil
+}
+
+// mendReferrers writes the missing entries of a repository's manifests, and returns how many of them have a subject.
+func (s *Store) mendReferrers(ctx context.Context, w *walked) (int, error) {
+	there := map[string]bool{}
+	err := walk(ctx, s.bucket, refsPrefix(w.name), func(o object) error {
+		there[o.key] = true
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("list referrers: %w", err)
+	}
+	var n atomic.Int64
+	err = inParallel(ctx, len(w.revisions), wide, func(ctx context.Context, i int) error {
+		d, err := s.targetOf(ctx, w.revisions[i])
+		if err != nil || d == "" {
+			return err
+		}
+		stored, err := s.load(ctx, d)
+		if err != nil {
+			if errors.Is(err, storage.ErrManifestUnknown) {
+				return nil // said in the log; its entry waits until it is healed
+			}
+			return err
+		}
+		m, err := manifest.Parse(stored.Content)
+		if err != nil || m.Subject == nil {
+			return nil //nolint:nilerr // load has parsed it already
+		}
+		n.Add(1)
+		named := w.revisions[i].key.digest
+		if there[referrerKey(w.name, m.Subject.Digest, named)] {
+			return nil
+		}
+		return s.writeReferrer(ctx, w.name, named, int64(len(stored.Content)), m)
+	})
+	return int(n.Load()), err
+}
+
+func (s *Store) indexRecord(ctx context.Context) (indexRecord, error) {
+	record := indexRecord{}
+	body, _, err := read(ctx, s.bucket, indexState, mostIndexRecord)
+	switch {
+	case errors.Is(err, errMissing):
+		err = nil
+	case err == nil:
+		if json.Unmarshal(body, &record) != nil {
+			record = indexRecord{} // everything is looked at again
+		}
+	}
+	if record.Scanned == nil {
+		record.Scanned = map[string]uint64{}
+	}
+	if err != nil {
+		return record, fmt.Errorf("read state of index: %w", err)
+	}
+	return record, nil
+}
+
+func (s *Store) saveIndexRecord(ctx context.Context, record indexRecord) error {
+	body, err := json.Marshal(record)
+	if err == nil {
+		_, err = s.bucket.put(ctx, indexState, body, condition{})
+	}
+	if err != nil {
+		return fmt.Errorf("record state of index: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
+	"packhouse/server/storage"
+)
+
+const (
+	// mostDamage bounds the damages a report lists; all are handed out as they are found.
+	mostDamage = 1000
+	// scrubWide is how many blobs are read at once where no rate is asked for.
+	scrubWide = 4
+)
+
+// scrubbing is one run of Scrub.
+type scrubbing struct {
+	s      *Store
+	rate   int64
+	report func(storage.Damage)
+	sum    storage.ScrubReport
+	begun  time.Time
+	read   int64
+}
+
+// Scrub implements storage.Upkeep. One process scrubs for all; in a read-only store damage is named and nothing is set aside.
+func (s *Store) Scrub(ctx context.Context, o storage.ScrubOptions, report func(storage.Damage)) (storage.ScrubReport, error) {
+	c := &scrubbing{s: s, rate: o.Rate, report: report, begun: time.Now()}
+	c.sum.Damaged = []storage.Damage{}
+	if report == nil {
+		c.report = func(storage.Damage) {}
+	}
+	ctx, stop := s.running(ctx)
+	defer stop()
+	s.collect.Lock()
+	defer s.collect.Unlock()
+	if !s.opt.ReadOnly {
+		leave, err := s.enter()
+		if err != nil {
+			return c.sum, err
+		}
+		defer leave()
+		held, release, ok, err := s.Lease(ctx, "scrub")
+		if err != nil {
+			return c.sum, err
+		}
+		if !ok {
+			return c.sum, fmt.Errorf("scrub: %w", ErrElsewhere)
+		}
+		defer release()
+		ctx = held
+	}
+	if err := c.blobs(ctx); err != nil {
+		return c.sum, fmt.Errorf("scrub: %w", err)
+	}
+	if err := c.links(ctx); err != nil {
+		return c.sum, fmt.Errorf("scrub: %w", err)
+	}
+	return c.sum, nil
+}
+
+// ErrElsewhere says that another process that shares the bucket is doing it.
+var ErrElsewhere = errors.New("another process that shares the bucket is at it")
+
+func (c *scrubbing) damage(d storage.Damage) {
+	if len(c.sum.Damaged) < mostDamage {
+		c.sum.Damaged = append(c.sum.Damaged, d)
+	}
+	c.report(d)
+}
+
+// blobs reads every blob. A page of the listing is worked off before the next one is asked for.
+func (c *scrubbing) blobs(ctx context.Context) error {
+	after := ""
+	for {
+		p, err := c.s.bucket.list(ctx, blobsDir, after, mostListed, false)
+		if err != nil {
+			return fmt.Errorf("list blobs: %w", err)
+		}
+		width := scrubWide
+		if c.rate > 0 {
+			width = 1
+		}
+		found := make([]*storage.Damage, len(p.objects))
+		err = inParallel(ctx, len(p.objects), width, func(ctx context.Context, i int) (err error) {
+			found[i], err = c.blob(ctx, p.objects[i])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i, o := range p.objects {
+			c.sum.Blobs++
+			c.sum.Bytes += o.size
+			if found[i] != nil {
+				c.damage(*found[i])
+			}
+		}
+		if !p.more {
+			return nil
+		}
+		after = p.last
+	}
+}
+
+// blob hashes one object.
+func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error) {
+	d, ok := parseBlobKey(o.key)
+	if !ok {
+		return &storage.Damage{Kind: "link", Path: o.key, What: "nothing of this name belongs among the blobs"}, nil
+	}
+	src := &source{s: c.s, ctx: ctx, key: o.key, o: o}
+	defer src.Close()
+	h := d.Algorithm().Hash()
+	n, err := io.CopyBuffer(onlyWriter{h}, &slowReader{c: c, ctx: ctx, r: src}, make([]byte, 128<<10))
+	if errors.Is(err, errMissing) || errors.Is(err, errCondition) {
+		return nil, nil //nolint:nilnil // deleted or healed meanwhile
+	}
+	damage := &storage.Damage{Digest: d, Kind: "blob", Path: o.key}
+	switch got := digest.NewDigest(d.Algorithm(), h); {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		damage.What = "it cannot be read: " + err.Error()
+	case got == d:
+		c.s.remember(d, o.etag)
+		return nil, nil //nolint:nilnil // there is no damage
+	default:
+		damage.What = fmt.Sprintf("its %d bytes have the digest %s", n, got)
+	}
+	c.s.manifests.drop(string(d))
+	var as bool
+	if damage.Repositories, as, err = c.s.linkers(ctx, d); err != nil {
+		return nil, err
+	}
+	if as {
+		damage.Kind = "manifest"
+	} else {
+		damage.Quarantined = c.s.setAside(ctx, d, o, damage.What)
+	}
+	return damage, nil
+}
+
+// linkers names the repositories that link to d, and tells whether one has it as a manifest.
+func (s *Store) linkers(ctx context.Context, d digest.Digest) (repos []string, manifest bool, err error) {
+	err = s.eachRepository(ctx, func(repo string) error {
+		_, _, asRevision, err := s.linked(ctx, revisionLink(repo, d), d)
+		if err != nil {
+			return err
+		}
+		_, _, asLayer, err := s.linked(ctx, layerLink(repo, d), d)
+		if asRevision || asLayer {
+			repos = append(repos, repo)
+		}
+		manifest = manifest || asRevision
+		return err
+	})
+	return repos, manifest, err
+}
+
+// slowReader reads no faster than the rate of the whole run.
+type slowReader struct {
+	c   *scrubbing
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if r.c.rate > 0 {
+		r.c.read += int64(n)
+		due := time.Duration(float64(r.c.read) / float64(r.c.rate) * float64(time.Second))
+		if wait := due - time.Since(r.c.begun); wait > 5*time.Millisecond {
+			if perr := pause(r.ctx, wait); perr != nil {
+				return n, perr
+			}
+		}
+	}
+	return n, err
+}
+
+// links checks that what is linked is there. Which data is there fits into one listing.
+func (c *scrubbing) links(ctx context.Context) error {
+	there := map[digest.Digest]bool{}
+	err := walk(ctx, c.s.bucket, blobsDir, func(o object) error {
+		if d, ok := parseBlobKey(o.key); ok {
+			there[d] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list blobs: %w", err)
+	}
+	missing := func(k repoKey, key, what string) {
+		c.damage(storage.Damage{Digest: k.digest, Kind: "link", Path: key, What: what, Repositories: []string{k.repo}})
+	}
+	look := func(k repoKey, l object) (digest.Digest, error) {
+		d, err := c.s.targetOf(ctx, walkedRevision{k, l})
+		switch {
+		case err != nil:
+			return "", err
+		case d == "":
+			missing(k, l.key, "it holds no digest")
+		case !there[d]:
+			// It may have been pushed since the listing.
+			if _, ok, err := c.s.data(ctx, d); err != nil || ok {
+				return d, err
+			}
+			missing(k, l.key, "what it means is not here; pushing it again heals it")
+		default:
+			return d, nil
+		}
+		return "", nil
+	}
+	return c.s.walkLinks(ctx, func(k repoKey, l object) error {
+		_, err := look(k, l)
+		return err
+	}, func(w *walked) error {
+		for _, r := range w.revisions {
+			c.sum.Manifests++
+			d, err := look(r.key, r.link)
+			if err != nil {
+				return err
+			}
+			if d == "" {
+				continue
+			}
+			stored, err := c.s.load(ctx, d)
+			if errors.Is(err, storage.ErrManifestUnknown) {
+				continue // named when its bytes were read, unless it is none
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := manifest.Parse(stored.Content); err != nil {
+				missing(r.key, r.link.key, "what it means is no manifest: "+err.Error())
+			}
+		}
+		return nil
+	})
+}

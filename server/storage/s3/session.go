@@ -1,0 +1,228 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+const (
+	// mostInline is the largest tail that travels inside the record, in bytes: a small blob then needs no object beside it.
+	mostInline  = 32 << 10
+	mostSession = 4 << 20 // of a record: 10,000 parts and a tail
+)
+
+// session is an upload in progress: one object, replaced with If-Match, so that any process may continue and of two only one.
+type session struct {
+	Repository string           `json:"repository"`
+	User       string           `json:"user"`
+	Algorithm  digest.Algorithm `json:"algorithm"`
+	StartedAt  time.Time        `json:"startedAt"`
+	Offset     int64            `json:"offset"`
+	Hash       []byte           `json:"hash"` // of the first Offset bytes (encoding.BinaryMarshaler)
+	Base       int64            `json:"base"` // size of the first part, see partSize
+	Parts      []piece          `json:"parts,omitempty"`
+	Tail       *piece           `json:"tail,omitempty"`   // what is left behind the parts
+	Inline     []byte           `json:"inline,omitempty"` // the same, where it is short
+	Sequence   int              `json:"sequence"`
+	Nonce      string           `json:"nonce"` // makes every record another one
+
+	id, dir, etag string
+}
+
+// piece is an object that holds a part of an upload.
+type piece struct {
+	Name string `json:"name"` // within the session's folder
+	Size int64  `json:"size"`
+	ETag string `json:"etag"`
+}
+
+var sessionID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// userFolder is where the sessions of a user lie. The name itself may hold anything, so it is hashed.
+func userFolder(user string) string {
+	sum := sha256.Sum256([]byte(user))
+	return uploadsDir + hex.EncodeToString(sum[:10]) + "/"
+}
+
+func (u *session) key() string { return u.dir + "session" }
+
+func (u *session) upload() storage.Upload {
+	return storage.Upload{ID: u.id, Offset: u.Offset, StartedAt: u.StartedAt}
+}
+
+// copied is a record that may be changed without changing this one.
+func (u *session) copied() *session {
+	c := *u
+	c.Parts = append([]piece(nil), u.Parts...)
+	return &c
+}
+
+// resume returns the hash of what came so far.
+func (u *session) resume() (hash.Hash, error) {
+	h := u.Algorithm.Hash()
+	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(u.Hash); err != nil {
+		return nil, fmt.Errorf("resume hash of upload: %w", err)
+	}
+	return h, nil
+}
+
+// at records where the hash stands.
+func (u *session) at(h hash.Hash, offset int64) error {
+	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("record hash of upload: %w", err)
+	}
+	u.Hash, u.Offset = state, offset
+	return nil
+}
+
+// session reads a session for its owner. Anybody else learns nothing.
+func (s *Store) session(ctx context.Context, o storage.Owner, id string) (*session, error) {
+	if !sessionID.MatchString(id) {
+		return nil, storage.ErrUploadUnknown
+	}
+	u := &session{id: id, dir: userFolder(o.User) + id + "/"}
+	body, obj, err := read(ctx, s.bucket, u.key(), mostSession)
+	if errors.Is(err, errMissing) {
+		return nil, storage.ErrUploadUnknown
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read upload: %w", err)
+	}
+	if err := json.Unmarshal(body, u); err != nil {
+		return nil, fmt.Errorf("read upload %s: %w", id, err)
+	}
+	if u.User != o.User || u.Repository != o.Repository.String() {
+		return nil, storage.ErrUploadUnknown
+	}
+	if _, err := reference.ParseAlgorithm(string(u.Algorithm)); err != nil || u.Base < smallestChunk || u.Offset < 0 {
+		return nil, fmt.Errorf("read upload %s: its record makes no sense", id)
+	}
+	u.etag = obj.etag
+	return u, nil
+}
+
+// save replaces the record of a session. errCondition says that somebody else did meanwhile, or dropped it.
+func (s *Store) save(ctx context.Context, u *session) error {
+	u.Sequence++
+	u.Nonce = nonce()
+	body, err := json.Marshal(u)
+	if err != nil {
+		return fmt.Errorf("record upload: %w", err)
+	}
+	c := ifMatch(u.etag)
+	if u.etag == "" || !s.traits.Replace {
+		c = condition{}
+	}
+	etag, err := s.bucket.put(ctx, u.key(), body, c)
+	if errors.Is(err, errCondition) {
+		// An attempt whose answer was lost may have written it.
+		now, o, rerr := read(ctx, s.bucket, u.key(), mostSession)
+		if rerr == nil && string(now) == string(body) {
+			etag, err = o.etag, nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("record upload: %w", err)
+	}
+	u.etag = etag
+	return nil
+}
+
+// drop removes a session: the record first, so that nobody continues, then whatever parts there are. Failing to clean up is nobody's error.
+func (s *Store) drop(ctx context.Context, u *session, also ...piece) {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	s.sessions.ended(u.User)
+	if err := s.bucket.delete(ctx, u.key()); err != nil {
+		s.log.Warn("drop upload", "upload", u.id, "error", err)
+	}
+	all := append(append([]piece(nil), u.Parts...), also...)
+	if u.Tail != nil {
+		all = append(all, *u.Tail)
+	}
+	s.discard(ctx, u, all)
+}
+
+// discard removes pieces of a session. What stays is removed when uploads are purged.
+func (s *Store) discard(ctx context.Context, u *session, pieces []piece) {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	err := inParallel(ctx, len(pieces), wide, func(ctx context.Context, i int) error {
+		return s.bucket.delete(ctx, u.dir+pieces[i].Name)
+	})
+	if err != nil {
+		s.log.Warn("remove parts of an upload", "upload", u.id, "error", err)
+	}
+}
+
+// userCount is how many sessions each user may have open, as far as this process knows. It decides only whether to count for real.
+type userCount struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+func (c *userCount) started(user string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = map[string]int{}
+	}
+	c.by[user]++
+	return c.by[user]
+}
+
+func (c *userCount) ended(user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by[user]--; c.by[user] <= 0 {
+		delete(c.by, user)
+	}
+}
+
+func (c *userCount) set(user string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = map[string]int{}
+	}
+	c.by[user] = n
+}
+
+// admit refuses a user too many sessions. Listing them costs as much as writing one, so that is only done for who has opened several here.
+func (s *Store) admit(ctx context.Context, user string) error {
+	limit := s.opt.UploadsPerUser
+	if s.sessions.started(user) <= max(limit/4, 1) && limit >= 8 {
+		return nil
+	}
+	n, after := 0, ""
+	for more := true; more && n < limit; {
+		p, err := s.bucket.list(ctx, userFolder(user), after, limit, true)
+		if err != nil {
+			s.sessions.ended(user)
+			return fmt.Errorf("count uploads: %w", err)
+		}
+		n += len(p.folders)
+		more, after = p.more, p.last
+	}
+	if n >= limit {
+		s.sessions.ended(user)
+		return fmt.Errorf("%w: %d are open, finish or cancel some", storage.ErrTooManyUploads, limit)
+	}
+	s.sessions.set(user, n+1)
+	return nil
+}

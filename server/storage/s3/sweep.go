@@ -1,0 +1,280 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// announcement is a collection that every process can see. It is renewed while it runs; when that fails the collection ends.
+type announcement struct {
+	s      *Store
+	id     string
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+
+	mu   sync.Mutex
+	etag string
+	sure time.Time // when it was surely there, last
+}
+
+func (a *announcement) key() string { return runsDir + a.id }
+
+func (s *Store) announce(ctx context.Context) (*announcement, error) {
+	if err := s.forgetAbandoned(ctx); err != nil {
+		return nil, err
+	}
+	a := &announcement{s: s, id: newID(), done: make(chan struct{}), sure: time.Now()}
+	body, err := json.Marshal(map[string]any{"process": s.id, "since": s.now().UTC()})
+	if err == nil {
+		a.etag, err = s.bucket.put(ctx, a.key(), append(body, nonce()...), ifAbsent)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("announce collection: %w", err)
+	}
+	a.ctx, a.cancel = context.WithCancelCause(ctx)
+	go a.renew(body)
+	return a, nil
+}
+
+// renew keeps the announcement young. If it is gone, another process has taken this one for dead.
+func (a *announcement) renew(body []byte) {
+	defer close(a.done)
+	for pause(a.ctx, sendWithin/6) == nil {
+		begun := time.Now()
+		etag, err := a.s.bucket.put(a.ctx, a.key(), append(body, nonce()...), ifMatch(a.etag))
+		switch {
+		case err == nil:
+			a.mu.Lock()
+			a.etag, a.sure = etag, begun
+			a.mu.Unlock()
+		case errors.Is(err, errCondition), late(a.sure.Add(abandoned / 2)):
+			a.cancel(fmt.Errorf("the announcement of this collection is gone: %w", err))
+		}
+	}
+}
+
+// mutate is a context whose requests are only sent while the announcement is surely there.
+func (a *announcement) mutate(ctx context.Context) context.Context {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return sendBefore(ctx, a.sure.Add(sendWithin))
+}
+
+// cause is why the run ended, where its context did.
+func (a *announcement) cause(err error) error {
+	if err != nil && a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	return err
+}
+
+func (a *announcement) end() {
+	a.cancel(nil)
+	<-a.done
+	ctx, cancel := cleanup(a.ctx)
+	defer cancel()
+	// It bears a name of its own, so nobody else's is removed.
+	if err := a.s.bucket.delete(ctx, a.key()); err != nil {
+		a.s.log.Warn("take back the announcement of a collection; pushes look at markers until the next one", "error", err)
+	}
+}
+
+// forgetAbandoned removes the announcements of processes that are no more.
+func (s *Store) forgetAbandoned(ctx context.Context) error {
+	var old []string
+	err := walk(ctx, s.bucket, runsDir, func(o object) error {
+		if s.now().Sub(o.modTime) > abandoned {
+			old = append(old, o.key)
+		}
+		return nil
+	})
+	if err == nil {
+		err = s.deleteAll(ctx, old)
+	}
+	if err != nil {
+		return fmt.Errorf("look at announcements: %w", err)
+	}
+	return nil
+}
+
+// tidyMarkers removes what earlier collections left, where it is none of the candidates'.
+func (c *collection) tidyMarkers(ctx context.Context) error {
+	s := c.s
+	return walk(ctx, s.bucket, markersDir, func(o object) error {
+		d, ok := unflat(strings.TrimPrefix(o.key, markersDir))
+		if !ok || c.by[d] != nil {
+			return nil
+		}
+		m, now, ok, err := s.marker(ctx, d)
+		if err != nil || !ok || m.State == deleting && s.now().Sub(now.modTime) <= abandoned {
+			return err
+		}
+		if err := s.dropMarker(c.told.mutate(ctx), now.key, now.etag); !errors.Is(err, errCondition) {
+			return err
+		}
+		return nil
+	})
+}
+
+// dropMarker removes a marker if it is still that one; where the engine cannot, it is made to mean nothing.
+func (s *Store) dropMarker(ctx context.Context, key, etag string) error {
+	if s.traits.ConditionalDrop {
+		return s.bucket.deleteIf(ctx, key, etag)
+	}
+	_, err := s.bucket.put(ctx, key, marker{released, nonce()}.body(), ifMatch(etag))
+	return err
+}
+
+// condemn puts the markers (G2): all of the manifests before the first of a blob.
+func (c *collection) condemn(ctx context.Context) error {
+	manifests := 0
+	for manifests < len(c.candidates) && c.candidates[manifests].manifest {
+		manifests++
+	}
+	for _, some := range [][]*candidate{c.candidates[:manifests], c.candidates[manifests:]} {
+		err := inParallel(ctx, len(some), wide, func(ctx context.Context, i int) error { return c.condemnOne(ctx, some[i]) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *collection) condemnOne(ctx context.Context, d *candidate) error {
+	s, body := c.s, marker{condemned, c.told.id}.body()
+	etag, err := s.bucket.put(c.told.mutate(ctx), markerKey(d.digest), body, ifAbsent)
+	if errors.Is(err, errCondition) {
+		var m marker
+		var o object
+		var ok bool
+		if m, o, ok, err = s.marker(ctx, d.digest); err != nil {
+			return err
+		}
+		switch {
+		case ok && m == (marker{condemned, c.told.id}):
+			d.etag = o.etag // an attempt whose answer was lost wrote it
+			return nil
+		case !ok, m.State == deleting && s.now().Sub(o.modTime) <= abandoned:
+			d.why = "another collection is at it"
+			return nil
+		}
+		etag, err = s.bucket.put(c.told.mutate(ctx), markerKey(d.digest), body, ifMatch(o.etag))
+		if errors.Is(err, errCondition) {
+			d.why = "somebody needs it now"
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("put marker: %w", err)
+	}
+	d.etag = etag
+	return nil
+}
+
+// sweepWide is how many digests are deleted at once.
+const sweepWide = 8
+
+// sweep does the rest for each candidate (G3 to G6). What fails for one is a problem of that one.
+func (c *collection) sweep(ctx context.Context) error {
+	var mu sync.Mutex
+	return inParallel(ctx, len(c.candidates), sweepWide, func(ctx context.Context, i int) error {
+		d := c.candidates[i]
+		if d.why != "" {
+			return nil
+		}
+		links, data, err := c.sweepOne(ctx, d)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, l := range links {
+			if k, ok := parseRepoKey(l); ok {
+				c.removedLinks[k.repo]++
+			}
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			c.problem("%s: %v", d.digest, err)
+			d.why = "deleting it failed"
+			return nil
+		}
+		if d.why == "" {
+			c.removed(d, data, links)
+		}
+		return nil
+	})
+}
+
+func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string, data bool, err error) {
+	s := c.s
+	links, data = c.decide(d)
+	if d.why != "" {
+		if err := s.dropMarker(c.told.mutate(ctx), markerKey(d.digest), d.etag); err != nil && !errors.Is(err, errCondition) {
+			return nil, false, err
+		}
+		return nil, false, nil
+	}
+	// From here on nobody can save it, and whoever needs it waits: until a moment that no request of this process will outlast.
+	ctx = sendBefore(c.told.mutate(ctx), time.Now().Add(sendWithin))
+	body := marker{deleting, c.told.id}.body()
+	etag, err := s.bucket.put(ctx, markerKey(d.digest), body, ifMatch(d.etag)) // G4
+	switch {
+	case errors.Is(err, errCondition) && s.without.swap:
+	case errors.Is(err, errCondition):
+		m, o, ok, merr := s.marker(ctx, d.digest)
+		if merr != nil {
+			return nil, false, merr
+		}
+		if !ok || m != (marker{deleting, c.told.id}) {
+			d.why = "somebody needs it now"
+			return nil, false, nil
+		}
+		etag = o.etag // an attempt whose answer was lost wrote it
+	case err != nil:
+		return nil, false, err
+	}
+	if err := s.deleteAll(ctx, links); err != nil { // G5
+		return nil, false, err
+	}
+	if data {
+		if err := s.bucket.delete(ctx, blobKey(d.digest)); err != nil {
+			return links, false, err
+		}
+	}
+	s.forgetManifest(d.digest)
+	if err := s.dropMarker(ctx, markerKey(d.digest), etag); err != nil && !errors.Is(err, errCondition) { // G6
+		return links, data, err
+	}
+	return links, data, nil
+}
+
+// decide compares a candidate with the second survey (G3): what of it goes, or why it stays.
+func (c *collection) decide(d *candidate) (links []string, data bool) {
+	f := c.second.facts[d.digest]
+	if f == nil {
+		d.why = "it is gone already"
+		return nil, false
+	}
+	if gone, after := c.second.doomed(f); gone {
+		return f.links, !f.data.IsZero()
+	} else if !d.untagged {
+		d.why, d.after = "somebody needs it now", after
+		return nil, false
+	}
+	// Some repositories may still hold the manifest.
+	for _, u := range c.second.untagged {
+		if u.digest == d.digest {
+			links = append(links, u.link.key)
+		}
+	}
+	if len(links) == 0 {
+		d.why = "somebody needs it now"
+	}
+	return links, false
+}

@@ -1,0 +1,302 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+)
+
+// recordEvery is how much of one long chunk may be lost with the process, in bytes.
+const recordEvery = 64 << 20
+
+// StartUpload implements storage.Uploads.
+func (s *Store) StartUpload(ctx context.Context, o storage.Owner, alg digest.Algorithm) (storage.Upload, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	defer leave()
+	if err := s.admit(ctx, o.User); err != nil {
+		return storage.Upload{}, err
+	}
+	id := newID()
+	u := &session{
+		id: id, dir: userFolder(o.User) + id + "/", Repository: o.Repository.String(), User: o.User, Algorithm: alg,
+		StartedAt: s.now().UTC(), Base: s.opt.Config.ChunkSize,
+	}
+	if err := u.at(alg.Hash(), 0); err != nil {
+		return storage.Upload{}, err
+	}
+	if err := s.save(ctx, u); err != nil {
+		s.sessions.ended(o.User)
+		return storage.Upload{}, err
+	}
+	return u.upload(), nil
+}
+
+// StatUpload implements storage.Uploads.
+func (s *Store) StatUpload(ctx context.Context, o storage.Owner, id string) (storage.Upload, error) {
+	u, err := s.session(ctx, o, id)
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	return u.upload(), nil
+}
+
+// CancelUpload implements storage.Uploads. A chunk that is under way elsewhere finds no record to replace, and removes what it wrote.
+func (s *Store) CancelUpload(ctx context.Context, o storage.Owner, id string) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	u, err := s.session(ctx, o, id)
+	if err != nil {
+		return err
+	}
+	s.drop(ctx, u)
+	return nil
+}
+
+// AppendUpload implements storage.Uploads.
+func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64) (storage.Upload, error) {
+	leave, err := s.enter()
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	defer leave()
+	t, err := s.take(ctx, o, id, at, r, size)
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	defer t.release()
+	err = t.keep(ctx, t.err)
+	return t.u.upload(), err
+}
+
+// taken is a chunk that was received: the session's record with it, the parts of it that are in the bucket, and what is left in memory.
+type taken struct {
+	s       *Store
+	o       storage.Owner
+	before  *session // as it was read
+	u       *session // with what was received
+	kept    int      // how many of its parts are on record
+	in      *incoming
+	tail    []byte
+	release func()
+	err     error // how receiving ended
+}
+
+// take reads a session, checks that the chunk belongs at its end, and receives it.
+func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64) (*taken, error) {
+	u, err := s.session(ctx, o, id)
+	if err != nil {
+		return nil, err
+	}
+	if at >= 0 && at != u.Offset {
+		return nil, &storage.OffsetError{Upload: u.upload(), Want: at}
+	}
+	h, err := u.resume()
+	if err != nil {
+		return nil, err
+	}
+	t := &taken{s: s, o: o, before: u, u: u.copied(), kept: len(u.Parts)}
+	if len(u.Parts) == 0 && size > 0 {
+		t.u.Base = max(u.Base, baseFor(s.opt.Config.ChunkSize, u.Offset+size))
+	}
+	head, err := s.readTail(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	t.in = newIncoming(ctx, r, size, h)
+	c := &cutter{s: s, in: t.in, base: t.u.Base, next: len(u.Parts), send: t.sendPart}
+	t.tail, t.release, t.err = c.run(ctx, head)
+	if t.err == nil || t.tail != nil {
+		return t, nil
+	}
+	t.release()
+	t.forget(ctx)
+	return nil, t.lost(ctx, t.err)
+}
+
+// readTail returns what lies behind the last full part.
+func (s *Store) readTail(ctx context.Context, u *session) ([]byte, error) {
+	if u.Tail == nil {
+		return u.Inline, nil
+	}
+	body, o, err := read(ctx, s.bucket, u.dir+u.Tail.Name, partSize(u.Base, len(u.Parts)))
+	if err == nil && (int64(len(body)) != u.Tail.Size || o.etag != u.Tail.ETag) {
+		err = errCondition
+	}
+	if errors.Is(err, errMissing) || errors.Is(err, errCondition) {
+		// Another process has taken it up and gone on: the record that was read is old.
+		return nil, fmt.Errorf("%w: it moved on meanwhile", storage.ErrBusy)
+	}
+	return body, err
+}
+
+// sendPart puts a full part into the bucket, and from time to time records how far the upload has come.
+func (t *taken) sendPart(ctx context.Context, n int, body []byte, end mark) error {
+	p := piece{Name: "part-" + strconv.Itoa(n) + "-" + nonce(), Size: int64(len(body))}
+	etag, err := t.s.bucket.put(ctx, t.u.dir+p.Name, body, condition{})
+	if err != nil {
+		return fmt.Errorf("write part of upload: %w", err)
+	}
+	p.ETag = etag
+	t.u.Parts = append(t.u.Parts, p)
+	if t.before.Offset+end.n-t.u.Offset < recordEvery {
+		return nil
+	}
+	t.u.Tail, t.u.Inline = nil, nil
+	t.u.Hash, t.u.Offset = end.hash, t.before.Offset+end.n
+	if err := t.s.save(ctx, t.u); err != nil {
+		return err
+	}
+	t.kept = len(t.u.Parts)
+	return nil
+}
+
+// forget removes what this chunk added to the bucket and is not on record, and what it replaced there.
+func (t *taken) forget(ctx context.Context, also ...piece) {
+	gone := append(also, t.u.Parts[t.kept:]...)
+	if t.kept > len(t.before.Parts) {
+		gone = append(gone, t.former()...)
+	}
+	t.s.discard(ctx, t.before, gone)
+}
+
+// keep records what was received, however receiving ended: it stays and counts. More than was announced does not.
+func (t *taken) keep(ctx context.Context, why error) error {
+	s := t.s
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	if long := (*storage.SizeError)(nil); errors.As(why, &long) && long.Got > long.Want {
+		return t.undo(ctx, why)
+	}
+	if t.in.n == 0 {
+		t.u = t.before
+		return why
+	}
+	var tail []piece
+	t.u.Tail, t.u.Inline = nil, nil
+	if len(t.tail) <= mostInline {
+		t.u.Inline = append([]byte(nil), t.tail...)
+	} else {
+		p := piece{Name: "tail-" + nonce(), Size: int64(len(t.tail))}
+		etag, err := s.bucket.put(ctx, t.u.dir+p.Name, t.tail, condition{})
+		if err != nil {
+			t.forget(ctx)
+			return errors.Join(why, fmt.Errorf("write end of upload: %w", err))
+		}
+		p.ETag = etag
+		t.u.Tail, tail = &p, []piece{p}
+	}
+	err := t.u.at(t.in.h, t.before.Offset+t.in.n)
+	if err == nil {
+		err = s.save(ctx, t.u)
+	}
+	if err != nil {
+		t.forget(ctx, tail...)
+		return errors.Join(why, t.lost(ctx, err))
+	}
+	s.discard(ctx, t.before, t.former())
+	return why
+}
+
+// undo puts the session back to where it stood before this chunk, and returns why.
+func (t *taken) undo(ctx context.Context, why error) error {
+	mine := t.u.Parts[len(t.before.Parts):]
+	if t.kept > len(t.before.Parts) {
+		u := t.before.copied()
+		u.etag, u.Sequence = t.u.etag, t.u.Sequence
+		if err := t.s.save(ctx, u); err != nil {
+			return errors.Join(why, t.lost(ctx, err))
+		}
+	}
+	t.s.discard(ctx, t.before, mine)
+	t.u = t.before
+	return why
+}
+
+// lost words the failure to replace a record: where somebody else was quicker, the client learns where the upload stands now.
+func (t *taken) lost(ctx context.Context, err error) error {
+	if !errors.Is(err, errCondition) {
+		return err
+	}
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	now, err := t.s.session(ctx, t.o, t.before.id)
+	if err != nil {
+		return err
+	}
+	return &storage.OffsetError{Upload: now.upload(), Want: t.before.Offset}
+}
+
+// former is the tail that the record named before this chunk.
+func (t *taken) former() []piece {
+	if t.before.Tail == nil || t.u.Tail == t.before.Tail {
+		return nil
+	}
+	return []piece{*t.before.Tail}
+}
+
+// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong is gone; one that could not be put together stays and may be
+// finished again.
+func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	t, err := s.take(ctx, o, id, at, r, size)
+	if err != nil {
+		return err
+	}
+	defer t.release()
+	if t.err != nil {
+		return t.keep(ctx, t.err)
+	}
+	got := digest.NewDigest(t.u.Algorithm, t.in.h)
+	if d.Algorithm() != t.u.Algorithm {
+		if got, err = s.hashAgain(ctx, t.u, t.tail, d.Algorithm()); err != nil {
+			return errors.Join(err, t.keep(ctx, nil))
+		}
+	}
+	if got != d {
+		s.drop(ctx, t.u, t.former()...)
+		return &storage.DigestError{Want: d, Got: got}
+	}
+	if err := s.assemble(ctx, t, d); err != nil {
+		if derr := (*storage.DigestError)(nil); errors.As(err, &derr) {
+			s.drop(ctx, t.u, t.former()...)
+			return err
+		}
+		if kerr := t.keep(ctx, nil); kerr != nil {
+			s.log.Warn("keep an upload that could not be finished", "upload", id, "error", kerr)
+		}
+		return err
+	}
+	s.drop(ctx, t.u, t.former()...)
+	return nil
+}
+
+// hashAgain hashes all of an upload by another algorithm.
+func (s *Store) hashAgain(ctx context.Context, u *session, tail []byte, alg digest.Algorithm) (digest.Digest, error) {
+	h := alg.Hash()
+	for _, p := range u.Parts {
+		src := &source{s: s, ctx: ctx, key: u.dir + p.Name, o: object{size: p.Size, etag: p.ETag}}
+		_, err := io.CopyBuffer(onlyWriter{h}, onlyReader{src}, make([]byte, 128<<10))
+		src.Close()
+		if err != nil {
+			return "", fmt.Errorf("hash upload again: %w", err)
+		}
+	}
+	h.Write(tail)
+	return digest.NewDigest(alg, h), nil
+}
