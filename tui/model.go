@@ -245,6 +245,7 @@ func (m *model) leave(sig syscall.Signal) tea.Cmd {
 func (m *model) finish() tea.Cmd {
 	m.cancelJob()
 	m.outcome.Resolved = m.resolved()
+	m.outcome.Unseen = len(m.generated()) > 0 && !m.card.looked
 	return tea.Quit
 }
 

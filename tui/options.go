@@ -73,6 +73,7 @@ type Outcome struct {
 	Report   check.Report   // of the last run of the checks
 	Card     setup.Card     // from Proved on
 	Resolved setup.Resolved // the answers as they were left
+	Unseen   bool           // passwords were generated, and nobody looked at them
 	Signal   syscall.Signal // that ended it early: SIGINT for ctrl+c; 0: it came to its end
 }
 

@@ -2,10 +2,9 @@ package field
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
-
-	"os"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"

@@ -55,7 +55,7 @@ func newUserForm(t theme.Theme, user setup.User, index int, judge func(candidate
 		sources = append([]Option{{Value: user.Source, Title: "keep it", Text: "the password given beforehand stays"}}, sources...)
 	}
 	f.source = NewChoice(t, "Password", sources, chosen)
-	f.secret = NewSecret(t, "Password to set", f.checkSecret)
+	f.secret = NewSecret(t, "New password", f.checkSecret)
 	f.repeat = NewSecret(t, "Once more", f.checkRepeat)
 	f.arrange()
 	f.fields[0].Focus()
