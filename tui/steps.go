@@ -228,11 +228,11 @@ func (m *model) keys(words bool) []key.Binding {
 		if m.at > 0 {
 			keys = append(keys, bind("esc", "back"))
 		}
-		keys = append(keys, why)
+		keys = append(keys, why, leave)
 		if f.last() > 0 {
 			keys = append(keys, bind("tab", "next field"))
 		}
-		return append(keys, leave)
+		return keys
 	case reviewing:
 		return append(m.reviewKeys(), leave)
 	case applying:

@@ -326,6 +326,18 @@ func TestTerminalStopsApply(t *testing.T) {
 	}
 }
 
+func TestTerminalPaste(t *testing.T) {
+	t.Parallel()
+	c := console80x24(t, "plain")
+	c.wants("By which name")
+	c.keys("\x15\x1b[200~evil\u202egpj.example\x1b[201~")
+	c.wants("U+202E")
+	c.keys("\x1b[200~  pasted.example.com\n\x1b[201~")
+	c.wants("› pasted.example.com")
+	c.keys("\x03")
+	c.wantsEnd(130)
+}
+
 func TestTerminalResize(t *testing.T) {
 	t.Parallel()
 	c := console80x24(t, "plain")
