@@ -34,7 +34,7 @@ func newEntry(m *model, question *setup.Question) *entry {
 	case setup.Confirm:
 		e.field = field.NewYesNo(t, "", e.known == "true")
 	case setup.Names:
-		e.field = field.NewMany(t, rows(m.answers.SANs), "add a name or address", e.checkName)
+		e.field = field.NewMany(t, rowsOf(m.answers.SANs), "add a name or address", e.checkName)
 	case setup.Users:
 		e.field = field.NewUsers(t, m.answers.Users, e.judgeUsers)
 	default:
@@ -75,7 +75,7 @@ func (e *entry) sync() {
 			f.SetOptions(e.options(), now)
 		}
 	case *field.Many:
-		f.SetRows(rows(e.m.answers.SANs))
+		f.SetRows(rowsOf(e.m.answers.SANs))
 	case *field.Users:
 		if now != e.known {
 			f.SetUsers(e.m.answers.Users)
@@ -96,7 +96,7 @@ func (e *entry) apply() bool {
 	answers := &e.m.answers
 	switch f := e.field.(type) {
 	case *field.Many:
-		sans := spans(f.Rows())
+		sans := sansOf(f.Rows())
 		if slices.Equal(sans, answers.SANs) {
 			return false
 		}
@@ -107,7 +107,12 @@ func (e *entry) apply() bool {
 			return false
 		}
 		answers.Users = users
-		answers.RemoveUsers = f.Removed()
+		for _, name := range f.Removed() {
+			if !slices.Contains(answers.RemoveUsers, name) {
+				answers.RemoveUsers = append(slices.Clone(answers.RemoveUsers), name)
+			}
+		}
+		answers.RemoveUsers = slices.DeleteFunc(slices.Clone(answers.RemoveUsers), func(name string) bool { return answers.User(name) != nil })
 	case *field.Choice:
 		if f.Value() == e.known {
 			return false
@@ -278,7 +283,7 @@ func sentence(finding setup.Finding) string {
 	return finding.What + "; " + finding.Remedy
 }
 
-func rows(sans []setup.SAN) []field.Row {
+func rowsOf(sans []setup.SAN) []field.Row {
 	out := make([]field.Row, len(sans))
 	for i, san := range sans {
 		out[i] = field.Row{Name: clean(san.Name), Note: clean(san.Origin), Ticked: san.Ticked, Own: san.Origin == setup.SANTyped}
@@ -286,7 +291,7 @@ func rows(sans []setup.SAN) []field.Row {
 	return out
 }
 
-func spans(rows []field.Row) []setup.SAN {
+func sansOf(rows []field.Row) []setup.SAN {
 	out := make([]setup.SAN, len(rows))
 	for i, row := range rows {
 		out[i] = setup.SAN{Name: row.Name, Ticked: row.Ticked, Origin: row.Note}

@@ -478,3 +478,19 @@ func TestLeavingTwiceDoesNotWait(t *testing.T) {
 		t.Errorf("left %v with %d at stage %d", s.left, s.m.outcome.ExitCode(), s.m.outcome.Stage)
 	}
 }
+
+// TestRemovedUsers holds that a removal asked for by a flag survives the editor, and ends when the user is added again.
+func TestRemovedUsers(t *testing.T) {
+	o := fixtureOptions()
+	o.Resolved.Answers.RemoveUsers = []string{"old"}
+	o.Resolved.Answers.Users[1].Source = setup.Kept
+	s := open(t, o, 80, 24)
+	s.keys(enters(5) + "<down>d")
+	if got := strings.Join(s.m.answers.RemoveUsers, " "); got != "old spectro" {
+		t.Errorf("to be removed: %q", got)
+	}
+	s.keys("aold<enter><enter><enter>")
+	if got := strings.Join(s.m.answers.RemoveUsers, " "); got != "spectro" {
+		t.Errorf("to be removed: %q", got)
+	}
+}
