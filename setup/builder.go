@@ -245,7 +245,7 @@ func (b *builder) manifest() error {
 		}
 		row := ManifestFileRow{Path: rel(b.dir, c.Path), SHA256: sum(c.After), Mode: octal(c.Mode.Perm()), UID: c.UID, GID: c.GID}
 		if row.Path == PasswordsFile {
-			row.SHA256 = "" // lines go as they are handed out
+			continue
 		}
 		if row.UID < 0 {
 			row.UID, row.GID = os.Geteuid(), os.Getegid()
@@ -254,14 +254,17 @@ func (b *builder) manifest() error {
 	}
 	if old := b.installed.Manifest; old != nil { // what was written under other answers, and still lies there
 		for _, row := range old.Files {
-			if b.plan.change(row.at(b.dir)) != nil {
+			if b.plan.change(row.at(b.dir)) != nil || row.Path == PasswordsFile {
 				continue
 			}
-			if _, err := os.Lstat(row.at(b.dir)); err == nil || row.Path == PasswordsFile { // deleting that one is no change
+			if _, err := os.Lstat(row.at(b.dir)); err == nil {
 				m.Files = append(m.Files, row)
 			}
 		}
 	}
+	// Whether it is there or not, and without its content: it may be written late, its lines go as they are handed out, and deleting it is no
+	// change.
+	m.Files = append(m.Files, ManifestFileRow{Path: PasswordsFile, Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()})
 	data, err := m.encode()
 	if err != nil {
 		return err

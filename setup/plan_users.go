@@ -109,9 +109,9 @@ func (in *Installed) user(name string) *User {
 // passwords plans initial-passwords: what was generated is added where nobody is there to be shown it, and what is no longer true goes.
 func (b *builder) passwords(changed map[string]bool) error {
 	path := b.path(PasswordsFile)
-	before, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read initial passwords: %w", err)
+	before, err := readPasswords(b.dir)
+	if err != nil {
+		return err
 	}
 	var out bytes.Buffer
 	entries := 0
@@ -128,7 +128,7 @@ func (b *builder) passwords(changed map[string]bool) error {
 	var added []string
 	if b.options.WritePasswords {
 		if out.Len() == 0 && len(b.plan.Passwords) > 0 {
-			out.WriteString("# Passwords that setup generated, NAME:PASSWORD. Hand them out, then delete this file.\n")
+			out.WriteString(passwordsHead)
 		}
 		for _, p := range b.plan.Passwords {
 			fmt.Fprintf(&out, "%s:%s\n", p.User, p.Password.Reveal())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -67,6 +68,14 @@ func (s *setupRun) wizard(ctx context.Context) error {
 			return current.check(ctx, report)
 		},
 	})
+	if outcome.Unseen {
+		path, kept := outcome.Plan.KeepPasswords()
+		if kept != nil {
+			return errors.Join(err, kept)
+		}
+		s.say("nobody has looked at the generated passwords: they are in %s", path)
+		outcome.Card.Password = "in " + path
+	}
 	if outcome.Stage >= tui.Proved {
 		s.showCard(outcome.Card)
 	}

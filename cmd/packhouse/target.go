@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -12,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"packhouse/certgen"
 	"packhouse/server/admin"
@@ -154,7 +151,7 @@ func withHost(names certgen.Names, rawURL string) certgen.Names {
 // users lists the users of an installation with the passwords that are known.
 func users(s subject) []check.User {
 	var list []check.User
-	initial := initialPasswords(s.installed.Dir)
+	initial := setup.InitialPasswords(s.installed.Dir)
 	for _, u := range s.installed.Users {
 		user := check.User{Name: u.Name, Role: string(u.Role)}
 		password, known := s.passwords[u.Name]
@@ -167,22 +164,6 @@ func users(s subject) []check.User {
 		list = append(list, user)
 	}
 	return list
-}
-
-// initialPasswords reads the passwords that setup generated, where the file is still there and may be read.
-func initialPasswords(dir string) map[string]setup.Secret {
-	data, err := os.ReadFile(filepath.Join(dir, setup.PasswordsFile))
-	if err != nil {
-		return nil
-	}
-	passwords := map[string]setup.Secret{}
-	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		name, password, ok := strings.Cut(lines.Text(), ":")
-		if ok && !strings.HasPrefix(name, "#") {
-			passwords[strings.TrimSpace(name)] = setup.Secret(strings.TrimSpace(password))
-		}
-	}
-	return passwords
 }
 
 // checkTarget is the target of "packhouse check": the installation in dir, or the configuration that was named.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
 	"golang.org/x/term"
+
+	"packhouse/setup"
 )
 
 // console is a terminal with the real program on it.
@@ -265,4 +268,31 @@ func TestMuteTerminal(t *testing.T) {
 	if want := fmt.Sprintf("packhouse %s\r\n", version); c.all() != want {
 		t.Errorf("the terminal got %q, want %q", c.all(), want)
 	}
+}
+
+// TestWizardKeepsPasswordsNobodyLookedAt holds that nobody is locked out of what they just installed.
+func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "D")
+	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	for _, step := range append(slices.Clone(steps), "In which directory", "This is what will be written") {
+		c.wants(step)
+		c.keys(enter)
+	}
+	c.wants("11 of 11 checks passed")
+	c.keys(ctrlC)
+	c.ends(exitInterrupted)
+	path := filepath.Join(dir, setup.PasswordsFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("%s is %04o, want 0600", path, info.Mode().Perm())
+	}
+	password := setup.InitialPasswords(dir)["admin"].Reveal()
+	if password == "" || strings.Contains(c.all(), password) {
+		t.Errorf("the password is %d bytes long, and on the screen is %v", len(password), strings.Contains(c.all(), password))
+	}
+	again := openConsole(t, 100, 30, "setup", "--dir", dir, "--dry-run")
+	again.ends(exitOK)
 }
