@@ -24,7 +24,8 @@ import (
 func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time) (storage.Store, error) {
 	o := filesystem.Options{
 		Root: c.Storage.Filesystem.RootDirectory, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Log: log, Now: now,
-		Window: c.Storage.Maintenance.GC.Window, UploadsPerUser: c.HTTP.Limits.UploadsPerUser,
+		ProbeEvery: c.Health.StorageDriver.Interval,
+		Window:     c.Storage.Maintenance.GC.Window, UploadsPerUser: c.HTTP.Limits.UploadsPerUser,
 	}
 	open := filesystem.Open
 	switch c.Storage.Driver {
@@ -50,7 +51,7 @@ func (s *Server) addHandlers(st *state) {
 	}
 	st.registry = registry.New(registry.Options{
 		Store: s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
-		MayOverwrite: overwriting(c.Packs),
+		MayOverwrite: overwriting(c.Packs), OnEvent: s.tell(c),
 	})
 	st.packview = packview.New(packview.Options{Store: s.store, Packs: c.Packs.Base, Base: base})
 }

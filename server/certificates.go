@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,7 @@ import (
 	"packhouse/server/config"
 )
 
-// certificates keeps up with the files of certificate and key. They are taken as a pair: a certificate without its key, or a half-written
+// certificates keeps up with the files of certificate and key, and with the CAs of clients. They are taken as a pair: a certificate without its key, or a half-written
 // file, leaves the pair that was served before.
 type certificates struct {
 	now func() time.Time
@@ -27,7 +28,7 @@ type certificates struct {
 
 	mu        sync.Mutex
 	cert, key string
-	stamps    [2]stamp
+	stamps    []stamp // of all files
 	settled   bool
 	reminded  time.Time // of an end that is close
 	failures  int       // looks in a row that found a pair that cannot be served
@@ -83,7 +84,7 @@ func (cs *certificates) follow() {
 	c := cs.serving.Load().config
 	stamps, settled, err := cs.stampFiles(c.TLS)
 	if err == nil {
-		if cs.settled && stamps == cs.stamps && cs.failures == 0 {
+		if cs.settled && slices.Equal(stamps, cs.stamps) && cs.failures == 0 {
 			return
 		}
 		var s *serving
@@ -230,15 +231,15 @@ type stamp struct {
 	inode    uint64
 }
 
-// stampFiles looks at both files, through symbolic links.
-func (cs *certificates) stampFiles(t config.TLS) (stamps [2]stamp, settled bool, err error) {
+// stampFiles looks at the pair and at the CAs of clients, through symbolic links.
+func (cs *certificates) stampFiles(t config.TLS) (stamps []stamp, settled bool, err error) {
 	settled = true
-	for i, path := range []string{t.Certificate, t.Key} {
+	for _, path := range append([]string{t.Certificate, t.Key}, t.ClientCAs...) {
 		info, err := os.Stat(path)
 		if err != nil {
-			return stamps, false, fmt.Errorf("read certificate: %w", err)
+			return nil, false, fmt.Errorf("read certificate: %w", err)
 		}
-		stamps[i] = stampOf(info)
+		stamps = append(stamps, stampOf(info))
 		settled = settled && cs.now().Sub(info.ModTime()) >= settledAfter
 	}
 	return stamps, settled, nil

@@ -246,6 +246,33 @@ func clientCertificate(t *testing.T) *tls.Certificate {
 	return &pair
 }
 
+// TestClientCAsAreFollowed: whom clients are vouched for by changes without a restart too.
+func TestClientCAsAreFollowed(t *testing.T) {
+	pair := clientCertificate(t)
+	f := newFixture(t, withTLS, func(f *fixture, c *config.Config) {
+		f.write("clients.crt", certgen.EncodeChain(clientCertificate(t).Leaf))
+		c.HTTP.TLS.ClientCAs = []string{f.path("clients.crt")}
+	})
+	base := f.run()
+	get := func() error {
+		client := f.client()
+		client.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
+		answer, err := client.Get(base + "/health")
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err
+	}
+	if get() == nil {
+		t.Error("let in before")
+	}
+	f.write("clients.crt", certgen.EncodeChain(pair.Leaf))
+	f.server.certs.follow()
+	if err := get(); err != nil {
+		t.Errorf("then: %v", err)
+	}
+}
+
 // TestPlainHTTPOnTLS: who speaks HTTP on the TLS port is told so.
 func TestPlainHTTPOnTLS(t *testing.T) {
 	f := newFixture(t, withTLS)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
+	"time"
 
 	"packhouse/server/storage"
 )
@@ -74,6 +76,55 @@ func (s *Server) failingStore(ctx context.Context) string {
 		return healthReadOnly
 	case errors.Is(err, storage.ErrFull):
 		return healthFull
+	case s.wrote.tolerates(c.Health.StorageDriver.Threshold):
+		return ""
 	}
 	return healthUnavailable
+}
+
+// storeProbe counts how often in a row the store did not take a trial write. Once is no reason to be taken out of service.
+type storeProbe struct {
+	mu       sync.Mutex
+	looked   bool
+	failures int
+}
+
+// count takes the outcome of a look. That a store is full or cannot be written by anybody is known for certain, and nothing to count.
+func (p *storeProbe) count(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked = true
+	if err == nil || errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrReadOnly) {
+		p.failures = 0
+		return
+	}
+	p.failures++
+}
+
+// tolerates tells whether the failures are below the threshold.
+func (p *storeProbe) tolerates(threshold int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.looked && p.failures < threshold
+}
+
+// defaultProbeInterval is that of a configuration that was made by hand.
+const defaultProbeInterval = 10 * time.Second
+
+// keepWriting has the store try a write at every interval, whether somebody asks for health or not.
+func (s *Server) keepWriting(ctx context.Context) {
+	interval := s.current.Load().config.Health.StorageDriver.Interval
+	if interval <= 0 {
+		interval = defaultProbeInterval
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		s.wrote.count(s.store.Health(ctx))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

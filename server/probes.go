@@ -59,6 +59,9 @@ type probe struct {
 
 // startProbes begins to look.
 func (s *Server) startProbes(ctx context.Context, group *sync.WaitGroup) {
+	if s.current.Load().config.Health.StorageDriver.Enabled {
+		group.Go(func() { s.keepWriting(ctx) })
+	}
 	for _, p := range probesOf(s.current.Load().config.Health) {
 		group.Go(func() { s.keepProbing(ctx, p) })
 	}

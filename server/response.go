@@ -140,8 +140,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.bytes += int64(n)
 	switch {
 	case errors.Is(err, io.EOF) && !b.ended:
-		b.ended = true
-		b.deadline.clear() // from here on the connection is only watched for its end, however long the answer takes
+		b.ended = true // net/http takes the deadline away: the answer may take as long as it likes
 	case err != nil && !b.ended:
 		b.failed = true
 	}
@@ -168,11 +167,6 @@ func (d *deadline) now() { d.arm(time.Now()) }
 func (d *deadline) arm(now time.Time) {
 	d.armed = now
 	_ = d.set(now.Add(d.stall)) // not to be had in tests without a connection
-}
-
-func (d *deadline) clear() {
-	d.armed = time.Time{}
-	_ = d.set(time.Time{})
 }
 
 // moving is a source that is read between two writes.

@@ -76,6 +76,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer stopDebug()
 	aside.Go(func() { s.watch(background) })
+	if s.notifier != nil {
+		aside.Go(func() { s.notifier.Run(background) })
+	}
 	s.startProbes(background, &aside)
 	s.startUpkeep(background, &aside)
 
@@ -169,6 +172,11 @@ func (s *Server) release() {
 		if s.store != nil && s.options.Store == nil {
 			if err := s.store.Close(); err != nil {
 				s.log.Error("the store did not close cleanly", "error", err)
+			}
+		}
+		if s.notifier != nil {
+			if err := s.notifier.Close(); err != nil {
+				s.log.Error("notifications did not close cleanly", "error", err)
 			}
 		}
 		if s.audit != nil {

@@ -18,6 +18,7 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/auth"
 	"packhouse/server/config"
+	"packhouse/server/notification"
 	"packhouse/server/storage"
 )
 
@@ -52,11 +53,13 @@ type Server struct {
 	store    storage.Store
 	auth     *auth.Authenticator
 	audit    *audit
-	certs    *certificates // nil without TLS
+	notifier *notification.Notifier // nil: nobody is told
+	certs    *certificates          // nil without TLS
 	metrics  *metrics
 	current  atomic.Pointer[state]
 	reloads  reloads
 	probed   probes
+	wrote    storeProbe
 	unlisted atomic.Bool // a proxy that the configuration does not list was told of
 
 	life life
@@ -119,6 +122,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		if s.store, err = OpenStore(ctx, c, s.log, s.now); err != nil {
 			return fmt.Errorf("open storage: %w", err)
 		}
+	}
+	if s.notifier, err = s.openNotifier(c); err != nil {
+		return err
 	}
 	warnModes(c, s.log)
 	st, err := s.newState(c)
@@ -193,6 +199,7 @@ func (s *Server) faults() []string {
 			faults = append(faults, err.Error())
 		}
 	}
+	faults = append(faults, s.failingWebhooks()...)
 	if last := s.reloads.last(); last != nil && last.Error != "" {
 		faults = append(faults, last.Error)
 	}

@@ -140,14 +140,14 @@ func TestReaderStalls(t *testing.T) {
 				t.Fatal(err)
 			}
 			began, n := time.Now(), 0
-			buf := make([]byte, 1<<20)
+			buf := make([]byte, 32<<10)
 			for {
 				m, err := answer.Body.Read(buf)
 				n += m
 				if err != nil {
 					break
 				}
-				if time.Since(began) < 2*stall {
+				if time.Since(began) < 3*stall {
 					time.Sleep(stall / 20)
 				}
 			}

@@ -1,0 +1,171 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"packhouse/server/auth"
+	"packhouse/server/config"
+	"packhouse/server/manifest"
+	"packhouse/server/notification"
+	"packhouse/server/reference"
+	"packhouse/server/registry"
+)
+
+// notificationDir is where the queues of webhooks are kept, below the root of a store on disk.
+const notificationDir = "packhouse/v1/notifications"
+
+// openNotifier opens the queues of the webhooks that the configuration names; nil where it names none. Where the store is not on disk, or
+// nothing is to be written there, they are in memory.
+func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) {
+	if len(c.Notifications.Endpoints) == 0 {
+		return nil, nil
+	}
+	dir := ""
+	if c.Storage.Driver == config.Filesystem && !c.Storage.Maintenance.ReadOnly.Enabled {
+		dir = filepath.Join(c.Storage.Filesystem.RootDirectory, filepath.FromSlash(notificationDir))
+	}
+	n, err := notification.Open(notification.Options{Config: c.Notifications, Dir: dir, Log: s.log})
+	if err != nil {
+		return nil, fmt.Errorf("open notifications: %w", err)
+	}
+	return n, nil
+}
+
+// tell returns what hears of everything that was done to repositories, and passes it on to the webhooks. Trial pushes of the checks are
+// nobody's business.
+func (s *Server) tell(c *config.Config) func(registry.Event) {
+	if s.notifier == nil {
+		return nil
+	}
+	source := notification.Source{Addr: sourceAddress(c.HTTP.Addr), InstanceID: s.nonce}
+	return func(e registry.Event) {
+		if e.Identity.Probe || strings.HasPrefix(e.Repository.String()+"/", auth.ProbeRepositories+"/") {
+			return
+		}
+		base := s.notification(c, e)
+		base.Source = source
+		tags := e.Tags
+		if len(tags) == 0 {
+			tags = []reference.Tag{{}}
+		}
+		for _, tag := range tags {
+			one := base
+			one.ID, one.Target.Tag = notification.NewID(), tag.String()
+			s.notifier.Notify(one)
+		}
+	}
+}
+
+// notification writes an event in the form that endpoints know.
+func (s *Server) notification(c *config.Config, e registry.Event) notification.Event {
+	r := e.Request
+	n := notification.Event{
+		Timestamp: s.now(), Action: string(e.Verb), Actor: notification.Actor{Name: e.Identity.User},
+		Target: notification.Target{
+			MediaType: e.MediaType, Digest: e.Digest, Size: max(0, e.Size), Length: max(0, e.Size), Repository: e.Repository.String(),
+			FromRepository: e.From.String(),
+		},
+		Request: notification.Request{ID: notification.NewID(), Addr: auth.ClientOf(r).String(), Host: r.Host, Method: r.Method, UserAgent: r.UserAgent()},
+	}
+	if e.Digest == "" {
+		return n
+	}
+	kind := "blobs"
+	if e.MediaType == "" {
+		n.Target.MediaType = "application/octet-stream"
+	} else {
+		kind = "manifests"
+	}
+	if e.Verb != registry.Delete {
+		n.Target.URL = publicURL(c.HTTP, r.Host) + "/v2/" + e.Repository.String() + "/" + kind + "/" + e.Digest.String()
+	} else {
+		n.Target.MediaType = e.MediaType
+	}
+	if c.Notifications.IncludeReferences && e.Manifest != nil {
+		n.Target.References = references(e.Manifest)
+	}
+	return n
+}
+
+// references lists what a manifest refers to.
+func references(m *manifest.Manifest) []notification.Descriptor {
+	all := append([]manifest.Descriptor{}, m.Manifests...)
+	if m.Config != nil {
+		all = append(all, *m.Config)
+	}
+	all = append(all, m.Layers...)
+	list := make([]notification.Descriptor, 0, len(all))
+	for _, d := range all {
+		list = append(list, notification.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+	}
+	return list
+}
+
+// publicURL is where the server is reached: as configured, or as the client called it.
+func publicURL(h config.HTTP, host string) string {
+	base := strings.TrimSuffix(h.Host, "/")
+	if base == "" {
+		base = "http://" + host
+		if h.TLS.Enabled() {
+			base = "https://" + host
+		}
+	}
+	return base + strings.TrimSuffix(h.Prefix, "/")
+}
+
+// sourceAddress names this machine and the port that is configured.
+func sourceAddress(addr string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		return addr
+	}
+	if i := strings.LastIndexByte(addr, ':'); i >= 0 {
+		return host + addr[i:]
+	}
+	return host
+}
+
+// failingWebhooks lists the endpoints that nothing gets through to.
+func (s *Server) failingWebhooks() []string {
+	if s.notifier == nil {
+		return nil
+	}
+	var failing []string
+	for _, e := range s.notifier.Stats() {
+		if e.Failing != "" {
+			failing = append(failing, fmt.Sprintf("webhook %q takes no events (%s); %d wait", e.Endpoint, e.Failing, e.Pending))
+		}
+	}
+	return failing
+}
+
+// webhookCollector shows how delivery goes.
+type webhookCollector struct{ notifier *notification.Notifier }
+
+var (
+	webhookPending = prometheus.NewDesc("packhouse_webhook_pending", "Events that wait for a webhook.", []string{"endpoint"}, nil)
+	webhookEvents  = prometheus.NewDesc("packhouse_webhook_events_total", "Events for a webhook, by outcome: delivered or dropped.", []string{"endpoint", "outcome"}, nil)
+	webhookFailed  = prometheus.NewDesc("packhouse_webhook_failures_total", "Attempts at a webhook that failed.", []string{"endpoint"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (webhookCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- webhookPending
+	to <- webhookEvents
+	to <- webhookFailed
+}
+
+// Collect implements prometheus.Collector.
+func (w webhookCollector) Collect(to chan<- prometheus.Metric) {
+	for _, e := range w.notifier.Stats() {
+		to <- prometheus.MustNewConstMetric(webhookPending, prometheus.GaugeValue, float64(e.Pending), e.Endpoint)
+		to <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(e.Delivered), e.Endpoint, "delivered")
+		to <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(e.Dropped), e.Endpoint, "dropped")
+		to <- prometheus.MustNewConstMetric(webhookFailed, prometheus.CounterValue, float64(e.Failed), e.Endpoint)
+	}
+}
