@@ -170,3 +170,23 @@ func (f *faultyFile) Truncate(size int64) error {
 func (f *faultyFile) Content() io.ReadSeeker { return struct{ io.ReadSeeker }{f.File.Content()} }
 
 var errDevice = syscall.EIO
+
+// gated is a disk on which what looks through the store waits for the gate.
+type gated struct {
+	disk.Disk
+	open chan struct{}
+}
+
+func (g *gated) List(name string, visit func(disk.Entry) error) error {
+	if name != "." && name != "packhouse/v1/stage" {
+		<-g.open
+	}
+	return g.Disk.List(name, visit)
+}
+
+func (g *gated) Open(name string) (disk.File, error) {
+	if name == "packhouse/v1/index/repositories" {
+		<-g.open
+	}
+	return g.Disk.Open(name)
+}

@@ -77,7 +77,7 @@ type probe struct {
 	err     error
 }
 
-// probeEvery is how old the answer of Health may be.
+// probeEvery is how old the answer of Health may be, unless Options.ProbeEvery says otherwise.
 const probeEvery = 10 * time.Second
 
 // Health implements storage.Store. The trial write runs beside it, so a disk that hangs does not hang the caller.
@@ -91,7 +91,11 @@ func (s *Store) Health(context.Context) error {
 	p := &s.probe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now := s.now(); !p.running && (p.at.IsZero() || now.Sub(p.at) > probeEvery || now.Before(p.at)) {
+	every := s.opt.ProbeEvery
+	if every <= 0 {
+		every = probeEvery
+	}
+	if now := s.now(); !p.running && (p.at.IsZero() || now.Sub(p.at) > every-every/10 || now.Before(p.at)) {
 		p.running, p.at = true, now
 		go s.try()
 	}

@@ -48,6 +48,7 @@ type Options struct {
 	Now      func() time.Time // default: time.Now
 
 	Window         time.Duration // how long a touch protects; default 2 h. Touches younger than a quarter of it are not repeated
+	ProbeEvery     time.Duration // how often Health has a trial write made; default 10 s
 	UploadsPerUser int           // sessions open at once; default 32
 	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, from 16 MiB to 1 GiB
 	Barrier        string        // BarrierAuto (default), BarrierFiles or BarrierAll
