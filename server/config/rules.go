@@ -48,6 +48,8 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	d.settleAuth(c, document, whole)
 	d.settleHTTP(c, whole)
 	d.settleTLS(c, whole, file)
+	d.settleHealth(c, whole)
+	d.settleWebhooks(c, whole)
 	d.mergeHeaders(c)
 	d.exposure(c, whole)
 }

@@ -129,19 +129,19 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 		},
 	}},
 	{
-		name: "file", kind: entries, status: refused, word: "only health.storagedriver is looked at by this server",
+		name: "file", kind: entries,
 		about: "Unhealthy while a file exists.", elements: each(func(c *Config) *[]FileHealth { return &c.Health.File }),
 		keys: []*key{
-			{name: "file", kind: text, about: "The file.", bind: at(func(h *FileHealth) *string { return &h.File })},
-			{name: "interval", kind: duration, def: "10s", about: "Time between two looks.", bind: at(func(h *FileHealth) *time.Duration { return &h.Interval })},
+			{name: "file", kind: text, about: "The file. Required.", bind: at(func(h *FileHealth) *string { return &h.File })},
+			{name: "interval", kind: duration, def: "10s", about: "Time between two looks.", min: int64(time.Millisecond), bind: at(func(h *FileHealth) *time.Duration { return &h.Interval })},
 			{name: "threshold", kind: integer, status: quiet, about: "Without effect: a file exists or does not."},
 		},
 	},
 	{
-		name: "http", kind: entries, status: refused, word: "only health.storagedriver is looked at by this server",
+		name: "http", kind: entries,
 		about: "Unhealthy while a URL does not answer.", elements: each(func(c *Config) *[]HTTPHealth { return &c.Health.HTTP }),
 		keys: []*key{
-			{name: "uri", kind: text, masked: true, about: "The URL.", bind: at(func(h *HTTPHealth) *string { return &h.URI })},
+			{name: "uri", kind: text, masked: true, about: "The URL, asked with HEAD. Required.", bind: at(func(h *HTTPHealth) *string { return &h.URI })},
 			{
 				name: "headers", kind: headers, masked: true, about: "Headers to send.",
 				bind: at(func(h *HTTPHealth) *map[string][]string { return &h.Headers }),
@@ -153,10 +153,10 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 		},
 	},
 	{
-		name: "tcp", kind: entries, status: refused, word: "only health.storagedriver is looked at by this server",
+		name: "tcp", kind: entries,
 		about: "Unhealthy while an address does not accept connections.", elements: each(func(c *Config) *[]TCPHealth { return &c.Health.TCP }),
 		keys: []*key{
-			{name: "addr", kind: text, about: "The address.", bind: at(func(h *TCPHealth) *string { return &h.Addr })},
+			{name: "addr", kind: text, about: "host:port. Required.", bind: at(func(h *TCPHealth) *string { return &h.Addr })},
 			{name: "timeout", kind: duration, def: "3s", about: "Longest wait.", bind: at(func(h *TCPHealth) *time.Duration { return &h.Timeout })},
 			{name: "interval", kind: duration, def: "10s", about: "Time between two looks.", bind: at(func(h *TCPHealth) *time.Duration { return &h.Interval })},
 			{name: "threshold", kind: integer, def: "3", min: 1, about: "Failures in a row.", bind: at(func(h *TCPHealth) *int { return &h.Threshold })},
@@ -165,8 +165,8 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 }}
 
 var notificationKeys = &key{
-	name: "notifications", kind: section, status: refused, word: "this server sends no webhooks; remove the section",
-	about: "Webhooks about pushes, pulls and deletions.",
+	name: "notifications", kind: section,
+	about: "Webhooks about pushes, pulls, mounts and deletions. What waits for an endpoint that is down is kept beside the store and survives a restart.",
 	keys: []*key{
 		{name: "events", kind: section, about: "What an event holds.", keys: []*key{{
 			name: "includereferences", kind: boolean, def: "false", about: "Put the references of a manifest into its event.",
@@ -176,17 +176,17 @@ var notificationKeys = &key{
 			name: "endpoints", kind: entries, about: "The webhooks.",
 			elements: each(func(c *Config) *[]Endpoint { return &c.Notifications.Endpoints }),
 			keys: []*key{
-				{name: "name", kind: text, about: "A name for logs and metrics.", bind: at(func(e *Endpoint) *string { return &e.Name })},
+				{name: "name", kind: text, about: "A name for logs and metrics, and for the queue. Required.", bind: at(func(e *Endpoint) *string { return &e.Name })},
 				{name: "disabled", kind: boolean, def: "false", about: "Send nothing.", bind: at(func(e *Endpoint) *bool { return &e.Disabled })},
-				{name: "url", kind: text, masked: true, about: "Where events are posted.", bind: at(func(e *Endpoint) *string { return &e.URL })},
+				{name: "url", kind: text, masked: true, about: "Where events are posted. Required; redirects are not followed.", bind: at(func(e *Endpoint) *string { return &e.URL })},
 				{
 					name: "headers", kind: headers, masked: true, about: "Headers to send.",
 					bind: at(func(e *Endpoint) *map[string][]string { return &e.Headers }),
 				},
-				{name: "timeout", kind: duration, def: "1s", about: "Longest wait.", bind: at(func(e *Endpoint) *time.Duration { return &e.Timeout })},
-				{name: "threshold", kind: integer, def: "10", min: 1, about: "Failures before backing off.", bind: at(func(e *Endpoint) *int { return &e.Threshold })},
-				{name: "backoff", kind: duration, def: "1s", about: "First pause after failures.", bind: at(func(e *Endpoint) *time.Duration { return &e.Backoff })},
-				{name: "ignoredmediatypes", kind: list, about: "Media types of no interest.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreMediaTypes })},
+				{name: "timeout", kind: duration, def: "1s", about: "Longest wait for an answer.", bind: at(func(e *Endpoint) *time.Duration { return &e.Timeout })},
+				{name: "threshold", kind: integer, def: "10", min: 1, about: "Failures in a row before backing off.", bind: at(func(e *Endpoint) *int { return &e.Threshold })},
+				{name: "backoff", kind: duration, def: "1s", about: "First pause then; it doubles up to 5m.", bind: at(func(e *Endpoint) *time.Duration { return &e.Backoff })},
+				{name: "ignoredmediatypes", kind: list, about: "The old spelling of ignore.mediatypes.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreMediaTypes })},
 				{name: "ignore", kind: section, about: "What is of no interest.", keys: []*key{
 					{name: "mediatypes", kind: list, about: "Media types.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreMediaTypes })},
 					{name: "actions", kind: list, about: "Actions: push, pull, delete, mount.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreActions })},

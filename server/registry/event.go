@@ -6,6 +6,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/auth"
+	"packhouse/server/manifest"
 	"packhouse/server/reference"
 )
 
@@ -26,8 +27,9 @@ type Event struct {
 	Repository reference.Repository
 	From       reference.Repository // of a mount that named its source
 	Digest     digest.Digest
-	MediaType  string // of a manifest
-	Size       int64  // in bytes; -1: not known
+	MediaType  string             // of a manifest
+	Manifest   *manifest.Manifest // that was pushed
+	Size       int64              // in bytes; -1: not known
 	Tags       []reference.Tag
 	Identity   auth.Identity
 	Request    *http.Request

@@ -106,7 +106,7 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	}
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusCreated)
-	g.tell(r, grant, Event{Verb: Push, Digest: d, MediaType: m.MediaType, Size: int64(len(content)), Tags: tags})
+	g.tell(r, grant, Event{Verb: Push, Digest: d, MediaType: m.MediaType, Manifest: m, Size: int64(len(content)), Tags: tags})
 	return nil
 }
 

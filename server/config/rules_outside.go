@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// settleHealth checks the conditions of health beside the store.
+func (d *decoder) settleHealth(c *Config, whole Origin) {
+	for i, h := range c.Health.File {
+		p := fmt.Sprintf("health.file[%d]", i)
+		if h.File == "" {
+			d.lacks(p, "file", whole, "name the file whose presence takes this server out of service")
+		}
+		d.positive(p+".interval", h.Interval)
+	}
+	for i, h := range c.Health.HTTP {
+		p := fmt.Sprintf("health.http[%d]", i)
+		if h.URI == "" {
+			d.lacks(p, "uri", whole, "write a URL like http://localhost:8080/ready")
+		} else {
+			d.webAddress(p+".uri", h.URI, "http://localhost:8080/ready")
+		}
+		if h.StatusCode > 599 {
+			d.fail(CodeValue, d.origins[p+".statuscode"], p+".statuscode", fmt.Sprintf("%s.statuscode is %d, and there is no such status", p, h.StatusCode), "write one between 100 and 599")
+		}
+		d.positive(p+".interval", h.Interval)
+		d.positive(p+".timeout", h.Timeout)
+	}
+	for i, h := range c.Health.TCP {
+		p := fmt.Sprintf("health.tcp[%d]", i)
+		if h.Addr == "" {
+			d.lacks(p, "addr", whole, "write host and port, like db.example.com:5432")
+		} else {
+			d.address(p+".addr", h.Addr)
+		}
+		d.positive(p+".interval", h.Interval)
+		d.positive(p+".timeout", h.Timeout)
+	}
+}
+
+// actions are those an endpoint may ignore.
+var actions = []string{"pull", "push", "mount", "delete"}
+
+// settleWebhooks checks the endpoints of notifications. Their names are those of queues, so no two may be the same.
+func (d *decoder) settleWebhooks(c *Config, whole Origin) {
+	first := map[string]int{}
+	enabled := 0
+	for i := range c.Notifications.Endpoints {
+		e := &c.Notifications.Endpoints[i]
+		p := fmt.Sprintf("notifications.endpoints[%d]", i)
+		if other, twice := first[e.Name]; twice && e.Name != "" {
+			d.fail(CodeConflict, d.origins[p+".name"], p+".name", fmt.Sprintf("%s.name is the same as that of notifications.endpoints[%d]: %s", p, other, quote(e.Name)), "give each endpoint a name of its own")
+		} else {
+			first[e.Name] = i
+		}
+		if e.Name == "" {
+			d.lacks(p, "name", whole, "logs, metrics and the queue are called by it")
+		}
+		switch {
+		case e.URL == "" && !e.Disabled:
+			d.lacks(p, "url", whole, "write where events are posted, like https://hooks.example.com/registry")
+		case e.URL != "":
+			d.webAddress(p+".url", e.URL, "https://hooks.example.com/registry")
+		}
+		d.positive(p+".timeout", e.Timeout)
+		d.positive(p+".backoff", e.Backoff)
+		for n, action := range e.IgnoreActions {
+			e.IgnoreActions[n] = strings.ToLower(action)
+			if at := fmt.Sprintf("%s.ignore.actions[%d]", p, n); !slices.Contains(actions, strings.ToLower(action)) {
+				d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is no action: %s", at, quote(action)), chooseFrom(action, actions))
+			}
+		}
+		if !e.Disabled {
+			enabled++
+		}
+	}
+	if d.set["notifications.events.includereferences"] && len(c.Notifications.Endpoints) == 0 {
+		const p = "notifications.events.includereferences"
+		d.note(Notice, d.origins[p], p, p+" changes nothing without notifications.endpoints", "")
+	}
+	if enabled > 0 && (c.Storage.Driver != Filesystem || c.Storage.Maintenance.ReadOnly.Enabled) {
+		d.note(Notice, d.origins["notifications.endpoints"], "notifications.endpoints", "notifications.endpoints: the queue is in memory with this storage; what waits is lost when the server stops", "")
+	}
+}
+
+// lacks reports a key that an entry of a list should have.
+func (d *decoder) lacks(entry, name string, whole Origin, remedy string) {
+	p := join(entry, name)
+	if d.failedAt(p) || d.meant[p] {
+		return
+	}
+	at := whole
+	for _, path := range d.below(entry) {
+		at = d.origins[path]
+		break
+	}
+	d.fail(CodeMissing, at, p, p+" is missing", remedy)
+}
+
+// below returns the keys that somebody gave inside an entry, sorted.
+func (d *decoder) below(entry string) []string {
+	var paths []string
+	for p := range d.origins {
+		if strings.HasPrefix(p, entry+".") {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// positive refuses a duration that was given as nothing: it would never wait, or never get an answer.
+func (d *decoder) positive(path string, v time.Duration) {
+	if v <= 0 && d.set[path] && !d.failedAt(path) {
+		d.fail(CodeValue, d.origins[path], path, path+" is 0", "write a duration like 10s")
+	}
+}
+
+// webAddress checks a URL of another server. It may hold credentials, so it is not shown.
+func (d *decoder) webAddress(path, address, example string) {
+	if d.failedAt(path) {
+		return
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
+		d.fail(CodeValue, d.origins[path], path, path+" is not a URL of http or https", "write it like "+example)
+	}
+}
