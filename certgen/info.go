@@ -81,8 +81,7 @@ func issuedBy(c, parent *x509.Certificate) bool {
 		return false
 	}
 	err := parent.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
-	var insecure x509.InsecureAlgorithmError
-	if errors.As(err, &insecure) {
+	if _, ok := errors.AsType[x509.InsecureAlgorithmError](err); ok {
 		return len(c.AuthorityKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, parent.SubjectKeyId)
 	}
 	return err == nil

@@ -68,8 +68,7 @@ func hasErrors(problems []config.Problem) bool {
 
 // configProblems turns an error of loading into problems.
 func configProblems(path string, err error) []config.Problem {
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
 		return problems
 	}
 	return []config.Problem{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}

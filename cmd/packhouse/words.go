@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -30,8 +31,8 @@ type app struct {
 
 // getenv returns a variable of the environment, empty where it is not set.
 func (a *app) getenv(key string) string {
-	for i := len(a.env) - 1; i >= 0; i-- {
-		if value, ok := strings.CutPrefix(a.env[i], key+"="); ok {
+	for _, v := range slices.Backward(a.env) {
+		if value, ok := strings.CutPrefix(v, key+"="); ok {
 			return value
 		}
 	}
@@ -63,8 +64,7 @@ func withHint(err error, format string, args ...any) error {
 
 // classify gives an error that has no exit code yet the right one.
 func (a *app) classify(ctx context.Context, err error) *exitError {
-	var exit *exitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		return exit
 	}
 	if code, ok := signalCode(ctx); ok {
@@ -81,16 +81,14 @@ func (a *app) report(e *exitError) int {
 	if e.err == nil {
 		return e.code
 	}
-	var problems config.Problems
-	if errors.As(e.err, &problems) {
+	if problems, ok := errors.AsType[config.Problems](e.err); ok {
 		for _, p := range problems {
 			a.say("%s", p)
 		}
 	} else {
 		a.say("error: %v", e.err)
 	}
-	var h *hinted
-	if errors.As(e.err, &h) {
+	if h, ok := errors.AsType[*hinted](e.err); ok {
 		a.hint("%s", h.hint)
 	}
 	return e.code

@@ -231,7 +231,7 @@ func TestRunNamesTheCause(t *testing.T) {
 			other, _ := installation(t, "")
 			target.Chain, target.Roots = other.Chain, other.Roots
 		}, id: "port", status: Failed, code: "port-other-certificate", cause: "has not taken the new"},
-		{name: "a name is missing in the certificate", change: func(t *testing.T, target *Target) {
+		{name: "a name is missing in the certificate", change: func(_ *testing.T, target *Target) {
 			target.Names.DNS = append(slices.Clone(target.Names.DNS), "other.example.com")
 		}, id: "certificate", status: Failed, code: certgen.CodeName, cause: "other.example.com"},
 		{name: "the certificate has run out", change: func(_ *testing.T, target *Target) {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -89,8 +90,8 @@ func proveRoundTrip(ctx context.Context, s *session) Result {
 	}
 	t := &roundTrip{session: s, ctx: ctx, as: c, repository: probeRepository()}
 	result := t.run()
-	for i := len(t.cleanup) - 1; i >= 0; i-- { // after a failure; nothing is left after success
-		s.cleanUp(ctx, http.MethodDelete, t.cleanup[i], c)
+	for _, v := range slices.Backward(t.cleanup) { // after a failure; nothing is left after success
+		s.cleanUp(ctx, http.MethodDelete, v, c)
 	}
 	return result
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -238,9 +239,7 @@ func (s *session) send(ctx context.Context, method, path string, c credentials, 
 	if err != nil {
 		return answer{}, err
 	}
-	for key, values := range header {
-		req.Header[key] = values
-	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("User-Agent", "packhouse-check")
 	if c.user != "" {
 		req.SetBasicAuth(c.user, c.password)
