@@ -34,11 +34,11 @@ var mayImport = map[string][]string{
 	"setup/check": {groundFloor},
 
 	// The wing of the server.
-	"server":          {"server/...", "certgen"},
-	"server/auth":     {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
-	"server/registry": {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	"server":              {"server/...", "certgen"},
+	"server/auth":         {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
+	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
 	"server/notification": {"server/config"},
-	"server/packview": {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem":            {"server/manifest", "server/reference", "server/storage"},
 	"server/route":              {"server/problem", "server/reference"},
@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	// A client of a bucket is configured in many ways: it takes the section of
 	// the configuration as it is.
 	"server/storage/s3": {"server/storage", "server/config", "server/manifest", "server/reference"},
+	"server/acme":       {"certgen"},
 	"server/manifest":   {"server/reference"},
 	"server/reference":  {},
 

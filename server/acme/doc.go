@@ -1,0 +1,27 @@
+// Package acme keeps a server in certificates from an ACME directory (RFC 8555), such as Let's Encrypt.
+//
+//	m, err := acme.New(acme.Options{Hosts: hosts, Email: email, Cache: acme.Directory("/etc/packhouse/le-cache"), Log: log})
+//	go m.Run(ctx)                                // orders and renews
+//	config.GetCertificate = m.GetCertificate     // never waits, never orders
+//
+// # What it promises
+//
+// A handshake never starts an order, and never waits for one. Certificates are ordered in the background, one for each name: at the start,
+// and again when a third of their life is left, at most 30 days. Until the first one is there a stand-in of the server's own is served,
+// which clients refuse; State says so.
+//
+// A name that fails does not use up the limits of the CA. After each refusal the next try is further away, from ten minutes up to half a
+// day, and that is written into the cache before anything is ordered: neither a restart nor a crash in the middle of an order makes it
+// sooner. Where the cache cannot be written, nothing is ordered at all. What the CA said is kept word for word.
+//
+// # Proving a name
+//
+// TLS-ALPN-01 (RFC 8737) is answered on the port of the server, which the CA reaches as port 443; HTTP-01 (RFC 8555, section 8.3) by
+// HTTPHandler, which the CA reaches as port 80. What worked last is tried first.
+//
+// # The cache
+//
+// Account, certificates and answers to challenges lie in a Cache under the names that golang.org/x/crypto/acme/autocert uses, so CNCF
+// distribution goes on with them and the other way round. Servers that share a cache answer each other's challenges and take over each
+// other's certificates.
+package acme

@@ -1,0 +1,73 @@
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+)
+
+// An entry of the cache holds the private key and then the chain, as autocert writes it.
+
+var errNoKeyFirst = errors.New("it does not begin with a private key")
+
+func encodePair(p *certgen.Pair) ([]byte, error) {
+	key, err := p.KeyPEM()
+	if err != nil {
+		return nil, err
+	}
+	return append(key, p.CertPEM()...), nil
+}
+
+func decodePair(data []byte) (*certgen.Pair, error) {
+	block, chain := pem.Decode(data)
+	if block == nil || !strings.Contains(block.Type, "PRIVATE KEY") {
+		return nil, errNoKeyFirst
+	}
+	return certgen.ParsePair(chain, pem.EncodeToMemory(block))
+}
+
+// readPair reads the certificate of a name; ErrCacheMiss where there is none.
+func readPair(ctx context.Context, c Cache, host string) (*certgen.Pair, error) {
+	data, err := c.Get(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	p, err := decodePair(data)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate of %s from the cache: %w", host, err)
+	}
+	if err := p.Leaf().VerifyHostname(host); err != nil {
+		return nil, fmt.Errorf("read certificate of %s from the cache: %w", host, err)
+	}
+	return p, nil
+}
+
+// standIn makes the certificate that is served until there is a better one. Its subject tells whoever looks at it what it is.
+func standIn(hosts []string, now time.Time) (*tls.Certificate, error) {
+	names, err := certgen.ParseNames(hosts)
+	if err != nil {
+		return nil, fmt.Errorf("read hosts: %w", err)
+	}
+	subject, err := certgen.ParseSubject("O=packhouse,OU=stand-in until the ACME directory has signed")
+	if err != nil {
+		return nil, err
+	}
+	p, err := certgen.NewSelfSigned(certgen.LeafOptions{Names: names, Subject: subject, Now: now})
+	if err != nil {
+		return nil, fmt.Errorf("make stand-in certificate: %w", err)
+	}
+	return served(p), nil
+}
+
+// served is a pair as handshakes take it.
+func served(p *certgen.Pair) *tls.Certificate {
+	t := p.TLS()
+	t.Leaf = p.Leaf()
+	return &t
+}

@@ -1,0 +1,103 @@
+package acme
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/crypto/acme"
+)
+
+// problemPrefix begins the types of problems that RFC 8555, section 6.7, defines.
+const problemPrefix = "urn:ietf:params:acme:error:"
+
+// problems lists what a CA complained about in an error, in its order.
+func problems(err error) []*acme.Error {
+	var found []*acme.Error
+	switch e := err.(type) { //nolint:errorlint // the tree is walked here, joined errors and all
+	case *acme.Error:
+		return []*acme.Error{e}
+	case *acme.AuthorizationError:
+		for _, inner := range e.Errors {
+			found = append(found, problems(inner)...)
+		}
+	case *acme.OrderError:
+		if e.Problem != nil {
+			found = append(found, e.Problem)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			found = append(found, problems(inner)...)
+		}
+	case interface{ Unwrap() error }:
+		return problems(e.Unwrap())
+	}
+	return found
+}
+
+// problemType is the type of the first complaint, without what all of them begin with: "rateLimited", "dns", "connection", …
+func problemType(err error) string {
+	if all := problems(err); len(all) > 0 {
+		return strings.TrimPrefix(all[0].ProblemType, problemPrefix)
+	}
+	return ""
+}
+
+// heard tells whether the CA said no, rather than nothing.
+func heard(err error) bool {
+	for _, p := range problems(err) {
+		if p.StatusCode < http.StatusInternalServerError && p.ProblemType != problemPrefix+"serverInternal" {
+			return true
+		}
+	}
+	if _, ok := errors.AsType[*acme.AuthorizationError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*acme.OrderError](err)
+	return ok
+}
+
+// patience is how long the CA asks to be left alone.
+func patience(err error) time.Duration {
+	var longest time.Duration
+	for _, p := range problems(err) {
+		if wait, limited := acme.RateLimit(p); limited {
+			longest = max(longest, wait, afterRefusal)
+		}
+	}
+	return longest
+}
+
+// maxReason bounds what is kept of an explanation, in bytes.
+const maxReason = 1000
+
+// reason is what went wrong as people are told: where the CA said something, its own words with the type of its problem.
+func reason(err error) string {
+	var said []string
+	for _, p := range problems(err) {
+		words := p.Detail
+		for _, sub := range p.Subproblems {
+			words += "; " + sub.Detail
+		}
+		if t := strings.TrimPrefix(p.ProblemType, problemPrefix); t != "" {
+			words += " (" + t + ")"
+		}
+		said = append(said, words)
+	}
+	text := err.Error()
+	if len(said) > 0 {
+		text = "the CA said: " + strings.Join(said, "; and: ")
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' ' // it comes from outside and ends on terminals
+	}, text)
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
+}

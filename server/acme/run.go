@@ -1,0 +1,162 @@
+package acme
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"packhouse/certgen"
+)
+
+const (
+	orderTimeout = 5 * time.Minute // for one order, or two where two challenges are tried
+	startSpread  = 2 * time.Second // servers that start together do not all order at once
+	lookSoon     = time.Minute     // how often the cache is looked at while something is due
+	lookLater    = time.Hour       // and while all is well
+)
+
+// Run orders what is missing and renews what ends, until ctx is done.
+func (m *Manager) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, n := range m.names {
+		group.Go(func() { m.keep(ctx, n) })
+	}
+	group.Wait()
+}
+
+// keep keeps one name in a certificate.
+func (m *Manager) keep(ctx context.Context, n *name) {
+	wait := jitter(startSpread)
+	for sleep(ctx, wait) {
+		if err := m.look(ctx, n); err != nil {
+			m.log.LogAttrs(ctx, slog.LevelDebug, "the cache of ACME is not whole", slog.String("host", n.host), slog.Any("error", err))
+		}
+		at, _ := n.due()
+		if !at.After(m.now()) {
+			m.order(ctx, n)
+		}
+		at, wanting := n.due()
+		most := lookLater
+		if wanting {
+			most = lookSoon // another server may have it already
+		}
+		wait = max(time.Second, min(at.Sub(m.now()), most))
+	}
+}
+
+// sleep waits; false: ctx is done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// due is when the next order is placed, and whether something is wanting until then.
+func (n *name) due() (at time.Time, wanting bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.serving.Load()
+	if c == nil || n.foreign {
+		return n.record.NextTry, true
+	}
+	at = n.renewAt(c.Leaf)
+	if n.record.NextTry.After(at) {
+		return n.record.NextTry, true
+	}
+	return at, false
+}
+
+// renewAt is when this server renews: in the first tenth of the time that there is for it, each server at another moment.
+func (n *name) renewAt(c *x509.Certificate) time.Time {
+	at := certgen.RenewAt(c)
+	return at.Add(time.Duration(n.spread * 0.1 * float64(c.NotAfter.Sub(at))))
+}
+
+// order places one order, having written down first that it failed: that is what counts if nothing is heard of it any more.
+func (m *Manager) order(ctx context.Context, n *name) {
+	n.mu.Lock()
+	was := n.record
+	n.mu.Unlock()
+	kinds := m.challenges(was)
+	feared := was.refused(m.now(), len(kinds), "the last order was cut off")
+	if err := writeRecord(ctx, m.cache, n.host, feared); err != nil {
+		m.failed(ctx, n, was.unreached(m.now(), "nothing is ordered, since the cache cannot be written: "+err.Error()), false)
+		return
+	}
+	m.log.LogAttrs(ctx, slog.LevelInfo, "certificate ordered", slog.String("host", n.host), slog.String("directory", m.from), slog.Any("challenges", kinds))
+	limited, cancel := context.WithTimeout(ctx, orderTimeout)
+	result, err := m.issuer.issue(limited, n.host, kinds)
+	cancel()
+	now := m.now()
+	switch {
+	case err == nil:
+		m.obtained(ctx, n, was, result)
+	case ctx.Err() != nil: // the server stops: neither the name nor the CA is to blame
+		r := was.unreached(now, "the server was stopped during the order")
+		_ = writeRecord(context.WithoutCancel(ctx), m.cache, n.host, r) // else the fear stands
+	case result.refusals > 0 || heard(err):
+		r := was.refused(now, max(1, result.refusals), reason(err))
+		if at := now.Add(patience(err)); at.After(r.NextTry) {
+			r.NextTry = at.UTC()
+		}
+		m.failed(ctx, n, r, true)
+	default:
+		m.failed(ctx, n, was.unreached(now, reason(err)), true)
+	}
+}
+
+// challenges are the kinds to try, what worked last first.
+func (m *Manager) challenges(r record) []string {
+	kinds := slices.Clone(m.kinds)
+	if i := slices.Index(kinds, r.Challenge); i > 0 {
+		kinds[0], kinds[i] = kinds[i], kinds[0]
+	}
+	return kinds
+}
+
+// obtained takes a new certificate into service, and then into the cache: that it cannot be kept is no reason not to serve it.
+func (m *Manager) obtained(ctx context.Context, n *name, was record, result issued) {
+	r := record{Directory: m.from, Challenge: result.challenge, Obtained: m.now().UTC()}
+	if r.Challenge == "" {
+		r.Challenge = was.Challenge
+	}
+	n.mu.Lock()
+	m.serve(ctx, n, result.pair, "certificate obtained")
+	n.record, n.foreign, n.unkept = r, false, false
+	n.obtained++
+	n.mu.Unlock()
+	data, err := encodePair(result.pair)
+	if err == nil {
+		err = m.cache.Put(ctx, n.host, data)
+	}
+	if err == nil {
+		err = writeRecord(ctx, m.cache, n.host, r)
+	}
+	if err != nil {
+		m.log.LogAttrs(ctx, slog.LevelError, "the certificate cannot be kept, a restart will want another", slog.String("host", n.host), slog.Any("error", err))
+	}
+}
+
+// failed remembers and tells. keep: the cache can be written.
+func (m *Manager) failed(ctx context.Context, n *name, r record, keep bool) {
+	if keep {
+		if err := writeRecord(ctx, m.cache, n.host, r); err != nil { // the fear stands there, which is no sooner
+			keep = false
+			m.log.LogAttrs(ctx, slog.LevelWarn, "the cache of ACME cannot be written", slog.String("host", n.host), slog.Any("error", err))
+		}
+	}
+	n.mu.Lock()
+	n.record, n.unkept = r, !keep
+	n.failed++
+	n.mu.Unlock()
+	m.log.LogAttrs(ctx, slog.LevelError, "no certificate from the ACME directory", slog.String("host", n.host), slog.String("directory", m.from),
+		slog.String("reason", r.Reason), slog.Time("next_try", r.NextTry))
+}
