@@ -59,7 +59,6 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 		retries = defaultRetries
 	}
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithHTTPClient(t),
 		awsconfig.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = retries + 1
@@ -84,6 +83,7 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 		return nil, fmt.Errorf("load credentials: %w", err)
 	}
 	api := s3.NewFromConfig(loaded, func(o *s3.Options) {
+		o.HTTPClient = t
 		o.UsePathStyle = cfg.ForcePathStyle || literal
 		if endpoint != "" {
 			o.BaseEndpoint = aws.String(endpoint)
@@ -340,7 +340,11 @@ func translate(verb, key string, err error) error {
 	}
 	switch status(err) {
 	case 404:
-		return fmt.Errorf("%s %s: %w", verb, key, errMissing)
+		// Some engines answer so to other things too, such as keys that they do not know.
+		switch code(err) {
+		case "NoSuchKey", "NotFound", "NoSuchUpload", "NoSuchVersion", "":
+			return fmt.Errorf("%s %s: %w", verb, key, errMissing)
+		}
 	case 412:
 		return fmt.Errorf("%s %s: %w", verb, key, errCondition)
 	case 507:

@@ -81,7 +81,7 @@ const (
 // marker may have come after that of a layer.
 func (s *Store) holdManifest(ctx context.Context, w watch, repo string, d digest.Digest, older, depth int) (holding, error) {
 	found, err := s.hold(ctx, w, held{repo: repo, digest: d, manifest: true, size: -1}, older)
-	if err != nil || !found.ok || !w.active {
+	if err != nil || !found.ok || !w.active || s.without.references {
 		return found, err
 	}
 	stored, err := s.load(ctx, found.target)

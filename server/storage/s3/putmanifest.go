@@ -88,7 +88,9 @@ func (s *Store) writeManifest(ctx context.Context, w watch, p storage.Put, moves
 		return err
 	}}
 	if p.Manifest.Subject != nil {
-		first = append(first, func(ctx context.Context) error { return s.writeReferrer(ctx, repo, d, int64(len(p.Content)), p.Manifest) })
+		first = append(first, func(ctx context.Context) error {
+			return s.writeReferrer(ctx, repo, d, int64(len(p.Content)), p.Manifest)
+		})
 	}
 	second := []func(context.Context) error{func(ctx context.Context) error {
 		return s.putLink(ctx, revisionLink(repo, d), d)

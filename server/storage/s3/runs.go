@@ -141,6 +141,7 @@ func (s *Store) stale(w watch) bool { return !w.active && time.Since(w.at) > s.o
 type removed struct {
 	markers    bool // pushes do not look at markers (W2)
 	data       bool // pushes do not look for the data afterwards (W3)
+	references bool // pushes that keep a manifest do not keep what it refers to
 	secondList bool // the collector trusts its first look (G3)
 	swap       bool // the collector does not replace its marker before deleting (G4)
 }

@@ -98,8 +98,8 @@ type Store struct {
 	budget    *budget
 	manifests *cache[cachedManifest]
 	referrers *cache[cachedReferrer]
-	verified  *cache[string] // digest → ETag of the data that was found good
-	damaged   *cache[string] // digest → ETag of the data that was found bad
+	verified  *cache[string]    // digest → ETag of the data that was found good
+	damaged   *cache[string]    // digest → ETag of the data that was found bad
 	known     *cache[time.Time] // repository → when its entry of the index was written
 	runs      runState
 	sessions  userCount
@@ -143,8 +143,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// openBucket opens the store in a bucket of any kind.
-func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
+// newStore makes a store in a bucket of any kind, of which nothing is known yet.
+func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{})}
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
@@ -153,6 +153,12 @@ func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 	s.verified, s.damaged = newCache[string](mostRemembered), newCache[string](mostRemembered/16)
 	s.known = newCache[time.Time](mostRemembered / 4)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s
+}
+
+// openBucket opens the store in a bucket of any kind.
+func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
+	s := newStore(ctx, b, o)
 	fail := func(err error) (*Store, error) {
 		s.cancel()
 		return nil, err

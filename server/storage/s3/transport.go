@@ -51,21 +51,36 @@ func newTransport(cfg config.S3Storage) (*transport, error) {
 		DisableCompression:    true,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: cfg.SkipVerify}, //nolint:gosec // asked for by storage.s3.skipverify
 	}
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read storage.s3.cafile: %w", err)
+	roots, err := rootsOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	t.TLSClientConfig.RootCAs = roots
+	return &transport{base: t, counts: map[string]int64{}}, nil
+}
+
+// rootsOf returns whom to trust beside the system's certificates: storage.s3.cafile, and the variable that every AWS tool reads. Nil means the
+// system's alone.
+func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
+	var roots *x509.CertPool
+	for _, f := range []struct{ name, path string }{{"storage.s3.cafile", cfg.CAFile}, {"AWS_CA_BUNDLE", os.Getenv("AWS_CA_BUNDLE")}} {
+		if f.path == "" {
+			continue
 		}
-		roots, err := x509.SystemCertPool()
+		pem, err := os.ReadFile(f.path)
 		if err != nil {
-			roots = x509.NewCertPool()
+			return nil, fmt.Errorf("read %s: %w", f.name, err)
+		}
+		if roots == nil {
+			if roots, err = x509.SystemCertPool(); err != nil {
+				roots = x509.NewCertPool()
+			}
 		}
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read storage.s3.cafile: %s holds no certificate", cfg.CAFile)
+			return nil, fmt.Errorf("read %s: %s holds no certificate", f.name, f.path)
 		}
-		t.TLSClientConfig.RootCAs = roots
 	}
-	return &transport{base: t, counts: map[string]int64{}}, nil
+	return roots, nil
 }
 
 // Do implements what the SDK calls an HTTP client. Redirects are not followed: the signature would not fit.

@@ -1,0 +1,133 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"packhouse/server/config"
+	"packhouse/server/storage"
+	"packhouse/server/storage/storagetest"
+)
+
+// engineVariable names the program versitygw, a real S3 engine over a directory. Without it the tests against one are skipped.
+const engineVariable = "PACKHOUSE_TEST_S3"
+
+// startEngine runs a real S3 engine until the test ends, and returns the configuration of an empty bucket of it.
+func startEngine(t testing.TB) (cfg config.S3Storage, dir string) {
+	t.Helper()
+	program := os.Getenv(engineVariable)
+	if program == "" {
+		t.Skipf("%s does not name versitygw, which `test/e2e/tools.sh versitygw` builds", engineVariable)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	dir = t.TempDir()
+	var said bytes.Buffer
+	cmd := exec.Command(program, "--port", addr, "posix", dir)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=key", "ROOT_SECRET_KEY=secret")
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		r, err := http.Get("http://" + addr + "/")
+		if err == nil {
+			r.Body.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("versitygw does not answer: %v\n%s", err, said.String())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	cfg = config.S3Storage{
+		Region: "us-east-1", Bucket: "registry", AccessKey: "key", SecretKey: "secret", RegionEndpoint: addr, ForcePathStyle: true,
+		ChunkSize: smallestChunk, RootDirectory: "/a root",
+	}
+	c, err := newClient(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.api.CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: aws.String(cfg.Bucket)}); err != nil {
+		t.Fatalf("create bucket: %v", err)
+	}
+	return cfg, dir
+}
+
+// openEngine opens a store, as one process of several would.
+func openEngine(t testing.TB, cfg config.S3Storage, change func(*Options)) *Store {
+	t.Helper()
+	o := Options{Config: cfg, UploadsPerUser: 4, Settle: 2 * time.Second, Log: testLog(t)}
+	if change != nil {
+		change(&o)
+	}
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestEngineContract(t *testing.T) {
+	cfg, _ := startEngine(t)
+	n := make(chan int, 1)
+	n <- 0
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		mine := cfg
+		i := <-n
+		mine.RootDirectory = fmt.Sprintf("/root %d", i)
+		n <- i + 1
+		return openEngine(t, mine, nil)
+	})
+}
+
+func TestEngineIsStrong(t *testing.T) {
+	cfg, _ := startEngine(t)
+	traits, err := Prove(t.Context(), cfg)
+	if err != nil || len(traits.Weaknesses()) > 0 {
+		t.Errorf("%+v, %v", traits, err)
+	}
+	c, err := newClient(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.list(context.Background(), "", "", 10, false)
+	if err != nil || len(p.objects) > 0 {
+		t.Errorf("left behind: %v, %v", p, err)
+	}
+}
+
+// requests runs something and returns how many requests it took, in all.
+func requests(s *Store, do func()) (n int64, which string) {
+	before := s.Requests()
+	do()
+	var parts []string
+	for name, count := range s.Requests() {
+		if d := count - before[name]; d > 0 {
+			n += d
+			parts = append(parts, fmt.Sprintf("%d %s", d, name))
+		}
+	}
+	return n, strings.Join(parts, ", ")
+}

@@ -1,0 +1,5 @@
+package s3
+
+import "bytes"
+
+func newBody(content []byte) *bytes.Reader { return bytes.NewReader(content) }

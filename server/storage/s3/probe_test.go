@@ -1,0 +1,125 @@
+package s3
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// failing returns what failed first.
+func failing(t *testing.T, findings []Finding) Finding {
+	t.Helper()
+	for _, f := range findings {
+		if f.Tried && !f.Passed {
+			return f
+		}
+	}
+	t.Errorf("nothing failed: %+v", findings)
+	return Finding{}
+}
+
+// refusing answers every request with an error of S3.
+func refusing(t *testing.T, status int, code string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `<?xml version="1.0"?><Error><Code>%s</Code><Message>words of the engine</Message></Error>`, code)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestProbeTellsApart(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := closed.Addr().String()
+	closed.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(secure.Close)
+	for name, c := range map[string]struct {
+		endpoint string
+		want     string
+	}{
+		"a name nobody knows":    {"https://no-such-engine.invalid", RightName},
+		"nobody there":           {"http://" + nobody, RightConnection},
+		"TLS where none is":      {"https://" + strings.TrimPrefix(plain.URL, "http://"), RightTLS},
+		"a certificate of a CA":  {secure.URL, RightTLS},
+		"clock":                  {refusing(t, 403, "RequestTimeTooSkewed"), RightClock},
+		"secret key":             {refusing(t, 403, "SignatureDoesNotMatch"), RightSignature},
+		"access key":             {refusing(t, 403, "InvalidAccessKeyId"), RightSignature},
+		"region":                 {refusing(t, 400, "AuthorizationHeaderMalformed"), RightRegion},
+		"region, by redirection": {refusing(t, 301, "PermanentRedirect"), RightRegion},
+		"no such bucket":         {refusing(t, 404, "NoSuchBucket"), RightBucket},
+		"may not list":           {refusing(t, 403, "AccessDenied"), RightList},
+		"no endpoint":            {"http://user@host", RightSettings},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "very secret", RegionEndpoint: c.endpoint, Secure: true}
+			findings := Probe(t.Context(), cfg)
+			if f := failing(t, findings); f.Right != c.want || f.Remedy == "" {
+				t.Errorf("%+v, want %s", f, c.want)
+			}
+			if strings.Contains(fmt.Sprint(findings), "very secret") {
+				t.Error("a finding holds the secret key")
+			}
+			if len(findings) != len(allRights) || Passed(findings) {
+				t.Errorf("%d findings", len(findings))
+			}
+		})
+	}
+}
+
+func TestEngineProbe(t *testing.T) {
+	cfg, _ := startEngine(t)
+	if findings := Probe(t.Context(), cfg); !Passed(findings) {
+		t.Errorf("%+v", findings)
+	}
+	for name, c := range map[string]struct {
+		change func(*config.S3Storage)
+		want   string
+	}{
+		"secret":  {func(c *config.S3Storage) { c.SecretKey = "other" }, RightSignature},
+		"key":     {func(c *config.S3Storage) { c.AccessKey = "other" }, RightSignature},
+		"region":  {func(c *config.S3Storage) { c.Region = "eu-west-7" }, RightRegion},
+		"bucket":  {func(c *config.S3Storage) { c.Bucket = "another" }, RightBucket},
+		"TLS":     {func(c *config.S3Storage) { c.Secure = true }, RightTLS},
+		"no name": {func(c *config.S3Storage) { c.Bucket = "" }, RightSettings},
+	} {
+		mine := cfg
+		c.change(&mine)
+		if f := failing(t, Probe(t.Context(), mine)); f.Right != c.want {
+			t.Errorf("%s: %+v, want %s", name, f, c.want)
+		}
+	}
+}
+
+func TestLateRequestsAreNotSent(t *testing.T) {
+	sent := 0
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent++ }))
+	defer s.Close()
+	c, err := newClient(t.Context(), config.S3Storage{Bucket: "b", AccessKey: "a", SecretKey: "s", RegionEndpoint: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.delete(sendBefore(t.Context(), time.Now().Add(-time.Second)), "key"); err == nil || sent != 0 {
+		t.Errorf("%v, %d sent", err, sent)
+	}
+	if err := c.delete(sendBefore(t.Context(), time.Now().Add(time.Minute)), "key"); err != nil || sent != 1 {
+		t.Errorf("in time: %v, %d sent", err, sent)
+	}
+}
