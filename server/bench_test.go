@@ -26,7 +26,7 @@ func BenchmarkPing(b *testing.B) {
 				Storage: config.Storage{Driver: config.InMemory},
 				Auth:    config.Auth{Method: method, Htpasswd: config.Htpasswd{Realm: "r", Path: path}},
 			}
-			s, err := New(b.Context(), Options{Config: c, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), AdminSocket: "-"})
+			s, err := New(b.Context(), Options{Config: c, Log: newLogger(config.Log{}, io.Discard, new(slog.LevelVar)), AdminSocket: "-"})
 			if err != nil {
 				b.Fatal(err)
 			}

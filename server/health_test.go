@@ -22,24 +22,45 @@ type sickStore struct {
 	storage.Store
 	health error
 
+	mu                          sync.Mutex
 	collected, purged, scrubbed []time.Time
 	failing                     error
+}
+
+// fail makes every chore fail from now on.
+func (s *sickStore) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = err
+}
+
+// done returns when each chore was done.
+func (s *sickStore) done() (collected, purged, scrubbed []time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.collected, s.purged, s.scrubbed
 }
 
 func (s *sickStore) Health(context.Context) error { return s.health }
 func (s *sickStore) Close() error                 { return nil }
 
 func (s *sickStore) Collect(_ context.Context, o storage.CollectOptions, _ func(storage.Verdict)) (storage.CollectReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.collected = append(s.collected, time.Now())
 	return storage.CollectReport{BytesFreed: int64(o.Window)}, s.failing
 }
 
 func (s *sickStore) PurgeUploads(context.Context, time.Duration, bool) (storage.PurgeReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.purged = append(s.purged, time.Now())
 	return storage.PurgeReport{}, s.failing
 }
 
 func (s *sickStore) Scrub(_ context.Context, _ storage.ScrubOptions, report func(storage.Damage)) (storage.ScrubReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.scrubbed = append(s.scrubbed, time.Now())
 	report(storage.Damage{What: "a bit fell over"})
 	return storage.ScrubReport{}, s.failing
@@ -149,32 +170,33 @@ func TestUpkeep(t *testing.T) {
 		began := time.Now()
 
 		time.Sleep(firstUpkeep - time.Second)
-		if len(sick.collected) != 0 {
+		if collected, _, _ := sick.done(); len(collected) != 0 {
 			t.Error("it began at once")
 		}
 		time.Sleep(10*time.Hour + firstUpkeep)
-		if n := len(sick.collected); n < 9 || n > 12 {
+		collected, purged, scrubbed := sick.done()
+		if n := len(collected); n < 9 || n > 12 {
 			t.Errorf("%d collections in ten hours", n)
 		}
-		if n := len(sick.purged); n < 5 || n > 7 {
+		if n := len(purged); n < 5 || n > 7 {
 			t.Errorf("%d purges in ten hours", n)
 		}
-		if first := sick.collected[0].Sub(began); first < firstUpkeep || first > 2*firstUpkeep {
+		if first := collected[0].Sub(began); first < firstUpkeep || first > 2*firstUpkeep {
 			t.Errorf("the first after %s", first)
 		}
-		if len(sick.scrubbed) != 0 {
+		if len(scrubbed) != 0 {
 			t.Error("scrubbed although it is off")
 		}
 
-		sick.failing = errors.New("the disk is tired")
-		n := len(sick.collected)
+		sick.fail(errors.New("the disk is tired"))
+		n := len(collected)
 		changed := c
 		changed.Storage.Maintenance.Scrub.Interval = time.Hour
 		changed.Storage.Maintenance.UploadPurging.Enabled = false
 		s.current.Store(&state{config: &changed})
 		time.Sleep(5 * time.Hour)
-		if len(sick.collected) < n+4 || len(sick.scrubbed) < 4 {
-			t.Errorf("%d collections, %d scrubs after a failure and a reload", len(sick.collected)-n, len(sick.scrubbed))
+		if collected, _, scrubbed = sick.done(); len(collected) < n+4 || len(scrubbed) < 4 {
+			t.Errorf("%d collections, %d scrubs after a failure and a reload", len(collected)-n, len(scrubbed))
 		}
 		cancel()
 		group.Wait()
