@@ -234,7 +234,9 @@ func (s *Store) eachLink(ctx context.Context, dir string, odd func(string, ...an
 				return err
 			}
 			if !ok {
-				odd("%s has no link that can be read", name)
+				if s.anything(name) { // an empty directory is what distribution's collection leaves
+					odd("%s has no link that can be read", name)
+				}
 				return nil
 			}
 			return visit(d, target, info)
@@ -270,7 +272,9 @@ func (s *Store) eachBlob(ctx context.Context, first byte, odd func(string, ...an
 			}
 			info, err := s.disk.Stat(blobPath(d))
 			if absent(err) || err == nil && !info.Regular {
-				odd("%s/%s holds no data", dir, name)
+				if s.anything(dir + "/" + name) {
+					odd("%s/%s holds no data", dir, name)
+				}
 				continue
 			}
 			if err != nil {
