@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,14 +13,16 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/server/acme"
 	"packhouse/server/config"
 )
 
 // certificates keeps up with the files of certificate and key, and with the CAs of clients. They are taken as a pair: a certificate without its key, or a half-written
 // file, leaves the pair that was served before.
 type certificates struct {
-	now func() time.Time
-	log *slog.Logger
+	now  func() time.Time
+	log  *slog.Logger
+	acme *acme.Manager // that has the certificates in place of files; nil: files
 
 	serving atomic.Pointer[serving]
 	broken  atomic.Pointer[error]
@@ -50,6 +51,12 @@ const settledAfter = 2 * time.Second
 // newCertificates reads the pair that the configuration names.
 func newCertificates(c config.HTTP, now func() time.Time, log *slog.Logger) (*certificates, error) {
 	cs := &certificates{now: now, log: log}
+	if c.TLS.LetsEncrypt.Enabled() {
+		var err error
+		if cs.acme, err = newManager(c, now, log); err != nil {
+			return nil, err
+		}
+	}
 	if err := cs.reconfigure(c); err != nil {
 		return nil, err
 	}
@@ -60,14 +67,11 @@ func newCertificates(c config.HTTP, now func() time.Time, log *slog.Logger) (*ce
 func (cs *certificates) reconfigure(c config.HTTP) error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c.TLS.LetsEncrypt.Enabled() {
-		return errors.New("read certificate: an ACME directory is no source of certificates here: give http.tls.certificate and http.tls.key")
-	}
 	stamps, settled, err := cs.stampFiles(c.TLS)
 	if err != nil {
 		return err
 	}
-	s, err := load(c)
+	s, err := cs.load(c)
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func (cs *certificates) follow() {
 			return
 		}
 		var s *serving
-		if s, err = load(c); err == nil {
+		if s, err = cs.load(c); err == nil {
 			cs.stamps, cs.settled, cs.failures = stamps, settled, 0
 			cs.take(s)
 			return
@@ -111,12 +115,28 @@ func (cs *certificates) take(s *serving) {
 		return
 	}
 	cs.reminded = time.Time{}
+	if cs.acme != nil {
+		return // it tells of its own
+	}
 	cs.log.Info("certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter)
 }
 
-func (cs *certificates) fingerprint() string { return cs.serving.Load().print }
+// leaf is the certificate that clients see; with several names, those who name none.
+func (cs *certificates) leaf() *x509.Certificate {
+	if cs.acme != nil {
+		return cs.acme.Leaf()
+	}
+	return cs.serving.Load().leaf
+}
 
-func (cs *certificates) ends() time.Time { return cs.serving.Load().leaf.NotAfter }
+func (cs *certificates) fingerprint() string {
+	if cs.acme != nil {
+		return certgen.Fingerprint(cs.leaf())
+	}
+	return cs.serving.Load().print
+}
+
+func (cs *certificates) ends() time.Time { return cs.leaf().NotAfter }
 
 func (cs *certificates) fault() error {
 	if err := cs.broken.Load(); err != nil {
@@ -128,14 +148,29 @@ func (cs *certificates) fault() error {
 // tlsConfig is for the listener: every handshake asks anew what is served.
 func (cs *certificates) tlsConfig() *tls.Config {
 	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		NextProtos:         cs.serving.Load().tls.NextProtos,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return cs.serving.Load().tls, nil },
+		MinVersion: tls.VersionTLS12,
+		NextProtos: cs.serving.Load().tls.NextProtos,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if cs.acme != nil {
+				if challenge, err := cs.acme.ChallengeConfig(hello); challenge != nil || err != nil {
+					return challenge, err
+				}
+			}
+			return cs.serving.Load().tls, nil
+		},
 	}
 }
 
 // load reads the files and makes of them what handshakes use.
-func load(c config.HTTP) (*serving, error) {
+func (cs *certificates) load(c config.HTTP) (*serving, error) {
+	if cs.acme != nil {
+		t, err := tlsSettings(c)
+		if err != nil {
+			return nil, err
+		}
+		t.GetCertificate = cs.acme.GetCertificate
+		return &serving{tls: t, config: c}, nil
+	}
 	certPEM, err := os.ReadFile(c.TLS.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("read certificate: %w", err)
@@ -234,7 +269,11 @@ type stamp struct {
 // stampFiles looks at the pair and at the CAs of clients, through symbolic links.
 func (cs *certificates) stampFiles(t config.TLS) (stamps []stamp, settled bool, err error) {
 	settled = true
-	for _, path := range append([]string{t.Certificate, t.Key}, t.ClientCAs...) {
+	files := t.ClientCAs
+	if cs.acme == nil {
+		files = append([]string{t.Certificate, t.Key}, files...)
+	}
+	for _, path := range files {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, false, fmt.Errorf("read certificate: %w", err)

@@ -100,6 +100,9 @@ func (m *metrics) observeServer(s *Server) {
 	})
 	if s.certs != nil {
 		gauge("packhouse_certificate_not_after_timestamp_seconds", "End of the certificate that is served.", func() float64 { return float64(s.certs.ends().Unix()) })
+		if s.certs.acme != nil {
+			m.registry.MustRegister(newOrderCollector(s.certs.acme))
+		}
 		gauge("packhouse_certificate_file_ok", "1 when the files of certificate and key can be served as a pair.", func() float64 { return truth(s.certs.fault() == nil) })
 	}
 }

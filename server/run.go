@@ -75,6 +75,11 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Error("metrics are not served", "error", err)
 	}
 	defer stopDebug()
+	stopChallenges, err := s.startOrders(background, &aside)
+	defer stopChallenges()
+	if err != nil {
+		s.log.Error("challenges over HTTP are not answered", "error", err)
+	}
 	aside.Go(func() { s.watch(background) })
 	if s.notifier != nil {
 		aside.Go(func() { s.notifier.Run(background) })

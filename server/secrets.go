@@ -34,6 +34,9 @@ const remindEvery = 24 * time.Hour
 func (cs *certificates) remind() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if cs.acme != nil {
+		return // it renews by itself, and says whenever it could not
+	}
 	now, leaf := cs.now(), cs.serving.Load().leaf
 	if !certgen.CloseToEnd(leaf, now) || now.Sub(cs.reminded) < remindEvery {
 		return

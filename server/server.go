@@ -198,6 +198,7 @@ func (s *Server) faults() []string {
 		if err := s.certs.fault(); err != nil {
 			faults = append(faults, err.Error())
 		}
+		faults = append(faults, s.certs.orderFaults()...)
 	}
 	faults = append(faults, s.failingWebhooks()...)
 	if last := s.reloads.last(); last != nil && last.Error != "" {

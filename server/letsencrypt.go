@@ -1,0 +1,149 @@
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"packhouse/certgen"
+	"packhouse/server/acme"
+	"packhouse/server/config"
+)
+
+// newManager makes what has certificates from an ACME directory (http.tls.letsencrypt).
+func newManager(c config.HTTP, now func() time.Time, log *slog.Logger) (*acme.Manager, error) {
+	l := c.TLS.LetsEncrypt
+	o := acme.Options{
+		Hosts: l.Hosts, Email: l.Email, Directory: l.DirectoryURL, Cache: acme.Directory(l.CacheFile), HTTP01: l.HTTPAddr != "",
+		UserAgent: "packhouse", Log: log, Now: now,
+	}
+	if l.CAFile != "" {
+		data, err := os.ReadFile(l.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read CA of the ACME directory: %w", err)
+		}
+		chain, err := certgen.ParseChain(data)
+		if err != nil {
+			return nil, fmt.Errorf("read CA of the ACME directory %s: %w", l.CAFile, err)
+		}
+		o.Roots = x509.NewCertPool()
+		for _, ca := range chain {
+			o.Roots.AddCert(ca)
+		}
+	}
+	return acme.New(context.Background(), o)
+}
+
+// startOrders begins to order certificates, and to answer challenges over HTTP where the configuration names an address for them. The
+// returned function ends the latter. Where that address cannot be had, the other kind of challenge is left.
+func (s *Server) startOrders(ctx context.Context, group *sync.WaitGroup) (stop func(), err error) {
+	stop = func() {}
+	if s.certs == nil || s.certs.acme == nil {
+		return stop, nil
+	}
+	if address := s.current.Load().config.HTTP.TLS.LetsEncrypt.HTTPAddr; address != "" {
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			stop = s.answerChallenges(l, group)
+		}
+	}
+	group.Go(func() { s.certs.acme.Run(ctx) })
+	return stop, err
+}
+
+// maxChallengeHeader bounds the headers of a request to the port for challenges, in bytes, and challengeTimeout the time for all of it.
+const (
+	maxChallengeHeader = 8 << 10
+	challengeTimeout   = 10 * time.Second
+)
+
+// answerChallenges serves the port that a CA reaches as 80.
+func (s *Server) answerChallenges(l net.Listener, group *sync.WaitGroup) (stop func()) {
+	h := &http.Server{
+		Handler: s.certs.acme.HTTPHandler(s.publicBase()), ErrorLog: errorLog(s.log), MaxHeaderBytes: maxChallengeHeader,
+		ReadTimeout: challengeTimeout, WriteTimeout: challengeTimeout, IdleTimeout: challengeTimeout,
+	}
+	limited := newLimitedListener(l, s.current.Load().config.HTTP.Limits.Connections)
+	h.ConnState = limited.watch
+	s.log.Info("challenges over HTTP are answered", "address", l.Addr().String())
+	group.Go(func() {
+		if err := h.Serve(limited); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("challenges over HTTP are not answered any more", "error", err)
+		}
+	})
+	return func() { _ = h.Close() } // nobody is in the middle of anything there
+}
+
+// publicBase is where clients who come to the port for challenges are sent: http.host, if that says https, else the name they asked for.
+func (s *Server) publicBase() string {
+	if host := s.current.Load().config.HTTP.Host; strings.HasPrefix(host, "https://") {
+		return host
+	}
+	return ""
+}
+
+// orderFaults tells of names that have no certificate, or one that could not be renewed.
+func (cs *certificates) orderFaults() []string {
+	if cs.acme == nil {
+		return nil
+	}
+	var faults []string
+	for _, state := range cs.acme.States() {
+		if fault := state.Fault(); fault != "" {
+			faults = append(faults, fault)
+		}
+	}
+	return faults
+}
+
+// orderCollector shows how it stands with each name in the metrics.
+type orderCollector struct {
+	manager                  *acme.Manager
+	ends, ok, next, outcomes *prometheus.Desc
+}
+
+func newOrderCollector(m *acme.Manager) *orderCollector {
+	host := []string{"host"}
+	return &orderCollector{
+		manager:  m,
+		ends:     prometheus.NewDesc("packhouse_acme_certificate_not_after_timestamp_seconds", "End of the certificate of a name; 0 while a stand-in is served.", host, nil),
+		ok:       prometheus.NewDesc("packhouse_acme_last_order_successful", "1 unless the last order for a name failed.", host, nil),
+		next:     prometheus.NewDesc("packhouse_acme_next_try_timestamp_seconds", "When a name whose order failed is tried again; 0 where none failed.", host, nil),
+		outcomes: prometheus.NewDesc("packhouse_acme_orders_total", "Orders since the start, by outcome.", []string{"host", "outcome"}, nil),
+	}
+}
+
+// Describe is of prometheus.Collector.
+func (c *orderCollector) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.ends, c.ok, c.next, c.outcomes} {
+		descriptions <- d
+	}
+}
+
+// Collect is of prometheus.Collector.
+func (c *orderCollector) Collect(values chan<- prometheus.Metric) {
+	for _, s := range c.manager.States() {
+		ends, next := 0.0, 0.0
+		if s.Leaf != nil {
+			ends = float64(s.Leaf.NotAfter.Unix())
+		}
+		if s.Failure != "" {
+			next = float64(s.NextTry.Unix())
+		}
+		values <- prometheus.MustNewConstMetric(c.ends, prometheus.GaugeValue, ends, s.Host)
+		values <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, truth(s.Failure == ""), s.Host)
+		values <- prometheus.MustNewConstMetric(c.next, prometheus.GaugeValue, next, s.Host)
+		values <- prometheus.MustNewConstMetric(c.outcomes, prometheus.CounterValue, float64(s.Obtained), s.Host, "done")
+		values <- prometheus.MustNewConstMetric(c.outcomes, prometheus.CounterValue, float64(s.Failed), s.Host, "failed")
+	}
+}
