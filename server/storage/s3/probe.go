@@ -201,7 +201,7 @@ func (p *probing) bucketThere(ctx context.Context) bool {
 	case err == nil:
 	case c == "RequestTimeTooSkewed" || c == "RequestExpired":
 		p.fail(RightClock, "set this machine's clock, best with an NTP service", "the engine finds this machine's clock too far off: %s", what)
-	case c == "SignatureDoesNotMatch" || c == "InvalidAccessKeyId" || c == "InvalidToken" || c == "ExpiredToken" || c == "TokenRefreshRequired" || c == "InvalidSecurity":
+	case c == "SignatureDoesNotMatch" || c == "InvalidAccessKeyId" || c == "XAdminUserNotFound" || c == "InvalidToken" || c == "ExpiredToken" || c == "TokenRefreshRequired" || c == "InvalidSecurity":
 		p.fail(RightSignature, "correct storage.s3.accesskey and secretkey", "the engine does not accept the keys: %s", what)
 	case c == "AuthorizationHeaderMalformed" || c == "PermanentRedirect" || c == "IllegalLocationConstraintException" || c == "TemporaryRedirect" || s == 301 || s == 307:
 		p.fail(RightRegion, "correct storage.s3.region", "the bucket is not in the region %q: %s", p.cfg.Region, what)

@@ -189,7 +189,9 @@ func (c *userCount) started(user string) int {
 func (c *userCount) ended(user string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.by[user]--; c.by[user] <= 0 {
+	if n := c.by[user]; n > 1 {
+		c.by[user] = n - 1
+	} else {
 		delete(c.by, user)
 	}
 }
