@@ -66,7 +66,6 @@ func TestS3(t *testing.T) {
 }
 
 func TestLetsEncrypt(t *testing.T) {
-	honour(t, tlsKeys.child("letsencrypt"))
 	file := func(keys string) Source {
 		return Source{Path: "/etc/x/my.yml", Data: []byte("version: 0.1\nstorage: inmemory\nhttp:\n  tls:\n    " + keys + "\nauth: {htpasswd: {realm: r, path: /p}}\n")}
 	}
@@ -78,8 +77,23 @@ func TestLetsEncrypt(t *testing.T) {
 	expectWords(t, file("letsencrypt: {email: you@example.com}"),
 		"/etc/x/my.yml:5:18: http.tls.letsencrypt.hosts is empty, so no certificate can be ordered; write the names that clients use",
 		"/etc/x/my.yml:5:18: http.tls.letsencrypt.cachefile is missing, so every start would order anew until the limit of the CA is reached; name a directory that stays")
-	expectWords(t, file("{certificate: /c, key: /k, letsencrypt: {cachefile: 'storage:le', hosts: [a.example.com]}}"),
+	expectWords(t, file("{certificate: /c, key: /k, letsencrypt: {cachefile: /le, hosts: [a.example.com]}}"),
 		"/etc/x/my.yml:5:45: http.tls has both a certificate from files and letsencrypt; keep one of them")
+	for keys, want := range map[string]string{
+		"hosts: [192.0.2.7]":                    `hosts[0] is an address: "192.0.2.7"; ACME directories sign for names; write the one that leads to this machine`,
+		"hosts: ['*.example.com']":              `hosts[0] is no name to order a certificate for: "*.example.com" (`,
+		"hosts: [a.example.com, 'a b']":         `hosts[1] is no name to order a certificate for: "a b" (`,
+		"hosts: [a.b], email: me":               `email is not an address for mail: "me"; write it like you@example.com, or remove the line`,
+		"hosts: [a.b], directoryurl: http://ca": `directoryurl is not an https:// URL: "http://ca"; `,
+		"hosts: [a.b], httpaddr: 80":            `httpaddr is only a number: 80; write :80`,
+	} {
+		if _, err := Load(file("letsencrypt: {cachefile: /le, " + keys + "}")); err == nil || !strings.Contains(err.Error(), "http.tls.letsencrypt."+want) {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+	if _, err := Load(file("letsencrypt: {cachefile: 'storage:le', hosts: [a.example.com]}")); err == nil || !strings.Contains(err.Error(), "names the storage") {
+		t.Errorf("a cache in the storage: %v", err)
+	}
 	expectWords(t, file("letsencrypt: {}"), "/etc/x/my.yml:5:18: http.tls.letsencrypt.hosts is empty, so no certificate can be ordered; write the names that clients use",
 		"/etc/x/my.yml:5:18: http.tls.letsencrypt.cachefile is missing, so every start would order anew until the limit of the CA is reached; name a directory that stays")
 }

@@ -185,6 +185,7 @@ func (d *decoder) letsEncrypt(t *TLS, whole Origin, file string) {
 		l.CacheFile = filepath.Join(filepath.Dir(file), l.CacheFile)
 		d.note(Notice, d.origins[p+".cachefile"], p+".cachefile", fmt.Sprintf("%s.cachefile is beside this file: %s", p, l.CacheFile), "")
 	}
+	d.letsEncryptValues(l)
 }
 
 // exposure refuses to be open to the network by accident, and warns about passwords in the clear.

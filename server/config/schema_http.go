@@ -119,8 +119,7 @@ var tlsKeys = &key{name: "tls", kind: section, about: "The certificate, and what
 		bind: in(func(c *Config) *[]string { return &c.HTTP.TLS.CipherSuites }),
 	},
 	{
-		name: "letsencrypt", kind: section, status: refused,
-		word:  "this server takes certificates from files: http.tls.certificate and http.tls.key",
+		name: "letsencrypt", kind: section,
 		about: "Certificates ordered from an ACME directory.",
 		keys: []*key{
 			{

@@ -44,6 +44,7 @@ func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 	trusted := v.certificate()
 	v.strictTransport(trusted)
 	v.clientCAs()
+	v.acme()
 	v.users()
 	v.storage()
 	v.audit()
