@@ -28,6 +28,13 @@ type Options struct {
 	ConfigPath string // of the file Config was read from, as people are told; empty: the built-in document
 	Version    string // of the program
 
+	ConfigReason string   // why this file, in words; empty: nobody is told
+	ConfigUnused []string // configuration files that are there and not read; somebody may believe they are
+
+	// Notices returns what there is to say about the configuration that was read last: warnings, and what settings mean here. It is asked
+	// after the start and after every reload. Nil: nothing.
+	Notices func() []config.Problem
+
 	// Load reads and verifies the configuration anew, for Reload. Nil: Reload only looks at the files that Config names.
 	Load func(ctx context.Context) (*config.Config, error)
 
@@ -120,7 +127,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	}
 	if s.store = s.options.Store; s.store == nil {
 		if s.store, err = OpenStore(ctx, c, s.log, s.now); err != nil {
-			return fmt.Errorf("open storage: %w", err)
+			return err
 		}
 	}
 	if s.notifier, err = s.openNotifier(c); err != nil {
@@ -143,10 +150,35 @@ func (s *Server) announce(ctx context.Context) {
 	if path == "" {
 		path = "(built-in default)"
 	}
+	if s.options.ConfigReason != "" {
+		path += " (" + s.options.ConfigReason + ")"
+	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "packhouse starts",
 		slog.String("config", path), slog.String("auth", describeAuth(c.Auth)), slog.String("tls", describeTLS(c.HTTP.TLS)),
 		slog.String("storage", describeStorage(c.Storage)), slog.String("address", c.HTTP.Addr),
 		slog.String("version", s.options.Version), slog.Int("pid", os.Getpid()))
+	for _, unused := range s.options.ConfigUnused {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "a configuration file is there and not read", slog.String("file", unused))
+	}
+	s.sayNotices(ctx)
+}
+
+// sayNotices tells what there is to say about the configuration.
+func (s *Server) sayNotices(ctx context.Context) {
+	if s.options.Notices == nil {
+		return
+	}
+	for _, p := range s.options.Notices() {
+		level := slog.LevelInfo
+		if p.Severity != config.Notice {
+			level = slog.LevelWarn
+		}
+		attrs := []slog.Attr{slog.String("code", p.Code), slog.String("where", p.Where()), slog.String("what", p.What)}
+		if p.Remedy != "" {
+			attrs = append(attrs, slog.String("remedy", p.Remedy))
+		}
+		s.log.LogAttrs(ctx, level, "configuration", attrs...)
+	}
 }
 
 // Fingerprint returns the SHA-256 of the certificate that is served, as "AB:CD:…"; empty without TLS.

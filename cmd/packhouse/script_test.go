@@ -38,6 +38,8 @@ func TestScripts(t *testing.T) {
 			"hold":     holdPort,
 			"reach":    reach,
 			"fetch":    fetch,
+			"push":     push,
+			"flip":     flip,
 			"mode":     mode,
 			"same":     same,
 			"absent":   absent,
@@ -161,4 +163,13 @@ func absent(ts *testscript.TestScript, _ bool, args []string) {
 			}
 		}
 	}
+}
+
+// flip turns a bit of a stored blob, as a damaged disk might: flip DIRECTORY HEX.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := filepath.Join(ts.MkAbs(args[0]), args[1][:2], args[1], "data")
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	data[len(data)/2] ^= 1
+	ts.Check(os.WriteFile(path, data, 0o600))
 }
