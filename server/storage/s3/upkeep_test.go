@@ -1,0 +1,387 @@
+package s3
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+	"packhouse/server/storage/storagetest"
+)
+
+// aged is a bucket with a clock of its own, and a store on it.
+func aged(t *testing.T) (*memoryBucket, *Store, func(time.Duration)) {
+	t.Helper()
+	b := newMemoryBucket()
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	b.clock = func() time.Time { return now }
+	s := openMemory(t, b, func(o *Options) { o.Now, o.Settle = b.clock, 2*time.Millisecond })
+	t.Cleanup(func() { _ = s.Close() })
+	return b, s, func(d time.Duration) { now = now.Add(d) }
+}
+
+func collect(t *testing.T, s *Store, o storage.CollectOptions) (storage.CollectReport, map[digest.Digest]storage.Verdict) {
+	t.Helper()
+	verdicts := map[digest.Digest]storage.Verdict{}
+	r, err := s.Collect(t.Context(), o, func(v storage.Verdict) {
+		if v.Reason == "" {
+			t.Errorf("no reason: %+v", v)
+		}
+		verdicts[v.Digest] = v
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, verdicts
+}
+
+func TestCollect(t *testing.T) {
+	b, s, wait := aged(t)
+	kept, gone := storagetest.NewImage(t, "kept", nil), storagetest.NewImage(t, "gone", nil)
+	kept.Push(t, s, "a", "v1")
+	gone.Push(t, s, "a", "v2")
+	gone.Push(t, s, "b", "v2")
+	loose := storagetest.PushBlob(t, s, "c", []byte("loose"))
+	for _, repo := range []string{"a", "b"} {
+		if err := s.DeleteManifest(t.Context(), storagetest.Repo(t, repo), gone.Digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, _ := collect(t, s, storage.CollectOptions{})
+	if r.BlobsRemoved != 0 || r.BlobsKept != 7 {
+		t.Errorf("within the window: %+v", r)
+	}
+	wait(window + time.Second)
+	young := storagetest.PushBlob(t, s, "a", []byte("young"))
+	before := b.keys("")
+	dry, planned := collect(t, s, storage.CollectOptions{DryRun: true})
+	if !slices.Equal(b.keys(""), before) {
+		t.Error("a dry run changed something")
+	}
+	r, done := collect(t, s, storage.CollectOptions{})
+	if dry.BlobsRemoved != r.BlobsRemoved || r.BlobsRemoved != 4 || r.BlobsKept != 4 || r.LinksRemoved != 5 || dry.BytesFreed != r.BytesFreed || r.BytesFreed == 0 {
+		t.Errorf("%+v\nplanned %+v", r, dry)
+	}
+	for d, v := range planned {
+		if done[d].Removed != v.Removed {
+			t.Errorf("planned %+v, done %+v", v, done[d])
+		}
+	}
+	if v := done[young]; v.Removed || !v.After.Equal(b.clock().Add(window)) {
+		t.Errorf("young: %+v", v)
+	}
+	if !done[loose].Removed || !done[gone.Digest].Removed || done[kept.Digest].Removed {
+		t.Errorf("%+v", done)
+	}
+	kept.Check(t, s, "a", "v1")
+	for _, prefix := range []string{markersDir, runsDir} {
+		if keys := b.keys(prefix); len(keys) > 0 {
+			t.Errorf("left: %v", keys)
+		}
+	}
+	if got := storagetest.Repositories(t, s, 10); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("repositories that hold nothing are listed: %v", got)
+	}
+	gone.Push(t, s, "b", "v2")
+	gone.Check(t, s, "b", "v2")
+	if got := storagetest.Repositories(t, s, 10); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("repositories: %v", got)
+	}
+	if _, err := s.Collect(t.Context(), storage.CollectOptions{Window: window - 1}, nil); err == nil {
+		t.Error("collected below the window")
+	}
+}
+
+func TestCollectUntagged(t *testing.T) {
+	_, s, wait := aged(t)
+	tagged, old, child := storagetest.NewImage(t, "tagged", nil), storagetest.NewImage(t, "old", nil), storagetest.NewImage(t, "child", nil)
+	signature := storagetest.NewImage(t, "signature", tagged)
+	orphan := storagetest.NewImage(t, "orphan", old)
+	index := storagetest.NewIndex(t, child)
+	for _, i := range []*storagetest.Image{old, child, signature, orphan} {
+		i.Push(t, s, "a")
+	}
+	tagged.Push(t, s, "a", "v1")
+	index.Push(t, s, "a", "index")
+	old.Push(t, s, "b", "kept")
+	wait(25 * time.Hour)
+	r, verdicts := collect(t, s, storage.CollectOptions{Untagged: 24 * time.Hour})
+	if r.ManifestsRemoved != 2 || !verdicts[orphan.Digest].Removed {
+		t.Errorf("%+v %+v", r, verdicts)
+	}
+	for _, i := range []*storagetest.Image{tagged, child, signature, index} {
+		i.Check(t, s, "a")
+	}
+	old.Check(t, s, "b", "kept")
+	for _, i := range []*storagetest.Image{old, orphan} {
+		if _, err := s.GetManifest(t.Context(), storagetest.Repo(t, "a"), i.Digest, false); !errors.Is(err, storage.ErrManifestUnknown) {
+			t.Errorf("untagged: %v", err)
+		}
+	}
+}
+
+// TestUnreadableManifestKeepsItsRepository spoils a manifest: nobody knows what it refers to, so nothing of its repository goes.
+func TestUnreadableManifestKeepsItsRepository(t *testing.T) {
+	b, s, wait := aged(t)
+	image := storagetest.NewImage(t, "one", nil)
+	image.Push(t, s, "a", "v1")
+	loose := storagetest.PushBlob(t, s, "a", []byte("loose"))
+	other := storagetest.PushBlob(t, s, "b", []byte("other"))
+	wait(window + time.Second)
+	spoil(b, blobKey(image.Digest), 0)
+	s.manifests.drop(string(image.Digest))
+	r, verdicts := collect(t, s, storage.CollectOptions{})
+	if r.BlobsRemoved != 1 || !verdicts[other].Removed || verdicts[loose].Removed || len(r.Problems) == 0 {
+		t.Errorf("%+v", r)
+	}
+	wait(window + time.Second)
+	image.Push(t, s, "a", "v1")
+	wait(window + time.Second)
+	if r, _ := collect(t, s, storage.CollectOptions{}); r.BlobsRemoved != 1 || len(r.Problems) > 0 {
+		t.Errorf("healed: %+v", r)
+	}
+	image.Check(t, s, "a", "v1")
+}
+
+// TestCollectorThatDied leaves a marker at deleting, as a process does that ends there: pushes wait, are asked to come again, and are served
+// once nothing of that process can still arrive.
+func TestCollectorThatDied(t *testing.T) {
+	b, s, wait := aged(t)
+	content := []byte("half deleted")
+	d := storagetest.PushBlob(t, s, "a", content)
+	b.set(markerKey(d), marker{deleting, "dead"}.body())
+	b.set(runsDir+"dead", []byte("{}"))
+	s.runs.last = watch{} // what was seen before is old by then
+	if err := storagetest.TryBlob(s, storagetest.Repo(t, "a"), content); !errors.Is(err, storage.ErrBusy) {
+		t.Errorf("while it may still be at work: %v", err)
+	}
+	wait(abandoned + time.Second)
+	storagetest.PushBlob(t, s, "a", content)
+	wait(window + time.Second)
+	if r, _ := collect(t, s, storage.CollectOptions{}); r.BlobsRemoved != 1 {
+		t.Errorf("%+v", r)
+	}
+	if keys := append(b.keys(runsDir), b.keys(markersDir)...); len(keys) > 0 {
+		t.Errorf("left: %v", keys)
+	}
+}
+
+func TestOneCollectsForAll(t *testing.T) {
+	b, s, _ := aged(t)
+	other := openMemory(t, b, func(o *Options) { o.Now = b.clock })
+	_, release, ok, err := other.Lease(t.Context(), "collect")
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if r, _ := collect(t, s, storage.CollectOptions{}); r.Skipped == "" {
+		t.Errorf("%+v", r)
+	}
+	release()
+	if r, _ := collect(t, s, storage.CollectOptions{}); r.Skipped != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestPurgeUploads(t *testing.T) {
+	b, s, wait := aged(t)
+	ctx, o := t.Context(), storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+	start := func() storage.Upload {
+		u, err := s.StartUpload(ctx, o, digest.SHA256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.AppendUpload(ctx, o, u.ID, 0, bytes.NewReader(noise(1, 6<<20)), 6<<20); err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	old := start()
+	b.set(reposDir+"a/_uploads/0123/startedat", []byte("2030"))
+	b.set(reposDir+"a/_uploads/0123/data", []byte("of distribution"))
+	if _, _, err := s.openMultipart(ctx, blobKey(digest.FromString("x"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.startMultipart(ctx, blobKey(digest.FromString("y"))); err != nil {
+		t.Fatal(err)
+	}
+	wait(time.Hour)
+	young := start()
+	for _, dry := range []bool{true, false} {
+		r, err := s.PurgeUploads(ctx, 30*time.Minute, dry)
+		if err != nil || r.Removed != 4 || r.Kept != 1 || r.Bytes != 6<<20+19 || r.DryRun != dry {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	if len(b.open) != 0 {
+		t.Errorf("%d multipart uploads are left", len(b.open))
+	}
+	if _, err := s.StatUpload(ctx, o, old.ID); !errors.Is(err, storage.ErrUploadUnknown) {
+		t.Errorf("old: %v", err)
+	}
+	if _, err := s.StatUpload(ctx, o, young.ID); err != nil {
+		t.Errorf("young: %v", err)
+	}
+	u, err := s.Usage(ctx)
+	if err != nil || u.Uploads != 1 || u.UploadBytes != 6<<20 {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	_, s, _ := aged(t)
+	one := storagetest.NewImage(t, "one", nil)
+	one.Push(t, s, "a", "v1", "v2")
+	one.Push(t, s, "b", "v1")
+	loose := []byte("loose")
+	storagetest.PushBlob(t, s, "a", loose)
+	u, err := s.Usage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := int64(len(one.Content) + len(one.Config) + len(one.Layer))
+	want := []storage.RepositoryUsage{
+		{Name: "a", Tags: 2, Manifests: 1, Blobs: 3, Bytes: image + 5, Unique: 5},
+		{Name: "b", Tags: 1, Manifests: 1, Blobs: 2, Bytes: image},
+	}
+	if !slices.Equal(u.Repositories, want) || u.Blobs != 4 || u.Bytes != image+5 || u.Unreferenced != 5 {
+		t.Errorf("%+v", u)
+	}
+}
+
+// TestIndexIsMadeForAForeignBucket opens a bucket that somebody else filled, and one that somebody else changed.
+func TestIndexIsMadeForAForeignBucket(t *testing.T) {
+	b, s, _ := aged(t)
+	subject := storagetest.NewImage(t, "subject", nil)
+	signature := storagetest.NewImage(t, "signature", subject)
+	subject.Push(t, s, "a/b", "v1", "v-2")
+	signature.Push(t, s, "a/b")
+	subject.Push(t, s, "a-b", "v1")
+	check := func(s *Store, what string) {
+		t.Helper()
+		if got := storagetest.Repositories(t, s, 1); !slices.Equal(got, []string{"a-b", "a/b"}) {
+			t.Errorf("%s: repositories %v", what, got)
+		}
+		if got := storagetest.Tags(t, s, "a/b", 1); !slices.Equal(got, []string{"v-2", "v1"}) {
+			t.Errorf("%s: tags %v", what, got)
+		}
+		found, err := s.Referrers(t.Context(), storagetest.Repo(t, "a/b"), subject.Digest)
+		if err != nil || len(found) != 1 || found[0].Digest != signature.Digest {
+			t.Errorf("%s: referrers %v, %v", what, found, err)
+		}
+	}
+	check(s, "as pushed")
+	whole := maps.Clone(b.objects)
+	reopened := func() *Store {
+		s := openMemory(t, b, func(o *Options) { o.Now = b.clock })
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	for _, key := range b.keys(ours) {
+		delete(b.objects, key)
+	}
+	check(reopened(), "never seen")
+
+	// Changed by somebody who does not know of the index, with a stale entry beside.
+	b.objects = maps.Clone(whole)
+	delete(b.objects, tagEntry("a/b", "v1"))
+	delete(b.objects, repositoryEntry("a-b"))
+	delete(b.objects, referrerKey("a/b", subject.Digest, signature.Digest))
+	b.set(tagEntry("a/b", "gone"), []byte("gone"))
+	again := reopened()
+	if r, err := again.Reindex(t.Context()); err != nil || r != (storage.ReindexReport{Repositories: 2, Tags: 3, Referrers: 1}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	check(again, "changed")
+}
+
+// TestPagesCostTheSame counts the requests of one page in small and large stores.
+func TestPagesCostTheSame(t *testing.T) {
+	costs := map[int]map[string]int{}
+	for _, n := range []int{1000, 20_000} {
+		b := newMemoryBucket()
+		s := openMemory(t, b, nil)
+		for i := range n {
+			name := fmt.Sprintf("team-%d/app.%d", i%7, i)
+			b.set(repositoryEntry(name), []byte(name))
+			b.set(tagEntry("a", name[5:6]+fmt.Sprint(i)), []byte("t"))
+		}
+		clear(b.counts)
+		page, more, err := s.Repositories(t.Context(), "team-3/app.5", 100, nil)
+		if err != nil || !more || len(page) != 100 || !slices.IsSorted(page) {
+			t.Fatal(len(page), more, err)
+		}
+		if _, _, err := s.Tags(t.Context(), storagetest.Repo(t, "a"), "3", 100); err != nil {
+			t.Fatal(err)
+		}
+		costs[n] = maps.Clone(b.counts)
+	}
+	if !maps.Equal(costs[1000], costs[20_000]) || costs[1000]["list"] != 2 || len(costs[1000]) != 1 {
+		t.Errorf("%v", costs)
+	}
+}
+
+// TestCosts holds the number of requests of what happens all day, which docs/scaling.md tells.
+func TestCosts(t *testing.T) {
+	b := newMemoryBucket()
+	s := openMemory(t, b, func(o *Options) { o.Settle = time.Minute })
+	image, repo := storagetest.NewImage(t, "one", nil), storagetest.Repo(t, "a")
+	image.Push(t, s, "a", "warm")
+	second := storagetest.NewImage(t, "two", nil)
+	cost := func(what string, want string, do func() error) {
+		t.Helper()
+		b.mu.Lock()
+		clear(b.counts)
+		b.mu.Unlock()
+		if err := do(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		var parts []string
+		for _, verb := range slices.Sorted(maps.Keys(b.counts)) {
+			parts = append(parts, fmt.Sprintf("%d %s", b.counts[verb], verb))
+		}
+		if got := strings.Join(parts, ", "); got != want {
+			t.Errorf("%s costs %s; want %s", what, got, want)
+		}
+	}
+	ctx := t.Context()
+	cost("a small blob, digest known", "2 put", func() error { return storagetest.TryBlob(s, repo, second.Layer) })
+	cost("another", "2 put", func() error { return storagetest.TryBlob(s, repo, second.Config) })
+	cost("a manifest with two blobs and a new tag", "1 get, 5 head, 5 put", func() error { return second.TryManifest(t, s, "a", "v1") })
+	cost("the same again", "1 get, 4 head, 2 put", func() error { return second.TryManifest(t, s, "a", "v1") })
+	cost("HEAD of a blob by a pusher", "2 head", func() error {
+		_, err := s.StatBlob(ctx, repo, digest.FromBytes(second.Layer), true)
+		return err
+	})
+	cost("GET of a blob", "1 get, 1 head", func() error {
+		_, err := storagetest.ReadBlob(s, repo, digest.FromBytes(second.Layer))
+		return err
+	})
+	cost("a tag", "1 get", func() error {
+		_, err := s.ResolveTag(ctx, repo, storagetest.Tag(t, "v1"))
+		return err
+	})
+	cost("a manifest read before", "1 head", func() error {
+		_, err := s.GetManifest(ctx, repo, second.Digest, false)
+		return err
+	})
+	o := storage.Owner{Repository: repo, User: ann}
+	var u storage.Upload
+	cost("beginning an upload", "1 list, 1 put", func() (err error) {
+		u, err = s.StartUpload(ctx, o, digest.SHA256)
+		return err
+	})
+	cost("a short chunk", "1 get, 1 put", func() error {
+		_, err := s.AppendUpload(ctx, o, u.ID, 0, bytes.NewReader([]byte("chunk")), 5)
+		return err
+	})
+	cost("finishing it", "1 delete, 1 get, 2 put", func() error {
+		return s.FinishUpload(ctx, o, u.ID, 5, nil, 0, digest.FromString("chunk"))
+	})
+}
