@@ -43,6 +43,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	}
 	s.audit.write(auditLine{Event: "reload", Outcome: "done"})
 	s.log.InfoContext(ctx, "configuration taken up", "config", s.options.ConfigPath)
+	s.sayNotices(ctx)
 	if len(restart) > 0 {
 		s.log.WarnContext(ctx, "some settings wait for a restart", "keys", restart)
 	}

@@ -14,16 +14,19 @@ import (
 func newConfig(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Verify and show the configuration of the server",
+		Short: "Verify, show and describe the configuration of the server",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigVerify(a), newConfigShow(a))
+	cmd.AddCommand(newConfigVerify(a), newConfigShow(a), newConfigSchema(a))
 	return cmd
 }
 
 func newConfigVerify(a *app) *cobra.Command {
-	var asJSON bool
+	var (
+		dir    string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Tell every reason why the server would not start with FILE",
@@ -31,13 +34,11 @@ func newConfigVerify(a *app) *cobra.Command {
 rights and ports they name. What it accepts starts. It exits with 4 where it finds something.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := a.configPath("", args)
-			if err != nil {
-				return err
-			}
-			loaded, problems := a.verifyConfig(cmd.Context(), path)
+			found := a.findConfig(dir, args)
+			a.sayFound(found, args)
+			loaded, problems := a.verifyConfig(cmd.Context(), found.Path)
 			if asJSON {
-				if err := a.printJSON(verifyReport{File: path, Valid: loaded != nil && !hasErrors(problems), Problems: append([]config.Problem{}, problems...)}); err != nil {
+				if err := a.printJSON(verifyReport{File: found.Path, Valid: loaded != nil && !hasErrors(problems), Problems: append([]config.Problem{}, problems...)}); err != nil {
 					return err
 				}
 			} else {
@@ -49,11 +50,12 @@ rights and ports they name. What it accepts starts. It exits with 4 where it fin
 				return silent(exitFindings)
 			}
 			if !asJSON {
-				fmt.Fprintf(a.stdout, "%s is valid\n", path)
+				fmt.Fprintf(a.stdout, "%s is valid\n", nameOf(found))
 			}
 			return nil
 		},
 	}
+	a.addDir(cmd, &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return cmd
 }
@@ -66,17 +68,18 @@ type verifyReport struct {
 }
 
 func newConfigShow(a *app) *cobra.Command {
-	var asJSON bool
+	var (
+		dir    string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "show [FILE]",
 		Short: "Print the effective configuration, each value with its origin, secrets masked",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			path, err := a.configPath("", args)
-			if err != nil {
-				return err
-			}
-			loaded, err := a.loadConfig(path)
+			found := a.findConfig(dir, args)
+			a.sayFound(found, args)
+			loaded, err := a.loadConfig(found.Path)
 			if err != nil {
 				return err
 			}
@@ -86,8 +89,43 @@ func newConfigShow(a *app) *cobra.Command {
 			return loaded.Show(a.stdout)
 		},
 	}
+	a.addDir(cmd, &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// newConfigSchema prints what editors need.
+func newConfigSchema(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print a JSON Schema of the configuration, for editors",
+		Long: `schema prints a JSON Schema (draft 2020-12) of the file. It is made from the same table as
+docs/configuration.md. Editors with a YAML language server take it from a first line in the file:
+# yaml-language-server: $schema=myconfig.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := a.stdout.Write(config.SchemaJSON())
+			return err
+		},
+	}
+}
+
+// nameOf calls a configuration by its path.
+func nameOf(f config.Found) string {
+	if f.Path == "" {
+		return "the built-in default"
+	}
+	return f.Path
+}
+
+// sayFound says which configuration is meant where nobody named one, and which files are there and not read.
+func (a *app) sayFound(f config.Found, args []string) {
+	if len(args) == 0 {
+		a.say("configuration: %s, %s", nameOf(f), f.Reason)
+	}
+	for _, unused := range f.Unused {
+		a.warn("%s is there and not read", unused)
+	}
 }
 
 // loadConfig reads a configuration as serve does: the file (empty: the vendor's default document), then the variables.

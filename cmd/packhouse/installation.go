@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,35 +29,16 @@ func (a *app) defaultDir() string {
 	return filepath.Join(a.getenv("HOME"), ".config", "packhouse")
 }
 
-// vendorPaths are where the vendor's and CNCF distribution's images keep their configuration.
-var vendorPaths = []string{
-	"/etc/spectropaxconfig/myconfig.yml",
-	"/etc/spectro/config.yml",
-	"/etc/distribution/config.yml",
-}
-
-// configPath returns the configuration a command means: its argument, else $REGISTRY_CONFIGURATION_PATH, else the installation's in dir
-// (empty: the default one), else the first of the places where other images keep it. Empty means that there is none.
-func (a *app) configPath(dir string, args []string) (string, error) {
-	if len(args) > 0 {
-		return args[0], nil
+// findConfig finds the configuration a command means: its argument, else that of the installation --dir names, else what config.Find finds.
+// An empty path means that there is none and the built-in document applies.
+func (a *app) findConfig(dir string, args []string) config.Found {
+	switch {
+	case len(args) > 0:
+		return config.Named(args[0], "named on the command line", nil)
+	case dir != "" && dir != a.defaultDir():
+		return config.Named(filepath.Join(dir, setup.ConfigFile), "of the installation that --dir names", nil)
 	}
-	if path := a.getenv("REGISTRY_CONFIGURATION_PATH"); path != "" {
-		return path, nil
-	}
-	if dir == "" {
-		dir = a.defaultDir()
-	}
-	for _, path := range slices.Concat([]string{filepath.Join(dir, setup.ConfigFile)}, vendorPaths) {
-		_, err := os.Stat(path)
-		if err == nil {
-			return path, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-	}
-	return "", nil
+	return config.Find(filepath.Join(a.defaultDir(), setup.ConfigFile), a.env, nil)
 }
 
 // hasErrors tells whether a problem keeps the server from starting.
@@ -83,11 +63,11 @@ func (a *app) interactive() bool {
 	return ok && term.IsTerminal(int(a.stdin.Fd())) && term.IsTerminal(int(out.Fd()))
 }
 
-// someConfig is configPath for commands that are about a registry there is: none is an error.
+// someConfig is findConfig for commands that are about a registry there is: none is an error.
 func (a *app) someConfig(dir string, args []string) (string, error) {
-	path, err := a.configPath(dir, args)
-	if err == nil && path == "" {
+	found := a.findConfig(dir, args)
+	if found.Path == "" {
 		return "", withHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
 	}
-	return path, err
+	return found.Path, nil
 }

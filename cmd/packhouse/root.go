@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -31,8 +32,11 @@ does the same through flags, and packhouse serve runs the server.`,
 		newCert(a),
 		newConfig(a),
 		newStore(a),
+		newStatus(a),
+		newReload(a),
 		newVersion(a),
 	)
+	askBack(root)
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !a.interactive() {
 			return cmd.Help()
@@ -40,6 +44,31 @@ does the same through flags, and packhouse serve runs the server.`,
 		return a.runSetup(cmd.Context(), cmd.Flags())
 	}
 	return root
+}
+
+// askBack has every group of commands answer a word it does not know with those that are nearly the same.
+func askBack(cmd *cobra.Command) {
+	if !cmd.HasSubCommands() {
+		return
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+		names := cmd.SuggestionsFor(args[0])
+		if len(names) == 0 {
+			return usageError(withHint(err, "%s --help lists the commands", cmd.CommandPath()))
+		}
+		for i, name := range names {
+			names[i] = cmd.CommandPath() + " " + name
+		}
+		return usageError(withHint(err, "did you mean %s?", strings.Join(names, " or ")))
+	}
+	for _, sub := range cmd.Commands() {
+		askBack(sub)
+	}
 }
 
 // newVersion prints the version.

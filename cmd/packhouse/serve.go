@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -22,27 +24,27 @@ func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [CONFIG]",
 		Short: "Run the server",
-		Long: `serve runs the server on CONFIG, else on $REGISTRY_CONFIGURATION_PATH, else on the configuration of the
-installation, else on the first of the files where other registries' images keep theirs, else on the
-built-in document. REGISTRY_* variables are put on top.
+		// What other registries call it; the second is how the vendor's documentation once spelt the first.
+		SuggestFor: []string{"registry", "registy", "start", "run"},
+		Long: `serve runs the server on CONFIG, else on the configuration of the installation that --dir names, else on
+$REGISTRY_CONFIGURATION_PATH, else on the configuration of the installation at the usual place, else on
+the first of the files where other registries' images keep theirs, else on the built-in document. The
+first line of the log says which, and a warning names files that are there and not read. REGISTRY_*
+variables are put on top.
 
 SIGTERM and SIGINT let running requests finish and end it with 0. SIGHUP takes up a changed
 configuration, except at a terminal, where it means leaving.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := a.configPath(o.dir, args)
-			if err != nil {
-				return err
-			}
-			return a.serve(cmd.Context(), path)
+			return a.serve(cmd.Context(), a.findConfig(o.dir, args))
 		},
 	}
 	a.addDir(cmd, &o.dir)
 	return cmd
 }
 
-func (a *app) serve(ctx context.Context, path string) error {
-	s, err := a.newServer(ctx, path, a.stderr)
+func (a *app) serve(ctx context.Context, found config.Found) error {
+	s, err := a.newServer(ctx, found, a.stderr)
 	if err != nil {
 		return err
 	}
@@ -55,39 +57,54 @@ func (a *app) serve(ctx context.Context, path string) error {
 }
 
 // newServer loads a configuration, verifies it and makes a server of it that logs to w.
-func (a *app) newServer(ctx context.Context, path string, w io.Writer) (*server.Server, error) {
-	load := func(ctx context.Context, probes config.Probes) (*config.Loaded, error) {
-		loaded, err := a.loadConfig(path)
-		if err != nil {
-			return nil, err
-		}
-		if problems := loaded.Verify(ctx, probes); hasErrors(problems) {
-			return nil, config.Problems(problems)
-		}
-		return loaded, nil
-	}
-	loaded, err := load(ctx, config.Probes{})
+func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer) (*server.Server, error) {
+	l := &loader{app: a, path: found.Path}
+	c, err := l.load(ctx, config.Probes{})
 	if err != nil {
 		return nil, err
 	}
+	path := found.Path
+	if absolute, err := filepath.Abs(path); err == nil && path != "" {
+		path = absolute // the status tells it to people in other directories
+	}
 	return server.New(ctx, server.Options{
-		Config:     &loaded.Config,
-		ConfigPath: path,
-		Version:    version,
-		LogTo:      w,
+		Config:       c,
+		ConfigPath:   path,
+		ConfigReason: found.Reason,
+		ConfigUnused: found.Unused,
+		Notices:      func() []config.Problem { return l.notices },
+		Version:      version,
+		LogTo:        w,
 		Load: func(ctx context.Context) (*config.Config, error) {
-			loaded, err := load(ctx, config.Probes{Running: true})
-			if err != nil {
-				return nil, err
-			}
-			return &loaded.Config, nil
+			return l.load(ctx, config.Probes{Running: true})
 		},
 	})
 }
 
+// loader reads and verifies one configuration, over and over. The server asks one at a time.
+type loader struct {
+	*app
+	path    string
+	notices []config.Problem // of what was read last
+}
+
+func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config, error) {
+	loaded, err := l.loadConfig(l.path)
+	if err != nil {
+		return nil, err
+	}
+	problems := loaded.Verify(ctx, probes)
+	isError := func(p config.Problem) bool { return p.Severity == config.Error }
+	if wrong := slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return !isError(p) }); len(wrong) > 0 {
+		return nil, config.Problems(wrong)
+	}
+	l.notices = slices.Concat(loaded.Notices, problems)
+	return &loaded.Config, nil
+}
+
 // start serves path in the background and logs to w. It returns once connections are accepted.
 func (a *app) start(ctx context.Context, path string, w io.Writer) (*running, error) {
-	s, err := a.newServer(ctx, path, w)
+	s, err := a.newServer(ctx, config.Found{Path: path}, w)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -27,5 +28,49 @@ func TestFind(t *testing.T) {
 				t.Errorf("got %+v, want %s and unused %v", got, tt.path, tt.unused)
 			}
 		})
+	}
+}
+
+// TestFindThere: what is there counts, whatever it is; Load tells what is wrong with it.
+func TestFindThere(t *testing.T) {
+	dir := t.TempDir()
+	if got := Find(dir, nil, nil); got.Path != dir {
+		t.Errorf("a directory, as containers make one where a file to mount is missing, was passed over: %+v", got)
+	}
+	if _, err := Load(Source{Path: dir}); err == nil || !strings.Contains(err.Error(), "is a directory; name the file inside it") {
+		t.Errorf("%v", err)
+	}
+	if got := Find(dir+"/none", nil, nil); got.Path == dir+"/none" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestNamed(t *testing.T) {
+	everything := func(string) bool { return true }
+	got := Named("/etc/spectro//config.yml", "named", everything)
+	if got.Path != "/etc/spectro//config.yml" || slices.Contains(got.Unused, "/etc/spectro/config.yml") || len(got.Unused) != len(places)-1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestGlimpse: a server is found again by a file that does not load any more.
+func TestGlimpse(t *testing.T) {
+	for name, file := range map[string]string{
+		"unknown key": "version: 0.1\nstorage: {filesystem: {rootdirectory: /srv/packs}}\nhtp: {}\n",
+		"bad value":   "version: 9\nstorage:\n  filesystem:\n    rootdirectory: /srv/packs\nhttp: {addr: nonsense}\n",
+		"not YAML":    "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: \"/srv/packs\" # here\n  : : {\n",
+		"one line":    "storage: [\n  filesystem: {rootdirectory: /srv/packs}\n",
+		"flat":        "version: 0.1\nstorage:\nfilesystem:\nrootdirectory: /srv/packs\n",
+	} {
+		src := Source{Path: "x.yml", Data: []byte(file)}
+		if _, err := Load(src); err == nil {
+			t.Errorf("%s: loads", name)
+		}
+		if c := Glimpse(src); c.Storage.Driver != Filesystem || c.Storage.Filesystem.RootDirectory != "/srv/packs" {
+			t.Errorf("%s: %+v", name, c.Storage)
+		}
+	}
+	if c := Glimpse(Source{Path: "/nowhere/x.yml", Env: []string{"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/srv"}}); c.Storage.Filesystem.RootDirectory != "/srv" {
+		t.Errorf("%+v", c.Storage)
 	}
 }

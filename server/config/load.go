@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Default is the document that is used when no file is named: the vendor's, so that container lines without a file work.
@@ -38,6 +40,39 @@ type Loaded struct {
 
 	set map[string]bool // keys that the file or a variable gave
 }
+
+// Glimpse returns what can be made out of a configuration, even of one that [Load] refuses: enough to find the server that runs on it. What
+// cannot be read has its default, as far as there is one.
+func Glimpse(src Source) *Config {
+	if src.ReadFile == nil {
+		src.ReadFile = readBounded
+	}
+	name, data, err := src.open()
+	if err != nil {
+		name, data = src.Path, nil
+	}
+	document, _ := readDocument(name, data)
+	if document == nil {
+		document = &value{form: mapping}
+	}
+	over := &overlay{readFile: src.ReadFile}
+	over.apply(document, src.Env)
+	d := &decoder{origins: map[string]Origin{}, set: map[string]bool{}, meant: map[string]bool{}}
+	c := new(Config)
+	fill(root, c)
+	d.section(root, "", document, c)
+	d.settle(c, document, Origin{Kind: FromFile, File: name}, src.Path)
+	if c.Storage.Driver == "" {
+		c.Storage.Driver = Filesystem
+	}
+	if found := rootLine.FindSubmatch(data); found != nil && !d.set["storage.filesystem.rootdirectory"] {
+		c.Storage.Filesystem.RootDirectory = string(found[1])
+	}
+	return c
+}
+
+// rootLine finds the directory of the store in a file that is not YAML any more.
+var rootLine = regexp.MustCompile(`(?m)^[ \t{]*(?:filesystem:[ \t]*\{[ \t]*)?rootdirectory:[ \t]*["']?([^"'#}\s]+)`)
 
 // Load reads a configuration: the file, then the variables, then the defaults; it checks types and combinations, and looks at nothing
 // else (see [Loaded.Verify]). The error is of type [Problems] and holds everything that is wrong.
@@ -96,6 +131,9 @@ func (src Source) open() (string, []byte, error) {
 			if other := elsewhere(src.Path); other != "" {
 				p.Remedy = fmt.Sprintf("a file of that name is at %s", other)
 			}
+		}
+		if errors.Is(err, syscall.EISDIR) { // what a container runtime puts where the file to mount is not there
+			p.What, p.Remedy = "is a directory", "name the file inside it; was a file mounted here that is not there outside?"
 		}
 		return "", nil, Problems{p}
 	}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"packhouse/server/admin"
+	"packhouse/server/config"
+)
+
+// newReload has the running server take up the configuration on disk.
+func newReload(a *app) *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "reload [CONFIG]",
+		Short: "Have the running server take up the configuration on disk",
+		Long: `reload has the running server read its configuration anew, verify it and take it up without dropping a
+connection; so does SIGHUP. CONFIG only tells which server is meant: it reads the file it was started
+with, and the variables it was started with.
+
+0: taken up. 1: refused, or no server runs; a server that refuses goes on with what it had. 4: taken up
+but for the keys that are printed: they wait for a restart.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runReload(cmd.Context(), a.findConfig(dir, args))
+		},
+	}
+	a.addDir(cmd, &dir)
+	return cmd
+}
+
+func (a *app) runReload(ctx context.Context, found config.Found) error {
+	client, err := a.findRunning(ctx, found.Path)
+	if errors.Is(err, admin.ErrNotRunning) {
+		return withHint(fmt.Errorf("no server runs on %s", nameOf(found)), "packhouse serve starts one, --dir names another installation")
+	}
+	if err != nil {
+		return fmt.Errorf("ask the running server: %w", err)
+	}
+	defer client.Close()
+	result, err := client.Reload(ctx)
+	if err != nil {
+		return err
+	}
+	if result.Error != "" {
+		for line := range strings.Lines(result.Error) {
+			a.say("error: %s", strings.TrimSpace(line))
+		}
+		a.say("the running server keeps the configuration it has")
+		a.hint("packhouse config verify %s", found.Path)
+		return silent(exitFailed)
+	}
+	if len(result.NeedsRestart) == 0 {
+		a.say("the running server has taken up the configuration")
+		return nil
+	}
+	a.say("the running server has taken up the configuration, but for what only a restart can change:")
+	for _, key := range result.NeedsRestart {
+		fmt.Fprintln(a.stdout, key)
+	}
+	return silent(exitFindings)
+}
+
+// findRunning finds the server that runs on a configuration, also on one that does not load any more, or that names another store by now.
+func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, error) {
+	c := config.Glimpse(config.Source{Path: path, Env: a.env})
+	client, err := admin.Find(c)
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return client, err
+	}
+	absolute, bad := filepath.Abs(path)
+	if path == "" || bad != nil {
+		return nil, err
+	}
+	for _, place := range admin.Paths(c) {
+		sockets, bad := filepath.Glob(filepath.Join(filepath.Dir(place), "*.sock"))
+		if bad != nil {
+			continue // a directory whose name is a pattern
+		}
+		for _, socket := range sockets {
+			client, bad := admin.Dial(socket)
+			if bad != nil {
+				continue // left over, or of somebody else
+			}
+			if status, bad := client.Status(ctx); bad == nil && sameFile(status.Config, absolute) {
+				return client, nil
+			}
+			client.Close()
+		}
+	}
+	return nil, err
+}
+
+// sameFile tells whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}

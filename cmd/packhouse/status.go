@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"packhouse/certgen"
+	"packhouse/server/admin"
+	"packhouse/server/config"
+	"packhouse/setup"
+)
+
+// Codes of findings, beside those of configuration problems. They are stable.
+const (
+	findingNotRunning     = "not-running"
+	findingUnreachable    = "not-reachable"
+	findingHealth         = "health" // followed by : and the code of /health
+	findingFault          = "fault"
+	findingReloadPending  = "reload-pending"
+	findingRestartPending = "restart-pending"
+	findingCertificate    = "certificate-ends"
+	findingPasswords      = "initial-passwords"
+	findingSetup          = "setup-unfinished"
+)
+
+// keepInitialPasswords is how long generated passwords may lie in a file.
+const keepInitialPasswords = 7 * 24 * time.Hour
+
+// statusReport is the JSON of status.
+type statusReport struct {
+	Config       string         `json:"config"` // path; empty: the built-in default
+	Reason       string         `json:"reason"` // why this one
+	Unused       []string       `json:"unused,omitempty"`
+	Installation string         `json:"installation,omitempty"` // directory that setup wrote; empty: none
+	Changed      []setup.Drift  `json:"changed,omitempty"`      // since setup wrote it
+	Running      bool           `json:"running"`
+	Server       *admin.Status  `json:"server,omitempty"`
+	Certificate  *certificateAt `json:"certificate,omitempty"` // on disk
+	Findings     []finding      `json:"findings"`
+}
+
+// certificateAt is the certificate that the configuration names.
+type certificateAt struct {
+	Path     string    `json:"path"`
+	Ends     time.Time `json:"ends"`
+	DaysLeft int       `json:"daysLeft"`
+}
+
+// finding is something that needs attention.
+type finding struct {
+	Code   string `json:"code"`
+	What   string `json:"what"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// newStatus tells what is there and what needs attention.
+func newStatus(a *app) *cobra.Command {
+	var (
+		dir    string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "status [CONFIG]",
+		Short: "Tell what is there and what needs attention",
+		Long: `status looks at the configuration, its files and the running server. It exits with 4 where
+something needs attention: no server runs, the file on disk would not start or was not taken up yet,
+health or a certificate is at fault, generated passwords still lie about. packhouse check proves more.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found := a.findConfig(dir, args)
+			if found.Path == "" {
+				if client, err := a.findRunning(cmd.Context(), ""); err == nil {
+					client.Close()
+				} else {
+					return withHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
+				}
+			}
+			r := a.status(cmd.Context(), found)
+			if asJSON {
+				if err := a.printJSON(r); err != nil {
+					return err
+				}
+			} else {
+				a.printStatus(r)
+			}
+			if len(r.Findings) > 0 {
+				return silent(exitFindings)
+			}
+			return nil
+		},
+	}
+	a.addDir(cmd, &dir)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// status looks at everything.
+func (a *app) status(ctx context.Context, found config.Found) *statusReport {
+	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: []finding{}}
+	a.statusOfServer(ctx, r)
+	a.statusOfConfig(ctx, r)
+	if r.Server != nil {
+		a.statusOfReload(r)
+	}
+	if found.Path != "" {
+		a.statusOfInstallation(r)
+	}
+	return r
+}
+
+func (r *statusReport) add(code, what, remedy string) {
+	r.Findings = append(r.Findings, finding{code, what, remedy})
+}
+
+// statusOfServer asks the running server.
+func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
+	client, err := a.findRunning(ctx, r.Config)
+	switch {
+	case errors.Is(err, admin.ErrNotRunning):
+		r.add(findingNotRunning, "no server runs on this configuration", "packhouse serve starts one")
+		return
+	case err != nil:
+		r.Running = true
+		r.add(findingUnreachable, "the running server cannot be asked: "+err.Error(), "run this as the user of the server, or as root")
+		return
+	}
+	defer client.Close()
+	r.Running = true
+	status, err := client.Status(ctx)
+	if err != nil {
+		r.add(findingUnreachable, err.Error(), "see its log")
+		return
+	}
+	r.Server = &status
+	for _, code := range status.Health {
+		r.add(findingHealth+":"+code, "/health says DOWN: "+code, "see the log of the server")
+	}
+	for _, fault := range status.Faults {
+		for line := range strings.Lines(fault) {
+			r.add(findingFault, strings.TrimSpace(line), "")
+		}
+	}
+}
+
+// statusOfConfig verifies the file on disk: what is wrong with it would keep the next start from happening.
+func (a *app) statusOfConfig(ctx context.Context, r *statusReport) {
+	loaded, err := a.loadConfig(r.Config)
+	if err != nil {
+		for _, p := range configProblems(r.Config, err) {
+			r.problem(p)
+		}
+		return
+	}
+	for _, p := range slices.Concat(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: r.Running, Now: a.now})) {
+		if p.Severity != config.Notice {
+			r.problem(p)
+		}
+	}
+	path := loaded.Config.HTTP.TLS.Certificate
+	data, err := os.ReadFile(path)
+	if path == "" || err != nil {
+		return // told by Verify
+	}
+	chain, err := certgen.ParseChain(data)
+	if err != nil {
+		return // told by Verify
+	}
+	now := a.now()
+	r.Certificate = &certificateAt{Path: path, Ends: chain[0].NotAfter, DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour))}
+	told := slices.ContainsFunc(r.Findings, func(f finding) bool { return f.Code == config.CodeCertificate })
+	if certgen.CloseToEnd(chain[0], now) && !told {
+		r.add(findingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)), "packhouse cert rotate renews it")
+	}
+}
+
+func (r *statusReport) problem(p config.Problem) {
+	what := p.What
+	if where := p.Where(); where != "" {
+		what = where + ": " + what
+	}
+	for _, f := range r.Findings {
+		if f.Code == findingFault && strings.Contains(f.What, p.What) {
+			return // the server says the same
+		}
+	}
+	r.add(p.Code, what, p.Remedy)
+}
+
+// statusOfReload compares what is on disk with what the server took up.
+func (a *app) statusOfReload(r *statusReport) {
+	taken := r.Server.StartedAt
+	if last := r.Server.Reload; last != nil {
+		taken = last.At
+		if len(last.NeedsRestart) > 0 {
+			r.add(findingRestartPending, "only a restart takes up "+strings.Join(last.NeedsRestart, ", "), "restart the server")
+		}
+	}
+	if info, err := os.Stat(r.Server.Config); r.Server.Config != "" && err == nil && info.ModTime().After(taken) {
+		r.add(findingReloadPending, fmt.Sprintf("%s was changed since the server read it", r.Server.Config), "packhouse reload takes it up")
+	}
+}
+
+// statusOfInstallation looks at what setup left.
+func (a *app) statusOfInstallation(r *statusReport) {
+	dir, err := filepath.Abs(filepath.Dir(r.Config))
+	if err != nil {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(dir, setup.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	installed, err := setup.Load(dir)
+	if err != nil {
+		r.add(findingSetup, err.Error(), "")
+		return
+	}
+	if installed.Recovered != "" {
+		a.say("%s", installed.Recovered)
+	}
+	r.Installation, r.Changed = dir, installed.Drift
+	if installed.HalfDone {
+		r.add(findingSetup, "a setup was cut off", "run packhouse setup as the user who began it")
+	}
+	info, err := os.Stat(filepath.Join(dir, setup.PasswordsFile))
+	if err == nil && a.now().Sub(info.ModTime()) > keepInitialPasswords {
+		r.add(findingPasswords, fmt.Sprintf("generated passwords have been lying in %s for more than 7 days", filepath.Join(dir, setup.PasswordsFile)), "hand them out and remove the file")
+	}
+}
+
+// printStatus writes a report for people.
+func (a *app) printStatus(r *statusReport) {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("configuration", "%s, %s", nameOf(config.Found{Path: r.Config}), r.Reason)
+	for _, unused := range r.Unused {
+		row("", "not read: %s", unused)
+	}
+	if s := r.Server; s != nil {
+		row("server", "running since %s, pid %d, version %s", s.StartedAt.Local().Format(time.DateTime), s.PID, s.Version)
+		row("address", "%s", s.Address)
+		row("storage", "%s", s.Storage)
+		row("sign-in", "%s, %d users", s.Auth, s.Users)
+		row("tls", "%s", s.TLS)
+		if !s.CertificateEnds.IsZero() {
+			row("certificate", "served until %s", s.CertificateEnds.Local().Format(time.DateTime))
+		}
+		row("health", "%s", healthWord(s.Health))
+		if s.Reload != nil {
+			word := "taken up"
+			if s.Reload.Error != "" {
+				word = "refused"
+			}
+			row("last reload", "%s, %s", s.Reload.At.Local().Format(time.DateTime), word)
+		}
+	} else if !r.Running {
+		row("server", "not running")
+	}
+	if c := r.Certificate; c != nil && r.Server == nil {
+		row("certificate", "%s, until %s", c.Path, c.Ends.Local().Format(time.DateTime))
+	}
+	for _, d := range r.Changed {
+		row("changed", "%s: %s since setup wrote it", d.Path, d.What)
+	}
+	_ = w.Flush() // nobody reads it
+	for _, f := range r.Findings {
+		line := "! " + f.What
+		if f.Remedy != "" {
+			line += "; " + f.Remedy
+		}
+		fmt.Fprintln(a.stdout, line)
+	}
+}
+
+func healthWord(codes []string) string {
+	if len(codes) == 0 {
+		return "UP"
+	}
+	return "DOWN: " + strings.Join(codes, ", ")
+}
