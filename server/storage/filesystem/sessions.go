@@ -185,16 +185,35 @@ func (u *session) hold(ctx context.Context) (release func(), err error) {
 	return func() { <-u.busy }, nil
 }
 
+// idleAfter is how long after its last chunk a session stops counting against its user: whoever was killed in the middle of uploads has not
+// locked themselves out until the purge.
+const idleAfter = 5 * time.Minute
+
 // open counts a new session against its user.
 func (l *sessions) open(u *session, limit int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.user[u.owner.User] >= limit {
+	if l.user[u.owner.User] >= limit && l.awake(u.owner.User, u.started.Add(-idleAfter)) >= limit {
 		return fmt.Errorf("%w: %d are open, finish or cancel some", storage.ErrTooManyUploads, limit)
 	}
 	l.user[u.owner.User]++
 	l.all[u.id] = u
 	return nil
+}
+
+// awake counts the sessions of a user that something arrived for since then. The caller holds the lock.
+func (l *sessions) awake(user string, since time.Time) (n int) {
+	for _, u := range l.all {
+		if u.owner.User != user {
+			continue
+		}
+		u.mu.Lock()
+		if len(u.busy) > 0 || u.seen.After(since) {
+			n++
+		}
+		u.mu.Unlock()
+	}
+	return n
 }
 
 // drop forgets a session and removes what it left. Called by whoever holds it; failing to clean up is nobody's error.
