@@ -71,6 +71,7 @@ type Info struct {
 	ModTime time.Time
 	Changed int64 // change time of the inode, in nanoseconds; 0 where there is none
 	Inode   uint64
+	Device  uint64 // files are only renamed within one
 	Dir     bool
 	Regular bool
 }

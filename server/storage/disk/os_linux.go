@@ -48,19 +48,6 @@ func ignoring(call func() error) error {
 	}
 }
 
-func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
-	var fd int
-	err := ignoring(func() (err error) {
-		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		return err
-	})
-	runtime.KeepAlive(d.dir)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
 // Stat implements Disk: one system call, because every read of the store starts with some.
 func (d *osDisk) Stat(name string) (Info, error) {
 	var st unix.Stat_t
@@ -74,7 +61,7 @@ func (d *osDisk) Stat(name string) (Info, error) {
 
 func infoOf(st *unix.Stat_t) Info {
 	return Info{
-		Size: st.Size, ModTime: time.Unix(st.Mtim.Unix()), Changed: st.Ctim.Nano(), Inode: st.Ino,
+		Size: st.Size, ModTime: time.Unix(st.Mtim.Unix()), Changed: st.Ctim.Nano(), Inode: st.Ino, Device: st.Dev,
 		Dir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Regular: st.Mode&unix.S_IFMT == unix.S_IFREG,
 	}
 }

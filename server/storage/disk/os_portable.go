@@ -9,8 +9,19 @@ import (
 )
 
 func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
-	return d.root.OpenFile(name, flags, 0)
+	return d.root.OpenFile(name, flags, fileMode)
 }
+
+func (d *osDisk) hasBeneath() bool { return false }
+
+// Mkdir implements Disk.
+func (d *osDisk) Mkdir(name string) error { return d.root.Mkdir(name, dirMode) }
+
+// Rename implements Disk.
+func (d *osDisk) Rename(from, to string) error { return d.root.Rename(from, to) }
+
+// Remove implements Disk.
+func (d *osDisk) Remove(name string) error { return d.root.Remove(name) }
 
 // Stat implements Disk.
 func (d *osDisk) Stat(name string) (Info, error) {

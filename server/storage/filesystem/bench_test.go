@@ -3,8 +3,11 @@ package filesystem_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -167,4 +170,36 @@ func filled(tb testing.TB, total int) *filesystem.Store {
 		tb.Fatal(err)
 	}
 	return s
+}
+
+// BenchmarkBareFile is what the disk gives: a file and its directory synced, nothing else. Pushes are to be compared with it in the same run.
+func BenchmarkBareFile(b *testing.B) {
+	root := b.TempDir()
+	var n atomic.Uint64
+	b.SetParallelism(4)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if err := bareFile(root, n.Add(1)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+func bareFile(root string, n uint64) error {
+	f, err := os.Create(filepath.Join(root, fmt.Sprint(n)))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(numbered(1<<10, n)); err != nil {
+		return err
+	}
+	dir, err := os.Open(root)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return errors.Join(f.Sync(), dir.Sync())
 }

@@ -43,6 +43,9 @@ func (s *Store) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.onOneDevice(); err != nil {
+		return err
+	}
 	if err := s.setStageAside(); err != nil {
 		return err
 	}
@@ -120,6 +123,24 @@ func (s *Store) ensure(dir string) error {
 	}
 	if err := s.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	return nil
+}
+
+// onOneDevice makes sure that what is staged can be renamed to where it belongs.
+func (s *Store) onOneDevice() error {
+	stage, err := s.disk.Stat(stageDir)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{blobsDir, reposDir, uploadsDir, trashDir, quarantineDir} {
+		info, err := s.disk.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if info.Device != stage.Device || !info.Dir {
+			return fmt.Errorf("%s and %s are not on one file system; mount the whole directory, not parts of it", dir, stageDir)
+		}
 	}
 	return nil
 }

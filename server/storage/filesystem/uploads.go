@@ -76,15 +76,16 @@ func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at
 		return storage.Upload{}, err
 	}
 	defer release()
-	f, err := s.take(ctx, u, at, r, size)
+	f, err := s.take(ctx, u, at, r, size, true)
 	if f != nil {
 		f.Close()
 	}
 	return u.upload(), err
 }
 
-// take adds a chunk to a held session and returns its open file, if it got so far.
-func (s *Store) take(ctx context.Context, u *session, at int64, r io.Reader, size int64) (disk.File, error) {
+// take adds a chunk to a held session and returns its open file, if it got so far. The end of a last chunk need not be recorded: whatever
+// comes of it, the session is over.
+func (s *Store) take(ctx context.Context, u *session, at int64, r io.Reader, size int64, record bool) (disk.File, error) {
 	begin := u.upload().Offset
 	if at >= 0 && at != begin {
 		return nil, &storage.OffsetError{Upload: u.upload(), Want: at}
@@ -123,7 +124,11 @@ func (s *Store) take(ctx context.Context, u *session, at int64, r io.Reader, siz
 			// More than announced: none of the chunk counts.
 			return f, s.undo(ctx, u, f, begin, &storage.SizeError{Want: size, Got: size + 1})
 		}
-		if serr := s.save(u, w.offset); serr != nil {
+		if err == nil && !record && (!more || n < part) {
+			u.mu.Lock()
+			u.offset = w.offset
+			u.mu.Unlock()
+		} else if serr := s.save(u, w.offset); serr != nil {
 			s.drop(u) // hash and record no longer agree
 			return f, serr
 		}
@@ -198,7 +203,7 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 		return err
 	}
 	defer release()
-	f, err := s.take(ctx, u, at, r, size)
+	f, err := s.take(ctx, u, at, r, size, false)
 	if err != nil {
 		if f != nil {
 			f.Close()

@@ -1,0 +1,109 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// openBeneath opens name below the root, in one system call that follows nothing out of it.
+func (d *osDisk) openBeneath(name string, flags int) (fd int, err error) {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS} //nolint:gosec // flags
+	if flags&unix.O_CREAT != 0 {
+		how.Mode = fileMode
+	}
+	for {
+		fd, err = unix.Openat2(d.fd, name, &how)
+		// EAGAIN: something was renamed meanwhile, so that the kernel cannot tell whether it stayed below.
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
+			runtime.KeepAlive(d.dir)
+			return fd, err
+		}
+	}
+}
+
+// hasBeneath tells whether the kernel, and what filters its calls, offer openat2.
+func (d *osDisk) hasBeneath() bool {
+	fd, err := d.openBeneath(".", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return false
+	}
+	_ = unix.Close(fd)
+	return true
+}
+
+func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
+	if !d.beneath {
+		return d.root.OpenFile(name, flags|unix.O_NOFOLLOW, fileMode)
+	}
+	fd, err := d.openBeneath(name, flags|unix.O_NOFOLLOW)
+	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ELOOP) {
+		err = errAstray
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// errAstray is what a link comes to that leads out of the root or in circles: nothing is there.
+var errAstray = fmt.Errorf("%w: a symbolic link leads astray", fs.ErrNotExist)
+
+// inParent calls do with the open directory of name and its last part.
+func (d *osDisk) inParent(op, name string, do func(dir int, base string) error) error {
+	dir, base, fd := ".", name, d.fd
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		dir, base = name[:i], name[i+1:]
+		var err error
+		if fd, err = d.openBeneath(dir, unix.O_PATH|unix.O_DIRECTORY); err != nil {
+			return &fs.PathError{Op: op, Path: name, Err: err}
+		}
+		defer func() { _ = unix.Close(fd) }()
+	}
+	if base == "" || base == "." || base == ".." {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	if err := ignoring(func() error { return do(fd, base) }); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
+
+// Mkdir implements Disk.
+func (d *osDisk) Mkdir(name string) error {
+	if !d.beneath {
+		return d.root.Mkdir(name, dirMode)
+	}
+	return d.inParent("mkdir", name, func(dir int, base string) error { return unix.Mkdirat(dir, base, dirMode) })
+}
+
+// Rename implements Disk.
+func (d *osDisk) Rename(from, to string) error {
+	if !d.beneath {
+		return d.root.Rename(from, to)
+	}
+	return d.inParent("rename", from, func(fromDir int, fromBase string) error {
+		return d.inParent("rename", to, func(toDir int, toBase string) error {
+			return unix.Renameat(fromDir, fromBase, toDir, toBase)
+		})
+	})
+}
+
+// Remove implements Disk.
+func (d *osDisk) Remove(name string) error {
+	if !d.beneath {
+		return d.root.Remove(name)
+	}
+	return d.inParent("remove", name, func(dir int, base string) error {
+		err := unix.Unlinkat(dir, base, 0)
+		if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EPERM) {
+			err = unix.Unlinkat(dir, base, unix.AT_REMOVEDIR)
+		}
+		return err
+	})
+}
