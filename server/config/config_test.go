@@ -238,7 +238,7 @@ func TestLoadReadsTheFile(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		dir + "/gone.yml": dir + "/gone.yml: not found; name the file that is there, or create it with packhouse setup",
-		dir:               dir + ": cannot be read: is a directory; let the server's user read it",
+		dir:               dir + ": is a directory; name the file inside it; was a file mounted here that is not there outside?",
 	} {
 		if _, err := Load(Source{Path: path}); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
@@ -285,6 +285,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data, env string) {
 		src := Source{Path: "x", Data: []byte(data), Env: strings.Split(env, "\n"), ReadFile: secretFiles}
 		loaded, err := Load(src)
+		Glimpse(src)
 		if err != nil {
 			var problems Problems
 			if !errors.As(err, &problems) || len(problems) == 0 {

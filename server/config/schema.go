@@ -44,7 +44,7 @@ var root = &key{kind: section, about: "Configuration of a packhouse server.", ke
 	{
 		name: "tags", kind: section, about: "The list of tags.",
 		keys: []*key{{
-			name: "maxtags", kind: integer, status: noted, word: "listings are always in pages of at most 1000 names",
+			name: "maxtags", kind: integer, status: noted, word: "listings are always in pages of at most 10000 names",
 			about: "Most names on a page of the list of tags.",
 		}},
 	},
