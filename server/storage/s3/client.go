@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/opencontainers/go-digest"
@@ -67,6 +68,7 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(neverLate)}, o.Retryables...)
 			})
 		}),
+		awsconfig.WithLogger(logging.Nop{}), // it would write to stderr; what fails comes back as an error
 		// Checksums that not every engine knows are sent only where S3 demands them: the signature covers every body already.
 		awsconfig.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		awsconfig.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
