@@ -1,0 +1,149 @@
+package packs
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+)
+
+// Archived is an archive that was made.
+type Archived struct {
+	Folder string // the folder in it
+	Digest string // sha256:<hex> of its bytes
+	Size   int64
+	Files  int
+	Bytes  int64 // of all files, unpacked
+}
+
+// Archive writes the pack in dir as a gzipped tar, in a folder called <name>-<version> whatever dir is called.
+//
+// The same files give the same bytes on any machine: paths are sorted, and of a file's metadata only survives whether it can be run. What
+// belongs to a desktop or to version control is left out; a link or a device refuses the whole.
+func Archive(ctx context.Context, w io.Writer, dir string) (Archived, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Archived{}, fmt.Errorf("open pack: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // read only
+	return ArchiveFS(ctx, w, root.FS())
+}
+
+// ArchiveFS is Archive for the pack at the root of a file system.
+func ArchiveFS(ctx context.Context, w io.Writer, fsys fs.FS) (Archived, error) {
+	text, err := fs.ReadFile(fsys, MetadataFile)
+	if err != nil {
+		return Archived{}, fmt.Errorf("read pack: %w", err)
+	}
+	metadata, problems := ParseMetadata(text)
+	if metadata == nil || metadata.Name == "" || metadata.Version == "" {
+		return Archived{}, &Refused{problems}
+	}
+	hash := sha256.New()
+	counted := &countingWriter{w: io.MultiWriter(w, hash)}
+	packed := gzip.NewWriter(counted)
+	a := &archiver{ctx: ctx, fsys: fsys, archive: tar.NewWriter(packed), folders: map[string]bool{}}
+	a.made.Folder = metadata.Folder()
+	if err := a.write(); err != nil {
+		return Archived{}, err
+	}
+	if err := errors.Join(a.archive.Close(), packed.Close()); err != nil {
+		return Archived{}, fmt.Errorf("write archive: %w", err)
+	}
+	a.made.Digest, a.made.Size = "sha256:"+hex.EncodeToString(hash.Sum(nil)), counted.n
+	return a.made, nil
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// archiver writes one archive.
+type archiver struct {
+	ctx     context.Context //nolint:containedctx // lives as long as one archive
+	fsys    fs.FS
+	archive *tar.Writer
+	folders map[string]bool // that stand in the archive already
+	made    Archived
+}
+
+// write writes all entries. The walk is sorted by the names in each folder.
+func (a *archiver) write() error {
+	if err := a.folder("."); err != nil {
+		return err
+	}
+	var refused []Problem
+	err := walk(a.fsys, Limits{}.withDefaults(), func(p Problem) {
+		if p.Severity == Error {
+			refused = append(refused, p)
+		}
+	}, a.file)
+	if err == nil && len(refused) > 0 {
+		err = &Refused{refused}
+	}
+	return err
+}
+
+// folder writes a folder and those above it, once each.
+func (a *archiver) folder(name string) error {
+	if a.folders[name] {
+		return nil
+	}
+	if name != "." {
+		if err := a.folder(path.Dir(name)); err != nil {
+			return err
+		}
+	}
+	a.folders[name] = true
+	return a.header(&tar.Header{Typeflag: tar.TypeDir, Name: path.Join(a.made.Folder, name) + "/", Mode: 0o755})
+}
+
+func (a *archiver) header(header *tar.Header) error {
+	header.ModTime = time.Unix(0, 0)
+	if err := a.archive.WriteHeader(header); err != nil {
+		return fmt.Errorf("write archive: %w", err)
+	}
+	return nil
+}
+
+func (a *archiver) file(f File) error {
+	if err := a.ctx.Err(); err != nil {
+		return context.Cause(a.ctx)
+	}
+	if err := a.folder(path.Dir(f.Path)); err != nil {
+		return err
+	}
+	source, err := a.fsys.Open(f.Path)
+	if err != nil {
+		return fmt.Errorf("read pack: %w", err)
+	}
+	defer source.Close() //nolint:errcheck // read only
+	if err := a.header(&tar.Header{Typeflag: tar.TypeReg, Name: path.Join(a.made.Folder, f.Path), Size: f.Size, Mode: int64(f.Mode.Perm())}); err != nil {
+		return err
+	}
+	n, err := io.Copy(a.archive, source)
+	switch {
+	case errors.Is(err, tar.ErrWriteTooLong), err == nil && n != f.Size:
+		return fmt.Errorf("read %s: the file changed while it was read", f.Path)
+	case err != nil:
+		return fmt.Errorf("archive %s: %w", f.Path, err)
+	}
+	a.made.Files++
+	a.made.Bytes += n
+	return nil
+}

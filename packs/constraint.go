@@ -1,0 +1,204 @@
+package packs
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Constraints say what else a cluster needs for a pack.
+type Constraints struct {
+	Dependencies []Dependency `json:"dependencies,omitempty"`
+	Resources    []Resource   `json:"resources,omitempty"`
+}
+
+// Kinds of a dependency.
+const (
+	Required     = "required"
+	Optional     = "optional"
+	NotSupported = "notSupported"
+	Upgrade      = "upgrade"
+)
+
+// Dependency is a pack beside this one. Its bounds are inclusive; an empty one is none, a partial one such as 1.21 covers all of 1.21.
+type Dependency struct {
+	PackName   string `json:"packName"`
+	Layer      string `json:"layer,omitempty"`
+	MinVersion string `json:"minVersion,omitempty"`
+	MaxVersion string `json:"maxVersion,omitempty"`
+	Type       string `json:"type"`
+}
+
+// Resource is what each node of a kind has to have: cpu in thousandths, memory in Mi, diskSize in GB.
+type Resource struct {
+	Type       string      `json:"type"`
+	MinLimit   json.Number `json:"minLimit,omitempty"`
+	Components []Component `json:"components,omitempty"`
+}
+
+// Component computes a resource from parameters of values.yaml; it overrides MinLimit.
+type Component struct {
+	ScheduleType            string `json:"scheduleType"`
+	ResourceRequestParamRef string `json:"resourceRequestParamRef,omitempty"`
+	ReplicaCountParamRef    string `json:"replicaCountParamRef,omitempty"`
+}
+
+var (
+	dependencyTypes = []string{Required, Optional, NotSupported, Upgrade}
+	resourceTypes   = []string{"cpu", "memory", "diskSize"}
+	scheduleTypes   = []string{"all", "master", "control-plane", "worker"}
+)
+
+// Neighbour is a pack of the same cluster profile.
+type Neighbour struct {
+	Name    string
+	Layer   string
+	Version string
+}
+
+// Check tells which dependencies a profile does not meet: a required pack that is missing or out of its bounds, an optional one out of
+// them, an unsupported one within them, and one that an upgrade may not start from. Resources depend on values and are not checked.
+func (c Constraints) Check(profile []Neighbour) []Problem {
+	var problems []Problem
+	for _, d := range c.Dependencies {
+		if what := d.unmet(profile); what != "" {
+			problems = append(problems, Problem{Code: CodeConstraint, Severity: Error, Path: MetadataFile, What: what})
+		}
+	}
+	return problems
+}
+
+func (d Dependency) unmet(profile []Neighbour) string {
+	i := slices.IndexFunc(profile, func(n Neighbour) bool { return n.Name == d.PackName && (d.Layer == "" || n.Layer == d.Layer) })
+	if i < 0 {
+		if d.Type == Required {
+			return fmt.Sprintf("pack %s is required%s and not there", d.PackName, d.bounds())
+		}
+		return ""
+	}
+	inside := within(profile[i].Version, d.MinVersion, d.MaxVersion)
+	switch {
+	case d.Type == NotSupported && inside:
+		return fmt.Sprintf("pack %s %s is not supported", d.PackName, profile[i].Version)
+	case d.Type == Upgrade && !inside:
+		return fmt.Sprintf("an upgrade from pack %s %s is not supported, only%s", d.PackName, profile[i].Version, d.bounds())
+	case (d.Type == Required || d.Type == Optional) && !inside:
+		return fmt.Sprintf("pack %s is there as %s, and has to be%s", d.PackName, profile[i].Version, d.bounds())
+	}
+	return ""
+}
+
+// bounds writes them for people, with a blank before them.
+func (d Dependency) bounds() string {
+	switch {
+	case d.MinVersion != "" && d.MaxVersion != "":
+		return fmt.Sprintf(" from %s to %s", d.MinVersion, d.MaxVersion)
+	case d.MinVersion != "":
+		return fmt.Sprintf(" from %s on", d.MinVersion)
+	case d.MaxVersion != "":
+		return fmt.Sprintf(" up to %s", d.MaxVersion)
+	}
+	return ""
+}
+
+// constraints reads the object of that name.
+func (r *metadataReader) constraints() Constraints {
+	n := r.top.get("constraints")
+	if n == nil || n.value == nil {
+		return Constraints{}
+	}
+	o, ok := n.value.(*object)
+	if !ok {
+		r.report(Error, CodeJSONType, n.offset, "write an object: {…}", "\"constraints\" is %s, and has to be an object", n.kind())
+		return Constraints{}
+	}
+	var c Constraints
+	for _, item := range r.objects(o, "dependencies") {
+		c.Dependencies = append(c.Dependencies, item.dependency())
+	}
+	for _, item := range r.objects(o, "resources") {
+		c.Resources = append(c.Resources, item.resource())
+	}
+	return c
+}
+
+// objects returns a reader for each object of a list.
+func (r *metadataReader) objects(o *object, key string) []*metadataReader {
+	n := o.get(key)
+	if n == nil || n.value == nil {
+		return nil
+	}
+	items, ok := n.value.([]*node)
+	if !ok {
+		r.report(Error, CodeJSONType, n.offset, "write a list: [{…}]", "%q is %s, and has to be a list", key, n.kind())
+		return nil
+	}
+	var readers []*metadataReader
+	for _, item := range items {
+		if inner, ok := item.value.(*object); ok {
+			readers = append(readers, &metadataReader{document: r.document, top: inner})
+			continue
+		}
+		r.report(Error, CodeJSONType, item.offset, "write an object: {…}", "an item of %q is %s, and has to be an object", key, item.kind())
+	}
+	return readers
+}
+
+func (r *metadataReader) dependency() Dependency {
+	d := Dependency{
+		PackName: r.text("packName"), Layer: r.text("layer"), MinVersion: r.text("minVersion"), MaxVersion: r.text("maxVersion"), Type: r.text("type"),
+	}
+	if d.PackName == "" {
+		r.report(Error, CodeConstraint, r.place("packName"), "name the pack: \"packName\"", "a dependency names no pack")
+	}
+	r.oneOf("type", d.Type, dependencyTypes)
+	if d.Layer != "" {
+		r.oneOf("layer", d.Layer, Layers)
+	}
+	if d.MinVersion != "" && d.MaxVersion != "" && !within(d.MinVersion, "", d.MaxVersion) {
+		r.report(Error, CodeConstraint, r.place("minVersion"), "swap them", "no version of %s can be met: minVersion %s is above maxVersion %s",
+			quote(d.PackName), quote(d.MinVersion), quote(d.MaxVersion))
+	}
+	return d
+}
+
+func (r *metadataReader) resource() Resource {
+	resource := Resource{Type: r.text("type")}
+	r.oneOf("type", resource.Type, resourceTypes)
+	if n := r.top.get("minLimit"); n != nil {
+		switch value := n.value.(type) {
+		case json.Number:
+			resource.MinLimit = value
+		case nil:
+		default:
+			r.report(Error, CodeConstraint, n.offset, "write a number, such as 2000", "\"minLimit\" is %s, and has to be a number", n.kind())
+		}
+	}
+	for _, item := range r.objects(r.top, "components") {
+		component := Component{
+			ScheduleType: item.text("scheduleType"), ResourceRequestParamRef: item.text("resourceRequestParamRef"),
+			ReplicaCountParamRef: item.text("replicaCountParamRef"),
+		}
+		item.oneOf("scheduleType", component.ScheduleType, scheduleTypes)
+		resource.Components = append(resource.Components, component)
+	}
+	return resource
+}
+
+func (r *metadataReader) oneOf(key, value string, choices []string) {
+	if !slices.Contains(choices, value) {
+		r.report(Error, CodeConstraint, r.place(key), "use one of "+strings.Join(choices, ", "), "%q of a constraint cannot be %s", key, quote(value))
+	}
+}
+
+// place is where a key's value stands, or the object where it is missing.
+func (r *metadataReader) place(key string) int {
+	if n := r.top.get(key); n != nil {
+		return n.offset
+	}
+	if len(r.top.members) > 0 {
+		return r.top.members[0].offset
+	}
+	return 0
+}

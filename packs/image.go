@@ -1,0 +1,260 @@
+package packs
+
+import (
+	"archive/tar"
+	"cmp"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Image is a container image that a pack names, for mirroring.
+type Image struct {
+	Reference string `json:"image"`
+	Source    string `json:"source"` // the file that names it, relative to the pack's folder; a chart's own as charts/x.tgz!x/values.yaml
+}
+
+// What is read to find images. Beyond it, images may be missed, and nothing else happens.
+const (
+	maxYAML       = 8 << 20   // of one file
+	maxScan       = 128 << 20 // of all files, unpacked
+	maxChartFiles = 5000      // in one chart
+	maxChartDepth = 3         // charts in charts
+	maxImages     = 5000
+)
+
+var (
+	// imageReference is a name of the distribution grammar with a host, a tag or a digest where it likes.
+	imageReference = regexp.MustCompile(`^(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`)
+	imageWords     = []string{"true", "false", "null", "string", "object", "integer", "boolean", "array"}
+)
+
+// imageScan finds the images of a pack while its files pass by.
+type imageScan struct {
+	found  []Image
+	budget int64
+}
+
+func newImageScan() *imageScan { return &imageScan{budget: maxScan} }
+
+// add looks into a file where it is YAML or a chart. It is an error only where the file cannot be read.
+func (s *imageScan) add(f File, content io.Reader) error {
+	switch path.Ext(f.Path) {
+	case ".yaml", ".yml":
+		text, err := s.read(content)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", f.Path, err)
+		}
+		s.collect(f.Path, skim(text), "")
+	case ".tgz", ".gz":
+		s.chart(f.Path+"!", content, 1)
+	}
+	return nil
+}
+
+// read takes what the budget still allows of a file.
+func (s *imageScan) read(content io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(content, min(maxYAML, s.budget)))
+	s.budget -= int64(len(text))
+	return text, err
+}
+
+// chart looks into a Helm chart. What is damaged in it is Helm's to complain about.
+func (s *imageScan) chart(source string, content io.Reader, depth int) {
+	unpacked, err := gzip.NewReader(content)
+	if err != nil {
+		return
+	}
+	var (
+		bounded = &io.LimitedReader{R: unpacked, N: s.budget}
+		archive = tar.NewReader(bounded)
+		version string // the chart's appVersion, which is its images' tag by default
+		waiting []waitingFile
+	)
+	for range maxChartFiles {
+		header, err := archive.Next()
+		if err != nil {
+			break
+		}
+		name := path.Clean(header.Name)
+		switch ext := path.Ext(name); {
+		case header.Typeflag != tar.TypeReg:
+		case strings.Count(name, "/") == 1 && path.Base(name) == "Chart.yaml":
+			text, err := s.read(archive)
+			if err != nil {
+				return
+			}
+			lines := skim(text)
+			version = valueOf(lines, "appVersion")
+			waiting = append(waiting, waitingFile{name, lines})
+		case ext == ".yaml" || ext == ".yml":
+			text, err := s.read(archive)
+			if err != nil {
+				return
+			}
+			waiting = append(waiting, waitingFile{name, onlyImages(skim(text))})
+		case ext == ".tgz" && depth < maxChartDepth:
+			s.chart(source+name+"!", archive, depth+1)
+		}
+	}
+	s.budget = min(s.budget, bounded.N)
+	for _, w := range waiting {
+		s.collect(source+w.name, w.lines, version)
+	}
+}
+
+// mayNameImages tells whether the scan looks into a file.
+func mayNameImages(name string) bool {
+	switch path.Ext(name) {
+	case ".yaml", ".yml", ".tgz", ".gz":
+		return true
+	}
+	return false
+}
+
+// waitingFile is a file of a chart whose version is not known yet.
+type waitingFile struct {
+	name  string
+	lines []line
+}
+
+// onlyImages keeps a file's lines where any of them may name an image.
+func onlyImages(lines []line) []line {
+	if slices.ContainsFunc(lines, func(l line) bool { return isImageKey(l.key) || l.key == "repository" || l.key == "images" }) {
+		return lines
+	}
+	return nil
+}
+
+func isImageKey(key string) bool { return key == "image" || strings.HasSuffix(key, "Image") }
+
+// collect finds images among the lines of one file.
+func (s *imageScan) collect(source string, lines []line, version string) {
+	for i, l := range lines {
+		switch {
+		case len(s.found) >= maxImages:
+			return
+		case l.value == "":
+		case isImageKey(l.key):
+			reference := l.value
+			if !tagged(reference) {
+				around := siblings(lines, i)
+				reference = assemble(around["registry"], reference, cmp.Or(around["tag"], around["imageTag"]), around["digest"], "")
+			}
+			s.found = appendImage(s.found, reference, source, l.key != "image")
+		case l.key == "repository":
+			around := siblings(lines, i)
+			_, hasTag := around["tag"]
+			_, hasRegistry := around["registry"]
+			if parent := strings.ToLower(strings.TrimSuffix(l.path, ".repository")); hasTag || hasRegistry || strings.HasSuffix(parent, "image") {
+				s.found = appendImage(s.found, assemble(around["registry"], l.value, around["tag"], around["digest"], version), source, true)
+			}
+		case l.key == "" && l.item && (l.path == "images" || strings.HasSuffix(l.path, ".images")):
+			s.found = appendImage(s.found, l.value, source, true)
+		}
+	}
+}
+
+// siblings returns the scalars that stand beside a line in its mapping.
+func siblings(lines []line, at int) map[string]string {
+	found := map[string]string{}
+	indent := lines[at].indent
+	for i := at; i >= 0; i-- {
+		if l := lines[i]; l.indent < indent {
+			break
+		} else if l.indent == indent {
+			found[l.key] = l.value
+			if l.item {
+				break
+			}
+		}
+	}
+	for _, l := range lines[at+1:] {
+		if l.indent < indent || l.indent == indent && l.item {
+			break
+		}
+		if l.indent == indent {
+			found[l.key] = l.value
+		}
+	}
+	return found
+}
+
+// assemble puts the parts of a reference together, as charts do.
+func assemble(registry, repository, tag, digest, version string) string {
+	reference := repository
+	if registry != "" {
+		reference = strings.TrimSuffix(registry, "/") + "/" + repository
+	}
+	if tagged(reference) {
+		return reference
+	}
+	if tag == "" && digest == "" {
+		tag = version
+	}
+	if tag != "" {
+		reference += ":" + tag
+	}
+	if strings.HasPrefix(digest, "sha256:") {
+		reference += "@" + digest
+	}
+	return reference
+}
+
+// tagged tells whether a reference has a tag or a digest.
+func tagged(reference string) bool {
+	return strings.ContainsAny(reference[strings.LastIndexByte(reference, '/')+1:], ":@")
+}
+
+// appendImage adds a reference, where it can be one. strict asks for more than one word.
+func appendImage(images []Image, reference, source string, strict bool) []Image {
+	if len(reference) > 512 || !imageReference.MatchString(reference) || slices.Contains(imageWords, reference) || strict && !strings.ContainsAny(reference, ":/@") {
+		return images
+	}
+	return append(images, Image{reference, source})
+}
+
+// finish adds the images of values.yaml, and returns all, each once.
+func (s *imageScan) finish(values []byte) []Image {
+	s.collect(ValuesFile, skim(values), "")
+	slices.SortStableFunc(s.found, func(a, b Image) int {
+		return cmp.Or(strings.Compare(a.Reference, b.Reference), sourceOrder(a.Source)-sourceOrder(b.Source), strings.Compare(a.Source, b.Source))
+	})
+	return slices.CompactFunc(s.found, func(a, b Image) bool { return a.Reference == b.Reference })
+}
+
+// sourceOrder prefers the file that a person would look into first.
+func sourceOrder(source string) int {
+	switch {
+	case source == ValuesFile:
+		return 0
+	case strings.Contains(source, "!"):
+		return 2
+	}
+	return 1
+}
+
+// valueOf returns the first value of a path.
+func valueOf(lines []line, path string) string {
+	for _, l := range lines {
+		if l.path == path {
+			return l.value
+		}
+	}
+	return ""
+}
+
+// contentImages are the images that values.yaml lists for mirroring, pack.content.images[].image.
+func contentImages(values []byte) []string {
+	var images []string
+	for _, l := range skim(values) {
+		if (l.path == "pack.content.images.image" || l.path == "pack.content.images" && l.item) && l.value != "" {
+			images = append(images, l.value)
+		}
+	}
+	return images
+}

@@ -1,0 +1,253 @@
+package packs
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MetadataFile is the file that makes a folder a pack.
+const MetadataFile = "pack.json"
+
+// Layers are the layers of a cluster profile, from the ground up.
+var Layers = []string{"kernel", "os", "k8s", "cni", "csi", "addon"}
+
+// cloudTypes are the documented ones and those that occur.
+var cloudTypes = []string{
+	"all", "aws", "azure", "gcp", "vsphere", "openstack", "baremetal", "maas", "aks", "eks", "gke", "tke", "edge", "libvirt", "edge-native",
+	"coxedge", "tencent", "custom",
+}
+
+// Metadata is what a pack.json says.
+type Metadata struct {
+	Name          string            `json:"name"`
+	DisplayName   string            `json:"displayName"`
+	Version       string            `json:"version"`
+	Layer         string            `json:"layer"`
+	CloudTypes    []string          `json:"cloudTypes,omitempty"` // cloudType, an older key, is joined to it
+	AddonType     string            `json:"addonType,omitempty"`
+	AddonSubType  string            `json:"addonSubType,omitempty"`
+	Group         string            `json:"group,omitempty"` // trimmed: "" and " " occur and mean none
+	EOL           string            `json:"eol,omitempty"`   // yyyy-MM-dd, trimmed
+	Annotations   map[string]string `json:"annotations,omitempty"`
+	Charts        []string          `json:"charts,omitempty"`
+	KubeManifests []string          `json:"kubeManifests,omitempty"` // applied in this order
+	AnsibleRoles  []string          `json:"ansibleRoles,omitempty"`
+	Constraints   Constraints       `json:"constraints,omitzero"`
+
+	Unknown map[string]json.RawMessage `json:"-"` // keys that no schema names, as they stand: they occur, and are kept
+
+	places map[string]int // where a key's value stands, for what is found out later
+}
+
+// Folder is what the pack's folder and its archive are called: <name>-<version>.
+func (m *Metadata) Folder() string { return m.Name + "-" + m.Version }
+
+// Title is the file name of the pack's archive, and the title of its layer: <name>-<version>.tar.gz.
+func (m *Metadata) Title() string { return m.Folder() + ".tar.gz" }
+
+// Tag is what a push gives the pack, unless another group is asked for: [group__]version.
+func (m *Metadata) Tag() Tag { return Tag{Group: m.Group, Label: m.Version} }
+
+var (
+	packName  = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+	tagLabel  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	groupName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9.-]|_[A-Za-z0-9.-])*$`)
+)
+
+// maxName keeps <base>/spectro-packs/archive/<name> within what registries take.
+const maxName = 128
+
+// ParseMetadata reads a pack.json. Metadata is nil where nothing can be read; otherwise it holds what could be, whatever the problems say.
+func ParseMetadata(data []byte) (*Metadata, []Problem) {
+	root, d := parseDocument(MetadataFile, data)
+	if root == nil {
+		return nil, d.problems
+	}
+	top, ok := root.value.(*object)
+	if !ok {
+		d.report(Error, CodeJSONType, root.offset, "write an object: {…}", "the file holds %s", root.kind())
+		return nil, d.problems
+	}
+	m := (&metadataReader{document: d, top: top}).read()
+	slices.SortStableFunc(d.problems, byPlace)
+	return m, d.problems
+}
+
+// metadataReader turns a document into metadata and judges it on the way.
+type metadataReader struct {
+	*document
+	top *object
+}
+
+func (r *metadataReader) read() *Metadata {
+	m := &Metadata{places: map[string]int{}}
+	for _, member := range r.top.members {
+		m.places[member.key] = member.value.offset
+	}
+	m.Name = r.required("name")
+	m.DisplayName = r.required("displayName")
+	m.Version = r.required("version")
+	m.Layer = r.required("layer")
+	m.CloudTypes = r.texts("cloudTypes")
+	if old := r.text("cloudType"); old != "" && !slices.Contains(m.CloudTypes, old) {
+		m.CloudTypes = append(m.CloudTypes, old)
+	}
+	m.AddonType, m.AddonSubType = r.text("addonType"), r.text("addonSubType")
+	m.Group, m.EOL = r.text("group"), r.text("eol")
+	m.Annotations = r.annotations()
+	m.Charts, m.KubeManifests, m.AnsibleRoles = r.texts("charts"), r.texts("kubeManifests"), r.texts("ansibleRoles")
+	m.Constraints = r.constraints()
+	known := []string{
+		"name", "displayName", "version", "layer", "cloudTypes", "cloudType", "addonType", "addonSubType", "group", "eol", "annotations", "charts",
+		"kubeManifests", "ansibleRoles", "constraints",
+	}
+	for _, member := range r.top.members {
+		if slices.Contains(known, member.key) {
+			continue
+		}
+		if m.Unknown == nil {
+			m.Unknown = map[string]json.RawMessage{}
+		}
+		m.Unknown[member.key] = json.RawMessage(member.value.content)
+		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, member.key) }); i >= 0 {
+			r.report(Warning, CodeJSONValue, member.offset, "write "+known[i], "the key %s is not read: its letters have another case", quote(member.key))
+		}
+	}
+	r.judge(m)
+	return m
+}
+
+// judge checks the values that a push builds names from, and those that Palette reads.
+func (r *metadataReader) judge(m *Metadata) {
+	at := func(key string) int { return m.places[key] }
+	if m.Name != "" && (!packName.MatchString(m.Name) || len(m.Name) > maxName) {
+		r.report(Error, CodeName, at("name"), "use lower-case letters and digits, joined by single . _ or -", "%s cannot be a pack's name", quote(m.Name))
+	}
+	switch {
+	case m.Version == "":
+	case !tagLabel.MatchString(m.Version) || strings.Contains(m.Version, "__"):
+		r.report(Error, CodeVersion, at("version"), "use letters, digits, . _ and -, such as 1.2.3 or 1.2.3-rc.1", "%s cannot be a version: it becomes a tag", quote(m.Version))
+	case isParent(m.Version):
+		r.report(Error, CodeVersion, at("version"), "name the whole version, such as 1.24.3", "%s is the name of a parent tag, which is made by itself", quote(m.Version))
+	case strings.HasPrefix(m.Version, "v") && len(numbers(m.Version)) > 0:
+		r.report(Warning, CodeVersionV, at("version"), "write "+m.Version[1:], "the version has a leading v: %s", quote(m.Version))
+	case len(numbers(m.Version)) == 0:
+		r.report(Warning, CodeVersion, at("version"), "start it with a number, such as 1.2.3", "%s does not start with a number: it gets no parent tag, and no order", quote(m.Version))
+	}
+	if m.Layer != "" && !slices.Contains(Layers, m.Layer) {
+		r.report(Error, CodeLayer, at("layer"), "use one of "+strings.Join(Layers, ", "), "there is no layer %s", quote(m.Layer))
+	}
+	for _, c := range m.CloudTypes {
+		if !slices.Contains(cloudTypes, c) {
+			place := at("cloudTypes")
+			if place == 0 {
+				place = at("cloudType")
+			}
+			r.report(Warning, CodeCloudType, place, "known are "+strings.Join(cloudTypes, ", "), "the cloud type %s is not known", quote(c))
+		}
+	}
+	if m.Group != "" && !groupName.MatchString(m.Group) {
+		r.report(Error, CodeGroup, at("group"), "use letters, digits, . - and single _", "%s cannot be a group: it becomes part of a tag", quote(m.Group))
+	}
+	if _, err := time.Parse(time.DateOnly, m.EOL); m.EOL != "" && err != nil {
+		r.report(Warning, CodeEOL, at("eol"), "write it as 2027-12-31", "%s is no date", quote(m.EOL))
+	}
+	for _, key := range slices.Sorted(maps.Keys(m.Annotations)) {
+		if isSecret(key) && m.Annotations[key] != "" {
+			r.report(Warning, CodeSecret, at("annotations"), "whoever may read the pack reads it: set it in the cluster profile instead", "the annotation %s looks like a secret", quote(key))
+		}
+	}
+}
+
+// isSecret tells whether a key's name says that its value is not for everybody.
+func isSecret(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc([]string{"password", "passwd", "secret", "token", "privatekey", "private-key", "apikey", "api-key"},
+		func(word string) bool { return strings.Contains(key, word) })
+}
+
+// required reads a text that has to be there.
+func (r *metadataReader) required(key string) string {
+	n := r.top.get(key)
+	if n == nil {
+		r.report(Error, CodeJSONRequired, 0, "add it", "the key %q is missing", key)
+		return ""
+	}
+	text := r.text(key)
+	if _, ok := n.value.(string); ok && text == "" {
+		r.report(Error, CodeJSONRequired, n.offset, "fill it in", "%q is empty", key)
+	}
+	return text
+}
+
+// text reads a text without the blanks around it; empty where there is none.
+func (r *metadataReader) text(key string) string {
+	n := r.top.get(key)
+	if n == nil {
+		return ""
+	}
+	return r.textOf(n, key)
+}
+
+func (r *metadataReader) textOf(n *node, key string) string {
+	switch value := n.value.(type) {
+	case string:
+		return strings.TrimSpace(value)
+	case nil:
+		return ""
+	case json.Number:
+		r.report(Error, CodeJSONType, n.offset, `put it in quotes: "`+value.String()+`"`, "%q is a number, and has to be a text", key)
+		return value.String()
+	}
+	r.report(Error, CodeJSONType, n.offset, "put it in quotes", "%q is %s, and has to be a text", key, n.kind())
+	return ""
+}
+
+// texts reads a list of texts; a single text counts as a list of one.
+func (r *metadataReader) texts(key string) []string {
+	n := r.top.get(key)
+	if n == nil || n.value == nil {
+		return nil
+	}
+	items, ok := n.value.([]*node)
+	if !ok {
+		r.report(Error, CodeJSONType, n.offset, "write a list: [\"…\"]", "%q is %s, and has to be a list", key, n.kind())
+		return nil
+	}
+	var texts []string
+	for _, item := range items {
+		if text := r.textOf(item, key+"[]"); text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// annotations reads an object of texts.
+func (r *metadataReader) annotations() map[string]string {
+	n := r.top.get("annotations")
+	if n == nil || n.value == nil {
+		return nil
+	}
+	o, ok := n.value.(*object)
+	if !ok {
+		r.report(Error, CodeJSONType, n.offset, "write an object: {…}", "\"annotations\" is %s, and has to be an object", n.kind())
+		return nil
+	}
+	annotations := make(map[string]string, len(o.members))
+	for _, member := range o.members {
+		switch value := member.value.value.(type) {
+		case string:
+			annotations[member.key] = value
+		case nil:
+			annotations[member.key] = ""
+		default:
+			r.report(Error, CodeJSONType, member.value.offset, "put it in quotes", "the annotation %s is %s, and has to be a text", quote(member.key), member.value.kind())
+		}
+	}
+	return annotations
+}

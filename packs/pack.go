@@ -1,0 +1,212 @@
+package packs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Files that have a meaning in a pack.
+const (
+	ValuesFile  = "values.yaml"
+	LogoFile    = "logo.png"
+	ReadmeFile  = "README.md"
+	SchemaFile  = "schema.yaml"
+	PresetsFile = "presets.yaml"
+)
+
+// maxDocument is how much of each of them is read.
+const maxDocument = 4 << 20
+
+// Pack is a pack as it was read, right or wrong.
+type Pack struct {
+	Folder   string    // name of its folder; empty where it is not known
+	Files    []File    // by path; leftovers of desktops and version control are not among them
+	Metadata *Metadata // nil where pack.json is missing or cannot be read
+	Images   []Image   // container images, by reference
+
+	documents map[string][]byte // by the constants above
+	problems  []Problem         // what reading it found
+}
+
+// Document returns one of the files that have a meaning, such as ReadmeFile; nil where there is none. At most 4 MiB are kept.
+func (p *Pack) Document(name string) []byte { return p.documents[name] }
+
+// Logo returns the logo and its media type, image/png or image/jpeg as its bytes say; nothing where it is missing, something else or
+// above 1 MiB.
+func (p *Pack) Logo() (content []byte, mediaType string) {
+	content = p.documents[LogoFile]
+	switch {
+	case len(content) > maxLogo:
+	case bytes.HasPrefix(content, []byte("\x89PNG\r\n\x1a\n")):
+		return content, "image/png"
+	case bytes.HasPrefix(content, []byte("\xff\xd8\xff")):
+		return content, "image/jpeg"
+	}
+	return nil, ""
+}
+
+const maxLogo = 1 << 20
+
+// Has tells whether the pack holds a file, or a folder with files.
+func (p *Pack) Has(name string) bool {
+	name = path.Clean(name)
+	return slices.ContainsFunc(p.Files, func(f File) bool { return f.Path == name || strings.HasPrefix(f.Path, name+"/") })
+}
+
+// OpenDir reads the pack in a directory. Only a directory that cannot be read is an error; everything else is for Lint.
+func OpenDir(dir string) (*Pack, error) {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no folder %q", dir)
+	case err != nil:
+		return nil, fmt.Errorf("open pack: %w", err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("%q is no folder", dir)
+	}
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open pack: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open pack: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // read only
+	pack, err := Open(root.FS())
+	if err != nil {
+		return nil, err
+	}
+	pack.Folder = filepath.Base(full)
+	return pack, nil
+}
+
+// Open reads the pack at the root of a file system.
+func Open(fsys fs.FS) (*Pack, error) {
+	r := newPackReader()
+	limits := Limits{}.withDefaults()
+	err := walk(fsys, limits, r.report, func(f File) error {
+		file, err := fsys.Open(f.Path)
+		if err != nil {
+			return fmt.Errorf("open pack: %w", err)
+		}
+		defer file.Close() //nolint:errcheck // read only
+		return r.add(f, file)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.finish(), nil
+}
+
+// walk visits the files of a pack's folder in the order of their paths, which is the same on every machine. What cannot be part of a pack
+// is reported and left out.
+func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) error) error {
+	var files, leftovers int
+	var size int64
+	return fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fmt.Errorf("read pack: %w", err)
+		case name == ".":
+			return nil
+		case isLeftover(name):
+			if leftovers++; leftovers == 1 {
+				report(Problem{Code: CodeLeftover, Severity: Warning, Path: name, What: "belongs to a desktop or to version control, and is left out of the archive", Remedy: "remove it"})
+			}
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if why := checkName(name, limits); why != "" {
+			report(Problem{Code: CodeFileName, Severity: Error, Path: strings.ToValidUTF8(name, "?"), What: why, Remedy: "rename it"})
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if files++; files > limits.Files {
+			report(Problem{Code: CodeTooManyFiles, Severity: Error, What: fmt.Sprintf("holds more than %d files and folders", limits.Files), Remedy: "is it the right folder?"})
+			return fs.SkipAll
+		}
+		switch {
+		case entry.IsDir():
+			return nil
+		case entry.Type()&fs.ModeSymlink != 0:
+			report(Problem{Code: CodeLink, Severity: Error, Path: name, What: "is a link, and packs hold files only", Remedy: "put a copy of the file in its place"})
+			return nil
+		case !entry.Type().IsRegular():
+			report(Problem{Code: CodeSpecial, Severity: Error, Path: name, What: "is no regular file", Remedy: "remove it"})
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return fmt.Errorf("read pack: %w", err)
+		}
+		if size += info.Size(); size > limits.Bytes {
+			report(Problem{Code: CodeTooLarge, Severity: Error, Path: name, What: fmt.Sprintf("holds more than %d MiB", limits.Bytes>>20), Remedy: "is it the right folder?"})
+			return fs.SkipAll
+		}
+		return visit(File{Path: name, Size: info.Size(), Mode: fileMode(info.Mode())})
+	})
+}
+
+// packReader collects what is known of a pack while its files pass by, in any order.
+type packReader struct {
+	pack   *Pack
+	images *imageScan
+}
+
+func newPackReader() *packReader {
+	return &packReader{pack: &Pack{documents: map[string][]byte{}}, images: newImageScan()}
+}
+
+func (r *packReader) report(p Problem) { r.pack.problems = append(r.pack.problems, p) }
+
+// add takes a file. It need not read its content.
+func (r *packReader) add(f File, content io.Reader) error {
+	r.pack.Files = append(r.pack.Files, f)
+	if name := documentName(f.Path); name != "" {
+		text, err := io.ReadAll(io.LimitReader(content, maxDocument))
+		if err != nil {
+			return fmt.Errorf("read %s: %w", f.Path, err)
+		}
+		r.pack.documents[name] = text
+		return nil
+	}
+	return r.images.add(f, content)
+}
+
+// finish parses what was collected.
+func (r *packReader) finish() *Pack {
+	p := r.pack
+	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	if text, ok := p.documents[MetadataFile]; ok {
+		var problems []Problem
+		p.Metadata, problems = ParseMetadata(text)
+		p.problems = slices.Concat(problems, p.problems)
+	}
+	p.Images = r.images.finish(p.documents[ValuesFile])
+	return p
+}
+
+// documentName returns the constant that a file of a pack goes by; empty where it has no meaning. A README occurs in all letter cases.
+func documentName(name string) string {
+	switch name {
+	case MetadataFile, ValuesFile, LogoFile, SchemaFile, PresetsFile:
+		return name
+	}
+	if strings.EqualFold(name, ReadmeFile) {
+		return ReadmeFile
+	}
+	return ""
+}

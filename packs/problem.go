@@ -1,0 +1,131 @@
+package packs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Severity tells what a problem means for a push.
+type Severity string
+
+// Severities. An error keeps a pack from being pushed, a warning does not.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Problem is one thing that is wrong with a pack or an archive. It is an error too: what ReadArchive refuses, it refuses with a Problem.
+type Problem struct {
+	Code     string   `json:"code"` // stable: docs/palette.md lists them all
+	Severity Severity `json:"severity"`
+	Path     string   `json:"path,omitempty"` // the file, relative to the pack's folder, with slashes
+	Line     int      `json:"line,omitempty"` // from 1; 0 where no line is meant
+	Column   int      `json:"column,omitempty"`
+	What     string   `json:"what"`
+	Remedy   string   `json:"remedy,omitempty"`
+}
+
+// Codes of problems with a pack.
+const (
+	CodeJSONMissing    = "pack-json-missing"
+	CodeJSONSyntax     = "pack-json-syntax"
+	CodeJSONComma      = "pack-json-comma"
+	CodeJSONDuplicate  = "pack-json-duplicate"
+	CodeJSONType       = "pack-json-type"
+	CodeJSONRequired   = "pack-json-required"
+	CodeJSONValue      = "pack-json-value"
+	CodeName           = "pack-name"
+	CodeVersion        = "pack-version"
+	CodeVersionV       = "pack-version-v"
+	CodeLayer          = "pack-layer"
+	CodeCloudType      = "pack-cloud-type"
+	CodeGroup          = "pack-group"
+	CodeEOL            = "pack-eol"
+	CodeConstraint     = "pack-constraint"
+	CodeValuesMissing  = "pack-values-missing"
+	CodeNamespace      = "pack-namespace"
+	CodeLogoMissing    = "pack-logo-missing"
+	CodeLogoType       = "pack-logo-type"
+	CodeReadmeMissing  = "pack-readme-missing"
+	CodeFileMissing    = "pack-file-missing"
+	CodeFileOutside    = "pack-file-outside"
+	CodeImagesEmpty    = "pack-images-empty"
+	CodeFolder         = "pack-folder"
+	CodeSecret         = "pack-secret" //nolint:gosec // the name of a finding
+	CodeYAML           = "pack-yaml"
+	CodeLink           = "pack-link"
+	CodeSpecial        = "pack-special-file"
+	CodeLeftover       = "pack-leftover"
+	CodeTooLarge       = "pack-too-large"
+	CodeTooManyFiles   = "pack-too-many-files"
+	CodeFileName       = "pack-file-name"
+	CodeArchiveFormat  = "archive-format"
+	CodeArchiveSlip    = "archive-slip"
+	CodeArchiveLink    = "archive-link"
+	CodeArchiveSpecial = "archive-special-file"
+	CodeArchiveTwice   = "archive-duplicate"
+	CodeArchiveBomb    = "archive-bomb"
+	CodeArchiveOutside = "archive-outside"
+	CodeArtifact       = "artifact-not-a-pack"
+)
+
+// Error tells the problem in one line: where, what, and what to do about it.
+func (p Problem) Error() string {
+	if p.Remedy == "" {
+		return p.located()
+	}
+	return p.located() + " (" + p.Remedy + ")"
+}
+
+// located is the problem without its remedy.
+func (p Problem) located() string {
+	if where := p.Where(); where != "" {
+		return where + ": " + p.What
+	}
+	return p.What
+}
+
+// Where names the place: "pack.json:3:14", "charts/x.tgz", or nothing.
+func (p Problem) Where() string {
+	switch {
+	case p.Path == "" || p.Line == 0:
+		return p.Path
+	case p.Column == 0:
+		return fmt.Sprintf("%s:%d", p.Path, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Column)
+}
+
+// HasErrors tells whether a problem among them keeps a pack from being pushed.
+func HasErrors(problems []Problem) bool {
+	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Error })
+}
+
+// Refused is a pack that may not be pushed, with everything that is wrong with it.
+type Refused struct{ Problems []Problem }
+
+func (r *Refused) Error() string {
+	var errors []string
+	for _, p := range r.Problems {
+		if p.Severity == Error {
+			errors = append(errors, p.Error())
+		}
+	}
+	return strings.Join(errors, "; ")
+}
+
+// quote writes what came out of a pack so that it fits into one line of a terminal.
+func quote(text string) string {
+	const most = 80
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+// byPlace sorts problems of one file by their lines.
+func byPlace(a, b Problem) int {
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+}
