@@ -102,9 +102,11 @@ func (c *change) close() {
 // next who wants it.
 func (c *change) names() error {
 	done, err := c.rename(c.first)
+	c.first = c.first[len(done):] // what is left is for end to remove
 	if err == nil && len(c.last) > 0 {
 		var late []string
 		late, err = c.rename(c.last)
+		c.last = c.last[len(late):]
 		done = append(done, late...)
 	}
 	if err != nil {

@@ -64,6 +64,7 @@ func (c *script) note(err error, changes map[string]string) {
 func blobFact(repo string, content []byte) string {
 	return "blob " + repo + " " + string(digest.FromBytes(content))
 }
+
 func manifestFact(repo string, i *storagetest.Image) string {
 	return "manifest " + repo + " " + string(i.Digest)
 }

@@ -127,7 +127,12 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	if err != nil {
 		return fmt.Errorf("stage blob: %w", mapped(err))
 	}
-	defer s.removeTree(tmp) // by then it has its name or is not wanted
+	named := false
+	defer func() {
+		if !named {
+			s.removeTree(tmp)
+		}
+	}()
 	w := &receiver{s: s, f: f, h: d.Algorithm().Hash()}
 	_, err = w.receive(ctx, r, size)
 	if err == nil {
@@ -139,14 +144,16 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 		f.Close()
 		return err
 	}
-	return s.commit(o.Repository.String(), d, f, tmp, w.offset)
+	named, err = s.commit(o.Repository.String(), d, f, tmp, w.offset)
+	return err
 }
 
-// commit makes a staged blob whose digest was checked durable and links it. It closes f; from is not removed where it was not needed.
-func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, size int64) error {
+// commit makes a staged blob whose digest was checked durable and links it. It closes f. named tells whether from got its place; else it is
+// still there, and was not needed or is not to be used any more.
+func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, size int64) (named bool, err error) {
 	if ok, err := s.linkAgain(repo, d, size); err != nil || ok {
 		f.Close()
-		return mapped(err)
+		return false, mapped(err)
 	}
 	c := s.begin()
 	defer c.end()
@@ -158,34 +165,34 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 		c.adopt(f)
 	}
 	if err := c.repository(repo); err != nil {
-		return mapped(err)
+		return false, mapped(err)
 	}
 	link, err := c.stage([]byte(d))
 	if err != nil {
-		return mapped(err)
+		return false, mapped(err)
 	}
 	c.first = append(c.first, move{from: link, to: layerDir(repo, d) + "/link"})
 	if err := c.contents(); err != nil {
-		return mapped(err)
+		return false, mapped(err)
 	}
 	defer s.locks.exclusive(d)()
 	defer s.gc.note(d)
 	_, still := s.sound(d, size)
 	if here && !still { // collected or damaged meanwhile
 		if err := f.Sync(); err != nil {
-			return fmt.Errorf("sync contents: %w", mapped(err))
+			return false, fmt.Errorf("sync contents: %w", mapped(err))
 		}
 	}
 	if !still {
 		c.first = append([]move{{from: from, to: blobPath(d), adopted: true}}, c.first...)
 	}
 	if err := c.names(); err != nil {
-		return mapped(err)
+		return false, mapped(err)
 	}
 	if !still {
 		if info, ok, err := s.data(d); err == nil && ok {
 			s.verified.add(d, info)
 		}
 	}
-	return nil
+	return !still, nil
 }

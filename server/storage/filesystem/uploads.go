@@ -222,7 +222,8 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 		f.Close()
 		return &storage.DigestError{Want: d, Got: got}
 	}
-	return s.commit(o.Repository.String(), d, f, u.data(), total)
+	_, err = s.commit(o.Repository.String(), d, f, u.data(), total)
+	return err
 }
 
 // CancelUpload implements storage.Uploads. A chunk under way is cut off by its connection, not here: cancelling waits for it.
