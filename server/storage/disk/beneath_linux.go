@@ -56,11 +56,11 @@ var errAstray = fmt.Errorf("%w: a symbolic link leads astray", fs.ErrNotExist)
 
 // inParent calls do with the open directory of name and its last part.
 func (d *osDisk) inParent(op, name string, do func(dir int, base string) error) error {
-	dir, base, fd := ".", name, d.fd
+	base, fd := name, d.fd
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {
-		dir, base = name[:i], name[i+1:]
+		base = name[i+1:]
 		var err error
-		if fd, err = d.openBeneath(dir, unix.O_PATH|unix.O_DIRECTORY); err != nil {
+		if fd, err = d.openBeneath(name[:i], unix.O_PATH|unix.O_DIRECTORY); err != nil {
 			return &fs.PathError{Op: op, Path: name, Err: err}
 		}
 		defer func() { _ = unix.Close(fd) }()

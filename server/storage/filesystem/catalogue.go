@@ -166,12 +166,11 @@ func (c *catalogue) exists() bool {
 	return err == nil
 }
 
-func (c *catalogue) insert(name string) bool {
+func (c *catalogue) insert(name string) {
 	i, found := slices.BinarySearchFunc(c.names, name, byName)
 	if !found {
 		c.names = slices.Insert(c.names, i, catalogued{name: name})
 	}
-	return !found
 }
 
 // repository makes sure that the catalogue names a repository before anything of it is durable.

@@ -82,10 +82,10 @@ func (s *Store) data(d digest.Digest) (disk.Info, bool, error) {
 }
 
 // sound tells whether the data of a digest is here, known to be good, and durable, so that writing it again would change nothing.
-func (s *Store) sound(d digest.Digest, size int64) (disk.Info, bool) {
+func (s *Store) sound(d digest.Digest, size int64) bool {
 	info, ok, err := s.data(d)
 	ok = ok && err == nil && (size < 0 || info.Size == size) && !s.doubt.has(blobPath(d)) && s.verified.has(d, info)
-	return info, ok
+	return ok
 }
 
 // linkOf finds a blob of a repository; false where link or data is missing. For a pusher the link is touched and what is in doubt counts as

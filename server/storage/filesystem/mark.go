@@ -23,8 +23,8 @@ type marks struct {
 	live     *spill // tail: number of a repository that refers to it
 	links    *spill // tail: kind, number of the repository
 	problems []string
-	dead     func(ctx context.Context, m *marks, r *marked) error // may take manifests out of r; nil: all live
-	tags     []int                                                // by repository, where counted
+	dead     func(ctx context.Context, r *marked) error // may take manifests out of r; nil: all live
+	tags     []int                                      // by repository, where counted
 	count    bool
 }
 
@@ -105,7 +105,7 @@ func (m *marks) repository(ctx context.Context, r *marked) error {
 		}
 	}
 	if m.dead != nil && !r.unread {
-		if err := m.dead(ctx, m, r); err != nil {
+		if err := m.dead(ctx, r); err != nil {
 			return err
 		}
 	}

@@ -17,8 +17,8 @@ import (
 
 // runState is what one run leaves for the next.
 type runState struct {
-	Running bool      `json:"running"`           // never stopped: the run crashed
-	Crashed time.Time `json:"crashed,omitempty"` // when the last unclean stop was noticed
+	Running bool      `json:"running"`          // never stopped: the run crashed
+	Crashed time.Time `json:"crashed,omitzero"` // when the last unclean stop was noticed
 	Boot    string    `json:"boot,omitempty"`
 }
 

@@ -158,7 +158,7 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 	c := s.begin()
 	defer c.end()
 	// What is here and known to be good need not be written again. It is asked again under the lock.
-	_, here := s.sound(d, size)
+	here := s.sound(d, size)
 	if here {
 		defer f.Close()
 	} else {
@@ -177,7 +177,7 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 	}
 	defer s.locks.exclusive(d)()
 	defer s.gc.note(d)
-	_, still := s.sound(d, size)
+	still := s.sound(d, size)
 	if here && !still { // collected or damaged meanwhile
 		if err := f.Sync(); err != nil {
 			return false, fmt.Errorf("sync contents: %w", mapped(err))

@@ -121,7 +121,7 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 	if err := c.repository(repo); err != nil {
 		return mapped(err)
 	}
-	_, sound := s.sound(d, int64(len(p.Content)))
+	sound := s.sound(d, int64(len(p.Content)))
 	if !sound {
 		if err := c.write(blobPath(d), p.Content); err != nil {
 			return mapped(err)

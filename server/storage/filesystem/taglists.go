@@ -44,13 +44,13 @@ func newTagLists(s *Store, most int) *tagLists {
 	return &tagLists{s: s, most: most, by: map[string]*tagList{}}
 }
 
-// of returns the list of a repository; nil without make if there is none.
-func (l *tagLists) of(repo string, make bool) *tagList {
+// of returns the list of a repository; nil without anew if there is none.
+func (l *tagLists) of(repo string, anew bool) *tagList {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.by[repo]
 	if !ok {
-		if !make {
+		if !anew {
 			return nil
 		}
 		t = &tagList{}

@@ -12,7 +12,7 @@ import (
 
 // untagged removes from r the manifests that lost their tag long ago, unless something living keeps them: an index its children, a subject
 // what refers to it. They are removed from the repository, too, unless this is a dry run.
-func (c *collection) untagged(ctx context.Context, m *marks, r *marked) error {
+func (c *collection) untagged(ctx context.Context, r *marked) error {
 	kept, removed := map[digest.Digest]string{}, map[digest.Digest]bool{}
 	var keep func(d digest.Digest, why string)
 	referrers := map[digest.Digest][]digest.Digest{}

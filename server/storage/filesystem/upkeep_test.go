@@ -467,8 +467,7 @@ func collectBesidePushes(t *testing.T, s *filesystem.Store) {
 				i := storagetest.NewImage(t, fmt.Sprint("image ", n%5), nil)
 				tag := fmt.Sprint("w", w)
 				err := i.TryPush(t, s, "a", tag)
-				var missing *storage.MissingError
-				if errors.As(err, &missing) {
+				if _, missing := errors.AsType[*storage.MissingError](err); missing {
 					continue // collected between the blob and the manifest: the pusher was told
 				}
 				if err != nil {

@@ -2,11 +2,12 @@ package filesystem
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 
-	"packhouse/server/storage/disk"
-
 	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage/disk"
 )
 
 const (
@@ -48,12 +49,7 @@ func (v *verified) has(d digest.Digest, i disk.Info) bool {
 	at, mark, lock := v.keys(d, i)
 	lock.Lock()
 	defer lock.Unlock()
-	for _, m := range v.slots[at : at+verifiedWays] {
-		if m == mark {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(v.slots[at:at+verifiedWays], mark)
 }
 
 func (v *verified) add(d digest.Digest, i disk.Info) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"testing"
@@ -18,7 +19,7 @@ func blobComesBack(t *testing.T, s storage.Store) {
 	ctx := context.Background()
 	for _, alg := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
 		for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, 1<<20 + 1, 9 << 20} {
-			content := bytes.Repeat([]byte{byte(size), 7}, size/2+1)[:size]
+			content := bytes.Repeat([]byte(fmt.Sprint(size, " ")), size/2+1)[:size]
 			d := alg.FromBytes(content)
 			o := storage.Owner{Repository: Repo(t, "a/b")}
 			for _, announced := range []int64{int64(size), -1} { // the second push finds it there
@@ -46,7 +47,7 @@ func ranged(t *testing.T, s storage.Store, repo reference.Repository, d digest.D
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	size := int64(len(content))
 	if end, err := b.Content().Seek(0, io.SeekEnd); err != nil || end != size || b.Size() != size {
 		t.Fatalf("seek to the end: %d, %v, size %d; want %d", end, err, b.Size(), size)

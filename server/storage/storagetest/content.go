@@ -188,7 +188,7 @@ func ReadBlob(s storage.Store, repo reference.Repository, d digest.Digest) ([]by
 	if err != nil {
 		return nil, err
 	}
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	return io.ReadAll(b.Content())
 }
 
