@@ -176,6 +176,35 @@ func TestScrub(t *testing.T) {
 	bad.Check(t, s, "a", "v2")
 }
 
+// TestScrubOfAnEngineThatIsGone must take nothing for damaged.
+func TestScrubOfAnEngineThatIsGone(t *testing.T) {
+	b := newMemoryBucket()
+	s := openMemory(t, b, nil)
+	storagetest.NewImage(t, "one", nil).Push(t, s, "a", "v1")
+	before := b.keys("")
+	for _, verbs := range []string{"get", "get head", "get head list"} {
+		b.before = func(_ context.Context, verb, key string) error {
+			if strings.Contains(verbs, verb) && strings.HasPrefix(key, blobsDir) {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		r, err := s.Scrub(t.Context(), storage.ScrubOptions{}, nil)
+		if err == nil && len(r.Damaged) != 3 {
+			t.Errorf("without %s: %+v", verbs, r)
+		}
+		for _, d := range r.Damaged {
+			if d.Quarantined != "" {
+				t.Errorf("without %s: set aside what cannot be read: %+v", verbs, d)
+			}
+		}
+		b.before = nil
+		if after := b.keys(blobsDir); len(after) != 3 || len(b.keys(quarantineDir)) != 0 {
+			t.Errorf("without %s: %v, before %v", verbs, after, before)
+		}
+	}
+}
+
 // TestWeakEngine opens a store on an engine that ignores conditions.
 func TestWeakEngine(t *testing.T) {
 	b := newMemoryBucket()

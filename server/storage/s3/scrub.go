@@ -116,25 +116,29 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 	if !ok {
 		return &storage.Damage{Kind: "link", Path: o.key, What: "nothing of this name belongs among the blobs"}, nil
 	}
-	src := &source{s: c.s, ctx: ctx, key: o.key, o: o}
-	defer src.Close()
-	h := d.Algorithm().Hash()
-	n, err := io.CopyBuffer(onlyWriter{h}, &slowReader{c: c, ctx: ctx, r: src}, make([]byte, 128<<10))
+	damage := &storage.Damage{Digest: d, Kind: "blob", Path: o.key}
+	got, n, err := c.hash(ctx, d, o)
 	if errors.Is(err, errMissing) || errors.Is(err, errCondition) {
 		return nil, nil //nolint:nilnil // deleted or healed meanwhile
 	}
-	damage := &storage.Damage{Digest: d, Kind: "blob", Path: o.key}
-	switch got := digest.NewDigest(d.Algorithm(), h); {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
+	if err != nil {
+		// An engine that cannot be reached says nothing about the bytes; one that is there and does not hand them out does.
+		if _, herr := c.s.bucket.head(ctx, o.key); herr != nil {
+			return nil, err
+		}
+		if got, n, err = c.hash(ctx, d, o); ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	switch {
 	case err != nil:
-		damage.What = "it cannot be read: " + err.Error()
+		damage.What = "it cannot be read: " + brief(err)
+		return damage, nil
 	case got == d:
 		c.s.remember(d, o.etag)
 		return nil, nil //nolint:nilnil // there is no damage
-	default:
-		damage.What = fmt.Sprintf("its %d bytes have the digest %s", n, got)
 	}
+	damage.What = fmt.Sprintf("its %d bytes have the digest %s", n, got)
 	c.s.manifests.drop(string(d))
 	var as bool
 	if damage.Repositories, as, err = c.s.linkers(ctx, d); err != nil {
@@ -146,6 +150,15 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 		damage.Quarantined = c.s.setAside(ctx, d, o, damage.What)
 	}
 	return damage, nil
+}
+
+// hash hashes an object no faster than the rate.
+func (c *scrubbing) hash(ctx context.Context, d digest.Digest, o object) (digest.Digest, int64, error) {
+	src := &source{s: c.s, ctx: ctx, key: o.key, o: o}
+	defer src.Close()
+	h := d.Algorithm().Hash()
+	n, err := io.CopyBuffer(onlyWriter{h}, &slowReader{c: c, ctx: ctx, r: src}, make([]byte, 128<<10))
+	return digest.NewDigest(d.Algorithm(), h), n, err
 }
 
 // linkers names the repositories that link to d, and tells whether one has it as a manifest.

@@ -35,8 +35,9 @@ type session struct {
 	Hash       []byte           `json:"hash"` // of the first Offset bytes (encoding.BinaryMarshaler)
 	Base       int64            `json:"base"` // size of the first part, see partSize
 	Parts      []piece          `json:"parts,omitempty"`
-	Tail       *piece           `json:"tail,omitempty"`   // what is left behind the parts
-	Inline     []byte           `json:"inline,omitempty"` // the same, where it is short
+	Tail       *piece           `json:"tail,omitempty"`     // what is left behind the parts
+	Inline     []byte           `json:"inline,omitempty"`   // the same, where it is short
+	Finished   bool             `json:"finished,omitempty"` // it is a blob now, and the record about to go
 	Sequence   int              `json:"sequence"`
 	Nonce      string           `json:"nonce"` // makes every record another one
 
@@ -106,7 +107,7 @@ func (s *Store) session(ctx context.Context, o storage.Owner, id string) (*sessi
 	if err := json.Unmarshal(body, u); err != nil {
 		return nil, fmt.Errorf("read upload %s: %w", id, err)
 	}
-	if u.User != o.User || u.Repository != o.Repository.String() {
+	if u.User != o.User || u.Repository != o.Repository.String() || u.Finished {
 		return nil, storage.ErrUploadUnknown
 	}
 	if _, err := reference.ParseAlgorithm(string(u.Algorithm)); err != nil || u.Base < smallestChunk || u.Offset < 0 {

@@ -381,7 +381,7 @@ func TestCosts(t *testing.T) {
 		_, err := s.AppendUpload(ctx, o, u.ID, 0, bytes.NewReader([]byte("chunk")), 5)
 		return err
 	})
-	cost("finishing it", "1 delete, 1 get, 2 put", func() error {
+	cost("finishing it", "1 delete, 1 get, 3 put", func() error {
 		return s.FinishUpload(ctx, o, u.ID, 5, nil, 0, digest.FromString("chunk"))
 	})
 }

@@ -282,8 +282,21 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 		}
 		return err
 	}
+	if !s.ended(ctx, t.u) {
+		t.forget(ctx)
+		return storage.ErrUploadUnknown
+	}
 	s.drop(ctx, t.u, t.former()...)
 	return nil
+}
+
+// ended claims a session that was made a blob of. Of several that finish one at once only one does; the others made the same blob of the same
+// bytes and are told that there is no such upload, as they would be a moment later.
+func (s *Store) ended(ctx context.Context, u *session) bool {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	u.Finished = true
+	return !errors.Is(s.save(ctx, u), errCondition)
 }
 
 // hashAgain hashes all of an upload by another algorithm.
