@@ -118,8 +118,11 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 			m.log.LogAttrs(ctx, slog.LevelWarn, "the cache of ACME is not whole", slog.String("host", host), slog.Any("error", err))
 		}
 		if n.serving.Load() == nil {
-			m.log.LogAttrs(ctx, slog.LevelWarn, "a stand-in certificate is served, which clients refuse, until the CA has signed one",
-				slog.String("host", host), slog.String("directory", m.from))
+			attrs := []slog.Attr{slog.String("host", host), slog.String("directory", m.from)}
+			if n.record.Reason != "" {
+				attrs = append(attrs, slog.String("reason", n.record.Reason), slog.Time("next_try", n.record.NextTry))
+			}
+			m.log.LogAttrs(ctx, slog.LevelWarn, "a stand-in certificate is served, which clients refuse, until the CA has signed one", attrs...)
 		}
 	}
 	return m, nil
@@ -134,7 +137,7 @@ func (m *Manager) look(ctx context.Context, n *name) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err == nil && !(n.unkept && n.record.NextTry.After(m.now())) {
+	if err == nil && (!n.unkept || r.FailedAt.After(n.record.FailedAt) || r.Obtained.After(n.record.FailedAt)) {
 		n.record, n.unkept = r, false
 	}
 	if pair != nil {

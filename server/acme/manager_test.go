@@ -1,0 +1,415 @@
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
+
+	"packhouse/certgen"
+)
+
+// fakeCA signs at once, or fails, and counts.
+type fakeCA struct {
+	t    *testing.T
+	life int // days
+
+	mu     sync.Mutex
+	ca     *certgen.Pair
+	fail   func(host string) error
+	during func(host string)
+	calls  []call
+}
+
+type call struct {
+	host  string
+	at    time.Time
+	kinds []string
+}
+
+func newFakeCA(t *testing.T) *fakeCA {
+	t.Helper()
+	ca, err := certgen.NewCA(certgen.CAOptions{Now: time.Now(), Days: 36500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fakeCA{t: t, ca: ca, life: 90}
+}
+
+func (f *fakeCA) issue(ctx context.Context, host string, kinds []string) (issued, error) {
+	f.mu.Lock()
+	f.calls = append(f.calls, call{host, time.Now(), kinds})
+	fail, during := f.fail, f.during
+	f.mu.Unlock()
+	if during != nil {
+		during(host)
+	}
+	if ctx.Err() != nil {
+		return issued{}, ctx.Err()
+	}
+	if fail != nil {
+		if err := fail(host); err != nil {
+			return issued{}, err
+		}
+	}
+	names, err := certgen.ParseNames([]string{host})
+	if err != nil {
+		return issued{}, err
+	}
+	pair, err := certgen.NewLeaf(f.ca, certgen.LeafOptions{Names: names, Days: f.life, Now: time.Now()})
+	return issued{pair: pair, challenge: kinds[len(kinds)-1]}, err
+}
+
+func (f *fakeCA) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.calls)
+}
+
+const host = "registry.example.com"
+
+// newManager makes a manager that orders from a fake CA.
+func newManager(t *testing.T, ca *fakeCA, o Options) *Manager {
+	t.Helper()
+	if o.Hosts == nil {
+		o.Hosts = []string{host}
+	}
+	if o.Directory == "" {
+		o.Directory = "https://ca.example/dir"
+	}
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	m, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.issuer = ca
+	return m
+}
+
+// run runs a manager for a while.
+func run(t *testing.T, m *Manager, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	m.Run(ctx)
+}
+
+// shown is the certificate that a client of a name sees.
+func shown(t *testing.T, m *Manager, name string) *tls.Certificate {
+	t.Helper()
+	c, err := m.GetCertificate(&tls.ClientHelloInfo{ServerName: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func refusal(detail string) error {
+	return fmt.Errorf("http-01: %w", &acme.AuthorizationError{Identifier: host, Errors: []error{&acme.Error{
+		StatusCode: http.StatusForbidden, ProblemType: problemPrefix + "connection", Detail: detail,
+	}}})
+}
+
+// TestOrder: the stand-in first, then what the CA signed; and no order by a handshake.
+func TestOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, cache := newFakeCA(t), Directory(filepath.Join(t.TempDir(), "le-cache"))
+		m := newManager(t, ca, Options{Cache: cache, Hosts: []string{"Registry.Example.com", "other.example.com.", host}})
+		if len(m.names) != 2 || shown(t, m, host) != m.standIn || !strings.Contains(m.States()[0].Fault(), "being ordered") {
+			t.Errorf("before the order: %+v", m.States())
+		}
+		if !strings.Contains(m.standIn.Leaf.Subject.String(), "stand-in") || ca.count() != 0 {
+			t.Errorf("stand-in %s, %d orders by handshakes", m.standIn.Leaf.Subject, ca.count())
+		}
+		run(t, m, time.Hour)
+		for name, want := range map[string]string{host: host, "REGISTRY.example.com.": host, "other.example.com": "other.example.com", "": host, "192.0.2.1": host} {
+			if got := shown(t, m, name).Leaf.DNSNames[0]; got != want {
+				t.Errorf("%q is shown the certificate of %q", name, got)
+			}
+		}
+		if s := m.States(); s[0].Fault() != "" || s[0].Obtained != 1 || ca.count() != 2 {
+			t.Errorf("%+v, %d orders", s, ca.count())
+		}
+		again := newManager(t, ca, Options{Cache: cache})
+		run(t, again, time.Hour)
+		if ca.count() != 2 || !shown(t, again, host).Leaf.Equal(shown(t, m, host).Leaf) {
+			t.Errorf("a restart: %d orders", ca.count())
+		}
+	})
+}
+
+// TestRenewal: over a year of certificates of 90 days there is always one that is good, and no more orders than are needed.
+func TestRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := newFakeCA(t)
+		m := newManager(t, ca, Options{Cache: Directory(t.TempDir())})
+		ctx, cancel := context.WithTimeout(t.Context(), 365*24*time.Hour)
+		defer cancel()
+		go m.Run(ctx)
+		time.Sleep(time.Minute)
+		for ctx.Err() == nil {
+			if c := shown(t, m, host).Leaf; time.Until(c.NotAfter) < 26*24*time.Hour {
+				t.Fatalf("%s before its end a certificate is still served", time.Until(c.NotAfter))
+			}
+			time.Sleep(6 * time.Hour)
+		}
+		synctest.Wait()
+		if n := ca.count(); n != 6 { // at 0, and every 60 to 63 days
+			t.Errorf("%d orders in a year", n)
+		}
+	})
+}
+
+// TestCoolDown: what fails is tried ever more rarely; neither a restart nor a crash makes it sooner; what the CA says is kept.
+func TestCoolDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, cache := newFakeCA(t), Directory(t.TempDir())
+		ca.fail = func(string) error { return refusal("192.0.2.7: Connection\x1b[31m refused") }
+		ca.during = func(string) { // a crash here finds the failure written down
+			r, _, err := readRecord(t.Context(), cache, host, "https://ca.example/dir")
+			if err != nil || time.Until(r.NextTry) < 10*time.Minute {
+				t.Errorf("during the order: %+v, %v", r, err)
+			}
+		}
+		began := time.Now()
+		for time.Since(began) < 24*time.Hour { // restarted every minute for a day
+			run(t, newManager(t, ca, Options{Cache: cache}), time.Minute)
+		}
+		var within []int
+		for _, hours := range []time.Duration{1, 3, 24} {
+			n := 0
+			for _, c := range ca.calls {
+				if c.at.Sub(began) < hours*time.Hour {
+					n++
+				}
+			}
+			within = append(within, n)
+		}
+		if !slices.Equal(within, []int{3, 5, 8}) {
+			t.Errorf("orders within 1, 3 and 24 hours: %v", within)
+		}
+		m := newManager(t, ca, Options{Cache: cache})
+		s := m.States()[0]
+		if want := "the CA said: 192.0.2.7: Connection [31m refused (connection)"; s.Failure != want || !strings.Contains(s.Fault(), want) || s.Leaf != nil {
+			t.Errorf("%+v: %s", s, s.Fault())
+		}
+		ca.fail = nil
+		run(t, m, 13*time.Hour)
+		if s := m.States()[0]; s.Fault() != "" || s.Leaf == nil {
+			t.Errorf("after the cause was mended: %+v", s)
+		}
+	})
+}
+
+// TestFailures: what costs nothing at the CA is tried again sooner; what the CA asks for is granted; a stop costs little.
+func TestFailures(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err      error
+		min, max time.Duration
+	}{
+		"unreachable":      {errors.New("dial tcp: no route to host"), time.Minute, 2 * time.Minute},
+		"internal error":   {&acme.Error{StatusCode: 500, ProblemType: problemPrefix + "serverInternal"}, time.Minute, 2 * time.Minute},
+		"refused":          {&acme.Error{StatusCode: 400, ProblemType: problemPrefix + "rejectedIdentifier", Detail: "forbidden by policy"}, 10 * time.Minute, 11 * time.Minute},
+		"order invalid":    {&acme.OrderError{Status: "invalid"}, 10 * time.Minute, 11 * time.Minute},
+		"limit, no word":   {&acme.Error{StatusCode: 429, ProblemType: problemPrefix + "rateLimited"}, 10 * time.Minute, 11 * time.Minute},
+		"limit, five days": {&acme.Error{StatusCode: 429, ProblemType: problemPrefix + "rateLimited", Header: http.Header{"Retry-After": {"432000"}}}, 5 * 24 * time.Hour, 5*24*time.Hour + time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := newFakeCA(t)
+				ca.fail = func(string) error { return fmt.Errorf("place order: %w", tc.err) }
+				m := newManager(t, ca, Options{Cache: Directory(t.TempDir())})
+				run(t, m, 30*time.Second)
+				s := m.States()[0]
+				if wait := s.NextTry.Sub(s.FailedAt); wait < tc.min || wait > tc.max || ca.count() != 1 {
+					t.Errorf("next try after %s; %d orders; %s", wait, ca.count(), s.Failure)
+				}
+			})
+		})
+	}
+}
+
+// TestStopped: a server that is stopped during its first order, as the one of setup is, does not make the next one wait long.
+func TestStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, cache := newFakeCA(t), Directory(t.TempDir())
+		ca.during = func(string) { time.Sleep(20 * time.Second) }
+		run(t, newManager(t, ca, Options{Cache: cache}), 10*time.Second)
+		run(t, newManager(t, ca, Options{Cache: cache}), 2*time.Minute)
+		if n := ca.count(); n != 2 {
+			t.Errorf("%d orders", n)
+		}
+	})
+}
+
+// brokenCache refuses what is put into it while it is full.
+type brokenCache struct {
+	Cache
+	full bool
+}
+
+var errFull = errors.New("no space left on device")
+
+func (c *brokenCache) Put(ctx context.Context, key string, data []byte) error {
+	if c.full {
+		return errFull
+	}
+	return c.Cache.Put(ctx, key, data)
+}
+
+// TestUnwritable: where nothing can be remembered nothing is ordered; what was signed is served even if it cannot be kept.
+func TestUnwritable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, cache := newFakeCA(t), &brokenCache{Directory(t.TempDir()), true}
+		m := newManager(t, ca, Options{Cache: cache})
+		run(t, m, 24*time.Hour)
+		if s := m.States()[0]; ca.count() != 0 || !strings.Contains(s.Failure, "no space left") {
+			t.Errorf("%d orders; %s", ca.count(), s.Failure)
+		}
+		if n := m.States()[0].Failed; n > 40 {
+			t.Errorf("told %d times in a day", n)
+		}
+		cache.full = false
+		ca.during = func(string) { cache.full = true }
+		run(t, m, 2*time.Hour)
+		if s := m.States()[0]; ca.count() != 1 || s.Leaf == nil {
+			t.Errorf("%d orders, %+v", ca.count(), s)
+		}
+	})
+}
+
+// TestShared: of servers that share a cache one orders, and the others take over what it got.
+func TestShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, cache := newFakeCA(t), Directory(t.TempDir())
+		ca.during = func(string) { time.Sleep(10 * time.Second) }
+		ctx, cancel := context.WithTimeout(t.Context(), 70*24*time.Hour)
+		defer cancel()
+		var all []*Manager
+		for i := range 3 {
+			m := newManager(t, ca, Options{Cache: cache})
+			m.names[0].spread = float64(i) / 3
+			all = append(all, m)
+			go m.Run(ctx)
+			time.Sleep(3 * time.Second)
+		}
+		time.Sleep(2 * time.Minute)
+		if n := ca.count(); n != 1 {
+			t.Errorf("%d orders", n)
+		}
+		<-ctx.Done()
+		synctest.Wait()
+		for _, m := range all {
+			if !m.Leaf().Equal(all[0].Leaf()) || ca.count() != 2 {
+				t.Errorf("after the renewal: %v, %d orders", m.Leaf().NotAfter, ca.count())
+			}
+		}
+	})
+}
+
+// TestOtherDirectory: a certificate of another directory, of the one for staging say, is served until the one in use has signed.
+func TestOtherDirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		staging, cache := newFakeCA(t), Directory(t.TempDir())
+		staging.life = 365
+		run(t, newManager(t, staging, Options{Cache: cache, Directory: "https://staging.example/dir"}), time.Minute)
+		ca := newFakeCA(t)
+		m := newManager(t, ca, Options{Cache: cache})
+		if shown(t, m, host) == m.standIn {
+			t.Error("the stand-in is served, and there is something better")
+		}
+		run(t, m, time.Minute)
+		if ca.count() != 1 || shown(t, m, host).Leaf.CheckSignatureFrom(ca.ca.Leaf()) != nil {
+			t.Errorf("%d orders", ca.count())
+		}
+		run(t, newManager(t, ca, Options{Cache: cache}), time.Minute)
+		if ca.count() != 1 {
+			t.Errorf("%d orders after a restart", ca.count())
+		}
+	})
+}
+
+// TestChallenges: what worked last is tried first.
+func TestChallenges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := newFakeCA(t)
+		run(t, newManager(t, ca, Options{Cache: Directory(t.TempDir()), HTTP01: true}), 64*24*time.Hour)
+		if len(ca.calls) != 2 || !slices.Equal(ca.calls[0].kinds, []string{tlsALPN01, http01}) || !slices.Equal(ca.calls[1].kinds, []string{http01, tlsALPN01}) {
+			t.Errorf("%+v", ca.calls)
+		}
+	})
+}
+
+// TestDamagedCache: what cannot be read is ordered anew, and not served.
+func TestDamagedCache(t *testing.T) {
+	for _, tc := range []struct{ key, content string }{
+		{host, "not PEM"}, {host, ""}, {recordKey(host), "{"}, {recordKey(host), ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ca, cache := newFakeCA(t), Directory(t.TempDir())
+			run(t, newManager(t, ca, Options{Cache: cache}), time.Minute)
+			if err := cache.Put(t.Context(), tc.key, []byte(tc.content)); err != nil {
+				t.Fatal(err)
+			}
+			m := newManager(t, ca, Options{Cache: cache})
+			run(t, m, time.Minute)
+			if shown(t, m, host) == m.standIn {
+				t.Errorf("%s = %q: the stand-in is served", tc.key, tc.content)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // that of another name
+		ca, cache := newFakeCA(t), Directory(t.TempDir())
+		run(t, newManager(t, ca, Options{Cache: cache, Hosts: []string{"a.example.com"}}), time.Minute)
+		if err := os.Rename(filepath.Join(string(cache), "a.example.com"), filepath.Join(string(cache), host)); err != nil {
+			t.Fatal(err)
+		}
+		if m := newManager(t, ca, Options{Cache: cache}); shown(t, m, host) != m.standIn {
+			t.Error("the certificate of another name is served")
+		}
+	})
+}
+
+// TestAutocert: what autocert kept is served here, and the other way round.
+func TestAutocert(t *testing.T) {
+	ca, cache := newFakeCA(t), Directory(t.TempDir())
+	m := newManager(t, ca, Options{Cache: cache})
+	m.order(t.Context(), m.names[0])
+	other := autocert.Manager{Cache: autocert.DirCache(string(cache)), Prompt: autocert.AcceptTOS, Client: &acme.Client{DirectoryURL: "https://127.0.0.1:1/"}}
+	c, err := other.GetCertificate(&tls.ClientHelloInfo{
+		ServerName: host, SupportedProtos: []string{"h2"}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		SupportedCurves: []tls.CurveID{tls.CurveP256}, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+	})
+	if err != nil || !c.Leaf.Equal(m.Leaf()) {
+		t.Errorf("autocert serves %v, %v", c, err)
+	}
+	if err := cache.Delete(t.Context(), recordKey(host)); err != nil {
+		t.Fatal(err)
+	}
+	again := newManager(t, ca, Options{Cache: cache})
+	if at, wanting := again.names[0].due(); wanting || time.Until(at) < 50*24*time.Hour {
+		t.Errorf("a certificate without a record is due at %s, %v", at, wanting)
+	}
+}
+
+func TestNoHosts(t *testing.T) {
+	if _, err := New(t.Context(), Options{Cache: Directory(t.TempDir())}); !errors.Is(err, errNoHosts) {
+		t.Errorf("%v", err)
+	}
+	if _, err := New(t.Context(), Options{Cache: Directory(t.TempDir()), Hosts: []string{"*.example.com"}}); err == nil {
+		t.Error("a wildcard is taken")
+	}
+}

@@ -1,0 +1,387 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Names that certificates are ordered for. They resolve for the CA alone.
+const (
+	acmeHost   = "registry.acme.example"
+	acmeBroken = "broken.acme.example" // resolves to where nobody listens
+)
+
+// acmeCA is a pebble with its DNS server: a CA that really connects to what it
+// certifies.
+type acmeCA struct {
+	t         *testing.T
+	server    *server
+	directory string
+	manage    string
+	caFile    string // of the directory's own certificate
+	client    *http.Client
+}
+
+// startCA starts a CA that looks for TLS-ALPN-01 and HTTP-01 on the ports of
+// these addresses and signs for as long.
+func startCA(t *testing.T, tlsAddr, httpAddr string, life time.Duration) *acmeCA {
+	t.Helper()
+	pebble, dns := need(t, "pebble"), need(t, "pebble-challtestsrv")
+	dir := t.TempDir()
+	dnsAddr, dnsManage := freeAddress(t), freeAddress(t)
+	launch(t, nil, dns, "-dnsserver", dnsAddr, "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
+		"-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-management", dnsManage)
+	cert, key := serverCertificate(t, dir)
+	listen, manage := freeAddress(t), freeAddress(t)
+	content, err := json.Marshal(map[string]any{"pebble": map[string]any{
+		"listenAddress": listen, "managementListenAddress": manage, "certificate": cert, "privateKey": key,
+		"httpPort": portNumber(t, httpAddr), "tlsPort": portNumber(t, tlsAddr), "retryAfter": map[string]int{"authz": 1, "order": 1},
+		"profiles": map[string]any{"default": map[string]any{"description": "for tests", "validityPeriod": int(life.Seconds())}},
+	}})
+	if err != nil {
+		t.Fatalf("encode: %v", err)
+	}
+	config := filepath.Join(dir, "pebble.json")
+	if err := os.WriteFile(config, content, 0o600); err != nil {
+		t.Fatalf("write configuration of the CA: %v", err)
+	}
+	ca := &acmeCA{t: t, directory: "https://" + listen + "/dir", manage: "https://" + manage, caFile: cert}
+	ca.server = launch(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0"}, pebble, "-config", config, "-dnsserver", dnsAddr)
+	trusted, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatalf("read certificate: %v", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(trusted)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	ca.client = &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	eventually(t, "the CA answers", 30*time.Second, func() bool { return ca.get(ca.directory) != nil })
+	eventually(t, "the DNS server answers", 30*time.Second, func() bool {
+		body := fmt.Sprintf(`{"host": %q, "addresses": ["127.0.0.97"]}`, acmeBroken)
+		answer, err := ca.client.Post("http://"+dnsManage+"/add-a", "application/json", strings.NewReader(body))
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+	return ca
+}
+
+func (ca *acmeCA) get(url string) []byte {
+	answer, err := ca.client.Get(url)
+	if err != nil {
+		return nil
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return nil
+	}
+	return body
+}
+
+// roots are what clients of its certificates trust. They change at every start.
+func (ca *acmeCA) roots() *x509.CertPool {
+	ca.t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca.get(ca.manage + "/roots/0")) {
+		ca.t.Fatal("the CA has no root")
+	}
+	return pool
+}
+
+// orders counts the orders that were placed.
+func (ca *acmeCA) orders() int {
+	return strings.Count(ca.server.log.String(), "POST /order-plz -> calling handler()")
+}
+
+// portNumber is the port of an address.
+func portNumber(t *testing.T, addr string) int {
+	t.Helper()
+	resolved, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatalf("read address: %v", err)
+	}
+	return resolved.Port
+}
+
+// serverCertificate makes a certificate for 127.0.0.1 and returns its files.
+func serverCertificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make key: %v", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatalf("make certificate: %v", err)
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatalf("encode key: %v", err)
+	}
+	cert, key = filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: encoded}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatalf("write: %v", err)
+		}
+	}
+	return cert, key
+}
+
+// eventually waits for something that other processes bring about.
+func eventually(t *testing.T, what string, patience time.Duration, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s", what, patience)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// ordering is an installation whose certificates come from a CA.
+type ordering struct {
+	*installation
+	httpAddr string // for HTTP-01; empty: off
+	cache    string
+}
+
+// installOrdering makes an installation and turns it over to a CA. start makes
+// the CA, once the addresses are known.
+func installOrdering(t *testing.T, withHTTP bool, hosts []string, start func(tlsAddr, httpAddr string) *acmeCA) (*ordering, *acmeCA) {
+	t.Helper()
+	o := &ordering{installation: install(t, "--tls", "off")}
+	o.cache = filepath.Join(o.dir, "le-cache")
+	httpAddr := freeAddress(t)
+	if withHTTP {
+		o.httpAddr = httpAddr
+	}
+	ca := start(o.addr, httpAddr)
+	more := fmt.Sprintf("  tls:\n    letsencrypt:\n      cachefile: le-cache\n      email: you@example.com\n      hosts: [%s]\n      directoryurl: %s\n      cafile: %s\n",
+		strings.Join(hosts, ", "), ca.directory, ca.caFile)
+	if withHTTP {
+		more += "      httpaddr: " + httpAddr + "\n"
+	}
+	before, err := os.ReadFile(o.configuration())
+	if err != nil {
+		t.Fatalf("read configuration: %v", err)
+	}
+	after := bytes.Replace(before, []byte("\nhttp:\n"), []byte("\nhttp:\n"+more), 1)
+	if bytes.Equal(before, after) {
+		t.Fatalf("no http section in\n%s", before)
+	}
+	if err := os.WriteFile(o.configuration(), after, 0o600); err != nil {
+		t.Fatalf("write configuration: %v", err)
+	}
+	o.scheme = "https"
+	return o, ca
+}
+
+// serve starts the server and waits until it accepts connections.
+func (o *ordering) serve() *server {
+	o.t.Helper()
+	s := launch(o.t, o.env, binary(o.t), "serve", o.configuration())
+	eventually(o.t, "the server listens", 30*time.Second, func() bool { return o.leaf(acmeHost) != nil })
+	return s
+}
+
+// leaf is the certificate that is served for a name, whoever signed it.
+func (o *ordering) leaf(host string) *x509.Certificate {
+	dialer := tls.Dialer{Config: &tls.Config{ServerName: host, InsecureSkipVerify: true}}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := dialer.DialContext(ctx, "tcp", o.addr)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
+}
+
+// trusted returns a client that trusts roots alone and finds the host here.
+func (o *ordering) trusted(roots *x509.CertPool) *http.Client {
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, o.addr)
+		},
+	}
+	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
+// healthy tells whether a client that trusts roots alone gets an answer.
+func (o *ordering) healthy(roots *x509.CertPool, host string) bool {
+	answer, err := o.trusted(roots).Get("https://" + host + "/health")
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// isStandIn tells whether a certificate is the server's own.
+func isStandIn(c *x509.Certificate) bool {
+	return c != nil && strings.Contains(c.Subject.String(), "stand-in")
+}
+
+// TestACMEByTLS: a certificate by TLS-ALPN-01; after a restart it is served at
+// once and nothing is ordered; it is renewed under load without a failed
+// request.
+func TestACMEByTLS(t *testing.T) {
+	t.Parallel()
+	o, ca := installOrdering(t, false, []string{acmeHost}, func(tlsAddr, httpAddr string) *acmeCA {
+		return startCA(t, tlsAddr, httpAddr, 45*time.Second)
+	})
+	s := o.serve()
+	roots := ca.roots()
+	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots, acmeHost) })
+	if n := ca.orders(); n != 1 {
+		t.Errorf("%d orders for one certificate", n)
+	}
+	if !strings.Contains(s.log.String(), "stand-in certificate is served") {
+		t.Error("the log does not tell of the stand-in")
+	}
+	first := o.leaf(acmeHost)
+	s.stop()
+	info, err := os.Stat(o.cache)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the cache: %v, %v", info.Mode(), err)
+	}
+
+	s = o.serve()
+	if again := o.leaf(acmeHost); !again.Equal(first) || ca.orders() != 1 {
+		t.Errorf("after a restart: another certificate (%v), %d orders", !again.Equal(first), ca.orders())
+	}
+	eventually(t, "the certificate is renewed", time.Minute, func() bool {
+		if !o.healthy(roots, acmeHost) {
+			t.Fatalf("a request failed around the renewal; the log:\n%s", s.log.tail())
+		}
+		leaf := o.leaf(acmeHost)
+		return leaf != nil && !leaf.Equal(first)
+	})
+	if n := ca.orders(); n != 2 {
+		t.Errorf("%d orders for two certificates", n)
+	}
+	s.stop()
+}
+
+// TestACMEByHTTP: where the port of TLS is not reached, HTTP-01 is; that port
+// answers nothing else, and who comes there with a browser is sent on.
+func TestACMEByHTTP(t *testing.T) {
+	t.Parallel()
+	o, ca := installOrdering(t, true, []string{acmeHost}, func(_, httpAddr string) *acmeCA {
+		return startCA(t, freeAddress(t), httpAddr, time.Hour)
+	})
+	s := o.serve()
+	roots := ca.roots()
+	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots, acmeHost) })
+	if n := ca.orders(); n != 2 {
+		t.Errorf("%d orders, want one that failed and one by the other challenge", n)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, tc := range []struct {
+		method, host, path string
+		status             int
+		location           string
+	}{
+		{http.MethodGet, acmeHost + ":5002", "/packs/?q=a", http.StatusTemporaryRedirect, "https://" + acmeHost + "/packs/?q=a"},
+		{http.MethodGet, acmeHost, "/.well-known/acme-challenge/0123456789abcdef0123", http.StatusNotFound, ""},
+		{http.MethodGet, acmeHost, "/.well-known/acme-challenge/..%2f..%2fmyconfig.yml", http.StatusNotFound, ""},
+		{http.MethodPost, acmeHost, "/v2/", http.StatusBadRequest, ""},
+		{http.MethodGet, "elsewhere.example", "/", http.StatusNotFound, ""},
+	} {
+		request, err := http.NewRequest(tc.method, "http://"+o.httpAddr+tc.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = tc.host
+		answer, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != tc.status || answer.Header.Get("Location") != tc.location {
+			t.Errorf("%s %s%s: %d %q, want %d %q", tc.method, tc.host, tc.path, answer.StatusCode, answer.Header.Get("Location"), tc.status, tc.location)
+		}
+	}
+	s.stop()
+}
+
+// TestACMEBrokenName: a name that the CA cannot reach costs one order, however
+// many clients ask for it and however often the server is started; the CA's own
+// words are told; the other name is served.
+func TestACMEBrokenName(t *testing.T) {
+	t.Parallel()
+	o, ca := installOrdering(t, false, []string{acmeHost, acmeBroken}, func(tlsAddr, httpAddr string) *acmeCA {
+		return startCA(t, tlsAddr, httpAddr, time.Hour)
+	})
+	s := o.serve()
+	roots := ca.roots()
+	eventually(t, "the good name has a certificate", time.Minute, func() bool { return o.healthy(roots, acmeHost) })
+	eventually(t, "the broken name is told of", time.Minute, func() bool {
+		return strings.Contains(s.log.String(), "no certificate from the ACME directory")
+	})
+	if log := s.log.String(); !strings.Contains(log, "the CA said: Failed to connect to 127.0.0.97") {
+		t.Errorf("the log does not hold the words of the CA:\n%s", log)
+	}
+	placed := ca.orders()
+	if placed != 2 {
+		t.Errorf("%d orders for two names", placed)
+	}
+	for range 3 {
+		for range 50 {
+			if leaf := o.leaf(acmeBroken); !isStandIn(leaf) {
+				t.Fatalf("served for the broken name: %v", leaf)
+			}
+		}
+		s.kill()
+		s = o.serve()
+		if !o.healthy(roots, acmeHost) {
+			t.Error("the good name is not served after a restart")
+		}
+		time.Sleep(3 * time.Second) // longer than the spread of first orders
+	}
+	if n := ca.orders(); n != placed {
+		t.Errorf("%d orders after three restarts, %d before", n, placed)
+	}
+	var remembered struct {
+		Refusals int
+		Reason   string
+		NextTry  time.Time
+	}
+	data, err := os.ReadFile(filepath.Join(o.cache, acmeBroken+"+packhouse"))
+	if err != nil {
+		t.Fatalf("read what is remembered: %v", err)
+	}
+	if err := json.Unmarshal(data, &remembered); err != nil || remembered.Refusals != 1 || time.Until(remembered.NextTry) < 8*time.Minute || !strings.Contains(remembered.Reason, "Failed to connect") {
+		t.Errorf("remembered: %s, %v", data, err)
+	}
+	if log := s.log.String(); !strings.Contains(log, "Failed to connect") || !strings.Contains(log, "next_try=") {
+		t.Errorf("after a restart the log does not tell why:\n%s", log)
+	}
+	s.stop()
+}
