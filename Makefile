@@ -16,7 +16,7 @@ SOAK ?= 30s
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test e2e e2e-full bench lint fmt fuzz clean
+.PHONY: help build run test e2e e2e-full bench lint fmt fuzz pictures clean
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 		echo "== $$(dirname $$file) $${target#func }"; \
 		$(GO) test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname $$file)" </dev/null; \
 	done
+
+pictures: build ## take the pictures of the documentation again (as root, with tmux and rsvg-convert)
+	$(GO) run ./tui/screenshot -scenes docs/images/scenes.txt -out docs/images -- docs/images/machine.sh $(BIN) setup
 
 clean: ## remove what make built; ./run stays, it holds a registry's data
 	rm -rf bin .cache .tools
