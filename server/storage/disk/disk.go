@@ -85,6 +85,7 @@ func (i Info) Same(o Info) bool {
 type Entry struct {
 	Name string
 	Dir  bool
+	Link bool // a symbolic link
 }
 
 // Space is what a file system has left. TotalBytes 0 and FreeInodes -1 mean that it is not known.

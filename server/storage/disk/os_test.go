@@ -122,7 +122,7 @@ func TestErrorsAndEntries(t *testing.T) {
 		t.Errorf("open file: %+v, %v", same, err)
 	}
 	var entries []Entry
-	if err := d.List(".", func(e Entry) error { entries = append(entries, e); return nil }); err != nil || len(entries) != 1 || entries[0] != (Entry{"dir", true}) {
+	if err := d.List(".", func(e Entry) error { entries = append(entries, e); return nil }); err != nil || len(entries) != 1 || entries[0] != (Entry{Name: "dir", Dir: true}) {
 		t.Errorf("entries: %v, %v", entries, err)
 	}
 	if err := errors.Join(f.Sync(), d.SyncDir("dir"), d.Rename("dir/file", "file"), d.Remove("dir"), d.Remove("file")); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -103,7 +104,7 @@ func (d *osDisk) List(name string, visit func(Entry) error) error {
 	for {
 		names, err := f.ReadDir(512)
 		for _, e := range names {
-			if err := visit(Entry{Name: e.Name(), Dir: e.IsDir()}); err != nil {
+			if err := visit(Entry{Name: e.Name(), Dir: e.IsDir(), Link: e.Type()&fs.ModeSymlink != 0}); err != nil {
 				return err
 			}
 		}

@@ -82,7 +82,7 @@ func (c *catalogue) load() bool {
 func (c *catalogue) walk(ctx context.Context) ([]string, error) {
 	found := []string{}
 	err := c.s.eachRepository(ctx, func(name string, parts []string) error {
-		if slices.Contains(parts, "_layers") || slices.Contains(parts, "_manifests") {
+		if _, err := reference.ParseRepository(name); err == nil && isRepository(parts) {
 			found = append(found, name)
 		}
 		return nil
@@ -91,13 +91,20 @@ func (c *catalogue) walk(ctx context.Context) ([]string, error) {
 	return found, err
 }
 
-// eachRepository visits every directory below repositories with what in it is a part of a repository: _layers, _manifests, _uploads.
+func isRepository(parts []string) bool {
+	return slices.Contains(parts, "_layers") || slices.Contains(parts, "_manifests")
+}
+
+// eachRepository visits every directory below repositories with what in it is a part of a repository: _layers, _manifests, _uploads. Its name
+// need not be one of the grammar. A symbolic link is visited without parts and not followed.
 func (s *Store) eachRepository(ctx context.Context, visit func(name string, parts []string) error) error {
 	var look func(name string, depth int) error
 	look = func(name string, depth int) error {
-		var parts, below []string
+		var parts, below, links []string
 		err := s.disk.List(repoDir(name), func(e disk.Entry) error {
 			switch {
+			case e.Link:
+				links = append(links, e.Name)
 			case !e.Dir:
 			case strings.HasPrefix(e.Name, "_"):
 				parts = append(parts, e.Name)
@@ -112,8 +119,13 @@ func (s *Store) eachRepository(ctx context.Context, visit func(name string, part
 		if err != nil { // also where nothing at all is there: a mount that is gone must not look like an empty store
 			return fmt.Errorf("walk repositories: %w", err)
 		}
-		if _, err := reference.ParseRepository(name); err == nil && len(parts) > 0 {
+		if len(parts) > 0 {
 			if err := visit(name, parts); err != nil {
+				return err
+			}
+		}
+		for _, l := range links {
+			if err := visit(strings.TrimPrefix(name+"/"+l, "/"), nil); err != nil {
 				return err
 			}
 		}

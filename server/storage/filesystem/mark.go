@@ -73,10 +73,19 @@ func (m *marks) problem(format string, args ...any) {
 
 // walk looks at every repository.
 func (m *marks) walk(ctx context.Context) error {
-	var err error
-	if m.repos, err = m.s.catalogue.walk(ctx); err != nil {
+	err := m.s.eachRepository(ctx, func(name string, parts []string) error {
+		if parts == nil {
+			return fmt.Errorf("%s is a symbolic link, and what a repository behind it needs would be overlooked", repoDir(name))
+		}
+		if isRepository(parts) {
+			m.repos = append(m.repos, name)
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	slices.Sort(m.repos)
 	for i, name := range m.repos {
 		if err := m.repository(ctx, &marked{number: i, name: name, revisions: map[digest.Digest]*revision{}}); err != nil {
 			return fmt.Errorf("look through %s: %w", name, err)

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -341,7 +340,7 @@ func TestFullDisk(t *testing.T) {
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=48m,nr_inodes=400", "tmpfs", root).CombinedOutput(); err != nil {
 		t.Skipf("no file system of our own to fill: %v: %s", err, out)
 	}
-	t.Cleanup(func() { _ = syscall.Unmount(root, syscall.MNT_DETACH) })
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", root).Run() })
 	ctx := context.Background()
 	s := open(t, filesystem.Options{Root: root})
 	defer closing(t, s)

@@ -52,14 +52,19 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// What a killed process wrote and did not sync must not be answered for before it is durable.
-	if err := s.disk.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
 	if err := s.started(); err != nil {
 		return err
 	}
 	return s.room.measure(s.disk, s.opt.HeadRoom)
+}
+
+// settle makes durable what a killed process wrote and did not sync. No change is answered for before that; reads need not wait for it.
+func (s *Store) settle(context.Context) {
+	defer close(s.settled)
+	if err := s.disk.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.unsettled = fmt.Errorf("make durable what was there at the start: %w", mapped(err))
+		s.log.Error("storage takes no changes", "error", s.unsettled)
+	}
 }
 
 // recognise refuses a directory that is neither empty nor a store of ours or of CNCF distribution.

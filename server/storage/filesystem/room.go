@@ -88,6 +88,13 @@ func (s *Store) Health(context.Context) error {
 	if err := s.fits(0); err != nil {
 		return err
 	}
+	select {
+	case <-s.settled:
+		if s.unsettled != nil {
+			return s.unsettled
+		}
+	default: // it answers in constant time
+	}
 	p := &s.probe
 	p.mu.Lock()
 	defer p.mu.Unlock()

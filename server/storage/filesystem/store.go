@@ -104,10 +104,14 @@ type Store struct {
 	scrubTurn chan struct{}
 	verifying atomic.Bool // a large blob is being checked in the background
 
+	settled   chan struct{} // closed when what was there at the start is durable
+	unsettled error         // why it is not
+
 	life       sync.RWMutex // held shared by changes; Close takes it
 	closed     bool
 	ctx        context.Context // ends with Close: background work
 	cancel     context.CancelFunc
+	starting   sync.Mutex // nothing is started after Close
 	background sync.WaitGroup
 	state      runState
 }
@@ -138,7 +142,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: o, disk: d, log: o.Log, now: o.Now, barrier: b}
+	s := &Store{opt: o, disk: d, log: o.Log, now: o.Now, barrier: b, settled: make(chan struct{})}
 	s.locks.seed = maphash.MakeSeed()
 	s.gc.turn = make(chan struct{}, 1)
 	s.scrubTurn = make(chan struct{}, 1)
@@ -155,6 +159,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	}
 	s.start(s.catalogue.reconcile)
 	if !o.ReadOnly {
+		s.start(s.settle)
 		s.start(s.sweepLeftovers)
 	}
 	return s, nil
@@ -162,13 +167,20 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 
 // start runs work beside everything else until it is done or the store closes.
 func (s *Store) start(work func(context.Context)) {
-	s.background.Go(func() { work(s.ctx) })
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	if s.ctx.Err() == nil {
+		s.background.Go(func() { work(s.ctx) })
+	}
 }
 
 // enter begins a change; leave ends it.
 func (s *Store) enter() (leave func(), err error) {
 	if s.opt.ReadOnly {
 		return nil, storage.ErrReadOnly
+	}
+	if <-s.settled; s.unsettled != nil {
+		return nil, s.unsettled
 	}
 	s.life.RLock()
 	if s.closed {
@@ -180,7 +192,9 @@ func (s *Store) enter() (leave func(), err error) {
 
 // Close implements storage.Store.
 func (s *Store) Close() error {
+	s.starting.Lock()
 	s.cancel()
+	s.starting.Unlock()
 	s.life.Lock()
 	done := s.closed
 	s.closed = true

@@ -275,6 +275,38 @@ func TestOddFilesStopNothing(t *testing.T) {
 	image.Check(t, s, "a", "v1")
 }
 
+// TestCollectOverlooksNothing: repositories that our grammar has no name for count, and where a link hides some nothing is removed.
+func TestCollectOverlooksNothing(t *testing.T) {
+	root, now := t.TempDir(), newClock()
+	s := open(t, filesystem.Options{Root: root, Now: now.now})
+	defer closing(t, s)
+	image := storagetest.NewImage(t, "one", nil)
+	image.Push(t, s, "a", "v1")
+	repos := filepath.Join(root, "docker/registry/v2/repositories")
+	if err := os.Rename(filepath.Join(repos, "a"), filepath.Join(repos, "Strange")); err != nil {
+		t.Fatal(err)
+	}
+	now.pass(3 * time.Hour)
+	if report, _ := collect(t, s, storage.CollectOptions{}); report.BlobsRemoved != 0 {
+		t.Errorf("under another name: %+v", report)
+	}
+	if err := os.Rename(filepath.Join(repos, "Strange"), filepath.Join(root, "hidden")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../../../../hidden", filepath.Join(repos, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := s.Collect(context.Background(), storage.CollectOptions{}, nil); err == nil || report.BlobsRemoved != 0 {
+		t.Errorf("behind a link: %+v, %v", report, err)
+	}
+	if err := os.RemoveAll(repos); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := s.Collect(context.Background(), storage.CollectOptions{}, nil); err == nil || report.BlobsRemoved != 0 {
+		t.Errorf("all gone, as when a mount is: %+v, %v", report, err)
+	}
+}
+
 func TestScrubSetsAsideAndPushHeals(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, filesystem.Options{Root: root})
