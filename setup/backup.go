@@ -97,6 +97,10 @@ func (b *builder) restore(s step, from string) error {
 	if err != nil {
 		return err
 	}
-	b.put(s.Path, s.OldMode.Perm(), old, s.Secret, "as it was before the last setup")
+	meaning := []string{"as it was before the last setup"}
+	if slices.ContainsFunc(b.installed.Drift, func(d Drift) bool { return d.Path == rel(b.dir, s.Path) }) {
+		meaning = append(meaning, "was changed by hand since; that version is kept in the backup")
+	}
+	b.put(s.Path, s.OldMode.Perm(), old, s.Secret, meaning...)
 	return nil
 }

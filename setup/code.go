@@ -42,6 +42,7 @@ const (
 	CodeChanged      = "installation-changed"  // a file changed while the plan was made
 	CodeBusy         = "installation-busy"     // another setup is at work
 	CodeNoBackup     = "rollback-nothing"      // nothing to go back to
+	CodeNoManifest   = "uninstall-nothing"     // no list of what setup wrote
 	CodeDrift        = "installation-drift"    // note: files differ from what setup wrote
 	CodeRightsOff    = "installation-readable" // note: modes will be mended
 )

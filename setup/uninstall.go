@@ -1,0 +1,149 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// PlanUninstall says what has to go so that nothing of an installation is left but what people put or changed there. Only what the manifest
+// lists, with the content that setup wrote, is taken away; everything else is kept, and its Meaning says why. The content of the registry is
+// never part of the plan: see [StoreTrees].
+func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
+	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir}}
+	b.plan.now = b.now
+	if in.Manifest == nil {
+		return nil, &RefusedError{Findings: []Finding{refused(CodeNoManifest, "setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand")}}
+	}
+	dirs := map[string]bool{}
+	for _, row := range in.Manifest.Files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b.takeAway(row)
+		for dir := filepath.Dir(row.at(in.Dir)); dir != in.Dir && rel(in.Dir, dir) != dir; dir = filepath.Dir(dir) {
+			dirs[dir] = true
+		}
+	}
+	b.remove(in.path(ManifestFile), false, "nothing is left that it could list")
+	for dir := range dirs {
+		if _, err := os.Stat(dir); err == nil {
+			b.plan.Changes = append(b.plan.Changes, Change{
+				Path: dir, Kind: Remove, Mode: fs.ModeDir | 0o700, UID: -1, GID: -1, Meaning: []string{"removed if nothing else lies in it"},
+			})
+		}
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("plan removal: %w", b.err)
+	}
+	// Files first, then directories, the inner ones before the outer ones.
+	slices.SortStableFunc(b.plan.Changes, func(x, y Change) int {
+		switch {
+		case x.Mode.IsDir() != y.Mode.IsDir() && y.Mode.IsDir():
+			return -1
+		case x.Mode.IsDir() != y.Mode.IsDir():
+			return 1
+		case x.Mode.IsDir():
+			return len(y.Path) - len(x.Path)
+		}
+		return 0
+	})
+	return b.plan, nil
+}
+
+// takeAway plans the end of one file of the manifest.
+func (b *builder) takeAway(row ManifestFileRow) {
+	path := row.at(b.dir)
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	keep := func(why string) {
+		b.plan.Changes = append(b.plan.Changes, Change{Path: path, Kind: Keep, Mode: info.Mode(), UID: -1, GID: -1, Secret: true, Meaning: []string{why}})
+	}
+	switch {
+	case err != nil:
+		b.fail(err)
+	case !info.Mode().IsRegular():
+		keep("is no file any more")
+	case row.SHA256 == "":
+		b.remove(path, true)
+	default:
+		data, err := os.ReadFile(path)
+		switch {
+		case err != nil:
+			b.fail(err)
+		case sum(data) != row.SHA256:
+			keep("was changed since setup wrote it")
+		default:
+			b.remove(path, true)
+		}
+	}
+}
+
+// Forget takes away what [Apply] keeps for going back, and the directory of an installation if nothing else lies in it. It is for after
+// [PlanUninstall]: what it takes cannot be rolled back. It returns what is left in the directory.
+func Forget(dir string) (left []string, err error) {
+	unlock, err := lock(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	for _, name := range backups(dir) {
+		if err := os.RemoveAll(filepath.Join(dir, BackupDir, name)); err != nil {
+			return nil, fmt.Errorf("remove backup: %w", err)
+		}
+	}
+	_ = os.Remove(filepath.Join(dir, BackupDir)) // stays where something else lies in it
+	if os.Remove(dir) == nil {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look at what is left: %w", err)
+	}
+	for _, entry := range entries {
+		left = append(left, filepath.Join(dir, entry.Name()))
+	}
+	return left, nil
+}
+
+// StoreTrees are the directories below the root of a store that hold the content of a registry: the layout of CNCF distribution, and what
+// this program keeps beside it. Nothing else in that root is the registry's. It is empty where content is not kept in a directory.
+func StoreTrees(c *config.Config) []string {
+	if c == nil || c.Storage.Driver != config.Filesystem || !filepath.IsAbs(c.Storage.Filesystem.RootDirectory) {
+		return nil
+	}
+	var trees []string
+	for _, name := range []string{filepath.Join("docker", "registry", "v2"), ownName} {
+		tree := filepath.Join(c.Storage.Filesystem.RootDirectory, name)
+		if info, err := os.Lstat(tree); err == nil && info.IsDir() {
+			trees = append(trees, tree)
+		}
+	}
+	return trees
+}
+
+// RemoveStore takes the content of a registry away, and the directories that held it where nothing else lies in them. No server may run on it.
+func RemoveStore(c *config.Config) error {
+	for _, tree := range StoreTrees(c) {
+		if err := os.RemoveAll(tree); err != nil {
+			return fmt.Errorf("remove content: %w", err)
+		}
+		root := filepath.Clean(c.Storage.Filesystem.RootDirectory)
+		for dir := filepath.Dir(tree); len(dir) >= len(root) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+			continue
+		}
+	}
+	return nil
+}
