@@ -1,4 +1,182 @@
 package packs
 
-// Lint tells everything that is wrong with the pack, in the order in which people fix it.
-func (p *Pack) Lint() []Problem { return p.problems }
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// lintOrder is the order in which people fix things: what hides other things first. Codes that are not listed come between the schema
+// and the rest, in the order they were found.
+var lintOrder = [][]string{
+	{CodeJSONMissing, CodeJSONSyntax, CodeJSONComma, CodeJSONDuplicate},
+	{CodeJSONType, CodeJSONRequired, CodeJSONValue, CodeName, CodeVersion, CodeLayer, CodeCloudType, CodeGroup, CodeEOL, CodeConstraint},
+	{},
+	{CodeVersionV},
+	{CodeValuesMissing},
+	{CodeLogoMissing, CodeLogoType},
+	{CodeReadmeMissing},
+	{CodeFileMissing, CodeFileOutside},
+	{CodeNamespace, CodeYAML},
+	{CodeImagesEmpty},
+	{CodeFolder, CodeArchiveOutside, CodeLeftover},
+	{CodeSecret},
+}
+
+// Lint tells everything that is wrong with the pack, in the order in which people fix it. Problems with severity Error keep it from being
+// pushed.
+func (p *Pack) Lint() []Problem {
+	l := &linter{pack: p, problems: slices.Clone(p.problems)}
+	l.documents()
+	if p.Metadata != nil {
+		l.values()
+		l.paths("charts", p.Metadata.Charts)
+		l.paths("kubeManifests", p.Metadata.KubeManifests)
+		l.folder()
+	}
+	slices.SortStableFunc(l.problems, func(a, b Problem) int { return rank(a.Code) - rank(b.Code) })
+	return l.problems
+}
+
+func rank(code string) int {
+	other := slices.IndexFunc(lintOrder, func(codes []string) bool { return len(codes) == 0 })
+	if i := slices.IndexFunc(lintOrder, func(codes []string) bool { return slices.Contains(codes, code) }); i >= 0 {
+		return i
+	}
+	return other
+}
+
+type linter struct {
+	pack     *Pack
+	problems []Problem
+}
+
+func (l *linter) report(severity Severity, code, name string, number int, remedy, format string, args ...any) {
+	l.problems = append(l.problems, Problem{
+		Code: code, Severity: severity, Path: name, Line: number, What: fmt.Sprintf(format, args...), Remedy: remedy,
+	})
+}
+
+// documents looks for the files that a pack has, and into those that Palette reads as YAML.
+func (l *linter) documents() {
+	p := l.pack
+	if _, ok := p.documents[MetadataFile]; !ok {
+		l.report(Error, CodeJSONMissing, MetadataFile, 0, "is it the pack's folder? pack.json lies at its top", "there is no pack.json")
+		return
+	}
+	if _, ok := p.documents[ValuesFile]; !ok {
+		l.report(Error, CodeValuesMissing, ValuesFile, 0, "add one; for an OS pack it may be empty", "there is no values.yaml")
+	}
+	if logo, ok := p.documents[LogoFile]; !ok {
+		l.report(Warning, CodeLogoMissing, LogoFile, 0, "add a PNG, up to 1 MiB", "there is no logo: Palette shows none")
+	} else if _, mediaType := p.Logo(); mediaType != "image/png" {
+		if len(logo) > maxLogo {
+			l.report(Warning, CodeLogoType, LogoFile, 0, "make it smaller", "the logo is larger than 1 MiB, and is not shown")
+		} else {
+			l.report(Warning, CodeLogoType, LogoFile, 0, "save it as PNG", "the logo is no PNG image")
+		}
+	}
+	if _, ok := p.documents[ReadmeFile]; !ok {
+		l.report(Warning, CodeReadmeMissing, ReadmeFile, 0, "say what the pack is for and what it needs", "there is no README.md")
+	}
+	for _, name := range []string{SchemaFile, PresetsFile} {
+		if text, ok := p.documents[name]; ok {
+			l.yaml(name, text)
+		}
+	}
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): `)
+
+// yaml checks a small file that has to be YAML. Both hold plain mappings; an alias has no place in them.
+func (l *linter) yaml(name string, text []byte) {
+	var document map[string]yaml.Node
+	err := yaml.Unmarshal(text, &document)
+	if err == nil {
+		return
+	}
+	what, number := strings.TrimPrefix(err.Error(), "yaml: "), 0
+	var mismatch *yaml.TypeError
+	if errors.As(err, &mismatch) {
+		what = "the file holds no mapping"
+	} else if found := yamlLine.FindStringSubmatch(what); found != nil {
+		_, _ = fmt.Sscan(found[1], &number)
+		what = strings.Replace(what, found[0], "", 1)
+	}
+	l.report(Warning, CodeYAML, name, number, "", "%s", what)
+}
+
+var namespaceName = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$`)
+
+// values looks into values.yaml, as text: it may hold macros.
+func (l *linter) values() {
+	p := l.pack
+	text := p.documents[ValuesFile]
+	for _, found := range skim(text) {
+		if found.path != "pack.namespace" || found.value == "" || strings.Contains(found.value, "{{") {
+			continue
+		}
+		if !namespaceName.MatchString(found.value) || len(found.value) > 63 {
+			l.report(Error, CodeNamespace, ValuesFile, found.number, "use up to 63 lower-case letters, digits and -", "%s cannot be a namespace", quote(found.value))
+		}
+	}
+	if layer := p.Metadata.Layer; layer != "os" && layer != "k8s" && len(contentImages(text)) == 0 {
+		remedy := "list what to mirror: pack: {content: {images: [{image: …}]}}"
+		if len(p.Images) > 0 {
+			remedy = fmt.Sprintf("packhouse pack images finds %d to list there", len(p.Images))
+		}
+		l.report(Warning, CodeImagesEmpty, ValuesFile, 0, remedy, "pack.content.images lists no image: a cluster without internet cannot be supplied")
+	}
+}
+
+// paths checks that what pack.json names is there.
+func (l *linter) paths(key string, names []string) {
+	line, _ := position(l.pack.documents[MetadataFile], l.pack.Metadata.places[key])
+	for _, name := range names {
+		clean := path.Clean(name)
+		switch {
+		case path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") || strings.Contains(name, `\`):
+			l.report(Error, CodeFileOutside, MetadataFile, line, "name a file of the pack, with slashes", "%s of %q leads out of the pack", quote(name), key)
+		case !l.pack.Has(clean):
+			remedy := "add it, or take it out of " + key
+			if near := l.nearest(clean); near != "" {
+				remedy = "did you mean " + near + "?"
+			}
+			l.report(Error, CodeFileMissing, MetadataFile, line, remedy, "%s of %q is not there", quote(name), key)
+		}
+	}
+}
+
+// nearest finds a file that a wrong path may have meant: one of the same name elsewhere, or the only one of its kind in the folder.
+func (l *linter) nearest(name string) string {
+	var sameName, sameKind []string
+	for _, f := range l.pack.Files {
+		switch {
+		case strings.EqualFold(path.Base(f.Path), path.Base(name)):
+			sameName = append(sameName, f.Path)
+		case path.Dir(f.Path) == path.Dir(name) && path.Ext(f.Path) == path.Ext(name):
+			sameKind = append(sameKind, f.Path)
+		}
+	}
+	switch {
+	case len(sameName) > 0:
+		return sameName[0]
+	case len(sameKind) == 1:
+		return sameKind[0]
+	}
+	return ""
+}
+
+// folder compares the folder's name with what pack.json says.
+func (l *linter) folder() {
+	p := l.pack
+	if m := p.Metadata; p.Folder != "" && m.Name != "" && m.Version != "" && p.Folder != m.Folder() {
+		l.report(Warning, CodeFolder, MetadataFile, 0, "rename the folder, or correct name and version in pack.json",
+			"the folder is called %s, and pack.json makes it %s", quote(p.Folder), quote(m.Folder()))
+	}
+}

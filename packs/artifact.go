@@ -1,0 +1,108 @@
+package packs
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	specs "github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// A pack in a registry is an OCI image manifest of image-spec v1.0, as ORAS 1.0 makes it: a config of this type that holds {}, and one
+// layer with a title, of the type that ORAS gives to files of which it knows no other.
+const (
+	ConfigMediaType  = "application/vnd.unknown.config.v1+json"
+	ArchiveMediaType = ocispec.MediaTypeImageLayer
+)
+
+// Annotations of a manifest.
+const (
+	AnnotationTitle   = ocispec.AnnotationTitle   // of the layer: the archive's file name
+	AnnotationCreated = ocispec.AnnotationCreated // when it was pushed, RFC 3339
+	AnnotationMessage = "packhouse.message"       // why a version was pushed over
+)
+
+// ArchiveFolder is where packs lie below a base path.
+const ArchiveFolder = "spectro-packs/archive"
+
+// Repository is the repository of a pack: [<base>/]spectro-packs/archive/<name>.
+func Repository(base, name string) string { return path.Join(base, ArchiveFolder, name) }
+
+// Artifact is a pack in a registry, as its manifest tells.
+type Artifact struct {
+	Digest  string        // of the manifest: what Palette remembers
+	Archive digest.Digest // of the layer
+	Size    int64         // of the layer, in bytes
+	Title   string        // of the layer: <name>-<version>.tar.gz
+	Created time.Time     // zero where it is not told
+	Message string        // empty where it is not told
+}
+
+// ParseArtifact reads the manifest of a pack. An error is a Problem, and says why Palette would see no pack in it.
+func ParseArtifact(manifest []byte) (*Artifact, error) {
+	var m ocispec.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return nil, notAPack("its manifest is not JSON")
+	}
+	switch mediaType := cmp.Or(m.MediaType, ocispec.MediaTypeImageManifest); {
+	case mediaType == ocispec.MediaTypeImageIndex || strings.Contains(mediaType, "manifest.list"):
+		return nil, notAPack("it is an index of several artifacts")
+	case len(m.Layers) == 0 || len(m.Layers) == 1 && m.Layers[0].MediaType == ocispec.MediaTypeEmptyJSON:
+		return nil, notAPack("it has no layer")
+	case len(m.Layers) > 1:
+		return nil, notAPack("it has %d layers, and a pack has one", len(m.Layers))
+	}
+	layer := m.Layers[0]
+	title := layer.Annotations[AnnotationTitle]
+	switch {
+	case title == "":
+		return nil, notAPack("its layer has no title")
+	case strings.ContainsAny(title, `/\`):
+		return nil, notAPack("its layer is titled %s: push the archive from the folder where it lies", quote(title))
+	case !strings.HasSuffix(title, ".tar.gz"):
+		return nil, notAPack("its layer is titled %s, and not NAME-VERSION.tar.gz", quote(title))
+	case layer.Digest.Validate() != nil || layer.Size < 0:
+		return nil, notAPack("its layer has no valid digest")
+	}
+	created, _ := time.Parse(time.RFC3339, m.Annotations[AnnotationCreated])
+	return &Artifact{
+		Digest: digest.FromBytes(manifest).String(), Archive: layer.Digest, Size: layer.Size, Title: title,
+		Created: created, Message: m.Annotations[AnnotationMessage],
+	}, nil
+}
+
+func notAPack(format string, args ...any) error {
+	return Problem{
+		Code: CodeArtifact, Severity: Error, What: fmt.Sprintf("not a pack: "+format, args...),
+		Remedy: "push it with packhouse pack push, or with oras as docs/palette.md shows",
+	}
+}
+
+// emptyConfig is the config of every pack.
+var emptyConfig = []byte("{}")
+
+// newManifest writes the manifest of an archive; without layers it is the one of the folder above all packs.
+func newManifest(layers []ocispec.Descriptor, annotations map[string]string) ([]byte, ocispec.Descriptor, error) {
+	if layers == nil {
+		layers = []ocispec.Descriptor{} // [] and not null: the specification requires a list
+	}
+	content, err := json.Marshal(ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: configDescriptor(), Layers: layers, Annotations: annotations,
+	})
+	if err != nil {
+		return nil, ocispec.Descriptor{}, fmt.Errorf("write manifest: %w", err)
+	}
+	return content, describe(ocispec.MediaTypeImageManifest, content), nil
+}
+
+func configDescriptor() ocispec.Descriptor { return describe(ConfigMediaType, emptyConfig) }
+
+func describe(mediaType string, content []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
+}

@@ -1,0 +1,189 @@
+package packs
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+)
+
+// Codes of failures at a registry.
+const (
+	CodeServerName    = "registry-name"
+	CodeServerRefused = "registry-refused"
+	CodeServerUnknown = "registry-unresolved"
+	CodeServerTimeout = "registry-timeout"
+	CodeServerPlain   = "registry-plain-http"
+	CodeServerTLS     = "registry-wants-tls"
+	CodeUntrusted     = "registry-untrusted"
+	CodeOtherName     = "registry-certificate-name"
+	CodeCertificate   = "registry-certificate"
+	CodeCAFile        = "registry-ca-file"
+	CodeNotLoggedIn   = "registry-login"
+	CodeForbidden     = "registry-forbidden"
+	CodeLockedOut     = "registry-locked-out"
+	CodeFull          = "registry-full"
+	CodeNotRegistry   = "registry-other"
+	CodeNoCatalog     = "registry-no-catalog"
+	CodeNoTagDelete   = "registry-no-tag-delete"
+	CodePackUnknown   = "registry-pack-unknown"
+	CodeVersionExists = "registry-version-exists"
+	CodeUnchanged     = "registry-unchanged"
+	CodeParentTag     = "registry-parent-tag"
+	CodeRefusedByIt   = "registry-said-no"
+	CodeOtherContent  = "registry-content"
+)
+
+// Failure is what went wrong at a registry, and what to do about it.
+type Failure struct {
+	Code   string
+	What   string
+	Remedy string
+	Err    error // what happened underneath; may be nil
+}
+
+func (f *Failure) Error() string { return f.What }
+func (f *Failure) Unwrap() error { return f.Err }
+
+// explain turns what the network and the server said into a Failure. What has been explained already stays.
+func (c *Client) explain(err error) error {
+	var known *Failure
+	var problem Problem
+	var refused *Refused
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known), errors.As(err, &problem), errors.As(err, &refused), errors.Is(err, context.Canceled):
+		return err
+	}
+	f := c.explainAnswer(err)
+	if f == nil {
+		f = c.explainConnection(err)
+	}
+	if f == nil {
+		return fmt.Errorf("talk to %s: %w", c.server, err)
+	}
+	f.Err = err
+	return f
+}
+
+// explainConnection words why no answer came.
+func (c *Client) explainConnection(err error) *Failure {
+	var (
+		dns      *net.DNSError
+		record   tls.RecordHeaderError
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		timeout  net.Error
+	)
+	switch {
+	case errors.As(err, &dns):
+		return &Failure{Code: CodeServerUnknown, What: fmt.Sprintf("no address is known for %s", quote(dns.Name)), Remedy: "is the name right? add it to DNS or to /etc/hosts"}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &Failure{Code: CodeServerRefused, What: fmt.Sprintf("nothing listens at %s", c.server), Remedy: "is the server running, and is it that port? -r HOST:PORT names another one"}
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return &Failure{Code: CodeServerPlain, What: fmt.Sprintf("%s speaks plain HTTP where TLS is expected", c.server), Remedy: "if that is meant: http://" + c.server}
+	case errors.As(err, &unknown):
+		return &Failure{
+			Code: CodeUntrusted, What: fmt.Sprintf("the certificate of %s is signed by an authority that is not trusted here", c.server),
+			Remedy: fmt.Sprintf("--ca-file CA.CRT, or put the CA into /etc/spectro/certs.d/%s/ca.crt; packhouse cert export prints it on the server", c.server),
+		}
+	case errors.As(err, &hostname):
+		return &Failure{Code: CodeOtherName, What: c.otherName(hostname), Remedy: "use a name of the certificate, or on the server: packhouse setup --san " + host(c.server)}
+	case errors.As(err, &invalid):
+		return &Failure{Code: CodeCertificate, What: fmt.Sprintf("the certificate of %s is not valid: %v", c.server, invalid), Remedy: "on the server: packhouse cert rotate; is the clock right?"}
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return &Failure{Code: CodeServerTimeout, What: fmt.Sprintf("%s does not answer", c.server), Remedy: "does a firewall drop the packets? is the server overloaded?"}
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.HasSuffix(err.Error(), "EOF"):
+		return &Failure{Code: CodeServerTimeout, What: fmt.Sprintf("%s cut the connection", c.server), Remedy: "try again, and see the server's log and that of proxies before it"}
+	}
+	return nil
+}
+
+func host(server string) string {
+	if name, _, err := net.SplitHostPort(server); err == nil {
+		return name
+	}
+	return server
+}
+
+// otherName says what the certificate is for instead.
+func (c *Client) otherName(err x509.HostnameError) string {
+	names := err.Certificate.DNSNames
+	for _, address := range err.Certificate.IPAddresses {
+		names = append(names, address.String())
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("the certificate of %s names no server at all: it has no SAN", c.server)
+	}
+	return fmt.Sprintf("the certificate of %s is for %s", c.server, strings.Join(names, ", "))
+}
+
+// explainAnswer words an answer that is a refusal.
+func (c *Client) explainAnswer(err error) *Failure {
+	if errors.Is(err, auth.ErrBasicCredentialNotFound) {
+		return c.login("you are not logged in at %s", c.server)
+	}
+	var answer *errcode.ErrorResponse
+	if !errors.As(err, &answer) {
+		if errors.Is(err, errdef.ErrNotFound) {
+			return &Failure{Code: CodePackUnknown, What: "it is not there", Remedy: "packhouse pack ls shows what is"}
+		}
+		return nil
+	}
+	said := answer.Errors.Error()
+	if len(answer.Errors) == 0 {
+		said = http.StatusText(answer.StatusCode)
+	}
+	switch answer.StatusCode {
+	case http.StatusUnauthorized:
+		return c.login("%s does not take the user and password that it was sent", c.server)
+	case http.StatusForbidden:
+		return &Failure{Code: CodeForbidden, What: fmt.Sprintf("%s forbids it: %s", c.server, said), Remedy: "pushing takes the role writer, pushing over a version and deleting the role admin; packhouse user role gives it"}
+	case http.StatusTooManyRequests:
+		return &Failure{Code: CodeLockedOut, What: fmt.Sprintf("%s answers no more for now: %s", c.server, said), Remedy: "wait: too many requests or wrong passwords came from here"}
+	case http.StatusInsufficientStorage:
+		return &Failure{Code: CodeFull, What: fmt.Sprintf("%s has no room: %s", c.server, said), Remedy: "make room where its storage lives; packhouse store gc frees what nothing refers to"}
+	case http.StatusRequestEntityTooLarge:
+		return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("the pack is too large for %s", c.server), Remedy: "a proxy before it may limit uploads (nginx: client_max_body_size 0)"}
+	case http.StatusNotFound:
+		return c.explainNotFound(answer, said)
+	case http.StatusBadRequest:
+		if !c.plain {
+			break
+		}
+		return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s wants TLS", c.server), Remedy: "write https://" + c.server + ", or leave the scheme out"}
+	}
+	return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), Remedy: "see the server's log"}
+}
+
+func (c *Client) explainNotFound(answer *errcode.ErrorResponse, said string) *Failure {
+	if answer.URL != nil && answer.URL.Path == "/v2/" || len(answer.Errors) == 0 && answer.Method != http.MethodHead {
+		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("what answers at %s is no OCI registry", c.server), Remedy: "is it the right port? a legacy pack registry knows no /v2/"}
+	}
+	return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("it is not there: %s", said), Remedy: "packhouse pack ls shows what is"}
+}
+
+func (c *Client) login(format string, args ...any) *Failure {
+	return &Failure{Code: CodeNotLoggedIn, What: fmt.Sprintf(format, args...), Remedy: "packhouse registry login " + c.server}
+}
+
+// parseErrors reads the body of a refusal (distribution-spec, "Error Codes").
+func parseErrors(text []byte) errcode.Errors {
+	var body struct {
+		Errors errcode.Errors `json:"errors"`
+	}
+	_ = json.Unmarshal(text, &body) // something else answered: there is nothing to read
+	return body.Errors
+}

@@ -1,0 +1,257 @@
+package packs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+)
+
+// Listed is a pack in a registry.
+type Listed struct {
+	Name string   `json:"name"`
+	Tags []string `json:"tags"` // by group and version, the lowest first
+}
+
+// ListedVersion is a tag of a pack.
+type ListedVersion struct {
+	Tag        string    `json:"tag"`
+	Version    string    `json:"version"` // the tag without its group
+	Group      string    `json:"group"`
+	Digest     string    `json:"digest"`
+	Size       int64     `json:"size"`       // of the archive
+	ParentTags []string  `json:"parentTags"` // that stand for this one now
+	Created    time.Time `json:"created,omitzero"`
+	Message    string    `json:"message,omitempty"`
+	Problem    string    `json:"problem,omitempty"` // why it is no pack
+}
+
+// maxListing bounds how many pages of a listing are asked for.
+const maxListing = 1000
+
+// concurrency is how many requests of a listing are under way at once.
+const concurrency = 4
+
+// List lists the packs below the base path, by name.
+func (c *Client) List(ctx context.Context) ([]Listed, error) {
+	r, err := remote.NewRegistry(c.server)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	r.Client, r.PlainHTTP = c.auth, c.plain
+	prefix := Repository(c.base, "") + "/"
+	var names []string
+	pages := 0
+	err = r.Repositories(ctx, "", func(repositories []string) error {
+		for _, repository := range repositories {
+			if name, ok := strings.CutPrefix(repository, prefix); ok && packName.MatchString(name) {
+				names = append(names, name)
+			}
+		}
+		if pages++; pages >= maxListing {
+			return errors.New("the catalog does not end")
+		}
+		return nil
+	})
+	if err != nil {
+		var answer *errcode.ErrorResponse
+		if errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed) {
+			return nil, &Failure{Code: CodeNoCatalog, What: fmt.Sprintf("%s does not list its repositories", c.server), Remedy: "name a pack: packhouse pack ls -n NAME", Err: err}
+		}
+		return nil, c.explain(err)
+	}
+	slices.Sort(names)
+	listed := make([]Listed, len(names))
+	err = each(names, func(i int, name string) error {
+		repository, err := c.repository(name)
+		if err != nil {
+			return err
+		}
+		tags, err := listTags(ctx, repository)
+		if errors.Is(err, errdef.ErrNotFound) { // it went while it was listed
+			err = nil
+		}
+		listed[i] = Listed{name, tags}
+		return err
+	})
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return slices.DeleteFunc(listed, func(l Listed) bool { return len(l.Tags) == 0 }), nil
+}
+
+// each calls do for every item, a few at a time, and returns the first error.
+func each[T any](items []T, do func(int, T) error) error {
+	var (
+		group sync.WaitGroup
+		slots = make(chan struct{}, concurrency)
+		errs  = make([]error, len(items))
+	)
+	for i, item := range items {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = do(i, item)
+		})
+	}
+	group.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Versions lists the tags of a pack, the lowest first.
+func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, error) {
+	repository, err := c.repository(name)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := listTags(ctx, repository)
+	if err == nil && len(tags) == 0 {
+		err = errdef.ErrNotFound
+	}
+	if err != nil {
+		return nil, c.explain(notThere(err, name, nil))
+	}
+	parents := ParentTags(tags)
+	versions := make([]ListedVersion, len(tags))
+	err = each(tags, func(i int, text string) error {
+		tag, err := ParseTag(text)
+		if err != nil {
+			return err
+		}
+		v := ListedVersion{Tag: text, Version: tag.Label, Group: tag.Group, ParentTags: []string{}}
+		for _, parent := range tag.Parents() {
+			if parents[parent] == text {
+				v.ParentTags = append(v.ParentTags, parent)
+			}
+		}
+		artifact, descriptor, err := fetchArtifact(ctx, repository, text)
+		var problem Problem
+		switch {
+		case errors.As(err, &problem):
+			v.Digest, v.Problem = descriptor.Digest.String(), problem.What
+		case err != nil:
+			return err
+		default:
+			v.Digest, v.Size, v.Created, v.Message = artifact.Digest, artifact.Size, artifact.Created, artifact.Message
+		}
+		versions[i] = v
+		return nil
+	})
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return versions, nil
+}
+
+// listTags lists the tags of a repository, by group and version.
+func listTags(ctx context.Context, repository *remote.Repository) ([]string, error) {
+	tags := []string{}
+	pages := 0
+	err := repository.Tags(ctx, "", func(page []string) error {
+		tags = append(tags, page...)
+		if pages++; pages >= maxListing {
+			return errors.New("the list of tags does not end")
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(tags, CompareTags)
+	return tags, nil
+}
+
+// AddTag gives a version of a pack another tag, and returns the digest that it now has and the one it had before, if any.
+func (c *Client) AddTag(ctx context.Context, ref Reference, tag Tag) (now, before string, err error) {
+	if tag.IsParent() {
+		return "", "", parentTag(tag.String())
+	}
+	if _, err := ParseTag(tag.String()); err != nil {
+		return "", "", &Failure{Code: CodePackUnknown, What: err.Error(), Remedy: "packhouse pack tag add NAME:TAG LABEL"}
+	}
+	repository, artifact, _, err := c.find(ctx, ref)
+	if err != nil {
+		return "", "", c.explain(err)
+	}
+	old, err := repository.Resolve(ctx, tag.String())
+	if err != nil && !errors.Is(err, errdef.ErrNotFound) {
+		return "", "", c.explain(err)
+	}
+	descriptor, err := repository.Resolve(ctx, artifact.Digest)
+	if err != nil {
+		return "", "", c.explain(err)
+	}
+	if err := repository.Tag(ctx, descriptor, tag.String()); err != nil {
+		return "", "", c.explain(err)
+	}
+	return artifact.Digest, old.Digest.String(), nil
+}
+
+func parentTag(tag string) error {
+	return &Failure{
+		Code: CodeParentTag, What: fmt.Sprintf("%s is a parent tag: it follows the highest version below it by itself", tag),
+		Remedy: "push a version, or delete the versions below it",
+	}
+}
+
+// DeleteTag takes a tag from a pack. What it stood for stays readable by its digest as long as the registry keeps it.
+func (c *Client) DeleteTag(ctx context.Context, ref Reference) error {
+	if tag, err := ParseTag(ref.Tag); err != nil || ref.Digest != "" {
+		return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s names no tag", quote(ref.String())), Remedy: "write NAME:TAG"}
+	} else if tag.IsParent() {
+		return parentTag(ref.Tag)
+	}
+	repository, err := c.repository(ref.Name)
+	if err != nil {
+		return err
+	}
+	if _, err := repository.Resolve(ctx, ref.Tag); err != nil {
+		return c.explain(notThere(err, ref.String(), nil))
+	}
+	return c.explain(c.sendDelete(ctx, repository, ref.Tag))
+}
+
+// sendDelete deletes by tag (distribution-spec 1.1, "Deleting tags"), which oras-go does not: it would delete the manifest, with all its tags.
+func (c *Client) sendDelete(ctx context.Context, repository *remote.Repository, tag string) error {
+	ctx = auth.AppendRepositoryScope(ctx, repository.Reference, auth.ActionDelete)
+	scheme := "https"
+	if c.plain {
+		scheme = "http"
+	}
+	target := fmt.Sprintf("%s://%s/v2/%s/manifests/%s", scheme, repository.Reference.Host(), repository.Reference.Repository, tag)
+	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, target, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("make request: %w", err)
+	}
+	response, err := c.auth.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	switch response.StatusCode {
+	case http.StatusAccepted, http.StatusOK, http.StatusNoContent:
+		return nil
+	case http.StatusMethodNotAllowed, http.StatusBadRequest:
+		return &Failure{
+			Code: CodeNoTagDelete, What: fmt.Sprintf("%s does not delete tags (%d)", c.server, response.StatusCode),
+			Remedy: "on packhouse: storage.delete.enabled: true; others may delete by digest only, with all tags of it",
+		}
+	}
+	return &errcode.ErrorResponse{Method: http.MethodDelete, URL: request.URL, StatusCode: response.StatusCode, Errors: parseErrors(text)}
+}

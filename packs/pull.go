@@ -1,0 +1,232 @@
+package packs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote"
+)
+
+// Reference names a pack in a registry: NAME, NAME:TAG or NAME@DIGEST.
+type Reference struct {
+	Name   string
+	Tag    string // a tag or a parent tag; empty with a digest, and for the highest version
+	Digest string
+}
+
+// ParseReference takes a reference apart.
+func ParseReference(text string) (Reference, error) {
+	name, sum, hasDigest := strings.Cut(text, "@")
+	name, tag, hasTag := strings.Cut(name, ":")
+	bad := func(why string) (Reference, error) {
+		return Reference{}, &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s is no pack: %s", quote(text), why), Remedy: "write NAME, NAME:TAG or NAME@sha256:…; -r names the server and --base the path"}
+	}
+	switch {
+	case strings.Contains(name, "/") || strings.Contains(tag, "/"):
+		return bad("it holds a path")
+	case !packName.MatchString(name) || len(name) > maxName:
+		return bad("names are lower-case letters and digits, joined by . _ or -")
+	case hasTag && hasDigest:
+		return bad("it has a tag and a digest")
+	case hasDigest && digest.Digest(sum).Validate() != nil:
+		return bad("its digest is not sha256: and 64 hexadecimal digits")
+	}
+	if hasTag {
+		if _, err := ParseTag(tag); err != nil {
+			return bad(err.Error())
+		}
+	}
+	return Reference{name, tag, sum}, nil
+}
+
+// String writes the reference as ParseReference reads it.
+func (r Reference) String() string {
+	switch {
+	case r.Digest != "":
+		return r.Name + "@" + r.Digest
+	case r.Tag != "":
+		return r.Name + ":" + r.Tag
+	}
+	return r.Name
+}
+
+// Pulled is a pack that was pulled.
+type Pulled struct {
+	Contents *Contents
+	Artifact *Artifact
+	Tag      string // the tag that was resolved; empty with a digest
+	Dir      string // the pack's folder; empty where it was not unpacked
+}
+
+// Pull writes a pack into a folder of dir that is called like the pack, <name>-<version>. That folder must not be there; it appears whole
+// or not at all. Progress may be nil.
+func (c *Client) Pull(ctx context.Context, ref Reference, dir string, progress func(done, total int64)) (*Pulled, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // packs are no secrets
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	staging, err := os.MkdirTemp(dir, ".pull-*")
+	if err != nil {
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	defer os.RemoveAll(staging) //nolint:errcheck // it is empty or half done
+	pulled, archive, err := c.download(ctx, ref, staging, progress)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	defer removeFile(archive)
+	unpacked := filepath.Join(staging, "pack")
+	if err := os.Mkdir(unpacked, 0o755); err != nil { //nolint:gosec // packs are no secrets
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	if pulled.Contents, err = Extract(ctx, archive, unpacked, Limits{}); err != nil {
+		return nil, err
+	}
+	folder, err := folderOf(pulled)
+	if err != nil {
+		return nil, err
+	}
+	pulled.Dir = filepath.Join(dir, folder)
+	if _, err := os.Lstat(pulled.Dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("folder %q is there already: remove it, or pull into another one", pulled.Dir)
+	}
+	if err := os.Rename(unpacked, pulled.Dir); err != nil {
+		return nil, fmt.Errorf("move the pack to its place: %w", err)
+	}
+	return pulled, nil
+}
+
+// folderOf is what a pulled pack's folder is called: as its metadata says, else as its archive is titled.
+func folderOf(p *Pulled) (string, error) {
+	if m := p.Contents.Metadata; m != nil && packName.MatchString(m.Name) && tagLabel.MatchString(m.Version) {
+		return m.Folder(), nil
+	}
+	folder := strings.TrimSuffix(p.Artifact.Title, ".tar.gz")
+	if folder == "" || checkName(folder, Limits{}.withDefaults()) != "" || strings.HasPrefix(folder, ".") || strings.ContainsAny(folder, "/:") {
+		return "", notAPack("neither pack.json nor the title %s names a folder", quote(p.Artifact.Title))
+	}
+	return folder, nil
+}
+
+// Inspect reads a pack in the registry without unpacking it.
+func (c *Client) Inspect(ctx context.Context, ref Reference) (*Pulled, error) {
+	repository, artifact, tag, err := c.find(ctx, ref)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	body, err := repository.Blobs().Fetch(ctx, layerOf(artifact))
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	defer body.Close() //nolint:errcheck // read only
+	verified := content.NewVerifyReader(body, layerOf(artifact))
+	contents, err := ReadArchive(ctx, verified, Limits{}, nil)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	if _, err := io.Copy(io.Discard, verified); err != nil {
+		return nil, c.explain(err)
+	}
+	if err := verified.Verify(); err != nil {
+		return nil, otherContent(err)
+	}
+	return &Pulled{Contents: contents, Artifact: artifact, Tag: tag}, nil
+}
+
+func layerOf(a *Artifact) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: ArchiveMediaType, Digest: a.Archive, Size: a.Size}
+}
+
+func otherContent(err error) error {
+	return &Failure{Code: CodeOtherContent, What: "other bytes came than the digest says", Remedy: "try again; on the server, packhouse store scrub finds damaged content", Err: err}
+}
+
+// find resolves a reference and reads its manifest.
+func (c *Client) find(ctx context.Context, ref Reference) (*remote.Repository, *Artifact, string, error) {
+	repository, err := c.repository(ref.Name)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if ref.Digest != "" {
+		artifact, _, err := fetchArtifact(ctx, repository, ref.Digest)
+		return repository, artifact, "", notThere(err, ref.String(), nil)
+	}
+	if ref.Tag != "" {
+		artifact, _, err := fetchArtifact(ctx, repository, ref.Tag)
+		if !errors.Is(err, errdef.ErrNotFound) {
+			return repository, artifact, ref.Tag, err
+		}
+	}
+	tags, err := listTags(ctx, repository)
+	if err != nil {
+		return nil, nil, "", notThere(err, ref.Name, nil)
+	}
+	tag, ok := Highest(tags)
+	if ref.Tag != "" {
+		tag, ok = ResolveTag(tags, ref.Tag)
+	}
+	if !ok {
+		return nil, nil, "", notThere(errdef.ErrNotFound, ref.String(), tags)
+	}
+	artifact, _, err := fetchArtifact(ctx, repository, tag)
+	return repository, artifact, tag, err
+}
+
+// notThere names what is missing, and what there is instead.
+func notThere(err error, what string, tags []string) error {
+	if !errors.Is(err, errdef.ErrNotFound) {
+		return err
+	}
+	remedy := "packhouse pack ls shows what is; --base names another path"
+	if len(tags) > 0 {
+		const most = 8
+		shown := tags[max(0, len(tags)-most):]
+		remedy = "there is " + strings.Join(shown, ", ")
+	}
+	return &Failure{Code: CodePackUnknown, What: "there is no pack " + what, Remedy: remedy, Err: err}
+}
+
+// download puts a pack's archive into a file of a folder, verified. The caller removes it.
+func (c *Client) download(ctx context.Context, ref Reference, dir string, progress func(done, total int64)) (*Pulled, *os.File, error) {
+	repository, artifact, tag, err := c.find(ctx, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := repository.Blobs().Fetch(ctx, layerOf(artifact))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer body.Close() //nolint:errcheck // read only
+	file, err := os.CreateTemp(dir, "archive-*")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make file: %w", err)
+	}
+	verified := content.NewVerifyReader(&meter{r: body, tell: func(n int64) {
+		if progress != nil {
+			progress(n, artifact.Size)
+		}
+	}}, layerOf(artifact))
+	_, err = io.Copy(file, verified)
+	if err == nil {
+		if err = verified.Verify(); err != nil {
+			err = otherContent(err)
+		}
+	}
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		removeFile(file)
+		return nil, nil, err
+	}
+	return &Pulled{Artifact: artifact, Tag: tag}, file, nil
+}

@@ -1,0 +1,295 @@
+package packs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote"
+)
+
+// PushOptions say what to push and what may be pushed over. Only Dir is needed.
+type PushOptions struct {
+	Dir             string
+	Group           string // instead of the one in pack.json
+	Force           bool   // push over a version that is there already; needs a Message
+	Message         string // why; kept in the manifest
+	SkipDigestCheck bool   // push over it even if nothing changed
+
+	Lint     func([]Problem)         // is told everything that is wrong with the pack, once; may be nil
+	Progress func(done, total int64) // bytes of the archive that were sent; may be nil
+}
+
+// Pushed is a pack that was pushed.
+type Pushed struct {
+	Name       string   `json:"name"`
+	Version    string   `json:"version"`
+	Tag        string   `json:"tag"`
+	Repository string   `json:"repository"`
+	Digest     string   `json:"digest"`  // of the manifest: what Palette remembers
+	Archive    string   `json:"archive"` // of the archive
+	Size       int64    `json:"size"`    // of the archive, in bytes
+	Replaced   string   `json:"replaced,omitempty"`
+	ParentTags []string `json:"parentTags"`
+	FolderErr  error    `json:"-"` // the empty artifact above all packs could not be pushed; the pack itself is there
+}
+
+// Push judges the pack in a folder, archives it, pushes it as the OCI artifact that Palette reads, and asks the registry whether it is
+// there. A pack with errors is *Refused, everything else that keeps it from being pushed is a *Failure.
+//
+// The rules of overwriting are those of the vendor's CLI: a version that is there needs Force, and Force needs a Message and a change.
+// Whatever is pushed over stays readable by its digest as long as the registry keeps it.
+func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
+	pack, err := OpenDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	problems := pack.Lint()
+	if o.Lint != nil {
+		o.Lint(problems)
+	}
+	if HasErrors(problems) {
+		return nil, &Refused{problems}
+	}
+	tag := pack.Metadata.Tag()
+	if o.Group != "" {
+		if !groupName.MatchString(o.Group) {
+			return nil, &Failure{Code: CodeGroup, What: fmt.Sprintf("%s cannot be a group", quote(o.Group)), Remedy: "use letters, digits, . - and single _"}
+		}
+		tag.Group = o.Group
+	}
+	if _, err := ParseTag(tag.String()); err != nil {
+		return nil, err
+	}
+	archive, made, err := archiveToFile(ctx, o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer removeFile(archive)
+	p := &push{
+		c: c, o: o, tag: tag.String(), archive: archive,
+		layer: ocispec.Descriptor{
+			MediaType: ArchiveMediaType, Digest: digest.Digest(made.Digest), Size: made.Size,
+			Annotations: map[string]string{AnnotationTitle: pack.Metadata.Title()},
+		},
+		result: Pushed{
+			Name: pack.Metadata.Name, Version: pack.Metadata.Version, Tag: tag.String(), Archive: made.Digest, Size: made.Size, ParentTags: tag.Parents(),
+		},
+	}
+	if err := p.run(ctx); err != nil {
+		return nil, c.explain(err)
+	}
+	return &p.result, nil
+}
+
+// archiveToFile writes an archive into a temporary file. A registry wants to know its digest and size first.
+func archiveToFile(ctx context.Context, dir string) (*os.File, Archived, error) {
+	file, err := os.CreateTemp("", "packhouse-pack-*.tar.gz")
+	if err != nil {
+		return nil, Archived{}, fmt.Errorf("make archive: %w", err)
+	}
+	made, err := Archive(ctx, file, dir)
+	if err != nil {
+		removeFile(file)
+		return nil, Archived{}, err
+	}
+	return file, made, nil
+}
+
+func removeFile(file *os.File) {
+	_ = file.Close()
+	_ = os.Remove(file.Name())
+}
+
+// push is one push under way.
+type push struct {
+	c       *Client
+	o       PushOptions
+	tag     string
+	archive *os.File
+	layer   ocispec.Descriptor
+	result  Pushed
+}
+
+func (p *push) run(ctx context.Context) error {
+	repository, err := p.c.repository(p.result.Name)
+	if err != nil {
+		return err
+	}
+	p.result.Repository = repository.Reference.Repository
+	if err := p.mayPush(ctx, repository); err != nil {
+		return err
+	}
+	p.result.FolderErr = p.c.explain(p.pushFolder(ctx))
+	if err := pushIfMissing(ctx, repository, configDescriptor(), emptyConfig); err != nil {
+		return err
+	}
+	if err := p.pushArchive(ctx, repository); err != nil {
+		return err
+	}
+	annotations := map[string]string{AnnotationCreated: p.c.o.Now().UTC().Truncate(time.Second).Format(time.RFC3339)}
+	if p.o.Message != "" {
+		annotations[AnnotationMessage] = p.o.Message
+	}
+	text, manifest, err := newManifest([]ocispec.Descriptor{p.layer}, annotations)
+	if err != nil {
+		return err
+	}
+	if err := repository.PushReference(ctx, manifest, bytes.NewReader(text), p.tag); err != nil {
+		return err
+	}
+	p.result.Digest = manifest.Digest.String()
+	return p.verify(ctx, repository, manifest)
+}
+
+// mayPush looks at what the tag stands for already.
+func (p *push) mayPush(ctx context.Context, repository *remote.Repository) error {
+	old, manifest, err := fetchArtifact(ctx, repository, p.tag)
+	var problem Problem
+	switch {
+	case errors.Is(err, errdef.ErrNotFound):
+		return nil
+	case errors.As(err, &problem):
+		old = &Artifact{} // something else has the tag: it is pushed over like a version
+	case err != nil:
+		return err
+	}
+	unchanged := old.Archive == p.layer.Digest
+	name := p.result.Name + ":" + p.tag
+	switch {
+	case !p.o.Force && unchanged:
+		return &Failure{
+			Code: CodeVersionExists, What: fmt.Sprintf("%s is there already, with the same content", name),
+			Remedy: "nothing needs to be done; packhouse pack ls -n " + p.result.Name + " shows it",
+		}
+	case !p.o.Force:
+		return &Failure{
+			Code: CodeVersionExists, What: fmt.Sprintf("%s is there already, with other content", name),
+			Remedy: "push another version, for clusters that use this one remember its digest; or push over it: -f -m MESSAGE",
+		}
+	case unchanged && !p.o.SkipDigestCheck:
+		return &Failure{
+			Code: CodeUnchanged, What: fmt.Sprintf("%s is there already and did not change", name),
+			Remedy: "nothing needs to be done; --skip-digest-check pushes it all the same",
+		}
+	}
+	p.result.Replaced = manifest.Digest.String()
+	return nil
+}
+
+// pushFolder pushes the empty artifact that the vendor's documentation puts above all packs. It always has the same bytes.
+func (p *push) pushFolder(ctx context.Context) error {
+	repository, err := p.c.repository("")
+	if err != nil {
+		return err
+	}
+	text, manifest, err := newManifest(nil, map[string]string{AnnotationCreated: time.Unix(0, 0).UTC().Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	if there, err := repository.Manifests().Exists(ctx, manifest); there || err != nil {
+		return err
+	}
+	if err := pushIfMissing(ctx, repository, configDescriptor(), emptyConfig); err != nil {
+		return err
+	}
+	return repository.Push(ctx, manifest, bytes.NewReader(text))
+}
+
+func pushIfMissing(ctx context.Context, repository *remote.Repository, blob ocispec.Descriptor, text []byte) error {
+	if there, err := repository.Blobs().Exists(ctx, blob); there || err != nil {
+		return err
+	}
+	return repository.Blobs().Push(ctx, blob, bytes.NewReader(text))
+}
+
+// pushAttempts is how often an upload is begun where connections break.
+const pushAttempts = 3
+
+func (p *push) pushArchive(ctx context.Context, repository *remote.Repository) error {
+	there, err := repository.Blobs().Exists(ctx, p.layer)
+	if err != nil {
+		return err
+	}
+	if there {
+		p.progress(p.layer.Size)
+		return nil
+	}
+	for attempt := 1; ; attempt++ {
+		if _, err := p.archive.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("read archive: %w", err)
+		}
+		err := repository.Blobs().Push(ctx, p.layer, &meter{r: p.archive, tell: p.progress})
+		var broken *Failure
+		if err == nil || attempt == pushAttempts || ctx.Err() != nil || !errors.As(p.c.explain(err), &broken) || broken.Code != CodeServerTimeout {
+			return err
+		}
+	}
+}
+
+func (p *push) progress(done int64) {
+	if p.o.Progress != nil {
+		p.o.Progress(done, p.layer.Size)
+	}
+}
+
+// meter tells how much was read.
+type meter struct {
+	r    io.Reader
+	n    int64
+	tell func(int64)
+}
+
+func (m *meter) Read(b []byte) (int, error) {
+	n, err := m.r.Read(b)
+	m.n += int64(n)
+	m.tell(m.n)
+	return n, err
+}
+
+// verify asks the registry for what was pushed: a push that answers well through a proxy may still have gone elsewhere.
+func (p *push) verify(ctx context.Context, repository *remote.Repository, manifest ocispec.Descriptor) error {
+	seen, err := repository.Resolve(ctx, p.tag)
+	if err != nil {
+		return fmt.Errorf("look for what was pushed: %w", err)
+	}
+	if seen.Digest != manifest.Digest {
+		return &Failure{
+			Code: CodeOtherContent, What: fmt.Sprintf("%s:%s has another digest than what was pushed: %s", p.result.Name, p.tag, seen.Digest),
+			Remedy: "somebody else may have pushed at the same time: packhouse pack ls -n " + p.result.Name,
+		}
+	}
+	if there, err := repository.Blobs().Exists(ctx, p.layer); err != nil || !there {
+		return errors.Join(err, &Failure{Code: CodeOtherContent, What: "the archive is not there after the push", Remedy: "push it again, and see the server's log"})
+	}
+	return nil
+}
+
+// maxManifest is the largest manifest that is read.
+const maxManifest = 4 << 20
+
+// fetchArtifact reads the manifest behind a tag or digest. Where it is no pack's, the error is a Problem, and the descriptor is valid.
+func fetchArtifact(ctx context.Context, repository *remote.Repository, reference string) (*Artifact, ocispec.Descriptor, error) {
+	descriptor, body, err := repository.Manifests().FetchReference(ctx, reference)
+	if err != nil {
+		return nil, ocispec.Descriptor{}, err
+	}
+	defer body.Close() //nolint:errcheck // read only
+	if descriptor.Size > maxManifest {
+		return nil, descriptor, notAPack("its manifest has %d bytes", descriptor.Size)
+	}
+	text, err := content.ReadAll(body, descriptor)
+	if err != nil {
+		return nil, descriptor, fmt.Errorf("read manifest: %w", err)
+	}
+	artifact, err := ParseArtifact(text)
+	return artifact, descriptor, err
+}
