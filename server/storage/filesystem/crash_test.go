@@ -246,7 +246,7 @@ func TestEveryCallMayFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			step := 7 // SOAK takes all
+			step := 11 // SOAK takes all
 			if testing.Short() {
 				step = 37
 			}

@@ -190,3 +190,8 @@ func (g *gated) Open(name string) (disk.File, error) {
 	}
 	return g.Disk.Open(name)
 }
+
+func (g *gated) SyncAll() error {
+	<-g.open
+	return g.Disk.SyncAll()
+}
