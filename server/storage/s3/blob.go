@@ -34,7 +34,11 @@ type blob struct {
 func (b *blob) Content() io.ReadSeeker { return b.content }
 func (b *blob) Size() int64            { return b.o.size }
 func (b *blob) ModTime() time.Time     { return b.o.modTime }
-func (b *blob) Close() error           { return b.source.Close() }
+
+func (b *blob) Close() error {
+	b.source.drop()
+	return nil
+}
 
 // OpenBlob implements storage.Blobs. The link and the first bytes are asked for at the same time.
 func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d digest.Digest) (storage.Blob, error) {
@@ -70,7 +74,7 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 		return b, nil
 	}
 	if err := src.hold(); err != nil {
-		src.Close()
+		src.drop()
 		return nil, fmt.Errorf("read blob: %w", err)
 	}
 	if err := s.judge(ctx, target, o, target.Algorithm().FromBytes(src.held)); err != nil {
@@ -179,6 +183,7 @@ func (r *source) at(pos int64) (err error) {
 	return err
 }
 
+// drop ends the answer that is being read.
 func (r *source) drop() {
 	if r.body != nil {
 		r.body.Close()
@@ -186,16 +191,10 @@ func (r *source) drop() {
 	}
 }
 
-// Close implements io.Closer.
-func (r *source) Close() error {
-	r.drop()
-	return nil
-}
-
 // verify hashes an object whole and remembers it as good, or sets it aside.
 func (s *Store) verify(ctx context.Context, d digest.Digest, o object) error {
 	src := &source{s: s, ctx: ctx, key: blobKey(d), o: o}
-	defer src.Close()
+	defer src.drop()
 	h := d.Algorithm().Hash()
 	if _, err := io.CopyBuffer(onlyWriter{h}, onlyReader{src}, make([]byte, 128<<10)); err != nil {
 		return err

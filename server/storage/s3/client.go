@@ -20,14 +20,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/config"
-	"packhouse/server/storage"
 )
 
 // client is a bucket behind the AWS SDK.
@@ -304,53 +301,4 @@ func (c *client) presign(ctx context.Context, key string, life time.Duration) (s
 		return "", fmt.Errorf("presign %s: %w", key, err)
 	}
 	return r.URL, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func status(err error) int {
-	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
-		return e.HTTPStatusCode()
-	}
-	return 0
-}
-
-func code(err error) string {
-	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		return e.ErrorCode()
-	}
-	return ""
-}
-
-// translate gives the errors of the engine their meaning here.
-func translate(verb, key string, err error) error {
-	if err == nil {
-		return nil
-	}
-	switch code(err) {
-	case "NoSuchBucket":
-		return fmt.Errorf("%s %s: the bucket does not exist: %w", verb, key, err)
-	case "InsufficientStorage", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "NotEnoughSpace":
-		return fmt.Errorf("%s %s: %w: %w", verb, key, storage.ErrFull, err)
-	}
-	switch status(err) {
-	case 404:
-		// Some engines answer so to other things too, such as keys that they do not know.
-		switch code(err) {
-		case "NoSuchKey", "NotFound", "NoSuchUpload", "NoSuchVersion", "":
-			return fmt.Errorf("%s %s: %w", verb, key, errMissing)
-		}
-	case 412:
-		return fmt.Errorf("%s %s: %w", verb, key, errCondition)
-	case 507:
-		return fmt.Errorf("%s %s: %w: %w", verb, key, storage.ErrFull, err)
-	}
-	return fmt.Errorf("%s %s: %w", verb, key, err)
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +23,7 @@ import (
 const engineVariable = "PACKHOUSE_TEST_S3"
 
 // startEngine runs a real S3 engine until the test ends, and returns the configuration of an empty bucket of it.
-func startEngine(t testing.TB) (cfg config.S3Storage, dir string) {
+func startEngine(t testing.TB) config.S3Storage {
 	t.Helper()
 	program := os.Getenv(engineVariable)
 	if program == "" {
@@ -36,9 +35,8 @@ func startEngine(t testing.TB) (cfg config.S3Storage, dir string) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	dir = t.TempDir()
 	var said bytes.Buffer
-	cmd := exec.Command(program, "--port", addr, "posix", dir)
+	cmd := exec.Command(program, "--port", addr, "posix", t.TempDir())
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=key", "ROOT_SECRET_KEY=secret")
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -60,7 +58,7 @@ func startEngine(t testing.TB) (cfg config.S3Storage, dir string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	cfg = config.S3Storage{
+	cfg := config.S3Storage{
 		Region: "us-east-1", Bucket: "registry", AccessKey: "key", SecretKey: "secret", RegionEndpoint: addr, ForcePathStyle: true,
 		ChunkSize: smallestChunk, RootDirectory: "/a root",
 	}
@@ -71,7 +69,7 @@ func startEngine(t testing.TB) (cfg config.S3Storage, dir string) {
 	if _, err := c.api.CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: aws.String(cfg.Bucket)}); err != nil {
 		t.Fatalf("create bucket: %v", err)
 	}
-	return cfg, dir
+	return cfg
 }
 
 // openEngine opens a store, as one process of several would.
@@ -90,7 +88,7 @@ func openEngine(t testing.TB, cfg config.S3Storage, change func(*Options)) *Stor
 }
 
 func TestEngineContract(t *testing.T) {
-	cfg, _ := startEngine(t)
+	cfg := startEngine(t)
 	n := make(chan int, 1)
 	n <- 0
 	storagetest.Run(t, func(t *testing.T) storage.Store {
@@ -103,7 +101,7 @@ func TestEngineContract(t *testing.T) {
 }
 
 func TestEngineIsStrong(t *testing.T) {
-	cfg, _ := startEngine(t)
+	cfg := startEngine(t)
 	traits, err := Prove(t.Context(), cfg)
 	if err != nil || len(traits.Weaknesses()) > 0 {
 		t.Errorf("%+v, %v", traits, err)
@@ -116,18 +114,4 @@ func TestEngineIsStrong(t *testing.T) {
 	if err != nil || len(p.objects) > 0 {
 		t.Errorf("left behind: %v, %v", p, err)
 	}
-}
-
-// requests runs something and returns how many requests it took, in all.
-func requests(s *Store, do func()) (n int64, which string) {
-	before := s.Requests()
-	do()
-	var parts []string
-	for name, count := range s.Requests() {
-		if d := count - before[name]; d > 0 {
-			n += d
-			parts = append(parts, fmt.Sprintf("%d %s", d, name))
-		}
-	}
-	return n, strings.Join(parts, ", ")
 }

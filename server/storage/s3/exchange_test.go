@@ -118,8 +118,7 @@ func (d *distribution) call(method, path, contentType string, body []byte, want 
 func (d *distribution) push(repo string, i *storagetest.Image, tag string) {
 	d.t.Helper()
 	for _, blob := range [][]byte{i.Config, i.Layer} {
-		_, h := d.call("POST", "/v2/"+repo+"/blobs/uploads/", "", nil, 202)
-		d.call("PUT", h.Get("Location")+"&digest="+digest.FromBytes(blob).String(), "application/octet-stream", blob, 201)
+		d.pushChunked(repo, blob)
 	}
 	d.call("PUT", "/v2/"+repo+"/manifests/"+tag, i.Manifest.MediaType, i.Content, 201)
 }
@@ -153,7 +152,7 @@ func (d *distribution) list(path, field string) []string {
 
 // TestEngineExchange takes turns with CNCF distribution on one bucket, and lets its collection walk over what we wrote.
 func TestEngineExchange(t *testing.T) {
-	cfg, _ := startEngine(t)
+	cfg := startEngine(t)
 	theirs := newDistribution(t, cfg)
 	beside(t, "registry")
 	big := noise(9, 12<<20)

@@ -191,7 +191,7 @@ func pushChunks(ctx context.Context, s *Store, o storage.Owner, content []byte) 
 // TestEngineFaults pushes from two processes through a connection that breaks all the time, while a third one collects and scrubs. Whatever
 // was acknowledged is there in the end, whole; nothing is left open.
 func TestEngineFaults(t *testing.T) {
-	cfg, _ := startEngine(t)
+	cfg := startEngine(t)
 	proxy := startFaultProxy(t, cfg.RegionEndpoint)
 	direct := openEngine(t, cfg, nil)
 	through := cfg

@@ -73,7 +73,7 @@ func (s *Store) loadFromBucket(ctx context.Context, d digest.Digest) (storage.St
 	}
 	// A connection that breaks is taken up again.
 	src := &source{s: s, ctx: ctx, key: blobKey(d), o: o, body: body, end: o.size}
-	defer src.Close()
+	defer src.drop()
 	content := make([]byte, o.size)
 	if _, err := io.ReadFull(src, content); err != nil && o.size > 0 {
 		return storage.Stored{}, fmt.Errorf("read manifest %s: %w", d, err)

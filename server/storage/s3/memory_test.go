@@ -205,7 +205,7 @@ func (b *memoryBucket) putPart(ctx context.Context, key, id string, number int32
 	return part{number, etagOf(body), int64(len(body))}, nil
 }
 
-func (b *memoryBucket) copyPart(ctx context.Context, key, id string, number int32, from, etag string, offset, length int64) (part, error) {
+func (b *memoryBucket) copyPart(ctx context.Context, _, id string, number int32, from, etag string, offset, length int64) (part, error) {
 	leave, err := b.enter(ctx, "copy", from)
 	if err != nil {
 		return part{}, err

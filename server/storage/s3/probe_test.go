@@ -85,7 +85,7 @@ func TestProbeTellsApart(t *testing.T) {
 }
 
 func TestEngineProbe(t *testing.T) {
-	cfg, _ := startEngine(t)
+	cfg := startEngine(t)
 	if findings := Probe(t.Context(), cfg); !Passed(findings) {
 		t.Errorf("%+v", findings)
 	}

@@ -38,7 +38,7 @@ func TestProtocol(t *testing.T) {
 		registrytest.Run(t, func(t *testing.T) string { return inTurns(t, all) })
 	})
 	t.Run("engine", func(t *testing.T) {
-		cfg, _ := startEngine(t)
+		cfg := startEngine(t)
 		var all []*Store
 		for range 3 {
 			all = append(all, openEngine(t, cfg, func(o *Options) { o.UploadsPerUser = 100 }))

@@ -34,7 +34,7 @@ func replicas(t *testing.T, do func(t *testing.T, all []*Store)) {
 		do(t, all)
 	})
 	t.Run("engine", func(t *testing.T) {
-		cfg, _ := startEngine(t)
+		cfg := startEngine(t)
 		t.Parallel()
 		var all []*Store
 		for range 3 {

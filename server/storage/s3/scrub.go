@@ -155,7 +155,7 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 // hash hashes an object no faster than the rate.
 func (c *scrubbing) hash(ctx context.Context, d digest.Digest, o object) (digest.Digest, int64, error) {
 	src := &source{s: c.s, ctx: ctx, key: o.key, o: o}
-	defer src.Close()
+	defer src.drop()
 	h := d.Algorithm().Hash()
 	n, err := io.CopyBuffer(onlyWriter{h}, &slowReader{c: c, ctx: ctx, r: src}, make([]byte, 128<<10))
 	return digest.NewDigest(d.Algorithm(), h), n, err

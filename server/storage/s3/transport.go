@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -166,9 +167,5 @@ func sendBefore(ctx context.Context, until time.Time) context.Context {
 func (t *transport) requests() map[string]int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make(map[string]int64, len(t.counts))
-	for name, n := range t.counts {
-		all[name] = n
-	}
-	return all
+	return maps.Clone(t.counts)
 }

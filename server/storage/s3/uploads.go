@@ -107,9 +107,6 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 		return nil, err
 	}
 	t := &taken{s: s, o: o, before: u, u: u.copied(), kept: len(u.Parts)}
-	if len(u.Parts) == 0 && size > 0 {
-		t.u.Base = max(u.Base, baseFor(s.opt.Config.ChunkSize, u.Offset+size))
-	}
 	head, err := s.readTail(ctx, u)
 	if err != nil {
 		return nil, err
@@ -305,7 +302,7 @@ func (s *Store) hashAgain(ctx context.Context, u *session, tail []byte, alg dige
 	for _, p := range u.Parts {
 		src := &source{s: s, ctx: ctx, key: u.dir + p.Name, o: object{size: p.Size, etag: p.ETag}}
 		_, err := io.CopyBuffer(onlyWriter{h}, onlyReader{src}, make([]byte, 128<<10))
-		src.Close()
+		src.drop()
 		if err != nil {
 			return "", fmt.Errorf("hash upload again: %w", err)
 		}

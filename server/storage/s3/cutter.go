@@ -1,0 +1,115 @@
+package s3
+
+import (
+	"context"
+	"encoding"
+	"fmt"
+)
+
+// mark is where an incoming body stood at the end of a part.
+type mark struct {
+	n    int64
+	hash []byte
+}
+
+func (in *incoming) mark() (mark, error) {
+	state, err := in.h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		return mark{}, fmt.Errorf("record hash of upload: %w", err)
+	}
+	return mark{in.n, state}, nil
+}
+
+// cutter cuts what comes in into parts and hands each full one on, beside receiving the next where there is memory for two.
+type cutter struct {
+	s    *Store
+	in   *incoming
+	base int64
+	next int // number of the next part, from 0
+	send func(ctx context.Context, n int, body []byte, end mark) error
+
+	buffer  []byte
+	spare   []byte
+	sending chan error // holds the outcome of the part under way, when not nil
+}
+
+// room is how much memory the part that begins with head needs.
+func (c *cutter) room(head int64) int64 {
+	size := partSize(c.base, c.next)
+	if c.in.r == nil {
+		return max(head, 1)
+	}
+	if c.in.size >= 0 {
+		size = min(size, head+c.in.size-c.in.n)
+	}
+	return max(size, head, 1)
+}
+
+// run receives everything. It returns what is left of it, which is no more than a part and stays valid until release: also when receiving
+// failed, but nil when a part could not be sent.
+func (c *cutter) run(ctx context.Context, head []byte) (tail []byte, release func(), err error) {
+	room := c.room(int64(len(head)))
+	give, err := c.s.budget.take(ctx, room)
+	if err != nil {
+		return nil, func() {}, err
+	}
+	gives := []func(){give}
+	release = func() {
+		for _, give := range gives {
+			give()
+		}
+	}
+	c.buffer = append(make([]byte, 0, room), head...)
+	for {
+		var done bool
+		c.buffer, done, err = c.in.fill(c.buffer)
+		if serr := c.await(); serr != nil {
+			return nil, release, serr
+		}
+		if done || err != nil {
+			return c.buffer, release, err
+		}
+		full, n := c.buffer, c.next
+		mark, err := c.in.mark()
+		if err != nil {
+			return nil, release, err
+		}
+		c.next++
+		room := c.room(0)
+		if c.spare == nil && room == int64(cap(full)) {
+			if give, ok := c.s.budget.try(room); ok {
+				gives = append(gives, give)
+				c.spare = make([]byte, 0, room)
+			}
+		}
+		if c.spare == nil {
+			if err := c.send(ctx, n, full, mark); err != nil {
+				return nil, release, err
+			}
+			c.buffer = resized(full, room)
+			continue
+		}
+		sending := make(chan error, 1)
+		c.sending = sending
+		go func() { sending <- c.send(ctx, n, full, mark) }()
+		c.buffer, c.spare = resized(c.spare, room), full
+	}
+}
+
+// resized is a buffer used again; parts that grow need a larger one, which the budget has room for: at most two are held.
+func resized(b []byte, size int64) []byte {
+	if int64(cap(b)) >= size {
+		return b[:0:size]
+	}
+	return make([]byte, 0, size)
+}
+
+// await waits for the part under way.
+func (c *cutter) await() error {
+	if c.sending == nil {
+		return nil
+	}
+	err := <-c.sending
+	c.sending = nil
+	return err
+}

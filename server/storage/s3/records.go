@@ -1,0 +1,68 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrNoRecord says that there is no record of that name.
+var ErrNoRecord = errors.New("no such record")
+
+// mostRecord is the largest record, in bytes.
+const mostRecord = 1 << 20
+
+// Records are small things that every process of this registry shares, such as certificates that were ordered: a folder of the bucket.
+type Records struct {
+	s      *Store
+	folder string
+}
+
+// Records returns a folder of records. Its name is one that this program chose.
+func (s *Store) Records(folder string) *Records { return &Records{s, recordsDir + folder + "/"} }
+
+func (r *Records) key(name string) string { return r.folder + escapeRecord(name) }
+
+// Get returns a record; ErrNoRecord.
+func (r *Records) Get(ctx context.Context, name string) ([]byte, error) {
+	body, _, err := read(ctx, r.s.bucket, r.key(name), mostRecord)
+	if errors.Is(err, errMissing) {
+		return nil, ErrNoRecord
+	}
+	return body, err
+}
+
+// Put writes a record.
+func (r *Records) Put(ctx context.Context, name string, content []byte) error {
+	leave, err := r.s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err = r.s.bucket.put(ctx, r.key(name), content, condition{})
+	return err
+}
+
+// Delete removes a record, if there is one.
+func (r *Records) Delete(ctx context.Context, name string) error {
+	leave, err := r.s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return r.s.bucket.delete(ctx, r.key(name))
+}
+
+// escapeRecord makes one path element of any name.
+func escapeRecord(name string) string {
+	out := make([]byte, 0, len(name))
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.' && i > 0:
+			out = append(out, c)
+		default:
+			out = append(out, fmt.Sprintf("!%02x", c)...)
+		}
+	}
+	return string(out)
+}
