@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,6 +65,11 @@ func (s *Server) tell(c *config.Config) func(registry.Event) {
 // notification writes an event in the form that endpoints know.
 func (s *Server) notification(c *config.Config, e registry.Event) notification.Event {
 	r := e.Request
+	if e.Size < 0 && e.Digest != "" && e.Verb != registry.Delete { // the end of an upload does not know how it began
+		if size, err := s.store.StatBlob(context.WithoutCancel(r.Context()), e.Repository, e.Digest, false); err == nil {
+			e.Size = size
+		}
+	}
 	n := notification.Event{
 		Timestamp: s.now(), Action: string(e.Verb), Actor: notification.Actor{Name: e.Identity.User},
 		Target: notification.Target{
