@@ -45,8 +45,13 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	for _, generated := range p.plan.Passwords {
 		passwords[generated.User] = generated.Password
 	}
+	url := p.plan.Resolved.Answers.URL()
+	if p.plan.Resolved.Answers.Dir == "" && installed != nil { // of a rollback: its answers are those of the files
+		resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), installed, setup.Input{Quick: true})
+		url = resolved.Answers.URL()
+	}
 	return check.Run(ctx, p.target(ctx, subject{
-		config: configOf(p.plan), installed: installed, url: p.plan.Resolved.Answers.URL(), passwords: passwords, server: p.started,
+		config: configOf(p.plan), installed: installed, url: url, passwords: passwords, server: p.started,
 	}), report)
 }
 

@@ -34,6 +34,8 @@ does the same through flags, and packhouse serve runs the server.`,
 		newStore(a),
 		newStatus(a),
 		newReload(a),
+		newRollback(a),
+		newUninstall(a),
 		newVersion(a),
 	)
 	askBack(root)

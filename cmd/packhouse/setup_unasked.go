@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"packhouse/setup"
@@ -17,6 +18,9 @@ type setupReport struct {
 	Applied  bool            `json:"applied"`
 	Checks   *check.Report   `json:"checks,omitempty"`
 	Card     *setup.Card     `json:"card,omitempty"`
+
+	RolledBack  bool          `json:"rolledBack,omitempty"`
+	ChecksAfter *check.Report `json:"checksAfterRollback,omitempty"`
 }
 
 // unasked sets up without a question: resolve, plan, apply, prove.
@@ -39,7 +43,9 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	}
 	report.Plan = plan
 	if s.o.dryRun {
-		s.showPlan(plan)
+		if !s.o.json {
+			s.showPlan(plan)
+		}
 		if plan.Pending() {
 			return s.finish(report, silent(exitPending))
 		}
@@ -71,26 +77,19 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	proof, err := s.newProof(ctx, plan, log)
 	if err != nil {
 		log.release()
-		return s.undo(ctx, err)
+		return s.undo(ctx, report, errors.Join(err, proof.stop(ctx)))
 	}
-	say := s.sayCheck
-	if s.o.json {
-		say = nil
-	}
-	result := proof.check(ctx, say)
+	result := proof.check(ctx, s.sayer())
 	report.Checks = &result
 	if result.Worst() == check.Failed {
 		log.release()
+		switch {
+		case s.o.rollback:
+			return s.undo(ctx, report, errors.Join(errors.New("a check failed"), proof.stop(ctx)))
+		case !s.o.serve:
+			return s.finish(*report, errors.Join(proof.stop(ctx), silent(exitFindings)))
+		}
 		err = silent(exitFindings)
-		if s.o.rollback || !s.o.serve {
-			err = errors.Join(proof.stop(ctx), err)
-		}
-		if s.o.rollback {
-			err = s.undo(ctx, errors.New("a check failed"))
-		}
-		if s.o.rollback || !s.o.serve {
-			return s.finish(*report, err)
-		}
 	}
 	if !s.o.json {
 		s.showCard(*report.Card)
@@ -102,24 +101,30 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	return errors.Join(err, proof.wait(ctx))
 }
 
-// undo says that what was written did not work, and puts the old files back where --rollback-on-failure says so.
-func (s *setupRun) undo(ctx context.Context, cause error) error {
-	if !s.o.rollback {
-		return cause
+// sayer tells of each check as it ends, unless the words go into JSON.
+func (s *setupRun) sayer() func(check.Event) {
+	if s.o.json {
+		return nil
 	}
-	installed, err := setup.Load(s.o.dir)
+	return s.sayCheck
+}
+
+// undo ends a setup that did not work. Where --rollback-on-failure says so, and this setup changed anything, the old files are put back and
+// proven again.
+func (s *setupRun) undo(ctx context.Context, report *setupReport, cause error) error {
+	if !s.o.rollback || !report.Applied {
+		return s.finish(*report, cause)
+	}
+	ctx = context.WithoutCancel(ctx) // what was begun is put back, whoever is in a hurry
+	again, err := s.rollBackAfter(ctx, s.o.dir, &trialLog{to: io.Discard}, s.sayer())
 	if err != nil {
-		return errors.Join(cause, err)
+		return s.finish(*report, errors.Join(cause, err))
 	}
-	plan, err := setup.PlanRollback(ctx, installed)
-	if err != nil {
-		return errors.Join(cause, err)
+	report.RolledBack, report.ChecksAfter = true, again
+	if again != nil && again.Worst() == check.Failed {
+		s.warn("the files before do not pass the checks either")
 	}
-	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
-		return errors.Join(cause, err)
-	}
-	s.say("rolled back to the files before")
-	return &exitError{exitFailed, cause}
+	return s.finish(*report, &exitError{exitFailed, cause})
 }
 
 // finish prints the JSON where it is asked for.
@@ -145,21 +150,18 @@ func (a *app) sayFindings(findings []setup.Finding) {
 }
 
 // showPlan prints the review.
-func (s *setupRun) showPlan(plan *setup.Plan) {
-	if s.o.json {
-		return
-	}
+func (a *app) showPlan(plan *setup.Plan) {
 	for _, c := range plan.Changes {
-		fmt.Fprintf(s.stdout, "%-7s %s\n", c.Kind, c.Path)
+		fmt.Fprintf(a.stdout, "%-7s %s\n", c.Kind, c.Path)
 		for _, meaning := range c.Meaning {
-			fmt.Fprintf(s.stdout, "        %s\n", meaning)
+			fmt.Fprintf(a.stdout, "        %s\n", meaning)
 		}
 		if diff := plan.Diff(c.Path); diff != "" && c.Kind == setup.Update {
-			fmt.Fprintf(s.stdout, "%s\n", strings.TrimRight(diff, "\n"))
+			fmt.Fprintf(a.stdout, "%s\n", strings.TrimRight(diff, "\n"))
 		}
 	}
 	if !plan.Pending() {
-		fmt.Fprintln(s.stdout, "nothing to change")
+		fmt.Fprintln(a.stdout, "nothing to change")
 	}
 }
 

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// rollbackOptions say how a rollback goes about its work.
+type rollbackOptions struct {
+	dir    string
+	yes    bool
+	dryRun bool
+}
+
+// newRollback goes back to the files before the last setup.
+func newRollback(a *app) *cobra.Command {
+	var o rollbackOptions
+	cmd := &cobra.Command{
+		Use:   "rollback",
+		Short: "Go back to the files before the last setup",
+		Long: `rollback puts the files back that the last change replaced: of setup, user, cert or of a rollback, which is thereby
+undone in its turn. A running server takes them up. One generation is kept. What is stored in the registry
+is not touched. It exits with 3 when --dry-run found something to put back.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.rollback(cmd.Context(), o) },
+	}
+	a.addDir(cmd, &o.dir)
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "ask nothing")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would change, and change nothing")
+	return cmd
+}
+
+func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return err
+	}
+	installed, err := setup.Load(dir)
+	if err != nil {
+		return err
+	}
+	if installed.Recovered != "" {
+		a.say("%s", installed.Recovered)
+	}
+	plan, err := setup.PlanRollback(ctx, installed)
+	if err != nil {
+		return err
+	}
+	a.showPlan(plan)
+	if o.dryRun {
+		if plan.Pending() {
+			return silent(exitPending)
+		}
+		return nil
+	}
+	if !plan.Pending() {
+		return nil
+	}
+	if err := a.confirm(o.yes, fmt.Sprintf("go back to the files from before %s?", installed.Backup.Local().Format(time.DateTime))); err != nil {
+		return err
+	}
+	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
+		return err
+	}
+	a.say("rolled back; packhouse rollback again would undo that")
+	if installed, err = setup.Load(dir); err != nil {
+		return err
+	}
+	if installed.Config == nil {
+		a.hint("there is no configuration any more: packhouse setup makes one, packhouse uninstall clears up")
+		return nil
+	}
+	_, err = a.reload(ctx, plan)
+	return err
+}
+
+// confirm asks a question that only "y" or "yes" answers with yes. Without a terminal only --yes does.
+func (a *app) confirm(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	if !a.interactive() {
+		return usageError(withHint(errors.New("there is no terminal to ask on"), "--yes asks nothing, --dry-run shows what would happen"))
+	}
+	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
+	if !readYes(a.stdin) {
+		return &exitError{exitFailed, errors.New("nothing was changed")}
+	}
+	return nil
+}
+
+// rollBackAfter puts the old files back after a setup that did not work, has the server take them up, and proves them again. It returns the
+// report of that; nil where no installation was there before.
+func (a *app) rollBackAfter(ctx context.Context, dir string, log *trialLog, say func(check.Event)) (*check.Report, error) {
+	installed, err := setup.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := setup.PlanRollback(ctx, installed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
+		return nil, err
+	}
+	a.say("rolled back to the files before")
+	if installed, err = setup.Load(dir); err != nil {
+		return nil, err
+	}
+	if installed.Config == nil {
+		return nil, nil
+	}
+	proof, err := a.newProof(ctx, plan, log)
+	if err != nil {
+		return nil, fmt.Errorf("prove what was rolled back to: %w", err)
+	}
+	report := proof.check(ctx, say)
+	return &report, proof.stop(ctx)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"packhouse/server/admin"
+	"packhouse/setup"
+)
+
+// uninstallOptions say what goes.
+type uninstallOptions struct {
+	dir    string
+	data   bool
+	yes    bool
+	dryRun bool
+}
+
+// newUninstall removes what setup wrote.
+func newUninstall(a *app) *cobra.Command {
+	var o uninstallOptions
+	cmd := &cobra.Command{
+		Use:   "uninstall",
+		Short: "Remove what setup wrote and nobody changed",
+		Long: `uninstall removes the files that setup wrote and nobody changed since, their backup, and the directories that are
+empty then. It says what stays. Packs and images stay too, unless --data asks for their removal. A running
+server has to be stopped first. It exits with 3 when --dry-run found something to remove.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.uninstall(cmd.Context(), o) },
+	}
+	a.addDir(cmd, &o.dir)
+	cmd.Flags().BoolVar(&o.data, "data", false, "remove packs and images too: they cannot be brought back")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "ask nothing")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would go, and remove nothing")
+	return cmd
+}
+
+func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return err
+	}
+	installed, err := setup.Load(dir)
+	if err != nil {
+		return err
+	}
+	if !installed.Exists() && installed.Backup.IsZero() {
+		return withHint(fmt.Errorf("no installation in %s", dir), "--dir names another directory")
+	}
+	if err := stopped(ctx, installed); err != nil {
+		return err
+	}
+	plan := &setup.Plan{Dir: dir}
+	if installed.Exists() {
+		if plan, err = setup.PlanUninstall(ctx, installed); err != nil {
+			return err
+		}
+	}
+	trees := setup.StoreTrees(installed.Config)
+	a.showPlan(plan)
+	for _, tree := range trees {
+		if o.data {
+			fmt.Fprintf(a.stdout, "%-7s %s\n        packs and images\n", setup.Remove, tree)
+		} else {
+			fmt.Fprintf(a.stdout, "%-7s %s\n        packs and images; --data removes them\n", setup.Keep, tree)
+		}
+	}
+	if o.dryRun {
+		return silent(exitPending)
+	}
+	question := "remove this installation?"
+	if o.data && len(trees) > 0 {
+		question = "remove this installation and everything that is stored in it?"
+	}
+	if err := a.confirm(o.yes, question); err != nil {
+		return err
+	}
+	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
+		return err
+	}
+	left, err := setup.Forget(dir)
+	if err != nil {
+		return err
+	}
+	if o.data {
+		if err := setup.RemoveStore(installed.Config); err != nil {
+			return err
+		}
+		trees = nil
+	}
+	a.say("uninstalled")
+	for _, path := range append(left, trees...) {
+		a.say("stays: %s", path)
+	}
+	return nil
+}
+
+// stopped is an error while a server of the installation runs: it would go on with files that are gone.
+func stopped(ctx context.Context, installed *setup.Installed) error {
+	if installed.Config == nil {
+		return nil
+	}
+	client, err := admin.Find(installed.Config)
+	switch {
+	case errors.Is(err, admin.ErrNotRunning):
+		return nil
+	case err != nil:
+		return fmt.Errorf("ask the running server: %w", err)
+	}
+	defer client.Close()
+	status, err := client.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("ask the running server: %w", err)
+	}
+	return withHint(fmt.Errorf("a server runs on this installation (pid %d)", status.PID), "stop it first: kill %d, or systemctl stop packhouse where that started it", status.PID)
+}
+
+// readYes reads one line and tells whether it says yes.
+func readYes(r io.Reader) bool {
+	line, _ := bufio.NewReader(r).ReadString('\n')
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}
