@@ -61,7 +61,7 @@ func (b *barrier) wait(files []disk.File, dirs []string) error {
 	}
 	whole := b.mode == BarrierAll
 	if b.mode == BarrierAuto && n > 1 {
-		whole = b.choice.whole()
+		whole = b.choice.whole(n)
 	}
 	start := time.Now()
 	var err error
@@ -71,7 +71,7 @@ func (b *barrier) wait(files []disk.File, dirs []string) error {
 		err = b.each(files, dirs)
 	}
 	if n > 1 {
-		b.choice.took(whole, time.Since(start))
+		b.choice.took(whole, n, time.Since(start))
 	}
 	return err
 }
@@ -151,7 +151,7 @@ func (b *barrier) lead() {
 // choice learns which way is cheaper. It begins by file, tries the other way now and then, and less often the dearer that was.
 type choice struct {
 	mu    sync.Mutex
-	files time.Duration // what a barrier takes by file, on average; 0: not known
+	files time.Duration // what a file takes in a barrier by file, on average; 0: not known
 	all   time.Duration // what it takes by file system
 	until int           // barriers before the dearer way is tried again
 	pause int           // what until is set to next
@@ -163,14 +163,14 @@ const (
 	longestWait  = 4096 // where the other way was many times dearer
 )
 
-// whole decides for one barrier.
-func (c *choice) whole() bool {
+// whole decides for one barrier of n files.
+func (c *choice) whole(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pause == 0 {
 		c.pause, c.until = shortestWait, learnFirst
 	}
-	cheaper := c.all > 0 && c.all < c.files
+	cheaper := c.all > 0 && c.all < c.files*time.Duration(n)
 	if c.until--; c.until > 0 {
 		return cheaper
 	}
@@ -178,19 +178,21 @@ func (c *choice) whole() bool {
 	return !cheaper
 }
 
-// took notes what a barrier took.
-func (c *choice) took(whole bool, d time.Duration) {
+// took notes what a barrier of n files took.
+func (c *choice) took(whole bool, n int, d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	mean := &c.files
 	if whole {
 		mean = &c.all
-		switch {
-		case c.files > 0 && d > 4*c.files:
+		switch other := c.files * time.Duration(n); {
+		case other > 0 && d > 4*other:
 			c.pause = min(c.pause*2, longestWait)
-		case d < c.files:
+		case d < other:
 			c.pause = shortestWait
 		}
+	} else {
+		d /= time.Duration(n)
 	}
 	if *mean == 0 {
 		*mean = d
