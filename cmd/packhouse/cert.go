@@ -14,11 +14,11 @@ import (
 func newCert(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert",
-		Short: "Show and rotate the server's certificate",
+		Short: "Show, rotate and hand out the server's certificate",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newCertShow(a), newCertRotate(a))
+	cmd.AddCommand(newCertShow(a), newCertRotate(a), newCertExport(a), newCertTrust(a))
 	return cmd
 }
 
@@ -40,10 +40,13 @@ func newCertShow(a *app) *cobra.Command {
 		Short: "Show the certificate: names, end, fingerprint",
 		Long:  `show describes the certificate that the server uses. It exits with 4 where the certificate should be renewed.`,
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			installed, err := a.installation(dir)
 			if err != nil {
 				return err
+			}
+			if ordersCertificates(installed) {
+				return a.showOrders(cmd.Context(), installed, asJSON)
 			}
 			if installed.Cert == nil {
 				return withHint(fmt.Errorf("this installation has no certificate: TLS is off"), "packhouse setup --tls private-ca makes one")
@@ -90,32 +93,4 @@ func (a *app) showCert(cert *setup.Certificate, r certReport) {
 	if r.CloseToEnd {
 		a.hint("packhouse cert rotate makes a new one")
 	}
-}
-
-func newCertRotate(a *app) *cobra.Command {
-	var (
-		dir           string
-		newKey, newCA bool
-	)
-	cmd := &cobra.Command{
-		Use:   "rotate",
-		Short: "Make a new certificate with the same names",
-		Long: `rotate makes a new certificate for the same names, signed by the same CA, so that nobody has to trust
-anything new. The key stays unless --new-key or --new-ca is given.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			answers := setup.Values{"rotate-cert": {"true"}}
-			if newKey {
-				answers["new-key"] = []string{"true"}
-			}
-			if newCA {
-				answers["new-ca"] = []string{"true"}
-			}
-			return a.apply(cmd.Context(), change{dir: dir, answers: answers})
-		},
-	}
-	a.addDir(cmd, &dir)
-	cmd.Flags().BoolVar(&newKey, "new-key", false, "make a new key too")
-	cmd.Flags().BoolVar(&newCA, "new-ca", false, "make a new CA too: clients have to trust it")
-	return cmd
 }

@@ -38,8 +38,9 @@ type Options struct {
 // State is how it stands with one name.
 type State struct {
 	Host     string
-	Leaf     *x509.Certificate // that is served; nil: the stand-in, which clients refuse
-	Failure  string            // of the last order; empty: it did not fail, or there was none
+	Leaf     *x509.Certificate   // that is served; nil: the stand-in, which clients refuse
+	Chain    []*x509.Certificate // Leaf, and what is served with it
+	Failure  string              // of the last order; empty: it did not fail, or there was none
 	FailedAt time.Time
 	NextTry  time.Time // after a failure; not before
 	Obtained uint64    // certificates, since the start
@@ -191,6 +192,11 @@ func (m *Manager) States() []State {
 		n.mu.Unlock()
 		if c := n.serving.Load(); c != nil {
 			s.Leaf = c.Leaf
+			for _, der := range c.Certificate {
+				if link, err := x509.ParseCertificate(der); err == nil { // it was read when it was taken
+					s.Chain = append(s.Chain, link)
+				}
+			}
 		}
 		states = append(states, s)
 	}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"packhouse/certgen"
+)
+
+type exportOptions struct {
+	dir, out        string
+	name, namespace string
+	withKey         bool
+}
+
+func newCertExport(a *app) *cobra.Command {
+	var o exportOptions
+	cmd := &cobra.Command{
+		Use:   "export chain|ca|kubernetes|docker",
+		Short: "Hand out the certificate in the form that something else wants",
+		Long: `export writes what clients and clusters need, to standard output or to --out:
+
+  chain       the certificate as it is served, with what is above it (PEM)
+  ca          what clients have to trust (PEM)
+  kubernetes  a Secret with ca.crt; with --with-key one of type kubernetes.io/tls that holds the server's
+              certificate and its private key too
+  docker      a tree certs.d/HOST:PORT/ca.crt below --out, as docker, podman and containerd read it
+
+What is written is read back and verified as a client would.`,
+		Example: `  packhouse cert export ca --out ca.crt
+  packhouse cert export kubernetes --namespace registry | kubectl apply -f -
+  packhouse cert export docker --out /etc/docker`,
+		ValidArgs: []string{"chain", "ca", "kubernetes", "docker"},
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h, err := a.certificate(cmd.Context(), o.dir)
+			if err != nil {
+				return err
+			}
+			if err := a.export(h, args[0], o); err != nil {
+				return err
+			}
+			if err := h.verify(a.now()); err != nil {
+				return &exitError{exitFindings, err}
+			}
+			a.say("verified as a client would: %s", strings.Join(h.names.Strings(), ", "))
+			return nil
+		},
+	}
+	a.addDir(cmd, &o.dir)
+	f := cmd.Flags()
+	f.StringVar(&o.out, "out", "", "`PATH` to write to, instead of standard output")
+	f.StringVar(&o.name, "name", "packhouse-tls", "`NAME` of the Secret")
+	f.StringVar(&o.namespace, "namespace", "", "`NAMESPACE` of the Secret")
+	f.BoolVar(&o.withKey, "with-key", false, "put the private key into the Secret")
+	return cmd
+}
+
+var (
+	errNoTrust = errors.New("clients have nothing to be told: their systems trust the certificate, or its root is not here")
+	errNoTree  = errors.New("a tree needs a place: say --out DIR")
+)
+
+func (a *app) export(h handedOut, what string, o exportOptions) error {
+	if h.trust == nil && (what == "ca" || what == "docker") {
+		return errNoTrust
+	}
+	ca := certgen.EncodeChain(h.trust...)
+	switch what {
+	case "chain":
+		return a.handOut(o.out, certgen.EncodeChain(h.chain...), 0o644)
+	case "ca":
+		return a.handOut(o.out, ca, 0o644)
+	case "docker":
+		if o.out == "" {
+			return usageError(errNoTree)
+		}
+		return a.handOut(filepath.Join(o.out, "certs.d", h.host, "ca.crt"), ca, 0o644)
+	}
+	secret, err := h.secret(o)
+	if err != nil {
+		return err
+	}
+	mode := os.FileMode(0o644)
+	if o.withKey {
+		mode = 0o600
+		if out, ok := a.stdout.(*os.File); ok && o.out == "" && term.IsTerminal(int(out.Fd())) {
+			return usageError(errors.New("a private key does not belong on a terminal: say --out FILE, or pipe it on"))
+		}
+	}
+	return a.handOut(o.out, secret, mode)
+}
+
+// handOut writes to a file, or to standard output where there is no path. A file is read back.
+func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
+	if path == "" {
+		_, err := a.stdout.Write(content)
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := replaceFile(path, content, mode); err != nil {
+		return err
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
+		return fmt.Errorf("read back %s: what lies there is not what was written (%v)", path, err) //nolint:errorlint // it may be nil
+	}
+	a.say("written: %s", path)
+	return nil
+}
+
+// replaceFile puts a file in place in one step.
+func replaceFile(path string, content []byte, mode os.FileMode) error {
+	staged, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = staged.Write(content)
+	err = errors.Join(err, staged.Chmod(mode), staged.Sync(), staged.Close())
+	if err == nil {
+		err = os.Rename(staged.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(staged.Name()))
+	}
+	return nil
+}
+
+// secretName is what Kubernetes allows objects and namespaces to be called (RFC 1123 subdomains).
+var secretName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+
+// secret is a Secret of Kubernetes.
+func (h handedOut) secret(o exportOptions) ([]byte, error) {
+	for _, name := range []string{o.name, o.namespace} {
+		if name != "" && !secretName.MatchString(name) {
+			return nil, usageError(fmt.Errorf("%q is no name for an object of Kubernetes", name))
+		}
+	}
+	var b bytes.Buffer
+	kind := "Opaque"
+	if o.withKey {
+		kind = "kubernetes.io/tls"
+	}
+	fmt.Fprintf(&b, "apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n", o.name)
+	if o.namespace != "" {
+		fmt.Fprintf(&b, "  namespace: %s\n", o.namespace)
+	}
+	fmt.Fprintf(&b, "type: %s\ndata:\n", kind)
+	entry := func(key string, data []byte) {
+		fmt.Fprintf(&b, "  %s: %s\n", key, base64.StdEncoding.EncodeToString(data))
+	}
+	if h.trust != nil {
+		entry("ca.crt", certgen.EncodeChain(h.trust...))
+	} else if !o.withKey {
+		return nil, errNoTrust
+	}
+	if o.withKey {
+		if h.in.Cert == nil || h.in.Cert.Pair == nil {
+			return nil, errors.New("the private key cannot be read, or is not in a file of its own")
+		}
+		key, err := h.in.Cert.Pair.KeyPEM()
+		if err != nil {
+			return nil, err
+		}
+		entry("tls.crt", certgen.EncodeChain(h.chain...))
+		entry("tls.key", key)
+	}
+	return b.Bytes(), nil
+}

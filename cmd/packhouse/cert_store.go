@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+)
+
+// trustStore is where a system keeps the certificates that it trusts.
+type trustStore struct {
+	name   string
+	root   string   // of the file system
+	dir    string   // for files of the operator
+	update []string // the command that has the system take them up
+}
+
+// trustStores are those of Linux, told apart by their directories. SUSE comes first: it has update-ca-certificates too.
+var trustStores = []trustStore{
+	{name: "the store of SUSE", dir: "etc/pki/trust/anchors", update: []string{"update-ca-certificates"}},
+	{name: "the store of Red Hat and Fedora", dir: "etc/pki/ca-trust/source/anchors", update: []string{"update-ca-trust"}},
+	{name: "the store of Debian, Ubuntu and Alpine", dir: "usr/local/share/ca-certificates", update: []string{"update-ca-certificates"}},
+	{name: "the store of Arch", dir: "etc/ca-certificates/trust-source/anchors", update: []string{"update-ca-trust"}},
+}
+
+// trustFile is how the certificate is called there. Debian takes only names that end in .crt.
+const trustFile = "packhouse.crt"
+
+var errNoTrustStore = errors.New("no known store of trusted certificates is on this machine")
+
+// findTrustStore finds the store of a system by its directories and its command.
+func findTrustStore(root string) (*trustStore, error) {
+	if runtime.GOOS != "linux" {
+		return nil, fmt.Errorf("%w: %s is served by hand", errNoTrustStore, runtime.GOOS)
+	}
+	for _, s := range trustStores {
+		if info, err := os.Stat(filepath.Join(root, s.dir)); err != nil || !info.IsDir() {
+			continue
+		}
+		if _, err := exec.LookPath(s.update[0]); err != nil {
+			continue
+		}
+		s.root = root
+		return &s, nil
+	}
+	return nil, errNoTrustStore
+}
+
+// install puts certificates into the store, each in a file of its own since Debian passes over bundles, takes them up, and returns how to
+// undo that. If the system does not take them up, what was there before is put back.
+func (s *trustStore) install(ctx context.Context, certs []*x509.Certificate) (undo string, err error) {
+	var paths []string
+	var back []func() error
+	rollback := func(err error) error {
+		for _, undo := range back {
+			err = errors.Join(err, undo())
+		}
+		return fmt.Errorf("install certificate: %w", err)
+	}
+	for i, c := range certs {
+		name := trustFile
+		if i > 0 {
+			name = fmt.Sprintf("packhouse-%d.crt", i+1)
+		}
+		path := filepath.Join(s.root, s.dir, name)
+		before, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", rollback(err)
+		}
+		if err := replaceFile(path, certgen.EncodeChain(c), 0o644); err != nil {
+			return "", rollback(err)
+		}
+		paths = append(paths, path)
+		back = append(back, func() error {
+			if before != nil {
+				return replaceFile(path, before, 0o644)
+			}
+			return os.Remove(path)
+		})
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, s.update[0], s.update[1:]...)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return "", rollback(fmt.Errorf("%s: %w: %s", strings.Join(s.update, " "), err, strings.TrimSpace(string(said))))
+	}
+	return fmt.Sprintf("rm %s && %s", strings.Join(paths, " "), strings.Join(s.update, " ")), nil
+}
