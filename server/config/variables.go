@@ -89,7 +89,9 @@ func (o *overlay) read(name, content string) (assignment, bool) {
 	at := Origin{Kind: FromVariable, Variable: name}
 	rest, ours := strings.CutPrefix(name, prefix)
 	if !ours {
-		o.misspelt(name, at)
+		if content != "" {
+			o.misspelt(name, at)
+		}
 		return assignment{}, false
 	}
 	if name == PathVariable {
