@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Questions returns the one list of questions, in the order of the wizard's left column.
@@ -102,7 +104,7 @@ func examineMachine(m *Machine, a *Answers) []Finding {
 	}
 	if m.Memory > 0 && m.Memory < leastMemory {
 		findings = append(findings, Finding{
-			Severity: Note, Code: CodeSmall, What: fmt.Sprintf("this machine has %s of memory", bytesText(m.Memory)), Remedy: "1 processor and 2 GB are what a registry is happy with",
+			Severity: Note, Code: CodeSmall, What: fmt.Sprintf("this machine has %s of memory", humanize.IBytes(m.Memory)), Remedy: "1 processor and 2 GB are what a registry is happy with",
 		})
 	}
 	return findings
@@ -197,15 +199,4 @@ func (m *Machine) now() time.Time {
 		return time.Now()
 	}
 	return m.Now()
-}
-
-// bytesText writes a number of bytes for people.
-func bytesText(n uint64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	}
-	return fmt.Sprintf("%d MiB", n>>20)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"packhouse/server/config"
 )
 
@@ -114,7 +116,7 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 		findings = append(findings, refused(CodeTmpfs, fmt.Sprintf("%s is on %s: everything is lost when the machine restarts", a.StoragePath, fs.Kind), "choose a directory on a disk"))
 	}
 	if fs.Total > 0 && fs.Free < leastSpace {
-		findings = append(findings, refused(CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, bytesText(fs.Free)), "make room, or choose a directory with 1 GiB or more"))
+		findings = append(findings, refused(CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, humanize.IBytes(fs.Free)), "make room, or choose a directory with 1 GiB or more"))
 	}
 	if fs.Inodes > 0 && fs.FreeInodes == 0 {
 		findings = append(findings, refused(CodeInodes, "the file system of "+a.StoragePath+" has no inodes left, so no file can be made", "remove small files there, or choose another directory"))
@@ -126,7 +128,7 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 		return findings
 	}
 	if fs.Root && !AnyRefused(findings) {
-		findings = append(findings, noted(CodeRoot, fmt.Sprintf("%s is on the root disk, with %s free", a.StoragePath, bytesText(fs.Free)), "a disk of its own keeps the one from filling up the other"))
+		findings = append(findings, noted(CodeRoot, fmt.Sprintf("%s is on the root disk, with %s free", a.StoragePath, humanize.IBytes(fs.Free)), "a disk of its own keeps the one from filling up the other"))
 	}
 	return findings
 }

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"packhouse/server"
@@ -296,15 +297,5 @@ func newStoreReindex(a *app) *cobra.Command {
 	return cmd
 }
 
-// humanBytes writes a number of bytes for people.
-func humanBytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, exponent := float64(n)/unit, 0
-	for value >= unit && exponent < 4 {
-		value, exponent = value/unit, exponent+1
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
-}
+// humanBytes writes a number of bytes for people; none that is counted here is negative.
+func humanBytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

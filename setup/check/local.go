@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"packhouse/certgen"
 	"packhouse/server/config"
 )
@@ -112,7 +114,7 @@ func proveStorage(_ context.Context, s *session) Result {
 	if err != nil {
 		return failed("storage-missing", root, err.Error(), "create the directory for the user the server runs as")
 	}
-	seen := fmt.Sprintf("%s free in %s", size(space.bytes), root)
+	seen := fmt.Sprintf("%s free in %s", humanize.IBytes(space.bytes), root)
 	switch {
 	case space.inodes == 0 && space.hasInodes:
 		return failed("storage-inodes", seen, "no inodes are left", "delete small files there, or move the storage to a larger file system")
@@ -124,17 +126,4 @@ func proveStorage(_ context.Context, s *session) Result {
 		seen += ", written, read and deleted by the round trip"
 	}
 	return passed("%s", seen)
-}
-
-// size writes a number of bytes for people.
-func size(bytes uint64) string {
-	const unit = 1024
-	if bytes < unit {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	value, exponent := float64(bytes)/unit, 0
-	for value >= unit && exponent < 4 {
-		value, exponent = value/unit, exponent+1
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
 }

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 )
 
 // ProbeRepositories is the prefix of the repositories that checks push to. They appear in no listing.
@@ -107,7 +109,7 @@ func (t *roundTrip) run() Result {
 	blob := make([]byte, probeSize)
 	_, _ = rand.Read(blob) // never fails
 	config := []byte("{}")
-	t.doing("pushing " + size(probeSize))
+	t.doing("pushing " + humanize.IBytes(probeSize))
 	for _, content := range [][]byte{blob, config} {
 		if r := t.pushBlob(content); r != nil {
 			return *r
@@ -138,7 +140,7 @@ func (t *roundTrip) run() Result {
 	}
 	if t.Config != nil && !t.Config.Storage.Delete.Enabled {
 		t.cleanup = nil
-		return passed("pushed and pulled %s by digest; deletion is off (storage.delete.enabled), so it stays in %s", size(probeSize), t.repository)
+		return passed("pushed and pulled %s by digest; deletion is off (storage.delete.enabled), so it stays in %s", humanize.IBytes(probeSize), t.repository)
 	}
 
 	t.doing("deleting")
@@ -152,7 +154,7 @@ func (t *roundTrip) run() Result {
 	if r := t.expect(http.MethodGet, path, nil, nil, http.StatusNotFound, nil); r != nil {
 		return *r
 	}
-	return passed("pushed, pulled and deleted %s by digest", size(probeSize))
+	return passed("pushed, pulled and deleted %s by digest", humanize.IBytes(probeSize))
 }
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
