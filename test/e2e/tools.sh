@@ -38,7 +38,7 @@ toxiproxy      | module  | github.com/Shopify/toxiproxy/v2/cmd/server           
 '
 
 # What the suites that exist today call. A suite that comes adds its tools here.
-default_tools='oras crane regctl registry pebble pebble-challtestsrv'
+default_tools='oras crane regctl registry pebble pebble-challtestsrv versitygw toxiproxy'
 
 # command | apt package
 packages='
