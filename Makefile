@@ -45,20 +45,20 @@ test: ## run every test of the module; the race detector joins where a C compile
 	set -x; GOPROXY=off $(GO) test $$race -timeout 9m $(TESTFLAGS) ./...
 
 e2e: build ## run real clients against the built binary (installs them into .tools first)
-	test/e2e/tools.sh
+	bash test/e2e/tools.sh
 	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./...
 
 e2e-full: build ## the same with the clients that take long to build, and longer soaks
-	test/e2e/tools.sh
-	test/e2e/tools.sh helm
+	bash test/e2e/tools.sh
+	bash test/e2e/tools.sh helm
 	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
 
 bench: build ## measure side by side with CNCF distribution on this machine
-	test/e2e/tools.sh registry
+	bash test/e2e/tools.sh registry
 	cd test/bench && $(GO) run . -packhouse "$(CURDIR)/$(BIN)" -registry "$(TOOLS)/registry" $(BENCHFLAGS)
 
 lint: ## vet, formatting and golangci-lint
-	test/e2e/tools.sh golangci-lint gofumpt
+	bash test/e2e/tools.sh golangci-lint gofumpt
 	@unformatted=$$("$(TOOLS)/gofumpt" -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, make fmt does it: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
@@ -67,7 +67,7 @@ lint: ## vet, formatting and golangci-lint
 	cd test/bench && $(GO) vet ./... && "$(TOOLS)/golangci-lint" run --config ../../.golangci.yml ./...
 
 fmt: ## format every Go file with gofumpt
-	test/e2e/tools.sh gofumpt
+	bash test/e2e/tools.sh gofumpt
 	"$(TOOLS)/gofumpt" -w $$(git ls-files -co --exclude-standard '*.go')
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
