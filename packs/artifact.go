@@ -72,7 +72,7 @@ func ParseArtifact(manifest []byte) (*Artifact, error) {
 	created, _ := time.Parse(time.RFC3339, m.Annotations[AnnotationCreated])
 	return &Artifact{
 		Digest: digest.FromBytes(manifest).String(), Archive: layer.Digest, Size: layer.Size, Title: title,
-		Created: created, Message: m.Annotations[AnnotationMessage],
+		Created: created, Message: Printable(m.Annotations[AnnotationMessage]),
 	}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -142,7 +143,7 @@ func (c *Client) explainAnswer(err error) *Failure {
 		}
 		return nil
 	}
-	said := answer.Errors.Error()
+	said := Printable(answer.Errors.Error())
 	if len(answer.Errors) == 0 {
 		said = http.StatusText(answer.StatusCode)
 	}
@@ -186,4 +187,14 @@ func parseErrors(text []byte) errcode.Errors {
 	}
 	_ = json.Unmarshal(text, &body) // something else answered: there is nothing to read
 	return body.Errors
+}
+
+// Printable takes control characters out of a text that came from elsewhere, so that it cannot steer a terminal.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
 }

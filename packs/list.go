@@ -163,7 +163,11 @@ func listTags(ctx context.Context, repository *remote.Repository) ([]string, err
 	tags := []string{}
 	pages := 0
 	err := repository.Tags(ctx, "", func(page []string) error {
-		tags = append(tags, page...)
+		for _, tag := range page {
+			if _, err := ParseTag(tag); err == nil {
+				tags = append(tags, tag)
+			}
+		}
 		if pages++; pages >= maxListing {
 			return errors.New("the list of tags does not end")
 		}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"packhouse/packs"
+)
+
+// listFlags are the flags of pack ls.
+type listFlags struct {
+	registry registryOptions
+	name     string
+	json     bool
+}
+
+func newPackList(a *app) *cobra.Command {
+	var o listFlags
+	cmd := &cobra.Command{
+		Use:     "ls [SERVER]",
+		Aliases: []string{"list"},
+		Short:   "List the packs of a registry, or the versions of one",
+		Long: `ls lists packs with their tags; with --name the tags of one pack, each with its digest, the parent tags that stand for it, and the
+message of the push that replaced another one.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if o.registry.server != "" {
+					return usageError(errors.New("the server is named twice: SERVER and --registry-server"))
+				}
+				o.registry.server = args[0]
+			}
+			client, err := a.packClient(o.registry)
+			if err != nil {
+				return err
+			}
+			if o.name != "" {
+				return a.listVersions(cmd, client, o)
+			}
+			listed, err := client.List(cmd.Context())
+			if err != nil {
+				return told(err)
+			}
+			if o.json {
+				return a.printJSON(listed)
+			}
+			table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+			for _, l := range listed {
+				fmt.Fprintf(table, "%s\t%s\n", l.Name, strings.Join(l.Tags, " "))
+			}
+			if len(listed) == 0 {
+				a.say("no pack is there")
+				a.hint("packhouse pack push puts one there; --base names another path")
+			}
+			return table.Flush()
+		},
+	}
+	o.registry.add(cmd)
+	cmd.Flags().StringVarP(&o.name, "name", "n", "", "`NAME` of a pack")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	return cmd
+}
+
+func (a *app) listVersions(cmd *cobra.Command, client *packs.Client, o listFlags) error {
+	versions, err := client.Versions(cmd.Context(), o.name)
+	if err != nil {
+		return told(err)
+	}
+	if o.json {
+		return a.printJSON(versions)
+	}
+	table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	for _, v := range versions {
+		when, size, note := "-", "-", v.Message
+		if !v.Created.IsZero() {
+			when = v.Created.Local().Format(time.DateTime)
+		}
+		if v.Problem != "" {
+			note = v.Problem
+		} else {
+			size = humanBytes(v.Size)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", v.Tag, v.Digest, size, when, strings.Join(v.ParentTags, " "), note)
+	}
+	return table.Flush()
+}
+
+func newPackTag(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tag",
+		Short: "Give a pack another tag, or take one from it",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPackTagAdd(a), newPackTagDelete(a))
+	return cmd
+}
+
+func newPackTagAdd(a *app) *cobra.Command {
+	var (
+		o     registryOptions
+		group string
+	)
+	cmd := &cobra.Command{
+		Use:   "add NAME:TAG LABEL",
+		Short: "Give a pack another tag: [GROUP__]LABEL",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := packs.ParseReference(args[0])
+			if err != nil {
+				return usageError(told(err))
+			}
+			tag, err := packs.ParseTag(packs.Tag{Group: group, Label: args[1]}.String())
+			if err != nil {
+				return usageError(err)
+			}
+			client, err := a.packClient(o)
+			if err != nil {
+				return err
+			}
+			now, before, err := client.AddTag(cmd.Context(), ref, tag)
+			if err != nil {
+				return told(err)
+			}
+			if before != "" && before != now {
+				a.warn("%s:%s was %s until now", ref.Name, tag, before)
+			}
+			fmt.Fprintf(a.stdout, "%s:%s@%s\n", ref.Name, tag, now)
+			return nil
+		},
+	}
+	o.add(cmd)
+	cmd.Flags().StringVarP(&group, "group", "g", "", "`GROUP` of the tag")
+	return cmd
+}
+
+func newPackTagDelete(a *app) *cobra.Command {
+	var o registryOptions
+	cmd := &cobra.Command{
+		Use:   "delete NAME:TAG",
+		Short: "Take a tag from a pack",
+		Long: `delete takes a tag from a pack. Parent tags such as 1.24.x follow by themselves and cannot be deleted. What the tag stood for can
+still be pulled by its digest, until the registry collects it.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := packs.ParseReference(args[0])
+			if err != nil {
+				return usageError(told(err))
+			}
+			if ref.Tag == "" {
+				return usageError(fmt.Errorf("%q names no tag, write NAME:TAG", args[0]))
+			}
+			client, err := a.packClient(o)
+			if err != nil {
+				return err
+			}
+			if err := client.DeleteTag(cmd.Context(), ref); err != nil {
+				return told(err)
+			}
+			a.say("deleted %s", ref)
+			return nil
+		},
+	}
+	o.add(cmd)
+	return cmd
+}
+
+// progress shows how far a transfer is: a line that moves on a terminal, nothing elsewhere.
+type progress struct {
+	w    io.Writer // nil: shows nothing
+	word string
+	last int64
+	seen bool
+}
+
+func (a *app) newProgress(word string) *progress {
+	if file, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) && a.getenv("TERM") != "dumb" {
+		return &progress{w: file, word: word}
+	}
+	return &progress{}
+}
+
+// show is told how many bytes are through. It draws each percent once.
+func (p *progress) show(done, total int64) {
+	if p.w == nil || total <= 0 {
+		return
+	}
+	percent := min(done, total) * 100 / total
+	if p.seen && percent == p.last {
+		return
+	}
+	p.seen, p.last = true, percent
+	fmt.Fprintf(p.w, "\r%s %s of %s  %3d%%\x1b[K", p.word, humanBytes(done), humanBytes(total), percent)
+}
+
+// end makes room for what is said next.
+func (p *progress) end() {
+	if p.seen {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"packhouse/packs"
+)
+
+// registryOptions say which registry a command means and how it is trusted.
+type registryOptions struct {
+	server   string
+	base     string
+	caFile   string
+	insecure bool
+	home     string
+}
+
+func (o *registryOptions) addHome(_ *app, cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&o.home, "home", "s", "", "`DIR` with settings, also the vendor's CLI's (default $HOME/.spectro)")
+}
+
+// addTrust adds what is needed to connect.
+func (o *registryOptions) addTrust(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.caFile, "ca-file", "", "`FILE` with the CA of the registry, PEM")
+	cmd.Flags().BoolVarP(&o.insecure, "insecure", "i", false, "take any certificate")
+	o.addHome(nil, cmd)
+}
+
+// add adds all that pack commands take.
+func (o *registryOptions) add(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&o.server, "registry-server", "r", "", "`SERVER` of the registry (default $PACKHOUSE_REGISTRY, else where registry login was first)")
+	cmd.Flags().StringVar(&o.base, "base", "", "`PATH` that stands before spectro-packs")
+	o.addTrust(cmd)
+}
+
+// connection is a registry with everything that is known about it.
+type connection struct {
+	server   string
+	plain    bool
+	caFile   string
+	insecure bool
+	options  packs.ClientOptions
+}
+
+// clientSettings are kept between commands. There is no secret in them.
+type clientSettings struct {
+	Default string                    `json:"default,omitempty"`
+	Servers map[string]serverSettings `json:"servers,omitempty"`
+}
+
+type serverSettings struct {
+	CAFile    string `json:"caFile,omitempty"`
+	Insecure  bool   `json:"insecure,omitempty"`
+	PlainHTTP bool   `json:"plainHTTP,omitempty"`
+}
+
+func (s *clientSettings) remember(c connection) {
+	if s.Servers == nil {
+		s.Servers = map[string]serverSettings{}
+	}
+	s.Servers[c.server] = serverSettings{CAFile: c.caFile, Insecure: c.insecure, PlainHTTP: c.plain}
+}
+
+func (s *clientSettings) forget(server string) {
+	delete(s.Servers, server)
+	if s.Default == server {
+		s.Default = ""
+	}
+}
+
+func (a *app) home(dir string) string {
+	if dir != "" {
+		return dir
+	}
+	return filepath.Join(a.getenv("HOME"), ".spectro")
+}
+
+const settingsFile = "packhouse.json"
+
+// readSettings reads what registry login kept. What the vendor's CLI kept counts where ours says nothing.
+func (a *app) readSettings(dir string) (*clientSettings, error) {
+	settings := &clientSettings{}
+	path := filepath.Join(a.home(dir), settingsFile)
+	text, err := os.ReadFile(path) //nolint:gosec // the user's own file
+	if err == nil {
+		err = json.Unmarshal(text, settings)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, withHint(fmt.Errorf("read %s: %w", path, err), "remove the file and log in again")
+	}
+	var theirs struct {
+		Auths map[string]struct {
+			Insecure bool `json:"insecure"`
+		} `json:"auths"`
+		DefaultRegistry string `json:"defaultRegistry"`
+	}
+	if text, err := os.ReadFile(filepath.Join(a.home(dir), "config.json")); err != nil || json.Unmarshal(text, &theirs) != nil { //nolint:gosec // the user's own file
+		return settings, nil
+	}
+	if settings.Default == "" {
+		settings.Default = theirs.DefaultRegistry
+	}
+	for name, entry := range theirs.Auths {
+		server, _, err := packs.ParseServer(name)
+		if _, known := settings.Servers[server]; err == nil && !known && entry.Insecure {
+			settings.remember(connection{server: server, insecure: true})
+		}
+	}
+	return settings, nil
+}
+
+func (a *app) writeSettings(dir string, settings *clientSettings) error {
+	text, err := json.MarshalIndent(settings, "", "  ")
+	if err != nil {
+		return fmt.Errorf("keep settings: %w", err)
+	}
+	if err := os.MkdirAll(a.home(dir), 0o700); err != nil {
+		return fmt.Errorf("keep settings: %w", err)
+	}
+	file, err := os.CreateTemp(a.home(dir), ".packhouse-*")
+	if err != nil {
+		return fmt.Errorf("keep settings: %w", err)
+	}
+	_, err = file.Write(append(text, '\n'))
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), filepath.Join(a.home(dir), settingsFile))
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+		return fmt.Errorf("keep settings: %w", err)
+	}
+	return nil
+}
+
+// connection finds out which registry is meant: the flag, $PACKHOUSE_REGISTRY, the default one.
+func (a *app) connection(o registryOptions, settings *clientSettings) (connection, error) {
+	name := o.server
+	if name == "" {
+		name = a.getenv("PACKHOUSE_REGISTRY")
+	}
+	if name == "" {
+		name = settings.Default
+	}
+	if name == "" {
+		return connection{}, usageError(withHint(errors.New("no registry was named"), "-r HOST:PORT names one, packhouse registry login remembers one"))
+	}
+	server, plain, err := packs.ParseServer(name)
+	if err != nil {
+		return connection{}, usageError(told(err))
+	}
+	known := settings.Servers[server]
+	c := connection{server: server, plain: plain, caFile: o.caFile, insecure: o.insecure || known.Insecure}
+	if !strings.Contains(name, "://") {
+		c.plain = known.PlainHTTP
+	}
+	if c.caFile == "" {
+		c.caFile = known.CAFile
+	} else if c.caFile, err = filepath.Abs(c.caFile); err != nil {
+		return connection{}, fmt.Errorf("find CA: %w", err)
+	}
+	c.options = packs.ClientOptions{
+		Server: schemeOf(c.plain) + server, Base: o.base, Insecure: c.insecure, UserAgent: "packhouse/" + version, Now: a.now,
+		Warn: func(text string) { a.warn("the server says: %s", packs.Printable(text)) },
+	}
+	if c.options.CAs, err = a.trusted(o.home, c); err != nil {
+		return connection{}, err
+	}
+	return c, nil
+}
+
+func schemeOf(plain bool) string {
+	if plain {
+		return "http://"
+	}
+	return "https://"
+}
+
+// trusted reads the CAs that this machine holds for a server: the one that was named, and those in the certs.d of the vendor's CLI, of
+// docker and of podman.
+func (a *app) trusted(home string, c connection) ([][]byte, error) {
+	var cas [][]byte
+	if c.caFile != "" {
+		pem, err := os.ReadFile(c.caFile)
+		if err != nil {
+			return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
+		}
+		cas = append(cas, pem)
+	}
+	servers := []string{c.server}
+	if !strings.Contains(c.server, ":") {
+		servers = append(servers, c.server+":443")
+	}
+	for _, dir := range []string{filepath.Join(a.home(home), "certs.d"), "/etc/spectro/certs.d", "/etc/docker/certs.d", "/etc/containers/certs.d"} {
+		for _, server := range servers {
+			entries, err := os.ReadDir(filepath.Join(dir, server))
+			if err != nil {
+				continue // most machines have none of them
+			}
+			for _, entry := range entries {
+				if !slices.Contains([]string{".crt", ".pem"}, filepath.Ext(entry.Name())) {
+					continue
+				}
+				pem, err := os.ReadFile(filepath.Join(dir, server, entry.Name())) //nolint:gosec // places for this
+				if err != nil || !strings.Contains(string(pem), "BEGIN CERTIFICATE") {
+					a.warn("%s is passed over: it cannot be read, or holds no certificate", filepath.Join(dir, server, entry.Name()))
+					continue
+				}
+				cas = append(cas, pem)
+			}
+		}
+	}
+	return cas, nil
+}
+
+// credentialStore is where passwords are: docker's store, whose helpers are used. What the vendor's CLI kept is read too.
+func (a *app) credentialStore(home string) (credentials.Store, error) {
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{AllowPlaintextPut: true, DetectDefaultNativeStore: true})
+	if err != nil {
+		return nil, withHint(fmt.Errorf("open docker's configuration: %w", err), "$DOCKER_CONFIG names another directory")
+	}
+	theirs := filepath.Join(a.home(home), "config.json")
+	if _, err := os.Stat(theirs); err != nil {
+		return store, nil
+	}
+	fallback, err := credentials.NewFileStore(theirs)
+	if err != nil {
+		return store, nil
+	}
+	return credentials.NewStoreWithFallbacks(store, fallback), nil
+}
+
+// packClient connects to the registry that a pack command means.
+func (a *app) packClient(o registryOptions) (*packs.Client, error) {
+	settings, err := a.readSettings(o.home)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.connection(o, settings)
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.credentialStore(o.home)
+	if err != nil {
+		return nil, err
+	}
+	c.options.Credential = credentials.Credential(store)
+	client, err := packs.NewClient(c.options)
+	return client, told(err)
+}
+
+// told makes what package packs has to say an error of the command line.
+func told(err error) error {
+	var failure *packs.Failure
+	if errors.As(err, &failure) {
+		if failure.Remedy == "" {
+			return err
+		}
+		return withHint(failure, "%s", failure.Remedy)
+	}
+	var problem packs.Problem
+	if errors.As(err, &problem) && problem.Remedy != "" {
+		remedy := problem.Remedy
+		problem.Remedy = ""
+		return withHint(problem, "%s", remedy)
+	}
+	return err
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"packhouse/packs"
+)
+
+// newRegistry groups the commands about registries that packs are pushed to.
+func newRegistry(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "registry",
+		Short: "Log in at a registry, and out",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newRegistryLogin(a), newRegistryLogout(a))
+	return cmd
+}
+
+// loginOptions are the flags of registry login.
+type loginOptions struct {
+	registry      registryOptions
+	username      string
+	passwordStdin bool
+	asDefault     bool
+}
+
+func newRegistryLogin(a *app) *cobra.Command {
+	var o loginOptions
+	cmd := &cobra.Command{
+		Use:   "login [SERVER]",
+		Short: "Log in at a registry",
+		Long: `login proves a user and password at a registry and keeps them where docker keeps its own: in the credential
+helper that its configuration names, else in ~/.docker/config.json. docker, oras and helm are logged in with it.
+
+The server is host:port, with or without https://; http:// means without TLS. The password is asked for, or comes
+from --password-stdin. --ca-file and --insecure are remembered for the server.`,
+		Example: `  packhouse registry login packs.example.com:5000
+  echo "$PASSWORD" | packhouse registry login packs.example.com -u ci --password-stdin`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.registry.server = args[0]
+			}
+			return a.login(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVarP(&o.username, "username", "u", "", "`NAME` of the user")
+	cmd.Flags().BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
+	cmd.Flags().BoolVarP(&o.asDefault, "default", "d", false, "use this registry where none is named")
+	o.registry.addTrust(cmd)
+	return cmd
+}
+
+func (a *app) login(ctx context.Context, o loginOptions) error {
+	settings, err := a.readSettings(o.registry.home)
+	if err != nil {
+		return err
+	}
+	connection, err := a.connection(o.registry, settings)
+	if err != nil {
+		return err
+	}
+	user, password, err := a.askLogin(connection.server, o)
+	if err != nil {
+		return err
+	}
+	given := auth.Credential{Username: user, Password: password}
+	connection.options.Credential = auth.StaticCredential(connection.server, given)
+	client, err := packs.NewClient(connection.options)
+	if err != nil {
+		return told(err)
+	}
+	if err := client.Ping(ctx); err != nil {
+		return loginError(err, user)
+	}
+	store, err := a.credentialStore(o.registry.home)
+	if err != nil {
+		return err
+	}
+	if err := store.Put(ctx, credentials.ServerAddressFromRegistry(connection.server), given); err != nil {
+		return fmt.Errorf("keep the password: %w", err)
+	}
+	settings.remember(connection)
+	if o.asDefault || settings.Default == "" {
+		settings.Default = connection.server
+	}
+	if err := a.writeSettings(o.registry.home, settings); err != nil {
+		return err
+	}
+	a.say("logged in at %s as %s", connection.server, user)
+	if settings.Default != connection.server {
+		a.hint("-r %s names this registry; registry login -d makes it the default instead of %s", connection.server, settings.Default)
+	}
+	return nil
+}
+
+// loginError words a refusal of what was just typed.
+func loginError(err error, user string) error {
+	var f *packs.Failure
+	if errors.As(err, &f) && f.Code == packs.CodeNotLoggedIn {
+		return withHint(fmt.Errorf("user %q and this password are not let in", user), "packhouse user list on the server shows who there is, packhouse user passwd sets a password")
+	}
+	return told(err)
+}
+
+// askLogin gets user and password: from flags and standard input, or from who sits at the terminal.
+func (a *app) askLogin(server string, o loginOptions) (user, password string, err error) {
+	user = o.username
+	atTerminal := term.IsTerminal(int(a.stdin.Fd())) && a.getenv("CI") == ""
+	if user == "" {
+		if !atTerminal || o.passwordStdin {
+			return "", "", usageError(errors.New("no user was named, use --username"))
+		}
+		fmt.Fprintf(a.stderr, "user at %s: ", server)
+		line, err := bufio.NewReader(a.stdin).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", "", fmt.Errorf("read user: %w", err)
+		}
+		if user = strings.TrimSpace(line); user == "" {
+			return "", "", usageError(errors.New("no user was named"))
+		}
+	}
+	if strings.Contains(user, ":") {
+		return "", "", usageError(fmt.Errorf("user %q holds a colon, which no user can", user))
+	}
+	var secret []byte
+	switch {
+	case o.passwordStdin:
+		line, err := bufio.NewReader(a.stdin).ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", "", fmt.Errorf("read password: %w", err)
+		}
+		secret = firstLine(line)
+	case atTerminal:
+		if secret, err = a.readPassword(fmt.Sprintf("password of %s: ", user)); err != nil {
+			return "", "", err
+		}
+	default:
+		return "", "", usageError(errors.New("no password was given, use --password-stdin"))
+	}
+	if len(secret) == 0 {
+		return "", "", usageError(errors.New("the password is empty"))
+	}
+	return user, string(secret), nil
+}
+
+func newRegistryLogout(a *app) *cobra.Command {
+	var o registryOptions
+	cmd := &cobra.Command{
+		Use:   "logout [SERVER]",
+		Short: "Forget the user and password of a registry",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.server = args[0]
+			}
+			settings, err := a.readSettings(o.home)
+			if err != nil {
+				return err
+			}
+			connection, err := a.connection(o, settings)
+			if err != nil {
+				return err
+			}
+			store, err := a.credentialStore(o.home)
+			if err != nil {
+				return err
+			}
+			address := credentials.ServerAddressFromRegistry(connection.server)
+			kept, err := store.Get(cmd.Context(), address)
+			if err != nil {
+				return fmt.Errorf("read passwords: %w", err)
+			}
+			if kept == auth.EmptyCredential {
+				a.say("nobody was logged in at %s", connection.server)
+				return nil
+			}
+			if err := store.Delete(cmd.Context(), address); err != nil {
+				return fmt.Errorf("forget the password: %w", err)
+			}
+			settings.forget(connection.server)
+			if err := a.writeSettings(o.home, settings); err != nil {
+				return err
+			}
+			a.say("logged out at %s", connection.server)
+			return nil
+		},
+	}
+	o.addHome(a, cmd)
+	return cmd
+}
