@@ -16,8 +16,9 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// ProbeRepositories is the prefix of the repositories that checks push to. They appear in no listing.
-const ProbeRepositories = "packhouse-probe/"
+// ProbeRepository is where checks push to. What begins with its first part appears in no listing. It is one and the same for every check, so
+// that they leave no trail of empty repositories; what they push is random, so that they do not meet.
+const ProbeRepository = "packhouse-probe/check"
 
 // probeSize is the size in bytes of the blob that goes round.
 const probeSize = 1 << 20
@@ -43,7 +44,7 @@ func proveRoles(ctx context.Context, s *session) Result {
 			missing = append(missing, row.role)
 			continue
 		}
-		answer, err := s.send(ctx, http.MethodPost, "/v2/"+probeRepository()+"/blobs/uploads/", c, nil, nil)
+		answer, err := s.send(ctx, http.MethodPost, "/v2/"+ProbeRepository+"/blobs/uploads/", c, nil, nil)
 		if err != nil {
 			return unreachable(s.address(s.hostPort()), err)
 		}
@@ -65,15 +66,12 @@ func proveRoles(ctx context.Context, s *session) Result {
 	return passed("%s", strings.Join(proven, ", "))
 }
 
-func probeRepository() string { return ProbeRepositories + strings.ToLower(rand.Text()[:12]) }
-
 // roundTrip pushes an artifact, reads it back by digest and deletes it.
 type roundTrip struct {
 	*session
-	ctx        context.Context //nolint:containedctx // lives as long as one check
-	as         credentials
-	repository string
-	cleanup    []string // paths to delete, last first
+	ctx     context.Context //nolint:containedctx // lives as long as one check
+	as      credentials
+	cleanup []string // paths to delete, last first
 }
 
 func proveRoundTrip(ctx context.Context, s *session) Result {
@@ -90,7 +88,7 @@ func proveRoundTrip(ctx context.Context, s *session) Result {
 			return notProven("%v", err)
 		}
 	}
-	t := &roundTrip{session: s, ctx: ctx, as: c, repository: probeRepository()}
+	t := &roundTrip{session: s, ctx: ctx, as: c}
 	result := t.run()
 	for _, v := range slices.Backward(t.cleanup) { // after a failure; nothing is left after success
 		s.cleanUp(ctx, http.MethodDelete, v, c)
@@ -108,7 +106,7 @@ func (s *session) cleanUp(ctx context.Context, method, path string, c credential
 func (t *roundTrip) run() Result {
 	blob := make([]byte, probeSize)
 	_, _ = rand.Read(blob) // never fails
-	config := []byte("{}")
+	config := []byte(`{"probe":"` + rand.Text() + `"}`)
 	t.doing("pushing " + humanize.IBytes(probeSize))
 	for _, content := range [][]byte{blob, config} {
 		if r := t.pushBlob(content); r != nil {
@@ -119,7 +117,7 @@ func (t *roundTrip) run() Result {
 		"schemaVersion": 2,
 		"mediaType":     manifestType,
 		"artifactType":  "application/vnd.packhouse.probe",
-		"config":        descriptor("application/vnd.oci.empty.v1+json", config),
+		"config":        descriptor("application/vnd.packhouse.probe.v1+json", config),
 		"layers":        []any{descriptor("application/octet-stream", blob)},
 	})
 	if err != nil {
@@ -140,7 +138,7 @@ func (t *roundTrip) run() Result {
 	}
 	if t.Config != nil && !t.Config.Storage.Delete.Enabled {
 		t.cleanup = nil
-		return passed("pushed and pulled %s by digest; deletion is off (storage.delete.enabled), so it stays in %s", humanize.IBytes(probeSize), t.repository)
+		return passed("pushed and pulled %s by digest; deletion is off (storage.delete.enabled), so it stays in %s", humanize.IBytes(probeSize), ProbeRepository)
 	}
 
 	t.doing("deleting")
@@ -159,7 +157,7 @@ func (t *roundTrip) run() Result {
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
-func (t *roundTrip) path(rest string) string { return "/v2/" + t.repository + "/" + rest }
+func (t *roundTrip) path(rest string) string { return "/v2/" + ProbeRepository + "/" + rest }
 
 // pushBlob uploads content in two requests, as most clients do.
 func (t *roundTrip) pushBlob(content []byte) *Result {
@@ -195,7 +193,7 @@ func (t *roundTrip) expect(method, path string, header http.Header, body []byte,
 		return &r
 	}
 	if answer.status != status {
-		return t.unexpected(method+" "+strings.TrimPrefix(path, "/v2/"+t.repository+"/"), answer, status)
+		return t.unexpected(method+" "+strings.TrimPrefix(path, "/v2/"+ProbeRepository+"/"), answer, status)
 	}
 	if want != nil && !bytes.Equal(answer.body, want) {
 		r := failed("round-trip-content", method+" "+path, "other bytes came back than were pushed", "packhouse store scrub finds damaged content")
