@@ -1,8 +1,10 @@
 package server
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -66,4 +68,52 @@ func FuzzStart(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestStoreVerified: a directory that verify accepts is opened, and one that it refuses would not be.
+func TestStoreVerified(t *testing.T) {
+	for _, paths := range [][]string{
+		{}, {"lost+found/"}, {"photo.jpg"}, {"packhouse/", "photo.jpg"}, {"docker/registry/v2/", "photo.jpg"}, {"docker/registry/"}, {"docker/"},
+		{"docker/volumes/"}, {"registry/v2/"}, {"docker"}, {"packhouse"}, nil,
+	} {
+		for _, readOnly := range []bool{false, true} {
+			root := filepath.Join(t.TempDir(), "root")
+			if paths != nil {
+				if err := os.Mkdir(root, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, path := range paths {
+				var err error
+				if strings.HasSuffix(path, "/") {
+					err = os.MkdirAll(filepath.Join(root, path), 0o700)
+				} else {
+					err = os.WriteFile(filepath.Join(root, path), nil, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			file := fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %q}, maintenance: {readonly: {enabled: %v}}}\nhttp: {addr: 'localhost:0'}\n", root, readOnly)
+			loaded, err := config.Load(config.Source{Path: "x.yml", Data: []byte(file)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var refused []config.Problem
+			for _, p := range loaded.Verify(t.Context(), config.Probes{}) {
+				if p.Severity == config.Error {
+					refused = append(refused, p)
+				}
+			}
+			s, err := New(t.Context(), Options{Config: &loaded.Config, LogTo: io.Discard, AdminSocket: "-"})
+			if (err == nil) != (len(refused) == 0) {
+				t.Errorf("%v, read-only %v: verify says %v, the start %v", paths, readOnly, refused, err)
+			}
+			if err == nil {
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
 }

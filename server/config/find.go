@@ -60,7 +60,7 @@ func (f Found) look(all []string, installation string, exists func(path string) 
 		}
 	}
 	if f.Path == "" {
-		f.Reason = "no file found: the built-in default"
+		f.Reason = "no file found"
 	}
 	return f
 }

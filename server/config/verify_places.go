@@ -34,7 +34,14 @@ func (v *verifier) storage() {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)), "let the user who runs the server search the directories above")
 		return
-	case s.Maintenance.ReadOnly.Enabled && err == nil:
+	case s.Maintenance.ReadOnly.Enabled && err != nil:
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not there, and a server that changes nothing does not create it: %s", quotePath(s.Filesystem.RootDirectory)), "is the volume mounted?")
+		return
+	case err == nil && foreign(s.Filesystem.RootDirectory) != "":
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not empty and holds no registry: %s has %s", quotePath(s.Filesystem.RootDirectory), quote(foreign(s.Filesystem.RootDirectory))),
+			"name an empty directory, or one that a registry filled")
+		return
+	case s.Maintenance.ReadOnly.Enabled:
 		if _, err := os.ReadDir(s.Filesystem.RootDirectory); err != nil {
 			v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)), "give it to the user who runs the server")
 		}
@@ -43,6 +50,45 @@ func (v *verifier) storage() {
 	if dir, err := tryWrite(s.Filesystem.RootDirectory); err != nil {
 		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)), "give it to the user who runs the server, or name another directory")
 	}
+}
+
+// foreign names something in a directory that is no store, as the store itself would refuse it; "" where it would not.
+func foreign(root string) string {
+	if isDir(filepath.Join(root, "packhouse")) {
+		return ""
+	}
+	dir := root
+	for _, part := range []string{"docker", "registry", "v2"} {
+		next := filepath.Join(dir, part)
+		if _, err := os.Lstat(next); err != nil && dir != root {
+			if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
+				return "" // a first start that did not get far
+			}
+		}
+		if !isDir(next) {
+			dir = ""
+			break
+		}
+		dir = next
+	}
+	if dir != "" {
+		return ""
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return "" // told when it is written or read
+	}
+	for _, e := range entries {
+		if e.Name() != "lost+found" {
+			return e.Name()
+		}
+	}
+	return ""
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // tryWrite creates and removes a file in a directory, or in the nearest one above it that exists: the server creates the rest. It returns

@@ -279,3 +279,32 @@ func TestVerifyPorts(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestForeign: what the store would refuse is told before, and what it would take is not.
+func TestForeign(t *testing.T) {
+	for want, paths := range map[string][]string{
+		"":          {"lost+found/"},
+		"photo.jpg": {"lost+found/", "photo.jpg"},
+		" ":         {"packhouse/", "photo.jpg"},
+		"  ":        {"docker/registry/v2/", "photo.jpg"},
+		"   ":       {"docker/registry/"},
+		"    ":      {"docker/"},
+		"docker":    {"docker/volumes/"},
+		"registry":  {"registry/v2/"},
+	} {
+		dir := t.TempDir()
+		for _, path := range paths {
+			err := os.MkdirAll(filepath.Join(dir, path), 0o700)
+			if !strings.HasSuffix(path, "/") {
+				err = os.RemoveAll(filepath.Join(dir, path))
+				err = errors.Join(err, os.WriteFile(filepath.Join(dir, path), nil, 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := foreign(dir); got != strings.TrimSpace(want) {
+			t.Errorf("%v: %q, want %q", paths, got, want)
+		}
+	}
+}
