@@ -55,11 +55,14 @@ func (c *cutter) run(ctx context.Context, head []byte) (tail []byte, release fun
 	}
 	gives := []func(){give}
 	release = func() {
+		c.s.budget.reuse(c.buffer)
+		c.s.budget.reuse(c.spare)
+		c.buffer, c.spare = nil, nil
 		for _, give := range gives {
 			give()
 		}
 	}
-	c.buffer = append(make([]byte, 0, room), head...)
+	c.buffer = append(c.s.budget.buffer(room), head...)
 	for {
 		var done bool
 		c.buffer, done, err = c.in.fill(c.buffer)
@@ -79,7 +82,7 @@ func (c *cutter) run(ctx context.Context, head []byte) (tail []byte, release fun
 		if c.spare == nil && room == int64(cap(full)) {
 			if give, ok := c.s.budget.try(room); ok {
 				gives = append(gives, give)
-				c.spare = make([]byte, 0, room)
+				c.spare = c.s.budget.buffer(room)
 			}
 		}
 		if c.spare == nil {

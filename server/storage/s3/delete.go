@@ -20,7 +20,7 @@ func (s *Store) DeleteTag(ctx context.Context, repo reference.Repository, tag re
 		return err
 	}
 	defer leave()
-	defer s.tagLocks.lock(repo.String() + ":" + tag.String())()
+	defer s.locks.lock("tag " + repo.String() + ":" + tag.String())()
 	if _, ok, err := s.readLink(ctx, tagLink(repo.String(), tag.String())); err != nil || !ok {
 		if err == nil {
 			err = fmt.Errorf("%w: %s", storage.ErrTagUnknown, tag)
@@ -128,7 +128,7 @@ func (s *Store) tagsOf(ctx context.Context, repo string, d digest.Digest) ([]str
 }
 
 func (s *Store) removeTagOf(ctx context.Context, repo, tag string, d digest.Digest) error {
-	defer s.tagLocks.lock(repo + ":" + tag)()
+	defer s.locks.lock("tag " + repo + ":" + tag)()
 	now, ok, err := s.readLink(ctx, tagLink(repo, tag))
 	if err != nil || !ok || now != d {
 		return err

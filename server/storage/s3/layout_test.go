@@ -12,7 +12,7 @@ import (
 
 // FuzzEscape holds what the index rests on: an escaped name is one path element, comes back, and sorts as the name does.
 func FuzzEscape(f *testing.F) {
-	for _, pair := range [][2]string{{"a", "a-b"}, {"a/b", "a-b"}, {"a.b", "a/b"}, {"a", "a/b"}, {"a0", "a.0"}, {"a_b", "a/b"}, {"a--b", "a-/b"}, {"A", "a"}} {
+	for _, pair := range [][2]string{{"a", "a-b"}, {"a/b", "a-b"}, {"a.b", "a/b"}, {"a", "a/b"}, {"a0", "a.0"}, {"a_b", "a/b"}, {"a--b", "a-b/c"}, {"A", "a"}} {
 		f.Add(pair[0], pair[1])
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -20,7 +20,7 @@ func FuzzEscape(f *testing.F) {
 			_, rerr := reference.ParseRepository(name)
 			_, terr := reference.ParseTag(name)
 			if rerr != nil && terr != nil {
-				t.Skip()
+				return
 			}
 			e := escape(name)
 			if unescape(e) != name || len(e) != len(name) || strings.ContainsAny(e, "/.-") {

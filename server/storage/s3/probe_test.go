@@ -1,13 +1,20 @@
 package s3
 
 import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,6 +112,65 @@ func TestEngineProbe(t *testing.T) {
 		if f := failing(t, Probe(t.Context(), mine)); f.Right != c.want {
 			t.Errorf("%s: %+v, want %s", name, f, c.want)
 		}
+	}
+}
+
+// TestProbeTrustsTheNamedCA goes past TLS with the CA's certificate at hand.
+func TestProbeTrustsTheNamedCA(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "s", RegionEndpoint: secure.URL, Secure: true, CAFile: ca}
+	if f := failing(t, Probe(t.Context(), cfg)); f.Right != RightBucket {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestHangingEngine has the engine fall silent before and in the middle of its answers: the request is sent again, the blob taken up where it
+// broke off.
+func TestHangingEngine(t *testing.T) {
+	content := noise(1, 100<<10)
+	var asked atomic.Int32
+	hang := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := asked.Add(1)
+		if n == 1 {
+			<-hang
+			return
+		}
+		if n == 2 {
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			_, _ = w.Write(content[:50<<10])
+			_ = http.NewResponseController(w).Flush()
+			<-hang
+			return
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(func() { close(hang) })
+	c, err := newClient(t.Context(), config.S3Storage{Bucket: "b", AccessKey: "a", SecretKey: "s", RegionEndpoint: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.transport.answer, c.transport.stall = 200*time.Millisecond, 200*time.Millisecond
+	src := &source{s: newStoreOn(c), ctx: t.Context(), key: "k", o: object{size: int64(len(content))}}
+	defer src.drop()
+	if got, err := io.ReadAll(src); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestLifecycle(t *testing.T) {
+	rule := Lifecycle(config.S3Storage{RootDirectory: "/a/b/"})
+	if !json.Valid([]byte(rule)) || !strings.Contains(rule, `"a/b/"`) {
+		t.Error(rule)
 	}
 }
 

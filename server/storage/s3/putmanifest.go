@@ -32,7 +32,7 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
 	slices.Sort(tags)
 	tags = slices.Compact(tags)
 	for _, t := range tags {
-		defer s.tagLocks.lock(p.Repository.String() + ":" + t)()
+		defer s.locks.lock("tag " + p.Repository.String() + ":" + t)()
 	}
 	return s.guarded(ctx, func(w watch) error { return s.putManifest(ctx, w, p, tags) })
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 
 	"golang.org/x/sync/semaphore"
 
@@ -15,13 +16,31 @@ import (
 
 // budget bounds the memory that uploads hold. A part is kept in memory until S3 has it, since sending it again must be possible.
 type budget struct {
-	limit int64
-	sem   *semaphore.Weighted
+	limit, chunk int64
+	sem          *semaphore.Weighted
+	chunks       sync.Pool // of buffers of chunk bytes, which most are
 }
 
 func newBudget(limit, chunk int64) *budget {
 	limit = max(limit, chunk)
-	return &budget{limit: limit, sem: semaphore.NewWeighted(limit)}
+	return &budget{limit: limit, chunk: chunk, sem: semaphore.NewWeighted(limit)}
+}
+
+// buffer returns an empty buffer. Its room was taken before.
+func (b *budget) buffer(size int64) []byte {
+	if size == b.chunk {
+		if p, ok := b.chunks.Get().(*[]byte); ok {
+			return (*p)[:0]
+		}
+	}
+	return make([]byte, 0, size)
+}
+
+// reuse takes a buffer back that nobody looks at any more.
+func (b *budget) reuse(p []byte) {
+	if int64(cap(p)) == b.chunk {
+		b.chunks.Put(&p)
+	}
 }
 
 // take waits for room for n bytes. Give returns it.

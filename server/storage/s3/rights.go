@@ -3,9 +3,12 @@ package s3
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"packhouse/server/config"
 )
 
 // rights tries what needs the bucket.
@@ -118,4 +121,20 @@ func (p *probing) remove(ctx context.Context, key, dir string) {
 		return
 	}
 	p.pass(RightDelete, "deleting works")
+}
+
+// Lifecycle is the rule that the bucket should have, as `aws s3api put-bucket-lifecycle-configuration` takes it: parts of uploads that
+// nobody completes are paid for until they are aborted. Packhouse aborts its own; the rule is for what a process leaves that died within the
+// same second.
+func Lifecycle(cfg config.S3Storage) string {
+	prefix := strings.Trim(cfg.RootDirectory, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	rule := map[string]any{"Rules": []any{map[string]any{
+		"ID": "packhouse-incomplete-uploads", "Status": "Enabled", "Filter": map[string]string{"Prefix": prefix},
+		"AbortIncompleteMultipartUpload": map[string]int{"DaysAfterInitiation": 7},
+	}}}
+	text, _ := json.MarshalIndent(rule, "", "  ") // strings and numbers
+	return string(text)
 }

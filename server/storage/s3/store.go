@@ -104,7 +104,7 @@ type Store struct {
 	runs      runState
 	sessions  userCount
 	health    health
-	tagLocks  keyLocks
+	locks     keyLocks
 	unindexed bool          // the bucket has no index and may not get one
 	indexed   chan struct{} // closed when the index of repositories is known to have been complete once
 	collect   sync.Mutex    // one collection, scrub or reindexing at a time in this process

@@ -35,7 +35,9 @@ var errLate = errors.New("too late to be sent")
 // transport sends the requests of the SDK: each attempt has its own time limit, and is counted.
 type transport struct {
 	base   http.RoundTripper
-	ahead  atomic.Int64 // nanoseconds by which the engine's clock is ahead
+	answer time.Duration // answerTimeout
+	stall  time.Duration // stallTimeout
+	ahead  atomic.Int64  // nanoseconds by which the engine's clock is ahead
 	mu     sync.Mutex
 	counts map[string]int64
 }
@@ -57,7 +59,7 @@ func newTransport(cfg config.S3Storage) (*transport, error) {
 		return nil, err
 	}
 	t.TLSClientConfig.RootCAs = roots
-	return &transport{base: t, counts: map[string]int64{}}, nil
+	return &transport{base: t, answer: answerTimeout, stall: stallTimeout, counts: map[string]int64{}}, nil
 }
 
 // rootsOf returns whom to trust beside the system's certificates: storage.s3.cafile, and the variable that every AWS tool reads. Nil means the
@@ -87,7 +89,7 @@ func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
 // Do implements what the SDK calls an HTTP client. Redirects are not followed: the signature would not fit.
 func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	limit := answerTimeout + time.Duration(max(r.ContentLength, 0))*time.Second/slowest
+	limit := t.answer + time.Duration(max(r.ContentLength, 0))*time.Second/slowest
 	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("no answer within %v", limit)) })
 	operation := middleware.GetOperationName(r.Context())
 	t.mu.Lock()
@@ -116,7 +118,7 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 		}
 		t.ahead.Store(int64(ahead))
 	}
-	response.Body = &watchedBody{ReadCloser: response.Body, cancel: cancel}
+	response.Body = &watchedBody{ReadCloser: response.Body, cancel: cancel, stall: t.stall}
 	return response, nil
 }
 
@@ -124,14 +126,15 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 type watchedBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
+	stall  time.Duration
 	timer  *time.Timer
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.timer == nil {
-		b.timer = time.AfterFunc(stallTimeout, func() { b.cancel(errStalled) })
+		b.timer = time.AfterFunc(b.stall, func() { b.cancel(errStalled) })
 	} else {
-		b.timer.Reset(stallTimeout)
+		b.timer.Reset(b.stall)
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
@@ -147,7 +150,7 @@ func (b *watchedBody) Close() error {
 	return err
 }
 
-var errStalled = fmt.Errorf("nothing arrived for %v", stallTimeout)
+var errStalled = errors.New("the answer stands still")
 
 // deadlineKey is where a context says until when its requests may be sent.
 type deadlineKey struct{}

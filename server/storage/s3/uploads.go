@@ -71,6 +71,7 @@ func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at
 		return storage.Upload{}, err
 	}
 	defer leave()
+	defer s.alone(id)()
 	t, err := s.take(ctx, o, id, at, r, size)
 	if err != nil {
 		return storage.Upload{}, err
@@ -78,6 +79,14 @@ func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at
 	defer t.release()
 	err = t.keep(ctx, t.err)
 	return t.u.upload(), err
+}
+
+// alone makes the chunks of a session wait for one another where the engine cannot tell which came first.
+func (s *Store) alone(id string) (release func()) {
+	if s.traits.Replace {
+		return func() {}
+	}
+	return s.locks.lock("upload " + id)
 }
 
 // taken is a chunk that was received: the session's record with it, the parts of it that are in the bucket, and what is left in memory.
@@ -251,6 +260,7 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 		return err
 	}
 	defer leave()
+	defer s.alone(id)()
 	t, err := s.take(ctx, o, id, at, r, size)
 	if err != nil {
 		return err
