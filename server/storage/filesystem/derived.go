@@ -1,0 +1,105 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"packhouse/server/storage"
+)
+
+// derivedPath is where a derived record lies.
+func derivedPath(name string) (string, error) {
+	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
+		return "", fmt.Errorf("derived record %q: not a relative path", name)
+	}
+	return packviewDir + "/" + name, nil
+}
+
+// ReadDerived implements storage.Derived.
+func (s *Store) ReadDerived(_ context.Context, name string) ([]byte, error) {
+	at, err := derivedPath(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.disk.Open(at)
+	if absent(err) {
+		return nil, storage.ErrNotDerived
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read derived record: %w", mapped(err))
+	}
+	defer f.Close() //nolint:errcheck // read only
+	content, err := io.ReadAll(io.LimitReader(f, storage.MaxDerived))
+	if err != nil {
+		return nil, fmt.Errorf("read derived record: %w", mapped(err))
+	}
+	return content, nil
+}
+
+// WriteDerived implements storage.Derived. Nothing is synced: what a power cut leaves of a record shows when it is read, and it is made again.
+func (s *Store) WriteDerived(_ context.Context, name string, content []byte) error {
+	at, err := derivedPath(name)
+	if err != nil {
+		return err
+	}
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	staged := s.temporary()
+	f, err := s.disk.Create(staged)
+	if err != nil {
+		return fmt.Errorf("write derived record: %w", mapped(err))
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		if err = s.derivedDirs(parentOf(at)); err == nil {
+			err = s.disk.Rename(staged, at)
+		}
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write derived record: %w", mapped(err)), s.disk.Remove(staged))
+	}
+	return nil
+}
+
+// derivedDirs makes a directory below packviewDir and those above it.
+func (s *Store) derivedDirs(dir string) error {
+	if _, err := s.disk.Stat(dir); err == nil || !absent(err) {
+		return err
+	}
+	if dir != packviewDir {
+		if err := s.derivedDirs(parentOf(dir)); err != nil {
+			return err
+		}
+	}
+	if err := s.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// RemoveDerived implements storage.Derived.
+func (s *Store) RemoveDerived(_ context.Context, name string) error {
+	at, err := derivedPath(name)
+	if err != nil {
+		return err
+	}
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := s.disk.Remove(at); err != nil && !absent(err) {
+		return fmt.Errorf("remove derived record: %w", mapped(err))
+	}
+	return nil
+}
+
+var _ storage.Derived = (*Store)(nil)
