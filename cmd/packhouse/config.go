@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,7 @@ func newConfigVerify(a *app) *cobra.Command {
 		Use:   "verify [FILE]",
 		Short: "Tell every reason why the server would not start with FILE",
 		Long: `verify reads FILE and the REGISTRY_* variables as serve does, and looks at the files,
-rights and ports they name. What it accepts starts. It exits with 4 where it finds something.`,
+rights and ports they name; the ports of a server that runs on FILE are not tried. What it accepts starts. It exits with 4 where it finds something.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found := a.findConfig(dir, args)
@@ -133,13 +134,33 @@ func (a *app) loadConfig(path string) (*config.Loaded, error) {
 	return config.Load(config.Source{Path: path, Env: a.env})
 }
 
-// verifyConfig loads a configuration and looks at what it names. The result is nil where it does not load; problems say why.
+// verifyConfig loads a configuration and looks at what it names. The result is nil where it does not load; problems say why. The ports of a
+// server that runs on it already are its own; one that runs on another configuration owns the store.
 func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []config.Problem) {
 	loaded, err := a.loadConfig(path)
 	if err != nil {
 		return nil, configProblems(path, err)
 	}
-	return loaded, append(loaded.Notices, loaded.Verify(ctx, config.Probes{})...)
+	problems := loaded.Notices
+	running := false
+	if client, err := a.findRunning(ctx, path); err == nil {
+		status, err := client.Status(ctx)
+		client.Close()
+		file, bad := filepath.Abs(path)
+		switch {
+		case err != nil || bad != nil:
+		case path == "" && status.Config == "", path != "" && sameFile(status.Config, file):
+			running = true
+			a.say("a server runs on it (pid %d): its addresses are not tried", status.PID)
+		case loaded.Config.Storage.Driver == config.Filesystem:
+			problems = append(problems, config.Problem{
+				Code: config.CodeStorage, Severity: config.Error, File: path, Key: "storage.filesystem.rootdirectory",
+				What:   fmt.Sprintf("storage.filesystem.rootdirectory belongs to a running server: pid %d, with the configuration %s", status.PID, status.Config),
+				Remedy: "stop that server, or name another directory",
+			})
+		}
+	}
+	return loaded, append(problems, loaded.Verify(ctx, config.Probes{Running: running, Now: a.now})...)
 }
 
 // printJSON writes a result for programs.

@@ -62,6 +62,9 @@ func askBack(cmd *cobra.Command) {
 		}
 		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 		names := cmd.SuggestionsFor(args[0])
+		if other, _, bad := cmd.Root().Find(args); len(names) == 0 && bad == nil && other != cmd.Root() { // "registry serve", as elsewhere
+			return usageError(withHint(err, "did you mean %s?", other.CommandPath()))
+		}
 		if len(names) == 0 {
 			return usageError(withHint(err, "%s --help lists the commands", cmd.CommandPath()))
 		}

@@ -280,11 +280,11 @@ func vendorAsk(t *testing.T, client *http.Client, url string, signedIn bool) *ht
 // TestMisspeltCommand: a word that is nearly a command is answered with it.
 func TestMisspeltCommand(t *testing.T) {
 	for line, want := range map[string]string{
-		"registy serve x": "did you mean packhouse serve?",
-		"registry":        "did you mean packhouse ",
-		"sevre":           "packhouse serve",
-		"config verfy":    "did you mean packhouse config verify?",
-		"nonsense":        "hint: packhouse --help lists the commands",
+		"registy serve x":  "did you mean packhouse registry or packhouse serve?",
+		"registry serve x": "did you mean packhouse serve?",
+		"sevre":            "packhouse serve",
+		"config verfy":     "did you mean packhouse config verify?",
+		"nonsense":         "hint: packhouse --help lists the commands",
 	} {
 		said := &words{}
 		a := &app{stdin: os.Stdin, stdout: io.Discard, stderr: said, env: []string{"HOME=/"}, now: time.Now}
