@@ -18,6 +18,7 @@ import (
 	"packhouse/server/storage"
 	"packhouse/server/storage/filesystem"
 	"packhouse/server/storage/inmemory"
+	"packhouse/server/storage/s3"
 )
 
 // OpenStore opens the engine that the configuration names.
@@ -32,8 +33,16 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger, now func
 	case config.Filesystem:
 	case config.InMemory:
 		open = inmemory.Open
+	case config.S3:
+		store, err := s3.Open(ctx, s3.Options{
+			Config: c.Storage.S3, ReadOnly: o.ReadOnly, Log: log, Now: now, Window: o.Window, UploadsPerUser: o.UploadsPerUser,
+		})
+		if err != nil {
+			return nil, err // a nil *s3.Store would be no nil storage.Store
+		}
+		return store, nil
 	default:
-		return nil, fmt.Errorf("storage driver %q is not one of %s, %s", c.Storage.Driver, config.Filesystem, config.InMemory)
+		return nil, fmt.Errorf("storage driver %q is not one of %s, %s, %s", c.Storage.Driver, config.Filesystem, config.InMemory, config.S3)
 	}
 	store, err := open(ctx, o)
 	if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"packhouse/server/config"
 	"packhouse/server/storage"
+	"packhouse/server/storage/s3"
 )
 
 // firstUpkeep is the earliest that upkeep begins after a start: a server that restarts every day still looks after its store, and one that
@@ -63,7 +65,12 @@ func (s *Server) repeat(ctx context.Context, c chore) {
 		}
 		first = false
 		m := s.current.Load().config.Storage.Maintenance
-		if err := c.do(ctx, m); err != nil && ctx.Err() == nil {
+		err := c.do(ctx, m)
+		if errors.Is(err, s3.ErrElsewhere) {
+			s.log.LogAttrs(ctx, slog.LevelDebug, "another process looks after the store", slog.String("what", c.what))
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
 			s.metrics.upkeep.WithLabelValues(c.what, "failed").Inc()
 			s.log.LogAttrs(ctx, slog.LevelError, "upkeep of the store failed", slog.String("what", c.what), slog.Any("error", err))
 		} else if err == nil {

@@ -10,7 +10,7 @@ import (
 // settleS3 checks the bucket and where it is, and reads the vendor's host and port as what they mean: an engine of one's own, which wants
 // the name of the bucket in the path.
 func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
-	if c.Storage.Driver != S3 || s3Keys.status == refused {
+	if c.Storage.Driver != S3 {
 		return
 	}
 	const path = "storage.s3"

@@ -19,8 +19,8 @@ var storageKeys = &key{
 		}},
 		s3Keys,
 		{name: "inmemory", kind: section, option: true, about: "Nothing is kept: everything is lost when the server stops."},
-		{name: "azure", kind: anything, option: true, status: refused, word: "the drivers are filesystem and inmemory", about: "Azure Blob Storage."},
-		{name: "gcs", kind: anything, option: true, status: refused, word: "the drivers are filesystem and inmemory", about: "Google Cloud Storage."},
+		{name: "azure", kind: anything, option: true, status: refused, word: "the drivers are filesystem, s3 and inmemory", about: "Azure Blob Storage."},
+		{name: "gcs", kind: anything, option: true, status: refused, word: "the drivers are filesystem, s3 and inmemory", about: "Google Cloud Storage."},
 		{name: "cache", kind: section, about: "The cache of blob descriptions; nothing needs to be set.", keys: []*key{
 			{
 				name: "blobdescriptor", kind: text, status: quiet, choices: []string{"inmemory", "redis"},
@@ -97,7 +97,7 @@ var maintenanceKeys = &key{name: "maintenance", kind: section, about: "Upkeep of
 }}
 
 var s3Keys = &key{
-	name: "s3", kind: section, option: true, status: refused, word: "the drivers are filesystem and inmemory",
+	name: "s3", kind: section, option: true,
 	about: "A bucket.",
 	keys: []*key{
 		{
