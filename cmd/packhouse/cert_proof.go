@@ -34,13 +34,14 @@ func (a *app) certificate(ctx context.Context, dir string) (handedOut, error) {
 	h := handedOut{in: in}
 	switch {
 	case ordersCertificates(in):
-		states, err := a.orders(ctx, in)
+		states, err := a.orders(ctx, in.Config)
 		if err != nil {
 			return handedOut{}, err
 		}
 		if h.chain = states[0].Chain; len(h.chain) == 0 {
 			return handedOut{}, errors.New(states[0].Fault())
 		}
+		h.trust = orderedTrust(in.Config, h.chain, a.now())
 	case in.Cert == nil:
 		return handedOut{}, withHint(errOff, "packhouse setup --tls private-ca makes one")
 	default:

@@ -90,7 +90,10 @@ At the end this machine verifies the certificate with what it trusts now.`,
 
 // printSteps prints the steps for some clients, or for all where none is named.
 func (a *app) printSteps(h handedOut, names []string) error {
-	place := h.in.Cert.Path
+	place := h.in.Config.HTTP.TLS.LetsEncrypt.CAFile
+	if h.in.Cert != nil {
+		place = h.in.Cert.Path
+	}
 	if h.in.CA != nil && slices.EqualFunc(h.trust, h.in.CA.Chain, (*x509.Certificate).Equal) {
 		place = h.in.CA.Path
 	}

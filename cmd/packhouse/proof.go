@@ -32,6 +32,9 @@ func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*pro
 
 // check proves the installation.
 func (p *proof) check(ctx context.Context, report func(check.Event)) check.Report {
+	if p.started != nil {
+		p.awaitOrders(ctx, configOf(p.plan))
+	}
 	installed, err := setup.Load(p.plan.Dir)
 	if err != nil {
 		installed = nil // the checks of files and configuration tell why

@@ -41,6 +41,8 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	t.Files = files(s.config, t.Config)
 	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
 		t.Chain, t.Roots = trust(tls.Certificate, s.installed)
+	} else if tls.LetsEncrypt.Enabled() {
+		a.addOrders(ctx, &t)
 	}
 	if len(t.Chain) > 0 {
 		t.Names = certgen.NamesOf(t.Chain[0])

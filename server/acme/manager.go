@@ -42,6 +42,7 @@ type State struct {
 	Chain    []*x509.Certificate // Leaf, and what is served with it
 	Failure  string              // of the last order; empty: it did not fail, or there was none
 	FailedAt time.Time
+	Ordering bool      // an order is under way, or was broken off a moment ago
 	NextTry  time.Time // after a failure; not before
 	Obtained uint64    // certificates, since the start
 	Failed   uint64    // orders, since the start
@@ -189,6 +190,7 @@ func (m *Manager) States() []State {
 	for _, n := range m.names {
 		n.mu.Lock()
 		s := State{Host: n.host, Failure: n.record.Reason, FailedAt: n.record.FailedAt, NextTry: n.record.NextTry, Obtained: n.obtained, Failed: n.failed}
+		s.Ordering = n.record.Begun && m.now().Sub(n.record.FailedAt) < orderTimeout
 		n.mu.Unlock()
 		if c := n.serving.Load(); c != nil {
 			s.Leaf = c.Leaf
@@ -208,11 +210,11 @@ func (s State) Fault() string {
 	served := "the certificate of " + s.Host + " could not be renewed, the one before is served"
 	if s.Leaf == nil {
 		served = "there is no certificate for " + s.Host + " yet, and clients refuse the stand-in"
-		if s.Failure == "" {
+		if s.Failure == "" || s.Ordering {
 			return served + ": it is being ordered"
 		}
 	}
-	if s.Failure == "" {
+	if s.Failure == "" || s.Ordering {
 		return ""
 	}
 	return fmt.Sprintf("%s: %s; next try at %s", served, s.Failure, s.NextTry.UTC().Format(time.RFC3339))

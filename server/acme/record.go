@@ -20,6 +20,7 @@ type record struct {
 	NextTry     time.Time `json:"nextTry,omitzero"`      // not before
 	Reason      string    `json:"reason,omitempty"`      // of the last failure
 	FailedAt    time.Time `json:"failedAt,omitzero"`
+	Begun       bool      `json:"begun,omitempty"` // an order was, and nothing is known yet of its outcome
 }
 
 // Cool-downs. Let's Encrypt allows five failed validations of a name in an hour: with two challenges to fail at, these make at most four.
@@ -56,7 +57,7 @@ func (r record) unreached(now time.Time, reason string) record {
 
 // fail sets when the next try is: a little later than the cool-down, so that many servers do not come back at once.
 func (r *record) fail(now time.Time, cooldown time.Duration, reason string) {
-	r.FailedAt, r.Reason = now.UTC(), reason
+	r.FailedAt, r.Reason, r.Begun = now.UTC(), reason, false
 	r.NextTry = now.Add(cooldown + jitter(cooldown/10)).UTC()
 }
 

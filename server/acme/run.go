@@ -86,11 +86,15 @@ func (m *Manager) order(ctx context.Context, n *name) {
 	was := n.record
 	n.mu.Unlock()
 	kinds := m.challenges(was)
-	feared := was.refused(m.now(), len(kinds), "the last order was cut off")
+	feared := was.refused(m.now(), len(kinds), "an order was begun, and nothing is known yet of its outcome")
+	feared.Begun = true
 	if err := writeRecord(ctx, m.cache, n.host, feared); err != nil {
 		m.failed(ctx, n, was.unreached(m.now(), "nothing is ordered, since the cache cannot be written: "+err.Error()), false)
 		return
 	}
+	n.mu.Lock()
+	n.record = feared
+	n.mu.Unlock()
 	m.log.LogAttrs(ctx, slog.LevelInfo, "certificate ordered", slog.String("host", n.host), slog.String("directory", m.from), slog.Any("challenges", kinds))
 	limited, cancel := context.WithTimeout(ctx, orderTimeout)
 	result, err := m.issuer.issue(limited, n.host, kinds)
