@@ -1,6 +1,7 @@
 package packs
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -143,10 +144,10 @@ func (c *Client) explainAnswer(err error) *Failure {
 		}
 		return nil
 	}
-	said := Printable(answer.Errors.Error())
-	if len(answer.Errors) == 0 {
-		said = http.StatusText(answer.StatusCode)
+	if c.plain && answer.URL != nil && answer.URL.Scheme == "https" { // it was redirected
+		return c.wantsTLS()
 	}
+	said := saidBy(answer)
 	switch answer.StatusCode {
 	case http.StatusUnauthorized:
 		return c.login("%s does not take the user and password that it was sent", c.server)
@@ -164,9 +165,31 @@ func (c *Client) explainAnswer(err error) *Failure {
 		if !c.plain {
 			break
 		}
-		return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s wants TLS", c.server), Remedy: "write https://" + c.server + ", or leave the scheme out"}
+		return c.wantsTLS()
 	}
 	return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), Remedy: "see the server's log"}
+}
+
+// saidBy is what a server says for people.
+func saidBy(answer *errcode.ErrorResponse) string {
+	var said []string
+	for _, e := range answer.Errors {
+		said = append(said, Printable(cmp.Or(e.Message, e.Code)))
+	}
+	if len(said) == 0 {
+		return http.StatusText(answer.StatusCode)
+	}
+	return strings.Join(said, "; ")
+}
+
+func (c *Client) wantsTLS() *Failure {
+	return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s wants TLS", c.server), Remedy: "write https://" + c.server + ", or leave the scheme out"}
+}
+
+// isNotFound tells whether a registry answered that something is not there.
+func isNotFound(err error) bool {
+	var answer *errcode.ErrorResponse
+	return errors.Is(err, errdef.ErrNotFound) || errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && len(answer.Errors) > 0
 }
 
 func (c *Client) explainNotFound(answer *errcode.ErrorResponse, said string) *Failure {

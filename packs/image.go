@@ -72,8 +72,9 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 	var (
 		bounded = &io.LimitedReader{R: unpacked, N: s.budget}
 		archive = tar.NewReader(bounded)
-		version string // the chart's appVersion, which is its images' tag by default
-		waiting []waitingFile
+		// The appVersion of a chart is its images' tag by default. A chart may hold others, unpacked.
+		versions = map[string]string{}
+		waiting  []waitingFile
 	)
 	for range maxChartFiles {
 		header, err := archive.Next()
@@ -83,14 +84,12 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 		name := path.Clean(header.Name)
 		switch ext := path.Ext(name); {
 		case header.Typeflag != tar.TypeReg:
-		case strings.Count(name, "/") == 1 && path.Base(name) == "Chart.yaml":
+		case path.Base(name) == "Chart.yaml":
 			text, err := s.read(archive)
 			if err != nil {
 				return
 			}
-			lines := skim(text)
-			version = valueOf(lines, "appVersion")
-			waiting = append(waiting, waitingFile{name, lines})
+			versions[path.Dir(name)] = valueOf(skim(text), "appVersion")
 		case ext == ".yaml" || ext == ".yml":
 			text, err := s.read(archive)
 			if err != nil {
@@ -103,8 +102,18 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 	}
 	s.budget = min(s.budget, bounded.N)
 	for _, w := range waiting {
-		s.collect(source+w.name, w.lines, version)
+		s.collect(source+w.name, w.lines, nearestVersion(versions, w.name))
 	}
+}
+
+// nearestVersion is the version of the chart that a file belongs to.
+func nearestVersion(versions map[string]string, name string) string {
+	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+		if version, ok := versions[folder]; ok {
+			return version
+		}
+	}
+	return ""
 }
 
 // mayNameImages tells whether the scan looks into a file.
@@ -224,7 +233,11 @@ func (s *imageScan) finish(values []byte) []Image {
 	slices.SortStableFunc(s.found, func(a, b Image) int {
 		return cmp.Or(strings.Compare(a.Reference, b.Reference), sourceOrder(a.Source)-sourceOrder(b.Source), strings.Compare(a.Source, b.Source))
 	})
-	return slices.CompactFunc(s.found, func(a, b Image) bool { return a.Reference == b.Reference })
+	unique := slices.CompactFunc(s.found, func(a, b Image) bool { return a.Reference == b.Reference })
+	// A pack's values repeat those of its charts, where a tag may be left to the chart: the one with the tag is meant.
+	return slices.DeleteFunc(unique, func(i Image) bool {
+		return !tagged(i.Reference) && slices.ContainsFunc(unique, func(other Image) bool { return strings.HasPrefix(other.Reference, i.Reference+":") })
+	})
 }
 
 // sourceOrder prefers the file that a person would look into first.

@@ -78,7 +78,7 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 			return err
 		}
 		tags, err := listTags(ctx, repository)
-		if errors.Is(err, errdef.ErrNotFound) { // it went while it was listed
+		if isNotFound(err) { // it went while it was listed
 			err = nil
 		}
 		listed[i] = Listed{name, tags}
@@ -193,7 +193,7 @@ func (c *Client) AddTag(ctx context.Context, ref Reference, tag Tag) (now, befor
 		return "", "", c.explain(err)
 	}
 	old, err := repository.Resolve(ctx, tag.String())
-	if err != nil && !errors.Is(err, errdef.ErrNotFound) {
+	if err != nil && !isNotFound(err) {
 		return "", "", c.explain(err)
 	}
 	descriptor, err := repository.Resolve(ctx, artifact.Digest)

@@ -162,7 +162,7 @@ func (c *Client) find(ctx context.Context, ref Reference) (*remote.Repository, *
 	}
 	if ref.Tag != "" {
 		artifact, _, err := fetchArtifact(ctx, repository, ref.Tag)
-		if !errors.Is(err, errdef.ErrNotFound) {
+		if !isNotFound(err) {
 			return repository, artifact, ref.Tag, err
 		}
 	}
@@ -183,7 +183,7 @@ func (c *Client) find(ctx context.Context, ref Reference) (*remote.Repository, *
 
 // notThere names what is missing, and what there is instead.
 func notThere(err error, what string, tags []string) error {
-	if !errors.Is(err, errdef.ErrNotFound) {
+	if !isNotFound(err) {
 		return err
 	}
 	remedy := "packhouse pack ls shows what is; --base names another path"

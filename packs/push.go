@@ -12,7 +12,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
-	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
 )
 
@@ -155,7 +154,7 @@ func (p *push) mayPush(ctx context.Context, repository *remote.Repository) error
 	old, manifest, err := fetchArtifact(ctx, repository, p.tag)
 	var problem Problem
 	switch {
-	case errors.Is(err, errdef.ErrNotFound):
+	case isNotFound(err):
 		return nil
 	case errors.As(err, &problem):
 		old = &Artifact{} // something else has the tag: it is pushed over like a version

@@ -1,0 +1,525 @@
+package packs
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+func failureOf(t *testing.T, err error) *Failure {
+	t.Helper()
+	var f *Failure
+	if !errors.As(err, &f) {
+		t.Fatalf("error is %T %v, want a *Failure", err, err)
+	}
+	if f.What == "" || f.Remedy == "" {
+		t.Errorf("failure %s says %q and advises %q", f.Code, f.What, f.Remedy)
+	}
+	return f
+}
+
+func mustPush(t *testing.T, c *Client, o PushOptions) *Pushed {
+	t.Helper()
+	pushed, err := c.Push(t.Context(), o)
+	if err != nil {
+		t.Fatalf("push %s: %v", o.Dir, err)
+	}
+	return pushed
+}
+
+// TestPushIsWhatPaletteReads compares the artifact with the one of ORAS 1.0.
+func TestPushIsWhatPaletteReads(t *testing.T) {
+	d := newDouble(t)
+	var sent int64
+	now := time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)
+	c := d.client(func(o *ClientOptions) {
+		o.Base = "/team/a/spectro-packs/"
+		o.Now = func() time.Time { return now }
+	})
+	pushed := mustPush(t, c, PushOptions{Dir: "testdata/hello-1.2.3", Progress: func(done, total int64) {
+		if done > total || done < sent {
+			t.Errorf("progress went from %d to %d of %d", sent, done, total)
+		}
+		sent = done
+	}})
+	if sent != pushed.Size || pushed.FolderErr != nil {
+		t.Errorf("%d of %d bytes were told, folder: %v", sent, pushed.Size, pushed.FolderErr)
+	}
+	if want := "team/a/spectro-packs/archive/hello"; pushed.Repository != want || pushed.Tag != "1.2.3" {
+		t.Errorf("pushed to %s:%s", pushed.Repository, pushed.Tag)
+	}
+	text := d.manifests[pushed.Repository][pushed.Digest]
+	if d.tags[pushed.Repository]["1.2.3"] != pushed.Digest {
+		t.Errorf("the tag is %s, want %s", d.tags[pushed.Repository]["1.2.3"], pushed.Digest)
+	}
+	want := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.unknown.config.v1+json",` +
+		`"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},` +
+		`"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"` + pushed.Archive + `","size":` + jsonNumber(pushed.Size) +
+		`,"annotations":{"org.opencontainers.image.title":"hello-1.2.3.tar.gz"}}],"annotations":{"org.opencontainers.image.created":"2026-03-04T05:06:07Z"}}`
+	if string(text) != want {
+		t.Errorf("manifest is\n%s\nwant\n%s", text, want)
+	}
+	if folder := d.manifests["team/a/spectro-packs/archive"]; len(folder) != 1 || len(d.tags["team/a/spectro-packs/archive"]) != 0 {
+		t.Errorf("the folder above has %d manifests and %d tags, want one without a tag", len(folder), len(d.tags["team/a/spectro-packs/archive"]))
+	}
+	for _, text := range d.manifests["team/a/spectro-packs/archive"] {
+		if !strings.Contains(string(text), `"layers":[]`) {
+			t.Errorf("the empty artifact is %s", text)
+		}
+	}
+	artifact, err := ParseArtifact(text)
+	if err != nil || artifact.Digest != pushed.Digest || !artifact.Created.Equal(now.Truncate(time.Second)) {
+		t.Errorf("it reads as %+v, %v", artifact, err)
+	}
+}
+
+func jsonNumber(n int64) string {
+	text, _ := json.Marshal(n)
+	return string(text)
+}
+
+// copyPack copies a sample pack, so that a test may change it.
+func copyPack(t *testing.T, name string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOverwriting holds the rules of the vendor's CLI.
+func TestOverwriting(t *testing.T) {
+	d := newDouble(t)
+	c := d.client(nil)
+	dir := copyPack(t, "hello-1.2.3")
+	first := mustPush(t, c, PushOptions{Dir: dir})
+
+	_, err := c.Push(t.Context(), PushOptions{Dir: dir})
+	if f := failureOf(t, err); f.Code != CodeVersionExists || !strings.Contains(f.What, "same content") {
+		t.Errorf("the same again: %s: %s", f.Code, f.What)
+	}
+	_, err = c.Push(t.Context(), PushOptions{Dir: dir, Force: true, Message: "again"})
+	if f := failureOf(t, err); f.Code != CodeUnchanged {
+		t.Errorf("force without a change: %s", f.Code)
+	}
+	again := mustPush(t, c, PushOptions{Dir: dir, Force: true, Message: "again", SkipDigestCheck: true})
+	if again.Archive != first.Archive || again.Replaced != first.Digest {
+		t.Errorf("skipping the check: %+v", again)
+	}
+	write(t, filepath.Join(dir, "values.yaml"), "pack: {}\n")
+	_, err = c.Push(t.Context(), PushOptions{Dir: dir})
+	if f := failureOf(t, err); f.Code != CodeVersionExists || !strings.Contains(f.What, "other content") {
+		t.Errorf("a change without force: %s: %s", f.Code, f.What)
+	}
+	changed := mustPush(t, c, PushOptions{Dir: dir, Force: true, Message: "corrected\x1b[31m"})
+	if changed.Replaced != again.Digest {
+		t.Errorf("it replaced %s, want %s", changed.Replaced, again.Digest)
+	}
+	versions, err := c.Versions(t.Context(), "hello")
+	if err != nil || len(versions) != 1 || versions[0].Message != "corrected?[31m" || versions[0].Digest != changed.Digest {
+		t.Errorf("versions: %+v, %v", versions, err)
+	}
+	// The old one is still there under its digest.
+	pulled, err := c.Pull(t.Context(), Reference{Name: "hello", Digest: first.Digest}, t.TempDir(), nil)
+	if err != nil || !strings.Contains(string(pulled.Contents.Document(ValuesFile)), "charts:") {
+		t.Errorf("pull by the old digest: %v", err)
+	}
+}
+
+// TestPullGivesBackTheSameTree compares every byte and the mode.
+func TestPullGivesBackTheSameTree(t *testing.T) {
+	d := newDouble(t)
+	c := d.client(nil)
+	for _, sample := range samples(t) {
+		pushed := mustPush(t, c, PushOptions{Dir: filepath.Join("testdata", sample)})
+		out := t.TempDir()
+		pulled, err := c.Pull(t.Context(), Reference{Name: pushed.Name}, out, nil)
+		if err != nil {
+			t.Fatalf("pull %s: %v", sample, err)
+		}
+		if pulled.Dir != filepath.Join(out, sample) {
+			t.Errorf("pulled into %s", pulled.Dir)
+		}
+		if want, got := tree(t, filepath.Join("testdata", sample)), tree(t, pulled.Dir); !slices.Equal(want, got) {
+			t.Errorf("%s came back as\n%s\nwant\n%s", sample, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if entries, _ := os.ReadDir(out); len(entries) != 1 {
+			t.Errorf("%d entries are left in %s", len(entries), out)
+		}
+		if _, err := c.Pull(t.Context(), Reference{Name: pushed.Name}, out, nil); err == nil || !strings.Contains(err.Error(), "is there already") {
+			t.Errorf("a second pull: %v", err)
+		}
+		inspected, err := c.Inspect(t.Context(), Reference{Name: pushed.Name})
+		if err != nil || len(inspected.Contents.Files) != len(pulled.Contents.Files) {
+			t.Errorf("inspect: %v", err)
+		}
+	}
+}
+
+func samples(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join("testdata", e.Name(), MetadataFile)); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) < 4 {
+		t.Fatalf("only %v are in testdata", names)
+	}
+	return names
+}
+
+// tree lists path, mode and content of every file.
+func tree(t *testing.T, dir string) []string {
+	t.Helper()
+	var lines []string
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, path))
+		info, _ := entry.Info()
+		lines = append(lines, path+" "+fileMode(info.Mode()).String()+" "+string(content))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+func TestTagsInRegistry(t *testing.T) {
+	d := newDouble(t)
+	c := d.client(nil)
+	dir := copyPack(t, "policies-1.0.0")
+	text, _ := os.ReadFile(filepath.Join(dir, MetadataFile))
+	for _, version := range []string{"1.9.0", "1.10.0", "2.0.0"} {
+		write(t, filepath.Join(dir, MetadataFile), strings.Replace(string(text), "1.0.0", version, 1))
+		mustPush(t, c, PushOptions{Dir: dir})
+	}
+	mustPush(t, c, PushOptions{Dir: dir, Group: "edge"})
+
+	listed, err := c.List(t.Context())
+	if err != nil || len(listed) != 1 || !slices.Equal(listed[0].Tags, []string{"1.9.0", "1.10.0", "2.0.0", "edge__2.0.0"}) {
+		t.Errorf("listed %+v, %v", listed, err)
+	}
+	for ref, want := range map[string]string{"": "2.0.0", "1.x": "1.10.0", "1.9.x": "1.9.0", "edge__2.x": "edge__2.0.0"} {
+		pulled, err := c.Inspect(t.Context(), Reference{Name: "policies", Tag: ref})
+		if err != nil || pulled.Tag != want {
+			t.Errorf("%q is %+v, %v; want %s", ref, pulled, err, want)
+		}
+	}
+	now, before, err := c.AddTag(t.Context(), Reference{Name: "policies", Tag: "1.x"}, Tag{"prod", "stable"})
+	if err != nil || before != "" || now != d.tags["spectro-packs/archive/policies"]["prod__stable"] || now != d.tags["spectro-packs/archive/policies"]["1.10.0"] {
+		t.Errorf("add: %s, %s, %v", now, before, err)
+	}
+	if _, before, err = c.AddTag(t.Context(), Reference{Name: "policies", Tag: "2.0.0"}, Tag{"prod", "stable"}); err != nil || before != now {
+		t.Errorf("move: from %s, %v", before, err)
+	}
+	_, _, err = c.AddTag(t.Context(), Reference{Name: "policies", Tag: "2.0.0"}, Tag{"", "3.x"})
+	if f := failureOf(t, err); f.Code != CodeParentTag {
+		t.Errorf("add a parent: %s", f.Code)
+	}
+	if f := failureOf(t, c.DeleteTag(t.Context(), Reference{Name: "policies", Tag: "1.x"})); f.Code != CodeParentTag {
+		t.Errorf("delete a parent: %s", f.Code)
+	}
+	if f := failureOf(t, c.DeleteTag(t.Context(), Reference{Name: "policies", Tag: "9.9.9"})); f.Code != CodePackUnknown {
+		t.Errorf("delete what is not there: %s", f.Code)
+	}
+	if err := c.DeleteTag(t.Context(), Reference{Name: "policies", Tag: "1.10.0"}); err != nil {
+		t.Fatal(err)
+	}
+	if pulled, err := c.Inspect(t.Context(), Reference{Name: "policies", Tag: "1.x"}); err != nil || pulled.Tag != "1.9.0" {
+		t.Errorf("after a deletion 1.x is %+v, %v", pulled, err)
+	}
+	_, err = c.Inspect(t.Context(), Reference{Name: "policies", Tag: "7.x"})
+	if f := failureOf(t, err); f.Code != CodePackUnknown || !strings.Contains(f.Remedy, "1.9.0") {
+		t.Errorf("a tag that is not there: %s (%s)", f.What, f.Remedy)
+	}
+	for _, err := range []error{
+		second(c.Inspect(t.Context(), Reference{Name: "nothing"})), second(c.Versions(t.Context(), "nothing")), second(c.Inspect(t.Context(), Reference{Name: "nothing", Tag: "1"})),
+	} {
+		if f := failureOf(t, err); f.Code != CodePackUnknown || !strings.Contains(f.What, "nothing") {
+			t.Errorf("a pack that is not there: %s: %s", f.Code, f.What)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// TestRefusals gives each refusal the words that help.
+func TestRefusals(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		status int
+		code   string
+		want   string
+	}{
+		{"reader", http.StatusForbidden, "DENIED", CodeForbidden},
+		{"locked out", http.StatusTooManyRequests, "TOOMANYREQUESTS", CodeLockedOut},
+		{"full", http.StatusInsufficientStorage, "DISK_FULL", CodeFull},
+		{"proxy", http.StatusRequestEntityTooLarge, "", CodeRefusedByIt},
+		{"no registry", http.StatusNotFound, "", CodeNotRegistry},
+		{"broken", http.StatusNotImplemented, "UNSUPPORTED", CodeRefusedByIt},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := newDouble(t)
+			d.refuse = func(r *http.Request) (int, string, string) {
+				if r.Method == http.MethodPost {
+					return tc.status, tc.code, "because\x1b[2J"
+				}
+				return 0, "", ""
+			}
+			_, err := d.client(nil).Push(t.Context(), PushOptions{Dir: "testdata/hello-1.2.3"})
+			if f := failureOf(t, err); f.Code != tc.want || strings.ContainsRune(f.What, 0x1b) || tc.code != "" && !strings.Contains(f.What, "because") {
+				t.Errorf("%s: %q", f.Code, f.What)
+			}
+		})
+	}
+}
+
+func TestLogin(t *testing.T) {
+	d := newDouble(t)
+	d.user = "ci:right"
+	if err := d.client(nil).Ping(t.Context()); err != nil {
+		t.Errorf("the right password: %v", err)
+	}
+	mustPush(t, d.client(nil), PushOptions{Dir: "testdata/hello-1.2.3"})
+	d.user = "ci:wrong"
+	wrong := d.client(nil)
+	d.user = "ci:right"
+	if f := failureOf(t, wrong.Ping(t.Context())); f.Code != CodeNotLoggedIn || strings.Contains(f.Error(), "wrong") {
+		t.Errorf("a wrong password: %s: %s", f.Code, f.What)
+	}
+	nobody := d.client(func(o *ClientOptions) { o.Credential = nil })
+	if f := failureOf(t, nobody.Ping(t.Context())); f.Code != CodeNotLoggedIn || !strings.Contains(f.What, "not logged in") {
+		t.Errorf("no password: %s: %s", f.Code, f.What)
+	}
+}
+
+func TestConnections(t *testing.T) {
+	secured := newDouble(t)
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	t.Cleanup(plain.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := listener.Addr().String()
+	_ = listener.Close()
+	ping := func(o ClientOptions) error {
+		c, err := NewClient(o)
+		if err != nil {
+			return err
+		}
+		return c.Ping(t.Context())
+	}
+	address := strings.TrimPrefix(secured.URL, "https://")
+	_, port, _ := net.SplitHostPort(address)
+	pem := certificatePEM(secured.Certificate().Raw)
+	for _, tc := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"untrusted", ping(ClientOptions{Server: address}), CodeUntrusted},
+		{"other name", ping(ClientOptions{Server: "localhost:" + port, CAs: [][]byte{pem}}), CodeOtherName},
+		{"nothing listens", ping(ClientOptions{Server: closed}), CodeServerRefused},
+		{"plain HTTP", ping(ClientOptions{Server: strings.TrimPrefix(plain.URL, "http://")}), CodeServerPlain},
+		{"TLS wanted", ping(ClientOptions{Server: "http://" + address}), CodeServerTLS},
+		{"no such name", ping(ClientOptions{Server: "packs.invalid"}), CodeServerUnknown},
+		{"no name", ping(ClientOptions{Server: "https://"}), CodeServerName},
+		{"a path", ping(ClientOptions{Server: "https://h/team/spectro-packs/archive"}), CodeServerName},
+		{"bad base", ping(ClientOptions{Server: "h", Base: "Team"}), CodeServerName},
+		{"no CA", ping(ClientOptions{Server: address, CAs: [][]byte{[]byte("nothing")}}), CodeCAFile},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if f := failureOf(t, tc.err); f.Code != tc.want {
+				t.Errorf("%s: %s (%v)", f.Code, f.What, f.Err)
+			}
+		})
+	}
+	if err := ping(ClientOptions{Server: "https://" + address + "/", CAs: [][]byte{pem}}); err != nil {
+		t.Errorf("trusted: %v", err)
+	}
+	if err := ping(ClientOptions{Server: plain.URL}); err != nil {
+		t.Errorf("plain HTTP, as asked for: %v", err)
+	}
+}
+
+// TestPullRefusesWhatIsNoPack covers what any client may have pushed.
+func TestPullRefusesWhatIsNoPack(t *testing.T) {
+	d := newDouble(t)
+	c := d.client(nil)
+	pushed := mustPush(t, c, PushOptions{Dir: "testdata/hello-1.2.3"})
+	repository := pushed.Repository
+	valid := d.manifests[repository][pushed.Digest]
+	put := func(tag string, change func(*ocispec.Manifest)) {
+		var m ocispec.Manifest
+		if err := json.Unmarshal(valid, &m); err != nil {
+			t.Fatal(err)
+		}
+		change(&m)
+		text, _ := json.Marshal(m)
+		d.manifests[repository][tag], d.tags[repository][tag] = text, tag
+		sum := describe("", text).Digest.String()
+		d.manifests[repository][sum], d.tags[repository][tag] = text, sum
+	}
+	put("two", func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) })
+	put("none", func(m *ocispec.Manifest) { m.Layers = nil })
+	put("untitled", func(m *ocispec.Manifest) { m.Layers[0].Annotations = nil })
+	put("path", func(m *ocispec.Manifest) { m.Layers[0].Annotations[AnnotationTitle] = "../x.tar.gz" })
+	put("index", func(m *ocispec.Manifest) { m.MediaType = ocispec.MediaTypeImageIndex })
+	for tag, want := range map[string]string{"two": "2 layers", "none": "no layer", "untitled": "no title", "path": "titled", "index": "index"} {
+		_, err := c.Inspect(t.Context(), Reference{Name: "hello", Tag: tag})
+		var p Problem
+		if !errors.As(err, &p) || p.Code != CodeArtifact || !strings.Contains(p.What, want) {
+			t.Errorf("%s: %v", tag, err)
+		}
+	}
+	versions, err := c.Versions(t.Context(), "hello")
+	if err != nil || len(versions) != 6 {
+		t.Fatalf("versions: %+v, %v", versions, err)
+	}
+	for _, v := range versions {
+		if (v.Tag == "1.2.3") != (v.Problem == "") {
+			t.Errorf("%s: problem %q", v.Tag, v.Problem)
+		}
+	}
+	// Other bytes than the digest says are never taken.
+	d.blobs[pushed.Archive][100] ^= 1
+	for _, err := range []error{
+		second(c.Inspect(t.Context(), Reference{Name: "hello", Tag: "1.2.3"})), second(c.Pull(t.Context(), Reference{Name: "hello", Tag: "1.2.3"}, t.TempDir(), nil)),
+	} {
+		if err == nil {
+			t.Error("damaged content was taken")
+		}
+	}
+}
+
+// TestPullOfBadArchiveLeavesNothing pulls an archive that leads out of its folder.
+func TestPullOfBadArchiveLeavesNothing(t *testing.T) {
+	d := newDouble(t)
+	c := d.client(nil)
+	pushed := mustPush(t, c, PushOptions{Dir: "testdata/hello-1.2.3"})
+	evil := archiveOf(t, entry{name: "hello-1.2.3/pack.json", text: `{}`}, entry{name: "../evil", text: "x"})
+	sum := describe("", evil).Digest.String()
+	d.blobs[sum] = evil
+	text := strings.NewReplacer(pushed.Archive, sum, `"size":`+jsonNumber(pushed.Size), `"size":`+jsonNumber(int64(len(evil)))).Replace(string(d.manifests[pushed.Repository][pushed.Digest]))
+	digest := describe("", []byte(text)).Digest.String()
+	d.manifests[pushed.Repository][digest] = []byte(text)
+	dir := t.TempDir()
+	_, err := c.Pull(t.Context(), Reference{Name: "hello", Digest: digest}, dir, nil)
+	var p Problem
+	if !errors.As(err, &p) || p.Code != CodeArchiveSlip {
+		t.Errorf("pulled: %v", err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("%d entries are left", len(entries))
+	}
+}
+
+// TestPushTriesAgain breaks the connection of the first upload.
+func TestPushTriesAgain(t *testing.T) {
+	d := newDouble(t)
+	broken := false
+	inner := d.Config.Handler
+	d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/hello/blobs/") && r.ContentLength > 100 && !broken {
+			broken = true
+			panic(http.ErrAbortHandler)
+		}
+		inner.ServeHTTP(w, r)
+	})
+	mustPush(t, d.client(nil), PushOptions{Dir: "testdata/hello-1.2.3"})
+	if !broken {
+		t.Error("no connection was broken")
+	}
+}
+
+func TestPushRefusesBadPacks(t *testing.T) {
+	d := newDouble(t)
+	dir := copyPack(t, "hello-1.2.3")
+	write(t, filepath.Join(dir, MetadataFile), `{"name": "hello",}`)
+	var told []Problem
+	_, err := d.client(nil).Push(t.Context(), PushOptions{Dir: dir, Lint: func(p []Problem) { told = p }})
+	var refused *Refused
+	if !errors.As(err, &refused) || len(told) == 0 || told[0].Code != CodeJSONComma {
+		t.Errorf("push: %v, told %v", err, told)
+	}
+	if len(d.requests) != 0 {
+		t.Errorf("requests were sent: %v", d.requests)
+	}
+	if _, err := d.client(nil).Push(t.Context(), PushOptions{Dir: filepath.Join(dir, "nowhere")}); err == nil {
+		t.Error("a folder that is not there was pushed")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := d.client(nil).Push(ctx, PushOptions{Dir: "testdata/hello-1.2.3"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a push that was called off: %v", err)
+	}
+}
+
+// entry is one entry of an archive of a test.
+type entry struct {
+	name string
+	text string
+	kind byte
+	link string
+	size int64 // where it is not that of the text: zeros follow
+}
+
+func archiveOf(t testing.TB, entries ...entry) []byte {
+	t.Helper()
+	var content bytes.Buffer
+	packed := gzip.NewWriter(&content)
+	archive := tar.NewWriter(packed)
+	for _, e := range entries {
+		size := max(e.size, int64(len(e.text)))
+		header := &tar.Header{Name: e.name, Typeflag: e.kind, Linkname: e.link, Size: size, Mode: 0o644}
+		if e.kind != 0 && e.kind != tar.TypeReg {
+			header.Size = 0
+		}
+		if err := archive.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+		if header.Size > 0 {
+			_, _ = archive.Write([]byte(e.text))
+			_, _ = archive.Write(make([]byte, size-int64(len(e.text))))
+		}
+	}
+	_ = archive.Close()
+	_ = packed.Close()
+	return content.Bytes()
+}

@@ -1,0 +1,4 @@
+#!/bin/sh
+# prepares a host
+set -eu
+exit 0
