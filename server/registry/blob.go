@@ -19,6 +19,9 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	if r.Method == http.MethodHead {
 		return g.headBlob(w, r, grant)
 	}
+	if sent, err := g.redirect(w, r, grant); err != nil || sent {
+		return err
+	}
 	blob, err := g.o.Store.OpenBlob(r.Context(), req.Repository, req.Digest)
 	if err != nil {
 		return err
@@ -45,6 +48,26 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	}
 	g.tell(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: blob.Size()})
 	return nil
+}
+
+// redirect sends a reader to the engine where it may, and tells whether it did.
+func (g *Registry) redirect(w http.ResponseWriter, r *http.Request, grant auth.Grant) (bool, error) {
+	if g.o.Redirect == nil {
+		return false, nil
+	}
+	req := grant.Request
+	address, err := g.o.Redirect(r.Context(), req.Repository, req.Digest)
+	if err != nil || address == "" {
+		return false, err
+	}
+	h := w.Header()
+	h.Set("Location", address)
+	h.Set("Docker-Content-Digest", req.Digest.String())
+	h.Set("Cache-Control", "no-store") // the address expires
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+	g.tell(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: -1})
+	return true, nil
 }
 
 // headBlob tells whether a blob is here. Somebody who may push takes the answer for a reason not to: the store keeps the blob for a while.

@@ -14,6 +14,7 @@
 package registry
 
 import (
+	"context"
 	"net/http"
 
 	"packhouse/server/auth"
@@ -45,6 +46,10 @@ type Options struct {
 	// MayOverwrite decides whether a tag that points elsewhere may be moved; it is asked under the tag's lock. An error refuses the push.
 	// Nil: OverwriteRule.
 	MayOverwrite func(g auth.Grant, tag reference.Tag, old digest.Digest) error
+
+	// Redirect returns where the engine itself serves a blob to whoever has the address, or nothing where it has to come from here
+	// (storage.redirect). Nil: all blobs come from here.
+	Redirect func(ctx context.Context, repo reference.Repository, d digest.Digest) (string, error)
 
 	// OnEvent hears of everything that was done, after the answer was decided. It must not block. Nil: nobody does.
 	OnEvent func(Event)
