@@ -60,9 +60,25 @@ func (s *Server) addHandlers(st *state) {
 	}
 	st.registry = registry.New(registry.Options{
 		Store: s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
-		MayOverwrite: overwriting(c.Packs), OnEvent: s.tell(c),
+		MayOverwrite: overwriting(c.Packs), OnEvent: s.tell(c), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})
 	st.packview = packview.New(packview.Options{Store: s.store, Packs: c.Packs.Base, Base: base})
+}
+
+// presignedLife is how long an address of the engine is good for: long enough to begin a download.
+const presignedLife = 20 * time.Minute
+
+// redirecting returns what sends readers of blobs to the engine, or nil where that is not asked for or the engine cannot.
+func redirecting(c config.Redirect, store storage.Store) func(context.Context, reference.Repository, digest.Digest) (string, error) {
+	engine, able := store.(interface {
+		Presign(ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration) (string, error)
+	})
+	if c.Disable || !able {
+		return nil
+	}
+	return func(ctx context.Context, repo reference.Repository, d digest.Digest) (string, error) {
+		return engine.Presign(ctx, repo, d, presignedLife)
+	}
 }
 
 // overwriting decides who moves a tag that points elsewhere already. With packs.overwrite "deny" nobody does over a pack's version, not even
