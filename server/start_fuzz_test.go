@@ -73,8 +73,18 @@ func FuzzStart(f *testing.F) {
 // TestStoreVerified: a directory that verify accepts is opened, and one that it refuses would not be.
 func TestStoreVerified(t *testing.T) {
 	for _, paths := range [][]string{
-		{}, {"lost+found/"}, {"photo.jpg"}, {"packhouse/", "photo.jpg"}, {"docker/registry/v2/", "photo.jpg"}, {"docker/registry/"}, {"docker/"},
-		{"docker/volumes/"}, {"registry/v2/"}, {"docker"}, {"packhouse"}, nil,
+		{},
+		{"lost+found/"},
+		{"photo.jpg"},
+		{"packhouse/", "photo.jpg"},
+		{"docker/registry/v2/", "photo.jpg"},
+		{"docker/registry/"},
+		{"docker/"},
+		{"docker/volumes/"},
+		{"registry/v2/"},
+		{"docker"},
+		{"packhouse"},
+		nil,
 	} {
 		for _, readOnly := range []bool{false, true} {
 			root := filepath.Join(t.TempDir(), "root")

@@ -212,7 +212,7 @@ func (w *words) String() string {
 }
 
 // serveFor runs a server until the end of the test. It returns once the server listens; it must not end before the test does.
-func serveFor(t *testing.T, env, args []string, addr string) *words {
+func serveFor(t *testing.T, env, args []string, addr string) {
 	t.Helper()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -239,12 +239,11 @@ func serveFor(t *testing.T, env, args []string, addr string) *words {
 		}
 		if c, err := net.Dial("tcp", addr); err == nil {
 			_ = c.Close()
-			return said
+			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("does not listen:\n%s", said)
-	return nil
 }
 
 func vendorClient(t *testing.T, dir string) *http.Client {

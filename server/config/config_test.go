@@ -330,8 +330,7 @@ func FuzzApply(f *testing.F) {
 			t.Skip() // a duplicate below a merge, say: Load refuses it
 		}
 		var at any = all
-		names := strings.Split(key, ".")
-		for _, name := range names {
+		for name := range strings.SplitSeq(key, ".") {
 			m, _ := at.(map[string]any)
 			at = m[name]
 		}

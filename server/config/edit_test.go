@@ -183,8 +183,7 @@ func TestApplyKeepsLines(t *testing.T) {
 		after, err := Apply([]byte(before), edits)
 		if err != nil {
 			refusedCount++
-			var e *EditError
-			if !errors.As(err, &e) {
+			if _, ok := errors.AsType[*EditError](err); !ok {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			t.Logf("seed %d: %v\n%s", seed, err, before)

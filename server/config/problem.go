@@ -84,7 +84,7 @@ func (p Problem) Where() string {
 
 // Problems is what [Load] returns as its error: everything that keeps the server from starting, in the order of the file, then the
 // variables.
-type Problems []Problem
+type Problems []Problem //nolint:errname // a list of findings first, and an error where it is returned as one
 
 // Error lists all problems, one a line.
 func (ps Problems) Error() string {

@@ -12,7 +12,7 @@ import (
 // whole is the origin to name where the key itself is missing.
 func (d *decoder) settle(c *Config, document *value, whole Origin, file string) {
 	if !d.set["version"] {
-		d.missing(document, whole, "version", "version is missing", "write version: 0.1 as the first line")
+		d.missing(whole, "version", "version is missing", "write version: 0.1 as the first line")
 	}
 	if d.set["loglevel"] && !d.set["log.level"] {
 		v := document.get("loglevel")
@@ -45,9 +45,9 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	}
 	c.Auth.Method = method
 	d.settleS3(c, document, whole)
-	d.settleAuth(c, document, whole)
+	d.settleAuth(c, whole)
 	d.settleHTTP(c, whole)
-	d.settleTLS(c, whole, file)
+	d.settleTLS(c, file)
 	d.settleHealth(c, whole)
 	d.settleWebhooks(c, whole)
 	d.mergeHeaders(c)
@@ -58,7 +58,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 var repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
 // missing reports a key that should be there; at is the section that lacks it, where that stands.
-func (d *decoder) missing(document *value, whole Origin, path, what, remedy string) {
+func (d *decoder) missing(whole Origin, path, what, remedy string) {
 	if d.meant[path] || d.failedAt(path) {
 		return
 	}
@@ -76,7 +76,7 @@ func (d *decoder) pick(document *value, whole Origin, k *key, remedy string) str
 	v := document.get(k.name)
 	if v == nil || v.form == null {
 		if remedy != "" {
-			d.missing(document, whole, k.name, k.name+" is missing", remedy)
+			d.missing(whole, k.name, k.name+" is missing", remedy)
 		}
 		return ""
 	}
@@ -115,16 +115,16 @@ func (d *decoder) failedBelow(path string) bool {
 }
 
 // settleAuth checks the authentication method and its roles.
-func (d *decoder) settleAuth(c *Config, document *value, whole Origin) {
+func (d *decoder) settleAuth(c *Config, whole Origin) {
 	if c.Auth.Method != AuthHtpasswd {
 		return
 	}
 	h := &c.Auth.Htpasswd
 	if h.Path == "" {
-		d.missing(document, whole, "auth.htpasswd.path", "auth.htpasswd.path is missing", "name the file with the users; packhouse user add creates one")
+		d.missing(whole, "auth.htpasswd.path", "auth.htpasswd.path is missing", "name the file with the users; packhouse user add creates one")
 	}
 	if h.Realm == "" {
-		d.missing(document, whole, "auth.htpasswd.realm", "auth.htpasswd.realm is missing", "write a few words that clients show when they ask for a password")
+		d.missing(whole, "auth.htpasswd.realm", "auth.htpasswd.realm is missing", "write a few words that clients show when they ask for a password")
 	}
 	for _, role := range []struct {
 		path  string

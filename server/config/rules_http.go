@@ -99,7 +99,7 @@ func (d *decoder) address(path, addr string) bool {
 }
 
 // settleTLS checks that the parts of the TLS section belong together.
-func (d *decoder) settleTLS(c *Config, whole Origin, file string) {
+func (d *decoder) settleTLS(c *Config, file string) {
 	t := &c.HTTP.TLS
 	cert, key := "http.tls.certificate", "http.tls.key"
 	switch {
@@ -108,7 +108,7 @@ func (d *decoder) settleTLS(c *Config, whole Origin, file string) {
 	case t.Key != "" && t.Certificate == "" && !d.failedAt(cert):
 		d.fail(CodeMissing, d.origins[key], cert, "http.tls.key is given without http.tls.certificate", "name the certificate's file too")
 	}
-	d.letsEncrypt(t, whole, file)
+	d.letsEncrypt(t, file)
 	given := t.Enabled() || t.Key != ""
 	given = given || d.failedAt(cert) || d.failedAt(key) || d.failedAt("http.tls.letsencrypt")
 	for _, p := range []string{"http.tls.clientcas", "http.tls.clientauth"} { // somebody believes that clients are told apart
@@ -167,7 +167,7 @@ func suiteRemedy(name string, names []string) string {
 }
 
 // letsEncrypt checks the section for certificates from an ACME directory.
-func (d *decoder) letsEncrypt(t *TLS, whole Origin, file string) {
+func (d *decoder) letsEncrypt(t *TLS, file string) {
 	p := "http.tls.letsencrypt"
 	if !d.set[p] {
 		return

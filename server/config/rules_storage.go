@@ -38,13 +38,13 @@ func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
 		}
 	}
 	if s.Bucket == "" {
-		d.missing(document, whole, path+".bucket", path+".bucket is missing", "name the bucket")
+		d.missing(whole, path+".bucket", path+".bucket is missing", "name the bucket")
 	}
 	if s.Region == "" && s.RegionEndpoint == "" {
-		d.missing(document, whole, path+".region", path+".region is missing", "name the region of the bucket, such as us-east-1")
+		d.missing(whole, path+".region", path+".region is missing", "name the region of the bucket, such as us-east-1")
 	}
 	if (s.AccessKey == "") != (s.SecretKey == "") {
-		d.missing(document, whole, path+".secretkey", path+" has one of accesskey and secretkey", "give both, or none to ask the usual AWS chain")
+		d.missing(whole, path+".secretkey", path+" has one of accesskey and secretkey", "give both, or none to ask the usual AWS chain")
 	}
 	if s.KeyID != "" && !s.Encrypt {
 		d.fail(CodeConflict, d.origins[path+".keyid"], path+".keyid", path+".keyid has no use without encryption", "write encrypt: true")

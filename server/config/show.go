@@ -36,7 +36,7 @@ func (l *Loaded) section(k *key, path []string, target any, rows *[]row) {
 		p := append(slices.Clone(path), c.name)
 		full := strings.Join(p, ".")
 		switch {
-		case c.status == refused || c.option && !l.chosen(full, c):
+		case c.status == refused || c.option && !l.chosen(full):
 		case c.option && len(c.keys) == 0:
 			*rows = append(*rows, row{path: p, value: map[string]any{}, origin: l.Origins[full]})
 		case c.kind == section:
@@ -49,7 +49,7 @@ func (l *Loaded) section(k *key, path []string, target any, rows *[]row) {
 	}
 }
 
-func (l *Loaded) chosen(path string, k *key) bool {
+func (l *Loaded) chosen(path string) bool {
 	return path == "storage."+l.Config.Storage.Driver || path == "auth."+l.Config.Auth.Method
 }
 

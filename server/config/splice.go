@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -210,9 +211,9 @@ func (s *splicer) deepen(m, k, v *yaml.Node, inFlow bool, rest []string, fresh *
 
 // nest wraps a value into the sections of a path.
 func nest(path []string, n *yaml.Node) *yaml.Node {
-	for i := len(path) - 1; i >= 0; i-- {
+	for _, part := range slices.Backward(path) {
 		name := &yaml.Node{}
-		name.SetString(path[i])
+		name.SetString(part)
 		n = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Style: yaml.FlowStyle, Content: []*yaml.Node{name, n}}
 	}
 	return n

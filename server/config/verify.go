@@ -144,8 +144,7 @@ func (v *verifier) certificate() (public bool) {
 
 // input passes on what certgen says about a file.
 func (v *verifier) input(key, path string, err error) {
-	var input *certgen.InputError
-	if errors.As(err, &input) {
+	if input, ok := errors.AsType[*certgen.InputError](err); ok {
 		v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s: %s", quotePath(path), input.What), input.Remedy)
 		return
 	}

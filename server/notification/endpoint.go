@@ -73,7 +73,7 @@ func (e *endpoint) add(line []byte) {
 		dropped++
 	}
 	full := dropped > 0 && e.stat.Dropped == 0 && err == nil
-	e.stat.Dropped += uint64(dropped)
+	e.stat.Dropped += dropped
 	e.mu.Unlock()
 	switch {
 	case first:
@@ -158,8 +158,7 @@ func (e *endpoint) post(ctx context.Context, lines [][]byte) error {
 	request.Header.Set("Content-Type", MediaType)
 	answer, err := e.client.Do(request)
 	if err != nil {
-		var wrapped *url.Error // names the address, which may hold a password
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // names the address, which may hold a password
 			err = wrapped.Err
 		}
 		return fmt.Errorf("post events: %w", err)
@@ -186,7 +185,7 @@ func (e *endpoint) delivered(n int) {
 	e.mu.Lock()
 	again := e.failures >= max(1, e.config.Threshold)
 	e.failures, e.stat.Failing = 0, ""
-	e.stat.Delivered += uint64(n)
+	e.stat.Delivered += n
 	e.mu.Unlock()
 	if again {
 		e.log.Info("a webhook answers again", "endpoint", e.config.Name, "pending", e.queue.len())

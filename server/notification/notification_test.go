@@ -147,8 +147,8 @@ func (r *receiver) delivered(t *testing.T, count int) []string {
 	return r.seen()
 }
 
-func numbered(from, to int) (ids []string) {
-	for i := from; i < to; i++ {
+func numbered(count int) (ids []string) {
+	for i := range count {
 		ids = append(ids, fmt.Sprint(i))
 	}
 	return ids
@@ -163,10 +163,10 @@ func TestDelivery(t *testing.T) {
 	})})
 	n.Notify(Event{ID: "pull", Action: "pull"})
 	n.Notify(Event{ID: "octets", Action: "push", Target: Target{MediaType: "application/octet-stream"}})
-	for _, id := range numbered(0, 250) {
+	for _, id := range numbered(250) {
 		n.Notify(Event{ID: id, Action: "push"})
 	}
-	if got := r.delivered(t, 250); !slices.Equal(got, numbered(0, 250)) {
+	if got := r.delivered(t, 250); !slices.Equal(got, numbered(250)) {
 		t.Errorf("got %v", got)
 	}
 	if r.header.Get("Content-Type") != MediaType || r.header.Get("Authorization") != "Bearer s3cret" {
@@ -253,7 +253,7 @@ func TestRestart(t *testing.T) {
 		<-ctx.Done()
 	}
 	n, stop := notifying(t, Options{Config: to(r.URL), Dir: dir, Sleep: waiting})
-	for _, id := range numbered(0, 10) {
+	for _, id := range numbered(10) {
 		n.Notify(Event{ID: id})
 	}
 	<-hold
@@ -266,13 +266,13 @@ func TestRestart(t *testing.T) {
 	r.mu.Unlock()
 	n, stop = notifying(t, Options{Config: to(r.URL), Dir: dir})
 	n.Notify(Event{ID: "10"})
-	if got := r.delivered(t, 11); !slices.Equal(got, numbered(0, 11)) {
+	if got := r.delivered(t, 11); !slices.Equal(got, numbered(11)) {
 		t.Errorf("after the restart: %v", got)
 	}
 	stop()
 	n, _ = notifying(t, Options{Config: to(r.URL), Dir: dir})
 	n.Notify(Event{ID: "11"})
-	if got := r.delivered(t, 12); !slices.Equal(got, numbered(0, 12)) {
+	if got := r.delivered(t, 12); !slices.Equal(got, numbered(12)) {
 		t.Errorf("after another: %v", got)
 	}
 }
@@ -290,7 +290,7 @@ func TestPoison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range numbered(0, 20) {
+	for _, id := range numbered(20) {
 		n.Notify(Event{ID: id})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -299,7 +299,7 @@ func TestPoison(t *testing.T) {
 	got := r.delivered(t, 19)
 	cancel()
 	<-done
-	if want := slices.DeleteFunc(numbered(0, 20), func(id string) bool { return id == "7" }); !slices.Equal(got, want) {
+	if want := slices.DeleteFunc(numbered(20), func(id string) bool { return id == "7" }); !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
 	if s := n.Stats()[0]; s.Dropped != 1 || s.Pending != 0 {

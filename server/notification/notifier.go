@@ -31,9 +31,9 @@ type Notifier struct {
 type Stat struct {
 	Endpoint  string
 	Pending   int    // events that wait
-	Delivered uint64 // events, since the start
-	Failed    uint64 // attempts
-	Dropped   uint64 // events that were lost: the queue was full or could not be written, or the receiver refused them for what they are
+	Delivered int    // events, since the start
+	Failed    int    // attempts
+	Dropped   int    // events that were lost: the queue was full or could not be written, or the receiver refused them for what they are
 	Failing   string // why nothing gets through since the threshold was reached; empty: it does
 }
 
