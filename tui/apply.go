@@ -9,6 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/setup"
+	"packhouse/setup/check"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -25,8 +26,9 @@ type progress struct {
 type (
 	writingMsg struct{ verb, path string }
 	appliedMsg struct {
-		applied *setup.Applied
-		err     error
+		applied   *setup.Applied
+		err       error
+		installed *setup.Installed // as it is afterwards; nil: not known
 	}
 )
 
@@ -37,10 +39,18 @@ func (m *model) startApply() tea.Cmd {
 		return m.startChecks()
 	}
 	m.phase, m.apply = applying, progress{}
-	plan := m.plan
+	plan, running, back := m.plan, m.running, m.review.back
 	return m.start("writing", func(ctx context.Context, emit func(tea.Msg)) tea.Msg {
 		applied, err := m.options.Apply(ctx, plan, func(verb, path string) { emit(writingMsg{verb, path}) })
-		return appliedMsg{applied, err}
+		msg := appliedMsg{applied: applied, err: err}
+		if err == nil && m.options.Reread != nil {
+			ctx = context.WithoutCancel(ctx)
+			msg.installed, _ = m.options.Reread(ctx) // the checks tell what is wrong with it
+			if gone := back && msg.installed != nil && msg.installed.Config == nil; gone && running != nil {
+				_ = running.Shutdown(ctx) // its files are gone; how it ended stands in its log
+			}
+		}
+		return msg
 	})
 }
 
@@ -61,10 +71,33 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 	}
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, msg.applied
 	m.settle()
+	if msg.installed != nil { // what is asked next starts from there, and so does the preview
+		m.installed = msg.installed
+		m.answers.Rebase(msg.installed)
+	}
+	if m.review.back {
+		return m.wentBack(msg.installed)
+	}
 	if m.leaving != 0 {
 		return nil
 	}
 	return m.startChecks()
+}
+
+// wentBack goes on after a rollback: what is there again is proven, and where nothing was there before, nothing is left to prove.
+func (m *model) wentBack(in *setup.Installed) tea.Cmd {
+	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report = Asked, nil, nil, check.Report{}
+	m.passwords = nil // of users as they were before the rollback
+	if m.leaving != 0 {
+		return nil
+	}
+	if in == nil || in.Config != nil {
+		return m.startChecks()
+	}
+	m.running = nil
+	cmd := m.askAgain()
+	m.notice = "everything is as it was before; the answers are still here"
+	return cmd
 }
 
 // settle makes the answers those of an installation that has them: who goes back to the questions changes only what is changed there, and
@@ -74,7 +107,9 @@ func (m *model) settle() {
 		m.passwords = slices.DeleteFunc(m.passwords, func(old setup.Password) bool { return old.User == fresh.User })
 		m.passwords = append(m.passwords, fresh)
 	}
-	m.card.looked, m.card.warned = false, false
+	if len(m.plan.Passwords) > 0 {
+		m.card.looked, m.card.warned = false, false
+	}
 	users := slices.Clone(m.answers.Users)
 	for i := range users {
 		users[i].Source, users[i].Password = setup.Kept, ""
@@ -91,6 +126,9 @@ func (m *model) settle() {
 func (m *model) failedApplyKey(name string) tea.Cmd {
 	switch name {
 	case "esc":
+		if m.review.back {
+			return m.planRollback()
+		}
 		return m.startReview()
 	case "r":
 		return m.startApply()

@@ -75,7 +75,7 @@ func (m *model) cardKey(name string) tea.Cmd {
 		}
 		c.reveal = false
 		if m.running == nil {
-			return m.finish()
+			return m.homeOr(m.finish)
 		}
 		m.phase = serving
 		m.log.refresh(m.options.Log)
@@ -83,7 +83,8 @@ func (m *model) cardKey(name string) tea.Cmd {
 		if m.unseen() {
 			return nil
 		}
-		return m.finish()
+		c.reveal = false
+		return m.homeOr(m.finish)
 	}
 	return nil
 }
@@ -107,9 +108,14 @@ func (m *model) cardKeys() []key.Binding {
 			keys = append(keys, bind("p", "show password"))
 		}
 	}
-	if m.running != nil {
+	switch {
+	case m.running != nil && m.manager.on:
+		keys = append(keys, bind("enter", "keep serving, show the log"), bind("q", "back to the start"))
+	case m.manager.on:
+		keys = append(keys, bind("enter", "back to the start"))
+	case m.running != nil:
 		keys = append(keys, bind("enter", "keep serving, show the log"), bind("q", "stop and leave"))
-	} else {
+	default:
 		keys = append(keys, bind("enter", "leave"))
 	}
 	return append(keys, bind("esc", "checks"), bind("↑↓", "scroll"))

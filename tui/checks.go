@@ -45,17 +45,16 @@ type (
 // startChecks starts the server, unless it runs, and lets everything be proven.
 func (m *model) startChecks() tea.Cmd {
 	m.phase, m.checks = checking, checks{}
-	if m.running != nil && !ended(m.running) {
-		return m.prove()
+	if m.running != nil && ended(m.running) {
+		m.running = nil
 	}
-	m.running = nil
-	plan := m.plan
+	before, plan := m.running, m.plan
 	return m.start("starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
 		// The server outlives the job that starts it, and ends by Shutdown; only starting it can be cancelled.
 		life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		release := context.AfterFunc(ctx, cancel)
 		running, err := m.options.Start(life, plan)
-		if !release() && running != nil { // it was cancelled meanwhile, and nobody is waiting for the server
+		if !release() && running != nil && running != before { // it was cancelled meanwhile, and nobody is waiting for the server
 			return startedMsg{running: running, err: ctx.Err()}
 		}
 		return startedMsg{running, err}
@@ -72,11 +71,15 @@ func ended(running setup.Running) bool {
 }
 
 func (m *model) started(msg startedMsg) tea.Cmd {
+	before := m.running
 	m.running, m.checks.startErr = msg.running, msg.err
 	if msg.err != nil {
+		if m.running == nil && before != nil && !ended(before) {
+			m.running = before // it keeps its last good state
+		}
 		return nil
 	}
-	if m.running == nil {
+	if m.running == nil || m.running == before {
 		return m.prove()
 	}
 	return tea.Batch(m.prove(), m.watchServer())
@@ -136,7 +139,11 @@ func (m *model) proved(msg provedMsg) tea.Cmd {
 	for _, result := range msg.report.Results {
 		m.checks.rows = append(m.checks.rows, checkRow{id: result.ID, title: result.Title, result: &result})
 	}
-	m.outcome.Stage, m.outcome.Report = Proved, msg.report
+	m.outcome.Report = msg.report
+	if m.review.back {
+		return nil
+	}
+	m.outcome.Stage = Proved
 	plan := m.plan
 	return m.makeCard(plan)
 }
@@ -163,8 +170,16 @@ func (m *model) checksKey(name string) tea.Cmd {
 			return nil
 		}
 		return m.askAgain()
+	case "b":
+		if m.canGoBack() {
+			return m.planRollback()
+		}
 	case "enter":
-		if m.job == nil && c.report != nil {
+		switch {
+		case m.job != nil || c.report == nil:
+		case m.review.back: // there is nothing new to hand over
+			return m.homeOr(m.finish)
+		default:
 			m.showCard()
 		}
 	}
@@ -176,9 +191,25 @@ func (m *model) checksKeys() []key.Binding {
 	case m.job != nil:
 		return []key.Binding{bind("esc", "stop"), bind("↑↓", "scroll"), bind("ctrl+c", "leave")}
 	case m.checks.report != nil:
-		return []key.Binding{bind("enter", "go on"), bind("r", "again"), bind("esc", "change answers"), bind("↑↓", "scroll"), bind("ctrl+c", "leave")}
+		keys := []key.Binding{bind("enter", "go on"), bind("r", "again")}
+		if m.canGoBack() {
+			keys = append(keys, bind("b", "roll back"))
+		}
+		return append(keys, m.wayBack(), bind("↑↓", "scroll"), bind("ctrl+c", "leave"))
 	}
-	return []key.Binding{bind("r", "try again"), bind("esc", "change answers"), bind("ctrl+c", "leave")}
+	keys := []key.Binding{bind("r", "try again")}
+	if m.canGoBack() {
+		keys = append(keys, bind("b", "roll back"))
+	}
+	return append(keys, m.wayBack(), bind("ctrl+c", "leave"))
+}
+
+// wayBack is what esc does after the checks.
+func (m *model) wayBack() key.Binding {
+	if len(m.forms) == 0 && m.manager.on {
+		return bind("esc", "back")
+	}
+	return bind("esc", "change answers")
 }
 
 func (m *model) checksBody(width, height int) ([]string, string) {
@@ -191,7 +222,11 @@ func (m *model) checksBody(width, height int) ([]string, string) {
 			lines = append(lines, t.Bad.Render(line))
 		}
 		lines = append(lines, "")
-		lines = append(lines, layout.Wrap("The files are written. r tries again; esc goes back to the questions.", width)...)
+		words := "r tries again; esc goes back."
+		if m.canGoBack() {
+			words = "r tries again; b goes back to the files that were there before; esc goes back to the questions."
+		}
+		lines = append(lines, layout.Wrap(words, width)...)
 	case len(m.checks.rows) == 0 && m.job != nil:
 		lines = append(lines, layout.Cut(m.spinner.View()+" "+m.job.doing+" …", width))
 	}

@@ -74,6 +74,9 @@ func rank(k key.Binding) int {
 func (m *model) panes(width, height int) []string {
 	steps := layout.Box{Edge: m.theme.Border}.Render(m.stepList(height-2), stepsWidth, height)
 	rest := width - stepsWidth - 1
+	if m.phase == managing {
+		return m.mainBox(width, height)
+	}
 	if m.phase == handing || m.phase == serving { // wide lines are to be copied whole: nothing stands beside them
 		return m.bare(width, height)
 	}
@@ -117,6 +120,9 @@ func (m *model) bare(width, height int) []string {
 // title is the heading of what the screen is about.
 func (m *model) title() string {
 	if m.helpOpen {
+		if m.phase != asking {
+			return "Help"
+		}
 		return "Why this is asked"
 	}
 	switch m.phase {
@@ -125,6 +131,9 @@ func (m *model) title() string {
 	case asking:
 		return clean(m.form().step.Title)
 	case reviewing:
+		if m.review.back {
+			return "Roll back"
+		}
 		return "Review"
 	case applying:
 		return "Writing"
@@ -134,6 +143,8 @@ func (m *model) title() string {
 		return m.card.title
 	case serving:
 		return "Serving " + clean(m.outcome.Card.URL)
+	case managing:
+		return "This installation"
 	}
 	return ""
 }
@@ -168,6 +179,8 @@ func (m *model) body(width, height int) ([]string, string) {
 		return scroll(m.cardLines(width), &m.card.top, -1, height)
 	case serving:
 		return m.logBody(width, height)
+	case managing:
+		return m.managerBody(width, height)
 	}
 	return nil, ""
 }
@@ -241,7 +254,10 @@ func (m *model) paintYAML(text string, width int) []string {
 // helpText explains the open question.
 func (m *model) helpText(width int) []string {
 	t := m.theme
-	if m.phase != asking || m.form().current() == nil {
+	switch {
+	case m.phase == managing:
+		return layout.Wrap(managerHelp, width)
+	case m.phase != asking || m.form().current() == nil:
 		return layout.Wrap(generalHelp, width)
 	}
 	q := m.form().current().question
@@ -267,6 +283,11 @@ func (m *model) helpText(width int) []string {
 // generalHelp is shown where no question is open.
 const generalHelp = `Nothing is written before the review. The review shows every file with what happens to it; then the files are written all together or not at all, ` +
 	`what is replaced is kept in a backup, the server is started and the checks prove that it works. ctrl+c leaves at any time.`
+
+// managerHelp is shown beside the state of an installation.
+const managerHelp = `This is how the installation does at this moment: r looks again. Every job below it first shows what it is going to change, and writes only when ` +
+	`that was confirmed; a server that runs takes users and certificates up without a restart. Check proves every part as a client would. What a change replaced is kept ` +
+	`until the next one, and Roll back brings it back.`
 
 func (m *model) helpKey(name string) {
 	switch name {

@@ -62,6 +62,9 @@ func fuzzed(t testing.TB, seed uint64) *screen {
 	if seed/16%4 == 3 {
 		o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { return nil, nil }
 	}
+	if seed/64%2 == 1 {
+		o = managed(o)
+	}
 	return open(t, o, 80, 24)
 }
 
@@ -72,7 +75,8 @@ func TestRandomKeys(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	for seed := range rounds {
+	for i := range 2 * rounds { // of the wizard, and of the manager
+		seed := i/2 + i%2*64
 		s := fuzzed(t, seed)
 		s.seen = func(string) { phases[s.m.phase]++ }
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -82,7 +86,7 @@ func TestRandomKeys(t *testing.T) {
 		}
 		s.play(script)
 	}
-	for _, p := range []phase{asking, reviewing, checking, handing, serving} {
+	for _, p := range []phase{asking, reviewing, checking, handing, serving, managing} {
 		if phases[p] == 0 {
 			t.Errorf("phase %d was never reached: the keys prove less than they should (%v)", p, phases)
 		}

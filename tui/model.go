@@ -34,8 +34,9 @@ const (
 	reviewing
 	applying
 	checking
-	handing // the card
-	serving // the log
+	handing  // the card
+	serving  // the log
+	managing // the state of an installation
 )
 
 // model is the state of the wizard. Only the goroutine of the terminal library touches it.
@@ -68,6 +69,7 @@ type model struct {
 	reached   int // the furthest one that was in front
 	preview   preview
 
+	manager manager
 	plan    *setup.Plan
 	review  review
 	apply   progress
@@ -110,11 +112,13 @@ func (m *model) begin(b Beginning) {
 	m.machine, m.installed, m.answers, m.findings = b.Machine, b.Installed, b.Resolved.Answers, b.Findings
 	m.origins = make(map[string]setup.Origin, len(b.Resolved.Origins))
 	maps.Copy(m.origins, b.Resolved.Origins)
-	for _, step := range m.options.Steps {
-		m.forms = append(m.forms, newForm(m, step))
+	if b.State != nil {
+		m.manager.on, m.manager.state, m.phase = true, b.State, managing
+		m.forms = nil
+		m.manager.at = min(m.manager.at, len(m.tasks())-1)
+		return
 	}
-	m.phase = asking
-	m.enterStep(0)
+	m.answer("")
 }
 
 // resolved is the answers as they stand.
@@ -203,7 +207,7 @@ func (m *model) heard(msg jobMsg) tea.Cmd {
 		return tea.Quit
 	case begunMsg:
 		if said.err != nil {
-			m.notice = said.err.Error()
+			m.notice, m.manager.state = said.err.Error(), nil
 			return next
 		}
 		m.begin(said.beginning)
@@ -211,6 +215,8 @@ func (m *model) heard(msg jobMsg) tea.Cmd {
 		return tea.Batch(next, m.probed(said))
 	case plannedMsg:
 		m.planned(said)
+	case proveMsg:
+		return tea.Batch(next, m.proveAsIs(said))
 	case writingMsg:
 		m.apply.writing(said)
 	case appliedMsg:
@@ -245,7 +251,10 @@ func (m *model) leave(sig syscall.Signal) tea.Cmd {
 func (m *model) finish() tea.Cmd {
 	m.cancelJob()
 	m.outcome.Resolved = m.resolved()
-	m.outcome.Unseen = len(m.generated()) > 0 && !m.card.looked
+	m.outcome.Managed = m.manager.on
+	if len(m.generated()) > 0 && !m.card.looked {
+		m.outcome.Unseen = m.generated()
+	}
 	return tea.Quit
 }
 
@@ -290,6 +299,8 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 		return m.cardKey(name)
 	case serving:
 		return m.logKey(name)
+	case managing:
+		return m.managerKey(name)
 	}
 	return nil
 }

@@ -33,7 +33,12 @@ type Options struct {
 	Plan func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error)
 	// Apply makes the plan true, or leaves everything as it was.
 	Apply func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error)
-	// Start starts the server of the installation; it outlives the call, and Shutdown ends it. A nil Running without an error: one is running already, and took the change.
+	// Reread reads the installation after a change; nil: what is known of it stays.
+	Reread func(ctx context.Context) (*setup.Installed, error)
+	// Rollback says what going back to the files before the last change would do. Nil: that is not offered.
+	Rollback func(ctx context.Context) (*setup.Plan, error)
+	// Start has the server of the installation take the plan: one that it returned before, or starts one, which outlives the call and ends by
+	// Shutdown. A nil Running without an error: one of somebody else's is running, and took the change.
 	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)
 	// Prove runs the checks and reports each step of them.
 	Prove func(ctx context.Context, plan *setup.Plan, report func(check.Event)) check.Report
@@ -52,6 +57,7 @@ type Beginning struct {
 	Installed *setup.Installed
 	Resolved  setup.Resolved
 	Findings  []setup.Finding // of [setup.Resolve]
+	State     *setup.State    // of the installation that is to be looked after: the first screen shows it; nil: the questions come first
 }
 
 // Stage is how far somebody came.
@@ -68,13 +74,14 @@ const (
 // for half a form that a signal ended.
 type Outcome struct {
 	Stage    Stage
-	Plan     *setup.Plan    // the one that was applied
-	Applied  *setup.Applied //
-	Report   check.Report   // of the last run of the checks
-	Card     setup.Card     // from Proved on
-	Resolved setup.Resolved // the answers as they were left
-	Unseen   bool           // passwords were generated, and nobody looked at them
-	Signal   syscall.Signal // that ended it early: SIGINT for ctrl+c; 0: it came to its end
+	Plan     *setup.Plan      // the one that was applied
+	Applied  *setup.Applied   //
+	Report   check.Report     // of the last run of the checks
+	Card     setup.Card       // from Proved on
+	Resolved setup.Resolved   // the answers as they were left
+	Unseen   []setup.Password // that were generated and that nobody looked at
+	Managed  bool             // an installation was looked after, and leaving is no failure
+	Signal   syscall.Signal   // that ended it early: SIGINT for ctrl+c; 0: it came to its end
 }
 
 // ExitCode is the exit code of the command: 0 when all is well, 4 when a check failed, 1 when it ended without having written anything for
@@ -83,7 +90,7 @@ func (o Outcome) ExitCode() int {
 	switch {
 	case o.Signal != 0:
 		return 128 + int(o.Signal)
-	case o.Stage < Proved:
+	case o.Stage < Proved && !o.Managed:
 		return 1
 	case o.Report.Worst() == check.Failed:
 		return 4

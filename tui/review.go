@@ -21,6 +21,7 @@ const setupConfig = setup.ConfigFile
 type review struct {
 	top    int
 	config bool // myconfig.yml is in front and not the list of files
+	back   bool // it is about going back
 	err    error
 }
 
@@ -65,6 +66,11 @@ func replaces(plan *setup.Plan) bool {
 func (m *model) reviewKey(name string) tea.Cmd {
 	switch name {
 	case "esc":
+		if m.review.back && !m.manager.on {
+			m.cancelJob()
+			m.plan, m.phase, m.review = m.outcome.Plan, checking, review{}
+			return nil
+		}
 		return m.askAgain()
 	case "up", "k":
 		m.review.top--
@@ -83,6 +89,9 @@ func (m *model) reviewKey(name string) tea.Cmd {
 	}
 	if m.job != nil || m.plan == nil {
 		if name == "r" && m.job == nil {
+			if m.review.back {
+				return m.planRollback()
+			}
 			return m.startReview()
 		}
 		return nil

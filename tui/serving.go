@@ -63,6 +63,9 @@ func (m *model) logKey(name string) tea.Cmd {
 	case "end", "G", "f":
 		l.held = false
 	case "esc", "c":
+		if m.manager.on {
+			return m.goHome()
+		}
 		m.showCard()
 	case "q":
 		m.notice = "ctrl+c stops the server and leaves"
@@ -71,7 +74,11 @@ func (m *model) logKey(name string) tea.Cmd {
 }
 
 func (m *model) logKeys() []key.Binding {
-	keys := []key.Binding{bind("ctrl+c", "stop and leave"), bind("esc", "card"), bind("↑↓", "scroll")}
+	back := bind("esc", "card")
+	if m.manager.on {
+		back = bind("esc", "back to the start")
+	}
+	keys := []key.Binding{bind("ctrl+c", "stop and leave"), back, bind("↑↓", "scroll")}
 	if m.log.held {
 		keys = append(keys, bind("f", "follow"))
 	}

@@ -3,7 +3,6 @@ package tui
 import (
 	"bytes"
 	"slices"
-	"syscall"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
@@ -41,6 +40,9 @@ func (m *model) askingKey(msg tea.KeyMsg, name string) tea.Cmd {
 		return m.next()
 	case -1:
 		if m.at == 0 {
+			if m.manager.on {
+				return m.goHome()
+			}
 			m.notice = "this is the first step; ctrl+c leaves"
 			return nil
 		}
@@ -124,7 +126,7 @@ func (m *model) stepAt() int {
 		return len(m.forms) + 1
 	case handing, serving:
 		return len(m.forms) + 2
-	case beginning, asking:
+	case beginning, asking, managing:
 	}
 	return m.at
 }
@@ -167,7 +169,7 @@ func bind(shown, does string) key.Binding {
 func (m *model) intro(width int) []string {
 	var lines []string
 	say := func(finding setup.Finding) { lines = append(lines, m.drawFinding(finding, width)...) }
-	if in := m.installed; in.Exists() {
+	if in := m.installed; in.Exists() && !m.manager.on {
 		say(setup.Finding{Severity: setup.Note, What: "an installation is in " + in.Dir, Remedy: "the answers are what it has now, and only what you change is changed"})
 		if in.Problem != nil {
 			say(setup.Finding{Severity: setup.Warning, What: in.Problem.Error()})
@@ -225,7 +227,7 @@ func (m *model) keys(words bool) []key.Binding {
 		if !slices.ContainsFunc(keys, func(k key.Binding) bool { return k.Help().Key == "enter" }) {
 			keys = append(keys, bind("enter", "next"))
 		}
-		if m.at > 0 {
+		if m.at > 0 || m.manager.on {
 			keys = append(keys, bind("esc", "back"))
 		}
 		keys = append(keys, why, leave)
@@ -243,6 +245,8 @@ func (m *model) keys(words bool) []key.Binding {
 		return m.cardKeys()
 	case serving:
 		return m.logKeys()
+	case managing:
+		return append(m.managerKeys(), leave)
 	}
 	return nil
 }
@@ -251,7 +255,7 @@ func (m *model) keys(words bool) []key.Binding {
 func (m *model) askAgain() tea.Cmd {
 	m.cancelJob()
 	if len(m.forms) == 0 {
-		return m.leave(syscall.SIGINT)
+		return m.homeOr(m.hangUp)
 	}
 	m.enterStep(len(m.forms) - 1)
 	return nil

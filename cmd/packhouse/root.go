@@ -14,7 +14,8 @@ func newRoot(a *app) *cobra.Command {
 		Short: "A self-hosted pack registry in one binary, with the wizard that sets it up right",
 		Long: `packhouse is a self-hosted registry for packs, Helm charts and container images.
 
-On a terminal, packhouse alone opens the wizard. In scripts, packhouse setup --yes
+On a terminal, packhouse alone opens the wizard, or, where a registry is installed, its state and
+what can be done about it. In scripts, packhouse setup --yes
 does the same through flags, and packhouse serve runs the server.`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
@@ -41,11 +42,16 @@ does the same through flags, and packhouse serve runs the server.`,
 		newVersion(a),
 	)
 	askBack(root)
+	root.Flags().String("dir", a.defaultDir(), "`DIR` of the installation")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !a.interactive() {
 			return cmd.Help()
 		}
-		return a.runSetup(cmd.Context(), cmd.Flags())
+		s, err := a.newSetupRun(cmd.Flags())
+		if err != nil {
+			return err
+		}
+		return s.open(cmd.Context())
 	}
 	return root
 }

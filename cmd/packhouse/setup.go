@@ -134,22 +134,30 @@ func fileValues(input setup.Input) setup.Values {
 	return input.File.Values
 }
 
-// runSetup decides how somebody can be asked, and goes.
-func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
+// newSetupRun reads what was said.
+func (a *app) newSetupRun(flags *pflag.FlagSet) (*setupRun, error) {
 	input, err := a.input(flags)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o, err := a.setupOptionsOf(input)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(input.Flags["password-stdin"]) > 0 {
 		input.PasswordLines = a.stdin
 	}
-	s := &setupRun{app: a, o: o, input: input}
+	return &setupRun{app: a, o: o, input: input}, nil
+}
+
+// runSetup decides how somebody can be asked, and goes.
+func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
+	s, err := a.newSetupRun(flags)
+	if err != nil {
+		return err
+	}
 	switch {
-	case o.yes || o.dryRun || o.json:
+	case s.o.yes || s.o.dryRun || s.o.json:
 		return s.unasked(ctx)
 	case !a.interactive():
 		return usageError(withHint(errors.New("there is no terminal to ask on"), "packhouse setup --yes asks nothing"))

@@ -17,67 +17,60 @@ import (
 // logLines is how many lines of the server's log the wizard keeps in view.
 const logLines = 500
 
+// asked is what somebody in front of a terminal drives: the wizard, the manager and the line mode stand on the same functions.
+type asked struct {
+	*setupRun
+	quiet *app // what is said while the screen is taken is shown inside it
+	ring  *logview.Ring
+	proof *proof // of the server that runs, or was asked
+}
+
+func (s *setupRun) newAsked() *asked {
+	ring := logview.New(logLines)
+	return &asked{setupRun: s, ring: ring, quiet: &app{stdin: s.stdin, stdout: ring, stderr: ring, env: s.env, now: s.now}}
+}
+
 // wizard sets up with questions, on the terminal.
 func (s *setupRun) wizard(ctx context.Context) error {
-	var (
-		ring    = logview.New(logLines)
-		current *proof
-	)
-	screen, err := s.screen()
+	a := s.newAsked()
+	return a.run(ctx, a.options())
+}
+
+// options are what the terminal stands on.
+func (a *asked) options() tui.Options {
+	return tui.Options{
+		In: a.stdin, Log: a.ring, Now: a.now,
+		Begin: a.begin, Plan: a.plan, Apply: applyPlan, Reread: a.reread, Rollback: a.planRollback, Start: a.start,
+		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+			return a.proof.check(ctx, report)
+		},
+	}
+}
+
+// run opens the screen, and afterwards says on the normal one what came of it.
+func (a *asked) run(ctx context.Context, o tui.Options) error {
+	screen, err := a.screen()
 	if err != nil {
 		return err
 	}
-	// What is said while the wizard has the screen is shown inside it.
-	quiet := &app{stdin: s.stdin, stdout: ring, stderr: ring, env: s.env, now: s.now}
-	outcome, err := tui.Run(ctx, tui.Options{
-		In:  s.stdin,
-		Out: screen,
-		Log: ring,
-		Now: s.now,
-		Begin: func(ctx context.Context) (tui.Beginning, error) {
-			if err := s.look(ctx); err != nil {
-				return tui.Beginning{}, err
-			}
-			input := s.input
-			input.Quick = true // the wizard probes step by step
-			resolved, findings := setup.Resolve(ctx, s.machine, s.installed, input)
-			return tui.Beginning{Machine: s.machine, Installed: s.installed, Resolved: resolved, Findings: findings}, nil
-		},
-		Plan: func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
-			var err error
-			if s.installed, err = setup.Load(s.o.dir); err != nil {
-				return nil, err
-			}
-			return setup.MakePlan(ctx, s.machine, s.installed, resolved, setup.Options{Now: s.now()})
-		},
-		Apply: func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
-			return setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress})
-		},
-		Start: func(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
-			proof, err := quiet.newProof(ctx, plan, ring)
-			if err != nil {
-				return nil, err
-			}
-			current = proof
-			if proof.started == nil {
-				return nil, nil
-			}
-			return proof.started, nil
-		},
-		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
-			return current.check(ctx, report)
-		},
-	})
-	if outcome.Unseen {
+	o.Out = screen
+	outcome, err := tui.Run(ctx, o)
+	return a.concluded(outcome, err)
+}
+
+// concluded says what came of a sitting.
+func (a *asked) concluded(outcome tui.Outcome, err error) error {
+	if len(outcome.Unseen) > 0 && outcome.Plan != nil {
+		outcome.Plan.Passwords = outcome.Unseen
 		path, kept := outcome.Plan.KeepPasswords()
 		if kept != nil {
 			return errors.Join(err, kept)
 		}
-		s.say("nobody has looked at the generated passwords: they are in %s", path)
+		a.say("nobody has looked at the generated passwords: they are in %s", path)
 		outcome.Card.Password = "in " + path
 	}
-	if outcome.Stage >= tui.Proved {
-		s.showCard(outcome.Card)
+	if outcome.Stage >= tui.Proved && (!outcome.Managed || outcome.Applied != nil) {
+		a.showCard(outcome.Card)
 	}
 	if err != nil {
 		return err
@@ -86,6 +79,89 @@ func (s *setupRun) wizard(ctx context.Context) error {
 		return silent(code)
 	}
 	return nil
+}
+
+func (a *asked) begin(ctx context.Context) (tui.Beginning, error) {
+	if err := a.look(ctx); err != nil {
+		return tui.Beginning{}, err
+	}
+	input := a.input
+	input.Quick = true // the questions are probed step by step
+	resolved, findings := setup.Resolve(ctx, a.machine, a.installed, input)
+	return tui.Beginning{Machine: a.machine, Installed: a.installed, Resolved: resolved, Findings: findings}, nil
+}
+
+func (a *asked) plan(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+	installed, err := a.reread(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return setup.MakePlan(ctx, a.machine, installed, resolved, setup.Options{Now: a.now()})
+}
+
+func (a *asked) reread(context.Context) (*setup.Installed, error) {
+	installed, err := setup.Load(a.o.dir)
+	if err == nil {
+		a.installed = installed
+	}
+	return installed, err
+}
+
+func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
+	installed, err := a.reread(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return setup.PlanRollback(ctx, installed)
+}
+
+func applyPlan(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+	return setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress})
+}
+
+// start has a server take the plan: the one that was started before, somebody else's that runs, or a new one.
+func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
+	if a.proof != nil && a.proof.started != nil {
+		kept, err := a.keep(ctx, plan)
+		if err != nil {
+			return a.proof.started, err
+		}
+		if kept {
+			return a.proof.started, nil
+		}
+	}
+	proof, err := a.quiet.newProof(ctx, plan, a.ring)
+	if err != nil {
+		return nil, err
+	}
+	a.proof = proof
+	if proof.started == nil {
+		return nil, nil
+	}
+	return proof.started, nil
+}
+
+// keep has the server that was started before take the plan. It tells whether that goes on: one that had to be restarted is stopped, so that
+// another can take its place.
+func (a *asked) keep(ctx context.Context, plan *setup.Plan) (bool, error) {
+	server := a.proof.started
+	select {
+	case <-server.Done():
+		return false, nil
+	default:
+	}
+	if len(plan.Restart) == 0 {
+		if err := server.Reload(ctx); err != nil {
+			return true, fmt.Errorf("the server keeps its old state: %w", err)
+		}
+		a.proof = &proof{app: a.quiet, plan: plan, started: server}
+		return true, nil
+	}
+	if err := server.Shutdown(ctx); err != nil {
+		return true, fmt.Errorf("restart the server: %w", err)
+	}
+	<-server.Done()
+	return false, nil
 }
 
 // screen is the terminal to draw on: results go to stdout, so it is stderr, or the terminal itself where that is redirected.

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"packhouse/server/admin"
+	"packhouse/setup"
+	"packhouse/tui"
+)
+
+// open is "packhouse" alone on a terminal: the manager where something is installed, else the wizard.
+func (s *setupRun) open(ctx context.Context) error {
+	installed, err := setup.Load(s.o.dir)
+	if err != nil {
+		return err
+	}
+	a := s.newAsked()
+	o := a.options()
+	if !installed.Exists() {
+		return a.run(ctx, o)
+	}
+	o.Title = "packhouse"
+	o.Begin = a.lookAfter
+	return a.run(ctx, o)
+}
+
+// lookAfter is where the manager begins, and what it comes back to: the answers of the installation, and how it does.
+func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
+	b, err := a.begin(ctx)
+	if err != nil {
+		return b, err
+	}
+	url := ""
+	if b.Installed.Config != nil {
+		url = b.Resolved.Answers.URL()
+	}
+	b.State = setup.StateOf(b.Machine, b.Installed, url)
+	b.State.Server = a.serverState(ctx, b.Installed)
+	return b, nil
+}
+
+// serverState asks the server of an installation how it does.
+func (a *asked) serverState(ctx context.Context, installed *setup.Installed) setup.ServerState {
+	if installed.Config == nil {
+		return setup.ServerState{}
+	}
+	client, err := admin.Find(installed.Config)
+	if errors.Is(err, admin.ErrNotRunning) {
+		return setup.ServerState{}
+	}
+	if err != nil {
+		return setup.ServerState{Problem: "cannot be asked: " + err.Error()}
+	}
+	defer client.Close()
+	status, err := client.Status(ctx)
+	if err != nil {
+		return setup.ServerState{Problem: "does not answer: " + err.Error()}
+	}
+	state := setup.ServerState{
+		Up: true, PID: status.PID, Since: status.StartedAt, Address: status.Address, Fingerprint: status.Fingerprint, Faults: status.Faults,
+	}
+	for _, code := range status.Health {
+		state.Faults = append(state.Faults, "/health says DOWN: "+code)
+	}
+	if status.Reload != nil {
+		state.Restart = status.Reload.NeedsRestart
+	}
+	if a.proof != nil && a.proof.started != nil {
+		state.Here = a.proof.started.Nonce() == status.Nonce
+	}
+	return state
+}

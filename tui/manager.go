@@ -1,0 +1,374 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// manager is the screen from which an installation is looked after: its state, and what can be done about it.
+type manager struct {
+	on    bool // this sitting began with an installation, and comes back to it
+	state *setup.State
+	at    int // the job in front
+	top   int
+	moved bool // a job was chosen: it stays in sight, also where that pushes the state out
+}
+
+// task is one thing that can be done to an installation.
+type task struct {
+	name, text string
+	closed     string // why it cannot be done now; empty: it can
+	run        func() tea.Cmd
+}
+
+// tasks lists what can be done, the most frequent first.
+func (m *model) tasks() []task {
+	s := m.manager.state
+	if s == nil {
+		return nil
+	}
+	tasks := []task{
+		{name: "Renew the certificate", text: "same names, same key; clients notice nothing", run: m.rotate},
+		{name: "Users", text: "add, change, remove", run: func() tea.Cmd { return m.answer("users") }},
+		{name: "Settings", text: "the wizard, with the answers it has now", run: func() tea.Cmd { return m.answer("") }},
+		{name: "Repair", text: "write missing files anew, put modes right", run: m.repair},
+		{name: "Check", text: "prove that everything works", run: m.checkOnly},
+		{name: "Roll back", text: "to the files before the last change", run: m.planRollback},
+	}
+	switch {
+	case s.Certificate == nil:
+		tasks[0].closed = "there is no certificate: TLS is off, or its files cannot be read"
+	case !s.Certificate.Made:
+		tasks[0].closed = "this certificate is yours: put new files in its place"
+	}
+	switch {
+	case s.Backup.IsZero() || m.options.Rollback == nil:
+		tasks[5].closed = "nothing was kept"
+	default:
+		tasks[5].text = "to the files from before " + s.Backup.Local().Format(time.DateTime)
+	}
+	for _, finding := range m.findings {
+		if finding.Severity == setup.Refused {
+			for _, i := range []int{0, 1, 3, 4} {
+				if tasks[i].closed == "" {
+					tasks[i].closed = "not before this is put right: " + finding.What
+				}
+			}
+			break
+		}
+	}
+	return tasks
+}
+
+// goHome looks at the installation anew and shows its state. A job that runs is stopped.
+func (m *model) goHome() tea.Cmd {
+	m.phase, m.plan = managing, nil
+	m.manager.top, m.manager.moved = 0, false
+	return m.start("looking at this installation", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		b, err := m.options.Begin(ctx)
+		return begunMsg{b, err}
+	})
+}
+
+// answer opens the questions of one step, or of all.
+func (m *model) answer(only string) tea.Cmd {
+	m.forms = nil
+	for _, step := range m.options.Steps {
+		if only == "" || step.ID == only {
+			m.forms = append(m.forms, newForm(m, step))
+		}
+	}
+	m.reached = 0
+	m.enterStep(0)
+	return nil
+}
+
+func (m *model) rotate() tea.Cmd {
+	m.forms = nil
+	m.answers.RotateCert = true
+	return m.startReview()
+}
+
+func (m *model) repair() tea.Cmd {
+	m.forms = nil
+	return m.startReview()
+}
+
+// checkOnly proves the installation as it is. The plan is made for what the checks learn from it, and not applied.
+func (m *model) checkOnly() tea.Cmd {
+	m.forms, m.review = nil, review{}
+	resolved := m.resolved()
+	return m.start("getting ready", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		plan, err := m.options.Plan(ctx, resolved)
+		return proveMsg{plan, err}
+	})
+}
+
+// proveMsg brings the plan of an installation that is to be proven as it is.
+type proveMsg struct {
+	plan *setup.Plan
+	err  error
+}
+
+func (m *model) proveAsIs(msg proveMsg) tea.Cmd {
+	if msg.err != nil {
+		m.notice = msg.err.Error()
+		return nil
+	}
+	m.plan = msg.plan
+	return m.startChecks()
+}
+
+// planRollback shows what going back would change. Nothing is put back before that was confirmed.
+func (m *model) planRollback() tea.Cmd {
+	if m.options.Rollback == nil {
+		return nil
+	}
+	m.forms = nil
+	m.phase, m.plan, m.review = reviewing, nil, review{back: true}
+	return m.start("looking at the backup", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+		plan, err := m.options.Rollback(ctx)
+		return plannedMsg{plan, err}
+	})
+}
+
+// canGoBack tells that a change of this sitting did not pass its checks, and that what was before is kept.
+func (m *model) canGoBack() bool {
+	return m.options.Rollback != nil && m.outcome.Applied != nil && m.job == nil &&
+		(m.checks.startErr != nil || m.checks.report != nil && m.checks.report.Worst() == check.Failed)
+}
+
+func (m *model) managerKey(name string) tea.Cmd {
+	g := &m.manager
+	tasks := m.tasks()
+	switch name {
+	case "up", "k", "shift+tab":
+		g.at, g.moved = max(g.at-1, 0), true
+	case "down", "j", "tab":
+		g.at, g.moved = min(g.at+1, max(len(tasks)-1, 0)), true
+	case "home", "g":
+		g.at, g.top, g.moved = 0, 0, false
+	case "end", "G":
+		g.at, g.moved = max(len(tasks)-1, 0), true
+	case "pgup":
+		g.top, g.moved = g.top-m.height/2, false
+	case "pgdown":
+		g.top, g.moved = g.top+m.height/2, false
+	case "r":
+		return m.goHome()
+	case "enter", " ":
+		if g.at >= len(tasks) || m.job != nil {
+			return nil
+		}
+		if chosen := tasks[g.at]; chosen.closed != "" {
+			m.notice = chosen.closed
+			return nil
+		}
+		return tasks[g.at].run()
+	case "q":
+		return m.finish()
+	case "esc":
+		if m.job != nil {
+			m.cancelJob()
+			m.notice = "stopped; r looks again"
+			return nil
+		}
+		return m.finish()
+	case "l":
+		if m.running != nil {
+			m.phase = serving
+			m.log.refresh(m.options.Log)
+		}
+	}
+	return nil
+}
+
+func (m *model) managerKeys() []key.Binding {
+	if m.manager.state == nil {
+		return []key.Binding{bind("r", "look again"), bind("q", "leave")}
+	}
+	keys := []key.Binding{bind("↑↓", "choose"), bind("enter", "do it"), bind("r", "look again")}
+	if m.running != nil {
+		keys = append(keys, bind("l", "log"), bind("q", "stop and leave"))
+	} else {
+		keys = append(keys, bind("q", "leave"))
+	}
+	return append(keys, bind("?", "help"))
+}
+
+func (m *model) managerBody(width, height int) ([]string, string) {
+	if m.manager.state == nil {
+		return layout.Wrap("Looking at this installation: its certificate, its users, its server.", width), ""
+	}
+	lines := append(m.stateLines(width), "")
+	focus := -1
+	for i, job := range m.tasks() {
+		if i == m.manager.at && m.manager.moved {
+			focus = len(lines)
+		}
+		lines = append(lines, m.taskLine(job, i == m.manager.at, width))
+	}
+	return scroll(lines, &m.manager.top, focus, height)
+}
+
+func (m *model) taskLine(job task, chosen bool, width int) string {
+	t := m.theme
+	const nameWidth = 22
+	pointer, style := "  ", t.Plain
+	if chosen {
+		pointer, style = t.Accent.Render(theme.Pointer)+" ", t.Selected
+	}
+	text := job.text
+	if job.closed != "" {
+		text = "not now: " + job.closed
+		if !chosen {
+			style = t.Muted
+		}
+	}
+	return layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(clean(text)), width)
+}
+
+// stateLines draw how the installation does: what is well in a line each, what is not with a sign and in words.
+func (m *model) stateLines(width int) []string {
+	t, s := m.theme, m.manager.state
+	var lines []string
+	const labelWidth = 13
+	say := func(label, sign, text string) {
+		style := t.Plain
+		switch sign {
+		case theme.Done:
+			style = t.Good
+		case theme.Caution:
+			style = t.Warning
+		case theme.Failed:
+			style = t.Bad
+		}
+		for i, line := range layout.Wrap(clean(text), max(width-labelWidth-2, 8)) {
+			mark := " "
+			if i == 0 {
+				mark = sign
+			} else {
+				label = ""
+			}
+			lines = append(lines, layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width))
+		}
+	}
+	for _, finding := range s.Findings {
+		sign := theme.Caution
+		if finding.Severity == setup.Refused {
+			sign = theme.Failed
+		}
+		say("attention", sign, sentence(finding))
+	}
+	if s.URL != "" {
+		say("clients use", " ", s.URL)
+	}
+	m.serverState(s, say)
+	m.certificateState(s, say)
+	var users []string
+	for _, user := range s.Users {
+		users = append(users, fmt.Sprintf("%s (%s)", user.Name, user.Role))
+	}
+	if len(users) == 0 {
+		say("users", theme.Caution, "there is nobody who may come in")
+	} else {
+		say("users", theme.Done, strings.Join(users, ", "))
+	}
+	switch where, space := s.Storage.Path, s.Storage.Space(); {
+	case s.Storage.Driver == "":
+	case where == "":
+		say("storage", theme.Done, s.Storage.Driver)
+	case s.Storage.Short():
+		say("storage", theme.Failed, where+", only "+space)
+	case space == "":
+		say("storage", theme.Unknown, where+", free space not to be seen")
+	default:
+		say("storage", theme.Done, where+", "+space)
+	}
+	if len(s.Drift) == 0 {
+		say("files", theme.Done, "as setup wrote them, in "+s.Dir)
+	}
+	for _, drift := range s.Drift {
+		say("files", theme.Caution, drift.Path+": "+drift.What+" since setup wrote it")
+	}
+	return lines
+}
+
+func (m *model) serverState(s *setup.State, say func(label, sign, text string)) {
+	server := s.Server
+	switch {
+	case server.Problem != "":
+		say("server", theme.Unknown, server.Problem)
+		return
+	case !server.Up:
+		say("server", theme.Caution, "not running; packhouse serve "+s.Dir+"/"+setup.ConfigFile+" starts it")
+		return
+	}
+	where := fmt.Sprintf("up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime), server.PID)
+	if server.Here {
+		where = fmt.Sprintf("up at %s, in this program: it ends when you leave", server.Address)
+	}
+	say("server", theme.Done, where)
+	switch c := s.Certificate; {
+	case server.Fingerprint == "":
+		say("serves", " ", "plain HTTP")
+	case c != nil && c.Fingerprint != server.Fingerprint:
+		say("serves", theme.Failed, "another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): packhouse reload, or Check")
+	default:
+		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
+	}
+	for _, fault := range server.Faults {
+		say("", theme.Failed, fault)
+	}
+	if len(server.Restart) > 0 {
+		say("", theme.Caution, "a restart is due for "+strings.Join(server.Restart, ", "))
+	}
+}
+
+func (m *model) certificateState(s *setup.State, say func(label, sign, text string)) {
+	c := s.Certificate
+	if c == nil {
+		return
+	}
+	life := fmt.Sprintf("%s left, until %s", plural(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))
+	switch {
+	case c.DaysLeft < 0:
+		say("certificate", theme.Failed, "expired on "+c.Ends.UTC().Format(time.DateOnly)+": renew it")
+	case c.CloseEnd:
+		say("certificate", theme.Caution, life+": time to renew it")
+	default:
+		say("certificate", theme.Done, life)
+	}
+	if c.Problem != "" {
+		say("", theme.Failed, c.Problem)
+	}
+	say("names", " ", strings.Join(c.Names, ", "))
+	for _, a := range c.Missing {
+		say("", theme.Caution, fmt.Sprintf("%s (%s) is an address of this machine and not in it: Settings, Names", a.Addr, a.Interface))
+	}
+	if len(c.Foreign) > 0 {
+		say("", " ", "not of this machine now: "+strings.Join(slices.Compact(c.Foreign), ", "))
+	}
+}
+
+// leaveManaged tells what leaving means from where the manager can be gone back to.
+func (m *model) homeOr(otherwise func() tea.Cmd) tea.Cmd {
+	if m.manager.on {
+		return m.goHome()
+	}
+	return otherwise()
+}
+
+func (m *model) hangUp() tea.Cmd { return m.leave(syscall.SIGINT) }
