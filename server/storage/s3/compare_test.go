@@ -92,6 +92,10 @@ func TestEngineBesideDistribution(t *testing.T) {
 			took := time.Since(begun)
 			results[who.name][what] = figure{n, took}
 			t.Logf("%-12s %-32s %3d requests, %4d ms:%s", who.name, what, n, took.Milliseconds(), text)
+			if who.d.finishing > 0 {
+				t.Logf("%-12s %-32s of these %d ms to finish the last upload", who.name, "", who.d.finishing.Milliseconds())
+				who.d.finishing = 0
+			}
 		}
 		step("push of an image of two blobs", func() { who.d.push("a", image, "v1") })
 		step("pull of it", func() { who.d.check("a", image, "v1") })
@@ -133,5 +137,7 @@ func (d *distribution) pushChunked(repo string, blob []byte) {
 	q := location.Query()
 	q.Set("digest", digest.FromBytes(blob).String())
 	location.RawQuery = q.Encode()
+	begun := time.Now()
+	defer func() { d.finishing = time.Since(begun) }()
 	d.call("PUT", location.String(), "application/octet-stream", nil, 201)
 }

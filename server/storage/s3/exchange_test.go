@@ -39,6 +39,8 @@ type distribution struct {
 	addr string
 	cmd  *exec.Cmd
 	said bytes.Buffer
+
+	finishing time.Duration // the last request of the last push in chunks
 }
 
 func newDistribution(t *testing.T, cfg config.S3Storage) *distribution {

@@ -288,7 +288,7 @@ func (sc scene) schedules(t *testing.T, out removed, share float64) (lost int) {
 
 // TestNothingAcknowledgedIsCollected is the promise.
 func TestNothingAcknowledgedIsCollected(t *testing.T) {
-	share := 0.15
+	share := 0.1
 	if testing.Short() {
 		share = 0.03
 	}

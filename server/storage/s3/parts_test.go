@@ -98,7 +98,7 @@ func (c *countedBody) Read(p []byte) (int, error) {
 
 // TestNothingIsLeftOpen fails each request of a large push in turn, until none is left to fail.
 func TestNothingIsLeftOpen(t *testing.T) {
-	content := noise(1, 2*smallestChunk+100<<10)
+	content := noise(1, smallestChunk+100<<10)
 	d := digest.FromBytes(content)
 	broken := errors.New("the engine broke down")
 	for _, how := range []string{"at once", "in chunks"} {
@@ -119,10 +119,10 @@ func TestNothingIsLeftOpen(t *testing.T) {
 				}
 				u, err := s.StartUpload(t.Context(), o, digest.SHA256)
 				if err == nil {
-					_, err = s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content[:8<<20]), 8<<20)
+					_, err = s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content[:4<<20]), 4<<20)
 				}
 				if err == nil {
-					err = s.FinishUpload(t.Context(), o, u.ID, 8<<20, bytes.NewReader(content[8<<20:]), -1, d)
+					err = s.FinishUpload(t.Context(), o, u.ID, 4<<20, bytes.NewReader(content[4<<20:]), -1, d)
 				}
 				if err != nil && u.ID != "" {
 					if cerr := s.CancelUpload(t.Context(), o, u.ID); cerr != nil {

@@ -105,24 +105,27 @@ func left(t *testing.T, s *Store, prefixes ...string) {
 func TestUploadOutlivesAProcess(t *testing.T) {
 	replicas(t, func(t *testing.T, all []*Store) {
 		o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
-		content := noise(2, 100<<20)
+		const every = 12 << 20
+		all[0].recordEvery = every
+		content := noise(2, 30<<20)
 		u, err := all[0].StartUpload(t.Context(), o, digest.SHA256)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The body stands still at 90 MiB; then the process is gone without having tidied up.
+		// The body stands still at 22 MiB; then the process is gone without having tidied up.
 		body, arrived := io.Pipe()
 		go func() {
-			_, _ = arrived.Write(content[:90<<20])
+			_, _ = arrived.Write(content[:22<<20])
 		}()
-		go func() { _, _ = all[0].AppendUpload(context.WithoutCancel(t.Context()), o, u.ID, 0, body, -1) }()
+		id := u.ID
+		go func() { _, _ = all[0].AppendUpload(context.WithoutCancel(t.Context()), o, id, 0, body, -1) }()
 		for u.Offset == 0 {
 			if u, err = all[1].StatUpload(t.Context(), o, u.ID); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		if u.Offset < recordEvery || u.Offset > 90<<20 {
+		if u.Offset < every || u.Offset > 22<<20 {
 			t.Fatalf("on record: %d", u.Offset)
 		}
 		rest := content[u.Offset:]

@@ -95,19 +95,20 @@ type Store struct {
 	id     string // of this process, in leases and announcements
 	traits Traits
 
-	budget    *budget
-	manifests *cache[cachedManifest]
-	referrers *cache[cachedReferrer]
-	verified  *cache[string]    // digest → ETag of the data that was found good
-	damaged   *cache[string]    // digest → ETag of the data that was found bad
-	known     *cache[time.Time] // repository → when its entry of the index was written
-	runs      runState
-	sessions  userCount
-	health    health
-	locks     keyLocks
-	unindexed bool          // the bucket has no index and may not get one
-	indexed   chan struct{} // closed when the index of repositories is known to have been complete once
-	collect   sync.Mutex    // one collection, scrub or reindexing at a time in this process
+	budget      *budget
+	recordEvery int64
+	manifests   *cache[cachedManifest]
+	referrers   *cache[cachedReferrer]
+	verified    *cache[string]    // digest → ETag of the data that was found good
+	damaged     *cache[string]    // digest → ETag of the data that was found bad
+	known       *cache[time.Time] // repository → when its entry of the index was written
+	runs        runState
+	sessions    userCount
+	health      health
+	locks       keyLocks
+	unindexed   bool          // the bucket has no index and may not get one
+	indexed     chan struct{} // closed when the index of repositories is known to have been complete once
+	collect     sync.Mutex    // one collection, scrub or reindexing at a time in this process
 
 	verifying  atomic.Bool // a large blob is being checked in the background
 	life       sync.RWMutex
@@ -147,6 +148,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{})}
+	s.recordEvery = defaultRecordEvery
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
 	s.referrers = newCache[cachedReferrer](o.ManifestCache / 4)

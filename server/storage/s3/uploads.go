@@ -12,8 +12,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// recordEvery is how much of one long chunk may be lost with the process, in bytes.
-const recordEvery = 64 << 20
+// defaultRecordEvery is how much of one long chunk may be lost with the process, in bytes.
+const defaultRecordEvery = 64 << 20
 
 // StartUpload implements storage.Uploads.
 func (s *Store) StartUpload(ctx context.Context, o storage.Owner, alg digest.Algorithm) (storage.Upload, error) {
@@ -156,7 +156,7 @@ func (t *taken) sendPart(ctx context.Context, n int, body []byte, end mark) erro
 	}
 	p.ETag = etag
 	t.u.Parts = append(t.u.Parts, p)
-	if t.before.Offset+end.n-t.u.Offset < recordEvery {
+	if t.before.Offset+end.n-t.u.Offset < t.s.recordEvery {
 		return nil
 	}
 	t.u.Tail, t.u.Inline = nil, nil
