@@ -49,6 +49,20 @@ var gate = map[route.Action]row{
 	route.Referrers:    {role: Reader},
 	route.Catalog:      {scope: anywhere, role: Reader},
 	route.PackCatalog:  {scope: anywhere, role: Reader},
+	route.PackTagList:  {role: Reader},
+	route.PackRead:     {role: Reader},
+	route.PackFile:     {role: Reader},
+	route.PackArchive:  {role: Reader},
+
+	// The logo of a pack, which documentation and Palette link to. That a file is one is found out before the gate is asked.
+	route.PackLogo: {scope: public},
+
+	// The pages. What belongs to them tells nothing, and is still only for who has signed in.
+	route.PagePacks:        {scope: anywhere, role: Reader},
+	route.PagePack:         {role: Reader},
+	route.PageRepositories: {scope: anywhere, role: Reader},
+	route.PageRepository:   {role: Reader},
+	route.PageAsset:        {scope: anywhere, role: Nobody},
 
 	// Pushing.
 	route.UploadStart:   {role: Writer, effect: writes},
@@ -57,11 +71,14 @@ var gate = map[route.Action]row{
 	route.UploadStatus:  {role: Writer},
 	route.UploadCancel:  {role: Writer, effect: writes},
 	route.ManifestWrite: {role: Writer, effect: writes},
+	route.PackPush:      {role: Writer, effect: writes},
+	route.PackTagWrite:  {role: Writer, effect: writes},
 
 	// Deleting.
 	route.TagDelete:      {role: Admin, effect: deletes},
 	route.ManifestDelete: {role: Admin, effect: deletes},
 	route.BlobDelete:     {role: Admin, effect: deletes},
+	route.PackTagDelete:  {role: Admin, effect: deletes},
 }
 
 // ParseRole reads the name of a role: reader, writer or admin.

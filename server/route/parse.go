@@ -10,12 +10,21 @@ import (
 	"packhouse/server/reference"
 )
 
-// Parse reads what a request asks for. Prefix is what stands before every path (http.prefix), "" or "/" for nothing; it ends in no slash.
+// Parse reads what a request asks for. Prefix is what stands before every path (http.prefix), "" or "/" for nothing.
 //
 // The error is a *problem.Error: 404 for a path that nothing is served at, 405 for a method that the path does not have, 400 for a name, a
 // digest or a parameter that is none. Reading by a tag that cannot exist is 404, like one that does not exist.
-func Parse(r *http.Request, prefix string) (Request, error) {
-	path, err := segments(r.URL, strings.TrimSuffix(prefix, "/"))
+func Parse(r *http.Request, prefix string) (Request, error) { return Paths{Prefix: prefix}.Parse(r) }
+
+// Paths is what the configuration makes of paths.
+type Paths struct {
+	Prefix string // stands before every path (http.prefix), "" or "/" for nothing
+	Packs  string // the base path of the packs that /v1 and the pages show (packs.base)
+}
+
+// Parse is like the function.
+func (p Paths) Parse(r *http.Request) (Request, error) {
+	path, err := segments(r.URL, strings.TrimSuffix(p.Prefix, "/"))
 	if err != nil {
 		return Request{}, err
 	}
@@ -29,9 +38,11 @@ func Parse(r *http.Request, prefix string) (Request, error) {
 			return Request{Action: Health}, allow(r, http.MethodGet, http.MethodHead)
 		}
 	case "v1":
-		return parsePacks(r, path[1:], query)
+		return p.parsePacks(r, path[1:], query)
 	case "v2":
 		return parseRegistry(r, path[1:], query)
+	case "", "packs", "repositories", "assets":
+		return p.parsePage(r, path, query)
 	}
 	return Request{}, problem.NoRoute()
 }
@@ -94,17 +105,6 @@ func parseRegistry(r *http.Request, path []string, query url.Values) (Request, e
 		return manifest(r, path[:n-2], last(1), query)
 	case last(2) == "referrers":
 		return referrers(r, path[:n-2], last(1), query)
-	}
-	return Request{}, problem.NoRoute()
-}
-
-// parsePacks reads what stands after /v1.
-func parsePacks(r *http.Request, path []string, query url.Values) (Request, error) {
-	switch {
-	case len(path) == 0 || len(path) == 1 && path[0] == "":
-		return Request{Action: PackPing}, allow(r, http.MethodGet, http.MethodHead)
-	case len(path) == 1 && path[0] == "_catalog":
-		return listing(r, Request{Action: PackCatalog}, query)
 	}
 	return Request{}, problem.NoRoute()
 }

@@ -53,7 +53,7 @@ func request(t testing.TB, method, target string) *http.Request {
 }
 
 func TestParse(t *testing.T) {
-	a := repository(t, "a")
+	a, pack := repository(t, "a"), repository(t, "spectro-packs/archive/x")
 	anyPage := Page{N: Unlimited}
 	tests := []struct {
 		method, target string
@@ -66,6 +66,31 @@ func TestParse(t *testing.T) {
 		{"GET", "/v1/", Request{Action: PackPing}},
 		{"GET", "/v1", Request{Action: PackPing}},
 		{"GET", "/v1/_catalog?n=7", Request{Action: PackCatalog, Page: Page{N: 7}}},
+		{"GET", "/v1/_catalog?base=t/u", Request{Action: PackCatalog, Base: "t/u", Page: anyPage}},
+		{"GET", "/v1/x/tags/list", Request{Action: PackTagList, Repository: pack, Pack: "x", Page: anyPage}},
+		{"GET", "/v1/x/tags/list?base=t/u&n=2", Request{Action: PackTagList, Repository: repository(t, "t/u/spectro-packs/archive/x"), Base: "t/u", Pack: "x", Page: Page{N: 2}}},
+		{"GET", "/v1/x/manifests/1.x", Request{Action: PackRead, Repository: pack, Pack: "x", Tag: tag(t, "1.x")}},
+		{"GET", "/v1/x/manifests/" + string(dA), Request{Action: PackRead, Repository: pack, Pack: "x", Digest: dA}},
+		{"GET", "/v1/x/blobs/" + string(dA) + "?type=image/png", Request{Action: PackFile, Repository: pack, Pack: "x", Digest: dA, MediaType: "image/png"}},
+		{"GET", "/v1/x/blobs/" + string(dA) + "?archive=" + string(d512), Request{Action: PackFile, Repository: pack, Pack: "x", Digest: dA, Archive: d512}},
+		{"HEAD", "/v1/x/archives/1.0", Request{Action: PackArchive, Repository: pack, Pack: "x", Tag: tag(t, "1.0")}},
+		{"PUT", "/v1/x/archives/1.0?group=LTS&force=true&message=because", Request{
+			Action: PackPush, Repository: pack, Pack: "x", Version: "1.0", Group: "LTS", Tag: tag(t, "LTS__1.0"), Force: true, Message: "because",
+		}},
+		{"PUT", "/v1/x/archives/1.0?force=0", Request{Action: PackPush, Repository: pack, Pack: "x", Version: "1.0", Tag: tag(t, "1.0")}},
+		{"PUT", "/v1/x/tags/list", Request{Action: PackTagWrite, Repository: pack, Pack: "x", Tag: tag(t, "list")}},
+		{"DELETE", "/v1/x/tags/1.x", Request{Action: PackTagDelete, Repository: pack, Pack: "x", Tag: tag(t, "1.x")}},
+		{"GET", "/?q=ngi+nx&layer=cni", Request{Action: PagePacks, Search: "ngi nx", Layer: "cni", Page: anyPage}},
+		{"GET", "/packs", Request{Action: PagePacks, Page: anyPage}},
+		{"HEAD", "/packs/?last=a", Request{Action: PagePacks, Page: Page{N: Unlimited, Last: "a"}}},
+		{"GET", "/packs/x", Request{Action: PagePack, Repository: pack, Pack: "x"}},
+		{"GET", "/packs/x/1.0", Request{Action: PagePack, Repository: pack, Pack: "x", Tag: tag(t, "1.0")}},
+		{"GET", "/packs/x/" + string(dA) + "/values?base=t", Request{
+			Action: PagePack, Repository: repository(t, "t/spectro-packs/archive/x"), Base: "t", Pack: "x", Digest: dA, Section: "values",
+		}},
+		{"GET", "/repositories/?q=a", Request{Action: PageRepositories, Search: "a", Page: anyPage}},
+		{"GET", "/repositories/a/b", Request{Action: PageRepository, Repository: repository(t, "a/b"), Page: anyPage}},
+		{"GET", "/assets/style.css", Request{Action: PageAsset, Asset: "style.css"}},
 		{"GET", "/v2/_catalog?n=0&last=b/c", Request{Action: Catalog, Page: Page{N: 0, Last: "b/c"}}},
 		{"GET", "/v2/_catalog?n=99999999999", Request{Action: Catalog, Page: anyPage}},
 		{"GET", "/v2/a/blobs/sha256:" + hexA, Request{Action: BlobRead, Repository: a, Digest: dA}},
@@ -115,7 +140,7 @@ func TestParseRefuses(t *testing.T) {
 		code           string
 		allow          string
 	}{
-		{"GET", "/", 404, "NOT_FOUND", ""},
+		{"POST", "/", 405, "UNSUPPORTED", "GET, HEAD"},
 		{"GET", "/v2x", 404, "NOT_FOUND", ""},
 		{"GET", "/health/", 404, "NOT_FOUND", ""},
 		{"GET", "/health/x", 404, "NOT_FOUND", ""},
@@ -125,6 +150,38 @@ func TestParseRefuses(t *testing.T) {
 		{"GET", "/v2/_catalog/", 404, "NOT_FOUND", ""},
 		{"PUT", "/v2/_catalog", 405, "UNSUPPORTED", "GET, HEAD"},
 		{"GET", "/v1/x", 404, "NOT_FOUND", ""},
+		{"GET", "/v1/x/tags", 404, "NOT_FOUND", ""},
+		{"GET", "/v1/x/y/tags/list", 404, "NOT_FOUND", ""},
+		{"GET", "/v1/X/tags/list", 400, "NAME_INVALID", ""},
+		{"GET", "/v1/x/tags/list?base=..", 400, "NAME_INVALID", ""},
+		{"GET", "/v1/x/tags/list?base=a&base=b", 400, "QUERY_INVALID", ""},
+		{"GET", "/v1/x/tags/1.0", 405, "UNSUPPORTED", "PUT, DELETE"},
+		{"POST", "/v1/x/tags/list", 405, "UNSUPPORTED", "GET, HEAD, PUT, DELETE"},
+		{"PUT", "/v1/x/tags/.1", 400, "TAG_INVALID", ""},
+		{"DELETE", "/v1/x/tags/.1", 404, "MANIFEST_UNKNOWN", ""},
+		{"PUT", "/v1/x/manifests/1.0", 405, "UNSUPPORTED", "GET, HEAD"},
+		{"GET", "/v1/x/manifests/sha256:x", 400, "DIGEST_INVALID", ""},
+		{"PUT", "/v1/x/blobs/" + string(dA), 405, "UNSUPPORTED", "GET, HEAD"},
+		{"GET", "/v1/x/blobs/" + string(d512), 400, "DIGEST_INVALID", ""},
+		{"GET", "/v1/x/blobs/" + string(dA) + "?type=text/html", 400, "QUERY_INVALID", ""},
+		{"GET", "/v1/x/blobs/" + string(dA) + "?type=image/svg%2bxml", 400, "QUERY_INVALID", ""},
+		{"GET", "/v1/x/blobs/" + string(dA) + "?archive=x", 400, "DIGEST_INVALID", ""},
+		{"DELETE", "/v1/x/archives/1.0", 405, "UNSUPPORTED", "GET, HEAD, PUT"},
+		{"PUT", "/v1/x/archives/" + string(dA), 400, "TAG_INVALID", ""},
+		{"PUT", "/v1/x/archives/1.0?group=a__b", 400, "TAG_INVALID", ""},
+		{"PUT", "/v1/x/archives/1.0?group=" + strings.Repeat("a", 127), 400, "TAG_INVALID", ""},
+		{"PUT", "/v1/x/archives/1.0?force=perhaps", 400, "QUERY_INVALID", ""},
+		{"PUT", "/v1/x/archives/1.0?force=true", 400, "QUERY_INVALID", ""},
+		{"PUT", "/v1/x/archives/1.0?force=true&message=+%09+", 400, "QUERY_INVALID", ""},
+		{"PUT", "/v1/x/archives/1.0?message=" + strings.Repeat("a", 1001), 400, "QUERY_INVALID", ""},
+		{"GET", "/packs/X", 400, "NAME_INVALID", ""},
+		{"GET", "/packs/x/.y", 404, "MANIFEST_UNKNOWN", ""},
+		{"GET", "/packs/x/1.0/secrets", 404, "NOT_FOUND", ""},
+		{"GET", "/packs/x/1.0/values/x", 404, "NOT_FOUND", ""},
+		{"DELETE", "/packs/x", 405, "UNSUPPORTED", "GET, HEAD"},
+		{"GET", "/repositories/A", 400, "NAME_INVALID", ""},
+		{"GET", "/assets/", 404, "NOT_FOUND", ""},
+		{"GET", "/assets/a/b", 404, "NOT_FOUND", ""},
 		{"GET", "/v1/_catalog?n=a", 400, "PAGINATION_NUMBER_INVALID", ""},
 		{"GET", "/v2/a/tags/list/x", 404, "NOT_FOUND", ""},
 		{"GET", "/v2/a/manifests/x/", 404, "NOT_FOUND", ""},
@@ -229,7 +286,10 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"/v2/", "/v2/a/blobs/uploads/" + id + "?digest=" + string(dA), "/v2/a/b/manifests/x?tag=a&tag=b", "/v2/a%2fb/tags/list?n=1&last=%00",
 		"/v2/a/blobs/uploads/?mount=" + string(dA) + "&from=../x", "/v2/_catalog?n=9999999999999999999999", "/v2/a/referrers/" + string(dA) + "?artifactType=%0a",
+		"/v1/x/archives/1.0?group=a&force=1&message=m&base=a/b", "/v1/x/blobs/" + string(dA) + "?type=image/png&archive=" + string(dA), "/v1/x/tags/1.x",
+		"/packs/x/1.0/values", "/?q=%00&layer=x", "/repositories/a/b", "/assets/..%2fx",
 	} {
+		f.Add("DELETE", seed)
 		f.Add("GET", seed)
 		f.Add("PUT", seed)
 		f.Add("POST", seed)
@@ -260,6 +320,11 @@ func FuzzParse(f *testing.F) {
 		for _, d := range []digest.Digest{req.Digest, req.Mount} {
 			if d != "" && d.Validate() != nil {
 				t.Fatalf("%q", d)
+			}
+		}
+		for _, text := range []string{req.Base, req.Pack, req.Version, req.Group, req.MediaType, req.Section, req.Asset} {
+			if strings.Contains(text, "..") || strings.ContainsAny(text, "\\\x00\r\n <") {
+				t.Fatalf("%+v", req)
 			}
 		}
 		if strings.Contains(req.Upload, "/") || strings.ContainsAny(req.Page.Last, "\x00\r\n") || req.Page.N < Unlimited {

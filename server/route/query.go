@@ -18,7 +18,7 @@ import (
 const maxTags = 100
 
 // single are the parameters that are read at most once: of two values a proxy in front could check one while the other is used.
-var single = []string{"digest", "mount", "from", "digest-algorithm", "n", "last", "artifactType"}
+var single = []string{"digest", "mount", "from", "digest-algorithm", "n", "last", "artifactType", "base", "group", "force", "message", "type", "archive", "q", "layer"}
 
 func parseQuery(raw string) (url.Values, error) {
 	if raw == "" {

@@ -35,8 +35,23 @@ const (
 	Catalog        Action = "catalog"         // GET /v2/_catalog
 
 	// The pack view.
-	PackPing    Action = "pack.ping"    // GET /v1/
-	PackCatalog Action = "pack.catalog" // GET /v1/_catalog
+	PackPing      Action = "pack.ping"       // GET /v1/
+	PackCatalog   Action = "pack.catalog"    // GET /v1/_catalog
+	PackTagList   Action = "pack.tag.list"   // GET /v1/<pack>/tags/list
+	PackRead      Action = "pack.read"       // GET /v1/<pack>/manifests/<tag, parent tag or digest>
+	PackFile      Action = "pack.file"       // GET /v1/<pack>/blobs/<digest>
+	PackLogo      Action = "pack.logo"       // the same, where the file is the logo of a pack: no path makes it, the pack view tells
+	PackArchive   Action = "pack.archive"    // GET /v1/<pack>/archives/<tag, parent tag or digest>
+	PackPush      Action = "pack.push"       // PUT /v1/<pack>/archives/<version>
+	PackTagWrite  Action = "pack.tag.write"  // PUT /v1/<pack>/tags/<tag>
+	PackTagDelete Action = "pack.tag.delete" // DELETE /v1/<pack>/tags/<tag>
+
+	// The pages for people.
+	PagePacks        Action = "page.packs"        // GET / and /packs
+	PagePack         Action = "page.pack"         // GET /packs/<pack>[/<tag, parent tag or digest>[/<section>]]
+	PageRepositories Action = "page.repositories" // GET /repositories
+	PageRepository   Action = "page.repository"   // GET /repositories/<name>
+	PageAsset        Action = "page.asset"        // GET /assets/<name>
 )
 
 // Request is a parsed request. Fields that the action does not use are zero.
@@ -53,4 +68,18 @@ type Request struct {
 	Algorithm    digest.Algorithm // ?digest-algorithm= of an upload; empty: none asked for
 	ArtifactType string           // ?artifactType= of a listing of referrers; empty: all
 	Page         Page             // of listings
+
+	// Of the pack view and the pages. Repository is the pack's, and Tag may be that of a parent.
+	Base      string        // what stands before spectro-packs: ?base=, or the server's
+	Pack      string        // the pack's name
+	Version   string        // of a pushed archive
+	Group     string        // ?group= of a pushed archive; empty: as its pack.json says
+	Force     bool          // ?force= of a pushed archive
+	Message   string        // ?message= of a pushed archive
+	MediaType string        // ?type= of a file: that of an image; empty: none asked for
+	Archive   digest.Digest // ?archive= of a file: where to look for it; empty: in all that have a tag
+	Section   string        // of a pack's page; empty: the first
+	Search    string        // ?q= of a page
+	Layer     string        // ?layer= of a page
+	Asset     string        // name of a file that belongs to the pages
 }
