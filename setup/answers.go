@@ -13,14 +13,15 @@ type TLSMode string
 
 // TLS modes.
 const (
-	PrivateCA  TLSMode = "private-ca"  // a local CA signs it; clients trust ca.crt once
-	SelfSigned TLSMode = "self-signed" // a single certificate that clients trust itself
-	Files      TLSMode = "files"       // certificate and key of the operator's
-	Off        TLSMode = "off"         // plain HTTP
+	PrivateCA   TLSMode = "private-ca"  // a local CA signs it; clients trust ca.crt once
+	SelfSigned  TLSMode = "self-signed" // a single certificate that clients trust itself
+	Files       TLSMode = "files"       // certificate and key of the operator's
+	LetsEncrypt TLSMode = "letsencrypt" // the server orders it from an ACME directory
+	Off         TLSMode = "off"         // plain HTTP
 )
 
 // TLSModes lists what can be chosen, the default first.
-func TLSModes() []TLSMode { return []TLSMode{PrivateCA, SelfSigned, Files, Off} }
+func TLSModes() []TLSMode { return []TLSMode{PrivateCA, SelfSigned, Files, LetsEncrypt, Off} }
 
 // Role is what a user may do: a reader pulls, a writer also pushes, an admin also deletes.
 type Role string
@@ -72,6 +73,10 @@ type Answers struct {
 	Subject  string // "C=,ST=,L=,O=,OU=" of a new certificate
 	CAKey    string // where ca.key lies, if it was moved away from certs/
 	Insecure bool   // confirms passwords over plain HTTP beyond this machine
+
+	ACMEEmail     string // with LetsEncrypt; empty: none
+	ACMEDirectory string // URL; empty: Let's Encrypt
+	ACMECA        string // PEM file: the CA of a private directory
 
 	RotateCert bool // a new certificate, though the old one would do
 	NewKey     bool // with a new key

@@ -23,6 +23,9 @@ const (
 	CodeCAKey        = "ca-key-missing"      // the CA's key was moved away, and a certificate is due
 	CodeLongLife     = "cert-days"           // warning: some clients refuse such a long life
 	CodeCloseEnd     = "cert-close-to-end"   // warning: the certificate in use should be renewed
+	CodeStaging      = "acme-staging"        // note: no client trusts what the staging directory signs
+	CodeUnreached    = "acme-unreachable"    // the ACME directory does not answer
+	CodeChallenge    = "acme-challenge"      // warning: the CA will not reach this server
 	CodeUser         = "user-name"
 	CodePassword     = "password-refused"
 	CodeShared       = "password-variable-shared" // two users would share one variable

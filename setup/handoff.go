@@ -74,7 +74,7 @@ func (b *builder) trustFile() string {
 		return b.path(CertFile)
 	case Files:
 		return b.answers.CertFile
-	case Off:
+	case Off, LetsEncrypt:
 	}
 	return ""
 }

@@ -144,13 +144,13 @@ func (in *Installed) Trust() []*x509.Certificate {
 	return certgen.Anchors(in.Cert.Chain)
 }
 
-// tlsMode tells how the server of the installation speaks TLS; "letsencrypt" is kept though it cannot be chosen.
+// tlsMode tells how the server of the installation speaks TLS.
 func (in *Installed) tlsMode() string {
 	switch {
 	case in == nil || in.Config == nil:
 		return ""
 	case in.Config.HTTP.TLS.LetsEncrypt.Enabled():
-		return "letsencrypt"
+		return string(LetsEncrypt)
 	case in.Config.HTTP.TLS.Certificate == "":
 		return string(Off)
 	case in.Config.HTTP.TLS.Certificate != in.path(CertFile) || in.Config.HTTP.TLS.Key != in.path(KeyFile):

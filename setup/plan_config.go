@@ -36,6 +36,11 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 			c.StoragePath = a.StoragePath
 		}
 		c.Certificate, c.Key = a.tlsFiles()
+		if ordered(a) {
+			c.ACME = &templates.ACME{
+				Cache: filepath.Join(a.Dir, acmeCache), Email: a.ACMEEmail, Hosts: []string{canonical(a.Hostname)}, Directory: a.ACMEDirectory, CAFile: a.ACMECA,
+			}
+		}
 		data, err := c.Render()
 		return data, nil, err
 	}
@@ -54,7 +59,7 @@ func (a *Answers) tlsFiles() (certificate, key string) {
 		return a.CertFile, a.KeyFile
 	case PrivateCA, SelfSigned:
 		return filepath.Join(a.Dir, filepath.FromSlash(CertFile)), filepath.Join(a.Dir, filepath.FromSlash(KeyFile))
-	case Off:
+	case Off, LetsEncrypt:
 	}
 	return "", ""
 }
@@ -107,7 +112,11 @@ func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []c
 		set(insecure, "http.insecure", true)
 		remove(!insecure, "http.insecure")
 	}
-	if string(a.TLS) != in.tlsMode() || a.TLS == Files {
+	switch {
+	case ordered(a):
+		acme, keys := acmeEdits(in, a)
+		edits, restart = append(edits, acme...), append(restart, keys...)
+	case string(a.TLS) != in.tlsMode() || a.TLS == Files:
 		certificate, key := a.tlsFiles()
 		if certificate == "" {
 			remove(c.HTTP.TLS.Certificate != "", "http.tls.certificate")
@@ -118,7 +127,7 @@ func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []c
 			remove(c.HTTP.TLS.LetsEncrypt.Enabled(), "http.tls.letsencrypt")
 			set(certificate != c.HTTP.TLS.Certificate, "http.tls.certificate", certificate)
 			set(key != c.HTTP.TLS.Key, "http.tls.key", key)
-			if !c.HTTP.TLS.Enabled() {
+			if !c.HTTP.TLS.Enabled() || c.HTTP.TLS.LetsEncrypt.Enabled() {
 				restart = append(restart, "http.tls")
 			}
 		}
@@ -139,6 +148,37 @@ func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []c
 	if !sameNames(writers, c.Auth.Htpasswd.Roles.Writer) {
 		set(len(writers) > 0, "auth.htpasswd.roles.writer", writers)
 		remove(len(writers) == 0, "auth.htpasswd.roles.writer")
+	}
+	return edits, restart
+}
+
+// acmeEdits lists what differs in the section for certificates from an ACME directory. Further hosts and whatever else stands there stay.
+func acmeEdits(in *Installed, a *Answers) (edits []config.Edit, restart []string) {
+	const section = "http.tls.letsencrypt."
+	c, l := in.Config, in.Config.HTTP.TLS.LetsEncrypt
+	for _, key := range []struct {
+		name       string
+		have, want string
+	}{
+		{"cachefile", l.CacheFile, orElse(l.CacheFile, filepath.Join(a.Dir, acmeCache))},
+		{"email", l.Email, a.ACMEEmail}, {"directoryurl", l.DirectoryURL, a.ACMEDirectory}, {"cafile", l.CAFile, a.ACMECA},
+	} {
+		switch {
+		case key.have == key.want:
+		case key.want == "":
+			edits = append(edits, config.Edit{Key: section + key.name, Remove: true})
+		default:
+			edits = append(edits, config.Edit{Key: section + key.name, Value: key.want})
+		}
+	}
+	if host := canonical(a.Hostname); !slices.ContainsFunc(l.Hosts, func(h string) bool { return canonical(h) == host }) {
+		edits = append(edits, config.Edit{Key: section + "hosts", Value: append([]string{host}, l.Hosts...)})
+	}
+	if len(edits) > 0 {
+		restart = append(restart, "http.tls.letsencrypt")
+	}
+	if c.HTTP.TLS.Certificate != "" {
+		edits = append(edits, config.Edit{Key: "http.tls.certificate", Remove: true}, config.Edit{Key: "http.tls.key", Remove: true})
 	}
 	return edits, restart
 }

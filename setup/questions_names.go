@@ -95,7 +95,7 @@ func sanQuestion() *Question {
 		Help: "A certificate is good for exactly the names in it. Names go into DNS SANs and addresses into IP SANs, each where clients look for it. A name that is " +
 			"missing gives \"certificate is valid for …, not …\" or \"doesn't contain any IP SANs\"; one too many does no harm. Networks of container engines are " +
 			"not ticked, since nobody outside this machine reaches them.",
-		Asked:   func(a *Answers) bool { return a.TLS != Off && a.TLS != Files },
+		Asked:   func(a *Answers) bool { return made(a) },
 		Suggest: func(m *Machine, _ *Answers) []string { return m.Names },
 		Get: func(a *Answers) string {
 			var ticked []string

@@ -21,12 +21,14 @@ func tlsQuestion() *Question {
 		ID: "tls", Title: "TLS", Flags: []string{"--tls"},
 		Ask: "Where does the server's certificate come from?",
 		Help: "Passwords cross the network with every request, so TLS is what keeps them. Under a private CA clients trust ca.crt once and notice no renewal. A " +
-			"self-signed certificate has to be handed out again each time. Your own files suit where an authority exists already; they are used where they lie.",
+			"self-signed certificate has to be handed out again each time. Your own files suit where an authority exists already; they are used where they lie. " +
+			"Let's Encrypt, or another ACME directory, asks this server for a proof on port 443 under its host name; the server renews by itself.",
 		Choices: func(*Machine, *Answers) []Option {
 			return []Option{
 				{Value: string(PrivateCA), Title: "Private CA", Text: "a CA of this installation signs it; clients trust ca.crt once"},
 				{Value: string(SelfSigned), Title: "Self-signed", Text: "a single certificate, to be trusted again after each renewal"},
 				{Value: string(Files), Title: "Own files", Text: "certificate and key that you have"},
+				{Value: string(LetsEncrypt), Title: "Let's Encrypt", Text: "a CA that everybody trusts signs it, for a name that leads here from the internet"},
 				{Value: string(Off), Title: "Off", Text: "plain HTTP, behind a proxy or for trying out on this machine"},
 			}
 		},
@@ -38,6 +40,15 @@ func tlsQuestion() *Question {
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if a.TLS == PrivateCA && a.existing != nil && a.existing.CA != nil && !a.NewCA {
 				return judgeCA(a)
+			}
+			if ordered(a) {
+				return judgeOrder(a)
+			}
+			return nil
+		},
+		Probe: func(ctx context.Context, m *Machine, a *Answers) []Finding {
+			if ordered(a) {
+				return probeOrder(ctx, m, a)
 			}
 			return nil
 		},

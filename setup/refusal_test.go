@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 		{"port not permitted", fakeHost{lowest: 1024}, flagsOnly(Values{"addr": {":443"}}), "addr", CodePortRight, "--addr", "443"},
 		{"public URL without a scheme", fakeHost{}, flagsOnly(Values{"public-url": {"registry.example.com"}}), "public-url", CodeURL, "--public-url", "base URL"},
 		{"public URL with a path", fakeHost{}, flagsOnly(Values{"public-url": {"https://a.example/x"}}), "public-url", CodeURL, "--public-url", "base URL"},
-		{"TLS mode unknown", fakeHost{}, flagsOnly(Values{"tls": {"letsencrypt"}}), "tls", CodeValue, "--tls", "private-ca"},
+		{"TLS mode unknown", fakeHost{}, flagsOnly(Values{"tls": {"perhaps"}}), "tls", CodeValue, "--tls", "private-ca"},
 		{"no certificate", fakeHost{}, flagsOnly(Values{"tls": {"files"}}), "cert", CodeMissing, "--tls-cert", "missing"},
 		{"no key", fakeHost{}, flagsOnly(Values{"tls": {"files"}, "tls-cert": {good}}), "key", CodeMissing, "--tls-key", "missing"},
 		{"certificate not there", fakeHost{}, flagsOnly(ownFiles("/nowhere/tls.crt", goodKey)), "cert", CodeUnread, "--tls-cert", "/nowhere/tls.crt"},

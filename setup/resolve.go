@@ -174,6 +174,14 @@ func (r *resolver) base() {
 		set("cert", FromInstallation, func() { a.CertFile = c.HTTP.TLS.Certificate })
 		set("key", FromInstallation, func() { a.KeyFile = c.HTTP.TLS.Key })
 	}
+	if l := c.HTTP.TLS.LetsEncrypt; l.Enabled() {
+		set("acme-email", FromInstallation, func() { a.ACMEEmail = l.Email })
+		set("acme-directory", FromInstallation, func() { a.ACMEDirectory = l.DirectoryURL })
+		set("acme-ca", FromInstallation, func() { a.ACMECA = l.CAFile })
+		if r.origins["hostname"] == FromDetection && len(l.Hosts) > 0 {
+			set("hostname", FromInstallation, func() { a.Hostname = l.Hosts[0] })
+		}
+	}
 	if in.Cert != nil {
 		r.baseCertificate(set)
 	}

@@ -33,7 +33,17 @@ type Config struct {
 	HtpasswdPath   string
 	Admins         []string
 	Writers        []string
-	RenewedBySetup bool // setup makes the certificate, and setup renews it
+	RenewedBySetup bool  // setup makes the certificate, and setup renews it
+	ACME           *ACME // the server orders its certificate; nil: it does not
+}
+
+// ACME is where a server has its certificate from.
+type ACME struct {
+	Cache     string // directory
+	Email     string // empty: none
+	Hosts     []string
+	Directory string // URL; empty: Let's Encrypt
+	CAFile    string // of a private directory; empty: none
 }
 
 // Render makes myconfig.yml.

@@ -1,0 +1,136 @@
+package setup
+
+import (
+	"encoding/pem"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"packhouse/server/config"
+)
+
+// directory serves what ACME directories say of themselves, and returns its URL and the file of its CA.
+func directory(t *testing.T, body string, status int) (url, ca string) {
+	t.Helper()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/dir", writeFile(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o644)
+}
+
+const directoryBody = `{"newNonce":"https://ca/n","newAccount":"https://ca/a","newOrder":"https://ca/o"}`
+
+// TestOrderingIsJudged: what keeps a CA from signing is said before anything is ordered.
+func TestOrderingIsJudged(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1") // what is not of this machine is not reached
+	url, ca := directory(t, directoryBody, http.StatusOK)
+	noDirectory, noDirectoryCA := directory(t, "<html>", http.StatusOK)
+	gone, goneCA := directory(t, "", http.StatusNotFound)
+	at := func(addr string) fakeHost {
+		return fakeHost{resolves: map[string][]netip.Addr{"registry.example.com": {netip.MustParseAddr(addr)}}}
+	}
+	base := Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
+	for _, tc := range []struct {
+		name     string
+		host     fakeHost
+		change   Values
+		severity Severity
+		code     string
+		question string
+		says     string
+	}{
+		{"an address", fakeHost{}, Values{"hostname": {"192.0.2.17"}}, Refused, CodeName, "tls", "sign for names"},
+		{"a name of the inside", fakeHost{}, Values{"hostname": {"registry.internal"}, "acme-directory": {acmeStaging}, "acme-ca": {""}}, Warning, CodeName, "tls", "not a public name"},
+		{"a port that is not 443", fakeHost{}, Values{"addr": {":5000"}}, Warning, CodeChallenge, "tls", "listens at 5000"},
+		{"a name that does not resolve", fakeHost{resolves: map[string][]netip.Addr{}}, nil, Warning, CodeNoResolve, "tls", "will not find"},
+		{"a name that leads elsewhere", at("198.51.100.4"), nil, Warning, CodeElsewhere, "tls", "198.51.100.4"},
+		{"a private address", at("10.0.0.7"), Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Warning, CodeChallenge, "tls", "nobody outside"},
+		{"no address for mail", fakeHost{}, Values{"acme-email": {"me"}}, Refused, CodeValue, "acme-email", "not an address for mail"},
+		{"no URL", fakeHost{}, Values{"acme-directory": {"http://ca.example/dir"}}, Refused, CodeURL, "acme-directory", "not the URL"},
+		{"staging", fakeHost{}, Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Note, CodeStaging, "acme-directory", "do not trust"},
+		{"a CA that is not trusted", fakeHost{}, Values{"acme-ca": {""}}, Refused, CodeUnreached, "acme-ca", "certificate"},
+		{"a CA that is not there", fakeHost{}, Values{"acme-ca": {"/nowhere"}}, Refused, CodeUnread, "acme-ca", "/nowhere"},
+		{"no directory there", fakeHost{}, Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}}, Refused, CodeUnreached, "acme-ca", "no ACME directory"},
+		{"nothing there", fakeHost{}, Values{"acme-directory": {gone}, "acme-ca": {goneCA}}, Refused, CodeUnreached, "acme-ca", "404"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			flags := with(base, "dir", filepath.Join(t.TempDir(), "packhouse"))
+			maps.Copy(flags, tc.change)
+			_, findings := Resolve(t.Context(), machineOf(t, &tc.host), nil, Input{Flags: flags})
+			if !slices.ContainsFunc(findings, func(f Finding) bool {
+				return f.Severity == tc.severity && f.Code == tc.code && f.Question == tc.question && strings.Contains(f.String(), tc.says)
+			}) {
+				t.Errorf("no finding %s %s of %s in %v", tc.severity, tc.code, tc.question, findings)
+			}
+		})
+	}
+}
+
+// TestOrderingIsInstalled: the section is written, kept, changed key by key, and taken away; nothing else is made.
+func TestOrderingIsInstalled(t *testing.T) {
+	url, ca := directory(t, directoryBody, http.StatusOK)
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	section := func() config.LetsEncrypt {
+		t.Helper()
+		in, err := Load(dir)
+		if err != nil || in.Problem != nil {
+			t.Fatal(err, in.Problem)
+		}
+		if in.tlsMode() == string(LetsEncrypt) && in.Config.HTTP.TLS.Certificate != "" {
+			t.Error("both a certificate and an order")
+		}
+		return in.Config.HTTP.TLS.LetsEncrypt
+	}
+	flags := Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "acme-email": {"you@example.com"}, "addr": {":443"}}
+	plan := install(t, m, dir, flags)
+	l := section()
+	if l.CacheFile != filepath.Join(dir, acmeCache) || l.Email != "you@example.com" || !slices.Equal(l.Hosts, []string{"registry.example.com"}) || l.DirectoryURL != url || l.CAFile != ca {
+		t.Errorf("%+v", l)
+	}
+	if _, err := os.Stat(filepath.Join(dir, CertFile)); err == nil {
+		t.Error("a certificate was made")
+	}
+	if line := plan.Resolved.CommandLine(); !strings.Contains(line, "--tls letsencrypt --acme-email you@example.com --acme-directory "+url) || strings.Contains(line, "--san") {
+		t.Error(line)
+	}
+	if again := planFor(t, m, dir, nil); again.Pending() {
+		t.Errorf("a second run changes %s", describe(again))
+	}
+
+	file := filepath.Join(dir, ConfigFile)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := strings.Replace(string(data), "hosts: [registry.example.com]", "hosts: [registry.example.com, other.example.com] # both\n      httpaddr: ':80'", 1)
+	if edited == string(data) {
+		t.Fatalf("no hosts in\n%s", data)
+	}
+	if err := os.WriteFile(file, []byte(edited), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	install(t, m, dir, Values{"acme-email": {""}})
+	if l := section(); l.Email != "" || len(l.Hosts) != 2 || l.HTTPAddr != ":80" {
+		t.Errorf("after a change of one key: %+v", l)
+	}
+	install(t, m, dir, Values{"hostname": {"new.example.com"}})
+	if l := section(); !slices.Equal(l.Hosts, []string{"new.example.com", "registry.example.com", "other.example.com"}) {
+		t.Errorf("after a change of the name: %v", l.Hosts)
+	}
+	install(t, m, dir, Values{"tls": {"private-ca"}})
+	if l := section(); l.Enabled() {
+		t.Errorf("after it was taken away: %+v", l)
+	}
+	install(t, m, dir, flags)
+	if l := section(); !l.Enabled() || l.DirectoryURL != url {
+		t.Errorf("after it came back: %+v", l)
+	}
+}

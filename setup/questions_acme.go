@@ -1,0 +1,220 @@
+package setup
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+)
+
+// Directories that are offered.
+const (
+	acmeProduction = "https://acme-v02.api.letsencrypt.org/directory"
+	acmeStaging    = "https://acme-staging-v02.api.letsencrypt.org/directory"
+)
+
+// acmeCache is where account and certificates lie, beside the configuration.
+const acmeCache = "le-cache"
+
+// acmeTimeout bounds asking a directory while somebody waits at a terminal.
+const acmeTimeout = 8 * time.Second
+
+// ordered tells whether the server orders its certificate from an ACME directory.
+func ordered(a *Answers) bool { return a.TLS == LetsEncrypt }
+
+// public tells whether the directory is one that signs for public names only.
+func (a *Answers) public() bool {
+	return a.ACMEDirectory == "" || a.ACMEDirectory == acmeProduction || a.ACMEDirectory == acmeStaging
+}
+
+func acmeEmailQuestion() *Question {
+	q := &Question{
+		ID: "acme-email", Title: "E-mail", Kind: Text, Flags: []string{"--acme-email"}, Asked: ordered,
+		Ask: "To which address shall the CA write?",
+		Help: "Some authorities write before a certificate ends that was not renewed, and when they have to withdraw one. Let's Encrypt no longer does. It may stay " +
+			"empty. Nobody else gets it, and a wrong one breaks nothing.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			local, domain, ok := strings.Cut(a.ACMEEmail, "@")
+			if a.ACMEEmail == "" || ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(a.ACMEEmail, " \t<>,;:\"") && !strings.Contains(domain, "@") {
+				return nil
+			}
+			return []Finding{refused(CodeValue, fmt.Sprintf("%q is not an address for mail", a.ACMEEmail), "write it like you@example.com, or leave it empty")}
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.ACMEEmail })
+}
+
+func acmeDirectoryQuestion() *Question {
+	q := &Question{
+		ID: "acme-directory", Title: "Directory", Kind: Text, Flags: []string{"--acme-directory"}, Asked: ordered,
+		Ask: "Which ACME directory shall sign?",
+		Help: "Empty is Let's Encrypt. Its staging directory has generous limits and signs certificates that no client trusts: right for trying out whether the way " +
+			"from outside works, because too many failures at the real one lock a name out for an hour. A private one, such as that of step-ca, has a URL of its own.",
+		Suggest: func(*Machine, *Answers) []string { return []string{acmeProduction, acmeStaging} },
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.ACMEDirectory == "" {
+				return nil
+			}
+			if u, err := url.Parse(a.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+				return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory), "write it like "+acmeStaging)}
+			}
+			if a.ACMEDirectory == acmeStaging {
+				return []Finding{noted(CodeStaging, "clients do not trust what the staging directory signs", "when it works, run setup again with --acme-directory "+acmeProduction)}
+			}
+			return nil
+		},
+		Probe: func(ctx context.Context, m *Machine, a *Answers) []Finding {
+			if !a.public() {
+				return nil // tried once its CA is known
+			}
+			return probeDirectory(ctx, m, a)
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.ACMEDirectory })
+}
+
+func acmeCAQuestion() *Question {
+	q := &Question{
+		ID: "acme-ca", Title: "CA of the directory", Kind: Path, Flags: []string{"--acme-ca"}, Asked: func(a *Answers) bool { return ordered(a) && !a.public() },
+		Ask:  "Which CA has signed the certificate of the directory itself?",
+		Help: "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.ACMECA == "" {
+				return nil
+			}
+			data, err := os.ReadFile(a.ACMECA)
+			if err != nil {
+				return []Finding{unreadable(err)}
+			}
+			if _, err := certgen.ParseChain(data); err != nil {
+				return []Finding{fromInput(err)}
+			}
+			return nil
+		},
+		Probe: probeDirectory,
+	}
+	return q.text(func(a *Answers) *string { return &a.ACMECA })
+}
+
+var errNoDirectory = errors.New("it answers, and is no ACME directory")
+
+// probeDirectory asks the directory for itself, as every order begins.
+func probeDirectory(ctx context.Context, _ *Machine, a *Answers) []Finding {
+	if a.offline {
+		return nil
+	}
+	if err := askDirectory(ctx, a); err != nil {
+		return []Finding{refused(CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
+			"see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need --acme-ca; --offline leaves this out")}
+	}
+	return nil
+}
+
+func askDirectory(ctx context.Context, a *Answers) error {
+	ctx, cancel := context.WithTimeout(ctx, acmeTimeout)
+	defer cancel()
+	settings := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a.ACMECA != "" {
+		data, err := os.ReadFile(a.ACMECA)
+		if err != nil {
+			return err
+		}
+		settings.RootCAs = x509.NewCertPool()
+		settings.RootCAs.AppendCertsFromPEM(data)
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.acmeDirectory(), nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was read
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answers %s", answer.Status)
+	}
+	var directory struct {
+		NewOrder string `json:"newOrder"`
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&directory); err != nil || directory.NewOrder == "" {
+		return errNoDirectory
+	}
+	return nil
+}
+
+// acmeDirectory is the URL of the directory in use.
+func (a *Answers) acmeDirectory() string {
+	if a.ACMEDirectory == "" {
+		return acmeProduction
+	}
+	return a.ACMEDirectory
+}
+
+// judgeOrder says whether a CA can sign for the host name, as far as the answers tell.
+func judgeOrder(a *Answers) []Finding {
+	name := canonical(a.Hostname)
+	if isAddress(name) {
+		return []Finding{refused(CodeName, name+" is an address, and ACME directories sign for names", "give a DNS name with --hostname, or choose --tls private-ca")}
+	}
+	var findings []Finding
+	if a.public() && private(name) {
+		findings = append(findings, warned(CodeName, name+" is not a public name: the CA will refuse it", "choose a name below a domain of yours, a private directory (--acme-directory), or --tls private-ca"))
+	}
+	if _, port, err := net.SplitHostPort(a.Addr); err == nil && port != "443" {
+		findings = append(findings, warned(CodeChallenge, "the CA comes to port 443 of "+name+", and the server listens at "+port,
+			"publish 443 to it, or answer on port 80 too: http.tls.letsencrypt.httpaddr in myconfig.yml"))
+	}
+	return findings
+}
+
+// private tells whether nobody outside can know a name: it has no dot, or ends like names that are kept for the inside (RFC 2606, RFC 6762,
+// RFC 8375 and what ICANN set aside).
+func private(name string) bool {
+	if !strings.Contains(name, ".") {
+		return true
+	}
+	return slices.ContainsFunc([]string{".local", ".localhost", ".internal", ".test", ".example", ".invalid", ".home.arpa", ".lan", ".intern", ".corp", ".home"},
+		func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
+// probeOrder says whether the CA will find this machine under the host name.
+func probeOrder(ctx context.Context, m *Machine, a *Answers) []Finding {
+	name := canonical(a.Hostname)
+	if a.offline || isAddress(name) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addrs, err := m.Host.LookupHost(ctx, name)
+	switch {
+	case err != nil || len(addrs) == 0:
+		return []Finding{warned(CodeNoResolve, name+" does not resolve: the CA will not find this machine", "make a DNS entry first; each failed order costs ten minutes and more")}
+	case a.public() && !slices.ContainsFunc(addrs, reachable):
+		return []Finding{warned(CodeChallenge, fmt.Sprintf("%s resolves to %s, where nobody outside gets", name, addrs[0]), "the CA comes from the internet: it needs a public address in DNS, and port 443 let through")}
+	case !slices.ContainsFunc(addrs, m.Has):
+		return []Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]), "that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry")}
+	}
+	return nil
+}
+
+// reachable tells whether an address is one of the internet.
+func reachable(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(addr)
+}
