@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"packhouse/server"
 	"packhouse/server/config"
 )
 
@@ -160,7 +163,23 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 			})
 		}
 	}
-	return loaded, append(problems, loaded.Verify(ctx, config.Probes{Running: running, Now: a.now})...)
+	return loaded, append(problems, loaded.Verify(ctx, config.Probes{Running: running, Now: a.now, Bucket: a.tryBucket})...)
+}
+
+// bucketPatience is how long a bucket may take to be tried.
+const bucketPatience = 30 * time.Second
+
+// tryBucket opens the store in a bucket, as serve would, and lets it go again.
+func (a *app) tryBucket(ctx context.Context, c *config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketPatience)
+	defer cancel()
+	once := *c
+	once.Storage.S3.MaxRetries = 1 // somebody waits for the answer
+	store, err := server.OpenStore(ctx, &once, slog.New(slog.DiscardHandler), a.now)
+	if err != nil {
+		return err
+	}
+	return store.Close()
 }
 
 // printJSON writes a result for programs.

@@ -22,6 +22,9 @@ type Probes struct {
 	Running bool             // a server of this configuration runs and holds the ports: they are not tried
 	Now     func() time.Time // nil: time.Now
 	Listen  Listener         // nil: the network
+
+	// Bucket opens the store in a bucket and lets it go again. Nil: buckets are not tried.
+	Bucket func(ctx context.Context, c *Config) error
 }
 
 // verifier collects what Verify finds.
@@ -47,6 +50,7 @@ func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 	v.acme()
 	v.users()
 	v.storage()
+	v.bucket(ctx)
 	v.audit()
 	if !probes.Running {
 		v.ports(ctx)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -49,6 +50,19 @@ func (v *verifier) storage() {
 	}
 	if dir, err := tryWrite(s.Filesystem.RootDirectory); err != nil {
 		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)), "give it to the user who runs the server, or name another directory")
+	}
+}
+
+// bucket checks that the store in a bucket can be opened with these keys.
+func (v *verifier) bucket(ctx context.Context) {
+	c := &v.loaded.Config
+	if c.Storage.Driver != S3 || v.probes.Bucket == nil {
+		return
+	}
+	if err := v.probes.Bucket(ctx, c); err != nil {
+		const key = "storage.s3.bucket"
+		why := strings.Join(strings.Fields(err.Error()), " ")
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be used: %s (%s)", quote(c.Storage.S3.Bucket), why), "see region, endpoint and keys, and what the policy of the bucket allows")
 	}
 }
 

@@ -280,6 +280,30 @@ func TestVerifyPorts(t *testing.T) {
 	}
 }
 
+// TestBucketTried: what the engine says is told in one line, and only where a bucket is meant.
+func TestBucketTried(t *testing.T) {
+	tried := 0
+	probes := Probes{Bucket: func(_ context.Context, c *Config) error {
+		tried++
+		if c.Storage.S3.Bucket == "good" {
+			return nil
+		}
+		return errors.New("access\ndenied")
+	}, Listen: func(context.Context, string, string) (io.Closer, error) { return io.NopCloser(nil), nil }}
+	verify := func(storage string) []Problem {
+		loaded := mustLoad(t, Source{Path: "my.yml", Data: []byte("version: 0.1\nstorage: " + storage + "\nhttp: {addr: 'localhost:1'}\n")})
+		return loaded.Verify(t.Context(), probes)
+	}
+	if got := append(verify("inmemory"), verify("{s3: {bucket: good, region: r}}")...); len(got) != 0 || tried != 1 {
+		t.Errorf("%v after %d", got, tried)
+	}
+	got := verify("{s3: {bucket: bad, region: r, accesskey: a, secretkey: canary}}")
+	want := `my.yml:2:24: storage.s3.bucket cannot be used: "bad" (access denied); see region, endpoint and keys, and what the policy of the bucket allows`
+	if len(got) != 1 || got[0].String() != want {
+		t.Errorf("got %v", got)
+	}
+}
+
 // TestForeign: what the store would refuse is told before, and what it would take is not.
 func TestForeign(t *testing.T) {
 	for want, paths := range map[string][]string{
