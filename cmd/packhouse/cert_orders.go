@@ -69,6 +69,7 @@ func (a *app) addOrders(ctx context.Context, t *check.Target) {
 	}
 	if t.Chain = states[0].Chain; len(t.Chain) > 0 {
 		t.Roots = orderedTrust(t.Config, t.Chain, a.now())
+		a.believe(t)
 	}
 	for _, s := range states {
 		t.Names.DNS = append(t.Names.DNS, s.Host)
@@ -78,6 +79,27 @@ func (a *app) addOrders(ctx context.Context, t *check.Target) {
 				Remedy: "see that the CA reaches this server under that name: TLS-ALPN-01 comes to port 443, HTTP-01 to port 80",
 			})
 		}
+	}
+}
+
+// believe lets the checks go on where an authority has signed that this machine does not know, one for staging say: everything else can be
+// proven with what it handed out itself. That this machine does not trust it is told.
+func (a *app) believe(t *check.Target) {
+	if t.Roots != nil {
+		return
+	}
+	for _, p := range certgen.Verify(t.Chain, nil, nil, certgen.NamesOf(t.Chain[0]), a.now()) {
+		if p.Code != certgen.CodeIncomplete && p.Code != certgen.CodeUntrusted {
+			continue
+		}
+		top := t.Chain[len(t.Chain)-1]
+		t.Roots = []*x509.Certificate{top}
+		t.Findings = append(t.Findings, config.Problem{
+			Code: certgen.CodeUntrusted, Severity: config.Warning, File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl",
+			What:   fmt.Sprintf("this machine does not trust who signs for that directory: %s", top.Issuer),
+			Remedy: "clients need its root certificate; of a directory for staging nobody has it",
+		})
+		return
 	}
 }
 

@@ -210,8 +210,11 @@ func (s State) Fault() string {
 	served := "the certificate of " + s.Host + " could not be renewed, the one before is served"
 	if s.Leaf == nil {
 		served = "there is no certificate for " + s.Host + " yet, and clients refuse the stand-in"
-		if s.Failure == "" || s.Ordering {
+		switch {
+		case s.Ordering:
 			return served + ": it is being ordered"
+		case s.Failure == "":
+			return served + ": it has not been ordered yet"
 		}
 	}
 	if s.Failure == "" || s.Ordering {

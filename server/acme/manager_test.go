@@ -128,7 +128,7 @@ func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca, cache := newFakeCA(t), Directory(filepath.Join(t.TempDir(), "le-cache"))
 		m := newManager(t, ca, Options{Cache: cache, Hosts: []string{"Registry.Example.com", "other.example.com.", host}})
-		if len(m.names) != 2 || shown(t, m, host) != m.standIn || !strings.Contains(m.States()[0].Fault(), "being ordered") {
+		if len(m.names) != 2 || shown(t, m, host) != m.standIn || !strings.Contains(m.States()[0].Fault(), "not been ordered yet") {
 			t.Errorf("before the order: %+v", m.States())
 		}
 		if !strings.Contains(m.standIn.Leaf.Subject.String(), "stand-in") || ca.count() != 0 {
