@@ -55,6 +55,9 @@ func (l *tagLists) of(repo string, anew bool) *tagList {
 		}
 		t = &tagList{}
 		l.by[repo] = t
+		if len(l.by) > mostLists {
+			l.dropColdest(t)
+		}
 	}
 	l.clock++
 	t.used = l.clock
@@ -70,18 +73,30 @@ func (l *tagLists) grew(t *tagList, size int) {
 	for _, o := range l.by {
 		total += o.size
 	}
-	for total > l.most || len(l.by) > mostLists {
-		coldest := ""
-		for repo, o := range l.by {
-			if o != t && (coldest == "" || o.used < l.by[coldest].used) {
-				coldest = repo
-			}
+	for total > l.most && len(l.by) > 1 {
+		total -= l.dropColdest(t)
+	}
+}
+
+// dropColdest drops the list that was not used for longest, but not this one, and returns how many names it had. Called with l.mu held.
+func (l *tagLists) dropColdest(but *tagList) int {
+	coldest := ""
+	for repo, o := range l.by {
+		if o != but && (coldest == "" || o.used < l.by[coldest].used) {
+			coldest = repo
 		}
-		if coldest == "" {
-			return
-		}
-		total -= l.by[coldest].size
-		delete(l.by, coldest)
+	}
+	size := l.by[coldest].size
+	delete(l.by, coldest)
+	return size
+}
+
+// leave drops the list of a repository that has no tags: anybody can ask for any name.
+func (l *tagLists) leave(repo string, t *tagList) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.by[repo] == t {
+		delete(l.by, repo)
 	}
 }
 
@@ -175,6 +190,7 @@ func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string
 	}
 	page = []string{}
 	if !there || len(t.names) == 0 {
+		s.tagLists.leave(name, t)
 		if !s.holds(catalogued{name: name}) {
 			return nil, false, fmt.Errorf("%w: %s", storage.ErrRepositoryUnknown, repo)
 		}
