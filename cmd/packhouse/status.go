@@ -247,6 +247,9 @@ func (a *app) printStatus(r *statusReport) {
 	}
 	if s := r.Server; s != nil {
 		row("server", "running since %s, pid %d, version %s", s.StartedAt.Local().Format(time.DateTime), s.PID, s.Version)
+		if s.Config != "" && !sameFile(s.Config, r.Config) {
+			row("", "with %s", s.Config)
+		}
 		row("address", "%s", s.Address)
 		row("storage", "%s", s.Storage)
 		row("sign-in", "%s, %d users", s.Auth, s.Users)
