@@ -39,16 +39,20 @@ func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 		}
 		return etag, nil
 	}
+	w, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
 	if o, ok, err := s.data(ctx, d); err == nil && ok && o.size == size {
 		if etag, good := s.verified.get(string(d)); good && etag == o.etag {
-			return s.commit(ctx, t.o.Repository.String(), d, etag, write)
+			return s.commit(ctx, w, t.o.Repository.String(), d, etag, write)
 		}
 	}
 	etag, err := write(ctx)
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, t.o.Repository.String(), d, etag, write)
+	return s.commit(ctx, w, t.o.Repository.String(), d, etag, write)
 }
 
 // assembleMultipart makes an object of parts that are made at once.

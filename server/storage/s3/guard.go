@@ -160,8 +160,18 @@ func (s *Store) guarded(ctx context.Context, change func(w watch) error) error {
 	if err != nil {
 		return err
 	}
+	return s.guardedSince(w, change)
+}
+
+// guardedSince is guarded for a change whose first part was done after looking: data that was written before could have been deleted by a
+// collection that came and went since.
+func (s *Store) guardedSince(w watch, change func(w watch) error) error {
+	careful := watch{at: time.Now(), active: true}
+	if s.stale(w) {
+		return change(careful)
+	}
 	if err := change(w); err != nil || !s.stale(w) {
 		return err
 	}
-	return change(watch{at: time.Now(), active: true})
+	return change(careful)
 }

@@ -42,11 +42,16 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	if m.id == "" {
 		return s.putSmall(ctx, o, d, tail)
 	}
+	w, err := s.look(ctx)
+	if err != nil {
+		m.abort(ctx)
+		return err
+	}
 	etag, err := m.complete(ctx, c.next, tail, c.in.n)
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, o.Repository.String(), d, etag, func(context.Context) (string, error) {
+	return s.commit(ctx, w, o.Repository.String(), d, etag, func(context.Context) (string, error) {
 		return "", fmt.Errorf("%w: %s", storage.ErrBusy, d) // the bytes are gone: the client has to send them again
 	})
 }
@@ -60,17 +65,22 @@ func (s *Store) putSmall(ctx context.Context, o storage.Owner, d digest.Digest, 
 		}
 		return etag, nil
 	}
+	w, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
 	etag, err := write(ctx)
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, o.Repository.String(), d, etag, write)
+	return s.commit(ctx, w, o.Repository.String(), d, etag, write)
 }
 
-// commit links a blob whose data was written, and makes sure that both stay. Where a collection took the data after all, it is written again.
-func (s *Store) commit(ctx context.Context, repo string, d digest.Digest, etag string, again func(context.Context) (string, error)) error {
+// commit links a blob whose data was written after looking for collections, and makes sure that both stay. Where one took the data after all, it
+// is written again.
+func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Digest, etag string, again func(context.Context) (string, error)) error {
 	s.health.good(s.opt.Now())
-	err := s.guarded(ctx, func(w watch) error {
+	err := s.guardedSince(w, func(w watch) error {
 		for attempt := 0; ; attempt++ {
 			err := s.link(ctx, w, repo, d, d)
 			if !errors.Is(err, storage.ErrBusy) || attempt > 2 {

@@ -67,8 +67,9 @@ func (s *Store) free(ctx context.Context, d digest.Digest) error {
 	if s.without.markers {
 		return nil
 	}
-	deadline := time.Now().Add(s.patience())
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	patience := s.patience()
+	deadline := time.Now().Add(patience)
+	for wait := min(50*time.Millisecond, patience/4); ; wait = min(2*wait, time.Second) {
 		m, o, ok, err := s.marker(ctx, d)
 		if err != nil {
 			return err
@@ -97,7 +98,7 @@ func (s *Store) free(ctx context.Context, d digest.Digest) error {
 
 // patience is how long a push waits for a deletion.
 func (s *Store) patience() time.Duration {
-	return min(deleteWait, max(s.opt.Settle/2, 100*time.Millisecond))
+	return min(deleteWait, max(s.opt.Settle/2, 10*time.Millisecond))
 }
 
 // watch is what a change knows about collections: whether one was announced when it looked.
