@@ -240,8 +240,11 @@ func (e *entry) closed(width int) string {
 	return layout.Cut(sign+t.Muted.Render(label)+"  "+value, width)
 }
 
-func (e *entry) origin() string {
-	switch e.m.origins[e.question.ID] {
+func (e *entry) origin() string { return originWords(e.m.origins[e.question.ID]) }
+
+// originWords says where an answer comes from; what was typed needs no words.
+func originWords(origin setup.Origin) string {
+	switch origin {
 	case setup.FromFlag:
 		return "given by a flag"
 	case setup.FromEnvironment:

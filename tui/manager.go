@@ -242,10 +242,10 @@ func (m *model) taskLine(job task, chosen bool, width int) string {
 
 // stateLines draw how the installation does: what is well in a line each, what is not with a sign and in words.
 func (m *model) stateLines(width int) []string {
-	t, s := m.theme, m.manager.state
+	t := m.theme
 	var lines []string
 	const labelWidth = 13
-	say := func(label, sign, text string) {
+	m.tellState(m.manager.state, func(label, sign, text string) {
 		style := t.Plain
 		switch sign {
 		case theme.Done:
@@ -264,7 +264,12 @@ func (m *model) stateLines(width int) []string {
 			}
 			lines = append(lines, layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width))
 		}
-	}
+	})
+	return lines
+}
+
+// tellState says how an installation does: a label, a sign of the theme, and words. An empty label belongs to the one before.
+func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 	for _, finding := range s.Findings {
 		sign := theme.Caution
 		if finding.Severity == setup.Refused {
@@ -303,7 +308,6 @@ func (m *model) stateLines(width int) []string {
 	for _, drift := range s.Drift {
 		say("files", theme.Caution, drift.Path+": "+drift.What+" since setup wrote it")
 	}
-	return lines
 }
 
 func (m *model) serverState(s *setup.State, say func(label, sign, text string)) {

@@ -17,11 +17,12 @@ func (s *setupRun) open(ctx context.Context) error {
 	}
 	a := s.newAsked()
 	o := a.options()
-	if !installed.Exists() {
-		return a.run(ctx, o)
+	if installed.Exists() {
+		o.Title, o.Begin = "packhouse", a.lookAfter
 	}
-	o.Title = "packhouse"
-	o.Begin = a.lookAfter
+	if s.byLines() {
+		return a.runLines(ctx, o)
+	}
 	return a.run(ctx, o)
 }
 

@@ -42,14 +42,15 @@ does the same through flags, and packhouse serve runs the server.`,
 		newVersion(a),
 	)
 	askBack(root)
+	root.Flags().Bool("accessible", false, "ask line by line, for screen readers; so do ACCESSIBLE=1 and TERM=dumb")
 	root.Flags().String("dir", a.defaultDir(), "`DIR` of the installation")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !a.interactive() {
-			return cmd.Help()
-		}
 		s, err := a.newSetupRun(cmd.Flags())
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case !s.byLines() && !a.interactive():
+			return cmd.Help()
 		}
 		return s.open(cmd.Context())
 	}

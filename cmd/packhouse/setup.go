@@ -22,6 +22,7 @@ type setupOptions struct {
 	noStart  bool
 	serve    bool
 	rollback bool
+	lines    bool // asks line by line
 }
 
 // newSetup installs a registry or changes an installation.
@@ -48,6 +49,7 @@ wrong, 3 when --dry-run found changes, 4 when a check failed.`,
 // addSetupFlags makes flags of the one list that setup has.
 func (a *app) addSetupFlags(flags *pflag.FlagSet) {
 	flags.String("answers", "", "YAML `FILE` with answers: the flags without their dashes")
+	flags.Bool("accessible", false, "ask line by line, for screen readers; so do ACCESSIBLE=1 and TERM=dumb")
 	for _, f := range setup.Flags() {
 		usage := f.Usage
 		if f.Arg != "" {
@@ -147,6 +149,7 @@ func (a *app) newSetupRun(flags *pflag.FlagSet) (*setupRun, error) {
 	if len(input.Flags["password-stdin"]) > 0 {
 		input.PasswordLines = a.stdin
 	}
+	o.lines, _ = flags.GetBool("accessible")
 	return &setupRun{app: a, o: o, input: input}, nil
 }
 
@@ -159,6 +162,8 @@ func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 	switch {
 	case s.o.yes || s.o.dryRun || s.o.json:
 		return s.unasked(ctx)
+	case s.byLines():
+		return s.lines(ctx)
 	case !a.interactive():
 		return usageError(withHint(errors.New("there is no terminal to ask on"), "packhouse setup --yes asks nothing"))
 	}

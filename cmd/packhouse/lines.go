@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"golang.org/x/term"
+
+	"packhouse/tui"
+)
+
+// byLines tells whether somebody is asked line by line: because a flag says so, or because a variable does and there is a terminal.
+func (s *setupRun) byLines() bool {
+	if s.o.lines {
+		return true
+	}
+	wanted := s.getenv("TERM") == "dumb" || s.getenv("ACCESSIBLE") != "" && s.getenv("ACCESSIBLE") != "0"
+	out, ok := s.stderr.(*os.File)
+	return wanted && s.getenv("CI") == "" && ok && term.IsTerminal(int(s.stdin.Fd())) && term.IsTerminal(int(out.Fd()))
+}
+
+// lines sets up with questions, line by line.
+func (s *setupRun) lines(ctx context.Context) error {
+	a := s.newAsked()
+	return a.runLines(ctx, a.options())
+}
+
+// runLines asks on stderr: results go to stdout.
+func (a *asked) runLines(ctx context.Context, o tui.Options) error {
+	if len(a.input.Flags["password-stdin"]) > 0 {
+		return usageError(errors.New("--accessible reads answers from standard input, and so does --password-stdin"))
+	}
+	out, ok := a.stderr.(*os.File)
+	if !ok {
+		return errors.New("ask line by line: there is nothing to write on")
+	}
+	o.Out = out
+	outcome, err := tui.RunLines(ctx, o)
+	return a.concluded(outcome, err)
+}

@@ -1,0 +1,317 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"packhouse/setup"
+	"packhouse/tui/theme"
+)
+
+// errNoMore tells that the input has ended.
+var errNoMore = errors.New("the input has ended")
+
+// RunLines is the wizard, and the manager, for screen readers and for terminals that cannot move their cursor: it asks one question a line and
+// only ever appends. The questions, the plan and the checks are the ones of [Run]. In may be no terminal; then passwords are lines of it too.
+//
+// "back" goes back, "?" explains, and the end of the input ends it with nothing written. The end of ctx ends it, wherever it is.
+func RunLines(ctx context.Context, o Options) (Outcome, error) {
+	o = o.fill()
+	l := newLines(ctx, o, o.In, o.Out)
+	if fd := int(o.In.Fd()); term.IsTerminal(fd) {
+		before, err := term.GetState(fd)
+		if err != nil {
+			return Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
+		}
+		defer func() { _ = term.Restore(fd, before) }() // a password may be asked for when ctx ends
+		l.secret = func() (string, error) {
+			text, err := term.ReadPassword(fd)
+			return string(text), err
+		}
+	}
+	err := l.run()
+	if errors.Is(err, errNoMore) {
+		err = nil // what was written stands in the outcome
+		if l.m.outcome.Stage == Asked {
+			err = fmt.Errorf("%w: nothing was written", errNoMore)
+		}
+	}
+	err = errors.Join(err, l.m.stopServer(o.Out))
+	return l.m.outcome, err
+}
+
+// lines is the wizard as lines. The model keeps answers, plan and outcome; nothing of it is drawn.
+type lines struct {
+	ctx     context.Context
+	m       *model
+	in      io.Reader
+	out     io.Writer
+	secret  func() (string, error) // reads a line without an echo
+	wanted  chan bool              // a line is to be read; true: without an echo
+	read    chan answer
+	further bool // the questions that nearly everybody leaves alone are asked too
+	asked   bool // there are questions to go back to
+	write   bool // somebody said so
+}
+
+// answer is a line that somebody typed.
+type answer struct {
+	text string
+	err  error
+}
+
+func newLines(ctx context.Context, o Options, in io.Reader, out io.Writer) *lines {
+	o.NoColour = true
+	if o.Out == nil {
+		o.Out = os.Stderr
+	}
+	l := &lines{ctx: ctx, m: newModel(ctx, o), in: in, out: out, wanted: make(chan bool), read: make(chan answer)}
+	l.secret = l.line
+	go l.reader()
+	return l
+}
+
+// reader reads a line each time one is wanted, and no byte ahead: what comes next may be a password.
+func (l *lines) reader() {
+	for {
+		var a answer
+		select {
+		case hidden := <-l.wanted:
+			if hidden {
+				a.text, a.err = l.secret()
+			} else {
+				a.text, a.err = l.line()
+			}
+		case <-l.ctx.Done():
+			return
+		}
+		select {
+		case l.read <- a:
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// maxAnswer bounds a line in bytes.
+const maxAnswer = 64 << 10
+
+func (l *lines) line() (string, error) {
+	var text []byte
+	var one [1]byte
+	for len(text) < maxAnswer {
+		n, err := l.in.Read(one[:])
+		if n == 1 {
+			if one[0] == '\n' {
+				return strings.TrimSuffix(string(text), "\r"), nil
+			}
+			text = append(text, one[0])
+			continue
+		}
+		if err != nil {
+			if len(text) > 0 && errors.Is(err, io.EOF) {
+				return string(text), nil
+			}
+			return "", err
+		}
+	}
+	return "", errors.New("read an answer: the line is too long")
+}
+
+// hear waits for a line.
+func (l *lines) hear(prompt string, hidden bool) (string, error) {
+	fmt.Fprint(l.out, prompt)
+	select {
+	case l.wanted <- hidden:
+	case <-l.ctx.Done():
+		return "", l.ctx.Err()
+	}
+	select {
+	case a := <-l.read:
+		if hidden {
+			fmt.Fprintln(l.out)
+		}
+		if errors.Is(a.err, io.EOF) {
+			fmt.Fprintln(l.out)
+			return "", errNoMore
+		}
+		if !hidden {
+			a.text = strings.TrimSpace(a.text)
+		}
+		return a.text, a.err
+	case <-l.ctx.Done():
+		fmt.Fprintln(l.out)
+		return "", l.ctx.Err()
+	}
+}
+
+func (l *lines) say(format string, args ...any) {
+	fmt.Fprintln(l.out, clean(fmt.Sprintf(format, args...)))
+}
+
+// finding says what is wrong, in words and not by a sign.
+func (l *lines) finding(f setup.Finding) {
+	switch f.Severity {
+	case setup.Refused:
+		l.say("Error: %s", sentence(f))
+	case setup.Warning:
+		l.say("Warning: %s", sentence(f))
+	case setup.Note:
+		l.say("Note: %s", sentence(f))
+	}
+}
+
+// run goes from the beginning to the end.
+func (l *lines) run() error {
+	m := l.m
+	defer func() { _ = m.finish() }()
+	for {
+		if m.options.Begin != nil {
+			b, err := m.options.Begin(l.ctx)
+			if err != nil {
+				return err
+			}
+			m.begin(b)
+		}
+		if !m.manager.on {
+			return l.wizard()
+		}
+		if again, err := l.manage(); err != nil || !again {
+			m.outcome.Managed = true
+			return err
+		}
+	}
+}
+
+// wizard asks everything, and does it.
+func (l *lines) wizard() error {
+	m := l.m
+	l.say("%s. Enter keeps the default, ? explains, back goes back. Nothing is written before the end.", m.options.Title)
+	if m.installed.Exists() {
+		l.say("Note: an installation is in %s; the answers are what it has now, and only what you change is changed", m.installed.Dir)
+	}
+	for _, f := range m.findings {
+		if !m.asks(f.Question) {
+			l.finding(f)
+		}
+	}
+	return l.answerAll("")
+}
+
+// answerAll asks the questions of a step, or all, until the plan of the answers was carried out or left.
+func (l *lines) answerAll(only string) error {
+	at := 0
+	l.asked = true
+	defer func() { l.asked = false }()
+	for {
+		done, err := l.questions(only, at)
+		if err != nil || !done {
+			return err
+		}
+		next, err := l.review(l.m.plan0)
+		if err != nil || next == over {
+			return err
+		}
+		at = 0
+		if next == back {
+			at = 1 << 20 // the last question
+		}
+	}
+}
+
+// words of a sign, for those who do not see it.
+func words(sign string) string {
+	switch sign {
+	case theme.Done:
+		return "well: "
+	case theme.Caution:
+		return "attention: "
+	case theme.Failed:
+		return "wrong: "
+	case theme.Unknown:
+		return "not known: "
+	}
+	return ""
+}
+
+// manage shows the state and does one job. It tells whether to go round again.
+func (l *lines) manage() (bool, error) {
+	m := l.m
+	l.say("")
+	l.say("The installation in %s", m.manager.state.Dir)
+	m.tellState(m.manager.state, func(label, sign, text string) {
+		if label != "" {
+			label += ", "
+		}
+		l.say("%s%s%s", label, words(sign), text)
+	})
+	tasks := m.tasks()
+	for i, job := range tasks {
+		text := job.text
+		if job.closed != "" {
+			text = "not now: " + job.closed
+		}
+		l.say("%d. %s: %s", i+1, job.name, text)
+	}
+	for {
+		text, err := l.hear(fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)), false)
+		if errors.Is(err, errNoMore) || text == "quit" || text == "q" {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if text == "again" || text == "r" {
+			return true, nil
+		}
+		n := 0
+		if _, err := fmt.Sscanf(text, "%d", &n); err != nil || n < 1 || n > len(tasks) {
+			l.say("Error: %q is none of these", text)
+			continue
+		}
+		if closed := tasks[n-1].closed; closed != "" {
+			l.say("Error: %s", closed)
+			continue
+		}
+		return true, l.do(n - 1)
+	}
+}
+
+// do carries out the job at an index of tasks.
+func (l *lines) do(job int) error {
+	m := l.m
+	m.review = review{}
+	var err error
+	switch job {
+	case 0:
+		m.answers.RotateCert = true
+		_, err = l.review(m.plan0)
+	case 1:
+		err = l.answerAll("users")
+	case 2:
+		err = l.answerAll("")
+	case 3:
+		_, err = l.review(m.plan0)
+	case 4:
+		if m.plan, err = m.plan0(l.ctx); err != nil {
+			l.say("Error: %v", err)
+			return nil
+		}
+		_, err = l.prove()
+	case 5:
+		m.review.back = true
+		_, err = l.review(m.options.Rollback)
+	}
+	return err
+}
+
+// plan0 makes the plan of the answers as they stand.
+func (m *model) plan0(ctx context.Context) (*setup.Plan, error) {
+	return m.options.Plan(ctx, m.resolved())
+}

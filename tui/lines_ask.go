@@ -1,0 +1,321 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"packhouse/setup"
+)
+
+// asking lists the questions that matter now, of one step or of all.
+func (l *lines) asking(only string) []*setup.Question {
+	var out []*setup.Question
+	for _, step := range l.m.options.Steps {
+		if only != "" && step.ID != only {
+			continue
+		}
+		for _, q := range step.Questions {
+			if (q.Asked == nil || q.Asked(&l.m.answers)) && (l.further || !q.Advanced) {
+				out = append(out, q)
+			}
+		}
+	}
+	return out
+}
+
+// questions asks from an index on. It tells whether all have an answer; false: somebody went back beyond the first.
+func (l *lines) questions(only string, at int) (bool, error) {
+	for {
+		asked := l.asking(only)
+		if at >= len(asked) {
+			if at < 1<<20 {
+				return true, nil
+			}
+			at = len(asked) - 1
+		}
+		q := asked[at]
+		l.say("")
+		l.say("Question %d of %d: %s. %s", at+1, len(asked), q.Title, q.Ask)
+		forward, err := l.ask(q)
+		if err != nil {
+			return false, err
+		}
+		if forward {
+			at++
+			continue
+		}
+		if at == 0 {
+			if l.m.manager.on {
+				return false, nil
+			}
+			l.say("This is the first question.")
+			continue
+		}
+		at--
+	}
+}
+
+// ask asks one question until its answer can stand. It tells whether to go on; false: back.
+func (l *lines) ask(q *setup.Question) (bool, error) {
+	for {
+		text, err := l.hear(l.prompt(q), false)
+		if err != nil {
+			return false, err
+		}
+		switch text {
+		case "back":
+			return false, nil
+		case "?", "help":
+			l.say("%s", q.Help)
+			if len(q.Flags) > 0 {
+				l.say("In scripts: %s", strings.Join(q.Flags, " "))
+			}
+			continue
+		}
+		done, err := l.take(q, text)
+		if err != nil {
+			return false, err
+		}
+		if done && l.judge(q) {
+			return true, nil
+		}
+	}
+}
+
+// prompt says the default, and what can be typed.
+func (l *lines) prompt(q *setup.Question) string {
+	a := &l.m.answers
+	switch q.Kind {
+	case setup.Choice:
+		for i, o := range q.Choices(l.m.machine, a) {
+			text := o.Text
+			if o.Disabled != "" {
+				text = "cannot be chosen here: " + o.Disabled
+			}
+			l.say("%d. %s: %s", i+1, o.Title, text)
+		}
+	case setup.Names:
+		var in, out []string
+		for _, san := range a.SANs {
+			if san.Ticked {
+				in = append(in, san.Name)
+			} else {
+				out = append(out, san.Name)
+			}
+		}
+		l.say("In it beside the host name: %s", orNone(in))
+		if len(out) > 0 {
+			l.say("Known, and not in it: %s", strings.Join(out, ", "))
+		}
+		return "A name adds it, minus and a name takes it out, enter goes on: "
+	case setup.Users:
+		for _, u := range a.Users {
+			l.say("%s, %s, %s", u.Name, u.Role, passwordWords(u))
+		}
+		return "add NAME ROLE, remove NAME, role NAME ROLE, password NAME; enter goes on: "
+	case setup.Text, setup.Path, setup.Number, setup.Confirm:
+	}
+	value := q.Get(a)
+	switch {
+	case q.Kind == setup.Confirm && value == "true":
+		value = "yes"
+	case q.Kind == setup.Confirm:
+		value = "no"
+	}
+	if value == "" {
+		return "No default. Your answer: "
+	}
+	from := ""
+	if origin := originWords(l.m.origins[q.ID]); origin != "" {
+		from = ", " + origin
+	}
+	return clean(fmt.Sprintf("Default: %s%s. Your answer: ", value, from))
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+func passwordWords(u setup.User) string {
+	switch u.Source {
+	case setup.Kept:
+		return "password stays"
+	case setup.Typed:
+		return "password typed"
+	case setup.FromFile, setup.FromEnv, setup.FromStdin:
+		return "password given"
+	}
+	return "password will be generated"
+}
+
+// take puts an answer where it belongs. It tells whether the question is over; a list goes on until enter.
+func (l *lines) take(q *setup.Question, text string) (bool, error) {
+	a := &l.m.answers
+	switch {
+	case text == "":
+		return true, nil
+	case q.Kind == setup.Names:
+		l.takeNames(q, text)
+		return false, nil
+	case q.Kind == setup.Users:
+		return false, l.takeUser(q, text)
+	case q.Kind == setup.Choice:
+		if n, err := strconv.Atoi(text); err == nil {
+			options := q.Choices(l.m.machine, a)
+			if n < 1 || n > len(options) {
+				l.say("Error: there is no number %d", n)
+				return false, nil
+			}
+			text = options[n-1].Value
+		}
+	}
+	before := q.Get(a)
+	if err := q.Set(a, text); err != nil {
+		l.say("Error: %q %v", text, err)
+		return false, nil
+	}
+	if l.refuses(q) {
+		_ = q.Set(a, before) // the default is to be what it was
+		return false, nil
+	}
+	l.m.origins[q.ID] = setup.FromTyping
+	return true, nil
+}
+
+func (l *lines) takeNames(q *setup.Question, text string) {
+	a := &l.m.answers
+	before := slices.Clone(a.SANs)
+	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		name, out := strings.CutPrefix(name, "-")
+		if !out {
+			a.AddSAN(name, setup.SANTyped)
+			continue
+		}
+		i := slices.IndexFunc(a.SANs, func(san setup.SAN) bool { return strings.EqualFold(san.Name, name) })
+		if i < 0 {
+			l.say("Error: %s is not in it", name)
+			continue
+		}
+		a.SANs = slices.Clone(a.SANs)
+		a.SANs[i].Ticked = false
+	}
+	if l.refuses(q) {
+		a.SANs = before
+		return
+	}
+	l.m.origins[q.ID] = setup.FromTyping
+}
+
+// takeUser changes the list of users. A change that cannot stand is taken back.
+func (l *lines) takeUser(q *setup.Question, text string) error {
+	a := &l.m.answers
+	before, removed := slices.Clone(a.Users), slices.Clone(a.RemoveUsers)
+	fields := strings.Fields(text)
+	verb, name, role := fields[0], "", setup.Reader
+	if len(fields) > 1 {
+		name = fields[1]
+	}
+	if len(fields) > 2 {
+		role = setup.Role(fields[2])
+	}
+	i := slices.IndexFunc(a.Users, func(u setup.User) bool { return u.Name == name })
+	a.Users = slices.Clone(a.Users)
+	switch {
+	case name == "" || len(fields) > 3 || !slices.Contains([]string{"add", "remove", "role", "password"}, verb):
+		l.say("Error: that is none of add, remove, role and password with a name")
+		return nil
+	case !slices.Contains(setup.Roles(), role):
+		l.say("Error: %q is no role: reader, writer or admin", role)
+		return nil
+	case verb == "add" && i >= 0:
+		l.say("Error: there is a user %q already", name)
+		return nil
+	case verb != "add" && i < 0:
+		l.say("Error: there is no user %q", name)
+		return nil
+	case verb == "add":
+		a.Users = append(a.Users, setup.User{Name: name, Role: role, Source: setup.Generated})
+		a.RemoveUsers = slices.DeleteFunc(slices.Clone(a.RemoveUsers), func(gone string) bool { return gone == name })
+		i = len(a.Users) - 1
+	case verb == "remove":
+		if a.Users[i].Source == setup.Kept {
+			a.RemoveUsers = append(slices.Clone(a.RemoveUsers), name)
+		}
+		a.Users = slices.Delete(a.Users, i, i+1)
+	case verb == "role":
+		a.Users[i].Role = role
+	}
+	if verb == "add" || verb == "password" {
+		password, err := l.password(name)
+		if err != nil {
+			a.Users, a.RemoveUsers = before, removed
+			return err
+		}
+		a.Users[i].Source, a.Users[i].Password = setup.Generated, ""
+		if password != "" {
+			a.Users[i].Source, a.Users[i].Password = setup.Typed, setup.Secret(password)
+		}
+	}
+	if l.refusesAbout(q, name) {
+		a.Users, a.RemoveUsers = before, removed
+		return nil
+	}
+	l.m.origins[q.ID] = setup.FromTyping
+	return nil
+}
+
+// password asks twice, without an echo; an empty one is to be generated.
+func (l *lines) password(name string) (string, error) {
+	for {
+		first, err := l.hear(clean(fmt.Sprintf("Password of %s, not shown; enter generates one: ", name)), true)
+		if err != nil || first == "" {
+			return "", err
+		}
+		second, err := l.hear("Once more: ", true)
+		if err != nil {
+			return "", err
+		}
+		if first == second {
+			return first, nil
+		}
+		l.say("Error: the two differ")
+	}
+}
+
+// refuses says what is wrong with an answer, and tells whether anything was.
+func (l *lines) refuses(q *setup.Question) bool { return l.refusesAbout(q, "") }
+
+// refusesAbout is refuses for one entry of a list; what is wrong with the list as a whole can wait until enter.
+func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
+	if q.Validate == nil {
+		return false
+	}
+	refused := false
+	for _, f := range q.Validate(l.ctx, l.m.machine, &l.m.answers) {
+		if f.Severity == setup.Refused && (subject == "" || f.Subject == subject) {
+			l.finding(f)
+			refused = true
+		}
+	}
+	return refused
+}
+
+// judge says what there is to say about an answer, tries it, and tells whether it can stand.
+func (l *lines) judge(q *setup.Question) bool {
+	var findings []setup.Finding
+	if q.Validate != nil {
+		findings = q.Validate(l.ctx, l.m.machine, &l.m.answers)
+	}
+	if q.Probe != nil && !setup.AnyRefused(findings) {
+		findings = append(findings, q.Probe(l.ctx, l.m.machine, &l.m.answers)...)
+	}
+	for _, f := range findings {
+		l.finding(f)
+	}
+	return !setup.AnyRefused(findings)
+}

@@ -1,0 +1,244 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// turn is how it goes on after the review.
+type turn int
+
+const (
+	over turn = iota
+	back
+	anew
+)
+
+// review says what would change, and does it when somebody says so.
+func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (turn, error) {
+	m := l.m
+	var err error
+	l.say("")
+	if m.plan, err = plan(l.ctx); err != nil {
+		if l.ctx.Err() != nil {
+			return over, l.ctx.Err()
+		}
+		l.say("Error: %v", err)
+		return l.choose("Type back to change answers, or quit: ")
+	}
+	if !m.plan.Pending() {
+		l.say("Nothing has to be changed in %s.", m.plan.Dir)
+		return l.prove()
+	}
+	l.say("This would be changed in %s:", m.plan.Dir)
+	for _, f := range m.plan.Findings {
+		l.finding(f)
+	}
+	for _, c := range m.plan.Changes {
+		if c.Kind == setup.Keep {
+			continue
+		}
+		l.say("%s %s", c.Kind, shortPath(m.plan.Dir, c.Path))
+		for _, meaning := range c.Meaning {
+			l.say("  %s", meaning)
+		}
+		if diff := m.plan.Diff(c.Path); diff != "" && c.Kind == setup.Update {
+			l.say("%s", strings.TrimRight(diff, "\n"))
+		}
+	}
+	for _, why := range m.plan.Restart {
+		l.say("Note: a running server has to be restarted for %s", why)
+	}
+	next, err := l.choose("Type write to write this, back to change answers, more for further settings, or quit: ")
+	if err != nil || next != over || m.outcome.Signal != 0 {
+		return next, err
+	}
+	if !l.write {
+		return over, nil
+	}
+	l.write = false
+	if err := l.apply(); err != nil {
+		l.say("Error: %v", err)
+		return l.choose("Type back to change answers, or quit: ")
+	}
+	if m.review.back && m.installed != nil && m.installed.Config == nil {
+		l.say("Everything is as it was before.")
+		return over, nil
+	}
+	return l.prove()
+}
+
+// choose hears what is to happen with a plan.
+func (l *lines) choose(prompt string) (turn, error) {
+	for {
+		text, err := l.hear(prompt, false)
+		if err != nil {
+			return over, err
+		}
+		switch text {
+		case "write":
+			if strings.Contains(prompt, "write") {
+				l.write = true
+				return over, nil
+			}
+		case "back":
+			if !l.asked {
+				return over, nil
+			}
+			return back, nil
+		case "more":
+			l.further = true
+			return anew, nil
+		case "quit":
+			l.say("Nothing was written.")
+			return over, nil
+		}
+		l.say("Error: %q is none of these", text)
+	}
+}
+
+func (l *lines) apply() error {
+	m := l.m
+	applied, err := m.options.Apply(l.ctx, m.plan, func(verb, path string) { l.say("%s %s", verb, path) })
+	if err != nil {
+		return err
+	}
+	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, applied
+	m.settle()
+	if m.options.Reread != nil {
+		if in, err := m.options.Reread(context.WithoutCancel(l.ctx)); err == nil {
+			m.installed = in
+			m.answers.Rebase(in)
+		}
+	}
+	if m.review.back {
+		m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report, m.passwords = Asked, nil, nil, check.Report{}, nil
+	}
+	return nil
+}
+
+// prove starts the server, unless one runs, and says of every check how it went.
+func (l *lines) prove() (turn, error) {
+	m := l.m
+	if m.outcome.Plan == nil && !m.review.back {
+		m.outcome.Plan = m.plan
+	}
+	running, err := m.options.Start(context.WithoutCancel(l.ctx), m.plan)
+	if running != nil {
+		m.running = running
+	}
+	if err != nil {
+		l.say("Error: the server did not start: %v", err)
+		return l.offerBack()
+	}
+	report := m.options.Prove(l.ctx, m.plan, func(e check.Event) {
+		if e.Result != nil {
+			l.say("%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen, strings.ReplaceAll(reason(e.Result), "\n", "\n  "))
+		}
+	})
+	if l.ctx.Err() != nil {
+		return over, l.ctx.Err()
+	}
+	m.outcome.Report = report
+	l.say("%s.", summary(report))
+	if m.review.back {
+		return over, nil
+	}
+	m.outcome.Stage = Proved
+	_ = m.makeCard(m.plan)
+	if report.Worst() == check.Failed && m.outcome.Applied != nil {
+		if next, err := l.offerBack(); err != nil || m.review.back {
+			return next, err
+		}
+	}
+	if err := l.passwords(); err != nil {
+		return over, err
+	}
+	return over, l.serve()
+}
+
+// offerBack asks whether to go back to the files before a change that did not work.
+func (l *lines) offerBack() (turn, error) {
+	m := l.m
+	if m.options.Rollback == nil || m.outcome.Applied == nil || m.review.back {
+		return over, nil
+	}
+	yes, err := l.yes("Go back to the files that were there before? yes or no: ")
+	if err != nil || !yes {
+		return over, err
+	}
+	if m.running != nil {
+		_ = m.running.Shutdown(context.WithoutCancel(l.ctx)) // how it ended stands in its log
+		m.running = nil
+	}
+	m.review.back = true
+	return l.review(m.options.Rollback)
+}
+
+func (l *lines) yes(prompt string) (bool, error) {
+	for {
+		text, err := l.hear(prompt, false)
+		if err != nil {
+			return false, err
+		}
+		switch strings.ToLower(text) {
+		case "y", "yes":
+			return true, nil
+		case "n", "no":
+			return false, nil
+		}
+		l.say("Error: yes or no")
+	}
+}
+
+// passwords shows the generated ones, once and only when somebody asks for them.
+func (l *lines) passwords() error {
+	m := l.m
+	if len(m.passwords) == 0 || m.card.looked {
+		return nil
+	}
+	yes, err := l.yes("Passwords were generated. Show them now? They are kept nowhere but as hashes. yes or no: ")
+	if err != nil || !yes {
+		return err
+	}
+	m.card.looked = true
+	for _, p := range m.passwords {
+		fmt.Fprintf(l.out, "Password of %s: %s\n", clean(p.User), p.Password.Reveal())
+	}
+	return nil
+}
+
+// serve keeps a server that was started running until somebody ends it.
+func (l *lines) serve() error {
+	m := l.m
+	if m.running == nil {
+		return nil
+	}
+	ctx, cancel := signal.NotifyContext(l.ctx, os.Interrupt)
+	defer cancel()
+	l.say("The server runs at %s. Enter stops it.", m.running.Addr())
+	heard := make(chan error, 1)
+	go func() {
+		_, err := l.hear("", false)
+		heard <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-m.running.Done():
+		l.say("The server has ended.")
+		return nil
+	case err := <-heard:
+		if errors.Is(err, errNoMore) || errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+}
