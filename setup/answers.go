@@ -81,6 +81,7 @@ type Answers struct {
 	RotateCert bool // a new certificate, though the old one would do
 	NewKey     bool // with a new key
 	NewCA      bool // signed by a new CA
+	DropOldCA  bool // the CA before it is no longer handed out
 
 	Users       []User   // all users there are to be, existing ones included
 	RemoveUsers []string // users to take away

@@ -45,6 +45,7 @@ var flags = []Flag{
 	{"rotate-cert", FlagBool, "", "make a new certificate", "rotate-cert"},
 	{"new-key", FlagBool, "", "make it with a new key", "new-key"},
 	{"new-ca", FlagBool, "", "sign it by a new CA", "new-ca"},
+	{"drop-old-ca", FlagBool, "", "hand out the new CA only, now that every client trusts it", "drop-old-ca"},
 	{"ca-key", FlagText, "FILE", "the CA's key, where it was moved away", "tls"},
 	{"admin", FlagText, "NAME", "name of the administrator (default admin)", "users"},
 	{"user", FlagList, "NAME[:ROLE]", "further user: reader (default), writer or admin", "users"},

@@ -32,7 +32,7 @@ func (a *Answers) pairs() []pair {
 	initial := Answers{Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: ownName, LogLevel: "info"}
 	for _, step := range Questions() {
 		for _, q := range step.Questions {
-			if q.Kind == Names || q.Kind == Users || q.ID == "hostname" || !q.Asked(a) || slices.Contains([]string{"rotate-cert", "new-key", "new-ca"}, q.ID) {
+			if q.Kind == Names || q.Kind == Users || q.ID == "hostname" || !q.Asked(a) || slices.Contains([]string{"rotate-cert", "new-key", "new-ca", "drop-old-ca"}, q.ID) {
 				continue
 			}
 			value := q.Get(a)
@@ -72,7 +72,7 @@ func (r Resolved) CommandLine() string {
 	for _, extra := range []struct {
 		name  string
 		wants bool
-	}{{"rotate-cert", r.Answers.RotateCert}, {"new-key", r.Answers.NewKey}, {"new-ca", r.Answers.NewCA}} {
+	}{{"rotate-cert", r.Answers.RotateCert}, {"new-key", r.Answers.NewKey}, {"new-ca", r.Answers.NewCA}, {"drop-old-ca", r.Answers.DropOldCA}} {
 		if extra.wants {
 			add(extra.name, "true")
 		}

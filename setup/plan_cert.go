@@ -32,6 +32,8 @@ func leafReason(a *Answers, in *Installed) string {
 		return "its key is missing or does not fit"
 	case a.NewCA && a.TLS == PrivateCA:
 		return "a new CA was asked for"
+	case a.DropOldCA && a.TLS == PrivateCA:
+		return "the old CA is no longer handed out"
 	case a.NewKey:
 		return "a new key was asked for"
 	case a.RotateCert:
@@ -204,12 +206,17 @@ func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
 	if in.CA != nil && !a.NewCA {
 		ca, err := signingCA(a, in)
 		if err != nil {
-			f := refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, or make a new CA with --new-ca")
+			f := refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
 			f.Question, f.Flag = "tls", "--new-ca"
 			return nil, nil, &RefusedError{Findings: []Finding{f}}
 		}
-		b.keep(CACertFile)
 		b.keepSecret(CAKeyFile)
+		if a.DropOldCA && len(in.CA.Chain) > 1 {
+			bundle = certgen.EncodeChain(in.CA.Chain[0])
+			b.file(CACertFile, 0o644, bundle, "no longer handed out: "+certgen.Inspect(in.CA.Chain[1]).CommonName)
+			return ca, bundle, nil
+		}
+		b.keep(CACertFile)
 		return ca, certgen.EncodeChain(in.CA.Chain...), nil
 	}
 	if ca, err = certgen.NewCA(certgen.CAOptions{Now: b.now}); err != nil {

@@ -63,7 +63,7 @@ func judgeCA(a *Answers) []Finding {
 		return nil
 	}
 	if _, err := signingCA(a, a.existing); err != nil {
-		return []Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, or make a new CA with --new-ca")}
+		return []Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")}
 	}
 	return nil
 }
@@ -295,7 +295,16 @@ func subjectQuestion() *Question {
 func rotateQuestion(id, title, ask, help string, field func(*Answers) *bool) *Question {
 	q := &Question{ID: id, Title: title, Ask: ask, Help: help, Flags: []string{"--" + id}, Advanced: true}
 	q.Asked = func(a *Answers) bool {
-		return made(a) && (id != "new-ca" || a.TLS == PrivateCA) && a.existing != nil && a.existing.Cert != nil
+		in := a.existing
+		switch {
+		case !made(a) || in == nil || in.Cert == nil:
+			return false
+		case id == "new-ca":
+			return a.TLS == PrivateCA
+		case id == "drop-old-ca":
+			return a.TLS == PrivateCA && in.CA != nil && len(in.CA.Chain) > 1
+		}
+		return true
 	}
 	q.confirm(field)
 	set := q.Set
@@ -303,7 +312,7 @@ func rotateQuestion(id, title, ask, help string, field func(*Answers) *bool) *Qu
 		if err := set(a, s); err != nil {
 			return err
 		}
-		a.RotateCert = a.RotateCert || slices.Contains([]bool{a.NewKey, a.NewCA}, true)
+		a.RotateCert = a.RotateCert || slices.Contains([]bool{a.NewKey, a.NewCA, a.DropOldCA}, true)
 		return nil
 	}
 	return q

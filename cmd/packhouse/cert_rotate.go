@@ -15,6 +15,7 @@ type rotateOptions struct {
 	keyType, days string
 	subject       string
 	newKey, newCA bool
+	dropOldCA     bool
 	caKey         string
 }
 
@@ -27,7 +28,8 @@ func newCertRotate(a *app) *cobra.Command {
 and the key stay unless flags say otherwise. A running server serves it at once; no connection is dropped.
 
 With --new-ca there is a new CA too. ca.crt then holds the new and the old one: hand it out to every
-client. The server's certificate is signed by the new one from then on.
+client. The server's certificate is signed by the new one from then on. When every client has it,
+--drop-old-ca takes the old one out of ca.crt.
 
 At the end the certificate is verified under each of its names as a client would that trusts what is
 handed out and nothing else, and the running server is asked what it serves.`,
@@ -42,6 +44,9 @@ handed out and nothing else, and the running server is asked what it serves.`,
 			}
 			if err := rotatable(installed); err != nil {
 				return err
+			}
+			if o.newCA && o.dropOldCA {
+				return usageError(errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
 			}
 			if err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers()}); err != nil {
 				return err
@@ -58,6 +63,7 @@ handed out and nothing else, and the running server is asked what it serves.`,
 	f.StringVar(&o.subject, "subject", "", "further parts of its `SUBJECT`: C=,ST=,L=,O=,OU=")
 	f.BoolVar(&o.newKey, "new-key", false, "make a new key too")
 	f.BoolVar(&o.newCA, "new-ca", false, "make a new CA too: clients have to trust it")
+	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: hand out the new CA only, now that every client trusts it")
 	f.StringVar(&o.caKey, "ca-key", "", "`FILE` with the CA's key, where it was moved away")
 	return cmd
 }
@@ -65,7 +71,7 @@ handed out and nothing else, and the running server is asked what it serves.`,
 // answers are the options as setup takes them.
 func (o rotateOptions) answers() setup.Values {
 	answers := setup.Values{"rotate-cert": {"true"}}
-	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA} {
+	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA, "drop-old-ca": o.dropOldCA} {
 		if set {
 			answers[name] = []string{"true"}
 		}
