@@ -277,6 +277,29 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestForgotten: a queue that nobody delivers from any more is named, and left alone.
+func TestForgotten(t *testing.T) {
+	dir := t.TempDir()
+	var log logged
+	for _, name := range []string{"old", "new"} {
+		c := to("http://127.0.0.1:1/", func(e *config.Endpoint) { e.Name = name })
+		n, err := Open(Options{Config: c, Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Notify(Event{ID: name})
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said := log.String(); strings.Count(said, "belongs to no webhook") != 1 || !strings.Contains(said, directoryOf("old")) {
+		t.Errorf("said %s", said)
+	}
+	if _, err := os.Stat(filepath.Join(dir, directoryOf("old"), "00000001.jsonl")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPoison: an event that the receiver refuses for what it is does not hold up the others.
 func TestPoison(t *testing.T) {
 	r := newReceiver(t, func(_ int, ids []string) int {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -68,7 +69,26 @@ func Open(o Options) (*Notifier, error) {
 		}
 		n.endpoints = append(n.endpoints, e)
 	}
+	n.tellForgotten(o)
 	return n, nil
+}
+
+// tellForgotten names queues on disk that no endpoint delivers from: one was removed, renamed or disabled. They stay, as what is in them
+// may be wanted when the endpoint comes back.
+func (n *Notifier) tellForgotten(o Options) {
+	entries, err := os.ReadDir(o.Dir)
+	if o.Dir == "" || err != nil {
+		return
+	}
+	used := map[string]bool{}
+	for _, e := range n.endpoints {
+		used[directoryOf(e.config.Name)] = true
+	}
+	for _, entry := range entries {
+		if entry.IsDir() && !used[entry.Name()] {
+			n.log.Info("a queue of events belongs to no webhook that is in use; remove it if none comes back", "directory", filepath.Join(o.Dir, entry.Name()))
+		}
+	}
 }
 
 // Notify queues an event for every endpoint that wants it. It waits for nobody but the disk that holds the queues.
