@@ -11,6 +11,7 @@ import (
 	"packhouse/server/manifest"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
 )
 
 // PutManifest implements storage.Manifests.
@@ -35,9 +36,15 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
 	for _, r := range references {
 		needed = append(needed, r.Digest)
 	}
+	var damaged []suspect
+	defer func() { // after the locks are free
+		for _, x := range damaged {
+			s.quarantine(x.digest, x.info)
+		}
+	}()
 	defer s.locks.many(p.Digest, needed)()
 	defer s.gc.note(append(needed, p.Digest)...)
-	if err := s.checkReferences(ctx, p.Repository.String(), references); err != nil {
+	if damaged, err = s.checkReferences(ctx, p.Repository.String(), references); err != nil {
 		return err
 	}
 	tags := make([]string, 0, len(p.Tags))
@@ -50,63 +57,73 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
 	return s.putManifest(p, tags)
 }
 
+// suspect is a blob that turned out damaged while its lock was held: it is set aside afterwards, so that a client which asks whether it is
+// here hears no, and pushes the good bytes.
+type suspect struct {
+	digest digest.Digest
+	info   disk.Info
+}
+
 // checkReferences makes sure that all a manifest needs is in the repository, and touches it. Children of an index may be missing: an index
 // may be pushed to a mirror without all of its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse).
-func (s *Store) checkReferences(ctx context.Context, repo string, references []manifest.Reference) error {
+func (s *Store) checkReferences(ctx context.Context, repo string, references []manifest.Reference) (damaged []suspect, err error) {
 	var missing []manifest.Reference
 	for _, r := range references {
 		if err := ctx.Err(); err != nil {
-			return err
+			return damaged, err
 		}
-		ok, err := s.holdsReference(ctx, repo, r)
+		ok, bad, err := s.holdsReference(ctx, repo, r)
 		if err != nil {
-			return err
+			return damaged, err
+		}
+		if bad != nil {
+			damaged = append(damaged, *bad)
 		}
 		if !ok && !r.Foreign && r.Kind != manifest.Child {
 			missing = append(missing, r)
 		}
 	}
 	if len(missing) > 0 {
-		return &storage.MissingError{References: missing}
+		return damaged, &storage.MissingError{References: missing}
 	}
-	return nil
+	return damaged, nil
 }
 
-func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Reference) (bool, error) {
+func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Reference) (ok bool, bad *suspect, err error) {
 	if r.Kind == manifest.Child {
 		dir := revisionDir(repo, r.Digest)
 		_, link, ok, err := s.linked(dir, r.Digest)
 		if err == nil && ok {
 			err = s.touch(dir, link)
 		}
-		return ok, err
+		return ok, nil, err
 	}
 	target, info, ok, err := s.linkOf(repo, r.Digest, true)
 	if err != nil || !ok {
-		return false, err
+		return false, nil, err
 	}
 	if target != r.Digest {
 		s.gc.note(target)
 	}
 	if info.Size == r.Size || s.verified.has(target, info) {
-		return true, nil
+		return true, nil, nil
 	}
 	// The manifest says another size than the disk: whose mistake is it?
 	f, err := s.disk.Open(blobPath(target))
 	if err != nil {
-		return false, nil //nolint:nilerr // it cannot be opened, so it is not here
+		return false, nil, nil //nolint:nilerr // it cannot be opened, so it is not here
 	}
 	defer f.Close()
 	got, _, err := hashFile(ctx, f, info.Size, target.Algorithm())
 	if err != nil {
-		return false, fmt.Errorf("check blob %s: %w", target, err)
+		return false, nil, fmt.Errorf("check blob %s: %w", target, err)
 	}
 	if got != target {
 		s.log.Error("stored blob is damaged", "digest", target, "size", info.Size, "announced", r.Size)
-		return false, nil
+		return false, &suspect{target, info}, nil
 	}
 	s.verified.add(target, info)
-	return true, nil
+	return true, nil, nil
 }
 
 // putManifest writes a manifest, its links and its tags. Called under the locks of all of them.
