@@ -40,8 +40,8 @@ type scanned struct {
 
 const (
 	scannedFile  = "scanned"
-	mostReferrer = 1 << 20  // of a descriptor with its annotations
-	mostScanned  = 16 << 10 // repositories remembered at once
+	mostReferrer = 6*manifest.MaxSize + 64<<10 // of a descriptor with its annotations: each byte may take six as JSON
+	mostScanned  = 16 << 10                    // repositories remembered at once
 )
 
 func newReferrerIndex(s *Store) *referrerIndex {
