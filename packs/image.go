@@ -49,7 +49,7 @@ func (s *imageScan) add(f File, content io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", f.Path, err)
 		}
-		s.collect(f.Path, skim(text), "")
+		s.collect(f.Path, skim(text))
 	case ".tgz", ".gz":
 		s.chart(f.Path+"!", content, 1)
 	}
@@ -72,9 +72,9 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 	var (
 		bounded = &io.LimitedReader{R: unpacked, N: s.budget}
 		archive = tar.NewReader(bounded)
-		// The appVersion of a chart is its images' tag by default. A chart may hold others, unpacked.
+		// The appVersion of a chart is its images' tag by default. A chart may hold others, unpacked, and stand after its values.
 		versions = map[string]string{}
-		waiting  []waitingFile
+		pending  []pendingImage
 	)
 	for range maxChartFiles {
 		header, err := archive.Next()
@@ -84,26 +84,35 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 		name := path.Clean(header.Name)
 		switch ext := path.Ext(name); {
 		case header.Typeflag != tar.TypeReg:
-		case path.Base(name) == "Chart.yaml":
-			text, err := s.read(archive)
-			if err != nil {
-				return
-			}
-			versions[path.Dir(name)] = valueOf(skim(text), "appVersion")
 		case ext == ".yaml" || ext == ".yml":
 			text, err := s.read(archive)
 			if err != nil {
 				return
 			}
-			waiting = append(waiting, waitingFile{name, onlyImages(skim(text))})
+			lines := skim(text)
+			if path.Base(name) == "Chart.yaml" {
+				versions[path.Dir(name)] = valueOf(lines, "appVersion")
+				continue
+			}
+			for _, i := range s.collect(source+name, lines) {
+				pending = append(pending, pendingImage{i, name})
+			}
 		case ext == ".tgz" && depth < maxChartDepth:
 			s.chart(source+name+"!", archive, depth+1)
 		}
 	}
 	s.budget = min(s.budget, bounded.N)
-	for _, w := range waiting {
-		s.collect(source+w.name, w.lines, nearestVersion(versions, w.name))
+	for _, p := range pending {
+		if reference := s.found[p.index].Reference + ":" + nearestVersion(versions, p.name); imageReference.MatchString(reference) {
+			s.found[p.index].Reference = reference
+		}
 	}
+}
+
+// pendingImage is one that found holds without a tag, which the chart's version may give.
+type pendingImage struct {
+	index int
+	name  string // of the file in the chart
 }
 
 // nearestVersion is the version of the chart that a file belongs to.
@@ -125,54 +134,50 @@ func mayNameImages(name string) bool {
 	return false
 }
 
-// waitingFile is a file of a chart whose version is not known yet.
-type waitingFile struct {
-	name  string
-	lines []line
-}
-
-// onlyImages keeps a file's lines where any of them may name an image.
-func onlyImages(lines []line) []line {
-	if slices.ContainsFunc(lines, func(l line) bool { return isImageKey(l.key) || l.key == "repository" || l.key == "images" }) {
-		return lines
-	}
-	return nil
-}
-
 func isImageKey(key string) bool { return key == "image" || strings.HasSuffix(key, "Image") }
 
-// collect finds images among the lines of one file.
-func (s *imageScan) collect(source string, lines []line, version string) {
+// collect finds images among the lines of one file. It returns the indexes of those that a chart would give its own version.
+func (s *imageScan) collect(source string, lines []line) (untagged []int) {
 	for i, l := range lines {
 		switch {
 		case len(s.found) >= maxImages:
-			return
+			return untagged
 		case l.value == "":
 		case isImageKey(l.key):
 			reference := l.value
 			if !tagged(reference) {
 				around := siblings(lines, i)
-				reference = assemble(around["registry"], reference, cmp.Or(around["tag"], around["imageTag"]), around["digest"], "")
+				reference = assemble(around["registry"], reference, cmp.Or(around["tag"], around["imageTag"]), around["digest"])
 			}
 			s.found = appendImage(s.found, reference, source, l.key != "image")
 		case l.key == "repository":
 			around := siblings(lines, i)
 			_, hasTag := around["tag"]
 			_, hasRegistry := around["registry"]
-			if parent := strings.ToLower(strings.TrimSuffix(l.path, ".repository")); hasTag || hasRegistry || strings.HasSuffix(parent, "image") {
-				s.found = appendImage(s.found, assemble(around["registry"], l.value, around["tag"], around["digest"], version), source, true)
+			if parent := strings.ToLower(strings.TrimSuffix(l.path, ".repository")); !hasTag && !hasRegistry && !strings.HasSuffix(parent, "image") {
+				continue
+			}
+			reference := assemble(around["registry"], l.value, around["tag"], around["digest"])
+			before := len(s.found)
+			s.found = appendImage(s.found, reference, source, true)
+			if len(s.found) > before && !tagged(reference) {
+				untagged = append(untagged, before)
 			}
 		case l.key == "" && l.item && (l.path == "images" || strings.HasSuffix(l.path, ".images")):
 			s.found = appendImage(s.found, l.value, source, true)
 		}
 	}
+	return untagged
 }
+
+// maxSiblings is how many lines before and after one are looked at.
+const maxSiblings = 64
 
 // siblings returns the scalars that stand beside a line in its mapping.
 func siblings(lines []line, at int) map[string]string {
 	found := map[string]string{}
 	indent := lines[at].indent
-	for i := at; i >= 0; i-- {
+	for i := at; i >= max(0, at-maxSiblings); i-- {
 		if l := lines[i]; l.indent < indent {
 			break
 		} else if l.indent == indent {
@@ -182,7 +187,7 @@ func siblings(lines []line, at int) map[string]string {
 			}
 		}
 	}
-	for _, l := range lines[at+1:] {
+	for _, l := range lines[at+1 : min(len(lines), at+1+maxSiblings)] {
 		if l.indent < indent || l.indent == indent && l.item {
 			break
 		}
@@ -194,16 +199,13 @@ func siblings(lines []line, at int) map[string]string {
 }
 
 // assemble puts the parts of a reference together, as charts do.
-func assemble(registry, repository, tag, digest, version string) string {
+func assemble(registry, repository, tag, digest string) string {
 	reference := repository
 	if registry != "" {
 		reference = strings.TrimSuffix(registry, "/") + "/" + repository
 	}
 	if tagged(reference) {
 		return reference
-	}
-	if tag == "" && digest == "" {
-		tag = version
 	}
 	if tag != "" {
 		reference += ":" + tag
@@ -229,15 +231,28 @@ func appendImage(images []Image, reference, source string, strict bool) []Image 
 
 // finish adds the images of values.yaml, and returns all, each once.
 func (s *imageScan) finish(values []byte) []Image {
-	s.collect(ValuesFile, skim(values), "")
+	s.collect(ValuesFile, skim(values))
 	slices.SortStableFunc(s.found, func(a, b Image) int {
 		return cmp.Or(strings.Compare(a.Reference, b.Reference), sourceOrder(a.Source)-sourceOrder(b.Source), strings.Compare(a.Source, b.Source))
 	})
 	unique := slices.CompactFunc(s.found, func(a, b Image) bool { return a.Reference == b.Reference })
 	// A pack's values repeat those of its charts, where a tag may be left to the chart: the one with the tag is meant.
-	return slices.DeleteFunc(unique, func(i Image) bool {
-		return !tagged(i.Reference) && slices.ContainsFunc(unique, func(other Image) bool { return strings.HasPrefix(other.Reference, i.Reference+":") })
-	})
+	withTag := map[string]bool{}
+	for _, i := range unique {
+		if tagged(i.Reference) {
+			withTag[repositoryOf(i.Reference)] = true
+		}
+	}
+	return slices.DeleteFunc(unique, func(i Image) bool { return !tagged(i.Reference) && withTag[i.Reference] })
+}
+
+// repositoryOf is a reference without tag and digest.
+func repositoryOf(reference string) string {
+	name, _, _ := strings.Cut(reference, "@")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		name = name[:i]
+	}
+	return name
 }
 
 // sourceOrder prefers the file that a person would look into first.

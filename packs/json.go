@@ -61,10 +61,17 @@ type document struct {
 	path     string
 	text     []byte
 	problems []Problem
+	told     map[Severity]int
 }
+
+// maxProblems is how many of each severity are told of one file: each costs a look through it, and nobody reads more.
+const maxProblems = 100
 
 // report notes a problem at an offset.
 func (d *document) report(severity Severity, code string, offset int, remedy, format string, args ...any) {
+	if d.told[severity]++; d.told[severity] > maxProblems {
+		return
+	}
 	line, column := position(d.text, offset)
 	d.problems = append(d.problems, Problem{
 		Code: code, Severity: severity, Path: d.path, Line: line, Column: column,
@@ -83,7 +90,7 @@ func position(text []byte, offset int) (line, column int) {
 // parseDocument reads JSON. What it can read around, it reports and reads on: trailing commas, a byte order mark, a key that stands twice.
 // The node is nil where nothing can be made of the text.
 func parseDocument(path string, text []byte) (*node, *document) {
-	d := &document{path: path, text: text}
+	d := &document{path: path, text: text, told: map[Severity]int{}}
 	readable := d.withoutTrailingCommas(text)
 	if bytes.HasPrefix(readable, []byte("\xef\xbb\xbf")) {
 		readable = append([]byte("   "), readable[3:]...)

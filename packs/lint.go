@@ -159,7 +159,7 @@ func (l *linter) nearest(name string) string {
 		switch {
 		case strings.EqualFold(path.Base(f.Path), path.Base(name)):
 			sameName = append(sameName, f.Path)
-		case path.Dir(f.Path) == path.Dir(name) && path.Ext(f.Path) == path.Ext(name):
+		case path.Dir(f.Path) == path.Dir(name) && path.Ext(f.Path) == path.Ext(name) && documentName(f.Path) == "":
 			sameKind = append(sameKind, f.Path)
 		}
 	}

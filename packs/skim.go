@@ -15,6 +15,12 @@ type line struct {
 	path   string // of the key: "pack.content.images.image"; list items add nothing
 }
 
+// What is kept of one file. Nothing that packs are asked for stands beyond it.
+const (
+	maxLines   = 100_000
+	maxKeyPath = 256
+)
+
 // skim reads what YAML files of packs hold without parsing them. They are texts with {{ macros }} and templates before they are YAML, they
 // may be many megabytes, and an alias in one may stand for more than a machine has: lines answer all questions that packs raise.
 func skim(text []byte) []line {
@@ -36,7 +42,7 @@ func skim(text []byte) []line {
 		}
 		l := line{number: number, indent: len(content) - len(trimmed)}
 		outer := l.indent
-		for strings.HasPrefix(trimmed, "- ") {
+		for nested := 0; strings.HasPrefix(trimmed, "- ") && nested < maxDepth; nested++ {
 			rest := strings.TrimLeft(trimmed[2:], " ")
 			l.item, l.indent, trimmed = true, l.indent+len(trimmed)-len(rest), rest
 		}
@@ -55,6 +61,12 @@ func skim(text []byte) []line {
 		l.path = l.key
 		if len(open) > 0 {
 			l.path = strings.TrimSuffix(open[len(open)-1].path+"."+l.key, ".")
+			if len(l.path) > maxKeyPath {
+				l.path = "…." + l.key
+			}
+		}
+		if len(lines) == maxLines {
+			break
 		}
 		lines = append(lines, l)
 		if l.key != "" && len(open) < maxDepth {

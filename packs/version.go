@@ -102,16 +102,22 @@ func compareNumber(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
+// comparePrerelease orders what follows the numbers: what starts with - before nothing, anything else after it.
 func comparePrerelease(a, b string) int {
+	return cmp.Or(
+		cmp.Compare(restClass(a), restClass(b)),
+		slices.CompareFunc(strings.FieldsFunc(a, isSeparator), strings.FieldsFunc(b, isSeparator), compareIdentifier),
+	)
+}
+
+func restClass(rest string) int {
 	switch {
-	case a == b:
+	case rest == "":
 		return 0
-	case strings.HasPrefix(a, "-") && b == "":
+	case rest[0] == '-':
 		return -1
-	case a == "" && strings.HasPrefix(b, "-"):
-		return 1
 	}
-	return slices.CompareFunc(strings.FieldsFunc(a, isSeparator), strings.FieldsFunc(b, isSeparator), compareIdentifier)
+	return 1
 }
 
 func isSeparator(r rune) bool { return r == '.' || r == '-' || r == '_' || r == '+' }
