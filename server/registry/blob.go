@@ -27,10 +27,10 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 		return err
 	}
 	defer func() { _ = blob.Close() }() // it was only read
-	if ignoredRange(r.Header.Get("Range"), blob.Size()) {
+	if ignoredRange(r.Header.Get("Range"), blob.Size()) || !appliesRange(r, req.Digest) {
 		r.Header.Del("Range")
 	}
-	if wanted := r.Header.Get("Range"); wanted != "" && appliesRange(r, req.Digest) && !satisfiable(wanted, blob.Size()) {
+	if wanted := r.Header.Get("Range"); wanted != "" && !satisfiable(wanted, blob.Size()) {
 		return problem.BadRange(blob.Size())
 	}
 	contentHeaders(w.Header(), blobType, req.Digest, forever)

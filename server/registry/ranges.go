@@ -17,7 +17,8 @@ func ignoredRange(header string, size int64) bool {
 	return size == 0 || !strings.HasPrefix(header, "bytes=") || strings.Count(header, ",") >= maxRanges
 }
 
-// appliesRange tells whether the Range header counts: If-Range (RFC 9110, section 13.1.5) may make it void.
+// appliesRange tells whether the Range header counts: If-Range (RFC 9110, section 13.1.5) may make it void. Only the digest is a validator that
+// means something; a date is answered with the whole blob.
 func appliesRange(r *http.Request, d digest.Digest) bool {
 	validator := r.Header.Get("If-Range")
 	return validator == "" || validator == etag(d)

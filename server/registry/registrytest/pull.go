@@ -155,5 +155,8 @@ var pullBlobRows = []row{
 			c.do("GET", c.at("blobs/%s", d), nil, head{"Range", header}).is(200).holds(content)
 		}
 		c.do("GET", c.at("blobs/%s", d), nil, head{"Range", "bytes=5000-"}, head{"If-Range", `"other"`}).is(200).holds(content)
+		if modified := c.do("GET", c.at("blobs/%s", d), nil).is(200).header.Get("Last-Modified"); modified != "" {
+			c.do("GET", c.at("blobs/%s", d), nil, head{"Range", "bytes=5000-"}, head{"If-Range", modified}).is(200).holds(content)
+		}
 	}},
 }
