@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -113,11 +114,11 @@ func read(ctx context.Context, b bucket, key string, most int64) ([]byte, object
 	if o.size > most {
 		return nil, o, errTooLong
 	}
-	content, err := io.ReadAll(io.LimitReader(body, most+1))
-	if err == nil && int64(len(content)) != o.size {
-		err = io.ErrUnexpectedEOF
+	content := make([]byte, o.size)
+	if _, err := io.ReadFull(body, content); err != nil {
+		return nil, o, fmt.Errorf("get %s: %w", key, err)
 	}
-	return content, o, err
+	return content, o, nil
 }
 
 var errTooLong = errors.New("object is longer than any of its kind")

@@ -45,10 +45,10 @@ func (c *cutter) room(head int64) int64 {
 	return max(size, head, 1)
 }
 
-// run receives everything. It returns what is left of it, which is no more than a part and stays valid until release: also when receiving
+// run receives everything, behind what the session has of the part already: so many bytes, which head reads. It returns what is left of it, which is no more than a part and stays valid until release: also when receiving
 // failed, but nil when a part could not be sent.
-func (c *cutter) run(ctx context.Context, head []byte) (tail []byte, release func(), err error) {
-	room := c.room(int64(len(head)))
+func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Context, into []byte) error) (tail []byte, release func(), err error) {
+	room := c.room(before)
 	give, err := c.s.budget.take(ctx, room)
 	if err != nil {
 		return nil, func() {}, err
@@ -62,7 +62,12 @@ func (c *cutter) run(ctx context.Context, head []byte) (tail []byte, release fun
 			give()
 		}
 	}
-	c.buffer = append(c.s.budget.buffer(room), head...)
+	c.buffer = c.s.budget.buffer(room)[:before]
+	if before > 0 {
+		if err := head(ctx, c.buffer); err != nil {
+			return nil, release, err
+		}
+	}
 	for {
 		var done bool
 		c.buffer, done, err = c.in.fill(c.buffer)

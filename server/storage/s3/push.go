@@ -28,7 +28,7 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	c := &cutter{
 		s: s, in: newIncoming(ctx, r, size, d.Algorithm().Hash()), base: s.opt.Config.ChunkSize, send: m.send,
 	}
-	tail, release, err := c.run(ctx, nil)
+	tail, release, err := c.run(ctx, 0, nil)
 	defer release()
 	if err == nil {
 		if got := digest.NewDigest(d.Algorithm(), c.in.h); got != d {

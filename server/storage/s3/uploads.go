@@ -116,13 +116,9 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 		return nil, err
 	}
 	t := &taken{s: s, o: o, before: u, u: u.copied(), kept: len(u.Parts)}
-	head, err := s.readTail(ctx, u)
-	if err != nil {
-		return nil, err
-	}
 	t.in = newIncoming(ctx, r, size, h)
 	c := &cutter{s: s, in: t.in, base: t.u.Base, next: len(u.Parts), send: t.sendPart}
-	t.tail, t.release, t.err = c.run(ctx, head)
+	t.tail, t.release, t.err = c.run(ctx, u.tailSize(), func(ctx context.Context, into []byte) error { return s.readTail(ctx, u, into) })
 	if t.err == nil || t.tail != nil {
 		return t, nil
 	}
@@ -131,20 +127,28 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 	return nil, t.lost(ctx, t.err)
 }
 
-// readTail returns what lies behind the last full part.
-func (s *Store) readTail(ctx context.Context, u *session) ([]byte, error) {
+// tailSize is how much lies behind the last full part.
+func (u *session) tailSize() int64 {
+	if u.Tail != nil {
+		return u.Tail.Size
+	}
+	return int64(len(u.Inline))
+}
+
+// readTail reads what lies behind the last full part.
+func (s *Store) readTail(ctx context.Context, u *session, into []byte) error {
 	if u.Tail == nil {
-		return u.Inline, nil
+		copy(into, u.Inline)
+		return nil
 	}
-	body, o, err := read(ctx, s.bucket, u.dir+u.Tail.Name, partSize(u.Base, len(u.Parts)))
-	if err == nil && (int64(len(body)) != u.Tail.Size || o.etag != u.Tail.ETag) {
-		err = errCondition
-	}
+	src := &source{s: s, ctx: ctx, key: u.dir + u.Tail.Name, o: object{size: u.Tail.Size, etag: u.Tail.ETag}}
+	defer src.drop()
+	_, err := io.ReadFull(src, into)
 	if errors.Is(err, errMissing) || errors.Is(err, errCondition) {
 		// Another process has taken it up and gone on: the record that was read is old.
-		return nil, fmt.Errorf("%w: it moved on meanwhile", storage.ErrBusy)
+		return fmt.Errorf("%w: it moved on meanwhile", storage.ErrBusy)
 	}
-	return body, err
+	return err
 }
 
 // sendPart puts a full part into the bucket, and from time to time records how far the upload has come.
