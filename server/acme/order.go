@@ -41,7 +41,9 @@ func (a *authority) issue(ctx context.Context, host string, kinds []string) (iss
 		order, used, err := a.authorize(ctx, client, host, kind)
 		if err == nil {
 			result.challenge = used
-			result.pair, err = finish(ctx, client, host, order)
+			if result.pair, err = finish(ctx, client, host, order); err != nil {
+				result.refusals++ // a certificate may have been signed, and those are counted
+			}
 			return result, err
 		}
 		if errors.Is(err, acme.ErrNoAccount) || problemType(err) == "accountDoesNotExist" {
