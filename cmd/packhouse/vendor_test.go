@@ -26,6 +26,7 @@ var vendorDocuments = []struct {
 	name, document string
 	env            []string
 	tls, anonymous bool
+	standIn        bool   // no certificate can be ordered here: a stand-in is served
 	header         string // of an answer, "Name: value"
 }{
 	{name: "file system", env: []string{"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=$D/data", "REGISTRY_AUTH_HTPASSWD_PATH=$D/htpasswd"}, document: `
@@ -91,6 +92,21 @@ http:
     clientcas: /path/to/file/with one or more/CA certificates encoded as PEM
     minimumtls: tls1.2
 `},
+	{name: "Let's Encrypt", tls: true, standIn: true, env: []string{
+		"REGISTRY_HTTP_TLS_LETSENCRYPT_DIRECTORYURL=https://127.0.0.1:1/directory", "REGISTRY_AUTH=htpasswd", "REGISTRY_AUTH_HTPASSWD_REALM=r",
+		"REGISTRY_AUTH_HTPASSWD_PATH=$D/htpasswd",
+	}, document: `
+version: 0.1
+storage: inmemory
+http:
+  addr: :5000
+  tls:
+    letsencrypt:
+      cachefile: le-cache
+      email: you@companydomain.com
+      hosts:
+        - yourhost.companydomain.com
+`},
 	{name: "container with TLS", tls: true, header: "X-Frame-Options: DENY", env: []string{
 		"REGISTRY_LOG_LEVEL=info", "REGISTRY_AUTH=htpasswd", "REGISTRY_AUTH_HTPASSWD_REALM=Registry Realm", "REGISTRY_AUTH_HTPASSWD_PATH=$D/htpasswd",
 		"REGISTRY_HTTP_TLS_CERTIFICATE=$D/tls.crt", "REGISTRY_HTTP_TLS_KEY=$D/tls.key", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=$D/data",
@@ -127,6 +143,10 @@ func TestVendorDocuments(t *testing.T) {
 			serveFor(t, env, args, addr)
 
 			client := vendorClient(t, dir)
+			if tc.standIn {
+				transport, _ := client.Transport.(*http.Transport)
+				transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, ServerName: "yourhost.companydomain.com"} //nolint:gosec // what is meant here
+			}
 			base := "http://" + addr
 			if tc.tls {
 				base = "https://" + addr
