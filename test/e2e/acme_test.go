@@ -385,3 +385,26 @@ func TestACMEBrokenName(t *testing.T) {
 	}
 	s.stop()
 }
+
+// TestACMESetup: setup with nothing but flags orders a certificate and proves
+// the installation, before anybody has started a server; the server that is
+// started then orders nothing.
+func TestACMESetup(t *testing.T) {
+	t.Parallel()
+	in := &installation{t: t, dir: filepath.Join(t.TempDir(), "installation"), addr: freeAddress(t), scheme: "https", passwords: map[string]string{
+		admin: "the quick brown fox 1", writer: "jumps over: the dog", reader: "p\u00e4\u00dfword with \u00fcmlauts",
+	}}
+	ca := startCA(t, in.addr, freeAddress(t), time.Hour)
+	said := in.setup("--hostname", acmeHost, "--tls", "letsencrypt", "--acme-directory", ca.directory, "--acme-ca", ca.caFile, "--acme-email", "you@example.com")
+	for _, want := range []string{"\u2713 certificate", "\u2713 round trip", "does not trust who signs"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("setup does not say %q:\n%s", want, said)
+		}
+	}
+	o := &ordering{installation: in, cache: filepath.Join(in.dir, "le-cache")}
+	s := o.serve()
+	if !o.healthy(ca.roots(), acmeHost) || ca.orders() != 1 {
+		t.Errorf("after setup: %d orders", ca.orders())
+	}
+	s.stop()
+}
