@@ -25,6 +25,30 @@ type collection struct {
 	marks  *marks
 }
 
+// reason is why a blob lives.
+type reason struct {
+	why  byte
+	repo int
+}
+
+// worded says why a blob lives, in a sentence that begins after its name.
+func (c *collection) worded(why byte, repo string) string {
+	switch why {
+	case liveTagged:
+		return fmt.Sprintf("it is a manifest of %s that has a tag", repo)
+	case liveManifest:
+		if c.marks.count && c.opt.Untagged == 0 {
+			return fmt.Sprintf("it is a manifest of %s; those stay without a tag, too (storage.maintenance.gc.untagged)", repo)
+		}
+		return fmt.Sprintf("it is a manifest of %s", repo)
+	case liveNeeded:
+		return fmt.Sprintf("a manifest of %s refers to it", repo)
+	case liveLinked:
+		return fmt.Sprintf("a link of %s means it under another digest", repo)
+	}
+	return fmt.Sprintf("%s links to it, and has a manifest that cannot be read", repo)
+}
+
 // linkedBy is a link to a blob.
 type linkedBy struct {
 	repo int
@@ -61,7 +85,7 @@ func (s *Store) Collect(ctx context.Context, o storage.CollectOptions, report fu
 	}
 	c := &collection{s: s, opt: o, report: report, now: s.now(), marks: s.newMarks()}
 	defer c.marks.close()
-	c.sum.DryRun = o.DryRun
+	c.sum.DryRun, c.marks.count = o.DryRun, o.DryRun // tags are only read for who wants to hear of them
 	if crashed := s.state.Crashed; !crashed.IsZero() {
 		c.until = c.past(crashed).Add(o.Window)
 	}
@@ -120,8 +144,13 @@ func (c *collection) usedMeanwhile(d digest.Digest) (bool, string) {
 
 // sweep decides about all blobs whose digest begins with one byte.
 func (c *collection) sweep(ctx context.Context, first byte) error {
-	live := map[string]int{}
-	err := c.marks.live.each(first, func(k string, tail []byte) { live[k] = int(binary.BigEndian.Uint32(tail)) })
+	live := map[string]reason{}
+	err := c.marks.live.each(first, func(k string, tail []byte) {
+		r := reason{tail[0], int(binary.BigEndian.Uint32(tail[1:]))}
+		if was, ok := live[k]; !ok || r.why < was.why {
+			live[k] = r
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -138,8 +167,9 @@ func (c *collection) sweep(ctx context.Context, first byte) error {
 	err = c.s.eachBlob(ctx, first, c.marks.problem, func(d digest.Digest, info disk.Info) error {
 		k, _ := key(d)
 		verdict := storage.Verdict{Digest: d, Size: info.Size, Kind: "blob"}
-		if repo, lives := live[k]; lives {
-			verdict.Repository, verdict.Reason = c.marks.repos[repo], "a manifest is it or refers to it"
+		if r, lives := live[k]; lives {
+			verdict.Repository = c.marks.repos[r.repo]
+			verdict.Reason = c.worded(r.why, verdict.Repository)
 			c.keep(verdict)
 			return nil
 		}

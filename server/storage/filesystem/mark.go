@@ -20,18 +20,27 @@ import (
 type marks struct {
 	s        *Store
 	repos    []string
-	live     *spill // tail: number of a repository that refers to it
+	live     *spill // tail: why, number of a repository that keeps it
 	links    *spill // tail: kind, number of the repository
 	problems []string
 	dead     func(ctx context.Context, r *marked) error // may take manifests out of r; nil: all live
 	tags     []int                                      // by repository, where counted
-	count    bool
+	count    bool                                       // tags are looked at
 }
 
 // Kinds of links.
 const (
 	layerLink    byte = 0
 	revisionLink byte = 1
+)
+
+// Why something lives, the better reason first.
+const (
+	liveTagged   byte = iota // a manifest with a tag
+	liveManifest             // a manifest without one, or whose tags were not looked at
+	liveNeeded               // a manifest refers to it
+	liveLinked               // a link that is named by another digest means it
+	liveUnread               // its repository has a manifest that cannot be read
 )
 
 // mostProblems bounds a report.
@@ -57,7 +66,7 @@ type revision struct {
 }
 
 func (s *Store) newMarks() *marks {
-	return &marks{s: s, live: s.newSpill(4), links: s.newSpill(5)}
+	return &marks{s: s, live: s.newSpill(5), links: s.newSpill(5)}
 }
 
 func (m *marks) close() {
@@ -119,7 +128,11 @@ func (m *marks) repository(ctx context.Context, r *marked) error {
 		}
 	}
 	for d, v := range r.revisions {
-		if err := m.keep(r.number, append(v.needs, d, v.target)...); err != nil {
+		as := liveManifest
+		if len(v.tagged) > 0 {
+			as = liveTagged
+		}
+		if err := errors.Join(m.keep(as, r.number, d, v.target), m.keep(liveNeeded, r.number, v.needs...)); err != nil {
 			return err
 		}
 		if err := m.link(revisionLink, r.number, v.target); err != nil {
@@ -127,14 +140,14 @@ func (m *marks) repository(ctx context.Context, r *marked) error {
 		}
 	}
 	return m.s.eachLink(ctx, layersDir(r.name), m.problem, func(d, target digest.Digest, _ disk.Info) error {
-		if r.unread || target != d {
-			if err := m.keep(r.number, d, target); err != nil {
+		if r.unread {
+			if err := m.keep(liveUnread, r.number, d, target); err != nil {
 				return err
 			}
 		}
 		if target != d {
 			// Manifests know the blob by what the link is named, the disk by what it holds.
-			if err := m.link(layerLink, r.number, d); err != nil {
+			if err := errors.Join(m.keep(liveLinked, r.number, d, target), m.link(layerLink, r.number, d)); err != nil {
 				return err
 			}
 		}
@@ -208,13 +221,13 @@ func (m *marks) readTags(ctx context.Context, r *marked) error {
 	return err
 }
 
-func (m *marks) keep(repo int, ds ...digest.Digest) error {
-	number := binary.BigEndian.AppendUint32(nil, uint32(repo)) //nolint:gosec // repositories are counted
+func (m *marks) keep(why byte, repo int, ds ...digest.Digest) error {
+	tail := binary.BigEndian.AppendUint32([]byte{why}, uint32(repo)) //nolint:gosec // repositories are counted
 	for _, d := range ds {
 		if _, err := reference.ParseDigest(string(d)); err != nil {
 			continue // a reference to what can never be stored here
 		}
-		if err := m.live.add(d, number...); err != nil {
+		if err := m.live.add(d, tail...); err != nil {
 			return err
 		}
 	}

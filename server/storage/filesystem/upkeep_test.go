@@ -95,6 +95,17 @@ func TestCollectRemovesWhatNobodyNeeds(t *testing.T) {
 	if report.BlobsRemoved != 1 || report.BytesFreed != 7 || report.LinksRemoved != 2 || !verdicts[garbage].Removed {
 		t.Errorf("dry run: %+v, %+v", report, verdicts[garbage])
 	}
+	for d, reason := range map[digest.Digest]string{
+		index.Digest:                   "it is a manifest of a that has a tag",
+		image.Digest:                   "it is a manifest of a; those stay without a tag, too (storage.maintenance.gc.untagged)",
+		digest.FromBytes(image.Layer):  "a manifest of a refers to it",
+		digest.FromBytes(other.Config): "a manifest of b refers to it",
+		garbage:                        "no manifest refers to it, and nobody touched it within the window",
+	} {
+		if got := verdicts[d].Reason; got != reason {
+			t.Errorf("%s: %q, want %q", d, got, reason)
+		}
+	}
 	if _, err := os.Stat(dataOf(root, garbage)); err != nil {
 		t.Errorf("a dry run removed something: %v", err)
 	}
