@@ -50,8 +50,11 @@ func (s *Store) Collect(ctx context.Context, o storage.CollectOptions, report fu
 		result.Skipped = "this S3 engine does not hold what collecting beside pushes rests on: " + strings.Join(s.traits.Weaknesses(), "; ")
 		return result, nil
 	}
-	s.collect.Lock()
-	defer s.collect.Unlock()
+	done, err := s.collecting.take(ctx)
+	if err != nil {
+		return result, err
+	}
+	defer done()
 	held, release, ok, err := s.Lease(ctx, "collect")
 	if err != nil {
 		return result, err

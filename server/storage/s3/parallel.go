@@ -36,6 +36,19 @@ func together(ctx context.Context, all ...func(ctx context.Context) error) error
 	return inParallel(ctx, len(all), len(all), func(ctx context.Context, i int) error { return all[i](ctx) })
 }
 
+// turn is held by whoever has put something into it.
+type turn chan struct{}
+
+// take waits for the turn.
+func (t turn) take(ctx context.Context) (done func(), err error) {
+	select {
+	case t <- struct{}{}:
+		return func() { <-t }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: it ends the program instead

@@ -97,8 +97,11 @@ func (s *Store) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	defer leave()
 	ctx, stop := s.running(ctx)
 	defer stop()
-	s.collect.Lock()
-	defer s.collect.Unlock()
+	done, err := s.collecting.take(ctx)
+	if err != nil {
+		return storage.ReindexReport{}, err
+	}
+	defer done()
 	return s.reindex(ctx, true)
 }
 

@@ -39,8 +39,11 @@ func (s *Store) Scrub(ctx context.Context, o storage.ScrubOptions, report func(s
 	}
 	ctx, stop := s.running(ctx)
 	defer stop()
-	s.collect.Lock()
-	defer s.collect.Unlock()
+	done, err := s.scrubs.take(ctx)
+	if err != nil {
+		return c.sum, err
+	}
+	defer done()
 	if !s.opt.ReadOnly {
 		leave, err := s.enter()
 		if err != nil {

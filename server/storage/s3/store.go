@@ -108,7 +108,8 @@ type Store struct {
 	locks       keyLocks
 	unindexed   bool          // the bucket has no index and may not get one
 	indexed     chan struct{} // closed when the index of repositories is known to have been complete once
-	collect     sync.Mutex    // one collection, scrub or reindexing at a time in this process
+	collecting  turn          // one collection or reindexing at a time in this process
+	scrubs      turn          // one scrub
 
 	verifying  atomic.Bool // a large blob is being checked in the background
 	life       sync.RWMutex
@@ -147,7 +148,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // newStore makes a store in a bucket of any kind, of which nothing is known yet.
 func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
-	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{})}
+	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
 	s.recordEvery = defaultRecordEvery
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
