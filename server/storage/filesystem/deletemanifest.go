@@ -19,9 +19,12 @@ func (s *Store) DeleteTag(_ context.Context, repo reference.Repository, tag refe
 	}
 	defer leave()
 	defer s.locks.tag(repo.String(), tag.String())()
-	_, ok, err := s.resolve(repo.String(), tag.String())
+	d, ok, err := s.resolve(repo.String(), tag.String())
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: %s", storage.ErrTagUnknown, tag)
+	}
+	if err == nil {
+		err = s.losesTag(repo.String(), d)
 	}
 	if err != nil {
 		return err

@@ -171,7 +171,7 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 	return nil
 }
 
-// movedTags returns the tags that do not point to the manifest yet, after asking whether each may be moved.
+// movedTags returns the tags that do not point to the manifest yet, after asking whether each may be moved, and touches what they point to.
 func (s *Store) movedTags(p storage.Put, tags []string) ([]string, error) {
 	repo := p.Repository.String()
 	var moved []string
@@ -189,9 +189,27 @@ func (s *Store) movedTags(p storage.Put, tags []string) ([]string, error) {
 				return nil, err
 			}
 		}
+		if ok && old != p.Digest {
+			if err := s.losesTag(repo, old); err != nil {
+				return nil, err
+			}
+		}
 		moved = append(moved, t)
 	}
 	return moved, nil
+}
+
+// losesTag touches a manifest before a tag leaves it: its age without one, after which collection may be told to remove it, begins now.
+func (s *Store) losesTag(repo string, d digest.Digest) error {
+	dir := revisionDir(repo, d)
+	_, info, ok, err := s.linked(dir, d)
+	if err == nil && ok {
+		err = s.touch(dir, info)
+	}
+	if absent(err) { // deleted meanwhile
+		return nil
+	}
+	return err
 }
 
 // revision links a manifest in its repository, or touches the link.
