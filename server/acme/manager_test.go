@@ -167,7 +167,7 @@ func TestRenewal(t *testing.T) {
 			time.Sleep(6 * time.Hour)
 		}
 		synctest.Wait()
-		if n := ca.count(); n != 6 { // at 0, and every 60 to 63 days
+		if n := ca.count(); n < 6 || n > 7 { // at 0, and every 60 to 63 days
 			t.Errorf("%d orders in a year", n)
 		}
 	})
