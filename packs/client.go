@@ -98,6 +98,9 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if plain {
+		transport = stayPlain{transport, server}
+	}
 	return &Client{
 		o: o, server: server, plain: plain, base: base,
 		auth: &auth.Client{
@@ -127,6 +130,21 @@ func newTransport(o ClientOptions) (http.RoundTripper, error) {
 	}
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: o.Insecure} //nolint:gosec // asked for by name
 	return transport, nil
+}
+
+// stayPlain does not follow a server that sends to TLS who asked for plain HTTP: what comes then would be told of a server nobody named.
+type stayPlain struct {
+	http.RoundTripper
+	server string
+}
+
+func (s stayPlain) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := s.RoundTripper.RoundTrip(r)
+	if err != nil || response.StatusCode/100 != 3 || !strings.HasPrefix(response.Header.Get("Location"), "https://") {
+		return response, err
+	}
+	_ = response.Body.Close()
+	return nil, wantsTLS(s.server)
 }
 
 // retryPolicy tries again where that helps: a lock-out and a full disk do not pass within seconds.

@@ -332,6 +332,8 @@ func TestConnections(t *testing.T) {
 	secured := newDouble(t)
 	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	t.Cleanup(plain.Close)
+	redirecting := httptest.NewServer(http.RedirectHandler(secured.URL+"/v2/", http.StatusTemporaryRedirect))
+	t.Cleanup(redirecting.Close)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -358,6 +360,7 @@ func TestConnections(t *testing.T) {
 		{"nothing listens", ping(ClientOptions{Server: closed}), CodeServerRefused},
 		{"plain HTTP", ping(ClientOptions{Server: strings.TrimPrefix(plain.URL, "http://")}), CodeServerPlain},
 		{"TLS wanted", ping(ClientOptions{Server: "http://" + address}), CodeServerTLS},
+		{"sent to TLS", ping(ClientOptions{Server: redirecting.URL}), CodeServerTLS},
 		{"no such name", ping(ClientOptions{Server: "packs.invalid"}), CodeServerUnknown},
 		{"no name", ping(ClientOptions{Server: "https://"}), CodeServerName},
 		{"a path", ping(ClientOptions{Server: "https://h/team/spectro-packs/archive"}), CodeServerName},

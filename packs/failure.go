@@ -144,9 +144,6 @@ func (c *Client) explainAnswer(err error) *Failure {
 		}
 		return nil
 	}
-	if c.plain && answer.URL != nil && answer.URL.Scheme == "https" { // it was redirected
-		return c.wantsTLS()
-	}
 	said := saidBy(answer)
 	switch answer.StatusCode {
 	case http.StatusUnauthorized:
@@ -165,7 +162,7 @@ func (c *Client) explainAnswer(err error) *Failure {
 		if !c.plain {
 			break
 		}
-		return c.wantsTLS()
+		return wantsTLS(c.server)
 	}
 	return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), Remedy: "see the server's log"}
 }
@@ -182,8 +179,8 @@ func saidBy(answer *errcode.ErrorResponse) string {
 	return strings.Join(said, "; ")
 }
 
-func (c *Client) wantsTLS() *Failure {
-	return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s wants TLS", c.server), Remedy: "write https://" + c.server + ", or leave the scheme out"}
+func wantsTLS(server string) *Failure {
+	return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s wants TLS", server), Remedy: "write https://" + server + ", or leave the scheme out"}
 }
 
 // isNotFound tells whether a registry answered that something is not there.
