@@ -53,7 +53,10 @@ func (a *app) serve(ctx context.Context, found config.Found) error {
 		a.hangup.Store(&reload)
 		defer a.hangup.Store(nil)
 	}
-	return s.Run(ctx)
+	if err := s.Run(ctx); err != nil {
+		return &exitError{exitFailed, err} // also where a signal began the end of it: requests were cut off, say
+	}
+	return nil
 }
 
 // newServer loads a configuration, verifies it and makes a server of it that logs to w.
