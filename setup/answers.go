@@ -87,9 +87,10 @@ type Answers struct {
 	RemoveUsers []string // users to take away
 	NoSANs      []string // names to take away
 
-	Storage           string // config.Filesystem or config.InMemory
-	StoragePath       string // absolute, with config.Filesystem
-	InMemoryConfirmed bool   // everything is lost at restart, and that is wanted
+	Storage           string    // config.Filesystem, config.S3 or config.InMemory
+	StoragePath       string    // absolute, with config.Filesystem
+	InMemoryConfirmed bool      // everything is lost at restart, and that is wanted
+	S3                S3Answers // with config.S3
 
 	Realm    string // what browsers show when they ask for the password
 	LogLevel string // error, warn, info or debug

@@ -62,7 +62,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.verifyConfig(data); err != nil {
 		return err
 	}
-	b.file(ConfigFile, b.configMode(), data, b.configMeaning(data))
+	b.configuration(data)
 	leaf, trust, err := b.certificates()
 	if err != nil {
 		return err
@@ -93,14 +93,6 @@ func (b *builder) answersFile() {
 		return
 	}
 	b.file(AnswersFile, 0o644, b.plan.Resolved.AnswersYAML(), meaning)
-}
-
-// configMode keeps the mode that somebody gave the file: it may hold secrets of its own.
-func (b *builder) configMode() fs.FileMode {
-	if info, err := os.Stat(b.path(ConfigFile)); err == nil {
-		return info.Mode().Perm()
-	}
-	return 0o644
 }
 
 func (b *builder) configMeaning(after []byte) string {

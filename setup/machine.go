@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"packhouse/server/config"
 )
 
 // Host is what setup asks of the operating system. [ThisMachine] is the real one.
@@ -73,6 +75,9 @@ type Machine struct {
 	ConfigDir string           // where an installation belongs by default
 	DataDir   string           // where content belongs by default
 	Now       func() time.Time // nil: time.Now
+
+	// TryStorage tries everything that a store needs of a storage engine, for real, and leaves nothing behind. Nil: that is left out.
+	TryStorage func(ctx context.Context, s config.Storage) []StorageTrial
 }
 
 // Has tells whether an address is one of this machine's.

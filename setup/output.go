@@ -29,14 +29,14 @@ func (a *Answers) pairs() []pair {
 		slices.SortFunc(names, func(x, y pair) int { return cmp.Or(-cmp.Compare(x.name, y.name), cmp.Compare(x.value, y.value)) })
 		out = append(out, names...)
 	}
-	initial := Answers{Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: ownName, LogLevel: "info"}
+	initial := Answers{Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: ownName, LogLevel: "info", S3: S3Answers{PathStyle: a.S3.Endpoint != ""}}
 	for _, step := range Questions() {
 		for _, q := range step.Questions {
-			if q.Kind == Names || q.Kind == Users || q.ID == "hostname" || !q.Asked(a) || slices.Contains([]string{"rotate-cert", "new-key", "new-ca", "drop-old-ca"}, q.ID) {
+			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || q.ID == "hostname" || !q.Asked(a) || slices.Contains([]string{"rotate-cert", "new-key", "new-ca", "drop-old-ca"}, q.ID) {
 				continue
 			}
 			value := q.Get(a)
-			if (q.Advanced && value == q.Get(&initial)) || value == "" || (q.Kind == Confirm && value == "false") {
+			if (q.Advanced && value == q.Get(&initial)) || value == "" || (q.Kind == Confirm && !q.Advanced && value == "false") {
 				continue
 			}
 			out = append(out, pair{strings.TrimPrefix(q.Flags[0], "--"), value})
@@ -61,6 +61,8 @@ func (r Resolved) CommandLine() string {
 		b.WriteString(" --" + name)
 		if flag, _ := flagNamed(name); flag.Kind != FlagBool {
 			b.WriteString(" " + shell(value))
+		} else if value == "false" {
+			b.WriteString("=false")
 		}
 	}
 	for _, p := range r.Answers.pairs() {

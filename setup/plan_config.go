@@ -18,9 +18,9 @@ func Preview(in *Installed, a Answers) []byte {
 	}
 	data, _, err := configFile(in, &a)
 	if err != nil {
-		return in.ConfigData
+		data = in.ConfigData
 	}
-	return data
+	return masked(data)
 }
 
 // configFile makes myconfig.yml: a new one from the template, an existing one by editing single keys. restart names the keys that a running
@@ -35,6 +35,7 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 		if a.Storage == config.Filesystem {
 			c.StoragePath = a.StoragePath
 		}
+		c.S3 = a.s3Section()
 		c.Certificate, c.Key = a.tlsFiles()
 		if ordered(a) {
 			c.ACME = &templates.ACME{
@@ -93,15 +94,22 @@ func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []c
 	switch {
 	case a.Storage != c.Storage.Driver:
 		remove(true, "storage."+c.Storage.Driver)
-		if a.Storage == config.Filesystem {
+		switch a.Storage {
+		case config.Filesystem:
 			set(true, "storage.filesystem.rootdirectory", a.StoragePath)
-		} else {
+		case config.S3:
+			edits = append(edits, s3Edits(in, a)...)
+		default:
 			set(true, "storage."+a.Storage, nil)
 		}
 		restart = append(restart, "storage")
 	case a.Storage == config.Filesystem && a.StoragePath != c.Storage.Filesystem.RootDirectory:
 		set(true, "storage.filesystem.rootdirectory", a.StoragePath)
 		restart = append(restart, "storage.filesystem.rootdirectory")
+	case a.Storage == config.S3:
+		if changed := s3Edits(in, a); len(changed) > 0 {
+			edits, restart = append(edits, changed...), append(restart, "storage.s3")
+		}
 	}
 
 	set(a.Addr != c.HTTP.Addr, "http.addr", a.Addr)

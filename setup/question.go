@@ -14,6 +14,7 @@ const (
 	Users   Kind = "users"   // Answers.Users: a list that one can add to, change and take from
 	Confirm Kind = "confirm" // "true" or "false"
 	Number  Kind = "number"
+	Hidden  Kind = "hidden" // a secret: Get says only whether there is one
 )
 
 // Step is a group of questions: an entry of the wizard's left column. Review and checks follow the steps, and are the faces' own.

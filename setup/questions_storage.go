@@ -21,6 +21,7 @@ func storageQuestion() *Question {
 		Choices: func(*Machine, *Answers) []Option {
 			return []Option{
 				{Value: config.Filesystem, Title: "Directory", Text: "on a disk of this machine"},
+				{Value: config.S3, Title: "S3 bucket", Text: "AWS, MinIO, Ceph and others; many servers can share it"},
 				{Value: config.InMemory, Title: "In memory", Text: "everything is lost at restart"},
 			}
 		},

@@ -152,7 +152,7 @@ func TestRefusals(t *testing.T) {
 		{"user added and taken away", fakeHost{}, flagsOnly(Values{"user": {"a"}, "remove-user": {"a"}}), "users", CodeConflict, "--remove-user", "\"a\""},
 		{"no admin", fakeHost{}, flagsOnly(Values{"user": {"admin:reader"}}), "users", CodeNoAdmin, "--user", "no admin"},
 		{"realm with a quote", fakeHost{}, flagsOnly(Values{"realm": {`my "realm"`}}), "realm", CodeValue, "--realm", "HTTP header"},
-		{"storage unknown", fakeHost{}, flagsOnly(Values{"storage": {"s3"}}), "storage", CodeValue, "--storage", "filesystem"},
+		{"storage unknown", fakeHost{}, flagsOnly(Values{"storage": {"azure"}}), "storage", CodeValue, "--storage", "filesystem"},
 		{"storage path is a file", fakeHost{}, flagsOnly(Values{"storage-path": {file}}), "storage-path", CodePath, "--storage-path", "is a file"},
 		{"storage path not writable", fakeHost{readOnly: "/srv"}, flagsOnly(Values{"storage-path": {"/srv/data"}}), "storage-path", CodePath, "--storage-path", "read-only"},
 		{"storage on tmpfs", fakeHost{system: FileSystem{Kind: "tmpfs", Free: 2 << 30, Total: 4 << 30}}, Input{}, "storage-path", CodeTmpfs, "--storage-path", "lost"},

@@ -99,7 +99,7 @@ func (r *resolver) scalars() {
 	r.base()
 	for _, step := range Questions() {
 		for _, q := range step.Questions {
-			if q.Kind == Names || q.Kind == Users || len(q.Flags) == 0 {
+			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || len(q.Flags) == 0 {
 				continue
 			}
 			text, origin, ok := r.given(strings.TrimPrefix(q.Flags[0], "--"))
@@ -118,6 +118,7 @@ func (r *resolver) scalars() {
 			r.origins[q.ID] = origin
 		}
 	}
+	r.secretKey()
 	if text, _, ok := r.given("ca-key"); ok {
 		if absolute, err := filepath.Abs(text); err == nil {
 			r.answers.CAKey = absolute
@@ -140,6 +141,7 @@ func (r *resolver) base() {
 	set("key-type", FromDefault, func() { a.KeyType = certgen.ECDSAP256 })
 	set("storage", FromDefault, func() { a.Storage = config.Filesystem })
 	set("storage-path", FromDefault, func() { a.StoragePath = r.machine.DataDir })
+	r.region(set)
 	set("realm", FromDefault, func() { a.Realm = ownName })
 	set("log-level", FromDefault, func() { a.LogLevel = "info" })
 	set("cert-days", FromDefault, func() {})
@@ -172,6 +174,11 @@ func (r *resolver) base() {
 	}
 	if a.TLS == Files {
 		set("cert", FromInstallation, func() { a.CertFile = c.HTTP.TLS.Certificate })
+	case config.S3:
+		a.S3 = s3AnswersOf(&c.Storage.S3)
+		for _, q := range s3Questions() {
+			set(q.ID, FromInstallation, func() {})
+		}
 		set("key", FromInstallation, func() { a.KeyFile = c.HTTP.TLS.Key })
 	}
 	if l := c.HTTP.TLS.LetsEncrypt; l.Enabled() {

@@ -37,7 +37,7 @@ func (p *Plan) diff(c *Change) string {
 	if c.After == nil {
 		after = "/dev/null"
 	}
-	return udiff.Unified(before, after, string(c.Before), string(c.After))
+	return udiff.Unified(before, after, string(masked(c.Before)), string(masked(c.After)))
 }
 
 // MarshalJSON is the plan without any secret. Its form is documented in docs/command-line.md.

@@ -24,7 +24,8 @@ var texts = template.Must(template.New("").Funcs(template.FuncMap{
 // Config is what myconfig.yml is made of.
 type Config struct {
 	LogLevel       string
-	StoragePath    string // empty: in memory
+	StoragePath    string // empty: in a bucket or in memory
+	S3             *S3    // nil: in a directory or in memory
 	Addr           string
 	Insecure       bool   // passwords over plain HTTP are confirmed
 	Certificate    string // empty: TLS is off

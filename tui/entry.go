@@ -19,6 +19,7 @@ type entry struct {
 	question *setup.Question
 	field    field.Field
 	known    string // the answer as the field has it
+	typed    string // into a field whose text is hidden
 	problem  string // why what the field holds cannot be an answer
 	findings []setup.Finding
 	tried    []setup.Finding // what trying it found
@@ -37,6 +38,8 @@ func newEntry(m *model, question *setup.Question) *entry {
 		e.field = field.NewMany(t, rowsOf(m.answers.SANs), "add a name or address", e.checkName)
 	case setup.Users:
 		e.field = field.NewUsers(t, m.answers.Users, e.judgeUsers)
+	case setup.Hidden:
+		e.field = field.NewHidden(t, e.known)
 	default:
 		options := field.TextOptions{Value: e.known, Spaces: question.Kind == setup.Path || question.Kind == setup.Text}
 		if question.Suggest != nil {
@@ -81,7 +84,7 @@ func (e *entry) sync() {
 			f.SetUsers(e.m.answers.Users)
 		}
 	case *field.Text:
-		if now != e.known {
+		if now != e.known && e.question.Kind != setup.Hidden {
 			f.Set(now)
 			e.problem = ""
 		}
@@ -119,7 +122,11 @@ func (e *entry) apply() bool {
 		}
 		err = e.question.Set(answers, f.Value())
 	case *field.Text:
-		if f.Value() == e.known && e.problem == "" {
+		before := e.known
+		if e.question.Kind == setup.Hidden {
+			before, e.typed = e.typed, f.Value()
+		}
+		if f.Value() == before && e.problem == "" {
 			return false
 		}
 		err = e.question.Set(answers, f.Value())

@@ -231,6 +231,16 @@ type probedMsg struct {
 	findings map[*entry][]setup.Finding
 }
 
+// entryAbout is the question that a finding belongs to: the one that it names, if that is asked, else the one that brought it.
+func entryAbout(asked []*entry, finding setup.Finding, from *entry) *entry {
+	for _, e := range asked {
+		if e.question.ID == finding.Question {
+			return e
+		}
+	}
+	return from
+}
+
 // probe tries the answers of the step: binds the port, resolves the name, reads the file.
 func (f *form) probe() (tea.Cmd, bool) {
 	var tries []*entry
@@ -244,11 +254,14 @@ func (f *form) probe() (tea.Cmd, bool) {
 	if len(tries) == 0 {
 		return nil, false
 	}
-	answers, machine := f.m.resolved().Answers, f.m.machine
+	answers, machine, asked := f.m.resolved().Answers, f.m.machine, f.asked()
 	return f.m.start("trying "+strings.Join(doing, ", "), func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
 		found := make(map[*entry][]setup.Finding)
 		for _, e := range tries {
-			found[e] = e.question.Probe(ctx, machine, &answers)
+			for _, finding := range e.question.Probe(ctx, machine, &answers) {
+				about := entryAbout(asked, finding, e)
+				found[about] = append(found[about], finding)
+			}
 		}
 		return probedMsg{f, found}
 	}), true

@@ -60,7 +60,7 @@ func (l *lines) questions(only string, at int) (bool, error) {
 // ask asks one question until its answer can stand. It tells whether to go on; false: back.
 func (l *lines) ask(q *setup.Question) (bool, error) {
 	for {
-		text, err := l.hear(l.prompt(q), false)
+		text, err := l.hear(l.prompt(q), q.Kind == setup.Hidden)
 		if err != nil {
 			return false, err
 		}
@@ -115,6 +115,8 @@ func (l *lines) prompt(q *setup.Question) string {
 			l.say("%s, %s, %s", u.Name, u.Role, passwordWords(u))
 		}
 		return "add NAME ROLE, remove NAME, role NAME ROLE, password NAME; enter goes on: "
+	case setup.Hidden:
+		return hiddenPrompt(q.Get(a))
 	case setup.Text, setup.Path, setup.Number, setup.Confirm:
 	}
 	value := q.Get(a)
@@ -132,6 +134,14 @@ func (l *lines) prompt(q *setup.Question) string {
 		from = ", " + origin
 	}
 	return clean(fmt.Sprintf("Default: %s%s. Your answer: ", value, from))
+}
+
+// hiddenPrompt asks for a secret; what is there says only that it is.
+func hiddenPrompt(there string) string {
+	if there == "" {
+		return "Your answer, not shown: "
+	}
+	return "Default: " + there + ". Your answer: "
 }
 
 func orNone(names []string) string {

@@ -29,6 +29,7 @@ type Result struct {
 	Code   string        `json:"code,omitempty"`   // of a finding: stable, explained in docs/troubleshooting.md
 	Cause  string        `json:"cause,omitempty"`  // why, and not only what
 	Remedy string        `json:"remedy,omitempty"` // what to do, with the command where there is one
+	Advice string        `json:"advice,omitempty"` // what is worth doing though nothing is wrong; may have several lines
 	Took   time.Duration `json:"took"`             // nanoseconds in JSON
 }
 

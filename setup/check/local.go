@@ -100,12 +100,14 @@ func proveCertificate(_ context.Context, s *session) Result {
 // lowSpace is the free space in bytes below which storage is worth a warning.
 const lowSpace = 1 << 30
 
-func proveStorage(_ context.Context, s *session) Result {
+func proveStorage(ctx context.Context, s *session) Result {
 	switch {
 	case s.Config == nil:
 		return notProven("the storage of a remote registry cannot be seen")
 	case s.Config.Storage.Driver == config.InMemory:
 		return warning("storage-inmemory", "in memory", "everything is lost when the server stops", "packhouse setup --storage filesystem")
+	case s.Config.Storage.Driver == config.S3:
+		return proveBucket(ctx, s)
 	case s.Config.Storage.Driver != config.Filesystem:
 		return notProven("free space of %s is not known here", s.Config.Storage.Driver)
 	}

@@ -32,7 +32,21 @@ type Target struct {
 	Instance   string              // nonce of the running server; empty: not known
 	Users      []User
 	Probe      Prober
+	Bucket     Bucket           // of a store in S3; nil: not tried
 	Now        func() time.Time // nil: time.Now
+}
+
+// Bucket tries everything that a store needs of a bucket, for real.
+type Bucket func(ctx context.Context) BucketProof
+
+// BucketProof is what came of it. No part of it holds a secret.
+type BucketProof struct {
+	Works     string // what works, in words
+	Code      string // of the first thing that does not; empty: everything does
+	Cause     string
+	Remedy    string
+	Weak      bool   // what does not work is a weakness of the engine, and the store has a way without it
+	Lifecycle string // the rule that the bucket should have, as aws s3api takes it
 }
 
 // File is a file of the installation and how it has to be.

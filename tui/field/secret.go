@@ -21,6 +21,14 @@ func NewSecret(t theme.Theme, label string, check func(value string) error) *Tex
 	return f
 }
 
+// NewHidden makes a line for a secret that may be as long as any text. While nothing is typed it says in words what there is.
+func NewHidden(t theme.Theme, there string) *Text {
+	f := NewSecret(t, "", nil)
+	f.options.MaxBytes = maxBytes
+	f.input.Placeholder = there
+	return f
+}
+
 // Strength says in words how hard a password is to guess. It counts kinds of characters and length, knows no dictionary and says so little
 // that nobody takes it for a proof.
 func Strength(password string) string {

@@ -1,0 +1,24 @@
+package check
+
+import "context"
+
+// proveBucket tries the bucket itself, beside what the round trip through the server has shown, and hands out the rule that it should have.
+func proveBucket(ctx context.Context, s *session) Result {
+	bucket := "bucket " + s.Config.Storage.S3.Bucket
+	if s.Bucket == nil {
+		return notProven("%s was not tried", bucket)
+	}
+	s.doing("trying the " + bucket)
+	proof := s.Bucket(ctx)
+	var r Result
+	switch {
+	case proof.Code == "":
+		r = passed("%s", proof.Works)
+	case proof.Weak:
+		r = Result{Status: Warning, Seen: bucket, Code: proof.Code, Cause: proof.Cause, Remedy: proof.Remedy}
+	default:
+		return Result{Status: Failed, Seen: bucket, Code: proof.Code, Cause: proof.Cause, Remedy: proof.Remedy}
+	}
+	r.Advice = "lifecycle rule for the bucket, so that parts of uploads which nobody completed go away:\n" + proof.Lifecycle
+	return r
+}

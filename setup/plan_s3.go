@@ -1,0 +1,141 @@
+package setup
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"packhouse/server/config"
+	"packhouse/templates"
+)
+
+// s3Section is the bucket in a new myconfig.yml; nil where content is kept elsewhere.
+func (a *Answers) s3Section() *templates.S3 {
+	if !inBucket(a) {
+		return nil
+	}
+	s := a.s3Config()
+	return &templates.S3{
+		Bucket: s.Bucket, Region: s.Region, Root: s.RootDirectory, Endpoint: s.RegionEndpoint, Plain: !s.Secure, PathStyle: s.ForcePathStyle,
+		AccessKey: s.AccessKey, SecretKey: s.SecretKey.Reveal(), Encrypt: s.Encrypt, KeyID: s.KeyID, CAFile: s.CAFile, SkipVerify: s.SkipVerify,
+	}
+}
+
+// s3Edits lists what differs in the section of the bucket, key by key; whatever else stands there stays. With a driver that was another one
+// before, every key that has a value is written.
+func s3Edits(in *Installed, a *Answers) []config.Edit {
+	const section = "storage.s3."
+	have, want := config.S3Storage{Secure: true}, a.s3Config()
+	if in.Config.Storage.Driver == config.S3 {
+		have = in.Config.Storage.S3
+	}
+	var edits []config.Edit
+	set := func(key string, value any) { edits = append(edits, config.Edit{Key: section + key, Value: value}) }
+	if have.RegionEndpoint != want.RegionEndpoint {
+		for _, key := range []string{"host", "port"} { // what the endpoint was, in the vendor's words
+			edits = append(edits, config.Edit{Key: section + key, Remove: true})
+		}
+		set("forcepathstyle", want.ForcePathStyle) // which those two implied
+	}
+	for _, key := range []struct{ name, have, want string }{
+		{"bucket", have.Bucket, want.Bucket},
+		{"region", have.Region, want.Region},
+		{"rootdirectory", have.RootDirectory, want.RootDirectory},
+		{"regionendpoint", have.RegionEndpoint, want.RegionEndpoint},
+		{"accesskey", have.AccessKey, want.AccessKey},
+		{"secretkey", have.SecretKey.Reveal(), want.SecretKey.Reveal()},
+		{"sessiontoken", have.SessionToken.Reveal(), want.SessionToken.Reveal()},
+		{"keyid", have.KeyID, want.KeyID},
+		{"cafile", have.CAFile, want.CAFile},
+	} {
+		switch {
+		case key.have == key.want:
+		case key.want == "":
+			edits = append(edits, config.Edit{Key: section + key.name, Remove: true})
+		case key.name == "secretkey":
+			set(key.name, Secret(key.want))
+		default:
+			set(key.name, key.want)
+		}
+	}
+	for _, key := range []struct {
+		name       string
+		have, want bool
+	}{
+		{"secure", have.Secure, want.Secure}, {"forcepathstyle", have.ForcePathStyle, want.ForcePathStyle}, {"skipverify", have.SkipVerify, want.SkipVerify},
+		{"encrypt", have.Encrypt, want.Encrypt},
+	} {
+		if key.have != key.want {
+			set(key.name, key.want)
+		}
+	}
+	return edits
+}
+
+// holdsSecret tells whether myconfig.yml holds a secret that was an answer.
+func (a *Answers) holdsSecret() bool { return inBucket(a) && a.s3Config().SecretKey != "" }
+
+// configuration plans myconfig.yml. Its differences are shown, with every secret masked; who may read it depends on whether one is in it.
+func (b *builder) configuration(data []byte) {
+	meaning := []string{b.configMeaning(data)}
+	if old := b.answers.installedS3(); old != nil && inBucket(&b.answers) && b.answers.holdsSecret() && old.SecretKey != b.answers.S3.SecretKey {
+		meaning = append(meaning, "the secret key of the bucket is another one")
+	}
+	b.put(b.path(ConfigFile), b.configMode(), data, true, meaning...)
+	b.plan.Changes[len(b.plan.Changes)-1].Secret = false
+}
+
+// configMode keeps the mode that somebody gave the file, unless it holds a secret that others could read.
+func (b *builder) configMode() fs.FileMode {
+	mode := fs.FileMode(0o644)
+	if info, err := os.Stat(b.path(ConfigFile)); err == nil {
+		mode = info.Mode().Perm()
+	}
+	old := b.answers.installedS3()
+	switch {
+	case !b.answers.holdsSecret():
+		return mode
+	case old != nil && old.SecretKey != "" && mode&0o007 == 0: // given to the group of the server, maybe
+		return mode
+	}
+	return 0o600
+}
+
+// secretKeys finds the keys whose values are secrets, each with the rest of its line or its quoted text.
+var secretKeys = regexp.MustCompile(`(?im)((?:^|[\s{,])["']?(?:secretkey|sessiontoken|secret|password|authorization)["']?[ \t]*:[ \t]+)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#\[{][^\n]*|\[[^\]\n]*\])`)
+
+// masked is a configuration as it may be shown.
+func masked(data []byte) []byte {
+	if data == nil {
+		return nil
+	}
+	for _, text := range secretTexts(data) {
+		data = bytes.ReplaceAll(data, []byte(text), []byte("REDACTED"))
+	}
+	return secretKeys.ReplaceAll(data, []byte("${1}REDACTED"))
+}
+
+// secretTexts are the secrets that stand in a file over several lines, line by line.
+func secretTexts(data []byte) []string {
+	var root yaml.Node
+	if yaml.Unmarshal(data, &root) != nil {
+		return nil
+	}
+	var texts []string
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		for i, child := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 1 && child.Kind == yaml.ScalarNode && child.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 &&
+				secretKeys.MatchString(strings.ToLower(n.Content[i-1].Value)+": x") {
+				texts = append(texts, strings.Fields(child.Value)...)
+			}
+			walk(child)
+		}
+	}
+	walk(&root)
+	return texts
+}

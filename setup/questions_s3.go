@@ -1,0 +1,335 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+)
+
+// S3Answers says which bucket keeps the content, and how to get at it.
+type S3Answers struct {
+	Endpoint   string // URL of the engine; empty: AWS
+	CAFile     string // PEM: the CA of the engine's certificate; empty: what this machine trusts
+	SkipVerify bool   // takes any certificate of the engine's
+	PathStyle  bool   // the bucket's name stands in the path instead of the host name
+	Region     string
+	AccessKey  string // empty: the usual AWS chain is asked
+	SecretKey  Secret
+	Root       string // prefix of every object's name
+	Encrypt    bool   // by the engine
+	KMSKeyID   string // with Encrypt; empty: the engine's own key
+	Bucket     string
+}
+
+// inBucket tells whether content is kept in a bucket.
+func inBucket(a *Answers) bool { return a.Storage == config.S3 }
+
+// s3Questions stand in this order because the last one, which is always asked, tries what all of them say.
+func s3Questions() []*Question {
+	return []*Question{
+		s3EndpointQuestion(), s3CAQuestion(), s3SkipVerifyQuestion(), s3PathStyleQuestion(), s3RegionQuestion(), s3AccessKeyQuestion(), s3SecretKeyQuestion(),
+		s3RootQuestion(), s3EncryptQuestion(), s3KMSQuestion(), s3BucketQuestion(),
+	}
+}
+
+func s3EndpointQuestion() *Question {
+	q := &Question{
+		ID: "s3-endpoint", Title: "Engine", Kind: Text, Flags: []string{"--s3-endpoint"}, Asked: inBucket,
+		Ask: "At which URL is the storage engine?",
+		Help: "Empty is AWS. Others, such as MinIO, Ceph RGW or versitygw, have a URL of their own, with the port and without the bucket: https://minio.example:9000. The " +
+			"server asks it for every layer, so it should be near.",
+		Validate: validateEndpoint,
+	}
+	q.text(func(a *Answers) *string { return &a.S3.Endpoint })
+	set := q.Set
+	q.Set = func(a *Answers, s string) error {
+		before := a.S3.Endpoint
+		err := set(a, s)
+		if (before == "") != (a.S3.Endpoint == "") { // others seldom have a host name for every bucket
+			a.S3.PathStyle = a.S3.Endpoint != ""
+		}
+		return err
+	}
+	return q
+}
+
+func validateEndpoint(_ context.Context, _ *Machine, a *Answers) []Finding {
+	endpoint := a.S3.Endpoint
+	if endpoint == "" || a.installedS3() != nil && endpoint == a.installedS3().RegionEndpoint {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the URL of a storage engine", clip(endpoint)), "write it like https://minio.example:9000, without the bucket")}
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback()) {
+		return []Finding{warned(CodeS3Plain, "without TLS contents can be read and changed on the way to the engine; the secret key cannot be read", "use https:// where the engine has a certificate")}
+	}
+	return nil
+}
+
+func s3CAQuestion() *Question {
+	q := &Question{
+		ID: "s3-ca-file", Title: "CA of the engine", Kind: Path, Flags: []string{"--s3-ca-file"},
+		Ask:   "Which CA has signed the certificate of the engine?",
+		Help:  "A PEM file. It is needed where the engine's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
+		Asked: func(a *Answers) bool { return inBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.S3.CAFile == "" {
+				return nil
+			}
+			data, err := os.ReadFile(a.S3.CAFile)
+			if err != nil {
+				return []Finding{unreadable(err)}
+			}
+			if _, err := certgen.ParseChain(data); err != nil {
+				return []Finding{fromInput(err)}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.CAFile })
+}
+
+func s3SkipVerifyQuestion() *Question {
+	q := &Question{
+		ID: "s3-skip-verify", Title: "Any certificate", Flags: []string{"--s3-skip-verify"}, Advanced: true,
+		Ask:   "Take any certificate of the engine's?",
+		Help:  "Then anybody between here and the engine can pretend to be it, and read and change content. Naming its CA instead costs as little.",
+		Asked: func(a *Answers) bool { return inBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.S3.SkipVerify {
+				return []Finding{warned(CodeS3Unverified, "the engine's certificate is not verified: anybody on the way can pretend to be it", "name its CA with --s3-ca-file instead")}
+			}
+			return nil
+		},
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.S3.SkipVerify })
+}
+
+func s3PathStyleQuestion() *Question {
+	q := &Question{
+		ID: "s3-path-style", Title: "Path style", Flags: []string{"--s3-path-style"}, Asked: inBucket, Advanced: true,
+		Ask: "Name the bucket in the path?",
+		Help: "AWS has a host name for every bucket. Most other engines have one name for all, and the bucket stands in the path. If it is wrong the engine is not found, or " +
+			"finds no bucket.",
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.S3.PathStyle })
+}
+
+func s3RegionQuestion() *Question {
+	q := &Question{
+		ID: "s3-region", Title: "Region", Kind: Text, Flags: []string{"--s3-region"}, Asked: inBucket,
+		Ask:  "In which region is the bucket?",
+		Help: "Requests are signed for a region, and an engine refuses those for another one. Most engines that are not AWS are content with us-east-1.",
+		Suggest: func(_ *Machine, a *Answers) []string {
+			if a.S3.Endpoint != "" {
+				return []string{firstRegion}
+			}
+			return []string{firstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
+		},
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			switch {
+			case a.S3.Region == "" && a.installedS3() != nil && a.installedS3().Region == "" && a.S3.Endpoint != "":
+				return nil
+			case a.S3.Region == "":
+				return []Finding{refused(CodeMissing, "the region of the bucket is missing", "name it with --s3-region, for instance "+firstRegion)}
+			case unseen(a.S3.Region):
+				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is no region", clip(a.S3.Region)), "write it like "+firstRegion)}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.Region })
+}
+
+// firstRegion is what engines take that have no regions.
+const firstRegion = "us-east-1"
+
+func s3AccessKeyQuestion() *Question {
+	q := &Question{
+		ID: "s3-access-key", Title: "Access key", Kind: Text, Flags: []string{"--s3-access-key"}, Asked: inBucket,
+		Ask: "Which access key may use the bucket?",
+		Help: "The id of a key that may list, read, write and delete in this bucket, best in no other. Empty asks where AWS tools look: variables, ~/.aws of the user who runs " +
+			"the server, the role of the machine.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if unseen(a.S3.AccessKey) {
+				return []Finding{refused(CodeValue, "the access key holds characters that none has", "copy it anew")}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.AccessKey })
+}
+
+// secretKeyVariable can hold the secret key.
+const secretKeyVariable = "PACKHOUSE_S3_SECRET_KEY"
+
+func s3SecretKeyQuestion() *Question {
+	q := &Question{
+		ID: "s3-secret-key", Title: "Secret key", Kind: Hidden, Flags: []string{"--s3-secret-key-file"},
+		Ask: "What is its secret key?",
+		Help: "It is not shown, and stands in myconfig.yml only, which then nobody but its owner can read. Scripts give it in a file or in " + secretKeyVariable + ", so that it " +
+			"is in no list of processes and no history.",
+		Asked: func(a *Answers) bool { return inBucket(a) && a.S3.AccessKey != "" },
+		Get: func(a *Answers) string {
+			if a.S3.SecretKey == "" {
+				return ""
+			}
+			return secretShown
+		},
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			switch {
+			case a.S3.SecretKey == "":
+				return []Finding{refused(CodeMissing, "the secret key of the access key is missing", "give it with --s3-secret-key-file FILE or in "+secretKeyVariable)}
+			case unseen(a.S3.SecretKey.Reveal()):
+				return []Finding{refused(CodeValue, "the secret key holds characters that none has", "copy it anew: one line, without spaces")}
+			}
+			return nil
+		},
+	}
+	q.Set = func(a *Answers, s string) error {
+		s = strings.TrimSpace(s)
+		if s == "" && a.installedS3() != nil && a.installedS3().AccessKey == a.S3.AccessKey {
+			a.S3.SecretKey = a.installedS3().SecretKey
+			return nil
+		}
+		if s != secretShown {
+			a.S3.SecretKey = Secret(s)
+		}
+		return nil
+	}
+	return q
+}
+
+// secretShown stands for a secret that is there.
+const secretShown = "(given, not shown)"
+
+// unseen tells whether a text holds spaces or characters that nobody sees.
+func unseen(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+func s3RootQuestion() *Question {
+	q := &Question{
+		ID: "s3-root", Title: "Prefix", Kind: Text, Flags: []string{"--s3-root"}, Asked: inBucket, Advanced: true,
+		Ask:  "Below which prefix of the bucket?",
+		Help: "Empty is the whole bucket, and that is best: a bucket of its own has rights and a lifecycle of its own. With a prefix such as /registry others may use the bucket too.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) || slices.Contains(strings.Split(a.S3.Root, "/"), "..") {
+				return []Finding{refused(CodeValue, fmt.Sprintf("%+q cannot be a prefix", clip(a.S3.Root)), "write it like /registry")}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.Root })
+}
+
+func s3EncryptQuestion() *Question {
+	q := &Question{
+		ID: "s3-encrypt", Title: "Encryption", Flags: []string{"--s3-encrypt"}, Asked: inBucket, Advanced: true,
+		Ask:  "Ask the engine to encrypt what it keeps?",
+		Help: "AWS does so anyway. Another engine may need keys of its own for it, and refuses to write where it has none.",
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.S3.Encrypt })
+}
+
+func s3KMSQuestion() *Question {
+	q := &Question{
+		ID: "s3-kms-key-id", Title: "KMS key", Kind: Text, Flags: []string{"--s3-kms-key-id"}, Asked: func(a *Answers) bool { return inBucket(a) && a.S3.Encrypt }, Advanced: true,
+		Ask:  "With which key of the KMS?",
+		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if unseen(a.S3.KMSKeyID) {
+				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is no key of a KMS", clip(a.S3.KMSKeyID)), "write its id or ARN")}
+			}
+			return nil
+		},
+	}
+	q.text(func(a *Answers) *string { return &a.S3.KMSKeyID })
+	set := q.Set
+	q.Set = func(a *Answers, s string) error {
+		err := set(a, s)
+		a.S3.Encrypt = a.S3.Encrypt || a.S3.KMSKeyID != ""
+		return err
+	}
+	return q
+}
+
+// bucketName is what S3 takes for a name, older rules included.
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
+
+func s3BucketQuestion() *Question {
+	q := &Question{
+		ID: "s3-bucket", Title: "Bucket", Kind: Text, Flags: []string{"--s3-bucket"}, Asked: inBucket,
+		Ask: "Which bucket?",
+		Help: "It must be there already. Leaving this step writes, reads, lists and deletes a few small objects in it, so that a right that is missing is known before anything " +
+			"is installed. Any number of servers can share one bucket.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			switch {
+			case a.S3.Bucket == "":
+				return []Finding{refused(CodeMissing, "the name of the bucket is missing", "name it with --s3-bucket")}
+			case !bucketName.MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
+				return []Finding{refused(CodeValue, fmt.Sprintf("%+q can be no bucket", clip(a.S3.Bucket)), "write its name only, without s3:// and without a path")}
+			}
+			return nil
+		},
+		Probe: probeBucket,
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.Bucket })
+}
+
+// region is the one that AWS tools on this machine use.
+func (r *resolver) region(set func(string, Origin, func())) {
+	set("s3-region", FromDefault, func() { r.answers.S3.Region = firstRegion })
+	for _, variable := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} { // the stronger one last
+		for _, entry := range r.input.Env {
+			if name, value, _ := strings.Cut(entry, "="); name == variable && value != "" {
+				set("s3-region", FromEnvironment, func() { r.answers.S3.Region = value })
+			}
+		}
+	}
+}
+
+var errSecretLines = errors.New("it does not hold one line")
+
+// secretKey takes the secret key out of the file or the variable that has it; the flag is stronger than the variable, and that than the
+// answers file.
+func (r *resolver) secretKey() {
+	path, origin, ok := r.given("s3-secret-key-file")
+	if origin != FromFlag {
+		for _, entry := range r.input.Env {
+			if name, value, _ := strings.Cut(entry, "="); name == secretKeyVariable && value != "" {
+				r.answers.S3.SecretKey, r.origins["s3-secret-key"] = Secret(value), FromEnvironment
+				return
+			}
+		}
+	}
+	if !ok {
+		return
+	}
+	read := r.input.ReadFile
+	if read == nil {
+		read = os.ReadFile
+	}
+	data, err := read(path)
+	key := strings.TrimSpace(string(data))
+	if err == nil && (key == "" || strings.ContainsAny(key, "\r\n")) {
+		err = errSecretLines
+	}
+	if err != nil {
+		r.refuse("s3-secret-key", "--s3-secret-key-file", CodeUnread, "the file with the secret key cannot be read: "+err.Error(), "check the path, and that this user may read it")
+		return
+	}
+	r.answers.S3.SecretKey, r.origins["s3-secret-key"] = Secret(key), origin
+}

@@ -1,0 +1,154 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"packhouse/server/config"
+)
+
+// StorageTrial is the outcome of trying one thing that a store needs of a storage engine. It holds no secret.
+type StorageTrial struct {
+	Right  string // what was tried: "put"
+	Passed bool
+	Tried  bool   // false: something before it failed
+	What   string // one sentence
+	Remedy string // what to do about it
+}
+
+// Codes of what trying a bucket finds, one for each thing that can be wrong.
+const (
+	CodeS3Plain      = "storage-plain-http" // warning: no TLS on the way to the engine
+	CodeS3Unverified = "storage-unverified" // warning: any certificate of the engine's is taken
+	CodeS3Settings   = "bucket-settings"    // not enough, or not of the right form
+	CodeS3Name       = "bucket-name"        // the engine's name does not resolve
+	CodeS3Connection = "bucket-connection"  // nobody answers there
+	CodeS3TLS        = "bucket-tls"         // its certificate is not accepted
+	CodeS3Clock      = "bucket-clock"       // this machine's clock is too far off
+	CodeS3Signature  = "bucket-signature"   // the keys are not accepted
+	CodeS3Region     = "bucket-region"      // the bucket is in another one
+	CodeS3Bucket     = "bucket-missing"     // there is no such bucket
+	CodeS3List       = "bucket-list"        // a right is missing
+	CodeS3Put        = "bucket-put"         // likewise
+	CodeS3Get        = "bucket-get"         // likewise
+	CodeS3Multipart  = "bucket-multipart"   // likewise
+	CodeS3Conditions = "bucket-conditions"  // warning: the engine lacks conditional writes
+	CodeS3Delete     = "bucket-delete"      // a right is missing
+	CodeS3Stopped    = "bucket-not-tried"   // the trial was cut off
+	CodeS3Proven     = "bucket-proven"      // note: what was tried and works
+)
+
+// s3Rights says of what can fail which question it is about, and what to do in the words of flags; where that is empty the trial has
+// better words of its own.
+var s3Rights = []struct {
+	right, code, question, flag, remedy string
+}{
+	{"settings", CodeS3Settings, "s3-bucket", "--s3-bucket", ""},
+	{"name", CodeS3Name, "s3-endpoint", "--s3-endpoint", "correct the host in --s3-endpoint, or the region, or ask whoever runs your DNS"},
+	{"connection", CodeS3Connection, "s3-endpoint", "--s3-endpoint", "check the port, that the engine runs, and the firewalls between here and it"},
+	{"tls", CodeS3TLS, "s3-endpoint", "--s3-endpoint", "name the CA that signed it with --s3-ca-file, or use the name that the certificate is for; http:// where the engine has no TLS"},
+	{"clock", CodeS3Clock, "s3-bucket", "--s3-bucket", ""},
+	{"signature", CodeS3Signature, "s3-secret-key", "--s3-secret-key-file", "correct --s3-access-key and its secret key"},
+	{"region", CodeS3Region, "s3-region", "--s3-region", "correct --s3-region"},
+	{"bucket", CodeS3Bucket, "s3-bucket", "--s3-bucket", "create it, or correct --s3-bucket; if it is there, try the other setting of --s3-path-style"},
+	{"list", CodeS3List, "s3-bucket", "--s3-bucket", ""},
+	{"put", CodeS3Put, "s3-bucket", "--s3-bucket", ""},
+	{"get", CodeS3Get, "s3-bucket", "--s3-bucket", ""},
+	{"multipart", CodeS3Multipart, "s3-bucket", "--s3-bucket", ""},
+	{"conditions", CodeS3Conditions, "s3-bucket", "--s3-bucket", ""},
+	{"delete", CodeS3Delete, "s3-bucket", "--s3-bucket", ""},
+}
+
+// installedS3 is the bucket of the installation that the answers start from; nil: it has none.
+func (a *Answers) installedS3() *config.S3Storage {
+	if a.existing == nil || a.existing.Config == nil || a.existing.Config.Storage.Driver != config.S3 {
+		return nil
+	}
+	return &a.existing.Config.Storage.S3
+}
+
+// s3Config is the bucket as the server's configuration will have it. What nobody is asked about stays as it is installed.
+func (a *Answers) s3Config() config.S3Storage {
+	s := config.S3Storage{Secure: true, ChunkSize: 10 << 20, MaxRetries: 5, UploadMemory: 64 << 20}
+	if old := a.installedS3(); old != nil {
+		s = *old
+	}
+	if a.S3.AccessKey != s.AccessKey {
+		s.SessionToken = "" // belongs to the key before
+	}
+	if a.S3.Endpoint != s.RegionEndpoint {
+		s.Secure = !strings.HasPrefix(a.S3.Endpoint, "http://")
+	}
+	s.RegionEndpoint, s.CAFile, s.SkipVerify, s.ForcePathStyle = a.S3.Endpoint, a.S3.CAFile, a.S3.SkipVerify, a.S3.PathStyle
+	s.Region, s.AccessKey, s.SecretKey, s.RootDirectory = a.S3.Region, a.S3.AccessKey, a.S3.SecretKey, a.S3.Root
+	s.Encrypt, s.KeyID, s.Bucket = a.S3.Encrypt, a.S3.KMSKeyID, a.S3.Bucket
+	if !s.Encrypt {
+		s.KeyID = ""
+	}
+	if s.AccessKey == "" {
+		s.SecretKey = ""
+	}
+	return s
+}
+
+// s3AnswersOf are the answers that a configuration has.
+func s3AnswersOf(s *config.S3Storage) S3Answers {
+	return S3Answers{
+		Endpoint: s.RegionEndpoint, CAFile: s.CAFile, SkipVerify: s.SkipVerify, PathStyle: s.ForcePathStyle, Region: s.Region, AccessKey: s.AccessKey,
+		SecretKey: s.SecretKey, Root: s.RootDirectory, Encrypt: s.Encrypt, KMSKeyID: s.KeyID, Bucket: s.Bucket,
+	}
+}
+
+// probeBucket tries everything that the store needs of the engine, once nothing is left that is plainly wrong.
+func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
+	if a.offline || m.TryStorage == nil {
+		return nil
+	}
+	for _, q := range s3Questions() {
+		q.complete()
+		if q.Asked(a) && AnyRefused(q.Validate(ctx, m, a)) {
+			return nil // that is said already
+		}
+	}
+	cfg := a.s3Config()
+	findings := JudgeTrials(cfg.Bucket, m.TryStorage(ctx, config.Storage{Driver: config.S3, S3: cfg}))
+	if ctx.Err() != nil {
+		return []Finding{refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")}
+	}
+	if old := a.installedS3(); old != nil && *old == cfg {
+		for i := range findings { // what is in use already must not keep a certificate from being renewed
+			if findings[i].Severity == Refused {
+				findings[i].Severity = Warning
+			}
+		}
+	}
+	return findings
+}
+
+// JudgeTrials makes findings of what was tried: what fails, or one note of what works.
+func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
+	var findings []Finding
+	var works []string
+	for _, trial := range trials {
+		for _, r := range s3Rights {
+			switch {
+			case r.right != trial.Right || !trial.Tried:
+			case trial.Passed && r.question == "s3-bucket" && r.remedy == "" && r.right != "settings" && r.right != "clock":
+				works = append(works, trial.What)
+			case trial.Passed:
+			default:
+				f := refused(r.code, trial.What, orElse(r.remedy, trial.Remedy))
+				f.Question, f.Flag = r.question, r.flag
+				if trial.Right == "conditions" {
+					f.Severity = Warning // the store has a way without them
+				}
+				findings = append(findings, f)
+			}
+		}
+	}
+	if len(findings) == 0 && len(works) > 0 {
+		return []Finding{noted(CodeS3Proven, fmt.Sprintf("tried for real in bucket %s, and working: %s", bucket, strings.Join(works, ", ")), "")}
+	}
+	return findings
+}
