@@ -34,7 +34,7 @@ func Questions() []Step {
 				func(a *Answers) *bool { return &a.DropOldCA }),
 		}},
 		{ID: "users", Title: "Users", Questions: []*Question{usersQuestion(), realmQuestion()}},
-		{ID: "storage", Title: "Storage", Questions: []*Question{storageQuestion(), storagePathQuestion(), inMemoryQuestion()}},
+		{ID: "storage", Title: "Storage", Questions: append([]*Question{storageQuestion(), storagePathQuestion(), inMemoryQuestion()}, s3Questions()...)},
 	}
 	for _, s := range steps {
 		for _, q := range s.Questions {
