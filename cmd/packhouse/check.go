@@ -36,6 +36,9 @@ func (a *app) sayCheck(e check.Event) {
 	if r.Code != "" {
 		a.say("    code: %s", r.Code)
 	}
+	if r.Advice != "" {
+		a.say("    %s", strings.ReplaceAll(r.Advice, "\n", "\n    "))
+	}
 }
 
 // took writes how long something took, for people.

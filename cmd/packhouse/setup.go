@@ -182,6 +182,7 @@ type setupRun struct {
 // look finds out about the machine and the installation.
 func (s *setupRun) look(ctx context.Context) error {
 	s.machine = setup.Detect(ctx, setup.ThisMachine())
+	s.machine.TryStorage = tryStorage
 	var err error
 	s.installed, err = setup.Load(s.o.dir)
 	return err

@@ -39,6 +39,9 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	running := a.lookAtServer(ctx, &t, s.server)
 	t.Findings = append(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: running, Now: a.now})...)
 	t.Files = files(s.config, t.Config)
+	if t.Config.Storage.Driver == config.S3 {
+		t.Bucket = bucketProver(t.Config.Storage)
+	}
 	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
 		t.Chain, t.Roots = trust(tls.Certificate, s.installed)
 	} else if tls.LetsEncrypt.Enabled() {
