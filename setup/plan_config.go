@@ -169,7 +169,9 @@ func acmeEdits(in *Installed, a *Answers) (edits []config.Edit, restart []string
 		have, want string
 	}{
 		{"cachefile", l.CacheFile, orElse(l.CacheFile, filepath.Join(a.Dir, acmeCache))},
-		{"email", l.Email, a.ACMEEmail}, {"directoryurl", l.DirectoryURL, a.ACMEDirectory}, {"cafile", l.CAFile, a.ACMECA},
+		{"email", l.Email, a.ACMEEmail},
+		{"directoryurl", l.DirectoryURL, a.ACMEDirectory},
+		{"cafile", l.CAFile, a.ACMECA},
 	} {
 		switch {
 		case key.have == key.want:

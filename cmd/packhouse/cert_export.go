@@ -106,7 +106,7 @@ func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
 		_, err := a.stdout.Write(content)
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // certificates are for everybody
 		return err
 	}
 	if err := replaceFile(path, content, mode); err != nil {

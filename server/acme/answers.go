@@ -179,7 +179,8 @@ func (m *Manager) HTTPHandler(base string) http.Handler {
 				return
 			}
 			w.Header().Set("Content-Type", "application/octet-stream")
-			_, _ = w.Write([]byte(said)) // a CA that left asks again
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			_, _ = w.Write([]byte(said)) //nolint:gosec // no page; a CA that left asks again
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -190,7 +191,7 @@ func (m *Manager) HTTPHandler(base string) http.Handler {
 		if target == "" {
 			target = "https://" + host
 		}
-		http.Redirect(w, r, strings.TrimSuffix(target, "/")+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+		http.Redirect(w, r, strings.TrimSuffix(target, "/")+r.URL.RequestURI(), http.StatusTemporaryRedirect) //nolint:gosec // to one of our own hosts
 	})
 }
 

@@ -52,7 +52,7 @@ func (d Directory) Get(_ context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path) //nolint:gosec // keys are held to what a file may be called
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrCacheMiss
 	}
@@ -87,7 +87,7 @@ func (d Directory) make() error {
 		return err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return os.Chmod(string(d), 0o700)
+		return os.Chmod(string(d), 0o700) //nolint:gosec // a directory
 	}
 	return nil
 }

@@ -153,15 +153,17 @@ func (m *Manager) look(ctx context.Context, n *name) error {
 func (m *Manager) take(ctx context.Context, n *name, p *certgen.Pair) {
 	was := n.serving.Load()
 	if was == nil || !was.Leaf.Equal(p.Leaf()) && !was.Leaf.NotAfter.After(p.Leaf().NotAfter) {
-		m.serve(ctx, n, p, "certificate read")
+		n.serving.Store(served(p))
+		m.log.LogAttrs(ctx, slog.LevelInfo, "certificate read", attributes(n.host, p)...)
 	}
 }
 
-// serve has handshakes use a pair from now on.
-func (m *Manager) serve(ctx context.Context, n *name, p *certgen.Pair, words string) {
-	n.serving.Store(served(p))
-	m.log.LogAttrs(ctx, slog.LevelInfo, words, slog.String("host", n.host), slog.String("issuer", p.Leaf().Issuer.String()),
-		slog.String("fingerprint", certgen.Fingerprint(p.Leaf())), slog.Time("not_after", p.Leaf().NotAfter))
+// attributes describe a certificate in the log.
+func attributes(host string, p *certgen.Pair) []slog.Attr {
+	return []slog.Attr{
+		slog.String("host", host), slog.String("issuer", p.Leaf().Issuer.String()), slog.String("fingerprint", certgen.Fingerprint(p.Leaf())),
+		slog.Time("not_after", p.Leaf().NotAfter),
+	}
 }
 
 // GetCertificate is for a tls.Config. It answers from memory.

@@ -77,14 +77,15 @@ const maxReason = 1000
 func reason(err error) string {
 	var said []string
 	for _, p := range problems(err) {
-		words := p.Detail
+		words := []string{p.Detail}
 		for _, sub := range p.Subproblems {
-			words += "; " + sub.Detail
+			words = append(words, sub.Detail)
 		}
+		sentence := strings.Join(words, "; ")
 		if t := strings.TrimPrefix(p.ProblemType, problemPrefix); t != "" {
-			words += " (" + t + ")"
+			sentence += " (" + t + ")"
 		}
-		said = append(said, words)
+		said = append(said, sentence)
 	}
 	text := err.Error()
 	if len(said) > 0 {

@@ -133,7 +133,8 @@ func (m *Manager) obtained(ctx context.Context, n *name, was record, result issu
 		r.Challenge = was.Challenge
 	}
 	n.mu.Lock()
-	m.serve(ctx, n, result.pair, "certificate obtained")
+	n.serving.Store(served(result.pair))
+	m.log.LogAttrs(ctx, slog.LevelInfo, "certificate obtained", attributes(n.host, result.pair)...)
 	n.record, n.foreign, n.unkept = r, false, false
 	n.obtained++
 	n.mu.Unlock()
