@@ -32,6 +32,7 @@ type receiver struct {
 	h      hash.Hash
 	offset int64 // where the next byte goes; what is before it was hashed
 	begun  int64 // write-back was started up to here
+	set    *reservation
 }
 
 // receive takes size bytes from r, or all for -1, and returns how many were written. What was written before an error counts.
@@ -54,6 +55,7 @@ func (w *receiver) receive(ctx context.Context, r io.Reader, size int64) (n int6
 			w.h.Write(p[:k])
 			n += int64(k)
 			w.offset += int64(k)
+			w.set.spend(int64(k))
 			if err := w.writeBack(size); err != nil {
 				return n, err
 			}
@@ -117,11 +119,11 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 		return err
 	}
 	defer leave()
-	release, err := s.reserve(size)
+	set, err := s.reserve(size)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer set.release()
 	tmp := s.temporary()
 	f, err := s.disk.Create(tmp)
 	if err != nil {
@@ -133,7 +135,7 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 			s.removeTree(tmp)
 		}
 	}()
-	w := &receiver{s: s, f: f, h: d.Algorithm().Hash()}
+	w := &receiver{s: s, f: f, h: d.Algorithm().Hash(), set: set}
 	_, err = w.receive(ctx, r, size)
 	if err == nil {
 		if got := digest.NewDigest(d.Algorithm(), w.h); got != d {

@@ -23,11 +23,11 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
 		return err
 	}
 	defer leave()
-	release, err := s.reserve(int64(len(p.Content)))
+	set, err := s.reserve(int64(len(p.Content)))
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer set.release()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

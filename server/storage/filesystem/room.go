@@ -37,17 +37,32 @@ func (r *room) measure(d disk.Disk, head int64) error {
 	return nil
 }
 
+// reservation is room set aside for one body. It belongs to one goroutine.
+type reservation struct {
+	room *room
+	left int64
+}
+
 // reserve sets n bytes aside, or says storage.ErrFull. A negative n, a size not known, only asks whether there is any room.
-func (s *Store) reserve(n int64) (release func(), err error) {
-	n = max(n, 0)
-	total := s.room.reserved.Add(n)
-	release = sync.OnceFunc(func() { s.room.reserved.Add(-n) })
+func (s *Store) reserve(n int64) (*reservation, error) {
+	r := &reservation{room: &s.room, left: max(n, 0)}
+	total := s.room.reserved.Add(r.left)
 	if err := s.fits(total); err != nil {
-		release()
+		r.release()
 		return nil, err
 	}
-	return release, nil
+	return r, nil
 }
+
+// spend gives back what was written: the disk counts it now, and counted twice a large body would shut others out.
+func (r *reservation) spend(n int64) {
+	n = min(n, r.left)
+	r.left -= n
+	r.room.reserved.Add(-n)
+}
+
+// release gives back the rest.
+func (r *reservation) release() { r.spend(r.left) }
 
 func (s *Store) fits(n int64) error {
 	sp, err := s.disk.Space()

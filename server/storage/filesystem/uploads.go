@@ -90,11 +90,11 @@ func (s *Store) take(ctx context.Context, u *session, at int64, r io.Reader, siz
 	if at >= 0 && at != begin {
 		return nil, &storage.OffsetError{Upload: u.upload(), Want: at}
 	}
-	free, err := s.reserve(size)
+	set, err := s.reserve(size)
 	if err != nil {
 		return nil, err
 	}
-	defer free()
+	defer set.release()
 	f, err := s.disk.Reopen(u.data())
 	if absent(err) {
 		s.drop(u)
@@ -109,7 +109,7 @@ func (s *Store) take(ctx context.Context, u *session, at int64, r io.Reader, siz
 	if r == nil {
 		return f, nil
 	}
-	w := &receiver{s: s, f: f, h: u.hash, offset: begin, begun: begin}
+	w := &receiver{s: s, f: f, h: u.hash, offset: begin, begun: begin, set: set}
 	for left := size; ; {
 		part := left
 		if part < 0 || part > recordEvery {
