@@ -11,7 +11,6 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/config"
-	"packhouse/server/packview"
 	"packhouse/server/problem"
 	"packhouse/server/reference"
 	"packhouse/server/registry"
@@ -51,18 +50,22 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger, now func
 	return store, nil
 }
 
-// addHandlers makes what answers requests. Both are without a state of their own, so a reload simply makes them anew.
-func (s *Server) addHandlers(st *state) {
+// addHandlers makes what answers requests. All are without a state of their own, so a reload simply makes them anew.
+func (s *Server) addHandlers(st *state) error {
 	c := st.config
 	base := st.prefix
 	if !c.HTTP.RelativeURLs && c.HTTP.Host != "" {
 		base = strings.TrimSuffix(c.HTTP.Host, "/") + st.prefix
 	}
+	tell := s.tell(c)
+	if err := s.addPackView(st, base, tell); err != nil {
+		return err
+	}
 	st.registry = registry.New(registry.Options{
 		Store: s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
-		MayOverwrite: overwriting(c.Packs), OnEvent: s.tell(c), Redirect: redirecting(c.Storage.Redirect, s.store),
+		MayOverwrite: overwriting(c.Packs), OnEvent: s.tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})
-	st.packview = packview.New(packview.Options{Store: s.store, Packs: c.Packs.Base, Base: base})
+	return nil
 }
 
 // presignedLife is how long an address of the engine is good for: long enough to begin a download.

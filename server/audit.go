@@ -142,11 +142,12 @@ func audited(r *http.Request, rec *record) bool {
 		return true
 	}
 	switch rec.action {
-	case route.UploadFinish, route.UploadCancel, route.ManifestWrite, route.ManifestDelete, route.TagDelete, route.BlobDelete:
+	case route.UploadFinish, route.UploadCancel, route.ManifestWrite, route.ManifestDelete, route.TagDelete, route.BlobDelete,
+		route.PackPush, route.PackTagWrite, route.PackTagDelete:
 		return true
 	case route.UploadStart: // a session is nothing yet
 		return rec.request.Mount != "" || rec.request.Digest != ""
-	case route.ManifestRead:
+	case route.ManifestRead, route.PackArchive:
 		return r.Method == http.MethodGet && rec.refusal == nil
 	}
 	return false

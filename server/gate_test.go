@@ -36,6 +36,9 @@ func paths() []string {
 		"/v2/a/b/tags/list", "/v2/a/b/tags/list/", "/v2/a/b/manifests/v1", "/v2/a/b/manifests/" + digest, "/v2/a/b/blobs/" + digest,
 		"/v2/a/b/blobs/uploads/", "/v2/a/b/blobs/uploads", "/v2/a/b/blobs/uploads/" + id, "/v2/a/b/blobs/uploads/" + id + "?digest=" + digest,
 		"/v2/a/b/blobs/uploads/?mount=" + digest + "&from=c", "/v2/a/b/blobs/uploads/?digest=" + digest, "/v2/a/b/referrers/" + digest,
+		"/v1/a/tags/list", "/v1/a/tags/v1", "/v1/a/manifests/v1", "/v1/a/manifests/" + digest, "/v1/a/blobs/" + digest, "/v1/a/archives/v1",
+		"/v1/a/blobs/" + digest + "?type=image/png", "/v1/a/tags/list?base=b", "/v1/a/archives/v1?force=true", "/v1/a/b/tags/list", "/v1/a/", "/v1/a",
+		"/packs", "/packs/a", "/packs/a/v1", "/packs/a/v1/values", "/packs/a/v1/x", "/repositories", "/repositories/a/b", "/assets/style.css", "/favicon.ico",
 		"/v2//manifests/v1", "/v2/a/../b/manifests/v1", "/v2/a%2fb/manifests/v1", "/v2/A/manifests/v1", "//v2/", "/v2/a/b/c", "/V2/",
 	}
 }
@@ -45,10 +48,16 @@ func paths() []string {
 func TestEveryRouteIsGated(t *testing.T) {
 	f := newFixture(t, with(func(c *config.Config) { c.Log.Level = "error"; c.Auth.Htpasswd.Lockout.Attempts = 100 }))
 	least := map[auth.Role][]route.Action{
-		auth.Nobody: {route.Ping, route.PackPing},
-		auth.Reader: {route.BlobRead, route.ManifestRead, route.TagList, route.Referrers, route.Catalog, route.PackCatalog},
-		auth.Writer: {route.UploadStart, route.UploadAppend, route.UploadFinish, route.UploadStatus, route.UploadCancel, route.ManifestWrite},
-		auth.Admin:  {route.BlobDelete, route.ManifestDelete, route.TagDelete},
+		auth.Nobody: {route.Ping, route.PackPing, route.PageAsset},
+		auth.Reader: {
+			route.BlobRead, route.ManifestRead, route.TagList, route.Referrers, route.Catalog, route.PackCatalog, route.PackTagList, route.PackRead,
+			route.PackFile, route.PackArchive, route.PagePacks, route.PagePack, route.PageRepositories, route.PageRepository,
+		},
+		auth.Writer: {
+			route.UploadStart, route.UploadAppend, route.UploadFinish, route.UploadStatus, route.UploadCancel, route.ManifestWrite, route.PackPush,
+			route.PackTagWrite,
+		},
+		auth.Admin: {route.BlobDelete, route.ManifestDelete, route.TagDelete, route.PackTagDelete},
 	}
 	needs := func(a route.Action) auth.Role {
 		for role, actions := range least {
@@ -92,7 +101,7 @@ func TestEveryRouteIsGated(t *testing.T) {
 					}
 					var handled seen
 					st := *f.server.current.Load()
-					st.registry, st.packview = &handled, &handled
+					st.registry, st.packview, st.pages = &handled, &handled, &handled
 					f.server.current.Store(&st)
 					w := httptest.NewRecorder()
 					f.server.ServeHTTP(w, r)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -59,9 +60,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // dispatch walks the one way through.
 func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
-	req, err := route.Parse(r, st.prefix)
+	req, err := st.paths().Parse(r)
 	if err != nil {
 		return err
+	}
+	if view, ok := st.packview.(opener); ok && view.Opens(r.Context(), req) {
+		req.Action = route.PackLogo
 	}
 	rec.action, rec.request = req.Action, req
 	id := auth.Identity{Anonymous: true}
@@ -76,6 +80,11 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 		return err
 	}
 	return s.answer(w, r, st, grant)
+}
+
+// opener tells what is open to everybody by what it is, and not by its path: the logos of packs.
+type opener interface {
+	Opens(ctx context.Context, req route.Request) bool
 }
 
 // refuse words an error. Where the answer has begun it can only be cut off.

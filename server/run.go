@@ -174,6 +174,9 @@ func (s *Server) release() {
 			_ = s.life.listener.Close() // most often closed already, by draining
 		}
 		s.life.mu.Unlock()
+		if s.records != nil {
+			s.records.Close() // it reads the store
+		}
 		if s.store != nil && s.options.Store == nil {
 			if err := s.store.Close(); err != nil {
 				s.log.Error("the store did not close cleanly", "error", err)

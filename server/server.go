@@ -19,6 +19,7 @@ import (
 	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/notification"
+	packrecord "packhouse/server/packview/record"
 	"packhouse/server/storage"
 )
 
@@ -58,6 +59,7 @@ type Server struct {
 	level   *slog.LevelVar
 
 	store    storage.Store
+	records  *packrecord.Records // what is known of packs' archives
 	auth     *auth.Authenticator
 	audit    *audit
 	notifier *notification.Notifier // nil: nobody is told
@@ -130,6 +132,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	s.records = s.openRecords()
 	if s.notifier, err = s.openNotifier(c); err != nil {
 		return err
 	}

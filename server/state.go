@@ -9,7 +9,6 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/config"
-	"packhouse/server/problem"
 	"packhouse/server/route"
 )
 
@@ -25,6 +24,12 @@ type state struct {
 
 	registry handler
 	packview handler
+	pages    handler
+}
+
+// paths is what the configuration makes of paths.
+func (st *state) paths() route.Paths {
+	return route.Paths{Prefix: st.prefix, Packs: st.config.Packs.Base}
 }
 
 // handler answers what was granted. An error is worded by the server, unless the answer has begun.
@@ -56,19 +61,23 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	for name, values := range c.HTTP.Headers {
 		st.headers = append(st.headers, header{http.CanonicalHeaderKey(name), slices.Clip(values)})
 	}
-	s.addHandlers(st)
+	if err := s.addHandlers(st); err != nil {
+		return nil, err
+	}
 	return st, nil
 }
 
 // answer hands a granted request to whom its action belongs.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, st *state, g auth.Grant) error {
-	switch action := g.Request.Action; {
-	case action == route.Health:
+	action := g.Request.Action
+	if action == route.Health {
 		return s.health(w, r)
-	case !strings.HasPrefix(string(action), "pack."):
-		return st.registry.Serve(w, r, g)
-	case st.packview != nil:
-		return st.packview.Serve(w, r, g)
 	}
-	return problem.NoRoute()
+	switch kind, _, _ := strings.Cut(string(action), "."); kind {
+	case "pack":
+		return st.packview.Serve(w, r, g)
+	case "page":
+		return st.pages.Serve(w, r, g)
+	}
+	return st.registry.Serve(w, r, g)
 }

@@ -1,10 +1,14 @@
-// Package packview shows the packs of a registry at /v1, the address where pack clients look for them.
+// Package packview shows the packs of a registry at /v1, the address where pack clients look for them, and takes packs in there.
 //
-//	v := packview.New(packview.Options{Store: store})
-//	err := v.Serve(w, r, grant) // route.PackPing, route.PackCatalog
+//	v := packview.New(packview.Options{Store: store, Records: records})
+//	err := v.Serve(w, r, grant) // route.PackPing, route.PackCatalog, route.PackTagList, …
 //
-// The view keeps nothing: a pack is the OCI repository [<base>/]spectro-packs/archive/<name>, pushed by whatever client, and is shown as
-// <name>. Credentials and roles are those of the repository. What is not a pack does not appear.
+// A pack is the OCI repository [<base>/]spectro-packs/archive/<name>, pushed by whatever client, and is shown as <name>. There are not two
+// kinds of storage: what is put here is stored as the same artifact that another client would have pushed to /v2, and what was pushed to /v2
+// is seen here. Credentials and roles are those of the repository. What the artifact does not say, such as which files a pack holds, is
+// derived from its archive (package record).
+//
+// docs/api.md describes the requests and answers, docs/openapi.yaml describes them to programs.
 package packview
 
 import (
@@ -12,56 +16,128 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/packs"
 	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/packview/record"
 	"packhouse/server/problem"
 	"packhouse/server/reference"
 	"packhouse/server/route"
 	"packhouse/server/storage"
 )
 
-// Options is what a view is made of. Only Store is needed.
-type Options struct {
-	Store storage.Listings
-
-	Packs string // the base path of the packs that are shown (packs.base); "" for none
-	Base  string // stands before every path in Link, as in registry.Options
-
-	MaxCatalog int // entries of a page of packs; 0: 1000
+// Store is what the view needs of one.
+type Store interface {
+	storage.Blobs
+	storage.Uploads
+	storage.Manifests
+	storage.Listings
 }
 
-// View answers granted requests below /v1.
+// Options is what a view is made of. Only Store is needed.
+type Options struct {
+	Store   Store
+	Records *record.Records // what is known of archives; nil: kept in memory
+
+	Base      string       // stands before every path in Link and Location, as in registry.Options
+	Overwrite string       // whether versions are pushed over (packs.overwrite): Deny, Force or Allow; empty: Force
+	Limits    packs.Limits // of archives that are pushed here; zero: 2 GiB, 20,000 files
+
+	Now        func() time.Time // nil: time.Now
+	MaxCatalog int              // entries of a page of packs; 0: 1000
+	MaxTags    int              // entries of a page of tags; 0: 1000
+
+	// OnEvent hears of everything that was done, after the answer was decided. It must not block. Nil: nobody does.
+	OnEvent func(Event)
+}
+
+// Rules of pushing over a version (packs.overwrite).
+const (
+	Deny  = "deny"  // nobody
+	Force = "force" // an admin who says why
+	Allow = "allow" // an admin
+)
+
+// Verbs of an Event, as CNCF distribution's notifications name them.
+const (
+	Push   = "push"
+	Pull   = "pull"
+	Delete = "delete"
+)
+
+// Event is one thing that was done. Fields that the verb does not use are zero.
+type Event struct {
+	Verb      string
+	Grant     auth.Grant
+	Request   *http.Request
+	Digest    digest.Digest
+	MediaType string             // of a manifest
+	Manifest  *manifest.Manifest // that was pushed
+	Size      int64              // in bytes
+	Tags      []reference.Tag
+}
+
+// View answers granted requests below /v1. It has no state of its own.
 type View struct {
 	o Options
 }
 
 // New returns a view of o.Store.
 func New(o Options) *View {
+	if o.Records == nil {
+		o.Records = record.New(record.Options{Blobs: o.Store})
+	}
+	if o.Overwrite == "" {
+		o.Overwrite = Force
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.MaxCatalog <= 0 {
 		o.MaxCatalog = 1000
+	}
+	if o.MaxTags <= 0 {
+		o.MaxTags = 1000
+	}
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
 	}
 	return &View{o}
 }
 
+// Records returns what is known of archives.
+func (v *View) Records() *record.Records { return v.o.Records }
+
 // Serve answers a granted request. An error is for problem.Write and means that nothing has been written yet.
 func (v *View) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	switch grant.Request.Action {
-	case route.PackPing:
-		return v.write(w, r, struct{}{})
-	case route.PackCatalog:
-		return v.list(w, r, grant)
+	serve, ok := map[route.Action]func(http.ResponseWriter, *http.Request, auth.Grant) error{
+		route.PackPing: v.ping, route.PackCatalog: v.listPacks, route.PackTagList: v.listTags, route.PackRead: v.readPack,
+		route.PackFile: v.readFile, route.PackLogo: v.readLogo, route.PackArchive: v.readArchive, route.PackPush: v.pushArchive,
+		route.PackTagWrite: v.writeTag, route.PackTagDelete: v.deleteTag,
+	}[grant.Request.Action]
+	if !ok {
+		return problem.NoRoute()
 	}
-	return problem.NoRoute()
+	return serve(w, r, grant)
 }
 
-// list lists the packs that the user may read, by name.
-func (v *View) list(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
-	page, prefix := grant.Request.Page, reference.PackPrefix(v.o.Packs)
+func (v *View) ping(w http.ResponseWriter, r *http.Request, _ auth.Grant) error {
+	return write(w, r, http.StatusOK, struct{}{})
+}
+
+// listPacks lists the packs that the user may read, by name.
+func (v *View) listPacks(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	page, prefix := req.Page, reference.PackPrefix(req.Base)
 	n := page.Limit(v.o.MaxCatalog)
 	found, more, err := v.o.Store.Repositories(r.Context(), prefix+page.Last, n, func(repository reference.Repository) bool {
 		base, _, pack := repository.Pack()
-		return pack && base == v.o.Packs && (grant.Visible == nil || grant.Visible(repository))
+		return pack && base == req.Base && (grant.Visible == nil || grant.Visible(repository))
 	})
 	if err != nil {
 		return err
@@ -71,14 +147,32 @@ func (v *View) list(w http.ResponseWriter, r *http.Request, grant auth.Grant) er
 		names = append(names, strings.TrimPrefix(name, prefix))
 	}
 	if more && len(names) > 0 {
-		route.Next(w.Header(), v.o.Base+"/v1/_catalog", nil, n, names[len(names)-1])
+		route.Next(w.Header(), v.o.Base+"/v1/_catalog", sameBase(r), n, names[len(names)-1])
 	}
-	return v.write(w, r, struct {
+	return write(w, r, http.StatusOK, struct {
 		Repositories []string `json:"repositories"`
 	}{names})
 }
 
-func (v *View) write(w http.ResponseWriter, r *http.Request, value any) error {
+// sameBase is the query that names the base path again, where the request named one.
+func sameBase(r *http.Request) map[string][]string {
+	if query := r.URL.Query(); query.Has("base") {
+		return map[string][]string{"base": {query.Get("base")}}
+	}
+	return nil
+}
+
+// location returns the URL of something of a pack.
+func (v *View) location(r *http.Request, req route.Request, kind, name string) string {
+	at := v.o.Base + "/v1/" + req.Pack + "/" + kind + "/" + name
+	if base := sameBase(r); base != nil {
+		at += "?base=" + req.Base
+	}
+	return at
+}
+
+// write answers with JSON.
+func write(w http.ResponseWriter, r *http.Request, status int, value any) error {
 	content, err := json.Marshal(value)
 	if err != nil {
 		return err
@@ -86,7 +180,7 @@ func (v *View) write(w http.ResponseWriter, r *http.Request, value any) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(content)))
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(content) // a client that left hears nothing
 	}

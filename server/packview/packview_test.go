@@ -12,12 +12,11 @@ import (
 	"packhouse/server/packview"
 	"packhouse/server/reference"
 	"packhouse/server/route"
-	"packhouse/server/storage"
 )
 
 // names is a store that lists repositories.
 type names struct {
-	storage.Listings
+	packview.Store
 	all []string
 }
 
@@ -62,7 +61,7 @@ func TestTheCatalogueShowsPacksByName(t *testing.T) {
 	for base, want := range map[string]string{
 		"": `{"repositories":["a.b","nginx","nginx-ingress"]}`, "team": `{"repositories":["own"]}`, "other": `{"repositories":[]}`,
 	} {
-		w := get(t, packview.New(packview.Options{Store: store, Packs: base}), "/v1/_catalog")
+		w := get(t, packview.New(packview.Options{Store: store}), "/v1/_catalog?base="+base)
 		if w.Code != 200 || w.Body.String() != want || w.Header().Get("Link") != "" || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("below %q: %d %s %v", base, w.Code, w.Body, w.Header())
 		}
@@ -96,7 +95,7 @@ func TestPing(t *testing.T) {
 }
 
 // broken is a store whose listing fails.
-type broken struct{ storage.Listings }
+type broken struct{ packview.Store }
 
 var errBroken = errors.New("broken")
 

@@ -1,0 +1,214 @@
+package packview
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/packs"
+	"packhouse/server/auth"
+	"packhouse/server/packview/record"
+	"packhouse/server/problem"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+)
+
+// readFile serves one file of a pack out of its archive.
+func (v *View) readFile(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	rec, file, err := v.findFile(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	fileHeaders(w.Header(), req.MediaType, file)
+	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+	if notModified(w, r, file) {
+		return nil
+	}
+	w.Header().Set("Content-Length", strconv.FormatInt(file.Size, 10))
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	begun := false
+	err = v.o.Records.Open(r.Context(), req.Repository, rec, file, func(content io.Reader) error {
+		from := bufio.NewReaderSize(content, 64<<10)
+		if _, err := from.Peek(1); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		begun = true
+		w.WriteHeader(http.StatusOK)
+		_, err := io.Copy(w, from)
+		return err
+	})
+	if err != nil && begun {
+		panic(http.ErrAbortHandler) // the rest of the answer must not look like its end
+	}
+	return err
+}
+
+// fileHeaders keeps a file that somebody pushed from being anything but a download or an image: it may be a page with script in it.
+func fileHeaders(h http.Header, mediaType string, file packs.File) {
+	if mediaType == "" {
+		mediaType = fileType
+		h.Set("Content-Disposition", attachment(path.Base(file.Path)))
+	}
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Etag", `"sha256:`+file.SHA256+`"`)
+	h.Set("Accept-Ranges", "none")
+}
+
+// attachment names a download.
+func attachment(name string) string {
+	if value := mime.FormatMediaType("attachment", map[string]string{"filename": name}); value != "" {
+		return value
+	}
+	return "attachment"
+}
+
+func notModified(w http.ResponseWriter, r *http.Request, file packs.File) bool {
+	if r.Header.Get("If-None-Match") != `"sha256:`+file.SHA256+`"` {
+		return false
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true
+}
+
+// findFile finds a file by its digest: in the archive that the request names, else in those of all tags, the highest first.
+func (v *View) findFile(ctx context.Context, req route.Request) (*record.Record, packs.File, error) {
+	unknown := problem.New(http.StatusNotFound, problem.BlobUnknown, "no version of the pack that has a tag holds this file: name the archive of another with ?archive=")
+	if req.Archive != "" {
+		unknown = problem.New(http.StatusNotFound, problem.BlobUnknown, "the archive does not hold this file")
+	}
+	archives, err := v.archives(ctx, req)
+	if err != nil {
+		return nil, packs.File{}, err
+	}
+	for _, archive := range archives {
+		rec, err := v.o.Records.Get(ctx, req.Repository, archive)
+		if errors.Is(err, storage.ErrBlobUnknown) && req.Archive == "" {
+			continue // one that is lost keeps nobody from the others
+		}
+		if err != nil {
+			return nil, packs.File{}, err
+		}
+		if file, ok := rec.FileOf(req.Digest.Encoded()); ok {
+			return rec, file, nil
+		}
+	}
+	return nil, packs.File{}, unknown
+}
+
+// archives lists where a file may be, each archive once.
+func (v *View) archives(ctx context.Context, req route.Request) ([]digest.Digest, error) {
+	if req.Archive != "" {
+		return []digest.Digest{req.Archive}, nil
+	}
+	tags, err := v.Tags(ctx, req.Repository)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(tags, func(a, b string) int { return packs.CompareTags(b, a) })
+	versions, err := v.Versions(ctx, req.Repository, tags, tags)
+	if err != nil {
+		return nil, err
+	}
+	var archives []digest.Digest
+	seen := map[digest.Digest]bool{}
+	for _, f := range versions {
+		if f.Artifact != nil && !seen[f.Artifact.Archive] {
+			seen[f.Artifact.Archive] = true
+			archives = append(archives, f.Artifact.Archive)
+		}
+	}
+	return archives, nil
+}
+
+// Opens tells whether a file is the logo of a pack, which is open to everybody: documentation links to it, and Palette hands its URL to
+// browsers. It is asked before the gate, and only for a file that is to be shown as an image.
+func (v *View) Opens(ctx context.Context, req route.Request) bool {
+	if req.Action != route.PackFile || req.MediaType != "image/png" && req.MediaType != "image/jpeg" {
+		return false
+	}
+	if v.o.Records.Logo(ctx, req.Repository, req.Digest.Encoded()) != nil {
+		return true
+	}
+	if !v.o.Records.MaySearch(req.Repository) {
+		return false
+	}
+	archives, err := v.archives(ctx, route.Request{Repository: req.Repository})
+	if err != nil {
+		return false
+	}
+	for _, archive := range archives {
+		if rec, err := v.o.Records.Get(ctx, req.Repository, archive); err == nil {
+			v.o.Records.NoteLogo(ctx, req.Repository, rec)
+		}
+	}
+	return v.o.Records.Logo(ctx, req.Repository, req.Digest.Encoded()) != nil
+}
+
+// readLogo serves a logo to anybody.
+func (v *View) readLogo(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	req := grant.Request
+	rec := v.o.Records.Logo(r.Context(), req.Repository, req.Digest.Encoded())
+	if rec == nil {
+		return storage.ErrBlobUnknown
+	}
+	content, err := v.o.Records.Document(r.Context(), req.Repository, rec, packs.LogoFile)
+	if err != nil {
+		return err
+	}
+	file := packs.File{Path: packs.LogoFile, SHA256: req.Digest.Encoded()}
+	fileHeaders(w.Header(), req.MediaType, file)
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	if notModified(w, r, file) {
+		return nil
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content) // a client that left hears nothing
+	}
+	return nil
+}
+
+// serveContent serves a blob with ranges, and cuts the answer off where its bytes are not the right ones.
+func serveContent(w http.ResponseWriter, r *http.Request, blob storage.Blob) {
+	content := &watched{ReadSeeker: blob.Content()}
+	var from io.ReadSeeker = content
+	if file, ok := content.ReadSeeker.(*os.File); ok {
+		from = file // bare, so that the kernel sends it
+	}
+	http.ServeContent(w, r, "", blob.ModTime(), from)
+	if content.failed {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// watched remembers that reading failed: http.ServeContent does not tell.
+type watched struct {
+	io.ReadSeeker
+	failed bool
+}
+
+// Read implements io.Reader.
+func (c *watched) Read(p []byte) (int, error) {
+	n, err := c.ReadSeeker.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.failed = true
+	}
+	return n, err
+}
+

@@ -1,0 +1,201 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
+
+	"packhouse/packs"
+	"packhouse/server/auth"
+	"packhouse/server/packview"
+	"packhouse/server/reference"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+)
+
+const (
+	packsOnPage = 120    // packs that one page shows
+	mostPacks   = 10_000 // packs that a search looks through
+)
+
+// card is a pack in the list.
+type card struct {
+	Name     string
+	Title    string
+	Layer    string
+	Kind     string // more about an add-on: "ingress"
+	Latest   string
+	Versions int
+	Problem  string
+	URL      string
+	Logo     string // URL; empty: Letter on one of a few colours
+	Letter   string
+	Hue      uint32
+}
+
+// packList is the page of packs.
+type packList struct {
+	Cards  []card
+	Total  int // that match
+	Any    bool
+	Search string
+	Layer  string
+	Layers []layerLink
+	Next   string
+	Server string
+}
+
+type layerLink struct {
+	Name, URL string
+	Current   bool
+}
+
+// listPacks shows the packs that the user may read, with a search.
+func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
+	req := grant.Request
+	names, err := p.packNames(r.Context(), grant)
+	if err != nil {
+		return nil, err
+	}
+	list := packList{Search: req.Search, Layer: req.Layer, Any: len(names) > 0}
+	_, list.Server = p.server(r)
+	for _, layer := range append([]string{""}, packs.Layers...) {
+		list.Layers = append(list.Layers, layerLink{layer, p.address(req, "/", "q", req.Search, "layer", layer), layer == req.Layer})
+	}
+	searching := req.Search != "" || req.Layer != ""
+	if !searching {
+		list.Total = len(names)
+		names = after(names, req.Page.Last)
+		if len(names) > packsOnPage {
+			names = names[:packsOnPage]
+			list.Next = p.address(req, "/", "last", names[len(names)-1])
+		}
+	}
+	if list.Cards, err = p.cards(r.Context(), req, names); err != nil {
+		return nil, err
+	}
+	if searching {
+		list.Cards = slices.DeleteFunc(list.Cards, func(c card) bool { return !c.matches(req.Search, req.Layer) })
+		list.Total = len(list.Cards)
+	}
+	return &page{template: "packs", Title: "Packs", Here: "packs", Data: list}, nil
+}
+
+// after returns the names that follow one.
+func after(names []string, last string) []string {
+	i, found := slices.BinarySearch(names, last)
+	if found {
+		i++
+	}
+	return names[i:]
+}
+
+// packNames lists the packs below the base path that the user may read.
+func (p *Pages) packNames(ctx context.Context, grant auth.Grant) ([]string, error) {
+	prefix, last := reference.PackPrefix(grant.Request.Base), ""
+	var names []string
+	for len(names) < mostPacks {
+		found, more, err := p.o.Store.Repositories(ctx, prefix+last, 1000, func(repository reference.Repository) bool {
+			base, _, pack := repository.Pack()
+			return pack && base == grant.Request.Base && (grant.Visible == nil || grant.Visible(repository))
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range found {
+			names = append(names, strings.TrimPrefix(name, prefix))
+		}
+		if !more || len(found) == 0 {
+			break
+		}
+		last = names[len(names)-1]
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// cards describes packs by their highest version. One without a version is left out.
+func (p *Pages) cards(ctx context.Context, req route.Request, names []string) ([]card, error) {
+	all := make([]card, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			all[i], err = p.card(ctx, req, name)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(c card) bool { return c.Versions == 0 }), nil
+}
+
+func (p *Pages) card(ctx context.Context, req route.Request, name string) (card, error) {
+	repo, err := reference.ParseRepository(packs.Repository(req.Base, name))
+	if err != nil {
+		return card{}, err
+	}
+	tags, err := p.o.View.Tags(ctx, repo)
+	if errors.Is(err, storage.ErrRepositoryUnknown) || err == nil && len(tags) == 0 {
+		return card{}, nil
+	}
+	if err != nil {
+		return card{}, err
+	}
+	highest, ok := packs.Highest(tags)
+	if !ok {
+		highest = tags[len(tags)-1]
+	}
+	versions, err := p.o.View.Versions(ctx, repo, tags, []string{highest})
+	if err != nil || len(versions) == 0 {
+		return card{}, err
+	}
+	req.Pack, req.Action = name, route.PagePack
+	c := p.describe(req, versions[0])
+	c.Name, c.Versions, c.Latest, c.URL = name, len(tags), highest, p.packAddress(req, "", "")
+	return c, nil
+}
+
+// describe fills what a version tells of its pack.
+func (p *Pages) describe(req route.Request, v *packview.Version) card {
+	c := card{Title: req.Pack, Problem: v.Problem}
+	if rec := v.Record; rec != nil {
+		if m := rec.Metadata; m != nil {
+			c.Layer, c.Kind = packs.Printable(m.Layer), packs.Printable(m.AddonType)
+			if title := strings.TrimSpace(packs.Printable(m.DisplayName)); title != "" {
+				c.Title = title
+			}
+		}
+		if logo, ok := rec.Logo(); ok {
+			c.Logo = p.logoAddress(req, logo.SHA256)
+		}
+	}
+	first, _ := utf8.DecodeRuneInString(c.Title)
+	c.Letter = string(unicode.ToUpper(first))
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(req.Pack)) // cannot fail
+	c.Hue = hash.Sum32() % 6
+	return c
+}
+
+// matches tells whether every word of a search is in what the card says.
+func (c card) matches(search, layer string) bool {
+	if layer != "" && c.Layer != layer {
+		return false
+	}
+	text := strings.ToLower(strings.Join([]string{c.Name, c.Title, c.Layer, c.Kind, c.Latest}, " "))
+	for word := range strings.FieldsSeq(strings.ToLower(search)) {
+		if !strings.Contains(text, word) {
+			return false
+		}
+	}
+	return true
+}

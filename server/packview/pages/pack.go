@@ -1,0 +1,198 @@
+package pages
+
+import (
+	"bytes"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"packhouse/packs"
+	"packhouse/server/auth"
+	"packhouse/server/packview"
+	"packhouse/server/route"
+)
+
+// packPage is the page of one version.
+type packPage struct {
+	card
+
+	Version  *packview.Version
+	Metadata *packs.Metadata // nil where it cannot be read
+	Ref      string          // what the version is asked for by: its tag, else its digest
+	Asked    string          // the parent tag that was asked for, if one was
+	Group    string
+	Tabs     []tab
+	Section  string
+	Download string
+	Use      use
+	Others   []other
+
+	README template.HTML
+	Text   string // values or pack.json
+	Cut    bool   // there is more of it
+	Files  []fileRow
+	Images []packs.Image
+	Errors int
+}
+
+type tab struct {
+	Name, URL string
+	Count     int
+	Current   bool
+}
+
+// other is another version of the pack.
+type other struct {
+	Tag, URL string
+	Current  bool
+	Parents  []string
+}
+
+type fileRow struct {
+	packs.File
+	URL  string
+	Type string
+}
+
+// longestText is how much of a file a page shows, in bytes.
+const longestText = 512 << 10
+
+// showPack shows one version of a pack.
+func (p *Pages) showPack(r *http.Request, grant auth.Grant) (*page, error) {
+	ctx, req := r.Context(), grant.Request
+	v, err := p.o.View.Find(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	d := &packPage{card: p.describe(req, v), Version: v, Section: req.Section, Ref: v.Tag}
+	d.Name = req.Pack
+	if d.Ref == "" {
+		d.Ref = v.Digest.String()
+	}
+	if asked := req.Tag.String(); asked != "" && asked != v.Tag {
+		d.Asked = asked
+	}
+	d.Download = p.address(req, "/v1/"+req.Pack+"/archives/"+d.Ref)
+	d.Use = p.useOf(r, req, d.Ref)
+	if err := p.otherVersions(r, req, d); err != nil {
+		return nil, err
+	}
+	if rec := v.Record; rec != nil {
+		p.o.View.Records().NoteLogo(ctx, req.Repository, rec)
+		d.Metadata, d.Images = rec.Metadata, rec.Images
+		for _, problem := range rec.Problems {
+			if problem.Severity == packs.Error {
+				d.Errors++
+			}
+		}
+		if err := p.fill(r, req, d); err != nil {
+			return nil, err
+		}
+	}
+	p.addTabs(req, d)
+	return &page{template: "pack", Title: d.Title + " " + v.Version, Here: "packs", Data: d}, nil
+}
+
+// otherVersions lists the tags of the pack, the highest first.
+func (p *Pages) otherVersions(r *http.Request, req route.Request, d *packPage) error {
+	tags, err := p.o.View.Tags(r.Context(), req.Repository)
+	if err != nil {
+		return err
+	}
+	parents := map[string][]string{}
+	for parent, tag := range packs.ParentTags(tags) {
+		parents[tag] = append(parents[tag], parent)
+	}
+	slices.SortFunc(tags, func(a, b string) int { return packs.CompareTags(b, a) })
+	for _, tag := range tags {
+		slices.SortFunc(parents[tag], packs.CompareTags)
+		d.Others = append(d.Others, other{tag, p.packAddress(req, tag, req.Section), tag == d.Version.Tag, parents[tag]})
+	}
+	return nil
+}
+
+// fill adds what the section shows.
+func (p *Pages) fill(r *http.Request, req route.Request, d *packPage) error {
+	rec := d.Version.Record
+	document := map[string]string{"": packs.ReadmeFile, "values": packs.ValuesFile}[req.Section]
+	switch req.Section {
+	case "", "values":
+		content, err := p.o.View.Records().Document(r.Context(), req.Repository, rec, document)
+		if err != nil {
+			return err
+		}
+		content, d.Cut = cut(content)
+		if req.Section == "" {
+			d.README = p.readme(req, rec, content)
+		} else {
+			d.Text = string(content)
+		}
+	case "metadata":
+		text, short := cut([]byte(indent(rec.JSON)))
+		d.Text, d.Cut = string(text), short
+	case "files":
+		for _, f := range rec.Files {
+			d.Files = append(d.Files, fileRow{f, p.fileAddress(req, rec.Archive, f.SHA256, ""), packview.TypeOf(f.Path)})
+		}
+	}
+	return nil
+}
+
+// cut ends a text at longestText, between two characters, and takes out what is none.
+func cut(content []byte) ([]byte, bool) {
+	short := len(content) > longestText
+	if short {
+		content = content[:longestText]
+		for i := len(content) - 1; i > len(content)-utf8.UTFMax; i-- {
+			if utf8.RuneStart(content[i]) {
+				content = content[:i]
+				break
+			}
+		}
+	}
+	return bytes.ToValidUTF8(content, []byte("\uFFFD")), short
+}
+
+// indent lays out a pack.json that somebody wrote in one line, and leaves any other as it is.
+func indent(text string) string {
+	if strings.Count(strings.TrimSpace(text), "\n") > 1 {
+		return text
+	}
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(text), "", "  ") != nil {
+		return text
+	}
+	return b.String()
+}
+
+// addTabs lists the sections that there is something to see in.
+func (p *Pages) addTabs(req route.Request, d *packPage) {
+	rec := d.Version.Record
+	if rec == nil {
+		return
+	}
+	constraints := 0
+	if m := rec.Metadata; m != nil {
+		constraints = len(m.Constraints.Dependencies) + len(m.Constraints.Resources)
+	}
+	for _, t := range []struct {
+		section, name string
+		count         int
+		shown         bool
+	}{
+		{"", "README", 0, true},
+		{"values", "Values", 0, true},
+		{"metadata", "pack.json", 0, true},
+		{"files", "Files", len(rec.Files), true},
+		{"constraints", "Constraints", constraints, constraints > 0},
+		{"images", "Images", len(rec.Images), true},
+		{"problems", "Findings", len(rec.Problems), len(rec.Problems) > 0},
+	} {
+		if t.shown || t.section == req.Section {
+			d.Tabs = append(d.Tabs, tab{t.name, p.packAddress(req, d.Ref, t.section), t.count, t.section == req.Section})
+		}
+	}
+}

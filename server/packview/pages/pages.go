@@ -1,0 +1,210 @@
+// Package pages shows a registry to people with a browser: its packs, what is in them and how to use them, and its other repositories.
+//
+//	p, err := pages.New(pages.Options{View: view, Store: store})
+//	err = p.Serve(w, r, grant) // route.PagePacks, route.PagePack, …
+//
+// The pages are made on the server out of templates that are part of the binary. They run no script and load nothing from elsewhere, and the
+// browser is told to hold them to it: whatever a pack's author writes into a README can at worst look odd. They know nothing that /v1 and
+// /v2 would not tell the same user.
+package pages
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"packhouse/packs"
+	"packhouse/server/auth"
+	"packhouse/server/packview"
+	"packhouse/server/problem"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+//go:embed assets/*
+var assets embed.FS
+
+// Store is what the pages need of one, beside the view.
+type Store interface {
+	storage.Manifests
+	storage.Listings
+}
+
+// Options is what the pages are made of.
+type Options struct {
+	View  *packview.View
+	Store Store
+
+	Prefix    string // stands before every path (http.prefix); no slash at its end
+	PublicURL string // where clients reach the server (http.host); empty: as the browser calls it
+	Packs     string // the base path of the packs that are shown where no other is asked for
+	Version   string // of the server
+}
+
+// Pages answers granted requests for pages.
+type Pages struct {
+	o         Options
+	templates map[string]*template.Template
+	assets    map[string]asset
+}
+
+// asset is a file that belongs to the pages.
+type asset struct {
+	content   []byte
+	mediaType string
+	version   string // changes with the content
+}
+
+var assetTypes = map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+
+// New returns the pages.
+func New(o Options) (*Pages, error) {
+	p := &Pages{o: o, templates: map[string]*template.Template{}, assets: map[string]asset{}}
+	files, err := assets.ReadDir("assets")
+	if err != nil {
+		return nil, fmt.Errorf("read assets: %w", err)
+	}
+	for _, file := range files {
+		content, err := assets.ReadFile("assets/" + file.Name())
+		if err != nil {
+			return nil, fmt.Errorf("read assets: %w", err)
+		}
+		sum := sha256.Sum256(content)
+		p.assets[file.Name()] = asset{content, assetTypes[path.Ext(file.Name())], hex.EncodeToString(sum[:6])}
+	}
+	functions := template.FuncMap{
+		"asset": p.assetURL, "size": func(n int64) string { return humanize.IBytes(uint64(max(0, n))) }, "short": short, "day": day,
+		"plural": plural, "text": packs.Printable,
+	}
+	for _, name := range []string{"packs", "pack", "repositories", "repository", "error"} {
+		t, err := template.New(name).Funcs(functions).ParseFS(templates, "templates/layout.html", "templates/"+name+".html")
+		if err != nil {
+			return nil, fmt.Errorf("read templates: %w", err)
+		}
+		p.templates[name] = t
+	}
+	return p, nil
+}
+
+func (p *Pages) assetURL(name string) string {
+	return p.o.Prefix + "/assets/" + name + "?v=" + p.assets[name].version
+}
+
+// short abbreviates a digest as people compare them.
+func short(d any) string {
+	text := fmt.Sprint(d)
+	if alg, hex, ok := strings.Cut(text, ":"); ok && len(hex) > 12 {
+		return alg + ":" + hex[:12]
+	}
+	return text
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// policy is what a page may do in a browser: be styled and show images of this server, and nothing else.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Serve answers a granted request. What is not there is answered with a page that says so; other errors are for problem.Write.
+func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if grant.Request.Action == route.PageAsset {
+		return p.serveAsset(w, r, grant.Request.Asset)
+	}
+	make, ok := map[route.Action]func(*http.Request, auth.Grant) (*page, error){
+		route.PagePacks: p.listPacks, route.PagePack: p.showPack, route.PageRepositories: p.listRepositories, route.PageRepository: p.showRepository,
+	}[grant.Request.Action]
+	if !ok {
+		return problem.NoRoute()
+	}
+	made, err := make(r, grant)
+	if err == nil {
+		return p.render(w, r, grant, http.StatusOK, made)
+	}
+	refusal := problem.From(err)
+	if refusal.Status >= http.StatusInternalServerError {
+		return err
+	}
+	return p.render(w, r, grant, refusal.Status, &page{template: "error", Title: "Not here", Data: refusal.Message})
+}
+
+// page is what a template is filled with.
+type page struct {
+	template string
+
+	Title string
+	Here  string // which entry of the navigation this is
+	User  string
+	Home  string // URL of the packs, as this page shows them
+	Repos string // URL of the other repositories
+	Base  string // the base path of the packs, where it is not the server's own
+	Data  any
+
+	Version string
+}
+
+// render writes a page. It is made whole before the first byte is sent.
+func (p *Pages) render(w http.ResponseWriter, r *http.Request, grant auth.Grant, status int, made *page) error {
+	made.User, made.Version = grant.Identity.User, p.o.Version
+	made.Home, made.Repos = p.address(grant.Request, "/"), p.o.Prefix+"/repositories"
+	if grant.Request.Base != p.o.Packs {
+		made.Base = grant.Request.Base
+	}
+	var b bytes.Buffer
+	if err := p.templates[made.template].ExecuteTemplate(&b, "layout", made); err != nil {
+		return fmt.Errorf("make page %s: %w", made.template, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("Cache-Control", "private, no-cache")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(b.Bytes()) // a client that left hears nothing
+	}
+	return nil
+}
+
+func (p *Pages) serveAsset(w http.ResponseWriter, r *http.Request, name string) error {
+	a, ok := p.assets[name]
+	if !ok {
+		return problem.NoRoute()
+	}
+	h := w.Header()
+	h.Set("Content-Type", a.mediaType)
+	h.Set("Content-Length", strconv.Itoa(len(a.content)))
+	h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(a.content) // a client that left hears nothing
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"packhouse/packs"
+	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+const (
+	repositoriesOnPage = 200
+	tagsOnPage         = 100
+)
+
+type repositoryList struct {
+	Rows   []repositoryRow
+	Search string
+	Next   string
+}
+
+type repositoryRow struct{ Name, URL, Note string }
+
+// listRepositories lists what is no pack of the server's own base path.
+func (p *Pages) listRepositories(r *http.Request, grant auth.Grant) (*page, error) {
+	req := grant.Request
+	search := strings.ToLower(req.Search)
+	names, more, err := p.o.Store.Repositories(r.Context(), req.Page.Last, repositoriesOnPage, func(repository reference.Repository) bool {
+		base, _, pack := repository.Pack()
+		return (!pack || base != p.o.Packs) && strings.Contains(repository.String(), search) && (grant.Visible == nil || grant.Visible(repository))
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := repositoryList{Search: req.Search}
+	for _, name := range names {
+		row := repositoryRow{Name: name, URL: p.o.Prefix + "/repositories/" + name}
+		repository, err := reference.ParseRepository(name)
+		if err != nil {
+			return nil, err
+		}
+		if base, pack, ok := repository.Pack(); ok {
+			other := req
+			other.Base, other.Pack = base, pack
+			row.URL, row.Note = p.packAddress(other, "", ""), "pack"
+		}
+		list.Rows = append(list.Rows, row)
+	}
+	if more && len(names) > 0 {
+		list.Next = p.address(req, "/repositories", "q", req.Search, "last", names[len(names)-1])
+	}
+	return &page{template: "repositories", Title: "Repositories", Here: "repositories", Data: list}, nil
+}
+
+type repositoryPage struct {
+	Name string
+	Tags []tagRow
+	Pull string
+	Next string
+}
+
+type tagRow struct {
+	Name      string
+	Digest    digest.Digest
+	MediaType string
+	Kind      string
+	Size      int64
+	Created   time.Time
+}
+
+// showRepository lists the tags of a repository.
+func (p *Pages) showRepository(r *http.Request, grant auth.Grant) (*page, error) {
+	req := grant.Request
+	tags, more, err := p.o.Store.Tags(r.Context(), req.Repository, req.Page.Last, tagsOnPage)
+	if err != nil {
+		return nil, err
+	}
+	_, host := p.server(r)
+	d := repositoryPage{Name: req.Repository.String(), Tags: make([]tagRow, len(tags)), Pull: "oras pull " + host + "/" + req.Repository.String() + ":"}
+	if more && len(tags) > 0 {
+		d.Next = p.address(req, "/repositories/"+d.Name, "last", tags[len(tags)-1])
+	}
+	group, ctx := errgroup.WithContext(r.Context())
+	group.SetLimit(8)
+	for i, name := range tags {
+		group.Go(func() error {
+			tag, err := reference.ParseTag(name)
+			if err != nil {
+				return err
+			}
+			at, err := p.o.Store.ResolveTag(ctx, req.Repository, tag)
+			if err != nil {
+				return gone(err)
+			}
+			stored, err := p.o.Store.GetManifest(ctx, req.Repository, at, false)
+			if err != nil {
+				return gone(err)
+			}
+			d.Tags[i] = describeManifest(name, stored)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	d.Tags = slices.DeleteFunc(d.Tags, func(t tagRow) bool { return t.Name == "" })
+	if len(d.Tags) > 0 {
+		d.Pull += d.Tags[len(d.Tags)-1].Name
+	}
+	return &page{template: "repository", Title: d.Name, Here: "repositories", Data: d}, nil
+}
+
+// gone passes over what was deleted meanwhile.
+func gone(err error) error {
+	if errors.Is(err, storage.ErrTagUnknown) || errors.Is(err, storage.ErrManifestUnknown) {
+		return nil
+	}
+	return err
+}
+
+// describeManifest tells what people know an artifact as.
+func describeManifest(tag string, stored storage.Stored) tagRow {
+	row := tagRow{Name: tag, Digest: stored.Digest, MediaType: stored.MediaType, Created: stored.CreatedAt, Kind: "artifact"}
+	m, err := manifest.Parse(stored.Content)
+	if err != nil {
+		return row
+	}
+	for _, l := range m.Layers {
+		row.Size += l.Size
+	}
+	config := ""
+	if m.Config != nil {
+		config = m.Config.MediaType
+	}
+	switch {
+	case len(m.Manifests) > 0:
+		row.Kind = "index of " + plural(len(m.Manifests), "manifest", "manifests")
+	case strings.Contains(config, "helm"):
+		row.Kind = "Helm chart"
+	case strings.Contains(config, "image.config") || strings.Contains(config, "container.image"):
+		row.Kind = "container image"
+	case m.ArtifactType != "":
+		row.Kind = packs.Printable(m.ArtifactType)
+	}
+	return row
+}

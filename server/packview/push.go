@@ -1,0 +1,293 @@
+package packview
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	specs "github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"packhouse/packs"
+	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/problem"
+	"packhouse/server/reference"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+)
+
+// Codes of refusals beside those of package problem.
+const (
+	notAPack      = "NOT_A_PACK"
+	packInvalid   = "PACK_INVALID"
+	versionExists = "VERSION_EXISTS"
+	parentTag     = "PARENT_TAG"
+)
+
+// pushed is the answer to a push.
+type pushed struct {
+	Name       string          `json:"name"`
+	Version    string          `json:"version"`
+	Tag        string          `json:"tag"`
+	Digest     digest.Digest   `json:"digest"`  // of the manifest: what Palette remembers
+	Archive    digest.Digest   `json:"archive"` // of the archive
+	Size       int64           `json:"size"`    // of the archive, in bytes
+	Replaced   digest.Digest   `json:"replaced,omitempty"`
+	ParentTags []string        `json:"parentTags"`
+	Problems   []packs.Problem `json:"problems"` // warnings of lint
+}
+
+// pushArchive takes an archive in, judges it, and stores it as the artifact that other clients would have pushed.
+func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	ctx, req := r.Context(), grant.Request
+	owner := storage.Owner{Repository: req.Repository, User: grant.Identity.User}
+	up, err := v.o.Store.StartUpload(ctx, owner, digest.SHA256)
+	if err != nil {
+		return err
+	}
+	got, err := v.receive(ctx, owner, up, r)
+	if err == nil {
+		got.problems, err = judgePush(req, got.contents)
+	}
+	if err != nil {
+		_ = v.o.Store.CancelUpload(context.WithoutCancel(ctx), owner, up.ID) // else it expires
+		return err
+	}
+	tag, err := pushTag(req, got.contents.Metadata)
+	if err != nil {
+		return err
+	}
+	answer := pushed{
+		Name: req.Pack, Version: req.Version, Tag: tag.String(), Archive: got.digest, Size: got.size, ParentTags: []string{},
+		Problems: append([]packs.Problem{}, got.problems...),
+	}
+	if same := v.standsFor(ctx, req.Repository, tag, got.digest); same != "" {
+		_ = v.o.Store.CancelUpload(context.WithoutCancel(ctx), owner, up.ID)
+		answer.Digest = same
+		return v.answerPush(w, r, req, http.StatusOK, answer)
+	}
+	if err := v.o.Store.FinishUpload(ctx, owner, up.ID, got.size, nil, 0, got.digest); err != nil {
+		return err
+	}
+	put, err := v.artifact(req, got, tag)
+	if err != nil {
+		return err
+	}
+	if err := v.o.Store.PutBlob(ctx, owner, put.Manifest.Config.Digest, bytes.NewReader(emptyConfig), int64(len(emptyConfig))); err != nil {
+		return err
+	}
+	put.MayOverwrite = func(tag reference.Tag, old digest.Digest) error {
+		answer.Replaced = old
+		return v.mayOverwrite(grant, tag)
+	}
+	if err := v.o.Store.PutManifest(ctx, put); err != nil {
+		return err
+	}
+	v.o.Records.NoteLogo(ctx, req.Repository, v.o.Records.Keep(ctx, got.digest, got.contents))
+	answer.Digest = put.Digest
+	w.Header().Set("Location", v.location(r, req, "manifests", put.Digest.String()))
+	err = v.answerPush(w, r, req, http.StatusCreated, answer)
+	v.o.OnEvent(Event{
+		Verb: Push, Grant: grant, Request: r, Digest: put.Digest, MediaType: put.Manifest.MediaType, Manifest: put.Manifest,
+		Size: int64(len(put.Content)), Tags: put.Tags,
+	})
+	return err
+}
+
+// answerPush tells what was pushed, and which parent tags stand for it now.
+func (v *View) answerPush(w http.ResponseWriter, r *http.Request, req route.Request, status int, a pushed) error {
+	if tags, err := v.Tags(r.Context(), req.Repository); err == nil {
+		a.ParentTags = append(a.ParentTags, parentsOf(tags)[a.Tag]...)
+	}
+	w.Header().Set("Docker-Content-Digest", a.Digest.String())
+	return write(w, r, status, a)
+}
+
+// received is an archive that came in.
+type received struct {
+	digest   digest.Digest
+	size     int64
+	contents *packs.Contents
+	problems []packs.Problem
+}
+
+// errRead stops who writes to a reader that has had enough.
+var errRead = errors.New("nothing more is read")
+
+// receive reads an archive once: it goes to the store, through the hash and through the pack's reader at the same time.
+func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Upload, r *http.Request) (received, error) {
+	var got received
+	hash, body := digest.SHA256.Digester(), &source{r: r.Body}
+	reader, writer := io.Pipe()
+	parsed := make(chan error, 1)
+	go func() {
+		var err error
+		got.contents, err = packs.ReadArchive(ctx, reader, v.o.Limits, nil)
+		if err == nil {
+			_, err = io.Copy(io.Discard, reader)
+		}
+		_ = reader.CloseWithError(cmp.Or(err, errRead)) // the store stops, too
+		parsed <- err
+	}()
+	up, err := v.o.Store.AppendUpload(ctx, owner, up.ID, 0, io.TeeReader(body, io.MultiWriter(hash.Hash(), writer)), r.ContentLength)
+	_ = writer.CloseWithError(err) // nil ends it with io.EOF
+	refused := <-parsed
+	switch {
+	case body.err != nil:
+		return got, problem.New(http.StatusBadRequest, problem.BlobUploadInvalid, "the body ended early: push the archive again").Because(body.err)
+	case isProblem(refused):
+		p, _ := errors.AsType[packs.Problem](refused)
+		return got, invalid([]packs.Problem{p})
+	case err != nil:
+		return got, err
+	case refused != nil:
+		return got, refused
+	}
+	got.digest, got.size = hash.Digest(), up.Offset
+	return got, nil
+}
+
+func isProblem(err error) bool {
+	_, ok := errors.AsType[packs.Problem](err)
+	return ok
+}
+
+// source remembers that the client stopped sending.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+// Read implements io.Reader.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// judgePush refuses what is no pack, and what is another one than the path says.
+func judgePush(req route.Request, contents *packs.Contents) ([]packs.Problem, error) {
+	problems := contents.Lint()
+	if m := contents.Metadata; m != nil {
+		if m.Name != "" && m.Name != req.Pack {
+			problems = append(problems, packs.Problem{
+				Code: packs.CodeName, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the pack is called %q, and it is pushed as %q", packs.Printable(m.Name), req.Pack),
+				Remedy: "push it to the path of its name",
+			})
+		}
+		if m.Version != "" && m.Version != req.Version {
+			problems = append(problems, packs.Problem{
+				Code: packs.CodeVersion, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the version is %q, and it is pushed as %q", packs.Printable(m.Version), req.Version),
+				Remedy: "push it to the path of its version",
+			})
+		}
+	}
+	if packs.HasErrors(problems) {
+		return nil, invalid(problems)
+	}
+	return problems, nil
+}
+
+// invalid is the answer to an archive that is not taken, with everything that is wrong with it.
+func invalid(problems []packs.Problem) *problem.Error {
+	first := problems[0]
+	for _, p := range problems {
+		if p.Severity == packs.Error {
+			first = p
+			break
+		}
+	}
+	return problem.New(http.StatusUnprocessableEntity, packInvalid, "%s", "the archive is no pack that can be installed: "+first.Error()).
+		About(map[string]any{"problems": problems})
+}
+
+// pushTag is the tag of what is pushed: of the group that was asked for, else of the one that its pack.json names.
+func pushTag(req route.Request, m *packs.Metadata) (reference.Tag, error) {
+	if req.Group != "" || m.Group == "" {
+		return req.Tag, nil
+	}
+	tag, err := reference.ParseTag(m.Tag().String())
+	if err != nil {
+		return tag, invalid([]packs.Problem{{
+			Code: packs.CodeGroup, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("group %q and version make no tag", packs.Printable(m.Group)),
+			Remedy: "use letters, digits, . _ and -, up to 128 with the version",
+		}})
+	}
+	return tag, nil
+}
+
+// standsFor returns the manifest that a tag points to if it has just that archive: then there is nothing to push.
+func (v *View) standsFor(ctx context.Context, repo reference.Repository, tag reference.Tag, archive digest.Digest) digest.Digest {
+	d, err := v.o.Store.ResolveTag(ctx, repo, tag)
+	if err != nil {
+		return ""
+	}
+	stored, err := v.o.Store.GetManifest(ctx, repo, d, true)
+	if err != nil {
+		return ""
+	}
+	artifact, err := packs.ParseArtifact(stored.Content)
+	if err != nil || artifact.Archive != archive {
+		return ""
+	}
+	if _, err := v.o.Store.StatBlob(ctx, repo, archive, true); err != nil {
+		return "" // it is lost: pushing it again heals it
+	}
+	return d
+}
+
+// emptyConfig is the config of every pack.
+var emptyConfig = []byte("{}")
+
+// artifact is the manifest of a pack, as ORAS 1.0 makes it and Palette reads it.
+func (v *View) artifact(req route.Request, got received, tag reference.Tag) (storage.Put, error) {
+	annotations := map[string]string{packs.AnnotationCreated: v.o.Now().UTC().Format(time.RFC3339)}
+	if req.Message != "" {
+		annotations[packs.AnnotationMessage] = req.Message
+	}
+	content, err := json.Marshal(ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: ocispec.Descriptor{MediaType: packs.ConfigMediaType, Digest: digest.FromBytes(emptyConfig), Size: int64(len(emptyConfig))},
+		Layers: []ocispec.Descriptor{{
+			MediaType: packs.ArchiveMediaType, Digest: got.digest, Size: got.size,
+			Annotations: map[string]string{packs.AnnotationTitle: got.contents.Metadata.Title()},
+		}},
+		Annotations: annotations,
+	})
+	if err != nil {
+		return storage.Put{}, fmt.Errorf("write manifest: %w", err)
+	}
+	parsed, err := manifest.Parse(content)
+	if err != nil {
+		return storage.Put{}, err
+	}
+	return storage.Put{
+		Repository: req.Repository, Digest: digest.FromBytes(content), Content: content, Manifest: parsed, Tags: []reference.Tag{tag},
+	}, nil
+}
+
+// mayOverwrite decides who pushes over a version. Whoever does leaves the old one readable by its digest, but Palette remembers digests, so it
+// is done on purpose or not at all.
+func (v *View) mayOverwrite(grant auth.Grant, tag reference.Tag) error {
+	req := grant.Request
+	switch {
+	case v.o.Overwrite == Deny:
+		return problem.Forbidden("version %s of pack %s is there already and stays as it is (packs.overwrite): push another version", tag, req.Pack)
+	case grant.Role < auth.Admin:
+		return problem.Forbidden("version %s of pack %s is there already: push another version, or have an admin overwrite it", tag, req.Pack)
+	case v.o.Overwrite != Allow && !req.Force:
+		return problem.New(http.StatusConflict, versionExists,
+			"version %s of pack %s is there already with other content: push another version, or push over it with ?force=true&message=WHY", tag, req.Pack)
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package record
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"path"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/packs"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// ErrOther says that a file is not the one that its record tells of: the record was tampered with, and is removed.
+var ErrOther = errors.New("the file has other content than its record says")
+
+// Open reads one file out of its archive. The content that is handed to read ends in ErrOther, before its last bytes, where it is not what
+// the record says.
+func (r *Records) Open(ctx context.Context, repo reference.Repository, rec *Record, f packs.File, read func(io.Reader) error) error {
+	blob, err := r.o.Blobs.OpenBlob(ctx, repo, rec.Archive)
+	if err != nil {
+		return err
+	}
+	defer blob.Close() //nolint:errcheck // read only
+	unpacked, err := gzip.NewReader(until{ctx, blob.Content()})
+	if err != nil {
+		return fmt.Errorf("open archive: %w", err)
+	}
+	archive, wanted := tar.NewReader(unpacked), path.Join(rec.Root, f.Path)
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			r.forget(ctx, rec.Archive)
+			return fmt.Errorf("find %q in its archive: %w", wanted, ErrOther)
+		}
+		if err != nil {
+			return fmt.Errorf("read archive: %w", err)
+		}
+		if path.Clean(header.Name) != wanted || header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeGNUSparse {
+			continue
+		}
+		err = read(&checked{r: archive, left: f.Size, hash: sha256.New(), want: f.SHA256})
+		if errors.Is(err, ErrOther) {
+			r.forget(ctx, rec.Archive)
+		}
+		return err
+	}
+}
+
+// forget removes a record, for another to be made.
+func (r *Records) forget(ctx context.Context, archive digest.Digest) {
+	key := name(archive, ".json")
+	r.memory.put(key, nil, r.o.Memory)
+	if r.o.Derived != nil {
+		if err := r.o.Derived.RemoveDerived(ctx, key); err != nil && !errors.Is(err, storage.ErrReadOnly) {
+			r.o.Log.WarnContext(ctx, "a derived record cannot be removed", "error", err)
+		}
+	}
+}
+
+// checked reads a file and holds back its end until the whole has proven to be the right one.
+type checked struct {
+	r    io.Reader
+	left int64 // that was not read yet
+	hash hash.Hash
+	want string
+	end  *bytes.Reader // the end, once it was checked
+}
+
+// holdBack is how much of the end of a file waits for the check, in bytes.
+const holdBack = 64 << 10
+
+func (c *checked) Read(p []byte) (int, error) {
+	if c.end != nil {
+		return c.end.Read(p)
+	}
+	if c.left > holdBack {
+		n, err := c.r.Read(p[:min(int64(len(p)), c.left-holdBack)])
+		c.hash.Write(p[:n])
+		c.left -= int64(n)
+		if errors.Is(err, io.EOF) {
+			err = ErrOther // it is shorter
+		}
+		return n, err
+	}
+	end := make([]byte, c.left)
+	if _, err := io.ReadFull(c.r, end); err != nil {
+		return 0, errors.Join(ErrOther, err)
+	}
+	c.hash.Write(end)
+	if n, _ := c.r.Read(make([]byte, 1)); n > 0 || hex.EncodeToString(c.hash.Sum(nil)) != c.want {
+		return 0, ErrOther
+	}
+	c.end = bytes.NewReader(end)
+	return c.end.Read(p)
+}
+
+// until ends a reading with its context.
+type until struct {
+	ctx context.Context //nolint:containedctx // lives as long as one reading
+	r   io.Reader
+}
+
+func (u until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.r.Read(p)
+}

@@ -1,0 +1,65 @@
+package record
+
+import (
+	"container/list"
+	"sync"
+)
+
+// memory holds what was used last, up to a number of bytes.
+type memory struct {
+	mu    sync.Mutex
+	most  int64
+	size  int64
+	order *list.List // of *remembered, the latest first
+	byKey map[string]*list.Element
+}
+
+type remembered struct {
+	key   string
+	value any
+	size  int64
+}
+
+func newMemory(most int64) *memory {
+	return &memory{most: most, order: list.New(), byKey: map[string]*list.Element{}}
+}
+
+// get returns a value, or nil.
+func (m *memory) get(key string) any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	element, ok := m.byKey[key]
+	if !ok {
+		return nil
+	}
+	m.order.MoveToFront(element)
+	return entry(element).value
+}
+
+// put remembers a value of about size bytes. One that would push out everything else is not remembered.
+func (m *memory) put(key string, value any, size int64) {
+	size += 256 // what keeping it takes
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drop(m.byKey[key])
+	if size > m.most/2 {
+		return
+	}
+	m.byKey[key] = m.order.PushFront(&remembered{key, value, size})
+	m.size += size
+	for m.size > m.most {
+		m.drop(m.order.Back())
+	}
+}
+
+func (m *memory) drop(element *list.Element) {
+	if element == nil {
+		return
+	}
+	e := entry(element)
+	m.size -= e.size
+	delete(m.byKey, e.key)
+	m.order.Remove(element)
+}
+
+func entry(element *list.Element) *remembered { return element.Value.(*remembered) } //nolint:forcetypeassert // nothing else is in it

@@ -1,0 +1,146 @@
+package packview
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/packs"
+	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/problem"
+	"packhouse/server/reference"
+	"packhouse/server/route"
+	"packhouse/server/storage"
+)
+
+// longestTarget is the largest body that names a target, in bytes.
+const longestTarget = 4 << 10
+
+// writeTag gives a version another tag.
+func (v *View) writeTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	ctx, req := r.Context(), grant.Request
+	if err := refuseParent(req.Tag); err != nil {
+		return err
+	}
+	target, err := readTarget(w, r)
+	if err != nil {
+		return err
+	}
+	target.Repository = req.Repository
+	f, err := v.find(ctx, target)
+	if err != nil {
+		return err
+	}
+	parsed, err := manifest.Parse(f.Stored.Content)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Name     string        `json:"name"`
+		Tag      string        `json:"tag"`
+		Digest   digest.Digest `json:"digest"`
+		Replaced digest.Digest `json:"replaced,omitempty"`
+	}{Name: req.Pack, Tag: req.Tag.String(), Digest: f.Digest}
+	err = v.o.Store.PutManifest(ctx, storage.Put{
+		Repository: req.Repository, Digest: f.Digest, Content: f.Stored.Content, Manifest: parsed, Tags: []reference.Tag{req.Tag},
+		MayOverwrite: func(tag reference.Tag, old digest.Digest) error {
+			answer.Replaced = old
+			return v.mayMove(r, grant, tag, old)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", v.location(r, req, "manifests", req.Tag.String()))
+	w.Header().Set("Docker-Content-Digest", f.Digest.String())
+	err = write(w, r, http.StatusCreated, answer)
+	v.o.OnEvent(Event{
+		Verb: Push, Grant: grant, Request: r, Digest: f.Digest, MediaType: parsed.MediaType, Manifest: parsed, Size: int64(len(f.Stored.Content)),
+		Tags: []reference.Tag{req.Tag},
+	})
+	return err
+}
+
+// readTarget reads {"target": "<tag or digest>"}.
+func readTarget(w http.ResponseWriter, r *http.Request) (route.Request, error) {
+	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, longestTarget))
+	if err != nil {
+		return route.Request{}, err
+	}
+	var body struct {
+		Target string `json:"target"`
+	}
+	bad := problem.New(http.StatusBadRequest, problem.ManifestInvalid, `the body is {"target": "…"}, with a tag, a parent tag or the digest of a manifest`)
+	if err := json.Unmarshal(content, &body); err != nil {
+		return route.Request{}, bad.Because(err)
+	}
+	var target route.Request
+	if strings.Contains(body.Target, ":") {
+		target.Digest, err = reference.ParseDigest(body.Target)
+	} else {
+		target.Tag, err = reference.ParseTag(body.Target)
+	}
+	if err != nil {
+		return route.Request{}, bad.Because(err)
+	}
+	return target, nil
+}
+
+// mayMove decides who moves a tag that points elsewhere already. One that stands for the version that it is called is not moved: another
+// version is pushed, or this one is pushed over. Others, such as stable, are there to be moved.
+func (v *View) mayMove(r *http.Request, grant auth.Grant, tag reference.Tag, old digest.Digest) error {
+	req := grant.Request
+	stored, err := v.o.Store.GetManifest(r.Context(), req.Repository, old, false)
+	if errors.Is(err, storage.ErrManifestUnknown) {
+		return nil // it points nowhere
+	}
+	if err != nil {
+		return err
+	}
+	label, err := packs.ParseTag(tag.String())
+	if err != nil {
+		return err
+	}
+	artifact, err := packs.ParseArtifact(stored.Content)
+	if err != nil || artifact.Title != req.Pack+"-"+label.Label+".tar.gz" {
+		return nil
+	}
+	if v.o.Overwrite == Allow && grant.Role >= auth.Admin {
+		return nil
+	}
+	return problem.New(http.StatusConflict, versionExists,
+		"%s is a version of pack %s and stands for itself: give another tag, or push over the version", tag, req.Pack)
+}
+
+// deleteTag takes a tag from a pack. What it stood for stays readable by its digest until it is collected.
+func (v *View) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
+	ctx, req := r.Context(), grant.Request
+	err := v.o.Store.DeleteTag(ctx, req.Repository, req.Tag)
+	if errors.Is(err, storage.ErrTagUnknown) {
+		tags, failed := v.Tags(ctx, req.Repository)
+		if _, stands := packs.ResolveTag(tags, req.Tag.String()); failed == nil && stands && !slices.Contains(tags, req.Tag.String()) {
+			return refuseParent(req.Tag)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	v.o.OnEvent(Event{Verb: Delete, Grant: grant, Request: r, Size: -1, Tags: []reference.Tag{req.Tag}})
+	return nil
+}
+
+// refuseParent refuses to change a parent tag, which is computed.
+func refuseParent(tag reference.Tag) error {
+	if t, err := packs.ParseTag(tag.String()); err != nil || !t.IsParent() {
+		return nil //nolint:nilerr // what is no pack's tag is no parent
+	}
+	return problem.New(http.StatusConflict, parentTag,
+		"%s is a parent tag: it stands for the highest version below it by itself, and goes with the last one", tag)
+}
