@@ -15,7 +15,7 @@ import (
 )
 
 // Stop ends ReadArchive from its visit function: what was wanted is found. The contents are then incomplete, and the error is nil.
-var Stop = errors.New("stop") //nolint:errname,revive // like fs.SkipAll, it is no failure
+var Stop = errors.New("stop") //nolint:errname,revive,staticcheck // like fs.SkipAll, it is no failure
 
 // Contents is what an archive holds.
 type Contents struct {

@@ -116,12 +116,16 @@ func TestReadArchiveFindsThePack(t *testing.T) {
 		"dotted": {[]entry{{name: "./n-1/pack.json", text: good}, {name: "./n-1/a/../b"}}, "", nil, []string{CodeArchiveSlip}},
 		"flat":   {[]entry{{name: "charts/x.tgz"}, {name: "pack.json", text: good}, {name: "values.yaml"}}, "", []string{"charts/x.tgz", "pack.json", "values.yaml"}, nil},
 		"flat with a dot": {
-			[]entry{{name: "./", kind: tar.TypeDir}, {name: "./values.yaml"}, {name: "./pack.json", text: good}}, "",
-			[]string{"pack.json", "values.yaml"}, nil,
+			[]entry{{name: "./", kind: tar.TypeDir}, {name: "./values.yaml"}, {name: "./pack.json", text: good}},
+			"",
+			[]string{"pack.json", "values.yaml"},
+			nil,
 		},
 		"macOS": {
-			[]entry{{name: "./._n-1"}, {name: "n-1/._pack.json", text: "junk"}, {name: "n-1/pack.json", text: good}, {name: "n-1/.DS_Store"}}, "n-1",
-			[]string{"pack.json"}, nil,
+			[]entry{{name: "./._n-1"}, {name: "n-1/._pack.json", text: "junk"}, {name: "n-1/pack.json", text: good}, {name: "n-1/.DS_Store"}},
+			"n-1",
+			[]string{"pack.json"},
+			nil,
 		},
 		"something beside it": {[]entry{{name: "n-1/pack.json", text: good}, {name: "other/x"}}, "n-1", []string{"pack.json"}, []string{CodeArchiveOutside}},
 		"no pack.json":        {[]entry{{name: "n-1/values.yaml"}}, "n-1", []string{"values.yaml"}, []string{CodeJSONMissing}},
@@ -134,8 +138,7 @@ func TestReadArchiveFindsThePack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			contents, err := ReadArchive(t.Context(), bytes.NewReader(archiveOf(t, tc.entries...)), Limits{}, nil)
-			var p Problem
-			if errors.As(err, &p) {
+			if p, ok := errors.AsType[Problem](err); ok {
 				if !slices.Contains(tc.codes, p.Code) {
 					t.Errorf("refused: %v", p)
 				}

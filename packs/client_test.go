@@ -330,7 +330,7 @@ func TestLogin(t *testing.T) {
 
 func TestConnections(t *testing.T) {
 	secured := newDouble(t)
-	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(plain.Close)
 	redirecting := httptest.NewServer(http.RedirectHandler(secured.URL+"/v2/", http.StatusTemporaryRedirect))
 	t.Cleanup(redirecting.Close)

@@ -47,7 +47,7 @@ const (
 )
 
 // Failure is what went wrong at a registry, and what to do about it.
-type Failure struct {
+type Failure struct { //nolint:errname // what happened, and only then an error
 	Code   string
 	What   string
 	Remedy string

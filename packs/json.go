@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -31,9 +32,9 @@ type member struct {
 
 // get returns the last member of a name, as every JSON reader does.
 func (o *object) get(key string) *node {
-	for i := len(o.members) - 1; i >= 0; i-- {
-		if o.members[i].key == key {
-			return o.members[i].value
+	for _, m := range slices.Backward(o.members) {
+		if m.key == key {
+			return m.value
 		}
 	}
 	return nil

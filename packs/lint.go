@@ -101,8 +101,7 @@ func (l *linter) yaml(name string, text []byte) {
 		return
 	}
 	what, number := strings.TrimPrefix(err.Error(), "yaml: "), 0
-	var mismatch *yaml.TypeError
-	if errors.As(err, &mismatch) {
+	if _, ok := errors.AsType[*yaml.TypeError](err); ok {
 		what = "the file holds no mapping"
 	} else if found := yamlLine.FindStringSubmatch(what); found != nil {
 		_, _ = fmt.Sscan(found[1], &number)

@@ -69,7 +69,8 @@ func TestLint(t *testing.T) {
 			[]string{
 				"error pack-json-duplicate", "error pack-json-duplicate", "error pack-json-comma", "error pack-layer", "warning pack-version-v", "warning pack-logo-missing",
 				"warning pack-readme-missing", "error pack-file-missing", "warning pack-leftover", "warning pack-secret",
-			}, "",
+			},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ const good = `{"name":"nginx","displayName":"Nginx","version":"1.2.3","layer":"a
 
 func TestParseMetadata(t *testing.T) {
 	with := func(more string) string { return strings.TrimSuffix(good, "}") + "," + more + "}" }
-	replaced := func(old, new string) string { return strings.Replace(good, old, new, 1) }
+	replaced := func(part, other string) string { return strings.Replace(good, part, other, 1) }
 	for _, tc := range []struct {
 		name string
 		text string
@@ -139,8 +139,8 @@ func FuzzParseMetadata(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, problems := ParseMetadata(text)
-		var any map[string]json.RawMessage
-		if err := json.Unmarshal(text, &any); err == nil && any != nil && m == nil && !strings.Contains(fmt.Sprint(problems), "nested") && !strings.Contains(fmt.Sprint(problems), "UTF-8") {
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal(text, &object); err == nil && object != nil && m == nil && !strings.Contains(fmt.Sprint(problems), "nested") && !strings.Contains(fmt.Sprint(problems), "UTF-8") {
 			t.Errorf("%q is an object and was not read: %v", text, problems)
 		}
 		if m == nil && !HasErrors(problems) {

@@ -17,7 +17,7 @@ const (
 )
 
 // Problem is one thing that is wrong with a pack or an archive. It is an error too: what ReadArchive refuses, it refuses with a Problem.
-type Problem struct {
+type Problem struct { //nolint:errname // first of all a finding
 	Code     string   `json:"code"` // stable: docs/palette.md lists them all
 	Severity Severity `json:"severity"`
 	Path     string   `json:"path,omitempty"` // the file, relative to the pack's folder, with slashes
@@ -104,7 +104,9 @@ func HasErrors(problems []Problem) bool {
 }
 
 // Refused is a pack that may not be pushed, with everything that is wrong with it.
-type Refused struct{ Problems []Problem }
+type Refused struct { //nolint:errname // it names what became of the pack
+	Problems []Problem
+}
 
 func (r *Refused) Error() string {
 	var errors []string
