@@ -166,6 +166,11 @@ func (r *resolver) base() {
 	switch c.Storage.Driver {
 	case config.Filesystem:
 		set("storage-path", FromInstallation, func() { a.StoragePath = c.Storage.Filesystem.RootDirectory })
+	case config.S3:
+		a.S3 = s3AnswersOf(&c.Storage.S3)
+		for _, q := range s3Questions() {
+			set(q.ID, FromInstallation, func() {})
+		}
 	case config.InMemory:
 		set("confirm-inmemory", FromInstallation, func() { a.InMemoryConfirmed = true })
 	}
@@ -174,11 +179,6 @@ func (r *resolver) base() {
 	}
 	if a.TLS == Files {
 		set("cert", FromInstallation, func() { a.CertFile = c.HTTP.TLS.Certificate })
-	case config.S3:
-		a.S3 = s3AnswersOf(&c.Storage.S3)
-		for _, q := range s3Questions() {
-			set(q.ID, FromInstallation, func() {})
-		}
 		set("key", FromInstallation, func() { a.KeyFile = c.HTTP.TLS.Key })
 	}
 	if l := c.HTTP.TLS.LetsEncrypt; l.Enabled() {
