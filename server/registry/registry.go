@@ -16,6 +16,7 @@ package registry
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"packhouse/server/auth"
 	"packhouse/server/problem"
@@ -40,8 +41,9 @@ type Options struct {
 	MaxCatalog int // entries of a page of repositories; 0: 1000
 	MaxTags    int // entries of a page of tags; 0: 10000
 
-	// MaxMountCandidates is how many repositories a mount without a source looks through; 0: 1000.
-	MaxMountCandidates int
+	// MountSearch is how long a mount without a source looks through the repositories that the user may read; 0: 2 seconds. Then the client
+	// is to push.
+	MountSearch time.Duration
 
 	// MayOverwrite decides whether a tag that points elsewhere may be moved; it is asked under the tag's lock. An error refuses the push.
 	// Nil: OverwriteRule.
@@ -68,8 +70,8 @@ func New(o Options) *Registry {
 	if o.MaxTags <= 0 {
 		o.MaxTags = 10_000
 	}
-	if o.MaxMountCandidates <= 0 {
-		o.MaxMountCandidates = 1000
+	if o.MountSearch <= 0 {
+		o.MountSearch = 2 * time.Second
 	}
 	if o.MayOverwrite == nil {
 		o.MayOverwrite = OverwriteRule

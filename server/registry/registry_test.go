@@ -170,6 +170,19 @@ func TestWhatIsHiddenIsNotThere(t *testing.T) {
 	}
 }
 
+// TestAMountWithoutASourceLooksEverywhere has the blob in the last of many repositories.
+func TestAMountWithoutASourceLooksEverywhere(t *testing.T) {
+	h := registrytest.Handler(registry.Options{Store: memory(t)})
+	for i := range 1010 {
+		must(t, h, 201, "", "POST", fmt.Sprintf("/v2/a/%d/blobs/uploads/?digest=%s", i, digest.FromString("common")), "common")
+	}
+	wanted := digest.FromString("wanted").String()
+	must(t, h, 201, "", "POST", "/v2/z/blobs/uploads/?digest="+wanted, "wanted")
+	must(t, h, 201, "", "POST", "/v2/mine/blobs/uploads/?mount="+wanted, "")
+	must(t, h, 200, "", "GET", "/v2/mine/blobs/"+wanted, "")
+	must(t, h, 202, "", "POST", "/v2/mine/blobs/uploads/?mount="+digest.FromString("nowhere").String(), "")
+}
+
 func TestLocationsStandBelowTheBase(t *testing.T) {
 	h := registrytest.Handler(registry.Options{Store: memory(t), Base: "https://example.com/prefix"})
 	w := must(t, h, 202, "", "POST", "/v2/a/blobs/uploads/", "")

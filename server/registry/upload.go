@@ -60,32 +60,50 @@ func (g *Registry) mount(r *http.Request, grant auth.Grant) bool {
 	if _, err := g.o.Store.StatBlob(ctx, req.Repository, req.Mount, true); err == nil {
 		return true
 	}
-	candidates := []reference.Repository{req.From}
-	if req.From.IsZero() {
-		candidates = g.candidates(ctx, grant)
-	} else if grant.Visible != nil && !grant.Visible(req.From) {
+	switch {
+	case req.From.IsZero():
+		if !g.mountFromAnywhere(ctx, grant) {
+			return false
+		}
+	case grant.Visible != nil && !grant.Visible(req.From):
 		return false
-	}
-	if len(candidates) == 0 || g.o.Store.MountBlob(ctx, req.Repository, candidates, req.Mount) != nil {
+	case g.o.Store.MountBlob(ctx, req.Repository, []reference.Repository{req.From}, req.Mount) != nil:
 		return false
 	}
 	g.tell(r, grant, Event{Verb: Mount, From: req.From, Digest: req.Mount, Size: -1})
 	return true
 }
 
-// candidates are the repositories that may serve a mount without a source.
-func (g *Registry) candidates(ctx context.Context, grant auth.Grant) []reference.Repository {
-	page, _, err := g.o.Store.Repositories(ctx, "", g.o.MaxMountCandidates, grant.Visible)
-	if err != nil {
-		return nil
-	}
-	all := make([]reference.Repository, 0, len(page))
-	for _, name := range page {
-		if repository, err := reference.ParseRepository(name); err == nil && repository != grant.Request.Repository {
-			all = append(all, repository)
+// mountPage is how many repositories are looked through at once.
+const mountPage = 200
+
+// mountFromAnywhere mounts a blob from the first repository that the user may read and that has it.
+func (g *Registry) mountFromAnywhere(ctx context.Context, grant auth.Grant) bool {
+	req := grant.Request
+	ctx, cancel := context.WithTimeout(ctx, g.o.MountSearch)
+	defer cancel()
+	for last, more := "", true; more; {
+		var page []string
+		var err error
+		if page, more, err = g.o.Store.Repositories(ctx, last, mountPage, grant.Visible); err != nil || len(page) == 0 {
+			return false
+		}
+		last = page[len(page)-1]
+		candidates := make([]reference.Repository, 0, len(page))
+		for _, name := range page {
+			if repository, err := reference.ParseRepository(name); err == nil && repository != req.Repository {
+				candidates = append(candidates, repository)
+			}
+		}
+		err = g.o.Store.MountBlob(ctx, req.Repository, candidates, req.Mount)
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, storage.ErrBlobUnknown) {
+			return false
 		}
 	}
-	return all
+	return false
 }
 
 // appendUpload adds a chunk (end-5): in its place with Content-Range, at the end without.
