@@ -1,0 +1,378 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"packhouse/server/config"
+)
+
+// engine is a storage engine that passes everything but one thing, and remembers what it was asked with.
+type engine struct {
+	fails string
+	asked []config.S3Storage
+}
+
+func (e *engine) try(_ context.Context, s config.Storage) []StorageTrial {
+	e.asked = append(e.asked, s.S3)
+	var trials []StorageTrial
+	failed := false
+	for _, r := range s3Rights {
+		trial := StorageTrial{Right: r.right, Tried: !failed, Passed: !failed && r.right != e.fails, What: r.right + " was tried", Remedy: "mend " + r.right}
+		failed = failed || !trial.Passed
+		trials = append(trials, trial)
+	}
+	return trials
+}
+
+func bucketMachine(t *testing.T, fails string) (*Machine, *engine) {
+	t.Helper()
+	m, e := machineOf(t, &fakeHost{}), &engine{fails: fails}
+	m.TryStorage = e.try
+	return m, e
+}
+
+// bucketFlags are enough for a bucket; the file holds the secret.
+func bucketFlags(t *testing.T, secret string) Values {
+	t.Helper()
+	return Values{
+		"storage": {"s3"}, "s3-bucket": {"registry"}, "s3-endpoint": {"https://minio.example:9000"}, "s3-access-key": {"KEYID"},
+		"s3-secret-key-file": {writeFile(t, []byte(secret+"\n"), 0o600)},
+	}
+}
+
+// TestBucketIsRefused: what cannot work is refused before anything is written, with the question that can mend it.
+func TestBucketIsRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name           string
+		change         Values
+		question, code string
+		says           string
+		tried          bool
+	}{
+		{"no bucket", Values{"s3-bucket": nil}, "s3-bucket", CodeMissing, "bucket is missing", false},
+		{"a URL for a bucket", Values{"s3-bucket": {"s3://registry"}}, "s3-bucket", CodeValue, "can be no bucket", false},
+		{"a path for a bucket", Values{"s3-bucket": {"registry/v2"}}, "s3-bucket", CodeValue, "can be no bucket", false},
+		{"an engine without a scheme", Values{"s3-endpoint": {"minio:9000"}}, "s3-endpoint", CodeURL, "not the URL", false},
+		{"an engine with a user", Values{"s3-endpoint": {"https://a:b@minio"}}, "s3-endpoint", CodeURL, "not the URL", false},
+		{"an engine with the bucket", Values{"s3-endpoint": {"https://minio/registry"}}, "s3-endpoint", CodeURL, "not the URL", false},
+		{"no region", Values{"s3-region": {""}}, "s3-region", CodeMissing, "region of the bucket", false},
+		{"a region with a space", Values{"s3-region": {"us east"}}, "s3-region", CodeValue, "no region", false},
+		{"no secret", Values{"s3-secret-key-file": nil}, "s3-secret-key", CodeMissing, "PACKHOUSE_S3_SECRET_KEY", false},
+		{"no file with a secret", Values{"s3-secret-key-file": {"/nowhere"}}, "s3-secret-key", CodeUnread, "/nowhere", false},
+		{"a file with two lines", Values{"s3-secret-key-file": {writeFile(t, []byte("a\nb\n"), 0o600)}}, "s3-secret-key", CodeUnread, "one line", false},
+		{"a CA that is not there", Values{"s3-ca-file": {"/nowhere"}}, "s3-ca-file", CodeUnread, "/nowhere", false},
+		{"a CA that is none", Values{"s3-ca-file": {writeFile(t, []byte("hello"), 0o644)}}, "s3-ca-file", "cert-not-pem", "PEM", false},
+		{"a prefix that leaves", Values{"s3-root": {"/a/../b"}}, "s3-root", CodeValue, "prefix", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m, e := bucketMachine(t, "")
+			flags := with(bucketFlags(t, "secret"), "dir", filepath.Join(t.TempDir(), "packhouse"))
+			for name, value := range tc.change {
+				if flags[name] = value; value == nil {
+					delete(flags, name)
+				}
+			}
+			_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
+			if !slices.ContainsFunc(findings, func(f Finding) bool {
+				return f.Severity == Refused && f.Code == tc.code && f.Question == tc.question && strings.Contains(f.String(), tc.says)
+			}) {
+				t.Errorf("no finding %s of %s in %v", tc.code, tc.question, findings)
+			}
+			if len(e.asked) > 0 {
+				t.Error("the engine was asked in spite of it")
+			}
+		})
+	}
+}
+
+// TestRightsAreToldApart: every right has a code and a question of its own, and only the lack of conditional writes can be lived with.
+func TestRightsAreToldApart(t *testing.T) {
+	codes := map[string]bool{}
+	for _, r := range s3Rights {
+		m, _ := bucketMachine(t, r.right)
+		_, findings := Resolve(t.Context(), m, nil, Input{Flags: with(bucketFlags(t, "secret"), "dir", filepath.Join(t.TempDir(), "packhouse"))})
+		want := Refused
+		if r.right == "conditions" {
+			want = Warning
+		}
+		i := slices.IndexFunc(findings, func(f Finding) bool { return strings.Contains(f.What, r.right+" was tried") })
+		if i < 0 || findings[i].Severity != want || findings[i].Code != r.code || findings[i].Question != r.question || findings[i].Remedy == "" {
+			t.Errorf("%s: %v", r.right, findings)
+			continue
+		}
+		if question(r.question) == nil || question(r.question).Flags[0] != r.flag {
+			t.Errorf("%s: no question %s with the flag %s", r.right, r.question, r.flag)
+		}
+		codes[findings[i].Code] = true
+	}
+	if len(codes) != len(s3Rights) {
+		t.Errorf("%d codes for %d rights", len(codes), len(s3Rights))
+	}
+}
+
+// TestBucketIsTriedOnce: with what was answered; not at all offline, by a wizard that tries later, or where content is kept elsewhere.
+func TestBucketIsTriedOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "packhouse")
+	for _, tc := range []struct {
+		name   string
+		change Values
+		quick  bool
+		want   int
+	}{
+		{"plain", nil, false, 1},
+		{"offline", Values{"offline": {"true"}}, false, 0},
+		{"quick", nil, true, 0},
+		{"elsewhere", Values{"storage": {"filesystem"}}, false, 0},
+	} {
+		m, e := bucketMachine(t, "")
+		flags := with(bucketFlags(t, "secret"), "dir", dir)
+		maps.Copy(flags, tc.change)
+		_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags, Quick: tc.quick})
+		if AnyRefused(findings) || len(e.asked) != tc.want {
+			t.Errorf("%s: asked %d times, want %d; %v", tc.name, len(e.asked), tc.want, findings)
+		}
+		if tc.want == 1 && (e.asked[0].SecretKey.Reveal() != "secret" || e.asked[0].Bucket != "registry" || !e.asked[0].ForcePathStyle || !e.asked[0].Secure) {
+			t.Errorf("%s: asked with %+v", tc.name, e.asked[0])
+		}
+	}
+}
+
+// TestStoppedTrialIsNoProof: what was cut off is refused, whatever it had found by then.
+func TestStoppedTrialIsNoProof(t *testing.T) {
+	m, e := bucketMachine(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	m.TryStorage = func(ctx context.Context, s config.Storage) []StorageTrial {
+		cancel()
+		return e.try(ctx, s)
+	}
+	a := Answers{Storage: config.S3, S3: S3Answers{Bucket: "registry", Region: "us-east-1"}}
+	if findings := probeBucket(ctx, m, &a); len(findings) != 1 || findings[0].Code != CodeS3Stopped {
+		t.Errorf("%v", findings)
+	}
+}
+
+// TestSecretKeyComesFrom the flag's file, else the variable, else the answers file, else what is installed.
+func TestSecretKeyComesFrom(t *testing.T) {
+	m, _ := bucketMachine(t, "")
+	dir := filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, bucketFlags(t, "installed"))
+	in, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flag := Values{"s3-secret-key-file": {writeFile(t, []byte("flag"), 0o600)}}
+	env := []string{"PACKHOUSE_S3_SECRET_KEY=env"}
+	document := &Document{Name: "a", Values: Values{"s3-secret-key-file": {writeFile(t, []byte("file\r\n"), 0o600)}}}
+	for _, tc := range []struct {
+		input Input
+		want  string
+	}{
+		{Input{Flags: flag, Env: env, File: document}, "flag"},
+		{Input{Env: env, File: document}, "env"},
+		{Input{File: document}, "file"},
+		{Input{}, "installed"},
+	} {
+		resolved, findings := Resolve(t.Context(), m, in, tc.input)
+		if got := resolved.Answers.S3.SecretKey.Reveal(); got != tc.want || AnyRefused(findings) {
+			t.Errorf("%q, want %q; %v", got, tc.want, findings)
+		}
+	}
+}
+
+// TestBucketIsInstalled: the section is written, kept to the byte, changed key by key, and taken away; the secret stands nowhere else.
+func TestBucketIsInstalled(t *testing.T) {
+	const secret = `c4nary"key/+:#x'`
+	m, _ := bucketMachine(t, "")
+	dir := filepath.Join(t.TempDir(), "packhouse")
+	first := install(t, m, dir, bucketFlags(t, secret))
+	path := filepath.Join(dir, ConfigFile)
+	loaded := loadFile(t, path)
+	if s := loaded.Storage.S3; loaded.Storage.Driver != config.S3 || s.SecretKey.Reveal() != secret || s.AccessKey != "KEYID" || s.Bucket != "registry" ||
+		s.RegionEndpoint != "https://minio.example:9000" || !s.ForcePathStyle || s.Region != "us-east-1" || !s.Secure {
+		t.Errorf("%+v", s)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	nowhereElse(t, dir, secret, first)
+
+	again := planFor(t, m, dir, nil)
+	if again.Pending() {
+		t.Errorf("a second run would change %+v", again.Changes)
+	}
+	prefix := install(t, m, dir, Values{"s3-root": {"/packs"}, "s3-kms-key-id": {"alias/packs"}})
+	if d := prefix.Diff(path); !strings.Contains(d, "+    rootdirectory: /packs") || strings.Contains(d, "-    bucket") || !strings.Contains(d, "REDACTED") {
+		t.Errorf("not key by key:\n%s", d)
+	}
+	if s := loadFile(t, path).Storage.S3; s.RootDirectory != "/packs" || !s.Encrypt || s.KeyID != "alias/packs" || s.SecretKey.Reveal() != secret {
+		t.Errorf("%+v", s)
+	}
+	nowhereElse(t, dir, secret, prefix)
+
+	const other = "an0therCanary"
+	changed := install(t, m, dir, Values{"s3-secret-key-file": {writeFile(t, []byte(other), 0o600)}})
+	if c := changed.change(ConfigFile); c.Kind != Update || !strings.Contains(strings.Join(c.Meaning, "\n"), "secret key") {
+		t.Errorf("%v %v", c.Kind, c.Meaning)
+	}
+	nowhereElse(t, dir, other, changed)
+	nowhereElse(t, dir, secret, changed)
+
+	away := install(t, m, dir, Values{"storage": {"filesystem"}, "storage-path": {filepath.Join(t.TempDir(), "data")}})
+	if text := string(away.Config()); strings.Contains(text, "s3:") || strings.Contains(text, other) || !slices.Contains(away.Restart, "storage") {
+		t.Errorf("restart %v of:\n%s", away.Restart, text)
+	}
+	back := install(t, m, dir, Values{"storage": {"s3"}, "s3-bucket": {"registry"}, "s3-endpoint": {"http://127.0.0.1:7070"}, "s3-access-key": {"K"}, "s3-secret-key-file": {writeFile(t, []byte(other), 0o600)}})
+	if s := loadFile(t, path).Storage.S3; s.RegionEndpoint != "http://127.0.0.1:7070" || s.Secure || !s.ForcePathStyle || s.SecretKey.Reveal() != other {
+		t.Errorf("%+v\n%s", s, back.Config())
+	}
+}
+
+// TestMadeByHandIsKept: keys that nobody is asked about stay, and the vendor's host and port give way to the endpoint that replaces them.
+func TestMadeByHandIsKept(t *testing.T) {
+	m, e := bucketMachine(t, "put") // what is in use is only warned about
+	dir := filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, nil)
+	path := filepath.Join(dir, ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, _ := strings.Cut(string(text), "  # The layout is")
+	_, rest, _ = strings.Cut(rest, "  delete:")
+	by := head + "  s3: # ours\n    bucket: mine\n    region: eu-west-1\n    host: ceph\n    port: 7480\n    secure: false\n    accesskey: A\n    secretkey: byhand\n    chunksize: 20MiB\n  delete:" + rest
+	if err := errors.Join(os.WriteFile(path, []byte(by), 0o640), os.Chmod(path, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	if plan := planFor(t, m, dir, nil); plan.Diff(path) != "" || !bytes.Equal(plan.Config(), []byte(by)) || plan.change(ConfigFile).Mode.Perm() != 0o640 {
+		t.Errorf("changed: %o\n%s", plan.change(ConfigFile).Mode, plan.Diff(path))
+	}
+	if len(e.asked) == 0 || e.asked[len(e.asked)-1].ChunkSize != 20<<20 {
+		t.Errorf("asked with %+v", e.asked)
+	}
+	m, _ = bucketMachine(t, "")
+	plan := install(t, m, dir, Values{"s3-endpoint": {"https://ceph.example"}})
+	s := loadFile(t, path).Storage.S3
+	if s.RegionEndpoint != "https://ceph.example" || !s.ForcePathStyle || s.ChunkSize != 20<<20 || s.SecretKey.Reveal() != "byhand" || strings.Contains(string(plan.Config()), "port:") {
+		t.Errorf("%+v\n%s", s, plan.Config())
+	}
+	if !strings.Contains(string(plan.Config()), "s3: # ours") {
+		t.Error("a comment is gone")
+	}
+}
+
+// TestOpenSecretIsClosed: a configuration that everybody can read is closed when a secret comes in.
+func TestOpenSecretIsClosed(t *testing.T) {
+	m, _ := bucketMachine(t, "")
+	dir := filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, nil)
+	if info, err := os.Stat(filepath.Join(dir, ConfigFile)); err != nil || info.Mode().Perm() != 0o644 {
+		t.Fatalf("%v, %v", info.Mode(), err)
+	}
+	install(t, m, dir, bucketFlags(t, "secret"))
+	if info, err := os.Stat(filepath.Join(dir, ConfigFile)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// TestBucketAnswersComeBack as a file and as a line, path style included; only the secret has to be given again.
+func TestBucketAnswersComeBack(t *testing.T) {
+	for name, change := range map[string]Values{
+		"engine":         nil,
+		"virtual hosts":  {"s3-path-style": {"false"}},
+		"AWS":            {"s3-endpoint": {""}, "s3-region": {"eu-central-1"}, "s3-access-key": {""}},
+		"AWS, path":      {"s3-endpoint": {""}, "s3-path-style": {"true"}},
+		"all that is on": {"s3-encrypt": {"true"}, "s3-kms-key-id": {"k"}, "s3-skip-verify": {"true"}, "s3-root": {"/x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, _ := bucketMachine(t, "")
+			flags := with(bucketFlags(t, "c4nary"), "dir", filepath.Join(t.TempDir(), "packhouse"))
+			maps.Copy(flags, change)
+			first, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
+			if AnyRefused(findings) {
+				t.Fatal(findings)
+			}
+			file, err := ParseAnswers("answers.yml", first.AnswersYAML())
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, findings := Resolve(t.Context(), m, nil, Input{File: file, Env: []string{"PACKHOUSE_S3_SECRET_KEY=c4nary"}})
+			if AnyRefused(findings) {
+				t.Fatal(findings)
+			}
+			if a, b := first.Answers.s3Config(), again.Answers.s3Config(); a != b {
+				t.Errorf("%+v, then %+v\n%s", a, b, first.AnswersYAML())
+			}
+			if first.CommandLine() != again.CommandLine() || name == "virtual hosts" && !strings.Contains(first.CommandLine(), " --s3-path-style=false") {
+				t.Errorf("%s\nthen\n%s", first.CommandLine(), again.CommandLine())
+			}
+		})
+	}
+}
+
+// TestSecretsAreMasked in whatever form YAML has them.
+func TestSecretsAreMasked(t *testing.T) {
+	for _, text := range []string{
+		"secretkey: c4nary\n", "  secretkey:   \"c4\\\"nary c4nary\" # x\n", "secretkey: 'it''s c4nary'\n", "s3: {bucket: b, secretkey: c4nary, region: r}\n",
+		"s3: {\"secretkey\": \"c4nary\"}\n", "secretkey: |\n  c4nary\n", "secretkey: >-\n  c4nary\n  c4nary2\n", "SecretKey: c4nary\n", "http:\n  secret: c4nary\n",
+		"headers:\n  Authorization: [Bearer c4nary]\n", "secretkey: c4,nary c4nary\n", "sessiontoken: c4nary\n",
+	} {
+		if got := string(masked([]byte(text))); strings.Contains(got, "nary") || !strings.Contains(got, "REDACTED") {
+			t.Errorf("%q is shown as %q", text, got)
+		}
+	}
+	for _, text := range []string{"bucket: secret\n", "# the secretkey\nbucket: b\n", "auth:\n  htpasswd:\n    path: /password\n", "secretkey:\nbucket: b\n"} {
+		if got := string(masked([]byte(text))); got != text {
+			t.Errorf("%q is shown as %q", text, got)
+		}
+	}
+}
+
+func loadFile(t *testing.T, path string) config.Config {
+	t.Helper()
+	loaded, err := config.Load(config.Source{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded.Config
+}
+
+// nowhereElse holds everything that a plan shows, and every file but the configuration and its backups, against a secret.
+func nowhereElse(t *testing.T, dir, secret string, plan *Plan) {
+	t.Helper()
+	encoded, err := json.Marshal(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := plan.Resolved
+	in, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := fmt.Sprintf("%+v %#v %s %s %s %s %s", r, r, encoded, r.CommandLine(), r.AnswersYAML(), Preview(in, r.Answers), Preview(nil, r.Answers))
+	for _, c := range plan.Changes {
+		shown += plan.Diff(c.Path) + strings.Join(c.Meaning, "\n")
+	}
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			shown += q.Get(&r.Answers)
+		}
+	}
+	if strings.Contains(shown, secret) {
+		t.Error("the secret is shown")
+	}
+	for path, content := range snapshot(t, dir) {
+		if strings.Contains(content, secret) && filepath.Base(path) != ConfigFile && !strings.Contains(path, BackupDir) {
+			t.Errorf("%s holds the secret", path)
+		}
+	}
+}
