@@ -135,7 +135,9 @@ type body struct {
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	b.deadline.move()
+	if !b.ended { // else the deadline would end the answer: net/http listens for the client to leave
+		b.deadline.move()
+	}
 	n, err := b.ReadCloser.Read(p)
 	b.bytes += int64(n)
 	switch {
