@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/manifest"
+	"packhouse/server/reference"
 	"packhouse/server/storage"
 	"packhouse/server/storage/filesystem"
 	"packhouse/server/storage/storagetest"
@@ -62,5 +63,25 @@ func TestReferrersHaveAnnotationsOfAnySize(t *testing.T) {
 	got, err := s.Referrers(context.Background(), storagetest.Repo(t, "a"), subject.Digest)
 	if err != nil || len(got) != 1 || got[0].Annotations["big"] != text {
 		t.Errorf("%d referrers, %v", len(got), err)
+	}
+}
+
+// TestMountWritesNoLinkByAnotherDigest meets a link as distribution writes it, named by sha512 and filled with sha256: it is followed, but
+// none of its kind is made.
+func TestMountWritesNoLinkByAnotherDigest(t *testing.T) {
+	ctx, root := context.Background(), t.TempDir()
+	s := open(t, filesystem.Options{Root: root})
+	defer closing(t, s)
+	held := storagetest.PushBlob(t, s, "a", []byte("blob"))
+	named := digest.SHA512.FromString("blob")
+	write(t, root+"/docker/registry/v2/repositories/a/_layers/sha512/"+named.Encoded()+"/link", []byte(held))
+	if got, err := storagetest.ReadBlob(s, storagetest.Repo(t, "a"), named); err != nil || string(got) != "blob" {
+		t.Errorf("read: %q, %v", got, err)
+	}
+	if err := s.MountBlob(ctx, storagetest.Repo(t, "b"), []reference.Repository{storagetest.Repo(t, "a")}, named); !errors.Is(err, storage.ErrBlobUnknown) {
+		t.Errorf("mount: %v", err)
+	}
+	if _, err := s.StatBlob(ctx, storagetest.Repo(t, "b"), named, false); !errors.Is(err, storage.ErrBlobUnknown) {
+		t.Errorf("after the mount: %v", err)
 	}
 }

@@ -191,16 +191,16 @@ func (s *Store) linkAgain(repo string, d digest.Digest, size int64) (bool, error
 func (s *Store) mountFrom(to, from string, d digest.Digest) (bool, error) {
 	defer s.locks.exclusive(d)()
 	target, _, ok, err := s.linkOf(from, d, true)
-	if err != nil || !ok {
+	if err != nil || !ok || target != d { // a link by another digest is of distribution's writing, and never of ours
 		return false, err
 	}
-	defer s.gc.note(d, target)
+	defer s.gc.note(d)
 	c := s.begin()
 	defer c.end()
 	if err := c.repository(to); err != nil {
 		return false, err
 	}
-	if err := c.write(layerDir(to, d)+"/link", []byte(target)); err != nil {
+	if err := c.write(layerDir(to, d)+"/link", []byte(d)); err != nil {
 		return false, mapped(err)
 	}
 	if err := c.contents(); err != nil {
