@@ -72,8 +72,7 @@ func (a *app) runPush(cmd *cobra.Command, o pushFlags) error {
 	o.push.Lint = a.sayProblems
 	pushed, err := client.Push(cmd.Context(), o.push)
 	bar.end()
-	var refused *packs.Refused
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*packs.Refused](err); ok {
 		a.say("error: the pack in %q is not pushed: correct what is wrong first", o.push.Dir)
 		return silent(exitFindings)
 	}
@@ -148,8 +147,7 @@ images it finds, README.md, a logo. Look at them before you push: what runs in a
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.build.Name, o.build.Dir = args[0], args[1]
 			folder, err := packs.Build(cmd.Context(), o.build)
-			var refused *packs.Refused
-			if errors.As(err, &refused) {
+			if refused, ok := errors.AsType[*packs.Refused](err); ok {
 				a.sayProblems(refused.Problems)
 				return silent(exitFindings)
 			}

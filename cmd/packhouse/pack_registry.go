@@ -260,8 +260,7 @@ func (a *app) packClient(o registryOptions) (*packs.Client, error) {
 
 // told makes what package packs has to say an error of the command line.
 func told(err error) error {
-	var failure *packs.Failure
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*packs.Failure](err); ok {
 		if failure.Remedy == "" {
 			return err
 		}
