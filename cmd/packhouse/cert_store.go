@@ -21,13 +21,14 @@ type trustStore struct {
 	root   string   // of the file system
 	dir    string   // for files of the operator
 	update []string // the command that has the system take them up
+	forget string   // what it needs to notice that one is gone; empty: nothing more
 }
 
 // trustStores are those of Linux, told apart by their directories. SUSE comes first: it has update-ca-certificates too.
 var trustStores = []trustStore{
-	{name: "the store of SUSE", dir: "etc/pki/trust/anchors", update: []string{"update-ca-certificates"}},
+	{name: "the store of SUSE", dir: "etc/pki/trust/anchors", update: []string{"update-ca-certificates"}, forget: " --fresh"},
 	{name: "the store of Red Hat and Fedora", dir: "etc/pki/ca-trust/source/anchors", update: []string{"update-ca-trust"}},
-	{name: "the store of Debian, Ubuntu and Alpine", dir: "usr/local/share/ca-certificates", update: []string{"update-ca-certificates"}},
+	{name: "the store of Debian, Ubuntu and Alpine", dir: "usr/local/share/ca-certificates", update: []string{"update-ca-certificates"}, forget: " --fresh"},
 	{name: "the store of Arch", dir: "etc/ca-certificates/trust-source/anchors", update: []string{"update-ca-trust"}},
 }
 
@@ -92,5 +93,5 @@ func (s *trustStore) install(ctx context.Context, certs []*x509.Certificate) (un
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return "", rollback(fmt.Errorf("%s: %w: %s", strings.Join(s.update, " "), err, strings.TrimSpace(string(said))))
 	}
-	return fmt.Sprintf("rm %s && %s", strings.Join(paths, " "), strings.Join(s.update, " ")), nil
+	return fmt.Sprintf("rm %s && %s%s", strings.Join(paths, " "), strings.Join(s.update, " "), s.forget), nil
 }
