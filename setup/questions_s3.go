@@ -192,8 +192,8 @@ func s3SecretKeyQuestion() *Question {
 			switch {
 			case a.S3.SecretKey == "":
 				return []Finding{refused(CodeMissing, "the secret key of the access key is missing", "give it with --s3-secret-key-file FILE or in "+secretKeyVariable)}
-			case unseen(a.S3.SecretKey.Reveal()):
-				return []Finding{refused(CodeValue, "the secret key holds characters that none has", "copy it anew: one line, without spaces")}
+			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
+				return []Finding{refused(CodeValue, "the secret key holds control characters", "copy it anew, as one line")}
 			}
 			return nil
 		},

@@ -148,7 +148,7 @@ func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
 		}
 	}
 	if len(findings) == 0 && len(works) > 0 {
-		return []Finding{noted(CodeS3Proven, fmt.Sprintf("tried for real in bucket %s, and working: %s", bucket, strings.Join(works, ", ")), "")}
+		return []Finding{noted(CodeS3Proven, fmt.Sprintf("every right was tried in bucket %s: %s", bucket, strings.Join(works, ", ")), "")}
 	}
 	return findings
 }
