@@ -95,6 +95,9 @@ type Answers struct {
 	Realm    string // what browsers show when they ask for the password
 	LogLevel string // error, warn, info or debug
 
+	Service string // NoService or Systemd
+	RunAs   string // the user that a service runs as
+
 	existing *Installed // what these answers start from; nil: nothing
 	offline  bool       // no probe asks the network
 }

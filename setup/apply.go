@@ -39,6 +39,9 @@ func Apply(ctx context.Context, p *Plan, options ApplyOptions) (*Applied, error)
 	if !p.Pending() {
 		return applied, nil
 	}
+	if err := p.makeAccount(); err != nil {
+		return nil, fmt.Errorf("apply: %w", err)
+	}
 	w := &worker{dir: p.Dir, hook: options.Hook, progress: options.Progress}
 	made, err := w.makeBase()
 	if err != nil {

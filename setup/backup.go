@@ -80,6 +80,9 @@ func (b *builder) restore(s step, from string) error {
 			b.plan.Changes = append(b.plan.Changes, Change{Path: s.Path, Kind: Remove, Mode: s.Mode, UID: -1, GID: -1, Meaning: []string{"removed if nothing else lies in it"}})
 		case s.Kind == Remove:
 			b.directory(s.Path, s.OldMode.Perm())
+		default:
+			b.directory(s.Path, s.OldMode.Perm())
+			b.asItWas(s)
 		}
 		return nil
 	}
@@ -102,5 +105,15 @@ func (b *builder) restore(s step, from string) error {
 		meaning = append(meaning, "was changed by hand since; that version is kept in the backup")
 	}
 	b.put(s.Path, s.OldMode.Perm(), old, s.Secret, meaning...)
+	b.asItWas(s)
 	return nil
+}
+
+// asItWas gives what was planned last the mode and the owner that it had before a step.
+func (b *builder) asItWas(s step) {
+	c := &b.plan.Changes[len(b.plan.Changes)-1]
+	c.Mode, c.UID, c.GID = s.OldMode, s.OldUID, s.OldGID
+	if info, err := os.Stat(s.Path); err == nil && c.Kind == Keep && (!owned(info, c.UID, c.GID) || info.Mode().Perm() != c.Mode.Perm()) {
+		c.Kind = Update
+	}
 }

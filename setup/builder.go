@@ -78,6 +78,9 @@ func (b *builder) build(ctx context.Context) error {
 		return err
 	}
 	b.file(HandoffFile, 0o644, card, "what to tell those who connect")
+	if err := b.service(); err != nil {
+		return err
+	}
 	b.answersFile()
 	if err := b.manifest(); err != nil {
 		return err
@@ -228,6 +231,9 @@ func (b *builder) fail(err error) {
 // manifest plans .installed.json: every file that setup answers for.
 func (b *builder) manifest() error {
 	m := &Manifest{Version: manifestVersion, Settings: map[string]string{"hostname": canonical(b.answers.Hostname), "tls": string(b.answers.TLS)}}
+	if b.answers.Service == Systemd {
+		m.Settings["service"], m.Settings["run-as"] = Systemd, b.answers.RunAs
+	}
 	if b.answers.PublicURL != "" {
 		m.Settings["public-url"] = b.answers.PublicURL
 	}

@@ -45,6 +45,8 @@ const (
 	CodeChanged      = "installation-changed"  // a file changed while the plan was made
 	CodeBusy         = "installation-busy"     // another setup is at work
 	CodeNoBackup     = "rollback-nothing"      // nothing to go back to
+	CodeService      = "service-unit"          // the unit is somebody else's
+	CodeRunAs        = "service-user"          // no user to run as, or one that cannot read what it must
 	CodeNoManifest   = "uninstall-nothing"     // no list of what setup wrote
 	CodeDrift        = "installation-drift"    // note: files differ from what setup wrote
 	CodeRightsOff    = "installation-readable" // note: modes will be mended

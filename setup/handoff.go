@@ -27,6 +27,7 @@ type Card struct {
 	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the server's certificate
 	Handoff     string    `json:"handoff"`               // path of handoff.md
 	Config      string    `json:"config"`                // path of myconfig.yml
+	Service     string    `json:"service,omitempty"`     // the unit that runs the server; empty: whoever starts it does
 	Commands    []Command `json:"commands"`              // that work as printed, and ask for the password
 }
 
@@ -104,6 +105,9 @@ func Handoff(ctx context.Context, m *Machine, p *Plan) Card {
 	}
 	if p.leaf != nil {
 		c.Fingerprint = certgen.Fingerprint(p.leaf)
+	}
+	if a.Service == Systemd {
+		c.Service = Unit
 	}
 	c.Password = p.passwordPlace(c.User)
 	c.Commands = c.commands(a.TLS)

@@ -45,7 +45,8 @@ type Options struct {
 	Rand           io.Reader // for passwords; nil: crypto/rand
 	WritePasswords bool      // generated passwords go into initial-passwords, because nobody is there to be shown them
 
-	cost int // of bcrypt, for tests; 0: the usual one
+	unitFile string // where the unit lies, for tests; empty: UnitFile
+	cost     int    // of bcrypt, for tests; 0: the usual one
 }
 
 // Plan is everything that a setup is going to change. Making it writes nothing.

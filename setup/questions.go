@@ -35,6 +35,7 @@ func Questions() []Step {
 		}},
 		{ID: "users", Title: "Users", Questions: []*Question{usersQuestion(), realmQuestion()}},
 		{ID: "storage", Title: "Storage", Questions: append([]*Question{storageQuestion(), storagePathQuestion(), inMemoryQuestion()}, s3Questions()...)},
+		{ID: "service", Title: "Service", Questions: []*Question{serviceQuestion(), runAsQuestion()}},
 	}
 	for _, s := range steps {
 		for _, q := range s.Questions {

@@ -144,11 +144,19 @@ func (r *resolver) base() {
 	r.region(set)
 	set("realm", FromDefault, func() { a.Realm = ownName })
 	set("log-level", FromDefault, func() { a.LogLevel = "info" })
+	set("service", FromDefault, func() { a.Service = NoService })
+	set("run-as", FromDefault, func() { a.RunAs = ownName })
 	set("cert-days", FromDefault, func() {})
 	set("addr", FromDefault, func() {})
 	if in.Manifest != nil {
 		if name := in.Manifest.Settings["hostname"]; name != "" {
 			set("hostname", FromInstallation, func() { a.Hostname = name })
+		}
+		if s := in.Manifest.Settings["service"]; s != "" {
+			set("service", FromInstallation, func() { a.Service = s })
+		}
+		if u := in.Manifest.Settings["run-as"]; u != "" {
+			set("run-as", FromInstallation, func() { a.RunAs = u })
 		}
 		if u := in.Manifest.Settings["public-url"]; u != "" {
 			set("public-url", FromInstallation, func() { a.PublicURL = u })

@@ -80,6 +80,15 @@ func give(f *os.File, uid, gid int) error {
 	return f.Chown(uid, gid)
 }
 
+// owned tells whether something belongs to a user and a group; a negative one is whoever it is.
+func owned(info fs.FileInfo, uid, gid int) bool {
+	if uid < 0 {
+		return true
+	}
+	haveUID, haveGID := owner(info)
+	return haveUID == uid && haveGID == gid
+}
+
 func (w *worker) rename(from, to string) error {
 	return w.op("rename", to, func() error {
 		if err := os.Rename(from, to); err != nil {
@@ -143,7 +152,7 @@ func (w *worker) do(s step) error {
 		return w.removeFile(s.Path)
 	}
 	if data, err := os.ReadFile(s.Path); err == nil && sum(data) == s.Sum {
-		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.Mode.Perm() {
+		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.Mode.Perm() && owned(info, s.UID, s.GID) {
 			return nil // by a run that was cut off
 		}
 	}
@@ -188,6 +197,8 @@ func (w *worker) verify(j *journal) error {
 			continue
 		case err != nil:
 			return fmt.Errorf("read back: %w", err)
+		case !owned(info, s.UID, s.GID):
+			return fmt.Errorf("read back %s: it does not belong to %d:%d", s.Path, s.UID, s.GID)
 		case info.Mode().Perm() != s.Mode.Perm():
 			return fmt.Errorf("read back %s: its mode is %04o, not %04o", s.Path, info.Mode().Perm(), s.Mode.Perm())
 		case s.Mode.IsDir():
@@ -295,7 +306,7 @@ func (w *worker) undoStep(s step) error {
 		return err
 	}
 	if have, err := os.ReadFile(s.Path); err == nil && sum(have) == sum(data) {
-		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.OldMode.Perm() {
+		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.OldMode.Perm() && owned(info, s.OldUID, s.OldGID) {
 			return nil
 		}
 	}

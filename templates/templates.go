@@ -1,4 +1,4 @@
-// Package templates holds every text that setup generates: myconfig.yml and the handoff card.
+// Package templates holds every text that setup generates: myconfig.yml, the handoff card and the systemd unit.
 //
 // The texts lie beside this file as they come out, with the values in {{ }}. Values are quoted where they are put in, so no value can
 // change the structure of a document.
@@ -18,7 +18,7 @@ import (
 var files embed.FS
 
 var texts = template.Must(template.New("").Funcs(template.FuncMap{
-	"yaml": YAML, "list": list, "join": strings.Join,
+	"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath,
 }).ParseFS(files, "*.tmpl"))
 
 // Config is what myconfig.yml is made of.

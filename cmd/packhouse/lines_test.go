@@ -27,7 +27,7 @@ func TestLinesAtATerminal(t *testing.T) {
 	c.wants("Once more")
 	c.keys("never-to-be-seen\r")
 	c.wants("admin, admin, password typed")
-	c.keys("\r\r\r")
+	c.keys("\r\r\r\r")
 	c.wants("Type write to write this")
 	c.keys("write\r")
 	c.wants("Enter stops it")

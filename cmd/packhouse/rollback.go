@@ -67,7 +67,7 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 	if err := a.confirm(o.yes, fmt.Sprintf("go back to the files from before %s?", installed.Backup.Local().Format(time.DateTime))); err != nil {
 		return err
 	}
-	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
+	if _, err := applyPlan(ctx, plan, nil); err != nil {
 		return err
 	}
 	a.say("rolled back; packhouse rollback again would undo that")
@@ -77,6 +77,9 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 	if installed.Config == nil {
 		a.hint("there is no configuration any more: packhouse setup makes one, packhouse uninstall clears up")
 		return nil
+	}
+	if _, err := a.supervise(ctx, plan); err != nil {
+		return err
 	}
 	_, err = a.reload(ctx, plan)
 	return err
@@ -108,7 +111,7 @@ func (a *app) rollBackAfter(ctx context.Context, dir string, log *trialLog, say 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
+	if _, err := applyPlan(ctx, plan, nil); err != nil {
 		return nil, err
 	}
 	a.say("rolled back to the files before")

@@ -52,7 +52,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		return s.finish(report, nil)
 	}
 	if plan.Pending() {
-		applied, err := setup.Apply(ctx, plan, setup.ApplyOptions{})
+		applied, err := applyPlan(ctx, plan, nil)
 		if err != nil {
 			return err
 		}
@@ -65,6 +65,9 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	}
 	card := setup.Handoff(ctx, s.machine, plan)
 	report.Card = &card
+	if s.o.noStart && card.Service != "" {
+		s.hint("systemctl enable --now %s starts the server", card.Service)
+	}
 	if s.o.noStart {
 		return s.finish(report, nil)
 	}
@@ -175,6 +178,10 @@ func (s *setupRun) showCard(card setup.Card) {
 	fmt.Fprintf(s.stdout, "hand out     %s\n\n", card.Handoff)
 	for _, c := range card.Commands {
 		fmt.Fprintf(s.stdout, "# %s\n%s\n", c.Title, c.Line)
+	}
+	if card.Service != "" {
+		fmt.Fprintf(s.stdout, "\n# the service\nsystemctl status %s\n", card.Service)
+		return
 	}
 	fmt.Fprintf(s.stdout, "\n# serve\npackhouse serve %s\n", card.Config)
 }

@@ -115,12 +115,14 @@ func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
 	return setup.PlanRollback(ctx, installed)
 }
 
-func applyPlan(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
-	return setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress})
-}
-
 // start has a server take the plan: the one that was started before, somebody else's that runs, or a new one.
 func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
+	if a.proof != nil && a.proof.started != nil && plan.Resolved.Answers.Service == setup.Systemd { // it makes way for the service
+		if err := a.proof.started.Shutdown(ctx); err != nil {
+			return a.proof.started, fmt.Errorf("make way for the service: %w", err)
+		}
+		a.proof = nil
+	}
 	if a.proof != nil && a.proof.started != nil {
 		kept, err := a.keep(ctx, plan)
 		if err != nil {

@@ -54,8 +54,10 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if !installed.Exists() && installed.Backup.IsZero() {
 		return withHint(fmt.Errorf("no installation in %s", dir), "--dir names another directory")
 	}
-	if err := stopped(ctx, installed); err != nil {
-		return err
+	if !installed.Supervised() { // systemd stops its own
+		if err := stopped(ctx, installed); err != nil {
+			return err
+		}
 	}
 	plan := &setup.Plan{Dir: dir}
 	if installed.Exists() {
@@ -82,7 +84,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if err := a.confirm(o.yes, question); err != nil {
 		return err
 	}
-	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
+	if _, err := applyPlan(ctx, plan, nil); err != nil {
 		return err
 	}
 	left, err := setup.Forget(dir)

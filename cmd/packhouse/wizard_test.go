@@ -167,6 +167,8 @@ func TestWizardInstalls(t *testing.T) {
 	}
 	c.wants("In which directory")
 	c.keys(enter)
+	c.wants("Who shall start")
+	c.keys(enter)
 	c.wants("This is what will be written")
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("something was written before the review was agreed to: %v", err)
@@ -274,7 +276,7 @@ func TestMuteTerminal(t *testing.T) {
 func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
-	for _, step := range append(slices.Clone(steps), "In which directory", "This is what will be written") {
+	for _, step := range append(slices.Clone(steps), "In which directory", "Who shall start", "This is what will be written") {
 		c.wants(step)
 		c.keys(enter)
 	}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/server/admin"
+	"packhouse/server/config"
+	"packhouse/setup"
+)
+
+// upWithin bounds how long systemd may take to have the server answer.
+const upWithin = 20 * time.Second
+
+// systemctl runs one command of the service manager.
+func systemctl(ctx context.Context, args ...string) error {
+	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// unitChange finds what a plan does to the unit; nil where it does nothing.
+func unitChange(plan *setup.Plan) *setup.Change {
+	i := slices.IndexFunc(plan.Changes, func(c setup.Change) bool { return c.Path == setup.UnitFile && c.Kind != setup.Keep })
+	if i < 0 {
+		return nil
+	}
+	return &plan.Changes[i]
+}
+
+// applyPlan makes a plan true. A service whose unit goes is stopped first: afterwards nobody could name it any more.
+func applyPlan(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+	unit := unitChange(plan)
+	if unit != nil && unit.Kind == setup.Remove {
+		if err := systemctl(ctx, "disable", "--now", setup.Unit); err != nil {
+			return nil, fmt.Errorf("stop the service: %w", err)
+		}
+	}
+	applied, err := setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress})
+	if err != nil || unit == nil {
+		return applied, err
+	}
+	if err := systemctl(ctx, "daemon-reload"); err != nil {
+		return applied, err
+	}
+	return applied, nil
+}
+
+// supervise has systemd run the server of a plan that was applied: started with the machine, and anew where the plan needs that. It returns
+// once the server answers. It tells whether systemd looks after the server at all.
+func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
+	installed, err := setup.Load(plan.Dir)
+	if err != nil || !installed.Supervised() {
+		return false, err
+	}
+	loaded, err := a.loadConfig(configOf(plan))
+	if err != nil {
+		return true, err
+	}
+	if err := systemctl(ctx, "enable", setup.Unit); err != nil {
+		return true, err
+	}
+	active := systemctl(ctx, "is-active", "--quiet", setup.Unit) == nil
+	switch {
+	case active && len(plan.Restart) == 0 && unitChange(plan) == nil:
+		return true, nil
+	case active:
+		err = systemctl(ctx, "restart", setup.Unit)
+	default:
+		err = a.refuseOther(&loaded.Config, systemctl(ctx, "start", setup.Unit))
+	}
+	if err != nil {
+		return true, withHint(err, "journalctl -u %s says why", setup.Unit)
+	}
+	return true, awaitServer(ctx, &loaded.Config)
+}
+
+// refuseOther explains a start that failed because the server runs outside of systemd.
+func (a *app) refuseOther(c *config.Config, err error) error {
+	if err == nil {
+		return nil
+	}
+	client, found := admin.Find(c)
+	if found != nil {
+		return err
+	}
+	defer client.Close()
+	return fmt.Errorf("a server runs on this installation already, and not under systemd: stop that one first: %w", err)
+}
+
+// awaitServer returns when the server of a configuration answers.
+func awaitServer(ctx context.Context, c *config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, upWithin)
+	defer cancel()
+	for {
+		client, err := admin.Find(c)
+		if err == nil {
+			_, err = client.Status(ctx)
+			client.Close()
+			if err == nil {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return withHint(errors.Join(errors.New("systemd started the server, and it does not answer"), err), "journalctl -u %s says why", setup.Unit)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,110 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"packhouse/setup"
+)
+
+// fakeSystemctl puts a service manager in front of the real one: it notes what it is told, and says that nothing is active unless a file says so.
+func fakeSystemctl(t *testing.T) (told func() []string, active string) {
+	t.Helper()
+	dir := t.TempDir()
+	note, active := filepath.Join(dir, "told"), filepath.Join(dir, "active")
+	script := "#!/bin/sh\necho \"$*\" >> " + note + "\ncase $1 in\nis-active) [ -e " + active + " ];;\nstart) [ ! -e " + active + ".broken ];;\nesac\n"
+	if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(script), 0o755); err != nil { //nolint:gosec // it is to be run
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return func() []string {
+		data, _ := os.ReadFile(note)
+		_ = os.Remove(note)
+		return strings.Split(strings.TrimSpace(string(data)), "\n")
+	}, active
+}
+
+// supervised makes an installation whose server systemd is said to run.
+func supervised(t *testing.T, a *app) (dir, addr string) {
+	t.Helper()
+	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = listener.Addr().String()
+	_ = listener.Close()
+	dir = filepath.Join(t.TempDir(), "etc")
+	if code := run(t.Context(), a, []string{"setup", "--yes", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir + "/data", "--no-start"}); code != exitOK {
+		t.Fatalf("setup: %d\n%s", code, a.stderr)
+	}
+	path := filepath.Join(dir, setup.ManifestFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest setup.Manifest
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	manifest.Settings["service"] = setup.Systemd
+	manifest.Files = append(manifest.Files, setup.ManifestFileRow{Path: setup.UnitFile, Mode: 0o644})
+	if data, err = json.Marshal(manifest); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir, addr
+}
+
+// TestSupervise: systemd starts a server that is not active, restarts it only where that is needed, and says so where it cannot.
+func TestSupervise(t *testing.T) {
+	told, active := fakeSystemctl(t)
+	var words bytes.Buffer
+	a := &app{stdin: os.Stdin, stdout: &words, stderr: &words, env: os.Environ(), now: time.Now}
+	dir, _ := supervised(t, a)
+	told()
+	plan := &setup.Plan{Dir: dir}
+	server, err := a.start(t.Context(), filepath.Join(dir, setup.ConfigFile), &words) // what the service manager is made to believe it started
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Shutdown(t.Context()) })
+
+	try := func(name string, want ...string) {
+		t.Helper()
+		runs, err := a.supervise(t.Context(), plan)
+		if got := told(); !runs || err != nil || strings.Join(got, ", ") != strings.Join(want, ", ") {
+			t.Errorf("%s: %v, %v, told %q, want %q", name, runs, err, got, want)
+		}
+	}
+	try("not active", "enable packhouse.service", "is-active --quiet packhouse.service", "start packhouse.service")
+	if err := os.WriteFile(active, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	try("active", "enable packhouse.service", "is-active --quiet packhouse.service")
+	plan.Restart = []string{"http.addr"}
+	try("to be restarted", "enable packhouse.service", "is-active --quiet packhouse.service", "restart packhouse.service")
+	plan.Restart, plan.Changes = nil, []setup.Change{{Path: setup.UnitFile, Kind: setup.Update}}
+	try("another unit", "enable packhouse.service", "is-active --quiet packhouse.service", "restart packhouse.service")
+
+	plan.Changes = nil
+	if err := os.Rename(active, active+".broken"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.supervise(t.Context(), plan); err == nil || !strings.Contains(err.Error(), "not under systemd") {
+		t.Errorf("a server beside systemd: %v", err)
+	}
+	if runs, err := a.supervise(t.Context(), &setup.Plan{Dir: t.TempDir()}); runs || err != nil {
+		t.Errorf("without a service: %v, %v", runs, err)
+	}
+}

@@ -1,0 +1,186 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"packhouse/server/config"
+	"packhouse/templates"
+)
+
+// Kinds of [Answers.Service].
+const (
+	NoService = "none"    // whoever wants the server to run starts it
+	Systemd   = "systemd" // systemd starts it, as a user of its own
+)
+
+// Unit is the name of the systemd unit, and UnitFile where it lies.
+const (
+	Unit     = "packhouse.service"
+	UnitFile = "/etc/systemd/system/" + Unit
+)
+
+// pendingID stands for the user and the group that [Apply] makes first.
+const pendingID = -2
+
+// account is the user that a server runs as.
+type account struct {
+	name, group string
+	uid, gid    int
+}
+
+// findAccount looks a user up. The user of the program's own name need not be there yet: [Apply] makes it.
+func findAccount(name string) (account, error) {
+	u, err := user.Lookup(name)
+	if errors.As(err, new(user.UnknownUserError)) && name == ownName {
+		return account{name, name, pendingID, pendingID}, nil
+	}
+	if err != nil {
+		return account{}, err
+	}
+	a := account{name: name, group: u.Gid}
+	if a.uid, err = strconv.Atoi(u.Uid); err != nil {
+		return account{}, err
+	}
+	if a.gid, err = strconv.Atoi(u.Gid); err != nil {
+		return account{}, err
+	}
+	if g, err := user.LookupGroupId(u.Gid); err == nil {
+		a.group = g.Name
+	}
+	return a, nil
+}
+
+// makeAccount makes the user that a plan needs, and puts its numbers into the plan. A user that is there is used as it is.
+func (p *Plan) makeAccount() error {
+	needed := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.UID == pendingID || c.GID == pendingID })
+	if !needed {
+		return nil
+	}
+	a, err := findAccount(ownName)
+	if err == nil && a.uid == pendingID {
+		out, failure := exec.Command("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", ownName).CombinedOutput()
+		if failure != nil {
+			return fmt.Errorf("make user %s: %w: %s", ownName, failure, out)
+		}
+		a, err = findAccount(ownName)
+	}
+	if err != nil {
+		return fmt.Errorf("make user %s: %w", ownName, err)
+	}
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		if c.UID == pendingID {
+			c.UID = a.uid
+		}
+		if c.GID == pendingID {
+			c.GID = a.gid
+		}
+	}
+	return nil
+}
+
+// service plans the unit of the server, and gives what the server reads and writes to the user that it runs as.
+func (b *builder) service() error {
+	unit := b.options.unitFile
+	if unit == "" {
+		unit = UnitFile
+	}
+	if b.answers.Service != Systemd {
+		if b.installed.service() == Systemd {
+			if _, err := os.Lstat(unit); err == nil {
+				b.remove(unit, false, "systemd does not run the server any more")
+			}
+		}
+		return nil
+	}
+	if _, err := os.Lstat(unit); err == nil && !b.installed.lists(unit) {
+		return &RefusedError{Findings: []Finding{{
+			Question: "service", Severity: Refused, Code: CodeService, Flag: "--service", What: unit + " is there already, and is not this installation's", Remedy: "move it away, or let systemd run the server by a unit of your own",
+		}}}
+	}
+	a, err := findAccount(b.answers.RunAs)
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err == nil {
+		program, err = filepath.EvalSymlinks(program)
+	}
+	if err != nil {
+		return err
+	}
+	s := templates.Service{Name: Unit, Program: program, Config: b.path(ConfigFile), Dir: b.dir, User: a.name, Group: a.group}
+	owned := map[string]bool{b.path(HtpasswdFile): true, b.path(KeyFile): true}
+	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
+		s.StoragePath = b.answers.StoragePath
+		s.Writable = append(s.Writable, b.answers.StoragePath)
+		owned[b.answers.StoragePath] = true
+	}
+	if cache := b.path("le-cache"); b.answers.TLS == LetsEncrypt {
+		s.Writable = append(s.Writable, cache)
+		if b.plan.change(cache) == nil {
+			b.directory(cache, 0o700)
+		}
+		owned[cache] = true
+	}
+	text, err := s.Render()
+	if err != nil {
+		return err
+	}
+	b.put(unit, 0o644, text, false, "systemd runs the server as "+a.name)
+	for i := range b.plan.Changes {
+		c := &b.plan.Changes[i]
+		switch {
+		case c.Kind == Remove:
+		case owned[c.Path]:
+			b.give(c, a.name, c.Mode, a.uid, a.gid)
+		case c.Path == b.path("auth"), c.Path == b.path("certs"): // the server passes, and cannot put another ca.key in its place
+			b.give(c, "root, for "+a.name+" to pass", fs.ModeDir|0o750, 0, a.gid)
+		case c.Path == b.path(ConfigFile) && c.Mode.Perm()&0o004 == 0:
+			b.give(c, "root, for "+a.name+" to read", c.Mode|0o040, 0, a.gid)
+		}
+	}
+	return nil
+}
+
+// give plans another owner and mode for what a change is about.
+func (b *builder) give(c *Change, whose string, mode fs.FileMode, uid, gid int) {
+	c.Mode, c.UID, c.GID = mode, uid, gid
+	info, err := os.Stat(c.Path)
+	if err != nil {
+		return // it is made that way
+	}
+	haveUID, haveGID := owner(info)
+	same := haveUID == uid && haveGID == gid && info.Mode().Perm() == mode.Perm()
+	switch {
+	case same && (mode.IsDir() || string(c.Before) == string(c.After)):
+		c.Kind, c.Meaning = Keep, nil
+	case !same:
+		c.Kind = Update
+		c.Meaning = append(c.Meaning, fmt.Sprintf("belongs to %s, mode %04o", whose, mode.Perm()))
+	}
+}
+
+// service is how the server of the installation is started; empty: nobody said.
+func (in *Installed) service() string {
+	if in == nil || in.Manifest == nil {
+		return ""
+	}
+	return in.Manifest.Settings["service"]
+}
+
+// lists tells whether setup wrote a file.
+func (in *Installed) lists(path string) bool {
+	return in.Manifest != nil && slices.ContainsFunc(in.Manifest.Files, func(row ManifestFileRow) bool { return row.at(in.Dir) == path })
+}
+
+// Supervised tells whether systemd runs the server of the installation.
+func (in *Installed) Supervised() bool { return in.service() == Systemd && in.lists(UnitFile) }

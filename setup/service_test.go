@@ -1,0 +1,192 @@
+//go:build linux
+
+package setup
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// serviceMachine is a machine that systemd runs, with a directory that everybody may pass.
+func serviceMachine(t *testing.T) (*Machine, string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	base, err := os.MkdirTemp("", "service-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	if err := os.Chmod(base, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return machineOf(t, &fakeHost{files: map[string]string{"/run/systemd/system": ""}}), base
+}
+
+func servicePlan(t *testing.T, m *Machine, base string, flags Values) *Plan {
+	t.Helper()
+	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), flags)
+	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4, unitFile: filepath.Join(base, Unit)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func applied(t *testing.T, p *Plan) {
+	t.Helper()
+	if _, err := Apply(t.Context(), p, ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reads tells whether nobody can read a file.
+func reads(t *testing.T, path string) bool {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "cat", path)
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	return command.Run() == nil
+}
+
+// TestServiceOwnsWhatItServes: the user that the server runs as reads what the server reads and writes what it writes, and gets no further.
+func TestServiceOwnsWhatItServes(t *testing.T) {
+	m, base := serviceMachine(t)
+	dir, data := filepath.Join(base, "etc"), filepath.Join(base, "data")
+	flags := Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {data}}
+	applied(t, servicePlan(t, m, base, flags))
+	before := snapshot(t, dir)
+	for _, name := range []string{HtpasswdFile, KeyFile, CAKeyFile} {
+		if reads(t, filepath.Join(dir, name)) {
+			t.Errorf("%s: everybody can read it", name)
+		}
+	}
+
+	plan := servicePlan(t, m, base, Values{"service": {Systemd}, "run-as": {"nobody"}})
+	applied(t, plan)
+	for _, name := range []string{ConfigFile, HtpasswdFile, KeyFile, CertFile} {
+		if !reads(t, filepath.Join(dir, name)) {
+			t.Errorf("%s: the server's user cannot read it", name)
+		}
+	}
+	if reads(t, filepath.Join(dir, CAKeyFile)) {
+		t.Error("the server's user can read the key of the CA")
+	}
+	for path, uid := range map[string]int{data: nobody, filepath.Join(dir, HtpasswdFile): nobody, filepath.Join(dir, KeyFile): nobody, filepath.Join(dir, CAKeyFile): 0, filepath.Join(dir, "certs"): 0} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, _ := owner(info); have != uid {
+			t.Errorf("%s belongs to %d, want %d", path, have, uid)
+		}
+	}
+	unit, err := os.ReadFile(filepath.Join(base, Unit))
+	if err != nil || !strings.Contains(string(unit), "User=nobody\n") || !strings.Contains(string(unit), `ReadWritePaths="`+data+`"`) {
+		t.Errorf("unit: %v\n%s", err, unit)
+	}
+	in, err := Load(dir)
+	if err != nil || len(in.Drift) > 0 {
+		t.Errorf("drift after setup: %v %v", in.Drift, err)
+	}
+
+	// The same again changes nothing, a new user keeps the owner, and going back gives everything back.
+	if again := servicePlan(t, m, base, nil); again.Pending() {
+		t.Errorf("a second run changes\n%s", describe(again))
+	}
+	back, err := PlanRollback(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	applied(t, back)
+	if after := snapshot(t, dir); !mapsEqual(before, after) {
+		t.Errorf("after the rollback: %v, before: %v", after, before)
+	}
+	if info, err := os.Stat(filepath.Join(dir, KeyFile)); err != nil {
+		t.Error(err)
+	} else if uid, _ := owner(info); uid != 0 {
+		t.Errorf("the key still belongs to %d after the rollback", uid)
+	}
+	if _, err := os.Stat(filepath.Join(base, Unit)); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the unit is still there after the rollback")
+	}
+}
+
+func TestServiceKeepsOwners(t *testing.T) {
+	m, base := serviceMachine(t)
+	applied(t, servicePlan(t, m, base, Values{
+		"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {filepath.Join(base, "data")}, "service": {Systemd}, "run-as": {"nobody"},
+	}))
+	applied(t, servicePlan(t, m, base, Values{"user": {"ci:writer"}, "rotate-cert": {"true"}, "new-key": {"true"}}))
+	for _, name := range []string{HtpasswdFile, KeyFile} {
+		if !reads(t, filepath.Join(base, "etc", name)) {
+			t.Errorf("%s: the server's user cannot read it any more", name)
+		}
+	}
+	in, err := Load(filepath.Join(base, "etc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := PlanUninstall(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	applied(t, plan)
+	if _, err := os.Stat(filepath.Join(base, Unit)); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the unit is still there after it was uninstalled")
+	}
+}
+
+func TestServiceIsRefused(t *testing.T) {
+	m, base := serviceMachine(t)
+	data := filepath.Join(base, "data")
+	if err := os.MkdirAll(filepath.Join(data, "docker", "registry", "v2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(base, "own.key")
+	if err := os.WriteFile(key, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plain := machineOf(t, &fakeHost{})
+	for _, tc := range []struct {
+		name, code string
+		machine    *Machine
+		flags      Values
+	}{
+		{"no systemd", CodeValue, plain, Values{"service": {Systemd}}},
+		{"another word", CodeValue, m, Values{"service": {"upstart"}}},
+		{"no such user", CodeRunAs, m, Values{"service": {Systemd}, "run-as": {"no-such-user"}}},
+		{"content of somebody else", CodeRunAs, m, Values{"service": {Systemd}, "run-as": {"nobody"}, "storage-path": {data}}},
+		{"key of somebody else", CodeRunAs, m, Values{"service": {Systemd}, "run-as": {"nobody"}, "tls": {"files"}, "tls-cert": {key}, "tls-key": {key}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in, err := Load(filepath.Join(base, "etc"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, findings := Resolve(t.Context(), tc.machine, in, Input{Flags: tc.flags, Quick: true})
+			for _, f := range findings {
+				if f.Code == tc.code && f.Severity == Refused && f.Remedy != "" {
+					return
+				}
+			}
+			t.Errorf("no finding %s in %v", tc.code, findings)
+		})
+	}
+	// A unit of somebody else's is left alone.
+	if err := os.WriteFile(filepath.Join(base, Unit), []byte("[Service]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {base + "/new"}, "service": {Systemd}, "run-as": {"nobody"}})
+	_, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, cost: 4, unitFile: filepath.Join(base, Unit)})
+	var refusal *RefusedError
+	if !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeService {
+		t.Errorf("a unit of somebody else's: %v", err)
+	}
+}
