@@ -130,7 +130,7 @@ func (f *Version) judge(repo reference.Repository) string {
 	case f.Record == nil:
 		return ""
 	case f.Record.Reason() != "":
-		return f.Record.Reason()
+		return "not a pack: " + f.Record.Reason()
 	case f.Record.Metadata == nil:
 		return "not a pack: its pack.json cannot be read"
 	case f.Record.Metadata.Name != name:

@@ -48,6 +48,7 @@ htpasswd    | apache2-utils
 openssl     | openssl
 curl        | curl
 strace      | strace
+chromium    | chromium
 '
 
 say() { printf 'tools: %s\n' "$*" >&2; }
