@@ -8,6 +8,7 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/problem"
+	"packhouse/server/storage"
 )
 
 // blobType is what every blob is served as: the registry does not know better, and browsers must not guess.
@@ -33,11 +34,16 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	if wanted := r.Header.Get("Range"); wanted != "" && !satisfiable(wanted, blob.Size()) {
 		return problem.BadRange(blob.Size())
 	}
+	content := &watched{ReadSeeker: blob.Content()}
+	if c, able := content.ReadSeeker.(storage.Checker); able && r.Header.Get("Range") != "" {
+		if err := c.Check(); err != nil {
+			return err
+		}
+	}
 	contentHeaders(w.Header(), blobType, req.Digest, forever)
 	if notModified(w, r, req.Digest) {
 		return nil
 	}
-	content := &watched{ReadSeeker: blob.Content()}
 	var from io.ReadSeeker = content
 	if file, ok := content.ReadSeeker.(*os.File); ok {
 		from = file // bare, so that the kernel sends it

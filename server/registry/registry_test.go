@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"packhouse/server/registry"
 	"packhouse/server/registry/registrytest"
 	"packhouse/server/route"
+	"packhouse/server/storage/filesystem"
 )
 
 // send makes one request of the handler.
@@ -181,6 +184,27 @@ func TestAMountWithoutASourceLooksEverywhere(t *testing.T) {
 	must(t, h, 201, "", "POST", "/v2/mine/blobs/uploads/?mount="+wanted, "")
 	must(t, h, 200, "", "GET", "/v2/mine/blobs/"+wanted, "")
 	must(t, h, 202, "", "POST", "/v2/mine/blobs/uploads/?mount="+digest.FromString("nowhere").String(), "")
+}
+
+// TestAPartOfADamagedBlobIsRefused damages the end of a blob that nobody has read yet, and asks for its beginning.
+func TestAPartOfADamagedBlobIsRefused(t *testing.T) {
+	root := t.TempDir()
+	store, err := filesystem.Open(t.Context(), filesystem.Options{Root: root})
+	h := registrytest.Handler(registry.Options{Store: opened(t, store, err)})
+	body := strings.Repeat("x", 2<<20)
+	d := digest.FromString(body)
+	must(t, h, 201, "", "POST", "/v2/a/blobs/uploads/?digest="+d.String(), body)
+	path := filepath.Join(root, "docker/registry/v2/blobs/sha256", d.Encoded()[:2], d.Encoded(), "data")
+	if err := os.WriteFile(path, []byte(body[1:]+"y"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/v2/a/blobs/"+d.String(), nil)
+	r.Header.Set("Range", "bytes=0-9")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != 404 || !strings.Contains(w.Body.String(), "damaged") {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
 }
 
 func TestLocationsStandBelowTheBase(t *testing.T) {

@@ -108,6 +108,10 @@ type Blob interface {
 	Close() error
 }
 
+// Checker is what the Content of a Blob may be, too: Check finds out whether the bytes are good, where that does not take long, before a part
+// of them is handed out. A reader of the whole need not ask.
+type Checker interface{ Check() error }
+
 // Upload is the state of one upload session.
 type Upload struct {
 	ID        string // 128 random bits, safe in paths

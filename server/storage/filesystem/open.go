@@ -154,7 +154,7 @@ func (s *Store) quarantine(d digest.Digest, info disk.Info) (to string) {
 }
 
 // firstReader reads a blob nobody has checked since it changed. Read from the start, it hashes on the way and keeps the end back until the
-// digest was found right; read from elsewhere, it checks first, or beside it where that would take long.
+// digest was found right; read from elsewhere or asked to Check, it checks first, or beside it where that would take long.
 type firstReader struct {
 	s    *Store
 	ctx  context.Context
@@ -248,6 +248,14 @@ func (r *firstReader) stream(p []byte) (int, error) {
 		r.hashed = r.pos
 	}
 	return n, nil
+}
+
+// Check implements storage.Checker.
+func (r *firstReader) Check() error {
+	if !r.checked && r.failed == nil {
+		r.failed = r.ranged()
+	}
+	return r.failed
 }
 
 // ranged prepares for reading from the middle.
