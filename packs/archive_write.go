@@ -29,16 +29,24 @@ type Archived struct {
 // The same files give the same bytes on any machine: paths are sorted, and of a file's metadata only survives whether it can be run. What
 // belongs to a desktop or to version control is left out; a link or a device refuses the whole.
 func Archive(ctx context.Context, w io.Writer, dir string) (Archived, error) {
+	return archive(ctx, w, dir, func(int64) {})
+}
+
+func archive(ctx context.Context, w io.Writer, dir string, progress func(done int64)) (Archived, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Archived{}, fmt.Errorf("open pack: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // read only
-	return ArchiveFS(ctx, w, root.FS())
+	return archiveFS(ctx, w, root.FS(), progress)
 }
 
 // ArchiveFS is Archive for the pack at the root of a file system.
 func ArchiveFS(ctx context.Context, w io.Writer, fsys fs.FS) (Archived, error) {
+	return archiveFS(ctx, w, fsys, func(int64) {})
+}
+
+func archiveFS(ctx context.Context, w io.Writer, fsys fs.FS, progress func(done int64)) (Archived, error) {
 	text, err := fs.ReadFile(fsys, MetadataFile)
 	if err != nil {
 		return Archived{}, fmt.Errorf("read pack: %w", err)
@@ -50,7 +58,7 @@ func ArchiveFS(ctx context.Context, w io.Writer, fsys fs.FS) (Archived, error) {
 	hash := sha256.New()
 	counted := &countingWriter{w: io.MultiWriter(w, hash)}
 	packed := gzip.NewWriter(counted)
-	a := &archiver{ctx: ctx, fsys: fsys, archive: tar.NewWriter(packed), folders: map[string]bool{}}
+	a := &archiver{ctx: ctx, fsys: fsys, archive: tar.NewWriter(packed), folders: map[string]bool{}, progress: progress}
 	a.made.Folder = metadata.Folder()
 	if err := a.write(); err != nil {
 		return Archived{}, err
@@ -73,6 +81,19 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// endingReader ends with its context.
+type endingReader struct {
+	ctx context.Context //nolint:containedctx // lives as long as one file
+	r   io.Reader
+}
+
+func (e *endingReader) Read(p []byte) (int, error) {
+	if e.ctx.Err() != nil {
+		return 0, context.Cause(e.ctx)
+	}
+	return e.r.Read(p)
+}
+
 // archiver writes one archive.
 type archiver struct {
 	ctx     context.Context //nolint:containedctx // lives as long as one archive
@@ -80,6 +101,8 @@ type archiver struct {
 	archive *tar.Writer
 	folders map[string]bool // that stand in the archive already
 	made    Archived
+
+	progress func(done int64)
 }
 
 // write writes all entries. The walk is sorted by the names in each folder.
@@ -136,7 +159,8 @@ func (a *archiver) file(f File) error {
 	if err := a.header(&tar.Header{Typeflag: tar.TypeReg, Name: path.Join(a.made.Folder, f.Path), Size: f.Size, Mode: int64(f.Mode.Perm())}); err != nil {
 		return err
 	}
-	n, err := io.Copy(a.archive, source)
+	before := a.made.Bytes
+	n, err := io.Copy(a.archive, &meter{r: &endingReader{ctx: a.ctx, r: source}, tell: func(n int64) { a.progress(before + n) }})
 	switch {
 	case errors.Is(err, tar.ErrWriteTooLong), err == nil && n != f.Size:
 		return fmt.Errorf("read %s: the file changed while it was read", f.Path)

@@ -55,6 +55,15 @@ func (p *Pack) Logo() (content []byte, mediaType string) {
 
 const maxLogo = 1 << 20
 
+// size is that of all files together, in bytes.
+func (p *Pack) size() int64 {
+	var size int64
+	for _, f := range p.Files {
+		size += f.Size
+	}
+	return size
+}
+
 // Has tells whether the pack holds a file, or a folder with files.
 func (p *Pack) Has(name string) bool {
 	name = path.Clean(name)

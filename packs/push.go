@@ -23,8 +23,9 @@ type PushOptions struct {
 	Message         string // why; kept in the manifest
 	SkipDigestCheck bool   // push over it even if nothing changed
 
-	Lint     func([]Problem)         // is told everything that is wrong with the pack, once; may be nil
-	Progress func(done, total int64) // bytes of the archive that were sent; may be nil
+	Lint      func([]Problem)         // is told everything that is wrong with the pack, once; may be nil
+	Archiving func(done, total int64) // bytes of the folder that were archived; may be nil
+	Progress  func(done, total int64) // bytes of the archive that were sent; may be nil
 }
 
 // Pushed is a pack that was pushed.
@@ -68,7 +69,7 @@ func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	if _, err := ParseTag(tag.String()); err != nil {
 		return nil, err
 	}
-	archive, made, err := archiveToFile(ctx, o.Dir)
+	archive, made, err := archiveToFile(ctx, pack, o)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +91,16 @@ func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 }
 
 // archiveToFile writes an archive into a temporary file. A registry wants to know its digest and size first.
-func archiveToFile(ctx context.Context, dir string) (*os.File, Archived, error) {
+func archiveToFile(ctx context.Context, pack *Pack, o PushOptions) (*os.File, Archived, error) {
 	file, err := os.CreateTemp("", "packhouse-pack-*.tar.gz")
 	if err != nil {
 		return nil, Archived{}, fmt.Errorf("make archive: %w", err)
 	}
-	made, err := Archive(ctx, file, dir)
+	made, err := archive(ctx, file, o.Dir, func(done int64) {
+		if o.Archiving != nil {
+			o.Archiving(done, pack.size())
+		}
+	})
 	if err != nil {
 		removeFile(file)
 		return nil, Archived{}, err

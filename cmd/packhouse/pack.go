@@ -67,8 +67,9 @@ func (a *app) runPush(cmd *cobra.Command, o pushFlags) error {
 	if err != nil {
 		return err
 	}
-	bar := a.newProgress("pushing")
-	o.push.Progress = bar.show
+	bar := a.newProgress()
+	o.push.Archiving = bar.show("archiving")
+	o.push.Progress = bar.show("pushing")
 	o.push.Lint = a.sayProblems
 	pushed, err := client.Push(cmd.Context(), o.push)
 	bar.end()
@@ -109,8 +110,8 @@ highest version; a parent tag such as 1.24.x stands for the highest one below it
 			if err != nil {
 				return err
 			}
-			bar := a.newProgress("pulling")
-			pulled, err := client.Pull(cmd.Context(), ref, args[1], bar.show)
+			bar := a.newProgress()
+			pulled, err := client.Pull(cmd.Context(), ref, args[1], bar.show("pulling"))
 			bar.end()
 			if err != nil {
 				return told(err)

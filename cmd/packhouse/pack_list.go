@@ -175,35 +175,37 @@ still be pulled by its digest, until the registry collects it.`,
 
 // progress shows how far a transfer is: a line that moves on a terminal, nothing elsewhere.
 type progress struct {
-	w    io.Writer // nil: shows nothing
-	word string
-	last int64
-	seen bool
+	w     io.Writer // nil: shows nothing
+	shown string
 }
 
-func (a *app) newProgress(word string) *progress {
+func (a *app) newProgress() *progress {
 	if file, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) && a.getenv("TERM") != "dumb" {
-		return &progress{w: file, word: word}
+		return &progress{w: file}
 	}
 	return &progress{}
 }
 
-// show is told how many bytes are through. It draws each percent once.
-func (p *progress) show(done, total int64) {
-	if p.w == nil || total <= 0 {
-		return
+// show returns what is to be told how many bytes of a step are through. It draws each percent once.
+func (p *progress) show(word string) func(done, total int64) {
+	last := int64(-1)
+	return func(done, total int64) {
+		if p.w == nil || total <= 0 {
+			return
+		}
+		percent := min(done, total) * 100 / total
+		if percent == last {
+			return
+		}
+		last = percent
+		p.shown = fmt.Sprintf("%s %s of %s  %d%%", word, humanBytes(min(done, total)), humanBytes(total), percent)
+		fmt.Fprintf(p.w, "\r%s\x1b[K", p.shown)
 	}
-	percent := min(done, total) * 100 / total
-	if p.seen && percent == p.last {
-		return
-	}
-	p.seen, p.last = true, percent
-	fmt.Fprintf(p.w, "\r%s %s of %s  %3d%%\x1b[K", p.word, humanBytes(done), humanBytes(total), percent)
 }
 
 // end makes room for what is said next.
 func (p *progress) end() {
-	if p.seen {
+	if p.shown != "" {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
 }
