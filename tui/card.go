@@ -77,8 +77,7 @@ func (m *model) cardKey(name string) tea.Cmd {
 		if m.running == nil {
 			return m.homeOr(m.finish)
 		}
-		m.phase = serving
-		m.log.refresh(m.options.Log)
+		return m.openLog()
 	case "q":
 		if m.unseen() {
 			return nil

@@ -188,8 +188,7 @@ func (m *model) managerKey(name string) tea.Cmd {
 		return m.finish()
 	case "l":
 		if m.running != nil {
-			m.phase = serving
-			m.log.refresh(m.options.Log)
+			return m.openLog()
 		}
 	}
 	return nil

@@ -69,13 +69,14 @@ type model struct {
 	reached   int // the furthest one that was in front
 	preview   preview
 
-	manager manager
-	plan    *setup.Plan
-	review  review
-	apply   progress
-	checks  checks
-	card    card
-	running setup.Running
+	manager   manager
+	dashboard dashboard
+	plan      *setup.Plan
+	review    review
+	apply     progress
+	checks    checks
+	card      card
+	running   setup.Running
 
 	passwords []setup.Password // generated and in force, for the card only
 	log       logScreen
@@ -173,7 +174,13 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 		return cmd
 	case logMsg:
 		m.log.refresh(m.options.Log)
+		m.dashboard.count(m.log.lines, m.log.written)
 		return m.watchLog()
+	case beatMsg:
+		return m.beat()
+	case stateMsg:
+		m.dashboard.state = msg.state
+		return nil
 	case endedMsg:
 		return m.serverEnded(msg)
 	case jobMsg:

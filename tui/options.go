@@ -37,6 +37,8 @@ type Options struct {
 	Reread func(ctx context.Context) (*setup.Installed, error)
 	// Rollback says what going back to the files before the last change would do. Nil: that is not offered.
 	Rollback func(ctx context.Context) (*setup.Plan, error)
+	// Look tells how storage and certificate do, for the figures above the log. Nil: they are left out.
+	Look func(ctx context.Context) *setup.State
 	// Start has the server of the installation take the plan: one that it returned before, or starts one, which outlives the call and ends by
 	// Shutdown. A nil Running without an error: one of somebody else's is running, and took the change.
 	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)

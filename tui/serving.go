@@ -13,7 +13,7 @@ import (
 	"packhouse/tui/theme"
 )
 
-// logScreen is the screen of a server that runs.
+// logScreen is the log below the figures of a server that runs.
 type logScreen struct {
 	lines   []string
 	written int
@@ -92,7 +92,11 @@ func (m *model) logBody(width, height int) ([]string, string) {
 	if m.running == nil || ended(m.running) {
 		state = t.Bad.Render(theme.Failed) + " the server has ended"
 	}
-	head := []string{layout.Ends(state, t.Muted.Render(plural(l.written, "line")), width), ""}
+	head := []string{layout.Ends(state, t.Muted.Render(plural(l.written, "line")), width)}
+	if height >= normalHeight { // in a low window the log is what counts
+		head = append(head, m.dashboardLines(width)...)
+	}
+	head = append(head, "")
 	room := height - len(head)
 	if !l.held {
 		l.top = 1 << 20

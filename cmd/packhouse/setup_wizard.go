@@ -40,7 +40,7 @@ func (s *setupRun) wizard(ctx context.Context) error {
 func (a *asked) options() tui.Options {
 	return tui.Options{
 		In: a.stdin, Log: a.ring, Now: a.now,
-		Begin: a.begin, Plan: a.plan, Apply: applyPlan, Reread: a.reread, Rollback: a.planRollback, Start: a.start,
+		Begin: a.begin, Plan: a.plan, Apply: applyPlan, Reread: a.reread, Rollback: a.planRollback, Look: a.glance, Start: a.start,
 		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
 			return a.proof.check(ctx, report)
 		},
@@ -105,6 +105,15 @@ func (a *asked) reread(context.Context) (*setup.Installed, error) {
 		a.installed = installed
 	}
 	return installed, err
+}
+
+// glance tells how storage and certificate do, without asking anybody.
+func (a *asked) glance(ctx context.Context) *setup.State {
+	installed, err := setup.Load(a.o.dir)
+	if err != nil || ctx.Err() != nil {
+		return nil
+	}
+	return setup.StateOf(a.machine, installed, "")
 }
 
 func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
