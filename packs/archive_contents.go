@@ -1,0 +1,76 @@
+package packs
+
+import (
+	"strings"
+)
+
+// contents puts together what was read.
+func (a *archiveReader) contents() *Contents {
+	root := a.root()
+	r := newPackReader()
+	r.images = a.images
+	r.pack.Folder = root
+	r.pack.problems = a.problems
+	outside := 0
+	for _, f := range a.files {
+		inside, ok := below(f.Path, root)
+		if !ok {
+			if outside++; outside == 1 {
+				r.report(Problem{
+					Code: CodeArchiveOutside, Severity: Warning, Path: f.Path, Remedy: "leave it out",
+					What: "lies outside of the pack's folder " + quote(root) + " and is not part of it",
+				})
+			}
+			continue
+		}
+		if text, ok := a.documents[f.Path]; ok {
+			if name := documentName(inside); name != "" {
+				r.pack.documents[name] = text
+			} else {
+				_ = r.images.add(File{Path: f.Path}, strings.NewReader(string(text))) // cannot fail
+			}
+		}
+		f.Path = inside
+		r.pack.Files = append(r.pack.Files, f)
+	}
+	var images []Image
+	for _, image := range r.images.found {
+		if inside, ok := below(image.Source, root); ok {
+			images = append(images, Image{image.Reference, inside})
+		}
+	}
+	r.images.found = images
+	return &Contents{Pack: r.finish(), Root: root, Size: a.size}
+}
+
+// root is the folder that holds the pack: where pack.json is, at the top or one below it; else the one folder that holds everything.
+func (a *archiveReader) root() string {
+	if _, ok := a.documents[MetadataFile]; ok {
+		return ""
+	}
+	tops := map[string]bool{}
+	for _, f := range a.files {
+		top, rest, _ := strings.Cut(f.Path, "/")
+		if rest == MetadataFile {
+			return top
+		}
+		if rest == "" {
+			top = ""
+		}
+		tops[top] = true
+	}
+	if len(tops) == 1 {
+		for top := range tops {
+			return top
+		}
+	}
+	return ""
+}
+
+// below returns a path relative to a folder, and whether it lies in it.
+func below(name, folder string) (string, bool) {
+	if folder == "" {
+		return name, true
+	}
+	return strings.CutPrefix(name, folder+"/")
+}

@@ -1,0 +1,112 @@
+package packs
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// TestRefusals gives each refusal the words that help.
+func TestRefusals(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		status int
+		code   string
+		want   string
+	}{
+		{"reader", http.StatusForbidden, "DENIED", CodeForbidden},
+		{"locked out", http.StatusTooManyRequests, "TOOMANYREQUESTS", CodeLockedOut},
+		{"full", http.StatusInsufficientStorage, "DISK_FULL", CodeFull},
+		{"proxy", http.StatusRequestEntityTooLarge, "", CodeRefusedByIt},
+		{"no registry", http.StatusNotFound, "", CodeNotRegistry},
+		{"broken", http.StatusNotImplemented, "UNSUPPORTED", CodeRefusedByIt},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := newDouble(t)
+			d.refuse = func(r *http.Request) (int, string, string) {
+				if r.Method == http.MethodPost {
+					return tc.status, tc.code, "because\x1b[2J"
+				}
+				return 0, "", ""
+			}
+			_, err := d.client(nil).Push(t.Context(), PushOptions{Dir: "testdata/hello-1.2.3"})
+			if f := failureOf(t, err); f.Code != tc.want || strings.ContainsRune(f.What, 0x1b) || tc.code != "" && !strings.Contains(f.What, "because") {
+				t.Errorf("%s: %q", f.Code, f.What)
+			}
+		})
+	}
+}
+
+func TestLogin(t *testing.T) {
+	d := newDouble(t)
+	d.user = "ci:right"
+	if err := d.client(nil).Ping(t.Context()); err != nil {
+		t.Errorf("the right password: %v", err)
+	}
+	mustPush(t, d.client(nil), PushOptions{Dir: "testdata/hello-1.2.3"})
+	d.user = "ci:wrong"
+	wrong := d.client(nil)
+	d.user = "ci:right"
+	if f := failureOf(t, wrong.Ping(t.Context())); f.Code != CodeNotLoggedIn || strings.Contains(f.Error(), "wrong") {
+		t.Errorf("a wrong password: %s: %s", f.Code, f.What)
+	}
+	nobody := d.client(func(o *ClientOptions) { o.Credential = nil })
+	if f := failureOf(t, nobody.Ping(t.Context())); f.Code != CodeNotLoggedIn || !strings.Contains(f.What, "not logged in") {
+		t.Errorf("no password: %s: %s", f.Code, f.What)
+	}
+}
+
+func TestConnections(t *testing.T) {
+	secured := newDouble(t)
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(plain.Close)
+	redirecting := httptest.NewServer(http.RedirectHandler(secured.URL+"/v2/", http.StatusTemporaryRedirect))
+	t.Cleanup(redirecting.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := listener.Addr().String()
+	_ = listener.Close()
+	ping := func(o ClientOptions) error {
+		c, err := NewClient(o)
+		if err != nil {
+			return err
+		}
+		return c.Ping(t.Context())
+	}
+	address := strings.TrimPrefix(secured.URL, "https://")
+	_, port, _ := net.SplitHostPort(address)
+	pem := certificatePEM(secured.Certificate().Raw)
+	for _, tc := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"untrusted", ping(ClientOptions{Server: address}), CodeUntrusted},
+		{"other name", ping(ClientOptions{Server: "localhost:" + port, CAs: [][]byte{pem}}), CodeOtherName},
+		{"nothing listens", ping(ClientOptions{Server: closed}), CodeServerRefused},
+		{"plain HTTP", ping(ClientOptions{Server: strings.TrimPrefix(plain.URL, "http://")}), CodeServerPlain},
+		{"TLS wanted", ping(ClientOptions{Server: "http://" + address}), CodeServerTLS},
+		{"sent to TLS", ping(ClientOptions{Server: redirecting.URL}), CodeServerTLS},
+		{"no such name", ping(ClientOptions{Server: "packs.invalid"}), CodeServerUnknown},
+		{"no name", ping(ClientOptions{Server: "https://"}), CodeServerName},
+		{"a path", ping(ClientOptions{Server: "https://h/team/spectro-packs/archive"}), CodeServerName},
+		{"bad base", ping(ClientOptions{Server: "h", Base: "Team"}), CodeServerName},
+		{"no CA", ping(ClientOptions{Server: address, CAs: [][]byte{[]byte("nothing")}}), CodeCAFile},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if f := failureOf(t, tc.err); f.Code != tc.want {
+				t.Errorf("%s: %s (%v)", f.Code, f.What, f.Err)
+			}
+		})
+	}
+	if err := ping(ClientOptions{Server: "https://" + address + "/", CAs: [][]byte{pem}}); err != nil {
+		t.Errorf("trusted: %v", err)
+	}
+	if err := ping(ClientOptions{Server: plain.URL}); err != nil {
+		t.Errorf("plain HTTP, as asked for: %v", err)
+	}
+}
