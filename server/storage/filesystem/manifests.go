@@ -3,6 +3,7 @@ package filesystem
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -125,9 +126,14 @@ func (s *Store) resolve(repo, tag string) (digest.Digest, bool, error) {
 	return d, ok, err
 }
 
+// linkSettled is how old a link must be to be remembered: within one tick of the disk's clock a tag can move twice, and the second link be given
+// the inode of the first, so that they look the same.
+const linkSettled = 100 * time.Millisecond
+
 // pointsTo reads a tag's link, whether or not the manifest is there.
 func (s *Store) pointsTo(repo, tag string) (digest.Digest, bool, error) {
 	link := tagLink(repo, tag)
+	asked := time.Now() // by the clock of the disk
 	info, err := s.disk.Stat(link)
 	if absent(err) {
 		return "", false, nil
@@ -144,7 +150,7 @@ func (s *Store) pointsTo(repo, tag string) (digest.Digest, bool, error) {
 		return "", false, nil
 	}
 	d, ok, err := s.readLink(link)
-	if ok {
+	if ok && asked.UnixNano()-info.Changed > int64(linkSettled) {
 		s.pointers.put(key, pointer{d, info}, 1)
 	}
 	return d, ok, err
