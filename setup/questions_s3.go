@@ -306,6 +306,12 @@ var errSecretLines = errors.New("it does not hold one line")
 // secretKey takes the secret key out of the file or the variable that has it; the flag is stronger than the variable, and that than the
 // answers file.
 func (r *resolver) secretKey() {
+	for _, flag := range flags { // a bucket that is named and not used is a mistake worth stopping at
+		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !inBucket(&r.answers) {
+			r.refuse("storage", "--"+flag.Name, CodeConflict, "content is not kept in a bucket, but in storage "+r.answers.Storage, "add --storage s3, or leave the flag out")
+			return
+		}
+	}
 	path, origin, ok := r.given("s3-secret-key-file")
 	if origin != FromFlag {
 		for _, entry := range r.input.Env {

@@ -72,6 +72,7 @@ func TestBucketIsRefused(t *testing.T) {
 		{"a file with two lines", Values{"s3-secret-key-file": {writeFile(t, []byte("a\nb\n"), 0o600)}}, "s3-secret-key", CodeUnread, "one line", false},
 		{"a CA that is not there", Values{"s3-ca-file": {"/nowhere"}}, "s3-ca-file", CodeUnread, "/nowhere", false},
 		{"a CA that is none", Values{"s3-ca-file": {writeFile(t, []byte("hello"), 0o644)}}, "s3-ca-file", "cert-not-pem", "PEM", false},
+		{"a bucket that is not used", Values{"storage": nil}, "storage", CodeConflict, "add --storage s3", false},
 		{"a prefix that leaves", Values{"s3-root": {"/a/../b"}}, "s3-root", CodeValue, "prefix", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -132,7 +133,6 @@ func TestBucketIsTriedOnce(t *testing.T) {
 		{"plain", nil, false, 1},
 		{"offline", Values{"offline": {"true"}}, false, 0},
 		{"quick", nil, true, 0},
-		{"elsewhere", Values{"storage": {"filesystem"}}, false, 0},
 	} {
 		m, e := bucketMachine(t, "")
 		flags := with(bucketFlags(t, "secret"), "dir", dir)
