@@ -69,7 +69,8 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/", "spectro", 200, "X-Frame-Options", "DENY", ""},
 		{"GET", "/v1/_catalog", "spectro", 200, "", "", `"repositories":[]`},
 		{"GET", "/v2/_catalog", "spectro", 200, "", "", `"repositories":[]`},
-		{"GET", "/", "spectro", 404, "X-Frame-Options", "DENY", "NOT_FOUND"},
+		{"GET", "/", "spectro", 200, "X-Frame-Options", "DENY", "<!doctype html>"},
+		{"GET", "/nothing", "spectro", 404, "X-Frame-Options", "DENY", "NOT_FOUND"},
 		{"PUT", "/health", "", 405, "Allow", "GET, HEAD", "UNSUPPORTED"},
 		{"GET", "/v2/a/manifests/x", "spectro", 404, "", "", "MANIFEST_UNKNOWN"},
 	} {
