@@ -72,7 +72,7 @@ func acmeDirectoryQuestion() *Question {
 				return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory), "write it like "+acmeStaging)}
 			}
 			if a.ACMEDirectory == acmeStaging {
-				return []Finding{noted(CodeStaging, "clients do not trust what the staging directory signs", "when it works, run setup again with --acme-directory "+acmeProduction)}
+				return []Finding{noted(CodeStaging, "clients do not trust what the staging directory signs", "when it works, change the directory to "+acmeProduction)}
 			}
 			return nil
 		},
@@ -170,11 +170,11 @@ func (a *Answers) acmeDirectory() string {
 func judgeOrder(a *Answers) []Finding {
 	name := canonical(a.Hostname)
 	if isAddress(name) {
-		return []Finding{refused(CodeName, name+" is an address, and ACME directories sign for names", "give a DNS name with --hostname, or choose --tls private-ca")}
+		return []Finding{refused(CodeName, name+" is an address, and ACME directories sign for names", "give a DNS name as host name, or choose the private CA")}
 	}
 	var findings []Finding
 	if a.public() && private(name) {
-		findings = append(findings, warned(CodeName, name+" is not a public name: the CA will refuse it", "choose a name below a domain of yours, a private directory (--acme-directory), or --tls private-ca"))
+		findings = append(findings, warned(CodeName, name+" is not a public name: the CA will refuse it", "choose a name below a domain of yours, a private directory, or the private CA"))
 	}
 	if _, port, err := net.SplitHostPort(a.Addr); err == nil && port != "443" {
 		findings = append(findings, warned(CodeChallenge, "the CA comes to port 443 of "+name+", and the server listens at "+port,

@@ -135,7 +135,7 @@ func validateSANs(_ context.Context, m *Machine, a *Answers) []Finding {
 		if canonical(name) == canonical(a.Hostname) {
 			findings = append(findings, Finding{
 				Severity: Refused, Code: CodeConflict, Subject: name, Flag: "--no-san",
-				What: name + " is the host name, which always stands in the certificate", Remedy: "choose another host name with --hostname",
+				What: name + " is the host name, which always stands in the certificate", Remedy: "choose another host name",
 			})
 		}
 	}

@@ -142,7 +142,7 @@ func inMemoryQuestion() *Question {
 		Asked: func(a *Answers) bool { return a.Storage == config.InMemory },
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if !a.InMemoryConfirmed {
-				return []Finding{refused(CodeInMemory, "with storage in memory everything is lost at restart", "choose --storage filesystem, or confirm it with --confirm-inmemory")}
+				return []Finding{refused(CodeInMemory, "with storage in memory everything is lost at restart", "keep it in a directory, or confirm that this is wanted")}
 			}
 			return []Finding{warned(CodeInMemory, "with storage in memory everything is lost at restart", "")}
 		},

@@ -198,7 +198,7 @@ func insecureQuestion() *Question {
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if !a.Insecure {
 				return []Finding{refused(CodePlain, "without TLS passwords cross the network as they are, and "+a.Addr+" is open to it",
-					"choose a certificate (--tls private-ca), listen on this machine only (--addr 127.0.0.1:5000), or confirm it with --insecure")}
+					"choose a certificate, listen on this machine only (127.0.0.1:5000), or confirm that this is wanted")}
 			}
 			return nil
 		},

@@ -294,7 +294,8 @@ func (r *resolver) existing() {
 		r.findings = append(r.findings, noted(CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), ""))
 	}
 	if in.Cert != nil && in.Cert.CloseEnd && made(&r.answers) && !r.answers.RotateCert {
-		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", in.Cert.Info.DaysLeft(r.machine.now())), "renew it with --rotate-cert")
+		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", in.Cert.Info.DaysLeft(r.machine.now())), "renew it")
+		f.Flag = "--rotate-cert"
 		f.Question = "tls"
 		r.findings = append(r.findings, f)
 	}
