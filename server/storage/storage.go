@@ -91,7 +91,7 @@ type Blobs interface {
 	StatBlob(ctx context.Context, repo reference.Repository, d digest.Digest, touch bool) (int64, error)
 	// OpenBlob opens a blob linked in repo for reading.
 	OpenBlob(ctx context.Context, repo reference.Repository, d digest.Digest) (Blob, error)
-	// MountBlob links in to a blob that from links to. With a zero from any repository named by candidates may serve (the caller has checked
+	// MountBlob links in to a blob that one of candidates links to, the first that does (the caller has checked
 	// that the user may read them); ErrBlobUnknown where none does.
 	MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) error
 	// DeleteBlob removes the link; collection removes the data.
