@@ -104,9 +104,18 @@ func FuzzKeys(f *testing.F) {
 
 // TestEverySize draws every screen of the journey in windows of all kinds, the smallest and those where the arrangement changes among them.
 func TestEverySize(t *testing.T) {
+	stops := make([]*screen, 0, len(journey)+4)
 	for _, stop := range journey {
 		s := open(t, fixtureOptions(), 80, 24)
 		s.keys(stop.keys)
+		stops = append(stops, s)
+	}
+	for _, keys := range []string{"", "<end>", "<enter>", "<end><enter>"} { // of the manager
+		s := open(t, managed(fixtureOptions()), 80, 24)
+		s.keys(keys)
+		stops = append(stops, s)
+	}
+	for _, s := range stops {
 		for width := range 125 {
 			if width > 12 && width%7 != 0 && width != 39 && width != 40 && width != 71 && width != 72 && width != 109 && width != 110 {
 				continue
