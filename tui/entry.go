@@ -80,7 +80,7 @@ func (e *entry) sync() {
 	case *field.Many:
 		f.SetRows(rowsOf(e.m.answers.SANs))
 	case *field.Users:
-		if now != e.known {
+		if !slices.Equal(f.Users(), e.m.answers.Users) { // also where only the passwords are another matter by now
 			f.SetUsers(e.m.answers.Users)
 		}
 	case *field.Text:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 
 	"packhouse/server/admin"
@@ -17,6 +18,8 @@ type proof struct {
 	*app
 	plan    *setup.Plan
 	started *running // nil: one runs already
+
+	known map[string]setup.Secret // passwords of plans before this one, by user
 }
 
 // newProof finds the running server of a plan that was applied and has it take the change, or starts one that logs to w.
@@ -42,15 +45,7 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	if err != nil {
 		installed = nil // the checks of files and configuration tell why
 	}
-	passwords := map[string]setup.Secret{}
-	for _, u := range p.plan.Resolved.Answers.Users {
-		if u.Password != "" {
-			passwords[u.Name] = u.Password
-		}
-	}
-	for _, generated := range p.plan.Passwords {
-		passwords[generated.User] = generated.Password
-	}
+	passwords := p.passwords()
 	url := p.plan.Resolved.Answers.URL()
 	if p.plan.Resolved.Answers.Dir == "" && installed != nil { // of a rollback: its answers are those of the files
 		resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), installed, setup.Input{Quick: true})
@@ -59,6 +54,24 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	return check.Run(ctx, p.target(ctx, subject{
 		config: configOf(p.plan), installed: installed, url: url, passwords: passwords, server: p.started,
 	}), report)
+}
+
+// passwords are those that are known, by user: given or generated in the plan, or in one before it.
+func (p *proof) passwords() map[string]setup.Secret {
+	passwords := map[string]setup.Secret{}
+	if p.plan.Resolved.Answers.Dir == "" {
+		return passwords // of a rollback: what was set since counts no more
+	}
+	maps.Copy(passwords, p.known)
+	for _, u := range p.plan.Resolved.Answers.Users {
+		if u.Password != "" {
+			passwords[u.Name] = u.Password
+		}
+	}
+	for _, generated := range p.plan.Passwords {
+		passwords[generated.User] = generated.Password
+	}
+	return passwords
 }
 
 // stop ends a server that was started.

@@ -130,7 +130,7 @@ func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, err
 		if err := a.proof.started.Shutdown(ctx); err != nil {
 			return a.proof.started, fmt.Errorf("make way for the service: %w", err)
 		}
-		a.proof = nil
+		a.proof.started = nil
 	}
 	if a.proof != nil && a.proof.started != nil {
 		kept, err := a.keep(ctx, plan)
@@ -144,6 +144,9 @@ func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, err
 	proof, err := a.quiet.newProof(ctx, plan, a.ring)
 	if err != nil {
 		return nil, err
+	}
+	if a.proof != nil {
+		proof.known = a.proof.passwords()
 	}
 	a.proof = proof
 	if proof.started == nil {
@@ -165,7 +168,7 @@ func (a *asked) keep(ctx context.Context, plan *setup.Plan) (bool, error) {
 		if err := server.Reload(ctx); err != nil {
 			return true, fmt.Errorf("the server keeps its old state: %w", err)
 		}
-		a.proof = &proof{app: a.quiet, plan: plan, started: server}
+		a.proof = &proof{app: a.quiet, plan: plan, started: server, known: a.proof.passwords()}
 		return true, nil
 	}
 	if err := server.Shutdown(ctx); err != nil {
