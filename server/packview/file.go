@@ -211,4 +211,3 @@ func (c *watched) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-

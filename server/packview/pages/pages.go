@@ -139,13 +139,13 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) 
 	if grant.Request.Action == route.PageAsset {
 		return p.serveAsset(w, r, grant.Request.Asset)
 	}
-	make, ok := map[route.Action]func(*http.Request, auth.Grant) (*page, error){
+	show, ok := map[route.Action]func(*http.Request, auth.Grant) (*page, error){
 		route.PagePacks: p.listPacks, route.PagePack: p.showPack, route.PageRepositories: p.listRepositories, route.PageRepository: p.showRepository,
 	}[grant.Request.Action]
 	if !ok {
 		return problem.NoRoute()
 	}
-	made, err := make(r, grant)
+	made, err := show(r, grant)
 	if err == nil {
 		return p.render(w, r, grant, http.StatusOK, made)
 	}
