@@ -248,7 +248,7 @@ func (c *collection) kept() {
 		case f.data.IsZero():
 			continue
 		}
-		v := storage.Verdict{Digest: d, Size: f.size, Kind: kind, Reason: "a manifest is it or refers to it"}
+		v := storage.Verdict{Digest: d, Size: f.size, Kind: kind, Reason: "a manifest refers to it, or it is one that stays"}
 		_, after := c.second.doomed(f)
 		switch {
 		case one != nil:

@@ -21,13 +21,26 @@ func (s *Store) DeleteTag(ctx context.Context, repo reference.Repository, tag re
 	}
 	defer leave()
 	defer s.locks.lock("tag " + repo.String() + ":" + tag.String())()
-	if _, ok, err := s.readLink(ctx, tagLink(repo.String(), tag.String())); err != nil || !ok {
-		if err == nil {
-			err = fmt.Errorf("%w: %s", storage.ErrTagUnknown, tag)
-		}
+	d, ok, err := s.readLink(ctx, tagLink(repo.String(), tag.String()))
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: %s", storage.ErrTagUnknown, tag)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.losesTag(ctx, repo, d); err != nil {
 		return err
 	}
 	return s.removeTag(ctx, repo.String(), tag.String())
+}
+
+// losesTag touches a manifest before a tag leaves it: its age without one, after which collection may be told to remove it, begins now. The
+// caller has entered. A manifest that is gone or damaged has nothing left that could grow old.
+func (s *Store) losesTag(ctx context.Context, repo reference.Repository, d digest.Digest) error {
+	return s.guarded(ctx, func(w watch) error {
+		_, err := s.holdManifest(ctx, w, repo.String(), d, whenAsked, 0)
+		return err
+	})
 }
 
 // removeTag removes a tag: what it points to first, so that from then on it is none, then its history, then its entry of the index. Who makes

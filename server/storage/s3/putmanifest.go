@@ -100,6 +100,9 @@ func (s *Store) writeManifest(ctx context.Context, w watch, p storage.Put, moves
 			first = append(first, func(ctx context.Context) error { return s.putEntry(ctx, tagEntry(repo, m.tag)) })
 		}
 		second = append(second, func(ctx context.Context) error { return s.putLink(ctx, tagHistoryLink(repo, m.tag, d), d) })
+		if m.leaves != "" {
+			first = append(first, func(ctx context.Context) error { return s.losesTag(ctx, p.Repository, m.leaves) })
+		}
 	}
 	if err := together(ctx, first...); err != nil {
 		return nil, err
@@ -139,6 +142,7 @@ type tagMove struct {
 	index  int           // in Put.Tags
 	before *object       // the link as it was; nil: there is none
 	old    digest.Digest // what is overwritten, where that has to be asked
+	leaves digest.Digest // what it points to now; empty: nothing
 	there  bool          // it points to the manifest already
 }
 
@@ -164,7 +168,7 @@ func (s *Store) planMoves(ctx context.Context, p storage.Put, tags []string) ([]
 // plan looks where a tag points now.
 func (s *Store) plan(ctx context.Context, p storage.Put, m *tagMove) error {
 	key := tagLink(p.Repository.String(), m.tag)
-	m.before, m.old, m.there = nil, "", false
+	m.before, m.old, m.leaves, m.there = nil, "", "", false
 	body, o, err := read(ctx, s.bucket, key, mostLink)
 	switch {
 	case errors.Is(err, errMissing):
@@ -181,6 +185,7 @@ func (s *Store) plan(ctx context.Context, p storage.Put, m *tagMove) error {
 		m.there = true
 		return nil
 	}
+	m.leaves = old
 	if p.MayOverwrite == nil {
 		return nil
 	}

@@ -15,8 +15,8 @@ import (
 	"packhouse/server/reference"
 )
 
-// mostReferrer bounds a descriptor with its annotations, in bytes.
-const mostReferrer = manifest.MaxSize
+// mostReferrer bounds a descriptor with its annotations, in bytes: each byte of those may take six as JSON.
+const mostReferrer = 6*manifest.MaxSize + 64<<10
 
 // cachedReferrer is what an entry holds, which follows from the digest of the referrer.
 type cachedReferrer struct{ descriptor manifest.Descriptor }

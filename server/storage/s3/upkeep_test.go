@@ -251,3 +251,31 @@ func TestUsage(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 }
+
+// TestAManifestsAgeWithoutATagBeginsWhenItLosesIt moves and deletes tags of manifests that were pushed long ago: whoever is in the middle of
+// pulling them by digest has as much time as the operator gave.
+func TestAManifestsAgeWithoutATagBeginsWhenItLosesIt(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, s *Store){
+		"moved": func(t *testing.T, s *Store) { storagetest.NewImage(t, "new", nil).Push(t, s, "a", "v1") },
+		"deleted": func(t *testing.T, s *Store) {
+			if err := s.DeleteTag(t.Context(), storagetest.Repo(t, "a"), storagetest.Tag(t, "v1")); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, s, wait := aged(t)
+			old := storagetest.NewImage(t, "old", nil)
+			old.Push(t, s, "a", "v1")
+			wait(48 * time.Hour)
+			lose(t, s)
+			if r, v := collect(t, s, storage.CollectOptions{Untagged: 24 * time.Hour}); r.ManifestsRemoved != 0 {
+				t.Errorf("gone at once: %+v", v[old.Digest])
+			}
+			wait(25 * time.Hour)
+			if r, v := collect(t, s, storage.CollectOptions{Untagged: 24 * time.Hour}); r.ManifestsRemoved != 1 {
+				t.Errorf("still here after 25 hours: %+v", v[old.Digest])
+			}
+		})
+	}
+}
