@@ -143,6 +143,9 @@ func (v *View) Opens(ctx context.Context, req route.Request) bool {
 	if v.o.Records.Logo(ctx, req.Repository, req.Digest.Encoded()) != nil {
 		return true
 	}
+	if _, _, err := v.o.Store.Tags(ctx, req.Repository, "", 1); err != nil {
+		return false // nothing is noted of repositories that somebody made up
+	}
 	if !v.o.Records.MaySearch(req.Repository) {
 		return false
 	}
