@@ -325,3 +325,22 @@ func TestWhatIsNoPackIsMarked(t *testing.T) {
 		t.Errorf("%+v", seen)
 	}
 }
+
+// TestWebhooksHearOfPacks: whatever door a pack comes in by, webhooks hear the same of it.
+func TestWebhooksHearOfPacks(t *testing.T) {
+	h := newHook(t)
+	s := newPackSite(t, h.configured)
+	s.do("ci", "PUT", "/v1/a/archives/1.0", packOf(t, "a", "1.0"), 201)
+	s.do("ci", "PUT", "/v1/a/tags/stable", []byte(`{"target": "1.0"}`), 201)
+	s.do("spectro", "GET", "/v1/a/archives/1.x", nil, 200)
+	s.do("admin", "DELETE", "/v1/a/tags/stable", nil, 204)
+	const manifest, repository = "push application/vnd.oci.image.manifest.v1+json ", "spectro-packs/archive/a"
+	want := []string{
+		manifest + repository + ":1.0 by ci", manifest + repository + ":stable by ci", "pull application/octet-stream " + repository + ": by spectro",
+		"delete  " + repository + ":stable by admin",
+	}
+	s.eventually("four events", func() bool { return len(h.told()) >= len(want) })
+	if got := h.told(); !slices.Equal(got, want) {
+		t.Errorf("told %q", got)
+	}
+}
