@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"packhouse/server/storage/filesystem"
 	"packhouse/server/storage/inmemory"
@@ -52,12 +53,15 @@ func TestSyncsOfAPush(t *testing.T) {
 	}
 }
 
+// anHourAgo is a clock of a disk whose links have long settled.
+func anHourAgo() time.Time { return time.Now().Add(-time.Hour) }
+
 // TestCostsDoNotGrow counts the calls of the disk that a start and a page cost, with few and with many things in the store.
 func TestCostsDoNotGrow(t *testing.T) {
 	type costs struct{ start, catalogue, tags, resolve int }
 	measure := func(total int) (c costs) {
 		ctx := context.Background()
-		f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{})}
+		f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Now: anHourAgo})}
 		s, err := filesystem.OpenDisk(ctx, f, filesystem.Options{})
 		if err != nil {
 			t.Fatal(err)
