@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ func TestABodyThatEndedHasNoDeadline(t *testing.T) {
 		t.Fatalf("armed %d times, %v", armed, err)
 	}
 	before := armed
-	if n, err := b.Read(make([]byte, 1)); n != 0 || err != io.EOF || armed != before {
+	if n, err := b.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) || armed != before {
 		t.Errorf("%d bytes, %v, and the deadline was armed again", n, err)
 	}
 }

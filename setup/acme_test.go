@@ -62,7 +62,7 @@ func TestOrderingIsJudged(t *testing.T) {
 		{"nothing there", fakeHost{}, Values{"acme-directory": {gone}, "acme-ca": {goneCA}}, Refused, CodeUnreached, "acme-ca", "404"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			flags := with(base, "dir", filepath.Join(t.TempDir(), "packhouse"))
+			flags := inDir(base, filepath.Join(t.TempDir(), "packhouse"))
 			maps.Copy(flags, tc.change)
 			_, findings := Resolve(t.Context(), machineOf(t, &tc.host), nil, Input{Flags: flags})
 			if !slices.ContainsFunc(findings, func(f Finding) bool {

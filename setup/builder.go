@@ -77,7 +77,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.file(HandoffFile, 0o644, card, "what to tell those who connect")
+	b.file(HandoffFile, card, "what to tell those who connect")
 	if err := b.service(); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (b *builder) answersFile() {
 		b.keep(AnswersFile, meaning)
 		return
 	}
-	b.file(AnswersFile, 0o644, b.plan.Resolved.AnswersYAML(), meaning)
+	b.file(AnswersFile, b.plan.Resolved.AnswersYAML(), meaning)
 }
 
 func (b *builder) configMeaning(after []byte) string {
@@ -153,8 +153,8 @@ func (b *builder) directory(path string, mode fs.FileMode, meaning ...string) {
 }
 
 // file plans a file that anybody may see.
-func (b *builder) file(name string, mode fs.FileMode, after []byte, meaning ...string) {
-	b.put(b.path(name), mode, after, false, meaning...)
+func (b *builder) file(name string, after []byte, meaning ...string) {
+	b.put(b.path(name), 0o644, after, false, meaning...)
 }
 
 // secret plans a file whose content nobody is ever shown.
@@ -267,6 +267,6 @@ func (b *builder) manifest() error {
 	if err != nil {
 		return err
 	}
-	b.file(ManifestFile, 0o644, data, "what setup wrote, so that changes are seen")
+	b.file(ManifestFile, data, "what setup wrote, so that changes are seen")
 	return nil
 }

@@ -188,7 +188,7 @@ func (b *builder) leaf(pair *certgen.Pair, old *Certificate, reason string, reus
 		}
 		meaning = append(meaning, fmt.Sprintf("ends %s, was %s", day(info.NotAfter), day(old.Info.NotAfter)))
 	}
-	b.file(CertFile, 0o644, pair.CertPEM(), meaning...)
+	b.file(CertFile, pair.CertPEM(), meaning...)
 	keyMeaning := "new key, " + info.KeyType
 	if reused {
 		// Encoded anew it may differ from what lies there, though it is the same key.
@@ -213,7 +213,7 @@ func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
 		b.keepSecret(CAKeyFile)
 		if a.DropOldCA && len(in.CA.Chain) > 1 {
 			bundle = certgen.EncodeChain(in.CA.Chain[0])
-			b.file(CACertFile, 0o644, bundle, "no longer handed out: "+certgen.Inspect(in.CA.Chain[1]).CommonName)
+			b.file(CACertFile, bundle, "no longer handed out: "+certgen.Inspect(in.CA.Chain[1]).CommonName)
 			return ca, bundle, nil
 		}
 		b.keep(CACertFile)
@@ -233,7 +233,7 @@ func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
 		bundle = append(bundle, certgen.EncodeChain(in.CA.Chain[0])...)
 		meaning = append(meaning, "handed out together with the old one, "+in.CA.Info.CommonName+", until every client trusts the new one")
 	}
-	b.file(CACertFile, 0o644, bundle, meaning...)
+	b.file(CACertFile, bundle, meaning...)
 	b.secret(CAKeyFile, key, "its key: the server never reads it, and it may be moved away")
 	return ca, bundle, nil
 }

@@ -66,7 +66,9 @@ func s3Edits(in *Installed, a *Answers) []config.Edit {
 		name       string
 		have, want bool
 	}{
-		{"secure", have.Secure, want.Secure}, {"forcepathstyle", have.ForcePathStyle, want.ForcePathStyle}, {"skipverify", have.SkipVerify, want.SkipVerify},
+		{"secure", have.Secure, want.Secure},
+		{"forcepathstyle", have.ForcePathStyle, want.ForcePathStyle},
+		{"skipverify", have.SkipVerify, want.SkipVerify},
 		{"encrypt", have.Encrypt, want.Encrypt},
 	} {
 		if key.have != key.want {

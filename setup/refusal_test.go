@@ -168,7 +168,7 @@ func TestRefusals(t *testing.T) {
 			m := machineOf(t, &tc.host)
 			input := tc.input
 			if input.Flags["dir"] == nil {
-				input.Flags = with(input.Flags, "dir", filepath.Join(t.TempDir(), "packhouse"))
+				input.Flags = inDir(input.Flags, filepath.Join(t.TempDir(), "packhouse"))
 			}
 			_, findings := Resolve(t.Context(), m, nil, input)
 			i := slices.IndexFunc(findings, func(f Finding) bool { return f.Severity == Refused && f.Code == tc.code && f.Question == tc.question })
@@ -190,8 +190,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func with(values Values, name, value string) Values {
-	out := Values{name: {value}}
+func inDir(values Values, dir string) Values {
+	out := Values{"dir": {dir}}
 	maps.Copy(out, values)
 	return out
 }

@@ -184,7 +184,7 @@ func TestAnswersComeBack(t *testing.T) {
 				flags["user"][1] = "ci#1:writer"
 			}
 			m := machineOf(t, &fakeHost{})
-			first, findings := Resolve(t.Context(), m, nil, Input{Flags: with(flags, "dir", filepath.Join(t.TempDir(), "packhouse"))})
+			first, findings := Resolve(t.Context(), m, nil, Input{Flags: inDir(flags, filepath.Join(t.TempDir(), "packhouse"))})
 			if AnyRefused(findings) {
 				t.Fatal(findings)
 			}

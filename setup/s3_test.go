@@ -77,7 +77,7 @@ func TestBucketIsRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m, e := bucketMachine(t, "")
-			flags := with(bucketFlags(t, "secret"), "dir", filepath.Join(t.TempDir(), "packhouse"))
+			flags := inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))
 			for name, value := range tc.change {
 				if flags[name] = value; value == nil {
 					delete(flags, name)
@@ -101,7 +101,7 @@ func TestRightsAreToldApart(t *testing.T) {
 	codes := map[string]bool{}
 	for _, r := range s3Rights {
 		m, _ := bucketMachine(t, r.right)
-		_, findings := Resolve(t.Context(), m, nil, Input{Flags: with(bucketFlags(t, "secret"), "dir", filepath.Join(t.TempDir(), "packhouse"))})
+		_, findings := Resolve(t.Context(), m, nil, Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))})
 		want := Refused
 		if r.right == "conditions" {
 			want = Warning
@@ -135,7 +135,7 @@ func TestBucketIsTriedOnce(t *testing.T) {
 		{"quick", nil, true, 0},
 	} {
 		m, e := bucketMachine(t, "")
-		flags := with(bucketFlags(t, "secret"), "dir", dir)
+		flags := inDir(bucketFlags(t, "secret"), dir)
 		maps.Copy(flags, tc.change)
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags, Quick: tc.quick})
 		if AnyRefused(findings) || len(e.asked) != tc.want {
@@ -295,7 +295,7 @@ func TestBucketAnswersComeBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, _ := bucketMachine(t, "")
-			flags := with(bucketFlags(t, "c4nary"), "dir", filepath.Join(t.TempDir(), "packhouse"))
+			flags := inDir(bucketFlags(t, "c4nary"), filepath.Join(t.TempDir(), "packhouse"))
 			maps.Copy(flags, change)
 			first, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
 			if AnyRefused(findings) {

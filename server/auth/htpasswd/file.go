@@ -84,11 +84,11 @@ func (f *File) Set(user, hash string) error {
 	} else {
 		l := &f.lines[at]
 		l.text, l.hash = user+":"+hash, hash
-		for i := len(f.lines) - 1; i >= 0; i-- {
-			if i != at && f.lines[i].user == user {
-				f.lines = slices.Delete(f.lines, i, i+1)
-			}
-		}
+		i := -1
+		f.lines = slices.DeleteFunc(f.lines, func(l line) bool {
+			i++
+			return i != at && l.user == user
+		})
 	}
 	f.index()
 	return nil
