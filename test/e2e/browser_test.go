@@ -53,7 +53,7 @@ func TestBrowser(t *testing.T) {
 	b.do("search by keyboard",
 		chromedp.Focus("#q"),
 		chromedp.SendKeys("#q", "cni\r"),
-		chromedp.WaitVisible(".count"),
+		chromedp.WaitVisible(`#q[value="cni"]`), // the page that answers, and not the one that asked
 		chromedp.Text("main", &shown),
 	)
 	if strings.Contains(shown, "Node Watch") || !strings.Contains(shown, "Plain Overlay") {
