@@ -65,7 +65,8 @@ Results go to stdout, words to stderr. Generated from the commands themselves; a
 			if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.Name != "dir" {
 				usage += " (default " + f.DefValue + ")"
 			}
-			if strings.HasSuffix(f.Value.Type(), "Array") {
+			given, _ := f.Value.(argument)
+			if _, many := given.list(); many || strings.HasSuffix(f.Value.Type(), "Array") {
 				usage += "; may be repeated"
 			}
 			rows = append(rows, fmt.Sprintf("| `%s` | %s |\n", name, usage))

@@ -51,20 +51,37 @@ func (a *app) addSetupFlags(flags *pflag.FlagSet) {
 	flags.String("answers", "", "YAML `FILE` with answers: the flags without their dashes")
 	flags.Bool("accessible", false, "ask line by line, for screen readers; so do ACCESSIBLE=1 and TERM=dumb")
 	for _, f := range setup.Flags() {
-		usage := f.Usage
-		if f.Arg != "" {
-			usage = "`" + f.Arg + "` " + usage
-		}
 		switch f.Kind {
 		case setup.FlagBool:
-			flags.Bool(f.Name, false, usage)
+			flags.Bool(f.Name, false, f.Usage)
+			continue
 		case setup.FlagList:
-			flags.StringArray(f.Name, nil, usage)
+			flags.StringArray(f.Name, nil, f.Usage)
 		case setup.FlagText:
-			flags.String(f.Name, "", usage)
+			flags.String(f.Name, "", f.Usage)
 		}
+		flag := flags.Lookup(f.Name)
+		flag.Value, flag.DefValue = argument{flag.Value, f.Arg}, ""
 	}
 	flags.Lookup("dir").DefValue = a.defaultDir()
+}
+
+// argument is the value of a flag that the help calls by what it takes, and not by its type in Go.
+type argument struct {
+	pflag.Value
+	name string
+}
+
+// Type implements pflag.Value.
+func (a argument) Type() string { return a.name }
+
+// list returns what a flag that may be repeated was given, and whether it is one.
+func (a argument) list() ([]string, bool) {
+	many, ok := a.Value.(pflag.SliceValue)
+	if !ok {
+		return nil, false
+	}
+	return many.GetSlice(), true
 }
 
 // answersOf collects the flags that were given.
@@ -72,12 +89,14 @@ func answersOf(flags *pflag.FlagSet) setup.Values {
 	values := setup.Values{}
 	for _, f := range setup.Flags() {
 		flag := flags.Lookup(f.Name)
-		switch {
-		case flag == nil || !flag.Changed:
-		case f.Kind == setup.FlagList:
-			values[f.Name], _ = flags.GetStringArray(f.Name) // it was made as one
-		default:
-			values[f.Name] = []string{flag.Value.String()}
+		if flag == nil || !flag.Changed {
+			continue
+		}
+		values[f.Name] = []string{flag.Value.String()}
+		if given, ok := flag.Value.(argument); ok {
+			if list, many := given.list(); many {
+				values[f.Name] = list
+			}
 		}
 	}
 	return values
