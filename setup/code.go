@@ -19,6 +19,7 @@ const (
 	CodeURL          = "url-invalid"
 	CodePlain        = "tls-plain-http"      // passwords would cross the network as they are
 	CodeUnread       = "file-unreadable"     // a file that an answer names cannot be read
+	CodeIsDir        = "file-is-directory"   // a directory lies where a file belongs
 	CodeOpenKey      = "key-readable-by-all" // others on this machine can read the private key
 	CodeCAKey        = "ca-key-missing"      // the CA's key was moved away, and a certificate is due
 	CodeLongLife     = "cert-days"           // warning: some clients refuse such a long life

@@ -60,7 +60,11 @@ func (machine) Addresses() ([]Address, error) {
 }
 
 func (machine) LookupHost(ctx context.Context, name string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	for i := range addrs { // people know 192.0.2.17, and not ::ffff:192.0.2.17
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs, err
 }
 
 func (machine) LookupAddr(ctx context.Context, addr netip.Addr) ([]string, error) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,8 +91,8 @@ func (h *fakeHost) Listen(_ context.Context, addr string) error {
 
 func (h *fakeHost) Holder(port int) Process { return h.taken[port] }
 
-func (h *fakeHost) FileSystem(string) (FileSystem, error) {
-	if h.system == (FileSystem{}) {
+func (h *fakeHost) FileSystem(path string) (FileSystem, error) {
+	if h.system == (FileSystem{}) || !strings.HasSuffix(path, "/data") { // system is that of content; installations lie on another one
 		return FileSystem{Kind: "ext4", Free: 50 << 30, Total: 100 << 30, FreeInodes: 1 << 20, Inodes: 1 << 21}, nil
 	}
 	return h.system, nil

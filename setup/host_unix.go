@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nearest returns the path itself or the closest directory above it that exists.
+// nearest returns the path itself or what is closest above it and exists; that may be a file.
 func nearest(path string) (string, fs.FileInfo, error) {
 	for {
 		info, err := os.Stat(path)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			return path, info, err
 		}
 		parent := filepath.Dir(path)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"packhouse/certgen"
@@ -46,10 +47,18 @@ func (in *Installed) path(name string) string { return filepath.Join(in.Dir, fil
 func (in *Installed) loadConfig() error {
 	path := in.path(ConfigFile)
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, syscall.ENOTDIR):
+		return &RefusedError{Findings: []Finding{{
+			Question: "dir", Severity: Refused, Code: CodeDir, Flag: "--dir", What: fileAbove(in.Dir) + " is a file, and has to be a directory", Remedy: "choose another directory with --dir",
+		}}}
+	case errors.Is(err, syscall.EISDIR):
+		return &RefusedError{Findings: []Finding{refused(CodeIsDir, path+" is a directory, and has to be a file", "a container engine makes one where it mounts a file that is not there: move it away")}}
+	case errors.Is(err, fs.ErrPermission):
+		return &RefusedError{Findings: []Finding{refused(CodeUnread, "this user may not read "+path, "run it as the user who owns the installation, or as root")}}
+	case err != nil:
 		return fmt.Errorf("read installation: %w", err)
 	}
 	in.ConfigData = data
@@ -60,6 +69,16 @@ func (in *Installed) loadConfig() error {
 	}
 	in.Config = &loaded.Config
 	return nil
+}
+
+// fileAbove is what lies in the place of a directory of a path.
+func fileAbove(path string) string {
+	for ; path != filepath.Dir(path); path = filepath.Dir(path) {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path
+		}
+	}
+	return path
 }
 
 // htpasswdPath is the users file that the configuration names.

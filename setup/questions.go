@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -98,14 +99,39 @@ func Examine(ctx context.Context, m *Machine, a *Answers, probe bool) []Finding 
 // leastMemory is the memory below which a machine is called small: the vendor's minimum of 2 GB, less what firmware and kernel keep.
 const leastMemory = 1800 << 20
 
-func examineMachine(m *Machine, a *Answers) []Finding {
-	var findings []Finding
-	if err := m.Host.Writable(a.Dir); err != nil {
-		findings = append(findings, Finding{
-			Question: "dir", Severity: Refused, Code: CodeDir, Flag: "--dir", What: fmt.Sprintf("the directory cannot be written: %v", err),
-			Remedy: "choose another one, or run setup as the user it belongs to",
-		})
+// leastForFiles is the free space in bytes without which the files of an installation, and the old ones beside them, may not fit; leastInodes
+// is how many files that makes.
+const (
+	leastForFiles = 1 << 20
+	leastInodes   = 40
+)
+
+// examineDir says whether the files of the installation can be written.
+func examineDir(m *Machine, a *Answers) []Finding {
+	refuse := func(what, remedy string) []Finding {
+		return []Finding{{Question: "dir", Severity: Refused, Code: CodeDir, Flag: "--dir", What: what, Remedy: remedy}}
 	}
+	err := m.Host.Writable(a.Dir)
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return refuse("the directory cannot be written: "+err.Error(), "mount it writable, or choose another directory")
+	case err != nil:
+		return refuse("the directory cannot be written: "+err.Error(), "choose another one, or run setup as the user it belongs to")
+	}
+	fs, err := m.Host.FileSystem(a.Dir)
+	switch {
+	case err != nil:
+		return nil // it can be written, and that is what counts
+	case fs.Total > 0 && fs.Free < leastForFiles:
+		return refuse(fmt.Sprintf("the file system of %s has %s free", a.Dir, humanize.IBytes(fs.Free)), "make room there, or choose another directory")
+	case fs.Inodes > 0 && fs.FreeInodes < leastInodes:
+		return refuse(fmt.Sprintf("the file system of %s has %d inodes left, so files cannot be made", a.Dir, fs.FreeInodes), "remove small files there, or choose another directory")
+	}
+	return nil
+}
+
+func examineMachine(m *Machine, a *Answers) []Finding {
+	findings := examineDir(m, a)
 	if m.Memory > 0 && m.Memory < leastMemory {
 		findings = append(findings, Finding{
 			Severity: Note, Code: CodeSmall, What: fmt.Sprintf("this machine has %s of memory", humanize.IBytes(m.Memory)), Remedy: "1 processor and 2 GB are what a registry is happy with",

@@ -2,10 +2,12 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/dustin/go-humanize"
 
@@ -99,7 +101,9 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
 		return []Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
 	}
-	if err := m.Host.Writable(a.StoragePath); err != nil {
+	if err := m.Host.Writable(a.StoragePath); errors.Is(err, syscall.EROFS) {
+		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "mount it writable, or choose another directory")}
+	} else if err != nil {
 		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
 	}
 	if found := foreign(a.StoragePath); found != "" {

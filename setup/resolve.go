@@ -291,7 +291,11 @@ func (r *resolver) existing() {
 		r.refuse("", "", CodeBroken, in.Problem.Error(), "put it right, or choose another directory with --dir")
 	}
 	for _, d := range in.Drift {
-		r.findings = append(r.findings, noted(CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), ""))
+		remedy := "what was edited by hand is kept"
+		if d.What == "missing" {
+			remedy = "setup writes it again"
+		}
+		r.findings = append(r.findings, noted(CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), remedy))
 	}
 	if in.Cert != nil && in.Cert.CloseEnd && made(&r.answers) && !r.answers.RotateCert {
 		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", in.Cert.Info.DaysLeft(r.machine.now())), "renew it")

@@ -26,7 +26,7 @@ type setupReport struct {
 // unasked sets up without a question: resolve, plan, apply, prove.
 func (s *setupRun) unasked(ctx context.Context) error {
 	if err := s.look(ctx); err != nil {
-		return err
+		return s.refusedBy(setupReport{}, err, exitUsage)
 	}
 	if s.installed.Recovered != "" {
 		s.say("%s", s.installed.Recovered)
@@ -39,7 +39,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	}
 	plan, err := setup.MakePlan(ctx, s.machine, s.installed, resolved, setup.Options{Now: s.now(), WritePasswords: true})
 	if err != nil {
-		return err
+		return s.refusedBy(report, err, exitUsage)
 	}
 	report.Plan = plan
 	if s.o.dryRun {
@@ -54,7 +54,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	if plan.Pending() {
 		applied, err := applyPlan(ctx, plan, nil)
 		if err != nil {
-			return err
+			return s.refusedBy(report, err, exitFailed)
 		}
 		report.Applied = true
 		for _, path := range applied.Changed {
@@ -72,6 +72,17 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		return s.finish(report, nil)
 	}
 	return s.prove(ctx, plan, &report)
+}
+
+// refusedBy ends a setup with the findings that an error is made of, in words and in JSON; any other error ends it as it is.
+func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
+	refusal, ok := errors.AsType[*setup.RefusedError](err)
+	if !ok {
+		return err
+	}
+	s.sayFindings(refusal.Findings)
+	report.Findings = append(report.Findings, refusal.Findings...)
+	return s.finish(report, silent(code))
 }
 
 // prove starts or finds the server, checks it, and keeps it where --serve says so.
