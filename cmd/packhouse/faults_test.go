@@ -1,0 +1,96 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// fault is something wrong with a machine, its files or what somebody typed. The program has to find it, name the cause and not the symptom,
+// say what to do about it, and leave everything as it was.
+type fault struct {
+	name string
+	seed func(s *site)
+
+	ask    []string // the command that is to find it; nil: setup; "check": with the installation
+	code   string   // stable code of the finding
+	cause  string   // words in it
+	remedy string   // words in its remedy
+	exit   int
+
+	namespaces bool // it is made with mounts and networks of its own
+}
+
+// TestFaults seeds one fault at a time and runs the real program on it, over real files and sockets.
+func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the program a hundred times")
+	}
+	root := publicRoot(t)
+	namespaces := canUnshare()
+	for _, list := range [][]fault{answerFaults, fileFaults, machineFaults, installedFaults, serverFaults} {
+		for _, f := range list {
+			t.Run(f.name, func(t *testing.T) {
+				if f.namespaces && namespaces != "" {
+					t.Skip("no namespaces here: " + namespaces)
+				}
+				t.Parallel()
+				f.prove(t, newSite(t, root))
+			})
+		}
+	}
+}
+
+// canUnshare tells why no namespaces can be made; empty where they can.
+func canUnshare() string {
+	if os.Geteuid() != 0 {
+		return "only root may make them"
+	}
+	if out, err := exec.Command("unshare", "--mount", "--net", "sh", "-ec", "ip link set lo up; mount -t tmpfs tmpfs /mnt; setpriv true").CombinedOutput(); err != nil {
+		return err.Error() + ": " + strings.TrimSpace(string(out))
+	}
+	return ""
+}
+
+func (f *fault) prove(t *testing.T, s *site) {
+	f.seed(s)
+	before := s.tree()
+	args := s.setupArgs(s.args...)
+	if f.ask != nil {
+		args = append(append([]string{}, f.ask...), "--json", "--dir", s.dir)
+	}
+	got := s.run(args...)
+	if got.code != f.exit {
+		t.Errorf("exit code %d, want %d", got.code, f.exit)
+	}
+	if after := s.tree(); after != before {
+		t.Errorf("something was changed:\n%s", difference(before, after))
+	}
+	var same []diagnosis
+	for _, d := range diagnoses(t, got.stdout) {
+		if d.code == f.code {
+			same = append(same, d)
+		}
+	}
+	found := false
+	for _, d := range same {
+		found = found || strings.Contains(d.cause, s.words(f.cause)) && strings.Contains(d.remedy, s.words(f.remedy)) && d.remedy != ""
+	}
+	if !found {
+		t.Errorf("no finding %s says %q and advises %q; of that code are %q", f.code, s.words(f.cause), s.words(f.remedy), same)
+	}
+	if told := got.stdout + got.stderr; strings.Contains(told, "panic") || strings.Contains(told, "goroutine ") {
+		t.Error("it panics")
+	}
+	if t.Failed() {
+		t.Logf("it said:\n%s", got.stderr)
+	}
+}
+
+// words puts what differs from run to run into expected words.
+func (s *site) words(text string) string {
+	return strings.NewReplacer("{root}", s.root, "{dir}", s.dir, "{data}", s.data, "{port}", s.port).Replace(text)
+}
