@@ -71,6 +71,7 @@ var flags = []Flag{
 	{"run-as", FlagText, "USER", "user that it runs as, with --service systemd (default packhouse, which is made)", "run-as"},
 	{"log-level", FlagText, "LEVEL", "error, warn, info or debug (default info)", "log-level"},
 	{"yes", FlagBool, "", "ask nothing", ""},
+	{"accessible", FlagBool, "", "ask line by line, for screen readers; so do ACCESSIBLE=1 and TERM=dumb", ""},
 	{"dry-run", FlagBool, "", "say what would change and write nothing", ""},
 	{"json", FlagBool, "", "print the result as JSON", ""},
 	{"offline", FlagBool, "", "try nothing over the network", ""},

@@ -114,14 +114,30 @@ func Handoff(ctx context.Context, m *Machine, p *Plan) Card {
 	return c
 }
 
+// Where a password is, in words for people.
+const (
+	PasswordShown   = "shown once, when it was generated"
+	PasswordGiven   = "as you set it"
+	PasswordAsItWas = "as it was before"
+)
+
+// passwordPlace says where a user's password is. Of one that this plan leaves alone nothing is known, unless it still lies in
+// initial-passwords.
 func (p *Plan) passwordPlace(user string) string {
-	if c := p.change(PasswordsFile); c != nil && c.Kind != Remove {
-		return "in " + c.Path
+	path := filepath.Join(p.Dir, PasswordsFile)
+	if c := p.change(PasswordsFile); c != nil && c.Kind != Remove && passwordsIn(c.After)[user] != "" {
+		return "in " + path
 	}
 	if slices.ContainsFunc(p.Passwords, func(g Password) bool { return g.User == user }) {
-		return "shown once, when it was generated"
+		return PasswordShown
 	}
-	return "as you set it"
+	if u := p.Resolved.Answers.User(user); u != nil && (u.Password != "" || u.Source != Kept && u.Source != Unspecified) {
+		return PasswordGiven
+	}
+	if InitialPasswords(p.Dir)[user] != "" {
+		return "in " + path
+	}
+	return PasswordAsItWas
 }
 
 // local is a host and port that works on this machine: reached by resolving, and good for the certificate.

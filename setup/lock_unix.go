@@ -44,7 +44,11 @@ func lock(dir string) (unlock func(), err error) {
 func busy(dir string) error {
 	by := ""
 	if pid, err := readLimited(filepath.Join(dir, workDir, pidFile), 32); err == nil {
-		by = " (pid " + strings.TrimSpace(string(pid)) + ")"
+		number := strings.TrimSpace(string(pid))
+		by = " (pid " + number + ")"
+		if name, err := readLimited("/proc/"+number+"/comm", 64); err == nil && !strings.ContainsAny(number, "/.") {
+			by = fmt.Sprintf(" (%s, pid %s)", strings.TrimSpace(string(name)), number)
+		}
 	}
 	return &RefusedError{Findings: []Finding{{
 		Question: "dir", Severity: Refused, Code: CodeBusy, Flag: "--dir", What: "another setup" + by + " is at work in " + dir, Remedy: "wait for it, then try again",

@@ -53,6 +53,11 @@ func InitialPasswords(dir string) map[string]Secret {
 	if err != nil {
 		return nil
 	}
+	return passwordsIn(data)
+}
+
+// passwordsIn reads the lines of initial-passwords.
+func passwordsIn(data []byte) map[string]Secret {
 	passwords := map[string]Secret{}
 	for line := range strings.Lines(string(data)) {
 		if user, password, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok && !strings.HasPrefix(line, "#") {

@@ -21,8 +21,9 @@ const staysSecret = 7 * 24 * time.Hour
 // State is how an installation does, for the screen from which it is looked after.
 type State struct {
 	Dir         string
-	URL         string // what clients use; empty: nothing that can be read says it
-	Certificate *CertificateState
+	URL         string            // what clients use; empty: nothing that can be read says it
+	TLS         TLSMode           // empty: the configuration cannot be read
+	Certificate *CertificateState // nil: none, or not to be read
 	Users       []User
 	Storage     StorageState
 	Server      ServerState
@@ -68,7 +69,7 @@ type ServerState struct {
 
 // StateOf tells how an installation does on a machine, but for its server, which only whoever can ask it knows.
 func StateOf(m *Machine, in *Installed, url string) *State {
-	s := &State{Dir: in.Dir, URL: url, Users: in.Users, Drift: in.Drift, Backup: in.Backup}
+	s := &State{Dir: in.Dir, URL: url, TLS: TLSMode(in.tlsMode()), Users: in.Users, Drift: in.Drift, Backup: in.Backup}
 	if in.Cert != nil {
 		s.Certificate = in.certificateState(m)
 	}

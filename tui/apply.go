@@ -87,7 +87,7 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 // wentBack goes on after a rollback: what is there again is proven, and where nothing was there before, nothing is left to prove.
 func (m *model) wentBack(in *setup.Installed) tea.Cmd {
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report = Asked, nil, nil, check.Report{}
-	m.passwords = nil // of users as they were before the rollback
+	m.passwords, m.given = nil, nil // of users as they were before the rollback
 	if m.leaving != 0 {
 		return nil
 	}
@@ -112,8 +112,19 @@ func (m *model) settle() {
 	}
 	users := slices.Clone(m.answers.Users)
 	for i := range users {
+		switch users[i].Source {
+		case setup.Typed, setup.FromFile, setup.FromEnv, setup.FromStdin:
+			m.given = append(slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name }), users[i].Name)
+			m.passwords = slices.DeleteFunc(m.passwords, func(old setup.Password) bool { return old.User == users[i].Name })
+		case setup.Generated:
+			m.given = slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name })
+		case setup.Kept, setup.Unspecified:
+		}
 		users[i].Source, users[i].Password = setup.Kept, ""
 	}
+	m.passwords = slices.DeleteFunc(m.passwords, func(old setup.Password) bool {
+		return !slices.ContainsFunc(users, func(u setup.User) bool { return u.Name == old.User })
+	})
 	m.answers.Users, m.answers.RemoveUsers, m.answers.NoSANs = users, nil, nil
 	m.answers.RotateCert, m.answers.NewKey, m.answers.NewCA = false, false, false
 	for _, f := range m.forms {
@@ -151,7 +162,7 @@ func (m *model) applyBody(width, height int) ([]string, string) {
 	}
 	switch {
 	case m.apply.err != nil:
-		for _, line := range layout.Hang(theme.Failed+" ", clean(m.apply.err.Error()), width) {
+		for _, line := range layout.Hang(theme.Failed+" ", clean(inWords(m.apply.err)), width) {
 			lines = append(lines, t.Bad.Render(line))
 		}
 		lines = append(lines, "")

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -27,9 +28,17 @@ type card struct {
 func (m *model) makeCard(plan *setup.Plan) tea.Cmd {
 	if m.options.Card != nil {
 		m.outcome.Card = m.options.Card(m.ctx, plan)
-		return nil
+	} else {
+		m.outcome.Card = setup.Handoff(context.WithoutCancel(m.ctx), m.machine, plan)
 	}
-	m.outcome.Card = setup.Handoff(context.WithoutCancel(m.ctx), m.machine, plan)
+	// The plan knows of its own changes only; the sitting may have had others before it.
+	c := &m.outcome.Card
+	switch {
+	case slices.ContainsFunc(m.passwords, func(p setup.Password) bool { return p.User == c.User }):
+		c.Password = setup.PasswordShown
+	case slices.Contains(m.given, c.User):
+		c.Password = setup.PasswordGiven
+	}
 	return nil
 }
 

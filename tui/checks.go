@@ -277,7 +277,8 @@ func (m *model) checkLines(row checkRow, width int) []string {
 	room := width - 2 - titleWidth - 2 - ansi.StringWidth(took) - 1
 	if room < 20 { // too narrow for columns: what was seen goes below
 		lines := []string{layout.Ends(style.Render(sign)+" "+clean(result.Title), t.Muted.Render(took), width)}
-		return append(lines, m.indented(word+result.Seen+reason(result), width, style, result.Status == check.Passed)...)
+		lines = append(lines, m.indented(word+result.Seen+reason(result), width, style, result.Status == check.Passed)...)
+		return append(lines, m.adviceLines(result.Advice, 2, width)...)
 	}
 	seen := layout.Wrap(word+clean(result.Seen), room)
 	lines := []string{layout.Ends(style.Render(sign)+" "+layout.Pad(clean(result.Title), titleWidth)+"  "+seen[0], t.Muted.Render(took), width)}
@@ -289,7 +290,33 @@ func (m *model) checkLines(row checkRow, width int) []string {
 			lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+style.Render(line))
 		}
 	}
-	return lines
+	return append(lines, m.adviceLines(result.Advice, titleWidth+4, width)...)
+}
+
+// adviceLines draw what is worth doing though nothing is wrong. Its first line is a sentence; what follows is to be copied, so that it keeps
+// its line ends and begins further left where there is little room.
+func (m *model) adviceLines(advice string, indent, width int) []string {
+	if advice == "" {
+		return nil
+	}
+	sentence, copied, _ := strings.Cut(clean(advice), "\n")
+	var out []string
+	margin := strings.Repeat(" ", indent)
+	for _, line := range layout.Hang("· ", sentence, width-indent) {
+		out = append(out, margin+m.theme.Muted.Render(line))
+	}
+	if copied == "" {
+		return out
+	}
+	margin = strings.Repeat(" ", 2)
+	for line := range strings.SplitSeq(copied, "\n") {
+		if ansi.StringWidth(margin+line) > width { // whole, rather than on one line
+			out = append(out, layout.Wrap(line, width)...)
+			continue
+		}
+		out = append(out, margin+line)
+	}
+	return out
 }
 
 func (m *model) indented(text string, width int, style interface{ Render(...string) string }, quiet bool) []string {

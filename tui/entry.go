@@ -146,8 +146,16 @@ func (e *entry) apply() bool {
 func (e *entry) validate() {
 	e.findings = nil
 	if e.question.Validate != nil {
-		e.findings = e.question.Validate(e.m.ctx, e.m.machine, &e.m.answers)
+		e.findings = worded(e.question.Validate(e.m.ctx, e.m.machine, &e.m.answers))
 	}
+}
+
+// worded are findings for somebody who is asked and gives no flags.
+func worded(findings []setup.Finding) []setup.Finding {
+	for i := range findings {
+		findings[i] = findings[i].AtQuestions()
+	}
+	return findings
 }
 
 // refused tells that the answer cannot stay as it is.
@@ -162,7 +170,7 @@ func (e *entry) checkName(name string) error {
 	if e.question.Validate == nil {
 		return nil
 	}
-	for _, finding := range e.question.Validate(e.m.ctx, e.m.machine, &answers) {
+	for _, finding := range worded(e.question.Validate(e.m.ctx, e.m.machine, &answers)) {
 		if finding.Severity == setup.Refused && finding.Subject == name {
 			return errors.New(clean(sentence(finding)))
 		}
@@ -176,7 +184,7 @@ func (e *entry) judgeUsers(users []setup.User) []setup.Finding {
 	}
 	answers := e.m.resolved().Answers
 	answers.Users = users
-	return e.question.Validate(e.m.ctx, e.m.machine, &answers)
+	return worded(e.question.Validate(e.m.ctx, e.m.machine, &answers))
 }
 
 // shown are the findings worth drawing, the gravest first and each once.
@@ -284,6 +292,19 @@ func (m *model) drawFinding(finding setup.Finding, width int) []string {
 		lines[i] = style.Render(lines[i])
 	}
 	return lines
+}
+
+// inWords is an error for somebody who is asked: what was refused says so without the flag that it would be about.
+func inWords(err error) string {
+	refusal, ok := errors.AsType[*setup.RefusedError](err)
+	if !ok {
+		return err.Error()
+	}
+	said := make([]string, len(refusal.Findings))
+	for i, finding := range refusal.Findings {
+		said[i] = sentence(finding.AtQuestions())
+	}
+	return strings.Join(said, "\n")
 }
 
 func sentence(finding setup.Finding) string {

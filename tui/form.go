@@ -258,7 +258,7 @@ func (f *form) probe() (tea.Cmd, bool) {
 	return f.m.start("trying "+strings.Join(doing, ", "), func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
 		found := make(map[*entry][]setup.Finding)
 		for _, e := range tries {
-			for _, finding := range e.question.Probe(ctx, machine, &answers) {
+			for _, finding := range worded(e.question.Probe(ctx, machine, &answers)) {
 				about := entryAbout(asked, finding, e)
 				found[about] = append(found[about], finding)
 			}

@@ -48,16 +48,17 @@ func RunLines(ctx context.Context, o Options) (Outcome, error) {
 
 // lines is the wizard as lines. The model keeps answers, plan and outcome; nothing of it is drawn.
 type lines struct {
-	ctx     context.Context
-	m       *model
-	in      io.Reader
-	out     io.Writer
-	secret  func() (string, error) // reads a line without an echo
-	wanted  chan bool              // a line is to be read; true: without an echo
-	read    chan answer
-	further bool // the questions that nearly everybody leaves alone are asked too
-	asked   bool // there are questions to go back to
-	write   bool // somebody said so
+	ctx      context.Context
+	m        *model
+	in       io.Reader
+	out      io.Writer
+	secret   func() (string, error) // reads a line without an echo
+	wanted   chan bool              // a line is to be read; true: without an echo
+	read     chan answer
+	mistakes int  // that were told so far
+	further  bool // the questions that nearly everybody leaves alone are asked too
+	asked    bool // there are questions to go back to
+	write    bool // somebody said so
 }
 
 // answer is a line that somebody typed.
@@ -155,11 +156,17 @@ func (l *lines) say(format string, args ...any) {
 	fmt.Fprintln(l.out, clean(fmt.Sprintf(format, args...)))
 }
 
+// mistake says what was wrong with what somebody typed, or went wrong.
+func (l *lines) mistake(format string, args ...any) {
+	l.mistakes++
+	l.say("Error: "+format, args...)
+}
+
 // finding says what is wrong, in words and not by a sign.
 func (l *lines) finding(f setup.Finding) {
 	switch f.Severity {
 	case setup.Refused:
-		l.say("Error: %s", sentence(f))
+		l.mistake("%s", sentence(f))
 	case setup.Warning:
 		l.say("Warning: %s", sentence(f))
 	case setup.Note:
@@ -272,11 +279,11 @@ func (l *lines) manage() (bool, error) {
 		}
 		n := 0
 		if _, err := fmt.Sscanf(text, "%d", &n); err != nil || n < 1 || n > len(tasks) {
-			l.say("Error: %q is none of these", text)
+			l.mistake("%q is none of these", text)
 			continue
 		}
 		if closed := tasks[n-1].closed; closed != "" {
-			l.say("Error: %s", closed)
+			l.mistake("%s", closed)
 			continue
 		}
 		return true, l.do(n - 1)
@@ -300,7 +307,7 @@ func (l *lines) do(job int) error {
 		_, err = l.review(m.plan0)
 	case 4:
 		if m.plan, err = m.plan0(l.ctx); err != nil {
-			l.say("Error: %v", err)
+			l.mistake("%s", inWords(err))
 			return nil
 		}
 		_, err = l.prove()

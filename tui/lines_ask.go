@@ -57,9 +57,15 @@ func (l *lines) questions(only string, at int) (bool, error) {
 	}
 }
 
-// ask asks one question until its answer can stand. It tells whether to go on; false: back.
+// ask asks one question until its answer can stand. It tells whether to go on; false: back. What there is to choose from is listed once, and
+// again when it has changed: who listens has heard it.
 func (l *lines) ask(q *setup.Question) (bool, error) {
-	for {
+	for list := true; ; {
+		if list {
+			l.list(q)
+		}
+		list = false
+		mistakes := l.mistakes
 		text, err := l.hear(l.prompt(q), q.Kind == setup.Hidden)
 		if err != nil {
 			return false, err
@@ -81,11 +87,12 @@ func (l *lines) ask(q *setup.Question) (bool, error) {
 		if done && l.judge(q) {
 			return true, nil
 		}
+		list = !done && l.mistakes == mistakes // a list that was changed
 	}
 }
 
-// prompt says the default, and what can be typed.
-func (l *lines) prompt(q *setup.Question) string {
+// list says what there is to choose from.
+func (l *lines) list(q *setup.Question) {
 	a := &l.m.answers
 	switch q.Kind {
 	case setup.Choice:
@@ -109,15 +116,25 @@ func (l *lines) prompt(q *setup.Question) string {
 		if len(out) > 0 {
 			l.say("Known, and not in it: %s", strings.Join(out, ", "))
 		}
-		return "A name adds it, minus and a name takes it out, enter goes on: "
 	case setup.Users:
 		for _, u := range a.Users {
 			l.say("%s, %s, %s", u.Name, u.Role, passwordWords(u))
 		}
+	case setup.Hidden, setup.Text, setup.Path, setup.Number, setup.Confirm:
+	}
+}
+
+// prompt says the default, and what can be typed.
+func (l *lines) prompt(q *setup.Question) string {
+	a := &l.m.answers
+	switch q.Kind {
+	case setup.Names:
+		return "A name adds it, minus and a name takes it out, enter goes on: "
+	case setup.Users:
 		return "add NAME ROLE, remove NAME, role NAME ROLE, password NAME; enter goes on: "
 	case setup.Hidden:
 		return hiddenPrompt(q.Get(a))
-	case setup.Text, setup.Path, setup.Number, setup.Confirm:
+	case setup.Text, setup.Path, setup.Number, setup.Confirm, setup.Choice:
 	}
 	value := q.Get(a)
 	switch {
@@ -178,15 +195,21 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 		if n, err := strconv.Atoi(text); err == nil {
 			options := q.Choices(l.m.machine, a)
 			if n < 1 || n > len(options) {
-				l.say("Error: there is no number %d", n)
+				l.mistake("there is no number %d", n)
 				return false, nil
 			}
 			text = options[n-1].Value
 		}
+		for _, o := range q.Choices(l.m.machine, a) {
+			if o.Value == text && o.Disabled != "" {
+				l.mistake("%s cannot be chosen here: %s", o.Title, o.Disabled)
+				return false, nil
+			}
+		}
 	}
 	before := q.Get(a)
 	if err := q.Set(a, text); err != nil {
-		l.say("Error: %q %v", text, err)
+		l.mistake("%q %v", text, err)
 		return false, nil
 	}
 	if l.refuses(q) {
@@ -208,7 +231,7 @@ func (l *lines) takeNames(q *setup.Question, text string) {
 		}
 		i := slices.IndexFunc(a.SANs, func(san setup.SAN) bool { return strings.EqualFold(san.Name, name) })
 		if i < 0 {
-			l.say("Error: %s is not in it", name)
+			l.mistake("%s is not in it", name)
 			continue
 		}
 		a.SANs = slices.Clone(a.SANs)
@@ -237,16 +260,16 @@ func (l *lines) takeUser(q *setup.Question, text string) error {
 	a.Users = slices.Clone(a.Users)
 	switch {
 	case name == "" || len(fields) > 3 || !slices.Contains([]string{"add", "remove", "role", "password"}, verb):
-		l.say("Error: that is none of add, remove, role and password with a name")
+		l.mistake("that is none of add, remove, role and password with a name")
 		return nil
 	case !slices.Contains(setup.Roles(), role):
-		l.say("Error: %q is no role: reader, writer or admin", role)
+		l.mistake("%q is no role: reader, writer or admin", role)
 		return nil
 	case verb == "add" && i >= 0:
-		l.say("Error: there is a user %q already", name)
+		l.mistake("there is a user %q already", name)
 		return nil
 	case verb != "add" && i < 0:
-		l.say("Error: there is no user %q", name)
+		l.mistake("there is no user %q", name)
 		return nil
 	case verb == "add":
 		a.Users = append(a.Users, setup.User{Name: name, Role: role, Source: setup.Generated})
@@ -293,7 +316,7 @@ func (l *lines) password(name string) (string, error) {
 		if first == second {
 			return first, nil
 		}
-		l.say("Error: the two differ")
+		l.mistake("the two differ")
 	}
 }
 
@@ -308,7 +331,7 @@ func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
 	refused := false
 	for _, f := range q.Validate(l.ctx, l.m.machine, &l.m.answers) {
 		if f.Severity == setup.Refused && (subject == "" || f.Subject == subject) {
-			l.finding(f)
+			l.finding(f.AtQuestions())
 			refused = true
 		}
 	}
@@ -324,7 +347,7 @@ func (l *lines) judge(q *setup.Question) bool {
 	if q.Probe != nil && !setup.AnyRefused(findings) {
 		findings = append(findings, q.Probe(l.ctx, l.m.machine, &l.m.answers)...)
 	}
-	for _, f := range findings {
+	for _, f := range worded(findings) {
 		l.finding(f)
 	}
 	return !setup.AnyRefused(findings)

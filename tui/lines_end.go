@@ -30,7 +30,7 @@ func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (tur
 		if l.ctx.Err() != nil {
 			return over, l.ctx.Err()
 		}
-		l.say("Error: %v", err)
+		l.mistake("%s", inWords(err))
 		return l.choose("Type back to change answers, or quit: ")
 	}
 	if !m.plan.Pending() {
@@ -65,7 +65,7 @@ func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (tur
 	}
 	l.write = false
 	if err := l.apply(); err != nil {
-		l.say("Error: %v", err)
+		l.mistake("%s", inWords(err))
 		return l.choose("Type back to change answers, or quit: ")
 	}
 	if m.review.back && m.installed != nil && m.installed.Config == nil {
@@ -100,7 +100,7 @@ func (l *lines) choose(prompt string) (turn, error) {
 			l.say("Nothing was written.")
 			return over, nil
 		}
-		l.say("Error: %q is none of these", text)
+		l.mistake("%q is none of these", text)
 	}
 }
 
@@ -119,7 +119,7 @@ func (l *lines) apply() error {
 		}
 	}
 	if m.review.back {
-		m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report, m.passwords = Asked, nil, nil, check.Report{}, nil
+		m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report, m.passwords, m.given = Asked, nil, nil, check.Report{}, nil, nil
 	}
 	return nil
 }
@@ -135,12 +135,15 @@ func (l *lines) prove() (turn, error) {
 		m.running = running
 	}
 	if err != nil {
-		l.say("Error: the server did not start: %v", err)
+		l.mistake("the server did not start: %v", err)
 		return l.offerBack()
 	}
 	report := m.options.Prove(l.ctx, m.plan, func(e check.Event) {
 		if e.Result != nil {
 			l.say("%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen, strings.ReplaceAll(reason(e.Result), "\n", "\n  "))
+			if e.Result.Advice != "" {
+				l.say("  advice: %s", strings.ReplaceAll(e.Result.Advice, "\n", "\n  "))
+			}
 		}
 	})
 	if l.ctx.Err() != nil {
@@ -194,7 +197,7 @@ func (l *lines) yes(prompt string) (bool, error) {
 		case "n", "no":
 			return false, nil
 		}
-		l.say("Error: yes or no")
+		l.mistake("yes or no")
 	}
 }
 

@@ -48,8 +48,14 @@ func (m *model) tasks() []task {
 		{name: "Roll back", text: "to the files before the last change", run: m.planRollback},
 	}
 	switch {
+	case s.TLS == setup.LetsEncrypt:
+		tasks[0].closed = "the server orders it and renews it in time, by itself; packhouse cert show tells how it stands"
+	case s.TLS == setup.Off:
+		tasks[0].closed = "TLS is off, so there is none: Settings, TLS"
+	case s.Certificate == nil && s.TLS == setup.Files:
+		tasks[0].closed = "this certificate is yours, and its files cannot be read: put them in their place"
 	case s.Certificate == nil:
-		tasks[0].closed = "there is no certificate: TLS is off, or its files cannot be read"
+		tasks[0].closed = "its files cannot be read: Repair makes them anew"
 	case !s.Certificate.Made:
 		tasks[0].closed = "this certificate is yours: put new files in its place"
 	}
@@ -124,7 +130,7 @@ type proveMsg struct {
 
 func (m *model) proveAsIs(msg proveMsg) tea.Cmd {
 	if msg.err != nil {
-		m.notice = msg.err.Error()
+		m.notice = inWords(msg.err)
 		return nil
 	}
 	m.plan = msg.plan

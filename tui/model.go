@@ -78,7 +78,8 @@ type model struct {
 	card      card
 	running   setup.Running
 
-	passwords []setup.Password // generated and in force, for the card only
+	passwords []setup.Password // generated in this sitting and in force, for the card only
+	given     []string         // users whose password somebody gave in this sitting
 	log       logScreen
 	outcome   Outcome
 }

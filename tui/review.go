@@ -130,7 +130,7 @@ func (m *model) reviewKeys() []key.Binding {
 func (m *model) reviewBody(width, height int) ([]string, string) {
 	switch {
 	case m.review.err != nil:
-		lines := layout.Hang(theme.Failed+" ", clean(m.review.err.Error()), width)
+		lines := layout.Hang(theme.Failed+" ", clean(inWords(m.review.err)), width)
 		for i := range lines {
 			lines[i] = m.theme.Bad.Render(lines[i])
 		}

@@ -49,7 +49,6 @@ wrong, 3 when --dry-run found changes, 4 when a check failed.`,
 // addSetupFlags makes flags of the one list that setup has.
 func (a *app) addSetupFlags(flags *pflag.FlagSet) {
 	flags.String("answers", "", "YAML `FILE` with answers: the flags without their dashes")
-	flags.Bool("accessible", false, "ask line by line, for screen readers; so do ACCESSIBLE=1 and TERM=dumb")
 	for _, f := range setup.Flags() {
 		switch f.Kind {
 		case setup.FlagBool:
@@ -132,7 +131,7 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 	is := func(name string) bool { return value(name) == "true" }
 	o := setupOptions{
 		dir: value("dir"), yes: is("yes"), dryRun: is("dry-run"), json: is("json"), noStart: is("no-start"), serve: is("serve"),
-		rollback: is("rollback-on-failure"),
+		rollback: is("rollback-on-failure"), lines: is("accessible"),
 	}
 	if o.dir == "" {
 		o.dir = a.defaultDir()
@@ -168,7 +167,6 @@ func (a *app) newSetupRun(flags *pflag.FlagSet) (*setupRun, error) {
 	if len(input.Flags["password-stdin"]) > 0 {
 		input.PasswordLines = a.stdin
 	}
-	o.lines, _ = flags.GetBool("accessible")
 	return &setupRun{app: a, o: o, input: input}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/term"
 
@@ -67,7 +68,9 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 			return errors.Join(err, kept)
 		}
 		a.say("nobody has looked at the generated passwords: they are in %s", path)
-		outcome.Card.Password = "in " + path
+		if slices.ContainsFunc(outcome.Unseen, func(p setup.Password) bool { return p.User == outcome.Card.User }) {
+			outcome.Card.Password = "in " + path
+		}
 	}
 	if outcome.Stage >= tui.Proved && (!outcome.Managed || outcome.Applied != nil) {
 		a.showCard(outcome.Card)

@@ -1,0 +1,141 @@
+package tui
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// advised are options whose checks pass, one of them with something worth doing.
+func advised() Options {
+	o := fixtureOptions()
+	o.Prove = func(_ context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+		result := check.Result{
+			ID: "bucket", Title: "bucket", Status: check.Passed, Seen: "every right was tried",
+			Advice: "a lifecycle rule for the bucket:\n{\"Rules\":[{\"ID\":\"abort\",\n  \"Status\":\"Enabled\"}]}",
+		}
+		report(check.Event{Total: 1, ID: result.ID, Title: result.Title, Result: &result})
+		return check.Report{Results: []check.Result{result}}
+	}
+	return o
+}
+
+// TestAdviceIsTold: what is worth doing though nothing is wrong, whichever way one is asked.
+func TestAdviceIsTold(t *testing.T) {
+	for _, size := range [][2]int{{120, 36}, {40, 20}} {
+		s := open(t, advised(), size[0], size[1])
+		s.keys(journeyTo("8-checks"))
+		s.wants("lifecycle rule", `{"Rules":[{"ID":"abort",`, `  "Status":"Enabled"}]}`)
+	}
+	out, _, err := typeLines(t, advised(), allEnters[:7]+"write\nno\n\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantsLines(t, out, "bucket: passed", "advice: a lifecycle rule", `"Status":"Enabled"}]}`)
+}
+
+// TestCardTellsWhereThePasswordIs: also after a second change in the same sitting, whose plan knows nothing of the first one's passwords.
+func TestCardTellsWhereThePasswordIs(t *testing.T) {
+	sitting := func(t *testing.T, users string) *screen {
+		t.Helper()
+		o := fixtureOptions()
+		first := true
+		o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+			plan, err := fixturePlan(setup.Create)(ctx, resolved)
+			if !first || users != "" {
+				plan.Passwords = nil
+			}
+			first = false
+			return plan, err
+		}
+		o.Card = func(ctx context.Context, plan *setup.Plan) setup.Card {
+			plan.Dir = t.TempDir()
+			return setup.Handoff(ctx, nil, plan)
+		}
+		s := open(t, o, 120, 40)
+		s.keys(strings.Repeat("<enter>", 4) + users + strings.Repeat("<enter>", 5))
+		s.wants("checks passed")
+		return s
+	}
+	again := func(s *screen) {
+		s.keys("<esc>")
+		for range 5 {
+			if s.m.phase == checking {
+				break
+			}
+			s.keys("<enter>")
+		}
+		s.wants("checks passed")
+	}
+
+	s := sitting(t, "")
+	again(s)
+	if got := s.m.outcome.Card.Password; got != setup.PasswordShown {
+		t.Errorf("generated before the second change: %q", got)
+	}
+	s.keys("<enter>")
+	s.wants("p shows it")
+
+	s = sitting(t, "")
+	s.m.answers.Users[0].Source, s.m.answers.Users[0].Password = setup.Typed, "typed afterwards"
+	again(s)
+	again(s)
+	if got := s.m.outcome.Card.Password; got != setup.PasswordGiven || len(s.m.generated()) > 0 {
+		t.Errorf("typed over a generated one: %q, and %d generated ones are offered", got, len(s.m.generated()))
+	}
+
+	s = sitting(t, "")
+	s.m.passwords, s.m.given = nil, nil // as in another sitting
+	again(s)
+	if got := s.m.outcome.Card.Password; got != setup.PasswordAsItWas {
+		t.Errorf("of a sitting before: %q", got)
+	}
+}
+
+// TestLinesDoNotRepeatThemselves: after a mistake there is the mistake and the question's last line, not the whole list again.
+func TestLinesDoNotRepeatThemselves(t *testing.T) {
+	out, _, _ := typeLines(t, fixtureOptions(), "\n\n\n9\n4\n\nremove nobody\nadd ci owner\nadd x\n\n\n\n\nquit\n")
+	if n := strings.Count(out, "1. Private CA"); n != 1 {
+		t.Errorf("the choices were listed %d times, want once:\n%s", n, out)
+	}
+	wantsLines(t, out, "1. Private CA", "Error: there is no number 9", "Default:", "Error: Let's Encrypt cannot be chosen here: this machine has no public address")
+	if n := strings.Count(out, "spectro, reader"); n != 2 {
+		t.Errorf("the users were listed %d times, want when asked and after the change:\n%s", n, out)
+	}
+}
+
+// TestRenewalIsClosedForAReason: where setup does not make the certificate, the manager says who does.
+func TestRenewalIsClosedForAReason(t *testing.T) {
+	for mode, says := range map[setup.TLSMode]string{
+		setup.LetsEncrypt: "the server orders it and renews it in time, by itself",
+		setup.Off:         "TLS is off",
+		setup.Files:       "this certificate is yours",
+		setup.PrivateCA:   "Repair makes them anew",
+	} {
+		o := managed(fixtureOptions())
+		b, _ := o.Begin(t.Context())
+		b.State.TLS, b.State.Certificate = mode, nil
+		s := open(t, o, 200, 50)
+		s.wants(says)
+		s.keys("<enter>")
+		if s.m.phase != managing {
+			t.Errorf("%s: the renewal began", mode)
+		}
+	}
+}
+
+// TestRefusalsNameQuestions: who is asked reads no flags.
+func TestRefusalsNameQuestions(t *testing.T) {
+	o := fixtureOptions()
+	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+		return nil, &setup.RefusedError{Findings: []setup.Finding{{Flag: "--dir", What: "another setup (packhouse, pid 812) is at work in " + filepath.Join("/etc", "packhouse"), Remedy: "wait for it"}}}
+	}
+	s := open(t, o, 120, 36)
+	s.keys(journeyTo("8-checks"))
+	s.wants("another setup (packhouse, pid 812) is at work", "The installation is as it was before")
+	s.wantsNot("--dir")
+}
