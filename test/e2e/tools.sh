@@ -34,6 +34,8 @@ helm           | install | helm.sh/helm/v4/cmd/helm                             
 pebble         | install | github.com/letsencrypt/pebble/v2/cmd/pebble           | v2.10.1
 pebble-challtestsrv | install | github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv | v2.10.1
 versitygw      | install | github.com/versity/versitygw/cmd/versitygw            | v1.8.0
+minio          | module  | github.com/minio/minio                                | v0.0.0-20260212201848-7aac2a2c5b7c
+olareg         | module  | github.com/olareg/olareg/cmd/olareg                   | v0.2.2
 toxiproxy      | module  | github.com/Shopify/toxiproxy/v2/cmd/server            | v2.12.0
 '
 
