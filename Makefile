@@ -48,10 +48,10 @@ e2e: build ## run real clients against the built binary (installs them into .too
 	bash test/e2e/tools.sh
 	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./...
 
-e2e-full: build ## the same with the clients that take long to build, and longer soaks
+e2e-full: build ## the same with what takes long to build (helm; minio as a second S3 engine), and longer soaks
 	bash test/e2e/tools.sh
-	bash test/e2e/tools.sh helm
-	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
+	bash test/e2e/tools.sh helm minio
+	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" PACKHOUSE_S3_ENGINES='versitygw minio' SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
 
 bench: build ## measure side by side with CNCF distribution on this machine
 	bash test/e2e/tools.sh registry

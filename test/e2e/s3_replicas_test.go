@@ -15,8 +15,10 @@ import (
 
 // TestReplicasServeAsOne pushes and pulls with crane through three processes in
 // turns, and looks at each of them alone afterwards.
-func TestReplicasServeAsOne(t *testing.T) {
-	c := newReplicas(t, 3)
+func TestReplicasServeAsOne(t *testing.T) { onS3Engines(t, testReplicasServeAsOne) }
+
+func testReplicasServeAsOne(t *testing.T, engine string) {
+	c := newReplicas(t, engine, 3)
 	crane := newTool(t, "crane")
 	crane.runWith(c.passwords[admin], "auth", "login", c.addr, "--username", admin, "--password-stdin", "--insecure")
 	held := map[string]layout{}
@@ -49,9 +51,11 @@ func TestReplicasServeAsOne(t *testing.T) {
 // warning, while clients push in chunks through the balancer. An upload whose
 // process is gone is continued at another one, and whatever was acknowledged is
 // there in the end.
-func TestReplicasDieDuringUploads(t *testing.T) {
+func TestReplicasDieDuringUploads(t *testing.T) { onS3Engines(t, testReplicasDieDuringUploads) }
+
+func testReplicasDieDuringUploads(t *testing.T, engine string) {
 	const workers = 4
-	c := newReplicas(t, 3)
+	c := newReplicas(t, engine, 3)
 	length := soak(t)
 	end := time.Now().Add(length)
 	var mu sync.Mutex

@@ -15,8 +15,10 @@ import (
 // TestSetupOnS3: setup finds out what is wrong with a bucket before it writes
 // anything, says each thing by its own code, and with the right answers proves
 // an installation that CNCF distribution can serve too.
-func TestSetupOnS3(t *testing.T) {
-	engine := startS3(t)
+func TestSetupOnS3(t *testing.T) { onS3Engines(t, testSetupOnS3) }
+
+func testSetupOnS3(t *testing.T, program string) {
+	engine := startS3Engine(t, program)
 	nobody := freeAddress(t)
 	in := &installation{
 		t: t, dir: filepath.Join(t.TempDir(), "installation"), addr: freeAddress(t), scheme: "http",

@@ -3,9 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,66 +16,6 @@ import (
 	"testing"
 	"time"
 )
-
-// The keys of the S3 engine that a test starts.
-const (
-	s3Key    = "key"
-	s3Secret = "a secret of 16+"
-	s3Bucket = "registry"
-)
-
-// startS3 runs versitygw, a real S3 engine over a directory, with an empty
-// bucket, and returns its address.
-func startS3(t *testing.T) string {
-	t.Helper()
-	program, addr, dir := need(t, "versitygw"), freeAddress(t), t.TempDir()
-	launch(t, []string{"ROOT_ACCESS_KEY=" + s3Key, "ROOT_SECRET_KEY=" + s3Secret}, program, "--port", addr, "posix", dir)
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		status, err := s3Request(t.Context(), http.MethodPut, addr, "/"+s3Bucket)
-		if err == nil && status == http.StatusOK {
-			return addr
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("versitygw makes no bucket: %d, %v", status, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// s3Request sends one signed request without a body (AWS signature version 4).
-func s3Request(ctx context.Context, method, addr, path string) (int, error) {
-	now := time.Now().UTC()
-	stamp, day := now.Format("20060102T150405Z"), now.Format("20060102")
-	empty := sha256.Sum256(nil)
-	payload := hex.EncodeToString(empty[:])
-	canonical := strings.Join([]string{
-		method, path, "", "host:" + addr, "x-amz-content-sha256:" + payload, "x-amz-date:" + stamp, "", "host;x-amz-content-sha256;x-amz-date", payload,
-	}, "\n")
-	sum := sha256.Sum256([]byte(canonical))
-	scope := day + "/us-east-1/s3/aws4_request"
-	text := "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + hex.EncodeToString(sum[:])
-	key := []byte("AWS4" + s3Secret)
-	for _, part := range []string{day, "us-east-1", "s3", "aws4_request", text} {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(part))
-		key = mac.Sum(nil)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+addr+path, nil)
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("X-Amz-Date", stamp)
-	request.Header.Set("X-Amz-Content-Sha256", payload)
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+s3Key+"/"+scope+
-		", SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="+hex.EncodeToString(key))
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	return response.StatusCode, nil
-}
 
 // useS3 makes the bucket the storage of an installation.
 func useS3(t *testing.T, in *installation, engine string) {
@@ -124,11 +61,11 @@ type replica struct {
 	down    atomic.Bool
 }
 
-func newReplicas(t *testing.T, n int) *replicas {
+func newReplicas(t *testing.T, engine string, n int) *replicas {
 	t.Helper()
-	engine := startS3(t)
+	addr := startS3Engine(t, engine)
 	in := install(t, "--tls", "off", "--insecure")
-	useS3(t, in, engine)
+	useS3(t, in, addr)
 	c := &replicas{installation: in}
 	for range n {
 		r := &replica{addr: freeAddress(t)}
@@ -184,9 +121,13 @@ func (c *replicas) killReplica(r *replica) {
 // its contract, three processes on one bucket, turns with CNCF distribution, and
 // pushes through a connection that toxiproxy cuts, resets and delays.
 func TestS3Engine(t *testing.T) {
-	program := need(t, "versitygw")
 	need(t, "toxiproxy")
 	need(t, "registry")
+	onS3Engines(t, testS3Engine)
+}
+
+func testS3Engine(t *testing.T, engine string) {
+	program := need(t, engine)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "./server/storage/s3/")
