@@ -44,15 +44,15 @@ func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 		return err
 	}
 	if o, ok, err := s.data(ctx, d); err == nil && ok && o.size == size {
-		if etag, good := s.verified.get(string(d)); good && etag == o.etag {
-			return s.commit(ctx, w, t.o.Repository.String(), d, etag, write)
+		if s.good(d, o) {
+			return s.commit(ctx, w, t.o.Repository.String(), d, o, write)
 		}
 	}
 	etag, err := write(ctx)
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, w, t.o.Repository.String(), d, etag, write)
+	return s.commit(ctx, w, t.o.Repository.String(), d, object{etag: etag, size: size}, write)
 }
 
 // assembleMultipart makes an object of parts that are made at once.

@@ -144,7 +144,7 @@ func (s *Store) holdReferences(ctx context.Context, w watch, repo string, refere
 
 // sound tells whether data whose size is not the announced one is what its digest says: whose mistake is it?
 func (s *Store) sound(ctx context.Context, d digest.Digest, o object) (bool, error) {
-	if etag, ok := s.verified.get(string(d)); ok && etag == o.etag {
+	if s.good(d, o) {
 		return true, nil
 	}
 	err := s.verify(ctx, d, o)

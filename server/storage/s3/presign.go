@@ -21,7 +21,7 @@ func (s *Store) Presign(ctx context.Context, repo reference.Repository, d digest
 	if !s.plausible(target, o) {
 		return "", blobUnknown(d)
 	}
-	if etag, ok := s.verified.get(string(target)); !ok || etag != o.etag {
+	if !s.good(target, o) {
 		return "", nil
 	}
 	return s.bucket.presign(ctx, blobKey(target), life)

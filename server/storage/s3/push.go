@@ -51,7 +51,7 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, w, o.Repository.String(), d, etag, func(context.Context) (string, error) {
+	return s.commit(ctx, w, o.Repository.String(), d, object{etag: etag, size: c.in.n}, func(context.Context) (string, error) {
 		return "", fmt.Errorf("%w: %s", storage.ErrBusy, d) // the bytes are gone: the client has to send them again
 	})
 }
@@ -73,12 +73,12 @@ func (s *Store) putSmall(ctx context.Context, o storage.Owner, d digest.Digest, 
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, w, o.Repository.String(), d, etag, write)
+	return s.commit(ctx, w, o.Repository.String(), d, object{etag: etag, size: int64(len(content))}, write)
 }
 
 // commit links a blob whose data was written after looking for collections, and makes sure that both stay. Where one took the data after all, it
 // is written again.
-func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Digest, etag string, again func(context.Context) (string, error)) error {
+func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Digest, o object, again func(context.Context) (string, error)) error {
 	s.health.good(s.opt.Now())
 	err := s.guardedSince(w, func(w watch) error {
 		for attempt := 0; ; attempt++ {
@@ -86,13 +86,13 @@ func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Diges
 			if !errors.Is(err, storage.ErrBusy) || attempt > 2 {
 				return err
 			}
-			if etag, err = again(ctx); err != nil {
+			if o.etag, err = again(ctx); err != nil {
 				return err
 			}
 		}
 	})
 	if err == nil {
-		s.remember(d, etag)
+		s.remember(d, o.etag, o.size)
 	}
 	return err
 }

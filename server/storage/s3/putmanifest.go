@@ -80,7 +80,7 @@ func (s *Store) writeManifest(ctx context.Context, w watch, p storage.Put, moves
 		if err != nil {
 			return fmt.Errorf("write manifest: %w", err)
 		}
-		s.remember(d, etag)
+		s.remember(d, etag, int64(len(p.Content)))
 		return nil
 	}
 	first := []func(context.Context) error{write, func(ctx context.Context) error {

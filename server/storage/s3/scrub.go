@@ -138,7 +138,7 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 		damage.What = "it cannot be read: " + brief(err)
 		return damage, nil
 	case got == d:
-		c.s.remember(d, o.etag)
+		c.s.remember(d, o.etag, o.size)
 		return nil, nil //nolint:nilnil // there is no damage
 	}
 	damage.What = fmt.Sprintf("its %d bytes have the digest %s", n, got)
