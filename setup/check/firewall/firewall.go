@@ -1,0 +1,189 @@
+// Package firewall tells whether a firewall of this machine lets clients through to a TCP port.
+//
+// It asks the programs that people use, one after the other, and believes the first that has anything to say: ufw and firewalld, where they
+// are active, and else the rules of the kernel themselves, through nft and iptables. It changes nothing.
+//
+//	v := firewall.Look(ctx, run, firewall.Port{Number: 443, IPv4: true, IPv6: true})
+//	if v.State == firewall.Closed { … v.Opens … }
+//
+// # How rules are read
+//
+// What is followed is the first packet of a connection from a client somewhere outside: new, TCP, to that port, not over loopback. A condition
+// that this packet certainly meets or certainly misses is decided; one that nobody can decide from here (a mark, a time of day) is not, and then
+// neither is the outcome: the answer is Unsure rather than wrong. Rules for certain senders or one interface are looked at a second time, for
+// a client that they are meant for, so that "open for some" is told apart from "closed".
+//
+// What lies beyond the machine, such as the security groups of a cloud, is not seen.
+package firewall
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"sync"
+)
+
+// State is what was found out.
+type State string
+
+// States.
+const (
+	Off        State = "off"        // no firewall is active, or none is installed
+	Open       State = "open"       // the port is let through
+	Limited    State = "limited"    // it is let through for some senders or on some interface only
+	Closed     State = "closed"     // it is not let through
+	Unsure     State = "unsure"     // a firewall is active, and its rules do not tell
+	Unreadable State = "unreadable" // this user may not see the rules, or the program failed
+)
+
+// Port is what clients connect to.
+type Port struct {
+	Number     int
+	IPv4, IPv6 bool // what the server listens at; a port of neither is looked at as one of both
+}
+
+// Verdict is what was found out, and from whom.
+type Verdict struct {
+	State   State
+	Program string // "ufw", "firewalld", "nft", "iptables"; empty: none is there
+	Why     string // a few words more, where there are any: the error, the zone, the chain
+	Opens   string // the line that lets the port through; empty where nothing needs to be done
+}
+
+// Runner runs a program and returns what it wrote to its standard output. The error is exec.ErrNotFound where there is no such program.
+type Runner func(ctx context.Context, name string, args ...string) ([]byte, error)
+
+// Look finds out about a port. All programs are asked at once, each once.
+func Look(ctx context.Context, run Runner, port Port) Verdict {
+	if !port.IPv4 && !port.IPv6 {
+		port.IPv4, port.IPv6 = true, true
+	}
+	asked := []struct {
+		name string
+		args []string
+	}{
+		{"ufw", []string{"status", "verbose"}},
+		{"firewall-cmd", []string{"--list-all-zones"}},
+		{"nft", []string{"-j", "list", "ruleset"}},
+		{"iptables", []string{"-S"}},
+	}
+	answers := make([]said, len(asked))
+	var wait sync.WaitGroup
+	for i, q := range asked {
+		wait.Go(func() {
+			answers[i].text, answers[i].err = run(ctx, q.name, q.args...)
+		})
+	}
+	wait.Wait()
+	return judge(answers[0], answers[1], answers[2], answers[3], port)
+}
+
+// said is what a program answered.
+type said struct {
+	text []byte
+	err  error
+}
+
+func (s said) absent() bool { return errors.Is(s.err, exec.ErrNotFound) }
+
+func judge(ufw, firewalld, nft, iptables said, port Port) Verdict {
+	var unreadable *Verdict
+	for _, front := range []struct {
+		name  string
+		said  said
+		judge func([]byte, Port) Verdict
+	}{{"ufw", ufw, judgeUFW}, {"firewalld", firewalld, judgeFirewalld}} {
+		if front.said.absent() || front.name == "firewalld" && notRunning(front.said) {
+			continue
+		}
+		if front.said.err != nil {
+			if unreadable == nil {
+				unreadable = &Verdict{State: Unreadable, Program: front.name, Why: front.said.err.Error()}
+			}
+			continue
+		}
+		if v := front.judge(front.said.text, port); v.State != Off {
+			return v
+		}
+	}
+	// A front end that could not be asked says nothing about the rules, if those can be read.
+	v := judgeKernel(nft, iptables, port)
+	if unreadable != nil && (v.State == Off && v.Program == "" || v.State == Unreadable) {
+		return *unreadable
+	}
+	return v
+}
+
+func judgeKernel(nft, iptables said, port Port) Verdict {
+	var all []table
+	switch {
+	case nft.absent():
+	case nft.err != nil:
+		return Verdict{State: Unreadable, Program: "nft", Why: nft.err.Error()}
+	default:
+		tables, err := parseNFT(nft.text)
+		if err != nil {
+			return Verdict{State: Unreadable, Program: "nft", Why: err.Error()}
+		}
+		all = tables
+	}
+	foreign := nft.absent() // what iptables wrote into nft is partly unreadable there
+	kept := all[:0:0]
+	for _, t := range all {
+		if t.opaque && t.family == "ip" && iptables.err == nil {
+			foreign = true
+			continue
+		}
+		kept = append(kept, t)
+	}
+	if foreign && !iptables.absent() {
+		if iptables.err != nil {
+			return Verdict{State: Unreadable, Program: "iptables", Why: iptables.err.Error()}
+		}
+		kept = append(kept, parseIPTables(iptables.text))
+	}
+	return follow(kept, port, nft.absent() && iptables.absent())
+}
+
+// follow sends the packet through all tables.
+func follow(tables []table, port Port, nothing bool) Verdict {
+	if nothing {
+		return Verdict{State: Off}
+	}
+	verdict := Verdict{State: Off, Program: "nft"}
+	for _, family := range []struct {
+		name  string
+		asked bool
+	}{{"ip", port.IPv4}, {"ip6", port.IPv6}} {
+		if !family.asked {
+			continue
+		}
+		for _, t := range tables {
+			if t.family != family.name && t.family != "inet" {
+				continue
+			}
+			for _, base := range t.bases {
+				found := Verdict{State: t.follow(base, packet{family.name, port.Number}), Program: t.program, Why: "chain " + base + " of table " + t.family + " " + t.name}
+				if t.program == "iptables" {
+					found.Why = "chain " + base
+				}
+				if found.State == Closed || found.State == Limited || found.State == Unsure {
+					found.Opens = t.opens(base, port.Number)
+				}
+				if found.State == Open && len(t.chains[base].rules) == 0 {
+					continue // a chain without rules that accepts is no firewall
+				}
+				if gravity[found.State] > gravity[verdict.State] {
+					verdict = found
+				}
+			}
+		}
+	}
+	if verdict.State == Off && len(tables) > 0 && tables[0].program == "iptables" {
+		verdict.Program = "iptables"
+	}
+	return verdict
+}
+
+// gravity orders what chains say: a packet has to come through all of them.
+var gravity = map[State]int{Off: 0, Open: 1, Unsure: 2, Limited: 3, Closed: 4}
