@@ -47,6 +47,9 @@ func lastBackup(dir string) time.Time {
 // PlanRollback says what has to change to get back to the files before the last setup. Applied, it keeps what it replaces as the new backup,
 // so that a rollback can be rolled back.
 func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
+	if _, err := os.ReadDir(filepath.Join(in.Dir, BackupDir)); errors.Is(err, os.ErrPermission) {
+		return nil, &RefusedError{Findings: []Finding{refused(CodeUnread, "this user may not read the backup in "+filepath.Join(in.Dir, BackupDir), "run it as the user who owns the installation, or as root")}}
+	}
 	names := backups(in.Dir)
 	if len(names) == 0 {
 		return nil, &RefusedError{Findings: []Finding{refused(CodeNoBackup, "there is nothing to go back to in "+in.Dir, "a backup is kept by the next setup that changes something")}}

@@ -12,6 +12,7 @@ const (
 	CodeElsewhere    = "name-elsewhere"  // warning: resolves to another machine
 	CodeNoResolve    = "name-unresolved" // note: does not resolve
 	CodeForeign      = "address-foreign" // note: not an address of this machine
+	CodeBridge       = "address-bridge"  // warning: of a container engine's network, which nobody outside reaches
 	CodeAddress      = "addr-invalid"    // not host:port
 	CodeNotOurs      = "addr-not-here"   // not an address of this machine
 	CodePortTaken    = "port-in-use"     // somebody listens there

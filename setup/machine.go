@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"packhouse/server/config"
@@ -78,6 +79,21 @@ type Machine struct {
 
 	// TryStorage tries everything that a store needs of a storage engine, for real, and leaves nothing behind. Nil: that is left out.
 	TryStorage func(ctx context.Context, s config.Storage) []StorageTrial
+}
+
+// bridge returns the interface of a container engine's network that has an address; empty where it is none of those.
+func (m *Machine) bridge(addr netip.Addr) string {
+	for _, a := range m.Addresses {
+		if a.Bridge && a.Addr.Unmap() == addr.Unmap() {
+			return a.Interface
+		}
+	}
+	return ""
+}
+
+// speaks tells whether the machine has an address of a family that others can reach.
+func (m *Machine) speaks(ipv4 bool) bool {
+	return slices.ContainsFunc(m.Addresses, func(a Address) bool { return a.Global && !a.Bridge && a.Addr.Unmap().Is4() == ipv4 })
 }
 
 // Has tells whether an address is one of this machine's.

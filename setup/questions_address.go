@@ -63,11 +63,15 @@ func validateAddr(_ context.Context, m *Machine, a *Answers) []Finding {
 		return nil
 	}
 	addr, err := netip.ParseAddr(host)
-	switch {
+	switch network := m.bridge(addr); {
 	case err != nil:
 		return []Finding{refused(CodeAddress, fmt.Sprintf("%q is not an IP address", host), "the host name was asked before; here it is the address to listen at, most often none: :"+port)}
 	case !addr.IsUnspecified() && !m.Has(addr):
 		return []Finding{refused(CodeNotOurs, host+" is not an address of this machine", "use :"+port+" to listen at every address of it")}
+	case network != "":
+		return []Finding{bridged(host, network)}
+	case addr == netip.IPv4Unspecified() && !m.speaks(true) && m.speaks(false):
+		return []Finding{warned(CodeNotOurs, host+" means IPv4 only, and others reach this machine over IPv6 only", "use :"+port+" to listen at every address of it")}
 	case !addr.IsUnspecified() && made(a) && !covered(a, addr.String()):
 		return []Finding{warned(certNameCode, host+" is not among the names in the certificate, though the server listens there only", "tick it among the names")}
 	}

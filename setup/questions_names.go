@@ -68,6 +68,9 @@ func validateHostname(_ context.Context, _ *Machine, a *Answers) []Finding {
 func probeHostname(ctx context.Context, m *Machine, a *Answers) []Finding {
 	name := canonical(a.Hostname)
 	if addr, err := netip.ParseAddr(name); err == nil {
+		if bridge := m.bridge(addr); bridge != "" {
+			return []Finding{bridged(name, bridge)}
+		}
 		if !m.Has(addr) {
 			return []Finding{warned(CodeForeign, name+" is not an address of this machine", "that is right where a load balancer or NAT stands in front")}
 		}
@@ -83,9 +86,17 @@ func probeHostname(ctx context.Context, m *Machine, a *Answers) []Finding {
 		return []Finding{warned(CodeNoResolve, name+" does not resolve from this machine", "clients need a DNS entry, or a line in /etc/hosts")}
 	}
 	if slices.ContainsFunc(addrs, m.Has) {
+		if bridge := m.bridge(addrs[0]); bridge != "" && !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return m.Has(a) && m.bridge(a) == "" }) {
+			return []Finding{bridged(name+" resolves to "+addrs[0].String()+", which", bridge)}
+		}
 		return nil
 	}
 	return []Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]), "that is right where a load balancer or NAT stands in front; else correct the DNS entry")}
+}
+
+// bridged tells of an address that only containers of this machine reach.
+func bridged(what, network string) Finding {
+	return warned(CodeBridge, fmt.Sprintf("%s is the address of %s, a network of containers on this machine: nobody outside reaches it", what, network), "take an address or a name by which others reach this machine")
 }
 
 func sanQuestion() *Question {

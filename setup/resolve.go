@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -287,6 +288,8 @@ func (r *resolver) existing() {
 		for _, p := range problems {
 			r.refuse("", "", p.Code, strings.TrimPrefix(p.Where()+": ", ": ")+p.What, p.Remedy)
 		}
+	case errors.Is(in.Problem, fs.ErrPermission):
+		r.refuse("", "", CodeUnread, in.Problem.Error(), "run setup as the user who owns the installation, or as root")
 	case in.Problem != nil:
 		r.refuse("", "", CodeBroken, in.Problem.Error(), "put it right, or choose another directory with --dir")
 	}
