@@ -32,7 +32,7 @@ func provePort(ctx context.Context, s *session) Result {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	// Trust is the certificate check's matter; here it only counts which certificate is served.
-	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: s.base.Hostname()}} //nolint:gosec // compared by fingerprint
+	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: connectTimeout}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: s.base.Hostname()}} //nolint:gosec // compared by fingerprint
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return unreachable(address, err)

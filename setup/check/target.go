@@ -68,6 +68,9 @@ type session struct {
 // requestTimeout bounds every single request of a check.
 const requestTimeout = 15 * time.Second
 
+// connectTimeout bounds how long a connection may take: longer than one lost packet, and shorter than somebody's patience.
+const connectTimeout = 5 * time.Second
+
 func newSession(t Target) *session {
 	s := &session{Target: t, done: map[string]Status{}}
 	if s.Now == nil {
@@ -86,7 +89,7 @@ func newSession(t Target) *session {
 }
 
 func (s *session) transport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	dialer := &net.Dialer{Timeout: connectTimeout}
 	return &http.Transport{
 		Proxy: nil, // the proof is about this machine, not about a proxy
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
