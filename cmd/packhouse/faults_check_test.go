@@ -4,10 +4,14 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"packhouse/certgen"
@@ -32,6 +36,57 @@ func served(spoil func(*site)) func(*site) {
 		s.install()
 		s.serve()
 		spoil(s)
+	}
+}
+
+// inWorld makes a fault around a server that runs in a world of its own.
+func inWorld(world, fault string) func(*site) {
+	return func(s *site) {
+		s.install()
+		s.world = s.words(world) + "\n:"
+		s.serve()
+		enter := fmt.Sprintf("nsenter --target %d --mount --net -- sh -ec ", s.host)
+		s.sh(enter + "'" + s.words(fault) + "'")
+	}
+}
+
+// lock does what a setup does while it is at work.
+func (s *site) lock() {
+	s.t.Helper()
+	d, err := os.Open(s.dir)
+	s.must(err)
+	s.t.Cleanup(func() { _ = d.Close() })
+	s.must(syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+}
+
+// errCut ends an apply as a kill would.
+var errCut = errors.New("cut off")
+
+// cutOff begins a setup with more flags, and has it killed before it writes: at its journal ("journal"), or at its first rename to a place
+// of the installation ("commit").
+func (s *site) cutOff(at string, more ...string) {
+	s.t.Helper()
+	flags := setup.Values{"dir": {s.dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:" + s.port}, "storage-path": {s.data}, "offline": {"true"}}
+	for i := 0; i+1 < len(more); i += 2 {
+		flags[strings.TrimPrefix(more[i], "--")] = []string{more[i+1]}
+	}
+	present, err := setup.Load(s.dir)
+	s.must(err)
+	machine := setup.Detect(s.t.Context(), setup.ThisMachine())
+	resolved, findings := setup.Resolve(s.t.Context(), machine, present, setup.Input{Flags: flags, Quick: true})
+	if setup.AnyRefused(findings) {
+		s.t.Fatal(findings)
+	}
+	plan, err := setup.MakePlan(s.t.Context(), machine, present, resolved, setup.Options{WritePasswords: true})
+	s.must(err)
+	_, err = setup.Apply(s.t.Context(), plan, setup.ApplyOptions{Hook: func(operation string) error {
+		if strings.HasPrefix(operation, map[string]string{"journal": "rename .setup/journal.json", "commit": "rename certs/tls.crt"}[at]) {
+			return errCut
+		}
+		return nil
+	}})
+	if !errors.Is(err, errCut) {
+		s.t.Fatalf("the setup was not cut off: %v", err)
 	}
 }
 
@@ -134,6 +189,37 @@ var installedFaults = []fault{
 		}),
 	},
 	{
+		name: "setup by somebody who may not read the installation", exit: exitUsage, code: setup.CodeUnread, cause: "permission denied", remedy: "user who owns the installation",
+		seed: installed(func(s *site) { s.uid = nobody }),
+	},
+	{
+		name: "files of another user than the server's", ask: checks, exit: exitFindings, code: config.CodeRights, cause: "htpasswd-basic\" (permission denied)", remedy: "",
+		seed: installed(func(s *site) {
+			s.asNobody()
+			s.must(os.Chown(s.dir, nobody, nobody))
+			s.must(os.Chown(s.inDir(setup.ConfigFile), nobody, nobody))
+		}),
+	},
+	{
+		name: "earlier setup cut off, of another user", exit: exitUsage, code: setup.CodeHalfDone, cause: "an earlier setup of {dir} was cut off", remedy: "user it belongs to",
+		seed: installed(func(s *site) {
+			s.cutOff("commit", "--san", "10.9.8.7")
+			s.uid = nobody
+		}),
+	},
+	{
+		name: "rollback by somebody who may not read the backup", plain: true, ask: []string{"rollback", "--yes"}, exit: exitFailed,
+		cause: "this user may not read the backup", remedy: "user who owns the installation",
+		seed: installed(func(s *site) { s.uid = nobody }),
+	},
+	{
+		name: "second setup at the same time", exit: exitFailed, code: setup.CodeBusy, cause: "another setup is at work in {dir}", remedy: "wait for it",
+		seed: installed(func(s *site) {
+			s.lock()
+			s.args = []string{"--san", "10.9.8.7"}
+		}),
+	},
+	{
 		name: "server not running", ask: checks, exit: exitFindings, code: "port-refused", cause: "nothing listens", remedy: "packhouse serve", seed: installed(func(*site) {}),
 	},
 }
@@ -167,6 +253,34 @@ var serverFaults = []fault{
 			s.answer(old)
 			s.sh(s.words("packhouse cert rotate --dir {dir}"))
 		}),
+	},
+	{
+		name: "certificate not yet valid, as with a clock that is off", ask: checks, exit: exitFindings, code: certgen.CodeNotYetValid, cause: "not valid before", remedy: "clock",
+		seed: installed(func(s *site) {
+			s.certificate(s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"))
+		}),
+	},
+	{
+		name: "firewall", namespaces: true, ask: checks, exit: exitFindings, code: "port-timeout", cause: "a firewall drops the packets", remedy: "open the port in the firewall",
+		seed: inWorld("", "iptables -A INPUT -p tcp --dport {port} -j DROP"),
+	},
+	{
+		name: "store of another server", plain: true, ask: []string{"serve", "{root}/other.yml"}, exit: exitFailed, cause: "storage belongs to process {host}", remedy: "stop that one first",
+		seed: served(func(s *site) {
+			data, err := os.ReadFile(s.inDir(setup.ConfigFile))
+			s.must(err)
+			_, port, err := net.SplitHostPort(freeAddress(s.t))
+			s.must(err)
+			s.write("other.yml", strings.ReplaceAll(string(data), ":"+s.port, ":"+port), 0o600)
+		}),
+	},
+	{
+		name: "uninstall while the server runs", plain: true, ask: []string{"uninstall", "--yes"}, exit: exitFailed, cause: "a server runs on this installation (pid {host})", remedy: "stop it first",
+		seed: served(func(*site) {}),
+	},
+	{
+		name: "reload of a configuration with errors", plain: true, ask: []string{"reload"}, exit: exitFailed, cause: "unknown key htp", remedy: "keeps the configuration it has",
+		seed: served(func(s *site) { s.edit(setup.ConfigFile, "http:", "htp:") }),
 	},
 	{
 		name: "port taken, seen from a running installation's configuration", ask: []string{"config", "verify"}, exit: exitFindings, code: config.CodePort, cause: "in use", remedy: "port",

@@ -295,6 +295,26 @@ var machineFaults = []fault{
 		},
 	},
 	{
+		name: "host name is a container's bridge", namespaces: true, exit: exitPending, code: setup.CodeBridge, cause: "172.17.0.1 is the address of docker0", remedy: "by which others reach",
+		seed: func(s *site) { s.world, s.args = containers, []string{"--dry-run", "--hostname", "172.17.0.1"} },
+	},
+	{
+		name: "host name resolves to a container's bridge", namespaces: true, exit: exitPending, code: setup.CodeBridge, cause: "resolves to 172.17.0.1, which is the address of docker0", remedy: "by which others reach",
+		seed: func(s *site) {
+			s.hosts("172.17.0.1 registry.example.com")
+			s.world += "\n" + containers
+			s.args = []string{"--dry-run", "--offline=false"}
+		},
+	},
+	{
+		name: "address of a container's bridge", namespaces: true, exit: exitPending, code: setup.CodeBridge, cause: "172.17.0.1 is the address of docker0", remedy: "by which others reach",
+		seed: func(s *site) { s.world, s.args = containers, []string{"--dry-run", "--addr", "172.17.0.1:5000"} },
+	},
+	{
+		name: "IPv4 only, where there is IPv6 only", namespaces: true, exit: exitPending, code: setup.CodeNotOurs, cause: "others reach this machine over IPv6 only", remedy: "use :5000",
+		seed: func(s *site) { s.world, s.args = sixOnly, []string{"--dry-run", "--addr", "0.0.0.0:5000"} },
+	},
+	{
 		name: "no IPv4 at all", namespaces: true, exit: exitUsage, code: setup.CodeNotOurs, cause: "192.0.2.17 is not an address of this machine", remedy: "use :5000",
 		seed: func(s *site) {
 			s.world = sixOnly
@@ -326,6 +346,10 @@ func (s *site) mount(dir, options, fill string) {
 	s.must(os.Mkdir(dir, 0o755))
 	s.world = s.words(fmt.Sprintf("mount -t tmpfs -o %s tmpfs %s\n%s", options, dir, fill))
 }
+
+// containers is a machine with a network for containers, beside one for everybody.
+const containers = "ip link add eth0 type bridge\nip addr add 192.0.2.17/24 dev eth0\nip link set eth0 up\n" +
+	"ip link add docker0 type bridge\nip addr add 172.17.0.1/16 dev docker0\nip link set docker0 up"
 
 // sixOnly is a machine whose only addresses are those of IPv6.
 const sixOnly = "ip addr del 127.0.0.1/8 dev lo\nip addr add 2001:db8::17/64 dev lo nodad"

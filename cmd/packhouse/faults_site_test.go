@@ -36,6 +36,8 @@ type site struct {
 	stdin string
 	world string // lines of sh that make the machine before the program starts; they run in mount and network namespaces of their own
 	uid   int    // of the program; 0: that of the test
+	pid   string // of the server, once it runs
+	host  int    // process whose namespaces the program starts in, once a server runs in them
 }
 
 // publicRoot is a directory that everybody may look into, for programs that run as somebody else. It lies on a disk.
@@ -130,7 +132,10 @@ func (s *site) command(args ...string) *exec.Cmd {
 		id := fmt.Sprint(s.uid)
 		line = append([]string{"setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--"}, line...)
 	}
-	if s.world != "" {
+	switch {
+	case s.host != 0:
+		line = append([]string{"nsenter", "--target", fmt.Sprint(s.host), "--mount", "--net", "--wd=" + s.root, "--"}, line...)
+	case s.world != "":
 		line = append([]string{"unshare", "--mount", "--net", "sh", "-ec", "ip link set lo up\n" + s.world + "\nexec \"$@\"", "sh"}, line...)
 	}
 	command := exec.Command(line[0], line[1:]...) //nolint:gosec // of the test
@@ -194,14 +199,16 @@ func (s *site) serve() *exec.Cmd {
 		_ = command.Process.Signal(syscall.SIGTERM)
 		_ = command.Wait()
 	})
+	var said []byte
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
-		if err == nil {
-			_ = conn.Close()
+		if said, err = os.ReadFile(log.Name()); err == nil && bytes.Contains(said, []byte("admin socket")) { // the last thing that it opens
+			s.pid = fmt.Sprint(command.Process.Pid)
+			if s.world != "" {
+				s.host = command.Process.Pid
+			}
 			return command
 		}
 	}
-	said, _ := os.ReadFile(log.Name())
 	s.t.Fatalf("the server does not listen:\n%s", said)
 	return nil
 }
