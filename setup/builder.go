@@ -104,6 +104,8 @@ func (b *builder) configMeaning(after []byte) string {
 		return "the configuration of the server"
 	case bytes.Equal(b.installed.ConfigData, after):
 		return "the configuration stays as it is"
+	case b.installed.Config == nil:
+		return "the server would refuse it as it is: it is written anew, and what was edited by hand is kept in the backup only"
 	}
 	return "single lines change; the rest stays as it is, to the byte"
 }

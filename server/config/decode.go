@@ -84,6 +84,7 @@ func (d *decoder) unknown(parent *key, path string, f field) {
 		remedy = "known here: " + strings.Join(names, ", ")
 	}
 	d.fail(CodeUnknownKey, f.at, "", fmt.Sprintf("unknown key %s", strings.Trim(quote(full), `"`)), remedy)
+	d.problems[len(d.problems)-1].Meant = right
 }
 
 // key decodes one key of any kind.

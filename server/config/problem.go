@@ -52,6 +52,7 @@ type Problem struct {
 	Variable string   `json:"variable,omitempty"`
 	What     string   `json:"what"`
 	Remedy   string   `json:"remedy,omitempty"`
+	Meant    string   `json:"-"` // path of the key that an unknown one most probably means; empty: none comes close
 }
 
 // String returns one line: where, what, and after a semicolon the remedy.

@@ -1,0 +1,172 @@
+package setup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"packhouse/server/config"
+)
+
+// mostMends bounds how much of a configuration is put right without anybody: a file with more is something else.
+const mostMends = 100
+
+// mend puts a configuration right, as far as there is no doubt about what was meant: a key that is misspelt gets its name, a tab becomes
+// blanks, and what nobody can read is put out of force with a #, never deleted. What says who may come in, how the server speaks TLS and where
+// content lies is not guessed. The steps say what was done, line by line; ok tells that the server takes the result.
+func mend(path string, data []byte) (mended []byte, steps []string, ok bool) {
+	for range mostMends {
+		problems := problemsOf(path, data)
+		if len(problems) == 0 {
+			return data, steps, len(steps) > 0
+		}
+		better, step := mendOne(path, data, problems)
+		if better == nil {
+			return nil, nil, false
+		}
+		data, steps = better, append(steps, step)
+	}
+	return nil, nil, false
+}
+
+// problemsOf is why the server refuses a configuration.
+func problemsOf(path string, data []byte) config.Problems {
+	_, err := config.Load(config.Source{Path: path, Data: data})
+	if err == nil {
+		return nil
+	}
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		return problems
+	}
+	return config.Problems{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
+}
+
+// mendOne puts one of the problems right; nil where none can be.
+func mendOne(path string, data []byte, problems config.Problems) (better []byte, step string) {
+	for _, p := range problems {
+		for _, try := range []func(config.Problem, *text) string{untab, rename, putOut} {
+			t := newText(data)
+			if p.Line < 1 || p.Line > len(t.lines) {
+				continue
+			}
+			said := try(p, t)
+			if said == "" {
+				continue
+			}
+			left := problemsOf(path, t.bytes())
+			// What is wrong with the form of a file hides what is wrong with its meaning: more may come to light.
+			same := func(o config.Problem) bool { return o.Code == p.Code && o.Line == p.Line }
+			if len(left) < len(problems) || p.Code == config.CodeSyntax && !slices.ContainsFunc(left, same) {
+				return t.bytes(), fmt.Sprintf("line %d: %s", p.Line, said)
+			}
+		}
+	}
+	return nil, ""
+}
+
+// text is a file in lines, with their ends.
+type text struct{ lines [][]byte }
+
+func newText(data []byte) *text { return &text{slices.Collect(bytes.Lines(bytes.Clone(data)))} }
+
+func (t *text) bytes() []byte { return bytes.Join(t.lines, nil) }
+
+// indent is the number of blanks before the line at an index; -1 of an empty line or a comment.
+func (t *text) indent(at int) int {
+	trimmed := bytes.TrimLeft(t.lines[at], " ")
+	if rest := bytes.TrimSpace(trimmed); len(rest) == 0 || rest[0] == '#' {
+		return -1
+	}
+	return len(t.lines[at]) - len(trimmed)
+}
+
+// key is the name of the key on a line; empty where none begins there.
+func (t *text) key(at int) string {
+	name, _, found := bytes.Cut(bytes.TrimSpace(t.lines[at]), []byte(":"))
+	if t.indent(at) < 0 || !found || bytes.ContainsAny(name, " \t\"'{}[],#-") {
+		return ""
+	}
+	return string(name)
+}
+
+// path is the path of the key on a line, as the indentation has it.
+func (t *text) path(at int) string {
+	path, indent := t.key(at), t.indent(at)
+	for i := at - 1; i >= 0 && indent > 0; i-- {
+		if outer := t.indent(i); outer >= 0 && outer < indent && t.key(i) != "" {
+			path, indent = t.key(i)+"."+path, outer
+		}
+	}
+	return path
+}
+
+// untab makes blanks of the tabs that lines begin with.
+func untab(p config.Problem, t *text) string {
+	if p.Code != config.CodeSyntax && p.Code != config.CodeIndentation {
+		return ""
+	}
+	found := false
+	for i, line := range t.lines {
+		rest := bytes.TrimLeft(line, " \t")
+		margin := line[:len(line)-len(rest)]
+		if bytes.IndexByte(margin, '\t') >= 0 {
+			found = true
+			t.lines[i] = append(bytes.ReplaceAll(margin, []byte("\t"), []byte("  ")), rest...)
+		}
+	}
+	if !found {
+		return ""
+	}
+	return "tabs become blanks, here and where else lines begin with them"
+}
+
+// rename gives a misspelt key its name, where that belongs into the same section.
+func rename(p config.Problem, t *text) string {
+	at := p.Line - 1
+	wrong := t.key(at)
+	section, right := "", p.Meant
+	if i := strings.LastIndexByte(p.Meant, '.'); i >= 0 {
+		section, right = p.Meant[:i+1], p.Meant[i+1:]
+	}
+	if p.Meant == "" || wrong == "" || t.path(at) != section+wrong {
+		return ""
+	}
+	t.lines[at] = bytes.Replace(t.lines[at], []byte(wrong), []byte(right), 1)
+	return fmt.Sprintf("%s becomes %s", wrong, right)
+}
+
+// guarded are the sections in which nothing is put out of force: the server would go on without it.
+var guarded = []string{"auth", "storage", "http.tls", "http.insecure", "http.addr", "http.trustedproxies", "http.debug", "packs", "policy", "proxy"}
+
+// putOut puts the entry on a line out of force, with everything below it.
+func putOut(p config.Problem, t *text) string {
+	at := p.Line - 1
+	name, path, indent := t.key(at), t.path(at), t.indent(at)
+	if name == "" || p.Code == config.CodeSyntax || p.Code == config.CodeIndentation {
+		return ""
+	}
+	for _, section := range guarded {
+		if path == section || strings.HasPrefix(path, section+".") || strings.HasPrefix(section, path+".") {
+			return ""
+		}
+	}
+	last := at
+	for i := at + 1; i < len(t.lines); i++ {
+		deeper := t.indent(i) > indent || t.indent(i) == indent && bytes.HasPrefix(bytes.TrimSpace(t.lines[i]), []byte("- "))
+		if !deeper && t.indent(i) >= 0 {
+			break
+		}
+		if deeper {
+			last = i
+		}
+	}
+	for i := at; i <= last; i++ {
+		if t.indent(i) < 0 {
+			continue
+		}
+		t.lines[i] = slices.Concat(t.lines[i][:indent], []byte("# "), t.lines[i][indent:])
+	}
+	return name + " is put out of force with a #, and stays readable"
+}

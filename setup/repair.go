@@ -1,0 +1,194 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// Fault is one thing that is wrong with a configuration which the server refuses, with the lines around it. It holds no secret.
+type Fault struct {
+	Code    string
+	Line    int // from 1; 0: the whole file
+	Column  int // from 1; 0: the whole line
+	What    string
+	Remedy  string
+	Excerpt []ExcerptLine // empty where there is no line
+}
+
+// ExcerptLine is a line of a file.
+type ExcerptLine struct {
+	Number int
+	Text   string
+	Here   bool // the one that is at fault
+}
+
+// Repair is a way to a configuration that the server takes.
+type Repair struct {
+	ID    string   // "mend", "backup" or "anew"
+	Title string   // "Put it right"
+	Text  string   // what that means, in a sentence
+	Steps []string // what it does, for the review
+	Data  []byte   // myconfig.yml afterwards
+}
+
+// Refused tells that there is a myconfig.yml and the server would not start on it.
+func (in *Installed) Refused() bool {
+	if in == nil || in.Config != nil {
+		return false
+	}
+	_, refused := errors.AsType[config.Problems](in.Problem)
+	return refused
+}
+
+// Faults says what is wrong with a configuration, in the order of its lines.
+func Faults(path string, data []byte) []Fault {
+	lines := strings.Split(strings.TrimSuffix(string(masked(data)), "\n"), "\n")
+	var faults []Fault
+	for _, p := range problemsOf(path, data) {
+		f := Fault{Code: p.Code, Line: p.Line, Column: p.Column, What: p.What, Remedy: p.Remedy}
+		for number := max(p.Line-1, 1); p.Line > 0 && number <= min(p.Line+1, len(lines)); number++ {
+			f.Excerpt = append(f.Excerpt, ExcerptLine{Number: number, Text: strings.TrimSuffix(lines[number-1], "\r"), Here: number == p.Line})
+		}
+		faults = append(faults, f)
+	}
+	return faults
+}
+
+// Repairs lists the ways from a configuration that is refused to one that the server takes, the one that changes least first. Each keeps what
+// was edited by hand: in the file, or in the backup that applying it makes.
+func Repairs(ctx context.Context, m *Machine, in *Installed, data []byte) []Repair {
+	path := in.path(ConfigFile)
+	var ways []Repair
+	if mended, steps, ok := mend(path, data); ok {
+		ways = append(ways, Repair{
+			ID: "mend", Title: "Put it right", Text: fmt.Sprintf("%s of the file, the rest stays as it is", countLines(len(steps))), Steps: steps, Data: mended,
+		})
+	}
+	if kept, at := in.goodConfig(); kept != nil && !bytes.Equal(kept, data) {
+		ways = append(ways, Repair{
+			ID: "backup", Title: "Take the backup", Text: "the file as it was before " + at.Local().Format(time.DateTime), Data: kept,
+			Steps: []string{"the file as it was before " + at.Local().Format(time.DateTime)},
+		})
+	}
+	if fresh := in.fromGlimpse(ctx, m, data); fresh != nil {
+		ways = append(ways, Repair{
+			ID: "anew", Title: "Write it anew", Text: "with the settings that can still be read, and defaults for the others", Data: fresh,
+			Steps: []string{"written anew with the settings that could still be read"},
+		})
+	}
+	return ways
+}
+
+func countLines(n int) string {
+	if n == 1 {
+		return "one line"
+	}
+	return fmt.Sprintf("%d places", n)
+}
+
+// goodConfig is the newest myconfig.yml of a backup that the server takes; nil where there is none.
+func (in *Installed) goodConfig() ([]byte, time.Time) {
+	path := in.path(ConfigFile)
+	for _, name := range slices.Backward(backups(in.Dir)) {
+		from := filepath.Join(in.Dir, BackupDir, name)
+		record, err := readJournal(filepath.Join(from, recordFile))
+		if err != nil {
+			continue
+		}
+		for _, s := range record.Steps {
+			if s.Path != path || !s.Existed {
+				continue
+			}
+			data, err := os.ReadFile(filepath.Join(from, filepath.Base(s.Old)))
+			if err == nil && problemsOf(path, data) == nil {
+				at, _ := time.Parse(backupTime, name)
+				return data, at
+			}
+		}
+	}
+	return nil, time.Time{}
+}
+
+// fromGlimpse makes a new configuration of what can still be read of one; nil where that gives none that the server takes.
+func (in *Installed) fromGlimpse(ctx context.Context, m *Machine, data []byte) []byte {
+	seen := *in
+	seen.ConfigData, seen.Problem, seen.Users = data, nil, nil
+	seen.Config = config.Glimpse(config.Source{Path: in.path(ConfigFile), Data: readable(in.path(ConfigFile), data)})
+	if tls := &seen.Config.HTTP.TLS; in.Manifest != nil && tls.Certificate == "" && !tls.LetsEncrypt.Enabled() {
+		switch TLSMode(in.Manifest.Settings["tls"]) { // that it was off is not to be concluded from a line that cannot be read
+		case PrivateCA, SelfSigned:
+			tls.Certificate, tls.Key = in.path(CertFile), in.path(KeyFile)
+		case Files, LetsEncrypt:
+			return nil
+		case Off:
+		}
+	}
+	seen.loadUsers()
+	seen.loadCertificates(m.now())
+	resolved, _ := Resolve(ctx, m, &seen, Input{Quick: true})
+	fresh, _, err := configFile(&Installed{Dir: in.Dir}, &resolved.Answers)
+	if err != nil || problemsOf(in.path(ConfigFile), fresh) != nil {
+		return nil
+	}
+	return fresh
+}
+
+// readable leaves out the lines that keep a file from being YAML, so that something can be made out of the others.
+func readable(path string, data []byte) []byte {
+	for range mostMends {
+		problems := problemsOf(path, data)
+		if len(problems) == 0 || problems[0].Code != config.CodeSyntax {
+			return data
+		}
+		t := newText(data)
+		at := problems[0].Line - 1
+		if at < 0 || at >= len(t.lines) || len(bytes.TrimSpace(t.lines[at])) == 0 {
+			return data
+		}
+		t.lines[at] = []byte("\n")
+		data = t.bytes()
+	}
+	return data
+}
+
+// PlanRepair says what has to change so that myconfig.yml has a content that the server takes. From is the content that somebody looked at: a
+// file that has become another since is not written over. What was there is kept in the backup. Data that the server would refuse gives a
+// *RefusedError.
+func PlanRepair(in *Installed, from, data []byte, steps []string) (*Plan, error) {
+	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir}}
+	b.plan.now = b.now
+	if !bytes.Equal(in.ConfigData, from) {
+		return nil, &RefusedError{Findings: []Finding{refused(CodeChanged, in.path(ConfigFile)+" has become another file meanwhile", "look at it again")}}
+	}
+	if err := b.verifyConfig(data); err != nil {
+		return nil, err
+	}
+	b.put(b.path(ConfigFile), 0o644, data, false, append(slices.Clone(steps), "the file as it is now is kept in the backup")...)
+	if old := in.Manifest; old != nil {
+		m := *old
+		m.Files = slices.Clone(old.Files)
+		for i := range m.Files {
+			if m.Files[i].Path == ConfigFile {
+				m.Files[i].SHA256 = sum(data)
+			}
+		}
+		encoded, err := m.encode()
+		if err != nil {
+			return nil, err
+		}
+		b.file(ManifestFile, encoded, "what setup wrote, so that changes are seen")
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("make plan: %w", b.err)
+	}
+	return b.plan, nil
+}
