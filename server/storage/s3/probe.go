@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -36,13 +37,13 @@ const (
 	RightPut        = "put"
 	RightGet        = "get"
 	RightMultipart  = "multipart"
-	RightConditions = "conditions"
 	RightDelete     = "delete"
+	RightConditions = "conditions"
 )
 
 var allRights = []string{
 	RightSettings, RightName, RightConnection, RightTLS, RightClock, RightSignature, RightRegion, RightBucket, RightList, RightPut, RightGet,
-	RightMultipart, RightConditions, RightDelete,
+	RightMultipart, RightDelete, RightConditions,
 }
 
 // mostSkew is how far clocks may be apart before S3 refuses what was signed.
@@ -68,9 +69,12 @@ func Passed(findings []Finding) bool {
 }
 
 type probing struct {
-	cfg   config.S3Storage
-	c     *client
-	found map[string]Finding
+	cfg      config.S3Storage
+	c        *client
+	witness  *witness
+	endpoint *url.URL
+	proxy    *url.URL // that the requests go through; nil: none
+	found    map[string]Finding
 }
 
 func (p *probing) pass(right, format string, a ...any) {
@@ -101,18 +105,17 @@ func (p *probing) findings() []Finding {
 }
 
 func (p *probing) run(ctx context.Context) {
-	host, port, secure, ok := p.settings(ctx)
-	if !ok || !p.reach(ctx, host, port, secure) || !p.bucketThere(ctx) {
+	if !p.settings(ctx) || !p.reach(ctx) || !p.bucketThere(ctx) {
 		return
 	}
 	p.rights(ctx)
 }
 
 // settings reads what was configured.
-func (p *probing) settings(ctx context.Context) (host, port string, secure, ok bool) {
-	fail := func(err error) (string, string, bool, bool) {
+func (p *probing) settings(ctx context.Context) bool {
+	fail := func(err error) bool {
 		p.fail(RightSettings, "correct storage.s3", "%v", err)
-		return "", "", false, false
+		return false
 	}
 	if p.cfg.Bucket == "" {
 		return fail(errors.New("storage.s3.bucket names no bucket"))
@@ -127,6 +130,8 @@ func (p *probing) settings(ctx context.Context) (host, port string, secure, ok b
 	if p.c, err = newClient(ctx, p.cfg); err != nil {
 		return fail(err)
 	}
+	p.witness = &witness{base: p.c.transport.base}
+	p.c.transport.base = p.witness
 	if endpoint == "" {
 		endpoint = "https://s3." + p.cfg.Region + ".amazonaws.com"
 		if strings.HasPrefix(p.cfg.Region, "cn-") {
@@ -136,36 +141,55 @@ func (p *probing) settings(ctx context.Context) (host, port string, secure, ok b
 			endpoint = strings.Replace(endpoint, "https", "http", 1)
 		}
 	}
-	u, err := url.Parse(endpoint)
-	if err != nil {
+	if p.endpoint, err = url.Parse(endpoint); err != nil {
 		return fail(err)
 	}
-	secure = u.Scheme == "https"
-	if host, port = u.Hostname(), u.Port(); port == "" {
-		port = map[bool]string{true: "443", false: "80"}[secure]
+	if p.proxy, err = http.ProxyFromEnvironment(&http.Request{URL: p.endpoint}); err != nil {
+		return fail(fmt.Errorf("the proxy that the environment names: %w", err))
 	}
-	p.pass(RightSettings, "the engine is %s, the bucket %q", u.Host, p.cfg.Bucket)
-	return host, port, secure, true
+	p.pass(RightSettings, "the engine is %s, the bucket %q", p.endpoint.Host, p.cfg.Bucket)
+	return true
 }
 
-// reach goes down to the wire: name, connection, TLS.
-func (p *probing) reach(ctx context.Context, host, port string, secure bool) bool {
+func (p *probing) secure() bool { return p.endpoint.Scheme == "https" }
+
+// addressOf is the host and the port of a URL.
+func addressOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[bool]string{true: "443", false: "80"}[u.Scheme == "https"]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// reach goes down to the wire: name, connection, TLS. Behind a proxy the first two are those of the proxy, and TLS shows with the first request.
+func (p *probing) reach(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	to, nameRemedy := p.endpoint, "correct the host in storage.s3.regionendpoint or the region, or ask whoever runs your DNS"
+	connectRemedy := "check the port and the firewalls between here and the engine"
+	if p.proxy != nil {
+		to, nameRemedy = p.proxy, "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY"
+		connectRemedy = nameRemedy
+	}
+	addresses, err := net.DefaultResolver.LookupHost(ctx, to.Hostname())
 	if err != nil {
-		p.fail(RightName, "correct the host in storage.s3.regionendpoint or the region, or ask whoever runs your DNS", "the name %s is not known: %s", host, brief(err))
+		p.fail(RightName, nameRemedy, "the name %s is not known: %s", to.Hostname(), brief(err))
 		return false
 	}
-	p.pass(RightName, "%s is %s", host, strings.Join(addresses, ", "))
-	conn, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+	p.pass(RightName, "%s is %s", to.Hostname(), strings.Join(addresses, ", "))
+	conn, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, "tcp", addressOf(to))
 	if err != nil {
-		p.fail(RightConnection, "check the port and the firewalls between here and the engine", "nobody answers at %s: %s", net.JoinHostPort(host, port), brief(err))
+		p.fail(RightConnection, connectRemedy, "nobody answers at %s: %s", addressOf(to), brief(err))
 		return false
 	}
 	defer func() { _ = conn.Close() }()
-	p.pass(RightConnection, "somebody answers at %s", net.JoinHostPort(host, port))
-	if !secure {
+	if p.proxy != nil {
+		p.pass(RightConnection, "the proxy %s answers", to.Host)
+		return true
+	}
+	p.pass(RightConnection, "somebody answers at %s", addressOf(to))
+	if !p.secure() {
 		p.pass(RightTLS, "without TLS, as configured: contents and names can be read on the way, the secret key cannot")
 		return true
 	}
@@ -174,68 +198,21 @@ func (p *probing) reach(ctx context.Context, host, port string, secure bool) boo
 		p.fail(RightTLS, "correct storage.s3.cafile", "%v", err)
 		return false
 	}
-	t := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, InsecureSkipVerify: p.cfg.SkipVerify, MinVersion: tls.VersionTLS12}) //nolint:gosec // asked for by storage.s3.skipverify
-	err = t.HandshakeContext(ctx)
-	var record tls.RecordHeaderError
-	switch {
-	case errors.As(err, &record):
-		p.fail(RightTLS, "write http:// in storage.s3.regionendpoint, or secure: false", "the engine does not speak TLS at this port")
-	case err != nil:
-		p.fail(RightTLS, "name the CA that signed the engine's certificate in storage.s3.cafile, or use the name that the certificate is for", "the engine's certificate is not accepted: %s", brief(err))
-	default:
-		p.pass(RightTLS, "the engine's certificate is accepted")
-	}
-	return err == nil
-}
-
-// bucketThere asks for the bucket, which tells most of what may be wrong with the clock, the keys and the region.
-func (p *probing) bucketThere(ctx context.Context) bool {
-	_, err := p.c.list(ctx, probeDir, "", 1, false)
-	if skew := p.c.skew(); skew.Abs() > mostSkew && err != nil {
-		p.fail(RightClock, "set this machine's clock, best with an NTP service", "this machine's clock is %s off the engine's", skew.Abs().Round(time.Second))
+	t := tls.Client(conn, &tls.Config{ServerName: to.Hostname(), RootCAs: roots, InsecureSkipVerify: p.cfg.SkipVerify, MinVersion: tls.VersionTLS12}) //nolint:gosec // asked for by storage.s3.skipverify
+	if err := t.HandshakeContext(ctx); err != nil {
+		p.failTLS(err)
 		return false
 	}
-	what := brief(err)
-	switch c, s := code(err), status(err); {
-	case err == nil:
-	case c == "RequestTimeTooSkewed" || c == "RequestExpired":
-		p.fail(RightClock, "set this machine's clock, best with an NTP service", "the engine finds this machine's clock too far off: %s", what)
-	case c == "SignatureDoesNotMatch" || c == "InvalidAccessKeyId" || c == "XAdminUserNotFound" || c == "InvalidToken" || c == "ExpiredToken" || c == "TokenRefreshRequired" || c == "InvalidSecurity":
-		p.fail(RightSignature, "correct storage.s3.accesskey and secretkey", "the engine does not accept the keys: %s", what)
-	case c == "AuthorizationHeaderMalformed" || c == "PermanentRedirect" || c == "IllegalLocationConstraintException" || c == "TemporaryRedirect" || s == 301 || s == 307:
-		p.fail(RightRegion, "correct storage.s3.region", "the bucket is not in the region %q: %s", p.cfg.Region, what)
-	case c == "NoSuchBucket" || errors.Is(err, errMissing):
-		p.fail(RightBucket, "create the bucket, or correct storage.s3.bucket; with a bucket that is there, try forcepathstyle", "there is no bucket %q", p.cfg.Bucket)
-	case c == "InvalidBucketName":
-		p.fail(RightBucket, "correct storage.s3.bucket", "%q can be no bucket: %s", p.cfg.Bucket, what)
-	case strings.Contains(err.Error(), "retrieve credentials") || strings.Contains(err.Error(), "get identity"):
-		p.fail(RightSignature, "set storage.s3.accesskey and secretkey, or give this machine a role", "no keys were found: %s", what)
-	case c == "AccessDenied" || c == "AllAccessDisabled" || s == 403:
-		p.fail(RightList, "allow s3:ListBucket on the bucket", "listing is refused: %s", what)
-	default:
-		p.fail(RightBucket, "look into the log of the engine", "the bucket cannot be asked for: %s", what)
-	}
-	return p.passedUpTo(err)
+	p.pass(RightTLS, "the engine's certificate is accepted")
+	return true
 }
 
-// passedUpTo notes that what comes before the failure is fine, and returns whether listing is too.
-func (p *probing) passedUpTo(err error) bool {
-	for _, right := range []string{RightClock, RightSignature, RightRegion, RightBucket, RightList} {
-		if f, ok := p.found[right]; ok && !f.Passed {
-			return false
-		}
-		switch right {
-		case RightClock:
-			p.pass(right, "the clocks agree")
-		case RightSignature:
-			p.pass(right, "the engine accepts the keys")
-		case RightRegion:
-			p.pass(right, "the bucket is where it is looked for")
-		case RightBucket:
-			p.pass(right, "the bucket is there")
-		case RightList:
-			p.pass(right, "listing works")
-		}
+// failTLS words a handshake that failed.
+func (p *probing) failTLS(err error) {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) {
+		p.fail(RightTLS, "write http:// in storage.s3.regionendpoint, or secure: false", "the engine does not speak TLS at this port")
+		return
 	}
-	return err == nil
+	p.fail(RightTLS, "name the CA that signed the engine's certificate in storage.s3.cafile, or use the name that the certificate is for", "the engine's certificate is not accepted: %s", brief(err))
 }

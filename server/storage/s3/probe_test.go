@@ -124,7 +124,7 @@ func TestProbeTrustsTheNamedCA(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "s", RegionEndpoint: secure.URL, Secure: true, CAFile: ca}
-	if f := failing(t, Probe(t.Context(), cfg)); f.Right != RightBucket {
+	if f := failing(t, Probe(t.Context(), cfg)); f.Right != RightConnection || !strings.Contains(f.What, "no S3 engine") {
 		t.Errorf("%+v", f)
 	}
 }

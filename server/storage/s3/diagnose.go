@@ -1,0 +1,236 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// witness remembers the last answer: what an SDK makes of an answer that is none of S3 tells nobody what is wrong.
+type witness struct {
+	base http.RoundTripper
+
+	mu   sync.Mutex
+	last *answer
+}
+
+// answer is what came back for a request.
+type answer struct {
+	host   string // that was asked
+	status int
+	header http.Header
+	body   []byte // how it begins
+}
+
+// mostSeen is how much of an answer's body is looked at, in bytes.
+const mostSeen = 4 << 10
+
+// RoundTrip implements http.RoundTripper.
+func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := w.base.RoundTrip(r)
+	var a *answer
+	if err == nil {
+		a = &answer{host: r.URL.Host, status: response.StatusCode, header: response.Header.Clone()}
+		a.body, _ = io.ReadAll(io.LimitReader(response.Body, mostSeen))
+		response.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(a.body), response.Body), response.Body}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = a
+	return response, err
+}
+
+// seen returns the last answer; nil where there was none.
+func (w *witness) seen() *answer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
+// kind is what an answer holds, such as text/html.
+func (a *answer) kind() string {
+	if kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil {
+		return kind
+	}
+	return "something without a type"
+}
+
+// ofS3 tells whether an answer to a listing is one of S3: a list, or an error in its form.
+func (a *answer) ofS3() bool {
+	if a.status/100 == 2 {
+		return bytes.Contains(a.body, []byte("<ListBucketResult"))
+	}
+	return bytes.Contains(a.body, []byte("<Error")) && bytes.Contains(a.body, []byte("<Code>")) || a.header.Get("X-Amz-Bucket-Region") != ""
+}
+
+var regionElement = regexp.MustCompile(`<Region>([a-z0-9-]{2,40})</Region>`)
+
+// region is where an answer says that the bucket is; empty where it does not.
+func (a *answer) region() string {
+	if r := a.header.Get("X-Amz-Bucket-Region"); r != "" {
+		return r
+	}
+	if m := regionElement.FindSubmatch(a.body); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+// bucketThere asks for the bucket, which tells most of what may be wrong with the clock, the keys and the region.
+func (p *probing) bucketThere(ctx context.Context) bool {
+	_, err := p.c.list(ctx, probeDir, "", 1, false)
+	a := p.witness.seen()
+	switch {
+	case a == nil && err != nil:
+		if !p.unanswered(ctx, err) {
+			return false
+		}
+	case a != nil && !a.ofS3():
+		p.stranger(ctx, a)
+		return false
+	}
+	if skew := p.c.skew(); skew.Abs() > mostSkew && err != nil {
+		p.fail(RightClock, "set this machine's clock, best with an NTP service", "this machine's clock is %s off the engine's", skew.Abs().Round(time.Second))
+		return false
+	}
+	what := brief(err)
+	switch c, s := code(err), status(err); {
+	case err == nil:
+	case c == "RequestTimeTooSkewed" || c == "RequestExpired":
+		p.fail(RightClock, "set this machine's clock, best with an NTP service", "the engine finds this machine's clock too far off: %s", what)
+	case c == "SignatureDoesNotMatch" || c == "InvalidAccessKeyId" || c == "XAdminUserNotFound" || c == "InvalidToken" || c == "ExpiredToken" || c == "TokenRefreshRequired" || c == "InvalidSecurity":
+		p.fail(RightSignature, "correct storage.s3.accesskey and secretkey", "the engine does not accept the keys: %s", what)
+	case c == "AuthorizationHeaderMalformed" || c == "PermanentRedirect" || c == "IllegalLocationConstraintException" || c == "TemporaryRedirect" || s == 301 || s == 307:
+		if in := a.region(); in != "" && in != p.cfg.Region {
+			p.fail(RightRegion, "set storage.s3.region to "+in, "the bucket is in the region %q, not in %q", in, p.cfg.Region)
+			break
+		}
+		p.fail(RightRegion, "correct storage.s3.region", "the bucket is not in the region %q: %s", p.cfg.Region, what)
+	case c == "NoSuchBucket" || errors.Is(err, errMissing):
+		p.fail(RightBucket, "create the bucket, or correct storage.s3.bucket; with a bucket that is there, try forcepathstyle", "there is no bucket %q", p.cfg.Bucket)
+	case c == "InvalidBucketName":
+		p.fail(RightBucket, "correct storage.s3.bucket", "%q can be no bucket: %s", p.cfg.Bucket, what)
+	case noKeys(err):
+		p.fail(RightSignature, "set storage.s3.accesskey and secretkey, or give this machine a role", "no keys were found: %s", what)
+	case c == "AccessDenied" || c == "AllAccessDisabled" || s == 403:
+		p.fail(RightList, "allow s3:ListBucket on the bucket", "listing is refused: %s", what)
+	case c == "SlowDown" || c == "ServiceUnavailable" || s == 503:
+		p.fail(RightBucket, "try again later; where it lasts, look into the log of the engine", "the engine is too busy to answer: %s", what)
+	default:
+		p.fail(RightBucket, "look into the log of the engine", "the bucket cannot be asked for: %s", what)
+	}
+	return p.passedUpTo(err)
+}
+
+func noKeys(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "retrieve credentials") || strings.Contains(err.Error(), "get identity"))
+}
+
+// unanswered finds out why no answer came at all. It returns true where nothing is known that the error itself does not tell.
+func (p *probing) unanswered(ctx context.Context, err error) bool {
+	host := p.endpoint.Hostname()
+	const style = "set storage.s3.forcepathstyle: true, so that the bucket's name goes into the path and not in front of the host's"
+	var unknown *net.DNSError
+	var name x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	var record tls.RecordHeaderError
+	switch {
+	case noKeys(err):
+		return true
+	case errors.As(err, &unknown) && p.proxy == nil && unknown.Name != host:
+		p.fail(RightName, style, "the bucket is looked for at %s, a name that is not known", unknown.Name)
+	case errors.As(err, &name) && name.Host != host:
+		p.fail(RightTLS, style, "the bucket is looked for at %s, a name that the engine's certificate is not for", name.Host)
+	case errors.As(err, &name), errors.As(err, &authority), errors.As(err, &record):
+		p.failTLS(err)
+	case !p.secure() && p.proxy == nil && p.speaksTLS(ctx):
+		p.failPlain()
+	default:
+		p.fail(RightConnection, "check the port and the firewalls between here and the engine", "%s takes connections and does not answer: %s", p.endpoint.Host, brief(err))
+	}
+	return false
+}
+
+// stranger words an answer that no S3 engine gives.
+func (p *probing) stranger(ctx context.Context, a *answer) {
+	said := fmt.Sprintf("it answered %d with %s", a.status, a.kind())
+	const remedy = "correct the host and the port in storage.s3.regionendpoint: it may be the address of a console, of a web page or of something else"
+	to, err := url.Parse(a.header.Get("Location"))
+	switch {
+	case p.proxy != nil:
+		p.fail(RightConnection, "have the proxy let the engine through, or name the engine in NO_PROXY",
+			"the proxy %s answers in the engine's place, or what it asks is no S3 engine: %s", p.proxy.Host, said)
+	case !p.secure() && (a.status/100 == 3 && err == nil && to.Scheme == "https" && to.Hostname() == p.endpoint.Hostname() || p.speaksTLS(ctx)):
+		p.failPlain()
+	case a.status/100 == 3 && err == nil && to.Host != "":
+		p.fail(RightConnection, remedy+", or a login page that stands in front of it", "what answers at %s is no S3 engine: %s and sends on to %s", a.host, said, to.Host)
+	case a.status == http.StatusUnauthorized || a.status == http.StatusProxyAuthRequired:
+		p.fail(RightConnection, remedy+", or something that wants a login before the engine", "what answers at %s is no S3 engine: %s", a.host, said)
+	case a.status >= 502 && a.status <= 504:
+		p.fail(RightConnection, "look whether the engine runs behind what answers for it", "what answers at %s does not reach an S3 engine: %s", a.host, said)
+	default:
+		p.fail(RightConnection, remedy, "what answers at %s is no S3 engine: %s", a.host, said)
+	}
+}
+
+func (p *probing) failPlain() {
+	p.fail(RightTLS, "write https:// in storage.s3.regionendpoint, or secure: true", "the engine speaks TLS at this port, and is asked without")
+}
+
+// speaksTLS tries whether an engine that is asked without TLS speaks it. Nothing is sent over the connection.
+func (p *probing) speaksTLS(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addressOf(p.endpoint))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	t := tls.Client(conn, &tls.Config{ServerName: p.endpoint.Hostname(), InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // only to see whether anybody answers
+	return t.HandshakeContext(ctx) == nil
+}
+
+// passedUpTo notes that what comes before the failure is fine, and returns whether listing is too.
+func (p *probing) passedUpTo(err error) bool {
+	if _, told := p.found[RightTLS]; !told { // behind a proxy
+		p.pass(RightTLS, "the engine answers through the proxy")
+	}
+	for _, right := range []string{RightClock, RightSignature, RightRegion, RightBucket, RightList} {
+		if f, ok := p.found[right]; ok && !f.Passed {
+			return false
+		}
+		switch right {
+		case RightClock:
+			if skew := p.c.skew(); skew.Abs() > time.Minute {
+				p.pass(right, "this machine's clock is %s off the engine's, which is made up for; S3 refuses what is more than %s off",
+					skew.Abs().Round(time.Second), mostSkew)
+				continue
+			}
+			p.pass(right, "the clocks agree")
+		case RightSignature:
+			p.pass(right, "the engine accepts the keys")
+		case RightRegion:
+			p.pass(right, "the bucket is where it is looked for")
+		case RightBucket:
+			p.pass(right, "the bucket is there")
+		case RightList:
+			p.pass(right, "listing works")
+		}
+	}
+	return err == nil
+}

@@ -1,0 +1,156 @@
+package s3
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// TestProbeKnowsStrangers points the probe at servers that are no S3 engine, or are asked in a wrong way.
+func TestProbeKnowsStrangers(t *testing.T) {
+	page := func(status int, kind, body string, headers ...string) func(*testing.T) string {
+		return func(t *testing.T) string {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", kind)
+				for i := 0; i < len(headers); i += 2 {
+					w.Header().Set(headers[i], headers[i+1])
+				}
+				w.WriteHeader(status)
+				fmt.Fprint(w, body)
+			}))
+			t.Cleanup(s.Close)
+			return s.URL
+		}
+	}
+	const html = "text/html; charset=utf-8"
+	for name, c := range map[string]struct {
+		endpoint func(*testing.T) string
+		right    string
+		what     string // holds
+		remedy   string // holds
+	}{
+		"a web server":                      {page(404, html, "<html><body>not found</body></html>"), RightConnection, "no S3 engine: it answered 404 with text/html", "regionendpoint"},
+		"a REST service":                    {page(404, "application/json", `{"error":"no route"}`), RightConnection, "404 with application/json", "regionendpoint"},
+		"a console that answers everything": {page(200, html, "<!doctype html><html><head></head><body>Welcome</body></html>"), RightConnection, "it answered 200 with text/html", "console"},
+		"a page that is proper XML":         {page(200, "application/xhtml+xml", "<html><body/></html>"), RightConnection, "it answered 200", "console"},
+		"a login page":                      {page(302, html, "<a>", "Location", "https://sso.example/login"), RightConnection, "sends on to sso.example", "login page"},
+		"a login box":                       {page(401, html, "<h1>401</h1>"), RightConnection, "401 with text/html", "login"},
+		"a gateway with nothing behind":     {page(502, html, "<h1>Bad Gateway</h1>"), RightConnection, "does not reach an S3 engine", "runs behind"},
+		"an error page of a firewall":       {page(403, html, "<h1>Forbidden</h1>"), RightConnection, "403 with text/html", "regionendpoint"},
+		"TLS behind a redirection":          {redirectingToTLS, RightTLS, "asked without", "https://"},
+		"TLS where plain is asked for":      {tlsAskedPlain, RightTLS, "asked without", "https://"},
+		"another region, in a header": {
+			page(301, "application/xml", "<Error><Code>PermanentRedirect</Code></Error>", "X-Amz-Bucket-Region", "eu-west-1"),
+			RightRegion, `in the region "eu-west-1"`, "region to eu-west-1",
+		},
+		"another region, in a header alone": {page(301, "", "", "X-Amz-Bucket-Region", "eu-west-1"), RightRegion, `"eu-west-1"`, "region to eu-west-1"},
+		"another region, in the signature": {
+			page(400, "application/xml", "<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-south-1</Region></Error>"),
+			RightRegion, `"ap-south-1"`, "region to ap-south-1",
+		},
+		"no bucket":       {page(404, "application/xml", "<Error><Code>NoSuchBucket</Code></Error>"), RightBucket, "no bucket", "forcepathstyle"},
+		"a clock":         {page(403, "application/xml", "<Error><Code>RequestTimeTooSkewed</Code></Error>"), RightClock, "clock", "NTP"},
+		"a clock by Date": {page(403, "application/xml", "<Error><Code>AccessDenied</Code></Error>", "Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)), RightClock, "1h0m", "NTP"},
+		"busy":            {page(503, "application/xml", "<Error><Code>SlowDown</Code></Error>"), RightBucket, "too busy", "again later"},
+		"says nothing":    {hangingUp, RightConnection, "does not answer", "firewalls"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "very secret", RegionEndpoint: c.endpoint(t), Secure: true}
+			findings := Probe(t.Context(), cfg)
+			f := failing(t, findings)
+			if f.Right != c.right || !strings.Contains(f.What, c.what) || !strings.Contains(f.Remedy, c.remedy) {
+				t.Errorf("%+v\nwant %s: …%s…, remedy …%s…", f, c.right, c.what, c.remedy)
+			}
+			if strings.Contains(fmt.Sprint(findings), "very secret") {
+				t.Error("a finding holds the secret key")
+			}
+		})
+	}
+}
+
+func quietTLS(t *testing.T, h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// tlsAskedPlain is the address of an engine with TLS, without.
+func tlsAskedPlain(t *testing.T) string {
+	return strings.Replace(quietTLS(t, http.NotFoundHandler()).URL, "https", "http", 1)
+}
+
+// redirectingToTLS sends whoever asks without TLS to the same host with it.
+func redirectingToTLS(t *testing.T) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusMovedPermanently)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// hangingUp ends every connection without a word.
+func hangingUp(t *testing.T) string {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// TestProbeNamesTheRightThatIsMissing denies one operation after the other.
+func TestProbeNamesTheRightThatIsMissing(t *testing.T) {
+	for op, c := range map[string]struct{ right, remedy string }{
+		"ListObjectsV2":           {RightList, "s3:ListBucket"},
+		"PutObject":               {RightPut, "s3:PutObject"},
+		"GetObject":               {RightGet, "s3:GetObject"},
+		"DeleteObject":            {RightDelete, "s3:DeleteObject"},
+		"CreateMultipartUpload":   {RightMultipart, "s3:PutObject"},
+		"UploadPart":              {RightMultipart, "s3:PutObject"},
+		"CompleteMultipartUpload": {RightMultipart, "s3:PutObject"},
+		"AbortMultipartUpload":    {RightMultipart, "s3:AbortMultipartUpload"},
+	} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			f := startFake(t, newMemoryBucket())
+			f.before = func(asked string, w http.ResponseWriter, r *http.Request) bool {
+				if asked == op {
+					_, _ = io.Copy(io.Discard, r.Body)
+					refuse(w, 403, "AccessDenied")
+				}
+				return asked == op
+			}
+			got := failing(t, Probe(t.Context(), f.config()))
+			if got.Right != c.right || !strings.Contains(got.Remedy, c.remedy) || !strings.Contains(got.What, "AccessDenied") {
+				t.Errorf("%+v, want %s", got, c.right)
+			}
+		})
+	}
+}
+
+// TestProbeKnowsTheWrongStyle has the bucket's name in front of a host that has no such name.
+func TestProbeKnowsTheWrongStyle(t *testing.T) {
+	f := startFake(t, newMemoryBucket())
+	cfg := f.config()
+	cfg.ForcePathStyle, cfg.Bucket = false, "registry"
+	cfg.RegionEndpoint = strings.Replace(f.url, "127.0.0.1", "localhost.localdomain", 1)
+	p := &probing{cfg: cfg}
+	if !p.settings(t.Context()) {
+		t.Fatalf("%+v", p.findings())
+	}
+	if p.bucketThere(t.Context()) { // whether the host itself has a name does not matter
+		t.Fatal("found")
+	}
+	got := failing(t, p.findings())
+	if got.Right != RightName || !strings.Contains(got.What, "registry.localhost.localdomain") || !strings.Contains(got.Remedy, "forcepathstyle: true") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,244 @@
+package s3
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// fakeEngine speaks S3 over HTTP for a bucket in memory, in path style, and looks at no signature. It shows what the SDK makes of answers that
+// a real engine gives rarely.
+type fakeEngine struct {
+	t *testing.T
+	b *memoryBucket
+	// before may answer a request in the engine's place; after is told when one was done, and may lose its answer. Both may be nil.
+	before func(op string, w http.ResponseWriter, r *http.Request) (answered bool)
+	after  func(op string, r *http.Request) (lost bool)
+
+	mu   sync.Mutex
+	seen []*http.Request // without their bodies
+	url  string
+}
+
+// startFake serves a bucket until the test ends.
+func startFake(t *testing.T, b *memoryBucket) *fakeEngine {
+	t.Helper()
+	f := &fakeEngine{t: t, b: b}
+	s := httptest.NewServer(f)
+	t.Cleanup(s.Close)
+	f.url = s.URL
+	return f
+}
+
+func (f *fakeEngine) config() config.S3Storage {
+	return config.S3Storage{
+		Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "secret", RegionEndpoint: f.url, Secure: true, ForcePathStyle: true,
+		ChunkSize: smallestChunk,
+	}
+}
+
+// requests returns what was asked for, by operation.
+func (f *fakeEngine) requests(op string) (all []*http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.seen {
+		if operation(r) == op {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// operation names a request as the documentation of S3 does.
+func operation(r *http.Request) string {
+	q := r.URL.Query()
+	switch {
+	case q.Has("uploads") && r.Method == http.MethodPost:
+		return "CreateMultipartUpload"
+	case q.Has("uploads"):
+		return "ListMultipartUploads"
+	case q.Has("uploadId"):
+		return map[string]string{http.MethodPut: "UploadPart", http.MethodPost: "CompleteMultipartUpload", http.MethodDelete: "AbortMultipartUpload"}[r.Method]
+	case q.Get("list-type") == "2":
+		return "ListObjectsV2"
+	}
+	return map[string]string{http.MethodPut: "PutObject", http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodDelete: "DeleteObject"}[r.Method]
+}
+
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<?xml version="1.0"?><Error><Code>%s</Code><Message>words of the engine</Message></Error>`, code)
+}
+
+// ServeHTTP implements http.Handler.
+func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	op := operation(r)
+	f.mu.Lock()
+	f.seen = append(f.seen, r)
+	f.mu.Unlock()
+	if f.before != nil && f.before(op, w, r) {
+		return
+	}
+	answer := httptest.NewRecorder()
+	f.serve(op, answer, r)
+	if f.after != nil && f.after(op, r) {
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
+	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/b"), "/")
+	id := r.URL.Query().Get("uploadId")
+	fail := func(err error) {
+		switch {
+		case errors.Is(err, errMissing) && id != "":
+			refuse(w, 404, "NoSuchUpload")
+		case errors.Is(err, errMissing):
+			refuse(w, 404, "NoSuchKey")
+		case errors.Is(err, errCondition):
+			refuse(w, 412, "PreconditionFailed")
+		default:
+			refuse(w, 500, "InternalError")
+		}
+	}
+	etag := func(etag string, err error) {
+		if err != nil {
+			fail(err)
+			return
+		}
+		w.Header().Set("ETag", etag)
+	}
+	number, _ := strconv.Atoi(r.URL.Query().Get("partNumber"))
+	switch op {
+	case "PutObject":
+		body, _ := io.ReadAll(r.Body)
+		etag(f.b.put(r.Context(), key, body, condition{absent: r.Header.Get("If-None-Match") == "*", etag: r.Header.Get("If-Match")}))
+	case "GetObject", "HeadObject":
+		body, o, err := f.b.get(r.Context(), key, r.Header.Get("If-Match"), 0, -1)
+		if err != nil {
+			fail(err)
+			return
+		}
+		content, _ := io.ReadAll(body)
+		w.Header().Set("ETag", o.etag)
+		http.ServeContent(w, r, "", o.modTime, bytes.NewReader(content))
+	case "DeleteObject":
+		var err error
+		if m := r.Header.Get("If-Match"); m != "" {
+			err = f.b.deleteIf(r.Context(), key, m)
+		} else {
+			err = f.b.delete(r.Context(), key)
+		}
+		if err != nil && !errors.Is(err, errMissing) {
+			fail(err)
+			return
+		}
+		w.WriteHeader(204)
+	case "ListObjectsV2":
+		f.list(w, r)
+	case "CreateMultipartUpload":
+		id, err := f.b.startMultipart(r.Context(), key)
+		if err != nil {
+			fail(err)
+			return
+		}
+		fmt.Fprintf(w, `<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>`, id)
+	case "UploadPart":
+		if from := r.Header.Get("X-Amz-Copy-Source"); from != "" {
+			var first, last int64
+			_, _ = fmt.Sscanf(r.Header.Get("X-Amz-Copy-Source-Range"), "bytes=%d-%d", &first, &last)
+			p, err := f.b.copyPart(r.Context(), key, id, int32(number), strings.TrimPrefix(from, "b/"), r.Header.Get("X-Amz-Copy-Source-If-Match"), first, last-first+1)
+			if err != nil {
+				fail(err)
+				return
+			}
+			fmt.Fprintf(w, `<CopyPartResult><ETag>%s</ETag></CopyPartResult>`, p.etag)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		p, err := f.b.putPart(r.Context(), key, id, int32(number), body)
+		etag(p.etag, err)
+	case "CompleteMultipartUpload":
+		var in struct {
+			Part []struct {
+				PartNumber int32
+				ETag       string
+			}
+		}
+		_ = xml.NewDecoder(r.Body).Decode(&in)
+		var parts []part
+		for _, p := range in.Part {
+			parts = append(parts, part{number: p.PartNumber, etag: p.ETag})
+		}
+		tag, err := f.b.completeMultipart(r.Context(), key, id, parts)
+		if err != nil {
+			fail(err)
+			return
+		}
+		fmt.Fprintf(w, `<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>`, tag)
+	case "AbortMultipartUpload":
+		if err := f.b.abortMultipart(r.Context(), key, id); err != nil {
+			fail(err)
+			return
+		}
+		w.WriteHeader(204)
+	case "ListMultipartUploads":
+		fmt.Fprint(w, `<ListMultipartUploadsResult></ListMultipartUploadsResult>`)
+	default:
+		refuse(w, 501, "NotImplemented")
+	}
+}
+
+func (f *fakeEngine) list(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	most, _ := strconv.Atoi(q.Get("max-keys"))
+	p, err := f.b.list(r.Context(), q.Get("prefix"), q.Get("start-after"), most, q.Get("delimiter") != "")
+	if err != nil {
+		refuse(w, 500, "InternalError")
+		return
+	}
+	fmt.Fprintf(w, `<ListBucketResult><IsTruncated>%v</IsTruncated>`, p.more)
+	for _, o := range p.objects {
+		fmt.Fprint(w, "<Contents><Key>")
+		_ = xml.EscapeText(w, []byte(o.key))
+		fmt.Fprintf(w, "</Key><Size>%d</Size><ETag>%s</ETag><LastModified>%s</LastModified></Contents>", o.size, o.etag, o.modTime.UTC().Format(time.RFC3339Nano))
+	}
+	for _, folder := range p.folders {
+		fmt.Fprint(w, "<CommonPrefixes><Prefix>")
+		_ = xml.EscapeText(w, []byte(folder))
+		fmt.Fprint(w, "</Prefix></CommonPrefixes>")
+	}
+	fmt.Fprint(w, "</ListBucketResult>")
+}
+
+// TestFakeEngine sees that the fake is an engine: otherwise what it shows would be worth little.
+func TestFakeEngine(t *testing.T) {
+	f := startFake(t, newMemoryBucket())
+	if findings := Probe(t.Context(), f.config()); !Passed(findings) {
+		t.Errorf("%+v", findings)
+	}
+	traits, err := Prove(t.Context(), f.config())
+	if err != nil || len(traits.Weaknesses()) > 0 {
+		t.Errorf("%+v, %v", traits, err)
+	}
+	if left := f.b.keys(""); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
