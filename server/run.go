@@ -86,6 +86,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.startProbes(background, &aside)
 	s.startUpkeep(background, &aside)
+	if s.options.Ready != nil {
+		s.options.Ready()
+	}
 
 	select {
 	case <-ctx.Done():
@@ -136,6 +139,9 @@ func (s *Server) drain(h *http.Server) error {
 		timeout = defaultDrain
 	}
 	s.log.Info("draining", "timeout", timeout.String())
+	if s.options.Draining != nil {
+		s.options.Draining(timeout)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := h.Shutdown(ctx); err != nil {

@@ -45,6 +45,11 @@ type Options struct {
 	// AdminSocket is where the admin socket is put: "" where admin.Paths says, "-" nowhere.
 	AdminSocket string
 
+	// Ready is called once, when connections and the admin socket are served. Draining is called when that ends, with how long running requests
+	// may take at most. Nil: nobody is told.
+	Ready    func()
+	Draining func(timeout time.Duration)
+
 	Store storage.Store    // nil: opened as Config says; a store that was given is not closed by the server
 	Now   func() time.Time // nil: time.Now
 }

@@ -33,7 +33,8 @@ first line of the log says which, and a warning names files that are there and n
 variables are put on top.
 
 SIGTERM and SIGINT let running requests finish and end it with 0. SIGHUP takes up a changed
-configuration, except at a terminal, where it means leaving.`,
+configuration, except at a terminal, where it means leaving. A service manager that listens at
+$NOTIFY_SOCKET is told when the server answers, when it drains, and, with a watchdog, that it is well.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.serve(cmd.Context(), a.findConfig(o.dir, args))
@@ -44,10 +45,11 @@ configuration, except at a terminal, where it means leaving.`,
 }
 
 func (a *app) serve(ctx context.Context, found config.Found) error {
-	s, err := a.newServer(ctx, found, a.stderr)
+	s, err := a.newServer(ctx, found, a.stderr, a.announce)
 	if err != nil {
 		return err
 	}
+	defer a.feedWatchdog(s)()
 	if !term.IsTerminal(int(a.stdin.Fd())) { // no terminal that could hang up: the daemon's meaning
 		reload := func() { _ = s.Reload(ctx) } // the server logs what came of it
 		a.hangup.Store(&reload)
@@ -59,8 +61,8 @@ func (a *app) serve(ctx context.Context, found config.Found) error {
 	return nil
 }
 
-// newServer loads a configuration, verifies it and makes a server of it that logs to w.
-func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer) (*server.Server, error) {
+// newServer loads a configuration, verifies it and makes a server of it that logs to w, with further options.
+func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer, further ...func(*server.Options)) (*server.Server, error) {
 	l := &loader{app: a, path: found.Path}
 	c, err := l.load(ctx, config.Probes{})
 	if err != nil {
@@ -70,7 +72,7 @@ func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer) (*
 	if absolute, err := filepath.Abs(path); err == nil && path != "" {
 		path = absolute // the status tells it to people in other directories
 	}
-	return server.New(ctx, server.Options{
+	o := server.Options{
 		Config:       c,
 		ConfigPath:   path,
 		ConfigReason: found.Reason,
@@ -81,7 +83,11 @@ func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer) (*
 		Load: func(ctx context.Context) (*config.Config, error) {
 			return l.load(ctx, config.Probes{Running: true})
 		},
-	})
+	}
+	for _, option := range further {
+		option(&o)
+	}
+	return server.New(ctx, o)
 }
 
 // loader reads and verifies one configuration, over and over. The server asks one at a time.
