@@ -22,6 +22,8 @@ func newStore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
 		Short: "Collect garbage, verify, measure and reindex what is stored",
+		Long: `store looks after what is stored: over the running server, or by itself where none runs. On a store of files that belongs to
+another user, root works as that user, so that the server can read what was written.`,
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -70,6 +72,9 @@ func (a *app) withKeeper(ctx context.Context, o storeOptions, args []string, do 
 	}
 	if c.Storage.Driver == config.InMemory {
 		return errors.New("the store is in the memory of a server, and none is running")
+	}
+	if err := becomeOwner(c); err != nil {
+		return err
 	}
 	store, err := server.OpenStore(ctx, c, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), a.now)
 	if err != nil {
