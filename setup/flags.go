@@ -67,7 +67,7 @@ var flags = []Flag{
 	{"s3-ca-file", FlagText, "FILE", "CA of the engine's certificate", "s3-ca-file"},
 	{"s3-skip-verify", FlagBool, "", "take any certificate of the engine's", "s3-skip-verify"},
 	{"confirm-inmemory", FlagBool, "", "confirm that everything is lost at restart, with --storage inmemory", "confirm-inmemory"},
-	{"service", FlagText, "MANAGER", "who starts the server: systemd or none (default none)", "service"},
+	{"service", FlagText, "MANAGER", "who starts the server: systemd or none (default systemd where it runs the machine, as root, for a new installation at its usual place; else none)", "service"},
 	{"run-as", FlagText, "USER", "user that it runs as, with --service systemd (default packhouse, which is made)", "run-as"},
 	{"log-level", FlagText, "LEVEL", "error, warn, info or debug (default info)", "log-level"},
 	{"yes", FlagBool, "", "ask nothing", ""},

@@ -77,6 +77,8 @@ type Machine struct {
 	DataDir   string           // where content belongs by default
 	Now       func() time.Time // nil: time.Now
 
+	program string // path of this program; empty: as the operating system has it
+
 	// TryStorage tries everything that a store needs of a storage engine, for real, and leaves nothing behind. Nil: that is left out.
 	TryStorage func(ctx context.Context, s config.Storage) []StorageTrial
 }

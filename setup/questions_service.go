@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-
-	"packhouse/server/config"
+	"path/filepath"
 )
 
 func serviceQuestion() *Question {
@@ -38,7 +37,7 @@ func runAsQuestion() *Question {
 			"not there; any other has to exist. A port below 1024 can be served all the same.",
 		Asked:   func(a *Answers) bool { return a.Service == Systemd },
 		Suggest: func(*Machine, *Answers) []string { return []string{ownName} },
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, m *Machine, a *Answers) []Finding {
 			if a.RunAs == "" {
 				return []Finding{refused(CodeMissing, "the user that the server runs as is missing", "give its name, for instance "+ownName)}
 			}
@@ -50,51 +49,95 @@ func runAsQuestion() *Question {
 			if account.uid == 0 {
 				findings = append(findings, warned(CodeRunAs, "as root, a fault of the server is a fault of the machine", "leave it at "+ownName+", which setup makes"))
 			}
-			return append(findings, a.within(account)...)
+			program, err := m.ownProgram()
+			if err != nil {
+				return append(findings, refused(CodeRunAs, err.Error(), "start setup by its whole path"))
+			}
+			return append(findings, a.within(account, program)...)
 		},
 	}
 	return q.text(func(a *Answers) *string { return &a.RunAs })
-}
-
-// within tells what a user cannot read or write that the server must.
-func (a *Answers) within(user account) []Finding {
-	var findings []Finding
-	if a.TLS == Files && a.KeyFile != "" {
-		if info, err := os.Stat(a.KeyFile); err == nil && !readableBy(info, user) {
-			findings = append(findings, refused(CodeRunAs, fmt.Sprintf("%s may not read %s", user.name, a.KeyFile), "give it to that user: chown "+user.name+" "+shell(a.KeyFile)))
-		}
-	}
-	if a.Storage == config.Filesystem {
-		c := &config.Config{}
-		c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, a.StoragePath
-		for _, tree := range StoreTrees(c) {
-			info, err := os.Stat(tree)
-			if uid, _ := owner(info); err == nil && uid != user.uid && user.uid != 0 {
-				findings = append(findings, refused(CodeRunAs, fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name),
-					"stop the server, then give it away: chown -R "+user.name+": "+shell(a.StoragePath)))
-				break
-			}
-		}
-	}
-	return findings
-}
-
-func readableBy(info fs.FileInfo, user account) bool {
-	uid, gid := owner(info)
-	switch perm := info.Mode().Perm(); {
-	case user.uid == 0:
-		return true
-	case uid == user.uid:
-		return perm&0o400 != 0
-	case gid == user.gid:
-		return perm&0o040 != 0
-	default:
-		return perm&0o004 != 0
-	}
 }
 
 // systemd tells whether the machine is run by it (sd_booted(3)).
 func (m *Machine) systemd() bool {
 	_, err := m.Host.ReadFile("/run/systemd/system")
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// defaultService is who starts the server where nobody said: systemd, where it runs the machine and the installation is the machine's own.
+// One that is there is not taken from whoever looks after it, a second one does not take the machine's only unit, and what --serve keeps in
+// this process is in good hands. Where systemd could not, the findings say why.
+func (r *resolver) defaultService() {
+	a, m, in := &r.answers, r.machine, r.installed
+	if !m.systemd() || m.UID != 0 || in.Config != nil || a.Dir != m.ConfigDir || r.serves() {
+		return
+	}
+	instead := func(why, remedy string) {
+		f := warned(CodeService, "systemd is not given the server: "+why, remedy+"; --service none takes it as it is")
+		f.Question, f.Flag = "service", "--service"
+		r.findings = append(r.findings, f)
+	}
+	if _, err := m.Host.ReadFile(UnitFile); !errors.Is(err, fs.ErrNotExist) && !in.lists(UnitFile) {
+		instead(UnitFile+" is there already, and is not this installation's", "move it away")
+		return
+	}
+	if r.origins["run-as"] == FromDefault { // one that was asked for is refused where it does not do
+		user, err := findAccount(a.RunAs)
+		if err != nil {
+			instead(err.Error(), "name a user with --run-as")
+			return
+		}
+		program, err := m.ownProgram()
+		if err != nil {
+			instead(err.Error(), "start setup by its whole path")
+			return
+		}
+		if obstacles := a.within(user, program); len(obstacles) > 0 {
+			instead(obstacles[0].What, obstacles[0].Remedy)
+			return
+		}
+	}
+	a.Service, r.origins["service"] = Systemd, FromDetection
+}
+
+// serves tells whether this process is to go on as the server.
+func (r *resolver) serves() bool {
+	text, _, _ := r.given("serve")
+	serve, _ := parseBool(text)
+	return serve
+}
+
+// whoServes settles who starts the server, once everything is known that matters to it.
+func (r *resolver) whoServes() {
+	_, _, asked := r.given("service")
+	if !asked && r.origins["service"] == FromDefault {
+		r.defaultService()
+	}
+	switch {
+	case r.answers.Service != Systemd || !r.serves():
+	case asked:
+		r.refuse("service", "--serve", CodeConflict, "--serve keeps the server in this process, and --service systemd gives it to systemd", "leave out one of them")
+	default:
+		r.findings = append(r.findings, noted(CodeConflict, "systemd runs the server of this installation: there is nothing for --serve to keep", ""))
+	}
+}
+
+// ownProgram is the path of this program, as a unit has to name it.
+func (m *Machine) ownProgram() (string, error) {
+	if m.program != "" {
+		return m.program, nil
+	}
+	return ownProgram()
+}
+
+func ownProgram() (string, error) {
+	program, err := os.Executable()
+	if err == nil {
+		program, err = filepath.EvalSymlinks(program)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return program, nil
 }

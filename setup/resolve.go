@@ -128,6 +128,7 @@ func (r *resolver) scalars() {
 	if r.answers.Addr == "" {
 		r.defaultAddr()
 	}
+	r.whoServes()
 }
 
 // base is what is there without anybody's answer: the existing installation, then what was detected, then defaults.

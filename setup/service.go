@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,13 +35,14 @@ const pendingID = -2
 type account struct {
 	name, group string
 	uid, gid    int
+	groups      []int // all that it is in
 }
 
 // findAccount looks a user up. The user of the program's own name need not be there yet: [Apply] makes it.
 func findAccount(name string) (account, error) {
 	u, err := user.Lookup(name)
 	if errors.As(err, new(user.UnknownUserError)) && name == ownName {
-		return account{name, name, pendingID, pendingID}, nil
+		return account{name: name, group: name, uid: pendingID, gid: pendingID}, nil
 	}
 	if err != nil {
 		return account{}, err
@@ -54,6 +56,15 @@ func findAccount(name string) (account, error) {
 	}
 	if g, err := user.LookupGroupId(u.Gid); err == nil {
 		a.group = g.Name
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		ids = []string{u.Gid}
+	}
+	for _, id := range ids {
+		if gid, err := strconv.Atoi(id); err == nil {
+			a.groups = append(a.groups, gid)
+		}
 	}
 	return a, nil
 }
@@ -75,6 +86,7 @@ func (p *Plan) makeAccount() error {
 	if err != nil {
 		return fmt.Errorf("make user %s: %w", ownName, err)
 	}
+	theirs := map[string]account{} // by path in the manifest
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		if c.UID == pendingID {
@@ -83,8 +95,29 @@ func (p *Plan) makeAccount() error {
 		if c.GID == pendingID {
 			c.GID = a.gid
 		}
+		theirs[rel(p.Dir, c.Path)] = account{uid: c.UID, gid: c.GID}
 	}
-	return nil
+	return p.ownersInManifest(theirs)
+}
+
+// ownersInManifest puts the owners of a plan's files into the manifest that it writes.
+func (p *Plan) ownersInManifest(theirs map[string]account) error {
+	c := p.change(filepath.Join(p.Dir, ManifestFile))
+	if c == nil || c.After == nil {
+		return nil
+	}
+	m := &Manifest{}
+	if err := json.Unmarshal(c.After, m); err != nil {
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	for i := range m.Files {
+		if a, ok := theirs[m.Files[i].Path]; ok && a.uid >= 0 {
+			m.Files[i].UID, m.Files[i].GID = a.uid, a.gid
+		}
+	}
+	var err error
+	c.After, err = m.encode()
+	return err
 }
 
 // service plans the unit of the server, and gives what the server reads and writes to the user that it runs as.
@@ -110,14 +143,12 @@ func (b *builder) service() error {
 	if err != nil {
 		return err
 	}
-	program, err := os.Executable()
-	if err == nil {
-		program, err = filepath.EvalSymlinks(program)
-	}
+	program, err := ownProgram()
 	if err != nil {
 		return err
 	}
 	s := templates.Service{Name: Unit, Program: program, Config: b.path(ConfigFile), Dir: b.dir, User: a.name, Group: a.group}
+	s.Writable = b.written()
 	owned := map[string]bool{b.path(HtpasswdFile): true, b.path(KeyFile): true}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
 		s.StoragePath = b.answers.StoragePath
@@ -149,6 +180,36 @@ func (b *builder) service() error {
 		}
 	}
 	return nil
+}
+
+// written lists the directories that the configuration has the server write to, beside the store and setup's own cache of ACME: those that
+// people chose by hand.
+func (b *builder) written() []string {
+	file := b.plan.change(b.path(ConfigFile))
+	if file == nil {
+		return nil
+	}
+	loaded, err := config.Load(config.Source{Path: file.Path, Data: file.After})
+	if err != nil {
+		return nil // it was verified before
+	}
+	var dirs []string
+	add := func(dir string) {
+		if filepath.IsAbs(dir) && dir != b.path("le-cache") && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	c := &loaded.Config
+	if filepath.IsAbs(c.Log.Audit.Path) {
+		add(filepath.Dir(c.Log.Audit.Path))
+	}
+	if c.HTTP.Net == "unix" && filepath.IsAbs(c.HTTP.Addr) {
+		add(filepath.Dir(c.HTTP.Addr))
+	}
+	if c.HTTP.TLS.LetsEncrypt.Enabled() {
+		add(c.HTTP.TLS.LetsEncrypt.CacheFile)
+	}
+	return dirs
 }
 
 // give plans another owner and mode for what a change is about.

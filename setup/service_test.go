@@ -27,7 +27,9 @@ func serviceMachine(t *testing.T) (*Machine, string) {
 	if err := os.Chmod(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return machineOf(t, &fakeHost{files: map[string]string{"/run/systemd/system": ""}}), base
+	m := machineOf(t, &fakeHost{files: map[string]string{"/run/systemd/system": ""}})
+	m.program = "/usr/local/bin/packhouse"
+	return m, base
 }
 
 func servicePlan(t *testing.T, m *Machine, base string, flags Values) *Plan {

@@ -1,6 +1,9 @@
 package templates
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Service is what the systemd unit of a server is made of.
 type Service struct {
@@ -17,14 +20,25 @@ type Service struct {
 // ProtectHome hides the homes of users from the server, unless something that it needs lies in one: then they are read-only, but for what it
 // writes to.
 func (s Service) ProtectHome() string {
-	for _, path := range append([]string{s.Program, s.Dir, s.StoragePath}, s.Writable...) {
-		for _, home := range []string{"/home/", "/root/", "/run/user/"} {
-			if strings.HasPrefix(path+"/", home) {
-				return "read-only"
-			}
-		}
+	if s.needs("/home", "/root", "/run/user") {
+		return "read-only"
 	}
 	return "yes"
+}
+
+// PrivateTmp gives the server temporary directories of its own, unless something that it needs lies in those of everybody.
+func (s Service) PrivateTmp() string {
+	if s.needs("/tmp", "/var/tmp") {
+		return "no"
+	}
+	return "yes"
+}
+
+// needs tells whether something that the server needs lies below one of some directories.
+func (s Service) needs(dirs ...string) bool {
+	return slices.ContainsFunc(append([]string{s.Program, s.Dir, s.StoragePath}, s.Writable...), func(path string) bool {
+		return slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(path+"/", dir+"/") })
+	})
 }
 
 // Render makes the unit.

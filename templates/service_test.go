@@ -19,17 +19,19 @@ func TestService(t *testing.T) {
 	}
 	for _, line := range []string{
 		`ExecStart="/usr/local/bin/packhouse" serve "/etc/packhouse/myconfig.yml"`, "User=packhouse", "AmbientCapabilities=CAP_NET_BIND_SERVICE",
-		"ProtectSystem=strict", `ReadWritePaths="/var/lib/packhouse"`, "ProtectHome=yes", "NoNewPrivileges=yes",
+		"ProtectSystem=strict", `ReadWritePaths="/var/lib/packhouse"`, "ProtectHome=yes", "PrivateTmp=yes", "NoNewPrivileges=yes", "Type=notify",
+		`ExecReload="/usr/local/bin/packhouse" reload "/etc/packhouse/myconfig.yml"`,
 	} {
 		if !strings.Contains(string(unit), "\n"+line+"\n") {
 			t.Errorf("%q is no line of\n%s", line, unit)
 		}
 	}
+	s.Writable = append(s.Writable, "/var/tmp/audit")
 	s.Dir, s.Config = "/home/o'neil/a \"b\" 100%/$x", "/home/o'neil/a \"b\" 100%/$x/myconfig.yml"
 	if unit, err = s.Render(); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{`serve "/home/o'neil/a \"b\" 100%%/$$x/myconfig.yml"`, "ProtectHome=read-only"} {
+	for _, line := range []string{`serve "/home/o'neil/a \"b\" 100%%/$$x/myconfig.yml"`, "ProtectHome=read-only", "PrivateTmp=no", `ReadWritePaths="/var/tmp/audit"`} {
 		if !strings.Contains(string(unit), line+"\n") {
 			t.Errorf("%q is not in\n%s", line, unit)
 		}

@@ -50,6 +50,9 @@ func applyPlan(ctx context.Context, plan *setup.Plan, progress func(verb, path s
 	if err := systemctl(ctx, "daemon-reload"); err != nil {
 		return applied, err
 	}
+	if unit.Kind == setup.Remove {
+		_ = systemctl(ctx, "reset-failed", setup.Unit) // that it failed once, if it did, is over
+	}
 	return applied, nil
 }
 

@@ -1,0 +1,122 @@
+package setup
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/server/config"
+)
+
+// Rights of one kind of people, as the last three bits of a mode have them.
+const (
+	toRead fs.FileMode = 0o4
+	toPass fs.FileMode = 0o1 // a directory; of a program: to run it
+)
+
+// temporary are the directories that are emptied by and by.
+var temporary = [...]string{"/tmp", "/var/tmp"}
+
+// within tells what a user cannot run, read or write that the server must.
+func (a *Answers) within(user account, program string) []Finding {
+	var findings []Finding
+	refuse := func(what, remedy string) { findings = append(findings, refused(CodeRunAs, what, remedy)) }
+	const own = "/usr/local/bin/" + ownName
+	if obstacle := user.stopped(program, toPass); obstacle != "" {
+		refuse(fmt.Sprintf("%s may not run %s: %s is closed", user.name, program, obstacle), fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", shell(program), own))
+	} else if isTemporary(program) {
+		findings = append(findings, warned(CodeRunAs, program+" lies where files do not stay, and the service needs it", fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", shell(program), own)))
+	}
+	if obstacle := user.stopped(filepath.Join(a.Dir, ConfigFile), 0); obstacle != "" {
+		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.Dir, obstacle), "choose another directory with --dir, or open that one: chmod a+x "+shell(obstacle))
+	}
+	for _, path := range a.readBy() {
+		if obstacle := user.stopped(path, toRead); obstacle == path {
+			refuse(fmt.Sprintf("%s may not read %s", user.name, path), "give it to that user: chown "+user.name+" "+shell(path))
+		} else if obstacle != "" {
+			refuse(fmt.Sprintf("%s may not read %s: %s is closed", user.name, path, obstacle), "copy it to where that user can read it, or open the directory: chmod a+x "+shell(obstacle))
+		}
+	}
+	if a.Storage != config.Filesystem {
+		return findings
+	}
+	if obstacle := user.stopped(filepath.Join(a.StoragePath, ownName), 0); obstacle != "" && obstacle != filepath.Clean(a.StoragePath) { // that one is given away
+		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "choose another directory with --storage-path, or open that one: chmod a+x "+shell(obstacle))
+	}
+	c := &config.Config{}
+	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, a.StoragePath
+	for _, tree := range StoreTrees(c) {
+		info, err := os.Stat(tree)
+		if uid, _ := owner(info); err == nil && uid != user.uid && user.uid != 0 {
+			refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name), "stop the server, then give it away: chown -R "+user.name+": "+shell(a.StoragePath))
+			break
+		}
+	}
+	return findings
+}
+
+// readBy lists the files of somebody else's that the server reads.
+func (a *Answers) readBy() []string {
+	var paths []string
+	switch a.TLS {
+	case Files:
+		paths = append(paths, a.CertFile, a.KeyFile)
+	case LetsEncrypt:
+		paths = append(paths, a.ACMECA)
+	}
+	if a.Storage == config.S3 {
+		paths = append(paths, a.S3.CAFile)
+	}
+	return slices.DeleteFunc(paths, func(path string) bool { return !filepath.IsAbs(path) })
+}
+
+func isTemporary(path string) bool {
+	return slices.ContainsFunc(temporary[:], func(dir string) bool { return strings.HasPrefix(path, dir+"/") })
+}
+
+// stopped returns what keeps a user from a file: the file itself, or a directory above it; empty where nothing does. What is not there yet is
+// no obstacle: setup makes it.
+func (a account) stopped(path string, right fs.FileMode) string {
+	obstacle := a.stoppedAt(path, right)
+	if target, err := filepath.EvalSymlinks(path); err == nil && obstacle == "" && target != path {
+		obstacle = a.stoppedAt(target, right)
+	}
+	if obstacle != "" && right != 0 && a.tries(path, right) {
+		return "" // an access list says otherwise than the mode
+	}
+	return obstacle
+}
+
+func (a account) stoppedAt(path string, right fs.FileMode) string {
+	path = filepath.Clean(path)
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && !a.may(info, toPass) {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	if info, err := os.Stat(path); err == nil && right != 0 && !a.may(info, right) {
+		return path
+	}
+	return ""
+}
+
+// may tells whether the mode of a file gives a user a right.
+func (a account) may(info fs.FileInfo, right fs.FileMode) bool {
+	uid, gid := owner(info)
+	switch perm := info.Mode().Perm(); {
+	case a.uid == 0:
+		return true
+	case uid == a.uid:
+		return perm>>6&right != 0
+	case slices.Contains(a.groups, gid):
+		return perm>>3&right != 0
+	default:
+		return perm&right != 0
+	}
+}
