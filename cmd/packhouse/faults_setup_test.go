@@ -47,6 +47,13 @@ var answerFaults = []fault{
 		},
 	},
 	{
+		name: "no terminal", plain: true, ask: []string{"setup"}, exit: exitUsage, cause: "there is no terminal to ask on", remedy: "hint: packhouse setup --yes", seed: func(*site) {},
+	},
+	{
+		name: "nobody who answers", plain: true, ask: []string{"setup", "--accessible"}, exit: exitFailed, cause: "the input has ended", remedy: "nothing was written",
+		seed: func(s *site) { s.stdin = "registry.example.com\n\n" },
+	},
+	{
 		name: "systemd where there is none", exit: exitUsage, code: setup.CodeValue, cause: "systemd does not run", remedy: "another", namespaces: true,
 		seed: func(s *site) {
 			s.args, s.world = []string{"--service", "systemd"}, "mount -t tmpfs tmpfs /run"
@@ -311,11 +318,11 @@ var machineFaults = []fault{
 		seed: func(s *site) { s.world, s.args = containers, []string{"--dry-run", "--addr", "172.17.0.1:5000"} },
 	},
 	{
-		name: "IPv4 only, where there is IPv6 only", namespaces: true, exit: exitPending, code: setup.CodeNotOurs, cause: "others reach this machine over IPv6 only", remedy: "use :5000",
+		name: "every address of IPv4, where there is IPv6 only", namespaces: true, exit: exitPending, code: setup.CodeNotOurs, cause: "others reach this machine over IPv6 only", remedy: "use :5000",
 		seed: func(s *site) { s.world, s.args = sixOnly, []string{"--dry-run", "--addr", "0.0.0.0:5000"} },
 	},
 	{
-		name: "no IPv4 at all", namespaces: true, exit: exitUsage, code: setup.CodeNotOurs, cause: "192.0.2.17 is not an address of this machine", remedy: "use :5000",
+		name: "address of IPv4, where there is IPv6 only", namespaces: true, exit: exitUsage, code: setup.CodeNotOurs, cause: "192.0.2.17 is not an address of this machine", remedy: "use :5000",
 		seed: func(s *site) {
 			s.world = sixOnly
 			s.args = []string{"--addr", "192.0.2.17:5000"}
@@ -337,7 +344,7 @@ func (s *site) asNobody() {
 // hosts gives the machine a file of hosts and no other way to find a name.
 func (s *site) hosts(lines string) {
 	s.t.Helper()
-	s.world = fmt.Sprintf("mount --bind %s /etc/hosts\nmount --bind /dev/null /etc/resolv.conf", s.write("hosts", "127.0.0.1 localhost\n"+lines+"\n", 0o644))
+	s.world = fmt.Sprintf("mount --bind %s /etc/hosts\nmount --bind /dev/null /etc/resolv.conf", s.write("hosts", "127.0.0.1 localhost\n::1 localhost\n"+lines+"\n", 0o644))
 }
 
 // mount makes a directory of the site a file system of its own, and fills it.
@@ -351,5 +358,5 @@ func (s *site) mount(dir, options, fill string) {
 const containers = "ip link add eth0 type bridge\nip addr add 192.0.2.17/24 dev eth0\nip link set eth0 up\n" +
 	"ip link add docker0 type bridge\nip addr add 172.17.0.1/16 dev docker0\nip link set docker0 up"
 
-// sixOnly is a machine whose only addresses are those of IPv6.
-const sixOnly = "ip addr del 127.0.0.1/8 dev lo\nip addr add 2001:db8::17/64 dev lo nodad"
+// sixOnly is a machine that others reach over IPv6 only.
+const sixOnly = "ip addr add 2001:db8::17/64 dev lo nodad"

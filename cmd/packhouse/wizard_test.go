@@ -128,6 +128,24 @@ func (c *console) wants(text string) {
 	c.t.Fatalf("%q never came to the screen:\n%s", text, c.text())
 }
 
+// changes waits until the screen is another one.
+func (c *console) changes(before string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if c.text() != before {
+			return
+		}
+	}
+	c.t.Fatalf("the screen stays as it is:\n%s", before)
+}
+
+// resize makes the screen that is drawn on as large as the terminal says it is by now.
+func (c *console) resize(cols, rows int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.screen.Resize(cols, rows)
+}
+
 func (c *console) keys(keys string) {
 	c.t.Helper()
 	if _, err := c.master.WriteString(keys); err != nil {

@@ -1,0 +1,216 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"packhouse/certgen"
+	"packhouse/setup"
+)
+
+// Faults of terminals, of people at them and of programs that are killed: here it is not a finding that counts, but what is left behind.
+
+// absentDir fails a test where something was written for an installation.
+func absentDir(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
+		t.Errorf("something was written: %v", err)
+	}
+}
+
+func TestFaultTerminalTooSmall(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "D")
+	c := openConsole(t, 30, 8, "setup", "--dir", dir, "--hostname", "localhost")
+	c.wants("This window is 30×8")
+	if err := pty.Setsize(c.master, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+		t.Fatal(err)
+	}
+	c.resize(80, 24)
+	c.wants(steps[0])
+	c.keys(ctrlC)
+	c.ends(exitInterrupted)
+	absentDir(t, dir)
+}
+
+func TestFaultTerminalWithoutASize(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "D")
+	c := openConsole(t, 0, 0, "setup", "--dir", dir, "--hostname", "localhost")
+	c.resize(80, 24)
+	c.wants(steps[0])
+	c.keys(ctrlC)
+	c.ends(exitInterrupted)
+	absentDir(t, dir)
+}
+
+// TestFaultConnectionDropped takes the terminal away, as a lost ssh connection does.
+func TestFaultConnectionDropped(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "D")
+	c := openConsole(t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	c.wants(steps[0])
+	c.keys(enter)
+	c.wants(steps[1])
+	if err := unix.IoctlSetInt(int(c.slave.Fd()), unix.TIOCVHANGUP, 0); err != nil {
+		t.Skipf("the terminal cannot be taken away: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.child.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the program goes on without a terminal")
+	}
+	if got := c.child.ProcessState.ExitCode(); got != exitHangup {
+		t.Errorf("exit code %d, want %d", got, exitHangup)
+	}
+	absentDir(t, dir)
+}
+
+func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, publicRoot(t))
+	s.install()
+	c := openConsole(t, 100, 30, "setup", "--dir", s.dir, "--offline", "--log-level", "debug")
+	for range 12 {
+		if strings.Contains(c.text(), "This is what changes") {
+			break
+		}
+		before := c.text()
+		c.keys(enter)
+		c.changes(before)
+	}
+	c.wants("This is what changes")
+	s.edit(setup.ConfigFile, "realm: packhouse", "realm: packs")
+	was := s.tree()
+	c.keys("w")
+	c.wants("changed since")
+	c.keys(ctrlC)
+	_ = c.child.Wait()
+	if is := s.tree(); is != was {
+		t.Errorf("something was changed:\n%s", difference(was, is))
+	}
+}
+
+// TestFaultEarlierSetupCutOff has a setup killed before and behind the point of no return: the next one says which it was.
+func TestFaultEarlierSetupCutOff(t *testing.T) {
+	t.Parallel()
+	root := publicRoot(t)
+	for at, says := range map[string]string{
+		"journal": "an earlier setup was cut off before it changed anything",
+		"commit":  "an earlier setup was cut off halfway; it is complete now",
+	} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, root)
+			s.install()
+			s.cutOff(at, "--san", "10.9.8.7")
+			got := s.run("cert", "show", "--dir", s.dir)
+			if got.code != exitOK || !strings.Contains(got.stderr, says) {
+				t.Errorf("exit code %d, says %q; want %q", got.code, got.stderr, says)
+			}
+			if strings.Contains(got.stdout, "10.9.8.7") != (at == "commit") {
+				t.Errorf("the certificate is\n%s", got.stdout)
+			}
+			if _, err := os.Lstat(s.inDir(".setup")); !os.IsNotExist(err) {
+				t.Errorf("the workshop is left behind: %v", err)
+			}
+			if got := s.run("config", "verify", "--dir", s.dir); got.code != exitOK {
+				t.Errorf("the configuration is not valid: %s", got.stdout)
+			}
+		})
+	}
+}
+
+// TestFaultTwoSetupsAtOnce has several people install in one place in one moment: one of them does it, the others are told or find it done,
+// and the installation is one person's and whole.
+func TestFaultTwoSetupsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, publicRoot(t))
+	const people = 4
+	outcomes := make([]outcome, people)
+	var all sync.WaitGroup
+	for i := range people {
+		all.Go(func() { outcomes[i] = s.run(s.setupArgs("--user", fmt.Sprintf("person%d", i))...) })
+	}
+	all.Wait()
+	done := 0
+	for i, got := range outcomes {
+		switch {
+		case got.code == exitOK:
+			done++
+		case strings.Contains(got.stderr, "another setup"), strings.Contains(got.stderr, "was changed since the plan was made"), strings.Contains(got.stderr, "cut off"):
+		default:
+			t.Errorf("%d ends with %d and says:\n%s", i, got.code, got.stderr)
+		}
+	}
+	if done == 0 {
+		t.Error("nobody has installed anything")
+	}
+	if got := s.run("config", "verify", "--dir", s.dir); got.code != exitOK {
+		t.Errorf("the configuration is not valid: %s", got.stdout)
+	}
+	s.serve()
+	got := s.run("check", "--json", "--dir", s.dir)
+	for _, d := range diagnoses(t, got.stdout) {
+		switch d.code {
+		case "user-refused", certgen.CodeKeyMismatch, certgen.CodeUntrusted, "port-other-certificate":
+			t.Errorf("the installation is of several people: %v", d)
+		}
+	}
+}
+
+// TestFaultKilledAtAnyTime kills setups with SIGKILL wherever they are: what they leave is nothing, or is finished or undone by the next one.
+func TestFaultKilledAtAnyTime(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, publicRoot(t))
+	for delay := 20 * time.Millisecond; delay < 220*time.Millisecond; delay += 20 * time.Millisecond {
+		command := s.command(s.setupArgs()...)
+		s.must(command.Start())
+		time.Sleep(delay)
+		_ = command.Process.Signal(syscall.SIGKILL)
+		_ = command.Wait()
+	}
+	if got := s.run(s.setupArgs()...); got.code != exitOK {
+		t.Fatalf("the setup after the killed ones ends with %d:\n%s", got.code, got.stderr)
+	}
+	if got := s.run("config", "verify", "--dir", s.dir); got.code != exitOK {
+		t.Errorf("the configuration is not valid: %s", got.stdout)
+	}
+	if _, err := os.Lstat(s.inDir(".setup")); !os.IsNotExist(err) {
+		t.Errorf("the workshop is left behind: %v", err)
+	}
+}
+
+// TestIPv6OnlyMachine holds that a machine without IPv4 is no fault at all.
+func TestIPv6OnlyMachine(t *testing.T) {
+	if why := canUnshare(); why != "" {
+		t.Skip("no namespaces here: " + why)
+	}
+	t.Parallel()
+	s := newSite(t, publicRoot(t))
+	s.hosts("2001:db8::17 registry.example.com")
+	s.world += "\n" + sixOnly
+	args := []string{"setup", "--yes", "--json", "--dir", s.dir, "--hostname", "registry.example.com", "--addr", ":" + s.port, "--storage-path", s.data}
+	got := s.run(args...)
+	if got.code != exitOK {
+		t.Errorf("exit code %d:\n%s", got.code, got.stderr)
+	}
+	for _, d := range diagnoses(t, got.stdout) {
+		if d.code != setup.CodeRoot && d.code != setup.CodeSmall {
+			t.Errorf("it finds %v", d)
+		}
+	}
+}
