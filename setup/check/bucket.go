@@ -1,12 +1,18 @@
 package check
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // proveBucket tries the bucket itself, beside what the round trip through the server has shown, and hands out the rule that it should have.
 func proveBucket(ctx context.Context, s *session) Result {
 	bucket := "bucket " + s.Config.Storage.S3.Bucket
 	if s.Bucket == nil {
 		return notProven("%s was not tried", bucket)
+	}
+	if s.Quick {
+		return notProven("%s was not tried: left out by --quick", bucket)
 	}
 	s.doing("trying the " + bucket)
 	proof := s.Bucket(ctx)
@@ -19,6 +25,9 @@ func proveBucket(ctx context.Context, s *session) Result {
 	default:
 		return Result{Status: Failed, Seen: bucket, Code: proof.Code, Cause: proof.Cause, Remedy: proof.Remedy}
 	}
-	r.Advice = "lifecycle rule for the bucket, so that parts of uploads which nobody completed go away:\n" + proof.Lifecycle
+	if len(proof.Lost) > 0 && r.Status == Passed {
+		r.Advice = "what this engine lacks:\n- " + strings.Join(proof.Lost, "\n- ") + "\n"
+	}
+	r.Advice += "lifecycle rule for the bucket, so that parts of uploads which nobody completed go away:\n" + proof.Lifecycle
 	return r
 }

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -157,12 +159,38 @@ func installation(t *testing.T, fault string) (Target, *registry) {
 		Names:      names,
 		URL:        "https://registry.example.com",
 		Dial:       server.Listener.Addr().String(),
+		Machine:    quietMachine(),
 		Users: []User{
 			{Name: "admin", Role: "admin", Password: func() []byte { return []byte(adminPassword) }},
 			{Name: "rita", Role: "reader", Password: func() []byte { return []byte(readerPassword) }},
 			{Name: "kept", Role: "reader"},
 		},
 	}, g
+}
+
+// quietMachine is one on which everything is as it should be. It asks nobody.
+func quietMachine() *Machine {
+	return &Machine{
+		LookupHost: func(_ context.Context, name string) ([]netip.Addr, error) {
+			if name != "registry.example.com" {
+				return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+			}
+			return []netip.Addr{netip.MustParseAddr("192.0.2.17"), netip.MustParseAddr("2001:db8::17")}, nil
+		},
+		Addresses: func() ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.17"), netip.MustParseAddr("2001:db8::17")}, nil
+		},
+		Dial: func(_ context.Context, network, address string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: fmt.Errorf("no way to %s", address)}
+		},
+		Run: func(_ context.Context, program string, _ ...string) ([]byte, error) {
+			return nil, &exec.Error{Name: program, Err: exec.ErrNotFound}
+		},
+		ClockKept:  func() (bool, error) { return true, nil },
+		OnRootDisk: func(string) bool { return false },
+		CPUs:       2,
+		Memory:     4 << 30,
+	}
 }
 
 func TestRunProvesASoundInstallation(t *testing.T) {

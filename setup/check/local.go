@@ -2,19 +2,15 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 
-	"packhouse/certgen"
 	"packhouse/server/config"
 )
 
-// Checks that look at this machine: configuration, files, certificate, space.
+// Checks that look at the configuration, and at the space that it has.
 
 func proveConfiguration(_ context.Context, s *session) Result {
 	if s.ConfigPath == "" {
@@ -49,54 +45,6 @@ func problemLines(problems []config.Problem) string {
 	return strings.Join(lines, "\n")
 }
 
-func proveFiles(_ context.Context, s *session) Result {
-	if len(s.Files) == 0 {
-		return notProven("no files of this installation are known")
-	}
-	for _, f := range s.Files {
-		info, err := os.Stat(f.Path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return failed("file-missing", f.Path, f.Path+" is not there", "packhouse setup writes it again")
-		case err != nil:
-			return failed("file-unreadable", f.Path, err.Error(), "run the check as the user who owns the installation")
-		case info.IsDir():
-			return failed("file-is-directory", f.Path, f.Path+" is a directory", "move it away, then packhouse setup writes the file")
-		case f.Secret && info.Mode().Perm()&0o077 != 0:
-			return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, info.Mode().Perm()),
-				"others on this machine can read it", "chmod 600 "+f.Path)
-		}
-	}
-	return passed("%d present, secrets readable by their owner only", len(s.Files))
-}
-
-func proveCertificate(_ context.Context, s *session) Result {
-	if !s.secure() {
-		return notProven("TLS is off: passwords cross the network as they are")
-	}
-	if len(s.Chain) == 0 {
-		return notProven("the certificate's file is not known here")
-	}
-	problems := certgen.Verify(s.Chain, nil, s.Roots, s.Names, s.Now())
-	var worst *certgen.Problem
-	for i, p := range problems {
-		if worst == nil || (worst.Warning && !p.Warning) {
-			worst = &problems[i]
-		}
-	}
-	leaf := s.Chain[0]
-	days := certgen.Inspect(leaf).DaysLeft(s.Now())
-	switch {
-	case worst != nil && !worst.Warning:
-		return failed(worst.Code, fmt.Sprintf("%d problems", len(problems)), worst.What, worst.Remedy)
-	case certgen.CloseToEnd(leaf, s.Now()):
-		return warning("cert-close-to-end", fmt.Sprintf("%d days left", days), "it ends on "+leaf.NotAfter.UTC().Format("2006-01-02"), "packhouse cert rotate")
-	case worst != nil:
-		return warning(worst.Code, fmt.Sprintf("%d days left", days), worst.What, worst.Remedy)
-	}
-	return passed("%d names, each verified as a client would, %d days", len(s.Names.Strings()), days)
-}
-
 // lowSpace is the free space in bytes below which storage is worth a warning.
 const lowSpace = 1 << 30
 
@@ -127,5 +75,9 @@ func proveStorage(ctx context.Context, s *session) Result {
 	case s.done[roundTripID] == Passed:
 		seen += ", written, read and deleted by the round trip"
 	}
-	return passed("%s", seen)
+	r := passed("%s", seen)
+	if s.Machine != nil && s.Machine.OnRootDisk != nil && s.Machine.OnRootDisk(root) {
+		r.Advice = root + " is on the root disk: a disk of its own keeps the one from filling up the other"
+	}
+	return r
 }

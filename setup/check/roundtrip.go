@@ -46,7 +46,7 @@ func proveRoles(ctx context.Context, s *session) Result {
 		}
 		answer, err := s.send(ctx, http.MethodPost, "/v2/"+ProbeRepository+"/blobs/uploads/", c, nil, nil)
 		if err != nil {
-			return unreachable(s.address(s.hostPort()), err)
+			return s.unreachable(s.address(s.hostPort()), err)
 		}
 		if answer.status == http.StatusAccepted {
 			s.cleanUp(ctx, http.MethodDelete, answer.header.Get("Location"), c)
@@ -78,14 +78,22 @@ func proveRoundTrip(ctx context.Context, s *session) Result {
 	if !s.reachable() {
 		return notProven("the server was not reached")
 	}
+	if s.Remote {
+		if r, ok := s.mayRoundTrip(ctx); !ok {
+			return r
+		}
+	}
 	if s.Config != nil && s.Config.Storage.Maintenance.ReadOnly.Enabled {
 		return notProven("the registry is read-only")
 	}
 	var c credentials
 	if !s.open() {
 		var err error
-		if c, err = s.probeIdentity(ctx, "admin"); err != nil {
+		if c, err = s.probeIdentity(ctx, "admin"); err != nil && !s.Remote {
 			return notProven("%v", err)
+		}
+		if s.Remote {
+			c = s.given()
 		}
 	}
 	t := &roundTrip{session: s, ctx: ctx, as: c}
@@ -163,7 +171,7 @@ func (t *roundTrip) path(rest string) string { return "/v2/" + ProbeRepository +
 func (t *roundTrip) pushBlob(content []byte) *Result {
 	answer, err := t.send(t.ctx, http.MethodPost, t.path("blobs/uploads/"), t.as, nil, nil)
 	if err != nil {
-		r := unreachable(t.address(t.hostPort()), err)
+		r := t.unreachable(t.address(t.hostPort()), err)
 		return &r
 	}
 	location, err := url.Parse(answer.header.Get("Location"))
@@ -189,7 +197,7 @@ func (t *roundTrip) expect(method, path string, header http.Header, body []byte,
 	}
 	answer, err := t.send(t.ctx, method, path, t.as, header, reader)
 	if err != nil {
-		r := unreachable(t.address(t.hostPort()), err)
+		r := t.unreachable(t.address(t.hostPort()), err)
 		return &r
 	}
 	if answer.status != status {

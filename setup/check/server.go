@@ -35,7 +35,7 @@ func provePort(ctx context.Context, s *session) Result {
 	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: connectTimeout}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: s.base.Hostname()}} //nolint:gosec // compared by fingerprint
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return unreachable(address, err)
+		return s.unreachable(address, err)
 	}
 	defer conn.Close() //nolint:errcheck // nothing was written
 	tlsConn, ok := conn.(*tls.Conn)
@@ -44,13 +44,19 @@ func provePort(ctx context.Context, s *session) Result {
 	}
 	served := tlsConn.ConnectionState().PeerCertificates[0]
 	fingerprint := certgen.Fingerprint(served)
-	if len(s.Chain) == 0 {
+	want := s.fingerprint()
+	switch {
+	case want == "":
 		return passed("%s serves %s", address, short(fingerprint))
-	}
-	if want := certgen.Fingerprint(s.Chain[0]); fingerprint != want {
+	case fingerprint != want && s.pending() != nil:
+		return failed("port-other-certificate", fmt.Sprintf("%s serves %s", address, short(fingerprint)),
+			fmt.Sprintf("the server of this installation says that it serves %s, a stand-in: another program has the port", short(want)), "stop that program, or packhouse setup --addr names another port")
+	case fingerprint != want:
 		return failed("port-other-certificate", fmt.Sprintf("%s serves %s", address, short(fingerprint)),
 			fmt.Sprintf("the certificate on disk is %s: another program has the port, or the server has not taken the new certificate", short(want)),
 			"restart the server, then packhouse check")
+	case s.pending() != nil:
+		return passed("%s served by this installation, with a stand-in until its certificate is there", address)
 	}
 	return passed("%s served by this installation (fingerprint %s)", address, short(fingerprint))
 }
@@ -59,7 +65,7 @@ func provePlainPort(ctx context.Context, s *session, address string) Result {
 	answer, err := s.get(ctx, "/health", credentials{})
 	switch {
 	case err != nil:
-		return unreachable(address, err)
+		return s.unreachable(address, err)
 	case s.Instance == "":
 		return notProven("%s answers; without TLS and without the server's own word nothing tells whose it is", address)
 	case answer.header.Get(InstanceHeader) != s.Instance:
@@ -77,7 +83,7 @@ func short(fingerprint string) string {
 }
 
 // unreachable names the cause of a failed connection.
-func unreachable(address string, err error) Result {
+func (s *session) unreachable(address string, err error) Result {
 	var (
 		dns         *net.DNSError
 		record      tls.RecordHeaderError
@@ -88,13 +94,13 @@ func unreachable(address string, err error) Result {
 	)
 	switch {
 	case errors.As(err, &dns):
-		return failed("name-unresolved", dns.Name, fmt.Sprintf("%s does not resolve", dns.Name), "add it to DNS or to /etc/hosts of the clients")
+		return failed(CodeUnresolved, dns.Name, fmt.Sprintf("%s does not resolve", dns.Name), "add it to DNS, or to /etc/hosts of the clients")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failed("port-refused", address, "nothing listens there", "start the server: packhouse serve")
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", "another program has the port, or TLS is off there")
 	case errors.As(err, &unknown):
-		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "hand out the ca.crt of this installation")
+		return s.untrusted(address)
 	case errors.As(err, &hostname):
 		return failed(certgen.CodeName, address, hostname.Error(), "packhouse setup --san adds a name")
 	case errors.As(err, &invalid):
@@ -105,13 +111,28 @@ func unreachable(address string, err error) Result {
 	return failed("port-unreachable", address, err.Error(), "see the server's log")
 }
 
+// untrusted names the cause of a certificate that nobody has signed whom clients trust.
+func (s *session) untrusted(address string) Result {
+	switch o := s.pending(); {
+	case o != nil:
+		return failed(certgen.CodeMissing, address+" serves a stand-in", o.Fault, o.Remedy)
+	case s.Remote && len(s.Roots) == 0:
+		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by a CA that this machine's system trusts", "--ca-file names the ca.crt that the installation hands out")
+	case s.Remote:
+		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA of --ca-file", "get the ca.crt that the installation hands out now")
+	case s.Config != nil && s.Config.HTTP.TLS.LetsEncrypt.Enabled():
+		return failed(certgen.CodeUntrusted, address, "the certificate is not the one that was ordered, or who signed it is not trusted here", "packhouse cert show tells how it stands with the orders")
+	}
+	return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "hand out the ca.crt of this installation")
+}
+
 func proveHealth(ctx context.Context, s *session) Result {
 	if !s.reachable() {
 		return notProven("the server was not reached")
 	}
 	answer, err := s.get(ctx, "/health", credentials{})
 	if err != nil {
-		return unreachable(s.address(s.hostPort()), err)
+		return s.unreachable(s.address(s.hostPort()), err)
 	}
 	var health struct {
 		Status string   `json:"status"`
@@ -137,11 +158,15 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 	for _, path := range []string{"/v1/", "/v2/"} {
 		answer, err := s.get(ctx, path, credentials{})
 		if err != nil {
-			return unreachable(s.address(s.hostPort()), err)
+			return s.unreachable(s.address(s.hostPort()), err)
 		}
 		challenge := answer.header.Get("WWW-Authenticate")
 		if answer.status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Basic realm=") {
-			return failed("auth-not-asked", fmt.Sprintf("GET %s %d", path, answer.status), "the server does not ask for credentials", "see auth.htpasswd in "+s.ConfigPath)
+			remedy := "see auth.htpasswd in " + s.ConfigPath
+			if s.Remote {
+				remedy = "if it is meant to be a packhouse with users, see auth.htpasswd in its myconfig.yml; else another program has the port"
+			}
+			return failed("auth-not-asked", fmt.Sprintf("GET %s %d", path, answer.status), "the server does not ask for credentials", remedy)
 		}
 		realm = challenge
 	}
@@ -159,12 +184,12 @@ func proveWrongPassword(ctx context.Context, s *session) Result {
 		return notProven("authentication is off")
 	}
 	user := "nobody-" + strings.ToLower(rand.Text()[:8])
-	if len(s.Users) > 0 {
+	if len(s.Users) > 0 && !s.Remote { // elsewhere it would count as a guess at somebody's password
 		user = s.Users[0].Name
 	}
 	answer, err := s.get(ctx, "/v2/", credentials{user, rand.Text()})
 	if err != nil {
-		return unreachable(s.address(s.hostPort()), err)
+		return s.unreachable(s.address(s.hostPort()), err)
 	}
 	switch answer.status {
 	case http.StatusUnauthorized:
@@ -181,6 +206,8 @@ func proveUsers(ctx context.Context, s *session) Result {
 		return notProven("the server was not reached")
 	case s.open():
 		return notProven("authentication is off")
+	case s.Remote && len(s.Users) == 0:
+		return notProven("no user was named: --user and --password-stdin prove one")
 	case len(s.Users) == 0:
 		return notProven("no users are known here")
 	}
@@ -193,11 +220,10 @@ func proveUsers(ctx context.Context, s *session) Result {
 		s.doing("logging in as " + u.Name)
 		answer, err := s.get(ctx, "/v2/", credentials{u.Name, string(u.Password())})
 		if err != nil {
-			return unreachable(s.address(s.hostPort()), err)
+			return s.unreachable(s.address(s.hostPort()), err)
 		}
 		if answer.status != http.StatusOK {
-			return failed("user-refused", fmt.Sprintf("%s: %d", u.Name, answer.status),
-				fmt.Sprintf("%s cannot log in with the password just set", u.Name), "restart the server so that it takes the new users, then packhouse check")
+			return s.userRefused(u.Name, answer.status)
 		}
 		proven = append(proven, u.Name)
 	}
@@ -208,6 +234,17 @@ func proveUsers(ctx context.Context, s *session) Result {
 		return passed("%s can log in; not proven, no password known: %s", strings.Join(proven, ", "), strings.Join(unknown, ", "))
 	}
 	return passed("%s can log in", strings.Join(proven, ", "))
+}
+
+func (s *session) userRefused(name string, status int) Result {
+	seen := fmt.Sprintf("%s: %d", name, status)
+	switch {
+	case status == http.StatusTooManyRequests:
+		return notProven("the server slows down guesses right now (429), try again later")
+	case s.Remote:
+		return failed("user-refused", seen, fmt.Sprintf("%s is not let in with that password", name), "packhouse user passwd "+name+" on the server sets another one")
+	}
+	return failed("user-refused", seen, fmt.Sprintf("%s cannot log in with the password just set", name), "restart the server so that it takes the new users, then packhouse check")
 }
 
 // credentials are those of HTTP Basic authentication; the zero value sends none.

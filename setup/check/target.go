@@ -33,7 +33,16 @@ type Target struct {
 	Users      []User
 	Probe      Prober
 	Bucket     Bucket           // of a store in S3; nil: not tried
+	Orders     []Order          // certificates that the server orders for itself and did not get
+	Served     string           // fingerprint of the certificate that the server says it serves; empty: not known
+	Passwords  string           // path of generated passwords that are to be handed out; empty: none
+	Machine    *Machine         // that the checks run on; nil: it is not looked at
+	Clocks     []ClockSource    // to hold the clock against
+	Built      time.Time        // when this program was; zero: not known
 	Now        func() time.Time // nil: time.Now
+
+	Quick  bool // leave out what writes or takes long
+	Remote bool // prove what is at URL as a client would, and look at nothing of this machine
 }
 
 // Bucket tries everything that a store needs of a bucket, for real.
@@ -45,14 +54,9 @@ type BucketProof struct {
 	Code      string // of the first thing that does not; empty: everything does
 	Cause     string
 	Remedy    string
-	Weak      bool   // what does not work is a weakness of the engine, and the store has a way without it
-	Lifecycle string // the rule that the bucket should have, as aws s3api takes it
-}
-
-// File is a file of the installation and how it has to be.
-type File struct {
-	Path   string
-	Secret bool // nobody but its owner may read it
+	Weak      bool     // what does not work is a weakness of the engine, and the store has a way without it
+	Lost      []string // what the engine cannot do, and what is lost by that, one sentence each
+	Lifecycle string   // the rule that the bucket should have, as aws s3api takes it
 }
 
 // session is what the checks of one run share.
@@ -61,8 +65,10 @@ type session struct {
 
 	base   *url.URL
 	client *http.Client
-	doing  func(string)      // tells what is going on
-	done   map[string]Status // outcomes so far, by id
+	doing  func(string)        // tells what is going on
+	done   map[string]Status   // outcomes so far, by id
+	served []*x509.Certificate // by a remote server; empty: it was not reached
+	pushes bool                // the user that was named may push
 }
 
 // requestTimeout bounds every single request of a check.
@@ -90,8 +96,12 @@ func newSession(t Target) *session {
 
 func (s *session) transport() *http.Transport {
 	dialer := &net.Dialer{Timeout: connectTimeout}
+	proxy := http.ProxyFromEnvironment // as clients do
+	if !s.Remote {
+		proxy = nil // the proof is about this machine, not about a proxy
+	}
 	return &http.Transport{
-		Proxy: nil, // the proof is about this machine, not about a proxy
+		Proxy: proxy,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, s.address(address))
 		},
@@ -111,7 +121,16 @@ func (s *session) address(address string) string {
 
 // tlsConfig trusts what clients are told to trust, and nothing else.
 func (s *session) tlsConfig() *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, Time: s.Now}
+	if s.pending() != nil && s.Served != "" { // nobody has signed the stand-in: the server's own word has to do
+		c.InsecureSkipVerify = true
+		c.VerifyConnection = func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) > 0 && certgen.Fingerprint(state.PeerCertificates[0]) == s.Served {
+				return nil
+			}
+			return x509.UnknownAuthorityError{}
+		}
+	}
 	if len(s.Roots) > 0 {
 		c.RootCAs = x509.NewCertPool()
 		for _, root := range s.Roots {
@@ -130,8 +149,19 @@ func (s *session) hostPort() string {
 	return net.JoinHostPort(s.base.Hostname(), port)
 }
 
+// fingerprint is that of the certificate that the server ought to show; empty: not known.
+func (s *session) fingerprint() string {
+	if s.pending() == nil && len(s.Chain) > 0 {
+		return certgen.Fingerprint(s.Chain[0])
+	}
+	return s.Served
+}
+
 // secure tells whether the server is to speak TLS.
 func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "https" }
 
-// reachable tells whether an earlier check has found the server; the others then need not fail for the same reason.
-func (s *session) reachable() bool { return s.done[portID] != Failed && s.base != nil }
+// reachable tells whether an earlier check has found the server; the others then need not fail for the same reason. No password is sent to a
+// remote one whose certificate is not good.
+func (s *session) reachable() bool {
+	return s.done[portID] != Failed && s.base != nil && !(s.Remote && s.done[certificateID] == Failed)
+}

@@ -1,0 +1,70 @@
+package check
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+
+	"packhouse/certgen"
+)
+
+// Order is a certificate that the server orders for itself, and did not get.
+type Order struct {
+	Host    string
+	Missing bool   // there is none yet, and a stand-in is served that clients refuse; else the one before is served
+	Fault   string // what the server knows: that it is being ordered, or why the CA refused
+	Remedy  string
+}
+
+func proveCertificate(_ context.Context, s *session) Result {
+	if !s.secure() {
+		return notProven("TLS is off: passwords cross the network as they are")
+	}
+	for _, o := range s.Orders {
+		if o.Missing {
+			return failed(certgen.CodeMissing, "a stand-in is served", o.Fault, o.Remedy)
+		}
+	}
+	if len(s.Chain) == 0 {
+		return notProven("the certificate's file is not known here")
+	}
+	r := s.judgeChain(s.Chain)
+	if r.Status == Passed {
+		for _, o := range s.Orders {
+			return warning("cert-not-renewed", r.Seen, o.Fault, o.Remedy)
+		}
+	}
+	return r
+}
+
+// judgeChain looks at a chain as a client would that trusts what clients are told to trust.
+func (s *session) judgeChain(chain []*x509.Certificate) Result {
+	problems := certgen.Verify(chain, nil, s.Roots, s.Names, s.Now())
+	var worst *certgen.Problem
+	for i, p := range problems {
+		if worst == nil || (worst.Warning && !p.Warning) {
+			worst = &problems[i]
+		}
+	}
+	leaf := chain[0]
+	days := certgen.Inspect(leaf).DaysLeft(s.Now())
+	switch {
+	case worst != nil && !worst.Warning:
+		return failed(worst.Code, fmt.Sprintf("%d problems", len(problems)), worst.What, worst.Remedy)
+	case certgen.CloseToEnd(leaf, s.Now()):
+		return warning("cert-close-to-end", fmt.Sprintf("%d days left", days), "it ends on "+leaf.NotAfter.UTC().Format("2006-01-02"), "packhouse cert rotate")
+	case worst != nil:
+		return warning(worst.Code, fmt.Sprintf("%d days left", days), worst.What, worst.Remedy)
+	}
+	return passed("%d names, each verified as a client would, %d days", len(s.Names.Strings()), days)
+}
+
+// pending is the order that the server waits for; nil: none.
+func (s *session) pending() *Order {
+	for i := range s.Orders {
+		if s.Orders[i].Missing {
+			return &s.Orders[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"packhouse/server/config"
+)
+
+// ClockSource is a server that the installation speaks with anyway, and that says what time it is in its answers.
+type ClockSource struct {
+	Name string // for people: "the S3 engine"
+	URL  string
+}
+
+// Offsets of the clock. What a server says has whole seconds, and was on the way for a while.
+const (
+	unlikely  = time.Minute      // beyond this the clock is off, not the answer late
+	tolerated = 15 * time.Minute // beyond this S3 refuses what was signed
+)
+
+const keepClock = "have an NTP service keep it: timedatectl set-ntp true, or install chrony"
+
+// proveClock holds this machine's clock against what can be seen: the build of this program, the certificate, what the kernel knows of an NTP
+// service, and the answers of servers that the installation speaks with anyway.
+func proveClock(ctx context.Context, s *session) Result {
+	now := s.Now()
+	seen := now.UTC().Format("2006-01-02 15:04:05 MST")
+	if now.Before(s.Built) {
+		return failed("clock-behind", seen, "this program was built later than that, on "+s.Built.UTC().Format(time.DateOnly), "set the clock, and "+keepClock)
+	}
+	if len(s.Chain) > 0 && now.Before(s.Chain[0].NotBefore) {
+		return failed("clock-behind", seen, "the certificate begins later than that, on "+s.Chain[0].NotBefore.UTC().Format("2006-01-02 15:04 MST"),
+			"set the clock, and "+keepClock+"; if the clock is right, have the certificate issued anew")
+	}
+	compared := s.compareClocks(ctx)
+	var agrees []string
+	for _, c := range compared {
+		switch {
+		case !c.known:
+			continue
+		case c.offset.Abs() > tolerated:
+			return failed(CodeClockOff, c.words(), "requests that are signed with the time are refused, and certificates judged wrongly", "set the clock, and "+keepClock)
+		case c.offset.Abs() > unlikely:
+			return warning(CodeClockOff, c.words(), "from 15 minutes on S3 refuses what is signed with the time", "set the clock, and "+keepClock)
+		}
+		agrees = append(agrees, c.name)
+	}
+	with := ""
+	if len(agrees) > 0 {
+		with = "agrees with " + strings.Join(agrees, " and ")
+	}
+	return s.judgeKept(with)
+}
+
+// judgeKept says whether something keeps the clock right, beside whom it agrees with.
+func (s *session) judgeKept(with string) Result {
+	kept, known := false, false
+	if s.Machine != nil && s.Machine.ClockKept != nil {
+		is, err := s.Machine.ClockKept()
+		kept, known = is, err == nil
+	}
+	matters := s.Config != nil && (s.Config.Storage.Driver == config.S3 || s.Config.HTTP.TLS.LetsEncrypt.Enabled())
+	switch {
+	case kept && with != "":
+		return passed("kept by an NTP service, %s", with)
+	case kept:
+		return passed("kept by an NTP service, as the kernel says")
+	case known:
+		seen := "nothing keeps it"
+		if with != "" {
+			seen = with + ", but " + seen
+		}
+		const cause = "the kernel says that no NTP service disciplines it, so it goes wrong sooner or later"
+		if matters {
+			return warning(CodeClockNotKept, seen, cause+", and S3 or the ACME directory then refuses", keepClock)
+		}
+		return unproven(CodeClockNotKept, seen, cause, keepClock+"; a hypervisor may do so too, unseen")
+	case with != "":
+		return passed("%s", with)
+	}
+	return notProven("nothing here tells what time it really is")
+}
+
+// comparison is what came of holding the clock against a source.
+type comparison struct {
+	name   string
+	offset time.Duration // of this machine; positive: ahead
+	known  bool
+}
+
+func (c comparison) words() string {
+	word := "ahead of"
+	if c.offset < 0 {
+		word = "behind"
+	}
+	return fmt.Sprintf("%s %s %s", c.offset.Abs().Round(time.Second), word, c.name)
+}
+
+// compareClocks asks all sources at once. A certificate is not verified: with a clock that is off it would not be valid, nothing is sent that
+// anybody may not see, and the answer is compared and never taken over.
+func (s *session) compareClocks(ctx context.Context) []comparison {
+	if s.Quick || len(s.Clocks) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	client := &http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	all := make([]comparison, len(s.Clocks))
+	var wait sync.WaitGroup
+	for i, source := range s.Clocks {
+		wait.Go(func() {
+			all[i].name = source.Name
+			all[i].offset, all[i].known = s.offset(ctx, client, source.URL)
+		})
+	}
+	wait.Wait()
+	return all
+}
+
+// offset is how far this machine's clock is ahead of what an answer says.
+func (s *session) offset(ctx context.Context, client *http.Client, url string) (time.Duration, bool) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, http.NoBody)
+	if err != nil {
+		return 0, false
+	}
+	request.Header.Set("User-Agent", "packhouse-check")
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, false
+	}
+	_ = response.Body.Close() // there is none
+	return dateOffset(s.Now(), response.Header)
+}
+
+// dateOffset reads the Date of an answer that just came. One out of a cache tells nothing.
+func dateOffset(now time.Time, header http.Header) (time.Duration, bool) {
+	date, err := http.ParseTime(header.Get("Date"))
+	if err != nil || header.Get("Age") != "" {
+		return 0, false
+	}
+	return now.Sub(date), true
+}

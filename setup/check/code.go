@@ -1,0 +1,15 @@
+package check
+
+// Codes of findings that are told in more than one way. The others stand where they are told; docs/troubleshooting.md explains all of them.
+const (
+	CodeUnresolved   = "name-unresolved" // a name does not resolve from here
+	CodeElsewhere    = "name-elsewhere"  // a name leads to another machine
+	CodeNoAnswer     = "name-no-answer"  // who resolves names did not answer
+	CodeLoopback     = "name-loopback"   // a name is this machine for itself only
+	CodeNAT          = "name-nat"        // a name is an address that this machine does not have, as behind NAT
+	CodeClockNotKept = "clock-unsynchronised"
+	CodeClockOff     = "clock-off"
+	CodeLimited      = "firewall-limited"   // the port is let through for some
+	CodeUnsure       = "firewall-unsure"    // the rules do not tell
+	CodeUnreadable   = "firewall-not-asked" // only root may see the rules
+)

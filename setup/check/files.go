@@ -1,0 +1,93 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
+
+// File is a file or directory of the installation and how it has to be.
+type File struct {
+	Path     string
+	Dir      bool     // a directory
+	Optional bool     // it need not be there
+	Secret   bool     // nobody but its owner may read it
+	Holds    []string // keys of secrets that stand in it: not everybody may read it, though its group may
+	Owner    *Account // whom it has to belong to; nil: whoever it belongs to
+	Why      string   // it has to belong to them, as the cause of the opposite: "the server runs as packhouse and could not read it"
+}
+
+// Account is a user of this machine.
+type Account struct {
+	Name string
+	UID  int
+}
+
+// keepPasswords is how long generated passwords may lie in a file.
+const keepPasswords = 7 * 24 * time.Hour
+
+func proveFiles(_ context.Context, s *session) Result {
+	if len(s.Files) == 0 {
+		return notProven("no files of this installation are known")
+	}
+	present, owners := 0, 0
+	for _, f := range s.Files {
+		info, err := os.Stat(f.Path)
+		if errors.Is(err, fs.ErrNotExist) && f.Optional {
+			continue
+		}
+		if err != nil {
+			return f.unseen(err)
+		}
+		if r, bad := f.judge(info); bad {
+			return r
+		}
+		present++
+		if f.Owner != nil {
+			owners++
+		}
+	}
+	if info, err := os.Stat(s.Passwords); s.Passwords != "" && err == nil && s.Now().Sub(info.ModTime()) > keepPasswords {
+		return warning("initial-passwords", fmt.Sprintf("%s is %d days old", s.Passwords, int(s.Now().Sub(info.ModTime())/(24*time.Hour))),
+			"generated passwords lie there in the clear, for whoever gets at the file or a backup of it", "hand them out, then rm "+s.Passwords)
+	}
+	if owners > 0 {
+		return passed("%d present, secrets readable by their owner only, owners right", present)
+	}
+	return passed("%d present, secrets readable by their owner only", present)
+}
+
+func (f File) unseen(err error) Result {
+	if errors.Is(err, fs.ErrNotExist) {
+		return failed("file-missing", f.Path, f.Path+" is not there", "packhouse setup writes it again")
+	}
+	return failed("file-unreadable", f.Path, err.Error(), "run the check as the user who owns the installation")
+}
+
+// judge tells what is wrong with a file that is there.
+func (f File) judge(info fs.FileInfo) (r Result, bad bool) {
+	mode := info.Mode().Perm()
+	uid, known := ownerOf(info)
+	switch {
+	case info.IsDir() && !f.Dir:
+		return failed("file-is-directory", f.Path, f.Path+" is a directory", "move it away, then packhouse setup writes the file"), true
+	case !info.IsDir() && f.Dir:
+		return failed("file-not-directory", f.Path, f.Path+" is a file, and a directory belongs there", "move it away, then packhouse setup makes the directory"), true
+	case known && f.Secret && mode&0o077 != 0:
+		right := "600"
+		if f.Dir {
+			right = "700"
+		}
+		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode), "others on this machine can read it", "chmod "+right+" "+f.Path), true
+	case known && len(f.Holds) > 0 && mode&0o007 != 0:
+		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode),
+			"others on this machine can read it, and "+strings.Join(f.Holds, ", ")+" in it", "chmod o= "+f.Path), true
+	case known && f.Owner != nil && uid != f.Owner.UID:
+		return failed("file-owner", fmt.Sprintf("%s belongs to user %s", f.Path, userName(uid)), f.Why, "chown "+f.Owner.Name+" "+f.Path), true
+	}
+	return Result{}, false
+}

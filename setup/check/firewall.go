@@ -1,0 +1,70 @@
+package check
+
+import (
+	"context"
+	"net"
+	"strconv"
+
+	"packhouse/setup/check/firewall"
+)
+
+// beyond is said once about what no look at a machine can show.
+const beyond = "security groups of a cloud are beyond what can be seen from here"
+
+// proveFirewall asks the firewalls of this machine whether clients come through to the port.
+func proveFirewall(ctx context.Context, s *session) Result {
+	l := s.listens()
+	port, known := s.listenPort()
+	switch {
+	case s.Machine == nil || s.Machine.Run == nil:
+		return notProven("firewalls of this machine were not looked at; %s", beyond)
+	case l.socket || l.loopback:
+		return passed("the server listens at %s, for this machine only: no firewall stands before it", l.text)
+	case !known:
+		return notProven("the port is not known; %s", beyond)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	v := firewall.Look(ctx, s.Machine.Run, firewall.Port{Number: port, IPv4: l.four, IPv6: l.six})
+	where := "port " + strconv.Itoa(port)
+	by := v.Program
+	if v.Why != "" {
+		by += " (" + v.Why + ")"
+	}
+	switch v.State {
+	case firewall.Off:
+		if v.Program == "" {
+			return passed("none is installed; %s", beyond)
+		}
+		return passed("none is active; %s", beyond)
+	case firewall.Open:
+		return passed("%s lets %s through; %s", v.Program, where, beyond)
+	case firewall.Limited:
+		return unproven(CodeLimited, v.Program+" lets "+where+" through for some", by+" names senders or interfaces: whether all clients are among them is not known here", "where they are not: "+v.Opens)
+	case firewall.Closed:
+		return warning("firewall-closed", v.Program+" does not let "+where+" through", by+" refuses new connections to it: clients on other machines get no answer", v.Opens)
+	case firewall.Unreadable:
+		return unproven(CodeUnreadable, v.Program+" was not asked", v.Why, "run the check as root; "+beyond)
+	case firewall.Unsure:
+	}
+	return unproven(CodeUnsure, v.Program+" is active", "what "+by+" does with "+where+" depends on what cannot be decided here", "try it from another machine; if it does not come through: "+v.Opens)
+}
+
+// listenPort is the port that the server listens at: where a running one was found, else what the configuration says.
+func (s *session) listenPort() (int, bool) {
+	for _, address := range []string{s.Dial, s.configured()} {
+		if _, text, err := net.SplitHostPort(address); err == nil {
+			if port, err := strconv.ParseUint(text, 10, 16); err == nil && port > 0 {
+				return int(port), true
+			}
+		}
+	}
+	return 0, false
+}
+
+func (s *session) configured() string {
+	if s.Config == nil {
+		return ""
+	}
+	return s.Config.HTTP.Addr
+}

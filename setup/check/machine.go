@@ -1,0 +1,105 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Machine is what the checks ask of the machine that they run on. A nil function, or a zero size, is something that cannot be seen: what depends
+// on it is not proven.
+type Machine struct {
+	LookupHost func(ctx context.Context, name string) ([]netip.Addr, error)
+	Addresses  func() ([]netip.Addr, error) // of all interfaces that are up
+	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	Run        func(ctx context.Context, program string, args ...string) ([]byte, error) // its standard output; exec.ErrNotFound where there is none
+	ClockKept  func() (bool, error)                                                      // whether something keeps the clock right, as the kernel was told
+	OnRootDisk func(path string) bool                                                    // whether path is on the same file system as /
+	CPUs       float64                                                                   // processors that may be used
+	Memory     uint64                                                                    // bytes that may be used
+}
+
+// ThisMachine is the operating system underneath.
+func ThisMachine() *Machine {
+	m := &Machine{
+		LookupHost: func(ctx context.Context, name string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		},
+		Addresses: addresses,
+		Dial:      new(net.Dialer).DialContext,
+		CPUs:      float64(runtime.NumCPU()),
+	}
+	m.look()
+	return m
+}
+
+func addresses() ([]netip.Addr, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	var out []netip.Addr
+	for _, a := range all {
+		network, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		if addr, ok := netip.AddrFromSlice(network.IP); ok {
+			out = append(out, addr.Unmap())
+		}
+	}
+	return out, nil
+}
+
+// systemPlaces is where programs for administrators lie, which is not in everybody's PATH.
+var systemPlaces = [...]string{"/usr/sbin/", "/sbin/", "/usr/local/sbin/"}
+
+// mostSaid bounds what is kept of a program's output.
+const mostSaid = 16 << 20
+
+// runProgram runs a program in the C locale. What it says on standard error becomes the error.
+func runProgram(ctx context.Context, program string, args ...string) ([]byte, error) {
+	path, err := exec.LookPath(program)
+	for _, place := range systemPlaces {
+		if err == nil {
+			break
+		}
+		path, err = exec.LookPath(place + program)
+	}
+	if err != nil {
+		return nil, &exec.Error{Name: program, Err: exec.ErrNotFound}
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.WaitDelay = 100 * time.Millisecond
+	var out, complaint bounded
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%s did not answer in time", program)
+		}
+		said := strings.TrimSpace(complaint.String() + out.String())
+		if line, _, _ := strings.Cut(said, "\n"); line != "" {
+			return out.Bytes(), fmt.Errorf("%s says %q", program, strings.TrimSpace(line))
+		}
+		return out.Bytes(), fmt.Errorf("run %s: %w", program, err)
+	}
+	return out.Bytes(), nil
+}
+
+// bounded is a buffer that keeps the first mostSaid bytes.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := mostSaid - b.Len(); room > 0 {
+		b.Buffer.Write(p[:min(len(p), room)])
+	}
+	return len(p), nil
+}

@@ -1,0 +1,27 @@
+//go:build unix
+
+package check
+
+import (
+	"io/fs"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// ownerOf returns who owns a file.
+func ownerOf(info fs.FileInfo) (uid int, known bool) {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid), true
+	}
+	return 0, false
+}
+
+// userName is the name of a user, or the number where there is none.
+func userName(uid int) string {
+	text := strconv.Itoa(uid)
+	if u, err := user.LookupId(text); err == nil {
+		return u.Username
+	}
+	return text
+}

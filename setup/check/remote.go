@@ -1,0 +1,179 @@
+package check
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Checks of a registry elsewhere, by what a client sees of it.
+
+func proveRemoteName(ctx context.Context, s *session) Result {
+	if s.base == nil {
+		return notProven("no URL of the server is known")
+	}
+	host := s.base.Hostname()
+	if _, err := netip.ParseAddr(host); err == nil {
+		return passed("%s is an address, which needs no DNS", host)
+	}
+	if s.Machine == nil || s.Machine.LookupHost == nil {
+		return notProven("names were not looked up")
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	addrs, err := s.resolve(ctx, host)
+	if err != nil {
+		return unresolved(host, err, true)
+	}
+	return passed("%s is %s", host, listed(addrs))
+}
+
+func proveRemotePort(ctx context.Context, s *session) Result {
+	if s.base == nil {
+		return notProven("no URL of the server is known")
+	}
+	address := s.hostPort()
+	if !s.secure() {
+		if _, err := s.get(ctx, "/health", credentials{}); err != nil {
+			return s.unreachable(address, err)
+		}
+		return warning("tls-off", address+" answers, without TLS", "passwords and contents cross the network as they are", "packhouse setup on the server gives it a certificate")
+	}
+	// What is trusted is the next check's matter. Nothing is sent that anybody may not see.
+	transport := s.transport()
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10} //nolint:gosec // to tell what is spoken
+	transport.DisableKeepAlives = true
+	anybody := *s.client
+	anybody.Transport = transport
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base.JoinPath("health").String(), http.NoBody)
+	if err != nil {
+		return failed("port-unreachable", address, err.Error(), "correct the URL")
+	}
+	response, err := anybody.Do(request)
+	if err != nil {
+		return s.unreachable(address, err)
+	}
+	_ = response.Body.Close() // only the handshake counts
+	if response.TLS == nil || len(response.TLS.PeerCertificates) == 0 {
+		return failed("port-no-certificate", address, "the server shows no certificate", "see its log")
+	}
+	s.served = response.TLS.PeerCertificates
+	version := tls.VersionName(response.TLS.Version)
+	if response.TLS.Version < tls.VersionTLS12 {
+		return failed("port-old-tls", address+" speaks "+version, "clients of today refuse anything before TLS 1.2", "see what stands in front of the server: packhouse itself speaks TLS 1.2 and 1.3")
+	}
+	return passed("%s speaks %s, %s", address, version, response.Proto)
+}
+
+func proveRemoteCertificate(_ context.Context, s *session) Result {
+	switch {
+	case !s.secure():
+		return notProven("TLS is off: passwords cross the network as they are")
+	case len(s.served) == 0:
+		return notProven("the server was not reached")
+	}
+	r := s.judgeChain(s.served)
+	switch {
+	case r.Status == Passed && len(s.Roots) == 0:
+		r.Seen += ", by the CAs of this machine's system"
+	case r.Status == Passed:
+		r.Seen += ", by the CA of --ca-file"
+	case r.Code == "cert-close-to-end":
+		r.Remedy = "packhouse cert rotate on the server"
+	case r.Code == "cert-untrusted":
+		u := s.untrusted(s.hostPort())
+		r.Remedy = u.Remedy
+	}
+	return r
+}
+
+// proveRemoteClock holds this machine's clock against the registry's.
+func proveRemoteClock(ctx context.Context, s *session) Result {
+	if s.base == nil || s.done[portID] == Failed || s.secure() && len(s.served) == 0 {
+		return notProven("the server was not reached")
+	}
+	s.Clocks = []ClockSource{{"the registry", s.base.JoinPath("health").String()}}
+	if s.done[certificateID] != Failed {
+		answer, err := s.get(ctx, "/health", credentials{})
+		if err != nil {
+			return s.unreachable(s.hostPort(), err)
+		}
+		offset, known := dateOffset(s.Now(), answer.header)
+		return judgeRemoteClock(comparison{"the registry", offset, known})
+	}
+	// A clock that is off is a reason for a certificate not to verify.
+	quick := s.Quick
+	s.Quick = false
+	compared := s.compareClocks(ctx)
+	s.Quick = quick
+	return judgeRemoteClock(compared[0])
+}
+
+func judgeRemoteClock(c comparison) Result {
+	switch {
+	case !c.known:
+		return notProven("the registry does not say what time it has")
+	case c.offset.Abs() > unlikely:
+		return warning(CodeClockOff, c.words(), "one of the two clocks is wrong, and judges certificates wrongly", keepClock+", here or there")
+	}
+	return passed("agrees with the registry's, within %s", max(c.offset.Abs().Round(time.Second), time.Second))
+}
+
+// given are the credentials of the user that was named.
+func (s *session) given() credentials {
+	if len(s.Users) == 0 || s.Users[0].Password == nil {
+		return credentials{}
+	}
+	return credentials{s.Users[0].Name, string(s.Users[0].Password())}
+}
+
+// proveRemoteRole begins an upload and gives it up, which leaves nothing behind.
+func proveRemoteRole(ctx context.Context, s *session) Result {
+	c := s.given()
+	switch {
+	case !s.reachable():
+		return notProven("the server was not reached")
+	case c.user == "":
+		return notProven("no user was named: --user and --password-stdin prove one")
+	case s.done["users"] != Passed:
+		return notProven("%s is not let in", c.user)
+	}
+	answer, err := s.send(ctx, http.MethodPost, "/v2/"+ProbeRepository+"/blobs/uploads/", c, nil, nil)
+	if err != nil {
+		return s.unreachable(s.hostPort(), err)
+	}
+	switch answer.status {
+	case http.StatusAccepted:
+		s.cleanUp(ctx, http.MethodDelete, answer.header.Get("Location"), c)
+		s.pushes = true
+		return passed("%s may push: an upload was begun and given up", c.user)
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return passed("%s may only read: a push is refused", c.user)
+	}
+	return notProven("beginning an upload: %d", answer.status)
+}
+
+// mayRoundTrip tells whether the user that was named may push and also delete: nothing is pushed that would stay.
+func (s *session) mayRoundTrip(ctx context.Context) (Result, bool) {
+	c := s.given()
+	switch {
+	case c.user == "":
+		return notProven("no user was named: --user and --password-stdin prove one"), false
+	case s.done["users"] != Passed:
+		return notProven("%s is not let in", c.user), false
+	case !s.pushes:
+		return notProven("%s may not push", c.user), false
+	}
+	nothing := "/v2/" + ProbeRepository + "/manifests/" + digestOf([]byte(rand.Text()))
+	answer, err := s.send(ctx, http.MethodDelete, nothing, c, nil, nil)
+	if err != nil {
+		return s.unreachable(s.hostPort(), err), false
+	}
+	if answer.status != http.StatusNotFound {
+		return notProven("%s may not delete (%d), so that nothing was pushed: it would stay", c.user, answer.status), false
+	}
+	return Result{}, true
+}

@@ -1,0 +1,41 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/dustin/go-humanize"
+)
+
+// leastMemory is what a machine has to have not to be called small: the vendor's minimum of 2 GB, less what firmware and kernel keep.
+const leastMemory = 1800 << 20
+
+// proveMachine tells how large the machine is. A small one is no finding, but worth knowing when it is slow.
+func proveMachine(_ context.Context, s *session) Result {
+	if s.Machine == nil || s.Machine.CPUs == 0 && s.Machine.Memory == 0 {
+		return notProven("the size of this machine cannot be seen")
+	}
+	seen := plural(s.Machine.CPUs, "processor")
+	small := s.Machine.CPUs > 0 && s.Machine.CPUs < 1
+	if s.Machine.Memory > 0 {
+		seen += ", " + humanize.IBytes(s.Machine.Memory) + " of memory"
+		small = small || s.Machine.Memory < leastMemory
+	}
+	r := passed("%s", seen)
+	if small {
+		r.Advice = "this machine is small: 1 processor and 2 GB of memory are what a registry is happy with"
+	}
+	return r
+}
+
+func plural(n float64, what string) string {
+	text := strconv.FormatFloat(n, 'f', -1, 64)
+	if n != float64(int(n)) {
+		text = strconv.FormatFloat(n, 'f', 1, 64)
+	}
+	if text != "1" {
+		what += "s"
+	}
+	return fmt.Sprintf("%s %s", text, what)
+}
