@@ -72,6 +72,11 @@ func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
 	if b.err != nil {
 		return nil, fmt.Errorf("read backup: %w", b.err)
 	}
+	if c := b.plan.change(ConfigFile); c != nil && c.Kind != Remove {
+		for _, p := range problemsOf(c.Path, c.After) { // as somebody edited it by hand, before it was put right
+			b.plan.Findings = append(b.plan.Findings, warned(p.Code, fmt.Sprintf("the server would not start on that %s: line %d, %s", ConfigFile, p.Line, p.What), ""))
+		}
+	}
 	return b.plan, nil
 }
 

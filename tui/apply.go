@@ -75,7 +75,10 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 		m.installed = msg.installed
 		m.answers.Rebase(msg.installed)
 	}
-	if m.review.back {
+	if m.review.mend {
+		m.repair = repair{}
+	}
+	if m.review.aside() {
 		return m.wentBack(msg.installed)
 	}
 	if m.leaving != 0 {
@@ -84,10 +87,12 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 	return m.startChecks()
 }
 
-// wentBack goes on after a rollback: what is there again is proven, and where nothing was there before, nothing is left to prove.
+// wentBack goes on after files were put back, or right: what is there again is proven, and where nothing was there before, nothing is left to prove.
 func (m *model) wentBack(in *setup.Installed) tea.Cmd {
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report = Asked, nil, nil, check.Report{}
-	m.passwords, m.given = nil, nil // of users as they were before the rollback
+	if m.review.back {
+		m.passwords, m.given = nil, nil // of users as they were before the rollback
+	}
 	if m.leaving != 0 {
 		return nil
 	}
@@ -137,10 +142,7 @@ func (m *model) settle() {
 func (m *model) failedApplyKey(name string) tea.Cmd {
 	switch name {
 	case "esc":
-		if m.review.back {
-			return m.planRollback()
-		}
-		return m.startReview()
+		return m.planAgain()
 	case "r":
 		return m.startApply()
 	}

@@ -140,7 +140,7 @@ func (m *model) proved(msg provedMsg) tea.Cmd {
 		m.checks.rows = append(m.checks.rows, checkRow{id: result.ID, title: result.Title, result: &result})
 	}
 	m.outcome.Report = msg.report
-	if m.review.back {
+	if m.review.aside() {
 		return nil
 	}
 	m.outcome.Stage = Proved
@@ -177,6 +177,8 @@ func (m *model) checksKey(name string) tea.Cmd {
 	case "enter":
 		switch {
 		case m.job != nil || c.report == nil:
+		case m.review.mend:
+			return m.beginAnew()
 		case m.review.back: // there is nothing new to hand over
 			return m.homeOr(m.finish)
 		default:

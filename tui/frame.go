@@ -74,7 +74,7 @@ func rank(k key.Binding) int {
 func (m *model) panes(width, height int) []string {
 	steps := layout.Box{Edge: m.theme.Border}.Render(m.stepList(height-2), stepsWidth, height)
 	rest := width - stepsWidth - 1
-	if m.phase == managing {
+	if m.phase == managing || m.phase == repairing || m.review.mend && m.phase == reviewing {
 		return m.mainBox(width, height)
 	}
 	if m.phase == handing || m.phase == serving { // wide lines are to be copied whole: nothing stands beside them
@@ -131,8 +131,11 @@ func (m *model) title() string {
 	case asking:
 		return clean(m.form().step.Title)
 	case reviewing:
-		if m.review.back {
+		switch {
+		case m.review.back:
 			return "Roll back"
+		case m.review.mend:
+			return "Repair: review"
 		}
 		return "Review"
 	case applying:
@@ -145,6 +148,8 @@ func (m *model) title() string {
 		return "Serving " + clean(m.outcome.Card.URL)
 	case managing:
 		return "This installation"
+	case repairing:
+		return "Repair " + setupConfig
 	}
 	return ""
 }
@@ -181,6 +186,8 @@ func (m *model) body(width, height int) ([]string, string) {
 		return m.logBody(width, height)
 	case managing:
 		return m.managerBody(width, height)
+	case repairing:
+		return m.repairBody(width, height)
 	}
 	return nil, ""
 }
@@ -257,6 +264,8 @@ func (m *model) helpText(width int) []string {
 	switch {
 	case m.phase == managing:
 		return layout.Wrap(managerHelp, width)
+	case m.phase == repairing:
+		return layout.Wrap(repairHelp, width)
 	case m.phase != asking || m.form().current() == nil:
 		return layout.Wrap(generalHelp, width)
 	}

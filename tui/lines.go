@@ -184,10 +184,16 @@ func (l *lines) run() error {
 			if err != nil {
 				return err
 			}
-			m.begin(b)
+			m.take(b)
 		}
 		if !m.manager.on {
-			return l.wizard()
+			if !m.installed.Refused() {
+				return l.wizard()
+			}
+			if right, err := l.repair(); err != nil || !right || m.options.Begin == nil {
+				return err
+			}
+			continue
 		}
 		if again, err := l.manage(); err != nil || !again {
 			m.outcome.Managed = true
@@ -199,6 +205,7 @@ func (l *lines) run() error {
 // wizard asks everything, and does it.
 func (l *lines) wizard() error {
 	m := l.m
+	_ = m.answer("")
 	l.say("%s. Enter keeps the default, ? explains, back goes back. Nothing is written before the end.", m.options.Title)
 	if m.installed.Exists() {
 		l.say("Note: an installation is in %s; the answers are what it has now, and only what you change is changed", m.installed.Dir)
@@ -303,7 +310,11 @@ func (l *lines) do(job int) error {
 		err = l.answerAll("users")
 	case 2:
 		err = l.answerAll("")
-	case 3:
+	case repairTask:
+		if m.installed.Refused() {
+			_, err = l.repair()
+			return err
+		}
 		_, err = l.review(m.plan0)
 	case 4:
 		if m.plan, err = m.plan0(l.ctx); err != nil {

@@ -118,16 +118,20 @@ func (l *lines) apply() error {
 			m.answers.Rebase(in)
 		}
 	}
-	if m.review.back {
-		m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report, m.passwords, m.given = Asked, nil, nil, check.Report{}, nil, nil
+	if m.review.aside() {
+		m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report = Asked, nil, nil, check.Report{}
 	}
+	if m.review.back {
+		m.passwords, m.given = nil, nil
+	}
+	m.mended = m.review.mend
 	return nil
 }
 
 // prove starts the server, unless one runs, and says of every check how it went.
 func (l *lines) prove() (turn, error) {
 	m := l.m
-	if m.outcome.Plan == nil && !m.review.back {
+	if m.outcome.Plan == nil && !m.review.aside() {
 		m.outcome.Plan = m.plan
 	}
 	running, err := m.options.Start(context.WithoutCancel(l.ctx), m.plan)
@@ -151,7 +155,7 @@ func (l *lines) prove() (turn, error) {
 	}
 	m.outcome.Report = report
 	l.say("%s.", summary(report))
-	if m.review.back {
+	if m.review.aside() {
 		return over, nil
 	}
 	m.outcome.Stage = Proved
@@ -170,7 +174,7 @@ func (l *lines) prove() (turn, error) {
 // offerBack asks whether to go back to the files before a change that did not work.
 func (l *lines) offerBack() (turn, error) {
 	m := l.m
-	if m.options.Rollback == nil || m.outcome.Applied == nil || m.review.back {
+	if m.options.Rollback == nil || m.outcome.Applied == nil || m.review.aside() {
 		return over, nil
 	}
 	yes, err := l.yes("Go back to the files that were there before? yes or no: ")

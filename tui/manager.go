@@ -33,6 +33,12 @@ type task struct {
 	run        func() tea.Cmd
 }
 
+// Places among the tasks.
+const (
+	settingsTask = 2
+	repairTask   = 3
+)
+
 // tasks lists what can be done, the most frequent first.
 func (m *model) tasks() []task {
 	s := m.manager.state
@@ -43,9 +49,12 @@ func (m *model) tasks() []task {
 		{name: "Renew the certificate", text: "same names, same key; clients notice nothing", run: m.rotate},
 		{name: "Users", text: "add, change, remove", run: func() tea.Cmd { return m.answer("users") }},
 		{name: "Settings", text: "the wizard, with the answers it has now", run: func() tea.Cmd { return m.answer("") }},
-		{name: "Repair", text: "write missing files anew, put modes right", run: m.repair},
+		{name: "Repair", text: "write missing files anew, put modes right", run: m.rewrite},
 		{name: "Check", text: "prove that everything works", run: m.checkOnly},
 		{name: "Roll back", text: "to the files before the last change", run: m.planRollback},
+	}
+	if m.installed.Refused() {
+		tasks[repairTask].text = "shows what is wrong with myconfig.yml, and ways to put it right"
 	}
 	switch {
 	case s.TLS == setup.LetsEncrypt:
@@ -65,14 +74,23 @@ func (m *model) tasks() []task {
 	default:
 		tasks[5].text = "to the files from before " + s.Backup.Local().Format(time.DateTime)
 	}
+	why := ""
 	for _, finding := range m.findings {
 		if finding.Severity == setup.Refused {
-			for _, i := range []int{0, 1, 3, 4} {
-				if tasks[i].closed == "" {
-					tasks[i].closed = "not before this is put right: " + finding.What
-				}
-			}
+			why = "not before this is put right: " + finding.What
 			break
+		}
+	}
+	if m.installed.Refused() {
+		why = "the server refuses " + setupConfig + "; Repair first"
+	}
+	for i := range tasks[:len(tasks)-1] { // going back is a way out
+		way := settingsTask // where answers are put right
+		if m.installed.Refused() {
+			way = repairTask
+		}
+		if why != "" && i != way {
+			tasks[i].closed = why
 		}
 	}
 	return tasks
@@ -82,7 +100,23 @@ func (m *model) tasks() []task {
 func (m *model) goHome() tea.Cmd {
 	m.phase, m.plan = managing, nil
 	m.manager.top, m.manager.moved = 0, false
-	return m.start("looking at this installation", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+	return m.beginAgain("looking at this installation")
+}
+
+// beginAnew goes to where the sitting begins: the state of the installation, or the first question.
+func (m *model) beginAnew() tea.Cmd {
+	if m.manager.on {
+		return m.goHome()
+	}
+	if m.options.Begin == nil {
+		return m.answer("")
+	}
+	m.phase, m.plan, m.review = beginning, nil, review{}
+	return m.beginAgain("looking at this machine")
+}
+
+func (m *model) beginAgain(doing string) tea.Cmd {
+	return m.start(doing, func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
 		b, err := m.options.Begin(ctx)
 		return begunMsg{b, err}
 	})
@@ -107,7 +141,11 @@ func (m *model) rotate() tea.Cmd {
 	return m.startReview()
 }
 
-func (m *model) repair() tea.Cmd {
+// rewrite writes what is missing or differs; a configuration that is refused is put right first.
+func (m *model) rewrite() tea.Cmd {
+	if m.installed.Refused() {
+		return m.openRepair()
+	}
 	m.forms = nil
 	return m.startReview()
 }

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"maps"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -34,9 +35,10 @@ const (
 	reviewing
 	applying
 	checking
-	handing  // the card
-	serving  // the log
-	managing // the state of an installation
+	handing   // the card
+	serving   // the log
+	managing  // the state of an installation
+	repairing // a myconfig.yml that the server refuses
 )
 
 // model is the state of the wizard. Only the goroutine of the terminal library touches it.
@@ -46,10 +48,12 @@ type model struct {
 	theme   theme.Theme
 	help    help.Model
 	spinner spinner.Model
-	after   func(time.Duration, tea.Msg) tea.Cmd // tea.Tick, but for tests
-	watch   func(func() tea.Msg) tea.Cmd         // waits for what may never come; guard, but for tests
-	quit    func()                               // ends the program from where no command can be returned
+	after   func(time.Duration, tea.Msg) tea.Cmd         // tea.Tick, but for tests
+	watch   func(func() tea.Msg) tea.Cmd                 // waits for what may never come; guard, but for tests
+	exec    func(*exec.Cmd, func(error) tea.Msg) tea.Cmd // hands the terminal to another program; tea.ExecProcess, but for tests
+	quit    func()                                       // ends the program from where no command can be returned
 
+	first         tea.Cmd // what has to run from the beginning
 	width, height int
 	phase         phase
 	job           *job
@@ -58,6 +62,7 @@ type model struct {
 	helpTop       int
 	leaving       syscall.Signal // somebody wants to leave, and a job has to end first
 	broken        *PanicError
+	mended        bool // a configuration that was refused was put right, line by line
 
 	machine   *setup.Machine
 	installed *setup.Installed
@@ -70,6 +75,7 @@ type model struct {
 	preview   preview
 
 	manager   manager
+	repair    repair
 	dashboard dashboard
 	plan      *setup.Plan
 	review    review
@@ -101,26 +107,40 @@ func newModel(ctx context.Context, o Options) *model {
 		width: assumedWidth, height: assumedHeight,
 		after: func(d time.Duration, msg tea.Msg) tea.Cmd { return tea.Tick(d, func(time.Time) tea.Msg { return msg }) },
 		watch: guard,
+		exec:  func(command *exec.Cmd, then func(error) tea.Msg) tea.Cmd { return tea.ExecProcess(command, then) },
 		quit:  func() {},
 	}
 	if o.Begin == nil {
-		m.begin(Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings})
+		m.first = m.begin(Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings})
 	}
 	return m
 }
 
 // begin takes in what the wizard starts from, and shows the first step.
-func (m *model) begin(b Beginning) {
+func (m *model) begin(b Beginning) tea.Cmd {
+	m.take(b)
+	switch {
+	case m.phase == managing:
+		m.manager.at = min(m.manager.at, len(m.tasks())-1)
+		if m.installed.Refused() && !m.manager.moved {
+			m.manager.at = repairTask
+		}
+		return nil
+	case m.installed.Refused():
+		return m.openRepair()
+	}
+	return m.answer("")
+}
+
+// take takes in what the wizard starts from.
+func (m *model) take(b Beginning) {
 	m.machine, m.installed, m.answers, m.findings = b.Machine, b.Installed, b.Resolved.Answers, b.Findings
 	m.origins = make(map[string]setup.Origin, len(b.Resolved.Origins))
 	maps.Copy(m.origins, b.Resolved.Origins)
 	if b.State != nil {
 		m.manager.on, m.manager.state, m.phase = true, b.State, managing
 		m.forms = nil
-		m.manager.at = min(m.manager.at, len(m.tasks())-1)
-		return
 	}
-	m.answer("")
 }
 
 // resolved is the answers as they stand.
@@ -136,7 +156,7 @@ func (m *model) resolved() setup.Resolved {
 // Init starts what has to run from the beginning.
 func (m *model) Init() tea.Cmd {
 	if m.options.Begin == nil {
-		return m.watchLog()
+		return tea.Batch(m.watchLog(), m.first)
 	}
 	return tea.Batch(m.watchLog(), m.start("looking at this machine", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
 		b, err := m.options.Begin(ctx)
@@ -184,6 +204,8 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 		return nil
 	case endedMsg:
 		return m.serverEnded(msg)
+	case editedMsg:
+		return m.edited(msg)
 	case jobMsg:
 		return m.heard(msg)
 	}
@@ -218,7 +240,9 @@ func (m *model) heard(msg jobMsg) tea.Cmd {
 			m.notice, m.manager.state = said.err.Error(), nil
 			return next
 		}
-		m.begin(said.beginning)
+		return tea.Batch(next, m.begin(said.beginning))
+	case faultsMsg:
+		return tea.Batch(next, m.foundFaults(said))
 	case probedMsg:
 		return tea.Batch(next, m.probed(said))
 	case plannedMsg:
@@ -309,6 +333,8 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 		return m.logKey(name)
 	case managing:
 		return m.managerKey(name)
+	case repairing:
+		return m.repairKey(name)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"syscall"
 	"time"
 
@@ -37,6 +38,8 @@ type Options struct {
 	Reread func(ctx context.Context) (*setup.Installed, error)
 	// Rollback says what going back to the files before the last change would do. Nil: that is not offered.
 	Rollback func(ctx context.Context) (*setup.Plan, error)
+	// Editor is the command that edits a file; nil, or one that returns nil: there is none.
+	Editor func(path string) *exec.Cmd
 	// Look tells how storage and certificate do, for the figures above the log. Nil: they are left out.
 	Look func(ctx context.Context) *setup.State
 	// Start has the server of the installation take the plan: one that it returned before, or starts one, which outlives the call and ends by

@@ -22,8 +22,12 @@ type review struct {
 	top    int
 	config bool // myconfig.yml is in front and not the list of files
 	back   bool // it is about going back
+	mend   bool // it is about a file that was refused
 	err    error
 }
+
+// aside tells that the plan is none of the answers: it puts files back, or right.
+func (r review) aside() bool { return r.back || r.mend }
 
 // plannedMsg brings the plan.
 type plannedMsg struct {
@@ -66,6 +70,11 @@ func replaces(plan *setup.Plan) bool {
 func (m *model) reviewKey(name string) tea.Cmd {
 	switch name {
 	case "esc":
+		if m.review.mend {
+			m.cancelJob()
+			m.phase, m.plan = repairing, nil
+			return nil
+		}
 		if m.review.back && !m.manager.on {
 			m.cancelJob()
 			m.plan, m.phase, m.review = m.outcome.Plan, checking, review{}
@@ -89,10 +98,7 @@ func (m *model) reviewKey(name string) tea.Cmd {
 	}
 	if m.job != nil || m.plan == nil {
 		if name == "r" && m.job == nil {
-			if m.review.back {
-				return m.planRollback()
-			}
-			return m.startReview()
+			return m.planAgain()
 		}
 		return nil
 	}
@@ -103,6 +109,17 @@ func (m *model) reviewKey(name string) tea.Cmd {
 		m.notice = "files are replaced: w writes them"
 	}
 	return nil
+}
+
+// planAgain makes the plan that is in front anew.
+func (m *model) planAgain() tea.Cmd {
+	switch {
+	case m.review.back:
+		return m.planRollback()
+	case m.review.mend:
+		return m.planRepair(m.repair.chosen)
+	}
+	return m.startReview()
 }
 
 func (m *model) reviewKeys() []key.Binding {
@@ -137,6 +154,8 @@ func (m *model) reviewBody(width, height int) ([]string, string) {
 		return scroll(lines, &m.review.top, -1, height)
 	case m.plan == nil:
 		return layout.Wrap("Working out what has to change …", width), ""
+	case m.review.mend && m.review.config:
+		return scroll(append(m.mendLines(width), m.configLines(width)...), &m.review.top, -1, height)
 	case m.review.config:
 		return scroll(m.configLines(width), &m.review.top, -1, height)
 	}

@@ -126,7 +126,7 @@ func (m *model) stepAt() int {
 		return len(m.forms) + 1
 	case handing, serving:
 		return len(m.forms) + 2
-	case beginning, asking, managing:
+	case beginning, asking, managing, repairing:
 	}
 	return m.at
 }
@@ -247,6 +247,8 @@ func (m *model) keys(words bool) []key.Binding {
 		return m.logKeys()
 	case managing:
 		return append(m.managerKeys(), leave)
+	case repairing:
+		return append(m.repairKeys(), leave)
 	}
 	return nil
 }
@@ -254,6 +256,9 @@ func (m *model) keys(words bool) []key.Binding {
 // askAgain goes from a later phase back to the questions.
 func (m *model) askAgain() tea.Cmd {
 	m.cancelJob()
+	if m.review.mend {
+		return m.beginAnew()
+	}
 	if len(m.forms) == 0 {
 		return m.homeOr(m.hangUp)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 
 	"golang.org/x/term"
@@ -41,7 +42,7 @@ func (s *setupRun) wizard(ctx context.Context) error {
 func (a *asked) options() tui.Options {
 	return tui.Options{
 		In: a.stdin, Log: a.ring, Now: a.now,
-		Begin: a.begin, Plan: a.plan, Apply: applyPlan, Reread: a.reread, Rollback: a.planRollback, Look: a.glance, Start: a.start,
+		Begin: a.begin, Plan: a.plan, Apply: applyPlan, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
 		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
 			return a.proof.check(ctx, report)
 		},
@@ -125,6 +126,21 @@ func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
 		return nil, err
 	}
 	return setup.PlanRollback(ctx, installed)
+}
+
+// editor is the command that edits a file: what VISUAL or EDITOR says, else what this machine has; nil where it has none.
+func (a *asked) editor(path string) *exec.Cmd {
+	for _, variable := range []string{"VISUAL", "EDITOR"} {
+		if line := a.getenv(variable); line != "" { // a command line, as git and crontab take it
+			return exec.Command("sh", "-c", line+` "$1"`, "sh", path) //nolint:gosec // it is the user's own
+		}
+	}
+	for _, name := range []string{"editor", "nano", "vi"} {
+		if program, err := exec.LookPath(name); err == nil {
+			return exec.Command(program, path) //nolint:gosec // found in PATH, as a shell would
+		}
+	}
+	return nil
 }
 
 // start has a server take the plan: the one that was started before, somebody else's that runs, or a new one.
