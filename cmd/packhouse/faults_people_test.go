@@ -139,7 +139,7 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 func TestFaultTwoSetupsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, publicRoot(t))
-	const people = 4
+	const people = 3
 	outcomes := make([]outcome, people)
 	var all sync.WaitGroup
 	for i := range people {
@@ -176,7 +176,7 @@ func TestFaultTwoSetupsAtOnce(t *testing.T) {
 func TestFaultKilledAtAnyTime(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, publicRoot(t))
-	for delay := 20 * time.Millisecond; delay < 220*time.Millisecond; delay += 20 * time.Millisecond {
+	for delay := 20 * time.Millisecond; delay < 200*time.Millisecond; delay += 30 * time.Millisecond {
 		command := s.command(s.setupArgs()...)
 		s.must(command.Start())
 		time.Sleep(delay)

@@ -14,9 +14,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -178,9 +181,20 @@ func (s *site) run(args ...string) outcome {
 	return outcome{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// install sets a registry up that is fine.
+// entry is the line of a user, made once: to hash a password takes longer than everything else together.
+var entry = sync.OnceValue(func() string {
+	hash, err := bcrypt.GenerateFromPassword([]byte("seeded-with-faults"), bcrypt.MinCost+6)
+	if err != nil {
+		panic(err)
+	}
+	return "admin:" + string(hash) + "\n"
+})
+
+// install sets a registry up that is fine, around a file of users that is there.
 func (s *site) install(more ...string) {
 	s.t.Helper()
+	s.must(errors.Join(os.Mkdir(s.dir, 0o755), os.Mkdir(s.inDir("auth"), 0o700))) //nolint:gosec // as setup makes it
+	s.write(s.inDir(setup.HtpasswdFile), entry(), 0o600)
 	if got := s.run(s.setupArgs(more...)...); got.code != exitOK {
 		s.t.Fatalf("a setup without a fault ends with %d:\n%s", got.code, got.stderr)
 	}
