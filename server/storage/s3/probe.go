@@ -21,6 +21,8 @@ type Finding struct {
 	Tried  bool   `json:"tried"`            // false: something before it failed
 	What   string `json:"what"`             // one sentence
 	Remedy string `json:"remedy,omitempty"` // what to do about it
+
+	Weaknesses []string `json:"weaknesses,omitempty"` // of the engine, and what is lost by each; of RightConditions
 }
 
 // What Probe tries, in this order. What a failure prevents is not tried.

@@ -105,6 +105,11 @@ func (p *probing) conditions(ctx context.Context) {
 	default:
 		p.pass(RightConditions, "writing with conditions works")
 	}
+	if err == nil {
+		f := p.found[RightConditions]
+		f.Weaknesses = traits.Weaknesses()
+		p.found[RightConditions] = f
+	}
 }
 
 func (p *probing) remove(ctx context.Context, key, dir string) bool {
