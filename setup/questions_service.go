@@ -74,7 +74,7 @@ func (r *resolver) defaultService() {
 		return
 	}
 	instead := func(why, remedy string) {
-		f := warned(CodeService, "systemd is not given the server: "+why, remedy+"; --service none takes it as it is")
+		f := warned(CodeService, "systemd will not run the server: "+why, remedy+"; or say --service none")
 		f.Question, f.Flag = "service", "--service"
 		r.findings = append(r.findings, f)
 	}

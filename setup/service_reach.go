@@ -37,7 +37,7 @@ func (a *Answers) within(user account, program string) []Finding {
 		if obstacle := user.stopped(path, toRead); obstacle == path {
 			refuse(fmt.Sprintf("%s may not read %s", user.name, path), "give it to that user: chown "+user.name+" "+shell(path))
 		} else if obstacle != "" {
-			refuse(fmt.Sprintf("%s may not read %s: %s is closed", user.name, path, obstacle), "copy it to where that user can read it, or open the directory: chmod a+x "+shell(obstacle))
+			refuse(fmt.Sprintf("%s may not read %s: %s is closed", user.name, path, obstacle), "copy it to where that user may read it, after every renewal too")
 		}
 	}
 	if a.Storage != config.Filesystem {
@@ -48,9 +48,14 @@ func (a *Answers) within(user account, program string) []Finding {
 	}
 	c := &config.Config{}
 	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, a.StoragePath
-	for _, tree := range StoreTrees(c) {
-		info, err := os.Stat(tree)
-		if uid, _ := owner(info); err == nil && uid != user.uid && user.uid != 0 {
+	lease := filepath.Join(a.StoragePath, ownName, "v1", "lease")
+	written := append(StoreTrees(c), filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")) // these two by whoever served last
+	for _, path := range written {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		if uid, _ := owner(info); uid != user.uid && user.uid != 0 {
 			refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name), "stop the server, then give it away: chown -R "+user.name+": "+shell(a.StoragePath))
 			break
 		}

@@ -25,7 +25,7 @@ type proof struct {
 // newProof finds the running server of a plan that was applied and has it take the change, or starts one that logs to w.
 func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*proof, error) {
 	p := &proof{app: a, plan: plan}
-	if _, err := a.supervise(ctx, plan); err != nil {
+	if fresh, err := a.supervise(ctx, plan); err != nil || fresh {
 		return p, err
 	}
 	runs, err := a.reload(ctx, plan)

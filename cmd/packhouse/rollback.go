@@ -78,7 +78,7 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 		a.hint("there is no configuration any more: packhouse setup makes one, packhouse uninstall clears up")
 		return nil
 	}
-	if _, err := a.supervise(ctx, plan); err != nil {
+	if fresh, err := a.supervise(ctx, plan); err != nil || fresh {
 		return err
 	}
 	_, err = a.reload(ctx, plan)

@@ -45,6 +45,9 @@ $NOTIFY_SOCKET is told when the server answers, when it drains, and, with a watc
 }
 
 func (a *app) serve(ctx context.Context, found config.Found) error {
+	if err := leftToSystemd(found.Path); err != nil {
+		return err
+	}
 	s, err := a.newServer(ctx, found, a.stderr, a.announce)
 	if err != nil {
 		return err

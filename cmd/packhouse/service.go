@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +19,39 @@ import (
 
 // upWithin bounds how long systemd may take to have the server answer.
 const upWithin = 20 * time.Second
+
+// servedBySystemd returns the user as whom systemd runs the server of a configuration; empty: it does not.
+func servedBySystemd(path string) string {
+	if filepath.Base(path) != setup.ConfigFile {
+		return ""
+	}
+	installed, err := setup.Load(filepath.Dir(path))
+	if err != nil || !installed.Supervised() {
+		return ""
+	}
+	return installed.Manifest.Settings["run-as"]
+}
+
+// starterOf is the command that starts the server of a configuration.
+func starterOf(path string) string {
+	if servedBySystemd(path) != "" {
+		return "systemctl start " + setup.Unit
+	}
+	return "packhouse serve"
+}
+
+// leftToSystemd is an error where root is about to serve what systemd serves as another user: what root writes, that one could not read.
+func leftToSystemd(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	user := servedBySystemd(path)
+	if user == "" || user == "root" {
+		return nil
+	}
+	return withHint(fmt.Errorf("systemd runs the server of this installation, as %s, who could not read what root writes", user),
+		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s", setup.Unit, user, path)
+}
 
 // systemctl runs one command of the service manager.
 func systemctl(ctx context.Context, args ...string) error {
@@ -57,7 +93,7 @@ func applyPlan(ctx context.Context, plan *setup.Plan, progress func(verb, path s
 }
 
 // supervise has systemd run the server of a plan that was applied: started with the machine, and anew where the plan needs that. It returns
-// once the server answers. It tells whether systemd looks after the server at all.
+// once the server answers. It tells whether that one is fresh: it has read what the plan wrote.
 func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 	installed, err := setup.Load(plan.Dir)
 	if err != nil || !installed.Supervised() {
@@ -65,24 +101,43 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 	}
 	loaded, err := a.loadConfig(configOf(plan))
 	if err != nil {
-		return true, err
+		return false, err
 	}
 	if err := systemctl(ctx, "enable", setup.Unit); err != nil {
-		return true, err
+		return false, err
 	}
 	active := systemctl(ctx, "is-active", "--quiet", setup.Unit) == nil
+	done := "started"
 	switch {
 	case active && len(plan.Restart) == 0 && unitChange(plan) == nil:
-		return true, nil
+		return false, nil
 	case active:
-		err = systemctl(ctx, "restart", setup.Unit)
+		done, err = "restarted", systemctl(ctx, "restart", setup.Unit)
 	default:
 		err = a.refuseOther(&loaded.Config, systemctl(ctx, "start", setup.Unit))
 	}
-	if err != nil {
-		return true, withHint(err, "journalctl -u %s says why", setup.Unit)
+	if err == nil {
+		err = awaitServer(ctx, &loaded.Config)
 	}
-	return true, awaitServer(ctx, &loaded.Config)
+	if err != nil {
+		return false, withHint(errors.Join(err, lastWords(ctx)), "journalctl -u %s says more", setup.Unit)
+	}
+	a.say("systemd has %s the server, and starts it with the machine", done)
+	return true, nil
+}
+
+// lastWords is what the server said last to the journal, as an error; nil where that cannot be told.
+func lastWords(ctx context.Context) error {
+	run, err := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit).Output()
+	if err != nil || len(bytes.TrimSpace(run)) == 0 {
+		return nil
+	}
+	of := "_SYSTEMD_INVOCATION_ID=" + string(bytes.TrimSpace(run)) // of the program alone: what systemd says of it has another field
+	out, err := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "3").Output() //nolint:gosec // systemd made it
+	if text := strings.TrimSpace(string(out)); err == nil && text != "" {
+		return fmt.Errorf("the server's last words: %s", text)
+	}
+	return nil
 }
 
 // refuseOther explains a start that failed because the server runs outside of systemd.
@@ -113,7 +168,7 @@ func awaitServer(ctx context.Context, c *config.Config) error {
 		}
 		select {
 		case <-ctx.Done():
-			return withHint(errors.Join(errors.New("systemd started the server, and it does not answer"), err), "journalctl -u %s says why", setup.Unit)
+			return errors.Join(errors.New("systemd started the server, and it does not answer"), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

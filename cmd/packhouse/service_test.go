@@ -82,9 +82,9 @@ func TestSupervise(t *testing.T) {
 
 	try := func(name string, want ...string) {
 		t.Helper()
-		runs, err := a.supervise(t.Context(), plan)
-		if got := told(); !runs || err != nil || strings.Join(got, ", ") != strings.Join(want, ", ") {
-			t.Errorf("%s: %v, %v, told %q, want %q", name, runs, err, got, want)
+		fresh, err := a.supervise(t.Context(), plan)
+		if got := told(); fresh != (name != "active") || err != nil || strings.Join(got, ", ") != strings.Join(want, ", ") {
+			t.Errorf("%s: %v, %v, told %q, want %q", name, fresh, err, got, want)
 		}
 	}
 	try("not active", "enable packhouse.service", "is-active --quiet packhouse.service", "start packhouse.service")
@@ -104,7 +104,7 @@ func TestSupervise(t *testing.T) {
 	if _, err := a.supervise(t.Context(), plan); err == nil || !strings.Contains(err.Error(), "not under systemd") {
 		t.Errorf("a server beside systemd: %v", err)
 	}
-	if runs, err := a.supervise(t.Context(), &setup.Plan{Dir: t.TempDir()}); runs || err != nil {
-		t.Errorf("without a service: %v, %v", runs, err)
+	if fresh, err := a.supervise(t.Context(), &setup.Plan{Dir: t.TempDir()}); fresh || err != nil {
+		t.Errorf("without a service: %v, %v", fresh, err)
 	}
 }

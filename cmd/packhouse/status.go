@@ -126,8 +126,11 @@ func (r *statusReport) add(code, what, remedy string) {
 func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	client, err := a.findRunning(ctx, r.Config)
 	switch {
+	case errors.Is(err, admin.ErrNotRunning) && errors.Is(err, fs.ErrPermission):
+		r.add(findingUnreachable, "whether a server runs is not for this user to see", "run this as the user of the server, or as root")
+		return
 	case errors.Is(err, admin.ErrNotRunning):
-		r.add(findingNotRunning, "no server runs on this configuration", "packhouse serve starts one")
+		r.add(findingNotRunning, "no server runs on this configuration", starterOf(r.Config)+" starts one")
 		return
 	case err != nil:
 		r.Running = true
@@ -265,7 +268,7 @@ func (a *app) printStatus(r *statusReport) {
 			}
 			row("last reload", "%s, %s", s.Reload.At.Local().Format(time.DateTime), word)
 		}
-	} else if !r.Running {
+	} else if slices.ContainsFunc(r.Findings, func(f finding) bool { return f.Code == findingNotRunning }) {
 		row("server", "not running")
 	}
 	if c := r.Certificate; c != nil && r.Server == nil {

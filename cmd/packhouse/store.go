@@ -24,8 +24,8 @@ func newStore(a *app) *cobra.Command {
 		Short: "Collect garbage, verify, measure and reindex what is stored",
 		Long: `store looks after what is stored: over the running server, or by itself where none runs. On a store of files that belongs to
 another user, root works as that user, so that the server can read what was written.`,
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newStoreGC(a), newStoreScrub(a), newStoreUsage(a), newStoreReindex(a))
 	return cmd
