@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"packhouse/certgen"
 	"packhouse/server/acme"
 	"packhouse/server/config"
+	"packhouse/server/storage"
 )
 
 // certificates keeps up with the files of certificate and key, and with the CAs of clients. They are taken as a pair: a certificate without its key, or a half-written
@@ -48,16 +50,16 @@ type serving struct {
 // settledAfter is how old a modification time must be to be believed: within one tick of the clock a file can change twice.
 const settledAfter = 2 * time.Second
 
-// newCertificates reads the pair that the configuration names.
-func newCertificates(c config.HTTP, now func() time.Time, log *slog.Logger) (*certificates, error) {
+// newCertificates reads the pair that the configuration names, or what was ordered before: that may be in the store.
+func newCertificates(ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger) (*certificates, error) {
 	cs := &certificates{now: now, log: log}
-	if c.TLS.LetsEncrypt.Enabled() {
+	if c.HTTP.TLS.LetsEncrypt.Enabled() {
 		var err error
-		if cs.acme, err = newManager(c, now, log); err != nil {
+		if cs.acme, err = newManager(ctx, c, store, now, log); err != nil {
 			return nil, err
 		}
 	}
-	if err := cs.reconfigure(c); err != nil {
+	if err := cs.reconfigure(c.HTTP); err != nil {
 		return nil, err
 	}
 	return cs, nil

@@ -18,13 +18,79 @@ import (
 	"packhouse/certgen"
 	"packhouse/server/acme"
 	"packhouse/server/config"
+	"packhouse/server/storage"
+	"packhouse/server/storage/s3"
 )
 
+// orderLease is the lease of whoever orders, in a store that many servers share.
+const orderLease = "acme"
+
+var errNoCache = errors.New("the storage keeps no certificates (http.tls.letsencrypt.cachefile): name a directory")
+
+// sharedRecords is what a store that many servers share keeps for them.
+type sharedRecords interface {
+	Records(folder string) *s3.Records
+	Lease(ctx context.Context, name string) (held context.Context, release func(), ok bool, err error)
+}
+
+// recordCache is the cache of certificates in such a store.
+type recordCache struct{ *s3.Records }
+
+// Get implements acme.Cache.
+func (c recordCache) Get(ctx context.Context, key string) ([]byte, error) {
+	data, err := c.Records.Get(ctx, key)
+	if errors.Is(err, s3.ErrNoRecord) {
+		return nil, acme.ErrCacheMiss
+	}
+	return data, err
+}
+
+// CertificateCache opens, for reading, what the servers of a configuration keep their certificates from an ACME directory in
+// (http.tls.letsencrypt.cachefile). It needs no server, and disturbs none.
+func CertificateCache(ctx context.Context, c *config.Config) (acme.Cache, error) {
+	if dir := c.CertificateDirectory(); dir != "" {
+		return acme.Directory(dir), nil
+	}
+	if c.Storage.Driver != config.S3 {
+		return nil, errNoCache
+	}
+	records, err := s3.OpenRecords(ctx, c.Storage.S3, c.HTTP.TLS.LetsEncrypt.StorageFolder())
+	if err != nil {
+		return nil, err
+	}
+	return recordCache{records}, nil
+}
+
+// orderCache returns where certificates are kept, and what servers take in turns that share it.
+func orderCache(c *config.Config, store storage.Store) (acme.Cache, acme.Lease, error) {
+	folder, readOnly := c.HTTP.TLS.LetsEncrypt.StorageFolder(), c.Storage.Maintenance.ReadOnly.Enabled
+	shared, able := store.(sharedRecords)
+	switch {
+	case folder == "":
+		return acme.Directory(c.CertificateDirectory()), nil, nil
+	case able && readOnly:
+		return recordCache{shared.Records(folder)}, acme.Follow, nil
+	case able:
+		return recordCache{shared.Records(folder)}, func(ctx context.Context) (context.Context, func(), bool, error) {
+			return shared.Lease(ctx, orderLease)
+		}, nil
+	case c.Storage.Driver == config.Filesystem && readOnly:
+		return acme.Directory(c.CertificateDirectory()), acme.Follow, nil
+	case c.Storage.Driver == config.Filesystem:
+		return acme.Directory(c.CertificateDirectory()), nil, nil
+	}
+	return nil, nil, errNoCache
+}
+
 // newManager makes what has certificates from an ACME directory (http.tls.letsencrypt).
-func newManager(c config.HTTP, now func() time.Time, log *slog.Logger) (*acme.Manager, error) {
-	l := c.TLS.LetsEncrypt
+func newManager(ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger) (*acme.Manager, error) {
+	l := c.HTTP.TLS.LetsEncrypt
+	cache, lease, err := orderCache(c, store)
+	if err != nil {
+		return nil, fmt.Errorf("order certificates: %w", err)
+	}
 	o := acme.Options{
-		Hosts: l.Hosts, Email: l.Email, Directory: l.DirectoryURL, Cache: acme.Directory(l.CacheFile), HTTP01: l.HTTPAddr != "",
+		Hosts: l.Hosts, Email: l.Email, Directory: l.DirectoryURL, Cache: cache, Lease: lease, HTTP01: l.HTTPAddr != "",
 		UserAgent: "packhouse", Log: log, Now: now,
 	}
 	if l.CAFile != "" {
@@ -41,7 +107,7 @@ func newManager(c config.HTTP, now func() time.Time, log *slog.Logger) (*acme.Ma
 			o.Roots.AddCert(ca)
 		}
 	}
-	return acme.New(context.Background(), o)
+	return acme.New(ctx, o)
 }
 
 // startOrders begins to order certificates, and to answer challenges over HTTP where the configuration names an address for them. The

@@ -127,13 +127,13 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if s.auth, err = auth.NewAuthenticator(c.Auth, auth.Options{Now: s.now, Log: s.log}); err != nil {
 		return fmt.Errorf("read users: %w", err)
 	}
-	if c.HTTP.TLS.Enabled() {
-		if s.certs, err = newCertificates(c.HTTP, s.now, s.log); err != nil {
+	if s.store = s.options.Store; s.store == nil {
+		if s.store, err = OpenStore(ctx, c, s.log, s.now); err != nil {
 			return err
 		}
 	}
-	if s.store = s.options.Store; s.store == nil {
-		if s.store, err = OpenStore(ctx, c, s.log, s.now); err != nil {
+	if c.HTTP.TLS.Enabled() {
+		if s.certs, err = newCertificates(ctx, c, s.store, s.now, s.log); err != nil {
 			return err
 		}
 	}

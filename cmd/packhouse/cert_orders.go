@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -10,10 +11,10 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/server"
 	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/setup"
-	"packhouse/setup/check"
 )
 
 // ordersCertificates tells whether the server of an installation has its certificates from an ACME directory.
@@ -26,16 +27,22 @@ type ordered struct {
 	Host        string        `json:"host"`
 	Certificate *certgen.Info `json:"certificate,omitempty"` // absent: none yet, and a stand-in is served
 	DaysLeft    int           `json:"daysLeft"`
-	Failure     string        `json:"failure,omitempty"` // of the last order
+	Failure     string        `json:"failure,omitempty"` // of the last order, or of reading the cache
 	NextTry     time.Time     `json:"nextTry,omitzero"`
 }
 
-// orders reads how it stands with the names of a configuration, as its server left it in the cache.
+// orders reads how it stands with the names of a configuration, as its servers left it in the cache.
 func (a *app) orders(ctx context.Context, c *config.Config) ([]acme.State, error) {
+	cache, err := server.CertificateCache(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return a.ordersIn(ctx, c, cache)
+}
+
+func (a *app) ordersIn(ctx context.Context, c *config.Config, cache acme.Cache) ([]acme.State, error) {
 	l := c.HTTP.TLS.LetsEncrypt
-	m, err := acme.New(ctx, acme.Options{
-		Hosts: l.Hosts, Directory: l.DirectoryURL, Cache: acme.Directory(l.CacheFile), Log: slog.New(slog.DiscardHandler), Now: a.now,
-	})
+	m, err := acme.New(ctx, acme.Options{Hosts: l.Hosts, Directory: l.DirectoryURL, Cache: cache, Log: slog.New(slog.DiscardHandler), Now: a.now})
 	if err != nil {
 		return nil, err
 	}
@@ -61,48 +68,6 @@ func orderedTrust(c *config.Config, chain []*x509.Certificate, now time.Time) []
 	return roots
 }
 
-// addOrders tells the checks what is known of certificates that the server orders.
-func (a *app) addOrders(ctx context.Context, t *check.Target) {
-	states, err := a.orders(ctx, t.Config)
-	if err != nil {
-		return // the check of the configuration tells
-	}
-	if t.Chain = states[0].Chain; len(t.Chain) > 0 {
-		t.Roots = orderedTrust(t.Config, t.Chain, a.now())
-		a.believe(t)
-	}
-	for _, s := range states {
-		t.Names.DNS = append(t.Names.DNS, s.Host)
-		if fault := s.Fault(); fault != "" {
-			t.Findings = append(t.Findings, config.Problem{
-				Code: certgen.CodeMissing, Severity: config.Error, File: t.ConfigPath, Key: "http.tls.letsencrypt", What: fault,
-				Remedy: "see that the CA reaches this server under that name: TLS-ALPN-01 comes to port 443, HTTP-01 to port 80",
-			})
-		}
-	}
-}
-
-// believe lets the checks go on where an authority has signed that this machine does not know, one for staging say: everything else can be
-// proven with what it handed out itself. That this machine does not trust it is told.
-func (a *app) believe(t *check.Target) {
-	if t.Roots != nil {
-		return
-	}
-	for _, p := range certgen.Verify(t.Chain, nil, nil, certgen.NamesOf(t.Chain[0]), a.now()) {
-		if p.Code != certgen.CodeIncomplete && p.Code != certgen.CodeUntrusted {
-			continue
-		}
-		top := t.Chain[len(t.Chain)-1]
-		t.Roots = []*x509.Certificate{top}
-		t.Findings = append(t.Findings, config.Problem{
-			Code: certgen.CodeUntrusted, Severity: config.Warning, File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl",
-			What:   fmt.Sprintf("this machine does not trust who signs for that directory: %s", top.Issuer),
-			Remedy: "clients need its root certificate; of a directory for staging nobody has it",
-		})
-		return
-	}
-}
-
 // showOrders describes the certificates that the server ordered. It ends with 4 where one is missing or could not be renewed.
 func (a *app) showOrders(ctx context.Context, in *setup.Installed, asJSON bool) error {
 	states, err := a.orders(ctx, in.Config)
@@ -112,7 +77,7 @@ func (a *app) showOrders(ctx context.Context, in *setup.Installed, asJSON bool) 
 	var list []ordered
 	findings := false
 	for _, s := range states {
-		o := ordered{Host: s.Host, Failure: s.Failure, NextTry: s.NextTry}
+		o := ordered{Host: s.Host, Failure: cmp.Or(s.Unread, s.Failure), NextTry: s.NextTry}
 		if s.Leaf != nil {
 			info := certgen.Inspect(s.Leaf)
 			o.Certificate, o.DaysLeft = &info, info.DaysLeft(a.now())
@@ -168,9 +133,15 @@ func (a *app) awaitOrders(ctx context.Context, path string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, orderPatience)
 	defer cancel()
+	cache, err := server.CertificateCache(ctx, &loaded.Config)
+	if err != nil {
+		return
+	}
 	for ctx.Err() == nil {
-		states, err := a.orders(ctx, &loaded.Config)
-		waiting := slices.ContainsFunc(states, func(s acme.State) bool { return s.Leaf == nil && (s.Failure == "" || s.Ordering) })
+		states, err := a.ordersIn(ctx, &loaded.Config, cache)
+		waiting := slices.ContainsFunc(states, func(s acme.State) bool {
+			return s.Leaf == nil && s.Unread == "" && (s.Failure == "" || s.Ordering)
+		})
 		if err != nil || !waiting {
 			return
 		}

@@ -5,12 +5,15 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/acme"
 
@@ -19,32 +22,59 @@ import (
 
 // answers are what a CA that looks for a proof is shown. They lie in the cache too, so that any of the servers that share it can answer.
 type answers struct {
-	cache Cache
-	hosts map[string]bool
+	cache  Cache
+	now    func() time.Time
+	hosts  map[string]bool
+	settle time.Duration // for how long what others put up is believed without another look, and how long it takes until all know; 0: no time
 
 	mu     sync.Mutex
 	proofs map[string]*tls.Certificate // host → certificate for TLS-ALPN-01
-	tokens map[string]string           // token → answer for HTTP-01
+	tokens map[string]string           // host → answer for HTTP-01
+	looked map[string]*looked          // key → what was found there last
 }
 
-func newAnswers(cache Cache, hosts []string) *answers {
-	a := &answers{cache: cache, hosts: map[string]bool{}, proofs: map[string]*tls.Certificate{}, tokens: map[string]string{}}
+// looked is what was found in the cache, and when.
+type looked struct {
+	mu   sync.Mutex
+	at   time.Time
+	data []byte // nil: nothing
+}
+
+const (
+	answerSettle = time.Second                   // what strangers may cost a cache elsewhere: a look for each name in this time
+	answerLookup = 5 * time.Second               // for one look: a CA waits no longer
+	answerLife   = orderTimeout + 10*time.Minute // with room for clocks that differ
+)
+
+func newAnswers(cache Cache, hosts []string, now func() time.Time, shared bool) *answers {
+	a := &answers{cache: cache, now: now, hosts: map[string]bool{}, proofs: map[string]*tls.Certificate{}, tokens: map[string]string{}, looked: map[string]*looked{}}
 	for _, h := range hosts {
 		a.hosts[h] = true
+		a.looked[proofKey(h)], a.looked[tokenKey(h)] = new(looked), new(looked)
+	}
+	if shared {
+		a.settle = answerSettle
 	}
 	return a
 }
 
-// Entries of the cache, under the names that autocert gives them.
-func proofKey(host string) string  { return host + "+token" }
-func tokenKey(token string) string { return token + "+http-01" }
+// Entries of the cache. The first is autocert's. The other is called by its host, and not by the token as autocert's is: strangers can ask
+// for any token, and for few hosts.
+func proofKey(host string) string { return host + "+token" }
+func tokenKey(host string) string { return host + "+http-01" }
+
+// httpAnswer is the entry of the cache for HTTP-01.
+type httpAnswer struct {
+	Answer  string    `json:"answer"`
+	Expires time.Time `json:"expires"`
+}
 
 // answer is one that was put up.
 type answer struct {
 	remove func(context.Context)
 }
 
-// put makes the answer to a challenge and puts it where it is looked for.
+// put makes the answer to a challenge, puts it where it is looked for, and returns when everybody who looks there finds it.
 func (a *answers) put(ctx context.Context, client *acme.Client, host string, challenge *acme.Challenge) (answer, error) {
 	if challenge.Type == http01 {
 		if !validToken(challenge.Token) {
@@ -54,9 +84,13 @@ func (a *answers) put(ctx context.Context, client *acme.Client, host string, cha
 		if err != nil {
 			return answer{}, err
 		}
-		return a.show(ctx, tokenKey(challenge.Token), []byte(said), func() { a.tokens[challenge.Token] = said }, func() { delete(a.tokens, challenge.Token) })
+		data, err := json.Marshal(httpAnswer{Answer: said, Expires: a.now().Add(answerLife).UTC()})
+		if err != nil {
+			return answer{}, err
+		}
+		return a.show(ctx, tokenKey(host), data, func() { a.tokens[host] = said }, func() { delete(a.tokens, host) })
 	}
-	proof, err := client.TLSALPN01ChallengeCert(challenge.Token, host)
+	proof, err := client.TLSALPN01ChallengeCert(challenge.Token, host, acme.WithTemplate(a.template()))
 	if err != nil {
 		return answer{}, err
 	}
@@ -67,6 +101,15 @@ func (a *answers) put(ctx context.Context, client *acme.Client, host string, cha
 	return a.show(ctx, proofKey(host), data, func() { a.proofs[host] = &proof }, func() { delete(a.proofs, host) })
 }
 
+// template is what the certificate of a proof says beside the proof: until when it counts.
+func (a *answers) template() *x509.Certificate {
+	now := a.now()
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(answerLife), KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+	}
+}
+
 func (a *answers) show(ctx context.Context, key string, data []byte, set, unset func()) (answer, error) {
 	if err := a.cache.Put(ctx, key, data); err != nil {
 		return answer{}, err
@@ -74,12 +117,47 @@ func (a *answers) show(ctx context.Context, key string, data []byte, set, unset 
 	a.mu.Lock()
 	set()
 	a.mu.Unlock()
-	return answer{remove: func(ctx context.Context) {
+	shown := answer{remove: func(ctx context.Context) {
 		a.mu.Lock()
 		unset()
 		a.mu.Unlock()
 		_ = a.cache.Delete(ctx, key) // left over it proves nothing to anybody
-	}}, nil
+	}}
+	if a.settle > 0 && !sleep(ctx, a.settle) { // who looked a moment ago and found nothing looks again
+		shown.remove(context.WithoutCancel(ctx))
+		return answer{}, ctx.Err()
+	}
+	return shown, nil
+}
+
+// clear removes what an order that was broken off left behind.
+func (a *answers) clear(ctx context.Context, host string) {
+	for _, key := range []string{proofKey(host), tokenKey(host)} {
+		_ = a.cache.Delete(ctx, key) // it runs out by itself
+	}
+}
+
+// look finds what another server put up; nil: nothing. Strangers make it look: it does so once in a.settle, for one of them at a time, and
+// to the end though they leave.
+func (a *answers) look(key string) []byte {
+	l := a.looked[key]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	began := time.Now()
+	if a.settle > 0 && began.Sub(l.at) < a.settle {
+		return l.data
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerLookup)
+	defer cancel()
+	var err error
+	if l.data, err = a.cache.Get(ctx, key); err != nil {
+		l.data = nil
+	}
+	l.at = began // what was put up since then has to be found
+	if err != nil && !errors.Is(err, ErrCacheMiss) {
+		l.at = time.Now() // many may be waiting for their turn
+	}
+	return l.data
 }
 
 // validToken holds a token to what RFC 8555, section 8.3, allows it to be. It becomes a part of a path.
@@ -93,7 +171,7 @@ func validToken(token string) bool {
 }
 
 // proof returns the certificate that a CA wants to see for a name; nil where nobody ordered one.
-func (a *answers) proof(ctx context.Context, host string) *tls.Certificate {
+func (a *answers) proof(host string) *tls.Certificate {
 	if !a.hosts[host] {
 		return nil
 	}
@@ -103,33 +181,32 @@ func (a *answers) proof(ctx context.Context, host string) *tls.Certificate {
 	if proof != nil {
 		return proof
 	}
-	data, err := a.cache.Get(ctx, proofKey(host))
-	if err != nil {
-		return nil
-	}
-	p, err := decodePair(data)
-	if err != nil {
+	p, err := decodePair(a.look(proofKey(host)))
+	if err != nil || a.now().After(p.Leaf().NotAfter) {
 		return nil
 	}
 	return served(p)
 }
 
-// token returns the answer to a token; empty where there is none.
-func (a *answers) token(ctx context.Context, token string) string {
-	if !validToken(token) {
+// token returns the answer to a token for a name; empty where there is none.
+func (a *answers) token(host, token string) string {
+	if !a.hosts[host] || !validToken(token) {
 		return ""
 	}
 	a.mu.Lock()
-	said := a.tokens[token]
+	said := a.tokens[host]
 	a.mu.Unlock()
-	if said != "" {
-		return said
+	if !strings.HasPrefix(said, token+".") {
+		var shared httpAnswer
+		if err := json.Unmarshal(a.look(tokenKey(host)), &shared); err != nil || a.now().After(shared.Expires) {
+			return ""
+		}
+		said = shared.Answer
 	}
-	data, err := a.cache.Get(ctx, tokenKey(token))
-	if err != nil {
+	if !strings.HasPrefix(said, token+".") { // RFC 8555, section 8.1
 		return ""
 	}
-	return string(data)
+	return said
 }
 
 func encodeProof(proof *tls.Certificate) ([]byte, error) {
@@ -152,7 +229,7 @@ func (m *Manager) ChallengeConfig(hello *tls.ClientHelloInfo) (*tls.Config, erro
 	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != acme.ALPNProto {
 		return nil, nil //nolint:nilnil // not a challenge
 	}
-	proof := m.answers.proof(hello.Context(), normal(hello.ServerName))
+	proof := m.answers.proof(normal(hello.ServerName))
 	if proof == nil {
 		return nil, errNoChallenge
 	}
@@ -173,7 +250,7 @@ func (m *Manager) HTTPHandler(base string) http.Handler {
 			return
 		}
 		if token, ok := strings.CutPrefix(r.URL.Path, challengePath); ok {
-			said := m.answers.token(r.Context(), token)
+			said := m.answers.token(host, token)
 			if said == "" {
 				http.NotFound(w, r)
 				return

@@ -193,7 +193,7 @@ func (d *directory) sign(request string) {
 // order has a manager order its first name, once.
 func order(t *testing.T, m *Manager) State {
 	t.Helper()
-	m.order(t.Context(), m.names[0])
+	m.order(t.Context(), t.Context(), m.names[0])
 	return m.States()[0]
 }
 

@@ -28,6 +28,7 @@ type Options struct {
 	Directory string   // URL of the ACME directory; empty: LetsEncrypt
 	Roots     *x509.CertPool
 	Cache     Cache
+	Lease     Lease  // that servers take in turns which share the cache; nil: this one has it to itself, or its neighbours take their chances
 	HTTP01    bool   // HTTPHandler is served where the CA asks for it
 	UserAgent string // for the CA; empty: the library's
 
@@ -40,6 +41,7 @@ type State struct {
 	Host     string
 	Leaf     *x509.Certificate   // that is served; nil: the stand-in, which clients refuse
 	Chain    []*x509.Certificate // Leaf, and what is served with it
+	Unread   string              // why the cache cannot be read, so that the rest may be old; empty: it can
 	Failure  string              // of the last order; empty: it did not fail, or there was none
 	FailedAt time.Time
 	Ordering bool      // an order is under way, or was broken off a moment ago
@@ -53,6 +55,8 @@ type Manager struct {
 	names   []*name
 	byHost  map[string]*name
 	cache   Cache
+	lease   Lease
+	turn    chan struct{} // taken by the one order that this process asks for with a lease
 	answers *answers
 	issuer  issuer
 	from    string // directory
@@ -74,6 +78,8 @@ type name struct {
 
 	mu       sync.Mutex
 	record   record
+	unread   string
+	blocked  int  // times in a row that another server had the lease, and nothing was to be seen of its order; of keep alone
 	unkept   bool // the record could not be written
 	foreign  bool // the certificate is from another directory than the one in use
 	spread   float64
@@ -88,7 +94,10 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 	if len(o.Hosts) == 0 {
 		return nil, errNoHosts
 	}
-	m := &Manager{byHost: map[string]*name{}, cache: o.Cache, from: o.Directory, kinds: []string{tlsALPN01}, log: o.Log, now: o.Now}
+	m := &Manager{
+		byHost: map[string]*name{}, cache: o.Cache, lease: o.Lease, turn: make(chan struct{}, 1), from: o.Directory, kinds: []string{tlsALPN01},
+		log: o.Log, now: o.Now,
+	}
 	if m.from == "" {
 		m.from = LetsEncrypt
 	}
@@ -111,7 +120,7 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 	if m.standIn, err = standIn(hosts, m.now()); err != nil {
 		return nil, err
 	}
-	m.answers = newAnswers(o.Cache, hosts)
+	m.answers = newAnswers(o.Cache, hosts, m.now, o.Lease != nil)
 	m.issuer = &authority{directory: m.from, email: o.Email, agent: o.UserAgent, roots: o.Roots, cache: o.Cache, answers: m.answers}
 	for _, host := range hosts {
 		n := &name{host: host, record: record{Directory: m.from}, spread: rand.Float64()}
@@ -130,29 +139,37 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 	return m, nil
 }
 
-// look takes over what the cache has: after a start, or from another server that shares it.
+// look takes over what the cache has: after a start, or from another server that shares it. The error is of errUnread where nothing can be
+// told of what is there, and of errDamaged where something is that means nothing.
 func (m *Manager) look(ctx context.Context, n *name) error {
 	r, foreign, err := readRecord(ctx, m.cache, n.host, m.from)
 	pair, pairErr := readPair(ctx, m.cache, n.host)
 	if errors.Is(pairErr, ErrCacheMiss) {
 		pairErr = nil
 	}
+	all := errors.Join(err, pairErr)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.unread = ""
+	if errors.Is(all, errUnread) {
+		n.unread = reason(all)
+	}
 	if err == nil && (!n.unkept || r.FailedAt.After(n.record.FailedAt) || r.Obtained.After(n.record.FailedAt)) {
 		n.record, n.unkept = r, false
 	}
 	if pair != nil {
-		n.foreign = foreign
-		m.take(ctx, n, pair)
+		known := !errors.Is(err, errUnread)
+		m.take(ctx, n, pair, known && n.foreign && !foreign)
+		n.foreign = known && foreign || !known && n.foreign
 	}
-	return errors.Join(err, pairErr)
+	return all
 }
 
-// take serves a pair from the cache, unless one is served that lasts longer. The caller holds the lock of the name.
-func (m *Manager) take(ctx context.Context, n *name, p *certgen.Pair) {
+// take serves a pair from the cache, unless one is served that lasts longer; better: that one is of another directory, and to be replaced in
+// any case. The caller holds the lock of the name.
+func (m *Manager) take(ctx context.Context, n *name, p *certgen.Pair, better bool) {
 	was := n.serving.Load()
-	if was == nil || !was.Leaf.Equal(p.Leaf()) && !was.Leaf.NotAfter.After(p.Leaf().NotAfter) {
+	if was == nil || !was.Leaf.Equal(p.Leaf()) && (better || !was.Leaf.NotAfter.After(p.Leaf().NotAfter)) {
 		n.serving.Store(served(p))
 		m.log.LogAttrs(ctx, slog.LevelInfo, "certificate read", attributes(n.host, p)...)
 	}
@@ -191,7 +208,7 @@ func (m *Manager) States() []State {
 	states := make([]State, 0, len(m.names))
 	for _, n := range m.names {
 		n.mu.Lock()
-		s := State{Host: n.host, Failure: n.record.Reason, FailedAt: n.record.FailedAt, NextTry: n.record.NextTry, Obtained: n.obtained, Failed: n.failed}
+		s := State{Host: n.host, Unread: n.unread, Failure: n.record.Reason, FailedAt: n.record.FailedAt, NextTry: n.record.NextTry, Obtained: n.obtained, Failed: n.failed}
 		s.Ordering = n.record.Begun && m.now().Sub(n.record.FailedAt) < orderTimeout
 		n.mu.Unlock()
 		if c := n.serving.Load(); c != nil {
@@ -213,6 +230,8 @@ func (s State) Fault() string {
 	if s.Leaf == nil {
 		served = "there is no certificate for " + s.Host + " yet, and clients refuse the stand-in"
 		switch {
+		case s.Unread != "":
+			return "no certificate for " + s.Host + " can be found: " + s.Unread
 		case s.Ordering:
 			return served + ": it is being ordered"
 		case s.Failure == "":

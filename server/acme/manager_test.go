@@ -387,7 +387,7 @@ func TestDamagedCache(t *testing.T) {
 func TestAutocert(t *testing.T) {
 	ca, cache := newFakeCA(t), Directory(t.TempDir())
 	m := newManager(t, ca, Options{Cache: cache})
-	m.order(t.Context(), m.names[0])
+	m.order(t.Context(), t.Context(), m.names[0])
 	other := autocert.Manager{Cache: autocert.DirCache(string(cache)), Prompt: autocert.AcceptTOS, Client: &acme.Client{DirectoryURL: "https://127.0.0.1:1/"}}
 	c, err := other.GetCertificate(&tls.ClientHelloInfo{
 		ServerName: host, SupportedProtos: []string{"h2"}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},

@@ -35,15 +35,18 @@ func decodePair(data []byte) (*certgen.Pair, error) {
 // readPair reads the certificate of a name; ErrCacheMiss where there is none.
 func readPair(ctx context.Context, c Cache, host string) (*certgen.Pair, error) {
 	data, err := c.Get(ctx, host)
-	if err != nil {
+	if errors.Is(err, ErrCacheMiss) {
 		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	p, err := decodePair(data)
 	if err != nil {
-		return nil, fmt.Errorf("read certificate of %s from the cache: %w", host, err)
+		return nil, fmt.Errorf("read certificate of %s: %w: %w", host, errDamaged, err)
 	}
 	if err := p.Leaf().VerifyHostname(host); err != nil {
-		return nil, fmt.Errorf("read certificate of %s from the cache: %w", host, err)
+		return nil, fmt.Errorf("read certificate of %s: %w: %w", host, errDamaged, err)
 	}
 	return p, nil
 }

@@ -20,7 +20,8 @@ type record struct {
 	NextTry     time.Time `json:"nextTry,omitzero"`      // not before
 	Reason      string    `json:"reason,omitempty"`      // of the last failure
 	FailedAt    time.Time `json:"failedAt,omitzero"`
-	Begun       bool      `json:"begun,omitempty"` // an order was, and nothing is known yet of its outcome
+	Begun       bool      `json:"begun,omitempty"`     // an order was, and nothing is known yet of its outcome
+	BrokenOff   int       `json:"brokenOff,omitempty"` // orders whose outcome nobody lived to see, since the last success
 }
 
 // Cool-downs. Let's Encrypt allows five failed validations of a name in an hour: with two challenges to fail at, these make at most four.
@@ -69,8 +70,13 @@ func jitter(most time.Duration) time.Duration {
 // recordKey is where the record of a name lies. autocert has no such entry, and passes over it.
 func recordKey(host string) string { return host + "+packhouse" }
 
+var (
+	errUnread  = errors.New("the cache of ACME cannot be read")
+	errDamaged = errors.New("the entry of the cache is damaged")
+)
+
 // readRecord reads the record of a name. What is remembered of another directory counts for nothing: it refused, or signed, something
-// else; foreign tells that it did.
+// else. foreign tells that the certificate beside it, if there is one, is from another directory.
 func readRecord(ctx context.Context, c Cache, host, directory string) (r record, foreign bool, err error) {
 	fresh := record{Directory: directory}
 	data, err := c.Get(ctx, recordKey(host))
@@ -78,15 +84,15 @@ func readRecord(ctx context.Context, c Cache, host, directory string) (r record,
 		return fresh, false, nil
 	}
 	if err != nil {
-		return fresh, false, err
+		return fresh, false, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
-		return fresh, false, fmt.Errorf("read what is remembered about %s: %w", host, err)
+		return fresh, false, fmt.Errorf("read what is remembered about %s: %w: %w", host, errDamaged, err)
 	}
 	if r.Directory != directory {
 		return fresh, true, nil
 	}
-	return r, false, nil
+	return r, r.Obtained.IsZero(), nil
 }
 
 func writeRecord(ctx context.Context, c Cache, host string, r record) error {

@@ -3,6 +3,7 @@ package acme
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -14,7 +15,8 @@ import (
 const (
 	orderTimeout = 5 * time.Minute // for one order, or two where two challenges are tried
 	startSpread  = 2 * time.Second // servers that start together do not all order at once
-	lookSoon     = time.Minute     // how often the cache is looked at while something is due
+	lookAtOrder  = 5 * time.Second // how often the cache is looked at while another server orders
+	lookSoon     = time.Minute     // while something is wanting
 	lookLater    = time.Hour       // and while all is well
 )
 
@@ -29,22 +31,52 @@ func (m *Manager) Run(ctx context.Context) {
 
 // keep keeps one name in a certificate.
 func (m *Manager) keep(ctx context.Context, n *name) {
-	wait := jitter(startSpread)
-	for sleep(ctx, wait) {
-		if err := m.look(ctx, n); err != nil {
-			m.log.LogAttrs(ctx, slog.LevelDebug, "the cache of ACME is not whole", slog.String("host", n.host), slog.Any("error", err))
-		}
-		at, _ := n.due()
-		if !at.After(m.now()) {
-			m.order(ctx, n)
-		}
-		at, wanting := n.due()
-		most := lookLater
-		if wanting {
-			most = lookSoon // another server may have it already
-		}
-		wait = max(time.Second, min(at.Sub(m.now()), most))
+	for wait := jitter(startSpread); sleep(ctx, wait); {
+		wait = m.attend(ctx, n)
 	}
+}
+
+// attend looks after one name, and returns when to do so again.
+func (m *Manager) attend(ctx context.Context, n *name) (wait time.Duration) {
+	if !m.readable(ctx, n) {
+		return lookSoon
+	}
+	if n.wants(m.now(), m.lease != nil) {
+		if m.lease == nil {
+			m.order(ctx, ctx, n)
+		} else if !m.orderAlone(ctx, n) {
+			return n.blockedFor(m.now())
+		}
+	}
+	n.blocked = 0
+	at, wanting := n.due()
+	most := lookLater
+	switch {
+	case m.lease != nil && n.underWay(m.now()):
+		most = lookAtOrder
+	case wanting:
+		most = lookSoon // another server may have it already
+	}
+	return max(time.Second, min(at.Sub(m.now()), most))
+}
+
+// readable looks into the cache. Where that cannot be done nothing is ordered: what another server did, or what the CA refused a moment ago,
+// may be there.
+func (m *Manager) readable(ctx context.Context, n *name) bool {
+	n.mu.Lock()
+	was := n.unread
+	n.mu.Unlock()
+	err := m.look(ctx, n)
+	if errors.Is(err, errUnread) {
+		if was == "" && ctx.Err() == nil {
+			m.log.LogAttrs(ctx, slog.LevelError, "nothing is ordered while the cache of ACME cannot be read", slog.String("host", n.host), slog.Any("error", err))
+		}
+		return false
+	}
+	if err != nil {
+		m.log.LogAttrs(ctx, slog.LevelDebug, "the cache of ACME is not whole", slog.String("host", n.host), slog.Any("error", err))
+	}
+	return true
 }
 
 // sleep waits; false: ctx is done.
@@ -59,32 +91,22 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// due is when the next order is placed, and whether something is wanting until then.
-func (n *name) due() (at time.Time, wanting bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	c := n.serving.Load()
-	if c == nil || n.foreign {
-		return n.record.NextTry, true
-	}
-	at = n.renewAt(c.Leaf)
-	if n.record.NextTry.After(at) {
-		return n.record.NextTry, true
-	}
-	return at, false
-}
-
 // renewAt is when this server renews: in the first tenth of the time that there is for it, each server at another moment.
 func (n *name) renewAt(c *x509.Certificate) time.Time {
 	at := certgen.RenewAt(c)
 	return at.Add(time.Duration(n.spread * 0.1 * float64(c.NotAfter.Sub(at))))
 }
 
-// order places one order, having written down first that it failed: that is what counts if nothing is heard of it any more.
-func (m *Manager) order(ctx context.Context, n *name) {
+// order places one order, having written down first that it failed: that is what counts if nothing is heard of it any more. It is given up
+// when held ends, which may be before ctx does.
+func (m *Manager) order(ctx, held context.Context, n *name) {
 	n.mu.Lock()
 	was := n.record
 	n.mu.Unlock()
+	if was.Begun {
+		was.BrokenOff++
+		m.answers.clear(ctx, n.host)
+	}
 	kinds := m.challenges(was)
 	feared := was.refused(m.now(), len(kinds), "an order was begun, and nothing is known yet of its outcome")
 	feared.Begun = true
@@ -96,13 +118,15 @@ func (m *Manager) order(ctx context.Context, n *name) {
 	n.record = feared
 	n.mu.Unlock()
 	m.log.LogAttrs(ctx, slog.LevelInfo, "certificate ordered", slog.String("host", n.host), slog.String("directory", m.from), slog.Any("challenges", kinds))
-	limited, cancel := context.WithTimeout(ctx, orderTimeout)
+	limited, cancel := context.WithTimeout(held, orderTimeout)
 	result, err := m.issuer.issue(limited, n.host, kinds)
 	cancel()
 	now := m.now()
 	switch {
 	case err == nil:
 		m.obtained(ctx, n, was, result)
+	case lost(ctx, held):
+		m.log.LogAttrs(ctx, slog.LevelWarn, "an order is given up, another server has taken over", slog.String("host", n.host))
 	case ctx.Err() != nil: // the server stops: neither the name nor the CA is to blame
 		r := was.unreached(now, "the server was stopped during the order")
 		_ = writeRecord(context.WithoutCancel(ctx), m.cache, n.host, r) // else the fear stands

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"packhouse/certgen"
@@ -38,8 +40,51 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 	if l.HTTPAddr != "" {
 		d.address(p+".httpaddr", l.HTTPAddr)
 	}
-	if strings.HasPrefix(l.CacheFile, "storage:") {
-		d.fail(CodeUnsupported, d.origins[p+".cachefile"], p+".cachefile", p+".cachefile names the storage, which keeps no certificates here", "name a directory that stays")
+}
+
+// inStorage begins a cachefile that names a folder of the storage in place of a directory.
+const inStorage = "storage:"
+
+// storageFolder is what such a folder may be called: one element of a path or key, on every engine.
+var storageFolder = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// StorageFolder is the folder of the storage that keeps account and certificates, for every server that shares it; empty: a directory of this
+// server does, CacheFile.
+func (l LetsEncrypt) StorageFolder() string {
+	folder, _ := strings.CutPrefix(l.CacheFile, inStorage)
+	if folder == l.CacheFile {
+		return ""
+	}
+	return folder
+}
+
+// CertificateDirectory is the directory that keeps account and certificates from an ACME directory: cachefile itself, or a folder of the
+// storage on this machine. Empty: they are in the bucket.
+func (c *Config) CertificateDirectory() string {
+	l := c.HTTP.TLS.LetsEncrypt
+	switch folder := l.StorageFolder(); {
+	case folder == "":
+		return l.CacheFile
+	case c.Storage.Driver == Filesystem:
+		return filepath.Join(c.Storage.Filesystem.RootDirectory, "packhouse", "v1", "records", folder)
+	}
+	return ""
+}
+
+// letsEncryptStorage checks a cache that is in the storage.
+func (d *decoder) letsEncryptStorage(c *Config) {
+	const at = "http.tls.letsencrypt.cachefile"
+	file := c.HTTP.TLS.LetsEncrypt.CacheFile
+	if !strings.HasPrefix(file, inStorage) {
+		return
+	}
+	switch folder := file[len(inStorage):]; {
+	case !storageFolder.MatchString(folder):
+		d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s names no folder of the storage: %s", at, quote(file)), "write it like storage:le-cache: small letters, digits, '.', '_' and '-', 63 at most")
+	case c.Storage.Driver == InMemory:
+		d.fail(CodeConflict, d.origins[at], at, at+" names the storage, which is gone when the server ends, so every start would order anew until the limit of the CA is reached", "name a directory that stays")
+	case c.Storage.Maintenance.ReadOnly.Enabled:
+		d.note(Warning, d.origins[at], at, at+" is in the storage, which nothing is written to: this server orders and renews nothing, and takes over what another one does", "name a directory, or see that another server does not have storage.maintenance.readonly")
 	}
 }
 
@@ -63,16 +108,20 @@ func (v *verifier) acme() {
 			}
 		}
 	}
-	info, err := os.Stat(l.CacheFile)
+	directory := v.loaded.Config.CertificateDirectory()
+	if directory == "" || l.StorageFolder() != "" && v.loaded.Config.Storage.Maintenance.ReadOnly.Enabled {
+		return // the storage is looked at by itself
+	}
+	info, err := os.Stat(directory)
 	switch {
 	case err == nil && !info.IsDir():
-		v.add(Error, CodeFile, cache, fmt.Sprintf(" is not a directory: %s", quotePath(l.CacheFile)), "name a directory, or remove the file")
+		v.add(Error, CodeFile, cache, fmt.Sprintf(" is not a directory: %s", quotePath(directory)), "name a directory, or remove the file")
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		v.add(Error, CodeRights, cache, fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(l.CacheFile), reason(err)), "let the user who runs the server search the directories above")
+		v.add(Error, CodeRights, cache, fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(directory), reason(err)), "let the user who runs the server search the directories above")
 		return
 	}
-	if dir, err := tryWrite(l.CacheFile); err != nil {
+	if dir, err := tryWrite(directory); err != nil {
 		v.add(Error, CodeRights, cache, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)), "give it to the user who runs the server: without it nothing is ordered")
 	}
 }

@@ -164,7 +164,7 @@ func (t TLS) Enabled() bool { return t.Certificate != "" || t.LetsEncrypt.Enable
 
 // LetsEncrypt orders certificates from an ACME directory (RFC 8555).
 type LetsEncrypt struct {
-	CacheFile    string // a directory
+	CacheFile    string // a directory, or "storage:" and a folder of the storage
 	Email        string
 	Hosts        []string
 	DirectoryURL string // empty: Let's Encrypt, production

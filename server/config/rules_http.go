@@ -109,6 +109,7 @@ func (d *decoder) settleTLS(c *Config, file string) {
 		d.fail(CodeMissing, d.origins[key], cert, "http.tls.key is given without http.tls.certificate", "name the certificate's file too")
 	}
 	d.letsEncrypt(t, file)
+	d.letsEncryptStorage(c)
 	given := t.Enabled() || t.Key != ""
 	given = given || d.failedAt(cert) || d.failedAt(key) || d.failedAt("http.tls.letsencrypt")
 	for _, p := range []string{"http.tls.clientcas", "http.tls.clientauth"} { // somebody believes that clients are told apart
@@ -181,7 +182,7 @@ func (d *decoder) letsEncrypt(t *TLS, file string) {
 	}
 	if l.CacheFile == "" {
 		d.fail(CodeMissing, d.origins[p], p+".cachefile", p+".cachefile is missing, so every start would order anew until the limit of the CA is reached", "name a directory that stays")
-	} else if !filepath.IsAbs(l.CacheFile) && !strings.HasPrefix(l.CacheFile, "storage:") {
+	} else if !filepath.IsAbs(l.CacheFile) && !strings.HasPrefix(l.CacheFile, inStorage) {
 		l.CacheFile = filepath.Join(filepath.Dir(file), l.CacheFile)
 		d.note(Notice, d.origins[p+".cachefile"], p+".cachefile", fmt.Sprintf("%s.cachefile is beside this file: %s", p, l.CacheFile), "")
 	}

@@ -123,7 +123,7 @@ var tlsKeys = &key{name: "tls", kind: section, about: "The certificate, and what
 		about: "Certificates ordered from an ACME directory.",
 		keys: []*key{
 			{
-				name: "cachefile", kind: text, about: "A directory for account and certificates; relative: beside this file.",
+				name: "cachefile", kind: text, about: "A directory for account and certificates; relative: beside this file. `storage:NAME`: the storage, for any number of servers.",
 				bind: in(func(c *Config) *string { return &c.HTTP.TLS.LetsEncrypt.CacheFile }),
 			},
 			{

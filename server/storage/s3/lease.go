@@ -53,11 +53,17 @@ func (s *Store) Lease(ctx context.Context, name string) (held context.Context, r
 	go func() {
 		defer close(done)
 		for last := time.Now(); pause(held, leaseLife/4) == nil; {
-			next, err := s.bucket.put(held, key, body(false), ifMatch(etag))
+			began := time.Now()
+			limited, stop := context.WithDeadline(held, last.Add(leaseLife)) // an engine that does not answer keeps no lease alive
+			next, err := s.bucket.put(limited, key, body(false), ifMatch(etag))
+			if errors.Is(err, errCondition) {
+				next, err = s.stillOurs(limited, key) // the answer to an earlier one may have been lost
+			}
+			stop()
 			switch {
 			case err == nil:
-				etag, last = next, time.Now()
-			case errors.Is(err, errCondition), time.Since(last) > leaseLife:
+				etag, last = next, began
+			case errors.Is(err, errLeaseLost), time.Since(last) >= leaseLife:
 				cancel(errLeaseLost)
 			}
 		}
@@ -69,6 +75,19 @@ func (s *Store) Lease(ctx context.Context, name string) (held context.Context, r
 		defer cancel()
 		_, _ = s.bucket.put(ctx, key, body(true), ifMatch(etag)) // else it runs out
 	}, true, nil
+}
+
+// stillOurs returns the ETag of a lease that this process holds; errLeaseLost where another one does.
+func (s *Store) stillOurs(ctx context.Context, key string) (string, error) {
+	now, o, err := read(ctx, s.bucket, key, 4<<10)
+	var r leaseRecord
+	if err == nil && json.Unmarshal(now, &r) == nil && !r.Released && r.Holder == s.id {
+		return o.etag, nil
+	}
+	if err == nil || errors.Is(err, errMissing) {
+		return "", errLeaseLost
+	}
+	return "", err
 }
 
 var errLeaseLost = errors.New("another process has taken over")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"packhouse/server/config"
 )
 
 // ErrNoRecord says that there is no record of that name.
@@ -20,6 +22,15 @@ type Records struct {
 
 // Records returns a folder of records. Its name is one that this program chose.
 func (s *Store) Records(folder string) *Records { return &Records{s, recordsDir + folder + "/"} }
+
+// OpenRecords opens a folder of records for reading. Nothing is proven about the bucket, and nothing is written to it.
+func OpenRecords(ctx context.Context, c config.S3Storage, folder string) (*Records, error) {
+	client, err := newClient(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("open storage: %w", err)
+	}
+	return newStore(ctx, client, Options{Config: c, ReadOnly: true}).Records(folder), nil
+}
 
 func (r *Records) key(name string) string { return r.folder + escapeRecord(name) }
 
