@@ -104,21 +104,33 @@ func walk(ctx context.Context, b bucket, prefix string, do func(object) error) e
 // mostListed is what S3 returns at once at most.
 const mostListed = 1000
 
-// read returns a small object whole; longer than most is an error.
+// read returns a small object whole; longer than most is an error. An answer that breaks off is asked for again.
 func read(ctx context.Context, b bucket, key string, most int64) ([]byte, object, error) {
+	for attempt := 1; ; attempt++ {
+		content, o, broken, err := readOnce(ctx, b, key, most)
+		if !broken || attempt > mostBroken || ctx.Err() != nil {
+			return content, o, err
+		}
+		if perr := pause(ctx, time.Duration(attempt)*50*time.Millisecond); perr != nil {
+			return nil, o, err
+		}
+	}
+}
+
+func readOnce(ctx context.Context, b bucket, key string, most int64) (content []byte, o object, broken bool, err error) {
 	body, o, err := b.get(ctx, key, "", 0, -1)
 	if err != nil {
-		return nil, o, err
+		return nil, o, false, err
 	}
 	defer body.Close()
 	if o.size > most {
-		return nil, o, errTooLong
+		return nil, o, false, errTooLong
 	}
-	content := make([]byte, o.size)
+	content = make([]byte, o.size)
 	if _, err := io.ReadFull(body, content); err != nil {
-		return nil, o, fmt.Errorf("get %s: %w", key, err)
+		return nil, o, true, fmt.Errorf("get %s: %w", key, err)
 	}
-	return content, o, nil
+	return content, o, false, nil
 }
 
 var errTooLong = errors.New("object is longer than any of its kind")

@@ -8,10 +8,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -60,7 +62,9 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 		awsconfig.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = retries + 1
-				o.MaxBackoff = 5 * time.Second
+				o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
+					return retry.NewExponentialJitterBackoff(t.pause).BackoffDelay(attempt, err)
+				})
 				o.RateLimiter = unlimited{}
 				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(neverLate)}, o.Retryables...)
 			})
@@ -90,10 +94,8 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 		o.EndpointOptions.DisableHTTPS = !cfg.Secure
 	})
 	c := &client{api: api, presigner: s3.NewPresignClient(api), transport: t, cfg: cfg, retries: retries}
-	if root := strings.Trim(cfg.RootDirectory, "/"); root != "" {
-		c.prefix = root + "/"
-	}
-	return c, nil
+	c.prefix, err = prefixOf(cfg.RootDirectory)
+	return c, err
 }
 
 // unlimited lets every request be retried: the number of attempts bounds it, and a bucket that is slow for one must not fail others.
@@ -109,6 +111,20 @@ func neverLate(err error) aws.Ternary {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary
+}
+
+// prefixOf is what every key begins with. What an engine or a proxy before it would take for a way out of the root is refused.
+func prefixOf(root string) (string, error) {
+	root = strings.Trim(root, "/")
+	if root == "" {
+		return "", nil
+	}
+	for _, element := range strings.Split(root, "/") {
+		if element == "" || element == "." || element == ".." || strings.ContainsFunc(element, unicode.IsControl) {
+			return "", fmt.Errorf("storage.s3.rootdirectory is no plain path: %q", root)
+		}
+	}
+	return root + "/", nil
 }
 
 // endpointOf returns the engine's address, empty for AWS, and whether its host is one that no bucket's name can be put in front of.
@@ -206,6 +222,7 @@ func (c *client) put(ctx context.Context, key string, body []byte, cond conditio
 	if cond.etag != "" {
 		in.IfMatch = aws.String(cond.etag)
 	}
+	ctx, sent := counted(ctx)
 	for attempt := 0; ; attempt++ {
 		in.Body = bytes.NewReader(body)
 		out, err := c.api.PutObject(ctx, in, payloadHash(ctx))
@@ -216,6 +233,12 @@ func (c *client) put(ctx context.Context, key string, body []byte, cond conditio
 			err = translate("put", key, err)
 			if cond.etag != "" && errors.Is(err, errMissing) {
 				err = fmt.Errorf("put %s: %w", key, errCondition)
+			}
+			if errors.Is(err, errCondition) && sent.Load() > 1 {
+				// An attempt whose answer was lost may have written it, so that the next one found what it had written itself.
+				if now, o, rerr := read(ctx, c, key, int64(len(body))); rerr == nil && bytes.Equal(now, body) {
+					return o.etag, nil
+				}
 			}
 			return "", err
 		}
@@ -260,9 +283,16 @@ func (c *client) delete(ctx context.Context, key string) error {
 }
 
 func (c *client) deleteIf(ctx context.Context, key, etag string) error {
+	ctx, sent := counted(ctx)
 	_, err := c.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: c.bucket(), Key: c.key(key), IfMatch: aws.String(etag)})
 	if err = translate("delete", key, err); errors.Is(err, errMissing) {
-		return fmt.Errorf("delete %s: %w", key, errCondition)
+		err = fmt.Errorf("delete %s: %w", key, errCondition)
+	}
+	if errors.Is(err, errCondition) && sent.Load() > 1 {
+		// An attempt whose answer was lost may have deleted it.
+		if _, herr := c.head(ctx, key); errors.Is(herr, errMissing) {
+			return nil
+		}
 	}
 	return err
 }
@@ -293,10 +323,23 @@ func (c *client) list(ctx context.Context, prefix, after string, limit int, fold
 	return p, nil
 }
 
+// onTime signs by the engine's clock.
+type onTime struct {
+	s3.HTTPPresignerV4
+	c *client
+}
+
+// PresignHTTP implements s3.HTTPPresignerV4.
+func (p onTime) PresignHTTP(ctx context.Context, keys aws.Credentials, r *http.Request, payload, service, region string, at time.Time, options ...func(*v4.SignerOptions),
+) (string, http.Header, error) {
+	return p.HTTPPresignerV4.PresignHTTP(ctx, keys, r, payload, service, region, at.Add(p.c.skew()), options...)
+}
+
+// presign returns an address for a GET of the whole or of ranges. A HEAD needs a signature of its own.
 func (c *client) presign(ctx context.Context, key string, life time.Duration) (string, error) {
 	r, err := c.presigner.PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket: c.bucket(), Key: c.key(key), ResponseContentType: aws.String("application/octet-stream"),
-	}, s3.WithPresignExpires(life))
+	}, s3.WithPresignExpires(life), func(o *s3.PresignOptions) { o.Presigner = onTime{o.Presigner, c} })
 	if err != nil {
 		return "", fmt.Errorf("presign %s: %w", key, err)
 	}

@@ -2,10 +2,12 @@ package s3
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -35,7 +37,9 @@ type fakeEngine struct {
 func startFake(t *testing.T, b *memoryBucket) *fakeEngine {
 	t.Helper()
 	f := &fakeEngine{t: t, b: b}
-	s := httptest.NewServer(f)
+	s := httptest.NewUnstartedServer(f)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Start()
 	t.Cleanup(s.Close)
 	f.url = s.URL
 	return f
@@ -85,6 +89,13 @@ func refuse(w http.ResponseWriter, status int, code string) {
 // ServeHTTP implements http.Handler.
 func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := operation(r)
+	// An engine does what it was asked to also when nobody waits for its answer any more.
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	f.mu.Lock()
 	f.seen = append(f.seen, r)
 	f.mu.Unlock()
@@ -200,7 +211,12 @@ func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(204)
 	case "ListMultipartUploads":
-		fmt.Fprint(w, `<ListMultipartUploadsResult></ListMultipartUploadsResult>`)
+		open, _ := f.b.listMultiparts(r.Context(), r.URL.Query().Get("prefix"))
+		fmt.Fprint(w, "<ListMultipartUploadsResult>")
+		for _, u := range open {
+			fmt.Fprintf(w, "<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>%s</Initiated></Upload>", u.key, u.id, u.started.UTC().Format(time.RFC3339Nano))
+		}
+		fmt.Fprint(w, "</ListMultipartUploadsResult>")
 	default:
 		refuse(w, 501, "NotImplemented")
 	}

@@ -43,7 +43,7 @@ func (c *client) copyPart(ctx context.Context, key, id string, number int32, fro
 	if etag != "" {
 		in.CopySourceIfMatch = aws.String(etag)
 	}
-	out, err := c.api.UploadPartCopy(ctx, in)
+	out, err := c.api.UploadPartCopy(working(ctx, length), in)
 	if err != nil {
 		return part{}, translate("copy part of", from, err)
 	}
@@ -57,17 +57,20 @@ func (c *client) copyPart(ctx context.Context, key, id string, number int32, fro
 func (c *client) source(key string) *string {
 	p := strings.Split(c.prefix+key, "/")
 	for i := range p {
-		p[i] = url.PathEscape(p[i])
+		p[i] = strings.ReplaceAll(url.PathEscape(p[i]), "+", "%2B") // engines take it for a space
 	}
 	return aws.String(url.PathEscape(c.cfg.Bucket) + "/" + strings.Join(p, "/"))
 }
 
 func (c *client) completeMultipart(ctx context.Context, key, id string, parts []part) (string, error) {
 	done := make([]types.CompletedPart, len(parts))
+	size := int64(0)
 	for i, p := range parts {
+		size += p.size
 		done[i] = types.CompletedPart{PartNumber: aws.Int32(p.number), ETag: aws.String(p.etag)}
 	}
-	out, err := c.api.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+	// Engines on a file system put the parts together before they answer.
+	out, err := c.api.CompleteMultipartUpload(working(ctx, size), &s3.CompleteMultipartUploadInput{
 		Bucket: c.bucket(), Key: c.key(key), UploadId: aws.String(id), MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})
 	if err != nil {

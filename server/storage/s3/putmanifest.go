@@ -204,13 +204,13 @@ func (m *tagMove) allowed(p storage.Put) error {
 	return p.MayOverwrite(p.Tags[m.index], m.old)
 }
 
-// move points a tag to the manifest: the last writer wins, unless it has to be asked whether the tag may move. Then the link is replaced only
-// if it is still the one that was asked about.
+// move points a tag to the manifest. The link is replaced only if it is still the one that was looked at: whether it may be was asked about
+// that one, and a request that arrives late, when its writer has long repeated it, must not undo what others were told is done since.
 func (s *Store) move(ctx context.Context, p storage.Put, m *tagMove) error {
 	key := tagLink(p.Repository.String(), m.tag)
 	for {
 		c := condition{}
-		if p.MayOverwrite != nil && s.traits.Conditional() {
+		if s.traits.Conditional() {
 			c = ifAbsent
 			if m.before != nil {
 				c = ifMatch(m.before.etag)

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -10,8 +11,9 @@ import (
 	"packhouse/server/storage"
 )
 
-// copyLimit is the most that one part may be copied from, in bytes.
-const copyLimit = 5 << 30
+// copyPiece is how much of an object is copied by one request, in bytes, so that each is answered in good time. It grows where there would be
+// more parts than S3 takes.
+const copyPiece = 256 << 20
 
 // setAside moves a damaged blob out of the way, so that it is missing for whoever reads the bucket and the next push of the good bytes heals
 // it. Manifests stay where they are: without one, distribution's collection would take its layers for garbage.
@@ -28,7 +30,7 @@ func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what st
 	if !s.traits.ConditionalDrop {
 		return ""
 	}
-	ctx, cancel := cleanup(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout+time.Duration(o.size/slowestCopy)*time.Second)
 	defer cancel()
 	if o.size <= manifest.MaxSize && s.isManifest(ctx, d) {
 		return ""
@@ -56,10 +58,11 @@ func (s *Store) copyObject(ctx context.Context, from string, o object, to string
 		_, err := s.bucket.put(ctx, to, nil, condition{})
 		return err
 	}
-	pieces := int((o.size + copyLimit - 1) / copyLimit)
+	size := max(copyPiece, (o.size+mostParts-1)/mostParts)
+	pieces := int((o.size + size - 1) / size)
 	_, err := s.assembleMultipart(ctx, to, o.size, pieces, func(ctx context.Context, id string, i int) (part, error) {
-		offset := int64(i) * copyLimit
-		return s.bucket.copyPart(ctx, to, id, int32(i+1), from, o.etag, offset, min(copyLimit, o.size-offset)) //nolint:gosec // few
+		offset := int64(i) * size
+		return s.bucket.copyPart(ctx, to, id, int32(i+1), from, o.etag, offset, min(size, o.size-offset)) //nolint:gosec // at most 10,000
 	})
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -109,7 +108,7 @@ type watch struct {
 
 // runState is the last look at the announcements, shared by all changes.
 type runState struct {
-	mu   sync.Mutex
+	turn turn // of whoever looks
 	last watch
 }
 
@@ -120,8 +119,11 @@ func (s *Store) look(ctx context.Context) (watch, error) {
 		return watch{at: time.Now()}, nil
 	}
 	r := &s.runs
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	done, err := r.turn.take(ctx)
+	if err != nil {
+		return watch{}, err
+	}
+	defer done()
 	if !r.last.at.IsZero() && time.Since(r.last.at) < s.opt.Settle/12 {
 		return r.last, nil
 	}

@@ -117,7 +117,10 @@ func (s *Store) session(ctx context.Context, o storage.Owner, id string) (*sessi
 	return u, nil
 }
 
-// save replaces the record of a session. errCondition says that somebody else did meanwhile, or dropped it.
+// errUnsure says that nobody knows whether a record was written, or will be: a request without an answer may still arrive. What it names must stay.
+var errUnsure = errors.New("it is not known whether it was written")
+
+// save replaces the record of a session. errCondition says that somebody else did meanwhile, or dropped it; errUnsure, that it may come yet.
 func (s *Store) save(ctx context.Context, u *session) error {
 	u.Sequence++
 	u.Nonce = nonce()
@@ -130,18 +133,51 @@ func (s *Store) save(ctx context.Context, u *session) error {
 		c = condition{}
 	}
 	etag, err := s.bucket.put(ctx, u.key(), body, c)
-	if errors.Is(err, errCondition) {
-		// An attempt whose answer was lost may have written it.
-		now, o, rerr := read(ctx, s.bucket, u.key(), mostSession)
-		if rerr == nil && string(now) == string(body) {
-			etag, err = o.etag, nil
-		}
+	if err != nil {
+		etag, err = s.settle(ctx, u, body, c, err)
 	}
 	if err != nil {
 		return fmt.Errorf("record upload: %w", err)
 	}
 	u.etag = etag
 	return nil
+}
+
+// settle finds out what became of a record whose writing failed: an attempt whose answer was lost may have written it, and one that was given
+// up may still arrive. So that it cannot, the record that is there is replaced by itself.
+func (s *Store) settle(ctx context.Context, u *session, body []byte, c condition, why error) (etag string, err error) {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	for range 3 {
+		now, o, err := read(ctx, s.bucket, u.key(), mostSession)
+		switch {
+		case err == nil && string(now) == string(body):
+			return o.etag, nil
+		case errors.Is(why, errCondition):
+			return "", why
+		case c == (condition{}):
+			return "", fmt.Errorf("%w: %w", errUnsure, why)
+		case errors.Is(err, errMissing):
+			return "", why // dropped meanwhile, and no condition holds for nothing
+		case err != nil:
+			return "", fmt.Errorf("%w: %w", errUnsure, why)
+		}
+		there := session{}
+		if json.Unmarshal(now, &there) != nil {
+			break
+		}
+		there.Nonce = nonce()
+		if now, err = json.Marshal(there); err != nil {
+			break
+		}
+		if _, err = s.bucket.put(ctx, u.key(), now, ifMatch(o.etag)); err == nil {
+			return "", why
+		}
+		if !errors.Is(err, errCondition) {
+			break
+		}
+	}
+	return "", fmt.Errorf("%w: %w", errUnsure, why)
 }
 
 // drop removes a session: the record first, so that nobody continues, then whatever parts there are. Failing to clean up is nobody's error.

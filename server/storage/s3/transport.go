@@ -25,8 +25,12 @@ const (
 	// answerTimeout is how long one attempt may take until the answer begins, beside the time its body needs at slowest.
 	answerTimeout = 30 * time.Second
 	slowest       = 256 << 10 // bytes a second
+	// slowestCopy is how fast an engine is that copies for us before it answers, in bytes a second.
+	slowestCopy = 4 << 20
 	// stallTimeout is how long the body of an answer may stand still.
 	stallTimeout = 30 * time.Second
+	// longestPause is the most that is waited between attempts. Pauses begin with up to a second, and double.
+	longestPause = 5 * time.Second
 )
 
 // errLate says that a request came to be sent after the moment until which it was safe.
@@ -37,6 +41,7 @@ type transport struct {
 	base   http.RoundTripper
 	answer time.Duration // answerTimeout
 	stall  time.Duration // stallTimeout
+	pause  time.Duration // longestPause
 	ahead  atomic.Int64  // nanoseconds by which the engine's clock is ahead
 	mu     sync.Mutex
 	counts map[string]int64
@@ -59,7 +64,7 @@ func newTransport(cfg config.S3Storage) (*transport, error) {
 		return nil, err
 	}
 	t.TLSClientConfig.RootCAs = roots
-	return &transport{base: t, answer: answerTimeout, stall: stallTimeout, counts: map[string]int64{}}, nil
+	return &transport{base: t, answer: answerTimeout, stall: stallTimeout, pause: longestPause, counts: map[string]int64{}}, nil
 }
 
 // rootsOf returns whom to trust beside the system's certificates: storage.s3.cafile, and the variable that every AWS tool reads. Nil means the
@@ -90,8 +95,14 @@ func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
 func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	limit := t.answer + time.Duration(max(r.ContentLength, 0))*time.Second/slowest
+	if work, ok := r.Context().Value(workKey{}).(int64); ok {
+		limit += time.Duration(work/slowestCopy) * time.Second
+	}
 	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("no answer within %v", limit)) })
 	operation := middleware.GetOperationName(r.Context())
+	if sent, ok := r.Context().Value(sentKey{}).(*atomic.Int32); ok {
+		sent.Add(1)
+	}
 	t.mu.Lock()
 	t.counts[operation]++
 	t.mu.Unlock()
@@ -164,6 +175,23 @@ func late(until time.Time) bool {
 // sendBefore makes every request of the context fail that would be sent later.
 func sendBefore(ctx context.Context, until time.Time) context.Context {
 	return context.WithValue(ctx, deadlineKey{}, until)
+}
+
+// workKey is where a context says how many bytes the engine has to move before it can answer.
+type workKey struct{}
+
+// working gives the engine the time that it needs to move so many bytes.
+func working(ctx context.Context, n int64) context.Context {
+	return context.WithValue(ctx, workKey{}, n)
+}
+
+// sentKey is where a context counts the attempts.
+type sentKey struct{}
+
+// counted is a context that counts how often something was sent.
+func counted(ctx context.Context) (context.Context, *atomic.Int32) {
+	sent := &atomic.Int32{}
+	return context.WithValue(ctx, sentKey{}, sent), sent
 }
 
 // requests returns how many requests were sent, by S3 operation.

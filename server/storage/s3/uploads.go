@@ -123,7 +123,9 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 		return t, nil
 	}
 	t.release()
-	t.forget(ctx)
+	if !errors.Is(t.err, errUnsure) {
+		t.forget(ctx)
+	}
 	return nil, t.lost(ctx, t.err)
 }
 
@@ -156,6 +158,7 @@ func (t *taken) sendPart(ctx context.Context, n int, body []byte, end mark) erro
 	p := piece{Name: "part-" + strconv.Itoa(n) + "-" + nonce(), Size: int64(len(body))}
 	etag, err := t.s.bucket.put(ctx, t.u.dir+p.Name, body, condition{})
 	if err != nil {
+		t.s.discard(ctx, t.before, []piece{p}) // it may have arrived
 		return fmt.Errorf("write part of upload: %w", err)
 	}
 	p.ETag = etag
@@ -201,7 +204,7 @@ func (t *taken) keep(ctx context.Context, why error) error {
 		p := piece{Name: "tail-" + nonce(), Size: int64(len(t.tail))}
 		etag, err := s.bucket.put(ctx, t.u.dir+p.Name, t.tail, condition{})
 		if err != nil {
-			t.forget(ctx)
+			t.forget(ctx, p) // it may have arrived
 			return errors.Join(why, fmt.Errorf("write end of upload: %w", err))
 		}
 		p.ETag = etag
@@ -212,7 +215,9 @@ func (t *taken) keep(ctx context.Context, why error) error {
 		err = s.save(ctx, t.u)
 	}
 	if err != nil {
-		t.forget(ctx, tail...)
+		if !errors.Is(err, errUnsure) {
+			t.forget(ctx, tail...)
+		}
 		return errors.Join(why, t.lost(ctx, err))
 	}
 	s.discard(ctx, t.before, t.former())

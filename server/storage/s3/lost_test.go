@@ -1,0 +1,330 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
+	"packhouse/server/storage/storagetest"
+)
+
+// openFake opens a store on a fake engine.
+func openFake(t *testing.T, f *fakeEngine) *Store {
+	t.Helper()
+	s := openEngine(t, f.config(), nil)
+	s.client.transport.pause = time.Millisecond
+	return s
+}
+
+// once answers true the first time that it is asked about one of some operations.
+func once(ops ...string) func(op string, r *http.Request) bool {
+	var done atomic.Bool
+	return func(op string, _ *http.Request) bool {
+		for _, o := range ops {
+			if op == o && done.CompareAndSwap(false, true) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// TestOwnWritesAreKnownAgain loses the answer of a write with a condition: the next attempt is refused for what the first one did.
+func TestOwnWritesAreKnownAgain(t *testing.T) {
+	t.Parallel()
+	newFake := func(t *testing.T) (*fakeEngine, *client) {
+		f := startFake(t, newMemoryBucket())
+		c, err := newClient(t.Context(), f.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.transport.pause = time.Millisecond
+		return f, c
+	}
+	t.Run("create", func(t *testing.T) {
+		t.Parallel()
+		f, c := newFake(t)
+		f.after = once("PutObject")
+		if etag, err := c.put(t.Context(), "k", []byte("mine"), ifAbsent); err != nil || etag != etagOf([]byte("mine")) {
+			t.Errorf("%s, %v", etag, err)
+		}
+		if _, err := c.put(t.Context(), "k", []byte("other"), ifAbsent); !errors.Is(err, errCondition) {
+			t.Errorf("created twice: %v", err)
+		}
+	})
+	t.Run("somebody else's", func(t *testing.T) {
+		t.Parallel()
+		f, c := newFake(t)
+		lost := once("PutObject")
+		f.after = func(op string, r *http.Request) bool {
+			if !lost(op, r) {
+				return false
+			}
+			f.b.mu.Lock()
+			defer f.b.mu.Unlock()
+			f.b.set("k", []byte("other")) // quicker than the second attempt
+			return true
+		}
+		if _, err := c.put(t.Context(), "k", []byte("mine"), ifAbsent); !errors.Is(err, errCondition) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("replace", func(t *testing.T) {
+		t.Parallel()
+		f, c := newFake(t)
+		etag, err := c.put(t.Context(), "k", []byte("1"), condition{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.after = once("PutObject")
+		if _, err := c.put(t.Context(), "k", []byte("2"), ifMatch(etag)); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("delete", func(t *testing.T) {
+		t.Parallel()
+		f, c := newFake(t)
+		etag, err := c.put(t.Context(), "k", []byte("1"), condition{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost := once("DeleteObject")
+		f.after = lost
+		f.before = func(op string, w http.ResponseWriter, _ *http.Request) bool {
+			if op == "DeleteObject" && len(f.b.keys("k")) == 0 {
+				refuse(w, 412, "PreconditionFailed") // as some engines answer for what is not there
+				return true
+			}
+			return false
+		}
+		if err := c.deleteIf(t.Context(), "k", etag); err != nil {
+			t.Error(err)
+		}
+		if err := c.deleteIf(t.Context(), "k", etag); !errors.Is(err, errCondition) {
+			t.Errorf("deleted what was not there: %v", err)
+		}
+	})
+}
+
+// TestEveryAnswerMayBeLost loses the answer of each request of a push in turn. The push succeeds, and leaves nothing behind.
+func TestEveryAnswerMayBeLost(t *testing.T) {
+	t.Parallel()
+	content := noise(30, smallestChunk+100<<10)
+	d := digest.FromBytes(content)
+	push := func(t *testing.T, n int32) (requests int32) {
+		f := startFake(t, newMemoryBucket())
+		s := openFake(t, f)
+		var sent atomic.Int32
+		var lost atomic.Value
+		f.after = func(op string, _ *http.Request) bool {
+			if sent.Add(1) != n {
+				return false
+			}
+			lost.Store(op)
+			return true
+		}
+		o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+		u, err := s.StartUpload(t.Context(), o, digest.SHA256)
+		if err == nil {
+			_, err = s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content[:4<<20]), 4<<20)
+		}
+		if err == nil {
+			err = s.FinishUpload(t.Context(), o, u.ID, 4<<20, bytes.NewReader(content[4<<20:]), -1, d)
+		}
+		if err != nil {
+			t.Errorf("blob: %v", err)
+		}
+		image := storagetest.NewImage(t, "one", nil)
+		image.Push(t, s, "a", "v1")
+		if err := s.PutBlob(t.Context(), o, d, bytes.NewReader(content), -1); err != nil {
+			t.Errorf("blob at once: %v", err)
+		}
+		requests = sent.Load()
+		f.after = nil
+		image.Check(t, s, "a", "v1")
+		if got, err := storagetest.ReadBlob(s, o.Repository, d); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%d bytes came back, %v", len(got), err)
+		}
+		if open, _ := f.b.listMultiparts(t.Context(), ""); len(open) > 0 {
+			// Its answer was lost, so nobody knows its name: purging finds it.
+			if len(open) > 1 || lost.Load() != "CreateMultipartUpload" {
+				t.Errorf("the answer of %v was lost, and open are %v", lost.Load(), open)
+			}
+			if _, err := s.PurgeUploads(t.Context(), 0, false); err != nil {
+				t.Error(err)
+			}
+		}
+		left(t, s, uploadsDir, multipartDir)
+		return requests
+	}
+	all := push(t, -1)
+	if all < 20 {
+		t.Fatalf("%d requests", all)
+	}
+	for n := range all {
+		t.Run(fmt.Sprint(n+1), func(t *testing.T) {
+			t.Parallel()
+			push(t, n+1)
+		})
+	}
+}
+
+// lossyBucket does what it is asked to, and fails to say so.
+type lossyBucket struct {
+	*memoryBucket
+	lose func(key string) bool
+}
+
+var errLost = errors.New("no answer")
+
+func (b *lossyBucket) put(ctx context.Context, key string, body []byte, c condition) (string, error) {
+	etag, err := b.memoryBucket.put(ctx, key, body, c)
+	if err == nil && b.lose(key) {
+		return "", errLost
+	}
+	return etag, err
+}
+
+// TestRecordsWithoutAnAnswer never hears that a record was written: what it names must stay, and the upload goes on from wherever it stands.
+func TestRecordsWithoutAnAnswer(t *testing.T) {
+	content := noise(31, 13<<20)
+	for n := 1; ; n++ {
+		var puts atomic.Int32
+		b := &lossyBucket{memoryBucket: newMemoryBucket(), lose: func(key string) bool {
+			return !strings.HasPrefix(key, probeDir) && key != indexState && puts.Add(1) == int32(n)
+		}}
+		s := newStoreOn(b)
+		s.opt.Config.ChunkSize = smallestChunk
+		s.recordEvery = smallestChunk
+		o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+		if err := pushChunks(t.Context(), s, o, content); err != nil && !errors.Is(err, errLost) {
+			t.Errorf("put %d: %v", n, err)
+		} else if err == nil {
+			if got, err := storagetest.ReadBlob(s, o.Repository, digest.FromBytes(content)); err != nil || !bytes.Equal(got, content) {
+				t.Errorf("put %d: %d bytes came back, %v", n, len(got), err)
+			}
+		}
+		for _, key := range b.keys(uploadsDir) {
+			// A session that nobody heard of is purged when it is old.
+			if n > 1 {
+				t.Errorf("put %d: left behind: %s", n, key)
+			}
+		}
+		if puts.Load() < int32(n) {
+			break
+		}
+	}
+}
+
+// TestARecordThatArrivesLate has the engine do what it was asked to after it was given up: the session must not come to name what is gone.
+func TestARecordThatArrivesLate(t *testing.T) {
+	b := &lateBucket{memoryBucket: newMemoryBucket()}
+	s := newStoreOn(b)
+	s.opt.Config.ChunkSize = smallestChunk
+	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+	content := noise(32, 6<<20)
+	u, err := s.StartUpload(t.Context(), o, digest.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.hold = true
+	if _, err := s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content), int64(len(content))); !errors.Is(err, errLost) {
+		t.Fatalf("append: %v", err)
+	}
+	b.hold = false
+	b.arrive(t.Context())
+	if u, err = s.StatUpload(t.Context(), o, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	rest := content[u.Offset:]
+	if err := s.FinishUpload(t.Context(), o, u.ID, u.Offset, bytes.NewReader(rest), int64(len(rest)), digest.FromBytes(content)); err != nil {
+		t.Errorf("from %d on: %v", u.Offset, err)
+	}
+	left(t, s, uploadsDir)
+}
+
+// lateBucket holds writes of records back.
+type lateBucket struct {
+	*memoryBucket
+	hold bool
+	held func(context.Context)
+}
+
+func (b *lateBucket) put(ctx context.Context, key string, body []byte, c condition) (string, error) {
+	if b.hold && strings.HasSuffix(key, "/session") && b.held == nil {
+		b.held = func(ctx context.Context) { _, _ = b.memoryBucket.put(ctx, key, body, c) }
+		return "", errLost
+	}
+	return b.memoryBucket.put(ctx, key, body, c)
+}
+
+func (b *lateBucket) arrive(ctx context.Context) { b.held(ctx) }
+
+// TestAnUploadThatIsGoneIsNotTakenForDone heals a damaged blob of the same size by an upload that somebody aborts at its end.
+func TestAnUploadThatIsGoneIsNotTakenForDone(t *testing.T) {
+	t.Parallel()
+	f := startFake(t, newMemoryBucket())
+	s := openFake(t, f)
+	content := noise(33, smallestChunk+1)
+	d := digest.FromBytes(content)
+	f.b.mu.Lock()
+	f.b.set(blobKey(d), bytes.Repeat([]byte("x"), len(content)))
+	f.b.mu.Unlock()
+	f.before = func(op string, w http.ResponseWriter, _ *http.Request) bool {
+		if op == "CompleteMultipartUpload" {
+			refuse(w, 404, "NoSuchUpload")
+		}
+		return op == "CompleteMultipartUpload"
+	}
+	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+	if err := s.PutBlob(t.Context(), o, d, bytes.NewReader(content), -1); err == nil {
+		t.Error("acknowledged, though what is stored are other bytes")
+	}
+	f.before = nil
+	if err := s.PutBlob(t.Context(), o, d, bytes.NewReader(content), -1); err != nil {
+		t.Error(err)
+	}
+	if got, err := storagetest.ReadBlob(s, o.Repository, d); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestALateTagDoesNotUndoALaterOne keeps the first attempt to move a tag on the way until somebody else has moved it since.
+func TestALateTagDoesNotUndoALaterOne(t *testing.T) {
+	t.Parallel()
+	f := startFake(t, newMemoryBucket())
+	one, two := openFake(t, f), openFake(t, f)
+	one.client.transport.answer = 300 * time.Millisecond
+	images := []*storagetest.Image{storagetest.NewImage(t, "0", nil), storagetest.NewImage(t, "1", nil), storagetest.NewImage(t, "2", nil)}
+	for _, i := range images {
+		i.Push(t, two, "a")
+	}
+	images[0].Push(t, two, "a", "v1")
+	release, arrived := make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
+		if op != "PutObject" || !strings.HasSuffix(r.URL.Path, "/tags/v1/current/link") || !first.CompareAndSwap(false, true) {
+			return false
+		}
+		<-release
+		f.serve(op, w, r)
+		close(arrived)
+		return true
+	}
+	images[1].Push(t, one, "a", "v1") // its first attempt stays on the way
+	images[2].Push(t, two, "a", "v1")
+	close(release)
+	<-arrived
+	if d, err := two.ResolveTag(t.Context(), storagetest.Repo(t, "a"), storagetest.Tag(t, "v1")); err != nil || d != images[2].Digest {
+		t.Errorf("the tag points to %s, %v; the last one that was acknowledged is %s", d, err, images[2].Digest)
+	}
+}
