@@ -44,6 +44,16 @@ func lastBackup(dir string) time.Time {
 	return at
 }
 
+// nothingBefore tells that going back leaves no installation: the last setup was the first one.
+func nothingBefore(dir string) bool {
+	names := backups(dir)
+	if len(names) == 0 {
+		return false
+	}
+	record, err := readJournal(filepath.Join(dir, BackupDir, names[len(names)-1], recordFile))
+	return err == nil && slices.ContainsFunc(record.Steps, func(s step) bool { return s.Path == filepath.Join(dir, ConfigFile) && !s.Existed })
+}
+
 // PlanRollback says what has to change to get back to the files before the last setup. Applied, it keeps what it replaces as the new backup,
 // so that a rollback can be rolled back.
 func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {

@@ -29,6 +29,7 @@ type State struct {
 	Server      ServerState
 	Drift       []Drift
 	Backup      time.Time // of the files that a rollback would bring back; zero: none
+	Before      bool      // with Backup: there was an installation then; false: going back takes away what the first setup wrote
 	Findings    []Finding // what needs attention, and belongs to none of the above
 }
 
@@ -69,7 +70,7 @@ type ServerState struct {
 
 // StateOf tells how an installation does on a machine, but for its server, which only whoever can ask it knows.
 func StateOf(m *Machine, in *Installed, url string) *State {
-	s := &State{Dir: in.Dir, URL: url, TLS: TLSMode(in.tlsMode()), Users: in.Users, Drift: in.Drift, Backup: in.Backup}
+	s := &State{Dir: in.Dir, URL: url, TLS: TLSMode(in.tlsMode()), Users: in.Users, Drift: in.Drift, Backup: in.Backup, Before: !nothingBefore(in.Dir)}
 	if in.Cert != nil {
 		s.Certificate = in.certificateState(m)
 	}

@@ -107,22 +107,30 @@ func (m *model) unseen() bool {
 	return true
 }
 
-func (m *model) cardKeys() []key.Binding {
+func (m *model) cardKeys(words bool) []key.Binding {
+	say := func(long, short string) string {
+		if words {
+			return long
+		}
+		return short
+	}
 	var keys []key.Binding
 	if len(m.generated()) > 0 {
 		if m.card.reveal {
-			keys = append(keys, bind("p", "hide password"))
+			keys = append(keys, bind("p", say("hide password", "hide")))
 		} else {
-			keys = append(keys, bind("p", "show password"))
+			keys = append(keys, bind("p", say("show password", "password")))
 		}
 	}
+	home := say("back to the start", "back")
+	log := say("keep serving, show the log", "serve")
 	switch {
 	case m.running != nil && m.manager.on:
-		keys = append(keys, bind("enter", "keep serving, show the log"), bind("q", "back to the start"))
+		keys = append(keys, bind("enter", log), bind("q", home))
 	case m.manager.on:
-		keys = append(keys, bind("enter", "back to the start"))
+		keys = append(keys, bind("enter", home))
 	case m.running != nil:
-		keys = append(keys, bind("enter", "keep serving, show the log"), bind("q", "stop and leave"))
+		keys = append(keys, bind("enter", log), bind("q", say("stop and leave", "leave")))
 	default:
 		keys = append(keys, bind("enter", "leave"))
 	}

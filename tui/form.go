@@ -187,6 +187,16 @@ func (f *form) refuse() bool {
 	return first >= 0
 }
 
+// stuck tells that an answer which somebody looked at cannot stay as it is.
+func (f *form) stuck() bool {
+	for _, e := range f.asked() {
+		if e.touched && e.refused() {
+			return true
+		}
+	}
+	return false
+}
+
 // keys are those of the open question.
 func (f *form) keys() []key.Binding {
 	if e := f.current(); e != nil {

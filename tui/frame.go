@@ -218,6 +218,8 @@ func (m *model) stepList(height int) []string {
 		switch {
 		case i == now:
 			lines = append(lines, m.theme.Accent.Render(theme.Current+" "+name))
+		case i < len(m.forms) && m.forms[i].stuck():
+			lines = append(lines, m.theme.Bad.Render(theme.Failed)+" "+name)
 		case i < now, i <= m.reached && i < len(m.forms):
 			lines = append(lines, m.theme.Good.Render(theme.Done)+" "+name)
 		default:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -53,6 +54,9 @@ func (m *model) tasks() []task {
 		{name: "Check", text: "prove that everything works", run: m.checkOnly},
 		{name: "Roll back", text: "to the files before the last change", run: m.planRollback},
 	}
+	if !s.Server.Up && s.Server.Problem == "" {
+		tasks[4].text = "start the server, and prove that everything works"
+	}
 	if m.installed.Refused() {
 		tasks[repairTask].text = "shows what is wrong with myconfig.yml, and ways to put it right"
 	}
@@ -71,6 +75,8 @@ func (m *model) tasks() []task {
 	switch {
 	case s.Backup.IsZero() || m.options.Rollback == nil:
 		tasks[5].closed = "nothing was kept"
+	case !s.Before:
+		tasks[5].text = "takes away again what the first setup wrote"
 	default:
 		tasks[5].text = "to the files from before " + s.Backup.Local().Format(time.DateTime)
 	}
@@ -261,26 +267,47 @@ func (m *model) managerBody(width, height int) ([]string, string) {
 		if i == m.manager.at && m.manager.moved {
 			focus = len(lines)
 		}
-		lines = append(lines, m.taskLine(job, i == m.manager.at, width))
+		lines = append(lines, m.taskLines(job, i == m.manager.at, width)...)
+		if focus >= 0 && i == m.manager.at {
+			focus = len(lines) - 1
+		}
 	}
 	return scroll(lines, &m.manager.top, focus, height)
 }
 
-func (m *model) taskLine(job task, chosen bool, width int) string {
+// taskLines draw one thing that can be done. What the chosen one means is told whole, below it where there is no room beside.
+func (m *model) taskLines(job task, chosen bool, width int) []string {
 	t := m.theme
 	const nameWidth = 22
 	pointer, style := "  ", t.Plain
 	if chosen {
 		pointer, style = t.Accent.Render(theme.Pointer)+" ", t.Selected
 	}
-	text := job.text
+	text := clean(job.text)
 	if job.closed != "" {
-		text = "not now: " + job.closed
+		text = "not now: " + clean(job.closed)
 		if !chosen {
 			style = t.Muted
 		}
 	}
-	return layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(clean(text)), width)
+	room := width - nameWidth - 3
+	if !chosen || ansi.StringWidth(text) <= room {
+		return []string{layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(text), width)}
+	}
+	if room >= nameWidth { // there is a column for it
+		var lines []string
+		name := style.Render(layout.Pad(job.name, nameWidth))
+		for _, line := range layout.Wrap(text, room) {
+			lines = append(lines, layout.Cut(pointer+name+" "+t.Muted.Render(line), width))
+			pointer, name = "  ", layout.Pad("", nameWidth)
+		}
+		return lines
+	}
+	lines := []string{layout.Cut(pointer+style.Render(job.name), width)}
+	for _, line := range layout.Wrap(text, width-4) {
+		lines = append(lines, "    "+t.Muted.Render(line))
+	}
+	return lines
 }
 
 // stateLines draw how the installation does: what is well in a line each, what is not with a sign and in words.
@@ -393,6 +420,8 @@ func (m *model) certificateState(s *setup.State, say func(label, sign, text stri
 	switch {
 	case c.DaysLeft < 0:
 		say("certificate", theme.Failed, "expired on "+c.Ends.UTC().Format(time.DateOnly)+": renew it")
+	case c.CloseEnd && s.TLS == setup.LetsEncrypt:
+		say("certificate", theme.Caution, life+": the server has not renewed it yet")
 	case c.CloseEnd:
 		say("certificate", theme.Caution, life+": time to renew it")
 	default:

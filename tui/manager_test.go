@@ -29,7 +29,7 @@ func fixtureState() *setup.State {
 		Storage: setup.StorageState{Driver: config.Filesystem, Path: "/var/lib/packhouse", Free: 70 << 30, Total: 252 << 30},
 		Server:  setup.ServerState{Up: true, PID: 812, Since: now.AddDate(0, 0, -3), Address: ":5000", Fingerprint: servedPrint},
 		Drift:   []setup.Drift{{Path: "auth/htpasswd-basic", What: "mode 0644, was 0600"}},
-		Backup:  now.AddDate(0, 0, -3),
+		Backup:  now.AddDate(0, 0, -3), Before: true,
 	}
 }
 

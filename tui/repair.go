@@ -146,6 +146,7 @@ func (m *model) repairKey(name string) tea.Cmd {
 		if m.manager.on {
 			return m.goHome()
 		}
+		m.cancelJob()
 		m.notice = "setup goes on once this file is right; ctrl+c leaves it as it is"
 	case "enter", " ":
 		if m.job != nil || r.at >= len(r.ways) {
@@ -266,16 +267,16 @@ func (m *model) repairBody(width, height int) ([]string, string) {
 	}
 	focus := -1
 	for i, way := range r.ways {
-		if i == r.at && r.moved {
-			focus = len(lines)
-		}
-		lines = append(lines, m.taskLine(task{name: way.Title, text: way.Text}, i == r.at, width))
-		if i == r.at {
+		lines = append(lines, m.taskLines(task{name: way.Title, text: way.Text}, i == r.at, width)...)
+		if i == r.at && way.ID == "mend" {
 			for _, step := range way.Steps {
 				for _, line := range layout.Hang("· ", clean(step), width-4) {
 					lines = append(lines, "    "+t.Muted.Render(line))
 				}
 			}
+		}
+		if i == r.at && r.moved {
+			focus = len(lines) - 1
 		}
 	}
 	return scroll(lines, &r.top, focus, height)

@@ -242,7 +242,7 @@ func (m *model) keys(words bool) []key.Binding {
 	case checking:
 		return m.checksKeys()
 	case handing:
-		return m.cardKeys()
+		return m.cardKeys(words)
 	case serving:
 		return m.logKeys()
 	case managing:

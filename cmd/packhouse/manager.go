@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"packhouse/certgen"
 	"packhouse/server/admin"
 	"packhouse/setup"
 	"packhouse/tui"
@@ -38,7 +39,31 @@ func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
 	}
 	b.State = setup.StateOf(b.Machine, b.Installed, url)
 	b.State.Server = a.serverState(ctx, b.Installed)
+	if ordersCertificates(b.Installed) {
+		a.addOrdered(ctx, b.State, b.Installed)
+	}
 	return b, nil
+}
+
+// addOrdered tells of the certificate that the server ordered: it lies in a cache, and no file that the configuration names has it.
+func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *setup.Installed) {
+	states, err := a.orders(ctx, installed.Config)
+	if err != nil {
+		return // the checks tell
+	}
+	for _, s := range states {
+		if fault := s.Fault(); fault != "" {
+			state.Findings = append(state.Findings, setup.Finding{Question: "tls", Severity: setup.Warning, Code: setup.CodeChallenge, What: fault})
+		}
+		if s.Leaf == nil || state.Certificate != nil {
+			continue
+		}
+		info := certgen.Inspect(s.Leaf)
+		state.Certificate = &setup.CertificateState{
+			Path: installed.Config.HTTP.TLS.LetsEncrypt.CacheFile, Names: info.Names.Strings(), Ends: info.NotAfter, DaysLeft: info.DaysLeft(a.now()),
+			CloseEnd: certgen.CloseToEnd(s.Leaf, a.now()), Fingerprint: info.Fingerprint,
+		}
+	}
 }
 
 // serverState asks the server of an installation how it does.
