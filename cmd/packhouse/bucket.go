@@ -16,9 +16,13 @@ func tryStorage(ctx context.Context, storage config.Storage) []setup.StorageTria
 	}
 	ctx, cancel := context.WithTimeout(ctx, bucketPatience)
 	defer cancel()
-	var trials []setup.StorageTrial
-	for _, f := range s3.Probe(ctx, storage.S3) {
-		trials = append(trials, setup.StorageTrial{Right: f.Right, Passed: f.Passed, Tried: f.Tried, What: f.What, Remedy: f.Remedy})
+	return trialsOf(s3.Probe(ctx, storage.S3))
+}
+
+func trialsOf(findings []s3.Finding) []setup.StorageTrial {
+	trials := make([]setup.StorageTrial, len(findings))
+	for i, f := range findings {
+		trials[i] = setup.StorageTrial{Right: f.Right, Passed: f.Passed, Tried: f.Tried, What: f.What, Remedy: f.Remedy}
 	}
 	return trials
 }
@@ -26,16 +30,29 @@ func tryStorage(ctx context.Context, storage config.Storage) []setup.StorageTria
 // bucketProver tries the bucket of a configuration for the checks.
 func bucketProver(storage config.Storage) check.Bucket {
 	return func(ctx context.Context) check.BucketProof {
-		proof := check.BucketProof{Lifecycle: s3.Lifecycle(storage.S3)}
-		for _, f := range setup.JudgeTrials(storage.S3.Bucket, tryStorage(ctx, storage)) {
-			if f.Severity == setup.Note {
-				proof.Works = f.What
-				continue
-			}
-			if proof.Code == "" || proof.Weak { // what is refused weighs more than what is weak
-				proof.Code, proof.Cause, proof.Remedy, proof.Weak = f.Code, f.What, f.Remedy, f.Severity == setup.Warning
-			}
-		}
-		return proof
+		ctx, cancel := context.WithTimeout(ctx, bucketPatience)
+		defer cancel()
+		return judgeBucket(storage.S3, s3.Probe(ctx, storage.S3))
 	}
+}
+
+// judgeBucket words what came of trying a bucket.
+func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketProof {
+	proof := check.BucketProof{Lifecycle: s3.Lifecycle(bucket)}
+	for i := range findings {
+		if len(findings[i].Weaknesses) > 0 && findings[i].Passed {
+			proof.Lost = findings[i].Weaknesses
+			findings[i].What = "writing with conditions works" // the rest of it stands in Lost
+		}
+	}
+	for _, f := range setup.JudgeTrials(bucket.Bucket, trialsOf(findings)) {
+		if f.Severity == setup.Note {
+			proof.Works = f.What
+			continue
+		}
+		if proof.Code == "" || proof.Weak { // what is refused weighs more than what is weak
+			proof.Code, proof.Cause, proof.Remedy, proof.Weak = f.Code, f.What, f.Remedy, f.Severity == setup.Warning
+		}
+	}
+	return proof
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,40 +51,88 @@ func took(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// newCheck proves an installation.
+// checkOptions are the flags of check.
+type checkOptions struct {
+	dir           string
+	json          bool
+	quick         bool
+	url           string
+	user          string
+	passwordStdin bool
+	caFile        string
+}
+
+// newCheck proves an installation, or a registry elsewhere.
 func newCheck(a *app) *cobra.Command {
-	var (
-		dir    string
-		asJSON bool
-	)
+	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [CONFIG]",
 		Short: "Prove an installation: files, certificate, server, users, a round trip",
 		Long: `check looks at the files of an installation and talks to its server as clients do. What cannot be proven,
-such as the password of somebody who did not give it, is "not proven". It exits with 4 where a check fails.`,
+such as the password of somebody who did not give it, is "not proven". It exits with 4 where a check fails or warns.
+
+--url proves a registry elsewhere, from this machine, as a client sees it: name, TLS, the chain under the CAs of the
+system or that of --ca-file, days left, clock, health, and that it asks who is there. --user proves a login too, and,
+where that user may delete it again, the push of a small artifact.
+
+--quick leaves out what writes or takes long: roles, the round trip, and trying the bucket.`,
+		Example: `  packhouse check --quick --json
+  echo "$PASSWORD" | packhouse check --url https://packs.example.com:5000 --ca-file ca.crt --user ci --password-stdin`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target, err := a.checkTarget(cmd.Context(), dir, args)
+			if err := o.fit(cmd.Flags().Changed("dir") || len(args) > 0); err != nil {
+				return err
+			}
+			var target check.Target
+			var err error
+			if o.url != "" {
+				target, err = a.remoteTarget(o)
+			} else {
+				target, err = a.checkTarget(cmd.Context(), o, args)
+			}
 			if err != nil {
 				return err
 			}
-			say := a.sayCheck
-			if asJSON {
-				say = nil
-			}
-			report := check.Run(cmd.Context(), target, say)
-			if asJSON {
-				if err := a.printJSON(report); err != nil {
-					return err
-				}
-			}
-			if worst := report.Worst(); worst == check.Failed || worst == check.Warning {
-				return silent(exitFindings)
-			}
-			return nil
+			return a.check(cmd.Context(), target, o.json)
 		},
 	}
-	a.addDir(cmd, &dir)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the results as JSON")
+	a.addDir(cmd, &o.dir)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the results as JSON")
+	cmd.Flags().BoolVar(&o.quick, "quick", false, "leave out what writes or takes long")
+	cmd.Flags().StringVar(&o.url, "url", "", "prove the registry at `URL` instead, as its clients see it")
+	cmd.Flags().StringVar(&o.user, "user", "", "`NAME` of a user there")
+	cmd.Flags().BoolVar(&o.passwordStdin, "password-stdin", false, "read the user's password from standard input")
+	cmd.Flags().StringVar(&o.caFile, "ca-file", "", "`FILE` with the CA of that registry, PEM (default the CAs of the system)")
 	return cmd
+}
+
+// check runs the checks and tells how they went.
+func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error {
+	say := a.sayCheck
+	if asJSON {
+		say = nil
+	}
+	report := check.Run(ctx, target, say)
+	if asJSON {
+		if err := a.printJSON(report); err != nil {
+			return err
+		}
+	}
+	if worst := report.Worst(); worst == check.Failed || worst == check.Warning {
+		return silent(exitFindings)
+	}
+	return nil
+}
+
+// fit tells which flags do not go together. here: an installation of this machine was named.
+func (o *checkOptions) fit(here bool) error {
+	switch {
+	case o.url != "" && here:
+		return usageError(errors.New("--url proves a registry elsewhere, CONFIG and --dir one of this machine: leave one out"))
+	case o.url == "" && (o.user != "" || o.passwordStdin || o.caFile != ""):
+		return usageError(withHint(errors.New("--user, --password-stdin and --ca-file are for a registry elsewhere"), "--url names it; on this machine the server itself lends an identity for each role"))
+	case o.passwordStdin && o.user == "":
+		return usageError(errors.New("--password-stdin needs --user, whose password it is"))
+	}
+	return nil
 }

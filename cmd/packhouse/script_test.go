@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"packhouse": main})
+	testscript.Main(m, map[string]func(){"packhouse": mainOnMachine})
 }
 
 // TestScripts drives the real program: one script for each job and each way it can be refused.

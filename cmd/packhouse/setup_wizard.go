@@ -29,7 +29,7 @@ type asked struct {
 
 func (s *setupRun) newAsked() *asked {
 	ring := logview.New(logLines)
-	return &asked{setupRun: s, ring: ring, quiet: &app{stdin: s.stdin, stdout: ring, stderr: ring, env: s.env, now: s.now}}
+	return &asked{setupRun: s, ring: ring, quiet: &app{stdin: s.stdin, stdout: ring, stderr: ring, env: s.env, now: s.now, surroundings: s.surroundings}}
 }
 
 // wizard sets up with questions, on the terminal.

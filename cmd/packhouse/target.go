@@ -25,27 +25,35 @@ type subject struct {
 	url       string           // that clients use; empty: made of certificate and address
 	passwords map[string]setup.Secret
 	server    *running // that was started for the proof; nil: one runs already, or none
+	quick     bool     // leave out what writes or takes long
 }
 
 // target puts together what the checks need to know.
 func (a *app) target(ctx context.Context, s subject) check.Target {
-	t := check.Target{ConfigPath: s.config, Now: a.now, URL: s.url}
+	t := check.Target{ConfigPath: s.config, Now: a.now, URL: s.url, Machine: a.surroundings, Built: built(), Quick: s.quick}
+	if t.Machine == nil {
+		t.Machine = check.ThisMachine()
+	}
 	loaded, err := a.loadConfig(s.config)
 	if err != nil {
 		t.Findings = configProblems(s.config, err)
 		return t
 	}
 	t.Config = &loaded.Config
-	running := a.lookAtServer(ctx, &t, s.server)
-	t.Findings = append(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: running, Now: a.now})...)
-	t.Files = files(s.config, t.Config)
+	server := a.lookAtServer(ctx, &t, s.server)
+	t.Findings = append(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: server.runs, Now: a.now})...)
+	t.Files = files(s, loaded, runsAs(s.installed, server.pid))
+	t.Clocks = clocks(t.Config)
+	if s.installed != nil {
+		t.Passwords = filepath.Join(s.installed.Dir, setup.PasswordsFile)
+	}
 	if t.Config.Storage.Driver == config.S3 {
 		t.Bucket = bucketProver(t.Config.Storage)
 	}
 	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
 		t.Chain, t.Roots = trust(tls.Certificate, s.installed)
 	} else if tls.LetsEncrypt.Enabled() {
-		a.addOrders(ctx, &t)
+		a.addOrders(ctx, &t, server.faults)
 	}
 	if len(t.Chain) > 0 {
 		t.Names = certgen.NamesOf(t.Chain[0])
@@ -60,27 +68,34 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	return t
 }
 
-// lookAtServer learns from the server itself where it listens, which one it is, and how to get probe identities. It tells whether one runs.
-func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *running) bool {
+// seen is what a server says of itself beside what the checks need.
+type seen struct {
+	runs   bool
+	pid    int      // 0: not known, or this very process
+	faults []string // one sentence each
+}
+
+// lookAtServer learns from the server itself where it listens, which one it is, and how to get probe identities.
+func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *running) seen {
 	t.Dial = dialable(t.Config.HTTP.Addr)
 	if started != nil {
-		t.Dial, t.Instance = dialable(started.Addr()), started.Nonce()
+		t.Dial, t.Instance, t.Served = dialable(started.Addr()), started.Nonce(), started.Fingerprint()
 		t.Probe = func(_ context.Context, role string) (string, string, error) { return started.Probe(role) }
-		return true
+		return seen{runs: true, faults: started.Status().Faults}
 	}
 	client, err := admin.Find(t.Config)
 	if err != nil {
-		return false
+		return seen{}
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
-		return false
+		return seen{}
 	}
 	if status.Address != "" {
 		t.Dial = dialable(status.Address)
 	}
-	t.Instance, t.Probe = status.Nonce, client.Probe
-	return true
+	t.Instance, t.Served, t.Probe = status.Nonce, status.Fingerprint, client.Probe
+	return seen{true, status.PID, status.Faults}
 }
 
 // dialable turns an address to listen at into one to connect to.
@@ -93,18 +108,6 @@ func dialable(addr string) string {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)
-}
-
-// files lists what belongs to a configuration.
-func files(path string, c *config.Config) []check.File {
-	list := []check.File{{Path: path}}
-	if c.Auth.Method == config.AuthHtpasswd {
-		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true})
-	}
-	if tls := c.HTTP.TLS; tls.Certificate != "" {
-		list = append(list, check.File{Path: tls.Certificate}, check.File{Path: tls.Key, Secret: true})
-	}
-	return list
 }
 
 // trust returns the chain of a certificate file and what clients of it are told to trust; nil roots are those of the system.
@@ -172,12 +175,12 @@ func users(s subject) []check.User {
 }
 
 // checkTarget is the target of "packhouse check": the installation in dir, or the configuration that was named.
-func (a *app) checkTarget(ctx context.Context, dir string, args []string) (check.Target, error) {
-	path, err := a.someConfig(dir, args)
+func (a *app) checkTarget(ctx context.Context, o checkOptions, args []string) (check.Target, error) {
+	path, err := a.someConfig(o.dir, args)
 	if err != nil {
 		return check.Target{}, err
 	}
-	s := subject{config: path}
+	s := subject{config: path, quick: o.quick}
 	absolute, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return check.Target{}, err

@@ -213,7 +213,7 @@ func TestWizardInstalls(t *testing.T) {
 		t.Errorf("something was written before the review was agreed to: %v", err)
 	}
 	c.keys(enter)
-	c.wants("11 of 11 checks passed")
+	c.wants("15 of 15 checks passed")
 	c.keys(enter)
 	c.wants("The registry works")
 	shape := regexp.MustCompile(`(?:[a-z0-9]{4}-){6}[a-z0-9]{4}`)
@@ -319,7 +319,7 @@ func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 		c.wants(step)
 		c.keys(enter)
 	}
-	c.wants("11 of 11 checks passed")
+	c.wants("15 of 15 checks passed")
 	c.keys(ctrlC)
 	c.ends(exitInterrupted)
 	path := filepath.Join(dir, setup.PasswordsFile)

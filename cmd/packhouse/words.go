@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/setup/check"
 )
 
 // Every sentence of the command line passes through this file. Its rules: words go to stderr, results to stdout; lower case, no full
@@ -24,6 +25,8 @@ type app struct {
 	stderr io.Writer
 	env    []string // "KEY=value"
 	now    func() time.Time
+
+	surroundings *check.Machine // what the checks look at; nil: this machine
 
 	hangup  atomic.Pointer[func()] // what SIGHUP does; nil: it ends the program
 	started bool                   // a command's own code has begun: errors are no longer about usage

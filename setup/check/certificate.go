@@ -22,7 +22,7 @@ func proveCertificate(_ context.Context, s *session) Result {
 	}
 	for _, o := range s.Orders {
 		if o.Missing {
-			return failed(certgen.CodeMissing, "a stand-in is served", o.Fault, o.Remedy)
+			return failed(certgen.CodeMissing, "a stand-in is served for "+o.Host, o.Fault, o.Remedy)
 		}
 	}
 	if len(s.Chain) == 0 {
@@ -59,8 +59,11 @@ func (s *session) judgeChain(chain []*x509.Certificate) Result {
 	return passed("%d names, each verified as a client would, %d days", len(s.Names.Strings()), days)
 }
 
-// pending is the order that the server waits for; nil: none.
+// pending is the order that the server waits for with a stand-in; nil: it shows a certificate.
 func (s *session) pending() *Order {
+	if len(s.Chain) > 0 {
+		return nil
+	}
 	for i := range s.Orders {
 		if s.Orders[i].Missing {
 			return &s.Orders[i]

@@ -31,8 +31,8 @@ const keepClock = "have an NTP service keep it: timedatectl set-ntp true, or ins
 func proveClock(ctx context.Context, s *session) Result {
 	now := s.Now()
 	seen := now.UTC().Format("2006-01-02 15:04:05 MST")
-	if now.Before(s.Built) {
-		return failed("clock-behind", seen, "this program was built later than that, on "+s.Built.UTC().Format(time.DateOnly), "set the clock, and "+keepClock)
+	if now.Before(s.Built.Add(-24 * time.Hour)) {
+		return warning("clock-behind", seen, "this program was built later than that, on "+s.Built.UTC().Format(time.DateOnly), "set the clock, and "+keepClock)
 	}
 	if len(s.Chain) > 0 && now.Before(s.Chain[0].NotBefore) {
 		return failed("clock-behind", seen, "the certificate begins later than that, on "+s.Chain[0].NotBefore.UTC().Format("2006-01-02 15:04 MST"),
@@ -76,11 +76,11 @@ func (s *session) judgeKept(with string) Result {
 		if with != "" {
 			seen = with + ", but " + seen
 		}
-		const cause = "the kernel says that no NTP service disciplines it, so it goes wrong sooner or later"
+		const cause = "no NTP service disciplines it, as the kernel says: it drifts"
 		if matters {
-			return warning(CodeClockNotKept, seen, cause+", and S3 or the ACME directory then refuses", keepClock)
+			return warning(CodeClockNotKept, seen, cause+", until S3 or the ACME directory refuses", keepClock)
 		}
-		return unproven(CodeClockNotKept, seen, cause, keepClock+"; a hypervisor may do so too, unseen")
+		return unproven(CodeClockNotKept, seen, cause, keepClock+"; nothing, where a hypervisor keeps it")
 	case with != "":
 		return passed("%s", with)
 	}

@@ -77,7 +77,7 @@ func proveStorage(ctx context.Context, s *session) Result {
 	}
 	r := passed("%s", seen)
 	if s.Machine != nil && s.Machine.OnRootDisk != nil && s.Machine.OnRootDisk(root) {
-		r.Advice = root + " is on the root disk: a disk of its own keeps the one from filling up the other"
+		r.Advice = "it is on the root disk: a disk of its own keeps the one from filling up the other"
 	}
 	return r
 }

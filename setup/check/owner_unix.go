@@ -4,6 +4,7 @@ package check
 
 import (
 	"io/fs"
+	"os"
 	"os/user"
 	"strconv"
 	"syscall"
@@ -24,4 +25,17 @@ func userName(uid int) string {
 		return u.Username
 	}
 	return text
+}
+
+// OwnerOf returns whom a file belongs to, or, of a directory below /proc, as whom a process runs; nil where that cannot be seen.
+func OwnerOf(path string) *Account {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	uid, known := ownerOf(info)
+	if !known {
+		return nil
+	}
+	return &Account{Name: userName(uid), UID: uid}
 }

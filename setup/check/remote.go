@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"packhouse/certgen"
 )
 
 // Checks of a registry elsewhere, by what a client sees of it.
@@ -75,6 +77,7 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 	case len(s.served) == 0:
 		return notProven("the server was not reached")
 	}
+	s.Names = s.clientNames()
 	r := s.judgeChain(s.served)
 	switch {
 	case r.Status == Passed && len(s.Roots) == 0:
@@ -88,6 +91,19 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 		r.Remedy = u.Remedy
 	}
 	return r
+}
+
+// clientNames are those that the certificate has to be good for: the host of the URL, and what it says itself.
+func (s *session) clientNames() certgen.Names {
+	host := s.base.Hostname()
+	if all, err := certgen.ParseNames(append(certgen.NamesOf(s.served[0]).Strings(), host)); err == nil {
+		return all
+	}
+	alone, err := certgen.ParseNames([]string{host}) // a wildcard is in it
+	if err != nil {
+		return certgen.NamesOf(s.served[0])
+	}
+	return alone
 }
 
 // proveRemoteClock holds this machine's clock against the registry's.

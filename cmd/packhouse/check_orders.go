@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+	"packhouse/setup/check"
+)
+
+// orderRemedy is what helps an order that fails.
+const orderRemedy = "see that the CA reaches this server under that name: TLS-ALPN-01 comes to port 443, HTTP-01 to port 80; packhouse cert show tells more"
+
+// addOrders tells the checks what is known of certificates that the server orders: as it stands in the cache, or, where that may not be read, as
+// the running server says.
+func (a *app) addOrders(ctx context.Context, t *check.Target, faults []string) {
+	states, err := a.orders(ctx, t.Config)
+	if err != nil || len(states) == 0 {
+		t.Orders = ordersOf(faults)
+		return
+	}
+	if t.Chain = states[0].Chain; len(t.Chain) > 0 {
+		t.Roots = orderedTrust(t.Config, t.Chain, a.now())
+		a.believe(t)
+	}
+	for _, s := range states {
+		t.Names.DNS = append(t.Names.DNS, s.Host)
+		if fault := s.Fault(); fault != "" {
+			t.Orders = append(t.Orders, check.Order{Host: s.Host, Missing: s.Leaf == nil, Fault: fault, Remedy: orderRemedy})
+		}
+	}
+}
+
+// ordersOf finds what a server says about its orders among its faults.
+func ordersOf(faults []string) []check.Order {
+	var orders []check.Order
+	for _, fault := range faults {
+		if rest, ok := strings.CutPrefix(fault, "there is no certificate for "); ok {
+			host, _, _ := strings.Cut(rest, " ")
+			orders = append(orders, check.Order{Host: host, Missing: true, Fault: fault, Remedy: orderRemedy})
+		}
+	}
+	return orders
+}
+
+// believe lets the checks go on where an authority has signed that this machine does not know, one for staging say: everything else can be
+// proven with what it handed out itself. That this machine does not trust it is told.
+func (a *app) believe(t *check.Target) {
+	if t.Roots != nil {
+		return
+	}
+	for _, p := range certgen.Verify(t.Chain, nil, nil, certgen.NamesOf(t.Chain[0]), a.now()) {
+		if p.Code != certgen.CodeIncomplete && p.Code != certgen.CodeUntrusted {
+			continue
+		}
+		top := t.Chain[len(t.Chain)-1]
+		t.Roots = []*x509.Certificate{top}
+		t.Findings = append(t.Findings, config.Problem{
+			Code: certgen.CodeUntrusted, Severity: config.Warning, File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl",
+			What:   fmt.Sprintf("this machine does not trust who signs for that directory: %s", top.Issuer),
+			Remedy: "clients need its root certificate; of a directory for staging nobody has it",
+		})
+		return
+	}
+}

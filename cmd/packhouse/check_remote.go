@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/setup/check"
+)
+
+// remoteTarget is the target of "packhouse check --url".
+func (a *app) remoteTarget(o checkOptions) (check.Target, error) {
+	base, err := parseRegistryURL(o.url)
+	if err != nil {
+		return check.Target{}, err
+	}
+	t := check.Target{Remote: true, Quick: o.quick, URL: base.String(), Now: a.now, Machine: a.surroundings}
+	if t.Machine == nil {
+		t.Machine = check.ThisMachine()
+	}
+	if o.caFile != "" {
+		data, err := readRoots(o.caFile)
+		if err != nil {
+			return t, err
+		}
+		if t.Roots, err = certgen.ParseChain(data); err != nil {
+			return t, fmt.Errorf("read CA %q: %w", o.caFile, err)
+		}
+	}
+	if o.user == "" {
+		return t, nil
+	}
+	name, password, err := a.askLogin(base.Host, loginOptions{username: o.user, passwordStdin: o.passwordStdin})
+	if err != nil {
+		return t, err
+	}
+	t.Users = []check.User{{Name: name, Password: func() []byte { return []byte(password) }}}
+	return t, nil
+}
+
+// parseRegistryURL reads the address of a registry: https where no scheme stands before it.
+func parseRegistryURL(text string) (*url.URL, error) {
+	full := text
+	if !strings.Contains(full, "://") {
+		full = "https://" + full
+	}
+	u, err := url.Parse(full)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return nil, usageError(withHint(errors.New("--url is no address of a registry"), "https://registry.example.com:5000 is one")) // not quoted: a password may stand in it
+	case u.User != nil:
+		return nil, usageError(withHint(errors.New("--url holds a user or a password"), "--user and --password-stdin keep it out of the list of processes"))
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "":
+		return nil, usageError(fmt.Errorf("--url %q has more than scheme, host and port", text))
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}

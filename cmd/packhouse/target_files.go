@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"packhouse/server/acme"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// files lists what belongs to a configuration, and to the installation that it is of. as is who runs the server; nil: not known, or root, who
+// may read everything.
+func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
+	c := &loaded.Config
+	read, write := "", ""
+	if as != nil {
+		read = fmt.Sprintf("the server runs as %s, and cannot read it", as.Name)
+		write = fmt.Sprintf("the server runs as %s, and cannot write there", as.Name)
+	}
+	list := []check.File{{Path: s.config, Holds: secretsIn(loaded)}}
+	if c.Auth.Method == config.AuthHtpasswd {
+		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true, Owner: as, Why: read})
+	}
+	if tls := c.HTTP.TLS; tls.Certificate != "" {
+		list = append(list, check.File{Path: tls.Certificate}, check.File{Path: tls.Key, Secret: true, Owner: as, Why: read})
+	} else if cache := tls.LetsEncrypt.CacheFile; tls.LetsEncrypt.Enabled() && filepath.IsAbs(cache) {
+		list = append(list, check.File{Path: cache, Dir: true, Optional: true, Secret: true, Owner: as, Why: write})
+	}
+	if root := c.Storage.Filesystem.RootDirectory; c.Storage.Driver == config.Filesystem {
+		list = append(list, check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write}) // where it is missing the storage's check tells
+	}
+	if s.installed != nil {
+		list = append(list, check.File{
+			Path: filepath.Join(s.installed.Dir, filepath.FromSlash(setup.CAKeyFile)), Optional: true, Secret: true, Owner: ofCAKey(s.installed),
+			Why: "the CA's key belongs to root, and the server never reads it: whoever takes the server over could sign certificates that clients trust",
+		})
+	}
+	return list
+}
+
+// ofCAKey is whom the CA's key has to belong to: root, in an installation that is root's.
+func ofCAKey(installed *setup.Installed) *check.Account {
+	if owner := check.OwnerOf(installed.Dir); owner != nil && owner.UID == 0 {
+		return owner
+	}
+	return nil
+}
+
+// runsAs finds out which user runs the server of an installation: the one that the process belongs to, else the one that its service is for.
+func runsAs(installed *setup.Installed, pid int) *check.Account {
+	as := accountOfService(installed)
+	if pid != 0 {
+		if owner := check.OwnerOf("/proc/" + strconv.Itoa(pid)); owner != nil {
+			as = owner
+		}
+	}
+	if as != nil && as.UID == 0 {
+		return nil
+	}
+	return as
+}
+
+func accountOfService(installed *setup.Installed) *check.Account {
+	if installed == nil || !installed.Supervised() {
+		return nil
+	}
+	u, err := user.Lookup(installed.Manifest.Settings["run-as"])
+	if err != nil {
+		return nil
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return nil
+	}
+	return &check.Account{Name: u.Username, UID: uid}
+}
+
+// secretsIn names the keys whose secrets stand in the file of a configuration itself. What "config show" masks is a secret.
+func secretsIn(loaded *config.Loaded) []string {
+	var text bytes.Buffer
+	if loaded.ShowJSON(&text) != nil {
+		return nil
+	}
+	var shown struct {
+		Values []struct {
+			Key    string
+			Value  any
+			Origin config.Origin
+		}
+	}
+	if json.Unmarshal(text.Bytes(), &shown) != nil {
+		return nil
+	}
+	var keys []string
+	for _, v := range shown.Values {
+		if v.Origin.Kind == config.FromFile && masked(v.Value) {
+			keys = append(keys, v.Key)
+		}
+	}
+	return keys
+}
+
+// masked tells whether a value that is shown had a secret in it.
+func masked(value any) bool {
+	switch value := value.(type) {
+	case string:
+		return strings.Contains(value, config.Secret("").String()) || strings.Contains(value, ":xxxxx@") // as net/url has it
+	case []any:
+		for _, v := range value {
+			if masked(v) {
+				return true
+			}
+		}
+	case map[string]any:
+		for _, v := range value {
+			if masked(v) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// clocks are the servers that an installation speaks with anyway, and that tell the time.
+func clocks(c *config.Config) []check.ClockSource {
+	var sources []check.ClockSource
+	if s3 := c.Storage.S3; c.Storage.Driver == config.S3 {
+		endpoint := s3.RegionEndpoint
+		if endpoint == "" {
+			endpoint = "s3." + s3.Region + ".amazonaws.com"
+		}
+		if !strings.Contains(endpoint, "://") {
+			endpoint = map[bool]string{true: "https://", false: "http://"}[s3.Secure] + endpoint
+		}
+		sources = append(sources, check.ClockSource{Name: "the S3 engine", URL: endpoint})
+	}
+	if l := c.HTTP.TLS.LetsEncrypt; c.HTTP.TLS.Certificate == "" && l.Enabled() {
+		directory := l.DirectoryURL
+		if directory == "" {
+			directory = acme.LetsEncrypt
+		}
+		sources = append(sources, check.ClockSource{Name: "the ACME directory", URL: directory})
+	}
+	return sources
+}
+
+// built is when this program's source was last changed, as its build says; zero where it does not.
+func built() time.Time {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return time.Time{}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			t, _ := time.Parse(time.RFC3339, s.Value) // zero where it is none
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// readRoots reads the CA that --ca-file names.
+func readRoots(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
+	}
+	return data, nil
+}
