@@ -12,6 +12,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?=
 # How long the soaks of the end-to-end tests load the server.
 SOAK ?= 30s
+# More flags for the benchmark: make bench BENCHFLAGS="-only 's3|wizard'"
+BENCHFLAGS ?=
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
 
@@ -53,9 +55,9 @@ e2e-full: build ## the same with what takes long to build (helm; minio as a seco
 	bash test/e2e/tools.sh helm minio
 	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" PACKHOUSE_S3_ENGINES='versitygw minio' SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
 
-bench: build ## measure side by side with CNCF distribution on this machine
-	bash test/e2e/tools.sh registry
-	cd test/bench && $(GO) run . -packhouse "$(CURDIR)/$(BIN)" -registry "$(TOOLS)/registry" $(BENCHFLAGS)
+bench: build ## measure beside other registries, a bucket and the wizard too (docs/performance.md)
+	bash test/e2e/tools.sh registry olareg versitygw
+	cd test/bench && $(GO) run . -packhouse "$(CURDIR)/$(BIN)" -tools "$(TOOLS)" $(BENCHFLAGS)
 
 lint: ## vet, formatting and golangci-lint
 	bash test/e2e/tools.sh golangci-lint gofumpt

@@ -1,225 +1,168 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
 
-// setting is how the servers run: with what proof of identity, and over what.
-type setting struct {
-	name string
-	cost int  // of bcrypt; 0 is no authentication
-	tls  bool // else plain HTTP on loopback
-	all  bool // every scenario; else only the small reads
+// peer is a program to be measured.
+type peer struct {
+	name    string
+	binary  string
+	promise string // what a 2xx to a push means
+	bare    bool   // serves files and nothing else: a limit, not a registry
+	s3      bool   // can keep its content in a bucket
+	// lacks are names of scenarios that it does not offer.
+	lacks []string
+	// arguments writes the configuration into the place and returns the
+	// command line that serves by it.
+	arguments func(at place) ([]string, error)
 }
 
-// settings are measured in this order. What costs bcrypt 10 on every request
-// is shown by the small reads alone.
-var settings = []setting{
-	{name: "none-plain", all: true},
-	{name: "bcrypt5-tls", cost: 5, tls: true, all: true},
-	{name: "bcrypt10-tls", cost: 10, tls: true},
+// place is where a peer is to run, and how.
+type place struct {
+	dir         string
+	address     string
+	data        string // directory of the store; not used over a bucket
+	setting     setting
+	certificate certificate
+	endpoint    string // of S3
+	root        string // below the bucket
 }
 
-func (s setting) wants(of scenario) bool { return s.all || of.small }
+// findPeers returns packhouse and those of its peers that are installed.
+func findPeers(o options) ([]peer, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the benchmark itself: %w", err)
+	}
+	candidates := []peer{
+		{name: "packhouse", binary: o.packhouse, promise: "durable", s3: true, arguments: packhouseArguments},
+		{name: "distribution", binary: filepath.Join(o.tools, "registry"), promise: "durable", s3: true, arguments: distributionArguments},
+		{
+			name: "olareg", binary: filepath.Join(o.tools, "olareg"), promise: "not durable", arguments: olaregArguments,
+			lacks: []string{"catalogue, walk by 100"},
+		},
+		{name: "bare files", binary: self, promise: "limit", bare: true, arguments: bareArguments},
+	}
+	var found []peer
+	for _, p := range candidates {
+		path, err := find(p.binary)
+		switch {
+		case err != nil:
+			return nil, err
+		case path == "" && p.name == "packhouse":
+			return nil, fmt.Errorf("%s is not there: `make build` makes it", p.binary)
+		case path == "":
+			fmt.Fprintf(os.Stderr, "bench: %s is left out: %s is not there, test/e2e/tools.sh %s builds it\n", p.name, p.binary, filepath.Base(p.binary))
+			continue
+		}
+		p.binary = path
+		found = append(found, p)
+	}
+	return found, nil
+}
+
+// The configuration that packhouse and distribution share, to the letter.
+func commonConfiguration(at place) (string, error) {
+	var text strings.Builder
+	fmt.Fprint(&text, "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n")
+	if at.endpoint != "" {
+		fmt.Fprintf(&text, "  s3:\n    region: us-east-1\n    bucket: %s\n    rootdirectory: %s\n    accesskey: %s\n    secretkey: %q\n    regionendpoint: %q\n"+
+			"    forcepathstyle: true\n    secure: false\n  redirect:\n    disable: true\n", s3Bucket, at.root, s3Key, s3Secret, "http://"+at.endpoint)
+	} else {
+		fmt.Fprintf(&text, "  filesystem:\n    rootdirectory: %s\n", at.data)
+	}
+	fmt.Fprintf(&text, "  delete:\n    enabled: true\nhttp:\n  addr: %s\n", at.address)
+	if at.setting.tls {
+		fmt.Fprintf(&text, "  tls:\n    certificate: %s\n    key: %s\n", at.certificate.certFile, at.certificate.keyFile)
+	}
+	if at.setting.cost == 0 {
+		return text.String(), nil
+	}
+	hash, err := passwordHash(at.setting.cost)
+	if err != nil {
+		return "", err
+	}
+	users := filepath.Join(at.dir, "htpasswd")
+	if err := os.WriteFile(users, []byte(user+":"+hash+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("write users: %w", err)
+	}
+	fmt.Fprintf(&text, "auth:\n  htpasswd:\n    realm: bench\n    path: %s\n", users)
+	return text.String(), nil
+}
+
+func serveBy(at place, text string) ([]string, error) {
+	file := filepath.Join(at.dir, "myconfig.yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("write configuration: %w", err)
+	}
+	return []string{"serve", file}, nil
+}
+
+func packhouseArguments(at place) ([]string, error) {
+	text, err := commonConfiguration(at)
+	if err != nil {
+		return nil, err
+	}
+	if at.setting.cost > 0 {
+		// Ours only: distribution lets everybody do everything.
+		text += fmt.Sprintf("    roles:\n      admin: [%s]\n", user)
+	}
+	return serveBy(at, text)
+}
+
+func distributionArguments(at place) ([]string, error) {
+	text, err := commonConfiguration(at)
+	if err != nil {
+		return nil, err
+	}
+	return serveBy(at, text)
+}
+
+func olaregArguments(at place) ([]string, error) {
+	host, port, ok := strings.Cut(at.address, ":")
+	if !ok || at.endpoint != "" {
+		return nil, errors.New("olareg takes a host, a port and a directory")
+	}
+	if err := os.MkdirAll(at.data, 0o755); err != nil {
+		return nil, fmt.Errorf("make directory: %w", err)
+	}
+	// Its collection of what is not tagged stays out of the way.
+	args := []string{"serve", "--addr", host, "--port", port, "--dir", at.data, "--api-delete", "--api-blob-delete", "--gc-frequency", "-1s"}
+	if at.setting.tls {
+		args = append(args, "--tls-cert", at.certificate.certFile, "--tls-key", at.certificate.keyFile)
+	}
+	if at.setting.cost == 0 {
+		return args, nil
+	}
+	hash, err := passwordHash(at.setting.cost)
+	if err != nil {
+		return nil, err
+	}
+	users := filepath.Join(at.dir, "users.yml")
+	text := fmt.Sprintf("users:\n  %[1]s:\n    cred: %[2]q\ngroups:\n  all:\n    members: [%[1]q]\nacls:\n"+
+		"  - {repo: \"\", members: [all], access: [\"*\"]}\n  - {repo: \"*\", members: [all], access: [\"*\"]}\n  - {repo: \"**\", members: [all], access: [\"*\"]}\n", user, hash)
+	if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("write users: %w", err)
+	}
+	return append(args, "--auth-basic", users), nil
+}
 
 const (
 	user     = "bench"
 	password = "made for measuring only"
 )
 
-// peer is a registry to be measured.
-type peer struct {
-	name   string
-	binary string
-}
-
-// target is a peer that runs.
-type target struct {
-	peer
-	dir       string // holds its store; removed at the end
-	base      string // scheme and address
-	client    *http.Client
-	cmd       *exec.Cmd
-	done      chan struct{}
-	auth      bool
-	coldStart time.Duration // from the start of the process to the first answer
-	tagged    bool          // the repository to list has its tags
-	serial    int           // of things pushed, so that none is pushed twice
-}
-
-// start writes a configuration that both peers take, starts the peer on an
-// empty store, and waits for its first answer.
-func (p peer) start(ctx context.Context, dir string, setting setting, certificate certificate, clients int) (*target, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make directory: %w", err)
-	}
-	address, err := freeAddress()
+func passwordHash(cost int) (string, error) {
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
-		return nil, err
+		return "", fmt.Errorf("hash password: %w", err)
 	}
-	var config strings.Builder
-	fmt.Fprintf(&config, "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: %s\n  delete:\n    enabled: true\n",
-		filepath.Join(dir, "data"))
-	fmt.Fprintf(&config, "http:\n  addr: %s\n", address)
-	if setting.tls {
-		fmt.Fprintf(&config, "  tls:\n    certificate: %s\n    key: %s\n", certificate.certFile, certificate.keyFile)
-	}
-	if setting.cost > 0 {
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), setting.cost)
-		if err != nil {
-			return nil, fmt.Errorf("hash password: %w", err)
-		}
-		users := filepath.Join(dir, "htpasswd")
-		if err := os.WriteFile(users, []byte(user+":"+string(hash)+"\n"), 0o600); err != nil {
-			return nil, fmt.Errorf("write users: %w", err)
-		}
-		fmt.Fprintf(&config, "auth:\n  htpasswd:\n    realm: bench\n    path: %s\n", users)
-		if p.name == "packhouse" {
-			// Ours only: distribution lets everybody do everything.
-			fmt.Fprintf(&config, "    roles:\n      admin: [%s]\n", user)
-		}
-	}
-	file := filepath.Join(dir, "myconfig.yml")
-	if err := os.WriteFile(file, []byte(config.String()), 0o644); err != nil {
-		return nil, fmt.Errorf("write configuration: %w", err)
-	}
-
-	transport := &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}
-	scheme := "http"
-	if setting.tls {
-		scheme = "https"
-		transport.TLSClientConfig = &tls.Config{RootCAs: certificate.pool}
-	}
-	t := &target{
-		peer: p, dir: dir, base: scheme + "://" + address, auth: setting.cost > 0,
-		client: &http.Client{Transport: transport, Timeout: 5 * time.Minute},
-		done:   make(chan struct{}),
-	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, fmt.Errorf("create log: %w", err)
-	}
-	defer log.Close()
-	t.cmd = exec.CommandContext(ctx, p.binary, "serve", file)
-	t.cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-	t.cmd.Stdout, t.cmd.Stderr = log, log
-	started := time.Now()
-	if err := t.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start: %w", err)
-	}
-	go func() {
-		_ = t.cmd.Wait()
-		close(t.done)
-	}()
-	for {
-		response, err := t.client.Get(t.base + "/v2/")
-		if err == nil {
-			_ = response.Body.Close()
-			t.coldStart = time.Since(started)
-			return t, nil
-		}
-		select {
-		case <-t.done:
-			said, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("it ended at once: %s", said)
-		case <-time.After(time.Millisecond):
-		}
-		if time.Since(started) > 20*time.Second {
-			t.stop()
-			return nil, fmt.Errorf("no answer: %w", err)
-		}
-	}
-}
-
-// stop ends the peer and removes what it stored, which is gigabytes.
-func (t *target) stop() {
-	_ = t.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-t.done:
-	case <-time.After(5 * time.Second):
-		_ = t.cmd.Process.Kill()
-		<-t.done
-	}
-	t.client.CloseIdleConnections()
-	_ = os.RemoveAll(t.dir)
-}
-
-// memory returns the largest and the present resident size, in MiB.
-func (t *target) memory() (peak, now float64) {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(t.cmd.Process.Pid) + "/status")
-	if err != nil {
-		return 0, 0
-	}
-	for line := range strings.Lines(string(status)) {
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		kib, _ := strconv.ParseFloat(words[1], 64)
-		switch words[0] {
-		case "VmHWM:":
-			peak = kib / 1024
-		case "VmRSS:":
-			now = kib / 1024
-		}
-	}
-	return peak, now
-}
-
-// do sends a request and wants one status. The body of the answer is read and
-// thrown away; its size is returned.
-func (t *target) do(ctx context.Context, want int, method, path string, body io.Reader, size int64, contentType string) (http.Header, int64, error) {
-	url := path
-	if strings.HasPrefix(path, "/") {
-		url = t.base + path
-	}
-	request, err := http.NewRequestWithContext(ctx, method, url, body)
-	if err != nil {
-		return nil, 0, err
-	}
-	request.ContentLength = size
-	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
-	}
-	request.Header.Set("Accept", manifestType+", */*")
-	if t.auth {
-		request.SetBasicAuth(user, password)
-	}
-	response, err := t.client.Do(request)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != want {
-		said, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return nil, 0, fmt.Errorf("%s %s: %d instead of %d: %s", method, path, response.StatusCode, want, said)
-	}
-	received, err := io.Copy(io.Discard, response.Body)
-	if err != nil {
-		return nil, received, fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	return response.Header, received, nil
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return listener.Addr().String(), errors.Join(listener.Close())
+	return string(hash), nil
 }

@@ -2,122 +2,65 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	kib = 1 << 10
-	mib = 1 << 20
+	kib      = 1 << 10
+	mib      = 1 << 20
+	thousand = 1000
+)
+
+// The units of figures.
+const (
+	perSecond = "/s"
+	megabytes = "MB/s"
+	millis    = "ms"
+	factor    = "×"
 )
 
 // scenario is one kind of work.
 type scenario struct {
 	name    string
-	small   bool // a small read, which the cost of a password weighs on
-	clients int  // at once; 0 is what the options say
-	most    int  // operations in a round; 0 is bounded by time alone
-	size    int  // bytes moved by one operation, where throughput is what counts
-	// prepare brings about what the operations need.
+	kind    kind
+	unit    string // perSecond where it is empty
+	clients int    // at once; 0 is what the options say
+	most    int    // operations in a round; 0 is bounded by time alone
+	size    int    // bytes moved by one operation, where megabytes count
+	bare    bool   // the server of bare files takes part
+	// prepare brings about what the operations need; nil is nothing.
 	prepare func(ctx context.Context, t *target) error
 	// bodies makes what the operations of one round push, before the clock runs.
 	bodies func(t *target) []blob
-	// operate does the work once; own is one of the bodies, where there are any.
-	operate func(ctx context.Context, t *target, own blob) error
+	// operate does the work once. The number counts the operations of the
+	// round; own is one of the bodies, where there are any.
+	operate func(ctx context.Context, t *target, number int, own blob) error
+	// once measures in its own way, and once instead of in rounds.
+	once func(ctx context.Context, t *target, o options) (float64, error)
 }
 
-// unit is what the figures count.
-func (s scenario) unit() string {
-	if s.size >= 100*mib {
-		return "MB/s"
-	}
-	return "/s"
+// kind tells which settings a scenario is measured in.
+type kind int
+
+const (
+	smallRead kind = 1 << iota // what the cost of a password weighs on
+	blobRead
+	blobPush
+	artifactPush
+	mixed
+	listing
+	bucketWork // over S3 only
+)
+
+// takes tells whether a peer takes part.
+func (s scenario) takes(p peer) bool {
+	return (s.bare || !p.bare) && !slices.Contains(p.lacks, s.name)
 }
 
-// scenarios are measured in this order.
-func scenarios(o options) []scenario {
-	nothing := func(context.Context, *target) error { return nil }
-	get := func(path string) func(context.Context, *target, blob) error {
-		return func(ctx context.Context, t *target, _ blob) error {
-			_, _, err := t.do(ctx, 200, "GET", path, nil, 0, "")
-			return err
-		}
-	}
-	all := []scenario{
-		{name: "ping", small: true, prepare: nothing, operate: get("/v2/")},
-		{
-			name: "manifest by tag", small: true, operate: get("/v2/read/app/manifests/v1"),
-			prepare: func(ctx context.Context, t *target) error {
-				return t.pushArtifact(ctx, "read/app", "v1", t.newBlob(kib))
-			},
-		},
-	}
-	for _, get := range []struct {
-		name    string
-		size    int
-		clients int
-		most    int
-	}{
-		{"blob get 1 KiB", kib, 0, 0},
-		{"blob get 1 MiB", mib, 0, 0},
-		{"blob get 100 MiB", 100 * mib, 4, 40},
-	} {
-		content := sharedBlob(get.size)
-		all = append(all, scenario{
-			name: get.name, small: get.size == kib, size: get.size, clients: get.clients, most: get.most,
-			prepare: func(ctx context.Context, t *target) error { return t.pushBlob(ctx, "read/app", content) },
-			operate: func(ctx context.Context, t *target, _ blob) error {
-				_, received, err := t.do(ctx, 200, "GET", "/v2/read/app/blobs/"+content.digest, nil, 0, "")
-				if err == nil && received != int64(get.size) {
-					err = fmt.Errorf("received %d bytes of %d", received, get.size)
-				}
-				return err
-			},
-		})
-	}
-	for _, push := range []struct {
-		name    string
-		size    int
-		clients int
-		most    int
-	}{
-		{"blob push 1 KiB", kib, 0, 4000},
-		{"blob push 1 MiB", mib, 0, 400},
-		{"blob push 100 MiB", 100 * mib, 2, 4},
-	} {
-		all = append(all, scenario{
-			name: push.name, size: push.size, clients: push.clients, prepare: nothing,
-			bodies:  func(t *target) []blob { return t.newBlobs(push.most, push.size) },
-			operate: func(ctx context.Context, t *target, own blob) error { return t.pushBlob(ctx, "push/app", own) },
-		})
-	}
-	tagged := func(ctx context.Context, t *target) error { return t.pushTags(ctx, "list/app", o.tags) }
-	return append(all,
-		scenario{
-			name: "artifact push 1 MiB", prepare: nothing,
-			bodies: func(t *target) []blob { return t.newBlobs(400, mib) },
-			operate: func(ctx context.Context, t *target, own blob) error {
-				return t.pushArtifact(ctx, "push/artifact", "v"+own.digest[len("sha256:"):][:20], own)
-			},
-		},
-		scenario{
-			name: fmt.Sprintf("list %d tags", o.tags), most: 2000,
-			prepare: tagged,
-			operate: get("/v2/list/app/tags/list?n=" + strconv.Itoa(o.tags)),
-		},
-		scenario{
-			name: fmt.Sprintf("page of 100 of %d tags", o.tags), most: 2000, prepare: tagged,
-			operate: get("/v2/list/app/tags/list?n=100&last=" + tagName(o.tags/2)),
-		},
-	)
-}
-
-// round runs the operations for a while and returns how many there were in a
-// second, or MB where that is what counts.
+// round runs the operations for a while and returns the figure.
 func (s scenario) round(ctx context.Context, t *target, o options) (float64, error) {
 	clients := o.clients
 	if s.clients > 0 {
@@ -145,7 +88,7 @@ func (s scenario) round(ctx context.Context, t *target, o options) (float64, err
 				if bodies != nil {
 					own = bodies[number]
 				}
-				if err := s.operate(ctx, t, own); err != nil {
+				if err := s.operate(ctx, t, number, own); err != nil {
 					cancel(err)
 					return
 				}
@@ -154,15 +97,44 @@ func (s scenario) round(ctx context.Context, t *target, o options) (float64, err
 		})
 	}
 	work.Wait()
-	elapsed := time.Since(started).Seconds()
+	elapsed := time.Since(started)
 	if err := context.Cause(ctx); err != nil {
 		return 0, err
 	}
-	rate := float64(finished.Load()) / elapsed
-	if s.unit() == "MB/s" {
-		rate *= float64(s.size) / 1e6
+	count := float64(finished.Load())
+	switch s.unit {
+	case millis:
+		return elapsed.Seconds() * 1000 * float64(clients) / count, nil
+	case megabytes:
+		return count * float64(s.size) / 1e6 / elapsed.Seconds(), nil
 	}
-	return rate, nil
+	return count / elapsed.Seconds(), nil
+}
+
+// parallel does a number of things, some at once, and returns the first error.
+// It takes up no more when the time is over; none is without end.
+func parallel(ctx context.Context, clients, count int, length time.Duration, do func(ctx context.Context, number int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var work sync.WaitGroup
+	started := time.Now()
+	for range clients {
+		work.Go(func() {
+			for ctx.Err() == nil && (length == 0 || time.Since(started) < length) {
+				number := int(next.Add(1)) - 1
+				if number >= count {
+					return
+				}
+				if err := do(ctx, number); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	return context.Cause(ctx)
 }
 
 func median(values []float64) float64 {
