@@ -59,6 +59,9 @@ func (p *progress) writing(msg writingMsg) {
 		p.done = append(p.done, p.doing)
 	}
 	p.doing = msg.verb + " " + msg.path
+	if msg.path == "." {
+		p.doing = msg.verb + " the directory"
+	}
 }
 
 func (m *model) applied(msg appliedMsg) tea.Cmd {

@@ -42,16 +42,14 @@ func newEntry(m *model, question *setup.Question) *entry {
 		e.field = field.NewHidden(t, e.known)
 	default:
 		options := field.TextOptions{Value: e.known, Spaces: question.Kind == setup.Path || question.Kind == setup.Text}
-		if question.Suggest != nil {
-			options.Suggestions = question.Suggest(m.machine, &m.answers)
-		}
-		if len(options.Suggestions) > 0 {
-			options.Placeholder = options.Suggestions[0]
-		}
 		if question.Kind == setup.Path {
 			options.Complete = completePath
 		}
-		e.field = field.NewText(t, options)
+		line := field.NewText(t, options)
+		if question.Suggest != nil {
+			line.Suggest(question.Suggest(m.machine, &m.answers))
+		}
+		e.field = line
 	}
 	return e
 }
@@ -84,6 +82,9 @@ func (e *entry) sync() {
 			f.SetUsers(e.m.answers.Users)
 		}
 	case *field.Text:
+		if e.question.Suggest != nil && e.question.Kind != setup.Hidden {
+			f.Suggest(e.question.Suggest(e.m.machine, &e.m.answers))
+		}
 		if now != e.known && e.question.Kind != setup.Hidden {
 			f.Set(now)
 			e.problem = ""

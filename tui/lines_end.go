@@ -106,7 +106,10 @@ func (l *lines) choose(prompt string) (turn, error) {
 
 func (l *lines) apply() error {
 	m := l.m
-	applied, err := m.options.Apply(l.ctx, m.plan, func(verb, path string) { l.say("%s %s", verb, path) })
+	applied, err := m.options.Apply(l.ctx, m.plan, func(verb, path string) {
+		m.apply.writing(writingMsg{verb, path})
+		l.say("%s", m.apply.doing)
+	})
 	if err != nil {
 		return err
 	}

@@ -219,7 +219,7 @@ func (m *model) keys(words bool) []key.Binding {
 		f := m.form()
 		keys := f.keys()
 		if e := f.current(); e != nil && e.field.Modal() {
-			return append(keys, bind("ctrl+c", "leave"))
+			return append(keys, bind("f1", "why"), bind("ctrl+c", "leave"))
 		}
 		if f.takesQuestionMark() {
 			why = bind("f1", "why")

@@ -139,3 +139,28 @@ func TestRefusalsNameQuestions(t *testing.T) {
 	s.wants("another setup (packhouse, pid 812) is at work", "The installation is as it was before")
 	s.wantsNot("--dir")
 }
+
+// TestSuggestionsFollow: what is offered depends on the answers as they are, and not as they were at the beginning.
+func TestSuggestionsFollow(t *testing.T) {
+	o := fixtureOptions()
+	public := o.Steps[2].Questions[1]
+	public.Suggest = func(_ *setup.Machine, a *setup.Answers) []string { return []string{"https://" + a.Hostname} }
+	s := open(t, o, 120, 36)
+	s.keys("<ctrl+u>other.example.com<enter><enter><enter><down><enter>")
+	s.wants("› https://other.example.com")
+	s.keys("<right>")
+	if got := s.m.answers.PublicURL; got != "https://other.example.com" {
+		t.Errorf("taken: %q", got)
+	}
+}
+
+// TestStuckStepIsMarked: a step whose answer is refused has no tick, wherever one goes from it.
+func TestStuckStepIsMarked(t *testing.T) {
+	s := open(t, fixtureOptions(), 100, 30)
+	s.keys("<ctrl+u>*.example.com<enter>")
+	s.wants("● Host name")
+	s.keys("<ctrl+u>a.example.com<enter><enter><enter><ctrl+u>:22<enter>")
+	s.wants("port 22 is taken")
+	s.keys("<esc>")
+	s.wants("✓ Host name", "✗ Address")
+}

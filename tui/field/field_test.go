@@ -169,6 +169,34 @@ func TestManyTakesSeveralAtOnce(t *testing.T) {
 	}
 }
 
+// TestUsersFormIsKept: escape leaves a form, and what was typed in it is there when it is opened again.
+func TestUsersFormIsKept(t *testing.T) {
+	f := NewUsers(looks, []setup.User{{Name: "admin", Role: setup.Admin, Source: setup.Kept}}, nil)
+	f.Focus()
+	enter(f, "aspectro")
+	press(f, tea.KeyTab, tea.KeyDown, tea.KeyEsc)
+	if f.Modal() || len(f.Users()) != 1 {
+		t.Fatal("escape does not leave the form, or saves it")
+	}
+	enter(f, "e") // another one is not mistaken for it
+	if got := drawn(f); !strings.Contains(got, "admin") || strings.Contains(got, "spectro") {
+		t.Errorf("the form of admin:\n%s", got)
+	}
+	press(f, tea.KeyEsc)
+	f = NewUsers(looks, nil, nil)
+	enter(f, "aspectro")
+	press(f, tea.KeyTab, tea.KeyDown, tea.KeyEsc)
+	enter(f, "a")
+	if got := drawn(f); !strings.Contains(got, "spectro") || !strings.Contains(got, "(•) writer") {
+		t.Errorf("what was typed is gone:\n%s", got)
+	}
+	press(f, tea.KeyEnter, tea.KeyEnter)
+	enter(f, "a")
+	if got := drawn(f); len(f.Users()) != 1 || strings.Contains(got, "spectro") {
+		t.Errorf("a new form begins with the user before:\n%s", got)
+	}
+}
+
 func TestUsersKeepAndRemove(t *testing.T) {
 	f := NewUsers(looks, []setup.User{{Name: "admin", Role: setup.Admin, Source: setup.Kept}, {Name: "bob", Role: setup.Reader, Source: setup.Kept}}, nil)
 	f.Focus()

@@ -80,6 +80,18 @@ func (f *Text) Set(value string) {
 	f.check()
 }
 
+// Suggest offers other values from now on.
+func (f *Text) Suggest(suggestions []string) {
+	f.options.Suggestions = suggestions
+	f.input.Placeholder = ""
+	if len(suggestions) > 0 {
+		f.input.Placeholder = suggestions[0]
+	}
+	f.input.ShowSuggestions = len(suggestions) > 0 || f.options.Complete != nil
+	f.input.SetSuggestions(suggestions)
+	f.complete()
+}
+
 // Focus implements Field.
 func (f *Text) Focus() { f.input.Focus() }
 

@@ -44,7 +44,7 @@ func newUserForm(t theme.Theme, user setup.User, index int, judge func(candidate
 		{Value: string(setup.Admin), Title: "admin", Text: "also deletes and overwrites"},
 	}, string(user.Role))
 	sources := []Option{
-		{Value: setup.Generated, Title: "generate one", Text: "24 characters, shown once at the end"},
+		{Value: setup.Generated, Title: "generate one", Text: "28 letters and digits, shown once at the end"},
 		{Value: setup.Typed, Title: "type one", Text: "up to 72 bytes, typed twice"},
 	}
 	chosen := user.Source

@@ -21,6 +21,7 @@ type Users struct {
 	judge   func(users []setup.User) []setup.Finding
 	at      int
 	form    *userForm
+	left    *userForm // that was left without saving
 	focused bool
 }
 
@@ -37,7 +38,7 @@ func (f *Users) Removed() []string { return slices.Clone(f.removed) }
 
 // SetUsers replaces the list.
 func (f *Users) SetUsers(users []setup.User) {
-	f.users, f.removed = slices.Clone(users), nil
+	f.users, f.removed, f.left = slices.Clone(users), nil, nil
 	f.at = max(min(f.at, len(f.users)), 0)
 }
 
@@ -67,7 +68,7 @@ func (f *Users) Modal() bool { return f.form != nil }
 // Keys implements Field.
 func (f *Users) Keys() []key.Binding {
 	if f.form != nil {
-		return append(f.form.fields[f.form.at].Keys(), bind("tab", "tab", "next field"), bind("enter", "enter", "save"), bind("esc", "esc", "cancel"))
+		return append(f.form.fields[f.form.at].Keys(), bind("tab", "tab", "next field"), bind("enter", "enter", "save"), bind("esc", "esc", "back"))
 	}
 	if f.at == len(f.users) {
 		return []key.Binding{bind("enter", "enter", "add")}
@@ -83,8 +84,8 @@ func (f *Users) Keys() []key.Binding {
 func (f *Users) Update(msg tea.KeyMsg) bool {
 	if f.form != nil {
 		switch f.form.update(msg) {
-		case formCancelled:
-			f.form = nil
+		case formCancelled: // opened again it is as it was left
+			f.form, f.left = nil, f.form
 		case formSaved:
 			f.save()
 		case formOpen:
@@ -108,6 +109,7 @@ func (f *Users) Update(msg tea.KeyMsg) bool {
 		f.open(f.at)
 	case is(msg, "d", "delete", "backspace") && f.at < len(f.users):
 		gone := f.users[f.at]
+		f.left = nil
 		f.users = slices.Delete(slices.Clone(f.users), f.at, f.at+1)
 		if gone.Source == setup.Kept && !slices.Contains(f.removed, gone.Name) {
 			f.removed = append(f.removed, gone.Name)
@@ -120,6 +122,10 @@ func (f *Users) Update(msg tea.KeyMsg) bool {
 
 // open shows the form for the user at an index, or for a new one.
 func (f *Users) open(index int) {
+	if left := f.left; left != nil && left.index == index {
+		f.form, f.left = left, nil
+		return
+	}
 	user := setup.User{Role: setup.Reader, Source: setup.Generated}
 	if index >= 0 {
 		user = f.users[index]
@@ -158,7 +164,7 @@ func sentence(finding setup.Finding) string {
 
 func (f *Users) save() {
 	user, index := f.form.user(), f.form.index
-	f.form = nil
+	f.form, f.left = nil, nil
 	if index < 0 {
 		f.users = append(f.users, user)
 		f.at = len(f.users) - 1
