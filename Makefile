@@ -57,7 +57,7 @@ e2e-full: build ## the same with what takes long to build (helm; minio as a seco
 
 bench: build ## measure beside other registries, a bucket and the wizard too (docs/performance.md)
 	bash test/e2e/tools.sh registry olareg versitygw
-	cd test/bench && $(GO) run . -packhouse "$(CURDIR)/$(BIN)" -tools "$(TOOLS)" $(BENCHFLAGS)
+	cd test/bench && $(GO) test ./... && $(GO) run . -packhouse "$(CURDIR)/$(BIN)" -tools "$(TOOLS)" $(BENCHFLAGS)
 
 lint: ## vet, formatting and golangci-lint
 	bash test/e2e/tools.sh golangci-lint gofumpt
