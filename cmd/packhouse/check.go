@@ -80,6 +80,9 @@ where that user may delete it again, the push of a small artifact.
   echo "$PASSWORD" | packhouse check --url https://packs.example.com:5000 --ca-file ca.crt --user ci --password-stdin`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("url") && o.url == "" {
+				return usageError(errors.New("--url is empty"))
+			}
 			if err := o.fit(cmd.Flags().Changed("dir") || len(args) > 0); err != nil {
 				return err
 			}

@@ -50,7 +50,7 @@ func (s *session) judgeChain(chain []*x509.Certificate) Result {
 	days := certgen.Inspect(leaf).DaysLeft(s.Now())
 	switch {
 	case worst != nil && !worst.Warning:
-		return failed(worst.Code, fmt.Sprintf("%d problems", len(problems)), worst.What, worst.Remedy)
+		return failed(worst.Code, counted(len(problems), "problem"), worst.What, worst.Remedy)
 	case certgen.CloseToEnd(leaf, s.Now()):
 		return warning("cert-close-to-end", fmt.Sprintf("%d days left", days), "it ends on "+leaf.NotAfter.UTC().Format("2006-01-02"), "packhouse cert rotate")
 	case worst != nil:

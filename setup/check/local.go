@@ -28,11 +28,11 @@ func proveConfiguration(_ context.Context, s *session) Result {
 	}
 	switch {
 	case len(failures) > 0:
-		return failed(failures[0].Code, fmt.Sprintf("%d problems", len(failures)), problemLines(failures), "packhouse config verify "+s.ConfigPath+" lists them")
+		return failed(failures[0].Code, counted(len(failures), "problem"), problemLines(failures), "packhouse config verify "+s.ConfigPath+" lists them")
 	case s.Config == nil:
 		return failed("config-read", "not read", s.ConfigPath+" could not be loaded", "packhouse config verify "+s.ConfigPath)
 	case len(warnings) > 0:
-		return warning(warnings[0].Code, fmt.Sprintf("valid, %d warnings", len(warnings)), problemLines(warnings), "packhouse config verify "+s.ConfigPath+" lists them")
+		return warning(warnings[0].Code, "valid, "+counted(len(warnings), "warning"), problemLines(warnings), "packhouse config verify "+s.ConfigPath+" lists them")
 	}
 	return passed("valid")
 }

@@ -1,11 +1,14 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"packhouse/certgen"
@@ -39,8 +42,13 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 	}
 	address := s.hostPort()
 	if !s.secure() {
-		if _, err := s.get(ctx, "/health", credentials{}); err != nil {
+		answer, err := s.get(ctx, "/health", credentials{})
+		if err != nil {
 			return s.unreachable(address, err)
+		}
+		location, _ := url.Parse(answer.header.Get("Location"))
+		if answer.status/100 == 3 && location != nil && location.Scheme == "https" || bytes.Contains(answer.body, []byte("HTTP request to an HTTPS server")) {
+			return failed("port-wants-tls", fmt.Sprintf("%s answers %d", address, answer.status), "it speaks TLS, and plain HTTP is led on to that", "write https:// in --url")
 		}
 		return warning("tls-off", address+" answers, without TLS", "passwords and contents cross the network as they are", "packhouse setup on the server gives it a certificate")
 	}
@@ -151,7 +159,7 @@ func proveRemoteRole(ctx context.Context, s *session) Result {
 	c := s.given()
 	switch {
 	case !s.reachable():
-		return notProven("the server was not reached")
+		return s.unreached()
 	case c.user == "":
 		return notProven("no user was named: --user and --password-stdin prove one")
 	case s.done["users"] != Passed:

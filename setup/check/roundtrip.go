@@ -26,7 +26,7 @@ const probeSize = 1 << 20
 func proveRoles(ctx context.Context, s *session) Result {
 	switch {
 	case !s.reachable():
-		return notProven("the server was not reached")
+		return s.unreached()
 	case s.open():
 		return notProven("authentication is off")
 	}
@@ -76,7 +76,7 @@ type roundTrip struct {
 
 func proveRoundTrip(ctx context.Context, s *session) Result {
 	if !s.reachable() {
-		return notProven("the server was not reached")
+		return s.unreached()
 	}
 	if s.Remote {
 		if r, ok := s.mayRoundTrip(ctx); !ok {

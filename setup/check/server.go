@@ -128,7 +128,7 @@ func (s *session) untrusted(address string) Result {
 
 func proveHealth(ctx context.Context, s *session) Result {
 	if !s.reachable() {
-		return notProven("the server was not reached")
+		return s.unreached()
 	}
 	answer, err := s.get(ctx, "/health", credentials{})
 	if err != nil {
@@ -149,7 +149,7 @@ func proveHealth(ctx context.Context, s *session) Result {
 
 func proveAnonymous(ctx context.Context, s *session) Result {
 	if !s.reachable() {
-		return notProven("the server was not reached")
+		return s.unreached()
 	}
 	if s.open() {
 		return warning("auth-none", "authentication is off", "everybody who reaches the port may do everything", "packhouse setup --admin NAME")
@@ -178,7 +178,7 @@ func (s *session) open() bool { return s.Config != nil && s.Config.Auth.Method =
 
 func proveWrongPassword(ctx context.Context, s *session) Result {
 	if !s.reachable() {
-		return notProven("the server was not reached")
+		return s.unreached()
 	}
 	if s.open() {
 		return notProven("authentication is off")
@@ -203,7 +203,7 @@ func proveWrongPassword(ctx context.Context, s *session) Result {
 func proveUsers(ctx context.Context, s *session) Result {
 	switch {
 	case !s.reachable():
-		return notProven("the server was not reached")
+		return s.unreached()
 	case s.open():
 		return notProven("authentication is off")
 	case s.Remote && len(s.Users) == 0:

@@ -30,12 +30,16 @@ func proveMachine(_ context.Context, s *session) Result {
 }
 
 func plural(n float64, what string) string {
-	text := strconv.FormatFloat(n, 'f', -1, 64)
-	if n != float64(int(n)) {
-		text = strconv.FormatFloat(n, 'f', 1, 64)
+	if n == float64(int(n)) {
+		return counted(int(n), what)
 	}
-	if text != "1" {
-		what += "s"
+	return fmt.Sprintf("%.1f %ss", n, what)
+}
+
+// counted is a number of things.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	return fmt.Sprintf("%s %s", text, what)
+	return strconv.Itoa(n) + " " + what + "s"
 }

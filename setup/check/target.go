@@ -165,3 +165,11 @@ func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "http
 func (s *session) reachable() bool {
 	return s.done[portID] != Failed && s.base != nil && !(s.Remote && s.done[certificateID] == Failed)
 }
+
+// unreached says why a check that needs the server was not made.
+func (s *session) unreached() Result {
+	if s.Remote && s.done[certificateID] == Failed {
+		return notProven("its certificate is not accepted, so nothing was sent there")
+	}
+	return notProven("the server was not reached")
+}

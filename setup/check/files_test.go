@@ -1,0 +1,71 @@
+package check
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+func TestProveFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("neither modes nor owners are seen here")
+	}
+	me := os.Getuid()
+	day := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	rows := []struct {
+		name   string
+		file   File
+		mode   os.FileMode // 0: it is not there
+		dir    bool
+		age    time.Duration // of initial-passwords; 0: it is not there
+		status Status
+		code   string
+		cause  string
+		remedy string
+	}{
+		{name: "as it should be", file: File{Secret: true, Owner: &Account{"me", me}}, mode: 0o600, status: Passed},
+		{name: "a directory as it should be", file: File{Dir: true, Secret: true, Owner: &Account{"me", me}}, mode: 0o700, dir: true, status: Passed},
+		{name: "need not be there", file: File{Optional: true}, status: Passed},
+		{name: "missing", file: File{}, status: Failed, code: "file-missing", cause: "is not there", remedy: "packhouse setup"},
+		{name: "a directory in its place", file: File{}, mode: 0o755, dir: true, status: Failed, code: "file-is-directory", cause: "is a directory", remedy: "move it away"},
+		{name: "a file in its place", file: File{Dir: true}, mode: 0o644, status: Failed, code: "file-not-directory", cause: "a directory belongs there", remedy: "move it away"},
+		{name: "others can read it", file: File{Secret: true}, mode: 0o640, status: Failed, code: "file-mode", cause: "others", remedy: "chmod 600 "},
+		{name: "others can look into it", file: File{Dir: true, Secret: true}, mode: 0o755, dir: true, status: Failed, code: "file-mode", cause: "others", remedy: "chmod 700 "},
+		{name: "others can read a secret in it", file: File{Holds: []string{"storage.s3.secretkey"}}, mode: 0o644, status: Failed, code: "file-mode", cause: "storage.s3.secretkey in it", remedy: "chmod o= "},
+		{name: "its group can read a secret in it", file: File{Holds: []string{"storage.s3.secretkey"}}, mode: 0o640, status: Passed},
+		{name: "no secret in it", file: File{}, mode: 0o644, status: Passed},
+		{name: "of another user", file: File{Secret: true, Owner: &Account{"packhouse", me + 1}, Why: "the server runs as packhouse, and cannot read it"}, mode: 0o600, status: Failed, code: "file-owner", cause: "the server runs as packhouse", remedy: "chown packhouse "},
+		{name: "passwords since yesterday", file: File{}, mode: 0o600, age: 24 * time.Hour, status: Passed},
+		{name: "passwords since last week", file: File{}, mode: 0o600, age: 8 * 24 * time.Hour, status: Warning, code: "initial-passwords", cause: "in the clear", remedy: "hand them out"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			row.file.Path = filepath.Join(dir, "it")
+			var err error
+			switch {
+			case row.dir:
+				err = os.Mkdir(row.file.Path, row.mode)
+			case row.mode != 0:
+				err = os.WriteFile(row.file.Path, []byte("x"), row.mode)
+			}
+			if err == nil && row.mode != 0 {
+				err = os.Chmod(row.file.Path, row.mode) // whatever the umask is
+			}
+			passwords := filepath.Join(dir, "initial-passwords")
+			if row.age > 0 && err == nil {
+				err = os.WriteFile(passwords, []byte("admin:secret\n"), 0o600)
+				_ = os.Chtimes(passwords, day.Add(-row.age), day.Add(-row.age))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newSession(Target{Files: []File{row.file}, Passwords: passwords, Now: func() time.Time { return day }})
+			r := s.prove(t.Context(), proof{id: "files", prove: proveFiles})
+			told(t, r, row.status, row.code, "", row.cause, row.remedy)
+		})
+	}
+}
