@@ -229,7 +229,7 @@ func (c *client) put(ctx context.Context, key string, body []byte, cond conditio
 		if err == nil {
 			return aws.ToString(out.ETag), nil
 		}
-		if cond == (condition{}) || status(err) != 409 || attempt >= c.retries {
+		if status(err) != 409 || attempt >= c.retries {
 			err = translate("put", key, err)
 			if cond.etag != "" && errors.Is(err, errMissing) {
 				err = fmt.Errorf("put %s: %w", key, errCondition)
@@ -242,7 +242,7 @@ func (c *client) put(ctx context.Context, key string, body []byte, cond conditio
 			}
 			return "", err
 		}
-		// Another write of the same key is under way: whoever loses learns it from the next answer.
+		// Another write of the same key is under way, or a deletion beside it: whoever loses learns it from the next answer.
 		if err := pause(ctx, time.Duration(1+rand.IntN(50<<min(attempt, 4)))*time.Millisecond); err != nil {
 			return "", err
 		}
