@@ -40,9 +40,13 @@ func served(spoil func(*site)) func(*site) {
 }
 
 // inWorld makes a fault around a server that runs in a world of its own.
-func inWorld(world, fault string) func(*site) {
+func inWorld(world, fault string, more ...string) func(*site) {
 	return func(s *site) {
-		s.install()
+		s.world = ""
+		for i := range more {
+			more[i] = s.words(more[i])
+		}
+		s.install(more...)
 		s.world = s.words(world) + "\n:"
 		s.serve()
 		enter := fmt.Sprintf("nsenter --target %d --mount --net -- sh -ec ", s.host)
@@ -162,6 +166,16 @@ var installedFaults = []fault{
 		seed: installed(func(s *site) { s.must(os.Chmod(s.inDir(setup.KeyFile), 0o644)) }),
 	},
 	{
+		name: "key of the CA in somebody else's hands", ask: checks, exit: exitFindings, code: "file-owner", cause: "ca.key", remedy: "chown root",
+		seed: installed(func(s *site) { s.must(os.Chown(s.inDir(setup.CAKeyFile), nobody, nobody)) }),
+	},
+	{
+		name: "clock behind the certificate", ask: checks, exit: exitFindings, code: "clock-behind", cause: "the certificate begins later", remedy: "set the clock",
+		seed: installed(func(s *site) {
+			s.certificate(s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"))
+		}),
+	},
+	{
 		name: "storage gone", ask: checks, exit: exitFindings, code: "storage-missing", cause: "{data}", remedy: "create the directory",
 		seed: installed(func(s *site) { s.must(os.RemoveAll(s.data)) }),
 	},
@@ -263,6 +277,42 @@ var serverFaults = []fault{
 	{
 		name: "firewall", namespaces: true, ask: checks, exit: exitFindings, code: "port-timeout", cause: "a firewall drops the packets", remedy: "open the port in the firewall",
 		seed: inWorld("", "iptables -A INPUT -p tcp --dport {port} -j DROP"),
+	},
+	{
+		name: "firewall that lets only this machine through", namespaces: true, ask: checks, exit: exitFindings, code: "firewall-closed", cause: "does not let port {port} through", remedy: "dport {port} accept",
+		seed: inWorld(containers, "iptables -A INPUT -i lo -j ACCEPT; iptables -P INPUT DROP", "--addr", ":{port}"),
+	},
+	{
+		name: "name resolves elsewhere, seen later", namespaces: true, ask: checks, exit: exitFindings, code: "name-elsewhere", cause: "198.51.100.4", remedy: "DNS",
+		seed: func(s *site) {
+			s.hosts("198.51.100.4 registry.example.com")
+			inWorld(s.world+"\n"+containers, ":", "--addr", ":{port}")(s)
+		},
+	},
+	{
+		name: "name does not resolve, seen later", namespaces: true, ask: checks, exit: exitFindings, code: "name-unresolved", cause: "registry.example.com does not resolve", remedy: "add it to DNS",
+		seed: func(s *site) {
+			s.hosts("")
+			inWorld(s.world+"\n"+containers, ":", "--addr", ":{port}")(s)
+		},
+	},
+	{
+		name: "name of IPv6, server of IPv4", namespaces: true, ask: checks, exit: exitFindings, code: "name-family", cause: "IPv6 only", remedy: "listen at both",
+		seed: func(s *site) {
+			s.hosts("2001:db8::17 registry.example.com")
+			inWorld(s.world+"\n"+sixOnly, ":", "--addr", "0.0.0.0:{port}")(s)
+		},
+	},
+	{
+		name: "clock off, against the registry's", ask: []string{"check", "--url", "http://127.0.0.1:{port}"}, exit: exitFindings, code: "clock-off", cause: "one of the two clocks is wrong", remedy: "NTP",
+		seed: func(s *site) {
+			server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+			})}
+			listener := s.listen()
+			go func() { _ = server.Serve(listener) }()
+			s.t.Cleanup(func() { _ = server.Close() })
+		},
 	},
 	{
 		name: "store of another server", plain: true, ask: []string{"serve", "{root}/other.yml"}, exit: exitFailed, cause: "storage belongs to process {host}", remedy: "stop that one first",

@@ -344,7 +344,8 @@ func (s *site) asNobody() {
 // hosts gives the machine a file of hosts and no other way to find a name.
 func (s *site) hosts(lines string) {
 	s.t.Helper()
-	s.world = fmt.Sprintf("mount --bind %s /etc/hosts\nmount --bind /dev/null /etc/resolv.conf", s.write("hosts", "127.0.0.1 localhost\n::1 localhost\n"+lines+"\n", 0o644))
+	s.world = fmt.Sprintf("mount --bind %s /etc/hosts\nmount --bind %s /etc/nsswitch.conf",
+		s.write("hosts", "127.0.0.1 localhost\n::1 localhost\n"+lines+"\n", 0o644), s.write("nsswitch.conf", "hosts: files\n", 0o644))
 }
 
 // mount makes a directory of the site a file system of its own, and fills it.

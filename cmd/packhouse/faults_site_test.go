@@ -144,6 +144,9 @@ func (s *site) command(args ...string) *exec.Cmd {
 	command := exec.Command(line[0], line[1:]...) //nolint:gosec // of the test
 	command.Dir = s.root
 	command.Env = append([]string{"HOME=" + s.root, "RUNTIME_DIRECTORY=" + s.at("run"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.root}, s.env...)
+	if s.world != "" { // the checks look at that machine, and not at one where everything is as it should be
+		command.Env = append(command.Env, machineVariable+"=real")
+	}
 	command.Stdin = strings.NewReader(s.stdin)
 	return command
 }

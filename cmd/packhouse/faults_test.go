@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,7 +51,7 @@ func canUnshare() string {
 	if os.Geteuid() != 0 {
 		return "only root may make them"
 	}
-	if out, err := exec.Command("unshare", "--mount", "--net", "sh", "-ec", "ip link set lo up; mount -t tmpfs tmpfs /mnt; setpriv true").CombinedOutput(); err != nil {
+	if out, err := exec.Command("unshare", "--mount", "--net", "sh", "-ec", "ip link set lo up; mount -t tmpfs tmpfs /mnt; test -f /etc/hosts; test -f /etc/nsswitch.conf; setpriv true; nsenter --version; iptables --version").CombinedOutput(); err != nil {
 		return err.Error() + ": " + strings.TrimSpace(string(out))
 	}
 	return ""
@@ -65,7 +66,9 @@ func (f *fault) prove(t *testing.T, s *site) {
 		for _, arg := range f.ask {
 			args = append(args, s.words(arg))
 		}
-		args = append(args, "--dir", s.dir)
+		if !slices.Contains(args, "--url") {
+			args = append(args, "--dir", s.dir)
+		}
 	}
 	if f.ask != nil && !f.plain {
 		args = append(args, "--json")
