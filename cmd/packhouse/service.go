@@ -57,7 +57,8 @@ func leftToSystemd(path string) error {
 func systemctl(ctx context.Context, args ...string) error {
 	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput() //nolint:gosec // the arguments are ours
 	if err != nil {
-		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n") // where to look further is said by who asked
+		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, first)
 	}
 	return nil
 }
@@ -120,24 +121,33 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 		err = awaitServer(ctx, &loaded.Config)
 	}
 	if err != nil {
-		return false, withHint(errors.Join(err, lastWords(ctx)), "journalctl -u %s says more", setup.Unit)
+		return false, withHint(withLastWords(ctx, err), "journalctl -u %s says more", setup.Unit)
 	}
 	a.say("systemd has %s the server, and starts it with the machine", done)
 	return true, nil
 }
 
-// lastWords is what the server said last to the journal, as an error; nil where that cannot be told.
-func lastWords(ctx context.Context) error {
-	run, err := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit).Output()
-	if err != nil || len(bytes.TrimSpace(run)) == 0 {
-		return nil
+// withLastWords adds to a start that failed what the server said last, beside its routine; nothing where that cannot be told.
+func withLastWords(ctx context.Context, err error) error {
+	run, failure := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit).Output()
+	if failure != nil || len(bytes.TrimSpace(run)) == 0 {
+		return err
 	}
 	of := "_SYSTEMD_INVOCATION_ID=" + string(bytes.TrimSpace(run)) // of the program alone: what systemd says of it has another field
-	out, err := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "3").Output() //nolint:gosec // systemd made it
-	if text := strings.TrimSpace(string(out)); err == nil && text != "" {
-		return fmt.Errorf("the server's last words: %s", text)
+	out, failure := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "10").Output() //nolint:gosec // systemd made it
+	if failure != nil {
+		return err
 	}
-	return nil
+	var words []string
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.Contains(line, " level=INFO ") {
+			words = append(words, strings.TrimPrefix(line, "error: "))
+		}
+	}
+	if len(words) == 0 {
+		return err
+	}
+	return fmt.Errorf("systemd has not brought the server up: %s\n%w", strings.Join(words, "\n"), err)
 }
 
 // refuseOther explains a start that failed because the server runs outside of systemd.
