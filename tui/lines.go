@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"packhouse/setup"
+	"packhouse/tui/echo"
 	"packhouse/tui/theme"
 )
 
@@ -30,6 +31,7 @@ func RunLines(ctx context.Context, o Options) (Outcome, error) {
 			return Outcome{}, fmt.Errorf("read the state of the terminal: %w", err)
 		}
 		defer func() { _ = term.Restore(fd, before) }() // a password may be asked for when ctx ends
+		l.hide = func() func() { return echo.Off(fd) }
 		l.secret = func() (string, error) {
 			text, err := term.ReadPassword(fd)
 			return string(text), err
@@ -52,8 +54,9 @@ type lines struct {
 	m        *model
 	in       io.Reader
 	out      io.Writer
-	secret   func() (string, error) // reads a line without an echo
-	wanted   chan bool              // a line is to be read; true: without an echo
+	secret   func() (string, error)  // reads a line without an echo
+	hide     func() (restore func()) // switches the echo off before anybody is asked
+	wanted   chan bool               // a line is to be read; true: without an echo
 	read     chan answer
 	mistakes int  // that were told so far
 	further  bool // the questions that nearly everybody leaves alone are asked too
@@ -73,7 +76,7 @@ func newLines(ctx context.Context, o Options, in io.Reader, out io.Writer) *line
 		o.Out = os.Stderr
 	}
 	l := &lines{ctx: ctx, m: newModel(ctx, o), in: in, out: out, wanted: make(chan bool), read: make(chan answer)}
-	l.secret = l.line
+	l.secret, l.hide = l.line, func() func() { return func() {} }
 	go l.reader()
 	return l
 }
@@ -127,6 +130,9 @@ func (l *lines) line() (string, error) {
 
 // hear waits for a line.
 func (l *lines) hear(prompt string, hidden bool) (string, error) {
+	if hidden {
+		defer l.hide()()
+	}
 	fmt.Fprint(l.out, prompt)
 	select {
 	case l.wanted <- hidden:

@@ -304,6 +304,7 @@ func (l *lines) takeUser(q *setup.Question, text string) error {
 
 // password asks twice, without an echo; an empty one is to be generated.
 func (l *lines) password(name string) (string, error) {
+	defer l.hide()() // also in between
 	for {
 		first, err := l.hear(clean(fmt.Sprintf("Password of %s, not shown; enter generates one: ", name)), true)
 		if err != nil || first == "" {

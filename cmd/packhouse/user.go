@@ -16,6 +16,7 @@ import (
 
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
+	"packhouse/tui/echo"
 )
 
 // newUser groups the commands about who may come in.
@@ -237,6 +238,7 @@ func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 	if generate {
 		prompt = fmt.Sprintf("password of %s (empty: generate one): ", name)
 	}
+	defer echo.Off(int(a.stdin.Fd()))()
 	first, err := a.readPassword(prompt)
 	if err != nil || len(first) == 0 {
 		return nil, err
