@@ -29,6 +29,8 @@ type registry struct {
 	mu    sync.Mutex
 	blobs map[string][]byte
 	fault string
+
+	writes int // requests that would change something
 }
 
 const (
@@ -40,6 +42,9 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	w.Header().Set(InstanceHeader, "nonce-1")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		g.writes++
+	}
 	if r.URL.Path == "/health" {
 		switch g.fault {
 		case "down":
@@ -105,6 +110,14 @@ func (g *registry) content(w http.ResponseWriter, r *http.Request) {
 		g.blobs[digest], _ = io.ReadAll(r.Body)
 		w.WriteHeader(http.StatusCreated)
 	case http.MethodDelete:
+		if g.fault == "no deletion" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if _, ok := g.blobs[digest]; !ok {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		delete(g.blobs, digest)
 		w.WriteHeader(http.StatusAccepted)
 	default:

@@ -36,11 +36,11 @@ func quota(text string, otherwise float64) float64 {
 		return otherwise
 	}
 	used, err := strconv.ParseFloat(fields[0], 64)
-	if err != nil || used <= 0 {
+	if err != nil || !(used > 0) {
 		return otherwise
 	}
 	period, err := strconv.ParseFloat(fields[1], 64)
-	if err != nil || period <= 0 {
+	if err != nil || !(period > 0) {
 		return otherwise
 	}
 	return used / period
