@@ -35,7 +35,7 @@ type answers struct {
 
 // looked is what was found in the cache, and when.
 type looked struct {
-	mu   sync.Mutex
+	turn chan struct{} // taken by who looks
 	at   time.Time
 	data []byte // nil: nothing
 }
@@ -50,7 +50,9 @@ func newAnswers(cache Cache, hosts []string, now func() time.Time, shared bool) 
 	a := &answers{cache: cache, now: now, hosts: map[string]bool{}, proofs: map[string]*tls.Certificate{}, tokens: map[string]string{}, looked: map[string]*looked{}}
 	for _, h := range hosts {
 		a.hosts[h] = true
-		a.looked[proofKey(h)], a.looked[tokenKey(h)] = new(looked), new(looked)
+		for _, key := range []string{proofKey(h), tokenKey(h)} {
+			a.looked[key] = &looked{turn: make(chan struct{}, 1)}
+		}
 	}
 	if shared {
 		a.settle = answerSettle
@@ -141,8 +143,8 @@ func (a *answers) clear(ctx context.Context, host string) {
 // to the end though they leave.
 func (a *answers) look(key string) []byte {
 	l := a.looked[key]
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
 	began := time.Now()
 	if a.settle > 0 && began.Sub(l.at) < a.settle {
 		return l.data

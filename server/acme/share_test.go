@@ -1,0 +1,517 @@
+package acme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// bucket is what servers share: entries, and a lease. It counts what is asked of it.
+type bucket struct {
+	mu      sync.Mutex
+	entries map[string][]byte
+	gets    int
+	writes  int
+	leases  int // that were asked for
+	slow    time.Duration
+	unread  error
+	holder  *replica
+	runsOut time.Time // the lease of a holder that died
+}
+
+const leaseLife = time.Minute // of the lease of a server that died
+
+// replica is one server on a bucket. Where it is dead, nothing of what it does arrives any more.
+type replica struct {
+	*bucket
+	*Manager
+	dead   bool
+	cancel context.CancelFunc
+	lose   context.CancelCauseFunc // its lease, while it has one
+}
+
+// wait is how slow the bucket is.
+func (b *bucket) wait() {
+	b.mu.Lock()
+	d := b.slow
+	b.mu.Unlock()
+	time.Sleep(d)
+}
+
+func (b *bucket) slowDown(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slow = d
+}
+
+func newBucket() *bucket { return &bucket{entries: map[string][]byte{}} }
+
+var errDead = errors.New("this server is dead")
+
+func (r *replica) Get(_ context.Context, key string) ([]byte, error) {
+	defer r.wait() // what is told was true a while ago
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead {
+		return nil, errDead
+	}
+	r.gets++
+	if r.unread != nil {
+		return nil, r.unread
+	}
+	data, ok := r.entries[key]
+	if !ok {
+		return nil, ErrCacheMiss
+	}
+	return data, nil
+}
+
+func (r *replica) Put(_ context.Context, key string, data []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead {
+		return errDead
+	}
+	r.writes++
+	r.entries[key] = slices.Clone(data)
+	return nil
+}
+
+func (r *replica) Delete(_ context.Context, key string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.dead {
+		delete(r.entries, key)
+	}
+	return nil
+}
+
+// take is the lease of a replica.
+func (r *replica) take(ctx context.Context) (context.Context, func(), bool, error) {
+	r.wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leases++
+	if r.holder != nil && (!r.holder.dead || time.Now().Before(r.runsOut)) {
+		return nil, nil, false, nil
+	}
+	r.holder = r
+	var held context.Context
+	held, r.lose = context.WithCancelCause(ctx)
+	return held, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.lose(nil)
+		if r.holder == r && !r.dead {
+			r.holder = nil
+		}
+	}, true, nil
+}
+
+// kill ends a server as a power cut does.
+func (r *replica) kill() {
+	r.mu.Lock()
+	r.dead = true
+	r.runsOut = time.Now().Add(leaseLife)
+	r.mu.Unlock()
+	r.cancel()
+}
+
+// join starts a server on the bucket, until the context ends.
+func (b *bucket) join(ctx context.Context, t *testing.T, ca *fakeCA, o Options) *replica {
+	t.Helper()
+	r := &replica{bucket: b}
+	o.Cache = r
+	if o.Lease == nil {
+		o.Lease = r.take
+	}
+	r.Manager = newManager(t, ca, o)
+	ctx, r.cancel = context.WithCancel(ctx)
+	go r.Run(ctx)
+	return r
+}
+
+// asked returns what the bucket was asked for since the last time.
+func (b *bucket) asked() (gets, writes, leases int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	gets, writes, leases = b.gets, b.writes, b.leases
+	b.gets, b.writes, b.leases = 0, 0, 0
+	return gets, writes, leases
+}
+
+// oneAtATime has an order take a while, and tells when two are under way at once.
+func oneAtATime(t *testing.T, ca *fakeCA, d time.Duration) {
+	var mu sync.Mutex
+	under := 0
+	ca.during = func(host string) {
+		mu.Lock()
+		under++
+		if under > 1 {
+			t.Errorf("two orders at once, one of them for %s", host)
+		}
+		mu.Unlock()
+		time.Sleep(d)
+		mu.Lock()
+		under--
+		mu.Unlock()
+	}
+}
+
+// TestReplicasOrderOnce: of any number of servers that start together one orders each name, one name at a time; all serve what it got, soon
+// after; and so at the renewal.
+func TestReplicasOrderOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 70*24*time.Hour)
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		oneAtATime(t, ca, 20*time.Second)
+		hosts := []string{host, "other.example.com", "third.example.com"}
+		var all []*replica
+		for range 5 {
+			all = append(all, b.join(ctx, t, ca, Options{Hosts: hosts}))
+		}
+		same := func(when string) {
+			t.Helper()
+			for _, r := range all {
+				for _, h := range hosts {
+					if c := shown(t, r.Manager, h); c == r.standIn || !c.Leaf.Equal(shown(t, all[0].Manager, h).Leaf) {
+						t.Errorf("%s: not all serve the same certificate of %s", when, h)
+					}
+				}
+			}
+		}
+		time.Sleep(2 * time.Minute) // three orders, and what it takes to hear of them
+		same("at the start")
+		if n := ca.count(); n != 3 {
+			t.Errorf("%d orders for three names", n)
+		}
+		first := shown(t, all[0].Manager, host).Leaf
+		time.Sleep(65 * 24 * time.Hour) // a renewal, within a tenth of the time that there is for it
+		same("after the renewal")
+		if n := ca.count(); n != 6 || shown(t, all[0].Manager, host).Leaf.Equal(first) {
+			t.Errorf("%d orders after one renewal of three names", n)
+		}
+		late := b.join(ctx, t, ca, Options{Hosts: hosts})
+		if shown(t, late.Manager, host) == late.standIn {
+			t.Error("a server that joins does not serve what is there from its first moment on")
+		}
+		time.Sleep(time.Minute)
+		if n := ca.count(); n != 6 {
+			t.Errorf("%d orders after a server joined", n)
+		}
+	})
+}
+
+// TestReplicasLookAgain: who gets the lease after another one had it finds out what that one did, however slow the bucket is.
+func TestReplicasLookAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		for range 20 {
+			b.join(ctx, t, ca, Options{})
+		}
+		b.slowDown(700 * time.Millisecond)
+		time.Sleep(5 * time.Minute)
+		if n := ca.count(); n != 1 {
+			t.Errorf("%d orders", n)
+		}
+	})
+}
+
+// TestNamesInTurns: where every server gets the lease, as in a bucket that cannot hold one, this one still orders one name at a time.
+func TestNamesInTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		oneAtATime(t, ca, 10*time.Second)
+		b.join(ctx, t, ca, Options{
+			Hosts: []string{host, "other.example.com", "third.example.com"},
+			Lease: func(ctx context.Context) (context.Context, func(), bool, error) { return ctx, func() {}, true, nil },
+		})
+		time.Sleep(time.Minute)
+		if n := ca.count(); n != 3 {
+			t.Errorf("%d orders for three names", n)
+		}
+	})
+}
+
+// TestReplicasCoolDown: a name that fails makes one order for each cool-down, however many servers there are and however often they start.
+func TestReplicasCoolDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, b := newFakeCA(t), newBucket()
+		oneAtATime(t, ca, 3*time.Second)
+		ca.fail = func(string) error { return refusal("192.0.2.7: Connection refused") }
+		began := time.Now()
+		for time.Since(began) < 24*time.Hour { // four servers, restarted every minute for a day
+			ctx, cancel := context.WithCancel(t.Context())
+			for range 4 {
+				b.join(ctx, t, ca, Options{})
+			}
+			time.Sleep(time.Minute)
+			cancel()
+			synctest.Wait()
+		}
+		var within []int
+		for _, hours := range []time.Duration{1, 3, 24} {
+			n := 0
+			for _, c := range ca.calls {
+				if c.at.Sub(began) < hours*time.Hour {
+					n++
+				}
+			}
+			within = append(within, n)
+		}
+		// An order that a stop cut short is placed again a minute later, as with one server: one or two at most.
+		for i, most := range []int{4, 6, 10} {
+			if within[i] > most || within[i] < most-2 {
+				t.Errorf("orders within 1, 3 and 24 hours: %v", within)
+				break
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := b.join(ctx, t, ca, Options{})
+		if s := r.States()[0]; !strings.Contains(s.Failure, "192.0.2.7: Connection refused") || !s.NextTry.After(time.Now()) {
+			t.Errorf("a server that joins does not know of the failure: %+v", s)
+		}
+	})
+}
+
+// TestReplicaDies: an order whose server dies is taken over once its lease has run out, at once and once; then the cool-down has to pass.
+func TestReplicaDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, b := newFakeCA(t), newBucket()
+		var all []*replica
+		started := make(chan struct{}, 10)
+		ca.during = func(string) {
+			started <- struct{}{}
+			time.Sleep(30 * time.Second)
+		}
+		for range 4 {
+			all = append(all, b.join(t.Context(), t, ca, Options{}))
+		}
+		killHolder := func() time.Time {
+			t.Helper()
+			<-started
+			time.Sleep(10 * time.Second)
+			b.mu.Lock()
+			holder := b.holder
+			b.mu.Unlock()
+			b.mu.Lock()
+			b.entries[proofKey(host)] = []byte("left over")
+			b.mu.Unlock()
+			holder.kill()
+			return time.Now()
+		}
+		died := killHolder()
+		again := killHolder()
+		placed := ca.calls[1].at.Sub(died)
+		if placed < leaseLife || placed > leaseLife+15*time.Second {
+			t.Errorf("taken over %s after the death", placed)
+		}
+		if _, left := b.entries[proofKey(host)]; ca.count() != 2 || !left {
+			t.Fatalf("%d orders, %v", ca.count(), left)
+		}
+		time.Sleep(19 * time.Minute)
+		if n := ca.count(); n != 2 {
+			t.Errorf("%d orders within the cool-down, though two servers died over them", n)
+		}
+		time.Sleep(30 * time.Minute)
+		if placed := ca.calls[len(ca.calls)-1].at.Sub(again); ca.count() != 3 || placed < 19*time.Minute {
+			t.Errorf("%d orders, the last %s after the second death", ca.count(), placed)
+		}
+		if _, left := b.entries[proofKey(host)]; left {
+			t.Error("what the dead one put up is still there")
+		}
+		for _, r := range all {
+			if !r.dead && r.States()[0].Leaf == nil {
+				t.Errorf("%+v", r.States())
+			}
+			r.cancel()
+		}
+		r, _, err := readRecord(t.Context(), &replica{bucket: b}, host, "https://ca.example/dir")
+		if err != nil || r.BrokenOff != 0 || r.Begun {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// TestReplicasAreCheap counts what the bucket is asked for: idle, while a name cools down, and while another server orders.
+func TestReplicasAreCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		for range 3 {
+			b.join(ctx, t, ca, Options{})
+		}
+		time.Sleep(2 * time.Minute)
+		if gets, writes, leases := b.asked(); gets > 40 || writes > 4 || leases > 12 {
+			t.Errorf("to get a first certificate for three servers: %d reads, %d writes, %d leases", gets, writes, leases)
+		}
+		time.Sleep(24 * time.Hour)
+		if gets, writes, leases := b.asked(); gets > 3*2*25 || writes+leases != 0 {
+			t.Errorf("idle for a day: %d reads, %d writes, %d leases", gets, writes, leases)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		ca.fail = func(string) error { return refusal("192.0.2.7: Connection refused") }
+		for range 3 {
+			b.join(ctx, t, ca, Options{})
+		}
+		time.Sleep(24 * time.Hour)
+		b.asked()
+		time.Sleep(time.Hour)
+		if gets, writes, leases := b.asked(); gets > 3*2*63 || writes > 4 || leases > 30 {
+			t.Errorf("an hour of cool-down: %d reads, %d writes, %d leases", gets, writes, leases)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		stuck := &replica{bucket: b}
+		if _, _, ok, err := stuck.take(ctx); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		for range 3 {
+			b.join(ctx, t, ca, Options{})
+		}
+		time.Sleep(10 * time.Minute)
+		b.asked()
+		time.Sleep(time.Hour)
+		if gets, writes, leases := b.asked(); gets > 3*2*63 || writes != 0 || leases > 3*63 || ca.count() != 0 {
+			t.Errorf("an hour of somebody else's lease: %d reads, %d writes, %d leases, %d orders", gets, writes, leases, ca.count())
+		}
+	})
+}
+
+// TestReplicaCannotRead: where it cannot be read what others did nothing is ordered, though it could be written.
+func TestReplicaCannotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		b.unread = errors.New("503 slow down")
+		r := b.join(ctx, t, ca, Options{})
+		time.Sleep(time.Hour)
+		if s := r.States()[0]; ca.count() != 0 || !strings.Contains(s.Fault(), "503 slow down") || b.writes != 0 {
+			t.Errorf("%d orders, %d writes, %s", ca.count(), b.writes, s.Fault())
+		}
+		if b.gets > 2*63 {
+			t.Errorf("%d reads", b.gets)
+		}
+		b.mu.Lock()
+		b.unread = nil
+		b.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if s := r.States()[0]; ca.count() != 1 || s.Fault() != "" {
+			t.Errorf("after it was mended: %d orders, %s", ca.count(), s.Fault())
+		}
+	})
+}
+
+// TestLeaseUnknown: where it cannot be told whether another server orders nothing is ordered.
+func TestLeaseUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		b.join(ctx, t, ca, Options{Lease: func(context.Context) (context.Context, func(), bool, error) {
+			return nil, nil, false, errors.New("503 slow down")
+		}})
+		time.Sleep(time.Hour)
+		if ca.count() != 0 || b.writes != 0 {
+			t.Errorf("%d orders, %d writes", ca.count(), b.writes)
+		}
+	})
+}
+
+// TestLeaseLost: an order whose lease is lost is given up, and what is remembered is left to who has it now.
+func TestLeaseLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		started := make(chan struct{}, 2)
+		ca.during = func(string) {
+			started <- struct{}{}
+			time.Sleep(20 * time.Second)
+		}
+		b.join(ctx, t, ca, Options{})
+		<-started
+		theirs := fmt.Appendf(nil, `{"directory":"https://ca.example/dir","refusals":3,"nextTry":%q,"reason":"theirs"}`, time.Now().Add(5*time.Hour).Format(time.RFC3339))
+		b.mu.Lock()
+		b.entries[recordKey(host)] = theirs
+		b.holder.lose(errors.New("another process has taken over"))
+		b.mu.Unlock()
+		time.Sleep(time.Hour)
+		if got := b.entries[recordKey(host)]; string(got) != string(theirs) || ca.count() != 1 {
+			t.Errorf("%d orders; remembered: %s", ca.count(), got)
+		}
+	})
+}
+
+// TestFollow: a server that may not write orders nothing, and takes over what others do.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		r := b.join(ctx, t, ca, Options{Lease: Follow})
+		time.Sleep(24 * time.Hour)
+		if ca.count() != 0 || b.writes != 0 || b.gets > 2*24*63 || !strings.Contains(r.States()[0].Fault(), "not been ordered") {
+			t.Errorf("%d orders, %d writes, %d reads, %s", ca.count(), b.writes, b.gets, r.States()[0].Fault())
+		}
+		b.join(ctx, t, ca, Options{})
+		time.Sleep(2 * time.Minute)
+		if r.States()[0].Leaf == nil || ca.count() != 1 {
+			t.Errorf("%d orders, %+v", ca.count(), r.States()[0])
+		}
+	})
+}
+
+// TestReplicasChangeDirectory: all servers go over to a certificate of the directory in use, though one of another lasts longer; and none
+// forgets that it is wanting because the first order failed.
+func TestReplicasChangeDirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		staging, b := newFakeCA(t), newBucket()
+		staging.life = 365
+		old := b.join(ctx, t, staging, Options{Directory: "https://staging.example/dir"})
+		time.Sleep(time.Minute)
+		old.cancel()
+		ca := newFakeCA(t)
+		ca.fail = func(string) error { return refusal("192.0.2.7: Connection refused") }
+		for range 2 { // the second pair starts after the failure
+			pair := []*replica{b.join(ctx, t, ca, Options{}), b.join(ctx, t, ca, Options{})}
+			time.Sleep(2 * time.Minute)
+			if ca.count() != 1 || shown(t, pair[1].Manager, host) == pair[1].standIn {
+				t.Errorf("%d orders, %+v", ca.count(), pair[1].States())
+			}
+			pair[0].cancel()
+			pair[1].cancel()
+		}
+		ca.fail = nil
+		pair := []*replica{b.join(ctx, t, ca, Options{}), b.join(ctx, t, ca, Options{})}
+		time.Sleep(20 * time.Minute)
+		for _, r := range pair {
+			if ca.count() != 2 || shown(t, r.Manager, host).Leaf.CheckSignatureFrom(ca.ca.Leaf()) != nil {
+				t.Errorf("%d orders; served until %s", ca.count(), shown(t, r.Manager, host).Leaf.NotAfter)
+			}
+		}
+	})
+}
