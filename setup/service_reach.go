@@ -46,21 +46,40 @@ func (a *Answers) within(user account, program string) []Finding {
 	if obstacle := user.stopped(filepath.Join(a.StoragePath, ownName), 0); obstacle != "" && obstacle != filepath.Clean(a.StoragePath) { // that one is given away
 		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "choose another directory with --storage-path, or open that one: chmod a+x "+shell(obstacle))
 	}
-	c := &config.Config{}
-	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, a.StoragePath
-	lease := filepath.Join(a.StoragePath, ownName, "v1", "lease")
-	written := append(StoreTrees(c), filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")) // these two by whoever served last
-	for _, path := range written {
-		info, err := os.Stat(path)
-		if err != nil {
-			continue
-		}
-		if uid, _ := owner(info); uid != user.uid && user.uid != 0 {
-			refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name), "stop the server, then give it away: chown -R "+user.name+": "+shell(a.StoragePath))
-			break
-		}
+	if contentOfOthers(a.StoragePath, user) {
+		refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name), "stop the server, then give it away: chown -R "+user.name+": "+shell(a.StoragePath))
 	}
 	return findings
+}
+
+// contentOfOthers tells whether the content below a directory belongs to somebody else, by its trees and by what whoever served last wrote.
+func contentOfOthers(dir string, user account) bool {
+	c := &config.Config{}
+	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, dir
+	lease := filepath.Join(dir, ownName, "v1", "lease")
+	return user.uid != 0 && slices.ContainsFunc(append(StoreTrees(c), filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")), func(path string) bool {
+		info, err := os.Stat(path)
+		if err != nil {
+			return false
+		}
+		uid, _ := owner(info)
+		return uid != user.uid
+	})
+}
+
+// Unfit tells why the user as whom systemd runs the server of the installation could not serve it, and what to do; nil where nothing speaks
+// against it. Who served it meanwhile leaves files of theirs.
+func (in *Installed) Unfit() *Finding {
+	if !in.Supervised() || in.Config == nil || in.Config.Storage.Driver != config.Filesystem {
+		return nil
+	}
+	user, err := findAccount(in.Manifest.Settings["run-as"])
+	dir := in.Config.Storage.Filesystem.RootDirectory
+	if err != nil || !contentOfOthers(dir, user) {
+		return nil
+	}
+	f := refused(CodeRunAs, fmt.Sprintf("%s holds content that belongs to another user than %s", dir, user.name), "give it away: chown -R "+user.name+": "+shell(dir))
+	return &f
 }
 
 // readBy lists the files of somebody else's that the server reads.

@@ -108,6 +108,9 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 		return false, err
 	}
 	active := systemctl(ctx, "is-active", "--quiet", setup.Unit) == nil
+	if unfit := installed.Unfit(); unfit != nil && !active {
+		return false, withHint(fmt.Errorf("the service is not started: %s", unfit.What), "%s, then systemctl start %s", unfit.Remedy, setup.Unit)
+	}
 	done := "started"
 	switch {
 	case active && len(plan.Restart) == 0 && unitChange(plan) == nil:

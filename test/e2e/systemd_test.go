@@ -383,6 +383,15 @@ func (m *machine) rollsBack() {
 	if got := m.show("UnitFileState"); got != "enabled" {
 		m.t.Errorf("after the rollback the unit is %s", got)
 	}
+	// Without the service root serves the trial, and leaves files that the service could not read.
+	m.setup("--service", "none")
+	out, code := m.try("", "packhouse", "rollback", "--yes")
+	if code != 1 || !strings.Contains(out, "chown -R packhouse: /srv/machine/packs") {
+		m.t.Errorf("rollback to a service whose content root has served: exit %d\n%s", code, out)
+	}
+	m.run("chown", "-R", "packhouse:", "/srv/machine/packs")
+	m.run("systemctl", "start", "packhouse")
+	m.serves()
 }
 
 func (m *machine) failsToStart() {
