@@ -12,7 +12,7 @@
 //
 // A name that fails does not use up the limits of the CA. After each refusal the next try is further away, from ten minutes up to half a
 // day, and that is written into the cache before anything is ordered: neither a restart nor a crash in the middle of an order makes it
-// sooner. Where the cache cannot be written, nothing is ordered at all. What the CA said is kept word for word.
+// sooner. Where the cache cannot be read or written, nothing is ordered at all. What the CA said is kept word for word.
 //
 // # Proving a name
 //
@@ -21,7 +21,16 @@
 //
 // # The cache
 //
-// Account, certificates and answers to challenges lie in a Cache under the names that golang.org/x/crypto/acme/autocert uses, so CNCF
-// distribution goes on with them and the other way round. Servers that share a cache answer each other's challenges and take over each
-// other's certificates.
+// Account and certificates lie in a Cache under the names that golang.org/x/crypto/acme/autocert uses, so CNCF distribution goes on with them
+// and the other way round. Beside them lie what is remembered of orders, and for the time of an order the answers to its challenges.
+//
+// # Many servers
+//
+// Servers that share a cache answer each other's challenges and take over each other's certificates. With a Lease one of them orders at a
+// time, having looked again at what the others did: together they have one account, place one order, and wait out one cool-down. The
+// others look at the cache: every hour while all is well, every minute while something is wanting, every five seconds while an order is
+// under way. When a server dies over an order, the one that gets its lease places another at once; but not a third, which has to wait.
+//
+// Before a CA is told to look for an answer, the answer has lain in the cache for as long as others believe what they found there, a second:
+// so strangers can have the cache read once a second for each name and no oftener, and the CA is answered by whatever server it reaches.
 package acme
