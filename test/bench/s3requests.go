@@ -18,6 +18,8 @@ const (
 // one each time.
 type s3Step struct {
 	name string
+	// newcomer lets a process do it that has seen nothing of the content.
+	newcomer bool
 	// prepare brings about what the step needs, uncounted.
 	prepare func(ctx context.Context, t *target, serial int) error
 	do      func(ctx context.Context, t *target, serial int) error
@@ -43,6 +45,10 @@ func s3Steps() []s3Step {
 		}
 		return t.pushManifest(ctx, repository, imageTag(serial), manifest)
 	}
+	pullImage := func(ctx context.Context, t *target, serial int) error {
+		config, layers, _ := bucketImage(t, serial)
+		return t.pullArtifact(ctx, repository, imageTag(serial), append(layers, config)...)
+	}
 	layer := func(t *target, serial int) blob { return makeBlob(mib, t.name+" artifact", serial) }
 	large := func(t *target, serial int) blob { return makeBlob(100*mib, t.name+" large", serial) }
 	pushLarge := func(ctx context.Context, t *target, serial int) error {
@@ -56,13 +62,7 @@ func s3Steps() []s3Step {
 	}
 	return []s3Step{
 		{name: "image push", do: pushImage},
-		{
-			name: "image pull, by tag", prepare: pushImage,
-			do: func(ctx context.Context, t *target, serial int) error {
-				config, layers, _ := bucketImage(t, serial)
-				return t.pullArtifact(ctx, repository, imageTag(serial), append(layers, config)...)
-			},
-		},
+		{name: "image pull, by tag", prepare: pushImage, do: pullImage},
 		{
 			name: "image pull, by digest", prepare: pushImage,
 			do: func(ctx context.Context, t *target, serial int) error {
@@ -70,20 +70,7 @@ func s3Steps() []s3Step {
 				return t.pullArtifact(ctx, repository, digestOf(manifest), append(layers, config)...)
 			},
 		},
-		{
-			name: "image pull again, by tag",
-			prepare: func(ctx context.Context, t *target, serial int) error {
-				if err := pushImage(ctx, t, serial); err != nil {
-					return err
-				}
-				config, layers, _ := bucketImage(t, serial)
-				return t.pullArtifact(ctx, repository, imageTag(serial), append(layers, config)...)
-			},
-			do: func(ctx context.Context, t *target, serial int) error {
-				config, layers, _ := bucketImage(t, serial)
-				return t.pullArtifact(ctx, repository, imageTag(serial), append(layers, config)...)
-			},
-		},
+		{name: "image pull, by tag, from a process just started", newcomer: true, prepare: pushImage, do: pullImage},
 		{
 			name: "artifact push", do: func(ctx context.Context, t *target, serial int) error {
 				return t.pushArtifact(ctx, repository, fmt.Sprintf("artifact-%d", serial), layer(t, serial))
@@ -155,7 +142,7 @@ func countS3Requests(ctx context.Context, b *bench, wanted []string) error {
 		if err != nil {
 			return fmt.Errorf("start %s: %w", p.name, err)
 		}
-		counted[i], err = countSteps(ctx, t, counter, b.rounds, wanted)
+		counted[i], err = countSteps(ctx, b, t, counter, wanted)
 		t.stop()
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -186,7 +173,7 @@ func countS3Requests(ctx context.Context, b *bench, wanted []string) error {
 
 // countSteps takes a server through the steps, and returns the counts of the
 // round whose total is the median.
-func countSteps(ctx context.Context, t *target, counter *s3Counter, rounds int, wanted []string) (map[string]map[string]int, error) {
+func countSteps(ctx context.Context, b *bench, t *target, counter *s3Counter, wanted []string) (map[string]map[string]int, error) {
 	// The first push of a process may find out things that later ones know.
 	if err := t.pushArtifact(ctx, "counted/warm", "v1", t.newBlob(kib)); err != nil {
 		return nil, err
@@ -198,14 +185,9 @@ func countSteps(ctx context.Context, t *target, counter *s3Counter, rounds int, 
 			continue
 		}
 		var all []map[string]int
-		for range rounds {
+		for range b.rounds {
 			serial++
-			if step.prepare != nil {
-				if err := step.prepare(ctx, t, serial); err != nil {
-					return nil, fmt.Errorf("prepare %s: %w", step.name, err)
-				}
-			}
-			counts, err := counter.during(func() error { return step.do(ctx, t, serial) })
+			counts, err := step.count(ctx, b, t, counter, serial)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", step.name, err)
 			}
@@ -220,4 +202,24 @@ func countSteps(ctx context.Context, t *target, counter *s3Counter, rounds int, 
 		results[step.name] = all[len(all)/2]
 	}
 	return results, nil
+}
+
+// count takes a server through the step once.
+func (s s3Step) count(ctx context.Context, b *bench, t *target, counter *s3Counter, serial int) (map[string]int, error) {
+	if s.prepare != nil {
+		if err := s.prepare(ctx, t, serial); err != nil {
+			return nil, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	if s.newcomer {
+		at := t.at
+		at.dir += "-newcomer"
+		other, err := t.start(ctx, at, b.clients)
+		if err != nil {
+			return nil, fmt.Errorf("start another process: %w", err)
+		}
+		defer other.stop()
+		t = other
+	}
+	return counter.during(func() error { return s.do(ctx, t, serial) })
 }
