@@ -165,6 +165,7 @@ func users(s subject) []check.User {
 		password, known := s.passwords[u.Name]
 		if !known {
 			password, known = initial[u.Name]
+			user.Initial = known
 		}
 		if known {
 			user.Password = func() []byte { return []byte(password.Reveal()) }

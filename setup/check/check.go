@@ -64,6 +64,7 @@ type User struct {
 	Name     string
 	Role     string        // reader, writer or admin
 	Password func() []byte // nil: not known, so not proven
+	Initial  bool          // it is one that was generated once, and lies in a file since
 }
 
 // Prober hands out a one-minute identity with a role, so that roles are proven without anybody's password. Nil where no server of the

@@ -251,6 +251,9 @@ func TestRunNamesTheCause(t *testing.T) {
 		{name: "nobody is asked who they are", fault: "open", id: "anonymous", status: Failed, code: "auth-not-asked", cause: "does not ask"},
 		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "not refused"},
 		{name: "a known user is refused", fault: "locked out", id: "users", status: Failed, code: "user-refused", cause: "admin cannot log in"},
+		{name: "a password was changed since it was generated", fault: "locked out", change: func(_ *testing.T, target *Target) {
+			target.Users[0].Initial = true
+		}, id: "users", status: Warning, code: "initial-passwords", cause: "not the one that counts"},
 		{name: "readers may push", fault: "readers push", id: "roles", status: Failed, code: "role-reader", cause: "expected 403"},
 		{name: "other bytes come back", fault: "other bytes", id: "round-trip", status: Failed, code: "round-trip-content", cause: "other bytes"},
 		{name: "storage runs full", fault: "full", id: "round-trip", status: Failed, code: "round-trip", cause: "STORAGE_FULL: no space"},

@@ -14,7 +14,7 @@ import (
 
 func proveConfiguration(_ context.Context, s *session) Result {
 	if s.ConfigPath == "" {
-		return notProven("the configuration of a remote registry cannot be read")
+		return notProven("no configuration is known")
 	}
 	var failures, warnings []config.Problem
 	for _, p := range s.Findings {
@@ -51,7 +51,7 @@ const lowSpace = 1 << 30
 func proveStorage(ctx context.Context, s *session) Result {
 	switch {
 	case s.Config == nil:
-		return notProven("the storage of a remote registry cannot be seen")
+		return notProven("without a configuration it is not known where it is")
 	case s.Config.Storage.Driver == config.InMemory:
 		return warning("storage-inmemory", "in memory", "everything is lost when the server stops", "packhouse setup --storage filesystem")
 	case s.Config.Storage.Driver == config.S3:

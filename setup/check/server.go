@@ -223,7 +223,7 @@ func proveUsers(ctx context.Context, s *session) Result {
 			return s.unreachable(s.address(s.hostPort()), err)
 		}
 		if answer.status != http.StatusOK {
-			return s.userRefused(u.Name, answer.status)
+			return s.userRefused(u, answer.status)
 		}
 		proven = append(proven, u.Name)
 	}
@@ -236,15 +236,18 @@ func proveUsers(ctx context.Context, s *session) Result {
 	return passed("%s can log in", strings.Join(proven, ", "))
 }
 
-func (s *session) userRefused(name string, status int) Result {
-	seen := fmt.Sprintf("%s: %d", name, status)
+func (s *session) userRefused(u User, status int) Result {
+	seen := fmt.Sprintf("%s: %d", u.Name, status)
 	switch {
 	case status == http.StatusTooManyRequests:
 		return notProven("the server slows down guesses right now (429), try again later")
 	case s.Remote:
-		return failed("user-refused", seen, fmt.Sprintf("%s is not let in with that password", name), "packhouse user passwd "+name+" on the server sets another one")
+		return failed("user-refused", seen, fmt.Sprintf("%s is not let in with that password", u.Name), "packhouse user passwd "+u.Name+" on the server sets another one")
+	case u.Initial:
+		return warning("initial-passwords", seen, fmt.Sprintf("the password of %s in initial-passwords is not the one that counts", u.Name),
+			"where it was changed since, remove it from the file; else restart the server, so that it takes the users on disk")
 	}
-	return failed("user-refused", seen, fmt.Sprintf("%s cannot log in with the password just set", name), "restart the server so that it takes the new users, then packhouse check")
+	return failed("user-refused", seen, fmt.Sprintf("%s cannot log in with the password just set", u.Name), "restart the server so that it takes the new users, then packhouse check")
 }
 
 // credentials are those of HTTP Basic authentication; the zero value sends none.

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"packhouse/server/config"
+	"packhouse/server/storage/s3"
+	"packhouse/setup/check"
+)
+
+// TestSecretsIn: what the file itself holds counts, and what a variable says does not.
+func TestSecretsIn(t *testing.T) {
+	document := func(http, s3, rest string) string {
+		return "version: 0.1\nhttp:\n  addr: 127.0.0.1:5000\n" + http + "storage:\n  s3:\n    bucket: packs\n    region: eu-central-1\n" + s3 + rest
+	}
+	const hook = "notifications:\n  endpoints:\n    - name: ci\n      url: https://"
+	rows := []struct {
+		name string
+		file string
+		env  []string
+		want []string
+	}{
+		{"none", document("", "", ""), nil, nil},
+		{"the key of the bucket", document("", "    accesskey: AKID\n    secretkey: hunter2\n", ""), nil, []string{"storage.s3.secretkey"}},
+		{"the key of the bucket by variable", document("", "    accesskey: AKID\n", ""), []string{"REGISTRY_STORAGE_S3_SECRETKEY=hunter2"}, nil},
+		{"what other registries sign uploads with", document("  secret: hunter2\n", "", ""), nil, []string{"http.secret"}},
+		{"a header of a webhook", document("", "", hook+"ci.example.com/\n      headers: {Authorization: [Bearer hunter2]}\n"), nil, []string{"notifications.endpoints"}},
+		{"a password in a webhook's URL", document("", "", hook+"me:hunter2@ci.example.com/\n"), nil, []string{"notifications.endpoints"}},
+		{"a webhook without", document("", "", hook+"ci.example.com/\n"), nil, nil},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "myconfig.yml")
+			if err := os.WriteFile(path, []byte(row.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			a := &app{env: row.env, now: time.Now}
+			loaded, err := a.loadConfig(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := secretsIn(loaded); !reflect.DeepEqual(got, row.want) {
+				t.Errorf("%q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func TestClocks(t *testing.T) {
+	bucket := func(s config.S3Storage) config.Config {
+		return config.Config{Storage: config.Storage{Driver: config.S3, S3: s}}
+	}
+	ordered := func(directory string) config.Config {
+		var c config.Config
+		c.HTTP.TLS.LetsEncrypt = config.LetsEncrypt{CacheFile: "/le-cache", Hosts: []string{"registry.example.com"}, Email: "you@example.com", DirectoryURL: directory}
+		return c
+	}
+	for want, c := range map[string]config.Config{
+		"":                                      {},
+		"https://s3.eu-central-1.amazonaws.com": bucket(config.S3Storage{Region: "eu-central-1", Secure: true}),
+		"https://minio.example.com:9000":        bucket(config.S3Storage{RegionEndpoint: "https://minio.example.com:9000", Secure: true}),
+		"http://minio.example.com:9000":         bucket(config.S3Storage{RegionEndpoint: "minio.example.com:9000"}),
+		"https://acme-v02.api.letsencrypt.org/directory": ordered(""),
+		"https://ca.example.com/dir":                     ordered("https://ca.example.com/dir"),
+	} {
+		got := ""
+		if sources := clocks(&c); len(sources) > 0 {
+			got = sources[0].URL
+		}
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestJudgeBucket: what an engine lacks is told by itself, and not among what works.
+func TestJudgeBucket(t *testing.T) {
+	findings := func(f s3.Finding) []s3.Finding {
+		f.Right, f.Tried = s3.RightConditions, true
+		return []s3.Finding{{Right: s3.RightPut, Passed: true, Tried: true, What: "writing works"}, f}
+	}
+	lost := []string{"damaged blobs are not moved away"}
+	rows := []struct {
+		name string
+		from s3.Finding
+		want check.BucketProof
+	}{
+		{"sound", s3.Finding{Passed: true, What: "conditions work"}, check.BucketProof{Works: "every right was tried in bucket packs: writing works, conditions work"}},
+		{"lacks something", s3.Finding{Passed: true, What: "conditions work; but not all", Weaknesses: lost}, check.BucketProof{Works: "every right was tried in bucket packs: writing works, writing with conditions works", Lost: lost}},
+		{"lacks what several servers need", s3.Finding{What: "run one process", Remedy: "a newer release", Weaknesses: lost}, check.BucketProof{Code: "bucket-conditions", Cause: "run one process", Remedy: "a newer release", Weak: true}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			got := judgeBucket(config.S3Storage{Bucket: "packs"}, findings(row.from))
+			if got.Lifecycle == "" {
+				t.Error("no lifecycle rule")
+			}
+			got.Lifecycle = ""
+			if !reflect.DeepEqual(got, row.want) {
+				t.Errorf("%+v\nwant %+v", got, row.want)
+			}
+		})
+	}
+}
+
+// TestOrdersOf: where the cache may not be read, the server's own words tell.
+func TestOrdersOf(t *testing.T) {
+	const fault = "there is no certificate for registry.example.com yet, and clients refuse the stand-in: it is being ordered"
+	got := ordersOf([]string{"the htpasswd file cannot be read", fault})
+	want := []check.Order{{Host: "registry.example.com", Missing: true, Fault: fault, Remedy: orderRemedy}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
