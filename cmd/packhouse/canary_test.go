@@ -465,7 +465,7 @@ func (s *site) watchArguments() (spies string, stop func()) {
 					return
 				}
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(40 * time.Millisecond)
 		}
 	})
 	return spies, func() {
