@@ -134,3 +134,31 @@ func TestOrderingIsInstalled(t *testing.T) {
 		t.Errorf("after it came back: %+v", l)
 	}
 }
+
+// TestOrderingInABucket: where packs are in a bucket, account and certificates are too, for the servers that will be added; where they were kept before
+// they stay.
+func TestOrderingInABucket(t *testing.T) {
+	url, ca := directory(t, directoryBody, http.StatusOK)
+	flags := Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
+	m, _ := bucketMachine(t, "")
+	cache := func(dir string) string {
+		t.Helper()
+		in, err := Load(dir)
+		if err != nil || in.Problem != nil {
+			t.Fatal(err, in.Problem)
+		}
+		return in.Config.HTTP.TLS.LetsEncrypt.CacheFile
+	}
+	fresh, moved := filepath.Join(t.TempDir(), "packhouse"), filepath.Join(t.TempDir(), "packhouse")
+	bucket := bucketFlags(t, "a-secret-of-the-bucket")
+	install(t, m, moved, flags)
+	install(t, m, moved, bucket)
+	maps.Copy(bucket, flags)
+	install(t, m, fresh, bucket)
+	if got := cache(fresh); got != "storage:le-cache" {
+		t.Errorf("in a bucket: %s", got)
+	}
+	if got := cache(moved); got != filepath.Join(moved, acmeCache) {
+		t.Errorf("moved to a bucket: %s", got)
+	}
+}

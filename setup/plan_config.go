@@ -39,7 +39,7 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 		c.Certificate, c.Key = a.tlsFiles()
 		if ordered(a) {
 			c.ACME = &templates.ACME{
-				Cache: filepath.Join(a.Dir, acmeCache), Email: a.ACMEEmail, Hosts: []string{canonical(a.Hostname)}, Directory: a.ACMEDirectory, CAFile: a.ACMECA,
+				Cache: acmeCacheFile(in, a), Email: a.ACMEEmail, Hosts: []string{canonical(a.Hostname)}, Directory: a.ACMEDirectory, CAFile: a.ACMECA,
 			}
 		}
 		data, err := c.Render()
@@ -168,7 +168,7 @@ func acmeEdits(in *Installed, a *Answers) (edits []config.Edit, restart []string
 		name       string
 		have, want string
 	}{
-		{"cachefile", l.CacheFile, orElse(l.CacheFile, filepath.Join(a.Dir, acmeCache))},
+		{"cachefile", l.CacheFile, acmeCacheFile(in, a)},
 		{"email", l.Email, a.ACMEEmail},
 		{"directoryurl", l.DirectoryURL, a.ACMEDirectory},
 		{"cafile", l.CAFile, a.ACMECA},

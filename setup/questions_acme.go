@@ -13,11 +13,13 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/server/config"
 )
 
 // Directories that are offered.
@@ -26,8 +28,20 @@ const (
 	acmeStaging    = "https://acme-staging-v02.api.letsencrypt.org/directory"
 )
 
-// acmeCache is where account and certificates lie, beside the configuration.
+// acmeCache is where account and certificates lie: beside the configuration, or with the packs.
 const acmeCache = "le-cache"
+
+// acmeCacheFile is where account and certificates are kept: where they are already, else with the packs if these are in a bucket, so that
+// every further server shares them, else beside the configuration.
+func acmeCacheFile(in *Installed, a *Answers) string {
+	switch {
+	case in.Config != nil && in.Config.HTTP.TLS.LetsEncrypt.CacheFile != "":
+		return in.Config.HTTP.TLS.LetsEncrypt.CacheFile
+	case a.Storage == config.S3:
+		return "storage:" + acmeCache
+	}
+	return filepath.Join(a.Dir, acmeCache)
+}
 
 // acmeTimeout bounds asking a directory while somebody waits at a terminal.
 const acmeTimeout = 8 * time.Second

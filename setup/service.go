@@ -155,7 +155,7 @@ func (b *builder) service() error {
 		s.Writable = append(s.Writable, b.answers.StoragePath)
 		owned[b.answers.StoragePath] = true
 	}
-	if cache := b.path("le-cache"); b.answers.TLS == LetsEncrypt {
+	if cache := b.path(acmeCache); b.answers.TLS == LetsEncrypt && acmeCacheFile(b.installed, &b.answers) == cache {
 		s.Writable = append(s.Writable, cache)
 		if b.plan.change(cache) == nil {
 			b.directory(cache, 0o700)
@@ -195,7 +195,7 @@ func (b *builder) written() []string {
 	}
 	var dirs []string
 	add := func(dir string) {
-		if filepath.IsAbs(dir) && dir != b.path("le-cache") && !slices.Contains(dirs, dir) {
+		if filepath.IsAbs(dir) && dir != b.path(acmeCache) && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 	}
