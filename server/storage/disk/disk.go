@@ -57,6 +57,8 @@ type File interface {
 	Stat() (Info, error)
 	// Sync makes the contents durable, but not the name.
 	Sync() error
+	// SyncData makes the contents durable of a file that was synced at its size before: fdatasync(2).
+	SyncData() error
 	// Truncate cuts the file to size bytes.
 	Truncate(size int64) error
 	// WriteBack starts writing a range to the device without waiting, so that few dirty pages are left for Sync.
@@ -97,9 +99,11 @@ type Space struct {
 
 // Traits are what kind of file system it is.
 type Traits struct {
-	Kind     string // "ext4", "xfs", "nfs", … or the magic number
-	SyncAll  bool   // SyncAll reports the errors of every write before it
-	Network  bool   // locks may not reach other hosts
-	Boot     string // changes when what was not synced may be lost; "" where it is not known
-	Volatile bool   // nothing outlives the process
+	Kind       string // "ext4", "xfs", "nfs", … or the magic number
+	SyncAll    bool   // SyncAll reports the errors of every write before it
+	Journaling bool   // a rename happens whole or not at all, and before what follows; Sync of a new file makes its first name durable, too
+	Network    bool   // locks may not reach other hosts
+	Boot       string // changes when what was not synced may be lost; "" where it is not known
+	Mount      string // changes when the file system is mounted anew; "" where it is not known
+	Volatile   bool   // nothing outlives the process
 }

@@ -29,14 +29,14 @@ const (
 	magicTmpfs = 0x01021994
 )
 
-// kinds names file systems; network tells which are reached over one, where a lock may not hold against other hosts.
+// kinds names file systems; journal tells which keep the order of renames by a journal (btrfs does not beside a sync); network tells which are reached over one, where a lock may not hold against other hosts.
 var kinds = map[int64]struct {
-	name             string
-	network, syncAll bool
+	name                      string
+	network, syncAll, journal bool
 }{
-	magicNFS: {"nfs", true, false}, magicCIFS: {"cifs", true, false}, magicSMB2: {"smb2", true, false}, magicSMB: {"smb", true, false},
-	magicCeph: {"ceph", true, false}, magicFUSE: {"fuse", true, false}, magicAFS: {"afs", true, false}, magic9P: {"9p", true, false},
-	magicExt: {"ext4", false, true}, magicXFS: {"xfs", false, true}, magicBtrfs: {"btrfs", false, true}, magicTmpfs: {"tmpfs", false, false},
+	magicNFS: {"nfs", true, false, false}, magicCIFS: {"cifs", true, false, false}, magicSMB2: {"smb2", true, false, false}, magicSMB: {"smb", true, false, false},
+	magicCeph: {"ceph", true, false, false}, magicFUSE: {"fuse", true, false, false}, magicAFS: {"afs", true, false, false}, magic9P: {"9p", true, false, false},
+	magicExt: {"ext4", false, true, true}, magicXFS: {"xfs", false, true, true}, magicBtrfs: {"btrfs", false, true, false}, magicTmpfs: {"tmpfs", false, false, false},
 }
 
 // ignoring repeats a call that a signal interrupted.
@@ -80,6 +80,14 @@ func (f *osFile) Stat() (Info, error) {
 func (f *osFile) WriteBack(offset, n int64) {
 	// A hint: an error of the device shows up at Sync, which is asked for in any case.
 	_ = unix.SyncFileRange(int(f.Fd()), offset, n, unix.SYNC_FILE_RANGE_WRITE)
+}
+
+// SyncData implements File.
+func (f *osFile) SyncData() error {
+	if err := ignoring(func() error { return unix.Fdatasync(int(f.Fd())) }); err != nil {
+		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
 }
 
 // SetTime implements Disk.
@@ -135,10 +143,15 @@ func (d *osDisk) traits() (Traits, error) {
 	}
 	t := Traits{Kind: "0x" + strconv.FormatInt(st.Type, 16)}
 	if k, ok := kinds[st.Type&0xffffffff]; ok {
-		t.Kind, t.Network, t.SyncAll = k.name, k.network, k.syncAll && kernelAtLeast(5, 8)
+		t.Kind, t.Network, t.Journaling = k.name, k.network, k.journal
+		t.SyncAll = k.syncAll && kernelAtLeast(5, 8)
 	}
 	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
 		t.Boot = strings.TrimSpace(string(id))
+	}
+	var sx unix.Statx_t
+	if unix.Statx(d.fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE, &sx) == nil && sx.Mask&unix.STATX_MNT_ID_UNIQUE != 0 { // Linux 6.8
+		t.Mount = fmt.Sprintf("%d:%d/%d", sx.Dev_major, sx.Dev_minor, sx.Mnt_id)
 	}
 	return t, nil
 }

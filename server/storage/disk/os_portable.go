@@ -48,6 +48,9 @@ func (f *osFile) Stat() (Info, error) {
 // WriteBack implements File: there is no such hint here.
 func (f *osFile) WriteBack(int64, int64) {}
 
+// SyncData implements File.
+func (f *osFile) SyncData() error { return f.Sync() }
+
 // SetTime implements Disk.
 func (d *osDisk) SetTime(name string, t time.Time) error { return d.root.Chtimes(name, time.Time{}, t) }
 

@@ -18,7 +18,7 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
-var barriers = []string{filesystem.BarrierFiles, filesystem.BarrierAll, filesystem.BarrierAuto}
+var barriers = []string{filesystem.BarrierFiles, filesystem.BarrierAuto}
 
 // numbered makes contents that differ.
 func numbered(size int, n uint64) []byte {
@@ -161,7 +161,7 @@ func BenchmarkListings(b *testing.B) {
 func filled(tb testing.TB, total int) *filesystem.Store {
 	tb.Helper()
 	root := tb.TempDir()
-	s := open(tb, filesystem.Options{Root: root, Barrier: filesystem.BarrierAll})
+	s := open(tb, filesystem.Options{Root: root})
 	tb.Cleanup(func() { s.Close() })
 	image := storagetest.NewImage(tb, "one", nil)
 	image.Push(tb, s, "tags", "t00000")

@@ -23,7 +23,8 @@ type catalogue struct {
 
 	mu    sync.RWMutex
 	names []catalogued
-	torn  bool // the file does not end in a newline
+	fresh map[string]struct{} // those among them that no change has made durable yet
+	torn  bool                // the file does not end in a newline
 }
 
 // catalogued is a repository, and the time of its directory when it was last seen to hold something.
@@ -194,9 +195,15 @@ func (c *catalogue) add(ch *change, name string) error {
 	<-c.loaded
 	c.mu.RLock()
 	_, found := slices.BinarySearchFunc(c.names, name, byName)
+	_, fresh := c.fresh[name]
 	c.mu.RUnlock()
-	if found {
+	if found && !fresh {
 		return nil
+	}
+	// Until one change has made the name durable, each sees to it.
+	ch.repo = name
+	if ch.j != nil {
+		ch.items = append(ch.items, item{kind: itemRepository, name: name})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,7 +215,14 @@ func (c *catalogue) add(ch *change, name string) error {
 	if err != nil {
 		return fmt.Errorf("add to catalogue: %w", err)
 	}
-	ch.adopt(f)
+	if ch.j == nil {
+		ch.files = append(ch.files, f)
+	} else {
+		defer f.Close()
+	}
+	if _, found := slices.BinarySearchFunc(c.names, name, byName); found {
+		return nil
+	}
 	if _, err := f.Seek(0, io.SeekEnd); err != nil {
 		return fmt.Errorf("add to catalogue: %w", err)
 	}
@@ -222,7 +236,18 @@ func (c *catalogue) add(ch *change, name string) error {
 	}
 	c.torn = false
 	c.insert(name)
+	if c.fresh == nil {
+		c.fresh = map[string]struct{}{}
+	}
+	c.fresh[name] = struct{}{}
 	return nil
+}
+
+// durable notes that a name survives a power cut.
+func (c *catalogue) durable(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.fresh, name)
 }
 
 // all returns every name, whether or not it still holds something.

@@ -10,15 +10,18 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// change is a set of files that become visible together, in the one order that survives a crash: contents are durable before they get
-// their names, names before anybody is told.
+// change is a set of files that become visible together, in an order that survives a crash: contents are durable before they get their names,
+// and the whole of it before anybody is told.
 //
 //	c := s.begin(); defer c.end()
 //	c.write(path, body) …   temporaries in stage
-//	c.contents()            barrier over contents
-//	c.names()               directories, renames, barrier over names; then what must come after, and its barrier
+//	c.contents()            large contents are durable; without a journal all of them
+//	c.names()               the journal has it all; then directories and renames. Without: directories, renames, barrier over names;
+//	                        then what must come after, and its barrier
 type change struct {
 	s     *Store
+	j     *journal // nil: by barrier
+	items []item   // for the journal
 	files []disk.File
 	dirs  []string // staged directories, synced with the contents
 	first []move
@@ -26,6 +29,7 @@ type change struct {
 	made  []string // directories made here, not known durable yet
 	seen  map[string]struct{}
 	order []string // directories to sync, each once
+	repo  string   // a repository that the catalogue is not known to name durably
 }
 
 // move gives a staged file or directory its name.
@@ -35,7 +39,9 @@ type move struct {
 	around   func(rename func() error) error // for who must know exactly when; nil: just rename
 }
 
-func (s *Store) begin() *change { return &change{s: s, seen: map[string]struct{}{}} }
+func (s *Store) begin() *change {
+	return &change{s: s, j: s.journal.Load(), seen: map[string]struct{}{}}
+}
 
 // temporary returns a free name in stage, which is emptied at every start.
 func (s *Store) temporary() string {
@@ -44,47 +50,89 @@ func (s *Store) temporary() string {
 
 // write stages body to be renamed to name.
 func (c *change) write(name string, body []byte) error {
-	tmp, err := c.stage(body)
-	if err != nil {
-		return err
+	m, err := c.staged(name, body)
+	if err == nil {
+		c.first = append(c.first, m)
 	}
-	c.first = append(c.first, move{from: tmp, to: name})
-	return nil
+	return err
 }
 
 // writeLast stages body to be renamed to name after everything else is durable.
 func (c *change) writeLast(name string, body []byte) error {
-	tmp, err := c.stage(body)
+	m, err := c.staged(name, body)
+	if err == nil {
+		c.last = append(c.last, m)
+	}
+	return err
+}
+
+func (c *change) staged(name string, body []byte) (move, error) {
+	m := move{from: c.s.temporary(), to: name}
+	f, err := c.create(m.from, body)
+	if err != nil {
+		return m, err
+	}
+	if c.j != nil && len(body) <= inlineMost {
+		c.items = append(c.items, item{kind: itemFile, name: name, body: body})
+		return m, f.Close()
+	}
+	if c.j != nil {
+		c.items = append(c.items, item{kind: itemMoved, name: name, from: m.from, size: int64(len(body))})
+	}
+	c.files = append(c.files, f)
+	return m, nil
+}
+
+// inside writes a file of a staged directory. It is to be found as name.
+func (c *change) inside(staged, name string, body []byte) error {
+	f, err := c.create(staged, body)
 	if err != nil {
 		return err
 	}
-	c.last = append(c.last, move{from: tmp, to: name})
-	return nil
-}
-
-func (c *change) stage(body []byte) (string, error) {
-	tmp := c.s.temporary()
-	return tmp, c.create(tmp, body)
+	if c.j == nil {
+		c.files = append(c.files, f)
+		return nil
+	}
+	c.items = append(c.items, item{kind: itemFile, name: name, body: body})
+	return f.Close()
 }
 
 // create writes a staged file of the given name.
-func (c *change) create(name string, body []byte) error {
+func (c *change) create(name string, body []byte) (disk.File, error) {
 	f, err := c.s.disk.Create(name)
 	if err != nil {
-		return fmt.Errorf("stage file: %w", err)
+		return nil, fmt.Errorf("stage file: %w", err)
 	}
-	c.files = append(c.files, f)
 	if _, err := f.Write(body); err != nil {
+		_ = f.Close()
 		_ = c.s.disk.Remove(name)
-		return fmt.Errorf("stage file: %w", err)
+		return nil, fmt.Errorf("stage file: %w", err)
 	}
-	return nil
+	return f, nil
 }
 
-// adopt takes over an open file, to be synced and closed.
-func (c *change) adopt(f disk.File) { c.files = append(c.files, f) }
+// adopt takes over an open file of size bytes that was staged as from, and returns what the journal is to say of it once it gets its name.
+func (c *change) adopt(f disk.File, from, name string, size int64) (item, error) {
+	i := item{kind: itemMoved, name: name, from: from, size: size}
+	if c.j == nil || size > inlineMost {
+		c.files = append(c.files, f)
+		return i, nil
+	}
+	defer f.Close()
+	i.kind, i.body = itemFile, make([]byte, size)
+	if n, err := f.ReadAt(i.body, 0); int64(n) < size {
+		return i, fmt.Errorf("read what was staged: %w", err)
+	}
+	return i, nil
+}
 
-// contents makes everything staged durable.
+// give has an adopted file get its name before everything else.
+func (c *change) give(i item, from string) {
+	c.first = append([]move{{from: from, to: i.name, adopted: true}}, c.first...)
+	c.items = append([]item{i}, c.items...)
+}
+
+// contents makes durable what is staged and not to be in the journal.
 func (c *change) contents() error {
 	err := c.s.barrier.wait(c.files, c.dirs)
 	c.close()
@@ -101,6 +149,13 @@ func (c *change) close() {
 // names gives everything its name and makes the names durable. After an error what was renamed is in doubt: it is written anew by the
 // next who wants it.
 func (c *change) names() error {
+	if c.j != nil && len(c.items) > 0 {
+		applied, err := c.j.write(c.items)
+		if err != nil {
+			return err
+		}
+		defer applied()
+	}
 	done, err := c.rename(c.first)
 	c.first = c.first[len(done):] // what is left is for end to remove
 	if err == nil && len(c.last) > 0 {
@@ -114,6 +169,9 @@ func (c *change) names() error {
 		return err
 	}
 	c.s.doubt.settled(done)
+	if c.repo != "" {
+		c.s.catalogue.durable(c.repo)
+	}
 	return nil
 }
 
@@ -135,6 +193,9 @@ func (c *change) rename(moves []move) (done []string, err error) {
 		}
 		done = append(done, m.to)
 		c.changed(parentOf(m.to))
+	}
+	if c.j != nil {
+		return done, nil
 	}
 	if err := c.s.barrier.wait(nil, c.order); err != nil {
 		return done, err
@@ -159,7 +220,7 @@ func (c *change) mkdir(dir string) error {
 	case err == nil && !info.Dir:
 		return fmt.Errorf("make directory %s: %w", dir, fs.ErrExist)
 	case err == nil:
-		for c.s.pending.has(dir) {
+		for c.j == nil && c.s.pending.has(dir) {
 			c.made = append(c.made, dir)
 			dir = parentOf(dir)
 			c.changed(dir)
@@ -174,14 +235,36 @@ func (c *change) mkdir(dir string) error {
 	if err := c.mkdir(parentOf(dir)); err != nil {
 		return err
 	}
-	c.s.pending.add(dir)
+	if c.j == nil {
+		c.s.pending.add(dir)
+	}
 	if err := c.s.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		c.s.pending.settled([]string{dir})
 		return fmt.Errorf("make directory: %w", err)
 	}
-	c.made = append(c.made, dir)
-	c.changed(parentOf(dir))
+	if c.j == nil {
+		c.made = append(c.made, dir)
+		c.changed(parentOf(dir))
+	}
 	return nil
+}
+
+// rough writes a file that can be had again: in one piece, but not durable.
+func (c *change) rough(name string, body []byte) error {
+	tmp := c.s.temporary()
+	f, err := c.create(tmp, body)
+	if err != nil {
+		return err
+	}
+	if err = f.Close(); err == nil {
+		if err = c.mkdir(parentOf(name)); err == nil {
+			err = c.s.disk.Rename(tmp, name)
+		}
+	}
+	if err != nil {
+		c.s.removeTree(tmp)
+	}
+	return err
 }
 
 // end closes and removes what was staged and not renamed. It is harmless after names.

@@ -298,6 +298,9 @@ func (c *collection) remove(d digest.Digest, by []linkedBy, changed *dirs) (kept
 		return "", err
 	}
 	dir := blobDir(d)
+	if err := c.s.unjournal(dir); err != nil {
+		return "", err
+	}
 	remove, err := c.s.discard(dir)
 	if absent(err) {
 		return "", nil
@@ -317,6 +320,9 @@ func (c *collection) unlink(d digest.Digest, by []linkedBy, changed *dirs) error
 			continue
 		}
 		dir := layerDir(c.marks.repos[l.repo], d)
+		if err := c.s.unjournal(dir); err != nil {
+			return err
+		}
 		remove, err := c.s.discard(dir)
 		if absent(err) {
 			continue

@@ -92,7 +92,7 @@ func (c *script) push(i *storagetest.Image, repo string, tags ...string) {
 }
 
 var (
-	scriptText  = strings.Repeat("a body in two chunks. ", 20)
+	scriptText  = strings.Repeat("a body in two chunks. ", 3200) // more than goes into the journal
 	scriptOwner = func(t *testing.T) storage.Owner {
 		return storage.Owner{Repository: storagetest.Repo(t, "team/up"), User: "ann"}
 	}
@@ -126,6 +126,8 @@ func (c *script) run(now *clock) {
 	err = c.s.MountBlob(ctx, storagetest.Repo(t, "team/m"), []reference.Repository{storagetest.Repo(t, "team/a")}, digest.FromBytes(two.Layer))
 	c.note(err, map[string]string{blobFact("team/m", two.Layer): here})
 
+	bulk := []byte(strings.Repeat("more than goes into the journal ", 2100))
+	c.note(storagetest.TryBlob(c.s, storagetest.Repo(t, "team/bulk"), bulk), map[string]string{blobFact("team/bulk", bulk): here})
 	garbage := []byte("garbage")
 	c.note(storagetest.TryBlob(c.s, storagetest.Repo(t, "team/g"), garbage), map[string]string{blobFact("team/g", garbage): here})
 	c.note(c.s.DeleteTag(ctx, storagetest.Repo(t, "team/a"), storagetest.Tag(t, "v1")), map[string]string{tagFact("team/a", "v1"): gone})
@@ -233,20 +235,30 @@ func healed(t *testing.T, s *filesystem.Store) error {
 
 func reopened(t *testing.T, d disk.Disk, now *clock) (*filesystem.Store, error) {
 	t.Helper()
-	return filesystem.OpenDisk(context.Background(), d, filesystem.Options{Now: now.now})
+	return filesystem.OpenDisk(context.Background(), d, filesystem.Options{Now: now.now, Journal: smallJournal})
 }
+
+// smallJournal is a size of segments that a test fills more than once.
+const smallJournal = 32 << 10
 
 // TestEveryCallMayFail lets the n-th call of the disk fail, for every n, and after each checks the promises: in the store that met the
 // failure, after a restart, and after power cuts that keep all, none or some of what was not synced.
 func TestEveryCallMayFail(t *testing.T) {
-	for name, kind := range map[string]*faulty{
-		"device error": {err: errDevice},
-		"disk full":    {err: syscall.ENOSPC},
-		"machine gone": {err: errDevice, stays: true},
+	for name, kind := range map[string]struct {
+		err        error
+		stays      bool
+		journaling bool
+	}{
+		"device error":             {errDevice, false, false},
+		"disk full":                {syscall.ENOSPC, false, false},
+		"machine gone":             {errDevice, true, false},
+		"journaling, device error": {errDevice, false, true},
+		"journaling, disk full":    {syscall.ENOSPC, false, true},
+		"journaling, machine gone": {errDevice, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			step := 11 // SOAK takes all
+			step := 17 // SOAK takes all
 			if testing.Short() {
 				step = 37
 			}
@@ -254,7 +266,7 @@ func TestEveryCallMayFail(t *testing.T) {
 				step = 1
 			}
 			for n := 1; ; n += step {
-				if done := oneFailure(t, &faulty{err: kind.err, stays: kind.stays, at: n}, uint64(n)); done || t.Failed() {
+				if done := oneFailure(t, &faulty{err: kind.err, stays: kind.stays, at: n}, kind.journaling, uint64(n)); done || t.Failed() {
 					if n < 500 {
 						t.Errorf("the script ended after %d calls", n)
 					}
@@ -265,10 +277,10 @@ func TestEveryCallMayFail(t *testing.T) {
 	}
 }
 
-func oneFailure(t *testing.T, f *faulty, n uint64) (done bool) {
+func oneFailure(t *testing.T, f *faulty, journaling bool, n uint64) (done bool) {
 	t.Helper()
 	now := newClock()
-	memory := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Now: now.now, Boot: "first"})
+	memory := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: journaling, Now: now.now, Boot: "first"})
 	f.Disk = memory
 	c := &script{t: t, facts: facts{}}
 	s, err := reopened(t, f, now)
@@ -321,14 +333,16 @@ func oneFailure(t *testing.T, f *faulty, n uint64) (done bool) {
 
 // TestNoSyncNoAnswer makes every sync of a push fail in turn: none of them ends in an answer.
 func TestNoSyncNoAnswer(t *testing.T) {
-	for _, barrier := range []string{filesystem.BarrierFiles, filesystem.BarrierAll} {
+	for _, barrier := range []string{filesystem.BarrierFiles, filesystem.BarrierAuto} {
 		for n := 1; ; n++ {
-			f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Durability: true}), err: errDevice, only: "sync"}
-			s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{Barrier: barrier})
+			f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true}), err: errDevice, only: "sync"}
+			s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{Barrier: barrier, Journal: smallJournal})
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = storagetest.Repositories(t, s, 1) // the work of the start is done
+			if err := storagetest.TryBlob(s, storagetest.Repo(t, "z"), []byte("the work of the start is done")); err != nil {
+				t.Fatal(err)
+			}
 			f.mu.Lock()
 			f.at = f.calls + n
 			f.mu.Unlock()
@@ -344,7 +358,7 @@ func TestNoSyncNoAnswer(t *testing.T) {
 			}
 			_ = s.Close()
 			if !failed {
-				if n < 5 {
+				if n < 4 {
 					t.Errorf("%s: only %d syncs", barrier, n-1)
 				}
 				break
@@ -370,7 +384,9 @@ func TestUploadSurvivesTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Killed while a chunk was written: bytes are behind the recorded end.
-	stray, err := memory.Reopen("packhouse/v1/uploads/" + u.ID + "/data")
+	var slot string
+	_ = memory.List("packhouse/v1/uploads", func(e disk.Entry) error { slot = e.Name; return nil })
+	stray, err := memory.Reopen("packhouse/v1/uploads/" + slot + "/" + u.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

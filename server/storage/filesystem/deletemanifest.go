@@ -35,6 +35,9 @@ func (s *Store) DeleteTag(_ context.Context, repo reference.Repository, tag refe
 // removeTag removes a tag durably. Called under its lock.
 func (s *Store) removeTag(repo, tag string) error {
 	var remove func()
+	if err := s.unjournal(tagDir(repo, tag)); err != nil {
+		return err
+	}
 	err := s.tagLists.around(repo, "", func() (err error) {
 		remove, err = s.discard(tagDir(repo, tag))
 		return err
@@ -88,6 +91,9 @@ func (s *Store) removeManifest(ctx context.Context, repo string, d digest.Digest
 		}
 	}
 	dir := revisionDir(repo, d)
+	if err := s.unjournal(dir); err != nil {
+		return err
+	}
 	var remove func()
 	err = s.referrers.around(repo, d.Algorithm(), func() (err error) {
 		remove, err = s.discard(dir)

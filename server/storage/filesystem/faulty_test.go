@@ -160,6 +160,13 @@ func (f *faultyFile) Sync() error {
 	return f.File.Sync()
 }
 
+func (f *faultyFile) SyncData() error {
+	if err := f.f.call("sync"); err != nil {
+		return err
+	}
+	return f.File.SyncData()
+}
+
 func (f *faultyFile) Truncate(size int64) error {
 	if err := f.f.call("truncate"); err != nil {
 		return err

@@ -25,6 +25,7 @@ const (
 	trashDir      = ours + "/trash"
 	gcDir         = ours + "/gc"
 	leaseDir      = ours + "/lease"
+	journalDir    = ours + "/journal"
 
 	namesFile = indexDir + "/repositories"
 	lockFile  = leaseDir + "/owner"
@@ -32,7 +33,7 @@ const (
 )
 
 // ourDirs are made at the first start.
-var ourDirs = []string{uploadsDir, stageDir, indexDir, refsDir, packviewDir, quarantineDir, trashDir, gcDir, leaseDir}
+var ourDirs = []string{uploadsDir, stageDir, indexDir, refsDir, packviewDir, quarantineDir, trashDir, gcDir, leaseDir, journalDir}
 
 // algorithms are the digest algorithms served.
 var algorithms = []digest.Algorithm{digest.SHA256, digest.SHA512}

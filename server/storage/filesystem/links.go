@@ -147,6 +147,9 @@ func (s *Store) DeleteBlob(_ context.Context, repo reference.Repository, d diges
 		}
 		return err
 	}
+	if err := s.unjournal(dir); err != nil {
+		return err
+	}
 	remove, err := s.discard(dir)
 	if err != nil {
 		return fmt.Errorf("delete link: %w", mapped(err))

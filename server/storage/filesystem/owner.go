@@ -20,6 +20,7 @@ type runState struct {
 	Running bool      `json:"running"`          // never stopped: the run crashed
 	Crashed time.Time `json:"crashed,omitzero"` // when the last unclean stop was noticed
 	Boot    string    `json:"boot,omitempty"`
+	Mount   string    `json:"mount,omitempty"`
 }
 
 // prepare takes the root and makes it ready to be written.
@@ -46,6 +47,12 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.onOneDevice(); err != nil {
 		return err
 	}
+	s.recallState()
+	last, err := s.replay()
+	if err != nil {
+		return err
+	}
+	s.replayed = last
 	if err := s.setStageAside(); err != nil {
 		return err
 	}
@@ -58,13 +65,37 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.room.measure(s.disk, s.opt.HeadRoom)
 }
 
-// settle makes durable what a killed process wrote and did not sync. No change is answered for before that; reads need not wait for it.
+// settle makes durable what a killed process wrote and did not sync, and what was done again from the journal, and begins a new journal. No change
+// is answered for before that; reads need not wait for it.
 func (s *Store) settle(context.Context) {
 	defer close(s.settled)
-	if err := s.disk.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	err := s.disk.SyncAll()
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	if err == nil && s.journals() {
+		var j *journal
+		if j, err = openJournal(s); err == nil {
+			s.journal.Store(j)
+			return
+		}
+		s.log.Warn("pushes are made durable file by file, which is slower: there is no journal", "error", mapped(err))
+		err = nil
+	}
+	if err == nil {
+		err = dropJournal(s.disk)
+	}
+	if err != nil {
 		s.unsettled = fmt.Errorf("make durable what was there at the start: %w", mapped(err))
 		s.log.Error("storage takes no changes", "error", s.unsettled)
 	}
+}
+
+// journals tells whether changes are made durable through the journal. That relies on a file system with one of its own: a rename happens or
+// does not, a file that was synced has the name it was made with, and one call syncs everything and reports what failed.
+func (s *Store) journals() bool {
+	t := s.disk.Traits()
+	return s.opt.Barrier != BarrierFiles && t.Journaling && t.SyncAll
 }
 
 // recognise refuses a directory that is neither empty nor a store of ours or of CNCF distribution.
@@ -167,22 +198,31 @@ func (s *Store) anything(dir string) bool {
 	return errors.Is(s.disk.List(dir, func(disk.Entry) error { return some }), some)
 }
 
-// started notes that a run is on, and whether the one before ended well.
-func (s *Store) started() error {
+// recallState reads what the run before left.
+func (s *Store) recallState() {
 	body, err := s.read(stateFile, 4096)
 	if err == nil && json.Unmarshal(body, &s.state) != nil || err != nil && !absent(err) {
 		s.state = runState{Running: true} // it was there once: whatever happened, it was no clean stop
 	}
+}
+
+// started notes that a run is on, and whether the one before ended well.
+func (s *Store) started() error {
 	if s.state.Running {
 		s.state.Crashed = s.now().UTC()
 		s.log.Warn("the last run did not end cleanly, nothing is collected for one window", "window", s.opt.Window)
 	}
-	s.state.Running, s.state.Boot = true, s.disk.Traits().Boot
+	t := s.disk.Traits()
+	s.state.Running, s.state.Boot, s.state.Mount = true, t.Boot, t.Mount
 	return s.writeState()
 }
 
-func (s *Store) stopped() error {
-	s.state.Running = false
+// stopped notes that the run ended, and that it ended well.
+func (s *Store) stopped(well bool) error {
+	s.state.Running = !well
+	if !well {
+		s.state.Mount = "" // the journal is to be replayed, whatever the machine says
+	}
 	return s.writeState()
 }
 
@@ -235,7 +275,15 @@ func (s *Store) sweepLeftovers(ctx context.Context) {
 	s.sessions.load(s)
 }
 
-// discard renames a file or directory into trash. The caller syncs its parent and then calls remove.
+// unjournal makes sure that no replay brings back what is in dir, before it is removed under the locks that keep changes of it away.
+func (s *Store) unjournal(dir string) error {
+	if j := s.journal.Load(); j != nil {
+		return mapped(j.settle(dir))
+	}
+	return nil
+}
+
+// discard renames a file or directory into trash. The caller has called unjournal, syncs its parent, and then calls remove.
 func (s *Store) discard(name string) (remove func(), err error) {
 	to := trashDir + "/" + s.run + s.temporary()[len(stageDir)+1:]
 	if err := s.disk.Rename(name, to); err != nil {

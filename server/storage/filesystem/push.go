@@ -159,21 +159,20 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 	}
 	c := s.begin()
 	defer c.end()
+	data := item{kind: itemMoved, name: blobPath(d), from: from, size: size}
 	// What is here and known to be good need not be written again. It is asked again under the lock.
 	here := s.sound(d, size)
 	if here {
 		defer f.Close()
-	} else {
-		c.adopt(f)
+	} else if data, err = c.adopt(f, from, blobPath(d), size); err != nil {
+		return false, mapped(err)
 	}
 	if err := c.repository(repo); err != nil {
 		return false, mapped(err)
 	}
-	link, err := c.stage([]byte(d))
-	if err != nil {
+	if err := c.write(layerDir(repo, d)+"/link", []byte(d)); err != nil {
 		return false, mapped(err)
 	}
-	c.first = append(c.first, move{from: link, to: layerDir(repo, d) + "/link"})
 	if err := c.contents(); err != nil {
 		return false, mapped(err)
 	}
@@ -186,7 +185,7 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 		}
 	}
 	if !still {
-		c.first = append([]move{{from: from, to: blobPath(d), adopted: true}}, c.first...)
+		c.give(data, from)
 	}
 	if err := c.names(); err != nil {
 		return false, mapped(err)

@@ -222,13 +222,10 @@ func (c *change) revision(repo string, d digest.Digest) error {
 	if ok && target == d && !c.s.doubt.has(dir+"/link") {
 		return c.s.touch(dir, info)
 	}
-	tmp, err := c.stage([]byte(d))
-	if err != nil {
+	if err := c.write(dir+"/link", []byte(d)); err != nil {
 		return err
 	}
-	c.first = append(c.first, move{from: tmp, to: dir + "/link", around: func(rename func() error) error {
-		return c.s.referrers.around(repo, d.Algorithm(), rename)
-	}})
+	c.first[len(c.first)-1].around = func(rename func() error) error { return c.s.referrers.around(repo, d.Algorithm(), rename) }
 	return nil
 }
 
@@ -260,7 +257,12 @@ func (c *change) tag(repo, tag string, d digest.Digest) error {
 		if err := c.s.disk.Mkdir(dir); err != nil {
 			return fmt.Errorf("stage tag: %w", err)
 		}
-		c.dirs = append(c.dirs, dir)
+		if c.j == nil {
+			c.dirs = append(c.dirs, dir)
+		}
 	}
-	return errors.Join(c.create(tmp+"/current/link", body), c.create(alg+"/"+d.Encoded()+"/link", body))
+	return errors.Join(
+		c.inside(alg+"/"+d.Encoded()+"/link", tagIndexDir(repo, tag, d)+"/link", body),
+		c.inside(tmp+"/current/link", tagLink(repo, tag), body),
+	)
 }

@@ -121,16 +121,7 @@ func (x *referrerIndex) write(repo string, k *scanned) {
 	}
 	c := x.s.begin()
 	defer c.end()
-	tmp, err := c.stage(body)
-	if err == nil {
-		if err = c.mkdir(refsOf(repo)); err == nil {
-			err = x.s.disk.Rename(tmp, refsOf(repo)+"/"+scannedFile)
-		}
-		if err != nil {
-			x.s.removeTree(tmp)
-		}
-	}
-	if err != nil {
+	if err := c.rough(refsOf(repo)+"/"+scannedFile, body); err != nil {
 		x.s.log.Debug("record referrers", "repository", repo, "error", err)
 	}
 }
@@ -287,15 +278,5 @@ func (x *referrerIndex) enter(repo string, d digest.Digest, m *manifest.Manifest
 	}
 	c := x.s.begin()
 	defer c.end()
-	tmp, err := c.stage(body)
-	if err != nil {
-		return mapped(err)
-	}
-	if err = c.mkdir(parentOf(name)); err == nil {
-		err = x.s.disk.Rename(tmp, name)
-	}
-	if err != nil {
-		x.s.removeTree(tmp)
-	}
-	return mapped(err)
+	return mapped(c.rough(name, body))
 }

@@ -140,6 +140,9 @@ func (s *Store) try() {
 		defer f.Close()
 		_, err = f.Write([]byte("probe\n"))
 		err = errors.Join(err, f.Sync(), s.disk.Remove(name))
+		if j := s.journal.Load(); j != nil {
+			err = errors.Join(err, j.ready())
+		}
 		return mapped(err)
 	}()
 	s.probe.mu.Lock()

@@ -1,13 +1,17 @@
 package filesystem
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,10 +22,14 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// session is an upload in progress. Its record on disk is rewritten after every chunk, by rename and without a sync: a 202 promises
-// nothing durable, and a session of before a restart of the machine is dropped.
+// session is an upload in progress. Its record on disk is rewritten after every chunk, in place and without a sync: a 202 promises nothing
+// durable, one write survives the process whole, and a session of before a restart of the machine is dropped.
+//
+// Records are kept for the next session and not removed: ext4 does not give out an inode that was freed within the last minutes, and looks at
+// each of them whenever it wants a new one, which at a few hundred pushes a second takes more time than everything else together.
 type session struct {
 	id      string
+	slot    string // its directory in uploads
 	owner   storage.Owner
 	started time.Time
 	alg     digest.Algorithm
@@ -37,6 +45,7 @@ type session struct {
 
 // record is the session on disk.
 type record struct {
+	ID         string           `json:"id"`
 	Repository string           `json:"repository"`
 	User       string           `json:"user"`
 	Algorithm  digest.Algorithm `json:"algorithm"`
@@ -47,16 +56,44 @@ type record struct {
 	Boot       string           `json:"boot"`
 }
 
+// sealed is a record and, in a line of its own, its checksum: what is behind it in the file is of an earlier, longer one.
+func (r record) sealed() ([]byte, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(body, "\n%08x\n", crc32.ChecksumIEEE(body)), nil
+}
+
+// unsealed is the reverse of sealed.
+func unsealed(body []byte) (r record, err error) {
+	line, rest, _ := bytes.Cut(body, []byte("\n"))
+	sum, _, _ := bytes.Cut(rest, []byte("\n"))
+	if string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(line)) {
+		return r, errors.New("its record is torn")
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return r, fmt.Errorf("parse its record: %w", err)
+	}
+	return r, nil
+}
+
 // sessions are all of them. They are read from disk at the first use, not at the start.
 type sessions struct {
 	once sync.Once
 	mu   sync.Mutex
 	all  map[string]*session
 	user map[string]int
+
+	idle sync.Mutex
+	free []string // slots that wait for their next session
 }
 
-func (u *session) dir() string    { return uploadsDir + "/" + u.id }
-func (u *session) data() string   { return u.dir() + "/data" }
+// mostFree is how many slots are kept without a session.
+const mostFree = 64
+
+func (u *session) dir() string    { return uploadsDir + "/" + u.slot }
+func (u *session) data() string   { return u.dir() + "/" + u.id } // a name is used once: the journal knows data by it
 func (u *session) record() string { return u.dir() + "/state" }
 
 func (u *session) upload() storage.Upload {
@@ -69,35 +106,49 @@ func (u *session) upload() storage.Upload {
 func (l *sessions) load(s *Store) {
 	l.once.Do(func() {
 		l.all, l.user = map[string]*session{}, map[string]int{}
-		var ids []string
+		var slots []string
 		_ = s.disk.List(uploadsDir, func(e disk.Entry) error {
-			ids = append(ids, e.Name)
+			slots = append(slots, e.Name)
 			return nil
 		})
-		for _, id := range ids {
-			u, err := s.recall(id)
-			if err != nil {
-				s.log.Info("drop an upload of before", "upload", id, "reason", err)
-				if !s.opt.ReadOnly {
-					s.removeTree(uploadsDir + "/" + id)
-				}
-				continue
+		for _, slot := range slots {
+			u, err := s.recall(slot)
+			switch {
+			case err == nil:
+				l.all[u.id] = u
+				l.user[u.owner.User]++
+			case s.opt.ReadOnly:
+			case !errors.Is(err, errNoSession) || !l.keep(slot):
+				s.log.Info("drop an upload of before", "reason", err)
+				s.removeTree(uploadsDir + "/" + slot)
 			}
-			l.all[id] = u
-			l.user[u.owner.User]++
 		}
 	})
 }
 
+// errNoSession is what recall says of a slot that waits for its next session.
+var errNoSession = errors.New("no session")
+
 // recall reads one session from disk.
-func (s *Store) recall(id string) (*session, error) {
-	body, err := s.read(uploadsDir+"/"+id+"/state", 64<<10)
+func (s *Store) recall(slot string) (*session, error) {
+	u := &session{slot: slot, busy: make(chan struct{}, 1)}
+	body, err := s.read(u.record(), 64<<10)
 	if err != nil {
 		return nil, err
 	}
-	var r record
-	if err := json.Unmarshal(body, &r); err != nil {
-		return nil, fmt.Errorf("parse its record: %w", err)
+	r, err := unsealed(body)
+	if err != nil {
+		return nil, err
+	}
+	if u.id = r.ID; len(u.id) != len(newID()) || strings.ContainsAny(u.id, "/.") {
+		return nil, errors.New("its record names no upload")
+	}
+	info, err := s.disk.Stat(u.data())
+	if absent(err) {
+		return nil, errNoSession
+	}
+	if err != nil {
+		return nil, err
 	}
 	if r.Boot != s.disk.Traits().Boot {
 		return nil, fmt.Errorf("the machine was restarted")
@@ -114,17 +165,12 @@ func (s *Store) recall(id string) (*session, error) {
 	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(r.Hash); err != nil {
 		return nil, fmt.Errorf("resume its hash: %w", err)
 	}
-	info, err := s.disk.Stat(uploadsDir + "/" + id + "/data")
-	if err != nil {
-		return nil, err
-	}
 	if info.Size < r.Offset {
 		return nil, fmt.Errorf("%d of its %d bytes are left", info.Size, r.Offset)
 	}
-	return &session{
-		id: id, owner: storage.Owner{Repository: repo, User: r.User}, started: r.StartedAt, alg: alg, busy: make(chan struct{}, 1),
-		offset: r.Offset, seen: r.SeenAt, hash: h,
-	}, nil
+	u.owner, u.started, u.alg = storage.Owner{Repository: repo, User: r.User}, r.StartedAt, alg
+	u.offset, u.seen, u.hash = r.Offset, r.SeenAt, h
+	return u, nil
 }
 
 // save records where a session stands.
@@ -134,21 +180,22 @@ func (s *Store) save(u *session, offset int64) error {
 		return fmt.Errorf("record upload: %w", err)
 	}
 	now := s.now().UTC()
-	body, err := json.Marshal(record{
-		Repository: u.owner.Repository.String(), User: u.owner.User, Algorithm: u.alg, Offset: offset, Hash: state,
+	body, err := record{
+		ID: u.id, Repository: u.owner.Repository.String(), User: u.owner.User, Algorithm: u.alg, Offset: offset, Hash: state,
 		StartedAt: u.started, SeenAt: now, Boot: s.disk.Traits().Boot,
-	})
+	}.sealed()
 	if err != nil {
 		return fmt.Errorf("record upload: %w", err)
 	}
-	c := s.begin()
-	defer c.end()
-	tmp, err := c.stage(body)
-	if err != nil {
-		return mapped(err)
+	f, err := s.disk.Reopen(u.record())
+	if absent(err) {
+		f, err = s.disk.Create(u.record())
 	}
-	if err := s.disk.Rename(tmp, u.record()); err != nil {
-		s.removeTree(tmp)
+	if err != nil {
+		return fmt.Errorf("record upload: %w", mapped(err))
+	}
+	_, err = f.Write(body)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("record upload: %w", mapped(err))
 	}
 	u.mu.Lock()
@@ -219,7 +266,38 @@ func (l *sessions) awake(user string, since time.Time) (n int) {
 // drop forgets a session and removes what it left. Called by whoever holds it; failing to clean up is nobody's error.
 func (s *Store) drop(u *session) {
 	s.forget(u)
+	if u.slot == "" {
+		return
+	}
+	if err := s.disk.Remove(u.data()); err == nil || absent(err) {
+		if s.sessions.keep(u.slot) {
+			return
+		}
+	}
 	s.removeTree(u.dir())
+}
+
+// keep has a slot wait for its next session, unless enough do.
+func (l *sessions) keep(slot string) bool {
+	l.idle.Lock()
+	defer l.idle.Unlock()
+	if len(l.free) >= mostFree {
+		return false
+	}
+	l.free = append(l.free, slot)
+	return true
+}
+
+// slot returns one that waits for a session; false where none does.
+func (l *sessions) slot() (string, bool) {
+	l.idle.Lock()
+	defer l.idle.Unlock()
+	if len(l.free) == 0 {
+		return "", false
+	}
+	slot := l.free[len(l.free)-1]
+	l.free = l.free[:len(l.free)-1]
+	return slot, true
 }
 
 func (s *Store) forget(u *session) {

@@ -9,8 +9,9 @@
 //
 // # Writing
 //
-// Bytes go to stage and are hashed on the way. Then, always: contents durable, names given, names durable, answer. What fails before the
-// last step is discarded; what was renamed and not synced is in doubt and is written again by the next push. The one place that syncs is barrier.
+// Bytes go to stage and are hashed on the way. On a journaling file system the change is then written to the journal, durably, its names are
+// given, and the answer is. Elsewhere: contents durable, names given, names durable, answer. What fails before the last step is discarded; what
+// was renamed and not durable is in doubt and is written again by the next push.
 //
 // # Reading
 //
@@ -30,7 +31,6 @@ import (
 	"hash/maphash"
 	"io/fs"
 	"log/slog"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -51,7 +51,8 @@ type Options struct {
 	ProbeEvery     time.Duration // how often Health has a trial write made; default 10 s
 	UploadsPerUser int           // sessions open at once; default 32
 	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, from 16 MiB to 1 GiB
-	Barrier        string        // BarrierAuto (default), BarrierFiles or BarrierAll
+	Barrier        string        // BarrierAuto (default) or BarrierFiles
+	Journal        int64         // bytes of one of its two segments; default 8 MiB
 	ManifestCache  int64         // bytes of manifests kept in memory; default 8 MiB
 	TagCache       int           // names of tags kept sorted in memory; default 1,000,000
 }
@@ -69,6 +70,9 @@ func (o *Options) setDefaults() {
 	if o.UploadsPerUser <= 0 {
 		o.UploadsPerUser = 32
 	}
+	if o.Journal <= 0 {
+		o.Journal = segmentSize
+	}
 	if o.ManifestCache <= 0 {
 		o.ManifestCache = 8 << 20
 	}
@@ -84,7 +88,8 @@ type Store struct {
 	log     *slog.Logger
 	now     func() time.Time
 	barrier *barrier
-	run     string // part of temporary names
+	journal atomic.Pointer[journal] // nil: changes are made durable by barrier
+	run     string                  // part of temporary names
 	serial  atomic.Uint64
 
 	locks    locks
@@ -104,6 +109,7 @@ type Store struct {
 	scrubTurn chan struct{}
 	verifying atomic.Bool // a large blob is being checked in the background
 
+	replayed  uint64        // the last record of the journal at the start
 	settled   chan struct{} // closed when what was there at the start is durable
 	unsettled error         // why it is not
 
@@ -138,15 +144,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // OpenDisk opens the store on a disk, which it closes when it is closed itself, but not when opening fails.
 func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	o.setDefaults()
-	b, err := newBarrier(d, o.Barrier)
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{opt: o, disk: d, log: o.Log, now: o.Now, barrier: b, settled: make(chan struct{})}
+	s := &Store{opt: o, disk: d, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
 	s.locks.seed = maphash.MakeSeed()
 	s.gc.turn = make(chan struct{}, 1)
 	s.scrubTurn = make(chan struct{}, 1)
-	s.run = strconv.FormatInt(time.Now().UnixNano(), 36) + "-"
+	s.run = newID()[:16] + "-"
 	s.manifests = newManifestCache(o.ManifestCache)
 	s.pointers = newPointerCache()
 	s.catalogue = newCatalogue(s)
@@ -206,7 +208,11 @@ func (s *Store) Close() error {
 	var errs []error
 	if !s.opt.ReadOnly {
 		s.referrers.save()
-		errs = append(errs, s.stopped())
+		var err error
+		if j := s.journal.Swap(nil); j != nil {
+			err = mapped(j.close())
+		}
+		errs = append(errs, err, s.stopped(err == nil))
 	}
 	errs = append(errs, s.disk.Close())
 	return errors.Join(errs...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -38,17 +39,24 @@ func (s *Store) StartUpload(_ context.Context, o storage.Owner, alg digest.Algor
 	return u.upload(), nil
 }
 
-// lay makes the files of a new session.
+// lay makes the files of a new session. The record comes first: data without one is nobody's.
 func (s *Store) lay(u *session) error {
-	if err := s.disk.Mkdir(u.dir()); err != nil {
-		return fmt.Errorf("start upload: %w", err)
+	slot, ok := s.sessions.slot()
+	if u.slot = slot; !ok {
+		u.slot = strings.TrimPrefix(s.temporary(), stageDir+"/")
+		if err := s.disk.Mkdir(u.dir()); err != nil {
+			return fmt.Errorf("start upload: %w", err)
+		}
+	}
+	if err := s.save(u, 0); err != nil {
+		return err
 	}
 	f, err := s.disk.Create(u.data())
 	if err != nil {
 		return fmt.Errorf("start upload: %w", err)
 	}
 	f.Close()
-	return s.save(u, 0)
+	return nil
 }
 
 // StatUpload implements storage.Uploads.

@@ -22,18 +22,21 @@ type Disk struct {
 	used     int64
 	capacity int64 // bytes; 0: no limit
 	track    bool
+	journal  []op // what was done to directories since the last sync, for a disk that journals; see durable.go
+	ordered  bool
 	now      func() time.Time
 	boot     string
 	calls    Calls
 }
 
 // Calls counts what asks the device for durability.
-type Calls struct{ Files, Dirs, All int }
+type Calls struct{ Files, Data, Dirs, All int }
 
 // DiskOptions says what kind of disk it is. The zero value is unlimited and does not track durability.
 type DiskOptions struct {
 	Capacity   int64            // bytes; 0: unlimited
 	Durability bool             // remember what was synced
+	Journaling bool             // as ext4: what is done to directories survives in its order, and a sync of a file takes all of it along
 	Now        func() time.Time // time.Now where nil
 	Boot       string           // what Traits tells
 }
@@ -43,9 +46,8 @@ func NewDisk(o DiskOptions) *Disk {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	d := &Disk{capacity: o.Capacity, track: o.Durability, now: o.Now, boot: o.Boot}
+	d := &Disk{capacity: o.Capacity, track: o.Durability, ordered: o.Durability && o.Journaling, now: o.Now, boot: o.Boot}
 	d.root = d.newNode(true)
-	d.root.synced = map[string]*node{}
 	return d
 }
 
@@ -70,6 +72,7 @@ func (d *Disk) newNode(dir bool) *node {
 	n := &node{inode: d.inodes, dir: dir, mod: t, changed: t.UnixNano()}
 	if dir {
 		n.entries = map[string]*node{}
+		n.synced = map[string]*node{}
 	}
 	return n
 }
@@ -161,6 +164,7 @@ func (d *Disk) Create(name string) (disk.File, error) {
 	}
 	n := d.newNode(false)
 	dir.entries[base] = n
+	d.did(edit{dir, base, n})
 	d.touch(dir, true)
 	return &file{d: d, n: n, name: name, writable: true}, nil
 }
@@ -211,7 +215,9 @@ func (d *Disk) Mkdir(name string) error {
 	if _, ok := dir.entries[base]; ok {
 		return failed("mkdir", name, fs.ErrExist)
 	}
-	dir.entries[base] = d.newNode(true)
+	n := d.newNode(true)
+	dir.entries[base] = n
+	d.did(edit{dir, base, n})
 	d.touch(dir, true)
 	return nil
 }
@@ -240,6 +246,7 @@ func (d *Disk) Rename(from, to string) error {
 	}
 	delete(src.entries, sbase)
 	dst.entries[dbase] = n
+	d.did(edit{src, sbase, nil}, edit{dst, dbase, n})
 	d.touch(src, true)
 	d.touch(dst, true)
 	d.touch(n, false)
@@ -262,6 +269,7 @@ func (d *Disk) Remove(name string) error {
 		return failed("remove", name, syscall.ENOTEMPTY)
 	}
 	delete(dir.entries, base)
+	d.did(edit{dir, base, nil})
 	d.used -= int64(len(n.data))
 	d.touch(dir, true)
 	return nil
@@ -282,7 +290,7 @@ func (d *Disk) SetTime(name string, t time.Time) error {
 
 // Traits implements disk.Disk.
 func (d *Disk) Traits() disk.Traits {
-	return disk.Traits{Kind: "memory", Boot: d.boot, Volatile: !d.track}
+	return disk.Traits{Kind: "memory", Boot: d.boot, Mount: d.boot, Volatile: !d.track, SyncAll: d.track, Journaling: d.ordered}
 }
 
 // Space implements disk.Disk.

@@ -6,11 +6,58 @@ import (
 	"slices"
 )
 
-// Sync implements disk.File: the contents are durable, the name is not.
+// edit is an entry of a directory that was set, or for nil removed.
+type edit struct {
+	dir  *node
+	name string
+	is   *node
+}
+
+// op is what happens whole or not at all: one edit, or the two of a rename.
+type op []edit
+
+// did notes what happened to directories. Called with d.mu held.
+func (d *Disk) did(edits ...edit) {
+	if d.ordered {
+		d.journal = append(d.journal, edits)
+	}
+}
+
+// commit makes all that was done to directories durable.
+func (d *Disk) commit() {
+	for _, o := range d.journal {
+		for _, e := range o {
+			e.apply(e.dir.synced)
+		}
+	}
+	d.journal = nil
+}
+
+func (e edit) apply(entries map[string]*node) {
+	if e.is == nil {
+		delete(entries, e.name)
+		return
+	}
+	entries[e.name] = e.is
+}
+
+// Sync implements disk.File: the contents are durable, the name only where the disk journals.
 func (f *file) Sync() error {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	f.d.calls.Files++
+	if f.d.track {
+		f.n.sync()
+		f.d.commit()
+	}
+	return nil
+}
+
+// SyncData implements disk.File.
+func (f *file) SyncData() error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	f.d.calls.Data++
 	if f.d.track {
 		f.n.sync()
 	}
@@ -26,7 +73,10 @@ func (d *Disk) SyncDir(name string) error {
 		return failed("sync", name, err)
 	}
 	d.calls.Dirs++
-	if d.track {
+	switch {
+	case d.ordered:
+		d.commit()
+	case d.track:
 		n.sync()
 	}
 	return nil
@@ -39,6 +89,7 @@ func (d *Disk) SyncAll() error {
 	d.calls.All++
 	if d.track {
 		d.root.syncTree()
+		d.journal = nil
 	}
 	return nil
 }
@@ -69,17 +120,69 @@ func (n *node) syncTree() {
 }
 
 // PowerCut returns the disk as a machine might find it that lost power now. What was synced is there. Of what was not, chance keeps some and
-// drops some, entry by entry, so that later changes may be there without earlier ones; contents may be whole, cut, empty or zeros.
+// drops some, entry by entry, so that later changes may be there without earlier ones, except on a disk that journals; contents may be whole,
+// cut, empty or zeros.
 // A nil chance drops everything that was not synced.
 func (d *Disk) PowerCut(chance *rand.Rand, boot string) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := &Disk{capacity: d.capacity, track: d.track, now: d.now, boot: boot, inodes: d.inodes}
-	c.root = c.survivor(d.root, chance, map[*node]*node{})
+	c := &Disk{capacity: d.capacity, track: d.track, ordered: d.ordered, now: d.now, boot: boot, inodes: d.inodes}
+	names := func(n *node) map[string]*node { return n.entriesAfter(chance) }
+	if d.ordered {
+		names = d.ordering(chance)
+	}
+	c.root = c.survivor(d.root, chance, names, map[*node]*node{})
 	return c
 }
 
-func (d *Disk) survivor(n *node, chance *rand.Rand, seen map[*node]*node) *node {
+// ordering keeps as much of the journal as chance wants.
+func (d *Disk) ordering(chance *rand.Rand) func(*node) map[string]*node {
+	changed := map[*node]map[string]*node{}
+	kept := 0
+	if chance != nil {
+		kept = chance.IntN(len(d.journal) + 1)
+	}
+	for _, o := range d.journal[:kept] {
+		for _, e := range o {
+			if changed[e.dir] == nil {
+				if changed[e.dir] = maps.Clone(e.dir.synced); changed[e.dir] == nil {
+					changed[e.dir] = map[string]*node{}
+				}
+			}
+			e.apply(changed[e.dir])
+		}
+	}
+	return func(n *node) map[string]*node {
+		if entries, ok := changed[n]; ok {
+			return entries
+		}
+		return n.synced
+	}
+}
+
+// entriesAfter keeps or drops what was not synced, entry by entry.
+func (n *node) entriesAfter(chance *rand.Rand) map[string]*node {
+	names := slices.Sorted(maps.Keys(n.entries))
+	for name := range n.synced {
+		if _, ok := n.entries[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	kept := map[string]*node{}
+	for _, name := range names {
+		is := n.synced[name]
+		if now := n.entries[name]; now != is && chance != nil && chance.IntN(2) == 0 {
+			is = now
+		}
+		if is != nil {
+			kept[name] = is
+		}
+	}
+	return kept
+}
+
+func (d *Disk) survivor(n *node, chance *rand.Rand, entries func(*node) map[string]*node, seen map[*node]*node) *node {
 	if s, ok := seen[n]; ok {
 		return s
 	}
@@ -92,29 +195,29 @@ func (d *Disk) survivor(n *node, chance *rand.Rand, seen map[*node]*node) *node 
 		return s
 	}
 	s.entries = map[string]*node{}
-	names := slices.Sorted(maps.Keys(n.entries))
-	for name := range n.synced {
-		if _, ok := n.entries[name]; !ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		kept := n.synced[name]
-		if now := n.entries[name]; now != kept && chance != nil && chance.IntN(2) == 0 {
-			kept = now
-		}
-		if kept != nil {
-			s.entries[name] = d.survivor(kept, chance, seen)
-		}
+	kept := entries(n)
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		s.entries[name] = d.survivor(kept[name], chance, entries, seen)
 	}
 	s.synced = maps.Clone(s.entries)
 	return s
 }
 
+// sector is what a device writes whole or not at all.
+const sector = 512
+
 func (n *node) survivingData(chance *rand.Rand) []byte {
 	if chance == nil || slices.Equal(n.data, n.syncedData) {
 		return slices.Clone(n.syncedData)
+	}
+	if len(n.data) == len(n.syncedData) { // written in place: each sector is the old or the new one
+		out := slices.Clone(n.data)
+		for at := 0; at < len(out); at += sector {
+			if chance.IntN(2) == 0 {
+				copy(out[at:min(at+sector, len(out))], n.syncedData[at:])
+			}
+		}
+		return out
 	}
 	switch chance.IntN(4) {
 	case 0:

@@ -1,0 +1,260 @@
+package filesystem
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+
+	"packhouse/server/storage/disk"
+)
+
+// Kinds of items of a record.
+const (
+	itemEnd        = 0 // padding follows
+	itemFile       = 1 // name holds body
+	itemMoved      = 2 // name is what was staged, and synced, as from
+	itemRepository = 3 // name is a repository of the catalogue
+)
+
+// item is one name that a change gives.
+type item struct {
+	kind byte
+	name string
+	from string
+	size int64
+	body []byte
+}
+
+// file is what the item changes.
+func (i item) file() string {
+	if i.kind == itemRepository {
+		return namesFile
+	}
+	return i.name
+}
+
+// encode writes the items one after the other; texts and bodies have their length before them.
+func encode(items []item) []byte {
+	var p []byte
+	text := func(s string) {
+		p = binary.AppendUvarint(p, uint64(len(s)))
+		p = append(p, s...)
+	}
+	for _, i := range items {
+		p = append(p, i.kind)
+		text(i.name)
+		switch i.kind {
+		case itemFile:
+			p = binary.AppendUvarint(p, uint64(len(i.body)))
+			p = append(p, i.body...)
+		case itemMoved:
+			text(i.from)
+			p = binary.AppendUvarint(p, uint64(i.size)) //nolint:gosec // sizes are positive
+		}
+	}
+	return p
+}
+
+// decode is the reverse of encode; false for what encode did not write.
+func decode(p []byte) ([]item, bool) {
+	var items []item
+	ok := true
+	number := func() uint64 {
+		v, n := binary.Uvarint(p)
+		if n <= 0 {
+			ok = false
+			return 0
+		}
+		p = p[n:]
+		return v
+	}
+	bytes := func() []byte {
+		n := number()
+		if !ok || n > uint64(len(p)) {
+			ok = false
+			return nil
+		}
+		b := p[:n:n]
+		p = p[n:]
+		return b
+	}
+	for ok && len(p) > 0 && p[0] != itemEnd {
+		i := item{kind: p[0]}
+		p = p[1:]
+		i.name = string(bytes())
+		switch i.kind {
+		case itemFile:
+			i.body = bytes()
+		case itemMoved:
+			i.from = string(bytes())
+			i.size = int64(number()) //nolint:gosec // see encode; checked below
+			ok = ok && i.size >= 0
+		case itemRepository:
+		default:
+			ok = false
+		}
+		items = append(items, i)
+	}
+	return items, ok
+}
+
+// A record is its head and its payload: magic, checksum of the rest, run, number, time in nanoseconds, length of the payload, all little endian.
+const (
+	recordMagic = 0x4a48_4b50 // "PKHJ"
+	recordHead  = 4 + 4 + 8 + 8 + 8 + 4
+)
+
+// stamp is what a record says beside its payload.
+type stamp struct {
+	run, seq uint64
+	at       int64
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func appendRecord(buf []byte, of stamp, payload []byte) []byte {
+	at := len(buf)
+	buf = binary.LittleEndian.AppendUint32(buf, recordMagic)
+	buf = binary.LittleEndian.AppendUint32(buf, 0)
+	buf = binary.LittleEndian.AppendUint64(buf, of.run)
+	buf = binary.LittleEndian.AppendUint64(buf, of.seq)
+	buf = binary.LittleEndian.AppendUint64(buf, uint64(of.at))        //nolint:gosec // the same bits
+	buf = binary.LittleEndian.AppendUint32(buf, uint32(len(payload))) //nolint:gosec // up to batchMost
+	buf = append(buf, payload...)
+	binary.LittleEndian.PutUint32(buf[at+4:], crc32.Checksum(buf[at+8:], castagnoli))
+	return buf
+}
+
+// parseRecord reads the one at the start of p; false where there is none.
+func parseRecord(p []byte) (of stamp, payload, rest []byte, ok bool) {
+	if len(p) < recordHead || binary.LittleEndian.Uint32(p) != recordMagic {
+		return of, nil, nil, false
+	}
+	n := uint64(binary.LittleEndian.Uint32(p[32:]))
+	if n > uint64(len(p)-recordHead) { //nolint:gosec // it is not negative: see above
+		return of, nil, nil, false
+	}
+	end := recordHead + int(n) //nolint:gosec // up to len(p)
+	if crc32.Checksum(p[8:end], castagnoli) != binary.LittleEndian.Uint32(p[4:]) {
+		return of, nil, nil, false
+	}
+	of = stamp{binary.LittleEndian.Uint64(p[8:]), binary.LittleEndian.Uint64(p[16:]), int64(binary.LittleEndian.Uint64(p[24:]))} //nolint:gosec // the same bits
+	return of, p[recordHead:end], p[end:], true
+}
+
+func padded(n int) int { return (n + block - 1) / block * block }
+
+// pad fills up the block.
+func pad(buf []byte) []byte { return append(buf, make([]byte, padded(len(buf))-len(buf))...) }
+
+// header is the first block of a segment.
+type header struct {
+	settled uint64 // records up to this one are durable in their places
+	failed  bool   // a checkpoint failed: what looks right may not be durable
+}
+
+const headerMagic = 0x4848_4b50 // "PKHH"
+
+// writeHeader writes fewer bytes than a sector, which a device writes whole or not at all.
+func writeHeader(f blockFile, h header) error {
+	b := make([]byte, 0, block)
+	b = binary.LittleEndian.AppendUint32(b, headerMagic)
+	b = binary.LittleEndian.AppendUint64(b, h.settled)
+	flag := byte(0)
+	if h.failed {
+		flag = 1
+	}
+	b = append(b, flag)
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return writeAt(f, pad(b), 0)
+}
+
+// parseHeader reads a header; where there is none nothing is settled.
+func parseHeader(p []byte) header {
+	const n = 4 + 8 + 1
+	if len(p) < n+4 || binary.LittleEndian.Uint32(p) != headerMagic || crc32.Checksum(p[:n], castagnoli) != binary.LittleEndian.Uint32(p[n:]) {
+		return header{}
+	}
+	return header{settled: binary.LittleEndian.Uint64(p[4:]), failed: p[12] != 0}
+}
+
+// found is what a segment holds.
+type found struct {
+	header
+	records []foundRecord // of one run, numbered without a gap, all after header.settled
+}
+
+type foundRecord struct {
+	seq   uint64
+	at    int64 // when it was written, in nanoseconds
+	items []item
+}
+
+// last is the number of the last record that is not settled, or 0.
+func (f found) last() uint64 {
+	if len(f.records) == 0 {
+		return 0
+	}
+	return f.records[len(f.records)-1].seq
+}
+
+// parseSegment reads what the bytes of a segment hold, up to the first thing that is no record of its run.
+func parseSegment(p []byte) (f found) {
+	f.header = parseHeader(p)
+	if len(p) < block {
+		return f
+	}
+	var before stamp
+	for rest := p[block:]; ; {
+		// A batch ends with its block.
+		of, payload, behind, ok := parseRecord(rest)
+		if !ok {
+			skip := (block - (len(p)-len(rest))%block) % block
+			if skip == 0 || skip > len(rest) {
+				return f
+			}
+			rest = rest[skip:]
+			if of, payload, behind, ok = parseRecord(rest); !ok {
+				return f
+			}
+		}
+		if of.seq <= f.settled || before.seq > 0 && (of.run != before.run || of.seq != before.seq+1) {
+			return f
+		}
+		items, ok := decode(payload)
+		if !ok {
+			return f
+		}
+		before = of
+		f.records = append(f.records, foundRecord{of.seq, of.at, items})
+		rest = behind
+	}
+}
+
+// readSegment reads a segment. Of one that is settled, which is nearly every one at a start, two blocks are enough.
+func readSegment(f disk.File) (found, error) {
+	p := make([]byte, 2*block)
+	if _, err := io.ReadFull(io.NewSectionReader(f, 0, 2*block), p); err != nil {
+		return found{}, noSegment(err)
+	}
+	h := parseHeader(p)
+	if head := p[block:]; binary.LittleEndian.Uint32(head) != recordMagic || binary.LittleEndian.Uint64(head[16:]) <= h.settled {
+		return found{header: h}, nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return found{}, err
+	}
+	p = make([]byte, min(info.Size, segmentMost))
+	n, err := io.ReadFull(io.NewSectionReader(f, 0, info.Size), p)
+	return parseSegment(p[:n]), noSegment(err)
+}
+
+// noSegment forgives a file that is too short: a power cut before its first sync.
+func noSegment(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
