@@ -81,6 +81,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 pictures: build ## take the pictures of the documentation again (as root, with tmux and rsvg-convert)
 	$(GO) run ./tui/screenshot -scenes docs/images/scenes.txt -out docs/images -- docs/images/machine.sh $(BIN) setup
 	$(GO) run ./tui/screenshot -scenes docs/images/manager.txt -out docs/images -- docs/images/machine.sh docs/images/installed.sh "$(CURDIR)/$(BIN)"
+	$(GO) run ./tui/screenshot -scenes docs/images/repair.txt -out docs/images -- docs/images/machine.sh docs/images/broken.sh "$(CURDIR)/$(BIN)"
 
 clean: ## remove what make built; ./run stays, it holds a registry's data
 	rm -rf bin .cache .tools

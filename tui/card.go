@@ -24,13 +24,17 @@ type card struct {
 	warned bool
 }
 
-// makeCard collects what the card says.
-func (m *model) makeCard(plan *setup.Plan) tea.Cmd {
-	if m.options.Card != nil {
-		m.outcome.Card = m.options.Card(m.ctx, plan)
-	} else {
-		m.outcome.Card = setup.Handoff(context.WithoutCancel(m.ctx), m.machine, plan)
+// cardOf collects what the card says. It looks names up, and so takes as long as that does.
+func cardOf(ctx context.Context, o Options, machine *setup.Machine, plan *setup.Plan) setup.Card {
+	if o.Card != nil {
+		return o.Card(ctx, plan)
 	}
+	return setup.Handoff(ctx, machine, plan)
+}
+
+// takeCard makes a card the one to show.
+func (m *model) takeCard(made setup.Card) {
+	m.outcome.Card = made
 	// The plan knows of its own changes only; the sitting may have had others before it.
 	c := &m.outcome.Card
 	switch {
@@ -39,7 +43,6 @@ func (m *model) makeCard(plan *setup.Plan) tea.Cmd {
 	case slices.Contains(m.given, c.User):
 		c.Password = setup.PasswordGiven
 	}
-	return nil
 }
 
 func (m *model) showCard() {

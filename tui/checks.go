@@ -38,8 +38,11 @@ type (
 		err     error
 	}
 	checkMsg  struct{ event check.Event }
-	provedMsg struct{ report check.Report }
-	endedMsg  struct{ running setup.Running }
+	provedMsg struct {
+		report check.Report
+		card   setup.Card
+	}
+	endedMsg struct{ running setup.Running }
 )
 
 // startChecks starts the server, unless it runs, and lets everything be proven.
@@ -86,10 +89,13 @@ func (m *model) started(msg startedMsg) tea.Cmd {
 }
 
 func (m *model) prove() tea.Cmd {
-	plan := m.plan
+	plan, machine, options, hands := m.plan, m.machine, m.options, !m.review.aside()
 	cmd := m.start("checking", func(ctx context.Context, emit func(tea.Msg)) tea.Msg {
-		report := m.options.Prove(ctx, plan, func(event check.Event) { emit(checkMsg{event}) })
-		return provedMsg{report}
+		msg := provedMsg{report: options.Prove(ctx, plan, func(event check.Event) { emit(checkMsg{event}) })}
+		if hands {
+			msg.card = cardOf(ctx, options, machine, plan)
+		}
+		return msg
 	})
 	m.job.slow = true // the rows show what is done from the beginning, so the spinner may turn
 	return tea.Batch(cmd, m.turn())
@@ -144,8 +150,8 @@ func (m *model) proved(msg provedMsg) tea.Cmd {
 		return nil
 	}
 	m.outcome.Stage = Proved
-	plan := m.plan
-	return m.makeCard(plan)
+	m.takeCard(msg.card)
+	return nil
 }
 
 func (m *model) checksKey(name string) tea.Cmd {

@@ -83,7 +83,7 @@ func (m *model) panes(width, height int) []string {
 	if width < wideWidth && (m.phase == checking || m.phase == applying) { // what was seen and how long it took need the whole line
 		return m.mainBox(width, height)
 	}
-	if width < wideWidth || m.phase == checking || m.phase == applying || m.helpOpen {
+	if width < wideWidth || m.phase == checking || m.phase == applying || m.helpOpen || m.phase == reviewing && m.configStays() {
 		return layout.Beside(steps, m.mainBox(rest, height))
 	}
 	mainWidth := min(max(rest*56/100, 52), 92)

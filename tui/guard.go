@@ -89,7 +89,7 @@ func (m *model) start(doing string, work func(ctx context.Context, emit func(tea
 	emit := func(msg tea.Msg) {
 		select {
 		case j.events <- msg:
-		case <-m.ctx.Done():
+		case <-m.listening.Done():
 		}
 	}
 	go func() {

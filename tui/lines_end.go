@@ -162,7 +162,7 @@ func (l *lines) prove() (turn, error) {
 		return over, nil
 	}
 	m.outcome.Stage = Proved
-	_ = m.makeCard(m.plan)
+	m.takeCard(cardOf(l.ctx, m.options, m.machine, m.plan))
 	if report.Worst() == check.Failed && m.outcome.Applied != nil {
 		if next, err := l.offerBack(); err != nil || m.review.back {
 			return next, err

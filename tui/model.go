@@ -43,15 +43,16 @@ const (
 
 // model is the state of the wizard. Only the goroutine of the terminal library touches it.
 type model struct {
-	ctx     context.Context
-	options Options
-	theme   theme.Theme
-	help    help.Model
-	spinner spinner.Model
-	after   func(time.Duration, tea.Msg) tea.Cmd         // tea.Tick, but for tests
-	watch   func(func() tea.Msg) tea.Cmd                 // waits for what may never come; guard, but for tests
-	exec    func(*exec.Cmd, func(error) tea.Msg) tea.Cmd // hands the terminal to another program; tea.ExecProcess, but for tests
-	quit    func()                                       // ends the program from where no command can be returned
+	ctx       context.Context
+	listening context.Context // what jobs say is heard until it ends: longer than ctx, since they still tell how they were stopped
+	options   Options
+	theme     theme.Theme
+	help      help.Model
+	spinner   spinner.Model
+	after     func(time.Duration, tea.Msg) tea.Cmd         // tea.Tick, but for tests
+	watch     func(func() tea.Msg) tea.Cmd                 // waits for what may never come; guard, but for tests
+	exec      func(*exec.Cmd, func(error) tea.Msg) tea.Cmd // hands the terminal to another program; tea.ExecProcess, but for tests
+	quit      func()                                       // ends the program from where no command can be returned
 
 	first         tea.Cmd // what has to run from the beginning
 	width, height int
@@ -92,8 +93,12 @@ type model struct {
 
 // Messages of the model's own.
 type (
-	leaveMsg struct{ signal syscall.Signal } // leave, whatever the screen is about
-	slowMsg  struct{ job *job }              // the job takes long
+	// leaveMsg asks to leave, whatever the screen is about. A line that drops says so in several ways at once: only again is asking twice.
+	leaveMsg struct {
+		signal syscall.Signal
+		again  bool
+	}
+	slowMsg  struct{ job *job } // the job takes long
 	begunMsg struct {
 		beginning Beginning
 		err       error
@@ -103,7 +108,7 @@ type (
 func newModel(ctx context.Context, o Options) *model {
 	t := theme.For(o.Out, !o.NoColour && theme.Colour())
 	m := &model{
-		ctx: ctx, options: o, theme: t, help: t.Help(), spinner: t.Spinner(),
+		ctx: ctx, listening: ctx, options: o, theme: t, help: t.Help(), spinner: t.Spinner(),
 		width: assumedWidth, height: assumedHeight,
 		after: func(d time.Duration, msg tea.Msg) tea.Cmd { return tea.Tick(d, func(time.Time) tea.Msg { return msg }) },
 		watch: guard,
@@ -176,6 +181,9 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return m.key(msg)
 	case leaveMsg:
+		if m.leaving != 0 && !msg.again {
+			return nil
+		}
 		return m.leave(msg.signal)
 	case panicMsg:
 		m.broken = msg.err

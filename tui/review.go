@@ -236,6 +236,13 @@ func changesFirst(changes []setup.Change) []setup.Change {
 	})
 }
 
+// configStays tells that the plan leaves myconfig.yml as it is, so that there is nothing to see of it.
+func (m *model) configStays() bool {
+	return m.plan != nil && !slices.ContainsFunc(m.plan.Changes, func(c setup.Change) bool {
+		return c.Path == filepath.Join(m.plan.Dir, setup.ConfigFile) && c.Kind != setup.Keep
+	})
+}
+
 // configLines shows how myconfig.yml changes, or the whole of a new one.
 func (m *model) configLines(width int) []string {
 	path := filepath.Join(m.plan.Dir, setup.ConfigFile)
@@ -253,9 +260,11 @@ func (m *model) configLines(width int) []string {
 
 func (m *model) paintDiff(diff string, width int) []string {
 	var out []string
-	for line := range strings.SplitSeq(strings.TrimRight(clean(diff), "\n"), "\n") {
+	for i, line := range strings.Split(strings.TrimRight(clean(diff), "\n"), "\n") {
 		cut := layout.Cut(line, width)
 		switch {
+		case i < 2: // the names of both
+			cut = m.theme.Muted.Render(cut)
 		case strings.HasPrefix(line, "+"):
 			cut = m.theme.Added.Render(cut)
 		case strings.HasPrefix(line, "-"):

@@ -44,6 +44,9 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := newModel(ctx, o.fill())
+	listening, deaf := context.WithCancel(context.WithoutCancel(ctx))
+	defer deaf()
+	m.listening = listening
 	defer func() {
 		if cause := recover(); cause != nil {
 			_, _ = o.Out.WriteString(leaveScreen)
@@ -76,28 +79,30 @@ func forward(ctx context.Context, program *tea.Program, gone, finished <-chan st
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	done := ctx.Done()
+	seen := map[syscall.Signal]bool{}
 	for {
 		select {
 		case <-finished:
 			return
 		case got := <-signals:
 			if sig, ok := got.(syscall.Signal); ok {
-				program.Send(leaveMsg{sig})
+				program.Send(leaveMsg{sig, seen[sig]})
+				seen[sig] = true
 			}
 		case <-gone:
 			gone = nil
-			program.Send(leaveMsg{syscall.SIGHUP})
+			program.Send(leaveMsg{signal: syscall.SIGHUP})
 		case <-done:
 			done = nil
 			sig := syscall.SIGINT
 			select { // the signal that ended the context, where it was one, is about to arrive here as well
 			case got := <-signals:
 				if s, ok := got.(syscall.Signal); ok {
-					sig = s
+					sig, seen[s] = s, true
 				}
 			case <-time.After(100 * time.Millisecond):
 			}
-			program.Send(leaveMsg{sig})
+			program.Send(leaveMsg{signal: sig})
 		}
 	}
 }

@@ -326,6 +326,31 @@ func TestTerminalStopsApply(t *testing.T) {
 	}
 }
 
+// TestTerminalGoneInApply holds that a line that drops while files are written does not cut the writing off.
+func TestTerminalGoneInApply(t *testing.T) {
+	t.Parallel()
+	witness := t.TempDir() + "/witness"
+	c := console80x24(t, "slow apply", "PACKHOUSE_TUI_WITNESS="+witness)
+	c.walk(toReview)
+	c.keys("\r")
+	c.wants("write certs/tls.crt")
+	c.line.Close()
+	c.terminal.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- c.child.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the program does not end")
+	}
+	if got := c.child.ProcessState.ExitCode(); got != 129 {
+		t.Errorf("exit code %d, want 129", got)
+	}
+	if _, err := os.Stat(witness); err != nil {
+		t.Error("the program ended before the apply had")
+	}
+}
+
 func TestTerminalPaste(t *testing.T) {
 	t.Parallel()
 	c := console80x24(t, "plain")

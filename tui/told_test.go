@@ -4,7 +4,9 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -163,4 +165,31 @@ func TestStuckStepIsMarked(t *testing.T) {
 	s.wants("port 22 is taken")
 	s.keys("<esc>")
 	s.wants("✓ Host name", "✗ Address")
+}
+
+// TestLeavingIsHeldWhileWriting: the end of a line is reported in several ways at once, and none of them is somebody who insists.
+func TestLeavingIsHeldWhileWriting(t *testing.T) {
+	o := fixtureOptions()
+	o.Apply = func(ctx context.Context, _ *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+		progress("write", "certs/tls.crt")
+		<-ctx.Done()
+		<-t.Context().Done() // putting back takes longer than anybody's patience
+		return nil, ctx.Err()
+	}
+	s := open(t, o, 80, 24)
+	s.keys(journeyTo("7-review"))
+	s.patience = 50 * time.Millisecond
+	s.keys("<enter>")
+	s.wants("write certs/tls.crt")
+	s.send(leaveMsg{signal: syscall.SIGHUP})
+	s.send(leaveMsg{signal: syscall.SIGHUP})
+	s.send(leaveMsg{signal: syscall.SIGTERM})
+	if s.left {
+		t.Fatal("the writing was cut off")
+	}
+	s.wants("what was begun is put back")
+	s.send(leaveMsg{signal: syscall.SIGTERM, again: true})
+	if code := s.m.outcome.ExitCode(); !s.left || code != 143 {
+		t.Errorf("somebody insists: left %v with %d", s.left, code)
+	}
 }

@@ -350,7 +350,7 @@ func TestOutcome(t *testing.T) {
 // TestHalfAFormIsNoSuccess holds that an end without any key is told apart from a setup that went well.
 func TestHalfAFormIsNoSuccess(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
-	s.send(leaveMsg{syscall.SIGTERM})
+	s.send(leaveMsg{signal: syscall.SIGTERM})
 	if !s.left || s.m.outcome.ExitCode() != 143 {
 		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
 	}
