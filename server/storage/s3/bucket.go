@@ -133,4 +133,26 @@ func readOnce(ctx context.Context, b bucket, key string, most int64) (content []
 	return content, o, false, nil
 }
 
+// readRange returns a part of an object, which must be that one still. An answer that breaks off is asked for again.
+func readRange(ctx context.Context, b bucket, key, etag string, offset, length int64) ([]byte, error) {
+	content := make([]byte, length)
+	for attempt := 1; ; attempt++ {
+		body, _, err := b.get(ctx, key, etag, offset, length)
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.ReadFull(body, content)
+		body.Close()
+		if err == nil {
+			return content, nil
+		}
+		if attempt > mostBroken || ctx.Err() != nil {
+			return nil, fmt.Errorf("get %s: %w", key, err)
+		}
+		if perr := pause(ctx, time.Duration(attempt)*50*time.Millisecond); perr != nil {
+			return nil, perr
+		}
+	}
+}
+
 var errTooLong = errors.New("object is longer than any of its kind")

@@ -25,6 +25,7 @@ const (
 	quarantineDir   = ours + "quarantine/"
 	runsDir         = ours + "gc/runs/"    // one announcement for each collection under way
 	markersDir      = ours + "gc/markers/" // one marker for each digest that may be deleted
+	spillDir        = ours + "gc/spill/"   // what a survey of a large bucket puts away while it runs
 	leaseDir        = ours + "lease/"
 	recordsDir      = ours + "records/"
 	probeDir        = ours + "probe/"

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -202,18 +204,33 @@ func (r *slowReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// links checks that what is linked is there. Which data is there fits into one listing.
+// digestSet holds digests in eight bytes each.
+type digestSet struct {
+	seed maphash.Seed
+	sums []uint64 // of the digests, sorted once all are in
+}
+
+func (s *digestSet) add(d digest.Digest) { s.sums = append(s.sums, maphash.String(s.seed, string(d))) }
+
+// has tells whether a digest is in the set. That it says so of one that is not is as likely as guessing a number of 64 bits.
+func (s *digestSet) has(d digest.Digest) bool {
+	_, ok := slices.BinarySearch(s.sums, maphash.String(s.seed, string(d)))
+	return ok
+}
+
+// links checks that what is linked is there.
 func (c *scrubbing) links(ctx context.Context) error {
-	there := map[digest.Digest]bool{}
+	there := &digestSet{seed: maphash.MakeSeed()}
 	err := walk(ctx, c.s.bucket, blobsDir, func(o object) error {
 		if d, ok := parseBlobKey(o.key); ok {
-			there[d] = true
+			there.add(d)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("list blobs: %w", err)
 	}
+	slices.Sort(there.sums)
 	missing := func(k repoKey, key, what string) {
 		c.damage(storage.Damage{Digest: k.digest, Kind: "link", Path: key, What: what, Repositories: []string{k.repo}})
 	}
@@ -224,7 +241,7 @@ func (c *scrubbing) links(ctx context.Context) error {
 			return "", err
 		case d == "":
 			missing(k, l.key, "it holds no digest")
-		case !there[d]:
+		case !there.has(d):
 			// It may have been pushed since the listing.
 			if _, ok, err := c.s.data(ctx, d); err != nil || ok {
 				return d, err

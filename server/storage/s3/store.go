@@ -97,6 +97,8 @@ type Store struct {
 
 	budget      *budget
 	recordEvery int64
+	mostFacts   int64 // bytes that a survey holds in memory
+	mostSwept   int   // digests that a collection deletes between two surveys
 	manifests   *cache[cachedManifest]
 	referrers   *cache[cachedReferrer]
 	verified    *cache[seen]      // digest → the data that was found good
@@ -149,7 +151,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
-	s.recordEvery = defaultRecordEvery
+	s.recordEvery, s.mostFacts, s.mostSwept = defaultRecordEvery, mostFacts, mostSwept
 	s.runs.turn = make(turn, 1)
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.manifests = newCache[cachedManifest](o.ManifestCache)

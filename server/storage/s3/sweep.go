@@ -162,22 +162,19 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 
 // decide compares a candidate with the second survey (G3): what of it goes, or why it stays.
 func (c *collection) decide(d *candidate) (links []string, data bool) {
-	f := c.second.facts[d.digest]
-	if f == nil {
+	switch {
+	case d.now == nil:
 		d.why = "it is gone already"
 		return nil, false
-	}
-	if gone, after := c.second.doomed(f); gone {
-		return f.links, !f.data.IsZero()
-	} else if !d.untagged {
-		d.why, d.after = "somebody needs it now", after
+	case d.gone:
+		return d.now.links, d.data()
+	case !d.untagged:
+		d.why = "somebody needs it now"
 		return nil, false
 	}
 	// Some repositories may still hold the manifest.
-	for _, u := range c.second.untagged {
-		if u.digest == d.digest {
-			links = append(links, u.link.key)
-		}
+	for _, u := range c.untagged[d.digest] {
+		links = append(links, u.link.key)
 	}
 	if len(links) == 0 {
 		d.why = "somebody needs it now"

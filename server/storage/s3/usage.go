@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"packhouse/server/storage"
 )
 
@@ -14,23 +16,35 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	ctx, stop := s.running(ctx)
 	defer stop()
 	u := storage.Usage{Repositories: []storage.RepositoryUsage{}}
-	v, err := s.survey(ctx, storage.CollectOptions{Window: s.opt.Window}, nil, nil)
+	v, err := s.survey(ctx, &survey{o: storage.CollectOptions{Window: s.opt.Window}, tally: &tally{numbers: map[string]int32{}}})
 	if err != nil {
 		return u, fmt.Errorf("measure usage: %w", err)
 	}
-	for _, f := range v.facts {
+	defer v.close(ctx)
+	held := v.tally.repositories
+	err = v.each(ctx, func(_ digest.Digest, f *fact) error {
 		if f.data.IsZero() {
-			continue
+			return nil
 		}
 		u.Blobs++
 		u.Bytes += f.size
 		if !f.live {
 			u.Unreferenced += f.size
 		}
-	}
-	if err := s.measure(ctx, v, &u); err != nil {
+		holders := slices.Compact(slices.Sorted(slices.Values(f.holders)))
+		for _, h := range holders {
+			held[h].Bytes += f.size
+		}
+		if len(holders) == 1 {
+			held[holders[0]].Unique += f.size
+		}
+		return nil
+	})
+	if err != nil {
 		return u, fmt.Errorf("measure usage: %w", err)
 	}
+	u.Repositories = append(u.Repositories, held...)
+	slices.SortFunc(u.Repositories, func(a, b storage.RepositoryUsage) int { return strings.Compare(a.Name, b.Name) })
 	err = s.eachUpload(ctx, func(up foundUpload) error {
 		u.Uploads++
 		u.UploadBytes += up.size
@@ -48,72 +62,36 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	return u, nil
 }
 
-// measure sums up what each repository links to. What only one links to is found by who was the first to.
-func (s *Store) measure(ctx context.Context, v *survey, u *storage.Usage) error {
-	type holder struct {
-		repo   int32
-		shared bool
+// tally is what each repository holds, numbered in the order in which they are met.
+type tally struct {
+	numbers      map[string]int32
+	repositories []storage.RepositoryUsage
+}
+
+func (t *tally) number(repo string) int32 {
+	n, ok := t.numbers[repo]
+	if !ok {
+		n = int32(len(t.repositories)) //nolint:gosec // repositories
+		t.numbers[repo] = n
+		t.repositories = append(t.repositories, storage.RepositoryUsage{Name: repo})
 	}
-	holders := map[*fact]*holder{}
-	index := map[string]int{}
-	seen := map[*fact]bool{} // of the repository at hand
-	current := ""
-	of := func(repo string) (int, *storage.RepositoryUsage) {
-		i, ok := index[repo]
-		if !ok {
-			i = len(u.Repositories)
-			index[repo] = i
-			u.Repositories = append(u.Repositories, storage.RepositoryUsage{Name: repo})
-		}
-		if repo != current {
-			current = repo
-			clear(seen)
-		}
-		return i, &u.Repositories[i]
+	return n
+}
+
+// linked notes a link, and returns the number of its repository.
+func (t *tally) linked(k repoKey) int32 {
+	n := t.number(k.repo)
+	if k.kind == layerKind {
+		t.repositories[n].Blobs++
 	}
-	count := func(k repoKey, l object) (*storage.RepositoryUsage, error) {
-		target, err := s.targetOf(ctx, walkedRevision{k, l})
-		if err != nil {
-			return nil, err
-		}
-		i, r := of(k.repo)
-		f := v.facts[target]
-		if f == nil || f.data.IsZero() || seen[f] {
-			return r, nil
-		}
-		seen[f] = true
-		r.Bytes += f.size
-		if h := holders[f]; h != nil {
-			h.shared = h.shared || int(h.repo) != i
-		} else {
-			holders[f] = &holder{repo: int32(i)} //nolint:gosec // repositories
-		}
-		return r, nil
+	return n
+}
+
+// repository notes what one has beside its layers.
+func (t *tally) repository(w *walked) {
+	if w.empty() {
+		return
 	}
-	err := s.walkLinks(ctx, func(k repoKey, l object) error {
-		r, err := count(k, l)
-		if err == nil {
-			r.Blobs++
-		}
-		return err
-	}, func(w *walked) error {
-		if w.empty() {
-			return nil
-		}
-		for _, revision := range w.revisions {
-			if _, err := count(revision.key, revision.link); err != nil {
-				return err
-			}
-		}
-		_, r := of(w.name)
-		r.Manifests, r.Tags = len(w.revisions), len(w.tags)
-		return nil
-	})
-	for f, h := range holders {
-		if !h.shared {
-			u.Repositories[h.repo].Unique += f.size
-		}
-	}
-	slices.SortFunc(u.Repositories, func(a, b storage.RepositoryUsage) int { return strings.Compare(a.Name, b.Name) })
-	return err
+	r := &t.repositories[t.number(w.name)]
+	r.Manifests, r.Tags = len(w.revisions), len(w.tags)
 }

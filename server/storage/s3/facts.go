@@ -1,0 +1,264 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// mostFacts is how many bytes of facts a survey holds in memory, about.
+const mostFacts = 16 << 20
+
+// fact is what is known of one digest.
+type fact struct {
+	size     int64     // with data: from the listing of the blobs
+	data     time.Time // zero: there is none
+	link     time.Time // of the youngest link; zero: there is none
+	live     bool
+	manifest bool
+	links    []string // where wanted
+	holders  []int32  // the repositories that link to it, by number, where wanted; each once
+}
+
+// add joins what two looks found out.
+func (f *fact) add(g *fact) {
+	if g.link.After(f.link) {
+		f.link = g.link
+	}
+	f.live, f.manifest = f.live || g.live, f.manifest || g.manifest
+	f.links = append(f.links, g.links...)
+	for _, h := range g.holders {
+		f.held(h)
+	}
+}
+
+// held notes a repository. They come one after the other, but a run that was put away in between may name one again.
+func (f *fact) held(by int32) {
+	if !slices.Contains(f.holders[max(0, len(f.holders)-2):], by) {
+		f.holders = append(f.holders, by)
+	}
+}
+
+// facts are kept by digest. What does not fit into memory goes to the bucket in sorted runs, which are merged with the listing of the blobs when
+// all is read: a bucket of any size takes the same memory.
+type facts struct {
+	s      *Store
+	most   int64 // bytes; 0: any
+	by     map[digest.Digest]*fact
+	weight int64 // of by, in bytes
+	peak   int64 // the most that weight was
+	dir    string
+	runs   []object
+}
+
+func (s *Store) newFacts() *facts {
+	f := &facts{s: s, most: s.mostFacts, by: map[digest.Digest]*fact{}, dir: spillDir + newID() + "/"}
+	if s.opt.ReadOnly {
+		f.most = 0 // nothing can be put away
+	}
+	return f
+}
+
+// What a fact weighs, with its place in the map and its digest.
+const (
+	factWeight   = 320
+	linkWeight   = 16
+	holderWeight = 4
+)
+
+// of returns the fact of a digest, to be added to. It knows only what was added since the last run was put away.
+func (t *facts) of(d digest.Digest) *fact {
+	f := t.by[d]
+	if f == nil {
+		f = &fact{}
+		t.by[d] = f
+		t.weight += factWeight
+	}
+	return f
+}
+
+// relieve puts what is in memory away when there is too much of it.
+func (t *facts) relieve(ctx context.Context) error {
+	t.peak = max(t.peak, t.weight)
+	if t.most <= 0 || t.weight < t.most {
+		return nil
+	}
+	var run []byte
+	for _, d := range slices.Sorted(maps.Keys(t.by)) {
+		run = t.by[d].encode(run, d)
+	}
+	key := t.dir + strconv.Itoa(len(t.runs))
+	etag, err := t.s.bucket.put(ctx, key, run, condition{})
+	if err != nil {
+		return fmt.Errorf("put away what was found out: %w", err)
+	}
+	t.runs = append(t.runs, object{key: key, etag: etag, size: int64(len(run))})
+	t.by, t.weight = map[digest.Digest]*fact{}, 0
+	return nil
+}
+
+// forgetSpills removes what surveys of processes that are no more put away.
+func (s *Store) forgetSpills(ctx context.Context) error {
+	var old []string
+	err := walk(ctx, s.bucket, spillDir, func(o object) error {
+		if s.now().Sub(o.modTime) > spillLife {
+			old = append(old, o.key)
+		}
+		return nil
+	})
+	if err == nil {
+		err = s.deleteAll(ctx, old)
+	}
+	if err != nil {
+		return fmt.Errorf("look at what surveys left: %w", err)
+	}
+	return nil
+}
+
+// spillLife is longer than any survey takes.
+const spillLife = 24 * time.Hour
+
+// close removes what was put away, and forgets the rest.
+func (t *facts) close(ctx context.Context) {
+	t.by = nil
+	if len(t.runs) == 0 {
+		return
+	}
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	keys := make([]string, 0, len(t.runs))
+	for _, r := range t.runs {
+		keys = append(keys, r.key)
+	}
+	if err := t.s.deleteAll(ctx, keys); err != nil {
+		t.s.log.Warn("remove what a survey put away; a later collection does", "error", err)
+	}
+	t.runs = nil
+}
+
+// encode appends a fact: digest, flags, time of the link, links, holders. The data is listed when all is read.
+func (f *fact) encode(to []byte, d digest.Digest) []byte {
+	var flags byte
+	for i, is := range []bool{f.live, f.manifest, !f.link.IsZero()} {
+		if is {
+			flags |= 1 << i
+		}
+	}
+	to = appendString(to, string(d))
+	to = append(to, flags)
+	if !f.link.IsZero() {
+		to = binary.AppendVarint(to, f.link.UnixNano())
+	}
+	to = binary.AppendUvarint(to, uint64(len(f.links)))
+	for _, l := range f.links {
+		to = appendString(to, l)
+	}
+	to = binary.AppendUvarint(to, uint64(len(f.holders)))
+	for _, h := range f.holders {
+		to = binary.AppendVarint(to, int64(h))
+	}
+	return to
+}
+
+func appendString(to []byte, s string) []byte {
+	return append(binary.AppendUvarint(to, uint64(len(s))), s...)
+}
+
+var errCut = errors.New("what a survey put away is cut")
+
+// decodeFact reads what encode wrote from a reader of bytes.
+func decodeFact(r *runReader) (d digest.Digest, f *fact, err error) {
+	f = &fact{}
+	d = digest.Digest(r.string())
+	flags := r.byte()
+	f.live, f.manifest = flags&1 != 0, flags&2 != 0
+	if flags&4 != 0 {
+		f.link = time.Unix(0, r.varint())
+	}
+	for range r.count() {
+		f.links = append(f.links, r.string())
+	}
+	for range r.count() {
+		f.holders = append(f.holders, int32(r.varint())) //nolint:gosec // as it was written
+	}
+	return d, f, r.err
+}
+
+// runReader reads a run piece by piece.
+type runReader struct {
+	ctx   context.Context
+	b     bucket
+	o     object
+	piece int64
+	at    int64 // where the next piece begins
+	left  []byte
+	err   error
+}
+
+// need has n bytes at hand, or fails.
+func (r *runReader) need(n int) bool {
+	for r.err == nil && len(r.left) < n {
+		if r.at >= r.o.size {
+			r.err = errCut
+			break
+		}
+		var more []byte
+		more, r.err = readRange(r.ctx, r.b, r.o.key, r.o.etag, r.at, min(max(r.piece, int64(n)), r.o.size-r.at))
+		r.at += int64(len(more))
+		r.left = append(bytes.Clone(r.left), more...)
+	}
+	return r.err == nil
+}
+
+func (r *runReader) byte() byte {
+	if !r.need(1) {
+		return 0
+	}
+	b := r.left[0]
+	r.left = r.left[1:]
+	return b
+}
+
+// ReadByte implements io.ByteReader.
+func (r *runReader) ReadByte() (byte, error) { b := r.byte(); return b, r.err }
+
+func (r *runReader) varint() int64 {
+	n, err := binary.ReadVarint(r)
+	if r.err == nil {
+		r.err = err
+	}
+	return n
+}
+
+func (r *runReader) count() uint64 {
+	n, err := binary.ReadUvarint(r)
+	if r.err == nil {
+		r.err = err
+	}
+	if r.err != nil || n > uint64(r.o.size) { //nolint:gosec // a size
+		r.err = errors.Join(r.err, errCut)
+		return 0
+	}
+	return n
+}
+
+func (r *runReader) string() string {
+	n := int(r.count()) //nolint:gosec // no more than a run has bytes
+	if !r.need(n) {
+		return ""
+	}
+	s := string(r.left[:n])
+	r.left = r.left[n:]
+	return s
+}
+
+// ended tells whether there is nothing left.
+func (r *runReader) ended() bool { return r.err == nil && len(r.left) == 0 && r.at >= r.o.size }
