@@ -140,20 +140,19 @@ func (t *target) fillCatalogue(ctx context.Context, o options) error {
 	t.listed = true
 	only := sharedBlob(kib)
 	manifest := manifestOf(only, only)
-	name := func(number int) string { return fmt.Sprintf("catalogue/r%06d", number) }
-	if err := t.pushBlob(ctx, name(0), only); err != nil {
+	if err := t.pushBlob(ctx, catalogueName(0), only); err != nil {
 		return err
 	}
 	return parallel(ctx, o.clients, o.catalogue, 0, func(ctx context.Context, number int) error {
 		if number > 0 {
 			_, err := t.do(ctx, request{
-				method: "POST", path: fmt.Sprintf("/v2/%s/blobs/uploads/?mount=%s&from=%s", name(number), only.digest, name(0)), want: []int{http.StatusCreated},
+				method: "POST", path: fmt.Sprintf("/v2/%s/blobs/uploads/?mount=%s&from=%s", catalogueName(number), only.digest, catalogueName(0)), want: []int{http.StatusCreated},
 			})
 			if err != nil {
 				return err
 			}
 		}
-		return t.pushManifest(ctx, name(number), "v1", manifest)
+		return t.pushManifest(ctx, catalogueName(number), "v1", manifest)
 	})
 }
 
@@ -179,3 +178,5 @@ func (t *target) walk(ctx context.Context, path string) (pages int, err error) {
 }
 
 func tagName(number int) string { return fmt.Sprintf("t%06d", number) }
+
+func catalogueName(number int) string { return fmt.Sprintf("catalogue/r%06d", number) }

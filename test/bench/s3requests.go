@@ -94,8 +94,8 @@ func s3Steps() []s3Step {
 		{name: "blob pull 100 MiB", prepare: pushLarge, do: func(ctx context.Context, t *target, serial int) error {
 			return t.pullBlob(ctx, repository, large(t, serial))
 		}},
-		{name: "catalogue page of 100", prepare: fillBucket, do: page("/v2/_catalog?n=100")},
-		{name: "tag page of 100", prepare: fillBucket, do: page("/v2/" + manyTags + "/tags/list?n=100")},
+		{name: "catalogue, a page of 100 in the middle", prepare: fillBucket, do: page("/v2/_catalog?n=100&last=" + catalogueName(bucketRepositories/2))},
+		{name: "tags, a page of 100 in the middle", prepare: fillBucket, do: page("/v2/" + manyTags + "/tags/list?n=100&last=" + tagName(bucketTags/2))},
 	}
 }
 
