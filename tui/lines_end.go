@@ -56,7 +56,11 @@ func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (tur
 	for _, why := range m.plan.Restart {
 		l.say("Note: a running server has to be restarted for %s", why)
 	}
-	next, err := l.choose("Type write to write this, back to change answers, more for further settings, or quit: ")
+	prompt := "Type write to write this, or back: "
+	if l.asked {
+		prompt = "Type write to write this, back to change answers, more for further settings, or quit: "
+	}
+	next, err := l.choose(prompt)
 	if err != nil || next != over || m.outcome.Signal != 0 {
 		return next, err
 	}
@@ -94,8 +98,10 @@ func (l *lines) choose(prompt string) (turn, error) {
 			}
 			return back, nil
 		case "more":
-			l.further = true
-			return anew, nil
+			if l.asked {
+				l.further = true
+				return anew, nil
+			}
 		case "quit":
 			l.say("Nothing was written.")
 			return over, nil

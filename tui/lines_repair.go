@@ -38,8 +38,10 @@ func (l *lines) repair() (bool, error) {
 		}
 		for i, way := range ways {
 			l.say("%d. %s: %s", i+1, way.Title, way.Text)
-			for _, step := range way.Steps {
-				l.say("  %s", step)
+			if way.ID == "mend" {
+				for _, step := range way.Steps {
+					l.say("  %s", step)
+				}
 			}
 		}
 		way, err := l.way(ways)

@@ -54,6 +54,9 @@ func (a *app) apply(ctx context.Context, c change) error {
 	return err
 }
 
+// repairHint is the way out where the server refuses myconfig.yml.
+const repairHint = "packhouse --dir %s, on a terminal, shows ways to put it right"
+
 // installation reads what is installed in dir; an error where nothing is.
 func (a *app) installation(dir string) (*setup.Installed, error) {
 	dir, err := filepath.Abs(dir)
@@ -70,6 +73,8 @@ func (a *app) installation(dir string) (*setup.Installed, error) {
 	switch {
 	case !installed.Exists():
 		return nil, withHint(fmt.Errorf("no installation in %s", dir), "packhouse setup makes one, --dir names another directory")
+	case installed.Refused():
+		return nil, withHint(installed.Problem, repairHint, dir)
 	case installed.Problem != nil:
 		return nil, installed.Problem
 	}

@@ -35,6 +35,9 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	report := setupReport{Findings: append([]setup.Finding{}, findings...)}
 	s.sayFindings(findings)
 	if setup.AnyRefused(findings) {
+		if s.installed.Refused() {
+			s.hint(repairHint, s.o.dir)
+		}
 		return s.finish(report, silent(exitUsage))
 	}
 	plan, err := setup.MakePlan(ctx, s.machine, s.installed, resolved, setup.Options{Now: s.now(), WritePasswords: true})
