@@ -18,6 +18,7 @@ type proof struct {
 	*app
 	plan    *setup.Plan
 	started *running // nil: one runs already
+	fresh   bool     // systemd has started it just now
 
 	known map[string]setup.Secret // passwords of plans before this one, by user
 }
@@ -25,7 +26,8 @@ type proof struct {
 // newProof finds the running server of a plan that was applied and has it take the change, or starts one that logs to w.
 func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*proof, error) {
 	p := &proof{app: a, plan: plan}
-	if fresh, err := a.supervise(ctx, plan); err != nil || fresh {
+	var err error
+	if p.fresh, err = a.supervise(ctx, plan); err != nil || p.fresh {
 		return p, err
 	}
 	runs, err := a.reload(ctx, plan)
@@ -38,7 +40,7 @@ func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*pro
 
 // check proves the installation.
 func (p *proof) check(ctx context.Context, report func(check.Event)) check.Report {
-	if p.started != nil {
+	if p.started != nil || p.fresh {
 		p.awaitOrders(ctx, configOf(p.plan))
 	}
 	installed, err := setup.Load(p.plan.Dir)
