@@ -116,3 +116,32 @@ func TestUploadRange(t *testing.T) {
 		}
 	}
 }
+
+// TestPeopleReadPages: a browser on a page is told in a page, programs and everything below /v1 and /v2 in JSON.
+func TestPeopleReadPages(t *testing.T) {
+	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	for _, tt := range []struct {
+		method, path, accept string
+		want                 string
+	}{
+		{"GET", "/", browser, "text/html; charset=utf-8"},
+		{"HEAD", "/packs/nginx", browser, "text/html; charset=utf-8"},
+		{"GET", "/below/packs/nginx", browser, "text/html; charset=utf-8"},
+		{"GET", "/", "*/*", "application/json; charset=utf-8"},
+		{"GET", "/", "", "application/json; charset=utf-8"},
+		{"GET", "/v2/", browser, "application/json; charset=utf-8"},
+		{"GET", "/below/v1/_catalog", browser, "application/json; charset=utf-8"},
+		{"POST", "/", browser, "application/json; charset=utf-8"},
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(tt.method, tt.path, nil)
+		r.Header.Set("Accept", tt.accept)
+		Write(w, r, Forbidden("<script>%s", "you"))
+		if got := w.Header().Get("Content-Type"); got != tt.want || w.Code != 403 {
+			t.Errorf("%s %s for %q: %d %s, want %s", tt.method, tt.path, tt.accept, w.Code, got, tt.want)
+		}
+		if html := strings.HasPrefix(tt.want, "text/html"); html && (strings.Contains(w.Body.String(), "<script>") ||
+			w.Header().Get("Content-Security-Policy") == "" || tt.method == "GET" && !strings.Contains(w.Body.String(), "<h1>Not allowed</h1>")) {
+			t.Errorf("%s %s: %v\n%s", tt.method, tt.path, w.Header(), w.Body)
+		}
+	}
+}

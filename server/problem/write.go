@@ -35,23 +35,32 @@ type entry struct {
 	Detail  any    `json:"detail,omitempty"`
 }
 
-// Write answers a request with an error and returns the refusal that was sent, for the log. It is the only writer of errors.
-func Write(w http.ResponseWriter, r *http.Request, err error) *Error {
-	p := From(err)
-	content, failed := json.Marshal(body{[]entry{{p.Code, p.Message, p.Detail}}})
-	if failed != nil { // a detail that is no JSON
+// json is the refusal as programs read it.
+func (p *Error) json() []byte {
+	content, err := json.Marshal(body{[]entry{{p.Code, p.Message, p.Detail}}})
+	if err != nil { // a detail that is no JSON
 		content, _ = json.Marshal(body{[]entry{{Code: p.Code, Message: p.Message}}})
 	}
-	content = append(content, '\n')
+	return append(content, '\n')
+}
 
+// Write answers a request with an error and returns the refusal that was sent, for the log. It is the only writer of errors: JSON for programs, and
+// a page for a browser on one of the pages.
+func Write(w http.ResponseWriter, r *http.Request, err error) *Error {
+	p := From(err)
 	h := w.Header()
+	content, mediaType := p.json(), "application/json; charset=utf-8"
+	if forPeople(r) {
+		content, mediaType = pageOf(p), "text/html; charset=utf-8"
+		h.Set("Content-Security-Policy", pagePolicy)
+	}
 	for _, key := range []string{"Etag", "Last-Modified", "Content-Range", "Content-Disposition", "Docker-Content-Digest"} {
 		h.Del(key) // of the answer that did not come about
 	}
 	for key, values := range p.Header {
 		h[http.CanonicalHeaderKey(key)] = values
 	}
-	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(content)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")

@@ -1,0 +1,60 @@
+package problem
+
+import (
+	"bytes"
+	"html/template"
+	"net/http"
+	"strings"
+)
+
+// forPeople tells whether whoever asks is looking at the answer: a browser on one of the pages. Programs, and whatever is below /v1 and /v2, get
+// JSON.
+func forPeople(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		return false
+	}
+	for part := range strings.SplitSeq(r.URL.Path, "/") {
+		if part == "v1" || part == "v2" {
+			return false
+		}
+	}
+	return true
+}
+
+// titles say what happened in the words of a heading.
+var titles = map[int]string{
+	http.StatusUnauthorized: "Please sign in", http.StatusForbidden: "Not allowed", http.StatusNotFound: "Not here",
+	http.StatusTooManyRequests: "Too many attempts", http.StatusServiceUnavailable: "Not now",
+}
+
+// It stands alone: the style sheet is for those who are signed in.
+var page = template.Must(template.New("refusal").Parse(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{.Title}} · packhouse</title>
+</head>
+<body>
+<h1>{{.Title}}</h1>
+<p>{{.Message}}</p>
+<p><small>{{.Code}}</small></p>
+</body>
+</html>
+`))
+
+// pageOf is the refusal as a page.
+func pageOf(p *Error) []byte {
+	title, ok := titles[p.Status]
+	if !ok {
+		title = http.StatusText(p.Status)
+	}
+	var b bytes.Buffer
+	// It cannot fail: the template is fixed, and its values are texts.
+	_ = page.Execute(&b, struct{ Title, Message, Code string }{title, p.Message, p.Code})
+	return b.Bytes()
+}
+
+// pagePolicy lets the page show nothing but its text.
+const pagePolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
