@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/manifest"
+	"packhouse/server/reference"
 	"packhouse/server/route"
 	"packhouse/server/storage"
 )
@@ -67,13 +69,10 @@ func orEmpty(names []string) []string {
 // manifests, because clients read it as one.
 func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
-	all, err := g.o.Store.Referrers(r.Context(), req.Repository, req.Digest)
+	entries, err := g.referrers(r.Context(), req)
 	if err != nil && !errors.Is(err, storage.ErrRepositoryUnknown) {
 		return err
 	}
-	entries := slices.DeleteFunc(slices.Clone(all), func(d manifest.Descriptor) bool {
-		return req.ArtifactType != "" && d.ArtifactType != req.ArtifactType || d.Digest.String() <= req.Page.Last
-	})
 	slices.SortFunc(entries, func(a, b manifest.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
 
 	query := url.Values{}
@@ -98,6 +97,48 @@ func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant a
 	}
 	return writeJSON(w, r, manifest.OCIIndex, content)
 }
+
+// referrers returns what may be on a page, and at least one more where there is one.
+func (g *Registry) referrers(ctx context.Context, req route.Request) ([]manifest.Descriptor, error) {
+	unwanted := func(d manifest.Descriptor) bool {
+		return req.ArtifactType != "" && d.ArtifactType != req.ArtifactType || d.Digest.String() <= req.Page.Last
+	}
+	pages, able := g.o.Store.(storage.ReferrerPages)
+	if !able {
+		all, err := g.o.Store.Referrers(ctx, req.Repository, req.Digest)
+		return slices.DeleteFunc(slices.Clone(all), unwanted), err
+	}
+	last, err := reference.ParseDigest(req.Page.Last)
+	if err != nil {
+		last = "" // where something that is no digest would come is left to unwanted
+	}
+	var entries []manifest.Descriptor
+	for size := 0; ; {
+		n := referrersAtOnce
+		if req.Page.N >= 0 {
+			n = min(n, req.Page.N+1-len(entries))
+		}
+		page, next, err := pages.ReferrersAfter(ctx, req.Repository, req.Digest, last, n)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range slices.DeleteFunc(page, unwanted) {
+			content, err := json.Marshal(d)
+			if err != nil {
+				return nil, err
+			}
+			size += len(content)
+			entries = append(entries, d)
+		}
+		if next == "" || size > manifest.MaxSize || req.Page.N >= 0 && len(entries) > req.Page.N {
+			return entries, nil
+		}
+		last = next
+	}
+}
+
+// referrersAtOnce is how many referrers are asked for at once.
+const referrersAtOnce = 1000
 
 // cut encodes the entries that one page holds: n of them, or as many as fit the size of a manifest, but always one.
 func cut(entries []manifest.Descriptor, n int) ([]json.RawMessage, error) {

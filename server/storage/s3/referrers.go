@@ -1,18 +1,17 @@
 package s3
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/manifest"
 	"packhouse/server/reference"
+	"packhouse/server/storage"
 )
 
 // mostReferrer bounds a descriptor with its annotations, in bytes: each byte of those may take six as JSON.
@@ -33,25 +32,49 @@ func (s *Store) writeReferrer(ctx context.Context, repo string, d digest.Digest,
 	return nil
 }
 
-// Referrers implements storage.Listings: one listing, and for each entry a look at the link and, the first time, at the entry.
+// Referrers implements storage.Listings: all pages of them.
 func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
+	all := []manifest.Descriptor{}
+	for last := digest.Digest(""); ; {
+		page, next, err := s.ReferrersAfter(ctx, repo, d, last, mostListed)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if next == "" {
+			return all, nil
+		}
+		last = next
+	}
+}
+
+// ReferrersAfter implements storage.ReferrerPages: one listing, and for each entry of it a look at the link and, the first time, at the entry.
+func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d, last digest.Digest, n int) ([]manifest.Descriptor, digest.Digest, error) {
 	if err := s.awaitIndex(ctx); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	name := repo.String()
 	prefix := referrersPrefix(name, d)
+	after := prefix
+	if last != "" {
+		after += flat(last)
+	}
 	var entries []digest.Digest
-	err := walk(ctx, s.bucket, prefix, func(o object) error {
-		if r, ok := unflat(strings.TrimPrefix(o.key, prefix)); ok {
-			entries = append(entries, r)
+	more := true
+	for more && len(entries) == 0 { // what is no entry of ours is passed over
+		p, err := s.bucket.list(ctx, prefix, after, max(1, min(n, mostListed)), false)
+		if err != nil {
+			return nil, "", fmt.Errorf("list referrers: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list referrers: %w", err)
+		for _, o := range p.objects {
+			if r, ok := unflat(strings.TrimPrefix(o.key, prefix)); ok {
+				entries = append(entries, r)
+			}
+		}
+		more, after = p.more, p.last
 	}
 	all := make([]*manifest.Descriptor, len(entries))
-	err = inParallel(ctx, len(entries), wide, func(ctx context.Context, i int) error {
+	err := inParallel(ctx, len(entries), wide, func(ctx context.Context, i int) error {
 		_, _, ok, err := s.linked(ctx, revisionLink(name, entries[i]), entries[i])
 		if err != nil || !ok {
 			return err
@@ -60,17 +83,21 @@ func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d dige
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	found := []manifest.Descriptor{}
+	page := []manifest.Descriptor{}
 	for _, r := range all {
 		if r != nil {
-			found = append(found, *r)
+			page = append(page, *r)
 		}
 	}
-	slices.SortFunc(found, func(a, b manifest.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
-	return found, nil
+	if !more {
+		return page, "", nil
+	}
+	return page, entries[len(entries)-1], nil
 }
+
+var _ storage.ReferrerPages = (*Store)(nil)
 
 // referrer reads an entry; nil where it cannot be read.
 func (s *Store) referrer(ctx context.Context, key string, d digest.Digest) (*manifest.Descriptor, error) {

@@ -1,0 +1,100 @@
+package registry_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/auth"
+	"packhouse/server/manifest"
+	"packhouse/server/reference"
+	"packhouse/server/registry"
+)
+
+// pagingDouble hands out its referrers in pages, of which each second entry is on record and is none any more.
+type pagingDouble struct {
+	double
+	read int // entries
+}
+
+func (s *pagingDouble) Referrers(context.Context, reference.Repository, digest.Digest) ([]manifest.Descriptor, error) {
+	return nil, fmt.Errorf("all were asked for")
+}
+
+// ReferrersAfter implements storage.ReferrerPages.
+func (s *pagingDouble) ReferrersAfter(_ context.Context, _ reference.Repository, _, last digest.Digest, n int) ([]manifest.Descriptor, digest.Digest, error) {
+	from := slices.IndexFunc(s.refs, func(d manifest.Descriptor) bool { return d.Digest > last })
+	if from < 0 {
+		return nil, "", nil
+	}
+	on := s.refs[from:min(from+n, len(s.refs))]
+	s.read += len(on)
+	var page []manifest.Descriptor
+	for i, d := range on {
+		if (from+i)%2 == 0 {
+			page = append(page, d)
+		}
+	}
+	if from+len(on) == len(s.refs) {
+		return page, "", nil
+	}
+	return page, on[len(on)-1].Digest, nil
+}
+
+// TestReferrersAreReadByThePage counts what a store that has pages is asked for.
+func TestReferrersAreReadByThePage(t *testing.T) {
+	store := &pagingDouble{}
+	for i := range 6000 {
+		store.refs = append(store.refs, manifest.Descriptor{
+			MediaType: manifest.OCIManifest, Digest: digest.FromString(fmt.Sprint(i)), Size: 1, ArtifactType: fmt.Sprint("text/", i%3),
+		})
+	}
+	slices.SortFunc(store.refs, func(a, b manifest.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	g := registry.New(registry.Options{Store: store})
+	path := "/v2/a/referrers/" + digest.FromString("x").String()
+	for query, most := range map[string]int{"n=10": 30, "n=0": 4, "n=1": 6, "n=700&artifactType=text%2F1": 6000, "": 6000, "n=10&last=sha256:0": 30, "last=zzz": 6000} {
+		seen, target := map[digest.Digest]int{}, path+"?"+query
+		store.read = 0
+		pages := 0
+		for ; target != "" && pages < 400; pages++ {
+			req, r := parse(t, "GET", target)
+			w := serve(t, g, auth.Grant{Request: req}, r)
+			var index struct{ Manifests []manifest.Descriptor }
+			if err := json.Unmarshal(w.Body.Bytes(), &index); err != nil {
+				t.Fatal(err)
+			}
+			if pages == 0 && store.read > most {
+				t.Errorf("%s: %d entries were read for the first page, want %d at most", query, store.read, most)
+			}
+			for _, d := range index.Manifests {
+				seen[d.Digest]++
+			}
+			target, _, _ = strings.Cut(strings.TrimPrefix(w.Header().Get("Link"), "<"), ">")
+		}
+		want := map[bool]int{true: 3000, false: 0}[query != "n=0" && query != "n=1" && query != "last=zzz"]
+		if query == "n=1" {
+			want = 400
+		}
+		if strings.Contains(query, "artifactType") {
+			want = 0
+			for i, d := range store.refs {
+				if i%2 == 0 && d.ArtifactType == "text/1" {
+					want++
+				}
+			}
+		}
+		if len(seen) != want {
+			t.Errorf("%s: %d were listed on %d pages, want %d", query, len(seen), pages, want)
+		}
+		for d, n := range seen {
+			if n != 1 {
+				t.Errorf("%s: %s was listed %d times", query, d, n)
+			}
+		}
+	}
+}
