@@ -35,9 +35,12 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if !a.started {
+		err = wrongUsage(cmd, err)
 	}
 	return a.report(a.classify(ctx, err))
 }

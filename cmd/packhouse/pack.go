@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -220,8 +221,8 @@ at run time may be missing. A folder is read here, anything else in the registry
 
 // packOf reads a folder where the argument is one, else a pack in the registry.
 func (a *app) packOf(cmd *cobra.Command, arg string, o registryOptions) (*packs.Pack, error) {
-	if info, err := os.Stat(arg); err == nil && info.IsDir() {
-		return packs.OpenDir(arg)
+	if info, err := os.Stat(arg); err == nil && (info.IsDir() || strings.ContainsRune(arg, os.PathSeparator) || strings.Contains(arg, ".")) {
+		return openPack(arg)
 	}
 	ref, err := packs.ParseReference(arg)
 	if err != nil {

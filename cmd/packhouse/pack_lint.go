@@ -25,7 +25,7 @@ func newPackLint(a *app) *cobra.Command {
 It exits with 4 where it finds anything. docs/palette.md explains the codes.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			pack, err := packs.OpenDir(args[0])
+			pack, err := openPack(args[0])
 			if err != nil {
 				return err
 			}
@@ -52,6 +52,15 @@ It exits with 4 where it finds anything. docs/palette.md explains the codes.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// openPack reads the pack in a folder.
+func openPack(dir string) (*packs.Pack, error) {
+	pack, err := packs.OpenDir(dir)
+	if err != nil {
+		return nil, withHint(err, "a pack is a folder with pack.json in it; packhouse pack build makes one")
+	}
+	return pack, nil
 }
 
 // sayProblems tells a person what is wrong with a pack, beside what the command is about.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,7 +91,7 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 		return err
 	}
 	if err := store.Put(ctx, credentials.ServerAddressFromRegistry(connection.server), given); err != nil {
-		return fmt.Errorf("keep the password: %w", err)
+		return helperError("keep the password", err)
 	}
 	settings.remember(connection)
 	if o.asDefault || settings.Default == "" {
@@ -113,6 +114,14 @@ func loginError(err error, user string) error {
 		return withHint(fmt.Errorf("user %q and this password are not let in", user), "packhouse user list on the server shows who there is, packhouse user passwd sets a password")
 	}
 	return told(err)
+}
+
+// helperError words a failure of where docker keeps passwords. A credential helper is a program that says little about why it failed.
+func helperError(what string, err error) error {
+	if _, ok := errors.AsType[*exec.ExitError](err); ok || errors.Is(err, exec.ErrNotFound) {
+		return withHint(fmt.Errorf("%s: docker's credential helper: %w", what, err), "credsStore in $DOCKER_CONFIG/config.json, or ~/.docker/config.json, names it: see that it works, or take it out")
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // askLogin gets user and password: from flags and standard input, or from who sits at the terminal.
@@ -181,14 +190,14 @@ func newRegistryLogout(a *app) *cobra.Command {
 			address := credentials.ServerAddressFromRegistry(connection.server)
 			kept, err := store.Get(cmd.Context(), address)
 			if err != nil {
-				return fmt.Errorf("read passwords: %w", err)
+				return helperError("read passwords", err)
 			}
 			if kept == auth.EmptyCredential {
 				a.say("nobody was logged in at %s", connection.server)
 				return nil
 			}
 			if err := store.Delete(cmd.Context(), address); err != nil {
-				return fmt.Errorf("forget the password: %w", err)
+				return helperError("forget the password", err)
 			}
 			settings.forget(connection.server)
 			if err := a.writeSettings(o.home, settings); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,9 @@ but for the keys that are printed: they wait for a restart.`,
 
 func (a *app) runReload(ctx context.Context, found config.Found) error {
 	client, err := a.findRunning(ctx, found.Path)
+	if errors.Is(err, fs.ErrPermission) {
+		return withHint(fmt.Errorf("ask the running server: %w", err), "run this as the user of the server, or as root")
+	}
 	if errors.Is(err, admin.ErrNotRunning) {
 		return withHint(fmt.Errorf("no server runs on %s", nameOf(found)), "packhouse serve starts one, --dir names another installation")
 	}

@@ -20,9 +20,6 @@ does the same through flags, and packhouse serve runs the server.`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			a.started = true
-		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
@@ -41,6 +38,7 @@ does the same through flags, and packhouse serve runs the server.`,
 		newUninstall(a),
 		newVersion(a),
 	)
+	helpOn(root)
 	askBack(root)
 	root.Flags().Bool("accessible", false, "ask line by line, for screen readers; so do ACCESSIBLE=1 and TERM=dumb")
 	root.Flags().String("dir", a.defaultDir(), "`DIR` of the installation")
@@ -54,6 +52,7 @@ does the same through flags, and packhouse serve runs the server.`,
 		}
 		return s.open(cmd.Context())
 	}
+	a.mindStart(root)
 	return root
 }
 

@@ -73,9 +73,6 @@ func (a *app) classify(ctx context.Context, err error) *exitError {
 	if code, ok := signalCode(ctx); ok {
 		return &exitError{code: code}
 	}
-	if !a.started {
-		return &exitError{exitUsage, withHint(err, "packhouse --help lists the commands")}
-	}
 	return &exitError{exitFailed, err}
 }
 
@@ -93,6 +90,8 @@ func (a *app) report(e *exitError) int {
 	}
 	if h, ok := errors.AsType[*hinted](e.err); ok {
 		a.hint("%s", h.hint)
+	} else if remedy := remedyOf(e.err); remedy != "" {
+		a.hint("%s", remedy)
 	}
 	return e.code
 }

@@ -1,0 +1,15 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// remedies of errors of the operating system.
+var remedies = [...]struct {
+	err    error
+	remedy string
+}{
+	{os.ErrPermission, "run it as the user whom it belongs to, or as an administrator"},
+	{os.ErrNotExist, "correct the path: nothing is there"},
+	{os.ErrExist, "name another place, or move away what lies there"},
+}

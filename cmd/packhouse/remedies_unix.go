@@ -1,0 +1,26 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// remedies of errors of the operating system, the most particular first.
+var remedies = [...]struct {
+	err    error
+	remedy string
+}{
+	{syscall.ENOSPC, "make room there: df -h and df -i tell whether bytes or inodes are used up"},
+	{syscall.EDQUOT, "the quota of this user is used up: make room, or have it raised"},
+	{syscall.EROFS, "the file system is mounted read-only: mount it writable, or name another place"},
+	{syscall.EMFILE, "too many files are open: ulimit -n raises the limit"},
+	{syscall.EISDIR, "it is a directory: name the file in it"},
+	{syscall.ENOTDIR, "a part of the path is a file: correct the path"},
+	{syscall.ECONNREFUSED, "nothing listens there: see that the server runs, and the port"},
+	{syscall.EADDRINUSE, "another process has the port: ss -ltnp names it"},
+	{os.ErrPermission, "run it as the user whom it belongs to, or as root"},
+	{os.ErrNotExist, "correct the path: nothing is there"},
+	{os.ErrExist, "name another place, or move away what lies there"},
+}

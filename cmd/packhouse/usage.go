@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Wrong usage is found by cobra and pflag, in the words of programmers. Here it gets those of this program: what is missing or too much, and
+// how the command is written. Arguments that are too many are never repeated: the one behind a user's name is likely to be a password.
+
+// patterns of what cobra and pflag say.
+var (
+	tooManyOrFew  = regexp.MustCompile(`^(?:accepts|requires) .*arg\(s\)`)
+	unknownWord   = regexp.MustCompile(`^unknown command ".*" for "`)
+	noValidWord   = regexp.MustCompile(`^invalid argument (".*") for "packhouse`)
+	noValidValue  = regexp.MustCompile(`^invalid argument (".*") for "(?:-\w, )?--([\w-]+)" flag: `)
+	valueMissing  = regexp.MustCompile(`^flag needs an argument: (?:--([\w-]+)|'(\w)' in )`)
+	unknownFlag   = regexp.MustCompile(`^unknown flag: (--[\w-]+)`)
+	unknownLetter = regexp.MustCompile(`^unknown shorthand flag: '(.)'`)
+	tooManyFlags  = regexp.MustCompile(`^if any flags in the group \[(.*?)\] are set none`)
+	flagsMissing  = regexp.MustCompile(`^at least one of the flags in the group \[(.*?)\]`)
+)
+
+// wrongUsage words an error of cobra or pflag about a command. An error that has its exit code already is returned as it is.
+func wrongUsage(cmd *cobra.Command, err error) error {
+	if _, ok := errors.AsType[*exitError](err); ok {
+		return err
+	}
+	text := err.Error()
+	hint := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+	if hint == cmd.CommandPath() {
+		hint = cmd.CommandPath() + " --help says what it takes"
+	} else {
+		hint += "; " + cmd.CommandPath() + " --help says more"
+	}
+	switch {
+	case tooManyOrFew.MatchString(text), unknownWord.MatchString(text):
+		text = argumentsOf(cmd)
+		if cmd.Flags().Lookup("password-stdin") != nil {
+			hint += "; a password never stands on the command line, where everybody on this machine can read it"
+		}
+	case noValidValue.MatchString(text):
+		m := noValidValue.FindStringSubmatch(text)
+		text = fmt.Sprintf("--%s: %s %s", m[2], m[1], notOfType(cmd.Flags().Lookup(m[2])))
+	case noValidWord.MatchString(text):
+		text = fmt.Sprintf("%s is none of %s", noValidWord.FindStringSubmatch(text)[1], strings.Join(cmd.ValidArgs, ", "))
+	case valueMissing.MatchString(text):
+		m := valueMissing.FindStringSubmatch(text)
+		text = valueOf(cmd, m[1], m[2])
+	case unknownFlag.MatchString(text):
+		name := unknownFlag.FindStringSubmatch(text)[1]
+		text = "unknown flag " + name
+		if near := nearFlag(cmd, name); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+	case unknownLetter.MatchString(text):
+		text = "unknown flag -" + unknownLetter.FindStringSubmatch(text)[1]
+	case tooManyFlags.MatchString(text):
+		text = dashed(tooManyFlags.FindStringSubmatch(text)[1], " and ") + " exclude each other"
+	case flagsMissing.MatchString(text):
+		text = "one of " + dashed(flagsMissing.FindStringSubmatch(text)[1], " and ") + " is needed"
+	}
+	return usageError(withHint(errors.New(text), "%s", hint))
+}
+
+// argumentsOf says which arguments are missing, or that there are too many.
+func argumentsOf(cmd *cobra.Command) string {
+	wanted := strings.Fields(strings.TrimSuffix(cmd.Use, " [flags]"))[1:]
+	given := len(cmd.Flags().Args())
+	needed := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return strings.HasPrefix(name, "[") })
+	switch {
+	case given < len(needed):
+		return cmd.CommandPath() + " needs " + strings.Join(needed[given:], " and ")
+	case len(wanted) == 0:
+		return cmd.CommandPath() + " takes no argument"
+	case len(wanted) == 1:
+		return fmt.Sprintf("%s takes one argument, and there are %d", cmd.CommandPath(), given)
+	}
+	return fmt.Sprintf("%s takes %d arguments, and there are %d", cmd.CommandPath(), len(wanted), given)
+}
+
+// notOfType says what a value should have been.
+func notOfType(flag *pflag.Flag) string {
+	if flag == nil {
+		return "is no value for it"
+	}
+	switch flag.Value.Type() {
+	case "bool":
+		return "is neither true nor false"
+	case "duration":
+		return "is no duration, write it like 90m or 24h"
+	case "int", "int64", "uint", "uint64":
+		return "is no whole number"
+	}
+	return "is no value for it"
+}
+
+// valueOf says which value a flag takes.
+func valueOf(cmd *cobra.Command, name, letter string) string {
+	flag := cmd.Flags().Lookup(name)
+	if letter != "" {
+		flag = cmd.Flags().ShorthandLookup(letter)
+	}
+	if flag == nil {
+		return "a flag needs a value"
+	}
+	value, _ := pflag.UnquoteUsage(flag)
+	return fmt.Sprintf("--%s needs a value: --%s %s", flag.Name, flag.Name, value)
+}
+
+// nearFlag is the flag of a command that somebody may have meant; empty where there is none.
+func nearFlag(cmd *cobra.Command, name string) string {
+	best, least := "", 3
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if far := distance("--"+f.Name, name); far < least && !f.Hidden {
+			best, least = "--"+f.Name, far
+		}
+	})
+	return best
+}
+
+// distance is how many letters have to be added, left out or replaced to make one word of another (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			above := row[j+1]
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(above+1, row[j]+1, before+cost)
+			before = above
+		}
+	}
+	return row[len(b)]
+}
+
+func dashed(names, between string) string {
+	list := strings.Fields(names)
+	for i := range list {
+		list[i] = "--" + list[i]
+	}
+	return strings.Join(list, between)
+}
+
+// mindStart has every command tell when its own code begins: errors before that are about usage.
+func (a *app) mindStart(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.started = true
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		a.mindStart(sub)
+	}
+}
+
+// helpOn has "help" refuse a command that there is not, and "completion" a shell that it does not know.
+func helpOn(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Run = nil
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				about, rest, err := cmd.Root().Find(args)
+				if about == nil || err != nil || len(rest) > 0 {
+					return usageError(withHint(errors.New("there is no such command"), "packhouse --help lists the commands"))
+				}
+				about.InitDefaultHelpFlag()
+				return about.Help()
+			}
+		case "completion":
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
+}
+
+// remedyOf is what to do about an error of the operating system that nobody has said anything better about; empty: nothing is known.
+func remedyOf(err error) string {
+	for _, known := range remedies {
+		if errors.Is(err, known.err) {
+			return known.remedy
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "try again; if it stays so, something between here and there takes the packets"
+	}
+	return ""
+}
