@@ -76,7 +76,7 @@ func runProgram(ctx context.Context, program string, args ...string) ([]byte, er
 	if err != nil {
 		return nil, &exec.Error{Name: program, Err: exec.ErrNotFound}
 	}
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the names are those of this package
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.WaitDelay = 100 * time.Millisecond
 	var out, complaint bounded
