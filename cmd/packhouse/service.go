@@ -132,12 +132,13 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 
 // withLastWords adds to a start that failed what the server said last, beside its routine; nothing where that cannot be told.
 func withLastWords(ctx context.Context, err error) error {
-	run, failure := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit).Output()
+	run, failure := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit).Output() //nolint:gosec // the arguments are ours
 	if failure != nil || len(bytes.TrimSpace(run)) == 0 {
 		return err
 	}
-	of := "_SYSTEMD_INVOCATION_ID=" + string(bytes.TrimSpace(run)) // of the program alone: what systemd says of it has another field
-	out, failure := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "10").Output() //nolint:gosec // systemd made it
+	// Of the program alone: what systemd says of it has another field.
+	of := "_SYSTEMD_INVOCATION_ID=" + string(bytes.TrimSpace(run))
+	out, failure := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "10").Output() //nolint:gosec // systemd made the number
 	if failure != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func bootMachine(t *testing.T) *machine {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			out, _ := m.try("", "journalctl", "--no-pager", "--output", "short", "--lines", "20", "--unit", "packhouse")
+			out, _ := m.try("", "journalctl", "--no-pager", "--output", "short", "--lines", "30")
 			t.Logf("the journal:\n%s", out)
 		}
 	})

@@ -223,7 +223,7 @@ func (m *machine) reloads() {
 	m.serves()
 }
 
-// write replaces the content of a file that is there; owner and mode stay.
+// write puts content into a file; owner and mode of one that is there stay.
 func (m *machine) write(path string, content []byte) {
 	m.t.Helper()
 	if err := os.WriteFile(m.path(path), content, 0o600); err != nil {
@@ -438,6 +438,17 @@ func (m *machine) leaves() {
 	if m.run("find", "/srv/machine/packs", "-name", "repositories") == "" {
 		m.t.Error("the content is gone")
 	}
-	m.setup("--storage-path", "/srv/machine/packs", "--dir", "/etc/packhouse")
+	m.setup("--storage-path", "/srv/machine/packs")
 	m.serves()
+	m.run("packhouse", "uninstall", "--yes")
+	// Line by line, each question with its default.
+	out, code := m.try(strings.Repeat("\n", 9)+"write\nyes\n", "packhouse", "setup", "--accessible", "--hostname", hostname)
+	for _, want := range []string{"Default: systemd, detected on this machine", "Default: packhouse", "systemctl status packhouse.service"} {
+		if code != 0 || !strings.Contains(out, want) {
+			m.t.Errorf("asked line by line: exit %d, without %q\n%s", code, want, out)
+		}
+	}
+	if m.show("ActiveState") != "active" || m.status("/health", "") != "200" {
+		m.t.Error("the wizard's service does not run")
+	}
 }
