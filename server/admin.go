@@ -121,7 +121,7 @@ func (s *Server) adminCollect(w http.ResponseWriter, r *http.Request) {
 		o.Untagged = gc.Untagged
 	}
 	out := newLines(w)
-	report, err := s.store.Collect(r.Context(), o, func(v storage.Verdict) { out.write(admin.Line{Verdict: &v}) })
+	report, err := Collect(r.Context(), s.store, o, func(v storage.Verdict) { out.write(admin.Line{Verdict: &v}) })
 	if err == nil && !o.DryRun {
 		s.metrics.freed.Add(float64(report.BytesFreed))
 	}

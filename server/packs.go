@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/packview"
@@ -14,6 +16,11 @@ import (
 func (s *Server) openRecords() *packrecord.Records {
 	derived, _ := s.store.(storage.Derived)
 	return packrecord.New(packrecord.Options{Blobs: s.store, Derived: derived, Log: s.log, Now: s.now})
+}
+
+// Collect collects the garbage of a store, and with archives what the pack view derived of them.
+func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions, report func(storage.Verdict)) (storage.CollectReport, error) {
+	return packrecord.Collect(ctx, store, o, report)
 }
 
 // addPackView makes what answers below /v1, and the pages.

@@ -90,7 +90,7 @@ func firstWait(every time.Duration) time.Duration {
 }
 
 func (s *Server) collect(ctx context.Context, m config.Maintenance) error {
-	r, err := s.store.Collect(ctx, storage.CollectOptions{Window: m.GC.Window, Untagged: m.GC.Untagged}, nil)
+	r, err := Collect(ctx, s.store, storage.CollectOptions{Window: m.GC.Window, Untagged: m.GC.Untagged}, nil)
 	if err != nil {
 		return err
 	}

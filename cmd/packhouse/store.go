@@ -97,7 +97,7 @@ func (s ownStore) Collect(ctx context.Context, r admin.CollectRequest, report fu
 	if r.Window > 0 {
 		o.Window = r.Window
 	}
-	return s.Store.Collect(ctx, o, report)
+	return server.Collect(ctx, s.Store, o, report)
 }
 
 func (s ownStore) PurgeUploads(ctx context.Context, r admin.PurgeRequest) (storage.PurgeReport, error) {

@@ -268,3 +268,46 @@ func TestCloseEndsWhatIsMade(t *testing.T) {
 		t.Error("something is made after Close")
 	}
 }
+
+// TestCollectTakesWhatWasDerived: with an archive go its record and its documents, and with nothing else.
+func TestCollectTakesWhatWasDerived(t *testing.T) {
+	p := newPlace(t)
+	now := time.Now()
+	records := p.records(t, record.Options{Derived: p})
+	d := p.put(t, archive(t, "pack.json", packJSON, "README.md", "# A", "values.yaml", "a: 1"))
+	if _, err := records.Get(t.Context(), p.repo, d); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (n int) {
+		_ = filepath.WalkDir(filepath.Join(p.root, "packhouse/v1/packview"), func(_ string, e os.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				n++
+			}
+			return nil
+		})
+		return n
+	}
+	if n := kept(); n != 3 {
+		t.Fatalf("%d files are derived, want 3", n)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	later, err := filesystem.Open(t.Context(), filesystem.Options{Root: p.root, Now: func() time.Time { return now.Add(24 * time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Store = later
+	for _, tt := range []struct {
+		dry  bool
+		want int
+	}{{true, 3}, {false, 0}} {
+		sum, err := record.Collect(t.Context(), p.Store, storage.CollectOptions{DryRun: tt.dry}, nil)
+		if err != nil || sum.BlobsRemoved != 1 {
+			t.Fatalf("dry run %v: %+v, %v", tt.dry, sum, err)
+		}
+		if n := kept(); n != tt.want {
+			t.Errorf("dry run %v: %d files are left, want %d", tt.dry, n, tt.want)
+		}
+	}
+}
