@@ -50,6 +50,8 @@ htpasswd    | apache2-utils
 openssl     | openssl
 curl        | curl
 strace      | strace
+systemctl   | systemd
+ip          | iproute2
 chromium    | chromium
 '
 
