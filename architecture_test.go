@@ -83,9 +83,9 @@ var onlyIn = map[string][]string{
 	"gopkg.in/yaml.v3":                {"server/config", "setup", "packs"},
 	"github.com/opencontainers":       {"server", "packs", "setup/check"},
 	"golang.org/x/crypto/bcrypt":      {"server/auth"},
-	"github.com/rogpeppe/go-internal": {}, // tests only
-	"github.com/creack/pty":           {}, // tests only
-	"github.com/hinshun/vt10x":        {}, // tests only
+	"github.com/rogpeppe/go-internal": {},              // tests only
+	"github.com/creack/pty":           {"tui/ttytest"}, // tests only
+	"github.com/hinshun/vt10x":        {"tui/ttytest"}, // tests only
 }
 
 // standardLibraryOnly lists the trees that import nothing from outside: what
@@ -178,8 +178,14 @@ func TestDependenciesAreArgued(t *testing.T) {
 		t.Fatal("docs/dependencies.md has lost its headings")
 	}
 	required := requiredModules(t)
-	shipped := importedOf(required, parseImports(t, "."))
-	tested := importedOf(required, parseTestImports(t, "."))
+	sources, tests := parseImports(t, "."), parseTestImports(t, ".")
+	for pkg, imports := range sources { // what helps tests is in no binary
+		if _, helps := imports["testing"]; helps {
+			tests[pkg+" (support)"] = imports
+			delete(sources, pkg)
+		}
+	}
+	shipped, tested := importedOf(required, sources), importedOf(required, tests)
 	for dependency := range shipped {
 		if !strings.Contains(inBinary, "| `"+dependency+"` |") {
 			t.Errorf("%s is imported and not argued for in docs/dependencies.md", dependency)

@@ -395,21 +395,11 @@ func (w *walk) atTerminals() {
 	} {
 		c := openConsole(w.t, 100, 30, at.args...)
 		for i := 0; i+1 < len(at.keys); i += 2 {
-			c.wants(at.keys[i])
-			c.keys(at.keys[i+1])
+			c.Wants(at.keys[i])
+			c.Keys(at.keys[i+1])
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- c.child.Wait() }()
-		select {
-		case <-ended:
-		case <-time.After(30 * time.Second):
-			w.t.Errorf("%v does not end:\n%s", at.args, c.text())
-		}
-		if got := c.child.ProcessState.ExitCode(); got != at.code {
-			w.t.Errorf("%v ends with %d, want %d:\n%s", at.args, got, at.code, c.text())
-		}
-		c.drain()
-		w.clean("screen of "+strings.Join(at.args[:2], " "), c.all())
+		c.Ends(at.code)
+		w.clean("screen of "+strings.Join(at.args[:2], " "), c.Written())
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"packhouse/certgen"
@@ -33,14 +32,11 @@ func TestFaultTerminalTooSmall(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 30, 8, "setup", "--dir", dir, "--hostname", "localhost")
-	c.wants("This window is 30×8")
-	if err := pty.Setsize(c.master, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
-		t.Fatal(err)
-	}
-	c.resize(80, 24)
-	c.wants(steps[0])
-	c.keys(ctrlC)
-	c.ends(exitInterrupted)
+	c.Wants("This window is 30×8")
+	c.Resize(80, 24)
+	c.Wants(steps[0])
+	c.Keys(ctrlC)
+	c.Ends(exitInterrupted)
 	absentDir(t, dir)
 }
 
@@ -48,10 +44,10 @@ func TestFaultTerminalWithoutASize(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 0, 0, "setup", "--dir", dir, "--hostname", "localhost")
-	c.resize(80, 24)
-	c.wants(steps[0])
-	c.keys(ctrlC)
-	c.ends(exitInterrupted)
+	c.Draw(80, 24)
+	c.Wants(steps[0])
+	c.Keys(ctrlC)
+	c.Ends(exitInterrupted)
 	absentDir(t, dir)
 }
 
@@ -60,20 +56,13 @@ func TestFaultConnectionDropped(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
-	c.wants(steps[0])
-	c.keys(enter)
-	c.wants(steps[1])
-	if err := unix.IoctlSetInt(int(c.slave.Fd()), unix.TIOCVHANGUP, 0); err != nil {
+	c.Wants(steps[0])
+	c.Keys(enter)
+	c.Wants(steps[1])
+	if err := unix.IoctlSetInt(int(c.Line().Fd()), unix.TIOCVHANGUP, 0); err != nil {
 		t.Skipf("the terminal cannot be taken away: %v", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.child.Wait() }()
-	select {
-	case <-ended:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the program goes on without a terminal")
-	}
-	if got := c.child.ProcessState.ExitCode(); got != exitHangup {
+	if got := c.Exit(); got != exitHangup {
 		t.Errorf("exit code %d, want %d", got, exitHangup)
 	}
 	absentDir(t, dir)
@@ -85,20 +74,20 @@ func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
 	s.install()
 	c := openConsole(t, 100, 30, "setup", "--dir", s.dir, "--offline", "--log-level", "debug")
 	for range 12 {
-		if strings.Contains(c.text(), "This is what changes") {
+		if strings.Contains(c.Text(), "This is what changes") {
 			break
 		}
-		before := c.text()
-		c.keys(enter)
-		c.changes(before)
+		before := c.Text()
+		c.Keys(enter)
+		c.Changes(before)
 	}
-	c.wants("This is what changes")
+	c.Wants("This is what changes")
 	s.edit(setup.ConfigFile, "realm: packhouse", "realm: packs")
 	was := s.tree()
-	c.keys("w")
-	c.wants("changed since")
-	c.keys(ctrlC)
-	_ = c.child.Wait()
+	c.Keys("w")
+	c.Wants("changed since")
+	c.Keys(ctrlC)
+	c.Exit()
 	if is := s.tree(); is != was {
 		t.Errorf("something was changed:\n%s", difference(was, is))
 	}

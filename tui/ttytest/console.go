@@ -1,0 +1,228 @@
+//go:build unix
+
+// Package ttytest runs a program on a pseudo-terminal, types at it and looks at its screen, for tests: what a person would see, byte by byte,
+// and whether the terminal is given back as it was.
+//
+//	c := ttytest.Start(t, exec.Command("packhouse", "setup"), 80, 24)
+//	c.Wants("Under which name")
+//	c.Keys("\x03")
+//	c.Ends(130)
+package ttytest
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// patience is how long the program may take for what a test waits for, on a machine that is busy with others.
+const patience = 30 * time.Second
+
+// Console is a terminal with a program on it.
+type Console struct {
+	Child *exec.Cmd
+
+	t        testing.TB
+	terminal *os.File // the side of the person
+	line     *os.File // the side of the program
+	before   *term.State
+	gone     chan struct{} // nothing more comes
+
+	mu      sync.Mutex
+	screen  vt10x.Terminal
+	written bytes.Buffer
+}
+
+// Start runs a program on a new terminal of so many columns and rows. Unless its SysProcAttr says otherwise the terminal is its controlling
+// one. The program is killed when the test ends.
+func Start(t testing.TB, child *exec.Cmd, cols, rows int) *Console {
+	t.Helper()
+	terminal, line, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(line.Close(), terminal.Close()) })
+	c := &Console{Child: child, t: t, terminal: terminal, line: line, screen: vt10x.New(vt10x.WithSize(cols, rows)), gone: make(chan struct{})}
+	c.Resize(cols, rows)
+	if c.before, err = term.GetState(int(line.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	child.Stdin, child.Stdout, child.Stderr = line, line, line
+	if child.SysProcAttr == nil {
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = child.Process.Kill() })
+	go c.watch()
+	return c
+}
+
+// open makes a terminal. A read that waits at the person's side ends when that side is closed.
+func open() (terminal, line *os.File, err error) {
+	blocking, line, err := pty.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	fd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err := errors.Join(err, blocking.Close()); err != nil {
+		return nil, nil, errors.Join(err, line.Close())
+	}
+	return os.NewFile(uintptr(fd), blocking.Name()), line, nil
+}
+
+// watch draws what the program writes.
+func (c *Console) watch() {
+	defer close(c.gone)
+	buffer := make([]byte, 4096)
+	for {
+		n, err := c.terminal.Read(buffer)
+		c.mu.Lock()
+		c.written.Write(buffer[:n])
+		_, _ = c.screen.Write(buffer[:n])
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Text is what is on the screen, a line for each row.
+func (c *Console) Text() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.screen.String()
+}
+
+// Written is everything that the program ever wrote, and the echo of what was typed.
+func (c *Console) Written() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.written.String()
+}
+
+// Wants waits until a text is on the screen.
+func (c *Console) Wants(text string) {
+	c.t.Helper()
+	c.await(func() bool { return strings.Contains(c.Text(), text) }, "never came to the screen: "+text)
+}
+
+// Changes waits until the screen is another one than before.
+func (c *Console) Changes(before string) {
+	c.t.Helper()
+	c.await(func() bool { return c.Text() != before }, "the screen stays as it is")
+}
+
+func (c *Console) await(reached func() bool, otherwise string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if reached() {
+			return
+		}
+	}
+	c.t.Fatalf("%s\n%s", otherwise, c.Text())
+}
+
+// Keys types.
+func (c *Console) Keys(keys string) {
+	c.t.Helper()
+	if _, err := c.terminal.WriteString(keys); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Signal sends a signal to the program.
+func (c *Console) Signal(signal syscall.Signal) {
+	c.t.Helper()
+	if err := c.Child.Process.Signal(signal); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Resize changes the window.
+func (c *Console) Resize(cols, rows int) {
+	c.t.Helper()
+	c.Draw(cols, rows)
+	raw, err := c.terminal.SyscallConn() // Fd would make reads wait for ever again
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	size := &unix.Winsize{Row: uint16(rows), Col: uint16(cols)} //nolint:gosec // of a test
+	if controlErr := raw.Control(func(fd uintptr) { err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) }); controlErr != nil || err != nil {
+		c.t.Fatal(controlErr, err)
+	}
+}
+
+// Draw makes the screen that is drawn on another size than the terminal says it has.
+func (c *Console) Draw(cols, rows int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.screen.Resize(cols, rows)
+}
+
+// Line is the program's side of the terminal.
+func (c *Console) Line() *os.File { return c.line }
+
+// HangUp takes the terminal away, as a line does that drops.
+func (c *Console) HangUp() { _ = errors.Join(c.line.Close(), c.terminal.Close()) }
+
+// Exit waits for the program and returns its exit code.
+func (c *Console) Exit() int {
+	c.t.Helper()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = c.Child.Wait() // how it ended stands in its state
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		c.t.Fatalf("the program does not end:\n%s", c.Text())
+	}
+	return c.Child.ProcessState.ExitCode()
+}
+
+// modes are what programs switch on and have to switch off again.
+var modes = []struct{ what, on, off string }{
+	{"the alternate screen", "\x1b[?1049h", "\x1b[?1049l"},
+	{"the hidden cursor", "\x1b[?25l", "\x1b[?25h"},
+	{"bracketed paste", "\x1b[?2004h", "\x1b[?2004l"},
+}
+
+// Ends waits for the program, compares its exit code, reads the rest of what it wrote, and holds the terminal against what it was.
+func (c *Console) Ends(code int) {
+	c.t.Helper()
+	if got := c.Exit(); got != code {
+		c.t.Errorf("exit code %d, want %d:\n%s", got, code, c.Text())
+	}
+	after, err := term.GetState(int(c.line.Fd()))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if *after != *c.before {
+		c.t.Errorf("the modes of the terminal are not what they were: %+v, were %+v", after, c.before)
+	}
+	_ = c.line.Close() // nobody else has it open: the reader comes to its end
+	<-c.gone
+	written := c.Written()
+	for _, mode := range modes {
+		if strings.LastIndex(written, mode.on) > strings.LastIndex(written, mode.off) {
+			c.t.Errorf("%s is left behind", mode.what)
+		}
+	}
+}
