@@ -25,7 +25,7 @@ func proveFirewall(ctx context.Context, s *session) Result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
-	v := firewall.Look(ctx, s.Machine.Run, firewall.Port{Number: port, IPv4: l.four, IPv6: l.six})
+	v := firewall.Look(ctx, firewall.Host{Run: s.Machine.Run, ReadFile: s.Machine.ReadFile}, firewall.Port{Number: port, IPv4: l.four, IPv6: l.six})
 	where := "port " + strconv.Itoa(port)
 	by := v.Program
 	if v.Why != "" {

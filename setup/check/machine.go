@@ -20,6 +20,7 @@ type Machine struct {
 	Addresses  func() ([]netip.Addr, error) // of all interfaces that are up
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	Run        func(ctx context.Context, program string, args ...string) ([]byte, error) // its standard output; exec.ErrNotFound where there is none
+	ReadFile   func(name string) ([]byte, error)                                         // of the system
 	ClockKept  func() (bool, error)                                                      // whether something keeps the clock right, as the kernel was told
 	OnRootDisk func(path string) bool                                                    // whether path is on the same file system as /
 	CPUs       float64                                                                   // processors that may be used

@@ -11,7 +11,7 @@ import (
 
 // look fills in what Linux tells.
 func (m *Machine) look() {
-	m.Run = runProgram
+	m.Run, m.ReadFile = runProgram, os.ReadFile
 	m.ClockKept = clockKept
 	m.OnRootDisk = onRootDisk
 	var info unix.Sysinfo_t

@@ -100,7 +100,7 @@ func TestLook(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			v := Look(t.Context(), row.machine.run, Port{Number: row.port, IPv4: true})
+			v := Look(t.Context(), Host{Run: row.machine.run}, Port{Number: row.port, IPv4: true})
 			if v.State != row.state || v.Program != row.program || v.Opens != row.opens {
 				t.Errorf("%+v\nwant %s by %q, %q", v, row.state, row.program, row.opens)
 			}
@@ -126,14 +126,29 @@ func TestLookAtFamilies(t *testing.T) {
 		{Port{Number: 443, IPv6: true}, Closed},
 		{Port{Number: 443}, Closed},
 	} {
-		if v := Look(t.Context(), machine{"nft": rules}.run, row.port); v.State != row.want {
+		if v := Look(t.Context(), Host{Run: machine{"nft": rules}.run}, row.port); v.State != row.want {
 			t.Errorf("%+v: %+v, want %s", row.port, v, row.want)
 		}
 	}
 	const six = "Status: active\nDefault: deny (incoming)\n\n443/tcp (v6)   ALLOW IN   Anywhere (v6)\n"
 	for port, want := range map[Port]State{{Number: 443, IPv6: true}: Open, {Number: 443, IPv4: true}: Closed} {
-		if v := Look(t.Context(), machine{"ufw": six}.run, port); v.State != want {
+		if v := Look(t.Context(), Host{Run: machine{"ufw": six}.run}, port); v.State != want {
 			t.Errorf("ufw %+v: %+v, want %s", port, v, want)
+		}
+	}
+}
+
+// TestLookReadsTheSwitch: ufw is not started where its file says that it is off, and anybody may know that.
+func TestLookReadsTheSwitch(t *testing.T) {
+	for text, want := range map[string]State{"# /etc/ufw/ufw.conf\nENABLED=no\nLOGLEVEL=low\n": Off, "ENABLED=yes\n": Unreadable, "": Unreadable} {
+		read := func(string) ([]byte, error) {
+			if text == "" {
+				return nil, os.ErrNotExist
+			}
+			return []byte(text), nil
+		}
+		if v := Look(t.Context(), Host{Run: machine{"ufw": errRoot}.run, ReadFile: read}, Port{Number: 443}); v.State != want {
+			t.Errorf("%q: %+v, want %s", text, v, want)
 		}
 	}
 }
@@ -165,7 +180,7 @@ func TestOpensInTheKernel(t *testing.T) {
 		t.Skipf("no rules can be made here: %v", err)
 	}
 	port := Port{Number: 5000}
-	v := Look(t.Context(), inside, port)
+	v := Look(t.Context(), Host{Run: inside}, port)
 	if v.State != Closed {
 		t.Fatalf("%+v, want closed", v)
 	}
@@ -173,7 +188,7 @@ func TestOpensInTheKernel(t *testing.T) {
 	if _, err := inside(t.Context(), line[0], line[1:]...); err != nil {
 		t.Fatalf("%s: %v", v.Opens, err)
 	}
-	if v := Look(t.Context(), inside, port); v.State != Open {
+	if v := Look(t.Context(), Host{Run: inside}, port); v.State != Open {
 		t.Errorf("after it: %+v, want open", v)
 	}
 }
@@ -185,7 +200,7 @@ func FuzzLook(f *testing.F) {
 	f.Add("", "", `{"nftables":[{"set":{"family":"ip","table":"t","name":"s","elem":[{"elem":{"val":"@s"}}]}},{"chain":{"family":"ip","table":"t","name":"i","hook":"input","type":"filter","policy":"drop"}},{"rule":{"family":"ip","table":"t","chain":"i","expr":[{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":"@s"}},{"accept":null}]}}]}`, "-A INPUT -g INPUT\n-A INPUT -m limit --limit 3/min\n-A INPUT --tcp-flags", uint16(1))
 	f.Fuzz(func(t *testing.T, ufw, zones, nft, iptables string, port uint16) {
 		for _, m := range []machine{{"ufw": ufw}, {"firewall-cmd": zones}, {"nft": nft}, {"iptables": iptables}, {"nft": nft, "iptables": iptables}} {
-			v := Look(t.Context(), m.run, Port{Number: int(port)})
+			v := Look(t.Context(), Host{Run: m.run}, Port{Number: int(port)})
 			if (v.State == Closed || v.State == Limited) != (v.Opens != "") && v.State != Unsure {
 				t.Errorf("%+v", v)
 			}
