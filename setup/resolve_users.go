@@ -125,11 +125,13 @@ const maxPasswordLines = 1 << 20
 func (r *resolver) passwordLines(from io.Reader) {
 	const flag = "--password-stdin"
 	scanner := bufio.NewScanner(io.LimitReader(from, maxPasswordLines))
+	empty := true
 	for number := 1; scanner.Scan(); number++ {
 		line := strings.TrimSuffix(scanner.Text(), "\r")
 		if line == "" {
 			continue
 		}
+		empty = false
 		user, password, ok := strings.Cut(line, ":")
 		if !ok {
 			r.refuse("users", flag, CodeValue, fmt.Sprintf("line %d of standard input is not NAME:PASSWORD", number), "write one NAME:PASSWORD a line")
@@ -137,7 +139,10 @@ func (r *resolver) passwordLines(from io.Reader) {
 		}
 		r.password(user, flag, Secret(password), FromStdin)
 	}
-	if err := scanner.Err(); err != nil {
+	switch err := scanner.Err(); {
+	case err != nil:
 		r.refuse("users", flag, CodeValue, "standard input cannot be read: "+err.Error(), "write one NAME:PASSWORD a line")
+	case empty: // what was to write them has failed, most likely: to generate others would hide that
+		r.refuse("users", flag, CodeValue, "standard input holds no password", "write one NAME:PASSWORD a line, or leave the flag out to have passwords generated")
 	}
 }

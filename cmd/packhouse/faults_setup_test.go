@@ -40,6 +40,7 @@ var answerFaults = []fault{
 	{name: "plain HTTP to the network", seed: given("--tls", "off", "--addr", ":65123"), exit: exitUsage, code: setup.CodePlain, cause: "passwords cross the network", remedy: "choose a certificate"},
 	{name: "nobody left who may delete", seed: given("--user", "admin:reader"), exit: exitUsage, code: setup.CodeNoAdmin, cause: "no admin", remedy: "admin"},
 	{name: "in memory, unconfirmed", seed: given("--storage", "inmemory"), exit: exitUsage, code: setup.CodeInMemory, cause: "lost at restart", remedy: "confirm"},
+	{name: "no password where some were to come", seed: given("--password-stdin"), exit: exitUsage, code: setup.CodeValue, cause: "standard input holds no password", remedy: "NAME:PASSWORD"},
 	{
 		name: "two users share a variable", exit: exitUsage, code: setup.CodeShared, cause: "ci-bot and ci.bot", remedy: "--password-file",
 		seed: func(s *site) {
