@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -146,7 +148,12 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 	}
 	problems := loaded.Notices
 	running := false
-	if client, err := a.findRunning(ctx, path); err == nil {
+	client, err := a.findRunning(ctx, path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		running = true
+		a.say("a server may run on it, which this user may not ask: its addresses are not tried")
+	case err == nil:
 		status, err := client.Status(ctx)
 		client.Close()
 		file, bad := filepath.Abs(path)

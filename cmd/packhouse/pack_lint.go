@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +59,10 @@ It exits with 4 where it finds anything. docs/palette.md explains the codes.`,
 // openPack reads the pack in a folder.
 func openPack(dir string) (*packs.Pack, error) {
 	pack, err := packs.OpenDir(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, err
+	case err != nil:
 		return nil, withHint(err, "a pack is a folder with pack.json in it; packhouse pack build makes one")
 	}
 	return pack, nil
