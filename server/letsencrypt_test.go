@@ -2,10 +2,14 @@ package server
 
 import (
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,5 +153,37 @@ func TestOrderingStarts(t *testing.T) {
 	}
 	if _, err := os.Stat(f.path("le-cache")); err == nil {
 		t.Error("a cache is made for those who order nothing")
+	}
+}
+
+// TestOrderingIntoTheStorage: with storage:NAME what was ordered is in the store's own part of a file system, for its owner only; a store in
+// memory is refused, since the configuration may come from elsewhere than a file that was verified.
+func TestOrderingIntoTheStorage(t *testing.T) {
+	f := newFixture(t, onDisk, withOrders, with(func(c *config.Config) { c.HTTP.TLS.LetsEncrypt.CacheFile = "storage:le-cache" }))
+	f.run()
+	f.eventually("a failed order", func() bool { return strings.Count(f.log.String(), "no certificate from the ACME directory") == 2 })
+	for path, want := range map[string]os.FileMode{"": 0o700, "registry.example.com+packhouse": 0o600, "acme_account+key": 0o600} {
+		info, err := os.Stat(f.path(filepath.Join("data/packhouse/v1/records/le-cache", path)))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	if entries, err := os.ReadDir(f.path(".")); err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "storage") }) {
+		t.Errorf("%v, %v", entries, err)
+	}
+	cache, err := CertificateCache(t.Context(), f.server.current.Load().config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record, err := cache.Get(t.Context(), "registry.example.com+packhouse"); err != nil || !strings.Contains(string(record), "refused") {
+		t.Errorf("%s, %v", record, err)
+	}
+	c := *f.server.current.Load().config
+	c.Storage.Driver = config.InMemory
+	if _, err := New(t.Context(), Options{Config: &c, LogTo: io.Discard, AdminSocket: "-"}); !errors.Is(err, errNoCache) {
+		t.Errorf("in memory: %v", err)
+	}
+	if _, err := CertificateCache(t.Context(), &c); !errors.Is(err, errNoCache) {
+		t.Errorf("in memory: %v", err)
 	}
 }

@@ -55,3 +55,56 @@ func TestVerifyLetsEncrypt(t *testing.T) {
 		t.Error("verifying made the cache")
 	}
 }
+
+// TestCertificatesInTheStorage: where account and certificates lie, and what is refused.
+func TestCertificatesInTheStorage(t *testing.T) {
+	const bucket = "{s3: {region: us-east-1, bucket: b}}"
+	dir := t.TempDir()
+	root := filepath.Join(dir, "data")
+	files := fmt.Sprintf("{filesystem: {rootdirectory: %q}}", root)
+	for name, tc := range map[string]struct {
+		cache, storage  string
+		folder, directs string
+		severity        Severity
+		says            string // by the first problem of the key; empty: none
+	}{
+		"a directory":             {"/var/le", bucket, "", "/var/le", "", ""},
+		"a directory beside":      {"le", bucket, "", filepath.Join(dir, "le"), Notice, "beside this file"},
+		"a bucket":                {"storage:le-cache", bucket, "le-cache", "", "", ""},
+		"a file system":           {"storage:le.cache_2", files, "le.cache_2", filepath.Join(root, "packhouse/v1/records/le.cache_2"), "", ""},
+		"memory":                  {"storage:le-cache", "inmemory", "", "", Error, "is gone when the server ends"},
+		"nothing":                 {"storage:", bucket, "", "", Error, "names no folder of the storage"},
+		"a way out":               {"storage:../blobs", files, "", "", Error, "names no folder of the storage"},
+		"further down":            {"storage:a/b", bucket, "", "", Error, "names no folder of the storage"},
+		"hidden":                  {"storage:.a", bucket, "", "", Error, "names no folder of the storage"},
+		"capitals":                {"storage:LE", bucket, "", "", Error, "names no folder of the storage"},
+		"a bucket to be read":     {"storage:le", "{s3: {region: us-east-1, bucket: b}, maintenance: {readonly: {enabled: true}}}", "le", "", Warning, "orders and renews nothing"},
+		"a directory, and memory": {"/var/le", "inmemory", "", "/var/le", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			document := fmt.Sprintf("version: 0.1\nstorage: %s\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: %q, hosts: [a.example.com]}\n", tc.storage, tc.cache)
+			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
+			const key = "http.tls.letsencrypt.cachefile"
+			if tc.severity == Error {
+				if err == nil || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), key) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &loaded.Config
+			if got := c.HTTP.TLS.LetsEncrypt.StorageFolder(); got != tc.folder {
+				t.Errorf("folder %q", got)
+			}
+			if got := c.CertificateDirectory(); got != tc.directs {
+				t.Errorf("directory %q", got)
+			}
+			i := slices.IndexFunc(loaded.Notices, func(p Problem) bool { return p.Key == key })
+			if (i >= 0) != (tc.says != "") || i >= 0 && (loaded.Notices[i].Severity != tc.severity || !strings.Contains(loaded.Notices[i].String(), tc.says)) {
+				t.Errorf("%v", loaded.Notices)
+			}
+		})
+	}
+}
