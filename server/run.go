@@ -183,14 +183,14 @@ func (s *Server) release() {
 		if s.records != nil {
 			s.records.Close() // it reads the store
 		}
+		if s.notifier != nil { // its queues may be in the store
+			if err := s.notifier.Close(); err != nil {
+				s.log.Error("notifications did not close cleanly", "error", err)
+			}
+		}
 		if s.store != nil && s.options.Store == nil {
 			if err := s.store.Close(); err != nil {
 				s.log.Error("the store did not close cleanly", "error", err)
-			}
-		}
-		if s.notifier != nil {
-			if err := s.notifier.Close(); err != nil {
-				s.log.Error("notifications did not close cleanly", "error", err)
 			}
 		}
 		if s.audit != nil {

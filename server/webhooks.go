@@ -15,13 +15,38 @@ import (
 	"packhouse/server/notification"
 	"packhouse/server/reference"
 	"packhouse/server/registry"
+	"packhouse/server/storage/s3"
 )
 
 // notificationDir is where the queues of webhooks are kept, below the root of a store on disk.
 const notificationDir = "packhouse/v1/notifications"
 
-// openNotifier opens the queues of the webhooks that the configuration names; nil where it names none. Where the store is not on disk, or
-// nothing is to be written there, they are in memory.
+// notificationRecords is the folder of records that the queues are in where the store is a bucket.
+const notificationRecords = "notifications"
+
+// bucketRecords keeps the queues of all processes that share a bucket in it.
+type bucketRecords struct {
+	*s3.Records
+	store *s3.Store
+}
+
+// List implements notification.Records.
+func (r bucketRecords) List(ctx context.Context) ([]notification.Record, error) {
+	listed, err := r.Records.List(ctx)
+	all := make([]notification.Record, 0, len(listed))
+	for _, l := range listed {
+		all = append(all, notification.Record{Name: l.Name, Age: l.Age})
+	}
+	return all, err
+}
+
+// Alone implements notification.Records.
+func (r bucketRecords) Alone(ctx context.Context, what string) (context.Context, func(), bool, error) {
+	return r.store.Lease(ctx, what)
+}
+
+// openNotifier opens the queues of the webhooks that the configuration names; nil where it names none. Where the store is neither on disk nor
+// in a bucket, or nothing is to be written there, they are in memory.
 func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) {
 	if len(c.Notifications.Endpoints) == 0 {
 		return nil, nil
@@ -30,7 +55,11 @@ func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) 
 	if c.Storage.Driver == config.Filesystem && !c.Storage.Maintenance.ReadOnly.Enabled {
 		dir = filepath.Join(c.Storage.Filesystem.RootDirectory, filepath.FromSlash(notificationDir))
 	}
-	n, err := notification.Open(notification.Options{Config: c.Notifications, Dir: dir, Log: s.log})
+	var records notification.Records
+	if store, ok := s.store.(*s3.Store); ok && !c.Storage.Maintenance.ReadOnly.Enabled {
+		records = bucketRecords{store.Records(notificationRecords), store}
+	}
+	n, err := notification.Open(notification.Options{Config: c.Notifications, Dir: dir, Records: records, Log: s.log})
 	if err != nil {
 		return nil, fmt.Errorf("open notifications: %w", err)
 	}

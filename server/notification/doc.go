@@ -17,7 +17,14 @@
 //
 //	<dir>/<name>-<hash>/00000001.jsonl …   cursor
 //
-// Without a directory the queue is in memory and ends with the process.
+// # In a bucket
+//
+// Where many processes share their store, each keeps its queues in memory and writes what was not delivered within a second or two to records,
+// many events in one, which any other process takes over when this one was stopped, or has not been heard of for two minutes. A receiver that
+// answers costs no request. What a process that is killed took within its last two seconds and did not deliver is lost; apart from that the
+// promise is the same, but for the order: events of different processes come as they come, and those that were taken over come later.
+//
+// Without either the queue is in memory and ends with the process.
 //
 // Addresses and headers of endpoints may hold credentials. They are never logged: endpoints are called by their name.
 package notification

@@ -87,6 +87,17 @@ func (e *endpoint) add(line []byte) {
 	}
 }
 
+// taken notes that events of another process are in the queue, of which some had to go for them.
+func (e *endpoint) taken(dropped int) {
+	e.mu.Lock()
+	e.stat.Dropped += dropped
+	e.mu.Unlock()
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
 // run delivers until ctx is done.
 func (e *endpoint) run(ctx context.Context) {
 	alone := 0 // so many events go one by one: one of them was refused for what it is

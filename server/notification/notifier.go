@@ -17,15 +17,19 @@ import (
 type Options struct {
 	Config config.Notifications
 	Dir    string // of the queues; empty: they are in memory
-	Log    *slog.Logger
-	Client *http.Client                               // nil: one that follows no redirects, so that headers go nowhere else
-	Sleep  func(ctx context.Context, d time.Duration) // nil: until d has passed or ctx is done
+	// Records keeps what is not delivered at once, for this process and others; nil: Dir does, or nothing.
+	Records Records
+	Log     *slog.Logger
+	Client  *http.Client                               // nil: one that follows no redirects, so that headers go nowhere else
+	Sleep   func(ctx context.Context, d time.Duration) // nil: until d has passed or ctx is done
 }
 
 // Notifier delivers events to the endpoints of a configuration.
 type Notifier struct {
 	endpoints []*endpoint
+	fleet     *fleet // nil: no queue is shared
 	log       *slog.Logger
+	sleep     func(ctx context.Context, d time.Duration)
 }
 
 // Stat is how delivery to one endpoint goes.
@@ -50,14 +54,21 @@ func Open(o Options) (*Notifier, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
+	n.sleep = o.Sleep
+	if o.Records != nil {
+		n.fleet = newFleet(o.Records, o.Log)
+	}
 	for _, c := range o.Config.Endpoints {
 		if c.Disabled {
 			continue
 		}
 		e := &endpoint{config: c, client: o.Client, log: o.Log, sleep: o.Sleep, wake: make(chan struct{}, 1), stat: Stat{Endpoint: c.Name}}
-		if o.Dir == "" {
+		switch {
+		case n.fleet != nil:
+			e.queue = n.fleet.queue(e)
+		case o.Dir == "":
 			e.queue = newMemory(segmentBytes * maxSegments)
-		} else {
+		default:
 			j, err := openJournal(filepath.Join(o.Dir, directoryOf(c.Name)), segmentBytes, maxSegments)
 			if err != nil {
 				return nil, fmt.Errorf("endpoint %q: %w", c.Name, err)
@@ -116,11 +127,17 @@ func (n *Notifier) Run(ctx context.Context) {
 	for _, e := range n.endpoints {
 		all.Go(func() { e.run(ctx) })
 	}
+	if n.fleet != nil {
+		all.Go(func() { n.fleet.run(ctx, n.sleep) })
+	}
 	all.Wait()
 }
 
 // Close closes the queues. Events that come afterwards are lost.
 func (n *Notifier) Close() error {
+	if n.fleet != nil {
+		n.fleet.close()
+	}
 	var first error
 	for _, e := range n.endpoints {
 		if err := e.queue.close(); err != nil && first == nil {

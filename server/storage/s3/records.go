@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"packhouse/server/config"
 )
@@ -62,6 +64,27 @@ func (r *Records) Delete(ctx context.Context, name string) error {
 	}
 	defer leave()
 	return r.s.bucket.delete(ctx, r.key(name))
+}
+
+// Listed is a record with its age, by the engine's clock.
+type Listed struct {
+	Name string
+	Age  time.Duration
+}
+
+// List returns the records whose names need no escape, in their order.
+func (r *Records) List(ctx context.Context) ([]Listed, error) {
+	var all []Listed
+	err := walk(ctx, r.s.bucket, r.folder, func(o object) error {
+		if name := strings.TrimPrefix(o.key, r.folder); escapeRecord(name) == name {
+			all = append(all, Listed{name, r.s.now().Sub(o.modTime)})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list records: %w", err)
+	}
+	return all, nil
 }
 
 // escapeRecord makes one path element of any name.
