@@ -136,9 +136,9 @@ func (c *checks) event(event check.Event) {
 	}
 }
 
-func (m *model) proved(msg provedMsg) tea.Cmd {
+func (m *model) proved(msg provedMsg) {
 	if m.job != nil && m.job.ctx.Err() != nil {
-		return nil // it was stopped: what it says is not a proof
+		return // it was stopped: what it says is not a proof
 	}
 	m.checks.report = &msg.report
 	m.checks.rows = m.checks.rows[:0]
@@ -147,11 +147,10 @@ func (m *model) proved(msg provedMsg) tea.Cmd {
 	}
 	m.outcome.Report = msg.report
 	if m.review.aside() {
-		return nil
+		return
 	}
 	m.outcome.Stage = Proved
 	m.takeCard(msg.card)
-	return nil
 }
 
 func (m *model) checksKey(name string) tea.Cmd {

@@ -2,9 +2,6 @@ package tui
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -310,136 +307,7 @@ func (m *model) taskLines(job task, chosen bool, width int) []string {
 	return lines
 }
 
-// stateLines draw how the installation does: what is well in a line each, what is not with a sign and in words.
-func (m *model) stateLines(width int) []string {
-	t := m.theme
-	var lines []string
-	const labelWidth = 13
-	m.tellState(m.manager.state, func(label, sign, text string) {
-		style := t.Plain
-		switch sign {
-		case theme.Done:
-			style = t.Good
-		case theme.Caution:
-			style = t.Warning
-		case theme.Failed:
-			style = t.Bad
-		}
-		for i, line := range layout.Wrap(clean(text), max(width-labelWidth-2, 8)) {
-			mark := " "
-			if i == 0 {
-				mark = sign
-			} else {
-				label = ""
-			}
-			lines = append(lines, layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width))
-		}
-	})
-	return lines
-}
-
-// tellState says how an installation does: a label, a sign of the theme, and words. An empty label belongs to the one before.
-func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
-	for _, finding := range s.Findings {
-		sign := theme.Caution
-		if finding.Severity == setup.Refused {
-			sign = theme.Failed
-		}
-		say("attention", sign, sentence(finding))
-	}
-	if s.URL != "" {
-		say("clients use", " ", s.URL)
-	}
-	m.serverState(s, say)
-	m.certificateState(s, say)
-	var users []string
-	for _, user := range s.Users {
-		users = append(users, fmt.Sprintf("%s (%s)", user.Name, user.Role))
-	}
-	if len(users) == 0 {
-		say("users", theme.Caution, "there is nobody who may come in")
-	} else {
-		say("users", theme.Done, strings.Join(users, ", "))
-	}
-	switch where, space := s.Storage.Path, s.Storage.Space(); {
-	case s.Storage.Driver == "":
-	case where == "":
-		say("storage", theme.Done, s.Storage.Driver)
-	case s.Storage.Short():
-		say("storage", theme.Failed, where+", only "+space)
-	case space == "":
-		say("storage", theme.Unknown, where+", free space not to be seen")
-	default:
-		say("storage", theme.Done, where+", "+space)
-	}
-	if len(s.Drift) == 0 {
-		say("files", theme.Done, "as setup wrote them, in "+s.Dir)
-	}
-	for _, drift := range s.Drift {
-		say("files", theme.Caution, drift.Path+": "+drift.What+" since setup wrote it")
-	}
-}
-
-func (m *model) serverState(s *setup.State, say func(label, sign, text string)) {
-	server := s.Server
-	switch {
-	case server.Problem != "":
-		say("server", theme.Unknown, server.Problem)
-		return
-	case !server.Up:
-		say("server", theme.Caution, "not running; packhouse serve "+s.Dir+"/"+setup.ConfigFile+" starts it")
-		return
-	}
-	where := fmt.Sprintf("up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime), server.PID)
-	if server.Here {
-		where = fmt.Sprintf("up at %s, in this program: it ends when you leave", server.Address)
-	}
-	say("server", theme.Done, where)
-	switch c := s.Certificate; {
-	case server.Fingerprint == "":
-		say("serves", " ", "plain HTTP")
-	case c != nil && c.Fingerprint != server.Fingerprint:
-		say("serves", theme.Failed, "another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): packhouse reload, or Check")
-	default:
-		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
-	}
-	for _, fault := range server.Faults {
-		say("", theme.Failed, fault)
-	}
-	if len(server.Restart) > 0 {
-		say("", theme.Caution, "a restart is due for "+strings.Join(server.Restart, ", "))
-	}
-}
-
-func (m *model) certificateState(s *setup.State, say func(label, sign, text string)) {
-	c := s.Certificate
-	if c == nil {
-		return
-	}
-	life := fmt.Sprintf("%s left, until %s", plural(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))
-	switch {
-	case c.DaysLeft < 0:
-		say("certificate", theme.Failed, "expired on "+c.Ends.UTC().Format(time.DateOnly)+": renew it")
-	case c.CloseEnd && s.TLS == setup.LetsEncrypt:
-		say("certificate", theme.Caution, life+": the server has not renewed it yet")
-	case c.CloseEnd:
-		say("certificate", theme.Caution, life+": time to renew it")
-	default:
-		say("certificate", theme.Done, life)
-	}
-	if c.Problem != "" {
-		say("", theme.Failed, c.Problem)
-	}
-	say("names", " ", strings.Join(c.Names, ", "))
-	for _, a := range c.Missing {
-		say("", theme.Caution, fmt.Sprintf("%s (%s) is an address of this machine and not in it: Settings, Names", a.Addr, a.Interface))
-	}
-	if len(c.Foreign) > 0 {
-		say("", " ", "not of this machine now: "+strings.Join(slices.Compact(c.Foreign), ", "))
-	}
-}
-
-// leaveManaged tells what leaving means from where the manager can be gone back to.
+// homeOr goes back to the manager, where the sitting began with it.
 func (m *model) homeOr(otherwise func() tea.Cmd) tea.Cmd {
 	if m.manager.on {
 		return m.goHome()

@@ -266,7 +266,7 @@ func (m *model) heard(msg jobMsg) tea.Cmd {
 	case checkMsg:
 		m.checks.event(said.event)
 	case provedMsg:
-		return tea.Batch(next, m.proved(said))
+		m.proved(said)
 	}
 	return next
 }

@@ -1,0 +1,75 @@
+package tui
+
+import (
+	"errors"
+	"strings"
+
+	"packhouse/setup"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// worded are findings for somebody who is asked and gives no flags.
+func worded(findings []setup.Finding) []setup.Finding {
+	for i := range findings {
+		findings[i] = findings[i].AtQuestions()
+	}
+	return findings
+}
+
+// originWords says where an answer comes from; what was typed needs no words.
+func originWords(origin setup.Origin) string {
+	switch origin {
+	case setup.FromFlag:
+		return "given by a flag"
+	case setup.FromEnvironment:
+		return "given by the environment"
+	case setup.FromAnswersFile:
+		return "from the answers file"
+	case setup.FromInstallation:
+		return "as it is now"
+	case setup.FromDetection:
+		return "detected on this machine"
+	case setup.FromDefault:
+		return "the default"
+	case setup.FromTyping:
+	}
+	return ""
+}
+
+// drawFinding draws what is wrong, or worth knowing, with a sign and a colour.
+func (m *model) drawFinding(finding setup.Finding, width int) []string {
+	sign, style := "  · ", m.theme.Muted
+	switch finding.Severity {
+	case setup.Refused:
+		sign, style = "  "+theme.Failed+" ", m.theme.Bad
+	case setup.Warning:
+		sign, style = "  "+theme.Caution+" ", m.theme.Warning
+	case setup.Note:
+	}
+	lines := layout.Hang(sign, clean(sentence(finding)), width)
+	for i := range lines {
+		lines[i] = style.Render(lines[i])
+	}
+	return lines
+}
+
+// inWords is an error for somebody who is asked: what was refused says so without the flag that it would be about.
+func inWords(err error) string {
+	refusal, ok := errors.AsType[*setup.RefusedError](err)
+	if !ok {
+		return err.Error()
+	}
+	said := make([]string, len(refusal.Findings))
+	for i, finding := range refusal.Findings {
+		said[i] = sentence(finding.AtQuestions())
+	}
+	return strings.Join(said, "\n")
+}
+
+func sentence(finding setup.Finding) string {
+	if finding.Remedy == "" {
+		return finding.What
+	}
+	return finding.What + "; " + finding.Remedy
+}
