@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net"
 	"os"
@@ -78,7 +79,7 @@ func TestSupervise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Shutdown(t.Context()) })
+	t.Cleanup(func() { _ = server.Shutdown(context.Background()) }) // that of the test has ended by then
 
 	try := func(name string, want ...string) {
 		t.Helper()
