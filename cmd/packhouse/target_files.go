@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,17 +118,9 @@ func masked(value any) bool {
 	case string:
 		return strings.Contains(value, config.Secret("").String()) || strings.Contains(value, ":xxxxx@") // as net/url has it
 	case []any:
-		for _, v := range value {
-			if masked(v) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(value, masked)
 	case map[string]any:
-		for _, v := range value {
-			if masked(v) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(slices.Collect(maps.Values(value)), masked)
 	}
 	return false
 }
