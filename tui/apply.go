@@ -46,7 +46,7 @@ func (m *model) startApply() tea.Cmd {
 		if err == nil && m.options.Reread != nil {
 			ctx = context.WithoutCancel(ctx)
 			msg.installed, _ = m.options.Reread(ctx) // the checks tell what is wrong with it
-			if gone := back && msg.installed != nil && msg.installed.Config == nil; gone && running != nil {
+			if gone := back && msg.installed != nil && msg.installed.ConfigData == nil; gone && running != nil {
 				_ = running.Shutdown(ctx) // its files are gone; how it ended stands in its log
 			}
 		}
@@ -99,7 +99,12 @@ func (m *model) wentBack(in *setup.Installed) tea.Cmd {
 	if m.leaving != 0 {
 		return nil
 	}
-	if in == nil || in.Config != nil {
+	switch {
+	case in.Refused(): // by hand, before it was put right; a server that runs keeps its last good state
+		cmd := m.beginAnew()
+		m.notice = "the file is as it was before, and the server would not start on it"
+		return cmd
+	case in == nil || in.ConfigData != nil:
 		return m.startChecks()
 	}
 	m.running = nil

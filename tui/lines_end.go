@@ -72,8 +72,12 @@ func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (tur
 		l.mistake("%s", inWords(err))
 		return l.choose("Type back to change answers, or quit: ")
 	}
-	if m.review.back && m.installed != nil && m.installed.Config == nil {
+	if m.review.back && m.installed != nil && m.installed.ConfigData == nil {
 		l.say("Everything is as it was before.")
+		return over, nil
+	}
+	if m.review.back && m.installed.Refused() {
+		l.say("The file is as it was before, and the server would not start on it.")
 		return over, nil
 	}
 	return l.prove()

@@ -99,10 +99,15 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 	switch c := s.Certificate; {
 	case server.Fingerprint == "":
 		say("serves", " ", "plain HTTP")
+	case c == nil:
+		say("serves", " ", shortFingerprints(server.Fingerprint))
 	case c != nil && c.Fingerprint != server.Fingerprint:
 		say("serves", theme.Failed, "another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): packhouse reload, or Check")
 	default:
 		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
+	}
+	if m.installed.Refused() {
+		say("", theme.Caution, "it goes on with its last good configuration, and would not start again on this one")
 	}
 	for _, fault := range server.Faults {
 		say("", theme.Failed, fault)

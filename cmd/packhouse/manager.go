@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"packhouse/certgen"
 	"packhouse/server/admin"
+	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/tui"
 )
@@ -68,10 +70,11 @@ func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *s
 
 // serverState asks the server of an installation how it does.
 func (a *asked) serverState(ctx context.Context, installed *setup.Installed) setup.ServerState {
-	if installed.Config == nil {
-		return setup.ServerState{}
+	c := installed.Config
+	if c == nil { // the server that runs keeps its last good state, whatever was made of its file
+		c = config.Glimpse(config.Source{Path: filepath.Join(installed.Dir, setup.ConfigFile), Data: installed.ConfigData, Env: a.env})
 	}
-	client, err := admin.Find(installed.Config)
+	client, err := admin.Find(c)
 	if errors.Is(err, admin.ErrNotRunning) {
 		return setup.ServerState{}
 	}
