@@ -95,6 +95,8 @@ func TestLook(t *testing.T) {
 		{"iptables refuses for some", machine{"iptables": "-P INPUT ACCEPT\n-A INPUT -m set --match-set banned src -j DROP\n"}, 443, Open, "iptables", ""},
 		{"iptables by something nobody can decide", machine{"iptables": "-P INPUT DROP\n-A INPUT -m time --timestart 08:00 -j ACCEPT\n"}, 443, Unsure, "iptables", "iptables -I INPUT -p tcp --dport 443 -j ACCEPT"},
 		{"iptables drops what does not begin a connection", machine{"iptables": "-P INPUT ACCEPT\n-A INPUT -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m state --state NEW -j DROP\n-A INPUT -m comment --comment \"to the web\" -p udp -j DROP\n"}, 443, Open, "iptables", ""},
+		{"iptables comes back from a chain", machine{"iptables": "-P INPUT DROP\n-N A\n-A INPUT -j A\n-A A -p udp -j DROP\n-A A -s 10.0.0.0/8 -j RETURN\n-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\n"}, 443, Open, "iptables", ""},
+		{"iptables does not come back from a chain", machine{"iptables": "-P INPUT ACCEPT\n-N A\n-A INPUT -g A\n-A A -p udp -j DROP\n-A INPUT -p tcp -m tcp --dport 443 -j DROP\n"}, 443, Open, "iptables", ""},
 		{"iptables goes in circles", machine{"iptables": "-P INPUT DROP\n-N A\n-A INPUT -j A\n-A A -j INPUT\n"}, 443, Unsure, "iptables", "iptables -I INPUT -p tcp --dport 443 -j ACCEPT"},
 	}
 	for _, row := range rows {
