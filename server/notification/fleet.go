@@ -12,7 +12,9 @@ const (
 	writeEvery = time.Second      // how long an event may wait before it is written down
 	beatEvery  = 30 * time.Second // how often a process that has records says that it lives
 	deadAfter  = 2 * time.Minute  // without which it is taken for dead
-	lookEvery  = time.Minute      // how often the records of others are looked at
+	youngest   = 5 * time.Second  // a record whose process is not listed may be of one whose word came while that was listed
+	lookFirst  = 10 * time.Second // when the records of others are looked at again after the start; the pauses double,
+	lookEvery  = time.Minute      // up to this
 	ownerName  = "owner."         // what the records begin with that say who lives; those of a queue have its name there
 	closeGrace = 10 * time.Second // for writing down what waits when the server stops
 )
@@ -29,7 +31,8 @@ type fleet struct {
 	ends    map[string]*endpoint // likewise
 	beat    time.Time            // when the process last said that it lives; zero: it did not
 	looked  time.Time
-	broken  bool // records cannot be written; told once
+	pause   time.Duration // until the next look
+	broken  bool          // records cannot be written; told once
 	now     func() time.Time
 }
 
@@ -50,8 +53,8 @@ func (f *fleet) queue(e *endpoint) queue {
 // run writes down what waits, until ctx is done.
 func (f *fleet) run(ctx context.Context, sleep func(context.Context, time.Duration)) {
 	for ctx.Err() == nil {
-		if f.looked.IsZero() || f.now().Sub(f.looked) >= lookEvery {
-			f.looked = f.now()
+		if f.looked.IsZero() || f.now().Sub(f.looked) >= f.pause {
+			f.looked, f.pause = f.now(), min(max(lookFirst, 2*f.pause), lookEvery)
 			if err := f.adopt(ctx); err != nil && ctx.Err() == nil {
 				f.log.Warn("look for events that other servers left for webhooks", "error", err)
 			}
@@ -182,8 +185,7 @@ func (f *fleet) left(ctx context.Context) (names []string, err error) {
 			continue
 		}
 		p := strings.Split(r.Name, ".")
-		// One that is young may be of a process whose word was written while this was listed.
-		if len(p) == 3 && f.queues[p[0]] != nil && !lives[p[1]] && r.Age > beatEvery {
+		if len(p) == 3 && f.queues[p[0]] != nil && !lives[p[1]] && r.Age > youngest {
 			names = append(names, r.Name)
 		}
 	}

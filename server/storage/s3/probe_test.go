@@ -115,14 +115,21 @@ func TestEngineProbe(t *testing.T) {
 	}
 }
 
+// writeCA writes the certificate of a server into a file.
+func writeCA(t *testing.T, s *httptest.Server) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // TestProbeTrustsTheNamedCA goes past TLS with the CA's certificate at hand.
 func TestProbeTrustsTheNamedCA(t *testing.T) {
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(secure.Close)
-	ca := filepath.Join(t.TempDir(), "ca.crt")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca := writeCA(t, secure)
 	cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "s", RegionEndpoint: secure.URL, Secure: true, CAFile: ca}
 	if f := failing(t, Probe(t.Context(), cfg)); f.Right != RightConnection || !strings.Contains(f.What, "no S3 engine") {
 		t.Errorf("%+v", f)

@@ -238,6 +238,14 @@ func TestRacingTags(t *testing.T) {
 		for _, image := range images {
 			image.Check(t, all[2], "a")
 		}
+		// The history has every value that was acknowledged.
+		for _, tag := range []string{"free", "asked"} {
+			for _, image := range images {
+				if d, ok, err := all[1].readLink(ctx, tagHistoryLink("a", tag, image.Digest)); err != nil || !ok || d != image.Digest {
+					t.Errorf("%s: the history of %s: %s, %v", tag, image.Digest, d, err)
+				}
+			}
+		}
 		if got := storagetest.Tags(t, all[1], "a", 2); !slices.Equal(got, []string{"asked", "free", "protected"}) {
 			t.Errorf("tags: %v", got)
 		}

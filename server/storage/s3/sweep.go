@@ -21,6 +21,9 @@ func (c *collection) tidyMarkers(ctx context.Context) error {
 		if err != nil || !ok || m.State == deleting && s.now().Sub(now.modTime) <= abandoned {
 			return err
 		}
+		if m.State == released && !s.traits.ConditionalDrop {
+			return nil // it means nothing already, and more cannot be had
+		}
 		if err := s.dropMarker(c.told.mutate(ctx), now.key, now.etag); !errors.Is(err, errCondition) {
 			return err
 		}

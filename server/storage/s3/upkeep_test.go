@@ -186,6 +186,25 @@ func TestOneCollectsForAll(t *testing.T) {
 	}
 }
 
+// TestOneScrubsForAll has two processes scrub the same bucket.
+func TestOneScrubsForAll(t *testing.T) {
+	b, s, _ := aged(t)
+	other := openMemory(t, b, func(o *Options) { o.Now = b.clock })
+	t.Cleanup(func() { _ = other.Close() })
+	storagetest.NewImage(t, "one", nil).Push(t, s, "a", "v1")
+	_, release, ok, err := other.Lease(t.Context(), "scrub")
+	if err != nil || !ok {
+		t.Fatalf("%v, %v", ok, err)
+	}
+	if r, err := s.Scrub(t.Context(), storage.ScrubOptions{}, nil); !errors.Is(err, ErrElsewhere) || r.Blobs != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	release()
+	if r, err := s.Scrub(t.Context(), storage.ScrubOptions{}, nil); err != nil || r.Blobs != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestPurgeUploads(t *testing.T) {
 	b, s, wait := aged(t)
 	ctx, o := t.Context(), storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
