@@ -122,7 +122,7 @@ func (s *site) certificate(pair *certgen.Pair) {
 // installedFaults are those of files that somebody or something changed after setup wrote them.
 var installedFaults = []fault{
 	{
-		name: "configuration edited by hand, with errors", ask: checks, exit: exitFindings, code: config.CodeValue, cause: "myconfig.yml:17:9: http.addr is not host and port", remedy: "config verify",
+		name: "configuration edited by hand, with errors", ask: checks, exit: exitFindings, code: config.CodeValue, cause: "myconfig.yml:17:9: http.addr is not host and port", remedy: "config verify", never: "port-refused",
 		seed: installed(func(s *site) { s.edit(setup.ConfigFile, "127.0.0.1:"+s.port, "nonsense") }),
 	},
 	{
@@ -313,6 +313,10 @@ var serverFaults = []fault{
 			go func() { _ = server.Serve(listener) }()
 			s.t.Cleanup(func() { _ = server.Close() })
 		},
+	},
+	{
+		name: "check by somebody who may not read the certificate", ask: checks, exit: exitFindings, code: config.CodeRights, cause: "tls.crt\" (permission denied)", remedy: "", never: certgen.CodeUntrusted,
+		seed: served(func(s *site) { s.uid = nobody }),
 	},
 	{
 		name: "store of another server", plain: true, ask: []string{"serve", "{root}/other.yml"}, exit: exitFailed, cause: "storage belongs to process {host}", remedy: "stop that one first",

@@ -20,6 +20,7 @@ type fault struct {
 	code   string   // stable code of the finding
 	cause  string   // words in it
 	remedy string   // words in its remedy
+	never  string   // code of a symptom, which must not be told beside the cause
 	exit   int
 
 	plain      bool // the command has no JSON: its words are looked at, and there is no code
@@ -95,6 +96,9 @@ func (f *fault) prove(t *testing.T, s *site) {
 	for _, d := range diagnoses(t, got.stdout) {
 		if d.code == f.code {
 			same = append(same, d)
+		}
+		if d.code == f.never {
+			t.Errorf("it tells a symptom too: %q", d)
 		}
 	}
 	found := false

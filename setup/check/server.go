@@ -25,6 +25,9 @@ func provePort(ctx context.Context, s *session) Result {
 	if s.base == nil {
 		return notProven("no URL of the server is known")
 	}
+	if s.unread() {
+		return notProven("without a configuration it is not known where the server listens")
+	}
 	address := s.address(s.hostPort())
 	if !s.secure() {
 		return provePlainPort(ctx, s, address)

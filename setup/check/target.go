@@ -163,13 +163,27 @@ func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "http
 // reachable tells whether an earlier check has found the server; the others then need not fail for the same reason. No password is sent to a
 // remote one whose certificate is not good.
 func (s *session) reachable() bool {
-	return s.done[portID] != Failed && s.base != nil && !(s.Remote && s.done[certificateID] == Failed)
+	return s.done[portID] != Failed && s.base != nil && !s.unread() && !s.untrusting() && !(s.Remote && s.done[certificateID] == Failed)
+}
+
+// unread tells whether there is a configuration that says nothing, because it cannot be loaded.
+func (s *session) unread() bool { return s.ConfigPath != "" && s.Config == nil }
+
+// untrusting tells whether it is not known what clients trust: this user may not read the server's certificate.
+func (s *session) untrusting() bool {
+	return s.secure() && s.Config != nil && s.Config.HTTP.TLS.Certificate != "" && len(s.Chain) == 0
 }
 
 // unreached says why a check that needs the server was not made.
 func (s *session) unreached() Result {
 	if s.Remote && s.done[certificateID] == Failed {
 		return notProven("its certificate is not accepted, so nothing was sent there")
+	}
+	if s.unread() {
+		return notProven("without a configuration it is not known where the server is")
+	}
+	if s.untrusting() {
+		return notProven("the server's certificate cannot be read here, so it is not known whom to trust")
 	}
 	return notProven("the server was not reached")
 }
