@@ -163,7 +163,7 @@ func TestOrderingIntoTheStorage(t *testing.T) {
 	f.run()
 	f.eventually("a failed order", func() bool { return strings.Count(f.log.String(), "no certificate from the ACME directory") == 2 })
 	for path, want := range map[string]os.FileMode{"": 0o700, "registry.example.com+packhouse": 0o600, "acme_account+key": 0o600} {
-		info, err := os.Stat(f.path(filepath.Join("data/packhouse/v1/records/le-cache", path)))
+		info, err := os.Stat(f.path(filepath.Join("data/packhouse/v1/records/acme/le-cache", path)))
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, info, err)
 		}

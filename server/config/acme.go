@@ -48,14 +48,14 @@ const inStorage = "storage:"
 // storageFolder is what such a folder may be called: one element of a path or key, on every engine.
 var storageFolder = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// StorageFolder is the folder of the storage that keeps account and certificates, for every server that shares it; empty: a directory of this
-// server does, CacheFile.
+// StorageFolder is the folder of the storage's records that keeps account and certificates, for every server that shares it, apart from those
+// that this program names itself; empty: a directory of this server does, CacheFile.
 func (l LetsEncrypt) StorageFolder() string {
-	folder, _ := strings.CutPrefix(l.CacheFile, inStorage)
-	if folder == l.CacheFile {
+	folder, ok := strings.CutPrefix(l.CacheFile, inStorage)
+	if !ok {
 		return ""
 	}
-	return folder
+	return "acme/" + folder
 }
 
 // CertificateDirectory is the directory that keeps account and certificates from an ACME directory: cachefile itself, or a folder of the
@@ -66,7 +66,7 @@ func (c *Config) CertificateDirectory() string {
 	case folder == "":
 		return l.CacheFile
 	case c.Storage.Driver == Filesystem:
-		return filepath.Join(c.Storage.Filesystem.RootDirectory, "packhouse", "v1", "records", folder)
+		return filepath.Join(c.Storage.Filesystem.RootDirectory, "packhouse", "v1", "records", filepath.FromSlash(folder))
 	}
 	return ""
 }

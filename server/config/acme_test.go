@@ -70,15 +70,15 @@ func TestCertificatesInTheStorage(t *testing.T) {
 	}{
 		"a directory":             {"/var/le", bucket, "", "/var/le", "", ""},
 		"a directory beside":      {"le", bucket, "", filepath.Join(dir, "le"), Notice, "beside this file"},
-		"a bucket":                {"storage:le-cache", bucket, "le-cache", "", "", ""},
-		"a file system":           {"storage:le.cache_2", files, "le.cache_2", filepath.Join(root, "packhouse/v1/records/le.cache_2"), "", ""},
+		"a bucket":                {"storage:le-cache", bucket, "acme/le-cache", "", "", ""},
+		"a file system":           {"storage:le.cache_2", files, "acme/le.cache_2", filepath.Join(root, "packhouse/v1/records/acme/le.cache_2"), "", ""},
 		"memory":                  {"storage:le-cache", "inmemory", "", "", Error, "is gone when the server ends"},
 		"nothing":                 {"storage:", bucket, "", "", Error, "names no folder of the storage"},
 		"a way out":               {"storage:../blobs", files, "", "", Error, "names no folder of the storage"},
 		"further down":            {"storage:a/b", bucket, "", "", Error, "names no folder of the storage"},
 		"hidden":                  {"storage:.a", bucket, "", "", Error, "names no folder of the storage"},
 		"capitals":                {"storage:LE", bucket, "", "", Error, "names no folder of the storage"},
-		"a bucket to be read":     {"storage:le", "{s3: {region: us-east-1, bucket: b}, maintenance: {readonly: {enabled: true}}}", "le", "", Warning, "orders and renews nothing"},
+		"a bucket to be read":     {"storage:le", "{s3: {region: us-east-1, bucket: b}, maintenance: {readonly: {enabled: true}}}", "acme/le", "", Warning, "orders and renews nothing"},
 		"a directory, and memory": {"/var/le", "inmemory", "", "/var/le", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -214,7 +215,7 @@ func (ca *acmeCA) accounts() int {
 
 // kept tells whether there is an entry in the bucket.
 func (c *orderingReplicas) kept(entry string) bool {
-	path := "/" + s3Bucket + "/e2e/packhouse/v1/records/le-cache/" + strings.ReplaceAll(entry, "+", "%212b")
+	path := "/" + s3Bucket + "/e2e/packhouse/v1/records/acme/le-cache/" + strings.ReplaceAll(entry, "+", "%212b")
 	status, err := s3Request(context.Background(), http.MethodHead, c.engine, path)
 	if err != nil {
 		c.t.Fatalf("ask the engine: %v", err)
@@ -366,5 +367,45 @@ func TestACMEReplicasBrokenName(t *testing.T) {
 	out, err := c.command("cert", "show")
 	if err == nil || !strings.Contains(out, fmt.Sprintf("no certificate for %s yet", acmeBroken)) || !strings.Contains(out, "Failed to connect") {
 		t.Errorf("cert show: %v\n%s", err, out)
+	}
+}
+
+// TestACMESetupForReplicas: setup on a bucket keeps what it orders there; a
+// second machine with the same configuration serves it from the first
+// handshake on and orders nothing.
+func TestACMESetupForReplicas(t *testing.T) {
+	t.Parallel()
+	engine := startS3(t)
+	in := &installation{t: t, dir: filepath.Join(t.TempDir(), "installation"), addr: freeAddress(t), scheme: "https", passwords: map[string]string{
+		admin: "the quick brown fox 1", writer: "jumps over: the dog", reader: "over the lazy cat 2",
+	}}
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(s3Secret+"\n"), 0o600); err != nil {
+		t.Fatalf("write secret: %v", err)
+	}
+	ca := startCA(t, in.addr, freeAddress(t), time.Hour)
+	said := in.setup("--hostname", acmeHost, "--tls", "letsencrypt", "--acme-directory", ca.directory, "--acme-ca", ca.caFile,
+		"--storage", "s3", "--s3-bucket", s3Bucket, "--s3-endpoint", "http://"+engine, "--s3-access-key", s3Key, "--s3-secret-key-file", secret)
+	if !strings.Contains(said, "\u2713 certificate") || !strings.Contains(said, "\u2713 round trip") {
+		t.Errorf("setup says:\n%s", said)
+	}
+	text, err := os.ReadFile(in.configuration())
+	if err != nil || !bytes.Contains(text, []byte(`cachefile: "storage:le-cache"`)) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	roots := ca.roots()
+	for _, addr := range []string{in.addr, freeAddress(t)} {
+		machine := *in
+		machine.addr = addr
+		machine.env = []string{"REGISTRY_HTTP_ADDR=" + addr, "RUNTIME_DIRECTORY=" + t.TempDir()}
+		o := &ordering{installation: &machine}
+		o.serve()
+		if isStandIn(o.leaf(acmeHost)) || !o.healthy(roots, acmeHost) {
+			t.Errorf("%s does not serve what setup ordered", addr)
+		}
+	}
+	time.Sleep(5 * time.Second) // longer than the spread of first orders
+	if n := ca.orders(); n != 1 {
+		t.Errorf("%d orders", n)
 	}
 }
