@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // setting is how the servers run: with what proof of identity, over what, and
@@ -130,6 +131,11 @@ func (s scenario) measure(ctx context.Context, o options, running []*target) ([]
 		for i, t := range running {
 			if !s.takes(t.peer) {
 				continue
+			}
+			// What the one before left in memory is written now, else the next
+			// one that syncs a file would wait for it.
+			if s.bodies != nil || s.once != nil {
+				syscall.Sync()
 			}
 			figure, err := s.run(ctx, t, o)
 			if err != nil {
