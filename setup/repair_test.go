@@ -85,7 +85,7 @@ func TestMend(t *testing.T) {
 				}
 			}
 			steps := strings.Split(strings.Join(way.Steps, "\n"), "\n")
-			for _, want := range strings.SplitSeq(tc.steps, "\n") {
+			for want := range strings.SplitSeq(tc.steps, "\n") {
 				if !slices.ContainsFunc(steps, func(s string) bool { return strings.HasPrefix(s, want) }) {
 					t.Errorf("%q is no step of %q", want, steps)
 				}

@@ -74,6 +74,7 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 	}
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, msg.applied
 	m.settle()
+	m.kept = nil
 	if msg.installed != nil { // what is asked next starts from there, and so does the preview
 		m.installed = msg.installed
 		m.answers.Rebase(msg.installed)

@@ -231,6 +231,9 @@ func (l *lines) answerAll(only string) error {
 	defer func() { l.asked = false }()
 	for {
 		done, err := l.questions(only, at)
+		if !done {
+			l.m.keepAnswers()
+		}
 		if err != nil || !done {
 			return err
 		}
@@ -288,6 +291,7 @@ func (l *lines) manage() (bool, error) {
 			return false, err
 		}
 		if text == "again" || text == "r" {
+			m.kept = nil
 			return true, nil
 		}
 		n := 0
@@ -313,8 +317,10 @@ func (l *lines) do(job int) error {
 		m.answers.RotateCert = true
 		_, err = l.review(m.plan0)
 	case 1:
+		_ = m.resume("users")
 		err = l.answerAll("users")
-	case 2:
+	case settingsTask:
+		_ = m.resume("")
 		err = l.answerAll("")
 	case repairTask:
 		if m.installed.Refused() {

@@ -125,6 +125,7 @@ func (l *lines) apply() error {
 	}
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, applied
 	m.settle()
+	m.kept = nil
 	if m.options.Reread != nil {
 		if in, err := m.options.Reread(context.WithoutCancel(l.ctx)); err == nil {
 			m.installed = in

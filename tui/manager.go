@@ -45,11 +45,14 @@ func (m *model) tasks() []task {
 	}
 	tasks := []task{
 		{name: "Renew the certificate", text: "same names, same key; clients notice nothing", run: m.rotate},
-		{name: "Users", text: "add, change, remove", run: func() tea.Cmd { return m.answer("users") }},
-		{name: "Settings", text: "the wizard, with the answers it has now", run: func() tea.Cmd { return m.answer("") }},
+		{name: "Users", text: "add, change, remove", run: func() tea.Cmd { return m.resume("users") }},
+		{name: "Settings", text: "the wizard, with the answers it has now", run: func() tea.Cmd { return m.resume("") }},
 		{name: "Repair", text: "write missing files anew, put modes right", run: m.rewrite},
 		{name: "Check", text: "prove that everything works", run: m.checkOnly},
 		{name: "Roll back", text: "to the files before the last change", run: m.planRollback},
+	}
+	if m.kept != nil {
+		tasks[settingsTask].text = "the wizard, with what you changed before; r forgets it"
 	}
 	if !s.Server.Up && s.Server.Problem == "" {
 		tasks[4].text = "start the server, and prove that everything works"
@@ -214,6 +217,7 @@ func (m *model) managerKey(name string) tea.Cmd {
 	case "pgdown":
 		g.top, g.moved = g.top+m.height/2, false
 	case "r":
+		m.kept = nil
 		return m.goHome()
 	case "enter", " ":
 		if g.at >= len(tasks) || m.job != nil {

@@ -69,6 +69,7 @@ type model struct {
 	installed *setup.Installed
 	answers   setup.Answers
 	origins   map[string]setup.Origin
+	kept      *setup.Resolved // answers that somebody changed and went away from: they are there again when asked for
 	findings  []setup.Finding // that came with the beginning
 	forms     []*form
 	at        int // the form in front

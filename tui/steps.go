@@ -41,6 +41,7 @@ func (m *model) askingKey(msg tea.KeyMsg, name string) tea.Cmd {
 	case -1:
 		if m.at == 0 {
 			if m.manager.on {
+				m.keepAnswers()
 				return m.goHome()
 			}
 			m.notice = "this is the first step; ctrl+c leaves"
@@ -129,6 +130,26 @@ func (m *model) stepAt() int {
 	case beginning, asking, managing, repairing:
 	}
 	return m.at
+}
+
+// keepAnswers remembers what was changed, where anything was.
+func (m *model) keepAnswers() {
+	for _, origin := range m.origins {
+		if origin == setup.FromTyping {
+			resolved := m.resolved()
+			m.kept = &resolved
+			return
+		}
+	}
+}
+
+// resume opens the questions of one step, or of all, with what was changed before.
+func (m *model) resume(only string) tea.Cmd {
+	if m.kept != nil {
+		m.answers, m.origins = m.kept.Answers, m.kept.Origins
+		m.answers.Rebase(m.installed)
+	}
+	return m.answer(only)
 }
 
 // preview is myconfig.yml as the answers make it.

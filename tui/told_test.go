@@ -193,3 +193,25 @@ func TestLeavingIsHeldWhileWriting(t *testing.T) {
 		t.Errorf("somebody insists: left %v with %d", s.left, code)
 	}
 }
+
+// TestManagerKeepsAnswers: going back to the state of the installation loses no answer, until somebody looks again or writes.
+func TestManagerKeepsAnswers(t *testing.T) {
+	o := managed(fixtureOptions())
+	o.Plan = fixturePlan(setup.Update)
+	s := open(t, o, 100, 34)
+	s.keys("<down><down><enter><ctrl+u>other.example.com<enter><esc><esc>")
+	s.wants("This installation", "with what you changed before; r forgets it")
+	if got := s.m.answers.Hostname; got != "registry.example.com" {
+		t.Errorf("another job would be done for %q", got)
+	}
+	s.keys("<enter>")
+	s.wants("› other.example.com")
+	s.keys("<esc>r<enter>")
+	s.wants("› registry.example.com")
+
+	out, _, err := typeLines(t, managed(fixtureOptions()), "3\nother.example.com\nback\nback\n3\nback\nagain\n3\nback\nquit\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantsLines(t, out, "with what you changed before", "Default: other.example.com", "the wizard, with the answers it has now", "Default: registry.example.com")
+}
