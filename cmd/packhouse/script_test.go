@@ -173,3 +173,13 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	data[len(data)/2] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o600))
 }
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // nothing was written
+	return listener.Addr().String()
+}

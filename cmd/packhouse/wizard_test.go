@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,16 +28,6 @@ func openConsole(t *testing.T, cols, rows int, args ...string) *ttytest.Console 
 	child := exec.Command(program, args...)
 	child.Env = []string{"HOME=" + run, "RUNTIME_DIRECTORY=" + run, "TERM=xterm-256color", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + run}
 	return ttytest.Start(t, child, cols, rows)
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // nothing was written
-	return listener.Addr().String()
 }
 
 const (
