@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
 
@@ -26,18 +27,19 @@ const (
 // Installed is what is there already.
 type Installed struct {
 	Dir        string
-	Config     *config.Config // nil: no myconfig.yml, or one that is refused
-	ConfigData []byte         // as it lies there; nil: none
-	Problem    error          // why myconfig.yml or the users file is refused
-	Users      []User         // in the order of the file, with Source Kept
-	Cert       *Certificate   // that the configuration names; nil: none, or not to be read
-	CA         *Certificate   // of certs/ca.crt
-	CAKey      bool           // certs/ca.key is there
-	Manifest   *Manifest      // nil: setup never wrote here
-	Drift      []Drift        // what was changed since
-	Recovered  string         // what was done about an earlier run that was cut off; empty: there was none
-	HalfDone   bool           // there was one, and this user may not mend it
-	Backup     time.Time      // of the generation that can be rolled back to; zero: none
+	Config     *config.Config     // nil: no myconfig.yml, or one that is refused
+	ConfigData []byte             // as it lies there; nil: none
+	Problem    error              // why myconfig.yml or the users file is refused
+	Users      []User             // in the order of the file, with Source Kept
+	UserFaults []htpasswd.Problem // lines of the users file that cannot be used
+	Cert       *Certificate       // that the configuration names; nil: none, or not to be read
+	CA         *Certificate       // of certs/ca.crt
+	CAKey      bool               // certs/ca.key is there
+	Manifest   *Manifest          // nil: setup never wrote here
+	Drift      []Drift            // what was changed since
+	Recovered  string             // what was done about an earlier run that was cut off; empty: there was none
+	HalfDone   bool               // there was one, and this user may not mend it
+	Backup     time.Time          // of the generation that can be rolled back to; zero: none
 }
 
 // Exists tells whether anything of an installation is there.

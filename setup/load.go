@@ -97,7 +97,8 @@ func (in *Installed) loadUsers() {
 		}
 		return
 	}
-	file, _ := htpasswd.Parse(data)
+	file, faults := htpasswd.Parse(data)
+	in.UserFaults = faults
 	for _, name := range file.Users() {
 		in.Users = append(in.Users, User{Name: name, Role: in.role(name), Source: Kept})
 	}

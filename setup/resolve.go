@@ -294,6 +294,7 @@ func (r *resolver) existing() {
 	case in.Problem != nil:
 		r.refuse("", "", CodeBroken, in.Problem.Error(), "put it right, or choose another directory with --dir")
 	}
+	r.userFaults()
 	for _, d := range in.Drift {
 		remedy := "what was edited by hand is kept"
 		if d.What == "missing" {
@@ -305,6 +306,27 @@ func (r *resolver) existing() {
 		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", in.Cert.Info.DaysLeft(r.machine.now())), "renew it")
 		f.Flag = "--rotate-cert"
 		f.Question = "tls"
+		r.findings = append(r.findings, f)
+	}
+}
+
+// mostFaults is how many lines of a users file are told one by one.
+const mostFaults = 5
+
+// userFaults tells of lines in the users file that cannot be used. They stay as they are.
+func (r *resolver) userFaults() {
+	faults := r.installed.UserFaults
+	for _, p := range faults[:min(len(faults), mostFaults)] {
+		f := warned(p.Code, fmt.Sprintf("line %d of %s: %s", p.Line, r.installed.htpasswdPath(), p.What), p.Remedy)
+		if p.Warning {
+			f.Severity = Note
+		}
+		f.Question = "users"
+		r.findings = append(r.findings, f)
+	}
+	if more := len(faults) - mostFaults; more > 0 {
+		f := warned(faults[mostFaults].Code, fmt.Sprintf("%d more lines of it cannot be used, or not everywhere", more), "packhouse config verify lists them")
+		f.Question = "users"
 		r.findings = append(r.findings, f)
 	}
 }

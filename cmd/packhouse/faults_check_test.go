@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 	"packhouse/setup"
 )
@@ -149,6 +150,14 @@ var installedFaults = []fault{
 			s.must(err)
 			s.write(s.inDir(setup.HtpasswdFile), string(data)+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n", 0o600)
 		}),
+	},
+	{
+		name: "users with foreign hashes, before a setup", exit: exitPending, code: htpasswd.CodeKind, cause: "user \"old\" has a hash of kind $apr1$", remedy: "packhouse user passwd",
+		seed: func(s *site) {
+			s.must(os.MkdirAll(s.inDir("auth"), 0o755))
+			s.write(s.inDir(setup.HtpasswdFile), entry()+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n", 0o600)
+			s.args = []string{"--dry-run"}
+		},
 	},
 	{
 		name: "users' file gone", ask: checks, exit: exitFindings, code: "file-missing", cause: "htpasswd-basic is not there", remedy: "packhouse setup",
