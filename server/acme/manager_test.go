@@ -79,6 +79,13 @@ func (f *fakeCA) count() int {
 	return len(f.calls)
 }
 
+// call returns one of the orders.
+func (f *fakeCA) call(i int) call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[i]
+}
+
 const host = "registry.example.com"
 
 // newManager makes a manager that orders from a fake CA.

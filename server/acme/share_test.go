@@ -4,147 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// bucket is what servers share: entries, and a lease. It counts what is asked of it.
-type bucket struct {
-	mu      sync.Mutex
-	entries map[string][]byte
-	gets    int
-	writes  int
-	leases  int // that were asked for
-	slow    time.Duration
-	unread  error
-	holder  *replica
-	runsOut time.Time // the lease of a holder that died
-}
-
-const leaseLife = time.Minute // of the lease of a server that died
-
-// replica is one server on a bucket. Where it is dead, nothing of what it does arrives any more.
-type replica struct {
-	*bucket
-	*Manager
-	dead   bool
-	cancel context.CancelFunc
-	lose   context.CancelCauseFunc // its lease, while it has one
-}
-
-// wait is how slow the bucket is.
-func (b *bucket) wait() {
-	b.mu.Lock()
-	d := b.slow
-	b.mu.Unlock()
-	time.Sleep(d)
-}
-
-func (b *bucket) slowDown(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.slow = d
-}
-
-func newBucket() *bucket { return &bucket{entries: map[string][]byte{}} }
-
-var errDead = errors.New("this server is dead")
-
-func (r *replica) Get(_ context.Context, key string) ([]byte, error) {
-	defer r.wait() // what is told was true a while ago
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.dead {
-		return nil, errDead
-	}
-	r.gets++
-	if r.unread != nil {
-		return nil, r.unread
-	}
-	data, ok := r.entries[key]
-	if !ok {
-		return nil, ErrCacheMiss
-	}
-	return data, nil
-}
-
-func (r *replica) Put(_ context.Context, key string, data []byte) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.dead {
-		return errDead
-	}
-	r.writes++
-	r.entries[key] = slices.Clone(data)
-	return nil
-}
-
-func (r *replica) Delete(_ context.Context, key string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.dead {
-		delete(r.entries, key)
-	}
-	return nil
-}
-
-// take is the lease of a replica.
-func (r *replica) take(ctx context.Context) (context.Context, func(), bool, error) {
-	r.wait()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.leases++
-	if r.holder != nil && (!r.holder.dead || time.Now().Before(r.runsOut)) {
-		return nil, nil, false, nil
-	}
-	r.holder = r
-	var held context.Context
-	held, r.lose = context.WithCancelCause(ctx)
-	return held, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.lose(nil)
-		if r.holder == r && !r.dead {
-			r.holder = nil
-		}
-	}, true, nil
-}
-
-// kill ends a server as a power cut does.
-func (r *replica) kill() {
-	r.mu.Lock()
-	r.dead = true
-	r.runsOut = time.Now().Add(leaseLife)
-	r.mu.Unlock()
-	r.cancel()
-}
-
-// join starts a server on the bucket, until the context ends.
-func (b *bucket) join(ctx context.Context, t *testing.T, ca *fakeCA, o Options) *replica {
-	t.Helper()
-	r := &replica{bucket: b}
-	o.Cache = r
-	if o.Lease == nil {
-		o.Lease = r.take
-	}
-	r.Manager = newManager(t, ca, o)
-	ctx, r.cancel = context.WithCancel(ctx)
-	go r.Run(ctx)
-	return r
-}
-
-// asked returns what the bucket was asked for since the last time.
-func (b *bucket) asked() (gets, writes, leases int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	gets, writes, leases = b.gets, b.writes, b.leases
-	b.gets, b.writes, b.leases = 0, 0, 0
-	return gets, writes, leases
-}
 
 // oneAtATime has an order take a while, and tells when two are under way at once.
 func oneAtATime(t *testing.T, ca *fakeCA, d time.Duration) {
@@ -306,30 +171,28 @@ func TestReplicaDies(t *testing.T) {
 			b.mu.Lock()
 			holder := b.holder
 			b.mu.Unlock()
-			b.mu.Lock()
-			b.entries[proofKey(host)] = []byte("left over")
-			b.mu.Unlock()
+			b.put(proofKey(host), "left over")
 			holder.kill()
 			return time.Now()
 		}
 		died := killHolder()
 		again := killHolder()
-		placed := ca.calls[1].at.Sub(died)
+		placed := ca.call(1).at.Sub(died)
 		if placed < leaseLife || placed > leaseLife+15*time.Second {
 			t.Errorf("taken over %s after the death", placed)
 		}
-		if _, left := b.entries[proofKey(host)]; ca.count() != 2 || !left {
-			t.Fatalf("%d orders, %v", ca.count(), left)
+		if left := b.entry(proofKey(host)); ca.count() != 2 || left == "" {
+			t.Fatalf("%d orders, %q", ca.count(), left)
 		}
 		time.Sleep(19 * time.Minute)
 		if n := ca.count(); n != 2 {
 			t.Errorf("%d orders within the cool-down, though two servers died over them", n)
 		}
 		time.Sleep(30 * time.Minute)
-		if placed := ca.calls[len(ca.calls)-1].at.Sub(again); ca.count() != 3 || placed < 19*time.Minute {
+		if placed := ca.call(ca.count() - 1).at.Sub(again); ca.count() != 3 || placed < 19*time.Minute {
 			t.Errorf("%d orders, the last %s after the second death", ca.count(), placed)
 		}
-		if _, left := b.entries[proofKey(host)]; left {
+		if b.entry(proofKey(host)) != "" {
 			t.Error("what the dead one put up is still there")
 		}
 		for _, r := range all {
@@ -407,11 +270,9 @@ func TestReplicaCannotRead(t *testing.T) {
 		b.unread = errors.New("503 slow down")
 		r := b.join(ctx, t, ca, Options{})
 		time.Sleep(time.Hour)
-		if s := r.States()[0]; ca.count() != 0 || !strings.Contains(s.Fault(), "503 slow down") || b.writes != 0 {
-			t.Errorf("%d orders, %d writes, %s", ca.count(), b.writes, s.Fault())
-		}
-		if b.gets > 2*63 {
-			t.Errorf("%d reads", b.gets)
+		gets, writes, _ := b.asked()
+		if s := r.States()[0]; ca.count() != 0 || !strings.Contains(s.Fault(), "503 slow down") || writes != 0 || gets > 2*63 {
+			t.Errorf("%d orders, %d writes, %d reads, %s", ca.count(), writes, gets, s.Fault())
 		}
 		b.mu.Lock()
 		b.unread = nil
@@ -433,8 +294,8 @@ func TestLeaseUnknown(t *testing.T) {
 			return nil, nil, false, errors.New("503 slow down")
 		}})
 		time.Sleep(time.Hour)
-		if ca.count() != 0 || b.writes != 0 {
-			t.Errorf("%d orders, %d writes", ca.count(), b.writes)
+		if _, writes, _ := b.asked(); ca.count() != 0 || writes != 0 {
+			t.Errorf("%d orders, %d writes", ca.count(), writes)
 		}
 	})
 }
@@ -452,13 +313,13 @@ func TestLeaseLost(t *testing.T) {
 		}
 		b.join(ctx, t, ca, Options{})
 		<-started
-		theirs := fmt.Appendf(nil, `{"directory":"https://ca.example/dir","refusals":3,"nextTry":%q,"reason":"theirs"}`, time.Now().Add(5*time.Hour).Format(time.RFC3339))
+		theirs := fmt.Sprintf(`{"directory":"https://ca.example/dir","refusals":3,"nextTry":%q,"reason":"theirs"}`, time.Now().Add(5*time.Hour).Format(time.RFC3339))
+		b.put(recordKey(host), theirs)
 		b.mu.Lock()
-		b.entries[recordKey(host)] = theirs
 		b.holder.lose(errors.New("another process has taken over"))
 		b.mu.Unlock()
 		time.Sleep(time.Hour)
-		if got := b.entries[recordKey(host)]; string(got) != string(theirs) || ca.count() != 1 {
+		if got := b.entry(recordKey(host)); got != theirs || ca.count() != 1 {
 			t.Errorf("%d orders; remembered: %s", ca.count(), got)
 		}
 	})
@@ -472,8 +333,9 @@ func TestFollow(t *testing.T) {
 		ca, b := newFakeCA(t), newBucket()
 		r := b.join(ctx, t, ca, Options{Lease: Follow})
 		time.Sleep(24 * time.Hour)
-		if ca.count() != 0 || b.writes != 0 || b.gets > 2*24*63 || !strings.Contains(r.States()[0].Fault(), "not been ordered") {
-			t.Errorf("%d orders, %d writes, %d reads, %s", ca.count(), b.writes, b.gets, r.States()[0].Fault())
+		gets, writes, _ := b.asked()
+		if fault := r.States()[0].Fault(); ca.count() != 0 || writes != 0 || gets > 2*24*63 || !strings.Contains(fault, "not been ordered") {
+			t.Errorf("%d orders, %d writes, %d reads, %s", ca.count(), writes, gets, fault)
 		}
 		b.join(ctx, t, ca, Options{})
 		time.Sleep(2 * time.Minute)

@@ -111,8 +111,8 @@ func (b *turns) reached() int {
 	return len(b.passed)
 }
 
-// newOrderingReplicas makes n replicas, which do not run yet.
-func newOrderingReplicas(t *testing.T, withHTTP bool, hosts []string, life time.Duration, n int) *orderingReplicas {
+// newOrderingReplicas makes three replicas, which do not run yet.
+func newOrderingReplicas(t *testing.T, withHTTP bool, hosts []string, life time.Duration) *orderingReplicas {
 	t.Helper()
 	c := &orderingReplicas{engine: startS3(t)}
 	// What reaches the installation by TLS is passed on; where it is to fail,
@@ -135,7 +135,7 @@ func newOrderingReplicas(t *testing.T, withHTTP bool, hosts []string, life time.
 	if err := os.WriteFile(c.configuration(), shared, 0o600); err != nil {
 		t.Fatalf("write configuration: %v", err)
 	}
-	for range n {
+	for range 3 {
 		in, r := *c.installation, &orderingReplica{}
 		in.addr = freeAddress(t)
 		in.env = append([]string{"REGISTRY_HTTP_ADDR=" + in.addr, "RUNTIME_DIRECTORY=" + t.TempDir()}, c.env...)
@@ -184,14 +184,14 @@ func (r *orderingReplica) die() {
 
 // served is the certificate that all who are up serve; nil where they differ,
 // or clients refuse it.
-func (c *orderingReplicas) served(roots *x509.CertPool, host string) *x509.Certificate {
+func (c *orderingReplicas) served(roots *x509.CertPool) *x509.Certificate {
 	var same *x509.Certificate
 	for _, r := range c.all {
 		if r.down.Load() {
 			continue
 		}
-		leaf := r.leaf(host)
-		if leaf == nil || !r.healthy(roots, host) || same != nil && !leaf.Equal(same) {
+		leaf := r.leaf(acmeHost)
+		if leaf == nil || !r.healthy(roots, acmeHost) || same != nil && !leaf.Equal(same) {
 			return nil
 		}
 		same = leaf
@@ -238,12 +238,12 @@ func (c *orderingReplicas) command(args ...string) (out string, err error) {
 // renewed with.
 func TestACMEReplicas(t *testing.T) {
 	t.Parallel()
-	c := newOrderingReplicas(t, false, []string{acmeHost}, time.Minute, 3)
+	c := newOrderingReplicas(t, false, []string{acmeHost}, time.Minute)
 	c.start()
 	roots := c.ca.roots()
 	var first *x509.Certificate
 	eventually(t, "all serve one certificate", time.Minute, func() bool {
-		first = c.served(roots, acmeHost)
+		first = c.served(roots)
 		return first != nil
 	})
 	if n, accounts := c.ca.orders(), c.ca.accounts(); n != 1 || accounts != 1 {
@@ -274,7 +274,7 @@ func TestACMEReplicas(t *testing.T) {
 				t.Fatalf("a request failed around the renewal; the log:\n%s", r.server.log.tail())
 			}
 		}
-		next := c.served(roots, acmeHost)
+		next := c.served(roots)
 		return next != nil && !next.Equal(first)
 	})
 	if n, accounts := c.ca.orders(), c.ca.accounts(); n != 2 || accounts != 1 {
@@ -291,10 +291,10 @@ func TestACMEReplicas(t *testing.T) {
 // TestACMEReplicasByHTTP: the same by HTTP-01.
 func TestACMEReplicasByHTTP(t *testing.T) {
 	t.Parallel()
-	c := newOrderingReplicas(t, true, []string{acmeHost}, time.Hour, 3)
+	c := newOrderingReplicas(t, true, []string{acmeHost}, time.Hour)
 	c.start()
 	roots := c.ca.roots()
-	eventually(t, "all serve one certificate", time.Minute, func() bool { return c.served(roots, acmeHost) != nil })
+	eventually(t, "all serve one certificate", time.Minute, func() bool { return c.served(roots) != nil })
 	if n, accounts := c.ca.orders(), c.ca.accounts(); n != 2 || accounts != 1 {
 		t.Errorf("%d orders, %d accounts; want an order by each challenge, and one account", n, accounts)
 	}
@@ -314,7 +314,7 @@ func TestACMEReplicasByHTTP(t *testing.T) {
 // order; the dead one, started again, places none.
 func TestACMEReplicaDies(t *testing.T) {
 	t.Parallel()
-	c := newOrderingReplicas(t, false, []string{acmeHost}, time.Hour, 3)
+	c := newOrderingReplicas(t, false, []string{acmeHost}, time.Hour)
 	release := c.byTLS.hold()
 	defer release()
 	c.start()
@@ -328,12 +328,12 @@ func TestACMEReplicaDies(t *testing.T) {
 	c.all[i].die()
 	release()
 	roots := c.ca.roots()
-	eventually(t, "the others serve a certificate", 2*time.Minute, func() bool { return c.served(roots, acmeHost) != nil })
+	eventually(t, "the others serve a certificate", 2*time.Minute, func() bool { return c.served(roots) != nil })
 	if n, accounts := c.ca.orders(), c.ca.accounts(); n != 2 || accounts != 1 {
 		t.Errorf("%d orders, %d accounts", n, accounts)
 	}
 	c.start()
-	eventually(t, "all serve it", 30*time.Second, func() bool { return c.served(roots, acmeHost) != nil })
+	eventually(t, "all serve it", 30*time.Second, func() bool { return c.served(roots) != nil })
 	time.Sleep(5 * time.Second) // longer than the spread of first orders
 	if n := c.ca.orders(); n != 2 {
 		t.Errorf("%d orders after the dead one came back", n)
@@ -344,10 +344,10 @@ func TestACMEReplicaDies(t *testing.T) {
 // by however many servers it is wanted and however often these are started.
 func TestACMEReplicasBrokenName(t *testing.T) {
 	t.Parallel()
-	c := newOrderingReplicas(t, false, []string{acmeHost, acmeBroken}, time.Hour, 3)
+	c := newOrderingReplicas(t, false, []string{acmeHost, acmeBroken}, time.Hour)
 	c.start()
 	roots := c.ca.roots()
-	eventually(t, "the good name has a certificate", time.Minute, func() bool { return c.served(roots, acmeHost) != nil })
+	eventually(t, "the good name has a certificate", time.Minute, func() bool { return c.served(roots) != nil })
 	eventually(t, "the broken name is told of", time.Minute, func() bool { return c.count("no certificate from the ACME directory") > 0 })
 	for range 3 {
 		for _, r := range c.all {
