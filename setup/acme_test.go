@@ -155,6 +155,9 @@ func TestOrderingInABucket(t *testing.T) {
 	install(t, m, moved, bucket)
 	maps.Copy(bucket, flags)
 	install(t, m, fresh, bucket)
+	if text, err := os.ReadFile(filepath.Join(fresh, ConfigFile)); err != nil || !strings.Contains(string(text), "private keys and all") {
+		t.Errorf("nobody is told where the private keys are: %v", err)
+	}
 	if got := cache(fresh); got != "storage:le-cache" {
 		t.Errorf("in a bucket: %s", got)
 	}

@@ -39,7 +39,8 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 		c.Certificate, c.Key = a.tlsFiles()
 		if ordered(a) {
 			c.ACME = &templates.ACME{
-				Cache: acmeCacheFile(in, a), Email: a.ACMEEmail, Hosts: []string{canonical(a.Hostname)}, Directory: a.ACMEDirectory, CAFile: a.ACMECA,
+				Cache: acmeCacheFile(in, a), Shared: a.Storage == config.S3, Email: a.ACMEEmail,
+				Hosts: []string{canonical(a.Hostname)}, Directory: a.ACMEDirectory, CAFile: a.ACMECA,
 			}
 		}
 		data, err := c.Render()

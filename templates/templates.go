@@ -40,7 +40,8 @@ type Config struct {
 
 // ACME is where a server has its certificate from.
 type ACME struct {
-	Cache     string // directory
+	Cache     string // directory, or "storage:" and a folder of the storage
+	Shared    bool   // the latter, in a bucket
 	Email     string // empty: none
 	Hosts     []string
 	Directory string // URL; empty: Let's Encrypt
