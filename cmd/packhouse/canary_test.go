@@ -301,7 +301,7 @@ type walk struct {
 func (w *walk) run(c call) {
 	w.t.Helper()
 	line := strings.ReplaceAll(w.words(c.line), "{engine}", w.engine)
-	w.site.stdin, w.site.env = c.stdin, append(slices.Clone(w.env), c.env...)
+	w.stdin, w.site.env = c.stdin, append(slices.Clone(w.env), c.env...)
 	got := w.site.run(strings.Fields(line)...)
 	if (got.code != exitOK) != c.fails {
 		w.t.Errorf("%s: exit code %d:\n%s", c.line, got.code, got.stderr)
@@ -328,7 +328,7 @@ func (w *walk) clean(where, text string) {
 // moreSecrets puts secrets into the configuration by hand, and an account into the cache of certificates.
 func (w *walk) moreSecrets(hook string) {
 	w.t.Helper()
-	w.edit(setup.ConfigFile, "http:\n", "http:\n  secret: "+httpSecret+"\n")
+	w.edit("http:\n", "http:\n  secret: "+httpSecret+"\n")
 	text, err := os.ReadFile(w.inDir(setup.ConfigFile))
 	w.must(err)
 	w.write(w.inDir(setup.ConfigFile), string(text)+"\nnotifications:\n  endpoints:\n    - name: builds\n      url: "+strings.Replace(hook, "http://", "http://user:"+hookSecret+"@", 1)+

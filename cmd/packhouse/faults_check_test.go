@@ -98,17 +98,17 @@ func (s *site) cutOff(at string, more ...string) {
 // inDir is a file of the installation.
 func (s *site) inDir(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
-// edit changes a file of the installation by hand.
-func (s *site) edit(name, old, replacement string) {
+// edit changes the configuration by hand.
+func (s *site) edit(old, replacement string) {
 	s.t.Helper()
-	data, err := os.ReadFile(s.inDir(name))
+	data, err := os.ReadFile(s.inDir(setup.ConfigFile))
 	s.must(err)
 	if !strings.Contains(string(data), old) {
-		s.t.Fatalf("%s does not hold %q", name, old)
+		s.t.Fatalf("the configuration does not hold %q", old)
 	}
-	info, err := os.Stat(s.inDir(name))
+	info, err := os.Stat(s.inDir(setup.ConfigFile))
 	s.must(err)
-	s.write(s.inDir(name), strings.Replace(string(data), old, replacement, 1), info.Mode().Perm())
+	s.write(s.inDir(setup.ConfigFile), strings.Replace(string(data), old, replacement, 1), info.Mode().Perm())
 }
 
 // certificate puts another certificate in the place of the server's.
@@ -124,11 +124,11 @@ func (s *site) certificate(pair *certgen.Pair) {
 var installedFaults = []fault{
 	{
 		name: "configuration edited by hand, with errors", ask: checks, exit: exitFindings, code: config.CodeValue, cause: "myconfig.yml:17:9: http.addr is not host and port", remedy: "config verify", never: "port-refused",
-		seed: installed(func(s *site) { s.edit(setup.ConfigFile, "127.0.0.1:"+s.port, "nonsense") }),
+		seed: installed(func(s *site) { s.edit("127.0.0.1:"+s.port, "nonsense") }),
 	},
 	{
 		name: "setup over a configuration with errors", exit: exitUsage, code: config.CodeUnknownKey, cause: "unknown key htp", remedy: "did you mean http",
-		seed: installed(func(s *site) { s.edit(setup.ConfigFile, "http:", "htp:") }),
+		seed: installed(func(s *site) { s.edit("http:", "htp:") }),
 	},
 	{
 		name: "configuration whose indentation got lost", exit: exitUsage, code: config.CodeIndentation, cause: "every line starts at the left", remedy: "did the indentation get lost",
@@ -139,7 +139,7 @@ var installedFaults = []fault{
 	{
 		name: "configuration edited since", exit: exitPending, code: setup.CodeDrift, cause: "myconfig.yml differs from what setup wrote", remedy: "kept",
 		seed: installed(func(s *site) {
-			s.edit(setup.ConfigFile, "level: info", "level: warn")
+			s.edit("level: info", "level: warn")
 			s.args = []string{"--dry-run", "--san", "10.9.8.7"}
 		}),
 	},
@@ -343,7 +343,7 @@ var serverFaults = []fault{
 	},
 	{
 		name: "reload of a configuration with errors", plain: true, ask: []string{"reload"}, exit: exitFailed, cause: "unknown key htp", remedy: "keeps the configuration it has",
-		seed: served(func(s *site) { s.edit(setup.ConfigFile, "http:", "htp:") }),
+		seed: served(func(s *site) { s.edit("http:", "htp:") }),
 	},
 	{
 		name: "port taken, seen from a running installation's configuration", ask: []string{"config", "verify"}, exit: exitFindings, code: config.CodePort, cause: "in use", remedy: "port",
@@ -351,7 +351,7 @@ var serverFaults = []fault{
 	},
 	{
 		name: "reload refused", ask: []string{"status"}, exit: exitFindings, code: config.CodeUnknownKey, cause: "unknown key htp", remedy: "did you mean http",
-		seed: served(func(s *site) { s.edit(setup.ConfigFile, "http:", "htp:") }),
+		seed: served(func(s *site) { s.edit("http:", "htp:") }),
 	},
 }
 

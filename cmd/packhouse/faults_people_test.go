@@ -82,7 +82,7 @@ func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
 		c.Changes(before)
 	}
 	c.Wants("This is what changes")
-	s.edit(setup.ConfigFile, "realm: packhouse", "realm: packs")
+	s.edit("realm: packhouse", "realm: packs")
 	was := s.tree()
 	c.Keys("w")
 	c.Wants("changed since")

@@ -204,7 +204,7 @@ func (s *site) install(more ...string) {
 }
 
 // serve starts the server of the installation and returns when it answers.
-func (s *site) serve() *exec.Cmd {
+func (s *site) serve() {
 	s.t.Helper()
 	command := s.command("serve", "--dir", s.dir)
 	log, err := os.Create(s.at("run/serve.log"))
@@ -223,11 +223,10 @@ func (s *site) serve() *exec.Cmd {
 			if s.world != "" {
 				s.host = command.Process.Pid
 			}
-			return command
+			return
 		}
 	}
 	s.t.Fatalf("the server does not listen:\n%s", said)
-	return nil
 }
 
 // listen holds the port of the site until the end of the test.
