@@ -4,6 +4,8 @@ package main
 
 import (
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -49,4 +51,21 @@ func TestLinesAtATerminal(t *testing.T) {
 	c.Keys("\x04")
 	c.Wants("the input has ended: nothing was written")
 	c.Ends(1)
+}
+
+// TestLinesWhereTheAnswersSaySo: like every flag of setup, this one can stand in an answers file.
+func TestLinesWhereTheAnswersSaySo(t *testing.T) {
+	dir := t.TempDir()
+	answers := filepath.Join(dir, "answers.yml")
+	if err := os.WriteFile(answers, []byte("accessible: true\nhostname: packs.example.org\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := openConsole(t, 100, 60, "setup", "--answers", answers, "--dir", dir+"/D")
+	c.Wants("Default: packs.example.org, from the answers file")
+	c.Keys("\x03")
+	c.Ends(exitInterrupted)
+	c = openConsole(t, 80, 24, "setup", "--answers", answers, "--accessible=false", "--dir", dir+"/D") // a flag is stronger
+	c.Wants("› packs.example.org")
+	c.Keys("\x03")
+	c.Ends(exitInterrupted)
 }
