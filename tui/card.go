@@ -100,7 +100,7 @@ func (m *model) cardKey(name string) tea.Cmd {
 	return nil
 }
 
-// unseen holds up, once, somebody who leaves without having looked at the passwords: nothing keeps them but hashes.
+// unseen holds up, once, somebody who leaves without having looked at the passwords.
 func (m *model) unseen() bool {
 	if len(m.generated()) == 0 || m.card.looked || m.card.warned {
 		return false
@@ -210,16 +210,21 @@ func (m *model) passwordLines(width int) []string {
 		}
 		lines = append(lines, layout.Cut(label(name)+text, width))
 	}
-	hint := "generated; p shows it, nothing keeps it"
-	switch {
-	case m.card.reveal && len(passwords) > 1:
-		hint = "keep them now: they are stored nowhere but as hashes"
-	case m.card.reveal:
-		hint = "keep it now: it is stored nowhere but as a hash"
-	case len(passwords) > 1:
-		hint = "generated; p shows them, nothing keeps them"
+	it, stored := "it", "it is stored nowhere but as a hash"
+	if len(passwords) > 1 {
+		it, stored = "them", "they are stored nowhere but as hashes"
 	}
-	return append(lines, layout.Cut(label("")+t.Muted.Render(hint), width))
+	hint := "generated; p shows " + it + ", else initial-passwords keeps " + it
+	switch {
+	case m.card.reveal:
+		hint = "keep " + it + " now: " + stored
+	case m.card.looked:
+		hint = "generated; p shows " + it + " again, nothing keeps " + it
+	}
+	for _, line := range layout.Wrap(hint, max(width-12, 12)) {
+		lines = append(lines, layout.Cut(label("")+t.Muted.Render(line), width))
+	}
+	return lines
 }
 
 // shellLines breaks a command where a shell allows it, so that what is copied from the screen still works: between words, with a backslash.

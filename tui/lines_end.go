@@ -225,7 +225,7 @@ func (l *lines) passwords() error {
 	if len(m.passwords) == 0 || m.card.looked {
 		return nil
 	}
-	yes, err := l.yes("Passwords were generated. Show them now? They are kept nowhere but as hashes. yes or no: ")
+	yes, err := l.yes("Passwords were generated. Show them now? Otherwise initial-passwords keeps them. yes or no: ")
 	if err != nil || !yes {
 		return err
 	}
