@@ -27,7 +27,7 @@ func serviceMachine(t *testing.T) (*Machine, string) {
 	if err := os.Chmod(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	none := t.TempDir() // no test makes a user of the machine that it runs on
+	none := t.TempDir()                                                                                                                      // no test makes a user of the machine that it runs on
 	if err := os.WriteFile(filepath.Join(none, "useradd"), []byte("#!/bin/sh\necho 'a test makes no users'; exit 1\n"), 0o755); err != nil { //nolint:gosec // it is to be run
 		t.Fatal(err)
 	}
