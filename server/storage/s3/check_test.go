@@ -73,6 +73,7 @@ func TestABlobIsCheckedOnceForItsRanges(t *testing.T) {
 	content := noise(21, 3<<20)
 	d := storagetest.PushBlob(t, openMemory(t, b, nil), "a", content)
 	s := openMemory(t, b, nil)
+	s.background.Wait() // it looks at the index
 	count := gets(b, d)
 	var wait sync.WaitGroup
 	for range 8 {
@@ -179,7 +180,7 @@ func TestABlobPushedAgainIsReadOn(t *testing.T) {
 		b := newMemoryBucket()
 		content := noise(23, 3<<20)
 		d := storagetest.PushBlob(t, openMemory(t, b, nil), "a", content)
-		cutting := &cuttingBucket{memoryBucket: b, after: 400 << 10}
+		cutting := &cuttingBucket{memoryBucket: b, after: 900 << 10}
 		s := newStoreOn(cutting)
 		if c.verified {
 			if _, err := storagetest.ReadBlob(s, storagetest.Repo(t, "a"), d); err != nil {

@@ -69,13 +69,7 @@ func TestLease(t *testing.T) {
 func TestLeaseOfWhoIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, all := leasing(t, 2)
-		held, release, ok, err := all[0].Lease(t.Context(), "acme")
-		if !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		defer release()
 		var cut atomic.Bool
-		cut.Store(true)
 		b.before = func(ctx context.Context, verb, key string) error {
 			if verb == "put" && strings.HasPrefix(key, leaseDir) && cut.Load() {
 				<-ctx.Done()
@@ -83,6 +77,12 @@ func TestLeaseOfWhoIsSlow(t *testing.T) {
 			}
 			return nil
 		}
+		held, release, ok, err := all[0].Lease(t.Context(), "acme")
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		defer release()
+		cut.Store(true)
 		time.Sleep(leaseLife + time.Millisecond)
 		if !errors.Is(context.Cause(held), errLeaseLost) {
 			t.Errorf("a minute without an answer: %v", context.Cause(held))

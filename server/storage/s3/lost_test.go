@@ -196,7 +196,7 @@ func (b *lossyBucket) put(ctx context.Context, key string, body []byte, c condit
 
 // TestRecordsWithoutAnAnswer never hears that a record was written: what it names must stay, and the upload goes on from wherever it stands.
 func TestRecordsWithoutAnAnswer(t *testing.T) {
-	content := noise(31, 13<<20)
+	content := noise(31, 11<<20)
 	for n := 1; ; n++ {
 		var puts atomic.Int32
 		b := &lossyBucket{memoryBucket: newMemoryBucket(), lose: func(key string) bool {
