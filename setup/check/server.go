@@ -99,7 +99,7 @@ func (s *session) unreachable(address string, err error) Result {
 	case errors.As(err, &dns):
 		return failed(CodeUnresolved, dns.Name, fmt.Sprintf("%s does not resolve", dns.Name), "add it to DNS, or to /etc/hosts of the clients")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return failed("port-refused", address, "nothing listens there", "start the server: packhouse serve")
+		return failed("port-refused", address, "nothing listens there", "start the server: packhouse serve, or systemctl start packhouse where systemd runs it")
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", "another program has the port, or TLS is off there")
 	case errors.As(err, &unknown):
