@@ -143,10 +143,10 @@ func told(n *Notifier, from, to int) {
 	}
 }
 
-// waiting lists the events of an endpoint.
-func waiting(t *testing.T, n *Notifier, endpoint int) (ids []string) {
+// waiting lists the events of the first endpoint.
+func waiting(t *testing.T, n *Notifier) (ids []string) {
 	t.Helper()
-	lines, err := n.endpoints[endpoint].queue.head(1000)
+	lines, err := n.endpoints[0].queue.head(1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,14 +219,14 @@ func TestEventsOutliveTheirProcess(t *testing.T) {
 		if err := two.fleet.adopt(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		got := waiting(t, two, 0)
+		got := waiting(t, two)
 		if len(got) != c.want || !slices.IsSorted(got) {
 			t.Errorf("%s: %v wait, want %d", name, got, c.want)
 		}
 		// The third process is no wiser: what was taken over is not taken over again.
 		three := f.process(t, "hook")
-		if err := three.fleet.adopt(t.Context()); err != nil || len(waiting(t, three, 0)) != 0 {
-			t.Errorf("%s: taken twice: %v, %v", name, waiting(t, three, 0), err)
+		if err := three.fleet.adopt(t.Context()); err != nil || len(waiting(t, three)) != 0 {
+			t.Errorf("%s: taken twice: %v, %v", name, waiting(t, three), err)
 		}
 		_ = two.endpoints[0].queue.done(len(got))
 		two.fleet.round(t.Context(), false)
@@ -260,11 +260,11 @@ func TestTakingOverMayBreakOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := map[string]bool{}
-		for _, id := range waiting(t, three, 0) {
+		for _, id := range waiting(t, three) {
 			seen[id] = true
 		}
 		if len(seen) != 3 {
-			t.Errorf("request %d failed: %v", n, waiting(t, three, 0))
+			t.Errorf("request %d failed: %v", n, waiting(t, three))
 		}
 		if asked < n {
 			break
@@ -280,7 +280,7 @@ func TestASharedQueueWithoutItsRecords(t *testing.T) {
 	for range 3 {
 		n.fleet.round(t.Context(), false)
 	}
-	if got := waiting(t, n, 0); len(got) != 5 {
+	if got := waiting(t, n); len(got) != 5 {
 		t.Errorf("wait in memory: %v", got)
 	}
 	f.fail = nil

@@ -211,8 +211,7 @@ func (p *probing) reach(ctx context.Context) bool {
 
 // failTLS words a handshake that failed.
 func (p *probing) failTLS(err error) {
-	var record tls.RecordHeaderError
-	if errors.As(err, &record) {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		p.fail(RightTLS, "write http:// in storage.s3.regionendpoint, or secure: false", "the engine does not speak TLS at this port")
 		return
 	}

@@ -38,7 +38,7 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 		t.Errorf("%d requests for a page of %d", n, len(page))
 	}
 	seen, last := map[digest.Digest]bool{}, digest.Digest("")
-	for pages := 0; pages < 1000; pages++ {
+	for range 1000 {
 		page, next, err := s.ReferrersAfter(t.Context(), repo, subject.Digest, last, 100)
 		if err != nil {
 			t.Fatal(err)
