@@ -119,7 +119,7 @@ func prefixOf(root string) (string, error) {
 	if root == "" {
 		return "", nil
 	}
-	for _, element := range strings.SplitSeq(root, "/") {
+	for element := range strings.SplitSeq(root, "/") {
 		if element == "" || element == "." || element == ".." || strings.ContainsFunc(element, unicode.IsControl) {
 			return "", fmt.Errorf("storage.s3.rootdirectory is no plain path: %q", root)
 		}
