@@ -191,7 +191,7 @@ func (c *orderingReplicas) served(roots *x509.CertPool) *x509.Certificate {
 			continue
 		}
 		leaf := r.leaf(acmeHost)
-		if leaf == nil || !r.healthy(roots, acmeHost) || same != nil && !leaf.Equal(same) {
+		if leaf == nil || !r.healthy(roots) || same != nil && !leaf.Equal(same) {
 			return nil
 		}
 		same = leaf
@@ -270,7 +270,7 @@ func TestACMEReplicas(t *testing.T) {
 	}
 	eventually(t, "all serve the next certificate", 90*time.Second, func() bool {
 		for _, r := range c.all {
-			if !r.healthy(roots, acmeHost) {
+			if !r.healthy(roots) {
 				t.Fatalf("a request failed around the renewal; the log:\n%s", r.server.log.tail())
 			}
 		}
@@ -400,7 +400,7 @@ func TestACMESetupForReplicas(t *testing.T) {
 		machine.env = []string{"REGISTRY_HTTP_ADDR=" + addr, "RUNTIME_DIRECTORY=" + t.TempDir()}
 		o := &ordering{installation: &machine}
 		o.serve()
-		if isStandIn(o.leaf(acmeHost)) || !o.healthy(roots, acmeHost) {
+		if isStandIn(o.leaf(acmeHost)) || !o.healthy(roots) {
 			t.Errorf("%s does not serve what setup ordered", addr)
 		}
 	}

@@ -234,8 +234,8 @@ func (o *ordering) trusted(roots *x509.CertPool) *http.Client {
 }
 
 // healthy tells whether a client that trusts roots alone gets an answer.
-func (o *ordering) healthy(roots *x509.CertPool, host string) bool {
-	answer, err := o.trusted(roots).Get("https://" + host + "/health")
+func (o *ordering) healthy(roots *x509.CertPool) bool {
+	answer, err := o.trusted(roots).Get("https://" + acmeHost + "/health")
 	if err != nil {
 		return false
 	}
@@ -258,7 +258,7 @@ func TestACMEByTLS(t *testing.T) {
 	})
 	s := o.serve()
 	roots := ca.roots()
-	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots, acmeHost) })
+	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots) })
 	if n := ca.orders(); n != 1 {
 		t.Errorf("%d orders for one certificate", n)
 	}
@@ -277,7 +277,7 @@ func TestACMEByTLS(t *testing.T) {
 		t.Errorf("after a restart: another certificate (%v), %d orders", !again.Equal(first), ca.orders())
 	}
 	eventually(t, "the certificate is renewed", time.Minute, func() bool {
-		if !o.healthy(roots, acmeHost) {
+		if !o.healthy(roots) {
 			t.Fatalf("a request failed around the renewal; the log:\n%s", s.log.tail())
 		}
 		leaf := o.leaf(acmeHost)
@@ -298,7 +298,7 @@ func TestACMEByHTTP(t *testing.T) {
 	})
 	s := o.serve()
 	roots := ca.roots()
-	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots, acmeHost) })
+	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots) })
 	if n := ca.orders(); n != 2 {
 		t.Errorf("%d orders, want one that failed and one by the other challenge", n)
 	}
@@ -341,7 +341,7 @@ func TestACMEBrokenName(t *testing.T) {
 	})
 	s := o.serve()
 	roots := ca.roots()
-	eventually(t, "the good name has a certificate", time.Minute, func() bool { return o.healthy(roots, acmeHost) })
+	eventually(t, "the good name has a certificate", time.Minute, func() bool { return o.healthy(roots) })
 	eventually(t, "the broken name is told of", time.Minute, func() bool {
 		return strings.Contains(s.log.String(), "no certificate from the ACME directory")
 	})
@@ -360,7 +360,7 @@ func TestACMEBrokenName(t *testing.T) {
 		}
 		s.kill()
 		s = o.serve()
-		if !o.healthy(roots, acmeHost) {
+		if !o.healthy(roots) {
 			t.Error("the good name is not served after a restart")
 		}
 		time.Sleep(3 * time.Second) // longer than the spread of first orders
@@ -403,7 +403,7 @@ func TestACMESetup(t *testing.T) {
 	}
 	o := &ordering{installation: in, cache: filepath.Join(in.dir, "le-cache")}
 	s := o.serve()
-	if !o.healthy(ca.roots(), acmeHost) || ca.orders() != 1 {
+	if !o.healthy(ca.roots()) || ca.orders() != 1 {
 		t.Errorf("after setup: %d orders", ca.orders())
 	}
 	s.stop()
