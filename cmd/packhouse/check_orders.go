@@ -18,7 +18,7 @@ const orderRemedy = "see that the CA reaches this server under that name: TLS-AL
 // the running server says.
 func (a *app) addOrders(ctx context.Context, t *check.Target, faults []string) {
 	states, err := a.orders(ctx, t.Config)
-	if err != nil || len(states) == 0 {
+	if err != nil || len(states) == 0 || states[0].Unread != "" {
 		t.Orders = ordersOf(faults)
 		return
 	}
