@@ -123,7 +123,7 @@ func (s *site) certificate(pair *certgen.Pair) {
 // installedFaults are those of files that somebody or something changed after setup wrote them.
 var installedFaults = []fault{
 	{
-		name: "configuration edited by hand, with errors", ask: checks, exit: exitFindings, code: config.CodeValue, cause: "myconfig.yml:17:9: http.addr is not host and port", remedy: "config verify", never: "port-refused",
+		name: "configuration edited by hand, with errors", ask: checks, exit: exitFindings, code: config.CodeValue, cause: "myconfig.yml:17:9: http.addr is not host and port", remedy: "config verify", alone: true,
 		seed: installed(func(s *site) { s.edit("127.0.0.1:"+s.port, "nonsense") }),
 	},
 	{
@@ -324,7 +324,7 @@ var serverFaults = []fault{
 		},
 	},
 	{
-		name: "check by somebody who may not read the certificate", ask: checks, exit: exitFindings, code: config.CodeRights, cause: "tls.crt\" (permission denied)", remedy: "", never: certgen.CodeUntrusted,
+		name: "check by somebody who may not read the certificate", ask: checks, exit: exitFindings, code: config.CodeRights, cause: "tls.crt\" (permission denied)", remedy: "", alone: true,
 		seed: served(func(s *site) { s.uid = nobody }),
 	},
 	{
