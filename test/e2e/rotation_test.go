@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -83,12 +84,12 @@ func TestRotationUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatalf("a client of the first day, round %d: %v", round, err)
 		}
-		print := fingerprint(fresh.ConnectionState().PeerCertificates[0])
+		served := fingerprint(fresh.ConnectionState().PeerCertificates[0])
 		_ = fresh.Close()
-		if seen[print] || !strings.Contains(string(out), print) {
-			t.Errorf("round %d: served is %s, and rotate says\n%s", round, print, out)
+		if seen[served] || !strings.Contains(string(out), served) {
+			t.Errorf("round %d: served is %s, and rotate says\n%s", round, served, out)
 		}
-		seen[print] = true
+		seen[served] = true
 		before := requests.Load()
 		eventually(t, "the load goes on", 30*time.Second, func() bool { return requests.Load() > before+20 || t.Failed() })
 	}
@@ -138,7 +139,7 @@ func TestSlowAndPlainClients(t *testing.T) {
 	cut := func(c net.Conn) bool {
 		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 		_, err := io.Copy(io.Discard, c)
-		timeout, ok := err.(net.Error)
+		timeout, ok := errors.AsType[net.Error](err)
 		return err == nil || !ok || !timeout.Timeout()
 	}
 	_, _ = io.WriteString(slow, "GET /health HTTP/1.1\r\nHost: ")
