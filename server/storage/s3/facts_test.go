@@ -247,3 +247,39 @@ func FuzzFact(f *testing.F) {
 		}
 	})
 }
+
+// TestASecondSurveyReadsWhatChanged surveys twice: manifests of repositories that have not changed are not read again, those of others are.
+func TestASecondSurveyReadsWhatChanged(t *testing.T) {
+	b := newMemoryBucket()
+	s := newStoreOn(b)
+	same, old, added := storagetest.NewImage(t, "same", nil), storagetest.NewImage(t, "old", nil), storagetest.NewImage(t, "added", nil)
+	same.Push(t, s, "same", "v1")
+	old.Push(t, s, "changed", "v1")
+	look := func(earlier *survey) (*survey, map[digest.Digest]bool) {
+		v := &survey{o: storage.CollectOptions{Window: window}, earlier: earlier}
+		v, err := newStoreOn(b).survey(t.Context(), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		live := map[digest.Digest]bool{}
+		if err := v.each(t.Context(), func(d digest.Digest, f *fact) error { live[d] = f.live; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return v, live
+	}
+	first, live := look(nil)
+	if !live[digest.FromBytes(same.Layer)] || !live[digest.FromBytes(old.Layer)] {
+		t.Errorf("first: %v", live)
+	}
+	added.Push(t, s, "changed", "v2")
+	before := b.counts["get"]
+	_, live = look(first)
+	if n := b.counts["get"] - before; n != 2 {
+		t.Errorf("%d manifests were read again, want those of the repository that changed", n)
+	}
+	for _, d := range []digest.Digest{same.Digest, old.Digest, added.Digest, digest.FromBytes(old.Layer), digest.FromBytes(added.Layer)} {
+		if !live[d] {
+			t.Errorf("%s is not live", d)
+		}
+	}
+}
