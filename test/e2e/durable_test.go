@@ -188,7 +188,7 @@ func (e exchanged) story() string {
 	return text.String()
 }
 
-// TestFailedSyncIsNeverPromised lets every sync fail, and then one in turn:
+// TestFailedSyncIsNeverPromised lets every sync fail, then one in turn, then many:
 // whatever request met the failure must not be answered with a promise, the
 // server must go on, and the same push must succeed afterwards.
 func TestFailedSyncIsNeverPromised(t *testing.T) {
@@ -199,7 +199,7 @@ func TestFailedSyncIsNeverPromised(t *testing.T) {
 	}
 
 	met := 0
-	for round, when := range []string{"1+", "1", "2", "3", "4", "5", "6", "7"} {
+	for round, when := range []string{"1+", "1", "2", "3", "4", "5", "1+2", "2+2", "1+3", "2+3"} {
 		layer := noise(uint64(210+round), 2000)
 		tag := fmt.Sprintf("v%d", round)
 		failing := attach(t, s, "-e", "inject="+strings.Join(syncCalls, ",")+":error=EIO:when="+when)

@@ -48,7 +48,7 @@ type journal struct {
 }
 
 const (
-	segmentSize = 8 << 20 // unless Options.Journal says otherwise
+	segmentSize = 4 << 20 // unless Options.Journal says otherwise
 	segmentMost = 1 << 30 // more is none of ours
 	block       = 4096    // what is durable is never in one block with what is not
 	// inlineMost is the largest file whose bytes are in the record. A larger one is synced by itself and the record says where it was staged.

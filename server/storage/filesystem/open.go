@@ -250,9 +250,9 @@ func (r *firstReader) stream(p []byte) (int, error) {
 	return n, nil
 }
 
-// Check implements storage.Checker.
+// Check implements storage.Checker. A blob too large to be hashed now is judged by how it is read: from its start, it is hashed on the way.
 func (r *firstReader) Check() error {
-	if !r.checked && r.failed == nil {
+	if !r.checked && r.failed == nil && r.info.Size <= rangedFirst {
 		r.failed = r.ranged()
 	}
 	return r.failed

@@ -299,6 +299,29 @@ func TestRangeIsCheckedFirst(t *testing.T) {
 }
 
 // TestPushHealsSilently: the bad bytes are there and nobody has read them.
+// TestRangeOfEverythingIsChecked: asked for all of a large blob as a range, nobody gets the end of a damaged one.
+func TestRangeOfEverythingIsChecked(t *testing.T) {
+	root := t.TempDir()
+	content := make([]byte, 64<<20+1)
+	s := open(t, filesystem.Options{Root: root})
+	d := storagetest.PushBlob(t, s, "a", content)
+	closing(t, s)
+	damage(t, dataOf(root, d))
+	s = open(t, filesystem.Options{Root: root})
+	defer closing(t, s)
+	b, err := s.OpenBlob(context.Background(), storagetest.Repo(t, "a"), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Content().(storage.Checker).Check(); err != nil { // as before any range
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, b.Content()); !errors.Is(err, storage.ErrBlobDamaged) || n >= int64(len(content)) {
+		t.Errorf("%d of %d bytes of a damaged blob, %v", n, len(content), err)
+	}
+}
+
 func TestPushHealsSilently(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, name string){
 		"turned": damage,

@@ -52,7 +52,7 @@ type Options struct {
 	UploadsPerUser int           // sessions open at once; default 32
 	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, from 16 MiB to 1 GiB
 	Barrier        string        // BarrierAuto (default) or BarrierFiles
-	Journal        int64         // bytes of one of its two segments; default 8 MiB
+	Journal        int64         // bytes of one of its two segments; default 4 MiB
 	ManifestCache  int64         // bytes of manifests kept in memory; default 8 MiB
 	TagCache       int           // names of tags kept sorted in memory; default 1,000,000
 }
