@@ -9,7 +9,7 @@ set -eu
 program=$(realpath "$1")
 shift
 export program
-exec unshare --mount --uts --net sh -ceu '
+exec unshare --mount --uts --net --pid --fork --kill-child --mount-proc sh -ceu '
 hostname registry.example.com
 ip link set lo up
 ip link add eth0 type veth peer name beyond
