@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"packhouse/server/storage/disk"
 	"packhouse/server/storage/filesystem"
 	"packhouse/server/storage/inmemory"
@@ -315,4 +317,24 @@ func TestReplayRespectsAnotherServer(t *testing.T) {
 	}
 	closing(t, again)
 	closing(t, s)
+}
+
+// TestReplayFindsWhatWasStaged cuts the power when a large blob is in the journal by the name it was staged under, and has not got its own yet.
+func TestReplayFindsWhatWasStaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatched()
+		s := w.open(t)
+		release := w.hold("/data")
+		repo, content := storagetest.Repo(t, "team/a"), []byte(strings.Repeat("more than goes into the journal ", 3000))
+		go func() { _ = storagetest.TryBlob(s, repo, content) }()
+		synctest.Wait()
+		again := w.after(t)
+		if got, err := storagetest.ReadBlob(again, repo, digest.FromBytes(content)); err != nil || len(got) != len(content) {
+			t.Errorf("%d of %d bytes, %v", len(got), len(content), err)
+		}
+		closing(t, again)
+		release()
+		synctest.Wait()
+		closing(t, s)
+	})
 }
