@@ -232,7 +232,7 @@ func firstLine(data []byte) []byte {
 	return bytes.TrimSuffix(line, []byte("\r"))
 }
 
-// askPassword asks twice, without an echo.
+// askPassword asks twice, without an echo, nor one between the two.
 func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 	prompt := fmt.Sprintf("new password of %s: ", name)
 	if generate {
@@ -253,7 +253,9 @@ func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 	return first, nil
 }
 
+// readPassword asks without an echo, which is off before the question is seen: whoever answers at once is not shown either.
 func (a *app) readPassword(prompt string) ([]byte, error) {
+	defer echo.Off(int(a.stdin.Fd()))()
 	fmt.Fprint(a.stderr, prompt)
 	defer fmt.Fprintln(a.stderr)
 	password, err := term.ReadPassword(int(a.stdin.Fd()))

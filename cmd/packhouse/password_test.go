@@ -1,0 +1,66 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// TestPromptIsQuiet answers every prompt for a password the moment it is written: by then nothing that is typed is shown.
+func TestPromptIsQuiet(t *testing.T) {
+	for name, ask := range map[string]func(*app) ([]byte, error){
+		"once":  func(a *app) ([]byte, error) { return a.readPassword("password of admin: ") },
+		"twice": func(a *app) ([]byte, error) { return a.askPassword("admin", false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			master, slave, err := pty.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer master.Close()
+			defer slave.Close()
+			prompts := 0
+			got, err := ask(&app{stdin: slave, stderr: hasty(func(words []byte) {
+				state, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+				if err != nil || state.Lflag&unix.ECHO != 0 {
+					t.Errorf("the terminal shows what is typed when %q is written (%v)", words, err)
+				}
+				if bytes.HasSuffix(words, []byte(": ")) {
+					prompts++
+					if _, err := master.WriteString("typed at once\n"); err != nil {
+						t.Error(err)
+					}
+				}
+			})})
+			if err != nil || string(got) != "typed at once" || prompts == 0 {
+				t.Fatalf("%q after %d prompts, %v", got, prompts, err)
+			}
+			state, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+			if err != nil || state.Lflag&unix.ECHO == 0 {
+				t.Errorf("the terminal stays quiet (%v)", err)
+			}
+			_, err = slave.WriteString("the end")
+			if err != nil {
+				t.Fatal(err)
+			}
+			screen := make([]byte, 256)
+			n, err := master.Read(screen)
+			if err != nil || strings.Contains(string(screen[:n]), "typed") {
+				t.Errorf("shown: %q (%v)", screen[:n], err)
+			}
+		})
+	}
+}
+
+// hasty is somebody who reacts to each piece of a screen as it is written.
+type hasty func(words []byte)
+
+func (h hasty) Write(p []byte) (int, error) {
+	h(p)
+	return len(p), nil
+}
