@@ -28,6 +28,40 @@ func (f *fixture) admin() *admin.Client {
 	return client
 }
 
+// accepting tells of the first time that somebody waits for connections.
+type accepting struct {
+	net.Listener
+	first func()
+}
+
+func (l *accepting) Accept() (net.Conn, error) {
+	if l.first != nil {
+		l.first()
+		l.first = nil
+	}
+	return l.Listener.Accept()
+}
+
+// TestAdminBeforeAnswers: who has seen the registry answer may at once have it reload.
+func TestAdminBeforeAnswers(t *testing.T) {
+	f := newFixture(t)
+	if err := f.server.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan error, 1)
+	f.server.life.listener = &accepting{f.server.life.listener, func() {
+		client, err := admin.Dial(f.path("admin.sock"))
+		if err == nil {
+			client.Close()
+		}
+		asked <- err
+	}}
+	f.run()
+	if err := <-asked; err != nil {
+		t.Error("connections are accepted before the admin socket is:", err)
+	}
+}
+
 func TestAdminStatus(t *testing.T) {
 	f := newFixture(t, withTLS, onDisk)
 	base := f.run()

@@ -66,10 +66,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.audit.write(auditLine{Event: "start", Outcome: "done"})
 	defer s.audit.write(auditLine{Event: "stop", Outcome: "done"})
 	s.log.Info("listening", "address", s.Addr().String(), "fingerprint", s.Fingerprint())
+	stopAdmin := s.startAdmin(background, &aside) // first: whoever has had an answer may reload
+	defer stopAdmin()
 	failed := make(chan error, 2)
 	go func() { failed <- s.serve(h, limited) }()
-	stopAdmin := s.startAdmin(background, &aside)
-	defer stopAdmin()
 	stopDebug, err := s.startDebug()
 	if err != nil {
 		s.log.Error("metrics are not served", "error", err)
