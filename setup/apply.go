@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -70,12 +71,17 @@ func (w *worker) run(ctx context.Context, p *Plan, j *journal) (backup string, e
 	if _, err := os.Lstat(w.work()); err == nil {
 		return "", &RefusedError{Findings: []Finding{refused(CodeHalfDone, "an earlier setup of "+w.dir+" was cut off", "run setup again: it finishes or undoes that first")}}
 	}
+	for { // a generation of the same second goes when this run is complete, and not before
+		if _, err := os.Lstat(w.backup(j)); err != nil {
+			break
+		}
+		j.At = j.At.Add(time.Second)
+	}
 	if err := w.stage(ctx, p, j); err != nil {
 		if !errors.As(err, new(killedError)) {
-			for _, s := range j.Steps {
-				_ = os.Remove(s.Staged)
+			if left := w.unstage(); left != nil {
+				err = errors.Join(err, left)
 			}
-			_ = os.RemoveAll(w.work())
 			w.removeMade(j.Made)
 		}
 		return "", err
@@ -84,9 +90,15 @@ func (w *worker) run(ctx context.Context, p *Plan, j *journal) (backup string, e
 		err = w.verify(j)
 	}
 	if err == nil {
-		return w.finish(j)
+		backup, err = w.keepBackup(j)
 	}
-	if errors.As(err, new(killedError)) {
+	switch {
+	case err == nil:
+		if err := w.finish(j, backup); errors.As(err, new(killedError)) {
+			return "", err
+		} // else what is left is the next run's: nothing of it matters to the installation
+		return backup, nil
+	case errors.As(err, new(killedError)):
 		return "", err
 	}
 	j.State = undoing
@@ -132,18 +144,28 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 	if err := w.write(w.work(pidFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600, -1, -1); err != nil {
 		return err
 	}
-	for i, c := range p.Changes {
+	changes, err := w.steps(p, j)
+	if err != nil {
+		return err
+	}
+	var outside []string
+	for _, s := range j.Steps {
+		if s.Staged != "" && filepath.IsAbs(rel(w.dir, s.Staged)) {
+			outside = append(outside, s.Staged)
+		}
+	}
+	if len(outside) > 0 { // known before any of it is there, so that nothing is left lying about wherever this run is cut off
+		if err := w.writeJSON(w.work(besideFile), outside); err != nil {
+			return err
+		}
+	}
+	for i, s := range j.Steps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if c.Kind == Keep {
-			continue
+		if err := w.stageStep(s, changes[i]); err != nil {
+			return fmt.Errorf("stage %s: %w", s.Path, err)
 		}
-		s, err := w.stageChange(i, c)
-		if err != nil {
-			return fmt.Errorf("stage %s: %w", c.Path, err)
-		}
-		j.Steps = append(j.Steps, s)
 	}
 	if err := w.writeJSON(w.work(oldDir, recordFile), j); err != nil {
 		return err
@@ -154,7 +176,40 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 	return w.writeJSON(w.work(journalFile), j)
 }
 
-func (w *worker) stageChange(i int, c Change) (step, error) {
+// steps puts the steps of a plan into the journal, and returns the change that each belongs to. The way to a directory is made of steps too.
+func (w *worker) steps(p *Plan, j *journal) (changes []Change, err error) {
+	planned := map[string]bool{}
+	for i, c := range p.Changes {
+		if c.Kind == Keep {
+			continue
+		}
+		if c.Mode.IsDir() && c.Kind != Remove {
+			var way []string
+			for dir := filepath.Dir(c.Path); !planned[dir]; dir = filepath.Dir(dir) {
+				if _, err := os.Lstat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+					break
+				}
+				way = append(way, dir)
+			}
+			for _, dir := range slices.Backward(way) {
+				planned[dir] = true
+				c := Change{Path: dir, Kind: Create, Mode: fs.ModeDir | 0o755, UID: -1, GID: -1} // for everybody to pass
+				changes = append(changes, c)
+				j.Steps = append(j.Steps, step{Path: c.Path, Kind: c.Kind, Mode: c.Mode, UID: c.UID, GID: c.GID})
+			}
+			planned[c.Path] = true
+		}
+		s, err := w.step(i, c)
+		if err != nil {
+			return nil, fmt.Errorf("stage %s: %w", c.Path, err)
+		}
+		j.Steps, changes = append(j.Steps, s), append(changes, c)
+	}
+	return changes, nil
+}
+
+// step says what a change does to what is there.
+func (w *worker) step(i int, c Change) (step, error) {
 	s := step{Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID}
 	if link, err := os.Lstat(c.Path); err == nil && link.Mode()&fs.ModeSymlink != 0 { // stays one
 		if s.Path, err = filepath.EvalSymlinks(c.Path); err != nil {
@@ -171,23 +226,35 @@ func (w *worker) stageChange(i int, c Change) (step, error) {
 	if c.Mode.IsDir() {
 		return s, nil
 	}
-	if err := unchanged(s, c); err != nil {
-		return s, err
-	}
 	if s.Existed {
 		s.Old = w.work(oldDir, strconv.Itoa(i))
-		if err := w.write(s.Old, c.Before, 0o600, -1, -1); err != nil {
-			return s, err
+	}
+	if c.Kind != Remove {
+		s.Staged, s.Sum = w.work(newDir, strconv.Itoa(i)), sum(c.After)
+		if filepath.IsAbs(rel(w.dir, s.Path)) { // perhaps on another file system
+			s.Staged = beside(s.Path)
 		}
 	}
-	if c.Kind == Remove {
-		return s, nil
+	return s, nil
+}
+
+// stageStep writes what a step needs.
+func (w *worker) stageStep(s step, c Change) error {
+	if c.Mode.IsDir() {
+		return nil
 	}
-	s.Staged, s.Sum = w.work(newDir, strconv.Itoa(i)), sum(c.After)
-	if short := rel(w.dir, s.Path); filepath.IsAbs(short) { // perhaps on another file system
-		s.Staged = filepath.Join(filepath.Dir(s.Path), "."+filepath.Base(s.Path)+".setup-new")
+	if err := unchanged(s, c); err != nil {
+		return err
 	}
-	return s, w.write(s.Staged, c.After, c.Mode, c.UID, c.GID)
+	if s.Old != "" {
+		if err := w.write(s.Old, c.Before, 0o600, -1, -1); err != nil {
+			return err
+		}
+	}
+	if s.Staged == "" {
+		return nil
+	}
+	return w.write(s.Staged, c.After, c.Mode, c.UID, c.GID)
 }
 
 // unchanged tells whether a file still is what the plan was made for.

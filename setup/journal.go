@@ -1,12 +1,15 @@
 package setup
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -19,6 +22,20 @@ const (
 	journalFile = "journal.json"
 	pidFile     = "pid"
 	recordFile  = "backup.json"
+	besideFile  = "beside.json" // what is staged outside of the installation's directory
+)
+
+// Names that the working directory gets in a single step once a run has come to its end, and is then removed under.
+const (
+	completeDir = ".setup-complete"
+	undoneDir   = ".setup-undone"
+)
+
+// What the next run says of one that was cut off.
+const (
+	saidNothing  = "an earlier setup was cut off before it changed anything"
+	saidComplete = "an earlier setup was cut off halfway; it is complete now"
+	saidUndone   = "an earlier setup was cut off while it was undone; everything is as it was before"
 )
 
 // States of a journal.
@@ -69,14 +86,17 @@ func readJournal(path string) (*journal, error) {
 
 // recover finishes or undoes an earlier run that was cut off, and says which.
 func (in *Installed) recover() error {
-	work := in.path(workDir)
-	if _, err := os.Lstat(work); err != nil {
-		return nil //nolint:nilerr // nothing there, or nothing to be seen: nothing to mend
+	if !slices.ContainsFunc([]string{workDir, completeDir, undoneDir}, func(name string) bool {
+		_, err := os.Lstat(in.path(name))
+		return err == nil
+	}) {
+		return nil // nothing there, or nothing to be seen: nothing to mend
 	}
 	said, err := recoverRun(in.Dir, nil)
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		in.HalfDone = true
+		_, unfinished := os.Lstat(in.path(workDir))
+		in.HalfDone = unfinished == nil
 		return nil
 	case err != nil:
 		return err
@@ -92,27 +112,111 @@ func recoverRun(dir string, hook func(string) error) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	w := &worker{dir: dir, hook: hook}
-	j, err := readJournal(filepath.Join(dir, workDir, journalFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := w.tidy(); err != nil {
+	w := &worker{dir: dir, hook: hook, later: true}
+	said := ""
+	for _, end := range []struct{ name, said string }{{completeDir, saidComplete}, {undoneDir, saidUndone}} {
+		path := filepath.Join(dir, end.name)
+		if _, err := os.Lstat(path); err != nil {
+			continue
+		}
+		if err := w.op("remove", path, func() error { return os.RemoveAll(path) }); err != nil {
 			return "", err
 		}
-		return "an earlier setup was cut off before it changed anything", nil
+		said = end.said
+	}
+	if _, err := os.Lstat(w.work()); errors.Is(err, fs.ErrNotExist) {
+		return said, nil
+	}
+	j, err := readJournal(w.work(journalFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return saidNothing, w.unstage()
 	case err != nil:
 		return "", err
 	case j.State == undoing:
-		if err := w.undo(j); err != nil {
+		return saidUndone, w.undo(j)
+	}
+	edited, err := w.keepEdited(j)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(w.work(oldDir)); err == nil { // else it was cut off behind its last change
+		if err := w.commit(j); err != nil {
 			return "", err
 		}
-		return "an earlier setup was cut off while it was undone; everything is as it was before", nil
 	}
-	if err := w.commit(j); err != nil {
+	backup, err := w.keepBackup(j)
+	if err != nil {
 		return "", err
 	}
-	if _, err := w.finish(j); err != nil {
-		return "", err
+	said = saidComplete
+	if len(edited) > 0 {
+		said += fmt.Sprintf("; %s had been edited meanwhile, and that version is kept in %s: packhouse rollback brings it back", strings.Join(edited, ", "), backup)
 	}
-	return "an earlier setup was cut off halfway; it is complete now", nil
+	return said, w.finish(j, backup)
+}
+
+// keepEdited takes what somebody put into the place of a file between the run that was cut off and this one into the backup, before the run is
+// finished over it. It returns the files.
+func (w *worker) keepEdited(j *journal) (edited []string, err error) {
+	for i := range j.Steps {
+		s := &j.Steps[i]
+		if s.Mode.IsDir() {
+			continue
+		}
+		data, info, err := w.edited(*s)
+		if err != nil {
+			return nil, err
+		}
+		if data == nil {
+			continue
+		}
+		s.Existed, s.OldMode = true, info.Mode()
+		s.OldUID, s.OldGID = owner(info)
+		s.Old = w.work(oldDir, fmt.Sprintf("edited-%d", i))
+		if err := w.write(s.Old, data, 0o600, -1, -1); err != nil {
+			return nil, err
+		}
+		edited = append(edited, rel(w.dir, s.Path))
+	}
+	if len(edited) == 0 {
+		return nil, nil
+	}
+	if err := w.writeJSON(w.work(oldDir, recordFile), j); err != nil {
+		return nil, err
+	}
+	return edited, w.writeJSON(w.work(journalFile), j)
+}
+
+// edited is the content that somebody gave a file which a step is still to change; nil where the file is what the step was planned for, or
+// where the step has nothing to do any more.
+func (w *worker) edited(s step) ([]byte, fs.FileInfo, error) {
+	if _, err := os.Lstat(w.work(oldDir)); err != nil {
+		return nil, nil, nil //nolint:nilerr // behind the last change nothing is written over
+	}
+	if s.Kind != Remove {
+		if _, err := os.Lstat(s.Staged); err != nil {
+			return nil, nil, nil //nolint:nilerr // done
+		}
+	}
+	info, err := os.Stat(s.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := os.ReadFile(s.Path)
+	if err != nil || s.Kind != Remove && sum(data) == s.Sum {
+		return nil, nil, err
+	}
+	if s.Existed {
+		if old, err := os.ReadFile(s.Old); err == nil && bytes.Equal(old, data) {
+			return nil, nil, nil
+		}
+	}
+	if data == nil {
+		data = []byte{}
+	}
+	return data, info, nil
 }

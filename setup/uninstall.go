@@ -105,12 +105,12 @@ func Forget(dir string) (left []string, err error) {
 		}
 	}
 	_ = os.Remove(filepath.Join(dir, BackupDir)) // stays where something else lies in it
-	if os.Remove(dir) == nil {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(dir)
+	entries, err := os.ReadDir(dir)              // asked, and not tried: removing a link to a directory succeeds whatever lies behind it
 	if err != nil {
 		return nil, fmt.Errorf("look at what is left: %w", err)
+	}
+	if len(entries) == 0 && os.Remove(dir) == nil {
+		return nil, nil
 	}
 	for _, entry := range entries {
 		left = append(left, filepath.Join(dir, entry.Name()))

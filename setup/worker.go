@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // worker changes files. Every operation that a run could be cut off at goes through op.
@@ -16,6 +17,7 @@ type worker struct {
 	dir      string
 	hook     func(operation string) error
 	progress func(verb, path string)
+	later    bool // it goes on with a run that was cut off: what is neither old nor new was edited since
 }
 
 // killedError ends a run in tests as a kill would: nothing is tidied up behind it.
@@ -25,13 +27,31 @@ func (e killedError) Error() string { return e.cause.Error() }
 
 func (e killedError) Unwrap() error { return e.cause }
 
+// failedError is the failure of one operation in tests, before or after it was done.
+type failedError struct {
+	cause error
+	done  bool
+}
+
+func (e failedError) Error() string { return e.cause.Error() }
+
+func (e failedError) Unwrap() error { return e.cause }
+
 func (w *worker) op(operation, path string, do func() error) error {
-	if w.hook != nil {
-		if err := w.hook(operation + " " + rel(w.dir, path)); err != nil {
-			return killedError{err}
-		}
+	if w.hook == nil {
+		return do()
 	}
-	return do()
+	err := w.hook(operation + " " + rel(w.dir, path))
+	failed, ok := errors.AsType[failedError](err)
+	switch {
+	case err == nil:
+		return do()
+	case !ok:
+		return killedError{err}
+	case failed.done:
+		return errors.Join(do(), failed)
+	}
+	return failed
 }
 
 func (w *worker) work(names ...string) string {
@@ -44,25 +64,29 @@ func (w *worker) write(path string, data []byte, mode fs.FileMode, uid, gid int)
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier run
 			return err
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if _, err := f.Write(data); err != nil {
-			return err
-		}
-		if err := f.Chmod(mode.Perm()); err != nil {
-			return err
-		}
-		if err := give(f, uid, gid); err != nil {
-			return err
-		}
-		if err := f.Sync(); err != nil {
-			return err
-		}
-		return f.Close()
+		return writeNew(path, data, mode, uid, gid)
 	})
+}
+
+func writeNew(path string, data []byte, mode fs.FileMode, uid, gid int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Chmod(mode.Perm()); err != nil {
+		return err
+	}
+	if err := give(f, uid, gid); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // give changes the owner of an open file where it is another one.
@@ -161,7 +185,23 @@ func (w *worker) do(s step) error {
 			return nil // done before a run was cut off, and changed by somebody since
 		}
 	}
-	return w.rename(s.Staged, s.Path)
+	err := w.rename(s.Staged, s.Path)
+	if !errors.Is(err, syscall.EXDEV) {
+		return err
+	}
+	data, err := os.ReadFile(s.Staged) // a directory of the installation is a mount, or a link to another disk
+	if err != nil {
+		return err
+	}
+	if err := w.write(beside(s.Path), data, s.Mode, s.UID, s.GID); err != nil {
+		return err
+	}
+	return w.rename(beside(s.Path), s.Path)
+}
+
+// beside is where the new content of a file is staged in the directory of the file itself.
+func beside(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".setup-new")
 }
 
 // makeDir makes a directory, or gives one that is there its mode.
@@ -215,74 +255,134 @@ func (w *worker) verify(j *journal) error {
 	return nil
 }
 
-// finish keeps what was replaced as the one backup generation, and takes the journal away.
-func (w *worker) finish(j *journal) (backup string, err error) {
-	backup, err = w.keepBackup(j)
-	if err != nil {
+// keepBackup makes what was replaced the backup. It is the last step of a run that can be undone.
+func (w *worker) keepBackup(j *journal) (backup string, err error) {
+	backup = w.backup(j)
+	if err := w.makeDir(filepath.Dir(backup), 0o700, -1, -1); err != nil {
 		return "", err
 	}
-	return backup, w.tidy()
+	if _, err := os.Lstat(w.work(oldDir)); err != nil {
+		return backup, nil //nolint:nilerr // by a run that was cut off
+	}
+	return backup, w.op("rename", backup, func() error {
+		if err := os.RemoveAll(backup); err != nil { // half a copy of a run that was cut off
+			return err
+		}
+		err := os.Rename(w.work(oldDir), backup)
+		if errors.Is(err, syscall.EXDEV) {
+			return w.copyBackup(backup)
+		}
+		if err != nil {
+			return err
+		}
+		return syncDirs(filepath.Dir(backup), w.work())
+	})
 }
 
-func (w *worker) keepBackup(j *journal) (string, error) {
-	parent := filepath.Join(w.dir, BackupDir)
-	target := filepath.Join(parent, j.At.UTC().Format(backupTime))
-	if err := w.makeDir(parent, 0o700, -1, -1); err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(w.work(oldDir)); err == nil {
-		for _, s := range j.Steps { // once somebody deleted it, no copy of generated passwords is to be left
-			if s.Old != "" && rel(w.dir, s.Path) == PasswordsFile {
-				if err := w.removeFile(filepath.Join(w.work(oldDir), filepath.Base(s.Old))); err != nil {
-					return "", err
-				}
-			}
-		}
-		if err := w.op("rename", target, func() error {
-			if err := os.RemoveAll(target); err != nil { // of another run within the same second
-				return err
-			}
-			if err := os.Rename(w.work(oldDir), target); err != nil {
-				return err
-			}
-			return syncDirs(parent)
-		}); err != nil {
-			return "", err
-		}
-	}
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range entries {
-		if path := filepath.Join(parent, e.Name()); path != target && isBackup(e.Name()) {
-			if err := w.op("remove", path, func() error { return os.RemoveAll(path) }); err != nil {
-				return "", err
-			}
-		}
-	}
-	return target, nil
+func (w *worker) backup(j *journal) string {
+	return filepath.Join(w.dir, BackupDir, j.At.UTC().Format(backupTime))
 }
 
-// tidy takes the journal away first, so that what is left behind can never be taken for work to do.
-func (w *worker) tidy() error {
-	if err := w.removeFile(w.work(journalFile)); err != nil {
+// copyBackup is for a backup/ on another disk.
+func (w *worker) copyBackup(backup string) error {
+	entries, err := os.ReadDir(w.work(oldDir))
+	if err != nil {
 		return err
+	}
+	if err := os.Mkdir(backup, 0o700); err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		data, err := os.ReadFile(w.work(oldDir, entry.Name()))
+		if err != nil {
+			return err
+		}
+		if err := writeNew(filepath.Join(backup, entry.Name()), data, 0o600, -1, -1); err != nil {
+			return err
+		}
+	}
+	if err := syncDirs(backup, filepath.Dir(backup)); err != nil {
+		return err
+	}
+	return os.RemoveAll(w.work(oldDir))
+}
+
+// finish clears up behind a run that is complete. Only one generation of backup is kept, and no copy of generated passwords, which somebody
+// is to delete. What cannot be cleared up is left: the run is complete all the same.
+func (w *worker) finish(j *journal, backup string) error {
+	var rest []string
+	for _, s := range j.Steps {
+		if s.Old != "" && rel(w.dir, s.Path) == PasswordsFile {
+			rest = append(rest, filepath.Join(backup, filepath.Base(s.Old)))
+		}
+	}
+	for _, name := range backups(w.dir) {
+		if path := filepath.Join(filepath.Dir(backup), name); path != backup {
+			rest = append(rest, path)
+		}
+	}
+	for _, path := range rest {
+		if err := w.clear(path); err != nil {
+			return err
+		}
+	}
+	return w.tidy(completeDir)
+}
+
+// clear removes what is of no use any more, if it can; the error is that of a kill.
+func (w *worker) clear(path string) error {
+	err := w.op("remove", path, func() error { return os.RemoveAll(path) })
+	if errors.As(err, new(killedError)) {
+		return err
+	}
+	return nil
+}
+
+// tidy ends a run: in one step the working directory is no longer the journal's but says how the run ended, whenever that is cut off.
+func (w *worker) tidy(end string) error {
+	ended := filepath.Join(w.dir, end)
+	if err := os.RemoveAll(ended); err != nil {
+		return err
+	}
+	if err := w.rename(w.work(), ended); err != nil {
+		return err
+	}
+	return w.clear(ended)
+}
+
+// unstage takes away what a run prepared that has not begun to change anything.
+func (w *worker) unstage() error {
+	var outside []string
+	if data, err := os.ReadFile(w.work(besideFile)); err == nil {
+		_ = json.Unmarshal(data, &outside) // not whole: none was staged yet
+	}
+	for _, path := range outside {
+		if err := w.removeFile(path); err != nil {
+			return err
+		}
 	}
 	return w.op("remove", w.work(), func() error { return os.RemoveAll(w.work()) })
 }
 
 // undo puts everything back as it was, the last step first. It too may find any of it done already.
 func (w *worker) undo(j *journal) error {
+	backup := w.backup(j)
+	if _, err := os.Lstat(w.work(oldDir)); errors.Is(err, fs.ErrNotExist) { // it failed behind the renaming
+		if err := w.rename(backup, w.work(oldDir)); err != nil {
+			return err
+		}
+	}
+	_ = os.Remove(filepath.Dir(backup)) // stays where another generation lies in it
 	for _, s := range slices.Backward(j.Steps) {
 		if err := w.undoStep(s); err != nil {
 			return fmt.Errorf("put back %s: %w", s.Path, err)
 		}
 		if s.Staged != "" {
 			_ = os.Remove(s.Staged)
+			_ = os.Remove(beside(s.Path))
 		}
 	}
-	if err := w.tidy(); err != nil {
+	if err := w.tidy(undoneDir); err != nil {
 		return err
 	}
 	w.removeMade(j.Made)
@@ -298,7 +398,11 @@ func (w *worker) undoStep(s step) error {
 		})
 	case s.Mode.IsDir():
 		return w.makeDir(s.Path, s.OldMode.Perm(), s.OldUID, s.OldGID)
-	case !s.Existed:
+	}
+	if have, err := os.ReadFile(s.Path); w.later && err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
+		return nil // put back by the run that was cut off, or somebody's own by now
+	}
+	if !s.Existed {
 		return w.removeFile(s.Path)
 	}
 	data, err := os.ReadFile(s.Old)
