@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type announcement struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   chan struct{}
+	unsure atomic.Bool // a deletion may still be carried out after this run
 
 	mu   sync.Mutex
 	etag string
@@ -73,9 +75,13 @@ func (a *announcement) cause(err error) error {
 	return err
 }
 
+// end takes the announcement back. While a deletion may still be carried out it stays, and so do the markers, until it is too old for that.
 func (a *announcement) end() {
 	a.cancel(nil)
 	<-a.done
+	if a.unsure.Load() {
+		return
+	}
 	ctx, cancel := cleanup(a.ctx)
 	defer cancel()
 	// It bears a name of its own, so nobody else's is removed.

@@ -27,7 +27,8 @@ const (
 	// deleteWait is how long a push waits for a deletion that is under way.
 	deleteWait = 30 * time.Second
 	// abandoned is the age, by the engine's clock, at which a deletion or an announcement is that of a process that is no more. Requests
-	// carry the time at which they were signed, and S3 refuses them fifteen minutes later: nothing such a process sent can still arrive.
+	// carry the time at which they were signed, by the engine's clock, and S3 refuses them fifteen minutes later: nothing such a process sent can
+	// still arrive.
 	abandoned = 20 * time.Minute
 	// sendWithin is how long after having made sure a collector may send what follows from it.
 	sendWithin = 30 * time.Second
@@ -128,11 +129,13 @@ func (s *Store) look(ctx context.Context) (watch, error) {
 		return r.last, nil
 	}
 	w := watch{at: time.Now()}
-	p, err := s.bucket.list(ctx, runsDir, "", 1, false)
+	err = walk(ctx, s.bucket, runsDir, func(o object) error {
+		w.active = w.active || s.now().Sub(o.modTime) <= abandoned
+		return nil
+	})
 	if err != nil {
 		return w, fmt.Errorf("look for collections: %w", err)
 	}
-	w.active = len(p.objects) > 0
 	r.last = w
 	return w, nil
 }

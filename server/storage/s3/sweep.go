@@ -129,8 +129,13 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 		}
 		return nil, false, nil
 	}
-	// From here on nobody can save it, and whoever needs it waits: until a moment that no request of this process will outlast.
-	ctx = sendBefore(c.told.mutate(ctx), time.Now().Add(sendWithin))
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	// From here on nobody can save it, and whoever needs it waits: until a moment that no request of this process will outlast. What has begun is
+	// done to its end though the collection be stopped: a request that nobody waits for any more may be carried out at any time.
+	ctx, stop := cleanup(sendBefore(c.told.mutate(ctx), time.Now().Add(sendWithin)))
+	defer stop()
 	body := marker{deleting, c.told.id}.body()
 	etag, err := s.bucket.put(ctx, markerKey(d.digest), body, ifMatch(d.etag)) // G4
 	switch {
@@ -148,15 +153,21 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 	case err != nil:
 		return nil, false, err
 	}
-	if err := s.deleteAll(ctx, links); err != nil { // G5
-		return nil, false, err
-	}
-	if data {
-		if err := s.bucket.delete(ctx, blobKey(d.digest)); err != nil {
-			return links, false, err
-		}
+	deleted, unsure := unanswered(ctx)
+	err = s.deleteAll(deleted, links) // G5
+	if err == nil && data {
+		err = s.bucket.delete(deleted, blobKey(d.digest))
 	}
 	s.forgetManifest(d.digest)
+	if unsure.Load() > 0 || err != nil && !errors.Is(err, errLate) {
+		// An attempt that was given up, and repeated since, may be carried out after somebody has pushed this again. So nobody may, until it
+		// comes too late: the marker stays, and the announcement that has everybody look at it.
+		c.told.unsure.Store(true)
+		return links, data && err == nil, err
+	}
+	if err != nil {
+		return nil, false, err
+	}
 	if err := s.dropMarker(ctx, markerKey(d.digest), etag); err != nil && !errors.Is(err, errCondition) { // G6
 		return links, data, err
 	}

@@ -114,6 +114,9 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	}
 	response, err := t.base.RoundTrip(r.WithContext(ctx))
 	timer.Stop()
+	if n, ok := r.Context().Value(unansweredKey{}).(*atomic.Int32); ok && mayArrive(response, err) {
+		n.Add(1)
+	}
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && r.Context().Err() == nil {
 			err = fmt.Errorf("%w: %w", cause, err)
@@ -172,9 +175,30 @@ func late(until time.Time) bool {
 	return now.After(until) || now.Round(0).After(until.Round(0))
 }
 
-// sendBefore makes every request of the context fail that would be sent later.
+// sendBefore makes every request of the context fail that would be sent later. It takes nothing back of what the context says already.
 func sendBefore(ctx context.Context, until time.Time) context.Context {
+	if sooner, ok := ctx.Value(deadlineKey{}).(time.Time); ok && sooner.Before(until) {
+		return ctx
+	}
 	return context.WithValue(ctx, deadlineKey{}, until)
+}
+
+// unansweredKey is where a context counts the requests that may be carried out long after they were given up.
+type unansweredKey struct{}
+
+// unanswered is a context that counts the requests that may be carried out long after they were given up.
+func unanswered(ctx context.Context) (context.Context, *atomic.Int32) {
+	n := &atomic.Int32{}
+	return context.WithValue(ctx, unansweredKey{}, n), n
+}
+
+// mayArrive tells whether a request may still be carried out though it has ended: no answer came, or one of somebody on the way who has none.
+func mayArrive(response *http.Response, err error) bool {
+	if err == nil {
+		return response.StatusCode >= 500 && response.StatusCode != http.StatusServiceUnavailable
+	}
+	dial, ok := errors.AsType[*net.OpError](err)
+	return !ok || dial.Op != "dial"
 }
 
 // workKey is where a context says how many bytes the engine has to move before it can answer.

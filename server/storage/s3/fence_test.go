@@ -1,0 +1,202 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/config"
+	"packhouse/server/storage"
+	"packhouse/server/storage/storagetest"
+)
+
+// loose fills a bucket with blobs that nothing refers to, older than the window, and returns them in the order in which they are deleted.
+func loose(b *memoryBucket, n int) (all []digest.Digest) {
+	was := b.clock
+	b.clock = func() time.Time { return was().Add(-24 * time.Hour) }
+	defer func() { b.clock = was }()
+	for i := range n {
+		content := []byte(fmt.Sprint("loose ", i))
+		d := digest.FromBytes(content)
+		b.set(blobKey(d), content)
+		b.set(layerLink("a", d), []byte(d))
+		b.set(repositoryEntry("a"), []byte("a"))
+		all = append(all, d)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestACollectorThatWasStoppedDeletesNothingMore stops the collecting process in the middle of its deletions for longer than anybody believes in it,
+// as SIGSTOP does, or a hypervisor that moves a machine. Meanwhile another one takes its announcement for that of a dead process and removes it, so
+// that pushes look at no markers, and one of them needs a blob that was condemned.
+func TestACollectorThatWasStoppedDeletesNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newMemoryBucket()
+		all := loose(b, sweepWide+1)
+		last, repo := all[sweepWide], storagetest.Repo(t, "a") // which is only begun when another one is done with
+		of := func() *Store {
+			s := newStore(t.Context(), b, Options{Config: config.S3Storage{Bucket: "b"}, Window: window, Settle: time.Minute})
+			s.traits = Traits{true, true, true, true, true}
+			close(s.indexed)
+			return s
+		}
+		collector, pusher := of(), of()
+		var wake time.Time
+		var mu sync.Mutex
+		stopped := make(chan struct{})
+		b.before = func(ctx context.Context, verb, key string) error {
+			if ctx.Value(actorKey{}) != "collect" {
+				return nil
+			}
+			mu.Lock()
+			if wake.IsZero() && verb == "delete" {
+				wake = time.Now().Add(25 * time.Minute)
+				close(stopped)
+			}
+			until := wake
+			mu.Unlock()
+			if strings.HasPrefix(key, runsDir) || strings.HasPrefix(key, leaseDir) {
+				until = until.Add(time.Second) // it learns last that nobody believes in it any more
+			}
+			if !wake.IsZero() {
+				time.Sleep(time.Until(until))
+			}
+			return nil
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = collector.Collect(context.WithValue(t.Context(), actorKey{}, "collect"), storage.CollectOptions{}, nil)
+		}()
+		<-stopped
+		time.Sleep(abandoned + time.Minute)
+		if err := pusher.forgetAbandoned(t.Context()); err != nil || len(b.keys(runsDir)) > 0 {
+			t.Fatalf("the announcement of the process that stands still is there: %v", err)
+		}
+		if _, err := pusher.StatBlob(t.Context(), repo, last, true); err != nil {
+			t.Fatalf("needed while the collector stood still: %v", err)
+		}
+		<-done
+		if _, err := pusher.StatBlob(t.Context(), repo, last, false); err != nil {
+			t.Errorf("acknowledged and lost: %v", err)
+		}
+	})
+}
+
+// TestADeletionThatArrivesLate keeps the first attempt of a collector to delete a blob on the way, until the second one has deleted it and the
+// collection is over. Who pushes the blob again meanwhile must not lose it to the first.
+func TestADeletionThatArrivesLate(t *testing.T) {
+	t.Parallel()
+	for what, key := range map[string]func(d digest.Digest) string{
+		"data": blobKey,
+		"link": func(d digest.Digest) string { return layerLink("a", d) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := startFake(t, newMemoryBucket())
+			d, repo, content := loose(f.b, 1)[0], storagetest.Repo(t, "a"), []byte("loose 0")
+			quick := func(ahead time.Duration) *Store {
+				s := openEngine(t, f.config(), func(o *Options) {
+					o.Settle, o.Now = 20*time.Millisecond, func() time.Time { return time.Now().Add(ahead) }
+				})
+				s.background.Wait()
+				s.client.transport.pause = time.Millisecond
+				return s
+			}
+			collector := quick(0)
+			collector.client.transport.answer = 300 * time.Millisecond
+			release, arrived := make(chan struct{}), make(chan struct{})
+			var first atomic.Bool
+			f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
+				if op != "DeleteObject" || !strings.HasSuffix(r.URL.Path, key(d)) || !first.CompareAndSwap(false, true) {
+					return false
+				}
+				<-release
+				f.serve(op, w, r)
+				close(arrived)
+				return true
+			}
+			r, err := collector.Collect(t.Context(), storage.CollectOptions{}, nil)
+			if err != nil || r.BlobsRemoved != 1 || !first.Load() {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			if err := storagetest.TryBlob(quick(0), repo, content); !errors.Is(err, storage.ErrBusy) {
+				t.Errorf("pushed while the blob may still be deleted: %v", err)
+			}
+			close(release)
+			<-arrived
+			// Nothing that was sent can still arrive.
+			later := quick(abandoned + time.Second)
+			if err := storagetest.TryBlob(later, repo, content); err != nil {
+				t.Fatalf("afterwards: %v", err)
+			}
+			if _, err := later.StatBlob(t.Context(), repo, d, false); err != nil {
+				t.Errorf("acknowledged and lost: %v", err)
+			}
+			if w, err := later.look(t.Context()); err != nil || w.active {
+				t.Errorf("pushes still look at markers: %v", err)
+			}
+			if r, err := later.Collect(t.Context(), storage.CollectOptions{}, nil); err != nil || r.Skipped != "" {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if left := append(f.b.keys(runsDir), f.b.keys(markersDir)...); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// TestACollectionThatIsStoppedEndsWhatItBegan cancels a collection in the middle of a deletion: a request that nobody waits for may be carried out
+// at any time.
+func TestACollectionThatIsStoppedEndsWhatItBegan(t *testing.T) {
+	b := newMemoryBucket()
+	all := loose(b, 3*sweepWide)
+	s := newStoreOn(b)
+	s.opt.Window, s.opt.Settle = window, time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	b.before = func(ctx context.Context, verb, key string) error {
+		if verb == "delete" && strings.HasPrefix(key, theirs) {
+			cancel()
+			return ctx.Err()
+		}
+		return nil
+	}
+	r, err := s.Collect(ctx, storage.CollectOptions{}, nil)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	b.before = nil
+	half, gone := 0, 0
+	for _, d := range all {
+		_, link := b.objects[layerLink("a", d)]
+		_, data := b.objects[blobKey(d)]
+		if link != data {
+			half++
+		}
+		if !data {
+			gone++
+		}
+	}
+	if half > 0 || gone == 0 || gone > sweepWide || r.BlobsRemoved != gone {
+		t.Errorf("%d are gone, the report says %d, of %d one half", gone, r.BlobsRemoved, half)
+	}
+	if left := b.keys(runsDir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	for _, key := range b.keys(markersDir) {
+		if strings.Contains(string(b.objects[key].body), deleting) {
+			t.Errorf("it left %s behind at deleting", key)
+		}
+	}
+}
