@@ -56,7 +56,7 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 	})
 	if err == nil && !s.plausible(target, o) {
 		err = blobUnknown(d)
-		if _, bad := s.damaged.get(string(target)); bad {
+		if s.bad(target, o) {
 			err = &storage.DamagedError{Digest: string(target), What: "its bytes have another digest"}
 		}
 	}

@@ -284,3 +284,70 @@ func TestHealthCostsLittle(t *testing.T) {
 		t.Errorf("room again: %v", err)
 	}
 }
+
+// rot changes a byte of what is stored as a disk does: whoever asks the engine hears of nothing.
+func rot(b *memoryBucket, key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.objects[key]
+	o.body = slices.Clone(o.body)
+	o.body[0] ^= 1
+	b.objects[key] = o
+}
+
+// TestABlobHealedElsewhereIsServedAgain has one process find damage that the engine's ETag does not show, and another one take the good bytes,
+// whose ETag is the same.
+func TestABlobHealedElsewhereIsServedAgain(t *testing.T) {
+	for _, drops := range []bool{true, false} {
+		b, one, wait := aged(t)
+		two := openMemory(t, b, func(o *Options) { o.Now = b.clock })
+		t.Cleanup(func() { _ = two.Close() })
+		one.traits.ConditionalDrop, two.traits.ConditionalDrop = drops, drops
+		content, repo := noise(7, 1000), storagetest.Repo(t, "a")
+		d := storagetest.PushBlob(t, one, "a", content)
+		rot(b, blobKey(d))
+		if _, err := storagetest.ReadBlob(two, repo, d); !errors.Is(err, storage.ErrBlobDamaged) {
+			t.Fatalf("damaged: %v", err)
+		}
+		if _, err := two.StatBlob(t.Context(), repo, d, true); !errors.Is(err, storage.ErrBlobUnknown) {
+			t.Errorf("damaged: %v", err)
+		}
+		wait(time.Minute)
+		storagetest.PushBlob(t, one, "a", content)
+		if got, err := storagetest.ReadBlob(two, repo, d); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("moved away: %v; healed by another process: %d bytes, %v", drops, len(got), err)
+		}
+		if _, err := two.StatBlob(t.Context(), repo, d, true); err != nil {
+			t.Errorf("moved away: %v; healed by another process: %v", drops, err)
+		}
+	}
+}
+
+// TestHealedWhileItIsSetAside pushes the good bytes, which have the ETag of the damaged ones, while those are copied away.
+func TestHealedWhileItIsSetAside(t *testing.T) {
+	b, one, wait := aged(t)
+	content, repo := noise(8, 1000), storagetest.Repo(t, "a")
+	d := storagetest.PushBlob(t, one, "a", content)
+	rot(b, blobKey(d))
+	wait(time.Minute)
+	healed := false
+	b.before = func(_ context.Context, verb, _ string) error {
+		if verb == "copy" && !healed {
+			healed = true
+			storagetest.PushBlob(t, one, "a", content)
+		}
+		return nil
+	}
+	two := newStoreOn(b)
+	if _, err := storagetest.ReadBlob(two, repo, d); !errors.Is(err, storage.ErrBlobDamaged) || !healed {
+		t.Fatalf("damaged: %v", err)
+	}
+	for _, s := range []*Store{one, two} {
+		if got, err := storagetest.ReadBlob(s, repo, d); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("acknowledged and lost: %d bytes, %v", len(got), err)
+		}
+	}
+	if left := b.keys(quarantineDir); len(left) > 0 {
+		t.Errorf("good bytes are in quarantine: %v", left)
+	}
+}

@@ -69,7 +69,7 @@ func (s *Store) data(ctx context.Context, d digest.Digest) (object, bool, error)
 }
 
 func (s *Store) plausible(d digest.Digest, o object) bool {
-	if etag, bad := s.damaged.get(string(d)); bad && etag == o.etag {
+	if s.bad(d, o) {
 		return false
 	}
 	return o.size > 0 || d == d.Algorithm().FromBytes(nil)

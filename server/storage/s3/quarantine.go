@@ -20,7 +20,7 @@ const copyPiece = 256 << 20
 func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what string) (to string) {
 	s.log.Error("stored blob is damaged", "digest", d, "what", what)
 	s.verified.drop(string(d))
-	s.damaged.put(string(d), o.etag, 1)
+	s.damaged.put(string(d), foundIn(o), 1)
 	leave, err := s.enter()
 	if err != nil {
 		return ""
@@ -41,6 +41,11 @@ func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what st
 			s.log.Error("set damaged blob aside", "digest", d, "error", err)
 		}
 		return "" // else healed or gone meanwhile
+	}
+	// The good bytes have the ETag of the damaged ones where the engine keeps it beside them.
+	if now, err := s.bucket.head(ctx, blobKey(d)); err != nil || foundIn(now) != foundIn(o) {
+		_ = s.bucket.delete(ctx, to)
+		return ""
 	}
 	if err := s.bucket.deleteIf(ctx, blobKey(d), o.etag); err != nil {
 		_ = s.bucket.delete(ctx, to)

@@ -102,7 +102,7 @@ type Store struct {
 	manifests   *cache[cachedManifest]
 	referrers   *cache[cachedReferrer]
 	verified    *cache[seen]      // digest → the data that was found good
-	damaged     *cache[string]    // digest → ETag of the data that was found bad
+	damaged     *cache[found]     // digest → the data that was found bad
 	known       *cache[time.Time] // repository → when its entry of the index was written
 	runs        runState
 	sessions    userCount
@@ -156,7 +156,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
 	s.referrers = newCache[cachedReferrer](o.ManifestCache / 4)
-	s.verified, s.damaged = newCache[seen](mostRemembered), newCache[string](mostRemembered/16)
+	s.verified, s.damaged = newCache[seen](mostRemembered), newCache[found](mostRemembered/16)
 	s.known = newCache[time.Time](mostRemembered / 4)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s

@@ -18,6 +18,21 @@ type seen struct {
 	size int64
 }
 
+// found is data that was hashed and found bad. The good bytes may come to have the ETag that the engine still tells of the damaged ones: the time
+// at which they were written tells them apart.
+type found struct {
+	seen
+	at int64 // in whole seconds, as some answers have it
+}
+
+func foundIn(o object) found { return found{seen{o.etag, o.size}, o.modTime.Unix()} }
+
+// bad tells whether this process has seen that an object does not hold the bytes of a digest.
+func (s *Store) bad(d digest.Digest, o object) bool {
+	was, ok := s.damaged.get(string(d))
+	return ok && was == foundIn(o)
+}
+
 // good tells whether this process has seen that an object holds the bytes of a digest.
 func (s *Store) good(d digest.Digest, o object) bool {
 	was, ok := s.verified.get(string(d))
