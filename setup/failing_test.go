@@ -326,9 +326,9 @@ func TestUndoneDirectoriesAreGone(t *testing.T) {
 
 // TestALinkToTheDirectoryStays where the directory behind it is not empty.
 func TestALinkToTheDirectoryStays(t *testing.T) {
-	m, real := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "real")
+	m, behind := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "behind")
 	dir := filepath.Join(t.TempDir(), "packhouse")
-	if err := errors.Join(os.Mkdir(real, 0o755), os.Symlink(real, dir), os.WriteFile(filepath.Join(real, "mine"), nil, 0o600)); err != nil {
+	if err := errors.Join(os.Mkdir(behind, 0o755), os.Symlink(behind, dir), os.WriteFile(filepath.Join(behind, "mine"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	install(t, m, dir, nil)

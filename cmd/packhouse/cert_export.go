@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"packhouse/certgen"
 )
@@ -93,7 +92,7 @@ func (a *app) export(h handedOut, what string, o exportOptions) error {
 	mode := os.FileMode(0o644)
 	if o.withKey {
 		mode = 0o600
-		if out, ok := a.stdout.(*os.File); ok && o.out == "" && term.IsTerminal(int(out.Fd())) {
+		if o.out == "" && a.stdoutIsTerminal() {
 			return usageError(errors.New("a private key does not belong on a terminal: say --out FILE, or pipe it on"))
 		}
 	}

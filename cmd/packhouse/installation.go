@@ -59,8 +59,7 @@ func (a *app) interactive() bool {
 	if a.getenv("CI") != "" || a.getenv("TERM") == "dumb" {
 		return false
 	}
-	out, ok := a.stdout.(*os.File)
-	return ok && term.IsTerminal(int(a.stdin.Fd())) && term.IsTerminal(int(out.Fd()))
+	return term.IsTerminal(int(a.stdin.Fd())) && a.stdoutIsTerminal()
 }
 
 // someConfig is findConfig for commands that are about a registry there is: none is an error.

@@ -30,17 +30,19 @@ func main() {
 func run(ctx context.Context, a *app, args []string) int {
 	ctx, stop := withSignals(ctx, a)
 	defer stop()
+	out := &results{to: a.stdout}
+	a.stdout = out
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		return exitOK
-	}
-	if !a.started {
+	if err != nil && !a.started {
 		err = wrongUsage(cmd, err)
+	}
+	if err = out.delivered(err); err == nil {
+		return exitOK
 	}
 	return a.report(a.classify(ctx, err))
 }

@@ -22,6 +22,7 @@ does the same through flags, and packhouse serve runs the server.`,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetOut(a.stdout) // before helpOn: completion keeps what it finds then
 	root.AddCommand(
 		newSetup(a),
 		newServe(a),
