@@ -1,6 +1,7 @@
 package filesystem
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,10 +91,18 @@ type probe struct {
 	at      time.Time
 	running bool
 	err     error
+	every   time.Duration // 0: as Options say
 }
 
 // probeEvery is how old the answer of Health may be, unless Options.ProbeEvery says otherwise.
 const probeEvery = 10 * time.Second
+
+// ProbeEvery changes how often Health has a trial write made.
+func (s *Store) ProbeEvery(d time.Duration) {
+	s.probe.mu.Lock()
+	defer s.probe.mu.Unlock()
+	s.probe.every = d
+}
 
 // Health implements storage.Store. The trial write runs beside it, so a disk that hangs does not hang the caller.
 func (s *Store) Health(context.Context) error {
@@ -113,7 +122,7 @@ func (s *Store) Health(context.Context) error {
 	p := &s.probe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	every := s.opt.ProbeEvery
+	every := cmp.Or(p.every, s.opt.ProbeEvery)
 	if every <= 0 {
 		every = probeEvery
 	}
