@@ -228,7 +228,7 @@ func (f *fixture) ask(client *http.Client, method, url, user string, body io.Rea
 // eventually waits for something that other goroutines bring about.
 func (f *fixture) eventually(what string, is func() bool) {
 	f.Helper()
-	for range 500 {
+	for range 6000 { // a minute: a machine may be busy with other things
 		if is() {
 			return
 		}

@@ -108,23 +108,76 @@ func (p *storeProbe) tolerates(threshold int) bool {
 	return p.looked && p.failures < threshold
 }
 
+// forget begins to count anew.
+func (p *storeProbe) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked, p.failures = false, 0
+}
+
 // defaultProbeInterval is that of a configuration that was made by hand.
 const defaultProbeInterval = 10 * time.Second
 
-// keepWriting has the store try a write at every interval, whether somebody asks for health or not.
-func (s *Server) keepWriting(ctx context.Context) {
-	interval := s.current.Load().config.Health.StorageDriver.Interval
-	if interval <= 0 {
-		interval = defaultProbeInterval
+// retime sets how often the store is to try a write. The caller holds the lock.
+func (p *probes) retime(every time.Duration) {
+	was := p.every
+	if p.every = every; every == was {
+		return
 	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		s.wrote.count(s.store.Health(ctx))
+	if every > 0 && p.pace != nil {
+		p.pace(every)
+	}
+	switch {
+	case was == 0:
+		p.wrote.forget()
+		p.beginWriting()
+	case every > 0:
 		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+		case p.retimed <- struct{}{}:
+		default:
+		}
+	case p.unwrite != nil:
+		p.unwrite()
+	}
+}
+
+// beginWriting has the store try writes from now on, where run is and they are wanted. The caller holds the lock.
+func (p *probes) beginWriting() {
+	if p.ctx == nil || p.over || p.every == 0 {
+		return
+	}
+	ctx, quit := context.WithCancel(p.ctx)
+	p.unwrite = quit
+	p.looking.Go(func() {
+		defer quit()
+		p.keepWriting(ctx)
+	})
+}
+
+func (p *probes) interval() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.every
+}
+
+// keepWriting has the store try a write at every interval, whether somebody asks for health or not. One that changes counts from the last
+// write: that it was changed is no reason to count what is known already once more.
+func (p *probes) keepWriting(ctx context.Context) {
+	for {
+		if err := p.write(ctx); ctx.Err() == nil {
+			p.wrote.count(err)
+		}
+		for last, waiting := time.Now(), true; waiting; {
+			due := time.NewTimer(p.interval() - time.Since(last))
+			select {
+			case <-ctx.Done():
+				due.Stop()
+				return
+			case <-p.retimed:
+				due.Stop()
+			case <-due.C:
+				waiting = false
+			}
 		}
 	}
 }

@@ -49,9 +49,7 @@ func newMetrics(s *Server) *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.observeAuth(s.auth)
 	m.observeServer(s)
-	if s.notifier != nil {
-		m.registry.MustRegister(webhookCollector{s.notifier})
-	}
+	m.registry.MustRegister(webhookCollector{s.notifier})
 	return m
 }
 

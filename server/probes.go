@@ -2,11 +2,15 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,11 +25,36 @@ const (
 )
 
 // probes are the further conditions of health: files that must not be there, addresses that must answer. They are looked at in the
-// background, so that /health never waits.
+// background, so that /health never waits. So is the store, by trial writes.
 type probes struct {
-	mu   sync.Mutex
-	down map[string]int // code → how many of its kind fail
+	log   *slog.Logger
+	write func(context.Context) error // makes a trial write
+	wrote *storeProbe                 // counts what came of it
+	pace  func(time.Duration)         // tells the store how often one is wanted; nil: it does not ask
+
+	mu         sync.Mutex
+	conditions []*condition
+	every      time.Duration      // between trial writes; 0: none are made
+	retimed    chan struct{}      // every has changed
+	unwrite    context.CancelFunc // ends them
+	ctx        context.Context    //nolint:containedctx // of run, for what comes later; nil: it was not called
+	over       bool               // nothing is begun any more
+	looking    sync.WaitGroup
 }
+
+// condition is one of them, and how it stands with it.
+type condition struct {
+	code, what string
+	settings   any // of the configuration
+	interval   time.Duration
+	threshold  int // failures in a row that count
+	look       func(context.Context) error
+
+	failures int // in a row
+	quit     context.CancelFunc
+}
+
+func (c *condition) down() bool { return c.failures >= c.threshold }
 
 // failing returns the codes of the kinds of which at least one fails.
 func (p *probes) failing() []string {
@@ -33,87 +62,177 @@ func (p *probes) failing() []string {
 	defer p.mu.Unlock()
 	var codes []string
 	for _, code := range []string{healthFile, healthHTTP, healthTCP} {
-		if p.down[code] > 0 {
+		if slices.ContainsFunc(p.conditions, func(c *condition) bool { return c.code == code && c.down() }) {
 			codes = append(codes, code)
 		}
 	}
 	return codes
 }
 
-func (p *probes) set(code string, by int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.down == nil {
-		p.down = map[string]int{}
+// openProbes makes the probes of a configuration. Nothing is looked at before run.
+func (s *Server) openProbes(h config.Health) {
+	s.probed.log, s.probed.retimed, s.probed.wrote = s.log, make(chan struct{}, 1), &s.wrote
+	s.probed.write = func(ctx context.Context) error { return s.store.Health(ctx) }
+	if store, ok := s.store.(interface{ ProbeEvery(d time.Duration) }); ok {
+		s.probed.pace = store.ProbeEvery
 	}
-	p.down[code] += by
+	s.takeHealth(h)
 }
 
-// probe is one of them.
-type probe struct {
-	code, what string
-	interval   time.Duration
-	threshold  int // failures in a row that count
-	look       func(context.Context) error
+// takeHealth has another configuration of health count from now on.
+func (s *Server) takeHealth(h config.Health) {
+	every := time.Duration(0)
+	if h.StorageDriver.Enabled {
+		if every = h.StorageDriver.Interval; every <= 0 {
+			every = defaultProbeInterval
+		}
+	}
+	s.probed.take(conditionsOf(h), every)
 }
 
 // startProbes begins to look.
 func (s *Server) startProbes(ctx context.Context, group *sync.WaitGroup) {
-	if s.current.Load().config.Health.StorageDriver.Enabled {
-		group.Go(func() { s.keepWriting(ctx) })
+	group.Go(func() { s.probed.run(ctx) })
+}
+
+// run looks until ctx is done.
+func (p *probes) run(ctx context.Context) {
+	p.mu.Lock()
+	p.ctx = ctx
+	for _, c := range p.conditions {
+		p.begin(c)
 	}
-	for _, p := range probesOf(s.current.Load().config.Health) {
-		group.Go(func() { s.keepProbing(ctx, p) })
+	p.beginWriting()
+	p.mu.Unlock()
+	<-ctx.Done()
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	p.looking.Wait()
+}
+
+// take puts conditions in the place of those before. One that is the same goes on as it was. One that looks at the same file or address
+// with other settings takes over the failures that were counted: it is no better than before until it was looked at.
+func (p *probes) take(next []*condition, every time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := slices.Clone(p.conditions)
+	claim := func(like func(*condition) bool) *condition {
+		i := slices.IndexFunc(was, like)
+		if i < 0 {
+			return nil
+		}
+		old := was[i]
+		was = slices.Delete(was, i, i+1)
+		return old
+	}
+	stays := make([]bool, len(next))
+	for n, c := range next {
+		if old := claim(func(o *condition) bool { return reflect.DeepEqual(o.settings, c.settings) }); old != nil {
+			next[n], stays[n] = old, true
+		}
+	}
+	for n, c := range next {
+		if stays[n] {
+			continue
+		}
+		if old := claim(func(o *condition) bool { return o.code == c.code && o.what == c.what }); old != nil {
+			c.failures = old.failures
+			p.end(old)
+		}
+		p.begin(c)
+	}
+	for _, old := range was {
+		p.end(old)
+	}
+	p.conditions = next
+	p.retime(every)
+}
+
+// begin looks at a condition from now on, where run does. The caller holds the lock.
+func (p *probes) begin(c *condition) {
+	if p.ctx == nil || p.over {
+		return
+	}
+	ctx, quit := context.WithCancel(p.ctx)
+	c.quit = quit
+	p.looking.Go(func() {
+		defer quit()
+		p.keepLooking(ctx, c)
+	})
+}
+
+// end looks at it no more. The caller holds the lock.
+func (p *probes) end(c *condition) {
+	if c.quit != nil {
+		c.quit()
 	}
 }
 
-func (s *Server) keepProbing(ctx context.Context, p probe) {
-	failures, down := 0, false
+func (p *probes) keepLooking(ctx context.Context, c *condition) {
 	for {
-		err := p.look(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err == nil:
-			failures = 0
-		default:
-			failures++
-		}
-		if now := failures >= max(1, p.threshold); now != down {
-			down = now
-			if down {
-				s.probed.set(p.code, 1)
-				s.log.LogAttrs(ctx, slog.LevelWarn, "a condition of health fails", slog.String("what", p.what), slog.Any("error", err))
-			} else {
-				s.probed.set(p.code, -1)
-				s.log.LogAttrs(ctx, slog.LevelInfo, "a condition of health holds again", slog.String("what", p.what))
-			}
-		}
-		interval := p.interval
-		if interval <= 0 {
-			interval = 10 * time.Second
-		}
+		p.judge(ctx, c, c.look(ctx))
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(interval):
+		case <-time.After(c.interval):
 		}
 	}
 }
 
-// probesOf makes the probes of a configuration.
-func probesOf(h config.Health) []probe {
-	var all []probe
+// judge notes what came of a look, unless the condition counts no more.
+func (p *probes) judge(ctx context.Context, c *condition, err error) {
+	p.mu.Lock()
+	if ctx.Err() != nil {
+		p.mu.Unlock()
+		return
+	}
+	was := c.down()
+	c.failures++
+	if err == nil {
+		c.failures = 0
+	}
+	is := c.down()
+	p.mu.Unlock()
+	switch {
+	case is && !was:
+		p.log.LogAttrs(ctx, slog.LevelWarn, "a condition of health fails", slog.String("what", c.shown()), slog.Any("error", err))
+	case was && !is:
+		p.log.LogAttrs(ctx, slog.LevelInfo, "a condition of health holds again", slog.String("what", c.shown()))
+	}
+}
+
+// conditionsOf makes the conditions of a configuration.
+func conditionsOf(h config.Health) []*condition {
+	var all []*condition
+	add := func(code, what string, settings any, interval time.Duration, threshold int, look func(context.Context) error) {
+		if interval <= 0 {
+			interval = defaultProbeInterval
+		}
+		all = append(all, &condition{code: code, what: what, settings: settings, interval: interval, threshold: max(1, threshold), look: look})
+	}
 	for _, c := range h.File {
-		all = append(all, probe{healthFile, c.File, c.Interval, 1, func(context.Context) error { return fileAbsent(c.File) }})
+		add(healthFile, c.File, c, c.Interval, 1, func(context.Context) error { return fileAbsent(c.File) })
 	}
 	for _, c := range h.HTTP {
-		all = append(all, probe{healthHTTP, c.URI, c.Interval, c.Threshold, func(ctx context.Context) error { return answers(ctx, c) }})
+		add(healthHTTP, c.URI, c, c.Interval, c.Threshold, func(ctx context.Context) error { return answers(ctx, c) })
 	}
 	for _, c := range h.TCP {
-		all = append(all, probe{healthTCP, c.Addr, c.Interval, c.Threshold, func(ctx context.Context) error { return accepts(ctx, c) }})
+		add(healthTCP, c.Addr, c, c.Interval, c.Threshold, func(ctx context.Context) error { return accepts(ctx, c) })
 	}
 	return all
+}
+
+// shown is what the log may tell of what is looked at: the address of a page may hold credentials.
+func (c *condition) shown() string {
+	if c.code != healthHTTP {
+		return c.what
+	}
+	u, err := url.Parse(c.what)
+	if err != nil {
+		return "health.http"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // fileAbsent is how an operator takes a server out of service: by making a file.
@@ -124,18 +243,24 @@ func fileAbsent(path string) error {
 	return nil
 }
 
+var errNoAddress = errors.New("the address is not valid")
+
 func answers(ctx context.Context, c config.HTTPHealth) error {
 	ctx, cancel := context.WithTimeout(ctx, timeoutOf(c.Timeout))
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodHead, c.URI, nil)
 	if err != nil {
-		return err
+		return errNoAddress
 	}
 	for name, values := range c.Headers {
 		r.Header[http.CanonicalHeaderKey(name)] = values
 	}
+	r.Close = true // each look finds out anew where the name leads, and leaves nothing open
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // names the address
+			err = wrapped.Err
+		}
 		return err
 	}
 	answer.Body.Close()

@@ -25,7 +25,7 @@ func (r *reloads) last() *admin.Reload {
 }
 
 // Reload reads and verifies the configuration, and takes it up without dropping a connection: users, roles, certificates, headers, limits
-// of requests, the log level. What only a restart can change is named in the log and in the status, and stays as it is. A configuration
+// of requests, webhooks, conditions of health, the log level. What only a restart can change is named in the log and in the status, and stays as it is. A configuration
 // that is wrong changes nothing; the error says what is wrong, and stays in the status until a reload succeeds.
 func (s *Server) Reload(ctx context.Context) error {
 	s.reloads.running.Lock()
@@ -66,22 +66,30 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reload configuration: %w", err)
 	}
-	// The certificate first: it is the only other one that may fail, and users that were read anew are no harm.
+	// What may fail comes first, and can be taken back; users that were read anew are no harm.
+	webhooks, err := s.notifier.Prepare(next.Notifications)
+	if err != nil {
+		return nil, fmt.Errorf("reload notifications: %w", err)
+	}
 	if s.certs != nil {
 		if err := s.certs.reconfigure(next.HTTP); err != nil {
+			webhooks.Abandon()
 			return nil, fmt.Errorf("reload certificate: %w", err)
 		}
 	}
 	if err := s.auth.Reconfigure(next.Auth); err != nil {
+		webhooks.Abandon()
 		if s.certs != nil {
 			_ = s.certs.reconfigure(was.HTTP) // served a moment ago
 		}
 		return nil, fmt.Errorf("reload users: %w", err)
 	}
+	webhooks.Commit()
 	if s.options.Log == nil {
 		s.level.Set(levelOf(next.Log.Level))
 	}
 	s.current.Store(st)
+	s.takeHealth(next.Health)
 	return restart, nil
 }
 
@@ -108,8 +116,6 @@ var fixed = []struct {
 	{"storage.redirect", func(c *config.Config) any { return &c.Storage.Redirect }},
 	{"storage.maintenance.readonly", func(c *config.Config) any { return &c.Storage.Maintenance.ReadOnly }},
 	{"storage.maintenance.gc.window", func(c *config.Config) any { return &c.Storage.Maintenance.GC.Window }},
-	{"health", func(c *config.Config) any { return &c.Health }},
-	{"notifications", func(c *config.Config) any { return &c.Notifications }},
 }
 
 // keepUntilRestart returns the new configuration with the old values of what cannot change under a running server, and the keys of these.

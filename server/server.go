@@ -67,8 +67,8 @@ type Server struct {
 	records  *packrecord.Records // what is known of packs' archives
 	auth     *auth.Authenticator
 	audit    *audit
-	notifier *notification.Notifier // nil: nobody is told
-	certs    *certificates          // nil without TLS
+	notifier *notification.Notifier
+	certs    *certificates // nil without TLS
 	metrics  *metrics
 	current  atomic.Pointer[state]
 	reloads  reloads
@@ -147,6 +147,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	s.current.Store(st)
+	s.openProbes(c.Health)
 	s.metrics = newMetrics(s)
 	return nil
 }

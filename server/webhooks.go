@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,12 +46,9 @@ func (r bucketRecords) Alone(ctx context.Context, what string) (context.Context,
 	return r.store.Lease(ctx, what)
 }
 
-// openNotifier opens the queues of the webhooks that the configuration names; nil where it names none. Where the store is neither on disk nor
-// in a bucket, or nothing is to be written there, they are in memory.
+// openNotifier opens the queues of the webhooks that the configuration names. Where the store is neither on disk nor in a bucket, or nothing
+// is to be written there, they are in memory.
 func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) {
-	if len(c.Notifications.Endpoints) == 0 {
-		return nil, nil
-	}
 	dir := ""
 	if c.Storage.Driver == config.Filesystem && !c.Storage.Maintenance.ReadOnly.Enabled {
 		dir = filepath.Join(c.Storage.Filesystem.RootDirectory, filepath.FromSlash(notificationDir))
@@ -69,7 +67,7 @@ func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) 
 // tell returns what hears of everything that was done to repositories, and passes it on to the webhooks. Trial pushes of the checks are
 // nobody's business.
 func (s *Server) tell(c *config.Config) func(registry.Event) {
-	if s.notifier == nil {
+	if !slices.ContainsFunc(c.Notifications.Endpoints, func(e config.Endpoint) bool { return !e.Disabled }) {
 		return nil
 	}
 	source := notification.Source{Addr: sourceAddress(c.HTTP.Addr), InstanceID: s.nonce}
@@ -167,9 +165,6 @@ func sourceAddress(addr string) string {
 
 // failingWebhooks lists the endpoints that nothing gets through to.
 func (s *Server) failingWebhooks() []string {
-	if s.notifier == nil {
-		return nil
-	}
 	var failing []string
 	for _, e := range s.notifier.Stats() {
 		if e.Failing != "" {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -28,17 +29,53 @@ const (
 
 // endpoint delivers to one webhook.
 type endpoint struct {
-	config config.Endpoint
+	name   string
 	queue  queue
 	client *http.Client
 	log    *slog.Logger
 	sleep  func(ctx context.Context, d time.Duration)
 	wake   chan struct{} // there is something to deliver
 
+	retire context.CancelFunc // ends run once the request that is under way has ended
+	hurry  context.CancelFunc // has that request end soon
+	ended  chan struct{}      // closed: nothing is delivered any more; nil: it was never begun
+	idle   bool               // run has ended; of the notifier
+
 	mu       sync.Mutex
+	config   *config.Endpoint   // replaced by change, never changed
+	resume   context.CancelFunc // ends the pause after a failure; nil: there was none
 	stat     Stat
 	failures int  // attempts in a row
 	broken   bool // the queue could not be written; told once
+}
+
+// settings returns what the configuration says of this endpoint now.
+func (e *endpoint) settings() *config.Endpoint {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.config
+}
+
+// change takes other settings. They count from the next attempt on, which is made at once where the one before failed: whoever mends an
+// address does not wait for the back-off of the wrong one.
+func (e *endpoint) change(c config.Endpoint) (changed bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.config
+	if reflect.DeepEqual(*was, c) {
+		return false
+	}
+	e.config = &c
+	before := *was
+	before.IgnoreActions, before.IgnoreMediaTypes = c.IgnoreActions, c.IgnoreMediaTypes
+	if reflect.DeepEqual(before, c) {
+		return true // what is queued changes, and not how it is delivered
+	}
+	e.failures, e.stat.Failing = 0, ""
+	if e.resume != nil {
+		e.resume()
+	}
+	return true
 }
 
 // refusal is an answer that is no success.
@@ -60,7 +97,8 @@ func (r *refusal) final() bool {
 
 // wants tells whether an event is of interest.
 func (e *endpoint) wants(ev *Event) bool {
-	return !slices.Contains(e.config.IgnoreActions, ev.Action) && (ev.Target.MediaType == "" || !slices.Contains(e.config.IgnoreMediaTypes, ev.Target.MediaType))
+	c := e.settings()
+	return !slices.Contains(c.IgnoreActions, ev.Action) && (ev.Target.MediaType == "" || !slices.Contains(c.IgnoreMediaTypes, ev.Target.MediaType))
 }
 
 // add queues an event.
@@ -77,9 +115,9 @@ func (e *endpoint) add(line []byte) {
 	e.mu.Unlock()
 	switch {
 	case first:
-		e.log.Error("events are lost: the queue of a webhook cannot be written", "endpoint", e.config.Name, "error", err)
+		e.log.Error("events are lost: the queue of a webhook cannot be written", "endpoint", e.name, "error", err)
 	case full:
-		e.log.Error("events are lost: the queue of a webhook is full, the oldest go", "endpoint", e.config.Name, "dropped", dropped)
+		e.log.Error("events are lost: the queue of a webhook is full, the oldest go", "endpoint", e.name, "dropped", dropped)
 	}
 	select {
 	case e.wake <- struct{}{}:
@@ -98,17 +136,29 @@ func (e *endpoint) taken(dropped int) {
 	}
 }
 
-// run delivers until ctx is done.
-func (e *endpoint) run(ctx context.Context) {
+// begin makes what run needs. It is delivered until ctx is done, or retire is called.
+func (e *endpoint) begin(ctx context.Context) (run func()) {
+	stopping, hurry := context.WithCancel(ctx)
+	retired, retire := context.WithCancel(stopping)
+	e.hurry, e.retire, e.ended = hurry, retire, make(chan struct{})
+	return func() {
+		defer hurry()
+		e.run(retired, stopping)
+	}
+}
+
+// run delivers until ctx is done. The request that is under way then ends by itself, or soon after stopping is done.
+func (e *endpoint) run(ctx, stopping context.Context) {
 	alone := 0 // so many events go one by one: one of them was refused for what it is
 	for ctx.Err() == nil {
 		most := maxBatch
 		if alone > 0 {
 			most = 1
 		}
+		c := e.settings()
 		lines, err := e.queue.head(most)
 		if err != nil {
-			e.failed(ctx, err)
+			e.failed(ctx, c, err)
 			continue
 		}
 		if len(lines) == 0 {
@@ -118,7 +168,7 @@ func (e *endpoint) run(ctx context.Context) {
 			}
 			continue
 		}
-		err = e.post(ctx, lines)
+		err = e.post(stopping, c, lines)
 		refused, _ := errors.AsType[*refusal](err)
 		switch {
 		case err == nil:
@@ -128,7 +178,7 @@ func (e *endpoint) run(ctx context.Context) {
 		case refused != nil && refused.final() && len(lines) > 1:
 			alone = len(lines)
 			continue
-		case refused != nil && refused.final() && e.tries() >= max(1, e.config.Threshold)-1:
+		case refused != nil && refused.final() && e.exhausted(c):
 			e.leaveOut(refused)
 			alone = max(0, alone-1)
 			err = e.queue.done(1)
@@ -136,18 +186,18 @@ func (e *endpoint) run(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			e.failed(ctx, err)
+			e.failed(ctx, c, err)
 		}
 	}
 }
 
 // post sends events in one request.
-func (e *endpoint) post(ctx context.Context, lines [][]byte) error {
+func (e *endpoint) post(ctx context.Context, c *config.Endpoint, lines [][]byte) error {
 	var body bytes.Buffer
 	body.WriteString(`{"events":[`)
 	body.Write(bytes.Join(lines, []byte{','}))
 	body.WriteString(`]}`)
-	timeout := e.config.Timeout
+	timeout := c.Timeout
 	if timeout <= 0 {
 		timeout = time.Second
 	}
@@ -156,11 +206,11 @@ func (e *endpoint) post(ctx context.Context, lines [][]byte) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stoppingGrace, cancel) })
 	defer stop()
-	request, err := http.NewRequestWithContext(patient, http.MethodPost, e.config.URL, &body)
+	request, err := http.NewRequestWithContext(patient, http.MethodPost, c.URL, &body)
 	if err != nil {
 		return errors.New("the address is not valid")
 	}
-	for name, values := range e.config.Headers {
+	for name, values := range c.Headers {
 		request.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	if host := request.Header.Get("Host"); host != "" {
@@ -186,10 +236,11 @@ func (e *endpoint) post(ctx context.Context, lines [][]byte) error {
 	return r
 }
 
-func (e *endpoint) tries() int {
+// exhausted tells whether one more failure with these settings reaches the threshold.
+func (e *endpoint) exhausted(c *config.Endpoint) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.failures
+	return e.config == c && e.failures >= max(1, c.Threshold)-1
 }
 
 func (e *endpoint) delivered(n int) {
@@ -199,7 +250,7 @@ func (e *endpoint) delivered(n int) {
 	e.stat.Delivered += n
 	e.mu.Unlock()
 	if again {
-		e.log.Info("a webhook answers again", "endpoint", e.config.Name, "pending", e.queue.len())
+		e.log.Info("a webhook answers again", "endpoint", e.name, "pending", e.queue.len())
 	}
 }
 
@@ -209,30 +260,38 @@ func (e *endpoint) leaveOut(why error) {
 	e.failures, e.stat.Failing = 0, ""
 	e.stat.Dropped++
 	e.mu.Unlock()
-	e.log.Error("a webhook refuses an event for what it is, it is left out", "endpoint", e.config.Name, "error", why)
+	e.log.Error("a webhook refuses an event for what it is, it is left out", "endpoint", e.name, "error", why)
 }
 
-// failed waits after a failure: a moment at first, and from the threshold on the back-off, which doubles.
-func (e *endpoint) failed(ctx context.Context, why error) {
+// failed waits after a failure: a moment at first, and from the threshold on the back-off, which doubles. A failure with settings that are
+// not those of now says nothing about these.
+func (e *endpoint) failed(ctx context.Context, c *config.Endpoint, why error) {
+	pausing, resume := context.WithCancel(ctx)
+	defer resume()
 	e.mu.Lock()
-	e.failures++
 	e.stat.Failed++
-	threshold := max(1, e.config.Threshold)
+	if e.config != c {
+		e.mu.Unlock()
+		return
+	}
+	e.failures++
+	threshold := max(1, c.Threshold)
 	beyond := e.failures - threshold
 	if beyond >= 0 {
 		e.stat.Failing = why.Error()
 	}
+	e.resume = resume
 	e.mu.Unlock()
-	pause := pauseAfter(beyond, e.config.Backoff)
+	pause := pauseAfter(beyond, c.Backoff)
 	if refused, ok := errors.AsType[*refusal](why); ok {
 		pause = max(pause, refused.after)
 	}
 	if beyond == 0 {
-		e.log.Warn("a webhook does not take events, they wait", "endpoint", e.config.Name, "error", why, "failures", threshold, "pending", e.queue.len())
+		e.log.Warn("a webhook does not take events, they wait", "endpoint", e.name, "error", why, "failures", threshold, "pending", e.queue.len())
 	} else {
-		e.log.Debug("a webhook did not take events", "endpoint", e.config.Name, "error", why, "pause", pause.String())
+		e.log.Debug("a webhook did not take events", "endpoint", e.name, "error", why, "pause", pause.String())
 	}
-	e.sleep(ctx, pause)
+	e.sleep(pausing, pause)
 }
 
 // pauseAfter is how long to wait after a failure; beyond counts from the threshold.

@@ -270,6 +270,20 @@ func (j *journal) close() error {
 	return err
 }
 
+// abandon closes a queue that was opened for nothing, and leaves no trace of it where no event waits.
+func (j *journal) abandon() {
+	empty := j.len() == 0
+	_ = j.close()
+	if !empty {
+		return
+	}
+	for _, s := range j.segments {
+		_ = os.Remove(j.path(s.number))
+	}
+	_ = os.Remove(filepath.Join(j.dir, cursorFile))
+	_ = os.Remove(j.dir) // unless something of others is in it
+}
+
 // directoryOf is the name of an endpoint's directory: readable, and never two the same.
 func directoryOf(endpoint string) string {
 	readable := strings.Map(func(r rune) rune {

@@ -140,7 +140,7 @@ func (r *receiver) delivered(t *testing.T, count int) []string {
 	for len(r.seen()) < count {
 		select {
 		case <-r.got:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%d of %d events arrived", len(r.seen()), count)
 		}
 	}

@@ -26,10 +26,17 @@ type Options struct {
 
 // Notifier delivers events to the endpoints of a configuration.
 type Notifier struct {
-	endpoints []*endpoint
-	fleet     *fleet // nil: no queue is shared
-	log       *slog.Logger
-	sleep     func(ctx context.Context, d time.Duration)
+	options Options
+	fleet   *fleet // nil: no queue is shared
+	log     *slog.Logger
+
+	mu        sync.RWMutex
+	endpoints []*endpoint          // in the order of the configuration
+	leaving   map[string]*endpoint // by name: gone from the configuration, and their last request is under way
+	running   context.Context      //nolint:containedctx // of Run, for endpoints that come later; nil: it was not called
+	over      bool                 // nothing is begun any more
+	closed    bool
+	deliver   sync.WaitGroup
 }
 
 // Stat is how delivery to one endpoint goes.
@@ -44,66 +51,52 @@ type Stat struct {
 
 // Open opens the queues. Nothing is sent before Run. An error where a queue cannot be opened.
 func Open(o Options) (*Notifier, error) {
-	n := &Notifier{log: o.Log}
 	if o.Client == nil {
 		o.Client = &http.Client{
-			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute},
+			Transport: &http.Transport{
+				Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
+			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	n.sleep = o.Sleep
+	n := &Notifier{options: o, log: o.Log, leaving: map[string]*endpoint{}}
 	if o.Records != nil {
 		n.fleet = newFleet(o.Records, o.Log)
 	}
-	for _, c := range o.Config.Endpoints {
-		if c.Disabled {
-			continue
-		}
-		e := &endpoint{config: c, client: o.Client, log: o.Log, sleep: o.Sleep, wake: make(chan struct{}, 1), stat: Stat{Endpoint: c.Name}}
-		switch {
-		case n.fleet != nil:
-			e.queue = n.fleet.queue(e)
-		case o.Dir == "":
-			e.queue = newMemory(segmentBytes * maxSegments)
-		default:
-			j, err := openJournal(filepath.Join(o.Dir, directoryOf(c.Name)), segmentBytes, maxSegments)
-			if err != nil {
-				return nil, fmt.Errorf("endpoint %q: %w", c.Name, err)
-			}
-			e.queue = j
-		}
-		if waiting := e.queue.len(); waiting > 0 {
-			o.Log.Info("events of before wait for a webhook", "endpoint", c.Name, "pending", waiting)
-		}
-		n.endpoints = append(n.endpoints, e)
+	change, err := n.Prepare(o.Config)
+	if err != nil {
+		return nil, err
 	}
-	n.tellForgotten(o)
+	change.Commit()
+	n.tellForgotten()
 	return n, nil
 }
 
 // tellForgotten names queues on disk that no endpoint delivers from: one was removed, renamed or disabled. They stay, as what is in them
 // may be wanted when the endpoint comes back.
-func (n *Notifier) tellForgotten(o Options) {
-	entries, err := os.ReadDir(o.Dir)
-	if o.Dir == "" || err != nil {
+func (n *Notifier) tellForgotten() {
+	entries, err := os.ReadDir(n.options.Dir)
+	if n.options.Dir == "" || err != nil {
 		return
 	}
 	used := map[string]bool{}
 	for _, e := range n.endpoints {
-		used[directoryOf(e.config.Name)] = true
+		used[directoryOf(e.name)] = true
 	}
 	for _, entry := range entries {
 		if entry.IsDir() && !used[entry.Name()] {
-			n.log.Info("a queue of events belongs to no webhook that is in use; remove it if none comes back", "directory", filepath.Join(o.Dir, entry.Name()))
+			n.log.Info("a queue of events belongs to no webhook that is in use; remove it if none comes back", "directory", filepath.Join(n.options.Dir, entry.Name()))
 		}
 	}
 }
 
 // Notify queues an event for every endpoint that wants it. It waits for nobody but the disk that holds the queues.
 func (n *Notifier) Notify(ev Event) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	var line []byte
 	for _, e := range n.endpoints {
 		if !e.wants(&ev) {
@@ -121,23 +114,54 @@ func (n *Notifier) Notify(ev Event) {
 }
 
 // Run delivers until ctx is done, and then lets the requests that run come to their end for a moment. What is not delivered stays in the
-// queues on disk.
+// queues on disk. It is called once.
 func (n *Notifier) Run(ctx context.Context) {
-	var all sync.WaitGroup
+	n.mu.Lock()
+	if n.over {
+		n.mu.Unlock()
+		return
+	}
+	n.running = ctx
 	for _, e := range n.endpoints {
-		all.Go(func() { e.run(ctx) })
+		n.begin(e)
 	}
+	n.mu.Unlock()
 	if n.fleet != nil {
-		all.Go(func() { n.fleet.run(ctx, n.sleep) })
+		n.deliver.Go(func() { n.fleet.run(ctx, n.options.Sleep) })
 	}
-	all.Wait()
+	<-ctx.Done()
+	n.stop()
+	n.deliver.Wait()
 }
 
-// Close closes the queues. Events that come afterwards are lost.
+// begin delivers to an endpoint from now on, where Run does. The caller holds the lock.
+func (n *Notifier) begin(e *endpoint) {
+	if n.running == nil || n.over {
+		return
+	}
+	run := e.begin(n.running)
+	n.deliver.Go(func() {
+		run()
+		n.left(e)
+	})
+}
+
+func (n *Notifier) stop() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.over = true
+}
+
+// Close closes the queues, once Run has returned. Events that come afterwards are lost.
 func (n *Notifier) Close() error {
+	n.stop()
 	if n.fleet != nil {
 		n.fleet.close()
 	}
+	n.options.Client.CloseIdleConnections()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
 	var first error
 	for _, e := range n.endpoints {
 		if err := e.queue.close(); err != nil && first == nil {
@@ -149,6 +173,8 @@ func (n *Notifier) Close() error {
 
 // Stats tells how delivery goes, in the order of the configuration.
 func (n *Notifier) Stats() []Stat {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	all := make([]Stat, 0, len(n.endpoints))
 	for _, e := range n.endpoints {
 		e.mu.Lock()

@@ -180,6 +180,18 @@ func (q *shared) take(name string, content []byte) (dropped int) {
 	return dropped
 }
 
+// unwritten counts the events that are in no record: those that are too large for one, or the engine did not take.
+func (q *shared) unwritten() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.entries {
+		if e.record == nil || !e.record.stored {
+			n++
+		}
+	}
+	return n
+}
+
 // waste notes a record that could not be removed.
 func (q *shared) waste(name string) {
 	q.mu.Lock()
