@@ -128,9 +128,7 @@ func (b *builder) service() error {
 	}
 	if b.answers.Service != Systemd {
 		if b.installed.service() == Systemd {
-			if _, err := os.Lstat(unit); err == nil {
-				b.remove(unit, false, "systemd does not run the server any more")
-			}
+			b.takeBack(unit)
 		}
 		return nil
 	}
@@ -180,6 +178,25 @@ func (b *builder) service() error {
 		}
 	}
 	return nil
+}
+
+// takeBack plans that systemd does not run the server any more, and that root owns again what the server's user did: whoever starts it now
+// is root, and content of two owners would be nobody's to look after.
+func (b *builder) takeBack(unit string) {
+	if _, err := os.Lstat(unit); err == nil {
+		b.remove(unit, false, "systemd does not run the server any more")
+	}
+	theirs := []string{b.path("auth"), b.path("certs"), b.path(HtpasswdFile), b.path(KeyFile), b.answers.StoragePath}
+	for i := range b.plan.Changes {
+		c := &b.plan.Changes[i]
+		switch {
+		case c.Kind == Remove:
+		case slices.Contains(theirs, c.Path):
+			b.give(c, "root", c.Mode, 0, 0)
+		case c.Path == b.path(ConfigFile) && c.Mode.Perm()&0o044 == 0o040: // it was open to the server's group
+			b.give(c, "root", c.Mode&^0o070, 0, 0)
+		}
+	}
 }
 
 // written lists the directories that the configuration has the server write to, beside the store and setup's own cache of ACME: those that

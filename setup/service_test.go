@@ -4,7 +4,9 @@ package setup
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,6 +124,47 @@ func TestServiceOwnsWhatItServes(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(base, Unit)); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the unit is still there after the rollback")
+	}
+}
+
+// TestServiceLeavesNothingToItsUser: without the service root owns again what its user did, and a rollback gives it to that user again.
+func TestServiceLeavesNothingToItsUser(t *testing.T) {
+	m, base := serviceMachine(t)
+	dir, data := filepath.Join(base, "etc"), filepath.Join(base, "data")
+	applied(t, servicePlan(t, m, base, Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {data}, "service": {Systemd}, "run-as": {"nobody"}}))
+	owners := func() map[string]string {
+		all := map[string]string{}
+		for _, path := range []string{data, filepath.Join(dir, "auth"), filepath.Join(dir, "certs"), filepath.Join(dir, HtpasswdFile), filepath.Join(dir, KeyFile)} {
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			uid, gid := owner(info)
+			all[path] = fmt.Sprintf("%d:%d %v", uid, gid, info.Mode())
+		}
+		return all
+	}
+	before := owners()
+	applied(t, servicePlan(t, m, base, Values{"service": {NoService}}))
+	for path, whose := range owners() {
+		if !strings.HasPrefix(whose, "0:0 ") {
+			t.Errorf("%s is still %s", path, whose)
+		}
+	}
+	if again := servicePlan(t, m, base, nil); again.Pending() {
+		t.Errorf("a second run changes\n%s", describe(again))
+	}
+	in, err := Load(dir)
+	if err != nil || len(in.Drift) > 0 {
+		t.Errorf("drift after setup: %v %v", in.Drift, err)
+	}
+	back, err := PlanRollback(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	applied(t, back)
+	if after := owners(); !maps.Equal(before, after) {
+		t.Errorf("after the rollback: %v, before: %v", after, before)
 	}
 }
 
