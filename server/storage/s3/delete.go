@@ -21,32 +21,51 @@ func (s *Store) DeleteTag(ctx context.Context, repo reference.Repository, tag re
 	}
 	defer leave()
 	defer s.locks.lock("tag " + repo.String() + ":" + tag.String())()
-	d, ok, err := s.readLink(ctx, tagLink(repo.String(), tag.String()))
+	d, link, ok, err := s.readLinkObject(ctx, tagLink(repo.String(), tag.String()))
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: %s", storage.ErrTagUnknown, tag)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.losesTag(ctx, repo, d); err != nil {
+	revision, target, ok, err := s.linked(ctx, revisionLink(repo.String(), d), d)
+	if err == nil && ok {
+		err = s.losesTag(ctx, revision, target)
+	}
+	if err != nil {
 		return err
 	}
-	return s.removeTag(ctx, repo.String(), tag.String())
+	return s.removeTag(ctx, repo.String(), tag.String(), link)
 }
 
-// losesTag touches a manifest before a tag leaves it: its age without one, after which collection may be told to remove it, begins now. The
-// caller has entered. A manifest that is gone or damaged has nothing left that could grow old.
-func (s *Store) losesTag(ctx context.Context, repo reference.Repository, d digest.Digest) error {
-	return s.guarded(ctx, func(w watch) error {
-		_, err := s.holdManifest(ctx, w, repo.String(), d, whenAsked, 0)
-		return err
-	})
+// losesTag touches the link of a manifest before a tag leaves it: its age without one, after which collection may be told to remove it, begins
+// now. One that is gone meanwhile stays so.
+func (s *Store) losesTag(ctx context.Context, link object, target digest.Digest) error {
+	if !s.aged(link, whenAsked) {
+		return nil
+	}
+	c := condition{}
+	if s.traits.Conditional() {
+		c = ifMatch(link.etag)
+	}
+	if _, err := s.bucket.put(ctx, link.key, []byte(target), c); err != nil && !errors.Is(err, errCondition) {
+		return fmt.Errorf("touch link: %w", err)
+	}
+	return nil
 }
 
 // removeTag removes a tag: what it points to first, so that from then on it is none, then its history, then its entry of the index. Who makes
-// it again at the same time finds the entry missing afterwards, or is found here.
-func (s *Store) removeTag(ctx context.Context, repo, tag string) error {
-	if err := s.bucket.delete(ctx, tagLink(repo, tag)); err != nil {
+// it again at the same time finds the entry missing afterwards, or is found here. A tag that is not that link any more was moved since, by somebody
+// who was told so, and stays: what was asked for came before.
+func (s *Store) removeTag(ctx context.Context, repo, tag string, link object) error {
+	remove := func() error { return s.bucket.delete(ctx, link.key) }
+	if s.traits.ConditionalDrop {
+		remove = func() error { return s.bucket.deleteIf(ctx, link.key, link.etag) }
+	}
+	switch err := remove(); {
+	case errors.Is(err, errCondition):
+		return nil
+	case err != nil:
 		return fmt.Errorf("delete tag: %w", err)
 	}
 	var history []string
@@ -142,9 +161,9 @@ func (s *Store) tagsOf(ctx context.Context, repo string, d digest.Digest) ([]str
 
 func (s *Store) removeTagOf(ctx context.Context, repo, tag string, d digest.Digest) error {
 	defer s.locks.lock("tag " + repo + ":" + tag)()
-	now, ok, err := s.readLink(ctx, tagLink(repo, tag))
+	now, link, ok, err := s.readLinkObject(ctx, tagLink(repo, tag))
 	if err != nil || !ok || now != d {
 		return err
 	}
-	return s.removeTag(ctx, repo, tag)
+	return s.removeTag(ctx, repo, tag, link)
 }

@@ -50,7 +50,7 @@ func (s *Store) hold(ctx context.Context, w watch, h held, older int) (holding, 
 	if err != nil || !ok {
 		return holding{}, err
 	}
-	if age := s.now().Sub(link.modTime); age > s.opt.Window*time.Duration(older)/4 || age < -s.opt.Window/4 {
+	if s.aged(link, older) {
 		if _, err := s.bucket.put(ctx, link.key, []byte(target), condition{}); err != nil {
 			return holding{}, fmt.Errorf("touch link: %w", err)
 		}
@@ -69,6 +69,12 @@ func (s *Store) hold(ctx context.Context, w watch, h held, older int) (holding, 
 		return holding{}, err
 	}
 	return holding{ok: true, target: target, data: data}, nil
+}
+
+// aged tells whether a link is so old that it has to be refreshed, or of a time that is yet to come.
+func (s *Store) aged(link object, older int) bool {
+	age := s.now().Sub(link.modTime)
+	return age > s.opt.Window*time.Duration(older)/4 || age < -s.opt.Window/4
 }
 
 // How old, in quarters of the window, a link may be before it is refreshed.

@@ -115,6 +115,10 @@ func TestCosts(t *testing.T) {
 	cost("another", "2 put", func() error { return storagetest.TryBlob(s, repo, second.Config) })
 	cost("a manifest with two blobs and a new tag", "1 get, 5 head, 5 put", func() error { return second.TryManifest(t, s, "a", "v1") })
 	cost("the same again", "1 get, 4 head, 2 put", func() error { return second.TryManifest(t, s, "a", "v1") })
+	third := storagetest.NewImage(t, "three", nil)
+	storagetest.PushBlob(t, s, "a", third.Config)
+	storagetest.PushBlob(t, s, "a", third.Layer)
+	cost("a manifest with two blobs and a tag that moves", "1 get, 5 head, 4 put", func() error { return third.TryManifest(t, s, "a", "v1") })
 	cost("HEAD of a blob by a pusher", "2 head", func() error {
 		_, err := s.StatBlob(ctx, repo, digest.FromBytes(second.Layer), true)
 		return err

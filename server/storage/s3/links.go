@@ -33,22 +33,28 @@ func (s *Store) linked(ctx context.Context, key string, d digest.Digest) (link o
 
 // readLink returns the digest a link holds; false where it is missing, empty or odd.
 func (s *Store) readLink(ctx context.Context, key string) (digest.Digest, bool, error) {
-	body, _, err := read(ctx, s.bucket, key, mostLink)
+	d, _, ok, err := s.readLinkObject(ctx, key)
+	return d, ok, err
+}
+
+// readLinkObject is readLink with the object that it is.
+func (s *Store) readLinkObject(ctx context.Context, key string) (digest.Digest, object, bool, error) {
+	body, o, err := read(ctx, s.bucket, key, mostLink)
 	switch {
 	case errors.Is(err, errMissing):
-		return "", false, nil
+		return "", o, false, nil
 	case errors.Is(err, errTooLong):
 		s.log.Warn("this link is too long to hold a digest and is left alone", "key", key)
-		return "", false, nil
+		return "", o, false, nil
 	case err != nil:
-		return "", false, fmt.Errorf("read link: %w", err)
+		return "", o, false, fmt.Errorf("read link: %w", err)
 	}
 	d, err := parseLink(body)
 	if err != nil {
 		s.log.Warn("this link holds no digest and is left alone", "key", key, "bytes", len(body))
-		return "", false, nil
+		return "", o, false, nil
 	}
-	return d, true, nil
+	return d, o, true, nil
 }
 
 func parseLink(body []byte) (digest.Digest, error) {

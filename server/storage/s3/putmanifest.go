@@ -63,8 +63,12 @@ func (s *Store) putManifest(ctx context.Context, w watch, p storage.Put, tags []
 		return err
 	}
 	s.rememberManifest(storage.Stored{Digest: d, MediaType: p.Manifest.MediaType, Content: slices.Clone(p.Content), CreatedAt: s.now()})
-	// A tag deleted meanwhile may have taken its entry of the index along.
+	// A tag deleted meanwhile may have taken its entry of the index along. Who makes a tag looks after that; one that was there, and is the same one
+	// still, was made by somebody who did.
 	if err := inParallel(ctx, len(moves), wide, func(ctx context.Context, i int) error {
+		if moves[i].moved {
+			return nil
+		}
 		return s.ensure(ctx, tagEntry(repo, moves[i].tag))
 	}); err != nil {
 		return err
@@ -100,8 +104,8 @@ func (s *Store) writeManifest(ctx context.Context, w watch, p storage.Put, moves
 			first = append(first, func(ctx context.Context) error { return s.putEntry(ctx, tagEntry(repo, m.tag)) })
 		}
 		second = append(second, func(ctx context.Context) error { return s.putLink(ctx, tagHistoryLink(repo, m.tag, d), d) })
-		if m.leaves != "" {
-			first = append(first, func(ctx context.Context) error { return s.losesTag(ctx, p.Repository, m.leaves) })
+		if m.old != "" {
+			first = append(first, func(ctx context.Context) error { return s.losesTag(ctx, m.link, m.target) })
 		}
 	}
 	if err := together(ctx, first...); err != nil {
@@ -141,9 +145,11 @@ type tagMove struct {
 	tag    string
 	index  int           // in Put.Tags
 	before *object       // the link as it was; nil: there is none
-	old    digest.Digest // what is overwritten, where that has to be asked
-	leaves digest.Digest // what it points to now; empty: nothing
+	old    digest.Digest // the manifest that it points to; empty: none
+	link   object        // of that manifest
+	target digest.Digest // that this one holds
 	there  bool          // it points to the manifest already
+	moved  bool          // it was there, and is the same one that was looked at
 }
 
 // planMoves returns the tags to be moved, after asking whether each may be.
@@ -168,7 +174,7 @@ func (s *Store) planMoves(ctx context.Context, p storage.Put, tags []string) ([]
 // plan looks where a tag points now.
 func (s *Store) plan(ctx context.Context, p storage.Put, m *tagMove) error {
 	key := tagLink(p.Repository.String(), m.tag)
-	m.before, m.old, m.leaves, m.there = nil, "", "", false
+	m.before, m.old, m.there, m.moved = nil, "", false, false
 	body, o, err := read(ctx, s.bucket, key, mostLink)
 	switch {
 	case errors.Is(err, errMissing):
@@ -185,14 +191,10 @@ func (s *Store) plan(ctx context.Context, p storage.Put, m *tagMove) error {
 		m.there = true
 		return nil
 	}
-	m.leaves = old
-	if p.MayOverwrite == nil {
-		return nil
-	}
 	// A tag exists only if its manifest does.
-	_, _, ok, err := s.linked(ctx, revisionLink(p.Repository.String(), old), old)
+	link, target, ok, err := s.linked(ctx, revisionLink(p.Repository.String(), old), old)
 	if ok {
-		m.old = old
+		m.old, m.link, m.target = old, link, target
 	}
 	return err
 }
@@ -218,6 +220,7 @@ func (s *Store) move(ctx context.Context, p storage.Put, m *tagMove) error {
 		}
 		_, err := s.bucket.put(ctx, key, []byte(p.Digest), c)
 		if err == nil {
+			m.moved = c.etag != ""
 			return nil
 		}
 		if !errors.Is(err, errCondition) {

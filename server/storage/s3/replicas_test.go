@@ -283,3 +283,40 @@ func TestTagListedWhileRecreated(t *testing.T) {
 		}
 	})
 }
+
+// TestADeletedManifestLeavesTagsThatMovedOn deletes a manifest at one process while another one moves its tag to a different manifest.
+func TestADeletedManifestLeavesTagsThatMovedOn(t *testing.T) {
+	for what, remove := range map[string]func(ctx context.Context, s *Store, repo reference.Repository, d digest.Digest) error{
+		"manifest": func(ctx context.Context, s *Store, repo reference.Repository, d digest.Digest) error {
+			return s.DeleteManifest(ctx, repo, d)
+		},
+		"tag, and the request arrives late": func(ctx context.Context, s *Store, repo reference.Repository, _ digest.Digest) error {
+			return s.DeleteTag(ctx, repo, storagetest.Tag(t, "v1"))
+		},
+	} {
+		b := newMemoryBucket()
+		one, two := newStoreOn(b), newStoreOn(b)
+		repo, old, moved := storagetest.Repo(t, "a"), storagetest.NewImage(t, "old", nil), storagetest.NewImage(t, "moved", nil)
+		old.Push(t, one, "a", "v1")
+		acknowledged := false
+		b.before = func(_ context.Context, verb, key string) error {
+			if verb == "delete" && key == tagLink("a", "v1") && !acknowledged {
+				acknowledged = true
+				moved.Push(t, two, "a", "v1")
+			}
+			return nil
+		}
+		if err := remove(t.Context(), one, repo, old.Digest); err != nil || !acknowledged {
+			t.Errorf("%s: %v", what, err)
+		}
+		if d, err := two.ResolveTag(t.Context(), repo, storagetest.Tag(t, "v1")); err != nil || d != moved.Digest {
+			t.Errorf("%s: the tag that was moved points to %s, %v", what, d, err)
+		}
+		if got := storagetest.Tags(t, two, "a", 10); !slices.Equal(got, []string{"v1"}) {
+			t.Errorf("%s: tags: %v", what, got)
+		}
+		if _, ok, err := two.readLink(t.Context(), tagHistoryLink("a", "v1", moved.Digest)); err != nil || !ok {
+			t.Errorf("%s: it has no history: %v", what, err)
+		}
+	}
+}
