@@ -24,9 +24,9 @@ func TestAtQuestions(t *testing.T) {
 
 // TestNoFlagIsAskedFor: what trying a bucket finds names questions, and no flag, to somebody who is asked.
 func TestNoFlagIsAskedFor(t *testing.T) {
-	for _, right := range s3Rights {
-		if said := AtQuestions(right.remedy); strings.Contains(said, "--") {
-			t.Errorf("%s: %s", right.right, said)
+	for _, text := range trialTexts(t) {
+		if said := AtQuestions(inFlags.Replace(text)); strings.Contains(said, "--") {
+			t.Errorf("%s: %s", text, said)
 		}
 	}
 }

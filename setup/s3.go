@@ -39,26 +39,41 @@ const (
 	CodeS3Proven     = "bucket-proven"      // note: what was tried and works
 )
 
-// s3Rights says of what can fail which question it is about, and what to do in the words of flags; where that is empty the trial has
-// better words of its own.
+// s3Rights says of what can fail which question it is about. What to do about it only the trial knows, which saw how it failed.
 var s3Rights = []struct {
-	right, code, question, flag, remedy string
+	right, code, question, flag string
+	granted                     bool // a right in the bucket, which is told of where all is well
 }{
-	{"settings", CodeS3Settings, "s3-bucket", "--s3-bucket", ""},
-	{"name", CodeS3Name, "s3-endpoint", "--s3-endpoint", "correct the host in --s3-endpoint, or the region, or ask whoever runs your DNS"},
-	{"connection", CodeS3Connection, "s3-endpoint", "--s3-endpoint", "check the port, that the engine runs, and the firewalls between here and it"},
-	{"tls", CodeS3TLS, "s3-endpoint", "--s3-endpoint", "name the CA that signed it with --s3-ca-file, or use the name that the certificate is for; http:// where the engine has no TLS"},
-	{"clock", CodeS3Clock, "s3-bucket", "--s3-bucket", ""},
-	{"signature", CodeS3Signature, "s3-secret-key", "--s3-secret-key-file", "correct --s3-access-key and its secret key"},
-	{"region", CodeS3Region, "s3-region", "--s3-region", "correct --s3-region"},
-	{"bucket", CodeS3Bucket, "s3-bucket", "--s3-bucket", "create it, or correct --s3-bucket; if it is there, try the other setting of --s3-path-style"},
-	{"list", CodeS3List, "s3-bucket", "--s3-bucket", ""},
-	{"put", CodeS3Put, "s3-bucket", "--s3-bucket", ""},
-	{"get", CodeS3Get, "s3-bucket", "--s3-bucket", ""},
-	{"multipart", CodeS3Multipart, "s3-bucket", "--s3-bucket", ""},
-	{"conditions", CodeS3Conditions, "s3-bucket", "--s3-bucket", ""},
-	{"delete", CodeS3Delete, "s3-bucket", "--s3-bucket", ""},
+	{"settings", CodeS3Settings, "s3-bucket", "--s3-bucket", false},
+	{"name", CodeS3Name, "s3-endpoint", "--s3-endpoint", false},
+	{"connection", CodeS3Connection, "s3-endpoint", "--s3-endpoint", false},
+	{"tls", CodeS3TLS, "s3-endpoint", "--s3-endpoint", false},
+	{"clock", CodeS3Clock, "s3-bucket", "--s3-bucket", false},
+	{"signature", CodeS3Signature, "s3-secret-key", "--s3-secret-key-file", false},
+	{"region", CodeS3Region, "s3-region", "--s3-region", false},
+	{"bucket", CodeS3Bucket, "s3-bucket", "--s3-bucket", false},
+	{"list", CodeS3List, "s3-bucket", "--s3-bucket", true},
+	{"put", CodeS3Put, "s3-bucket", "--s3-bucket", true},
+	{"get", CodeS3Get, "s3-bucket", "--s3-bucket", true},
+	{"multipart", CodeS3Multipart, "s3-bucket", "--s3-bucket", true},
+	{"conditions", CodeS3Conditions, "s3-bucket", "--s3-bucket", true},
+	{"delete", CodeS3Delete, "s3-bucket", "--s3-bucket", true},
 }
+
+// inFlags says with the flags of setup what a trial says with the keys of myconfig.yml. The longer of two keys stands first.
+var inFlags = strings.NewReplacer(
+	"in storage.s3.regionendpoint, or secure: false", "in --s3-endpoint",
+	"in storage.s3.regionendpoint, or secure: true", "in --s3-endpoint",
+	"storage.s3.accesskey and secretkey", "--s3-access-key and --s3-secret-key-file",
+	"storage.s3.forcepathstyle: true", "--s3-path-style",
+	"storage.s3.regionendpoint or the region", "--s3-endpoint or --s3-region",
+	"storage.s3.regionendpoint", "--s3-endpoint",
+	"storage.s3.region", "--s3-region",
+	"storage.s3.cafile", "--s3-ca-file",
+	"storage.s3.bucket", "--s3-bucket",
+	"forcepathstyle", "the other setting of --s3-path-style",
+	"storage.s3", "the answers about the bucket",
+)
 
 // installedS3 is the bucket of the installation that the answers start from; nil: it has none.
 func (a *Answers) installedS3() *config.S3Storage {
@@ -113,6 +128,9 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 	}
 	cfg := a.s3Config()
 	findings := JudgeTrials(cfg.Bucket, m.TryStorage(ctx, config.Storage{Driver: config.S3, S3: cfg}))
+	for i := range findings {
+		findings[i].What, findings[i].Remedy = inFlags.Replace(findings[i].What), inFlags.Replace(findings[i].Remedy)
+	}
 	if ctx.Err() != nil {
 		return []Finding{refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")}
 	}
@@ -126,7 +144,7 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 	return findings
 }
 
-// JudgeTrials makes findings of what was tried: what fails, or one note of what works.
+// JudgeTrials makes findings of what was tried: what fails, or one note of what works. They speak of the keys of myconfig.yml.
 func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
 	var findings []Finding
 	var works []string
@@ -134,11 +152,11 @@ func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
 		for _, r := range s3Rights {
 			switch {
 			case r.right != trial.Right || !trial.Tried:
-			case trial.Passed && r.question == "s3-bucket" && r.remedy == "" && r.right != "settings" && r.right != "clock":
+			case trial.Passed && r.granted:
 				works = append(works, trial.What)
 			case trial.Passed:
 			default:
-				f := refused(r.code, trial.What, orElse(r.remedy, trial.Remedy))
+				f := refused(r.code, trial.What, trial.Remedy)
 				f.Question, f.Flag = r.question, r.flag
 				if trial.Right == "conditions" {
 					f.Severity = Warning // the store has a way without them

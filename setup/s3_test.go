@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -118,6 +119,59 @@ func TestRightsAreToldApart(t *testing.T) {
 	}
 	if len(codes) != len(s3Rights) {
 		t.Errorf("%d codes for %d rights", len(codes), len(s3Rights))
+	}
+}
+
+// TestTheTrialKnowsTheRemedy: what saw how it failed says what to do, in the words of whoever asks.
+func TestTheTrialKnowsTheRemedy(t *testing.T) {
+	for _, tc := range []struct{ right, remedy, want string }{
+		{"region", "set storage.s3.region to eu-west-1", "set --s3-region to eu-west-1"},
+		{"name", "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY", "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY"},
+		{"tls", "write http:// in storage.s3.regionendpoint, or secure: false", "write http:// in --s3-endpoint"},
+		{"signature", "set storage.s3.accesskey and secretkey, or give this machine a role", "set --s3-access-key and --s3-secret-key-file, or give this machine a role"},
+		{"bucket", "try again later; where it lasts, look into the log of the engine", "try again later; where it lasts, look into the log of the engine"},
+	} {
+		m := machineOf(t, &fakeHost{})
+		m.TryStorage = func(context.Context, config.Storage) []StorageTrial {
+			return []StorageTrial{{Right: tc.right, Tried: true, What: "it failed", Remedy: tc.remedy}}
+		}
+		_, findings := Resolve(t.Context(), m, nil, Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))})
+		i := slices.IndexFunc(findings, func(f Finding) bool { return f.What == "it failed" })
+		if i < 0 || findings[i].Remedy != tc.want {
+			t.Errorf("%s: %v, want the remedy %q", tc.right, findings, tc.want)
+		}
+		if judged := JudgeTrials("registry", m.TryStorage(t.Context(), config.Storage{})); len(judged) != 1 || judged[0].Remedy != tc.remedy {
+			t.Errorf("%s, for the checks: %v", tc.right, judged)
+		}
+	}
+}
+
+// trialTexts are the texts of the trials that name keys of myconfig.yml, read where they stand.
+func trialTexts(t *testing.T) (texts []string) {
+	t.Helper()
+	for _, name := range []string{"probe.go", "diagnose.go", "rights.go"} {
+		source, err := os.ReadFile(filepath.Join("..", "server", "storage", "s3", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(source)) {
+			if strings.Contains(line, "p.fail(") || strings.Contains(line, "emedy") {
+				texts = append(texts, regexp.MustCompile(`"[^"]*(storage\.s3|forcepathstyle|secure:)[^"]*"`).FindAllString(line, -1)...)
+			}
+		}
+	}
+	if len(texts) < 10 {
+		t.Errorf("only %d texts with keys were found", len(texts))
+	}
+	return texts
+}
+
+// TestEveryKeyOfATrialHasAFlag, so that scripts are told what they can give.
+func TestEveryKeyOfATrialHasAFlag(t *testing.T) {
+	for _, text := range trialTexts(t) {
+		if said := inFlags.Replace(text); regexp.MustCompile(`storage\.s3|forcepathstyle|secretkey|secure:`).MatchString(said) {
+			t.Errorf("no flag for what %s says: %s", text, said)
+		}
 	}
 }
 
