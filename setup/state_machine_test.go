@@ -70,7 +70,9 @@ func TestGlance(t *testing.T) {
 	}{
 		{"a disk of its own", diskHost{fs: FileSystem{Kind: "xfs", Free: 70 << 30, Total: 252 << 30}}, "storage-path", "/data", "note: 70 GiB of 252 GiB free"},
 		{
-			"the root disk", diskHost{fs: FileSystem{Kind: "ext4", Free: 70 << 30, Total: 252 << 30, Root: true}}, "storage-path", "/data",
+			"the root disk",
+			diskHost{fs: FileSystem{Kind: "ext4", Free: 70 << 30, Total: 252 << 30, Root: true}},
+			"storage-path", "/data",
 			"note: 70 GiB of 252 GiB free, on the root disk; a disk of its own keeps the one from filling up the other",
 		},
 		{"memory", diskHost{fs: FileSystem{Kind: "tmpfs", Free: 1 << 30, Total: 1 << 30}}, "storage-path", "/data", ""},
