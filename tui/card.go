@@ -181,6 +181,10 @@ func (m *model) cardLines(width int) []string {
 	row("settings", c.Config)
 	row("handoff", c.Handoff)
 	row("fingerprint", c.Fingerprint)
+	if m.outcome.Plan != nil { // what was done by hand, for whoever does it again
+		lines = append(lines, "", t.Title.Render(layout.Cut("the same without questions, passwords apart", width)))
+		lines = append(lines, shellLines(clean(m.outcome.Plan.Resolved.CommandLine()), width)...)
+	}
 	return lines
 }
 
@@ -235,7 +239,7 @@ func shellLines(line string, width int) []string {
 	}
 	var out []string
 	current, indent := "", ""
-	for _, word := range shellWords(line) {
+	for _, word := range flagsWithValues(shellWords(line), width-4) {
 		switch {
 		case current == "":
 			current = indent + word
@@ -248,6 +252,20 @@ func shellLines(line string, width int) []string {
 		}
 	}
 	return append(out, current)
+}
+
+// flagsWithValues joins each flag with what follows it, where that is no flag and both fit into a line: "--san localhost" is read as one.
+func flagsWithValues(words []string, width int) []string {
+	var out []string
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		if strings.HasPrefix(word, "-") && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") && ansi.StringWidth(word+words[i+1])+1 <= width {
+			i++
+			word += " " + words[i]
+		}
+		out = append(out, word)
+	}
+	return out
 }
 
 // shellWords cuts a line at the spaces that are not quoted.

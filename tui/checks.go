@@ -140,6 +140,8 @@ func (m *model) proved(msg provedMsg) {
 	if m.job != nil && m.job.ctx.Err() != nil {
 		return // it was stopped: what it says is not a proof
 	}
+	m.log.refresh(m.options.Log)
+	m.countLog() // the job still runs: what was logged until now is the checks'
 	m.checks.report = &msg.report
 	m.checks.rows = m.checks.rows[:0]
 	for _, result := range msg.report.Results {

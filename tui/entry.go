@@ -187,7 +187,7 @@ func (e *entry) shown() []setup.Finding {
 		out = append(out, setup.Finding{Severity: setup.Refused, What: e.problem})
 	}
 	for _, severity := range []setup.Severity{setup.Refused, setup.Warning, setup.Note} {
-		for _, finding := range append(slices.Clone(e.findings), e.tried...) {
+		for _, finding := range slices.Concat(e.findings, e.tried, e.glance()) {
 			if finding.Severity != severity || severity == setup.Refused && !e.touched && e.known == "" {
 				continue
 			}

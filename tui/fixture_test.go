@@ -317,6 +317,7 @@ func fixtureOptions() Options {
 				},
 			}
 		},
-		Log: log, Now: func() time.Time { return time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC) },
+		Size: func() *check.Machine { return &check.Machine{CPUs: 2, Memory: 4 << 30} },
+		Log:  log, Now: func() time.Time { return time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC) },
 	}
 }

@@ -205,6 +205,15 @@ func (f *form) keys() []key.Binding {
 	return []key.Binding{key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "show more settings"))}
 }
 
+// explain has the open question say what each of its options means, or of the one in front only.
+func (f *form) explain(all bool) {
+	if e := f.current(); e != nil {
+		if explainer, ok := e.field.(field.Explainer); ok {
+			explainer.Explain(all)
+		}
+	}
+}
+
 // view draws the form in so many columns.
 func (f *form) view(width int) field.View {
 	var view field.View

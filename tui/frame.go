@@ -27,13 +27,14 @@ func (m *model) frame() string {
 		text := fmt.Sprintf("This window is %d×%d. The wizard needs %d×%d: make it larger, or leave with ctrl+c.", width, height, leastWidth, leastHeight)
 		return layout.Clamp(layout.Wrap(text, max(width, 1)), width, height)
 	}
-	lines := []string{m.header(width)}
+	lines, foot := []string{m.header(width)}, m.foot(width)
+	rest := height - 1 - len(foot)
 	if width >= normalWidth && height >= normalHeight {
-		lines = append(lines, m.panes(width, height-2)...)
+		lines = append(lines, m.panes(width, rest)...)
 	} else {
-		lines = append(lines, m.bare(width, height-2)...)
+		lines = append(lines, m.bare(width, rest)...)
 	}
-	return layout.Clamp(append(lines, m.foot(width)), width, height)
+	return layout.Clamp(append(lines, foot...), width, height)
 }
 
 // header names the program and what is being set up.
@@ -43,14 +44,30 @@ func (m *model) header(width int) string {
 	return layout.Ends(left, m.theme.Title.Render(layout.Cut(host, max(width-len(m.options.Title)-4, 0)))+" ", width)
 }
 
-// foot is the line of help; something that wants saying stands before it, and a spinner while something takes long.
-func (m *model) foot(width int) string {
+// mostNotice is how many lines something that wants saying may take from what the screen is about.
+const mostNotice = 4
+
+// foot is the line of help; something that wants saying stands in its place, in as many lines as it takes, and a spinner while something takes
+// long.
+func (m *model) foot(width int) []string {
 	switch {
 	case m.job != nil && m.job.slow && m.phase != checking:
-		return layout.Ends(" "+m.spinner.View()+" "+m.job.doing+" …", m.theme.Muted.Render("esc stops ")+"", width)
+		return []string{layout.Ends(" "+m.spinner.View()+" "+m.job.doing+" …", m.theme.Muted.Render("esc stops")+" ", width)}
 	case m.notice != "":
-		return layout.Cut(" "+m.theme.Warning.Render(layout.Cut(theme.Caution+" "+clean(m.notice), width-2)), width)
+		lines := layout.Hang(" "+theme.Caution+" ", clean(m.notice), width-1)
+		if len(lines) > mostNotice {
+			lines = append(lines[:mostNotice-1], layout.Cut(lines[mostNotice-1]+" "+layout.Ellipsis, width-1))
+		}
+		for i := range lines {
+			lines[i] = m.theme.Warning.Render(lines[i])
+		}
+		return lines
 	}
+	return []string{m.keyLine(width)}
+}
+
+// keyLine names the keys that do something now.
+func (m *model) keyLine(width int) string {
 	line := m.help
 	if long := line.ShortHelpView(m.keys(true)); ansi.StringWidth(long) <= width-2 {
 		return " " + long
@@ -167,11 +184,17 @@ func (m *model) body(width, height int) ([]string, string) {
 		return layout.Wrap("Looking at this machine: its names, its addresses, what is installed.", width), ""
 	case asking:
 		f := m.form()
-		view := f.view(width)
+		var intro []string
 		if m.at == 0 {
-			intro := m.intro(width)
-			view.Lines, view.Focus, view.Until = append(intro, view.Lines...), view.Focus+len(intro), view.Until+len(intro)
+			intro = m.intro(width)
 		}
+		f.explain(true)
+		view := f.view(width)
+		if len(intro)+len(view.Lines) > height {
+			f.explain(false)
+			view = f.view(width)
+		}
+		view.Lines, view.Focus, view.Until = append(intro, view.Lines...), view.Focus+len(intro), view.Until+len(intro)
 		_, f.top = layout.Window(view.Lines, f.top, view.Until, height)
 		return scroll(view.Lines, &f.top, view.Focus, height)
 	case reviewing:
@@ -230,36 +253,6 @@ func (m *model) stepList(height int) []string {
 	return shown
 }
 
-// previewBox draws myconfig.yml as it is going to be.
-func (m *model) previewBox(width, height int) []string {
-	innerWidth, innerHeight := layout.Inner(width, height)
-	lines, focus := m.paintYAML(string(m.preview.text), innerWidth), m.preview.focus+2
-	if m.phase == reviewing && m.plan != nil {
-		lines, focus = m.configLines(innerWidth), 0
-	}
-	shown, below := scroll(lines, &m.preview.top, min(focus, len(lines)-1), innerHeight)
-	return layout.Box{Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted}.Render(shown, width, height)
-}
-
-// paintYAML sets keys apart from values.
-func (m *model) paintYAML(text string, width int) []string {
-	var out []string
-	for line := range strings.SplitSeq(strings.TrimRight(clean(text), "\n"), "\n") {
-		line = layout.Cut(line, width)
-		trimmed := strings.TrimLeft(line, " -")
-		name, value, found := strings.Cut(trimmed, ":")
-		switch {
-		case strings.HasPrefix(trimmed, "#"):
-			line = m.theme.Muted.Render(line)
-		case found && !strings.ContainsAny(name, " \"'") && (value == "" || value[0] == ' '):
-			indent := line[:len(line)-len(trimmed)]
-			line = indent + m.theme.Key.Render(name) + ":" + value
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
 // helpText explains the open question.
 func (m *model) helpText(width int) []string {
 	t := m.theme
@@ -276,8 +269,8 @@ func (m *model) helpText(width int) []string {
 	for paragraph := range strings.SplitSeq(clean(q.Help), "\n") {
 		lines = append(lines, layout.Wrap(paragraph, width)...)
 	}
-	if origin := m.form().current().origin(); origin != "" {
-		lines = append(lines, "", t.Muted.Render(layout.Cut("This answer comes from: "+origin, width)))
+	if origin := originSentence(m.origins[q.ID]); origin != "" {
+		lines = append(lines, "", t.Muted.Render(layout.Cut(origin, width)))
 	}
 	if len(q.Flags) > 0 {
 		lines = append(lines, "", t.Muted.Render(layout.Cut("In scripts: "+strings.Join(q.Flags, " "), width)))

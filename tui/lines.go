@@ -41,8 +41,10 @@ func RunLines(ctx context.Context, o Options) (Outcome, error) {
 	if errors.Is(err, errNoMore) {
 		err = nil // what was written stands in the outcome
 		if l.m.outcome.Stage == Asked {
-			err = fmt.Errorf("%w: nothing was written", errNoMore)
+			err = fmt.Errorf("%w: nothing was written; %s", errNoMore, l.m.afterTheInput())
 		}
+	} else {
+		l.m.howToGoOn(o.Out)
 	}
 	err = errors.Join(err, l.m.stopServer(o.Out))
 	return l.m.outcome, err
@@ -186,7 +188,7 @@ func (l *lines) run() error {
 	defer func() { _ = m.finish() }()
 	for {
 		if m.options.Begin != nil {
-			b, err := m.options.Begin(l.ctx)
+			b, err := m.lookAround(l.ctx)
 			if err != nil {
 				return err
 			}
@@ -220,6 +222,13 @@ func (l *lines) wizard() error {
 		if !m.asks(f.Question) {
 			l.finding(f)
 		}
+	}
+	for _, f := range m.outlook {
+		l.finding(flagged(f))
+	}
+	if setup.AnyRefused(m.outlook) {
+		l.say("Nothing was written. Put this right, then start again.")
+		return nil
 	}
 	return l.answerAll("")
 }
@@ -259,6 +268,8 @@ func words(sign string) string {
 		return "wrong: "
 	case theme.Unknown:
 		return "not known: "
+	case theme.Note:
+		return "note: "
 	}
 	return ""
 }

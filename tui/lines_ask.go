@@ -348,6 +348,9 @@ func (l *lines) judge(q *setup.Question) bool {
 	if q.Probe != nil && !setup.AnyRefused(findings) {
 		findings = append(findings, q.Probe(l.ctx, l.m.machine, &l.m.answers)...)
 	}
+	if len(findings) == 0 {
+		findings = setup.Glance(l.ctx, l.m.machine, q.ID, &l.m.answers)
+	}
 	for _, f := range worded(findings) {
 		l.finding(f)
 	}

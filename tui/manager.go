@@ -17,11 +17,12 @@ import (
 
 // manager is the screen from which an installation is looked after: its state, and what can be done about it.
 type manager struct {
-	on    bool // this sitting began with an installation, and comes back to it
-	state *setup.State
-	at    int // the job in front
-	top   int
-	moved bool // a job was chosen: it stays in sight, also where that pushes the state out
+	on     bool // this sitting began with an installation, and comes back to it
+	state  *setup.State
+	at     int // the job in front
+	top    int
+	moved  bool // a job was chosen: it stays in sight, also where that pushes the state out
+	unseen bool // the job in front is out of sight
 }
 
 // task is one thing that can be done to an installation.
@@ -123,7 +124,7 @@ func (m *model) beginAnew() tea.Cmd {
 
 func (m *model) beginAgain(doing string) tea.Cmd {
 	return m.start(doing, func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		b, err := m.options.Begin(ctx)
+		b, err := m.lookAround(ctx)
 		return begunMsg{b, err}
 	})
 }
@@ -223,6 +224,10 @@ func (m *model) managerKey(name string) tea.Cmd {
 		if g.at >= len(tasks) || m.job != nil {
 			return nil
 		}
+		if g.unseen { // nobody starts what is not to be seen
+			g.moved = true
+			return nil
+		}
 		if chosen := tasks[g.at]; chosen.closed != "" {
 			m.notice = chosen.closed
 			return nil
@@ -263,17 +268,20 @@ func (m *model) managerBody(width, height int) ([]string, string) {
 		return layout.Wrap("Looking at this installation: its certificate, its users, its server.", width), ""
 	}
 	lines := append(m.stateLines(width), "")
-	focus := -1
+	g := &m.manager
+	focus, chosen := -1, 0
 	for i, job := range m.tasks() {
-		if i == m.manager.at && m.manager.moved {
-			focus = len(lines)
+		if i == g.at {
+			chosen = len(lines)
 		}
-		lines = append(lines, m.taskLines(job, i == m.manager.at, width)...)
-		if focus >= 0 && i == m.manager.at {
+		lines = append(lines, m.taskLines(job, i == g.at, width)...)
+		if g.moved && i == g.at {
 			focus = len(lines) - 1
 		}
 	}
-	return scroll(lines, &m.manager.top, focus, height)
+	shown, below := scroll(lines, &g.top, focus, height)
+	g.unseen = chosen < g.top || chosen >= g.top+len(shown)
+	return shown, below
 }
 
 // taskLines draw one thing that can be done. What the chosen one means is told whole, below it where there is no room beside.
@@ -292,6 +300,9 @@ func (m *model) taskLines(job task, chosen bool, width int) []string {
 		}
 	}
 	room := width - nameWidth - 3
+	if !chosen && room < nameWidth { // no column for it, and a word or two of it say nothing
+		return []string{layout.Cut(pointer+style.Render(job.name), width)}
+	}
 	if !chosen || ansi.StringWidth(text) <= room {
 		return []string{layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(text), width)}
 	}

@@ -71,6 +71,8 @@ type model struct {
 	origins   map[string]setup.Origin
 	kept      *setup.Resolved // answers that somebody changed and went away from: they are there again when asked for
 	findings  []setup.Finding // that came with the beginning
+	outlook   []setup.Finding // of the machine, likewise
+	glance    glance
 	forms     []*form
 	at        int // the form in front
 	reached   int // the furthest one that was in front
@@ -140,7 +142,7 @@ func (m *model) begin(b Beginning) tea.Cmd {
 
 // take takes in what the wizard starts from.
 func (m *model) take(b Beginning) {
-	m.machine, m.installed, m.answers, m.findings = b.Machine, b.Installed, b.Resolved.Answers, b.Findings
+	m.machine, m.installed, m.answers, m.findings, m.outlook = b.Machine, b.Installed, b.Resolved.Answers, b.Findings, b.outlook
 	m.origins = make(map[string]setup.Origin, len(b.Resolved.Origins))
 	maps.Copy(m.origins, b.Resolved.Origins)
 	if b.State != nil {
@@ -165,13 +167,18 @@ func (m *model) Init() tea.Cmd {
 		return tea.Batch(m.watchLog(), m.first)
 	}
 	return tea.Batch(m.watchLog(), m.start("looking at this machine", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		b, err := m.options.Begin(ctx)
+		b, err := m.lookAround(ctx)
 		return begunMsg{b, err}
 	}))
 }
 
-// update takes a message in.
+// update takes a message in, and looks at what it left in front.
 func (m *model) update(msg tea.Msg) tea.Cmd {
+	cmd := m.takeIn(msg)
+	return tea.Batch(cmd, m.glanceAt())
+}
+
+func (m *model) takeIn(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
@@ -204,7 +211,7 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 		return cmd
 	case logMsg:
 		m.log.refresh(m.options.Log)
-		m.dashboard.count(m.log.lines, m.log.written)
+		m.countLog()
 		return m.watchLog()
 	case beatMsg:
 		return m.beat()
@@ -215,6 +222,9 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 		return m.serverEnded(msg)
 	case editedMsg:
 		return m.edited(msg)
+	case glancedMsg:
+		m.glanced(msg)
+		return nil
 	case jobMsg:
 		return m.heard(msg)
 	}
@@ -252,6 +262,8 @@ func (m *model) heard(msg jobMsg) tea.Cmd {
 		return tea.Batch(next, m.begin(said.beginning))
 	case faultsMsg:
 		return tea.Batch(next, m.foundFaults(said))
+	case outlookMsg:
+		return tea.Batch(next, m.lookedAhead(said))
 	case probedMsg:
 		return tea.Batch(next, m.probed(said))
 	case plannedMsg:
@@ -301,6 +313,9 @@ func (m *model) finish() tea.Cmd {
 
 // key takes a key in.
 func (m *model) key(msg tea.KeyMsg) tea.Cmd {
+	if msg.Type == tea.KeyEsc && msg.Alt { // pressed twice on a slow line: both arrive at once, and look like one key
+		msg.Alt = false
+	}
 	name := msg.String()
 	if msg.Paste {
 		name = ""

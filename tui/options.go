@@ -47,6 +47,8 @@ type Options struct {
 	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)
 	// Prove runs the checks and reports each step of them.
 	Prove func(ctx context.Context, plan *setup.Plan, report func(check.Event)) check.Report
+	// Size tells how large the machine is, for the notes of the manager. Nil: check.ThisMachine.
+	Size func() *check.Machine
 	// Card says what somebody needs to use the registry. Nil: setup.Handoff.
 	Card func(ctx context.Context, plan *setup.Plan) setup.Card
 
@@ -63,6 +65,8 @@ type Beginning struct {
 	Resolved  setup.Resolved
 	Findings  []setup.Finding // of [setup.Resolve]
 	State     *setup.State    // of the installation that is to be looked after: the first screen shows it; nil: the questions come first
+
+	outlook []setup.Finding // of the machine: what stands in the way before the first question, or what is worth knowing beside the state
 }
 
 // Stage is how far somebody came.
@@ -113,6 +117,9 @@ func (o Options) fill() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Size == nil {
+		o.Size = check.ThisMachine
 	}
 	if o.Log == nil {
 		o.Log = logview.New(1)

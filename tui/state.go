@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/lipgloss"
+
 	"packhouse/setup"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -17,15 +19,11 @@ func (m *model) stateLines(width int) []string {
 	var lines []string
 	const labelWidth = 13
 	m.tellState(m.manager.state, func(label, sign, text string) {
-		style := t.Plain
-		switch sign {
-		case theme.Done:
-			style = t.Good
-		case theme.Caution:
-			style = t.Warning
-		case theme.Failed:
-			style = t.Bad
+		if width < 4*labelWidth { // a column of labels would leave none for words
+			lines = append(lines, m.narrowState(label, sign, text, width)...)
+			return
 		}
+		style := m.signStyle(sign)
 		for i, line := range layout.Wrap(clean(text), max(width-labelWidth-2, 8)) {
 			mark := " "
 			if i == 0 {
@@ -37,6 +35,38 @@ func (m *model) stateLines(width int) []string {
 		}
 	})
 	return lines
+}
+
+// narrowState draws one line of the state where there is no room for a column of labels.
+func (m *model) narrowState(label, sign, text string, width int) []string {
+	lead := sign + " "
+	if label == "" {
+		lead = "  " + lead
+	} else {
+		text = label + ": " + text
+	}
+	lines := layout.Hang(lead, clean(text), width)
+	rest := lines[0][len(lead):]
+	if after, ok := strings.CutPrefix(rest, label+":"); ok && label != "" {
+		rest = m.theme.Muted.Render(label+":") + after
+	}
+	lines[0] = m.signStyle(sign).Render(lead) + rest
+	return lines
+}
+
+// signStyle is the colour that goes with a sign.
+func (m *model) signStyle(sign string) lipgloss.Style {
+	switch sign {
+	case theme.Done:
+		return m.theme.Good
+	case theme.Caution:
+		return m.theme.Warning
+	case theme.Failed:
+		return m.theme.Bad
+	case theme.Note:
+		return m.theme.Muted
+	}
+	return m.theme.Plain
 }
 
 // tellState says how an installation does: a label, a sign of the theme, and words. An empty label belongs to the one before.
@@ -73,11 +103,26 @@ func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 	default:
 		say("storage", theme.Done, where+", "+space)
 	}
+	m.machineNotes(say)
 	if len(s.Drift) == 0 {
 		say("files", theme.Done, "as setup wrote them, in "+s.Dir)
 	}
 	for _, drift := range s.Drift {
 		say("files", theme.Caution, drift.Path+": "+drift.What+" since setup wrote it")
+	}
+}
+
+// machineNotes say what is worth knowing of the machine, and wrong with nothing.
+func (m *model) machineNotes(say func(label, sign, text string)) {
+	for _, note := range m.outlook {
+		if note.Code == setup.CodeRoot { // it belongs to the storage, which was told just now
+			say("", theme.Note, sentence(note))
+		}
+	}
+	for _, note := range m.outlook {
+		if note.Code != setup.CodeRoot {
+			say("machine", theme.Note, sentence(note))
+		}
 	}
 }
 

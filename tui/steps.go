@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -23,6 +22,7 @@ func (m *model) enterStep(index int) {
 	m.reached = max(m.reached, m.at)
 	m.form().enter()
 	m.refreshPreview()
+	m.preview.base, m.preview.changed = m.preview.text, nil // from here on it is shown what the answers of this step change
 }
 
 // askingKey is a key while a step is in front.
@@ -58,6 +58,9 @@ func (m *model) next() tea.Cmd {
 	if f.refuse() {
 		m.notice = "something here cannot stay as it is"
 		return nil
+	}
+	if setup.AnyRefused(m.outlook) {
+		return m.lookAhead()
 	}
 	if f.probed {
 		return m.forward(f)
@@ -152,35 +155,6 @@ func (m *model) resume(only string) tea.Cmd {
 	return m.answer(only)
 }
 
-// preview is myconfig.yml as the answers make it.
-type preview struct {
-	text  []byte
-	focus int // the line that changed last
-	top   int
-}
-
-// refreshPreview makes the preview anew and remembers where it differs.
-func (m *model) refreshPreview() {
-	render := m.options.Preview
-	if render == nil {
-		render = func(answers setup.Answers) []byte { return setup.Preview(m.installed, answers) }
-	}
-	text := render(m.resolved().Answers)
-	if bytes.Equal(text, m.preview.text) {
-		return
-	}
-	before, after := bytes.Split(m.preview.text, []byte("\n")), bytes.Split(text, []byte("\n"))
-	if m.preview.text != nil {
-		for i := range after {
-			if i >= len(before) || !bytes.Equal(before[i], after[i]) {
-				m.preview.focus = i
-				break
-			}
-		}
-	}
-	m.preview.text = text
-}
-
 // bind names a key for the line of help.
 func bind(shown, does string) key.Binding {
 	return key.NewBinding(key.WithKeys(shown), key.WithHelp(shown, does))
@@ -202,6 +176,11 @@ func (m *model) intro(width int) []string {
 	for _, finding := range m.findings {
 		if !m.asks(finding.Question) {
 			say(finding)
+		}
+	}
+	if !m.manager.on {
+		for _, finding := range m.outlook {
+			say(flagged(finding))
 		}
 	}
 	if len(lines) > 0 {

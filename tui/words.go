@@ -37,6 +37,24 @@ func originWords(origin setup.Origin) string {
 	return ""
 }
 
+// originSentence says the same where it stands alone.
+func originSentence(origin setup.Origin) string {
+	switch origin {
+	case setup.FromFlag, setup.FromEnvironment:
+		return "This answer was " + originWords(origin) + "."
+	case setup.FromAnswersFile:
+		return "This answer is " + originWords(origin) + "."
+	case setup.FromInstallation:
+		return "This is what the installation has now."
+	case setup.FromDetection:
+		return "This answer was " + originWords(origin) + "."
+	case setup.FromDefault:
+		return "This answer is " + originWords(origin) + "."
+	case setup.FromTyping:
+	}
+	return ""
+}
+
 // drawFinding draws what is wrong, or worth knowing, with a sign and a colour.
 func (m *model) drawFinding(finding setup.Finding, width int) []string {
 	sign, style := "  · ", m.theme.Muted

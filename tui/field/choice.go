@@ -12,7 +12,7 @@ import (
 type Option struct {
 	Value    string
 	Title    string
-	Text     string // what choosing it means; shown while one is on it
+	Text     string // what choosing it means; shown while one is on it, or for all of them: see [Choice.Explain]
 	Disabled string // why it cannot be chosen; empty: it can
 }
 
@@ -23,6 +23,7 @@ type Choice struct {
 	options []Option
 	at      int
 	focused bool
+	whole   bool // what each option means is shown, and not only of the one in front
 }
 
 // NewChoice makes a choice that stands at a value, or at the first option that can be chosen.
@@ -69,6 +70,9 @@ func (f *Choice) next(from, step int) int {
 	}
 	return -1
 }
+
+// Explain implements Explainer.
+func (f *Choice) Explain(all bool) { f.whole = all }
 
 // Focus implements Field.
 func (f *Choice) Focus() { f.focused = true }
@@ -141,7 +145,7 @@ func (f *Choice) View(width int) View {
 		remark := option.Text
 		if option.Disabled != "" {
 			remark = option.Disabled
-		} else if i != f.at || !f.focused {
+		} else if !f.whole && (!f.focused || i != f.at) {
 			remark = ""
 		}
 		if remark != "" {

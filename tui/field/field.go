@@ -37,6 +37,11 @@ type Field interface {
 	Modal() bool
 }
 
+// Explainer is a field that can say what each of its options means, where there is room for it: then nothing moves when another one is chosen.
+type Explainer interface {
+	Explain(all bool)
+}
+
 // View is a drawn field.
 type View struct {
 	Lines []string

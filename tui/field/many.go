@@ -123,6 +123,7 @@ func (f *Many) Update(msg tea.KeyMsg) bool {
 	case is(msg, "d", "delete", "backspace") && f.at < len(f.rows):
 		if f.rows[f.at].Own {
 			f.rows = slices.Delete(f.rows, f.at, f.at+1)
+			f.at = max(min(f.at, len(f.rows)-1), 0) // where enter goes on
 		} else {
 			f.rows[f.at].Ticked = false
 		}

@@ -42,6 +42,14 @@ func (f *Users) SetUsers(users []setup.User) {
 	f.at = max(min(f.at, len(f.users)), 0)
 }
 
+// Explain implements Explainer.
+func (f *Users) Explain(all bool) {
+	if f.form != nil {
+		f.form.role.Explain(all)
+		f.form.source.Explain(all)
+	}
+}
+
 // Focus implements Field.
 func (f *Users) Focus() { f.focused = true }
 
@@ -68,7 +76,11 @@ func (f *Users) Modal() bool { return f.form != nil }
 // Keys implements Field.
 func (f *Users) Keys() []key.Binding {
 	if f.form != nil {
-		return append(f.form.fields[f.form.at].Keys(), bind("tab", "tab", "next field"), bind("enter", "enter", "save"), bind("esc", "esc", "back"))
+		enter := "save"
+		if f.form.at < len(f.form.fields)-1 {
+			enter = "next"
+		}
+		return append(f.form.fields[f.form.at].Keys(), bind("enter", "enter", enter), bind("esc", "esc", "back"))
 	}
 	if f.at == len(f.users) {
 		return []key.Binding{bind("enter", "enter", "add")}
@@ -111,6 +123,7 @@ func (f *Users) Update(msg tea.KeyMsg) bool {
 		gone := f.users[f.at]
 		f.left = nil
 		f.users = slices.Delete(slices.Clone(f.users), f.at, f.at+1)
+		f.at = max(min(f.at, len(f.users)-1), 0) // where enter goes on, and adds nobody
 		if gone.Source == setup.Kept && !slices.Contains(f.removed, gone.Name) {
 			f.removed = append(f.removed, gone.Name)
 		}

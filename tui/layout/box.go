@@ -13,6 +13,8 @@ type Box struct {
 	Remark string         // "3 more below", or nothing
 	Edge   lipgloss.Style // of the lines
 	Head   lipgloss.Style // of the title
+	Mark   string         // one column wide, in the margin of the lines that Marked says
+	Marked []bool         // by line
 }
 
 // Inner is the room that a box of the given size leaves for what it holds: two columns on each side, of them one for the line.
@@ -28,8 +30,12 @@ func (b Box) Render(lines []string, width, height int) []string {
 	out := make([]string, 0, height)
 	out = append(out, b.edge(border.TopLeft, border.Top, border.TopRight, b.Head.Render(Cut(b.Title, width-6)), b.Title, width, true))
 	side := b.Edge.Render(border.Left)
-	for _, line := range Fit(lines, innerWidth, innerHeight) {
-		out = append(out, side+" "+line+" "+side)
+	for i, line := range Fit(lines, innerWidth, innerHeight) {
+		margin := " "
+		if i < len(b.Marked) && b.Marked[i] {
+			margin = b.Mark
+		}
+		out = append(out, side+margin+line+" "+side)
 	}
 	return append(out, b.edge(border.BottomLeft, border.Bottom, border.BottomRight, b.Edge.Render(Cut(b.Remark, width-6)), b.Remark, width, false))
 }

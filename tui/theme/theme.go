@@ -22,6 +22,8 @@ const (
 	Caution = "!"
 	Unknown = "?"
 	Pointer = "›"
+	Note    = "·"
+	Changed = "▌" // in the margin of what an answer changed
 )
 
 // Theme is a set of styles for one terminal.

@@ -1,0 +1,148 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+)
+
+// TestNoticesAreWhole: what stands in the way is said to its end, also where the window is narrow; the frame gives way.
+func TestNoticesAreWhole(t *testing.T) {
+	for _, size := range [][2]int{{120, 36}, {80, 24}, {60, 14}, {40, 12}} {
+		o := managed(fixtureOptions())
+		b, _ := o.Begin(t.Context())
+		b.State.TLS, b.State.Certificate = setup.LetsEncrypt, nil
+		s := open(t, o, size[0], size[1])
+		s.keys("<up><enter>")
+		s.wants("the server orders it and renews it in time, by itself; packhouse cert show tells how it stands")
+		if lines := strings.Split(s.text(), "\n"); !strings.HasSuffix(strings.TrimSpace(lines[len(lines)-1]), "stands") {
+			t.Errorf("%d×%d: the notice is not what the frame ends with:\n%s", size[0], size[1], s.text())
+		}
+	}
+	o := managed(fixtureOptions())
+	o.Rollback = func(context.Context) (*setup.Plan, error) { return nil, errors.New("x") }
+	s := open(t, o, 40, 12)
+	s.m.notice = strings.Repeat("much too long ", 60)
+	if lines := strings.Split(s.text(), "\n"); len(lines) != 12 || !strings.HasSuffix(lines[11], "…") {
+		t.Errorf("a notice without an end:\n%s", s.text())
+	}
+}
+
+// TestChoicesExplainThemselves: where there is room every option says what it means, so that nothing moves while one compares; in a low window
+// the one in front does.
+func TestChoicesExplainThemselves(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys(strings.Repeat("<enter>", 4))
+	s.wants("A local CA signs it", "A single certificate that each client trusts itself.", "Plain HTTP.")
+	line := lineOf(s.text(), "My own files")
+	s.keys("<down>")
+	s.wants("A local CA signs it")
+	if now := lineOf(s.text(), "My own files"); now != line {
+		t.Errorf("line %d moved to %d", line, now)
+	}
+	s.resize(40, 12)
+	s.wants("A single certificate")
+	s.wantsNot("A local CA signs it")
+
+	s = open(t, fixtureOptions(), 80, 24)
+	s.keys(strings.Repeat("<enter>", 5) + "a")
+	s.wants("also pushes and moves tags", "also deletes and overwrites", "up to 72 bytes")
+}
+
+func lineOf(frame, text string) int {
+	return slices.IndexFunc(strings.Split(frame, "\n"), func(line string) bool { return strings.Contains(line, text) })
+}
+
+// TestEnterGoesOnAfterARemoval: where the last of a list was taken away, enter goes on to the next question and adds nothing.
+func TestEnterGoesOnAfterARemoval(t *testing.T) {
+	s := open(t, fixtureOptions(), 100, 30)
+	s.keys(strings.Repeat("<enter>", 5) + "<down>d")
+	s.wantsNot("spectro")
+	s.keys("<enter>")
+	s.wants("● Storage")
+
+	s = open(t, fixtureOptions(), 100, 30)
+	s.keys("<enter>apacks.example.org<enter>")
+	s.wants("packs.example.org")
+	s.keys("d<enter><enter>")
+	s.wantsNot("packs.example.org")
+	s.wants("● Address")
+}
+
+// TestEscapeTwiceIsEscape: on a slow line both presses arrive at once, and look like alt and escape.
+func TestEscapeTwiceIsEscape(t *testing.T) {
+	s := open(t, fixtureOptions(), 80, 24)
+	s.keys("<enter>")
+	s.wants("● Names")
+	s.send(tea.KeyMsg{Type: tea.KeyEsc, Alt: true})
+	s.wants("● Host name")
+}
+
+// TestNothingUnseenIsStarted: a job that is out of sight in a low window comes into sight first.
+func TestNothingUnseenIsStarted(t *testing.T) {
+	s := open(t, managed(fixtureOptions()), 40, 12)
+	s.wantsNot("Renew the certificate")
+	s.keys("<enter>")
+	s.wants("› Renew the certificate")
+	if s.m.phase != managing {
+		t.Fatal("it was started unseen")
+	}
+	s.keys("<enter>")
+	s.wants("Review")
+}
+
+// TestPreviewMarksWhatAnAnswerChanges: beside the lines of myconfig.yml that the answers of this step changed, in the margin; the next step begins
+// without marks.
+func TestPreviewMarksWhatAnAnswerChanges(t *testing.T) {
+	s := open(t, fixtureOptions(), 120, 34)
+	s.keys("<enter><enter><enter>")
+	s.wantsNot("▌")
+	s.keys("<ctrl+u>:5001")
+	s.wants("│▌  addr: :5001")
+	if n := strings.Count(s.text(), "▌"); n != 1 {
+		t.Errorf("%d lines are marked, want the one that changed:\n%s", n, s.text())
+	}
+	s.keys("<enter>")
+	s.wants("● TLS")
+	s.wantsNot("▌")
+}
+
+func TestFresh(t *testing.T) {
+	for _, tc := range []struct {
+		name, before, after string
+		want                []int
+	}{
+		{"nothing", "a\nb\nc", "a\nb\nc", nil},
+		{"changed", "a\nb\nc", "a\nx\nc", []int{1}},
+		{"inserted", "a\nc", "a\nb\nc", []int{1}},
+		{"taken out", "a\nb\nc", "a\nc", nil},
+		{"moved", "a\nb\nc", "c\na\nb", []int{0}},
+		{"an empty line is no change to see", "a\nb", "a\n\nb", nil},
+		{"too long to compare", "a", strings.Repeat("b\n", mostCompared+1), nil},
+		{"from nothing", "", "a", []int{0}},
+	} {
+		changed := fresh([]byte(tc.before), []byte(tc.after))
+		maps.DeleteFunc(changed, func(_ int, is bool) bool { return !is })
+		if got := slices.Sorted(maps.Keys(changed)); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestPreviewBeginsWithTheSettings: the words at the head of the file are for whoever finds it later.
+func TestPreviewBeginsWithTheSettings(t *testing.T) {
+	for text, want := range map[string]string{
+		"# words\n# more\n\nversion: 0.1\n# who\nauth:\n": "version: 0.1\n# who\nauth:\n", "version: 0.1\n": "version: 0.1\n", "# only words": "# only words", "": "",
+	} {
+		if got := string(body([]byte(text))); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package tui
+
+import (
+	"context"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
+)
+
+// glance is what can be seen of the answer in front while somebody gives it. Looking is done beside the screen, one look at a time: a disk that
+// does not answer holds up nobody who types.
+type glance struct {
+	question string // that was looked at
+	answer   string
+	busy     bool
+	findings []setup.Finding
+}
+
+// Messages of looking.
+type (
+	glancedMsg struct {
+		question, answer string
+		findings         []setup.Finding
+	}
+	outlookMsg struct{ findings []setup.Finding }
+)
+
+// glanceAt looks at the answer in front, where that has changed.
+func (m *model) glanceAt() tea.Cmd {
+	if m.phase != asking || m.glance.busy || len(m.forms) == 0 {
+		return nil
+	}
+	e := m.form().current()
+	if e == nil || e.question.Kind != setup.Path || e.question.ID == m.glance.question && e.known == m.glance.answer {
+		return nil
+	}
+	m.glance.busy = true
+	ctx, machine, answers := m.ctx, m.machine, m.resolved().Answers
+	question, answer := e.question.ID, e.known
+	return guard(func() tea.Msg {
+		return glancedMsg{question, answer, worded(setup.Glance(ctx, machine, question, &answers))}
+	})
+}
+
+// glanced takes in what was seen. It stays until something else was seen of the same question, so that nothing flickers as one types.
+func (m *model) glanced(msg glancedMsg) {
+	m.glance = glance{question: msg.question, answer: msg.answer, findings: msg.findings}
+}
+
+// glance is what was seen of the answer; what trying it told is better.
+func (e *entry) glance() []setup.Finding {
+	if e.question.ID != e.m.glance.question || e.refused() || len(e.tried) > 0 {
+		return nil
+	}
+	return e.m.glance.findings
+}
+
+// lookAround finds out what the wizard starts from, and what there is to tell about the machine.
+func (m *model) lookAround(ctx context.Context) (Beginning, error) {
+	b, err := m.options.Begin(ctx)
+	switch {
+	case err != nil || b.Installed.Refused():
+	case b.State != nil:
+		b.outlook = setup.MachineNotes(m.options.Size(), b.State)
+	default:
+		b.outlook = setup.Outlook(b.Machine, &b.Resolved.Answers)
+	}
+	return b, err
+}
+
+// lookAhead looks again at what stood in the way before the first question; somebody may have put it right meanwhile.
+func (m *model) lookAhead() tea.Cmd {
+	machine, answers := m.machine, m.resolved().Answers
+	return m.start("looking again", func(context.Context, func(tea.Msg)) tea.Msg {
+		return outlookMsg{setup.Outlook(machine, &answers)}
+	})
+}
+
+// lookedAhead goes on where nothing stands in the way any more.
+func (m *model) lookedAhead(msg outlookMsg) tea.Cmd {
+	m.outlook = msg.findings
+	if m.phase != asking {
+		return nil
+	}
+	for _, finding := range m.outlook {
+		if finding.Severity == setup.Refused {
+			m.notice = finding.String() + "; enter looks again"
+			return nil
+		}
+	}
+	return m.next()
+}
+
+// flagged names the flag within the words: there is no question in which the answer could be changed.
+func flagged(finding setup.Finding) setup.Finding {
+	if finding.Flag != "" {
+		finding.What, finding.Flag = finding.Flag+": "+finding.What, ""
+	}
+	return finding
+}
