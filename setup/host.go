@@ -5,8 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
+
+	"packhouse/setup/check"
 )
 
 // ThisMachine is the operating system underneath.
@@ -20,7 +21,9 @@ func (machine) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) 
 
 func (machine) UID() int { return os.Geteuid() }
 
-func (machine) CPUs() int { return runtime.NumCPU() }
+func (machine) CPUs() float64 { return check.ThisMachine().CPUs }
+
+func (machine) Memory() uint64 { return check.ThisMachine().Memory }
 
 // bridges are the beginnings of the interface names that container engines and hypervisors make for networks of their own.
 var bridges = [...]string{"docker", "br-", "cni", "podman", "virbr", "lxc", "lxd", "veth", "cali", "flannel", "kube", "vmnet", "nerdctl"}

@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Memory is not asked for here.
-func (machine) Memory() uint64 { return 0 }
-
 // Holder cannot be seen without /proc.
 func (machine) Holder(int) Process { return Process{} }
 

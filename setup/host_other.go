@@ -7,9 +7,6 @@ import (
 	"os"
 )
 
-// Memory is not asked for here.
-func (machine) Memory() uint64 { return 0 }
-
 // Holder cannot be seen without /proc.
 func (machine) Holder(int) Process { return Process{} }
 

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -26,6 +27,7 @@ type fakeHost struct {
 	system    FileSystem
 	readOnly  string // no file can be made at or below
 	memory    uint64
+	cpus      float64
 	binds     int
 }
 
@@ -105,9 +107,10 @@ func (h *fakeHost) Writable(path string) error {
 	return nil
 }
 
-func (h *fakeHost) UID() int       { return 0 }
-func (h *fakeHost) CPUs() int      { return 2 }
-func (h *fakeHost) Memory() uint64 { return max(h.memory, 4<<30) }
+func (h *fakeHost) UID() int      { return 0 }
+func (h *fakeHost) CPUs() float64 { return cmp.Or(h.cpus, 2) }
+
+func (h *fakeHost) Memory() uint64 { return cmp.Or(h.memory, 4<<30) }
 
 // now is the time in tests.
 var now = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)

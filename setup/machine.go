@@ -31,9 +31,9 @@ type Host interface {
 	Writable(path string) error
 	// UID is the effective user, 0 for root, -1 where there is none.
 	UID() int
-	// CPUs is the number of processors that can be used.
-	CPUs() int
-	// Memory is the main memory in bytes; 0: not to be seen.
+	// CPUs is how much of processors can be used, also where a control group allows a part of one only; 0: not to be seen.
+	CPUs() float64
+	// Memory is the memory in bytes that can be used; 0: not to be seen.
 	Memory() uint64
 }
 
@@ -71,7 +71,7 @@ type Machine struct {
 	Names     []string  // it goes by, the best first; never empty
 	Addresses []Address // of all interfaces
 	UID       int
-	CPUs      int
+	CPUs      float64
 	Memory    uint64
 	ConfigDir string           // where an installation belongs by default
 	DataDir   string           // where content belongs by default

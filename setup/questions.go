@@ -132,12 +132,7 @@ func examineDir(m *Machine, a *Answers) []Finding {
 
 func examineMachine(m *Machine, a *Answers) []Finding {
 	findings := examineDir(m, a)
-	if m.Memory > 0 && m.Memory < leastMemory {
-		findings = append(findings, Finding{
-			Severity: Note, Code: CodeSmall, What: fmt.Sprintf("this machine has %s of memory", humanize.IBytes(m.Memory)), Remedy: "1 processor and 2 GB are what a registry is happy with",
-		})
-	}
-	return findings
+	return append(findings, smallness(m.CPUs, m.Memory)...)
 }
 
 // question finds a question by its ID.

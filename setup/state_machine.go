@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 
@@ -28,24 +29,26 @@ func MachineNotes(m *check.Machine, s *State) []Finding {
 	if m == nil || s == nil {
 		return nil
 	}
-	var notes []Finding
-	has := ""
-	if m.CPUs > 0 && m.CPUs < leastProcessors {
-		has = fmt.Sprintf("%.1f of a processor", m.CPUs)
-	}
-	if m.Memory > 0 && m.Memory < leastMemory {
-		if has != "" {
-			has += " and "
-		}
-		has += humanize.IBytes(m.Memory) + " of memory"
-	}
-	if has != "" {
-		notes = append(notes, noted(CodeSmall, "this machine has "+has, "1 processor and 2 GB are what a registry is happy with"))
-	}
+	notes := smallness(m.CPUs, m.Memory)
 	if s.Storage.Driver == config.Filesystem && m.OnRootDisk != nil && m.OnRootDisk(s.Storage.Path) {
 		notes = append(notes, noted(CodeRoot, "content is on the root disk", "a disk of its own keeps the one from filling up the other"))
 	}
 	return notes
+}
+
+// smallness tells of a machine that has less than the vendor's minimum. A zero is something that cannot be seen.
+func smallness(cpus float64, memory uint64) []Finding {
+	var has []string
+	if cpus > 0 && cpus < leastProcessors {
+		has = append(has, fmt.Sprintf("%.1f of a processor", cpus))
+	}
+	if memory > 0 && memory < leastMemory {
+		has = append(has, humanize.IBytes(memory)+" of memory")
+	}
+	if len(has) == 0 {
+		return nil
+	}
+	return []Finding{noted(CodeSmall, "this machine has "+strings.Join(has, " and "), "1 processor and 2 GB are what a registry is happy with")}
 }
 
 // Glance is what can be seen at once about the answer to a question, while it is being given and before [Question.Probe] tries it: how much room
