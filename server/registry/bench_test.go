@@ -86,17 +86,57 @@ func BenchmarkPull(b *testing.B) {
 	}
 }
 
+// BenchmarkList answers listings without a network: what is counted is the registry and its store.
 func BenchmarkList(b *testing.B) {
-	do := bench(b)
-	content := benchManifest(do)
-	for i := range 1000 {
-		do("PUT", fmt.Sprintf("/v2/a/manifests/v%d", i), strings.NewReader(content))
+	const tags, repositories = 10_000, 1000
+	store, err := inmemory.Open(b.Context(), filesystem.Options{})
+	if err != nil {
+		b.Fatal(err)
 	}
-	for name, target := range map[string]string{"1000 tags": "/v2/a/tags/list", "10 of 1000 tags": "/v2/a/tags/list?n=10&last=v5", "repositories": "/v2/_catalog", "referrers": "/v2/a/referrers/" + digest.FromString(content).String()} {
+	b.Cleanup(func() { _ = store.Close() })
+	handler := registrytest.Handler(registry.Options{Store: store, DeleteEnabled: true})
+	do := func(method, target string, body io.Reader) {
+		w := httptest.NewRecorder()
+		if handler.ServeHTTP(w, httptest.NewRequest(method, target, body)); w.Code > 299 {
+			b.Fatalf("%s %s: %d, %s", method, target, w.Code, w.Body)
+		}
+	}
+	content := benchManifest(do)
+	for first := 0; first < tags; first += 100 {
+		var query strings.Builder
+		for i := first; i < first+100; i++ {
+			fmt.Fprintf(&query, "&tag=t%06d", i)
+		}
+		do("PUT", "/v2/a/manifests/"+digest.FromString(content).String()+"?"+query.String()[1:], strings.NewReader(content))
+	}
+	for i := range repositories {
+		do("POST", fmt.Sprintf("/v2/catalogue/r%06d/blobs/uploads/?mount=%s&from=a", i, digest.FromString("{}")), nil)
+	}
+	for name, target := range map[string]string{
+		"10,000 tags": "/v2/a/tags/list", "a page of 100 tags": "/v2/a/tags/list?n=100&last=t005000",
+		"a page of 100 repositories": "/v2/_catalog?n=100&last=catalogue/r000500", "referrers": "/v2/a/referrers/" + digest.FromString(content).String(),
+	} {
 		b.Run(name, func(b *testing.B) {
+			do("GET", target, nil) // the first one reads the disk
+			r := httptest.NewRequest("GET", target, nil)
+			b.ReportAllocs()
 			for b.Loop() {
-				do("GET", target, nil)
+				w := &discard{header: http.Header{}}
+				handler.ServeHTTP(w, r)
+				if w.status != http.StatusOK {
+					b.Fatal(w.status)
+				}
 			}
 		})
 	}
 }
+
+// discard is an answer that nobody reads.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }

@@ -30,6 +30,7 @@ type catalogue struct {
 // catalogued is a repository, and the time of its directory when it was last seen to hold something.
 type catalogued struct {
 	name string
+	repo reference.Repository // name, parsed: a listing need not do it for each
 	dir  string
 	seen int64
 }
@@ -70,8 +71,8 @@ func (c *catalogue) load() bool {
 	c.torn = len(body) > 0 && body[len(body)-1] != '\n'
 	for line := range bytes.Lines(body) {
 		name, whole := strings.CutSuffix(string(line), "\n")
-		if _, err := reference.ParseRepository(name); err == nil && whole {
-			c.names = append(c.names, catalogued{name: name})
+		if repo, err := reference.ParseRepository(name); err == nil && whole {
+			c.names = append(c.names, catalogued{name: repo.String(), repo: repo})
 		}
 	}
 	slices.SortFunc(c.names, func(a, b catalogued) int { return strings.Compare(a.name, b.name) })
@@ -181,8 +182,11 @@ func (c *catalogue) exists() bool {
 
 func (c *catalogue) insert(name string) {
 	i, found := slices.BinarySearchFunc(c.names, name, byName)
-	if !found {
-		c.names = slices.Insert(c.names, i, catalogued{name: name})
+	if found {
+		return
+	}
+	if repo, err := reference.ParseRepository(name); err == nil { // as it is: who pushed had it parsed
+		c.names = slices.Insert(c.names, i, catalogued{name: name, repo: repo})
 	}
 }
 
@@ -272,16 +276,15 @@ func (s *Store) Repositories(ctx context.Context, last string, n int, visible fu
 	case <-ctx.Done():
 		return nil, false, ctx.Err()
 	}
-	page = []string{}
+	page = make([]string, 0, min(max(n, 0), mostAhead))
 	for {
-		batch := s.catalogue.after(last, 256)
+		batch := s.catalogue.after(last, min(max(n-len(page), 0)+1, mostAhead))
 		for _, c := range batch {
 			if err := ctx.Err(); err != nil {
 				return nil, false, err
 			}
 			last = c.name
-			repo, err := reference.ParseRepository(c.name)
-			if err != nil || visible != nil && !visible(repo) || !s.holds(c) {
+			if visible != nil && !visible(c.repo) || !s.holds(c) {
 				continue
 			}
 			if len(page) >= n {
@@ -294,6 +297,9 @@ func (s *Store) Repositories(ctx context.Context, last string, n int, visible fu
 		}
 	}
 }
+
+// mostAhead is how many entries of the catalogue a listing looks at before it asks for more.
+const mostAhead = 1024
 
 // after copies up to n entries that follow a name.
 func (c *catalogue) after(last string, n int) []catalogued {

@@ -63,13 +63,14 @@ const (
 // segment is one of the two files.
 type segment struct {
 	file     disk.File
-	end      int64               // where the next batch goes
-	last     uint64              // number of its last record
-	settled  uint64              // what its header says
-	names    map[string]struct{} // what its records name
-	applying int                 // changes of it whose names are being given
-	leaving  bool                // its checkpoint is under way
-	spoilt   bool                // a write to it failed: take the other one
+	end      int64   // where the next batch goes
+	last     uint64  // number of its last record
+	settled  uint64  // what its header says
+	written  uint64  // number of the last record that is durable in it
+	names    nameSet // what its records name
+	applying int     // changes of it whose names are being given
+	leaving  bool    // its checkpoint is under way
+	spoilt   bool    // a write to it failed: take the other one
 }
 
 // entry is one change that waits to be written.
@@ -89,7 +90,7 @@ func openJournal(s *Store) (*journal, error) {
 	for i := range j.segments {
 		f, err := openSegment(d, segmentName(i), size)
 		if err == nil {
-			j.segments[i] = &segment{file: f, end: block, settled: last, names: map[string]struct{}{}}
+			j.segments[i] = &segment{file: f, end: block, settled: last, names: newNameSet()}
 			err = writeHeader(f, header{settled: last})
 		}
 		if err != nil {
@@ -203,6 +204,7 @@ func (j *journal) lead() {
 		}
 		at := seg.end
 		batch := j.batch(seg)
+		last := seg.last
 		j.mu.Unlock()
 		if err := writeAt(seg.file, j.buf, at); err != nil {
 			j.mu.Lock()
@@ -213,6 +215,9 @@ func (j *journal) lead() {
 			finish(batch, err)
 			continue
 		}
+		j.mu.Lock()
+		seg.written = last
+		j.mu.Unlock()
 		finish(batch, nil)
 	}
 }
@@ -256,7 +261,7 @@ func (j *journal) batch(seg *segment) []*entry {
 		buf = appendRecord(buf, stamp{j.run, j.seq, at}, e.payload)
 		e.seg = seg
 		for _, i := range e.items {
-			seg.names[i.file()] = struct{}{}
+			seg.names.add(i.file())
 		}
 	}
 	batch := j.queue[:n:n]

@@ -2,7 +2,7 @@ package filesystem
 
 import (
 	"fmt"
-	"strings"
+	"io"
 	"time"
 
 	"packhouse/server/storage/disk"
@@ -58,16 +58,20 @@ func (j *journal) left(seg *segment, err error) {
 		return
 	}
 	seg.settled, seg.end, seg.leaving, seg.spoilt = seg.last, block, false, false
-	clear(seg.names)
+	seg.names.clear()
 	j.failed = nil
 }
 
 // again writes every file a segment names once more, in place, and makes it and the directories above it durable. Whoever gives a name to
 // something else meanwhile does so by a rename, and is not in the way.
 func (j *journal) again(seg *segment) error {
+	names, err := seg.read()
+	if err != nil {
+		return err
+	}
 	b := barrier{j.disk}
 	above := map[string]struct{}{}
-	for name := range seg.names { // nobody adds to a segment that was left
+	for name := range names {
 		for dir := parentOf(name); dir != "."; dir = parentOf(dir) {
 			above[dir] = struct{}{}
 		}
@@ -92,6 +96,26 @@ func (j *journal) again(seg *segment) error {
 		}
 	}
 	return nil
+}
+
+// read returns what the records of a segment name that was left: nobody adds to it. It goes by what is known to be settled and not by the header,
+// which may say so already where writing it failed.
+func (s *segment) read() (map[string]struct{}, error) {
+	p := make([]byte, s.end)
+	if _, err := io.ReadFull(io.NewSectionReader(s.file, 0, s.end), p); err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	names, last := map[string]struct{}{}, s.settled
+	for _, r := range parseRecords(p, s.settled) {
+		last = r.seq
+		for _, i := range r.items {
+			names[i.file()] = struct{}{}
+		}
+	}
+	if last < s.written {
+		return nil, fmt.Errorf("read journal: what follows record %d of %d cannot be read", last, s.written)
+	}
+	return names, nil
 }
 
 // rewrite writes a file's bytes over themselves. One that was too large for the journal was synced before it was named.
@@ -145,7 +169,7 @@ func (j *journal) idle() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.timer = nil
-	if j.closed || j.failed != nil || len(j.active.names) == 0 {
+	if j.closed || j.failed != nil || j.active.names.empty() {
 		return
 	}
 	if !j.turn() { // the device is slow: later
@@ -164,9 +188,9 @@ func (j *journal) settle(dir string) error {
 			if err := j.works(); err != nil {
 				return err
 			}
-		case other.leaving && other.has(dir):
+		case other.leaving && other.names.has(dir):
 			j.turned.Wait()
-		case !j.active.has(dir):
+		case !j.active.names.has(dir):
 			return nil
 		case !j.turn():
 			j.turned.Wait()
@@ -181,22 +205,13 @@ func (j *journal) other() *segment {
 	return j.segments[0]
 }
 
-func (s *segment) has(dir string) bool {
-	for name := range s.names {
-		if rest, ok := strings.CutPrefix(name, dir); ok && (rest == "" || rest[0] == '/') {
-			return true
-		}
-	}
-	return false
-}
-
 // close settles everything, so that another server finds the directory whole.
 func (j *journal) close() error {
 	j.mu.Lock()
 	j.closed = true
 	err := j.works()
-	for err == nil && (j.leading || j.other().leaving || len(j.active.names) > 0) {
-		if j.leading || len(j.active.names) == 0 || !j.turn() {
+	for err == nil && (j.leading || j.other().leaving || !j.active.names.empty()) {
+		if j.leading || j.active.names.empty() || !j.turn() {
 			j.turned.Wait()
 		}
 		err = j.works()

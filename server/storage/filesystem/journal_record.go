@@ -200,10 +200,15 @@ func (f found) last() uint64 {
 }
 
 // parseSegment reads what the bytes of a segment hold, up to the first thing that is no record of its run.
-func parseSegment(p []byte) (f found) {
-	f.header = parseHeader(p)
+func parseSegment(p []byte) found {
+	h := parseHeader(p)
+	return found{h, parseRecords(p, h.settled)}
+}
+
+// parseRecords reads the records of a segment that come after the settled ones.
+func parseRecords(p []byte, settled uint64) (records []foundRecord) {
 	if len(p) < block {
-		return f
+		return nil
 	}
 	var before stamp
 	for rest := p[block:]; ; {
@@ -212,22 +217,22 @@ func parseSegment(p []byte) (f found) {
 		if !ok {
 			skip := (block - (len(p)-len(rest))%block) % block
 			if skip == 0 || skip > len(rest) {
-				return f
+				return records
 			}
 			rest = rest[skip:]
 			if of, payload, behind, ok = parseRecord(rest); !ok {
-				return f
+				return records
 			}
 		}
-		if of.seq <= f.settled || before.seq > 0 && (of.run != before.run || of.seq != before.seq+1) {
-			return f
+		if of.seq <= settled || before.seq > 0 && (of.run != before.run || of.seq != before.seq+1) {
+			return records
 		}
 		items, ok := decode(payload)
 		if !ok {
-			return f
+			return records
 		}
 		before = of
-		f.records = append(f.records, foundRecord{of.seq, of.at, items})
+		records = append(records, foundRecord{of.seq, of.at, items})
 		rest = behind
 	}
 }

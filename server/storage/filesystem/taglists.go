@@ -200,6 +200,7 @@ func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string
 	if found {
 		i++
 	}
+	page = make([]string, 0, min(max(n, 0), len(t.names)-i))
 	for ; i < len(t.names); i++ {
 		tag := &t.names[i]
 		if !tag.seen {
