@@ -22,8 +22,8 @@ import (
 	"packhouse/server/storage/s3"
 )
 
-// orderLease is the lease of whoever orders, in a store that many servers share.
-const orderLease = "acme"
+// orderLease begins the names of the leases of whoever orders, in a store that many servers share.
+const orderLease = "acme-"
 
 var errNoCache = errors.New("the storage keeps no certificates (http.tls.letsencrypt.cachefile): name a directory")
 
@@ -71,8 +71,8 @@ func orderCache(c *config.Config, store storage.Store) (acme.Cache, acme.Lease, 
 	case able && readOnly:
 		return recordCache{shared.Records(folder)}, acme.Follow, nil
 	case able:
-		return recordCache{shared.Records(folder)}, func(ctx context.Context) (context.Context, func(), bool, error) {
-			return shared.Lease(ctx, orderLease)
+		return recordCache{shared.Records(folder)}, func(ctx context.Context, what string) (context.Context, func(), bool, error) {
+			return shared.Lease(ctx, orderLease+what)
 		}, nil
 	case c.Storage.Driver == config.Filesystem && readOnly:
 		return acme.Directory(c.CertificateDirectory()), acme.Follow, nil

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -9,10 +10,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -29,12 +30,14 @@ type directory struct {
 	mu       sync.Mutex
 	manager  *Manager // where proofs are looked for; nil: nowhere
 	offered  []string
-	proves   string // the kind of challenge that comes through
-	limited  bool   // orders are, for an hour
-	lost     bool   // the account is, until it is opened anew
-	signs    string // this name in place of the one that was asked; empty: that one
-	accounts int
-	orders   []string // names
+	proves   string          // the kind of challenge that comes through
+	limited  bool            // orders are, for an hour
+	lost     bool            // the account is, until it is opened anew
+	signs    string          // this name in place of the one that was asked; empty: that one
+	accounts int             // that were opened
+	known    map[string]bool // accounts, by their key
+	contact  string          // of the last account
+	orders   []string        // names
 	statuses map[string]string
 	chain    []byte
 }
@@ -45,7 +48,7 @@ func newDirectory(t *testing.T) *directory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &directory{t: t, ca: ca, offered: []string{http01, tlsALPN01}, proves: tlsALPN01, statuses: map[string]string{}}
+	d := &directory{t: t, ca: ca, offered: []string{http01, tlsALPN01}, proves: tlsALPN01, statuses: map[string]string{}, known: map[string]bool{}}
 	d.Server = httptest.NewTLSServer(d)
 	t.Cleanup(d.Close)
 	return d
@@ -56,9 +59,11 @@ func (d *directory) manage(o Options) *Manager {
 	d.t.Helper()
 	o.Directory, o.Roots = d.URL+"/dir", x509.NewCertPool()
 	o.Roots.AddCert(d.Certificate())
+	if o.Email == "" {
+		o.Email = "you@example.com"
+	}
 	m := newManager(d.t, nil, o)
-	a := &authority{directory: m.from, email: "you@example.com", roots: o.Roots, cache: o.Cache, answers: m.answers}
-	m.issuer = a
+	m.issuer = newAuthority(m, o)
 	d.manager = m
 	return m
 }
@@ -75,16 +80,23 @@ func (d *directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		answer(status, map[string]any{"type": problemPrefix + kind, "detail": detail, "status": status})
 	}
-	var envelope struct{ Payload string }
+	var envelope struct{ Payload, Protected string }
+	key := ""
 	var asked struct {
-		Identifiers []struct{ Value string }
-		CSR         string
-		Contact     []string
+		OnlyReturnExisting bool
+		Identifiers        []struct{ Value string }
+		CSR                string
+		Contact            []string
 	}
 	if r.Method == http.MethodPost {
 		_ = json.NewDecoder(r.Body).Decode(&envelope)
 		if raw, err := base64.RawURLEncoding.DecodeString(envelope.Payload); err == nil && len(raw) > 0 {
 			_ = json.Unmarshal(raw, &asked)
+		}
+		var protected struct{ JWK json.RawMessage }
+		if raw, err := base64.RawURLEncoding.DecodeString(envelope.Protected); err == nil {
+			_ = json.Unmarshal(raw, &protected)
+			key = string(protected.JWK)
 		}
 	}
 	n := len(d.orders)
@@ -98,15 +110,25 @@ func (d *directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/dir":
 		answer(http.StatusOK, map[string]string{"newNonce": d.URL + "/nonce", "newAccount": d.URL + "/account", "newOrder": d.URL + "/order"})
 	case "/nonce":
-	case "/account":
-		if !slices.Contains(asked.Contact, "mailto:you@example.com") {
-			d.t.Errorf("the account is opened for %v", asked.Contact)
+	case "/account", "/account/1":
+		known := d.known[key] || r.URL.Path == "/account/1"
+		switch {
+		case asked.OnlyReturnExisting:
+		case !known:
+			d.accounts, d.lost = d.accounts+1, false
+			fallthrough
+		case r.URL.Path == "/account/1":
+			d.contact, d.known[key] = strings.Join(asked.Contact, " "), true
 		}
-		d.accounts, d.lost = d.accounts+1, false
 		w.Header().Set("Location", d.URL+"/account/1")
-		answer(http.StatusCreated, map[string]string{"status": "valid"})
+		status := http.StatusCreated
+		if known {
+			status = http.StatusOK
+		}
+		answer(status, map[string]any{"status": "valid", "contact": []string{d.contact}})
 	case "/order":
 		if d.lost {
+			clear(d.known)
 			refuse(http.StatusBadRequest, "accountDoesNotExist", "who are you")
 			return
 		}
@@ -214,8 +236,8 @@ func TestOrders(t *testing.T) {
 			if left, err := cache.Get(t.Context(), proofKey(host)); err == nil {
 				t.Errorf("left behind: %s", left)
 			}
-			if d.accounts != 2 { // asked for once by each process, with the same key
-				t.Errorf("%d times asked for the account", d.accounts)
+			if d.accounts != 1 || d.contact != "mailto:you@example.com" {
+				t.Errorf("%d accounts, the last of %s", d.accounts, d.contact)
 			}
 		})
 	}
@@ -267,6 +289,62 @@ func TestLostAccount(t *testing.T) {
 	if s := order(t, m); s.Failure != "" || d.accounts != 2 {
 		t.Errorf("%d accounts, %s", d.accounts, s.Failure)
 	}
+}
+
+// TestContact: another address of http.tls.letsencrypt.email reaches the CA with the next start, without another account.
+func TestContact(t *testing.T) {
+	d, cache := newDirectory(t), Directory(t.TempDir())
+	for _, email := range []string{"you@example.com", "others@example.com", "others@example.com"} {
+		if s := order(t, d.manage(Options{Cache: cache, Email: email})); s.Failure != "" || d.contact != "mailto:"+email {
+			t.Errorf("%s: the CA knows %s; %s", email, d.contact, s.Failure)
+		}
+	}
+	if d.accounts != 1 {
+		t.Errorf("%d accounts", d.accounts)
+	}
+}
+
+// TestDamagedAccountKey: another account is opened, and what was there is kept.
+func TestDamagedAccountKey(t *testing.T) {
+	for _, content := range []string{"", "-----BEGIN EC PRIVATE KEY-----\n"} {
+		d, cache := newDirectory(t), Directory(t.TempDir())
+		if err := cache.Put(t.Context(), accountKey, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		s := order(t, d.manage(Options{Cache: cache}))
+		kept, err := cache.Get(t.Context(), accountKey+damagedSuffix)
+		if s.Failure != "" || d.accounts != 1 || err != nil || string(kept) != content {
+			t.Errorf("%q: %s; kept %q, %v", content, s.Failure, kept, err)
+		}
+	}
+}
+
+// TestOneAccount: servers that begin together on an empty cache, with several names each, open one account.
+func TestOneAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBucket()
+		b.slowDown(300 * time.Millisecond)
+		keys := make(chan any, 20)
+		for range 4 {
+			r := &replica{bucket: b}
+			a := newAuthority(newManager(t, nil, Options{Cache: r, Lease: r.take}), Options{Cache: r, Lease: r.take})
+			go func() {
+				key, err := a.key(t.Context())
+				if err != nil {
+					t.Error(err)
+					keys <- nil
+					return
+				}
+				keys <- *key.Public().(*ecdsa.PublicKey)
+			}()
+		}
+		first := (<-keys).(ecdsa.PublicKey)
+		for range 3 {
+			if other := (<-keys).(ecdsa.PublicKey); !first.Equal(&other) {
+				t.Error("two accounts")
+			}
+		}
+	})
 }
 
 // FuzzReason: whatever a CA says, what people are shown is printable and short.

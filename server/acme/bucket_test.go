@@ -18,8 +18,13 @@ type bucket struct {
 	leases  int // that were asked for
 	slow    time.Duration
 	unread  error
-	holder  *replica
-	runsOut time.Time // the lease of a holder that died
+	held    map[string]*hold
+}
+
+// hold is a lease that somebody has.
+type hold struct {
+	by   *replica
+	lose context.CancelCauseFunc
 }
 
 const leaseLife = time.Minute // of the lease of a server that died
@@ -28,9 +33,9 @@ const leaseLife = time.Minute // of the lease of a server that died
 type replica struct {
 	*bucket
 	*Manager
-	dead   bool
-	cancel context.CancelFunc
-	lose   context.CancelCauseFunc // its lease, while it has one
+	dead    bool
+	cancel  context.CancelFunc
+	runsOut time.Time // its leases, where it is dead
 }
 
 // wait is how slow the bucket is.
@@ -47,7 +52,7 @@ func (b *bucket) slowDown(d time.Duration) {
 	b.slow = d
 }
 
-func newBucket() *bucket { return &bucket{entries: map[string][]byte{}} }
+func newBucket() *bucket { return &bucket{entries: map[string][]byte{}, held: map[string]*hold{}} }
 
 var errDead = errors.New("this server is dead")
 
@@ -90,23 +95,23 @@ func (r *replica) Delete(_ context.Context, key string) error {
 }
 
 // take is the lease of a replica.
-func (r *replica) take(ctx context.Context) (context.Context, func(), bool, error) {
+func (r *replica) take(ctx context.Context, what string) (context.Context, func(), bool, error) {
 	r.wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.leases++
-	if r.holder != nil && (!r.holder.dead || time.Now().Before(r.runsOut)) {
+	if h := r.held[what]; h != nil && (!h.by.dead || time.Now().Before(h.by.runsOut)) {
 		return nil, nil, false, nil
 	}
-	r.holder = r
-	var held context.Context
-	held, r.lose = context.WithCancelCause(ctx)
+	held, lose := context.WithCancelCause(ctx)
+	mine := &hold{r, lose}
+	r.held[what] = mine
 	return held, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.lose(nil)
-		if r.holder == r && !r.dead {
-			r.holder = nil
+		lose(nil)
+		if r.held[what] == mine && !r.dead {
+			delete(r.held, what)
 		}
 	}, true, nil
 }

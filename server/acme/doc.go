@@ -14,6 +14,11 @@
 // day, and that is written into the cache before anything is ordered: neither a restart nor a crash in the middle of an order makes it
 // sooner. Where the cache cannot be read or written, nothing is ordered at all. What the CA said is kept word for word.
 //
+// Names do not wait for one another: one that the CA comes to no end with, or refuses, delays neither the order nor the renewal of another.
+//
+// A failure that was written down by a clock more than a day ahead is passed over, so that a machine whose clock is set only after the start
+// does not wait for years.
+//
 // # Proving a name
 //
 // TLS-ALPN-01 (RFC 8737) is answered on the port of the server, which the CA reaches as port 443; HTTP-01 (RFC 8555, section 8.3) by
@@ -26,8 +31,8 @@
 //
 // # Many servers
 //
-// Servers that share a cache answer each other's challenges and take over each other's certificates. With a Lease one of them orders at a
-// time, having looked again at what the others did: together they have one account, place one order, and wait out one cool-down. The
+// Servers that share a cache answer each other's challenges and take over each other's certificates. With a Lease one of them orders a name at
+// a time, having looked again at what the others did: together they have one account, place one order, and wait out one cool-down. The
 // others look at the cache: every hour while all is well, every minute while something is wanting, every five seconds while an order is
 // under way. When a server dies over an order, the one that gets its lease places another at once; but not a third, which has to wait.
 //

@@ -56,7 +56,6 @@ type Manager struct {
 	byHost  map[string]*name
 	cache   Cache
 	lease   Lease
-	turn    chan struct{} // taken by the one order that this process asks for with a lease
 	answers *answers
 	issuer  issuer
 	from    string // directory
@@ -95,7 +94,7 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 		return nil, errNoHosts
 	}
 	m := &Manager{
-		byHost: map[string]*name{}, cache: o.Cache, lease: o.Lease, turn: make(chan struct{}, 1), from: o.Directory, kinds: []string{tlsALPN01},
+		byHost: map[string]*name{}, cache: o.Cache, lease: o.Lease, from: o.Directory, kinds: []string{tlsALPN01},
 		log: o.Log, now: o.Now,
 	}
 	if m.from == "" {
@@ -121,7 +120,7 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 		return nil, err
 	}
 	m.answers = newAnswers(o.Cache, hosts, m.now, o.Lease != nil)
-	m.issuer = &authority{directory: m.from, email: o.Email, agent: o.UserAgent, roots: o.Roots, cache: o.Cache, answers: m.answers}
+	m.issuer = newAuthority(m, o)
 	for _, host := range hosts {
 		n := &name{host: host, record: record{Directory: m.from}, spread: rand.Float64()}
 		m.names, m.byHost[host] = append(m.names, n), n
@@ -154,6 +153,7 @@ func (m *Manager) look(ctx context.Context, n *name) error {
 	if errors.Is(all, errUnread) {
 		n.unread = reason(all)
 	}
+	r, n.record = r.believed(m.now()), n.record.believed(m.now())
 	if err == nil && (!n.unkept || r.FailedAt.After(n.record.FailedAt) || r.Obtained.After(n.record.FailedAt)) {
 		n.record, n.unkept = r, false
 	}

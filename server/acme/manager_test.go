@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,7 @@ type fakeCA struct {
 	ca     *certgen.Pair
 	fail   func(host string) error
 	during func(host string)
+	hangs  func(host string) bool // until the order is given up
 	calls  []call
 }
 
@@ -52,8 +54,11 @@ func newFakeCA(t *testing.T) *fakeCA {
 func (f *fakeCA) issue(ctx context.Context, host string, kinds []string) (issued, error) {
 	f.mu.Lock()
 	f.calls = append(f.calls, call{host, time.Now(), kinds})
-	fail, during := f.fail, f.during
+	fail, during, hangs := f.fail, f.during, f.hangs
 	f.mu.Unlock()
+	if hangs != nil && hangs(host) {
+		<-ctx.Done()
+	}
 	if during != nil {
 		during(host)
 	}
@@ -345,6 +350,65 @@ func TestOtherDirectory(t *testing.T) {
 		run(t, newManager(t, ca, Options{Cache: cache}), time.Minute)
 		if ca.count() != 1 {
 			t.Errorf("%d orders after a restart", ca.count())
+		}
+	})
+}
+
+// TestClockThatWasAhead: what a clock that was years ahead has written down does not keep the one that was set from ordering, nor from renewing,
+// and is not told of any more.
+func TestClockThatWasAhead(t *testing.T) {
+	for _, renewal := range []bool{false, true} {
+		for _, dies := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				ca, cache := newFakeCA(t), Directory(t.TempDir())
+				if renewal {
+					run(t, newManager(t, ca, Options{Cache: cache}), time.Minute)
+				}
+				ahead := newManager(t, ca, Options{Cache: cache, Now: func() time.Time { return time.Now().AddDate(12, 0, 0) }})
+				ca.fail = func(string) error { return errors.New("x509: certificate has expired or is not yet valid") }
+				ca.hangs = func(string) bool { return dies }
+				run(t, ahead, 4*time.Minute)
+				r, _, err := readRecord(t.Context(), cache, host, "https://ca.example/dir")
+				if err != nil || r.NextTry.Before(time.Now().AddDate(11, 0, 0)) {
+					t.Fatalf("%+v, %v", r, err)
+				}
+				ca.fail, ca.hangs = nil, nil
+				m := newManager(t, ca, Options{Cache: cache})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go m.Run(ctx)
+				time.Sleep(time.Minute)
+				if s := m.States()[0]; s.Leaf == nil || s.Fault() != "" || s.Ordering {
+					t.Errorf("once the clock is set: %+v, %s", s, s.Fault())
+				}
+				time.Sleep(70 * 24 * time.Hour)
+				if s := m.States()[0]; s.Fault() != "" || time.Until(s.Leaf.NotAfter) < 75*24*time.Hour {
+					t.Errorf("at the renewal: %+v, %s", s, s.Fault())
+				}
+			})
+		}
+	}
+}
+
+// TestClockIsSetUnderARunningServer: the same where the server is not started anew.
+func TestClockIsSetUnderARunningServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := newFakeCA(t)
+		ca.fail = func(string) error { return errors.New("x509: certificate has expired or is not yet valid") }
+		var ahead atomic.Int64
+		ahead.Store(12)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		m := newManager(t, ca, Options{Cache: Directory(t.TempDir()), Now: func() time.Time { return time.Now().AddDate(int(ahead.Load()), 0, 0) }})
+		go m.Run(ctx)
+		time.Sleep(time.Minute)
+		ca.mu.Lock()
+		ca.fail = nil
+		ca.mu.Unlock()
+		ahead.Store(0)
+		time.Sleep(lookSoon + startSpread)
+		if s := m.States()[0]; s.Leaf == nil || s.Fault() != "" {
+			t.Errorf("%+v, %s", s, s.Fault())
 		}
 	})
 }

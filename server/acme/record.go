@@ -42,6 +42,18 @@ func doubled(base, longest time.Duration, failures int) time.Duration {
 	return base
 }
 
+// clockSlack is how far the clocks of servers may be apart, or one of them off. Beyond it what is remembered was written by a clock that was wrong.
+const clockSlack = 24 * time.Hour
+
+// believed returns the record without a failure that, by this clock, is yet to come: it was written by one that was ahead, as that of a machine may
+// be before it is set. Else its cool-down would last until then, for years perhaps. How often it failed still counts.
+func (r record) believed(now time.Time) record {
+	if r.FailedAt.After(now.Add(clockSlack)) {
+		r.FailedAt, r.NextTry, r.Reason, r.Begun = time.Time{}, time.Time{}, "", false
+	}
+	return r
+}
+
 // refused returns the record after the CA has refused as many challenges.
 func (r record) refused(now time.Time, times int, reason string) record {
 	r.Refusals += times

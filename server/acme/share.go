@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// Lease takes what one of the servers that share a cache may do at a time: to order. held ends when the lease is lost, release gives it back.
-// Not ok where another server has it; that of a server which died has to run out by itself. A lease that is held by two once in a while costs
-// an order too many and nothing else.
-type Lease func(ctx context.Context) (held context.Context, release func(), ok bool, err error)
+// Lease takes what one of the servers that share a cache may do at a time: to order for one name, or to open the account (what says which; it is made
+// of letters, digits and ".-_"). held ends when the lease is lost, release gives it back. Not ok where another server has it; that of a server
+// which died has to run out by itself. A lease that is held by two once in a while costs an order too many and nothing else.
+//
+// Each name has a lease of its own, so that one which the CA takes minutes over, or never comes to an end with, holds up no other.
+type Lease func(ctx context.Context, what string) (held context.Context, release func(), ok bool, err error)
 
 // Follow is the Lease of a server that takes over what others order, and never orders.
-func Follow(context.Context) (held context.Context, release func(), ok bool, err error) {
+func Follow(context.Context, string) (held context.Context, release func(), ok bool, err error) {
 	return nil, nil, false, nil
 }
 
@@ -63,16 +65,10 @@ func (n *name) underWay(now time.Time) bool {
 	return n.record.Begun && now.Sub(n.record.FailedAt) < orderTimeout
 }
 
-// orderAlone orders while no other server that shares the cache does, unless one has done so in the meantime. It returns false where another
+// orderAlone orders while no other server that shares the cache does so for this name, unless one has in the meantime. It returns false where another
 // server is at it, or that cannot be told.
 func (m *Manager) orderAlone(ctx context.Context, n *name) bool {
-	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-	case <-ctx.Done():
-		return false
-	}
-	held, release, ok, err := m.lease(ctx)
+	held, release, ok, err := m.lease(ctx, n.host)
 	if err != nil {
 		m.log.LogAttrs(ctx, slog.LevelWarn, "nothing is ordered, since it cannot be told whether another server does", slog.String("host", n.host), slog.Any("error", err))
 	}

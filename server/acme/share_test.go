@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,26 +12,26 @@ import (
 	"time"
 )
 
-// oneAtATime has an order take a while, and tells when two are under way at once.
+// oneAtATime has an order take a while, and tells when two for one name are under way at once.
 func oneAtATime(t *testing.T, ca *fakeCA, d time.Duration) {
 	var mu sync.Mutex
-	under := 0
+	under := map[string]int{}
 	ca.during = func(host string) {
 		mu.Lock()
-		under++
-		if under > 1 {
-			t.Errorf("two orders at once, one of them for %s", host)
+		under[host]++
+		if under[host] > 1 {
+			t.Errorf("two orders at once for %s", host)
 		}
 		mu.Unlock()
 		time.Sleep(d)
 		mu.Lock()
-		under--
+		under[host]--
 		mu.Unlock()
 	}
 }
 
-// TestReplicasOrderOnce: of any number of servers that start together one orders each name, one name at a time; all serve what it got, soon
-// after; and so at the renewal.
+// TestReplicasOrderOnce: of any number of servers that start together one orders each name; all serve what it got, soon after; and so at the
+// renewal.
 func TestReplicasOrderOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 70*24*time.Hour)
@@ -91,22 +92,65 @@ func TestReplicasLookAgain(t *testing.T) {
 	})
 }
 
-// TestNamesInTurns: where every server gets the lease, as in a bucket that cannot hold one, this one still orders one name at a time.
-func TestNamesInTurns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		ca, b := newFakeCA(t), newBucket()
-		oneAtATime(t, ca, 10*time.Second)
-		b.join(ctx, t, ca, Options{
-			Hosts: []string{host, "other.example.com", "third.example.com"},
-			Lease: func(ctx context.Context) (context.Context, func(), bool, error) { return ctx, func() {}, true, nil },
+// TestHangingNames: names for which the CA comes to no end, or says no, hold up no other: neither the first certificate nor the renewal, with
+// or without others that share the cache, whichever server has taken to them.
+func TestHangingNames(t *testing.T) {
+	good := []string{"a.example.com", "b.example.com"}
+	hosts := []string{"hangs.example.com", good[0], "fails.example.com", "also.hangs.example.com", good[1]}
+	for _, servers := range []int{0, 1, 3} { // 0: one with a cache to itself
+		t.Run(fmt.Sprint(servers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				ca, b := newFakeCA(t), newBucket()
+				ca.life = 3
+				ca.hangs = func(host string) bool { return strings.Contains(host, "hangs") }
+				ca.fail = func(host string) error {
+					if strings.HasPrefix(host, "fails") {
+						return refusal("192.0.2.7: Connection refused")
+					}
+					return nil
+				}
+				var all []*Manager
+				for range servers {
+					all = append(all, b.join(ctx, t, ca, Options{Hosts: hosts}).Manager)
+				}
+				if servers == 0 {
+					all = []*Manager{newManager(t, ca, Options{Hosts: hosts, Cache: Directory(t.TempDir())})}
+					go all[0].Run(ctx)
+				}
+				soon := startSpread + time.Second
+				if servers > 1 { // who is not the one that orders hears of it
+					soon += lookAtOrder * 3
+				}
+				time.Sleep(soon)
+				for _, m := range all {
+					for _, h := range good {
+						if shown(t, m, h) == m.standIn {
+							t.Errorf("%s waits for the others", h)
+						}
+					}
+				}
+				time.Sleep(60 * time.Hour)
+				for _, m := range all {
+					for i, s := range m.States() {
+						if ok := slices.Contains(good, hosts[i]); ok != (s.Leaf != nil) || ok != (s.Fault() == "") || ok && time.Until(s.Leaf.NotAfter) < 48*time.Hour {
+							t.Errorf("after the renewal: %+v", s)
+						}
+					}
+				}
+				orders := map[string]int{}
+				for _, c := range ca.calls {
+					orders[c.host]++
+				}
+				for _, h := range good {
+					if orders[h] != 2 {
+						t.Errorf("%d orders for %s", orders[h], h)
+					}
+				}
+			})
 		})
-		time.Sleep(time.Minute)
-		if n := ca.count(); n != 3 {
-			t.Errorf("%d orders for three names", n)
-		}
-	})
+	}
 }
 
 // TestReplicasCoolDown: a name that fails makes one order for each cool-down, however many servers there are and however often they start.
@@ -169,7 +213,7 @@ func TestReplicaDies(t *testing.T) {
 			<-started
 			time.Sleep(10 * time.Second)
 			b.mu.Lock()
-			holder := b.holder
+			holder := b.held[host].by
 			b.mu.Unlock()
 			b.put(proofKey(host), "left over")
 			holder.kill()
@@ -246,7 +290,7 @@ func TestReplicasAreCheap(t *testing.T) {
 		defer cancel()
 		ca, b := newFakeCA(t), newBucket()
 		stuck := &replica{bucket: b}
-		if _, _, ok, err := stuck.take(ctx); !ok || err != nil {
+		if _, _, ok, err := stuck.take(ctx, host); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		for range 3 {
@@ -290,7 +334,7 @@ func TestLeaseUnknown(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ca, b := newFakeCA(t), newBucket()
-		b.join(ctx, t, ca, Options{Lease: func(context.Context) (context.Context, func(), bool, error) {
+		b.join(ctx, t, ca, Options{Lease: func(context.Context, string) (context.Context, func(), bool, error) {
 			return nil, nil, false, errors.New("503 slow down")
 		}})
 		time.Sleep(time.Hour)
@@ -316,7 +360,7 @@ func TestLeaseLost(t *testing.T) {
 		theirs := fmt.Sprintf(`{"directory":"https://ca.example/dir","refusals":3,"nextTry":%q,"reason":"theirs"}`, time.Now().Add(5*time.Hour).Format(time.RFC3339))
 		b.put(recordKey(host), theirs)
 		b.mu.Lock()
-		b.holder.lose(errors.New("another process has taken over"))
+		b.held[host].lose(errors.New("another process has taken over"))
 		b.mu.Unlock()
 		time.Sleep(time.Hour)
 		if got := b.entry(recordKey(host)); got != theirs || ca.count() != 1 {
