@@ -1,13 +1,12 @@
 package filesystem
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"io"
+	"maps"
 	"strings"
 	"testing"
 
-	"packhouse/server/storage/inmemory"
+	"packhouse/server/storage/disk"
 )
 
 func TestNameSet(t *testing.T) {
@@ -35,48 +34,49 @@ func TestNameSet(t *testing.T) {
 // TestRecordsThatCannotBeReadAreNotSettled: when a sync of everything failed, what is to be written again is read from the segment; where that
 // cannot be, nothing is called durable.
 func TestRecordsThatCannotBeReadAreNotSettled(t *testing.T) {
-	d := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true})
-	s, err := OpenDisk(context.Background(), d, Options{Journal: 64 << 10})
+	d, err := disk.OpenOS(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	<-s.settled
-	j := s.journal.Load()
-	j.mu.Lock()
-	j.after = 0 // nothing is settled by itself
-	j.mu.Unlock()
-	const records = 5
-	for i := range records {
-		c := s.begin()
-		if err := errors.Join(c.write(fmt.Sprint(indexDir, "/file", i), []byte("content")), c.contents(), c.names()); err != nil {
+	defer d.Close()
+	f, err := d.Create("segment")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := extend(f, 0, 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	seg := &segment{file: f, end: block, settled: 7}
+	for _, name := range []string{"a/one", "a/two", "b/three"} {
+		p := pad(appendRecord(nil, stamp{1, seg.settled + uint64(seg.end/block), 9}, encode([]item{{kind: itemFile, name: name, body: []byte("content")}})))
+		if err := writeAt(f, p, seg.end); err != nil {
 			t.Fatal(err)
 		}
-		c.end()
+		seg.end += int64(len(p))
 	}
-	seg := j.active
-	names, err := seg.read()
-	if err != nil {
+	seg.last, seg.written = 10, 10
+	want := map[string]struct{}{"a/one": {}, "a/two": {}, "b/three": {}}
+	if names, err := seg.read(); err != nil || !maps.Equal(names, want) {
+		t.Errorf("%v, %v", names, err)
+	}
+	if err := writeHeader(f, header{settled: seg.last}); err != nil { // written, and reported as failed
 		t.Fatal(err)
 	}
-	for i := range records {
-		if _, ok := names[fmt.Sprint(indexDir, "/file", i)]; !ok {
-			t.Errorf("%d is not among %v", i, names)
-		}
+	if names, err := seg.read(); err != nil || !maps.Equal(names, want) {
+		t.Errorf("by the header: %v, %v", names, err)
 	}
-	if err := writeHeader(seg.file, header{settled: seg.last}); err != nil { // written, and reported as failed
+	if _, err := f.Seek(seg.end-block+recordHead, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := seg.read(); err != nil || len(again) != len(names) {
-		t.Errorf("by the header: %v, %v", again, err)
-	}
-	if _, err := seg.file.Seek(seg.end-block+recordHead, 0); err != nil {
+	if _, err := f.Write([]byte("rot")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := seg.file.Write([]byte("rot")); err != nil {
-		t.Fatal(err)
+	if names, err := seg.read(); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("the last record is damaged: %v, %v", names, err)
 	}
-	if _, err := seg.read(); err == nil || !strings.Contains(err.Error(), "cannot be read") {
-		t.Errorf("the last record is damaged: %v", err)
+	seg.written = 9 // writing it failed, and nobody was told that it is durable
+	if names, err := seg.read(); err != nil || len(names) != 2 {
+		t.Errorf("without the last record: %v, %v", names, err)
 	}
 }
