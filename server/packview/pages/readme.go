@@ -9,13 +9,10 @@ import (
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
-	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/extension"
-	"github.com/yuin/goldmark/parser"
-	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 
+	"packhouse/packs"
 	"packhouse/server/packview"
 	"packhouse/server/packview/record"
 	"packhouse/server/route"
@@ -24,19 +21,24 @@ import (
 // readme turns a README into HTML. What stands in it is a stranger's: everything that could act is taken out, images are those of the pack
 // itself, and images from elsewhere become links, so that nobody is told who looks at the page.
 func (p *Pages) readme(req route.Request, rec *record.Record, content []byte) template.HTML {
-	markdown := goldmark.New(
-		goldmark.WithExtensions(extension.GFM),
-		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
-		goldmark.WithRendererOptions(html.WithUnsafe()), // the sanitizer below sees to it
-	)
-	document := markdown.Parser().Parse(text.NewReader(content))
-	l := linker{pages: p, req: req, rec: rec}
+	work := &meter{mostWork}
+	markdown := newMarkdown(work)
+	document := markdown.Parser().Parse(text.NewReader(content), newContext())
+	if work.spent() {
+		return asItStands(content)
+	}
+	l := newLinker(p, req, rec)
 	_ = ast.Walk(document, l.visit) // visit does not fail
 	var b bytes.Buffer
 	if err := markdown.Renderer().Render(&b, content, document); err != nil {
-		return template.HTML("<pre>" + template.HTMLEscapeString(string(content)) + "</pre>") //nolint:gosec // escaped
+		return asItStands(content)
 	}
 	return template.HTML(p.sanitizer().SanitizeBytes(b.Bytes())) //nolint:gosec // sanitized
+}
+
+// asItStands shows a README as the text that it is.
+func asItStands(content []byte) template.HTML {
+	return template.HTML("<pre>" + template.HTMLEscapeString(string(content)) + "</pre>") //nolint:gosec // escaped
 }
 
 // sanitizer lets through what texts are made of, and images of this server.
@@ -63,6 +65,15 @@ type linker struct {
 	pages *Pages
 	req   route.Request
 	rec   *record.Record
+	files map[string]packs.File // by path
+}
+
+func newLinker(p *Pages, req route.Request, rec *record.Record) *linker {
+	l := &linker{p, req, rec, make(map[string]packs.File, len(rec.Files))}
+	for _, f := range rec.Files {
+		l.files[f.Path] = f
+	}
+	return l
 }
 
 func (l *linker) visit(node ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -104,7 +115,7 @@ func (l *linker) file(destination []byte, image bool) (string, bool) {
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" || strings.HasPrefix(u.Path, "/") {
 		return "", false
 	}
-	f, ok := l.rec.File(path.Clean(u.Path))
+	f, ok := l.files[path.Clean(u.Path)]
 	if !ok {
 		return "", false
 	}

@@ -1,0 +1,218 @@
+package pages
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/renderer/html"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+)
+
+const (
+	// mostWork is what the parser may do for one README, about the bytes it looks at. Its work grows with the square of a paragraph, of a depth
+	// or of a table's width: half a megabyte that somebody wrote for it keeps a processor busy for minutes, or fills ten gigabytes. Real READMEs
+	// take a tenth of this; what takes more is shown as it stands.
+	mostWork = 128 << 20
+	// cellWork is what a cell of a table counts: rows are filled up to the width of the first one.
+	cellWork = 1024
+)
+
+// meter counts the work of one parser.
+type meter struct{ left int }
+
+// spend takes work off what is left and tells whether there was enough.
+func (m *meter) spend(work int) bool {
+	if m.left < work {
+		m.left = -1
+		return false
+	}
+	m.left -= work
+	return true
+}
+
+// spent tells whether the work was given up.
+func (m *meter) spent() bool { return m.left < 0 }
+
+// newMarkdown returns GitHub's Markdown with a parser that counts its work on m and, when that is spent, takes the rest for plain text.
+func newMarkdown(m *meter) goldmark.Markdown {
+	block := func(p parser.BlockParser, priority int) util.PrioritizedValue {
+		return util.Prioritized(meteredBlock{p, m}, priority)
+	}
+	inline := func(p parser.InlineParser, priority int) util.PrioritizedValue {
+		return util.Prioritized(meteredInline{p, m}, priority)
+	}
+	// The parts and their priorities are goldmark's own, of its defaults and of its extension for GitHub's Markdown.
+	return goldmark.New(
+		goldmark.WithParser(parser.NewParser(
+			parser.WithBlockParsers(
+				block(parser.NewSetextHeadingParser(parser.WithAutoHeadingID()), 100),
+				block(parser.NewThematicBreakParser(), 200),
+				block(parser.NewListParser(), 300),
+				block(parser.NewListItemParser(), 400),
+				block(parser.NewCodeBlockParser(), 500),
+				block(parser.NewATXHeadingParser(parser.WithAutoHeadingID()), 600),
+				block(parser.NewFencedCodeBlockParser(), 700),
+				block(parser.NewBlockquoteParser(), 800),
+				block(parser.NewHTMLBlockParser(), 900),
+				util.Prioritized(parser.NewParagraphParser(), 1000), // takes what no other does, at no cost
+			),
+			parser.WithInlineParsers(
+				inline(extension.NewTaskCheckBoxParser(), 0),
+				inline(parser.NewCodeSpanParser(), 100),
+				inline(parser.NewLinkParser(), 200),
+				inline(parser.NewAutoLinkParser(), 300),
+				inline(parser.NewRawHTMLParser(), 400),
+				inline(parser.NewEmphasisParser(), 500),
+				inline(extension.NewStrikethroughParser(), 500),
+				inline(extension.NewLinkifyParser(), 999),
+			),
+			parser.WithParagraphTransformers(
+				util.Prioritized(meteredParagraph{parser.LinkReferenceParagraphTransformer, m, referenceWork}, 100),
+				util.Prioritized(meteredParagraph{extension.NewTableParagraphTransformer(), m, tableWork}, 200),
+			),
+			parser.WithASTTransformers(util.Prioritized(extension.NewTableASTTransformer(), 0)),
+		)),
+		goldmark.WithRendererOptions(
+			html.WithUnsafe(), // the sanitizer sees to it
+			renderer.WithNodeRenderers(
+				util.Prioritized(extension.NewTableHTMLRenderer(), 500),
+				util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500),
+				util.Prioritized(extension.NewTaskCheckBoxHTMLRenderer(), 500),
+			),
+		),
+	)
+}
+
+// meteredBlock counts lines, once for each parser that looks at one.
+type meteredBlock struct {
+	parser.BlockParser
+	meter *meter
+}
+
+func (b meteredBlock) Open(parent ast.Node, reader text.Reader, pc parser.Context) (ast.Node, parser.State) {
+	if line, _ := reader.PeekLine(); !b.meter.spend(1 + len(line)) {
+		return nil, parser.NoChildren
+	}
+	return b.BlockParser.Open(parent, reader, pc)
+}
+
+func (b meteredBlock) Continue(node ast.Node, reader text.Reader, pc parser.Context) parser.State {
+	if line, _ := reader.PeekLine(); !b.meter.spend(1 + len(line)) {
+		return parser.Close
+	}
+	return b.BlockParser.Continue(node, reader, pc)
+}
+
+// meteredInline counts the paragraph for each character of it that may begin something: what begins there may be looked for up to its end.
+type meteredInline struct {
+	parser.InlineParser
+	meter *meter
+}
+
+func (i meteredInline) Parse(parent ast.Node, block text.Reader, pc parser.Context) ast.Node {
+	if !i.meter.spend(1 + length(parent.Lines())) {
+		return nil
+	}
+	return i.InlineParser.Parse(parent, block, pc)
+}
+
+// CloseBlock passes on the end of a paragraph.
+func (i meteredInline) CloseBlock(parent ast.Node, block text.Reader, pc parser.Context) {
+	if closer, ok := i.InlineParser.(parser.CloseBlocker); ok {
+		closer.CloseBlock(parent, block, pc)
+	}
+}
+
+// meteredParagraph counts what a paragraph takes to be made into something else.
+type meteredParagraph struct {
+	parser.ParagraphTransformer
+	meter *meter
+	work  func(source []byte, lines *text.Segments) int
+}
+
+func (p meteredParagraph) Transform(node *ast.Paragraph, reader text.Reader, pc parser.Context) {
+	if p.meter.spend(p.work(reader.Source(), node.Lines())) {
+		p.ParagraphTransformer.Transform(node, reader, pc)
+	}
+}
+
+// referenceWork is that of looking for definitions of links, each of which may be looked for up to the end.
+func referenceWork(source []byte, lines *text.Segments) int {
+	work := 1
+	for i := range lines.Len() {
+		if bytes.HasPrefix(bytes.TrimLeft(lineOf(source, lines, i), " "), []byte("[")) {
+			work += length(lines)
+		}
+	}
+	return work
+}
+
+// tableWork is that of a table as wide as its widest line.
+func tableWork(source []byte, lines *text.Segments) int {
+	widest := 0
+	for i := range lines.Len() {
+		widest = max(widest, bytes.Count(lineOf(source, lines, i), []byte("|")))
+	}
+	return length(lines) + lines.Len()*widest*cellWork
+}
+
+func lineOf(source []byte, lines *text.Segments, i int) []byte {
+	line := lines.At(i)
+	return line.Value(source)
+}
+
+// length is how much text lies between the first and the last of some lines, in bytes.
+func length(lines *text.Segments) int {
+	if lines.Len() == 0 {
+		return 0
+	}
+	return lines.At(lines.Len()-1).Stop - lines.At(0).Start
+}
+
+// headingIDs names headings as goldmark does, without beginning to count anew for each of the same text.
+type headingIDs struct {
+	used map[string]bool
+	next map[string]int
+}
+
+// newContext is what a document is parsed in.
+func newContext() parser.ParseOption {
+	return parser.WithContext(parser.NewContext(parser.WithIDs(newHeadingIDs())))
+}
+
+func newHeadingIDs() *headingIDs { return &headingIDs{map[string]bool{}, map[string]int{}} }
+
+// Generate implements parser.IDs.
+func (h *headingIDs) Generate(value []byte, _ ast.NodeKind) []byte {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		case r == ' ', r == '\t', r == '-', r == '_':
+			return '-'
+		}
+		return -1
+	}, strings.TrimSpace(string(value)))
+	if name == "" {
+		name = "heading"
+	}
+	free := name
+	for h.used[free] {
+		h.next[name]++
+		free = name + "-" + strconv.Itoa(h.next[name])
+	}
+	h.used[free] = true
+	return []byte(free)
+}
+
+// Put implements parser.IDs.
+func (h *headingIDs) Put(value []byte) { h.used[string(value)] = true }
