@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"packhouse/server/config"
@@ -132,6 +134,40 @@ func StoreTrees(c *config.Config) []string {
 		}
 	}
 	return trees
+}
+
+// Remainder is something of a registry that an uninstall knows of and leaves where it is.
+type Remainder struct {
+	Where  string // a directory, or a place in a bucket
+	What   string // that it holds
+	Remedy string // how it goes
+}
+
+// Remainders lists what stays of a registry however it is uninstalled: what is in a bucket, which other servers may use too, and the
+// certificates that its server ordered. The content below a directory is told by [StoreTrees].
+func Remainders(c *config.Config) (list []Remainder) {
+	if c == nil {
+		return nil
+	}
+	const keys = "ACME account and certificates, with their private keys"
+	l, s3 := c.HTTP.TLS.LetsEncrypt, c.Storage.S3
+	inBucket := c.Storage.Driver == config.S3
+	at := func(parts ...string) string {
+		engine := orElse(s3.RegionEndpoint, "AWS, "+s3.Region)
+		return fmt.Sprintf("bucket %s (%s), %s", s3.Bucket, engine, strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/")
+	}
+	if inBucket {
+		list = append(list, Remainder{at("docker", "registry", "v2"), "packs and images", "once no other server uses them, the engine's own tools remove them"},
+			Remainder{at(ownName, "v1"), "what this program keeps beside them", "likewise"})
+	}
+	if dir := c.CertificateDirectory(); l.Enabled() && dir != "" && (inBucket || l.StorageFolder() == "") {
+		if _, err := os.Lstat(dir); err == nil {
+			list = append(list, Remainder{dir, keys, "remove it, unless this machine is to serve the same name again soon: directories limit how often they sign"})
+		}
+	} else if l.Enabled() && inBucket {
+		list = append(list, Remainder{at(ownName, "v1", "records", l.StorageFolder()), keys, "once no other server uses them, the engine's own tools remove them; until then whoever reads the bucket has the keys"})
+	}
+	return list
 }
 
 // RemoveStore takes the content of a registry away, and the directories that held it where nothing else lies in them. No server may run on it.

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"packhouse/server/admin"
+	"packhouse/server/config"
 	"packhouse/setup"
 )
 
@@ -30,7 +32,8 @@ func newUninstall(a *app) *cobra.Command {
 		Use:   "uninstall",
 		Short: "Remove what setup wrote and nobody changed",
 		Long: `uninstall removes the files that setup wrote and nobody changed since, their backup, and the directories that are
-empty then. It says what stays. Packs and images stay too, unless --data asks for their removal. A running
+empty then. It says what stays. Packs and images stay too, unless --data asks for their removal; what is in a bucket
+stays always, and so do certificates that the server ordered from an ACME directory, with their private keys. A running
 server has to be stopped first. It exits with 3 when --dry-run found something to remove.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.uninstall(cmd.Context(), o) },
@@ -65,7 +68,11 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 			return err
 		}
 	}
-	trees := setup.StoreTrees(installed.Config)
+	trees, remainders := setup.StoreTrees(installed.Config), setup.Remainders(installed.Config)
+	if o.data && installed.Config != nil && installed.Config.Storage.Driver == config.S3 {
+		return usageError(withHint(fmt.Errorf("the packs and images are in the bucket %s, which --data does not empty: other servers may use it", installed.Config.Storage.S3.Bucket),
+			"leave out --data, and empty the bucket with the engine's own tools"))
+	}
 	a.showPlan(plan)
 	for _, tree := range trees {
 		if o.data {
@@ -73,6 +80,9 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 		} else {
 			fmt.Fprintf(a.stdout, "%-7s %s\n        packs and images; --data removes them\n", setup.Keep, tree)
 		}
+	}
+	for _, r := range remainders {
+		fmt.Fprintf(a.stdout, "%-7s %s\n        %s; %s\n", setup.Keep, r.Where, r.What, r.Remedy)
 	}
 	if o.dryRun {
 		return silent(exitPending)
@@ -99,7 +109,12 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	}
 	a.say("uninstalled")
 	for _, path := range append(left, trees...) {
-		a.say("stays: %s", path)
+		if !slices.ContainsFunc(remainders, func(r setup.Remainder) bool { return r.Where == path }) {
+			a.say("stays: %s", path)
+		}
+	}
+	for _, r := range remainders {
+		a.say("stays: %s: %s", r.Where, r.What)
 	}
 	return nil
 }

@@ -1,0 +1,58 @@
+package setup
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"packhouse/server/config"
+)
+
+// TestWhatAnUninstallLeavesIsToldOf: nobody is to find private keys in a bucket years later that nothing spoke of.
+func TestWhatAnUninstallLeavesIsToldOf(t *testing.T) {
+	cache := filepath.Join(t.TempDir(), "le-cache")
+	if err := os.Mkdir(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	load := func(storage, cachefile string) *config.Config {
+		t.Helper()
+		text := "version: 0.1\nstorage: " + storage + "\nhttp: {addr: \":443\", tls: {letsencrypt: {cachefile: \"" + cachefile + "\", email: a@example.com, hosts: [registry.example.com]}}}\n" +
+			"auth: {htpasswd: {realm: r, path: /etc/packhouse/htpasswd}}\n"
+		loaded, err := config.Load(config.Source{Path: "myconfig.yml", Data: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &loaded.Config
+	}
+	const bucket = "{s3: {bucket: packs, region: eu-central-1, accesskey: A, secretkey: B, rootdirectory: /team}}"
+	for _, tc := range []struct {
+		name string
+		c    *config.Config
+		want []string
+	}{
+		{"nothing that can be read", nil, nil},
+		{"a directory", load("{filesystem: {rootdirectory: /nowhere}}", filepath.Join(cache, "gone")), nil},
+		{"a directory, and certificates", load("{filesystem: {rootdirectory: /nowhere}}", cache), []string{cache}},
+		{"a directory with certificates in it", load("{filesystem: {rootdirectory: /nowhere}}", "storage:le-cache"), nil}, // told with the rest of it
+		{"a bucket", load(bucket, filepath.Join(cache, "gone")), []string{
+			"bucket packs (AWS, eu-central-1), team/docker/registry/v2/", "bucket packs (AWS, eu-central-1), team/packhouse/v1/",
+		}},
+		{"a bucket with certificates in it", load(bucket, "storage:le-cache"), []string{
+			"bucket packs (AWS, eu-central-1), team/docker/registry/v2/", "bucket packs (AWS, eu-central-1), team/packhouse/v1/",
+			"bucket packs (AWS, eu-central-1), team/packhouse/v1/records/acme/le-cache/",
+		}},
+	} {
+		var got []string
+		for _, r := range Remainders(tc.c) {
+			got = append(got, r.Where)
+			if strings.Contains(r.Where, "le-cache") != strings.Contains(r.What, "private keys") || r.Remedy == "" {
+				t.Errorf("%s: %v", tc.name, r)
+			}
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
