@@ -35,7 +35,7 @@ func ReadArchive(ctx context.Context, r io.Reader, limits Limits, visit func(Fil
 		limits: limits.withDefaults(), packed: &countingReader{r: r, ctx: ctx}, visit: visit,
 		seen: map[string]bool{}, documents: map[string][]byte{}, images: newImageScan(),
 	}
-	err := a.read()
+	err := a.all()
 	if errors.Is(err, Stop) {
 		err = nil
 	}
@@ -56,7 +56,8 @@ type archiveReader struct {
 	documents map[string][]byte // by path in the archive
 	kept      int64             // bytes of them
 	images    *imageScan
-	size      int64
+	size      int64 // of all files, as their headers say
+	read      int64 // of them
 	problems  []Problem
 }
 
@@ -83,7 +84,7 @@ func refusal(code, name, remedy, format string, args ...any) error {
 
 const makeArchive = "make it with: packhouse pack push, or tar -czf NAME-VERSION.tar.gz NAME-VERSION"
 
-func (a *archiveReader) read() error {
+func (a *archiveReader) all() error {
 	unpacked, err := gzip.NewReader(a.packed)
 	if err != nil {
 		return a.damaged(err)
@@ -209,7 +210,7 @@ func (a *archiveReader) file(name string, header *tar.Header, content io.Reader)
 		return refusal(CodeArchiveBomb, name, "a pack holds charts and manifests, and no images", "the files are larger than %d MiB", a.limits.Bytes>>20)
 	}
 	hash := sha256.New()
-	source := &failingReader{r: content}
+	source := &entryReader{a: a, r: content}
 	hashed := io.TeeReader(source, hash)
 	f := File{Path: name, Size: header.Size, Mode: fileMode(header.FileInfo().Mode())}
 	err := a.look(f, hashed)
@@ -227,16 +228,22 @@ func (a *archiveReader) file(name string, header *tar.Header, content io.Reader)
 	return nil
 }
 
-// failingReader remembers that its source failed, to tell that from a failure of who reads it.
-type failingReader struct {
+// entryReader counts what comes out of files, as bombReader does with what comes out of the gzip: the holes of a sparse file stand in no
+// archive. It remembers that it failed, to tell that from a failure of who reads it.
+type entryReader struct {
+	a   *archiveReader
 	r   io.Reader
 	err error
 }
 
-func (f *failingReader) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
+func (e *entryReader) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.a.read += int64(n)
+	if limits := e.a.limits; e.a.read > ratioFrom && e.a.read/limits.Ratio > e.a.packed.n {
+		err = refusal(CodeArchiveBomb, "", "", "it unpacks to more than %d times its size", limits.Ratio)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		f.err = err
+		e.err = err
 	}
 	return n, err
 }

@@ -200,6 +200,7 @@ func TestReadArchiveRefuses(t *testing.T) {
 		"many files":       {archiveOf(t, many...), CodeArchiveBomb},
 		"ratio":            {archiveOf(t, entry{name: "n-1/x", size: 40 << 20}), CodeArchiveBomb},
 		"too large":        {archiveOf(t, entry{name: "n-1/x", size: 65 << 20}), CodeArchiveBomb},
+		"holes":            {sparseOf(t, 60<<20), CodeArchiveBomb},
 		"no gzip":          {[]byte("PK\x03\x04 a zip"), CodeArchiveFormat},
 		"nothing":          {nil, CodeArchiveFormat},
 		"no tar":           {gzipped([]byte(strings.Repeat("nonsense", 200))), CodeArchiveFormat},
@@ -227,6 +228,36 @@ func TestReadArchiveRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sparseOf makes an archive with a file of that size that is one hole: a header in the old GNU format, and nothing behind it.
+func sparseOf(t *testing.T, size int64) []byte {
+	t.Helper()
+	header := make([]byte, 512)
+	copy(header, "n-1/x")
+	copy(header[100:], "0000644\x000000000\x000000000\x0000000000000\x0000000000000\x00        S")
+	copy(header[257:], "ustar  \x00")
+	copy(header[386:], fmt.Sprintf("%011o\x00%011o\x00", size, 0)) // the only piece is an empty one, at the end
+	copy(header[483:], fmt.Sprintf("%011o\x00", size))
+	sum := 0
+	for _, b := range header {
+		sum += int(b)
+	}
+	copy(header[148:], fmt.Sprintf("%06o\x00 ", sum))
+	content := gzipped(append(header, make([]byte, 1024)...))
+	if h, err := tar.NewReader(mustGunzip(t, content)).Next(); err != nil || h.Size != size || h.Typeflag != tar.TypeGNUSparse {
+		t.Fatalf("no sparse file: %+v, %v", h, err)
+	}
+	return content
+}
+
+func mustGunzip(t *testing.T, content []byte) io.Reader {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func gzipped(content []byte) []byte {
