@@ -85,7 +85,10 @@ func (m *model) lookedAhead(msg outlookMsg) tea.Cmd {
 	}
 	for _, finding := range m.outlook {
 		if finding.Severity == setup.Refused {
-			m.notice = finding.String() + "; enter looks again"
+			m.notice = "not before this is put right; enter looks again"
+			if m.height < normalHeight { // the words themselves may be out of sight
+				m.notice = finding.String() + "; enter looks again"
+			}
 			return nil
 		}
 	}

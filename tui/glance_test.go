@@ -97,7 +97,11 @@ func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 	s := open(t, o, 80, 24)
 	s.wants("By which name do clients", "✗ --dir: the directory cannot be written: mkdir /etc/packhouse: permission denied; choose another one")
 	s.keys("<enter>")
-	s.wants("● Host name", "permission denied; choose another one, or run setup as the user it belongs to; enter looks again")
+	s.wants("● Host name", "not before this is put right; enter looks again")
+	s.resize(60, 14)
+	s.keys("<enter>")
+	s.wants("permission denied; choose another one, or run setup as the user it belongs to; enter looks again")
+	s.resize(80, 24)
 	denied = nil // somebody put it right
 	s.keys("<enter>")
 	s.wants("● Names")

@@ -223,17 +223,18 @@ func (m *model) planLines(width int) []string {
 	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(m.plan.Dir), width)))
 }
 
-// changesFirst puts what stays as it is after what does not.
+// changesFirst puts what stays as it is after what does not, and between them what setup writes down for itself and for people.
 func changesFirst(changes []setup.Change) []setup.Change {
-	return slices.SortedStableFunc(slices.Values(changes), func(a, b setup.Change) int {
+	rank := func(c setup.Change) int {
 		switch {
-		case a.Kind == setup.Keep && b.Kind != setup.Keep:
+		case c.Kind == setup.Keep:
+			return 2
+		case slices.Contains([]string{setup.ManifestFile, setup.AnswersFile, setup.HandoffFile}, filepath.Base(c.Path)):
 			return 1
-		case a.Kind != setup.Keep && b.Kind == setup.Keep:
-			return -1
 		}
 		return 0
-	})
+	}
+	return slices.SortedStableFunc(slices.Values(changes), func(a, b setup.Change) int { return rank(a) - rank(b) })
 }
 
 // configStays tells that the plan leaves myconfig.yml as it is, so that there is nothing to see of it.

@@ -149,7 +149,7 @@ func TestSuggestionsFollow(t *testing.T) {
 	public.Suggest = func(_ *setup.Machine, a *setup.Answers) []string { return []string{"https://" + a.Hostname} }
 	s := open(t, o, 120, 36)
 	s.keys("<ctrl+u>other.example.com<enter><enter><enter><down><enter>")
-	s.wants("› https://other.example.com")
+	s.wants("› for instance https://other.example.com")
 	s.keys("<right>")
 	if got := s.m.answers.PublicURL; got != "https://other.example.com" {
 		t.Errorf("taken: %q", got)

@@ -79,7 +79,10 @@ func complain(t theme.Theme, problem string, width int) []string {
 	if problem == "" {
 		return nil
 	}
-	lines := layout.Hang("  "+theme.Failed+" ", problem, width)
+	var lines []string
+	for line := range strings.SplitSeq(problem, "\n") {
+		lines = append(lines, layout.Hang("  "+theme.Failed+" ", line, width)...)
+	}
 	for i := range lines {
 		lines[i] = t.Bad.Render(lines[i])
 	}

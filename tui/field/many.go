@@ -166,26 +166,48 @@ func between(r rune) bool {
 	return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t'
 }
 
-// paste adds each of several names, and keeps to itself what one of them is refused for.
+// What of a paste is taken, and told, at most.
+const (
+	mostPasted = 100
+	mostTold   = 3
+)
+
+// paste adds each of several names, and says of the others why not.
 func (f *Many) paste(text string) {
 	f.refused = ""
 	if f.add == "" {
 		return
 	}
-	for i, name := range strings.FieldsFunc(text, between) {
-		if i == 100 {
-			f.refused = "only the first 100 names were taken"
-			return
-		}
-		if found := Invisible(name); found != "" {
-			f.refused = "not taken: a name holds " + found + ", which nobody can see"
-			continue
-		}
-		if err := f.checkNew(name); err != nil {
-			f.refused = fmt.Sprintf("%q not taken: %v", ansi.Truncate(name, 40, layout.Ellipsis), err)
+	names := strings.FieldsFunc(text, between)
+	var refused []string
+	if len(names) > mostPasted {
+		names, refused = names[:mostPasted], []string{fmt.Sprintf("only the first %d names were taken", mostPasted)}
+	}
+	for _, name := range names {
+		if why := f.refusal(name); why != "" {
+			refused = append(refused, why)
 			continue
 		}
 		f.insert(name)
+	}
+	if more := len(refused) - mostTold; more > 0 {
+		refused = append(refused[:mostTold], fmt.Sprintf("and %d more that were not taken", more))
+	}
+	f.refused = strings.Join(refused, "\n")
+}
+
+// refusal is why a name is not taken; empty: it is.
+func (f *Many) refusal(name string) string {
+	if found := Invisible(name); found != "" {
+		return "not taken: a name holds " + found + ", which nobody can see"
+	}
+	switch err := f.checkNew(name); {
+	case err == nil:
+		return ""
+	case strings.Contains(err.Error(), name): // it says itself what it is about
+		return "not taken: " + err.Error()
+	default:
+		return fmt.Sprintf("not taken: %q %v", ansi.Truncate(name, 40, layout.Ellipsis), err)
 	}
 }
 

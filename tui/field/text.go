@@ -85,7 +85,7 @@ func (f *Text) Suggest(suggestions []string) {
 	f.options.Suggestions = suggestions
 	f.input.Placeholder = ""
 	if len(suggestions) > 0 {
-		f.input.Placeholder = suggestions[0]
+		f.input.Placeholder = "for instance " + suggestions[0] // in words: where there is no faint it would look like an answer
 	}
 	f.input.ShowSuggestions = len(suggestions) > 0 || f.options.Complete != nil
 	f.input.SetSuggestions(suggestions)
