@@ -200,3 +200,44 @@ func TestACollectionThatIsStoppedEndsWhatItBegan(t *testing.T) {
 		}
 	}
 }
+
+// TestAPushOnAMachineThatSlept stops the clock that counts the seconds, as a machine does that is put to sleep or moved, in the middle of a push.
+// Meanwhile a collection came and went.
+func TestAPushOnAMachineThatSlept(t *testing.T) {
+	b := newMemoryBucket()
+	var ahead atomic.Int64
+	b.clock = func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(ahead.Load())) }
+	of := func() *Store {
+		s := newStore(t.Context(), b, Options{Config: config.S3Storage{Bucket: "b"}, Window: window, Settle: 50 * time.Millisecond, Now: b.clock})
+		s.traits = Traits{true, true, true, true, true}
+		close(s.indexed)
+		return s
+	}
+	pusher, collector := of(), of()
+	pusher.opt.Settle = time.Hour // so that the clock that stands still never says that anything is old
+	image := storagetest.NewImage(t, "one", nil)
+	var slept atomic.Bool
+	b.before = func(_ context.Context, verb, key string) error {
+		if verb != "put" || key != blobKey(image.Digest) || !slept.CompareAndSwap(false, true) {
+			return nil
+		}
+		ahead.Store(int64(window + time.Minute))
+		if r, err := collector.Collect(t.Context(), storage.CollectOptions{}, nil); err != nil || r.BlobsRemoved != 2 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		return nil
+	}
+	err := image.TryPush(t, pusher, "a", "v1")
+	if !slept.Load() {
+		t.Fatal("it did not sleep")
+	}
+	if err != nil {
+		if missing := (*storage.MissingError)(nil); !errors.As(err, &missing) && !errors.Is(err, storage.ErrBlobUnknown) && !errors.Is(err, storage.ErrBusy) {
+			t.Errorf("refused with %v", err)
+		}
+		return
+	}
+	if err := image.TryCheck(t, collector, "a", "v1"); err != nil {
+		t.Errorf("acknowledged and lost: %v", err)
+	}
+}

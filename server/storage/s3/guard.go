@@ -180,19 +180,19 @@ const mostAgain = 3
 func (s *Store) guardedSince(w watch, change func(w watch) error) error {
 	for range mostAgain {
 		if s.stale(w) {
-			w = watch{at: time.Now(), active: true}
+			w = watch{at: s.moment(), active: true}
 		}
-		began := time.Now()
+		began := s.moment()
 		if err := change(w); err != nil {
 			return err
 		}
 		if s.stale(w) {
 			continue
 		}
-		if time.Since(began) <= s.opt.Window/4 {
+		if s.since(began) <= s.opt.Window/4 {
 			return nil
 		}
-		w = watch{at: time.Now(), active: true}
+		w = watch{at: s.moment(), active: true}
 	}
 	return fmt.Errorf("%w: the storage takes too long", storage.ErrBusy)
 }

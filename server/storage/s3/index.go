@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"packhouse/server/reference"
 	"packhouse/server/storage"
@@ -35,10 +34,10 @@ func (s *Store) ensure(ctx context.Context, key string) error {
 // Settle: until it could, the entry need not be written again. While one is announced, settle looks again after the repository holds something.
 func (s *Store) enterRepository(ctx context.Context, w watch, repo string) (settle func(context.Context) error, err error) {
 	settle = func(context.Context) error { return nil }
-	if at, ok := s.known.get(repo); ok && !w.active && time.Since(at) < s.opt.Settle/2 {
+	if at, ok := s.known.get(repo); ok && !w.active && s.since(at) < s.opt.Settle/2 {
 		return settle, nil
 	}
-	at := time.Now()
+	at := s.moment()
 	if err := s.putEntry(ctx, repositoryEntry(repo)); err != nil {
 		return nil, err
 	}

@@ -81,6 +81,7 @@ func (g *gate) finish(actor string) {
 // scene is a bucket as it is before, and a push into it.
 type scene struct {
 	name    string
+	drops   bool // the engine deletes under a condition
 	collect storage.CollectOptions
 	objects map[string]memoryObject
 	push    func(ctx context.Context, s *Store) error
@@ -214,6 +215,7 @@ func (sc scene) play(out removed, first string, n, m int) (lost error, acknowled
 	g := newGate()
 	b.before = g.pass
 	pusher, collector := bareStore(b, out), bareStore(b, out)
+	pusher.traits.ConditionalDrop, collector.traits.ConditionalDrop = sc.drops, sc.drops
 	second := map[string]string{"push": "collect", "collect": "push"}[first]
 	g.limit["push"], g.limit["collect"] = 0, 0
 	errs := map[string]error{}
@@ -321,10 +323,13 @@ func TestNothingAcknowledgedIsCollected(t *testing.T) {
 		most = 50
 	}
 	for _, sc := range scenes(t) {
-		t.Run(sc.name, func(t *testing.T) {
-			t.Parallel()
-			sc.schedules(t, removed{}, most)
-		})
+		for _, drops := range []bool{true, false} {
+			sc.drops = drops
+			t.Run(fmt.Sprintf("%s, dropping under a condition: %v", sc.name, drops), func(t *testing.T) {
+				t.Parallel()
+				sc.schedules(t, removed{}, most/2)
+			})
+		}
 	}
 }
 
@@ -345,7 +350,9 @@ func TestEveryHalfIsNeeded(t *testing.T) {
 			t.Parallel()
 			lost := 0
 			for _, i := range c.scenes {
-				lost += all[i].schedules(t, c.out, math.MaxInt)
+				sc := all[i]
+				sc.drops = true
+				lost += sc.schedules(t, c.out, math.MaxInt)
 			}
 			if lost == 0 {
 				t.Error("nothing was lost without it")

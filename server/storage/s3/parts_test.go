@@ -170,11 +170,11 @@ func TestSettle(t *testing.T) {
 	}{
 		"quick": {29 * time.Minute, false, false}, "slow": {31 * time.Minute, false, true}, "slow, but careful": {2 * time.Hour, true, false},
 	} {
-		if got := s.stale(watch{at: time.Now().Add(-c.ago), active: c.active}); got != c.again {
+		if got := s.stale(watch{at: moment{time.Now().Add(-c.ago), time.Now()}, active: c.active}); got != c.again {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	s.runs.last = watch{at: time.Now().Add(-6 * time.Minute)}
+	s.runs.last = watch{at: moment{time.Now().Add(-6 * time.Minute), time.Now()}}
 	b.set(runsDir+"x", nil)
 	runs := 0
 	err := s.guarded(t.Context(), func(w watch) error {

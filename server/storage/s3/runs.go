@@ -103,8 +103,18 @@ func (s *Store) patience() time.Duration {
 
 // watch is what a change knows about collections: whether one was announced when it looked.
 type watch struct {
-	at     time.Time // by the monotonic clock, before looking
+	at     moment // before looking
 	active bool
+}
+
+// moment is a time by two clocks: the monotonic one stands still while the machine sleeps, the other one may be set.
+type moment struct{ monotonic, wall time.Time }
+
+func (s *Store) moment() moment { return moment{time.Now(), s.opt.Now().Round(0)} }
+
+// since is how long ago a moment was, by whichever clock says more.
+func (s *Store) since(m moment) time.Duration {
+	return max(time.Since(m.monotonic), s.opt.Now().Round(0).Sub(m.wall))
 }
 
 // runState is the last look at the announcements, shared by all changes.
@@ -117,7 +127,7 @@ type runState struct {
 // itself right afterwards waits for all of Settle.
 func (s *Store) look(ctx context.Context) (watch, error) {
 	if s.without.markers {
-		return watch{at: time.Now()}, nil
+		return watch{at: s.moment()}, nil
 	}
 	r := &s.runs
 	done, err := r.turn.take(ctx)
@@ -125,10 +135,10 @@ func (s *Store) look(ctx context.Context) (watch, error) {
 		return watch{}, err
 	}
 	defer done()
-	if !r.last.at.IsZero() && time.Since(r.last.at) < s.opt.Settle/12 {
+	if !r.last.at.wall.IsZero() && s.since(r.last.at) < s.opt.Settle/12 {
 		return r.last, nil
 	}
-	w := watch{at: time.Now()}
+	w := watch{at: s.moment()}
 	err = walk(ctx, s.bucket, runsDir, func(o object) error {
 		w.active = w.active || s.now().Sub(o.modTime) <= abandoned
 		return nil
@@ -141,7 +151,7 @@ func (s *Store) look(ctx context.Context) (watch, error) {
 }
 
 // stale tells whether a change has taken so long that a collection may have begun meanwhile.
-func (s *Store) stale(w watch) bool { return !w.active && time.Since(w.at) > s.opt.Settle/2 }
+func (s *Store) stale(w watch) bool { return !w.active && s.since(w.at) > s.opt.Settle/2 }
 
 // removed names halves of the protocol that a test takes out, to see that they are needed.
 type removed struct {

@@ -101,9 +101,9 @@ type Store struct {
 	mostSwept   int   // digests that a collection deletes between two surveys
 	manifests   *cache[cachedManifest]
 	referrers   *cache[cachedReferrer]
-	verified    *cache[seen]      // digest → the data that was found good
-	damaged     *cache[found]     // digest → the data that was found bad
-	known       *cache[time.Time] // repository → when its entry of the index was written
+	verified    *cache[seen]   // digest → the data that was found good
+	damaged     *cache[found]  // digest → the data that was found bad
+	known       *cache[moment] // repository → when its entry of the index was written
 	runs        runState
 	sessions    userCount
 	health      health
@@ -157,7 +157,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
 	s.referrers = newCache[cachedReferrer](o.ManifestCache / 4)
 	s.verified, s.damaged = newCache[seen](mostRemembered), newCache[found](mostRemembered/16)
-	s.known = newCache[time.Time](mostRemembered / 4)
+	s.known = newCache[moment](mostRemembered / 4)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s
 }

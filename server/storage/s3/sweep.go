@@ -22,7 +22,11 @@ func (c *collection) tidyMarkers(ctx context.Context) error {
 			return err
 		}
 		if m.State == released && !s.traits.ConditionalDrop {
-			return nil // it means nothing already, and more cannot be had
+			// It means nothing already. One that nobody has touched for long is nobody's.
+			if s.now().Sub(now.modTime) <= abandoned {
+				return nil
+			}
+			return s.bucket.delete(sendBefore(c.told.mutate(ctx), time.Now().Add(sendWithin)), now.key)
 		}
 		if err := s.dropMarker(c.told.mutate(ctx), now.key, now.etag); !errors.Is(err, errCondition) {
 			return err
@@ -167,6 +171,10 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 	}
 	if err != nil {
 		return nil, false, err
+	}
+	if data && !s.traits.ConditionalDrop {
+		// Nobody else touches this marker while it is young, and without data nobody condemns the digest anew.
+		return links, data, s.bucket.delete(ctx, markerKey(d.digest)) // G6
 	}
 	if err := s.dropMarker(ctx, markerKey(d.digest), etag); err != nil && !errors.Is(err, errCondition) { // G6
 		return links, data, err

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -155,7 +156,7 @@ func TestCollectorThatDied(t *testing.T) {
 	d := storagetest.PushBlob(t, s, "a", content)
 	b.set(markerKey(d), marker{deleting, "dead"}.body())
 	b.set(runsDir+"dead", []byte("{}"))
-	s.runs.last = watch{} // what was seen before is old by then
+	s.runs.last = watch{} // it was not there before
 	if err := storagetest.TryBlob(s, storagetest.Repo(t, "a"), content); !errors.Is(err, storage.ErrBusy) {
 		t.Errorf("while it may still be at work: %v", err)
 	}
@@ -296,5 +297,43 @@ func TestAManifestsAgeWithoutATagBeginsWhenItLosesIt(t *testing.T) {
 				t.Errorf("still here after 25 hours: %+v", v[old.Digest])
 			}
 		})
+	}
+}
+
+// TestMarkersDoNotPileUp collects on an engine that ignores the condition of a deletion, where markers cannot be taken back in the same way.
+func TestMarkersDoNotPileUp(t *testing.T) {
+	b, s, wait := aged(t)
+	s.background.Wait()
+	s.traits.ConditionalDrop = false
+	untagged := storagetest.NewImage(t, "untagged", nil)
+	for round := range 3 {
+		untagged.Push(t, s, "a")
+		rescued := storagetest.PushBlob(t, s, "a", []byte("rescued"))
+		storagetest.PushBlob(t, s, "b", []byte("loose"))
+		wait(25 * time.Hour)
+		touched := false
+		b.before = func(_ context.Context, verb, key string) error {
+			if verb == "put" && key == markerKey(digest.FromString("loose")) && !touched {
+				touched = true
+				_, err := s.StatBlob(t.Context(), storagetest.Repo(t, "a"), rescued, true)
+				return err
+			}
+			return nil
+		}
+		r, _ := collect(t, s, storage.CollectOptions{Untagged: 24 * time.Hour})
+		b.before = nil
+		if r.BlobsRemoved < 1 || r.ManifestsRemoved != 1 || !touched {
+			t.Errorf("round %d: %+v", round, r)
+		}
+		if left := b.keys(markersDir); len(left) > 2 {
+			t.Errorf("round %d: %d markers: %v", round, len(left), left)
+		}
+	}
+	wait(25 * time.Hour)
+	collect(t, s, storage.CollectOptions{})
+	wait(25 * time.Hour)
+	collect(t, s, storage.CollectOptions{})
+	if left := b.keys(markersDir); len(left) > 0 {
+		t.Errorf("in the end: %v", left)
 	}
 }
