@@ -347,7 +347,7 @@ func (w *walk) moreSecrets(hook string) {
 // strangers are clients that send secrets where they belong, and where they do not.
 func (w *walk) strangers() {
 	w.t.Helper()
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // of the test
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // of the test
 	defer client.CloseIdleConnections()
 	ask := func(path, user, password, header string) {
 		request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "https://127.0.0.1:"+w.port+path, http.NoBody)

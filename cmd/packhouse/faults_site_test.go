@@ -143,7 +143,7 @@ func (s *site) command(args ...string) *exec.Cmd {
 	}
 	command := exec.Command(line[0], line[1:]...) //nolint:gosec // of the test
 	command.Dir = s.root
-	command.Env = append([]string{"HOME=" + s.root, "RUNTIME_DIRECTORY=" + s.at("run"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.root}, s.env...)
+	command.Env = append([]string{"HOME=" + s.root, "RUNTIME_DIRECTORY=" + s.at("run"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.root, raceOptions + "=" + os.Getenv(raceOptions)}, s.env...)
 	if s.world != "" { // the checks look at that machine, and not at one where everything is as it should be
 		command.Env = append(command.Env, machineVariable+"=real")
 	}
@@ -178,7 +178,7 @@ func (s *site) run(args ...string) outcome {
 	if err := command.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	watchdog := time.AfterFunc(60*time.Second, func() { _ = command.Process.Kill() })
+	watchdog := time.AfterFunc(patience, func() { _ = command.Process.Kill() })
 	defer watchdog.Stop()
 	_ = command.Wait() // its code is what counts
 	return outcome{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
@@ -217,7 +217,7 @@ func (s *site) serve() {
 		_ = command.Wait()
 	})
 	var said []byte
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if said, err = os.ReadFile(log.Name()); err == nil && bytes.Contains(said, []byte("admin socket")) { // the last thing that it opens
 			s.pid = fmt.Sprint(command.Process.Pid)
 			if s.world != "" {

@@ -32,6 +32,7 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts the program a hundred times")
 	}
+	t.Parallel()
 	root := publicRoot(t)
 	namespaces := canUnshare()
 	for _, list := range [][]fault{answerFaults, fileFaults, machineFaults, installedFaults, serverFaults} {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,14 +11,9 @@ import (
 
 // TestLinesAtATerminal: a password that is typed line by line is never echoed, nothing moves the cursor, and ctrl+c leaves with the terminal as it was.
 func TestLinesAtATerminal(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
-	c := openConsole(t, 100, 60, "setup", "--accessible", "--dir", dir+"/etc", "--hostname", "localhost", "--addr", addr, "--storage-path", dir+"/data")
+	c := openConsole(t, 100, 60, "setup", "--accessible", "--dir", dir+"/etc", "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
 	c.Wants("Question 1 of")
 	c.Keys("\r\r\r\r")
 	c.Wants("add NAME ROLE")
@@ -55,6 +49,7 @@ func TestLinesAtATerminal(t *testing.T) {
 
 // TestLinesWhereTheAnswersSaySo: like every flag of setup, this one can stand in an answers file.
 func TestLinesWhereTheAnswersSaySo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	answers := filepath.Join(dir, "answers.yml")
 	if err := os.WriteFile(answers, []byte("accessible: true\nhostname: packs.example.org\n"), 0o600); err != nil {

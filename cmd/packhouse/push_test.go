@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -23,7 +22,7 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 	pool.AppendCertsFromPEM([]byte(ts.ReadFile(args[1])))
 	p := pusher{
 		ts: ts, base: "https://" + args[0] + "/v2/" + args[4] + "/", user: args[2], password: strings.TrimSpace(ts.ReadFile(args[3])),
-		client: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}},
+		client: &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}},
 	}
 	defer p.client.CloseIdleConnections()
 	layer, config := []byte(ts.ReadFile(args[6])), []byte("{}")

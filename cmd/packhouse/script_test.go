@@ -18,12 +18,20 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// raceOptions is the variable that speaks to the race detector. Where nobody set it, a program that was built with it ends at once: it would
+// sleep for a second first, and there are hundreds of programs here.
+const raceOptions = "GORACE"
+
 func TestMain(m *testing.M) {
+	if _, set := os.LookupEnv(raceOptions); !set {
+		_ = os.Setenv(raceOptions, "atexit_sleep_ms=20")
+	}
 	testscript.Main(m, map[string]func(){"packhouse": mainOnMachine})
 }
 
 // TestScripts drives the real program: one script for each job and each way it can be refused.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
@@ -47,13 +55,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePort sets a variable to a port that nobody listens at: freeport NAME.
+// freePort sets a variable to a port that nobody listens at, and that no other test gets before the script has ended: freeport NAME.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, release, err := reservePort()
 	ts.Check(err)
-	defer listener.Close() //nolint:errcheck // nothing was written
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	ts.Check(err)
+	ts.Defer(release)
 	ts.Setenv(args[0], port)
 }
 
@@ -67,22 +73,14 @@ func holdPort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], port)
 }
 
-// reach waits until a TCP port is served: reach PORT.
+// reach waits until a server answers at a port: reach PORT.
 func reach(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+args[0])
-		if err == nil {
-			_ = conn.Close()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if answers("127.0.0.1:" + args[0]) {
 			return
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
 	}
-	ts.Fatalf("nothing listens at port %s", args[0])
+	ts.Fatalf("nothing answers at port %s", args[0])
 }
 
 // fetch makes a request over verified TLS and compares the status: fetch STATUS METHOD URL CA [USER PASSWORDFILE]. The body is put into
@@ -97,7 +95,7 @@ func fetch(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 4 {
 		request.SetBasicAuth(args[4], strings.TrimSpace(ts.ReadFile(args[5])))
 	}
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
 	ts.Check(err)
@@ -172,14 +170,4 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	data[len(data)/2] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o600))
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // nothing was written
-	return listener.Addr().String()
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,12 +36,7 @@ func fakeSystemctl(t *testing.T) (told func() []string, active string) {
 func supervised(t *testing.T, a *app) (dir, addr string) {
 	t.Helper()
 	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = listener.Addr().String()
-	_ = listener.Close()
+	addr = freeAddress(t)
 	dir = filepath.Join(t.TempDir(), "etc")
 	if code := run(t.Context(), a, []string{"setup", "--yes", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir + "/data", "--no-start"}); code != exitOK {
 		t.Fatalf("setup: %d\n%s", code, a.stderr)

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -230,7 +229,7 @@ func (w *words) String() string {
 	return w.b.String()
 }
 
-// serveFor runs a server until the end of the test. It returns once the server listens; it must not end before the test does.
+// serveFor runs a server until the end of the test. It returns once the server answers; it must not end before the test does.
 func serveFor(t *testing.T, env, args []string, addr string) {
 	t.Helper()
 	null, err := os.Open(os.DevNull)
@@ -249,20 +248,18 @@ func serveFor(t *testing.T, env, args []string, addr string) {
 		}
 		_ = null.Close()
 	})
-	for range 1000 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		select {
 		case code := <-ended:
 			ended <- code
 			t.Fatalf("ended with %d:\n%s", code, said)
 		default:
 		}
-		if c, err := net.Dial("tcp", addr); err == nil {
-			_ = c.Close()
+		if answers(addr) {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("does not listen:\n%s", said)
+	t.Fatalf("does not answer:\n%s", said)
 }
 
 func vendorClient(t *testing.T, dir string) *http.Client {
@@ -275,7 +272,7 @@ func vendorClient(t *testing.T, dir string) *http.Client {
 	pool.AppendCertsFromPEM(data)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	return &http.Client{Transport: transport, Timeout: patience}
 }
 
 func vendorAsk(t *testing.T, client *http.Client, url string, signedIn bool) *http.Response {

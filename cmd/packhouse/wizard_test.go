@@ -26,7 +26,7 @@ func openConsole(t *testing.T, cols, rows int, args ...string) *ttytest.Console 
 	}
 	run := t.TempDir()
 	child := exec.Command(program, args...)
-	child.Env = []string{"HOME=" + run, "RUNTIME_DIRECTORY=" + run, "TERM=xterm-256color", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + run}
+	child.Env = []string{"HOME=" + run, "RUNTIME_DIRECTORY=" + run, "TERM=xterm-256color", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + run, raceOptions + "=" + os.Getenv(raceOptions)}
 	return ttytest.Start(t, child, cols, rows)
 }
 
@@ -39,6 +39,7 @@ const (
 var steps = []string{"Under which name", "By which other names", "At which address", "Where does the server", "Who may use", "Where shall packs"}
 
 func TestWizardInstalls(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
 	for _, step := range steps {
@@ -89,6 +90,7 @@ func TestWizardInstalls(t *testing.T) {
 }
 
 func TestWizardLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	for i, step := range steps {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
@@ -109,6 +111,7 @@ func TestWizardLeavesNothingBehind(t *testing.T) {
 }
 
 func TestWizardEndsOnSignals(t *testing.T) {
+	t.Parallel()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGTERM: exitTerminated, syscall.SIGHUP: exitHangup} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -125,6 +128,7 @@ func TestWizardEndsOnSignals(t *testing.T) {
 }
 
 func TestWizardGoesBackWithoutLosingAnswers(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 80, 24, "setup", "--dir", dir, "--addr", freeAddress(t), "--storage-path", dir+"/data")
 	c.Wants(steps[0])
@@ -143,6 +147,7 @@ func TestWizardGoesBackWithoutLosingAnswers(t *testing.T) {
 
 // TestMuteTerminal holds that no command asks the terminal anything that it would then wait for: bubbletea does so at import.
 func TestMuteTerminal(t *testing.T) {
+	t.Parallel()
 	c := openConsole(t, 80, 24, "version")
 	c.Ends(exitOK)
 	if want := fmt.Sprintf("packhouse %s\r\n", version); c.Written() != want {
@@ -152,6 +157,7 @@ func TestMuteTerminal(t *testing.T) {
 
 // TestWizardKeepsPasswordsNobodyLookedAt holds that nobody is locked out of what they just installed.
 func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
 	for _, step := range append(slices.Clone(steps), "In which directory", "Who shall start", "This is what will be written") {

@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long the program may take for what a test waits for, on a machine that is busy with others.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // Console is a terminal with a program on it.
 type Console struct {
