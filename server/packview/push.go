@@ -53,12 +53,17 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	if err != nil {
 		return err
 	}
+	finished := false
+	defer func() {
+		if !finished { // else it would count against the user until it expires
+			_ = v.o.Store.CancelUpload(context.WithoutCancel(ctx), owner, up.ID)
+		}
+	}()
 	got, err := v.receive(ctx, owner, up, r)
-	if err == nil {
-		got.problems, err = judgePush(req, got.contents)
-	}
 	if err != nil {
-		_ = v.o.Store.CancelUpload(context.WithoutCancel(ctx), owner, up.ID) // else it expires
+		return err
+	}
+	if got.problems, err = judgePush(req, got.contents); err != nil {
 		return err
 	}
 	tag, err := pushTag(req, got.contents.Metadata)
@@ -70,13 +75,13 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 		Problems: append([]packs.Problem{}, got.problems...),
 	}
 	if same := v.standsFor(ctx, req.Repository, tag, got.digest); same != "" {
-		_ = v.o.Store.CancelUpload(context.WithoutCancel(ctx), owner, up.ID)
 		answer.Digest = same
 		return v.answerPush(w, r, req, http.StatusOK, answer)
 	}
 	if err := v.o.Store.FinishUpload(ctx, owner, up.ID, got.size, nil, 0, got.digest); err != nil {
 		return err
 	}
+	finished = true
 	put, err := v.artifact(req, got, tag)
 	if err != nil {
 		return err
