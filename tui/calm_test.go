@@ -127,8 +127,11 @@ func TestOffersDoNotLookLikeAnswers(t *testing.T) {
 func TestReviewTellsWhatMattersFirst(t *testing.T) {
 	var names []string
 	for _, c := range changesFirst([]setup.Change{
-		{Path: "/d/" + setup.ManifestFile, Kind: setup.Update}, {Path: "/d/certs/tls.crt", Kind: setup.Keep}, {Path: "/d/" + setup.HandoffFile, Kind: setup.Update},
-		{Path: "/d/" + setup.HtpasswdFile, Kind: setup.Update}, {Path: "/d/" + setup.ConfigFile, Kind: setup.Update},
+		{Path: "/d/" + setup.ManifestFile, Kind: setup.Update},
+		{Path: "/d/certs/tls.crt", Kind: setup.Keep},
+		{Path: "/d/" + setup.HandoffFile, Kind: setup.Update},
+		{Path: "/d/" + setup.HtpasswdFile, Kind: setup.Update},
+		{Path: "/d/" + setup.ConfigFile, Kind: setup.Update},
 	}) {
 		names = append(names, strings.TrimPrefix(c.Path, "/d/"))
 	}

@@ -138,6 +138,8 @@ func (l *lines) prompt(q *setup.Question) string {
 	}
 	value := q.Get(a)
 	switch {
+	case q.Kind == setup.Choice: // as it was listed
+		value = l.listed(q, value)
 	case q.Kind == setup.Confirm && value == "true":
 		value = "yes"
 	case q.Kind == setup.Confirm:
@@ -147,10 +149,20 @@ func (l *lines) prompt(q *setup.Question) string {
 		return "No default. Your answer: "
 	}
 	from := ""
-	if origin := originWords(l.m.origins[q.ID]); origin != "" {
-		from = ", " + origin
+	if origin := l.m.origins[q.ID]; origin != setup.FromDefault && originWords(origin) != "" {
+		from = ", " + originWords(origin)
 	}
 	return clean(fmt.Sprintf("Default: %s%s. Your answer: ", value, from))
+}
+
+// listed is one of the choices by its number and its title.
+func (l *lines) listed(q *setup.Question, value string) string {
+	for i, o := range q.Choices(l.m.machine, &l.m.answers) {
+		if o.Value == value {
+			return fmt.Sprintf("%d, %s", i+1, o.Title)
+		}
+	}
+	return value
 }
 
 // hiddenPrompt asks for a secret; what is there says only that it is.

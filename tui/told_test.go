@@ -104,7 +104,7 @@ func TestLinesDoNotRepeatThemselves(t *testing.T) {
 	if n := strings.Count(out, "1. Private CA"); n != 1 {
 		t.Errorf("the choices were listed %d times, want once:\n%s", n, out)
 	}
-	wantsLines(t, out, "1. Private CA", "Error: there is no number 9", "Default:", "Error: Let's Encrypt cannot be chosen here: this machine has no public address")
+	wantsLines(t, out, "1. Private CA", "Default: 1, Private CA. Your answer: ", "Error: there is no number 9", "Default:", "Error: Let's Encrypt cannot be chosen here: this machine has no public address")
 	if n := strings.Count(out, "spectro, reader"); n != 2 {
 		t.Errorf("the users were listed %d times, want when asked and after the change:\n%s", n, out)
 	}

@@ -146,7 +146,7 @@ func TestManyTakesSeveralAtOnce(t *testing.T) {
 	if got := drawn(f); !strings.Contains(got, `not taken: "*.example" wildcards are refused`) || !strings.Contains(got, "a name holds U+200B") {
 		t.Errorf("each that is not taken is told, and here is:\n%s", got)
 	}
-	paste(f, "*1 *2 *3 *4 *5 b.example")
+	paste(f, "*1 *2 *3 *4 *5 a.example")
 	if got := drawn(f); !strings.Contains(got, `"*3" wildcards`) || strings.Contains(got, "*4") || !strings.Contains(got, "and 2 more that were not taken") {
 		t.Errorf("the first ones are told, and how many more, and here is:\n%s", got)
 	}
