@@ -38,10 +38,11 @@ func (s *Server) origin(st *state, r *http.Request) (auth.Client, *http.Request)
 	return client, r.WithContext(auth.WithClient(r.Context(), client))
 }
 
-// warnProxy tells once of a proxy that nobody listed: the lock-out of an address would hit everybody behind it, so it is off for them.
+// warnProxy tells once of a proxy that nobody listed: the lock-out of an address would hit everybody behind it, so it is off for them once
+// somebody has signed in through it.
 func (s *Server) warnProxy(c auth.Client) {
 	if !s.unlisted.Swap(true) {
-		s.log.Warn("requests come through a proxy that http.trustedproxies does not list: everybody behind it looks the same, and addresses are not locked out", "proxy", c.String())
+		s.log.Warn("requests come through a proxy that http.trustedproxies does not list: everybody behind it looks the same, and once one of them has signed in its address is not locked out", "proxy", c.String())
 	}
 }
 

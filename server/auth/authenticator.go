@@ -124,9 +124,12 @@ func (a *Authenticator) current(s *settings) *users {
 }
 
 // Authenticate tells who sends the request. Without credentials that is the anonymous identity. The error is a *problem.Error: 401 for
-// credentials that are wrong, 429 with Retry-After while guessing is being held up; or the request's own, when it was given up meanwhile.
+// credentials that are wrong, 400 for more than one of them, 429 with Retry-After while guessing is being held up; or the request's own, when it was given up meanwhile.
 func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 	s := a.settings.Load()
+	if n := len(r.Header["Authorization"]); n > 1 { // a proxy in front may have looked at another one
+		return Identity{}, problem.New(http.StatusBadRequest, problem.Unauthorized, "the request has %d Authorization headers", n)
+	}
 	user, password, ok := r.BasicAuth()
 	if !ok {
 		return a.byCertificate(s, r), nil
@@ -249,8 +252,10 @@ func (a *Authenticator) compare(ctx context.Context, s *settings, t attempt, key
 	err = a.hash(t.account.hash, t.password)
 	if !t.account.known {
 		err = htpasswd.ErrMismatch // whatever it was compared with
-	} else if err != nil && t.account.cheap {
-		_ = a.hash(t.account.dummy, t.password) // as long as it takes for anybody
+	} else if err != nil {
+		for _, dummy := range t.account.pad {
+			_ = a.hash(dummy, t.password) // as long as it takes for anybody
+		}
 	}
 	switch {
 	case err == nil:

@@ -9,7 +9,8 @@ import (
 // Client is where a request comes from.
 type Client struct {
 	Addr netip.Addr // invalid where there is none, as on a Unix socket
-	// Shared says that others come from the same address, so that it cannot be held against all of them: a proxy that nobody listed.
+	// Shared says that others come from the same address, so that it cannot be held against all of them: a proxy that nobody listed. As
+	// anybody can write the headers that tell of one, it counts only where somebody has signed in from that address.
 	Shared bool
 }
 
@@ -53,6 +54,8 @@ func (c Client) bucket() string {
 	return c.Addr.Unmap().String()
 }
 
-// lockable tells whether an address can be held against those who come from it. Loopback cannot: it is everybody behind a proxy on this
-// machine.
-func (c Client) lockable() bool { return c.Addr.IsValid() && !c.Shared && !c.Addr.IsLoopback() }
+// lockable tells whether an address can be held against those who come from it; a shared one only while it is familiar to nobody. Loopback
+// cannot: it is everybody behind a proxy on this machine.
+func (c Client) lockable(familiar bool) bool {
+	return c.Addr.IsValid() && !c.Addr.IsLoopback() && !(c.Shared && familiar)
+}

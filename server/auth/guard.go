@@ -64,7 +64,7 @@ func (g *guard) locked(l config.Lockout, user string, c Client, now time.Time) t
 	if f, ok := g.pairs.get(g.pair(user, c)); ok {
 		wait = f.wait(l, now)
 	}
-	if c.lockable() {
+	if c.lockable(g.knows(c, now)) {
 		if f, ok := g.addresses.get(c.bucket()); ok {
 			wait = max(wait, f.wait(l, now))
 		}
@@ -87,7 +87,7 @@ func (g *guard) failed(l config.Lockout, user string, c Client, key credential, 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	wait := count(&g.pairs, g.pair(user, c), l, l.Attempts, key, now)
-	if c.lockable() {
+	if c.lockable(g.knows(c, now)) {
 		wait = max(wait, count(&g.addresses, c.bucket(), l, farHigher*l.Attempts, key, now))
 	}
 	count(&g.names, g.name(user), l, farHigher*l.Attempts, key, now)
@@ -113,6 +113,11 @@ func (g *guard) welcome(c Client, now time.Time) {
 func (g *guard) familiar(c Client, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.knows(c, now)
+}
+
+// knows is familiar for who holds the lock.
+func (g *guard) knows(c Client, now time.Time) bool {
 	at, ok := g.known.get(c.bucket())
 	return ok && now.Sub(*at) < familiarFor
 }

@@ -73,29 +73,40 @@ func TestRightAgain(t *testing.T) {
 	b.expect("no longer remembered, but right before", "ann", "right", home, 0, 1)
 }
 
-// TestAddress: one address may be wrong far more often, whoever it claims to be; an address with many behind it, or none, is not locked.
+// TestAddress: one address may be wrong far more often, whoever it claims to be; an address with many behind it, or none, is not locked. That
+// there are many counts only where one of them could sign in: who sends the headers of a proxy gains nothing by it.
 func TestAddress(t *testing.T) {
 	const attacker, neighbour, distant = "2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"
 	for _, tc := range []struct {
 		name   string
 		client Client
 		from   string
+		known  bool // somebody has signed in from there
 		locked bool
 	}{
-		{"an address", Client{}, attacker, true},
-		{"a proxy nobody listed", Client{Addr: netip.MustParseAddr(attacker), Shared: true}, attacker, false},
-		{"this machine", Client{}, "127.0.0.1", false},
-		{"a Unix socket", Client{Shared: true}, attacker, false},
+		{"an address", Client{}, attacker, false, true},
+		{"an address that is known", Client{}, attacker, true, true},
+		{"who claims to be a proxy", Client{Addr: netip.MustParseAddr(attacker), Shared: true}, attacker, false, true},
+		{"a proxy nobody listed", Client{Addr: netip.MustParseAddr(attacker), Shared: true}, attacker, true, false},
+		{"this machine", Client{}, "127.0.0.1", false, false},
+		{"a Unix socket", Client{Shared: true}, attacker, false, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := newBenchWith(t, line(t, "ann", "right", lowCost), quick, Options{})
+			b := newBenchWith(t, line(t, "ann", "right", lowCost)+line(t, "bob", "right", lowCost), quick, Options{})
 			sign := func(user, password, from string) int {
 				r := request(user, password, from)
 				if tc.client.Shared {
-					r = r.WithContext(WithClient(r.Context(), tc.client))
+					c := tc.client
+					if c.Addr.IsValid() {
+						c.Addr = netip.MustParseAddr(from)
+					}
+					r = r.WithContext(WithClient(r.Context(), c))
 				}
 				_, err := b.Authenticate(r)
 				return status(t, err)
+			}
+			if tc.known && sign("bob", "right", tc.from) != 0 {
+				t.Fatal("bob cannot sign in")
 			}
 			for i := range farHigher * quick.Attempts {
 				if got := sign(fmt.Sprint("user", i), "guess", tc.from); got != 401 {

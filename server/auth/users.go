@@ -33,8 +33,8 @@ type users struct {
 type account struct {
 	known bool
 	hash  []byte // of an unknown user the dummy
-	cheap bool   // costs less than others: a failure is made to last as long
-	dummy []byte
+	// pad is what a failure is compared with in addition where the hash costs less than others, so that it lasts as long.
+	pad [][]byte
 }
 
 func (u *users) lookup(user string) account {
@@ -56,10 +56,23 @@ func newUsers(f *htpasswd.File) *users {
 		if !ok {
 			continue
 		}
-		cost, err := htpasswd.Cost(hash)
-		u.accounts[name] = account{known: true, hash: hash, cheap: err != nil || cost < most, dummy: u.dummy}
+		u.accounts[name] = account{known: true, hash: hash, pad: padding(hash, most)}
 	}
 	return u
+}
+
+// padding makes up for what a hash costs less than the highest: each cost is twice the one before, so one of each from its own on to below
+// the highest are together what is missing.
+func padding(hash []byte, most int) [][]byte {
+	cost, err := htpasswd.Cost(hash)
+	if err != nil {
+		return [][]byte{dummyHash(most)}
+	}
+	var pad [][]byte
+	for ; cost < most; cost++ {
+		pad = append(pad, dummyHash(cost))
+	}
+	return pad
 }
 
 // dummyHash is a bcrypt hash that takes as long as any of this cost and that nobody has a password for. Its salt is public, which is no
