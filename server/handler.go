@@ -58,11 +58,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// crossOrigin refuses what changes something and comes from a page of another site: browsers remember credentials, and send them along with
+// whatever form that page has. Clients that are no browsers say nothing of where they come from, and are not asked.
+var crossOrigin = http.NewCrossOriginProtection()
+
 // dispatch walks the one way through.
 func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
 	req, err := st.paths().Parse(r)
 	if err != nil {
 		return err
+	}
+	if err := crossOrigin.Check(r); err != nil {
+		return problem.Forbidden("a page of another site asked for this; use a client of the registry").Because(err)
 	}
 	if view, ok := st.packview.(opener); ok && view.Opens(r.Context(), req) {
 		req.Action = route.PackLogo
@@ -96,12 +103,12 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 		if r.Context().Err() != nil {
 			level = slog.LevelDebug // the client left
 		}
-		s.log.LogAttrs(r.Context(), level, "an answer was cut off", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("error", err))
+		s.log.LogAttrs(r.Context(), level, "an answer was cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
 		return
 	}
 	rec.refusal = problem.Write(w, r, err)
 	if rec.refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", pathOf(r)),
 			slog.String("code", rec.refusal.Code), slog.Any("error", err))
 	}
 }
@@ -114,7 +121,7 @@ func (s *Server) recovered(w *response, r *http.Request, rec *record, v any) {
 		rec.aborted = true
 		return
 	}
-	s.log.LogAttrs(r.Context(), slog.LevelError, "a request handler panicked", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+	s.log.LogAttrs(r.Context(), slog.LevelError, "a request handler panicked", slog.String("method", r.Method), slog.String("path", pathOf(r)),
 		slog.Any("panic", v), slog.String("trace", string(debug.Stack())))
 	if w.status != 0 {
 		rec.aborted = true

@@ -92,7 +92,8 @@ func TestAccessLog(t *testing.T) {
 	} else {
 		a.Body.Close()
 	}
-	f.eventually("six lines", func() bool { return strings.Count(f.log.String(), "msg=request") == 6 })
+	f.ask(client, http.MethodGet, base+"/"+strings.Repeat("long", 4000), "", nil)
+	f.eventually("seven lines", func() bool { return strings.Count(f.log.String(), "msg=request") == 7 })
 	log := f.log.String()
 	for _, want := range []string{
 		"level=INFO msg=request method=GET path=/v2/team/app/tags/list status=404",
@@ -106,7 +107,7 @@ func TestAccessLog(t *testing.T) {
 			t.Errorf("%q is not in the log:\n%s", want, log)
 		}
 	}
-	for _, unwanted := range []string{"canary", "mallory", strings.Repeat("x", 200), "agent=agent\x22"} {
+	for _, unwanted := range []string{"canary", "mallory", strings.Repeat("x", 200), strings.Repeat("long", longestPath/4), "agent=agent\x22"} {
 		if strings.Contains(log, unwanted) {
 			t.Errorf("%q is in the log:\n%s", unwanted, log)
 		}

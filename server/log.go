@@ -44,6 +44,12 @@ func levelOf(name string) slog.Level {
 // maxAgent bounds what a client may write into the log by its User-Agent, in bytes.
 const maxAgent = 120
 
+// longestPath is longer than any path that is served, in bytes; what is longer is a stranger's, and no reason to fill the log.
+const longestPath = 1024
+
+// pathOf is the path of a request as it is logged.
+func pathOf(r *http.Request) string { return r.URL.Path[:min(len(r.URL.Path), longestPath)] }
+
 // logAccess writes one line for a request. The query is left out, and so is everything that came in a header but the User-Agent: credentials
 // are written nowhere. What every client does first, asking without credentials, and what monitors do all day are of interest to nobody.
 func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response) {
@@ -60,7 +66,7 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response)
 	}
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
+		slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
 		slog.String("duration", time.Since(rec.began).Round(time.Microsecond).String()), slog.String("remote", rec.client.String()))
 	if rec.user != "" {
 		attrs = append(attrs, slog.String("user", rec.user))

@@ -124,3 +124,31 @@ func TestWhatKeepsAServerFromStarting(t *testing.T) {
 		})
 	}
 }
+
+// TestOtherSitesChangeNothing: a browser sends credentials that it remembers along with the form of a stranger's page.
+func TestOtherSitesChangeNothing(t *testing.T) {
+	f := newFixture(t)
+	for _, tc := range []struct {
+		method, header, value string
+		status                int
+	}{
+		{"POST", "", "", 202},
+		{"POST", "Sec-Fetch-Site", "same-origin", 202},
+		{"POST", "Sec-Fetch-Site", "none", 202},
+		{"POST", "Sec-Fetch-Site", "cross-site", 403},
+		{"POST", "Sec-Fetch-Site", "same-site", 403},
+		{"POST", "Origin", "https://elsewhere.example.com", 403},
+		{"POST", "Origin", "http://example.com", 202},
+		{"GET", "Sec-Fetch-Site", "cross-site", 405},
+	} {
+		r := httptest.NewRequest(tc.method, "http://example.com/v2/team/app/blobs/uploads/", nil)
+		r.SetBasicAuth("ci", passwords["ci"])
+		if tc.header != "" {
+			r.Header.Set(tc.header, tc.value)
+		}
+		w := httptest.NewRecorder()
+		if f.server.ServeHTTP(w, r); w.Code != tc.status {
+			t.Errorf("%s with %s %s: %d %s, want %d", tc.method, tc.header, tc.value, w.Code, w.Body, tc.status)
+		}
+	}
+}
