@@ -117,12 +117,14 @@ func TestABlobIsCheckedOnceForItsRanges(t *testing.T) {
 // TestLargeBlobsAreCheckedBesideTheirRanges reads a blob that takes too long to be checked first.
 func TestLargeBlobsAreCheckedBesideTheirRanges(t *testing.T) {
 	b := newMemoryBucket()
-	content := noise(22, rangedFirst+1)
+	const ranged = 3 << 20
+	content := noise(22, ranged+1)
 	d := storagetest.PushBlob(t, openMemory(t, b, nil), "a", content)
 	repo := storagetest.Repo(t, "a")
 
 	t.Run("the end", func(t *testing.T) {
 		s := openMemory(t, b, nil)
+		s.rangedFirst = ranged
 		blob, err := checked(t, s, d)
 		if err != nil {
 			t.Fatal(err)
@@ -141,6 +143,7 @@ func TestLargeBlobsAreCheckedBesideTheirRanges(t *testing.T) {
 	})
 	t.Run("the beginning", func(t *testing.T) {
 		s := openMemory(t, b, nil)
+		s.rangedFirst = ranged
 		blob, err := checked(t, s, d)
 		if err != nil {
 			t.Fatal(err)
@@ -158,12 +161,13 @@ func TestLargeBlobsAreCheckedBesideTheirRanges(t *testing.T) {
 	t.Run("all of it, damaged", func(t *testing.T) {
 		spoil(b, blobKey(d), 1000)
 		s := openMemory(t, b, nil)
+		s.rangedFirst = ranged
 		blob, err := checked(t, s, d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n, err := io.Copy(io.Discard, blob.Content())
-		if !errors.Is(err, storage.ErrBlobDamaged) || n > rangedFirst+1-heldBack {
+		if !errors.Is(err, storage.ErrBlobDamaged) || n > ranged+1-heldBack {
 			t.Errorf("%d bytes of a damaged blob, %v", n, err)
 		}
 		if _, err := s.StatBlob(t.Context(), repo, d, false); !errors.Is(err, storage.ErrBlobUnknown) {

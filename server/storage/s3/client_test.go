@@ -40,7 +40,8 @@ func TestEveryWriteSaysHowItIsEncrypted(t *testing.T) {
 			cfg := f.config()
 			c.change(&cfg)
 			s := openEngine(t, cfg, nil)
-			content := noise(40, smallestChunk+100<<10)
+			tiny(s, f.b)
+			content := noise(40, tinyChunk+100<<10)
 			o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
 			if err := pushChunks(t.Context(), s, o, content); err != nil {
 				t.Fatal(err)
@@ -129,16 +130,14 @@ func TestTheEngineMayTakeItsTimeToCopy(t *testing.T) {
 	t.Parallel()
 	f := startFake(t, newMemoryBucket())
 	s := openFake(t, f)
-	content := noise(41, smallestChunk+1)
+	content := noise(41, 2*smallestChunk) // which it gets two seconds more for
 	s.client.transport.answer = 500 * time.Millisecond
-	work := make(chan struct{})
 	f.before = func(op string, _ http.ResponseWriter, _ *http.Request) bool {
 		if op == "CompleteMultipartUpload" {
-			<-work
+			time.Sleep(750 * time.Millisecond) // longer than other requests have
 		}
 		return false
 	}
-	time.AfterFunc(time.Second, func() { close(work) })
 	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
 	if err := s.PutBlob(t.Context(), o, digest.FromBytes(content), bytes.NewReader(content), -1); err != nil {
 		t.Error(err)
@@ -301,13 +300,14 @@ func TestEnginePresigned(t *testing.T) {
 
 // TestTheClientIsGone ends the request of a chunk at each of the requests that it makes. The upload goes on from where it stands.
 func TestTheClientIsGone(t *testing.T) {
-	content := noise(44, 12<<20)
+	content := noise(44, tinyChunk*12/5)
 	d := digest.FromBytes(content)
 	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
 	for n := int32(1); ; n++ {
 		b := newMemoryBucket()
 		s := newStoreOn(b)
-		s.opt.Config.ChunkSize, s.recordEvery = smallestChunk, smallestChunk
+		tiny(s, b)
+		s.recordEvery = tinyChunk
 		u, err := s.StartUpload(t.Context(), o, digest.SHA256)
 		if err != nil {
 			t.Fatal(err)
@@ -321,7 +321,7 @@ func TestTheClientIsGone(t *testing.T) {
 			return of.Err()
 		}
 		// In two requests, of which the second one ends the upload.
-		if now, err := s.AppendUpload(ctx, o, u.ID, 0, bytes.NewReader(content[:7<<20]), -1); err == nil {
+		if now, err := s.AppendUpload(ctx, o, u.ID, 0, bytes.NewReader(content[:tinyChunk*7/5]), -1); err == nil {
 			u = now
 			err = s.FinishUpload(ctx, o, u.ID, u.Offset, bytes.NewReader(content[u.Offset:]), -1, d)
 			if err == nil {

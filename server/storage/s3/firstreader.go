@@ -102,7 +102,7 @@ func (r *firstReader) end() error {
 // read from elsewhere it is checked beside.
 func (r *firstReader) Check() error {
 	r.asked = true
-	if !r.checked && r.failed == nil && r.src.o.size <= rangedFirst {
+	if !r.checked && r.failed == nil && r.src.o.size <= r.s.rangedFirst {
 		r.failed = r.ranged()
 	}
 	return r.failed

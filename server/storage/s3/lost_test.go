@@ -118,11 +118,12 @@ func TestOwnWritesAreKnownAgain(t *testing.T) {
 // TestEveryAnswerMayBeLost loses the answer of each request of a push in turn. The push succeeds, and leaves nothing behind.
 func TestEveryAnswerMayBeLost(t *testing.T) {
 	t.Parallel()
-	content := noise(30, smallestChunk+100<<10)
+	content := noise(30, tinyChunk+100<<10)
 	d := digest.FromBytes(content)
 	push := func(t *testing.T, n int32) (requests int32) {
 		f := startFake(t, newMemoryBucket())
 		s := openFake(t, f)
+		tiny(s, f.b)
 		var sent atomic.Int32
 		var lost atomic.Value
 		f.after = func(op string, _ *http.Request) bool {
@@ -135,10 +136,10 @@ func TestEveryAnswerMayBeLost(t *testing.T) {
 		o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
 		u, err := s.StartUpload(t.Context(), o, digest.SHA256)
 		if err == nil {
-			_, err = s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content[:4<<20]), 4<<20)
+			_, err = s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content[:100<<10]), 100<<10)
 		}
 		if err == nil {
-			err = s.FinishUpload(t.Context(), o, u.ID, 4<<20, bytes.NewReader(content[4<<20:]), -1, d)
+			err = s.FinishUpload(t.Context(), o, u.ID, 100<<10, bytes.NewReader(content[100<<10:]), -1, d)
 		}
 		if err != nil {
 			t.Errorf("blob: %v", err)
@@ -196,15 +197,15 @@ func (b *lossyBucket) put(ctx context.Context, key string, body []byte, c condit
 
 // TestRecordsWithoutAnAnswer never hears that a record was written: what it names must stay, and the upload goes on from wherever it stands.
 func TestRecordsWithoutAnAnswer(t *testing.T) {
-	content := noise(31, 11<<20)
+	content := noise(31, 2*tinyChunk+tinyChunk/5)
 	for n := 1; ; n++ {
 		var puts atomic.Int32
 		b := &lossyBucket{memoryBucket: newMemoryBucket(), lose: func(key string) bool {
 			return !strings.HasPrefix(key, probeDir) && key != indexState && puts.Add(1) == int32(n)
 		}}
 		s := newStoreOn(b)
-		s.opt.Config.ChunkSize = smallestChunk
-		s.recordEvery = smallestChunk
+		tiny(s, b.memoryBucket)
+		s.recordEvery = tinyChunk
 		o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
 		if err := pushChunks(t.Context(), s, o, content); err != nil && !errors.Is(err, errLost) {
 			t.Errorf("put %d: %v", n, err)
@@ -229,9 +230,9 @@ func TestRecordsWithoutAnAnswer(t *testing.T) {
 func TestARecordThatArrivesLate(t *testing.T) {
 	b := &lateBucket{memoryBucket: newMemoryBucket()}
 	s := newStoreOn(b)
-	s.opt.Config.ChunkSize = smallestChunk
+	tiny(s, b.memoryBucket)
 	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
-	content := noise(32, 6<<20)
+	content := noise(32, tinyChunk*6/5)
 	u, err := s.StartUpload(t.Context(), o, digest.SHA256)
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +275,8 @@ func TestAnUploadThatIsGoneIsNotTakenForDone(t *testing.T) {
 	t.Parallel()
 	f := startFake(t, newMemoryBucket())
 	s := openFake(t, f)
-	content := noise(33, smallestChunk+1)
+	tiny(s, f.b)
+	content := noise(33, tinyChunk+1)
 	d := digest.FromBytes(content)
 	f.b.mu.Lock()
 	f.b.set(blobKey(d), bytes.Repeat([]byte("x"), len(content)))

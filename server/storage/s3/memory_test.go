@@ -25,6 +25,17 @@ type memoryBucket struct {
 	before  func(ctx context.Context, verb, key string) error
 	counts  map[string]int
 	weak    bool // ignores conditions
+
+	smallest int64 // bytes of a part that is not the last
+}
+
+// tinyChunk is for what has to be cut into parts many times: some of what is left behind them fits into a record, and some does not.
+const tinyChunk = 128 << 10
+
+// tiny has a store cut uploads into tiny parts, and its bucket take them.
+func tiny(s *Store, b *memoryBucket) {
+	b.smallest, s.smallest, s.opt.Config.ChunkSize = tinyChunk, tinyChunk, tinyChunk
+	s.budget = newBudget(s.opt.Config.UploadMemory, tinyChunk)
 }
 
 type memoryObject struct {
@@ -39,7 +50,7 @@ type memoryMultipart struct {
 }
 
 func newMemoryBucket() *memoryBucket {
-	return &memoryBucket{objects: map[string]memoryObject{}, open: map[string]*memoryMultipart{}, clock: time.Now, counts: map[string]int{}}
+	return &memoryBucket{objects: map[string]memoryObject{}, open: map[string]*memoryMultipart{}, clock: time.Now, counts: map[string]int{}, smallest: smallestChunk}
 }
 
 func (b *memoryBucket) enter(ctx context.Context, verb, key string) (func(), error) {
@@ -243,7 +254,7 @@ func (b *memoryBucket) completeMultipart(ctx context.Context, key, id string, pa
 		if !ok || etagOf(body) != p.etag || int(p.number) != i+1 {
 			return "", errors.New("a part is missing, another one or out of order")
 		}
-		if len(body) < smallestChunk && i < len(parts)-1 {
+		if int64(len(body)) < b.smallest && i < len(parts)-1 {
 			return "", errors.New("EntityTooSmall")
 		}
 		all = append(all, body...)

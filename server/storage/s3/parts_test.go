@@ -37,8 +37,10 @@ func TestParts(t *testing.T) {
 // TestUploadMemoryIsBounded has more uploads than memory: they take turns, and none holds more than its share.
 func TestUploadMemoryIsBounded(t *testing.T) {
 	b := newMemoryBucket()
-	s := openMemory(t, b, func(o *Options) { o.Config.UploadMemory, o.UploadsPerUser = 3*smallestChunk, 100 })
-	content := noise(1, 2*smallestChunk+7)
+	s := openMemory(t, b, func(o *Options) { o.UploadsPerUser = 100 })
+	s.opt.Config.UploadMemory = 3 * tinyChunk
+	tiny(s, b)
+	content := noise(1, 2*tinyChunk+7)
 	d := digest.FromBytes(content)
 	var reading, most atomic.Int32
 	var wait sync.WaitGroup
@@ -98,13 +100,14 @@ func (c *countedBody) Read(p []byte) (int, error) {
 
 // TestNothingIsLeftOpen fails each request of a large push in turn, until none is left to fail.
 func TestNothingIsLeftOpen(t *testing.T) {
-	content := noise(1, smallestChunk+100<<10)
+	content := noise(1, tinyChunk+100<<10)
 	d := digest.FromBytes(content)
 	broken := errors.New("the engine broke down")
 	for _, how := range []string{"at once", "in chunks"} {
 		for n := 1; ; n++ {
 			b := newMemoryBucket()
 			s := openMemory(t, b, nil)
+			tiny(s, b)
 			var sent atomic.Int32
 			b.before = func(_ context.Context, verb, _ string) error {
 				if verb != "delete" && verb != "abort" && sent.Add(1) == int32(n) {
@@ -119,10 +122,10 @@ func TestNothingIsLeftOpen(t *testing.T) {
 				}
 				u, err := s.StartUpload(t.Context(), o, digest.SHA256)
 				if err == nil {
-					_, err = s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content[:4<<20]), 4<<20)
+					_, err = s.AppendUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content[:100<<10]), 100<<10)
 				}
 				if err == nil {
-					err = s.FinishUpload(t.Context(), o, u.ID, 4<<20, bytes.NewReader(content[4<<20:]), -1, d)
+					err = s.FinishUpload(t.Context(), o, u.ID, 100<<10, bytes.NewReader(content[100<<10:]), -1, d)
 				}
 				if err != nil && u.ID != "" {
 					if cerr := s.CancelUpload(t.Context(), o, u.ID); cerr != nil {

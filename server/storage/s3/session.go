@@ -110,7 +110,7 @@ func (s *Store) session(ctx context.Context, o storage.Owner, id string) (*sessi
 	if u.User != o.User || u.Repository != o.Repository.String() || u.Finished {
 		return nil, storage.ErrUploadUnknown
 	}
-	if _, err := reference.ParseAlgorithm(string(u.Algorithm)); err != nil || u.Base < smallestChunk || u.Offset < 0 || u.tailSize() > partSize(u.Base, len(u.Parts)) {
+	if _, err := reference.ParseAlgorithm(string(u.Algorithm)); err != nil || u.Base < s.smallest || u.Offset < 0 || u.tailSize() > partSize(u.Base, len(u.Parts)) {
 		return nil, fmt.Errorf("read upload %s: its record makes no sense", id)
 	}
 	u.etag = obj.etag

@@ -97,6 +97,8 @@ type Store struct {
 
 	budget      *budget
 	recordEvery int64
+	smallest    int64 // bytes of a part that is not the last
+	rangedFirst int64
 	mostFacts   int64 // bytes that a survey holds in memory
 	mostSwept   int   // digests that a collection deletes between two surveys
 	manifests   *cache[cachedManifest]
@@ -152,6 +154,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
 	s.recordEvery, s.mostFacts, s.mostSwept = defaultRecordEvery, mostFacts, mostSwept
+	s.smallest, s.rangedFirst = smallestChunk, rangedFirst
 	s.runs.turn = make(turn, 1)
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.manifests = newCache[cachedManifest](o.ManifestCache)

@@ -51,7 +51,7 @@ func (s *Store) check(ctx context.Context, d digest.Digest, o object) error {
 	if s.good(d, o) {
 		return nil
 	}
-	if o.size > rangedFirst {
+	if o.size > s.rangedFirst {
 		s.verifyLater(d, o)
 		return nil
 	}
