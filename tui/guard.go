@@ -73,12 +73,15 @@ type job struct {
 	slow   bool
 }
 
-// jobMsg carries what a job sent. The last one of a job has none.
+// jobMsg carries what a job sent.
 type jobMsg struct {
 	job *job
 	msg tea.Msg
-	end bool
+	end bool // it has nothing more to say
 }
+
+// lastMsg is what a job's work came to.
+type lastMsg struct{ msg tea.Msg }
 
 // start runs work in a goroutine of its own and makes it the model's job; an earlier one is cancelled and what it still says is not heard.
 func (m *model) start(doing string, work func(ctx context.Context, emit func(tea.Msg)) tea.Msg) tea.Cmd {
@@ -94,7 +97,7 @@ func (m *model) start(doing string, work func(ctx context.Context, emit func(tea
 	}
 	go func() {
 		defer close(j.events)
-		emit(guard(func() tea.Msg { return work(j.ctx, emit) })())
+		emit(lastMsg{guard(func() tea.Msg { return work(j.ctx, emit) })()})
 	}()
 	return tea.Batch(j.next(), m.after(slowAfter, slowMsg{j}))
 }
@@ -103,7 +106,11 @@ func (m *model) start(doing string, work func(ctx context.Context, emit func(tea
 func (j *job) next() tea.Cmd {
 	return guard(func() tea.Msg {
 		msg, ok := <-j.events
-		return jobMsg{job: j, msg: msg, end: !ok}
+		last, end := msg.(lastMsg)
+		if end {
+			msg = last.msg
+		}
+		return jobMsg{job: j, msg: msg, end: end || !ok}
 	})
 }
 

@@ -236,52 +236,59 @@ func (m *model) turn() tea.Cmd {
 	return m.after(m.spinner.Spinner.FPS, m.spinner.Tick())
 }
 
-// heard takes in what a job says.
+// heard takes in what a job says. A job has ended by the time that what it came to is on the screen: keys that answer to that are heard at once.
 func (m *model) heard(msg jobMsg) tea.Cmd {
 	if msg.job != m.job {
 		return nil
 	}
-	if msg.end {
+	if !msg.end {
+		return tea.Batch(msg.job.next(), m.said(msg.msg))
+	}
+	cmd := m.said(msg.msg)
+	if m.job == msg.job { // and did not make place for another one
 		m.job.cancel()
 		m.job = nil
-		if m.leaving != 0 {
-			return m.leave(m.leaving)
-		}
-		return nil
 	}
-	next := msg.job.next()
-	switch said := msg.msg.(type) {
+	if m.leaving != 0 && m.job == nil {
+		return m.leave(m.leaving)
+	}
+	return cmd
+}
+
+// said takes in one thing that a job says.
+func (m *model) said(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
 	case panicMsg:
-		m.broken = said.err
+		m.broken = msg.err
 		return tea.Quit
 	case begunMsg:
-		if said.err != nil {
-			m.notice, m.manager.state = said.err.Error(), nil
-			return next
+		if msg.err != nil {
+			m.notice, m.manager.state = msg.err.Error(), nil
+			return nil
 		}
-		return tea.Batch(next, m.begin(said.beginning))
+		return m.begin(msg.beginning)
 	case faultsMsg:
-		return tea.Batch(next, m.foundFaults(said))
+		return m.foundFaults(msg)
 	case outlookMsg:
-		return tea.Batch(next, m.lookedAhead(said))
+		return m.lookedAhead(msg)
 	case probedMsg:
-		return tea.Batch(next, m.probed(said))
+		return m.probed(msg)
 	case plannedMsg:
-		m.planned(said)
+		m.planned(msg)
 	case proveMsg:
-		return tea.Batch(next, m.proveAsIs(said))
+		return m.proveAsIs(msg)
 	case writingMsg:
-		m.apply.writing(said)
+		m.apply.writing(msg)
 	case appliedMsg:
-		return tea.Batch(next, m.applied(said))
+		return m.applied(msg)
 	case startedMsg:
-		return tea.Batch(next, m.started(said))
+		return m.started(msg)
 	case checkMsg:
-		m.checks.event(said.event)
+		m.checks.event(msg.event)
 	case provedMsg:
-		m.proved(said)
+		m.proved(msg)
 	}
-	return next
+	return nil
 }
 
 // leave ends the program, as soon as nothing is being written any more. Nothing is asked back: before the review there is nothing to lose, and
