@@ -158,5 +158,9 @@ func (n *Notifier) release(e *endpoint) {
 		n.log.Warn("events are lost: their webhook is not in use any more, and they were in memory", "endpoint", e.name, "dropped", pending)
 		return
 	}
-	n.log.Info("a webhook is not in use any more", "endpoint", e.name, "kept", pending)
+	attrs := []any{"endpoint", e.name, "kept", pending}
+	if j, ok := e.queue.(*journal); ok {
+		attrs = append(attrs, "directory", j.dir)
+	}
+	n.log.Info("a webhook is not in use any more", attrs...)
 }

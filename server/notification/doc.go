@@ -17,6 +17,9 @@
 //
 //	<dir>/<name>-<hash>/00000001.jsonl …   cursor
 //
+// Somebody who removes one of these under a running server loses what was in it, and nothing that comes later. An entry that a disk has damaged
+// is left out, and counted.
+//
 // # In a bucket
 //
 // Where many processes share their store, each keeps its queues in memory and writes what was not delivered within a second or two to records,
@@ -25,6 +28,13 @@
 // promise is the same, but for the order: events of different processes come as they come, and those that were taken over come later.
 //
 // Without either the queue is in memory and ends with the process.
+//
+// # Another configuration
+//
+//	change, err := n.Prepare(cfg.Notifications) // opens what is new; nothing has changed
+//	change.Commit()                             // or Abandon, where something else of the configuration cannot be had
+//
+// Endpoints are known by their names; Change says what becomes of those that stay, change, come and go.
 //
 // Addresses and headers of endpoints may hold credentials. They are never logged: endpoints are called by their name.
 package notification

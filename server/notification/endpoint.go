@@ -84,7 +84,13 @@ type refusal struct {
 	after  time.Duration // to wait, as the receiver asks (RFC 9110, section 10.2.3); 0: it does not
 }
 
-func (r *refusal) Error() string { return "status " + strconv.Itoa(r.status) }
+func (r *refusal) Error() string {
+	text := "status " + strconv.Itoa(r.status)
+	if r.status >= 300 && r.status < 400 {
+		text += ", and redirects are not followed"
+	}
+	return text
+}
 
 // final tells whether the receiver objects to what was sent, and not to when.
 func (r *refusal) final() bool {
@@ -168,6 +174,16 @@ func (e *endpoint) run(ctx, stopping context.Context) {
 			}
 			continue
 		}
+		if whole := readable(lines); whole < len(lines) { // one that a receiver cannot read would spoil those beside it
+			if lines = lines[:whole]; whole == 0 {
+				e.leaveOut(errDamaged)
+				alone = max(0, alone-1)
+				if err = e.queue.done(1); err != nil {
+					e.failed(ctx, c, err)
+				}
+				continue
+			}
+		}
 		err = e.post(stopping, c, lines)
 		refused, _ := errors.AsType[*refusal](err)
 		switch {
@@ -229,11 +245,31 @@ func (e *endpoint) post(ctx context.Context, c *config.Endpoint, lines [][]byte)
 	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
 		return nil
 	}
-	r := &refusal{status: answer.StatusCode}
-	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		r.after = min(time.Duration(seconds)*time.Second, longestPause)
+	return &refusal{status: answer.StatusCode, after: retryAfter(answer.Header)}
+}
+
+// retryAfter is how long a receiver asks to be left alone: a number of seconds, or a moment by its own clock. 0: it does not ask.
+func retryAfter(h http.Header) time.Duration {
+	asked := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(asked); err == nil {
+		return time.Duration(max(0, min(seconds, int(longestPause/time.Second)))) * time.Second
 	}
-	return r
+	at, err := http.ParseTime(asked)
+	now, bad := http.ParseTime(h.Get("Date"))
+	if err != nil || bad != nil {
+		return 0
+	}
+	return max(0, min(at.Sub(now), longestPause))
+}
+
+var errDamaged = errors.New("its entry in the queue is damaged")
+
+// readable counts the events before the first that is damaged.
+func readable(lines [][]byte) int {
+	if i := slices.IndexFunc(lines, func(line []byte) bool { return !json.Valid(line) }); i >= 0 {
+		return i
+	}
+	return len(lines)
 }
 
 // exhausted tells whether one more failure with these settings reaches the threshold.
@@ -260,12 +296,13 @@ func (e *endpoint) leaveOut(why error) {
 	e.failures, e.stat.Failing = 0, ""
 	e.stat.Dropped++
 	e.mu.Unlock()
-	e.log.Error("a webhook refuses an event for what it is, it is left out", "endpoint", e.name, "error", why)
+	e.log.Error("an event cannot be delivered for what it is, it is left out", "endpoint", e.name, "error", why)
 }
 
 // failed waits after a failure: a moment at first, and from the threshold on the back-off, which doubles. A failure with settings that are
 // not those of now says nothing about these.
 func (e *endpoint) failed(ctx context.Context, c *config.Endpoint, why error) {
+	e.client.CloseIdleConnections() // the name of the receiver may lead elsewhere by now
 	pausing, resume := context.WithCancel(ctx)
 	defer resume()
 	e.mu.Lock()

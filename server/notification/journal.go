@@ -41,6 +41,7 @@ type journal struct {
 	offset   int64    // of the first event that is not delivered, in the first segment
 	skipped  int      // lines before it
 	ends     []int64  // of the events that head returned last: where each ends in the first segment
+	lost     int      // events whose segment was removed by others, which nobody was told of yet
 }
 
 const (
@@ -78,7 +79,7 @@ func openJournal(dir string, limit int64, most int) (*journal, error) {
 		j.segments = []segment{{number: 1}}
 	}
 	last := j.segments[len(j.segments)-1]
-	if j.file, err = os.OpenFile(j.path(last.number), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+	if j.file, err = os.OpenFile(j.path(last.number), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("open queue of notifications: %w", err)
 	}
 	return j, nil
@@ -136,13 +137,16 @@ func (j *journal) readCursor() error {
 	return nil
 }
 
-// readFirst reads a part of the first segment.
+// readFirst reads a part of the first segment. The one that is written to is read even if somebody has removed it.
 func (j *journal) readFirst(from, length int64) ([]byte, error) {
-	f, err := os.Open(j.path(j.segments[0].number))
-	if err != nil {
-		return nil, fmt.Errorf("read queue of notifications: %w", err)
+	f := j.file
+	if len(j.segments) > 1 || f == nil {
+		var err error
+		if f, err = os.Open(j.path(j.segments[0].number)); err != nil {
+			return nil, fmt.Errorf("read queue of notifications: %w", err)
+		}
+		defer f.Close()
 	}
-	defer f.Close()
 	data := make([]byte, length)
 	if _, err := f.ReadAt(data, from); err != nil {
 		return nil, fmt.Errorf("read queue of notifications: %w", err)
@@ -164,9 +168,11 @@ func (j *journal) add(line []byte) (dropped int, err error) {
 	if j.file == nil {
 		return 0, fmt.Errorf("write queue of notifications: %w", fs.ErrClosed)
 	}
+	dropped, j.lost = j.lost, 0
 	last := &j.segments[len(j.segments)-1]
 	if last.bytes >= j.limit {
-		if dropped, err = j.roll(); err != nil {
+		oldest, err := j.roll()
+		if dropped += oldest; err != nil {
 			return dropped, err
 		}
 		last = &j.segments[len(j.segments)-1]
@@ -186,7 +192,10 @@ func (j *journal) add(line []byte) (dropped int, err error) {
 // roll begins another segment, and drops the oldest where there are too many.
 func (j *journal) roll() (dropped int, err error) {
 	next := j.segments[len(j.segments)-1].number + 1
-	f, err := os.OpenFile(j.path(next), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.MkdirAll(j.dir, 0o700); err != nil { // somebody may have removed it
+		return 0, fmt.Errorf("write queue of notifications: %w", err)
+	}
+	f, err := os.OpenFile(j.path(next), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("write queue of notifications: %w", err)
 	}
@@ -215,6 +224,11 @@ func (j *journal) head(most int) ([][]byte, error) {
 		return nil, nil
 	}
 	data, err := j.readFirst(j.offset, j.segments[0].bytes-j.offset)
+	for errors.Is(err, fs.ErrNotExist) && len(j.segments) > 1 { // somebody has removed it: on with the next
+		j.lost += j.segments[0].lines - j.skipped
+		j.segments, j.offset, j.skipped = j.segments[1:], 0, 0
+		data, err = j.readFirst(0, j.segments[0].bytes)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -240,12 +254,34 @@ func (j *journal) done(n int) error {
 	j.offset, j.skipped = j.ends[n-1], j.skipped+n
 	j.ends = j.ends[n:]
 	staged := filepath.Join(j.dir, cursorFile+".new")
+	if _, err := os.Lstat(j.path(j.segments[0].number)); len(j.segments) == 1 && errors.Is(err, fs.ErrNotExist) {
+		return j.restore()
+	}
 	if err := os.WriteFile(staged, fmt.Appendf(nil, "%d %d\n", j.segments[0].number, j.offset), 0o600); err != nil {
 		return fmt.Errorf("write cursor of notifications: %w", err)
 	}
 	if err := os.Rename(staged, filepath.Join(j.dir, cursorFile)); err != nil {
 		return fmt.Errorf("write cursor of notifications: %w", err)
 	}
+	return nil
+}
+
+// restore writes what waits in the only segment anew, which somebody has removed: what is added would not be found after a restart.
+func (j *journal) restore() error {
+	last := j.segments[0]
+	waits, err := j.readFirst(j.offset, last.bytes-j.offset)
+	if err != nil {
+		return err
+	}
+	if _, err := j.roll(); err != nil {
+		return err
+	}
+	if _, err := j.file.Write(waits); err != nil {
+		return fmt.Errorf("write queue of notifications: %w", err)
+	}
+	next := &j.segments[len(j.segments)-1]
+	next.bytes, next.lines = int64(len(waits)), last.lines-j.skipped
+	j.segments, j.offset, j.skipped, j.ends = j.segments[1:], 0, 0, nil
 	return nil
 }
 
