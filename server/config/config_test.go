@@ -265,7 +265,7 @@ func TestSchemaJSON(t *testing.T) {
 			t.Errorf("%s is not in the schema", k.name)
 		}
 	}
-	reference := string(ReferenceMarkdown())
+	reference := string(referenceMarkdown())
 	walk(root, "", func(path string, k *key) {
 		if k.kind != section && !strings.Contains(reference, "`"+path+"`") {
 			t.Errorf("%s is not in the reference", path)

@@ -12,7 +12,7 @@
 // # One table
 //
 // Everything is derived from one table of keys (schema.go and its neighbours): which keys exist, their types, defaults, permitted values
-// and meaning, the names of the variables, what [Loaded.Show] prints, [SchemaJSON] for editors and [ReferenceMarkdown] for people. A key
+// and meaning, the names of the variables, what [Loaded.Show] prints, [SchemaJSON] for editors and docs/configuration.md for people. A key
 // that is accepted without effect carries the sentence that says so, and so does a key that is refused.
 //
 // # Secrets

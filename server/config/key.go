@@ -20,13 +20,6 @@ const (
 	anything             // of no effect here, whatever is below
 )
 
-// String names the kind as the reference does.
-func (k kind) String() string {
-	return [...]string{
-		"string", "secret", "true or false", "number", "bytes", "duration", "list", "map", "map of lists", "section", "list of sections", "any",
-	}[k]
-}
-
 // status tells what becomes of a key that somebody sets.
 type status int
 

@@ -25,7 +25,7 @@ func TestConfigurationDocument(t *testing.T) {
 		t.Fatalf("%s has no line %q", path, generatedBelow)
 	}
 	want := append(append(bytes.Clone(byHand), generatedBelow...), "\n"...)
-	want = append(want, ReferenceMarkdown()...)
+	want = append(want, referenceMarkdown()...)
 	if *update {
 		if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // documentation is for everybody
 			t.Fatal(err)
@@ -75,7 +75,7 @@ func TestSchemaFits(t *testing.T) {
 	if err := json.Unmarshal(SchemaJSON(), &schema); err != nil {
 		t.Fatal(err)
 	}
-	reference := string(ReferenceMarkdown())
+	reference := string(referenceMarkdown())
 	for _, k := range root.keys {
 		if schema.Properties[k.name] == nil {
 			t.Errorf("the schema does not know %s", k.name)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ReferenceMarkdown returns the reference of all keys, as docs/configuration.md has it: one table for each top-level section.
-func ReferenceMarkdown() []byte {
+// referenceMarkdown returns the reference of all keys, as docs/configuration.md has it: one table for each top-level section.
+func referenceMarkdown() []byte {
 	var b strings.Builder
 	b.WriteString("Keys marked \\* are ours: CNCF distribution ignores them.\n")
 	var single []*key
@@ -45,9 +45,9 @@ func line(b *strings.Builder, path string, k *key) {
 	if k.ours {
 		star = " \\*"
 	}
-	kind := k.kind.String()
+	name := kindName(k.kind)
 	if k.choices != nil {
-		kind = strings.Join(k.choices, ", ")
+		name = strings.Join(k.choices, ", ")
 	}
 	def := "—"
 	if k.def != "" {
@@ -57,5 +57,12 @@ func line(b *strings.Builder, path string, k *key) {
 	if k.kind == duration && k.min > 0 {
 		meaning += fmt.Sprintf(" At least %s.", short(time.Duration(k.min)))
 	}
-	fmt.Fprintf(b, "| `%s`%s | %s | %s | %s |\n", path, star, kind, def, strings.ReplaceAll(meaning, "|", `\|`))
+	fmt.Fprintf(b, "| `%s`%s | %s | %s | %s |\n", path, star, name, def, strings.ReplaceAll(meaning, "|", `\|`))
+}
+
+// kindName is the kind of a key in words.
+func kindName(k kind) string {
+	return [...]string{
+		"string", "secret", "true or false", "number", "bytes", "duration", "list", "map", "map of lists", "section", "list of sections", "any",
+	}[k]
 }
