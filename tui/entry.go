@@ -2,10 +2,7 @@ package tui
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"packhouse/setup"
 	"packhouse/tui/field"
@@ -43,7 +40,7 @@ func newEntry(m *model, question *setup.Question) *entry {
 	default:
 		options := field.TextOptions{Value: e.known, Spaces: question.Kind == setup.Path || question.Kind == setup.Text}
 		if question.Kind == setup.Path {
-			options.Complete = completePath
+			options.Complete = new(completer).complete
 		}
 		line := field.NewText(t, options)
 		if question.Suggest != nil {
@@ -262,32 +259,6 @@ func sansOf(rows []field.Row) []setup.SAN {
 	out := make([]setup.SAN, len(rows))
 	for i, row := range rows {
 		out[i] = setup.SAN{Name: row.Name, Ticked: row.Ticked, Origin: row.Note}
-	}
-	return out
-}
-
-// completePath lists what a path could go on to be.
-func completePath(path string) []string {
-	if !filepath.IsAbs(path) {
-		return nil
-	}
-	directory, begun := filepath.Split(path)
-	entries, err := os.ReadDir(directory)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, entry := range entries {
-		name := entry.Name()
-		if begun == "" || !strings.HasPrefix(name, begun) || field.Invisible(name) != "" {
-			continue
-		}
-		if entry.IsDir() {
-			name += string(filepath.Separator)
-		}
-		if out = append(out, directory+name); len(out) == 20 {
-			break
-		}
 	}
 	return out
 }

@@ -137,7 +137,11 @@ func (m *model) logLine(text string) string {
 		case '5':
 			style = t.Bad
 		}
-		out += style.Render(status) + " " + layout.Pad(method, 6) + " " + shortHex(line.Value("path"))
+		what := layout.Pad(method, 6) + " " + shortHex(line.Value("path"))
+		if ours(line) { // somebody else's requests are what one looks for
+			what = t.Muted.Render(what)
+		}
+		out += style.Render(status) + " " + what
 		for _, value := range []string{took(line.Value("duration")), shortHex(line.Value("user")), line.Value("remote"), line.Value("code")} {
 			if value != "" {
 				out += "  " + t.Muted.Render(value)

@@ -43,8 +43,17 @@ func TestLinesAtATerminal(t *testing.T) {
 	c = openConsole(t, 100, 60, "setup", "--accessible", "--dir", dir+"/other")
 	c.Wants("Question 1 of")
 	c.Keys("\x04")
-	c.Wants("the input has ended: nothing was written")
+	c.Wants("the input has ended: nothing was written; packhouse setup --yes asks nothing")
 	c.Ends(1)
+	c = openConsole(t, 100, 60, "setup", "--accessible", "--dir", dir+"/other")
+	c.Wants("Question 1 of")
+	c.Keys("packs.example.org\r")
+	c.Wants("Question 2 of")
+	c.Keys("\x04")
+	c.Ends(1)
+	if want := "packhouse setup --yes --dir " + dir + "/other --hostname packs.example.org "; !strings.Contains(c.Written(), want) {
+		t.Errorf("%q is not told:\n%s", want, c.Text())
+	}
 }
 
 // TestLinesWhereTheAnswersSaySo: like every flag of setup, this one can stand in an answers file.

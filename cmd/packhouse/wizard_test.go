@@ -143,6 +143,9 @@ func TestWizardGoesBackWithoutLosingAnswers(t *testing.T) {
 	c.Wants("› localhost")
 	c.Keys(ctrlC)
 	c.Ends(exitInterrupted)
+	if want := "packhouse setup --dir " + dir + " --hostname localhost "; !strings.Contains(c.Written(), want) { // and after the screen is given back
+		t.Errorf("%q is not left on the normal screen:\n%s", want, c.Text())
+	}
 }
 
 // TestMuteTerminal holds that no command asks the terminal anything that it would then wait for: bubbletea does so at import.

@@ -1,0 +1,75 @@
+package tui
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/tui/field"
+)
+
+// completeWithin is how long somebody who types waits for a directory at most. One on a file server that is away never answers.
+const completeWithin = time.Second
+
+// completer lists what a path could go on to be, beside the screen: ctrl+c works whatever a disk does.
+type completer struct {
+	busy   atomic.Bool                // a directory is being read that has not answered
+	list   func(path string) []string // nil: completePath
+	within time.Duration              // 0: completeWithin
+}
+
+func (c *completer) complete(path string) []string {
+	if !c.busy.CompareAndSwap(false, true) {
+		return nil
+	}
+	list, within := c.list, c.within
+	if list == nil {
+		list = completePath
+	}
+	if within == 0 {
+		within = completeWithin
+	}
+	found := make(chan []string, 1)
+	go guard(func() tea.Msg {
+		paths := list(path)
+		c.busy.Store(false)
+		found <- paths
+		return nil
+	})()
+	select {
+	case paths := <-found:
+		return paths
+	case <-time.After(within):
+		return nil
+	}
+}
+
+// completePath lists what a path could go on to be.
+func completePath(path string) []string {
+	if !filepath.IsAbs(path) {
+		return nil
+	}
+	directory, begun := filepath.Split(path)
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, entry := range entries {
+		name := entry.Name()
+		if begun == "" || !strings.HasPrefix(name, begun) || field.Invisible(name) != "" {
+			continue
+		}
+		if entry.IsDir() {
+			name += string(filepath.Separator)
+		}
+		if out = append(out, directory+name); len(out) == 20 {
+			break
+		}
+	}
+	return out
+}
