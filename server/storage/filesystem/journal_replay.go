@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"time"
 
 	"packhouse/server/reference"
@@ -44,16 +45,17 @@ func (s *Store) replay() (last uint64, err error) {
 	if t := s.disk.Traits(); !failed && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot {
 		return last, nil
 	}
-	r := replayer{s: s, force: failed}
+	var records []foundRecord
 	for _, was := range segments {
-		for _, record := range was.records {
-			if err := r.change(record); err != nil {
-				return 0, fmt.Errorf("replay journal: %w", err)
-			}
-		}
+		records = append(records, was.records...)
 	}
-	if err := r.sync(); err != nil {
+	r := replayer{s: s, force: failed}
+	if err := r.all(records); err != nil {
 		return 0, fmt.Errorf("replay journal: %w", err)
+	}
+	if r.left > 0 {
+		s.log.Warn("somebody else had the storage directory after the journal of the last run ended, or a backup was put there: what that run pushed last and "+
+			"is not there stays away, because it may have been deleted", "changes", r.left, "journal", time.Unix(0, r.end).UTC())
 	}
 	if r.again > 0 {
 		s.log.Warn("the last run ended without a sync of the file system; pushes it had acknowledged were completed from the journal", "files", r.again)
@@ -64,9 +66,87 @@ func (s *Store) replay() (last uint64, err error) {
 // replayer does changes again.
 type replayer struct {
 	s     *Store
-	force bool // write also what looks right
+	force bool  // write also what looks right
+	other bool  // somebody else had the store: what is not there may have been deleted
+	end   int64 // time of the last record
 	again int
+	left  int
 	names []string // what is to be synced one by one: the store was moved to a file system that cannot sync everything
+}
+
+// otherAfter is how long after the journal's end a directory must have changed for it to have been somebody else. A name is given within moments of its
+// record, and a file system with a journal of its own keeps changes in order: a directory that shows a change of later has the name, too.
+const otherAfter = 10 * time.Minute
+
+// all does the changes of the journal again.
+func (r *replayer) all(records []foundRecord) error {
+	if len(records) == 0 {
+		return nil
+	}
+	for _, record := range records {
+		r.end = max(r.end, record.at)
+	}
+	// A replay that was cut off has changed directories itself: what it took the journal for, it is taken for again.
+	if id := fmt.Sprintf("%d-%d", r.end, records[len(records)-1].seq); !r.force && r.s.state.Replay != id {
+		var err error
+		if r.other, err = r.foreign(records); err != nil {
+			return err
+		}
+		if !r.other {
+			r.s.state.Replay = id
+			if err := r.s.writeState(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, record := range records {
+		if err := r.change(record); err != nil {
+			return err
+		}
+	}
+	return r.sync()
+}
+
+// foreign tells whether another server had the directory after the journal ended, or the journal is a copy that is older than what is beside it: a name
+// is missing where something changed long after.
+func (r *replayer) foreign(records []foundRecord) (bool, error) {
+	for _, record := range records {
+		for _, i := range record.items {
+			name := i.file()
+			if !strings.HasPrefix(name, theirs) { // what is ours nobody else changes
+				continue
+			}
+			info, err := r.s.disk.Stat(name)
+			if err == nil {
+				continue
+			}
+			for dir := parentOf(name); absent(err) && dir != "."; dir = parentOf(dir) {
+				info, err = r.s.disk.Stat(dir)
+			}
+			if err != nil && !absent(err) {
+				return false, err
+			}
+			// A time in the future is that of a clock that was wrong.
+			if err == nil && info.ModTime.After(time.Unix(0, r.end).Add(otherAfter)) && !info.ModTime.After(r.s.now()) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// missing tells whether a name that a change gives is not there.
+func (r *replayer) missing(items []item) (bool, error) {
+	for _, i := range items {
+		_, err := r.s.disk.Stat(i.file())
+		if absent(err) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // sync makes names durable where settle cannot.
@@ -95,6 +175,12 @@ func (r *replayer) sync() error {
 
 // change does one again, unless what it was made of is gone: then nobody was told that it was durable, or it was removed or set aside since.
 func (r *replayer) change(record foundRecord) error {
+	if r.other {
+		if missing, err := r.missing(record.items); err != nil || missing {
+			r.left++
+			return err
+		}
+	}
 	for _, i := range record.items {
 		if i.kind != itemMoved {
 			continue

@@ -21,6 +21,7 @@ type runState struct {
 	Crashed time.Time `json:"crashed,omitzero"` // when the last unclean stop was noticed
 	Boot    string    `json:"boot,omitempty"`
 	Mount   string    `json:"mount,omitempty"`
+	Replay  string    `json:"replay,omitempty"` // the journal that was being replayed
 }
 
 // prepare takes the root and makes it ready to be written.
@@ -84,10 +85,27 @@ func (s *Store) settle(context.Context) {
 	}
 	if err == nil {
 		err = dropJournal(s.disk)
+	} else {
+		s.distrust()
 	}
 	if err != nil {
 		s.unsettled = fmt.Errorf("make durable what was there at the start: %w", mapped(err))
 		s.log.Error("storage takes no changes", "error", s.unsettled)
+	}
+}
+
+// distrust notes in the journal that a sync failed: the kernel says so once, and the next start, which may be told that all is well, writes what the
+// journal has once more. Best effort: the device is failing.
+func (s *Store) distrust() {
+	for i := range 2 {
+		f, err := s.disk.Reopen(segmentName(i))
+		if err != nil {
+			continue
+		}
+		if was, err := readSegment(f); err == nil {
+			_ = writeHeader(f, header{settled: was.settled, failed: true})
+		}
+		f.Close()
 	}
 }
 

@@ -212,7 +212,7 @@ func (s *Store) Close() error {
 		if j := s.journal.Swap(nil); j != nil {
 			err = mapped(j.close())
 		}
-		errs = append(errs, err, s.stopped(err == nil))
+		errs = append(errs, err, s.stopped(err == nil && s.unsettled == nil))
 	}
 	errs = append(errs, s.disk.Close())
 	return errors.Join(errs...)
