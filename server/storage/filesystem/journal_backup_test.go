@@ -114,24 +114,37 @@ func TestBackupOfARunningStore(t *testing.T) {
 	})
 }
 
-// TestRescueOfADisk copies, file by file, what a power cut left, and opens the copy: what was acknowledged is there, however late that is.
+// TestRescueOfADisk copies, file by file, what a power cut left, and opens the copy: what was acknowledged is there, however late that is, and
+// whether or not the times were copied, too.
 func TestRescueOfADisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		now := newClock()
-		w := journaling(now)
-		s := opened(t, w, now)
-		image := storagetest.NewImage(t, "one", nil)
-		image.Push(t, s, "team/a", "v1")
-		cut := w.PowerCut(nil, "")
-		now.pass(48 * time.Hour)
-		rescued := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true, Boot: "of another machine", Now: now.now})
-		copied(t, cut, rescued, ".")
-		again := opened(t, rescued, now)
-		image.Check(t, again, "team/a", "v1")
-		closing(t, again)
-		closing(t, s)
-	})
+	for _, times := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			now := newClock()
+			w := journaling(now)
+			s := opened(t, w, now)
+			image := storagetest.NewImage(t, "one", nil)
+			image.Push(t, s, "team/a", "v1")
+			cut := w.PowerCut(nil, "")
+			now.pass(48 * time.Hour)
+			rescued := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true, Boot: "of another machine", Now: now.now})
+			var to disk.Disk = rescued
+			if !times {
+				to = timeless{rescued}
+			}
+			copied(t, cut, to, ".")
+			now.pass(time.Hour)
+			again := opened(t, rescued, now)
+			image.Check(t, again, "team/a", "v1")
+			closing(t, again)
+			closing(t, s)
+		})
+	}
 }
+
+// timeless keeps no times but those of its own writes.
+type timeless struct{ disk.Disk }
+
+func (timeless) SetTime(string, time.Time) error { return nil }
 
 // TestReplayLeavesDeletedTagsAlone: who had the directory for a day after the power cut, and deleted a tag, is not overruled.
 func TestReplayLeavesDeletedTagsAlone(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 // the number of the last record there is.
 func (s *Store) replay() (last uint64, err error) {
 	var segments []found
+	var written time.Time // the earlier of the segments' own times
 	failed := false
 	for i := range 2 {
 		f, err := s.disk.Open(segmentName(i))
@@ -28,6 +29,9 @@ func (s *Store) replay() (last uint64, err error) {
 			return 0, fmt.Errorf("read journal: %w", err)
 		}
 		was, err := readSegment(f)
+		if info, serr := f.Stat(); serr == nil && (written.IsZero() || info.ModTime.Before(written)) {
+			written = info.ModTime
+		}
 		f.Close()
 		if err != nil {
 			return 0, fmt.Errorf("read journal: %w", err)
@@ -49,7 +53,7 @@ func (s *Store) replay() (last uint64, err error) {
 	for _, was := range segments {
 		records = append(records, was.records...)
 	}
-	r := replayer{s: s, force: failed}
+	r := replayer{s: s, force: failed, written: written}
 	if err := r.all(records); err != nil {
 		return 0, fmt.Errorf("replay journal: %w", err)
 	}
@@ -110,6 +114,10 @@ func (r *replayer) all(records []foundRecord) error {
 // foreign tells whether another server had the directory after the journal ended, or the journal is a copy that is older than what is beside it: a name
 // is missing where something changed long after.
 func (r *replayer) foreign(records []foundRecord) (bool, error) {
+	late := time.Unix(0, r.end).Add(otherAfter)
+	if r.written.After(late) {
+		return false, nil // it was copied without its times: they tell nothing
+	}
 	for _, record := range records {
 		for _, i := range record.items {
 			name := i.file()
@@ -127,7 +135,7 @@ func (r *replayer) foreign(records []foundRecord) (bool, error) {
 				return false, err
 			}
 			// A time in the future is that of a clock that was wrong.
-			if err == nil && info.ModTime.After(time.Unix(0, r.end).Add(otherAfter)) && !info.ModTime.After(r.s.now()) {
+			if err == nil && info.ModTime.After(late) && !info.ModTime.After(r.s.now()) {
 				return true, nil
 			}
 		}
