@@ -69,13 +69,14 @@ func (s *Store) replay() (last uint64, err error) {
 
 // replayer does changes again.
 type replayer struct {
-	s     *Store
-	force bool  // write also what looks right
-	other bool  // somebody else had the store: what is not there may have been deleted
-	end   int64 // time of the last record
-	again int
-	left  int
-	names []string // what is to be synced one by one: the store was moved to a file system that cannot sync everything
+	s       *Store
+	force   bool      // write also what looks right
+	written time.Time // when the segments were, as the file system has it
+	other   bool      // somebody else had the store: what is not there may have been deleted
+	end     int64     // time of the last record
+	again   int
+	left    int
+	names   []string // what is to be synced one by one: the store was moved to a file system that cannot sync everything
 }
 
 // otherAfter is how long after the journal's end a directory must have changed for it to have been somebody else. A name is given within moments of its
