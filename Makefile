@@ -17,6 +17,12 @@ BENCHFLAGS ?=
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
 
+# Fetches the modules. A proxy that has the hiccups is asked again.
+FETCH = for pause in 5 15 45; do \
+		$(GO) mod download && break; \
+		echo "make: go mod download failed, once more in $$pause s"; sleep $$pause; \
+	done; $(GO) mod download
+
 .DEFAULT_GOAL := help
 .PHONY: help build run test e2e e2e-full bench lint fmt fuzz pictures clean
 
@@ -36,23 +42,27 @@ run: build ## build, install into ./run and serve: the wizard, or unasked withou
 	fi
 
 # The race detector needs cgo, and so a C compiler. The modules are fetched
-# first and the proxy is off afterwards: no test may reach for the network.
+# first and the proxy is off afterwards: no test may reach for the network. With
+# the detector every program would sleep for a second at its end.
 test: ## run every test of the module; the race detector joins where a C compiler is
-	@$(GO) mod download
+	@$(FETCH)
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null; then \
 		race=-race; \
 	else \
 		race=; echo 'no C compiler here: testing without the race detector'; \
 	fi; \
-	set -x; GOPROXY=off $(GO) test $$race -timeout 9m $(TESTFLAGS) ./...
+	export GORACE="$${GORACE:-atexit_sleep_ms=20}"; \
+	set -x; GOPROXY=off $(GO) test $$race -timeout 15m $(TESTFLAGS) ./...
 
 e2e: build ## run real clients against the built binary (installs them into .tools first)
 	bash test/e2e/tools.sh
+	@cd test/e2e && $(FETCH)
 	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./...
 
 e2e-full: build ## the same with what takes long to build (helm; minio as a second S3 engine), and longer soaks
 	bash test/e2e/tools.sh
 	bash test/e2e/tools.sh helm minio
+	@cd test/e2e && $(FETCH)
 	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" PACKHOUSE_S3_ENGINES='versitygw minio' SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
 
 bench: build ## measure beside other registries, a bucket and the wizard too (docs/performance.md)

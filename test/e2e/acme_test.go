@@ -72,9 +72,9 @@ func startCA(t *testing.T, tlsAddr, httpAddr string, life time.Duration) *acmeCA
 	roots.AppendCertsFromPEM(trusted)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 	t.Cleanup(transport.CloseIdleConnections)
-	ca.client = &http.Client{Transport: transport, Timeout: 10 * time.Second}
-	eventually(t, "the CA answers", 30*time.Second, func() bool { return ca.get(ca.directory) != nil })
-	eventually(t, "the DNS server answers", 30*time.Second, func() bool {
+	ca.client = &http.Client{Transport: transport, Timeout: patience}
+	eventually(t, "the CA answers", patience, func() bool { return ca.get(ca.directory) != nil })
+	eventually(t, "the DNS server answers", patience, func() bool {
 		body := fmt.Sprintf(`{"host": %q, "addresses": ["127.0.0.97"]}`, acmeBroken)
 		answer, err := ca.client.Post("http://"+dnsManage+"/add-a", "application/json", strings.NewReader(body))
 		if err != nil {
@@ -205,14 +205,14 @@ func installOrdering(t *testing.T, withHTTP bool, hosts []string, start func(tls
 func (o *ordering) serve() *server {
 	o.t.Helper()
 	s := launch(o.t, o.env, binary(o.t), "serve", o.configuration())
-	eventually(o.t, "the server listens", 30*time.Second, func() bool { return o.leaf(acmeHost) != nil })
+	eventually(o.t, "the server listens", patience, func() bool { return o.leaf(acmeHost) != nil })
 	return s
 }
 
 // leaf is the certificate that is served for a name, whoever signed it.
 func (o *ordering) leaf(host string) *x509.Certificate {
 	dialer := tls.Dialer{Config: &tls.Config{ServerName: host, InsecureSkipVerify: true}}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := dialer.DialContext(ctx, "tcp", o.addr)
 	if err != nil {
@@ -230,7 +230,7 @@ func (o *ordering) trusted(roots *x509.CertPool) *http.Client {
 			return new(net.Dialer).DialContext(ctx, network, o.addr)
 		},
 	}
-	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	return &http.Client{Transport: transport, Timeout: patience}
 }
 
 // healthy tells whether a client that trusts roots alone gets an answer.
@@ -254,11 +254,11 @@ func isStandIn(c *x509.Certificate) bool {
 func TestACMEByTLS(t *testing.T) {
 	t.Parallel()
 	o, ca := installOrdering(t, false, []string{acmeHost}, func(tlsAddr, httpAddr string) *acmeCA {
-		return startCA(t, tlsAddr, httpAddr, 45*time.Second)
+		return startCA(t, tlsAddr, httpAddr, 75*time.Second)
 	})
 	s := o.serve()
 	roots := ca.roots()
-	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots) })
+	eventually(t, "a certificate is ordered and served", 2*time.Minute, func() bool { return o.healthy(roots) })
 	if n := ca.orders(); n != 1 {
 		t.Errorf("%d orders for one certificate", n)
 	}
@@ -276,7 +276,7 @@ func TestACMEByTLS(t *testing.T) {
 	if again := o.leaf(acmeHost); !again.Equal(first) || ca.orders() != 1 {
 		t.Errorf("after a restart: another certificate (%v), %d orders", !again.Equal(first), ca.orders())
 	}
-	eventually(t, "the certificate is renewed", time.Minute, func() bool {
+	eventually(t, "the certificate is renewed", 2*time.Minute, func() bool {
 		if !o.healthy(roots) {
 			t.Fatalf("a request failed around the renewal; the log:\n%s", s.log.tail())
 		}
@@ -298,7 +298,7 @@ func TestACMEByHTTP(t *testing.T) {
 	})
 	s := o.serve()
 	roots := ca.roots()
-	eventually(t, "a certificate is ordered and served", time.Minute, func() bool { return o.healthy(roots) })
+	eventually(t, "a certificate is ordered and served", 2*time.Minute, func() bool { return o.healthy(roots) })
 	if n := ca.orders(); n != 2 {
 		t.Errorf("%d orders, want one that failed and one by the other challenge", n)
 	}
@@ -341,8 +341,8 @@ func TestACMEBrokenName(t *testing.T) {
 	})
 	s := o.serve()
 	roots := ca.roots()
-	eventually(t, "the good name has a certificate", time.Minute, func() bool { return o.healthy(roots) })
-	eventually(t, "the broken name is told of", time.Minute, func() bool {
+	eventually(t, "the good name has a certificate", 2*time.Minute, func() bool { return o.healthy(roots) })
+	eventually(t, "the broken name is told of", 2*time.Minute, func() bool {
 		return strings.Contains(s.log.String(), "no certificate from the ACME directory")
 	})
 	if log := s.log.String(); !strings.Contains(log, "the CA said: Failed to connect to 127.0.0.97") {

@@ -178,7 +178,7 @@ func openBrowser(t *testing.T, chromium string, in *installation) *browser {
 	t.Cleanup(cancel)
 	ctx, cancelTab := chromedp.NewContext(allocated)
 	t.Cleanup(cancelTab)
-	ctx, cancelTime := context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancelTime := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancelTime)
 	b := &browser{t: t, in: in, ctx: ctx}
 	chromedp.ListenTarget(ctx, b.hear)

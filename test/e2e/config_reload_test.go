@@ -36,7 +36,7 @@ func TestReloadBySignal(t *testing.T) {
 	s := in.serve()
 	until := func(what string, is func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s did not come about", what)
 			}

@@ -72,7 +72,7 @@ func (h *webhook) take(count int) []map[string]any {
 		h.mu.Unlock()
 		select {
 		case <-h.tried:
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			h.t.Fatalf("%d events did not arrive: %v", count, h.events)
 		}
 	}

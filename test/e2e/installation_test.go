@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -58,15 +59,30 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// freeAddress returns an address of this machine that nobody listens on.
+// freeAddress returns an address of this machine that nobody listens on, and
+// that no other test gets before this one has ended: the port is below those
+// that the kernel hands out, and the UDP port of the same number, which nothing
+// here uses, is held.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	const first, last = 10000, 32000
+	for range 1000 {
+		port := first + rand.IntN(last-first)
+		held, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			continue
+		}
+		everywhere, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		if err != nil {
+			_ = held.Close()
+			continue
+		}
+		_ = everywhere.Close()
+		t.Cleanup(func() { _ = held.Close() })
+		return fmt.Sprintf("127.0.0.1:%d", port)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Fatal("find a free port: a thousand are taken")
+	return ""
 }
 
 // install runs setup without questions in a new directory, TLS by a private
@@ -248,7 +264,7 @@ func launch(t *testing.T, env []string, name string, args ...string) *server {
 func (in *installation) awaitAnswer(s *server) {
 	in.t.Helper()
 	client := in.client()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		response, err := client.Get(in.scheme + "://" + in.addr + "/v2/")
 		if err == nil {
@@ -276,7 +292,7 @@ func (s *server) stop() {
 	}
 	select {
 	case <-s.done:
-	case <-time.After(40 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatal("the server does not end")
 	}
 	// Distribution handles the signal only where a drain timeout is configured.

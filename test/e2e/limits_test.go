@@ -56,7 +56,7 @@ func TestFullDiskIsRefusedCleanly(t *testing.T) {
 		}
 	}
 	// The state of the storage is looked at now and then, not on every request.
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		health, err := in.request(client, "", "GET", "/health", nil)
 		if err != nil {
 			t.Fatalf("ask for health: %v", err)
@@ -91,7 +91,7 @@ func mountSmall(directory, options string) error {
 func TestSecondServerIsRefused(t *testing.T) {
 	in := install(t)
 	s := in.serve()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	second := exec.CommandContext(ctx, binary(t), "serve", in.configuration())
 	second.Env = append(os.Environ(), "REGISTRY_HTTP_ADDR="+freeAddress(t))
@@ -149,14 +149,14 @@ func TestStopFinishesRunningRequests(t *testing.T) {
 		t.Fatalf("signal the server: %v", err)
 	}
 	// New connections are turned away once it is stopping.
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		fresh := in.client()
 		_, err := in.request(fresh, "", "GET", "/health", nil)
 		if err != nil {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("10 s after SIGTERM the server still takes connections")
+			t.Fatalf("%s after SIGTERM the server still takes connections", patience)
 		}
 		fresh.CloseIdleConnections()
 		time.Sleep(10 * time.Millisecond)

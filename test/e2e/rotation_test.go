@@ -91,7 +91,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		}
 		seen[served] = true
 		before := requests.Load()
-		eventually(t, "the load goes on", 30*time.Second, func() bool { return requests.Load() > before+20 || t.Failed() })
+		eventually(t, "the load goes on", patience, func() bool { return requests.Load() > before+20 || t.Failed() })
 	}
 	stop()
 	group.Wait()
@@ -143,7 +143,7 @@ func TestSlowAndPlainClients(t *testing.T) {
 		return err == nil || !ok || !timeout.Timeout()
 	}
 	_, _ = io.WriteString(slow, "GET /health HTTP/1.1\r\nHost: ")
-	eventually(t, "slow clients are cut off", 20*time.Second, func() bool {
+	eventually(t, "slow clients are cut off", patience, func() bool {
 		_, _ = io.WriteString(slow, "a")
 		time.Sleep(200 * time.Millisecond)
 		return cut(slow) && cut(silent)

@@ -53,9 +53,32 @@ strace      | strace
 systemctl   | systemd
 ip          | iproute2
 chromium    | chromium
+mkfs.ext4   | e2fsprogs
+nsenter     | util-linux
+mount       | mount
 '
 
 say() { printf 'tools: %s\n' "$*" >&2; }
+
+# Runs what fetches something over the network, and again after a while where
+# it fails: a proxy that has the hiccups is no reason to give up. Of the tries
+# only the last is heard to its end.
+pauses=${TOOLS_PAUSES:-5 15 45}
+again_and_again() {
+  local pause words
+  words=$(mktemp)
+  for pause in $pauses; do
+    if "$@" >"$words" 2>&1; then
+      rm -f "$words"
+      return
+    fi
+    say "failed: $*: $(tail -n 1 "$words")"
+    say "once more in $pause s"
+    sleep "$pause"
+  done
+  rm -f "$words"
+  "$@" >&2
+}
 
 rows() { printf '%s\n' "$table" | sed 's/ *| */|/g' | grep '|'; }
 
@@ -67,25 +90,38 @@ build() {
   fi
   say "building $name $version"
   local started=$SECONDS
+  if ! fetch_and_build "$name" "$how" "$package" "$version"; then
+    say "$name $version could not be fetched or built: $package comes from where GOPROXY says; see above for why it does not"
+    exit 1
+  fi
+  rm -f "$stamps/$name@"*
+  touch "$stamp"
+  say "built $name in $((SECONDS - started)) s"
+}
+
+# Each step is asked how it went: inside of a condition the shell goes on after
+# what fails.
+fetch_and_build() {
+  local name=$1 how=$2 package=$3 version=$4
   case $how in
   install)
     local out
     out=$(mktemp -d)
-    GOBIN=$out CGO_ENABLED=0 GOFLAGS='' go install -p "$jobs" -trimpath "$package@$version"
+    again_and_again env GOBIN="$out" CGO_ENABLED=0 GOFLAGS='' go install -p "$jobs" -trimpath "$package@$version" || return
     # The package's last element names what `go install` made.
-    mv "$out/${package##*/}" "$bin/$name"
+    mv "$out/${package##*/}" "$bin/$name" || return
     rm -rf "$out"
     ;;
   module)
     local dir
     dir=$(mktemp -d)
     (
-      cd "$dir"
+      cd "$dir" || return
       export CGO_ENABLED=0 GOFLAGS=''
-      go mod init throwaway >/dev/null 2>&1
-      go get "$package@$version" >/dev/null 2>&1 || go get "$package@$version"
-      go build -p "$jobs" -mod=mod -trimpath -o "$bin/$name" "$package"
-    )
+      go mod init throwaway >/dev/null 2>&1 || return
+      again_and_again go get "$package@$version" || return
+      again_and_again go build -p "$jobs" -mod=mod -trimpath -o "$bin/$name" "$package"
+    ) || return
     rm -rf "$dir"
     ;;
   *)
@@ -93,9 +129,6 @@ build() {
     exit 1
     ;;
   esac
-  rm -f "$stamps/$name@"*
-  touch "$stamp"
-  say "built $name in $((SECONDS - started)) s"
 }
 
 system_packages() {
@@ -114,8 +147,9 @@ system_packages() {
   export DEBIAN_FRONTEND=noninteractive
   # A package that cannot be had fails the tests that need it, with its name,
   # rather than this script.
-  apt-get update -qq </dev/null >&2 || say 'apt-get update failed'
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2 || say "apt-get install failed: ${missing[*]}"
+  local apt=(apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
+  again_and_again "${apt[@]}" update </dev/null || say 'apt-get update failed'
+  again_and_again "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null || say "apt-get install failed: ${missing[*]}"
 }
 
 main() {

@@ -16,6 +16,10 @@ import (
 // content takes a second, so what takes longer hangs.
 const toolTimeout = 2 * time.Minute
 
+// patience is how long anything may take that a test waits for, on a machine
+// that is slow, or busy with others.
+const patience = 90 * time.Second
+
 // need finds a program: in .tools/bin first, where tools.sh puts what it
 // builds, then on the PATH. A missing one skips the test, except under CI=true.
 func need(t *testing.T, name string) string {
@@ -27,8 +31,10 @@ func need(t *testing.T, name string) string {
 	if _, err := os.Stat(pinned); err == nil {
 		return pinned
 	}
-	if path, err := exec.LookPath(name); err == nil {
-		return path
+	for _, name := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} { // not on everybody's PATH
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
 	}
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("%s is not installed: test/e2e/tools.sh installs it", name)

@@ -55,7 +55,7 @@ func attach(t *testing.T, s *server, options ...string) *trace {
 		"-f", "-y", "-s", "200", "-o", tr.file, "-p", strconv.Itoa(s.cmd.Process.Pid), "-e", "trace=" + strings.Join(calls, ","),
 	}, options...)
 	tr.strace = launch(t, nil, need(t, "strace"), args...)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !strings.Contains(tr.strace.log.String(), "attached") {
 		select {
 		case <-tr.strace.done:
@@ -75,7 +75,7 @@ func (tr *trace) close() []exchanged {
 	_ = tr.strace.cmd.Process.Signal(syscall.SIGINT)
 	select {
 	case <-tr.strace.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		tr.t.Fatal("strace does not detach")
 	}
 	file, err := os.Open(tr.file)
