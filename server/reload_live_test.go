@@ -129,7 +129,7 @@ func TestBadReloadOfWebhooks(t *testing.T) {
 			t.Errorf("%s: %s", name, a.body)
 		}
 	}
-	f.pushImage(client, base, "team/app", "v1")
+	f.pushImage(client, base, "library/app", "v1")
 	f.eventually("the events", func() bool { return len(h.told()) == 2 })
 	if got := other.told(); len(got) != 0 {
 		t.Errorf("told to who was never configured: %q", got)
