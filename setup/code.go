@@ -44,6 +44,8 @@ const (
 	CodeDir          = "dir-not-writable"      // the installation's directory
 	CodeHalfDone     = "installation-half"     // an earlier run was cut off
 	CodeBroken       = "installation-broken"   // what is there cannot be read
+	CodeEdit         = "installation-edit"     // a line of myconfig.yml that cannot be changed safely
+	CodeFailed       = "setup-failed"          // the operating system refused something
 	CodeChanged      = "installation-changed"  // a file changed while the plan was made
 	CodeBusy         = "installation-busy"     // another setup is at work
 	CodeNoBackup     = "rollback-nothing"      // nothing to go back to

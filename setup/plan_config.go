@@ -1,6 +1,8 @@
 package setup
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -47,12 +49,27 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 		return data, nil, err
 	}
 	edits, restart := configEdits(in, a, admins, writers)
-	data, err = config.Apply(in.ConfigData, edits)
+	text, marked := bytes.CutPrefix(in.ConfigData, byteOrderMark)
+	data, err = config.Apply(text, edits)
+	if refusal, ok := errors.AsType[*config.EditError](err); ok {
+		where := filepath.Join(in.Dir, ConfigFile)
+		if refusal.Line > 0 {
+			where += fmt.Sprintf(":%d", refusal.Line)
+		}
+		return nil, nil, &RefusedError{Findings: []Finding{refused(CodeEdit, fmt.Sprintf("%s: %s cannot be changed without touching more than that: %s", where, refusal.Key, refusal.What),
+			"change "+refusal.Key+" by hand, then run setup again with the same answers")}}
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("edit %s: %w", filepath.Join(in.Dir, ConfigFile), err)
 	}
+	if marked {
+		data = slices.Concat(byteOrderMark, data)
+	}
 	return data, restart, nil
 }
+
+// byteOrderMark is what some editors put before a text. The server reads over it, and so it stays.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // tlsFiles are the certificate and key that the server reads; empty without TLS.
 func (a *Answers) tlsFiles() (certificate, key string) {

@@ -77,11 +77,12 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	return s.prove(ctx, plan, &report)
 }
 
-// refusedBy ends a setup with the findings that an error is made of, in words and in JSON; any other error ends it as it is.
+// refusedBy ends a setup with the findings that an error is made of, in words and in JSON; any other error is one finding of the JSON.
 func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
 	refusal, ok := errors.AsType[*setup.RefusedError](err)
 	if !ok {
-		return err
+		report.Findings = append(report.Findings, setup.Finding{Severity: setup.Refused, Code: setup.CodeFailed, What: err.Error(), Remedy: remedyOf(err)})
+		return s.finish(report, err)
 	}
 	s.sayFindings(refusal.Findings)
 	report.Findings = append(report.Findings, refusal.Findings...)

@@ -1,0 +1,92 @@
+package setup
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"packhouse/server/config"
+)
+
+// rewrite changes the configuration of an installation as an editor does.
+func rewrite(t *testing.T, dir string, change func([]byte) []byte) []byte {
+	t.Helper()
+	path := filepath.Join(dir, ConfigFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, change(data), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return change(data)
+}
+
+// TestAnEditorsWaysStay: whatever an editor made of the file, only the line of what changes is another one.
+func TestAnEditorsWaysStay(t *testing.T) {
+	for name, change := range map[string]func([]byte) []byte{
+		"a byte order mark": func(b []byte) []byte { return slices.Concat(byteOrderMark, b) },
+		"lines of Windows":  func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) },
+		"both": func(b []byte) []byte {
+			return slices.Concat(byteOrderMark, bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")))
+		},
+		"no end of line":        func(b []byte) []byte { return bytes.TrimRight(b, "\n") },
+		"tabs behind values":    func(b []byte) []byte { return bytes.Replace(b, []byte("http:\n"), []byte("http:\t# the\tserver\n"), 1) },
+		"blanks on empty lines": func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n\n"), []byte("\n  \n\n")) },
+		"ends of a document":    func(b []byte) []byte { return slices.Concat([]byte("---\n"), b, []byte("...\n# behind it\n")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+			install(t, m, dir, nil)
+			edited := rewrite(t, dir, change)
+			install(t, m, dir, Values{"addr": {":5001"}})
+			got, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.Replace(string(edited), `":443"`, `:5001`, 1); string(got) != want {
+				t.Errorf("%q\nwant\n%q", got, want)
+			}
+			if plan := planFor(t, m, dir, Values{"addr": {":5001"}}); plan.Pending() {
+				t.Errorf("a second run finds something to change: %s", describe(plan))
+			}
+		})
+	}
+}
+
+// TestALineThatCannotBeChangedIsNamed, with its key, and with what is to be done by hand.
+func TestALineThatCannotBeChangedIsNamed(t *testing.T) {
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, nil)
+	rewrite(t, dir, func(b []byte) []byte { return bytes.Replace(b, []byte("addr: "), []byte("addr: &here "), 1) })
+	in, resolved := resolveAll(t, m, dir, Values{"addr": {":5001"}})
+	_, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, cost: 4})
+	refusal, ok := errors.AsType[*RefusedError](err)
+	if !ok || refusal.Findings[0].Code != CodeEdit || !strings.Contains(refusal.Findings[0].What, "anchor") || !strings.Contains(refusal.Findings[0].Remedy, "http.addr by hand") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestARefusedConfigurationIsTheOnlyFinding: where it cannot be read, the other answers are defaults, and their faults nobody's.
+func TestARefusedConfigurationIsTheOnlyFinding(t *testing.T) {
+	m, dir := machineOf(t, &fakeHost{taken: map[int]Process{443: {PID: 1, Name: "nginx"}}}), filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, Values{"addr": {"127.0.0.1:5001"}, "tls": {"off"}})
+	rewrite(t, dir, func(b []byte) []byte { return append(b, "nonsense: true\n"...) })
+	in, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, findings := Resolve(t.Context(), m, in, Input{Flags: Values{"tls": {"off"}}})
+	for _, f := range findings {
+		if f.Severity != Note && f.Code != config.CodeUnknownKey {
+			t.Errorf("a finding beside the cause: %v", f)
+		}
+	}
+	if !AnyRefused(findings) {
+		t.Error("it is not refused")
+	}
+}
