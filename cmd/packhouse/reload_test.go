@@ -18,11 +18,11 @@ func TestReloadUnderLoadByCommand(t *testing.T) {
 	dir := t.TempDir()
 	vendorFiles(t, dir)
 	file, addr := filepath.Join(dir, "myconfig.yml"), freeAddress(t)
-	const good = "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/data}}\nhttp: {addr: %q, headers: {X-Turn: [%q]}, tls: {certificate: %s/tls.crt, key: %s/tls.key}}\nauth: {htpasswd: {realm: r, path: %s/htpasswd}}\n"
-	write := func(turn int, more string) {
+	good := "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/data}}\nhttp: {addr: %q, headers: {X-Turn: [%q]}, tls: {certificate: %s/tls.crt, key: %s/tls.key}}\nauth: {htpasswd: {realm: r, path: %s/htpasswd}}\n"
+	write := func(turn int, more string, instead ...string) {
 		t.Helper()
 		content := fmt.Sprintf(good, dir, addr, fmt.Sprint(turn), dir, dir, dir) + more
-		if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(file+".new", []byte(strings.NewReplacer(instead...).Replace(content)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(file+".new", file); err != nil {
@@ -88,14 +88,14 @@ func TestReloadUnderLoadByCommand(t *testing.T) {
 	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "unknown key htp") || !strings.Contains(said, "refused") {
 		t.Errorf("status: %d %s", code, said)
 	}
-	write(11, "notifications: {endpoints: [{name: a, url: 'http://127.0.0.1:1/'}]}\n")
-	if code, said := command("reload", file); code != exitFindings || !slices.Contains(strings.Split(said, "\n"), "notifications") {
+	write(11, "", "level: error", "level: error, audit: {file: "+dir+"/audit.log}")
+	if code, said := command("reload", file); code != exitFindings || !slices.Contains(strings.Split(said, "\n"), "log.audit") {
 		t.Errorf("what needs a restart: %d %s", code, said)
 	}
-	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "only a restart takes up notifications") {
+	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "only a restart takes up log.audit") {
 		t.Errorf("status: %d %s", code, said)
 	}
-	write(12, "")
+	write(13, "")
 	if code, said := command("reload", file); code != exitOK {
 		t.Errorf("mended: %d %s", code, said)
 	}
