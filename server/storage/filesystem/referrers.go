@@ -2,7 +2,6 @@ package filesystem
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -179,39 +178,89 @@ func (x *referrerIndex) forget(repo string, d digest.Digest) {
 	}
 }
 
-// Referrers implements storage.Listings.
+// Referrers implements storage.Listings: all pages of them.
 func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
+	all := []manifest.Descriptor{}
+	for last := digest.Digest(""); ; {
+		page, next, err := s.ReferrersAfter(ctx, repo, d, last, referrersAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if next == "" {
+			return all, nil
+		}
+		last = next
+	}
+}
+
+// referrersAtOnce is how many entries are read for one page at most.
+const referrersAtOnce = 1000
+
+// ReferrersAfter implements storage.ReferrerPages: the names in one directory, and for each entry of the page a look at the link and at the entry.
+func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d, last digest.Digest, n int) ([]manifest.Descriptor, digest.Digest, error) {
 	name := repo.String()
 	if err := s.referrers.refresh(ctx, name); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	found := []manifest.Descriptor{}
 	dir := refsOf(name) + "/" + flat(d)
-	err := s.disk.List(dir, func(e disk.Entry) error {
-		r, ok := unflat(e.Name)
-		if !ok {
-			return ctx.Err()
+	entries, more, err := s.namesAfter(ctx, dir, last, max(1, min(n, referrersAtOnce)))
+	if err != nil {
+		return nil, "", fmt.Errorf("list referrers: %w", err)
+	}
+	page := []manifest.Descriptor{}
+	for _, r := range entries {
+		if err := ctx.Err(); err != nil {
+			return nil, "", err
 		}
-		if _, _, ok, err := s.linked(revisionDir(name, r), r); err != nil || !ok {
-			return err
+		_, _, ok, err := s.linked(revisionDir(name, r), r)
+		if err != nil {
+			return nil, "", fmt.Errorf("list referrers: %w", err)
+		}
+		if !ok {
+			continue
 		}
 		var desc manifest.Descriptor
-		body, err := s.read(dir+"/"+e.Name, mostReferrer)
+		body, err := s.read(dir+"/"+flat(r), mostReferrer)
 		if err == nil {
 			err = json.Unmarshal(body, &desc)
 		}
 		if err != nil || desc.Digest != r {
-			s.log.Warn("this record of a referrer cannot be read and is left out; reindex rebuilds it", "name", dir+"/"+e.Name)
-			return ctx.Err()
+			s.log.Warn("this record of a referrer cannot be read and is left out; reindex rebuilds it", "name", dir+"/"+flat(r))
+			continue
 		}
-		found = append(found, desc)
+		page = append(page, desc)
+	}
+	if !more {
+		return page, "", nil
+	}
+	return page, entries[len(entries)-1], nil
+}
+
+var _ storage.ReferrerPages = (*Store)(nil)
+
+// namesAfter returns the first n digests that a directory names after one, in order, and whether others follow. It never holds more than twice as
+// many.
+func (s *Store) namesAfter(ctx context.Context, dir string, last digest.Digest, n int) (first []digest.Digest, more bool, err error) {
+	cut := func() {
+		slices.Sort(first)
+		if len(first) > n {
+			first, more = first[:n], true
+		}
+	}
+	err = s.disk.List(dir, func(e disk.Entry) error {
+		if r, ok := unflat(e.Name); ok && r > last {
+			if first = append(first, r); len(first) > 2*n {
+				cut()
+			}
+		}
 		return ctx.Err()
 	})
 	if err != nil && !absent(err) {
-		return nil, fmt.Errorf("list referrers: %w", err)
+		return nil, false, err
 	}
-	slices.SortFunc(found, func(a, b manifest.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
-	return found, nil
+	cut()
+	return first, more, nil
 }
 
 // refresh reads a repository anew where somebody else wrote.

@@ -1,0 +1,75 @@
+package filesystem_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage/filesystem"
+	"packhouse/server/storage/inmemory"
+	"packhouse/server/storage/storagetest"
+)
+
+// TestAPageOfReferrersCostsAPage counts the files that are read: a page costs as much with many referrers as with few.
+func TestAPageOfReferrersCostsAPage(t *testing.T) {
+	ctx := context.Background()
+	f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{}), only: "open"}
+	s, err := filesystem.OpenDisk(ctx, f, filesystem.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closing(t, s)
+	subject, repo := storagetest.NewImage(t, "subject", nil), storagetest.Repo(t, "a")
+	subject.Push(t, s, "a")
+	const all = 60
+	want := map[digest.Digest]bool{}
+	for i := range all {
+		r := storagetest.NewImage(t, fmt.Sprint(i), subject)
+		r.Push(t, s, "a")
+		want[r.Digest] = true
+		if i%2 == 0 {
+			if err := s.DeleteManifest(ctx, repo, r.Digest); err != nil {
+				t.Fatal(err)
+			}
+			delete(want, r.Digest)
+		}
+	}
+	if _, err := s.Reindex(ctx); err != nil { // and so the work of the start is done
+		t.Fatal(err)
+	}
+	if _, err := s.Referrers(ctx, repo, subject.Digest); err != nil {
+		t.Fatal(err)
+	}
+	before := f.count()
+	page, next, err := s.ReferrersAfter(ctx, repo, subject.Digest, "", 7)
+	if err != nil || next == "" || len(page) == 0 || len(page) > 7 {
+		t.Errorf("%d, next %q, %v", len(page), next, err)
+	}
+	if n := f.count() - before; n > len(page) {
+		t.Errorf("%d files were opened for a page of %d", n, len(page))
+	}
+	for _, size := range []int{1, 7, all, 10 * all} {
+		seen, last, pages := map[digest.Digest]bool{}, digest.Digest(""), 0
+		for pages = 1; pages <= all+1; pages++ {
+			page, next, err := s.ReferrersAfter(ctx, repo, subject.Digest, last, size)
+			if err != nil || len(page) > size {
+				t.Fatalf("%d of %d, %v", len(page), size, err)
+			}
+			for _, d := range page {
+				if d.Digest <= last || !want[d.Digest] {
+					t.Errorf("%s comes after %s", d.Digest, last)
+				}
+				seen[d.Digest], last = true, d.Digest
+			}
+			if next == "" {
+				break
+			}
+			last = next
+		}
+		if len(seen) != len(want) || pages > all+1 {
+			t.Errorf("pages of %d: %d of %d, in %d pages", size, len(seen), len(want), pages)
+		}
+	}
+}
