@@ -84,6 +84,20 @@ func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Co
 		}
 		c.next++
 		room := c.room(0)
+		if room > int64(cap(full)) {
+			// Parts grow. Nothing is held while room for the next one is waited for.
+			if err := c.send(ctx, n, full, mark); err != nil {
+				return nil, release, err
+			}
+			release()
+			gives = nil
+			if give, err = c.s.budget.take(ctx, room); err != nil {
+				return nil, release, err
+			}
+			gives = append(gives, give)
+			c.buffer = c.s.budget.buffer(room)
+			continue
+		}
 		if c.spare == nil && room == int64(cap(full)) {
 			if give, ok := c.s.budget.try(room); ok {
 				gives = append(gives, give)
@@ -94,22 +108,14 @@ func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Co
 			if err := c.send(ctx, n, full, mark); err != nil {
 				return nil, release, err
 			}
-			c.buffer = resized(full, room)
+			c.buffer = full[:0:room]
 			continue
 		}
 		sending := make(chan error, 1)
 		c.sending = sending
 		go func() { sending <- c.send(ctx, n, full, mark) }()
-		c.buffer, c.spare = resized(c.spare, room), full
+		c.buffer, c.spare = c.spare[:0:room], full
 	}
-}
-
-// resized is a buffer used again; parts that grow need a larger one, which the budget has room for: at most two are held.
-func resized(b []byte, size int64) []byte {
-	if int64(cap(b)) >= size {
-		return b[:0:size]
-	}
-	return make([]byte, 0, size)
 }
 
 // await waits for the part under way.

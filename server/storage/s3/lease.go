@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// leaseLife is how long a lease outlives the process that holds it.
-const leaseLife = time.Minute
+const (
+	// leaseLife is how long a lease outlives the process that holds it.
+	leaseLife = time.Minute
+	// leaseMargin is how long before that the process itself takes it for lost: the engine's times may count whole seconds only, and what is known
+	// of its clock is two seconds off at most.
+	leaseMargin = 5 * time.Second
+)
 
 // leaseRecord is the body of a lease.
 type leaseRecord struct {
@@ -54,7 +59,7 @@ func (s *Store) Lease(ctx context.Context, name string) (held context.Context, r
 		defer close(done)
 		for last := time.Now(); pause(held, leaseLife/4) == nil; {
 			began := time.Now()
-			limited, stop := context.WithDeadline(held, last.Add(leaseLife)) // an engine that does not answer keeps no lease alive
+			limited, stop := context.WithDeadline(held, last.Add(leaseLife-leaseMargin)) // an engine that does not answer keeps no lease alive
 			next, err := s.bucket.put(limited, key, body(false), ifMatch(etag))
 			if errors.Is(err, errCondition) {
 				next, err = s.stillOurs(limited, key) // the answer to an earlier one may have been lost
@@ -63,7 +68,7 @@ func (s *Store) Lease(ctx context.Context, name string) (held context.Context, r
 			switch {
 			case err == nil:
 				etag, last = next, began
-			case errors.Is(err, errLeaseLost), time.Since(last) >= leaseLife:
+			case errors.Is(err, errLeaseLost), late(last.Add(leaseLife - leaseMargin)):
 				cancel(errLeaseLost)
 			}
 		}

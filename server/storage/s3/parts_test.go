@@ -72,6 +72,43 @@ func TestUploadMemoryIsBounded(t *testing.T) {
 	left(t, s, uploadsDir, multipartDir)
 }
 
+// TestPartsThatGrowAreAccountedFor sends so many parts that they grow eight times as large: the memory that they need is taken, and waited for.
+func TestPartsThatGrowAreAccountedFor(t *testing.T) {
+	b := newMemoryBucket()
+	s := openMemory(t, b, nil)
+	const chunk, limit = 1 << 10, 64 << 10
+	s.opt.Config.UploadMemory = limit
+	tiny(s, b)
+	s.smallest, b.smallest, s.opt.Config.ChunkSize, s.budget = chunk, chunk, chunk, newBudget(limit, chunk)
+	content := noise(2, (1+2+4)*doubleAfter*chunk+100<<10)
+	d := digest.FromBytes(content)
+	free := int64(limit)
+	body := io.MultiReader(bytes.NewReader(content[:len(content)-10]), readerFunc(func([]byte) (int, error) {
+		for free = limit; free > 0 && !s.budget.sem.TryAcquire(free); free-- {
+		}
+		s.budget.sem.Release(free)
+		return 0, io.EOF
+	}), bytes.NewReader(content[len(content)-10:]))
+	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+	if err := s.PutBlob(t.Context(), o, d, body, -1); err != nil {
+		t.Fatal(err)
+	}
+	if taken := limit - free; taken < 8*chunk || taken > 16*chunk {
+		t.Errorf("%d bytes are accounted for while parts of %d are received", taken, 8*chunk)
+	}
+	if !s.budget.sem.TryAcquire(limit) {
+		t.Error("memory was not given back")
+	}
+	if got, err := storagetest.ReadBlob(s, o.Repository, d); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes came back, %v", len(got), err)
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+// Read implements io.Reader.
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // countedBody counts how many bodies have been begun and are not read to their end.
 type countedBody struct {
 	io.Reader

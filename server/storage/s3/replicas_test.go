@@ -19,7 +19,7 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
-// replicas runs a case over three stores that share one bucket: in memory, and on a real engine where there is one.
+// replicas runs a case over three stores that share one bucket: in memory, with tiny parts, and on a real engine where there is one.
 func replicas(t *testing.T, do func(t *testing.T, all []*Store)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) {
@@ -28,6 +28,8 @@ func replicas(t *testing.T, do func(t *testing.T, all []*Store)) {
 		var all []*Store
 		for range 3 {
 			s := openMemory(t, b, nil)
+			s.background.Wait()
+			tiny(s, b)
 			t.Cleanup(func() { _ = s.Close() })
 			all = append(all, s)
 		}
@@ -56,13 +58,14 @@ func TestUploadMovesBetweenProcesses(t *testing.T) {
 	replicas(t, func(t *testing.T, all []*Store) {
 		ctx, o := t.Context(), storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
 		for _, alg := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
-			content := noise(1, 17<<20+12345)
+			chunk := int(all[0].smallest)
+			content := noise(1, chunk*17/5+12345)
 			u, err := all[0].StartUpload(ctx, o, alg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			at := 0
-			for i, size := range []int{100, 40 << 10, 6 << 20, 1, 5 << 20, 0, 3 << 20} {
+			for i, size := range []int{100, 40 << 10, chunk * 6 / 5, 1, chunk, 0, chunk * 3 / 5} {
 				u, err = all[i%3].AppendUpload(ctx, o, u.ID, int64(at), bytes.NewReader(content[at:at+size]), int64(size))
 				if at += size; err != nil || u.Offset != int64(at) {
 					t.Fatalf("chunk %d: %+v, %v; want offset %d", i, u, err, at)
@@ -105,17 +108,18 @@ func left(t *testing.T, s *Store, prefixes ...string) {
 func TestUploadOutlivesAProcess(t *testing.T) {
 	replicas(t, func(t *testing.T, all []*Store) {
 		o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
-		const every = 12 << 20
+		chunk := all[0].smallest
+		every, stands := chunk*12/5, chunk*22/5
 		all[0].recordEvery = every
-		content := noise(2, 30<<20)
+		content := noise(2, int(6*chunk))
 		u, err := all[0].StartUpload(t.Context(), o, digest.SHA256)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The body stands still at 22 MiB; then the process is gone without having tidied up.
+		// The body stands still behind its fourth part; then the process is gone without having tidied up.
 		body, arrived := io.Pipe()
 		go func() {
-			_, _ = arrived.Write(content[:22<<20])
+			_, _ = arrived.Write(content[:stands])
 		}()
 		id := u.ID
 		go func() { _, _ = all[0].AppendUpload(context.WithoutCancel(t.Context()), o, id, 0, body, -1) }()
@@ -125,7 +129,7 @@ func TestUploadOutlivesAProcess(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		if u.Offset < every || u.Offset > 22<<20 {
+		if u.Offset < every || u.Offset > stands {
 			t.Fatalf("on record: %d", u.Offset)
 		}
 		rest := content[u.Offset:]

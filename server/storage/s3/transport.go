@@ -172,7 +172,7 @@ type deadlineKey struct{}
 // late tells whether a moment has passed by either clock: the monotonic one stands still while a machine sleeps, the other one may be set.
 func late(until time.Time) bool {
 	now := time.Now()
-	return now.After(until) || now.Round(0).After(until.Round(0))
+	return !now.Before(until) || !now.Round(0).Before(until.Round(0))
 }
 
 // sendBefore makes every request of the context fail that would be sent later. It takes nothing back of what the context says already.
