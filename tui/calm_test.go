@@ -20,7 +20,11 @@ func TestNoticesAreWhole(t *testing.T) {
 		b, _ := o.Begin(t.Context())
 		b.State.TLS, b.State.Certificate = setup.LetsEncrypt, nil
 		s := open(t, o, size[0], size[1])
-		s.keys("<up><enter>")
+		s.keys("<end><home>") // in a low window the first job is out of sight
+		for s.m.manager.off > 0 {
+			s.keys("<down>")
+		}
+		s.keys("<enter>")
 		s.wants("the server orders it and renews it in time, by itself; packhouse cert show tells how it stands")
 		if lines := strings.Split(s.text(), "\n"); !strings.HasSuffix(strings.TrimSpace(lines[len(lines)-1]), "stands") {
 			t.Errorf("%d×%d: the notice is not what the frame ends with:\n%s", size[0], size[1], s.text())
@@ -96,6 +100,38 @@ func TestNothingUnseenIsStarted(t *testing.T) {
 	}
 	s.keys("<enter>")
 	s.wants("Review")
+}
+
+// TestLowWindowsAreReadDownwards: every line of the state passes by before a job is chosen, and on the way back.
+func TestLowWindowsAreReadDownwards(t *testing.T) {
+	s := open(t, managed(fixtureOptions()), 40, 12)
+	whole := s.m.stateLines(38)
+	pass := func(key string) string {
+		seen := s.text()
+		for range whole {
+			s.keys(key)
+			seen += s.text()
+		}
+		return unwrapped(seen)
+	}
+	down := pass("<down>")
+	for _, words := range []string{"clients use:", "server: up at", "certificate: 20 days", "users: admin (admin)", "files: auth/htpasswd-basic", "› Renew the certificate", "› Users"} {
+		if !strings.Contains(down, words) {
+			t.Errorf("%q does not pass by on the way down", words)
+		}
+	}
+	s.keys("<end><home>")
+	s.keys("<pgdown><pgdown><pgdown><pgdown><pgdown>")
+	s.wants("› Renew the certificate")
+	s.keys("<down>")
+	s.wants("› Users")
+	s.keys("<up><up>")
+	s.wants("› Renew the certificate")
+	pass("<up>")
+	s.wants("clients use:")
+	if s.m.manager.at != 0 {
+		t.Errorf("job %d is in front", s.m.manager.at)
+	}
 }
 
 // TestPreviewMarksWhatAnAnswerChanges: beside the lines of myconfig.yml that the answers of this step changed, in the margin; the next step begins

@@ -17,12 +17,9 @@ import (
 
 // manager is the screen from which an installation is looked after: its state, and what can be done about it.
 type manager struct {
-	on     bool // this sitting began with an installation, and comes back to it
-	state  *setup.State
-	at     int // the job in front
-	top    int
-	moved  bool // a job was chosen: it stays in sight, also where that pushes the state out
-	unseen bool // the job in front is out of sight
+	chooser      // among the jobs
+	on      bool // this sitting began with an installation, and comes back to it
+	state   *setup.State
 }
 
 // task is one thing that can be done to an installation.
@@ -204,19 +201,10 @@ func (m *model) canGoBack() bool {
 func (m *model) managerKey(name string) tea.Cmd {
 	g := &m.manager
 	tasks := m.tasks()
+	if g.key(name, len(tasks), m.height) {
+		return nil
+	}
 	switch name {
-	case "up", "k", "shift+tab":
-		g.at, g.moved = max(g.at-1, 0), true
-	case "down", "j", "tab":
-		g.at, g.moved = min(g.at+1, max(len(tasks)-1, 0)), true
-	case "home", "g":
-		g.at, g.top, g.moved = 0, 0, false
-	case "end", "G":
-		g.at, g.moved = max(len(tasks)-1, 0), true
-	case "pgup":
-		g.top, g.moved = g.top-m.height/2, false
-	case "pgdown":
-		g.top, g.moved = g.top+m.height/2, false
 	case "r":
 		m.kept = nil
 		return m.goHome()
@@ -224,8 +212,7 @@ func (m *model) managerKey(name string) tea.Cmd {
 		if g.at >= len(tasks) || m.job != nil {
 			return nil
 		}
-		if g.unseen { // nobody starts what is not to be seen
-			g.moved = true
+		if g.reveal() {
 			return nil
 		}
 		if chosen := tasks[g.at]; chosen.closed != "" {
@@ -269,19 +256,17 @@ func (m *model) managerBody(width, height int) ([]string, string) {
 	}
 	lines := append(m.stateLines(width), "")
 	g := &m.manager
-	focus, chosen := -1, 0
+	first, last := 0, 0
 	for i, job := range m.tasks() {
 		if i == g.at {
-			chosen = len(lines)
+			first = len(lines)
 		}
 		lines = append(lines, m.taskLines(job, i == g.at, width)...)
-		if g.moved && i == g.at {
-			focus = len(lines) - 1
+		if i == g.at {
+			last = len(lines) - 1
 		}
 	}
-	shown, below := scroll(lines, &g.top, focus, height)
-	g.unseen = chosen < g.top || chosen >= g.top+len(shown)
-	return shown, below
+	return g.show(lines, first, last, height)
 }
 
 // taskLines draw one thing that can be done. What the chosen one means is told whole, below it where there is no room beside.

@@ -53,13 +53,16 @@ func TestManagerScreens(t *testing.T) {
 	time.Local = time.UTC //nolint:reassign // the screens show local time
 	for _, size := range [][2]int{{200, 50}, {80, 24}, {40, 12}} {
 		for _, stop := range []struct{ name, keys string }{
-			{"state", ""}, {"jobs", "<end>"}, {"rotate", "<up><enter>"}, {"users", "<down><enter>"}, {"rollback", "<end><enter>"},
+			{"state", ""}, {"jobs", "<end>"}, {"rotate", "<enter>"}, {"users", "<down><enter>"}, {"rollback", "<end><enter>"},
 		} {
 			name := fmt.Sprintf("manager-%s-%dx%d", stop.name, size[0], size[1])
 			t.Run(name, func(t *testing.T) {
 				o := managed(fixtureOptions())
 				o.Plan = fixturePlan(setup.Update)
 				s := open(t, o, size[0], size[1])
+				if size[1] < normalHeight && stop.keys != "" {
+					s.keys("<enter>") // brings the jobs into sight
+				}
 				s.keys(stop.keys)
 				golden(t, name, s.text())
 			})

@@ -21,15 +21,13 @@ import (
 
 // repair is the screen for a myconfig.yml that the server refuses: what is wrong with it, and the ways to one that it takes.
 type repair struct {
-	from   []byte // the file as it was looked at
-	draft  []byte // what somebody made of it in an editor; nil: nothing
-	faults []setup.Fault
-	ways   []setup.Repair
-	looked bool
-	at     int // the way in front
-	top    int
-	moved  bool
-	chosen setup.Repair // that is being reviewed
+	from    []byte // the file as it was looked at
+	draft   []byte // what somebody made of it in an editor; nil: nothing
+	faults  []setup.Fault
+	ways    []setup.Repair
+	looked  bool
+	chooser              // among the ways
+	chosen  setup.Repair // that is being reviewed
 }
 
 // The ways that are the screen's own.
@@ -65,7 +63,7 @@ func (m *model) openRepair() tea.Cmd {
 
 func (m *model) lookAtFaults() tea.Cmd {
 	r := &m.repair
-	r.at, r.top, r.moved, r.looked = 0, 0, false, false
+	r.chooser, r.looked = chooser{}, false
 	in, machine, data, edited := m.installed, m.machine, r.data(), r.draft != nil
 	path, editor := filepath.Join(in.Dir, setup.ConfigFile), m.options.Editor != nil
 	return m.start("looking for ways", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
@@ -129,19 +127,10 @@ func (m *model) repairPlan(ctx context.Context) (*setup.Plan, error) {
 
 func (m *model) repairKey(name string) tea.Cmd {
 	r := &m.repair
+	if r.key(name, len(r.ways), m.height) {
+		return nil
+	}
 	switch name {
-	case "up", "k", "shift+tab":
-		r.at, r.moved = max(r.at-1, 0), true
-	case "down", "j", "tab":
-		r.at, r.moved = min(r.at+1, max(len(r.ways)-1, 0)), true
-	case "home", "g":
-		r.at, r.top, r.moved = 0, 0, false
-	case "end", "G":
-		r.at, r.moved = max(len(r.ways)-1, 0), true
-	case "pgup":
-		r.top, r.moved = r.top-m.height/2, false
-	case "pgdown":
-		r.top, r.moved = r.top+m.height/2, false
 	case "esc", "q":
 		if m.manager.on {
 			return m.goHome()
@@ -149,7 +138,7 @@ func (m *model) repairKey(name string) tea.Cmd {
 		m.cancelJob()
 		m.notice = "setup goes on once this file is right; ctrl+c leaves it as it is"
 	case "enter", " ":
-		if m.job != nil || r.at >= len(r.ways) {
+		if m.job != nil || r.at >= len(r.ways) || r.reveal() {
 			return nil
 		}
 		switch way := r.ways[r.at]; way.ID {
@@ -265,8 +254,11 @@ func (m *model) repairBody(width, height int) ([]string, string) {
 	for _, fault := range r.faults {
 		lines = append(append(lines, m.faultLines(fault, width)...), "")
 	}
-	focus := -1
+	first, last := 0, 0
 	for i, way := range r.ways {
+		if i == r.at {
+			first = len(lines)
+		}
 		lines = append(lines, m.taskLines(task{name: way.Title, text: way.Text}, i == r.at, width)...)
 		if i == r.at && way.ID == "mend" {
 			for _, step := range way.Steps {
@@ -275,11 +267,11 @@ func (m *model) repairBody(width, height int) ([]string, string) {
 				}
 			}
 		}
-		if i == r.at && r.moved {
-			focus = len(lines) - 1
+		if i == r.at {
+			last = len(lines) - 1
 		}
 	}
-	return scroll(lines, &r.top, focus, height)
+	return r.show(lines, first, last, height)
 }
 
 // mendLines say, above the difference, what was done to the file.
