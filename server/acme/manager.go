@@ -44,6 +44,7 @@ type State struct {
 	Unread   string              // why the cache cannot be read, so that the rest may be old; empty: it can
 	Failure  string              // of the last order; empty: it did not fail, or there was none
 	FailedAt time.Time
+	Due      bool      // a certificate is wanted: there is none, or it is time to renew
 	Ordering bool      // an order is under way, or was broken off a moment ago
 	NextTry  time.Time // after a failure; not before
 	Obtained uint64    // certificates, since the start
@@ -209,6 +210,8 @@ func (m *Manager) States() []State {
 	for _, n := range m.names {
 		n.mu.Lock()
 		s := State{Host: n.host, Unread: n.unread, Failure: n.record.Reason, FailedAt: n.record.FailedAt, NextTry: n.record.NextTry, Obtained: n.obtained, Failed: n.failed}
+		at, _ := n.desired()
+		s.Due = !at.After(m.now())
 		s.Ordering = n.record.Begun && m.now().Sub(n.record.FailedAt) < orderTimeout
 		n.mu.Unlock()
 		if c := n.serving.Load(); c != nil {
@@ -237,6 +240,9 @@ func (s State) Fault() string {
 		case s.Failure == "":
 			return served + ": it has not been ordered yet"
 		}
+	}
+	if s.Leaf != nil && s.Due && s.Unread != "" {
+		return served + ": " + s.Unread
 	}
 	if s.Failure == "" || s.Ordering {
 		return ""

@@ -328,6 +328,28 @@ func TestReplicaCannotRead(t *testing.T) {
 	})
 }
 
+// TestRenewalCannotRead: that a renewal is due and nothing can be ordered is told of; that the cache cannot be read long before is not.
+func TestRenewalCannotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ca, b := newFakeCA(t), newBucket()
+		r := b.join(ctx, t, ca, Options{})
+		time.Sleep(time.Minute)
+		b.mu.Lock()
+		b.unread = errors.New("503 slow down")
+		b.mu.Unlock()
+		time.Sleep(24 * time.Hour)
+		if s := r.States()[0]; s.Fault() != "" || s.Unread == "" {
+			t.Errorf("long before: %s", s.Fault())
+		}
+		time.Sleep(63 * 24 * time.Hour)
+		if s := r.States()[0]; ca.count() != 1 || !strings.Contains(s.Fault(), "could not be renewed") || !strings.Contains(s.Fault(), "503 slow down") {
+			t.Errorf("%d orders, %q", ca.count(), s.Fault())
+		}
+	})
+}
+
 // TestLeaseUnknown: where it cannot be told whether another server orders nothing is ordered.
 func TestLeaseUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
