@@ -88,11 +88,11 @@ func TestReloadUnderLoadByCommand(t *testing.T) {
 	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "unknown key htp") || !strings.Contains(said, "refused") {
 		t.Errorf("status: %d %s", code, said)
 	}
-	write(11, "", "level: error", "level: error, audit: {file: "+dir+"/audit.log}")
-	if code, said := command("reload", file); code != exitFindings || !slices.Contains(strings.Split(said, "\n"), "log.audit") {
+	write(11, "", "level: error", "level: error, fields: {site: test}")
+	if code, said := command("reload", file); code != exitFindings || !slices.Contains(strings.Split(said, "\n"), "log.fields") {
 		t.Errorf("what needs a restart: %d %s", code, said)
 	}
-	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "only a restart takes up log.audit") {
+	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "only a restart takes up log.fields") {
 		t.Errorf("status: %d %s", code, said)
 	}
 	write(13, "")
