@@ -139,7 +139,7 @@ func (s *Server) answerChallenges(l net.Listener, group *sync.WaitGroup) (stop f
 		Handler: s.certs.acme.HTTPHandler(s.publicBase()), ErrorLog: errorLog(s.log), MaxHeaderBytes: maxChallengeHeader,
 		ReadTimeout: challengeTimeout, WriteTimeout: challengeTimeout, IdleTimeout: challengeTimeout,
 	}
-	limited := newLimitedListener(l, s.current.Load().config.HTTP.Limits.Connections)
+	limited := s.limit(l)
 	h.ConnState = limited.watch
 	s.log.Info("challenges over HTTP are answered", "address", l.Addr().String())
 	group.Go(func() {

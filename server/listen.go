@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 
+	"packhouse/server/auth"
 	"packhouse/server/config"
 )
 
@@ -56,34 +58,84 @@ func removeStale(path string) error {
 
 func dialUnix(path string) (net.Conn, error) { return net.DialTimeout("unix", path, time.Second) }
 
-// limitedListener accepts no more connections than there may be at once; further ones wait in the kernel. The places are given back by
-// net/http's ConnState, so connections need no wrapper and keep what the kernel does for them.
+// limitedListener accepts no more connections than there may be at once; further ones wait in the kernel. One address has half of them at
+// most, and what it opens beyond is closed at once: else a single one keeps everybody out. The places are given back by net/http's ConnState,
+// so connections need no wrapper and keep what the kernel does for them.
 type limitedListener struct {
 	net.Listener
 	places chan struct{}
 	closed chan struct{}
 	once   sync.Once
+	many   func(netip.Addr) bool // whether many people come from an address
+
+	mu sync.Mutex
+	of map[string]int // places by address
 }
 
-func newLimitedListener(l net.Listener, most int) *limitedListener {
+// limit makes one of a listener as the configuration says.
+func (s *Server) limit(l net.Listener) *limitedListener {
+	return newLimitedListener(l, s.current.Load().config.HTTP.Limits.Connections, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
+}
+
+func newLimitedListener(l net.Listener, most int, many func(netip.Addr) bool) *limitedListener {
 	if most <= 0 {
 		most = 10_000
 	}
-	return &limitedListener{Listener: l, places: make(chan struct{}, most), closed: make(chan struct{})}
+	return &limitedListener{Listener: l, places: make(chan struct{}, most), closed: make(chan struct{}), many: many, of: map[string]int{}}
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.places <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
+	for {
+		select {
+		case l.places <- struct{}{}:
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.places
+			return nil, err
+		}
+		if l.take(c) {
+			return c, nil
+		}
+		_ = c.Close() // it has enough of them
 		<-l.places
-		return nil, err
 	}
-	return c, nil
+}
+
+// peerOf returns where a connection comes from; its address is invalid on a Unix socket.
+func peerOf(c net.Conn) auth.Client {
+	peer, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return auth.Client{}
+	}
+	return auth.Client{Addr: peer.Addr().Unmap()}
+}
+
+// take counts a connection and tells whether its address may have it. Those of this machine and of listed proxies are not counted.
+func (l *limitedListener) take(c net.Conn) bool {
+	peer := peerOf(c)
+	if !peer.Addr.IsValid() || peer.Addr.IsLoopback() || l.many(peer.Addr) {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[peer.Bucket()] >= max(1, cap(l.places)/2) {
+		return false
+	}
+	l.of[peer.Bucket()]++
+	return true
+}
+
+// giveBack counts a connection less, if it was counted: which proxies are listed may have changed meanwhile.
+func (l *limitedListener) giveBack(c net.Conn) {
+	address := peerOf(c).Bucket()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[address]--; l.of[address] <= 0 {
+		delete(l.of, address)
+	}
 }
 
 func (l *limitedListener) Close() error {
@@ -92,10 +144,11 @@ func (l *limitedListener) Close() error {
 }
 
 // watch is the ConnState hook that gives places back.
-func (l *limitedListener) watch(_ net.Conn, state http.ConnState) {
+func (l *limitedListener) watch(c net.Conn, state http.ConnState) {
 	if state != http.StateClosed && state != http.StateHijacked {
 		return
 	}
+	l.giveBack(c)
 	select {
 	case <-l.places:
 	default: // never wait here, whatever net/http calls twice

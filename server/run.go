@@ -55,7 +55,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(); err != nil {
 		return err
 	}
-	limited := newLimitedListener(s.life.listener, s.current.Load().config.HTTP.Limits.Connections)
+	limited := s.limit(s.life.listener)
 	h := s.httpServer(limited)
 
 	background, quit := context.WithCancel(context.WithoutCancel(ctx))

@@ -244,7 +244,7 @@ func (a *Authenticator) compare(ctx context.Context, s *settings, t attempt, key
 	if !trusted {
 		pause = a.guard.pause(s.lockout, t.user, a.now())
 	}
-	release, err := a.slots.acquire(ctx, t.client.bucket(), trusted, pause)
+	release, err := a.slots.acquire(ctx, t.client.Bucket(), trusted, pause)
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,8 @@ func (c Client) String() string {
 	return c.Addr.String()
 }
 
-// bucket is what attempts are counted by: the address, or the /64 of IPv6, which is what one customer gets.
-func (c Client) bucket() string {
+// Bucket is what attempts and connections are counted by: the address, or the /64 of IPv6, which is what one customer gets.
+func (c Client) Bucket() string {
 	if !c.Addr.IsValid() {
 		return "local"
 	}

@@ -51,7 +51,7 @@ func newGuard(keys *memory) *guard {
 }
 
 func (g *guard) pair(user string, c Client) credential {
-	return g.keys.key(user, nil, c.bucket())
+	return g.keys.key(user, nil, c.Bucket())
 }
 
 func (g *guard) name(user string) credential { return g.keys.key(user, nil, "") }
@@ -65,7 +65,7 @@ func (g *guard) locked(l config.Lockout, user string, c Client, now time.Time) t
 		wait = f.wait(l, now)
 	}
 	if c.lockable(g.knows(c, now)) {
-		if f, ok := g.addresses.get(c.bucket()); ok {
+		if f, ok := g.addresses.get(c.Bucket()); ok {
 			wait = max(wait, f.wait(l, now))
 		}
 	}
@@ -88,7 +88,7 @@ func (g *guard) failed(l config.Lockout, user string, c Client, key credential, 
 	defer g.mu.Unlock()
 	wait := count(&g.pairs, g.pair(user, c), l, l.Attempts, key, now)
 	if c.lockable(g.knows(c, now)) {
-		wait = max(wait, count(&g.addresses, c.bucket(), l, farHigher*l.Attempts, key, now))
+		wait = max(wait, count(&g.addresses, c.Bucket(), l, farHigher*l.Attempts, key, now))
 	}
 	count(&g.names, g.name(user), l, farHigher*l.Attempts, key, now)
 	return wait
@@ -99,14 +99,14 @@ func (g *guard) succeeded(user string, c Client, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pairs.remove(g.pair(user, c))
-	g.known.put(c.bucket(), now)
+	g.known.put(c.Bucket(), now)
 }
 
 // welcome knows the address of somebody who was remembered.
 func (g *guard) welcome(c Client, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.known.put(c.bucket(), now)
+	g.known.put(c.Bucket(), now)
 }
 
 // familiar tells whether somebody has signed in from the address.
@@ -118,7 +118,7 @@ func (g *guard) familiar(c Client, now time.Time) bool {
 
 // knows is familiar for who holds the lock.
 func (g *guard) knows(c Client, now time.Time) bool {
-	at, ok := g.known.get(c.bucket())
+	at, ok := g.known.get(c.Bucket())
 	return ok && now.Sub(*at) < familiarFor
 }
 

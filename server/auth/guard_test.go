@@ -158,7 +158,7 @@ func TestBuckets(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := (Client{Addr: netip.MustParseAddr(address)}).bucket(); got != want {
+		if got := (Client{Addr: netip.MustParseAddr(address)}).Bucket(); got != want {
 			t.Errorf("%s counts as %s, want %s", address, got, want)
 		}
 	}
