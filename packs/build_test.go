@@ -88,3 +88,21 @@ func TestBuildRefuses(t *testing.T) {
 		})
 	}
 }
+
+// FuzzReadChart checks that a chart is read within limits, or refused.
+func FuzzReadChart(f *testing.F) {
+	f.Add(archiveOf(f, entry{name: "a/Chart.yaml", text: "name: a\nversion: 1.0.0\n"}, entry{name: "a/values.yaml", text: "b: c\n"}))
+	f.Add(archiveOf(f, entry{name: "Chart.yaml", text: "name: a\n"}, entry{name: "a/../Chart.yaml", text: "x"}))
+	f.Add([]byte("\x1f\x8b"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		documents, err := readChart(content)
+		if (err == nil) != (documents["Chart.yaml"] != nil) || len(documents) > 3 {
+			t.Fatalf("%d documents, %v", len(documents), err)
+		}
+		for name, text := range documents {
+			if len(text) > maxDocument {
+				t.Fatalf("%s has %d bytes", name, len(text))
+			}
+		}
+	})
+}

@@ -421,3 +421,73 @@ func archiveOf(t testing.TB, entries ...entry) []byte {
 	_ = packed.Close()
 	return content.Bytes()
 }
+
+// FuzzParseServer checks that a server that is taken is one, and that what is taken reads the same once more.
+func FuzzParseServer(f *testing.F) {
+	for _, seed := range []string{"packs.example.com", "https://a:5000/", "http://[::1]:5000", "oci://a", "a/b", "user@a", " a ", "a\n", "https://https://a", "::", "a:99999999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		server, _, err := ParseServer(text)
+		if err != nil {
+			return
+		}
+		if again, plain, err := ParseServer(server); err != nil || again != server || plain || server == "" || strings.ContainsAny(server, "/@ \n\r\x00") {
+			t.Fatalf("%q became %q, then %q, %v", text, server, again, err)
+		}
+	})
+}
+
+// FuzzParseBase checks that a base path that is taken is made of names.
+func FuzzParseBase(f *testing.F) {
+	for _, seed := range []string{"", "a/b", "/a/", "spectro-packs", "a/spectro-packs/archive", "..", "a//b", "A", "a\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		base, err := ParseBase(text)
+		if err == nil && (strings.Contains(base, "..") || strings.ContainsAny(base, "\\\x00\r\n ?#%") || strings.HasPrefix(base, "/") || strings.HasSuffix(base, "/")) {
+			t.Fatalf("%q became %q", text, base)
+		}
+	})
+}
+
+// FuzzParseReference checks that what is taken is written as it is read.
+func FuzzParseReference(f *testing.F) {
+	for _, seed := range []string{"a", "a:1.0", "a:LTS__1.x", "a@sha256:" + strings.Repeat("0", 64), "a:b@c", "a/b", "../a", "a:../b", "A", ":", "@", "a:"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		ref, err := ParseReference(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseReference(ref.String()); err != nil || again != ref || ref.Name == "" || strings.ContainsAny(ref.Name+ref.Tag+ref.Digest, "/\\\x00\r\n ") {
+			t.Fatalf("%q became %+v, then %+v, %v", text, ref, again, err)
+		}
+	})
+}
+
+// FuzzParseArtifact checks that what a registry answers with is a pack with a name that leads nowhere, or is refused in words.
+func FuzzParseArtifact(f *testing.F) {
+	layer := `{"mediaType":"application/gzip","digest":"sha256:` + strings.Repeat("0", 64) + `","size":1,"annotations":{"org.opencontainers.image.title":"a-1.0.tar.gz"}}`
+	for _, seed := range []string{
+		`{"layers":[` + layer + `]}`, `{"layers":[` + layer + `,` + layer + `]}`, `{"layers":[],"Layers":[` + layer + `]}`, `{"layers":null}`, `[]`, `null`, ``,
+		`{"layers":[` + strings.Replace(layer, "a-1.0", "../a", 1) + `],"annotations":{"org.opencontainers.image.created":"x"}}`,
+		`{"layers":[` + strings.Replace(layer, `"size":1`, `"size":-1`, 1) + `]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		a, err := ParseArtifact(content)
+		if err != nil {
+			var p Problem
+			if !errors.As(err, &p) || p.Code != CodeArtifact || p.What == "" || strings.ContainsFunc(p.What, func(r rune) bool { return r < ' ' }) {
+				t.Fatalf("%q is refused with %+v", content, err)
+			}
+			return
+		}
+		if a.Archive.Validate() != nil || a.Size < 0 || strings.ContainsAny(a.Title, `/\`) || !strings.HasSuffix(a.Title, ".tar.gz") || a.Message != Printable(a.Message) {
+			t.Fatalf("%q became %+v", content, a)
+		}
+	})
+}

@@ -93,3 +93,25 @@ func FuzzParseDigest(f *testing.F) {
 		}
 	})
 }
+
+// FuzzNames checks that what is taken for a name or a tag leads nowhere as a path, and is not longer than a file system takes.
+func FuzzNames(f *testing.F) {
+	for _, seed := range []string{"a", "a/b-c/d__e", "..", "a/../b", "a//b", "_uploads", "a\n", "A", "a.b", "v1.0", ".x", "a\x00", strings.Repeat("a", 256)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if r, err := ParseRepository(s); err == nil {
+			for part := range strings.SplitSeq(r.String(), "/") {
+				if part == "" || len(part) > 255 || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" || strings.ContainsAny(part[:1], "._-") {
+					t.Fatalf("%q is a name", s)
+				}
+			}
+			if base, name, ok := r.Pack(); ok && PackPrefix(base)+name != s {
+				t.Fatalf("%q is pack %q of %q", s, name, base)
+			}
+		}
+		if tag, err := ParseTag(s); err == nil && (tag.String() != s || len(s) > 128 || strings.ContainsAny(s, "/\\\x00\r\n ") || strings.ContainsAny(s[:1], ".-")) {
+			t.Fatalf("%q is a tag", s)
+		}
+	})
+}
