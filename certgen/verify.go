@@ -215,7 +215,7 @@ func untrusted(top *x509.Certificate) Problem {
 	}
 	return Problem{
 		Code: CodeIncomplete, What: fmt.Sprintf("the chain is incomplete: %q, who signed %q, is neither in it nor trusted", top.Issuer.CommonName, top.Subject.CommonName),
-		Remedy: "append the intermediate certificates of the authority, in the order in which each signed the one before",
+		Remedy: "append the intermediate certificates of the authority, each behind the one it signed, and where clients do not know its root by themselves that too",
 	}
 }
 

@@ -90,3 +90,16 @@ func TestARefusedConfigurationIsTheOnlyFinding(t *testing.T) {
 		t.Error("it is not refused")
 	}
 }
+
+// TestWhoBecameWhatIsTold beside the file that roles are kept in, which is the one that changes.
+func TestWhoBecameWhatIsTold(t *testing.T) {
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, Values{"user": {"ci:reader"}})
+	plan := planFor(t, m, dir, Values{"user": {"ci:writer"}})
+	if c := plan.change(ConfigFile); c.Kind != Update || !slices.Contains(c.Meaning, "user ci is writer, was reader") {
+		t.Errorf("%s: %q", c.Kind, c.Meaning)
+	}
+	if c := plan.change(HtpasswdFile); c.Kind != Keep {
+		t.Errorf("%s: %q", c.Kind, c.Meaning)
+	}
+}

@@ -26,7 +26,7 @@ func (b *builder) users() error {
 		f.Question = "users"
 		b.plan.Findings = append(b.plan.Findings, f)
 	}
-	var meaning []string
+	var meaning, roles []string
 	changed := map[string]bool{}
 	for _, name := range b.answers.RemoveUsers {
 		if file.Remove(name) {
@@ -48,7 +48,7 @@ func (b *builder) users() error {
 			meaning = append(meaning, fmt.Sprintf("user %s: new password", u.Name))
 		}
 		if known && old != nil && old.Role != u.Role {
-			meaning = append(meaning, fmt.Sprintf("user %s is %s, was %s", u.Name, u.Role, old.Role))
+			roles = append(roles, fmt.Sprintf("user %s is %s, was %s", u.Name, u.Role, old.Role))
 		}
 		changed[u.Name] = changed[u.Name] || fresh
 	}
@@ -57,6 +57,9 @@ func (b *builder) users() error {
 			meaning = append(meaning, fmt.Sprintf("user %s removed", old.Name))
 			changed[old.Name] = true
 		}
+	}
+	if c := b.plan.change(ConfigFile); c != nil { // where roles are kept
+		c.Meaning = append(c.Meaning, roles...)
 	}
 	if len(meaning) == 0 {
 		meaning = []string{fmt.Sprintf("%d users stay as they are", len(b.answers.Users))}

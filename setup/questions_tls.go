@@ -155,6 +155,9 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 	if err != nil {
 		return []Finding{unreadable(err)}
 	}
+	if !info.Mode().IsRegular() {
+		return []Finding{refused(CodeUnread, a.KeyFile+" is no file that a server could read again at its next start", "give the path of a file")}
+	}
 	var findings []Finding
 	if info.Mode().Perm()&0o004 != 0 {
 		findings = append(findings, refused(CodeOpenKey, fmt.Sprintf("%s has mode %04o: everybody on this machine can read the private key", a.KeyFile, info.Mode().Perm()), "chmod 600 "+a.KeyFile))

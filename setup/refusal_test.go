@@ -338,3 +338,25 @@ func TestRefusedErrorListsEverything(t *testing.T) {
 		t.Error("cannot be found again")
 	}
 }
+
+// TestAKeyIsAFile: what cannot be read again at the next start is refused, and nobody is told to change the mode of a device.
+func TestAKeyIsAFile(t *testing.T) {
+	cert, _, _ := pemFiles(t, 90, now, "registry.example.com")
+	for _, path := range []string{t.TempDir(), os.DevNull} {
+		m := machineOf(t, &fakeHost{})
+		flags := inDir(Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {path}}, filepath.Join(t.TempDir(), "packhouse"))
+		_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
+		refusals := 0
+		for _, f := range findings {
+			if f.Question == "key" && f.Severity == Refused {
+				refusals++
+				if f.Code != CodeUnread || strings.Contains(f.Remedy, "chmod") {
+					t.Errorf("%s: %v", path, f)
+				}
+			}
+		}
+		if refusals != 1 {
+			t.Errorf("%s: %d refusals: %v", path, refusals, findings)
+		}
+	}
+}
