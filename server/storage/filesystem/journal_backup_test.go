@@ -244,3 +244,27 @@ func TestSyncThatFailsAtTheStart(t *testing.T) {
 		closing(t, s)
 	})
 }
+
+// unbooted is a disk on a machine that does not tell one boot from another; mounts are numbered anew at each.
+type unbooted struct{ disk.Disk }
+
+func (u unbooted) Traits() disk.Traits {
+	t := u.Disk.Traits()
+	t.Boot, t.Mount = "", "8:1/29"
+	return t
+}
+
+// TestReplayWhereBootsAreNotKnown cuts the power where the kernel's boot number cannot be read, and the mount has the number it had before.
+func TestReplayWhereBootsAreNotKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := newClock()
+		w := journaling(now)
+		s := opened(t, unbooted{w}, now)
+		image := storagetest.NewImage(t, "one", nil)
+		image.Push(t, s, "team/a", "v1")
+		again := opened(t, unbooted{w.PowerCut(nil, "")}, now)
+		image.Check(t, again, "team/a", "v1")
+		closing(t, again)
+		closing(t, s)
+	})
+}

@@ -46,7 +46,7 @@ func (s *Store) replay() (last uint64, err error) {
 	}
 	// As long as the machine runs and the file system stays mounted, what a killed process wrote is there: nothing is missing, and somebody else
 	// may have changed it since.
-	if t := s.disk.Traits(); !failed && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot {
+	if t := s.disk.Traits(); !failed && t.Boot != "" && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot {
 		return last, nil
 	}
 	var records []foundRecord
