@@ -23,6 +23,10 @@ FETCH = for pause in 5 15 45; do \
 		echo "make: go mod download failed, once more in $$pause s"; sleep $$pause; \
 	done; $(GO) mod download
 
+# What tests make below TMPDIR are sockets, whose paths have to be short, and
+# files that other users look at.
+ROOM = umask 022; if [ "$${\#TMPDIR}" -gt 40 ]; then export TMPDIR=/tmp; fi
+
 .DEFAULT_GOAL := help
 .PHONY: help build run test e2e e2e-full bench lint fmt fuzz pictures clean
 
@@ -51,19 +55,19 @@ test: ## run every test of the module; the race detector joins where a C compile
 	else \
 		race=; echo 'no C compiler here: testing without the race detector'; \
 	fi; \
-	export GORACE="$${GORACE:-atexit_sleep_ms=20}"; \
+	$(ROOM); export GORACE="$${GORACE:-atexit_sleep_ms=20}"; \
 	set -x; GOPROXY=off $(GO) test $$race -timeout 15m $(TESTFLAGS) ./...
 
 e2e: build ## run real clients against the built binary (installs them into .tools first)
 	bash test/e2e/tools.sh
 	@cd test/e2e && $(FETCH)
-	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./...
+	cd test/e2e && $(ROOM); PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./...
 
 e2e-full: build ## the same with what takes long to build (helm; minio as a second S3 engine), and longer soaks
 	bash test/e2e/tools.sh
 	bash test/e2e/tools.sh helm minio
 	@cd test/e2e && $(FETCH)
-	cd test/e2e && PACKHOUSE_BIN="$(CURDIR)/$(BIN)" PACKHOUSE_S3_ENGINES='versitygw minio' SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
+	cd test/e2e && $(ROOM); PACKHOUSE_BIN="$(CURDIR)/$(BIN)" PACKHOUSE_S3_ENGINES='versitygw minio' SOAK=5m $(GO) test -count=1 -timeout 90m $(TESTFLAGS) ./...
 
 bench: build ## measure beside other registries, a bucket and the wizard too (docs/performance.md)
 	bash test/e2e/tools.sh registry olareg versitygw
