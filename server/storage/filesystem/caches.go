@@ -96,7 +96,7 @@ type pointer struct {
 	info   disk.Info
 }
 
-// pointers is how many tags are kept: about 4 MiB.
-const pointers = 8192
+// pointers is how many tags are kept: about 2 MiB.
+const pointers = 4096
 
 func newPointerCache() *pointerCache { return &pointerCache{newLRU[pointerKey, pointer](pointers)} }

@@ -310,7 +310,7 @@ func TestCollectBesidePushes(t *testing.T) {
 func collectBesidePushes(t *testing.T, s *filesystem.Store) {
 	defer closing(t, s)
 	// As long as was asked for, and until something was collected; on a busy machine that takes longer.
-	ctx, stop := context.WithTimeout(context.Background(), soak()+10*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), soak()+time.Minute)
 	defer stop()
 	begun := time.Now()
 	var pushing, collecting sync.WaitGroup

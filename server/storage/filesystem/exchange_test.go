@@ -74,7 +74,7 @@ func TestExchangeWithDistribution(t *testing.T) {
 	if got, err := s.Referrers(context.Background(), storagetest.Repo(t, "team/a"), image.Digest); err != nil || len(got) != 2 {
 		t.Errorf("referrers, one ours and one theirs: %v, %v", got, err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for { // what somebody else wrote is found beside serving
 		if got := storagetest.Repositories(t, s, 10); slices.Equal(got, []string{"other", "team/a"}) {
 			break
@@ -118,7 +118,7 @@ func startDistribution(t *testing.T, binary, root string) *distribution {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.cmd.Process.Kill() })
-	for range 500 {
+	for range 6000 {
 		if r, err := http.Get(d.url + "/v2/"); err == nil {
 			r.Body.Close()
 			return d

@@ -36,7 +36,11 @@ func (i item) file() string {
 
 // encode writes the items one after the other; texts and bodies have their length before them.
 func encode(items []item) []byte {
-	var p []byte
+	n := 0
+	for _, i := range items {
+		n += 1 + len(i.name) + len(i.from) + len(i.body) + 3*binary.MaxVarintLen32
+	}
+	p := make([]byte, 0, n)
 	text := func(s string) {
 		p = binary.AppendUvarint(p, uint64(len(s)))
 		p = append(p, s...)

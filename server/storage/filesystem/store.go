@@ -53,7 +53,7 @@ type Options struct {
 	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, from 16 MiB to 1 GiB
 	Barrier        string        // BarrierAuto (default) or BarrierFiles
 	Journal        int64         // bytes of one of its two segments; default 4 MiB
-	ManifestCache  int64         // bytes of manifests kept in memory; default 8 MiB
+	ManifestCache  int64         // bytes of manifests kept in memory; default 4 MiB
 	TagCache       int           // names of tags kept sorted in memory; default 1,000,000
 }
 
@@ -74,7 +74,7 @@ func (o *Options) setDefaults() {
 		o.Journal = segmentSize
 	}
 	if o.ManifestCache <= 0 {
-		o.ManifestCache = 8 << 20
+		o.ManifestCache = 4 << 20
 	}
 	if o.TagCache <= 0 {
 		o.TagCache = 1_000_000
