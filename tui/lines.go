@@ -44,7 +44,7 @@ func RunLines(ctx context.Context, o Options) (Outcome, error) {
 			err = fmt.Errorf("%w: nothing was written; %s", errNoMore, l.m.afterTheInput())
 		}
 	} else {
-		l.m.howToGoOn(o.Out)
+		l.m.howToGoOn(o.Out, " --accessible")
 	}
 	err = errors.Join(err, l.m.stopServer(o.Out))
 	return l.m.outcome, err

@@ -23,9 +23,10 @@ func (m *model) typed() (setup.Resolved, bool) {
 
 // howToGoOn says, once the screen is the shell's again, how the answers of somebody who left are not lost: a terminal that was closed, or a
 // question that first needs something looked up, costs nobody the other answers.
-func (m *model) howToGoOn(words io.Writer) {
+// How they were asked, a flag or nothing, is how it goes on.
+func (m *model) howToGoOn(words io.Writer, how string) {
 	if answers, ok := m.typed(); ok {
-		line := strings.Replace(answers.CommandLine(), " --yes", "", 1)
+		line := strings.Replace(answers.CommandLine(), " --yes", how, 1)
 		fmt.Fprintf(words, "the answers were not written; to go on with them, typed passwords apart:\n%s\n", line)
 	}
 }

@@ -52,7 +52,7 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 			_, _ = o.Out.WriteString(leaveScreen)
 			outcome, err = m.outcome, caught(cause)
 		}
-		m.howToGoOn(o.Out)
+		m.howToGoOn(o.Out, "")
 		stopErr := m.stopServer(o.Out)
 		err = errors.Join(err, stopErr)
 	}()

@@ -49,6 +49,15 @@ func TestLinesAtATerminal(t *testing.T) {
 	c.Wants("Question 1 of")
 	c.Keys("packs.example.org\r")
 	c.Wants("Question 2 of")
+	c.Keys("\x03")
+	c.Ends(130)
+	if want := "packhouse setup --accessible --dir " + dir + "/other --hostname packs.example.org "; !strings.Contains(c.Written(), want) {
+		t.Errorf("%q is not told:\n%s", want, c.Text())
+	}
+	c = openConsole(t, 100, 60, "setup", "--accessible", "--dir", dir+"/other")
+	c.Wants("Question 1 of")
+	c.Keys("packs.example.org\r")
+	c.Wants("Question 2 of")
 	c.Keys("\x04")
 	c.Ends(1)
 	if want := "packhouse setup --yes --dir " + dir + "/other --hostname packs.example.org "; !strings.Contains(c.Written(), want) {
