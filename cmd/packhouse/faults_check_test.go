@@ -144,6 +144,19 @@ var installedFaults = []fault{
 		}),
 	},
 	{
+		name: "configuration that is a mount of its own", namespaces: true, exit: exitFailed, code: setup.CodeFailed, cause: "everything is as it was before", remedy: "mount its directory instead",
+		seed: installed(func(s *site) {
+			s.world, s.args = s.words("mount --bind {dir}/myconfig.yml {dir}/myconfig.yml"), []string{"--log-level", "debug"}
+		}),
+	},
+	{
+		name: "setup over an anchor", exit: exitUsage, code: setup.CodeEdit, cause: "log.level cannot be changed", remedy: "by hand",
+		seed: installed(func(s *site) {
+			s.edit("level: info", "level: &here info")
+			s.args = []string{"--log-level", "debug"}
+		}),
+	},
+	{
 		name: "users with foreign hashes", ask: checks, exit: exitFindings, code: config.CodeUsers, cause: "$apr1$", remedy: "",
 		seed: installed(func(s *site) {
 			data, err := os.ReadFile(s.inDir(setup.HtpasswdFile))
