@@ -292,7 +292,7 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		io.WriteString(c, tc.said)
-		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 		all, _ := io.ReadAll(c)
 		c.Close()
 		got := string(all)

@@ -16,15 +16,16 @@ import (
 	"packhouse/server/config"
 )
 
-// stall is the stall timeout of these tests: short, but longer than this machine pauses.
-const stall = 300 * time.Millisecond
+// stall is the stall timeout where something has to be ended, longStall where something must not be: longer than a busy machine pauses.
+const stall, longStall = 300 * time.Millisecond, 3 * time.Second
 
 func impatient(_ *fixture, c *config.Config) { c.HTTP.Limits.StallTimeout = stall }
+func patient(_ *fixture, c *config.Config)   { c.HTTP.Limits.StallTimeout = longStall }
 
 // cut tells whether the server ends a connection by itself, and what it said before.
 func cut(t *testing.T, c net.Conn) (said string, cut bool) {
 	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(20 * stall))
+	_ = c.SetReadDeadline(time.Now().Add(200 * stall))
 	all, err := io.ReadAll(c)
 	if e, ok := err.(net.Error); ok && e.Timeout() { //nolint:errorlint // of the connection itself
 		return string(all), false
@@ -81,17 +82,17 @@ func TestDrips(t *testing.T) {
 	t.Error("it goes on")
 }
 
-// TestSlowButMoving: a body may take many times the timeout as long as it moves, and the answer comes whole.
+// TestSlowButMoving: a body may take longer than the timeout as long as it moves, and the answer comes whole.
 func TestSlowButMoving(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, impatient, onDisk)
+	f := newFixture(t, patient, onDisk)
 	content := strings.Repeat("slow", 5)
 	u := f.push(f.client(), f.run(), content)
 	for i := range 10 {
 		if _, err := u.body.Write([]byte(content[2*i : 2*i+2])); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(stall / 4)
+		time.Sleep(longStall / 6)
 	}
 	u.body.Close()
 	select {
@@ -107,7 +108,7 @@ func TestSlowButMoving(t *testing.T) {
 // TestReaderStalls: who asks for a blob and does not read it is let go; who reads slowly gets it whole.
 func TestReaderStalls(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, impatient, onDisk)
+	f := newFixture(t, patient, onDisk)
 	base, client := f.run(), f.client()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 2<<20)
 	digest := digestOf(string(content))
@@ -147,8 +148,8 @@ func TestReaderStalls(t *testing.T) {
 				if err != nil {
 					break
 				}
-				if time.Since(began) < 3*stall {
-					time.Sleep(stall / 20)
+				if time.Since(began) < longStall+stall {
+					time.Sleep(longStall / 100)
 				}
 			}
 			if n != len(content) {
@@ -161,7 +162,7 @@ func TestReaderStalls(t *testing.T) {
 // TestLongAnswer: after the body has been read an answer may take longer than the timeout.
 func TestLongAnswer(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, impatient)
+	f := newFixture(t, patient)
 	slow := handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return err
@@ -169,7 +170,7 @@ func TestLongAnswer(t *testing.T) {
 		select {
 		case <-r.Context().Done():
 			return r.Context().Err()
-		case <-time.After(2 * stall):
+		case <-time.After(longStall + stall):
 		}
 		w.WriteHeader(http.StatusOK)
 		return nil

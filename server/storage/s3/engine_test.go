@@ -63,7 +63,7 @@ func startEngine(t testing.TB) config.S3Storage {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		r, err := http.Get("http://" + addr + "/")
 		if err == nil {

@@ -74,7 +74,7 @@ func (d *distribution) start() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(d.stop)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		r, err := http.Get(d.url + "/v2/")
 		if err == nil {
 			r.Body.Close()

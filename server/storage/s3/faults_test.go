@@ -51,7 +51,7 @@ func startFaultProxy(t *testing.T, upstream string) *faultProxy {
 		_ = cmd.Wait()
 	})
 	p := &faultProxy{t: t, api: "http://" + api, addr: addr}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		r, err := http.Get(p.api + "/version")
 		if err == nil {
 			r.Body.Close()
