@@ -6,12 +6,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -125,25 +127,56 @@ func TestAnswersThatBreakOffAreAskedForAgain(t *testing.T) {
 	}
 }
 
-// TestTheEngineMayTakeItsTimeToCopy has it put parts together for longer than any other answer may take.
+// within asks a fake engine without a network between, so that a test may have its own time.
+type within struct{ f *fakeEngine }
+
+// RoundTrip implements http.RoundTripper.
+func (w within) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	answer := make(chan *http.Response, 1)
+	go func() {
+		recorded := httptest.NewRecorder()
+		w.f.ServeHTTP(recorded, r)
+		answer <- recorded.Result()
+	}()
+	select {
+	case a := <-answer:
+		return a, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// TestTheEngineMayTakeItsTimeToCopy has it put ten mebibytes together for longer than any other answer may take: it gets a second for each four.
 func TestTheEngineMayTakeItsTimeToCopy(t *testing.T) {
-	t.Parallel()
-	f := startFake(t, newMemoryBucket())
-	s := openFake(t, f)
-	content := noise(41, 2*smallestChunk) // which it gets two seconds more for
-	s.client.transport.answer = 500 * time.Millisecond
-	f.before = func(op string, _ http.ResponseWriter, _ *http.Request) bool {
-		if op == "CompleteMultipartUpload" {
-			time.Sleep(750 * time.Millisecond) // longer than other requests have
-		}
-		return false
-	}
-	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
-	if err := s.PutBlob(t.Context(), o, digest.FromBytes(content), bytes.NewReader(content), -1); err != nil {
-		t.Error(err)
-	}
-	if n := len(f.requests("CompleteMultipartUpload")); n != 1 {
-		t.Errorf("asked %d times", n)
+	content := noise(41, 2*smallestChunk)
+	for took, asked := range map[time.Duration]int{answerTimeout + time.Second: 1, answerTimeout + 3*time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeEngine{t: t, b: newMemoryBucket(), url: "http://s3.example"}
+			c, err := newClient(t.Context(), f.config())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.transport.base = within{f}
+			var first atomic.Bool
+			f.before = func(op string, _ http.ResponseWriter, _ *http.Request) bool {
+				if op == "CompleteMultipartUpload" && first.CompareAndSwap(false, true) {
+					time.Sleep(took)
+				}
+				return false
+			}
+			o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+			s := newStoreOn(c)
+			s.opt.Config.ChunkSize = smallestChunk
+			if err := s.PutBlob(t.Context(), o, digest.FromBytes(content), bytes.NewReader(content), -1); err != nil {
+				t.Errorf("%s: %v", took, err)
+			}
+			if n := len(f.requests("CompleteMultipartUpload")); n != asked {
+				t.Errorf("%s: asked %d times, want %d", took, n, asked)
+			}
+		})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,6 +221,58 @@ func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 		refuse(w, 501, "NotImplemented")
 	}
 }
+
+// delayed keeps the first of some requests of a client on the way, though the client hears that it broke: it is carried out once release is called,
+// which returns when it was.
+func (f *fakeEngine) delayed(c *client, pick func(op string, r *http.Request) bool) (release func()) {
+	const mark = "X-Delayed"
+	wait, done := make(chan struct{}), make(chan struct{})
+	end := sync.OnceFunc(func() { close(wait) })
+	f.t.Cleanup(end) // the server ends when it has answered
+	f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get(mark) == "" {
+			return false
+		}
+		<-wait
+		f.serve(op, w, r)
+		close(done)
+		return true
+	}
+	base, first := c.transport.base, &atomic.Bool{}
+	c.transport.base = sending(func(r *http.Request) (*http.Response, error) {
+		if !pick(operation(r), r) || !first.CompareAndSwap(false, true) {
+			return base.RoundTrip(r)
+		}
+		late := r.Clone(context.WithoutCancel(r.Context()))
+		late.Header.Set(mark, "1")
+		if r.Body != nil {
+			content, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			late.Body = io.NopCloser(bytes.NewReader(content))
+		}
+		go func() {
+			if a, err := base.RoundTrip(late); err == nil {
+				a.Body.Close()
+			}
+		}()
+		return nil, errLost
+	})
+	return func() {
+		f.t.Helper()
+		if !first.Load() {
+			f.t.Fatal("there was no such request")
+		}
+		end()
+		<-done
+	}
+}
+
+type sending func(r *http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (s sending) RoundTrip(r *http.Request) (*http.Response, error) { return s(r) }
 
 func (f *fakeEngine) list(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()

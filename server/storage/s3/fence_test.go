@@ -115,27 +115,17 @@ func TestADeletionThatArrivesLate(t *testing.T) {
 				return s
 			}
 			collector := quick(0)
-			collector.client.transport.answer = 300 * time.Millisecond
-			release, arrived := make(chan struct{}), make(chan struct{})
-			var first atomic.Bool
-			f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
-				if op != "DeleteObject" || !strings.HasSuffix(r.URL.Path, key(d)) || !first.CompareAndSwap(false, true) {
-					return false
-				}
-				<-release
-				f.serve(op, w, r)
-				close(arrived)
-				return true
-			}
+			arrive := f.delayed(collector.client, func(op string, r *http.Request) bool {
+				return op == "DeleteObject" && strings.HasSuffix(r.URL.Path, key(d))
+			})
 			r, err := collector.Collect(t.Context(), storage.CollectOptions{}, nil)
-			if err != nil || r.BlobsRemoved != 1 || !first.Load() {
+			if err != nil || r.BlobsRemoved != 1 {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			if err := storagetest.TryBlob(quick(0), repo, content); !errors.Is(err, storage.ErrBusy) {
 				t.Errorf("pushed while the blob may still be deleted: %v", err)
 			}
-			close(release)
-			<-arrived
+			arrive()
 			// Nothing that was sent can still arrive.
 			later := quick(abandoned + time.Second)
 			if err := storagetest.TryBlob(later, repo, content); err != nil {

@@ -305,27 +305,17 @@ func TestALateTagDoesNotUndoALaterOne(t *testing.T) {
 	t.Parallel()
 	f := startFake(t, newMemoryBucket())
 	one, two := openFake(t, f), openFake(t, f)
-	one.client.transport.answer = 300 * time.Millisecond
 	images := []*storagetest.Image{storagetest.NewImage(t, "0", nil), storagetest.NewImage(t, "1", nil), storagetest.NewImage(t, "2", nil)}
 	for _, i := range images {
 		i.Push(t, two, "a")
 	}
 	images[0].Push(t, two, "a", "v1")
-	release, arrived := make(chan struct{}), make(chan struct{})
-	var first atomic.Bool
-	f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
-		if op != "PutObject" || !strings.HasSuffix(r.URL.Path, "/tags/v1/current/link") || !first.CompareAndSwap(false, true) {
-			return false
-		}
-		<-release
-		f.serve(op, w, r)
-		close(arrived)
-		return true
-	}
+	arrive := f.delayed(one.client, func(op string, r *http.Request) bool {
+		return op == "PutObject" && strings.HasSuffix(r.URL.Path, "/tags/v1/current/link")
+	})
 	images[1].Push(t, one, "a", "v1") // its first attempt stays on the way
 	images[2].Push(t, two, "a", "v1")
-	close(release)
-	<-arrived
+	arrive()
 	if d, err := two.ResolveTag(t.Context(), storagetest.Repo(t, "a"), storagetest.Tag(t, "v1")); err != nil || d != images[2].Digest {
 		t.Errorf("the tag points to %s, %v; the last one that was acknowledged is %s", d, err, images[2].Digest)
 	}
