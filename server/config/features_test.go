@@ -116,4 +116,9 @@ notifications:
 		n.Endpoints[0].IgnoreActions[0] != "pull" || n.Endpoints[0].Headers["Authorization"][0] != "Bearer x" {
 		t.Errorf("got %+v", n)
 	}
+	expectWords(t, Source{Path: "my.yml", Data: []byte(`version: 0.1
+storage: {s3: {region: r, bucket: b}}
+http: {addr: 'localhost:1'}
+notifications: {endpoints: [{name: a, url: 'https://a.example/'}]}
+`)}) // what waits is in the bucket
 }

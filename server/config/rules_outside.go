@@ -82,7 +82,7 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 		const p = "notifications.events.includereferences"
 		d.note(Notice, d.origins[p], p, p+" changes nothing without notifications.endpoints", "")
 	}
-	if enabled > 0 && (c.Storage.Driver != Filesystem || c.Storage.Maintenance.ReadOnly.Enabled) {
+	if enabled > 0 && (c.Storage.Driver == InMemory || c.Storage.Maintenance.ReadOnly.Enabled) {
 		d.note(Notice, d.origins["notifications.endpoints"], "notifications.endpoints", "notifications.endpoints: the queue is in memory with this storage; what waits is lost when the server stops", "")
 	}
 }
