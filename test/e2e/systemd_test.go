@@ -449,7 +449,7 @@ func (m *machine) leaves() {
 	m.run("packhouse", "uninstall", "--yes")
 	// Line by line, each question with its default.
 	out, code := m.try(strings.Repeat("\n", 9)+"write\nyes\n", "packhouse", "setup", "--accessible", "--hostname", hostname)
-	for _, want := range []string{"Default: systemd, detected on this machine", "Default: packhouse", "systemctl status packhouse.service"} {
+	for _, want := range []string{"Default: 2, systemd, detected on this machine", "Default: packhouse", "systemctl status packhouse.service"} {
 		if code != 0 || !strings.Contains(out, want) {
 			m.t.Errorf("asked line by line: exit %d, without %q\n%s", code, want, out)
 		}
