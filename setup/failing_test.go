@@ -40,6 +40,7 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 		{"change, from there on", Values{"addr": {":5000"}}, change, 1 << 20, false, syscall.EROFS},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel() // it waits for the disk
 			m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
 			if tc.first != nil {
 				install(t, m, dir, tc.first)

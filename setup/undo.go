@@ -1,0 +1,74 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// undo puts everything back as it was, the last step first. It too may find any of it done already.
+func (w *worker) undo(j *journal) error {
+	backup := w.backup(j)
+	if _, err := os.Lstat(w.work(oldDir)); errors.Is(err, fs.ErrNotExist) { // it failed behind the renaming
+		if err := w.rename(backup, w.work(oldDir)); err != nil {
+			return err
+		}
+	}
+	_ = os.Remove(filepath.Dir(backup)) // stays where another generation lies in it
+	for _, s := range slices.Backward(j.Steps) {
+		if err := w.undoStep(s); err != nil {
+			return fmt.Errorf("put back %s: %w", s.Path, err)
+		}
+		if s.Staged != "" {
+			_ = os.Remove(s.Staged)
+			_ = os.Remove(beside(s.Path))
+		}
+	}
+	if err := w.tidy(undoneDir); err != nil {
+		return err
+	}
+	w.removeMade(j.Made)
+	return nil
+}
+
+func (w *worker) undoStep(s step) error {
+	switch {
+	case s.Mode.IsDir() && !s.Existed:
+		return w.op("rmdir", s.Path, func() error {
+			_ = os.Remove(s.Path)
+			return nil
+		})
+	case s.Mode.IsDir():
+		return w.makeDir(s.Path, s.OldMode.Perm(), s.OldUID, s.OldGID)
+	}
+	if have, err := os.ReadFile(s.Path); w.later && err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
+		return nil // put back by the run that was cut off, or somebody's own by now
+	}
+	if !s.Existed {
+		return w.removeFile(s.Path)
+	}
+	data, err := os.ReadFile(s.Old)
+	if err != nil {
+		return err
+	}
+	if have, err := os.ReadFile(s.Path); err == nil && sum(have) == sum(data) {
+		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.OldMode.Perm() && owned(info, s.OldUID, s.OldGID) {
+			return nil
+		}
+	}
+	beside := filepath.Join(filepath.Dir(s.Path), "."+filepath.Base(s.Path)+".setup-old")
+	if err := w.write(beside, data, s.OldMode, s.OldUID, s.OldGID); err != nil {
+		return err
+	}
+	return w.rename(beside, s.Path)
+}
+
+// removeMade takes directories away that were made and hold nothing.
+func (w *worker) removeMade(made []string) {
+	for _, dir := range slices.Backward(made) {
+		_ = os.Remove(dir)
+	}
+}
