@@ -389,7 +389,7 @@ func (w *walk) atTerminals() {
 		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "once more", wrongSecret + enter}, code: exitFailed},
 		{args: []string{"registry", "login", "localhost:" + w.port, "--ca-file", w.inDir("certs/ca.crt"), "-u", "admin"}, keys: []string{"password of admin", wrongSecret + enter}, code: exitFailed},
 		{args: []string{"--dir", w.dir}, keys: []string{"This installation", ctrlC}, code: exitInterrupted},
-		{args: []string{"setup", "--dir", w.at("W"), "--hostname", "localhost", "--offline", "--storage-path", w.at("W/data"), "--password-file", "admin=" + w.at("admin.txt")}, keys: []string{
+		{args: []string{"setup", "--dir", w.at("W"), "--hostname", "localhost", "--san", "127.0.0.1", "--offline", "--storage-path", w.at("W/data"), "--password-file", "admin=" + w.at("admin.txt")}, keys: []string{
 			steps[0], "?" + enter + enter, steps[1], enter, steps[2], enter, steps[3], enter, steps[4], "?", "admin", ctrlC,
 		}, code: exitInterrupted},
 	} {
