@@ -20,8 +20,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 // BuildOptions say what to make a pack of: a Helm chart, or a folder of manifests.
@@ -93,7 +91,11 @@ func (b *builder) collectChart() error {
 		Version     string `yaml:"version"`
 		Description string `yaml:"description"`
 	}
-	if err := yaml.Unmarshal(documents["Chart.yaml"], &about); err != nil || about.Name == "" || about.Version == "" {
+	chart, err := parseYAML(documents["Chart.yaml"])
+	if err == nil {
+		err = chart.Decode(&about)
+	}
+	if err != nil || about.Name == "" || about.Version == "" {
 		return &Failure{Code: CodeArchiveFormat, What: fmt.Sprintf("the Chart.yaml of %s has no name or no version", quote(b.o.Chart)), Remedy: "helm lint tells more"}
 	}
 	// A chart's version may hold build metadata, +…, and a tag may not.

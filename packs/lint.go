@@ -1,7 +1,6 @@
 package packs
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -95,15 +94,16 @@ var yamlLine = regexp.MustCompile(`line (\d+): `)
 
 // yaml checks a small file that has to be YAML. Both hold plain mappings; an alias has no place in them.
 func (l *linter) yaml(name string, text []byte) {
-	var document map[string]yaml.Node
-	err := yaml.Unmarshal(text, &document)
+	document, err := parseYAML(text)
+	if err == nil && (len(document.Content) == 0 || document.Content[0].Kind == yaml.MappingNode || document.Content[0].Tag == "!!null") {
+		return
+	}
 	if err == nil {
+		l.report(Warning, CodeYAML, name, 0, "", "the file holds no mapping")
 		return
 	}
 	what, number := strings.TrimPrefix(err.Error(), "yaml: "), 0
-	if _, ok := errors.AsType[*yaml.TypeError](err); ok {
-		what = "the file holds no mapping"
-	} else if found := yamlLine.FindStringSubmatch(what); found != nil {
+	if found := yamlLine.FindStringSubmatch(what); found != nil {
 		_, _ = fmt.Sscan(found[1], &number)
 		what = strings.Replace(what, found[0], "", 1)
 	}
