@@ -135,7 +135,7 @@ func (b *bucket) join(ctx context.Context, t *testing.T, ca *fakeCA, o Options) 
 	}
 	r.Manager = newManager(t, ca, o)
 	ctx, r.cancel = context.WithCancel(ctx)
-	go r.Run(ctx)
+	background(ctx, t, r.Manager)
 	return r
 }
 

@@ -119,6 +119,17 @@ func run(t *testing.T, m *Manager, d time.Duration) {
 	m.Run(ctx)
 }
 
+// background runs a manager until ctx ends, which is one of the test: what it still writes then is waited for, before its files go.
+func background(ctx context.Context, t *testing.T, m *Manager) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.Run(ctx)
+	}()
+	t.Cleanup(func() { <-done })
+}
+
 // shown is the certificate that a client of a name sees.
 func shown(t *testing.T, m *Manager, name string) *tls.Certificate {
 	t.Helper()
@@ -170,7 +181,7 @@ func TestRenewal(t *testing.T) {
 		m := newManager(t, ca, Options{Cache: Directory(t.TempDir())})
 		ctx, cancel := context.WithTimeout(t.Context(), 365*24*time.Hour)
 		defer cancel()
-		go m.Run(ctx)
+		background(ctx, t, m)
 		time.Sleep(time.Minute)
 		for ctx.Err() == nil {
 			if c := shown(t, m, host).Leaf; time.Until(c.NotAfter) < 26*24*time.Hour {
@@ -315,7 +326,7 @@ func TestShared(t *testing.T) {
 			m := newManager(t, ca, Options{Cache: cache})
 			m.names[0].spread = float64(i) / 3
 			all = append(all, m)
-			go m.Run(ctx)
+			background(ctx, t, m)
 			time.Sleep(3 * time.Second)
 		}
 		time.Sleep(2 * time.Minute)
@@ -376,7 +387,7 @@ func TestClockThatWasAhead(t *testing.T) {
 				m := newManager(t, ca, Options{Cache: cache})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				go m.Run(ctx)
+				background(ctx, t, m)
 				time.Sleep(time.Minute)
 				if s := m.States()[0]; s.Leaf == nil || s.Fault() != "" || s.Ordering {
 					t.Errorf("once the clock is set: %+v, %s", s, s.Fault())
@@ -400,7 +411,7 @@ func TestClockIsSetUnderARunningServer(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		m := newManager(t, ca, Options{Cache: Directory(t.TempDir()), Now: func() time.Time { return time.Now().AddDate(int(ahead.Load()), 0, 0) }})
-		go m.Run(ctx)
+		background(ctx, t, m)
 		time.Sleep(time.Minute)
 		ca.mu.Lock()
 		ca.fail = nil
