@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +25,8 @@ const (
 // copied copies what is below name, with its times, as rsync -a and cp -a do: files by their bytes, and directories last.
 func copied(t *testing.T, from, to disk.Disk, name string, but ...string) {
 	t.Helper()
-	for _, b := range but {
-		if name == b {
-			return
-		}
+	if slices.Contains(but, name) {
+		return
 	}
 	info, err := from.Stat(name)
 	if err != nil {
