@@ -20,9 +20,6 @@ const (
 	Off         TLSMode = "off"         // plain HTTP
 )
 
-// TLSModes lists what can be chosen, the default first.
-func TLSModes() []TLSMode { return []TLSMode{PrivateCA, SelfSigned, Files, LetsEncrypt, Off} }
-
 // Role is what a user may do: a reader pulls, a writer also pushes, an admin also deletes.
 type Role string
 

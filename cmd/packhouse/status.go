@@ -255,7 +255,11 @@ func (a *app) printStatus(r *statusReport) {
 		}
 		row("address", "%s", s.Address)
 		row("storage", "%s", s.Storage)
-		row("sign-in", "%s, %d users", s.Auth, s.Users)
+		users := "users"
+		if s.Users == 1 {
+			users = "user"
+		}
+		row("sign-in", "%s, %d %s", s.Auth, s.Users, users)
 		row("tls", "%s", s.TLS)
 		if !s.CertificateEnds.IsZero() {
 			row("certificate", "served until %s", s.CertificateEnds.Local().Format(time.DateTime))

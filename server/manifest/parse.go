@@ -252,8 +252,3 @@ func wrongType(err error) string {
 	}
 	return fmt.Sprintf("a JSON %s does not belong here", wrong.Value)
 }
-
-// MediaTypes returns the types that are served, in byte order.
-func MediaTypes() []string {
-	return []string{DockerList, DockerManifest, OCIIndex, OCIManifest}
-}

@@ -102,14 +102,6 @@ func TestSecretIsNeverDrawn(t *testing.T) {
 	}
 }
 
-func TestStrength(t *testing.T) {
-	for password, want := range map[string]string{"": "", "abc": "weak", "aaaaaaaaaaaaaaaaaaaaaa": "weak", "hunter22": "fair", "tr0mbone-Lan": "good", "tr0mbone-Lantern-88": "strong"} {
-		if got := Strength(password); !strings.HasPrefix(got, want) || want == "" && got != "" {
-			t.Errorf("Strength(%q) = %q, want %q", password, got, want)
-		}
-	}
-}
-
 func TestChoicePassesOverWhatCannotBeChosen(t *testing.T) {
 	f := NewChoice(looks, "", []Option{{Value: "a", Title: "A"}, {Value: "b", Title: "B", Disabled: "not here"}, {Value: "c", Title: "C"}}, "a")
 	f.Focus()

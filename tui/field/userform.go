@@ -5,6 +5,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -186,8 +187,8 @@ func (f *userForm) view(width int) View {
 		}
 		view.Lines = append(view.Lines, part.Lines...)
 		if field == Field(f.secret) {
-			if words := Strength(f.secret.Value()); words != "" && f.secret.Problem() == "" {
-				view.Lines = append(view.Lines, f.theme.Muted.Render(layout.Cut("  "+words, width)))
+			if password := f.secret.Value(); password != "" && f.secret.Problem() == "" {
+				view.Lines = append(view.Lines, f.theme.Muted.Render(layout.Cut("  "+htpasswd.Strength([]byte(password)), width)))
 			}
 		}
 	}

@@ -1,7 +1,7 @@
 // Command screenshot makes the pictures of the documentation: it runs a program in tmux, presses keys, and turns what is on the screen into
 // SVG and PNG that look like the window of a terminal.
 //
-//	go run ./tui/screenshot -scenes tui/screenshot/scenes.txt -out docs/images -- bin/packhouse setup --dir /tmp/demo
+//	go run ./tui/screenshot -scenes docs/images/scenes.txt -out docs/images -- bin/packhouse setup --dir /tmp/demo
 //
 // A file of scenes has one instruction a line:
 //
