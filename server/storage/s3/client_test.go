@@ -173,6 +173,8 @@ func TestTheEngineMayTakeItsTimeToCopy(t *testing.T) {
 			if err := s.PutBlob(t.Context(), o, digest.FromBytes(content), bytes.NewReader(content), -1); err != nil {
 				t.Errorf("%s: %v", took, err)
 			}
+			time.Sleep(2 * answerTimeout) // what was given up ends too
+			synctest.Wait()
 			if n := len(f.requests("CompleteMultipartUpload")); n != asked {
 				t.Errorf("%s: asked %d times, want %d", took, n, asked)
 			}
