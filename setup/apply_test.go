@@ -106,13 +106,13 @@ func copyTree(t *testing.T, from, to string) {
 		}
 		target := filepath.Join(to, rel(from, path))
 		if entry.IsDir() {
-			return os.Mkdir(target, info.Mode().Perm())
+			return errors.Join(os.Mkdir(target, 0o700), os.Chmod(target, info.Mode().Perm())) // whatever the umask
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(target, data, info.Mode().Perm())
+		return errors.Join(os.WriteFile(target, data, 0o600), os.Chmod(target, info.Mode().Perm()))
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
