@@ -121,6 +121,26 @@ func TestChoicePassesOverWhatCannotBeChosen(t *testing.T) {
 	}
 }
 
+// TestManyThatIsEmptyIsLeft: enter adds to an empty list, and enter without a name is the wizard's, which goes on.
+func TestManyThatIsEmptyIsLeft(t *testing.T) {
+	enter := tea.KeyMsg{Type: tea.KeyEnter}
+	f := NewMany(looks, nil, "add", nil)
+	f.Focus()
+	for _, want := range []bool{true, false, true, false} {
+		if took := f.Update(enter); took != want {
+			t.Errorf("enter is taken: %v, want %v", took, want)
+		}
+	}
+	f = NewMany(looks, []Row{{Name: "a.example"}}, "add", nil)
+	f.Focus()
+	press(f, tea.KeyDown)
+	for _, want := range []bool{true, true, false} {
+		if took := f.Update(enter); took != want {
+			t.Errorf("beside a name enter is taken: %v, want %v", took, want)
+		}
+	}
+}
+
 func TestManyTakesSeveralAtOnce(t *testing.T) {
 	check := func(name string) error {
 		if strings.Contains(name, "*") {

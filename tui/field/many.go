@@ -140,10 +140,10 @@ func (f *Many) updateAdding(msg tea.KeyMsg) bool {
 		f.at = max(len(f.rows)-1, 0)
 	case is(msg, "enter", "tab"):
 		name := f.adding.Value()
-		if name == "" { // on with the next question, and not in again
+		if name == "" { // on with the next question, and not in again: of an empty list there is no other way out
 			f.adding = nil
 			f.at = max(len(f.rows)-1, 0)
-			break
+			return len(f.rows) > 0
 		}
 		f.adding.Touch()
 		if f.adding.Problem() == "" {
