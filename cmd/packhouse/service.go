@@ -136,6 +136,10 @@ func withLastWords(ctx context.Context, err error) error {
 	if failure != nil || len(bytes.TrimSpace(run)) == 0 {
 		return err
 	}
+	// The journal takes words in a moment after they are said; where that takes longer, those that are there do.
+	patience, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_ = exec.CommandContext(patience, "journalctl", "--sync").Run()
 	// Of the program alone: what systemd says of it has another field.
 	of := "_SYSTEMD_INVOCATION_ID=" + string(bytes.TrimSpace(run))
 	out, failure := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "10").Output() //nolint:gosec // systemd made the number
