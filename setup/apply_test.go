@@ -245,6 +245,11 @@ func TestRollbackGoesBackAndForth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for path, word := range map[string]string{HtpasswdFile: []string{"user spectro goes", "user spectro comes back"}[round%2], CertFile: "certificate for "} {
+			if c := plan.change(path); c == nil || !slices.ContainsFunc(c.Meaning, func(m string) bool { return strings.HasPrefix(m, word) }) {
+				t.Errorf("round %d: of %s it does not say %q: %+v", round, path, word, c)
+			}
+		}
 		if _, err := Apply(t.Context(), plan, ApplyOptions{}); err != nil {
 			t.Fatal(err)
 		}

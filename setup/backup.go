@@ -1,13 +1,18 @@
 package setup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
 )
 
 // backupTime is how a backup generation is called.
@@ -124,7 +129,50 @@ func (b *builder) restore(s step, from string) error {
 	}
 	b.put(s.Path, s.OldMode.Perm(), old, s.Secret, meaning...)
 	b.asItWas(s)
+	switch c := &b.plan.Changes[len(b.plan.Changes)-1]; {
+	case c.Kind == Keep:
+	case s.Path == b.installed.htpasswdPath():
+		c.Meaning = append(c.Meaning, usersBack(c.Before, old)...)
+	case rel(b.dir, s.Path) == CertFile:
+		c.Meaning = append(c.Meaning, certificateBack(c.Before, old)...)
+	}
 	return nil
+}
+
+// usersBack tells what becomes of users when the file of today is replaced by the one of then.
+func usersBack(today, then []byte) []string {
+	now, _ := htpasswd.Parse(today) // what is wrong with a line is told elsewhere
+	was, _ := htpasswd.Parse(then)
+	var meaning []string
+	for _, name := range now.Users() {
+		hash, _ := now.Lookup(name)
+		switch old, ok := was.Lookup(name); {
+		case !ok:
+			meaning = append(meaning, "user "+name+" goes")
+		case !bytes.Equal(hash, old):
+			meaning = append(meaning, "user "+name+": the password of before")
+		}
+	}
+	for _, name := range was.Users() {
+		if _, ok := now.Lookup(name); !ok {
+			meaning = append(meaning, "user "+name+" comes back")
+		}
+	}
+	return meaning
+}
+
+// certificateBack tells what clients will see when the certificate of today is replaced by the one of then.
+func certificateBack(today, then []byte) []string {
+	was, err := certgen.ParseChain(then)
+	if err != nil {
+		return nil
+	}
+	info := certgen.Inspect(was[0])
+	meaning := []string{fmt.Sprintf("certificate for %s; until %s; fingerprint %s", strings.Join(info.Names.Strings(), ", "), day(info.NotAfter), info.Fingerprint)}
+	if now, err := certgen.ParseChain(today); err == nil {
+		meaning = append(meaning, newNames(info, certgen.Inspect(now[0]))...)
+	}
+	return meaning
 }
 
 // asItWas gives what was planned last the mode and the owner that it had before a step.

@@ -180,13 +180,7 @@ func (b *builder) leaf(pair *certgen.Pair, old *Certificate, reason string, reus
 	meaning := []string{fmt.Sprintf("certificate for %s; until %s; fingerprint %s", strings.Join(info.Names.Strings(), ", "), day(info.NotAfter), info.Fingerprint)}
 	if old != nil {
 		meaning = append(meaning, "made because "+strings.Replace(reason, "it ", "the one in use ", 1))
-		if added := info.Names.Without(old.Info.Names).Strings(); len(added) > 0 {
-			meaning = append(meaning, "names added: "+strings.Join(added, ", "))
-		}
-		if gone := old.Info.Names.Without(info.Names).Strings(); len(gone) > 0 {
-			meaning = append(meaning, "names removed: "+strings.Join(gone, ", "))
-		}
-		meaning = append(meaning, fmt.Sprintf("ends %s, was %s", day(info.NotAfter), day(old.Info.NotAfter)))
+		meaning = append(meaning, newNames(info, old.Info)...)
 	}
 	b.file(CertFile, pair.CertPEM(), meaning...)
 	keyMeaning := "new key, " + info.KeyType
@@ -198,6 +192,18 @@ func (b *builder) leaf(pair *certgen.Pair, old *Certificate, reason string, reus
 	}
 	b.secret(KeyFile, key, keyMeaning)
 	return nil
+}
+
+// newNames tells how a certificate differs from the one whose place it takes.
+func newNames(info, old certgen.Info) []string {
+	var meaning []string
+	if added := info.Names.Without(old.Names).Strings(); len(added) > 0 {
+		meaning = append(meaning, "names added: "+strings.Join(added, ", "))
+	}
+	if gone := old.Names.Without(info.Names).Strings(); len(gone) > 0 {
+		meaning = append(meaning, "names removed: "+strings.Join(gone, ", "))
+	}
+	return append(meaning, fmt.Sprintf("ends %s, was %s", day(info.NotAfter), day(old.NotAfter)))
 }
 
 // authority plans ca.crt and ca.key, and returns what signs and what clients have to trust.
