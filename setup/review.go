@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"slices"
 
 	"github.com/aymanbagabas/go-udiff"
 )
@@ -14,6 +16,20 @@ func (p *Plan) Config() []byte {
 		return c.After
 	}
 	return nil
+}
+
+// Ordered is the changes as somebody reviews them: what stays as it is comes last, and before it what setup writes down for itself and for people.
+func (p *Plan) Ordered() []Change {
+	rank := func(c Change) int {
+		switch {
+		case c.Kind == Keep:
+			return 2
+		case slices.Contains([]string{ManifestFile, AnswersFile, HandoffFile}, filepath.Base(c.Path)):
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(p.Changes), func(a, b Change) int { return rank(a) - rank(b) })
 }
 
 // Diff is the unified diff of myconfig.yml, named absolutely or below the installation's directory; empty where nothing changes, and for every

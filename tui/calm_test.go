@@ -159,24 +159,6 @@ func TestOffersDoNotLookLikeAnswers(t *testing.T) {
 	s.wants("› registry.example.com")
 }
 
-// TestReviewTellsWhatMattersFirst: what people read and what setup notes for itself comes after what the server reads, and before what stays.
-func TestReviewTellsWhatMattersFirst(t *testing.T) {
-	var names []string
-	for _, c := range changesFirst([]setup.Change{
-		{Path: "/d/" + setup.ManifestFile, Kind: setup.Update},
-		{Path: "/d/certs/tls.crt", Kind: setup.Keep},
-		{Path: "/d/" + setup.HandoffFile, Kind: setup.Update},
-		{Path: "/d/" + setup.HtpasswdFile, Kind: setup.Update},
-		{Path: "/d/" + setup.ConfigFile, Kind: setup.Update},
-	}) {
-		names = append(names, strings.TrimPrefix(c.Path, "/d/"))
-	}
-	want := []string{setup.HtpasswdFile, setup.ConfigFile, setup.ManifestFile, setup.HandoffFile, "certs/tls.crt"}
-	if !slices.Equal(names, want) {
-		t.Errorf("got %v, want %v", names, want)
-	}
-}
-
 func TestFresh(t *testing.T) {
 	for _, tc := range []struct {
 		name, before, after string

@@ -41,7 +41,7 @@ func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (tur
 	for _, f := range m.plan.Findings {
 		l.finding(f)
 	}
-	for _, c := range m.plan.Changes {
+	for _, c := range m.plan.Ordered() {
 		if c.Kind == setup.Keep {
 			continue
 		}

@@ -182,7 +182,7 @@ func (m *model) planLines(width int) []string {
 		lines = append(lines, "")
 	}
 	var directories []string
-	for _, change := range changesFirst(m.plan.Changes) {
+	for _, change := range m.plan.Ordered() {
 		if change.Mode.IsDir() && change.Kind == setup.Keep {
 			continue
 		}
@@ -221,20 +221,6 @@ func (m *model) planLines(width int) []string {
 		}
 	}
 	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(m.plan.Dir), width)))
-}
-
-// changesFirst puts what stays as it is after what does not, and between them what setup writes down for itself and for people.
-func changesFirst(changes []setup.Change) []setup.Change {
-	rank := func(c setup.Change) int {
-		switch {
-		case c.Kind == setup.Keep:
-			return 2
-		case slices.Contains([]string{setup.ManifestFile, setup.AnswersFile, setup.HandoffFile}, filepath.Base(c.Path)):
-			return 1
-		}
-		return 0
-	}
-	return slices.SortedStableFunc(slices.Values(changes), func(a, b setup.Change) int { return rank(a) - rank(b) })
 }
 
 // configStays tells that the plan leaves myconfig.yml as it is, so that there is nothing to see of it.

@@ -83,7 +83,7 @@ func (a *app) installation(dir string) (*setup.Installed, error) {
 
 // sayMeaning tells in words what was changed.
 func (a *app) sayMeaning(plan *setup.Plan) {
-	for _, c := range plan.Changes {
+	for _, c := range plan.Ordered() {
 		if c.Kind != setup.Keep && len(c.Meaning) > 0 {
 			a.say("%s: %s", c.Path, strings.Join(c.Meaning, "; "))
 		}

@@ -169,7 +169,7 @@ func (a *app) sayFindings(findings []setup.Finding) {
 
 // showPlan prints the review.
 func (a *app) showPlan(plan *setup.Plan) {
-	for _, c := range plan.Changes {
+	for _, c := range plan.Ordered() {
 		fmt.Fprintf(a.stdout, "%-7s %s\n", c.Kind, c.Path)
 		for _, meaning := range c.Meaning {
 			fmt.Fprintf(a.stdout, "        %s\n", meaning)
