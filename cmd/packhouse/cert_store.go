@@ -13,23 +13,25 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/setup/check"
 )
 
 // trustStore is where a system keeps the certificates that it trusts.
 type trustStore struct {
 	name   string
-	root   string   // of the file system
-	dir    string   // for files of the operator
-	update []string // the command that has the system take them up
-	forget string   // what it needs to notice that one is gone; empty: nothing more
+	root   string // of the file system
+	dir    string // for files of the operator
+	update string // the command that has the system take them up
+	found  string // where it lies
+	forget string // what it needs to notice that one is gone; empty: nothing more
 }
 
 // trustStores are those of Linux, told apart by their directories. SUSE comes first: it has update-ca-certificates too.
 var trustStores = []trustStore{
-	{name: "the store of SUSE", dir: "etc/pki/trust/anchors", update: []string{"update-ca-certificates"}, forget: " --fresh"},
-	{name: "the store of Red Hat and Fedora", dir: "etc/pki/ca-trust/source/anchors", update: []string{"update-ca-trust"}},
-	{name: "the store of Debian, Ubuntu and Alpine", dir: "usr/local/share/ca-certificates", update: []string{"update-ca-certificates"}, forget: " --fresh"},
-	{name: "the store of Arch", dir: "etc/ca-certificates/trust-source/anchors", update: []string{"update-ca-trust"}},
+	{name: "the store of SUSE", dir: "etc/pki/trust/anchors", update: "update-ca-certificates", forget: " --fresh"},
+	{name: "the store of Red Hat and Fedora", dir: "etc/pki/ca-trust/source/anchors", update: "update-ca-trust"},
+	{name: "the store of Debian, Ubuntu and Alpine", dir: "usr/local/share/ca-certificates", update: "update-ca-certificates", forget: " --fresh"},
+	{name: "the store of Arch", dir: "etc/ca-certificates/trust-source/anchors", update: "update-ca-trust"},
 }
 
 // trustFile is how the certificate is called there. Debian takes only names that end in .crt.
@@ -46,10 +48,11 @@ func findTrustStore(root string) (*trustStore, error) {
 		if info, err := os.Stat(filepath.Join(root, s.dir)); err != nil || !info.IsDir() {
 			continue
 		}
-		if _, err := exec.LookPath(s.update[0]); err != nil {
+		program, err := check.FindProgram(s.update)
+		if err != nil {
 			continue
 		}
-		s.root = root
+		s.root, s.found = root, program
 		return &s, nil
 	}
 	return nil, errNoTrustStore
@@ -89,9 +92,9 @@ func (s *trustStore) install(ctx context.Context, certs []*x509.Certificate) (un
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.update[0], s.update[1:]...) //nolint:gosec // one of the commands above
+	cmd := exec.CommandContext(ctx, s.found) //nolint:gosec // one of the commands above
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", rollback(fmt.Errorf("%s: %w: %s", strings.Join(s.update, " "), err, strings.TrimSpace(string(said))))
+		return "", rollback(fmt.Errorf("%s: %w: %s", s.update, err, strings.TrimSpace(string(said))))
 	}
-	return fmt.Sprintf("rm %s && %s%s", strings.Join(paths, " "), strings.Join(s.update, " "), s.forget), nil
+	return fmt.Sprintf("rm %s && %s%s", strings.Join(paths, " "), s.update, s.forget), nil
 }

@@ -65,17 +65,26 @@ var systemPlaces = [...]string{"/usr/sbin/", "/sbin/", "/usr/local/sbin/"}
 // mostSaid bounds what is kept of a program's output.
 const mostSaid = 16 << 20
 
-// runProgram runs a program in the C locale. What it says on standard error becomes the error.
-func runProgram(ctx context.Context, program string, args ...string) ([]byte, error) {
-	path, err := exec.LookPath(program)
+// FindProgram looks for a program in PATH, then where those for administrators lie. The error wraps [exec.ErrNotFound].
+func FindProgram(name string) (path string, err error) {
+	path, err = exec.LookPath(name)
 	for _, place := range systemPlaces {
 		if err == nil {
-			break
+			return path, nil
 		}
-		path, err = exec.LookPath(place + program)
+		path, err = exec.LookPath(place + name)
 	}
 	if err != nil {
-		return nil, &exec.Error{Name: program, Err: exec.ErrNotFound}
+		return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
+	}
+	return path, nil
+}
+
+// runProgram runs a program in the C locale. What it says on standard error becomes the error.
+func runProgram(ctx context.Context, program string, args ...string) ([]byte, error) {
+	path, err := FindProgram(program)
+	if err != nil {
+		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the names are those of this package
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
