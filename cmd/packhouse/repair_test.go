@@ -51,6 +51,7 @@ func TestManagerRepairs(t *testing.T) {
 	c.Wants("adr becomes addr")
 	c.Keys(enter)
 	c.Wants("Repair: review")
+	c.Wants("w write") // no key writes before there is something to look at
 	c.Keys("w")
 	c.Wants("checks passed")
 	if text := contentOf(t, path); text != strings.Replace(edited, "adr:", "addr:", 1) {
@@ -60,6 +61,7 @@ func TestManagerRepairs(t *testing.T) {
 	c.Wants("to the files from before") // as it is now: until that was looked at, nothing is done
 	c.Keys("\x1b[F" + enter)            // the last job: Roll back
 	c.Wants("the server would not start on that myconfig.yml")
+	c.Wants("w write")
 	c.Keys("w")
 	c.Wants("it goes on with its last good configuration")
 	if text := contentOf(t, path); text != edited {
