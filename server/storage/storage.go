@@ -186,9 +186,3 @@ type Listings interface {
 	// Referrers lists the manifests whose subject is d, whether or not d is here (distribution-spec, "Listing Referrers").
 	Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error)
 }
-
-// ReferrerPages is what a Store may be, too, where each referrer that is read costs something: it lists those after one, in the order of their
-// digests, of up to n that are on record. Next is where the following page starts; empty: there is none.
-type ReferrerPages interface {
-	ReferrersAfter(ctx context.Context, repo reference.Repository, d, last digest.Digest, n int) (page []manifest.Descriptor, next digest.Digest, err error)
-}

@@ -180,18 +180,7 @@ func (x *referrerIndex) forget(repo string, d digest.Digest) {
 
 // Referrers implements storage.Listings: all pages of them.
 func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
-	all := []manifest.Descriptor{}
-	for last := digest.Digest(""); ; {
-		page, next, err := s.ReferrersAfter(ctx, repo, d, last, referrersAtOnce)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" {
-			return all, nil
-		}
-		last = next
-	}
+	return storage.AllReferrers(ctx, s, repo, d)
 }
 
 // referrersAtOnce is how many entries are read for one page at most.
@@ -236,8 +225,6 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 	}
 	return page, entries[len(entries)-1], nil
 }
-
-var _ storage.ReferrerPages = (*Store)(nil)
 
 // namesAfter returns the first n digests that a directory names after one, in order, and whether others follow. It never holds more than twice as
 // many.

@@ -34,18 +34,7 @@ func (s *Store) writeReferrer(ctx context.Context, repo string, d digest.Digest,
 
 // Referrers implements storage.Listings: all pages of them.
 func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
-	all := []manifest.Descriptor{}
-	for last := digest.Digest(""); ; {
-		page, next, err := s.ReferrersAfter(ctx, repo, d, last, mostListed)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" {
-			return all, nil
-		}
-		last = next
-	}
+	return storage.AllReferrers(ctx, s, repo, d)
 }
 
 // ReferrersAfter implements storage.ReferrerPages: one listing, and for each entry of it a look at the link and, the first time, at the entry.
@@ -96,8 +85,6 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 	}
 	return page, entries[len(entries)-1], nil
 }
-
-var _ storage.ReferrerPages = (*Store)(nil)
 
 // referrer reads an entry; nil where it cannot be read.
 func (s *Store) referrer(ctx context.Context, key string, d digest.Digest) (*manifest.Descriptor, error) {
