@@ -73,7 +73,7 @@ func TestABlobIsCheckedOnceForItsRanges(t *testing.T) {
 	content := noise(21, 3<<20)
 	d := storagetest.PushBlob(t, openMemory(t, b, nil), "a", content)
 	s := openMemory(t, b, nil)
-	s.background.Wait() // it looks at the index
+	s.life.background.Wait() // it looks at the index
 	count := gets(b, d)
 	var wait sync.WaitGroup
 	for range 8 {
@@ -136,7 +136,7 @@ func TestLargeBlobsAreCheckedBesideTheirRanges(t *testing.T) {
 		if _, err := io.ReadFull(blob.Content(), got); err != nil || !bytes.Equal(got, content[len(content)-100:]) {
 			t.Errorf("%v", err)
 		}
-		s.background.Wait()
+		s.life.background.Wait()
 		if o, err := b.head(t.Context(), blobKey(d)); err != nil || !s.good(d, o) {
 			t.Errorf("not checked in the background: %v", err)
 		}
@@ -152,7 +152,7 @@ func TestLargeBlobsAreCheckedBesideTheirRanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = blob.Close()
-		s.background.Wait()
+		s.life.background.Wait()
 		if o, err := b.head(t.Context(), blobKey(d)); err != nil || !s.good(d, o) {
 			t.Errorf("not checked in the background: %v", err)
 		}
@@ -209,7 +209,7 @@ func TestABlobPushedAgainIsReadOn(t *testing.T) {
 		b.mu.Unlock()
 		rest, err := io.ReadAll(blob.Content())
 		_ = blob.Close()
-		s.background.Wait()
+		s.life.background.Wait()
 		if c.damaged {
 			if !errors.Is(err, storage.ErrBlobDamaged) || len(got)+len(rest) > len(content)-heldBack {
 				t.Errorf("%s: %d bytes, %v", name, len(got)+len(rest), err)

@@ -302,7 +302,7 @@ func TestABlobHealedElsewhereIsServedAgain(t *testing.T) {
 		b, one, wait := aged(t)
 		two := openMemory(t, b, func(o *Options) { o.Now = b.clock })
 		t.Cleanup(func() { _ = two.Close() })
-		two.background.Wait() // it looks at the index, and the clock
+		two.life.background.Wait() // it looks at the index, and the clock
 		one.traits.ConditionalDrop, two.traits.ConditionalDrop = drops, drops
 		content, repo := noise(7, 1000), storagetest.Repo(t, "a")
 		d := storagetest.PushBlob(t, one, "a", content)

@@ -29,7 +29,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -115,12 +114,10 @@ type Store struct {
 	collecting  turn          // one collection or reindexing at a time in this process
 	scrubs      turn          // one scrub
 
-	verifying  atomic.Bool // a large blob is being checked in the background
-	life       sync.RWMutex
-	closed     bool
-	ctx        context.Context // ends with Close: background work
-	cancel     context.CancelFunc
-	background sync.WaitGroup
+	verifying atomic.Bool // a large blob is being checked in the background
+	life      life
+	ctx       context.Context // ends with Close: background work
+	cancel    context.CancelFunc
 
 	without removed // nothing, outside of tests
 }
@@ -208,24 +205,6 @@ func (s *Store) Requests() map[string]int64 {
 // now is the time by the engine's clock, which stamps the objects.
 func (s *Store) now() time.Time { return s.opt.Now().Add(s.bucket.skew()) }
 
-// start runs work beside everything else until it is done or the store closes.
-func (s *Store) start(work func(context.Context)) {
-	s.background.Go(func() { work(s.ctx) })
-}
-
-// enter begins a change; leave ends it.
-func (s *Store) enter() (leave func(), err error) {
-	if s.opt.ReadOnly {
-		return nil, storage.ErrReadOnly
-	}
-	s.life.RLock()
-	if s.closed {
-		s.life.RUnlock()
-		return nil, errClosed
-	}
-	return s.life.RUnlock, nil
-}
-
 // running is the context of upkeep, which also ends when the store closes.
 func (s *Store) running(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -234,19 +213,6 @@ func (s *Store) running(ctx context.Context) (context.Context, func()) {
 		stop()
 		cancel(nil)
 	}
-}
-
-// Close implements storage.Store.
-func (s *Store) Close() error {
-	s.cancel()
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	s.background.Wait()
-	return nil
 }
 
 // Space implements storage.Upkeep. Nobody knows how large a bucket may grow.
