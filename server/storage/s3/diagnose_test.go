@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/server/storage"
 )
 
 // TestProbeKnowsStrangers points the probe at servers that are no S3 engine, or are asked in a wrong way.
@@ -106,31 +107,51 @@ func hangingUp(t *testing.T) string {
 	return s.URL
 }
 
-// TestProbeNamesTheRightThatIsMissing denies one operation after the other.
+// TestProbeNamesTheRightThatIsMissing denies one operation after the other. Nothing else is blamed, though it may need that right too.
 func TestProbeNamesTheRightThatIsMissing(t *testing.T) {
-	for op, c := range map[string]struct{ right, remedy string }{
-		"ListObjectsV2":           {RightList, "s3:ListBucket"},
-		"PutObject":               {RightPut, "s3:PutObject"},
-		"GetObject":               {RightGet, "s3:GetObject"},
-		"DeleteObject":            {RightDelete, "s3:DeleteObject"},
-		"CreateMultipartUpload":   {RightMultipart, "s3:PutObject"},
-		"UploadPart":              {RightMultipart, "s3:PutObject"},
-		"CompleteMultipartUpload": {RightMultipart, "s3:PutObject"},
-		"AbortMultipartUpload":    {RightMultipart, "s3:AbortMultipartUpload"},
+	copying := func(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" }
+	is := func(op string) func(string, *http.Request) bool {
+		return func(asked string, _ *http.Request) bool { return asked == op }
+	}
+	for name, c := range map[string]struct {
+		denied        func(op string, r *http.Request) bool
+		right, remedy string
+		says          string
+	}{
+		"list":   {is("ListObjectsV2"), RightList, "s3:ListBucket", "listing"},
+		"put":    {is("PutObject"), RightPut, "s3:PutObject below root/", "writing"},
+		"delete": {is("DeleteObject"), RightDelete, "s3:DeleteObject below root/", "deleting"},
+		"get, which looking and copying need too": {
+			func(op string, r *http.Request) bool { return op == "GetObject" || op == "HeadObject" || copying(r) },
+			RightGet, "s3:GetObject below root/", "reading",
+		},
+		"begin":    {is("CreateMultipartUpload"), RightMultipart, "s3:PutObject", "beginning one"},
+		"part":     {is("UploadPart"), RightMultipart, "s3:PutObject", "sending a part"},
+		"copy":     {func(_ string, r *http.Request) bool { return copying(r) }, RightMultipart, "s3:PutObject", "copying a part"},
+		"complete": {is("CompleteMultipartUpload"), RightMultipart, "s3:PutObject", "putting it together"},
+		"abort":    {is("AbortMultipartUpload"), RightMultipart, "s3:AbortMultipartUpload", "giving one up"},
 	} {
-		t.Run(op, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := startFake(t, newMemoryBucket())
-			f.before = func(asked string, w http.ResponseWriter, r *http.Request) bool {
-				if asked == op {
-					_, _ = io.Copy(io.Discard, r.Body)
-					refuse(w, 403, "AccessDenied")
+			f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
+				if !c.denied(op, r) {
+					return false
 				}
-				return asked == op
+				refuse(w, 403, "AccessDenied")
+				return true
 			}
-			got := failing(t, Probe(t.Context(), f.config()))
-			if got.Right != c.right || !strings.Contains(got.Remedy, c.remedy) || !strings.Contains(got.What, "AccessDenied") {
+			cfg := f.config()
+			cfg.RootDirectory = "/root"
+			findings := Probe(t.Context(), cfg)
+			got := failing(t, findings)
+			if got.Right != c.right || !strings.Contains(got.Remedy, c.remedy) || !strings.Contains(got.What, c.says) || !strings.Contains(got.What, "AccessDenied") {
 				t.Errorf("%+v, want %s", got, c.right)
+			}
+			for _, f := range findings {
+				if f.Tried && !f.Passed && f.Right != c.right {
+					t.Errorf("%s is blamed as well: %+v", f.Right, f)
+				}
 			}
 		})
 	}
@@ -152,5 +173,19 @@ func TestProbeKnowsTheWrongStyle(t *testing.T) {
 	got := failing(t, p.findings())
 	if got.Right != RightName || !strings.Contains(got.What, "registry.localhost.localdomain") || !strings.Contains(got.Remedy, "forcepathstyle: true") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestProbeOfAWeakEngine: what is advised about an engine without conditions is what the store then does.
+func TestProbeOfAWeakEngine(t *testing.T) {
+	b := newMemoryBucket()
+	b.weak = true
+	f := startFake(t, b)
+	got := failing(t, Probe(t.Context(), f.config()))
+	if got.Right != RightConditions || len(got.Weaknesses) != 3 || !strings.Contains(got.Remedy, "nothing is collected") {
+		t.Errorf("%+v", got)
+	}
+	if r, err := openMemory(t, b, nil).Collect(t.Context(), storage.CollectOptions{}, nil); err != nil || r.Skipped == "" {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -35,8 +35,8 @@ func (t Traits) Weaknesses() []string {
 			all = append(all, what)
 		}
 	}
-	add(t.Create, "a write with If-None-Match overwrites: a tag that must not be overwritten is only safe from this process; run one process, and no collection")
-	add(t.Replace, "a write with If-Match does not hold the condition: uploads cannot move between processes; run one process, and no collection")
+	add(t.Create, "a write with If-None-Match is not held: a tag that must not be overwritten is only safe from this process; run one process, and no collection")
+	add(t.Replace, "a write with If-Match is not held: uploads cannot move between processes; run one process, and no collection")
 	add(t.ConditionalDrop, "a deletion with If-Match is not held: damaged blobs are refused but not moved away, and released markers stay a while")
 	add(t.ReadAfterWrite, "what was written cannot be read at once: run one process, and no collection")
 	add(t.ListedAfterWrite, "what was written is not listed at once: listings lag, and no collection")
