@@ -274,14 +274,3 @@ func TestNewLeafRefuses(t *testing.T) {
 		})
 	}
 }
-
-func TestParseKeyType(t *testing.T) {
-	for in, want := range map[string]KeyType{"": ECDSAP256, "ecdsa-p256": ECDSAP256, "RSA-2048": RSA2048, "rsa-4096": RSA4096} {
-		if got, err := ParseKeyType(in); err != nil || got != want {
-			t.Errorf("ParseKeyType(%q) = %q, %v", in, got, err)
-		}
-	}
-	if _, err := ParseKeyType("dsa"); err == nil || !strings.Contains(err.Error(), "rsa-2048") {
-		t.Errorf("got %v, want the kinds that exist", err)
-	}
-}

@@ -25,22 +25,6 @@ const (
 	RSA4096   KeyType = "rsa-4096"
 )
 
-// KeyTypes returns every kind of key that can be made, the default first.
-func KeyTypes() []KeyType { return []KeyType{ECDSAP256, RSA2048, RSA4096} }
-
-// ParseKeyType reads the name of a kind of key, in any case. The empty string is the default, ECDSAP256.
-func ParseKeyType(s string) (KeyType, error) {
-	if s == "" {
-		return ECDSAP256, nil
-	}
-	for _, k := range KeyTypes() {
-		if strings.EqualFold(s, string(k)) {
-			return k, nil
-		}
-	}
-	return "", fmt.Errorf("parse key type: %q is none of %s, %s, %s", s, ECDSAP256, RSA2048, RSA4096)
-}
-
 // generate makes a key. Its randomness is always the operating system's.
 func (k KeyType) generate() (crypto.Signer, error) {
 	switch k {
