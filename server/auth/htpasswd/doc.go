@@ -7,7 +7,7 @@
 // # Editing
 //
 //	file, problems := htpasswd.Parse(data)
-//	hash, err := htpasswd.Hash(password)
+//	hash, err := htpasswd.HashCost(password, htpasswd.DefaultCost)
 //	err = file.Set("ci-bot", string(hash))
 //	data = file.Bytes()
 //
@@ -16,7 +16,7 @@
 //
 // # Passwords
 //
-// bcrypt sees the first 72 bytes of a password. [Hash] and [Verify] both refuse longer ones, so that no tail is ignored in silence.
+// bcrypt sees the first 72 bytes of a password. [HashCost] and [Verify] both refuse longer ones, so that no tail is ignored in silence.
 // [ValidatePassword] refuses what every scanner tries first, [GeneratePassword] makes one that nobody has to think up. No error and no
 // problem holds a password or a hash.
 package htpasswd

@@ -29,10 +29,8 @@ var (
 // bcryptForm is a whole hash: cost, 22 characters of salt and 31 of hash.
 var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./0-9A-Za-z]{53}$`)
 
-// Hash makes a bcrypt hash of DefaultCost. It begins with $2y$, as those of Apache's htpasswd do, which every reader of such files takes.
-func Hash(password []byte) ([]byte, error) { return HashCost(password, DefaultCost) }
-
-// HashCost makes a bcrypt hash of the given cost, MinCost to MaxCost. ErrPasswordTooLong over 72 bytes.
+// HashCost makes a bcrypt hash of the given cost, MinCost to MaxCost. It begins with $2y$, as those of Apache's htpasswd do, which every reader
+// of such files takes. ErrPasswordTooLong over 72 bytes.
 func HashCost(password []byte, cost int) ([]byte, error) {
 	if len(password) > MaxPasswordBytes {
 		return nil, ErrPasswordTooLong

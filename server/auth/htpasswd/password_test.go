@@ -32,8 +32,8 @@ func TestHashAndVerify(t *testing.T) {
 
 func TestTooLongIsRefusedAtBothEnds(t *testing.T) {
 	long := bytes.Repeat([]byte("a"), 73)
-	if _, err := Hash(long); !errors.Is(err, ErrPasswordTooLong) {
-		t.Errorf("Hash: %v", err)
+	if _, err := HashCost(long, MinCost); !errors.Is(err, ErrPasswordTooLong) {
+		t.Errorf("HashCost: %v", err)
 	}
 	hash, err := HashCost(long[:72], MinCost)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestTooLongIsRefusedAtBothEnds(t *testing.T) {
 }
 
 func TestDefaultCost(t *testing.T) {
-	hash, err := Hash([]byte("x"))
+	hash, err := HashCost([]byte("x"), DefaultCost)
 	if err != nil {
 		t.Fatal(err)
 	}
