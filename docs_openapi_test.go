@@ -141,11 +141,15 @@ func openRegistry(t *testing.T, more string) http.Handler {
 // packed is an archive of the pack nginx.
 func packed(t *testing.T, version, values string) []byte {
 	t.Helper()
-	var archive bytes.Buffer
-	if _, err := packs.ArchiveFS(t.Context(), &archive, fstest.MapFS{
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, fstest.MapFS{
 		"pack.json":   {Data: fmt.Appendf(nil, `{"name":"nginx","displayName":"Nginx","version":%q,"layer":"addon"}`, version)},
 		"values.yaml": {Data: []byte(values)},
 	}); err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	if _, err := packs.Archive(t.Context(), &archive, dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	return archive.Bytes()

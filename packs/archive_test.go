@@ -22,7 +22,7 @@ import (
 func TestArchiveIsTheSameEverywhere(t *testing.T) {
 	for _, sample := range samples(t) {
 		var first, second bytes.Buffer
-		one, err := Archive(t.Context(), &first, filepath.Join("testdata", sample))
+		one, err := Archive(t.Context(), &first, filepath.Join("testdata", sample), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestArchiveIsTheSameEverywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		two, err := Archive(t.Context(), &second, other)
+		two, err := Archive(t.Context(), &second, other, nil)
 		if err != nil || two != one || !bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Errorf("%s: %+v and %+v, %v", sample, one, two, err)
 		}
@@ -56,7 +56,7 @@ func TestArchiveIsTheSameEverywhere(t *testing.T) {
 // TestArchiveGolden holds what is in it, header by header.
 func TestArchiveGolden(t *testing.T) {
 	var content bytes.Buffer
-	if _, err := Archive(t.Context(), &content, "testdata/edge-ubuntu-22.04"); err != nil {
+	if _, err := Archive(t.Context(), &content, "testdata/edge-ubuntu-22.04", nil); err != nil {
 		t.Fatal(err)
 	}
 	unpacked, err := gzip.NewReader(&content)
@@ -92,7 +92,7 @@ func TestArchiveRefusesLinks(t *testing.T) {
 	if err := os.Symlink("/etc/hosts", filepath.Join(dir, "hosts")); err != nil {
 		t.Skip(err)
 	}
-	_, err := Archive(t.Context(), io.Discard, dir)
+	_, err := Archive(t.Context(), io.Discard, dir, nil)
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Problems[0].Code != CodeLink {
 		t.Errorf("archive: %v", err)
@@ -271,7 +271,7 @@ func gzipped(content []byte) []byte {
 // TestReadArchiveVisits holds what visit sees, reads and may do.
 func TestReadArchiveVisits(t *testing.T) {
 	var content bytes.Buffer
-	if _, err := Archive(t.Context(), &content, "testdata/policies-1.0.0"); err != nil {
+	if _, err := Archive(t.Context(), &content, "testdata/policies-1.0.0", nil); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]string{}
@@ -372,13 +372,13 @@ func FuzzReadArchive(f *testing.F) {
 
 func TestArchiveFSRefusesWhatChanges(t *testing.T) {
 	fsys := fstest.MapFS{"pack.json": {Data: []byte(good)}, "grows": {Data: []byte("x")}}
-	if _, err := ArchiveFS(t.Context(), io.Discard, fsys); err != nil {
+	if _, err := archiveFS(t.Context(), io.Discard, fsys, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ArchiveFS(t.Context(), failingWriter{}, fsys); err == nil {
+	if _, err := archiveFS(t.Context(), failingWriter{}, fsys, nil); err == nil {
 		t.Error("a full disk was not told")
 	}
-	if _, err := ArchiveFS(t.Context(), io.Discard, fstest.MapFS{"pack.json": {Data: []byte(`{"name":1}`)}}); err == nil {
+	if _, err := archiveFS(t.Context(), io.Discard, fstest.MapFS{"pack.json": {Data: []byte(`{"name":1}`)}}, nil); err == nil {
 		t.Error("a pack without a version was archived")
 	}
 }

@@ -27,12 +27,9 @@ type Archived struct {
 // Archive writes the pack in dir as a gzipped tar, in a folder called <name>-<version> whatever dir is called.
 //
 // The same files give the same bytes on any machine: paths are sorted, and of a file's metadata only survives whether it can be run. What
-// belongs to a desktop or to version control is left out; a link or a device refuses the whole.
-func Archive(ctx context.Context, w io.Writer, dir string) (Archived, error) {
-	return archive(ctx, w, dir, func(int64) {})
-}
-
-func archive(ctx context.Context, w io.Writer, dir string, progress func(done int64)) (Archived, error) {
+// belongs to a desktop or to version control is left out; a link or a device refuses the whole. Progress (nil: nobody) is told how many bytes of
+// the files are in it.
+func Archive(ctx context.Context, w io.Writer, dir string, progress func(done int64)) (Archived, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Archived{}, fmt.Errorf("open pack: %w", err)
@@ -41,11 +38,7 @@ func archive(ctx context.Context, w io.Writer, dir string, progress func(done in
 	return archiveFS(ctx, w, root.FS(), progress)
 }
 
-// ArchiveFS is Archive for the pack at the root of a file system.
-func ArchiveFS(ctx context.Context, w io.Writer, fsys fs.FS) (Archived, error) {
-	return archiveFS(ctx, w, fsys, func(int64) {})
-}
-
+// archiveFS is Archive for the pack at the root of a file system.
 func archiveFS(ctx context.Context, w io.Writer, fsys fs.FS, progress func(done int64)) (Archived, error) {
 	text, err := fs.ReadFile(fsys, MetadataFile)
 	if err != nil {
@@ -54,6 +47,9 @@ func archiveFS(ctx context.Context, w io.Writer, fsys fs.FS, progress func(done 
 	metadata, problems := ParseMetadata(text)
 	if metadata == nil || metadata.Name == "" || metadata.Version == "" {
 		return Archived{}, &Refused{problems}
+	}
+	if progress == nil {
+		progress = func(int64) {}
 	}
 	hash := sha256.New()
 	counted := &countingWriter{w: io.MultiWriter(w, hash)}

@@ -6,7 +6,7 @@
 //
 //	pack, err := packs.OpenDir("nginx-1.2.3")   // a folder
 //	for _, p := range pack.Lint() { … }         // what is wrong with it, in the order in which people fix it
-//	made, err := packs.Archive(ctx, file, "nginx-1.2.3") // the same folder gives the same bytes on any machine
+//	made, err := packs.Archive(ctx, file, "nginx-1.2.3", nil) // the same folder gives the same bytes on any machine
 //
 //	contents, err := packs.ReadArchive(ctx, layer, packs.Limits{}, nil) // a stream out of a registry; nothing touches the disk
 //

@@ -96,7 +96,7 @@ func archiveToFile(ctx context.Context, pack *Pack, o PushOptions) (*os.File, Ar
 	if err != nil {
 		return nil, Archived{}, fmt.Errorf("make archive: %w", err)
 	}
-	made, err := archive(ctx, file, o.Dir, func(done int64) {
+	made, err := Archive(ctx, file, o.Dir, func(done int64) {
 		if o.Archiving != nil {
 			o.Archiving(done, pack.size())
 		}
