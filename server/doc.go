@@ -12,7 +12,7 @@
 //
 // # One way through
 //
-// Every request goes the same way: route.Parse makes it an action on parsed resources, auth.Authenticator says who asks, auth.Policy
+// Every request goes the same way: route.Paths.Parse makes it an action on parsed resources, auth.Authenticator says who asks, auth.Policy
 // whether they may, the handler of the action answers, and problem.Write words every refusal.
 //
 // # What changes while it runs

@@ -106,7 +106,7 @@ func TestEveryRouteIsGated(t *testing.T) {
 					w := httptest.NewRecorder()
 					f.server.ServeHTTP(w, r)
 
-					req, err := route.Parse(r, "")
+					req, err := route.Paths{}.Parse(r)
 					want, reached := http.StatusNoContent, true
 					var refusal *problem.Error
 					switch {

@@ -50,7 +50,7 @@ func TestRoutesAreDescribed(t *testing.T) {
 	for path, methods := range describedAPI(t).Paths {
 		for _, method := range []string{"GET", "PUT", "DELETE", "POST", "PATCH"} {
 			r := httptest.NewRequest(method, fill.Replace(path), http.NoBody)
-			req, err := route.Parse(r, "")
+			req, err := route.Paths{}.Parse(r)
 			node, ok := methods[strings.ToLower(method)]
 			if !ok {
 				if err == nil && path != "/v1/{pack}/tags/list" { // where it is a tag called list

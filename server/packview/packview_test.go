@@ -46,7 +46,7 @@ var store = names{all: []string{
 func get(t *testing.T, v *packview.View, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("GET", target, nil)
-	req, err := route.Parse(r, "")
+	req, err := route.Paths{}.Parse(r)
 	if err != nil {
 		t.Fatal(err)
 	}

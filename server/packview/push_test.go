@@ -52,7 +52,7 @@ func TestRefusedPushLeavesNoUpload(t *testing.T) {
 	} {
 		for range 3 {
 			r := httptest.NewRequest("PUT", "/v1/a/archives/1.0", bytes.NewReader(content))
-			req, err := route.Parse(r, "")
+			req, err := route.Paths{}.Parse(r)
 			if err != nil {
 				t.Fatal(err)
 			}

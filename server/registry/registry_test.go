@@ -133,7 +133,7 @@ func serve(t *testing.T, g *registry.Registry, grant auth.Grant, r *http.Request
 func parse(t *testing.T, method, target string) (route.Request, *http.Request) {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
-	req, err := route.Parse(r, "")
+	req, err := route.Paths{}.Parse(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,19 +10,16 @@ import (
 	"packhouse/server/reference"
 )
 
-// Parse reads what a request asks for. Prefix is what stands before every path (http.prefix), "" or "/" for nothing.
-//
-// The error is a *problem.Error: 404 for a path that nothing is served at, 405 for a method that the path does not have, 400 for a name, a
-// digest or a parameter that is none. Reading by a tag that cannot exist is 404, like one that does not exist.
-func Parse(r *http.Request, prefix string) (Request, error) { return Paths{Prefix: prefix}.Parse(r) }
-
 // Paths is what the configuration makes of paths.
 type Paths struct {
 	Prefix string // stands before every path (http.prefix), "" or "/" for nothing
 	Packs  string // the base path of the packs that /v1 and the pages show (packs.base)
 }
 
-// Parse is like the function.
+// Parse reads what a request asks for.
+//
+// The error is a *problem.Error: 404 for a path that nothing is served at, 405 for a method that the path does not have, 400 for a name, a
+// digest or a parameter that is none. Reading by a tag that cannot exist is 404, like one that does not exist.
 func (p Paths) Parse(r *http.Request) (Request, error) {
 	path, err := segments(r.URL, strings.TrimSuffix(p.Prefix, "/"))
 	if err != nil {

@@ -124,7 +124,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, prefix := range []string{"", "/", "/deep/prefix", "/deep/prefix/"} {
-			got, err := Parse(request(t, tt.method, strings.TrimSuffix(prefix, "/")+tt.target), prefix)
+			got, err := Paths{Prefix: prefix}.Parse(request(t, tt.method, strings.TrimSuffix(prefix, "/")+tt.target))
 			if err != nil || !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("%s %s below %q: got %+v, %v; want %+v", tt.method, tt.target, prefix, got, err, tt.want)
 			}
@@ -221,14 +221,14 @@ func TestParseRefuses(t *testing.T) {
 		{"GET", "/v2/a/referrers/x", 400, "DIGEST_INVALID", ""},
 	}
 	for _, tt := range tests {
-		_, err := Parse(request(t, tt.method, tt.target), "")
+		_, err := Paths{}.Parse(request(t, tt.method, tt.target))
 		p, ok := errors.AsType[*problem.Error](err)
 		if !ok || p.Status != tt.status || p.Code != tt.code || p.Header.Get("Allow") != tt.allow {
 			t.Errorf("%s %.80s: got %+v, want %d %s %q", tt.method, tt.target, err, tt.status, tt.code, tt.allow)
 		}
 	}
 	for _, target := range []string{"/v2/", "/deeper/v2/", "/deep/prefixv2/", "/deep/prefix"} {
-		if _, err := Parse(request(t, "GET", target), "/deep/prefix"); err == nil {
+		if _, err := (Paths{Prefix: "/deep/prefix"}).Parse(request(t, "GET", target)); err == nil {
 			t.Errorf("%s was taken below a prefix", target)
 		}
 	}
@@ -263,7 +263,7 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string, limit int) {
 		r := httptest.NewRequest("GET", "/v2/_catalog", nil)
 		r.URL.RawQuery = raw
-		req, err := Parse(r, "")
+		req, err := Paths{}.Parse(r)
 		if err != nil || limit < 1 {
 			return
 		}
@@ -274,7 +274,7 @@ func FuzzPage(f *testing.F) {
 		h := http.Header{}
 		Next(h, "/v2/_catalog", nil, n, req.Page.Last)
 		target, ok := strings.CutSuffix(strings.TrimPrefix(h.Get("Link"), "<"), `>; rel="next"`)
-		next, err := Parse(request(t, "GET", target), "")
+		next, err := Paths{}.Parse(request(t, "GET", target))
 		if !ok || err != nil || next.Page.Last != req.Page.Last || next.Page.Limit(limit) != n {
 			t.Fatalf("%q leads to %q: %+v, %v", raw, h.Get("Link"), next.Page, err)
 		}
@@ -297,7 +297,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, target string) {
 		r := request(t, "GET", target)
 		r.Method = method
-		req, err := Parse(r, "")
+		req, err := Paths{}.Parse(r)
 		if err != nil {
 			if p, ok := errors.AsType[*problem.Error](err); !ok || p.Status < 400 || p.Status > 499 || p.Code == "" || p.Message == "" {
 				t.Fatalf("%s %q: %+v", method, target, err)

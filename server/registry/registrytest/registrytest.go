@@ -68,7 +68,7 @@ func Serve(t *testing.T, o registry.Options) string {
 func Handler(o registry.Options) http.Handler {
 	g, v := registry.New(o), packview.New(packview.Options{Store: o.Store, Base: o.Base})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req, err := route.Parse(r, "")
+		req, err := route.Paths{}.Parse(r)
 		if err == nil {
 			user, _, _ := r.BasicAuth()
 			grant := auth.Grant{Request: req, Identity: auth.Identity{User: user, Anonymous: user == ""}, Role: roleOf(user)}
