@@ -320,6 +320,9 @@ func (c *client) list(ctx context.Context, prefix, after string, limit int, fold
 		p.folders = append(p.folders, folder)
 		p.last = max(p.last, folder+"~") // behind everything in it: no name of a registry has a tilde
 	}
+	if p.more && p.last <= after {
+		return page{}, fmt.Errorf("list %s: the engine has more, and does not go on behind %q", prefix, after) // it would never end
+	}
 	return p, nil
 }
 

@@ -393,6 +393,38 @@ func TestListingsOfManyPages(t *testing.T) {
 	}
 }
 
+// TestListingsEnd: an engine that tells the same page for ever, or says that there is more and never says what, does not keep anybody busy for ever.
+func TestListingsEnd(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"the same": `<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>gc/one</Key><Size>1</Size></Contents></ListBucketResult>`,
+		"nothing":  `<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>`,
+	} {
+		f := startFake(t, newMemoryBucket())
+		f.before = func(op string, w http.ResponseWriter, _ *http.Request) bool {
+			if op != "ListObjectsV2" {
+				return false
+			}
+			_, _ = io.WriteString(w, body)
+			return true
+		}
+		c, err := newClient(t.Context(), f.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		err = walk(t.Context(), c, "gc/", func(object) error {
+			if seen++; seen > 5 {
+				return errStop
+			}
+			return nil
+		})
+		if err == nil || errors.Is(err, errStop) || len(f.requests("ListObjectsV2")) > 2 {
+			t.Errorf("%s: %v after %d requests", name, err, len(f.requests("ListObjectsV2")))
+		}
+	}
+}
+
 // TestAPushDoesNotWaitForAnotherThatLooks has looking for collections hang: who gives up while waiting for the outcome gets away.
 func TestAPushDoesNotWaitForAnotherThatLooks(t *testing.T) {
 	b := newMemoryBucket()
