@@ -299,10 +299,14 @@ func (f *fakeEngine) list(w http.ResponseWriter, r *http.Request) {
 // TestFakeEngine sees that the fake is an engine: otherwise what it shows would be worth little.
 func TestFakeEngine(t *testing.T) {
 	f := startFake(t, newMemoryBucket())
-	if findings := Probe(t.Context(), f.config()); !Passed(findings) {
+	if findings := Probe(t.Context(), f.config()); !passed(findings) {
 		t.Errorf("%+v", findings)
 	}
-	traits, err := Prove(t.Context(), f.config())
+	c, err := newClient(t.Context(), f.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	traits, err := prove(t.Context(), c)
 	if err != nil || len(traits.Weaknesses()) > 0 {
 		t.Errorf("%+v, %v", traits, err)
 	}

@@ -60,16 +60,6 @@ func Probe(ctx context.Context, cfg config.S3Storage) []Finding {
 	return p.findings()
 }
 
-// Passed tells whether nothing that was tried failed and everything was tried.
-func Passed(findings []Finding) bool {
-	for _, f := range findings {
-		if !f.Passed {
-			return false
-		}
-	}
-	return len(findings) > 0
-}
-
 type probing struct {
 	cfg      config.S3Storage
 	c        *client

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"packhouse/server/config"
 )
 
 // Traits are what was found out about an engine by trying.
@@ -46,16 +45,8 @@ func (t Traits) Weaknesses() []string {
 // racing is how many writers race for one key.
 const racing = 16
 
-// Prove tries out in a bucket what the store rests on. It writes and removes a few objects below packhouse/v1/probe. An error says that the
+// prove tries out in a bucket what the store rests on. It writes and removes a few objects below packhouse/v1/probe. An error says that the
 // bucket cannot be used at all; see Probe for why.
-func Prove(ctx context.Context, cfg config.S3Storage) (Traits, error) {
-	c, err := newClient(ctx, cfg)
-	if err != nil {
-		return Traits{}, err
-	}
-	return prove(ctx, c)
-}
-
 func prove(ctx context.Context, b bucket) (Traits, error) {
 	var t Traits
 	dir := probeDir + newID() + "/"
