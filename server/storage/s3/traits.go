@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-
 )
 
 // Traits are what was found out about an engine by trying.
