@@ -4,7 +4,6 @@ package setup
 // keeps the code it has there.
 const (
 	CodeMissing      = "answer-missing"  // a question has no answer
-	CodeUnknown      = "answer-unknown"  // no flag or key of that name
 	CodeValue        = "answer-value"    // not one of the permitted values, or of the wrong form
 	CodeConflict     = "answer-conflict" // two answers that exclude each other
 	CodeName         = "name-invalid"    // neither a DNS name nor an IP address
@@ -33,25 +32,24 @@ const (
 	CodeShared       = "password-variable-shared" // two users would share one variable
 	CodeNobody       = "password-for-nobody"      // a password for a user that there is not
 	CodeNoAdmin      = "users-no-admin"
-	CodeInMemory     = "storage-inmemory"      // everything is lost at restart
-	CodePath         = "storage-path"          // not a usable directory
-	CodeForeignStore = "storage-foreign"       // holds something else than a store
-	CodeTmpfs        = "storage-tmpfs"         // lost when the machine restarts
-	CodeSpace        = "storage-space"         // under 1 GiB free
-	CodeInodes       = "storage-inodes"        // no file can be made
-	CodeRoot         = "storage-root-disk"     // note: a separate mount is advised
-	CodeSmall        = "machine-small"         // note: under one processor or 2 GB
-	CodeDir          = "dir-not-writable"      // the installation's directory
-	CodeHalfDone     = "installation-half"     // an earlier run was cut off
-	CodeBroken       = "installation-broken"   // what is there cannot be read
-	CodeEdit         = "installation-edit"     // a line of myconfig.yml that cannot be changed safely
-	CodeFailed       = "setup-failed"          // the operating system refused something
-	CodeChanged      = "installation-changed"  // a file changed while the plan was made
-	CodeBusy         = "installation-busy"     // another setup is at work
-	CodeNoBackup     = "rollback-nothing"      // nothing to go back to
-	CodeService      = "service-unit"          // the unit is somebody else's
-	CodeRunAs        = "service-user"          // no user to run as, or one that cannot read what it must
-	CodeNoManifest   = "uninstall-nothing"     // no list of what setup wrote
-	CodeDrift        = "installation-drift"    // note: files differ from what setup wrote
-	CodeRightsOff    = "installation-readable" // note: modes will be mended
+	CodeInMemory     = "storage-inmemory"     // everything is lost at restart
+	CodePath         = "storage-path"         // not a usable directory
+	CodeForeignStore = "storage-foreign"      // holds something else than a store
+	CodeTmpfs        = "storage-tmpfs"        // lost when the machine restarts
+	CodeSpace        = "storage-space"        // under 1 GiB free
+	CodeInodes       = "storage-inodes"       // no file can be made
+	CodeRoot         = "storage-root-disk"    // note: a separate mount is advised
+	CodeSmall        = "machine-small"        // note: under one processor or 2 GB
+	CodeDir          = "dir-not-writable"     // the installation's directory
+	CodeHalfDone     = "installation-half"    // an earlier run was cut off
+	CodeBroken       = "installation-broken"  // what is there cannot be read
+	CodeEdit         = "installation-edit"    // a line of myconfig.yml that cannot be changed safely
+	CodeFailed       = "setup-failed"         // the operating system refused something
+	CodeChanged      = "installation-changed" // a file changed while the plan was made
+	CodeBusy         = "installation-busy"    // another setup is at work
+	CodeNoBackup     = "rollback-nothing"     // nothing to go back to
+	CodeService      = "service-unit"         // the unit is somebody else's
+	CodeRunAs        = "service-user"         // no user to run as, or one that cannot read what it must
+	CodeNoManifest   = "uninstall-nothing"    // no list of what setup wrote
+	CodeDrift        = "installation-drift"   // note: files differ from what setup wrote
 )

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,18 +137,6 @@ func examineMachine(m *Machine, a *Answers) []Finding {
 	return append(findings, smallness(m.CPUs, m.Memory)...)
 }
 
-// question finds a question by its ID.
-func question(id string) *Question {
-	for _, step := range Questions() {
-		for _, q := range step.Questions {
-			if q.ID == id {
-				return q
-			}
-		}
-	}
-	return nil
-}
-
 func refused(code, what, remedy string) Finding {
 	return Finding{Severity: Refused, Code: code, What: what, Remedy: remedy}
 }
@@ -163,10 +153,30 @@ func noted(code, what, remedy string) Finding {
 func (q *Question) text(field func(*Answers) *string) *Question {
 	q.Get = func(a *Answers) string { return *field(a) }
 	q.Set = func(a *Answers, s string) error {
-		*field(a) = strings.TrimSpace(s)
+		s = strings.TrimSpace(s)
+		if q.Kind == Path && s != "" {
+			var err error
+			if s, err = absolute(s); err != nil {
+				return err
+			}
+		}
+		*field(a) = s
 		return nil
 	}
 	return q
+}
+
+// absolute is a path as it is written down: what it means must not depend on where somebody stood. A leading ~ is the home directory, as in a
+// shell, which does not see what is typed here, nor what follows an = sign.
+func absolute(path string) (string, error) {
+	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || strings.HasPrefix(rest, "/")) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", errors.New("begins with ~, and no home directory is known; write the whole path")
+		}
+		path = home + rest
+	}
+	return filepath.Abs(path)
 }
 
 // confirm fills in a question that is yes or no.

@@ -15,6 +15,18 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
+// question finds a question by its ID.
+func question(id string) *Question {
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			if q.ID == id {
+				return q
+			}
+		}
+	}
+	return nil
+}
+
 func TestPrecedence(t *testing.T) {
 	m, dir := machineOf(t, &fakeHost{lowest: 1024}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, Values{"log-level": {"warn"}, "realm": {"installed"}})
