@@ -174,6 +174,40 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// stopping is a cache of a server that is told to stop when it is about to keep a certificate.
+type stopping struct {
+	Cache
+	stop func()
+}
+
+func (c stopping) Put(ctx context.Context, key string, data []byte) error {
+	if key == host {
+		c.stop()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.Cache.Put(ctx, key, data)
+}
+
+// TestStopBeforeKept: what was signed when the server is told to stop is kept, and the next start orders nothing.
+func TestStopBeforeKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, cache := newFakeCA(t), Directory(filepath.Join(t.TempDir(), "le-cache"))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		newManager(t, ca, Options{Cache: stopping{cache, cancel}}).Run(ctx)
+		again := newManager(t, ca, Options{Cache: cache})
+		if shown(t, again, host) == again.standIn {
+			t.Error("the certificate was not kept")
+		}
+		run(t, again, time.Hour)
+		if ca.count() != 1 {
+			t.Errorf("%d orders", ca.count())
+		}
+	})
+}
+
 // TestRenewal: over a year of certificates of 90 days there is always one that is good, and no more orders than are needed.
 func TestRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

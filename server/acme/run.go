@@ -150,8 +150,10 @@ func (m *Manager) challenges(r record) []string {
 	return kinds
 }
 
-// obtained takes a new certificate into service, and then into the cache: that it cannot be kept is no reason not to serve it.
+// obtained takes a new certificate into service, and then into the cache: that it cannot be kept is no reason not to serve it. A server that is
+// told to stop meanwhile keeps it all the same, else the next start would want another.
 func (m *Manager) obtained(ctx context.Context, n *name, was record, result issued) {
+	ctx = context.WithoutCancel(ctx)
 	r := record{Directory: m.from, Challenge: result.challenge, Obtained: m.now().UTC()}
 	if r.Challenge == "" {
 		r.Challenge = was.Challenge
