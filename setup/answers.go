@@ -97,6 +97,7 @@ type Answers struct {
 
 	existing *Installed // what these answers start from; nil: nothing
 	offline  bool       // no probe asks the network
+	listens  string     // an address that is ticked because the server listens there, and would not be else
 }
 
 // SAN is a name or address that can stand in the certificate.

@@ -62,6 +62,9 @@ type FileSystem struct {
 	ReadOnly   bool
 }
 
+// Pseudo tells whether nothing can be kept there: the kernel shows itself in it.
+func (f FileSystem) Pseudo() bool { return slices.Contains([]string{"proc", "sysfs", "cgroup", "devpts"}, f.Kind) }
+
 // Memory tells whether the content is lost at a restart of the machine.
 func (f FileSystem) Memory() bool { return f.Kind == "tmpfs" || f.Kind == "ramfs" }
 
@@ -91,11 +94,6 @@ func (m *Machine) bridge(addr netip.Addr) string {
 		}
 	}
 	return ""
-}
-
-// speaks tells whether the machine has an address of a family that others can reach.
-func (m *Machine) speaks(ipv4 bool) bool {
-	return slices.ContainsFunc(m.Addresses, func(a Address) bool { return a.Global && !a.Bridge && a.Addr.Unmap().Is4() == ipv4 })
 }
 
 // Has tells whether an address is one of this machine's.

@@ -1,10 +1,12 @@
 package setup
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -16,19 +18,26 @@ import (
 // lookup maps names as browsers do (UTS 46, not transitional) before they are resolved.
 var lookup = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true), idna.BidiRule())
 
+// mapping is the same without the rules about characters that host names do not have.
+var mapping = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
+
 // parseName reads one host name or address and returns it in the form that stands in certificates: lower case, punycode, no brackets. shown
 // differs from it where the name is an internationalised one.
 func parseName(text string) (name, shown string, err error) {
 	text = strings.TrimSpace(text)
 	ascii := text
 	if international(text) {
-		if ascii, err = lookup.ToASCII(text); err != nil {
-			// certgen says what it is in words of its own.
-			ascii = text
+		if ascii, err = lookup.ToASCII(text); err != nil { // certgen says in words of its own what is wrong, if mapping does not hide it
+			if ascii, err = mapping.ToASCII(text); err != nil {
+				ascii = text
+			}
 		}
 	}
 	names, err := certgen.ParseNames([]string{ascii})
 	if err != nil {
+		if bad, ok := errors.AsType[*certgen.NameError](err); ok {
+			bad.Name = text // as it was given
+		}
 		return "", "", err
 	}
 	name = names.Strings()[0]
@@ -39,6 +48,32 @@ func parseName(text string) (name, shown string, err error) {
 		}
 	}
 	return name, shown, nil
+}
+
+// misnamed says why a text is no name. Remedy stands where the reason has no advice of its own.
+func misnamed(code string, err error, remedy string) Finding {
+	bad, ok := errors.AsType[*certgen.NameError](err)
+	if !ok {
+		return refused(code, err.Error(), remedy)
+	}
+	reason, advice, found := strings.Cut(bad.Reason, ": ")
+	if found {
+		remedy = advice
+	}
+	between := ": "
+	if verb, _, _ := strings.Cut(reason, " "); slices.Contains([]string{"is", "holds", "has", "means", "looks"}, verb) {
+		between = " "
+	}
+	return refused(code, excerpt(bad.Name)+between+reason, remedy)
+}
+
+// excerpt quotes what somebody gave, so that what does not show does; of a long text only the beginning.
+func excerpt(text string) string {
+	const enough = 40 // characters; more hide what is said about them
+	if runes := []rune(text); len(runes) > enough {
+		return strconv.Quote(string(runes[:enough]) + "…")
+	}
+	return strconv.Quote(text)
 }
 
 // international tells whether a name is to be mapped to ASCII. Names with characters that do not show are not: mapping would drop them in

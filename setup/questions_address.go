@@ -37,13 +37,23 @@ func addrQuestion() *Question {
 
 // listenName ticks the address that the server listens at, if it is a single one, in place of the one before.
 func (a *Answers) listenName() {
-	a.SANs = slices.DeleteFunc(a.SANs, func(s SAN) bool { return s.Origin == SANAddress })
+	a.SANs = slices.DeleteFunc(slices.Clone(a.SANs), func(s SAN) bool { return s.Origin == SANAddress })
+	for i := range a.SANs { // a known one that was ticked for this alone
+		if a.SANs[i].Name == a.listens {
+			a.SANs[i].Ticked = false
+		}
+	}
+	a.listens = ""
 	host, _, err := net.SplitHostPort(a.Addr)
 	if err != nil || canonical(host) == canonical(a.Hostname) {
 		return
 	}
 	if addr, err := netip.ParseAddr(host); err == nil && !addr.IsUnspecified() {
-		a.AddSAN(addr.String(), SANAddress)
+		name := canonical(addr.String())
+		if slices.ContainsFunc(a.SANs, func(s SAN) bool { return s.Name == name && !s.Ticked }) {
+			a.listens = name
+		}
+		a.AddSAN(name, SANAddress)
 	}
 }
 
@@ -70,8 +80,6 @@ func validateAddr(_ context.Context, m *Machine, a *Answers) []Finding {
 		return []Finding{refused(CodeNotOurs, host+" is not an address of this machine", "use :"+port+" to listen at every address of it")}
 	case network != "":
 		return []Finding{bridged(host, network)}
-	case addr == netip.IPv4Unspecified() && !m.speaks(true) && m.speaks(false):
-		return []Finding{warned(CodeNotOurs, host+" means IPv4 only, and others reach this machine over IPv6 only", "use :"+port+" to listen at every address of it")}
 	case !addr.IsUnspecified() && made(a) && !covered(a, addr.String()):
 		return []Finding{warned(certNameCode, host+" is not among the names in the certificate, though the server listens there only", "tick it among the names")}
 	}
@@ -103,14 +111,24 @@ func probeAddr(ctx context.Context, m *Machine, a *Answers) []Finding {
 		if holder.PID > 0 {
 			by = fmt.Sprintf("%s (pid %d)", holder.Name, holder.PID)
 		}
-		return []Finding{refused(CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by), "stop it, or choose another port such as :5000")}
+		return []Finding{refused(CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by), "stop it, or choose another port"+m.freePort(ctx, port))}
 	case errors.Is(err, syscall.EACCES):
 		return []Finding{refused(CodePortRight, fmt.Sprintf("port %d may not be bound by this user", port),
-			"run setup as root, or choose a port over 1023 such as :5000, or allow it: setcap cap_net_bind_service=+ep on the program")}
+			"run setup as root, or choose a port over 1023"+m.freePort(ctx, port)+", or allow it: setcap cap_net_bind_service=+ep on the program")}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return []Finding{refused(CodeNotOurs, a.Addr+" is not an address of this machine", "use :"+portText+" to listen at every address of it")}
 	}
 	return []Finding{refused(CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address")}
+}
+
+// freePort names a port that can be bound instead of another one; empty where none of the usual ones can.
+func (m *Machine) freePort(ctx context.Context, other int) string {
+	for _, port := range []int{443, 5000, 5443, 8443} {
+		if addr := fmt.Sprintf(":%d", port); port != other && m.Host.Listen(ctx, addr) == nil {
+			return " such as " + addr
+		}
+	}
+	return ""
 }
 
 // ownName is how the program is called among processes.
@@ -132,7 +150,7 @@ func publicURLQuestion() *Question {
 				return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the base URL of a server", a.PublicURL), "write scheme, host and port only: https://registry.example.com")}
 			}
 			if _, _, err := parseName(u.Hostname()); err != nil {
-				return []Finding{refused(CodeURL, err.Error(), "write scheme, host and port only: https://registry.example.com")}
+				return []Finding{misnamed(CodeURL, err, "write scheme, host and port only: https://registry.example.com")}
 			}
 			if made(a) && !covered(a, canonical(u.Hostname())) {
 				return []Finding{warned(certNameCode, u.Hostname()+" is not among the names in the certificate", "tick it among the names, unless what stands in front has a certificate of its own")}

@@ -56,7 +56,7 @@ func validateHostname(_ context.Context, _ *Machine, a *Answers) []Finding {
 	name, shown, err := parseName(a.Hostname)
 	switch {
 	case err != nil:
-		return []Finding{refused(CodeName, err.Error(), "give a DNS name such as registry.example.com, or an IP address")}
+		return []Finding{misnamed(CodeName, err, "give a DNS name such as registry.example.com, or an IP address")}
 	case shown != name:
 		return []Finding{noted(CodeIDN, fmt.Sprintf("%s is written %s in certificates and configuration", shown, name), "")}
 	case local(name):
@@ -156,7 +156,7 @@ func validateSANs(_ context.Context, m *Machine, a *Answers) []Finding {
 func judgeSAN(m *Machine, s SAN) (Finding, bool) {
 	name, shown, err := parseName(s.Name)
 	if err != nil {
-		return refused(CodeName, err.Error(), "give a DNS name or an IP address"), true
+		return misnamed(CodeName, err, "give a DNS name or an IP address"), true
 	}
 	if addr, err := netip.ParseAddr(name); err == nil && s.Origin == SANTyped && !m.Has(addr) {
 		return noted(CodeForeign, name+" is not an address of this machine", "that is right where a load balancer or NAT stands in front"), true

@@ -48,19 +48,7 @@ func storagePathQuestion() *Question {
 		Validate: validateStoragePath,
 		Probe:    probeStoragePath,
 	}
-	q.text(func(a *Answers) *string { return &a.StoragePath })
-	set := q.Set
-	q.Set = func(a *Answers, s string) error {
-		if err := set(a, s); err != nil || a.StoragePath == "" {
-			return err
-		}
-		absolute, err := filepath.Abs(a.StoragePath)
-		if err == nil {
-			a.StoragePath = absolute
-		}
-		return err
-	}
-	return q
+	return q.text(func(a *Answers) *string { return &a.StoragePath })
 }
 
 func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []Finding {
@@ -117,6 +105,8 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 	switch {
 	case fs.ReadOnly:
 		findings = append(findings, refused(CodePath, "the file system of "+a.StoragePath+" is mounted read-only", "mount it writable, or choose another directory"))
+	case fs.Pseudo():
+		findings = append(findings, refused(CodePath, fmt.Sprintf("%s is on %s, where nothing can be kept", a.StoragePath, fs.Kind), "choose a directory on a disk"))
 	case fs.Memory():
 		findings = append(findings, refused(CodeTmpfs, fmt.Sprintf("%s is on %s: everything is lost when the machine restarts", a.StoragePath, fs.Kind), "choose a directory on a disk"))
 	}

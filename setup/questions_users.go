@@ -101,7 +101,7 @@ func judgeUser(u User) []Finding {
 	}
 	if u.Source == Typed || u.Source == FromFile || u.Source == FromEnv || u.Source == FromStdin {
 		if err := htpasswd.ValidatePassword(u.Name, []byte(u.Password.Reveal())); err != nil {
-			f := refused(CodePassword, fmt.Sprintf("the password of %q is refused: %v", u.Name, err), "choose another one, or leave it out to have one generated")
+			f := refused(CodePassword, fmt.Sprintf("the password of %q %s", u.Name, strings.TrimPrefix(err.Error(), "password ")), "choose another one, or leave it out to have one generated")
 			if errors.Is(err, htpasswd.ErrPasswordTooLong) {
 				f.Remedy = "choose a shorter one; bcrypt would ignore the rest"
 			}

@@ -109,11 +109,6 @@ func (r *resolver) scalars() {
 			if !ok {
 				continue
 			}
-			if q.Kind == Path && text != "" {
-				if absolute, err := filepath.Abs(text); err == nil {
-					text = absolute
-				}
-			}
 			if err := q.Set(&r.answers, text); err != nil {
 				r.refuse(q.ID, q.Flags[0], CodeValue, fmt.Sprintf("%q %v", clip(text), err), "")
 				continue
@@ -123,8 +118,8 @@ func (r *resolver) scalars() {
 	}
 	r.secretKey()
 	if text, _, ok := r.given("ca-key"); ok {
-		if absolute, err := filepath.Abs(text); err == nil {
-			r.answers.CAKey = absolute
+		if path, err := absolute(text); err == nil {
+			r.answers.CAKey = path
 		}
 	}
 	if r.answers.Addr == "" {

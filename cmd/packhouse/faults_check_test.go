@@ -327,7 +327,10 @@ var serverFaults = []fault{
 		name: "name of IPv6, server of IPv4", namespaces: true, ask: checks, exit: exitFindings, code: "name-family", cause: "IPv6 only", remedy: "listen at both",
 		seed: func(s *site) {
 			s.hosts("2001:db8::17 registry.example.com")
-			inWorld(s.world+"\n"+sixOnly, ":", "--addr", "0.0.0.0:{port}")(s)
+			s.world += "\n" + containers + "\nip addr add 2001:db8::17/64 dev eth0 nodad"
+			s.install("--addr", s.words("192.0.2.17:{port}"))
+			s.world = s.words(s.world) + "\n:"
+			s.serve()
 		},
 	},
 	{

@@ -319,10 +319,6 @@ var machineFaults = []fault{
 		seed: func(s *site) { s.world, s.args = containers, []string{"--dry-run", "--addr", "172.17.0.1:5000"} },
 	},
 	{
-		name: "every address of IPv4, where there is IPv6 only", namespaces: true, exit: exitPending, code: setup.CodeNotOurs, cause: "others reach this machine over IPv6 only", remedy: "use :5000",
-		seed: func(s *site) { s.world, s.args = sixOnly, []string{"--dry-run", "--addr", "0.0.0.0:5000"} },
-	},
-	{
 		name: "address of IPv4, where there is IPv6 only", namespaces: true, exit: exitUsage, code: setup.CodeNotOurs, cause: "192.0.2.17 is not an address of this machine", remedy: "use :5000",
 		seed: func(s *site) {
 			s.world = sixOnly

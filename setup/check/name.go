@@ -306,10 +306,8 @@ func (s *session) listens() listening {
 		return listening{text: addr, loopback: true, four: true, six: true}
 	case err != nil:
 		return everywhere // a name: whatever it is
-	case ip.IsUnspecified() && ip.Is4():
-		return listening{text: addr, four: true}
 	case ip.IsUnspecified():
-		return everywhere // Go takes IPv4 there too
+		return everywhere // of either family: Go takes the other one there too
 	}
 	ip = ip.Unmap().WithZone("")
 	return listening{text: addr, at: ip, four: ip.Is4(), six: ip.Is6()}

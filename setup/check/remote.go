@@ -78,7 +78,7 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 func proveRemoteCertificate(_ context.Context, s *session) Result {
 	switch {
 	case !s.secure():
-		return notProven("TLS is off: passwords cross the network as they are")
+		return notProven("the URL begins with http://, so there is no TLS to look at")
 	case len(s.served) == 0:
 		return notProven("the server was not reached")
 	}

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -110,6 +111,12 @@ func (s *session) unreachable(address string, err error) Result {
 		return failed("cert-invalid", address, invalid.Error(), "packhouse cert rotate")
 	case errors.As(err, &networkTime) && networkTime.Timeout():
 		return failed("port-timeout", address, "no answer: a firewall drops the packets, or the server hangs", "open the port in the firewall (and in the cloud's security group)")
+	}
+	if end := (*url.Error)(nil); errors.As(err, &end) { // what was asked for is said already
+		err = end.Err
+	}
+	if errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) {
+		return failed("port-unreachable", address, err.Error(), "see whether the address is right, and that machine and the network on the way are up")
 	}
 	return failed("port-unreachable", address, err.Error(), "see the server's log")
 }
