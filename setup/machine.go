@@ -63,7 +63,9 @@ type FileSystem struct {
 }
 
 // Pseudo tells whether nothing can be kept there: the kernel shows itself in it.
-func (f FileSystem) Pseudo() bool { return slices.Contains([]string{"proc", "sysfs", "cgroup", "devpts"}, f.Kind) }
+func (f FileSystem) Pseudo() bool {
+	return slices.Contains([]string{"proc", "sysfs", "cgroup", "devpts"}, f.Kind)
+}
 
 // Memory tells whether the content is lost at a restart of the machine.
 func (f FileSystem) Memory() bool { return f.Kind == "tmpfs" || f.Kind == "ramfs" }
