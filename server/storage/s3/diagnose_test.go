@@ -189,3 +189,38 @@ func TestProbeOfAWeakEngine(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// TestProbeOfAnEngineWithoutKeysToEncryptWith: that is not the right to write.
+func TestProbeOfAnEngineWithoutKeysToEncryptWith(t *testing.T) {
+	for key, remedy := range map[string]string{"": "do not ask it for encryption", "my-key": "kms:GenerateDataKey"} {
+		f := startFake(t, newMemoryBucket())
+		f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
+			if op != "PutObject" || r.Header.Get("X-Amz-Server-Side-Encryption") == "" {
+				return false
+			}
+			refuse(w, 501, "NotImplemented")
+			return true
+		}
+		cfg := f.config()
+		cfg.Encrypt, cfg.KeyID = true, key
+		got := failing(t, Probe(t.Context(), cfg))
+		if got.Right != RightPut || !strings.Contains(got.What, "not encrypted as asked: NotImplemented") || !strings.Contains(got.Remedy, remedy) || strings.Contains(got.Remedy, "PutObject") {
+			t.Errorf("%q: %+v", key, got)
+		}
+		if left := f.b.keys(""); len(left) > 0 {
+			t.Errorf("%q: left behind: %v", key, left)
+		}
+	}
+}
+
+// TestProbeAsksWhomTheStoreAsks: AWS tools may be told of an engine by a variable, and so is the store.
+func TestProbeAsksWhomTheStoreAsks(t *testing.T) {
+	f := startFake(t, newMemoryBucket())
+	t.Setenv("AWS_ENDPOINT_URL_S3", f.url)
+	cfg := f.config()
+	cfg.RegionEndpoint = ""
+	findings := Probe(t.Context(), cfg)
+	if !passed(findings) || !strings.Contains(findings[0].What, strings.TrimPrefix(f.url, "http://")) {
+		t.Errorf("%+v", findings)
+	}
+}

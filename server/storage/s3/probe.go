@@ -124,6 +124,9 @@ func (p *probing) settings(ctx context.Context) bool {
 	}
 	p.witness = &witness{base: p.c.transport.base}
 	p.c.transport.base = p.witness
+	if base := p.c.api.Options().BaseEndpoint; endpoint == "" && base != nil {
+		endpoint = *base // as AWS_ENDPOINT_URL or the files of the AWS tools have it
+	}
 	if endpoint == "" {
 		endpoint = "https://s3." + p.cfg.Region + ".amazonaws.com"
 		if strings.HasPrefix(p.cfg.Region, "cn-") {

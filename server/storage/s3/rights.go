@@ -16,11 +16,7 @@ func (p *probing) rights(ctx context.Context) {
 	dir := probeDir + newID() + "/"
 	key, content := dir+"object", []byte("written to see whether it can be read")
 	if _, err := p.c.put(ctx, key, content, condition{}); err != nil {
-		remedy := "allow s3:PutObject" + p.below()
-		if p.cfg.KeyID != "" {
-			remedy += ", and kms:GenerateDataKey and kms:Decrypt with the key"
-		}
-		p.fail(RightPut, remedy, "writing fails: %s", brief(err))
+		p.failPut(ctx, key, content, err)
 		return
 	}
 	p.pass(RightPut, "writing works")
@@ -29,6 +25,24 @@ func (p *probing) rights(ctx context.Context) {
 	if p.remove(ctx, key, dir) && readable { // what is written to try conditions has to be read, and goes away again
 		p.conditions(ctx)
 	}
+}
+
+// failPut words that writing fails: for want of the right, or only encrypted as it was asked for.
+func (p *probing) failPut(ctx context.Context, key string, content []byte, why error) {
+	plain := *p.c
+	plain.cfg.Encrypt, plain.cfg.KeyID = false, ""
+	if p.cfg.Encrypt || p.cfg.KeyID != "" {
+		if _, err := plain.put(ctx, key, content, condition{}); err == nil {
+			_ = plain.delete(ctx, key)
+			remedy := "give the engine what it encrypts with, a KMS mostly, or do not ask it for encryption"
+			if p.cfg.KeyID != "" {
+				remedy = "name a key that the engine knows, allow kms:GenerateDataKey and kms:Decrypt with it, or do not ask for encryption"
+			}
+			p.fail(RightPut, remedy, "writing works, but not encrypted as asked: %s", brief(why))
+			return
+		}
+	}
+	p.fail(RightPut, "allow s3:PutObject"+p.below(), "writing fails: %s", brief(why))
 }
 
 // below is where a right is needed.
@@ -45,7 +59,7 @@ func (p *probing) get(ctx context.Context, key string, content []byte) bool {
 	case err != nil:
 		remedy := "allow s3:GetObject" + p.below()
 		if p.cfg.KeyID != "" {
-			remedy += ", and kms:Decrypt with the key"
+			remedy += ", or kms:Decrypt with the key"
 		}
 		p.fail(RightGet, remedy, "reading fails: %s", brief(err))
 	case !bytes.Equal(body, content):
