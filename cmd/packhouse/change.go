@@ -54,33 +54,6 @@ func (a *app) apply(ctx context.Context, c change) error {
 	return err
 }
 
-// repairHint is the way out where the server refuses myconfig.yml.
-const repairHint = "packhouse --dir %s, on a terminal, shows ways to put it right"
-
-// installation reads what is installed in dir; an error where nothing is.
-func (a *app) installation(dir string) (*setup.Installed, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	installed, err := setup.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	if installed.Recovered != "" {
-		a.say("%s", installed.Recovered)
-	}
-	switch {
-	case !installed.Exists():
-		return nil, withHint(fmt.Errorf("no installation in %s", dir), "packhouse setup makes one, --dir names another directory")
-	case installed.Refused():
-		return nil, withHint(installed.Problem, repairHint, dir)
-	case installed.Problem != nil:
-		return nil, installed.Problem
-	}
-	return installed, nil
-}
-
 // sayMeaning tells in words what was changed.
 func (a *app) sayMeaning(plan *setup.Plan) {
 	for _, c := range plan.Ordered() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,4 +70,40 @@ func (a *app) someConfig(dir string, args []string) (string, error) {
 		return "", withHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
 	}
 	return found.Path, nil
+}
+
+// loadInstallation reads what is in dir, which may be nothing or broken, and says what came of an earlier run that was cut off.
+func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	installed, err := setup.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if installed.Recovered != "" {
+		a.say("%s", installed.Recovered)
+	}
+	return installed, nil
+}
+
+// repairHint is the way out where the server refuses myconfig.yml.
+const repairHint = "packhouse --dir %s, on a terminal, shows ways to put it right"
+
+// installation reads what is installed in dir; an error where nothing is.
+func (a *app) installation(dir string) (*setup.Installed, error) {
+	installed, err := a.loadInstallation(dir)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !installed.Exists():
+		return nil, withHint(fmt.Errorf("no installation in %s", installed.Dir), "packhouse setup makes one, --dir names another directory")
+	case installed.Refused():
+		return nil, withHint(installed.Problem, repairHint, installed.Dir)
+	case installed.Problem != nil:
+		return nil, installed.Problem
+	}
+	return installed, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,16 +38,9 @@ is not touched. It exits with 3 when --dry-run found something to put back.`,
 }
 
 func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
-	dir, err := filepath.Abs(o.dir)
+	installed, err := a.loadInstallation(o.dir)
 	if err != nil {
 		return err
-	}
-	installed, err := setup.Load(dir)
-	if err != nil {
-		return err
-	}
-	if installed.Recovered != "" {
-		a.say("%s", installed.Recovered)
 	}
 	plan, err := setup.PlanRollback(ctx, installed)
 	if err != nil {
@@ -71,7 +63,7 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 		return err
 	}
 	a.say("rolled back; packhouse rollback again would undo that")
-	if installed, err = setup.Load(dir); err != nil {
+	if installed, err = setup.Load(installed.Dir); err != nil {
 		return err
 	}
 	if installed.Config == nil {

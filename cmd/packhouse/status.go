@@ -222,13 +222,10 @@ func (a *app) statusOfInstallation(r *statusReport) {
 	if _, err := os.Stat(filepath.Join(dir, setup.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	installed, err := setup.Load(dir)
+	installed, err := a.loadInstallation(dir)
 	if err != nil {
 		r.add(findingSetup, err.Error(), "")
 		return
-	}
-	if installed.Recovered != "" {
-		a.say("%s", installed.Recovered)
 	}
 	r.Installation, r.Changed = dir, installed.Drift
 	if installed.HalfDone {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -46,23 +45,19 @@ server has to be stopped first. It exits with 3 when --dry-run found something t
 }
 
 func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
-	dir, err := filepath.Abs(o.dir)
-	if err != nil {
-		return err
-	}
-	installed, err := setup.Load(dir)
+	installed, err := a.loadInstallation(o.dir)
 	if err != nil {
 		return err
 	}
 	if !installed.Exists() && installed.Backup.IsZero() {
-		return withHint(fmt.Errorf("no installation in %s", dir), "--dir names another directory")
+		return withHint(fmt.Errorf("no installation in %s", installed.Dir), "--dir names another directory")
 	}
 	if !installed.Supervised() { // systemd stops its own
 		if err := stopped(ctx, installed); err != nil {
 			return err
 		}
 	}
-	plan := &setup.Plan{Dir: dir}
+	plan := &setup.Plan{Dir: installed.Dir}
 	if installed.Exists() {
 		if plan, err = setup.PlanUninstall(ctx, installed); err != nil {
 			return err
@@ -97,7 +92,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if _, err := applyPlan(ctx, plan, nil); err != nil {
 		return err
 	}
-	left, err := setup.Forget(dir)
+	left, err := setup.Forget(installed.Dir)
 	if err != nil {
 		return err
 	}
