@@ -196,14 +196,14 @@ func (c Card) commands(mode TLSMode) []Command {
 	case mode == Off:
 		scheme, oras = "http", " --plain-http"
 	case c.CAFile != "":
-		curl, oras = " --cacert "+shell(c.CAFile), " --ca-file "+shell(c.CAFile)
-		trust = "sudo install -D -m 0644 " + shell(c.CAFile) + " " + shell("/etc/docker/certs.d/"+c.Local+"/ca.crt") + " && "
+		curl, oras = " --cacert "+Shell(c.CAFile), " --ca-file "+Shell(c.CAFile)
+		trust = "sudo install -D -m 0644 " + Shell(c.CAFile) + " " + Shell("/etc/docker/certs.d/"+c.Local+"/ca.crt") + " && "
 	}
 	base := url.URL{Scheme: scheme, Host: c.Local, Path: "/v2/_catalog"}
-	user := shell(c.User)
+	user := Shell(c.User)
 	return []Command{
-		{"curl", fmt.Sprintf("curl%s -u %s %s", curl, user, shell(base.String()))},
-		{"oras", fmt.Sprintf("oras login%s -u %s %s", oras, user, shell(c.Local))},
-		{"docker", fmt.Sprintf("%sdocker login -u %s %s", trust, user, shell(c.Local))},
+		{"curl", fmt.Sprintf("curl%s -u %s %s", curl, user, Shell(base.String()))},
+		{"oras", fmt.Sprintf("oras login%s -u %s %s", oras, user, Shell(c.Local))},
+		{"docker", fmt.Sprintf("%sdocker login -u %s %s", trust, user, Shell(c.Local))},
 	}
 }

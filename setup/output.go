@@ -3,7 +3,6 @@ package setup
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -60,7 +59,7 @@ func (r Resolved) CommandLine() string {
 	add := func(name, value string) {
 		b.WriteString(" --" + name)
 		if flag, _ := flagNamed(name); flag.Kind != FlagBool {
-			b.WriteString(" " + shell(value))
+			b.WriteString(" " + Shell(value))
 		} else if value == "false" {
 			b.WriteString("=false")
 		}
@@ -82,15 +81,8 @@ func (r Resolved) CommandLine() string {
 	return b.String()
 }
 
-// harmless is what no shell interprets.
-var harmless = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,\[\]-]+$`)
-
-func shell(s string) string {
-	if harmless.MatchString(s) && !strings.Contains(s, "[") {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
+// Shell writes a string as one word of a shell.
+func Shell(s string) string { return templates.Shell(s) }
 
 // AnswersYAML is the answers file that gives the same answers, without secrets.
 func (r Resolved) AnswersYAML() []byte {

@@ -26,16 +26,16 @@ func (a *Answers) within(user account, program string) []Finding {
 	refuse := func(what, remedy string) { findings = append(findings, refused(CodeRunAs, what, remedy)) }
 	const own = "/usr/local/bin/" + ownName
 	if obstacle := user.stopped(program, toPass); obstacle != "" {
-		refuse(fmt.Sprintf("%s may not run %s: %s is closed", user.name, program, obstacle), fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", shell(program), own))
+		refuse(fmt.Sprintf("%s may not run %s: %s is closed", user.name, program, obstacle), fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", Shell(program), own))
 	} else if isTemporary(program) {
-		findings = append(findings, warned(CodeRunAs, program+" lies where files do not stay, and the service needs it", fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", shell(program), own)))
+		findings = append(findings, warned(CodeRunAs, program+" lies where files do not stay, and the service needs it", fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", Shell(program), own)))
 	}
 	if obstacle := user.stopped(filepath.Join(a.Dir, ConfigFile), 0); obstacle != "" {
-		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.Dir, obstacle), "choose another directory with --dir, or open that one: chmod a+x "+shell(obstacle))
+		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.Dir, obstacle), "choose another directory with --dir, or open that one: chmod a+x "+Shell(obstacle))
 	}
 	for _, path := range a.readBy() {
 		if obstacle := user.stopped(path, toRead); obstacle == path {
-			refuse(fmt.Sprintf("%s may not read %s", user.name, path), "give it to that user: chown "+user.name+" "+shell(path))
+			refuse(fmt.Sprintf("%s may not read %s", user.name, path), "give it to that user: chown "+user.name+" "+Shell(path))
 		} else if obstacle != "" {
 			refuse(fmt.Sprintf("%s may not read %s: %s is closed", user.name, path, obstacle), "copy it to where that user may read it, after every renewal too")
 		}
@@ -44,10 +44,10 @@ func (a *Answers) within(user account, program string) []Finding {
 		return findings
 	}
 	if obstacle := user.stopped(filepath.Join(a.StoragePath, ownName), 0); obstacle != "" && obstacle != filepath.Clean(a.StoragePath) { // that one is given away
-		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "choose another directory with --storage-path, or open that one: chmod a+x "+shell(obstacle))
+		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "choose another directory with --storage-path, or open that one: chmod a+x "+Shell(obstacle))
 	}
 	if contentOfOthers(a.StoragePath, user) {
-		refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name), "stop the server, then give it away: chown -R "+user.name+": "+shell(a.StoragePath))
+		refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name), "stop the server, then give it away: chown -R "+user.name+": "+Shell(a.StoragePath))
 	}
 	return findings
 }
@@ -78,7 +78,7 @@ func (in *Installed) Unfit() *Finding {
 	if err != nil || !contentOfOthers(dir, user) {
 		return nil
 	}
-	f := refused(CodeRunAs, fmt.Sprintf("%s holds content that belongs to another user than %s", dir, user.name), "give it away: chown -R "+user.name+": "+shell(dir))
+	f := refused(CodeRunAs, fmt.Sprintf("%s holds content that belongs to another user than %s", dir, user.name), "give it away: chown -R "+user.name+": "+Shell(dir))
 	return &f
 }
 

@@ -27,6 +27,7 @@ type State struct {
 	Users       []User
 	Storage     StorageState
 	Server      ServerState
+	Start       string // the line for a shell that starts the server
 	Drift       []Drift
 	Backup      time.Time // of the files that a rollback would bring back; zero: none
 	Before      bool      // with Backup: there was an installation then; false: going back takes away what the first setup wrote
@@ -71,6 +72,10 @@ type ServerState struct {
 // StateOf tells how an installation does on a machine, but for its server, which only whoever can ask it knows.
 func StateOf(m *Machine, in *Installed, url string) *State {
 	s := &State{Dir: in.Dir, URL: url, TLS: TLSMode(in.tlsMode()), Users: in.Users, Drift: in.Drift, Backup: in.Backup, Before: !nothingBefore(in.Dir)}
+	s.Start = "packhouse serve " + Shell(in.path(ConfigFile))
+	if in.Supervised() {
+		s.Start = "systemctl start " + Unit
+	}
 	if in.Cert != nil {
 		s.Certificate = in.certificateState(m)
 	}

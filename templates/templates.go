@@ -18,7 +18,7 @@ import (
 var files embed.FS
 
 var texts = template.Must(template.New("").Funcs(template.FuncMap{
-	"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath,
+	"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath, "shell": Shell, "cell": cell,
 }).ParseFS(files, "*.tmpl"))
 
 // Config is what myconfig.yml is made of.

@@ -133,7 +133,7 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 		say("server", theme.Unknown, server.Problem)
 		return
 	case !server.Up:
-		say("server", theme.Caution, "not running; packhouse serve "+s.Dir+"/"+setup.ConfigFile+" starts it")
+		say("server", theme.Caution, "not running; "+s.Start+" starts it")
 		return
 	}
 	where := fmt.Sprintf("up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime), server.PID)

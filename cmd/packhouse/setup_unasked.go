@@ -198,5 +198,5 @@ func (s *setupRun) showCard(card setup.Card) {
 		fmt.Fprintf(s.stdout, "\n# the service\nsystemctl status %s\n", card.Service)
 		return
 	}
-	fmt.Fprintf(s.stdout, "\n# serve\npackhouse serve %s\n", card.Config)
+	fmt.Fprintf(s.stdout, "\n# serve\npackhouse serve %s\n", setup.Shell(card.Config))
 }
