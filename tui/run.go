@@ -41,6 +41,8 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	// Whatever happens below, the shell gets its terminal back.
 	defer func() { _ = term.Restore(int(o.In.Fd()), before) }()
 
+	signals, stop := listen() // before the first frame: who sees that may send a signal, or pull at the window, at once
+	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := newModel(ctx, o.fill())
@@ -59,10 +61,10 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 
 	input := &hangup{File: o.In, gone: make(chan struct{})}
 	program := tea.NewProgram(guarded{m}, tea.WithInput(input), tea.WithOutput(o.Out), tea.WithAltScreen(),
-		tea.WithoutSignalHandler(), tea.WithoutCatchPanics())
+		tea.WithoutSignalHandler(), tea.WithoutCatchPanics(), tea.WithFilter(sizeOf(o.Out)))
 	m.quit = func() { go program.Quit() }
 	finished := make(chan struct{})
-	go forward(ctx, program, input.gone, finished)
+	go signals.forward(ctx, program, input.gone, finished)
 	_, err = program.Run()
 	close(finished)
 	if m.broken != nil {
@@ -73,40 +75,6 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 
 // leaveScreen undoes what the terminal library switches on: the alternate screen, the hidden cursor and bracketed paste.
 const leaveScreen = "\x1b[?2004l\x1b[?25h\x1b[?1049l\r\n"
-
-// forward turns signals, the end of the context and the end of the terminal into messages, until the program has finished.
-func forward(ctx context.Context, program *tea.Program, gone, finished <-chan struct{}) {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	done := ctx.Done()
-	seen := map[syscall.Signal]bool{}
-	for {
-		select {
-		case <-finished:
-			return
-		case got := <-signals:
-			if sig, ok := got.(syscall.Signal); ok {
-				program.Send(leaveMsg{sig, seen[sig]})
-				seen[sig] = true
-			}
-		case <-gone:
-			gone = nil
-			program.Send(leaveMsg{signal: syscall.SIGHUP})
-		case <-done:
-			done = nil
-			sig := syscall.SIGINT
-			select { // the signal that ended the context, where it was one, is about to arrive here as well
-			case got := <-signals:
-				if s, ok := got.(syscall.Signal); ok {
-					sig, seen[s] = s, true
-				}
-			case <-time.After(100 * time.Millisecond):
-			}
-			program.Send(leaveMsg{signal: sig})
-		}
-	}
-}
 
 // hangup is a terminal that tells when nothing can come from it any more. The terminal library would wait for ever.
 type hangup struct {

@@ -46,6 +46,9 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
 
+// Signal tells the terminal by which signal it is to be left: its own copy of it may arrive later.
+func (e *signalError) Signal() os.Signal { return e.signal }
+
 // withSignals returns a context that ends at the first SIGINT, SIGTERM or SIGHUP, with a *signalError as its cause. A second one ends the
 // process at once. SIGHUP does not end it while a.hangup is set: then that is called.
 func withSignals(ctx context.Context, a *app) (context.Context, func()) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,7 +45,6 @@ func TestFaultTerminalWithoutASize(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 0, 0, "setup", "--dir", dir, "--hostname", "localhost")
-	c.Draw(80, 24)
 	c.Wants(steps[0])
 	c.Keys(ctrlC)
 	c.Ends(exitInterrupted)
@@ -73,15 +73,11 @@ func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
 	s := newSite(t, publicRoot(t))
 	s.install()
 	c := openConsole(t, 100, 30, "setup", "--dir", s.dir, "--offline", "--log-level", "debug")
-	for range 12 {
-		if strings.Contains(c.Text(), "This is what changes") {
-			break
-		}
-		before := c.Text()
+	for _, step := range append(slices.Clone(steps), "In which directory", "Who shall start") {
+		c.Wants(step)
 		c.Keys(enter)
-		c.Changes(before)
 	}
-	c.Wants("This is what changes")
+	c.Wants("This is what changes") // the plan is made
 	s.edit("realm: packhouse", "realm: packs")
 	was := s.tree()
 	c.Keys("w")

@@ -34,7 +34,7 @@ func TestMuteTerminal(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			child := exec.CommandContext(t.Context(), os.Args[0])
-			child.Env = []string{"NOQUERY_CHILD=1", "TERM=xterm-256color"}
+			child.Env = []string{"NOQUERY_CHILD=1", "TERM=xterm-256color", "GORACE=atexit_sleep_ms=20"}
 			if tc.ci != "" {
 				child.Env = append(child.Env, tc.ci)
 			}

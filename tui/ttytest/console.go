@@ -38,14 +38,18 @@ type Console struct {
 	line     *os.File // the side of the program
 	before   *term.State
 	gone     chan struct{} // nothing more comes
+	ended    chan struct{} // the program has, and how stands in its state
 
 	mu      sync.Mutex
 	screen  vt10x.Terminal
 	written bytes.Buffer
 }
 
-// Start runs a program on a new terminal of so many columns and rows. Unless its SysProcAttr says otherwise the terminal is its controlling
-// one. The program is killed when the test ends.
+// The screen that a terminal without a size is drawn on.
+const assumedCols, assumedRows = 80, 24
+
+// Start runs a program on a new terminal of so many columns and rows; one of 0×0 says nothing of its size. Unless its SysProcAttr says otherwise
+// the terminal is its controlling one. A program that the test leaves running is killed, and has ended before the test's directories go.
 func Start(t testing.TB, child *exec.Cmd, cols, rows int) *Console {
 	t.Helper()
 	terminal, line, err := open()
@@ -53,7 +57,10 @@ func Start(t testing.TB, child *exec.Cmd, cols, rows int) *Console {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = errors.Join(line.Close(), terminal.Close()) })
-	c := &Console{Child: child, t: t, terminal: terminal, line: line, screen: vt10x.New(vt10x.WithSize(cols, rows)), gone: make(chan struct{})}
+	c := &Console{
+		Child: child, t: t, terminal: terminal, line: line, screen: vt10x.New(vt10x.WithSize(assumedCols, assumedRows)),
+		gone: make(chan struct{}), ended: make(chan struct{}),
+	}
 	c.Resize(cols, rows)
 	if c.before, err = term.GetState(int(line.Fd())); err != nil {
 		t.Fatal(err)
@@ -65,7 +72,14 @@ func Start(t testing.TB, child *exec.Cmd, cols, rows int) *Console {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = child.Process.Kill() })
+	go func() {
+		defer close(c.ended)
+		_ = child.Wait() // how it ended stands in its state
+	}()
+	t.Cleanup(func() {
+		_ = child.Process.Kill()
+		<-c.ended
+	})
 	go c.watch()
 	return c
 }
@@ -122,10 +136,11 @@ func (c *Console) Wants(text string) {
 	c.await(func() bool { return strings.Contains(c.Text(), text) }, "never came to the screen: "+text)
 }
 
-// Changes waits until the screen is another one than before.
-func (c *Console) Changes(before string) {
+// Loses waits until a text is no longer on the screen. A frame arrives in pieces: what comes first may stand there beside the rest of the one
+// before.
+func (c *Console) Loses(text string) {
 	c.t.Helper()
-	c.await(func() bool { return c.Text() != before }, "the screen stays as it is")
+	c.await(func() bool { return !strings.Contains(c.Text(), text) }, "never left the screen: "+text)
 }
 
 func (c *Console) await(reached func() bool, otherwise string) {
@@ -157,7 +172,11 @@ func (c *Console) Signal(signal syscall.Signal) {
 // Resize changes the window.
 func (c *Console) Resize(cols, rows int) {
 	c.t.Helper()
-	c.Draw(cols, rows)
+	if cols > 0 && rows > 0 {
+		c.mu.Lock()
+		c.screen.Resize(cols, rows)
+		c.mu.Unlock()
+	}
 	raw, err := c.terminal.SyscallConn() // Fd would make reads wait for ever again
 	if err != nil {
 		c.t.Fatal(err)
@@ -166,13 +185,6 @@ func (c *Console) Resize(cols, rows int) {
 	if controlErr := raw.Control(func(fd uintptr) { err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) }); controlErr != nil || err != nil {
 		c.t.Fatal(controlErr, err)
 	}
-}
-
-// Draw makes the screen that is drawn on another size than the terminal says it has.
-func (c *Console) Draw(cols, rows int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.screen.Resize(cols, rows)
 }
 
 // Line is the program's side of the terminal.
@@ -184,13 +196,8 @@ func (c *Console) HangUp() { _ = errors.Join(c.line.Close(), c.terminal.Close())
 // Exit waits for the program and returns its exit code.
 func (c *Console) Exit() int {
 	c.t.Helper()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = c.Child.Wait() // how it ended stands in its state
-	}()
 	select {
-	case <-ended:
+	case <-c.ended:
 	case <-time.After(patience):
 		c.t.Fatalf("the program does not end:\n%s", c.Text())
 	}
