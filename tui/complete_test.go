@@ -47,7 +47,7 @@ func TestCompletePath(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := new(completer).complete(filepath.Join(dir, "pack"))
+	got := (&completer{within: time.Minute}).complete(filepath.Join(dir, "pack"))
 	want := []string{filepath.Join(dir, "pack.yml"), filepath.Join(dir, "packages") + "/", filepath.Join(dir, "packs") + "/"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -75,8 +74,7 @@ func TestADeadDiskHoldsUpNobody(t *testing.T) {
 	}}
 	s := open(t, o, 100, 30)
 	s.keys(strings.Repeat("<enter>", 6))
-	s.patience = time.Millisecond
-	s.keys("<enter><ctrl+u>/srv/packs")
+	s.begin("<enter><ctrl+u>/srv/packs", "")
 	s.wants("› /srv/packs")
 	if <-looks; len(looks) > 0 {
 		t.Errorf("%d more looks at a disk that has not answered the first one", len(looks))

@@ -14,14 +14,17 @@ import (
 
 // screen drives a model without a terminal: keys go in, commands run at once, frames come out. Nothing ticks.
 type screen struct {
-	t    testing.TB
-	m    *model
-	g    guarded
-	left bool
-	// patience is how long a job may be silent before the test goes on without it.
-	patience time.Duration
-	seen     func(frame string) // told each frame
+	t     testing.TB
+	m     *model
+	g     guarded
+	left  bool
+	seen  func(frame string) // told each frame
+	until string             // once this is on the screen, commands are begun and not waited for
+	deaf  bool               // it is
 }
+
+// patience is how long a command may take, on a machine that is busy with others.
+const patience = time.Minute
 
 func open(t testing.TB, o Options, width, height int) *screen {
 	t.Helper()
@@ -30,7 +33,7 @@ func open(t testing.TB, o Options, width, height int) *screen {
 	m := newModel(ctx, o.fill())
 	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
 	m.watch = func(func() tea.Msg) tea.Cmd { return nil }
-	s := &screen{t: t, m: m, g: guarded{m}, patience: 20 * time.Second}
+	s := &screen{t: t, m: m, g: guarded{m}}
 	s.send(tea.WindowSizeMsg{Width: width, Height: height})
 	s.run(s.g.Init())
 	return s
@@ -53,6 +56,9 @@ func (s *screen) run(cmd tea.Cmd) {
 	}
 	result := make(chan tea.Msg, 1)
 	go func() { result <- cmd() }()
+	if s.deaf {
+		return
+	}
 	select {
 	case msg := <-result:
 		switch msg := msg.(type) {
@@ -66,8 +72,21 @@ func (s *screen) run(cmd tea.Cmd) {
 		default:
 			s.send(msg)
 		}
-	case <-time.After(s.patience):
+	case <-time.After(patience):
+		s.t.Fatalf("nothing comes of it:\n%s", s.text())
 	}
+}
+
+// begin presses keys that begin something which does not end by itself, and goes on without it, as soon as a text is on the screen; empty: at
+// once.
+func (s *screen) begin(keys, until string) {
+	s.t.Helper()
+	s.until, s.deaf = until, until == ""
+	s.keys(keys)
+	if !s.deaf {
+		s.t.Fatalf("%q never came to the screen:\n%s", until, s.text())
+	}
+	s.until, s.deaf = "", false
 }
 
 // frame draws, and holds the frame against what holds for every frame.
@@ -95,6 +114,7 @@ func (s *screen) frame() string {
 	if s.seen != nil {
 		s.seen(frame)
 	}
+	s.deaf = s.deaf || s.until != "" && strings.Contains(ansi.Strip(frame), s.until)
 	return frame
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -178,9 +177,7 @@ func TestLeavingIsHeldWhileWriting(t *testing.T) {
 	}
 	s := open(t, o, 80, 24)
 	s.keys(journeyTo("7-review"))
-	s.patience = 50 * time.Millisecond
-	s.keys("<enter>")
-	s.wants("write certs/tls.crt")
+	s.begin("<enter>", "write certs/tls.crt")
 	s.send(leaveMsg{signal: syscall.SIGHUP})
 	s.send(leaveMsg{signal: syscall.SIGHUP})
 	s.send(leaveMsg{signal: syscall.SIGTERM})

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -81,8 +80,7 @@ func TestWarningHoldsUpOnce(t *testing.T) {
 func TestTryingCanBeStopped(t *testing.T) {
 	s := open(t, fixtureOptions(), 80, 24)
 	s.keys(enters(3) + "<ctrl+u>:7")
-	s.patience = 20 * time.Millisecond // this one waits until it is stopped
-	s.keys("<enter>")
+	s.begin("<enter>", "") // this one waits until it is stopped
 	if s.m.job == nil {
 		t.Fatal("nothing is being tried")
 	}
@@ -467,8 +465,8 @@ func TestLeavingTwiceDoesNotWait(t *testing.T) {
 	}
 	s := open(t, o, 80, 24)
 	s.keys(enters(reviewAfter))
-	s.patience = 20 * time.Millisecond
-	s.keys("<enter><ctrl+c>")
+	s.begin("<enter>", "")
+	s.keys("<ctrl+c>")
 	s.wants("stopping; what was begun is put back")
 	if s.left {
 		t.Fatal("it did not wait for the files")
