@@ -390,7 +390,7 @@ func (w *walk) atTerminals() {
 		{args: []string{"registry", "login", "localhost:" + w.port, "--ca-file", w.inDir("certs/ca.crt"), "-u", "admin"}, keys: []string{"password of admin", wrongSecret + enter}, code: exitFailed},
 		{args: []string{"--dir", w.dir}, keys: []string{"This installation", ctrlC}, code: exitInterrupted},
 		{args: []string{"setup", "--dir", w.at("W"), "--hostname", "localhost", "--san", "127.0.0.1", "--offline", "--storage-path", w.at("W/data"), "--password-file", "admin=" + w.at("admin.txt")}, keys: []string{
-			steps[0], "?" + enter + enter, steps[1], enter, steps[2], enter, steps[3], enter, steps[4], "?", "admin", ctrlC,
+			steps[0], "?" + enter + enter, steps[1], enter, steps[2], enter, steps[3], enter, steps[4], "?", "Why this is asked", ctrlC,
 		}, code: exitInterrupted},
 	} {
 		c := openConsole(w.t, 100, 30, at.args...)

@@ -69,7 +69,7 @@ func TestWizardInstalls(t *testing.T) {
 		t.Fatalf("p does not show the password:\n%s", c.Text())
 	}
 	c.Keys("p" + enter)
-	c.Wants("ctrl+c")
+	c.Wants("the server runs until ctrl+c")
 	c.Keys(ctrlC)
 	c.Ends(exitOK)
 	if !strings.Contains(c.Text(), "packhouse serve "+dir) {
