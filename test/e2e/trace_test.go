@@ -27,7 +27,8 @@ type call struct {
 	args     string
 	failed   bool
 	injected bool
-	started  int // line of the trace where it began: calls of other threads may lie between
+	aside    bool // a sync of the journal that no push waits for: of the header, after a checkpoint
+	started  int  // line of the trace where it began: calls of other threads may lie between
 }
 
 // exchanged is one request with what the server did until it answered.
@@ -111,15 +112,18 @@ func parseTrace(lines []string) []exchanged {
 		line int
 	}
 	pending := map[string]begun{} // by thread
+	headers := map[string]bool{}  // by segment of the journal: what was written last is its header
 	finish := func(name, args string, started int) {
 		if current == nil {
 			return
 		}
 		result := args[strings.LastIndex(args, ") = ")+1:]
-		current.calls = append(current.calls, call{
+		c := call{
 			name: name, args: args, started: started,
 			failed: strings.Contains(result, "= -1"), injected: strings.Contains(result, "(INJECTED)"),
-		})
+		}
+		c.aside = headers[c.syncedPath()]
+		current.calls = append(current.calls, c)
 	}
 	for number, line := range lines {
 		thread, name, args := "", "", ""
@@ -129,6 +133,10 @@ func parseTrace(lines []string) []exchanged {
 			args = pending[thread].args + match[3]
 			started = pending[thread].line
 			delete(pending, thread)
+			// Its answer was read long ago, and there may be another request.
+			if name == "write" {
+				continue
+			}
 		} else if match := callLine.FindStringSubmatch(line); match != nil {
 			thread, name, args = match[1], match[2], match[3]
 			if before, unfinished := strings.CutSuffix(args, " <unfinished ...>"); unfinished {
@@ -148,6 +156,9 @@ func parseTrace(lines []string) []exchanged {
 				current = &exchanged{request: match[1]}
 			}
 		case "write":
+			if path := descriptorOf(args); strings.Contains(path, journalTree) {
+				headers[path] = strings.Contains(args, `, "`+journalHeader)
+			}
 			if match := answerText.FindStringSubmatch(args); match != nil && current != nil {
 				status, _ := strconv.Atoi(match[1])
 				if status >= 200 {
@@ -199,10 +210,13 @@ func (c call) paths() (from, to string) {
 
 var descriptorPath = regexp.MustCompile(`^\d+<([^>]*)>`)
 
-// syncedPath returns what an fsync made durable.
-func (c call) syncedPath() string {
-	if match := descriptorPath.FindStringSubmatch(c.args); match != nil {
+// descriptorOf returns the path of a descriptor that is the first argument.
+func descriptorOf(args string) string {
+	if match := descriptorPath.FindStringSubmatch(args); match != nil {
 		return match[1]
 	}
 	return ""
 }
+
+// syncedPath returns what an fsync made durable.
+func (c call) syncedPath() string { return descriptorOf(c.args) }
