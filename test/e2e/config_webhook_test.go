@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ type webhook struct {
 	t      *testing.T
 	mu     sync.Mutex
 	down   bool
+	turn   string // refuses what comes with another one
 	kind   string // Content-Type of the last request
 	events []map[string]any
 	tried  chan struct{}
@@ -28,7 +30,7 @@ type webhook struct {
 
 func newWebhook(t *testing.T) *webhook {
 	t.Helper()
-	h := &webhook{t: t, tried: make(chan struct{}, 1000)}
+	h := &webhook{t: t, turn: "first", tried: make(chan struct{}, 1)}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var envelope struct{ Events []map[string]any }
@@ -41,33 +43,55 @@ func newWebhook(t *testing.T) *webhook {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.kind = r.Header.Get("Content-Type")
-		if h.down {
+		if h.down || r.URL.Query().Get("turn") != h.turn {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		} else {
 			h.events = append(h.events, envelope.Events...)
 		}
-		h.tried <- struct{}{}
+		select {
+		case h.tried <- struct{}{}:
+		default: // nobody has looked since
+		}
 	}))
 	t.Cleanup(h.Close)
 	return h
 }
 
-func (h *webhook) set(down bool) {
+// goDown refuses events until comeBack.
+func (h *webhook) goDown() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.down = down
+	h.down = true
 }
 
-// take waits for count events and returns them.
-func (h *webhook) take(count int) []map[string]any {
+// comeBack accepts events of processes that are started with the installation
+// from now on. What one that has ended sent may still be on its way: nobody
+// there hears that it was accepted, so it is not.
+func (h *webhook) comeBack(in *installation) {
+	h.t.Helper()
+	h.mu.Lock()
+	h.down, h.turn = false, "second"
+	h.mu.Unlock()
+	text, err := os.ReadFile(in.configuration())
+	if err == nil {
+		err = os.WriteFile(in.configuration(), bytes.Replace(text, []byte("turn=first"), []byte("turn=second"), 1), 0o600)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// take waits for count events and returns them, with the kind of content that
+// they came as.
+func (h *webhook) take(count int) (events []map[string]any, kind string) {
 	h.t.Helper()
 	for {
 		h.mu.Lock()
 		if len(h.events) >= count {
-			events := h.events
+			events, kind = h.events, h.kind
 			h.events = nil
 			h.mu.Unlock()
-			return events
+			return events, kind
 		}
 		h.mu.Unlock()
 		select {
@@ -86,7 +110,7 @@ func (in *installation) notifying(h *webhook) {
 		in.t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := fmt.Fprintf(file, "\nnotifications:\n  endpoints:\n    - {name: hook, url: %q, timeout: 5s, threshold: 2, backoff: 50ms}\n", h.URL+"/?token=s3cret"); err != nil {
+	if _, err := fmt.Fprintf(file, "\nnotifications:\n  endpoints:\n    - {name: hook, url: %q, timeout: %s, threshold: 2, backoff: 50ms}\n", h.URL+"/?token=s3cret&turn=first", patience); err != nil {
 		in.t.Fatal(err)
 	}
 }
@@ -131,7 +155,7 @@ func TestWebhookLikeDistribution(t *testing.T) {
 		if a, err := in.request(in.client(), admin, http.MethodGet, "/v2/team/"+name+"/manifests/v1", nil, "Accept", "application/vnd.oci.image.manifest.v1+json"); err != nil || a.status != http.StatusOK {
 			t.Fatalf("%s: pull: %v %d", name, err, a.status)
 		}
-		told[name], kinds[name] = h.take(3), h.kind
+		told[name], kinds[name] = h.take(3)
 		s.stop()
 		if name == "packhouse" && strings.Contains(s.log.String(), "s3cret") { // distribution logs it
 			t.Error("a secret in the log")
@@ -179,18 +203,19 @@ func TestWebhookSurvivesKill(t *testing.T) {
 	h := newWebhook(t)
 	in := install(t, "--tls", "off")
 	in.notifying(h)
-	h.set(true)
+	h.goDown()
 	s := in.serve()
 	for i := range 20 {
 		in.pushSmall("team/app", fmt.Sprintf("v%d", i))
 	}
 	s.kill()
-	h.set(false)
+	h.comeBack(in)
 	s = in.serve()
 	in.pushSmall("team/app", "last")
 	var tags []string
 	seen := map[any]bool{}
-	for _, e := range h.take(42) {
+	events, _ := h.take(42)
+	for _, e := range events {
 		if seen[e["id"]] {
 			t.Errorf("told twice: %v", e)
 		}

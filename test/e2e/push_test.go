@@ -48,14 +48,19 @@ func pushArtifact(in *installation, client *http.Client, user, repository, tag s
 	return result
 }
 
-// putManifest pushes the manifest that holds a config and one layer.
-func putManifest(in *installation, client *http.Client, user, repository, tag string, config, layer []byte) pushed {
-	result := pushed{repository: repository, tag: tag, blobs: map[string]bool{}}
-	manifest, err := json.Marshal(manifestDocument{
+// manifestOf is the manifest that holds a config and one layer.
+func manifestOf(config, layer []byte) ([]byte, error) {
+	return json.Marshal(manifestDocument{
 		SchemaVersion: 2, MediaType: ociManifest, ArtifactType: "application/vnd.example.load",
 		Config: &descriptor{MediaType: ociEmpty, Digest: digestOf(config), Size: len(config)},
 		Layers: []descriptor{{MediaType: "application/octet-stream", Digest: digestOf(layer), Size: len(layer)}},
 	})
+}
+
+// putManifest pushes the manifest that holds a config and one layer.
+func putManifest(in *installation, client *http.Client, user, repository, tag string, config, layer []byte) pushed {
+	result := pushed{repository: repository, tag: tag, blobs: map[string]bool{}}
+	manifest, err := manifestOf(config, layer)
 	if err != nil {
 		result.err = err
 		return result
