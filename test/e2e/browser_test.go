@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/png"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -54,6 +55,7 @@ func TestBrowser(t *testing.T) {
 		chromedp.Focus("#q"),
 		chromedp.SendKeys("#q", "cni\r"),
 		chromedp.WaitVisible(`#q[value="cni"]`), // the page that answers, and not the one that asked
+		loaded(),
 		chromedp.Text("main", &shown),
 	)
 	if strings.Contains(shown, "Node Watch") || !strings.Contains(shown, "Plain Overlay") {
@@ -65,6 +67,7 @@ func TestBrowser(t *testing.T) {
 	b.do("open a pack",
 		chromedp.Click(".card"),
 		chromedp.WaitVisible(".head h1"),
+		loaded(),
 		chromedp.Text(".head", &shown),
 		chromedp.Evaluate(`document.querySelector(".head img").naturalWidth`, &natural),
 	)
@@ -74,6 +77,7 @@ func TestBrowser(t *testing.T) {
 	b.do("read about another",
 		chromedp.Navigate(b.url("/packs/harbour-cache")),
 		chromedp.WaitVisible(".readme"),
+		loaded(),
 		chromedp.Text(".readme", &shown),
 		chromedp.Evaluate(`Array.from(document.querySelectorAll(".readme img"), i => i.getAttribute("src") + " " + i.naturalWidth)`, &images),
 	)
@@ -95,6 +99,7 @@ func TestBrowser(t *testing.T) {
 		chromedp.Navigate(b.url("/repositories")),
 		chromedp.Click(".rows a"),
 		chromedp.WaitVisible("table"),
+		loaded(),
 		chromedp.Text("main", &shown),
 	)
 	if !strings.Contains(shown, "tools/box") || !strings.Contains(shown, "1.0") {
@@ -142,7 +147,7 @@ func logoWithoutLogin(t *testing.T, chromium string, in *installation, width int
 	b.do("load the logo in a page of somebody else",
 		chromedp.Navigate(elsewhere),
 		chromedp.WaitVisible("img"),
-		chromedp.Poll(`document.querySelector("img").complete`, nil),
+		loaded(),
 		chromedp.Evaluate(`document.querySelector("img").naturalWidth`, &natural),
 	)
 	if natural != width || width == 0 {
@@ -169,7 +174,7 @@ type browser struct {
 func openBrowser(t *testing.T, chromium string, in *installation) *browser {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(chromium), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.ExecPath(chromium), chromedp.WSURLReadTimeout(patience), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("host-resolver-rules", "MAP "+hostname+" 127.0.0.1"),
 		chromedp.Flag("force-device-scale-factor", "1"), chromedp.Flag("hide-scrollbars", true), chromedp.WindowSize(1200, 820),
@@ -220,6 +225,12 @@ func (b *browser) command(action chromedp.Action) {
 	_ = chromedp.Run(b.ctx, action) // the page may be gone by now
 }
 
+// loaded waits until the page that is open has come to its end, with all of
+// its pictures. A click returns before the page that it leads to has.
+func loaded() chromedp.Action {
+	return chromedp.Poll(`document.readyState === "complete" && Array.from(document.images).every(i => i.complete)`, nil, chromedp.WithPollingTimeout(patience))
+}
+
 func (b *browser) do(what string, actions ...chromedp.Action) {
 	b.t.Helper()
 	if err := chromedp.Run(b.ctx, actions...); err != nil {
@@ -268,13 +279,17 @@ func (b *browser) picture(name string) {
 // httpServer serves one page from another origin.
 func httpServer(t *testing.T, content string) string {
 	t.Helper()
-	server := &http.Server{Addr: freeAddress(t), ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	listener, err := net.Listen("tcp", freeAddress(t))
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, content)
 	})}
-	go func() { _ = server.ListenAndServe() }()
+	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close() })
-	return "http://" + server.Addr + "/"
+	return "http://" + listener.Addr().String() + "/"
 }
 
 // samplePacks fills a registry as curl would.
