@@ -61,7 +61,7 @@ func bootMachine(t *testing.T) *machine {
 		<-ended
 	})
 	m := &machine{t: t, pid: cmd.Process.Pid}
-	deadline := time.After(time.Minute)
+	deadline := time.After(toolTimeout)
 	for state := ""; state != "running" && state != "degraded"; {
 		select {
 		case err := <-ended:
@@ -73,6 +73,10 @@ func bootMachine(t *testing.T) *machine {
 		case <-deadline:
 			t.Fatalf("systemd does not come up, it is %q\n%s", state, words)
 		case <-time.After(100 * time.Millisecond):
+			// Until it runs, what answers might be the systemd underneath.
+			if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", m.pid)); string(name) != "systemd\n" {
+				continue
+			}
 			out, _ := m.try("", "systemctl", "is-system-running")
 			state = strings.TrimSpace(out)
 		}
@@ -130,7 +134,7 @@ func makeGroup(t *testing.T) *os.File {
 	}
 	t.Cleanup(func() {
 		group.Close()
-		eventually(t, "the control group is gone", 10*time.Second, func() bool { return removeGroup(path) == nil })
+		eventually(t, "the control group is gone", patience, func() bool { return removeGroup(path) == nil })
 	})
 	return group
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestSystemdOrders has the service order its certificate from a CA which looks
@@ -32,7 +31,10 @@ func TestSystemdOrders(t *testing.T) {
 	m.run("systemd-run", "--unit", "names", "pebble-challtestsrv", "-dnsserver", "127.0.0.1:8053", "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
 		"-defaultIPv4", "127.0.0.1", "-defaultIPv6", "")
 	m.run("systemd-run", "--unit", "ca", "--setenv", "PEBBLE_VA_NOSLEEP=1", "pebble", "-config", dir+"/pebble.json", "-dnsserver", "127.0.0.1:8053")
-	eventually(t, "the CA answers", 30*time.Second, func() bool {
+	eventually(t, "the CA answers, and the DNS server listens", patience, func() bool {
+		if _, code := m.try("", "bash", "-c", ": </dev/tcp/127.0.0.1/8053"); code != 0 {
+			return false
+		}
 		_, code := m.try("", "curl", "--silent", "--fail", "--output", "/dev/null", "--insecure", "https://127.0.0.1:14000/dir")
 		return code == 0
 	})
@@ -42,7 +44,7 @@ func TestSystemdOrders(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("setup: exit %d\n%s", code, out)
 	}
-	eventually(t, "the certificate comes", time.Minute, func() bool {
+	eventually(t, "the certificate comes", toolTimeout, func() bool {
 		out, _ := m.try("", "bash", "-c", "openssl s_client -connect 127.0.0.1:443 -servername "+acmeHost+" </dev/null 2>/dev/null | openssl x509 -noout -issuer")
 		return strings.Contains(out, "Pebble")
 	})
