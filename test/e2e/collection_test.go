@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,20 @@ import (
 // never collected.
 const window = time.Minute
 
+// wantedAfter is when a layer is wanted again, counted from when it was deleted:
+// most are around the moment when it may go; one of sixteen is there for sure, and
+// one is gone, however slow the machine.
+func wantedAfter(i uint64) time.Duration {
+	switch n := i % 16; n {
+	case 0:
+		return window / 2
+	case 15:
+		return window + 30*time.Second
+	default:
+		return window + time.Duration(n-1)*150*time.Millisecond
+	}
+}
+
 // TestCollectionBesidePushesLosesNothing lets the server collect every second
 // while clients push. Half of what they push is deleted at once; and each layer
 // of it is wanted again at the very moment when its window has passed and the
@@ -21,7 +36,7 @@ const window = time.Minute
 // was acknowledged and not deleted stays whole (P3); and what was deleted and
 // nobody wanted again does go, or nothing was proven.
 //
-// It takes SOAK plus the window.
+// It takes SOAK plus the window and half a minute.
 func TestCollectionBesidePushesLosesNothing(t *testing.T) {
 	const workers = 6
 	in := install(t)
@@ -59,11 +74,11 @@ func TestCollectionBesidePushesLosesNothing(t *testing.T) {
 					book.enter(result)
 				} else {
 					in.pushAndDelete(client, book, repository, fmt.Sprintf("deleted-%d-%d", worker, i), layer)
-					// Spread around the moment when it may go.
-					again = append(again, wanted{layer, time.Now().Add(window + time.Duration(i%16)*150*time.Millisecond)})
+					again = append(again, wanted{layer, time.Now().Add(wantedAfter(i / 2))})
 				}
 				time.Sleep(50 * time.Millisecond)
 			}
+			slices.SortFunc(again, func(a, b wanted) int { return a.when.Compare(b.when) })
 			for i, w := range again {
 				time.Sleep(time.Until(w.when))
 				in.wantAgain(client, book, repository, fmt.Sprintf("again-%d-%d", worker, i), w.layer)

@@ -111,8 +111,10 @@ func TestSecondServerIsRefused(t *testing.T) {
 // which is finished and acknowledged before the server ends.
 func TestStopFinishesRunningRequests(t *testing.T) {
 	in := install(t)
+	in.env = []string{"REGISTRY_HTTP_DRAINTIMEOUT=5m"} // whatever this machine is busy with
 	s := in.serve()
 	client := in.client()
+	client.Timeout = 3 * patience
 	started, err := in.request(client, writer, "POST", "/v2/stop/app/blobs/uploads/", []byte{})
 	if err != nil || started.status != http.StatusAccepted {
 		t.Fatalf("start upload: %v %d", err, started.status)

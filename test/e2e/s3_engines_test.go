@@ -53,10 +53,11 @@ func startS3Engine(t *testing.T, engine string) string {
 	default:
 		t.Fatalf("nobody knows how to start the S3 engine %q", engine)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		status, err := s3Request(t.Context(), http.MethodPut, addr, "/"+s3Bucket)
-		if err == nil && status == http.StatusOK {
+		// Conflict: it is there, and nobody heard of it the first time.
+		if err == nil && (status == http.StatusOK || status == http.StatusConflict) {
 			return addr
 		}
 		if time.Now().After(deadline) {

@@ -62,12 +62,23 @@ func testReplicasDieDuringUploads(t *testing.T, engine string) {
 	acknowledged := map[string]bool{}
 	var pushes []pushed
 	resumed, gaveUp := 0, 0
+	proven := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(acknowledged) > 0 && resumed > 0
+	}
+	stop := make(chan struct{})
 	var wait sync.WaitGroup
 	for w := range workers {
 		wait.Go(func() {
 			client := c.client()
 			client.Transport.(*http.Transport).DisableKeepAlives = true
-			for i := 0; time.Now().Before(end); i++ {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
 				content := noise(uint64(1000*w+i), 200_000+i%5*3_000_000)
 				digest, broken, err := pushResumed(c.installation, client, admin, "load/app", content, 6)
 				p := pushArtifact(c.installation, client, admin, "load/art", fmt.Sprintf("t%d-%d", w, i), noise(uint64(1000*w+i), 5000))
@@ -86,7 +97,7 @@ func testReplicasDieDuringUploads(t *testing.T, engine string) {
 		})
 	}
 	kills := 0
-	for time.Now().Before(end) {
+	for time.Now().Before(end) || !proven() && time.Now().Before(end.Add(patience)) {
 		time.Sleep(time.Duration(300+rand.IntN(700)) * time.Millisecond)
 		victim := c.all[rand.IntN(len(c.all))]
 		c.killReplica(victim)
@@ -94,6 +105,7 @@ func testReplicasDieDuringUploads(t *testing.T, engine string) {
 		time.Sleep(200 * time.Millisecond)
 		c.startReplica(victim)
 	}
+	close(stop)
 	wait.Wait()
 	t.Logf("%d kills; %d uploads acknowledged, %d times continued elsewhere, %d given up; %d artifacts", kills, len(acknowledged), resumed, gaveUp, len(pushes))
 	if len(acknowledged) == 0 || resumed == 0 {

@@ -118,7 +118,7 @@ func (c *tool) call(stdin string, args ...string) (stdout, stderr string, err er
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, words bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &words
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = patience // for what it has said to be read, and not for what it left running
 	stop := time.AfterFunc(toolTimeout, func() { _ = cmd.Process.Kill() })
 	defer stop.Stop()
 	if err := cmd.Start(); err != nil {
