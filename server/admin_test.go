@@ -99,7 +99,7 @@ func TestAdminReload(t *testing.T) {
 
 // TestAdminProbe: identities of every role do what the role may, in repositories of probes and nowhere else, and are seen in no listing.
 func TestAdminProbe(t *testing.T) {
-	f := newFixture(t)
+	f := newFixture(t, timeless)
 	base, client := f.run(), f.client()
 	users, probes := map[string]string{}, map[string]string{}
 	for _, role := range []string{"reader", "writer", "admin"} {

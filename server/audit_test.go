@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"packhouse/server/config"
 )
@@ -15,6 +16,7 @@ func TestAudit(t *testing.T) {
 	f := newFixture(t, onDisk, func(f *fixture, c *config.Config) {
 		c.Log.Audit.Path = f.path("audit.log")
 		c.Auth.Htpasswd.Lockout.Attempts = 2
+		c.Auth.Htpasswd.Lockout.Delay, c.Auth.Htpasswd.Lockout.MaxDelay = time.Hour, time.Hour // longer than the machine takes between two guesses
 	})
 	base, client := f.run(), f.client()
 	content := "pack"

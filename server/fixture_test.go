@@ -38,6 +38,7 @@ type fixture struct {
 	dir    string
 	log    *logBuffer
 	server *Server
+	now    func() time.Time // of the server; nil: time.Now
 	roots  *x509.CertPool
 	ran    chan error
 	cancel context.CancelFunc
@@ -86,6 +87,12 @@ http: {addr: "127.0.0.1:0"}
 auth: {htpasswd: {realm: basic-realm, path: %q, roles: {admin: [admin], writer: [ci]}}}
 `
 
+// timeless stops the server's clock: nothing runs out, however long the machine takes.
+func timeless(f *fixture, _ *config.Config) {
+	now := time.Now()
+	f.now = func() time.Time { return now }
+}
+
 // newFixture makes an installation and its server, which does not listen yet.
 func newFixture(t *testing.T, settings ...setting) *fixture {
 	t.Helper()
@@ -100,7 +107,7 @@ func newFixture(t *testing.T, settings ...setting) *fixture {
 		set(f, c)
 	}
 	f.server, err = New(t.Context(), Options{
-		Config: c, ConfigPath: f.path("myconfig.yml"), Version: "test", LogTo: f.log, AdminSocket: f.path("admin.sock"),
+		Config: c, ConfigPath: f.path("myconfig.yml"), Version: "test", LogTo: f.log, AdminSocket: f.path("admin.sock"), Now: f.now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -178,6 +185,29 @@ func (f *fixture) run() string {
 	f.ran, f.cancel = make(chan error, 1), cancel
 	go func() { f.ran <- f.server.Run(ctx) }()
 	f.Cleanup(cancel)
+	scheme := "http"
+	if f.roots != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + f.server.Addr().String()
+}
+
+// serve answers connections and does nothing beside it: files are looked at when the test says so, and not in between.
+func (f *fixture) serve() string {
+	f.Helper()
+	if err := f.server.Listen(); err != nil {
+		f.Fatal(err)
+	}
+	limited := f.server.limit(f.server.life.listener)
+	h := f.server.httpServer(limited)
+	ended := make(chan error, 1)
+	go func() { ended <- f.server.serve(h, limited) }()
+	f.Cleanup(func() {
+		h.Close()
+		if err := <-ended; err != nil {
+			f.Error(err)
+		}
+	})
 	scheme := "http"
 	if f.roots != nil {
 		scheme = "https"

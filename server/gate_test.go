@@ -46,7 +46,7 @@ func paths() []string {
 // TestEveryRouteIsGated walks every path × method × credentials through the whole server. Nothing reaches a handler that the sender's role
 // does not permit, whatever it is called by; and nobody learns more than a status from a refusal.
 func TestEveryRouteIsGated(t *testing.T) {
-	f := newFixture(t, with(func(c *config.Config) { c.Log.Level = "error"; c.Auth.Htpasswd.Lockout.Attempts = 100 }))
+	f := newFixture(t, timeless, with(func(c *config.Config) { c.Log.Level = "error"; c.Auth.Htpasswd.Lockout.Attempts = 100 }))
 	least := map[auth.Role][]route.Action{
 		auth.Nobody: {route.Ping, route.PackPing, route.PageAsset},
 		auth.Reader: {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -200,24 +200,20 @@ func FuzzForwarded(f *testing.F) {
 
 // TestDebugListener: metrics and profiles are on a port of their own and not on the public one.
 func TestDebugListener(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	f := newFixture(t, withTLS, with(func(c *config.Config) { c.HTTP.Debug = config.Debug{Addr: ":" + port, Prometheus: true} }))
+	f := newFixture(t, withTLS, with(func(c *config.Config) { c.HTTP.Debug = config.Debug{Addr: ":0", Prometheus: true} }))
 	base, client := f.run(), f.client()
 	f.ask(client, http.MethodGet, base+"/v2/", "spectro", nil)
 	f.ask(client, http.MethodGet, base+"/v2/", "spectro", nil)
+	address := ""
 	f.eventually("the other port", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
+		_, said, _ := strings.Cut(f.log.String(), `msg="metrics and profiles are served" address=`)
+		address, _, _ = strings.Cut(said, " ")
+		return address != ""
 	})
-	a := f.ask(client, http.MethodGet, "http://localhost:"+port+"/metrics", "", nil)
+	if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().IsLoopback() {
+		t.Fatalf("it is bound to %s: %v", address, err)
+	}
+	a := f.ask(client, http.MethodGet, "http://"+address+"/metrics", "", nil)
 	for _, want := range []string{
 		`packhouse_requests_total{action="ping",status="200"} 2`, `packhouse_request_duration_seconds_count{action="ping"} 2`,
 		"packhouse_auth_remembered_total 1", "packhouse_auth_hashes_total 1", "packhouse_certificate_not_after_timestamp_seconds", "packhouse_up 1",
@@ -227,7 +223,7 @@ func TestDebugListener(t *testing.T) {
 			t.Errorf("%q is not among the metrics", want)
 		}
 	}
-	if a := f.ask(client, http.MethodGet, "http://localhost:"+port+"/debug/pprof/", "", nil); a.status != 200 {
+	if a := f.ask(client, http.MethodGet, "http://"+address+"/debug/pprof/", "", nil); a.status != 200 {
 		t.Errorf("profiles: %d", a.status)
 	}
 	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap"} {
@@ -235,16 +231,13 @@ func TestDebugListener(t *testing.T) {
 			t.Errorf("%s on the public port: %d", path, a.status)
 		}
 	}
-	if strings.Contains(f.log.String(), "address=:"+port) {
-		t.Error("it is bound to every address")
-	}
 }
 
 // TestHeaderLimit: more header than allowed is refused before anything is made of it.
 func TestHeaderLimit(t *testing.T) {
 	f := newFixture(t, with(func(c *config.Config) { c.HTTP.Limits.HeaderBytes = 8 << 10 }))
 	base := f.run()
-	for size, want := range map[int]int{4 << 10: 200, 64 << 10: 431} {
+	for size, want := range map[int]int{4 << 10: 200, 16 << 10: 431} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/health", nil)
 		if err != nil {
 			t.Fatal(err)

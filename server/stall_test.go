@@ -10,7 +10,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"packhouse/server/config"
@@ -73,7 +75,7 @@ func TestDrips(t *testing.T) {
 	}
 	defer c.Close()
 	io.WriteString(c, "GET /v2/ HTTP/1.1\r\nX-Slow: ")
-	for range 100 {
+	for range 4000 { // a minute, for a server that hears of them late
 		if _, err := io.WriteString(c, "a"); err != nil {
 			return
 		}
@@ -82,27 +84,84 @@ func TestDrips(t *testing.T) {
 	t.Error("it goes on")
 }
 
+// pipes is a listener within this process: in a bubble time passes on its connections as the test says, and not as the machine does.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "@", Net: "unix"} }
+
+func (p pipes) Close() error {
+	close(p)
+	return nil
+}
+
+// pipe has the server answer on pipes and returns the other end of one.
+func (f *fixture) pipe() net.Conn {
+	f.Helper()
+	listener := make(pipes, 1)
+	f.server.life.listener = &onceClosed{Listener: listener}
+	f.serve()
+	ours, theirs := net.Pipe()
+	f.Cleanup(func() { ours.Close() })
+	listener <- theirs
+	return ours
+}
+
+// onceClosed may be closed again, as a socket may.
+type onceClosed struct {
+	net.Listener
+	once sync.Once
+}
+
+func (l *onceClosed) Close() (err error) {
+	l.once.Do(func() { err = l.Listener.Close() })
+	return err
+}
+
+// begin writes the headers of a request as ci, and those of its body.
+func begin(t *testing.T, c net.Conn, target string, length int) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.SetBasicAuth("ci", writerPassword)
+	if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n", target, r.Header.Get("Authorization"), length); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answered reads the answer.
+func answered(t *testing.T, c net.Conn, want int) {
+	t.Helper()
+	a, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("cut off: %v", err)
+	}
+	defer a.Body.Close()
+	if body, err := io.ReadAll(a.Body); err != nil || a.StatusCode != want {
+		t.Errorf("%d %s, %v", a.StatusCode, body, err)
+	}
+}
+
 // TestSlowButMoving: a body may take longer than the timeout as long as it moves, and the answer comes whole.
 func TestSlowButMoving(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, patient, onDisk)
-	content := strings.Repeat("slow", 5)
-	u := f.push(f.client(), f.run(), content)
-	for i := range 10 {
-		if _, err := u.body.Write([]byte(content[2*i : 2*i+2])); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, patient, onDisk)
+		content := strings.Repeat("slow", 5)
+		c := f.pipe()
+		begin(t, c, "/v2/a/blobs/uploads/?digest="+digestOf(content), len(content))
+		for i := range 10 {
+			time.Sleep(longStall / 2)
+			if _, err := io.WriteString(c, content[2*i:2*i+2]); err != nil {
+				t.Fatal(err)
+			}
 		}
-		time.Sleep(longStall / 6)
-	}
-	u.body.Close()
-	select {
-	case a := <-u.answer:
-		if a.status != http.StatusCreated {
-			t.Errorf("%d %s", a.status, a.body)
-		}
-	case err := <-u.failed:
-		t.Errorf("cut off: %v", err)
-	}
+		answered(t, c, http.StatusCreated)
+	})
 }
 
 // TestReaderStalls: who asks for a blob and does not read it is let go; who reads slowly gets it whole.
@@ -116,6 +175,7 @@ func TestReaderStalls(t *testing.T) {
 		t.Fatalf("push: %d %s", a.status, a.body)
 	}
 	get := func() net.Conn {
+		t.Helper()
 		c, err := net.Dial("tcp", f.server.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -128,10 +188,11 @@ func TestReaderStalls(t *testing.T) {
 	}
 	for _, how := range []string{"hashed on the way", "sent by the kernel"} { // the second reader's blob is verified
 		t.Run(how, func(t *testing.T) {
+			ended := func() int { return strings.Count(f.log.String(), "msg=request method=GET path=/v2/a/blobs/") }
+			before := ended()
 			c := get()
 			defer c.Close()
-			f.running(1)
-			f.running(0) // it was let go without a byte being read here
+			f.eventually("the end of a reader who does not read", func() bool { return ended() > before })
 
 			c = get()
 			defer c.Close()
@@ -148,9 +209,8 @@ func TestReaderStalls(t *testing.T) {
 				if err != nil {
 					break
 				}
-				if time.Since(began) < longStall+stall {
-					time.Sleep(longStall / 100)
-				}
+				// As fast as to take longer than the timeout for all of it, and no slower: what the kernel tells the server of late is little then.
+				time.Sleep(time.Until(began.Add(time.Duration(float64(longStall+stall) * float64(n) / float64(len(content))))))
 			}
 			if n != len(content) {
 				t.Errorf("%d bytes of %d", n, len(content))
@@ -161,25 +221,27 @@ func TestReaderStalls(t *testing.T) {
 
 // TestLongAnswer: after the body has been read an answer may take longer than the timeout.
 func TestLongAnswer(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, patient)
-	slow := handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if _, err := io.Copy(io.Discard, r.Body); err != nil {
-			return err
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, patient)
+		f.replace(handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				return err
+			}
+			select {
+			case <-r.Context().Done():
+				return r.Context().Err()
+			case <-time.After(10 * longStall):
+			}
+			w.WriteHeader(http.StatusOK)
+			return nil
+		}))
+		c := f.pipe()
+		begin(t, c, "/v2/a/blobs/uploads/", len("body"))
+		if _, err := io.WriteString(c, "body"); err != nil {
+			t.Fatal(err)
 		}
-		select {
-		case <-r.Context().Done():
-			return r.Context().Err()
-		case <-time.After(longStall + stall):
-		}
-		w.WriteHeader(http.StatusOK)
-		return nil
+		answered(t, c, http.StatusOK)
 	})
-	f.replace(slow)
-	base := f.run()
-	if a := f.ask(f.client(), http.MethodPost, base+"/v2/a/blobs/uploads/", "ci", strings.NewReader("body")); a.status != http.StatusOK {
-		t.Errorf("%d %s", a.status, a.body)
-	}
 }
 
 // kernelWriter is a ResponseWriter over a connection that can send files by itself.
