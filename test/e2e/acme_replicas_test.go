@@ -252,7 +252,7 @@ func TestACMEReplicas(t *testing.T) {
 		first = c.served(roots)
 		return first != nil
 	})
-	c.ca.counts(1, 1)
+	c.ca.counts(1)
 	if n := c.byTLS.reached(); n < 2 {
 		t.Errorf("the CA reached %d of the servers: this tells nothing", n)
 	}
@@ -281,7 +281,7 @@ func TestACMEReplicas(t *testing.T) {
 		next := c.served(roots)
 		return next != nil && !next.Equal(first)
 	})
-	c.ca.counts(2, 1)
+	c.ca.counts(2)
 	for _, r := range c.all {
 		r.server.stop()
 	}
@@ -297,7 +297,7 @@ func TestACMEReplicasByHTTP(t *testing.T) {
 	c.start()
 	roots := c.ca.roots()
 	eventually(t, "all serve one certificate", patience, func() bool { return c.served(roots) != nil })
-	c.ca.counts(2, 1) // an order by each challenge
+	c.ca.counts(2) // an order by each challenge
 	if n := c.byHTTP.reached(); n < 2 {
 		t.Errorf("the CA reached %d of the servers: this tells nothing", n)
 	}
@@ -328,10 +328,10 @@ func TestACMEReplicaDies(t *testing.T) {
 	})
 	c.all[i].die()
 	release()
-	c.ca.counts(1, 1)
+	c.ca.counts(1)
 	roots := c.ca.roots()
 	eventually(t, "the others serve a certificate", 2*time.Minute, func() bool { return c.served(roots) != nil })
-	c.ca.counts(2, 1)
+	c.ca.counts(2)
 	c.start()
 	eventually(t, "all serve it", patience, func() bool { return c.served(roots) != nil })
 	time.Sleep(5 * time.Second) // longer than the spread of first orders

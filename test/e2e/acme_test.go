@@ -126,17 +126,17 @@ func (ca *acmeCA) orders() int {
 	return strings.Count(ca.server.log.String(), "POST /order-plz -> calling handler()")
 }
 
-// counts demands as many orders and accounts: what the CA did is in its log a
-// moment later.
-func (ca *acmeCA) counts(orders, accounts int) {
+// counts demands as many orders, all of one account: what the CA did is in its
+// log a moment later.
+func (ca *acmeCA) counts(orders int) {
 	ca.t.Helper()
-	for deadline := time.Now().Add(patience); ca.orders() < orders || ca.accounts() < accounts; time.Sleep(pollEvery) {
+	for deadline := time.Now().Add(patience); ca.orders() < orders || ca.accounts() < 1; time.Sleep(pollEvery) {
 		if time.Now().After(deadline) {
 			break
 		}
 	}
-	if n, opened := ca.orders(), ca.accounts(); n != orders || opened != accounts {
-		ca.t.Errorf("%d orders and %d accounts, want %d and %d", n, opened, orders, accounts)
+	if n, accounts := ca.orders(), ca.accounts(); n != orders || accounts != 1 {
+		ca.t.Errorf("%d orders and %d accounts, want %d and 1", n, accounts, orders)
 	}
 }
 
@@ -305,7 +305,7 @@ func TestACMEByTLS(t *testing.T) {
 	s := o.serve()
 	roots := ca.roots()
 	eventually(t, "a certificate is ordered and served", 2*time.Minute, func() bool { return o.healthy(roots) })
-	ca.counts(1, 1)
+	ca.counts(1)
 	s.says("stand-in certificate is served")
 	first := o.leaf(acmeHost)
 	s.stop()
@@ -325,7 +325,7 @@ func TestACMEByTLS(t *testing.T) {
 		leaf := o.leaf(acmeHost)
 		return leaf != nil && !leaf.Equal(first)
 	})
-	ca.counts(2, 1)
+	ca.counts(2)
 	s.stop()
 }
 
@@ -339,7 +339,7 @@ func TestACMEByHTTP(t *testing.T) {
 	s := o.serve()
 	roots := ca.roots()
 	eventually(t, "a certificate is ordered and served", 2*time.Minute, func() bool { return o.healthy(roots) })
-	ca.counts(2, 1) // one that failed and one by the other challenge
+	ca.counts(2) // one that failed and one by the other challenge
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, tc := range []struct {
 		method, host, path string
@@ -385,7 +385,7 @@ func TestACMEBrokenName(t *testing.T) {
 		return strings.Contains(s.log.String(), "no certificate from the ACME directory")
 	})
 	s.says("the CA said: Failed to connect to 127.0.0.97")
-	ca.counts(2, 1)
+	ca.counts(2)
 	for range 3 {
 		for range 50 {
 			if leaf := o.leaf(acmeBroken); !isStandIn(leaf) {
@@ -399,7 +399,7 @@ func TestACMEBrokenName(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second) // longer than the spread of first orders
 	}
-	ca.counts(2, 1)
+	ca.counts(2)
 	var remembered struct {
 		Refusals int
 		Reason   string
@@ -438,6 +438,6 @@ func TestACMESetup(t *testing.T) {
 	if !o.healthy(ca.roots()) {
 		t.Error("after setup the certificate is not served")
 	}
-	ca.counts(1, 1)
+	ca.counts(1)
 	s.stop()
 }
