@@ -149,7 +149,10 @@ system_packages() {
   # rather than this script.
   local apt=(apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
   again_and_again "${apt[@]}" update </dev/null || say 'apt-get update failed'
-  again_and_again "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null || say "apt-get install failed: ${missing[*]}"
+  again_and_again "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null && return
+  for package in "${missing[@]}"; do
+    "${apt[@]}" install -y --no-install-recommends "$package" </dev/null >/dev/null 2>&1 || say "apt-get install failed: $package"
+  done
 }
 
 main() {
