@@ -127,7 +127,7 @@ func TestSlowAndPlainClients(t *testing.T) {
 	if err != nil {
 		t.Fatalf("read configuration: %v", err)
 	}
-	changed := strings.Replace(string(configuration), "\nhttp:\n", "\nhttp:\n  limits: {stalltimeout: 2s}\n", 1)
+	changed := strings.Replace(string(configuration), "\nhttp:\n", "\nhttp:\n  limits: {stalltimeout: 5s}\n", 1)
 	if err := os.WriteFile(in.configuration(), []byte(changed), 0o600); err != nil {
 		t.Fatalf("write configuration: %v", err)
 	}
