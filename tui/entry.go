@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"packhouse/setup"
 	"packhouse/tui/field"
@@ -183,6 +184,9 @@ func (e *entry) shown() []setup.Finding {
 	if e.problem != "" {
 		out = append(out, setup.Finding{Severity: setup.Refused, What: e.problem})
 	}
+	if whole := e.wholePath(); whole != "" {
+		out = append(out, setup.Finding{Severity: setup.Note, What: "that is " + whole})
+	}
 	for _, severity := range []setup.Severity{setup.Refused, setup.Warning, setup.Note} {
 		for _, finding := range slices.Concat(e.findings, e.tried, e.glance()) {
 			if finding.Severity != severity || severity == setup.Refused && !e.touched && e.known == "" {
@@ -194,6 +198,15 @@ func (e *entry) shown() []setup.Finding {
 		}
 	}
 	return out
+}
+
+// wholePath is what a path that begins with ~ or is relative means; empty where it was typed as it is.
+func (e *entry) wholePath() string {
+	line, ok := e.field.(*field.Text)
+	if !ok || e.question.Kind != setup.Path || e.problem != "" || line.Value() == "" || strings.HasPrefix(line.Value(), "/") || e.known == line.Value() {
+		return ""
+	}
+	return e.known
 }
 
 // open draws the question that is being answered.

@@ -256,13 +256,12 @@ func (m *model) stepList(height int) []string {
 // helpText explains the open question.
 func (m *model) helpText(width int) []string {
 	t := m.theme
-	switch {
-	case m.phase == managing:
-		return layout.Wrap(managerHelp, width)
-	case m.phase == repairing:
-		return layout.Wrap(repairHelp, width)
-	case m.phase != asking || m.form().current() == nil:
-		return layout.Wrap(generalHelp, width)
+	if m.phase != asking || m.form().current() == nil {
+		var lines []string
+		for paragraph := range strings.SplitSeq(m.phaseHelp(), "\n") {
+			lines = append(lines, layout.Wrap(paragraph, width)...)
+		}
+		return lines
 	}
 	q := m.form().current().question
 	lines := []string{t.Title.Render(layout.Cut(clean(q.Title), width)), ""}
@@ -283,15 +282,6 @@ func (m *model) helpText(width int) []string {
 	m.helpOpen = true
 	return lines
 }
-
-// generalHelp is shown where no question is open.
-const generalHelp = `Nothing is written before the review. The review shows every file with what happens to it; then the files are written all together or not at all, ` +
-	`what is replaced is kept in a backup, the server is started and the checks prove that it works. ctrl+c leaves at any time.`
-
-// managerHelp is shown beside the state of an installation.
-const managerHelp = `This is how the installation does at this moment: r looks again. Every job below it first shows what it is going to change, and writes only when ` +
-	`that was confirmed; a server that runs takes users and certificates up without a restart. Check proves every part as a client would. What a change replaced is kept ` +
-	`until the next one, and Roll back brings it back.`
 
 func (m *model) helpKey(name string) {
 	switch name {

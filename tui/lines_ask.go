@@ -152,6 +152,9 @@ func (l *lines) prompt(q *setup.Question) string {
 	if origin := l.m.origins[q.ID]; origin != setup.FromDefault && originWords(origin) != "" {
 		from = ", " + originWords(origin)
 	}
+	if l.emptiable(q) {
+		from += "; " + none + " takes it away"
+	}
 	return clean(fmt.Sprintf("Default: %s%s. Your answer: ", value, from))
 }
 
@@ -204,15 +207,18 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 	case q.Kind == setup.Users:
 		return false, l.takeUser(q, text)
 	case q.Kind == setup.Choice:
+		options := q.Choices(l.m.machine, a)
 		if n, err := strconv.Atoi(text); err == nil {
-			options := q.Choices(l.m.machine, a)
 			if n < 1 || n > len(options) {
-				l.mistake("there is no number %d", n)
+				l.mistake("there is no number %d: 1 to %d", n, len(options))
 				return false, nil
 			}
 			text = options[n-1].Value
 		}
-		for _, o := range q.Choices(l.m.machine, a) {
+		for _, o := range options {
+			if strings.EqualFold(o.Value, text) || strings.EqualFold(o.Title, text) { // also as it was read out
+				text = o.Value
+			}
 			if o.Value == text && o.Disabled != "" {
 				l.mistake("%s cannot be chosen here: %s", o.Title, o.Disabled)
 				return false, nil
@@ -220,6 +226,9 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 		}
 	}
 	before := q.Get(a)
+	if text == none && l.emptiable(q) {
+		text = ""
+	}
 	if err := q.Set(a, text); err != nil {
 		l.mistake("%q %v", text, err)
 		return false, nil
@@ -229,7 +238,22 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 		return false, nil
 	}
 	l.m.origins[q.ID] = setup.FromTyping
+	if now := q.Get(a); q.Kind == setup.Path && now != text && now != "" {
+		l.say("Note: that is %s", now)
+	}
 	return true, nil
+}
+
+// none takes an answer away that there need not be.
+const none = "none"
+
+// emptiable tells whether there is an answer to a question, and need not be one.
+func (l *lines) emptiable(q *setup.Question) bool {
+	if q.Kind != setup.Text && q.Kind != setup.Path || q.Get(&l.m.answers) == "" {
+		return false
+	}
+	without := l.m.answers.Clone()
+	return q.Set(&without, "") == nil && (q.Validate == nil || !setup.AnyRefused(q.Validate(l.ctx, l.m.machine, &without)))
 }
 
 func (l *lines) takeNames(q *setup.Question, text string) {
@@ -272,7 +296,7 @@ func (l *lines) takeUser(q *setup.Question, text string) error {
 	a.Users = slices.Clone(a.Users)
 	switch {
 	case name == "" || len(fields) > 3 || !slices.Contains([]string{"add", "remove", "role", "password"}, verb):
-		l.mistake("that is none of add, remove, role and password with a name")
+		l.mistake("begin with add, remove, role or password, and the name of a user")
 		return nil
 	case !slices.Contains(setup.Roles(), role):
 		l.mistake("%q is no role: reader, writer or admin", role)

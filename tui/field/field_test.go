@@ -199,9 +199,9 @@ func TestUsersFormIsKept(t *testing.T) {
 		t.Errorf("the form of admin:\n%s", got)
 	}
 	press(f, tea.KeyEsc)
-	f = NewUsers(looks, nil, nil)
+	f = NewUsers(looks, nil, nil) // it takes an admin, to begin with
 	enter(f, "aspectro")
-	press(f, tea.KeyTab, tea.KeyDown, tea.KeyEsc)
+	press(f, tea.KeyTab, tea.KeyUp, tea.KeyEsc)
 	enter(f, "a")
 	if got := drawn(f); !strings.Contains(got, "spectro") || !strings.Contains(got, "(•) writer") {
 		t.Errorf("what was typed is gone:\n%s", got)

@@ -101,6 +101,9 @@ func (f *userForm) checkSecret(password string) error {
 		}
 		return errors.New("a password is needed")
 	}
+	if f.checkName(f.name.Value()) != nil {
+		return nil // said beside the name; no password can be judged without one
+	}
 	candidate := setup.User{Name: f.name.Value(), Role: setup.Reader, Source: setup.Typed, Password: setup.Secret(password)}
 	if problem := f.judge(candidate); problem != "" {
 		return errors.New(problem)

@@ -140,6 +140,9 @@ func (f *Users) open(index int) {
 		return
 	}
 	user := setup.User{Role: setup.Reader, Source: setup.Generated}
+	if !slices.ContainsFunc(f.users, func(u setup.User) bool { return u.Role == setup.Admin }) {
+		user.Role = setup.Admin // it takes one
+	}
 	if index >= 0 {
 		user = f.users[index]
 	}

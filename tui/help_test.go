@@ -1,0 +1,87 @@
+package tui
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"packhouse/setup"
+)
+
+// What ? says is about what is on the screen.
+func TestHelpIsAboutTheScreen(t *testing.T) {
+	for phase, want := range map[phase]string{
+		reviewing: "w writes", checking: "could not be proven from here", handing: "p shows them", serving: "ends with it", managing: "r looks again", applying: "before the review",
+	} {
+		s := open(t, fixtureOptions(), 80, 24)
+		s.m.phase = phase
+		if got := strings.Join(s.m.helpText(60), " "); !strings.Contains(got, want) {
+			t.Errorf("phase %d: %s", phase, got)
+		}
+	}
+}
+
+// A path is shown as it is going to be written, where it was typed in another way.
+func TestPathsAreToldWhole(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	o := fixtureOptions()
+	o.Steps = []setup.Step{{ID: "storage", Title: "Storage", Questions: []*setup.Question{realQuestion(t, "storage-path")}}}
+	o.Steps[0].Questions[0].Probe = nil
+	s := open(t, o, 80, 24)
+	s.wantsNot("that is")
+	s.keys("<ctrl+u>~/packs")
+	s.wants("that is " + filepath.Join(home, "packs"))
+	s.keys("<ctrl+u>/srv/packs")
+	s.wantsNot("that is")
+
+	out, outcome, _ := typeLines(t, o, "~/packs\nback\n\nquit\n")
+	wantsLines(t, out, "Note: that is "+filepath.Join(home, "packs"), "Default: "+filepath.Join(home, "packs")+". Your answer: ")
+	if got, want := outcome.Resolved.Answers.StoragePath, filepath.Join(home, "packs"); got != want {
+		t.Errorf("the answer is %q, want %q", got, want)
+	}
+}
+
+// realQuestion is one of the product's own.
+func realQuestion(t *testing.T, id string) *setup.Question {
+	t.Helper()
+	for _, step := range setup.Questions() {
+		for _, q := range step.Questions {
+			if q.ID == id {
+				return q
+			}
+		}
+	}
+	t.Fatalf("no question %q", id)
+	return nil
+}
+
+// In lines a choice is named as it was read out, too.
+func TestLinesTakeTitles(t *testing.T) {
+	o := fixtureOptions()
+	o.Steps = []setup.Step{{ID: "tls", Title: "TLS", Questions: []*setup.Question{realQuestion(t, "tls")}}}
+	o.Steps[0].Questions[0].Probe = nil
+	for typed, want := range map[string]setup.TLSMode{"self-SIGNED": setup.SelfSigned, "own files": setup.Files, "Private CA": setup.PrivateCA, "letsencrypt": setup.LetsEncrypt, "2": setup.SelfSigned} {
+		out, outcome, _ := typeLines(t, o, typed+"\nquit\n")
+		if got := outcome.Resolved.Answers.TLS; got != want {
+			t.Errorf("%q gives %s, want %s:\n%s", typed, got, want, out)
+		}
+	}
+}
+
+// In lines an answer that there need not be can be taken away, and one that there has to be cannot.
+func TestLinesTakeAnswersAway(t *testing.T) {
+	o := fixtureOptions()
+	o.Resolved.Answers.PublicURL = "https://packs.example.com"
+	public := realQuestion(t, "public-url")
+	public.Advanced = false
+	o.Steps = []setup.Step{{ID: "address", Title: "Address", Questions: []*setup.Question{realQuestion(t, "hostname"), public}}}
+	o.Steps[0].Questions[0].Probe = nil
+	o.Plan = func(context.Context, setup.Resolved) (*setup.Plan, error) { return nil, context.Canceled }
+	out, outcome, _ := typeLines(t, o, "\nnone\nback\nback\n\nnone\n\nquit\n")
+	wantsLines(t, out, "Default: registry.example.com, detected on this machine. Your answer: ", "Default: https://packs.example.com; none takes it away. Your answer: ", "No default. Your answer: ")
+	if got := outcome.Resolved.Answers; got.PublicURL != "" || got.Hostname != "registry.example.com" {
+		t.Errorf("the answers are %q and %q", got.PublicURL, got.Hostname)
+	}
+}
