@@ -135,7 +135,7 @@ func (v *View) listPacks(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	req := grant.Request
 	page, prefix := req.Page, reference.PackPrefix(req.Base)
 	n := page.Limit(v.o.MaxCatalog)
-	found, more, err := v.o.Store.Repositories(r.Context(), prefix+page.Last, n, func(repository reference.Repository) bool {
+	found, more, err := storage.RepositoriesIn(r.Context(), v.o.Store, prefix, prefix+page.Last, n, func(repository reference.Repository) bool {
 		base, _, pack := repository.Pack()
 		return pack && base == req.Base && (grant.Visible == nil || grant.Visible(repository))
 	})

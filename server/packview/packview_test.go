@@ -43,6 +43,17 @@ var store = names{all: []string{
 	"spectro-packs/archive/deep/er", "spectro-packs/archive/secret", "team/spectro-packs/archive/own", "zzz",
 }}
 
+// folders is a store that lists the repositories of a folder by themselves, and no others.
+type folders struct{ names }
+
+func (s folders) Repositories(context.Context, string, int, func(reference.Repository) bool) ([]string, bool, error) {
+	return nil, false, errors.New("all repositories were listed")
+}
+
+func (s folders) RepositoriesIn(ctx context.Context, prefix, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
+	return s.names.Repositories(ctx, last, n, func(r reference.Repository) bool { return strings.HasPrefix(r.String(), prefix) && visible(r) })
+}
+
 func get(t *testing.T, v *packview.View, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("GET", target, nil)
@@ -61,9 +72,11 @@ func TestTheCatalogueShowsPacksByName(t *testing.T) {
 	for base, want := range map[string]string{
 		"": `{"repositories":["a.b","nginx","nginx-ingress"]}`, "team": `{"repositories":["own"]}`, "other": `{"repositories":[]}`,
 	} {
-		w := get(t, packview.New(packview.Options{Store: store}), "/v1/_catalog?base="+base)
-		if w.Code != 200 || w.Body.String() != want || w.Header().Get("Link") != "" || w.Header().Get("Content-Type") != "application/json" {
-			t.Errorf("below %q: %d %s %v", base, w.Code, w.Body, w.Header())
+		for _, store := range []packview.Store{store, folders{store}} {
+			w := get(t, packview.New(packview.Options{Store: store}), "/v1/_catalog?base="+base)
+			if w.Code != 200 || w.Body.String() != want || w.Header().Get("Link") != "" || w.Header().Get("Content-Type") != "application/json" {
+				t.Errorf("below %q: %d %s %v", base, w.Code, w.Body, w.Header())
+			}
 		}
 	}
 }

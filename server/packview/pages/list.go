@@ -102,7 +102,7 @@ func (p *Pages) packNames(ctx context.Context, grant auth.Grant) ([]string, erro
 	prefix, last := reference.PackPrefix(grant.Request.Base), ""
 	var names []string
 	for len(names) < mostPacks {
-		found, more, err := p.o.Store.Repositories(ctx, prefix+last, 1000, func(repository reference.Repository) bool {
+		found, more, err := storage.RepositoriesIn(ctx, p.o.Store, prefix, prefix+last, 1000, func(repository reference.Repository) bool {
 			base, _, pack := repository.Pack()
 			return pack && base == grant.Request.Base && (grant.Visible == nil || grant.Visible(repository))
 		})

@@ -65,8 +65,14 @@ func (s *Store) awaitIndex(ctx context.Context) error {
 	}
 }
 
-// Repositories implements storage.Listings: as many LISTs as the page has thousands, however many repositories there are.
+// Repositories implements storage.Listings: as many LISTs as the page has thousands, however many repositories there are, and one for each
+// thousand that visible does not let through.
 func (s *Store) Repositories(ctx context.Context, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
+	return s.RepositoriesIn(ctx, "", last, n, visible)
+}
+
+// RepositoriesIn implements storage.FolderListings: names of other folders are not listed.
+func (s *Store) RepositoriesIn(ctx context.Context, prefix, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
 	page := []string{}
 	if n <= 0 {
 		return page, false, nil
@@ -75,18 +81,15 @@ func (s *Store) Repositories(ctx context.Context, last string, n int, visible fu
 		return nil, false, err
 	}
 	if s.unindexed {
-		return s.walkedRepositories(ctx, last, n, visible)
+		return s.walkedRepositories(ctx, prefix, last, n, visible)
 	}
 	limit := mostListed
 	if visible == nil {
 		limit = min(n+1, mostListed)
 	}
-	after := repositoryIndex
-	if last != "" {
-		after += escape(last)
-	}
+	within, after := repositoryEntry(prefix), repositoryEntry(max(last, prefix))
 	for {
-		p, err := s.bucket.list(ctx, repositoryIndex, after, limit, false)
+		p, err := s.bucket.list(ctx, within, after, limit, false)
 		if err != nil {
 			return nil, false, fmt.Errorf("list repositories: %w", err)
 		}
@@ -141,6 +144,8 @@ func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string
 	}
 	return page, false, nil
 }
+
+var _ storage.FolderListings = (*Store)(nil)
 
 func (s *Store) tagPage(ctx context.Context, repo, last string, n int) ([]string, bool, error) {
 	page := []string{}

@@ -84,12 +84,12 @@ func (s *Store) walkLinks(ctx context.Context, layer func(repoKey, object) error
 	return end()
 }
 
-// walkedRepositories is Repositories without an index, for a bucket that may only be read and never had one.
-func (s *Store) walkedRepositories(ctx context.Context, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
+// walkedRepositories is RepositoriesIn without an index, for a bucket that may only be read and never had one.
+func (s *Store) walkedRepositories(ctx context.Context, prefix, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
 	var all []string
 	err := s.walkRepositories(ctx, func(w *walked) error {
 		r, err := reference.ParseRepository(w.name)
-		if err == nil && !w.empty() && w.name > last && (visible == nil || visible(r)) {
+		if err == nil && !w.empty() && w.name > last && strings.HasPrefix(w.name, prefix) && (visible == nil || visible(r)) {
 			all = append(all, w.name)
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"packhouse/server/reference"
@@ -49,6 +50,14 @@ func repositoriesListed(t *testing.T, s storage.Store) {
 	}
 	if page, more, err := s.Repositories(context.Background(), "a5", 1, nil); err != nil || !more || len(page) != 1 || page[0] <= "a5" {
 		t.Errorf("after a name that is not: %v, %v, %v", page, more, err)
+	}
+	// Of one folder, whose names lie between others.
+	for _, folder := range []string{"a/", "a-b/", "none/"} {
+		inside := slices.DeleteFunc(slices.Clone(want), func(n string) bool { return !strings.HasPrefix(n, folder) })
+		page, more, err := storage.RepositoriesIn(context.Background(), s, folder, "", len(want), nil)
+		if err != nil || more || !slices.Equal(page, inside) {
+			t.Errorf("in %s: %v, %v, %v; want %v", folder, page, more, err, inside)
+		}
 	}
 }
 
