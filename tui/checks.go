@@ -57,6 +57,9 @@ func (m *model) startChecks() tea.Cmd {
 		life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		release := context.AfterFunc(ctx, cancel)
 		running, err := m.options.Start(life, plan)
+		if running != nil {
+			m.up.Store(&running)
+		}
 		if !release() && running != nil && running != before { // it was cancelled meanwhile, and nobody is waiting for the server
 			return startedMsg{running: running, err: ctx.Err()}
 		}

@@ -2,11 +2,48 @@ package tui
 
 import (
 	"context"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"packhouse/setup"
 )
+
+// TestAServerThatComesUpLateIsStopped: who stopped waiting for it, and leaves, does not leave it to itself.
+func TestAServerThatComesUpLateIsStopped(t *testing.T) {
+	o := fixtureOptions()
+	wait, server := make(chan struct{}), fixtureServer{make(chan struct{})}
+	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) {
+		<-wait
+		return server, nil
+	}
+	s := open(t, o, 80, 24)
+	s.keys(enters(reviewAfter))
+	s.begin("<enter>", "starting the server")
+	s.keys("<esc>")
+	s.wants("stopped; r runs the checks again")
+	close(wait)
+	for s.m.up.Load() == nil {
+		runtime.Gosched()
+	}
+	s.keys("<ctrl+c>")
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if err := s.m.stopServer(null); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-server.done:
+	default:
+		t.Error("the server still runs")
+	}
+}
 
 // TestAJobIsOverWithItsResult: who answers to what a job came to, the moment it is on the screen, is not told to wait for the job.
 func TestAJobIsOverWithItsResult(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -87,6 +88,7 @@ type model struct {
 	checks    checks
 	card      card
 	running   setup.Running
+	up        atomic.Pointer[setup.Running] // that came up last, whether or not anybody still waited for it
 
 	passwords []setup.Password // generated in this sitting and in force, for the card only
 	given     []string         // users whose password somebody gave in this sitting

@@ -95,11 +95,15 @@ func (h *hangup) Read(into []byte) (int, error) {
 
 // stopServer ends the server, once the screen is the shell's again. A second ctrl+c does not wait for requests that still run.
 func (m *model) stopServer(words *os.File) error {
-	if m.running == nil {
+	running := m.running
+	if late := m.up.Load(); running == nil && late != nil {
+		running = *late // it came up when nobody waited for it any more
+	}
+	if running == nil {
 		return nil
 	}
 	select {
-	case <-m.running.Done():
+	case <-running.Done():
 		return nil
 	default:
 	}
@@ -108,7 +112,7 @@ func (m *model) stopServer(words *os.File) error {
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, stopWithin)
 	defer cancel()
-	if err := m.running.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	if err := running.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stop the server: %w", err)
 	}
 	return nil

@@ -95,8 +95,8 @@ func (a *asked) serverState(ctx context.Context, installed *setup.Installed) set
 	if status.Reload != nil {
 		state.Restart = status.Reload.NeedsRestart
 	}
-	if a.proof != nil && a.proof.started != nil {
-		state.Here = a.proof.started.Nonce() == status.Nonce
+	if p := a.proof.Load(); p != nil && p.started != nil {
+		state.Here = p.started.Nonce() == status.Nonce
 	}
 	return state
 }

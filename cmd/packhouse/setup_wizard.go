@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/term"
 
@@ -19,17 +20,23 @@ import (
 // logLines is how many lines of the server's log the wizard keeps in view.
 const logLines = 500
 
-// asked is what somebody in front of a terminal drives: the wizard, the manager and the line mode stand on the same functions.
+// asked is what somebody in front of a terminal drives: the wizard, the manager and the line mode stand on the same functions. One that was
+// stopped may still be at work when the next one begins.
 type asked struct {
 	*setupRun
-	quiet *app // what is said while the screen is taken is shown inside it
-	ring  *logview.Ring
-	proof *proof // of the server that runs, or was asked
+	quiet    *app // what is said while the screen is taken is shown inside it
+	ring     *logview.Ring
+	found    atomic.Pointer[setup.Machine]
+	starting chan struct{}         // holds a token while a server is started, or made to take a plan
+	proof    atomic.Pointer[proof] // of the server that runs, or was asked
 }
 
 func (s *setupRun) newAsked() *asked {
 	ring := logview.New(logLines)
-	return &asked{setupRun: s, ring: ring, quiet: &app{stdin: s.stdin, stdout: ring, stderr: ring, env: s.env, now: s.now, surroundings: s.surroundings}}
+	return &asked{
+		setupRun: s, ring: ring, quiet: &app{stdin: s.stdin, stdout: ring, stderr: ring, env: s.env, now: s.now, surroundings: s.surroundings},
+		starting: make(chan struct{}, 1),
+	}
 }
 
 // wizard sets up with questions, on the terminal.
@@ -44,7 +51,7 @@ func (a *asked) options() tui.Options {
 		In: a.stdin, Log: a.ring, Now: a.now,
 		Begin: a.begin, Plan: a.plan, Apply: applyPlan, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
 		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
-			return a.proof.check(ctx, report)
+			return a.proof.Load().check(ctx, report)
 		},
 	}
 }
@@ -86,13 +93,15 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 }
 
 func (a *asked) begin(ctx context.Context) (tui.Beginning, error) {
-	if err := a.look(ctx); err != nil {
+	seen := setupRun{app: a.app, o: a.o}
+	if err := seen.look(ctx); err != nil {
 		return tui.Beginning{}, err
 	}
+	a.found.Store(seen.machine)
 	input := a.input
 	input.Quick = true // the questions are probed step by step
-	resolved, findings := setup.Resolve(ctx, a.machine, a.installed, input)
-	return tui.Beginning{Machine: a.machine, Installed: a.installed, Resolved: resolved, Findings: findings}, nil
+	resolved, findings := setup.Resolve(ctx, seen.machine, seen.installed, input)
+	return tui.Beginning{Machine: seen.machine, Installed: seen.installed, Resolved: resolved, Findings: findings}, nil
 }
 
 func (a *asked) plan(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
@@ -100,16 +109,10 @@ func (a *asked) plan(ctx context.Context, resolved setup.Resolved) (*setup.Plan,
 	if err != nil {
 		return nil, err
 	}
-	return setup.MakePlan(ctx, a.machine, installed, resolved, setup.Options{Now: a.now()})
+	return setup.MakePlan(ctx, a.found.Load(), installed, resolved, setup.Options{Now: a.now()})
 }
 
-func (a *asked) reread(context.Context) (*setup.Installed, error) {
-	installed, err := setup.Load(a.o.dir)
-	if err == nil {
-		a.installed = installed
-	}
-	return installed, err
-}
+func (a *asked) reread(context.Context) (*setup.Installed, error) { return setup.Load(a.o.dir) }
 
 // glance tells how storage and certificate do, without asking anybody.
 func (a *asked) glance(ctx context.Context) *setup.State {
@@ -117,7 +120,7 @@ func (a *asked) glance(ctx context.Context) *setup.State {
 	if err != nil || ctx.Err() != nil {
 		return nil
 	}
-	return setup.StateOf(a.machine, installed, "")
+	return setup.StateOf(a.found.Load(), installed, "")
 }
 
 func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
@@ -143,31 +146,34 @@ func (a *asked) editor(path string) *exec.Cmd {
 	return nil
 }
 
-// start has a server take the plan: the one that was started before, somebody else's that runs, or a new one.
+// start has a server take the plan: the one that was started before, somebody else's that runs, or a new one. It waits for a start that was
+// stopped and has not come to its end: two servers would be in each other's way.
 func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
-	if a.proof != nil && a.proof.started != nil && plan.Resolved.Answers.Service == setup.Systemd { // it makes way for the service
-		if err := a.proof.started.Shutdown(ctx); err != nil {
-			return a.proof.started, fmt.Errorf("make way for the service: %w", err)
-		}
-		a.proof.started = nil
+	select {
+	case a.starting <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	if a.proof != nil && a.proof.started != nil {
-		kept, err := a.keep(ctx, plan)
-		if err != nil {
-			return a.proof.started, err
+	defer func() { <-a.starting }()
+	before := a.proof.Load()
+	if before != nil && before.started != nil && plan.Resolved.Answers.Service == setup.Systemd { // it makes way for the service
+		if err := before.started.Shutdown(ctx); err != nil {
+			return before.started, fmt.Errorf("make way for the service: %w", err)
 		}
-		if kept {
-			return a.proof.started, nil
+	} else if before != nil && before.started != nil {
+		kept, err := a.keep(ctx, before, plan)
+		if err != nil || kept {
+			return before.started, err
 		}
 	}
 	proof, err := a.quiet.newProof(ctx, plan, a.ring)
 	if err != nil {
 		return nil, err
 	}
-	if a.proof != nil {
-		proof.known = a.proof.passwords()
+	if before != nil {
+		proof.known = before.passwords()
 	}
-	a.proof = proof
+	a.proof.Store(proof)
 	if proof.started == nil {
 		return nil, nil
 	}
@@ -176,8 +182,8 @@ func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, err
 
 // keep has the server that was started before take the plan. It tells whether that goes on: one that had to be restarted is stopped, so that
 // another can take its place.
-func (a *asked) keep(ctx context.Context, plan *setup.Plan) (bool, error) {
-	server := a.proof.started
+func (a *asked) keep(ctx context.Context, before *proof, plan *setup.Plan) (bool, error) {
+	server := before.started
 	select {
 	case <-server.Done():
 		return false, nil
@@ -187,7 +193,7 @@ func (a *asked) keep(ctx context.Context, plan *setup.Plan) (bool, error) {
 		if err := server.Reload(ctx); err != nil {
 			return true, fmt.Errorf("the server keeps its old state: %w", err)
 		}
-		a.proof = &proof{app: a.quiet, plan: plan, started: server, known: a.proof.passwords()}
+		a.proof.Store(&proof{app: a.quiet, plan: plan, started: server, known: before.passwords()})
 		return true, nil
 	}
 	if err := server.Shutdown(ctx); err != nil {
