@@ -238,7 +238,7 @@ func (m *model) managerKey(name string) tea.Cmd {
 }
 
 func (m *model) managerKeys() []key.Binding {
-	if m.manager.state == nil {
+	if m.manager.state == nil || m.job != nil { // what is there may be another state by now: nothing is done to it before that is known
 		return []key.Binding{bind("r", "look again"), bind("q", "leave")}
 	}
 	keys := []key.Binding{bind("↑↓", "choose"), bind("enter", "do it"), bind("r", "look again")}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -135,6 +137,30 @@ func TestManagerGoesRound(t *testing.T) {
 	s.keys("<esc>q")
 	if !s.left || s.m.outcome.ExitCode() != 0 {
 		t.Errorf("left %v with %d", s.left, s.m.outcome.ExitCode())
+	}
+}
+
+// TestManagerOffersWhatCanBeDone: while it looks at the installation again, the old state is still on the screen, and enter does nothing.
+func TestManagerOffersWhatCanBeDone(t *testing.T) {
+	o, _ := refusing(t, true)
+	for _, keys := range []string{"r", "<enter><esc>", "<enter><enter>w<enter>"} {
+		s := open(t, o, 100, 40)
+		looks := 0
+		s.seen = func(frame string) {
+			if (s.m.phase == managing || s.m.phase == repairing) && s.m.job != nil {
+				looks++
+				if strings.Contains(frame, "do it") {
+					t.Errorf("%s: enter is offered, and does nothing:\n%s", keys, ansi.Strip(frame))
+				}
+			}
+		}
+		s.keys(keys)
+		if looks == 0 {
+			t.Errorf("%s: nothing was looked at", keys)
+		}
+		if s.wants("do it"); s.m.job != nil {
+			t.Errorf("%s: it still looks", keys)
+		}
 	}
 }
 

@@ -135,9 +135,15 @@ func (m *model) repairKey(name string) tea.Cmd {
 		if m.manager.on {
 			return m.goHome()
 		}
-		m.cancelJob()
 		m.notice = "setup goes on once this file is right; ctrl+c leaves it as it is"
+		if m.job != nil {
+			m.cancelJob()
+			m.notice = "stopped; enter looks again"
+		}
 	case "enter", " ":
+		if !r.looked && m.job == nil {
+			return m.lookAtFaults()
+		}
 		if m.job != nil || r.at >= len(r.ways) || r.reveal() {
 			return nil
 		}
@@ -233,6 +239,9 @@ func (m *model) edited(msg editedMsg) tea.Cmd {
 
 func (m *model) repairKeys() []key.Binding {
 	keys := []key.Binding{bind("↑↓", "choose"), bind("enter", "do it")}
+	if m.job != nil {
+		keys = nil
+	}
 	if m.manager.on {
 		keys = append(keys, bind("esc", "back"))
 	}

@@ -200,6 +200,18 @@ func TestWizardBeginsWithTheRepair(t *testing.T) {
 	s.wants("By which name do clients reach the registry?")
 }
 
+// TestRepairLooksAgain: who stops the look at the file, in the moment that it takes, is not left without a way on.
+func TestRepairLooksAgain(t *testing.T) {
+	o, _ := refusing(t, false)
+	s := open(t, o, 80, 24)
+	look := s.m.openRepair()
+	s.keys("<esc>")
+	s.run(look)
+	s.wants("Looking at the file", "stopped; enter looks again")
+	s.keys("<enter>")
+	s.wants("The server would not start on this file", "did you mean http.addr?")
+}
+
 // TestRepairAtEverySize: the harness holds each frame against its window.
 func TestRepairAtEverySize(t *testing.T) {
 	o, _ := refusing(t, true)
