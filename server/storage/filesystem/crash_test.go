@@ -334,36 +334,38 @@ func oneFailure(t *testing.T, f *faulty, journaling bool, n uint64) (done bool) 
 // TestNoSyncNoAnswer makes every sync of a push fail in turn: none of them ends in an answer.
 func TestNoSyncNoAnswer(t *testing.T) {
 	for _, barrier := range []string{filesystem.BarrierFiles, filesystem.BarrierAuto} {
-		for n := 1; ; n++ {
-			f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true}), err: errDevice, only: "sync"}
-			s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{Barrier: barrier, Journal: smallJournal})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := storagetest.TryBlob(s, storagetest.Repo(t, "z"), []byte("the work of the start is done")); err != nil {
-				t.Fatal(err)
-			}
-			f.mu.Lock()
-			f.at = f.calls + n
-			f.mu.Unlock()
-			blob, image := []byte("content"), storagetest.NewImage(t, "one", nil)
-			first := storagetest.TryBlob(s, storagetest.Repo(t, "a"), blob)
-			second := image.TryPush(t, s, "a", "v1")
-			failed := f.count() >= f.at
-			if failed && first == nil && second == nil {
-				t.Errorf("%s: sync %d failed and everything was acknowledged", barrier, n)
-			}
-			if !failed && (first != nil || second != nil) {
-				t.Errorf("%s: %v, %v", barrier, first, second)
-			}
-			_ = s.Close()
-			if !failed {
-				if n < 4 {
-					t.Errorf("%s: only %d syncs", barrier, n-1)
+		t.Run(barrier, inABubble(func(t *testing.T) {
+			for n := 1; ; n++ {
+				f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true}), err: errDevice, only: "sync"}
+				s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{Barrier: barrier, Journal: smallJournal})
+				if err != nil {
+					t.Fatal(err)
 				}
-				break
+				if err := storagetest.TryBlob(s, storagetest.Repo(t, "z"), []byte("the work of the start is done")); err != nil {
+					t.Fatal(err)
+				}
+				f.mu.Lock()
+				f.at = f.calls + n
+				f.mu.Unlock()
+				blob, image := []byte("content"), storagetest.NewImage(t, "one", nil)
+				first := storagetest.TryBlob(s, storagetest.Repo(t, "a"), blob)
+				second := image.TryPush(t, s, "a", "v1")
+				failed := f.count() >= f.at
+				if failed && first == nil && second == nil {
+					t.Errorf("sync %d failed and everything was acknowledged", n)
+				}
+				if !failed && (first != nil || second != nil) {
+					t.Errorf("%v, %v", first, second)
+				}
+				_ = s.Close()
+				if !failed {
+					if n < 4 {
+						t.Errorf("only %d syncs", n-1)
+					}
+					return
+				}
 			}
-		}
+		}))
 	}
 }
 

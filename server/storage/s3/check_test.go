@@ -73,7 +73,6 @@ func TestABlobIsCheckedOnceForItsRanges(t *testing.T) {
 	content := noise(21, 3<<20)
 	d := storagetest.PushBlob(t, openMemory(t, b, nil), "a", content)
 	s := openMemory(t, b, nil)
-	s.life.background.Wait() // it looks at the index
 	count := gets(b, d)
 	var wait sync.WaitGroup
 	for range 8 {

@@ -10,7 +10,7 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
-// openMemory opens a store over a bucket in memory.
+// openMemory opens a store over a bucket in memory, and waits for the work of its start: tests count requests and hold them up, and mean theirs.
 func openMemory(t testing.TB, b *memoryBucket, change func(*Options)) *Store {
 	t.Helper()
 	o := Options{
@@ -23,6 +23,7 @@ func openMemory(t testing.TB, b *memoryBucket, change func(*Options)) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.life.background.Wait()
 	return s
 }
 

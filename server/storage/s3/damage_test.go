@@ -285,6 +285,33 @@ func TestHealthCostsLittle(t *testing.T) {
 	}
 }
 
+// TestAPushDoesNotWaitForHealth has the write that tells of health hang: a push goes on, and is what is believed afterwards.
+func TestAPushDoesNotWaitForHealth(t *testing.T) {
+	b := newMemoryBucket()
+	now := time.Now()
+	s := openMemory(t, b, func(o *Options) { o.Now = func() time.Time { return now } })
+	s.life.background.Wait() // it looks at the index, and the clock
+	now = now.Add(healthyFor)
+	trying, end := make(chan struct{}), make(chan struct{})
+	b.before = func(_ context.Context, verb, key string) error {
+		if verb == "put" && key == healthKey {
+			close(trying)
+			<-end
+			return storage.ErrFull
+		}
+		return nil
+	}
+	asked := make(chan error, 1)
+	go func() { asked <- s.Health(t.Context()) }()
+	waitFor(t, "asking for health", trying)
+	now = now.Add(time.Second)
+	waitFor(t, "a push", ended(func() { storagetest.PushBlob(t, s, "a", []byte("x")) }))
+	close(end)
+	if err := <-asked; err != nil {
+		t.Errorf("though a push came through since: %v", err)
+	}
+}
+
 // rot changes a byte of what is stored as a disk does: whoever asks the engine hears of nothing.
 func rot(b *memoryBucket, key string) {
 	b.mu.Lock()
@@ -302,7 +329,6 @@ func TestABlobHealedElsewhereIsServedAgain(t *testing.T) {
 		b, one, wait := aged(t)
 		two := openMemory(t, b, func(o *Options) { o.Now = b.clock })
 		t.Cleanup(func() { _ = two.Close() })
-		two.life.background.Wait() // it looks at the index, and the clock
 		one.traits.ConditionalDrop, two.traits.ConditionalDrop = drops, drops
 		content, repo := noise(7, 1000), storagetest.Repo(t, "a")
 		d := storagetest.PushBlob(t, one, "a", content)

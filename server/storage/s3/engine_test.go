@@ -89,7 +89,7 @@ func startEngine(t testing.TB) config.S3Storage {
 	return cfg
 }
 
-// openEngine opens a store, as one process of several would.
+// openEngine opens a store, as one process of several would, and waits for the work of its start.
 func openEngine(t testing.TB, cfg config.S3Storage, change func(*Options)) *Store {
 	t.Helper()
 	o := Options{Config: cfg, UploadsPerUser: 4, Settle: 2 * time.Second, Log: testLog(t)}
@@ -101,6 +101,7 @@ func openEngine(t testing.TB, cfg config.S3Storage, change func(*Options)) *Stor
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	s.life.background.Wait()
 	return s
 }
 

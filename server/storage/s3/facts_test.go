@@ -25,7 +25,6 @@ func crowded(t *testing.T) (b *memoryBucket, open func(change func(*Store)) *Sto
 	open = func(change func(*Store)) *Store {
 		s := openMemory(t, b, func(o *Options) { o.Now, o.Settle = b.clock, 2*time.Millisecond })
 		t.Cleanup(func() { _ = s.Close() })
-		s.life.background.Wait() // it looks at the index
 		change(s)
 		return s
 	}

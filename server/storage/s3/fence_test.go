@@ -110,7 +110,6 @@ func TestADeletionThatArrivesLate(t *testing.T) {
 				s := openEngine(t, f.config(), func(o *Options) {
 					o.Settle, o.Now = 20*time.Millisecond, func() time.Time { return time.Now().Add(ahead) }
 				})
-				s.life.background.Wait()
 				s.client.transport.pause = time.Millisecond
 				return s
 			}

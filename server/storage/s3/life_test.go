@@ -46,7 +46,6 @@ func TestClosingBesideDamage(t *testing.T) {
 	setUp := func(t *testing.T) (*Store, *memoryBucket, func() object, func(o object)) {
 		b := newMemoryBucket()
 		s := openMemory(t, b, nil)
-		s.life.background.Wait() // it looks at the index
 		d := storagetest.PushBlob(t, s, "a", noise(1, 1000))
 		spoil(b, blobKey(d), 7)
 		return s, b, func() object {

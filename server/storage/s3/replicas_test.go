@@ -28,7 +28,6 @@ func replicas(t *testing.T, do func(t *testing.T, all []*Store)) {
 		var all []*Store
 		for range 3 {
 			s := openMemory(t, b, nil)
-			s.life.background.Wait()
 			tiny(s, b)
 			t.Cleanup(func() { _ = s.Close() })
 			all = append(all, s)

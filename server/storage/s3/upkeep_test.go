@@ -303,7 +303,6 @@ func TestAManifestsAgeWithoutATagBeginsWhenItLosesIt(t *testing.T) {
 // TestMarkersDoNotPileUp collects on an engine that ignores the condition of a deletion, where markers cannot be taken back in the same way.
 func TestMarkersDoNotPileUp(t *testing.T) {
 	b, s, wait := aged(t)
-	s.life.background.Wait()
 	s.traits.ConditionalDrop = false
 	untagged := storagetest.NewImage(t, "untagged", nil)
 	for round := range 3 {

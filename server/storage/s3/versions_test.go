@@ -47,7 +47,6 @@ func TestEngineWithVersions(t *testing.T) {
 		later := openEngine(t, cfg, func(o *Options) {
 			o.Settle, o.Now = 100*time.Millisecond, func() time.Time { return time.Now().Add(3 * time.Hour) } // beyond the window
 		})
-		later.life.background.Wait()
 		if r, err := later.Collect(t.Context(), storage.CollectOptions{}, nil); err != nil || r.BlobsRemoved < 2 {
 			t.Errorf("%+v, %v", r, err)
 		}
