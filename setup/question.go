@@ -32,7 +32,8 @@ type Question struct {
 	Help     string   // why it is asked, what clients will see, what happens if it is wrong
 	Flags    []string // that answer it: "--hostname"
 	Kind     Kind
-	Advanced bool // has a default that nearly everybody keeps: asked only when wanted
+	Advanced bool   // has a default that nearly everybody keeps: asked only when wanted
+	Empty    string // what no answer means, in a few words, where it means something: "AWS"
 
 	// Asked tells whether the question matters, given the answers so far.
 	Asked func(a *Answers) bool

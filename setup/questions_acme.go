@@ -74,7 +74,7 @@ func acmeEmailQuestion() *Question {
 func acmeDirectoryQuestion() *Question {
 	q := &Question{
 		ID: "acme-directory", Title: "Directory", Kind: Text, Flags: []string{"--acme-directory"}, Asked: ordered,
-		Ask: "Which ACME directory shall sign?",
+		Ask: "Which ACME directory shall sign?", Empty: "Let's Encrypt",
 		Help: "Empty is Let's Encrypt. Its staging directory has generous limits and signs certificates that no client trusts: right for trying out whether the way " +
 			"from outside works, because too many failures at the real one lock a name out for an hour. A private one, such as that of step-ca, has a URL of its own.",
 		Suggest: func(*Machine, *Answers) []string { return []string{acmeProduction, acmeStaging} },
@@ -103,7 +103,7 @@ func acmeDirectoryQuestion() *Question {
 func acmeCAQuestion() *Question {
 	q := &Question{
 		ID: "acme-ca", Title: "CA of the directory", Kind: Path, Flags: []string{"--acme-ca"}, Asked: func(a *Answers) bool { return ordered(a) && !a.public() },
-		Ask:  "Which CA has signed the certificate of the directory itself?",
+		Ask: "Which CA has signed the certificate of the directory itself?", Empty: "one that this machine trusts",
 		Help: "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if a.ACMECA == "" {

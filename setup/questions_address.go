@@ -137,7 +137,7 @@ const ownName = "packhouse"
 func publicURLQuestion() *Question {
 	q := &Question{
 		ID: "public-url", Title: "Public URL", Kind: Text, Flags: []string{"--public-url"}, Advanced: true,
-		Ask: "Do clients use another URL than host name and port say?",
+		Ask: "Do clients use another URL than host name and port say?", Empty: "no",
 		Help: "Where a load balancer, a port mapping or NAT stands in front, clients use its URL. It goes into the handoff card and the checks from outside, never " +
 			"into answers to clients, so a wrong one breaks nothing. Leave it empty where nothing stands in front.",
 		Suggest: func(_ *Machine, a *Answers) []string { return []string{a.URL()} },

@@ -45,7 +45,7 @@ func s3Questions() []*Question {
 func s3EndpointQuestion() *Question {
 	q := &Question{
 		ID: "s3-endpoint", Title: "Engine", Kind: Text, Flags: []string{"--s3-endpoint"}, Asked: inBucket,
-		Ask: "At which URL is the storage engine?",
+		Ask: "At which URL is the storage engine?", Empty: "AWS",
 		Help: "Empty is AWS. Others, such as MinIO, Ceph RGW or versitygw, have a URL of their own, with the port and without the bucket: https://minio.example:9000. The " +
 			"server asks it for every layer, so it should be near.",
 		Validate: validateEndpoint,
@@ -81,7 +81,7 @@ func validateEndpoint(_ context.Context, _ *Machine, a *Answers) []Finding {
 func s3CAQuestion() *Question {
 	q := &Question{
 		ID: "s3-ca-file", Title: "CA of the engine", Kind: Path, Flags: []string{"--s3-ca-file"},
-		Ask:   "Which CA has signed the certificate of the engine?",
+		Ask: "Which CA has signed the certificate of the engine?", Empty: "one that this machine trusts",
 		Help:  "A PEM file. It is needed where the engine's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
 		Asked: func(a *Answers) bool { return inBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
@@ -159,7 +159,7 @@ const firstRegion = "us-east-1"
 func s3AccessKeyQuestion() *Question {
 	q := &Question{
 		ID: "s3-access-key", Title: "Access key", Kind: Text, Flags: []string{"--s3-access-key"}, Asked: inBucket,
-		Ask: "Which access key may use the bucket?",
+		Ask: "Which access key may use the bucket?", Empty: "the one that AWS tools find",
 		Help: "The id of a key that may list, read, write and delete in this bucket, best in no other. Empty asks where AWS tools look: variables, ~/.aws of the user who runs " +
 			"the server, the role of the machine.",
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
@@ -223,7 +223,7 @@ func unseen(s string) bool {
 func s3RootQuestion() *Question {
 	q := &Question{
 		ID: "s3-root", Title: "Prefix", Kind: Text, Flags: []string{"--s3-root"}, Asked: inBucket, Advanced: true,
-		Ask:  "Below which prefix of the bucket?",
+		Ask: "Below which prefix of the bucket?", Empty: "the whole bucket",
 		Help: "Empty is the whole bucket, and that is best: a bucket of its own has rights and a lifecycle of its own. With a prefix such as /registry others may use the bucket too.",
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) || slices.Contains(strings.Split(a.S3.Root, "/"), "..") {
@@ -247,7 +247,7 @@ func s3EncryptQuestion() *Question {
 func s3KMSQuestion() *Question {
 	q := &Question{
 		ID: "s3-kms-key-id", Title: "KMS key", Kind: Text, Flags: []string{"--s3-kms-key-id"}, Asked: func(a *Answers) bool { return inBucket(a) && a.S3.Encrypt }, Advanced: true,
-		Ask:  "With which key of the KMS?",
+		Ask: "With which key of the KMS?", Empty: "the engine's own",
 		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if unseen(a.S3.KMSKeyID) {

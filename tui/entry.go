@@ -184,6 +184,9 @@ func (e *entry) shown() []setup.Finding {
 	if e.problem != "" {
 		out = append(out, setup.Finding{Severity: setup.Refused, What: e.problem})
 	}
+	if line, ok := e.field.(*field.Text); ok && e.question.Empty != "" && e.known == "" && line.Value() == "" && e.problem == "" {
+		out = append(out, setup.Finding{Severity: setup.Note, What: "empty means: " + e.question.Empty})
+	}
 	if whole := e.wholePath(); whole != "" {
 		out = append(out, setup.Finding{Severity: setup.Note, What: "that is " + whole})
 	}
@@ -246,6 +249,9 @@ func (e *entry) closed(width int) string {
 	value := clean(e.known)
 	if f, ok := e.field.(*field.Choice); ok {
 		value = f.Title()
+	}
+	if value == "" && e.question.Empty != "" {
+		value = "(" + clean(e.question.Empty) + ")"
 	}
 	if value == "" {
 		value = "(none)"

@@ -80,8 +80,24 @@ func TestLinesTakeAnswersAway(t *testing.T) {
 	o.Steps[0].Questions[0].Probe = nil
 	o.Plan = func(context.Context, setup.Resolved) (*setup.Plan, error) { return nil, context.Canceled }
 	out, outcome, _ := typeLines(t, o, "\nnone\nback\nback\n\nnone\n\nquit\n")
-	wantsLines(t, out, "Default: registry.example.com, detected on this machine. Your answer: ", "Default: https://packs.example.com; none takes it away. Your answer: ", "No default. Your answer: ")
+	wantsLines(t, out, "Default: registry.example.com, detected on this machine. Your answer: ", "Default: https://packs.example.com; none takes it away. Your answer: ", "Default: empty, which means: no. Your answer: ")
 	if got := outcome.Resolved.Answers; got.PublicURL != "" || got.Hostname != "registry.example.com" {
 		t.Errorf("the answers are %q and %q", got.PublicURL, got.Hostname)
 	}
+}
+
+// Where no answer means something, that is told: beside the question, while it is open and after, and in lines.
+func TestEmptyIsExplained(t *testing.T) {
+	o := fixtureOptions()
+	endpoint := realQuestion(t, "s3-endpoint")
+	endpoint.Asked = nil
+	o.Steps = []setup.Step{{ID: "storage", Title: "Storage", Questions: []*setup.Question{endpoint, realQuestion(t, "hostname")}}}
+	s := open(t, o, 80, 24)
+	s.wants("empty means: AWS")
+	s.keys("h")
+	s.wantsNot("empty means")
+	s.keys("<backspace><tab>")
+	s.wants("(AWS)")
+	out, _, _ := typeLines(t, o, "")
+	wantsLines(t, out, "Default: empty, which means: AWS. Your answer: ")
 }

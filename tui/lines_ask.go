@@ -145,6 +145,9 @@ func (l *lines) prompt(q *setup.Question) string {
 	case q.Kind == setup.Confirm:
 		value = "no"
 	}
+	if value == "" && q.Empty != "" {
+		return clean(fmt.Sprintf("Default: empty, which means: %s. Your answer: ", q.Empty))
+	}
 	if value == "" {
 		return "No default. Your answer: "
 	}
