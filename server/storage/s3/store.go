@@ -152,7 +152,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
 	s.recordEvery, s.mostFacts, s.mostSwept = defaultRecordEvery, mostFacts, mostSwept
 	s.smallest, s.rangedFirst = smallestChunk, rangedFirst
-	s.runs.turn = make(turn, 1)
+	s.runs.turn, s.health.turn = make(turn, 1), make(turn, 1)
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
 	s.referrers = newCache[cachedReferrer](o.ManifestCache / 4)
