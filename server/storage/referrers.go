@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"math"
 
 	"github.com/opencontainers/go-digest"
@@ -31,4 +33,16 @@ func AllReferrers(ctx context.Context, pages ReferrerPages, repo reference.Repos
 		}
 		last = next
 	}
+}
+
+// DescribeReferrer is what a referrers index keeps of a manifest of size bytes: its descriptor, as the listing shows it (distribution-spec,
+// "Listing Referrers").
+func DescribeReferrer(d digest.Digest, size int64, m *manifest.Manifest) ([]byte, error) {
+	body, err := json.Marshal(manifest.Descriptor{
+		MediaType: m.MediaType, Digest: d, Size: size, Annotations: m.Annotations, ArtifactType: m.ArtifactType,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe referrer: %w", err)
+	}
+	return body, nil
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -152,6 +153,16 @@ type Put struct {
 	// MayOverwrite is asked under the tag's lock before a tag that points elsewhere is moved; an error refuses the whole Put and is returned
 	// as it is. Nil allows.
 	MayOverwrite func(tag reference.Tag, old digest.Digest) error
+}
+
+// TagNames are the names of the tags, each once and in their order, which is that in which their locks are taken.
+func (p Put) TagNames() []string {
+	names := make([]string, 0, len(p.Tags))
+	for _, t := range p.Tags {
+		names = append(names, t.String())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Stored is a manifest as it is kept.

@@ -47,12 +47,7 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
 	if damaged, err = s.checkReferences(ctx, p.Repository.String(), references); err != nil {
 		return err
 	}
-	tags := make([]string, 0, len(p.Tags))
-	for _, t := range p.Tags {
-		tags = append(tags, t.String())
-	}
-	slices.Sort(tags)
-	tags = slices.Compact(tags)
+	tags := p.TagNames()
 	defer s.locks.tag(p.Repository.String(), tags...)()
 	return s.putManifest(p, tags)
 }

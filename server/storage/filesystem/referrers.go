@@ -150,21 +150,11 @@ func (c *change) referrer(p storage.Put) error {
 	if _, err := c.s.disk.Stat(name); err == nil && !c.s.doubt.has(name) {
 		return nil
 	}
-	body, err := describe(p.Digest, int64(len(p.Content)), p.Manifest)
+	body, err := storage.DescribeReferrer(p.Digest, int64(len(p.Content)), p.Manifest)
 	if err != nil {
 		return err
 	}
 	return c.write(name, body)
-}
-
-func describe(d digest.Digest, size int64, m *manifest.Manifest) ([]byte, error) {
-	body, err := json.Marshal(manifest.Descriptor{
-		MediaType: m.MediaType, Digest: d, Size: size, Annotations: m.Annotations, ArtifactType: m.ArtifactType,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("describe referrer: %w", err)
-	}
-	return body, nil
 }
 
 // forget removes the entry of a deleted manifest, whose bytes collection has not taken yet. One that is left counts for nothing.
@@ -305,7 +295,7 @@ func (x *referrerIndex) scan(ctx context.Context, repo string, alg digest.Algori
 // enter writes one entry. It can be had again, so nothing is synced.
 func (x *referrerIndex) enter(repo string, d digest.Digest, m *manifest.Manifest, size int64) error {
 	name := referrerPath(repo, m.Subject.Digest, d)
-	body, err := describe(d, size, m)
+	body, err := storage.DescribeReferrer(d, size, m)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,12 +24,7 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tags := make([]string, 0, len(p.Tags))
-	for _, t := range p.Tags {
-		tags = append(tags, t.String())
-	}
-	slices.Sort(tags)
-	tags = slices.Compact(tags)
+	tags := p.TagNames()
 	for _, t := range tags {
 		defer s.locks.lock("tag " + p.Repository.String() + ":" + t)()
 	}
@@ -233,15 +227,4 @@ func (s *Store) move(ctx context.Context, p storage.Put, m *tagMove) error {
 			return err
 		}
 	}
-}
-
-// describe is the ready descriptor of a referrer.
-func describe(d digest.Digest, size int64, m *manifest.Manifest) ([]byte, error) {
-	body, err := json.Marshal(manifest.Descriptor{
-		MediaType: m.MediaType, Digest: d, Size: size, Annotations: m.Annotations, ArtifactType: m.ArtifactType,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("describe referrer: %w", err)
-	}
-	return body, nil
 }

@@ -22,7 +22,7 @@ type cachedReferrer struct{ descriptor manifest.Descriptor }
 
 // writeReferrer writes the entry of a manifest with a subject. It comes before the manifest's link, and counts only with it.
 func (s *Store) writeReferrer(ctx context.Context, repo string, d digest.Digest, size int64, m *manifest.Manifest) error {
-	body, err := describe(d, size, m)
+	body, err := storage.DescribeReferrer(d, size, m)
 	if err != nil {
 		return err
 	}

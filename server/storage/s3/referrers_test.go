@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/manifest"
+	"packhouse/server/storage"
 	"packhouse/server/storage/storagetest"
 )
 
@@ -19,7 +20,7 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 	const all = 2*mostListed + 500
 	for i := range all {
 		d := digest.FromString(fmt.Sprint(i))
-		body, err := describe(d, 1, &manifest.Manifest{MediaType: manifest.OCIManifest, ArtifactType: "text/x"})
+		body, err := storage.DescribeReferrer(d, 1, &manifest.Manifest{MediaType: manifest.OCIManifest, ArtifactType: "text/x"})
 		if err != nil {
 			t.Fatal(err)
 		}
