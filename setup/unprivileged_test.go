@@ -85,7 +85,7 @@ func TestADirectoryThatCannotBeWrittenStaysEmpty(t *testing.T) {
 		return
 	}
 	m := Detect(t.Context(), ThisMachine())
-	flags := Values{"dir": {dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:45991"}, "storage-path": {filepath.Join(dir, "data")}}
+	flags := Values{"dir": {dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {filepath.Join(dir, "data")}}
 	resolved, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
 	told := map[string]bool{}
 	for _, f := range findings {
@@ -114,7 +114,7 @@ func TestAStorageThatCannotBeMadeUndoesTheRest(t *testing.T) {
 	}
 	m := Detect(t.Context(), ThisMachine())
 	dir := filepath.Join(t.TempDir(), "etc", "packhouse")
-	flags := Values{"dir": {dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:45991"}, "storage-path": {filepath.Join(locked, "data")}}
+	flags := Values{"dir": {dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {filepath.Join(locked, "data")}}
 	resolved, _ := Resolve(t.Context(), m, nil, Input{Flags: flags, Quick: true})
 	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{cost: 4})
 	if err != nil {

@@ -173,6 +173,7 @@ func installation(t *testing.T, fault string) (Target, *registry) {
 		URL:        "https://registry.example.com",
 		Dial:       server.Listener.Addr().String(),
 		Machine:    quietMachine(),
+		patience:   patience,
 		Users: []User{
 			{Name: "admin", Role: "admin", Password: func() []byte { return []byte(adminPassword) }},
 			{Name: "rita", Role: "reader", Password: func() []byte { return []byte(readerPassword) }},
@@ -180,6 +181,9 @@ func installation(t *testing.T, fault string) (Target, *registry) {
 		},
 	}, g
 }
+
+// patience is how long anything may take on a machine that is busy with other tests.
+const patience = time.Minute
 
 // quietMachine is one on which everything is as it should be. It asks nobody.
 func quietMachine() *Machine {
@@ -358,7 +362,7 @@ func TestRunUsesProbeIdentities(t *testing.T) {
 func TestRunWithoutTLSTellsServersApartByTheirNonce(t *testing.T) {
 	for nonce, want := range map[string]Status{"nonce-1": Passed, "nonce-2": Failed, "": NotProven} {
 		server := httptest.NewServer(&registry{blobs: map[string][]byte{}})
-		target := Target{URL: "http://registry.example.com", Dial: server.Listener.Addr().String(), Instance: nonce}
+		target := Target{URL: "http://registry.example.com", Dial: server.Listener.Addr().String(), Instance: nonce, patience: patience}
 		if r := find(t, Run(t.Context(), target, nil), "port"); r.Status != want {
 			t.Errorf("nonce %q: %+v, want %s", nonce, r, want)
 		}

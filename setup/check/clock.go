@@ -108,7 +108,7 @@ func (s *session) compareClocks(ctx context.Context) []comparison {
 	if s.Quick || len(s.Clocks) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.within(lookPatience))
 	defer cancel()
 	client := &http.Client{
 		Transport: &http.Transport{

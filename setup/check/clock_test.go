@@ -61,7 +61,7 @@ func TestProveClock(t *testing.T) {
 			if row.silent {
 				server.Close()
 			}
-			target := Target{Config: &config.Config{}, Machine: quietMachine(), Built: row.built, Quick: row.quick, Now: func() time.Time { return day }}
+			target := Target{Config: &config.Config{}, Machine: quietMachine(), Built: row.built, Quick: row.quick, Now: func() time.Time { return day }, patience: patience}
 			target.Machine.ClockKept = row.kept
 			if row.s3 {
 				target.Config.Storage.Driver = config.S3

@@ -23,7 +23,7 @@ func proveFirewall(ctx context.Context, s *session) Result {
 	case !known:
 		return notProven("the port is not known; %s", beyond)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.within(lookPatience))
 	defer cancel()
 	v := firewall.Look(ctx, firewall.Host{Run: s.Machine.Run, ReadFile: s.Machine.ReadFile}, firewall.Port{Number: port, IPv4: l.four, IPv6: l.six})
 	where := "port " + strconv.Itoa(port)

@@ -49,7 +49,7 @@ func proveName(ctx context.Context, s *session) Result {
 	if err != nil {
 		return notProven("%v", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.within(lookPatience))
 	defer cancel()
 	hosts := s.hosts()
 	all := make([]resolved, len(hosts))

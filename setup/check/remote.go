@@ -27,7 +27,7 @@ func proveRemoteName(ctx context.Context, s *session) Result {
 	if s.Machine == nil || s.Machine.LookupHost == nil {
 		return notProven("names were not looked up")
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.within(lookPatience))
 	defer cancel()
 	addrs, err := s.resolve(ctx, host)
 	if err != nil {
@@ -119,7 +119,7 @@ func proveRemoteClock(ctx context.Context, s *session) Result {
 	// A clock that is off is a reason for a certificate not to verify, so that any will do. Nothing is sent that anybody may not see.
 	transport := s.anyCertificate()
 	defer transport.CloseIdleConnections()
-	offset, known := s.offset(ctx, &http.Client{Transport: transport, Timeout: lookPatience, CheckRedirect: s.client.CheckRedirect}, s.base.JoinPath("health").String())
+	offset, known := s.offset(ctx, &http.Client{Transport: transport, Timeout: s.within(lookPatience), CheckRedirect: s.client.CheckRedirect}, s.base.JoinPath("health").String())
 	return judgeRemoteClock(comparison{"the registry", offset, known})
 }
 

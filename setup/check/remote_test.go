@@ -19,7 +19,7 @@ import (
 func elsewhere(t *testing.T, fault string) (Target, *registry) {
 	t.Helper()
 	local, g := installation(t, fault)
-	target := Target{Remote: true, URL: "https://registry.example.com", Roots: local.Roots, Dial: local.Dial, Machine: quietMachine(), Users: local.Users[:1]}
+	target := Target{Remote: true, URL: "https://registry.example.com", Roots: local.Roots, Dial: local.Dial, Machine: quietMachine(), Users: local.Users[:1], patience: patience}
 	return target, g
 }
 

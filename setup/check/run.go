@@ -64,15 +64,6 @@ var remote = []proof{
 	{roundTripID, "round trip", proveRoundTrip, thorough},
 }
 
-// Titles returns the titles of all checks of an installation, in order, for a face that shows them before they run.
-func Titles() []string {
-	titles := make([]string, len(list))
-	for i, p := range list {
-		titles[i] = p.title
-	}
-	return titles
-}
-
 // Run proves an installation and tells report (nil: nobody) how it goes on. When ctx ends the checks that are left are not proven.
 func Run(ctx context.Context, t Target, report func(Event)) Report {
 	if report == nil {

@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
-	"time"
 
 	"packhouse/certgen"
 )
@@ -33,10 +32,10 @@ func provePort(ctx context.Context, s *session) Result {
 	if !s.secure() {
 		return provePlainPort(ctx, s, address)
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.within(requestTimeout))
 	defer cancel()
 	// Trust is the certificate check's matter; here it only counts which certificate is served.
-	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: connectTimeout}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: s.base.Hostname()}} //nolint:gosec // compared by fingerprint
+	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: s.within(connectTimeout)}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: s.base.Hostname()}} //nolint:gosec // compared by fingerprint
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return s.unreachable(address, err)
@@ -310,7 +309,7 @@ func (s *session) send(ctx context.Context, method, path string, c credentials, 
 func (s *session) probeIdentity(ctx context.Context, role string) (credentials, error) {
 	var probeErr error
 	if s.Probe != nil {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, s.within(probeTimeout))
 		defer cancel()
 		user, password, err := s.Probe(ctx, role)
 		if err == nil {

@@ -43,6 +43,8 @@ type Target struct {
 
 	Quick  bool // leave out what writes or takes long
 	Remote bool // prove what is at URL as a client would, and look at nothing of this machine
+
+	patience time.Duration // how long everything may take at least: tests share a machine with others; 0: as long as the constants say
 }
 
 // Bucket tries everything that a store needs of a bucket, for real.
@@ -77,6 +79,12 @@ const requestTimeout = 15 * time.Second
 // connectTimeout bounds how long a connection may take: longer than one lost packet, and shorter than somebody's patience.
 const connectTimeout = 5 * time.Second
 
+// probeTimeout bounds asking the running server for an identity.
+const probeTimeout = 5 * time.Second
+
+// within is how long to wait for what may take so long.
+func (s *session) within(d time.Duration) time.Duration { return max(d, s.patience) }
+
 func newSession(t Target) *session {
 	s := &session{Target: t, done: map[string]Status{}}
 	if s.Now == nil {
@@ -86,7 +94,7 @@ func newSession(t Target) *session {
 		s.base = u
 	}
 	s.client = &http.Client{
-		Timeout:   requestTimeout,
+		Timeout:   s.within(requestTimeout),
 		Transport: s.transport(),
 		// A redirect would take the credentials along or hide what answers here.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -95,7 +103,7 @@ func newSession(t Target) *session {
 }
 
 func (s *session) transport() *http.Transport {
-	dialer := &net.Dialer{Timeout: connectTimeout}
+	dialer := &net.Dialer{Timeout: s.within(connectTimeout)}
 	proxy := http.ProxyFromEnvironment // as clients do
 	if !s.Remote {
 		proxy = nil // the proof is about this machine, not about a proxy

@@ -160,23 +160,33 @@ func TestOpensInTheKernel(t *testing.T) {
 	if os.Getuid() != 0 || testing.Short() {
 		t.Skip("needs a network namespace of its own")
 	}
-	for _, name := range []string{"nft", "unshare", "nsenter", "sleep"} {
+	for _, name := range []string{"nft", "unshare", "nsenter", "sh"} {
 		if _, err := exec.LookPath(name); err != nil {
 			t.Skip(name + " is not here")
 		}
 	}
-	// A process that holds the namespace until the test ends.
-	holder := exec.CommandContext(t.Context(), "unshare", "-n", "sleep", "60")
+	// A process that holds the namespace until the test ends. It says when it is in: before, its namespace would be that of the machine.
+	holder := exec.CommandContext(t.Context(), "unshare", "-n", "sh", "-c", "echo in; read -r _")
+	end, err := holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := holder.Start(); err != nil {
 		t.Skip(err)
 	}
-	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
+	t.Cleanup(func() { _ = end.Close(); _ = holder.Wait() })
+	if _, err := said.Read(make([]byte, 3)); err != nil {
+		t.Skipf("no namespace can be made here: %v", err)
+	}
 	inside := func(ctx context.Context, name string, args ...string) ([]byte, error) {
 		if name != "nft" {
 			return nil, exec.ErrNotFound
 		}
-		script := "ip_ns=/proc/" + strconv.Itoa(holder.Process.Pid) + `/ns/net; for i in 1 2 3 4 5 6 7 8 9 10; do [ "$(readlink $ip_ns)" != "$(readlink /proc/self/ns/net)" ] && break; sleep 0.05; done; exec nsenter --net=$ip_ns "$@"`
-		return exec.CommandContext(ctx, "sh", append([]string{"-c", script, "sh", name}, args...)...).Output()
+		return exec.CommandContext(ctx, "nsenter", append([]string{"--net=/proc/" + strconv.Itoa(holder.Process.Pid) + "/ns/net", name}, args...)...).Output()
 	}
 	if _, err := inside(t.Context(), "nft", "add table inet filter; add chain inet filter input { type filter hook input priority 0; policy drop; }; add rule inet filter input tcp dport 22 accept"); err != nil {
 		t.Skipf("no rules can be made here: %v", err)
