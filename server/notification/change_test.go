@@ -282,7 +282,7 @@ func TestHangingReceiverHoldsUpNoChange(t *testing.T) {
 	defer hangs.Close()
 	defer close(forever)
 	up := newReceiver(t, nil)
-	n, _ := notifying(t, Options{Config: to(hangs.URL, func(e *config.Endpoint) { e.Timeout = time.Hour }), Dir: t.TempDir()})
+	n, _ := notifying(t, Options{Config: to(hangs.URL, func(e *config.Endpoint) { e.Timeout = time.Hour }), Dir: t.TempDir(), grace: time.Millisecond})
 	n.Notify(Event{ID: "0"})
 	next(t, asked, "the request")
 	reload(t, n, config.Notifications{})

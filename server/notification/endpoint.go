@@ -34,6 +34,7 @@ type endpoint struct {
 	client *http.Client
 	log    *slog.Logger
 	sleep  func(ctx context.Context, d time.Duration)
+	grace  time.Duration // of a request that runs when nobody waits for it any more
 	wake   chan struct{} // there is something to deliver
 
 	retire context.CancelFunc // ends run once the request that is under way has ended
@@ -220,7 +221,7 @@ func (e *endpoint) post(ctx context.Context, c *config.Endpoint, lines [][]byte)
 	// A server that stops lets the request that runs come to its end, so that it need not be sent twice.
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stoppingGrace, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(e.grace, cancel) })
 	defer stop()
 	request, err := http.NewRequestWithContext(patient, http.MethodPost, c.URL, &body)
 	if err != nil {

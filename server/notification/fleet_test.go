@@ -338,7 +338,7 @@ func TestSharedQueuesDeliver(t *testing.T) {
 	})
 	start := func() (*Notifier, func()) {
 		n, err := Open(Options{
-			Config:  config.Notifications{Endpoints: []config.Endpoint{{Name: "hook", URL: r.URL, Timeout: 5 * time.Second, Threshold: 1, Backoff: time.Millisecond}}},
+			Config:  config.Notifications{Endpoints: []config.Endpoint{{Name: "hook", URL: r.URL, Timeout: patience, Threshold: 1, Backoff: time.Millisecond}}},
 			Records: f, Log: slog.New(slog.DiscardHandler),
 			Sleep: func(ctx context.Context, _ time.Duration) { sleep(ctx, 2*time.Millisecond) },
 		})

@@ -99,11 +99,15 @@ func (l *logged) String() string {
 	return l.b.String()
 }
 
-// notifying opens a notifier and runs it until the test ends, or stop is called.
+// notifying opens a notifier and runs it until the test ends, or stop is called. A request that is under way then comes to its end, unless the test
+// says how long that may take.
 func notifying(t *testing.T, o Options) (n *Notifier, stop func()) {
 	t.Helper()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.grace == 0 {
+		o.grace = patience
 	}
 	n, err := Open(o)
 	if err != nil {
@@ -127,7 +131,7 @@ func notifying(t *testing.T, o Options) (n *Notifier, stop func()) {
 }
 
 func to(url string, change ...func(*config.Endpoint)) config.Notifications {
-	e := config.Endpoint{Name: "hook", URL: url, Timeout: 10 * time.Second, Threshold: 3, Backoff: time.Second}
+	e := config.Endpoint{Name: "hook", URL: url, Timeout: patience, Threshold: 3, Backoff: time.Second}
 	for _, c := range change {
 		c(&e)
 	}
@@ -309,7 +313,7 @@ func TestPoison(t *testing.T) {
 		return 200
 	})
 	var p pauses
-	n, err := Open(Options{Config: to(r.URL), Sleep: p.sleep, Log: slog.New(slog.DiscardHandler)})
+	n, err := Open(Options{Config: to(r.URL), Sleep: p.sleep, Log: slog.New(slog.DiscardHandler), grace: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

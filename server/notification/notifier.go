@@ -22,6 +22,8 @@ type Options struct {
 	Log     *slog.Logger
 	Client  *http.Client                               // nil: one that follows no redirects, so that headers go nowhere else
 	Sleep   func(ctx context.Context, d time.Duration) // nil: until d has passed or ctx is done
+
+	grace time.Duration // of a request that runs when nobody waits for it any more; 0: stoppingGrace
 }
 
 // Notifier delivers events to the endpoints of a configuration.
@@ -61,6 +63,9 @@ func Open(o Options) (*Notifier, error) {
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
+	}
+	if o.grace <= 0 {
+		o.grace = stoppingGrace
 	}
 	n := &Notifier{options: o, log: o.Log, leaving: map[string]*endpoint{}}
 	if o.Records != nil {
