@@ -1,7 +1,7 @@
 // Package auth decides who is there and what they may do.
 //
-// An Authenticator turns credentials into an Identity. The Gate turns an Identity and a route.Request into a Grant by one policy:
-// action × repository × role. What the policy does not name is refused.
+// An Authenticator turns credentials into an Identity. A Policy turns an Identity and a route.Request into a Grant by one table, the gate:
+// action × repository × role. What the gate does not name is refused.
 package auth
 
 import (

@@ -243,7 +243,7 @@ func (c *client) putDigest(content []byte) digest.Digest {
 	return d
 }
 
-// tags returns all tags, following links, with n in every page.
+// list returns all that a listing has in the field of its pages, following their links, and how many pages there were.
 func (c *client) list(path, field string) (all []string, pages int) {
 	c.t.Helper()
 	for path != "" {

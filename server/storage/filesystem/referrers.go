@@ -136,7 +136,7 @@ func (x *referrerIndex) save() {
 	}
 }
 
-// entry is where a referrer is kept.
+// referrerPath is where the entry of a referrer is kept.
 func referrerPath(repo string, subject, d digest.Digest) string {
 	return refsOf(repo) + "/" + flat(subject) + "/" + flat(d)
 }
