@@ -62,7 +62,10 @@ func (b *builder) users() error {
 		c.Meaning = append(c.Meaning, roles...)
 	}
 	if len(meaning) == 0 {
-		meaning = []string{fmt.Sprintf("%d users stay as they are", len(b.answers.Users))}
+		meaning = []string{"its one user stays as it is"}
+		if n := len(b.answers.Users); n != 1 {
+			meaning[0] = fmt.Sprintf("%d users stay as they are", n)
+		}
 	}
 	b.put(path, 0o600, file.Bytes(), true, meaning...)
 	return b.passwords(changed)

@@ -36,6 +36,7 @@ func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resol
 	r.users()
 	r.passwords(passwords)
 	r.existing()
+	r.idle()
 	if !in.Refused() { // else the answers are not the installation's, and what is wrong with them is nobody's mistake
 		r.findings = append(r.findings, Examine(ctx, m, &r.answers, !input.Quick)...)
 	}
@@ -88,6 +89,10 @@ func (r *resolver) directory() {
 	dir, _, ok := r.given("dir")
 	if !ok {
 		dir = cmp.Or(r.installed.Dir, r.machine.ConfigDir)
+	}
+	if dir == "" { // a variable of a script that is not set: the directory where one happens to stand is not meant
+		r.refuse("dir", "--dir", CodeDir, "the directory is empty", "name one, or leave --dir out")
+		return
 	}
 	absolute, err := filepath.Abs(dir)
 	if err != nil {

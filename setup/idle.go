@@ -1,0 +1,40 @@
+package setup
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// belongs says with which answers a question matters, for those that do not always.
+var belongs = map[string]string{
+	"san": "a certificate that setup makes: --tls private-ca or self-signed", "key-type": "a certificate that setup makes: --tls private-ca or self-signed",
+	"cert-days": "a certificate that setup makes: --tls private-ca or self-signed", "subject": "a certificate that setup makes: --tls private-ca or self-signed",
+	"cert": "--tls files", "key": "--tls files",
+	"acme-email": "--tls letsencrypt", "acme-directory": "--tls letsencrypt", "acme-ca": "--tls letsencrypt with a directory of your own",
+	"storage-path": "--storage filesystem", "run-as": "--service systemd",
+	"s3-ca-file": "--storage s3 with an engine at https://", "s3-kms-key-id": "--storage s3 with --s3-encrypt",
+}
+
+// idle warns of flags that change nothing, since the other answers leave no use for them: whoever gave one believes that it did. Those that
+// only confirm something are left out: a script gives them in any case. At a terminal the other answers are still to come.
+func (r *resolver) idle() {
+	if r.input.Quick {
+		return
+	}
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			if q.Asked == nil || q.Kind == Confirm || q.Asked(&r.answers) {
+				continue
+			}
+			for _, flag := range flags {
+				if len(r.input.Flags[flag.Name]) == 0 || flag.Question != q.ID {
+					continue
+				}
+				r.findings = append(r.findings, Finding{
+					Question: q.ID, Severity: Warning, Code: CodeConflict, Flag: "--" + flag.Name,
+					What: "changes nothing here", Remedy: fmt.Sprintf("it belongs to %s", cmp.Or(belongs[q.ID], "--storage s3")),
+				})
+			}
+		}
+	}
+}

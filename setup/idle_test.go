@@ -1,0 +1,50 @@
+package setup
+
+import (
+	"strings"
+	"testing"
+)
+
+// A flag that changes nothing is told of, with what it belongs to; one that does, one that only confirms, and those of a wizard, whose other
+// answers are still to come, are not.
+func TestIdleFlagsTold(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		flags Values
+		want  string
+	}{
+		{Values{"tls-cert": {"/etc/tls.crt"}, "tls-key": {"/etc/tls.key"}}, "--tls-cert: changes nothing here; it belongs to --tls files, --tls-key: changes nothing here; it belongs to --tls files"},
+		{Values{"s3-bucket": {"packs"}}, "--s3-bucket: changes nothing here; it belongs to --storage s3"},
+		{Values{"acme-email": {"me@example.com"}}, "--acme-email: changes nothing here; it belongs to --tls letsencrypt"},
+		{Values{"run-as": {"nobody"}}, "--run-as: changes nothing here; it belongs to --service systemd"},
+		{Values{"tls": {"off"}, "addr": {"127.0.0.1:5000"}, "san": {"a.example"}}, "--san: changes nothing here; it belongs to a certificate that setup makes: --tls private-ca or self-signed"},
+		{Values{"storage": {"inmemory"}, "confirm-inmemory": {"true"}, "storage-path": {"/srv"}}, "--storage-path: changes nothing here; it belongs to --storage filesystem"},
+		{Values{"insecure": {"true"}, "san": {"a.example"}, "storage-path": {t.TempDir() + "/data"}}, ""},
+	} {
+		for _, quick := range []bool{false, true} {
+			_, findings := Resolve(t.Context(), machineOf(t, &fakeHost{}), nil, Input{Flags: row.flags, Quick: quick})
+			var told []string
+			for _, f := range findings {
+				if f.What == "changes nothing here" {
+					told = append(told, f.String())
+				}
+			}
+			want := row.want
+			if quick {
+				want = ""
+			}
+			if got := strings.Join(told, ", "); got != want {
+				t.Errorf("%v (at a terminal: %t):\n got %s\nwant %s", row.flags, quick, got, want)
+			}
+		}
+	}
+}
+
+// An empty directory is nobody's wish: in a script it is a variable that is not set.
+func TestEmptyDirectoryRefused(t *testing.T) {
+	t.Parallel()
+	_, findings := Resolve(t.Context(), machineOf(t, &fakeHost{}), nil, Input{Flags: Values{"dir": {""}}})
+	if want := "--dir: the directory is empty; name one, or leave --dir out"; len(findings) == 0 || findings[0].String() != want || findings[0].Severity != Refused {
+		t.Errorf("found %v", findings)
+	}
+}
