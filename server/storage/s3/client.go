@@ -166,7 +166,8 @@ func (c *client) encryption() (types.ServerSideEncryption, *string) {
 
 // class is the storage class of contents. Links and records are small and change, which the cheaper classes make dear.
 func (c *client) class(key string) types.StorageClass {
-	if !strings.HasPrefix(key, blobsDir) || strings.EqualFold(c.cfg.StorageClass, "NONE") {
+	content := strings.HasPrefix(key, blobsDir) || strings.HasPrefix(key, probeDir) && strings.HasSuffix(key, "/"+asContent)
+	if !content || strings.EqualFold(c.cfg.StorageClass, "NONE") {
 		return ""
 	}
 	return types.StorageClass(c.cfg.StorageClass)

@@ -190,26 +190,52 @@ func TestProbeOfAWeakEngine(t *testing.T) {
 	}
 }
 
-// TestProbeOfAnEngineWithoutKeysToEncryptWith: that is not the right to write.
-func TestProbeOfAnEngineWithoutKeysToEncryptWith(t *testing.T) {
-	for key, remedy := range map[string]string{"": "do not ask it for encryption", "my-key": "kms:GenerateDataKey"} {
-		f := startFake(t, newMemoryBucket())
-		f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
-			if op != "PutObject" || r.Header.Get("X-Amz-Server-Side-Encryption") == "" {
-				return false
+// TestProbeOfWhatWasAskedForBeside: that an engine cannot encrypt, or has no such storage class, is not the right to write. The store does not open.
+func TestProbeOfWhatWasAskedForBeside(t *testing.T) {
+	for name, c := range map[string]struct {
+		header         string
+		change         func(*config.S3Storage)
+		what, remedy   string
+		without, right string
+	}{
+		"encryption": {"X-Amz-Server-Side-Encryption", func(c *config.S3Storage) { c.Encrypt = true }, "not encrypted as asked: InvalidArgument", "do not ask it for encryption", "PutObject", RightPut},
+		"a key": {
+			"X-Amz-Server-Side-Encryption", func(c *config.S3Storage) { c.Encrypt, c.KeyID, c.StorageClass = true, "my-key", "STANDARD_IA" },
+			"not encrypted as asked: InvalidArgument", "kms:GenerateDataKey", "PutObject", RightPut,
+		},
+		"storage class": {
+			"X-Amz-Storage-Class", func(c *config.S3Storage) { c.Encrypt, c.StorageClass = true, "FAST" },
+			`not in the storage class "FAST": InvalidArgument`, "a storage class that the engine has", "PutObject", RightPut,
+		},
+		"storage class of an archive": {"", func(c *config.S3Storage) { c.StorageClass = "GLACIER" }, "InvalidObjectState", "read at once", "GetObject", RightGet},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := startFake(t, newMemoryBucket())
+			f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case op == "GetObject" && c.right == RightGet && strings.HasSuffix(r.URL.Path, asContent):
+					refuse(w, 403, "InvalidObjectState")
+				case op == "PutObject" && c.header != "" && r.Header.Get(c.header) != "":
+					refuse(w, 400, "InvalidArgument")
+				default:
+					return false
+				}
+				return true
 			}
-			refuse(w, 501, "NotImplemented")
-			return true
-		}
-		cfg := f.config()
-		cfg.Encrypt, cfg.KeyID = true, key
-		got := failing(t, Probe(t.Context(), cfg))
-		if got.Right != RightPut || !strings.Contains(got.What, "not encrypted as asked: NotImplemented") || !strings.Contains(got.Remedy, remedy) || strings.Contains(got.Remedy, "PutObject") {
-			t.Errorf("%q: %+v", key, got)
-		}
-		if left := f.b.keys(""); len(left) > 0 {
-			t.Errorf("%q: left behind: %v", key, left)
-		}
+			cfg := f.config()
+			c.change(&cfg)
+			got := failing(t, Probe(t.Context(), cfg))
+			if got.Right != c.right || !strings.Contains(got.What, c.what) || !strings.Contains(got.Remedy, c.remedy) || strings.Contains(got.Remedy, c.without) {
+				t.Errorf("%+v", got)
+			}
+			if s, err := Open(t.Context(), Options{Config: cfg}); err == nil {
+				t.Error("it opens all the same")
+				_ = s.Close()
+			}
+			if left := f.b.keys(""); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
 	}
 }
 

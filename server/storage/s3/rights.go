@@ -14,7 +14,7 @@ import (
 // rights tries what needs the bucket.
 func (p *probing) rights(ctx context.Context) {
 	dir := probeDir + newID() + "/"
-	key, content := dir+"object", []byte("written to see whether it can be read")
+	key, content := dir+asContent, []byte("written to see whether it can be read")
 	if _, err := p.c.put(ctx, key, content, condition{}); err != nil {
 		p.failPut(ctx, key, content, err)
 		return
@@ -27,18 +27,31 @@ func (p *probing) rights(ctx context.Context) {
 	}
 }
 
-// failPut words that writing fails: for want of the right, or only encrypted as it was asked for.
+// failPut words that writing fails: for want of the right, or only as it was asked for.
 func (p *probing) failPut(ctx context.Context, key string, content []byte, why error) {
-	plain := *p.c
-	plain.cfg.Encrypt, plain.cfg.KeyID = false, ""
-	if p.cfg.Encrypt || p.cfg.KeyID != "" {
-		if _, err := plain.put(ctx, key, content, condition{}); err == nil {
-			_ = plain.delete(ctx, key)
-			remedy := "give the engine what it encrypts with, a KMS mostly, or do not ask it for encryption"
-			if p.cfg.KeyID != "" {
-				remedy = "name a key that the engine knows, allow kms:GenerateDataKey and kms:Decrypt with it, or do not ask for encryption"
-			}
-			p.fail(RightPut, remedy, "writing works, but not encrypted as asked: %s", brief(why))
+	encryption := "give the engine what it encrypts with, a KMS mostly, or do not ask it for encryption"
+	if p.cfg.KeyID != "" {
+		encryption = "name a key that the engine knows, allow kms:GenerateDataKey and kms:Decrypt with it, or do not ask for encryption"
+	}
+	for _, wish := range []struct {
+		asked        bool
+		drop         func(*config.S3Storage)
+		what, remedy string
+	}{
+		{p.cfg.Encrypt || p.cfg.KeyID != "", func(c *config.S3Storage) { c.Encrypt, c.KeyID = false, "" }, "not encrypted as asked", encryption},
+		{
+			p.c.class(key) != "", func(c *config.S3Storage) { c.StorageClass = "" },
+			fmt.Sprintf("not in the storage class %q", p.cfg.StorageClass), "name a storage class that the engine has, or none",
+		},
+	} {
+		if !wish.asked {
+			continue
+		}
+		without := *p.c
+		wish.drop(&without.cfg)
+		if _, err := without.put(ctx, key, content, condition{}); err == nil {
+			_ = without.delete(ctx, key)
+			p.fail(RightPut, wish.remedy, "writing works, but %s: %s", wish.what, brief(why))
 			return
 		}
 	}
@@ -60,6 +73,9 @@ func (p *probing) get(ctx context.Context, key string, content []byte) bool {
 		remedy := "allow s3:GetObject" + p.below()
 		if p.cfg.KeyID != "" {
 			remedy += ", or kms:Decrypt with the key"
+		}
+		if code(err) == "InvalidObjectState" {
+			remedy = "name a storage class whose objects can be read at once, or none"
 		}
 		p.fail(RightGet, remedy, "reading fails: %s", brief(err))
 	case !bytes.Equal(body, content):

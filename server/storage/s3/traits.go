@@ -41,6 +41,9 @@ func (t Traits) Weaknesses() []string {
 	return all
 }
 
+// asContent ends the key of an object that is tried as content is kept, in its storage class.
+const asContent = "content"
+
 // racing is how many writers race for one key.
 const racing = 16
 
@@ -49,13 +52,13 @@ const racing = 16
 func prove(ctx context.Context, b bucket) (Traits, error) {
 	var t Traits
 	dir := probeDir + newID() + "/"
-	keys := []string{dir + "create", dir + "replace", dir + "missing", dir + "race"}
+	keys := []string{dir + "create", dir + asContent, dir + "missing", dir + "race"}
 	defer func() {
 		ctx, cancel := cleanup(ctx)
 		defer cancel()
 		_ = inParallel(ctx, len(keys), len(keys), func(ctx context.Context, i int) error { return b.delete(ctx, keys[i]) })
 	}()
-	// The first one tells whether anything works at all.
+	// The first one tells whether anything works at all, and as contents are written.
 	etag, err := b.put(ctx, keys[1], []byte("1"), condition{})
 	if err != nil {
 		return t, err
