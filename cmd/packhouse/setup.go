@@ -133,6 +133,11 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 		dir: value("dir"), yes: is("yes"), dryRun: is("dry-run"), json: is("json"), noStart: is("no-start"), serve: is("serve"),
 		rollback: is("rollback-on-failure"), lines: is("accessible"),
 	}
+	for _, values := range []setup.Values{input.Flags, fileValues(input)} {
+		if v := values["dir"]; len(v) > 0 && v[len(v)-1] == "" { // a variable of a script that is not set
+			return o, usageError(withHint(errors.New("--dir is empty"), "name a directory, or leave --dir out: then it is %s", a.defaultDir()))
+		}
+	}
 	if o.dir == "" {
 		o.dir = a.defaultDir()
 	}
