@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 
 	"packhouse/certgen"
@@ -56,4 +57,13 @@ func parseRegistryURL(text string) (*url.URL, error) {
 		return nil, usageError(fmt.Errorf("--url %q has more than scheme, host and port", text))
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+// readRoots reads the CA that --ca-file names.
+func readRoots(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
+	}
+	return data, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -195,4 +196,17 @@ func (a *app) printJSON(v any) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
+}
+
+// hasErrors tells whether a problem keeps the server from starting.
+func hasErrors(problems []config.Problem) bool {
+	return slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Severity == config.Error })
+}
+
+// configProblems turns an error of loading into problems.
+func configProblems(path string, err error) []config.Problem {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		return problems
+	}
+	return []config.Problem{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
 }

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -19,7 +17,7 @@ func (a *app) addDir(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "dir", a.defaultDir(), "`DIR` of the installation")
 }
 
-// defaultDir is where an installation lives when nobody says otherwise (design: /etc for root, the XDG base directories for others).
+// defaultDir is where an installation lives when nobody says otherwise: in /etc for root, in the XDG base directory for others.
 func (a *app) defaultDir() string {
 	if os.Geteuid() == 0 {
 		return "/etc/packhouse"
@@ -40,27 +38,6 @@ func (a *app) findConfig(dir string, args []string) config.Found {
 		return config.Named(filepath.Join(dir, setup.ConfigFile), "of the installation that --dir names", nil)
 	}
 	return config.Find(filepath.Join(a.defaultDir(), setup.ConfigFile), a.env, nil)
-}
-
-// hasErrors tells whether a problem keeps the server from starting.
-func hasErrors(problems []config.Problem) bool {
-	return slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Severity == config.Error })
-}
-
-// configProblems turns an error of loading into problems.
-func configProblems(path string, err error) []config.Problem {
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		return problems
-	}
-	return []config.Problem{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
-}
-
-// interactive tells whether somebody sits at a terminal: both ends are one, it can move its cursor, and nothing says that this is CI.
-func (a *app) interactive() bool {
-	if a.getenv("CI") != "" || a.getenv("TERM") == "dumb" {
-		return false
-	}
-	return term.IsTerminal(int(a.stdin.Fd())) && a.stdoutIsTerminal()
 }
 
 // someConfig is findConfig for commands that are about a registry there is: none is an error.

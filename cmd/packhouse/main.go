@@ -1,7 +1,7 @@
 // Command packhouse is a self-hosted pack registry and the terminal wizard that sets it up.
 //
-// Each command is a file of its own: a struct of options and a run function. What they print is worded in words.go, how they end is
-// listed in exit.go.
+// Each command is a file of its own: a struct of options and a run function. What they share stands in app.go; what they print is worded in
+// words.go, how they end is listed in exit.go.
 package main
 
 import (

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"strings"
 
-	"packhouse/server/admin"
 	"packhouse/setup"
 	"packhouse/setup/check"
 )
@@ -93,32 +90,4 @@ func (p *proof) wait(ctx context.Context) error {
 	err := p.stop(ctx)
 	<-p.started.Done()
 	return errors.Join(err, p.started.err)
-}
-
-// reload has the running server of a plan take up what was written. It tells whether one runs.
-func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
-	loaded, err := a.loadConfig(configOf(plan))
-	if err != nil {
-		return false, err
-	}
-	client, err := admin.Find(&loaded.Config)
-	if errors.Is(err, admin.ErrNotRunning) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("ask the running server: %w", err)
-	}
-	defer client.Close()
-	result, err := client.Reload(ctx)
-	switch {
-	case err != nil:
-		return true, fmt.Errorf("reload the running server: %w", err)
-	case result.Error != "":
-		return true, fmt.Errorf("the running server keeps its old state: %s", result.Error)
-	case len(result.NeedsRestart) > 0:
-		a.warn("the running server has to be restarted for %s", strings.Join(result.NeedsRestart, ", "))
-	default:
-		a.say("the running server has taken the change")
-	}
-	return true, nil
 }

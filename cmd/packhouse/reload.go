@@ -13,6 +13,7 @@ import (
 
 	"packhouse/server/admin"
 	"packhouse/server/config"
+	"packhouse/setup"
 )
 
 // newReload has the running server take up the configuration on disk.
@@ -112,4 +113,32 @@ func sameFile(a, b string) bool {
 	}
 	y, err := os.Stat(b)
 	return err == nil && os.SameFile(x, y)
+}
+
+// reload has the running server of a plan take up what was written. It tells whether one runs.
+func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
+	loaded, err := a.loadConfig(configOf(plan))
+	if err != nil {
+		return false, err
+	}
+	client, err := admin.Find(&loaded.Config)
+	if errors.Is(err, admin.ErrNotRunning) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask the running server: %w", err)
+	}
+	defer client.Close()
+	result, err := client.Reload(ctx)
+	switch {
+	case err != nil:
+		return true, fmt.Errorf("reload the running server: %w", err)
+	case result.Error != "":
+		return true, fmt.Errorf("the running server keeps its old state: %s", result.Error)
+	case len(result.NeedsRestart) > 0:
+		a.warn("the running server has to be restarted for %s", strings.Join(result.NeedsRestart, ", "))
+	default:
+		a.say("the running server has taken the change")
+	}
+	return true, nil
 }

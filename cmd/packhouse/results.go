@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-
-	"golang.org/x/term"
 )
 
 // results is standard output as every command writes to it. It remembers the first write that failed, so that no command has to look: a
@@ -36,14 +33,4 @@ func (r *results) delivered(err error) error {
 			"see where standard output goes; whatever else the command had to do is done")}
 	}
 	return err
-}
-
-// stdoutIsTerminal tells whether somebody reads the results on a screen.
-func (a *app) stdoutIsTerminal() bool {
-	out := a.stdout
-	if r, ok := out.(*results); ok {
-		out = r.to
-	}
-	file, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }

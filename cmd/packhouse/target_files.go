@@ -5,16 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"os/user"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -123,51 +119,4 @@ func masked(value any) bool {
 		return slices.ContainsFunc(slices.Collect(maps.Values(value)), masked)
 	}
 	return false
-}
-
-// clocks are the servers that an installation speaks with anyway, and that tell the time.
-func clocks(c *config.Config) []check.ClockSource {
-	var sources []check.ClockSource
-	if s3 := c.Storage.S3; c.Storage.Driver == config.S3 {
-		endpoint := s3.RegionEndpoint
-		if endpoint == "" {
-			endpoint = "s3." + s3.Region + ".amazonaws.com"
-		}
-		if !strings.Contains(endpoint, "://") {
-			endpoint = map[bool]string{true: "https://", false: "http://"}[s3.Secure] + endpoint
-		}
-		sources = append(sources, check.ClockSource{Name: "the S3 engine", URL: endpoint})
-	}
-	if l := c.HTTP.TLS.LetsEncrypt; c.HTTP.TLS.Certificate == "" && l.Enabled() {
-		directory := l.DirectoryURL
-		if directory == "" {
-			directory = acme.LetsEncrypt
-		}
-		sources = append(sources, check.ClockSource{Name: "the ACME directory", URL: directory})
-	}
-	return sources
-}
-
-// built is when this program's source was last changed, as its build says; zero where it does not.
-func built() time.Time {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return time.Time{}
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.time" {
-			t, _ := time.Parse(time.RFC3339, s.Value) // zero where it is none
-			return t
-		}
-	}
-	return time.Time{}
-}
-
-// readRoots reads the CA that --ca-file names.
-func readRoots(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
-	}
-	return data, nil
 }

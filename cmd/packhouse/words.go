@@ -4,43 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
-	"strings"
-	"sync/atomic"
-	"time"
 
 	"packhouse/server/config"
-	"packhouse/setup/check"
 )
 
 // Every sentence of the command line passes through this file. Its rules: words go to stderr, results to stdout; lower case, no full
 // stop; %q around what somebody typed; a "hint:" line with the next command where there is one; never a secret, never a stack trace.
-
-// app is what commands share: the streams, the environment and the clock. Tests replace them.
-type app struct {
-	stdin  *os.File
-	stdout io.Writer
-	stderr io.Writer
-	env    []string // "KEY=value"
-	now    func() time.Time
-
-	surroundings *check.Machine // what the checks look at; nil: this machine
-
-	hangup  atomic.Pointer[func()] // what SIGHUP does; nil: it ends the program
-	started bool                   // a command's own code has begun: errors are no longer about usage
-}
-
-// getenv returns a variable of the environment, empty where it is not set.
-func (a *app) getenv(key string) string {
-	for _, v := range slices.Backward(a.env) {
-		if value, ok := strings.CutPrefix(v, key+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
 
 // say tells a person something.
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }

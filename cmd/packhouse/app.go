@@ -1,0 +1,56 @@
+package main
+
+import (
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"packhouse/setup/check"
+)
+
+// app is what commands share: the streams, the environment and the clock. Tests replace them.
+type app struct {
+	stdin  *os.File
+	stdout io.Writer
+	stderr io.Writer
+	env    []string // "KEY=value"
+	now    func() time.Time
+
+	surroundings *check.Machine // what the checks look at; nil: this machine
+
+	hangup  atomic.Pointer[func()] // what SIGHUP does; nil: it ends the program
+	started bool                   // a command's own code has begun: errors are no longer about usage
+}
+
+// getenv returns a variable of the environment, empty where it is not set.
+func (a *app) getenv(key string) string {
+	for _, v := range slices.Backward(a.env) {
+		if value, ok := strings.CutPrefix(v, key+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// interactive tells whether somebody sits at a terminal: both ends are one, it can move its cursor, and nothing says that this is CI.
+func (a *app) interactive() bool {
+	if a.getenv("CI") != "" || a.getenv("TERM") == "dumb" {
+		return false
+	}
+	return term.IsTerminal(int(a.stdin.Fd())) && a.stdoutIsTerminal()
+}
+
+// stdoutIsTerminal tells whether somebody reads the results on a screen.
+func (a *app) stdoutIsTerminal() bool {
+	out := a.stdout
+	if r, ok := out.(*results); ok {
+		out = r.to
+	}
+	file, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
