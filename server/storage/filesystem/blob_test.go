@@ -298,7 +298,6 @@ func TestRangeIsCheckedFirst(t *testing.T) {
 	}
 }
 
-// TestPushHealsSilently: the bad bytes are there and nobody has read them.
 // TestRangeOfEverythingIsChecked: asked for all of a large blob as a range, nobody gets the end of a damaged one.
 func TestRangeOfEverythingIsChecked(t *testing.T) {
 	root := t.TempDir()
@@ -322,6 +321,7 @@ func TestRangeOfEverythingIsChecked(t *testing.T) {
 	}
 }
 
+// TestPushHealsSilently: the bad bytes are there and nobody has read them.
 func TestPushHealsSilently(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, name string){
 		"turned": damage,
