@@ -118,11 +118,15 @@ func (m *model) cardKeys(words bool) []key.Binding {
 		return short
 	}
 	var keys []key.Binding
-	if len(m.generated()) > 0 {
+	if generated := len(m.generated()); generated > 0 {
+		what := "password"
+		if generated > 1 {
+			what = "passwords"
+		}
 		if m.card.reveal {
-			keys = append(keys, bind("p", say("hide password", "hide")))
+			keys = append(keys, bind("p", say("hide "+what, "hide")))
 		} else {
-			keys = append(keys, bind("p", say("show password", "password")))
+			keys = append(keys, bind("p", say("show "+what, what)))
 		}
 	}
 	home := say("back to the start", "back")

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"packhouse/setup"
 )
 
@@ -18,6 +20,9 @@ func TestHelpIsAboutTheScreen(t *testing.T) {
 		s.m.phase = phase
 		if got := strings.Join(s.m.helpText(60), " "); !strings.Contains(got, want) {
 			t.Errorf("phase %d: %s", phase, got)
+		}
+		if got := ansi.Strip(s.m.keyLine(80)); phase != applying && !strings.Contains(got, "? help") {
+			t.Errorf("phase %d does not tell of its help: %s", phase, got)
 		}
 	}
 }

@@ -122,7 +122,7 @@ func (m *model) planAgain() tea.Cmd {
 	return m.startReview()
 }
 
-func (m *model) reviewKeys() []key.Binding {
+func (m *model) reviewKeys(words bool) []key.Binding {
 	if m.job != nil {
 		return []key.Binding{bind("esc", "back")}
 	}
@@ -132,6 +132,9 @@ func (m *model) reviewKeys() []key.Binding {
 	other := "show myconfig.yml"
 	if m.review.config {
 		other = "show the files"
+	}
+	if !words {
+		other = strings.TrimPrefix(other, "show ")
 	}
 	write := bind("w", "write")
 	switch {

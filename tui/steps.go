@@ -236,15 +236,15 @@ func (m *model) keys(words bool) []key.Binding {
 		}
 		return keys
 	case reviewing:
-		return append(m.reviewKeys(), leave)
+		return append(m.reviewKeys(words), leave, bind("?", "help"))
 	case applying:
 		return m.applyKeys()
 	case checking:
-		return m.checksKeys()
+		return append(m.checksKeys(), bind("?", "help"))
 	case handing:
-		return m.cardKeys(words)
+		return append(m.cardKeys(words), bind("?", "help"))
 	case serving:
-		return m.logKeys()
+		return append(m.logKeys(), bind("?", "help"))
 	case managing:
 		return append(m.managerKeys(), leave)
 	case repairing:
