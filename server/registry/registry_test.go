@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -175,7 +176,7 @@ func TestWhatIsHiddenIsNotThere(t *testing.T) {
 
 // TestAMountWithoutASourceLooksEverywhere has the blob in the last of many repositories.
 func TestAMountWithoutASourceLooksEverywhere(t *testing.T) {
-	h := registrytest.Handler(registry.Options{Store: memory(t)})
+	h := registrytest.Handler(registry.Options{Store: memory(t), MountSearch: time.Hour})
 	for i := range 1010 {
 		must(t, h, 201, "", "POST", fmt.Sprintf("/v2/a/%d/blobs/uploads/?digest=%s", i, digest.FromString("common")), "common")
 	}
