@@ -285,3 +285,25 @@ func (cs *certificates) stampFiles(t config.TLS) (stamps []stamp, settled bool, 
 	}
 	return stamps, settled, nil
 }
+
+// remindEvery is how often an end that comes close is told of.
+const remindEvery = 24 * time.Hour
+
+// remind tells of a certificate that is close to its end or past it, once a day.
+func (cs *certificates) remind() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.acme != nil {
+		return // it renews by itself, and says whenever it could not
+	}
+	now, leaf := cs.now(), cs.serving.Load().leaf
+	if !certgen.CloseToEnd(leaf, now) || now.Sub(cs.reminded) < remindEvery {
+		return
+	}
+	cs.reminded = now
+	if now.After(leaf.NotAfter) {
+		cs.log.Error("the certificate has run out, clients refuse it", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", "packhouse cert rotate")
+		return
+	}
+	cs.log.Warn("the certificate runs out soon", "certificate", cs.cert, "not_after", leaf.NotAfter, "remedy", "packhouse cert rotate")
+}
