@@ -10,6 +10,7 @@ const (
 	CodeIDN          = "name-idn"        // note: the two forms of an internationalised name
 	CodeElsewhere    = "name-elsewhere"  // warning: resolves to another machine
 	CodeNoResolve    = "name-unresolved" // note: does not resolve
+	CodeShortName    = "name-short"      // warning: docker reads it as the beginning of a repository's name
 	CodeForeign      = "address-foreign" // note: not an address of this machine
 	CodeBridge       = "address-bridge"  // warning: of a container engine's network, which nobody outside reaches
 	CodeAddress      = "addr-invalid"    // not host:port

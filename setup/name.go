@@ -136,9 +136,9 @@ func (a *Answers) URL() string {
 	if a.PublicURL != "" {
 		return strings.TrimRight(a.PublicURL, "/")
 	}
-	scheme, usual := "https", "443"
+	scheme, usual := "https", usualPort(a)
 	if a.TLS == Off {
-		scheme, usual = "http", "80"
+		scheme = "http"
 	}
 	_, port, err := net.SplitHostPort(a.Addr)
 	host := canonical(a.Hostname)
@@ -149,6 +149,14 @@ func (a *Answers) URL() string {
 		return scheme + "://" + host
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// usualPort is the one that clients take where none is named.
+func usualPort(a *Answers) string {
+	if a.TLS == Off {
+		return "80"
+	}
+	return "443"
 }
 
 // registry is the host[:port] of a URL, as image references have it.

@@ -66,6 +66,16 @@ func validateHostname(_ context.Context, _ *Machine, a *Answers) []Finding {
 }
 
 func probeHostname(ctx context.Context, m *Machine, a *Answers) []Finding {
+	findings := probeName(ctx, m, a)
+	if host := registry(a.URL()); host != "localhost" && !strings.ContainsAny(host, ".:") { // github.com/distribution/reference, as docker reads names
+		findings = append(findings, warned(CodeShortName, fmt.Sprintf("docker takes %s/… for a repository of Docker Hub, since there is neither a dot nor a port in it", host),
+			"give the whole name, or have the server listen at another port than "+usualPort(a)))
+	}
+	return findings
+}
+
+// probeName tries whether the host name leads here.
+func probeName(ctx context.Context, m *Machine, a *Answers) []Finding {
 	name := canonical(a.Hostname)
 	if addr, err := netip.ParseAddr(name); err == nil {
 		if bridge := m.bridge(addr); bridge != "" {

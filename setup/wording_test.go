@@ -160,3 +160,29 @@ func TestPasswordRefusedInOneSentence(t *testing.T) {
 		t.Errorf("found %v\nwant %s", findings, want)
 	}
 }
+
+// A name that docker would read as a part of Docker Hub is told of, as long as no port makes it a host.
+func TestShortHostNameTold(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		answers Answers
+		want    bool
+	}{
+		{Answers{Hostname: "registry", Addr: ":443", TLS: PrivateCA}, true},
+		{Answers{Hostname: "registry", Addr: ":80", TLS: Off}, true},
+		{Answers{Hostname: "registry", Addr: ":5000", TLS: PrivateCA}, false},
+		{Answers{Hostname: "registry", Addr: ":443", TLS: PrivateCA, PublicURL: "https://packs.example.com"}, false},
+		{Answers{Hostname: "registry.example.com", Addr: ":443", TLS: PrivateCA}, false},
+		{Answers{Hostname: "localhost", Addr: ":443", TLS: PrivateCA}, false},
+		{Answers{Hostname: "192.0.2.17", Addr: ":443", TLS: PrivateCA}, false},
+		{Answers{Hostname: "2001:db8::17", Addr: ":443", TLS: PrivateCA}, false},
+	} {
+		told := false
+		for _, f := range probeHostname(t.Context(), machineOf(t, &fakeHost{}), &row.answers) {
+			told = told || f.Code == CodeShortName && f.Severity == Warning
+		}
+		if told != row.want {
+			t.Errorf("%s at %s%s: told is %t", row.answers.Hostname, row.answers.Addr, row.answers.PublicURL, told)
+		}
+	}
+}
