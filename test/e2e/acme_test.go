@@ -385,6 +385,10 @@ func TestACMEBrokenName(t *testing.T) {
 		return strings.Contains(s.log.String(), "no certificate from the ACME directory")
 	})
 	s.says("the CA said: Failed to connect to 127.0.0.97")
+	eventually(t, "the certificate is kept", patience, func() bool { // it is served a moment before, and a kill gives no moment
+		_, err := os.Stat(filepath.Join(o.cache, acmeHost))
+		return err == nil
+	})
 	ca.counts(2)
 	for range 3 {
 		for range 50 {

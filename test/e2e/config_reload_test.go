@@ -46,6 +46,14 @@ func TestReloadBySignal(t *testing.T) {
 		count := strings.Count(s.log.String(), word)
 		return func() bool { return strings.Count(s.log.String(), word) > count }
 	}
+	until("metrics, which are served a moment after all else,", func() bool {
+		a, err := http.Get("http://" + debug + "/metrics")
+		if err != nil {
+			return false
+		}
+		_ = a.Body.Close()
+		return a.StatusCode == http.StatusOK
+	})
 	metric := func() string {
 		a, err := http.Get("http://" + debug + "/metrics")
 		if err != nil {
