@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -46,6 +47,10 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := newModel(ctx, o.fill())
+	size := sizeOf(o.Out)
+	if now := size(nil, tea.WindowSizeMsg{}); now != nil { // the first frame fits
+		_ = m.takeIn(now)
+	}
 	listening, deaf := context.WithCancel(context.WithoutCancel(ctx))
 	defer deaf()
 	m.listening = listening
@@ -60,8 +65,8 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 	}()
 
 	input := &hangup{File: o.In, gone: make(chan struct{})}
-	program := tea.NewProgram(guarded{m}, tea.WithInput(input), tea.WithOutput(o.Out), tea.WithAltScreen(),
-		tea.WithoutSignalHandler(), tea.WithoutCatchPanics(), tea.WithFilter(sizeOf(o.Out)))
+	program := tea.NewProgram(guarded{m}, tea.WithInput(input), tea.WithOutput(canvas(o.Out)), tea.WithAltScreen(),
+		tea.WithoutSignalHandler(), tea.WithoutCatchPanics(), tea.WithFilter(size))
 	m.quit = func() { go program.Quit() }
 	finished := make(chan struct{})
 	go signals.forward(ctx, program, input.gone, finished)
@@ -76,7 +81,8 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 // leaveScreen undoes what the terminal library switches on: the alternate screen, the hidden cursor and bracketed paste.
 const leaveScreen = "\x1b[?2004l\x1b[?25h\x1b[?1049l\r\n"
 
-// hangup is a terminal that tells when nothing can come from it any more. The terminal library would wait for ever.
+// hangup is a terminal that tells when nothing can come from it any more. The terminal library would wait for ever after an end, and give up at
+// once after an error, whatever is being written at that moment: to it every error is an end.
 type hangup struct {
 	*os.File
 	gone chan struct{}
@@ -89,6 +95,9 @@ func (h *hangup) Read(into []byte) (int, error) {
 	if (err != nil || n == 0) && !h.told {
 		h.told = true
 		close(h.gone)
+	}
+	if err != nil {
+		err = io.EOF
 	}
 	return n, err
 }

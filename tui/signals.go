@@ -46,6 +46,7 @@ func listen() (s signals, stop func()) {
 
 // forward turns signals, the end of the context and the end of the terminal into messages, until the program has finished.
 func (s signals) forward(ctx context.Context, program *tea.Program, gone, finished <-chan struct{}) {
+	program.Send(tea.WindowSizeMsg{}) // to the library: it cuts what is too wide
 	done := ctx.Done()
 	seen := map[syscall.Signal]bool{}
 	for {
@@ -57,7 +58,7 @@ func (s signals) forward(ctx context.Context, program *tea.Program, gone, finish
 				program.Send(leaveMsg{sig, seen[sig]})
 				seen[sig] = true
 			}
-		case <-s.resize: // the library listens as well, though not from the beginning
+		case <-s.resize:
 			program.Send(tea.WindowSizeMsg{})
 		case <-gone:
 			gone = nil
@@ -69,8 +70,7 @@ func (s signals) forward(ctx context.Context, program *tea.Program, gone, finish
 	}
 }
 
-// sizeOf has every message about the size of the window tell the size that it has by then: two that were under way at once may arrive in the
-// wrong order, and the older one must not be the last word.
+// sizeOf has every message about the size of the window tell the size that it has by then.
 func sizeOf(terminal *os.File) func(tea.Model, tea.Msg) tea.Msg {
 	return func(_ tea.Model, msg tea.Msg) tea.Msg {
 		if _, ok := msg.(tea.WindowSizeMsg); !ok {

@@ -5,6 +5,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"io"
 	"syscall"
 	"testing"
 
@@ -38,6 +39,31 @@ func TestEndedBy(t *testing.T) {
 			t.Errorf("%v: %v, want %v", tc.cause, got, tc.want)
 		}
 		end()
+	}
+}
+
+// TestATerminalThatIsGoneHasEnded: whatever tells so, an end or an error, the library is not to give up by itself.
+func TestATerminalThatIsGoneHasEnded(t *testing.T) {
+	for _, side := range []string{"theirs", "ours"} {
+		terminal, line, err := pty.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer terminal.Close()
+		defer line.Close()
+		if side == "ours" {
+			terminal, line = line, terminal
+		}
+		if err := terminal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		input := &hangup{File: line, gone: make(chan struct{})}
+		for range 2 {
+			if n, err := input.Read(make([]byte, 8)); n != 0 || err != io.EOF { //nolint:errorlint // the library may compare it like this
+				t.Errorf("%s: read %d bytes and %v", side, n, err)
+			}
+			<-input.gone
+		}
 	}
 }
 
