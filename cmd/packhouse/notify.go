@@ -51,6 +51,9 @@ func (a *app) feedWatchdog(h http.Handler) (stop func()) {
 		defer tick.Stop()
 		for {
 			h.ServeHTTP(unread{}, request.Clone(ctx))
+			if ctx.Err() != nil { // an answer that comes after the end shows nothing
+				return
+			}
 			a.notify(daemon.SdNotifyWatchdog)
 			select {
 			case <-ctx.Done():
