@@ -3,6 +3,7 @@
 package setup
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,10 +111,8 @@ func TestReach(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, nil, mode); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(path, uid, gid); err != nil {
+		// Modes are said once more: the umask has taken from them.
+		if err := errors.Join(os.WriteFile(path, nil, mode), os.Chown(path, uid, gid), os.Chmod(path, mode), os.Chmod(filepath.Dir(path), 0o755)); err != nil {
 			t.Fatal(err)
 		}
 		return path
