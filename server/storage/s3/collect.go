@@ -97,7 +97,7 @@ type collection struct {
 
 func (c *collection) run(ctx context.Context) (err error) {
 	s := c.s
-	if err := s.forgetSpills(ctx); err != nil {
+	if err := s.forgetLeftovers(ctx); err != nil {
 		return err
 	}
 	if c.told, err = s.announce(ctx); err != nil {

@@ -105,26 +105,28 @@ func (t *facts) relieve(ctx context.Context) error {
 	return nil
 }
 
-// forgetSpills removes what surveys of processes that are no more put away.
-func (s *Store) forgetSpills(ctx context.Context) error {
+// forgetLeftovers removes what processes that are no more put away in surveys, or tried the engine with.
+func (s *Store) forgetLeftovers(ctx context.Context) error {
 	var old []string
-	err := walk(ctx, s.bucket, spillDir, func(o object) error {
-		if s.now().Sub(o.modTime) > spillLife {
-			old = append(old, o.key)
+	for _, dir := range []string{spillDir, probeDir} {
+		err := walk(ctx, s.bucket, dir, func(o object) error {
+			if s.now().Sub(o.modTime) > leftoverAge {
+				old = append(old, o.key)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("look for leftovers: %w", err)
 		}
-		return nil
-	})
-	if err == nil {
-		err = s.deleteAll(ctx, old)
 	}
-	if err != nil {
-		return fmt.Errorf("look at what surveys left: %w", err)
+	if err := s.deleteAll(ctx, old); err != nil {
+		return fmt.Errorf("remove leftovers: %w", err)
 	}
 	return nil
 }
 
-// spillLife is longer than any survey takes.
-const spillLife = 24 * time.Hour
+// leftoverAge is longer than any survey takes.
+const leftoverAge = 24 * time.Hour
 
 // close removes what was put away, and forgets the rest.
 func (t *facts) close(ctx context.Context) {

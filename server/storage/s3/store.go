@@ -169,6 +169,10 @@ func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 		s.cancel()
 		return nil, err
 	}
+	silent := time.AfterFunc(longSilence, func() {
+		s.log.Warn("the S3 engine takes long to answer", "engine", o.Config.RegionEndpoint, "region", o.Config.Region, "bucket", o.Config.Bucket)
+	})
+	defer silent.Stop()
 	if o.ReadOnly {
 		// Nothing can be tried out; reading is tried.
 		if _, err := b.list(ctx, ours, "", 1, false); err != nil {
@@ -224,3 +228,6 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 const cleanupTimeout = time.Minute
+
+// longSilence is how long an engine may take at the start before the log says so: requests are repeated for minutes before they fail.
+const longSilence = 10 * time.Second

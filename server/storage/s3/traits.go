@@ -54,8 +54,8 @@ func prove(ctx context.Context, b bucket) (Traits, error) {
 	dir := probeDir + newID() + "/"
 	keys := []string{dir + "create", dir + asContent, dir + "missing", dir + "race"}
 	defer func() {
-		ctx, cancel := cleanup(ctx)
-		defer cancel()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+		defer cancel() // what stays goes with a collection
 		_ = inParallel(ctx, len(keys), len(keys), func(ctx context.Context, i int) error { return b.delete(ctx, keys[i]) })
 	}()
 	// The first one tells whether anything works at all, and as contents are written.
