@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"packhouse/spelling"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -125,33 +127,18 @@ func yamlLine(err error) int {
 
 // meant finds the flag that an unknown key comes closest to.
 func meant(key string) string {
+	if len(key) > 80 {
+		return "" // nobody meant that
+	}
 	squeeze := strings.NewReplacer("-", "", "_", "", " ", "")
 	wanted := squeeze.Replace(strings.ToLower(key))
 	for _, f := range flags {
 		have := squeeze.Replace(f.Name)
-		if have == wanted || have+"s" == wanted || close1(have, wanted) {
+		if have == wanted || have+"s" == wanted || min(len(have), len(wanted)) >= 3 && spelling.Distance(have, wanted) == 1 {
 			return fmt.Sprintf(", did you mean %s?", f.Name)
 		}
 	}
 	return ""
-}
-
-// close1 tells whether one letter more, less or other makes two words the same.
-func close1(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	if len(b)-len(a) > 1 || len(a) < 3 {
-		return false
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	if len(a) == len(b) {
-		return i == len(a) || a[i+1:] == b[i+1:]
-	}
-	return a[i:] == b[i+1:]
 }
 
 func clip(s string) string {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/spelling"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -119,33 +121,11 @@ func valueOf(cmd *cobra.Command, name, letter string) string {
 func nearFlag(cmd *cobra.Command, name string) string {
 	best, least := "", 3
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if far := distance("--"+f.Name, name); far < least && !f.Hidden {
+		if far := spelling.Distance("--"+f.Name, name); far < least && !f.Hidden {
 			best, least = "--"+f.Name, far
 		}
 	})
 	return best
-}
-
-// distance is how many letters have to be added, left out or replaced to make one word of another (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(above+1, row[j]+1, before+cost)
-			before = above
-		}
-	}
-	return row[len(b)]
 }
 
 func dashed(names, between string) string {

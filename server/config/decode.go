@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"packhouse/spelling"
 )
 
 // decoder fills a Config from values, guided by the table of keys. It collects everything that is wrong.
@@ -306,7 +308,7 @@ func fill(k *key, target any) {
 }
 
 func chooseFrom(name string, names []string) string {
-	if n := nearest(name, names); n != "" {
+	if n := spelling.Nearest(name, names); n != "" {
 		return fmt.Sprintf("did you mean %s?", n)
 	}
 	if right, ok := slips[strings.ToLower(name)]; ok && slices.Contains(names, right) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"packhouse/spelling"
 )
 
 // parse reads a scalar as the kind of its key wants it. When it cannot be read, what says so, to be put behind the path of the key, and
@@ -74,7 +76,7 @@ func parseText(k *key, s string) (any, string, string) {
 		return nil, fmt.Sprintf("is %s", quote(s)), "write " + k.choices[0]
 	}
 	remedy := "write one of " + strings.Join(k.choices, ", ")
-	if n := nearest(s, k.choices); n != "" {
+	if n := spelling.Nearest(s, k.choices); n != "" {
 		remedy = fmt.Sprintf("did you mean %s?", n)
 	}
 	return nil, fmt.Sprintf("is %s", quote(s)), remedy

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"packhouse/spelling"
 )
 
 // settleHTTP checks addresses and the rest of the http section but for TLS.
@@ -161,7 +163,7 @@ func (d *decoder) cipherSuites(t *TLS) {
 }
 
 func suiteRemedy(name string, names []string) string {
-	if n := nearest(name, names); n != "" {
+	if n := spelling.Nearest(name, names); n != "" {
 		return fmt.Sprintf("did you mean %s?", n)
 	}
 	return "use names like " + names[len(names)-1]

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"packhouse/spelling"
 )
 
 // prefix of every variable.
@@ -192,9 +194,9 @@ func position(s string) (int, bool) {
 // unknown tells about a variable that starts like ours and leads nowhere.
 func (o *overlay) unknown(name string, at Origin) {
 	remedy := "variables are REGISTRY_ and the path of a key in capitals, as in REGISTRY_LOG_LEVEL"
-	right := nearest(name, variableNames())
+	right := spelling.Nearest(name, variableNames())
 	for _, choice := range []string{VariableName("storage"), VariableName("auth")} {
-		if right == "" && distance(name, choice) <= 2 {
+		if right == "" && spelling.Distance(name, choice) <= 2 {
 			right = choice
 		}
 	}
@@ -207,7 +209,7 @@ func (o *overlay) unknown(name string, at Origin) {
 // misspelt tells about a variable whose first word is nearly ours and whose rest is a key: REGSITRY_AUTH_HTPASSWD_REALM.
 func (o *overlay) misspelt(name string, at Origin) {
 	first, rest, found := strings.Cut(name, "_")
-	if !found || rest == "" || first == "" || distance(first, strings.TrimSuffix(prefix, "_")) > 2 {
+	if !found || rest == "" || first == "" || spelling.Distance(first, strings.TrimSuffix(prefix, "_")) > 2 {
 		return
 	}
 	if _, k := resolve(root, strings.Split(rest, "_")); k == nil || k.kind == anything {

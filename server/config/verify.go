@@ -15,6 +15,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/server/auth/htpasswd"
+	"packhouse/spelling"
 )
 
 // Probes says how far [Loaded.Verify] goes. The zero value looks at everything, for a server that is not running yet.
@@ -247,7 +248,7 @@ func search(path string) string {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if n := nearest(filepath.Base(path), names); n != "" {
+	if n := spelling.Nearest(filepath.Base(path), names); n != "" {
 		return fmt.Sprintf("did you mean %s?", filepath.Join(dir, n))
 	}
 	if !filepath.IsAbs(path) {
