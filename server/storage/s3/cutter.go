@@ -45,8 +45,8 @@ func (c *cutter) room(head int64) int64 {
 	return max(size, head, 1)
 }
 
-// run receives everything, behind what the session has of the part already: so many bytes, which head reads. It returns what is left of it, which is no more than a part and stays valid until release: also when receiving
-// failed, but nil when a part could not be sent.
+// run receives everything, behind what the session has of the part already: so many bytes, which head reads. It returns what is left of it, which
+// is no more than a part and stays valid until release: also when receiving failed, but nil when a part could not be sent.
 func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Context, into []byte) error) (tail []byte, release func(), err error) {
 	room := c.room(before)
 	give, err := c.s.budget.take(ctx, room)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -236,6 +237,32 @@ func TestProbeOfWhatWasAskedForBeside(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// TestAnEngineThatShowsWhatWasDeleted does so for a while, as one does that answers out of a cache: that is another weakness than deleting what was
+// not meant.
+func TestAnEngineThatShowsWhatWasDeleted(t *testing.T) {
+	f := startFake(t, newMemoryBucket())
+	var gone atomic.Bool
+	f.before = func(op string, w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, asContent) {
+			return false
+		}
+		if op == "HeadObject" && gone.Load() {
+			w.Header().Set("ETag", `"old"`)
+			return true
+		}
+		gone.Store(gone.Load() || op == "DeleteObject" && r.Header.Get("If-Match") != `"00000000000000000000000000000000"`)
+		return false
+	}
+	c, err := newClient(t.Context(), f.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	traits, err := prove(t.Context(), c)
+	if want := (Traits{Create: true, Replace: true, ConditionalDrop: true, ListedAfterWrite: true}); err != nil || traits != want {
+		t.Errorf("%+v, %v, want %+v", traits, err, want)
 	}
 }
 
