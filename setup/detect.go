@@ -14,10 +14,15 @@ const reverseLookup = 400 * time.Millisecond
 
 // Detect looks at the machine: names, addresses, privileges, size. It asks the network for names only where the machine does not know its
 // own full one, and then for less than a second.
-func Detect(ctx context.Context, h Host) *Machine {
-	m := &Machine{Host: h, UID: h.UID(), CPUs: h.CPUs(), Memory: h.Memory()}
+func Detect(ctx context.Context, h Host) *Machine { return detect(ctx, h, 0) }
+
+// detect looks at a machine that waits for others with patience, where that is longer than anybody would.
+func detect(ctx context.Context, h Host, patience time.Duration) *Machine {
+	m := &Machine{Host: h, UID: h.UID(), CPUs: h.CPUs(), Memory: h.Memory(), patience: patience}
 	m.Addresses, _ = h.Addresses() // without any it can still be installed
-	m.Names = names(ctx, h, m.Addresses)
+	asking, cancel := context.WithTimeout(ctx, m.within(reverseLookup))
+	defer cancel()
+	m.Names = names(asking, h, m.Addresses)
 	m.ConfigDir, m.DataDir = directories(m.UID)
 	return m
 }
@@ -71,10 +76,8 @@ func hostsNames(hosts, host string) []string {
 	return out
 }
 
-// reverse asks DNS for the names of the addresses that others can reach, all at once.
+// reverse asks DNS for the names of the addresses that others can reach, all at once, until ctx ends.
 func reverse(ctx context.Context, h Host, addresses []Address) []string {
-	ctx, cancel := context.WithTimeout(ctx, reverseLookup)
-	defer cancel()
 	answers := make([]chan []string, 0, len(addresses))
 	for _, a := range addresses {
 		if !a.Global || a.Bridge {

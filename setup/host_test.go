@@ -117,7 +117,7 @@ var now = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 
 func machineOf(t *testing.T, h *fakeHost) *Machine {
 	t.Helper()
-	m := Detect(t.Context(), h)
+	m := detect(t.Context(), h, time.Minute) // whatever else the machine is busy with
 	m.Now = func() time.Time { return now }
 	m.DataDir = t.TempDir() + "/data"
 	return m

@@ -82,11 +82,15 @@ type Machine struct {
 	DataDir   string           // where content belongs by default
 	Now       func() time.Time // nil: time.Now
 
-	program string // path of this program; empty: as the operating system has it
+	program  string        // path of this program; empty: as the operating system has it
+	patience time.Duration // how long others may take to answer at least: tests share a machine; 0: as long as the constants say
 
 	// TryStorage tries everything that a store needs of a storage engine, for real, and leaves nothing behind. Nil: that is left out.
 	TryStorage func(ctx context.Context, s config.Storage) []StorageTrial
 }
+
+// within is how long to wait for others who may take so long.
+func (m *Machine) within(d time.Duration) time.Duration { return max(d, m.patience) }
 
 // bridge returns the interface of a container engine's network that has an address; empty where it is none of those.
 func (m *Machine) bridge(addr netip.Addr) string {

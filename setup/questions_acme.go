@@ -126,10 +126,12 @@ func acmeCAQuestion() *Question {
 var errNoDirectory = errors.New("it answers, and is no ACME directory")
 
 // probeDirectory asks the directory for itself, as every order begins.
-func probeDirectory(ctx context.Context, _ *Machine, a *Answers) []Finding {
+func probeDirectory(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if a.offline {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, m.within(acmeTimeout))
+	defer cancel()
 	if err := askDirectory(ctx, a); err != nil {
 		return []Finding{refused(CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
 			"see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need --acme-ca; --offline leaves this out")}
@@ -138,8 +140,6 @@ func probeDirectory(ctx context.Context, _ *Machine, a *Answers) []Finding {
 }
 
 func askDirectory(ctx context.Context, a *Answers) error {
-	ctx, cancel := context.WithTimeout(ctx, acmeTimeout)
-	defer cancel()
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if a.ACMECA != "" {
 		data, err := os.ReadFile(a.ACMECA)

@@ -104,7 +104,7 @@ func TestNamesAreFound(t *testing.T) {
 		{"upper case", fakeHost{hostname: "HOST.Example.Com"}, []string{"host.example.com"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := Detect(t.Context(), &tc.host).Names; !slices.Equal(got, tc.want) {
+			if got := machineOf(t, &tc.host).Names; !slices.Equal(got, tc.want) {
 				t.Errorf("%v, want %v", got, tc.want)
 			}
 		})
