@@ -65,7 +65,7 @@ func (h *hook) configured(f *fixture, c *config.Config) {
 	onDisk(f, c)
 	c.Notifications = config.Notifications{IncludeReferences: true, Endpoints: []config.Endpoint{{
 		Name: "hook", URL: h.URL + "/?token=canary-hook", Headers: map[string][]string{"X-Token": {"canary-hook"}},
-		Timeout: 10 * time.Second, Threshold: 1, Backoff: 10 * time.Millisecond,
+		Timeout: time.Minute, Threshold: 1, Backoff: 10 * time.Millisecond,
 	}}}
 }
 
