@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"testing"
 )
@@ -21,7 +22,11 @@ func TestListsAreJSON(t *testing.T) {
 	}
 	names := slices.Repeat([]string{"v1.2.3-rc.4", "t000001"}, 100)
 	buffer := make([]byte, 0, sizeOf(names))
-	if n := testing.AllocsPerRun(10, func() { buffer = appendList(buffer[:0], names) }); n != 0 || len(buffer) > sizeOf(names) {
-		t.Errorf("%v allocations, %d bytes of %d", n, len(buffer), sizeOf(names))
+	least := math.Inf(1) // of some looks: what other goroutines allocate meanwhile is counted, too
+	for range 10 {
+		least = min(least, testing.AllocsPerRun(10, func() { buffer = appendList(buffer[:0], names) }))
+	}
+	if least != 0 || len(buffer) > sizeOf(names) {
+		t.Errorf("%v allocations, %d bytes of %d", least, len(buffer), sizeOf(names))
 	}
 }
