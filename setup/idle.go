@@ -1,9 +1,6 @@
 package setup
 
-import (
-	"cmp"
-	"fmt"
-)
+import "strings"
 
 // belongs says with which answers a question matters, for those that do not always.
 var belongs = map[string]string{
@@ -12,7 +9,7 @@ var belongs = map[string]string{
 	"cert": "--tls files", "key": "--tls files",
 	"acme-email": "--tls letsencrypt", "acme-directory": "--tls letsencrypt", "acme-ca": "--tls letsencrypt with a directory of your own",
 	"storage-path": "--storage filesystem", "run-as": "--service systemd",
-	"s3-ca-file": "--storage s3 with an engine at https://", "s3-kms-key-id": "--storage s3 with --s3-encrypt",
+	"s3-ca-file": "--storage s3 with an engine at https://", "s3-kms-key-id": "--storage s3 with --s3-encrypt", "s3-secret-key": "--s3-access-key",
 }
 
 // idle warns of flags that change nothing, since the other answers leave no use for them: whoever gave one believes that it did. Those that
@@ -23,17 +20,18 @@ func (r *resolver) idle() {
 	}
 	for _, step := range Questions() {
 		for _, q := range step.Questions {
-			if q.Asked == nil || q.Kind == Confirm || q.Asked(&r.answers) {
+			if q.Asked == nil || q.Kind == Confirm || q.Asked(&r.answers) || strings.HasPrefix(q.ID, "s3-") && !inBucket(&r.answers) { // that was refused
 				continue
 			}
 			for _, flag := range flags {
 				if len(r.input.Flags[flag.Name]) == 0 || flag.Question != q.ID {
 					continue
 				}
-				r.findings = append(r.findings, Finding{
-					Question: q.ID, Severity: Warning, Code: CodeConflict, Flag: "--" + flag.Name,
-					What: "changes nothing here", Remedy: fmt.Sprintf("it belongs to %s", cmp.Or(belongs[q.ID], "--storage s3")),
-				})
+				finding := Finding{Question: q.ID, Severity: Warning, Code: CodeConflict, Flag: "--" + flag.Name, What: "changes nothing here", Remedy: "it belongs to " + belongs[q.ID]}
+				if q.ID == "cert" || q.ID == "key" { // a certificate that is named and not used is a mistake worth stopping at
+					finding.Severity = Refused
+				}
+				r.findings = append(r.findings, finding)
 			}
 		}
 	}

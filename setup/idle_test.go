@@ -14,7 +14,7 @@ func TestIdleFlagsTold(t *testing.T) {
 		want  string
 	}{
 		{Values{"tls-cert": {"/etc/tls.crt"}, "tls-key": {"/etc/tls.key"}}, "--tls-cert: changes nothing here; it belongs to --tls files, --tls-key: changes nothing here; it belongs to --tls files"},
-		{Values{"s3-bucket": {"packs"}}, "--s3-bucket: changes nothing here; it belongs to --storage s3"},
+		{Values{"s3-bucket": {"packs"}}, ""}, // refused
 		{Values{"acme-email": {"me@example.com"}}, "--acme-email: changes nothing here; it belongs to --tls letsencrypt"},
 		{Values{"run-as": {"nobody"}}, "--run-as: changes nothing here; it belongs to --service systemd"},
 		{Values{"tls": {"off"}, "addr": {"127.0.0.1:5000"}, "san": {"a.example"}}, "--san: changes nothing here; it belongs to a certificate that setup makes: --tls private-ca or self-signed"},
@@ -35,6 +35,21 @@ func TestIdleFlagsTold(t *testing.T) {
 			}
 			if got := strings.Join(told, ", "); got != want {
 				t.Errorf("%v (at a terminal: %t):\n got %s\nwant %s", row.flags, quick, got, want)
+			}
+		}
+	}
+}
+
+// Every flag that can be idle says what it belongs to.
+func TestIdleFlagsBelong(t *testing.T) {
+	t.Parallel()
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			bucket := Answers{Storage: "s3", TLS: Off}
+			idle := !q.Asked(&Answers{}) || !q.Asked(&bucket)
+			refused := strings.HasPrefix(q.ID, "s3-") && q.Asked(&bucket) // with another storage
+			if idle && !refused && q.Kind != Confirm && belongs[q.ID] == "" {
+				t.Errorf("%s belongs to nothing", q.ID)
 			}
 		}
 	}

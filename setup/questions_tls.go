@@ -160,7 +160,7 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 	}
 	var findings []Finding
 	if info.Mode().Perm()&0o004 != 0 {
-		findings = append(findings, refused(CodeOpenKey, fmt.Sprintf("%s has mode %04o: everybody on this machine can read the private key", a.KeyFile, info.Mode().Perm()), "chmod 600 "+a.KeyFile))
+		findings = append(findings, refused(CodeOpenKey, fmt.Sprintf("%s has mode %04o: everybody on this machine can read the private key", a.KeyFile, info.Mode().Perm()), "chmod 600 "+Shell(a.KeyFile)))
 	}
 	key, err := os.ReadFile(a.KeyFile)
 	if err != nil {

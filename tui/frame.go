@@ -69,11 +69,17 @@ func (m *model) foot(width int) []string {
 // keyLine names the keys that do something now.
 func (m *model) keyLine(width int) string {
 	line := m.help
-	if long := line.ShortHelpView(m.keys(true)); ansi.StringWidth(long) <= width-2 {
+	keys := m.keys(true)
+	if long := line.ShortHelpView(keys); ansi.StringWidth(long) <= width-2 {
 		return " " + long
 	}
+	if last := len(keys) - 1; last >= 0 && keys[last].Help().Desc == "help" { // whole words for the others are worth more
+		if long := line.ShortHelpView(keys[:last]); ansi.StringWidth(long) <= width-2 {
+			return " " + long
+		}
+	}
 	line.Width = max(width-2, 1)
-	keys := m.keys(false)
+	keys = m.keys(false)
 	if width < normalWidth { // the key that explains the others must not be the one that does not fit
 		slices.SortStableFunc(keys, func(a, b key.Binding) int { return rank(a) - rank(b) })
 	}
