@@ -63,7 +63,7 @@ func TestWizardInstalls(t *testing.T) {
 		t.Error("a password was on the screen before anybody asked for it")
 	}
 	c.Keys("p")
-	c.Wants("hide password")
+	c.Wants("keep it now")
 	password := shape.FindString(c.Text())
 	if password == "" {
 		t.Fatalf("p does not show the password:\n%s", c.Text())
