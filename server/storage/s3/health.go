@@ -42,12 +42,13 @@ func (h *health) known(now time.Time) (known bool, err error) {
 	return age < believed && age >= 0, h.err
 }
 
-// tried notes what a write came to that began at a time. One that succeeded since says more.
-func (h *health) tried(began time.Time, err error) error {
+// tried notes what a write came to that began and ended at a time: whoever waited for its end need not try another one. A write that succeeded
+// since it began says more.
+func (h *health) tried(began, now time.Time, err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.at.After(began) {
-		h.at, h.err = began, err
+		h.at, h.err = now, err
 	}
 	return h.err
 }
@@ -73,5 +74,5 @@ func (s *Store) Health(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 	defer cancel()
 	_, err = s.bucket.put(ctx, healthKey, []byte(s.id), condition{})
-	return h.tried(now, err)
+	return h.tried(now, s.opt.Now(), err)
 }

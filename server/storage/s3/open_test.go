@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,4 +56,32 @@ func TestLeftoversAreCollected(t *testing.T) {
 	if left := append(b.keys(probeDir), b.keys(spillDir)...); len(left) != 2 || !strings.Contains(left[0], "new/") || !strings.Contains(left[1], "new/") {
 		t.Errorf("%v", left)
 	}
+}
+
+// TestManyAskForHealth of an engine that does not answer: one write tells all of them, and none waits for more than that one.
+func TestManyAskForHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newMemoryBucket()
+		s := openMemory(t, b, nil)
+		time.Sleep(healthyFor)
+		var tried atomic.Int32
+		b.before = func(ctx context.Context, _, _ string) error {
+			tried.Add(1)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() {
+				if err := s.Health(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > probeTimeout {
+					t.Errorf("%v after %s", err, time.Since(began))
+				}
+			})
+		}
+		all.Wait()
+		if tried.Load() != 1 {
+			t.Errorf("tried %d times", tried.Load())
+		}
+	})
 }
