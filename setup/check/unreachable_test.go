@@ -1,0 +1,31 @@
+package check
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A server that no way leads to is not told to read its log, and what was asked for is not said again in the words of a library.
+func TestUnreachableSaysWhere(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		err    error
+		cause  string
+		remedy string
+	}{
+		{os.NewSyscallError("connect", syscall.EHOSTUNREACH), "dial tcp 192.0.2.99:5000: connect: no route to host", "the network on the way"},
+		{os.NewSyscallError("connect", syscall.ENETUNREACH), "dial tcp 192.0.2.99:5000: connect: network is unreachable", "the network on the way"},
+		{errors.New("malformed response"), "dial tcp 192.0.2.99:5000: malformed response", "log"},
+	} {
+		dial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 99), Port: 5000}, Err: row.err}
+		r := new(session).unreachable("192.0.2.99:5000", &url.Error{Op: "Get", URL: "https://192.0.2.99:5000/health", Err: dial})
+		if r.Code != "port-unreachable" || r.Cause != row.cause || !strings.Contains(r.Remedy, row.remedy) {
+			t.Errorf("%v: %+v", row.err, r)
+		}
+	}
+}
