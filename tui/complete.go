@@ -50,6 +50,17 @@ func (c *completer) complete(path string) []string {
 
 // completePath lists what a path could go on to be.
 func completePath(path string) []string {
+	if below, ok := strings.CutPrefix(path, "~/"); ok { // offered as it is typed
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil
+		}
+		paths := completePath(home + "/" + below)
+		for i := range paths {
+			paths[i] = "~" + strings.TrimPrefix(paths[i], home)
+		}
+		return paths
+	}
 	if !filepath.IsAbs(path) {
 		return nil
 	}

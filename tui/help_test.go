@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -105,4 +106,18 @@ func TestEmptyIsExplained(t *testing.T) {
 	s.wants("(AWS)")
 	out, _, _ := typeLines(t, o, "")
 	wantsLines(t, out, "Default: empty, which means: AWS. Your answer: ")
+}
+
+// Below ~ directories are offered as below any other.
+func TestHomeIsCompleted(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	if err := os.MkdirAll(filepath.Join(home, "packs", "old"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for typed, want := range map[string]string{"~/pa": "~/packs/", "~/packs/o": "~/packs/old/", "~/x": "", "~": "", "~pa": ""} {
+		if got := strings.Join(completePath(typed), " "); got != want {
+			t.Errorf("%q is completed to %q, want %q", typed, got, want)
+		}
+	}
 }
