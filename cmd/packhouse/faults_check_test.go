@@ -44,10 +44,11 @@ func served(spoil func(*site)) func(*site) {
 func inWorld(world, fault string, more ...string) func(*site) {
 	return func(s *site) {
 		s.world = ""
-		for i := range more {
-			more[i] = s.words(more[i])
+		var flags []string // each run has a port of its own
+		for _, flag := range more {
+			flags = append(flags, s.words(flag))
 		}
-		s.install(more...)
+		s.install(flags...)
 		s.world = s.words(world) + "\n:"
 		s.serve()
 		enter := fmt.Sprintf("nsenter --target %d --mount --net -- sh -ec ", s.host)
