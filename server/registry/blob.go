@@ -23,7 +23,7 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	if sent, err := g.redirect(w, r, grant); err != nil || sent {
 		return err
 	}
-	blob, err := g.o.Store.OpenBlob(r.Context(), req.Repository, req.Digest)
+	blob, err := g.openBlob(r, grant)
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,15 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	}
 	g.tell(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: blob.Size()})
 	return nil
+}
+
+// openBlob opens the blob that a request asks for, or the one piece of it.
+func (g *Registry) openBlob(r *http.Request, grant auth.Grant) (storage.Blob, error) {
+	req := grant.Request
+	if piece, ok := pieceOf(r.Header.Get("Range")); ok && appliesRange(r, req.Digest) {
+		return storage.OpenBlobPiece(r.Context(), g.o.Store, req.Repository, req.Digest, piece)
+	}
+	return g.o.Store.OpenBlob(r.Context(), req.Repository, req.Digest)
 }
 
 // redirect sends a reader to the engine where it may, and tells whether it did.

@@ -62,6 +62,48 @@ func (s *double) Referrers(context.Context, reference.Repository, digest.Digest)
 	return s.refs, nil
 }
 
+// pieces is a store that is told what of a blob is going to be read.
+type pieces struct {
+	double
+	asked []storage.Piece
+}
+
+func (s *pieces) OpenBlobPiece(_ context.Context, _ reference.Repository, _ digest.Digest, piece storage.Piece) (storage.Blob, error) {
+	s.asked = append(s.asked, piece)
+	return s.open()
+}
+
+// TestAStoreIsToldTheRange asks for parts of a blob: what is one piece is opened as that, everything else as the whole.
+func TestAStoreIsToldTheRange(t *testing.T) {
+	const whole = "0123456789"
+	d := digest.FromString(whole)
+	for _, tt := range []struct {
+		name, wanted, ifRange string
+		piece                 []storage.Piece
+		status                int
+		body                  string
+	}{
+		{"the whole", "", "", nil, 200, whole},
+		{"a piece", "bytes=2-4", "", []storage.Piece{{From: 2, Length: 3}}, 206, "234"},
+		{"to the end", "bytes=7-", "", []storage.Piece{{From: 7, Length: -1}}, 206, "789"},
+		{"further than the end", "bytes=7-99", "", []storage.Piece{{From: 7, Length: 93}}, 206, "789"},
+		{"the last bytes", "bytes=-2", "", nil, 206, "89"},
+		{"if it is still that blob", "bytes=0-0", `"` + d.String() + `"`, []storage.Piece{{From: 0, Length: 1}}, 206, "0"},
+		{"if it is another blob", "bytes=0-0", `"x"`, nil, 200, whole},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := &pieces{double: double{open: func() (storage.Blob, error) { return content{strings.NewReader(whole), int64(len(whole))}, nil }}}
+			req, r := parse(t, "GET", "/v2/a/blobs/"+d.String())
+			r.Header.Set("Range", tt.wanted)
+			r.Header.Set("If-Range", tt.ifRange)
+			w := serve(t, registry.New(registry.Options{Store: store}), auth.Grant{Request: req}, r)
+			if w.Code != tt.status || w.Body.String() != tt.body || !slices.Equal(store.asked, tt.piece) {
+				t.Errorf("%d, %q, opened %+v; want %d, %q, %+v", w.Code, w.Body, store.asked, tt.status, tt.body, tt.piece)
+			}
+		})
+	}
+}
+
 // content is an open blob.
 type content struct {
 	io.ReadSeeker

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
 )
 
 // maxRanges is how many ranges of a blob are sent in one answer.
@@ -63,6 +65,24 @@ func satisfiable(header string, size int64) bool {
 		overlap = overlap || a < size
 	}
 	return overlap || none
+}
+
+// pieceOf reads a Range header that asks for one range from an offset. Of the last so many bytes nobody knows yet where they begin.
+func pieceOf(header string) (storage.Piece, bool) {
+	wanted, ok := strings.CutPrefix(header, "bytes=")
+	first, last, dash := strings.Cut(wanted, "-")
+	from, number := decimal(strings.Trim(first, " \t"))
+	if !ok || !dash || !number {
+		return storage.Piece{}, false
+	}
+	if last = strings.Trim(last, " \t"); last == "" {
+		return storage.Piece{From: from, Length: -1}, true
+	}
+	to, number := decimal(last)
+	if !number || to < from {
+		return storage.Piece{}, false
+	}
+	return storage.Piece{From: from, Length: to - from + 1}, true
 }
 
 // contentRange reads the Content-Range of a chunk: "a-b" as the specification has it (distribution-spec, "Pushing a blob in chunks"), and

@@ -2,11 +2,14 @@ package registry
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"packhouse/server/storage"
 )
 
 func TestContentRange(t *testing.T) {
@@ -52,7 +55,23 @@ func TestSatisfiable(t *testing.T) {
 	}
 }
 
-// FuzzRange checks that http.ServeContent refuses nothing, in plain text, that was not refused beforehand.
+func TestPieceOf(t *testing.T) {
+	for header, want := range map[string]storage.Piece{
+		"bytes=0-0": {From: 0, Length: 1}, "bytes=5-9": {From: 5, Length: 5}, "bytes=7-": {From: 7, Length: -1}, "bytes= 1 - 2 ": {From: 1, Length: 2},
+		"bytes=0-4611686018427387903": {From: 0, Length: 1 << 62},
+	} {
+		if got, ok := pieceOf(header); !ok || got != want {
+			t.Errorf("%q: %+v, %t; want %+v", header, got, ok, want)
+		}
+	}
+	for _, header := range []string{"", "bytes=", "bytes=-", "bytes=-5", "bytes=5", "bytes=9-5", "bytes=0-1,2-3", "bytes=1-,2-3", "chunks=0-1", "bytes=+1-2", "bytes=0-9223372036854775807"} {
+		if got, ok := pieceOf(header); ok {
+			t.Errorf("%q was taken as %+v", header, got)
+		}
+	}
+}
+
+// FuzzRange checks that http.ServeContent refuses nothing, in plain text, that was not refused beforehand, and sends the piece that was opened.
 func FuzzRange(f *testing.F) {
 	for _, seed := range []string{"bytes=0-9", "bytes=5-", "bytes=-3", "bytes=-0", "bytes=99-", "bytes=9-0", "bytes=0-0,2-3", "bytes=,", "bytes= 1 - 2 ,", "bytes=--1", "bytes=", "x"} {
 		f.Add(seed, 10)
@@ -68,6 +87,15 @@ func FuzzRange(f *testing.F) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(make([]byte, size)))
 		if w.Code == http.StatusRequestedRangeNotSatisfiable && satisfiable(header, int64(size)) {
 			t.Errorf("%q of %d is refused by ServeContent", header, size)
+		}
+		if piece, ok := pieceOf(header); ok && w.Code == http.StatusPartialContent {
+			last := int64(size) - 1
+			if piece.Length >= 0 {
+				last = min(last, piece.From+piece.Length-1)
+			}
+			if want := fmt.Sprintf("bytes %d-%d/%d", piece.From, last, size); w.Header().Get("Content-Range") != want {
+				t.Errorf("%q of %d is %q by ServeContent, and %s as a piece", header, size, w.Header().Get("Content-Range"), want)
+			}
 		}
 	})
 }

@@ -44,6 +44,27 @@ func (b *blob) Close() error {
 
 // OpenBlob implements storage.Blobs. The link and the first bytes are asked for at the same time.
 func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d digest.Digest) (storage.Blob, error) {
+	b, err := s.openBlob(ctx, repo, d, storage.Piece{Length: firstBytes})
+	if err != nil {
+		return nil, err
+	}
+	b.source.until = 0 // the rest is read, too
+	return b, nil
+}
+
+// OpenBlobPiece implements storage.PieceOpener: of a blob that is known to be good the engine is asked for the piece alone, once.
+func (s *Store) OpenBlobPiece(ctx context.Context, repo reference.Repository, d digest.Digest, piece storage.Piece) (storage.Blob, error) {
+	b, err := s.openBlob(ctx, repo, d, piece)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+var _ storage.PieceOpener = (*Store)(nil)
+
+// openBlob opens a blob with what is to be read first.
+func (s *Store) openBlob(ctx context.Context, repo reference.Repository, d digest.Digest, piece storage.Piece) (*blob, error) {
 	var first io.ReadCloser
 	o, target, err := s.find(ctx, repo.String(), d, func(_ context.Context, key string) (object, error) {
 		if first != nil {
@@ -51,7 +72,7 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 		}
 		var o object
 		var err error
-		first, o, err = s.bucket.get(ctx, key, "", 0, firstBytes)
+		first, o, err = s.bucket.get(ctx, key, "", piece.From, piece.Length)
 		return o, err
 	})
 	if err == nil && !s.plausible(target, o) {
@@ -66,7 +87,11 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 		}
 		return nil, err
 	}
-	src := &source{s: s, ctx: ctx, key: blobKey(target), digest: target, o: o, body: first, end: min(firstBytes, o.size)}
+	end := o.size
+	if piece.Length >= 0 {
+		end = min(end, piece.From+piece.Length)
+	}
+	src := &source{s: s, ctx: ctx, key: blobKey(target), digest: target, o: o, body: first, reached: piece.From, end: end, until: end}
 	b := &blob{o: o, source: src, content: src}
 	if s.good(target, o) {
 		return b, nil

@@ -81,6 +81,29 @@ func TestRangesOfABlob(t *testing.T) {
 			blob.Close()
 		}
 	}
+	// Opened as a piece it is the whole nevertheless.
+	for _, fresh := range []bool{true, false} {
+		for _, piece := range []storage.Piece{{From: 0, Length: 10}, {From: 2 << 20, Length: 5}, {From: 1, Length: -1}, {From: 3<<20 - 1, Length: 99}, {From: 9 << 20, Length: 1}} {
+			s := s
+			if fresh {
+				s = openMemory(t, b, nil)
+			}
+			blob, err := s.OpenBlobPiece(t.Context(), storagetest.Repo(t, "a"), d, piece)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, from := range []int64{piece.From, 0, 3<<20 - 7} {
+				at := min(from, 3<<20)
+				if _, err := blob.Content().Seek(from, io.SeekStart); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(blob.Content()); err != nil || !bytes.Equal(got, content[at:]) {
+					t.Errorf("%+v, fresh %t: %d bytes from %d, %v", piece, fresh, len(got), from, err)
+				}
+			}
+			blob.Close()
+		}
+	}
 	// A range of a damaged one.
 	spoil(b, blobKey(d), 100)
 	blob, err := openMemory(t, b, nil).OpenBlob(t.Context(), storagetest.Repo(t, "a"), d)

@@ -66,6 +66,13 @@ func (f *fakeEngine) requests(op string) (all []*http.Request) {
 	return all
 }
 
+// count is how many requests came.
+func (f *fakeEngine) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.seen)
+}
+
 // operation names a request as the documentation of S3 does.
 func operation(r *http.Request) string {
 	q := r.URL.Query()

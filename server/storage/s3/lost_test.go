@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -318,5 +320,42 @@ func TestALateTagDoesNotUndoALaterOne(t *testing.T) {
 	arrive()
 	if d, err := two.ResolveTag(t.Context(), storagetest.Repo(t, "a"), storagetest.Tag(t, "v1")); err != nil || d != images[2].Digest {
 		t.Errorf("the tag points to %s, %v; the last one that was acknowledged is %s", d, err, images[2].Digest)
+	}
+}
+
+// TestOfAPieceNoMoreIsAsked reads a part of a blob, over an engine that loses a connection, too.
+func TestOfAPieceNoMoreIsAsked(t *testing.T) {
+	f := startFake(t, newMemoryBucket())
+	s := openFake(t, f)
+	content := noise(31, 3<<20)
+	d := storagetest.PushBlob(t, s, "a", content) // and so it is known to be good
+	got := make([]byte, 1<<20)
+	before := f.count()
+	blob, err := s.openBlob(t.Context(), storagetest.Repo(t, "a"), d, storage.Piece{From: 1 << 20, Length: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blob.Close()
+	if n := f.count() - before; n != 2 { // the link, and the piece
+		t.Errorf("%d requests to open it, want 2", n)
+	}
+	if _, err := blob.Content().Seek(1<<20, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(blob.Content(), got[:100]); err != nil {
+		t.Fatal(err)
+	}
+	blob.source.drop() // as when the connection breaks
+	if _, err := io.ReadFull(blob.Content(), got[100:]); err != nil || !bytes.Equal(got, content[1<<20:2<<20]) {
+		t.Errorf("other bytes, %v", err)
+	}
+	var asked []string
+	for _, r := range f.requests("GetObject") {
+		if strings.HasSuffix(r.URL.Path, blobKey(d)) {
+			asked = append(asked, r.Header.Get("Range"))
+		}
+	}
+	if want := []string{"bytes=1048576-2097151", "bytes=1048676-2097151"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
 	}
 }

@@ -26,6 +26,8 @@ type source struct {
 
 	held []byte // all of it, where it is small
 
+	until int64 // nobody means to read what is behind; 0: not known
+
 	body    io.ReadCloser
 	reached int64 // where body stands
 	end     int64 // where body ends
@@ -112,8 +114,12 @@ func (r *source) at(pos int64) (err error) {
 		return nil
 	}
 	r.drop()
+	length, end := int64(-1), r.o.size
+	if pos < r.until {
+		length, end = r.until-pos, r.until
+	}
 	for range mostBroken {
-		r.body, _, err = r.s.bucket.get(r.ctx, r.key, r.o.etag, pos, -1)
+		r.body, _, err = r.s.bucket.get(r.ctx, r.key, r.o.etag, pos, length)
 		if r.digest == "" || !errors.Is(err, errCondition) {
 			break
 		}
@@ -122,7 +128,7 @@ func (r *source) at(pos int64) (err error) {
 			return err
 		}
 	}
-	r.reached, r.end = pos, r.o.size
+	r.reached, r.end = pos, end
 	return err
 }
 
