@@ -61,7 +61,7 @@ test: ## run every test of the module; the race detector joins where a C compile
 e2e: build ## run real clients against the built binary (installs them into .tools first)
 	bash test/e2e/tools.sh
 	@cd test/e2e && $(FETCH)
-	cd test/e2e && $(ROOM); PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./...
+	cd test/e2e && $(ROOM); PACKHOUSE_BIN="$(CURDIR)/$(BIN)" SOAK=$(SOAK) $(GO) test -count=1 -timeout 75m $(TESTFLAGS) ./...
 
 e2e-full: build ## the same with what takes long to build (helm; minio as a second S3 engine), and longer soaks
 	bash test/e2e/tools.sh
