@@ -34,6 +34,7 @@ func TestFromGivesEveryErrorItsAnswer(t *testing.T) {
 		{storage.ErrTooManyUploads, 429, "TOOMANYREQUESTS", "Retry-After", "30"},
 		{storage.ErrFull, 507, "STORAGE_FULL", "", ""},
 		{storage.ErrBusy, 503, "UNAVAILABLE", "Retry-After", "5"},
+		{storage.ErrUnavailable, 503, "UNAVAILABLE", "Retry-After", "10"},
 		{&storage.DigestError{Want: "a", Got: "b"}, 400, "DIGEST_INVALID", "", ""},
 		{&storage.SizeError{Want: 3, Got: 2}, 400, "SIZE_INVALID", "", ""},
 		{&storage.OffsetError{Upload: storage.Upload{Offset: 7}}, 416, "BLOB_UPLOAD_INVALID", "Range", "0-6"},

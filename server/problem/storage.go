@@ -9,10 +9,11 @@ import (
 	"packhouse/server/storage"
 )
 
-// How long clients shall wait: for what is being collected, and for an upload to be finished.
+// How long clients shall wait: for what is being collected, for an upload to be finished, and for storage that does not answer.
 const (
 	busyWait   = 5 * time.Second
 	uploadWait = 30 * time.Second
+	absentWait = 10 * time.Second
 )
 
 // FromStorage words what a store returned: every error that package storage and package manifest name has its status and code here. An
@@ -51,6 +52,8 @@ func known(err error) *Error {
 		return ReadOnly()
 	case errors.Is(err, storage.ErrBusy):
 		return Later(busyWait, "the content is being collected, try again shortly")
+	case errors.Is(err, storage.ErrUnavailable):
+		return Later(absentWait, "the storage behind the registry does not answer, try again shortly")
 	case errors.Is(err, storage.ErrTooManyUploads):
 		return Slow(uploadWait, "too many uploads are open: finish or cancel some, abandoned ones expire")
 	case errors.Is(err, storage.ErrBlobDamaged) && errors.Is(err, storage.ErrManifestUnknown):

@@ -37,6 +37,7 @@ var (
 	ErrTooManyUploads    = errors.New("too many uploads")
 	ErrFull              = errors.New("storage is full") // no space or no inodes
 	ErrBusy              = errors.New("content is being collected, try again shortly")
+	ErrUnavailable       = errors.New("storage does not answer") // at the moment: trying again later may help
 )
 
 // DigestError says that bytes do not have the digest they were announced with.

@@ -454,3 +454,48 @@ func TestAPushDoesNotWaitForAnotherThatLooks(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAnEngineThatDoesNotAnswer is told apart from one that refuses: trying again later helps against the one alone.
+func TestAnEngineThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		absent bool
+	}{
+		"no answer":      {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, true},
+		"busy":           {func(w http.ResponseWriter) { refuse(w, 503, "SlowDown") }, true},
+		"out of order":   {func(w http.ResponseWriter) { refuse(w, 500, "InternalError") }, true},
+		"a dead gateway": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }, true},
+		"not allowed":    {func(w http.ResponseWriter) { refuse(w, 403, "AccessDenied") }, false},
+		"not able":       {func(w http.ResponseWriter) { refuse(w, 501, "NotImplemented") }, false},
+		"full":           {func(w http.ResponseWriter) { refuse(w, 507, "XMinioStorageFull") }, false},
+		"missing":        {func(w http.ResponseWriter) { refuse(w, 404, "NoSuchKey") }, false},
+	} {
+		f := startFake(t, newMemoryBucket())
+		client, err := newClient(t.Context(), f.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.transport.pause = time.Millisecond
+		f.before = func(_ string, w http.ResponseWriter, _ *http.Request) bool {
+			c.answer(w)
+			return true
+		}
+		if _, err := client.head(t.Context(), "k"); err == nil || errors.Is(err, storage.ErrUnavailable) != c.absent {
+			t.Errorf("%s: HEAD: %v", name, err)
+		}
+		if _, err := client.put(t.Context(), "k", []byte("1"), condition{}); err == nil || errors.Is(err, storage.ErrUnavailable) != c.absent {
+			t.Errorf("%s: PUT: %v", name, err)
+		}
+	}
+	f := startFake(t, newMemoryBucket())
+	client, err := newClient(t.Context(), f.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := client.head(ctx, "k"); err == nil || errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("of somebody who has left: %v", err)
+	}
+}

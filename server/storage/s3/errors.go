@@ -48,7 +48,19 @@ func translate(verb, key string, err error) error {
 	case 507:
 		return fmt.Errorf("%s %s: %w: %w", verb, key, storage.ErrFull, err)
 	}
+	if absent(err) {
+		return fmt.Errorf("%s %s: %w: %w", verb, key, storage.ErrUnavailable, err)
+	}
 	return fmt.Errorf("%s %s: %w", verb, key, err)
+}
+
+// absent tells whether an engine gave no answer, or that it cannot answer now, however often it was asked.
+func absent(err error) bool {
+	if _, unanswered := errors.AsType[*smithyhttp.RequestSendError](err); unanswered {
+		return !noKeys(err) // which are asked for elsewhere
+	}
+	s := status(err)
+	return s >= 500 && s != 501
 }
 
 // brief is the core of an error: what the SDK wraps around it tells the reader nothing.
