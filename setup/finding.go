@@ -35,6 +35,12 @@ func (f Finding) String() string {
 	return s
 }
 
+// Sentence returns what is wrong and after a semicolon the remedy, for somebody who gave no flags.
+func (f Finding) Sentence() string {
+	f.Flag = ""
+	return f.String()
+}
+
 // AnyRefused tells whether one of the findings stops the setup.
 func AnyRefused(findings []Finding) bool {
 	for _, f := range findings {

@@ -163,7 +163,7 @@ func (e *entry) checkName(name string) error {
 	}
 	for _, finding := range worded(e.question.Validate(e.m.ctx, e.m.machine, &answers)) {
 		if finding.Severity == setup.Refused && finding.Subject == name {
-			return errors.New(clean(sentence(finding)))
+			return errors.New(clean(finding.Sentence()))
 		}
 	}
 	return nil

@@ -174,11 +174,11 @@ func (l *lines) mistake(format string, args ...any) {
 func (l *lines) finding(f setup.Finding) {
 	switch f.Severity {
 	case setup.Refused:
-		l.mistake("%s", sentence(f))
+		l.mistake("%s", f.Sentence())
 	case setup.Warning:
-		l.say("Warning: %s", sentence(f))
+		l.say("Warning: %s", f.Sentence())
 	case setup.Note:
-		l.say("Note: %s", sentence(f))
+		l.say("Note: %s", f.Sentence())
 	}
 }
 

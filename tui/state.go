@@ -76,7 +76,7 @@ func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 		if finding.Severity == setup.Refused {
 			sign = theme.Failed
 		}
-		say("attention", sign, sentence(finding))
+		say("attention", sign, finding.Sentence())
 	}
 	if s.URL != "" {
 		say("clients use", " ", s.URL)
@@ -116,12 +116,12 @@ func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 func (m *model) machineNotes(say func(label, sign, text string)) {
 	for _, note := range m.outlook {
 		if note.Code == setup.CodeRoot { // it belongs to the storage, which was told just now
-			say("", theme.Note, sentence(note))
+			say("", theme.Note, note.Sentence())
 		}
 	}
 	for _, note := range m.outlook {
 		if note.Code != setup.CodeRoot {
-			say("machine", theme.Note, sentence(note))
+			say("machine", theme.Note, note.Sentence())
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (m *model) drawFinding(finding setup.Finding, width int) []string {
 		sign, style = "  "+theme.Caution+" ", m.theme.Warning
 	case setup.Note:
 	}
-	lines := layout.Hang(sign, clean(sentence(finding)), width)
+	lines := layout.Hang(sign, clean(finding.Sentence()), width)
 	for i := range lines {
 		lines[i] = style.Render(lines[i])
 	}
@@ -80,14 +80,7 @@ func inWords(err error) string {
 	}
 	said := make([]string, len(refusal.Findings))
 	for i, finding := range refusal.Findings {
-		said[i] = sentence(finding.AtQuestions())
+		said[i] = finding.AtQuestions().Sentence()
 	}
 	return strings.Join(said, "\n")
-}
-
-func sentence(finding setup.Finding) string {
-	if finding.Remedy == "" {
-		return finding.What
-	}
-	return finding.What + "; " + finding.Remedy
 }

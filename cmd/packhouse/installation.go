@@ -14,7 +14,27 @@ import (
 
 // addDir gives a command the flag that names the installation.
 func (a *app) addDir(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "dir", a.defaultDir(), "`DIR` of the installation")
+	*dir = a.defaultDir()
+	cmd.Flags().Var((*directory)(dir), "dir", "`DIR` of the installation")
+}
+
+// directory is the value of --dir. A variable of a script that is not set makes an empty one, and means neither the directory where one happens
+// to stand nor the usual one.
+type directory string
+
+// String implements pflag.Value.
+func (d *directory) String() string { return string(*d) }
+
+// Type implements pflag.Value.
+func (*directory) Type() string { return "string" }
+
+// Set implements pflag.Value.
+func (d *directory) Set(text string) error {
+	if text == "" {
+		return errors.New("it is empty")
+	}
+	*d = directory(text)
+	return nil
 }
 
 // defaultDir is where an installation lives when nobody says otherwise: in /etc for root, in the XDG base directory for others.

@@ -51,6 +51,9 @@ func wrongUsage(cmd *cobra.Command, err error) error {
 	case noValidValue.MatchString(text):
 		m := noValidValue.FindStringSubmatch(text)
 		text = fmt.Sprintf("--%s: %s %s", m[2], m[1], notOfType(cmd.Flags().Lookup(m[2])))
+		if m[1] == `""` {
+			text = "--" + m[2] + " is empty"
+		}
 	case noValidWord.MatchString(text):
 		text = fmt.Sprintf("%s is none of %s", noValidWord.FindStringSubmatch(text)[1], strings.Join(cmd.ValidArgs, ", "))
 	case valueMissing.MatchString(text):

@@ -163,19 +163,12 @@ func (f *Users) open(index int) {
 		}
 		for _, finding := range f.judge(users) {
 			if finding.Severity == setup.Refused && finding.Subject == candidate.Name {
-				return sentence(finding)
+				return finding.Sentence()
 			}
 		}
 		return ""
 	}
 	f.form = newUserForm(f.theme, user, index, judge)
-}
-
-func sentence(finding setup.Finding) string {
-	if finding.Remedy == "" {
-		return finding.What
-	}
-	return finding.What + "; " + finding.Remedy
 }
 
 func (f *Users) save() {
