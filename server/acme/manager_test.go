@@ -84,6 +84,13 @@ func (f *fakeCA) count() int {
 	return len(f.calls)
 }
 
+// made returns all orders so far. Some may be on at the moment.
+func (f *fakeCA) made() []call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
 // call returns one of the orders.
 func (f *fakeCA) call(i int) call {
 	f.mu.Lock()
@@ -248,7 +255,7 @@ func TestCoolDown(t *testing.T) {
 		var within []int
 		for _, hours := range []time.Duration{1, 3, 24} {
 			n := 0
-			for _, c := range ca.calls {
+			for _, c := range ca.made() {
 				if c.at.Sub(began) < hours*time.Hour {
 					n++
 				}
@@ -463,8 +470,9 @@ func TestChallenges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := newFakeCA(t)
 		run(t, newManager(t, ca, Options{Cache: Directory(t.TempDir()), HTTP01: true}), 64*24*time.Hour)
-		if len(ca.calls) != 2 || !slices.Equal(ca.calls[0].kinds, []string{tlsALPN01, http01}) || !slices.Equal(ca.calls[1].kinds, []string{http01, tlsALPN01}) {
-			t.Errorf("%+v", ca.calls)
+		made := ca.made()
+		if len(made) != 2 || !slices.Equal(made[0].kinds, []string{tlsALPN01, http01}) || !slices.Equal(made[1].kinds, []string{http01, tlsALPN01}) {
+			t.Errorf("%+v", made)
 		}
 	})
 }

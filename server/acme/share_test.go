@@ -140,7 +140,7 @@ func TestHangingNames(t *testing.T) {
 					}
 				}
 				orders := map[string]int{}
-				for _, c := range ca.calls {
+				for _, c := range ca.made() {
 					orders[c.host]++
 				}
 				for _, h := range good {
@@ -172,7 +172,7 @@ func TestReplicasCoolDown(t *testing.T) {
 		var within []int
 		for _, hours := range []time.Duration{1, 3, 24} {
 			n := 0
-			for _, c := range ca.calls {
+			for _, c := range ca.made() {
 				if c.at.Sub(began) < hours*time.Hour {
 					n++
 				}
