@@ -64,12 +64,12 @@ func TestACollectorThatWasStoppedDeletesNothingMore(t *testing.T) {
 				wake = time.Now().Add(25 * time.Minute)
 				close(stopped)
 			}
-			until := wake
+			until, stands := wake, !wake.IsZero()
 			mu.Unlock()
 			if strings.HasPrefix(key, runsDir) || strings.HasPrefix(key, leaseDir) {
 				until = until.Add(time.Second) // it learns last that nobody believes in it any more
 			}
-			if !wake.IsZero() {
+			if stands {
 				time.Sleep(time.Until(until))
 			}
 			return nil
