@@ -1,8 +1,8 @@
-# Reads `go test -v` of several packages. Prints the closing line of each, with
-# how many tests passed, failed and were skipped; the reasons of what was
-# skipped; and everything that a failing package said.
+# Reads the output of `go test -v` for several packages. Prints the closing line
+# of each package with the number of tests that passed, failed and were skipped,
+# the reason for each skip, and the whole output of each package that failed.
 
-function forget() { held = ""; passed = failed = skipped = 0; reasons = "" }
+function reset() { held = ""; passed = failed = skipped = 0; reasons = "" }
 
 function count(result) {
   if (result == "PASS:") passed++
@@ -14,13 +14,13 @@ function close_package() {
   if ($1 == "FAIL") printf "%s", held
   printf "%s\t%d passed, %d failed, %d skipped\n%s", $0, passed, failed, skipped, reasons
   allPassed += passed; allFailed += failed; allSkipped += skipped
-  forget()
+  reset()
   fflush()
 }
 
-BEGIN { forget() }
+BEGIN { reset() }
 
-# What does not compile is said outside of its package's lines: shown at once.
+# Compiler errors appear outside the lines of a package: print them at once.
 /^# / { compiling = 1 }
 /^(===|---|ok|FAIL|PASS|\?|panic)/ { compiling = 0 }
 compiling { print; fflush(); next }
@@ -28,7 +28,7 @@ compiling { print; fflush(); next }
 /^(ok|FAIL)[ \t]+[^ \t]/ { close_package(); next }
 /^\?[ \t]/ || /\[no test files\]$/ { next }
 /^ *--- (PASS|FAIL|SKIP): / { count($2) }
-# What went well, and the marks of what ran beside what, explain nothing.
+# Drop the lines of passing tests and the markers of parallel ones.
 /^ *--- PASS: / || /^=== / { next }
 {
   held = held $0 "\n"
@@ -37,7 +37,7 @@ compiling { print; fflush(); next }
   if ($0 ~ /^(tools|make|no C compiler)/) { print; fflush() }
 }
 END {
-  # What never came to a closing line: a build that broke, or make itself.
+  # Without a closing line, the build or make itself failed: print everything.
   if (allPassed + allFailed == 0) printf "%s", held
   printf "in all: %d passed, %d failed, %d skipped\n", allPassed, allFailed, allSkipped
 }
