@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"setup/check": {groundFloor},
 
 	// The wing of the server.
-	"server":              {"server/...", "certgen"},
+	"server":              {"server/...", "certgen", "trust"},
 	"server/auth":         {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
 	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
 	"server/notification": {"server/config"},
@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem":            {"server/manifest", "server/reference", "server/storage"},
 	"server/route":              {"server/problem", "server/reference"},
-	"server/storage":            {"server/manifest", "server/reference"},
+	"server/storage":            {"server/manifest", "server/reference", "trust"},
 	"server/storage/filesystem": {"server/storage", "server/storage/disk", "server/manifest", "server/reference"},
 	// The store in memory is the one on disk, over a disk that forgets.
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
@@ -57,18 +57,20 @@ var mayImport = map[string][]string{
 	"server/registry/registrytest": {"server/..."},
 
 	// The ground floor, on which both wings stand.
-	"server/config":        {"certgen", "server/auth/htpasswd", "spelling"}, // it verifies what a configuration points at
+	"server/config":        {"certgen", "server/auth/htpasswd", "spelling", "trust"}, // it verifies what a configuration points at
 	"server/auth/htpasswd": {},
 	"certgen":              {},
 	"packs":                {},
 	"spelling":             {},
 	"templates":            {},
+	// Who can write a path: the directories of an installation, and those of a store.
+	"trust": {},
 }
 
 // groundFloor stands in mayImport for the packages that both wings share.
 const groundFloor = "(ground floor)"
 
-var groundFloorPackages = []string{"certgen", "packs", "server/auth/htpasswd", "server/config", "spelling", "templates"}
+var groundFloorPackages = []string{"certgen", "packs", "server/auth/htpasswd", "server/config", "spelling", "templates", "trust"}
 
 // onlyIn names, for packages from outside, the trees that may import them:
 // a terminal library in the server, or a database of one storage engine in the

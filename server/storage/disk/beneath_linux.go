@@ -9,22 +9,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"packhouse/trust"
 )
 
-// openBeneath opens name below the root, in one system call that follows nothing out of it.
+// openBeneath opens name below the root, in one system call that does not leave it.
 func (d *osDisk) openBeneath(name string, flags int) (fd int, err error) {
-	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS} //nolint:gosec // flags
-	if flags&unix.O_CREAT != 0 {
-		how.Mode = fileMode
-	}
-	for {
-		fd, err = unix.Openat2(d.fd, name, &how)
-		// EAGAIN: something was renamed meanwhile, so that the kernel cannot tell whether it stayed below.
-		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
-			runtime.KeepAlive(d.dir)
-			return fd, err
-		}
-	}
+	fd, err = trust.OpenBeneath(d.fd, name, flags, fileMode, 0)
+	runtime.KeepAlive(d.dir)
+	return fd, err
 }
 
 // hasBeneath tells whether the kernel, and what filters its calls, offer openat2.

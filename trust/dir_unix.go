@@ -1,0 +1,198 @@
+//go:build unix
+
+package trust
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dir is an open directory. Its methods act on the entry with a name and never follow a symbolic link.
+type Dir struct {
+	file *os.File
+	path string
+}
+
+// openEach opens name one component at a time, for systems without openat2.
+func openEach(dir int, name string, flags int, mode uint32) (fd int, err error) {
+	parts := strings.Split(filepath.Clean(name), "/")
+	at := dir
+	defer func() {
+		if at != dir {
+			_ = unix.Close(at)
+		}
+	}()
+	for i, part := range parts {
+		if part == ".." || part == "" {
+			return -1, unix.EXDEV
+		}
+		how := searchOnly | unix.O_DIRECTORY
+		if i == len(parts)-1 {
+			how = flags
+		}
+		next, err := unix.Openat(at, part, how|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+		for errors.Is(err, unix.EINTR) {
+			next, err = unix.Openat(at, part, how|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+		}
+		if err != nil || i == len(parts)-1 {
+			return next, err
+		}
+		if at != dir {
+			_ = unix.Close(at)
+		}
+		at = next
+	}
+	return -1, unix.EINVAL
+}
+
+// OpenDir opens the directory at path. Links are followed as long as only root and the acting user can have made them. It returns an
+// [*Error] if a user whom the policy does not allow can replace a part of path.
+func (p Policy) OpenDir(path string) (*Dir, error) {
+	at, err := p.resolve(path, false)
+	if err != nil {
+		return nil, err
+	}
+	if at.fault != nil {
+		return nil, at.fault
+	}
+	fd, err := unix.Open(at.dir, searchOnly|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	dir := &Dir{file: os.NewFile(uintptr(fd), at.dir), path: at.dir}
+	if len(at.rest) == 0 {
+		return dir, nil
+	}
+	defer dir.Close()
+	fd, err = openPlain(fd, filepath.Join(at.rest...), searchOnly|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &Dir{file: os.NewFile(uintptr(fd), at.path()), path: at.path()}, nil
+}
+
+// Close closes the directory.
+func (d *Dir) Close() error { return d.file.Close() }
+
+// Path returns the path of the directory, free of links.
+func (d *Dir) Path() string { return d.path }
+
+// Entry returns the path of an entry.
+func (d *Dir) Entry(name string) string { return filepath.Join(d.path, name) }
+
+// call runs a system call on the directory until no signal interrupts it, and adds the name to its error.
+func (d *Dir) call(op, name string, do func(fd int) error) error {
+	if name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/') {
+		return &fs.PathError{Op: op, Path: d.Entry(name), Err: fs.ErrInvalid}
+	}
+	for {
+		err := do(int(d.file.Fd()))
+		runtime.KeepAlive(d.file)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return &fs.PathError{Op: op, Path: d.Entry(name), Err: err}
+		default:
+			return nil
+		}
+	}
+}
+
+// Open opens an entry without waiting for the other end of a pipe. The flags are those of [os.OpenFile].
+func (d *Dir) Open(name string, flags int, mode fs.FileMode) (f *os.File, err error) {
+	err = d.call("open", name, func(fd int) error {
+		opened, err := openPlain(fd, name, flags|unix.O_NONBLOCK, uint32(mode.Perm()))
+		if err == nil {
+			f = os.NewFile(uintptr(opened), d.Entry(name))
+		}
+		return err
+	})
+	return f, err
+}
+
+// Mkdir makes a directory.
+func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
+	return d.call("mkdir", name, func(fd int) error { return unix.Mkdirat(fd, name, uint32(mode.Perm())) })
+}
+
+// Remove removes an entry: a file, a link or an empty directory.
+func (d *Dir) Remove(name string) error {
+	return d.call("remove", name, func(fd int) error {
+		err := unix.Unlinkat(fd, name, 0)
+		if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EPERM) {
+			if err2 := unix.Unlinkat(fd, name, unix.AT_REMOVEDIR); !errors.Is(err2, unix.ENOTDIR) {
+				return err2
+			}
+		}
+		return err
+	})
+}
+
+// Rename moves an entry to a name in another directory, or in the same one.
+func (d *Dir) Rename(name string, to *Dir, newName string) error {
+	return d.call("rename", name, func(from int) error {
+		return to.call("rename", newName, func(fd int) error { return unix.Renameat(from, name, fd, newName) })
+	})
+}
+
+// Link reports whether an entry exists and is a symbolic link.
+func (d *Dir) Link(name string) bool {
+	var st unix.Stat_t
+	err := d.call("stat", name, func(fd int) error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
+}
+
+// Exists reports whether there is an entry with a name, of any kind.
+func (d *Dir) Exists(name string) (bool, error) {
+	var st unix.Stat_t
+	err := d.call("stat", name, func(fd int) error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Sync makes the entries of the directory durable.
+func (d *Dir) Sync() error {
+	fd, err := openPlain(int(d.file.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	runtime.KeepAlive(d.file)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: d.path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), d.path)
+	defer f.Close()
+	return f.Sync()
+}
+
+// RemoveAll removes an entry and everything below it. Links are removed, not followed.
+func (d *Dir) RemoveAll(name string) error {
+	err := d.Remove(name)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	below, err := d.Open(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	inner := &Dir{file: below, path: d.Entry(name)}
+	defer inner.Close()
+	names, err := below.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, entry := range names {
+		if err := inner.RemoveAll(entry); err != nil {
+			return err
+		}
+	}
+	return d.Remove(name)
+}

@@ -1,0 +1,75 @@
+//go:build unix
+
+package trust
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// openIn opens an entry for reading and checks what it is.
+func (p Policy) openIn(dir *Dir, base string) (*os.File, error) {
+	f, err := dir.Open(base, os.O_RDONLY, 0)
+	if err != nil {
+		if info, e := os.Lstat(dir.Entry(base)); e == nil && (errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EXDEV) ||
+			errors.Is(err, unix.ENXIO)) {
+			return nil, notRegular(dir.Entry(base), info)
+		}
+		return nil, err
+	}
+	if err := p.Verify(f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Verify returns an [*Error] if an open file is not a regular file with a single name that only the users of the policy can write. It does
+// not check the directories above it.
+func (p Policy) Verify(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	switch {
+	case info.IsDir():
+		return &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EISDIR}
+	case !info.Mode().IsRegular():
+		return notRegular(f.Name(), info)
+	}
+	if links := hardLinks(info); links > 1 {
+		return newError(f.Name(), info, "it has further hard links, so it may be a file of another place",
+			"copy it: cp "+quote(f.Name())+" "+quote(f.Name()+".new")+" && mv "+quote(f.Name()+".new")+" "+quote(f.Name()))
+	}
+	if fault := p.fault(f.Name(), info, false); fault != nil {
+		return fault
+	}
+	return nil
+}
+
+func hardLinks(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Nlink) //nolint:unconvert // its type depends on the system
+	}
+	return 1
+}
+
+// notRegular reports an entry that is neither a file nor a directory.
+func notRegular(path string, info fs.FileInfo) *Error {
+	kind := "a special file"
+	switch mode := info.Mode(); {
+	case mode&fs.ModeSymlink != 0:
+		kind = "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		kind = "a socket"
+	case mode&fs.ModeDevice != 0:
+		kind = "a device"
+	}
+	return newError(path, info, "it is "+kind+", not a regular file", "remove it: rm "+quote(path))
+}

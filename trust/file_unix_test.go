@@ -1,0 +1,129 @@
+//go:build unix
+
+package trust
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestReadFile(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		plant  func(tree)
+		reason string // of the Error; empty: the content is returned
+	}{
+		{"safe", func(tree) {}, ""},
+		{"other owner", func(tr tree) { tr.chown("dir/file", mallory, 0) }, "belongs"},
+		{"writable by all", func(tr tree) { tr.chmod("dir/file", 0o666) }, "all users"},
+		{"symbolic link", func(tr tree) {
+			tr.ok(os.Rename(tr.at("dir/file"), tr.at("dir/other")))
+			tr.link("other", "dir/file")
+		}, "symbolic link"},
+		{"hard link", func(tr tree) { tr.ok(os.Link(tr.at("dir/file"), tr.at("dir/other"))) }, "hard links"},
+		{"named pipe", func(tr tree) {
+			tr.ok(os.Remove(tr.at("dir/file")))
+			tr.ok(syscall.Mkfifo(tr.at("dir/file"), 0o600))
+		}, "named pipe"},
+		{"device", func(tr tree) {
+			tr.ok(os.Remove(tr.at("dir/file")))
+			if err := syscall.Mknod(tr.at("dir/file"), syscall.S_IFCHR|0o600, 1<<8|3); err != nil { // null
+				tr.t.Skipf("make a device: %v", err)
+			}
+		}, "device"},
+		{"link in a directory of the server", func(tr tree) {
+			tr.mkdir("dir/sub", 0o755)
+			tr.ok(os.Rename(tr.at("dir/file"), tr.at("dir/sub/file")))
+			tr.chown("dir", server, server)
+			tr.link("sub/file", "dir/file")
+		}, "symbolic link"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr := newTree(t)
+			tc.plant(tr)
+			data, err := (Policy{Users: []int{server}}).ReadFile(tr.at("dir/file"), 1<<10)
+			fault := Unsafe(err)
+			switch {
+			case tc.reason == "" && (err != nil || string(data) != "content"):
+				t.Fatalf("ReadFile: %q, %v", data, err)
+			case tc.reason != "" && (fault == nil || !strings.Contains(fault.Reason, tc.reason)):
+				t.Fatalf("ReadFile: %v, want an Error: %s", err, tc.reason)
+			}
+		})
+	}
+}
+
+func TestReadFileLimit(t *testing.T) {
+	tr := newTree(t)
+	if _, err := (Policy{}).ReadFile(tr.at("dir/file"), 3); err == nil {
+		t.Error("ReadFile of 7 bytes with a limit of 3: nil, want an error")
+	}
+}
+
+// TestDirStaysInPlace replaces a directory by a link after it was opened: everything must still happen in the opened one.
+func TestDirStaysInPlace(t *testing.T) {
+	tr := newTree(t)
+	tr.mkdir("system", 0o755)
+	tr.file("system/file", 0o600)
+	tr.chown("dir", server, server)
+	d, err := Policy{Users: []int{server}}.OpenDir(tr.at("dir"))
+	tr.ok(err)
+	defer d.Close()
+	tr.ok(os.Rename(tr.at("dir"), tr.at("moved")))
+	tr.link("system", "dir")
+	f, err := d.Open("new", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	tr.ok(err)
+	tr.ok(f.Close())
+	tr.ok(d.Rename("new", d, "file"))
+	tr.ok(d.Mkdir("sub", 0o755))
+	tr.ok(d.Sync())
+	tr.ok(d.RemoveAll("sub"))
+	tr.ok(d.Remove("file"))
+	if data, err := os.ReadFile(tr.at("system/file")); err != nil || string(data) != "content" {
+		t.Errorf("system/file: %q, %v, want it untouched", data, err)
+	}
+	if entries, err := os.ReadDir(tr.at("moved")); err != nil || len(entries) != 0 {
+		t.Errorf("moved: %v, %v, want it empty", entries, err)
+	}
+}
+
+func TestRemoveAllKeepsTargetsOfLinks(t *testing.T) {
+	tr := newTree(t)
+	tr.mkdir("gone", 0o755)
+	tr.mkdir("gone/sub", 0o755)
+	tr.file("gone/sub/file", 0o600)
+	tr.link(tr.at("dir"), "gone/sub/link")
+	d, err := Policy{}.OpenDir(tr.root)
+	tr.ok(err)
+	defer d.Close()
+	tr.ok(d.RemoveAll("gone"))
+	tr.ok(d.RemoveAll("gone"))
+	if _, err := os.Lstat(tr.at("gone")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("gone: %v, want it removed", err)
+	}
+	if _, err := os.Stat(tr.at("dir/file")); err != nil {
+		t.Errorf("dir/file: %v, want it kept", err)
+	}
+}
+
+func TestOpenEachRefusesLinks(t *testing.T) {
+	tr := newTree(t)
+	tr.link("dir", "link")
+	root, err := os.Open(tr.root)
+	tr.ok(err)
+	defer root.Close()
+	for name, want := range map[string]bool{"dir/file": true, "link/file": false, "../dir/file": false, "dir/../../x": false} {
+		fd, err := openEach(int(root.Fd()), name, unix.O_RDONLY, 0)
+		if (err == nil) != want {
+			t.Errorf("openEach %s: %v, want success %v", name, err, want)
+		}
+		if err == nil {
+			_ = unix.Close(fd)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+//go:build unix
+
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// mostLinks bounds the symbolic links in one path, as the kernel does.
+const mostLinks = 40
+
+// Self returns the policy of the effective user.
+func Self() Policy { return Policy{UID: os.Geteuid()} }
+
+// place is a resolved path. Directory dir and all above it can be changed by root and the acting user only, so it is safe to open by name.
+// The rest of the path must be opened without following links.
+type place struct {
+	dir   string
+	rest  []string // below dir; empty: the path is dir
+	fault *Error   // nil: everything is allowed by the policy
+	none  bool     // the path does not exist
+}
+
+func (at place) path() string { return filepath.Join(append([]string{at.dir}, at.rest...)...) }
+
+// walk is the state of resolve.
+type walk struct {
+	policy  Policy
+	at      place
+	current string
+	links   int
+	closed  bool // current can be changed by an allowed user: no further link is followed
+}
+
+// resolve follows path from the root. If strict is set, the sticky bit does not excuse the last component.
+func (p Policy) resolve(path string, strict bool) (place, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return place{}, fmt.Errorf("resolve %s: %w", path, err)
+	}
+	w := &walk{policy: p, current: "/", at: place{dir: "/"}}
+	info, err := os.Lstat("/")
+	if err != nil {
+		return place{}, fmt.Errorf("resolve %s: %w", path, err)
+	}
+	w.enter("/", info, false)
+	todo := components(path)
+	for len(todo) > 0 && w.at.fault == nil {
+		name := todo[0]
+		todo = todo[1:]
+		next := filepath.Join(w.current, name)
+		info, err := os.Lstat(next)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
+			w.at.none = true
+			w.remain(append([]string{name}, todo...))
+			return w.at, nil
+		case err != nil:
+			return place{}, fmt.Errorf("resolve %s: %w", path, err)
+		case info.Mode()&fs.ModeSymlink != 0:
+			if todo, err = w.follow(next, info, todo); err != nil {
+				return place{}, fmt.Errorf("resolve %s: %w", path, err)
+			}
+			continue
+		}
+		w.current = next
+		w.enter(next, info, strict && len(todo) == 0)
+	}
+	w.remain(todo)
+	return w.at, nil
+}
+
+func components(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}
+
+// remain appends the components that were not visited.
+func (w *walk) remain(todo []string) { w.at.rest = append(w.at.rest, todo...) }
+
+// enter checks one component that is not a link. Last is set for the end of a strict path, which the sticky bit does not excuse.
+func (w *walk) enter(path string, info fs.FileInfo, last bool) {
+	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0 && !last
+	if w.at.fault = w.policy.fault(path, info, sticky); w.at.fault != nil && path != "/" {
+		w.closed = true
+	}
+	own := Policy{UID: w.policy.UID}
+	if !w.closed && info.IsDir() && own.fault(path, info, sticky) == nil {
+		w.at.dir = path
+		return
+	}
+	if path != "/" {
+		w.closed = true
+		w.at.rest = append(w.at.rest, filepath.Base(path))
+	}
+}
+
+// follow replaces a symbolic link by its target. A link that an untrusted user may have made is a fault.
+func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, error) {
+	uid, _ := owners(info)
+	own := uid == 0 || uid == w.policy.UID
+	if w.closed || !own && !w.policy.AnyOwner {
+		w.at.fault = newError(path, info, "it is a symbolic link in the place of a file or directory",
+			"remove the link: rm "+quote(path))
+		w.at.rest = append(w.at.rest, filepath.Base(path))
+		return todo, nil
+	}
+	if w.links++; w.links > mostLinks {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
+	}
+	target, err := os.Readlink(path)
+	if err != nil {
+		return nil, err
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(w.current, target)
+	}
+	w.current, w.at.dir = "/", "/"
+	return append(components(filepath.Clean(target)), todo...), nil
+}
+
+// owners returns the user and group of a file.
+func owners(info fs.FileInfo) (uid, gid int) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), int(st.Gid)
+	}
+	return -1, -1
+}
+
+// fault checks the owner and the permissions of one file or directory.
+func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
+	uid, gid := owners(info)
+	switch mode := info.Mode(); {
+	case uid != 0 && uid != p.UID && !p.AnyOwner && !slices.Contains(p.Users, uid):
+		return newError(path, info, "it belongs to another user", p.fixOwner(path))
+	case mode.Perm()&0o022 == 0 || sticky:
+		return nil
+	case mode.Perm()&0o002 != 0:
+		return newError(path, info, "all users can write it", "chmod o-w "+quote(path))
+	case slices.Contains(p.Groups, gid):
+		return nil
+	case !privateGroup(gid, p.UID) || hasACL(path):
+		return newError(path, info, "its group "+groupName(gid)+" can write it", "chmod g-w "+quote(path))
+	}
+	return nil
+}
+
+// fixOwner returns the command that makes the acting user the owner of a path.
+func (p Policy) fixOwner(path string) string {
+	if p.UID == 0 {
+		return "chown root: " + quote(path)
+	}
+	return "run the command as the user that owns it, or, as root, chown " + fmt.Sprint(p.UID) + ": " + quote(path)
+}
+
+func newError(path string, info fs.FileInfo, reason, fix string) *Error {
+	uid, _ := owners(info)
+	return &Error{Path: path, Owner: userName(uid), Mode: info.Mode(), Reason: reason, Fix: fix}
+}
+
+// quote returns a path as a shell takes it.
+func quote(path string) string {
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}

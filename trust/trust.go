@@ -1,0 +1,72 @@
+// Package trust decides whether a path can be changed by a user who must not change it, and opens files below directories of such users
+// without following what they plant there.
+//
+// The rules are those of sshd's StrictModes: a path is safe if nobody but root, the acting user and the users a [Policy] allows can write
+// it or any directory above it. Symbolic links are resolved component by component, and the directories of their targets count too.
+//
+// On systems without Unix owners every path is safe.
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Policy names the users who may write a path. The zero value allows root alone; see [Self].
+type Policy struct {
+	// UID is the user in whose name the program acts. Its primary group may write too if it has no other member.
+	UID int
+	// Users are further accepted owners: the user of the server, for the files that the server reads. Symbolic links in directories that
+	// they can write are refused.
+	Users []int
+	// Groups may write. Symbolic links in directories that they can write are refused.
+	Groups []int
+	// AnyOwner accepts files and directories of any owner, and reports only write permissions of groups and others. It is for bind mounts.
+	AnyOwner bool
+}
+
+// Error reports that a user who must not be able to change a path can change it, or that the path is not what it must be.
+type Error struct {
+	Path   string      // the file, or the directory above it, that is unsafe
+	Owner  string      // "mallory (uid 1000)"
+	Mode   fs.FileMode // as [fs.FileInfo] has it
+	Reason string      // "it belongs to another user"
+	Fix    string      // a command, or an imperative sentence
+}
+
+// Error returns the path, the reason, the owner and the mode. It does not include the fix.
+func (e *Error) Error() string {
+	return fmt.Sprintf("use %s: %s (owner %s, mode %04o)", e.Path, e.Reason, e.Owner, permissions(e.Mode))
+}
+
+// Unsafe returns the [Error] in the tree of err, or nil.
+func Unsafe(err error) *Error {
+	e, _ := errors.AsType[*Error](err)
+	return e
+}
+
+// permissions returns the mode as chmod takes it, with the set-ID and sticky bits.
+func permissions(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	for flag, bit := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+		if mode&flag != 0 {
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+// Check returns an [*Error] if a user whom the policy does not allow can write path or a directory above it, up to the root. Sticky
+// directories that all users can write, such as /tmp, are accepted above path, but not as path. What does not exist, and what the acting
+// user must not see, is not reported.
+func (p Policy) Check(path string) error {
+	at, err := p.resolve(path, true)
+	if err != nil {
+		return err
+	}
+	if at.fault != nil {
+		return at.fault
+	}
+	return nil
+}
