@@ -17,11 +17,13 @@ func newRoot(a *app) *cobra.Command {
 On a terminal, packhouse alone opens the wizard, or, where a registry is installed, its state and
 what can be done about it. In scripts, packhouse setup --yes
 does the same through flags, and packhouse serve runs the server.`,
+		Version:       version,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetVersionTemplate("packhouse {{.Version}}\n")
 	root.SetOut(a.stdout) // before helpOn: completion keeps what it finds then
 	root.AddCommand(
 		newSetup(a),

@@ -49,8 +49,9 @@ func newUserAdd(a *app) *cobra.Command {
 		password  passwordOptions
 	)
 	cmd := &cobra.Command{
-		Use:   "add NAME",
-		Short: "Add a user",
+		Use:        "add NAME",
+		SuggestFor: []string{"create", "new"},
+		Short:      "Add a user",
 		Long: `add makes a user. The password comes from --password-file or --password-stdin; at a terminal it is asked
 for, and an empty answer has one generated and shown once. Otherwise one is generated and written to
 initial-passwords in the installation.`,
@@ -82,9 +83,10 @@ func newUserPasswd(a *app) *cobra.Command {
 		password passwordOptions
 	)
 	cmd := &cobra.Command{
-		Use:   "passwd NAME",
-		Short: "Set another password",
-		Args:  cobra.ExactArgs(1),
+		Use:        "passwd NAME",
+		SuggestFor: []string{"password"},
+		Short:      "Set another password",
+		Args:       cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.knownUser(dir, args[0]); err != nil {
 				return err
@@ -121,9 +123,11 @@ func newUserRole(a *app) *cobra.Command {
 func newUserRemove(a *app) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use:   "remove NAME",
-		Short: "Remove a user",
-		Args:  cobra.ExactArgs(1),
+		Use:        "remove NAME",
+		Aliases:    []string{"rm"},
+		SuggestFor: []string{"delete", "del"},
+		Short:      "Remove a user",
+		Args:       cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.knownUser(dir, args[0]); err != nil {
 				return err
@@ -147,9 +151,10 @@ func newUserList(a *app) *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the users and their roles",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the users and their roles",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			installed, err := a.installation(dir)
 			if err != nil {
