@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 	"packhouse/setup/check"
 )
 
-// sayCheck prints a finished check: one line, and below a failure its cause and its remedy.
-func (a *app) sayCheck(e check.Event) {
+// printCheck writes a finished check to w: one line, followed by cause, remedy and code of a finding.
+// It ignores events of checks that are still running.
+func printCheck(w io.Writer, e check.Event) {
 	r := e.Result
 	if r == nil {
 		return
@@ -28,22 +30,22 @@ func (a *app) sayCheck(e check.Event) {
 	case check.NotProven:
 		sign, word = "○", "not proven: "
 	}
-	a.say("%s %-15s %s%s  %s", sign, r.Title, word, r.Seen, took(r.Took))
+	fmt.Fprintf(w, "%s %-15s %s%s  %s\n", sign, r.Title, word, r.Seen, took(r.Took))
 	if r.Cause != "" {
-		a.say("    cause: %s", strings.ReplaceAll(r.Cause, "\n", "\n           "))
+		fmt.Fprintf(w, "    cause: %s\n", strings.ReplaceAll(r.Cause, "\n", "\n           "))
 	}
 	if r.Remedy != "" {
-		a.say("    remedy: %s", r.Remedy)
+		fmt.Fprintf(w, "    remedy: %s\n", r.Remedy)
 	}
 	if r.Code != "" {
-		a.say("    code: %s", r.Code)
+		fmt.Fprintf(w, "    code: %s\n", r.Code)
 	}
 	if r.Advice != "" {
-		a.say("    %s", strings.ReplaceAll(r.Advice, "\n", "\n    "))
+		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(r.Advice, "\n", "\n    "))
 	}
 }
 
-// took writes how long something took, for people.
+// took formats d for people.
 func took(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
@@ -109,13 +111,14 @@ where that user may delete it again, the push of a small artifact.
 	return cmd
 }
 
-// check runs the checks and tells how they went.
+// check runs the checks and prints their results to standard output. It returns an error with exit code 4
+// if a check failed or warned.
 func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error {
-	say := a.sayCheck
-	if asJSON {
-		say = nil
-	}
-	report := check.Run(ctx, target, say)
+	report := check.Run(ctx, target, func(e check.Event) {
+		if !asJSON {
+			printCheck(a.stdout, e)
+		}
+	})
 	if asJSON {
 		if err := a.printJSON(report); err != nil {
 			return err

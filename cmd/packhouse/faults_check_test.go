@@ -307,7 +307,7 @@ var serverFaults = []fault{
 		seed: inWorld("", "iptables -A INPUT -p tcp --dport {port} -j DROP"),
 	},
 	{
-		name: "firewall that lets only this machine through", namespaces: true, ask: checks, exit: exitFindings, code: "firewall-closed", cause: "does not let port {port} through", remedy: "dport {port} accept",
+		name: "firewall that lets only this machine through", namespaces: true, ask: checks, exit: exitFindings, code: "firewall-closed", cause: "does not let port {port} through", remedy: "dport {port} ",
 		seed: inWorld(containers, "iptables -A INPUT -i lo -j ACCEPT; iptables -P INPUT DROP", "--addr", ":{port}"),
 	},
 	{

@@ -97,7 +97,7 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 		log.release()
 		return s.undo(ctx, report, errors.Join(err, proof.stop(ctx)))
 	}
-	result := proof.check(ctx, s.sayer())
+	result := proof.check(ctx, s.checkPrinter())
 	report.Checks = &result
 	if result.Worst() == check.Failed {
 		log.release()
@@ -119,12 +119,12 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	return errors.Join(err, proof.wait(ctx))
 }
 
-// sayer tells of each check as it ends, unless the words go into JSON.
-func (s *setupRun) sayer() func(check.Event) {
+// checkPrinter returns a function that prints each finished check to standard error, or nil with --json.
+func (s *setupRun) checkPrinter() func(check.Event) {
 	if s.o.json {
 		return nil
 	}
-	return s.sayCheck
+	return func(e check.Event) { printCheck(s.stderr, e) }
 }
 
 // undo ends a setup that did not work. Where --rollback-on-failure says so, and this setup changed anything, the old files are put back and
@@ -134,7 +134,7 @@ func (s *setupRun) undo(ctx context.Context, report *setupReport, cause error) e
 		return s.finish(*report, cause)
 	}
 	ctx = context.WithoutCancel(ctx) // what was begun is put back, whoever is in a hurry
-	again, err := s.rollBackAfter(ctx, s.o.dir, &trialLog{to: io.Discard}, s.sayer())
+	again, err := s.rollBackAfter(ctx, s.o.dir, &trialLog{to: io.Discard}, s.checkPrinter())
 	if err != nil {
 		return s.finish(*report, errors.Join(cause, err))
 	}

@@ -6,6 +6,7 @@ package check
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -30,7 +31,16 @@ type Result struct {
 	Cause  string        `json:"cause,omitempty"`  // why, and not only what
 	Remedy string        `json:"remedy,omitempty"` // what to do, with the command where there is one
 	Advice string        `json:"advice,omitempty"` // what is worth doing though nothing is wrong; may have several lines
-	Took   time.Duration `json:"took"`             // nanoseconds in JSON
+	Took   time.Duration `json:"-"`                // tookMs in JSON, in milliseconds
+}
+
+// MarshalJSON encodes r with the duration in milliseconds, as tookMs.
+func (r Result) MarshalJSON() ([]byte, error) {
+	type plain Result
+	return json.Marshal(struct {
+		plain
+		TookMs int64 `json:"tookMs"`
+	}{plain(r), r.Took.Milliseconds()})
 }
 
 // Event tells a face of the program how the run goes on.
