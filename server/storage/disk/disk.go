@@ -61,8 +61,11 @@ type File interface {
 	SyncData() error
 	// Truncate cuts the file to size bytes.
 	Truncate(size int64) error
-	// WriteBack starts writing a range to the device without waiting, so that few dirty pages are left for Sync.
-	WriteBack(offset, n int64)
+	// WriteBack starts writing a range to the device without waiting, so that few dirty pages are left for Sync. An error means
+	// that the device refused some of it; nil means nothing, only Sync does.
+	WriteBack(offset, n int64) error
+	// Uncache asks the system to drop the file's clean pages, so that the next reads return what the device holds.
+	Uncache()
 	// Content is what the kernel may send by itself: the *os.File, where there is one.
 	Content() io.ReadSeeker
 }

@@ -76,11 +76,17 @@ func (f *osFile) Stat() (Info, error) {
 	return infoOf(&st), nil
 }
 
-// WriteBack implements File.
-func (f *osFile) WriteBack(offset, n int64) {
-	// A hint: an error of the device shows up at Sync, which is asked for in any case.
-	_ = unix.SyncFileRange(int(f.Fd()), offset, n, unix.SYNC_FILE_RANGE_WRITE)
+// WriteBack implements File. An error of the system call itself (a filter, an odd file system) is no error of the device.
+func (f *osFile) WriteBack(offset, n int64) error {
+	err := unix.SyncFileRange(int(f.Fd()), offset, n, unix.SYNC_FILE_RANGE_WRITE)
+	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) {
+		return &fs.PathError{Op: "sync_file_range", Path: f.Name(), Err: err}
+	}
+	return nil
 }
+
+// Uncache implements File. It is a hint: dirty pages stay, so callers sync first.
+func (f *osFile) Uncache() { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
 
 // SyncData implements File.
 func (f *osFile) SyncData() error {

@@ -45,8 +45,11 @@ func (f *osFile) Stat() (Info, error) {
 	return infoOf(fi), nil
 }
 
-// WriteBack implements File: there is no such hint here.
-func (f *osFile) WriteBack(int64, int64) {}
+// WriteBack implements File: this system has no such hint.
+func (f *osFile) WriteBack(int64, int64) error { return nil }
+
+// Uncache implements File: this system has no such hint.
+func (f *osFile) Uncache() {}
 
 // SyncData implements File.
 func (f *osFile) SyncData() error { return f.Sync() }

@@ -104,7 +104,9 @@ func (w *receiver) writeBack(size int64) error {
 	if w.offset-w.begun < writeBackEvery {
 		return nil
 	}
-	w.f.WriteBack(w.begun, w.offset-w.begun)
+	if err := w.f.WriteBack(w.begun, w.offset-w.begun); err != nil {
+		return fmt.Errorf("write upload: %w", mapped(err))
+	}
 	w.begun = w.offset
 	if size < 0 {
 		return w.s.fits(0)

@@ -24,6 +24,10 @@ type Disk struct {
 	now      func() time.Time
 	boot     string
 	calls    Calls
+
+	errs     writeErrors // of the whole disk; see writeback.go
+	errsSeen int         // by SyncAll
+	broken   func(name string) bool
 }
 
 // Calls counts what asks the device for durability.
@@ -61,6 +65,11 @@ type node struct {
 	synced     map[string]*node
 	syncedData []byte
 	syncedOnce bool
+
+	// What the kernel knows of a file's write-back; see writeback.go.
+	lost map[int64]struct{} // pages that failed to reach the device and are clean
+	errs writeErrors
+	open int // descriptors
 }
 
 func (d *Disk) newNode(dir bool) *node {
@@ -129,13 +138,19 @@ func (d *Disk) parent(name string) (*node, string, error) {
 
 // Open implements disk.Disk.
 func (d *Disk) Open(name string) (disk.File, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	n, err := d.find(name)
 	if err != nil {
 		return nil, failed("open", name, err)
 	}
-	return &file{d: d, n: n, name: name}, nil
+	return d.descriptor(n, name, false), nil
+}
+
+// descriptor opens a node. It is called with d.mu held.
+func (d *Disk) descriptor(n *node, name string, writable bool) *file {
+	n.open++
+	return &file{d: d, n: n, name: name, writable: writable, errsSeen: n.errs.sample()}
 }
 
 // Reopen implements disk.Disk.
@@ -163,7 +178,7 @@ func (d *Disk) Create(name string) (disk.File, error) {
 	dir.entries[base] = n
 	d.did(edit{dir, base, n})
 	d.touch(dir, true)
-	return &file{d: d, n: n, name: name, writable: true}, nil
+	return d.descriptor(n, name, true), nil
 }
 
 // Stat implements disk.Disk.

@@ -41,16 +41,16 @@ func (e edit) apply(entries map[string]*node) {
 	entries[e.name] = e.is
 }
 
-// Sync implements disk.File: the contents are durable, the name only where the disk journals.
+// Sync implements disk.File: the contents are durable; the name too if the disk journals.
 func (f *file) Sync() error {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	f.d.calls.Files++
+	err := f.syncFile()
 	if f.d.track {
-		f.n.sync()
 		f.d.commit()
 	}
-	return nil
+	return err
 }
 
 // SyncData implements disk.File.
@@ -58,10 +58,7 @@ func (f *file) SyncData() error {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	f.d.calls.Data++
-	if f.d.track {
-		f.n.sync()
-	}
-	return nil
+	return f.syncFile()
 }
 
 // SyncDir implements disk.Disk: the entries are durable, not what they name.
@@ -87,9 +84,20 @@ func (d *Disk) SyncAll() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls.All++
-	if d.track {
-		d.root.syncTree()
-		d.journal = nil
+	if !d.track {
+		return nil
+	}
+	if d.broken != nil {
+		d.root.eachFile("", func(name string, n *node) {
+			if d.broken(name) {
+				d.loseDirty(n)
+			}
+		})
+	}
+	d.root.syncTree()
+	d.journal = nil
+	if err := d.errs.check(&d.errsSeen); err != nil {
+		return failed("sync", ".", err)
 	}
 	return nil
 }
@@ -109,7 +117,7 @@ func (n *node) sync() {
 		n.synced = maps.Clone(n.entries)
 		return
 	}
-	n.syncedData = slices.Clone(n.data)
+	n.syncedData = n.writeOut()
 }
 
 func (n *node) syncTree() {

@@ -17,6 +17,8 @@ type file struct {
 	name     string
 	pos      int64
 	writable bool
+	errsSeen int // failed write-backs that this descriptor has reported
+	closed   bool
 }
 
 func (f *file) Read(p []byte) (int, error) {
@@ -61,6 +63,7 @@ func (f *file) Write(p []byte) (int, error) {
 			n.data = append(n.data, make([]byte, f.pos-int64(len(n.data)))...)
 		}
 	}
+	n.written(f.pos, int64(len(p)))
 	k := copy(n.data[f.pos:], p)
 	n.data = append(n.data, p[k:]...)
 	f.pos = end
@@ -102,6 +105,20 @@ func (f *file) Stat() (disk.Info, error) {
 	return f.n.info(), nil
 }
 
-func (f *file) WriteBack(int64, int64) {}
+// WriteBack implements disk.File: pages are written when they are synced.
+func (f *file) WriteBack(int64, int64) error { return nil }
+
+// Content implements disk.File.
 func (f *file) Content() io.ReadSeeker { return f }
-func (f *file) Close() error           { return nil }
+
+// Close implements disk.File.
+func (f *file) Close() error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.closed {
+		return failed("close", f.name, fs.ErrClosed)
+	}
+	f.closed = true
+	f.n.open--
+	return nil
+}
