@@ -7,5 +7,5 @@ go 1.26.0
 require (
 	github.com/creack/pty v1.1.24
 	github.com/hinshun/vt10x v0.0.0-20220301184237-5011da428d02
-	golang.org/x/crypto v0.58.0
+	golang.org/x/crypto v0.59.0
 )
