@@ -28,7 +28,7 @@ FETCH = for pause in 5 15 45; do \
 ROOM = umask 022; if [ "$${\#TMPDIR}" -gt 40 ]; then export TMPDIR=/tmp; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test e2e e2e-full bench lint fmt fuzz pictures clean
+.PHONY: help build run test e2e e2e-full bench lint audit fmt fuzz pictures clean
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ lint: ## vet, formatting and golangci-lint
 	"$(TOOLS)/golangci-lint" run ./...
 	cd test/e2e && $(GO) vet ./... && "$(TOOLS)/golangci-lint" run --config ../../.golangci.yml ./...
 	cd test/bench && $(GO) vet ./... && "$(TOOLS)/golangci-lint" run --config ../../.golangci.yml ./...
+
+audit: ## list module versions; run go vet, staticcheck, gosec and govulncheck
+	GO="$(GO)" bash test/audit.sh
 
 fmt: ## format every Go file with gofumpt
 	bash test/e2e/tools.sh gofumpt

@@ -211,6 +211,27 @@ func TestDependenciesAreArgued(t *testing.T) {
 	}
 }
 
+// TestDirectDependenciesAreMarked verifies that go.mod marks a module "// indirect" only if no package
+// of this module imports it, as go mod tidy does.
+func TestDirectDependenciesAreMarked(t *testing.T) {
+	text, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := requiredModules(t)
+	used := importedOf(required, parseImports(t, "."))
+	maps.Copy(used, importedOf(required, parseTestImports(t, ".")))
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(words) < 2 || !required[words[0]] {
+			continue
+		}
+		if indirect := strings.HasSuffix(strings.TrimSpace(line), "// indirect"); indirect == used[words[0]] {
+			t.Errorf("go.mod: %s: imported %t, marked indirect %t; run go mod tidy", words[0], used[words[0]], indirect)
+		}
+	}
+}
+
 // requiredModules returns the modules that go.mod requires.
 func requiredModules(t *testing.T) map[string]bool {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -146,7 +147,8 @@ func (b *builder) service() error {
 		return err
 	}
 	s := templates.Service{Name: Unit, Program: program, Config: b.path(ConfigFile), Dir: b.dir, User: a.name, Group: a.group}
-	s.Writable = b.written()
+	planned := b.plannedConfig()
+	s.Writable, s.LowPort = b.written(planned), lowPort(planned)
 	owned := map[string]bool{b.path(HtpasswdFile): true, b.path(KeyFile): true}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
 		s.StoragePath = b.answers.StoragePath
@@ -199,16 +201,41 @@ func (b *builder) takeBack(unit string) {
 	}
 }
 
-// written lists the directories that the configuration has the server write to, beside the store and setup's own cache of ACME: those that
-// people chose by hand.
-func (b *builder) written() []string {
+// plannedConfig returns the configuration as it will be after the plan, or nil if it is unknown.
+func (b *builder) plannedConfig() *config.Config {
 	file := b.plan.change(b.path(ConfigFile))
 	if file == nil {
 		return nil
 	}
 	loaded, err := config.Load(config.Source{Path: file.Path, Data: file.After})
 	if err != nil {
-		return nil // it was verified before
+		return nil // MakePlan verifies the file and reports this error
+	}
+	return &loaded.Config
+}
+
+// lowPort reports whether a listener of c needs the right to bind ports below 1024. It returns true
+// if c is nil, because a server without that right would not start.
+func lowPort(c *config.Config) bool {
+	if c == nil {
+		return true
+	}
+	addrs := []string{c.HTTP.Debug.Addr, c.HTTP.TLS.LetsEncrypt.HTTPAddr}
+	if c.HTTP.Net != "unix" {
+		addrs = append(addrs, c.HTTP.Addr)
+	}
+	return slices.ContainsFunc(addrs, func(addr string) bool {
+		_, port, err := net.SplitHostPort(addr)
+		number, bad := strconv.ParseUint(port, 10, 16)
+		return addr != "" && (err != nil || bad != nil || number > 0 && number < 1024)
+	})
+}
+
+// written returns the directories that c has the server write to, except the store and setup's own
+// ACME cache: those are known from the answers.
+func (b *builder) written(c *config.Config) []string {
+	if c == nil {
+		return nil
 	}
 	var dirs []string
 	add := func(dir string) {
@@ -216,7 +243,6 @@ func (b *builder) written() []string {
 			dirs = append(dirs, dir)
 		}
 	}
-	c := &loaded.Config
 	if filepath.IsAbs(c.Log.Audit.Path) {
 		add(filepath.Dir(c.Log.Audit.Path))
 	}

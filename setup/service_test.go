@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"packhouse/server/config"
 )
 
 // serviceMachine is a machine that systemd runs, with a directory that everybody may pass.
@@ -238,5 +240,38 @@ func TestServiceIsRefused(t *testing.T) {
 	var refusal *RefusedError
 	if !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeService {
 		t.Errorf("a unit of somebody else's: %v", err)
+	}
+}
+
+// TestServiceRightsFollowPorts verifies that the unit keeps CAP_NET_BIND_SERVICE only if a listener
+// needs it.
+func TestServiceRightsFollowPorts(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		c    *config.Config
+		want bool
+	}{
+		{"unknown configuration", nil, true},
+		{"port 443", &config.Config{HTTP: config.HTTP{Addr: ":443"}}, true},
+		{"port 5000", &config.Config{HTTP: config.HTTP{Addr: ":5000"}}, false},
+		{"any port", &config.Config{HTTP: config.HTTP{Addr: "127.0.0.1:0"}}, false},
+		{"unix socket", &config.Config{HTTP: config.HTTP{Net: "unix", Addr: "/run/p.sock"}}, false},
+		{"metrics on port 99", &config.Config{HTTP: config.HTTP{Addr: ":5000", Debug: config.Debug{Addr: "localhost:99"}}}, true},
+		{"HTTP-01 on port 80", &config.Config{HTTP: config.HTTP{Addr: ":5000", TLS: config.TLS{LetsEncrypt: config.LetsEncrypt{HTTPAddr: ":80"}}}}, true},
+	} {
+		if got := lowPort(test.c); got != test.want {
+			t.Errorf("%s: lowPort = %t, want %t", test.name, got, test.want)
+		}
+	}
+	m, base := serviceMachine(t)
+	for _, test := range []struct{ addr, has, not string }{
+		{"127.0.0.1:5000", "\nPrivateUsers=yes\n", "CapabilityBoundingSet=CAP"},
+		{"127.0.0.1:443", "\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n", "PrivateUsers"},
+	} {
+		plan := servicePlan(t, m, base, Values{"addr": {test.addr}, "run-as": {"nobody"}, "service": {"systemd"}, "hostname": {"registry.example.com"}, "storage-path": {filepath.Join(base, "data")}})
+		unit := string(plan.change(filepath.Join(base, Unit)).After)
+		if !strings.Contains(unit, test.has) || strings.Contains(unit, test.not) {
+			t.Errorf("unit for %s:\n%s", test.addr, unit)
+		}
 	}
 }

@@ -145,8 +145,8 @@ func (m *machine) isClosedIn() {
 	if found == nil {
 		m.t.Fatalf("systemd-analyze security:\n%s", out)
 	}
-	if exposure, err := strconv.ParseFloat(found[1], 64); err != nil || exposure > 1.6 {
-		m.t.Errorf("exposure %s, want 1.6 at most", found[1])
+	if exposure, err := strconv.ParseFloat(found[1], 64); err != nil || exposure > 1.5 {
+		m.t.Errorf("exposure %s, want at most 1.5", found[1])
 	}
 	m.t.Logf("systemd-analyze security: %s", found[1])
 }

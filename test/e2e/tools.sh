@@ -30,6 +30,7 @@ regctl         | install | github.com/regclient/regclient/cmd/regctl            
 registry       | install | github.com/distribution/distribution/v3/cmd/registry  | v3.1.2
 golangci-lint  | install | github.com/golangci/golangci-lint/v2/cmd/golangci-lint | v2.15.0
 gofumpt        | install | mvdan.cc/gofumpt                                      | v0.9.2
+govulncheck    | install | golang.org/x/vuln/cmd/govulncheck                     | v1.9.0
 helm           | install | helm.sh/helm/v4/cmd/helm                              | v4.3.1
 pebble         | install | github.com/letsencrypt/pebble/v2/cmd/pebble           | v2.10.1
 pebble-challtestsrv | install | github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv | v2.10.1

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -152,9 +151,7 @@ func (d *osDisk) traits() (Traits, error) {
 		t.Kind, t.Network, t.Journaling = k.name, k.network, k.journal
 		t.SyncAll = k.syncAll && kernelAtLeast(5, 8)
 	}
-	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		t.Boot = strings.TrimSpace(string(id))
-	}
+	t.Boot = bootID(bootIDFile, os.Getenv)
 	var sx unix.Statx_t
 	if unix.Statx(d.fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE, &sx) == nil && sx.Mask&unix.STATX_MNT_ID_UNIQUE != 0 { // Linux 6.8
 		t.Mount = fmt.Sprintf("%d:%d/%d", sx.Dev_major, sx.Dev_minor, sx.Mnt_id)
