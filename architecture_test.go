@@ -96,7 +96,7 @@ var onlyIn = map[string][]string{
 var standardLibraryOnly = []string{"certgen"}
 
 func TestImportGraph(t *testing.T) {
-	sources := parseImports(t, ".")
+	sources := parseImports(t)
 	if len(sources) == 0 {
 		t.Fatal("no package found: the test runs in the wrong directory")
 	}
@@ -157,7 +157,7 @@ func TestImportGraphRefuses(t *testing.T) {
 // TestImportGraphNamesWhatExists finds rows whose package is gone, once its
 // neighbours are there: a row nobody needs hides a wall that was torn down.
 func TestImportGraphNamesWhatExists(t *testing.T) {
-	sources := parseImports(t, ".")
+	sources := parseImports(t)
 	later := []string{"packs", "server/packview", "server/storage/s3"} // rows that wait for their package
 	for _, row := range slices.Sorted(maps.Keys(mayImport)) {
 		exists := slices.ContainsFunc(slices.Collect(maps.Keys(sources)), func(pkg string) bool { return within(pkg, row) })
@@ -181,7 +181,7 @@ func TestDependenciesAreArgued(t *testing.T) {
 		t.Fatal("docs/dependencies.md has lost its headings")
 	}
 	required := requiredModules(t)
-	sources, tests := parseImports(t, "."), parseTestImports(t, ".")
+	sources, tests := parseImports(t), parseTestImports(t)
 	for pkg, imports := range sources { // what helps tests is in no binary
 		if _, helps := imports["testing"]; helps {
 			tests[pkg+" (support)"] = imports
@@ -219,8 +219,8 @@ func TestDirectDependenciesAreMarked(t *testing.T) {
 		t.Fatal(err)
 	}
 	required := requiredModules(t)
-	used := importedOf(required, parseImports(t, "."))
-	maps.Copy(used, importedOf(required, parseTestImports(t, ".")))
+	used := importedOf(required, parseImports(t))
+	maps.Copy(used, importedOf(required, parseTestImports(t)))
 	for line := range strings.Lines(string(text)) {
 		words := strings.Fields(strings.TrimPrefix(line, "require "))
 		if len(words) < 2 || !required[words[0]] {
@@ -334,28 +334,28 @@ func within(path, tree string) bool {
 // parseImports reads the import clauses of every file that is not a test, for
 // all platforms and build tags, and returns for each package its imports with
 // the place of one of them. Modules of their own (test/e2e) are left out.
-func parseImports(t *testing.T, root string) map[string]map[string]string {
+func parseImports(t *testing.T) map[string]map[string]string {
 	t.Helper()
-	return parseFiles(t, root, func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+	return parseFiles(t, func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
 }
 
 // parseTestImports does the same for the tests.
-func parseTestImports(t *testing.T, root string) map[string]map[string]string {
+func parseTestImports(t *testing.T) map[string]map[string]string {
 	t.Helper()
-	return parseFiles(t, root, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	return parseFiles(t, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 }
 
-func parseFiles(t *testing.T, root string, wanted func(name string) bool) map[string]map[string]string {
+func parseFiles(t *testing.T, wanted func(name string) bool) map[string]map[string]string {
 	t.Helper()
 	packages := make(map[string]map[string]string)
 	files := token.NewFileSet()
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if entry.IsDir() {
 			name := entry.Name()
-			if path != root && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || ownModule(path)) {
+			if path != "." && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || ownModule(path)) {
 				return filepath.SkipDir
 			}
 			return nil
