@@ -55,6 +55,8 @@ systemctl   | systemd
 ip          | iproute2
 chromium    | chromium
 mkfs.ext4   | e2fsprogs
+mkfs.xfs    | xfsprogs
+mkfs.btrfs  | btrfs-progs
 nsenter     | util-linux
 mount       | mount
 '
