@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func detect(ctx context.Context, h Host, patience time.Duration) *Machine {
 	asking, cancel := context.WithTimeout(ctx, m.within(reverseLookup))
 	defer cancel()
 	m.Names = names(asking, h, m.Addresses)
-	m.ConfigDir, m.DataDir = directories(m.UID)
+	m.ConfigDir, m.DataDir = DefaultDirectories(m.UID, os.Getenv)
 	return m
 }
 
@@ -107,21 +108,38 @@ func local(name string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "localhost.") || strings.HasSuffix(name, ".localhost") || strings.HasPrefix(name, "ip6-")
 }
 
-// directories are where configuration and content belong, for root and for everybody else.
-func directories(uid int) (config, data string) {
+// DefaultDirectories returns the directories of the well-known installation for a user: /etc/packhouse and
+// /var/lib/packhouse for root, otherwise below the XDG base directories. getenv looks up environment variables.
+// Both are empty if the user has no home directory and the variables do not name absolute paths, so that nothing
+// is ever installed relative to the current directory.
+func DefaultDirectories(uid int, getenv func(string) string) (config, data string) {
 	if uid == 0 {
 		return "/etc/packhouse", "/var/lib/packhouse"
 	}
-	home, _ := os.UserHomeDir()
-	return filepath.Join(orElse(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config")), "packhouse"),
-		filepath.Join(orElse(os.Getenv("XDG_DATA_HOME"), filepath.Join(home, ".local", "share")), "packhouse")
+	home := getenv("HOME")
+	if !filepath.IsAbs(home) {
+		home = passwdHome()
+	}
+	base := func(variable string, below ...string) string {
+		dir := getenv(variable)
+		if !filepath.IsAbs(dir) { // the XDG specification: ignore relative paths
+			if home == "" {
+				return ""
+			}
+			dir = filepath.Join(append([]string{home}, below...)...)
+		}
+		return filepath.Join(dir, "packhouse")
+	}
+	return base("XDG_CONFIG_HOME", ".config"), base("XDG_DATA_HOME", ".local", "share")
 }
 
-func orElse(value, otherwise string) string {
-	if value == "" {
-		return otherwise
+// passwdHome returns the home directory that the user database has for the current user, or "".
+func passwdHome() string {
+	u, err := user.Current()
+	if err != nil || !filepath.IsAbs(u.HomeDir) {
+		return ""
 	}
-	return value
+	return u.HomeDir
 }
 
 // suggestSANs lists what a certificate for a host name can also be good for. What is offered ticked is what clients may well use; the

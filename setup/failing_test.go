@@ -332,7 +332,7 @@ func TestALinkToTheDirectoryStays(t *testing.T) {
 	if err := errors.Join(os.Mkdir(behind, 0o755), os.Symlink(behind, dir), os.WriteFile(filepath.Join(behind, "mine"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	install(t, m, dir, nil)
+	install(t, m, dir, Values{"storage-path": {m.DataDir}})
 	in, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ type fakeHost struct {
 var errNoSuchHost = errors.New("no such host")
 
 func (h *fakeHost) Hostname() (string, error) {
-	return orElse(h.hostname, "registry.example.com"), nil
+	return cmp.Or(h.hostname, "registry.example.com"), nil
 }
 
 func (h *fakeHost) ReadFile(name string) ([]byte, error) {

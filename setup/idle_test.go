@@ -55,11 +55,11 @@ func TestIdleFlagsBelong(t *testing.T) {
 	}
 }
 
-// An empty directory is nobody's wish: in a script it is a variable that is not set.
+// TestEmptyDirectoryRefused verifies that an empty --dir, such as an unset variable in a script, is an error.
 func TestEmptyDirectoryRefused(t *testing.T) {
 	t.Parallel()
 	_, findings := Resolve(t.Context(), machineOf(t, &fakeHost{}), nil, Input{Flags: Values{"dir": {""}}})
-	if want := "--dir: the directory is empty; name one, or leave --dir out"; len(findings) == 0 || findings[0].String() != want || findings[0].Severity != Refused {
+	if want := "--dir: the installation directory is empty; name one with --dir, or set HOME"; len(findings) == 0 || findings[0].String() != want || findings[0].Severity != Refused {
 		t.Errorf("found %v", findings)
 	}
 }

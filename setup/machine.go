@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -79,7 +80,7 @@ type Machine struct {
 	CPUs      float64
 	Memory    uint64
 	ConfigDir string           // where an installation belongs by default
-	DataDir   string           // where content belongs by default
+	DataDir   string           // default storage directory of the installation in ConfigDir
 	Now       func() time.Time // nil: time.Now
 
 	program  string        // path of this program; empty: as the operating system has it
@@ -110,4 +111,14 @@ func (m *Machine) Has(addr netip.Addr) bool {
 		}
 	}
 	return addr.IsLoopback()
+}
+
+// defaultStoragePath returns the default storage directory for an installation in dir. The well-known installation
+// stores in DataDir; every other one stores below its own directory, so that two installations on one machine
+// never share a store by accident.
+func (m *Machine) defaultStoragePath(dir string) string {
+	if dir == "" || filepath.Clean(dir) == filepath.Clean(m.ConfigDir) {
+		return m.DataDir
+	}
+	return filepath.Join(dir, "data")
 }

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func (q *Question) signed(judge func(context.Context, *Machine, *Answers) []Find
 		findings := judge(ctx, m, a)
 		for i := range findings {
 			f := &findings[i]
-			f.Question = orElse(f.Question, q.ID)
+			f.Question = cmp.Or(f.Question, q.ID)
 			if f.Flag == "" && len(q.Flags) > 0 {
 				f.Flag = q.Flags[0]
 			}

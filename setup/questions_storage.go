@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -44,11 +45,16 @@ func storagePathQuestion() *Question {
 		Help: "It grows with what is pushed. A disk or volume of its own is best: then neither fills up the other. It must be writable by the user who will run the " +
 			"server, and survive a restart of the machine.",
 		Asked:    func(a *Answers) bool { return a.Storage == config.Filesystem },
-		Suggest:  func(m *Machine, a *Answers) []string { return []string{m.DataDir, filepath.Join(a.Dir, "data")} },
+		Suggest:  suggestStoragePaths,
 		Validate: validateStoragePath,
 		Probe:    probeStoragePath,
 	}
 	return q.text(func(a *Answers) *string { return &a.StoragePath })
+}
+
+// suggestStoragePaths returns the default directory and, if different, one below the installation directory.
+func suggestStoragePaths(m *Machine, a *Answers) []string {
+	return slices.Compact([]string{m.defaultStoragePath(a.Dir), filepath.Join(a.Dir, "data")})
 }
 
 func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []Finding {
@@ -88,6 +94,9 @@ const leastSpace = 1 << 30
 func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
 		return []Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
+	}
+	if rel(a.Dir, a.StoragePath) != a.StoragePath && m.Host.Writable(a.Dir) != nil {
+		return nil // the question about the installation directory reports the cause
 	}
 	if err := m.Host.Writable(a.StoragePath); errors.Is(err, syscall.EROFS) {
 		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "mount it writable, or choose another directory")}

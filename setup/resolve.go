@@ -91,7 +91,7 @@ func (r *resolver) directory() {
 		dir = cmp.Or(r.installed.Dir, r.machine.ConfigDir)
 	}
 	if dir == "" { // a variable of a script that is not set: the directory where one happens to stand is not meant
-		r.refuse("dir", "--dir", CodeDir, "the directory is empty", "name one, or leave --dir out")
+		r.refuse("dir", "--dir", CodeDir, "the installation directory is empty", "name one with --dir, or set HOME")
 		return
 	}
 	absolute, err := filepath.Abs(dir)
@@ -144,7 +144,7 @@ func (r *resolver) base() {
 	set("tls", FromDefault, func() { a.TLS = PrivateCA })
 	set("key-type", FromDefault, func() { a.KeyType = certgen.ECDSAP256 })
 	set("storage", FromDefault, func() { a.Storage = config.Filesystem })
-	set("storage-path", FromDefault, func() { a.StoragePath = r.machine.DataDir })
+	set("storage-path", FromDefault, func() { a.StoragePath = r.machine.defaultStoragePath(a.Dir) })
 	r.region(set)
 	set("realm", FromDefault, func() { a.Realm = ownName })
 	set("log-level", FromDefault, func() { a.LogLevel = "info" })

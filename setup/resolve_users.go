@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -21,10 +22,10 @@ func (r *resolver) users() {
 	put := func(name string, role Role, origin Origin) {
 		r.origins["users"] = origin
 		if u := a.User(name); u != nil {
-			u.Role = Role(orElse(string(role), string(u.Role)))
+			u.Role = Role(cmp.Or(string(role), string(u.Role)))
 			return
 		}
-		a.Users = append(a.Users, User{Name: name, Role: Role(orElse(string(role), string(Reader)))})
+		a.Users = append(a.Users, User{Name: name, Role: Role(cmp.Or(string(role), string(Reader)))})
 	}
 	admin, origin, named := r.given("admin")
 	if named {

@@ -101,7 +101,7 @@ func TestFirstInstallOnABareMachine(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the server refuses its configuration:\n%v", err)
 	}
-	if c := loaded.Config; c.HTTP.Addr != ":443" || c.HTTP.TLS.Certificate != filepath.Join(dir, CertFile) || c.Storage.Filesystem.RootDirectory != m.DataDir {
+	if c := loaded.Config; c.HTTP.Addr != ":443" || c.HTTP.TLS.Certificate != filepath.Join(dir, CertFile) || c.Storage.Filesystem.RootDirectory != filepath.Join(dir, "data") {
 		t.Errorf("configuration: addr %s, certificate %s, storage %s", c.HTTP.Addr, c.HTTP.TLS.Certificate, c.Storage.Filesystem.RootDirectory)
 	}
 	in, err := Load(dir)

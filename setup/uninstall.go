@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,7 +154,7 @@ func Remainders(c *config.Config) (list []Remainder) {
 	l, s3 := c.HTTP.TLS.LetsEncrypt, c.Storage.S3
 	inBucket := c.Storage.Driver == config.S3
 	at := func(parts ...string) string {
-		engine := orElse(s3.RegionEndpoint, "AWS, "+s3.Region)
+		engine := cmp.Or(s3.RegionEndpoint, "AWS, "+s3.Region)
 		return fmt.Sprintf("bucket %s (%s), %s", s3.Bucket, engine, strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/")
 	}
 	if inBucket {

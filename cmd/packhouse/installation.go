@@ -37,15 +37,16 @@ func (d *directory) Set(text string) error {
 	return nil
 }
 
-// defaultDir is where an installation lives when nobody says otherwise: in /etc for root, in the XDG base directory for others.
+// defaultDir returns the directory of the well-known installation of this user, or "" if there is none.
 func (a *app) defaultDir() string {
-	if os.Geteuid() == 0 {
-		return "/etc/packhouse"
-	}
-	if base := a.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(base) {
-		return filepath.Join(base, "packhouse")
-	}
-	return filepath.Join(a.getenv("HOME"), ".config", "packhouse")
+	dir, _ := setup.DefaultDirectories(os.Geteuid(), a.getenv)
+	return dir
+}
+
+// errNoDir is the error for a user without a home directory who does not name an installation directory.
+func errNoDir() error {
+	return usageError(withHint(errors.New("no installation directory: this user has no home directory"),
+		"name one with --dir, or set HOME"))
 }
 
 // findConfig finds the configuration a command means: its argument, else that of the installation --dir names, else what config.Find finds.
@@ -57,7 +58,11 @@ func (a *app) findConfig(dir string, args []string) config.Found {
 	case dir != "" && dir != a.defaultDir():
 		return config.Named(filepath.Join(dir, setup.ConfigFile), "of the installation that --dir names", nil)
 	}
-	return config.Find(filepath.Join(a.defaultDir(), setup.ConfigFile), a.env, nil)
+	installation := ""
+	if d := a.defaultDir(); d != "" {
+		installation = filepath.Join(d, setup.ConfigFile)
+	}
+	return config.Find(installation, a.env, nil)
 }
 
 // someConfig is findConfig for commands that are about a registry there is: none is an error.
@@ -71,6 +76,9 @@ func (a *app) someConfig(dir string, args []string) (string, error) {
 
 // loadInstallation reads what is in dir, which may be nothing or broken, and says what came of an earlier run that was cut off.
 func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
+	if dir == "" {
+		return nil, errNoDir()
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err

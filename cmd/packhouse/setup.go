@@ -141,6 +141,9 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 	if o.dir == "" {
 		o.dir = a.defaultDir()
 	}
+	if o.dir == "" {
+		return o, errNoDir()
+	}
 	if o.serve && o.noStart {
 		return o, usageError(errors.New("--serve and --no-start exclude each other"))
 	}
