@@ -16,8 +16,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// startAdmin serves the admin socket, at the first place where it can be made. A server without one serves all the same. The returned
-// function ends it; what runs over it is given up.
+// startAdmin serves the admin socket in the first directory where it can be created. The server runs
+// without one if there is none. The returned function stops it and cancels what runs over it.
 func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop func()) {
 	l := s.listenAdmin()
 	if l == nil {
@@ -38,7 +38,7 @@ func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop fu
 		patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if h.Shutdown(patience) != nil {
-			_ = h.Close() // whoever asks has been told to give up
+			_ = h.Close() // the contexts of its requests are canceled already
 		}
 	}
 }
@@ -53,14 +53,17 @@ func (s *Server) listenAdmin() net.Listener {
 	}
 	var failures []error
 	for _, path := range paths {
-		l, err := admin.Listen(path)
+		l, err := admin.Listen(path, func(err error) {
+			s.log.Warn("closed a connection to the admin socket", "path", path, "error", err)
+		})
 		if err == nil {
 			s.log.Info("admin socket", "path", path)
 			return l
 		}
 		failures = append(failures, err)
 	}
-	s.log.Warn("there is no admin socket: status, reload and the commands of the store cannot reach this server", "error", errors.Join(failures...))
+	s.log.Warn("there is no admin socket: status, reload and the store commands cannot reach this server",
+		"error", errors.Join(failures...), "remedy", "set RUNTIME_DIRECTORY to a directory that only the server's user can write")
 	return nil
 }
 

@@ -1,11 +1,16 @@
-// Package admin speaks with a running server over its admin socket.
+// Package admin connects to a running server over its admin socket.
 //
 //	client, err := admin.Find(cfg)
-//	if errors.Is(err, admin.ErrNotRunning) { … } // take the store's lock and do it oneself
+//	if errors.Is(err, admin.ErrNotRunning) { … } // acquire the store's lock instead
 //	report, err := client.Collect(ctx, admin.CollectRequest{DryRun: true}, func(v storage.Verdict) { … })
 //
-// The socket is a Unix socket of mode 0600: whoever may write to it is the server's user or root, and may ask for anything. What is spoken
-// is HTTP with JSON bodies; what takes long answers with one JSON object a line, of which the last has "done" or "error".
+// The socket is a Unix socket of mode 0600. Each side verifies the other before it sends anything: the
+// server accepts connections of root and of its own user only, and the client accepts a process of
+// root, of its own user, or of a user that a root-owned file names, behind a socket and directories
+// that belong to one of them. No password of a user is ever sent over it.
+//
+// The protocol is HTTP with JSON bodies. A long operation answers with one JSON object per line; the
+// last one has "done" or "error".
 package admin
 
 import (
@@ -14,7 +19,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// Paths of the requests.
+// Paths of requests.
 const (
 	PathStatus  = "/status"  // GET: Status
 	PathReload  = "/reload"  // POST: Reload
@@ -40,6 +45,7 @@ type Status struct {
 	Auth            string    `json:"auth"`
 	TLS             string    `json:"tls"`
 	Users           int       `json:"users"`
+	UsersDigest     string    `json:"usersDigest,omitempty"` // htpasswd.File.Digest of the users in effect; empty without htpasswd
 	Health          []string  `json:"health,omitempty"` // codes of /health; none when all is well
 	Faults          []string  `json:"faults,omitempty"` // what is broken while the last good state serves, one sentence each
 	Reload          *Reload   `json:"reload,omitempty"` // the last one; nil: none yet

@@ -11,78 +11,91 @@ import (
 	"net"
 	"net/http"
 
+	"packhouse/printable"
 	"packhouse/server/config"
 	"packhouse/server/storage"
 )
 
-// ErrNotRunning says that no server listens on an admin socket.
+// ErrNotRunning reports that no server listens on an admin socket.
 var ErrNotRunning = errors.New("no server is running")
 
-// Client asks a running server.
+// Client sends requests to a running server. Control characters in what it receives are replaced, so
+// that every result can be printed.
 type Client struct {
 	path string
 	http *http.Client
 }
 
-// Find looks for the server of a configuration. ErrNotRunning where there is none that this user may ask; the store's lock knows of the
-// others.
-func Find(c *config.Config) (*Client, error) {
+// Find connects to the server of a configuration. Beside root and the effective user, the client
+// accepts a server that runs as one of the named user IDs.
+//
+// The error matches ErrNotRunning if there is no server, or none that this user may connect to (it
+// then also matches fs.ErrPermission), and ErrUntrusted if the socket belongs to another user.
+func Find(c *config.Config, users ...int) (*Client, error) {
 	var refused error
 	for _, path := range Paths(c) {
-		client, err := Dial(path)
+		client, err := Dial(path, users...)
 		if err == nil {
 			return client, nil
 		}
-		if !errors.Is(err, ErrNotRunning) && refused == nil {
+		if !errors.Is(err, ErrNotRunning) && (refused == nil || errors.Is(err, ErrUntrusted)) {
 			refused = err
 		}
 	}
-	if refused != nil {
-		return nil, fmt.Errorf("%w that this user may ask: %w", ErrNotRunning, refused)
+	switch {
+	case errors.Is(refused, ErrUntrusted):
+		return nil, refused
+	case refused != nil:
+		return nil, fmt.Errorf("%w that this user may connect to: %w", ErrNotRunning, refused)
 	}
 	return nil, ErrNotRunning
 }
 
-// Dial connects to the socket at path. ErrNotRunning where nobody listens.
-func Dial(path string) (*Client, error) {
-	conn, err := dial(context.Background(), path)
+// Dial connects to the socket at path, and accepts the same servers as Find. Every connection is
+// verified before anything is sent.
+func Dial(path string, users ...int) (*Client, error) {
+	servers := trusting(users)
+	conn, err := servers.dial(context.Background(), path)
 	if err != nil {
 		if absent(err) {
-			return nil, fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, path)
+			return nil, fmt.Errorf("%w: nothing listens on %s", ErrNotRunning, path)
 		}
 		return nil, fmt.Errorf("connect to the running server: %w", err)
 	}
-	_ = conn.Close() // it was only to see whether somebody listens
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) }}
+	_ = conn.Close() // it only showed that a server listens
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return servers.dial(ctx, path) },
+	}
 	return &Client{path: path, http: &http.Client{Transport: transport}}, nil
 }
 
-// Path returns where the socket is.
+// Path returns the path of the socket.
 func (c *Client) Path() string { return c.path }
 
-// Close lets idle connections go.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Status asks what the server is and how it does.
+// Status returns the state of the server.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	return s, c.call(ctx, http.MethodGet, PathStatus, nil, &s)
 }
 
-// Reload has the server take up its configuration anew. What is wrong with it is in Reload.Error and not an error.
+// Reload makes the server load its configuration again. A refused configuration is reported in
+// Reload.Error and is not an error.
 func (c *Client) Reload(ctx context.Context) (Reload, error) {
 	var r Reload
 	return r, c.call(ctx, http.MethodPost, PathReload, nil, &r)
 }
 
-// Probe asks for a one-minute identity with a role.
+// Probe returns a probe identity with a role. It is valid for one minute.
 func (c *Client) Probe(ctx context.Context, role string) (user, password string, err error) {
 	var id ProbeIdentity
 	err = c.call(ctx, http.MethodPost, PathProbe, ProbeRequest{role}, &id)
 	return id.User, id.Password, err
 }
 
-// Collect has the server collect garbage. Report (may be nil) hears of every verdict.
+// Collect runs garbage collection in the server. It calls report, which may be nil, for every verdict.
 func (c *Client) Collect(ctx context.Context, r CollectRequest, report func(storage.Verdict)) (storage.CollectReport, error) {
 	var done storage.CollectReport
 	return done, c.stream(ctx, PathCollect, r, &done, func(l Line) {
@@ -92,13 +105,14 @@ func (c *Client) Collect(ctx context.Context, r CollectRequest, report func(stor
 	})
 }
 
-// PurgeUploads has the server remove abandoned uploads.
+// PurgeUploads makes the server remove abandoned upload sessions.
 func (c *Client) PurgeUploads(ctx context.Context, r PurgeRequest) (storage.PurgeReport, error) {
 	var done storage.PurgeReport
 	return done, c.stream(ctx, PathPurge, r, &done, nil)
 }
 
-// Scrub has the server read everything and compare it with its digest. Report (may be nil) hears of every damage.
+// Scrub makes the server verify all content against its digests. It calls report, which may be nil, for
+// every damage.
 func (c *Client) Scrub(ctx context.Context, r ScrubRequest, report func(storage.Damage)) (storage.ScrubReport, error) {
 	var done storage.ScrubReport
 	return done, c.stream(ctx, PathScrub, r, &done, func(l Line) {
@@ -108,13 +122,13 @@ func (c *Client) Scrub(ctx context.Context, r ScrubRequest, report func(storage.
 	})
 }
 
-// Usage asks what is stored for whom.
+// Usage returns what each repository stores.
 func (c *Client) Usage(ctx context.Context) (storage.Usage, error) {
 	var done storage.Usage
 	return done, c.stream(ctx, PathUsage, nil, &done, nil)
 }
 
-// Reindex has the server rebuild every derived record.
+// Reindex makes the server rebuild every derived record.
 func (c *Client) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	var done storage.ReindexReport
 	return done, c.stream(ctx, PathReindex, nil, &done, nil)
@@ -130,10 +144,11 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if err := json.NewDecoder(answer).Decode(out); err != nil {
 		return fmt.Errorf("read answer of the running server: %w", err)
 	}
+	printable.Value(out)
 	return nil
 }
 
-var errCutOff = errors.New("the running server ended before it had finished")
+var errCutOff = errors.New("the running server stopped before it had finished")
 
 // stream sends one request and reads lines until the last.
 func (c *Client) stream(ctx context.Context, path string, in, done any, each func(Line)) error {
@@ -154,13 +169,15 @@ func (c *Client) stream(ctx context.Context, path string, in, done any, each fun
 		}
 		switch {
 		case l.Error != "":
-			return errors.New(l.Error)
+			return errors.New(printable.Text(l.Error))
 		case raw != nil:
 			if err := json.Unmarshal(raw, done); err != nil {
 				return fmt.Errorf("read answer of the running server: %w", err)
 			}
+			printable.Value(done)
 			return nil
 		case each != nil:
+			printable.Value(&l)
 			each(l)
 		}
 	}
@@ -172,17 +189,17 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (io.Read
 	if in != nil {
 		var err error
 		if body, err = json.Marshal(in); err != nil {
-			return nil, fmt.Errorf("ask the running server: %w", err)
+			return nil, fmt.Errorf("send request to the running server: %w", err)
 		}
 	}
 	request, err := http.NewRequestWithContext(ctx, method, "http://packhouse"+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("ask the running server: %w", err)
+		return nil, fmt.Errorf("send request to the running server: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask the running server: %w", err)
+		return nil, fmt.Errorf("send request to the running server: %w", err)
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil
@@ -190,7 +207,7 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (io.Read
 	defer answer.Body.Close()
 	var l Line
 	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&l); err != nil || l.Error == "" {
-		return nil, fmt.Errorf("ask the running server: status %d", answer.StatusCode)
+		return nil, fmt.Errorf("send request to the running server: status %d", answer.StatusCode)
 	}
-	return nil, errors.New(l.Error)
+	return nil, errors.New(printable.Text(l.Error))
 }

@@ -10,9 +10,11 @@ import (
 	"packhouse/server/config"
 )
 
-// Paths returns where the admin socket of a server with this configuration may be, the best place first: below $RUNTIME_DIRECTORY, below
-// /run/packhouse, beside the store, and for a server without a directory of its own in the user's own directory for temporary files. The
-// name is made of the store, so that servers on two stores do not clash and a client finds the one it means.
+// Paths returns where the admin socket of a server with this configuration may be, the preferred
+// place first: $RUNTIME_DIRECTORY, /run/packhouse, and then beside a store on disk, or in
+// $XDG_RUNTIME_DIR for any other store. The name is derived from the store, so that servers on two
+// stores do not collide and a client finds the right one. A directory that every user may create,
+// such as one in /tmp, is never among them.
 func Paths(c *config.Config) []string {
 	name := "packhouse-" + instance(c) + ".sock"
 	var paths []string
@@ -21,23 +23,15 @@ func Paths(c *config.Config) []string {
 	}
 	paths = append(paths, filepath.Join("/run/packhouse", name))
 	if c.Storage.Driver == config.Filesystem {
-		paths = append(paths, filepath.Join(c.Storage.Filesystem.RootDirectory, "packhouse", "v1", "admin.sock"))
-	} else {
-		paths = append(paths, filepath.Join(Private(), name))
+		return append(paths, filepath.Join(c.Storage.Filesystem.RootDirectory, "packhouse", "v1", "admin.sock"))
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		paths = append(paths, filepath.Join(dir, "packhouse", name))
 	}
 	return paths
 }
 
-// Private is this user's own directory for sockets, where there is neither a runtime directory nor a store on disk. It is made with mode
-// 0700 by the server.
-func Private() string {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return filepath.Join(dir, "packhouse")
-	}
-	return filepath.Join(os.TempDir(), "packhouse-"+userID())
-}
-
-// instance is a short name of the store, or of the listener where the store is in memory or shared.
+// instance returns a short name of the store, or of the listener if the store is in memory or shared.
 func instance(c *config.Config) string {
 	of := []string{c.Storage.Driver}
 	switch c.Storage.Driver {

@@ -13,13 +13,14 @@ import (
 	"time"
 )
 
-// maxSocketPath is how long the path of a Unix socket may be on any system, in bytes.
+// maxSocketPath is the longest path of a Unix socket that every system accepts, in bytes.
 const maxSocketPath = 100
 
-// dialTimeout is how long a server that hangs is waited for.
+// dialTimeout bounds connecting to a server that hangs.
 const dialTimeout = 2 * time.Second
 
-func dial(ctx context.Context, path string) (conn net.Conn, err error) {
+// connect opens a connection to the socket at path, without verifying it.
+func connect(ctx context.Context, path string) (conn net.Conn, err error) {
 	err = withShortPath(path, func(short string) error {
 		d := net.Dialer{Timeout: dialTimeout}
 		conn, err = d.DialContext(ctx, "unix", short)
@@ -28,20 +29,41 @@ func dial(ctx context.Context, path string) (conn net.Conn, err error) {
 	return conn, err
 }
 
-// ErrInUse says that another process listens on a socket.
+// dial connects to the socket at path after verifying who owns it, and verifies the process behind
+// it. Nothing has been sent when it returns.
+func (a accounts) dial(ctx context.Context, path string) (net.Conn, error) {
+	if err := a.verifyOwners(path); err != nil {
+		return nil, err
+	}
+	conn, err := connect(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.verifyPeer(conn, path); err != nil {
+		_ = conn.Close() // nothing was sent
+		return nil, err
+	}
+	return conn, nil
+}
+
+// ErrInUse reports that another process listens on a socket.
 var ErrInUse = errors.New("another server listens there")
 
-// Listen makes the admin socket at path, with mode 0600 in a directory that it makes with 0700. A socket that nobody listens on any more is
-// replaced; ErrInUse where somebody does. A directory that others may write to is refused: they could put a socket of their own there.
-func Listen(path string) (net.Listener, error) {
+// Listen creates the admin socket at path, with mode 0600 in a directory that it creates with mode
+// 0700. It replaces a socket that no process listens on any more, returns ErrInUse if one does, and
+// refuses a directory that another user owns or can write to: that user could replace the socket.
+//
+// Accept returns only connections of root and of the server's own user. refused, which may be nil, is
+// called with the reason for every other one, after it was closed.
+func Listen(path string, refused func(error)) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make directory of the admin socket: %w", err)
 	}
-	if err := ours(filepath.Dir(path)); err != nil {
+	if err := verifyDirectory(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if conn, err := dial(context.Background(), path); err == nil {
-		_ = conn.Close() // it was only to see whether somebody listens
+	if conn, err := connect(context.Background(), path); err == nil {
+		_ = conn.Close() // it only showed that a process listens
 		return nil, fmt.Errorf("listen on %s: %w", path, ErrInUse)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
@@ -49,7 +71,8 @@ func Listen(path string) (net.Listener, error) {
 			return nil, fmt.Errorf("remove stale admin socket: %w", err)
 		}
 	}
-	// Made in a directory of its own and moved into place with its mode set, so that nobody gets in between.
+	// The socket gets its mode in a private directory and is then renamed, so that no other user can
+	// connect in between.
 	staged, err := os.MkdirTemp(filepath.Dir(path), ".admin-")
 	if err != nil {
 		return nil, fmt.Errorf("make admin socket: %w", err)
@@ -71,25 +94,49 @@ func Listen(path string) (net.Listener, error) {
 		err = os.Rename(made, path)
 	}
 	if err != nil {
-		_ = l.Close() // what failed is told
+		_ = l.Close() // the first failure is reported
 		return nil, fmt.Errorf("make admin socket: %w", err)
 	}
-	return &listener{l, path}, nil
+	return &listener{Listener: l, path: path, clients: trusting(nil), refused: refused}, nil
 }
 
-// listener removes the socket when it is closed.
+// listener accepts only its own clients and removes the socket when it is closed.
 type listener struct {
 	net.Listener
-	path string
+	path    string
+	clients accounts
+	refused func(error)
 }
 
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		uid, err := peerOf(conn)
+		if err == nil && l.clients.includes(uid) {
+			return conn, nil
+		}
+		_ = conn.Close() // the client is not served
+		if err == nil {
+			err = fmt.Errorf("user %d may not use the admin socket", uid)
+		}
+		if l.refused != nil {
+			l.refused(err)
+		}
+	}
+}
+
+// Close implements net.Listener.
 func (l *listener) Close() error {
 	err := l.Listener.Close()
 	os.Remove(l.path)
 	return err
 }
 
-// withShortPath calls do with a path of the same socket that is short enough for the system: stores lie deep sometimes.
+// withShortPath calls do with a path of the same socket that is short enough for the system.
 func withShortPath(path string, do func(short string) error) error {
 	if len(path) <= maxSocketPath || runtime.GOOS != "linux" {
 		return do(path)
@@ -102,7 +149,7 @@ func withShortPath(path string, do func(short string) error) error {
 	return do(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
 }
 
-// absent tells that nobody listens, and not that one may not connect.
+// absent reports whether err means that no process listens, rather than that the client may not connect.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTDIR)
 }

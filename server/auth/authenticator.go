@@ -112,6 +112,15 @@ func (a *Authenticator) Fault() error { return a.users.fault() }
 // Users returns how many users can sign in; 0 with authentication off.
 func (a *Authenticator) Users() int { return a.users.count() }
 
+// UsersDigest returns the htpasswd.File.Digest of the users in effect, as of at most a second ago. It is
+// empty with authentication off.
+func (a *Authenticator) UsersDigest() string {
+	if u := a.current(a.settings.Load()); u != nil {
+		return u.digest
+	}
+	return ""
+}
+
 // Probes are the short-lived identities of local checks.
 func (a *Authenticator) Probes() *Probes { return a.probes }
 

@@ -27,6 +27,7 @@ const (
 type users struct {
 	accounts map[string]account
 	dummy    []byte // what unknown users are compared with
+	digest   string // htpasswd.File.Digest
 }
 
 // account is what is known of a user name.
@@ -50,7 +51,7 @@ func (u *users) lookup(user string) account {
 // newUsers indexes a parsed file.
 func newUsers(f *htpasswd.File) *users {
 	most := f.MaxCost()
-	u := &users{accounts: map[string]account{}, dummy: dummyHash(most)}
+	u := &users{accounts: map[string]account{}, dummy: dummyHash(most), digest: f.Digest()}
 	for _, name := range f.Users() {
 		hash, ok := f.Lookup(name)
 		if !ok {

@@ -1,8 +1,0 @@
-package admin
-
-import (
-	"os"
-	"strconv"
-)
-
-func userID() string { return strconv.Itoa(os.Getuid()) }

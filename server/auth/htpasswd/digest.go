@@ -1,0 +1,22 @@
+package htpasswd
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
+// Digest returns the SHA-256 of the users and their hashes, in hexadecimal. Two files have the same
+// digest exactly if they let the same users in with the same hashes; comments and order do not count.
+// It identifies the users that a server has loaded without revealing a hash or a password.
+func (f *File) Digest() string {
+	users := f.Users()
+	slices.Sort(users)
+	h := sha256.New()
+	for _, user := range users {
+		hash, _ := f.Lookup(user)
+		fmt.Fprintf(h, "%d:%s %d:%s\n", len(user), user, len(hash), hash)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
