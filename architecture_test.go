@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"setup/check": {groundFloor},
 
 	// The wing of the server.
-	"server":              {"server/...", "certgen", "trust"},
+	"server":              {"server/...", "certgen", "printable", "trust"},
 	"server/auth":         {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
 	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
 	"server/notification": {"server/config"},
@@ -60,7 +60,8 @@ var mayImport = map[string][]string{
 	"server/config":        {"certgen", "server/auth/htpasswd", "spelling", "trust"}, // it verifies what a configuration points at
 	"server/auth/htpasswd": {},
 	"certgen":              {},
-	"packs":                {},
+	"packs":                {"printable"},
+	"printable":            {},
 	"spelling":             {},
 	"templates":            {},
 	// Who can write a path: the directories of an installation, and those of a store.
@@ -70,7 +71,7 @@ var mayImport = map[string][]string{
 // groundFloor stands in mayImport for the packages that both wings share.
 const groundFloor = "(ground floor)"
 
-var groundFloorPackages = []string{"certgen", "packs", "server/auth/htpasswd", "server/config", "spelling", "templates", "trust"}
+var groundFloorPackages = []string{"certgen", "packs", "printable", "server/auth/htpasswd", "server/config", "spelling", "templates", "trust"}
 
 // onlyIn names, for packages from outside, the trees that may import them:
 // a terminal library in the server, or a database of one storage engine in the

@@ -85,7 +85,7 @@ func (a *app) proveCert(ctx context.Context, dir string) error {
 		return &exitError{exitFindings, err}
 	}
 	a.say("verified as a client would: %s", strings.Join(h.names.Strings(), ", "))
-	client, err := admin.Find(h.in.Config)
+	client, err := findServer(h.in.Config, h.in.Dir)
 	if errors.Is(err, admin.ErrNotRunning) {
 		a.say("no server of this installation runs: what is served is not proven")
 		return nil

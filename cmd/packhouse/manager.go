@@ -74,7 +74,7 @@ func (a *asked) serverState(ctx context.Context, installed *setup.Installed) set
 	if c == nil { // the server that runs keeps its last good state, whatever was made of its file
 		c = config.Glimpse(config.Source{Path: filepath.Join(installed.Dir, setup.ConfigFile), Data: installed.ConfigData, Env: a.env})
 	}
-	client, err := admin.Find(c)
+	client, err := findServer(c, installed.Dir)
 	if errors.Is(err, admin.ErrNotRunning) {
 		return setup.ServerState{}
 	}

@@ -75,7 +75,7 @@ func (a *app) runReload(ctx context.Context, found config.Found) error {
 // findRunning finds the server that runs on a configuration, also on one that does not load any more, or that names another store by now.
 func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, error) {
 	c := config.Glimpse(config.Source{Path: path, Env: a.env})
-	client, err := admin.Find(c)
+	client, err := findServer(c, filepath.Dir(path))
 	if !errors.Is(err, admin.ErrNotRunning) {
 		return client, err
 	}
@@ -89,7 +89,7 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 			continue // a directory whose name is a pattern
 		}
 		for _, socket := range sockets {
-			client, bad := admin.Dial(socket)
+			client, bad := admin.Dial(socket, serverUsers(setup.UnitFile, filepath.Dir(path))...)
 			if bad != nil {
 				continue // left over, or of somebody else
 			}
@@ -121,7 +121,7 @@ func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	client, err := admin.Find(&loaded.Config)
+	client, err := findServer(&loaded.Config, plan.Dir)
 	if errors.Is(err, admin.ErrNotRunning) {
 		return false, nil
 	}

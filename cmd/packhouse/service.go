@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
 )
@@ -118,10 +117,10 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 	case active:
 		done, err = "restarted", systemctl(ctx, "restart", setup.Unit)
 	default:
-		err = a.refuseOther(&loaded.Config, systemctl(ctx, "start", setup.Unit))
+		err = a.refuseOther(&loaded.Config, plan.Dir, systemctl(ctx, "start", setup.Unit))
 	}
 	if err == nil {
-		err = awaitServer(ctx, &loaded.Config)
+		err = awaitServer(ctx, &loaded.Config, plan.Dir)
 	}
 	if err != nil {
 		return false, withHint(withLastWords(ctx, err), "journalctl -u %s says more", setup.Unit)
@@ -159,11 +158,11 @@ func withLastWords(ctx context.Context, err error) error {
 }
 
 // refuseOther explains a start that failed because the server runs outside of systemd.
-func (a *app) refuseOther(c *config.Config, err error) error {
+func (a *app) refuseOther(c *config.Config, dir string, err error) error {
 	if err == nil {
 		return nil
 	}
-	client, found := admin.Find(c)
+	client, found := findServer(c, dir)
 	if found != nil {
 		return err
 	}
@@ -172,11 +171,11 @@ func (a *app) refuseOther(c *config.Config, err error) error {
 }
 
 // awaitServer returns when the server of a configuration answers.
-func awaitServer(ctx context.Context, c *config.Config) error {
+func awaitServer(ctx context.Context, c *config.Config, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, upWithin)
 	defer cancel()
 	for {
-		client, err := admin.Find(c)
+		client, err := findServer(c, dir)
 		if err == nil {
 			_, err = client.Status(ctx)
 			client.Close()

@@ -18,6 +18,7 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/check"
 )
 
 // Codes of findings, beside those of configuration problems. They are stable.
@@ -131,6 +132,9 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 		return
 	case errors.Is(err, admin.ErrNotRunning):
 		r.add(findingNotRunning, "no server runs on this configuration", starterOf(r.Config)+" starts one")
+		return
+	case errors.Is(err, admin.ErrUntrusted):
+		r.add(check.CodeSocket, err.Error(), untrustedRemedy(err))
 		return
 	case err != nil:
 		r.Running = true

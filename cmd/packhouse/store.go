@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -62,7 +63,7 @@ func (a *app) withKeeper(ctx context.Context, o storeOptions, args []string, do 
 		return err
 	}
 	c := &loaded.Config
-	client, err := admin.Find(c)
+	client, err := findServer(c, filepath.Dir(path))
 	if err == nil {
 		defer client.Close()
 		return do(client)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +46,7 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	}
 	t.Config = &loaded.Config
 	server := a.lookAtServer(ctx, &t, s.server)
-	t.Findings = append(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: server.runs, Now: a.now})...)
+	t.Findings = slices.Concat(t.Findings, loaded.Notices, loaded.Verify(ctx, config.Probes{Running: server.runs, Now: a.now}))
 	t.Files = files(s, loaded, runsAs(s.installed, server.pid))
 	t.Clocks = clocks(t.Config)
 	if s.installed != nil {
@@ -55,7 +56,7 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 		t.Bucket = bucketProver(t.Config.Storage)
 	}
 	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
-		t.Chain, t.Roots = trust(tls.Certificate, s.installed)
+		t.Chain, t.Roots = chainOf(tls.Certificate, s.installed)
 	} else if tls.LetsEncrypt.Enabled() {
 		a.addOrders(ctx, &t, server.faults)
 	}
@@ -85,11 +86,18 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	if started != nil {
 		t.Dial, t.Instance, t.Served = dialable(started.Addr()), started.Nonce(), started.Fingerprint()
 		t.Probe = func(_ context.Context, role string) (string, string, error) { return started.Probe(role) }
-		return seen{runs: true, faults: started.Status().Faults}
+		status := started.Status()
+		t.UsersDigest = status.UsersDigest
+		return seen{runs: true, faults: status.Faults}
 	}
-	client, err := admin.Find(t.Config)
+	client, err := findServer(t.Config, filepath.Dir(t.ConfigPath))
 	if err != nil {
-		return seen{runs: errors.Is(err, fs.ErrPermission)} // one that this user may not ask: its ports are its own
+		if errors.Is(err, admin.ErrUntrusted) {
+			t.Findings = append(t.Findings, config.Problem{
+				Code: check.CodeSocket, Severity: config.Warning, What: err.Error(), Remedy: untrustedRemedy(err),
+			})
+		}
+		return seen{runs: errors.Is(err, fs.ErrPermission)} // it runs, but this user may not connect to it
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
@@ -98,7 +106,7 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	if status.Address != "" {
 		t.Dial = dialable(status.Address)
 	}
-	t.Instance, t.Served, t.Probe = status.Nonce, status.Fingerprint, client.Probe
+	t.Instance, t.Served, t.Probe, t.UsersDigest = status.Nonce, status.Fingerprint, client.Probe, status.UsersDigest
 	return seen{true, status.PID, status.Faults}
 }
 
@@ -114,8 +122,8 @@ func dialable(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// trust returns the chain of a certificate file and what clients of it are told to trust; nil roots are those of the system.
-func trust(path string, installed *setup.Installed) (chain, roots []*x509.Certificate) {
+// chainOf returns the chain of a certificate file and the roots that its clients are given; nil means the roots of the system.
+func chainOf(path string, installed *setup.Installed) (chain, roots []*x509.Certificate) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil // the check of the files tells

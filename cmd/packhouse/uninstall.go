@@ -119,7 +119,7 @@ func stopped(ctx context.Context, installed *setup.Installed) error {
 	if installed.Config == nil {
 		return nil
 	}
-	client, err := admin.Find(installed.Config)
+	client, err := findServer(installed.Config, installed.Dir)
 	switch {
 	case errors.Is(err, admin.ErrNotRunning):
 		return nil

@@ -46,9 +46,9 @@ type Status struct {
 	TLS             string    `json:"tls"`
 	Users           int       `json:"users"`
 	UsersDigest     string    `json:"usersDigest,omitempty"` // htpasswd.File.Digest of the users in effect; empty without htpasswd
-	Health          []string  `json:"health,omitempty"` // codes of /health; none when all is well
-	Faults          []string  `json:"faults,omitempty"` // what is broken while the last good state serves, one sentence each
-	Reload          *Reload   `json:"reload,omitempty"` // the last one; nil: none yet
+	Health          []string  `json:"health,omitempty"`      // codes of /health; none when all is well
+	Faults          []string  `json:"faults,omitempty"`      // what is broken while the last good state serves, one sentence each
+	Reload          *Reload   `json:"reload,omitempty"`      // the last one; nil: none yet
 }
 
 // Reload is how a reload went.

@@ -16,7 +16,7 @@ import (
 // serve answers requests at path until the test ends.
 func serve(t *testing.T, path string, h http.HandlerFunc) {
 	t.Helper()
-	l, err := Listen(path)
+	l, err := Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func serve(t *testing.T, path string, h http.HandlerFunc) {
 func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "admin.sock")
 	serve(t, path, func(http.ResponseWriter, *http.Request) {})
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+	if _, err := Listen(path, nil); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second server: %v", err)
 	}
 	for _, name := range []string{path, filepath.Dir(path)} {
@@ -96,8 +96,14 @@ func TestPaths(t *testing.T) {
 	memory := func(addr string) []string {
 		return Paths(&config.Config{Storage: config.Storage{Driver: config.InMemory}, HTTP: config.HTTP{Addr: addr}})
 	}
-	if x, y := memory(":5000"), memory(":5001"); x[0] == y[0] || x[2] == y[2] {
+	t.Setenv("XDG_RUNTIME_DIR", "/run/user/7")
+	if x, y := memory(":5000"), memory(":5001"); x[0] == y[0] || x[2] == y[2] || filepath.Dir(x[2]) != "/run/user/7/packhouse" {
 		t.Errorf("in memory: %v %v", x, y)
+	}
+	// No directory that any user may create is ever used.
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	if paths := memory(":5000"); len(paths) != 2 {
+		t.Errorf("in memory, without a directory of the user: %v", paths)
 	}
 }
 
@@ -111,6 +117,59 @@ func TestFind(t *testing.T) {
 	client, err := Find(c)
 	if err != nil || client.Path() != Paths(c)[2] {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestAnswersAreClean: a terminal that prints an answer obeys nothing in it.
+func TestAnswersAreClean(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	const bad, good = `a\u001b]0;b\u0007`, "a?]0;b?"
+	said := ""
+	serve(t, path, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/probe" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+		w.Write([]byte(strings.ReplaceAll(said, "BAD", bad)))
+	})
+	c, err := Dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said = `{"version":"BAD","faults":["BAD"],"reload":{"error":"BAD","needsRestart":["BAD"]}}`
+	s, err := c.Status(t.Context())
+	if err != nil || s.Version != good || s.Faults[0] != good || s.Reload.Error != good || s.Reload.NeedsRestart[0] != good {
+		t.Errorf("status: %+v, %v", s, err)
+	}
+	said = `{"error":"BAD"}`
+	if r, err := c.Reload(t.Context()); err != nil || r.Error != good {
+		t.Errorf("reload: %+v, %v", r, err)
+	}
+	if _, _, err := c.Probe(t.Context(), "reader"); err == nil || err.Error() != good {
+		t.Errorf("probe: %v", err)
+	}
+	said = `{"damage":{"digest":"BAD","what":"BAD","repositories":["BAD"]}}` + "\n" + `{"done":{"damaged":[{"what":"BAD"}]}}`
+	damages := 0
+	report, err := c.Scrub(t.Context(), ScrubRequest{}, func(d storage.Damage) {
+		damages++
+		if string(d.Digest) != good || d.What != good || d.Repositories[0] != good {
+			t.Errorf("damage: %+v", d)
+		}
+	})
+	if err != nil || damages != 1 || report.Damaged[0].What != good {
+		t.Errorf("scrub: %+v, %d damages, %v", report, damages, err)
+	}
+	said = `{"verdict":{"reason":"BAD"}}` + "\n" + `{"done":{"skipped":"BAD","problems":["BAD"]}}`
+	collected, err := c.Collect(t.Context(), CollectRequest{}, func(v storage.Verdict) {
+		if v.Reason != good {
+			t.Errorf("verdict: %+v", v)
+		}
+	})
+	if err != nil || collected.Skipped != good || collected.Problems[0] != good {
+		t.Errorf("collection: %+v, %v", collected, err)
+	}
+	said = `{"done":{"repositories":[{"name":"BAD"}]}}`
+	if usage, err := c.Usage(t.Context()); err != nil || usage.Repositories[0].Name != good {
+		t.Errorf("usage: %+v, %v", usage, err)
 	}
 }
 
@@ -132,6 +191,7 @@ func TestStream(t *testing.T) {
 		{verdict + `{"error":"the store is busy"}`, "the store is busy", 1},
 		{verdict, errCutOff.Error(), 1},
 		{"", errCutOff.Error(), 0},
+		{`{"error":"the \u001b[31mstore\u009b is \u202ebusy"}`, "the ?[31mstore? is ?busy", 0},
 		{"nonsense", "invalid character", 0},
 	} {
 		said = tc.said

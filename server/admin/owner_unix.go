@@ -8,12 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"packhouse/trust"
 )
 
-// verifyOwners returns an ErrUntrusted unless the socket at path, its directory and every directory
-// above it belong to one of a. For root none of them may be writable by another user, except for
-// sticky directories such as /tmp above the socket's own. It returns fs.ErrNotExist if there is no
-// socket.
+// verifyOwners returns an ErrUntrusted unless the socket at path and every directory above it belong
+// to one of a. For root no other user may be able to write to any of them either. It returns
+// fs.ErrNotExist if there is no socket.
 func (a accounts) verifyOwners(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -23,36 +24,36 @@ func (a accounts) verifyOwners(path string) error {
 		return untrusted("%s is not a socket", path)
 	}
 	if uid := ownerOf(info); !a.includes(uid) {
-		return untrusted("%s is owned by user %d, not by the user of the server", path, uid)
+		return untrusted("%s belongs to user %d, not to the user of the server", path, uid)
 	}
-	absolute, err := filepath.Abs(filepath.Dir(path))
-	if err != nil {
+	if os.Geteuid() != 0 {
+		return a.verifyAbove(path)
+	}
+	if err := (trust.Policy{Users: a}).Check(path); trust.Unsafe(err) != nil {
+		return untrusted("%w", err)
+	} else if err != nil {
 		return err
 	}
-	resolved, err := filepath.EvalSymlinks(absolute)
-	if err != nil {
-		return err
-	}
-	if err := a.verifyChain(resolved); err != nil || resolved == absolute {
-		return err
-	}
-	return a.verifyChain(absolute) // a symlink is only as good as the directory that contains it
+	return nil
 }
 
-// verifyChain verifies dir and every directory above it.
-func (a accounts) verifyChain(dir string) error {
-	strict := os.Geteuid() == 0
-	for sticky := false; ; sticky = true {
+// verifyAbove verifies the owner of every directory above path, with symbolic links resolved. Modes do
+// not count: volumes of containers are often writable by all of their users.
+func (a accounts) verifyAbove(path string) error {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return err
+	}
+	for {
 		info, err := os.Stat(dir)
 		if err != nil {
 			return err
 		}
 		if uid := ownerOf(info); !a.includes(uid) {
-			return untrusted("%s is owned by user %d, not by the user of the server", dir, uid)
-		}
-		open := info.Mode().Perm()&0o022 != 0 && !(sticky && info.Mode()&fs.ModeSticky != 0)
-		if strict && open {
-			return untrusted("%s has mode %04o: other users can write to it", dir, info.Mode().Perm())
+			return untrusted("%s belongs to user %d, not to the user of the server", dir, uid)
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
@@ -70,7 +71,7 @@ func verifyDirectory(dir string) error {
 		return fmt.Errorf("read directory of the admin socket: %w", err)
 	}
 	if uid := ownerOf(info); uid != 0 && uid != os.Geteuid() {
-		return untrusted("%s is owned by user %d", dir, uid)
+		return untrusted("%s belongs to user %d", dir, uid)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return untrusted("%s has mode %04o: other users can write to it", dir, info.Mode().Perm())

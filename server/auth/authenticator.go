@@ -112,10 +112,13 @@ func (a *Authenticator) Fault() error { return a.users.fault() }
 // Users returns how many users can sign in; 0 with authentication off.
 func (a *Authenticator) Users() int { return a.users.count() }
 
-// UsersDigest returns the htpasswd.File.Digest of the users in effect, as of at most a second ago. It is
-// empty with authentication off.
+// UsersDigest reads the htpasswd file again if it has changed, and returns the htpasswd.File.Digest of
+// the users in effect. It is empty with authentication off.
 func (a *Authenticator) UsersDigest() string {
-	if u := a.current(a.settings.Load()); u != nil {
+	if a.settings.Load().off {
+		return ""
+	}
+	if u := a.users.reread(a.now(), a.log); u != nil {
 		return u.digest
 	}
 	return ""

@@ -120,6 +120,15 @@ func (f *userFile) current(now time.Time, log *slog.Logger) *users {
 	return f.state.Load()
 }
 
+// reread is current without the interval between two looks.
+func (f *userFile) reread(now time.Time, log *slog.Logger) *users {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked.Store(now.UnixNano())
+	f.follow(now, log)
+	return f.state.Load()
+}
+
 // follow reads the file if it has changed. A file that is missing or cannot be read leaves the last good one in use; that is told once.
 func (f *userFile) follow(now time.Time, log *slog.Logger) {
 	err := f.read(now, log)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
 
@@ -30,8 +31,15 @@ type registry struct {
 	blobs map[string][]byte
 	fault string
 
-	writes int // requests that would change something
+	writes    int      // requests that would change something
+	passwords []string // users whose own password was sent
 }
+
+// probePassword is the password of every probe identity, whose name begins with probeName.
+const (
+	probeName     = "packhouse-probe-"
+	probePassword = "one-minute"
+)
 
 const (
 	adminPassword  = "correct-horse"
@@ -59,6 +67,11 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	user, password, _ := r.BasicAuth()
 	known := user == "admin" && password == adminPassword || user == "rita" && password == readerPassword
+	if known {
+		g.passwords = append(g.passwords, user)
+	}
+	role, probing := strings.CutPrefix(user, probeName)
+	known = known || probing && password == probePassword
 	if !known && g.fault != "open" && (g.fault != "any password" || user == "") {
 		w.Header().Set("WWW-Authenticate", `Basic realm="basic-realm"`)
 		w.WriteHeader(http.StatusUnauthorized)
@@ -68,7 +81,7 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	if user == "rita" && r.Method != http.MethodGet && g.fault != "readers push" {
+	if (user == "rita" || role == "reader") && r.Method != http.MethodGet && g.fault != "readers push" {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
@@ -159,7 +172,21 @@ func installation(t *testing.T, fault string) (Target, *registry) {
 	if err := os.WriteFile(key, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	users := htpasswd.File{}
+	for user, password := range map[string]string{"admin": adminPassword, "rita": readerPassword, "kept": "unknown-here"} {
+		hash, err := htpasswd.HashCost([]byte(password), htpasswd.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := users.Set(user, string(hash)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c := &config.Config{Auth: config.Auth{Method: config.AuthHtpasswd}}
+	c.Auth.Htpasswd.Path = filepath.Join(dir, "htpasswd")
+	if err := os.WriteFile(c.Auth.Htpasswd.Path, users.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c.Storage.Driver = config.Filesystem
 	c.Storage.Filesystem.RootDirectory = dir
 	c.Storage.Delete.Enabled = true
@@ -178,6 +205,10 @@ func installation(t *testing.T, fault string) (Target, *registry) {
 			{Name: "admin", Role: "admin", Password: func() []byte { return []byte(adminPassword) }},
 			{Name: "rita", Role: "reader", Password: func() []byte { return []byte(readerPassword) }},
 			{Name: "kept", Role: "reader"},
+		},
+		UsersDigest: users.Digest(),
+		Probe: func(_ context.Context, role string) (string, string, error) {
+			return probeName + role, probePassword, nil
 		},
 	}, g
 }
@@ -233,6 +264,9 @@ func TestRunProvesASoundInstallation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(g.passwords) > 0 {
+		t.Errorf("the passwords of %v were sent", g.passwords)
+	}
 	for _, secret := range []string{adminPassword, readerPassword} {
 		if strings.Contains(string(out), secret) {
 			t.Errorf("the report holds the password %q", secret)
@@ -254,10 +288,14 @@ func TestRunNamesTheCause(t *testing.T) {
 		{name: "something else answers", fault: "other program", id: "health", status: Failed, code: "health-other", cause: "no pack registry"},
 		{name: "nobody is asked who they are", fault: "open", id: "anonymous", status: Failed, code: "auth-not-asked", cause: "does not ask"},
 		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "not refused"},
-		{name: "a known user is refused", fault: "locked out", id: "users", status: Failed, code: "user-refused", cause: "admin cannot log in"},
-		{name: "a password was changed since it was generated", fault: "locked out", change: func(_ *testing.T, target *Target) {
-			target.Users[0].Initial = true
-		}, id: "users", status: Warning, code: "initial-passwords", cause: "not the one that counts"},
+		{name: "a user has another password", change: otherPassword(false), id: "users", status: Failed, code: "user-refused", cause: "admin has another password"},
+		{name: "a password was changed since it was generated", change: otherPassword(true), id: "users", status: Warning, code: "initial-passwords", cause: "is not the one in"},
+		{name: "the server has not loaded the users", change: func(_ *testing.T, target *Target) {
+			target.UsersDigest = "0123"
+		}, id: "users", status: Failed, code: CodeUsersStale, cause: "has not loaded"},
+		{name: "no server reports its users", change: func(_ *testing.T, target *Target) {
+			target.UsersDigest = ""
+		}, id: "users", status: NotProven},
 		{name: "readers may push", fault: "readers push", id: "roles", status: Failed, code: "role-reader", cause: "expected 403"},
 		{name: "other bytes come back", fault: "other bytes", id: "round-trip", status: Failed, code: "round-trip-content", cause: "other bytes"},
 		{name: "storage runs full", fault: "full", id: "round-trip", status: Failed, code: "round-trip", cause: "STORAGE_FULL: no space"},
@@ -313,7 +351,7 @@ func TestRunNamesTheCause(t *testing.T) {
 			}
 		}, id: "users", status: NotProven},
 		{name: "no role can be tried", change: func(_ *testing.T, target *Target) {
-			target.Users = nil
+			target.Probe = nil
 		}, id: "round-trip", status: NotProven},
 		{name: "TLS is off", change: func(_ *testing.T, target *Target) {
 			target.URL = "http://registry.example.com"
@@ -332,6 +370,44 @@ func TestRunNamesTheCause(t *testing.T) {
 			}
 			if (r.Status == Failed || r.Status == Warning) && (r.Remedy == "" || r.Seen == "") {
 				t.Errorf("nothing was seen or there is no remedy: %+v", r)
+			}
+		})
+	}
+}
+
+// otherPassword gives admin another password than the one in the htpasswd file.
+func otherPassword(initial bool) func(*testing.T, *Target) {
+	return func(_ *testing.T, target *Target) {
+		target.Users[0].Initial = initial
+		target.Users[0].Password = func() []byte { return []byte("another") }
+	}
+}
+
+// TestNoPasswordIsSent: whatever answers at the address of a local server gets no user's password, also if the port was taken over.
+func TestNoPasswordIsSent(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Target)
+	}{
+		{"the server is known", func(*Target) {}},
+		{"no server can be asked", func(target *Target) { target.Probe, target.UsersDigest, target.Instance = nil, "", "" }},
+		{"plain HTTP", func(target *Target) {
+			target.URL, target.Chain, target.Roots, target.Instance = "http://registry.example.com", nil, nil, "nonce-1"
+		}},
+		{"plain HTTP of an unknown server", func(target *Target) {
+			target.URL, target.Chain, target.Roots = "http://registry.example.com", nil, nil
+			target.Probe, target.UsersDigest = nil, ""
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			target, g := installation(t, "")
+			tc.change(&target)
+			if strings.HasPrefix(target.URL, "http:") {
+				plainly(g)(t, &target)
+			}
+			Run(t.Context(), target, nil)
+			if len(g.passwords) > 0 {
+				t.Errorf("the passwords of %v were sent", g.passwords)
 			}
 		})
 	}

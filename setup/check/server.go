@@ -220,6 +220,9 @@ func proveUsers(ctx context.Context, s *session) Result {
 	case len(s.Users) == 0:
 		return notProven("no users are known here")
 	}
+	if !s.Remote {
+		return s.proveLocalUsers()
+	}
 	var proven, unknown []string
 	for _, u := range s.Users {
 		if u.Password == nil {
@@ -305,7 +308,8 @@ func (s *session) send(ctx context.Context, method, path string, c credentials, 
 	return answer{resp.StatusCode, resp.Header, content}, nil
 }
 
-// probeIdentity gets credentials with a role: a one-minute identity from the running server, else a user whose password is known.
+// probeIdentity returns credentials with a role: a one-minute identity from the running server, or a
+// user whose password was given for a remote registry. A local check never sends a user's password.
 func (s *session) probeIdentity(ctx context.Context, role string) (credentials, error) {
 	var probeErr error
 	if s.Probe != nil {
@@ -318,12 +322,12 @@ func (s *session) probeIdentity(ctx context.Context, role string) (credentials, 
 		probeErr = err
 	}
 	for _, u := range s.Users {
-		if u.Role == role && u.Password != nil {
+		if s.Remote && u.Role == role && u.Password != nil {
 			return credentials{u.Name, string(u.Password())}, nil
 		}
 	}
 	if probeErr != nil {
 		return credentials{}, probeErr
 	}
-	return credentials{}, fmt.Errorf("no password of a user who is %s is known here", role)
+	return credentials{}, fmt.Errorf("no running server issues an identity with role %s", role)
 }

@@ -31,15 +31,20 @@ type Target struct {
 	Dial       string              // host:port to connect to in place of what URL resolves to; empty: resolve
 	Instance   string              // nonce of the running server; empty: not known
 	Users      []User
-	Probe      Prober
-	Bucket     Bucket           // of a store in S3; nil: not tried
-	Orders     []Order          // certificates that the server orders for itself and did not get
-	Served     string           // fingerprint of the certificate that the server says it serves; empty: not known
-	Passwords  string           // path of generated passwords that are to be handed out; empty: none
-	Machine    *Machine         // that the checks run on; nil: it is not looked at
-	Clocks     []ClockSource    // to hold the clock against
-	Built      time.Time        // when this program was; zero: not known
-	Now        func() time.Time // nil: time.Now
+
+	// UsersDigest is the htpasswd.File.Digest of the users that the running server has in effect. It
+	// proves what a password opens without sending the password. Empty: unknown.
+	UsersDigest string
+
+	Probe     Prober
+	Bucket    Bucket           // of a store in S3; nil: not tried
+	Orders    []Order          // certificates that the server orders for itself and did not get
+	Served    string           // fingerprint of the certificate that the server says it serves; empty: not known
+	Passwords string           // path of generated passwords that are to be handed out; empty: none
+	Machine   *Machine         // that the checks run on; nil: it is not looked at
+	Clocks    []ClockSource    // to hold the clock against
+	Built     time.Time        // when this program was; zero: not known
+	Now       func() time.Time // nil: time.Now
 
 	Quick  bool // leave out what writes or takes long
 	Remote bool // prove what is at URL as a client would, and look at nothing of this machine

@@ -1,0 +1,68 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"packhouse/server/auth/htpasswd"
+)
+
+// Codes of findings about the running server.
+const (
+	CodeUsersStale = "users-not-loaded"       // it has other users in effect than its htpasswd file
+	CodeSocket     = "admin-socket-untrusted" // its admin socket belongs to another user
+)
+
+// proveLocalUsers proves that known passwords sign in, without sending one: each password matches its
+// hash in the htpasswd file, and the running server has exactly that file in effect. Another program
+// that has taken the server's port therefore learns nothing.
+func (s *session) proveLocalUsers() Result {
+	if s.Config == nil {
+		return notProven("without a configuration the htpasswd file is unknown")
+	}
+	path := s.Config.Auth.Htpasswd.Path
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return notProven("%v", err)
+	}
+	file, _ := htpasswd.Parse(data)
+	var matching, unknown []string
+	for _, u := range s.Users {
+		if u.Password == nil {
+			unknown = append(unknown, u.Name)
+			continue
+		}
+		s.doing("comparing the password of " + u.Name)
+		hash, _ := file.Lookup(u.Name)
+		switch err := htpasswd.Verify(hash, u.Password()); {
+		case errors.Is(err, htpasswd.ErrMismatch) || len(hash) == 0:
+			return s.passwordDiffers(u, path)
+		case err != nil:
+			return failed("user-refused", u.Name, err.Error(), "packhouse user passwd "+u.Name)
+		}
+		matching = append(matching, u.Name)
+	}
+	switch {
+	case len(matching) == 0:
+		return notProven("no password is known here: %s", strings.Join(unknown, ", "))
+	case s.UsersDigest == "":
+		return notProven("the users in effect are unknown because no running server reports them")
+	case s.UsersDigest != file.Digest():
+		return failed(CodeUsersStale, "the server uses other users than "+path,
+			"it has not loaded the file since it changed, or it refused the file", "packhouse reload; the log of the server has the reason")
+	case len(unknown) > 0:
+		return passed("%s can log in; not proven, no password known: %s", strings.Join(matching, ", "), strings.Join(unknown, ", "))
+	}
+	return passed("%s can log in", strings.Join(matching, ", "))
+}
+
+// passwordDiffers reports a known password that is not the one in the htpasswd file.
+func (s *session) passwordDiffers(u User, path string) Result {
+	if u.Initial {
+		return warning("initial-passwords", u.Name, fmt.Sprintf("the password of %s in initial-passwords is not the one in %s", u.Name, path),
+			"remove it from the file if it was changed since")
+	}
+	return failed("user-refused", u.Name, fmt.Sprintf("%s has another password in %s", u.Name, path), "packhouse user passwd "+u.Name)
+}
