@@ -430,7 +430,7 @@ func TestRunUsesProbeIdentities(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if want := []string{"reader", "writer", "admin"}; !slices.Equal(asked, want) {
+	if want := []string{"reader", "reader", "writer", "admin"}; !slices.Equal(asked, want) {
 		t.Errorf("asked for %v, want %v", asked, want)
 	}
 }
