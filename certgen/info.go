@@ -60,6 +60,11 @@ func Fingerprint(c *x509.Certificate) string {
 	return colonHex(sum[:])
 }
 
+// ValidAt reports whether now is within the lifetime of c.
+func ValidAt(c *x509.Certificate, now time.Time) bool {
+	return !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+}
+
 // CloseToEnd reports whether a certificate should be renewed: a third of its life is left, and at most 30 days; or it has run out.
 func CloseToEnd(c *x509.Certificate, now time.Time) bool {
 	return !now.Before(RenewAt(c))

@@ -42,6 +42,7 @@ type serving struct {
 	tls    *tls.Config
 	pair   tls.Certificate
 	leaf   *x509.Certificate
+	cas    []*x509.Certificate // that client certificates are verified with
 	chain  [][]byte
 	print  string
 	config config.HTTP
@@ -73,7 +74,7 @@ func (cs *certificates) reconfigure(c config.HTTP) error {
 	if err != nil {
 		return err
 	}
-	s, err := cs.load(c)
+	s, err := cs.loadValid(c)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (cs *certificates) follow() {
 			return
 		}
 		var s *serving
-		if s, err = cs.load(c); err == nil {
+		if s, err = cs.loadValid(c); err == nil {
 			cs.stamps, cs.settled, cs.failures = stamps, settled, 0
 			cs.take(s)
 			return
@@ -163,15 +164,29 @@ func (cs *certificates) tlsConfig() *tls.Config {
 	}
 }
 
+// loadValid loads the files and returns an error if they must not replace what is served: see
+// keepsValid.
+func (cs *certificates) loadValid(c config.HTTP) (*serving, error) {
+	next, err := cs.load(c)
+	if err != nil {
+		return nil, err
+	}
+	return next, keepsValid(cs.serving.Load(), next, cs.now())
+}
+
 // load reads the files and makes of them what handshakes use.
 func (cs *certificates) load(c config.HTTP) (*serving, error) {
+	cas, err := loadClientCAs(c.TLS)
+	if err != nil {
+		return nil, err
+	}
 	if cs.acme != nil {
-		t, err := tlsSettings(c)
+		t, err := tlsSettings(c, cas)
 		if err != nil {
 			return nil, err
 		}
 		t.GetCertificate = cs.acme.GetCertificate
-		return &serving{tls: t, config: c}, nil
+		return &serving{tls: t, cas: cas, config: c}, nil
 	}
 	certPEM, err := os.ReadFile(c.TLS.Certificate)
 	if err != nil {
@@ -185,9 +200,9 @@ func (cs *certificates) load(c config.HTTP) (*serving, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read certificate %s with key %s: %w", c.TLS.Certificate, c.TLS.Key, err)
 	}
-	s := &serving{pair: pair.TLS(), leaf: pair.Leaf(), print: certgen.Fingerprint(pair.Leaf()), config: c}
+	s := &serving{pair: pair.TLS(), leaf: pair.Leaf(), print: certgen.Fingerprint(pair.Leaf()), cas: cas, config: c}
 	s.chain = s.pair.Certificate
-	if s.tls, err = tlsSettings(c); err != nil {
+	if s.tls, err = tlsSettings(c, cas); err != nil {
 		return nil, err
 	}
 	s.tls.Certificates = []tls.Certificate{s.pair}
@@ -195,7 +210,7 @@ func (cs *certificates) load(c config.HTTP) (*serving, error) {
 }
 
 // tlsSettings is what the configuration says of handshakes, but for the certificate.
-func tlsSettings(c config.HTTP) (*tls.Config, error) {
+func tlsSettings(c config.HTTP, cas []*x509.Certificate) (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	if c.HTTP2Disabled {
 		t.NextProtos = []string{"http/1.1"}
@@ -213,18 +228,8 @@ func tlsSettings(c config.HTTP) (*tls.Config, error) {
 	if len(c.TLS.ClientCAs) > 0 {
 		t.ClientCAs = x509.NewCertPool()
 	}
-	for _, path := range c.TLS.ClientCAs {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("read client CA: %w", err)
-		}
-		chain, err := certgen.ParseChain(data)
-		if err != nil {
-			return nil, fmt.Errorf("read client CA %s: %w", path, err)
-		}
-		for _, ca := range chain {
-			t.ClientCAs.AddCert(ca)
-		}
+	for _, ca := range cas {
+		t.ClientCAs.AddCert(ca)
 	}
 	var err error
 	t.ClientAuth, err = clientAuth(c.TLS)

@@ -78,7 +78,7 @@ func (m *metrics) observeServer(s *Server) {
 	}
 	gauge("packhouse_up", "1 when /health says UP.", func() float64 { return truth(len(s.failing(context.Background())) == 0) })
 	gauge("packhouse_users", "Users who can sign in.", func() float64 { return float64(s.auth.Users()) })
-	gauge("packhouse_users_file_ok", "1 when the htpasswd file could be read at the last look.", func() float64 { return truth(s.auth.Fault() == nil) })
+	gauge("packhouse_users_file_ok", "1 if the htpasswd file on disk is in use, 0 if it is damaged or missing.", func() float64 { return truth(s.auth.Fault() == nil) })
 	gauge("packhouse_config_last_reload_successful", "1 unless the last reload failed.", func() float64 {
 		last := s.reloads.last()
 		return truth(last == nil || last.Error == "")

@@ -86,7 +86,7 @@ func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer, fu
 		Version:      version,
 		LogTo:        w,
 		Load: func(ctx context.Context) (*config.Config, error) {
-			return l.load(ctx, config.Probes{Running: true})
+			return l.load(ctx, config.Probes{Running: true, Reload: true})
 		},
 	}
 	for _, option := range further {

@@ -166,14 +166,24 @@ func (m *Manager) look(ctx context.Context, n *name) error {
 	return all
 }
 
-// take serves a pair from the cache, unless one is served that lasts longer; better: that one is of another directory, and to be replaced in
-// any case. The caller holds the lock of the name.
+// take serves p from the cache if it is better than the certificate in use: it lasts longer, or the
+// one in use is from another directory (better). A certificate that is expired or not valid yet
+// never replaces a valid one. The caller holds the lock of the name.
 func (m *Manager) take(ctx context.Context, n *name, p *certgen.Pair, better bool) {
 	was := n.serving.Load()
-	if was == nil || !was.Leaf.Equal(p.Leaf()) && (better || !was.Leaf.NotAfter.After(p.Leaf().NotAfter)) {
-		n.serving.Store(served(p))
-		m.log.LogAttrs(ctx, slog.LevelInfo, "certificate read", attributes(n.host, p)...)
+	if was != nil {
+		now := m.now()
+		switch {
+		case was.Leaf.Equal(p.Leaf()):
+			return
+		case certgen.ValidAt(was.Leaf, now) && !certgen.ValidAt(p.Leaf(), now):
+			return
+		case !better && was.Leaf.NotAfter.After(p.Leaf().NotAfter):
+			return
+		}
 	}
+	n.serving.Store(served(p))
+	m.log.LogAttrs(ctx, slog.LevelInfo, "certificate read", attributes(n.host, p)...)
 }
 
 // attributes describe a certificate in the log.

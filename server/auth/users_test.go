@@ -11,8 +11,8 @@ import (
 	"packhouse/server/config"
 )
 
-// soon is when a change must have been taken up.
-const soon = 2 * time.Second
+// soon is the time within which every change to the file takes effect.
+const soon = settledAfter + pollEvery
 
 func TestFileIsFollowed(t *testing.T) {
 	ann, bob := line(t, "ann", "right", lowCost), line(t, "bob", "right", lowCost)
@@ -25,7 +25,9 @@ func TestFileIsFollowed(t *testing.T) {
 		"everybody is removed": {func(b *bench) { b.write("") }, 401, 401},
 		"the file is missing":  {func(b *bench) { os.Remove(b.path) }, 0, 0},
 		"it is a directory":    {func(b *bench) { os.Remove(b.path); os.Mkdir(b.path, 0o700) }, 0, 0},
-		"one line is bad":      {func(b *bench) { b.write("ann:{SHA}abc\n" + bob) }, 401, 0},
+		"a foreign hash":       {func(b *bench) { b.write("ann:{SHA}abc\n" + bob) }, 0, 0},
+		"garbage":              {func(b *bench) { b.write("\x7fELF\x00\x00") }, 0, 0},
+		"cut short":            {func(b *bench) { b.write((ann + bob)[:len(ann)+12]) }, 0, 0},
 		"changed in place": {func(b *bench) {
 			if err := os.WriteFile(b.path, []byte(bob), 0o600); err != nil {
 				t.Fatal(err)
@@ -120,13 +122,110 @@ func TestMissingIsLoud(t *testing.T) {
 	if b.Fault() == nil || b.Users() != 1 {
 		t.Errorf("fault %v, %d users", b.Fault(), b.Users())
 	}
-	if n := strings.Count(b.log.String(), "cannot be read"); n != 1 {
+	if n := strings.Count(b.log.String(), "cannot be loaded"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, b.log.String())
 	}
 	b.write(content)
 	b.now = b.now.Add(soon)
 	if b.Refresh(); b.Fault() != nil {
 		t.Errorf("still: %v", b.Fault())
+	}
+}
+
+// TestDamagedIsLoud verifies that a damaged file is refused alike by a poll and by a reload, that the
+// fault is logged once, and that it ends when the file is valid.
+func TestDamagedIsLoud(t *testing.T) {
+	content := line(t, "ann", "right", lowCost)
+	b := newBench(t, content)
+	c := config.Auth{Method: config.AuthHtpasswd, Htpasswd: config.Htpasswd{Realm: "r", Path: b.path}}
+	b.write(content + "bob:{SHA}abc\n")
+	for range 5 {
+		b.now = b.now.Add(soon)
+		b.Refresh()
+	}
+	if b.Fault() == nil || !strings.Contains(b.Fault().Error(), "line 2") {
+		t.Errorf("fault %v", b.Fault())
+	}
+	if n := strings.Count(b.log.String(), "cannot be loaded"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, b.log.String())
+	}
+	if err := b.Reconfigure(c); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("reload: %v", err)
+	}
+	b.expect("after the reload", "ann", "right", home, 0, 1)
+	if b.Fault() == nil {
+		t.Error("a refused reload ended the fault")
+	}
+	b.write(content + line(t, "bob", "other", lowCost))
+	b.now = b.now.Add(soon)
+	if b.Refresh(); b.Fault() != nil {
+		t.Errorf("valid again, but %v", b.Fault())
+	}
+	b.expect("then", "bob", "other", home, 0, 1)
+}
+
+// TestStartServesTheGoodLines verifies that one bad line costs only its own user, at start and after
+// later changes of other lines.
+func TestStartServesTheGoodLines(t *testing.T) {
+	ann, bob := line(t, "ann", "right", lowCost), line(t, "bob", "right", lowCost)
+	b := newBench(t, "eve:{SHA}abc\n"+ann)
+	b.expect("at start", "ann", "right", home, 0, 1)
+	b.write("eve:{SHA}abc\n" + ann + bob)
+	b.now = b.now.Add(soon)
+	b.expect("with another user", "bob", "right", home, 0, 1)
+	if b.Fault() != nil {
+		t.Errorf("fault: %v", b.Fault())
+	}
+}
+
+// TestWritingInPlace verifies that users who are missing while a program writes the file in place
+// are not locked out, and that a file that stays empty removes them.
+func TestWritingInPlace(t *testing.T) {
+	ann, bob := line(t, "ann", "right", lowCost), line(t, "bob", "right", lowCost)
+	b := newBench(t, ann+bob)
+	at := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(b.path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(b.path, b.now, b.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, partial := range []string{"", ann, ann + bob[:20]} {
+		b.now = b.now.Add(pollEvery)
+		at(partial)
+		b.now = b.now.Add(pollEvery)
+		if b.Refresh(); b.Users() != 2 {
+			t.Errorf("%d users while %q is on disk", b.Users(), partial)
+		}
+	}
+	at(ann + bob)
+	b.now = b.now.Add(pollEvery)
+	if b.Refresh(); b.Users() != 2 || b.Fault() != nil {
+		t.Errorf("%d users, fault %v", b.Users(), b.Fault())
+	}
+	at("# no users any more\n")
+	b.now = b.now.Add(settledAfter)
+	if b.Refresh(); b.Users() != 0 {
+		t.Errorf("%d users after the file was emptied", b.Users())
+	}
+}
+
+// TestTimesInTheFuture verifies that a file server whose clock is ahead does not delay a removal for
+// longer than settledAfter.
+func TestTimesInTheFuture(t *testing.T) {
+	b := newBench(t, line(t, "ann", "right", lowCost)+line(t, "bob", "right", lowCost))
+	b.write(line(t, "ann", "right", lowCost))
+	if err := os.Chtimes(b.path, b.now.Add(time.Hour), b.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		b.now = b.now.Add(pollEvery)
+		b.Refresh()
+	}
+	if b.Users() != 1 {
+		t.Errorf("%d users, want 1", b.Users())
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 // Probes says how far [Loaded.Verify] goes. The zero value looks at everything, for a server that is not running yet.
 type Probes struct {
 	Running bool             // a server of this configuration runs and holds the ports: they are not tried
+	Reload  bool             // a running server loads the configuration: a file without any user removes all of them
 	Now     func() time.Time // nil: time.Now
 	Listen  Listener         // nil: the network
 
@@ -205,7 +206,12 @@ func (v *verifier) users() {
 		v.add(Warning, CodeUsers, key, fmt.Sprintf(": line %d of %s: %s", p.Line, quotePath(c.Htpasswd.Path), p.What), p.Remedy)
 	}
 	users := file.Users()
-	if len(users) == 0 {
+	switch {
+	case len(users) == 0 && v.probes.Reload && file.Empty():
+		v.add(Warning, CodeUsers, key, fmt.Sprintf(" names a file without users, so nobody can sign in: %s", quotePath(c.Htpasswd.Path)),
+			"packhouse user add creates one")
+		return
+	case len(users) == 0:
 		v.add(Error, CodeUsers, key, fmt.Sprintf(" names a file without any user who could log in: %s", quotePath(c.Htpasswd.Path)), "packhouse user add creates one")
 		return
 	}

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"crypto/tls"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/server/config"
+)
+
+const day = 24 * time.Hour
+
+// issue writes a pair of ca that is valid for days from start.
+func (f *fixture) issue(ca *certgen.Pair, start time.Time, days int) {
+	f.Helper()
+	names, err := certgen.ParseNames([]string{"127.0.0.1"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	leaf, err := certgen.NewLeaf(ca, certgen.LeafOptions{Names: names, Now: start, Days: days})
+	if err != nil {
+		f.Fatal(err)
+	}
+	key, err := leaf.KeyPEM()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.write("tls.crt", leaf.CertPEM())
+	f.write("tls.key", key)
+}
+
+// TestValidPairStays verifies that neither the poll nor a reload replaces a valid pair with one that
+// is expired or not valid yet, and that a valid one follows at once.
+func TestValidPairStays(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	ca, err := certgen.NewCA(certgen.CAOptions{Now: now.Add(-100 * day)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, func(f *fixture, c *config.Config) {
+		withTLS(f, c)
+		f.now = func() time.Time { return now }
+		f.issue(ca, now.Add(-day), 60)
+	})
+	first := f.server.Fingerprint()
+	for name, issue := range map[string]func(){
+		"expired":       func() { f.issue(ca, now.Add(-20*day), 10) },
+		"not yet valid": func() { f.issue(ca, now.Add(20*day), 60) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			issue()
+			f.server.certs.follow()
+			f.server.certs.follow()
+			if got := f.server.Fingerprint(); got != first {
+				t.Errorf("the poll serves %s, want %s", got, first)
+			}
+			if f.server.certs.fault() == nil {
+				t.Error("no fault is reported")
+			}
+			if err := f.server.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "valid") {
+				t.Errorf("Reload = %v", err)
+			}
+			if got := f.server.Fingerprint(); got != first {
+				t.Errorf("the reload serves %s, want %s", got, first)
+			}
+		})
+	}
+	f.issue(ca, now.Add(-day), 90)
+	f.server.certs.follow()
+	if got := f.server.Fingerprint(); got == first || f.server.certs.fault() != nil {
+		t.Errorf("a valid pair: served %s, fault %v", got, f.server.certs.fault())
+	}
+
+	// When the pair in use has expired, nothing better is lost.
+	now = now.Add(200 * day)
+	f.issue(ca, now.Add(-50*day), 40)
+	second := f.server.Fingerprint()
+	f.server.certs.follow()
+	if f.server.Fingerprint() == second {
+		t.Error("an expired pair is not replaced")
+	}
+}
+
+// TestValidClientCAsStay verifies that client CAs that have all expired, or a damaged file, do not
+// replace one that is valid.
+func TestValidClientCAsStay(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	authority := func(start time.Time, days int) []byte {
+		ca, err := certgen.NewCA(certgen.CAOptions{Now: start, Days: days})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ca.CertPEM()
+	}
+	valid, expired := authority(now.Add(-day), 100), authority(now.Add(-300*day), 100)
+	f := newFixture(t, func(f *fixture, c *config.Config) {
+		withTLS(f, c)
+		f.now = func() time.Time { return now }
+		f.write("clients.pem", valid)
+		c.HTTP.TLS.ClientCAs = []string{f.path("clients.pem")}
+	})
+	subjects := func() *tls.Config { return f.server.certs.serving.Load().tls }
+	before := subjects()
+	for name, content := range map[string][]byte{
+		"expired": expired, "empty": nil, "garbage": []byte("\x7fELF"),
+		"cut short": append(append([]byte{}, valid...), valid[:len(valid)/2]...),
+	} {
+		f.write("clients.pem", content)
+		f.server.certs.follow()
+		f.server.certs.follow()
+		if subjects() != before || f.server.certs.fault() == nil {
+			t.Errorf("%s: replaced %t, fault %v", name, subjects() != before, f.server.certs.fault())
+		}
+		if err := f.server.Reload(t.Context()); err == nil {
+			t.Errorf("%s: a reload accepts it", name)
+		}
+	}
+	f.write("clients.pem", append(append([]byte{}, expired...), valid...))
+	if f.server.certs.follow(); subjects() == before || f.server.certs.fault() != nil {
+		t.Errorf("one valid CA: fault %v", f.server.certs.fault())
+	}
+}
+
+// TestDamagedUsersStay verifies over HTTP that a damaged htpasswd file locks nobody out, whether the
+// server polls it or reloads, and that an emptied file removes all users.
+func TestDamagedUsersStay(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	var passed atomic.Int64
+	f := newFixture(t, func(f *fixture, _ *config.Config) {
+		f.now = func() time.Time { return start.Add(time.Duration(passed.Load())) }
+	})
+	base := f.serve()
+	status := func() int { return f.ask(f.client(), "GET", base+"/v2/", "admin", nil).status }
+	for _, content := range []string{"admin:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n", "\x00\x00\x00", "admin:$2y$10$cut"} {
+		f.write("htpasswd", []byte(content))
+		passed.Add(int64(5 * time.Second))
+		if got := status(); got != 200 {
+			t.Errorf("%q: %d after a poll", content, got)
+		}
+		if err := f.server.Reload(t.Context()); err == nil {
+			t.Errorf("%q: a reload accepts it", content)
+		}
+		if got := status(); got != 200 {
+			t.Errorf("%q: %d after a reload", content, got)
+		}
+		if faults := f.server.Status().Faults; len(faults) == 0 || !strings.Contains(faults[0], "htpasswd") {
+			t.Errorf("%q: faults %v", content, faults)
+		}
+	}
+	f.write("htpasswd", nil)
+	if err := f.server.Reload(t.Context()); err != nil {
+		t.Errorf("emptied on purpose: %v", err)
+	}
+	if got := status(); got != 401 {
+		t.Errorf("emptied on purpose: %d", got)
+	}
+}
