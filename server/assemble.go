@@ -20,9 +20,25 @@ import (
 	"packhouse/server/storage/s3"
 )
 
-// OpenStore opens the engine that the configuration names.
+// OpenStore opens the store that the configuration names.
 func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time) (storage.Store, error) {
+	return openStore(ctx, c, filesystem.Options{Log: log, Now: now})
+}
+
+// OpenStoreOffline opens the store for an offline command, such as "store gc". A server that starts on a
+// store on disk meanwhile waits for the command to close it; yield is called once then.
+func OpenStoreOffline(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time, work string, yield func()) (storage.Store, error) {
+	return openStore(ctx, c, filesystem.Options{Log: log, Now: now, Work: work, Yield: yield})
+}
+
+// defaultStoreWait is long enough for an offline command to finish the step it is in, and shorter than
+// service managers wait for a server to start.
+const defaultStoreWait = 2 * time.Minute
+
+func openStore(ctx context.Context, c *config.Config, given filesystem.Options) (storage.Store, error) {
+	log, now := given.Log, given.Now
 	o := filesystem.Options{
+		Wait: given.Wait, Work: given.Work, Yield: given.Yield,
 		Root: c.Storage.Filesystem.RootDirectory, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Log: log, Now: now,
 		ProbeEvery: c.Health.StorageDriver.Interval,
 		Window:     c.Storage.Maintenance.GC.Window, UploadsPerUser: c.HTTP.Limits.UploadsPerUser,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"packhouse/server/notification"
 	packrecord "packhouse/server/packview/record"
 	"packhouse/server/storage"
+	"packhouse/server/storage/filesystem"
 )
 
 // Options is what a server is made of. Only Config is needed.
@@ -48,6 +50,9 @@ type Options struct {
 	// may take at most. Nil: nobody is told.
 	Ready    func()
 	Draining func(timeout time.Duration)
+
+	// StoreWait bounds how long to wait for an offline command that owns the store. 0: two minutes.
+	StoreWait time.Duration
 
 	Store storage.Store    // nil: opened as Config says; a store that was given is not closed by the server
 	Now   func() time.Time // nil: time.Now
@@ -127,7 +132,8 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		return fmt.Errorf("read users: %w", err)
 	}
 	if s.store = s.options.Store; s.store == nil {
-		if s.store, err = OpenStore(ctx, c, s.log, s.now); err != nil {
+		wait := cmp.Or(s.options.StoreWait, defaultStoreWait)
+		if s.store, err = openStore(ctx, c, filesystem.Options{Log: s.log, Now: s.now, Wait: wait}); err != nil {
 			return err
 		}
 	}

@@ -18,13 +18,15 @@ import (
 	"packhouse/server/storage"
 )
 
-// newStore groups the commands about what is stored. Each asks the running server, which owns the store, or opens the store itself where none runs.
+// newStore groups the commands that maintain the store. Each uses the running server, which owns the
+// store, or opens the store itself if none runs.
 func newStore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
 		Short: "Collect garbage, verify, measure and reindex what is stored",
-		Long: `store looks after what is stored: over the running server, or by itself where none runs. On a store of files that belongs to
-another user, root works as that user, so that the server can read what was written.`,
+		Long: `store maintains the content of a registry: through the running server, or by itself if none runs. On a
+store on disk that belongs to another user, root works as that user, so that the server can read what was
+written. A command that works by itself stops when a server starts on the store: run it again then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -52,8 +54,10 @@ func (o *storeOptions) add(a *app, cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
-// withKeeper finds who looks after the store of a configuration, and lets do use it.
-func (a *app) withKeeper(ctx context.Context, o storeOptions, args []string, do func(keeper) error) error {
+// withKeeper lets do use the running server of a configuration, or the store itself if none runs. The
+// context of do is canceled when a server starts on a store that this process opened.
+func (a *app) withKeeper(cmd *cobra.Command, o storeOptions, args []string, do func(context.Context, keeper) error) error {
+	ctx := cmd.Context()
 	path, err := a.someConfig(o.dir, args)
 	if err != nil {
 		return err
@@ -66,10 +70,10 @@ func (a *app) withKeeper(ctx context.Context, o storeOptions, args []string, do 
 	client, err := findServer(c, filepath.Dir(path))
 	if err == nil {
 		defer client.Close()
-		return do(client)
+		return do(ctx, client)
 	}
 	if !errors.Is(err, admin.ErrNotRunning) {
-		return fmt.Errorf("ask the running server: %w", err)
+		return err
 	}
 	if c.Storage.Driver == config.InMemory {
 		return errors.New("the store is in the memory of a server, and none is running")
@@ -77,12 +81,25 @@ func (a *app) withKeeper(ctx context.Context, o storeOptions, args []string, do 
 	if err := becomeOwner(c); err != nil {
 		return err
 	}
-	store, err := server.OpenStore(ctx, c, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), a.now)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := server.OpenStoreOffline(ctx, c, log, a.now, "store "+cmd.Name(), func() { cancel(errYielded) })
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(ownStore{store, c.Storage.Maintenance}), store.Close())
+	err = do(ctx, ownStore{store, c.Storage.Maintenance})
+	closed := store.Close()
+	if errors.Is(context.Cause(ctx), errYielded) && (errors.Is(err, context.Canceled) || errors.Is(err, errYielded)) {
+		again := "run packhouse store %s again when the server has started: it does the work while it serves"
+		return errors.Join(withHint(errYielded, again, cmd.Name()), closed)
+	}
+	return errors.Join(err, closed)
 }
+
+// errYielded ends an offline command because a server starts. The store is in order: what the command
+// did stays done, and the rest was not begun.
+var errYielded = errors.New("stopped before the end, because a server is starting on this store")
 
 // ownStore is a store that this process owns.
 type ownStore struct {
@@ -129,10 +146,10 @@ func newStoreGC(a *app) *cobra.Command {
 that were abandoned. It runs beside a serving registry. With --dry-run it says for every blob why it stays or goes, and when it may.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
+			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
 				result := gcReport{Verdicts: []storage.Verdict{}}
 				var err error
-				result.Report, err = k.Collect(cmd.Context(), admin.CollectRequest{DryRun: dryRun, Untagged: untagged}, func(v storage.Verdict) {
+				result.Report, err = k.Collect(ctx, admin.CollectRequest{DryRun: dryRun, Untagged: untagged}, func(v storage.Verdict) {
 					switch {
 					case o.json:
 						result.Verdicts = append(result.Verdicts, v)
@@ -143,7 +160,7 @@ that were abandoned. It runs beside a serving registry. With --dry-run it says f
 				if err != nil {
 					return err
 				}
-				if result.Uploads, err = k.PurgeUploads(cmd.Context(), admin.PurgeRequest{DryRun: dryRun}); err != nil {
+				if result.Uploads, err = k.PurgeUploads(ctx, admin.PurgeRequest{DryRun: dryRun}); err != nil {
 					return err
 				}
 				if o.json {
@@ -203,8 +220,8 @@ func newStoreScrub(a *app) *cobra.Command {
 error and not wrong bytes, and the next push of the good bytes heals them. It exits with 4 where it finds damage.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
-				report, err := k.Scrub(cmd.Context(), admin.ScrubRequest{Rate: rate}, func(d storage.Damage) {
+			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
+				report, err := k.Scrub(ctx, admin.ScrubRequest{Rate: rate}, func(d storage.Damage) {
 					if !o.json {
 						a.showDamage(d)
 					}
@@ -246,8 +263,8 @@ func newStoreUsage(a *app) *cobra.Command {
 		Short: "Show what is stored for whom",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
-				usage, err := k.Usage(cmd.Context())
+			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
+				usage, err := k.Usage(ctx)
 				if err != nil {
 					return err
 				}
@@ -286,8 +303,8 @@ func newStoreReindex(a *app) *cobra.Command {
 		Short: "Rebuild the indexes of repositories, tags and referrers",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKeeper(cmd.Context(), o, args, func(k keeper) error {
-				report, err := k.Reindex(cmd.Context())
+			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
+				report, err := k.Reindex(ctx)
 				if err != nil {
 					return err
 				}

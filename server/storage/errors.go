@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// OwnedError says that another process owns the store. What is not known is zero.
+// OwnedError reports that another process owns the store. Unknown fields are zero.
 type OwnedError struct {
 	PID   int
 	Host  string
 	Since time.Time
+	Work  string // the offline command that the process runs: "store gc"; empty: it is a server
 }
 
 // Error implements error.
@@ -20,6 +21,9 @@ func (e *OwnedError) Error() string {
 	}
 	if e.Host != "" {
 		who += " on " + e.Host
+	}
+	if e.Work != "" {
+		who += " (packhouse " + e.Work + ")"
 	}
 	return "storage belongs to " + who + "; stop that one first, or ask it"
 }

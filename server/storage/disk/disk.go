@@ -7,8 +7,11 @@
 package disk
 
 import (
+	"context"
 	"io"
 	"time"
+
+	"packhouse/server/storage"
 )
 
 // Disk is a file system below one root. All methods may be called at once from many goroutines.
@@ -39,11 +42,25 @@ type Disk interface {
 	Traits() Traits
 	// Space tells what is left.
 	Space() (Space, error)
-	// Own takes the root for this process until Close: alone, or beside other readers. The file at name says who the owner is.
-	// *storage.OwnedError where somebody else has it.
-	Own(name string, readOnly bool) error
+	// Own acquires the root for this process until Close. The file at name describes the owner. It returns
+	// a *storage.OwnedError if another process owns the root.
+	Own(ctx context.Context, name string, c Claim) error
+	// Awaited blocks until another process waits for the root that this one owns, and returns nil then. It
+	// returns the error of ctx if that ends first.
+	Awaited(ctx context.Context) error
 	// Close gives up ownership.
 	Close() error
+}
+
+// Claim describes how a process acquires a root.
+type Claim struct {
+	ReadOnly bool   // share the root with other readers
+	Work     string // what an owner does that gives the root up to a waiting server: "store gc"; empty: a server
+
+	// Wait bounds how long to wait for an owner with Work; 0: not at all. Other owners are never waited for.
+	Wait time.Duration
+	// Waiting, which may be nil, is called once before the wait begins.
+	Waiting func(*storage.OwnedError)
 }
 
 // File is an open file.

@@ -28,9 +28,10 @@ type osDisk struct {
 
 	beneath bool // openat2 is to be had
 
-	mu   sync.Mutex
-	lock *os.File
-	beat func()
+	mu      sync.Mutex
+	lock    *os.File
+	waiting *os.File // waiting servers hold a shared lock on it; nil: the owner has no Work
+	beat    func()
 }
 
 // OpenOS opens the directory at path, creating it unless readOnly.

@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,57 +15,153 @@ import (
 	"packhouse/server/storage"
 )
 
-// A network file system's lock may not reach another host, so there the owner also writes a heartbeat, and one from elsewhere that is younger
-// than patience counts as alive.
+// On a network file system the lock may not reach another host. There the owner also writes a heartbeat,
+// and an owner on another host whose heartbeat is younger than patience counts as alive.
 const (
 	heartbeat = 10 * time.Second
 	patience  = 60 * time.Second
 )
+
+// How often a waiting process tries again, and how often an owner with Work looks for one.
+const (
+	retryEvery = 50 * time.Millisecond
+	lookEvery  = 100 * time.Millisecond
+)
+
+// settling bounds how long an owner whose record is older than its lock is waited for: it has acquired
+// the lock and is about to write the record.
+const settling = time.Second
+
+// waitingSuffix names the file beside the lock that waiting servers hold a shared lock on.
+const waitingSuffix = ".waiting"
 
 // owner is the body of the lock file.
 type owner struct {
 	PID   int       `json:"pid"`
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"`
-	Seen  time.Time `json:"seen"` // last heartbeat
+	Seen  time.Time `json:"seen"`           // last heartbeat
+	Work  string    `json:"work,omitempty"` // Claim.Work
 }
 
 // Own implements Disk.
-func (d *osDisk) Own(name string, readOnly bool) error {
+func (d *osDisk) Own(ctx context.Context, name string, c Claim) error {
+	err := d.acquire(name, c)
+	for begun, announced := time.Now(), (*os.File)(nil); ; {
+		owned, ok := errors.AsType[*storage.OwnedError](err)
+		if !ok {
+			return err
+		}
+		left := c.Wait
+		if owned.Work == "" {
+			if left = settling; !d.unsettled(owned) {
+				return err
+			}
+		}
+		if left -= time.Since(begun); left <= 0 || c.Wait <= 0 {
+			return err
+		}
+		if announced == nil && owned.Work != "" {
+			if announced = d.announce(name); announced != nil {
+				defer announced.Close()
+			}
+			if c.Waiting != nil {
+				c.Waiting(owned)
+				c.Waiting = nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(retryEvery, left)):
+			err = d.acquire(name, c)
+		}
+	}
+}
+
+// unsettled reports whether a record is left over from a process of this host that has ended, so that
+// the process that holds the lock is another one.
+func (d *osDisk) unsettled(o *storage.OwnedError) bool {
+	host, err := os.Hostname()
+	return err == nil && (o.PID == 0 || o.Host == host && errors.Is(syscall.Kill(o.PID, 0), syscall.ESRCH))
+}
+
+// announce shows the owner that this process waits. Nil if the owner cannot be told.
+func (d *osDisk) announce(name string) *os.File {
+	f, err := d.root.OpenFile(name+waitingSuffix, os.O_RDONLY, 0)
+	if err != nil {
+		return nil
+	}
+	// The owner holds the lock only for the moment in which it looks.
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil { //nolint:gosec // a descriptor
+		f.Close()
+		return nil
+	}
+	return f
+}
+
+// Awaited implements Disk.
+func (d *osDisk) Awaited(ctx context.Context) error {
+	d.mu.Lock()
+	f := d.waiting
+	d.mu.Unlock()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		if f != nil {
+			err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				return nil
+			}
+			_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) //nolint:gosec // a descriptor
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// acquire tries once to lock the root.
+func (d *osDisk) acquire(name string, c Claim) error {
 	flags, how := os.O_RDWR|os.O_CREATE, syscall.LOCK_EX
-	if readOnly {
+	if c.ReadOnly {
 		flags, how = os.O_RDONLY, syscall.LOCK_SH
 	}
 	f, err := d.root.OpenFile(name, flags, fileMode)
 	if err != nil {
-		if readOnly && (errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)) {
-			return nil // nobody ever owned it, or we may not ask
+		if c.ReadOnly && (errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)) {
+			return nil // it was never owned, or this user may not find out
 		}
 		return fmt.Errorf("open lock file: %w", err)
 	}
-	var was owner
-	if body, err := io.ReadAll(io.LimitReader(f, 4096)); err == nil {
-		_ = json.Unmarshal(body, &was) // a torn body names nobody
-	}
-	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
-		f.Close()
+	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor
+		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return &storage.OwnedError{PID: was.PID, Host: was.Host, Since: was.Since}
+			return ownedBy(recorded(f))
 		}
 		return fmt.Errorf("lock storage: %w", err)
 	}
+	was := recorded(f)
 	host, _ := os.Hostname()
 	if d.t.Network && was.Host != "" && was.Host != host && time.Since(was.Seen) < patience {
 		f.Close()
-		return &storage.OwnedError{PID: was.PID, Host: was.Host, Since: was.Since}
+		return ownedBy(was)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lock = f
-	if readOnly {
+	if c.ReadOnly {
 		return nil
 	}
-	me := owner{PID: os.Getpid(), Host: host, Since: time.Now().UTC()}
+	if c.Work != "" {
+		// Made before the record that sends waiting servers to it.
+		if d.waiting, err = d.root.OpenFile(name+waitingSuffix, os.O_RDWR|os.O_CREATE, fileMode); err != nil {
+			return fmt.Errorf("open lock file: %w", err)
+		}
+	}
+	me := owner{PID: os.Getpid(), Host: host, Since: time.Now().UTC(), Work: c.Work}
 	if err := d.sign(me); err != nil {
 		return err
 	}
@@ -76,7 +173,19 @@ func (d *osDisk) Own(name string, readOnly bool) error {
 	return nil
 }
 
-// sign writes who owns the store. Called with d.mu held.
+// recorded reads the record of the last owner. A torn one names no process.
+func recorded(f *os.File) (was owner) {
+	if body, err := io.ReadAll(io.NewSectionReader(f, 0, 4096)); err == nil {
+		_ = json.Unmarshal(body, &was)
+	}
+	return was
+}
+
+func ownedBy(o owner) *storage.OwnedError {
+	return &storage.OwnedError{PID: o.PID, Host: o.Host, Since: o.Since, Work: o.Work}
+}
+
+// sign writes the record of the owner. Called with d.mu held.
 func (d *osDisk) sign(me owner) error {
 	me.Seen = time.Now().UTC()
 	body, err := json.Marshal(me)
@@ -116,7 +225,11 @@ func (d *osDisk) disown() {
 	if d.beat != nil {
 		d.beat()
 		d.beat = nil
-		_ = d.lock.Truncate(0) // elsewhere nobody need wait for the patience to run out
+		_ = d.lock.Truncate(0) // other hosts need not wait for the heartbeat to expire
+	}
+	if d.waiting != nil {
+		d.waiting.Close()
+		d.waiting = nil
 	}
 	if d.lock != nil {
 		d.lock.Close()

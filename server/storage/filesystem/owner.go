@@ -24,20 +24,39 @@ type runState struct {
 	Replay  string    `json:"replay,omitempty"` // the journal that was being replayed
 }
 
-// prepare takes the root and makes it ready to be written.
+// own acquires the root. An offline command gives it up to the next server that waits for it.
+func (s *Store) own(ctx context.Context) error {
+	waiting := func(owner *storage.OwnedError) {
+		s.log.WarnContext(ctx, "waiting for the storage: an offline command is asked to stop",
+			"command", owner.Work, "pid", owner.PID, "at_most", s.opt.Wait.String())
+	}
+	err := s.disk.Own(ctx, lockFile, disk.Claim{
+		ReadOnly: s.opt.ReadOnly, Work: s.opt.Work, Wait: s.opt.Wait, Waiting: waiting,
+	})
+	if err == nil && s.opt.Work != "" && s.opt.Yield != nil {
+		s.start(func(ctx context.Context) {
+			if s.disk.Awaited(ctx) == nil {
+				s.opt.Yield()
+			}
+		})
+	}
+	return err
+}
+
+// prepare acquires the root and makes it ready to be written.
 func (s *Store) prepare(ctx context.Context) error {
 	if err := s.recognise(); err != nil {
 		return err
 	}
 	if s.opt.ReadOnly {
-		return s.disk.Own(lockFile, true)
+		return s.own(ctx)
 	}
 	for _, dir := range append([]string{leaseDir}, ourDirs...) {
 		if err := s.ensure(dir); err != nil {
 			return err
 		}
 	}
-	if err := s.disk.Own(lockFile, false); err != nil {
+	if err := s.own(ctx); err != nil {
 		return err
 	}
 	for _, dir := range []string{blobsDir, reposDir} {

@@ -47,6 +47,10 @@ type Options struct {
 	Log      *slog.Logger     // default: nowhere
 	Now      func() time.Time // default: time.Now
 
+	Wait  time.Duration // how long to wait for an offline command that owns the root; default: not at all
+	Work  string        // name of the offline command that opens the store, which yields to a server; empty: a server opens it
+	Yield func()        // called once if Work is set and a server waits for the root
+
 	Window         time.Duration // how long a touch protects; default 2 h. Touches younger than a quarter of it are not repeated
 	ProbeEvery     time.Duration // how often Health has a trial write made; default 10 s
 	UploadsPerUser int           // sessions open at once; default 32

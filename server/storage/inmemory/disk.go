@@ -1,6 +1,7 @@
 package inmemory
 
 import (
+	"context"
 	"io/fs"
 	"path"
 	"strings"
@@ -316,8 +317,14 @@ func (d *Disk) Space() (disk.Space, error) {
 	return s, nil
 }
 
-// Own implements disk.Disk: memory has one process.
-func (d *Disk) Own(string, bool) error { return nil }
+// Own implements disk.Disk. Memory belongs to one process.
+func (d *Disk) Own(context.Context, string, disk.Claim) error { return nil }
+
+// Awaited implements disk.Disk. No other process can wait for memory.
+func (d *Disk) Awaited(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 // Close implements disk.Disk. What is in it stays until the Disk is dropped.
 func (d *Disk) Close() error { return nil }
