@@ -2,6 +2,7 @@ package setup
 
 import (
 	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
 
@@ -113,6 +114,13 @@ type User struct {
 	Role     Role
 	Password Secret // set with Typed, FromFile, FromEnv and FromStdin
 	Source   string // where the password comes from
+
+	hash string // of an installed user: the stored bcrypt hash
+}
+
+// HasPassword reports whether password is the current password of an installed user.
+func (u User) HasPassword(password []byte) bool {
+	return u.hash != "" && htpasswd.Verify([]byte(u.hash), password) == nil
 }
 
 // User finds a user by name, or returns nil.

@@ -100,7 +100,8 @@ func (in *Installed) loadUsers() {
 	file, faults := htpasswd.Parse(data)
 	in.UserFaults = faults
 	for _, name := range file.Users() {
-		in.Users = append(in.Users, User{Name: name, Role: in.role(name), Source: Kept})
+		hash, _ := file.Lookup(name)
+		in.Users = append(in.Users, User{Name: name, Role: in.role(name), Source: Kept, hash: string(hash)})
 	}
 }
 

@@ -385,8 +385,8 @@ func (w *walk) atTerminals() {
 		code int
 	}
 	for _, at := range []screen{
-		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "once more", otherSecret + enter}},
-		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "once more", wrongSecret + enter}, code: exitFailed},
+		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "repeat the password", otherSecret + enter}},
+		{args: []string{"user", "passwd", "reads", "--dir", w.dir}, keys: []string{"new password of reads", otherSecret + enter, "repeat the password", wrongSecret + enter}, code: exitFailed},
 		{args: []string{"registry", "login", "localhost:" + w.port, "--ca-file", w.inDir("certs/ca.crt"), "-u", "admin"}, keys: []string{"password of admin", wrongSecret + enter}, code: exitFailed},
 		{args: []string{"--dir", w.dir}, keys: []string{"This installation", ctrlC}, code: exitInterrupted},
 		{args: []string{"setup", "--dir", w.at("W"), "--hostname", "localhost", "--san", "127.0.0.1", "--offline", "--storage-path", w.at("W/data"), "--password-file", "admin=" + w.at("admin.txt")}, keys: []string{

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,25 +18,30 @@ type rotateOptions struct {
 	newKey, newCA bool
 	dropOldCA     bool
 	caKey         string
+	expiresIn     int // days; 0: rotate in any case
+	json          bool
 }
 
 func newCertRotate(a *app) *cobra.Command {
 	var o rotateOptions
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Make a new certificate, for the same names or others",
-		Long: `rotate makes a new certificate, signed by the same CA, so that nobody has to trust anything new. The names
-and the key stay unless flags say otherwise. A running server serves it at once; no connection is dropped.
+		Short: "Issue a new certificate, for the same names or others",
+		Long: `Issue a new certificate, signed by the same CA, so that clients need no new trust. Names and key stay unless
+flags change them. A running server uses the new certificate at once and drops no connection.
 
-With --new-ca there is a new CA too. ca.crt then holds the new and the old one: hand it out to every
-client. The server's certificate is signed by the new one from then on. When every client has it,
---drop-old-ca takes the old one out of ca.crt.
+With --new-ca, packhouse also creates a new CA, which signs the new certificate. ca.crt then holds the new and
+the old CA: hand it out to every client. When every client has it, --drop-old-ca removes the old CA.
 
-At the end the certificate is verified under each of its names as a client would that trusts what is
-handed out and nothing else, and the running server is asked what it serves.`,
+Finally, packhouse verifies the certificate under each of its names, as a client that trusts ca.crt alone does,
+and checks what the running server serves.
+
+With --expires-in, a certificate that is valid for more than that many days stays, so that scripts can run the
+command daily. The last line of output is "changed" or "unchanged".`,
 		Example: `  packhouse cert rotate
   packhouse cert rotate --san registry.internal --no-san 192.0.2.17
-  packhouse cert rotate --ca-key /media/safe/ca.key`,
+  packhouse cert rotate --ca-key /media/safe/ca.key
+  packhouse cert rotate --expires-in 30 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			installed, err := a.installation(o.dir)
@@ -45,10 +51,16 @@ handed out and nothing else, and the running server is asked what it serves.`,
 			if err := rotatable(installed); err != nil {
 				return err
 			}
+			if o.expiresIn < 0 {
+				return usageError(fmt.Errorf("--expires-in: %d is not a number of days", o.expiresIn))
+			}
+			if left := daysLeft(installed, a.now()); o.expiresIn > 0 && left > o.expiresIn {
+				return a.unchanged(o.json, "the certificate is valid for %d more days", left)
+			}
 			if o.newCA && o.dropOldCA {
 				return usageError(errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
 			}
-			if err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers()}); err != nil {
+			if err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers(), json: o.json}); err != nil {
 				return err
 			}
 			return a.proveCert(cmd.Context(), o.dir)
@@ -56,19 +68,21 @@ handed out and nothing else, and the running server is asked what it serves.`,
 	}
 	a.addDir(cmd, &o.dir)
 	f := cmd.Flags()
-	f.StringArrayVar(&o.names, "san", nil, "further `NAME_OR_IP`")
-	f.StringArrayVar(&o.drop, "no-san", nil, "`NAME_OR_IP` to leave out")
-	f.StringVar(&o.days, "cert-days", "", "life in days, `N`")
-	f.StringVar(&o.keyType, "key-type", "", "kind of key, `TYPE`: ecdsa-p256, rsa-2048 or rsa-4096")
-	f.StringVar(&o.subject, "subject", "", "further parts of its `SUBJECT`: C=,ST=,L=,O=,OU=")
-	f.BoolVar(&o.newKey, "new-key", false, "make a new key too")
-	f.BoolVar(&o.newCA, "new-ca", false, "make a new CA too: clients have to trust it")
-	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: hand out the new CA only, now that every client trusts it")
-	f.StringVar(&o.caKey, "ca-key", "", "`FILE` with the CA's key, where it was moved away")
+	f.StringArrayVar(&o.names, "san", nil, "add `NAME_OR_IP` to the certificate")
+	f.StringArrayVar(&o.drop, "no-san", nil, "remove `NAME_OR_IP` from the certificate")
+	f.StringVar(&o.days, "cert-days", "", "validity of the certificate in days, `N`")
+	f.StringVar(&o.keyType, "key-type", "", "`TYPE` of a new key: ecdsa-p256, rsa-2048 or rsa-4096")
+	f.StringVar(&o.subject, "subject", "", "`SUBJECT` of the certificate: C=,ST=,L=,O=,OU=")
+	f.BoolVar(&o.newKey, "new-key", false, "also generate a new key")
+	f.BoolVar(&o.newCA, "new-ca", false, "also create a new CA, which every client must trust")
+	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: remove the old CA from ca.crt")
+	f.StringVar(&o.caKey, "ca-key", "", "`FILE` with the CA's key, if you keep it elsewhere")
+	f.IntVar(&o.expiresIn, "expires-in", 0, "rotate only if the certificate expires within `DAYS` days")
+	addJSON(cmd, &o.json)
 	return cmd
 }
 
-// answers are the options as setup takes them.
+// answers returns the options as setup takes them.
 func (o rotateOptions) answers() setup.Values {
 	answers := setup.Values{"rotate-cert": {"true"}}
 	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA, "drop-old-ca": o.dropOldCA} {
@@ -91,7 +105,15 @@ func (o rotateOptions) answers() setup.Values {
 
 var errOff = errors.New("this installation has no certificate: TLS is off")
 
-// rotatable tells why the certificate of an installation is not setup's to make.
+// daysLeft returns the number of whole days until the certificate of an installation expires, or 0 without one.
+func daysLeft(in *setup.Installed, now time.Time) int {
+	if in.Cert == nil || len(in.Cert.Chain) == 0 {
+		return 0
+	}
+	return int(in.Cert.Chain[0].NotAfter.Sub(now).Hours() / 24)
+}
+
+// rotatable returns an error if setup does not issue the certificate of an installation.
 func rotatable(in *setup.Installed) error {
 	switch {
 	case ordersCertificates(in):

@@ -19,7 +19,7 @@ import (
 	"packhouse/tui/echo"
 )
 
-// newUser groups the commands about who may come in.
+// newUser returns the commands that manage users.
 func newUser(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
@@ -31,7 +31,7 @@ func newUser(a *app) *cobra.Command {
 	return cmd
 }
 
-// passwordOptions say where a password comes from.
+// passwordOptions are the flags that name the source of a password.
 type passwordOptions struct {
 	file  string
 	stdin bool
@@ -45,97 +45,151 @@ func (o *passwordOptions) add(cmd *cobra.Command) {
 
 func newUserAdd(a *app) *cobra.Command {
 	var (
-		dir, role string
-		password  passwordOptions
+		dir, role       string
+		existOK, asJSON bool
+		password        passwordOptions
 	)
 	cmd := &cobra.Command{
 		Use:        "add NAME",
 		SuggestFor: []string{"create", "new"},
 		Short:      "Add a user",
-		Long: `add makes a user. The password comes from --password-file or --password-stdin; at a terminal it is asked
-for, and an empty answer has one generated and shown once. Otherwise one is generated and written to
-initial-passwords in the installation.`,
+		Long: `Add a user. The password comes from --password-file or --password-stdin. At a terminal, packhouse asks for
+it; an empty answer generates one and shows it once. Otherwise packhouse generates a password and saves it
+in the file initial-passwords of the installation.
+
+With --exist-ok, a user who already exists keeps the password and gets the role that --role names, so that
+scripts can run the command again. The last line of output is "changed" or "unchanged".`,
+		Example: `  packhouse user add ci --role writer
+  packhouse user add ci --role writer --password-file /run/secrets/ci --exist-ok --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if installed, err := a.installation(dir); err != nil {
+			c := change{dir: dir, json: asJSON, show: a.interactive() && !asJSON}
+			installed, err := a.installation(dir)
+			switch {
+			case err != nil:
 				return err
-			} else if hasUser(installed, args[0]) {
-				return withHint(fmt.Errorf("user %q exists", args[0]), "packhouse user passwd %s sets another password, packhouse user role another role", args[0])
+			case hasUser(installed, args[0]) && !existOK:
+				return withHint(fmt.Errorf("user %q already exists", args[0]),
+					"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role", args[0])
+			case hasUser(installed, args[0]) && !cmd.Flags().Changed("role"):
+				return a.unchanged(asJSON, "user %s already exists", args[0])
+			case hasUser(installed, args[0]):
+				c.answers = setup.Values{"user": {args[0] + ":" + role}}
+				return a.apply(cmd.Context(), c)
 			}
-			lines, err := a.password(args[0], password, true)
+			secret, err := a.password(args[0], password, true)
 			if err != nil {
 				return err
 			}
-			return a.apply(cmd.Context(), change{
-				dir: dir, answers: setup.Values{"user": {args[0] + ":" + role}}, passwords: lines, show: a.interactive(),
-			})
+			c.passwords = passwordLine(args[0], secret)
+			c.answers = setup.Values{"user": {args[0] + ":" + role}}
+			return a.apply(cmd.Context(), c)
 		},
 	}
 	a.addDir(cmd, &dir)
 	cmd.Flags().StringVar(&role, "role", string(setup.Reader), "`ROLE` of the user: reader, writer or admin")
+	cmd.Flags().BoolVar(&existOK, "exist-ok", false, "succeed if the user already exists; keep the password")
+	addJSON(cmd, &asJSON)
 	password.add(cmd)
 	return cmd
+}
+
+// addJSON adds the flag that prints the result of a change as JSON.
+func addJSON(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print the result as JSON: changed, files, changes")
 }
 
 func newUserPasswd(a *app) *cobra.Command {
 	var (
 		dir      string
+		asJSON   bool
 		password passwordOptions
 	)
 	cmd := &cobra.Command{
 		Use:        "passwd NAME",
 		SuggestFor: []string{"password"},
-		Short:      "Set another password",
-		Args:       cobra.ExactArgs(1),
+		Short:      "Change the password of a user",
+		Long: `Change the password of a user. It comes from --password-file, --password-stdin or the terminal. If the user
+already has this password, nothing changes. The last line of output is "changed" or "unchanged".`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.knownUser(dir, args[0]); err != nil {
-				return err
-			}
-			lines, err := a.password(args[0], password, false)
+			user, err := a.knownUser(dir, args[0])
 			if err != nil {
 				return err
 			}
-			return a.apply(cmd.Context(), change{dir: dir, answers: setup.Values{"user": {args[0]}}, passwords: lines})
+			secret, err := a.password(args[0], password, false)
+			if err != nil {
+				return err
+			}
+			if user.HasPassword(secret) {
+				return a.unchanged(asJSON, "user %s already has this password", args[0])
+			}
+			return a.apply(cmd.Context(), change{
+				dir: dir, answers: setup.Values{"user": {args[0]}}, passwords: passwordLine(args[0], secret), json: asJSON,
+			})
 		},
 	}
 	a.addDir(cmd, &dir)
+	addJSON(cmd, &asJSON)
 	password.add(cmd)
 	return cmd
 }
 
 func newUserRole(a *app) *cobra.Command {
-	var dir string
+	var (
+		dir    string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "role NAME ROLE",
-		Short: "Give a user another role: reader, writer or admin",
-		Args:  cobra.ExactArgs(2),
+		Short: "Change the role of a user: reader, writer or admin",
+		Long: `Change the role of a user. If the user already has this role, nothing changes. The last line of output is
+"changed" or "unchanged".`,
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.knownUser(dir, args[0]); err != nil {
+			if _, err := a.knownUser(dir, args[0]); err != nil {
 				return err
 			}
-			return a.apply(cmd.Context(), change{dir: dir, answers: setup.Values{"user": {args[0] + ":" + args[1]}}})
+			return a.apply(cmd.Context(), change{dir: dir, answers: setup.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON})
 		},
 	}
 	a.addDir(cmd, &dir)
+	addJSON(cmd, &asJSON)
 	return cmd
 }
 
 func newUserRemove(a *app) *cobra.Command {
-	var dir string
+	var (
+		dir               string
+		missingOK, asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:        "remove NAME",
 		Aliases:    []string{"rm"},
 		SuggestFor: []string{"delete", "del"},
 		Short:      "Remove a user",
-		Args:       cobra.ExactArgs(1),
+		Long: `Remove a user. With --ignore-not-found, a user who does not exist is not an error, so that scripts can run the
+command again. The last line of output is "changed" or "unchanged".`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.knownUser(dir, args[0]); err != nil {
+			if missingOK {
+				installed, err := a.installation(dir)
+				if err != nil {
+					return err
+				}
+				if !hasUser(installed, args[0]) {
+					return a.unchanged(asJSON, "user %s does not exist", args[0])
+				}
+			}
+			if _, err := a.knownUser(dir, args[0]); err != nil {
 				return err
 			}
-			return a.apply(cmd.Context(), change{dir: dir, answers: setup.Values{"remove-user": {args[0]}}})
+			return a.apply(cmd.Context(), change{dir: dir, answers: setup.Values{"remove-user": {args[0]}}, json: asJSON})
 		},
 	}
 	a.addDir(cmd, &dir)
+	cmd.Flags().BoolVar(&missingOK, "ignore-not-found", false, "succeed if the user does not exist")
+	addJSON(cmd, &asJSON)
 	return cmd
 }
 
@@ -183,20 +237,23 @@ func hasUser(installed *setup.Installed, name string) bool {
 	return slices.ContainsFunc(installed.Users, func(u setup.User) bool { return u.Name == name })
 }
 
-// knownUser is an error where dir has no such user.
-func (a *app) knownUser(dir, name string) error {
+// knownUser returns an installed user, or an error if there is none of that name.
+func (a *app) knownUser(dir, name string) (setup.User, error) {
 	installed, err := a.installation(dir)
 	if err != nil {
-		return err
+		return setup.User{}, err
 	}
-	if !hasUser(installed, name) {
-		return withHint(fmt.Errorf("no user %q", name), "packhouse user list shows who there is")
+	for _, u := range installed.Users {
+		if u.Name == name {
+			return u, nil
+		}
 	}
-	return nil
+	return setup.User{}, withHint(fmt.Errorf("no user %q", name), "packhouse user list shows the users")
 }
 
-// password returns the password of a user as a line NAME:PASSWORD, or nil where one is to be generated.
-func (a *app) password(name string, o passwordOptions, generate bool) (io.Reader, error) {
+// password returns the password for a user from the flags or the terminal. It is empty if generate is set and a
+// password is to be generated.
+func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, error) {
 	var (
 		password []byte
 		err      error
@@ -223,21 +280,29 @@ func (a *app) password(name string, o passwordOptions, generate bool) (io.Reader
 	case generate:
 		return nil, nil
 	default:
-		return nil, usageError(errors.New("no password was given, use --password-file or --password-stdin"))
+		return nil, usageError(errors.New("no password given: use --password-file or --password-stdin"))
 	}
 	if err := htpasswd.ValidatePassword(name, password); err != nil {
 		return nil, usageError(err)
 	}
-	return strings.NewReader(name + ":" + string(password) + "\n"), nil
+	return password, nil
 }
 
-// firstLine returns a line without its end.
+// passwordLine returns a password as setup reads it, NAME:PASSWORD, or nil if there is none.
+func passwordLine(name string, password []byte) io.Reader {
+	if len(password) == 0 {
+		return nil
+	}
+	return strings.NewReader(name + ":" + string(password) + "\n")
+}
+
+// firstLine returns the first line of data without its line ending.
 func firstLine(data []byte) []byte {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	return bytes.TrimSuffix(line, []byte("\r"))
 }
 
-// askPassword asks twice, without an echo, nor one between the two.
+// askPassword asks for a password twice, without an echo.
 func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 	prompt := fmt.Sprintf("new password of %s: ", name)
 	if generate {
@@ -248,17 +313,18 @@ func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	second, err := a.readPassword("once more: ")
+	second, err := a.readPassword("repeat the password: ")
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(first, second) {
-		return nil, errors.New("the two passwords differ")
+		return nil, errors.New("the passwords do not match")
 	}
 	return first, nil
 }
 
-// readPassword asks without an echo, which is off before the question is seen: whoever answers at once is not shown either.
+// readPassword asks for a password without an echo. It turns the echo off before it prints the prompt, so that an
+// immediate answer is not shown either.
 func (a *app) readPassword(prompt string) ([]byte, error) {
 	defer echo.Off(int(a.stdin.Fd()))()
 	fmt.Fprint(a.stderr, prompt)

@@ -109,18 +109,26 @@ func TestValidatePassword(t *testing.T) {
 		t.Error(err)
 	}
 	for bad, says := range map[string]string{
-		"":                            "empty",
-		"Somebody":                    "own name",
-		"Harbor12345":                 "documentation",
-		"admin":                       "documentation",
-		"Password":                    "documentation",
-		"changeme":                    "documentation",
-		"SPECTRO":                     "documentation",
-		"with\ttab-canary":            "U+0009",
-		"with\u200bzero-canary":       "U+200B",
-		"nul\x00canary":               "U+0000",
-		"raw\xffcanary":               "UTF-8",
-		strings.Repeat("canary ", 11): "72 bytes: it has 77",
+		"":                         "empty",
+		"Somebody":                 "own name",
+		"Harbor12345":              "documentation",
+		"admin":                    "documentation",
+		"Password":                 "documentation",
+		"changeme":                 "documentation",
+		"SPECTRO":                  "documentation",
+		"yourPasswordHere":         "documentation",
+		"YOUR_PASSWORD":            "documentation",
+		"enter-your-password-here": "documentation",
+		"<password>":               "documentation",
+		"SAMPLEACCESSKEY":          "documentation",
+
+		"{enter your secure password choice}": "documentation",
+		"${REGISTRY_PASSWORD}":                "documentation",
+		"with\ttab-canary":                    "U+0009",
+		"with\u200bzero-canary":               "U+200B",
+		"nul\x00canary":                       "U+0000",
+		"raw\xffcanary":                       "UTF-8",
+		strings.Repeat("canary ", 11):         "72 bytes: it has 77",
 	} {
 		err := ValidatePassword("somebody", []byte(bad))
 		if err == nil || !strings.Contains(err.Error(), says) {

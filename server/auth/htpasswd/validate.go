@@ -40,7 +40,8 @@ var placeholders = [...]string{
 	"change-me", "change_me", "changeit", "changeme", "changeme123", "default", "demo", "docker", "example", "guest", "harbor12345", "htpasswd",
 	"letmein", "mypass", "mypassword", "p@ssw0rd", "p@ssword", "pack", "packhouse", "palette", "pass", "passw0rd", "passwd", "password", "password1",
 	"password123", "qwerty", "qwerty123", "registry", "root", "s3cr3t", "secret", "spectro", "spectro123", "spectrocloud", "supersecret", "test", "test123",
-	"testpassword", "testuser", "toor", "user", "welcome", "welcome1", "yourpassword", "your-password", "your_password", "<password>", "xxxxxxxx",
+	"testpassword", "testuser", "toor", "user", "welcome", "welcome1", "xxxxxxxx", "xxxxxxxxxx",
+	"sampleaccesskey", "samplesecretkey", "accesskey", "secretkey", "mysecretpassword", "passwordhere",
 }
 
 // ValidatePassword says why a password is refused for a user: empty, over 72 bytes (ErrPasswordTooLong), the user's own name, known from
@@ -64,8 +65,42 @@ func ValidatePassword(name string, password []byte) error {
 	return nil
 }
 
+// isPlaceholder reports whether a password is a well-known one or a blank that documentation leaves for the reader to
+// fill in: bracketed, such as "{enter your secure password choice}" or "<password>", or "yourPasswordHere" in any spelling.
 func isPlaceholder(password string) bool {
-	return slices.Contains(placeholders[:], strings.ToLower(password))
+	lower := strings.ToLower(password)
+	if slices.Contains(placeholders[:], lower) {
+		return true
+	}
+	for _, bracket := range []string{"{}", "<>", "[]"} {
+		inner, ok := strings.CutPrefix(strings.TrimPrefix(lower, "$"), bracket[:1])
+		if inner, closed := strings.CutSuffix(inner, bracket[1:]); ok && closed && fillIn(inner) {
+			return true
+		}
+	}
+	word := strings.NewReplacer("-", "", "_", "", " ", "", ".", "").Replace(lower)
+	for _, prefix := range []string{"your", "my", "enteryour", "insertyour", "enter", "insert"} {
+		rest, ok := strings.CutPrefix(word, prefix)
+		rest = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(rest, "secure"), "secret"), "here")
+		if ok && slices.Contains([]string{"password", "passwd", "passphrase", "pass", "secret", "key", "token"}, rest) {
+			return true
+		}
+	}
+	return false
+}
+
+// fillIn reports whether the text between brackets consists of words, as a blank in documentation does.
+func fillIn(s string) bool {
+	letters := 0
+	for _, r := range s {
+		switch {
+		case unicode.IsLetter(r):
+			letters++
+		case r != ' ' && r != '-' && r != '_' && r != '.':
+			return false
+		}
+	}
+	return letters >= 3
 }
 
 // unseen finds the first character that does not show or changes how others show: control, bidi and zero-width characters.
