@@ -16,6 +16,10 @@ import (
 // imageName is the name of the only file of the FUSE file system.
 const imageName = "image"
 
+// maxWrite is the largest write request in bytes. It fits into a pipe, which go-fuse reads
+// requests through.
+const maxWrite = 512 << 10
+
 // root is the root directory of the FUSE file system.
 type root struct {
 	fs.Inode
@@ -87,7 +91,6 @@ func (f *file) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 // program this process starts, and then the kernel waits for an answer even after this process
 // was killed.
 func serve(image *Image, directory string) (*fuse.Server, error) {
-	const maxWrite = 512 << 10 // fits into a pipe, which go-fuse reads requests through
 	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/fuse: %w", err)

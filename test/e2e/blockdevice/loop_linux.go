@@ -3,6 +3,7 @@ package blockdevice
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,7 +52,22 @@ func attachNext(control, backing int) (*loop, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("attach %s: %w", path, err)
 	}
+	if err := limitRequests(number); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
 	return &loop{path, fd}, nil
+}
+
+// limitRequests makes the kernel split requests to a loop device so that each is one write to the
+// FUSE file. If only a later part of a request failed, FUSE would report a short write, which the
+// loop driver of Linux 6.18 takes for success.
+func limitRequests(number int) error {
+	name := fmt.Sprintf("/sys/block/loop%d/queue/max_sectors_kb", number)
+	if err := os.WriteFile(name, fmt.Append(nil, maxWrite/2>>10), 0); err != nil {
+		return fmt.Errorf("limit the size of requests: %w", err)
+	}
+	return nil
 }
 
 // release closes the device. The kernel detaches it once it is not mounted either.
