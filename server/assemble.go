@@ -77,11 +77,28 @@ func (s *Server) addHandlers(st *state) error {
 	if err := s.addPackView(st, base, tell); err != nil {
 		return err
 	}
+	mayReferTo, err := urlRule(c.Validation)
+	if err != nil {
+		return err
+	}
 	st.registry = registry.New(registry.Options{
-		Store: s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
+		MayReferTo: mayReferTo,
+		Store:      s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
 		MayOverwrite: overwriting(c.Packs), OnEvent: s.tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})
 	return nil
+}
+
+// urlRule returns the rule for URLs in manifests, or nil if every URL is accepted.
+func urlRule(c config.Validation) (func(string) error, error) {
+	if c.Disabled || len(c.Allow) == 0 && len(c.Deny) == 0 {
+		return nil, nil
+	}
+	rule, err := registry.URLRule(c.Allow, c.Deny)
+	if err != nil {
+		return nil, fmt.Errorf("read validation.manifests.urls: %w", err)
+	}
+	return rule, nil
 }
 
 // presignedLife is how long an address of the engine is good for: long enough to begin a download.

@@ -38,7 +38,7 @@ func (s *Server) startDebug() (stop func(), err error) {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	h := &http.Server{Handler: mux, ErrorLog: errorLog(s.log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	h := &http.Server{Handler: localOnly(l.Addr(), mux), ErrorLog: errorLog(s.log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	s.log.Info("metrics and profiles are served", "address", l.Addr().String(), "prometheus", c.Prometheus)
 	ended := make(chan struct{})
 	go func() {

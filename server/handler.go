@@ -64,6 +64,9 @@ var crossOrigin = http.NewCrossOriginProtection()
 
 // dispatch walks the one way through.
 func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
+	if err := s.checkHost(st, r); err != nil {
+		return err
+	}
 	req, err := st.paths().Parse(r)
 	if err != nil {
 		return err

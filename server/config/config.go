@@ -13,6 +13,14 @@ type Config struct {
 	Packs         Packs
 	Health        Health
 	Notifications Notifications
+	Validation    Validation
+}
+
+// Validation holds the rules that pushed manifests must follow.
+type Validation struct {
+	Disabled bool
+	Allow    []string // regular expressions; with any, a URL must match one of them
+	Deny     []string // regular expressions; a URL must match none of them
 }
 
 // Log says what is written where.

@@ -39,6 +39,13 @@ const (
 	CodeUsers       = "config-users"       // the htpasswd file
 	CodeStorage     = "config-storage"     // the storage cannot be written
 	CodePort        = "config-port"        // an address cannot be bound
+
+	CodeDebugOpen        = "config-debug-open"        // metrics and pprof beyond loopback
+	CodeProxiesAll       = "config-proxies-all"       // http.trustedproxies covers every address
+	CodeClientNames      = "config-client-names"      // an entry of clientnames never matches
+	CodeClientCA         = "config-client-ca"         // a certificate in clientcas verifies no client
+	CodePlainPasswords   = "config-plain-passwords"   // passwords over plain HTTP, confirmed
+	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, unprotected
 )
 
 // Problem is one thing worth telling about a configuration: where it is, what is wrong, what to do. It never holds the value of a secret.

@@ -50,6 +50,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	d.settleTLS(c, file)
 	d.settleHealth(c, whole)
 	d.settleWebhooks(c, whole)
+	d.settleValidation(c)
 	d.mergeHeaders(c)
 	d.exposure(c, whole)
 }

@@ -29,11 +29,7 @@ var root = &key{kind: section, about: "Configuration of a packhouse server.", ke
 		name: "redis", kind: anything, status: noted, word: "no redis is needed: nothing is cached outside the process",
 		about: "Connection to redis.",
 	},
-	{
-		name: "validation", kind: anything, status: noted,
-		word:  "manifests are always validated, and addresses in them are never fetched; this section changes nothing",
-		about: "Validation of pushed manifests.",
-	},
+	validationKeys,
 	{
 		name: "catalog", kind: section, about: "The list of repositories.",
 		keys: []*key{{
@@ -64,6 +60,34 @@ var root = &key{kind: section, about: "Configuration of a packhouse server.", ke
 		name: "compatibility", kind: anything, status: noted, word: "schema 1 manifests are refused; this section changes nothing",
 		about: "Obsolete manifest formats.",
 	},
+}}
+
+var validationKeys = &key{name: "validation", kind: section, about: "Rules for pushed manifests.", keys: []*key{
+	{
+		name: "disabled", kind: boolean, def: "false", about: "Accept every URL in manifests, whatever manifests.urls says.",
+		bind: in(func(c *Config) *bool { return &c.Validation.Disabled }),
+	},
+	{
+		name: "enabled", kind: boolean, status: noted, word: "validation is on unless validation.disabled is true; this changes nothing",
+		about: "The old switch of CNCF distribution.",
+	},
+	{name: "manifests", kind: section, about: "What manifests may refer to.", keys: []*key{
+		{name: "urls", kind: section, about: "URLs in descriptors, from which clients fetch foreign layers.", keys: []*key{
+			{
+				name: "allow", kind: list, scalar: true,
+				about: "Regular expressions (RE2): a URL must match one of them. CNCF distribution refuses every URL without allow and deny; packhouse then accepts all.",
+				bind:  in(func(c *Config) *[]string { return &c.Validation.Allow }),
+			},
+			{
+				name: "deny", kind: list, scalar: true, about: "Regular expressions (RE2): a URL must match none of them.",
+				bind: in(func(c *Config) *[]string { return &c.Validation.Deny }),
+			},
+		}},
+		{
+			name: "indexes", kind: anything, status: noted, word: "an index is stored only if all of its manifests are; this section changes nothing",
+			about: "Platforms that an index must hold.",
+		},
+	}},
 }}
 
 var levels = []string{"error", "warn", "info", "debug"}

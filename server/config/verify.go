@@ -54,6 +54,7 @@ func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 	v.storage()
 	v.bucket(ctx)
 	v.audit()
+	v.unsafe()
 	if !probes.Running {
 		v.ports(ctx)
 	}
@@ -183,9 +184,12 @@ func (v *verifier) clientCAs() {
 		if !ok {
 			continue
 		}
-		if _, err := certgen.ParseChain(data); err != nil {
+		chain, err := certgen.ParseChain(data)
+		if err != nil {
 			v.input(key, path, err)
+			continue
 		}
+		v.clientCA(key, path, chain)
 	}
 }
 

@@ -262,12 +262,15 @@ func TestVerifyPorts(t *testing.T) {
 	p := newPlace(t)
 	addr := taken.Addr().String()
 	loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: '" + addr + "', debug: {addr: '192.0.2.77:1'}}\n")
-	got := p.findings(loaded, Probes{})
+	ports := func(probes Probes) []string {
+		return slices.DeleteFunc(p.findings(loaded, probes), func(f string) bool { return !strings.Contains(f, CodePort) })
+	}
+	got := ports(Probes{})
 	if len(got) != 2 || !strings.HasPrefix(got[0], "error config-port: myconfig.yml:3:14: http.addr is in use by another process: "+addr+"; stop that process (ss -ltnp 'sport = :") ||
 		!strings.HasPrefix(got[1], "error config-port: myconfig.yml:3:") || !strings.Contains(got[1], "http.debug.addr is not an address of this machine: 192.0.2.77:1; write :1 to listen") {
 		t.Errorf("got %s", strings.Join(got, "\n"))
 	}
-	if got := p.findings(loaded, Probes{Running: true}); len(got) > 0 {
+	if got := ports(Probes{Running: true}); len(got) > 0 {
 		t.Errorf("a running server's ports were tried: %v", got)
 	}
 	socket := p.path("s")

@@ -82,6 +82,9 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	if err := checkType(r.Header.Get("Content-Type"), m.MediaType); err != nil {
 		return err
 	}
+	if err := g.checkURLs(m); err != nil {
+		return err
+	}
 	d, tags := req.Digest, req.Tags
 	if !req.Tag.IsZero() {
 		d, tags = digest.SHA256.FromBytes(content), []reference.Tag{req.Tag}

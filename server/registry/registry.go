@@ -49,6 +49,10 @@ type Options struct {
 	// Nil: OverwriteRule.
 	MayOverwrite func(g auth.Grant, tag reference.Tag, old digest.Digest) error
 
+	// MayReferTo decides whether a manifest may hold a URL from which clients fetch content. Nil: every
+	// URL is accepted.
+	MayReferTo func(url string) error
+
 	// Redirect returns where the engine itself serves a blob to whoever has the address, or nothing where it has to come from here
 	// (storage.redirect). Nil: all blobs come from here.
 	Redirect func(ctx context.Context, repo reference.Repository, d digest.Digest) (string, error)

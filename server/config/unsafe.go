@@ -1,0 +1,223 @@
+package config
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/server/auth/htpasswd"
+)
+
+// unsafe warns about settings that are valid and that most likely expose something or protect
+// nothing. `config verify`, the server at start and `check` all report what it finds. It is the only
+// place for such warnings, except those about plain HTTP and missing authentication: see exposure.
+func (v *verifier) unsafe() {
+	v.unsafeDebug()
+	v.unsafeProxies()
+	v.unsafeClientNames()
+	v.unsafePlainPasswords()
+	v.unsafeWebhooks()
+	v.unsafeProbes()
+	v.unsafeBucket()
+}
+
+// unsafeDebug warns about metrics and profiles that other machines can read: they hold repository
+// names, and a memory profile can hold passwords.
+func (v *verifier) unsafeDebug() {
+	addr := v.loaded.Config.HTTP.Debug.Addr
+	if addr != "" && !Local("tcp", addr) {
+		v.add(Warning, CodeDebugOpen, "http.debug.addr",
+			fmt.Sprintf(": metrics and pprof on %s need no password, and other machines can reach them", quote(addr)),
+			"listen on localhost, or let a firewall admit only the monitoring system")
+	}
+}
+
+// unsafeProxies warns if every client may name its own address: lockout and the access log then
+// work on addresses that attackers choose.
+func (v *verifier) unsafeProxies() {
+	var listed []netip.Prefix
+	for _, text := range v.loaded.Config.HTTP.TrustedProxies {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			listed = append(listed, p)
+		}
+	}
+	for _, all := range []string{"0.0.0.0/0", "::/0"} {
+		if coversAll(listed, netip.MustParsePrefix(all)) {
+			v.add(Warning, CodeProxiesAll, "http.trustedproxies",
+				fmt.Sprintf(" covers every address (%s), so each client chooses the address that lockout and logs see", all),
+				"list only the addresses of your proxies")
+			return
+		}
+	}
+}
+
+// coverDepth is how many leading bits coversAll splits: lists of halves and quarters are found, and
+// the search stays small.
+const coverDepth = 6
+
+// coversAll reports whether the networks of listed contain every address of network.
+func coversAll(listed []netip.Prefix, network netip.Prefix) bool {
+	for _, p := range listed {
+		if p.Bits() <= network.Bits() && p.Contains(network.Addr()) {
+			return true
+		}
+	}
+	if network.Bits() >= coverDepth {
+		return false
+	}
+	low := netip.PrefixFrom(network.Addr(), network.Bits()+1)
+	bytes := network.Addr().AsSlice()
+	bytes[network.Bits()/8] |= 0x80 >> (network.Bits() % 8)
+	addr, _ := netip.AddrFromSlice(bytes)
+	return coversAll(listed, low) && coversAll(listed, netip.PrefixFrom(addr, network.Bits()+1))
+}
+
+// unsafeClientNames warns about entries of auth.htpasswd.clientnames that never match: the server
+// verifies no client certificate, or the user does not exist.
+func (v *verifier) unsafeClientNames() {
+	c := v.loaded.Config
+	names := c.Auth.Htpasswd.ClientNames
+	const key = "auth.htpasswd.clientnames"
+	if len(names) == 0 || c.Auth.Method != AuthHtpasswd {
+		return
+	}
+	verifies := c.HTTP.TLS.Enabled() && len(c.HTTP.TLS.ClientCAs) > 0 &&
+		(c.HTTP.TLS.ClientAuth == "" || strings.Contains(c.HTTP.TLS.ClientAuth, "verify"))
+	if !verifies {
+		v.add(Warning, CodeClientNames, key, " never matches: the server verifies no client certificate",
+			"give http.tls.clientcas, and set http.tls.clientauth to verify-client-cert-if-given or require-and-verify-client-cert")
+		return
+	}
+	data, err := readBounded(c.Auth.Htpasswd.Path)
+	if err != nil {
+		return // users reports it
+	}
+	file, _ := htpasswd.Parse(data)
+	users := file.Users()
+	certificateNames := make([]string, 0, len(names))
+	for name := range names {
+		certificateNames = append(certificateNames, name)
+	}
+	slices.Sort(certificateNames)
+	for _, name := range certificateNames {
+		switch user := names[name]; {
+		case strings.TrimSpace(name) != name || name == "":
+			v.add(Warning, CodeClientNames, key, fmt.Sprintf(": no certificate has the name %s", quote(name)), "remove the spaces")
+		case !slices.Contains(users, user):
+			v.add(Warning, CodeClientNames, key, fmt.Sprintf(": %s never matches, because there is no user %s", quote(name), quote(user)),
+				chooseFrom(user, users))
+		}
+	}
+}
+
+// clientCA warns about a certificate in http.tls.clientcas that is not a CA: it signs nothing, so
+// clients are refused, or one leaf certificate is accepted as its own issuer.
+func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
+	for i, c := range chain {
+		if c.BasicConstraintsValid && c.IsCA || c.Version < 3 {
+			continue
+		}
+		v.add(Warning, CodeClientCA, key, fmt.Sprintf(": certificate %d of %s is not a CA, so it verifies no client: %s",
+			i+1, quotePath(path), quote(c.Subject.String())), "name the certificate of the CA that signs client certificates")
+	}
+	if now := v.probes.Now(); !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return certgen.ValidAt(c, now) }) {
+		v.add(Warning, CodeClientCA, key, fmt.Sprintf(": no certificate of %s is valid now, so it verifies no client", quotePath(path)),
+			"renew the CA, or correct the clock")
+	}
+}
+
+// unsafePlainPasswords warns about passwords over plain HTTP beyond this machine that http.insecure
+// has confirmed. A trusted proxy is taken to speak TLS with the clients.
+func (v *verifier) unsafePlainPasswords() {
+	c := v.loaded.Config
+	if c.Auth.Method != AuthHtpasswd || c.HTTP.TLS.Enabled() || !c.HTTP.Insecure || Local(c.HTTP.Net, c.HTTP.Addr) || len(c.HTTP.TrustedProxies) > 0 {
+		return
+	}
+	v.add(Warning, CodePlainPasswords, "http.insecure",
+		": passwords cross the network unencrypted, because "+quote(c.HTTP.Addr)+" speaks plain HTTP",
+		"give http.tls.certificate and http.tls.key, or list the proxy that speaks TLS in http.trustedproxies")
+}
+
+// unsafeWebhooks warns about credentials that are sent to a webhook over plain HTTP.
+func (v *verifier) unsafeWebhooks() {
+	for i, e := range v.loaded.Config.Notifications.Endpoints {
+		if !e.Disabled {
+			v.credentials(fmt.Sprintf("notifications.endpoints[%d]", i), "url", e.URL, e.Headers)
+		}
+	}
+}
+
+// unsafeProbes warns about credentials that are sent to a health probe over plain HTTP.
+func (v *verifier) unsafeProbes() {
+	for i, h := range v.loaded.Config.Health.HTTP {
+		v.credentials(fmt.Sprintf("health.http[%d]", i), "uri", h.URI, h.Headers)
+	}
+}
+
+// credentials warns if a request to address carries credentials unencrypted to another machine.
+func (v *verifier) credentials(entry, name, address string, headers map[string][]string) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" || loopbackName(u.Hostname()) {
+		return
+	}
+	const remedy = "use an https URL"
+	if u.User != nil {
+		v.add(Warning, CodePlainCredentials, join(entry, name), ": the credentials in the URL are sent unencrypted", remedy)
+	}
+	for header, values := range headers {
+		if len(values) > 0 && secretHeader(header) {
+			v.add(Warning, CodePlainCredentials, join(entry, "headers"),
+				fmt.Sprintf(": the header %s is sent unencrypted", quote(textproto.CanonicalMIMEHeaderKey(header))), remedy)
+		}
+	}
+}
+
+// secretHeader reports whether a header most likely holds credentials.
+func secretHeader(name string) bool {
+	name = strings.ToLower(name)
+	if name == "idempotency-key" {
+		return false
+	}
+	return slices.ContainsFunc([]string{"authorization", "cookie", "token", "secret", "key", "password", "signature", "credential"},
+		func(part string) bool { return strings.Contains(name, part) })
+}
+
+// loopbackName reports whether host is this machine.
+func loopbackName(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// unsafeBucket warns about S3 traffic that others can read or answer.
+func (v *verifier) unsafeBucket() {
+	c := v.loaded.Config
+	if c.Storage.Driver != S3 {
+		return
+	}
+	s := c.Storage.S3
+	host, plain := s.RegionEndpoint, !s.Secure
+	if u, err := url.Parse(s.RegionEndpoint); err == nil && u.Host != "" {
+		host, plain = u.Host, u.Scheme == "http"
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if loopbackName(strings.Trim(host, "[]")) {
+		return
+	}
+	if plain {
+		v.add(Warning, CodePlainCredentials, "storage.s3.secure", ": content and session tokens cross the network unencrypted", "use an https endpoint")
+	} else if s.SkipVerify {
+		v.add(Warning, CodePlainCredentials, "storage.s3.skipverify", ": anyone on the way can pose as the S3 endpoint",
+			"set storage.s3.cafile to the CA of the endpoint, and remove skipverify")
+	}
+}

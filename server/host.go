@@ -1,0 +1,74 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"packhouse/server/auth"
+	"packhouse/server/config"
+	"packhouse/server/problem"
+)
+
+// checkHost refuses a request that reaches an unprotected loopback listener under a foreign name: a
+// web page whose name its owner has pointed at 127.0.0.1 (DNS rebinding) would otherwise read and
+// change everything, with the browser of whoever looks at it. With a password, browsers do not have
+// it for that name, so checkHost then accepts every host.
+func (s *Server) checkHost(st *state, r *http.Request) error {
+	c := st.config
+	if c.Auth.Method != config.AuthNone || c.HTTP.Net == "unix" || !config.Local(c.HTTP.Net, c.HTTP.Addr) {
+		return nil
+	}
+	host := hostName(r.Host)
+	if host == "" || localName(host) || host == configuredHost(c) || st.trusts(auth.ClientOf(r).Addr) && len(st.proxies) > 0 {
+		return nil
+	}
+	if s.certs != nil && s.certs.leaf().VerifyHostname(host) == nil {
+		return nil
+	}
+	return problem.Forbidden("this server needs no password and answers only to names of this machine, not to %q: use localhost, set http.host, or set auth.htpasswd", host)
+}
+
+// localOnly wraps h, which serves a loopback listener without authentication, with the same check.
+func localOnly(listener net.Addr, h http.Handler) http.Handler {
+	if !config.Local(listener.Network(), listener.String()) {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host := hostName(r.Host); host != "" && !localName(host) {
+			http.Error(w, "this address answers only to names of this machine: use localhost", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// hostName returns the name or address in a Host header, in lower case and without port, brackets
+// and trailing dot.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+// localName reports whether host, as hostName returns it, always means this machine: a loopback
+// address or a name below localhost (RFC 6761, section 6.3).
+func localName(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// configuredHost returns the name in http.host, or "" if it is not set.
+func configuredHost(c *config.Config) string {
+	u, err := url.Parse(c.HTTP.Host)
+	if err != nil {
+		return ""
+	}
+	return hostName(u.Host)
+}
