@@ -69,7 +69,7 @@ func (s *Server) failingStore(ctx context.Context) string {
 	switch {
 	case err == nil:
 		return ""
-	case errors.Is(err, storage.ErrReadOnly):
+	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrUnwritable):
 		if c.Storage.Maintenance.ReadOnly.Enabled {
 			return ""
 		}
@@ -94,11 +94,16 @@ func (p *storeProbe) count(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.looked = true
-	if err == nil || errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrReadOnly) {
+	if err == nil || certain(err) {
 		p.failures = 0
 		return
 	}
 	p.failures++
+}
+
+// certain reports whether err is a state of the storage that needs no second look.
+func certain(err error) bool {
+	return errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrReadOnly) || errors.Is(err, storage.ErrUnwritable)
 }
 
 // tolerates tells whether the failures are below the threshold.

@@ -50,6 +50,8 @@ func known(err error) *Error {
 		return Full()
 	case errors.Is(err, storage.ErrReadOnly):
 		return ReadOnly()
+	case errors.Is(err, storage.ErrUnwritable):
+		return Later(absentWait, "the storage cannot be written: its file system is read-only or denies access; pulls still work")
 	case errors.Is(err, storage.ErrBusy):
 		return Later(busyWait, "the content is being collected, try again shortly")
 	case errors.Is(err, storage.ErrUnavailable):

@@ -33,7 +33,8 @@ var (
 	ErrManifestUnknown   = errors.New("manifest unknown")
 	ErrTagUnknown        = errors.New("tag unknown")
 	ErrUploadUnknown     = errors.New("upload unknown")
-	ErrReadOnly          = errors.New("storage is read-only")
+	ErrReadOnly          = errors.New("storage is read-only")      // by configuration
+	ErrUnwritable        = errors.New("storage cannot be written") // the file system is read-only or denies access
 	ErrTooManyUploads    = errors.New("too many uploads")
 	ErrFull              = errors.New("storage is full") // no space or no inodes
 	ErrBusy              = errors.New("content is being collected, try again shortly")

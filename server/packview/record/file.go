@@ -61,10 +61,15 @@ func (r *Records) forget(ctx context.Context, archive digest.Digest) {
 	key := name(archive, ".json")
 	r.memory.put(key, nil, r.o.Memory)
 	if r.o.Derived != nil {
-		if err := r.o.Derived.RemoveDerived(ctx, key); err != nil && !errors.Is(err, storage.ErrReadOnly) {
+		if err := r.o.Derived.RemoveDerived(ctx, key); err != nil && !unwritable(err) {
 			r.o.Log.WarnContext(ctx, "a derived record cannot be removed", "error", err)
 		}
 	}
+}
+
+// unwritable reports whether a store cannot be written, so that records are kept in memory.
+func unwritable(err error) bool {
+	return errors.Is(err, storage.ErrReadOnly) || errors.Is(err, storage.ErrUnwritable)
 }
 
 // checked reads a file and holds back its end until the whole has proven to be the right one.

@@ -285,7 +285,7 @@ func (r *Records) write(ctx context.Context, key string, content []byte) {
 	if r.o.Derived == nil {
 		return
 	}
-	if err := r.o.Derived.WriteDerived(ctx, key, content); err != nil && !errors.Is(err, storage.ErrReadOnly) && ctx.Err() == nil {
+	if err := r.o.Derived.WriteDerived(ctx, key, content); err != nil && !unwritable(err) && ctx.Err() == nil {
 		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a derived record cannot be written, it is kept in memory", slog.Any("error", err))
 	}
 }

@@ -56,3 +56,18 @@ func (b *barrier) wait(files []disk.File, dirs []string) error {
 	all.Wait()
 	return errors.Join(errs...)
 }
+
+// reporting is a disk that reports failed writes of everything before.
+type reporting struct {
+	disk.Disk
+	failed func()
+}
+
+// SyncAll implements disk.Disk.
+func (d reporting) SyncAll() error {
+	err := d.Disk.SyncAll()
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		d.failed()
+	}
+	return err
+}

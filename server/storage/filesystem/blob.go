@@ -1,7 +1,9 @@
 package filesystem
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,11 +16,11 @@ import (
 )
 
 const (
-	// heldBack is how much of a blob a first reader does not get before all of it was hashed.
+	// heldBack is how much of a blob a first reader withholds until all of it was hashed.
 	heldBack = 64 << 10
 	// hashedFirst is the largest blob that is hashed when it is opened, so that damage is an answer and not a broken connection.
 	hashedFirst = 1 << 20
-	// rangedFirst is the largest blob that is hashed before a range of it is handed out.
+	// rangedFirst is the largest blob that is hashed before a range of it is sent.
 	rangedFirst = 64 << 20
 )
 
@@ -43,39 +45,81 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)
 	}
-	f, err := s.disk.Open(blobPath(target))
-	if absent(err) {
-		return nil, fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)
+	b, pending, err := s.openBlob(ctx, target)
+	if pending && errors.Is(err, storage.ErrBlobDamaged) {
+		// The checkpoint may have reported the failure since, and written the blob again from the journal.
+		if again, _, aerr := s.openBlob(ctx, target); !errors.Is(aerr, storage.ErrBlobUnknown) {
+			b, err = again, aerr
+		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open blob: %w", err)
-	}
-	b, err := s.openBlob(ctx, f, target)
-	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	return b, nil
 }
 
-func (s *Store) openBlob(ctx context.Context, f disk.File, d digest.Digest) (*blob, error) {
-	info, err := f.Stat()
+// openBlob opens the data of a digest and chooses how its bytes are verified. It reports whether they were pending.
+func (s *Store) openBlob(ctx context.Context, d digest.Digest) (b *blob, pending bool, err error) {
+	f, err := s.disk.Open(blobPath(d))
+	if absent(err) {
+		return nil, false, fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("stat blob: %w", err)
+		return nil, false, fmt.Errorf("open blob: %w", err)
 	}
-	b := &blob{f: f, info: info}
-	if !info.Regular {
-		return nil, fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)
+	b = &blob{f: f}
+	if b.info, err = f.Stat(); err != nil {
+		err = fmt.Errorf("stat blob: %w", err)
+	} else if !b.info.Regular {
+		err = fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)
+	} else if pending = b.info.Size <= inlineMost && s.pendingWrite(blobDir(d)); pending {
+		b.content, err = s.readPending(f, b.info, d)
+	} else {
+		b.content, err = s.contentOf(ctx, f, b.info, d)
 	}
+	if err != nil {
+		f.Close()
+		return nil, pending, err
+	}
+	return b, pending, nil
+}
+
+// contentOf returns a reader of a blob's bytes: the file itself if they are known to be good.
+func (s *Store) contentOf(ctx context.Context, f disk.File, info disk.Info, d digest.Digest) (io.ReadSeeker, error) {
 	if !s.verified.has(d, info) {
 		if info.Size > hashedFirst {
-			b.content = &firstReader{s: s, ctx: ctx, f: f, info: info, d: d}
-			return b, nil
+			return &firstReader{s: s, ctx: ctx, f: f, info: info, d: d}, nil
 		}
 		if err := s.verify(ctx, f, info, d); err != nil {
 			return nil, err
 		}
 	}
-	b.content = f.Content()
-	return b, nil
+	return f.Content(), nil
+}
+
+// pendingWrite reports whether files in dir may not have reached the device yet. Only the page cache holds them, which loses what
+// it fails to write, so no earlier verification counts. Files larger than inlineMost were synced before they were named.
+func (s *Store) pendingWrite(dir string) bool {
+	if s.opt.ReadOnly {
+		return false
+	}
+	select {
+	case <-s.settled:
+	default:
+		return true
+	}
+	j := s.journal.Load()
+	return s.unsettled != nil || j != nil && j.pending(dir)
+}
+
+// readPending reads a small blob into memory and verifies the very bytes that it returns.
+func (s *Store) readPending(f disk.File, info disk.Info, d digest.Digest) (io.ReadSeeker, error) {
+	epoch, body := s.verified.epoch(), make([]byte, info.Size)
+	if n, err := f.ReadAt(body, 0); int64(n) < info.Size {
+		return nil, fmt.Errorf("read blob: %w", err)
+	}
+	if err := s.judge(f, info, d, d.Algorithm().FromBytes(body), info.Size, epoch); err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(body), nil
 }

@@ -318,13 +318,15 @@ func TestFirstReadIsChecked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, ok := b.Content().(*os.File); !ok {
-				t.Errorf("what was just pushed is no file to be sent by the kernel: %T", b.Content())
+			// A small blob is read into memory until a checkpoint has made its file durable.
+			if _, ok := b.Content().(*os.File); !ok && size > 64<<10 {
+				t.Errorf("a pushed blob is not sent by the kernel: %T", b.Content())
 			}
 			b.Close()
 			closing(t, s)
 
-			s = open(t, filesystem.Options{Root: root}) // which knows nothing about it
+			s = open(t, filesystem.Options{Root: root}) // which has not verified it
+			storagetest.PushBlob(t, s, "b", []byte("waits until the work of the start is done"))
 			repo := storagetest.Repo(t, "a")
 			for i := range 2 {
 				b, err := s.OpenBlob(ctx, repo, d)

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
 )
 
@@ -111,9 +114,10 @@ func (c *change) create(name string, body []byte) (disk.File, error) {
 	return f, nil
 }
 
-// adopt takes over an open file of size bytes that was staged as from, and returns what the journal is to say of it once it gets its name.
-func (c *change) adopt(f disk.File, from, name string, size int64) (item, error) {
-	i := item{kind: itemMoved, name: name, from: from, size: size}
+// adopt takes over an open file of size bytes that was staged as from and whose hash was d, and returns the item that the journal
+// records for it. The journal gets the bytes as the file has them now, so they are hashed again: the kernel may have lost some.
+func (c *change) adopt(f disk.File, from string, d digest.Digest, size int64) (item, error) {
+	i := item{kind: itemMoved, name: blobPath(d), from: from, size: size}
 	if c.j == nil || size > inlineMost {
 		c.files = append(c.files, f)
 		return i, nil
@@ -121,7 +125,10 @@ func (c *change) adopt(f disk.File, from, name string, size int64) (item, error)
 	defer f.Close()
 	i.kind, i.body = itemFile, make([]byte, size)
 	if n, err := f.ReadAt(i.body, 0); int64(n) < size {
-		return i, fmt.Errorf("read what was staged: %w", err)
+		return i, fmt.Errorf("read staged file: %w", err)
+	}
+	if got := d.Algorithm().FromBytes(i.body); got != d {
+		return i, fmt.Errorf("%w: the staged bytes were lost: they have the digest %s, not %s", storage.ErrUnavailable, got, d)
 	}
 	return i, nil
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // DeleteTag implements storage.Manifests.
-func (s *Store) DeleteTag(_ context.Context, repo reference.Repository, tag reference.Tag) error {
+func (s *Store) DeleteTag(_ context.Context, repo reference.Repository, tag reference.Tag) (err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -52,7 +53,8 @@ func (s *Store) removeTag(repo, tag string) error {
 }
 
 // DeleteManifest implements storage.Manifests. The tags go first, so that pushing the manifest again does not bring them back.
-func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) error {
+func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) (err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err

@@ -41,7 +41,8 @@ func (s *Store) ReadDerived(_ context.Context, name string) ([]byte, error) {
 }
 
 // WriteDerived implements storage.Derived. Nothing is synced: what a power cut leaves of a record shows when it is read, and it is made again.
-func (s *Store) WriteDerived(_ context.Context, name string, content []byte) error {
+func (s *Store) WriteDerived(_ context.Context, name string, content []byte) (err error) {
+	defer mapping(&err)
 	at, err := derivedPath(name)
 	if err != nil {
 		return err
@@ -86,7 +87,8 @@ func (s *Store) derivedDirs(dir string) error {
 }
 
 // RemoveDerived implements storage.Derived.
-func (s *Store) RemoveDerived(_ context.Context, name string) error {
+func (s *Store) RemoveDerived(_ context.Context, name string) (err error) {
+	defer mapping(&err)
 	at, err := derivedPath(name)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type firstReader struct {
 
 	pos     int64
 	h       hash.Hash // nil until the first read from the start
+	epoch   uint64    // of that read
 	hashed  int64
 	tail    []byte // the end, once checked
 	checked bool
@@ -75,7 +76,7 @@ func (r *firstReader) fill(p []byte) (int, error) {
 // stream hands out what comes before the end, hashing it.
 func (r *firstReader) stream(p []byte) (int, error) {
 	if r.h == nil {
-		r.h = r.d.Algorithm().Hash()
+		r.h, r.epoch = r.d.Algorithm().Hash(), r.s.verified.epoch()
 	}
 	free := r.info.Size - heldBack
 	if r.pos < free {
@@ -94,7 +95,7 @@ func (r *firstReader) stream(p []byte) (int, error) {
 			return 0, r.failed
 		}
 		r.h.Write(r.tail)
-		if r.failed = r.s.judge(r.f, r.info, r.d, digest.NewDigest(r.d.Algorithm(), r.h), r.info.Size); r.failed != nil {
+		if r.failed = r.s.judge(r.f, r.info, r.d, digest.NewDigest(r.d.Algorithm(), r.h), r.info.Size, r.epoch); r.failed != nil {
 			return 0, r.failed
 		}
 	}

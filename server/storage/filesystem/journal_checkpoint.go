@@ -198,6 +198,13 @@ func (j *journal) settle(dir string) error {
 	}
 }
 
+// pending reports whether a record names something in dir that is not known to be durable by itself.
+func (j *journal) pending(dir string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.active.names.has(dir) || j.other().names.has(dir)
+}
+
 func (j *journal) other() *segment {
 	if j.active == j.segments[0] {
 		return j.segments[1]

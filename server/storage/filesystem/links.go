@@ -88,19 +88,45 @@ func (s *Store) sound(d digest.Digest, size int64) bool {
 	return ok
 }
 
-// linkOf finds a blob of a repository; false where link or data is missing. For a pusher the link is touched and what is in doubt counts as
-// missing. Called under the digest's lock when touching.
-func (s *Store) linkOf(repo string, d digest.Digest, touch bool) (target digest.Digest, info disk.Info, ok bool, err error) {
+// toucher refreshes the time of a link: touch for pushes, which fail with it, and tryTouch for reads.
+type toucher func(dir string, info disk.Info) error
+
+// tryTouch is touch for a read, which a failed touch does not fail: the client's push repeats it under the collector's locks.
+func (s *Store) tryTouch(dir string, info disk.Info) error {
+	if err := s.touch(dir, info); err != nil && s.touchFailed.CompareAndSwap(false, true) {
+		s.log.Warn("refresh time of link; later failures are not logged", "name", dir+"/link", "error", err)
+	} else if err == nil {
+		s.touchFailed.Store(false)
+	}
+	return nil
+}
+
+// enterRead begins a read that touches links. It reports false if the store takes no changes; the read then proceeds without.
+func (s *Store) enterRead(ctx context.Context) (leave func(), ok bool) {
+	select {
+	case <-s.settled:
+	case <-ctx.Done():
+		return nil, false
+	}
+	leave, err := s.enter()
+	return leave, err == nil
+}
+
+// linkOf finds a blob of a repository. It reports false if link or data is missing. With touch, for a pusher, a link or data in
+// doubt counts as missing, and the caller holds the digest's lock.
+func (s *Store) linkOf(
+	repo string, d digest.Digest, touch toucher,
+) (target digest.Digest, info disk.Info, ok bool, err error) {
 	dir := layerDir(repo, d)
 	target, link, ok, err := s.linked(dir, d)
 	if err != nil || !ok {
 		return "", info, false, err
 	}
-	if touch {
+	if touch != nil {
 		if s.doubt.has(dir+"/link") || s.doubt.has(blobPath(target)) {
 			return "", info, false, nil
 		}
-		if err := s.touch(dir, link); err != nil {
+		if err := touch(dir, link); err != nil {
 			return "", info, false, err
 		}
 	}
@@ -109,31 +135,32 @@ func (s *Store) linkOf(repo string, d digest.Digest, touch bool) (target digest.
 }
 
 // StatBlob implements storage.Blobs.
-func (s *Store) StatBlob(_ context.Context, repo reference.Repository, d digest.Digest, touch bool) (int64, error) {
+func (s *Store) StatBlob(ctx context.Context, repo reference.Repository, d digest.Digest, touch bool) (int64, error) {
+	var how toucher
 	if touch && !s.opt.ReadOnly {
-		leave, err := s.enter()
-		if err != nil {
-			return 0, err
+		if leave, ok := s.enterRead(ctx); ok {
+			defer leave()
+			defer s.locks.shared(d)()
+			defer s.gc.note(d)
+			how = s.tryTouch
 		}
-		defer leave()
-		defer s.locks.shared(d)()
-		defer s.gc.note(d)
 	}
-	target, info, ok, err := s.linkOf(repo.String(), d, touch && !s.opt.ReadOnly)
+	target, info, ok, err := s.linkOf(repo.String(), d, how)
 	if err != nil {
 		return 0, err
 	}
 	if !ok {
 		return 0, fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)
 	}
-	if touch && target != d {
+	if how != nil && target != d {
 		s.gc.note(target)
 	}
 	return info.Size, nil
 }
 
 // DeleteBlob implements storage.Blobs.
-func (s *Store) DeleteBlob(_ context.Context, repo reference.Repository, d digest.Digest) error {
+func (s *Store) DeleteBlob(_ context.Context, repo reference.Repository, d digest.Digest) (err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -159,7 +186,8 @@ func (s *Store) DeleteBlob(_ context.Context, repo reference.Repository, d diges
 }
 
 // MountBlob implements storage.Blobs. Link first, then data, then the new link: whoever collects meanwhile either waits or has made it missing.
-func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) error {
+func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) (err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -184,7 +212,7 @@ func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidat
 func (s *Store) linkAgain(repo string, d digest.Digest, size int64) (bool, error) {
 	defer s.locks.shared(d)()
 	defer s.gc.note(d)
-	target, info, ok, err := s.linkOf(repo, d, true)
+	target, info, ok, err := s.linkOf(repo, d, s.touch)
 	if err != nil || !ok || target != d {
 		return false, err
 	}
@@ -193,7 +221,7 @@ func (s *Store) linkAgain(repo string, d digest.Digest, size int64) (bool, error
 
 func (s *Store) mountFrom(to, from string, d digest.Digest) (bool, error) {
 	defer s.locks.exclusive(d)()
-	target, _, ok, err := s.linkOf(from, d, true)
+	target, _, ok, err := s.linkOf(from, d, s.touch)
 	if err != nil || !ok || target != d { // a link by another digest is of distribution's writing, and never of ours
 		return false, err
 	}

@@ -17,16 +17,14 @@ import (
 const maxManifest = manifest.MaxSize
 
 // GetManifest implements storage.Manifests.
-func (s *Store) GetManifest(_ context.Context, repo reference.Repository, d digest.Digest, touch bool) (storage.Stored, error) {
-	touch = touch && !s.opt.ReadOnly
-	if touch {
-		leave, err := s.enter()
-		if err != nil {
-			return storage.Stored{}, err
+func (s *Store) GetManifest(ctx context.Context, repo reference.Repository, d digest.Digest, touch bool) (storage.Stored, error) {
+	if touch = touch && !s.opt.ReadOnly; touch {
+		var leave func()
+		if leave, touch = s.enterRead(ctx); touch {
+			defer leave()
+			defer s.locks.shared(d)()
+			defer s.gc.note(d)
 		}
-		defer leave()
-		defer s.locks.shared(d)()
-		defer s.gc.note(d)
 	}
 	dir := revisionDir(repo.String(), d)
 	target, link, ok, err := s.linked(dir, d)
@@ -37,9 +35,7 @@ func (s *Store) GetManifest(_ context.Context, repo reference.Repository, d dige
 		return storage.Stored{}, fmt.Errorf("%w: %s", storage.ErrManifestUnknown, d)
 	}
 	if touch {
-		if err := s.touch(dir, link); err != nil {
-			return storage.Stored{}, err
-		}
+		_ = s.tryTouch(dir, link)
 	}
 	stored, err := s.load(target)
 	stored.Digest = d
@@ -77,7 +73,7 @@ func (s *Store) loadFromDisk(d digest.Digest) (storage.Stored, error) {
 	if info.Size > maxManifest {
 		return storage.Stored{}, s.damagedManifest(d, fmt.Sprintf("it has %d bytes, manifests have up to %d", info.Size, int64(maxManifest)))
 	}
-	body := make([]byte, info.Size)
+	body, epoch := make([]byte, info.Size), s.verified.epoch()
 	if n, err := f.ReadAt(body, 0); int64(n) < info.Size {
 		return storage.Stored{}, fmt.Errorf("read manifest %s: %w", d, err)
 	}
@@ -88,7 +84,7 @@ func (s *Store) loadFromDisk(d digest.Digest) (storage.Stored, error) {
 	if err != nil {
 		return storage.Stored{}, s.damagedManifest(d, "it is no manifest of a type served here: "+err.Error())
 	}
-	s.verified.add(d, info)
+	s.verified.add(d, info, epoch)
 	return s.remember(d, m.MediaType, body, info), nil
 }
 

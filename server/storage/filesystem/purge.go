@@ -28,6 +28,9 @@ func (s *Store) PurgeUploads(ctx context.Context, age time.Duration, dryRun bool
 	ctx, stop := s.running(ctx)
 	defer stop()
 	now := s.now()
+	if !dryRun {
+		s.shutIdle(now.Add(-idleAfter))
+	}
 	for _, u := range s.sessions.list(s) {
 		if err := ctx.Err(); err != nil {
 			return report, err

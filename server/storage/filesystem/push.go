@@ -115,7 +115,8 @@ func (w *receiver) writeBack(size int64) error {
 }
 
 // PutBlob implements storage.Uploads.
-func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r io.Reader, size int64) error {
+func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r io.Reader, size int64) (err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -152,13 +153,14 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	return err
 }
 
-// commit makes a staged blob whose digest was checked durable and links it. It closes f. named tells whether from got its place; else it is
-// still there, and was not needed or is not to be used any more.
+// commit makes a staged blob whose hash was d durable and links it. It syncs and closes f, the descriptor that wrote the bytes. It
+// reports whether from was renamed to its place; otherwise the file was not needed or must not be used.
 func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, size int64) (named bool, err error) {
 	if ok, err := s.linkAgain(repo, d, size); err != nil || ok {
 		f.Close()
 		return false, mapped(err)
 	}
+	epoch := s.verified.epoch()
 	c := s.begin()
 	defer c.end()
 	data := item{kind: itemMoved, name: blobPath(d), from: from, size: size}
@@ -166,7 +168,7 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 	here := s.sound(d, size)
 	if here {
 		defer f.Close()
-	} else if data, err = c.adopt(f, from, blobPath(d), size); err != nil {
+	} else if data, err = c.adopt(f, from, d, size); err != nil {
 		return false, mapped(err)
 	}
 	if err := c.repository(repo); err != nil {
@@ -194,7 +196,7 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 	}
 	if !still {
 		if info, ok, err := s.data(d); err == nil && ok {
-			s.verified.add(d, info)
+			s.verified.add(d, info, epoch)
 		}
 	}
 	return !still, nil

@@ -17,7 +17,8 @@ import (
 // PutManifest implements storage.Manifests.
 //
 // The references' locks are held from the check to the end, so that no collection may come between.
-func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
+func (s *Store) PutManifest(ctx context.Context, p storage.Put) (err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Refe
 		}
 		return ok, nil, err
 	}
-	target, info, ok, err := s.linkOf(repo, r.Digest, true)
+	target, info, ok, err := s.linkOf(repo, r.Digest, s.touch)
 	if err != nil || !ok {
 		return false, nil, err
 	}
@@ -109,6 +110,7 @@ func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Refe
 		return false, nil, nil //nolint:nilerr // it cannot be opened, so it is not here
 	}
 	defer f.Close()
+	epoch := s.verified.epoch()
 	got, _, err := hashFile(ctx, f, info.Size, target.Algorithm())
 	if err != nil {
 		return false, nil, fmt.Errorf("check blob %s: %w", target, err)
@@ -117,7 +119,7 @@ func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Refe
 		s.log.Error("stored blob is damaged", "digest", target, "size", info.Size, "announced", r.Size)
 		return false, &suspect{target, info}, nil
 	}
-	s.verified.add(target, info)
+	s.verified.add(target, info, epoch)
 	return true, nil, nil
 }
 
@@ -128,6 +130,7 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 	if err != nil {
 		return err
 	}
+	epoch := s.verified.epoch()
 	c := s.begin()
 	defer c.end()
 	if err := c.repository(repo); err != nil {
@@ -160,7 +163,7 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 		s.pointers.drop(pointerKey{repo, t})
 	}
 	if info, ok, err := s.data(d); err == nil && ok && !sound {
-		s.verified.add(d, info)
+		s.verified.add(d, info, epoch)
 		s.remember(d, p.Manifest.MediaType, slices.Clone(p.Content), info)
 	}
 	return nil

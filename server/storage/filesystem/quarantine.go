@@ -20,8 +20,13 @@ func (s *Store) setAside(d digest.Digest, info disk.Info, what string) (to strin
 	return s.quarantine(d, info)
 }
 
-// quarantine is setAside for whoever has entered.
+// quarantine is setAside for callers that have entered and hold no lock. A blob that is still in the journal is checkpointed first:
+// if the kernel lost its bytes, the checkpoint writes them again from the journal, and nothing is moved.
 func (s *Store) quarantine(d digest.Digest, info disk.Info) (to string) {
+	if err := s.unjournal(blobDir(d)); err != nil {
+		s.log.Error("quarantine damaged blob: it stays, the journal still holds it", "digest", d, "error", err)
+		return ""
+	}
 	defer s.locks.exclusive(d)()
 	name := blobPath(d)
 	if now, err := s.disk.Stat(name); err != nil || !now.Same(info) {

@@ -78,7 +78,7 @@ func (c *scrubbing) blob(ctx context.Context, d digest.Digest, info disk.Info) e
 	if absent(err) {
 		return nil // deleted meanwhile
 	}
-	what := ""
+	what, epoch := "", c.s.verified.epoch()
 	if err == nil {
 		defer f.Close()
 		if info, err = f.Stat(); err == nil {
@@ -98,7 +98,7 @@ func (c *scrubbing) blob(ctx context.Context, d digest.Digest, info disk.Info) e
 	c.sum.Bytes += info.Size
 	if what == "" {
 		if !c.s.verified.has(d, info) {
-			c.s.verified.add(d, info)
+			c.s.verified.add(d, info, epoch)
 		}
 		return nil
 	}

@@ -29,11 +29,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"packhouse/server/storage"
@@ -113,6 +111,8 @@ type Store struct {
 	scrubTurn chan struct{}
 	verifying atomic.Bool // a large blob is being checked in the background
 
+	touchFailed atomic.Bool // the last touch by a read failed, and it was logged
+
 	replayed  uint64        // the last record of the journal at the start
 	settled   chan struct{} // closed when what was there at the start is durable
 	unsettled error         // why it is not
@@ -126,7 +126,7 @@ type Store struct {
 	state      runState
 }
 
-var errClosed = errors.New("storage is closed")
+var errClosed = fmt.Errorf("%w: it is closed", storage.ErrUnavailable)
 
 // Open opens the store in a directory. It takes ownership (*storage.OwnedError), refuses a directory that holds something else
 // (*storage.ForeignError), and does not walk what is stored.
@@ -148,7 +148,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // OpenDisk opens the store on a disk, which it closes when it is closed itself, but not when opening fails.
 func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{opt: o, disk: d, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
+	s := &Store{opt: o, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
+	s.disk = reporting{d, s.verified.endEpoch}
 	s.locks.seed = maphash.MakeSeed()
 	s.gc.turn = make(chan struct{}, 1)
 	s.scrubTurn = make(chan struct{}, 1)
@@ -211,6 +212,7 @@ func (s *Store) Close() error {
 	s.background.Wait()
 	var errs []error
 	if !s.opt.ReadOnly {
+		s.shutIdle(s.now().AddDate(100, 0, 0)) // all of them
 		s.referrers.save()
 		var err error
 		if j := s.journal.Swap(nil); j != nil {
@@ -220,24 +222,6 @@ func (s *Store) Close() error {
 	}
 	errs = append(errs, s.disk.Close())
 	return errors.Join(errs...)
-}
-
-// mapped gives the errors of the system their meaning here.
-func mapped(err error) error {
-	switch {
-	case err == nil, errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrReadOnly):
-		return err
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: %w", storage.ErrFull, err)
-	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w: %w", storage.ErrReadOnly, err)
-	}
-	return err
-}
-
-// absent tells whether err says that a name is not there.
-func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 var _ storage.Store = (*Store)(nil)

@@ -10,14 +10,14 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/storage"
-	"packhouse/server/storage/disk"
 )
 
-// recordEvery is how much of one long chunk may be lost with the process.
+// recordEvery is how much of one long chunk may be lost with the process, in bytes.
 const recordEvery = 64 << 20
 
 // StartUpload implements storage.Uploads.
-func (s *Store) StartUpload(_ context.Context, o storage.Owner, alg digest.Algorithm) (storage.Upload, error) {
+func (s *Store) StartUpload(_ context.Context, o storage.Owner, alg digest.Algorithm) (_ storage.Upload, err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return storage.Upload{}, err
@@ -29,18 +29,21 @@ func (s *Store) StartUpload(_ context.Context, o storage.Owner, alg digest.Algor
 	s.sessions.load(s)
 	now := s.now().UTC()
 	u := &session{id: newID(), owner: o, started: now, seen: now, alg: alg, busy: make(chan struct{}, 1), hash: alg.Hash()}
-	if err := s.sessions.open(u, s.opt.UploadsPerUser); err != nil {
+	u.busy <- struct{}{}
+	defer func() { <-u.busy }()
+	if err := s.sessions.admit(u, s.opt.UploadsPerUser); err != nil {
 		return storage.Upload{}, err
 	}
-	if err := s.lay(u); err != nil {
+	if err := s.createSession(u); err != nil {
 		s.drop(u)
-		return storage.Upload{}, mapped(err)
+		return storage.Upload{}, err
 	}
 	return u.upload(), nil
 }
 
-// lay makes the files of a new session. The record comes first: data without one is nobody's.
-func (s *Store) lay(u *session) error {
+// createSession creates the files of a new session and keeps its data file open. The record comes first: data without a record
+// belongs to no session.
+func (s *Store) createSession(u *session) error {
 	slot, ok := s.sessions.slot()
 	if u.slot = slot; !ok {
 		u.slot = strings.TrimPrefix(s.temporary(), stageDir+"/")
@@ -55,102 +58,115 @@ func (s *Store) lay(u *session) error {
 	if err != nil {
 		return fmt.Errorf("start upload: %w", err)
 	}
-	f.Close()
+	s.attach(u, f)
 	return nil
 }
 
-// StatUpload implements storage.Uploads.
-func (s *Store) StatUpload(_ context.Context, o storage.Owner, id string) (storage.Upload, error) {
-	u, err := s.find(o, id)
-	if err != nil {
-		return storage.Upload{}, err
-	}
-	return u.upload(), nil
-}
-
-// AppendUpload implements storage.Uploads.
-func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64) (storage.Upload, error) {
+// acquire returns a session to its owner for one request, with its bytes verified if they had to be. The caller calls release.
+func (s *Store) acquire(ctx context.Context, o storage.Owner, id string) (u *session, release func(), err error) {
 	leave, err := s.enter()
 	if err != nil {
-		return storage.Upload{}, err
+		return nil, nil, err
 	}
-	defer leave()
+	if u, err = s.find(o, id); err != nil {
+		leave()
+		return nil, nil, err
+	}
+	free, err := u.hold(ctx)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	release = func() { free(); leave() }
+	if err := s.resume(ctx, u); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return u, release, nil
+}
+
+// StatUpload implements storage.Uploads. It does not wait for a chunk that is being received.
+func (s *Store) StatUpload(ctx context.Context, o storage.Owner, id string) (_ storage.Upload, err error) {
+	defer mapping(&err)
 	u, err := s.find(o, id)
 	if err != nil {
 		return storage.Upload{}, err
 	}
-	release, err := u.hold(ctx)
+	if u.isOpen() {
+		return u.upload(), nil
+	}
+	u, release, err := s.acquire(ctx, o, id)
 	if err != nil {
 		return storage.Upload{}, err
 	}
 	defer release()
-	f, err := s.take(ctx, u, at, r, size, true)
-	if f != nil {
-		f.Close()
+	return u.upload(), nil
+}
+
+// AppendUpload implements storage.Uploads.
+func (s *Store) AppendUpload(
+	ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64,
+) (_ storage.Upload, err error) {
+	defer mapping(&err)
+	u, release, err := s.acquire(ctx, o, id)
+	if err != nil {
+		return storage.Upload{}, err
 	}
+	defer release()
+	err = s.receiveChunk(ctx, u, at, r, size, true)
 	return u.upload(), err
 }
 
-// take adds a chunk to a held session and returns its open file, if it got so far. The end of a last chunk need not be recorded: whatever
-// comes of it, the session is over.
-func (s *Store) take(ctx context.Context, u *session, at int64, r io.Reader, size int64, record bool) (disk.File, error) {
+// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. The end of the last chunk need not be
+// recorded: the session ends with it.
+func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Reader, size int64, record bool) error {
 	begin := u.upload().Offset
 	if at >= 0 && at != begin {
-		return nil, &storage.OffsetError{Upload: u.upload(), Want: at}
+		return &storage.OffsetError{Upload: u.upload(), Want: at}
 	}
 	set, err := s.reserve(size)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer set.release()
-	f, err := s.disk.Reopen(u.data())
-	if absent(err) {
-		s.drop(u)
-		return nil, storage.ErrUploadUnknown
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open upload: %w", err)
-	}
-	if err := rewind(f, begin); err != nil {
-		return f, err
+	if err := rewind(u.file, begin); err != nil {
+		return err
 	}
 	if r == nil {
-		return f, nil
+		return nil
 	}
-	w := &receiver{s: s, f: f, h: u.hash, offset: begin, begun: begin, set: set}
+	before := u.state
+	w := &receiver{s: s, f: u.file, h: u.hash, offset: begin, begun: begin, set: set}
 	for left := size; ; {
 		part := left
 		if part < 0 || part > recordEvery {
 			part = recordEvery
 		}
-		more, rest := part != left, io.Reader(r)
+		more, rest := part != left, r
 		if more {
 			rest = io.LimitReader(r, part)
 		}
 		n, err := w.receive(ctx, rest, partSize(more, left))
 		if over := (*storage.SizeError)(nil); errors.As(err, &over) && over.Got > over.Want {
-			// More than announced: none of the chunk counts.
-			return f, s.undo(ctx, u, f, begin, &storage.SizeError{Want: size, Got: size + 1})
+			// The client sent more than it announced: none of the chunk counts.
+			return s.undo(u, before, begin, &storage.SizeError{Want: size, Got: size + 1})
 		}
-		if err == nil && !record && (!more || n < part) {
-			u.mu.Lock()
-			u.offset = w.offset
-			u.mu.Unlock()
-		} else if serr := s.save(u, w.offset); serr != nil {
-			s.drop(u) // hash and record no longer agree
-			return f, serr
+		last := err == nil && (!more || n < part)
+		if serr := s.advance(u, w.offset, record || !last); serr != nil {
+			s.drop(u) // hash and record differ
+			return serr
 		}
 		if err != nil {
 			if short := (*storage.SizeError)(nil); errors.As(err, &short) {
 				err = &storage.SizeError{Want: size, Got: w.offset - begin}
 			}
-			return f, err
+			return err
 		}
-		if !more || n < part {
+		if last {
 			if size >= 0 && w.offset-begin < size {
-				return f, &storage.SizeError{Want: size, Got: w.offset - begin}
+				return &storage.SizeError{Want: size, Got: w.offset - begin}
 			}
-			return f, nil
+			return nil
 		}
 		if left > 0 {
 			left -= n
@@ -158,7 +174,19 @@ func (s *Store) take(ctx context.Context, u *session, at int64, r io.Reader, siz
 	}
 }
 
-// partSize is what receive is to expect: a part in the middle may end early, which is found out by its caller.
+// advance moves a session to the offset that its hash has reached, on disk too if record is set.
+func (s *Store) advance(u *session, offset int64, record bool) error {
+	if record {
+		return s.save(u, offset)
+	}
+	state, err := hashState(u.hash)
+	if err == nil {
+		u.advance(offset, state, s.now().UTC())
+	}
+	return err
+}
+
+// partSize returns the size that receive expects: unknown for a part in the middle, which may end early.
 func partSize(more bool, left int64) int64 {
 	if more {
 		return -1
@@ -166,76 +194,49 @@ func partSize(more bool, left int64) int64 {
 	return left
 }
 
-// rewind cuts what an interrupted chunk left behind the recorded end.
-func rewind(f disk.File, to int64) error {
-	info, err := f.Stat()
-	if err == nil && info.Size > to {
-		err = f.Truncate(to)
-	}
+// undo puts a session back to an offset and the hash state it had there, and returns why.
+func (s *Store) undo(u *session, state []byte, to int64, why error) error {
+	h, err := restoreHash(u.alg, state)
 	if err == nil {
-		_, err = f.Seek(to, io.SeekStart)
+		u.hash = h
+		err = errors.Join(rewind(u.file, to), s.save(u, to))
 	}
 	if err != nil {
-		return fmt.Errorf("resume upload: %w", err)
+		s.drop(u)
 	}
-	return nil
+	return errors.Join(why, err)
 }
 
-// undo puts a session back to an offset by hashing what is before it again, and returns why.
-func (s *Store) undo(ctx context.Context, u *session, f disk.File, to int64, why error) error {
-	u.hash.Reset()
-	if _, err := io.Copy(u.hash, &contextReader{ctx, io.NewSectionReader(f, 0, to)}); err != nil {
-		s.drop(u)
-		return errors.Join(why, err)
-	}
-	if err := errors.Join(rewind(f, to), s.save(u, to)); err != nil {
-		s.drop(u)
-		return errors.Join(why, err)
-	}
-	return why
-}
-
-// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong, or could not be made durable, is gone.
-func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest) error {
-	leave, err := s.enter()
-	if err != nil {
-		return err
-	}
-	defer leave()
-	u, err := s.find(o, id)
-	if err != nil {
-		return err
-	}
-	release, err := u.hold(ctx)
+// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong, or could not be made durable, is dropped.
+func (s *Store) FinishUpload(
+	ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest,
+) (err error) {
+	defer mapping(&err)
+	u, release, err := s.acquire(ctx, o, id)
 	if err != nil {
 		return err
 	}
 	defer release()
-	f, err := s.take(ctx, u, at, r, size, false)
-	if err != nil {
-		if f != nil {
-			f.Close()
-		}
+	if err := s.receiveChunk(ctx, u, at, r, size, false); err != nil {
 		return err
 	}
+	defer s.drop(u)
 	total, got := u.upload().Offset, digest.NewDigest(u.alg, u.hash)
 	if d.Algorithm() != u.alg {
-		if got, _, err = hashFile(ctx, f, total, d.Algorithm()); err != nil {
-			f.Close()
+		if got, _, err = hashFile(ctx, u.file, total, d.Algorithm()); err != nil {
 			return fmt.Errorf("hash upload again: %w", err)
 		}
 	}
-	defer s.drop(u)
 	if got != d {
-		f.Close()
 		return &storage.DigestError{Want: d, Got: got}
 	}
-	_, err = s.commit(o.Repository.String(), d, f, u.data(), total)
+	_, err = s.commit(o.Repository.String(), d, s.detach(u), u.data(), total)
 	return err
 }
 
-// CancelUpload implements storage.Uploads. A chunk under way is cut off by its connection, not here: cancelling waits for it.
-func (s *Store) CancelUpload(ctx context.Context, o storage.Owner, id string) error {
+// CancelUpload implements storage.Uploads. It waits for a chunk that is being received.
+func (s *Store) CancelUpload(ctx context.Context, o storage.Owner, id string) (err error) {
+	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -16,14 +17,24 @@ const (
 	verifiedShards = 64
 )
 
-// verified remembers which blobs were hashed and found good, by digest, inode, size and change time: a changed file is not remembered. It
-// is bounded and forgets at will; forgetting costs one more hashing.
+// verified remembers which blobs were hashed and found good, by digest, inode, size, change time and epoch. A changed file is not
+// remembered. The cache is bounded and evicts freely; an evicted blob is hashed once more.
+//
+// An epoch ends when the kernel reports that some write to the file system failed. What was hashed before may have been pages that
+// never reached the device, so nothing from an earlier epoch counts.
 type verified struct {
 	once  sync.Once
 	seed  maphash.Seed
 	slots [][2]uint64
 	locks [verifiedShards]sync.Mutex
+	ended atomic.Uint64 // epochs
 }
+
+// epoch returns the current epoch. It is read before the bytes are.
+func (v *verified) epoch() uint64 { return v.ended.Load() }
+
+// endEpoch forgets everything.
+func (v *verified) endEpoch() { v.ended.Add(1) }
 
 func (v *verified) init() {
 	v.once.Do(func() {
@@ -32,28 +43,31 @@ func (v *verified) init() {
 	})
 }
 
-// keys returns where a digest is looked for, and 128 bits that stand for it and its file.
-func (v *verified) keys(d digest.Digest, i disk.Info) (at int, mark [2]uint64, lock *sync.Mutex) {
+// keys returns the slot of a digest, and 128 bits that stand for the digest, its file and the epoch.
+func (v *verified) keys(d digest.Digest, i disk.Info, epoch uint64) (at int, mark [2]uint64, lock *sync.Mutex) {
 	v.init()
 	of := maphash.String(v.seed, string(d))
 	is := maphash.Comparable(v.seed, struct {
 		of, inode     uint64
 		size, changed int64
 		mod           int64
-	}{of, i.Inode, i.Size, i.Changed, i.ModTime.UnixNano()})
+		epoch         uint64
+	}{of, i.Inode, i.Size, i.Changed, i.ModTime.UnixNano(), epoch})
 	at = int(of%(verifiedSlots/verifiedWays)) * verifiedWays //nolint:gosec // less than verifiedSlots
 	return at, [2]uint64{of | 1, is}, &v.locks[of%verifiedShards]
 }
 
+// has reports whether the file was verified in the current epoch.
 func (v *verified) has(d digest.Digest, i disk.Info) bool {
-	at, mark, lock := v.keys(d, i)
+	at, mark, lock := v.keys(d, i, v.epoch())
 	lock.Lock()
 	defer lock.Unlock()
 	return slices.Contains(v.slots[at:at+verifiedWays], mark)
 }
 
-func (v *verified) add(d digest.Digest, i disk.Info) {
-	at, mark, lock := v.keys(d, i)
+// add remembers a file whose bytes were read or written since the given epoch.
+func (v *verified) add(d digest.Digest, i disk.Info, epoch uint64) {
+	at, mark, lock := v.keys(d, i, epoch)
 	lock.Lock()
 	defer lock.Unlock()
 	set := v.slots[at : at+verifiedWays]
@@ -63,6 +77,6 @@ func (v *verified) add(d digest.Digest, i disk.Info) {
 			return
 		}
 	}
-	copy(set[1:], set) // the oldest falls out
+	copy(set[1:], set) // evicts the oldest
 	set[0] = mark
 }

@@ -11,13 +11,14 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// verify hashes an open file and remembers it as good, or sets it aside. The position of f does not move.
+// verify hashes an open file and remembers it as good, or quarantines it. The position of f does not move.
 func (s *Store) verify(ctx context.Context, f disk.File, info disk.Info, d digest.Digest) error {
+	epoch := s.verified.epoch()
 	got, n, err := hashFile(ctx, f, info.Size, d.Algorithm())
 	if err != nil {
 		return fmt.Errorf("read blob: %w", err)
 	}
-	return s.judge(f, info, d, got, n)
+	return s.judge(f, info, d, got, n, epoch)
 }
 
 // hashFile hashes the first size bytes of a file. Its position does not move.
@@ -29,10 +30,10 @@ func hashFile(ctx context.Context, f disk.File, size int64, alg digest.Algorithm
 	return digest.NewDigest(alg, h), n, err
 }
 
-// judge compares the digest that n bytes of a file turned out to have with its own.
-func (s *Store) judge(f disk.File, info disk.Info, d, got digest.Digest, n int64) error {
+// judge compares the digest got of the n bytes of a file, read since an epoch, with the digest the file must have.
+func (s *Store) judge(f disk.File, info disk.Info, d, got digest.Digest, n int64, epoch uint64) error {
 	if got == d {
-		s.verified.add(d, info)
+		s.verified.add(d, info, epoch)
 		return nil
 	}
 	now, err := f.Stat()

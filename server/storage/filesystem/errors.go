@@ -1,0 +1,43 @@
+package filesystem
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"syscall"
+
+	"packhouse/server/storage"
+)
+
+// deviceErrors are what a system call returns when the device or the connection behind a file system fails.
+var deviceErrors = append([]error{
+	syscall.EIO, syscall.ENXIO, syscall.ENODEV, syscall.ESTALE, syscall.ETIMEDOUT, syscall.EBADMSG, syscall.ENOTCONN,
+}, systemDeviceErrors...)
+
+// mapped wraps errors of the system in the sentinel of package storage that they amount to.
+func mapped(err error) error {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case err == nil, slices.ContainsFunc(sentinels, is):
+		return err
+	case is(syscall.ENOSPC), is(syscall.EDQUOT):
+		return fmt.Errorf("%w: %w", storage.ErrFull, err)
+	case is(syscall.EROFS), is(fs.ErrPermission):
+		return fmt.Errorf("%w: %w", storage.ErrUnwritable, err)
+	case slices.ContainsFunc(deviceErrors, is):
+		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+	}
+	return err
+}
+
+// sentinels are the errors that mapped leaves as they are.
+var sentinels = []error{storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrUnavailable, storage.ErrUploadUnknown}
+
+// mapping maps the error that a change returns.
+func mapping(err *error) { *err = mapped(*err) }
+
+// absent reports whether err says that a name does not exist.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
