@@ -234,7 +234,7 @@ func parseDescriptor(where string, raw []byte) (Descriptor, error) {
 	if err != nil {
 		return Descriptor{}, refuse(ErrDescriptor, "%s: %.300s", where, err)
 	}
-	d.Digest = parsed
+	d.Digest, d.Size = parsed, size
 	switch {
 	case !o.has("size"):
 		return Descriptor{}, refuse(ErrDescriptor, "%s: size is missing", where)

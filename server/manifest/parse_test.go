@@ -3,6 +3,7 @@ package manifest
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,11 @@ func TestParseReadsWhatTheManifestIs(t *testing.T) {
 			}
 			if m.MediaType != tt.mediaType || m.ArtifactType != tt.artifact || len(m.Layers) != tt.layers || len(m.Manifests) != tt.children {
 				t.Errorf("got %+v", m)
+			}
+			for _, d := range slices.Concat(m.Layers, m.Manifests) {
+				if d.Size != 7 {
+					t.Errorf("%s has size %d, want 7", d.Digest, d.Size)
+				}
 			}
 			if got := m.References(); len(got) != tt.refs {
 				t.Errorf("references %+v, want %d", got, tt.refs)

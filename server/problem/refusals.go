@@ -126,6 +126,13 @@ func BadSize(want, got int64) *Error {
 		About(map[string]int64{"want": want, "got": got})
 }
 
+// BadReferenceSize is the answer to a manifest that states another size for content than is stored, in
+// bytes. Clients that allocate by the stated size, or stop reading there, would get other content.
+func BadReferenceSize(of string, stated, stored int64) *Error {
+	return New(http.StatusBadRequest, SizeInvalid, "%s has %d bytes, the manifest states %d: push a manifest with the right size", of, stored, stated).
+		About(map[string]any{"digest": of, "want": stated, "got": stored})
+}
+
 // BadRange is the answer to a range of a blob of size bytes that holds nothing.
 func BadRange(size int64) *Error {
 	return New(http.StatusRequestedRangeNotSatisfiable, RangeInvalid, "the blob has %d bytes, none of them in the range", size).

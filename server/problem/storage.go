@@ -28,6 +28,9 @@ func FromStorage(err error) *Error {
 	if e, ok := errors.AsType[*storage.SizeError](err); ok {
 		return BadSize(e.Want, e.Got).Because(err)
 	}
+	if e, ok := errors.AsType[*storage.ReferenceSizeError](err); ok {
+		return BadReferenceSize(string(e.Digest), e.Stated, e.Stored).Because(err)
+	}
 	if e, ok := errors.AsType[*storage.OffsetError](err); ok {
 		return OutOfOrder(e.Upload.Offset).Because(err)
 	}

@@ -75,7 +75,7 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	if err != nil {
 		return err
 	}
-	m, err := manifest.Parse(content)
+	m, err := manifest.ParsePushed(content)
 	if err != nil {
 		return err
 	}

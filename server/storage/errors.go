@@ -3,6 +3,8 @@ package storage
 import (
 	"fmt"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // OwnedError reports that another process owns the store. Unknown fields are zero.
@@ -26,6 +28,19 @@ func (e *OwnedError) Error() string {
 		who += " (packhouse " + e.Work + ")"
 	}
 	return "storage belongs to " + who + "; stop that one first, or ask it"
+}
+
+// ReferenceSizeError reports that a manifest states another size for content than the repository holds.
+// Sizes are in bytes.
+type ReferenceSizeError struct {
+	Digest digest.Digest
+	Stated int64 // by the manifest
+	Stored int64
+}
+
+// Error implements error.
+func (e *ReferenceSizeError) Error() string {
+	return fmt.Sprintf("%s has %d bytes, the manifest states %d", e.Digest, e.Stored, e.Stated)
 }
 
 // ForeignError says that a directory holds something else than a store.

@@ -138,7 +138,7 @@ var pushManifestRows = []row{
 			"index": index("", a, b), "nested": index("", inner, a), "empty": index(""),
 			"artifact": c.artifact("application/vnd.example+json", ""), "artifact-index": index(`,"artifactType":"text/x"`, a),
 			"annotations": c.image("c", `,"annotations":{"org.example":"ä <&>"}`),
-			"custom":      c.image("d", `,"org.example.custom":{"deep":[1,2,{"a":null}]},"MediaType":7`),
+			"custom":      c.image("d", `,"org.example.custom":{"deep":[1,2,{"a":null}]}`),
 			"no-layers":   fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, manifest.OCIManifest, descriptor("x/y", config, 2, "")),
 			"data":        fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, manifest.OCIManifest, descriptor("x/y", config, 2, `,"data":"e30="`)),
 			"whitespace":  append([]byte("\n  "), append(c.image("e", ""), "\n\n"...)...),
@@ -213,6 +213,70 @@ var badManifestRows = []row{
 		}
 		c.do("PUT", c.at("manifests/v1"), content, head{"Content-Type", manifest.OCIManifest + "; charset=utf-8"}).is(201)
 		c.do("PUT", c.at("manifests/v1"), content).is(201)
+	}},
+	{"keys that some clients read and others do not are refused (CVE-2021-41190)", func(c *client) {
+		d := c.push([]byte("{}"))
+		config, other := descriptor("x/y", d, 2, ""), descriptor("x/y", d, 2, `,"Digest":"`+digest.FromString("x").String()+`"`)
+		image := func(format string, args ...any) string {
+			return fmt.Sprintf(`{"schemaVersion":2,"mediaType":"`+manifest.OCIManifest+`",`+format+`}`, args...)
+		}
+		index := func(child string) string { return `{"schemaVersion":2,"manifests":[` + child + `]}` }
+		for _, content := range []string{
+			image(`"config":%s,"layers":[],"Layers":[%s]`, config, config),
+			image(`"config":%s,"LAYERS":[%s]`, config, config),
+			image(`"config":%s,"layers":[],"layers":[%s]`, config, config),
+			image(`"config":%s,"layers":[],"Manifests":[%s]`, config, config),
+			image(`"config":%s,"layers":[],"mediatype":%q`, config, manifest.OCIIndex),
+			image(`"config":%s,"layers":[]`, other),
+			image(`"config":%s,"layers":[%s]`, config, other),
+			image(`"config":%s,"layers":[],"subject":%s`, config, other),
+			image(`"config":%s,"layers":[],"vendor":1,"Vendor":2`, config),
+			index(descriptor(manifest.OCIManifest, digest.FromString("x"), 2, `,"Size":3`)),
+			index(descriptor(manifest.OCIManifest, digest.FromString("x"), 2, `,"platform":{"os":"linux","OS":"windows"}`)),
+		} {
+			c.do("PUT", c.at("manifests/v1"), content).refused(400, "MANIFEST_INVALID")
+		}
+		c.do("GET", c.at("manifests/v1"), nil).is(404)
+	}},
+	{"a stated size that is not the size of the content is refused", func(c *client) {
+		d := c.push([]byte("{}"))
+		layer := c.push([]byte("a layer"))
+		child := c.image("child", "")
+		c.putDigest(child)
+		blobs := func(config, size int) string {
+			return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]`, manifest.OCIManifest,
+				descriptor("x/y", d, config, ""), descriptor("x/y", layer, size, ""))
+		}
+		stated := func(n int) string { return descriptor(manifest.OCIManifest, digest.FromBytes(child), n, "") }
+		indexed := func(n int) string {
+			return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, manifest.OCIIndex, stated(n))
+		}
+		cached := func(n int) string {
+			return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, manifest.OCIIndex,
+				descriptor("application/vnd.buildkit.cacheconfig.v0", layer, n, ""))
+		}
+		for name, content := range map[string]string{
+			"config": blobs(3, 7) + "}", "layer, smaller": blobs(2, 6) + "}", "layer, larger": blobs(2, 1<<40) + "}", "layer, empty": blobs(2, 0) + "}",
+			"layer, twice": blobs(2, 7)[:len(blobs(2, 7))-1] + "," + descriptor("x/y", layer, 8, "") + "]}",
+			"child":        indexed(len(child) + 1), "build cache": cached(8),
+			"subject": blobs(2, 7) + `,"subject":` + stated(len(child)-1) + "}",
+		} {
+			if a := c.do("PUT", c.at("manifests/v1"), content); a.status != 400 || !bytes.Contains(a.body, []byte("SIZE_INVALID")) {
+				c.t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+		}
+		c.do("GET", c.at("manifests/v1"), nil).is(404)
+		foreign := descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar", layer, 999, `,"urls":["https://example.com/x"]`)
+		missing := descriptor(manifest.OCIManifest, digest.FromString("elsewhere"), 5, "")
+		for name, content := range map[string]string{
+			"all right": blobs(2, 7) + "}", "child": indexed(len(child)), "build cache": cached(7), "subject": blobs(2, 7) + `,"subject":` + stated(len(child)) + "}",
+			"missing subject": blobs(2, 7) + `,"subject":` + missing + "}",
+			"foreign layer":   blobs(2, 7)[:len(blobs(2, 7))-1] + "," + foreign + "]}",
+		} {
+			if a := c.do("PUT", c.at("manifests/v1"), content); a.status != 201 {
+				c.t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+		}
 	}},
 	{"what is no manifest is refused and names why", func(c *client) {
 		d := c.push([]byte("{}"))

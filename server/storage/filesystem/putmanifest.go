@@ -48,6 +48,11 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) (err error) {
 	if damaged, err = s.checkReferences(ctx, p.Repository.String(), references); err != nil {
 		return err
 	}
+	if subject := p.Manifest.Subject; subject != nil { // it may be missing
+		if _, err := s.holdsManifest(ctx, p.Repository.String(), subject.Digest, subject.Size, false); err != nil {
+			return err
+		}
+	}
 	tags := p.TagNames()
 	defer s.locks.tag(p.Repository.String(), tags...)()
 	return s.putManifest(p, tags)
@@ -60,8 +65,9 @@ type suspect struct {
 	info   disk.Info
 }
 
-// checkReferences makes sure that all a manifest needs is in the repository, and touches it. Children of an index may be missing: an index
-// may be pushed to a mirror without all of its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse).
+// checkReferences verifies that the repository holds everything a manifest needs, with the stated sizes,
+// and touches it. Children of an index may be missing: an index may be pushed to a mirror without all of
+// its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse).
 func (s *Store) checkReferences(ctx context.Context, repo string, references []manifest.Reference) (damaged []suspect, err error) {
 	var missing []manifest.Reference
 	for _, r := range references {
@@ -85,13 +91,11 @@ func (s *Store) checkReferences(ctx context.Context, repo string, references []m
 	return damaged, nil
 }
 
+// holdsReference reports whether the repository holds content that a manifest refers to. It returns a
+// *storage.ReferenceSizeError if the content is intact and has another size. bad is a damaged blob.
 func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Reference) (ok bool, bad *suspect, err error) {
 	if r.Kind == manifest.Child {
-		dir := revisionDir(repo, r.Digest)
-		_, link, ok, err := s.linked(dir, r.Digest)
-		if err == nil && ok {
-			err = s.touch(dir, link)
-		}
+		ok, err := s.holdsManifest(ctx, repo, r.Digest, r.Size, true)
 		return ok, nil, err
 	}
 	target, info, ok, err := s.linkOf(repo, r.Digest, s.touch)
@@ -101,26 +105,61 @@ func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Refe
 	if target != r.Digest {
 		s.gc.note(target)
 	}
-	if info.Size == r.Size || s.verified.has(target, info) {
+	if r.Foreign { // need not be here, so it is not compared
 		return true, nil, nil
 	}
-	// The manifest says another size than the disk: whose mistake is it?
-	f, err := s.disk.Open(blobPath(target))
+	intact, err := s.intact(ctx, target, info, r.Size)
+	if err == nil && !intact {
+		s.log.Error("stored blob is damaged", "digest", target, "size", info.Size, "stated", r.Size)
+		return false, &suspect{target, info}, nil
+	}
+	return intact, nil, err
+}
+
+// holdsManifest reports whether the repository holds a manifest, and compares its size with the one that
+// another manifest states. A damaged manifest is left in place and counts as missing.
+func (s *Store) holdsManifest(ctx context.Context, repo string, d digest.Digest, stated int64, touch bool) (bool, error) {
+	dir := revisionDir(repo, d)
+	target, link, ok, err := s.linked(dir, d)
+	if err == nil && ok && touch {
+		err = s.touch(dir, link)
+	}
+	if err != nil || !ok {
+		return false, err
+	}
+	info, ok, err := s.data(target)
+	if err != nil || !ok {
+		return false, err
+	}
+	return s.intact(ctx, target, info, stated)
+}
+
+// intact reports whether the data of d can be what its digest says: it has the stated size, or it was
+// verified. Intact data of another size is a *storage.ReferenceSizeError.
+func (s *Store) intact(ctx context.Context, d digest.Digest, info disk.Info, stated int64) (bool, error) {
+	if info.Size == stated {
+		return true, nil
+	}
+	wrong := &storage.ReferenceSizeError{Digest: d, Stated: stated, Stored: info.Size}
+	if s.verified.has(d, info) {
+		return false, wrong
+	}
+	// Either the manifest is wrong or the data.
+	f, err := s.disk.Open(blobPath(d))
 	if err != nil {
-		return false, nil, nil //nolint:nilerr // it cannot be opened, so it is not here
+		return false, fmt.Errorf("open blob %s: %w", d, err)
 	}
 	defer f.Close()
 	epoch := s.verified.epoch()
-	got, _, err := hashFile(ctx, f, info.Size, target.Algorithm())
+	got, _, err := hashFile(ctx, f, info.Size, d.Algorithm())
 	if err != nil {
-		return false, nil, fmt.Errorf("check blob %s: %w", target, err)
+		return false, fmt.Errorf("verify blob %s: %w", d, err)
 	}
-	if got != target {
-		s.log.Error("stored blob is damaged", "digest", target, "size", info.Size, "announced", r.Size)
-		return false, &suspect{target, info}, nil
+	if got != d {
+		return false, nil
 	}
-	s.verified.add(target, info, epoch)
-	return true, nil, nil
+	s.verified.add(d, info, epoch)
+	return false, wrong
 }
 
 // putManifest writes a manifest, its links and its tags. Called under the locks of all of them.

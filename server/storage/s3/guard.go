@@ -111,29 +111,14 @@ func (s *Store) holdManifest(ctx context.Context, w watch, repo string, d digest
 // mostDepth is how deep indexes of indexes are followed.
 const mostDepth = 4
 
-// holdReferences holds all that a manifest needs and returns what is missing. Children of an index may be: an index may be pushed to a mirror
-// without all of its platforms (distribution-spec, "Pushing manifests").
+// holdReferences holds everything that a manifest needs and returns what is missing. Children of an index
+// may be missing: an index may be pushed to a mirror without all of its platforms (distribution-spec,
+// "Pushing manifests"). At depth 0, for the manifest that is pushed, content that is intact and has another
+// size than stated is a *storage.ReferenceSizeError.
 func (s *Store) holdReferences(ctx context.Context, w watch, repo string, references []manifest.Reference, depth int) ([]manifest.Reference, error) {
 	ok := make([]bool, len(references))
-	err := inParallel(ctx, len(references), wide, func(ctx context.Context, i int) error {
-		r := references[i]
-		var found holding
-		var err error
-		if r.Kind == manifest.Child {
-			if depth <= mostDepth {
-				_, err = s.holdManifest(ctx, w, repo, r.Digest, whenNeeded, depth)
-			}
-			ok[i] = true
-			return err
-		}
-		found, err = s.hold(ctx, w, held{repo: repo, digest: r.Digest, size: -1}, whenNeeded)
-		if err != nil {
-			return err
-		}
-		ok[i] = found.ok
-		if found.ok && !s.without.data && found.data.size != r.Size {
-			ok[i], err = s.sound(ctx, found.target, found.data)
-		}
+	err := inParallel(ctx, len(references), wide, func(ctx context.Context, i int) (err error) {
+		ok[i], err = s.holdReference(ctx, w, repo, references[i], depth)
 		return err
 	})
 	if err != nil {
@@ -148,7 +133,62 @@ func (s *Store) holdReferences(ctx context.Context, w watch, repo string, refere
 	return missing, nil
 }
 
-// sound tells whether data whose size is not the announced one is what its digest says: whose mistake is it?
+func (s *Store) holdReference(ctx context.Context, w watch, repo string, r manifest.Reference, depth int) (ok bool, err error) {
+	if r.Kind == manifest.Child {
+		if depth > mostDepth {
+			return true, nil
+		}
+		found, err := s.holdManifest(ctx, w, repo, r.Digest, whenNeeded, depth)
+		if err == nil && found.ok && depth == 0 && !s.without.data && found.data.size != r.Size {
+			err = s.manifestSize(ctx, found.target, r.Size)
+		}
+		return true, err
+	}
+	found, err := s.hold(ctx, w, held{repo: repo, digest: r.Digest, size: -1}, whenNeeded)
+	if err != nil || !found.ok {
+		return false, err
+	}
+	if r.Foreign || s.without.data || found.data.size == r.Size { // foreign content need not be here, so it is not compared
+		return true, nil
+	}
+	ok, err = s.sound(ctx, found.target, found.data)
+	if ok && err == nil && depth == 0 {
+		err = &storage.ReferenceSizeError{Digest: r.Digest, Stated: r.Size, Stored: found.data.size}
+	}
+	return ok, err
+}
+
+// manifestSize returns a *storage.ReferenceSizeError if an intact manifest has another size than another
+// manifest states. A damaged one counts as missing.
+func (s *Store) manifestSize(ctx context.Context, d digest.Digest, stated int64) error {
+	stored, err := s.load(ctx, d)
+	switch {
+	case errors.Is(err, storage.ErrManifestUnknown):
+		return nil
+	case err == nil && int64(len(stored.Content)) != stated:
+		return &storage.ReferenceSizeError{Digest: d, Stated: stated, Stored: int64(len(stored.Content))}
+	}
+	return err
+}
+
+// subjectSize compares the stated size of a subject, which may be missing, with the manifest in the
+// repository. It sends no request if the manifest is cached with that size.
+func (s *Store) subjectSize(ctx context.Context, repo string, subject *manifest.Descriptor) error {
+	if c, ok := s.manifests.get(string(subject.Digest)); ok && int64(len(c.stored.Content)) == subject.Size {
+		return nil
+	}
+	_, target, ok, err := s.linked(ctx, revisionLink(repo, subject.Digest), subject.Digest)
+	if err != nil || !ok {
+		return err
+	}
+	data, ok, err := s.data(ctx, target)
+	if err != nil || !ok || data.size == subject.Size {
+		return err
+	}
+	return s.manifestSize(ctx, target, subject.Size)
+}
+
+// sound reports whether data of another size than stated is what its digest says, so that the manifest is wrong.
 func (s *Store) sound(ctx context.Context, d digest.Digest, o object) (bool, error) {
 	if s.good(d, o) {
 		return true, nil

@@ -38,6 +38,11 @@ func (s *Store) putManifest(ctx context.Context, w watch, p storage.Put, tags []
 	err := together(ctx, func(ctx context.Context) (err error) {
 		missing, err = s.holdReferences(ctx, w, repo, p.Manifest.References(), 0)
 		return err
+	}, func(ctx context.Context) error {
+		if subject := p.Manifest.Subject; subject != nil {
+			return s.subjectSize(ctx, repo, subject)
+		}
+		return nil
 	}, func(ctx context.Context) (err error) {
 		moves, err = s.planMoves(ctx, p, tags)
 		return err

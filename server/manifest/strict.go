@@ -1,0 +1,123 @@
+package manifest
+
+import (
+	"bytes"
+	"slices"
+	"unicode"
+)
+
+// Keys that readers know, by kind of object (image-spec 1.1, and Docker's manifests of schema 1 and 2).
+var (
+	manifestKeys = [][]byte{
+		[]byte("schemaVersion"), []byte("mediaType"), []byte("artifactType"), []byte("config"), []byte("layers"),
+		[]byte("manifests"), []byte("subject"), []byte("annotations"), []byte("fsLayers"), []byte("history"), []byte("signatures"),
+	}
+	descriptorKeys = [][]byte{
+		[]byte("mediaType"), []byte("digest"), []byte("size"), []byte("urls"), []byte("annotations"), []byte("data"),
+		[]byte("artifactType"), []byte("platform"),
+	}
+	platformKeys = [][]byte{
+		[]byte("architecture"), []byte("os"), []byte("os.version"), []byte("os.features"), []byte("variant"), []byte("features"),
+	}
+)
+
+// ParsePushed is Parse for a manifest that a client pushes. It also refuses bytes that readers could
+// understand in two ways: encoding/json matches keys whatever their case, so that a Go program reads
+// "Layers" where others read "layers" (the class of CVE-2021-41190). A known key must be spelled exactly,
+// and no two keys of an object may differ in case only, in the manifest, its descriptors and their
+// platforms. Annotations and custom fields are not restricted.
+func ParsePushed(content []byte) (*Manifest, error) {
+	m, err := Parse(content)
+	if err != nil {
+		return nil, err
+	}
+	top := members(content[blank(content, 0):])
+	if err := checkKeys("", top, manifestKeys); err != nil {
+		return nil, err
+	}
+	for _, member := range top {
+		switch string(member.key) {
+		case "config", "subject":
+			err = checkDescriptor(string(member.key), member.value)
+		case "layers", "manifests":
+			err = checkDescriptors(string(member.key), member.value)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func checkDescriptors(where string, raw []byte) error {
+	all, _ := elements(raw)
+	for _, element := range all {
+		if err := checkDescriptor(where, element); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkDescriptor(where string, raw []byte) error {
+	all := members(raw)
+	if err := checkKeys(where+".", all, descriptorKeys); err != nil {
+		return err
+	}
+	for _, member := range all {
+		if string(member.key) == "platform" {
+			return checkKeys(where+".platform.", members(member.value), platformKeys)
+		}
+	}
+	return nil
+}
+
+// checkKeys compares the keys of one object with the known ones and with each other. Both folds are those
+// of encoding/json, which also takes U+017F for s and U+212A for k.
+func checkKeys(where string, object []member, known [][]byte) error {
+	for _, m := range object {
+		for _, k := range known {
+			if bytes.EqualFold(m.key, k) && !bytes.Equal(m.key, k) {
+				return refuse(ErrAmbiguous, "key %.100q is read as %s%s by some clients: spell it that way or remove it", m.key, where, k)
+			}
+		}
+	}
+	if len(object) < 2 {
+		return nil
+	}
+	folded := make([][]byte, len(object))
+	for i, m := range object {
+		folded[i] = fold(m.key)
+	}
+	slices.SortFunc(folded, bytes.Compare)
+	for i := 1; i < len(folded); i++ {
+		if bytes.Equal(folded[i-1], folded[i]) {
+			return refuse(ErrAmbiguous, "two keys of %.100q differ in case only: remove one", where+string(folded[i]))
+		}
+	}
+	return nil
+}
+
+// fold returns one spelling for all keys that bytes.EqualFold takes for equal.
+func fold(key []byte) []byte {
+	if isLower(key) {
+		return key
+	}
+	return bytes.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return unicode.ToLower(least)
+	}, key)
+}
+
+// isLower reports whether key consists of ASCII characters without capital letters, as most keys do.
+func isLower(key []byte) bool {
+	for _, c := range key {
+		if c >= 0x80 || c >= 'A' && c <= 'Z' {
+			return false
+		}
+	}
+	return true
+}
