@@ -12,12 +12,15 @@ import (
 	"packhouse/server/storage"
 )
 
-// Codes of /health. They are stable, and all that anybody is told.
+// Codes of /health. They are stable, and the only details it reveals.
 const (
 	healthFull        = "storage-full"
 	healthReadOnly    = "storage-read-only"
 	healthUnavailable = "storage-unavailable"
 )
+
+// healthPatience is how long /health waits for the storage before it answers from what is known.
+const healthPatience = 500 * time.Millisecond
 
 // instanceHeader carries the nonce of the process.
 const instanceHeader = "Packhouse-Instance"
@@ -28,7 +31,7 @@ type healthBody struct {
 	Codes  []string `json:"codes,omitempty"`
 }
 
-// health answers in constant time, from what is known already.
+// health answers within healthPatience, whatever the storage does.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	b, status := healthBody{Status: "UP"}, http.StatusOK
 	if codes := s.failing(r.Context()); len(codes) > 0 {
@@ -50,7 +53,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// failing returns the codes of what is wrong; none when all is well.
+// failing returns the codes of what is wrong, or none.
 func (s *Server) failing(ctx context.Context) []string {
 	codes := s.probed.failing()
 	if code := s.failingStore(ctx); code != "" {
@@ -59,13 +62,13 @@ func (s *Server) failing(ctx context.Context) []string {
 	return codes
 }
 
-// failingStore returns the code of what is wrong with the store. That a server which was told to be read-only cannot be written is not wrong.
+// failingStore returns the code of what is wrong with the storage. A read-only storage is not wrong if it is configured as such.
 func (s *Server) failingStore(ctx context.Context) string {
 	c := s.current.Load().config
 	if !c.Health.StorageDriver.Enabled {
 		return ""
 	}
-	err := s.store.Health(ctx)
+	err := s.asked.ask(ctx, healthPatience, s.store.Health)
 	switch {
 	case err == nil:
 		return ""
@@ -76,20 +79,20 @@ func (s *Server) failingStore(ctx context.Context) string {
 		return healthReadOnly
 	case errors.Is(err, storage.ErrFull):
 		return healthFull
-	case s.wrote.tolerates(c.Health.StorageDriver.Threshold):
+	case !certain(err) && s.wrote.tolerates(c.Health.StorageDriver.Threshold):
 		return ""
 	}
 	return healthUnavailable
 }
 
-// storeProbe counts how often in a row the store did not take a trial write. Once is no reason to be taken out of service.
+// storeProbe counts how often in a row the trial write failed. One failure does not take the server out of service.
 type storeProbe struct {
 	mu       sync.Mutex
 	looked   bool
 	failures int
 }
 
-// count takes the outcome of a look. That a store is full or cannot be written by anybody is known for certain, and nothing to count.
+// count takes the result of a probe. Results that are certain are not counted: they are reported at once.
 func (p *storeProbe) count(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,19 +104,24 @@ func (p *storeProbe) count(err error) {
 	p.failures++
 }
 
-// certain reports whether err is a state of the storage that needs no second look.
+// certain reports whether err is a state of the storage that needs no second probe.
 func certain(err error) bool {
-	return errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrReadOnly) || errors.Is(err, storage.ErrUnwritable)
+	for _, state := range []error{storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrFailing} {
+		if errors.Is(err, state) {
+			return true
+		}
+	}
+	return false
 }
 
-// tolerates tells whether the failures are below the threshold.
+// tolerates reports whether the failures are below the threshold.
 func (p *storeProbe) tolerates(threshold int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.looked && p.failures < threshold
 }
 
-// forget begins to count anew.
+// forget resets the count.
 func (p *storeProbe) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -72,7 +72,7 @@ func (p *probes) failing() []string {
 // openProbes makes the probes of a configuration. Nothing is looked at before run.
 func (s *Server) openProbes(h config.Health) {
 	s.probed.log, s.probed.retimed, s.probed.wrote = s.log, make(chan struct{}, 1), &s.wrote
-	s.probed.write = func(ctx context.Context) error { return s.store.Health(ctx) }
+	s.probed.write = func(ctx context.Context) error { return s.asked.ask(ctx, probeDeadline, s.store.Health) }
 	if store, ok := s.store.(interface{ ProbeEvery(d time.Duration) }); ok {
 		s.probed.pace = store.ProbeEvery
 	}
@@ -209,7 +209,11 @@ func conditionsOf(h config.Health) []*condition {
 		if interval <= 0 {
 			interval = defaultProbeInterval
 		}
-		all = append(all, &condition{code: code, what: what, settings: settings, interval: interval, threshold: max(1, threshold), look: look})
+		call := &bounded{}
+		all = append(all, &condition{
+			code: code, what: what, settings: settings, interval: interval, threshold: max(1, threshold),
+			look: func(ctx context.Context) error { return call.ask(ctx, patienceOf(settings), look) },
+		})
 	}
 	for _, c := range h.File {
 		add(healthFile, c.File, c, c.Interval, 1, func(context.Context) error { return fileAbsent(c.File) })
@@ -281,6 +285,17 @@ func accepts(ctx context.Context, c config.TCPHealth) error {
 		return err
 	}
 	return conn.Close()
+}
+
+// patienceOf returns how long a probe with these settings may take.
+func patienceOf(settings any) time.Duration {
+	switch c := settings.(type) {
+	case config.HTTPHealth:
+		return timeoutOf(c.Timeout) + time.Second
+	case config.TCPHealth:
+		return timeoutOf(c.Timeout) + time.Second
+	}
+	return probeDeadline
 }
 
 func timeoutOf(d time.Duration) time.Duration {

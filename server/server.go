@@ -78,6 +78,7 @@ type Server struct {
 	reloads  reloads
 	probed   probes
 	wrote    storeProbe
+	asked    bounded     // calls of store.Health
 	unlisted atomic.Bool // a proxy that the configuration does not list was told of
 
 	life life

@@ -35,6 +35,7 @@ func TestFromGivesEveryErrorItsAnswer(t *testing.T) {
 		{storage.ErrTooManyUploads, 429, "TOOMANYREQUESTS", "Retry-After", "30"},
 		{storage.ErrFull, 507, "STORAGE_FULL", "", ""},
 		{storage.ErrBusy, 503, "UNAVAILABLE", "Retry-After", "5"},
+		{storage.ErrFailing, 503, "UNAVAILABLE", "Retry-After", "10"},
 		{storage.ErrUnavailable, 503, "UNAVAILABLE", "Retry-After", "10"},
 		{&storage.DigestError{Want: "a", Got: "b"}, 400, "DIGEST_INVALID", "", ""},
 		{&storage.SizeError{Want: 3, Got: 2}, 400, "SIZE_INVALID", "", ""},

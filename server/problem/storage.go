@@ -57,7 +57,7 @@ func known(err error) *Error {
 		return Later(absentWait, "the storage cannot be written: its file system is read-only or denies access; pulls still work")
 	case errors.Is(err, storage.ErrBusy):
 		return Later(busyWait, "the content is being collected, try again shortly")
-	case errors.Is(err, storage.ErrUnavailable):
+	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, storage.ErrFailing):
 		return Later(absentWait, "the storage behind the registry does not answer, try again shortly")
 	case errors.Is(err, storage.ErrTooManyUploads):
 		return Slow(uploadWait, "too many uploads are open: finish or cancel some, abandoned ones expire")

@@ -39,6 +39,7 @@ var (
 	ErrFull              = errors.New("storage is full") // no space or no inodes
 	ErrBusy              = errors.New("content is being collected, try again shortly")
 	ErrUnavailable       = errors.New("storage does not answer") // at the moment: trying again later may help
+	ErrFailing           = errors.New("storage device fails")    // acknowledged content is safe, but cannot be written to its place
 )
 
 // DigestError says that bytes do not have the digest they were announced with.

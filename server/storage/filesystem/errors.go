@@ -32,7 +32,9 @@ func mapped(err error) error {
 }
 
 // sentinels are the errors that mapped leaves as they are.
-var sentinels = []error{storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrUnavailable, storage.ErrUploadUnknown}
+var sentinels = []error{
+	storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrUnavailable, storage.ErrFailing, storage.ErrUploadUnknown,
+}
 
 // mapping maps the error that a change returns.
 func mapping(err *error) { *err = mapped(*err) }

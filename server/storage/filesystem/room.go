@@ -85,7 +85,7 @@ func (s *Store) Space(context.Context) (storage.Space, error) {
 	return storage.Space(sp), err
 }
 
-// probe remembers how the last trial write went.
+// probe holds the result of the last trial write. Only one runs at a time, also when it hangs.
 type probe struct {
 	mu      sync.Mutex
 	at      time.Time
@@ -104,7 +104,13 @@ func (s *Store) ProbeEvery(d time.Duration) {
 	s.probe.every = d
 }
 
-// Health implements storage.Store. The trial write runs beside it, so a disk that hangs does not hang the caller.
+// How long a trial write may take, and the sync at the start, before Health reports the disk as failing.
+const (
+	trialDeadline  = 10 * time.Second
+	settleDeadline = 2 * time.Minute
+)
+
+// Health implements storage.Store. The trial write runs in the background; one that exceeds its deadline is a failure.
 func (s *Store) Health(context.Context) error {
 	if s.opt.ReadOnly {
 		return storage.ErrReadOnly
@@ -115,13 +121,20 @@ func (s *Store) Health(context.Context) error {
 	select {
 	case <-s.settled:
 		if s.unsettled != nil {
-			return s.unsettled
+			return fmt.Errorf("%w: %w", storage.ErrFailing, s.unsettled)
 		}
-	default: // it answers in constant time
+	default: // a trial write would wait for it
+		if took := s.now().Sub(s.opened); took >= settleDeadline {
+			return fmt.Errorf("%w: the sync at the start has not finished for %s", storage.ErrFailing, took.Round(time.Second))
+		}
+		return nil
 	}
 	p := &s.probe
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if took := s.now().Sub(p.at); p.running && took >= trialDeadline {
+		return fmt.Errorf("%w: a trial write has not finished for %s", storage.ErrFailing, took.Round(time.Second))
+	}
 	every := cmp.Or(p.every, s.opt.ProbeEvery)
 	if every <= 0 {
 		every = probeEvery

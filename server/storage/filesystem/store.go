@@ -113,7 +113,8 @@ type Store struct {
 
 	touchFailed atomic.Bool // the last touch by a read failed, and it was logged
 
-	replayed  uint64        // the last record of the journal at the start
+	replayed  uint64 // the last record of the journal at the start
+	opened    time.Time
 	settled   chan struct{} // closed when what was there at the start is durable
 	unsettled error         // why it is not
 
@@ -149,7 +150,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opt: o, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
-	s.disk = reporting{d, s.verified.endEpoch}
+	s.disk, s.opened = reporting{d, s.verified.endEpoch}, o.Now()
 	s.locks.seed = maphash.MakeSeed()
 	s.gc.turn = make(chan struct{}, 1)
 	s.scrubTurn = make(chan struct{}, 1)
