@@ -2,7 +2,10 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -25,6 +28,7 @@ func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 	if len(t.tail) > 0 {
 		pieces++
 	}
+	var changed atomic.Bool // the copy of a part has another ETag: its bytes may differ, or the ETag is not their hash
 	write := func(ctx context.Context) (string, error) {
 		etag, err := s.assembleMultipart(ctx, key, size, pieces, func(ctx context.Context, id string, i int) (part, error) {
 			number := int32(i + 1) //nolint:gosec // at most 10,000
@@ -32,7 +36,11 @@ func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 				return s.bucket.putPart(ctx, key, id, number, t.tail)
 			}
 			p := u.Parts[i]
-			return s.bucket.copyPart(ctx, key, id, number, u.dir+p.Name, p.ETag, 0, p.Size)
+			copied, err := s.bucket.copyPart(ctx, key, id, number, u.dir+p.Name, p.ETag, 0, p.Size)
+			if strings.Trim(copied.etag, `"`) != strings.Trim(p.ETag, `"`) {
+				changed.Store(true)
+			}
+			return copied, s.lostPart(ctx, u, p, err)
 		})
 		if err != nil {
 			return "", fmt.Errorf("put blob together: %w", err)
@@ -45,14 +53,27 @@ func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 	}
 	if o, ok, err := s.data(ctx, d); err == nil && ok && o.size == size {
 		if s.good(d, o) {
-			return s.commit(ctx, w, t.o.Repository.String(), d, o, write)
+			return s.commit(ctx, w, t.o.Repository.String(), d, written{o.etag, o.size, true}, write)
 		}
 	}
 	etag, err := write(ctx)
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, w, t.o.Repository.String(), d, object{etag: etag, size: size}, write)
+	return s.commit(ctx, w, t.o.Repository.String(), d, written{etag, size, !changed.Load()}, write)
+}
+
+// lostPart returns errLostBytes if err, of copying a part, is due to the part: it is gone or another
+// object.
+func (s *Store) lostPart(ctx context.Context, u *session, p piece, err error) error {
+	if !errors.Is(err, errMissing) && !errors.Is(err, errCondition) {
+		return err
+	}
+	o, herr := s.bucket.head(ctx, u.dir+p.Name)
+	if errors.Is(herr, errMissing) || herr == nil && o.etag != p.ETag {
+		return fmt.Errorf("%w: part %s: %w", errLostBytes, p.Name, err)
+	}
+	return err
 }
 
 // assembleMultipart makes an object of parts that are made at once.

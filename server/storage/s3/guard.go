@@ -45,14 +45,17 @@ type holding struct {
 }
 
 // hold makes sure that a reference is there and stays for a window: W1 to W3. Not ok where link or data is missing or the size is another.
-func (s *Store) hold(ctx context.Context, w watch, h held, older int) (holding, error) {
+func (s *Store) hold(ctx context.Context, w watch, h held, older age) (holding, error) {
 	link, target, ok, err := s.linked(ctx, h.link(), h.digest)
 	if err != nil || !ok {
 		return holding{}, err
 	}
 	if s.aged(link, older) {
 		if _, err := s.bucket.put(ctx, link.key, []byte(target), condition{}); err != nil {
-			return holding{}, fmt.Errorf("touch link: %w", err)
+			if !older.lenient {
+				return holding{}, fmt.Errorf("touch link: %w", err)
+			}
+			s.log.Debug("refresh link for a read", "key", link.key, "error", err)
 		}
 		// The link may have been deleted in between and been made again just now: what follows finds out whether the data is still there.
 	}
@@ -72,20 +75,26 @@ func (s *Store) hold(ctx context.Context, w watch, h held, older int) (holding, 
 }
 
 // aged tells whether a link is so old that it has to be refreshed, or of a time that is yet to come.
-func (s *Store) aged(link object, older int) bool {
-	age := s.now().Sub(link.modTime)
-	return age > s.opt.Window*time.Duration(older)/4 || age < -s.opt.Window/4
+func (s *Store) aged(link object, older age) bool {
+	is := s.now().Sub(link.modTime)
+	return is > s.opt.Window*time.Duration(older.quarters)/4 || is < -s.opt.Window/4
 }
 
-// How old, in quarters of the window, a link may be before it is refreshed.
-const (
-	whenAsked  = 1 // by a HEAD: what is pushed next may take a while
-	whenNeeded = 2 // by a manifest
+// age is how old, in quarters of the window, a link may be before it is refreshed.
+type age struct {
+	quarters int
+	lenient  bool // a refresh that fails is ignored: the push that follows repeats it
+}
+
+var (
+	whenRead   = age{1, true}  // by a HEAD or GET of a user who may push
+	whenAsked  = age{1, false} // by a push that ends with it
+	whenNeeded = age{2, false} // by a manifest
 )
 
 // holdManifest is hold for a manifest that was there before: while a collection runs, what it refers to must be safe as well, because its own
 // marker may have come after that of a layer.
-func (s *Store) holdManifest(ctx context.Context, w watch, repo string, d digest.Digest, older, depth int) (holding, error) {
+func (s *Store) holdManifest(ctx context.Context, w watch, repo string, d digest.Digest, older age, depth int) (holding, error) {
 	found, err := s.hold(ctx, w, held{repo: repo, digest: d, manifest: true, size: -1}, older)
 	if err != nil || !found.ok || !w.active || s.without.references {
 		return found, err

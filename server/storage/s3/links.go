@@ -105,7 +105,7 @@ func (s *Store) statTouched(ctx context.Context, repo string, d digest.Digest) (
 	}
 	defer leave()
 	err = s.guarded(ctx, func(w watch) error {
-		found, err := s.hold(ctx, w, held{repo: repo, digest: d, size: -1}, whenAsked)
+		found, err := s.hold(ctx, w, held{repo: repo, digest: d, size: -1}, whenRead)
 		if err == nil && !found.ok {
 			err = blobUnknown(d)
 		}

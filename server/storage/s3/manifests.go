@@ -37,7 +37,7 @@ func (s *Store) GetManifest(ctx context.Context, repo reference.Repository, d di
 	}
 	defer leave()
 	err = s.guarded(ctx, func(w watch) error {
-		found, err := s.holdManifest(ctx, w, repo.String(), d, whenAsked, 0)
+		found, err := s.holdManifest(ctx, w, repo.String(), d, whenRead, 0)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, w, o.Repository.String(), d, object{etag: etag, size: c.in.n}, func(context.Context) (string, error) {
+	return s.commit(ctx, w, o.Repository.String(), d, written{etag, c.in.n, true}, func(context.Context) (string, error) {
 		return "", fmt.Errorf("%w: %s", storage.ErrBusy, d) // the bytes are gone: the client has to send them again
 	})
 }
@@ -76,12 +76,19 @@ func (s *Store) putSmall(ctx context.Context, o storage.Owner, d digest.Digest, 
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, w, o.Repository.String(), d, object{etag: etag, size: int64(len(content))}, write)
+	return s.commit(ctx, w, o.Repository.String(), d, written{etag, int64(len(content)), true}, write)
+}
+
+// written is the data of a blob that a push wrote or found.
+type written struct {
+	etag  string
+	size  int64
+	known bool // its bytes are those that were hashed; else the first read verifies them
 }
 
 // commit links a blob whose data was written after looking for collections, and makes sure that both stay. Where one took the data after all, it
 // is written again.
-func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Digest, o object, again func(context.Context) (string, error)) error {
+func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Digest, o written, again func(context.Context) (string, error)) error {
 	s.health.good(s.opt.Now())
 	err := s.guardedSince(w, func(w watch) error {
 		for attempt := 0; ; attempt++ {
@@ -89,12 +96,13 @@ func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Diges
 			if !errors.Is(err, storage.ErrBusy) || attempt > 2 {
 				return err
 			}
+			o.known = false
 			if o.etag, err = again(ctx); err != nil {
 				return err
 			}
 		}
 	})
-	if err == nil {
+	if err == nil && o.known {
 		s.remember(d, o.etag, o.size)
 	}
 	return err

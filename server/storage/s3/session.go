@@ -35,9 +35,10 @@ type session struct {
 	Hash       []byte           `json:"hash"` // of the first Offset bytes (encoding.BinaryMarshaler)
 	Base       int64            `json:"base"` // size of the first part, see partSize
 	Parts      []piece          `json:"parts,omitempty"`
-	Tail       *piece           `json:"tail,omitempty"`     // what is left behind the parts
-	Inline     []byte           `json:"inline,omitempty"`   // the same, where it is short
-	Finished   bool             `json:"finished,omitempty"` // it is a blob now, and the record about to go
+	PartsHash  []byte           `json:"partsHash,omitempty"` // of the parts alone, as Hash; older versions do not save it
+	Tail       *piece           `json:"tail,omitempty"`      // what is left behind the parts
+	Inline     []byte           `json:"inline,omitempty"`    // the same, where it is short
+	Finished   bool             `json:"finished,omitempty"`  // it is a blob now, and the record about to go
 	Sequence   int              `json:"sequence"`
 	Nonce      string           `json:"nonce"` // makes every record another one
 

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ func (s *Store) StatUpload(ctx context.Context, o storage.Owner, id string) (sto
 	u, err := s.session(ctx, o, id)
 	if err != nil {
 		return storage.Upload{}, err
+	}
+	if err := s.verifySession(ctx, u); err != nil {
+		return storage.Upload{}, s.refuse(ctx, u, err)
 	}
 	return u.upload(), nil
 }
@@ -126,7 +130,7 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 	if !errors.Is(t.err, errUnsure) {
 		t.forget(ctx)
 	}
-	return nil, t.lost(ctx, t.err)
+	return nil, s.refuse(ctx, u, t.lost(ctx, t.err))
 }
 
 // tailSize is how much lies behind the last full part.
@@ -137,20 +141,18 @@ func (u *session) tailSize() int64 {
 	return int64(len(u.Inline))
 }
 
-// readTail reads what lies behind the last full part.
+// readTail reads what follows the last full part, and verifies it.
 func (s *Store) readTail(ctx context.Context, u *session, into []byte) error {
 	if u.Tail == nil {
 		copy(into, u.Inline)
-		return nil
+		return s.verifyTail(ctx, u, bytes.NewReader(into))
 	}
-	src := &source{s: s, ctx: ctx, key: u.dir + u.Tail.Name, o: object{size: u.Tail.Size, etag: u.Tail.ETag}}
+	src := s.openTail(ctx, u)
 	defer src.drop()
-	_, err := io.ReadFull(src, into)
-	if errors.Is(err, errMissing) || errors.Is(err, errCondition) {
-		// Another process has taken it up and gone on: the record that was read is old.
-		return fmt.Errorf("%w: it moved on meanwhile", storage.ErrBusy)
+	if _, err := io.ReadFull(src, into); err != nil {
+		return superseded(err)
 	}
-	return err
+	return s.verifyTail(ctx, u, bytes.NewReader(into))
 }
 
 // sendPart puts a full part into the bucket, and from time to time records how far the upload has come.
@@ -162,7 +164,7 @@ func (t *taken) sendPart(ctx context.Context, n int, body []byte, end mark) erro
 		return fmt.Errorf("write part of upload: %w", err)
 	}
 	p.ETag = etag
-	t.u.Parts = append(t.u.Parts, p)
+	t.u.Parts, t.u.PartsHash = append(t.u.Parts, p), end.hash
 	if t.before.Offset+end.n-t.u.Offset < t.s.recordEvery {
 		return nil
 	}
@@ -293,6 +295,9 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 			s.drop(ctx, t.u, t.former()...)
 			return err
 		}
+		if errors.Is(err, errLostBytes) {
+			return s.refuse(ctx, t.u, err)
+		}
 		if kerr := t.keep(ctx, nil); kerr != nil {
 			s.log.Warn("keep an upload that could not be finished", "upload", id, "error", kerr)
 		}
@@ -318,13 +323,8 @@ func (s *Store) ended(ctx context.Context, u *session) bool {
 // hashAgain hashes all of an upload by another algorithm.
 func (s *Store) hashAgain(ctx context.Context, u *session, tail []byte, alg digest.Algorithm) (digest.Digest, error) {
 	h := alg.Hash()
-	for _, p := range u.Parts {
-		src := &source{s: s, ctx: ctx, key: u.dir + p.Name, o: object{size: p.Size, etag: p.ETag}}
-		_, err := io.CopyBuffer(onlyWriter{h}, onlyReader{src}, make([]byte, 128<<10))
-		src.drop()
-		if err != nil {
-			return "", fmt.Errorf("hash upload again: %w", err)
-		}
+	if err := s.hashParts(ctx, u, h); err != nil {
+		return "", err
 	}
 	h.Write(tail)
 	return digest.NewDigest(alg, h), nil
