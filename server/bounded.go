@@ -13,8 +13,8 @@ import (
 // probeDeadline is how long a probe may take before it counts as failed.
 const probeDeadline = 10 * time.Second
 
-// bounded runs a function that may hang, such as one that touches a disk. Only one call runs at a time: callers that come while it
-// does wait for the same call, as long as they like.
+// bounded runs a function that may hang, such as one that touches a disk. Only one call runs at a
+// time: callers that come while it does wait for the same call, as long as they like.
 type bounded struct {
 	mu   sync.Mutex
 	call *boundedCall // nil: none runs
@@ -28,8 +28,9 @@ type boundedCall struct {
 	err   error
 }
 
-// ask calls do, or joins the call that runs, and waits for its result. If the call takes longer than wait, ask returns the result of
-// the call before, or an error if there is none or the call has exceeded probeDeadline. do gets a context that survives the caller.
+// ask calls do, or joins the call that runs, and waits for its result. If the call takes longer
+// than wait, ask returns the result of the call before, or an error if there is none or the call
+// has exceeded probeDeadline. do gets a context that survives the caller.
 func (b *bounded) ask(ctx context.Context, wait time.Duration, do func(context.Context) error) error {
 	c := b.join(context.WithoutCancel(ctx), do)
 	timer := time.NewTimer(wait)

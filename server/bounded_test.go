@@ -31,8 +31,8 @@ func (s *hungStore) Health(context.Context) error {
 	return nil
 }
 
-// TestHealthOfAHungDisk checks that /health answers fast while the storage hangs, reports it once the deadline has passed, starts no
-// second probe meanwhile, and recovers.
+// TestHealthOfAHungDisk checks that /health answers fast while the storage hangs, reports it once
+// the deadline has passed, starts no second probe meanwhile, and recovers.
 func TestHealthOfAHungDisk(t *testing.T) {
 	for name, known := range map[string]bool{"hangs from the start": false, "hangs later": true} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +85,8 @@ func TestHealthOfAHungDisk(t *testing.T) {
 	}
 }
 
-// TestHungCondition checks that a file probe on a hung disk fails after its deadline, and that only one is in flight.
+// TestHungCondition checks that a file probe on a hung disk fails after its deadline, and that only
+// one is in flight.
 func TestHungCondition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32

@@ -18,7 +18,8 @@ import (
 const (
 	// heldBack is how much of a blob a first reader withholds until all of it was hashed.
 	heldBack = 64 << 10
-	// hashedFirst is the largest blob that is hashed when it is opened, so that damage is an answer and not a broken connection.
+	// hashedFirst is the largest blob that is hashed when it is opened, so that damage is an answer
+	// and not a broken connection.
 	hashedFirst = 1 << 20
 	// rangedFirst is the largest blob that is hashed before a range of it is sent.
 	rangedFirst = 64 << 20
@@ -47,7 +48,8 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 	}
 	b, pending, err := s.openBlob(ctx, target)
 	if pending && errors.Is(err, storage.ErrBlobDamaged) {
-		// The checkpoint may have reported the failure since, and written the blob again from the journal.
+		// The checkpoint may have reported the failure since, and written the blob again from the
+		// journal.
 		if again, _, aerr := s.openBlob(ctx, target); !errors.Is(aerr, storage.ErrBlobUnknown) {
 			b, err = again, aerr
 		}
@@ -58,7 +60,8 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 	return b, nil
 }
 
-// openBlob opens the data of a digest and chooses how its bytes are verified. It reports whether they were pending.
+// openBlob opens the data of a digest and chooses how its bytes are verified. It reports whether
+// they were pending.
 func (s *Store) openBlob(ctx context.Context, d digest.Digest) (b *blob, pending bool, err error) {
 	f, err := s.disk.Open(blobPath(d))
 	if absent(err) {
@@ -97,8 +100,9 @@ func (s *Store) contentOf(ctx context.Context, f disk.File, info disk.Info, d di
 	return f.Content(), nil
 }
 
-// pendingWrite reports whether files in dir may not have reached the device yet. Only the page cache holds them, which loses what
-// it fails to write, so no earlier verification counts. Files larger than inlineMost were synced before they were named.
+// pendingWrite reports whether files in dir may not have reached the device yet. Only the page
+// cache holds them, which loses what it fails to write, so no earlier verification counts. Files
+// larger than inlineMost were synced before they were named.
 func (s *Store) pendingWrite(dir string) bool {
 	if s.opt.ReadOnly {
 		return false

@@ -10,7 +10,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// deviceErrors are what a system call returns when the device or the connection behind a file system fails.
+// deviceErrors are what a system call returns when the device or the connection behind a file
+// system fails.
 var deviceErrors = append([]error{
 	syscall.EIO, syscall.ENXIO, syscall.ENODEV, syscall.ESTALE, syscall.ETIMEDOUT, syscall.EBADMSG, syscall.ENOTCONN,
 }, systemDeviceErrors...)
@@ -33,7 +34,8 @@ func mapped(err error) error {
 
 // sentinels are the errors that mapped leaves as they are.
 var sentinels = []error{
-	storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrUnavailable, storage.ErrFailing, storage.ErrUploadUnknown,
+	storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrUnavailable, storage.ErrFailing,
+	storage.ErrUploadUnknown,
 }
 
 // mapping maps the error that a change returns.

@@ -14,7 +14,8 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
-// hanging is a disk on which creating files, or only the sync of everything, hangs while a gate is closed.
+// hanging is a disk on which creating files, or only the sync of everything, hangs while a gate is
+// closed.
 type hanging struct {
 	disk.Disk
 	gate    atomic.Pointer[chan struct{}]
@@ -51,7 +52,8 @@ func (d *hanging) SyncAll() error {
 	return d.Disk.SyncAll()
 }
 
-// TestHealthOfAHungDisk checks that a trial write has a deadline, that only one hangs, and that Health never does.
+// TestHealthOfAHungDisk checks that a trial write has a deadline, that only one hangs, and that
+// Health never does.
 func TestHealthOfAHungDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &hanging{Disk: inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true})}

@@ -19,8 +19,8 @@ import (
 
 func blobData(name string) bool { return strings.HasPrefix(name, "docker/registry/v2/blobs/") }
 
-// TestLostPagesOfAVerifiedBlob loses the pages of a small blob that was acknowledged from the journal and verified, while its
-// checkpoint is due. Readers get the right bytes or none.
+// TestLostPagesOfAVerifiedBlob loses the pages of a small blob that was acknowledged from the
+// journal and verified, while its checkpoint is due. Readers get the right bytes or none.
 func TestLostPagesOfAVerifiedBlob(t *testing.T) {
 	for name, when := range map[string]struct{ evictFirst, checkpointed bool }{
 		"evicted before the checkpoint":    {true, false},
@@ -60,8 +60,8 @@ func TestLostPagesOfAVerifiedBlob(t *testing.T) {
 	}
 }
 
-// TestUnsettledBlobIsNotVerified kills a process before its last blob was written to its place. What the next process hashes
-// before its first sync may be lost by that sync.
+// TestUnsettledBlobIsNotVerified kills a process before its last blob was written to its place.
+// What the next process hashes before its first sync may be lost by that sync.
 func TestUnsettledBlobIsNotVerified(t *testing.T) {
 	w := newWatched()
 	s := w.open(t)
@@ -90,7 +90,8 @@ func TestUnsettledBlobIsNotVerified(t *testing.T) {
 	}
 }
 
-// TestVerifiedBlobIsAFile checks that a blob is sent by the kernel again once it is durable in its place.
+// TestVerifiedBlobIsAFile checks that a blob is sent by the kernel again once it is durable in its
+// place.
 func TestVerifiedBlobIsAFile(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, filesystem.Options{Root: root})
@@ -109,8 +110,8 @@ func TestVerifiedBlobIsAFile(t *testing.T) {
 	}
 }
 
-// TestStagedBytesAreReadBackRight loses the pages of a small blob while its body is still arriving. The journal must not get what
-// is left of them.
+// TestStagedBytesAreReadBackRight loses the pages of a small blob while its body is still arriving.
+// The journal must not get what is left of them.
 func TestStagedBytesAreReadBackRight(t *testing.T) {
 	d := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: true})
 	s, err := filesystem.OpenDisk(context.Background(), d, filesystem.Options{Journal: smallJournal})

@@ -35,7 +35,8 @@ type uploading struct {
 func newUploading(t *testing.T, journaling bool) *uploading {
 	t.Helper()
 	memory := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: journaling, Boot: "first"})
-	c := &uploading{t: t, memory: memory, disk: memory, o: storage.Owner{Repository: storagetest.Repo(t, "team/a"), User: "ci"}}
+	o := storage.Owner{Repository: storagetest.Repo(t, "team/a"), User: "ci"}
+	c := &uploading{t: t, memory: memory, disk: memory, o: o}
 	c.open()
 	c.start()
 	return c
@@ -43,7 +44,8 @@ func newUploading(t *testing.T, journaling bool) *uploading {
 
 func (c *uploading) open() {
 	c.t.Helper()
-	s, err := filesystem.OpenDisk(context.Background(), c.disk, filesystem.Options{Journal: smallJournal, UploadsPerUser: 1000})
+	o := filesystem.Options{Journal: smallJournal, UploadsPerUser: 1000}
+	s, err := filesystem.OpenDisk(context.Background(), c.disk, o)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -62,7 +64,8 @@ func (c *uploading) start() {
 
 func (c *uploading) send(chunk []byte) {
 	c.t.Helper()
-	u, err := c.s.AppendUpload(context.Background(), c.o, c.u.ID, int64(len(c.sent)), bytes.NewReader(chunk), int64(len(chunk)))
+	at, body := int64(len(c.sent)), bytes.NewReader(chunk)
+	u, err := c.s.AppendUpload(context.Background(), c.o, c.u.ID, at, body, int64(len(chunk)))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -80,8 +83,8 @@ func (c *uploading) stat() (storage.Upload, error) {
 	return c.s.StatUpload(context.Background(), c.o, c.u.ID)
 }
 
-// kill replaces the store by one of a new process. The killed process's last checkpoint reported the file system's error, so the
-// new process does not hear of it.
+// kill replaces the store by one of a new process. The killed process's last checkpoint reported
+// the file system's error, so the new process does not hear of it.
 func (c *uploading) kill() {
 	c.t.Helper()
 	_ = c.memory.SyncAll()
@@ -111,7 +114,8 @@ func (c *uploading) gone(what string, err error) {
 	if err := c.finish(); err != nil {
 		c.t.Errorf("%s: start over: %v", what, err)
 	}
-	if got, err := storagetest.ReadBlob(c.s, c.o.Repository, digest.FromBytes(content)); err != nil || !bytes.Equal(got, content) {
+	got, err := storagetest.ReadBlob(c.s, c.o.Repository, digest.FromBytes(content))
+	if err != nil || !bytes.Equal(got, content) {
 		c.t.Errorf("%s: start over: %d of %d bytes, %v", what, len(got), len(content), err)
 	}
 }
@@ -124,8 +128,8 @@ func sessionData(name string) bool {
 // sizes are blobs that a journal holds and that it does not.
 var sizes = map[string]int{"small": 9000, "large": 200 << 10}
 
-// TestLostPagesOfAnOpenSession loses the pages of a session between its chunks and its completion, which must not succeed with
-// other bytes than were sent.
+// TestLostPagesOfAnOpenSession loses the pages of a session between its chunks and its completion,
+// which must not succeed with other bytes than were sent.
 func TestLostPagesOfAnOpenSession(t *testing.T) {
 	for size, n := range sizes {
 		for _, journaling := range []bool{false, true} {
@@ -160,8 +164,8 @@ func TestLostPagesOfAnOpenSession(t *testing.T) {
 	}
 }
 
-// TestLostPagesOfAClosedSession loses the pages of a session whose process was killed. The next process must not acknowledge its
-// offset, whatever is left of the pages and of the error.
+// TestLostPagesOfAClosedSession loses the pages of a session whose process was killed. The next
+// process must not acknowledge its offset, whatever is left of the pages and of the error.
 func TestLostPagesOfAClosedSession(t *testing.T) {
 	requests := map[string]func(*uploading) error{
 		"GET": func(c *uploading) error { _, err := c.stat(); return err },
@@ -211,7 +215,8 @@ func TestLostPagesOfAClosedSession(t *testing.T) {
 	}
 }
 
-// TestResumeAfterKill resumes intact sessions in a new process, and checks that it syncs and verifies the bytes once.
+// TestResumeAfterKill resumes intact sessions in a new process, and checks that it syncs and
+// verifies the bytes once.
 func TestResumeAfterKill(t *testing.T) {
 	for size, n := range sizes {
 		t.Run(size, func(t *testing.T) {
@@ -231,14 +236,16 @@ func TestResumeAfterKill(t *testing.T) {
 			if err := c.finish(); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := storagetest.ReadBlob(c.s, c.o.Repository, digest.FromBytes(c.sent)); err != nil || !bytes.Equal(got, c.sent) {
+			got, err := storagetest.ReadBlob(c.s, c.o.Repository, digest.FromBytes(c.sent))
+			if err != nil || !bytes.Equal(got, c.sent) {
 				t.Errorf("%d of %d bytes, %v", len(got), len(c.sent), err)
 			}
 		})
 	}
 }
 
-// TestSmallUploadSyncsNothingMore checks that a small upload in three requests costs one write of the journal.
+// TestSmallUploadSyncsNothingMore checks that a small upload in three requests costs one write of
+// the journal.
 func TestSmallUploadSyncsNothingMore(t *testing.T) {
 	c := newUploading(t, true)
 	c.memory.Calls()
@@ -252,8 +259,8 @@ func TestSmallUploadSyncsNothingMore(t *testing.T) {
 	}
 }
 
-// TestOpenSessionsAreBounded opens more sessions than keep their descriptors. The oldest is synced when it is closed, and dropped
-// if that fails.
+// TestOpenSessionsAreBounded opens more sessions than keep their descriptors. The oldest is synced
+// when it is closed, and dropped if that fails.
 func TestOpenSessionsAreBounded(t *testing.T) {
 	for name, breaks := range map[string]bool{"intact": false, "failing": true} {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +317,8 @@ func (m mounted) Traits() disk.Traits {
 	return t
 }
 
-// TestSessionsEndWithTheMount drops sessions when the file system was mounted again, though the machine runs on.
+// TestSessionsEndWithTheMount drops sessions when the file system was mounted again, though the
+// machine runs on.
 func TestSessionsEndWithTheMount(t *testing.T) {
 	c := newUploading(t, true)
 	c.send([]byte("bytes"))
@@ -320,8 +328,8 @@ func TestSessionsEndWithTheMount(t *testing.T) {
 	c.gone("mounted again", err)
 }
 
-// TestSessionRecordOfOtherVersions checks that a record of a version which trusted saved hashes is dropped, and that such a
-// version, which compares the boot ID, drops ours.
+// TestSessionRecordOfOtherVersions checks that a record of a version which trusted saved hashes is
+// dropped, and that such a version, which compares the boot ID, drops ours.
 func TestSessionRecordOfOtherVersions(t *testing.T) {
 	c := newUploading(t, true)
 	c.send([]byte("bytes"))
@@ -362,7 +370,8 @@ func TestSessionRecordOfOtherVersions(t *testing.T) {
 	c.gone("written by the version before", err)
 }
 
-// interrupting is a disk that cancels a context after some reads, and counts the bytes read from sessions.
+// interrupting is a disk that cancels a context after some reads, and counts the bytes read from
+// sessions.
 type interrupting struct {
 	*inmemory.Disk
 	read   atomic.Int64
@@ -389,7 +398,8 @@ func (f *interruptingFile) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// TestCanceledResumeKeepsItsProgress cancels each request after one read. Together they read the bytes once.
+// TestCanceledResumeKeepsItsProgress cancels each request after one read. Together they read the
+// bytes once.
 func TestCanceledResumeKeepsItsProgress(t *testing.T) {
 	const size = 1 << 20
 	c := newUploading(t, true)

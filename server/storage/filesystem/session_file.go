@@ -14,14 +14,17 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// A session's running hash describes the bytes that passed through one descriptor. It may be trusted only while that descriptor
-// stays open, because only its fsync reports every failed write-back of those bytes. So the descriptor stays open between chunks
-// and is the one that completion syncs. A session without it is synced, read back and hashed before its offset is acknowledged.
+// A session's running hash describes the bytes that passed through one descriptor. It may be
+// trusted only while that descriptor stays open, because only its fsync reports every failed
+// write-back of those bytes. So the descriptor stays open between chunks and is the one that
+// completion syncs. A session without it is synced, read back and hashed before its offset is
+// acknowledged.
 
 // mostOpenSessions bounds the descriptors that sessions keep open between chunks.
 const mostOpenSessions = 256
 
-// resumption is the verification of a session's bytes, as far as it got. It survives a caller that gives up.
+// resumption is the verification of a session's bytes, as far as it got. It survives a caller that
+// gives up.
 type resumption struct {
 	f    disk.File
 	h    hash.Hash
@@ -43,7 +46,8 @@ func (s *Store) attach(u *session, f disk.File) {
 	s.countOpen(u)
 }
 
-// countOpen counts the descriptor of a session and shuts the least recently used sessions if there are too many. The caller holds u.
+// countOpen counts the descriptor of a session and shuts the least recently used sessions if there
+// are too many. The caller holds u.
 func (s *Store) countOpen(u *session) {
 	for _, old := range s.sessions.opened(u, s.now()) {
 		s.shut(old)
@@ -51,7 +55,8 @@ func (s *Store) countOpen(u *session) {
 	}
 }
 
-// detach takes the descriptor out of the session without closing it, and returns it. The caller holds u.
+// detach takes the descriptor out of the session without closing it, and returns it. The caller
+// holds u.
 func (s *Store) detach(u *session) disk.File {
 	s.sessions.closed(u)
 	u.mu.Lock()
@@ -61,7 +66,8 @@ func (s *Store) detach(u *session) disk.File {
 	return f
 }
 
-// opened notes that a session holds a descriptor and returns sessions to shut, which it has acquired.
+// opened notes that a session holds a descriptor and returns sessions to shut, which it has
+// acquired.
 func (l *sessions) opened(u *session, now time.Time) (victims []*session) {
 	l.files.Lock()
 	defer l.files.Unlock()
@@ -105,8 +111,8 @@ func (l *sessions) closed(u *session) {
 	delete(l.open, u)
 }
 
-// shut closes a session's descriptor. It syncs first, on that descriptor; if that fails the bytes are lost and the session is
-// dropped. The caller holds u.
+// shut closes a session's descriptor. It syncs first, on that descriptor; if that fails the bytes
+// are lost and the session is dropped. The caller holds u.
 func (s *Store) shut(u *session) {
 	s.abandonResume(u)
 	f := s.detach(u)
@@ -141,9 +147,9 @@ func (s *Store) shutIdle(before time.Time) {
 	}
 }
 
-// resume makes sure that the session's descriptor is open and its bytes are what its hash says. A session whose bytes are not is
-// dropped, and the client starts over. Only one caller verifies a session; one that gives up leaves its progress to the next. The
-// caller holds u.
+// resume makes sure that the session's descriptor is open and its bytes are what its hash says. A
+// session whose bytes are not is dropped, and the client starts over. Only one caller verifies a
+// session; one that gives up leaves its progress to the next. The caller holds u.
 func (s *Store) resume(ctx context.Context, u *session) error {
 	if u.isOpen() {
 		s.sessions.used(u, s.now())
@@ -178,8 +184,8 @@ func (s *Store) resume(ctx context.Context, u *session) error {
 	return nil
 }
 
-// beginResume opens the session's file. Its fsync reports write-back errors that no descriptor has reported yet; then the cached
-// pages are dropped, so that hashing reads what the device holds.
+// beginResume opens the session's file. Its fsync reports write-back errors that no descriptor has
+// reported yet; then the cached pages are dropped, so that hashing reads what the device holds.
 func (s *Store) beginResume(u *session) error {
 	if u.resuming != nil {
 		return nil

@@ -28,12 +28,13 @@ type record struct {
 	Hash       []byte           `json:"hash"` // encoding.BinaryMarshaler of the hash
 	StartedAt  time.Time        `json:"startedAt"`
 	SeenAt     time.Time        `json:"seenAt"`
-	// Boot holds Store.sessionEpoch. Versions that trusted Hash without reading the bytes compare it with the boot ID alone, so
-	// they drop these sessions instead of resuming them.
+	// Boot holds Store.sessionEpoch. Versions that trusted Hash without reading the bytes compare
+	// it with the boot ID alone, so they drop these sessions instead of resuming them.
 	Boot string `json:"boot"`
 }
 
-// sealed returns the record followed by its checksum on a line of its own. Bytes after that belong to an earlier, longer record.
+// sealed returns the record followed by its checksum on a line of its own. Bytes after that belong
+// to an earlier, longer record.
 func (r record) sealed() ([]byte, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -55,7 +56,8 @@ func unsealed(body []byte) (r record, err error) {
 	return r, nil
 }
 
-// sessionEpoch names the boot, the device and the mount that unsynced bytes depend on. A session of another epoch is dropped.
+// sessionEpoch names the boot, the device and the mount that unsynced bytes depend on. A session of
+// another epoch is dropped.
 func (s *Store) sessionEpoch() string {
 	s.sessions.epochOnce.Do(func() {
 		t, device := s.disk.Traits(), uint64(0)
@@ -137,8 +139,8 @@ func (s *Store) recall(slot string) (*session, error) {
 	return u, nil
 }
 
-// save records the session with its hash at offset. The record is rewritten in place and not synced: one write survives a kill
-// whole, and a session does not survive a restart of the machine.
+// save records the session with its hash at offset. The record is rewritten in place and not
+// synced: one write survives a kill whole, and a session does not survive a restart of the machine.
 func (s *Store) save(u *session, offset int64) error {
 	state, err := hashState(u.hash)
 	if err != nil {

@@ -17,8 +17,9 @@ import (
 
 // session is an upload in progress. Its record on disk is rewritten after every chunk; see save.
 //
-// Slots are reused for later sessions and not removed: ext4 does not reuse an inode within minutes of freeing it and inspects each
-// such inode when it allocates one, which at hundreds of pushes a second costs more than everything else.
+// Slots are reused for later sessions and not removed: ext4 does not reuse an inode within minutes
+// of freeing it and inspects each such inode when it allocates one, which at hundreds of pushes a
+// second costs more than everything else.
 type session struct {
 	id      string
 	slot    string // its directory in uploads
@@ -97,8 +98,8 @@ func (u *session) hold(ctx context.Context) (release func(), err error) {
 	return func() { <-u.busy }, nil
 }
 
-// idleAfter is how long after its last chunk a session stops counting against its user, so that a client that was killed during
-// uploads is not locked out until the purge.
+// idleAfter is how long after its last chunk a session stops counting against its user, so that a
+// client that was killed during uploads is not locked out until the purge.
 const idleAfter = 5 * time.Minute
 
 // admit adds a new session and counts it against its user.
@@ -128,7 +129,8 @@ func (l *sessions) awake(user string, since time.Time) (n int) {
 	return n
 }
 
-// drop closes and removes a session. The caller holds it. A failed cleanup is not reported: the purge repeats it.
+// drop closes and removes a session. The caller holds it. A failed cleanup is not reported: the
+// purge repeats it.
 func (s *Store) drop(u *session) {
 	s.forget(u)
 	s.abandonResume(u)

@@ -18,7 +18,8 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
-// refusing is a disk whose changes fail with one error, as those of a file system that was remounted read-only.
+// refusing is a disk whose changes fail with one error, as those of a file system that was
+// remounted read-only.
 type refusing struct {
 	disk.Disk
 	with atomic.Pointer[syscall.Errno]
@@ -86,8 +87,8 @@ func (f *refusingFile) Truncate(size int64) error {
 	return errors.Join(f.d.refusal(), f.d.unless(func() error { return f.File.Truncate(size) }))
 }
 
-// TestReadsOfAPusherOnAFailingFileSystem checks that reads which refresh links succeed although the refresh fails, and that every
-// push fails with the error that the client may retry.
+// TestReadsOfAPusherOnAFailingFileSystem checks that reads which refresh links succeed although the
+// refresh fails, and that every push fails with the error that the client may retry.
 func TestReadsOfAPusherOnAFailingFileSystem(t *testing.T) {
 	for name, tt := range map[string]struct {
 		errno syscall.Errno
@@ -119,7 +120,8 @@ func TestReadsOfAPusherOnAFailingFileSystem(t *testing.T) {
 				if _, err := s.StatBlob(ctx, repo, layer, true); err != nil {
 					t.Errorf("HEAD blob: %v", err)
 				}
-				if got, err := s.GetManifest(ctx, repo, image.Digest, true); err != nil || digest.FromBytes(got.Content) != image.Digest {
+				got, err := s.GetManifest(ctx, repo, image.Digest, true)
+				if err != nil || digest.FromBytes(got.Content) != image.Digest {
 					t.Errorf("GET manifest: %v", err)
 				}
 				if _, err := storagetest.ReadBlob(s, repo, layer); err != nil {

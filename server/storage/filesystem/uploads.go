@@ -41,8 +41,8 @@ func (s *Store) StartUpload(_ context.Context, o storage.Owner, alg digest.Algor
 	return u.upload(), nil
 }
 
-// createSession creates the files of a new session and keeps its data file open. The record comes first: data without a record
-// belongs to no session.
+// createSession creates the files of a new session and keeps its data file open. The record comes
+// first: data without a record belongs to no session.
 func (s *Store) createSession(u *session) error {
 	slot, ok := s.sessions.slot()
 	if u.slot = slot; !ok {
@@ -62,7 +62,8 @@ func (s *Store) createSession(u *session) error {
 	return nil
 }
 
-// acquire returns a session to its owner for one request, with its bytes verified if they had to be. The caller calls release.
+// acquire returns a session to its owner for one request, with its bytes verified if they had to
+// be. The caller calls release.
 func (s *Store) acquire(ctx context.Context, o storage.Owner, id string) (u *session, release func(), err error) {
 	leave, err := s.enter()
 	if err != nil {
@@ -117,8 +118,8 @@ func (s *Store) AppendUpload(
 	return u.upload(), err
 }
 
-// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. The end of the last chunk need not be
-// recorded: the session ends with it.
+// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. The end of
+// the last chunk need not be recorded: the session ends with it.
 func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Reader, size int64, record bool) error {
 	begin := u.upload().Offset
 	if at >= 0 && at != begin {
@@ -186,7 +187,8 @@ func (s *Store) advance(u *session, offset int64, record bool) error {
 	return err
 }
 
-// partSize returns the size that receive expects: unknown for a part in the middle, which may end early.
+// partSize returns the size that receive expects: unknown for a part in the middle, which may end
+// early.
 func partSize(more bool, left int64) int64 {
 	if more {
 		return -1
@@ -207,7 +209,8 @@ func (s *Store) undo(u *session, state []byte, to int64, why error) error {
 	return errors.Join(why, err)
 }
 
-// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong, or could not be made durable, is dropped.
+// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong, or could not be
+// made durable, is dropped.
 func (s *Store) FinishUpload(
 	ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest,
 ) (err error) {

@@ -17,11 +17,13 @@ const (
 	verifiedShards = 64
 )
 
-// verified remembers which blobs were hashed and found good, by digest, inode, size, change time and epoch. A changed file is not
-// remembered. The cache is bounded and evicts freely; an evicted blob is hashed once more.
+// verified remembers which blobs were hashed and found good, by digest, inode, size, change time
+// and epoch. A changed file is not remembered. The cache is bounded and evicts freely; an evicted
+// blob is hashed once more.
 //
-// An epoch ends when the kernel reports that some write to the file system failed. What was hashed before may have been pages that
-// never reached the device, so nothing from an earlier epoch counts.
+// An epoch ends when the kernel reports that some write to the file system failed. What was hashed
+// before may have been pages that never reached the device, so nothing from an earlier epoch
+// counts.
 type verified struct {
 	once  sync.Once
 	seed  maphash.Seed
@@ -43,7 +45,8 @@ func (v *verified) init() {
 	})
 }
 
-// keys returns the slot of a digest, and 128 bits that stand for the digest, its file and the epoch.
+// keys returns the slot of a digest, and 128 bits that stand for the digest, its file and the
+// epoch.
 func (v *verified) keys(d digest.Digest, i disk.Info, epoch uint64) (at int, mark [2]uint64, lock *sync.Mutex) {
 	v.init()
 	of := maphash.String(v.seed, string(d))

@@ -6,10 +6,11 @@ import (
 	"syscall"
 )
 
-// Failed write-back, as Linux treats it: the kernel marks the pages it could not write as clean, so no later sync writes them,
-// and records one error for the file and one for the file system. Each open descriptor reports the file's error once; a
-// descriptor opened later reports it only if no other has. SyncAll reports the file system's error once. Evicted pages are read
-// back from the device, which never got them.
+// Failed write-back, as Linux treats it: the kernel marks the pages it could not write as clean, so
+// no later sync writes them, and records one error for the file and one for the file system. Each
+// open descriptor reports the file's error once; a descriptor opened later reports it only if no
+// other has. SyncAll reports the file system's error once. Evicted pages are read back from the
+// device, which never got them.
 
 // pageSize is the unit of write-back, in bytes.
 const pageSize = 4096
@@ -39,8 +40,8 @@ func (e *writeErrors) check(since *int) error {
 	return syscall.EIO
 }
 
-// FailWriteBack fails the write-back of every unsynced page of the files whose current name match accepts, and returns how many
-// files lost pages. The disk must track durability.
+// FailWriteBack fails the write-back of every unsynced page of the files whose current name match
+// accepts, and returns how many files lost pages. The disk must track durability.
 func (d *Disk) FailWriteBack(match func(name string) bool) (files int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -52,16 +53,16 @@ func (d *Disk) FailWriteBack(match func(name string) bool) (files int) {
 	return files
 }
 
-// BreakWrites makes the device refuse the pages of files whose name match accepts, until it is called with nil: their next sync
-// fails once per descriptor, and the pages are lost.
+// BreakWrites makes the device refuse the pages of files whose name match accepts, until it is
+// called with nil: their next sync fails once per descriptor, and the pages are lost.
 func (d *Disk) BreakWrites(match func(name string) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.broken = match
 }
 
-// EvictPages drops the clean pages of the matching files, so that reads return what the device holds. A file without open
-// descriptors also loses its recorded error, as an evicted inode does.
+// EvictPages drops the clean pages of the matching files, so that reads return what the device
+// holds. A file without open descriptors also loses its recorded error, as an evicted inode does.
 func (d *Disk) EvictPages(match func(name string) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -95,7 +96,8 @@ func (n *node) eachFile(at string, visit func(name string, n *node)) {
 	}
 }
 
-// page returns the bytes of one page of a file of size bytes. A device holds zeros where nothing was written.
+// page returns the bytes of one page of a file of size bytes. A device holds zeros where nothing
+// was written.
 func page(data []byte, i int64, size int64) []byte {
 	p := make([]byte, min(pageSize, size-i*pageSize))
 	if at := i * pageSize; at < int64(len(data)) {
@@ -104,7 +106,8 @@ func page(data []byte, i int64, size int64) []byte {
 	return p
 }
 
-// loseDirty marks the pages that the device does not hold as lost and records an error. It reports whether there were any.
+// loseDirty marks the pages that the device does not hold as lost and records an error. It reports
+// whether there were any.
 func (d *Disk) loseDirty(n *node) bool {
 	size, some := int64(len(n.data)), false
 	for i := int64(0); i*pageSize < size; i++ {
@@ -151,7 +154,8 @@ func (n *node) evict() {
 	n.lost = nil
 }
 
-// syncFile writes a file's dirty pages and returns the error that the descriptor has not reported yet. It is called with d.mu held.
+// syncFile writes a file's dirty pages and returns the error that the descriptor has not reported
+// yet. It is called with d.mu held.
 func (f *file) syncFile() error {
 	if !f.d.track {
 		return nil

@@ -34,8 +34,9 @@ func must(f disk.File, err error) func(*testing.T) disk.File {
 	}
 }
 
-// TestFailedWriteBack checks the double against Linux: the error is reported once per descriptor and once by SyncAll, a later
-// descriptor reports it only if no other has, and evicted pages read as what the device holds.
+// TestFailedWriteBack checks the double against Linux: the error is reported once per descriptor
+// and once by SyncAll, a later descriptor reports it only if no other has, and evicted pages read
+// as what the device holds.
 func TestFailedWriteBack(t *testing.T) {
 	d := NewDisk(DiskOptions{Durability: true})
 	first, second := must(d.Create("file"))(t), must(d.Reopen("file"))(t)
@@ -96,8 +97,8 @@ func TestFailedWriteBack(t *testing.T) {
 	}
 }
 
-// TestBrokenDevice checks that syncs fail once per descriptor while the device refuses a file, and that a closed file's error
-// goes with its evicted inode.
+// TestBrokenDevice checks that syncs fail once per descriptor while the device refuses a file, and
+// that a closed file's error goes with its evicted inode.
 func TestBrokenDevice(t *testing.T) {
 	d := NewDisk(DiskOptions{Durability: true})
 	d.BreakWrites(func(name string) bool { return name == "bad" })

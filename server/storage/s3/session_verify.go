@@ -12,15 +12,15 @@ import (
 	"packhouse/server/storage"
 )
 
-// The hash of a session says what was received, not what the bucket returns. Parts are bound by their
-// ETags when they are copied; the end behind them passes through this process again, so it is hashed
-// again before it is used or its offset acknowledged.
+// The hash of a session says what was received, not what the bucket returns. Parts are bound by
+// their ETags when they are copied; the end behind them passes through this process again, so it is
+// hashed again before it is used or its offset acknowledged.
 
 // errLostBytes says that the bucket returned other bytes than were received.
 var errLostBytes = errors.New("the bytes in the bucket are not those that were received")
 
-// hashOfParts returns the hash of a session's full parts. It reads them if the record was written by a
-// version that does not save that hash.
+// hashOfParts returns the hash of a session's full parts. It reads them if the record was written
+// by a version that does not save that hash.
 func (s *Store) hashOfParts(ctx context.Context, u *session) (hash.Hash, error) {
 	h := u.Algorithm.Hash()
 	switch {
@@ -84,8 +84,8 @@ func (s *Store) openTail(ctx context.Context, u *session) *source {
 	return &source{s: s, ctx: ctx, key: u.dir + u.Tail.Name, o: object{size: u.Tail.Size, etag: u.Tail.ETag}}
 }
 
-// superseded turns the error of reading an end that is gone into ErrBusy: another process has continued
-// the session, and the record that was read is old.
+// superseded turns the error of reading an end that is gone into ErrBusy: another process has
+// continued the session, and the record that was read is old.
 func superseded(err error) error {
 	if errors.Is(err, errMissing) || errors.Is(err, errCondition) {
 		return fmt.Errorf("%w: the upload was continued elsewhere", storage.ErrBusy)
@@ -93,8 +93,8 @@ func superseded(err error) error {
 	return err
 }
 
-// refuse drops a session whose bytes are lost, so that the client starts over. Other errors are returned
-// as they are.
+// refuse drops a session whose bytes are lost, so that the client starts over. Other errors are
+// returned as they are.
 func (s *Store) refuse(ctx context.Context, u *session, err error) error {
 	if !errors.Is(err, errLostBytes) {
 		return err
