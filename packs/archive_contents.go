@@ -1,6 +1,7 @@
 package packs
 
 import (
+	"bytes"
 	"strings"
 )
 
@@ -10,7 +11,6 @@ func (a *archiveReader) contents() *Contents {
 	r := newPackReader()
 	r.images = a.images
 	r.pack.Folder = root
-	r.pack.problems = a.problems
 	outside := 0
 	for _, f := range a.files {
 		inside, ok := below(f.Path, root)
@@ -27,7 +27,7 @@ func (a *archiveReader) contents() *Contents {
 			if name := documentName(inside); name != "" {
 				r.pack.documents[name] = text
 			} else {
-				_ = r.images.add(File{Path: f.Path}, strings.NewReader(string(text))) // cannot fail
+				_ = r.images.add(File{Path: f.Path}, bytes.NewReader(text)) // cannot fail
 			}
 		}
 		f.Path = inside
@@ -40,7 +40,7 @@ func (a *archiveReader) contents() *Contents {
 		}
 	}
 	r.images.found = images
-	return &Contents{Pack: r.finish(), Root: root, Size: a.size}
+	return &Contents{Pack: r.finish(), Root: root, Size: a.size, Weight: a.weight()}
 }
 
 // root is the folder that holds the pack: where pack.json is, at the top or one below it; else the one folder that holds everything.

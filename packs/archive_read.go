@@ -2,6 +2,7 @@ package packs
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -22,6 +23,8 @@ type Contents struct {
 	*Pack
 	Root string // the archive's folder that holds the pack, which Files leave out: "nginx-1.2.3", or empty
 	Size int64  // of all files, unpacked
+
+	Weight int64 // about what the contents take in memory, in bytes
 }
 
 // ReadArchive reads a pack's archive, a gzipped tar, as a stream: nothing touches the disk, and only the documents of a pack are kept in
@@ -51,14 +54,16 @@ type archiveReader struct {
 	packed    *countingReader
 	visit     func(File, io.Reader) error
 	seen      map[string]bool // paths; true for folders
+	names     int             // bytes of their names
 	entries   int
+	folders   int // that have no entry of their own
 	files     []File
 	documents map[string][]byte // by path in the archive
 	kept      int64             // bytes of them
+	admitted  bool
 	images    *imageScan
 	size      int64 // of all files, as their headers say
 	read      int64 // of them
-	problems  []Problem
 }
 
 // countingReader counts what an archive takes packed, and ends with its context.
@@ -90,9 +95,10 @@ func (a *archiveReader) all() error {
 		return a.damaged(err)
 	}
 	bounded := &bombReader{a: a, r: unpacked}
-	archive := tar.NewReader(bounded)
+	headers := &headerReader{r: bounded}
+	archive := tar.NewReader(headers)
 	for {
-		header, err := archive.Next()
+		header, err := headers.next(archive)
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -101,6 +107,9 @@ func (a *archiveReader) all() error {
 		}
 		if err := a.entry(header, archive); err != nil {
 			return err
+		}
+		if _, err := io.Copy(io.Discard, archive); err != nil { // what is left of it, so that only headers come before the next
+			return a.damaged(err)
 		}
 	}
 	if _, err := io.Copy(io.Discard, bounded); err != nil { // up to the checksum
@@ -152,31 +161,53 @@ func (b *bombReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// entry judges one entry and takes it in.
-func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
-	if header.Typeflag == tar.TypeXGlobalHeader {
-		return nil // what git archive puts first
+// headerReader bounds what the headers of one entry may take: a tar reader keeps them in memory, and names and attributes may have megabytes.
+type headerReader struct {
+	r      io.Reader
+	header bool // a header is read
+	left   int  // bytes that it may still have
+}
+
+// next returns the next entry. The one before must have been read to its end.
+func (h *headerReader) next(archive *tar.Reader) (*tar.Header, error) {
+	h.header, h.left = true, maxHeader
+	defer func() { h.header = false }()
+	return archive.Next()
+}
+
+// Read implements io.Reader.
+func (h *headerReader) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	if !h.header {
+		return n, err
 	}
+	if h.left -= n; h.left < 0 {
+		return n, refusal(CodeArchiveBomb, "", makeArchive, "the names and attributes of one file take more than %d KiB", maxHeader>>10)
+	}
+	return n, err
+}
+
+// entry validates one entry and reads it.
+func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
 	if a.entries++; a.entries > a.limits.Files {
 		return refusal(CodeArchiveBomb, "", "a pack holds charts and manifests", "it holds more than %d files and folders", a.limits.Files)
+	}
+	if header.Typeflag == tar.TypeXGlobalHeader {
+		return nil // what git archive puts first
 	}
 	name, err := a.name(header)
 	if err != nil || name == "." || isLeftover(name) {
 		return err
 	}
+	if a.names += len(name); a.names > maxNames {
+		return refusal(CodeArchiveBomb, "", "a pack holds charts and manifests", "the paths of its files take more than %d KiB", maxNames>>10)
+	}
 	folder := header.Typeflag == tar.TypeDir
 	if wasFolder, twice := a.seen[name]; twice && !(folder && wasFolder) {
 		return refusal(CodeArchiveTwice, name, "keep one of them", "stands in the archive twice")
 	}
-	for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
-		wasFolder, known := a.seen[parent]
-		if known && !wasFolder {
-			return refusal(CodeArchiveTwice, parent, "keep one of them", "is a file and a folder in one archive")
-		}
-		if known {
-			break
-		}
-		a.seen[parent] = true
+	if err := a.parents(name); err != nil {
+		return err
 	}
 	a.seen[name] = folder
 	switch header.Typeflag {
@@ -188,6 +219,41 @@ func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
 		return refusal(CodeArchiveLink, name, "put a copy of the file in its place", "is a link, and packs hold files only")
 	}
 	return refusal(CodeArchiveSpecial, name, "leave it out", "is a device or another special file, and packs hold files only")
+}
+
+// parents notes the folders above an entry, which need no entries of their own.
+func (a *archiveReader) parents(name string) error {
+	for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
+		folder, known := a.seen[parent]
+		if known && !folder {
+			return refusal(CodeArchiveTwice, parent, "keep one of them", "is a file and a folder in one archive")
+		}
+		if known {
+			return nil
+		}
+		if a.folders++; a.folders > a.limits.Files {
+			return refusal(CodeArchiveBomb, "", "a pack holds charts and manifests", "it holds more than %d folders", a.limits.Files)
+		}
+		a.seen[parent] = true
+	}
+	return nil
+}
+
+// weight is about what the reader has in memory, in bytes.
+func (a *archiveReader) weight() int64 {
+	return a.kept + int64(a.names+len(a.seen)*perEntry+a.images.bytes)
+}
+
+// perEntry is about what a file takes in memory beside its path, in bytes.
+const perEntry = 256
+
+// admit asks the limits' owner before the reader keeps much.
+func (a *archiveReader) admit(further int64) error {
+	if a.admitted || a.limits.Admit == nil || a.weight()+further <= HeavyFrom {
+		return nil
+	}
+	a.admitted = true
+	return a.limits.Admit(a.packed.ctx)
 }
 
 // name cleans an entry's path, or refuses it.
@@ -208,6 +274,9 @@ func (a *archiveReader) name(header *tar.Header) (string, error) {
 func (a *archiveReader) file(name string, header *tar.Header, content io.Reader) error {
 	if a.size += header.Size; header.Size < 0 || a.size > a.limits.Bytes {
 		return refusal(CodeArchiveBomb, name, "a pack holds charts and manifests, and no images", "the files are larger than %d MiB", a.limits.Bytes>>20)
+	}
+	if err := a.admit(0); err != nil {
+		return err
 	}
 	hash := sha256.New()
 	source := &entryReader{a: a, r: content}
@@ -250,11 +319,16 @@ func (e *entryReader) Read(p []byte) (int, error) {
 
 // look keeps documents, scans for images and lets visit see the file.
 func (a *archiveReader) look(f File, content io.Reader) error {
-	if !isDocument(f.Path) || a.kept > 8*maxDocument {
+	document := documentName(path.Base(f.Path))
+	limit := min(f.Size, documentLimit(document))
+	if !isDocument(f.Path) || a.kept+limit > maxKept {
 		// What visit reads passes by the scan; what it leaves, the scan reads alone.
 		return a.both(f, content)
 	}
-	text, err := io.ReadAll(io.LimitReader(content, maxDocument))
+	if err := a.admit(limit); err != nil {
+		return err
+	}
+	text, err := readDocument(document, f.Size, content)
 	if err != nil {
 		return err
 	}
@@ -263,7 +337,7 @@ func (a *archiveReader) look(f File, content io.Reader) error {
 	if a.visit == nil {
 		return nil
 	}
-	return a.visit(f, io.MultiReader(strings.NewReader(string(text)), content))
+	return a.visit(f, io.MultiReader(bytes.NewReader(text), content))
 }
 
 // both gives a file to the scan for images and to visit.

@@ -43,8 +43,18 @@ type Artifact struct {
 	Message string        // empty where it is not told
 }
 
-// ParseArtifact reads the manifest of a pack. An error is a Problem, and says why Palette would see no pack in it.
+// Bounds of what a manifest says. A pack's has less than a kilobyte.
+const (
+	maxPackManifest = 64 << 10
+	maxTitle    = 512
+	maxMessage  = 1000
+)
+
+// ParseArtifact parses the manifest of a pack. The error is a Problem that says why Palette would not recognize a pack.
 func ParseArtifact(manifest []byte) (*Artifact, error) {
+	if len(manifest) > maxPackManifest {
+		return nil, notAPack("its manifest is larger than %d KiB", maxPackManifest>>10)
+	}
 	var m ocispec.Manifest
 	if err := json.Unmarshal(manifest, &m); err != nil {
 		return nil, notAPack("its manifest is not JSON")
@@ -60,6 +70,8 @@ func ParseArtifact(manifest []byte) (*Artifact, error) {
 	layer := m.Layers[0]
 	title := layer.Annotations[AnnotationTitle]
 	switch {
+	case len(title) > maxTitle:
+		return nil, notAPack("the title of its layer is longer than %d bytes", maxTitle)
 	case title == "":
 		return nil, notAPack("its layer has no title")
 	case strings.ContainsAny(title, `/\`):
@@ -72,7 +84,7 @@ func ParseArtifact(manifest []byte) (*Artifact, error) {
 	created, _ := time.Parse(time.RFC3339, m.Annotations[AnnotationCreated])
 	return &Artifact{
 		Digest: digest.FromBytes(manifest).String(), Archive: layer.Digest, Size: layer.Size, Title: title,
-		Created: created, Message: Printable(m.Annotations[AnnotationMessage]),
+		Created: created, Message: clip(Printable(m.Annotations[AnnotationMessage]), maxMessage),
 	}, nil
 }
 

@@ -137,7 +137,7 @@ func readChart(content []byte) (map[string][]byte, error) {
 		}
 		switch base := path.Base(name); base {
 		case "Chart.yaml", "values.yaml", "README.md":
-			if documents[base], err = io.ReadAll(io.LimitReader(archive, maxDocument)); err != nil {
+			if documents[base], err = readDocument(base, header.Size, archive); err != nil {
 				return nil, errors.New("the archive is damaged")
 			}
 		}

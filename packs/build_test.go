@@ -100,7 +100,7 @@ func FuzzReadChart(f *testing.F) {
 			t.Fatalf("%d documents, %v", len(documents), err)
 		}
 		for name, text := range documents {
-			if len(text) > maxDocument {
+			if len(text) > maxValues {
 				t.Fatalf("%s has %d bytes", name, len(text))
 			}
 		}

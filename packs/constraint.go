@@ -135,7 +135,7 @@ func (r *metadataReader) objects(o *object, key string) []*metadataReader {
 		return nil
 	}
 	var readers []*metadataReader
-	for _, item := range items {
+	for _, item := range r.atMost(items, n, key) {
 		if inner, ok := item.value.(*object); ok {
 			readers = append(readers, &metadataReader{document: r.document, top: inner})
 			continue

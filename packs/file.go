@@ -1,6 +1,7 @@
 package packs
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"path"
@@ -23,7 +24,13 @@ type Limits struct {
 	Files int   // files and folders; 0: 20,000
 	Depth int   // names in a path; 0: 32
 	Ratio int64 // unpacked bytes for each packed one, from 16 MiB on; 0: 200
+
+	// Admit is called once, before more than HeavyFrom bytes of a pack are kept in memory. It may wait; an error ends the reading. Nil: never.
+	Admit func(context.Context) error
 }
+
+// HeavyFrom is how much of a pack is kept in memory without asking, in bytes. Ordinary packs stay below.
+const HeavyFrom = 512 << 10
 
 func (l Limits) withDefaults() Limits {
 	if l.Bytes <= 0 {

@@ -2,6 +2,7 @@ package packs
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"fmt"
@@ -25,6 +26,8 @@ const (
 	maxChartFiles = 5000      // in one chart
 	maxChartDepth = 3         // charts in charts
 	maxImages     = 5000
+	maxImageBytes = 512 << 10 // of all references and their sources
+	maxAppVersion = 128       // of a chart's appVersion
 )
 
 var (
@@ -36,6 +39,7 @@ var (
 // imageScan finds the images of a pack while its files pass by.
 type imageScan struct {
 	found  []Image
+	bytes  int // of found
 	budget int64
 }
 
@@ -45,22 +49,22 @@ func newImageScan() *imageScan { return &imageScan{budget: maxScan} }
 func (s *imageScan) add(f File, content io.Reader) error {
 	switch path.Ext(f.Path) {
 	case ".yaml", ".yml":
-		text, err := s.read(content)
-		if err != nil {
+		if _, err := s.collect(f.Path, content); err != nil {
 			return fmt.Errorf("read %s: %w", f.Path, err)
 		}
-		s.collect(f.Path, skim(text))
 	case ".tgz", ".gz":
 		s.chart(f.Path+"!", content, 1)
 	}
 	return nil
 }
 
-// read takes what the budget still allows of a file.
-func (s *imageScan) read(content io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(content, min(maxYAML, s.budget)))
-	s.budget -= int64(len(text))
-	return text, err
+// skim calls visit for the lines of a file, as far as the budget allows.
+func (s *imageScan) skim(content io.Reader, visit func([]line, int) bool) error {
+	most := min(maxYAML, s.budget)
+	limited := &io.LimitedReader{R: content, N: most}
+	err := skim(limited, visit)
+	s.budget -= most - limited.N
+	return err
 }
 
 // chart looks into a Helm chart. What is damaged in it is Helm's to complain about.
@@ -71,34 +75,37 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 	}
 	var (
 		bounded = &io.LimitedReader{R: unpacked, N: s.budget}
-		archive = tar.NewReader(bounded)
+		headers = &headerReader{r: bounded}
+		archive = tar.NewReader(headers)
 		// The appVersion of a chart is its images' tag by default. A chart may hold others, unpacked, and stand after its values.
 		versions = map[string]string{}
 		pending  []pendingImage
 	)
 	for range maxChartFiles {
-		header, err := archive.Next()
+		header, err := headers.next(archive)
 		if err != nil {
 			break
 		}
 		name := path.Clean(header.Name)
 		switch ext := path.Ext(name); {
-		case header.Typeflag != tar.TypeReg:
+		case header.Typeflag != tar.TypeReg || len(source)+len(name) > 2*maxPath:
+		case path.Base(name) == "Chart.yaml":
+			if version := s.appVersion(archive); version != "" && len(versions) < maxItems {
+				versions[path.Dir(name)] = version
+			}
 		case ext == ".yaml" || ext == ".yml":
-			text, err := s.read(archive)
+			untagged, err := s.collect(source+name, archive)
 			if err != nil {
 				return
 			}
-			lines := skim(text)
-			if path.Base(name) == "Chart.yaml" {
-				versions[path.Dir(name)] = valueOf(lines, "appVersion")
-				continue
-			}
-			for _, i := range s.collect(source+name, lines) {
+			for _, i := range untagged {
 				pending = append(pending, pendingImage{i, name})
 			}
 		case ext == ".tgz" && depth < maxChartDepth:
 			s.chart(source+name+"!", archive, depth+1)
+		}
+		if _, err := io.Copy(io.Discard, archive); err != nil {
+			break
 		}
 	}
 	s.budget = min(s.budget, bounded.N)
@@ -117,7 +124,7 @@ type pendingImage struct {
 
 // nearestVersion is the version of the chart that a file belongs to.
 func nearestVersion(versions map[string]string, name string) string {
-	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+	for folder := path.Dir(name); folder != "." && folder != "/"; folder = path.Dir(folder) {
 		if version, ok := versions[folder]; ok {
 			return version
 		}
@@ -136,12 +143,27 @@ func mayNameImages(name string) bool {
 
 func isImageKey(key string) bool { return key == "image" || strings.HasSuffix(key, "Image") }
 
-// collect finds images among the lines of one file. It returns the indexes of those that a chart would give its own version.
-func (s *imageScan) collect(source string, lines []line) (untagged []int) {
-	for i, l := range lines {
+// appVersion returns the version that a Chart.yaml gives, or nothing.
+func (s *imageScan) appVersion(content io.Reader) (version string) {
+	_ = s.skim(content, func(window []line, at int) bool { // what cannot be read has no version
+		if window[at].path == "appVersion" {
+			version = window[at].value
+		}
+		return version == ""
+	})
+	if len(version) > maxAppVersion {
+		return ""
+	}
+	return strings.Clone(version)
+}
+
+// collect finds images in one file. It returns the indexes of those that a chart would give its own version.
+func (s *imageScan) collect(source string, content io.Reader) (untagged []int, err error) {
+	err = s.skim(content, func(lines []line, i int) bool {
+		l := lines[i]
 		switch {
-		case len(s.found) >= maxImages:
-			return untagged
+		case len(s.found) >= maxImages || s.bytes >= maxImageBytes:
+			return false
 		case l.value == "":
 		case isImageKey(l.key):
 			reference := l.value
@@ -149,29 +171,25 @@ func (s *imageScan) collect(source string, lines []line) (untagged []int) {
 				around := siblings(lines, i)
 				reference = assemble(around["registry"], reference, cmp.Or(around["tag"], around["imageTag"]), around["digest"])
 			}
-			s.found = appendImage(s.found, reference, source, l.key != "image")
+			s.append(reference, source, l.key != "image")
 		case l.key == "repository":
 			around := siblings(lines, i)
 			_, hasTag := around["tag"]
 			_, hasRegistry := around["registry"]
 			if parent := strings.ToLower(strings.TrimSuffix(l.path, ".repository")); !hasTag && !hasRegistry && !strings.HasSuffix(parent, "image") {
-				continue
+				return true
 			}
 			reference := assemble(around["registry"], l.value, around["tag"], around["digest"])
-			before := len(s.found)
-			s.found = appendImage(s.found, reference, source, true)
-			if len(s.found) > before && !tagged(reference) {
-				untagged = append(untagged, before)
+			if s.append(reference, source, true) && !tagged(reference) {
+				untagged = append(untagged, len(s.found)-1)
 			}
 		case l.key == "" && l.item && (l.path == "images" || strings.HasSuffix(l.path, ".images")):
-			s.found = appendImage(s.found, l.value, source, true)
+			s.append(l.value, source, true)
 		}
-	}
-	return untagged
+		return true
+	})
+	return untagged, err
 }
-
-// maxSiblings is how many lines before and after one are looked at.
-const maxSiblings = 64
 
 // siblings returns the scalars that stand beside a line in its mapping.
 func siblings(lines []line, at int) map[string]string {
@@ -221,17 +239,19 @@ func tagged(reference string) bool {
 	return strings.ContainsAny(reference[strings.LastIndexByte(reference, '/')+1:], ":@")
 }
 
-// appendImage adds a reference, where it can be one. strict asks for more than one word.
-func appendImage(images []Image, reference, source string, strict bool) []Image {
+// append adds a reference and reports whether it can be one. With strict it needs more than one word.
+func (s *imageScan) append(reference, source string, strict bool) bool {
 	if len(reference) > 512 || !imageReference.MatchString(reference) || slices.Contains(imageWords, reference) || strict && !strings.ContainsAny(reference, ":/@") {
-		return images
+		return false
 	}
-	return append(images, Image{reference, source})
+	s.found = append(s.found, Image{strings.Clone(reference), source}) // a clone: the line may be long
+	s.bytes += len(reference) + len(source)
+	return true
 }
 
 // finish adds the images of values.yaml, and returns all, each once.
 func (s *imageScan) finish(values []byte) []Image {
-	s.collect(ValuesFile, skim(values))
+	_, _ = s.collect(ValuesFile, bytes.NewReader(values)) // reading a buffer does not fail
 	slices.SortStableFunc(s.found, func(a, b Image) int {
 		return cmp.Or(strings.Compare(a.Reference, b.Reference), sourceOrder(a.Source)-sourceOrder(b.Source), strings.Compare(a.Source, b.Source))
 	})
@@ -266,23 +286,12 @@ func sourceOrder(source string) int {
 	return 1
 }
 
-// valueOf returns the first value of a path.
-func valueOf(lines []line, path string) string {
-	for _, l := range lines {
-		if l.path == path {
-			return l.value
-		}
-	}
-	return ""
-}
-
-// contentImages are the images that values.yaml lists for mirroring, pack.content.images[].image.
-func contentImages(values []byte) []string {
-	var images []string
-	for _, l := range skim(values) {
-		if (l.path == "pack.content.images.image" || l.path == "pack.content.images" && l.item) && l.value != "" {
-			images = append(images, l.value)
-		}
-	}
-	return images
+// listsImages reports whether values.yaml lists images for mirroring, pack.content.images[].image.
+func listsImages(values []byte) (lists bool) {
+	_ = skim(bytes.NewReader(values), func(window []line, at int) bool { // reading a buffer does not fail
+		l := window[at]
+		lists = (l.path == "pack.content.images.image" || l.path == "pack.content.images" && l.item) && l.value != ""
+		return !lists
+	})
+	return lists
 }

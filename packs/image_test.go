@@ -1,6 +1,7 @@
 package packs
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,14 +88,14 @@ func TestImagesOfSamples(t *testing.T) {
 
 // TestSkimBounds holds that no text takes more than it should: counted in lines and bytes, not in time.
 func TestSkimBounds(t *testing.T) {
-	if lines := skim([]byte(strings.Repeat("a: b\n", maxLines+10))); len(lines) != maxLines {
+	if lines := skimmed(t, []byte(strings.Repeat("a: b\n", maxLines+10))); len(lines) != maxLines {
 		t.Errorf("%d lines are kept", len(lines))
 	}
 	var deep strings.Builder
 	for i := range 300 {
 		fmt.Fprintf(&deep, "%s%s:\n", strings.Repeat(" ", i), strings.Repeat("k", 150))
 	}
-	for _, l := range skim([]byte(deep.String())) {
+	for _, l := range skimmed(t, []byte(deep.String())) {
 		if len(l.path) > maxKeyPath+200 {
 			t.Fatalf("a path of %d bytes is kept", len(l.path))
 		}
@@ -111,11 +112,24 @@ func TestSkimBounds(t *testing.T) {
 	}
 }
 
+// skimmed returns all lines of a text.
+func skimmed(t *testing.T, text []byte) (lines []line) {
+	t.Helper()
+	err := skim(bytes.NewReader(text), func(window []line, at int) bool {
+		lines = append(lines, window[at])
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
 func FuzzSkim(f *testing.F) {
 	f.Add("a:\n  - b: c\n    image: x\n- - d\n")
 	f.Add("\t\"a: b\": 'c\n{}: []\n- |\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, l := range skim([]byte(text)) {
+		for _, l := range skimmed(t, []byte(text)) {
 			if l.indent < 0 || l.number < 1 {
 				t.Errorf("%q: %+v", text, l)
 			}

@@ -61,20 +61,16 @@ func (n *node) kind() string {
 type document struct {
 	path     string
 	text     []byte
-	problems []Problem
-	told     map[Severity]int
+	findings findings
 }
 
-// maxProblems is how many of each severity are told of one file: each costs a look through it, and nobody reads more.
-const maxProblems = 100
-
-// report notes a problem at an offset.
+// report adds a finding at an offset. Each costs a walk through the text, so there are at most maxFindings of each severity.
 func (d *document) report(severity Severity, code string, offset int, remedy, format string, args ...any) {
-	if d.told[severity]++; d.told[severity] > maxProblems {
+	if d.findings.full(severity) {
 		return
 	}
 	line, column := position(d.text, offset)
-	d.problems = append(d.problems, Problem{
+	d.findings.add(Problem{
 		Code: code, Severity: severity, Path: d.path, Line: line, Column: column,
 		What: fmt.Sprintf(format, args...), Remedy: remedy,
 	})
@@ -88,11 +84,19 @@ func position(text []byte, offset int) (line, column int) {
 	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
 }
 
-// parseDocument reads JSON. What it can read around, it reports and reads on: trailing commas, a byte order mark, a key that stands twice.
-// The node is nil where nothing can be made of the text.
+// parseDocument parses JSON. It reports trailing commas and duplicate keys and continues, and it ignores a byte order mark. The node is nil if
+// the text cannot be parsed. Size and number of values are checked before anything is built: a node takes a hundred times its text.
 func parseDocument(path string, text []byte) (*node, *document) {
-	d := &document{path: path, text: text, told: map[Severity]int{}}
-	readable := d.withoutTrailingCommas(text)
+	d := &document{path: path, text: text}
+	if len(text) > maxMetadata {
+		d.report(Error, CodeJSONSize, 0, "take out what packs do not need", "the file is larger than %d KiB", maxMetadata>>10)
+		return nil, d
+	}
+	readable, values := d.withoutTrailingCommas(text)
+	if values > maxNodes {
+		d.report(Error, CodeJSONSize, 0, "take out what packs do not need", "the file holds more than %d values", maxNodes)
+		return nil, d
+	}
 	if bytes.HasPrefix(readable, []byte("\xef\xbb\xbf")) {
 		readable = append([]byte("   "), readable[3:]...)
 	}
@@ -130,9 +134,10 @@ func invalidUTF8(text []byte) int {
 	return len(text)
 }
 
-// withoutTrailingCommas reports commas that nothing follows and returns the text with blanks in their place.
-func (d *document) withoutTrailingCommas(text []byte) []byte {
-	cleaned := bytes.Clone(text)
+// withoutTrailingCommas reports commas that nothing follows. It returns the text with blanks in their place, and how many values the text
+// holds at most: each follows a comma or the beginning of a list or an object.
+func (d *document) withoutTrailingCommas(text []byte) (cleaned []byte, values int) {
+	cleaned = bytes.Clone(text)
 	inString, escaped, comma := false, false, -1
 	for i, c := range text {
 		switch {
@@ -142,7 +147,11 @@ func (d *document) withoutTrailingCommas(text []byte) []byte {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 		case c == ',':
 			comma = i
+			values++
 		default:
+			if c == '[' || c == '{' {
+				values++
+			}
 			if comma >= 0 && (c == '}' || c == ']') {
 				d.report(Error, CodeJSONComma, comma, "remove the comma", "a comma before %q: JSON knows no trailing commas", string(c))
 				cleaned[comma] = ' '
@@ -151,7 +160,7 @@ func (d *document) withoutTrailingCommas(text []byte) []byte {
 			inString = c == '"'
 		}
 	}
-	return cleaned
+	return cleaned, values
 }
 
 func (d *document) syntaxError(text []byte, err error) {

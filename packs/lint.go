@@ -1,6 +1,7 @@
 package packs
 
 import (
+	"bytes"
 	"fmt"
 	"path"
 	"regexp"
@@ -13,7 +14,7 @@ import (
 // lintOrder is the order in which people fix things: what hides other things first. Codes that are not listed come between the schema
 // and the rest, in the order they were found.
 var lintOrder = [][]string{
-	{CodeJSONMissing, CodeJSONSyntax, CodeJSONComma, CodeJSONDuplicate},
+	{CodeJSONMissing, CodeJSONSyntax, CodeJSONSize, CodeJSONComma, CodeJSONDuplicate},
 	{CodeJSONType, CodeJSONRequired, CodeJSONValue, CodeName, CodeVersion, CodeLayer, CodeCloudType, CodeGroup, CodeEOL, CodeConstraint},
 	{},
 	{CodeVersionV},
@@ -25,12 +26,13 @@ var lintOrder = [][]string{
 	{CodeImagesEmpty},
 	{CodeFolder, CodeArchiveOutside, CodeLeftover},
 	{CodeSecret},
+	{CodeMoreFindings},
 }
 
 // Lint tells everything that is wrong with the pack, in the order in which people fix it. Problems with severity Error keep it from being
 // pushed.
 func (p *Pack) Lint() []Problem {
-	l := &linter{pack: p, problems: slices.Clone(p.problems)}
+	l := &linter{pack: p}
 	l.documents()
 	if p.Metadata != nil {
 		l.values()
@@ -38,8 +40,9 @@ func (p *Pack) Lint() []Problem {
 		l.paths("kubeManifests", p.Metadata.KubeManifests)
 		l.folder()
 	}
-	slices.SortStableFunc(l.problems, func(a, b Problem) int { return rank(a.Code) - rank(b.Code) })
-	return l.problems
+	problems := slices.Concat(p.problems, l.found.list)
+	slices.SortStableFunc(problems, func(a, b Problem) int { return rank(a.Code) - rank(b.Code) })
+	return bounded(problems)
 }
 
 func rank(code string) int {
@@ -51,14 +54,15 @@ func rank(code string) int {
 }
 
 type linter struct {
-	pack     *Pack
-	problems []Problem
+	pack  *Pack
+	found findings
 }
 
 func (l *linter) report(severity Severity, code, name string, number int, remedy, format string, args ...any) {
-	l.problems = append(l.problems, Problem{
-		Code: code, Severity: severity, Path: name, Line: number, What: fmt.Sprintf(format, args...), Remedy: remedy,
-	})
+	if l.found.full(severity) {
+		return
+	}
+	l.found.add(Problem{Code: code, Severity: severity, Path: name, Line: number, What: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 // documents looks for the files that a pack has, and into those that Palette reads as YAML.
@@ -73,12 +77,14 @@ func (l *linter) documents() {
 	}
 	if logo, ok := p.documents[LogoFile]; !ok {
 		l.report(Warning, CodeLogoMissing, LogoFile, 0, "add a PNG, up to 1 MiB", "there is no logo: Palette shows none")
-	} else if _, mediaType := p.Logo(); mediaType != "image/png" {
+	} else if mediaType, err := LogoType(logo); err != nil {
+		remedy := "save it as PNG"
 		if len(logo) > maxLogo {
-			l.report(Warning, CodeLogoType, LogoFile, 0, "make it smaller", "the logo is larger than 1 MiB, and is not shown")
-		} else {
-			l.report(Warning, CodeLogoType, LogoFile, 0, "save it as PNG", "the logo is no PNG image")
+			remedy = "make it smaller"
 		}
+		l.report(Warning, CodeLogoType, LogoFile, 0, remedy, "%v: it is not shown", err)
+	} else if mediaType != "image/png" {
+		l.report(Warning, CodeLogoType, LogoFile, 0, "save it as PNG", "the logo is no PNG image")
 	}
 	if _, ok := p.documents[ReadmeFile]; !ok {
 		l.report(Warning, CodeReadmeMissing, ReadmeFile, 0, "say what the pack is for and what it needs", "there is no README.md")
@@ -116,15 +122,17 @@ var namespaceName = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$`)
 func (l *linter) values() {
 	p := l.pack
 	text := p.documents[ValuesFile]
-	for _, found := range skim(text) {
+	_ = skim(bytes.NewReader(text), func(window []line, at int) bool { // reading a buffer does not fail
+		found := window[at]
 		if found.path != "pack.namespace" || found.value == "" || strings.Contains(found.value, "{{") {
-			continue
+			return true
 		}
 		if !namespaceName.MatchString(found.value) || len(found.value) > 63 {
 			l.report(Error, CodeNamespace, ValuesFile, found.number, "use up to 63 lower-case letters, digits and -", "%s cannot be a namespace", quote(found.value))
 		}
-	}
-	if layer := p.Metadata.Layer; layer != "os" && layer != "k8s" && len(contentImages(text)) == 0 {
+		return true
+	})
+	if layer := p.Metadata.Layer; layer != "os" && layer != "k8s" && !listsImages(text) {
 		remedy := "list what to mirror: pack: {content: {images: [{image: …}]}}"
 		if len(p.Images) > 0 {
 			remedy = fmt.Sprintf("packhouse pack images finds %d to list there", len(p.Images))
@@ -137,6 +145,9 @@ func (l *linter) values() {
 func (l *linter) paths(key string, names []string) {
 	line, _ := position(l.pack.documents[MetadataFile], l.pack.Metadata.places[key])
 	for _, name := range names {
+		if l.found.full(Error) {
+			return // each costs a walk through the files
+		}
 		clean := path.Clean(name)
 		switch {
 		case path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") || strings.Contains(name, `\`):

@@ -11,7 +11,7 @@ import (
 )
 
 func TestLint(t *testing.T) {
-	png := "\x89PNG\r\n\x1a\n"
+	png := string(drawLogo("nginx"))
 	pack := func(change func(fstest.MapFS)) fstest.MapFS {
 		fsys := fstest.MapFS{
 			"pack.json":   {Data: []byte(good)},

@@ -65,16 +65,16 @@ const maxName = 128
 func ParseMetadata(data []byte) (*Metadata, []Problem) {
 	root, d := parseDocument(MetadataFile, data)
 	if root == nil {
-		return nil, d.problems
+		return nil, d.findings.list
 	}
 	top, ok := root.value.(*object)
 	if !ok {
 		d.report(Error, CodeJSONType, root.offset, "write an object: {…}", "the file holds %s", root.kind())
-		return nil, d.problems
+		return nil, d.findings.list
 	}
 	m := (&metadataReader{document: d, top: top}).read()
-	slices.SortStableFunc(d.problems, byPlace)
-	return m, d.problems
+	slices.SortStableFunc(d.findings.list, byPlace)
+	return m, bounded(d.findings.list)
 }
 
 // metadataReader turns a document into metadata and judges it on the way.
@@ -196,12 +196,16 @@ func (r *metadataReader) text(key string) string {
 func (r *metadataReader) textOf(n *node, key string) string {
 	switch value := n.value.(type) {
 	case string:
-		return strings.TrimSpace(value)
+		if len(value) > maxTextValue {
+			r.report(Error, CodeJSONValue, n.offset, "shorten it", "%q is longer than %d bytes", key, maxTextValue)
+		}
+		return strings.TrimSpace(clip(value, maxTextValue))
 	case nil:
 		return ""
 	case json.Number:
-		r.report(Error, CodeJSONType, n.offset, `put it in quotes: "`+value.String()+`"`, "%q is a number, and has to be a text", key)
-		return value.String()
+		number := clip(value.String(), maxTextValue)
+		r.report(Error, CodeJSONType, n.offset, `put it in quotes: "`+number+`"`, "%q is a number, and has to be a text", key)
+		return number
 	}
 	r.report(Error, CodeJSONType, n.offset, "put it in quotes", "%q is %s, and has to be a text", key, n.kind())
 	return ""
@@ -219,12 +223,21 @@ func (r *metadataReader) texts(key string) []string {
 		return nil
 	}
 	var texts []string
-	for _, item := range items {
+	for _, item := range r.atMost(items, n, key) {
 		if text := r.textOf(item, key+"[]"); text != "" {
 			texts = append(texts, text)
 		}
 	}
 	return texts
+}
+
+// atMost returns the first items of a list, and reports one that is too long.
+func (r *metadataReader) atMost(items []*node, list *node, key string) []*node {
+	if len(items) <= maxItems {
+		return items
+	}
+	r.report(Error, CodeJSONSize, list.offset, "shorten it", "%q holds %d items, at most %d are read", key, len(items), maxItems)
+	return items[:maxItems]
 }
 
 // annotations reads an object of texts.
@@ -238,8 +251,13 @@ func (r *metadataReader) annotations() map[string]string {
 		r.report(Error, CodeJSONType, n.offset, "write an object: {…}", "\"annotations\" is %s, and has to be an object", n.kind())
 		return nil
 	}
-	annotations := make(map[string]string, len(o.members))
-	for _, member := range o.members {
+	members := o.members
+	if len(members) > maxItems {
+		r.report(Error, CodeJSONSize, n.offset, "shorten it", "\"annotations\" holds %d members, at most %d are read", len(members), maxItems)
+		members = members[:maxItems]
+	}
+	annotations := make(map[string]string, len(members))
+	for _, member := range members {
 		switch value := member.value.value.(type) {
 		case string:
 			annotations[member.key] = value

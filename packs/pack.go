@@ -1,7 +1,6 @@
 package packs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,9 +21,6 @@ const (
 	PresetsFile = "presets.yaml"
 )
 
-// maxDocument is how much of each of them is read.
-const maxDocument = 4 << 20
-
 // Pack is a pack as it was read, right or wrong.
 type Pack struct {
 	Folder   string    // name of its folder; empty where it is not known
@@ -36,24 +32,19 @@ type Pack struct {
 	problems  []Problem         // what reading it found
 }
 
-// Document returns one of the files that have a meaning, such as ReadmeFile; nil where there is none. At most 4 MiB are kept.
+// Document returns one of the files that have a meaning, such as ReadmeFile, or nil if there is none. Of a long one only the beginning is kept:
+// 1 MiB of values.yaml, 512 KiB of README.md.
 func (p *Pack) Document(name string) []byte { return p.documents[name] }
 
-// Logo returns the logo and its media type, image/png or image/jpeg as its bytes say; nothing where it is missing, something else or
-// above 1 MiB.
+// Logo returns the logo and its media type, image/png or image/jpeg. It returns nothing if there is none or if LogoType refuses it.
 func (p *Pack) Logo() (content []byte, mediaType string) {
 	content = p.documents[LogoFile]
-	switch {
-	case len(content) > maxLogo:
-	case bytes.HasPrefix(content, []byte("\x89PNG\r\n\x1a\n")):
-		return content, "image/png"
-	case bytes.HasPrefix(content, []byte("\xff\xd8\xff")):
-		return content, "image/jpeg"
+	mediaType, err := LogoType(content)
+	if err != nil {
+		return nil, ""
 	}
-	return nil, ""
+	return content, mediaType
 }
-
-const maxLogo = 1 << 20
 
 // size is that of all files together, in bytes.
 func (p *Pack) size() int64 {
@@ -64,10 +55,15 @@ func (p *Pack) size() int64 {
 	return size
 }
 
-// Has tells whether the pack holds a file, or a folder with files.
+// Has reports whether the pack holds a file, or a folder with files.
 func (p *Pack) Has(name string) bool {
 	name = path.Clean(name)
-	return slices.ContainsFunc(p.Files, func(f File) bool { return f.Path == name || strings.HasPrefix(f.Path, name+"/") })
+	byPath := func(f File, name string) int { return strings.Compare(f.Path, name) }
+	if _, found := slices.BinarySearchFunc(p.Files, name, byPath); found {
+		return true
+	}
+	i, _ := slices.BinarySearchFunc(p.Files, name+"/", byPath)
+	return i < len(p.Files) && strings.HasPrefix(p.Files[i].Path, name+"/")
 }
 
 // OpenDir reads the pack in a directory. Only a directory that cannot be read is an error; everything else is for Lint.
@@ -172,6 +168,7 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 // packReader collects what is known of a pack while its files pass by, in any order.
 type packReader struct {
 	pack   *Pack
+	found  findings
 	images *imageScan
 }
 
@@ -179,13 +176,13 @@ func newPackReader() *packReader {
 	return &packReader{pack: &Pack{documents: map[string][]byte{}}, images: newImageScan()}
 }
 
-func (r *packReader) report(p Problem) { r.pack.problems = append(r.pack.problems, p) }
+func (r *packReader) report(p Problem) { r.found.add(p) }
 
 // add takes a file. It need not read its content.
 func (r *packReader) add(f File, content io.Reader) error {
 	r.pack.Files = append(r.pack.Files, f)
 	if name := documentName(f.Path); name != "" {
-		text, err := io.ReadAll(io.LimitReader(content, maxDocument))
+		text, err := readDocument(name, f.Size, content)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", f.Path, err)
 		}
@@ -199,6 +196,7 @@ func (r *packReader) add(f File, content io.Reader) error {
 func (r *packReader) finish() *Pack {
 	p := r.pack
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	p.problems = r.found.list
 	if text, ok := p.documents[MetadataFile]; ok {
 		var problems []Problem
 		p.Metadata, problems = ParseMetadata(text)

@@ -2,6 +2,7 @@ package packs
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -79,13 +80,59 @@ func ParentTags(tags []string) map[string]string {
 	return parents
 }
 
-// ResolveTag finds what a name among the tags of a repository stands for: a tag for itself, a parent tag for its highest version.
+// ParentsOf returns, for each of the wanted tags of a repository, the parent tags that resolve to it, the lowest first. It needs memory for the
+// wanted tags only.
+func ParentsOf(all, wanted []string) map[string][]string {
+	highest := map[string]string{} // by parent; empty until one is found
+	for _, text := range wanted {
+		if tag, err := ParseTag(text); err == nil {
+			for _, parent := range tag.Parents() {
+				highest[parent] = ""
+			}
+		}
+	}
+	for _, text := range all {
+		tag, err := ParseTag(text)
+		if err != nil {
+			continue
+		}
+		for _, parent := range tag.Parents() {
+			if best, asked := highest[parent]; asked && (best == "" || CompareTags(best, text) < 0) {
+				highest[parent] = text
+			}
+		}
+	}
+	for _, text := range all {
+		delete(highest, text)
+	}
+	parents := map[string][]string{}
+	for _, parent := range slices.SortedFunc(maps.Keys(highest), CompareTags) {
+		if tag := highest[parent]; slices.Contains(wanted, tag) {
+			parents[tag] = append(parents[tag], parent)
+		}
+	}
+	return parents
+}
+
+// ResolveTag returns the tag that a name resolves to: a tag to itself, a parent tag to its highest version. False if there is none.
 func ResolveTag(tags []string, name string) (string, bool) {
 	if slices.Contains(tags, name) {
 		return name, true
 	}
-	tag, ok := ParentTags(tags)[name]
-	return tag, ok
+	if tag, err := ParseTag(name); err != nil || !tag.IsParent() {
+		return "", false
+	}
+	highest, found := "", false
+	for _, text := range tags {
+		tag, err := ParseTag(text)
+		if err != nil || !slices.Contains(tag.Parents(), name) {
+			continue
+		}
+		if !found || CompareTags(highest, text) < 0 {
+			highest, found = text, true
+		}
+	}
+	return highest, found
 }
 
 // Highest returns the tag of the highest version: one without a group where there is any, and none that is a mere word.

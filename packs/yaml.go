@@ -6,14 +6,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxParsed is the largest YAML file that is parsed, in bytes: a node takes a hundred times what it is written with.
-const maxParsed = 512 << 10
-
-// parseYAML parses a small file that has to be YAML, and refuses a key that stands twice. It looks for such keys itself, because yaml.v3
-// compares each with each and words every pair: a file that packs to a few kilobytes fills the memory.
+// parseYAML parses a small file that has to be YAML and returns an error for duplicate keys. It finds them itself, because yaml.v3 compares
+// each key with every other and formats a message for each pair. A node takes a hundred times its text, so the values are counted first.
 func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxParsed {
 		return nil, fmt.Errorf("the file is larger than %d KiB", maxParsed>>10)
+	}
+	if countValues(text) > maxYAMLNodes {
+		return nil, fmt.Errorf("the file holds more than %d values", maxYAMLNodes)
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
@@ -22,7 +22,24 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	return &document, uniqueKeys(&document)
 }
 
-// uniqueKeys looks through a document. Nesting is bounded by the parser.
+// countValues returns how many values a YAML text may hold: each follows a line's end or one of the signs that begin or part values. Signs in
+// texts and comments count too, unless they are inside a word.
+func countValues(text []byte) int {
+	values := 1
+	for i, c := range text {
+		switch c {
+		case ',', '[', '{', '\n':
+			values++
+		case '-', ':', '?':
+			if i+1 == len(text) || text[i+1] == ' ' || text[i+1] == '\t' || text[i+1] == '\n' || text[i+1] == '\r' {
+				values++
+			}
+		}
+	}
+	return values
+}
+
+// uniqueKeys validates the keys of every mapping in a document. The parser bounds the depth.
 func uniqueKeys(n *yaml.Node) error {
 	if n.Kind == yaml.MappingNode {
 		lines := make(map[string]int, len(n.Content)/2)

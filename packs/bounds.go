@@ -1,0 +1,122 @@
+package packs
+
+import (
+	"cmp"
+	"io"
+	"slices"
+	"strings"
+)
+
+// An archive of a few kilobytes can hold millions of values, names or findings. These bounds are checked before anything is built from
+// them. Real packs stay far below: a pack.json has a few kilobytes, a pack some dozen files.
+const (
+	maxMetadata  = 256 << 10 // bytes of pack.json
+	maxValues    = 1 << 20   // bytes of values.yaml that are read
+	maxReadme    = 512 << 10 // bytes of README.md that are read
+	maxLogo      = 1 << 20   // bytes of a logo
+	maxParsed    = 512 << 10 // bytes of a YAML file that is parsed
+	maxKept      = 4 << 20   // bytes of all documents that an archive may have
+	maxNodes     = 10_000    // values in pack.json
+	maxYAMLNodes = 30_000    // values in a YAML file that is parsed
+	maxItems     = 1000      // items of a list, and members of an object, that pack.json may hold
+	maxTextValue = 1024      // bytes of a text in pack.json
+	maxFindings  = 100       // findings of each severity
+	maxSentence  = 512       // bytes of a finding's message, and of its remedy
+	maxNames     = 1 << 20   // bytes of all paths in an archive
+	maxHeader    = 64 << 10  // bytes of what stands before one file in an archive
+)
+
+// documentLimit returns how many bytes of a document are read. A logo and pack.json are read one byte further, so that one that is too large
+// is recognized.
+func documentLimit(name string) int64 {
+	switch name {
+	case MetadataFile:
+		return maxMetadata + 1
+	case ValuesFile:
+		return maxValues
+	case LogoFile:
+		return maxLogo + 1
+	case SchemaFile, PresetsFile:
+		return maxParsed + 1
+	}
+	return maxReadme
+}
+
+// readDocument reads a document of the given size up to its limit.
+func readDocument(name string, size int64, content io.Reader) ([]byte, error) {
+	limit := documentLimit(name)
+	text := make([]byte, 0, min(max(size, 0), limit)+1)
+	for int64(len(text)) < limit {
+		if len(text) == cap(text) {
+			text = slices.Grow(text, 512) // the file grew while it was read
+		}
+		n, err := content.Read(text[len(text):min(int64(cap(text)), limit)])
+		text = text[:len(text)+n]
+		if err == io.EOF { //nolint:errorlint // io.Reader returns it bare
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return text, nil
+}
+
+// findings collects problems: of each severity the first maxFindings, and then one that says that there are more.
+type findings struct {
+	list  []Problem
+	count map[Severity]int
+}
+
+// full reports whether further problems of a severity are dropped, so that their texts need not be made.
+func (f *findings) full(severity Severity) bool { return f.count[severity] > maxFindings }
+
+// add adds a problem with its texts shortened.
+func (f *findings) add(p Problem) {
+	if f.count == nil {
+		f.count = map[Severity]int{}
+	}
+	f.count[p.Severity]++
+	switch n := f.count[p.Severity]; {
+	case p.Code == CodeMoreFindings || n == maxFindings+1:
+		f.count[p.Severity] = maxFindings + 1
+		f.list = append(f.list, Problem{
+			Code: CodeMoreFindings, Severity: p.Severity, What: "there are more than 100 findings of this severity; the others are not listed",
+			Remedy: "correct these first",
+		})
+	case n <= maxFindings:
+		p.Path, p.What, p.Remedy = clip(p.Path, maxSentence), clip(p.What, maxSentence), clip(p.Remedy, maxSentence)
+		f.list = append(f.list, p)
+	}
+}
+
+// bounded returns the first problems of each severity, and for each severity that has more one that says so, at the end.
+func bounded(problems []Problem) []Problem {
+	var f findings
+	for _, p := range problems {
+		if !f.full(p.Severity) && p.Code != CodeMoreFindings {
+			f.add(p)
+		}
+	}
+	for _, p := range problems {
+		if p.Code == CodeMoreFindings && !f.full(p.Severity) {
+			f.add(p)
+		}
+	}
+	isMore := func(p Problem) int {
+		if p.Code == CodeMoreFindings {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(f.list, func(a, b Problem) int { return cmp.Compare(isMore(a), isMore(b)) })
+	return f.list
+}
+
+// clip shortens a text to a number of bytes, between two characters.
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
