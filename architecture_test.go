@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 
 	// Suites for the tests of several packages wire real ones together.
 	"server/registry/registrytest": {"server/..."},
+	"server/packview/packviewtest": {"server/..."},
 
 	// The ground floor, on which both wings stand.
 	"server/config":        {"certgen", "server/auth/htpasswd", "spelling", "trust"}, // it verifies what a configuration points at

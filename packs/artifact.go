@@ -46,8 +46,8 @@ type Artifact struct {
 // Bounds of what a manifest says. A pack's has less than a kilobyte.
 const (
 	maxPackManifest = 64 << 10
-	maxTitle    = 512
-	maxMessage  = 1000
+	maxTitle        = 512
+	maxMessage      = 1000
 )
 
 // ParseArtifact parses the manifest of a pack. The error is a Problem that says why Palette would not recognize a pack.

@@ -6,6 +6,8 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"maps"
 	"net/http"
@@ -18,8 +20,17 @@ import (
 	"packhouse/server/config"
 )
 
-// pngLogo is all that is looked at of a logo.
-const pngLogo = "\x89PNG\r\n\x1a\nlogo"
+// pngLogo is a logo.
+var pngLogo = drawnLogo(8)
+
+// drawnLogo returns a PNG image with sides of a number of pixels.
+func drawnLogo(side int) string {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, side, side))); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.String()
+}
 
 // packFiles are those of a pack without faults.
 func packFiles(name, version string) map[string]string {

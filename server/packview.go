@@ -36,6 +36,7 @@ func (s *Server) addPackView(st *state, base string, tell func(registry.Event)) 
 		return err
 	}
 	st.packview, st.pages = view, made
+	view.Rebuild(s.log)
 	return nil
 }
 
@@ -57,11 +58,11 @@ func (s *Server) tellPackView(st *state, tell func(registry.Event)) func(registr
 	view, _ := st.packview.(*packview.View)
 	return func(e registry.Event) {
 		if e.Verb == registry.Push && e.Manifest != nil && view != nil {
-			layers := make([]digest.Digest, 0, len(e.Manifest.Layers))
-			for _, layer := range e.Manifest.Layers {
+			layers := make([]digest.Digest, 0, 2)
+			for _, layer := range e.Manifest.Layers[:min(2, len(e.Manifest.Layers))] { // a pack has one
 				layers = append(layers, layer.Digest)
 			}
-			view.Pushed(e.Repository, layers)
+			view.Pushed(e.Repository, e.Digest, layers)
 		}
 		if tell != nil {
 			tell(e)

@@ -38,7 +38,7 @@ func reservePort() (port string, release func(), err error) {
 }
 
 // freeAddress is an address that nobody listens at, and that no other test gets before this one has ended.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	port, release, err := reservePort()
 	if err != nil {

@@ -25,10 +25,14 @@ import (
 // readFile serves one file of a pack out of its archive.
 func (v *View) readFile(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
-	rec, file, err := v.findFile(r.Context(), req)
+	ctx, end := v.o.Records.Lease(r.Context())
+	rec, file, err := v.findFile(ctx, req)
 	if err != nil {
+		end()
 		return err
 	}
+	rec = rec.OnlyFile(file) // what is kept while the file is sent
+	end()
 	fileHeaders(w.Header(), req.MediaType, file)
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 	if notModified(w, r, file) {
@@ -97,7 +101,7 @@ func (v *View) findFile(ctx context.Context, req route.Request) (*record.Record,
 	for _, archive := range archives {
 		rec, err := v.o.Records.Get(ctx, req.Repository, archive)
 		if errors.Is(err, storage.ErrBlobUnknown) && req.Archive == "" {
-			continue // one that is lost keeps nobody from the others
+			continue // a lost archive does not hide the others
 		}
 		if err != nil {
 			return nil, packs.File{}, err
@@ -132,59 +136,6 @@ func (v *View) archives(ctx context.Context, req route.Request) ([]digest.Digest
 		}
 	}
 	return archives, nil
-}
-
-// Opens tells whether a file is the logo of a pack, which is open to everybody: documentation links to it, and Palette hands its URL to
-// browsers. It is asked before the gate, and only for a file that is to be shown as an image.
-func (v *View) Opens(ctx context.Context, req route.Request) bool {
-	if req.Action != route.PackFile || req.MediaType != "image/png" && req.MediaType != "image/jpeg" {
-		return false
-	}
-	if v.o.Records.Logo(ctx, req.Repository, req.Digest.Encoded()) != nil {
-		return true
-	}
-	if _, _, err := v.o.Store.Tags(ctx, req.Repository, "", 1); err != nil {
-		return false // nothing is noted of repositories that somebody made up
-	}
-	if !v.o.Records.MaySearch(req.Repository) {
-		return false
-	}
-	archives, err := v.archives(ctx, route.Request{Repository: req.Repository})
-	if err != nil {
-		return false
-	}
-	for _, archive := range archives {
-		if rec, err := v.o.Records.Get(ctx, req.Repository, archive); err == nil {
-			v.o.Records.NoteLogo(ctx, req.Repository, rec)
-		}
-	}
-	return v.o.Records.Logo(ctx, req.Repository, req.Digest.Encoded()) != nil
-}
-
-// readLogo serves a logo to anybody.
-func (v *View) readLogo(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
-	req := grant.Request
-	rec := v.o.Records.Logo(r.Context(), req.Repository, req.Digest.Encoded())
-	if rec == nil {
-		return storage.ErrBlobUnknown
-	}
-	content, err := v.o.Records.Document(r.Context(), req.Repository, rec, packs.LogoFile)
-	if err != nil {
-		return err
-	}
-	file := packs.File{Path: packs.LogoFile, SHA256: req.Digest.Encoded()}
-	fileHeaders(w.Header(), req.MediaType, file)
-	w.Header().Set("Cache-Control", "public, max-age=86400")
-	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-	if notModified(w, r, file) {
-		return nil
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that left hears nothing
-	}
-	return nil
 }
 
 // serveContent serves a blob with ranges, and cuts the answer off where its bytes are not the right ones.

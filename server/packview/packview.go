@@ -12,6 +12,7 @@
 package packview
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -171,12 +172,34 @@ func (v *View) location(r *http.Request, req route.Request, kind, name string) s
 	return at
 }
 
+// longestAnswer is the largest answer, in bytes. What an answer holds is bounded before, so none reaches it.
+const longestAnswer = 4 << 20
+
+// encode returns the JSON of an answer.
+func encode(value any) ([]byte, error) {
+	var content bytes.Buffer
+	encoder := json.NewEncoder(&content)
+	encoder.SetEscapeHTML(false) // answers are no pages, and it takes six bytes for one
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	if content.Len() > longestAnswer {
+		return nil, problem.New(http.StatusUnprocessableEntity, packInvalid, "the answer would be larger than %d MiB", longestAnswer>>20)
+	}
+	return bytes.TrimSuffix(content.Bytes(), []byte("\n")), nil
+}
+
 // write answers with JSON.
 func write(w http.ResponseWriter, r *http.Request, status int, value any) error {
-	content, err := json.Marshal(value)
+	content, err := encode(value)
 	if err != nil {
 		return err
 	}
+	return send(w, r, status, content)
+}
+
+// send answers with JSON that is made already.
+func send(w http.ResponseWriter, r *http.Request, status int, content []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(content)))

@@ -59,9 +59,18 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 			_ = v.o.Store.CancelUpload(context.WithoutCancel(ctx), owner, up.ID)
 		}
 	}()
-	got, err := v.receive(ctx, owner, up, r)
+	limits, release := v.o.Records.Admit(v.o.Limits)
+	defer release()
+	got, err := v.receive(ctx, owner, up, r, limits)
 	if err != nil {
 		return err
+	}
+	if got.contents.Weight > packs.HeavyFrom {
+		end, err := v.o.Records.Heavy(ctx)
+		if err != nil {
+			return err
+		}
+		defer end()
 	}
 	if got.problems, err = judgePush(req, got.contents); err != nil {
 		return err
@@ -96,7 +105,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	if err := v.o.Store.PutManifest(ctx, put); err != nil {
 		return err
 	}
-	v.o.Records.NoteLogo(ctx, req.Repository, v.o.Records.Keep(ctx, got.digest, got.contents))
+	v.o.Records.NoteLogo(ctx, req.Repository, v.o.Records.Keep(ctx, got.digest, got.contents).Summary(), put.Digest, true)
 	answer.Digest = put.Digest
 	w.Header().Set("Location", v.location(r, req, "manifests", put.Digest.String()))
 	err = v.answerPush(w, r, req, http.StatusCreated, answer)
@@ -110,7 +119,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 // answerPush tells what was pushed, and which parent tags stand for it now.
 func (v *View) answerPush(w http.ResponseWriter, r *http.Request, req route.Request, status int, a pushed) error {
 	if tags, err := v.Tags(r.Context(), req.Repository); err == nil {
-		a.ParentTags = append(a.ParentTags, parentsOf(tags)[a.Tag]...)
+		a.ParentTags = append(a.ParentTags, packs.ParentsOf(tags, []string{a.Tag})[a.Tag]...)
 	}
 	w.Header().Set("Docker-Content-Digest", a.Digest.String())
 	return write(w, r, status, a)
@@ -128,14 +137,14 @@ type received struct {
 var errRead = errors.New("nothing more is read")
 
 // receive reads an archive once: it goes to the store, through the hash and through the pack's reader at the same time.
-func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Upload, r *http.Request) (received, error) {
+func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Upload, r *http.Request, limits packs.Limits) (received, error) {
 	var got received
 	hash, body := digest.SHA256.Digester(), &source{r: r.Body}
 	reader, writer := io.Pipe()
 	parsed := make(chan error, 1)
 	go func() {
 		var err error
-		got.contents, err = packs.ReadArchive(ctx, reader, v.o.Limits, nil)
+		got.contents, err = packs.ReadArchive(ctx, reader, limits, nil)
 		if err == nil {
 			_, err = io.Copy(io.Discard, reader)
 		}

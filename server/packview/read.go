@@ -1,11 +1,14 @@
 package packview
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 
 	"packhouse/packs"
 	"packhouse/server/auth"
@@ -50,6 +53,23 @@ type packAnswer struct {
 	Logo     string          `json:"logo,omitempty"` // digest of the file that needs no credentials
 	Problems []packs.Problem `json:"problems"`       // what lint finds
 	Pack     json.RawMessage `json:"pack"`           // pack.json; null where it is missing or is not JSON
+
+	Truncated []string `json:"truncated,omitempty"` // which of the lists above are longer than an answer may be
+}
+
+// longestList is how much of an answer the list of files may take, in bytes, and that of images.
+const longestList = 1 << 20
+
+// addFiles adds files as far as the answer may grow.
+func (a *packAnswer) addFiles(files []packs.File) {
+	size := 0
+	for _, file := range files {
+		if size += len(file.Path) + 200; size > longestList {
+			a.Truncated = append(a.Truncated, "files")
+			return
+		}
+		a.Files = append(a.Files, fileAnswer{file.Path, "sha256:" + file.SHA256, file.Size, TypeOf(file.Path)})
+	}
 }
 
 type archiveAnswer struct {
@@ -66,22 +86,34 @@ type fileAnswer struct {
 	MediaType string `json:"mediaType"`
 }
 
-// readPack tells everything of one version.
+// readPack answers with everything that is known of one version, up to a size.
 func (v *View) readPack(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
-	req := grant.Request
-	f, err := v.Find(r.Context(), req)
+	ctx, end := v.o.Records.Lease(r.Context())
+	defer end()
+	d, content, err := v.describePack(ctx, grant.Request)
 	if err != nil {
 		return err
+	}
+	end() // a client that reads slowly keeps nothing but its answer
+	h := w.Header()
+	h.Set("Docker-Content-Digest", d.String())
+	h.Set("Cache-Control", "private, no-cache")
+	return send(w, r, http.StatusOK, content)
+}
+
+// describePack makes the answer of readPack.
+func (v *View) describePack(ctx context.Context, req route.Request) (digest.Digest, []byte, error) {
+	f, err := v.Find(ctx, req)
+	if err != nil {
+		return "", nil, err
 	}
 	a := packAnswer{Name: req.Pack, Version: f, Files: []fileAnswer{}, Images: []packs.Image{}, Problems: []packs.Problem{}}
 	if f.Artifact != nil {
 		a.Archive = &archiveAnswer{f.Artifact.Archive.String(), f.Artifact.Size, f.Artifact.Title, archiveType}
 	}
 	if rec := f.Record; rec != nil {
-		v.o.Records.NoteLogo(r.Context(), req.Repository, rec)
-		for _, file := range rec.Files {
-			a.Files = append(a.Files, fileAnswer{file.Path, "sha256:" + file.SHA256, file.Size, TypeOf(file.Path)})
-		}
+		v.o.Records.NoteLogo(ctx, req.Repository, f.Summary, f.Digest, false)
+		a.addFiles(rec.Files)
 		a.Images, a.Problems = append(a.Images, rec.Images...), append(a.Problems, rec.Problems...)
 		if rec.Refused != nil {
 			a.Problems = append(a.Problems, *rec.Refused)
@@ -93,10 +125,8 @@ func (v *View) readPack(w http.ResponseWriter, r *http.Request, grant auth.Grant
 			a.Pack = json.RawMessage(rec.JSON)
 		}
 	}
-	h := w.Header()
-	h.Set("Docker-Content-Digest", f.Digest.String())
-	h.Set("Cache-Control", "private, no-cache")
-	return write(w, r, http.StatusOK, a)
+	content, err := encode(a)
+	return f.Digest, content, err
 }
 
 // TypeOf returns the media type of a file by its name.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -31,18 +30,19 @@ type Version struct {
 	Problem    string        `json:"problem,omitempty"` // why it is no pack
 
 	Artifact *packs.Artifact `json:"-"` // nil where the manifest is not that of a pack
-	Record   *record.Record  `json:"-"` // nil where the archive was not looked into yet
+	Summary  *record.Summary `json:"-"` // nil if there is no record of the archive yet
+	Record   *record.Record  `json:"-"` // only of a version that Find returns
 	Stored   storage.Stored  `json:"-"`
 }
 
-// mostTags is how many tags of one pack are looked at.
-const mostTags = 100_000
+// mostTags is how many tags of one pack are read.
+const mostTags = 20_000
 
 // Tags returns all tags of a pack, in byte order.
 func (v *View) Tags(ctx context.Context, repo reference.Repository) ([]string, error) {
 	var all []string
 	for last := ""; ; last = all[len(all)-1] {
-		page, more, err := v.o.Store.Tags(ctx, repo, last, 10_000)
+		page, more, err := v.o.Store.Tags(ctx, repo, last, 1000)
 		if err != nil {
 			return nil, err
 		}
@@ -53,20 +53,10 @@ func (v *View) Tags(ctx context.Context, repo reference.Repository) ([]string, e
 	}
 }
 
-// parentsOf turns the parent tags of a repository around: each tag with those that stand for it.
-func parentsOf(tags []string) map[string][]string {
-	parents := map[string][]string{}
-	all := packs.ParentTags(tags)
-	for _, parent := range slices.SortedFunc(maps.Keys(all), packs.CompareTags) {
-		parents[all[parent]] = append(parents[all[parent]], parent)
-	}
-	return parents
-}
-
-// Versions describes tags of a pack, which are some of all. What was not looked into yet has no record; behind the answer it is made. A tag
-// that was deleted meanwhile is left out.
+// Versions describes some of all tags of a pack. A record that is missing is made behind the answer. A tag that was deleted meanwhile is left
+// out.
 func (v *View) Versions(ctx context.Context, repo reference.Repository, all, tags []string) ([]*Version, error) {
-	parents, found := parentsOf(all), make([]*Version, len(tags))
+	parents, found := packs.ParentsOf(all, tags), make([]*Version, len(tags))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, text := range tags {
@@ -82,7 +72,7 @@ func (v *View) Versions(ctx context.Context, repo reference.Repository, all, tag
 			if err != nil {
 				return err
 			}
-			found[i], err = v.describe(ctx, repo, text, d, parents[text])
+			found[i], err = v.describe(ctx, repo, text, d, parents[text], false)
 			if errors.Is(err, storage.ErrManifestUnknown) {
 				return nil
 			}
@@ -95,13 +85,16 @@ func (v *View) Versions(ctx context.Context, repo reference.Repository, all, tag
 	return slices.DeleteFunc(found, func(f *Version) bool { return f == nil }), nil
 }
 
-// describe tells what is known of a manifest without opening its archive.
-func (v *View) describe(ctx context.Context, repo reference.Repository, tag string, d digest.Digest, parents []string) (*Version, error) {
+// describe returns what is known of a manifest without opening its archive.
+func (v *View) describe(ctx context.Context, repo reference.Repository, tag string, d digest.Digest, parents []string, whole bool) (*Version, error) {
 	stored, err := v.o.Store.GetManifest(ctx, repo, d, false)
 	if err != nil {
 		return nil, err
 	}
-	f := &Version{Tag: tag, Digest: d, ParentTags: parents, Created: stored.CreatedAt, Stored: stored}
+	f := &Version{Tag: tag, Digest: d, ParentTags: parents, Created: stored.CreatedAt}
+	if whole {
+		f.Stored = stored
+	}
 	if f.ParentTags == nil {
 		f.ParentTags = []string{}
 	}
@@ -116,41 +109,43 @@ func (v *View) describe(ctx context.Context, repo reference.Repository, tag stri
 	if !f.Artifact.Created.IsZero() {
 		f.Created = f.Artifact.Created
 	}
-	if f.Record = v.o.Records.Peek(ctx, repo, f.Artifact.Archive); f.Record == nil {
-		v.lookInto(repo, f.Artifact.Archive)
+	if f.Summary = v.o.Records.Summary(ctx, repo, f.Artifact.Archive); f.Summary == nil {
+		v.lookInto(repo, f.Artifact.Archive, d)
 	}
 	f.Problem = f.judge(repo)
 	return f, nil
 }
 
-// judge tells why a version is no pack, as far as is known.
+// judge returns why a version is no pack, as far as is known.
 func (f *Version) judge(repo reference.Repository) string {
 	_, name, _ := repo.Pack()
+	s := f.Summary
 	switch {
-	case f.Record == nil:
+	case s == nil:
 		return ""
-	case f.Record.Reason() != "":
-		return "not a pack: " + f.Record.Reason()
-	case f.Record.Metadata == nil:
+	case s.Reason != "":
+		return "not a pack: " + s.Reason
+	case !s.HasMetadata:
 		return "not a pack: its pack.json cannot be read"
-	case f.Record.Metadata.Name != name:
-		return fmt.Sprintf("not a pack: its pack.json calls it %s, and it lies where %s is looked for", packs.Printable(f.Record.Metadata.Name), name)
-	case f.Record.Metadata.Title() != f.Artifact.Title:
-		return fmt.Sprintf("not a pack: its layer is titled %s, and its pack.json makes it %s", packs.Printable(f.Artifact.Title), packs.Printable(f.Record.Metadata.Title()))
+	case s.Name != name:
+		return fmt.Sprintf("not a pack: its pack.json calls it %s, and it is in the repository of %s", packs.Printable(s.Name), name)
+	case s.Title != f.Artifact.Title:
+		return fmt.Sprintf("not a pack: its layer is titled %s, and its pack.json makes it %s", packs.Printable(f.Artifact.Title), packs.Printable(s.Title))
 	}
 	return ""
 }
 
-// Find returns the version that a request names: by tag, by a parent tag or by digest, and the highest where it names none. Its archive is
-// looked into, unless it is no pack's.
+// Find returns the version that a request names by tag, by a parent tag or by digest, or the highest if it names none, with its record. The
+// record is made first if there is none. The context has a lease of the records.
 func (v *View) Find(ctx context.Context, req route.Request) (*Version, error) {
 	f, err := v.find(ctx, req)
-	if err != nil || f.Artifact == nil || f.Record != nil {
+	if err != nil || f.Artifact == nil {
 		return f, err
 	}
 	if f.Record, err = v.o.Records.Get(ctx, req.Repository, f.Artifact.Archive); err != nil {
 		return nil, err
 	}
+	f.Summary = f.Record.Summary()
 	f.Problem = f.judge(req.Repository)
 	return f, nil
 }
@@ -158,7 +153,7 @@ func (v *View) Find(ctx context.Context, req route.Request) (*Version, error) {
 // find is Find without looking into the archive.
 func (v *View) find(ctx context.Context, req route.Request) (*Version, error) {
 	if req.Digest != "" {
-		return v.describe(ctx, req.Repository, "", req.Digest, nil)
+		return v.describe(ctx, req.Repository, "", req.Digest, nil, true)
 	}
 	tags, err := v.Tags(ctx, req.Repository)
 	if err != nil {
@@ -181,17 +176,17 @@ func (v *View) find(ctx context.Context, req route.Request) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.describe(ctx, req.Repository, name, d, parentsOf(tags)[name])
+	return v.describe(ctx, req.Repository, name, d, packs.ParentsOf(tags, []string{name})[name], true)
 }
 
 // lookInto makes the record of an archive behind the answer, and notes its logo.
-func (v *View) lookInto(repo reference.Repository, archive digest.Digest) {
-	v.o.Records.Behind(repo, archive, func(ctx context.Context, rec *record.Record) { v.o.Records.NoteLogo(ctx, repo, rec) })
+func (v *View) lookInto(repo reference.Repository, archive, manifest digest.Digest) {
+	v.o.Records.Behind(repo, archive, func(ctx context.Context, s *record.Summary) { v.o.Records.NoteLogo(ctx, repo, s, manifest, true) })
 }
 
-// Pushed hears of a manifest that was pushed by another door, with its content: if it is that of a pack, its archive is looked into.
-func (v *View) Pushed(repo reference.Repository, layers []digest.Digest) {
+// Pushed is called when a manifest was pushed to /v2. If it is that of a pack, the record of its archive is made in the background.
+func (v *View) Pushed(repo reference.Repository, manifest digest.Digest, layers []digest.Digest) {
 	if _, _, pack := repo.Pack(); pack && len(layers) == 1 {
-		v.lookInto(repo, layers[0])
+		v.lookInto(repo, layers[0], manifest)
 	}
 }

@@ -23,6 +23,7 @@ import (
 const (
 	packsOnPage = 120    // packs that one page shows
 	mostPacks   = 10_000 // packs that a search looks through
+	mostFound   = 500    // packs that a search shows
 )
 
 // card is a pack in the list.
@@ -44,6 +45,7 @@ type card struct {
 type packList struct {
 	Cards  []card
 	Total  int // that match
+	More   int // that match and are not shown
 	Any    bool
 	Search string
 	Layer  string
@@ -78,12 +80,14 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 			list.Next = p.address(req, "/", "last", names[len(names)-1])
 		}
 	}
-	if list.Cards, err = p.cards(r.Context(), req, names); err != nil {
+	shown := func(c card) bool { return !searching || c.matches(req.Search, req.Layer) }
+	if list.Cards, err = p.cards(r.Context(), req, names, shown); err != nil {
 		return nil, err
 	}
 	if searching {
-		list.Cards = slices.DeleteFunc(list.Cards, func(c card) bool { return !c.matches(req.Search, req.Layer) })
 		list.Total = len(list.Cards)
+		list.Cards = list.Cards[:min(list.Total, mostFound)]
+		list.More = list.Total - len(list.Cards)
 	}
 	return &page{template: "packs", Title: "Packs", Here: "packs", Data: list}, nil
 }
@@ -121,21 +125,30 @@ func (p *Pages) packNames(ctx context.Context, grant auth.Grant) ([]string, erro
 	return names, nil
 }
 
-// cards describes packs by their highest version. One without a version is left out.
-func (p *Pages) cards(ctx context.Context, req route.Request, names []string) ([]card, error) {
-	all := make([]card, len(names))
+// cards describes those of the packs that are to be shown by their highest version. One without a version is left out.
+func (p *Pages) cards(ctx context.Context, req route.Request, names []string, shown func(card) bool) ([]card, error) {
+	all := make([]*card, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, name := range names {
-		group.Go(func() (err error) {
-			all[i], err = p.card(ctx, req, name)
+		group.Go(func() error {
+			c, err := p.card(ctx, req, name)
+			if err == nil && c.Versions > 0 && shown(c) {
+				all[i] = &c
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(c card) bool { return c.Versions == 0 }), nil
+	var cards []card
+	for _, c := range all {
+		if c != nil {
+			cards = append(cards, *c)
+		}
+	}
+	return cards, nil
 }
 
 func (p *Pages) card(ctx context.Context, req route.Request, name string) (card, error) {
@@ -167,15 +180,13 @@ func (p *Pages) card(ctx context.Context, req route.Request, name string) (card,
 // describe fills what a version tells of its pack.
 func (p *Pages) describe(req route.Request, v *packview.Version) card {
 	c := card{Title: req.Pack, Problem: v.Problem}
-	if rec := v.Record; rec != nil {
-		if m := rec.Metadata; m != nil {
-			c.Layer, c.Kind = packs.Printable(m.Layer), packs.Printable(m.AddonType)
-			if title := strings.TrimSpace(packs.Printable(m.DisplayName)); title != "" {
-				c.Title = title
-			}
+	if s := v.Summary; s != nil {
+		c.Layer, c.Kind = packs.Printable(s.Layer), packs.Printable(s.AddonType)
+		if title := strings.TrimSpace(packs.Printable(s.DisplayName)); title != "" {
+			c.Title = title
 		}
-		if logo, ok := rec.Logo(); ok {
-			c.Logo = p.logoAddress(req, logo.SHA256)
+		if s.Logo != "" {
+			c.Logo = p.logoAddress(req, s.Logo)
 		}
 	}
 	first, _ := utf8.DecodeRuneInString(c.Title)

@@ -22,10 +22,22 @@ const (
 	mostWork = 128 << 20
 	// cellWork is what a cell of a table counts: rows are filled up to the width of the first one.
 	cellWork = 1024
+	// mostNodes is how many parts a README is parsed into: lines, cells, words in bold. Each takes some hundred bytes.
+	mostNodes = 60_000
 )
 
 // meter counts the work of one parser.
-type meter struct{ left int }
+type meter struct{ left, nodes int }
+
+// count takes nodes off those that are left and reports whether there were enough.
+func (m *meter) count(nodes int) bool {
+	if m.nodes < nodes {
+		m.left = -1
+		return false
+	}
+	m.nodes -= nodes
+	return true
+}
 
 // spend takes work off what is left and tells whether there was enough.
 func (m *meter) spend(work int) bool {
@@ -74,8 +86,8 @@ func newMarkdown(m *meter) goldmark.Markdown {
 				inline(extension.NewLinkifyParser(), 999),
 			),
 			parser.WithParagraphTransformers(
-				util.Prioritized(meteredParagraph{parser.LinkReferenceParagraphTransformer, m, referenceWork}, 100),
-				util.Prioritized(meteredParagraph{extension.NewTableParagraphTransformer(), m, tableWork}, 200),
+				util.Prioritized(meteredParagraph{parser.LinkReferenceParagraphTransformer, m, referenceWork, func([]byte, *text.Segments) int { return 0 }}, 100),
+				util.Prioritized(meteredParagraph{extension.NewTableParagraphTransformer(), m, tableWork, tableCells}, 200),
 			),
 			parser.WithASTTransformers(util.Prioritized(extension.NewTableASTTransformer(), 0)),
 		)),
@@ -100,7 +112,11 @@ func (b meteredBlock) Open(parent ast.Node, reader text.Reader, pc parser.Contex
 	if line, _ := reader.PeekLine(); !b.meter.spend(1 + len(line)) {
 		return nil, parser.NoChildren
 	}
-	return b.BlockParser.Open(parent, reader, pc)
+	node, state := b.BlockParser.Open(parent, reader, pc)
+	if node != nil {
+		b.meter.count(1)
+	}
+	return node, state
 }
 
 func (b meteredBlock) Continue(node ast.Node, reader text.Reader, pc parser.Context) parser.State {
@@ -120,7 +136,11 @@ func (i meteredInline) Parse(parent ast.Node, block text.Reader, pc parser.Conte
 	if !i.meter.spend(1 + length(parent.Lines())) {
 		return nil
 	}
-	return i.InlineParser.Parse(parent, block, pc)
+	node := i.InlineParser.Parse(parent, block, pc)
+	if node != nil {
+		i.meter.count(2) // and the text before it
+	}
+	return node
 }
 
 // CloseBlock passes on the end of a paragraph.
@@ -135,10 +155,11 @@ type meteredParagraph struct {
 	parser.ParagraphTransformer
 	meter *meter
 	work  func(source []byte, lines *text.Segments) int
+	nodes func(source []byte, lines *text.Segments) int
 }
 
 func (p meteredParagraph) Transform(node *ast.Paragraph, reader text.Reader, pc parser.Context) {
-	if p.meter.spend(p.work(reader.Source(), node.Lines())) {
+	if p.meter.spend(p.work(reader.Source(), node.Lines())) && p.meter.count(p.nodes(reader.Source(), node.Lines())) {
 		p.ParagraphTransformer.Transform(node, reader, pc)
 	}
 }
@@ -156,11 +177,16 @@ func referenceWork(source []byte, lines *text.Segments) int {
 
 // tableWork is that of a table as wide as its widest line.
 func tableWork(source []byte, lines *text.Segments) int {
+	return length(lines) + tableCells(source, lines)*cellWork
+}
+
+// tableCells is how many cells a table may have.
+func tableCells(source []byte, lines *text.Segments) int {
 	widest := 0
 	for i := range lines.Len() {
 		widest = max(widest, bytes.Count(lineOf(source, lines, i), []byte("|")))
 	}
-	return length(lines) + lines.Len()*widest*cellWork
+	return lines.Len() * widest
 }
 
 func lineOf(source []byte, lines *text.Segments, i int) []byte {

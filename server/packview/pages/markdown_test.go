@@ -66,7 +66,7 @@ func TestMarkdownIsGitHubs(t *testing.T) {
 	if err := whole.Convert([]byte(ordinary), &want); err != nil {
 		t.Fatal(err)
 	}
-	m := &meter{mostWork}
+	m := &meter{left: mostWork, nodes: mostNodes}
 	metered := newMarkdown(m)
 	document := metered.Parser().Parse(text.NewReader([]byte(ordinary)), newContext())
 	if err := metered.Renderer().Render(&got, []byte(ordinary), document); err != nil || got.String() != want.String() {
@@ -79,11 +79,12 @@ func TestMarkdownIsGitHubs(t *testing.T) {
 
 // TestLongReadme: the longest that is shown is no work when it is ordinary.
 func TestLongReadme(t *testing.T) {
-	m := &meter{mostWork}
+	m := &meter{left: mostWork, nodes: mostNodes}
 	newMarkdown(m).Parser().Parse(text.NewReader([]byte(strings.Repeat(ordinary, longestText/len(ordinary)))), newContext())
 	if m.left < mostWork/2 {
 		t.Errorf("%d of %d is left", m.left, mostWork)
 	}
+	m = &meter{left: mostWork, nodes: mostNodes}
 	table := "| key | what it does | default |\n|---|---|---|\n" + strings.Repeat("| `controller.image.repository` | where the image comes from, as in *docs* | `registry.example.com/a` |\n", 1500)
 	if newMarkdown(m).Parser().Parse(text.NewReader([]byte(table))); m.spent() {
 		t.Error("a table of 1500 values is too much")

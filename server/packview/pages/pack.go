@@ -29,12 +29,14 @@ type packPage struct {
 	Download string
 	Use      use
 	Others   []other
+	Hidden   int // other versions that are not listed
 
 	README template.HTML
 	Text   string // values or pack.json
 	Cut    bool   // there is more of it
 	Files  []fileRow
 	Images []packs.Image
+	More   int // files or images that are not listed
 	Errors int
 }
 
@@ -57,8 +59,13 @@ type fileRow struct {
 	Type string
 }
 
-// longestText is how much of a file a page shows, in bytes.
-const longestText = 512 << 10
+// What a page shows at most.
+const (
+	longestText = 256 << 10 // bytes of a file
+	mostRows    = 2000      // files or images
+	mostOthers  = 200       // other versions
+	largeText   = 64 << 10  // bytes of a file from which pages take turns
+)
 
 // showPack shows one version of a pack.
 func (p *Pages) showPack(r *http.Request, grant auth.Grant) (*page, error) {
@@ -81,8 +88,8 @@ func (p *Pages) showPack(r *http.Request, grant auth.Grant) (*page, error) {
 		return nil, err
 	}
 	if rec := v.Record; rec != nil {
-		p.o.View.Records().NoteLogo(ctx, req.Repository, rec)
-		d.Metadata, d.Images = rec.Metadata, rec.Images
+		p.o.View.Records().NoteLogo(ctx, req.Repository, v.Summary, v.Digest, false)
+		d.Metadata = rec.Metadata
 		for _, problem := range rec.Problems {
 			if problem.Severity == packs.Error {
 				d.Errors++
@@ -102,13 +109,12 @@ func (p *Pages) otherVersions(r *http.Request, req route.Request, d *packPage) e
 	if err != nil {
 		return err
 	}
-	parents := map[string][]string{}
-	for parent, tag := range packs.ParentTags(tags) {
-		parents[tag] = append(parents[tag], parent)
-	}
+	all := slices.Clone(tags)
 	slices.SortFunc(tags, func(a, b string) int { return packs.CompareTags(b, a) })
+	tags = tags[:min(len(tags), mostOthers)]
+	d.Hidden = len(all) - len(tags)
+	parents := packs.ParentsOf(all, tags)
 	for _, tag := range tags {
-		slices.SortFunc(parents[tag], packs.CompareTags)
 		d.Others = append(d.Others, other{tag, p.packAddress(req, tag, req.Section), tag == d.Version.Tag, parents[tag]})
 	}
 	return nil
@@ -120,6 +126,11 @@ func (p *Pages) fill(r *http.Request, req route.Request, d *packPage) error {
 	document := map[string]string{"": packs.ReadmeFile, "values": packs.ValuesFile}[req.Section]
 	switch req.Section {
 	case "", "values":
+		if kept, ok := rec.Document(document); ok && kept.Size > largeText {
+			if _, err := p.o.View.Records().Heavy(r.Context()); err != nil { // until the page is made
+				return err
+			}
+		}
 		content, err := p.o.View.Records().Document(r.Context(), req.Repository, rec, document)
 		if err != nil {
 			return err
@@ -134,9 +145,14 @@ func (p *Pages) fill(r *http.Request, req route.Request, d *packPage) error {
 		text, short := cut([]byte(indent(rec.JSON)))
 		d.Text, d.Cut = string(text), short
 	case "files":
-		for _, f := range rec.Files {
+		files := rec.Files[:min(len(rec.Files), mostRows)]
+		d.More = len(rec.Files) - len(files)
+		for _, f := range files {
 			d.Files = append(d.Files, fileRow{f, p.fileAddress(req, rec.Archive, f.SHA256, ""), packview.TypeOf(f.Path)})
 		}
+	case "images":
+		d.Images = rec.Images[:min(len(rec.Images), mostRows)]
+		d.More = len(rec.Images) - len(d.Images)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -145,15 +146,30 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) 
 	if !ok {
 		return problem.NoRoute()
 	}
-	made, err := show(r, grant)
-	if err == nil {
-		return p.render(w, r, grant, http.StatusOK, made)
+	ctx, end := p.o.View.Records().Lease(r.Context())
+	defer end()
+	status := http.StatusOK
+	made, err := show(r.WithContext(ctx), grant)
+	if err != nil {
+		refusal := problem.From(err)
+		if refusal.Status >= http.StatusInternalServerError {
+			return err
+		}
+		status, made = refusal.Status, &page{template: "error", Title: "Not here", Data: refusal.Message}
 	}
-	refusal := problem.From(err)
-	if refusal.Status >= http.StatusInternalServerError {
+	content, err := p.render(grant, made)
+	if err != nil {
 		return err
 	}
-	return p.render(w, r, grant, refusal.Status, &page{template: "error", Title: "Not here", Data: refusal.Message})
+	end() // a browser that reads slowly keeps nothing but its page
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(content)))
+	h.Set("Cache-Control", "private, no-cache")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content) // a client that left gets no answer
+	}
+	return nil
 }
 
 // page is what a template is filled with.
@@ -171,26 +187,34 @@ type page struct {
 	Version string
 }
 
-// render writes a page. It is made whole before the first byte is sent.
-func (p *Pages) render(w http.ResponseWriter, r *http.Request, grant auth.Grant, status int, made *page) error {
+// longestPage is the largest page, in bytes. What a page shows is bounded before, so none reaches it.
+const longestPage = 4 << 20
+
+// pageBuffer takes a page in, up to longestPage.
+type pageBuffer struct{ bytes.Buffer }
+
+var errLongPage = errors.New("the page is too large")
+
+// Write implements io.Writer.
+func (b *pageBuffer) Write(content []byte) (int, error) {
+	if b.Len()+len(content) > longestPage {
+		return 0, errLongPage
+	}
+	return b.Buffer.Write(content)
+}
+
+// render makes a page. It is made whole before the first byte is sent.
+func (p *Pages) render(grant auth.Grant, made *page) ([]byte, error) {
 	made.User, made.Version = grant.Identity.User, p.o.Version
 	made.Home, made.Repos = p.address(grant.Request, "/"), p.o.Prefix+"/repositories"
 	if grant.Request.Base != p.o.Packs {
 		made.Base = grant.Request.Base
 	}
-	var b bytes.Buffer
+	var b pageBuffer
 	if err := p.templates[made.template].ExecuteTemplate(&b, "layout", made); err != nil {
-		return fmt.Errorf("make page %s: %w", made.template, err)
+		return nil, fmt.Errorf("make page %s: %w", made.template, err)
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	h.Set("Cache-Control", "private, no-cache")
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(b.Bytes()) // a client that left hears nothing
-	}
-	return nil
+	return b.Bytes(), nil
 }
 
 func (p *Pages) serveAsset(w http.ResponseWriter, r *http.Request, name string) error {

@@ -6,6 +6,8 @@ import (
 	"compress/gzip"
 	"errors"
 	"flag"
+	"image"
+	"image/png"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -56,12 +58,21 @@ func newSite(t testing.TB, prefix string) *site {
 	return &site{t: t, pages: made, view: view, paths: route.Paths{Prefix: prefix}}
 }
 
+// drawnLogo returns a PNG image with sides of a number of pixels.
+func drawnLogo(side int) string {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, side, side))); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.String()
+}
+
 // push puts a pack into the store; files are added to, or replace, those of a small pack.
 func (s *site) push(name, version string, files ...string) {
 	s.t.Helper()
 	all := append([]string{
 		"pack.json", `{"name": "` + name + `", "displayName": "Pack <` + name + `>", "version": "` + version + `", "layer": "cni", "addonType": "x & y"}`,
-		"values.yaml", "a: \"<b>\"\n", "logo.png", "\x89PNG\r\n\x1a\n1",
+		"values.yaml", "a: \"<b>\"\n", "logo.png", drawnLogo(1),
 	}, files...)
 	var b bytes.Buffer
 	packed := gzip.NewWriter(&b)
@@ -111,7 +122,7 @@ var stamps = regexp.MustCompile(`[0-9a-f]{64}|v=[0-9a-f]{12}|Download [0-9]+ B`)
 // TestPagesLookAsTheyDid compares whole pages with those of testdata.
 func TestPagesLookAsTheyDid(t *testing.T) {
 	s := newSite(t, "")
-	s.push("nginx", "1.24.3", "README.md", "# Nginx\n\nSee [values](values.yaml), ![parts](img/a%20b.png) and ![far](https://elsewhere.example.com/x.png).\n", "img/a b.png", "\x89PNG\r\n\x1a\n2")
+	s.push("nginx", "1.24.3", "README.md", "# Nginx\n\nSee [values](values.yaml), ![parts](img/a%20b.png) and ![far](https://elsewhere.example.com/x.png).\n", "img/a b.png", drawnLogo(2))
 	s.push("nginx", "1.24.1")
 	for name, path := range map[string]string{
 		"packs": "/", "pack": "/packs/nginx", "values": "/packs/nginx/1.24.1/values", "files": "/packs/nginx/1.24.x/files", "nothing": "/?q=zzz", "error": "/packs/apache",
@@ -178,7 +189,7 @@ func TestSearch(t *testing.T) {
 
 func TestBelowAPrefix(t *testing.T) {
 	s := newSite(t, "/deep")
-	s.push("nginx", "1.0", "README.md", "![a](a.png) [v](values.yaml)", "a.png", "\x89PNG\r\n\x1a\n2")
+	s.push("nginx", "1.0", "README.md", "![a](a.png) [v](values.yaml)", "a.png", drawnLogo(2))
 	for _, path := range []string{"/", "/packs/nginx", "/packs/nginx/1.0/files", "/repositories"} {
 		for _, m := range regexp.MustCompile(`(?:href|src)="([^"#][^"]*)"`).FindAllStringSubmatch(s.get(path).Body.String(), -1) {
 			if !strings.HasPrefix(m[1], "/deep/") {

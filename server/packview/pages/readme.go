@@ -21,7 +21,10 @@ import (
 // readme turns a README into HTML. What stands in it is a stranger's: everything that could act is taken out, images are those of the pack
 // itself, and images from elsewhere become links, so that nobody is told who looks at the page.
 func (p *Pages) readme(req route.Request, rec *record.Record, content []byte) template.HTML {
-	work := &meter{mostWork}
+	work := &meter{left: mostWork, nodes: mostNodes}
+	if !work.count(bytes.Count(content, []byte("\n"))) {
+		return asItStands(content)
+	}
 	markdown := newMarkdown(work)
 	document := markdown.Parser().Parse(text.NewReader(content), newContext())
 	if work.spent() {
@@ -29,7 +32,7 @@ func (p *Pages) readme(req route.Request, rec *record.Record, content []byte) te
 	}
 	l := newLinker(p, req, rec)
 	_ = ast.Walk(document, l.visit) // visit does not fail
-	var b bytes.Buffer
+	var b pageBuffer
 	if err := markdown.Renderer().Render(&b, content, document); err != nil {
 		return asItStands(content)
 	}

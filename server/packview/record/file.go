@@ -58,13 +58,8 @@ func (r *Records) Open(ctx context.Context, repo reference.Repository, rec *Reco
 
 // forget removes a record, for another to be made.
 func (r *Records) forget(ctx context.Context, archive digest.Digest) {
-	key := name(archive, ".json")
-	r.memory.put(key, nil, r.o.Memory)
-	if r.o.Derived != nil {
-		if err := r.o.Derived.RemoveDerived(ctx, key); err != nil && !unwritable(err) {
-			r.o.Log.WarnContext(ctx, "a derived record cannot be removed", "error", err)
-		}
-	}
+	r.memory.remove("summary/" + string(archive))
+	r.remove(ctx, name(archive, ".json"))
 }
 
 // unwritable reports whether a store cannot be written, so that records are kept in memory.

@@ -2,73 +2,116 @@ package record
 
 import (
 	"context"
-	"time"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/packs"
 	"packhouse/server/reference"
 )
 
-// A logo is opened to everybody by its digest, so there is a note from the digest to an archive of the repository that has it. The note only
-// shows the way: that the archive is still the repository's and that the file is its logo is looked up every time.
+// A logo is served to everybody by its digest. A note leads from a repository and the digest of a logo to a manifest of the repository whose
+// archive has that logo. A request without credentials reads the note and nothing else unless there is one, so that an answer takes
+// the same work for a repository that does not exist and for one that is not public.
 
-// notePath is where the note of a logo is kept. No segment of a repository's name starts with an underscore.
-func notePath(repo reference.Repository, sha256 string) string {
-	return "by-file/" + repo.String() + "/_/" + sha256
+// Note says where a logo is from.
+type Note struct {
+	Archive  digest.Digest
+	Manifest digest.Digest
 }
 
-// NoteLogo notes which archive of a repository has the logo that it has.
-func (r *Records) NoteLogo(ctx context.Context, repo reference.Repository, rec *Record) {
-	logo, ok := rec.Logo()
-	if !ok {
-		return
-	}
-	key := notePath(repo, logo.SHA256)
-	if r.memory.get(key) == rec.Archive {
-		return
-	}
-	r.memory.put(key, rec.Archive, int64(len(key)))
-	r.write(ctx, key, []byte(rec.Archive))
+// longestNote is the largest note, in bytes.
+const longestNote = 512
+
+// notePath is the name of a note. It is a hash, so that all names have the same form and depth.
+func notePath(repo reference.Repository, logo string) string {
+	sum := sha256.Sum256([]byte(repo.String() + "\n" + logo))
+	name := hex.EncodeToString(sum[:])
+	return folder(Extractor) + "logo/" + name[:2] + "/" + name
 }
 
-// Logo returns the record of an archive that a repository links to and whose logo has that sha256; nil where none is noted.
-func (r *Records) Logo(ctx context.Context, repo reference.Repository, sha256 string) *Record {
-	key := notePath(repo, sha256)
-	archive, ok := r.memory.get(key).(digest.Digest)
-	if !ok && r.o.Derived != nil {
-		content, err := r.o.Derived.ReadDerived(ctx, key)
-		if err != nil {
-			return nil
+// NoteLogo notes that a manifest of a repository has the archive of a record, and so its logo. A note that is there stays, unless replace is set.
+func (r *Records) NoteLogo(ctx context.Context, repo reference.Repository, s *Summary, manifest digest.Digest, replace bool) {
+	if s == nil || s.Logo == "" || manifest == "" {
+		return
+	}
+	key, note := notePath(repo, s.Logo), Note{s.Archive, manifest}
+	switch known, ok := r.memory.get(key).(Note); {
+	case ok && (known == note || !replace):
+		return
+	case !ok && !replace:
+		if _, ok := r.Note(ctx, repo, s.Logo); ok {
+			return
 		}
-		archive = digest.Digest(content)
 	}
-	if archive.Validate() != nil {
-		return nil
-	}
-	rec := r.Peek(ctx, repo, archive)
-	if rec == nil {
-		return nil
-	}
-	if logo, ok := rec.Logo(); !ok || logo.SHA256 != sha256 {
-		return nil
-	}
-	r.memory.put(key, archive, int64(len(key)))
-	return rec
+	r.memory.put(key, note, longestNote)
+	r.write(ctx, key, []byte(note.Archive+" "+note.Manifest))
 }
 
-// searchPause is how long the logos of a repository are not looked for again.
-const searchPause = time.Minute
-
-// MaySearch tells whether it is time to look through the archives of a repository for a logo that is not noted, and takes the turn. Nobody
-// has to be known to ask for a logo, so asking must not cost much.
-func (r *Records) MaySearch(repo reference.Repository) bool {
-	key := "search/" + repo.String()
-	r.searching.Lock()
-	defer r.searching.Unlock()
-	now := r.o.Now()
-	if last, ok := r.memory.get(key).(time.Time); ok && now.Sub(last) < searchPause {
-		return false
+// Note returns the note of a logo. Whether the manifest is still there is for the caller to find out.
+func (r *Records) Note(ctx context.Context, repo reference.Repository, logo string) (Note, bool) {
+	key := notePath(repo, logo)
+	if note, ok := r.memory.get(key).(Note); ok {
+		return note, true
 	}
-	r.memory.put(key, now, int64(len(key)))
-	return true
+	if r.o.Derived == nil {
+		return Note{}, false
+	}
+	content, err := r.o.Derived.ReadDerived(ctx, key, longestNote)
+	if err != nil {
+		return Note{}, false
+	}
+	archive, manifest, _ := strings.Cut(string(content), " ")
+	note := Note{digest.Digest(archive), digest.Digest(manifest)}
+	if note.Archive.Validate() != nil || note.Manifest.Validate() != nil {
+		return Note{}, false
+	}
+	r.memory.put(key, note, longestNote)
+	return note, true
+}
+
+// ForgetLogo removes a note.
+func (r *Records) ForgetLogo(ctx context.Context, repo reference.Repository, logo string) {
+	r.remove(ctx, notePath(repo, logo))
+}
+
+// remove removes something that is kept.
+func (r *Records) remove(ctx context.Context, key string) {
+	r.memory.remove(key)
+	if r.o.Derived == nil {
+		return
+	}
+	if err := r.o.Derived.RemoveDerived(ctx, key); err != nil && !unwritable(err) {
+		r.o.Log.WarnContext(ctx, "a derived record cannot be removed", "error", err)
+	}
+}
+
+// LogoContent returns a logo that is kept, and its media type. It returns nil if the logo is not kept, has another sha256, or is not exactly
+// one image. It does not open the archive.
+func (r *Records) LogoContent(ctx context.Context, archive digest.Digest, logo string) (content []byte, mediaType string) {
+	key := name(archive, documents[packs.LogoFile])
+	content, ok := r.memory.get(key).([]byte)
+	if !ok && r.o.Derived != nil {
+		var err error
+		if content, err = r.o.Derived.ReadDerived(ctx, key, maxDocument); err != nil {
+			return nil, ""
+		}
+		if digest.SHA256.FromBytes(content).Encoded() != logo {
+			return nil, ""
+		}
+	}
+	mediaType, err := packs.LogoType(content)
+	if err != nil {
+		return nil, ""
+	}
+	if ok {
+		if digest.SHA256.FromBytes(content).Encoded() != logo {
+			return nil, ""
+		}
+	} else {
+		r.memory.put(key, content, int64(len(content)))
+	}
+	return content, mediaType
 }

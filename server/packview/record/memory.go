@@ -52,6 +52,13 @@ func (m *memory) put(key string, value any, size int64) {
 	}
 }
 
+// remove forgets a value.
+func (m *memory) remove(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drop(m.byKey[key])
+}
+
 func (m *memory) drop(element *list.Element) {
 	if element == nil {
 		return

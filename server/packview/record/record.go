@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -22,8 +23,8 @@ import (
 	"packhouse/packs"
 )
 
-// Extractor is the version of what makes records. A change to what a record holds is a new one; records of others are not read.
-const Extractor = 1
+// Extractor is the version of what makes records. A change to what a record holds is a new one; records of others are made again in the background.
+const Extractor = 2
 
 // documents are the files whose content is kept beside a record, with the end of the name that it has there.
 var documents = map[string]string{packs.LogoFile: ".logo", packs.ReadmeFile: ".readme", packs.ValuesFile: ".values"}
@@ -42,6 +43,8 @@ type Record struct {
 	Documents []Document      `json:"documents"`
 
 	Metadata *packs.Metadata `json:"-"` // JSON, parsed; nil where it cannot be
+
+	size int64 // of the record as it is kept, in bytes
 }
 
 // Document is a file of a pack that is kept by itself.
@@ -99,6 +102,11 @@ func (r *Record) FileOf(sha256 string) (packs.File, bool) {
 	return packs.File{}, false
 }
 
+// OnlyFile returns a record of an archive that knows one of its files only, for reading it.
+func (r *Record) OnlyFile(f packs.File) *Record {
+	return &Record{Extractor: r.Extractor, Archive: r.Archive, Root: strings.Clone(r.Root), Files: []packs.File{f}}
+}
+
 // fromContents makes a record of what was read, and of the documents that are kept beside it.
 func fromContents(archive digest.Digest, c *packs.Contents) (*Record, map[string][]byte) {
 	r := &Record{
@@ -132,11 +140,18 @@ func parse(archive digest.Digest, content []byte) (*Record, error) {
 	if r.JSON != "" {
 		r.Metadata, _ = packs.ParseMetadata([]byte(r.JSON)) // what is wrong with it stands in Problems
 	}
+	r.size = int64(len(content))
 	return &r, nil
 }
 
 // name is where the record of an archive is kept, with the given end.
-func name(archive digest.Digest, end string) string {
+func name(archive digest.Digest, end string) string { return nameOf(Extractor, archive, end) }
+
+// nameOf is name for the records of a version of the extractor.
+func nameOf(extractor int, archive digest.Digest, end string) string {
 	alg, hex, _ := strings.Cut(string(archive), ":")
-	return fmt.Sprintf("%d/%s/%s/%s%s", Extractor, alg, hex[:2], hex, end)
+	return fmt.Sprintf("%s%s/%s/%s%s", folder(extractor), alg, hex[:2], hex, end)
 }
+
+// folder is where records of a version of the extractor are kept.
+func folder(extractor int) string { return strconv.Itoa(extractor) + "/" }

@@ -6,6 +6,8 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"image"
+	"image/png"
 	"io"
 	"os"
 	"path/filepath"
@@ -90,14 +92,23 @@ func archive(t testing.TB, files ...string) []byte {
 }
 
 func pack(t testing.TB, more ...string) []byte {
-	return archive(t, append([]string{"pack.json", packJSON, "values.yaml", "a: b\n", "README.md", "# A\n", "logo.png", "\x89PNG\r\n\x1a\n1"}, more...)...)
+	return archive(t, append([]string{"pack.json", packJSON, "values.yaml", "a: b\n", "README.md", "# A\n", "logo.png", drawnLogo(1)}, more...)...)
+}
+
+// drawnLogo returns a PNG image with sides of a number of pixels.
+func drawnLogo(side int) string {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, side, side))); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.String()
 }
 
 func TestRecordIsMadeOnceAndKept(t *testing.T) {
 	p := newPlace(t)
 	d := p.put(t, pack(t))
 	r := p.records(t, record.Options{Derived: p})
-	if r.Peek(t.Context(), p.repo, d) != nil {
+	if r.Summary(t.Context(), p.repo, d) != nil {
 		t.Error("there is a record before one was made")
 	}
 	var all sync.WaitGroup
@@ -118,7 +129,7 @@ func TestRecordIsMadeOnceAndKept(t *testing.T) {
 	if err != nil || rec.Metadata.DisplayName != "A" {
 		t.Fatal(err)
 	}
-	for document, want := range map[string]string{packs.ReadmeFile: "# A\n", packs.ValuesFile: "a: b\n", packs.LogoFile: "\x89PNG\r\n\x1a\n1", packs.SchemaFile: ""} {
+	for document, want := range map[string]string{packs.ReadmeFile: "# A\n", packs.ValuesFile: "a: b\n", packs.LogoFile: drawnLogo(1), packs.SchemaFile: ""} {
 		if content, err := again.Document(t.Context(), p.repo, rec, document); err != nil || string(content) != want {
 			t.Errorf("%s: %q, %v", document, content, err)
 		}
@@ -134,13 +145,13 @@ func TestRecordIsMadeAgain(t *testing.T) {
 	if _, err := p.records(t, record.Options{Derived: p}).Get(t.Context(), p.repo, d); err != nil {
 		t.Fatal(err)
 	}
-	kept := filepath.Join(p.root, "packhouse/v1/packview/1/sha256", d.Encoded()[:2], d.Encoded())
+	kept := filepath.Join(p.root, "packhouse/v1/packview/2/sha256", d.Encoded()[:2], d.Encoded())
 	for what, spoil := range map[string]func() error{
-		"deleted":   func() error { return os.RemoveAll(filepath.Join(p.root, "packhouse/v1/packview/1")) },
+		"deleted":   func() error { return os.RemoveAll(filepath.Join(p.root, "packhouse/v1/packview/2")) },
 		"cut":       func() error { return os.Truncate(kept+".json", 40) },
-		"another's": func() error { return os.WriteFile(kept+".json", []byte(`{"extractor":1,"archive":"sha256:x"}`), 0o600) },
+		"another's": func() error { return os.WriteFile(kept+".json", []byte(`{"extractor":2,"archive":"sha256:x"}`), 0o600) },
 		"of old": func() error {
-			return os.WriteFile(kept+".json", []byte(`{"extractor":0,"archive":"`+d.String()+`"}`), 0o600)
+			return os.WriteFile(kept+".json", []byte(`{"extractor":1,"archive":"`+d.String()+`"}`), 0o600)
 		},
 		"other texts": func() error {
 			return errors.Join(os.WriteFile(kept+".readme", []byte("x"), 0o600), os.Truncate(kept+".json", 1))
@@ -188,10 +199,11 @@ func TestTheLinkOfTheRepositoryIsTheAuthority(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.NoteLogo(t.Context(), p.repo, rec)
+	manifest := digest.FromString("manifest")
+	r.NoteLogo(t.Context(), p.repo, rec.Summary(), manifest, true)
 	logo, _ := rec.Logo()
-	if r.Logo(t.Context(), p.repo, logo.SHA256) == nil {
-		t.Error("the logo is not found")
+	if note, ok := r.Note(t.Context(), p.repo, logo.SHA256); !ok || note.Archive != d || note.Manifest != manifest {
+		t.Errorf("the logo is noted as %+v", note)
 	}
 	other, err := reference.ParseRepository("spectro-packs/archive/b")
 	if err != nil {
@@ -200,13 +212,13 @@ func TestTheLinkOfTheRepositoryIsTheAuthority(t *testing.T) {
 	if _, err := r.Get(t.Context(), other, d); !errors.Is(err, storage.ErrBlobUnknown) {
 		t.Errorf("another repository: %v", err)
 	}
-	if r.Peek(t.Context(), other, d) != nil || r.Logo(t.Context(), other, logo.SHA256) != nil {
+	if _, ok := r.Note(t.Context(), other, logo.SHA256); ok || r.Summary(t.Context(), other, d) != nil {
 		t.Error("another repository sees it")
 	}
 	if err := p.DeleteBlob(t.Context(), p.repo, d); err != nil {
 		t.Fatal(err)
 	}
-	if r.Logo(t.Context(), p.repo, logo.SHA256) != nil || r.Peek(t.Context(), p.repo, d) != nil {
+	if r.Summary(t.Context(), p.repo, d) != nil {
 		t.Error("it is seen after it was deleted")
 	}
 }
@@ -241,17 +253,6 @@ func TestFileIsWhatTheRecordSays(t *testing.T) {
 				t.Errorf("%s of another %s: %d bytes, %v", name, what, len(got), err)
 			}
 		}
-	}
-}
-
-func TestSearchesAreRare(t *testing.T) {
-	p := newPlace(t)
-	now := time.Unix(0, 0)
-	r := p.records(t, record.Options{Now: func() time.Time { return now }})
-	got := []bool{r.MaySearch(p.repo), r.MaySearch(p.repo)}
-	now = now.Add(time.Hour)
-	if got = append(got, r.MaySearch(p.repo)); !got[0] || got[1] || !got[2] {
-		t.Error(got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,10 +26,10 @@ type Options struct {
 	Log     *slog.Logger     // nil: nowhere
 	Now     func() time.Time // nil: time.Now
 	Limits  packs.Limits     // of an archive that is read; zero: 2 GiB, 20,000 files
-	Memory  int64            // bytes of records and documents kept in memory; 0: 64 MiB
+	Memory  int64            // bytes of records and documents kept in memory; 0: 4 MiB
 	Timeout time.Duration    // for making one record; 0: 10 minutes
 	AtOnce  int              // archives read at once; 0: 2
-	Waiting int              // records that wait to be made behind an answer; 0: 100. Others are made when they are asked for
+	Waiting int              // jobs that wait behind the answers; 0: 1000. Records that find no place are made when they are asked for
 }
 
 // Records makes and keeps records. Its methods may be called at once from many goroutines.
@@ -36,10 +37,11 @@ type Records struct {
 	o      Options
 	memory *memory
 	flight singleflight.Group
-	slots  chan struct{}
-	queue  chan struct{}
 
-	searching sync.Mutex
+	slots   turns // to read an archive that is stored
+	heavy   turns // to have a heavy record in memory
+	reading turns // to have a large archive in memory that is being pushed
+	behind  background
 
 	ctx    context.Context //nolint:containedctx // ends with Close: what is made outlives who asked for it
 	cancel context.CancelFunc
@@ -57,7 +59,7 @@ func New(o Options) *Records {
 		o.Now = time.Now
 	}
 	if o.Memory <= 0 {
-		o.Memory = 64 << 20
+		o.Memory = 4 << 20
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Minute
@@ -66,9 +68,13 @@ func New(o Options) *Records {
 		o.AtOnce = 2
 	}
 	if o.Waiting <= 0 {
-		o.Waiting = 100
+		o.Waiting = 1000
 	}
-	r := &Records{o: o, memory: newMemory(o.Memory), slots: make(chan struct{}, o.AtOnce), queue: make(chan struct{}, o.Waiting)}
+	r := &Records{
+		o: o, memory: newMemory(o.Memory),
+		slots: make(turns, o.AtOnce), heavy: make(turns, heavyAtOnce), reading: make(turns, readAtOnce),
+		behind: background{most: o.Waiting, names: map[string]bool{}},
+	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -95,15 +101,23 @@ func (r *Records) enter() bool {
 	return true
 }
 
-// Get returns the record of an archive that a repository links to, and makes it where there is none. storage.ErrBlobUnknown where the
-// repository has no such archive. An archive that cannot be read is no error: its record says why.
+// Get returns the record of an archive that a repository links to, and makes it if there is none. It returns storage.ErrBlobUnknown if the
+// repository has no such archive. An archive that cannot be read is no error: its record says why. The context has a Lease, which ends when
+// the record is no longer used.
 func (r *Records) Get(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Record, error) {
 	if _, err := r.o.Blobs.StatBlob(ctx, repo, archive, false); err != nil {
 		return nil, err
 	}
-	if rec := r.remembered(archive); rec != nil {
-		return rec, nil
+	rec, end, err := r.find(ctx, archive)
+	end()
+	if rec != nil || err != nil {
+		return rec, err
 	}
+	end, err = r.Heavy(ctx) // how much it holds is not known before
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	made := r.flight.DoChan(string(archive), func() (any, error) {
 		if !r.enter() {
 			return nil, errClosed
@@ -111,8 +125,8 @@ func (r *Records) Get(ctx context.Context, repo reference.Repository, archive di
 		defer r.made.Done()
 		ctx, cancel := context.WithTimeout(r.ctx, r.o.Timeout)
 		defer cancel()
-		if rec := r.read(ctx, archive); rec != nil {
-			return rec, nil
+		if rec, _ := r.load(ctx, archive, storage.MaxDerived); rec != nil {
+			return rec, nil // it was made since it was looked for
 		}
 		return r.extract(ctx, repo, archive)
 	})
@@ -127,42 +141,6 @@ func (r *Records) Get(ctx context.Context, repo reference.Repository, archive di
 	}
 }
 
-// Peek returns the record of an archive only if there is one already, else nil.
-func (r *Records) Peek(ctx context.Context, repo reference.Repository, archive digest.Digest) *Record {
-	if _, err := r.o.Blobs.StatBlob(ctx, repo, archive, false); err != nil {
-		return nil
-	}
-	if rec := r.remembered(archive); rec != nil {
-		return rec
-	}
-	return r.read(ctx, archive)
-}
-
-// Behind makes a record when there is time for it, and calls then (which may be nil) with it. Nobody waits.
-func (r *Records) Behind(repo reference.Repository, archive digest.Digest, then func(context.Context, *Record)) {
-	select {
-	case r.queue <- struct{}{}:
-	default:
-		return // whoever asks for it first waits for it
-	}
-	if !r.enter() {
-		<-r.queue
-		return
-	}
-	go func() {
-		defer r.made.Done()
-		defer func() { <-r.queue }()
-		rec, err := r.Get(r.ctx, repo, archive)
-		switch {
-		case err == nil && then != nil:
-			then(r.ctx, rec)
-		case err != nil && r.ctx.Err() == nil:
-			r.o.Log.LogAttrs(r.ctx, slog.LevelDebug, "a pack's archive could not be looked into", slog.String("repository", repo.String()),
-				slog.String("archive", archive.String()), slog.Any("error", err))
-		}
-	}()
-}
-
 // Keep makes the record of an archive that was read already, while it was pushed.
 func (r *Records) Keep(ctx context.Context, archive digest.Digest, c *packs.Contents) *Record {
 	rec, kept := fromContents(archive, c)
@@ -170,10 +148,13 @@ func (r *Records) Keep(ctx context.Context, archive digest.Digest, c *packs.Cont
 	return rec
 }
 
-// Document returns a file that is kept by itself; nil where the pack has none. Of a long one the first 4 MiB are kept.
+// maxDocument is the largest document, in bytes.
+const maxDocument = 1 << 20
+
+// Document returns a file that is kept by itself, or nil if the pack has none. Of a long one the beginning is kept, at most 1 MiB.
 func (r *Records) Document(ctx context.Context, repo reference.Repository, rec *Record, document string) ([]byte, error) {
 	d, ok := rec.Document(document)
-	if !ok {
+	if !ok || d.Size > maxDocument {
 		return nil, nil
 	}
 	key := name(rec.Archive, documents[document])
@@ -181,7 +162,7 @@ func (r *Records) Document(ctx context.Context, repo reference.Repository, rec *
 		return content, nil
 	}
 	if r.o.Derived != nil {
-		content, err := r.o.Derived.ReadDerived(ctx, key)
+		content, err := r.o.Derived.ReadDerived(ctx, key, maxDocument)
 		if err == nil && digest.SHA256.FromBytes(content).Encoded() == d.SHA256 {
 			r.memory.put(key, content, int64(len(content)))
 			return content, nil
@@ -212,35 +193,60 @@ func (r *Records) remembered(archive digest.Digest) *Record {
 	return rec
 }
 
-// read finds a record where it is kept. One that cannot be read is made again.
-func (r *Records) read(ctx context.Context, archive digest.Digest) *Record {
-	if r.o.Derived == nil {
-		return nil
+// find returns a record that is there, or nil. The turn that a heavy one needs is the lease's; without one, end ends it.
+func (r *Records) find(ctx context.Context, archive digest.Digest) (rec *Record, end func(), err error) {
+	end = func() {}
+	if rec = r.remembered(archive); rec == nil {
+		rec, end = r.read(ctx, archive)
+		return rec, end, nil
 	}
-	content, err := r.o.Derived.ReadDerived(ctx, name(archive, ".json"))
+	if rec.size >= heavyFrom {
+		end, err = r.Heavy(ctx)
+	}
+	return rec, end, err
+}
+
+// read reads a record that is kept, and returns nil if there is none that can be read.
+func (r *Records) read(ctx context.Context, archive digest.Digest) (*Record, func()) {
+	rec, tooBig := r.load(ctx, archive, heavyFrom)
+	if !tooBig {
+		return rec, func() {}
+	}
+	end, err := r.Heavy(ctx)
 	if err != nil {
-		if !errors.Is(err, storage.ErrNotDerived) {
+		return nil, func() {}
+	}
+	rec, _ = r.load(ctx, archive, storage.MaxDerived)
+	return rec, end
+}
+
+// load reads a record that has at most the given number of bytes. tooBig reports that there is a larger one.
+func (r *Records) load(ctx context.Context, archive digest.Digest, most int64) (rec *Record, tooBig bool) {
+	if rec = r.remembered(archive); rec != nil || r.o.Derived == nil {
+		return rec, false
+	}
+	content, err := r.o.Derived.ReadDerived(ctx, name(archive, ".json"), most)
+	if err != nil {
+		if tooBig = isTooBig(err); !tooBig && !errors.Is(err, storage.ErrNotDerived) {
 			r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a derived record cannot be read, it is made again", slog.Any("error", err))
 		}
-		return nil
+		return nil, tooBig
 	}
-	rec, err := parse(archive, content)
-	if err != nil {
+	if rec, err = parse(archive, content); err != nil {
 		r.o.Log.LogAttrs(ctx, slog.LevelDebug, "a derived record is made again", slog.Any("error", err))
-		return nil
+		return nil, false
 	}
-	r.memory.put(name(archive, ".json"), rec, 2*int64(len(content)))
-	return rec
+	r.memory.put(name(archive, ".json"), rec, 2*rec.size)
+	return rec, false
 }
 
 // extract reads an archive and makes its record.
 func (r *Records) extract(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Record, error) {
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	end, err := r.slots.take(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	blob, err := r.o.Blobs.OpenBlob(ctx, repo, archive)
 	if err != nil {
 		return nil, err
@@ -265,27 +271,39 @@ func (r *Records) extract(ctx context.Context, repo reference.Repository, archiv
 
 // keep keeps a record and its documents, for good where that is possible.
 func (r *Records) keep(ctx context.Context, rec *Record, kept map[string][]byte) {
-	content, err := json.Marshal(rec)
-	if err != nil {
+	var content bytes.Buffer
+	encoder := json.NewEncoder(&content)
+	encoder.SetEscapeHTML(false) // it takes six bytes for one
+	if err := encoder.Encode(rec); err != nil {
 		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a derived record cannot be written", slog.Any("error", err))
 		return
 	}
-	for document, text := range kept {
-		key := name(rec.Archive, documents[document])
-		r.memory.put(key, text, int64(len(text)))
-		r.write(ctx, key, text)
-	}
-	r.memory.put(name(rec.Archive, ".json"), rec, 2*int64(len(content)))
-	if len(content) <= storage.MaxDerived {
-		r.write(ctx, name(rec.Archive, ".json"), content)
-	}
-}
-
-func (r *Records) write(ctx context.Context, key string, content []byte) {
-	if r.o.Derived == nil {
+	if content.Len() > storage.MaxDerived && rec.Refused == nil {
+		*rec = Record{Extractor: Extractor, Archive: rec.Archive, Refused: &packs.Problem{
+			Code: packs.CodeTooLarge, Severity: packs.Error, What: "what is known of its files takes more than 8 MiB", Remedy: "a pack holds charts and manifests",
+		}}
+		r.keep(ctx, rec, nil)
 		return
 	}
-	if err := r.o.Derived.WriteDerived(ctx, key, content); err != nil && !unwritable(err) && ctx.Err() == nil {
+	rec.size = int64(content.Len())
+	for document, text := range kept {
+		key := name(rec.Archive, documents[document])
+		if !r.write(ctx, key, text) { // else it is read when a page shows it
+			r.memory.put(key, text, int64(len(text)))
+		}
+	}
+	r.memory.put(name(rec.Archive, ".json"), rec, 2*rec.size)
+	r.write(ctx, name(rec.Archive, ".json"), content.Bytes())
+}
+
+// write writes a record and reports whether it is kept.
+func (r *Records) write(ctx context.Context, key string, content []byte) bool {
+	if r.o.Derived == nil {
+		return false
+	}
+	err := r.o.Derived.WriteDerived(ctx, key, content)
+	if err != nil && !unwritable(err) && ctx.Err() == nil {
 		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a derived record cannot be written, it is kept in memory", slog.Any("error", err))
 	}
+	return err == nil
 }

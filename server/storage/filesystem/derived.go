@@ -20,7 +20,7 @@ func derivedPath(name string) (string, error) {
 }
 
 // ReadDerived implements storage.Derived.
-func (s *Store) ReadDerived(_ context.Context, name string) ([]byte, error) {
+func (s *Store) ReadDerived(_ context.Context, name string, most int64) ([]byte, error) {
 	at, err := derivedPath(name)
 	if err != nil {
 		return nil, err
@@ -33,8 +33,15 @@ func (s *Store) ReadDerived(_ context.Context, name string) ([]byte, error) {
 		return nil, fmt.Errorf("read derived record: %w", mapped(err))
 	}
 	defer f.Close() //nolint:errcheck // read only
-	content, err := io.ReadAll(io.LimitReader(f, storage.MaxDerived))
+	info, err := f.Stat()
 	if err != nil {
+		return nil, fmt.Errorf("read derived record: %w", mapped(err))
+	}
+	if info.Size > most {
+		return nil, storage.ErrDerivedTooBig
+	}
+	content := make([]byte, info.Size)
+	if _, err := io.ReadFull(f, content); err != nil {
 		return nil, fmt.Errorf("read derived record: %w", mapped(err))
 	}
 	return content, nil

@@ -16,14 +16,14 @@ func TestDerivedRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	const name = "1/sha256/ab/abcd.json"
-	if _, err := s.ReadDerived(t.Context(), name); !errors.Is(err, storage.ErrNotDerived) {
+	if _, err := s.ReadDerived(t.Context(), name, storage.MaxDerived); !errors.Is(err, storage.ErrNotDerived) {
 		t.Errorf("before it was written: %v", err)
 	}
 	for _, content := range []string{"first", "", "second, longer"} {
 		if err := s.WriteDerived(t.Context(), name, []byte(content)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.ReadDerived(t.Context(), name); err != nil || !bytes.Equal(got, []byte(content)) {
+		if got, err := s.ReadDerived(t.Context(), name, storage.MaxDerived); err != nil || !bytes.Equal(got, []byte(content)) {
 			t.Errorf("%q, %v; want %q", got, err, content)
 		}
 	}
@@ -31,7 +31,7 @@ func TestDerivedRecords(t *testing.T) {
 		if err := s.WriteDerived(t.Context(), bad, nil); err == nil {
 			t.Errorf("%q was written", bad)
 		}
-		if _, err := s.ReadDerived(t.Context(), bad); err == nil || errors.Is(err, storage.ErrNotDerived) {
+		if _, err := s.ReadDerived(t.Context(), bad, storage.MaxDerived); err == nil || errors.Is(err, storage.ErrNotDerived) {
 			t.Errorf("%q was read: %v", bad, err)
 		}
 	}
@@ -41,7 +41,7 @@ func TestDerivedRecords(t *testing.T) {
 	if s, err = filesystem.Open(t.Context(), filesystem.Options{Root: root, ReadOnly: true}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.ReadDerived(t.Context(), name); err != nil || string(got) != "second, longer" {
+	if got, err := s.ReadDerived(t.Context(), name, storage.MaxDerived); err != nil || string(got) != "second, longer" {
 		t.Errorf("after a restart: %q, %v", got, err)
 	}
 	if err := s.WriteDerived(t.Context(), name, nil); !errors.Is(err, storage.ErrReadOnly) {
@@ -59,7 +59,7 @@ func TestDerivedRecords(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.ReadDerived(t.Context(), name); !errors.Is(err, storage.ErrNotDerived) {
+	if _, err := s.ReadDerived(t.Context(), name, storage.MaxDerived); !errors.Is(err, storage.ErrNotDerived) {
 		t.Errorf("after it was removed: %v", err)
 	}
 }

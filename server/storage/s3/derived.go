@@ -12,10 +12,13 @@ import (
 const packviewDir = ours + "packview/"
 
 // ReadDerived implements storage.Derived.
-func (s *Store) ReadDerived(ctx context.Context, name string) ([]byte, error) {
-	body, _, err := read(ctx, s.bucket, packviewDir+name, storage.MaxDerived)
+func (s *Store) ReadDerived(ctx context.Context, name string, most int64) ([]byte, error) {
+	body, _, err := read(ctx, s.bucket, packviewDir+name, most)
 	if errors.Is(err, errMissing) {
 		return nil, storage.ErrNotDerived
+	}
+	if errors.Is(err, errTooLong) {
+		return nil, storage.ErrDerivedTooBig
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read derived record: %w", err)

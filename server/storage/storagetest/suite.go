@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"RepositoriesListed", repositoriesListed},
 		{"TagsListed", tagsListed},
 		{"ListingsFollowWhatHappens", listingsFollowWhatHappens},
+		{"DerivedRecords", derivedRecords},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,129 @@
+// Package packviewtest is the contract of the pack view over a store as tests: every storage driver runs the same table.
+//
+//	packviewtest.Run(t, func(t *testing.T) storage.Store { … })
+//
+// The store must implement storage.Derived. Work is compared by counting operations of the store, not by time.
+package packviewtest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/packview/record"
+	"packhouse/server/reference"
+	"packhouse/server/storage"
+)
+
+// Run runs every case against a store of its own.
+func Run(t *testing.T, open func(t *testing.T) storage.Store) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *site)
+	}{
+		{"LogoIsServedWithoutCredentials", logoIsServed},
+		{"LogoIsExactlyOneImage", logoIsOneImage},
+		{"LogoEndsWithItsLastTag", logoEndsWithTag},
+		{"LogoEndsWithItsManifest", logoEndsWithManifest},
+		{"LogoOfAnotherVersionReturns", logoOfAnotherVersion},
+		{"MissingAndPrivateCostTheSame", missingAndPrivate},
+		{"AnonymousRequestsOpenNoArchive", anonymousOpensNothing},
+		{"RecordsAreRebuilt", recordsAreRebuilt},
+		{"RecordsOfOldVersionsAreReplaced", oldRecordsAreReplaced},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Errorf("close: %v", err)
+				}
+			})
+			c.run(t, newSite(t, s))
+		})
+	}
+}
+
+// counted is a store that notes what is asked of it.
+type counted struct {
+	storage.Store
+	derived storage.Derived
+
+	mu    sync.Mutex
+	calls []string
+}
+
+func (c *counted) note(operation string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, operation)
+}
+
+// during returns the operations that do needs.
+func (c *counted) during(do func()) []string {
+	c.mu.Lock()
+	c.calls = nil
+	c.mu.Unlock()
+	do()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.calls)
+}
+
+func (c *counted) StatBlob(ctx context.Context, repo reference.Repository, d digest.Digest, touch bool) (int64, error) {
+	c.note("StatBlob")
+	return c.Store.StatBlob(ctx, repo, d, touch)
+}
+
+func (c *counted) OpenBlob(ctx context.Context, repo reference.Repository, d digest.Digest) (storage.Blob, error) {
+	c.note("OpenBlob")
+	return c.Store.OpenBlob(ctx, repo, d)
+}
+
+func (c *counted) GetManifest(ctx context.Context, repo reference.Repository, d digest.Digest, touch bool) (storage.Stored, error) {
+	c.note("GetManifest")
+	return c.Store.GetManifest(ctx, repo, d, touch)
+}
+
+func (c *counted) ResolveTag(ctx context.Context, repo reference.Repository, tag reference.Tag) (digest.Digest, error) {
+	c.note("ResolveTag")
+	return c.Store.ResolveTag(ctx, repo, tag)
+}
+
+func (c *counted) Tags(ctx context.Context, repo reference.Repository, last string, n int) ([]string, bool, error) {
+	c.note("Tags")
+	return c.Store.Tags(ctx, repo, last, n)
+}
+
+func (c *counted) Repositories(ctx context.Context, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
+	c.note("Repositories")
+	return c.Store.Repositories(ctx, last, n, visible)
+}
+
+func (c *counted) ReadDerived(ctx context.Context, name string, most int64) ([]byte, error) {
+	c.note("ReadDerived")
+	return c.derived.ReadDerived(ctx, name, most)
+}
+
+func (c *counted) WriteDerived(ctx context.Context, name string, content []byte) error {
+	c.note("WriteDerived")
+	return c.derived.WriteDerived(ctx, name, content)
+}
+
+func (c *counted) RemoveDerived(ctx context.Context, name string) error {
+	c.note("RemoveDerived")
+	return c.derived.RemoveDerived(ctx, name)
+}
+
+// settle waits until the background jobs that wait now are done.
+func settle(t *testing.T, records *record.Records) {
+	t.Helper()
+	done := make(chan struct{})
+	if !records.Run("settle", func(context.Context) { close(done) }) {
+		t.Fatal("no job is taken")
+	}
+	<-done
+}

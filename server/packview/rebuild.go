@@ -1,0 +1,91 @@
+package packview
+
+import (
+	"context"
+	"log/slog"
+
+	"packhouse/server/reference"
+)
+
+// pageOfRebuild is how many names Rebuild lists at once.
+const pageOfRebuild = 500
+
+// Rebuild makes, in the background and one at a time, the records that are missing after an upgrade or after the store was restored without
+// them, so that logos return without a request that opens an archive. It returns at once, and does nothing where it ran to its end before.
+func (v *View) Rebuild(log *slog.Logger) {
+	v.o.Records.Run("rebuild", func(ctx context.Context) {
+		if v.o.Records.Complete(ctx) {
+			return
+		}
+		made, err := v.rebuild(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			log.LogAttrs(ctx, slog.LevelWarn, "records of packs could not be made, the next start tries again", slog.Any("error", err))
+			return
+		}
+		if made > 0 {
+			v.o.Records.SetComplete(ctx)
+			log.LogAttrs(ctx, slog.LevelInfo, "records of packs are complete", slog.Int("versions", made))
+		}
+	})
+}
+
+// rebuild walks all packs. An archive that cannot be read is skipped; a listing that fails is an error.
+func (v *View) rebuild(ctx context.Context) (versions int, err error) {
+	isPack := func(repository reference.Repository) bool {
+		_, _, pack := repository.Pack()
+		return pack
+	}
+	for last := ""; ; {
+		names, more, err := v.o.Store.Repositories(ctx, last, pageOfRebuild, isPack)
+		if err != nil {
+			return versions, err
+		}
+		for _, name := range names {
+			repo, err := reference.ParseRepository(name)
+			if err != nil {
+				continue
+			}
+			n, err := v.rebuildPack(ctx, repo)
+			if versions += n; err != nil {
+				return versions, err
+			}
+		}
+		if !more || len(names) == 0 {
+			return versions, nil
+		}
+		last = names[len(names)-1]
+	}
+}
+
+// rebuildPack makes the missing records of one pack and the notes of its logos. The highest version in the order of names is noted last.
+func (v *View) rebuildPack(ctx context.Context, repo reference.Repository) (versions int, err error) {
+	for last := ""; ; {
+		tags, more, err := v.o.Store.Tags(ctx, repo, last, pageOfRebuild)
+		if err != nil {
+			return versions, ctx.Err() // it was deleted meanwhile
+		}
+		for _, tag := range tags {
+			if err := ctx.Err(); err != nil {
+				return versions, err
+			}
+			d, artifact, err := v.artifactOf(ctx, repo, tag)
+			if err != nil {
+				continue
+			}
+			versions++
+			s, err := v.o.Records.Make(ctx, repo, artifact.Archive)
+			if err != nil {
+				continue
+			}
+			v.o.Records.NoteLogo(ctx, repo, s, d, true)
+			v.o.Records.RemoveOld(ctx, artifact.Archive)
+		}
+		if !more || len(tags) == 0 {
+			return versions, nil
+		}
+		last = tags[len(tags)-1]
+	}
+}

@@ -1,0 +1,129 @@
+package record
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/reference"
+)
+
+// background runs jobs one at a time behind the answers. A job whose name waits already is dropped, and so is one that finds no place.
+type background struct {
+	mu      sync.Mutex
+	most    int
+	waiting []job
+	names   map[string]bool // of those that wait or run
+	running bool
+}
+
+type job struct {
+	name string
+	do   func(context.Context)
+}
+
+// Run runs do when everything before it is done. Nobody waits for it. It is dropped if a job of that name waits or runs, or if too many wait;
+// reports whether it was taken.
+func (r *Records) Run(name string, do func(context.Context)) bool {
+	b := &r.behind
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.names[name] || len(b.waiting) >= b.most {
+		return false
+	}
+	if !b.running {
+		if !r.enter() {
+			return false
+		}
+		b.running = true
+		go r.work()
+	}
+	b.names[name] = true
+	b.waiting = append(b.waiting, job{name, do})
+	return true
+}
+
+// work runs jobs until none waits.
+func (r *Records) work() {
+	defer r.made.Done()
+	b := &r.behind
+	for {
+		b.mu.Lock()
+		if len(b.waiting) == 0 || r.ctx.Err() != nil {
+			b.running = false
+			clear(b.names)
+			b.waiting = nil
+			b.mu.Unlock()
+			return
+		}
+		next := b.waiting[0]
+		b.waiting = b.waiting[1:]
+		b.mu.Unlock()
+		next.do(r.ctx)
+		b.mu.Lock()
+		delete(b.names, next.name)
+		b.mu.Unlock()
+	}
+}
+
+// Behind makes the record of an archive when there is time for it, and calls then, which may be nil, with its summary.
+func (r *Records) Behind(repo reference.Repository, archive digest.Digest, then func(context.Context, *Summary)) {
+	r.Run("record/"+repo.String()+"/"+archive.String(), func(ctx context.Context) {
+		s, err := r.Make(ctx, repo, archive)
+		switch {
+		case err == nil && then != nil:
+			then(ctx, s)
+		case err != nil && ctx.Err() == nil:
+			r.o.Log.LogAttrs(ctx, slog.LevelDebug, "a pack's archive could not be read", slog.String("repository", repo.String()),
+				slog.String("archive", archive.String()), slog.Any("error", err))
+		}
+	})
+}
+
+// Make returns the summary of an archive's record and makes the record first if there is none.
+func (r *Records) Make(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Summary, error) {
+	if s := r.Summary(ctx, repo, archive); s != nil {
+		return s, nil
+	}
+	ctx, end := r.Lease(ctx)
+	defer end()
+	rec, err := r.Get(ctx, repo, archive)
+	if err != nil {
+		return nil, err
+	}
+	return rec.Summary(), nil
+}
+
+// completePath is the name of the note that says that all records of this extractor have been made once.
+func completePath() string { return folder(Extractor) + "complete" }
+
+// Complete reports whether all records have been made once since the store was created, restored or used by a version with another extractor.
+func (r *Records) Complete(ctx context.Context) bool {
+	if r.o.Derived == nil {
+		return false
+	}
+	_, err := r.o.Derived.ReadDerived(ctx, completePath(), longestNote)
+	return err == nil
+}
+
+// SetComplete notes that all records have been made.
+func (r *Records) SetComplete(ctx context.Context) {
+	r.write(ctx, completePath(), []byte("complete\n"))
+}
+
+// RemoveOld removes what extractors of other versions have kept of an archive.
+func (r *Records) RemoveOld(ctx context.Context, archive digest.Digest) {
+	if r.o.Derived == nil {
+		return
+	}
+	for v := 1; v < Extractor; v++ {
+		if _, err := r.o.Derived.ReadDerived(ctx, nameOf(v, archive, ".json"), 0); err != nil && !isTooBig(err) {
+			continue
+		}
+		for _, end := range append([]string{".json"}, ends()...) {
+			r.remove(ctx, nameOf(v, archive, end))
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package storagetest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"packhouse/server/storage"
+)
+
+// derivedRecords: a record comes back as it was written, one that is larger than the reader allows is not read, and a removed one is gone.
+func derivedRecords(t *testing.T, s storage.Store) {
+	d, ok := s.(storage.Derived)
+	if !ok {
+		t.Skip("the store keeps no derived records")
+	}
+	const name = "2/sha256/ab/abcd.json"
+	read := func(most int64) (string, error) {
+		content, err := d.ReadDerived(t.Context(), name, most)
+		return string(content), err
+	}
+	if _, err := read(storage.MaxDerived); !errors.Is(err, storage.ErrNotDerived) {
+		t.Errorf("before it is written: %v", err)
+	}
+	for _, content := range []string{"first", "", strings.Repeat("second", 100_000)} {
+		if err := d.WriteDerived(t.Context(), name, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := read(int64(len(content))); err != nil || got != content {
+			t.Errorf("%d bytes, %v; want %d", len(got), err, len(content))
+		}
+		if content == "" {
+			continue
+		}
+		if got, err := read(int64(len(content)) - 1); !errors.Is(err, storage.ErrDerivedTooBig) || got != "" {
+			t.Errorf("%d bytes, %v; want none of %d", len(got), err, len(content))
+		}
+	}
+	for range 2 {
+		if err := d.RemoveDerived(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := read(storage.MaxDerived); !errors.Is(err, storage.ErrNotDerived) {
+		t.Errorf("after it is removed: %v", err)
+	}
+}
