@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -159,5 +160,28 @@ func TestDamagedUsersStay(t *testing.T) {
 	}
 	if got := status(); got != 401 {
 		t.Errorf("emptied on purpose: %d", got)
+	}
+}
+
+// TestNoCBC verifies by handshakes that the server offers no TLS 1.2 suite with CBC or without forward
+// secrecy.
+func TestNoCBC(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, withTLS)
+	f.serve()
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if slices.Contains(suite.SupportedVersions, tls.VersionTLS13) {
+			continue
+		}
+		c, err := tls.Dial("tcp", f.server.Addr().String(), &tls.Config{
+			RootCAs: f.roots, ServerName: "127.0.0.1", MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID},
+		})
+		if err != nil {
+			continue
+		}
+		_ = c.Close()
+		if !strings.HasPrefix(suite.Name, "TLS_ECDHE_") || !strings.Contains(suite.Name, "GCM") && !strings.Contains(suite.Name, "CHACHA20") {
+			t.Errorf("the server accepts %s", suite.Name)
+		}
 	}
 }

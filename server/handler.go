@@ -35,6 +35,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if body != nil {
 		r.Body = body
 	}
+	endAfterChunked(w, r)
 	h := w.Header()
 	for _, fixed := range st.headers {
 		h[fixed.name] = fixed.values

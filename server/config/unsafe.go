@@ -25,6 +25,17 @@ func (v *verifier) unsafe() {
 	v.unsafeWebhooks()
 	v.unsafeProbes()
 	v.unsafeBucket()
+	v.unsafeCiphers()
+}
+
+// unsafeCiphers warns about cipher suites with CBC, which are open to padding oracles.
+func (v *verifier) unsafeCiphers() {
+	for i, name := range v.loaded.Config.HTTP.TLS.CipherSuites {
+		if strings.Contains(name, "_CBC_") {
+			v.add(Warning, CodeCipherCBC, fmt.Sprintf("http.tls.ciphersuites[%d]", i), fmt.Sprintf(": %s uses CBC, which is open to padding attacks", name),
+				"remove it; without ciphersuites the server offers AES-GCM and ChaCha20 only")
+		}
+	}
 }
 
 // unsafeDebug warns about metrics and profiles that other machines can read: they hold repository
