@@ -33,6 +33,7 @@ type CAOptions struct {
 	Subject    pkix.Name // further parts of the subject; its CommonName is ignored
 	KeyType    KeyType   // default ECDSAP256
 	Days       int       // default DefaultCADays
+	Permit     Permitted // what it may sign, beside localhost and loopback addresses; default everything
 	Now        time.Time // default time.Now
 	Rand       io.Reader // source of the serial number, default crypto/rand; keys are always made from the operating system's randomness
 }
@@ -48,7 +49,8 @@ type LeafOptions struct {
 	Rand    io.Reader     // as in CAOptions
 }
 
-// NewCA makes a self-signed certificate authority that signs server certificates and nothing below them (path length 0).
+// NewCA returns a new self-signed certificate authority. It signs certificates of servers only
+// (extended key usage serverAuth) and no further CA (path length 0).
 func NewCA(o CAOptions) (*Pair, error) {
 	key, err := o.KeyType.generate()
 	if err != nil {
@@ -65,6 +67,8 @@ func NewCA(o CAOptions) (*Pair, error) {
 	}
 	t.IsCA, t.MaxPathLenZero = true, true
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	o.Permit.limit(t)
 	pair, err := sign(t, t, key, key)
 	if err != nil {
 		return nil, fmt.Errorf("make CA: %w", err)
@@ -84,9 +88,15 @@ func NewLeaf(ca *Pair, o LeafOptions) (*Pair, error) {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
 	issuer := ca.Leaf()
+	if err := checkPermitted(issuer, o.Names); err != nil {
+		return nil, fmt.Errorf("make certificate: %w", err)
+	}
 	t, key, err := leafTemplate(o, now, DefaultLeafDays)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
+	}
+	if len(issuer.PermittedDNSDomains) > 0 && len(o.Names.DNS) == 0 {
+		t.Subject.CommonName = "" // OpenSSL would hold an address there against the permitted DNS names
 	}
 	if t.NotBefore.Before(issuer.NotBefore) {
 		t.NotBefore = issuer.NotBefore

@@ -20,7 +20,7 @@ func TestNewCA(t *testing.T) {
 	if !c.IsCA || !c.BasicConstraintsValid || c.MaxPathLen != 0 || !c.MaxPathLenZero {
 		t.Errorf("IsCA %v, path length %d: want a CA of path length 0", c.IsCA, c.MaxPathLen)
 	}
-	if c.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign || len(c.ExtKeyUsage) != 0 {
+	if c.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign || !slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) {
 		t.Errorf("key usage %b, extended %v", c.KeyUsage, c.ExtKeyUsage)
 	}
 	if got := c.NotAfter.Sub(c.NotBefore) + time.Second; got != 3650*24*time.Hour {
@@ -263,7 +263,7 @@ func TestNewLeafRefuses(t *testing.T) {
 		{"negative life", ca, LeafOptions{Names: names, Days: -1}, "-1 days"},
 		{"endless life", ca, LeafOptions{Names: names, Days: 1 << 40}, "days"},
 		{"unknown key type", ca, LeafOptions{Names: names, KeyType: "dsa"}, "dsa"},
-		{"name outside the CA's constraints", constrained, LeafOptions{Names: names}, "verify as a client"},
+		{"name outside the CA's constraints", constrained, LeafOptions{Names: names}, "limited to example.org"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

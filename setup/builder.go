@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"packhouse/server/config"
@@ -238,6 +239,9 @@ func (b *builder) manifest() error {
 	}
 	if b.answers.PublicURL != "" {
 		m.Settings["public-url"] = b.answers.PublicURL
+	}
+	if len(b.answers.CAPermit) > 0 && b.answers.TLS == PrivateCA {
+		m.Settings[settingCAPermit] = strings.Join(b.answers.CAPermit, ",")
 	}
 	for _, c := range b.plan.Changes {
 		if c.Mode.IsDir() || c.Kind == Remove {

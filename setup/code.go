@@ -23,6 +23,7 @@ const (
 	CodeIsDir        = "file-is-directory"   // a directory lies where a file belongs
 	CodeOpenKey      = "key-readable-by-all" // others on this machine can read the private key
 	CodeCAKey        = "ca-key-missing"      // the CA's key was moved away, and a certificate is due
+	CodeCALimits     = "ca-limits"           // a name outside the limits of the CA, or other limits than it has
 	CodeLongLife     = "cert-days"           // warning: some clients refuse such a long life
 	CodeCloseEnd     = "cert-close-to-end"   // warning: the certificate in use should be renewed
 	CodeStaging      = "acme-staging"        // note: no client trusts what the staging directory signs

@@ -28,6 +28,7 @@ type Card struct {
 	Handoff     string    `json:"handoff"`               // path of handoff.md
 	Config      string    `json:"config"`                // path of myconfig.yml
 	Service     string    `json:"service,omitempty"`     // the unit that runs the server; empty: whoever starts it does
+	MoveCAKey   *Command  `json:"moveCAKey,omitempty"`   // moves ca.key out of the installation; nil: it is not there
 	Commands    []Command `json:"commands"`              // that work as printed, and ask for the password
 }
 
@@ -111,6 +112,7 @@ func Handoff(ctx context.Context, m *Machine, p *Plan) Card {
 	}
 	c.Password = p.passwordPlace(c.User)
 	c.Commands = c.commands(a.TLS)
+	c.MoveCAKey = caKeyAdvice(p.Dir)
 	return c
 }
 

@@ -38,7 +38,14 @@ func (a *Answers) pairs() []pair {
 			if (q.Advanced && value == q.Get(&initial)) || value == "" || (q.Kind == Confirm && !q.Advanced && value == "false") {
 				continue
 			}
-			out = append(out, pair{strings.TrimPrefix(q.Flags[0], "--"), value})
+			name := strings.TrimPrefix(q.Flags[0], "--")
+			if flag, _ := flagNamed(name); flag.Kind == FlagList {
+				for _, item := range splitList(value) {
+					out = append(out, pair{name, item})
+				}
+				continue
+			}
+			out = append(out, pair{name, value})
 		}
 	}
 	named := false

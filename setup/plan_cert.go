@@ -133,7 +133,7 @@ func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err erro
 		}
 		trust = pair.CertPEM()
 	} else {
-		ca, bundle, err := b.authority()
+		ca, bundle, err := b.authority(names)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -206,8 +206,9 @@ func newNames(info, old certgen.Info) []string {
 	return append(meaning, fmt.Sprintf("ends %s, was %s", day(info.NotAfter), day(old.NotAfter)))
 }
 
-// authority plans ca.crt and ca.key, and returns what signs and what clients have to trust.
-func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
+// authority plans ca.crt and ca.key, and returns the CA that signs a certificate for names, and the
+// PEM that clients must trust.
+func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byte, err error) {
 	a, in := &b.answers, b.installed
 	if in.CA != nil && !a.NewCA {
 		ca, err := signingCA(a, in)
@@ -225,7 +226,11 @@ func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
 		b.keep(CACertFile)
 		return ca, certgen.EncodeChain(in.CA.Chain...), nil
 	}
-	if ca, err = certgen.NewCA(certgen.CAOptions{Now: b.now}); err != nil {
+	limits, err := caLimits(a, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	if ca, err = certgen.NewCA(certgen.CAOptions{Now: b.now, Permit: limits}); err != nil {
 		return nil, nil, err
 	}
 	key, err := ca.KeyPEM()
@@ -235,6 +240,9 @@ func (b *builder) authority() (ca *certgen.Pair, bundle []byte, err error) {
 	bundle = ca.CertPEM()
 	info := certgen.Inspect(ca.Leaf())
 	meaning := []string{fmt.Sprintf("certificate authority %s, for clients to trust; until %s; fingerprint %s", info.CommonName, day(info.NotAfter), info.Fingerprint)}
+	if permitted, limited := certgen.PermittedBy(ca.Leaf()); limited {
+		meaning = append(meaning, "limited to "+strings.Join(permitted.Strings(), ", ")+": another name needs a new CA")
+	}
 	if in.CA != nil {
 		bundle = append(bundle, certgen.EncodeChain(in.CA.Chain[0])...)
 		meaning = append(meaning, "handed out together with the old one, "+in.CA.Info.CommonName+", until every client trusts the new one")

@@ -62,6 +62,9 @@ func judgeCA(a *Answers) []Finding {
 	if reason := leafReason(a, a.existing); reason == "" {
 		return nil
 	}
+	if outside := outsideCA(a); len(outside) > 0 {
+		return outside
+	}
 	if _, err := signingCA(a, a.existing); err != nil {
 		return []Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")}
 	}

@@ -71,6 +71,21 @@ func (r *resolver) given(flag string) (string, Origin, bool) {
 	return "", "", false
 }
 
+// answer returns the strongest answer to a flag as text: of a flag that may be repeated, all values
+// of that layer, separated by commas.
+func (r *resolver) answer(flag string) (string, Origin, bool) {
+	text, origin, ok := r.given(flag)
+	if f, _ := flagNamed(flag); !ok || f.Kind != FlagList {
+		return text, origin, ok
+	}
+	for _, l := range r.layers {
+		if v := l.values[flag]; len(v) > 0 {
+			return strings.Join(v, ","), l.origin, true
+		}
+	}
+	return "", "", false
+}
+
 // all returns the answers to a flag that adds, of all layers, the weakest first, and the strongest origin.
 func (r *resolver) all(flag string) (texts []string, origin Origin) {
 	for _, l := range slices.Backward(r.layers) {
@@ -110,7 +125,7 @@ func (r *resolver) scalars() {
 			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || len(q.Flags) == 0 {
 				continue
 			}
-			text, origin, ok := r.given(strings.TrimPrefix(q.Flags[0], "--"))
+			text, origin, ok := r.answer(strings.TrimPrefix(q.Flags[0], "--"))
 			if !ok {
 				continue
 			}
@@ -222,6 +237,9 @@ func (r *resolver) baseCertificate(set func(string, Origin, func())) {
 	}
 	set("key-type", FromInstallation, func() { a.KeyType = certgen.KeyType(leaf.Info.KeyType) })
 	set("subject", FromInstallation, func() { a.Subject = certgen.FormatSubject(leaf.Chain[0].Subject) })
+	if ca := a.existingCA(); ca != nil && a.TLS == PrivateCA {
+		set("ca-permit", FromInstallation, func() { a.CAPermit = permittedBeyondNames(ca, r.installed) })
+	}
 	if days := lifeDays(leaf.Chain[0]); days != a.certDays() && !cutByCA(leaf.Chain) {
 		set("cert-days", FromInstallation, func() { a.CertDays = days })
 	}

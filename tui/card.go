@@ -177,6 +177,11 @@ func (m *model) cardLines(width int) []string {
 		row("certificate", c.CAFile)
 		lines = append(lines, t.Muted.Render(layout.Cut(layout.Pad("", 12)+"give this file to every client", width)))
 	}
+	if c.MoveCAKey != nil {
+		lines = append(lines, "")
+		lines = append(lines, layout.Wrap(clean(c.MoveCAKey.Title), width)...)
+		lines = append(lines, shellLines(clean(c.MoveCAKey.Line), width)...)
+	}
 	for _, command := range c.Commands {
 		lines = append(lines, "", t.Title.Render(clean(command.Title)))
 		lines = append(lines, shellLines(clean(command.Line), width)...)

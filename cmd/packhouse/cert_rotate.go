@@ -15,9 +15,11 @@ type rotateOptions struct {
 	names, drop   []string
 	keyType, days string
 	subject       string
+	permit        []string
 	newKey, newCA bool
 	dropOldCA     bool
 	caKey         string
+	moveCAKey     string
 	expiresIn     int // days; 0: rotate in any case
 	json          bool
 }
@@ -57,13 +59,23 @@ command daily. The last line of output is "changed" or "unchanged".`,
 			if left := daysLeft(installed, a.now()); o.expiresIn > 0 && left > o.expiresIn {
 				return a.unchanged(o.json, "the certificate is valid for %d more days", left)
 			}
+			if o.caKey != "" && o.moveCAKey != "" {
+				return usageError(errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"))
+			}
 			if o.newCA && o.dropOldCA {
 				return usageError(errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
 			}
 			if err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers(), json: o.json}); err != nil {
 				return err
 			}
-			return a.proveCert(cmd.Context(), o.dir)
+			if err := a.proveCert(cmd.Context(), o.dir); err != nil {
+				return err
+			}
+			if o.moveCAKey != "" {
+				return a.moveCAKey(installed.Dir, o.moveCAKey)
+			}
+			a.adviseCAKey(installed.Dir)
+			return nil
 		},
 	}
 	a.addDir(cmd, &o.dir)
@@ -75,8 +87,10 @@ command daily. The last line of output is "changed" or "unchanged".`,
 	f.StringVar(&o.subject, "subject", "", "`SUBJECT` of the certificate: C=,ST=,L=,O=,OU=")
 	f.BoolVar(&o.newKey, "new-key", false, "also generate a new key")
 	f.BoolVar(&o.newCA, "new-ca", false, "also create a new CA, which every client must trust")
+	f.StringArrayVar(&o.permit, "ca-permit", nil, "with --new-ca: limit the CA to names below or addresses in `NAME_OR_CIDR` (default the limits of the old CA)")
 	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: remove the old CA from ca.crt")
 	f.StringVar(&o.caKey, "ca-key", "", "`FILE` with the CA's key, if you keep it elsewhere")
+	f.StringVar(&o.moveCAKey, "move-ca-key", "", "afterwards, move the CA's key to `FILE`, a new file")
 	f.IntVar(&o.expiresIn, "expires-in", 0, "rotate only if the certificate expires within `DAYS` days")
 	addJSON(cmd, &o.json)
 	return cmd
@@ -95,7 +109,7 @@ func (o rotateOptions) answers() setup.Values {
 			answers[name] = []string{value}
 		}
 	}
-	for name, values := range map[string][]string{"san": o.names, "no-san": o.drop} {
+	for name, values := range map[string][]string{"san": o.names, "no-san": o.drop, "ca-permit": o.permit} {
 		if len(values) > 0 {
 			answers[name] = values
 		}

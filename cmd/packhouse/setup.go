@@ -15,14 +15,15 @@ import (
 
 // setupOptions are the answers to how setup goes about its work.
 type setupOptions struct {
-	dir      string
-	yes      bool
-	dryRun   bool
-	json     bool
-	noStart  bool
-	serve    bool
-	rollback bool
-	lines    bool // asks line by line
+	dir       string
+	yes       bool
+	dryRun    bool
+	json      bool
+	noStart   bool
+	moveCAKey string // file to move the CA's key to; empty: it stays
+	serve     bool
+	rollback  bool
+	lines     bool // asks line by line
 }
 
 // newSetup installs a registry or changes an installation.
@@ -131,7 +132,7 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 	is := func(name string) bool { return value(name) == "true" }
 	o := setupOptions{
 		dir: value("dir"), yes: is("yes"), dryRun: is("dry-run"), json: is("json"), noStart: is("no-start"), serve: is("serve"),
-		rollback: is("rollback-on-failure"), lines: is("accessible"),
+		rollback: is("rollback-on-failure"), lines: is("accessible"), moveCAKey: value("move-ca-key"),
 	}
 	for _, values := range []setup.Values{input.Flags, fileValues(input)} {
 		if v := values["dir"]; len(v) > 0 && v[len(v)-1] == "" { // a variable of a script that is not set

@@ -66,6 +66,9 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	} else {
 		s.say("nothing to change in %s", plan.Dir)
 	}
+	if err := s.moveCAKey(plan.Dir); err != nil {
+		return s.finish(report, &exitError{exitFailed, err})
+	}
 	card := setup.Handoff(ctx, s.machine, plan)
 	report.Card = &card
 	if s.o.noStart && card.Service != "" {
@@ -191,6 +194,9 @@ func (s *setupRun) showCard(card setup.Card) {
 		fmt.Fprintf(s.stdout, "certificate  %s is what clients must trust\n", card.CAFile)
 	}
 	fmt.Fprintf(s.stdout, "hand out     %s\n\n", card.Handoff)
+	if c := card.MoveCAKey; c != nil {
+		fmt.Fprintf(s.stdout, "# %s\n%s\n", c.Title, c.Line)
+	}
 	for _, c := range card.Commands {
 		fmt.Fprintf(s.stdout, "# %s\n%s\n", c.Title, c.Line)
 	}

@@ -80,6 +80,14 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 			outcome.Card.Password = "in " + path
 		}
 	}
+	if outcome.Applied != nil && outcome.Plan != nil {
+		if moved := a.moveCAKey(outcome.Plan.Dir); moved != nil {
+			return errors.Join(err, moved)
+		}
+		if a.o.moveCAKey != "" {
+			outcome.Card.MoveCAKey = nil
+		}
+	}
 	if outcome.Stage >= tui.Proved && (!outcome.Managed || outcome.Applied != nil) {
 		a.showCard(outcome.Card)
 	}

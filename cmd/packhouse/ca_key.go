@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+
+	"packhouse/setup"
+)
+
+// moveCAKey moves the key of the private CA in dir to the file that --move-ca-key names, if any.
+func (s *setupRun) moveCAKey(dir string) error {
+	if s.o.moveCAKey == "" {
+		return nil
+	}
+	return s.app.moveCAKey(dir, s.o.moveCAKey)
+}
+
+// moveCAKey moves the key of the private CA in dir to target and reports how to renew with it.
+func (a *app) moveCAKey(dir, target string) error {
+	path, err := setup.MoveCAKey(dir, target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return withHint(err, "leave --move-ca-key out: the key is not in the installation, or the directory of FILE does not exist")
+	}
+	if err != nil {
+		return err
+	}
+	a.say("moved the CA's key to %s", path)
+	a.hint("packhouse cert rotate --dir %s --ca-key %s renews the certificate", setup.Shell(dir), setup.Shell(path))
+	return nil
+}
+
+// adviseCAKey prints the command that moves the CA's key away, if it is in the installation.
+func (a *app) adviseCAKey(dir string) {
+	in := &setup.Installed{Dir: dir}
+	if c := in.CAKeyAdvice(); c != nil {
+		a.hint("%s: %s", c.Title, c.Line)
+	}
+}
