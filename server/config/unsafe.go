@@ -131,16 +131,23 @@ func (v *verifier) unsafeClientNames() {
 // clients are refused, or one leaf certificate is accepted as its own issuer.
 func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
 	for i, c := range chain {
-		if c.BasicConstraintsValid && c.IsCA || c.Version < 3 {
+		if (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && forClients(c) {
 			continue
 		}
-		v.add(Warning, CodeClientCA, key, fmt.Sprintf(": certificate %d of %s is not a CA, so it verifies no client: %s",
+		v.add(Warning, CodeClientCA, key, fmt.Sprintf(": certificate %d of %s is not a CA for client certificates, so it verifies no client: %s",
 			i+1, quotePath(path), quote(c.Subject.String())), "name the certificate of the CA that signs client certificates")
 	}
 	if now := v.probes.Now(); !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return certgen.ValidAt(c, now) }) {
 		v.add(Warning, CodeClientCA, key, fmt.Sprintf(": no certificate of %s is valid now, so it verifies no client", quotePath(path)),
 			"renew the CA, or correct the clock")
 	}
+}
+
+// forClients reports whether the extended key usage of a CA lets it sign client certificates. The
+// private CA that setup creates may sign certificates of servers only.
+func forClients(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
 // unsafePlainPasswords warns about passwords over plain HTTP beyond this machine that http.insecure

@@ -40,6 +40,7 @@ func TestUnsafeSettings(t *testing.T) {
 		{"client names with a space", names(tls+", clientcas: [$/ca.crt]}", "'ci '", "admin"), []string{CodeClientNames}},
 		{"client names", names(tls+", clientcas: [$/ca.crt], clientauth: verify-client-cert-if-given}", "ci", "admin"), nil},
 		{"a leaf as client CA", base + "http: {addr: ':5000', " + tls + ", clientcas: [$/other.crt]}}\n" + secured, []string{CodeClientCA}},
+		{"the private CA as client CA", base + "http: {addr: ':5000', " + tls + ", clientcas: [$/server-ca.crt]}}\n" + secured, []string{CodeClientCA}},
 		{"a cipher suite with CBC", base + "http: {addr: ':5000', " + tls + ", ciphersuites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]}}\n" + secured, []string{CodeCipherCBC}},
 		{"plain passwords confirmed", base + "http: {addr: ':5000', insecure: true}\n" + secured, []string{CodePlainPasswords}},
 		{"passwords behind a proxy", base + "http: {addr: ':5000', insecure: true, trustedproxies: [10.0.0.1]}\n" + secured, nil},

@@ -2,9 +2,16 @@ package config
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,7 +59,8 @@ func newPlace(t testing.TB) place {
 		p.write(name+".crt", string(leaf.CertPEM()), 0o644)
 		p.write(name+".key", string(key), 0o600)
 	}
-	p.write("ca.crt", string(ca.CertPEM()), 0o644)
+	p.write("server-ca.crt", string(ca.CertPEM()), 0o644)
+	p.write("ca.crt", string(clientCA(t)), 0o644)
 	p.write("htpasswd-basic", "admin:"+knownHash+"\nspectro:"+knownHash+"\n", 0o600)
 	for _, dir := range []string{"data", "log"} {
 		if err := os.Mkdir(filepath.Join(p.dir, dir), 0o700); err != nil {
@@ -60,6 +68,24 @@ func newPlace(t testing.TB) place {
 		}
 	}
 	return p
+}
+
+// clientCA returns the PEM of a CA without limits on what it signs.
+func clientCA(t testing.TB) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clients"}, BasicConstraintsValid: true, IsCA: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 func (p place) path(name string) string { return filepath.Join(p.dir, name) }
