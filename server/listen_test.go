@@ -1,11 +1,14 @@
 package server
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // peers is a listener of connections from given addresses.
@@ -37,12 +40,13 @@ func (p *peer) Close() error {
 	return nil
 }
 
-// TestOneAddressLeavesRoom: whoever opens connections without end has half of what there is, and everybody else gets in.
+// TestOneAddressLeavesRoom: an address has half of the connections. Beyond that its own oldest idle one is evicted, and where all
+// are busy the new one is closed.
 func TestOneAddressLeavesRoom(t *testing.T) {
 	proxy := netip.MustParseAddr("198.51.100.9")
 	for name, tc := range map[string]struct {
 		from string
-		got  int // of ten
+		stay int // of seven connections
 	}{
 		"an address":      {"192.0.2.1:1", 4},
 		"IPv6":            {"[2001:db8::1]:1", 4},
@@ -50,47 +54,67 @@ func TestOneAddressLeavesRoom(t *testing.T) {
 		"a listed proxy":  {"198.51.100.9:1", 7},
 		"written as IPv6": {"[::ffff:192.0.2.1]:1", 4},
 	} {
-		t.Run(name, func(t *testing.T) {
-			from := peers{next: make(chan net.Conn, 20)}
-			l := newLimitedListener(from, 8, func(a netip.Addr) bool { return a == proxy })
-			var greedy []*peer
-			for range 7 {
-				c := &peer{from: tc.from, closed: make(chan struct{})}
-				greedy = append(greedy, c)
-				from.next <- c
-			}
-			other := &peer{from: "203.0.113.5:1", closed: make(chan struct{})}
-			from.next <- other
-			got := 0
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				if c == other {
-					break
-				}
-				got++
-			}
-			closed := 0
-			for _, c := range greedy {
-				select {
-				case <-c.closed:
-					closed++
-				default:
-				}
-			}
-			if got != tc.got || closed != 7-tc.got {
-				t.Errorf("%d of 7 got in, %d were closed; want %d", got, closed, tc.got)
-			}
-			l.watch(greedy[0], http.StateClosed)
-			again := &peer{from: strings.TrimSuffix(tc.from, "1") + "2", closed: make(chan struct{})}
-			if from.next <- again; len(l.places) >= 8 {
-				t.Fatal("no place was given back")
-			}
-			if c, err := l.Accept(); err != nil || c != again {
-				t.Errorf("after one ended: %v, %v", c, err)
-			}
-		})
+		for _, busy := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, busy %v", name, busy), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					from := peers{next: make(chan net.Conn, 20)}
+					l := newLimitedListener(from, 8, func(a netip.Addr) bool { return a == proxy })
+					var greedy []*peer
+					open := func(address string) *peer {
+						c := &peer{from: address, closed: make(chan struct{})}
+						from.next <- c
+						return c
+					}
+					for range 7 {
+						greedy = append(greedy, open(tc.from))
+					}
+					other := open("203.0.113.5:1")
+					for {
+						c, err := l.Accept()
+						if err != nil {
+							t.Fatal(err)
+						}
+						if c == other {
+							break
+						}
+						if busy {
+							l.open[c].requests++
+						}
+					}
+					synctest.Wait()
+					var closed []bool
+					for _, c := range greedy {
+						select {
+						case <-c.closed:
+							closed = append(closed, true)
+						default:
+							closed = append(closed, false)
+						}
+					}
+					if !slices.Equal(closed, closedOf(7, tc.stay, busy)) || len(l.open) != tc.stay+1 {
+						t.Errorf("closed %v, want %v; %d are open", closed, closedOf(7, tc.stay, busy), len(l.open))
+					}
+					last := greedy[6]
+					if busy {
+						last = greedy[0]
+					}
+					l.watch(last, http.StateClosed)
+					again := open(strings.TrimSuffix(tc.from, "1") + "2")
+					if c, err := l.Accept(); err != nil || c != again {
+						t.Errorf("after one ended: %v, %v", c, err)
+					}
+				})
+			})
+		}
 	}
+}
+
+// closedOf says which of some connections are closed if a number of them stays: the first ones while they are idle, and the last
+// ones if all are busy.
+func closedOf(all, stay int, busy bool) []bool {
+	closed := make([]bool, all)
+	for i := range all {
+		closed[i] = !busy && i < all-stay || busy && i >= stay
+	}
+	return closed
 }

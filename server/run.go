@@ -81,6 +81,9 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Error("challenges over HTTP are not answered", "error", err)
 	}
 	aside.Go(func() { s.watch(background) })
+	if s.signIns != nil {
+		aside.Go(func() { s.auth.Keep(background, s.signIns) })
+	}
 	if s.notifier != nil {
 		aside.Go(func() { s.notifier.Run(background) })
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -199,18 +200,20 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// TestConnectionLimit: further connections wait until one ends.
+// TestConnectionLimit: while requests have authenticated on all connections, further ones wait until one ends.
 func TestConnectionLimit(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, with(func(c *config.Config) { c.HTTP.Limits.Connections = 2 }))
 	f.run()
+	basic := httptest.NewRequest(http.MethodGet, "/", nil)
+	basic.SetBasicAuth("ci", writerPassword)
 	open := func() (net.Conn, *bufio.Reader) {
 		c, err := net.Dial("tcp", f.server.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		fmt.Fprint(c, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+		fmt.Fprintf(c, "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n", basic.Header.Get("Authorization"))
 		return c, bufio.NewReader(c)
 	}
 	answered := func(r *bufio.Reader) bool {

@@ -70,6 +70,7 @@ type Server struct {
 	store    storage.Store
 	records  *packrecord.Records // what is known of packs' archives
 	auth     *auth.Authenticator
+	signIns  auth.Keeper // nil: sign-ins are not kept
 	audit    *audit
 	notifier *notification.Notifier
 	certs    *certificates // nil without TLS
@@ -136,6 +137,11 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		wait := cmp.Or(s.options.StoreWait, defaultStoreWait)
 		if s.store, err = openStore(ctx, c, filesystem.Options{Log: s.log, Now: s.now, Wait: wait}); err != nil {
 			return err
+		}
+	}
+	if s.signIns = openSignIns(c, s.store); s.signIns != nil {
+		if err := s.auth.Restore(ctx, s.signIns); err != nil {
+			s.log.WarnContext(ctx, "sign-ins from before the start are forgotten", "error", err)
 		}
 	}
 	if c.HTTP.TLS.Enabled() {

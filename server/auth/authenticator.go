@@ -17,25 +17,26 @@ import (
 	"packhouse/server/problem"
 )
 
-// Options is what an Authenticator is given. Every field may be zero.
+// Options configures an Authenticator. Every field may be zero.
 type Options struct {
 	Now func() time.Time // nil: time.Now
-	Log *slog.Logger     // nil: nothing is logged
+	Log *slog.Logger     // nil: no log
 	// Verify compares a password with a hash and returns htpasswd.ErrMismatch for a wrong one. Nil: htpasswd.Verify.
 	Verify func(hash, password []byte) error
-	// Slots is how many comparisons run at once; 0: one for each processor but at least two. One of them is kept for addresses that
-	// somebody has signed in from before.
+	// Slots is how many comparisons run at once; 0: one for each processor, at least two. One of them is reserved for addresses
+	// and passwords that were verified before.
 	Slots int
-	// Queue is how many may wait for a slot; 0: 256.
+	// Queue is how many attempts may wait for a slot; 0: 256.
 	Queue int
 }
 
-// Authenticator finds out who sends a request, by HTTP Basic authentication against an htpasswd file (RFC 7617) or by client certificate.
+// Authenticator identifies the sender of a request, by HTTP Basic authentication against an htpasswd file (RFC 7617) or by
+// client certificate.
 //
-// A comparison with a bcrypt hash is made slow on purpose, so each is made once: right credentials are remembered for 15 minutes after
-// their last use and 12 hours at most, wrong ones likewise, so that a client with an old password costs nothing and counts once. What is
-// remembered is bound to the hash in the file and worth nothing once that changes. Guessing is slowed and stopped before any hash is
-// computed; who is remembered is never held up by it.
+// A comparison with a bcrypt hash is slow by design, so each is made once. Right credentials are cached for 15 minutes after
+// their last use and for 12 hours at most, wrong ones likewise, so that a client with an old password costs nothing and counts
+// once. A cache entry is bound to the hash in the file and ends when that changes. Wrong passwords slow down further ones;
+// credentials that were verified before are exempt.
 type Authenticator struct {
 	now    func() time.Time
 	log    *slog.Logger
@@ -43,9 +44,10 @@ type Authenticator struct {
 
 	settings atomic.Pointer[settings]
 	users    userFile
-	memory   *memory
+	cache    *cache
 	guard    *guard
-	slots    *slots
+	signIns  *signIns
+	queue    *queue
 	flights  flights
 	probes   *Probes
 	stats    stats
@@ -77,9 +79,10 @@ func NewAuthenticator(c config.Auth, o Options) (*Authenticator, error) {
 	if o.Queue <= 0 {
 		o.Queue = 256
 	}
-	a.memory = newMemory()
-	a.guard = newGuard(a.memory)
-	a.slots = newSlots(o.Slots, o.Queue)
+	a.cache = newCache()
+	a.guard = newGuard(a.cache)
+	a.signIns = newSignIns()
+	a.queue = newQueue(o.Slots, o.Queue, a.now, a)
 	a.probes = newProbes(a.now)
 	if err := a.Reconfigure(c); err != nil {
 		return nil, err
@@ -150,6 +153,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 		if err != nil {
 			return Identity{}, problem.Authenticate(s.realm)
 		}
+		connectionOf(r.Context()).identify()
 		return id, nil
 	}
 	if s.off {
@@ -158,8 +162,10 @@ func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 	if len(password) > htpasswd.MaxPasswordBytes {
 		return Identity{}, problem.Authenticate(s.realm).Because(&RefusedError{}) // bcrypt would ignore the tail; nobody can have such a one
 	}
+	client := ClientOf(r)
 	return a.byPassword(r.Context(), s, attempt{
-		user: user, password: password, client: ClientOf(r), account: a.current(s).lookup(user),
+		user: user, password: password, client: client, account: a.current(s).lookup(user),
+		connection: connectionOf(r.Context()), direct: !client.Shared && client.Addr == peerOf(r),
 	})
 }
 
@@ -170,6 +176,7 @@ func (a *Authenticator) byCertificate(s *settings, r *http.Request) Identity {
 	}
 	for _, name := range certificateNames(r.TLS.VerifiedChains[0][0]) {
 		if user, ok := s.clientNames[name]; ok && a.current(s).lookup(user).known {
+			connectionOf(r.Context()).identify()
 			return Identity{User: user}
 		}
 	}
@@ -186,24 +193,26 @@ func certificateNames(c *x509.Certificate) []string {
 	return names
 }
 
-// attempt is a pair of credentials on trial.
+// attempt is a pair of credentials to verify.
 type attempt struct {
 	user, password string
 	client         Client
 	account        account
+	connection     *Connection
+	direct         bool // the client is the peer of the connection
 }
 
 // RefusedError is the cause of a refusal by Authenticate.
 type RefusedError struct {
-	User     string // whose credentials they were to be; empty where there is no such user, since people type passwords into the wrong field
-	Locked   bool   // they were wrong once too often: further ones have to wait
-	Repeated bool   // the same credentials were refused before, or nothing is looked at now: this one told nothing new
+	User     string // empty if there is no such user: people type passwords into the wrong field
+	Locked   bool   // too many wrong passwords: further ones have to wait
+	Repeated bool   // the same credentials were refused before, or were not compared: this refusal adds nothing
 }
 
 // Error implements error.
 func (r *RefusedError) Error() string { return "wrong credentials" }
 
-// refused is the cause of a refusal of these credentials.
+// refused returns the cause of a refusal of these credentials.
 func (t attempt) refused(locked, repeated bool) *RefusedError {
 	r := &RefusedError{Locked: locked, Repeated: repeated}
 	if t.account.known {
@@ -212,69 +221,111 @@ func (t attempt) refused(locked, repeated bool) *RefusedError {
 	return r
 }
 
-// byPassword decides by what is remembered first, so that the slow way is only walked by what is new.
+// byPassword answers from the credentials cache where it can, and otherwise waits for a comparison.
 func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) (Identity, error) {
 	now := a.now()
-	key := a.memory.key(t.user, t.account.hash, t.password)
-	was, moved := a.memory.recall(key, t.client.Addr, now)
-	switch was {
-	case good:
-		a.stats.remembered.Add(1)
-		if moved {
-			a.guard.welcome(t.client, now)
-		}
-		return Identity{User: t.user}, nil
-	case bad:
+	key := a.cache.key(t.user, t.account.hash, t.password)
+	was, moved := a.cache.recall(key, t.client.Addr, now)
+	if was == bad {
 		a.stats.rejected.Add(1)
 		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(false, true))
 	}
-	if was != lapsed { // whoever was right before, with the same hash in the file, is right again: no guess
-		if wait := a.guard.locked(s.lockout, t.user, t.client, now); wait > 0 {
-			a.stats.locked.Add(1)
-			return Identity{}, problem.Slow(wait, "too many wrong passwords: wait before the next").Because(t.refused(true, true))
+	// For credentials that were verified before, an immediate answer tells right from wrong. The guard bounds how often.
+	exempt := was.verified() && (t.connection.proves(key) || a.guard.trusts(t.user, t.client.Bucket(), now))
+	if was == good && exempt {
+		a.stats.remembered.Add(1)
+		if moved {
+			a.signIns.welcome(t.client.Bucket(), now)
 		}
+		t.connection.prove(key, t.direct)
+		return Identity{User: t.user}, nil
 	}
-	err := a.flights.do(ctx, key, func(ctx context.Context) error { return a.compare(ctx, s, t, key, was == lapsed) })
+	ticket := a.ticket(s, t, key, exempt, now)
+	err := a.flights.do(ctx, ticket.id, func(ctx context.Context) error { return a.compare(ctx, s, t, ticket) })
+	refusal := (*refusalError)(nil)
 	switch {
 	case err == nil:
+		t.connection.prove(key, t.direct)
 		return Identity{User: t.user}, nil
 	case errors.Is(err, htpasswd.ErrMismatch):
-		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(a.failed(s, t, key), false))
-	case errors.Is(err, errQueueFull):
-		a.stats.turnedAway.Add(1)
-		return Identity{}, problem.Slow(time.Second, "too many are signing in at once: try again shortly")
+		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(a.locked(s, ticket), false))
+	case errors.As(err, &refusal):
+		return Identity{}, a.turnAway(t, ticket, refusal)
 	case ctx.Err() != nil:
 		return Identity{}, fmt.Errorf("wait for the password to be verified: %w", ctx.Err())
 	}
 	return Identity{}, fmt.Errorf("verify password: %w", err)
 }
 
-// compare computes the hash, when its turn has come, and remembers the outcome.
-func (a *Authenticator) compare(ctx context.Context, s *settings, t attempt, key credential, trusted bool) error {
-	trusted = trusted || a.guard.familiar(t.client, a.now())
-	var pause time.Duration
-	if !trusted {
-		pause = a.guard.pause(s.lockout, t.user, a.now())
+// ticket describes an attempt to the queue.
+func (a *Authenticator) ticket(s *settings, t attempt, key credential, exempt bool, now time.Time) *ticket {
+	address := t.client.Bucket()
+	known := a.signIns.familiar(address, now)
+	c := &ticket{
+		id: attemptID{key, address}, pair: a.guard.pair(t.user, address), address: address, network: t.client.network(),
+		lockable: t.client.lockable(known),
 	}
-	release, err := a.slots.acquire(ctx, t.client.Bucket(), trusted, pause)
+	if exempt {
+		c.trust |= exactMatch
+	}
+	if known {
+		c.trust |= familiar
+	}
+	if a.signIns.hints(t.user, t.account.hash, t.password, now) && a.guard.trusts(t.user, address, now) {
+		c.trust |= hinted
+	}
+	if c.trust == 0 {
+		if delay := a.guard.delay(s.lockout, t.user, now); delay > 0 {
+			c.notBefore = now.Add(delay)
+		}
+	}
+	return c
+}
+
+// turnAway returns the answer to an attempt that the queue refused.
+func (a *Authenticator) turnAway(t attempt, c *ticket, refusal *refusalError) error {
+	if !refusal.again {
+		a.guard.unseen(c.pair, a.now())
+	}
+	if refusal.paced {
+		a.stats.locked.Add(1)
+		return problem.Slow(refusal.wait, "too many wrong passwords: wait before the next").Because(t.refused(true, true))
+	}
+	a.stats.turnedAway.Add(1)
+	return problem.Slow(refusal.wait, "too many are signing in at once: try again shortly")
+}
+
+// compare waits for a slot, computes the hash and stores the outcome.
+func (a *Authenticator) compare(ctx context.Context, s *settings, t attempt, c *ticket) error {
+	release, err := a.queue.acquire(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer release()
+	switch was, _ := a.cache.recall(c.id.key, t.client.Addr, a.now()); was { // an attempt from elsewhere may have been first
+	case good:
+		return nil
+	case bad:
+		return htpasswd.ErrMismatch
+	}
 	err = a.hash(t.account.hash, t.password)
 	if !t.account.known {
-		err = htpasswd.ErrMismatch // whatever it was compared with
+		err = htpasswd.ErrMismatch // whatever the comparison with the dummy says
 	} else if err != nil {
 		for _, dummy := range t.account.pad {
-			_ = a.hash(dummy, t.password) // as long as it takes for anybody
+			_ = a.hash(dummy, t.password) // takes as long as for any other user
 		}
 	}
+	now := a.now()
 	switch {
 	case err == nil:
-		a.memory.remember(key, good, a.now())
-		a.guard.succeeded(t.user, t.client, a.now())
+		a.cache.remember(c.id.key, good, now)
+		a.guard.succeeded(s.lockout, c)
+		a.signIns.verified(t.user, t.account.hash, t.password, now)
+		a.signIns.welcome(c.address, now)
 	case errors.Is(err, htpasswd.ErrMismatch):
-		a.memory.remember(key, bad, a.now())
+		a.cache.remember(c.id.key, bad, now)
+		a.failed(s, t, c)
 	}
 	return err
 }
@@ -284,26 +335,44 @@ func (a *Authenticator) hash(hash []byte, password string) error {
 	return a.verify(hash, []byte(password))
 }
 
-// failed counts a wrong password against those who sent it, and tells whether the next has to wait. The name is logged only where it is a user's: people type passwords into the
+// failed counts a wrong password against its sender. It logs the name only of a user who exists: people type passwords into the
 // wrong field.
-func (a *Authenticator) failed(s *settings, t attempt, key credential) (locked bool) {
+func (a *Authenticator) failed(s *settings, t attempt, c *ticket) {
 	a.stats.failed.Add(1)
-	wait := a.guard.failed(s.lockout, t.user, t.client, key, a.now())
+	wait := a.guard.failed(s.lockout, t.user, c, c.id.key, a.now())
 	if wait <= 0 {
-		return false
+		return
 	}
 	user := "(unknown)"
 	if t.account.known {
 		user = t.user
 	}
 	a.log.Warn("too many wrong passwords, further ones have to wait", "user", user, "remote", t.client.String(), "wait", wait.String())
-	return true
 }
+
+// locked reports whether further attempts like this one have to wait.
+func (a *Authenticator) locked(s *settings, c *ticket) bool {
+	_, ofPair, ofAddress := a.guard.earliest(s.lockout, c, a.now())
+	return min(ofPair, ofAddress) < unpaced
+}
+
+// earliest implements pacer.
+func (a *Authenticator) earliest(t *ticket, now time.Time) (at time.Time, ofPair, ofAddress int) {
+	return a.guard.earliest(a.settings.Load().lockout, t, now)
+}
+
+// begin implements pacer.
+func (a *Authenticator) begin(t *ticket, now time.Time) {
+	a.guard.begin(a.settings.Load().lockout, t, now)
+}
+
+// rank implements pacer.
+func (a *Authenticator) rank(network string, now time.Time) int { return a.guard.rank(network, now) }
 
 // same compares in constant time.
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// withDefaults fills in what a configuration that was made by hand leaves out.
+// withDefaults sets what a configuration that was not parsed from a file leaves out.
 func withDefaults(l config.Lockout) config.Lockout {
 	if l.Attempts <= 0 {
 		l.Attempts = 10
@@ -315,7 +384,7 @@ func withDefaults(l config.Lockout) config.Lockout {
 		l.Delay = time.Second
 	}
 	if l.MaxDelay <= 0 {
-		l.MaxDelay = 5 * time.Minute
+		l.MaxDelay = l.Delay
 	}
 	l.MaxDelay = max(l.MaxDelay, l.Delay)
 	return l

@@ -60,7 +60,7 @@ func TestWrongPasswordIsComparedOnce(t *testing.T) {
 
 // TestFieldsDoNotRunTogether: user, hash and password are told apart whatever they hold.
 func TestFieldsDoNotRunTogether(t *testing.T) {
-	m := newMemory()
+	m := newCache()
 	seen := map[credential]string{}
 	for _, f := range [][3]string{{"a", "b", "c"}, {"ab", "", "c"}, {"a", "bc", ""}, {"", "ab", "c"}, {"a", "", "bc"}, {"abc", "", ""}, {"a\x00b", "", "c"}} {
 		key := m.key(f[0], []byte(f[1]), f[2])
@@ -69,7 +69,7 @@ func TestFieldsDoNotRunTogether(t *testing.T) {
 		}
 		seen[key] = fmt.Sprintf("%q", f)
 	}
-	if m.key("a", nil, "b") == newMemory().key("a", nil, "b") {
+	if m.key("a", nil, "b") == newCache().key("a", nil, "b") {
 		t.Error("two processes share a key")
 	}
 }
@@ -327,119 +327,6 @@ func TestFlood(t *testing.T) {
 		}
 		if statuses[0] != 0 || statuses[429] == 0 || statuses[401] == 0 || statuses[401]+statuses[429] != 400 {
 			t.Errorf("statuses of the flood: %v", statuses)
-		}
-	})
-}
-
-// TestRoundRobin: whoever has a hundred attempts waiting delays another by one.
-func TestRoundRobin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2, 100)
-		release, err := s.acquire(t.Context(), "a", false, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var mu sync.Mutex
-		var served []string
-		var group sync.WaitGroup
-		queue := func(address string) {
-			group.Go(func() {
-				release, err := s.acquire(t.Context(), address, false, 0)
-				if err != nil {
-					t.Errorf("%s: %v", address, err)
-					return
-				}
-				mu.Lock()
-				served = append(served, address)
-				mu.Unlock()
-				release()
-			})
-			synctest.Wait()
-		}
-		for range 6 {
-			queue("a")
-		}
-		queue("b")
-		queue("c")
-		release()
-		group.Wait()
-		if !slices.Equal(served[:3], []string{"a", "b", "c"}) || len(served) != 8 {
-			t.Errorf("served in the order %v", served)
-		}
-		if s.waiting[false] != 0 || s.waiting[true] != 0 || s.free != 1 || s.reserved != 1 || len(s.of) != 0 || len(s.ready) != 0 || len(s.ring) != 0 {
-			t.Errorf("something is left: %+v", s)
-		}
-	})
-}
-
-// TestReservedSlot: it is one, it is for the trusted, and it comes back.
-func TestReservedSlot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2, 100)
-		if _, err := s.acquire(t.Context(), "a", false, 0); err != nil {
-			t.Fatal(err)
-		}
-		got := make(chan func(), 3)
-		for range 3 {
-			go func() {
-				if release, err := s.acquire(t.Context(), "b", true, 0); err == nil {
-					got <- release
-				}
-			}()
-		}
-		for range 3 {
-			synctest.Wait()
-			if len(got) != 1 {
-				t.Fatalf("%d trusted run at once, want 1", len(got))
-			}
-			(<-got)()
-		}
-	})
-}
-
-// TestMakeRoom: who fills the queue makes room for who has nothing in it.
-func TestMakeRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2, 16) // two waiting for each address
-		release, err := s.acquire(t.Context(), "busy", false, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		outcome := make(chan string, 100)
-		queue := func(address string) {
-			go func() {
-				release, err := s.acquire(t.Context(), address, false, 0)
-				if err != nil {
-					outcome <- "away " + address
-					return
-				}
-				release()
-				outcome <- "served " + address
-			}()
-			synctest.Wait()
-		}
-		for i := range 8 {
-			queue(fmt.Sprint("greedy", i))
-			queue(fmt.Sprint("greedy", i))
-		}
-		queue("modest")
-		queue("greedy0")
-		if n := len(outcome); n != 2 {
-			t.Fatalf("%d were turned away, want one for the newcomer and one that had two", n)
-		}
-		release()
-		synctest.Wait()
-		close(outcome)
-		counts := map[string]int{}
-		for o := range outcome {
-			kind, address, _ := strings.Cut(o, " ")
-			counts[kind]++
-			if kind == "away" && address == "modest" {
-				t.Error("the newcomer was turned away")
-			}
-		}
-		if counts["served"] != 16 || counts["away"] != 2 || s.waiting[false] != 0 || len(s.of) != 0 || s.free != 1 {
-			t.Errorf("%v, left: %+v", counts, s)
 		}
 	})
 }

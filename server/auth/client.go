@@ -6,31 +6,39 @@ import (
 	"net/netip"
 )
 
-// Client is where a request comes from.
+// Client is the source of a request.
 type Client struct {
-	Addr netip.Addr // invalid where there is none, as on a Unix socket
-	// Shared says that others come from the same address, so that it cannot be held against all of them: a proxy that nobody listed. As
-	// anybody can write the headers that tell of one, it counts only where somebody has signed in from that address.
+	Addr netip.Addr // invalid if there is none, as on a Unix socket
+	// Shared reports that many clients may use this address, as behind a proxy that http.trustedproxies does not list: failures
+	// of one must not count against all. Anyone can forge a proxy's headers, so it counts only after a sign-in from the address.
 	Shared bool
 }
 
 type clientKey struct{}
 
-// WithClient tells an Authenticator where requests of this context come from. Without it that is the address of the connection.
+// WithClient sets the source of requests with this context. The default is the address of the connection.
 func WithClient(ctx context.Context, c Client) context.Context {
 	return context.WithValue(ctx, clientKey{}, c)
 }
 
-// ClientOf returns where a request comes from.
+// ClientOf returns the source of a request.
 func ClientOf(r *http.Request) Client {
 	if c, ok := r.Context().Value(clientKey{}).(Client); ok {
 		return c
 	}
+	if peer := peerOf(r); peer.IsValid() {
+		return Client{Addr: peer}
+	}
+	return Client{Shared: true}
+}
+
+// peerOf returns the address of the connection; invalid if there is none.
+func peerOf(r *http.Request) netip.Addr {
 	address, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return Client{Shared: true}
+		return netip.Addr{}
 	}
-	return Client{Addr: address.Addr().Unmap()}
+	return address.Addr().Unmap()
 }
 
 // String returns the address.
@@ -41,21 +49,43 @@ func (c Client) String() string {
 	return c.Addr.String()
 }
 
-// Bucket is what attempts and connections are counted by: the address, or the /64 of IPv6, which is what one customer gets.
+// Bucket returns what failures, known addresses and connections are counted by: an IPv4 address, or a /64 of IPv6, which is
+// what one subscriber gets and within which a host chooses addresses freely.
 func (c Client) Bucket() string {
+	if c.v6() {
+		return c.prefix(64)
+	}
 	if !c.Addr.IsValid() {
 		return "local"
-	}
-	if c.Addr.Is6() && !c.Addr.Is4In6() {
-		if p, err := c.Addr.WithZone("").Prefix(64); err == nil {
-			return p.String()
-		}
 	}
 	return c.Addr.Unmap().String()
 }
 
-// lockable tells whether an address can be held against those who come from it; a shared one only while it is familiar to nobody. Loopback
-// cannot: it is everybody behind a proxy on this machine.
+// network returns what shares the queue for password comparisons: a /24 of IPv4 or a /48 of IPv6, the smallest blocks that are
+// routed, and so assigned to one site. A larger share would pay whoever controls a whole block; within a network addresses
+// take turns.
+func (c Client) network() string {
+	if c.v6() {
+		return c.prefix(48)
+	}
+	if !c.Addr.IsValid() {
+		return "local"
+	}
+	return c.prefix(24)
+}
+
+func (c Client) v6() bool { return c.Addr.Is6() && !c.Addr.Is4In6() }
+
+func (c Client) prefix(bits int) string {
+	p, err := c.Addr.Unmap().WithZone("").Prefix(bits)
+	if err != nil {
+		return c.Addr.String()
+	}
+	return p.String()
+}
+
+// lockable reports whether failures may count against the whole address. For a shared address they do until a client has signed
+// in from it. Loopback is exempt: it stands for every client behind a proxy on this machine.
 func (c Client) lockable(familiar bool) bool {
 	return c.Addr.IsValid() && !c.Addr.IsLoopback() && !(c.Shared && familiar)
 }

@@ -57,7 +57,9 @@ func newBenchWith(t *testing.T, content string, l config.Lockout, o Options) *be
 	t.Helper()
 	b := &bench{T: t, path: filepath.Join(t.TempDir(), "htpasswd"), now: time.Now(), begun: make(chan struct{}, 1000)}
 	b.write(content)
-	o.Now = func() time.Time { return b.now }
+	if o.Now == nil {
+		o.Now = func() time.Time { return b.now }
+	}
 	o.Log = slog.New(slog.NewTextHandler(&b.log, nil))
 	o.Verify = b.verify
 	a, err := NewAuthenticator(config.Auth{Method: config.AuthHtpasswd, Htpasswd: config.Htpasswd{Realm: "r", Path: b.path, Lockout: l}}, o)

@@ -6,11 +6,18 @@ import (
 	"sync"
 )
 
-// flights lets one verification of a credential run at a time, whose outcome everybody gets who asks meanwhile. It runs on its own: that the
-// one who began it is gone fails nobody else; it is given up when all are gone and it has not begun to compute.
+// attemptID identifies an attempt: credentials from one address.
+type attemptID struct {
+	key     credential
+	address string
+}
+
+// flights runs one verification of an attempt at a time and hands its outcome to every request that waits for it. The
+// verification does not depend on the request that started it. It is canceled once no request waits for it anymore, unless the
+// comparison has begun.
 type flights struct {
 	mu sync.Mutex
-	up map[credential]*flight
+	up map[attemptID]*flight
 }
 
 type flight struct {
@@ -20,44 +27,45 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
-// do returns the outcome of work for this credential, its own or one that is running already. errQueueFull of somebody else's counts for
-// nothing: that was a matter of their address.
-func (f *flights) do(ctx context.Context, key credential, work func(context.Context) error) error {
+// do returns the outcome of work for this attempt, its own or that of a verification that is running already. A refusal by the
+// queue counts only for the request that it was issued to.
+func (f *flights) do(ctx context.Context, id attemptID, work func(context.Context) error) error {
 	for {
-		fl, leads := f.join(ctx, key, work)
+		fl, leads := f.join(ctx, id, work)
 		select {
 		case <-fl.done:
 		case <-ctx.Done():
-			f.leave(key, fl)
+			f.leave(id, fl)
 			return ctx.Err()
 		}
-		if !leads && errors.Is(fl.err, errQueueFull) {
+		var refusal *refusalError
+		if !leads && errors.As(fl.err, &refusal) {
 			continue
 		}
 		return fl.err
 	}
 }
 
-// join boards the flight of a credential, or starts one.
-func (f *flights) join(ctx context.Context, key credential, work func(context.Context) error) (fl *flight, leads bool) {
+// join joins the flight of an attempt or starts one.
+func (f *flights) join(ctx context.Context, id attemptID, work func(context.Context) error) (fl *flight, leads bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl, ok := f.up[key]; ok {
+	if fl, ok := f.up[id]; ok {
 		fl.waiting++
 		return fl, false
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	fl = &flight{done: make(chan struct{}), waiting: 1, cancel: cancel}
 	if f.up == nil {
-		f.up = map[credential]*flight{}
+		f.up = map[attemptID]*flight{}
 	}
-	f.up[key] = fl
+	f.up[id] = fl
 	go func() {
 		defer cancel()
 		fl.err = work(ctx)
 		f.mu.Lock()
-		if f.up[key] == fl {
-			delete(f.up, key)
+		if f.up[id] == fl {
+			delete(f.up, id)
 		}
 		f.mu.Unlock()
 		close(fl.done)
@@ -65,15 +73,15 @@ func (f *flights) join(ctx context.Context, key credential, work func(context.Co
 	return fl, true
 }
 
-// leave gets off; the last one to do so calls the flight off.
-func (f *flights) leave(key credential, fl *flight) {
+// leave removes a request from a flight and cancels the flight if it was the last one.
+func (f *flights) leave(id attemptID, fl *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if fl.waiting--; fl.waiting > 0 {
 		return
 	}
 	fl.cancel()
-	if f.up[key] == fl {
-		delete(f.up, key) // whoever comes now starts anew
+	if f.up[id] == fl {
+		delete(f.up, id) // the next request starts another flight
 	}
 }

@@ -1,151 +1,263 @@
 package auth
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"packhouse/server/config"
 )
 
 const (
-	// farHigher is how many times more an address, or a user from anywhere, may fail than one user from one address.
+	// farHigher is how many times more often an address, or a user from anywhere, may fail than one user from one address.
 	farHigher = 10
-	// mostCounted bounds what is kept of those who failed, of each kind.
+	// mostCounted bounds each list of failures.
 	mostCounted = 20_000
-	// familiarFor is how long an address is known after somebody signed in from it.
-	familiarFor = 24 * time.Hour
+	// networkWindow is how long a network without further failures ranks behind networks that had none.
+	networkWindow = 10 * time.Minute
+	// longestHold bounds how long a paced attempt waits for its turn, and mostHeld how many wait. More are refused.
+	longestHold = 10 * time.Second
+	mostHeld    = 3
 )
 
-// guard slows down and stops the guessing of passwords. It counts distinct wrong passwords, not requests:
+var (
+	// guesses bounds the comparisons for a user from one address whatever the configuration says: 3,900 in any hour.
+	guesses = rate{interval: time.Second, burst: 300}
+	// inferences bounds how many attempts may be refused unseen while verified passwords skip the lockout: with such a skip each
+	// refusal says that the password was not the verified one.
+	inferences = rate{interval: time.Second / 5, burst: 300}
+)
+
+// guard slows down the guessing of passwords. It counts distinct wrong passwords, not requests:
 //
-//   - of one user from one address: over the limit they have to wait, twice as long each time;
-//   - from one address (one /64 of IPv6) whoever they claim to be: likewise, at a far higher count;
-//   - of one user from anywhere: each attempt is made a little slower, and nobody is refused, so that nobody can be locked out from afar.
+//   - for one user from one address, and at a far higher count for one address (a /64 of IPv6) whatever the user: over the limit
+//     comparisons are paced, one per pause;
+//   - for one user from anywhere: each attempt is delayed a little, so that no client can lock a user out from afar.
+//
+// Credentials that were verified before are not paced, as long as an address does not refuse so many guesses that the exemption
+// itself would become a way to test passwords.
 type guard struct {
-	keys *memory // makes keys of fixed size out of names a stranger chose
+	keys *cache // makes keys of fixed size from names that a client chose
 
 	mu        sync.Mutex
-	pairs     lru[credential, failures]
+	pairs     lru[credential, pair]
 	addresses lru[string, failures]
+	networks  lru[string, failures]
 	names     lru[credential, failures]
-	known     lru[string, time.Time]
+
+	strictUntil atomic.Int64 // Unix nanoseconds; until then trusts has to check the pair
 }
 
-// failures is how often somebody was wrong.
+// pair is one user from one address.
+type pair struct {
+	failures
+	compared pace // comparisons
+	refused  pace // distinct attempts that were refused without a comparison
+}
+
+// failures counts distinct wrong credentials.
 type failures struct {
-	seen  []credential // those counted one by one
+	seen  []uint64 // abbreviated credentials, to count each once
 	count int
 	last  time.Time
-	until time.Time // nothing is tried before
+	next  time.Time // when the next comparison may begin
 }
 
-func newGuard(keys *memory) *guard {
+func newGuard(keys *cache) *guard {
 	return &guard{
 		keys:      keys,
-		pairs:     newLRU[credential, failures](mostCounted),
+		pairs:     newLRU[credential, pair](mostCounted),
 		addresses: newLRU[string, failures](mostCounted),
+		networks:  newLRU[string, failures](mostCounted),
 		names:     newLRU[credential, failures](mostCounted),
-		known:     newLRU[string, time.Time](mostCounted),
 	}
 }
 
-func (g *guard) pair(user string, c Client) credential {
-	return g.keys.key(user, nil, c.Bucket())
-}
+func (g *guard) pair(user, address string) credential { return g.keys.key(user, nil, address) }
 
 func (g *guard) name(user string) credential { return g.keys.key(user, nil, "") }
 
-// locked returns how long an attempt has to wait; 0: not at all.
-func (g *guard) locked(l config.Lockout, user string, c Client, now time.Time) time.Duration {
+// trusts reports whether credentials that were verified before may skip the lockout of a user and address.
+func (g *guard) trusts(user, address string, now time.Time) bool {
+	if now.UnixNano() >= g.strictUntil.Load() {
+		return true
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var wait time.Duration
-	if f, ok := g.pairs.get(g.pair(user, c)); ok {
-		wait = f.wait(l, now)
-	}
-	if c.lockable(g.knows(c, now)) {
-		if f, ok := g.addresses.get(c.Bucket()); ok {
-			wait = max(wait, f.wait(l, now))
-		}
-	}
-	return wait
+	p, ok := g.pairs.get(g.pair(user, address))
+	return !ok || !p.refused.earliest(inferences).After(now)
 }
 
-// pause returns how much slower an attempt is made because others guess at the same user.
-func (g *guard) pause(l config.Lockout, user string, now time.Time) time.Duration {
+// unseen records that an attempt was refused without a comparison.
+func (g *guard) unseen(id credential, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if f, ok := g.names.get(g.name(user)); ok && !f.forgotten(l, now) && f.count >= farHigher*l.Attempts {
+	p, ok := g.pairs.get(id)
+	if !ok {
+		p = g.pairs.put(id, pair{})
+	}
+	p.refused.take(inferences, now)
+	if at := p.refused.earliest(inferences); at.After(now) {
+		g.strictUntil.Store(max(g.strictUntil.Load(), at.UnixNano()))
+	}
+}
+
+// unpaced is the number of attempts that may wait where only the queue limits them.
+const unpaced = 1 << 30
+
+// earliest returns when a comparison for this attempt may begin, and how many attempts may wait for it: for the user from this
+// address, and for the address.
+func (g *guard) earliest(l config.Lockout, t *ticket, now time.Time) (at time.Time, ofPair, ofAddress int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, ofPair, ofAddress = t.notBefore, unpaced, unpaced
+	if t.trust.verified() {
+		return at, ofPair, ofAddress
+	}
+	if p, ok := g.pairs.get(t.pair); ok {
+		if hourly := p.compared.earliest(guesses); hourly.After(now) {
+			at, ofPair = later(at, hourly), mostHeld
+		}
+		if pause := p.pause(l, l.Attempts, now); pause > 0 {
+			at, ofPair = later(at, p.next), held(pause, p.next.Sub(now))
+		}
+	}
+	if t.lockable {
+		if f, ok := g.addresses.get(t.address); ok {
+			if pause := f.pause(l, farHigher*l.Attempts, now); pause > 0 {
+				at, ofAddress = later(at, f.next), held(pause, f.next.Sub(now))
+			}
+		}
+	}
+	return at, ofPair, ofAddress
+}
+
+// held returns how many attempts may wait where one comparison begins per pause, the next after some time.
+func held(pause, wait time.Duration) int {
+	if wait > longestHold {
+		return 0
+	}
+	return min(mostHeld, 1+int((longestHold-max(wait, 0))/pause))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// begin records that a comparison begins.
+func (g *guard) begin(l config.Lockout, t *ticket, now time.Time) {
+	if t.trust.verified() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p, ok := g.pairs.get(t.pair)
+	if !ok {
+		p = g.pairs.put(t.pair, pair{})
+	}
+	p.compared.take(guesses, now)
+	if pause := p.pause(l, l.Attempts, now); pause > 0 {
+		p.next = now.Add(pause)
+	}
+	if t.lockable {
+		if f, ok := g.addresses.get(t.address); ok {
+			if pause := f.pause(l, farHigher*l.Attempts, now); pause > 0 {
+				f.next = now.Add(pause)
+			}
+		}
+	}
+}
+
+// delay returns how much an attempt is delayed because clients anywhere guess at the same user.
+func (g *guard) delay(l config.Lockout, user string, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f, ok := g.names.get(g.name(user)); ok && !f.forgotten(l.Window, now) && f.count >= farHigher*l.Attempts {
 		return l.Delay
 	}
 	return 0
 }
 
 // failed counts wrong credentials and returns how long the next attempt has to wait.
-func (g *guard) failed(l config.Lockout, user string, c Client, key credential, now time.Time) time.Duration {
+func (g *guard) failed(l config.Lockout, user string, t *ticket, key credential, now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	wait := count(&g.pairs, g.pair(user, c), l, l.Attempts, key, now)
-	if c.lockable(g.knows(c, now)) {
-		wait = max(wait, count(&g.addresses, c.Bucket(), l, farHigher*l.Attempts, key, now))
+	seen := binary.BigEndian.Uint64(key[:])
+	p, ok := g.pairs.get(t.pair)
+	if !ok {
+		p = g.pairs.put(t.pair, pair{})
 	}
-	count(&g.names, g.name(user), l, farHigher*l.Attempts, key, now)
+	wait := p.add(l, l.Attempts, seen, now)
+	if t.lockable {
+		wait = max(wait, find(&g.addresses, t.address).add(l, farHigher*l.Attempts, seen, now))
+	}
+	find(&g.names, g.name(user)).add(l, farHigher*l.Attempts, seen, now)
+	network := find(&g.networks, t.network)
+	if network.forgotten(networkWindow, now) {
+		*network = failures{}
+	}
+	network.count++
+	network.last = now
 	return wait
 }
 
-// succeeded forgets that this user was wrong from this address, and knows the address from now on.
-func (g *guard) succeeded(user string, c Client, now time.Time) {
+func find[K comparable](of *lru[K, failures], k K) *failures {
+	if f, ok := of.get(k); ok {
+		return f
+	}
+	return of.put(k, failures{})
+}
+
+// rank orders networks by their recent failures, in powers of two; 0 is none.
+func (g *guard) rank(network string, now time.Time) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.pairs.remove(g.pair(user, c))
-	g.known.put(c.Bucket(), now)
+	f, ok := g.networks.get(network)
+	if !ok || f.forgotten(networkWindow, now) {
+		return 0
+	}
+	return bits.Len(uint(f.count))
 }
 
-// welcome knows the address of somebody who was remembered.
-func (g *guard) welcome(c Client, now time.Time) {
+// succeeded forgets the failures of a user from an address, unless they are paced already: a guesser at the same address must
+// not get further attempts with each sign-in of the user.
+func (g *guard) succeeded(l config.Lockout, t *ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.known.put(c.Bucket(), now)
+	if p, ok := g.pairs.get(t.pair); ok && p.count < l.Attempts {
+		p.failures = failures{}
+	}
 }
 
-// familiar tells whether somebody has signed in from the address.
-func (g *guard) familiar(c Client, now time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.knows(c, now)
-}
-
-// knows is familiar for who holds the lock.
-func (g *guard) knows(c Client, now time.Time) bool {
-	at, ok := g.known.get(c.Bucket())
-	return ok && now.Sub(*at) < familiarFor
-}
-
-// count adds one distinct wrong credential and returns the wait that follows from it.
-func count[K comparable](of *lru[K, failures], k K, l config.Lockout, limit int, key credential, now time.Time) time.Duration {
-	f, ok := of.get(k)
-	if !ok {
-		f = of.put(k, failures{})
-	} else if f.forgotten(l, now) {
+// add counts one wrong credential unless it was counted before, and returns the wait that follows.
+func (f *failures) add(l config.Lockout, limit int, seen uint64, now time.Time) time.Duration {
+	if f.forgotten(l.Window, now) {
 		*f = failures{}
 	}
-	if slices.Contains(f.seen, key) {
-		return f.wait(l, now)
+	if !slices.Contains(f.seen, seen) {
+		if len(f.seen) < limit {
+			f.seen = append(f.seen, seen)
+		}
+		f.count++
+		f.last = now
+		f.next = later(f.next, now.Add(f.pause(l, limit, now)))
 	}
-	if len(f.seen) < limit {
-		f.seen = append(f.seen, key)
-	}
-	f.count++
-	f.last = now
-	if over := f.count - limit; over >= 0 {
-		f.until = now.Add(backOff(l, over))
-	}
-	return f.wait(l, now)
+	return f.pause(l, limit, now)
 }
 
-// backOff doubles with every attempt over the limit.
-func backOff(l config.Lockout, over int) time.Duration {
+// pause returns the time between two comparisons: none below the limit, then the configured delay, which doubles up to the
+// configured longest.
+func (f *failures) pause(l config.Lockout, limit int, now time.Time) time.Duration {
+	over := f.count - limit
+	if over < 0 || f.forgotten(l.Window, now) {
+		return 0
+	}
 	d := l.Delay
 	for range over {
 		if d *= 2; d >= l.MaxDelay {
@@ -155,18 +267,7 @@ func backOff(l config.Lockout, over int) time.Duration {
 	return min(d, l.MaxDelay)
 }
 
-func (f *failures) wait(l config.Lockout, now time.Time) time.Duration {
-	if f.forgotten(l, now) {
-		return 0
-	}
-	return max(0, f.until.Sub(now))
-}
-
-// forgotten tells whether a whole window has passed since the last failure and since the wait it brought.
-func (f *failures) forgotten(l config.Lockout, now time.Time) bool {
-	since := f.last
-	if f.until.After(since) {
-		since = f.until
-	}
-	return now.Sub(since) >= l.Window
+// forgotten reports whether a whole window has passed since the last failure and since the pause that followed it.
+func (f *failures) forgotten(window time.Duration, now time.Time) bool {
+	return now.Sub(later(f.last, f.next)) >= window
 }

@@ -16,38 +16,35 @@ import (
 
 var quick = config.Lockout{Attempts: 3, Window: time.Minute, Delay: time.Second, MaxDelay: 8 * time.Second}
 
-// TestLockout: after some distinct wrong passwords one waits, twice as long each time, up to the longest; and then starts afresh.
+// TestLockout: after some distinct wrong passwords further comparisons are paced, at twice the pause each time, up to the longest.
+// The right password waits its turn like any other, and no longer.
 func TestLockout(t *testing.T) {
-	b := newBenchWith(t, line(t, "ann", "right", lowCost)+line(t, "bob", "right", lowCost), quick, Options{})
-	n := 0
-	wrong := func(want int) {
-		t.Helper()
-		n++
-		b.expect("guess "+strconv.Itoa(n), "ann", "guess"+strconv.Itoa(n), home, want, 1)
-	}
-	wrong(401)
-	wrong(401)
-	wrong(401)
-	for i, wait := range []time.Duration{1, 2, 4, 8, 8} {
-		b.expect("at once", "ann", fmt.Sprint("early", i), home, 429, 0)
-		b.expect("even the right one", "ann", "right", home, 429, 0)
-		b.now = b.now.Add(wait*time.Second - time.Millisecond)
-		b.expect("a little too early", "ann", fmt.Sprint("late", i), home, 429, 0)
-		b.now = b.now.Add(time.Millisecond)
-		wrong(401)
-	}
-	b.expect("from elsewhere", "ann", "right", elsewhere, 0, 1)
-	b.expect("somebody else from there", "bob", "right", home, 0, 1)
-	b.expect("remembered meanwhile", "ann", "right", home, 0, 0)
-	b.now = b.now.Add(8*time.Second + time.Minute)
-	wrong(401)
-	wrong(401)
-	wrong(401)
-	b.expect("again", "ann", "x", home, 429, 0)
-	b.silent("guess", "right", "early")
-	if !strings.Contains(b.log.String(), "too many wrong passwords") || !strings.Contains(b.log.String(), "user=ann") {
-		t.Errorf("nothing of it in the log:\n%s", b.log.String())
-	}
+	content := line(t, "ann", "right", lowCost) + line(t, "bob", "right", lowCost)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBenchWith(t, content, quick, Options{Now: time.Now})
+		for i, pause := range []time.Duration{0, 0, 0, 1, 2, 4, 8, 8} {
+			began := time.Now()
+			b.expect("guess", "ann", fmt.Sprint("guess", i), home, 401, 1)
+			if waited := time.Since(began); waited != pause*time.Second {
+				t.Errorf("guess %d waited %s, want %d s", i+1, waited, pause)
+			}
+		}
+		b.expect("from elsewhere", "ann", "right", elsewhere, 0, 1)
+		b.expect("another user from there", "bob", "right", home, 0, 1)
+		b.expect("cached meanwhile", "ann", "right", home, 0, 0)
+		time.Sleep(8*time.Second + time.Minute)
+		began := time.Now()
+		for i := range quick.Attempts {
+			b.expect("after a quiet window", "ann", fmt.Sprint("later", i), home, 401, 1)
+		}
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("it waited %s", waited)
+		}
+		b.silent("guess", "right", "later")
+		if !strings.Contains(b.log.String(), "too many wrong passwords") || !strings.Contains(b.log.String(), "user=ann") {
+			t.Errorf("nothing of it in the log:\n%s", b.log.String())
+		}
+	})
 }
 
 func TestRetryAfter(t *testing.T) {
@@ -62,7 +59,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRightAgain: whoever is remembered is never locked out, not even when the time of remembering is up.
+// TestRightAgain: a password that was verified before skips the lockout, even after its lifetime in the cache.
 func TestRightAgain(t *testing.T) {
 	b := newBenchWith(t, line(t, "ann", "right", lowCost), config.Lockout{Attempts: 1, Delay: time.Hour, MaxDelay: 100 * time.Hour}, Options{})
 	b.expect("right", "ann", "right", home, 0, 1)
@@ -70,64 +67,73 @@ func TestRightAgain(t *testing.T) {
 	b.expect("remembered", "ann", "right", home, 0, 0)
 	b.now = b.now.Add(slidingLife)
 	b.expect("wrong", "ann", "other", home, 429, 0)
-	b.expect("no longer remembered, but right before", "ann", "right", home, 0, 1)
+	b.expect("lapsed, but right before", "ann", "right", home, 0, 1)
 }
 
-// TestAddress: one address may be wrong far more often, whoever it claims to be; an address with many behind it, or none, is not locked. That
-// there are many counts only where one of them could sign in: who sends the headers of a proxy gains nothing by it.
+// TestAddress: an address may fail far more often than a user from it before everything from it is paced. A shared address, or
+// none, is not. That it is shared counts only after a sign-in from it: sending a proxy's headers gains nothing.
 func TestAddress(t *testing.T) {
 	const attacker, neighbour, distant = "2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"
+	content := line(t, "ann", "right", lowCost) + line(t, "bob", "right", lowCost) + line(t, "eve", "right", lowCost)
 	for _, tc := range []struct {
 		name   string
 		client Client
 		from   string
-		known  bool // somebody has signed in from there
-		locked bool
+		known  bool // a user signed in from there
+		paced  bool
 	}{
 		{"an address", Client{}, attacker, false, true},
 		{"an address that is known", Client{}, attacker, true, true},
-		{"who claims to be a proxy", Client{Addr: netip.MustParseAddr(attacker), Shared: true}, attacker, false, true},
-		{"a proxy nobody listed", Client{Addr: netip.MustParseAddr(attacker), Shared: true}, attacker, true, false},
+		{"one that claims to be a proxy", Client{Addr: netip.MustParseAddr(attacker), Shared: true}, attacker, false, true},
+		{"an unlisted proxy", Client{Addr: netip.MustParseAddr(attacker), Shared: true}, attacker, true, false},
 		{"this machine", Client{}, "127.0.0.1", false, false},
 		{"a Unix socket", Client{Shared: true}, attacker, false, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := newBenchWith(t, line(t, "ann", "right", lowCost)+line(t, "bob", "right", lowCost), quick, Options{})
-			sign := func(user, password, from string) int {
-				r := request(user, password, from)
-				if tc.client.Shared {
-					c := tc.client
-					if c.Addr.IsValid() {
-						c.Addr = netip.MustParseAddr(from)
+			synctest.Test(t, func(t *testing.T) {
+				b := newBenchWith(t, content, quick, Options{Now: time.Now})
+				sign := func(user, password, from string) time.Duration {
+					t.Helper()
+					r := request(user, password, from)
+					if c := tc.client; c.Shared {
+						if c.Addr.IsValid() {
+							c.Addr = netip.MustParseAddr(from)
+						}
+						r = r.WithContext(WithClient(r.Context(), c))
 					}
-					r = r.WithContext(WithClient(r.Context(), c))
+					began, want := time.Now(), 0
+					if password != "right" {
+						want = 401
+					}
+					if _, err := b.Authenticate(r); status(t, err) != want {
+						t.Errorf("%s from %s: %v", user, from, err)
+					}
+					return time.Since(began)
 				}
-				_, err := b.Authenticate(r)
-				return status(t, err)
-			}
-			if tc.known && sign("bob", "right", tc.from) != 0 {
-				t.Fatal("bob cannot sign in")
-			}
-			for i := range farHigher * quick.Attempts {
-				if got := sign(fmt.Sprint("user", i), "guess", tc.from); got != 401 {
-					t.Fatalf("guess %d: %d", i, got)
+				if tc.known {
+					sign("bob", "right", tc.from)
 				}
-			}
-			want := 0
-			if tc.locked {
-				want = 429
-			}
-			if got := sign("ann", "right", tc.from); got != want {
-				t.Errorf("then: %d, want %d", got, want)
-			}
-			if tc.locked {
-				if got := sign("ann", "right", neighbour); got != 429 {
-					t.Errorf("from the same /64: %d", got)
+				for i := range farHigher * quick.Attempts {
+					if waited := sign(fmt.Sprint("user", i), "guess", tc.from); waited != 0 {
+						t.Fatalf("guess %d waited %s", i, waited)
+					}
 				}
-				if got := sign("ann", "right", distant); got != 0 {
-					t.Errorf("from another /64: %d", got)
+				want := time.Duration(0)
+				if tc.paced {
+					want = quick.Delay
 				}
-			}
+				if waited := sign("ann", "right", tc.from); waited != want {
+					t.Errorf("then one waits %s, want %s", waited, want)
+				}
+				if tc.paced && !tc.client.Shared { // a sign-in from a shared address ends the pacing of all
+					if waited := sign("eve", "right", neighbour); waited != want {
+						t.Errorf("from the same /64: %s", waited)
+					}
+					if waited := sign("eve", "x", distant); waited != 0 {
+						t.Errorf("from another /64: %s", waited)
+					}
+				}
+			})
 		})
 	}
 }
@@ -136,7 +142,7 @@ func TestAddress(t *testing.T) {
 func TestSlowedFromAfar(t *testing.T) {
 	content := line(t, "ann", "right", lowCost) + line(t, "bob", "right", lowCost)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBenchWith(t, content, quick, Options{})
+		b := newBenchWith(t, content, quick, Options{Now: time.Now})
 		for i := range farHigher * quick.Attempts {
 			b.expect("guess", "ann", fmt.Sprint("guess", i), fmt.Sprintf("203.0.113.%d", i), 401, 1)
 		}
@@ -155,12 +161,19 @@ func TestSlowedFromAfar(t *testing.T) {
 }
 
 func TestBuckets(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
+	for _, tc := range []struct{ address, bucket, network string }{
+		{"192.0.2.1", "192.0.2.1", "192.0.2.0/24"},
+		{"::ffff:192.0.2.1", "192.0.2.1", "192.0.2.0/24"},
+		{"2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48"},
+		{"fe80::1%eth0", "fe80::/64", "fe80::/48"},
 	} {
-		if got := (Client{Addr: netip.MustParseAddr(address)}).Bucket(); got != want {
-			t.Errorf("%s counts as %s, want %s", address, got, want)
+		c := Client{Addr: netip.MustParseAddr(tc.address)}
+		if c.Bucket() != tc.bucket || c.network() != tc.network {
+			t.Errorf("%s counts as %s in %s, want %s in %s", tc.address, c.Bucket(), c.network(), tc.bucket, tc.network)
 		}
+	}
+	if c := (Client{}); c.Bucket() != "local" || c.network() != "local" {
+		t.Errorf("no address counts as %s in %s", c.Bucket(), c.network())
 	}
 }
 
@@ -178,7 +191,7 @@ func TestBounded(t *testing.T) {
 	if v, ok := l.get(2); !ok || *v != "2" {
 		t.Error("what was used last is gone")
 	}
-	m := newMemory()
+	m := newCache()
 	now := time.Now()
 	for i := range mostBad + 100 {
 		m.remember(m.key(strconv.Itoa(i), nil, ""), bad, now)

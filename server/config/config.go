@@ -225,12 +225,12 @@ type Rule struct {
 	Role         string // reader, writer or admin
 }
 
-// Lockout slows down and stops guessing.
+// Lockout slows down the guessing of passwords.
 type Lockout struct {
-	Attempts int           // distinct wrong passwords; default 10
-	Window   time.Duration // default 5m
-	Delay    time.Duration // first back-off; default 1s, doubling
-	MaxDelay time.Duration // default 5m
+	Attempts int           // distinct wrong passwords before comparisons are paced; default 10
+	Window   time.Duration // without further failures, after which they are forgotten; default 5m
+	Delay    time.Duration // between two comparisons, at first; default 1s
+	MaxDelay time.Duration // the delay doubles up to this; default Delay
 }
 
 // Packs is the pack view.

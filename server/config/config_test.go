@@ -71,7 +71,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Auth: Auth{Method: AuthNone, Htpasswd: Htpasswd{
 			Roles:   Roles{Admin: []string{"admin"}},
-			Lockout: Lockout{Attempts: 10, Window: 5 * time.Minute, Delay: time.Second, MaxDelay: 5 * time.Minute},
+			Lockout: Lockout{Attempts: 10, Window: 5 * time.Minute, Delay: time.Second, MaxDelay: time.Second},
 		}},
 		Packs:  Packs{Overwrite: "force"},
 		Health: Health{StorageDriver: StorageHealth{Enabled: true, Interval: 10 * time.Second, Threshold: 3}},

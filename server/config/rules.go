@@ -141,6 +141,9 @@ func (d *decoder) settleAuth(c *Config, whole Origin) {
 	for i, rule := range h.Rules {
 		d.settleRule(fmt.Sprintf("auth.htpasswd.rules[%d]", i), rule, whole)
 	}
+	if !d.set["auth.htpasswd.lockout.maxdelay"] {
+		h.Lockout.MaxDelay = max(h.Lockout.MaxDelay, h.Lockout.Delay)
+	}
 	if h.Lockout.MaxDelay < h.Lockout.Delay {
 		p := "auth.htpasswd.lockout.maxdelay"
 		d.fail(CodeConflict, d.either(whole, p, "auth.htpasswd.lockout.delay"), p, "auth.htpasswd.lockout.maxdelay is shorter than delay", "make it at least as long")

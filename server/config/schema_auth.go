@@ -58,21 +58,21 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 			},
 		},
 	},
-	{name: "lockout", kind: section, ours: true, about: "What slows down and stops the guessing of passwords.", keys: []*key{
+	{name: "lockout", kind: section, ours: true, about: "What slows down the guessing of passwords.", keys: []*key{
 		{
-			name: "attempts", kind: integer, def: "10", min: 1, ours: true, about: "Different wrong passwords within the window.",
+			name: "attempts", kind: integer, def: "10", min: 1, ours: true, about: "Distinct wrong passwords from one address for one user before further ones are paced.",
 			bind: in(func(c *Config) *int { return &c.Auth.Htpasswd.Lockout.Attempts }),
 		},
 		{
-			name: "window", kind: duration, def: "5m", min: int64(time.Second), ours: true, about: "The window.",
+			name: "window", kind: duration, def: "5m", min: int64(time.Second), ours: true, about: "Time without further wrong passwords after which they are forgotten.",
 			bind: in(func(c *Config) *time.Duration { return &c.Auth.Htpasswd.Lockout.Window }),
 		},
 		{
-			name: "delay", kind: duration, def: "1s", ours: true, about: "First pause; it doubles with every further attempt.",
+			name: "delay", kind: duration, def: "1s", ours: true, about: "First pause between two comparisons.",
 			bind: in(func(c *Config) *time.Duration { return &c.Auth.Htpasswd.Lockout.Delay }),
 		},
 		{
-			name: "maxdelay", kind: duration, def: "5m", ours: true, about: "Longest pause.",
+			name: "maxdelay", kind: duration, def: "1s", ours: true, about: "Longest pause: the pause doubles up to it with each wrong password. At least delay.",
 			bind: in(func(c *Config) *time.Duration { return &c.Auth.Htpasswd.Lockout.MaxDelay }),
 		},
 	}},

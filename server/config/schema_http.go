@@ -47,7 +47,7 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and what i
 			bind: in(func(c *Config) *int { return &c.HTTP.Limits.UploadsPerUser }),
 		},
 		{
-			name: "connections", kind: integer, def: "10000", min: 1, ours: true, about: "Connections at once.",
+			name: "connections", kind: integer, def: "10000", min: 1, ours: true, about: "Connections at once. At the limit a new one evicts the oldest idle one without a sign-in.",
 			bind: in(func(c *Config) *int { return &c.HTTP.Limits.Connections }),
 		},
 		{

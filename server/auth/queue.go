@@ -1,0 +1,311 @@
+package auth
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// trust is the sum of the reasons to believe that an attempt is not a guess. It decides who is served first, and never whether
+// a password is compared.
+type trust uint8
+
+const (
+	hinted     trust = 1 << iota // the few stored bits of a verified password match (signIns)
+	familiar                     // a user signed in from the address before
+	exactMatch                   // this process verified the same credentials against the same hash before
+)
+
+func (t trust) verified() bool { return t&exactMatch != 0 }
+
+// ticket describes an attempt that waits for a comparison.
+type ticket struct {
+	id        attemptID
+	pair      credential // of user and address
+	address   string
+	network   string
+	lockable  bool // failures count against the address, too
+	trust     trust
+	notBefore time.Time
+}
+
+// pacer decides when comparisons may begin. Its methods are called under the lock of the queue.
+type pacer interface {
+	earliest(t *ticket, now time.Time) (at time.Time, ofPair, ofAddress int)
+	begin(t *ticket, now time.Time)
+	rank(network string, now time.Time) int
+}
+
+// refusalError reports that the queue is full for an attempt.
+type refusalError struct {
+	paced bool          // because of wrong passwords from there, not because of other clients
+	again bool          // the same attempt was refused a moment ago
+	wait  time.Duration // until it makes sense to try again
+}
+
+// Error implements error.
+func (r *refusalError) Error() string { return "too many passwords are waiting to be verified" }
+
+const (
+	// placeLife is how long after its Retry-After a refused attempt keeps its place: a client that comes back in time is
+	// older than the guesses that were sent meanwhile.
+	placeLife  = 2 * time.Second
+	mostPlaces = 4096
+	// shortestRetry is the shortest Retry-After.
+	shortestRetry = time.Second
+)
+
+// queue bounds how many comparisons run at once and how many attempts wait. Every other turn goes to the network that was served
+// least recently, the turns between to the network with the fewest recent failures. Within a network addresses take turns, and
+// within an address the oldest attempt is next. One slot is only for attempts with some trust, and they are counted apart, so
+// that strangers can fill neither.
+type queue struct {
+	now        func() time.Time
+	pacer      pacer
+	most       int // waiting, with and without trust
+	perAddress int // waiting, likewise
+
+	mu      sync.Mutex
+	free    map[bool]int // slots; true: the reserved ones
+	picks   map[bool]int // turns given, by kind of slot
+	waiting []*waiter
+	served  lru[string, int] // the last turn of a network or address
+	turns   int
+	places  lru[attemptID, place]
+	timer   *time.Timer
+}
+
+// waiter is an attempt in the queue.
+type waiter struct {
+	*ticket
+	since time.Time
+	order int // of arrival
+	turn  chan turn
+}
+
+// turn ends a wait, with a slot or with a refusal.
+type turn struct {
+	reserved bool
+	err      error
+}
+
+// place is what a refused attempt keeps.
+type place struct{ since, until time.Time }
+
+func newQueue(slots, most int, now func() time.Time, p pacer) *queue {
+	return &queue{
+		now: now, pacer: p, most: most, perAddress: max(1, most/8),
+		free: map[bool]int{false: max(2, slots) - 1, true: 1}, picks: map[bool]int{},
+		served: newLRU[string, int](mostCounted), places: newLRU[attemptID, place](mostPlaces),
+	}
+}
+
+// acquire waits for a slot; release returns it. The error is a *refusalError, at once or when older attempts need the place, or
+// that of the context.
+func (q *queue) acquire(ctx context.Context, t *ticket) (release func(), err error) {
+	w := &waiter{ticket: t, turn: make(chan turn, 1)}
+	q.mu.Lock()
+	q.admit(w)
+	q.serve()
+	q.mu.Unlock()
+	select {
+	case got := <-w.turn:
+		if got.err != nil {
+			return nil, got.err
+		}
+		return func() { q.release(got.reserved) }, nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	if q.remove(w) {
+		q.mu.Unlock()
+		return nil, ctx.Err()
+	}
+	q.mu.Unlock()
+	if got := <-w.turn; got.err == nil {
+		q.release(got.reserved) // the turn came at the same moment
+	}
+	return nil, ctx.Err()
+}
+
+func (q *queue) release(reserved bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.free[reserved]++
+	q.serve()
+}
+
+// admit adds a waiter and refuses whoever exceeds a bound because of it. The caller holds the lock.
+func (q *queue) admit(w *waiter) {
+	now := q.now()
+	w.since, w.order = now, q.turns
+	q.turns++
+	if p, ok := q.places.get(w.id); ok && now.Before(p.until) {
+		w.since = p.since
+	}
+	q.waiting = append(q.waiting, w)
+	_, ofPair, ofAddress := q.pacer.earliest(w.ticket, now)
+	paced := func(o *waiter) bool { return !o.trust.verified() }
+	likewise := func(o *waiter) bool { return (o.trust > 0) == (w.trust > 0) }
+	for _, bound := range []struct {
+		most   int
+		paced  bool
+		counts func(*waiter) bool
+	}{
+		{ofPair, true, func(o *waiter) bool { return paced(o) && o.pair == w.pair }},
+		{ofAddress, true, func(o *waiter) bool { return paced(o) && o.address == w.address }},
+		{q.perAddress, false, func(o *waiter) bool { return likewise(o) && o.address == w.address }},
+		{q.most, false, likewise},
+	} {
+		if bound.most >= len(q.waiting) {
+			continue
+		}
+		var of []*waiter
+		for _, o := range q.waiting {
+			if bound.counts(o) {
+				of = append(of, o)
+			}
+		}
+		if len(of) <= bound.most {
+			continue
+		}
+		last := q.last(of, now)
+		q.refuse(last, bound.paced, now)
+		if last == w {
+			return
+		}
+	}
+}
+
+// last returns the waiter that others may displace: the least trusted, of the network with most waiters and most failures, the
+// newest.
+func (q *queue) last(of []*waiter, now time.Time) *waiter {
+	waiting, ranks := map[string]int{}, map[string]int{}
+	for _, w := range of {
+		waiting[w.network]++
+		ranks[w.network] = q.pacer.rank(w.network, now)
+	}
+	return slices.MaxFunc(of, func(a, b *waiter) int {
+		return first(int(b.trust)-int(a.trust), waiting[a.network]-waiting[b.network], ranks[a.network]-ranks[b.network],
+			a.since.Compare(b.since), a.order-b.order)
+	})
+}
+
+// first returns the first comparison that decides.
+func first(comparisons ...int) int {
+	for _, c := range comparisons {
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// refuse removes a waiter, which keeps its place for a while.
+func (q *queue) refuse(w *waiter, paced bool, now time.Time) {
+	q.remove(w)
+	at, _, _ := q.pacer.earliest(w.ticket, now)
+	wait := max(shortestRetry, at.Sub(now))
+	p, ok := q.places.get(w.id)
+	again := ok && now.Before(p.until)
+	q.places.put(w.id, place{since: w.since, until: now.Add(wait + placeLife)})
+	w.turn <- turn{err: &refusalError{paced: paced, again: again, wait: wait}}
+}
+
+// remove takes a waiter out and reports whether it was still there.
+func (q *queue) remove(w *waiter) bool {
+	i := slices.Index(q.waiting, w)
+	if i < 0 {
+		return false
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	return true
+}
+
+// serve assigns free slots. The caller holds the lock.
+func (q *queue) serve() {
+	now := q.now()
+	var next time.Time
+	for _, reserved := range []bool{true, false} {
+		for q.free[reserved] > 0 {
+			w, soonest := q.next(reserved, now)
+			if w == nil {
+				if !soonest.IsZero() && (next.IsZero() || soonest.Before(next)) {
+					next = soonest
+				}
+				break
+			}
+			q.start(w, reserved, now)
+		}
+	}
+	if q.timer != nil {
+		q.timer.Stop()
+		q.timer = nil
+	}
+	if !next.IsZero() {
+		q.timer = time.AfterFunc(next.Sub(now), func() {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.serve()
+		})
+	}
+}
+
+// start gives a waiter its turn.
+func (q *queue) start(w *waiter, reserved bool, now time.Time) {
+	q.remove(w)
+	q.places.remove(w.id)
+	q.free[reserved]--
+	q.picks[reserved]++
+	q.turns++
+	q.served.put(w.network, q.turns)
+	q.served.put(w.address, q.turns)
+	q.pacer.begin(w.ticket, now)
+	w.turn <- turn{reserved: reserved}
+}
+
+// next returns the waiter that gets the next slot; nil if none may begin now, with the time when one may.
+func (q *queue) next(reserved bool, now time.Time) (best *waiter, soonest time.Time) {
+	var ready []*waiter
+	for _, w := range q.waiting {
+		if reserved && w.trust == 0 {
+			continue
+		}
+		at, _, _ := q.pacer.earliest(w.ticket, now)
+		if at.After(now) {
+			if soonest.IsZero() || at.Before(soonest) {
+				soonest = at
+			}
+			continue
+		}
+		ready = append(ready, w)
+	}
+	if len(ready) == 0 {
+		return nil, soonest
+	}
+	byRank := q.picks[reserved]%2 == 0
+	ranks, served := map[string]int{}, map[string]int{}
+	for _, w := range ready {
+		if byRank {
+			ranks[w.network] = q.pacer.rank(w.network, now)
+		}
+		served[w.network], served[w.address] = q.lastTurn(w.network), q.lastTurn(w.address)
+	}
+	return slices.MinFunc(ready, func(a, b *waiter) int {
+		trusted := int(b.trust) - int(a.trust)
+		byTrust := 0
+		if reserved && byRank {
+			byTrust = trusted
+		}
+		return first(byTrust, ranks[a.network]-ranks[b.network], served[a.network]-served[b.network],
+			served[a.address]-served[b.address], trusted, a.since.Compare(b.since), a.order-b.order)
+	}), soonest
+}
+
+func (q *queue) lastTurn(of string) int {
+	if at, ok := q.served.get(of); ok {
+		return *at
+	}
+	return 0
+}

@@ -1,0 +1,204 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash"
+	"math"
+	"sync"
+	"time"
+)
+
+const (
+	// mostSignIns bounds the passwords and the addresses that are kept, each.
+	mostSignIns = 10_000
+	// passwordLife and addressLife are how long a sign-in counts.
+	passwordLife = 30 * 24 * time.Hour
+	addressLife  = 7 * 24 * time.Hour
+	// refreshAfter is how old a stored time must be before another sign-in makes the record change.
+	refreshAfter = 12 * time.Hour
+	// hintBits is how much is stored about a password.
+	//
+	// The stored bits let a first sign-in after a restart go before guesses. They cannot confirm a password: one guess in
+	// 2^hintBits matches by chance, so bcrypt has to run. Whoever reads this record, its key and the htpasswd file at once can
+	// skip bcrypt for the other guesses, so each bit here is worth one step of bcrypt cost to such a thief: with 4 bits a hash of
+	// cost 12 resists like one of cost 8. More bits would order attempts better and protect less. Without the htpasswd file the
+	// record says nothing about passwords: the stored hash, with its 128-bit salt, is part of what the key signs.
+	hintBits = 4
+)
+
+// signIns is the sign-in record: for each user a hint of the password that was verified last, and the addresses that users
+// signed in from. It survives restarts. It only decides who is served first; a lost or forged record lets no one in.
+type signIns struct {
+	mu        sync.Mutex
+	key       [sha256.Size]byte
+	mac       hash.Hash
+	passwords lru[signInID, signIn]
+	addresses lru[signInID, signIn]
+	exact     lru[signInID, struct{}] // users of this process's credentials cache, which needs no hints
+	changed   chan struct{}           // holds a value while there is something to store
+}
+
+// signInID is a keyed hash of a user and stored hash, or of an address.
+type signInID [8]byte
+
+type signIn struct {
+	hint byte
+	last uint32 // Unix hours
+}
+
+func newSignIns() *signIns {
+	s := &signIns{changed: make(chan struct{}, 1)}
+	_, _ = rand.Read(s.key[:]) // never fails: crypto/rand ends the process instead
+	s.reset()
+	return s
+}
+
+// reset drops all entries and signs with the present key.
+func (s *signIns) reset() {
+	s.mac = hmac.New(sha256.New, s.key[:])
+	s.passwords = newLRU[signInID, signIn](mostSignIns)
+	s.addresses = newLRU[signInID, signIn](mostSignIns)
+	s.exact = newLRU[signInID, struct{}](mostSignIns)
+}
+
+func (s *signIns) id(fields ...string) (id signInID) {
+	copy(id[:], sumFields(s.mac, nil, fields...))
+	return id
+}
+
+func (s *signIns) hintOf(user string, stored []byte, password string) byte {
+	return sumFields(s.mac, nil, "hint", user, string(stored), password)[0] >> (8 - hintBits)
+}
+
+// hints reports whether the stored bits match: always for the password that was verified last, and by chance for others. Once
+// this process has verified the password, it knows better.
+func (s *signIns) hints(user string, stored []byte, password string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hint := s.hintOf(user, stored, password) // always: it takes as long for users who never signed in
+	id := s.id("user", user, string(stored))
+	known, ok := s.passwords.get(id)
+	_, exact := s.exact.get(id)
+	return ok && !exact && known.within(passwordLife, now) && known.hint == hint
+}
+
+// familiar reports whether a user signed in from the address.
+func (s *signIns) familiar(address string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.addresses.get(s.id("address", address))
+	return ok && known.within(addressLife, now)
+}
+
+// verified records that a password was right.
+func (s *signIns) verified(user string, stored []byte, password string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.id("user", user, string(stored))
+	s.exact.put(id, struct{}{})
+	s.record(&s.passwords, id, s.hintOf(user, stored, password), now)
+}
+
+// welcome records that a user signed in from the address.
+func (s *signIns) welcome(address string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(&s.addresses, s.id("address", address), 0, now)
+}
+
+func (s *signIns) record(in *lru[signInID, signIn], id signInID, hint byte, now time.Time) {
+	known, ok := in.get(id)
+	if ok && known.hint == hint && known.within(refreshAfter, now) {
+		return
+	}
+	in.put(id, signIn{hint: hint, last: hours(now)})
+	s.touch()
+}
+
+// touch makes the record stored again.
+func (s *signIns) touch() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// hours returns a time in Unix hours.
+func hours(t time.Time) uint32 {
+	return uint32(min(max(0, t.Unix()/3600), math.MaxUint32)) //nolint:gosec // it is in range
+}
+
+// within reports whether a sign-in was less than a lifetime ago. One in the future, by a clock that was set back, was not.
+func (k signIn) within(life time.Duration, now time.Time) bool {
+	age := time.Duration(int64(hours(now))-int64(k.last)) * time.Hour
+	return age >= 0 && age < life
+}
+
+// signInMagic begins a stored record. Next are the key, the number of passwords and their entries, the same for addresses, and
+// a SHA-256 over all of it, so that a record that a crash left incomplete is discarded.
+const signInMagic = "packhouse sign-ins 1\n"
+
+// entrySize is the size of an entry: identifier, hint and time.
+const entrySize = len(signInID{}) + 1 + 4
+
+// mostEncoded is the size of the largest record.
+const mostEncoded = len(signInMagic) + 2*sha256.Size + 2*(4+mostSignIns*entrySize)
+
+// encode returns the record as it is stored.
+func (s *signIns) encode() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := append([]byte(signInMagic), s.key[:]...)
+	for _, of := range []*lru[signInID, signIn]{&s.passwords, &s.addresses} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(of.entries))) //nolint:gosec // at most mostSignIns
+		of.each(func(id signInID, k signIn) {
+			b = append(append(b, id[:]...), k.hint)
+			b = binary.BigEndian.AppendUint32(b, k.last)
+		})
+	}
+	sum := sha256.Sum256(b)
+	return append(b, sum[:]...)
+}
+
+var errSignIns = errors.New("the sign-in record is incomplete or not one of this version")
+
+// merge adds what another process, or this one before a restart, stored. Where the keys differ the stored one wins: what was
+// recorded with the other is dropped.
+func (s *signIns) merge(stored []byte) error {
+	body := len(stored) - sha256.Size
+	if body < len(signInMagic)+sha256.Size || len(stored) > mostEncoded || !bytes.HasPrefix(stored, []byte(signInMagic)) {
+		return errSignIns
+	}
+	if sum := sha256.Sum256(stored[:body]); !bytes.Equal(sum[:], stored[body:]) {
+		return errSignIns
+	}
+	rest := stored[len(signInMagic):body]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key := [sha256.Size]byte(rest); key != s.key {
+		s.key = key
+		s.reset()
+	}
+	rest = rest[sha256.Size:]
+	for _, of := range []*lru[signInID, signIn]{&s.passwords, &s.addresses} {
+		if len(rest) < 4 {
+			return errSignIns
+		}
+		n := int(binary.BigEndian.Uint32(rest))
+		if rest = rest[4:]; n > mostSignIns || len(rest) < n*entrySize {
+			return errSignIns
+		}
+		for ; n > 0; n, rest = n-1, rest[entrySize:] {
+			id, k := signInID(rest), signIn{hint: rest[len(signInID{})], last: binary.BigEndian.Uint32(rest[len(signInID{})+1:])}
+			if own, ok := of.get(id); !ok || own.last < k.last {
+				of.put(id, k)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package server
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"packhouse/server/auth"
+)
+
+// defaultConnections is the limit of a configuration that was not parsed from a file.
+const defaultConnections = 10_000
+
+// limitedListener bounds the connections that are open at once. When the limit is reached, a new connection evicts the oldest
+// idle one on which no request has authenticated: a connection is idle while no request is being answered on it, so handshakes
+// and headers that are never finished count as idle, and HTTP/2 like HTTP/1. If there is none, the new connection waits, and
+// further ones wait in the kernel. One address has half of the connections at most, and connections beyond that are closed at
+// once. Connections have no wrapper, so that the kernel can still send files on them.
+type limitedListener struct {
+	net.Listener
+	most int
+	many func(netip.Addr) bool // reports whether many clients use an address
+
+	mu     sync.Mutex
+	change sync.Cond // a connection ended or became idle, or the listener is closed
+	closed bool
+	open   map[net.Conn]*connection
+	of     map[string]int // connections by address, of those that are counted
+	oldest connection     // head of the ring of connections, in the order of arrival
+}
+
+// connection is what is known of an open connection.
+type connection struct {
+	auth.Connection
+	conn       net.Conn
+	counted    string // the address it counts against; empty: none
+	requests   int    // that are being answered
+	next, prev *connection
+}
+
+// limit bounds the connections of a listener as the configuration says.
+func (s *Server) limit(l net.Listener) *limitedListener {
+	return newLimitedListener(l, s.current.Load().config.HTTP.Limits.Connections, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
+}
+
+func newLimitedListener(l net.Listener, most int, many func(netip.Addr) bool) *limitedListener {
+	if most <= 0 {
+		most = defaultConnections
+	}
+	limited := &limitedListener{Listener: l, most: most, many: many, open: map[net.Conn]*connection{}, of: map[string]int{}}
+	limited.change.L = &limited.mu
+	limited.oldest.next, limited.oldest.prev = &limited.oldest, &limited.oldest
+	return limited
+}
+
+// Accept implements net.Listener.
+func (l *limitedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		admitted, err := l.admit(c)
+		if err != nil {
+			_ = c.Close() // it was never served
+			return nil, err
+		}
+		if admitted {
+			return c, nil
+		}
+		_ = c.Close() // its address has enough
+	}
+}
+
+// admit registers a connection, once there is room. It reports false for one beyond the share of its address.
+func (l *limitedListener) admit(c net.Conn) (bool, error) {
+	address := l.shareOf(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if address != "" && l.of[address] >= max(1, l.most/2) && !l.evict(address) {
+		return false, nil
+	}
+	for len(l.open) >= l.most && !l.evict("") {
+		if l.closed {
+			return false, net.ErrClosed
+		}
+		l.change.Wait()
+	}
+	entry := &connection{conn: c, counted: address, next: &l.oldest, prev: l.oldest.prev}
+	entry.prev.next, entry.next.prev = entry, entry
+	l.open[c] = entry
+	if address != "" {
+		l.of[address]++
+	}
+	return true, nil
+}
+
+// shareOf returns the address that a connection counts against; empty for this machine, listed proxies and Unix sockets.
+func (l *limitedListener) shareOf(c net.Conn) string {
+	peer := peerOf(c)
+	if !peer.Addr.IsValid() || peer.Addr.IsLoopback() || l.many(peer.Addr) {
+		return ""
+	}
+	return peer.Bucket()
+}
+
+// peerOf returns the source of a connection; its address is invalid on a Unix socket.
+func peerOf(c net.Conn) auth.Client {
+	peer, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return auth.Client{}
+	}
+	return auth.Client{Addr: peer.Addr().Unmap()}
+}
+
+// evict closes the oldest idle connection on which no request has authenticated, of one address if that is given. It reports
+// whether there was one. The caller holds the lock.
+func (l *limitedListener) evict(address string) bool {
+	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
+		if entry.requests > 0 || entry.Authenticated() || address != "" && entry.counted != address {
+			continue
+		}
+		l.forget(entry)
+		go entry.conn.Close() //nolint:errcheck // a connection may take its time to close, and has nothing to report
+		return true
+	}
+	return false
+}
+
+// forget makes the place of a connection free. The caller holds the lock.
+func (l *limitedListener) forget(entry *connection) {
+	if l.open[entry.conn] != entry {
+		return // evicted before
+	}
+	delete(l.open, entry.conn)
+	entry.prev.next, entry.next.prev = entry.next, entry.prev
+	if entry.counted != "" {
+		if l.of[entry.counted]--; l.of[entry.counted] <= 0 {
+			delete(l.of, entry.counted)
+		}
+	}
+	l.change.Signal()
+}
+
+// Close implements net.Listener.
+func (l *limitedListener) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.change.Broadcast()
+	l.mu.Unlock()
+	return l.Listener.Close()
+}
+
+// serve has an HTTP server report to the listener what its connections do.
+func (l *limitedListener) serve(h *http.Server) {
+	inner := h.Handler
+	h.ConnState = l.watch
+	h.ConnContext = l.context
+	h.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		entry, _ := r.Context().Value(connectionKey{}).(*connection)
+		l.busy(entry, 1)
+		defer l.busy(entry, -1)
+		inner.ServeHTTP(w, r)
+	})
+}
+
+type connectionKey struct{}
+
+// context is the ConnContext hook: requests know their connection.
+func (l *limitedListener) context(ctx context.Context, c net.Conn) context.Context {
+	l.mu.Lock()
+	entry := l.open[accepted(c)]
+	l.mu.Unlock()
+	if entry == nil { // evicted before it was served
+		entry = &connection{conn: c}
+	}
+	return auth.WithConnection(context.WithValue(ctx, connectionKey{}, entry), &entry.Connection)
+}
+
+// accepted returns the connection as the listener accepted it.
+func accepted(c net.Conn) net.Conn {
+	for {
+		switch over := c.(type) {
+		case interface{ NetConn() net.Conn }: // *tls.Conn
+			c = over.NetConn()
+		case *sniffedConn:
+			c = over.Conn
+		default:
+			return c
+		}
+	}
+}
+
+// busy counts the requests that are being answered on a connection.
+func (l *limitedListener) busy(entry *connection, change int) {
+	if entry == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if entry.requests += change; entry.requests == 0 {
+		l.change.Signal()
+	}
+}
+
+// watch is the ConnState hook that frees the places of connections that ended.
+func (l *limitedListener) watch(c net.Conn, state http.ConnState) {
+	if state != http.StateClosed && state != http.StateHijacked {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if entry := l.open[accepted(c)]; entry != nil {
+		l.forget(entry)
+	}
+}

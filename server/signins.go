@@ -1,0 +1,117 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"packhouse/server/auth"
+	"packhouse/server/config"
+	"packhouse/server/storage"
+	"packhouse/server/storage/s3"
+)
+
+// The sign-in record is one file beside the store's own data, or one object of the bucket that all servers share.
+const (
+	signInsFolder = "signins"
+	signInsFile   = "packhouse/v1/" + signInsFolder + "/record"
+	signInsRecord = "record"
+	mostSignIns   = 1 << 20 // bytes
+)
+
+// openSignIns returns what stores the sign-in record; nil if the storage keeps nothing.
+func openSignIns(c *config.Config, store storage.Store) auth.Keeper {
+	var k auth.Keeper
+	switch shared, able := store.(sharedRecords); {
+	case c.Auth.Method == config.AuthNone:
+		return nil
+	case able:
+		k = signInsInBucket{shared.Records(signInsFolder)}
+	case c.Storage.Driver == config.Filesystem:
+		k = signInsOnDisk(c.Storage.Filesystem.RootDirectory)
+	default:
+		return nil
+	}
+	if c.Storage.Maintenance.ReadOnly.Enabled {
+		return readOnlySignIns{k}
+	}
+	return k
+}
+
+// signInsOnDisk keeps the record below the root of a file-system store, readable by the server alone.
+type signInsOnDisk string
+
+// Load implements auth.Keeper. It opens nothing outside the root, and no link in place of the record.
+func (dir signInsOnDisk) Load(context.Context) ([]byte, error) {
+	root, err := os.OpenRoot(string(dir))
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	defer root.Close()
+	info, err := root.Lstat(signInsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > mostSignIns {
+		return nil, fmt.Errorf("%s is not a regular file of at most 1 MiB", filepath.Join(string(dir), signInsFile))
+	}
+	return root.ReadFile(signInsFile)
+}
+
+// Save implements auth.Keeper: the record is written beside the old one, synced, and renamed over it.
+func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
+	root, err := os.OpenRoot(string(dir))
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	defer root.Close()
+	if err := root.MkdirAll(filepath.Dir(signInsFile), 0o700); err != nil {
+		return err
+	}
+	staged := signInsFile + ".new"
+	if err := root.Remove(staged); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := root.OpenFile(staged, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(record)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return root.Rename(staged, signInsFile)
+}
+
+// signInsInBucket keeps the record in the bucket. Servers that share it merge what the others stored before they store theirs;
+// if two do so at once, the earlier sign-ins of one are stored again with its next.
+type signInsInBucket struct{ records *s3.Records }
+
+// Load implements auth.Keeper.
+func (b signInsInBucket) Load(ctx context.Context) ([]byte, error) {
+	record, err := b.records.Get(ctx, signInsRecord)
+	if errors.Is(err, s3.ErrNoRecord) {
+		return nil, nil
+	}
+	return record, err
+}
+
+// Save implements auth.Keeper.
+func (b signInsInBucket) Save(ctx context.Context, record []byte) error {
+	return b.records.Put(ctx, signInsRecord, record)
+}
+
+// readOnlySignIns never writes.
+type readOnlySignIns struct{ auth.Keeper }
+
+// Save implements auth.Keeper.
+func (readOnlySignIns) Save(context.Context, []byte) error { return nil }
