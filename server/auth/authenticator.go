@@ -285,7 +285,7 @@ func (a *Authenticator) ticket(s *settings, t attempt, key credential, exempt bo
 // turnAway returns the answer to an attempt that the queue refused.
 func (a *Authenticator) turnAway(t attempt, c *ticket, refusal *refusalError) error {
 	if !refusal.again {
-		a.guard.unseen(c.pair, a.now())
+		a.guard.unseen(c, a.now())
 	}
 	if refusal.paced {
 		a.stats.locked.Add(1)

@@ -92,17 +92,29 @@ func (g *guard) trusts(user, address string, now time.Time) bool {
 }
 
 // unseen records that an attempt was refused without a comparison.
-func (g *guard) unseen(id credential, now time.Time) {
+func (g *guard) unseen(t *ticket, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p, ok := g.pairs.get(id)
+	p, ok := g.pairs.get(t.pair)
 	if !ok {
-		p = g.pairs.put(id, pair{})
+		p = g.pairs.put(t.pair, pair{})
 	}
 	p.refused.take(inferences, now)
 	if at := p.refused.earliest(inferences); at.After(now) {
 		g.strictUntil.Store(max(g.strictUntil.Load(), at.UnixNano()))
 	}
+	g.blame(t.network, now)
+}
+
+// blame ranks a network behind others for an attempt that failed, or one among many that was refused: a guesser sends ever new
+// passwords, while a client that retries sends the same one.
+func (g *guard) blame(network string, now time.Time) {
+	f := find(&g.networks, network)
+	if f.forgotten(networkWindow, now) {
+		*f = failures{}
+	}
+	f.count++
+	f.last = now
 }
 
 // unpaced is the number of attempts that may wait where only the queue limits them.
@@ -198,12 +210,7 @@ func (g *guard) failed(l config.Lockout, user string, t *ticket, key credential,
 		wait = max(wait, find(&g.addresses, t.address).add(l, farHigher*l.Attempts, seen, now))
 	}
 	find(&g.names, g.name(user)).add(l, farHigher*l.Attempts, seen, now)
-	network := find(&g.networks, t.network)
-	if network.forgotten(networkWindow, now) {
-		*network = failures{}
-	}
-	network.count++
-	network.last = now
+	g.blame(t.network, now)
 	return wait
 }
 
@@ -214,7 +221,7 @@ func find[K comparable](of *lru[K, failures], k K) *failures {
 	return of.put(k, failures{})
 }
 
-// rank orders networks by their recent failures, in powers of two; 0 is none.
+// rank orders networks by their recent failed and refused attempts, in powers of two; 0 is none.
 func (g *guard) rank(network string, now time.Time) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

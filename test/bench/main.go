@@ -14,6 +14,7 @@
 //
 //	none-plain, none-tls, bcrypt5-tls, bcrypt10-tls
 //	             a file system, by authentication and wire
+//	attack       sign-ins while others guess passwords
 //	process      cold start, memory without work, size of the binary
 //	s3-requests  requests to the S3 engine for each push, pull and page
 //	s3           throughput and memory over a bucket
@@ -154,6 +155,7 @@ type group struct {
 
 // groups run in this order.
 var groups = append(settingGroups(),
+	group{"attack", attackNames, measureAttacks},
 	group{"process", processNames, measureProcesses},
 	group{"s3-requests", s3RequestNames, countS3Requests},
 	group{"s3", s3Setting.names, s3Setting.measure},
