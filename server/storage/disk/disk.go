@@ -125,5 +125,6 @@ type Traits struct {
 	Network    bool   // locks may not reach other hosts
 	Boot       string // changes when what was not synced may be lost; "" where it is not known
 	Mount      string // changes when the file system is mounted anew; "" where it is not known
+	Volume     string // identifies the file system, also after a reboot; "" where it is not known
 	Volatile   bool   // nothing outlives the process
 }

@@ -151,6 +151,9 @@ func (d *osDisk) traits() (Traits, error) {
 		t.Kind, t.Network, t.Journaling = k.name, k.network, k.journal
 		t.SyncAll = k.syncAll && kernelAtLeast(5, 8)
 	}
+	if st.Fsid != (unix.Fsid{}) {
+		t.Volume = fmt.Sprintf("%08x%08x", uint32(st.Fsid.Val[0]), uint32(st.Fsid.Val[1])) //nolint:gosec // the same bits
+	}
 	t.Boot = bootID(bootIDFile, os.Getenv)
 	var sx unix.Statx_t
 	if unix.Statx(d.fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE, &sx) == nil && sx.Mask&unix.STATX_MNT_ID_UNIQUE != 0 { // Linux 6.8

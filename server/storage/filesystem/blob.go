@@ -113,7 +113,7 @@ func (s *Store) pendingWrite(dir string) bool {
 		return true
 	}
 	j := s.journal.Load()
-	return s.unsettled != nil || j != nil && j.pending(dir)
+	return *s.unsettled.Load() != nil || j != nil && j.pending(dir)
 }
 
 // readPending reads a small blob into memory and verifies the very bytes that it returns.

@@ -3,6 +3,7 @@ package filesystem
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -155,29 +156,33 @@ func (c *catalogue) rewrite(walked []string) error {
 	if c.s.opt.ReadOnly || len(c.names) == before && !torn && c.exists() {
 		return nil
 	}
+	return mapped(c.save())
+}
+
+// persist writes the names to a new file, durably.
+func (c *catalogue) persist() error {
+	<-c.loaded
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.save()
+}
+
+// save writes the names to a new file, durably and without the journal: what is in the journal may have to
+// wait for it. Called with c.mu held.
+func (c *catalogue) save() error {
 	var body bytes.Buffer
 	for _, n := range c.names {
 		body.WriteString(n.name)
 		body.WriteByte('\n')
 	}
-	ch := c.s.begin()
-	defer ch.end()
-	err := ch.write(namesFile, body.Bytes())
-	if err == nil {
-		err = ch.contents()
-	}
-	if err == nil {
-		err = ch.names()
-	}
-	if err == nil {
-		c.torn = false
-	}
-	return mapped(err)
+	err := c.s.writeDurably(namesFile, body.Bytes())
+	c.torn = err != nil
+	return err
 }
 
 func (c *catalogue) exists() bool {
-	_, err := c.s.disk.Stat(namesFile)
-	return err == nil
+	info, err := c.s.disk.Stat(namesFile)
+	return err == nil && info.Regular
 }
 
 func (c *catalogue) insert(name string) {
@@ -216,8 +221,12 @@ func (c *catalogue) add(ch *change, name string) error {
 		f, err = c.s.disk.Create(namesFile)
 		ch.changed(indexDir)
 	}
-	if err != nil {
-		return fmt.Errorf("add to catalogue: %w", err)
+	if err != nil { // it may be a directory
+		c.insert(name)
+		if serr := c.save(); serr != nil {
+			return fmt.Errorf("add to catalogue: %w", errors.Join(err, serr))
+		}
+		return nil
 	}
 	if ch.j == nil {
 		ch.files = append(ch.files, f)

@@ -53,31 +53,30 @@ func (s *Store) temporary() string {
 
 // write stages body to be renamed to name.
 func (c *change) write(name string, body []byte) error {
-	m, err := c.staged(name, body)
+	m, err := c.staged(name, body, nil)
 	if err == nil {
 		c.first = append(c.first, m)
 	}
 	return err
 }
 
-// writeLast stages body to be renamed to name after everything else is durable.
-func (c *change) writeLast(name string, body []byte) error {
-	m, err := c.staged(name, body)
+// writeLast stages body to be renamed to name after everything else is durable. o is what is known of name.
+func (c *change) writeLast(name string, body []byte, o *origin) error {
+	m, err := c.staged(name, body, o)
 	if err == nil {
 		c.last = append(c.last, m)
 	}
 	return err
 }
 
-func (c *change) staged(name string, body []byte) (move, error) {
+func (c *change) staged(name string, body []byte, o *origin) (move, error) {
 	m := move{from: c.s.temporary(), to: name}
 	f, err := c.create(m.from, body)
 	if err != nil {
 		return m, err
 	}
 	if c.j != nil && len(body) <= inlineMost {
-		c.items = append(c.items, item{kind: itemFile, name: name, body: body})
-		return m, f.Close()
+		return m, c.inline(f, name, body, o)
 	}
 	if c.j != nil {
 		c.items = append(c.items, item{kind: itemMoved, name: name, from: m.from, size: int64(len(body))})
@@ -86,8 +85,22 @@ func (c *change) staged(name string, body []byte) (move, error) {
 	return m, nil
 }
 
-// inside writes a file of a staged directory. It is to be found as name.
-func (c *change) inside(staged, name string, body []byte) error {
+// inline closes a staged file that gets the name, and has the record contain its bytes.
+func (c *change) inline(f disk.File, name string, body []byte, o *origin) error {
+	if o != nil {
+		info, err := f.Stat()
+		if err != nil {
+			_ = f.Close()
+			return fmt.Errorf("stage file: %w", err)
+		}
+		o.place, o.staged = c.j.place, identityOf(info)
+	}
+	c.items = append(c.items, item{kind: itemFile, name: name, body: body, origin: o})
+	return f.Close()
+}
+
+// inside writes a file of a staged directory. Its place is name, and o is what is known of that.
+func (c *change) inside(staged, name string, body []byte, o *origin) error {
 	f, err := c.create(staged, body)
 	if err != nil {
 		return err
@@ -96,13 +109,12 @@ func (c *change) inside(staged, name string, body []byte) error {
 		c.files = append(c.files, f)
 		return nil
 	}
-	c.items = append(c.items, item{kind: itemFile, name: name, body: body})
-	return f.Close()
+	return c.inline(f, name, body, o)
 }
 
 // create writes a staged file of the given name.
 func (c *change) create(name string, body []byte) (disk.File, error) {
-	f, err := c.s.disk.Create(name)
+	f, err := c.s.create(name)
 	if err != nil {
 		return nil, fmt.Errorf("stage file: %w", err)
 	}
@@ -157,7 +169,7 @@ func (c *change) close() {
 // next who wants it.
 func (c *change) names() error {
 	if c.j != nil && len(c.items) > 0 {
-		applied, err := c.j.write(c.items)
+		applied, err := c.j.write(c.items, c.latest())
 		if err != nil {
 			return err
 		}
@@ -182,13 +194,23 @@ func (c *change) names() error {
 	return nil
 }
 
+// latest returns the time of the youngest directory that the change adds a name to, in nanoseconds.
+func (c *change) latest() (at int64) {
+	for _, moves := range [][]move{c.first, c.last} {
+		for _, m := range moves {
+			at = max(at, c.s.mtimeOf(parentOf(m.to)))
+		}
+	}
+	return at
+}
+
 func (c *change) rename(moves []move) (done []string, err error) {
 	for _, m := range moves {
 		do := func() error {
 			if err := c.mkdir(parentOf(m.to)); err != nil {
 				return err
 			}
-			return c.s.disk.Rename(m.from, m.to)
+			return c.s.rename(m.from, m.to)
 		}
 		if m.around != nil {
 			err = m.around(do)
@@ -225,7 +247,9 @@ func (c *change) changed(dir string) {
 func (c *change) mkdir(dir string) error {
 	switch info, err := c.s.disk.Stat(dir); {
 	case err == nil && !info.Dir:
-		return fmt.Errorf("make directory %s: %w", dir, fs.ErrExist)
+		if err := c.s.clearWayForDir(dir); err != nil {
+			return err
+		}
 	case err == nil:
 		for c.j == nil && c.s.pending.has(dir) {
 			c.made = append(c.made, dir)
@@ -233,7 +257,7 @@ func (c *change) mkdir(dir string) error {
 			c.changed(dir)
 		}
 		return nil
-	case !errors.Is(err, fs.ErrNotExist):
+	case !absent(err):
 		return fmt.Errorf("make directory: %w", err)
 	}
 	if dir == "." {
@@ -265,7 +289,7 @@ func (c *change) rough(name string, body []byte) error {
 	}
 	if err = f.Close(); err == nil {
 		if err = c.mkdir(parentOf(name)); err == nil {
-			err = c.s.disk.Rename(tmp, name)
+			err = c.s.rename(tmp, name)
 		}
 	}
 	if err != nil {

@@ -60,35 +60,19 @@ func (s *Store) WriteDerived(_ context.Context, name string, content []byte) (er
 	}
 	defer leave()
 	staged := s.temporary()
-	f, err := s.disk.Create(staged)
+	f, err := s.create(staged)
 	if err != nil {
 		return fmt.Errorf("write derived record: %w", mapped(err))
 	}
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		if err = s.derivedDirs(parentOf(at)); err == nil {
-			err = s.disk.Rename(staged, at)
+		if err = s.ensure(parentOf(at)); err == nil {
+			err = s.rename(staged, at)
 		}
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write derived record: %w", mapped(err)), s.disk.Remove(staged))
-	}
-	return nil
-}
-
-// derivedDirs makes a directory below packviewDir and those above it.
-func (s *Store) derivedDirs(dir string) error {
-	if _, err := s.disk.Stat(dir); err == nil || !absent(err) {
-		return err
-	}
-	if dir != packviewDir {
-		if err := s.derivedDirs(parentOf(dir)); err != nil {
-			return err
-		}
-	}
-	if err := s.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
 	}
 	return nil
 }

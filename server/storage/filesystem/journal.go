@@ -1,179 +1,114 @@
 package filesystem
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
+	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
 )
 
-// journal makes changes durable before they are made: what a change is goes into a log of its own, which costs one write to the device for
-// all changes that wait for one, and only then are the names given. What a power cut takes of the names is given again at the next start
-// (replay). Without it each push waits for a dozen files and directories.
+// journal is a write-ahead log: a change is durable in it before its files get their names. One write to
+// the device serves all changes that wait for one. After a power cut, replay restores the names that the
+// kernel had not written yet. Without the journal each push waits for a dozen files and directories.
 //
 //	packhouse/v1/journal/{0,1}   two segments of some megabytes: a header in the first block, then records
 //
-// Records go into one segment until it is full, or has been for settleAfter; then into the other, while everything the first one names is
-// made durable by one syncfs and its header says so (a checkpoint). What is deleted must not be in the journal, or a replay would bring it
-// back: whoever removes a name asks for settle first.
-//
-// A syncfs that fails leaves it unknown what is durable, and asking again would not tell: the kernel reports a failed write once. So everything
-// the segment names is then written once more, byte by byte, and synced by itself. While that fails, too, nothing is changed.
+// Records go into the active segment until it is full, or for settleAfter. Then the other segment becomes
+// active, while a checkpoint makes everything durable that the first one names: by one syncfs, or, if that
+// fails, file by file from the records (journal_repair.go). A name that is in the journal must not be
+// removed, or a replay would restore it: call settle first.
 type journal struct {
+	s     *Store
 	disk  disk.Disk
 	log   *slog.Logger
 	now   func() time.Time
+	place string        // see origin
 	size  int64         // of a segment
-	run   uint64        // tells records of this run from what is left of earlier ones behind them
+	run   uint64        // distinguishes records of this run from older ones behind them
 	after time.Duration // settleAfter
 
-	mu       sync.Mutex
-	turned   sync.Cond // anything below changed
-	segments [2]*segment
-	active   *segment
-	queue    []*entry
-	leading  bool
-	buf      []byte // the leader's
-	seq      uint64 // of the last record
-	failed   error  // why the segment that was left is not settled
-	retrying bool
-	closed   bool
-	timer    *time.Timer // while the active segment has records
+	mu        sync.Mutex
+	turned    sync.Cond // anything below changed
+	segments  [2]*segment
+	active    *segment
+	queue     []*entry
+	leading   bool
+	buf       []byte // the leader's
+	seq       uint64 // of the last record
+	clock     int64  // time of the last record in nanoseconds; it never goes back
+	failed    error  // why the segment that was left is not settled
+	retrying  bool
+	repairing map[string]bool // files being written again; true: a later record names the file
+	retired   []disk.File     // segment files that were replaced; a reader may still use them
+	closed    bool
+	timer     *time.Timer // while the active segment has records
 }
 
 const (
 	segmentSize = 4 << 20 // unless Options.Journal says otherwise
-	segmentMost = 1 << 30 // more is none of ours
+	segmentMost = 1 << 30 // a larger file is not a segment
 	block       = 4096    // what is durable is never in one block with what is not
-	// inlineMost is the largest file whose bytes are in the record. A larger one is synced by itself and the record says where it was staged.
+	// inlineMost is the size in bytes of the largest file that is stored in its record. A larger file is
+	// synced by itself, and the record names where it was staged.
 	inlineMost = 64 << 10
-	// batchMost is how much is written at once.
+	// batchMost is the largest write, in bytes.
 	batchMost = 2 << 20
-	// settleAfter is how long a name may be durable in the journal only: whoever serves the directory after a power cut, but for us, misses
-	// at most that much.
+	// settleAfter is how long a name may be durable in the journal only: another server that gets the
+	// directory after a power cut misses at most that much.
 	settleAfter = 2 * time.Second
 )
 
-// segment is one of the two files.
-type segment struct {
-	file     disk.File
-	end      int64   // where the next batch goes
-	last     uint64  // number of its last record
-	settled  uint64  // what its header says
-	written  uint64  // number of the last record that is durable in it
-	names    nameSet // what its records name
-	applying int     // changes of it whose names are being given
-	leaving  bool    // its checkpoint is under way
-	spoilt   bool    // a write to it failed: take the other one
-}
-
-// entry is one change that waits to be written.
+// entry is a change that waits to be written.
 type entry struct {
 	items   []item
 	payload []byte
+	latest  int64 // time of the youngest directory it changes, in nanoseconds
+	carried bool  // from the other segment: see carry
+	retried bool
 	done    chan struct{}
 	seg     *segment
 	err     error
 }
 
-// openJournal makes or opens the segments. Everything that earlier runs left in them is durable in its place.
-func openJournal(s *Store) (*journal, error) {
-	d, last, size := s.disk, s.replayed, s.opt.Journal
-	j := &journal{disk: d, log: s.log, now: s.now, size: size, run: rand.Uint64(), seq: last, after: settleAfter} //nolint:gosec // only to be different
+// openJournal opens or makes the segments. Everything that earlier runs left in them is durable in its
+// place, except carried, which becomes the first record.
+func openJournal(s *Store, carried []item) (*journal, error) {
+	j := &journal{
+		s: s, disk: s.disk, log: s.log, now: s.now, place: s.journalPlace(),
+		size: s.opt.Journal, after: settleAfter,
+		run: rand.Uint64(), seq: s.replayed.last, clock: s.replayed.clock, //nolint:gosec // only to be different
+	}
 	j.turned.L = &j.mu
-	for i := range j.segments {
-		f, err := openSegment(d, segmentName(i), size)
-		if err == nil {
-			j.segments[i] = &segment{file: f, end: block, settled: last, names: newNameSet()}
-			err = writeHeader(f, header{settled: last})
-		}
+	first := s.replayed.older
+	for _, i := range []int{first, 1 - first} {
+		seg := &segment{name: segmentName(i), end: block, good: block, settled: j.seq, names: newNameSet()}
+		err := j.begin(seg, carried)
+		carried = nil
 		if err != nil {
 			j.release()
 			return nil, fmt.Errorf("open journal: %w", err)
 		}
+		j.segments[i] = seg
 	}
-	j.active = j.segments[0]
+	if j.active = j.segments[first]; len(j.active.carried) > 0 {
+		j.timer = time.AfterFunc(j.after, j.idle)
+	}
 	return j, nil
 }
 
-// dropJournal removes the segments of a store that does without. Everything in them is durable in its place.
-func dropJournal(d disk.Disk) error {
-	gone := false
-	for i := range 2 {
-		err := d.Remove(segmentName(i))
-		if err != nil && !absent(err) {
-			return fmt.Errorf("remove journal: %w", err)
-		}
-		gone = gone || err == nil
-	}
-	if gone {
-		return d.SyncDir(journalDir)
-	}
-	return nil
-}
-
-func segmentName(i int) string { return journalDir + "/" + strconv.Itoa(i) }
-
-// openSegment opens a segment, or makes it. Its blocks are written once, so that later writes change no size and no map of blocks, and a sync of
-// the data is all they need.
-func openSegment(d disk.Disk, name string, size int64) (disk.File, error) {
-	f, err := d.Reopen(name)
-	if absent(err) {
-		f, err = d.Create(name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.Size < size {
-		if err = extend(f, info.Size, size); err == nil {
-			err = errors.Join(f.Sync(), d.SyncDir(journalDir))
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-func extend(f disk.File, from, to int64) error {
-	if _, err := f.Seek(from, io.SeekStart); err != nil {
-		return err
-	}
-	for zeros := make([]byte, 256<<10); from < to; {
-		n, err := f.Write(zeros[:min(int64(len(zeros)), to-from)])
-		if err != nil {
-			return err
-		}
-		from += int64(n)
-	}
-	return nil
-}
-
-// write makes a change durable. The caller gives the names and then calls applied, also where that failed. After an error the change is in
-// doubt: a power cut may bring it about all the same.
-func (j *journal) write(items []item) (applied func(), err error) {
-	e := &entry{items: items, payload: encode(items), done: make(chan struct{})}
+// write makes a change durable. The caller then gives the names and calls applied, even if giving them
+// failed. After an error the change is in doubt: a replay may apply it.
+func (j *journal) write(items []item, latest int64) (applied func(), err error) {
+	e := &entry{items: items, payload: encode(items), latest: latest, done: make(chan struct{})}
 	if int64(len(e.payload)) > min(batchMost, j.size/2) {
 		return nil, fmt.Errorf("write journal: a change of %d bytes", len(e.payload))
 	}
-	j.mu.Lock()
-	j.queue = append(j.queue, e)
-	if !j.leading {
-		j.leading = true
-		go j.lead()
-	}
-	j.mu.Unlock()
-	<-e.done
-	if e.err != nil {
-		return nil, fmt.Errorf("write journal: %w", e.err)
+	if err := j.enqueue(e); err != nil {
+		return nil, fmt.Errorf("write journal: %w", err)
 	}
 	return func() {
 		j.mu.Lock()
@@ -184,7 +119,25 @@ func (j *journal) write(items []item) (applied func(), err error) {
 	}, nil
 }
 
-// lead writes batches until nobody waits. What comes while one is written is the next.
+// enqueue waits until an entry is durable. A carried one goes first.
+func (j *journal) enqueue(e *entry) error {
+	j.mu.Lock()
+	if e.carried {
+		j.queue = append([]*entry{e}, j.queue...)
+		j.turned.Broadcast() // the leader may wait for the segment that is carried from
+	} else {
+		j.queue = append(j.queue, e)
+	}
+	if !j.leading {
+		j.leading = true
+		go j.lead()
+	}
+	j.mu.Unlock()
+	<-e.done
+	return e.err
+}
+
+// lead writes batches until the queue is empty. Entries that arrive during a write form the next batch.
 func (j *journal) lead() {
 	for {
 		j.mu.Lock()
@@ -194,31 +147,81 @@ func (j *journal) lead() {
 			j.mu.Unlock()
 			return
 		}
-		seg, err := j.room(int64(len(j.queue[0].payload)))
+		seg, err := j.room()
 		if err != nil {
 			batch := j.queue
-			j.queue = nil
+			if batch[0].carried {
+				batch = batch[:1:1]
+			}
+			j.queue = j.queue[len(batch):]
 			j.mu.Unlock()
 			finish(batch, err)
 			continue
 		}
 		at := seg.end
 		batch := j.batch(seg)
-		last := seg.last
 		j.mu.Unlock()
-		if err := writeAt(seg.file, j.buf, at); err != nil {
-			j.mu.Lock()
-			seg.spoilt = true
-			seg.applying -= len(batch)
-			j.turned.Broadcast()
-			j.mu.Unlock()
-			finish(batch, err)
-			continue
+		j.wrote(seg, batch, j.put(seg, at))
+	}
+}
+
+// put writes the batch in j.buf. If that fails, it moves the segment to a new file, which has other blocks.
+func (j *journal) put(seg *segment, at int64) error {
+	err := writeAt(seg.file, j.buf, at)
+	if err == nil {
+		return nil
+	}
+	j.log.Warn("write to the journal failed; moving the segment to a new file", "segment", seg.name, "error", err)
+	if merr := j.move(seg); merr != nil {
+		j.log.Error("move journal segment", "segment", seg.name, "error", merr)
+		return err
+	}
+	return writeAt(seg.file, j.buf, at)
+}
+
+// wrote finishes a batch, or, after an error, queues it once more for the other segment.
+func (j *journal) wrote(seg *segment, batch []*entry, err error) {
+	j.mu.Lock()
+	if err == nil {
+		seg.written, seg.good = seg.last, seg.end
+		for _, e := range batch {
+			if e.carried {
+				seg.carried = append(seg.carried, e.items...)
+			}
+			for _, i := range e.items {
+				if _, ok := j.repairing[i.file()]; ok {
+					j.repairing[i.file()] = true
+				}
+			}
 		}
-		j.mu.Lock()
-		seg.written = last
 		j.mu.Unlock()
+		j.s.trouble.journal(nil)
 		finish(batch, nil)
+		return
+	}
+	seg.spoilt = true
+	var again, lost []*entry
+	for _, e := range batch {
+		if !e.carried {
+			seg.applying--
+		}
+		if e.carried || e.retried {
+			lost = append(lost, e)
+		} else {
+			e.retried = true
+			again = append(again, e)
+		}
+	}
+	if len(again) > 0 && len(j.queue) > 0 && j.queue[0].carried { // stays in front
+		again = append([]*entry{j.queue[0]}, again...)
+		j.queue = j.queue[1:]
+	}
+	j.queue = append(again, j.queue...)
+	j.turned.Broadcast()
+	j.mu.Unlock()
+	if len(lost) > 0 {
+		j.s.trouble.journal(err)
+		finish(lost, fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
 	}
 }
 
@@ -229,36 +232,23 @@ func finish(batch []*entry, err error) {
 	}
 }
 
-// blockFile is what writing blocks needs of a file.
-type blockFile interface {
-	io.Writer
-	io.Seeker
-	SyncData() error
-}
-
-// writeAt writes whole blocks and makes them durable.
-func writeAt(f blockFile, p []byte, at int64) error {
-	if _, err := f.Seek(at, io.SeekStart); err != nil {
-		return err
-	}
-	if _, err := f.Write(p); err != nil {
-		return err
-	}
-	return f.SyncData()
-}
-
-// batch takes what fits from the queue and encodes it into j.buf. Called with the lock held.
+// batch encodes the entries that fit into j.buf and removes them from the queue. Called with j.mu held.
 func (j *journal) batch(seg *segment) []*entry {
 	buf := j.buf[:0]
-	most := min(batchMost+block, int(j.size-seg.end))
-	n, at := 0, j.now().UnixNano()
+	limit := int(j.size - seg.end)
+	if !j.queue[0].carried {
+		limit = min(batchMost+block, limit-int(j.reserve()))
+	}
+	n := 0
+	j.clock = max(j.clock, j.now().UnixNano())
 	for _, e := range j.queue {
-		if padded(len(buf)+recordHead+len(e.payload)) > most {
+		if padded(len(buf)+recordHead+len(e.payload)) > limit || n > 0 && (e.carried || j.queue[0].carried) {
 			break
 		}
 		n++
 		j.seq++
-		buf = appendRecord(buf, stamp{j.run, j.seq, at}, e.payload)
+		j.clock = max(j.clock, e.latest)
+		buf = appendRecord(buf, stamp{j.run, j.seq, j.clock}, e.payload)
 		e.seg = seg
 		for _, i := range e.items {
 			seg.names.add(i.file())
@@ -269,25 +259,74 @@ func (j *journal) batch(seg *segment) []*entry {
 	j.buf = pad(buf)
 	seg.end += int64(len(j.buf))
 	seg.last = j.seq
-	seg.applying += n
+	if !batch[0].carried {
+		seg.applying += n
+	}
 	if j.timer == nil && j.after > 0 {
 		j.timer = time.AfterFunc(j.after, j.idle)
 	}
 	return batch
 }
 
-// room returns the segment that takes a record of n bytes, turning to the other one where the active one is full. Called with the lock held.
-func (j *journal) room(n int64) (*segment, error) {
+// reserve is the part of a segment, in bytes, that is kept for carried entries.
+func (j *journal) reserve() int64 { return max(j.size/8/block*block, block) }
+
+// room returns the segment that takes the first entry of the queue, turning to the other one if the active
+// one is full. Called with j.mu held, which it releases while it waits.
+func (j *journal) room() (*segment, error) {
+	asked := false
 	for {
+		head := j.queue[0]
+		end := j.active.end + int64(padded(recordHead+len(head.payload)))
 		switch {
-		case j.failed != nil:
-			if err := j.works(); err != nil {
-				return nil, err
-			}
-		case !j.active.spoilt && j.active.end+n+recordHead+block <= j.size:
+		case head.carried && (j.active.spoilt || end > j.size):
+			return nil, fmt.Errorf("no room in the journal")
+		case head.carried:
 			return j.active, nil
+		case j.failed != nil && asked && !j.retrying:
+			return nil, j.failed
+		case j.failed != nil:
+			asked = true
+			j.retry()
+			j.turned.Wait()
+		case !j.active.spoilt && end+j.reserve() <= j.size:
+			return j.active, nil
+		case j.active.spoilt && j.other().spoilt && !j.other().leaving:
+			if err := j.mend(j.other()); err != nil {
+				return nil, fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+			}
 		case !j.turn():
 			j.turned.Wait()
 		}
+	}
+}
+
+// mend moves a spoilt segment without records to a new file. Called by the leader with j.mu held, which it
+// releases meanwhile.
+func (j *journal) mend(seg *segment) error {
+	j.mu.Unlock()
+	err := j.move(seg)
+	j.mu.Lock()
+	if err == nil {
+		seg.spoilt = false
+	}
+	return err
+}
+
+func (j *journal) other() *segment {
+	if j.active == j.segments[0] {
+		return j.segments[1]
+	}
+	return j.segments[0]
+}
+
+func (j *journal) release() {
+	for _, s := range j.segments {
+		if s != nil && s.file != nil {
+			s.file.Close()
+		}
+	}
+	for _, f := range j.retired {
+		f.Close()
 	}
 }

@@ -1,20 +1,18 @@
 package filesystem
 
 import (
+	"errors"
 	"fmt"
-	"io"
+	"strings"
 	"time"
 
-	"packhouse/server/storage/disk"
+	"packhouse/server/storage"
 )
 
-// turn makes the other segment the active one and starts the checkpoint of this one; false while the other's is still under way. Called with
-// the lock held.
+// turn makes the other segment the active one and starts the checkpoint of this one. It reports false while
+// the other's checkpoint is still under way. Called with j.mu held.
 func (j *journal) turn() bool {
-	old, next := j.active, j.segments[0]
-	if next == old {
-		next = j.segments[1]
-	}
+	old, next := j.active, j.other()
 	if next.leaving || j.failed != nil {
 		return false
 	}
@@ -27,137 +25,116 @@ func (j *journal) turn() bool {
 	return true
 }
 
-// checkpoint makes everything durable that a segment names, and then says so in it.
+// checkpoint makes everything durable that a segment names, and then says so in its header.
 func (j *journal) checkpoint(seg *segment) {
 	j.mu.Lock()
 	for seg.applying > 0 {
 		j.turned.Wait()
 	}
 	j.mu.Unlock()
-	err := j.disk.SyncAll()
-	if err != nil {
-		// Best effort: without the mark, a replay takes for durable what it finds as it should be.
-		_ = writeHeader(seg.file, header{settled: seg.settled, failed: true})
-		j.log.Warn("a sync of the file system failed; what was pushed lately is written again", "error", err)
-		err = j.again(seg)
+	if err := j.disk.SyncAll(); err != nil {
+		j.distrust(seg, err)
 	}
-	j.left(seg, err)
+	j.left(seg, j.repair(seg))
 }
 
-// left notes how the checkpoint of a segment went.
+// distrust notes that the device did not take what was written. The kernel reports that once, and not which
+// file it was. It may be one that the records of either segment name, and what is cached of it is lost.
+func (j *journal) distrust(seg *segment, err error) {
+	j.mu.Lock()
+	for _, s := range j.segments {
+		s.suspect = true
+	}
+	j.mu.Unlock()
+	// Best effort: an older version that replays this journal takes what it finds for durable otherwise.
+	_ = writeHeader(seg.file, header{settled: seg.settled, failed: true})
+	j.log.Warn("sync of the file system failed; writing recent pushes again from the journal", "error", err)
+}
+
+// left finishes the checkpoint of a segment.
 func (j *journal) left(seg *segment, err error) {
 	if err == nil {
-		err = writeHeader(seg.file, header{settled: seg.last})
+		err = j.settleHeader(seg)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	defer j.turned.Broadcast()
 	if err != nil {
-		j.failed = fmt.Errorf("what was pushed before could not be written to its place: %w", err)
-		j.log.Error("storage takes no changes; what was acknowledged is in the journal", "error", err)
+		j.failed = fmt.Errorf("%w: earlier pushes could not be written to their place: %w", storage.ErrUnavailable, err)
+		j.s.trouble.set(j.failed)
+		j.log.Error("storage accepts no changes; acknowledged pushes are safe in the journal", "error", err)
 		return
 	}
-	seg.settled, seg.end, seg.leaving, seg.spoilt = seg.last, block, false, false
-	seg.names.clear()
 	j.failed = nil
+	j.s.trouble.stuck(j.active.carried)
 }
 
-// again writes every file a segment names once more, in place, and makes it and the directories above it durable. Whoever gives a name to
-// something else meanwhile does so by a rename, and is not in the way.
-func (j *journal) again(seg *segment) error {
-	names, err := seg.read()
-	if err != nil {
-		return err
+// settleHeader records in the header that a segment is settled, and empties it. A segment that could not be
+// written, here or before, moves to a new file.
+func (j *journal) settleHeader(seg *segment) error {
+	j.mu.Lock()
+	newer := j.active != seg && j.active.suspect
+	was, last, spoilt := *seg, seg.last, seg.spoilt
+	j.mu.Unlock()
+	// The flag stays while the records of the newer segment are suspect.
+	var err error
+	if !spoilt {
+		err = writeHeader(seg.file, header{settled: last, failed: newer})
 	}
-	b := barrier{j.disk}
-	above := map[string]struct{}{}
-	for name := range names {
-		for dir := parentOf(name); dir != "."; dir = parentOf(dir) {
-			above[dir] = struct{}{}
-		}
-		f, err := j.disk.Reopen(name)
-		if absent(err) {
-			continue // removed since
-		}
-		if err != nil {
-			return err
-		}
-		if err = rewrite(f, name); err == nil {
-			err = b.wait([]disk.File{f}, nil)
-		}
-		f.Close()
-		if err != nil {
-			return err
-		}
-	}
-	for dir := range above {
-		if err := b.wait(nil, []string{dir}); err != nil && !absent(err) {
-			return err
+	if spoilt || err != nil {
+		seg.settled, seg.good, seg.suspect = last, block, newer
+		rerr := j.replace(seg, nil)
+		seg.settled, seg.good, seg.suspect = was.settled, was.good, was.suspect
+		switch {
+		case rerr == nil:
+			spoilt = false
+		case err != nil:
+			return errors.Join(err, rerr)
+		default: // its first block can still be written
+			if err := writeHeader(seg.file, header{settled: last, failed: newer}); err != nil {
+				return errors.Join(err, rerr)
+			}
 		}
 	}
+	j.s.noteSettled(last)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	seg.settled, seg.end, seg.good = last, block, block
+	seg.leaving, seg.spoilt, seg.suspect, seg.carried = false, spoilt, false, nil
+	seg.names.clear()
 	return nil
 }
 
-// read returns what the records of a segment name that was left: nobody adds to it. It goes by what is known to be settled and not by the header,
-// which may say so already where writing it failed.
-func (s *segment) read() (map[string]struct{}, error) {
-	p := make([]byte, s.end)
-	if _, err := io.ReadFull(io.NewSectionReader(s.file, 0, s.end), p); err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
+// retry starts another attempt to settle the segment whose checkpoint failed. Called with j.mu held.
+func (j *journal) retry() {
+	if j.retrying {
+		return
 	}
-	names, last := map[string]struct{}{}, s.settled
-	for _, r := range parseRecords(p, s.settled) {
-		last = r.seq
-		for _, i := range r.items {
-			names[i.file()] = struct{}{}
-		}
-	}
-	if last < s.written {
-		return nil, fmt.Errorf("read journal: what follows record %d of %d cannot be read", last, s.written)
-	}
-	return names, nil
-}
-
-// rewrite writes a file's bytes over themselves. One that was too large for the journal was synced before it was named.
-func rewrite(f disk.File, name string) error {
-	info, err := f.Stat()
-	if err != nil || info.Size > inlineMost && name != namesFile {
-		return err
-	}
-	body := make([]byte, min(info.Size, inlineMost))
-	for at := int64(0); at < info.Size; {
-		n, err := f.ReadAt(body[:min(int64(len(body)), info.Size-at)], at)
-		if n == 0 {
-			return err
-		}
-		if _, err := f.Write(body[:n]); err != nil {
-			return err
-		}
-		at += int64(n)
-	}
-	return nil
-}
-
-// works returns nil unless a checkpoint failed and fails again. Called with the lock held, which it gives up meanwhile.
-func (j *journal) works() error {
-	for j.failed != nil {
-		if j.retrying {
-			j.turned.Wait()
-			continue
-		}
-		j.retrying = true
-		seg := j.other()
-		j.mu.Unlock()
-		j.left(seg, j.again(seg))
+	j.retrying = true
+	seg := j.other()
+	go func() {
+		j.left(seg, j.repair(seg))
 		j.mu.Lock()
+		defer j.mu.Unlock()
 		j.retrying = false
 		j.turned.Broadcast()
-		return j.failed
-	}
-	return nil
+	}()
 }
 
-// ready tells whether changes are taken, trying again where they were not.
+// works returns nil unless a checkpoint failed and fails again. Called with j.mu held, which it releases
+// meanwhile. The leader must not call it, because a repair needs the leader.
+func (j *journal) works() error {
+	if j.failed == nil {
+		return nil
+	}
+	j.retry()
+	for j.retrying {
+		j.turned.Wait()
+	}
+	return j.failed
+}
+
+// ready reports whether changes are accepted, trying again if they were not.
 func (j *journal) ready() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -177,8 +154,8 @@ func (j *journal) idle() {
 	}
 }
 
-// settle returns when no record names anything in dir that is not durable by itself. It is called before something in there is removed, with
-// the locks held that keep changes away, and none that giving names needs.
+// settle returns when no record names anything in dir that is not durable by itself. Call it before removing
+// something in dir, with the locks held that keep changes away, and none that giving names needs.
 func (j *journal) settle(dir string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -188,6 +165,8 @@ func (j *journal) settle(dir string) error {
 			if err := j.works(); err != nil {
 				return err
 			}
+		case j.carries(dir):
+			return fmt.Errorf("%w: an earlier push to %s could not be written to its place", storage.ErrUnavailable, dir)
 		case other.leaving && other.names.has(dir):
 			j.turned.Wait()
 		case !j.active.names.has(dir):
@@ -205,21 +184,31 @@ func (j *journal) pending(dir string) bool {
 	return j.active.names.has(dir) || j.other().names.has(dir)
 }
 
-func (j *journal) other() *segment {
-	if j.active == j.segments[0] {
-		return j.segments[1]
+// carries reports whether anything in dir could not be written to its place. Called with j.mu held.
+func (j *journal) carries(dir string) bool {
+	for _, i := range j.active.carried {
+		if strings.HasPrefix(i.file()+"/", dir+"/") {
+			return true
+		}
 	}
-	return j.segments[0]
+	return false
 }
 
-// close settles everything, so that another server finds the directory whole.
+// close settles everything, so that another server finds the directory whole. What cannot be settled stays
+// in the journal for the next start.
 func (j *journal) close() error {
 	j.mu.Lock()
 	j.closed = true
 	err := j.works()
-	for err == nil && (j.leading || j.other().leaving || !j.active.names.empty()) {
-		if j.leading || j.active.names.empty() || !j.turn() {
+	for tries := 0; err == nil && (j.leading || j.other().leaving || !j.active.names.empty()); {
+		switch {
+		case !j.leading && !j.other().leaving && len(j.active.carried) > 0 && tries > 1:
+			err = fmt.Errorf("%s could not be written to its place; the next start tries again", j.active.carried[0].file())
+			continue
+		case j.leading || j.active.names.empty() || !j.turn():
 			j.turned.Wait()
+		default:
+			tries++
 		}
 		err = j.works()
 	}
@@ -229,12 +218,4 @@ func (j *journal) close() error {
 	j.mu.Unlock()
 	j.release()
 	return err
-}
-
-func (j *journal) release() {
-	for _, s := range j.segments {
-		if s != nil {
-			s.file.Close()
-		}
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"log/slog"
 
 	"packhouse/server/storage/disk"
 )
@@ -24,6 +25,16 @@ type item struct {
 	from string
 	size int64
 	body []byte
+
+	origin *origin // of a tag's link; nil if it is not known
+}
+
+// key identifies what the item is about among the items of a segment.
+func (i item) key() string {
+	if i.kind == itemRepository {
+		return namesFile + " " + i.name
+	}
+	return i.name
 }
 
 // file is what the item changes.
@@ -57,50 +68,71 @@ func encode(items []item) []byte {
 			p = binary.AppendUvarint(p, uint64(i.size)) //nolint:gosec // sizes are positive
 		}
 	}
-	return p
+	return appendOrigins(p, items)
 }
 
-// decode is the reverse of encode; false for what encode did not write.
+// decoder reads what encode wrote. After an error ok is false and everything reads as zero.
+type decoder struct {
+	p  []byte
+	ok bool
+}
+
+func (d *decoder) number() uint64 {
+	v, n := binary.Uvarint(d.p)
+	if n <= 0 {
+		d.ok, d.p = false, nil
+		return 0
+	}
+	d.p = d.p[n:]
+	return v
+}
+
+func (d *decoder) signed() int64 {
+	v, n := binary.Varint(d.p)
+	if n <= 0 {
+		d.ok, d.p = false, nil
+		return 0
+	}
+	d.p = d.p[n:]
+	return v
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.number()
+	if !d.ok || n > uint64(len(d.p)) {
+		d.ok = false
+		return nil
+	}
+	b := d.p[:n:n]
+	d.p = d.p[n:]
+	return b
+}
+
+// decode is the reverse of encode. It returns false for what encode did not write.
 func decode(p []byte) ([]item, bool) {
 	var items []item
-	ok := true
-	number := func() uint64 {
-		v, n := binary.Uvarint(p)
-		if n <= 0 {
-			ok = false
-			return 0
-		}
-		p = p[n:]
-		return v
-	}
-	bytes := func() []byte {
-		n := number()
-		if !ok || n > uint64(len(p)) {
-			ok = false
-			return nil
-		}
-		b := p[:n:n]
-		p = p[n:]
-		return b
-	}
-	for ok && len(p) > 0 && p[0] != itemEnd {
-		i := item{kind: p[0]}
-		p = p[1:]
-		i.name = string(bytes())
+	d := decoder{p: p, ok: true}
+	for d.ok && len(d.p) > 0 && d.p[0] != itemEnd {
+		i := item{kind: d.p[0]}
+		d.p = d.p[1:]
+		i.name = string(d.bytes())
 		switch i.kind {
 		case itemFile:
-			i.body = bytes()
+			i.body = d.bytes()
 		case itemMoved:
-			i.from = string(bytes())
-			i.size = int64(number()) //nolint:gosec // see encode; checked below
-			ok = ok && i.size >= 0
+			i.from = string(d.bytes())
+			i.size = int64(d.number()) //nolint:gosec // see encode; checked below
+			d.ok = d.ok && i.size >= 0
 		case itemRepository:
 		default:
-			ok = false
+			d.ok = false
 		}
 		items = append(items, i)
 	}
-	return items, ok
+	if d.ok {
+		parseOrigins(d.p, items)
+	}
+	return items, d.ok
 }
 
 // A record is its head and its payload: magic, checksum of the rest, run, number, time in nanoseconds, length of the payload, all little endian.
@@ -160,8 +192,8 @@ type header struct {
 
 const headerMagic = 0x4848_4b50 // "PKHH"
 
-// writeHeader writes fewer bytes than a sector, which a device writes whole or not at all.
-func writeHeader(f blockFile, h header) error {
+// encodeHeader returns fewer bytes than a sector, which a device writes whole or not at all.
+func encodeHeader(h header) []byte {
 	b := make([]byte, 0, block)
 	b = binary.LittleEndian.AppendUint32(b, headerMagic)
 	b = binary.LittleEndian.AppendUint64(b, h.settled)
@@ -170,9 +202,10 @@ func writeHeader(f blockFile, h header) error {
 		flag = 1
 	}
 	b = append(b, flag)
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	return writeAt(f, pad(b), 0)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
+
+func writeHeader(f blockFile, h header) error { return writeAt(f, pad(encodeHeader(h)), 0) }
 
 // parseHeader reads a header; where there is none nothing is settled.
 func parseHeader(p []byte) header {
@@ -201,6 +234,13 @@ func (f found) last() uint64 {
 		return 0
 	}
 	return f.records[len(f.records)-1].seq
+}
+
+// settle drops the records up to seq, which are durable in their places.
+func (f *found) settle(seq uint64) {
+	for len(f.records) > 0 && f.records[0].seq <= seq {
+		f.records = f.records[1:]
+	}
 }
 
 // parseSegment reads what the bytes of a segment hold, up to the first thing that is no record of its run.
@@ -241,11 +281,16 @@ func parseRecords(p []byte, settled uint64) (records []foundRecord) {
 	}
 }
 
-// readSegment reads a segment. Of one that is settled, which is nearly every one at a start, two blocks are enough.
-func readSegment(f disk.File) (found, error) {
+// readSegment reads a segment. If it is settled, as nearly every one is at a start, two blocks are enough. What
+// cannot be read is reported and left out: a write to a bad block failed, and was not acknowledged.
+func readSegment(f disk.File, log *slog.Logger) (found, error) {
 	p := make([]byte, 2*block)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, 2*block), p); err != nil {
-		return found{}, noSegment(err)
+		if short(err) {
+			return found{}, nil
+		}
+		log.Error("read the head of a journal segment; what it holds is not replayed", "error", err)
+		return found{}, nil
 	}
 	h := parseHeader(p)
 	if head := p[block:]; binary.LittleEndian.Uint32(head) != recordMagic || binary.LittleEndian.Uint64(head[16:]) <= h.settled {
@@ -256,14 +301,19 @@ func readSegment(f disk.File) (found, error) {
 		return found{}, err
 	}
 	p = make([]byte, min(info.Size, segmentMost))
-	n, err := io.ReadFull(io.NewSectionReader(f, 0, info.Size), p)
-	return parseSegment(p[:n]), noSegment(err)
+	n := 0
+	for n < len(p) && err == nil { // block by block, so that one that cannot be read hides no other before it
+		var k int
+		k, err = f.ReadAt(p[n:min(n+block, len(p))], int64(n))
+		n += k
+	}
+	if err != nil && !short(err) {
+		log.Error("read a journal segment; what follows is not replayed", "offset", n, "error", err)
+	}
+	return parseSegment(p[:n]), nil
 }
 
-// noSegment forgives a file that is too short: a power cut before its first sync.
-func noSegment(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return err
+// short reports whether a file is too short: a power cut before its first sync.
+func short(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -5,96 +5,113 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 	"time"
-
-	"packhouse/server/reference"
-	"packhouse/server/storage/disk"
 )
 
-// replay reads what earlier runs left in the journal and, where a power cut may have taken names, gives them again, in order. It runs before
-// stage is emptied and before anything is read. What it did is not durable yet, so it is done again until settle has said that it is. last is
-// the number of the last record there is.
-func (s *Store) replay() (last uint64, err error) {
-	var segments []found
-	var written time.Time // the earlier of the segments' own times
+// replayed is what the start found in the journal.
+type replayed struct {
+	last  uint64 // number of the last record
+	clock int64  // the latest time of a record
+	older int    // the segment with the older records
+	items []item // what the records want, until it is durable
+}
+
+// replay reads what earlier runs left in the journal and, where a power cut may have taken names, gives them
+// again, in order. It runs before stage is emptied and before anything is read. What it did is not durable
+// yet, so every start repeats it until settle has recorded that it is.
+func (s *Store) replay() error {
+	var segments [2]found
+	var written time.Time // the earlier modification time of the segments
 	failed := false
-	for i := range 2 {
+	noted := s.notedSettled()
+	s.replayed.last = noted
+	for i := range segments {
 		f, err := s.disk.Open(segmentName(i))
 		if absent(err) {
 			continue
 		}
 		if err != nil {
-			return 0, fmt.Errorf("read journal: %w", err)
+			return fmt.Errorf("read journal: %w", err)
 		}
-		was, err := readSegment(f)
+		was, err := readSegment(f, s.log)
 		if info, serr := f.Stat(); serr == nil && (written.IsZero() || info.ModTime.Before(written)) {
 			written = info.ModTime
 		}
 		f.Close()
 		if err != nil {
-			return 0, fmt.Errorf("read journal: %w", err)
+			return fmt.Errorf("read journal: %w", err)
 		}
-		last = max(last, was.settled, was.last())
+		was.settle(noted)
+		s.replayed.last = max(s.replayed.last, was.settled, was.last())
 		failed = failed || was.failed
-		segments = append(segments, was)
+		segments[i] = was
 	}
-	// A segment is left for the other one, and comes back to only after its records were settled: all of one are before all of the other.
-	if len(segments) == 2 && len(segments[0].records) > 0 && segments[0].last() > segments[1].last() {
+	// The journal turns to a segment only after its records were settled: all records of one segment are
+	// older than all of the other.
+	if len(segments[0].records) > 0 && segments[0].last() > segments[1].last() {
 		segments[0], segments[1] = segments[1], segments[0]
+		s.replayed.older = 1
 	}
-	// As long as the machine runs and the file system stays mounted, what a killed process wrote is there: nothing is missing, and somebody else
-	// may have changed it since.
-	if t := s.disk.Traits(); !failed && t.Boot != "" && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot {
-		return last, nil
+	records := append(segments[0].records, segments[1].records...)
+	for _, r := range records {
+		s.replayed.clock = max(s.replayed.clock, r.at)
 	}
-	var records []foundRecord
-	for _, was := range segments {
-		records = append(records, was.records...)
-	}
-	r := replayer{s: s, force: failed, written: written}
+	// As long as the machine runs and the file system stays mounted, every name that a killed process gave
+	// is there: a missing one was never acknowledged, or removed by another server. The bytes may be lost
+	// all the same, if the device did not take them.
+	t := s.disk.Traits()
+	mounted := t.Boot != "" && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot
+	r := replayer{s: s, force: failed, mounted: mounted, written: written, end: s.replayed.clock}
 	if err := r.all(records); err != nil {
-		return 0, fmt.Errorf("replay journal: %w", err)
+		return fmt.Errorf("replay journal: %w", err)
 	}
-	if r.left > 0 {
-		s.log.Warn("somebody else had the storage directory after the journal of the last run ended, or a backup was put there: what that run pushed last and "+
-			"is not there stays away, because it may have been deleted", "changes", r.left, "journal", time.Unix(0, r.end).UTC())
-	}
-	if r.again > 0 {
-		s.log.Warn("the last run ended without a sync of the file system; pushes it had acknowledged were completed from the journal", "files", r.again)
-	}
-	return last, nil
+	r.report()
+	return nil
 }
 
-// replayer does changes again.
+// replayer applies records again.
 type replayer struct {
 	s       *Store
-	force   bool      // write also what looks right
-	written time.Time // when the segments were, as the file system has it
-	other   bool      // somebody else had the store: what is not there may have been deleted
+	force   bool      // a checkpoint failed
+	mounted bool      // nothing happened to the file system since the records were written
+	written time.Time // modification time of the segments
+	other   bool      // another server had the store: what is missing may have been deleted
 	end     int64     // time of the last record
 	again   int
 	left    int
-	names   []string // what is to be synced one by one: the store was moved to a file system that cannot sync everything
+	links   map[string]*history
+	foreign map[string]bool // links that another server moved
+	repos   []string        // names for the catalogue
 }
 
-// otherAfter is how long after the journal's end a directory must have changed for it to have been somebody else. A name is given within moments of its
-// record, and a file system with a journal of its own keeps changes in order: a directory that shows a change of later has the name, too.
+func (r *replayer) report() {
+	if r.left > 0 {
+		r.s.log.Warn("another server used the storage directory after the journal of the last run ended, or a backup was restored; "+
+			"pushes of that run that are missing stay missing, because they may have been deleted",
+			"changes", r.left, "journal", time.Unix(0, r.end).UTC())
+	}
+	if r.again > 0 {
+		r.s.log.Warn("the last run ended without a sync of the file system; completed acknowledged pushes from the journal", "files", r.again)
+	}
+}
+
+// otherAfter is how long after the end of the journal a directory must have changed for another server to be
+// the cause. A name is given within moments of its record, and a journaling file system keeps changes in
+// order: a directory that shows a later change has the name, too. The time of a record is never before that
+// of the directories it changes, nor before that of an earlier record, whatever the clock does.
 const otherAfter = 10 * time.Minute
 
-// all does the changes of the journal again.
+// all applies the records again.
 func (r *replayer) all(records []foundRecord) error {
 	if len(records) == 0 {
 		return nil
 	}
-	for _, record := range records {
-		r.end = max(r.end, record.at)
-	}
-	// A replay that was cut off has changed directories itself: what it took the journal for, it is taken for again.
-	if id := fmt.Sprintf("%d-%d", r.end, records[len(records)-1].seq); !r.force && r.s.state.Replay != id {
+	// A replay that was cut off has changed directories itself. The next one repeats its decision.
+	id := fmt.Sprintf("%d-%d", r.end, records[len(records)-1].seq)
+	if !r.force && !r.mounted && r.s.state.Replay != id {
 		var err error
-		if r.other, err = r.foreign(records); err != nil {
+		if r.other, err = r.elsewhere(records); err != nil {
 			return err
 		}
 		if !r.other {
@@ -104,25 +121,61 @@ func (r *replayer) all(records []foundRecord) error {
 			}
 		}
 	}
-	for _, record := range records {
-		if err := r.change(record); err != nil {
-			return err
+	records, err := r.wanted(records)
+	if err != nil {
+		return err
+	}
+	r.links = r.s.histories(records)
+	if err := r.judgeLinks(); err != nil {
+		return err
+	}
+	for n, record := range records {
+		for _, i := range record.items {
+			if h := r.links[i.name]; h != nil && (n < h.last || r.foreign[i.name]) {
+				continue
+			}
+			if err := r.item(i, record.at); err != nil {
+				return err
+			}
 		}
 	}
-	return r.sync()
+	return r.repositories()
 }
 
-// foreign tells whether another server had the directory after the journal ended, or the journal is a copy that is older than what is beside it: a name
-// is missing where something changed long after.
-func (r *replayer) foreign(records []foundRecord) (bool, error) {
+// judgeLinks finds the links that another server moved, before anything is changed.
+func (r *replayer) judgeLinks() error {
+	r.foreign = map[string]bool{}
+	for name, h := range r.links {
+		info, err := r.s.disk.Stat(name)
+		if err != nil || !info.Regular {
+			if err == nil || absent(err) {
+				continue
+			}
+			return err
+		}
+		now, err := r.s.read(name, mostLink)
+		if err != nil {
+			continue //nolint:nilerr // unreadable: it is written again
+		}
+		if h.foreign(now, info) {
+			r.s.log.Info("another server moved this link after the journal ended; keeping it", "name", name)
+			r.foreign[name] = true
+		}
+	}
+	return nil
+}
+
+// elsewhere reports whether another server had the directory after the journal ended, or the journal is a
+// copy that is older than what is beside it: a name is missing where something changed long after.
+func (r *replayer) elsewhere(records []foundRecord) (bool, error) {
 	late := time.Unix(0, r.end).Add(otherAfter)
 	if r.written.After(late) {
-		return false, nil // it was copied without its times: they tell nothing
+		return false, nil // copied without times, which are no evidence then
 	}
 	for _, record := range records {
 		for _, i := range record.items {
 			name := i.file()
-			if !strings.HasPrefix(name, theirs) { // what is ours nobody else changes
+			if !strings.HasPrefix(name, theirs) { // other servers change nothing else
 				continue
 			}
 			info, err := r.s.disk.Stat(name)
@@ -135,7 +188,7 @@ func (r *replayer) foreign(records []foundRecord) (bool, error) {
 			if err != nil && !absent(err) {
 				return false, err
 			}
-			// A time in the future is that of a clock that was wrong.
+			// A time in the future comes from a clock that was wrong.
 			if err == nil && info.ModTime.After(late) && !info.ModTime.After(r.s.now()) {
 				return true, nil
 			}
@@ -144,7 +197,39 @@ func (r *replayer) foreign(records []foundRecord) (bool, error) {
 	return false, nil
 }
 
-// missing tells whether a name that a change gives is not there.
+// wanted returns the records to apply. It leaves out those whose large file is gone: that was never
+// acknowledged, or removed or quarantined since; and those with a missing name, if that was never given or
+// may have been deleted.
+func (r *replayer) wanted(records []foundRecord) (kept []foundRecord, err error) {
+	for _, record := range records {
+		here := true
+		for _, i := range record.items {
+			if i.kind == itemMoved && here {
+				if here, err = r.moved(i); err != nil {
+					return nil, err
+				}
+				if !here {
+					r.s.log.Debug("leaving out a change of the journal: the file it names is gone", "name", i.name)
+				}
+			}
+		}
+		if here && (r.other || r.mounted) {
+			missing, err := r.missing(record.items)
+			if err != nil {
+				return nil, err
+			}
+			if here = !missing; missing && r.other {
+				r.left++
+			}
+		}
+		if here {
+			kept = append(kept, record)
+		}
+	}
+	return kept, nil
+}
+
+// missing reports whether a name that a change gives is missing.
 func (r *replayer) missing(items []item) (bool, error) {
 	for _, i := range items {
 		_, err := r.s.disk.Stat(i.file())
@@ -158,63 +243,7 @@ func (r *replayer) missing(items []item) (bool, error) {
 	return false, nil
 }
 
-// sync makes names durable where settle cannot.
-func (r *replayer) sync() error {
-	b := barrier{disk: r.s.disk}
-	for _, name := range r.names {
-		f, err := r.s.disk.Open(name)
-		if absent(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		var dirs []string
-		for dir := parentOf(name); dir != "."; dir = parentOf(dir) {
-			dirs = append(dirs, dir)
-		}
-		err = b.wait([]disk.File{f}, dirs)
-		f.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// change does one again, unless what it was made of is gone: then nobody was told that it was durable, or it was removed or set aside since.
-func (r *replayer) change(record foundRecord) error {
-	if r.other {
-		if missing, err := r.missing(record.items); err != nil || missing {
-			r.left++
-			return err
-		}
-	}
-	for _, i := range record.items {
-		if i.kind != itemMoved {
-			continue
-		}
-		there, err := r.moved(i)
-		if err != nil {
-			return err
-		}
-		if !there {
-			r.s.log.Debug("a change in the journal is left out: what it was made of is not there", "name", i.name)
-			return nil
-		}
-	}
-	for _, i := range record.items {
-		if err := r.item(i, record.at); err != nil {
-			return err
-		}
-		if !r.s.disk.Traits().SyncAll {
-			r.names = append(r.names, i.file())
-		}
-	}
-	return nil
-}
-
-// moved tells whether a file is where it was staged or where it was to go.
+// moved reports whether a file is where it was staged or in its place.
 func (r *replayer) moved(i item) (bool, error) {
 	for _, name := range []string{i.from, i.name} {
 		info, err := r.s.disk.Stat(name)
@@ -229,58 +258,69 @@ func (r *replayer) moved(i item) (bool, error) {
 }
 
 func (r *replayer) item(i item, at int64) error {
-	switch i.kind {
-	case itemFile:
-		return r.file(i, at)
-	case itemMoved:
+	switch {
+	case i.kind == itemRepository:
+		r.keep(i)
+		r.repos = append(r.repos, i.name)
+		return nil
+	case i.file() == namesFile: // a whole one; other names may be in the file by now
+		r.keep(i)
+		r.repos = append(r.repos, strings.Fields(string(i.body))...)
+		return nil
+	case i.kind == itemMoved:
 		info, err := r.s.disk.Stat(i.from)
 		if err != nil || info.Size != i.size {
+			r.keep(i)
 			return nil //nolint:nilerr // it is in its place: see moved
 		}
 		if err := r.s.ensure(parentOf(i.name)); err != nil {
 			return err
 		}
 		r.again++
-		return r.s.disk.Rename(i.from, i.name)
-	case itemRepository:
-		return r.repository(i.name)
+		r.keep(i)
+		return r.s.rename(i.from, i.name)
 	}
-	return nil
+	return r.file(i, at)
 }
 
-// file writes one again whose bytes are not what they should be, unless it is a link that was moved after the record: another server had the
-// directory meanwhile.
+// keep notes what settle has to make durable.
+func (r *replayer) keep(i item) { r.s.replayed.items = append(r.s.replayed.items, i) }
+
+// file writes the bytes of a record to a new file, also if the place holds the same bytes: they may never
+// have reached the device, and the error may have been reported to another process.
 func (r *replayer) file(i item, at int64) error {
-	now, err := r.s.read(i.name, max(mostLink, int64(len(i.body))))
-	if err == nil && bytes.Equal(now, i.body) && !r.force {
-		return nil
-	}
-	if err == nil && path.Base(i.name) == "link" && !bytes.Equal(now, i.body) {
-		info, err := r.s.disk.Stat(i.name)
-		if _, bad := reference.ParseDigest(string(now)); err == nil && bad == nil && info.ModTime.UnixNano() > at {
-			r.s.log.Info("this link was moved after the journal ended and stays", "name", i.name)
-			return nil
-		}
+	r.keep(i)
+	// The file is as old as the record, or as the one it replaces: collection goes by the age of links.
+	old := notBefore(at, r.s.now())
+	now, rerr := r.s.read(i.name, max(mostLink, int64(len(i.body))))
+	if info, err := r.s.disk.Stat(i.name); err == nil && rerr == nil && bytes.Equal(now, i.body) {
+		old = info.ModTime
+	} else {
+		r.again++
 	}
 	if err := r.s.ensure(parentOf(i.name)); err != nil {
 		return err
 	}
 	tmp := r.s.temporary()
-	f, err := r.s.disk.Create(tmp)
+	f, err := r.s.create(tmp)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(i.body)
-	// It is as old as the record: what a later one says of the same name is newer.
-	if err = errors.Join(err, f.Close(), r.s.disk.SetTime(tmp, time.Unix(0, at))); err != nil {
+	if err = errors.Join(err, f.Close(), r.s.disk.SetTime(tmp, old)); err != nil {
 		return err
 	}
-	r.again++
-	return r.s.disk.Rename(tmp, i.name)
+	return r.s.rename(tmp, i.name)
 }
 
-// repository adds a name to the catalogue's file. One that is there twice is read once.
-func (r *replayer) repository(name string) error {
+// repositories adds those names to the catalogue's file that are not in it.
+func (r *replayer) repositories() error {
+	if len(r.repos) == 0 {
+		return nil
+	}
+	if err := r.s.clearWay(namesFile); err != nil {
+		return err
+	}
 	f, err := r.s.disk.Reopen(namesFile)
 	if absent(err) {
 		f, err = r.s.disk.Create(namesFile)
@@ -289,9 +329,37 @@ func (r *replayer) repository(name string) error {
 		return err
 	}
 	defer f.Close()
+	body, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	have := map[string]struct{}{}
+	for line := range strings.Lines(string(body)) {
+		if name, whole := strings.CutSuffix(line, "\n"); whole {
+			have[name] = struct{}{}
+		}
+	}
+	add := "\n" // the last line may be torn
+	for _, name := range r.repos {
+		if _, ok := have[name]; !ok {
+			have[name] = struct{}{}
+			add += name + "\n"
+		}
+	}
+	if add == "\n" {
+		return nil
+	}
 	if _, err := f.Seek(0, io.SeekEnd); err != nil {
 		return err
 	}
-	_, err = f.Write([]byte("\n" + name + "\n")) // the last line may be torn
+	_, err = io.WriteString(f, add)
 	return err
+}
+
+// redo makes what a replay did durable file by file, where a sync of everything failed or does not exist. It
+// returns what could not be made durable.
+func (s *Store) redo(items []item) []item {
+	w := rewriter{s: s, publish: func(tmp, name string) (bool, error) { return true, s.disk.Rename(tmp, name) }}
+	w.all(latestItems([]foundRecord{{items: items}}))
+	return w.stuck
 }

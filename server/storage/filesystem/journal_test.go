@@ -2,6 +2,7 @@ package filesystem_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
 	"packhouse/server/storage/filesystem"
 	"packhouse/server/storage/inmemory"
@@ -217,8 +219,8 @@ func TestBothSegmentsAreReplayedInOrder(t *testing.T) {
 	}
 }
 
-// TestFailedCheckpoint: while what was pushed cannot be written to its place, nothing is taken and nothing lost; when it can again, the store
-// goes on by itself.
+// TestFailedCheckpoint: while nothing can be written to its place, pushes are accepted as long as the journal
+// can keep what waits, then refused, and nothing is lost. When the device works again, so does the store.
 func TestFailedCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatched()
@@ -226,14 +228,30 @@ func TestFailedCheckpoint(t *testing.T) {
 		one, two := storagetest.NewImage(t, "one", nil), storagetest.NewImage(t, "two", nil)
 		one.Push(t, s, "team/a", "v1")
 		w.fails.Store(true)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if err := two.TryPush(t, s, "team/a", "v2"); err == nil || !strings.Contains(err.Error(), "could not be written to its place") {
-			t.Errorf("a push beside it: %v", err)
+		var accepted []*storagetest.Image
+		for n := 0; ; n++ {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			more := storagetest.NewImage(t, fmt.Sprint("more", n), nil)
+			if err := more.TryPush(t, s, "team/a", fmt.Sprint("more", n)); err != nil {
+				if !errors.Is(err, storage.ErrUnavailable) || !strings.Contains(err.Error(), "could not be written to their place") {
+					t.Errorf("refused: %v", err)
+				}
+				break
+			}
+			if accepted = append(accepted, more); n > 100 {
+				t.Fatal("it is never refused")
+			}
+		}
+		if err := s.Health(context.Background()); !errors.Is(err, storage.ErrFailing) {
+			t.Errorf("health: %v", err)
 		}
 		one.Check(t, s, "team/a", "v1")
 		again := w.after(t)
 		one.Check(t, again, "team/a", "v1")
+		for n, image := range accepted {
+			image.Check(t, again, "team/a", fmt.Sprint("more", n))
+		}
 		closing(t, again)
 		w.fails.Store(false)
 		two.Push(t, s, "team/a", "v2")
@@ -241,7 +259,7 @@ func TestFailedCheckpoint(t *testing.T) {
 		w.fails.Store(true)
 		time.Sleep(time.Minute)
 		if err := s.Close(); err == nil {
-			t.Error("closed without a word")
+			t.Error("closed without an error")
 		}
 		w.fails.Store(false)
 		again = w.after(t)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -68,11 +67,9 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	s.recallState()
-	last, err := s.replay()
-	if err != nil {
+	if err := s.replay(); err != nil {
 		return err
 	}
-	s.replayed = last
 	if err := s.setStageAside(); err != nil {
 		return err
 	}
@@ -85,32 +82,67 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.room.measure(s.disk, s.opt.HeadRoom)
 }
 
-// settle makes durable what a killed process wrote and did not sync, and what was done again from the journal, and begins a new journal. No change
-// is answered for before that; reads need not wait for it.
-func (s *Store) settle(context.Context) {
-	defer close(s.settled)
+// settleAgain is how long the store waits before it tries again to make durable what was there at the start.
+const settleAgain = 2 * time.Second
+
+// settle makes durable what a killed process wrote and did not sync, and what was applied again from the
+// journal, and begins a new journal. No change is answered before that; reads need not wait for it. It tries
+// again until it succeeds.
+func (s *Store) settle(ctx context.Context) {
+	err := s.settleOnce()
+	s.unsettled.Store(&err)
+	close(s.settled)
+	for err != nil {
+		s.log.Error("storage accepts no changes", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settleAgain):
+		}
+		if err = s.settleOnce(); err == nil {
+			s.log.Info("storage accepts changes")
+		}
+		e := err
+		s.unsettled.Store(&e)
+	}
+	s.replayed.items = nil
+}
+
+func (s *Store) settleOnce() error {
+	fail := func(err error) error {
+		return fmt.Errorf("%w: make durable what was there at the start: %w", storage.ErrUnavailable, mapped(err))
+	}
 	err := s.disk.SyncAll()
 	if errors.Is(err, errors.ErrUnsupported) {
 		err = nil
 	}
-	if err == nil && s.journals() {
-		var j *journal
-		if j, err = openJournal(s); err == nil {
-			s.journal.Store(j)
-			return
-		}
-		s.log.Warn("pushes are made durable file by file, which is slower: there is no journal", "error", mapped(err))
-		err = nil
-	}
-	if err == nil {
-		err = dropJournal(s.disk)
-	} else {
-		s.distrust()
-	}
 	if err != nil {
-		s.unsettled = fmt.Errorf("make durable what was there at the start: %w", mapped(err))
-		s.log.Error("storage takes no changes", "error", s.unsettled)
+		s.distrust()
+		if !s.journals() {
+			return fail(err)
+		}
+		s.log.Warn("sync of the file system failed; writing recent pushes again from the journal", "error", err)
 	}
+	var stuck []item
+	if err != nil || !s.disk.Traits().SyncAll {
+		stuck = s.redo(s.replayed.items)
+	}
+	if s.journals() {
+		j, err := openJournal(s, stuck)
+		if err == nil {
+			s.journal.Store(j)
+			s.trouble.stuck(stuck)
+			return nil
+		}
+		s.log.Warn("there is no journal; pushes are made durable file by file, which is slower", "error", mapped(err))
+	}
+	if len(stuck) > 0 {
+		return fail(fmt.Errorf("%d files could not be written to their place", len(stuck)))
+	}
+	if err := dropJournal(s.disk); err != nil {
+		return fail(err)
+	}
+	return nil
 }
 
 // distrust notes in the journal that a sync failed: the kernel says so once, and the next start, which may be told that all is well, writes what the
@@ -121,7 +153,7 @@ func (s *Store) distrust() {
 		if err != nil {
 			continue
 		}
-		if was, err := readSegment(f); err == nil {
+		if was, err := readSegment(f, s.log); err == nil {
 			_ = writeHeader(f, header{settled: was.settled, failed: true})
 		}
 		f.Close()
@@ -176,28 +208,6 @@ func (s *Store) descends(name string) bool {
 		}
 	}
 	return true
-}
-
-// ensure makes a directory and its parents; prepare syncs them.
-func (s *Store) ensure(dir string) error {
-	info, err := s.disk.Stat(dir)
-	switch {
-	case err == nil && info.Dir:
-		return nil
-	case err == nil:
-		return fmt.Errorf("make directory %s: %w", dir, fs.ErrExist)
-	case !absent(err):
-		return err
-	}
-	if parent := parentOf(dir); parent != "." {
-		if err := s.ensure(parent); err != nil {
-			return err
-		}
-	}
-	if err := s.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
 }
 
 // onOneDevice makes sure that what is staged can be renamed to where it belongs.
@@ -268,15 +278,7 @@ func (s *Store) writeState() error {
 	if err != nil {
 		return err
 	}
-	c := s.begin()
-	defer c.end()
-	if err := c.write(stateFile, append(body, '\n')); err != nil {
-		return err
-	}
-	if err := c.contents(); err != nil {
-		return err
-	}
-	return c.names()
+	return s.writeDurably(stateFile, append(body, '\n'))
 }
 
 // read returns a whole small file; more than limit bytes are an error.

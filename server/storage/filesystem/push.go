@@ -128,7 +128,7 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	}
 	defer set.release()
 	tmp := s.temporary()
-	f, err := s.disk.Create(tmp)
+	f, err := s.create(tmp)
 	if err != nil {
 		return fmt.Errorf("stage blob: %w", mapped(err))
 	}

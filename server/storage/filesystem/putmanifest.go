@@ -271,10 +271,14 @@ func (c *change) tag(repo, tag string, d digest.Digest) error {
 	dir, body := tagDir(repo, tag), []byte(d)
 	_, err := c.s.disk.Stat(dir)
 	if err == nil {
+		o, err := c.s.originOf(repo, tag)
+		if err != nil {
+			return err
+		}
 		if err := c.write(tagIndexDir(repo, tag, d)+"/link", body); err != nil {
 			return err
 		}
-		if err := c.writeLast(tagLink(repo, tag), body); err != nil {
+		if err := c.writeLast(tagLink(repo, tag), body, o); err != nil {
 			return err
 		}
 		// The directory may be one that did not count as a tag before.
@@ -291,7 +295,7 @@ func (c *change) tag(repo, tag string, d digest.Digest) error {
 	index := tmp + "/index"
 	alg := index + "/" + string(d.Algorithm())
 	for _, dir := range []string{tmp, tmp + "/current", index, alg, alg + "/" + d.Encoded()} {
-		if err := c.s.disk.Mkdir(dir); err != nil {
+		if err := c.s.inStage(func() error { return c.s.disk.Mkdir(dir) }); err != nil {
 			return fmt.Errorf("stage tag: %w", err)
 		}
 		if c.j == nil {
@@ -299,7 +303,20 @@ func (c *change) tag(repo, tag string, d digest.Digest) error {
 		}
 	}
 	return errors.Join(
-		c.inside(alg+"/"+d.Encoded()+"/link", tagIndexDir(repo, tag, d)+"/link", body),
-		c.inside(tmp+"/current/link", tagLink(repo, tag), body),
+		c.inside(alg+"/"+d.Encoded()+"/link", tagIndexDir(repo, tag, d)+"/link", body, nil),
+		c.inside(tmp+"/current/link", tagLink(repo, tag), body, &origin{}),
 	)
+}
+
+// originOf returns what the link of a tag is before it moves. Called under the tag's lock.
+func (s *Store) originOf(repo, tag string) (*origin, error) {
+	info, err := s.disk.Stat(tagLink(repo, tag))
+	if absent(err) || err == nil && !info.Regular {
+		return &origin{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stat tag: %w", err)
+	}
+	held, _, err := s.pointsTo(repo, tag)
+	return &origin{before: identityOf(info), held: string(held)}, err
 }

@@ -147,7 +147,7 @@ func (c *change) referrer(p storage.Put) error {
 		return nil
 	}
 	name := referrerPath(p.Repository.String(), p.Manifest.Subject.Digest, p.Digest)
-	if _, err := c.s.disk.Stat(name); err == nil && !c.s.doubt.has(name) {
+	if info, err := c.s.disk.Stat(name); err == nil && info.Regular && info.Size > 0 && !c.s.doubt.has(name) {
 		return nil
 	}
 	body, err := storage.DescribeReferrer(p.Digest, int64(len(p.Content)), p.Manifest)

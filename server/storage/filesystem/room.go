@@ -120,14 +120,17 @@ func (s *Store) Health(context.Context) error {
 	}
 	select {
 	case <-s.settled:
-		if s.unsettled != nil {
-			return fmt.Errorf("%w: %w", storage.ErrFailing, s.unsettled)
+		if err := *s.unsettled.Load(); err != nil {
+			return fmt.Errorf("%w: %w", storage.ErrFailing, err)
 		}
 	default: // a trial write would wait for it
 		if took := s.now().Sub(s.opened); took >= settleDeadline {
 			return fmt.Errorf("%w: the sync at the start has not finished for %s", storage.ErrFailing, took.Round(time.Second))
 		}
 		return nil
+	}
+	if err := s.trouble.err(); err != nil {
+		return err
 	}
 	p := &s.probe
 	p.mu.Lock()

@@ -113,10 +113,14 @@ type Store struct {
 
 	touchFailed atomic.Bool // the last touch by a read failed, and it was logged
 
-	replayed  uint64 // the last record of the journal at the start
+	replayed  replayed
 	opened    time.Time
-	settled   chan struct{} // closed when what was there at the start is durable
-	unsettled error         // why it is not
+	settled   chan struct{}         // closed after the first attempt to make durable what was there at the start
+	unsettled atomic.Pointer[error] // why that failed, or nil in it
+
+	trouble    trouble
+	displacing sync.Mutex   // what has the wrong type is moved by one goroutine at a time
+	pins       atomic.Int64 // files kept because their blocks cannot be written
 
 	life       sync.RWMutex // held shared by changes; Close takes it
 	closed     bool
@@ -151,6 +155,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opt: o, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
 	s.disk, s.opened = reporting{d, s.verified.endEpoch}, o.Now()
+	s.trouble.log = o.Log
 	s.locks.seed = maphash.MakeSeed()
 	s.gc.turn = make(chan struct{}, 1)
 	s.scrubTurn = make(chan struct{}, 1)
@@ -187,8 +192,9 @@ func (s *Store) enter() (leave func(), err error) {
 	if s.opt.ReadOnly {
 		return nil, storage.ErrReadOnly
 	}
-	if <-s.settled; s.unsettled != nil {
-		return nil, s.unsettled
+	<-s.settled
+	if err := *s.unsettled.Load(); err != nil {
+		return nil, err
 	}
 	s.life.RLock()
 	if s.closed {
@@ -219,7 +225,7 @@ func (s *Store) Close() error {
 		if j := s.journal.Swap(nil); j != nil {
 			err = mapped(j.close())
 		}
-		errs = append(errs, err, s.stopped(err == nil && s.unsettled == nil))
+		errs = append(errs, err, s.stopped(err == nil && *s.unsettled.Load() == nil))
 	}
 	errs = append(errs, s.disk.Close())
 	return errors.Join(errs...)

@@ -24,7 +24,9 @@ type Disk struct {
 	ordered  bool
 	now      func() time.Time
 	boot     string
+	volume   string
 	calls    Calls
+	blocks   blocks
 
 	errs     writeErrors // of the whole disk; see writeback.go
 	errsSeen int         // by SyncAll
@@ -48,7 +50,7 @@ func NewDisk(o DiskOptions) *Disk {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	d := &Disk{capacity: o.Capacity, track: o.Durability, ordered: o.Durability && o.Journaling, now: o.Now, boot: o.Boot}
+	d := &Disk{capacity: o.Capacity, track: o.Durability, ordered: o.Durability && o.Journaling, now: o.Now, boot: o.Boot, volume: newVolume()}
 	d.root = d.newNode(true)
 	return d
 }
@@ -61,6 +63,7 @@ type node struct {
 	data    []byte
 	mod     time.Time
 	changed int64
+	block   int // of the device
 
 	// What the device holds; nil until the first sync.
 	synced     map[string]*node
@@ -80,7 +83,9 @@ func (d *Disk) newNode(dir bool) *node {
 	if dir {
 		n.entries = map[string]*node{}
 		n.synced = map[string]*node{}
+		return n
 	}
+	n.block = d.blocks.allocate()
 	return n
 }
 
@@ -159,6 +164,10 @@ func (d *Disk) Reopen(name string) (disk.File, error) {
 	f, err := d.Open(name)
 	if err != nil {
 		return nil, err
+	}
+	if f.(*file).n.dir {
+		_ = f.Close()
+		return nil, failed("open", name, syscall.EISDIR)
 	}
 	f.(*file).writable = true
 	return f, nil
@@ -256,6 +265,7 @@ func (d *Disk) Rename(from, to string) error {
 			return failed("rename", to, fs.ErrExist)
 		}
 		d.used -= int64(len(old.data))
+		d.release(old)
 	}
 	delete(src.entries, sbase)
 	dst.entries[dbase] = n
@@ -284,6 +294,7 @@ func (d *Disk) Remove(name string) error {
 	delete(dir.entries, base)
 	d.did(edit{dir, base, nil})
 	d.used -= int64(len(n.data))
+	d.release(n)
 	d.touch(dir, true)
 	return nil
 }
@@ -303,7 +314,10 @@ func (d *Disk) SetTime(name string, t time.Time) error {
 
 // Traits implements disk.Disk.
 func (d *Disk) Traits() disk.Traits {
-	return disk.Traits{Kind: "memory", Boot: d.boot, Mount: d.boot, Volatile: !d.track, SyncAll: d.track, Journaling: d.ordered}
+	return disk.Traits{
+		Kind: "memory", Boot: d.boot, Mount: d.boot, Volume: d.volume,
+		Volatile: !d.track, SyncAll: d.track, Journaling: d.ordered,
+	}
 }
 
 // Space implements disk.Disk.

@@ -84,12 +84,17 @@ func (d *Disk) SyncAll() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls.All++
+	return d.syncAll()
+}
+
+// syncAll is SyncAll, called with d.mu held.
+func (d *Disk) syncAll() error {
 	if !d.track {
 		return nil
 	}
-	if d.broken != nil {
+	if d.broken != nil || len(d.blocks.bad) > 0 {
 		d.root.eachFile("", func(name string, n *node) {
-			if d.broken(name) {
+			if d.refuses(name, n) {
 				d.loseDirty(n)
 			}
 		})
@@ -134,7 +139,8 @@ func (n *node) syncTree() {
 func (d *Disk) PowerCut(chance *rand.Rand, boot string) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := &Disk{capacity: d.capacity, track: d.track, ordered: d.ordered, now: d.now, boot: boot, inodes: d.inodes}
+	c := &Disk{capacity: d.capacity, track: d.track, ordered: d.ordered, now: d.now, boot: boot, volume: d.volume, inodes: d.inodes}
+	c.blocks.bad, c.blocks.next = maps.Clone(d.blocks.bad), d.blocks.next
 	names := func(n *node) map[string]*node { return n.entriesAfter(chance) }
 	if d.ordered {
 		names = d.ordering(chance)
@@ -194,7 +200,7 @@ func (d *Disk) survivor(n *node, chance *rand.Rand, entries func(*node) map[stri
 	if s, ok := seen[n]; ok {
 		return s
 	}
-	s := &node{inode: n.inode, dir: n.dir, mod: n.mod, changed: n.changed, syncedOnce: true}
+	s := &node{inode: n.inode, dir: n.dir, mod: n.mod, changed: n.changed, block: n.block, syncedOnce: true}
 	seen[n] = s
 	if !n.dir {
 		s.data = n.survivingData(chance)

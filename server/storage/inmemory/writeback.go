@@ -160,7 +160,7 @@ func (f *file) syncFile() error {
 	if !f.d.track {
 		return nil
 	}
-	if f.d.broken != nil && f.d.broken(f.name) {
+	if f.d.refuses(f.name, f.n) {
 		f.d.loseDirty(f.n)
 	}
 	f.n.sync()

@@ -1,0 +1,201 @@
+package filesystem
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"packhouse/server/storage/disk"
+)
+
+// segment is one of the two files of the journal.
+type segment struct {
+	name     string
+	file     disk.File
+	end      int64   // where the next batch goes
+	good     int64   // where the last durable batch ends
+	last     uint64  // number of its last record
+	settled  uint64  // what its header says
+	written  uint64  // number of the last record that is durable in it
+	names    nameSet // what its records name
+	applying int     // changes of it whose names are being given
+	leaving  bool    // its checkpoint is under way
+	spoilt   bool    // a write to it failed and it could not be moved: use the other one
+	suspect  bool    // a sync of the file system failed while it had records
+	carried  []item  // what its records carry that could not be written to its place yet
+}
+
+func segmentName(i int) string { return journalDir + "/" + strconv.Itoa(i) }
+
+// begin opens or makes the file of a segment that has no records but carried. Records that an earlier run
+// left in the file are void from then on.
+func (j *journal) begin(seg *segment, carried []item) error {
+	if len(carried) > 0 {
+		// The carried record replaces the older records in one step.
+		j.seq++
+		seg.last, seg.written, seg.carried = j.seq, j.seq, carried
+		for _, i := range carried {
+			seg.names.add(i.file())
+		}
+		record := pad(appendRecord(nil, stamp{j.run, j.seq, j.clock}, encode(carried)))
+		seg.end += int64(len(record))
+		seg.good = seg.end
+		return j.replace(seg, record)
+	}
+	f, err := openSegment(j.disk, seg.name, j.size)
+	if err != nil {
+		return j.replace(seg, nil)
+	}
+	seg.file = f
+	if err := writeHeader(f, header{settled: seg.settled}); err != nil {
+		return j.replace(seg, nil)
+	}
+	return nil
+}
+
+// dropJournal removes the segments of a store that has no journal. Everything in them is durable in its place.
+func dropJournal(d disk.Disk) error {
+	gone := false
+	for i := range 2 {
+		err := d.Remove(segmentName(i))
+		if err != nil && !absent(err) {
+			return fmt.Errorf("remove journal: %w", err)
+		}
+		gone = gone || err == nil
+	}
+	if gone {
+		return d.SyncDir(journalDir)
+	}
+	return nil
+}
+
+// openSegment opens a segment, or makes it. Its blocks are written once, so that later writes change neither
+// its size nor its map of blocks, and a sync of the data is enough for them.
+func openSegment(d disk.Disk, name string, size int64) (disk.File, error) {
+	f, err := d.Reopen(name)
+	if absent(err) {
+		f, err = d.Create(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size < size {
+		if err = extend(f, info.Size, size); err == nil {
+			err = errors.Join(f.Sync(), d.SyncDir(journalDir))
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func extend(f disk.File, from, to int64) error {
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return err
+	}
+	for zeros := make([]byte, 256<<10); from < to; {
+		n, err := f.Write(zeros[:min(int64(len(zeros)), to-from)])
+		if err != nil {
+			return err
+		}
+		from += int64(n)
+	}
+	return nil
+}
+
+// move writes the header and the durable records of a segment to a new file, on other blocks of the device,
+// which takes its name. It is called when a write to the segment failed: by the leader for the active
+// segment, by the checkpoint for the one it settles.
+func (j *journal) move(seg *segment) error {
+	records, err := seg.bytes()
+	if err != nil {
+		return err
+	}
+	return j.replace(seg, records)
+}
+
+// replace gives a segment a new file with the header, the given records and zeros behind them.
+func (j *journal) replace(seg *segment, records []byte) error {
+	tmp := j.s.temporary()
+	f, err := j.disk.Create(tmp)
+	if err != nil {
+		return fmt.Errorf("make journal segment: %w", err)
+	}
+	head := pad(encodeHeader(header{settled: seg.settled, failed: seg.suspect}))
+	_, err = f.Write(append(head, records...))
+	if err == nil {
+		err = extend(f, int64(len(head)+len(records)), j.size)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = j.s.rename(tmp, seg.name)
+	}
+	if err != nil {
+		f.Close()
+		j.s.pin(tmp)
+		return fmt.Errorf("make journal segment: %w", err)
+	}
+	j.mu.Lock()
+	if seg.file != nil {
+		j.retired = append(j.retired, seg.file)
+	}
+	seg.file = f
+	j.mu.Unlock()
+	if err := j.disk.SyncDir(journalDir); err != nil {
+		return fmt.Errorf("make journal segment: %w", err)
+	}
+	return nil
+}
+
+// bytes returns the durable records of a segment as they are in its file.
+func (s *segment) bytes() ([]byte, error) {
+	p := make([]byte, s.good)
+	if s.good == block {
+		return nil, nil
+	}
+	if _, err := io.ReadFull(io.NewSectionReader(s.file, 0, s.good), p); err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	last := s.settled
+	for _, r := range parseRecords(p, s.settled) {
+		last = r.seq
+	}
+	if last < s.written {
+		return nil, fmt.Errorf("read journal: cannot read what follows record %d of %d", last, s.written)
+	}
+	return p[block:], nil
+}
+
+// read returns the durable records of a segment. It goes by what is known to be settled and not by the
+// header, which may say so already although writing it failed.
+func (s *segment) read() ([]foundRecord, error) {
+	p, err := s.bytes()
+	if err != nil || p == nil {
+		return nil, err
+	}
+	return parseRecords(append(make([]byte, block), p...), s.settled), nil
+}
+
+// blockFile is what writing blocks needs of a file.
+type blockFile interface {
+	io.Writer
+	io.Seeker
+	SyncData() error
+}
+
+// writeAt writes whole blocks and makes them durable.
+func writeAt(f blockFile, p []byte, at int64) error {
+	if _, err := f.Seek(at, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := f.Write(p); err != nil {
+		return err
+	}
+	return f.SyncData()
+}
