@@ -355,11 +355,16 @@ func TestBadBlockInTheJournal(t *testing.T) {
 				t.Errorf("push %d: %v", n, err)
 			}
 			all = append(all, image)
-			survives(t, w.Disk, image, "team/a", "v1")
+			replaced := func() {
+				cut := w.PowerCut(nil, "second") // the device was replaced, too
+				cut.Mend()
+				survives(t, cut, image, "team/a", "v1")
+			}
+			replaced()
 			if n%2 == 1 {
 				settled()
 			}
-			survives(t, w.Disk, image, "team/a", "v1")
+			replaced()
 		}
 		for _, image := range all {
 			image.Check(t, s, "team/a")

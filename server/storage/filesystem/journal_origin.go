@@ -33,7 +33,7 @@ const originVersion = 1
 
 // appendOrigins encodes the origins of items. Nothing is appended if there are none.
 func appendOrigins(p []byte, items []item) []byte {
-	any := false
+	some := false
 	text := func(s string) {
 		p = binary.AppendUvarint(p, uint64(len(s)))
 		p = append(p, s...)
@@ -42,8 +42,8 @@ func appendOrigins(p []byte, items []item) []byte {
 		if i.origin == nil {
 			continue
 		}
-		if !any {
-			any = true
+		if !some {
+			some = true
 			p = append(p, itemEnd, originVersion)
 			text(i.origin.place)
 		}

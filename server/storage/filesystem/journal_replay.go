@@ -339,20 +339,20 @@ func (r *replayer) repositories() error {
 			have[name] = struct{}{}
 		}
 	}
-	add := "\n" // the last line may be torn
+	var add strings.Builder
 	for _, name := range r.repos {
 		if _, ok := have[name]; !ok {
 			have[name] = struct{}{}
-			add += name + "\n"
+			add.WriteString("\n" + name) // the last line may be torn
 		}
 	}
-	if add == "\n" {
+	if add.Len() == 0 {
 		return nil
 	}
 	if _, err := f.Seek(0, io.SeekEnd); err != nil {
 		return err
 	}
-	_, err = io.WriteString(f, add)
+	_, err = io.WriteString(f, add.String()+"\n")
 	return err
 }
 
