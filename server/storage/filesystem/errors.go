@@ -38,6 +38,14 @@ var sentinels = []error{
 	storage.ErrUploadUnknown,
 }
 
+// unavailable is mapped for an error that refuses a change: one of no other meaning is storage.ErrUnavailable.
+func unavailable(err error) error {
+	if err = mapped(err); err == nil || slices.ContainsFunc(sentinels, func(s error) bool { return errors.Is(err, s) }) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+}
+
 // mapping maps the error that a change returns.
 func mapping(err *error) { *err = mapped(*err) }
 

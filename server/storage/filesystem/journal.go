@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
 )
 
@@ -221,7 +220,7 @@ func (j *journal) wrote(seg *segment, batch []*entry, err error) {
 	j.mu.Unlock()
 	if len(lost) > 0 {
 		j.s.trouble.journal(err)
-		finish(lost, fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
+		finish(lost, unavailable(err))
 	}
 }
 
@@ -293,7 +292,7 @@ func (j *journal) room() (*segment, error) {
 			return j.active, nil
 		case j.active.spoilt && j.other().spoilt && !j.other().leaving:
 			if err := j.mend(j.other()); err != nil {
-				return nil, fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+				return nil, unavailable(err)
 			}
 		case !j.turn():
 			j.turned.Wait()

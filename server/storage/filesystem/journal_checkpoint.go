@@ -60,7 +60,7 @@ func (j *journal) left(seg *segment, err error) {
 	defer j.mu.Unlock()
 	defer j.turned.Broadcast()
 	if err != nil {
-		j.failed = fmt.Errorf("%w: earlier pushes could not be written to their place: %w", storage.ErrUnavailable, err)
+		j.failed = unavailable(fmt.Errorf("earlier pushes could not be written to their place: %w", err))
 		j.s.trouble.set(j.failed)
 		j.log.Error("storage accepts no changes; acknowledged pushes are safe in the journal", "error", err)
 		return

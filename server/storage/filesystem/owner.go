@@ -110,7 +110,7 @@ func (s *Store) settle(ctx context.Context) {
 
 func (s *Store) settleOnce() error {
 	fail := func(err error) error {
-		return fmt.Errorf("%w: make durable what was there at the start: %w", storage.ErrUnavailable, mapped(err))
+		return unavailable(fmt.Errorf("make durable what was there at the start: %w", err))
 	}
 	err := s.disk.SyncAll()
 	if errors.Is(err, errors.ErrUnsupported) {
