@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -28,18 +26,8 @@ func fileSystem(t *testing.T, name string) blockdevice.FileSystem {
 // one skips the test; under CI=true as root it fails.
 func createVolume(t *testing.T, f blockdevice.FileSystem) *blockdevice.Volume {
 	t.Helper()
-	unavailable := blockdevice.Available()
-	if _, err := f.Find(); err != nil {
-		unavailable = errors.Join(unavailable, err)
-	}
-	if unavailable != nil {
-		if os.Getenv("CI") == "true" && os.Geteuid() == 0 {
-			t.Fatalf("create volume: %v", unavailable)
-		}
-		t.Skipf("create volume: %v", unavailable)
-	}
 	v, err := blockdevice.Create(f, volumeSize)
-	if errors.Is(err, blockdevice.ErrUnsupported) {
+	if blockdevice.CanSkip(err) {
 		t.Skipf("create volume: %v", err)
 	}
 	if err != nil {
