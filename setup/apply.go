@@ -43,8 +43,16 @@ func Apply(ctx context.Context, p *Plan, options ApplyOptions) (*Applied, error)
 	if err := p.makeAccount(); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
-	w := &worker{dir: p.Dir, hook: options.Hook, progress: options.Progress}
+	if err := VerifyTrust(p.Dir); err != nil {
+		return nil, err
+	}
+	w := &worker{
+		places: places{users: p.serverUsers()}, unit: p.unit, dir: p.Dir, configs: p.configs(), hook: options.Hook, progress: options.Progress,
+	}
 	made, err := w.makeBase()
+	if err == nil && len(made) > 0 { // another user may have been quicker in a sticky directory
+		err = VerifyTrust(p.Dir)
+	}
 	if err != nil {
 		w.removeMade(made)
 		return nil, fmt.Errorf("apply: %w", err)
@@ -54,9 +62,9 @@ func Apply(ctx context.Context, p *Plan, options ApplyOptions) (*Applied, error)
 		return nil, err
 	}
 	defer unlock()
-	backup, err := w.run(ctx, p, &journal{Version: 1, State: committing, At: applied.At, Made: made})
+	backup, err := w.run(ctx, p, &journal{State: committing, At: applied.At, Made: made, Users: w.users})
 	if err != nil {
-		return nil, fmt.Errorf("apply: %w", err)
+		return nil, fmt.Errorf("apply: %w", refuseUnsafe(err))
 	}
 	for _, c := range p.Changes {
 		if c.Kind != Keep {
@@ -102,7 +110,7 @@ func (w *worker) run(ctx context.Context, p *Plan, j *journal) (backup string, e
 		return "", err
 	}
 	j.State = undoing
-	if failure := w.writeJSON(w.work(journalFile), j); failure != nil {
+	if failure := w.writeJournal(w.work(journalFile), j); failure != nil {
 		return "", errors.Join(err, failure)
 	}
 	if failure := w.undo(j); failure != nil {
@@ -121,11 +129,11 @@ func (w *worker) makeBase() (made []string, err error) {
 	}
 	for i, dir := range made {
 		if err := w.op("mkdir", dir, func() error {
-			err := os.Mkdir(dir, 0o755)                     //nolint:gosec // certificates in it are for everybody; keys have directories of their own
+			err := w.mkdir(dir, 0o755)
 			if err != nil && !errors.Is(err, fs.ErrExist) { // a second setup may be quicker; the lock tells them apart
 				return err
 			}
-			_ = syncDirs(filepath.Dir(dir)) // who may not read the parent may still make a directory in it
+			_ = w.sync(filepath.Dir(dir)) // who may not read the parent may still make a directory in it
 			return nil
 		}); err != nil {
 			return made[:i], err
@@ -137,7 +145,7 @@ func (w *worker) makeBase() (made []string, err error) {
 // stage prepares everything that can fail: new content beside its place, old content for going back, and, as the last thing, the journal.
 func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 	for _, dir := range []string{w.work(), w.work(newDir), w.work(oldDir)} {
-		if err := w.op("mkdir", dir, func() error { return os.Mkdir(dir, 0o700) }); err != nil {
+		if err := w.op("mkdir", dir, func() error { return w.mkdir(dir, 0o700) }); err != nil {
 			return err
 		}
 	}
@@ -149,9 +157,14 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 		return err
 	}
 	var outside []string
+	r := w.roots()
 	for _, s := range j.Steps {
 		if s.Staged != "" && filepath.IsAbs(rel(w.dir, s.Staged)) {
-			outside = append(outside, s.Staged)
+			text, err := r.encode(s.planned())
+			if err != nil {
+				return err
+			}
+			outside = append(outside, text)
 		}
 	}
 	if len(outside) > 0 { // known before any of it is there, so that nothing is left lying about wherever this run is cut off
@@ -167,13 +180,13 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 			return fmt.Errorf("stage %s: %w", s.Path, err)
 		}
 	}
-	if err := w.writeJSON(w.work(oldDir, recordFile), j); err != nil {
+	if err := w.writeJournal(w.work(oldDir, recordFile), j); err != nil {
 		return err
 	}
-	if err := syncDirs(w.work(newDir), w.work(oldDir), w.work(), w.dir); err != nil {
+	if err := w.sync(w.work(newDir), w.work(oldDir), w.work(), w.dir); err != nil {
 		return err
 	}
-	return w.writeJSON(w.work(journalFile), j)
+	return w.writeJournal(w.work(journalFile), j)
 }
 
 // steps puts the steps of a plan into the journal, and returns the change that each belongs to. The way to a directory is made of steps too.
@@ -211,8 +224,11 @@ func (w *worker) steps(p *Plan, j *journal) (changes []Change, err error) {
 // step says what a change does to what is there.
 func (w *worker) step(i int, c Change) (step, error) {
 	s := step{Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID}
-	if link, err := os.Lstat(c.Path); err == nil && link.Mode()&fs.ModeSymlink != 0 { // stays one
-		if s.Path, err = filepath.EvalSymlinks(c.Path); err != nil {
+	if err := s.resolve(c.Path, w.places); err != nil {
+		return s, err
+	}
+	if s.link != "" {
+		if _, err := os.Lstat(s.Path); err != nil {
 			return s, err
 		}
 	}
@@ -243,7 +259,7 @@ func (w *worker) stageStep(s step, c Change) error {
 	if c.Mode.IsDir() {
 		return nil
 	}
-	if err := unchanged(s, c); err != nil {
+	if err := w.unchanged(s, c); err != nil {
 		return err
 	}
 	if s.Old != "" {
@@ -258,7 +274,7 @@ func (w *worker) stageStep(s step, c Change) error {
 }
 
 // unchanged tells whether a file still is what the plan was made for.
-func unchanged(s step, c Change) error {
+func (w *worker) unchanged(s step, c Change) error {
 	changed := &RefusedError{Findings: []Finding{refused(CodeChanged, c.Path+" was changed since the plan was made", "run setup again")}}
 	if !s.Existed {
 		if c.Before != nil {
@@ -266,7 +282,7 @@ func unchanged(s step, c Change) error {
 		}
 		return nil
 	}
-	data, err := os.ReadFile(s.Path)
+	data, err := w.read(s.Path)
 	if err != nil {
 		return err
 	}

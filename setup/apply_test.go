@@ -52,7 +52,7 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 				} else if !errors.Is(err, errKilled) {
 					t.Fatalf("operation %d: %v", n, err)
 				}
-				in, err := Load(dir)
+				in, err := Open(dir)
 				if err != nil {
 					t.Fatalf("operation %d: %v", n, err)
 				}
@@ -155,7 +155,7 @@ func TestKilledWhileRecovering(t *testing.T) {
 			t.Fatalf("%v after %d renames", err, renames)
 		}
 		_, err := recoverRun(dir, killAt(n))
-		in, loadErr := Load(dir)
+		in, loadErr := Open(dir)
 		if loadErr != nil {
 			t.Fatalf("operation %d: %v", n, loadErr)
 		}
@@ -210,7 +210,7 @@ func TestAFailureUndoesEverything(t *testing.T) {
 		if after := snapshot(t, dir); !mapsEqual(before, after) {
 			t.Fatalf("rename %d: not as it was before", n)
 		}
-		if again, err := Load(dir); err != nil || again.Recovered != "" {
+		if again, err := Open(dir); err != nil || again.Recovered != "" {
 			t.Errorf("rename %d: something was left to do: %v, %v", n, again, err)
 		}
 	}
@@ -234,7 +234,7 @@ func TestRollbackGoesBackAndForth(t *testing.T) {
 	delete(first, PasswordsFile) // stays as it is
 	delete(second, PasswordsFile)
 	for round, want := range []map[string]string{first, second, first} {
-		in, err := Load(dir)
+		in, err := Open(dir)
 		if err != nil || len(in.Drift) > 0 {
 			t.Fatal(in.Drift, err)
 		}
@@ -267,7 +267,7 @@ func TestRollbackGoesBackAndForth(t *testing.T) {
 func TestRollbackOfTheFirstInstall(t *testing.T) {
 	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
-	in, err := Load(dir)
+	in, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestTwoSetupsAtOnce(t *testing.T) {
 			!strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) || runtime.GOOS == "linux" && !strings.Contains(err.Error(), "(setup.test, pid") {
 			t.Errorf("the second setup: %v", err)
 		}
-		if _, err := Load(dir); !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeBusy {
+		if _, err := Open(dir); !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeBusy {
 			t.Errorf("loading meanwhile: %v", err)
 		}
 		return nil
@@ -393,7 +393,7 @@ func TestOpenKeysAreClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	in, err := Load(dir)
+	in, err := Open(dir)
 	if err != nil || len(in.Drift) != 2 {
 		t.Errorf("drift %v, %v", in.Drift, err)
 	}

@@ -55,7 +55,7 @@ func nothingBefore(dir string) bool {
 	if len(names) == 0 {
 		return false
 	}
-	record, err := readJournal(filepath.Join(dir, BackupDir, names[len(names)-1], recordFile))
+	record, err := readJournal(rootsOf(dir), filepath.Join(dir, BackupDir, names[len(names)-1], recordFile))
 	return err == nil && slices.ContainsFunc(record.Steps, func(s step) bool { return s.Path == filepath.Join(dir, ConfigFile) && !s.Existed })
 }
 
@@ -70,11 +70,11 @@ func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
 		return nil, &RefusedError{Findings: []Finding{refused(CodeNoBackup, "there is nothing to go back to in "+in.Dir, "a backup is kept by the next setup that changes something")}}
 	}
 	from := filepath.Join(in.Dir, BackupDir, names[len(names)-1])
-	record, err := readJournal(filepath.Join(from, recordFile))
+	record, err := readJournal(rootsOf(in.Dir).withUnit(in.unit), filepath.Join(from, recordFile))
 	if err != nil {
-		return nil, fmt.Errorf("read backup: %w", err)
+		return nil, fmt.Errorf("read backup: %w", refuseUnsafe(err))
 	}
-	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir}}
+	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	for _, s := range slices.Backward(record.Steps) {
 		if err := ctx.Err(); err != nil {
@@ -119,7 +119,7 @@ func (b *builder) restore(s step, from string) error {
 	if rel(b.dir, s.Path) == PasswordsFile {
 		return nil // no copy of it is kept
 	}
-	old, err := os.ReadFile(filepath.Join(from, filepath.Base(s.Old)))
+	old, err := b.places().read(filepath.Join(from, filepath.Base(s.Old)))
 	if err != nil {
 		return err
 	}

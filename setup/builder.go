@@ -27,9 +27,9 @@ func MakePlan(ctx context.Context, _ *Machine, in *Installed, resolved Resolved,
 	if b.now.IsZero() {
 		b.now = time.Now()
 	}
-	b.plan.now = b.now
+	b.plan.now, b.plan.installed, b.plan.unit = b.now, b.installed, options.unitFile
 	if err := b.build(ctx); err != nil {
-		return nil, fmt.Errorf("make plan: %w", err)
+		return nil, fmt.Errorf("make plan: %w", refuseUnsafe(err))
 	}
 	return b.plan, nil
 }
@@ -138,6 +138,9 @@ func (in *Installed) at(dir string) *Installed {
 	return &moved
 }
 
+// places are those of the installation, before and after the plan.
+func (b *builder) places() places { return places{users: b.plan.serverUsers()} }
+
 func (b *builder) path(name string) string { return filepath.Join(b.dir, filepath.FromSlash(name)) }
 
 // directory plans a directory that is not there yet. Those that are there are left as they are, except that nobody else may look into
@@ -167,14 +170,14 @@ func (b *builder) secret(name string, after []byte, meaning ...string) {
 
 // keep lists a file that stays.
 func (b *builder) keep(name string, meaning ...string) {
-	if data, err := os.ReadFile(b.path(name)); err == nil {
+	if data, err := b.places().readLinked(b.path(name)); err == nil {
 		b.put(b.path(name), 0o644, data, false, meaning...)
 	}
 }
 
 // keepSecret lists a secret that stays, and mends its mode.
 func (b *builder) keepSecret(name string) {
-	if data, err := os.ReadFile(b.path(name)); err == nil {
+	if data, err := b.places().readLinked(b.path(name)); err == nil {
 		b.put(b.path(name), 0o600, data, true)
 	}
 }
@@ -191,7 +194,7 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 	case info.IsDir():
 		b.fail(&RefusedError{Findings: []Finding{{Severity: Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
 	default:
-		if c.Before, err = os.ReadFile(path); err != nil {
+		if c.Before, err = b.places().readLinked(path); err != nil {
 			b.fail(err)
 		}
 		if c.Before == nil {
@@ -217,7 +220,7 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 
 // remove plans that a file goes.
 func (b *builder) remove(path string, secret bool, meaning ...string) {
-	before, err := os.ReadFile(path)
+	before, err := b.places().readLinked(path)
 	if err != nil {
 		b.fail(err)
 		return
@@ -269,7 +272,7 @@ func (b *builder) manifest() error {
 	// Whether it is there or not, and without its content: it may be written late, its lines go as they are handed out, and deleting it is no
 	// change.
 	m.Files = append(m.Files, ManifestFileRow{Path: PasswordsFile, Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()})
-	data, err := m.encode()
+	data, err := m.encode(b.plan.roots())
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 				reset()
 				_, err := Apply(t.Context(), plan, ApplyOptions{Hook: failAt(n, tc.last, tc.err, tc.done)})
 				told := snapshot(t, dir)
-				in, failure := Load(dir)
+				in, failure := Open(dir)
 				if failure != nil {
 					t.Fatalf("operation %d: %v", n, failure)
 				}
@@ -126,7 +126,7 @@ func TestNothingIsLeftElsewhere(t *testing.T) {
 		if err == nil {
 			t.Fatal("it was never killed before its journal")
 		}
-		in, failure := Load(dir)
+		in, failure := Open(dir)
 		if failure != nil {
 			t.Fatal(failure)
 		}
@@ -165,7 +165,7 @@ func TestWhatWasEditedAfterTheKillIsKept(t *testing.T) {
 			if err := os.WriteFile(path, []byte(byHand), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			in, err := Load(dir)
+			in, err := Open(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +203,7 @@ func TestWhatTheNextRunSays(t *testing.T) {
 		if err == nil {
 			return
 		}
-		in, failure := Load(dir)
+		in, failure := Open(dir)
 		if failure != nil {
 			t.Fatal(failure)
 		}
@@ -232,7 +232,7 @@ func TestAPlaceOnAnotherDisk(t *testing.T) {
 		if err != nil && !errors.Is(err, errKilled) {
 			t.Fatalf("operation %d: %v", n, err)
 		}
-		in, failure := Load(dir)
+		in, failure := Open(dir)
 		if failure != nil {
 			t.Fatal(failure)
 		}
@@ -249,7 +249,7 @@ func TestAPlaceOnAnotherDisk(t *testing.T) {
 			break
 		}
 	}
-	in, err := Load(dir)
+	in, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestUndoneDirectoriesAreGone(t *testing.T) {
 		t.Errorf("left: %v, %v", entries, err)
 	}
 	install(t, m, dir, Values{"storage-path": {filepath.Join(root, "srv", "a", "b")}})
-	in, err := Load(dir)
+	in, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func TestALinkToTheDirectoryStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	install(t, m, dir, Values{"storage-path": {m.DataDir}})
-	in, err := Load(dir)
+	in, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -18,17 +19,14 @@ func (w *worker) keepBackup(j *journal) (backup string, err error) {
 		return backup, nil //nolint:nilerr // by a run that was cut off
 	}
 	return backup, w.op("rename", backup, func() error {
-		if err := os.RemoveAll(backup); err != nil { // half a copy of a run that was cut off
+		if err := w.removeAll(backup); err != nil { // half a copy of a run that was cut off
 			return err
 		}
-		err := os.Rename(w.work(oldDir), backup)
+		err := w.places.rename(w.work(oldDir), backup)
 		if errors.Is(err, syscall.EXDEV) {
 			return w.copyBackup(backup)
 		}
-		if err != nil {
-			return err
-		}
-		return syncDirs(filepath.Dir(backup), w.work())
+		return err
 	})
 }
 
@@ -42,22 +40,22 @@ func (w *worker) copyBackup(backup string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(backup, 0o700); err != nil {
+	if err := w.mkdir(backup, 0o700); err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		data, err := os.ReadFile(w.work(oldDir, entry.Name()))
+		data, err := w.read(w.work(oldDir, entry.Name()))
 		if err != nil {
 			return err
 		}
-		if err := writeNew(filepath.Join(backup, entry.Name()), data, 0o600, -1, -1); err != nil {
+		if err := w.writeNew(filepath.Join(backup, entry.Name()), data, 0o600, -1, -1); err != nil {
 			return err
 		}
 	}
-	if err := syncDirs(backup, filepath.Dir(backup)); err != nil {
+	if err := w.sync(backup, filepath.Dir(backup)); err != nil {
 		return err
 	}
-	return os.RemoveAll(w.work(oldDir))
+	return w.removeAll(w.work(oldDir))
 }
 
 // finish clears up behind a run that is complete. Only one generation of backup is kept, and no copy of generated passwords, which somebody
@@ -84,7 +82,7 @@ func (w *worker) finish(j *journal, backup string) error {
 
 // clear removes what is of no use any more, if it can; the error is that of a kill.
 func (w *worker) clear(path string) error {
-	err := w.op("remove", path, func() error { return os.RemoveAll(path) })
+	err := w.op("remove", path, func() error { return w.removeAll(path) })
 	if errors.As(err, new(killedError)) {
 		return err
 	}
@@ -94,7 +92,7 @@ func (w *worker) clear(path string) error {
 // tidy ends a run: in one step the working directory is no longer the journal's but says how the run ended, whenever that is cut off.
 func (w *worker) tidy(end string) error {
 	ended := filepath.Join(w.dir, end)
-	if err := os.RemoveAll(ended); err != nil {
+	if err := w.removeAll(ended); err != nil {
 		return err
 	}
 	if err := w.rename(w.work(), ended); err != nil {
@@ -103,16 +101,28 @@ func (w *worker) tidy(end string) error {
 	return w.clear(ended)
 }
 
-// unstage takes away what a run prepared that has not begun to change anything.
+// unstage removes what a run prepared that has not begun to change anything.
 func (w *worker) unstage() error {
 	var outside []string
-	if data, err := os.ReadFile(w.work(besideFile)); err == nil {
+	if data, err := w.policy().ReadFile(w.work(besideFile), largestFile); err == nil {
 		_ = json.Unmarshal(data, &outside) // not whole: none was staged yet
 	}
-	for _, path := range outside {
-		if err := w.removeFile(path); err != nil {
+	r := w.roots()
+	for _, text := range outside {
+		if name, ok := strings.CutSuffix(filepath.Base(text), stagedSuffix); ok { // as earlier versions wrote it
+			text = filepath.Join(filepath.Dir(text), strings.TrimPrefix(name, "."))
+		}
+		path, err := r.decode(text, false)
+		if err != nil {
+			continue // not what setup stages
+		}
+		s := step{}
+		if err := s.resolve(path, w.places); err != nil {
+			return err
+		}
+		if err := w.removeFile(beside(s.Path)); err != nil {
 			return err
 		}
 	}
-	return w.op("remove", w.work(), func() error { return os.RemoveAll(w.work()) })
+	return w.op("remove", w.work(), func() error { return w.removeAll(w.work()) })
 }

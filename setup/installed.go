@@ -38,8 +38,10 @@ type Installed struct {
 	Manifest   *Manifest          // nil: setup never wrote here
 	Drift      []Drift            // what was changed since
 	Recovered  string             // what was done about an earlier run that was cut off; empty: there was none
-	HalfDone   bool               // there was one, and this user may not mend it
+	HalfDone   bool               // there was one, and it is not finished
 	Backup     time.Time          // of the generation that can be rolled back to; zero: none
+
+	unit string // the systemd unit; empty: UnitFile
 }
 
 // Exists tells whether anything of an installation is there.

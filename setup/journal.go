@@ -2,15 +2,12 @@ package setup
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -50,7 +47,8 @@ type journal struct {
 	Version int       `json:"version"`
 	State   string    `json:"state"`
 	At      time.Time `json:"at"`
-	Made    []string  `json:"made,omitempty"` // directories that had to be made to stage anything
+	Made    []string  `json:"made,omitempty"`  // directories that had to be made to stage anything
+	Users   []int     `json:"users,omitempty"` // of the server, which may own files and their directories
 	Steps   []step    `json:"steps"`
 }
 
@@ -62,7 +60,7 @@ type step struct {
 	Mode   fs.FileMode `json:"mode"` // with fs.ModeDir for a directory
 	UID    int         `json:"uid"`
 	GID    int         `json:"gid"`
-	Staged string      `json:"staged,omitempty"` // absolute; renamed to Path
+	Staged string      `json:"staged,omitempty"` // absolute, except in the file; renamed to Path
 	Sum    string      `json:"sum,omitempty"`    // of the content after
 
 	Existed bool        `json:"existed"` // there was something before
@@ -70,42 +68,34 @@ type step struct {
 	OldMode fs.FileMode `json:"oldMode,omitempty"`
 	OldUID  int         `json:"oldUid,omitempty"`
 	OldGID  int         `json:"oldGid,omitempty"`
+
+	link string // that the plan named, where Path is what it leads to; empty: none
 }
 
-func readJournal(path string) (*journal, error) {
-	data, err := os.ReadFile(path)
+// planned is the path that the plan named: a link, where Path is what it leads to.
+func (s step) planned() string {
+	if s.link != "" {
+		return s.link
+	}
+	return s.Path
+}
+
+// resolve sets the path of a step. A link in its place stays one, and what it leads to is changed, if only the acting user and root can
+// have made the link.
+func (s *step) resolve(path string, p places) error {
+	s.Path, s.link = path, ""
+	if link, err := os.Lstat(path); err != nil || link.Mode()&fs.ModeSymlink == 0 || s.Mode.IsDir() {
+		return nil //nolint:nilerr // what does not exist is not a link
+	}
+	resolved, err := p.policy().Resolve(path)
 	if err != nil {
-		return nil, err
+		return refuseUnsafe(err)
 	}
-	j := &journal{}
-	if err := json.Unmarshal(data, j); err != nil {
-		return nil, fmt.Errorf("read journal %s: %w", path, err)
-	}
-	return j, nil
-}
-
-// recover finishes or undoes an earlier run that was cut off, and says which.
-func (in *Installed) recover() error {
-	if !slices.ContainsFunc([]string{workDir, completeDir, undoneDir}, func(name string) bool {
-		_, err := os.Lstat(in.path(name))
-		return err == nil
-	}) {
-		return nil // nothing there, or nothing to be seen: nothing to mend
-	}
-	said, err := recoverRun(in.Dir, nil)
-	switch {
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		_, unfinished := os.Lstat(in.path(workDir))
-		in.HalfDone = unfinished == nil
-		return nil
-	case err != nil:
-		return err
-	}
-	in.Recovered = said
+	s.Path, s.link = resolved, path
 	return nil
 }
 
-// recoverRun does what recover says, with the hook of tests.
+// recoverRun finishes or undoes an earlier run that was cut off, and returns a sentence about it. The hook is for tests.
 func recoverRun(dir string, hook func(string) error) (string, error) {
 	unlock, err := lock(dir)
 	if err != nil {
@@ -119,7 +109,7 @@ func recoverRun(dir string, hook func(string) error) (string, error) {
 		if _, err := os.Lstat(path); err != nil {
 			continue
 		}
-		if err := w.op("remove", path, func() error { return os.RemoveAll(path) }); err != nil {
+		if err := w.op("remove", path, func() error { return w.removeAll(path) }); err != nil {
 			return "", err
 		}
 		said = end.said
@@ -127,7 +117,13 @@ func recoverRun(dir string, hook func(string) error) (string, error) {
 	if _, err := os.Lstat(w.work()); errors.Is(err, fs.ErrNotExist) {
 		return said, nil
 	}
-	j, err := readJournal(w.work(journalFile))
+	j, err := readJournal(rootsOf(dir), w.work(journalFile))
+	if err == nil {
+		w.users = j.Users
+		if j.Version < journalVersion {
+			w.users = serverUsersOf(dir)
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return saidNothing, w.unstage()
@@ -182,10 +178,10 @@ func (w *worker) keepEdited(j *journal) (edited []string, err error) {
 	if len(edited) == 0 {
 		return nil, nil
 	}
-	if err := w.writeJSON(w.work(oldDir, recordFile), j); err != nil {
+	if err := w.writeJournal(w.work(oldDir, recordFile), j); err != nil {
 		return nil, err
 	}
-	return edited, w.writeJSON(w.work(journalFile), j)
+	return edited, w.writeJournal(w.work(journalFile), j)
 }
 
 // edited is the content that somebody gave a file which a step is still to change; nil where the file is what the step was planned for, or
@@ -206,12 +202,12 @@ func (w *worker) edited(s step) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := os.ReadFile(s.Path)
+	data, err := w.read(s.Path)
 	if err != nil || s.Kind != Remove && sum(data) == s.Sum {
 		return nil, nil, err
 	}
 	if s.Existed {
-		if old, err := os.ReadFile(s.Old); err == nil && bytes.Equal(old, data) {
+		if old, err := w.read(s.Old); err == nil && bytes.Equal(old, data) {
 			return nil, nil, nil
 		}
 	}

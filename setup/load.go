@@ -18,22 +18,28 @@ import (
 	"packhouse/server/config"
 )
 
-// Load reads the installation in a directory. Where an earlier run was cut off it first finishes or undoes that one, if this user may. A
-// directory that is not there is an installation without anything; a configuration that is refused is not an error but a Problem.
-func Load(dir string) (*Installed, error) {
+// Load reads the installation in a directory, and changes nothing. HalfDone reports that an earlier run was cut off, which [Open] finishes.
+// A directory that does not exist is an installation without anything; a configuration that is refused is not an error but a Problem. An
+// installation that another user can write is a *RefusedError.
+func Load(dir string) (*Installed, error) { return load(dir, UnitFile) }
+
+// load is Load with the systemd unit elsewhere.
+func load(dir, unit string) (*Installed, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find installation: %w", err)
 	}
-	in := &Installed{Dir: dir}
-	if err := in.recover(); err != nil {
+	in := &Installed{Dir: dir, unit: unit}
+	if err := VerifyTrust(dir); err != nil {
 		return nil, err
 	}
+	_, err = os.Lstat(in.path(workDir))
+	in.HalfDone = err == nil
 	if err := in.loadConfig(); err != nil {
-		return nil, err
+		return nil, refuseUnsafe(err)
 	}
 	if err := in.loadManifest(); err != nil {
-		return nil, err
+		return nil, refuseUnsafe(err)
 	}
 	in.loadUsers()
 	in.loadCertificates(time.Now())
@@ -46,7 +52,7 @@ func (in *Installed) path(name string) string { return filepath.Join(in.Dir, fil
 
 func (in *Installed) loadConfig() error {
 	path := in.path(ConfigFile)
-	data, err := os.ReadFile(path)
+	data, err := (places{}).readLinked(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -90,7 +96,7 @@ func (in *Installed) htpasswdPath() string {
 }
 
 func (in *Installed) loadUsers() {
-	data, err := os.ReadFile(in.htpasswdPath())
+	data, err := in.places().readLinked(in.htpasswdPath())
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) && in.Problem == nil {
 			in.Problem = fmt.Errorf("read users: %w", err)

@@ -18,7 +18,7 @@ import (
 const manifestVersion = 1
 
 func (in *Installed) loadManifest() error {
-	data, err := os.ReadFile(in.path(ManifestFile))
+	data, err := (places{}).policy().ReadFile(in.path(ManifestFile), largestFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -33,8 +33,10 @@ func (in *Installed) loadManifest() error {
 		return fmt.Errorf("read installation: %s was written by a newer version of this program", in.path(ManifestFile))
 	}
 	in.Manifest = m
+	in.Drift = append(in.Drift, m.decode(rootsOf(in.Dir).withUnit(in.unit))...)
+	from := in.places()
 	for _, row := range m.Files {
-		if what := row.drift(in.Dir); what != "" {
+		if what := row.drift(in.Dir, from); what != "" {
 			in.Drift = append(in.Drift, Drift{Path: row.Path, What: what})
 		}
 	}
@@ -66,7 +68,7 @@ func (r ManifestFileRow) at(dir string) string {
 
 // drift says in a few words how a file differs from what was written; empty where it does not, or cannot be seen. initial-passwords is to be
 // deleted once read, so its absence is none.
-func (r ManifestFileRow) drift(dir string) string {
+func (r ManifestFileRow) drift(dir string, from places) string {
 	info, err := os.Lstat(r.at(dir))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -79,7 +81,7 @@ func (r ManifestFileRow) drift(dir string) string {
 	}
 	var differences []string
 	if r.SHA256 != "" {
-		if data, err := os.ReadFile(r.at(dir)); err == nil && sum(data) != r.SHA256 {
+		if data, err := from.readLinked(r.at(dir)); err == nil && sum(data) != r.SHA256 {
 			differences = append(differences, "changed")
 		}
 	}
@@ -98,10 +100,37 @@ func sum(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// encode writes the manifest, its files in the order of their paths so that the same installation gives the same bytes.
-func (m *Manifest) encode() ([]byte, error) {
-	slices.SortFunc(m.Files, func(a, b ManifestFileRow) int { return strings.Compare(a.Path, b.Path) })
-	data, err := json.MarshalIndent(m, "", "  ")
+// decode makes the paths of a manifest absolute, or relative to the installation's directory. Rows that are not part of the installation
+// are taken out and returned.
+func (m *Manifest) decode(r roots) (foreign []Drift) {
+	var rows []ManifestFileRow
+	for _, row := range m.Files {
+		path, err := r.decode(row.Path, false)
+		if err != nil {
+			foreign = append(foreign, Drift{Path: row.Path, What: "ignored: " + errForeign.Error()})
+			continue
+		}
+		row.Path = rel(r.dir, path)
+		rows = append(rows, row)
+	}
+	m.Files = rows
+	return foreign
+}
+
+// encode returns the manifest as it is written: with paths relative to the roots of the installation, and its files in the order of their
+// paths, so that the same installation gives the same bytes.
+func (m *Manifest) encode(r roots) ([]byte, error) {
+	out := *m
+	out.Files = slices.Clone(m.Files)
+	for i, row := range out.Files {
+		path, err := r.encode(row.at(r.dir))
+		if err != nil {
+			return nil, fmt.Errorf("encode manifest: %w", err)
+		}
+		out.Files[i].Path = path
+	}
+	slices.SortFunc(out.Files, func(a, b ManifestFileRow) int { return strings.Compare(a.Path, b.Path) })
+	data, err := json.MarshalIndent(&out, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"packhouse/trust"
 )
 
 // passwordsHead is the first line of initial-passwords.
@@ -16,9 +18,16 @@ const passwordsHead = "# Passwords that setup generated, NAME:PASSWORD. Hand the
 // was there to be shown them and left without looking, and nothing else keeps them. It returns the path.
 func (p *Plan) KeepPasswords() (string, error) {
 	path := filepath.Join(p.Dir, PasswordsFile)
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err := VerifyTrust(p.Dir); err != nil {
+		return "", err
+	}
+	var file *os.File
+	err := places{}.within(path, func(dir *trust.Dir, base string) (err error) {
+		file, err = dir.Open(base, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+		return err
+	})
 	if err != nil {
-		return "", fmt.Errorf("keep generated passwords: %w", err)
+		return "", fmt.Errorf("keep generated passwords: %w", refuseUnsafe(err))
 	}
 	var text strings.Builder
 	if info, err := file.Stat(); err == nil && info.Size() == 0 {
@@ -36,7 +45,7 @@ func (p *Plan) KeepPasswords() (string, error) {
 
 // readPasswords reads initial-passwords below dir; nil where it is not there.
 func readPasswords(dir string) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(dir, PasswordsFile))
+	data, err := (places{}).policy().ReadFile(filepath.Join(dir, PasswordsFile), largestFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

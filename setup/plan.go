@@ -59,6 +59,8 @@ type Plan struct {
 	Resolved  Resolved   // what it was made of
 
 	now       time.Time
+	installed *Installed          // that it changes; nil: nothing is known of it
+	unit      string              // the systemd unit, where tests have it elsewhere
 	leaf      *x509.Certificate   // that the server will serve
 	trust     []*x509.Certificate // that clients are told to trust
 	trustFile string

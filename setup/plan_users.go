@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 // users plans the htpasswd file: existing lines stay to the byte, a password is hashed only where it is a new one.
 func (b *builder) users() error {
 	path := b.installed.htpasswdPath()
-	before, err := os.ReadFile(path)
+	before, err := b.places().readLinked(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read users: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,7 +99,7 @@ func (in *Installed) goodConfig() ([]byte, time.Time) {
 	path := in.path(ConfigFile)
 	for _, name := range slices.Backward(backups(in.Dir)) {
 		from := filepath.Join(in.Dir, BackupDir, name)
-		record, err := readJournal(filepath.Join(from, recordFile))
+		record, err := readJournal(rootsOf(in.Dir).withUnit(in.unit), filepath.Join(from, recordFile))
 		if err != nil {
 			continue
 		}
@@ -108,7 +107,7 @@ func (in *Installed) goodConfig() ([]byte, time.Time) {
 			if s.Path != path || !s.Existed {
 				continue
 			}
-			data, err := os.ReadFile(filepath.Join(from, filepath.Base(s.Old)))
+			data, err := in.places().read(filepath.Join(from, filepath.Base(s.Old)))
 			if err == nil && problemsOf(path, data) == nil {
 				at, _ := time.Parse(backupTime, name)
 				return data, at
@@ -164,7 +163,7 @@ func readable(path string, data []byte) []byte {
 // file that has become another since is not written over. What was there is kept in the backup. Data that the server would refuse gives a
 // *RefusedError.
 func PlanRepair(in *Installed, from, data []byte, steps []string) (*Plan, error) {
-	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir}}
+	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	if !bytes.Equal(in.ConfigData, from) {
 		return nil, &RefusedError{Findings: []Finding{refused(CodeChanged, in.path(ConfigFile)+" has become another file meanwhile", "look at it again")}}
@@ -181,7 +180,7 @@ func PlanRepair(in *Installed, from, data []byte, steps []string) (*Plan, error)
 				m.Files[i].SHA256 = sum(data)
 			}
 		}
-		encoded, err := m.encode()
+		encoded, err := m.encode(b.plan.roots())
 		if err != nil {
 			return nil, err
 		}

@@ -301,7 +301,7 @@ func (r *resolver) names() {
 func (r *resolver) existing() {
 	in := r.installed
 	if in.HalfDone {
-		r.refuse("", "", CodeHalfDone, "an earlier setup of "+in.Dir+" was cut off", "run setup as the user it belongs to; it finishes or undoes that first")
+		r.refuse("", "", CodeHalfDone, in.unfinished(), "run "+Completes(in.Dir)+" as the user it belongs to: it finishes or undoes that first")
 	}
 	var problems config.Problems
 	switch {

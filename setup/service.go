@@ -111,13 +111,15 @@ func (p *Plan) ownersInManifest(theirs map[string]account) error {
 	if err := json.Unmarshal(c.After, m); err != nil {
 		return fmt.Errorf("read manifest: %w", err)
 	}
+	r := p.roots()
+	m.decode(r)
 	for i := range m.Files {
 		if a, ok := theirs[m.Files[i].Path]; ok && a.uid >= 0 {
 			m.Files[i].UID, m.Files[i].GID = a.uid, a.gid
 		}
 	}
 	var err error
-	c.After, err = m.encode()
+	c.After, err = m.encode(r)
 	return err
 }
 

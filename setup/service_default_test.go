@@ -154,7 +154,7 @@ func TestReach(t *testing.T) {
 
 // TestOwnersInManifest: the user that apply makes gets into the manifest with its number.
 func TestOwnersInManifest(t *testing.T) {
-	data, err := (&Manifest{Version: 1, Files: []ManifestFileRow{{Path: "certs/tls.key"}, {Path: "myconfig.yml"}, {Path: PasswordsFile}}}).encode()
+	data, err := (&Manifest{Version: 1, Files: []ManifestFileRow{{Path: "certs/tls.key"}, {Path: "myconfig.yml"}, {Path: PasswordsFile}}}).encode(roots{dir: "/etc/packhouse"})
 	if err != nil {
 		t.Fatal(err)
 	}

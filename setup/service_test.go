@@ -102,7 +102,7 @@ func TestServiceOwnsWhatItServes(t *testing.T) {
 	if err != nil || !strings.Contains(string(unit), "User=nobody\n") || !strings.Contains(string(unit), `ReadWritePaths="`+data+`"`) {
 		t.Errorf("unit: %v\n%s", err, unit)
 	}
-	in, err := Load(dir)
+	in, err := load(dir, filepath.Join(base, Unit))
 	if err != nil || len(in.Drift) > 0 {
 		t.Errorf("drift after setup: %v %v", in.Drift, err)
 	}
@@ -156,7 +156,7 @@ func TestServiceLeavesNothingToItsUser(t *testing.T) {
 	if again := servicePlan(t, m, base, nil); again.Pending() {
 		t.Errorf("a second run changes\n%s", describe(again))
 	}
-	in, err := Load(dir)
+	in, err := load(dir, filepath.Join(base, Unit))
 	if err != nil || len(in.Drift) > 0 {
 		t.Errorf("drift after setup: %v %v", in.Drift, err)
 	}
@@ -181,7 +181,7 @@ func TestServiceKeepsOwners(t *testing.T) {
 			t.Errorf("%s: the server's user cannot read it any more", name)
 		}
 	}
-	in, err := Load(filepath.Join(base, "etc"))
+	in, err := load(filepath.Join(base, "etc"), filepath.Join(base, Unit))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestServiceIsRefused(t *testing.T) {
 		{"key of somebody else", CodeRunAs, m, Values{"service": {Systemd}, "run-as": {"nobody"}, "tls": {"files"}, "tls-cert": {key}, "tls-key": {key}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			in, err := Load(filepath.Join(base, "etc"))
+			in, err := load(filepath.Join(base, "etc"), filepath.Join(base, Unit))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,7 +16,11 @@ import (
 // resolveAll resolves flags against what is in a directory, and fails the test where something is refused.
 func resolveAll(t *testing.T, m *Machine, dir string, flags Values) (*Installed, Resolved) {
 	t.Helper()
-	in, err := Load(dir)
+	unit := filepath.Join(filepath.Dir(dir), Unit)
+	if _, err := os.Lstat(unit); err != nil {
+		unit = UnitFile
+	}
+	in, err := load(dir, unit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func StateOf(m *Machine, in *Installed, url string) *State {
 		}
 	}
 	if in.HalfDone {
-		s.Findings = append(s.Findings, refused(CodeHalfDone, "an earlier setup was cut off", "run this as the user who began it; it finishes or undoes that first"))
+		s.Findings = append(s.Findings, refused(CodeHalfDone, in.unfinished(), "run "+Completes(in.Dir)+" as the user it belongs to"))
 	}
 	if in.Recovered != "" {
 		s.Findings = append(s.Findings, warned(CodeHalfDone, in.Recovered, ""))

@@ -17,14 +17,14 @@ func (w *worker) undo(j *journal) error {
 			return err
 		}
 	}
-	_ = os.Remove(filepath.Dir(backup)) // stays where another generation lies in it
+	_ = w.remove(filepath.Dir(backup)) // stays where another generation lies in it
 	for _, s := range slices.Backward(j.Steps) {
 		if err := w.undoStep(s); err != nil {
 			return fmt.Errorf("put back %s: %w", s.Path, err)
 		}
 		if s.Staged != "" {
-			_ = os.Remove(s.Staged)
-			_ = os.Remove(beside(s.Path))
+			_ = w.remove(s.Staged)
+			_ = w.remove(beside(s.Path))
 		}
 	}
 	if err := w.tidy(undoneDir); err != nil {
@@ -38,23 +38,23 @@ func (w *worker) undoStep(s step) error {
 	switch {
 	case s.Mode.IsDir() && !s.Existed:
 		return w.op("rmdir", s.Path, func() error {
-			_ = os.Remove(s.Path)
+			_ = w.remove(s.Path)
 			return nil
 		})
 	case s.Mode.IsDir():
 		return w.makeDir(s.Path, s.OldMode.Perm(), s.OldUID, s.OldGID)
 	}
-	if have, err := os.ReadFile(s.Path); w.later && err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
+	if have, err := w.read(s.Path); w.later && err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
 		return nil // put back by the run that was cut off, or somebody's own by now
 	}
 	if !s.Existed {
 		return w.removeFile(s.Path)
 	}
-	data, err := os.ReadFile(s.Old)
+	data, err := w.read(s.Old)
 	if err != nil {
 		return err
 	}
-	if have, err := os.ReadFile(s.Path); err == nil && sum(have) == sum(data) {
+	if have, err := w.read(s.Path); err == nil && sum(have) == sum(data) {
 		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.OldMode.Perm() && owned(info, s.OldUID, s.OldGID) {
 			return nil
 		}
@@ -69,6 +69,6 @@ func (w *worker) undoStep(s step) error {
 // removeMade takes directories away that were made and hold nothing.
 func (w *worker) removeMade(made []string) {
 	for _, dir := range slices.Backward(made) {
-		_ = os.Remove(dir)
+		_ = w.remove(dir)
 	}
 }

@@ -20,7 +20,7 @@ import (
 // lists, with the content that setup wrote, is taken away; everything else is kept, and its Meaning says why. The content of the registry is
 // never part of the plan: see [StoreTrees].
 func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
-	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir}}
+	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	if in.Manifest == nil {
 		return nil, &RefusedError{Findings: []Finding{refused(CodeNoManifest, "setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand")}}
@@ -79,7 +79,7 @@ func (b *builder) takeAway(row ManifestFileRow) {
 	case row.SHA256 == "":
 		b.remove(path, true)
 	default:
-		data, err := os.ReadFile(path)
+		data, err := b.places().readLinked(path)
 		switch {
 		case err != nil:
 			b.fail(err)
@@ -103,16 +103,16 @@ func Forget(dir string) (left []string, err error) {
 	}
 	defer unlock()
 	for _, name := range backups(dir) {
-		if err := os.RemoveAll(filepath.Join(dir, BackupDir, name)); err != nil {
+		if err := (places{}).removeAll(filepath.Join(dir, BackupDir, name)); err != nil {
 			return nil, fmt.Errorf("remove backup: %w", err)
 		}
 	}
-	_ = os.Remove(filepath.Join(dir, BackupDir)) // stays where something else lies in it
-	entries, err := os.ReadDir(dir)              // asked, and not tried: removing a link to a directory succeeds whatever lies behind it
+	_ = (places{}).remove(filepath.Join(dir, BackupDir)) // stays where something else lies in it
+	entries, err := os.ReadDir(dir)                      // asked, and not tried: removing a link to a directory succeeds whatever lies behind it
 	if err != nil {
 		return nil, fmt.Errorf("look at what is left: %w", err)
 	}
-	if len(entries) == 0 && os.Remove(dir) == nil {
+	if len(entries) == 0 && (places{}).remove(dir) == nil {
 		return nil, nil
 	}
 	for _, entry := range entries {
@@ -171,14 +171,16 @@ func Remainders(c *config.Config) (list []Remainder) {
 	return list
 }
 
-// RemoveStore takes the content of a registry away, and the directories that held it where nothing else lies in them. No server may run on it.
-func RemoveStore(c *config.Config) error {
-	for _, tree := range StoreTrees(c) {
-		if err := os.RemoveAll(tree); err != nil {
-			return fmt.Errorf("remove content: %w", err)
+// RemoveStore removes the content of the registry of an installation, and the directories that held it if nothing else is in them. No server
+// may run on it. Links that the server's user can have made are not followed.
+func RemoveStore(in *Installed) error {
+	p := in.places()
+	for _, tree := range StoreTrees(in.Config) {
+		if err := p.removeAll(tree); err != nil {
+			return fmt.Errorf("remove content: %w", refuseUnsafe(err))
 		}
-		root := filepath.Clean(c.Storage.Filesystem.RootDirectory)
-		for dir := filepath.Dir(tree); len(dir) >= len(root) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+		root := filepath.Clean(in.Config.Storage.Filesystem.RootDirectory)
+		for dir := filepath.Dir(tree); len(dir) >= len(root) && p.remove(dir) == nil; dir = filepath.Dir(dir) {
 			continue
 		}
 	}

@@ -27,7 +27,7 @@ func asNobody(t *testing.T, test, dir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(public) })
-	if err := os.Chmod(public, 0o777); err != nil {
+	if err := os.Chmod(public, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(public, "setup.test")
@@ -159,12 +159,12 @@ func TestAForeignHalfDoneSetupIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		asNobody(t, t.Name(), dir)
-		if in, err := Load(dir); err != nil || in.Recovered == "" {
+		if in, err := Open(dir); err != nil || in.Recovered == "" {
 			t.Errorf("its owner cannot mend it: %v", err)
 		}
 		return
 	}
-	in, err := Load(dir)
+	in, err := Open(dir)
 	if err != nil || !in.HalfDone {
 		t.Fatalf("%+v, %v", in, err)
 	}

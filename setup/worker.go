@@ -8,16 +8,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
+
+	"packhouse/server/config"
 )
 
 // worker changes files. Every operation that a run could be cut off at goes through op.
 type worker struct {
+	places
+	unit     string // the systemd unit; empty: UnitFile
 	dir      string
 	hook     func(operation string) error
 	progress func(verb, path string)
-	later    bool // it goes on with a run that was cut off: what is neither old nor new was edited since
+	configs  []*config.Config // before and after the change, for the roots of its paths
+	later    bool             // it goes on with a run that was cut off: what is neither old nor new was edited since
 }
 
 // killedError ends a run in tests as a kill would: nothing is tidied up behind it.
@@ -61,47 +65,11 @@ func (w *worker) work(names ...string) string {
 // write makes a new file with its mode and owner, and returns when it is on the disk.
 func (w *worker) write(path string, data []byte, mode fs.FileMode, uid, gid int) error {
 	return w.op("write", path, func() error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier run
+		if err := w.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier run
 			return err
 		}
-		return writeNew(path, data, mode, uid, gid)
+		return w.writeNew(path, data, mode, uid, gid)
 	})
-}
-
-func writeNew(path string, data []byte, mode fs.FileMode, uid, gid int) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Chmod(mode.Perm()); err != nil {
-		return err
-	}
-	if err := give(f, uid, gid); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// give changes the owner of an open file where it is another one.
-func give(f *os.File, uid, gid int) error {
-	if uid < 0 {
-		return nil
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if haveUID, haveGID := owner(info); haveUID == uid && haveGID == gid {
-		return nil
-	}
-	return f.Chown(uid, gid)
 }
 
 // owned tells whether something belongs to a user and a group; a negative one is whoever it is.
@@ -114,40 +82,16 @@ func owned(info fs.FileInfo, uid, gid int) bool {
 }
 
 func (w *worker) rename(from, to string) error {
-	return w.op("rename", to, func() error {
-		if err := os.Rename(from, to); err != nil {
-			return err
-		}
-		return syncDirs(filepath.Dir(to), filepath.Dir(from))
-	})
+	return w.op("rename", to, func() error { return w.places.rename(from, to) })
 }
 
 func (w *worker) removeFile(path string) error {
 	return w.op("remove", path, func() error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := w.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return syncDirs(filepath.Dir(path))
+		return w.sync(filepath.Dir(path))
 	})
-}
-
-// syncDirs makes renames and removals in directories last.
-func syncDirs(dirs ...string) error {
-	for _, dir := range slices.Compact(dirs) {
-		d, err := os.Open(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		err = d.Sync()
-		_ = d.Close()
-		if err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
-			return err
-		}
-	}
-	return nil
 }
 
 // commit carries out the steps of a journal. It may find any of them done already.
@@ -167,7 +111,7 @@ func (w *worker) do(s step) error {
 	switch {
 	case s.Mode.IsDir() && s.Kind == Remove:
 		return w.op("rmdir", s.Path, func() error {
-			_ = os.Remove(s.Path) // stays where something else lies in it
+			_ = w.remove(s.Path) // stays where something else lies in it
 			return nil
 		})
 	case s.Mode.IsDir():
@@ -175,7 +119,7 @@ func (w *worker) do(s step) error {
 	case s.Kind == Remove:
 		return w.removeFile(s.Path)
 	}
-	if data, err := os.ReadFile(s.Path); err == nil && sum(data) == s.Sum {
+	if data, err := w.read(s.Path); err == nil && sum(data) == s.Sum {
 		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.Mode.Perm() && owned(info, s.UID, s.GID) {
 			return nil // by a run that was cut off
 		}
@@ -189,7 +133,7 @@ func (w *worker) do(s step) error {
 	if !errors.Is(err, syscall.EXDEV) {
 		return err
 	}
-	data, err := os.ReadFile(s.Staged) // a directory of the installation is a mount, or a link to another disk
+	data, err := w.read(s.Staged) // a directory of the installation is a mount, or a link to another disk
 	if err != nil {
 		return err
 	}
@@ -199,29 +143,24 @@ func (w *worker) do(s step) error {
 	return w.rename(beside(s.Path), s.Path)
 }
 
+// stagedSuffix ends the names of files that are staged in the directory of their target.
+const stagedSuffix = ".setup-new"
+
 // beside is where the new content of a file is staged in the directory of the file itself.
 func beside(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".setup-new")
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+stagedSuffix)
 }
 
 // makeDir makes a directory, or gives one that is there its mode.
 func (w *worker) makeDir(path string, mode fs.FileMode, uid, gid int) error {
 	return w.op("mkdir", path, func() error {
-		if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // the mode follows; parents are for everybody to pass
+		if err := w.mkdirAll(path); err != nil {
 			return err
 		}
-		d, err := os.Open(path)
-		if err != nil {
+		if err := w.own(path, mode, uid, gid); err != nil {
 			return err
 		}
-		defer d.Close()
-		if err := d.Chmod(mode); err != nil {
-			return err
-		}
-		if err := give(d, uid, gid); err != nil {
-			return err
-		}
-		return syncDirs(filepath.Dir(path))
+		return w.sync(filepath.Dir(path))
 	})
 }
 
@@ -244,7 +183,7 @@ func (w *worker) verify(j *journal) error {
 		case s.Mode.IsDir():
 			continue
 		}
-		data, err := os.ReadFile(s.Path)
+		data, err := w.read(s.Path)
 		if err != nil {
 			return fmt.Errorf("read back: %w", err)
 		}
@@ -265,6 +204,24 @@ func (w *worker) writeJSON(path string, value any) error {
 		return err
 	}
 	return w.rename(path+".tmp", path)
+}
+
+// writeJournal writes a journal with paths relative to the roots of the installation.
+func (w *worker) writeJournal(path string, j *journal) error {
+	encoded, err := j.encode(w.roots())
+	if err != nil {
+		return err
+	}
+	return w.writeJSON(path, encoded)
+}
+
+// roots are those of the installation, before and after the change.
+func (w *worker) roots() roots {
+	r := rootsOf(w.dir).withUnit(w.unit)
+	for _, c := range w.configs {
+		r.add(c)
+	}
+	return r
 }
 
 // readLimited reads a small file.

@@ -54,13 +54,49 @@ func openEach(dir int, name string, flags int, mode uint32) (fd int, err error) 
 // OpenDir opens the directory at path. Links are followed as long as only root and the acting user can have made them. It returns an
 // [*Error] if a user whom the policy does not allow can replace a part of path.
 func (p Policy) OpenDir(path string) (*Dir, error) {
-	at, err := p.resolve(path, false)
+	at, err := p.resolve(path, asParent)
 	if err != nil {
 		return nil, err
 	}
 	if at.fault != nil {
 		return nil, at.fault
 	}
+	return at.open(path)
+}
+
+// OpenToOwn opens the directory at path, so that its owner and mode can be changed. The directories above it are checked as by
+// [Policy.OpenDir]; the directory itself may belong to any user.
+func (p Policy) OpenToOwn(path string) (*os.File, error) {
+	at, err := p.resolve(path, asTaken)
+	if err != nil {
+		return nil, err
+	}
+	if at.fault != nil {
+		return nil, at.fault
+	}
+	dir, err := at.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.reopen()
+}
+
+// Resolve returns path with all symbolic links in it resolved. The path need not exist. It returns an [*Error] if a user whom the policy
+// does not allow can replace a part of it.
+func (p Policy) Resolve(path string) (string, error) {
+	at, err := p.resolve(path, asTaken)
+	if err != nil {
+		return "", err
+	}
+	if at.fault != nil {
+		return "", at.fault
+	}
+	return at.path(), nil
+}
+
+// open opens a directory that was resolved. Path is for messages.
+func (at place) open(path string) (*Dir, error) {
 	fd, err := unix.Open(at.dir, searchOnly|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -158,14 +194,22 @@ func (d *Dir) Exists(name string) (bool, error) {
 	return err == nil, err
 }
 
-// Sync makes the entries of the directory durable.
-func (d *Dir) Sync() error {
+// reopen opens the directory for more than lookups.
+func (d *Dir) reopen() (*os.File, error) {
 	fd, err := openPlain(int(d.file.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	runtime.KeepAlive(d.file)
 	if err != nil {
-		return &fs.PathError{Op: "open", Path: d.path, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: d.path, Err: err}
 	}
-	f := os.NewFile(uintptr(fd), d.path)
+	return os.NewFile(uintptr(fd), d.path), nil
+}
+
+// Sync makes the entries of the directory durable.
+func (d *Dir) Sync() error {
+	f, err := d.reopen()
+	if err != nil {
+		return err
+	}
 	defer f.Close()
 	return f.Sync()
 }

@@ -14,20 +14,43 @@ func (p Policy) OpenParent(path string) (dir *Dir, base string, err error) {
 	return dir, filepath.Base(path), err
 }
 
-// Open opens a file for reading that only the users of the policy can write, together with its directories. It returns an [*Error] if other
-// users can write it, or if it is a symbolic link, a device, a pipe, or a file with further hard links.
-func (p Policy) Open(path string) (*os.File, error) {
+// OpenFile opens a file for reading whose directories only the users of the policy can write. It returns an [*Error] if other users can write
+// them, or if the file is a symbolic link, a device, a pipe, or has further hard links. The file itself may belong to any user.
+func (p Policy) OpenFile(path string) (*os.File, error) {
 	dir, base, err := p.OpenParent(path)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	return p.openIn(dir, base)
+	return openIn(dir, base)
+}
+
+// Open opens a file as [Policy.OpenFile] does, and returns an [*Error] too if other users can write the file itself.
+func (p Policy) Open(path string) (*os.File, error) {
+	f, err := p.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Verify(f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // ReadFile returns the content of a file that [Policy.Open] accepts. It returns an error if the file is larger than limit bytes.
 func (p Policy) ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := p.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAtMost(f, limit)
+}
+
+// ReadShared returns the content of a file that [Policy.OpenFile] accepts. It returns an error if the file is larger than limit bytes.
+func (p Policy) ReadShared(path string, limit int64) ([]byte, error) {
+	f, err := p.OpenFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openIn opens an entry for reading and checks what it is.
-func (p Policy) openIn(dir *Dir, base string) (*os.File, error) {
+// openIn opens an entry for reading. It returns an [*Error] if the entry is not a regular file with a single name.
+func openIn(dir *Dir, base string) (*os.File, error) {
 	f, err := dir.Open(base, os.O_RDONLY, 0)
 	if err != nil {
 		if info, e := os.Lstat(dir.Entry(base)); e == nil && (errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EXDEV) ||
@@ -21,16 +21,14 @@ func (p Policy) openIn(dir *Dir, base string) (*os.File, error) {
 		}
 		return nil, err
 	}
-	if err := p.Verify(f); err != nil {
+	if err := verifyKind(f); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// Verify returns an [*Error] if an open file is not a regular file with a single name that only the users of the policy can write. It does
-// not check the directories above it.
-func (p Policy) Verify(f *os.File) error {
+func verifyKind(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -44,6 +42,19 @@ func (p Policy) Verify(f *os.File) error {
 	if links := hardLinks(info); links > 1 {
 		return newError(f.Name(), info, "it has further hard links, so it may be a file of another place",
 			"copy it: cp "+quote(f.Name())+" "+quote(f.Name()+".new")+" && mv "+quote(f.Name()+".new")+" "+quote(f.Name()))
+	}
+	return nil
+}
+
+// Verify returns an [*Error] if an open file is not a regular file with a single name that only the users of the policy can write. It does
+// not check the directories above it.
+func (p Policy) Verify(f *os.File) error {
+	if err := verifyKind(f); err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
 	}
 	if fault := p.fault(f.Name(), info, false); fault != nil {
 		return fault

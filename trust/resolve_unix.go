@@ -39,8 +39,15 @@ type walk struct {
 	closed  bool // current can be changed by an allowed user: no further link is followed
 }
 
-// resolve follows path from the root. If strict is set, the sticky bit does not excuse the last component.
-func (p Policy) resolve(path string, strict bool) (place, error) {
+// Roles of the last component of a path.
+const (
+	asParent = iota // like any directory above: the sticky bit excuses write permissions
+	asTarget        // the sticky bit does not excuse it
+	asTaken         // any user may own or write it, since its owner and mode are about to change
+)
+
+// resolve follows path from the root. Role says what is asked of its last component.
+func (p Policy) resolve(path string, role int) (place, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return place{}, fmt.Errorf("resolve %s: %w", path, err)
@@ -50,7 +57,7 @@ func (p Policy) resolve(path string, strict bool) (place, error) {
 	if err != nil {
 		return place{}, fmt.Errorf("resolve %s: %w", path, err)
 	}
-	w.enter("/", info, false)
+	w.enter("/", info, asParent)
 	todo := components(path)
 	for len(todo) > 0 && w.at.fault == nil {
 		name := todo[0]
@@ -71,7 +78,11 @@ func (p Policy) resolve(path string, strict bool) (place, error) {
 			continue
 		}
 		w.current = next
-		w.enter(next, info, strict && len(todo) == 0)
+		if len(todo) > 0 {
+			w.enter(next, info, asParent)
+		} else {
+			w.enter(next, info, role)
+		}
 	}
 	w.remain(todo)
 	return w.at, nil
@@ -84,11 +95,12 @@ func components(path string) []string {
 // remain appends the components that were not visited.
 func (w *walk) remain(todo []string) { w.at.rest = append(w.at.rest, todo...) }
 
-// enter checks one component that is not a link. Last is set for the end of a strict path, which the sticky bit does not excuse.
-func (w *walk) enter(path string, info fs.FileInfo, last bool) {
-	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0 && !last
-	if w.at.fault = w.policy.fault(path, info, sticky); w.at.fault != nil && path != "/" {
-		w.closed = true
+// enter checks one component that is not a link.
+func (w *walk) enter(path string, info fs.FileInfo, role int) {
+	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0 && role == asParent
+	fault := w.policy.fault(path, info, sticky)
+	if role != asTaken {
+		w.at.fault = fault
 	}
 	own := Policy{UID: w.policy.UID}
 	if !w.closed && info.IsDir() && own.fault(path, info, sticky) == nil {

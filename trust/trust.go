@@ -40,6 +40,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("use %s: %s (owner %s, mode %04o)", e.Path, e.Reason, e.Owner, permissions(e.Mode))
 }
 
+// Permissions returns the mode as chmod takes it, with the set-ID and sticky bits.
+func (e *Error) Permissions() uint32 { return permissions(e.Mode) }
+
 // Unsafe returns the [Error] in the tree of err, or nil.
 func Unsafe(err error) *Error {
 	e, _ := errors.AsType[*Error](err)
@@ -61,7 +64,7 @@ func permissions(mode fs.FileMode) uint32 {
 // directories that all users can write, such as /tmp, are accepted above path, but not as path. What does not exist, and what the acting
 // user must not see, is not reported.
 func (p Policy) Check(path string) error {
-	at, err := p.resolve(path, true)
+	at, err := p.resolve(path, asTarget)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,15 @@ func Self() Policy { return Policy{UID: -1} }
 
 type place struct{ fault *Error }
 
-func (p Policy) resolve(string, bool) (place, error) { return place{}, nil }
+const asTarget = 0
+
+func (p Policy) resolve(string, int) (place, error) { return place{}, nil }
+
+// Resolve returns path with all symbolic links in it resolved.
+func (p Policy) Resolve(path string) (string, error) { return filepath.EvalSymlinks(path) }
+
+// OpenToOwn opens the directory at path, so that its owner and mode can be changed.
+func (p Policy) OpenToOwn(path string) (*os.File, error) { return os.Open(path) }
 
 // Dir is a directory. Its methods act on the entry with a name.
 type Dir struct{ path string }
@@ -76,7 +84,7 @@ func (d *Dir) Link(name string) bool {
 // Sync does nothing: the entries of directories cannot be made durable here.
 func (d *Dir) Sync() error { return nil }
 
-func (p Policy) openIn(dir *Dir, base string) (*os.File, error) { return os.Open(dir.Entry(base)) }
+func openIn(dir *Dir, base string) (*os.File, error) { return os.Open(dir.Entry(base)) }
 
 // Verify accepts every file.
 func (p Policy) Verify(*os.File) error { return nil }

@@ -46,7 +46,7 @@ command daily. The last line of output is "changed" or "unchanged".`,
   packhouse cert rotate --expires-in 30 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			installed, err := a.installation(o.dir)
+			installed, err := a.changeable(o.dir)
 			if err != nil {
 				return err
 			}

@@ -29,7 +29,7 @@ type changeResult struct {
 
 // apply makes a change, reloads the running server and prints whether anything changed.
 func (a *app) apply(ctx context.Context, c change) error {
-	installed, err := a.installation(c.dir)
+	installed, err := a.changeable(c.dir)
 	if err != nil {
 		return err
 	}

@@ -86,6 +86,9 @@ func newConfigShow(a *app) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			found := a.findConfig(dir, args)
 			a.sayFound(found, args)
+			if err := trusted(found.Path); err != nil {
+				return err
+			}
 			loaded, err := a.loadConfig(found.Path)
 			if err != nil {
 				return err
@@ -143,6 +146,9 @@ func (a *app) loadConfig(path string) (*config.Loaded, error) {
 // verifyConfig loads a configuration and looks at what it names. The result is nil where it does not load; problems say why. The ports of a
 // server that runs on it already are its own; one that runs on another configuration owns the store.
 func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []config.Problem) {
+	if problems := unsafeProblems(path); len(problems) > 0 {
+		return nil, problems
+	}
 	loaded, err := a.loadConfig(path)
 	if err != nil {
 		return nil, configProblems(path, err)

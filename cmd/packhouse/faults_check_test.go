@@ -189,7 +189,7 @@ var installedFaults = []fault{
 		seed: installed(func(s *site) { s.must(os.Chmod(s.inDir(setup.KeyFile), 0o644)) }),
 	},
 	{
-		name: "key of the CA in somebody else's hands", ask: checks, exit: exitFindings, code: "file-owner", cause: "ca.key", remedy: "chown root",
+		name: "key of the CA in somebody else's hands", ask: checks, exit: exitFindings, code: setup.CodeUnsafe, cause: "ca.key", remedy: "chown root",
 		seed: installed(func(s *site) {
 			if os.Geteuid() != 0 {
 				s.t.Skip("only root may give files away")

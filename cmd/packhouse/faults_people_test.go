@@ -102,10 +102,19 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 			s := newSite(t, root)
 			s.install()
 			s.cutOff(at, "--san", "10.9.8.7")
+			was := s.tree()
 			got := s.run("cert", "show", "--dir", s.dir)
+			if got.code != exitOK || !strings.Contains(got.stderr, "was cut off, and is unfinished; run "+setup.Completes(s.dir)) {
+				t.Errorf("a command that only reads: exit code %d, says %q", got.code, got.stderr)
+			}
+			if is := s.tree(); is != was {
+				t.Errorf("a command that only reads changed something:\n%s", difference(was, is))
+			}
+			got = s.run("setup", "--yes", "--offline", "--no-start", "--dir", s.dir)
 			if got.code != exitOK || !strings.Contains(got.stderr, says) {
 				t.Errorf("exit code %d, says %q; want %q", got.code, got.stderr, says)
 			}
+			got = s.run("cert", "show", "--dir", s.dir)
 			if strings.Contains(got.stdout, "10.9.8.7") != (at == "commit") {
 				t.Errorf("the certificate is\n%s", got.stdout)
 			}

@@ -353,7 +353,7 @@ func (s *site) hosts(lines string) {
 func (s *site) mount(dir, options, fill string) {
 	s.t.Helper()
 	s.must(os.Mkdir(dir, 0o755))
-	s.world = s.words(fmt.Sprintf("mount -t tmpfs -o %s tmpfs %s\n%s", options, dir, fill))
+	s.world = s.words(fmt.Sprintf("mount -t tmpfs -o mode=755,%s tmpfs %s\n%s", options, dir, fill))
 }
 
 // containers is a machine with a network for containers, beside one for everybody.

@@ -74,18 +74,30 @@ func (a *app) someConfig(dir string, args []string) (string, error) {
 	return found.Path, nil
 }
 
-// loadInstallation reads what is in dir, which may be nothing or broken, and says what came of an earlier run that was cut off.
+// loadInstallation reads what is in dir, which may be nothing or broken, and changes nothing. It warns of a change that was cut off.
 func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
 	if dir == "" {
 		return nil, errNoDir()
 	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
 	installed, err := setup.Load(dir)
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
+	}
+	if unfinished := installed.Unfinished(); unfinished != "" {
+		a.warn("%s", unfinished)
+	}
+	return installed, nil
+}
+
+// openInstallation finishes or undoes a change that was cut off, says so, and reads what is in dir. It is for commands that change the
+// installation.
+func (a *app) openInstallation(dir string) (*setup.Installed, error) {
+	if dir == "" {
+		return nil, errNoDir()
+	}
+	installed, err := setup.Open(dir)
+	if err != nil {
+		return nil, explain(err)
 	}
 	if installed.Recovered != "" {
 		a.say("%s", installed.Recovered)
@@ -93,12 +105,30 @@ func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
 	return installed, nil
 }
 
+// explain gives an error that is made of one finding its remedy as the hint.
+func explain(err error) error {
+	refusal, ok := errors.AsType[*setup.RefusedError](err)
+	if !ok || len(refusal.Findings) != 1 || refusal.Findings[0].Code != setup.CodeUnsafe {
+		return err
+	}
+	f := refusal.Findings[0]
+	return withHint(errors.New(f.What), "%s", f.Remedy)
+}
+
 // repairHint is the way out where the server refuses myconfig.yml.
 const repairHint = "packhouse --dir %s, on a terminal, shows ways to put it right"
 
-// installation reads what is installed in dir; an error where nothing is.
+// installation reads what is installed in dir, and changes nothing. It returns an error if nothing is installed.
 func (a *app) installation(dir string) (*setup.Installed, error) {
-	installed, err := a.loadInstallation(dir)
+	return usable(a.loadInstallation(dir))
+}
+
+// changeable is installation for commands that change it: a change that was cut off is finished or undone first.
+func (a *app) changeable(dir string) (*setup.Installed, error) {
+	return usable(a.openInstallation(dir))
+}
+
+func usable(installed *setup.Installed, err error) (*setup.Installed, error) {
 	if err != nil {
 		return nil, err
 	}

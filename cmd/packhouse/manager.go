@@ -31,7 +31,7 @@ func (s *setupRun) open(ctx context.Context) error {
 
 // lookAfter is where the manager begins, and what it comes back to: the answers of the installation, and how it does.
 func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
-	b, err := a.begin(ctx)
+	b, err := a.beginWith(ctx, setupRun{app: a.app, o: a.o, looks: true})
 	if err != nil {
 		return b, err
 	}

@@ -38,6 +38,9 @@ but for the keys that are printed: they wait for a restart.`,
 }
 
 func (a *app) runReload(ctx context.Context, found config.Found) error {
+	if err := trusted(found.Path); err != nil {
+		return err
+	}
 	client, err := a.findRunning(ctx, found.Path)
 	if errors.Is(err, fs.ErrPermission) {
 		return withHint(fmt.Errorf("ask the running server: %w", err), "run this as the user of the server, or as root")

@@ -38,7 +38,11 @@ is not touched. It exits with 3 when --dry-run found something to put back.`,
 }
 
 func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
-	installed, err := a.loadInstallation(o.dir)
+	load := a.openInstallation
+	if o.dryRun {
+		load = a.loadInstallation
+	}
+	installed, err := load(o.dir)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,11 @@ configuration, except at a terminal, where it means leaving. A service manager t
 $NOTIFY_SOCKET is told when the server answers, when it drains, and, with a watchdog, that it is well.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.serve(cmd.Context(), a.findConfig(o.dir, args))
+			found := a.findConfig(o.dir, args)
+			if err := trustedInstallation(found, len(args) > 0); err != nil {
+				return err
+			}
+			return a.serve(cmd.Context(), found)
 		},
 	}
 	a.addDir(cmd, &o.dir)

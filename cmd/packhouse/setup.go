@@ -203,6 +203,7 @@ type setupRun struct {
 	input     setup.Input
 	machine   *setup.Machine
 	installed *setup.Installed
+	looks     bool // it shows the installation, and does not finish what was cut off
 }
 
 // look finds out about the machine and the installation.
@@ -210,6 +211,10 @@ func (s *setupRun) look(ctx context.Context) error {
 	s.machine = setup.Detect(ctx, setup.ThisMachine())
 	s.machine.TryStorage = tryStorage
 	var err error
-	s.installed, err = setup.Load(s.o.dir)
+	load := setup.Open
+	if s.o.dryRun || s.looks {
+		load = setup.Load
+	}
+	s.installed, err = load(s.o.dir)
 	return err
 }

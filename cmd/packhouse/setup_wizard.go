@@ -101,7 +101,11 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 }
 
 func (a *asked) begin(ctx context.Context) (tui.Beginning, error) {
-	seen := setupRun{app: a.app, o: a.o}
+	return a.beginWith(ctx, setupRun{app: a.app, o: a.o})
+}
+
+// beginWith reads the machine and the installation.
+func (a *asked) beginWith(ctx context.Context, seen setupRun) (tui.Beginning, error) {
 	if err := seen.look(ctx); err != nil {
 		return tui.Beginning{}, err
 	}

@@ -108,6 +108,12 @@ health or a certificate is at fault, generated passwords still lie about. packho
 // status looks at everything.
 func (a *app) status(ctx context.Context, found config.Found) *statusReport {
 	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: []finding{}}
+	if problems := unsafeProblems(found.Path); len(problems) > 0 {
+		for _, p := range problems {
+			r.problem(p)
+		}
+		return r
+	}
 	a.statusOfServer(ctx, r)
 	a.statusOfConfig(ctx, r)
 	if r.Server != nil {
@@ -226,14 +232,20 @@ func (a *app) statusOfInstallation(r *statusReport) {
 	if _, err := os.Stat(filepath.Join(dir, setup.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	installed, err := a.loadInstallation(dir)
+	installed, err := setup.Load(dir)
+	if refusal, ok := errors.AsType[*setup.RefusedError](err); ok {
+		for _, f := range refusal.Findings {
+			r.add(f.Code, f.What, f.Remedy)
+		}
+		return
+	}
 	if err != nil {
 		r.add(findingSetup, err.Error(), "")
 		return
 	}
 	r.Installation, r.Changed = dir, installed.Drift
 	if installed.HalfDone {
-		r.add(findingSetup, "a setup was cut off", "run packhouse setup as the user who began it")
+		r.add(findingSetup, "an earlier change of "+dir+" was cut off, and is unfinished", "run "+setup.Completes(dir)+" as the user it belongs to")
 	}
 	info, err := os.Stat(filepath.Join(dir, setup.PasswordsFile))
 	if err == nil && a.now().Sub(info.ModTime()) > keepInitialPasswords {

@@ -62,6 +62,9 @@ func (a *app) withKeeper(cmd *cobra.Command, o storeOptions, args []string, do f
 	if err != nil {
 		return err
 	}
+	if err := trusted(path); err != nil {
+		return err
+	}
 	loaded, err := a.loadConfig(path)
 	if err != nil {
 		return err

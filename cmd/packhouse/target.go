@@ -39,6 +39,9 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	if t.Machine == nil {
 		t.Machine = check.ThisMachine()
 	}
+	if t.Findings = unsafeProblems(s.config); len(t.Findings) > 0 {
+		return t
+	}
 	loaded, err := a.loadConfig(s.config)
 	if err != nil {
 		t.Findings = configProblems(s.config, err)
@@ -201,7 +204,10 @@ func (a *app) checkTarget(ctx context.Context, o checkOptions, args []string) (c
 	if _, err := os.Stat(filepath.Join(absolute, setup.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
 		return a.target(ctx, s), nil
 	}
-	if s.installed, err = setup.Load(absolute); err != nil {
+	if len(unsafeConfig(filepath.Join(absolute, setup.ConfigFile))) > 0 {
+		return a.target(ctx, s), nil
+	}
+	if s.installed, err = a.loadInstallation(absolute); err != nil {
 		return check.Target{}, err
 	}
 	resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), s.installed, setup.Input{Quick: true})

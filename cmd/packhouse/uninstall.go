@@ -45,7 +45,11 @@ server has to be stopped first. It exits with 3 when --dry-run found something t
 }
 
 func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
-	installed, err := a.loadInstallation(o.dir)
+	load := a.openInstallation
+	if o.dryRun {
+		load = a.loadInstallation
+	}
+	installed, err := load(o.dir)
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 		return err
 	}
 	if o.data {
-		if err := setup.RemoveStore(installed.Config); err != nil {
+		if err := setup.RemoveStore(installed); err != nil {
 			return err
 		}
 		trees = nil

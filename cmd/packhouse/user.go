@@ -64,7 +64,7 @@ scripts can run the command again. The last line of output is "changed" or "unch
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := change{dir: dir, json: asJSON, show: a.interactive() && !asJSON}
-			installed, err := a.installation(dir)
+			installed, err := a.changeable(dir)
 			switch {
 			case err != nil:
 				return err
@@ -239,7 +239,7 @@ func hasUser(installed *setup.Installed, name string) bool {
 
 // knownUser returns an installed user, or an error if there is none of that name.
 func (a *app) knownUser(dir, name string) (setup.User, error) {
-	installed, err := a.installation(dir)
+	installed, err := a.changeable(dir)
 	if err != nil {
 		return setup.User{}, err
 	}

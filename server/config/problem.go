@@ -34,6 +34,7 @@ const (
 	CodeVariable    = "config-variable"    // the name of a REGISTRY_* variable
 	CodeMeaning     = "config-meaning"     // accepted; says what it means here
 	CodeFile        = "config-file"        // a file that the configuration names is missing or of the wrong kind
+	CodeUnsafe      = "path-unsafe"        // users who must not can write a file or a directory above it
 	CodeRights      = "config-rights"      // a file or directory has the wrong rights
 	CodeCertificate = "config-certificate" // certificate or key is bad, or they do not fit
 	CodeUsers       = "config-users"       // the htpasswd file

@@ -55,6 +55,7 @@ func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 	v.bucket(ctx)
 	v.audit()
 	v.unsafe()
+	v.permissions()
 	if !probes.Running {
 		v.ports(ctx)
 	}

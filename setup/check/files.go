@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 // File is a file or directory of the installation and how it has to be.
@@ -18,6 +21,7 @@ type File struct {
 	Secret   bool     // nobody but its owner may read it
 	Holds    []string // keys of secrets that stand in it: not everybody may read it, though its group may
 	Owner    *Account // whom it has to belong to; nil: whoever it belongs to
+	Control  bool     // it decides what commands do: its owner must be root or the user who runs the check
 	Why      string   // it has to belong to them, as the cause of the opposite: "the server runs as packhouse and could not read it"
 }
 
@@ -46,6 +50,10 @@ func proveFiles(_ context.Context, s *session) Result {
 		if r, bad := f.judge(info); bad {
 			return r
 		}
+		if fault := f.writable(); fault != nil {
+			return failed(config.CodeUnsafe, fmt.Sprintf("%s is %04o and belongs to %s", fault.Path, fault.Permissions(), fault.Owner),
+				fault.Reason+": whoever can change it can change "+f.Path, fault.Fix)
+		}
 		present++
 		if f.Owner != nil {
 			owners++
@@ -59,6 +67,13 @@ func proveFiles(_ context.Context, s *session) Result {
 		return passed("%d present, secrets readable by their owner only, owners right", present)
 	}
 	return passed("%d present, secrets readable by their owner only", present)
+}
+
+// writable returns the fault of the file, or of a directory above it, that a user who must not can write; nil if there is none.
+func (f File) writable() *trust.Error {
+	policy := trust.Self()
+	policy.AnyOwner = !f.Control
+	return trust.Unsafe(policy.Check(f.Path))
 }
 
 func (f File) unseen(err error) Result {

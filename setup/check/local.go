@@ -22,11 +22,16 @@ func proveConfiguration(_ context.Context, s *session) Result {
 		case config.Error:
 			failures = append(failures, p)
 		case config.Warning:
+			if p.Code == config.CodeUnsafe {
+				continue // the check of the files reports it
+			}
 			warnings = append(warnings, p)
 		case config.Notice:
 		}
 	}
 	switch {
+	case len(failures) > 0 && failures[0].Code == config.CodeUnsafe:
+		return failed(failures[0].Code, "not trusted", problemLines(failures), failures[0].Remedy)
 	case len(failures) > 0:
 		return failed(failures[0].Code, counted(len(failures), "problem"), problemLines(failures), "packhouse config verify "+s.ConfigPath+" lists them")
 	case s.Config == nil:

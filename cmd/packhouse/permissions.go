@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/trust"
+)
+
+// unsafeConfig lists the paths that keep root from trusting a configuration: the file, a directory above it, or the control files of the
+// installation around it, that another user can write. For other users it is empty: a configuration that they may read may be anybody's,
+// as in a container.
+func unsafeConfig(path string) []*trust.Error {
+	if os.Geteuid() != 0 || path == "" {
+		return nil
+	}
+	if fault := trust.Unsafe(trust.Self().Check(path)); fault != nil {
+		return []*trust.Error{fault}
+	}
+	if filepath.Base(path) != setup.ConfigFile {
+		return nil
+	}
+	return setup.Untrusted(filepath.Dir(path))
+}
+
+// trusted returns an error if root must not trust a configuration.
+func trusted(path string) error {
+	for _, fault := range unsafeConfig(path) {
+		return withHint(fault, "%s", fault.Fix)
+	}
+	return nil
+}
+
+// trustedInstallation returns an error if root is about to serve an installation that another user can write. A configuration that is named
+// on the command line, or where containers have theirs, is served with a warning.
+func trustedInstallation(found config.Found, named bool) error {
+	if named || found.Path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(filepath.Dir(found.Path), setup.ManifestFile)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return trusted(found.Path)
+}
+
+// unsafeProblems are the faults of unsafeConfig as problems of the configuration.
+func unsafeProblems(path string) (problems []config.Problem) {
+	for _, fault := range unsafeConfig(path) {
+		problems = append(problems, config.Problem{
+			Code: config.CodeUnsafe, Severity: config.Error, File: path, What: "root must not trust it: " + fault.Error(), Remedy: fault.Fix,
+		})
+	}
+	return problems
+}

@@ -1,0 +1,58 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"packhouse/trust"
+)
+
+// permissions checks who can write the configuration, the files it names, and the directories above them. Files may have any owner, as in
+// bind mounts, with one exception: root warns of a configuration that belongs to another user.
+func (v *verifier) permissions() {
+	c := &v.loaded.Config
+	groups, err := os.Getgroups()
+	if err != nil {
+		groups = nil // not known on this system, which has no groups
+	}
+	shared := trust.Self()
+	shared.AnyOwner, shared.Groups = true, groups
+	own := shared
+	if os.Geteuid() == 0 {
+		own = trust.Self()
+	}
+	reported := map[string]bool{}
+	check := func(policy trust.Policy, key, path string) {
+		if path == "" || path == "-" || !filepath.IsAbs(path) && key != "" {
+			return
+		}
+		fault := trust.Unsafe(policy.Check(path))
+		if fault == nil || reported[fault.Path] {
+			return
+		}
+		reported[fault.Path] = true
+		what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
+			quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
+		v.problems = append(v.problems, Problem{
+			Code: CodeUnsafe, Severity: Warning, File: v.loaded.name(), Key: key, What: cmp.Or(key, "the configuration") + ": " + what, Remedy: fault.Fix,
+		})
+	}
+	check(own, "", v.loaded.Path)
+	if c.Auth.Method == AuthHtpasswd {
+		check(shared, "auth.htpasswd.path", c.Auth.Htpasswd.Path)
+	}
+	check(shared, "http.tls.certificate", c.HTTP.TLS.Certificate)
+	check(shared, "http.tls.key", c.HTTP.TLS.Key)
+	if c.HTTP.TLS.Certificate == "" && c.HTTP.TLS.LetsEncrypt.Enabled() {
+		check(shared, "http.tls.letsencrypt.cachefile", c.HTTP.TLS.LetsEncrypt.CacheFile)
+	}
+	for _, path := range c.HTTP.TLS.ClientCAs {
+		check(shared, "http.tls.clientcas", path)
+	}
+	if c.Storage.Driver == Filesystem {
+		check(shared, "storage.filesystem.rootdirectory", c.Storage.Filesystem.RootDirectory)
+	}
+	check(shared, "log.audit.path", c.Log.Audit.Path)
+}

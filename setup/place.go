@@ -1,0 +1,178 @@
+package setup
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"packhouse/trust"
+)
+
+// largestFile bounds what setup reads of one file.
+const largestFile = 16 << 20
+
+// places reads and changes files through the descriptors of their directories, so that a user who can write a directory cannot redirect
+// root by a link. Users are those of the server, besides the acting user and root.
+type places struct{ users []int }
+
+func (p places) policy() trust.Policy {
+	policy := trust.Self()
+	policy.Users = p.users
+	return policy
+}
+
+// read returns the content of a file. Links are refused, except those that only the acting user and root can have made in the directories
+// above it.
+func (p places) read(path string) ([]byte, error) { return p.policy().ReadShared(path, largestFile) }
+
+// readLinked returns the content of a file that may itself be a link of the acting user or root.
+func (p places) readLinked(path string) ([]byte, error) {
+	path, err := p.policy().Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	return p.read(path)
+}
+
+// within calls do with the open directory of path and the last component of path.
+func (p places) within(path string, do func(dir *trust.Dir, base string) error) error {
+	dir, base, err := p.policy().OpenParent(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return do(dir, base)
+}
+
+// writeNew makes a file with its mode and owner, and returns when it is on the disk. A negative uid leaves the owner to the system.
+func (p places) writeNew(path string, data []byte, mode fs.FileMode, uid, gid int) error {
+	return p.within(path, func(dir *trust.Dir, base string) error {
+		f, err := dir.Open(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := f.Write(data); err != nil {
+			return err
+		}
+		if err := f.Chmod(mode.Perm()); err != nil {
+			return err
+		}
+		if err := setOwner(f, uid, gid); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		return f.Close()
+	})
+}
+
+// setOwner changes the owner of an open file where it is another one.
+func setOwner(f *os.File, uid, gid int) error {
+	if uid < 0 {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if haveUID, haveGID := owner(info); haveUID == uid && haveGID == gid {
+		return nil
+	}
+	return f.Chown(uid, gid)
+}
+
+// rename moves a file, and returns when the move is on the disk.
+func (p places) rename(from, to string) error {
+	return p.within(from, func(fromDir *trust.Dir, fromBase string) error {
+		return p.within(to, func(toDir *trust.Dir, toBase string) error {
+			if err := fromDir.Rename(fromBase, toDir, toBase); err != nil {
+				return err
+			}
+			if err := syncDir(toDir); err != nil {
+				return err
+			}
+			return syncDir(fromDir)
+		})
+	})
+}
+
+// remove removes a file or an empty directory.
+func (p places) remove(path string) error {
+	return p.within(path, func(dir *trust.Dir, base string) error { return dir.Remove(base) })
+}
+
+// removeAll removes a tree. Links in it are removed, not followed. A tree that does not exist is no error.
+func (p places) removeAll(path string) error {
+	err := p.within(path, func(dir *trust.Dir, base string) error { return dir.RemoveAll(base) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// mkdir makes a directory.
+func (p places) mkdir(path string, mode fs.FileMode) error {
+	return p.within(path, func(dir *trust.Dir, base string) error { return dir.Mkdir(base, mode) })
+}
+
+// mkdirAll makes a directory and those above it that do not exist. All users may pass the new ones.
+func (p places) mkdirAll(path string) error {
+	var missing []string
+	for at := path; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	for _, at := range slices.Backward(missing) {
+		if err := p.mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// own gives a directory its mode and owner.
+func (p places) own(path string, mode fs.FileMode, uid, gid int) error {
+	d, err := p.policy().OpenToOwn(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Chmod(mode); err != nil {
+		return err
+	}
+	return setOwner(d, uid, gid)
+}
+
+// sync makes renames and removals in directories last. A directory that does not exist is left out.
+func (p places) sync(paths ...string) error {
+	for _, path := range slices.Compact(paths) {
+		dir, err := p.policy().OpenDir(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = syncDir(dir)
+		_ = dir.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncDir makes the entries of a directory last, on file systems that can.
+func syncDir(dir *trust.Dir) error {
+	err := dir.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, os.ErrInvalid) {
+		return nil
+	}
+	return err
+}

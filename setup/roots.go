@@ -1,0 +1,160 @@
+package setup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/server/config"
+)
+
+// CodeForeignPath is the code of a path in a journal or manifest that is not part of the installation.
+const CodeForeignPath = "path-foreign"
+
+// unitRoot stands for the systemd unit in journals and manifests.
+const unitRoot = "@unit"
+
+// roots are the places that an installation's journals and manifests may name. They are derived from the installation itself, never read
+// from these files: paths in the files are relative to one of them.
+type roots struct {
+	dir     string
+	unit    string   // the systemd unit
+	outside []string // directories of the store and of the users file, where they are not below dir
+}
+
+// rootsOf derives the roots of an installation from its configuration, and from those that an unfinished run or a backup holds.
+func rootsOf(dir string) roots {
+	r := roots{dir: dir, unit: UnitFile}
+	candidates := []string{filepath.Join(dir, ConfigFile)}
+	for _, below := range append([]string{filepath.Join(workDir, newDir), filepath.Join(workDir, oldDir)}, backupDirs(dir)...) {
+		entries, err := os.ReadDir(filepath.Join(dir, below))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			candidates = append(candidates, filepath.Join(dir, below, e.Name()))
+		}
+	}
+	for _, path := range candidates {
+		if data, err := (places{}).readLinked(path); err == nil && strings.Contains(string(data), "storage:") {
+			r.add(config.Glimpse(config.Source{Path: filepath.Join(dir, ConfigFile), Data: data}))
+		}
+	}
+	return r
+}
+
+// withUnit returns the roots with the systemd unit at another path. An empty path changes nothing.
+func (r roots) withUnit(path string) roots {
+	if path != "" {
+		r.unit = path
+	}
+	return r
+}
+
+func backupDirs(dir string) (names []string) {
+	for _, name := range backups(dir) {
+		names = append(names, filepath.Join(BackupDir, name))
+	}
+	return names
+}
+
+// add adds the directories that a configuration names.
+func (r *roots) add(c *config.Config) {
+	if c == nil {
+		return
+	}
+	for _, path := range []string{c.Storage.Filesystem.RootDirectory, filepath.Dir(c.Auth.Htpasswd.Path)} {
+		if path = filepath.Clean(path); filepath.IsAbs(path) && path != "/" && !below(path, r.dir) && !slices.Contains(r.outside, path) {
+			r.outside = append(r.outside, path)
+		}
+	}
+}
+
+// below reports whether path is dir, or is below it.
+func below(path, dir string) bool {
+	short, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(short)
+}
+
+// rootID names a root outside of the installation's directory.
+func rootID(path string) string {
+	sum := sha256.Sum256([]byte(path))
+	return "@" + hex.EncodeToString(sum[:6])
+}
+
+// errForeign is the cause of a path that is not part of an installation.
+var errForeign = errors.New("the path is not part of this installation")
+
+// encode returns an absolute path relative to a root. Directories above a root have a path of "..": setup makes those that do not exist.
+func (r roots) encode(path string) (string, error) {
+	switch {
+	case path == "":
+		return "", nil
+	case path == r.unit:
+		return unitRoot, nil
+	case below(path, r.dir):
+		short, err := filepath.Rel(r.dir, path)
+		return filepath.ToSlash(short), err
+	}
+	for _, root := range r.outside {
+		if below(path, root) || below(root, path) {
+			short, err := filepath.Rel(root, path)
+			return rootID(root) + "/" + filepath.ToSlash(short), err
+		}
+	}
+	if below(r.dir, path) {
+		short, err := filepath.Rel(r.dir, path)
+		return filepath.ToSlash(short), err
+	}
+	return "", fmt.Errorf("%s: %w", path, errForeign)
+}
+
+// decode returns the absolute path that encode made text of. Absolute ones, which earlier versions wrote, must be part of the installation.
+// Above reports whether a directory above a root is accepted.
+func (r roots) decode(text string, above bool) (string, error) {
+	foreign := fmt.Errorf("%s: %w", text, errForeign)
+	if text == "" {
+		return "", nil
+	}
+	if filepath.IsAbs(text) {
+		encoded, err := r.encode(filepath.Clean(text))
+		if err != nil {
+			return "", foreign
+		}
+		text = encoded
+	}
+	if text == unitRoot {
+		return r.unit, nil
+	}
+	root, short := r.dir, text
+	if strings.HasPrefix(text, "@") {
+		id, rest, _ := strings.Cut(text, "/")
+		i := slices.IndexFunc(r.outside, func(path string) bool { return rootID(path) == id })
+		if i < 0 {
+			return "", foreign
+		}
+		root, short = r.outside[i], rest
+	}
+	short = filepath.FromSlash(short)
+	if filepath.IsLocal(short) || short == "" {
+		return filepath.Join(root, short), nil
+	}
+	if path := filepath.Join(root, short); above && below(root, path) {
+		return path, nil
+	}
+	return "", foreign
+}
+
+// roots are those of the installation, before and after a plan.
+func (p *Plan) roots() roots {
+	r := rootsOf(p.Dir).withUnit(p.unit)
+	for _, c := range p.configs() {
+		r.add(c)
+	}
+	return r
+}

@@ -1,0 +1,227 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"packhouse/server/config"
+	"packhouse/trust"
+)
+
+// CodeUnsafe is the code of a path that another user can write.
+const CodeUnsafe = "path-unsafe"
+
+// controlFiles decide what setup does. Only root and the acting user may be able to write them.
+var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, PasswordsFile}
+
+// programFiles are control files and directories that only this program writes, and never as links.
+var programFiles = []string{workDir, completeDir, undoneDir, BackupDir, ManifestFile, PasswordsFile}
+
+// VerifyTrust returns a *RefusedError if a user other than root and the acting user can write the directory of an installation, a directory
+// above it, or one of its control files. What does not exist is not reported.
+func VerifyTrust(dir string) error {
+	for _, fault := range Untrusted(dir) {
+		return &RefusedError{Findings: []Finding{unsafe(fault)}}
+	}
+	return nil
+}
+
+// unsafe is the finding about a path that another user can write.
+func unsafe(fault *trust.Error) Finding {
+	f := refused(CodeUnsafe, fault.Error(), fault.Fix)
+	f.Question = "dir"
+	return f
+}
+
+// refuseUnsafe turns the [trust.Error] in an error into a *RefusedError, and leaves any other error as it is.
+func refuseUnsafe(err error) error {
+	if fault := trust.Unsafe(err); fault != nil {
+		return &RefusedError{Findings: []Finding{unsafe(fault)}}
+	}
+	return err
+}
+
+// Untrusted lists the faults of an installation's directory and of its control files, each path once.
+func Untrusted(dir string) (faults []*trust.Error) {
+	policy := trust.Self()
+	add := func(err error) {
+		fault := trust.Unsafe(err)
+		if fault != nil && !slices.ContainsFunc(faults, func(f *trust.Error) bool { return f.Path == fault.Path }) {
+			faults = append(faults, fault)
+		}
+	}
+	add(policy.Check(dir))
+	for _, name := range append(slices.Clone(controlFiles), programDirs(dir)...) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		info, err := os.Lstat(path)
+		if err != nil {
+			continue
+		}
+		if !info.IsDir() && !onlyOurs(name) { // may be a link of root
+			if resolved, err := policy.Resolve(path); err == nil {
+				path = resolved
+			} else {
+				add(err)
+			}
+		}
+		switch info, err := os.Lstat(path); {
+		case err != nil:
+		case info.IsDir(), info.Mode()&fs.ModeSymlink != 0 && name == BackupDir: // which may be on another disk
+			add(policy.Check(path))
+		default:
+			f, err := policy.Open(path)
+			if err == nil {
+				_ = f.Close()
+			}
+			add(err)
+		}
+	}
+	return faults
+}
+
+// onlyOurs reports whether only this program writes a file or directory of an installation.
+func onlyOurs(name string) bool {
+	first, _, _ := strings.Cut(name, "/")
+	return slices.Contains(programFiles, first)
+}
+
+// programDirs lists the directories that setup works in, and the files in them that it reads.
+func programDirs(dir string) []string {
+	names := []string{workDir, completeDir, undoneDir, BackupDir}
+	for _, below := range []string{"", newDir, oldDir} {
+		entries, err := os.ReadDir(filepath.Join(dir, workDir, below))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			names = append(names, workDir+"/"+below+"/"+e.Name())
+		}
+	}
+	for _, generation := range backups(dir) {
+		names = append(names, BackupDir+"/"+generation)
+		entries, err := os.ReadDir(filepath.Join(dir, BackupDir, generation))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			names = append(names, BackupDir+"/"+generation+"/"+e.Name())
+		}
+	}
+	return names
+}
+
+// serverUsers are the users that the server of an installation runs as: the one in its manifest, and the further ones.
+func (in *Installed) serverUsers(names ...string) (uids []int) {
+	if in != nil && in.Manifest != nil {
+		names = append(names, in.Manifest.Settings["run-as"])
+	}
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		if uid, err := strconv.Atoi(u.Uid); err == nil && !slices.Contains(uids, uid) {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
+}
+
+// places are those of the installation as its server uses it.
+func (in *Installed) places() places { return places{users: in.serverUsers()} }
+
+// unfinished reports whether an earlier run was cut off in a directory.
+func unfinished(dir string) bool {
+	return slices.ContainsFunc([]string{workDir, completeDir, undoneDir}, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return err == nil
+	})
+}
+
+// Open finishes or undoes an earlier run that was cut off, and reads the installation in a directory as [Load] does. Recovered says what it
+// did.
+func Open(dir string) (*Installed, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find installation: %w", err)
+	}
+	if err := VerifyTrust(dir); err != nil {
+		return nil, err
+	}
+	said := ""
+	if unfinished(dir) {
+		if said, err = recoverRun(dir, nil); err != nil && !cannotWrite(err) {
+			return nil, refuseUnsafe(err)
+		}
+	}
+	in, err := Load(dir)
+	if err == nil {
+		in.Recovered = said
+	}
+	return in, err
+}
+
+// cannotWrite reports whether an error means that the acting user may not change the files.
+func cannotWrite(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+}
+
+// unfinished describes the change that was cut off.
+func (in *Installed) unfinished() string {
+	return "an earlier setup of " + in.Dir + " was cut off, and is unfinished"
+}
+
+// Unfinished describes the change that was cut off, with the command that completes it; empty: there is none.
+func (in *Installed) Unfinished() string {
+	if !in.HalfDone {
+		return ""
+	}
+	return in.unfinished() + "; run " + Completes(in.Dir)
+}
+
+// Completes returns the command that finishes the change that was cut off in a directory.
+func Completes(dir string) string { return "packhouse setup --yes --dir " + Shell(dir) }
+
+// serverUsersOf are the users of the server of the installation in a directory.
+func serverUsersOf(dir string) []int {
+	in := &Installed{Dir: dir}
+	if in.loadManifest() != nil {
+		return nil
+	}
+	return in.serverUsers()
+}
+
+// serverUsers are the users of the server before and after a plan.
+func (p *Plan) serverUsers() []int {
+	in := &Installed{}
+	if p.installed != nil {
+		in = p.installed
+	}
+	return in.serverUsers(p.Resolved.Answers.RunAs)
+}
+
+// configs are the configurations before and after a plan.
+func (p *Plan) configs() (list []*config.Config) {
+	if p.installed != nil && p.installed.Config != nil {
+		list = append(list, p.installed.Config)
+	}
+	if c := p.change(ConfigFile); c != nil {
+		for _, data := range [][]byte{c.Before, c.After} {
+			if data != nil {
+				list = append(list, config.Glimpse(config.Source{Path: c.Path, Data: data}))
+			}
+		}
+	}
+	return list
+}
