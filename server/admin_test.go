@@ -150,6 +150,32 @@ func TestAdminProbe(t *testing.T) {
 	}
 }
 
+// TestProbeRepositoriesAreReserved: an admin stores nothing where no listing shows it, over no API.
+func TestProbeRepositoriesAreReserved(t *testing.T) {
+	f := newFixture(t)
+	base, client := f.run(), f.client()
+	const empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	f.pushImage(client, base, "team/app", "v1")
+	for _, tc := range []struct{ method, path, body string }{
+		{"POST", "/v2/packhouse-probe/x/blobs/uploads/?digest=" + empty, ""},
+		{"POST", "/v2/packhouse-probe/x/blobs/uploads/?mount=" + digestOf(emptyJSON) + "&from=team/app", ""},
+		{"POST", "/v2/packhouse-probe/blobs/uploads/", ""},
+		{"PUT", "/v2/packhouse-probe/x/manifests/v1", "{}"},
+		{"GET", "/v2/packhouse-probe/x/tags/list", ""},
+		{"DELETE", "/v2/packhouse-probe/x/manifests/v1", ""},
+		{"PUT", "/v1/nginx/archives/1.0.0?base=packhouse-probe", "archive"},
+		{"GET", "/v1/nginx/tags/list?base=packhouse-probe", ""},
+		{"PUT", "/v1/nginx/tags/stable?base=packhouse-probe", `{"target":"1.0.0"}`},
+	} {
+		if a := f.ask(client, tc.method, base+tc.path, "admin", strings.NewReader(tc.body)); a.status != http.StatusForbidden {
+			t.Errorf("%s %s: %d %s", tc.method, tc.path, a.status, a.body)
+		}
+	}
+	if a := f.ask(client, "GET", base+"/v1/nginx/blobs/"+empty+"?type=image/png&base=packhouse-probe", "", nil); a.status != http.StatusUnauthorized && a.status != http.StatusForbidden {
+		t.Errorf("a logo there: %d %s", a.status, a.body)
+	}
+}
+
 // TestAdminUpkeep: what takes long reports as it goes and sums up at the end.
 func TestAdminUpkeep(t *testing.T) {
 	f := newFixture(t, onDisk)

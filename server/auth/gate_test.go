@@ -365,6 +365,46 @@ func TestProbeIdentity(t *testing.T) {
 	}
 }
 
+// TestProbeRepositoriesAreReserved: no action reaches them for anybody but a probe identity, with authentication off either.
+func TestProbeRepositoriesAreReserved(t *testing.T) {
+	const d = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	for _, method := range []string{config.AuthHtpasswd, config.AuthNone} {
+		c := config.Auth{Method: method, Htpasswd: config.Htpasswd{
+			Roles: config.Roles{Admin: []string{"admin"}, Writer: []string{"walter"}},
+			Rules: []config.Rule{{Repositories: "packhouse-probe/**", Users: []string{"*"}, Role: "admin"}, {Repositories: "**", Users: []string{"*"}, Role: "admin"}},
+		}}
+		p, err := NewPolicy(c, State{DeleteEnabled: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range everybody() {
+			if w.id.Probe {
+				continue
+			}
+			for _, action := range actions(t) {
+				if action == route.Health || slices.Contains(listings, action) {
+					continue
+				}
+				for _, name := range []string{"packhouse-probe", "packhouse-probe/x", "packhouse-probe/spectro-packs/archive/nginx"} {
+					if _, err := p.Decide(w.id, route.Request{Action: action, Repository: repo(t, name)}); err == nil {
+						t.Errorf("auth %s: %s may %s in %s", method, w.name, action, name)
+					}
+				}
+			}
+			if method == config.AuthHtpasswd && w.id.Anonymous {
+				continue
+			}
+			g, err := p.Decide(w.id, route.Request{Action: route.UploadStart, Repository: repo(t, "a"), Mount: d, From: repo(t, "packhouse-probe/x")})
+			if err != nil || g.Request.Mount != "" || !g.Request.From.IsZero() {
+				t.Errorf("auth %s: %s mounts from there: %+v, %v", method, w.name, g.Request, err)
+			}
+			if g.Visible(repo(t, "packhouse-probe/x")) {
+				t.Errorf("auth %s: %s sees it", method, w.name)
+			}
+		}
+	}
+}
+
 // TestReadOnlyGrant: where nothing can be pushed nobody reads as one who might.
 func TestReadOnlyGrant(t *testing.T) {
 	p, err := NewPolicy(config.Auth{Method: config.AuthNone}, State{ReadOnly: true})

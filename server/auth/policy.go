@@ -11,8 +11,9 @@ import (
 	"packhouse/server/route"
 )
 
-// ProbeRepositories is the first path segment of the repositories that checks push to. They appear in no listing, and probe identities may
-// use nothing else.
+// ProbeRepositories is the first path segment of the repositories that checks push to. They appear in no
+// listing, so only probe identities may use them, and these may use nothing else. Content that another
+// user pushed there before this rule shows in "packhouse store usage".
 const ProbeRepositories = "packhouse-probe"
 
 // State is what the server as a whole allows, whoever asks.
@@ -54,6 +55,9 @@ func (p *Policy) Decide(id Identity, req route.Request) (Grant, error) {
 	}
 	g := Grant{Request: req, Identity: id, Visible: p.visible(id)}
 	if r.scope == public {
+		if probes(req.Repository) {
+			return Grant{}, denied(req)
+		}
 		return g, nil
 	}
 	if id.Anonymous && !p.open {
@@ -94,12 +98,12 @@ func (p *Policy) possible(e effect) error {
 	return nil
 }
 
-// role returns what an identity is in a repository.
+// role returns the role of an identity in a repository.
 func (p *Policy) role(id Identity, repo reference.Repository) Role {
 	switch {
 	case id.Probe && probes(repo):
 		return id.Role
-	case id.Probe:
+	case id.Probe, probes(repo): // hidden from listings, so no place to store anything
 		return Nobody
 	case p.open:
 		return Admin

@@ -160,7 +160,7 @@ func proveRemoteRole(ctx context.Context, s *session) Result {
 	case s.done["users"] != Passed:
 		return notProven("%s is not let in", c.user)
 	}
-	answer, err := s.send(ctx, http.MethodPost, "/v2/"+ProbeRepository+"/blobs/uploads/", c, nil, nil)
+	answer, err := s.send(ctx, http.MethodPost, "/v2/"+s.repository()+"/blobs/uploads/", c, nil, nil)
 	if err != nil {
 		return s.unreachable(s.hostPort(), err)
 	}
@@ -186,7 +186,7 @@ func (s *session) mayRoundTrip(ctx context.Context) (Result, bool) {
 	case !s.pushes:
 		return notProven("%s may not push", c.user), false
 	}
-	nothing := "/v2/" + ProbeRepository + "/manifests/" + digestOf([]byte(rand.Text()))
+	nothing := "/v2/" + s.repository() + "/manifests/" + digestOf([]byte(rand.Text()))
 	answer, err := s.send(ctx, http.MethodDelete, nothing, c, nil, nil)
 	if err != nil {
 		return s.unreachable(s.hostPort(), err), false

@@ -16,9 +16,20 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// ProbeRepository is where checks push to. What begins with its first part appears in no listing. It is one and the same for every check, so
-// that they leave no trail of empty repositories; what they push is random, so that they do not meet.
-const ProbeRepository = "packhouse-probe/check"
+// Repositories that checks push to. Each is the same for every check, so that they leave no trail of
+// empty repositories; the content is random, so that two checks do not collide.
+const (
+	ProbeRepository  = "packhouse-probe/check" // on this machine: hidden, and open to probe identities only
+	remoteRepository = "packhouse-check/check" // elsewhere, with the credentials of a user
+)
+
+// repository returns the repository that this run pushes to.
+func (s *session) repository() string {
+	if s.Remote {
+		return remoteRepository
+	}
+	return ProbeRepository
+}
 
 // probeSize is the size in bytes of the blob that goes round.
 const probeSize = 1 << 20
@@ -44,7 +55,7 @@ func proveRoles(ctx context.Context, s *session) Result {
 			missing = append(missing, row.role)
 			continue
 		}
-		answer, err := s.send(ctx, http.MethodPost, "/v2/"+ProbeRepository+"/blobs/uploads/", c, nil, nil)
+		answer, err := s.send(ctx, http.MethodPost, "/v2/"+s.repository()+"/blobs/uploads/", c, nil, nil)
 		if err != nil {
 			return s.unreachable(s.address(s.hostPort()), err)
 		}
@@ -86,14 +97,11 @@ func proveRoundTrip(ctx context.Context, s *session) Result {
 	if s.Config != nil && s.Config.Storage.Maintenance.ReadOnly.Enabled {
 		return notProven("the registry is read-only")
 	}
-	var c credentials
-	if !s.open() {
+	c := s.given()
+	if !s.Remote {
 		var err error
-		if c, err = s.probeIdentity(ctx, "admin"); err != nil && !s.Remote {
+		if c, err = s.probeIdentity(ctx, "admin"); err != nil {
 			return notProven("%v", err)
-		}
-		if s.Remote {
-			c = s.given()
 		}
 	}
 	t := &roundTrip{session: s, ctx: ctx, as: c}
@@ -146,7 +154,7 @@ func (t *roundTrip) run() Result {
 	}
 	if t.Config != nil && !t.Config.Storage.Delete.Enabled {
 		t.cleanup = nil
-		return passed("pushed and pulled %s by digest; deletion is off (storage.delete.enabled), so it stays in %s", humanize.IBytes(probeSize), ProbeRepository)
+		return passed("pushed and pulled %s by digest; deletion is off (storage.delete.enabled), so it stays in %s", humanize.IBytes(probeSize), t.repository())
 	}
 
 	t.doing("deleting")
@@ -165,7 +173,7 @@ func (t *roundTrip) run() Result {
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
-func (t *roundTrip) path(rest string) string { return "/v2/" + ProbeRepository + "/" + rest }
+func (t *roundTrip) path(rest string) string { return "/v2/" + t.repository() + "/" + rest }
 
 // pushBlob uploads content in two requests, as most clients do.
 func (t *roundTrip) pushBlob(content []byte) *Result {
@@ -201,7 +209,7 @@ func (t *roundTrip) expect(method, path string, header http.Header, body []byte,
 		return &r
 	}
 	if answer.status != status {
-		return t.unexpected(method+" "+strings.TrimPrefix(path, "/v2/"+ProbeRepository+"/"), answer, status)
+		return t.unexpected(method+" "+strings.TrimPrefix(path, t.path("")), answer, status)
 	}
 	if want != nil && !bytes.Equal(answer.body, want) {
 		r := failed("round-trip-content", method+" "+path, "other bytes came back than were pushed", "packhouse store scrub finds damaged content")
