@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -101,6 +102,11 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if plain {
 		transport = stayPlain{transport, server}
 	}
+	origin, err := url.Parse(map[bool]string{true: "http://", false: "https://"}[plain] + server)
+	if err != nil {
+		return nil, fmt.Errorf("name registry: %w", err)
+	}
+	transport = oneOrigin{transport, originOf(origin)}
 	return &Client{
 		o: o, server: server, plain: plain, base: base,
 		auth: &auth.Client{

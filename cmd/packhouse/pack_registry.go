@@ -52,10 +52,11 @@ type connection struct {
 	options  packs.ClientOptions
 }
 
-// clientSettings are kept between commands. There is no secret in them.
+// clientSettings are kept between commands. They contain no secret.
 type clientSettings struct {
-	Default string                    `json:"default,omitempty"`
-	Servers map[string]serverSettings `json:"servers,omitempty"`
+	Default         string                    `json:"default,omitempty"`
+	Servers         map[string]serverSettings `json:"servers,omitempty"`
+	WarnedPlaintext bool                      `json:"warnedPlaintext,omitempty"` // warned that passwords are stored unencrypted
 }
 
 type serverSettings struct {
@@ -159,7 +160,7 @@ func (a *app) connection(o registryOptions, settings *clientSettings) (connectio
 		return connection{}, usageError(told(err))
 	}
 	known := settings.Servers[server]
-	c := connection{server: server, plain: plain, caFile: o.caFile, insecure: o.insecure || known.Insecure}
+	c := connection{server: server, plain: plain, caFile: o.caFile, insecure: o.insecure || known.Insecure && o.caFile == ""}
 	if !strings.Contains(name, "://") {
 		c.plain = known.PlainHTTP
 	}
@@ -176,6 +177,17 @@ func (a *app) connection(o registryOptions, settings *clientSettings) (connectio
 		return connection{}, err
 	}
 	return c, nil
+}
+
+// warnInsecure prints one line if the connection does not prove who answers. Every command that connects
+// calls it once.
+func (a *app) warnInsecure(c connection) {
+	switch {
+	case c.plain:
+		a.warn("the connection to %s is not encrypted: others on the network can read the password", c.server)
+	case c.insecure:
+		a.warn("the certificate of %s is not verified: another server could receive the password", c.server)
+	}
 }
 
 func schemeOf(plain bool) string {
@@ -253,6 +265,7 @@ func (a *app) packClient(o registryOptions) (*packs.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.warnInsecure(c)
 	c.options.Credential = credentials.Credential(store)
 	client, err := packs.NewClient(c.options)
 	return client, told(err)

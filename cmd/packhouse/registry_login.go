@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +49,8 @@ func newRegistryLogin(a *app) *cobra.Command {
 helper that its configuration names, else in ~/.docker/config.json. docker, oras and helm are logged in with it.
 
 The server is host:port, with or without https://; http:// means without TLS. The password is asked for, or comes
-from --password-stdin. --ca-file and --insecure are remembered for the server.`,
+from --password-stdin. The scheme, --ca-file and --insecure are remembered for the server and replace what an
+earlier login stored about it.`,
 		Example: `  packhouse registry login packs.example.com:5000
   echo "$PASSWORD" | packhouse registry login packs.example.com -u ci --password-stdin`,
 		Args: cobra.MaximumNArgs(1),
@@ -69,10 +73,11 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 	if err != nil {
 		return err
 	}
-	connection, err := a.connection(o.registry, settings)
+	connection, err := a.newConnection(o.registry, settings)
 	if err != nil {
 		return err
 	}
+	a.warnInsecure(connection)
 	user, password, err := a.askLogin(connection.server, o)
 	if err != nil {
 		return err
@@ -93,6 +98,7 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 	if err := store.Put(ctx, credentials.ServerAddressFromRegistry(connection.server), given); err != nil {
 		return helperError("keep the password", err)
 	}
+	a.warnPlaintext(settings, connection.server)
 	settings.remember(connection)
 	if o.asDefault || settings.Default == "" {
 		settings.Default = connection.server
@@ -105,6 +111,38 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 		a.hint("-r %s names this registry; registry login -d makes it the default instead of %s", connection.server, settings.Default)
 	}
 	return nil
+}
+
+// newConnection is connection without anything that was stored about the server: a login replaces it.
+func (a *app) newConnection(o registryOptions, settings *clientSettings) (connection, error) {
+	return a.connection(o, &clientSettings{Default: settings.Default})
+}
+
+// warnPlaintext warns, once for these settings, that docker's configuration holds the password of a
+// server unencrypted, because no credential helper is configured.
+func (a *app) warnPlaintext(settings *clientSettings, server string) {
+	if settings.WarnedPlaintext {
+		return
+	}
+	docker, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if err != nil {
+		return // the password was stored a moment ago
+	}
+	path := docker.ConfigPath()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return // a helper has it
+	}
+	var file struct {
+		Auths map[string]struct {
+			Auth string `json:"auth"`
+		} `json:"auths"`
+	}
+	if json.Unmarshal(text, &file) != nil || file.Auths[credentials.ServerAddressFromRegistry(server)].Auth == "" {
+		return
+	}
+	settings.WarnedPlaintext = true
+	a.warn("passwords are stored unencrypted in %s: a credential helper (credsStore there) keeps them encrypted", path)
 }
 
 // loginError words a refusal of what was just typed.
@@ -204,6 +242,9 @@ func newRegistryLogout(a *app) *cobra.Command {
 				return err
 			}
 			a.say("logged out at %s", connection.server)
+			if left, err := store.Get(cmd.Context(), address); err == nil && left != auth.EmptyCredential {
+				a.warn("%s still has a password for %s: remove it there", filepath.Join(a.home(o.home), "config.json"), connection.server)
+			}
 			return nil
 		},
 	}

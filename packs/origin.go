@@ -1,0 +1,55 @@
+package packs
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// CodeOtherRealm is the code of a registry that wants the password sent to another server.
+const CodeOtherRealm = "registry-realm"
+
+// oneOrigin sends credentials to one origin only: scheme, host and port of the registry. A registry
+// names the token server of a Bearer challenge itself, so a registry that was taken over, or whose
+// answer was changed on the way, could name any server. A redirect loses its credentials; net/http
+// keeps them for another port of the same host and for subdomains.
+type oneOrigin struct {
+	http.RoundTripper
+	origin string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (o oneOrigin) RoundTrip(r *http.Request) (*http.Response, error) {
+	if originOf(r.URL) == o.origin {
+		return o.RoundTripper.RoundTrip(r)
+	}
+	secret := r.Header.Get("Authorization") != "" ||
+		r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+	switch {
+	case !secret:
+	case r.Response != nil: // the redirect that led here
+		r = r.Clone(r.Context())
+		r.Header.Del("Authorization")
+	default:
+		if r.Body != nil {
+			_ = r.Body.Close() // RoundTrip closes it in any case
+		}
+		return nil, &Failure{
+			Code:   CodeOtherRealm,
+			What:   fmt.Sprintf("%s wants the password sent to another server, %s", o.origin, quote(r.URL.Host)),
+			Remedy: "a registry signs users in at its own host and port: ask its operator whether that server is meant, and log in there",
+		}
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// originOf returns scheme, host and port of a URL, with the port that the scheme implies.
+func originOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
