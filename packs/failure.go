@@ -12,11 +12,12 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"packhouse/printable"
 )
 
 // Codes of failures at a registry.
@@ -32,6 +33,7 @@ const (
 	CodeCertificate   = "registry-certificate"
 	CodeCAFile        = "registry-ca-file"
 	CodeNotLoggedIn   = "registry-login"
+	CodeOtherRealm    = "registry-realm" // it wants the password sent to another server
 	CodeForbidden     = "registry-forbidden"
 	CodeLockedOut     = "registry-locked-out"
 	CodeFull          = "registry-full"
@@ -209,12 +211,6 @@ func parseErrors(text []byte) errcode.Errors {
 	return body.Errors
 }
 
-// Printable takes control characters out of a text that came from elsewhere, so that it cannot steer a terminal.
-func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-}
+// Printable returns text with every control character, line breaks included, replaced. Text from
+// registries and packs is printed in no other form.
+func Printable(text string) string { return printable.Line(text) }

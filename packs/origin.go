@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// CodeOtherRealm is the code of a registry that wants the password sent to another server.
-const CodeOtherRealm = "registry-realm"
-
 // oneOrigin sends credentials to one origin only: scheme, host and port of the registry. A registry
 // names the token server of a Bearer challenge itself, so a registry that was taken over, or whose
 // answer was changed on the way, could name any server. A redirect loses its credentials; net/http

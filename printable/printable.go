@@ -7,6 +7,8 @@
 package printable
 
 import (
+	"bytes"
+	"fmt"
 	"reflect"
 	"strings"
 	"unicode"
@@ -25,6 +27,26 @@ func Line(text string) string {
 func Text(text string) string {
 	return clean(text, func(r rune) bool { return r == '\n' || r == '\t' || !unsafe(r) })
 }
+
+// JSON returns a JSON document in which every control character is escaped. It means the same: JSON
+// itself requires that only of U+0000 to U+001F.
+func JSON(document []byte) []byte {
+	if bytes.IndexFunc(document, escaped) < 0 {
+		return document
+	}
+	var out bytes.Buffer
+	for _, r := range string(document) {
+		if escaped(r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.Bytes()
+}
+
+// escaped reports whether r can only be part of a string in a document and is unsafe there.
+func escaped(r rune) bool { return r >= 0x7f && unsafe(r) }
 
 // unsafe reports whether a terminal or a reader could be misled by r: C0 and C1 controls, DEL, the
 // bidirectional controls, and the separators that some terminals treat as line breaks.

@@ -1,6 +1,7 @@
 package printable
 
 import (
+	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
@@ -52,6 +53,18 @@ func TestValue(t *testing.T) {
 	Value(nil)
 	Value(bad)
 	Value((*inner)(nil))
+}
+
+func TestJSON(t *testing.T) {
+	const text = "{\n\t\"a\": \"\u009b2J \u202e \u007f ä\"\n}\n"
+	got := JSON([]byte(text))
+	if want := "{\n\t\"a\": \"\\u009b2J \\u202e \\u007f ä\"\n}\n"; string(got) != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var was, is map[string]string
+	if json.Unmarshal([]byte(text), &was) != nil || json.Unmarshal(got, &is) != nil || is["a"] != was["a"] {
+		t.Errorf("%q means something else", got)
+	}
 }
 
 func FuzzText(f *testing.F) {

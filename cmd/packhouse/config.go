@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/printable"
 	"packhouse/server"
 	"packhouse/server/config"
 )
@@ -196,12 +198,17 @@ func (a *app) tryBucket(ctx context.Context, c *config.Config) error {
 	return store.Close()
 }
 
-// printJSON writes a result for programs.
+// printJSON writes a result for programs. Characters that a terminal could obey are escaped.
 func (a *app) printJSON(v any) error {
-	encoder := json.NewEncoder(a.stdout)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := a.stdout.Write(printable.JSON(text.Bytes()))
+	return err
 }
 
 // hasErrors tells whether a problem keeps the server from starting.

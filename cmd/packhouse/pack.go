@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"packhouse/packs"
+	"packhouse/printable"
 )
 
 // newPack groups the commands about packs: folders here, artifacts there. Their grammar is that of the vendor's CLI.
@@ -121,7 +122,7 @@ highest version; a parent tag such as 1.24.x stands for the highest one below it
 			if pulled.Tag != ref.Tag {
 				a.say("%s is %s:%s", ref, ref.Name, pulled.Tag)
 			}
-			fmt.Fprintln(a.stdout, pulled.Dir)
+			fmt.Fprintln(a.stdout, printable.Line(pulled.Dir))
 			return nil
 		},
 	}
@@ -206,7 +207,7 @@ at run time may be missing. A folder is read here, anything else in the registry
 				return a.printJSON(images)
 			}
 			for _, image := range pack.Images {
-				fmt.Fprintln(a.stdout, image.Reference)
+				fmt.Fprintln(a.stdout, printable.Line(image.Reference))
 			}
 			if len(pack.Images) == 0 {
 				a.say("no image is named in values.yaml, charts or manifests")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"packhouse/packs"
+	"packhouse/printable"
 )
 
 // lintReport is the JSON of pack lint.
@@ -73,6 +74,7 @@ func (a *app) sayProblems(problems []packs.Problem) { writeProblems(a.stderr, pr
 
 func writeProblems(w io.Writer, problems []packs.Problem) {
 	for _, p := range problems {
+		printable.Value(&p) // names and values come from the pack
 		where := p.Where()
 		if where != "" {
 			where += ": "

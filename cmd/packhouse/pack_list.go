@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"packhouse/packs"
+	"packhouse/printable"
 )
 
 // listFlags are the flags of pack ls.
@@ -49,6 +50,7 @@ message of the push that replaced another one.`,
 			if err != nil {
 				return told(err)
 			}
+			printable.Value(&listed)
 			if o.json {
 				return a.printJSON(listed)
 			}
@@ -74,6 +76,7 @@ func (a *app) listVersions(cmd *cobra.Command, client *packs.Client, o listFlags
 	if err != nil {
 		return told(err)
 	}
+	printable.Value(&versions)
 	if o.json {
 		return a.printJSON(versions)
 	}

@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 
+	"packhouse/printable"
 	"packhouse/server/config"
 )
 
 // Every sentence of the command line passes through this file. Its rules: words go to stderr, results to stdout; lower case, no full
 // stop; %q around what somebody typed; a "hint:" line with the next command where there is one; never a secret, never a stack trace.
 
-// say tells a person something.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
+// say prints a line to stderr. Control characters in it, which only text from elsewhere can contain, are
+// replaced.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintln(a.stderr, printable.Text(fmt.Sprintf(format, args...)))
+}
 
 // warn tells of something that is not quite right.
 func (a *app) warn(format string, args ...any) { a.say("warning: "+format, args...) }

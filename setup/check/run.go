@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"packhouse/printable"
 )
 
 // proof is one row of the list.
@@ -126,6 +128,7 @@ func (s *session) prove(ctx context.Context, p proof) Result {
 			r = notProven("stopped during this check")
 		}
 	}
+	printable.Value(&r) // it may quote what another server answered
 	r.ID, r.Title, r.Took = p.id, p.title, time.Since(began)
 	return r
 }
