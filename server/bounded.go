@@ -10,8 +10,9 @@ import (
 	"packhouse/server/storage"
 )
 
-// probeDeadline is how long a probe may take before it counts as failed.
-const probeDeadline = 10 * time.Second
+// probeDeadline is how long a probe may take before it counts as failed. It is longer than the deadlines
+// that probes have of their own.
+const probeDeadline = 15 * time.Second
 
 // bounded runs a function that may hang, such as one that touches a disk. Only one call runs at a
 // time: callers that come while it does wait for the same call, as long as they like.

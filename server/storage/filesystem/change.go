@@ -3,6 +3,7 @@ package filesystem
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 	"sync"
@@ -126,8 +127,12 @@ func (c *change) create(name string, body []byte) (disk.File, error) {
 	return f, nil
 }
 
-// adopt takes over an open file of size bytes that was staged as from and whose hash was d, and returns the item that the journal
-// records for it. The journal gets the bytes as the file has them now, so they are hashed again: the kernel may have lost some.
+// adopt takes over an open file of size bytes that was staged as from and whose hash was d, and returns
+// the item that the journal records for it. The journal gets the bytes as the file has them now, so they
+// are hashed again: the kernel may have lost some.
+//
+// A small file is not synced: its checkpoint reports what the device refuses. That covers only pages
+// that are dirty from now on, so the bytes are written again.
 func (c *change) adopt(f disk.File, from string, d digest.Digest, size int64) (item, error) {
 	i := item{kind: itemMoved, name: blobPath(d), from: from, size: size}
 	if c.j == nil || size > inlineMost {
@@ -140,7 +145,13 @@ func (c *change) adopt(f disk.File, from string, d digest.Digest, size int64) (i
 		return i, fmt.Errorf("read staged file: %w", err)
 	}
 	if got := d.Algorithm().FromBytes(i.body); got != d {
-		return i, fmt.Errorf("%w: the staged bytes were lost: they have the digest %s, not %s", storage.ErrUnavailable, got, d)
+		return i, fmt.Errorf("%w: the staged bytes were lost: they have the digest %s", storage.ErrUnavailable, got)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return i, fmt.Errorf("write staged file: %w", err)
+	}
+	if _, err := f.Write(i.body); err != nil {
+		return i, fmt.Errorf("write staged file: %w", err)
 	}
 	return i, nil
 }

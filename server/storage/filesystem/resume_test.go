@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -162,6 +164,28 @@ func TestLostPagesOfAnOpenSession(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLostPagesReportedElsewhere loses the pages of a small session, and a checkpoint of other
+// pushes reports the error. The upload is completed from the page cache, and evicted after its own
+// checkpoint.
+func TestLostPagesReportedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newUploading(t, true)
+		defer closing(t, c.s)
+		c.send(bytes.Repeat([]byte("a"), 9000))
+		if c.memory.FailWriteBack(sessionData) != 1 || c.memory.SyncAll() == nil {
+			t.Fatal("no error was reported")
+		}
+		acknowledged := c.finish() == nil
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		c.memory.EvictPages(func(string) bool { return true })
+		got, err := storagetest.ReadBlob(c.s, c.o.Repository, digest.FromBytes(c.sent))
+		if acknowledged && (err != nil || !bytes.Equal(got, c.sent)) {
+			t.Errorf("acknowledged, and read as %d bytes with %d zeros, %v", len(got), bytes.Count(got, []byte{0}), err)
+		}
+	})
 }
 
 // TestLostPagesOfAClosedSession loses the pages of a session whose process was killed. The next
