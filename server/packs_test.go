@@ -355,3 +355,25 @@ func TestWebhooksHearOfPacks(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 }
+
+// TestMissingAndPrivateLogosAreAnsweredAlike: without credentials, a pack that does not exist, one that is private and one whose logo ended with
+// its last tag have the same answer.
+func TestMissingAndPrivateLogosAreAnsweredAlike(t *testing.T) {
+	s := newPackSite(t, onDisk, with(func(c *config.Config) { c.Auth.Htpasswd.Lockout.Attempts = 100 }))
+	s.do("ci", "PUT", "/v1/bbbb/archives/1.0", packOf(t, "bbbb", "1.0"), 201)
+	s.do("ci", "PUT", "/v1/cccc/archives/1.0", packOf(t, "cccc", "1.0"), 201)
+	s.do("", "GET", "/v1/cccc/blobs/"+digestOf(pngLogo)+"?type=image/png", nil, 200)
+	s.do("admin", "DELETE", "/v1/cccc/tags/1.0", nil, 204)
+	plain := func(pack, file string) string {
+		a := s.do("", "GET", "/v1/"+pack+"/blobs/"+digestOf(file)+"?type=image/png", nil, 401)
+		a.header.Del("Date")
+		names := strings.NewReplacer(pack, "PACK", digestOf(file), "DIGEST")
+		return names.Replace(fmt.Sprint(a.header, a.body))
+	}
+	missing := plain("aaaa", pngLogo)
+	for pack, file := range map[string]string{"bbbb": "no logo", "cccc": pngLogo, "aaaa": "no logo"} {
+		if got := plain(pack, file); got != missing {
+			t.Errorf("%s:\n%s\nwant\n%s", pack, got, missing)
+		}
+	}
+}

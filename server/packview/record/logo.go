@@ -88,30 +88,29 @@ func (r *Records) remove(ctx context.Context, key string) {
 	}
 }
 
+// keptLogo is a logo in memory that has been validated.
+type keptLogo struct {
+	content   []byte
+	sha256    string
+	mediaType string
+}
+
 // LogoContent returns a logo that is kept, and its media type. It returns nil if the logo is not kept, has another sha256, or is not exactly
 // one image. It does not open the archive.
 func (r *Records) LogoContent(ctx context.Context, archive digest.Digest, logo string) (content []byte, mediaType string) {
 	key := name(archive, documents[packs.LogoFile])
-	content, ok := r.memory.get(key).([]byte)
+	inMemory := "logo/" + string(archive)
+	if kept, ok := r.memory.get(inMemory).(keptLogo); ok && kept.sha256 == logo {
+		return kept.content, kept.mediaType
+	}
+	content, ok := r.memory.get(key).([]byte) // where nothing can be written
 	if !ok && r.o.Derived != nil {
-		var err error
-		if content, err = r.o.Derived.ReadDerived(ctx, key, maxDocument); err != nil {
-			return nil, ""
-		}
-		if digest.SHA256.FromBytes(content).Encoded() != logo {
-			return nil, ""
-		}
+		content, _ = r.o.Derived.ReadDerived(ctx, key, maxDocument) // without content it is no image
 	}
 	mediaType, err := packs.LogoType(content)
-	if err != nil {
+	if err != nil || digest.SHA256.FromBytes(content).Encoded() != logo {
 		return nil, ""
 	}
-	if ok {
-		if digest.SHA256.FromBytes(content).Encoded() != logo {
-			return nil, ""
-		}
-	} else {
-		r.memory.put(key, content, int64(len(content)))
-	}
+	r.memory.put(inMemory, keptLogo{content, logo, mediaType}, int64(len(content)))
 	return content, mediaType
 }
