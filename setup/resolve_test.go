@@ -186,6 +186,7 @@ func TestAnswersComeBack(t *testing.T) {
 		"many": {
 			"hostname": {"registry.example.com"}, "san": {"b.example", "10.0.0.1", "fd00::1"}, "no-san": {"localhost"}, "addr": {"127.0.0.1:5443"}, "admin": {"it's me"},
 			"user": {"spectro", "#ci:writer", "no:admin"}, "realm": {"our 'registry'"}, "subject": {"O=Example, C=DE"}, "cert-days": {"90"}, "public-url": {"https://p.example:8443"},
+			"ca-permit": {"example.com", "b.example", "10.0.0.0/8", "fd00::/8"},
 		},
 		"files":     {"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}},
 		"off":       {"tls": {"off"}, "addr": {":5000"}, "insecure": {"true"}},

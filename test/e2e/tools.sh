@@ -54,6 +54,8 @@ strace      | strace
 systemctl   | systemd
 ip          | iproute2
 chromium    | chromium
+certutil    | libnss3-tools
+python3     | python3
 mkfs.ext4   | e2fsprogs
 mkfs.xfs    | xfsprogs
 mkfs.btrfs  | btrfs-progs

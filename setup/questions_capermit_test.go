@@ -1,0 +1,91 @@
+package setup
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"packhouse/certgen"
+)
+
+// TestCAPermit follows the limits of a private CA from their flags into the certificate, through
+// re-runs, and into a new CA.
+func TestCAPermit(t *testing.T) {
+	m := machineOf(t, &fakeHost{})
+	dir := filepath.Join(t.TempDir(), "packhouse")
+	first := Values{
+		"hostname": {"registry.example.com"}, "san": {"10.1.2.3", "192.0.2.9"}, "no-san": {"registry"},
+		"addr": {":5001"}, "ca-permit": {"example.com", "10.0.0.0/8"},
+	}
+	install(t, m, dir, first)
+	permitted := func() []string {
+		t.Helper()
+		in, err := Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _ := certgen.PermittedBy(in.CA.Chain[0])
+		return p.Strings()
+	}
+	for _, want := range []string{"example.com", "10.0.0.0/8", "localhost", "127.0.0.0/8", "::1", "192.0.2.9", "registry"} {
+		if !slices.Contains(permitted(), want) {
+			t.Errorf("%s is not permitted: %v", want, permitted())
+		}
+	}
+	resolve := func(flags Values) []Finding {
+		t.Helper()
+		in, err := Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, findings := Resolve(t.Context(), m, in, Input{Flags: inDir(flags, dir)})
+		return findings
+	}
+	limits := func(findings []Finding) bool {
+		return slices.ContainsFunc(findings, func(f Finding) bool {
+			return f.Code == CodeCALimits && f.Severity == Refused && strings.Contains(f.Remedy, "--new-ca")
+		})
+	}
+	for _, test := range []struct {
+		name    string
+		flags   Values
+		refused bool
+	}{
+		{"nothing", nil, false},
+		{"a name within", Values{"san": {"other.example.com", "10.9.9.9"}}, false},
+		{"the short name", Values{"san": {"registry"}}, false},
+		{"a name outside", Values{"san": {"registry.example.org"}}, true},
+		{"an address outside", Values{"san": {"198.51.100.1"}}, true},
+		{"a name outside, with a new CA", Values{"san": {"registry.example.org"}, "new-ca": {"true"}}, false},
+		{"the same limits", Values{"ca-permit": {"10.0.0.0/8", "example.com"}}, false},
+		{"other limits", Values{"ca-permit": {"example.org"}}, true},
+		{"no limits", Values{"ca-permit": {""}}, true},
+	} {
+		if got := limits(resolve(test.flags)); got != test.refused {
+			t.Errorf("%s: refused %t, want %t: %v", test.name, got, test.refused, resolve(test.flags))
+		}
+	}
+	install(t, m, dir, Values{"new-ca": {"true"}})
+	if !slices.Contains(permitted(), "example.com") {
+		t.Errorf("a new CA lost the limits: %v", permitted())
+	}
+	install(t, m, dir, Values{"new-ca": {"true"}, "ca-permit": {""}})
+	if len(permitted()) > 0 {
+		t.Errorf("a new CA without limits permits only %v", permitted())
+	}
+}
+
+// TestShortNameOfATopLevelDomain verifies that a CA for dev.example.com may not sign for all of .dev.
+func TestShortNameOfATopLevelDomain(t *testing.T) {
+	for host, want := range map[string]bool{"dev.example.com": false, "app.example.com": false, "registry.example.com": true} {
+		p, err := caLimits(&Answers{Hostname: host, CAPermit: []string{"example.com"}}, certgen.Names{DNS: []string{host}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		short, _, _ := strings.Cut(host, ".")
+		if got := slices.Contains(p.DNS, short); got != want {
+			t.Errorf("%s: %s permitted %t, want %t", host, short, got, want)
+		}
+	}
+}
