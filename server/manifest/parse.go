@@ -68,6 +68,9 @@ func Parse(content []byte) (*Manifest, error) {
 		return nil, err
 	}
 	top := object(members(content[blank(content, 0):]))
+	if top.extras() > maxExtras {
+		return nil, refuse(ErrTooLarge, "a manifest has at most %d annotations and URLs", maxExtras)
+	}
 
 	mediaType, err := top.mediaType()
 	if err != nil {
