@@ -91,8 +91,8 @@ func ended(c net.Conn) bool {
 	}
 }
 
-// TestIdleConnectionsMakeRoom: connections on which no request has authenticated, however they stay open, do not keep a client
-// out: the oldest makes room for each new one.
+// TestIdleConnectionsMakeRoom: connections on which no request has authenticated, however they stay
+// open, do not keep a client out: the oldest makes room for each new one.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	for name, squat := range squatters {
 		t.Run(name, func(t *testing.T) {
@@ -126,8 +126,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
-// TestBusyAndProvenConnectionsStay: neither a connection on which a request is being answered nor one on which a request has
-// authenticated is evicted, and a new one waits until one of them ends.
+// TestBusyAndProvenConnectionsStay: neither a connection on which a request is being answered nor
+// one on which a request has authenticated is evicted, and a new one waits until one of them ends.
 func TestBusyAndProvenConnectionsStay(t *testing.T) {
 	f := newFixture(t, withTLS, limited)
 	running, finish := make(chan struct{}, fewConnections), make(chan struct{})

@@ -13,11 +13,12 @@ import (
 // defaultConnections is the limit of a configuration that was not parsed from a file.
 const defaultConnections = 10_000
 
-// limitedListener bounds the connections that are open at once. When the limit is reached, a new connection evicts the oldest
-// idle one on which no request has authenticated: a connection is idle while no request is being answered on it, so handshakes
-// and headers that are never finished count as idle, and HTTP/2 like HTTP/1. If there is none, the new connection waits, and
-// further ones wait in the kernel. One address has half of the connections at most, and connections beyond that are closed at
-// once. Connections have no wrapper, so that the kernel can still send files on them.
+// limitedListener bounds the connections that are open at once. When the limit is reached, a new
+// connection evicts the oldest idle one on which no request has authenticated: a connection is idle
+// while no request is being answered on it, so handshakes and headers that are never finished count
+// as idle, and HTTP/2 like HTTP/1. If there is none, the new connection waits, and further ones
+// wait in the kernel. One address has half of the connections at most, and connections beyond that
+// are closed at once. Connections have no wrapper, so that the kernel can still send files on them.
 type limitedListener struct {
 	net.Listener
 	most int
@@ -42,14 +43,17 @@ type connection struct {
 
 // limit bounds the connections of a listener as the configuration says.
 func (s *Server) limit(l net.Listener) *limitedListener {
-	return newLimitedListener(l, s.current.Load().config.HTTP.Limits.Connections, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
+	most := s.current.Load().config.HTTP.Limits.Connections
+	return newLimitedListener(l, most, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
 }
 
 func newLimitedListener(l net.Listener, most int, many func(netip.Addr) bool) *limitedListener {
 	if most <= 0 {
 		most = defaultConnections
 	}
-	limited := &limitedListener{Listener: l, most: most, many: many, open: map[net.Conn]*connection{}, of: map[string]int{}}
+	limited := &limitedListener{
+		Listener: l, most: most, many: many, open: map[net.Conn]*connection{}, of: map[string]int{},
+	}
 	limited.change.L = &limited.mu
 	limited.oldest.next, limited.oldest.prev = &limited.oldest, &limited.oldest
 	return limited
@@ -74,7 +78,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit registers a connection, once there is room. It reports false for one beyond the share of its address.
+// admit registers a connection, once there is room. It reports false for one beyond the share of
+// its address.
 func (l *limitedListener) admit(c net.Conn) (bool, error) {
 	address := l.shareOf(c)
 	l.mu.Lock()
@@ -97,7 +102,8 @@ func (l *limitedListener) admit(c net.Conn) (bool, error) {
 	return true, nil
 }
 
-// shareOf returns the address that a connection counts against; empty for this machine, listed proxies and Unix sockets.
+// shareOf returns the address that a connection counts against; empty for this machine, listed
+// proxies and Unix sockets.
 func (l *limitedListener) shareOf(c net.Conn) string {
 	peer := peerOf(c)
 	if !peer.Addr.IsValid() || peer.Addr.IsLoopback() || l.many(peer.Addr) {
@@ -115,8 +121,8 @@ func peerOf(c net.Conn) auth.Client {
 	return auth.Client{Addr: peer.Addr().Unmap()}
 }
 
-// evict closes the oldest idle connection on which no request has authenticated, of one address if that is given. It reports
-// whether there was one. The caller holds the lock.
+// evict closes the oldest idle connection on which no request has authenticated, of one address if
+// that is given. It reports whether there was one. The caller holds the lock.
 func (l *limitedListener) evict(address string) bool {
 	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
 		if entry.requests > 0 || entry.Authenticated() || address != "" && entry.counted != address {

@@ -40,8 +40,8 @@ func (p *peer) Close() error {
 	return nil
 }
 
-// TestOneAddressLeavesRoom: an address has half of the connections. Beyond that its own oldest idle one is evicted, and where all
-// are busy the new one is closed.
+// TestOneAddressLeavesRoom: an address has half of the connections. Beyond that its own oldest idle
+// one is evicted, and where all are busy the new one is closed.
 func TestOneAddressLeavesRoom(t *testing.T) {
 	proxy := netip.MustParseAddr("198.51.100.9")
 	for name, tc := range map[string]struct {
@@ -109,8 +109,8 @@ func TestOneAddressLeavesRoom(t *testing.T) {
 	}
 }
 
-// closedOf says which of some connections are closed if a number of them stays: the first ones while they are idle, and the last
-// ones if all are busy.
+// closedOf says which of some connections are closed if a number of them stays: the first ones
+// while they are idle, and the last ones if all are busy.
 func closedOf(all, stay int, busy bool) []bool {
 	closed := make([]bool, all)
 	for i := range all {

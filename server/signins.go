@@ -14,7 +14,8 @@ import (
 	"packhouse/server/storage/s3"
 )
 
-// The sign-in record is one file beside the store's own data, or one object of the bucket that all servers share.
+// The sign-in record is one file beside the store's own data, or one object of the bucket that all
+// servers share.
 const (
 	signInsFolder = "signins"
 	signInsFile   = "packhouse/v1/" + signInsFolder + "/record"
@@ -41,10 +42,12 @@ func openSignIns(c *config.Config, store storage.Store) auth.Keeper {
 	return k
 }
 
-// signInsOnDisk keeps the record below the root of a file-system store, readable by the server alone.
+// signInsOnDisk keeps the record below the root of a file-system store, readable by the server
+// alone.
 type signInsOnDisk string
 
-// Load implements auth.Keeper. It opens nothing outside the root, and no link in place of the record.
+// Load implements auth.Keeper. It opens nothing outside the root, and no link in place of the
+// record.
 func (dir signInsOnDisk) Load(context.Context) ([]byte, error) {
 	root, err := os.OpenRoot(string(dir))
 	if err != nil {
@@ -64,7 +67,8 @@ func (dir signInsOnDisk) Load(context.Context) ([]byte, error) {
 	return root.ReadFile(signInsFile)
 }
 
-// Save implements auth.Keeper: the record is written beside the old one, synced, and renamed over it.
+// Save implements auth.Keeper: the record is written beside the old one, synced, and renamed over
+// it.
 func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
 	root, err := os.OpenRoot(string(dir))
 	if err != nil {
@@ -92,8 +96,9 @@ func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
 	return root.Rename(staged, signInsFile)
 }
 
-// signInsInBucket keeps the record in the bucket. Servers that share it merge what the others stored before they store theirs;
-// if two do so at once, the earlier sign-ins of one are stored again with its next.
+// signInsInBucket keeps the record in the bucket. Servers that share it merge what the others
+// stored before they store theirs; if two do so at once, the earlier sign-ins of one are stored
+// again with its next.
 type signInsInBucket struct{ records *s3.Records }
 
 // Load implements auth.Keeper.

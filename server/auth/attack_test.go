@@ -48,7 +48,8 @@ func newArena(t *testing.T, l config.Lockout, users ...string) *arena {
 	return a
 }
 
-// restart replaces the Authenticator by one of a new process that has the sign-in record of the old one.
+// restart replaces the Authenticator by one of a new process that has the sign-in record of the old
+// one.
 func (a *arena) restart(l config.Lockout, k Keeper) {
 	a.Helper()
 	fresh, err := NewAuthenticator(
@@ -110,7 +111,8 @@ func (a *arena) once(user, password, from string) (accepted bool, retry time.Dur
 	return false, time.Duration(seconds) * time.Second
 }
 
-// within reports whether a sign-in is accepted in time, with retries after each 429 if retries is set.
+// within reports whether a sign-in is accepted in time, with retries after each 429 if retries is
+// set.
 func (a *arena) within(limit time.Duration, retries bool, user, from string) bool {
 	began := time.Now()
 	for {
@@ -136,7 +138,8 @@ func (a *arena) guess(every time.Duration, user, from string) {
 	})
 }
 
-// repeated sends each of its wrong passwords again and again, as a client with retries does, to look like one.
+// repeated sends each of its wrong passwords again and again, as a client with retries does, to
+// look like one.
 func (a *arena) repeated(every time.Duration, distinct int, user, from string) {
 	a.group.Go(func() {
 		for n := 0; a.ctx.Err() == nil; n++ {
@@ -157,8 +160,8 @@ func (k *memoryKeeper) Save(_ context.Context, record []byte) error {
 
 const sameAddress = "203.0.113.9"
 
-// TestVerifiedPasswordSkipsLockout: while a client at the same address guesses, the right password is accepted without retries:
-// from the cache, past its lifetime, and after a restart.
+// TestVerifiedPasswordSkipsLockout: while a client at the same address guesses, the right password
+// is accepted without retries: from the cache, past its lifetime, and after a restart.
 func TestVerifiedPasswordSkipsLockout(t *testing.T) {
 	for _, from := range []string{sameAddress, "127.0.0.1", "2001:db8::1"} {
 		for _, phase := range []string{"cached", "lapsed", "restarted"} {
@@ -199,8 +202,8 @@ func TestVerifiedPasswordSkipsLockout(t *testing.T) {
 	}
 }
 
-// TestFirstSignInIsSlowed: a password that was never verified gets through from the address of a guesser, whether the guesser
-// sends each password once, repeats them, or names many users.
+// TestFirstSignInIsSlowed: a password that was never verified gets through from the address of a
+// guesser, whether the guesser sends each password once, repeats them, or names many users.
 func TestFirstSignInIsSlowed(t *testing.T) {
 	for name, attack := range map[string]func(a *arena, from string){
 		"distinct guesses": func(a *arena, from string) { a.guess(200*time.Millisecond, "new0", from) },
@@ -233,8 +236,8 @@ func TestFirstSignInIsSlowed(t *testing.T) {
 	}
 }
 
-// TestGuessesPerHour: no client gets more than 4,000 distinct passwords compared per hour for a user and address, whatever the
-// configuration says and however many it sends at once.
+// TestGuessesPerHour: no client gets more than 4,000 distinct passwords compared per hour for a
+// user and address, whatever the configuration says and however many it sends at once.
 func TestGuessesPerHour(t *testing.T) {
 	for name, l := range map[string]config.Lockout{
 		"defaults":      {},
@@ -264,9 +267,10 @@ func TestGuessesPerHour(t *testing.T) {
 	}
 }
 
-// TestRefusalsTellLittle: with an exemption for verified passwords each 429 says that a password is not the verified one. A
-// client that collects them faster than 5 per second finds the exemption off for its address: the right password among the
-// guesses is refused like the others, while a client on a connection that proved it, or with retries, gets in.
+// TestRefusalsTellLittle: with an exemption for verified passwords each 429 says that a password is
+// not the verified one. A client that collects them faster than 5 per second finds the exemption
+// off for its address: the right password among the guesses is refused like the others, while a
+// client on a connection that proved it, or with retries, gets in.
 func TestRefusalsTellLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newArena(t, config.Lockout{}, "admin")
@@ -313,8 +317,9 @@ func TestRefusalsTellLittle(t *testing.T) {
 	})
 }
 
-// TestFloodFromManyNetworks: 300 addresses in 300 networks send a wrong password per second each. A first sign-in takes its turn
-// within 30 s, and one from a known address, or with a password that was verified before a restart, within 5 s.
+// TestFloodFromManyNetworks: 300 addresses in 300 networks send a wrong password per second each. A
+// first sign-in takes its turn within 30 s, and one from a known address, or with a password that
+// was verified before a restart, within 5 s.
 func TestFloodFromManyNetworks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const runs = 5
@@ -355,7 +360,8 @@ func count(n *int, ok bool) bool {
 	return ok
 }
 
-// TestSameTreatment: under attack the answers to wrong passwords of users who signed in, did not, or do not exist are alike.
+// TestSameTreatment: under attack the answers to wrong passwords of users who signed in, did not,
+// or do not exist are alike.
 func TestSameTreatment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answers := map[string]map[string]int{}

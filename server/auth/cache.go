@@ -32,11 +32,13 @@ const (
 // verified reports whether these credentials were right the last time they were compared.
 func (v verdict) verified() bool { return v == good || v == lapsed }
 
-// credential identifies a user, a stored hash and a password: a keyed hash of the three. The key is random and never leaves
-// the process, so a credential reveals nothing afterwards. A changed hash makes it another credential.
+// credential identifies a user, a stored hash and a password: a keyed hash of the three. The key is
+// random and never leaves the process, so a credential reveals nothing afterwards. A changed hash
+// makes it another credential.
 type credential [sha256.Size]byte
 
-// cache is the credentials cache. Right credentials stay after their lifetime as lapsed ones, until others evict them.
+// cache is the credentials cache. Right credentials stay after their lifetime as lapsed ones, until
+// others evict them.
 type cache struct {
 	macs sync.Pool
 
@@ -69,7 +71,8 @@ func (m *cache) key(user string, stored []byte, password string) credential {
 	return c
 }
 
-// sumFields appends the MAC of fields to sum. A length precedes each field, so that no two lists of fields run together.
+// sumFields appends the MAC of fields to sum. A length precedes each field, so that no two lists of
+// fields run together.
 func sumFields(mac hash.Hash, sum []byte, fields ...string) []byte {
 	mac.Reset()
 	buf := make([]byte, 0, 256)
@@ -82,8 +85,8 @@ func sumFields(mac hash.Hash, sum []byte, fields ...string) []byte {
 	return mac.Sum(sum)
 }
 
-// recall returns the verdict on credentials and extends its sliding lifetime. moved reports whether good credentials come from
-// another address than the last time.
+// recall returns the verdict on credentials and extends its sliding lifetime. moved reports whether
+// good credentials come from another address than the last time.
 func (m *cache) recall(c credential, from netip.Addr, now time.Time) (v verdict, moved bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

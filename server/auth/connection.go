@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Connection holds what was proven on one network connection. Its zero value is ready to use, and it is safe for concurrent
-// use.
+// Connection holds what was proven on one network connection. Its zero value is ready to use, and
+// it is safe for concurrent use.
 type Connection struct {
 	proven        atomic.Pointer[credential]
 	authenticated atomic.Bool
@@ -35,8 +35,8 @@ func (c *Connection) identify() {
 	}
 }
 
-// prove records that these credentials were accepted. Behind a proxy one connection carries requests of many clients: there
-// only direct ones are bound to the connection.
+// prove records that these credentials were accepted. Behind a proxy one connection carries
+// requests of many clients: there only direct ones are bound to the connection.
 func (c *Connection) prove(key credential, direct bool) {
 	if c == nil {
 		return

@@ -12,33 +12,38 @@ import (
 )
 
 const (
-	// farHigher is how many times more often an address, or a user from anywhere, may fail than one user from one address.
+	// farHigher is how many times more often an address, or a user from anywhere, may fail than one
+	// user from one address.
 	farHigher = 10
 	// mostCounted bounds each list of failures.
 	mostCounted = 20_000
-	// networkWindow is how long a network without further failures ranks behind networks that had none.
+	// networkWindow is how long a network without further failures ranks behind networks that had
+	// none.
 	networkWindow = 10 * time.Minute
-	// longestHold bounds how long a paced attempt waits for its turn, and mostHeld how many wait. More are refused.
+	// longestHold bounds how long a paced attempt waits for its turn, and mostHeld how many wait.
+	// More are refused.
 	longestHold = 10 * time.Second
 	mostHeld    = 3
 )
 
 var (
-	// guesses bounds the comparisons for a user from one address whatever the configuration says: 3,900 in any hour.
+	// guesses bounds the comparisons for a user from one address whatever the configuration says:
+	// 3,900 in any hour.
 	guesses = rate{interval: time.Second, burst: 300}
-	// inferences bounds how many attempts may be refused unseen while verified passwords skip the lockout: with such a skip each
-	// refusal says that the password was not the verified one.
+	// inferences bounds how many attempts may be refused unseen while verified passwords skip the
+	// lockout: with such a skip each refusal says that the password was not the verified one.
 	inferences = rate{interval: time.Second / 5, burst: 300}
 )
 
 // guard slows down the guessing of passwords. It counts distinct wrong passwords, not requests:
 //
-//   - for one user from one address, and at a far higher count for one address (a /64 of IPv6) whatever the user: over the limit
-//     comparisons are paced, one per pause;
-//   - for one user from anywhere: each attempt is delayed a little, so that no client can lock a user out from afar.
+//   - for one user from one address, and at a far higher count for one address (a /64 of IPv6)
+//     whatever the user: over the limit comparisons are paced, one per pause;
+//   - for one user from anywhere: each attempt is delayed a little, so that no client can lock a
+//     user out from afar.
 //
-// Credentials that were verified before are not paced, as long as an address does not refuse so many guesses that the exemption
-// itself would become a way to test passwords.
+// Credentials that were verified before are not paced, as long as an address does not refuse so
+// many guesses that the exemption itself would become a way to test passwords.
 type guard struct {
 	keys *cache // makes keys of fixed size from names that a client chose
 
@@ -80,7 +85,8 @@ func (g *guard) pair(user, address string) credential { return g.keys.key(user, 
 
 func (g *guard) name(user string) credential { return g.keys.key(user, nil, "") }
 
-// trusts reports whether credentials that were verified before may skip the lockout of a user and address.
+// trusts reports whether credentials that were verified before may skip the lockout of a user and
+// address.
 func (g *guard) trusts(user, address string, now time.Time) bool {
 	if now.UnixNano() >= g.strictUntil.Load() {
 		return true
@@ -106,8 +112,8 @@ func (g *guard) unseen(t *ticket, now time.Time) {
 	g.blame(t.network, now)
 }
 
-// blame ranks a network behind others for an attempt that failed, or one among many that was refused: a guesser sends ever new
-// passwords, while a client that retries sends the same one.
+// blame ranks a network behind others for an attempt that failed, or one among many that was
+// refused: a guesser sends ever new passwords, while a client that retries sends the same one.
 func (g *guard) blame(network string, now time.Time) {
 	f := find(&g.networks, network)
 	if f.forgotten(networkWindow, now) {
@@ -120,8 +126,8 @@ func (g *guard) blame(network string, now time.Time) {
 // unpaced is the number of attempts that may wait where only the queue limits them.
 const unpaced = 1 << 30
 
-// earliest returns when a comparison for this attempt may begin, and how many attempts may wait for it: for the user from this
-// address, and for the address.
+// earliest returns when a comparison for this attempt may begin, and how many attempts may wait for
+// it: for the user from this address, and for the address.
 func (g *guard) earliest(l config.Lockout, t *ticket, now time.Time) (at time.Time, ofPair, ofAddress int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -147,7 +153,8 @@ func (g *guard) earliest(l config.Lockout, t *ticket, now time.Time) (at time.Ti
 	return at, ofPair, ofAddress
 }
 
-// held returns how many attempts may wait where one comparison begins per pause, the next after some time.
+// held returns how many attempts may wait where one comparison begins per pause, the next after
+// some time.
 func held(pause, wait time.Duration) int {
 	if wait > longestHold {
 		return 0
@@ -232,8 +239,8 @@ func (g *guard) rank(network string, now time.Time) int {
 	return bits.Len(uint(f.count))
 }
 
-// succeeded forgets the failures of a user from an address, unless they are paced already: a guesser at the same address must
-// not get further attempts with each sign-in of the user.
+// succeeded forgets the failures of a user from an address, unless they are paced already: a
+// guesser at the same address must not get further attempts with each sign-in of the user.
 func (g *guard) succeeded(l config.Lockout, t *ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -258,8 +265,8 @@ func (f *failures) add(l config.Lockout, limit int, seen uint64, now time.Time) 
 	return f.pause(l, limit, now)
 }
 
-// pause returns the time between two comparisons: none below the limit, then the configured delay, which doubles up to the
-// configured longest.
+// pause returns the time between two comparisons: none below the limit, then the configured delay,
+// which doubles up to the configured longest.
 func (f *failures) pause(l config.Lockout, limit int, now time.Time) time.Duration {
 	over := f.count - limit
 	if over < 0 || f.forgotten(l.Window, now) {
@@ -274,7 +281,8 @@ func (f *failures) pause(l config.Lockout, limit int, now time.Time) time.Durati
 	return min(d, l.MaxDelay)
 }
 
-// forgotten reports whether a whole window has passed since the last failure and since the pause that followed it.
+// forgotten reports whether a whole window has passed since the last failure and since the pause
+// that followed it.
 func (f *failures) forgotten(window time.Duration, now time.Time) bool {
 	return now.Sub(later(f.last, f.next)) >= window
 }

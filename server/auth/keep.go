@@ -20,8 +20,8 @@ const (
 	keepTimeout = 5 * time.Second  // for the last write
 )
 
-// Restore loads the sign-in record, so that passwords and addresses that were verified before a restart are served first again.
-// An error leaves the record empty and harms nothing else.
+// Restore loads the sign-in record, so that passwords and addresses that were verified before a
+// restart are served first again. An error leaves the record empty and harms nothing else.
 func (a *Authenticator) Restore(ctx context.Context, k Keeper) error {
 	stored, err := k.Load(ctx)
 	if err == nil && stored != nil {
@@ -39,7 +39,7 @@ func (a *Authenticator) Keep(ctx context.Context, k Keeper) {
 	save := func(ctx context.Context) {
 		err := a.save(ctx, k)
 		if err != nil && !failed {
-			a.log.Warn("the sign-in record cannot be stored; after a restart, sign-ins wait behind wrong passwords", "error", err)
+			a.log.Warn("the sign-in record cannot be stored: a restart forgets who signed in", "error", err)
 		}
 		if failed = err != nil; failed {
 			a.signIns.touch() // for the next attempt

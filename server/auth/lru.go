@@ -2,7 +2,8 @@ package auth
 
 import "container/list"
 
-// lru is a map of bounded size that evicts the least recently used entry. It is not safe for concurrent use.
+// lru is a map of bounded size that evicts the least recently used entry. It is not safe for
+// concurrent use.
 type lru[K comparable, V any] struct {
 	most    int
 	entries map[K]*list.Element

@@ -2,7 +2,8 @@ package auth
 
 import "time"
 
-// pace limits events to a burst and one more per interval (the generic cell rate algorithm). Its zero value has spent nothing.
+// pace limits events to a burst and one more per interval (the generic cell rate algorithm). Its
+// zero value has spent nothing.
 type pace struct {
 	due time.Time // when the events so far are paid for
 }

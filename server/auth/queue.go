@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// trust is the sum of the reasons to believe that an attempt is not a guess. It decides who is served first, and never whether
-// a password is compared.
+// trust is the sum of the reasons to believe that an attempt is not a guess. It decides who is
+// served first, and never whether a password is compared.
 type trust uint8
 
 const (
@@ -48,18 +48,19 @@ type refusalError struct {
 func (r *refusalError) Error() string { return "too many passwords are waiting to be verified" }
 
 const (
-	// placeLife is how long after its Retry-After a refused attempt keeps its place: a client that comes back in time is
-	// older than the guesses that were sent meanwhile.
+	// placeLife is how long after its Retry-After a refused attempt keeps its place: a client that
+	// comes back in time is older than the guesses that were sent meanwhile.
 	placeLife  = 2 * time.Second
 	mostPlaces = 4096
 	// shortestRetry is the shortest Retry-After.
 	shortestRetry = time.Second
 )
 
-// queue bounds how many comparisons run at once and how many attempts wait. Every other turn goes to the network that was served
-// least recently, the turns between to the network with the fewest recent failures. Within a network addresses take turns, and
-// within an address the oldest attempt is next. One slot is only for attempts with some trust, and they are counted apart, so
-// that strangers can fill neither.
+// queue bounds how many comparisons run at once and how many attempts wait. Every other turn goes
+// to the network that was served least recently, the turns between to the network with the fewest
+// recent failures. Within a network addresses take turns, and within an address the oldest attempt
+// is next. One slot is only for attempts with some trust, and they are counted apart, so that
+// strangers can fill neither.
 type queue struct {
 	now        func() time.Time
 	pacer      pacer
@@ -101,8 +102,8 @@ func newQueue(slots, most int, now func() time.Time, p pacer) *queue {
 	}
 }
 
-// acquire waits for a slot; release returns it. The error is a *refusalError, at once or when older attempts need the place, or
-// that of the context.
+// acquire waits for a slot; release returns it. The error is a *refusalError, at once or when older
+// attempts need the place, or that of the context.
 func (q *queue) acquire(ctx context.Context, t *ticket) (release func(), err error) {
 	w := &waiter{ticket: t, turn: make(chan turn, 1)}
 	q.mu.Lock()
@@ -178,8 +179,8 @@ func (q *queue) admit(w *waiter) {
 	}
 }
 
-// last returns the waiter that others may displace: the least trusted, of the network with most waiters and most failures, the
-// newest.
+// last returns the waiter that others may displace: the least trusted, of the network with most
+// waiters and most failures, the newest.
 func (q *queue) last(of []*waiter, now time.Time) *waiter {
 	waiting, ranks := map[string]int{}, map[string]int{}
 	for _, w := range of {
@@ -265,7 +266,8 @@ func (q *queue) start(w *waiter, reserved bool, now time.Time) {
 	w.turn <- turn{reserved: reserved}
 }
 
-// next returns the waiter that gets the next slot; nil if none may begin now, with the time when one may.
+// next returns the waiter that gets the next slot; nil if none may begin now, with the time when
+// one may.
 func (q *queue) next(reserved bool, now time.Time) (best *waiter, soonest time.Time) {
 	var ready []*waiter
 	for _, w := range q.waiting {

@@ -82,7 +82,8 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestFewestFailuresFirst: every other turn goes to the network with the fewest failures, and the others still get theirs.
+// TestFewestFailuresFirst: every other turn goes to the network with the fewest failures, and the
+// others still get theirs.
 func TestFewestFailuresFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := ranks{"clean": 0}
@@ -100,7 +101,8 @@ func TestFewestFailuresFirst(t *testing.T) {
 	})
 }
 
-// TestReservedSlot: it serves one trusted attempt at a time, the most trusted first, and no stranger.
+// TestReservedSlot: it serves one trusted attempt at a time, the most trusted first, and no
+// stranger.
 func TestReservedSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLineUp(t, 100, nil)
@@ -124,7 +126,8 @@ func TestReservedSlot(t *testing.T) {
 	})
 }
 
-// TestFullQueue: the network with most attempts and most failures makes room, and keeps its place in time.
+// TestFullQueue: the network with most attempts and most failures makes room, and keeps its place
+// in time.
 func TestFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLineUp(t, 4, ranks{"guesser": 5})

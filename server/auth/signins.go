@@ -23,16 +23,19 @@ const (
 	refreshAfter = 12 * time.Hour
 	// hintBits is how much is stored about a password.
 	//
-	// The stored bits let a first sign-in after a restart go before guesses. They cannot confirm a password: one guess in
-	// 2^hintBits matches by chance, so bcrypt has to run. Whoever reads this record, its key and the htpasswd file at once can
-	// skip bcrypt for the other guesses, so each bit here is worth one step of bcrypt cost to such a thief: with 4 bits a hash of
-	// cost 12 resists like one of cost 8. More bits would order attempts better and protect less. Without the htpasswd file the
-	// record says nothing about passwords: the stored hash, with its 128-bit salt, is part of what the key signs.
+	// The stored bits let a first sign-in after a restart go before guesses. They cannot confirm a
+	// password: one guess in 2^hintBits matches by chance, so bcrypt has to run. Whoever reads this
+	// record, its key and the htpasswd file at once can skip bcrypt for the other guesses, so each
+	// bit here is worth one step of bcrypt cost to such a thief: with 4 bits a hash of cost 12
+	// resists like one of cost 8. More bits would order attempts better and protect less. Without
+	// the htpasswd file the record says nothing about passwords: the stored hash, with its 128-bit
+	// salt, is part of what the key signs.
 	hintBits = 4
 )
 
-// signIns is the sign-in record: for each user a hint of the password that was verified last, and the addresses that users
-// signed in from. It survives restarts. It only decides who is served first; a lost or forged record lets no one in.
+// signIns is the sign-in record: for each user a hint of the password that was verified last, and
+// the addresses that users signed in from. It survives restarts. It only decides who is served
+// first; a lost or forged record lets no one in.
 type signIns struct {
 	mu        sync.Mutex
 	key       [sha256.Size]byte
@@ -75,8 +78,8 @@ func (s *signIns) hintOf(user string, stored []byte, password string) byte {
 	return sumFields(s.mac, nil, "hint", user, string(stored), password)[0] >> (8 - hintBits)
 }
 
-// hints reports whether the stored bits match: always for the password that was verified last, and by chance for others. Once
-// this process has verified the password, it knows better.
+// hints reports whether the stored bits match: always for the password that was verified last, and
+// by chance for others. Once this process has verified the password, it knows better.
 func (s *signIns) hints(user string, stored []byte, password string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,14 +136,16 @@ func hours(t time.Time) uint32 {
 	return uint32(min(max(0, t.Unix()/3600), math.MaxUint32)) //nolint:gosec // it is in range
 }
 
-// within reports whether a sign-in was less than a lifetime ago. One in the future, by a clock that was set back, was not.
+// within reports whether a sign-in was less than a lifetime ago. One in the future, by a clock that
+// was set back, was not.
 func (k signIn) within(life time.Duration, now time.Time) bool {
 	age := time.Duration(int64(hours(now))-int64(k.last)) * time.Hour
 	return age >= 0 && age < life
 }
 
-// signInMagic begins a stored record. Next are the key, the number of passwords and their entries, the same for addresses, and
-// a SHA-256 over all of it, so that a record that a crash left incomplete is discarded.
+// signInMagic begins a stored record. Next are the key, the number of passwords and their entries,
+// the same for addresses, and a SHA-256 over all of it, so that a record that a crash left
+// incomplete is discarded.
 const signInMagic = "packhouse sign-ins 1\n"
 
 // entrySize is the size of an entry: identifier, hint and time.
@@ -155,7 +160,7 @@ func (s *signIns) encode() []byte {
 	defer s.mu.Unlock()
 	b := append([]byte(signInMagic), s.key[:]...)
 	for _, of := range []*lru[signInID, signIn]{&s.passwords, &s.addresses} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(of.entries))) //nolint:gosec // at most mostSignIns
+		b = binary.BigEndian.AppendUint32(b, uint32(len(of.entries))) //nolint:gosec // bounded
 		of.each(func(id signInID, k signIn) {
 			b = append(append(b, id[:]...), k.hint)
 			b = binary.BigEndian.AppendUint32(b, k.last)
@@ -167,8 +172,8 @@ func (s *signIns) encode() []byte {
 
 var errSignIns = errors.New("the sign-in record is incomplete or not one of this version")
 
-// merge adds what another process, or this one before a restart, stored. Where the keys differ the stored one wins: what was
-// recorded with the other is dropped.
+// merge adds what another process, or this one before a restart, stored. Where the keys differ the
+// stored one wins: what was recorded with the other is dropped.
 func (s *signIns) merge(stored []byte) error {
 	body := len(stored) - sha256.Size
 	if body < len(signInMagic)+sha256.Size || len(stored) > mostEncoded || !bytes.HasPrefix(stored, []byte(signInMagic)) {
@@ -194,7 +199,8 @@ func (s *signIns) merge(stored []byte) error {
 			return errSignIns
 		}
 		for ; n > 0; n, rest = n-1, rest[entrySize:] {
-			id, k := signInID(rest), signIn{hint: rest[len(signInID{})], last: binary.BigEndian.Uint32(rest[len(signInID{})+1:])}
+			id, values := signInID(rest), rest[len(signInID{}):]
+			k := signIn{hint: values[0], last: binary.BigEndian.Uint32(values[1:])}
 			if own, ok := of.get(id); !ok || own.last < k.last {
 				of.put(id, k)
 			}

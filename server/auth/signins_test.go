@@ -58,7 +58,8 @@ func TestSignInsSurvive(t *testing.T) {
 	}
 }
 
-// TestHintsConfirmNothing: of all passwords about one in sixteen matches, so the record confirms none.
+// TestHintsConfirmNothing: of all passwords about one in sixteen matches, so the record confirms
+// none.
 func TestHintsConfirmNothing(t *testing.T) {
 	record, at := stored(t)
 	s := newSignIns()
@@ -122,7 +123,8 @@ func TestSignInsAreBounded(t *testing.T) {
 	}
 }
 
-// TestKeep: sign-ins are stored soon and at the end, together with those of other processes; a failure harms nothing.
+// TestKeep: sign-ins are stored soon and at the end, together with those of other processes; a
+// failure harms nothing.
 func TestKeep(t *testing.T) {
 	content := line(t, "ann", "right", lowCost) + line(t, "bob", "right", lowCost)
 	synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,190 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"packhouse/server/auth/htpasswd"
+	"packhouse/server/problem"
+)
+
+// attempt is a pair of credentials to verify.
+type attempt struct {
+	user, password string
+	client         Client
+	account        account
+	connection     *Connection
+	direct         bool // the client is the peer of the connection
+}
+
+// RefusedError is the cause of a refusal by Authenticate.
+type RefusedError struct {
+	User     string // empty if there is no such user: people type passwords into the wrong field
+	Locked   bool   // too many wrong passwords: further ones have to wait
+	Repeated bool   // the same credentials were refused before, or were not compared: this refusal adds nothing
+}
+
+// Error implements error.
+func (r *RefusedError) Error() string { return "wrong credentials" }
+
+// refused returns the cause of a refusal of these credentials.
+func (t attempt) refused(locked, repeated bool) *RefusedError {
+	r := &RefusedError{Locked: locked, Repeated: repeated}
+	if t.account.known {
+		r.User = t.user
+	}
+	return r
+}
+
+// byPassword answers from the credentials cache where it can, and otherwise waits for a comparison.
+func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) (Identity, error) {
+	now := a.now()
+	key := a.cache.key(t.user, t.account.hash, t.password)
+	was, moved := a.cache.recall(key, t.client.Addr, now)
+	if was == bad {
+		a.stats.rejected.Add(1)
+		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(false, true))
+	}
+	// For credentials that were verified before, an immediate answer tells right from wrong. The
+	// guard bounds how often.
+	exempt := was.verified() && (t.connection.proves(key) || a.guard.trusts(t.user, t.client.Bucket(), now))
+	if was == good && exempt {
+		a.stats.remembered.Add(1)
+		if moved {
+			a.signIns.welcome(t.client.Bucket(), now)
+		}
+		t.connection.prove(key, t.direct)
+		return Identity{User: t.user}, nil
+	}
+	ticket := a.ticket(s, t, key, exempt, now)
+	err := a.flights.do(ctx, ticket.id, func(ctx context.Context) error { return a.compare(ctx, s, t, ticket) })
+	refusal := (*refusalError)(nil)
+	switch {
+	case err == nil:
+		t.connection.prove(key, t.direct)
+		return Identity{User: t.user}, nil
+	case errors.Is(err, htpasswd.ErrMismatch):
+		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(a.locked(s, ticket), false))
+	case errors.As(err, &refusal):
+		return Identity{}, a.turnAway(t, ticket, refusal)
+	case ctx.Err() != nil:
+		return Identity{}, fmt.Errorf("wait for the password to be verified: %w", ctx.Err())
+	}
+	return Identity{}, fmt.Errorf("verify password: %w", err)
+}
+
+// ticket describes an attempt to the queue.
+func (a *Authenticator) ticket(s *settings, t attempt, key credential, exempt bool, now time.Time) *ticket {
+	address := t.client.Bucket()
+	known := a.signIns.familiar(address, now)
+	c := &ticket{
+		id: attemptID{key, address}, pair: a.guard.pair(t.user, address), address: address, network: t.client.network(),
+		lockable: t.client.lockable(known),
+	}
+	if exempt {
+		c.trust |= exactMatch
+	}
+	if known {
+		c.trust |= familiar
+	}
+	if a.signIns.hints(t.user, t.account.hash, t.password, now) && a.guard.trusts(t.user, address, now) {
+		c.trust |= hinted
+	}
+	if c.trust == 0 {
+		if delay := a.guard.delay(s.lockout, t.user, now); delay > 0 {
+			c.notBefore = now.Add(delay)
+		}
+	}
+	return c
+}
+
+// turnAway returns the answer to an attempt that the queue refused.
+func (a *Authenticator) turnAway(t attempt, c *ticket, refusal *refusalError) error {
+	if !refusal.again {
+		a.guard.unseen(c, a.now())
+	}
+	if refusal.paced {
+		a.stats.locked.Add(1)
+		return problem.Slow(refusal.wait, "too many wrong passwords: wait before the next").Because(t.refused(true, true))
+	}
+	a.stats.turnedAway.Add(1)
+	return problem.Slow(refusal.wait, "too many are signing in at once: try again shortly")
+}
+
+// compare waits for a slot, computes the hash and stores the outcome.
+func (a *Authenticator) compare(ctx context.Context, s *settings, t attempt, c *ticket) error {
+	release, err := a.queue.acquire(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer release()
+	// An attempt from another address may have been first.
+	switch was, _ := a.cache.recall(c.id.key, t.client.Addr, a.now()); was {
+	case good:
+		return nil
+	case bad:
+		return htpasswd.ErrMismatch
+	}
+	err = a.hash(t.account.hash, t.password)
+	if !t.account.known {
+		err = htpasswd.ErrMismatch // whatever the comparison with the dummy says
+	} else if err != nil {
+		for _, dummy := range t.account.pad {
+			_ = a.hash(dummy, t.password) // takes as long as for any other user
+		}
+	}
+	now := a.now()
+	switch {
+	case err == nil:
+		a.cache.remember(c.id.key, good, now)
+		a.guard.succeeded(s.lockout, c)
+		a.signIns.verified(t.user, t.account.hash, t.password, now)
+		a.signIns.welcome(c.address, now)
+	case errors.Is(err, htpasswd.ErrMismatch):
+		a.cache.remember(c.id.key, bad, now)
+		a.failed(s, t, c)
+	}
+	return err
+}
+
+func (a *Authenticator) hash(hash []byte, password string) error {
+	a.stats.hashes.Add(1)
+	return a.verify(hash, []byte(password))
+}
+
+// failed counts a wrong password against its sender. It logs the name only of a user who exists:
+// people type passwords into the wrong field.
+func (a *Authenticator) failed(s *settings, t attempt, c *ticket) {
+	a.stats.failed.Add(1)
+	wait := a.guard.failed(s.lockout, t.user, c, c.id.key, a.now())
+	if wait <= 0 {
+		return
+	}
+	user := "(unknown)"
+	if t.account.known {
+		user = t.user
+	}
+	a.log.Warn("too many wrong passwords, further ones have to wait",
+		"user", user, "remote", t.client.String(), "wait", wait.String())
+}
+
+// locked reports whether further attempts like this one have to wait.
+func (a *Authenticator) locked(s *settings, c *ticket) bool {
+	_, ofPair, ofAddress := a.guard.earliest(s.lockout, c, a.now())
+	return min(ofPair, ofAddress) < unpaced
+}
+
+// earliest implements pacer.
+func (a *Authenticator) earliest(t *ticket, now time.Time) (at time.Time, ofPair, ofAddress int) {
+	return a.guard.earliest(a.settings.Load().lockout, t, now)
+}
+
+// begin implements pacer.
+func (a *Authenticator) begin(t *ticket, now time.Time) {
+	a.guard.begin(a.settings.Load().lockout, t, now)
+}
+
+// rank implements pacer.
+func (a *Authenticator) rank(network string, now time.Time) int { return a.guard.rank(network, now) }
