@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	// A client of a bucket is configured in many ways: it takes the section of
 	// the configuration as it is.
 	"server/storage/s3": {"server/storage", "server/config", "server/manifest", "server/reference"},
-	"server/acme":       {"certgen"},
+	"server/acme":       {"certgen", "trust"},
 	"server/manifest":   {"server/reference"},
 	"server/reference":  {},
 

@@ -14,6 +14,7 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/route"
+	"packhouse/trust"
 )
 
 // audit writes who did what, from where and with what outcome, as JSON lines, apart from the log (log.audit.path). It tells of pushes,
@@ -63,7 +64,7 @@ func (a *audit) reopen() error {
 		a.to = os.Stdout
 		return nil
 	}
-	file, err := os.OpenFile(a.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	file, err := trust.OpenLog(a.path, 0o600)
 	if err != nil {
 		return fmt.Errorf("open audit log: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -83,4 +84,14 @@ func notRegular(path string, info fs.FileInfo) *Error {
 		kind = "a device"
 	}
 	return newError(path, info, "it is "+kind+", not a regular file", "remove it: rm "+quote(path))
+}
+
+// OpenLog opens a file for appending, and makes it if it does not exist. A symbolic link in its place is followed only if no other user can
+// have made it.
+func OpenLog(path string, mode fs.FileMode) (*os.File, error) {
+	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE
+	if Unsafe(Self().Check(filepath.Dir(path))) != nil {
+		flags |= syscall.O_NOFOLLOW
+	}
+	return os.OpenFile(path, flags, mode)
 }

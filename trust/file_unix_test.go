@@ -127,3 +127,18 @@ func TestOpenEachRefusesLinks(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenLog(t *testing.T) {
+	tr := newTree(t)
+	tr.mkdir("log", 0o755)
+	tr.link("../dir/file", "log/audit")
+	f, err := OpenLog(tr.at("log/audit"), 0o600)
+	if err != nil {
+		t.Fatalf("a link of root in a directory of root: %v", err)
+	}
+	tr.ok(f.Close())
+	tr.chown("log", mallory, mallory)
+	if _, err := OpenLog(tr.at("log/audit"), 0o600); err == nil {
+		t.Error("a link in a directory of another user is followed")
+	}
+}

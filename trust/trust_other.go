@@ -88,3 +88,8 @@ func openIn(dir *Dir, base string) (*os.File, error) { return os.Open(dir.Entry(
 
 // Verify accepts every file.
 func (p Policy) Verify(*os.File) error { return nil }
+
+// OpenLog opens a file for appending, and makes it if it does not exist.
+func OpenLog(path string, mode fs.FileMode) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, mode)
+}

@@ -35,6 +35,25 @@ type planted struct {
 // newPlanted makes an installation with a backup, as root.
 func newPlanted(t *testing.T) *planted {
 	t.Helper()
+	s := newPlace(t)
+	for _, args := range [][]string{
+		{
+			"setup", "--yes", "--offline", "--no-start", "--dir", s.dir, "--hostname", "registry.example.com", "--addr", "127.0.0.1:5399",
+			"--storage-path", filepath.Join(s.root, "data"),
+		},
+		{"user", "add", "ci", "--dir", s.dir, "--role", "writer"},
+	} {
+		if code, out := s.run(0, args...); code != 0 {
+			t.Fatalf("packhouse %v: exit %d\n%s", args, code, out)
+		}
+	}
+	s.ok(os.Chown(s.theft, mallory, mallory))
+	return s
+}
+
+// newPlace makes the directories of an installation to be, and a program that all users can run.
+func newPlace(t *testing.T) *planted {
+	t.Helper()
 	root := t.TempDir()
 	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil { //nolint:gosec // other users are to reach it
 		t.Fatal(err)
@@ -58,18 +77,6 @@ func newPlanted(t *testing.T) *planted {
 	s.ok(os.Mkdir(s.system, 0o755))                                    //nolint:gosec // likewise
 	s.ok(os.Mkdir(filepath.Join(s.system, "cron.d"), 0o755))           //nolint:gosec // likewise
 	s.write(filepath.Join(s.system, "shadow"), "root:secret\n", 0o600) // nothing may read, change or remove it
-	for _, args := range [][]string{
-		{
-			"setup", "--yes", "--offline", "--no-start", "--dir", s.dir, "--hostname", "registry.example.com", "--addr", "127.0.0.1:5399",
-			"--storage-path", filepath.Join(s.root, "data"),
-		},
-		{"user", "add", "ci", "--dir", s.dir, "--role", "writer"},
-	} {
-		if code, out := s.run(0, args...); code != 0 {
-			t.Fatalf("packhouse %v: exit %d\n%s", args, code, out)
-		}
-	}
-	s.ok(os.Chown(s.theft, mallory, mallory))
 	return s
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"packhouse/trust"
 )
 
 // ErrCacheMiss is returned by a Cache that does not have what it was asked for.
@@ -37,6 +39,9 @@ func (d Directory) path(key string) (string, error) {
 // maxKey is the most characters of a key: below what file systems allow, with room for the name of a staged file.
 const maxKey = 200
 
+// maxEntry is the most bytes of an entry: a key with its chain, or an account.
+const maxEntry = 1 << 20
+
 func validKey(key string) bool {
 	if key == "" || len(key) > maxKey || strings.IndexByte(".-+:", key[0]) >= 0 {
 		return false
@@ -52,7 +57,7 @@ func (d Directory) Get(_ context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path) //nolint:gosec // keys are held to what a file may be called
+	data, err := cachePolicy().ReadShared(path, maxEntry)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrCacheMiss
 	}
@@ -82,14 +87,26 @@ func (d Directory) make() error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
-	info, err := os.Stat(string(d))
+	dir, err := cachePolicy().OpenToOwn(string(d)) // root must not change the mode of what a link leads to
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	info, err := dir.Stat()
 	if err != nil {
 		return err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return os.Chmod(string(d), 0o700) //nolint:gosec // a directory
+		return dir.Chmod(0o700)
 	}
 	return nil
+}
+
+// cachePolicy accepts a cache of any owner. Links in directories that other users can write are not followed.
+func cachePolicy() trust.Policy {
+	policy := trust.Self()
+	policy.AnyOwner = true
+	return policy
 }
 
 // replace writes a file so that after a crash it has the old content or the new one.

@@ -13,15 +13,15 @@ import (
 // bind mounts, with one exception: root warns of a configuration that belongs to another user.
 func (v *verifier) permissions() {
 	c := &v.loaded.Config
-	groups, err := os.Getgroups()
-	if err != nil {
-		groups = nil // not known on this system, which has no groups
-	}
 	shared := trust.Self()
-	shared.AnyOwner, shared.Groups = true, groups
-	own := shared
-	if os.Geteuid() == 0 {
-		own = trust.Self()
+	shared.AnyOwner = true
+	own := trust.Self()
+	if os.Geteuid() != 0 { // a server in a container shares its groups with those who mount its files
+		groups, err := os.Getgroups()
+		if err == nil {
+			shared.Groups = append(groups, os.Getegid())
+		}
+		own = shared
 	}
 	reported := map[string]bool{}
 	check := func(policy trust.Policy, key, path string) {
