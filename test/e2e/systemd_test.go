@@ -72,6 +72,7 @@ func TestSystemd(t *testing.T) {
 	}{
 		{"installed by default", (*machine).isInstalled},
 		{"closed in", (*machine).isClosedIn},
+		{"without a capability", (*machine).needsNoCapability},
 		{"not for root to serve", (*machine).isNotForRoot},
 		{"users and certificates", (*machine).takesChanges},
 		{"reload", (*machine).reloads},
@@ -136,6 +137,10 @@ func (m *machine) isClosedIn() {
 	if regexp.MustCompile(`Uid:\t0`).MatchString(process) {
 		m.t.Error("the server runs as root")
 	}
+	boot := strings.ReplaceAll(strings.TrimSpace(m.run("cat", "/proc/sys/kernel/random/boot_id")), "-", "")
+	if environment := m.run("cat", "/proc/"+m.show("MainPID")+"/environ"); !strings.Contains(environment, "PACKHOUSE_BOOT_ID="+boot) {
+		m.t.Errorf("the server does not know the boot ID %s: %q", boot, environment)
+	}
 	const unit = "/etc/systemd/system/packhouse.service"
 	if out := m.run("systemd-analyze", "verify", "--man=no", unit); strings.Contains(out, "packhouse.service") {
 		m.t.Errorf("systemd-analyze verify:\n%s", out)
@@ -149,6 +154,30 @@ func (m *machine) isClosedIn() {
 		m.t.Errorf("exposure %s, want at most 1.5", found[1])
 	}
 	m.t.Logf("systemd-analyze security: %s", found[1])
+}
+
+// needsNoCapability moves the server to a port above 1024 and back. There it runs with users of its
+// own and without any capability.
+func (m *machine) needsNoCapability() {
+	m.setup("--addr", "127.0.0.1:5443")
+	pid := m.show("MainPID")
+	process := m.run("cat", "/proc/"+pid+"/status")
+	for _, want := range []string{`CapEff:\t0{16}\n`, `CapBnd:\t0{16}\n`, `CapAmb:\t0{16}\n`} {
+		if !regexp.MustCompile(want).MatchString(process) {
+			m.t.Errorf("the process has no %s:\n%s", want, process)
+		}
+	}
+	if own, first := m.run("readlink", "/proc/"+pid+"/ns/user"), m.run("readlink", "/proc/1/ns/user"); own == first {
+		m.t.Error("the server has no users of its own")
+	}
+	if out := m.run("curl", "-sk", "https://127.0.0.1:5443/health"); !strings.Contains(out, `"UP"`) {
+		m.t.Errorf("GET /health: %s", out)
+	}
+	if out, code := m.try("", "packhouse", "check", "--quick"); code != 0 {
+		m.t.Errorf("packhouse check: exit %d\n%s", code, out)
+	}
+	m.setup("--addr", ":443")
+	m.serves()
 }
 
 func (m *machine) isNotForRoot() {
