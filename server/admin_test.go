@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,6 +171,25 @@ func TestProbeRepositoriesAreReserved(t *testing.T) {
 		if a := f.ask(client, tc.method, base+tc.path, "admin", strings.NewReader(tc.body)); a.status != http.StatusForbidden {
 			t.Errorf("%s %s: %d %s", tc.method, tc.path, a.status, a.body)
 		}
+	}
+	// What is there already does not stay hidden from the operator.
+	user, password, err := f.server.Probe("writer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v2/packhouse-probe/x/blobs/uploads/?digest="+digestOf(emptyJSON), strings.NewReader(emptyJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(user, password)
+	a, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Body.Close()
+	usage, err := f.admin().Usage(t.Context())
+	if err != nil || !slices.ContainsFunc(usage.Repositories, func(u storage.RepositoryUsage) bool { return u.Name == "packhouse-probe/x" }) {
+		t.Errorf("usage does not list it: %+v, %v", usage, err)
 	}
 	if a := f.ask(client, "GET", base+"/v1/nginx/blobs/"+empty+"?type=image/png&base=packhouse-probe", "", nil); a.status != http.StatusUnauthorized && a.status != http.StatusForbidden {
 		t.Errorf("a logo there: %d %s", a.status, a.body)
