@@ -17,6 +17,7 @@ type collection struct {
 	opt    storage.CollectOptions
 	now    time.Time
 	until  time.Time // nothing is removed before it
+	why    string    // the reason for until
 	report func(storage.Verdict)
 	sum    storage.CollectReport
 	marks  *marks
@@ -84,7 +85,10 @@ func (s *Store) Collect(ctx context.Context, o storage.CollectOptions, report fu
 	defer c.marks.close()
 	c.sum.DryRun, c.marks.count = o.DryRun, o.DryRun // tags are only read for who wants to hear of them
 	if crashed := s.state.Crashed; !crashed.IsZero() {
-		c.until = c.past(crashed).Add(o.Window)
+		c.until, c.why = c.past(crashed).Add(o.Window), "an earlier run did not end cleanly"
+	}
+	if at := s.steps.noticed(c.now, s.opt.Uptime(), s.opt.Window/4); !at.IsZero() && c.past(at).Add(o.Window).After(c.until) {
+		c.until, c.why = c.past(at).Add(o.Window), "the clock was set forward"
 	}
 	if c.held() {
 		c.sum.Skipped = c.heldWhy()
@@ -115,7 +119,7 @@ func (c *collection) run(ctx context.Context) error {
 func (c *collection) held() bool { return c.now.Before(c.until) }
 
 func (c *collection) heldWhy() string {
-	return fmt.Sprintf("an earlier run did not end cleanly, so nothing is removed before %s", c.until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%s, so nothing is removed before %s", c.why, c.until.UTC().Format(time.RFC3339))
 }
 
 // past is a time, or now where it is in the future.

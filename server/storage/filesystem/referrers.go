@@ -205,8 +205,10 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 			err = json.Unmarshal(body, &desc)
 		}
 		if err != nil || desc.Digest != r {
-			s.log.Warn("this record of a referrer cannot be read and is left out; reindex rebuilds it", "name", dir+"/"+flat(r))
-			continue
+			if desc, err = s.referrers.restore(name, d, r); err != nil {
+				s.log.Warn("leaving out a referrer: its record cannot be read", "name", dir+"/"+flat(r), "error", err)
+				continue
+			}
 		}
 		page = append(page, desc)
 	}
@@ -214,6 +216,32 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 		return page, "", nil
 	}
 	return page, entries[len(entries)-1], nil
+}
+
+// restore writes the record of a referrer again, from its manifest. A scan writes records without a sync, so a
+// power cut may leave them empty although the repository counts as scanned.
+func (x *referrerIndex) restore(repo string, subject, d digest.Digest) (desc manifest.Descriptor, err error) {
+	stored, err := x.s.load(d)
+	if err != nil {
+		return desc, err
+	}
+	m, err := manifest.Parse(stored.Content)
+	if err != nil {
+		return desc, err
+	}
+	if m.Subject == nil || m.Subject.Digest != subject {
+		return desc, fmt.Errorf("manifest %s has another subject", d)
+	}
+	body, err := storage.DescribeReferrer(d, int64(len(stored.Content)), m)
+	if err != nil {
+		return desc, err
+	}
+	if !x.s.opt.ReadOnly {
+		if err := x.enter(repo, d, m, int64(len(stored.Content))); err != nil {
+			x.s.log.Debug("write the record of a referrer again", "repository", repo, "error", err)
+		}
+	}
+	return desc, json.Unmarshal(body, &desc)
 }
 
 // namesAfter returns the first n digests that a directory names after one, in order, and whether others follow. It never holds more than twice as

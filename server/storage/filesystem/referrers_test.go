@@ -3,6 +3,7 @@ package filesystem_test
 import (
 	"context"
 	"fmt"
+	"path"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -70,6 +71,45 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 		}
 		if len(seen) != len(want) || pages > all+1 {
 			t.Errorf("pages of %d: %d of %d, in %d pages", size, len(seen), len(want), pages)
+		}
+	}
+}
+
+// TestEmptyRecordOfAReferrerHeals: a scan writes records without a sync, so a power cut may empty one.
+func TestEmptyRecordOfAReferrerHeals(t *testing.T) {
+	memory := inmemory.NewDisk(inmemory.DiskOptions{})
+	s, err := filesystem.OpenDisk(context.Background(), memory, filesystem.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closing(t, s)
+	subject := storagetest.NewImage(t, "subject", nil)
+	subject.Push(t, s, "a")
+	storagetest.NewImage(t, "one", subject).Push(t, s, "a")
+	list := func() int {
+		t.Helper()
+		found, err := s.Referrers(context.Background(), storagetest.Repo(t, "a"), subject.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	for _, name := range filesBelow(t, memory, "packhouse/v1/refs") {
+		if path.Base(name) == "scanned" {
+			continue
+		}
+		f, err := memory.Reopen(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if n := list(); n != 1 {
+			t.Errorf("%s is empty: %d referrers", name, n)
+		}
+		if info, err := memory.Stat(name); err != nil || info.Size == 0 {
+			t.Errorf("%s was not written again: %v", name, err)
 		}
 	}
 }

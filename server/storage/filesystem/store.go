@@ -45,6 +45,9 @@ type Options struct {
 	Log      *slog.Logger     // default: nowhere
 	Now      func() time.Time // default: time.Now
 
+	// Uptime returns a time that no step of the clock changes. Default: since Open, by the monotonic reading of Now.
+	Uptime func() time.Duration
+
 	Wait  time.Duration // how long to wait for an offline command that owns the root; default: not at all
 	Work  string        // name of the offline command that opens the store, which yields to a server; empty: a server opens it
 	Yield func()        // called once if Work is set and a server waits for the root
@@ -65,6 +68,10 @@ func (o *Options) setDefaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Uptime == nil {
+		begin, now := o.Now(), o.Now
+		o.Uptime = func() time.Duration { return now().Sub(begin) }
 	}
 	if o.Window <= 0 {
 		o.Window = 2 * time.Hour
@@ -108,6 +115,7 @@ type Store struct {
 	tagLists  *tagLists
 	referrers *referrerIndex
 	gc        gcState
+	steps     clockSteps
 	scrubTurn chan struct{}
 	verifying atomic.Bool // a large blob is being checked in the background
 
@@ -157,6 +165,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	s.disk, s.opened = reporting{d, s.verified.endEpoch}, o.Now()
 	s.trouble.log = o.Log
 	s.locks.seed = maphash.MakeSeed()
+	s.steps.begin(s.now(), o.Uptime())
 	s.gc.turn = make(chan struct{}, 1)
 	s.scrubTurn = make(chan struct{}, 1)
 	s.run = newID()[:16] + "-"
