@@ -75,6 +75,11 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	if err != nil {
 		return err
 	}
+	release, err := g.admitManifest(r.Context(), int64(len(content)))
+	if err != nil {
+		return err
+	}
+	defer release()
 	m, err := manifest.ParsePushed(content)
 	if err != nil {
 		return err
@@ -113,13 +118,41 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	return nil
 }
 
+const (
+	// largeManifest is the size in bytes from which manifests share largeBudget. Common manifests are far smaller.
+	largeManifest = 256 << 10
+	// largeBudget is the number of bytes of large manifests that the server parses and stores at once. Parsing
+	// needs about six times the size of a manifest.
+	largeBudget = 2 * manifest.MaxSize
+)
+
+// admitManifest waits until the server may parse and store a manifest of n bytes, so that many large ones at once do
+// not exhaust its memory. The caller calls release when done. It returns the context's error if ctx ends first.
+func (g *Registry) admitManifest(ctx context.Context, n int64) (release func(), err error) {
+	if n < largeManifest {
+		return func() {}, nil
+	}
+	if err := g.large.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	return func() { g.large.Release(n) }, nil
+}
+
 // readManifestBody reads a body up to the limit of manifests.
 func readManifestBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	tooLarge := problem.New(http.StatusRequestEntityTooLarge, problem.ManifestInvalid, "a manifest has at most %d bytes", manifest.MaxSize)
 	if r.ContentLength > manifest.MaxSize {
 		return nil, tooLarge
 	}
-	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, manifest.MaxSize))
+	var content []byte
+	var err error
+	body := http.MaxBytesReader(w, r.Body, manifest.MaxSize)
+	if r.ContentLength > 0 {
+		content = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(body, content)
+	} else {
+		content, err = io.ReadAll(body)
+	}
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, tooLarge
 	}

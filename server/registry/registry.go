@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"packhouse/server/auth"
 	"packhouse/server/problem"
 	"packhouse/server/reference"
@@ -63,7 +65,8 @@ type Options struct {
 
 // Registry answers granted requests. It has no state of its own.
 type Registry struct {
-	o Options
+	o     Options
+	large *semaphore.Weighted // bytes of large manifests that are parsed and stored at once
 }
 
 // New returns a registry over o.Store.
@@ -83,7 +86,7 @@ func New(o Options) *Registry {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
-	return &Registry{o}
+	return &Registry{o: o, large: semaphore.NewWeighted(largeBudget)}
 }
 
 // OverwriteRule lets whoever may push move tags, but for the versions of packs: Palette remembers the digest behind a version, so only an
