@@ -215,10 +215,7 @@ func FuzzLogoType(f *testing.F) {
 // TestParentsOf agrees with ParentTags, turned around.
 func TestParentsOf(t *testing.T) {
 	tags := []string{"1.0", "1.2", "1.2.3", "1.x", "2.0", "LTS__22.04", "LTS__22.10", "stable"}
-	want := map[string]string{}
-	for parent, tag := range ParentTags(tags) {
-		want[parent] = tag
-	}
+	want := ParentTags(tags)
 	got := map[string]string{}
 	for tag, parents := range ParentsOf(tags, tags) {
 		for _, parent := range parents {

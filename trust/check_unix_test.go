@@ -27,7 +27,7 @@ func newTree(t *testing.T) tree {
 		t.Skip("only root can make files of several users")
 	}
 	tr := tree{t, t.TempDir()}
-	tr.mkdir("dir", 0o755)
+	tr.mkdir("dir")
 	tr.file("dir/file", 0o644)
 	return tr
 }
@@ -41,10 +41,10 @@ func (tr tree) ok(err error) {
 	}
 }
 
-func (tr tree) mkdir(name string, mode os.FileMode) {
+func (tr tree) mkdir(name string) {
 	tr.t.Helper()
 	tr.ok(os.Mkdir(tr.at(name), 0o755))
-	tr.ok(os.Chmod(tr.at(name), mode))
+	tr.ok(os.Chmod(tr.at(name), 0o755)) // whatever the umask is
 }
 
 func (tr tree) file(name string, mode os.FileMode) {
@@ -57,6 +57,7 @@ func (tr tree) chown(name string, uid, gid int) {
 	tr.t.Helper()
 	tr.ok(os.Lchown(tr.at(name), uid, gid))
 }
+
 func (tr tree) chmod(name string, mode os.FileMode) {
 	tr.t.Helper()
 	tr.ok(os.Chmod(tr.at(name), mode))
@@ -124,7 +125,7 @@ func TestCheck(t *testing.T) {
 		{"any owner", Policy{AnyOwner: true}, "dir/file", func(tr tree) { tr.chown("dir", mallory, mallory) }, "", ""},
 		{"any owner, writable by all", Policy{AnyOwner: true}, "dir/file", func(tr tree) { tr.chmod("dir/file", 0o646) }, "dir/file", "all users"},
 		{"any owner, links of Kubernetes", Policy{AnyOwner: true}, "dir/key", func(tr tree) {
-			tr.mkdir("dir/..2026", 0o755)
+			tr.mkdir("dir/..2026")
 			tr.file("dir/..2026/key", 0o640)
 			tr.link("..2026", "dir/..data")
 			tr.link("..data/key", "dir/key")

@@ -37,7 +37,7 @@ func TestReadFile(t *testing.T) {
 			}
 		}, "device"},
 		{"link in a directory of the server", func(tr tree) {
-			tr.mkdir("dir/sub", 0o755)
+			tr.mkdir("dir/sub")
 			tr.ok(os.Rename(tr.at("dir/file"), tr.at("dir/sub/file")))
 			tr.chown("dir", server, server)
 			tr.link("sub/file", "dir/file")
@@ -68,7 +68,7 @@ func TestReadFileLimit(t *testing.T) {
 // TestDirStaysInPlace replaces a directory by a link after it was opened: everything must still happen in the opened one.
 func TestDirStaysInPlace(t *testing.T) {
 	tr := newTree(t)
-	tr.mkdir("system", 0o755)
+	tr.mkdir("system")
 	tr.file("system/file", 0o600)
 	tr.chown("dir", server, server)
 	d, err := Policy{Users: []int{server}}.OpenDir(tr.at("dir"))
@@ -94,8 +94,8 @@ func TestDirStaysInPlace(t *testing.T) {
 
 func TestRemoveAllKeepsTargetsOfLinks(t *testing.T) {
 	tr := newTree(t)
-	tr.mkdir("gone", 0o755)
-	tr.mkdir("gone/sub", 0o755)
+	tr.mkdir("gone")
+	tr.mkdir("gone/sub")
 	tr.file("gone/sub/file", 0o600)
 	tr.link(tr.at("dir"), "gone/sub/link")
 	d, err := Policy{}.OpenDir(tr.root)
@@ -130,7 +130,7 @@ func TestOpenEachRefusesLinks(t *testing.T) {
 
 func TestOpenLog(t *testing.T) {
 	tr := newTree(t)
-	tr.mkdir("log", 0o755)
+	tr.mkdir("log")
 	tr.link("../dir/file", "log/audit")
 	f, err := OpenLog(tr.at("log/audit"), 0o600)
 	if err != nil {

@@ -31,7 +31,7 @@ func onlyMember(gid int, name string, uid int) bool {
 			continue
 		}
 		listed = true
-		for _, member := range strings.Split(fields[3], ",") {
+		for member := range strings.SplitSeq(fields[3], ",") {
 			if member = strings.TrimSpace(member); member != "" && member != name {
 				return false
 			}

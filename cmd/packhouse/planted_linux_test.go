@@ -95,13 +95,6 @@ func (s *planted) write(path, content string, mode fs.FileMode) {
 	s.ok(os.Chmod(path, mode))
 }
 
-func (s *planted) read(path string) string {
-	s.t.Helper()
-	data, err := os.ReadFile(path)
-	s.ok(err)
-	return string(data)
-}
-
 func (s *planted) give(uid int, paths ...string) {
 	s.t.Helper()
 	for _, path := range paths {
