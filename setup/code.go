@@ -53,5 +53,8 @@ const (
 	CodeService      = "service-unit"         // the unit is somebody else's
 	CodeRunAs        = "service-user"         // no user to run as, or one that cannot read what it must
 	CodeNoManifest   = "uninstall-nothing"    // no list of what setup wrote
+	CodeEnvironment  = "environment-server"   // warning: variables that change what a server does
+	CodeOpenFiles    = "machine-open-files"   // this process may open too few files
+	CodeStoreBlocked = "storage-blocked"      // a file is in the place of a directory of the store
 	CodeDrift        = "installation-drift"   // note: files differ from what setup wrote
 )

@@ -19,7 +19,7 @@ func Detect(ctx context.Context, h Host) *Machine { return detect(ctx, h, 0) }
 
 // detect looks at a machine that waits for others with patience, where that is longer than anybody would.
 func detect(ctx context.Context, h Host, patience time.Duration) *Machine {
-	m := &Machine{Host: h, UID: h.UID(), CPUs: h.CPUs(), Memory: h.Memory(), patience: patience}
+	m := &Machine{Host: h, UID: h.UID(), CPUs: h.CPUs(), Memory: h.Memory(), OpenFiles: openFiles(), patience: patience}
 	m.Addresses, _ = h.Addresses() // without any it can still be installed
 	asking, cancel := context.WithTimeout(ctx, m.within(reverseLookup))
 	defer cancel()

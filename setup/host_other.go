@@ -22,3 +22,6 @@ func (machine) Writable(path string) error {
 func (machine) FileSystem(string) (FileSystem, error) { return FileSystem{}, nil }
 
 func owner(fs.FileInfo) (uid, gid int) { return -1, -1 }
+
+// openFiles returns 0: the limit is unknown.
+func openFiles() uint64 { return 0 }

@@ -59,3 +59,12 @@ func (machine) FileSystem(path string) (FileSystem, error) {
 	}
 	return f, nil
 }
+
+// openFiles returns how many files this process may open. Go raises the soft limit to the hard one when a program starts.
+func openFiles() uint64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return uint64(limit.Cur) //nolint:unconvert,nolintlint // the type differs between systems
+}

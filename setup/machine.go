@@ -79,6 +79,7 @@ type Machine struct {
 	UID       int
 	CPUs      float64
 	Memory    uint64
+	OpenFiles uint64           // how many files a process of this user may open; 0: unknown
 	ConfigDir string           // where an installation belongs by default
 	DataDir   string           // default storage directory of the installation in ConfigDir
 	Now       func() time.Time // nil: time.Now

@@ -133,8 +133,21 @@ func examineDir(m *Machine, a *Answers) []Finding {
 	return nil
 }
 
+// leastOpenFiles is how many files a server must be allowed to open to start and to answer a few clients.
+const leastOpenFiles = 128
+
+// examineOpenFiles reports a limit of open files under which a server does not work. systemd gives its services a
+// limit of their own.
+func examineOpenFiles(m *Machine, a *Answers) []Finding {
+	if m.OpenFiles == 0 || m.OpenFiles >= leastOpenFiles || a.Service == Systemd {
+		return nil
+	}
+	return []Finding{refused(CodeOpenFiles, fmt.Sprintf("processes of this user may open %d files only, too few for a server", m.OpenFiles),
+		"raise the limit: ulimit -n 1024")}
+}
+
 func examineMachine(m *Machine, a *Answers) []Finding {
-	findings := examineDir(m, a)
+	findings := append(examineDir(m, a), examineOpenFiles(m, a)...)
 	return append(findings, smallness(m.CPUs, m.Memory)...)
 }
 

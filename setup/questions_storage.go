@@ -69,24 +69,33 @@ func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []Finding {
 	return nil
 }
 
-// foreign names something in a directory that belongs to no store; empty where there is nothing of the kind.
-func foreign(dir string) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return ""
-	}
-	found := ""
-	for _, e := range entries {
-		switch e.Name() {
-		case "docker", ownName: // the layouts of CNCF distribution and of what is ours beside it
-			return ""
-		case "lost+found":
-		default:
-			found = e.Name()
+// storeDirs are the directories that a server makes in the root of a new store, or finds there.
+var storeDirs = []string{
+	"docker/registry/v2/blobs", "docker/registry/v2/repositories",
+	"packhouse/v1/uploads", "packhouse/v1/stage", "packhouse/v1/index", "packhouse/v1/refs", "packhouse/v1/packview",
+	"packhouse/v1/quarantine", "packhouse/v1/trash", "packhouse/v1/gc", "packhouse/v1/lease", "packhouse/v1/journal",
+}
+
+// blockedAt returns the path of a file that is in the place of a directory of the store in root, or "".
+func blockedAt(root string) string {
+	for _, dir := range storeDirs {
+		path := root
+		for part := range strings.SplitSeq(dir, "/") {
+			path = filepath.Join(path, part)
+			info, err := os.Stat(path)
+			if err == nil && !info.IsDir() {
+				return path
+			}
+			if err != nil {
+				break // not there yet, or not for this user to see
+			}
 		}
 	}
-	return found
+	return ""
 }
+
+// leastStoreInodes is how many inodes a new store and its first pushes need.
+const leastStoreInodes = 200
 
 // leastSpace is the free space in bytes below which an installation makes no sense.
 const leastSpace = 1 << 30
@@ -103,7 +112,10 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 	} else if err != nil {
 		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
 	}
-	if found := foreign(a.StoragePath); found != "" {
+	if blocked := blockedAt(a.StoragePath); blocked != "" {
+		return []Finding{refused(CodeStoreBlocked, blocked+" is a file, and the store needs a directory there", "move it away, or choose another directory")}
+	}
+	if found := config.Foreign(a.StoragePath); found != "" {
 		return []Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is no store of this server or of CNCF distribution", a.StoragePath, found), "choose an empty directory, for instance "+filepath.Join(a.StoragePath, ownName))}
 	}
 	fs, err := m.Host.FileSystem(a.StoragePath)
@@ -122,8 +134,9 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 	if fs.Total > 0 && fs.Free < leastSpace {
 		findings = append(findings, refused(CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, humanize.IBytes(fs.Free)), "make room, or choose a directory with 1 GiB or more"))
 	}
-	if fs.Inodes > 0 && fs.FreeInodes == 0 {
-		findings = append(findings, refused(CodeInodes, "the file system of "+a.StoragePath+" has no inodes left, so no file can be made", "remove small files there, or choose another directory"))
+	if fs.Inodes > 0 && fs.FreeInodes < leastStoreInodes {
+		findings = append(findings, refused(CodeInodes, fmt.Sprintf("the file system of %s has %d inodes left, too few for a store", a.StoragePath, fs.FreeInodes),
+			"remove small files there, or choose another directory"))
 	}
 	if a.existing != nil && a.existing.Config != nil && a.existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath {
 		for i := range findings { // what is in use already must not keep a certificate from being renewed

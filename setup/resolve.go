@@ -36,6 +36,7 @@ func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resol
 	r.users()
 	r.passwords(passwords)
 	r.existing()
+	r.surroundings()
 	r.idle()
 	if !in.Refused() { // else the answers are not the installation's, and what is wrong with them is nobody's mistake
 		r.findings = append(r.findings, Examine(ctx, m, &r.answers, !input.Quick)...)

@@ -186,3 +186,24 @@ func RemoveStore(in *Installed) error {
 	}
 	return nil
 }
+
+// PlannedTrees returns the directories with content in the storage directory that a plan configures, as [StoreTrees] does.
+func PlannedTrees(p *Plan) []string { return StoreTrees(p.config()) }
+
+// RemovePlannedStore removes the content of the storage directory that a plan configures, as [RemoveStore] does.
+func RemovePlannedStore(p *Plan) error {
+	return RemoveStore(&Installed{Dir: p.Dir, Config: p.config(), unit: p.unit})
+}
+
+// config returns the configuration that a plan writes or keeps, or nil.
+func (p *Plan) config() *config.Config {
+	c := p.change(ConfigFile)
+	if c == nil || c.After == nil {
+		return nil
+	}
+	loaded, err := config.Load(config.Source{Path: c.Path, Data: c.After})
+	if err != nil {
+		return nil
+	}
+	return &loaded.Config
+}

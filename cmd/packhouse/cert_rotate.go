@@ -65,14 +65,14 @@ command daily. The last line of output is "changed" or "unchanged".`,
 			if o.newCA && o.dropOldCA {
 				return usageError(errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
 			}
-			if err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers(), json: o.json}); err != nil {
+			if err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers(), json: o.json, flags: cmd.Flags()}); err != nil {
 				return err
 			}
 			if err := a.proveCert(cmd.Context(), o.dir); err != nil {
-				return err
+				return afterChange(err)
 			}
 			if o.moveCAKey != "" {
-				return a.moveCAKey(installed.Dir, o.moveCAKey)
+				return afterChange(a.moveCAKey(installed.Dir, o.moveCAKey))
 			}
 			a.adviseCAKey(installed.Dir)
 			return nil

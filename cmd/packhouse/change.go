@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"packhouse/setup"
 )
@@ -17,6 +20,8 @@ type change struct {
 	passwords io.Reader // lines NAME:PASSWORD; nil: none
 	show      bool      // print generated passwords once instead of writing them to a file
 	json      bool      // print the result as JSON
+
+	flags *pflag.FlagSet // of the command, which errors name; nil: none
 }
 
 // changeResult is the result of a change, also as JSON.
@@ -37,7 +42,7 @@ func (a *app) apply(ctx context.Context, c change) error {
 	// Quick: skip the probes. The address belongs to the running server and does not change.
 	resolved, findings := setup.Resolve(ctx, machine, installed, setup.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true})
 	if setup.AnyRefused(findings) {
-		a.sayFindings(findings)
+		a.sayFindings(refusals(findings, c.flags))
 		return silent(exitUsage)
 	}
 	plan, err := setup.MakePlan(ctx, machine, installed, resolved, setup.Options{Now: a.now(), WritePasswords: !c.show})
@@ -56,11 +61,10 @@ func (a *app) apply(ctx context.Context, c change) error {
 		result.PasswordsFile = filepath.Join(plan.Dir, setup.PasswordsFile)
 		a.say("generated passwords are in %s", result.PasswordsFile)
 	}
-	if _, err = a.reload(ctx, plan); err != nil {
-		return err
-	}
+	_, err = a.reload(ctx, plan)
+	err = notLoaded(plan.Dir, err)
 	if c.json {
-		return a.printJSON(result)
+		return errors.Join(err, a.printJSON(result))
 	}
 	for _, p := range plan.Passwords {
 		if c.show {
@@ -68,7 +72,7 @@ func (a *app) apply(ctx context.Context, c change) error {
 		}
 	}
 	fmt.Fprintln(a.stdout, "changed")
-	return nil
+	return err
 }
 
 // unchanged reports on standard error why there is nothing to do, and prints that nothing changed.

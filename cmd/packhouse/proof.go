@@ -16,6 +16,7 @@ type proof struct {
 	plan    *setup.Plan
 	started *running // nil: one runs already
 	fresh   bool     // systemd has started it just now
+	found   bool     // a server ran before
 
 	known map[string]setup.Secret // passwords of plans before this one, by user
 }
@@ -27,8 +28,8 @@ func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*pro
 	if p.fresh, err = a.supervise(ctx, plan); err != nil || p.fresh {
 		return p, err
 	}
-	runs, err := a.reload(ctx, plan)
-	if err != nil || runs {
+	p.found, err = a.reload(ctx, plan)
+	if err != nil || p.found {
 		return p, err
 	}
 	p.started, err = a.start(ctx, configOf(plan), w)

@@ -120,11 +120,7 @@ func sameFile(a, b string) bool {
 
 // reload has the running server of a plan take up what was written. It tells whether one runs.
 func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
-	loaded, err := a.loadConfig(configOf(plan))
-	if err != nil {
-		return false, err
-	}
-	client, err := findServer(&loaded.Config, plan.Dir)
+	client, err := a.findRunning(ctx, configOf(plan)) // also where variables of the environment do not load
 	if errors.Is(err, admin.ErrNotRunning) {
 		return false, nil
 	}

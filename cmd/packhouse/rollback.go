@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,18 +68,29 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 		return err
 	}
 	a.say("rolled back; packhouse rollback again would undo that")
-	if installed, err = setup.Load(installed.Dir); err != nil {
+	return afterChange(a.serveRolledBack(ctx, installed.Dir, plan))
+}
+
+// serveRolledBack makes the server use the files that a rollback restored in dir, if there is a configuration that a server accepts.
+func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan) error {
+	installed, err := setup.Load(dir)
+	switch {
+	case err != nil:
 		return err
-	}
-	if installed.Config == nil {
-		a.hint("there is no configuration any more: packhouse setup makes one, packhouse uninstall clears up")
+	case installed.ConfigData == nil:
+		a.hint("%s is removed, as it was before: packhouse setup creates one, packhouse uninstall removes the rest", setup.ConfigFile)
 		return nil
+	case installed.Refused():
+		path := filepath.Join(installed.Dir, setup.ConfigFile)
+		return withHint(fmt.Errorf("the server would refuse %s as it was before: %s", path, installed.Problem.Error()), repairHint, installed.Dir)
+	case installed.Config == nil:
+		return installed.Problem
 	}
 	if fresh, err := a.supervise(ctx, plan); err != nil || fresh {
 		return err
 	}
 	_, err = a.reload(ctx, plan)
-	return err
+	return notLoaded(installed.Dir, err)
 }
 
 // confirm asks a question that only "y" or "yes" answers with yes. Without a terminal only --yes does.
@@ -114,7 +126,7 @@ func (a *app) rollBackAfter(ctx context.Context, dir string, log *trialLog, say 
 	if installed, err = setup.Load(dir); err != nil {
 		return nil, err
 	}
-	if installed.Config == nil {
+	if installed.ConfigData == nil {
 		return nil, nil
 	}
 	proof, err := a.newProof(ctx, plan, log)

@@ -99,7 +99,7 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 	if err != nil || !installed.Supervised() {
 		return false, err
 	}
-	loaded, err := a.loadConfig(configOf(plan))
+	loaded, err := config.Load(config.Source{Path: configOf(plan)}) // systemd's environment is not this one
 	if err != nil {
 		return false, err
 	}

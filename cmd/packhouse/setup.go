@@ -176,7 +176,7 @@ func (a *app) newSetupRun(flags *pflag.FlagSet) (*setupRun, error) {
 	if len(input.Flags["password-stdin"]) > 0 {
 		input.PasswordLines = a.stdin
 	}
-	return &setupRun{app: a, o: o, input: input}, nil
+	return &setupRun{app: a.withoutServerVariables(), o: o, input: input}, nil
 }
 
 // runSetup decides how somebody can be asked, and goes.
@@ -203,6 +203,7 @@ type setupRun struct {
 	input     setup.Input
 	machine   *setup.Machine
 	installed *setup.Installed
+	before    before
 	looks     bool // it shows the installation, and does not finish what was cut off
 }
 

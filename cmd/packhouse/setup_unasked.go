@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"packhouse/setup"
@@ -33,7 +32,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	}
 	resolved, findings := setup.Resolve(ctx, s.machine, s.installed, s.input)
 	report := setupReport{Findings: append([]setup.Finding{}, findings...)}
-	s.sayFindings(findings)
+	s.sayFindings(bySeverity(findings))
 	if setup.AnyRefused(findings) {
 		if s.installed.Refused() {
 			s.hint(repairHint, s.o.dir)
@@ -55,11 +54,15 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		return s.finish(report, nil)
 	}
 	if plan.Pending() {
+		s.before = noteBefore(s.installed, plan)
 		applied, err := applyPlan(ctx, plan, nil)
-		if err != nil {
+		report.Applied = applied != nil
+		switch {
+		case err != nil && report.Applied:
+			return s.undo(ctx, &report, plan, false, err)
+		case err != nil:
 			return s.refusedBy(report, err, exitFailed)
 		}
-		report.Applied = true
 		for _, path := range applied.Changed {
 			s.say("wrote %s", path)
 		}
@@ -67,7 +70,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		s.say("nothing to change in %s", plan.Dir)
 	}
 	if err := s.moveCAKey(plan.Dir); err != nil {
-		return s.finish(report, &exitError{exitFailed, err})
+		return s.undo(ctx, &report, plan, false, err)
 	}
 	card := setup.Handoff(ctx, s.machine, plan)
 	report.Card = &card
@@ -98,7 +101,8 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	proof, err := s.newProof(ctx, plan, log)
 	if err != nil {
 		log.release()
-		return s.undo(ctx, report, errors.Join(err, proof.stop(ctx)))
+		served := proof.fresh || proof.found
+		return s.undo(ctx, report, plan, served, errors.Join(err, proof.stop(ctx)))
 	}
 	result := proof.check(ctx, s.checkPrinter())
 	report.Checks = &result
@@ -106,7 +110,7 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 		log.release()
 		switch {
 		case s.o.rollback:
-			return s.undo(ctx, report, errors.Join(errors.New("a check failed"), proof.stop(ctx)))
+			return s.undo(ctx, report, plan, true, errors.Join(errors.New("a check failed"), proof.stop(ctx)))
 		case !s.o.serve:
 			return s.finish(*report, errors.Join(proof.stop(ctx), silent(exitFindings)))
 		}
@@ -128,24 +132,6 @@ func (s *setupRun) checkPrinter() func(check.Event) {
 		return nil
 	}
 	return func(e check.Event) { printCheck(s.stderr, e) }
-}
-
-// undo ends a setup that did not work. Where --rollback-on-failure says so, and this setup changed anything, the old files are put back and
-// proven again.
-func (s *setupRun) undo(ctx context.Context, report *setupReport, cause error) error {
-	if !s.o.rollback || !report.Applied {
-		return s.finish(*report, cause)
-	}
-	ctx = context.WithoutCancel(ctx) // what was begun is put back, whoever is in a hurry
-	again, err := s.rollBackAfter(ctx, s.o.dir, &trialLog{to: io.Discard}, s.checkPrinter())
-	if err != nil {
-		return s.finish(*report, errors.Join(cause, err))
-	}
-	report.RolledBack, report.ChecksAfter = true, again
-	if again != nil && again.Worst() == check.Failed {
-		s.warn("the files before do not pass the checks either")
-	}
-	return s.finish(*report, &exitError{exitFailed, cause})
 }
 
 // finish prints the JSON where it is asked for.

@@ -98,11 +98,11 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	}
 	left, err := setup.Forget(installed.Dir)
 	if err != nil {
-		return err
+		return afterChange(err)
 	}
 	if o.data {
 		if err := setup.RemoveStore(installed); err != nil {
-			return err
+			return afterChange(err)
 		}
 		trees = nil
 	}

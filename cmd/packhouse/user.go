@@ -63,7 +63,10 @@ scripts can run the command again. The last line of output is "changed" or "unch
   packhouse user add ci --role writer --password-file /run/secrets/ci --exist-ok --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c := change{dir: dir, json: asJSON, show: a.interactive() && !asJSON}
+			if err := validUser(args[0], role, "--role"); err != nil {
+				return err
+			}
+			c := change{dir: dir, json: asJSON, show: a.interactive() && !asJSON, flags: cmd.Flags()}
 			installed, err := a.changeable(dir)
 			switch {
 			case err != nil:
@@ -125,7 +128,7 @@ already has this password, nothing changes. The last line of output is "changed"
 				return a.unchanged(asJSON, "user %s already has this password", args[0])
 			}
 			return a.apply(cmd.Context(), change{
-				dir: dir, answers: setup.Values{"user": {args[0]}}, passwords: passwordLine(args[0], secret), json: asJSON,
+				dir: dir, answers: setup.Values{"user": {args[0]}}, passwords: passwordLine(args[0], secret), json: asJSON, flags: cmd.Flags(),
 			})
 		},
 	}
@@ -150,7 +153,11 @@ func newUserRole(a *app) *cobra.Command {
 			if _, err := a.knownUser(dir, args[0]); err != nil {
 				return err
 			}
-			return a.apply(cmd.Context(), change{dir: dir, answers: setup.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON})
+			if err := validUser(args[0], args[1], "ROLE"); err != nil {
+				return err
+			}
+			answers := setup.Values{"user": {args[0] + ":" + args[1]}}
+			return a.apply(cmd.Context(), change{dir: dir, answers: answers, json: asJSON, flags: cmd.Flags()})
 		},
 	}
 	a.addDir(cmd, &dir)
@@ -184,7 +191,8 @@ command again. The last line of output is "changed" or "unchanged".`,
 			if _, err := a.knownUser(dir, args[0]); err != nil {
 				return err
 			}
-			return a.apply(cmd.Context(), change{dir: dir, answers: setup.Values{"remove-user": {args[0]}}, json: asJSON})
+			answers := setup.Values{"remove-user": {args[0]}}
+			return a.apply(cmd.Context(), change{dir: dir, answers: answers, json: asJSON, flags: cmd.Flags()})
 		},
 	}
 	a.addDir(cmd, &dir)

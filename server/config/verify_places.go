@@ -38,8 +38,8 @@ func (v *verifier) storage() {
 	case s.Maintenance.ReadOnly.Enabled && err != nil:
 		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not there, and a server that changes nothing does not create it: %s", quotePath(s.Filesystem.RootDirectory)), "is the volume mounted?")
 		return
-	case err == nil && foreign(s.Filesystem.RootDirectory) != "":
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not empty and holds no registry: %s has %s", quotePath(s.Filesystem.RootDirectory), quote(foreign(s.Filesystem.RootDirectory))),
+	case err == nil && Foreign(s.Filesystem.RootDirectory) != "":
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not empty and holds no registry: %s has %s", quotePath(s.Filesystem.RootDirectory), quote(Foreign(s.Filesystem.RootDirectory))),
 			"name an empty directory, or one that a registry filled")
 		return
 	case s.Maintenance.ReadOnly.Enabled:
@@ -66,8 +66,9 @@ func (v *verifier) bucket(ctx context.Context) {
 	}
 }
 
-// foreign names something in a directory that is no store, as the store itself would refuse it; "" where it would not.
-func foreign(root string) string {
+// Foreign returns the name of an entry of root that belongs to no store, if root is not empty and holds no
+// store. It returns "" if a server would open a store there.
+func Foreign(root string) string {
 	if isDir(filepath.Join(root, "packhouse")) {
 		return ""
 	}

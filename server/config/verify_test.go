@@ -358,7 +358,7 @@ func TestForeign(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := foreign(dir); got != strings.TrimSpace(want) {
+		if got := Foreign(dir); got != strings.TrimSpace(want) {
 			t.Errorf("%v: %q, want %q", paths, got, want)
 		}
 	}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// before is what setup must restore, beside the files of the plan, when a trial start fails.
+type before struct {
+	existed bool     // an installation was there
+	missing []string // directories above and at the installation directory that did not exist, the outermost first
+	store   bool     // content was in the storage directory
+}
+
+// noteBefore records the state before a plan is applied.
+func noteBefore(installed *setup.Installed, plan *setup.Plan) before {
+	b := before{existed: installed.Exists() || !installed.Backup.IsZero(), store: len(setup.PlannedTrees(plan)) > 0}
+	for dir := plan.Dir; ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
+			return b
+		}
+		b.missing = append([]string{dir}, b.missing...)
+	}
+}
+
+// clear removes what a failed first installation leaves after its rollback: the store that the trial server made, the
+// backup, and directories that are empty now.
+func (b before) clear(plan *setup.Plan, served bool) error {
+	if b.existed {
+		return nil
+	}
+	var errs []error
+	if !b.store && !served { // no client can have pushed anything
+		errs = append(errs, setup.RemovePlannedStore(plan))
+	}
+	_, err := setup.Forget(plan.Dir)
+	errs = append(errs, err)
+	for _, dir := range slices.Backward(b.missing) {
+		_ = os.Remove(dir) // stays if it is not empty
+	}
+	return errors.Join(errs...)
+}
+
+// undo ends a setup that failed after it wrote files. It restores the files from before and checks them again, so that
+// exit code 1 means that nothing changed. served reports whether a server ran on the new files.
+func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *setup.Plan, served bool, cause error) error {
+	if !report.Applied {
+		return s.finish(*report, cause)
+	}
+	report.Card = nil
+	report.Findings = append(report.Findings, setup.Finding{Severity: setup.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause)})
+	ctx = context.WithoutCancel(ctx) // a rollback is completed even after ctrl+c
+	again, err := s.rollBackAfter(ctx, s.o.dir, &trialLog{to: io.Discard}, s.checkPrinter())
+	if err == nil {
+		report.RolledBack = true
+		err = s.before.clear(plan, served)
+	}
+	if err != nil {
+		s.hint("packhouse rollback --dir %s restores the files from before", setup.Shell(s.o.dir))
+		return s.finish(*report, &exitError{exitFindings, errors.Join(cause, fmt.Errorf("roll back: %w", err))})
+	}
+	report.ChecksAfter = again
+	if again != nil && again.Worst() == check.Failed {
+		s.warn("the restored files do not pass the checks either")
+	}
+	return s.finish(*report, &exitError{exitFailed, cause})
+}
