@@ -88,6 +88,7 @@ var onlyIn = map[string][]string{
 	"gopkg.in/yaml.v3":                {"server/config", "setup", "packs"},
 	"github.com/opencontainers":       {"server", "packs"},
 	"golang.org/x/crypto/bcrypt":      {"server/auth"},
+	"github.com/youmark/pkcs8":        {"setup"},
 	"github.com/rogpeppe/go-internal": {},              // tests only
 	"github.com/creack/pty":           {"tui/ttytest"}, // tests only
 	"github.com/hinshun/vt10x":        {"tui/ttytest"}, // tests only

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,8 +25,10 @@ func inputError(code, what, remedy string) error {
 	return &InputError{Problem{Code: code, What: what, Remedy: remedy}}
 }
 
-// ParseChain reads certificates in PEM form, in the order in which they stand. Text between them is ignored. A damaged certificate is an
-// error, where encoding/pem would pass over it in silence; so is a private key, since this file is the one that gets handed out. Errors are
+// ParseChain decodes the certificates of a PEM file in their order. It ignores text between them,
+// such as bag attributes, and drops a certificate that repeats an earlier one: CAs issue bundles in
+// which the server's certificate occurs twice. A damaged certificate is an error, although
+// encoding/pem skips it. A private key is an error too, because this file is handed out. Errors are
 // of type *InputError.
 func ParseChain(data []byte) ([]*x509.Certificate, error) {
 	blocks, err := decodePEM(data, "certificate")
@@ -40,7 +43,9 @@ func ParseChain(data []byte) ([]*x509.Certificate, error) {
 			if err != nil {
 				return nil, inputError(CodeNotPEM, fmt.Sprintf("certificate %d cannot be read (%v)", len(chain)+1, err), "copy the file again, or ask whoever issued it")
 			}
-			chain = append(chain, c)
+			if !slices.ContainsFunc(chain, c.Equal) {
+				chain = append(chain, c)
+			}
 		case strings.HasSuffix(b.Type, "PRIVATE KEY"):
 			return nil, inputError(CodeKeyInCert, "the certificate file holds a private key", "keep the key in a file of its own, this one is handed out")
 		case b.Type == "CERTIFICATE REQUEST" || b.Type == "NEW CERTIFICATE REQUEST":
@@ -52,6 +57,16 @@ func ParseChain(data []byte) ([]*x509.Certificate, error) {
 		}
 	}
 	return chain, nil
+}
+
+// Repeated returns how many certificates of a PEM file repeat an earlier one, or 0 if the file cannot
+// be parsed. [ParseChain] drops them.
+func Repeated(data []byte) int {
+	chain, err := ParseChain(data)
+	if err != nil {
+		return 0
+	}
+	return countBegins(bytes.TrimPrefix(data, []byte(byteOrderMark))) - len(chain)
 }
 
 // ParsePair reads a certificate chain and its private key (PKCS#8, PKCS#1 or SEC 1, without a passphrase) and holds one against the
@@ -70,6 +85,12 @@ func ParsePair(certPEM, keyPEM []byte) (*Pair, error) {
 		return nil, &InputError{*problem}
 	}
 	return &Pair{Chain: chain, Key: key}, nil
+}
+
+// CheckKey returns an *InputError if data is not a private key that a server can use.
+func CheckKey(data []byte) error {
+	_, err := parseKey(data)
+	return err
 }
 
 func parseKey(data []byte) (crypto.Signer, error) {
@@ -91,7 +112,7 @@ func parseKey(data []byte) (crypto.Signer, error) {
 		return nil, inputError(CodeNotKey, "the key file holds no private key", "give the file that begins with BEGIN PRIVATE KEY")
 	}
 	if found.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(found.Headers["Proc-Type"], "ENCRYPTED") {
-		return nil, inputError(CodeKeyEncrypted, "the private key is protected by a passphrase", "a server starts unattended: take the passphrase off with openssl pkey -in OLD -out NEW, and keep the file at mode 0600")
+		return nil, inputError(CodeKeyEncrypted, "the private key is protected by a passphrase", "packhouse setup --tls files --tls-key-password-file FILE decrypts it; so does openssl pkey -in OLD -out NEW, with mode 0600 for NEW")
 	}
 	if found.Type == "OPENSSH PRIVATE KEY" {
 		return nil, inputError(CodeNotKey, "the key file holds an OpenSSH key", "give the private key that belongs to the certificate")
@@ -117,7 +138,7 @@ func decodePEM(data []byte, what string) ([]*pem.Block, error) {
 	if len(data) > maxPEM {
 		return nil, inputError(CodeNotPEM, fmt.Sprintf("the %s file is over %d MiB", what, maxPEM>>20), "give the right file")
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // encoding/pem would lose the first block behind a byte order mark
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark)) // encoding/pem would lose the first block behind a byte order mark
 	want := countBegins(data)
 	var blocks []*pem.Block
 	for rest := data; ; {
@@ -141,6 +162,9 @@ func decodePEM(data []byte, what string) ([]*pem.Block, error) {
 	}
 	return nil, inputError(CodeNotPEM, fmt.Sprintf("the %s file is not PEM: it has no BEGIN line", what), "give a PEM file")
 }
+
+// byteOrderMark is what some editors write before a text in UTF-8.
+const byteOrderMark = "\xef\xbb\xbf"
 
 // countBegins counts the lines that open a block.
 func countBegins(data []byte) int {

@@ -126,6 +126,26 @@ func PermittedBy(ca *x509.Certificate) (p Permitted, limited bool) {
 	return p, !p.Empty()
 }
 
+// outsideLimits returns those of names that a CA may not sign. Limits of one kind, names or
+// addresses, do not concern the other (RFC 5280, section 4.2.1.10).
+func outsideLimits(ca *x509.Certificate, names Names) Names {
+	p, limited := PermittedBy(ca)
+	if !limited {
+		return Names{}
+	}
+	for i, name := range p.DNS {
+		p.DNS[i] = strings.ToLower(strings.TrimPrefix(name, "."))
+	}
+	lacking := p.Lacking(names)
+	if len(p.DNS) == 0 {
+		lacking.DNS = nil
+	}
+	if len(p.Networks) == 0 {
+		lacking.IPs = nil
+	}
+	return lacking
+}
+
 // checkPermitted returns an error that lists the names which a CA may not sign.
 func checkPermitted(ca *x509.Certificate, names Names) error {
 	p, limited := PermittedBy(ca)

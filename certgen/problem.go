@@ -1,5 +1,7 @@
 package certgen
 
+import "slices"
+
 // Codes of problems. They are stable: scripts match them and the troubleshooting guide lists them.
 const (
 	CodeMissing      = "cert-missing"           // there is no certificate
@@ -19,6 +21,9 @@ const (
 	CodeName         = "cert-name-not-covered"  // a name that clients use is missing
 	CodeIPAsDNS      = "cert-ip-as-dns"         // an address stands among the DNS names, where clients do not look
 	CodePurpose      = "cert-not-for-servers"   // the key usages exclude servers
+	CodeCAExpired    = "ca-expired"             // the private CA is expired
+	CodeCACloseEnd   = "ca-close-to-end"        // warning: the private CA expires within 30 days
+	CodeCAEndsFirst  = "ca-ends-first"          // warning: the private CA expires before the certificate
 	CodeRefused      = "cert-refused"           // clients refuse it for another reason, which is told
 	CodeLongLife     = "cert-long-life"         // warning: over 825 days
 	CodeCAAsServer   = "cert-ca-as-server"      // warning: a CA serves as the server's certificate
@@ -37,3 +42,17 @@ type Problem struct {
 
 // String is the problem in one line.
 func (p Problem) String() string { return p.What + ": " + p.Remedy }
+
+// Sort orders problems by severity, in place, and returns them.
+func Sort(problems []Problem) []Problem {
+	slices.SortStableFunc(problems, func(a, b Problem) int { return a.rank() - b.rank() })
+	return problems
+}
+
+// rank orders problems: what no client accepts comes before what some clients refuse.
+func (p Problem) rank() int {
+	if p.Warning {
+		return 1
+	}
+	return 0
+}

@@ -11,11 +11,12 @@ import (
 	"time"
 )
 
-// Verify lists what clients would object to in a served chain, most telling first, nothing where all is well. Clients are taken to trust
-// roots and nothing else; roots of nil means the certificates that this machine's system trusts. key is the public half of the server's key,
-// nil where it is not known. Each of names is verified as a client would that connects to it.
+// Verify returns everything that makes clients refuse a served chain, the most severe first, or nil.
+// It assumes that clients trust roots and nothing else; nil roots stand for those of the system. key
+// is the server's public key, or nil if unknown. Verify checks each of names as a client does that
+// connects to it.
 //
-// A chain may be followed by further certificates (a rollover hands out the old CA with the new one): they are no problem.
+// Further certificates may follow the chain, as in a rollover that hands out the old and the new CA.
 func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certificate, names Names, now time.Time) []Problem {
 	if len(chain) == 0 {
 		return []Problem{{Code: CodeMissing, What: "there is no certificate", Remedy: "make one, or give its file"}}
@@ -43,7 +44,8 @@ func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certi
 	problems = append(problems, checkTimes(path, now)...)
 	problems = append(problems, checkTrust(chain, path, roots, now)...)
 	problems = append(problems, checkNames(leaf, names)...)
-	return append(problems, checkCraft(leaf)...)
+	problems = append(problems, checkCraft(leaf)...)
+	return Sort(problems)
 }
 
 // Anchors returns the self-signed certificates of a chain: what its clients are to trust. None where the chain ends below a root that is
@@ -145,9 +147,39 @@ func checkTimes(path []*x509.Certificate, now time.Time) []Problem {
 	return out
 }
 
-// checkTrust verifies the chain at a moment when all of it is valid, since checkTimes has told about the present one. Where there never is
-// such a moment checkTimes has told all there is.
+// checkTrust verifies the chain at a time when all of it is valid, because checkTimes reports about
+// now. It returns nothing if there is no such time. Besides missing trust, it reports what clients
+// refuse even if they trust the end of the chain.
 func checkTrust(chain, path, roots []*x509.Certificate, now time.Time) []Problem {
+	now, ok := commonTime(path, now)
+	if !ok {
+		return nil
+	}
+	var found []Problem
+	usage := x509.ExtKeyUsageServerAuth
+	if !forServers(chain[0]) {
+		found, usage = append(found, purpose()), x509.ExtKeyUsageAny
+	}
+	outside := checkConstraints(path)
+	found = append(found, outside...)
+	top := path[len(path)-1]
+	err := verifyChain(chain, roots, usage, now)
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown && !slices.ContainsFunc(roots, top.Equal) {
+		found = append(found, untrusted(top))
+		err = verifyChain(chain, []*x509.Certificate{top}, usage, now)
+	}
+	invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
+	switch {
+	case err == nil, len(outside) > 0 && invalid.Reason == x509.CANotAuthorizedForThisName:
+		return found
+	case invalid.Cert != nil && invalid.Reason == x509.IncompatibleUsage:
+		return append(found, purpose())
+	}
+	return append(found, refused(path, err))
+}
+
+// commonTime returns the time closest to now at which every certificate of path is valid.
+func commonTime(path []*x509.Certificate, now time.Time) (time.Time, bool) {
 	for _, c := range path {
 		if now.Before(c.NotBefore) {
 			now = c.NotBefore
@@ -158,10 +190,12 @@ func checkTrust(chain, path, roots []*x509.Certificate, now time.Time) []Problem
 			now = c.NotAfter
 		}
 	}
-	if slices.ContainsFunc(path, func(c *x509.Certificate) bool { return !validAt(c, now) }) {
-		return nil
-	}
-	opts := x509.VerifyOptions{Intermediates: x509.NewCertPool(), CurrentTime: now}
+	return now, !slices.ContainsFunc(path, func(c *x509.Certificate) bool { return !validAt(c, now) })
+}
+
+// verifyChain verifies a chain against roots, or those of the system if roots is nil.
+func verifyChain(chain, roots []*x509.Certificate, usage x509.ExtKeyUsage, now time.Time) error {
+	opts := x509.VerifyOptions{Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}}
 	for _, c := range chain[1:] {
 		opts.Intermediates.AddCert(c)
 	}
@@ -172,20 +206,33 @@ func checkTrust(chain, path, roots []*x509.Certificate, now time.Time) []Problem
 		}
 	}
 	_, err := chain[0].Verify(opts)
-	var (
-		invalid x509.CertificateInvalidError
-		unknown x509.UnknownAuthorityError
-	)
-	top := path[len(path)-1]
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &unknown) && !slices.ContainsFunc(roots, top.Equal):
-		return []Problem{untrusted(top)}
-	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		return []Problem{{Code: CodePurpose, What: "the certificate is not meant for servers (its extended key usage lacks serverAuth)", Remedy: "have a server certificate made"}}
+	return err
+}
+
+// forServers reports whether the extended key usages of a certificate include servers.
+func forServers(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+func purpose() Problem {
+	return Problem{
+		Code: CodePurpose, What: "the certificate is not meant for servers (its extended key usage lacks serverAuth)",
+		Remedy: "request a server certificate",
 	}
-	return []Problem{refused(path, err)}
+}
+
+// checkConstraints reports the names of the first certificate that a CA above it may not sign.
+func checkConstraints(path []*x509.Certificate) (found []Problem) {
+	for _, ca := range path[1:] {
+		if outside := outsideLimits(ca, NamesOf(path[0])).Strings(); len(outside) > 0 {
+			found = append(found, Problem{
+				Code: CodeRefused, What: fmt.Sprintf("the CA %q may not sign a certificate for %s, so clients refuse it", ca.Subject.CommonName, list(outside)),
+				Remedy: "request a certificate without these names, or from a CA that may sign them",
+			})
+		}
+	}
+	return found
 }
 
 // refused finds out what clients object to in a chain that ends where they trust.
@@ -208,14 +255,18 @@ func refused(path []*x509.Certificate, err error) Problem {
 	return Problem{Code: CodeRefused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "have it made anew, without what they object to"}
 }
 
-// untrusted tells a chain that stops too early from one that ends at a root nobody trusts.
+// untrusted returns the problem of a chain that ends at an untrusted root, or below a root that is
+// missing.
 func untrusted(top *x509.Certificate) Problem {
 	if selfSigned(top) {
-		return Problem{Code: CodeUntrusted, What: fmt.Sprintf("clients do not trust %q, where the chain ends", top.Subject.CommonName), Remedy: "hand out that certificate as the CA to trust"}
+		return Problem{
+			Code: CodeUntrusted, What: fmt.Sprintf("clients do not trust %q, where the chain ends", top.Subject.CommonName),
+			Remedy: "hand out that certificate as the CA to trust",
+		}
 	}
 	return Problem{
 		Code: CodeIncomplete, What: fmt.Sprintf("the chain is incomplete: %q, who signed %q, is neither in it nor trusted", top.Issuer.CommonName, top.Subject.CommonName),
-		Remedy: "append the intermediate certificates of the authority, each behind the one it signed, and where clients do not know its root by themselves that too",
+		Remedy: "append the intermediate certificates of the CA, each after the one that it signed; if clients do not know the root, append that too, or name its file with --tls-ca",
 	}
 }
 

@@ -109,7 +109,7 @@ func TestVerify(t *testing.T) {
 			chain: of(of(of(root, func(c *x509.Certificate) { authority("limited")(c); c.MaxPathLenZero = true }), authority("below")), func(*x509.Certificate) {}).Chain,
 		},
 		{
-			name: "outside the name constraints", want: []string{CodeRefused}, says: "not permitted",
+			name: "outside the name constraints", want: []string{CodeRefused}, says: "may not sign",
 			chain: of(of(root, func(c *x509.Certificate) { authority("limited")(c); c.PermittedDNSDomains = []string{"example.org"} }), func(*x509.Certificate) {}).Chain,
 		},
 		{

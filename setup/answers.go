@@ -66,12 +66,15 @@ type Answers struct {
 	TLS      TLSMode
 	CertFile string // PEM, with Files
 	KeyFile  string // PEM, with Files
-	KeyType  certgen.KeyType
-	CertDays int      // life of a new server certificate
-	Subject  string   // "C=,ST=,L=,O=,OU=" of a new certificate
-	CAPermit []string // names and networks that a new private CA is limited to; empty: no limit
-	CAKey    string   // where ca.key lies, if it was moved away from certs/
-	Insecure bool     // confirms passwords over plain HTTP beyond this machine
+	TLSCA    string // PEM file, with Files: the root that clients trust; empty: in CertFile, or the system's
+	// KeyPasswordFile holds the password of an encrypted KeyFile.
+	KeyPasswordFile string
+	KeyType         certgen.KeyType
+	CertDays        int      // life of a new server certificate
+	Subject         string   // "C=,ST=,L=,O=,OU=" of a new certificate
+	CAPermit        []string // names and networks that a new private CA is limited to; empty: no limit
+	CAKey           string   // where ca.key lies, if it was moved away from certs/
+	Insecure        bool     // confirms passwords over plain HTTP beyond this machine
 
 	ACMEEmail     string // with LetsEncrypt; empty: none
 	ACMEDirectory string // URL; empty: Let's Encrypt

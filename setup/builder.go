@@ -49,7 +49,7 @@ type builder struct {
 func (b *builder) build(ctx context.Context) error {
 	b.directory(b.dir, 0o755)
 	b.directory(b.path("auth"), 0o700)
-	if made(&b.answers) {
+	if made(&b.answers) || b.keepsOwnFiles() {
 		b.directory(b.path("certs"), 0o700)
 	}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) { // a relative one, by hand, is the server's to find

@@ -26,6 +26,9 @@ const (
 	CodeCALimits     = "ca-limits"           // a name outside the limits of the CA, or other limits than it has
 	CodeLongLife     = "cert-days"           // warning: some clients refuse such a long life
 	CodeCloseEnd     = "cert-close-to-end"   // warning: the certificate in use should be renewed
+	CodeRepeated     = "cert-repeated"       // note: the file holds a certificate twice
+	CodePrivateRoot  = "cert-private-root"   // note: clients need the root of a private CA
+	CodeShortLife    = "cert-shorter"        // warning: the CA ends before the life that was asked for
 	CodeStaging      = "acme-staging"        // note: no client trusts what the staging directory signs
 	CodeUnreached    = "acme-unreachable"    // the ACME directory does not answer
 	CodeChallenge    = "acme-challenge"      // warning: the CA will not reach this server

@@ -12,6 +12,18 @@ const (
 	Note    Severity = "note"    // worth knowing
 )
 
+// rank orders severities, the gravest first.
+func (s Severity) rank() int {
+	switch s {
+	case Refused:
+		return 0
+	case Warning:
+		return 1
+	default:
+		return 2
+	}
+}
+
 // Finding is what is wrong with an answer, or worth knowing about it. It never holds a secret.
 type Finding struct {
 	Question string   `json:"question"`          // Question.ID

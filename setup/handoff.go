@@ -75,6 +75,9 @@ func (b *builder) trustFile() string {
 	case SelfSigned:
 		return b.path(CertFile)
 	case Files:
+		if b.answers.TLSCA != "" {
+			return b.path(OwnCAFile)
+		}
 		return b.answers.CertFile
 	case Off, LetsEncrypt:
 	}

@@ -17,6 +17,8 @@ const (
 	KeyFile       = "certs/tls.key"
 	CACertFile    = "certs/ca.crt"
 	CAKeyFile     = "certs/ca.key"
+	OwnKeyFile    = "certs/own.key"    // the operator's key, decrypted
+	OwnCAFile     = "certs/own-ca.crt" // the root of the operator's certificate
 	AnswersFile   = "answers.yml"
 	HandoffFile   = "handoff.md"
 	PasswordsFile = "initial-passwords"

@@ -168,7 +168,42 @@ func (in *Installed) Trust() []*x509.Certificate {
 	case in.tlsMode() == string(PrivateCA) && in.CA != nil:
 		return in.CA.Chain
 	}
+	if in.tlsMode() == string(Files) {
+		if roots, err := readChain(in.path(OwnCAFile)); err == nil {
+			return roots
+		}
+	}
 	return certgen.Anchors(in.Cert.Chain)
+}
+
+// Authority returns the private CA that signed the certificate in use, or nil.
+func (in *Installed) Authority() *x509.Certificate {
+	if in.Cert == nil || in.CA == nil || in.tlsMode() != string(PrivateCA) {
+		return nil
+	}
+	for _, ca := range in.CA.Chain {
+		if in.Cert.Chain[0].CheckSignatureFrom(ca) == nil {
+			return ca
+		}
+	}
+	return nil
+}
+
+// AuthorityProblems returns what is wrong with the lifetime of the private CA.
+func (in *Installed) AuthorityProblems(now time.Time) []certgen.Problem {
+	if ca := in.Authority(); ca != nil {
+		return certgen.CheckCA(ca, in.Cert.Chain[0], now)
+	}
+	return nil
+}
+
+// Unrooted returns the last certificate of a chain whose root the installation does not know, and which the
+// system does not trust, or nil. Checks trust it in place of the root; clients cannot.
+func (in *Installed) Unrooted(now time.Time) *x509.Certificate {
+	if in.Cert == nil || in.tlsMode() != string(Files) || len(in.Cert.Chain) < 2 || in.Trust() != nil || trustedBySystem(in.Cert.Chain, now) {
+		return nil
+	}
+	return in.Cert.Chain[len(in.Cert.Chain)-1]
 }
 
 // tlsMode tells how the server of the installation speaks TLS.

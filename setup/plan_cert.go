@@ -145,23 +145,6 @@ func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err erro
 	return pair.Leaf(), trust, b.leaf(pair, old, reason, options.Key != nil)
 }
 
-// ownCertificate reads the operator's certificate. One that the server uses already and that cannot be read was told about, and keeps nobody
-// from changing something else.
-func (b *builder) ownCertificate() (*x509.Certificate, []byte, error) {
-	data, err := os.ReadFile(b.answers.CertFile)
-	var chain []*x509.Certificate
-	if err == nil {
-		chain, err = certgen.ParseChain(data)
-	}
-	switch c := b.installed.Config; {
-	case err == nil:
-		return chain[0], certgen.EncodeChain(certgen.Anchors(chain)...), nil
-	case c != nil && c.HTTP.TLS.Certificate == b.answers.CertFile:
-		return nil, nil, nil
-	}
-	return nil, nil, fmt.Errorf("read certificate: %w", err)
-}
-
 // oldLeaf is the certificate of the installation that a new one takes the place of.
 func (b *builder) oldLeaf() *Certificate {
 	if c := b.installed.Cert; c != nil && c.Path == b.path(CertFile) {

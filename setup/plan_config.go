@@ -75,6 +75,9 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 func (a *Answers) tlsFiles() (certificate, key string) {
 	switch a.TLS {
 	case Files:
+		if a.KeyPasswordFile != "" && a.keyEncrypted() {
+			return a.CertFile, filepath.Join(a.Dir, filepath.FromSlash(OwnKeyFile))
+		}
 		return a.CertFile, a.KeyFile
 	case PrivateCA, SelfSigned:
 		return filepath.Join(a.Dir, filepath.FromSlash(CertFile)), filepath.Join(a.Dir, filepath.FromSlash(KeyFile))

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"packhouse/certgen"
 	"packhouse/server/config"
@@ -37,9 +37,9 @@ func tlsQuestion() *Question {
 			a.TLS = TLSMode(strings.TrimSpace(s))
 			return nil
 		},
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, m *Machine, a *Answers) []Finding {
 			if a.TLS == PrivateCA && a.existing != nil && a.existing.CA != nil && !a.NewCA {
-				return judgeCA(a)
+				return judgeCA(a, m.now())
 			}
 			if ordered(a) {
 				return judgeOrder(a)
@@ -57,141 +57,31 @@ func tlsQuestion() *Question {
 	return q
 }
 
-// judgeCA says whether the CA that is there can sign what is due.
-func judgeCA(a *Answers) []Finding {
+// judgeCA reports whether the CA of the installation can sign a certificate that is due, for as long
+// as the answers ask.
+func judgeCA(a *Answers, now time.Time) []Finding {
 	if reason := leafReason(a, a.existing); reason == "" {
 		return nil
 	}
 	if outside := outsideCA(a); len(outside) > 0 {
 		return outside
 	}
+	ca := a.existing.CA.Chain[0]
+	if now.After(ca.NotAfter) {
+		p := certgen.CheckCA(ca, nil, now)[0]
+		f := refused(p.Code, "a new certificate is due, and the CA cannot sign it: "+p.What, p.Remedy)
+		f.Flag = "--new-ca"
+		return []Finding{f}
+	}
 	if _, err := signingCA(a, a.existing); err != nil {
 		return []Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")}
 	}
+	if end := now.AddDate(0, 0, a.certDays()); ca.NotAfter.Before(end.Add(-certgen.Backdate)) {
+		f := warned(CodeShortLife, fmt.Sprintf("the new certificate ends on %s, not on %s: its CA ends then", day(ca.NotAfter), day(end)), "packhouse cert rotate --new-ca creates another CA; hand out its ca.crt to every client")
+		f.Flag = "--new-ca"
+		return []Finding{f}
+	}
 	return nil
-}
-
-func ownFiles(a *Answers) bool { return a.TLS == Files }
-
-func certQuestion() *Question {
-	q := &Question{
-		ID: "cert", Title: "Certificate", Kind: Path, Flags: []string{"--tls-cert"}, Asked: ownFiles,
-		Ask: "Where is the certificate?",
-		Help: "A PEM file with the server's certificate first and every intermediate certificate behind it, in the order in which each signed the one before. The " +
-			"server reads it where it lies and notices when it is renewed there. Most clients fail on a chain that is not complete, though browsers may not.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
-			if a.CertFile == "" {
-				return []Finding{refused(CodeMissing, "the certificate's file is missing", "give its path")}
-			}
-			return nil
-		},
-		Probe: unlessInUse(probeCert),
-	}
-	return q.text(func(a *Answers) *string { return &a.CertFile })
-}
-
-// unlessInUse makes warnings of what is refused about files that the server uses already: what is wrong with them must not keep somebody from
-// changing something else.
-func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func(context.Context, *Machine, *Answers) []Finding {
-	return func(ctx context.Context, m *Machine, a *Answers) []Finding {
-		findings := probe(ctx, m, a)
-		if in := a.existing; in != nil && in.Config != nil && in.Config.HTTP.TLS.Certificate == a.CertFile && in.Config.HTTP.TLS.Key == a.KeyFile {
-			for i := range findings {
-				if findings[i].Severity == Refused {
-					findings[i].Severity = Warning
-				}
-			}
-		}
-		return findings
-	}
-}
-
-func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
-	data, err := os.ReadFile(a.CertFile)
-	if err != nil {
-		return []Finding{unreadable(err)}
-	}
-	chain, err := certgen.ParseChain(data)
-	if err != nil {
-		return []Finding{fromInput(err)}
-	}
-	names, err := certgen.ParseNames([]string{canonical(a.Hostname)})
-	if err != nil {
-		return nil // told at the host name
-	}
-	var findings []Finding
-	for _, p := range certgen.Verify(chain, nil, nil, names, m.now()) {
-		f := refused(p.Code, p.What, p.Remedy)
-		switch {
-		case p.Warning:
-			f.Severity = Warning
-		case p.Code == certgen.CodeUntrusted: // a private authority, whole: clients have to be told
-			f = noted(p.Code, p.What, "clients need its root certificate")
-		}
-		findings = append(findings, f)
-	}
-	if !AnyRefused(findings) && certgen.CloseToEnd(chain[0], m.now()) {
-		info := certgen.Inspect(chain[0])
-		findings = append(findings, warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", info.DaysLeft(m.now())), "renew it soon; the server notices by itself"))
-	}
-	return findings
-}
-
-func keyQuestion() *Question {
-	q := &Question{
-		ID: "key", Title: "Private key", Kind: Path, Flags: []string{"--tls-key"}, Asked: ownFiles,
-		Ask:  "Where is its private key?",
-		Help: "A PEM file without a passphrase, because a server starts unattended. Whoever can read it can pretend to be this server, so it must not be readable by all.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
-			if a.KeyFile == "" {
-				return []Finding{refused(CodeMissing, "the private key's file is missing", "give its path")}
-			}
-			return nil
-		},
-		Probe: unlessInUse(probeKey),
-	}
-	return q.text(func(a *Answers) *string { return &a.KeyFile })
-}
-
-func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
-	info, err := os.Stat(a.KeyFile)
-	if err != nil {
-		return []Finding{unreadable(err)}
-	}
-	if !info.Mode().IsRegular() {
-		return []Finding{refused(CodeUnread, a.KeyFile+" is no file that a server could read again at its next start", "give the path of a file")}
-	}
-	var findings []Finding
-	if info.Mode().Perm()&0o004 != 0 {
-		findings = append(findings, refused(CodeOpenKey, fmt.Sprintf("%s has mode %04o: everybody on this machine can read the private key", a.KeyFile, info.Mode().Perm()), "chmod 600 "+Shell(a.KeyFile)))
-	}
-	key, err := os.ReadFile(a.KeyFile)
-	if err != nil {
-		return append(findings, unreadable(err))
-	}
-	cert, err := os.ReadFile(a.CertFile)
-	if err != nil {
-		return findings // told at the certificate
-	}
-	if _, err := certgen.ParseChain(cert); err != nil {
-		return findings
-	}
-	if _, err := certgen.ParsePair(cert, key); err != nil {
-		findings = append(findings, fromInput(err))
-	}
-	return findings
-}
-
-func unreadable(err error) Finding {
-	return refused(CodeUnread, "the file cannot be read: "+err.Error(), "check the path, and that this user may read it")
-}
-
-// fromInput takes over what certgen says about a file.
-func fromInput(err error) Finding {
-	if input, ok := errors.AsType[*certgen.InputError](err); ok {
-		return refused(input.Code, input.What, input.Remedy)
-	}
-	return refused(certgen.CodeNotPEM, err.Error(), "give a PEM file")
 }
 
 func insecureQuestion() *Question {

@@ -117,7 +117,7 @@ func TestRefusals(t *testing.T) {
 		{"certificate expired", fakeHost{}, flagsOnly(ownFiles(expired, expiredKey)), "cert", certgen.CodeExpired, "--tls-cert", "ran out"},
 		{"certificate not yet valid", fakeHost{}, flagsOnly(ownFiles(early, earlyKey)), "cert", certgen.CodeNotYetValid, "--tls-cert", "not valid before"},
 		{"certificate of another name", fakeHost{}, flagsOnly(ownFiles(other, otherKey)), "cert", certgen.CodeName, "--tls-cert", "registry.example.com"},
-		{"chain incomplete", fakeHost{}, flagsOnly(ownFiles(incomplete, leafKey)), "cert", certgen.CodeIncomplete, "--tls-cert", "incomplete"},
+		{"chain incomplete", fakeHost{}, flagsOnly(ownFiles(incomplete, leafKey)), "tls-ca", certgen.CodeIncomplete, "--tls-ca", "incomplete"},
 		{"chain out of order", fakeHost{}, flagsOnly(ownFiles(disorder, leafKey)), "cert", certgen.CodeOrder, "--tls-cert", "begins with a CA"},
 		{"key readable by all", fakeHost{}, flagsOnly(ownFiles(good, openKey)), "key", CodeOpenKey, "--tls-key", "0644"},
 		{"plain HTTP to the network", fakeHost{}, flagsOnly(Values{"tls": {"off"}, "addr": {":5000"}}), "insecure", CodePlain, "--insecure", ":5000"},

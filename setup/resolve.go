@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -208,6 +209,9 @@ func (r *resolver) base() {
 	if a.TLS == Files {
 		set("cert", FromInstallation, func() { a.CertFile = c.HTTP.TLS.Certificate })
 		set("key", FromInstallation, func() { a.KeyFile = c.HTTP.TLS.Key })
+		if _, err := os.Stat(in.path(OwnCAFile)); err == nil {
+			set("tls-ca", FromInstallation, func() { a.TLSCA = in.path(OwnCAFile) })
+		}
 	}
 	if l := c.HTTP.TLS.LetsEncrypt; l.Enabled() {
 		set("acme-email", FromInstallation, func() { a.ACMEEmail = l.Email })
@@ -322,6 +326,13 @@ func (r *resolver) existing() {
 			remedy = "setup writes it again"
 		}
 		r.findings = append(r.findings, noted(CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), remedy))
+	}
+	if !r.answers.NewCA {
+		for _, p := range in.AuthorityProblems(r.machine.now()) {
+			f := warned(p.Code, p.What, p.Remedy)
+			f.Flag, f.Question = "--new-ca", "tls"
+			r.findings = append(r.findings, f)
+		}
 	}
 	if in.Cert != nil && in.Cert.CloseEnd && made(&r.answers) && !r.answers.RotateCert {
 		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", in.Cert.Info.DaysLeft(r.machine.now())), "renew it")

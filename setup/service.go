@@ -151,7 +151,7 @@ func (b *builder) service() error {
 	s := templates.Service{Name: Unit, Program: program, Config: b.path(ConfigFile), Dir: b.dir, User: a.name, Group: a.group}
 	planned := b.plannedConfig()
 	s.Writable, s.LowPort = b.written(planned), lowPort(planned)
-	owned := map[string]bool{b.path(HtpasswdFile): true, b.path(KeyFile): true}
+	owned := map[string]bool{b.path(HtpasswdFile): true, b.path(KeyFile): true, b.path(OwnKeyFile): true}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
 		s.StoragePath = b.answers.StoragePath
 		s.Writable = append(s.Writable, b.answers.StoragePath)
@@ -190,7 +190,7 @@ func (b *builder) takeBack(unit string) {
 	if _, err := os.Lstat(unit); err == nil {
 		b.remove(unit, false, "systemd does not run the server any more")
 	}
-	theirs := []string{b.path("auth"), b.path("certs"), b.path(HtpasswdFile), b.path(KeyFile), b.answers.StoragePath}
+	theirs := []string{b.path("auth"), b.path("certs"), b.path(HtpasswdFile), b.path(KeyFile), b.path(OwnKeyFile), b.answers.StoragePath}
 	for i := range b.plan.Changes {
 		c := &b.plan.Changes[i]
 		switch {

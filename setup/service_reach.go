@@ -87,7 +87,10 @@ func (a *Answers) readBy() []string {
 	var paths []string
 	switch a.TLS {
 	case Files:
-		paths = append(paths, a.CertFile, a.KeyFile)
+		paths = append(paths, a.CertFile)
+		if _, key := a.tlsFiles(); key == a.KeyFile && key != filepath.Join(a.Dir, filepath.FromSlash(OwnKeyFile)) {
+			paths = append(paths, key)
+		}
 	case LetsEncrypt:
 		paths = append(paths, a.ACMECA)
 	}

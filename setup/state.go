@@ -99,6 +99,9 @@ func StateOf(m *Machine, in *Installed, url string) *State {
 	if in.Recovered != "" {
 		s.Findings = append(s.Findings, warned(CodeHalfDone, in.Recovered, ""))
 	}
+	for _, p := range in.AuthorityProblems(m.now()) {
+		s.Findings = append(s.Findings, warned(p.Code, p.What, p.Remedy))
+	}
 	if info, err := os.Stat(in.path(PasswordsFile)); err == nil && m.now().Sub(info.ModTime()) > staysSecret {
 		s.Findings = append(s.Findings, warned(CodePassword, "generated passwords have been lying in "+filepath.Join(in.Dir, PasswordsFile)+" for more than 7 days", "hand them out, then remove the file"))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -56,6 +57,7 @@ func (a *app) apply(ctx context.Context, c change) error {
 		return err
 	}
 	a.sayMeaning(plan)
+	a.sayFindings(slices.DeleteFunc(findings, func(f setup.Finding) bool { return f.Code != setup.CodeShortLife }))
 	result := resultOf(plan)
 	if len(plan.Passwords) > 0 && !c.show {
 		result.PasswordsFile = filepath.Join(plan.Dir, setup.PasswordsFile)

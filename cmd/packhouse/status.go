@@ -247,6 +247,9 @@ func (a *app) statusOfInstallation(r *statusReport) {
 	if installed.HalfDone {
 		r.add(findingSetup, "an earlier change of "+dir+" was cut off, and is unfinished", "run "+setup.Completes(dir)+" as the user it belongs to")
 	}
+	for _, p := range installed.AuthorityProblems(a.now()) {
+		r.add(p.Code, p.What, p.Remedy)
+	}
 	info, err := os.Stat(filepath.Join(dir, setup.PasswordsFile))
 	if err == nil && a.now().Sub(info.ModTime()) > keepInitialPasswords {
 		r.add(findingPasswords, fmt.Sprintf("generated passwords have been lying in %s for more than 7 days", filepath.Join(dir, setup.PasswordsFile)), "hand them out and remove the file")

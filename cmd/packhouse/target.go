@@ -60,6 +60,12 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	}
 	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
 		t.Chain, t.Roots = chainOf(tls.Certificate, s.installed)
+		if s.installed != nil {
+			t.CA = s.installed.Authority()
+			if top := s.installed.Unrooted(a.now()); top != nil {
+				t.Roots, t.Unrooted = []*x509.Certificate{top}, true
+			}
+		}
 	} else if tls.LetsEncrypt.Enabled() {
 		a.addOrders(ctx, &t, server.faults)
 	}

@@ -142,8 +142,8 @@ func (v *verifier) certificate() (public bool) {
 	anchors := certgen.Anchors(chain)
 	var key crypto.PublicKey
 	for _, p := range certgen.Verify(chain, key, anchors, certgen.Names{}, v.probes.Now()) {
-		if p.Code == certgen.CodeUntrusted {
-			continue // a CA of one's own that is not in the file
+		if p.Code == certgen.CodeUntrusted || p.Code == certgen.CodeIncomplete && len(chain) > 1 {
+			continue // a private CA, whose root need not be in the file
 		}
 		v.add(Warning, CodeCertificate, certKey, ": "+p.What, p.Remedy)
 	}

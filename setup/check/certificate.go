@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"strings"
 
 	"packhouse/certgen"
 )
@@ -37,26 +38,39 @@ func proveCertificate(_ context.Context, s *session) Result {
 	return r
 }
 
-// judgeChain looks at a chain as a client would that trusts what clients are told to trust.
+// judgeChain verifies a chain as a client does that trusts what the installation hands out. The cause
+// names every problem, the most severe first.
 func (s *session) judgeChain(chain []*x509.Certificate) Result {
 	problems := certgen.Verify(chain, nil, s.Roots, s.Names, s.Now())
+	leaf := chain[0]
+	if s.CA != nil {
+		problems = certgen.Sort(append(certgen.CheckCA(s.CA, leaf, s.Now()), problems...)) // its remedy mends the others
+	}
 	var worst *certgen.Problem
+	var all []string
 	for i, p := range problems {
-		if worst == nil || (worst.Warning && !p.Warning) {
+		if worst == nil {
 			worst = &problems[i]
 		}
+		all = append(all, p.What)
 	}
-	leaf := chain[0]
+	cause := strings.Join(all, "; also: ")
 	days := certgen.Inspect(leaf).DaysLeft(s.Now())
 	switch {
 	case worst != nil && !worst.Warning:
-		return failed(worst.Code, counted(len(problems), "problem"), worst.What, worst.Remedy)
+		return failed(worst.Code, counted(len(problems), "problem"), cause, worst.Remedy)
+	case worst != nil && worst.Code == certgen.CodeCACloseEnd:
+		return warning(worst.Code, fmt.Sprintf("%d days left", days), cause, worst.Remedy)
 	case certgen.CloseToEnd(leaf, s.Now()):
 		return warning("cert-close-to-end", fmt.Sprintf("%d days left", days), "it ends on "+leaf.NotAfter.UTC().Format("2006-01-02"), "packhouse cert rotate")
 	case worst != nil:
-		return warning(worst.Code, fmt.Sprintf("%d days left", days), worst.What, worst.Remedy)
+		return warning(worst.Code, fmt.Sprintf("%d days left", days), cause, worst.Remedy)
 	}
-	return passed("%d names, each verified as a client would, %d days", len(s.Names.Strings()), days)
+	r := passed("%d names, each verified as a client would, %d days", len(s.Names.Strings()), days)
+	if s.Unrooted {
+		r.Advice = fmt.Sprintf("clients must trust the root %q, which is not known here: packhouse setup --tls-ca FILE verifies the chain against it and hands it out", chain[len(chain)-1].Issuer.CommonName)
+	}
+	return r
 }
 
 // pending is the order that the server waits for with a stand-in; nil: it shows a certificate.

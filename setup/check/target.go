@@ -26,6 +26,8 @@ type Target struct {
 	Files      []File              // what belongs to the installation
 	Chain      []*x509.Certificate // what tls.crt holds, leaf first; empty without TLS
 	Roots      []*x509.Certificate // handed out to clients; empty: the system's roots
+	Unrooted   bool                // Roots stands in for a root that is not known
+	CA         *x509.Certificate   // the private CA of the installation; nil: none
 	Names      certgen.Names       // that clients use
 	URL        string              // base URL clients use
 	Dial       string              // host:port to connect to in place of what URL resolves to; empty: resolve

@@ -1,0 +1,80 @@
+package setup
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"packhouse/certgen"
+)
+
+// keepsOwnFiles reports whether the installation holds copies of the operator's files.
+func (b *builder) keepsOwnFiles() bool {
+	_, key := b.answers.tlsFiles()
+	return b.answers.TLS == Files && (b.answers.TLSCA != "" || key == b.path(OwnKeyFile))
+}
+
+// ownCertificate plans the copies that the installation keeps of the operator's files: a decrypted key
+// and the root. It returns the certificate, and the PEM that clients must trust. A certificate that
+// cannot be read was reported; if the server uses it already, it does not prevent other changes.
+func (b *builder) ownCertificate() (*x509.Certificate, []byte, error) {
+	if err := b.ownKey(); err != nil {
+		return nil, nil, err
+	}
+	roots, err := b.ownCA()
+	if err != nil {
+		return nil, nil, err
+	}
+	chain, err := readChain(b.answers.CertFile)
+	switch c := b.installed.Config; {
+	case err == nil && roots != nil:
+		return chain[0], roots, nil
+	case err == nil:
+		return chain[0], certgen.EncodeChain(certgen.Anchors(chain)...), nil
+	case c != nil && c.HTTP.TLS.Certificate == b.answers.CertFile:
+		return nil, roots, nil
+	}
+	return nil, nil, fmt.Errorf("read certificate: %w", err)
+}
+
+// ownKey plans the decrypted copy of an encrypted key.
+func (b *builder) ownKey() error {
+	_, key := b.answers.tlsFiles()
+	switch {
+	case key != b.path(OwnKeyFile):
+		b.discard(OwnKeyFile, true)
+		return nil
+	case filepath.Clean(b.answers.KeyFile) == key:
+		b.keepSecret(OwnKeyFile)
+		return nil
+	}
+	data, err := b.answers.decryptedKey()
+	if err != nil {
+		return &RefusedError{Findings: []Finding{refused(certgen.CodeKeyEncrypted, err.Error(), "name the file with the password of the key: --tls-key-password-file")}}
+	}
+	b.secret(OwnKeyFile, data, "the private key of "+b.answers.KeyFile+", decrypted")
+	return nil
+}
+
+// ownCA plans the copy of the root, and returns it.
+func (b *builder) ownCA() ([]byte, error) {
+	if b.answers.TLSCA == "" {
+		b.discard(OwnCAFile, false)
+		return nil, nil
+	}
+	roots, err := readChain(b.answers.TLSCA)
+	if err != nil {
+		return nil, fmt.Errorf("read root of the certificate: %w", err)
+	}
+	data := certgen.EncodeChain(roots...)
+	b.file(OwnCAFile, data, "the root of the certificate, for clients to trust")
+	return data, nil
+}
+
+// discard plans to remove a copy that the installation no longer uses, if there is one.
+func (b *builder) discard(name string, secret bool) {
+	if _, err := os.Lstat(b.path(name)); err == nil {
+		b.remove(b.path(name), secret, "no longer used")
+	}
+}

@@ -1,0 +1,296 @@
+package setup
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/setup/keyfile"
+)
+
+func ownFiles(a *Answers) bool { return a.TLS == Files }
+
+func certQuestion() *Question {
+	q := &Question{
+		ID: "cert", Title: "Certificate", Kind: Path, Flags: []string{"--tls-cert"}, Asked: ownFiles,
+		Ask: "Where is the certificate?",
+		Help: "A PEM file with the server's certificate, followed by every intermediate certificate, each after the one that it signed. The server reads the file " +
+			"in place and notices when it is renewed. Most clients refuse an incomplete chain, although browsers may accept it.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.CertFile == "" {
+				return []Finding{refused(CodeMissing, "the certificate's file is missing", "give its path")}
+			}
+			return nil
+		},
+		Probe: unlessInUse(probeCert),
+	}
+	return q.text(func(a *Answers) *string { return &a.CertFile })
+}
+
+// unlessInUse turns refusals into warnings if the server uses the files already: they must not prevent
+// other changes.
+func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func(context.Context, *Machine, *Answers) []Finding {
+	return func(ctx context.Context, m *Machine, a *Answers) []Finding {
+		findings := probe(ctx, m, a)
+		if in := a.existing; in != nil && in.Config != nil && in.Config.HTTP.TLS.Certificate == a.CertFile && in.Config.HTTP.TLS.Key == a.KeyFile {
+			for i := range findings {
+				if findings[i].Severity == Refused {
+					findings[i].Severity = Warning
+				}
+			}
+		}
+		return findings
+	}
+}
+
+// probeCert reports everything that is wrong with the certificate, except a missing root, which is
+// [probeTLSCA]'s.
+func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
+	data, err := os.ReadFile(a.CertFile)
+	if err != nil {
+		return []Finding{unreadable(err)}
+	}
+	chain, err := certgen.ParseChain(data)
+	if err != nil {
+		return []Finding{fromInput(err)}
+	}
+	names, err := certgen.ParseNames([]string{canonical(a.Hostname)})
+	if err != nil {
+		return nil // the host name's question reports it
+	}
+	var findings []Finding
+	for _, p := range certgen.Verify(chain, nil, a.roots(chain, m.now()), names, m.now()) {
+		f := refused(p.Code, p.What, p.Remedy)
+		switch {
+		case p.Code == certgen.CodeIncomplete, p.Code == certgen.CodeUntrusted && a.TLSCA != "":
+			continue
+		case p.Warning:
+			f.Severity = Warning
+		case p.Code == certgen.CodeUntrusted: // a whole chain of a private CA
+			f = noted(p.Code, p.What, "clients need its root certificate")
+		}
+		findings = append(findings, f)
+	}
+	if !AnyRefused(findings) && certgen.CloseToEnd(chain[0], m.now()) {
+		info := certgen.Inspect(chain[0])
+		findings = append(findings, warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", info.DaysLeft(m.now())), "renew it soon; the server notices by itself"))
+	}
+	if n := certgen.Repeated(data); n > 0 {
+		findings = append(findings, noted(CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n), "the server leaves repetitions out of what it serves"))
+	}
+	slices.SortStableFunc(findings, func(x, y Finding) int { return x.Severity.rank() - y.Severity.rank() })
+	return findings
+}
+
+// roots returns the certificates to verify a chain against: those of the system if they verify it,
+// which are nil, otherwise those of --tls-ca.
+func (a *Answers) roots(chain []*x509.Certificate, now time.Time) []*x509.Certificate {
+	if a.TLSCA == "" || trustedBySystem(chain, now) {
+		return nil
+	}
+	roots, _ := readChain(a.TLSCA) // the question reports the error
+	return roots
+}
+
+// trustedBySystem reports whether the roots of the system complete a chain.
+func trustedBySystem(chain []*x509.Certificate, now time.Time) bool {
+	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p certgen.Problem) bool {
+		return p.Code == certgen.CodeIncomplete || p.Code == certgen.CodeUntrusted
+	})
+}
+
+func readChain(path string) ([]*x509.Certificate, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return certgen.ParseChain(data)
+}
+
+// lacksRoot reports whether the chain of the answers ends below a root that neither the file nor the
+// system has.
+func lacksRoot(a *Answers, now time.Time) bool {
+	chain, err := readChain(a.CertFile)
+	return err == nil && len(certgen.Anchors(chain)) == 0 && !trustedBySystem(chain, now)
+}
+
+func tlsCAQuestion() *Question {
+	q := &Question{
+		ID: "tls-ca", Title: "Root of the CA", Kind: Path, Flags: []string{"--tls-ca"},
+		Asked: func(a *Answers) bool { return ownFiles(a) && (a.TLSCA != "" || lacksRoot(a, time.Now())) },
+		Ask:   "Which root certificate do clients trust?", Empty: "not known here",
+		Help: "A PEM file with the root of the CA that issued the certificate. cert-manager, step-ca and Vault issue a chain without its root and write the root to " +
+			"a file of its own. Setup verifies the chain against it, copies it into the installation and hands it out to clients.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.TLSCA == "" {
+				return nil
+			}
+			data, err := os.ReadFile(a.TLSCA)
+			if err != nil {
+				return []Finding{unreadable(err)}
+			}
+			if _, err := certgen.ParseChain(data); err != nil {
+				return []Finding{fromInput(err)}
+			}
+			return nil
+		},
+		Probe: unlessInUse(probeTLSCA),
+	}
+	return q.text(func(a *Answers) *string { return &a.TLSCA })
+}
+
+// probeTLSCA reports whether the chain ends at a root that clients can trust.
+func probeTLSCA(_ context.Context, m *Machine, a *Answers) []Finding {
+	chain, err := readChain(a.CertFile)
+	if err != nil {
+		return nil // the certificate's question reports it
+	}
+	for _, p := range certgen.Verify(chain, nil, a.roots(chain, m.now()), certgen.Names{}, m.now()) {
+		switch {
+		case p.Code == certgen.CodeIncomplete && a.TLSCA == "" && len(chain) > 1:
+			return []Finding{noted(p.Code, fmt.Sprintf("the root of the chain, %q, is not in the file and this machine does not trust it", chain[len(chain)-1].Issuer.CommonName),
+				"clients need that root: --tls-ca FILE verifies the chain against it and hands it out")}
+		case p.Code == certgen.CodeIncomplete:
+			return []Finding{refused(p.Code, p.What, p.Remedy)}
+		case p.Code == certgen.CodeUntrusted && a.TLSCA != "":
+			return []Finding{refused(p.Code, fmt.Sprintf("the chain ends at another root than those of %s: %s", a.TLSCA, p.What), "name the root of the CA that issued the certificate")}
+		}
+	}
+	if a.TLSCA != "" && !trustedBySystem(chain, m.now()) {
+		return []Finding{noted(CodePrivateRoot, "the root of the certificate is a private CA", "clients need it: setup hands out a copy in "+OwnCAFile)}
+	}
+	return nil
+}
+
+func keyQuestion() *Question {
+	q := &Question{
+		ID: "key", Title: "Private key", Kind: Path, Flags: []string{"--tls-key"}, Asked: ownFiles,
+		Ask: "Where is its private key?",
+		Help: "A PEM file: PKCS#8, PKCS#1 or SEC 1. Anyone who can read it can impersonate this server, so it must not be readable by all. If it is encrypted, setup " +
+			"asks for its password and keeps a decrypted copy, because a server starts unattended.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.KeyFile == "" {
+				return []Finding{refused(CodeMissing, "the private key's file is missing", "give its path")}
+			}
+			return nil
+		},
+		Probe: unlessInUse(probeKey),
+	}
+	return q.text(func(a *Answers) *string { return &a.KeyFile })
+}
+
+func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
+	findings, regular := probeSecretFile(a.KeyFile, "the private key")
+	if !regular {
+		return findings
+	}
+	key, err := os.ReadFile(a.KeyFile)
+	if err != nil {
+		return append(findings, unreadable(err))
+	}
+	if keyfile.Encrypted(key) {
+		if key, err = a.decryptedKey(); err != nil {
+			return findings // the password's question reports it
+		}
+	}
+	cert, err := os.ReadFile(a.CertFile)
+	if err == nil {
+		_, err = certgen.ParseChain(cert)
+	}
+	if err != nil { // the certificate's question reports it; the key is checked by itself
+		err = certgen.CheckKey(key)
+	} else {
+		_, err = certgen.ParsePair(cert, key)
+	}
+	if err != nil {
+		findings = append(findings, fromInput(err))
+	}
+	return findings
+}
+
+// probeSecretFile reports a file with a secret that is missing or that everyone may read. regular is
+// false if the file cannot be used at all.
+func probeSecretFile(path, what string) (findings []Finding, regular bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return []Finding{unreadable(err)}, false
+	}
+	if !info.Mode().IsRegular() {
+		return []Finding{refused(CodeUnread, path+" is not a regular file", "give the path of a file")}, false
+	}
+	if info.Mode().Perm()&0o004 != 0 {
+		findings = append(findings, refused(CodeOpenKey, fmt.Sprintf("%s has mode %04o: everyone on this machine can read %s", path, info.Mode().Perm(), what), "chmod 600 "+Shell(path)))
+	}
+	return findings, true
+}
+
+func keyPasswordQuestion() *Question {
+	q := &Question{
+		ID: "key-password", Title: "Key password", Kind: Path, Flags: []string{"--tls-key-password-file"},
+		Asked: func(a *Answers) bool { return ownFiles(a) && a.keyEncrypted() },
+		Ask:   "Which file holds the password of the private key?",
+		Help: "A file with one line. Setup decrypts the key with it and writes the key into the installation, readable by the server only. The server starts " +
+			"unattended, so it cannot ask. Setup does not keep the password.",
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			if a.KeyPasswordFile == "" {
+				return []Finding{refused(certgen.CodeKeyEncrypted, "the private key is encrypted", "name the file with its password")}
+			}
+			return nil
+		},
+		Probe: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+			findings, regular := probeSecretFile(a.KeyPasswordFile, "the password of the private key")
+			if !regular {
+				return findings
+			}
+			if _, err := a.decryptedKey(); errors.Is(err, keyfile.ErrPassword) {
+				findings = append(findings, refused(certgen.CodeKeyEncrypted, err.Error(), "the file holds the password alone, in one line"))
+			} else if err != nil {
+				findings = append(findings, refused(CodeUnread, err.Error(), "check the path, and that this user may read it"))
+			}
+			return findings
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.KeyPasswordFile })
+}
+
+// keyEncrypted reports whether the private key of the answers is encrypted. A file that cannot be
+// read is not.
+func (a *Answers) keyEncrypted() bool {
+	data, err := os.ReadFile(a.KeyFile)
+	return err == nil && keyfile.Encrypted(data)
+}
+
+// decryptedKey returns the decrypted private key of the answers as PEM.
+func (a *Answers) decryptedKey() ([]byte, error) {
+	data, err := os.ReadFile(a.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read private key: %w", err)
+	}
+	password, err := os.ReadFile(a.KeyPasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("read password of the private key: %w", err)
+	}
+	return keyfile.Decrypt(data, []byte(strings.TrimRight(string(password), "\r\n")))
+}
+
+func unreadable(err error) Finding {
+	if errors.Is(err, fs.ErrNotExist) {
+		return refused(CodeUnread, "the file cannot be read: "+err.Error(), "check the path")
+	}
+	return refused(CodeUnread, "the file cannot be read: "+err.Error(), "check the path, and that this user may read it")
+}
+
+// fromInput returns the finding of an error that certgen reports about a file.
+func fromInput(err error) Finding {
+	if input, ok := errors.AsType[*certgen.InputError](err); ok {
+		return refused(input.Code, input.What, input.Remedy)
+	}
+	return refused(certgen.CodeNotPEM, err.Error(), "give a PEM file")
+}
