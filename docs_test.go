@@ -18,7 +18,7 @@ var codeSources = []struct {
 	dir  string
 	form *regexp.Regexp
 }{
-	{"certgen", regexp.MustCompile(`^cert-[a-z-]+$`)},
+	{"certgen", regexp.MustCompile(`^(cert|ca)-[a-z-]+$`)},
 	{"server/config", regexp.MustCompile(`^config-[a-z-]+$`)},
 	{"server/auth/htpasswd", regexp.MustCompile(`^htpasswd-[a-z-]+$`)},
 	{"setup", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -174,11 +175,8 @@ func TestEncryptedKeyIsDecrypted(t *testing.T) {
 	refusal := func(change Values) string {
 		t.Helper()
 		given := Values{"dir": {dir}}
-		for _, values := range []Values{flags, change} {
-			for name, value := range values {
-				given[name] = value
-			}
-		}
+		maps.Copy(given, flags)
+		maps.Copy(given, change)
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: given})
 		var codes []string
 		for _, f := range findings {
@@ -244,7 +242,7 @@ func TestCertificateShorterThanAsked(t *testing.T) {
 			i := slices.IndexFunc(findings, func(f Finding) bool {
 				return f.Flag == "--new-ca" && f.Severity == tc.sev && f.Code == tc.code && strings.Contains(f.Remedy, "packhouse cert rotate --new-ca")
 			})
-			if any := slices.ContainsFunc(findings, func(f Finding) bool { return f.Flag == "--new-ca" }); (i < 0) != (tc.code == "") || tc.code == "" && any {
+			if some := slices.ContainsFunc(findings, func(f Finding) bool { return f.Flag == "--new-ca" }); (i < 0) != (tc.code == "") || tc.code == "" && some {
 				t.Errorf("findings %v", findings)
 			}
 		})

@@ -240,7 +240,7 @@ func keyPasswordQuestion() *Question {
 			"unattended, so it cannot ask. Setup does not keep the password.",
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if a.KeyPasswordFile == "" {
-				return []Finding{refused(certgen.CodeKeyEncrypted, "the private key is encrypted", "name the file with its password")}
+				return []Finding{refused(certgen.CodeKeyEncrypted, "the private key is encrypted", "name the file with its password, or decrypt the key: openssl pkey -in KEY -out PLAIN")}
 			}
 			return nil
 		},

@@ -145,7 +145,7 @@ var fileFaults = []fault{
 		},
 	},
 	{
-		name: "key with a passphrase", exit: exitUsage, code: certgen.CodeKeyEncrypted, cause: "passphrase", remedy: "openssl",
+		name: "key with a passphrase", exit: exitUsage, code: certgen.CodeKeyEncrypted, cause: "encrypted", remedy: "openssl pkey",
 		seed: func(s *site) {
 			s.pair(certgen.LeafOptions{Days: 30, Now: time.Now()}, "registry.example.com")
 			s.write("own.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n", 0o600)
