@@ -25,6 +25,7 @@ import (
 type change struct {
 	s     *Store
 	j     *journal // nil: by barrier
+	epoch uint64   // when nothing was staged yet, see verified
 	items []item   // for the journal
 	files []disk.File
 	dirs  []string // staged directories, synced with the contents
@@ -44,7 +45,7 @@ type move struct {
 }
 
 func (s *Store) begin() *change {
-	return &change{s: s, j: s.journal.Load(), seen: map[string]struct{}{}}
+	return &change{s: s, j: s.journal.Load(), epoch: s.verified.epoch(), seen: map[string]struct{}{}}
 }
 
 // temporary returns a free name in stage, which is emptied at every start.
@@ -180,7 +181,7 @@ func (c *change) close() {
 // next who wants it.
 func (c *change) names() error {
 	if c.j != nil && len(c.items) > 0 {
-		applied, err := c.j.write(c.items, c.latest())
+		applied, err := c.j.write(c.items, c.latest(), c.epoch)
 		if err != nil {
 			return err
 		}

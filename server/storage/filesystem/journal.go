@@ -65,8 +65,9 @@ const (
 type entry struct {
 	items   []item
 	payload []byte
-	latest  int64 // time of the youngest directory it changes, in nanoseconds
-	carried bool  // from the other segment: see carry
+	latest  int64  // time of the youngest directory it changes, in nanoseconds
+	epoch   uint64 // before its files were staged
+	carried bool   // from the other segment: see carry
 	retried bool
 	done    chan struct{}
 	seg     *segment
@@ -99,10 +100,10 @@ func openJournal(s *Store, carried []item) (*journal, error) {
 	return j, nil
 }
 
-// write makes a change durable. The caller then gives the names and calls applied, even if giving them
-// failed. After an error the change is in doubt: a replay may apply it.
-func (j *journal) write(items []item, latest int64) (applied func(), err error) {
-	e := &entry{items: items, payload: encode(items), latest: latest, done: make(chan struct{})}
+// write makes a change durable whose files were staged since an epoch. The caller then gives the names and
+// calls applied, even if giving them failed. After an error the change is in doubt: a replay may apply it.
+func (j *journal) write(items []item, latest int64, epoch uint64) (applied func(), err error) {
+	e := &entry{items: items, payload: encode(items), latest: latest, epoch: epoch, done: make(chan struct{})}
 	if int64(len(e.payload)) > min(batchMost, j.size/2) {
 		return nil, fmt.Errorf("write journal: a change of %d bytes", len(e.payload))
 	}
@@ -249,6 +250,10 @@ func (j *journal) batch(seg *segment) []*entry {
 		j.clock = max(j.clock, e.latest)
 		buf = appendRecord(buf, stamp{j.run, j.seq, j.clock}, e.payload)
 		e.seg = seg
+		if !e.carried && e.epoch != j.s.verified.epoch() {
+			// A sync failed since the files were staged. It may have been theirs, and is not reported again.
+			seg.suspect = true
+		}
 		for _, i := range e.items {
 			seg.names.add(i.file())
 		}
