@@ -15,6 +15,7 @@ type replayed struct {
 	clock int64  // the latest time of a record
 	older int    // the segment with the older records
 	items []item // what the records want, until it is durable
+	redo  bool   // a sync failed since they were applied, so only redo makes them durable
 }
 
 // replay reads what earlier runs left in the journal and, where a power cut may have taken names, gives them

@@ -117,6 +117,7 @@ func (s *Store) settleOnce() error {
 		err = nil
 	}
 	if err != nil {
+		s.replayed.redo = true // the next sync does not report the failure again
 		s.distrust()
 		if !s.journals() {
 			return fail(err)
@@ -124,7 +125,7 @@ func (s *Store) settleOnce() error {
 		s.log.Warn("sync of the file system failed; writing recent pushes again from the journal", "error", err)
 	}
 	var stuck []item
-	if err != nil || !s.disk.Traits().SyncAll {
+	if s.replayed.redo || !s.disk.Traits().SyncAll {
 		stuck = s.redo(s.replayed.items)
 	}
 	if s.journals() {
