@@ -75,6 +75,7 @@ func (s *Store) loadFromDisk(d digest.Digest) (storage.Stored, error) {
 	}
 	body, epoch := make([]byte, info.Size), s.verified.epoch()
 	if n, err := f.ReadAt(body, 0); int64(n) < info.Size {
+		s.verified.forget(d)
 		return storage.Stored{}, fmt.Errorf("read manifest %s: %w", d, err)
 	}
 	if got := d.Algorithm().FromBytes(body); got != d {
@@ -88,8 +89,9 @@ func (s *Store) loadFromDisk(d digest.Digest) (storage.Stored, error) {
 	return s.remember(d, m.MediaType, body, info), nil
 }
 
-// damagedManifest says so, in the log too. The file stays where it is.
+// damagedManifest logs the damage and returns it as an error. The file stays where it is until the manifest is pushed again.
 func (s *Store) damagedManifest(d digest.Digest, what string) error {
+	s.verified.forget(d)
 	s.log.Error("stored manifest is damaged", "digest", d, "what", what)
 	return &storage.DamagedError{Digest: string(d), What: what, Manifest: true}
 }

@@ -106,6 +106,7 @@ func (c *scrubbing) blob(ctx context.Context, d digest.Digest, info disk.Info) e
 		return nil // healed or deleted meanwhile
 	}
 	c.s.log.Error("stored blob is damaged", "digest", d, "what", what)
+	c.s.verified.forget(d)
 	damage := storage.Damage{Digest: d, Kind: "blob", Path: blobPath(d), What: what}
 	if c.named++; c.named <= mostNamed {
 		var as bool

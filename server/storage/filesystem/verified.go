@@ -68,6 +68,19 @@ func (v *verified) has(d digest.Digest, i disk.Info) bool {
 	return slices.Contains(v.slots[at:at+verifiedWays], mark)
 }
 
+// forget drops a blob whose bytes turned out damaged or could not be read, so that the next push
+// writes them again.
+func (v *verified) forget(d digest.Digest) {
+	at, mark, lock := v.keys(d, disk.Info{}, 0)
+	lock.Lock()
+	defer lock.Unlock()
+	for k := range verifiedWays {
+		if v.slots[at+k][0] == mark[0] {
+			v.slots[at+k] = [2]uint64{}
+		}
+	}
+}
+
 // add remembers a file whose bytes were read or written since the given epoch.
 func (v *verified) add(d digest.Digest, i disk.Info, epoch uint64) {
 	at, mark, lock := v.keys(d, i, epoch)

@@ -41,6 +41,7 @@ func (s *Store) judge(f disk.File, info disk.Info, d, got digest.Digest, n int64
 		return fmt.Errorf("read blob %s: it changed meanwhile", d)
 	}
 	what := fmt.Sprintf("%d bytes with the digest %s", n, got)
+	s.verified.forget(d)
 	s.setAside(d, info, what)
 	return &storage.DamagedError{Digest: string(d), What: what}
 }
