@@ -3,6 +3,7 @@ package filesystem
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -45,7 +46,8 @@ func (c *collection) untagged(ctx context.Context, r *marked) error {
 			keep(d, "it was pushed or asked for lately")
 		}
 	}
-	for d := range r.revisions {
+	// A manifest that is used meanwhile stays, and keeps others, which must not be gone by then.
+	for _, d := range keepersFirst(r.revisions, referrers) {
 		if _, ok := kept[d]; ok {
 			continue
 		}
@@ -72,6 +74,32 @@ func (c *collection) untagged(ctx context.Context, r *marked) error {
 		c.report(verdict)
 	}
 	return nil
+}
+
+// keepersFirst returns the manifests of a repository in an order in which an index comes before its children
+// and a subject before its referrers, except in a cycle.
+func keepersFirst(revisions map[digest.Digest]*revision, referrers map[digest.Digest][]digest.Digest) []digest.Digest {
+	order, seen := make([]digest.Digest, 0, len(revisions)), make(map[digest.Digest]bool, len(revisions))
+	var visit func(d digest.Digest)
+	visit = func(d digest.Digest) {
+		v, ok := revisions[d]
+		if !ok || seen[d] {
+			return
+		}
+		seen[d] = true
+		for _, k := range v.kids {
+			visit(k)
+		}
+		for _, x := range referrers[d] {
+			visit(x)
+		}
+		order = append(order, d)
+	}
+	for d := range revisions {
+		visit(d)
+	}
+	slices.Reverse(order)
+	return order
 }
 
 // removeManifest removes an untagged manifest from its repository after looking again under its lock.
