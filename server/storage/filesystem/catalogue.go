@@ -233,9 +233,12 @@ func (c *catalogue) add(ch *change, name string) error {
 	} else {
 		defer f.Close()
 	}
-	if _, found := slices.BinarySearchFunc(c.names, name, byName); found {
+	_, found = slices.BinarySearchFunc(c.names, name, byName)
+	if _, fresh = c.fresh[name]; found && !fresh {
 		return nil
 	}
+	// A name that is found and fresh was written by a change that may have failed to sync it. It is written
+	// again: a second sync does not report the failure.
 	if _, err := f.Seek(0, io.SeekEnd); err != nil {
 		return fmt.Errorf("add to catalogue: %w", err)
 	}
