@@ -60,27 +60,32 @@ func newCertificates(ctx context.Context, c *config.Config, store storage.Store,
 			return nil, err
 		}
 	}
-	if err := cs.reconfigure(c.HTTP); err != nil {
+	commit, err := cs.prepare(c.HTTP)
+	if err != nil {
 		return nil, err
 	}
+	commit()
 	return cs, nil
 }
 
-// reconfigure takes new files and settings. On an error nothing has changed.
-func (cs *certificates) reconfigure(c config.HTTP) error {
+// prepare loads new files and settings. Nothing changes until commit is called, which cannot fail.
+func (cs *certificates) prepare(c config.HTTP) (commit func(), err error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	stamps, settled, err := cs.stampFiles(c.TLS)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, err := cs.loadValid(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	cs.cert, cs.key, cs.stamps, cs.settled, cs.failures = c.TLS.Certificate, c.TLS.Key, stamps, settled, 0
-	cs.take(s)
-	return nil
+	return func() {
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		cs.cert, cs.key, cs.stamps, cs.settled, cs.failures = c.TLS.Certificate, c.TLS.Key, stamps, settled, 0
+		cs.take(s)
+	}, nil
 }
 
 // follow reads the pair again if a file has changed. A pair that does not fit is tried once more before it is called broken: the two files

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -124,6 +125,42 @@ func TestValidClientCAsStay(t *testing.T) {
 	f.write("clients.pem", append(append([]byte{}, expired...), valid...))
 	if f.server.certs.follow(); subjects() == before || f.server.certs.fault() != nil {
 		t.Errorf("one valid CA: fault %v", f.server.certs.fault())
+	}
+}
+
+// TestRefusedReloadKeepsTheCertificate reloads a configuration that names another pair, which is good, and a users
+// file that does not exist, after the pair in use was removed. The certificate stays, as everything else does.
+func TestRefusedReloadKeepsTheCertificate(t *testing.T) {
+	t.Parallel()
+	ca, err := certgen.NewCA(certgen.CAOptions{Now: time.Now().Add(-100 * day)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, func(f *fixture, c *config.Config) {
+		withTLS(f, c)
+		f.issue(ca, time.Now().Add(-day), 60)
+	})
+	first := f.server.Fingerprint()
+	for _, name := range []string{"tls.crt", "tls.key"} {
+		if err := os.Rename(f.path(name), f.path("away-"+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.issue(ca, time.Now().Add(-day), 70)
+	for _, name := range []string{"tls.crt", "tls.key"} {
+		if err := os.Rename(f.path(name), f.path("next-"+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = f.reloading(func(c *config.Config) {
+		c.HTTP.TLS.Certificate, c.HTTP.TLS.Key = f.path("next-tls.crt"), f.path("next-tls.key")
+		c.Auth.Htpasswd.Path = f.path("none")
+	})
+	if err == nil {
+		t.Fatal("the reload was accepted")
+	}
+	if got := f.server.Fingerprint(); got != first {
+		t.Errorf("a refused reload serves %s, want %s", got, first)
 	}
 }
 

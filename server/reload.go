@@ -66,24 +66,23 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reload configuration: %w", err)
 	}
-	// What may fail comes first, and can be taken back; users that were read anew are no harm.
+	// What may fail comes first and changes nothing yet; users that were read again do no harm.
 	webhooks, err := s.notifier.Prepare(next.Notifications)
 	if err != nil {
 		return nil, fmt.Errorf("reload notifications: %w", err)
 	}
+	certs := func() {}
 	if s.certs != nil {
-		if err := s.certs.reconfigure(next.HTTP); err != nil {
+		if certs, err = s.certs.prepare(next.HTTP); err != nil {
 			webhooks.Abandon()
 			return nil, fmt.Errorf("reload certificate: %w", err)
 		}
 	}
 	if err := s.auth.Reconfigure(next.Auth); err != nil {
 		webhooks.Abandon()
-		if s.certs != nil {
-			_ = s.certs.reconfigure(was.HTTP) // served a moment ago
-		}
 		return nil, fmt.Errorf("reload users: %w", err)
 	}
+	certs()
 	webhooks.Commit()
 	if s.options.Log == nil {
 		s.level.Set(levelOf(next.Log.Level))
