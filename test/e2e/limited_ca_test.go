@@ -40,7 +40,7 @@ var tlsClients = []struct {
 	needs   []string
 	connect func(t *testing.T, ca []byte, url string) (out string, err error)
 }{
-	{"go", nil, func(t *testing.T, ca []byte, url string) (string, error) {
+	{"go", nil, func(_ *testing.T, ca []byte, url string) (string, error) {
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM(ca)
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
