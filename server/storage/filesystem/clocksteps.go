@@ -20,6 +20,9 @@ func (c *clockSteps) begin(now time.Time, uptime time.Duration) {
 	c.ahead = now.Round(0).Sub(epoch) - uptime
 }
 
+// resume continues with the step that an earlier run noticed last; zero if there was none.
+func (c *clockSteps) resume(stepped time.Time) { c.stepped = stepped }
+
 // noticed returns when a step of more than tolerance was noticed last; zero if there was none. A step back
 // makes nothing look older.
 func (c *clockSteps) noticed(now time.Time, uptime, tolerance time.Duration) time.Time {

@@ -18,6 +18,7 @@ import (
 type runState struct {
 	Running bool      `json:"running"`          // never stopped: the run crashed
 	Crashed time.Time `json:"crashed,omitzero"` // when the last unclean stop was noticed
+	Stepped time.Time `json:"stepped,omitzero"` // when the last step of the clock was noticed
 	Boot    string    `json:"boot,omitempty"`
 	Mount   string    `json:"mount,omitempty"`
 	Replay  string    `json:"replay,omitempty"` // the journal that was being replayed
@@ -252,6 +253,7 @@ func (s *Store) recallState() {
 	if err == nil && json.Unmarshal(body, &s.state) != nil || err != nil && !absent(err) {
 		s.state = runState{Running: true} // it was there once: whatever happened, it was no clean stop
 	}
+	s.steps.resume(s.state.Stepped)
 }
 
 // started notes that a run is on, and whether the one before ended well.
@@ -268,6 +270,7 @@ func (s *Store) started() error {
 // stopped notes that the run ended, and that it ended well.
 func (s *Store) stopped(well bool) error {
 	s.state.Running = !well
+	s.state.Stepped = s.steps.noticed(s.now(), s.opt.Uptime(), s.opt.Window/4)
 	if !well {
 		s.state.Mount = "" // the journal is to be replayed, whatever the machine says
 	}
