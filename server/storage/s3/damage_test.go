@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,6 +198,48 @@ func TestScrub(t *testing.T) {
 	good.Check(t, s, "a", "v1")
 	bad.Push(t, s, "a", "v2")
 	bad.Check(t, s, "a", "v2")
+}
+
+// TestUploadHealsWhatCannotBeRead makes the object of a verified blob unreadable, has a scrub find that, and
+// uploads the blob again in parts.
+func TestUploadHealsWhatCannotBeRead(t *testing.T) {
+	b := newMemoryBucket()
+	s := openMemory(t, b, nil)
+	tiny(s, b)
+	content := noise(5, 4*tinyChunk)
+	d, o := digest.FromBytes(content), storage.Owner{Repository: storagetest.Repo(t, "a"), User: "ci"}
+	push := func() {
+		t.Helper()
+		u, err := s.StartUpload(t.Context(), o, digest.SHA256)
+		if err == nil {
+			err = s.FinishUpload(t.Context(), o, u.ID, 0, bytes.NewReader(content), int64(len(content)), d)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	push()
+	if got, err := storagetest.ReadBlob(s, o.Repository, d); err != nil || !bytes.Equal(got, content) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	var broken atomic.Bool
+	broken.Store(true)
+	b.before = func(_ context.Context, verb, key string) error {
+		if key == blobKey(d) && verb == "complete" {
+			broken.Store(false)
+		}
+		if key == blobKey(d) && verb == "get" && broken.Load() {
+			return errors.New("input/output error")
+		}
+		return nil
+	}
+	if r, err := s.Scrub(t.Context(), storage.ScrubOptions{}, nil); err != nil || len(r.Damaged) != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	push()
+	if got, err := storagetest.ReadBlob(s, o.Repository, d); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("pushed again: %d bytes, %v", len(got), err)
+	}
 }
 
 // TestScrubOfAnEngineThatIsGone must take nothing for damaged.

@@ -138,6 +138,7 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 	switch {
 	case err != nil:
 		damage.What = "it cannot be read: " + brief(err)
+		c.s.verified.drop(string(d)) // so that an upload writes it again
 		return damage, nil
 	case got == d:
 		c.s.remember(d, o.etag, o.size)
