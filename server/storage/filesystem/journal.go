@@ -88,6 +88,7 @@ func openJournal(s *Store, carried []item) (*journal, error) {
 		seg := &segment{name: segmentName(i), end: block, good: block, settled: j.seq, names: newNameSet()}
 		err := j.begin(seg, carried)
 		carried = nil
+		s.replayed.last = j.seq // if this attempt fails, the next one voids the record of carried
 		if err != nil {
 			j.release()
 			return nil, fmt.Errorf("open journal: %w", err)
