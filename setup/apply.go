@@ -20,6 +20,8 @@ type ApplyOptions struct {
 	// Hook is called before each operation on the file system, for tests. When it returns an error, Apply ends at once as if it had been
 	// killed there, without tidying up.
 	Hook func(operation string) error
+	// Lock is held since before the installation was loaded. If it is nil or not held, Apply acquires the lock without waiting.
+	Lock *Lock
 }
 
 // Applied is what [Apply] did.
@@ -57,21 +59,21 @@ func Apply(ctx context.Context, p *Plan, options ApplyOptions) (*Applied, error)
 		w.removeMade(made)
 		return nil, fmt.Errorf("apply: %w", err)
 	}
-	unlock, err := lock(p.Dir)
+	err = options.Lock.hold(p.Dir, func() error {
+		applied.Backup, err = w.run(ctx, p, &journal{State: committing, At: applied.At, Made: made, Users: w.users})
+		if err != nil {
+			return fmt.Errorf("apply: %w", refuseUnsafe(err))
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	defer unlock()
-	backup, err := w.run(ctx, p, &journal{State: committing, At: applied.At, Made: made, Users: w.users})
-	if err != nil {
-		return nil, fmt.Errorf("apply: %w", refuseUnsafe(err))
 	}
 	for _, c := range p.Changes {
 		if c.Kind != Keep {
 			applied.Changed = append(applied.Changed, c.Path)
 		}
 	}
-	applied.Backup = backup
 	return applied, nil
 }
 
@@ -150,6 +152,9 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 		}
 	}
 	if err := w.write(w.work(pidFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600, -1, -1); err != nil {
+		return err
+	}
+	if err := p.VerifyUnchanged(); err != nil {
 		return err
 	}
 	changes, err := w.steps(p, j)
@@ -273,12 +278,11 @@ func (w *worker) stageStep(s step, c Change) error {
 	return w.write(s.Staged, c.After, c.Mode, c.UID, c.GID)
 }
 
-// unchanged tells whether a file still is what the plan was made for.
+// unchanged returns a refusal if a file is no longer what the plan was made for.
 func (w *worker) unchanged(s step, c Change) error {
-	changed := &RefusedError{Findings: []Finding{refused(CodeChanged, c.Path+" was changed since the plan was made", "run setup again")}}
 	if !s.Existed {
 		if c.Before != nil {
-			return changed
+			return changedMeanwhile(c.Path)
 		}
 		return nil
 	}
@@ -287,7 +291,33 @@ func (w *worker) unchanged(s step, c Change) error {
 		return err
 	}
 	if c.Before == nil || !bytes.Equal(data, c.Before) {
-		return changed
+		return changedMeanwhile(c.Path)
+	}
+	return nil
+}
+
+// verifyOld returns a refusal if a file is not what it was when the step was staged, immediately before the step replaces or removes it.
+// A run that finishes an earlier one accepts a file that is missing.
+func (w *worker) verifyOld(s step) error {
+	data, err := w.read(s.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && (!s.Existed || w.later || s.Kind == Remove):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return changedMeanwhile(s.planned())
+	case err != nil:
+		return err
+	case s.Sum != "" && sum(data) == s.Sum:
+		return nil
+	case !s.Existed:
+		return changedMeanwhile(s.planned())
+	}
+	old, err := w.read(s.Old)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(data, old) {
+		return changedMeanwhile(s.planned())
 	}
 	return nil
 }

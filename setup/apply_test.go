@@ -154,7 +154,7 @@ func TestKilledWhileRecovering(t *testing.T) {
 		}}); !errors.Is(err, errKilled) || renames != 1 {
 			t.Fatalf("%v after %d renames", err, renames)
 		}
-		_, err := recoverRun(dir, killAt(n))
+		_, err := recoverRun(dir, nil, killAt(n))
 		in, loadErr := Open(dir)
 		if loadErr != nil {
 			t.Fatalf("operation %d: %v", n, loadErr)

@@ -74,7 +74,7 @@ func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read backup: %w", refuseUnsafe(err))
 	}
-	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
+	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	for _, s := range slices.Backward(record.Steps) {
 		if err := ctx.Err(); err != nil {

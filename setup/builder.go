@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"packhouse/server/config"
@@ -28,6 +29,10 @@ func MakePlan(ctx context.Context, _ *Machine, in *Installed, resolved Resolved,
 		b.now = time.Now()
 	}
 	b.plan.now, b.plan.installed, b.plan.unit = b.now, b.installed, options.unitFile
+	b.readings = in.readings
+	if b.readings == nil {
+		b.readings = &readings{}
+	}
 	if err := b.build(ctx); err != nil {
 		return nil, fmt.Errorf("make plan: %w", refuseUnsafe(err))
 	}
@@ -43,7 +48,8 @@ type builder struct {
 	now       time.Time
 	random    io.Reader
 	plan      *Plan
-	err       error // the first that file and directory ran into
+	readings  *readings // what the plan compares with, each file read once
+	err       error     // the first that file and directory ran into
 }
 
 func (b *builder) build(ctx context.Context) error {
@@ -141,6 +147,12 @@ func (in *Installed) at(dir string) *Installed {
 // places are those of the installation, before and after the plan.
 func (b *builder) places() places { return places{users: b.plan.serverUsers()} }
 
+// read returns the content of a file as it was read first. It reads no file twice.
+func (b *builder) read(path string) ([]byte, error) {
+	c, err := b.readings.read(b.places(), path)
+	return c.data, err
+}
+
 func (b *builder) path(name string) string { return filepath.Join(b.dir, filepath.FromSlash(name)) }
 
 // directory plans a directory that is not there yet. Those that are there are left as they are, except that nobody else may look into
@@ -170,14 +182,14 @@ func (b *builder) secret(name string, after []byte, meaning ...string) {
 
 // keep lists a file that stays.
 func (b *builder) keep(name string, meaning ...string) {
-	if data, err := b.places().readLinked(b.path(name)); err == nil {
+	if data, err := b.read(b.path(name)); err == nil {
 		b.put(b.path(name), 0o644, data, false, meaning...)
 	}
 }
 
 // keepSecret lists a secret that stays, and mends its mode.
 func (b *builder) keepSecret(name string) {
-	if data, err := b.places().readLinked(b.path(name)); err == nil {
+	if data, err := b.read(b.path(name)); err == nil {
 		b.put(b.path(name), 0o600, data, true)
 	}
 }
@@ -186,22 +198,17 @@ func (b *builder) keepSecret(name string) {
 // where it is no secret, the mode that somebody gave it.
 func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, meaning ...string) {
 	c := Change{Path: path, Kind: Create, Mode: mode, UID: -1, GID: -1, After: after, Secret: secret, Meaning: meaning}
-	info, err := os.Stat(path)
+	seen, err := b.readings.read(b.places(), path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.EISDIR):
+		b.fail(&RefusedError{Findings: []Finding{{Severity: Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
 	case err != nil:
 		b.fail(err)
-	case info.IsDir():
-		b.fail(&RefusedError{Findings: []Finding{{Severity: Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
 	default:
-		if c.Before, err = b.places().readLinked(path); err != nil {
-			b.fail(err)
-		}
-		if c.Before == nil {
-			c.Before = []byte{}
-		}
-		c.UID, c.GID = owner(info)
-		have := info.Mode().Perm()
+		c.Before = seen.data
+		c.UID, c.GID = owner(seen.info)
+		have := seen.info.Mode().Perm()
 		if !secret {
 			c.Mode = have
 		}
@@ -220,7 +227,7 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 
 // remove plans that a file goes.
 func (b *builder) remove(path string, secret bool, meaning ...string) {
-	before, err := b.places().readLinked(path)
+	before, err := b.read(path)
 	if err != nil {
 		b.fail(err)
 		return

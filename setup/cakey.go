@@ -16,34 +16,38 @@ const maxKeyFile = 1 << 20
 // MoveCAKey moves the key of the private CA from the installation in dir to target, a new file with
 // mode 0600, also on another file system. It returns the absolute path of target. The key is removed
 // from the installation only when target is complete on disk. If the installation has no CA key, the
-// error is fs.ErrNotExist.
-func MoveCAKey(dir, target string) (string, error) {
+// error is fs.ErrNotExist. It acquires the lock of the installation unless l is held.
+func MoveCAKey(dir, target string, l *Lock) (string, error) {
 	target, err := absolute(target)
 	if err != nil {
 		return "", fmt.Errorf("move the CA's key: %w", err)
 	}
+	return target, l.hold(dir, func() error { return moveCAKey(dir, target) })
+}
+
+func moveCAKey(dir, target string) error {
 	source := filepath.Join(dir, filepath.FromSlash(CAKeyFile))
 	info, err := os.Lstat(source)
 	if err != nil {
-		return "", fmt.Errorf("move the CA's key: %w", err)
+		return fmt.Errorf("move the CA's key: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("move the CA's key: %s is not a regular file", source)
+		return fmt.Errorf("move the CA's key: %s is not a regular file", source)
 	}
 	key, err := os.ReadFile(source)
 	if err != nil {
-		return "", fmt.Errorf("move the CA's key: %w", err)
+		return fmt.Errorf("move the CA's key: %w", err)
 	}
 	if len(key) > maxKeyFile {
-		return "", fmt.Errorf("move the CA's key: %s is larger than %d bytes", source, maxKeyFile)
+		return fmt.Errorf("move the CA's key: %s is larger than %d bytes", source, maxKeyFile)
 	}
 	if err := createKeyFile(target, key); err != nil {
-		return "", fmt.Errorf("move the CA's key: %w", err)
+		return fmt.Errorf("move the CA's key: %w", err)
 	}
 	if err := os.Remove(source); err != nil {
-		return "", fmt.Errorf("move the CA's key: it is in %s now, but: %w", target, err)
+		return fmt.Errorf("move the CA's key: it is in %s now, but: %w", target, err)
 	}
-	return target, syncFolder(filepath.Dir(source))
+	return syncFolder(filepath.Dir(source))
 }
 
 // createKeyFile writes a file that must not exist, syncs it and compares it with data. It removes an

@@ -14,7 +14,7 @@ func TestMoveCAKey(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(source), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := MoveCAKey(dir, filepath.Join(t.TempDir(), "ca.key")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := MoveCAKey(dir, filepath.Join(t.TempDir(), "ca.key"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a key: %v", err)
 	}
 	if caKeyAdvice(dir) != nil {
@@ -31,7 +31,7 @@ func TestMoveCAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, target := range map[string]string{"an existing file": taken, "a directory": t.TempDir(), "below a missing directory": filepath.Join(taken, "x")} {
-		if _, err := MoveCAKey(dir, target); err == nil {
+		if _, err := MoveCAKey(dir, target, nil); err == nil {
 			t.Errorf("%s: moved", name)
 		}
 		if data, err := os.ReadFile(source); err != nil || string(data) != "key" {
@@ -42,11 +42,11 @@ func TestMoveCAKey(t *testing.T) {
 	if err := os.Symlink(filepath.Join(t.TempDir(), "elsewhere"), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := MoveCAKey(dir, link); err == nil {
+	if _, err := MoveCAKey(dir, link, nil); err == nil {
 		t.Error("it follows a symbolic link")
 	}
 	target := filepath.Join(t.TempDir(), "ca.key")
-	if got, err := MoveCAKey(dir, target); err != nil || got != target {
+	if got, err := MoveCAKey(dir, target, nil); err != nil || got != target {
 		t.Fatalf("%q, %v", got, err)
 	}
 	info, err := os.Stat(target)

@@ -344,7 +344,7 @@ func TestALinkToTheDirectoryStays(t *testing.T) {
 	if _, err := Apply(t.Context(), plan, ApplyOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	left, err := Forget(dir)
+	left, err := Forget(dir, nil)
 	if err != nil || !slices.Equal(left, []string{filepath.Join(dir, "mine")}) {
 		t.Errorf("left %v, %v", left, err)
 	}

@@ -43,7 +43,8 @@ type Installed struct {
 	HalfDone   bool               // there was one, and it is not finished
 	Backup     time.Time          // of the generation that can be rolled back to; zero: none
 
-	unit string // the systemd unit; empty: UnitFile
+	unit     string    // the systemd unit; empty: UnitFile
+	readings *readings // the files as they were read
 }
 
 // Exists tells whether anything of an installation is there.

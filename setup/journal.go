@@ -95,14 +95,20 @@ func (s *step) resolve(path string, p places) error {
 	return nil
 }
 
-// recoverRun finishes or undoes an earlier run that was cut off, and returns a sentence about it. The hook is for tests.
-func recoverRun(dir string, hook func(string) error) (string, error) {
-	unlock, err := lock(dir)
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	w := &worker{dir: dir, hook: hook, later: true}
+// recoverRun finishes or undoes an earlier run that was cut off, and returns a sentence about it. It acquires the lock unless l is held.
+// The hook is for tests.
+func recoverRun(dir string, l *Lock, hook func(string) error) (said string, err error) {
+	err = l.hold(dir, func() error {
+		w := &worker{dir: dir, hook: hook, later: true}
+		said, err = w.recover()
+		return err
+	})
+	return said, err
+}
+
+// recover finishes or undoes the run that left the working directory.
+func (w *worker) recover() (string, error) {
+	dir := w.dir
 	said := ""
 	for _, end := range []struct{ name, said string }{{completeDir, saidComplete}, {undoneDir, saidUndone}} {
 		path := filepath.Join(dir, end.name)

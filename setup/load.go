@@ -29,7 +29,7 @@ func load(dir, unit string) (*Installed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find installation: %w", err)
 	}
-	in := &Installed{Dir: dir, unit: unit}
+	in := &Installed{Dir: dir, unit: unit, readings: &readings{}}
 	if err := VerifyTrust(dir); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (in *Installed) path(name string) string { return filepath.Join(in.Dir, fil
 
 func (in *Installed) loadConfig() error {
 	path := in.path(ConfigFile)
-	data, err := (places{}).readLinked(path)
+	data, err := in.read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -96,7 +96,7 @@ func (in *Installed) htpasswdPath() string {
 }
 
 func (in *Installed) loadUsers() {
-	data, err := in.places().readLinked(in.htpasswdPath())
+	data, err := in.read(in.htpasswdPath())
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) && in.Problem == nil {
 			in.Problem = fmt.Errorf("read users: %w", err)
@@ -132,17 +132,26 @@ func (in *Installed) role(name string) Role {
 
 func (in *Installed) loadCertificates(now time.Time) {
 	if in.Config != nil && in.Config.HTTP.TLS.Certificate != "" {
-		in.Cert = readCertificate(in.Config.HTTP.TLS.Certificate, in.Config.HTTP.TLS.Key, now)
+		in.Cert = in.readCertificate(in.Config.HTTP.TLS.Certificate, in.Config.HTTP.TLS.Key, now)
 	}
-	in.CA = readCertificate(in.path(CACertFile), in.path(CAKeyFile), now)
+	in.CA = in.readCertificate(in.path(CACertFile), in.path(CAKeyFile), now)
 	if _, err := os.Stat(in.path(CAKeyFile)); err == nil {
 		in.CAKey = true
 	}
 }
 
-// readCertificate describes a certificate file; nil where there is none that can be read.
-func readCertificate(certPath, keyPath string, now time.Time) *Certificate {
-	data, err := os.ReadFile(certPath)
+// readOpen returns the content of a file that other users may be able to write: certificates that other programs issue.
+func (in *Installed) readOpen(path string) ([]byte, error) {
+	data, err := in.read(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	return os.ReadFile(path)
+}
+
+// readCertificate returns the certificate of a file, or nil if the file does not exist or cannot be read.
+func (in *Installed) readCertificate(certPath, keyPath string, now time.Time) *Certificate {
+	data, err := in.readOpen(certPath)
 	if err != nil {
 		return nil
 	}
@@ -151,7 +160,7 @@ func readCertificate(certPath, keyPath string, now time.Time) *Certificate {
 		return nil
 	}
 	c := &Certificate{Path: certPath, Info: certgen.Inspect(chain[0]), Chain: chain, CloseEnd: certgen.CloseToEnd(chain[0], now)}
-	key, err := os.ReadFile(keyPath)
+	key, err := in.readOpen(keyPath)
 	if err != nil {
 		c.Problem = err
 		return c

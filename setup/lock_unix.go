@@ -12,45 +12,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock keeps a second setup out of a directory. The lock is on the directory itself: it needs no file, and ends with the process however
-// that ends.
-func lock(dir string) (unlock func(), err error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, fmt.Errorf("lock installation: %w", err)
-	}
-	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = d.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, busy(dir)
-		}
-		return nil, fmt.Errorf("lock installation: %w", err)
-	}
-	// The directory may have been taken away by the run that held the lock before.
-	held, err := d.Stat()
-	if err == nil {
-		var now os.FileInfo
-		if now, err = os.Stat(dir); err == nil && !os.SameFile(held, now) {
-			err = busy(dir)
-		}
-	}
-	if err != nil {
-		_ = d.Close()
-		return nil, err
-	}
-	return func() { _ = d.Close() }, nil
+// openDirectory opens a directory for locking. It does not wait for the other end of a pipe in its place.
+func openDirectory(dir string) (*os.File, error) {
+	return os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 }
 
-func busy(dir string) error {
-	by := ""
-	if pid, err := readLimited(filepath.Join(dir, workDir, pidFile), 32); err == nil {
-		number := strings.TrimSpace(string(pid))
-		by = " (pid " + number + ")"
-		if name, err := readLimited("/proc/"+number+"/comm", 64); err == nil && !strings.ContainsAny(number, "/.") {
-			by = fmt.Sprintf(" (%s, pid %s)", strings.TrimSpace(string(name)), number)
-		}
+// flock locks an open directory without waiting. The lock needs no file, and ends with the process however that ends.
+func flock(d *os.File) error {
+	err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return errLocked
 	}
-	return &RefusedError{Findings: []Finding{{
-		Question: "dir", Severity: Refused, Code: CodeBusy, Flag: "--dir", What: "another setup" + by + " is at work in " + dir, Remedy: "wait for it, then try again",
-	}}}
+	return err
+}
+
+// holder describes the process that changes the installation in a directory: "setup, pid 42", or "" if that is unknown.
+func holder(dir string) string {
+	pid, err := readLimited(filepath.Join(dir, workDir, pidFile), 32)
+	if err != nil {
+		return ""
+	}
+	number := strings.TrimSpace(string(pid))
+	if name, err := readLimited("/proc/"+number+"/comm", 64); err == nil && !strings.ContainsAny(number, "/.") {
+		return fmt.Sprintf("%s, pid %s", strings.TrimSpace(string(name)), number)
+	}
+	return "pid " + number
 }

@@ -18,7 +18,7 @@ import (
 const manifestVersion = 1
 
 func (in *Installed) loadManifest() error {
-	data, err := (places{}).policy().ReadFile(in.path(ManifestFile), largestFile)
+	data, err := in.readings.readOwn(in.path(ManifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -34,9 +34,8 @@ func (in *Installed) loadManifest() error {
 	}
 	in.Manifest = m
 	in.Drift = append(in.Drift, m.decode(rootsOf(in.Dir).withUnit(in.unit))...)
-	from := in.places()
 	for _, row := range m.Files {
-		if what := row.drift(in.Dir, from); what != "" {
+		if what := row.drift(in); what != "" {
 			in.Drift = append(in.Drift, Drift{Path: row.Path, What: what})
 		}
 	}
@@ -68,8 +67,8 @@ func (r ManifestFileRow) at(dir string) string {
 
 // drift says in a few words how a file differs from what was written; empty where it does not, or cannot be seen. initial-passwords is to be
 // deleted once read, so its absence is none.
-func (r ManifestFileRow) drift(dir string, from places) string {
-	info, err := os.Lstat(r.at(dir))
+func (r ManifestFileRow) drift(in *Installed) string {
+	info, err := os.Lstat(r.at(in.Dir))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if r.Path == PasswordsFile {
@@ -81,7 +80,7 @@ func (r ManifestFileRow) drift(dir string, from places) string {
 	}
 	var differences []string
 	if r.SHA256 != "" {
-		if data, err := from.readLinked(r.at(dir)); err == nil && sum(data) != r.SHA256 {
+		if data, err := in.read(r.at(in.Dir)); err == nil && sum(data) != r.SHA256 {
 			differences = append(differences, "changed")
 		}
 	}

@@ -36,6 +36,34 @@ func (p places) readLinked(path string) ([]byte, error) {
 	return p.read(path)
 }
 
+// content is a file as it was read: its bytes and its metadata, both from one descriptor.
+type content struct {
+	data []byte
+	info fs.FileInfo
+}
+
+// load reads a file, which may itself be a link of the acting user or root. The data of an empty file is not nil.
+func (p places) load(path string) (content, error) {
+	path, err := p.policy().Resolve(path)
+	if err != nil {
+		return content{}, err
+	}
+	f, err := p.policy().OpenFile(path)
+	if err != nil {
+		return content{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return content{}, err
+	}
+	data, err := trust.ReadAtMost(f, largestFile)
+	if err != nil {
+		return content{}, err
+	}
+	return content{data, info}, nil
+}
+
 // within calls do with the open directory of path and the last component of path.
 func (p places) within(path string, do func(dir *trust.Dir, base string) error) error {
 	dir, base, err := p.policy().OpenParent(path)

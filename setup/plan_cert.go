@@ -78,7 +78,7 @@ func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
 	}
 	pair := in.CA.Pair
 	if a.CAKey != "" {
-		cert, err := os.ReadFile(in.CA.Path)
+		cert, err := in.readOpen(in.CA.Path)
 		if err != nil {
 			return nil, fmt.Errorf("read the CA: %w", err)
 		}
@@ -169,7 +169,7 @@ func (b *builder) leaf(pair *certgen.Pair, old *Certificate, reason string, reus
 	keyMeaning := "new key, " + info.KeyType
 	if reused {
 		// Encoded anew it may differ from what lies there, though it is the same key.
-		if have, err := os.ReadFile(b.path(KeyFile)); err == nil {
+		if have, err := b.read(b.path(KeyFile)); err == nil {
 			key, keyMeaning = have, "the key stays"
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // users plans the htpasswd file: existing lines stay to the byte, a password is hashed only where it is a new one.
 func (b *builder) users() error {
 	path := b.installed.htpasswdPath()
-	before, err := b.places().readLinked(path)
+	before, err := b.read(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read users: %w", err)
 	}
@@ -114,9 +114,9 @@ func (in *Installed) user(name string) *User {
 // passwords plans initial-passwords: what was generated is added where nobody is there to be shown it, and what is no longer true goes.
 func (b *builder) passwords(changed map[string]bool) error {
 	path := b.path(PasswordsFile)
-	before, err := readPasswords(b.dir)
-	if err != nil {
-		return err
+	before, err := b.readings.readOwn(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read initial passwords: %w", err)
 	}
 	var out bytes.Buffer
 	entries := 0

@@ -163,7 +163,7 @@ func readable(path string, data []byte) []byte {
 // file that has become another since is not written over. What was there is kept in the backup. Data that the server would refuse gives a
 // *RefusedError.
 func PlanRepair(in *Installed, from, data []byte, steps []string) (*Plan, error) {
-	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
+	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	if !bytes.Equal(in.ConfigData, from) {
 		return nil, &RefusedError{Findings: []Finding{refused(CodeChanged, in.path(ConfigFile)+" has become another file meanwhile", "look at it again")}}

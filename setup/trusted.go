@@ -149,9 +149,12 @@ func unfinished(dir string) bool {
 	})
 }
 
-// Open finishes or undoes an earlier run that was cut off, and reads the installation in a directory as [Load] does. Recovered says what it
-// did.
-func Open(dir string) (*Installed, error) {
+// Open finishes or undoes an earlier run that was cut off, and loads the installation in a directory as [Load] does. Recovered says what it
+// did. A command that goes on to change the installation acquires a [Lock] first and calls [Lock.Open].
+func Open(dir string) (*Installed, error) { return open(dir, nil) }
+
+// open is Open under a lock, or without one if l is nil.
+func open(dir string, l *Lock) (*Installed, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find installation: %w", err)
@@ -161,7 +164,7 @@ func Open(dir string) (*Installed, error) {
 	}
 	said := ""
 	if unfinished(dir) {
-		if said, err = recoverRun(dir, nil); err != nil && !cannotWrite(err) {
+		if said, err = recoverRun(dir, l, nil); err != nil && !cannotWrite(err) {
 			return nil, refuseUnsafe(err)
 		}
 	}

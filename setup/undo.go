@@ -44,8 +44,8 @@ func (w *worker) undoStep(s step) error {
 	case s.Mode.IsDir():
 		return w.makeDir(s.Path, s.OldMode.Perm(), s.OldUID, s.OldGID)
 	}
-	if have, err := w.read(s.Path); w.later && err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
-		return nil // put back by the run that was cut off, or somebody's own by now
+	if have, err := w.read(s.Path); err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
+		return nil // not changed yet, put back already, or changed meanwhile by someone else
 	}
 	if !s.Existed {
 		return w.removeFile(s.Path)

@@ -20,7 +20,7 @@ import (
 // lists, with the content that setup wrote, is taken away; everything else is kept, and its Meaning says why. The content of the registry is
 // never part of the plan: see [StoreTrees].
 func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
-	b := &builder{installed: in, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
+	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	if in.Manifest == nil {
 		return nil, &RefusedError{Findings: []Finding{refused(CodeNoManifest, "setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand")}}
@@ -79,7 +79,7 @@ func (b *builder) takeAway(row ManifestFileRow) {
 	case row.SHA256 == "":
 		b.remove(path, true)
 	default:
-		data, err := b.places().readLinked(path)
+		data, err := b.read(path)
 		switch {
 		case err != nil:
 			b.fail(err)
@@ -93,15 +93,20 @@ func (b *builder) takeAway(row ManifestFileRow) {
 
 // Forget takes away what [Apply] keeps for going back, and the directory of an installation if nothing else lies in it. It is for after
 // [PlanUninstall]: what it takes cannot be rolled back. It returns what is left in the directory.
-func Forget(dir string) (left []string, err error) {
-	unlock, err := lock(dir)
+//
+// It acquires the lock unless l is held.
+func Forget(dir string, l *Lock) (left []string, err error) {
+	err = l.hold(dir, func() error {
+		left, err = forget(dir)
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
+	return left, err
+}
+
+func forget(dir string) (left []string, err error) {
 	for _, name := range backups(dir) {
 		if err := (places{}).removeAll(filepath.Join(dir, BackupDir, name)); err != nil {
 			return nil, fmt.Errorf("remove backup: %w", err)

@@ -86,12 +86,15 @@ func (w *worker) rename(from, to string) error {
 }
 
 func (w *worker) removeFile(path string) error {
-	return w.op("remove", path, func() error {
-		if err := w.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return w.sync(filepath.Dir(path))
-	})
+	return w.op("remove", path, func() error { return w.removeNow(path) })
+}
+
+// removeNow removes a file, which need not exist, and returns when that is on disk.
+func (w *worker) removeNow(path string) error {
+	if err := w.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return w.sync(filepath.Dir(path))
 }
 
 // commit carries out the steps of a journal. It may find any of them done already.
@@ -117,7 +120,12 @@ func (w *worker) do(s step) error {
 	case s.Mode.IsDir():
 		return w.makeDir(s.Path, s.Mode.Perm(), s.UID, s.GID)
 	case s.Kind == Remove:
-		return w.removeFile(s.Path)
+		return w.op("remove", s.Path, func() error {
+			if err := w.verifyOld(s); err != nil {
+				return err
+			}
+			return w.removeNow(s.Path)
+		})
 	}
 	if data, err := w.read(s.Path); err == nil && sum(data) == s.Sum {
 		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.Mode.Perm() && owned(info, s.UID, s.GID) {
@@ -129,7 +137,18 @@ func (w *worker) do(s step) error {
 			return nil // done before a run was cut off, and changed by somebody since
 		}
 	}
-	err := w.rename(s.Staged, s.Path)
+	replace := func(from string) error {
+		return w.op("rename", s.Path, func() error {
+			if err := w.verifyStaged(s, from); err != nil {
+				return err
+			}
+			if err := w.verifyOld(s); err != nil {
+				return err
+			}
+			return w.places.rename(from, s.Path)
+		})
+	}
+	err := replace(s.Staged)
 	if !errors.Is(err, syscall.EXDEV) {
 		return err
 	}
@@ -140,7 +159,7 @@ func (w *worker) do(s step) error {
 	if err := w.write(beside(s.Path), data, s.Mode, s.UID, s.GID); err != nil {
 		return err
 	}
-	return w.rename(beside(s.Path), s.Path)
+	return replace(beside(s.Path))
 }
 
 // stagedSuffix ends the names of files that are staged in the directory of their target.
@@ -164,32 +183,45 @@ func (w *worker) makeDir(path string, mode fs.FileMode, uid, gid int) error {
 	})
 }
 
-// verify reads back what was written.
+// verify checks that every step is done. A file with other content than ours was changed by someone else after us, and stays.
 func (w *worker) verify(j *journal) error {
 	for _, s := range j.Steps {
 		info, err := os.Stat(s.Path)
 		switch {
+		case s.Kind == Remove && err == nil && !s.Mode.IsDir():
+			return fmt.Errorf("verify %s: it exists after it was removed", s.Path)
 		case s.Kind == Remove:
-			if err == nil && !s.Mode.IsDir() {
-				return fmt.Errorf("read back %s: it is still there", s.Path)
-			}
 			continue
 		case err != nil:
-			return fmt.Errorf("read back: %w", err)
+			return fmt.Errorf("verify: %w", err)
+		}
+		if !s.Mode.IsDir() {
+			data, err := w.read(s.Path)
+			if err != nil {
+				return fmt.Errorf("verify: %w", err)
+			}
+			if sum(data) != s.Sum {
+				continue
+			}
+		}
+		switch {
 		case !owned(info, s.UID, s.GID):
-			return fmt.Errorf("read back %s: it does not belong to %d:%d", s.Path, s.UID, s.GID)
+			return fmt.Errorf("verify %s: it does not belong to %d:%d", s.Path, s.UID, s.GID)
 		case info.Mode().Perm() != s.Mode.Perm():
-			return fmt.Errorf("read back %s: its mode is %04o, not %04o", s.Path, info.Mode().Perm(), s.Mode.Perm())
-		case s.Mode.IsDir():
-			continue
+			return fmt.Errorf("verify %s: its mode is %04o, not %04o", s.Path, info.Mode().Perm(), s.Mode.Perm())
 		}
-		data, err := w.read(s.Path)
-		if err != nil {
-			return fmt.Errorf("read back: %w", err)
-		}
-		if sum(data) != s.Sum {
-			return fmt.Errorf("read back %s: it does not hold what was written", s.Path)
-		}
+	}
+	return nil
+}
+
+// verifyStaged checks that a staged file holds what the step is to write.
+func (w *worker) verifyStaged(s step, path string) error {
+	data, err := w.read(path)
+	if err != nil {
+		return err
+	}
+	if sum(data) != s.Sum {
+		return fmt.Errorf("verify %s: it does not hold what was written", path)
 	}
 	return nil
 }

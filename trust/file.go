@@ -45,7 +45,7 @@ func (p Policy) ReadFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readAtMost(f, limit)
+	return ReadAtMost(f, limit)
 }
 
 // ReadShared returns the content of a file that [Policy.OpenFile] accepts. It returns an error if the file is larger than limit bytes.
@@ -55,10 +55,11 @@ func (p Policy) ReadShared(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readAtMost(f, limit)
+	return ReadAtMost(f, limit)
 }
 
-func readAtMost(f *os.File, limit int64) ([]byte, error) {
+// ReadAtMost returns the content of an open file from its current offset. It returns an error if there are more than limit bytes.
+func ReadAtMost(f *os.File, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = &fs.PathError{Op: "read", Path: f.Name(), Err: fmt.Errorf("larger than %d bytes", limit)}

@@ -21,6 +21,8 @@ type app struct {
 	env    []string // "KEY=value"
 	now    func() time.Time
 
+	patience time.Duration // how long commands wait for another one that changes the installation; 0: lockPatience
+
 	surroundings *check.Machine // what the checks look at; nil: this machine
 
 	hangup  atomic.Pointer[func()] // what SIGHUP does; nil: it ends the program

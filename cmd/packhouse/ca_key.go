@@ -1,23 +1,35 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"packhouse/setup"
 )
 
 // moveCAKey moves the key of the private CA in dir to the file that --move-ca-key names, if any.
-func (s *setupRun) moveCAKey(dir string) error {
+func (s *setupRun) moveCAKey(ctx context.Context, dir string) error {
 	if s.o.moveCAKey == "" {
 		return nil
 	}
-	return s.app.moveCAKey(dir, s.o.moveCAKey)
+	return s.app.moveCAKey(ctx, dir, s.o.moveCAKey)
 }
 
 // moveCAKey moves the key of the private CA in dir to target and reports how to renew with it.
-func (a *app) moveCAKey(dir, target string) error {
-	path, err := setup.MoveCAKey(dir, target)
+func (a *app) moveCAKey(ctx context.Context, dir, target string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("find installation: %w", err)
+	}
+	lock, err := a.hold(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	path, err := setup.MoveCAKey(dir, target, lock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return withHint(err, "leave --move-ca-key out: the key is not in the installation, or the directory of FILE does not exist")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,18 +47,8 @@ command daily. The last line of output is "changed" or "unchanged".`,
   packhouse cert rotate --expires-in 30 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			installed, err := a.changeable(o.dir)
-			if err != nil {
-				return err
-			}
-			if err := rotatable(installed); err != nil {
-				return err
-			}
 			if o.expiresIn < 0 {
 				return usageError(fmt.Errorf("--expires-in: %d is not a number of days", o.expiresIn))
-			}
-			if left := daysLeft(installed, a.now()); o.expiresIn > 0 && left > o.expiresIn {
-				return a.unchanged(o.json, "the certificate is valid for %d more days", left)
 			}
 			if o.caKey != "" && o.moveCAKey != "" {
 				return usageError(errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"))
@@ -65,17 +56,30 @@ command daily. The last line of output is "changed" or "unchanged".`,
 			if o.newCA && o.dropOldCA {
 				return usageError(errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
 			}
-			if err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers(), json: o.json, flags: cmd.Flags()}); err != nil {
+			decide := func(installed *setup.Installed, _ *change, _ bool) (string, error) {
+				if err := rotatable(installed); err != nil {
+					return "", err
+				}
+				if left := daysLeft(installed, a.now()); o.expiresIn > 0 && left > o.expiresIn {
+					return fmt.Sprintf("the certificate is valid for %d more days", left), nil
+				}
+				return "", nil
+			}
+			changed, err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers(), decide: decide, json: o.json, flags: cmd.Flags()})
+			if err != nil || !changed {
 				return err
 			}
 			if err := a.proveCert(cmd.Context(), o.dir); err != nil {
 				return afterChange(err)
 			}
 			if o.moveCAKey != "" {
-				return afterChange(a.moveCAKey(installed.Dir, o.moveCAKey))
+				return afterChange(a.moveCAKey(cmd.Context(), o.dir, o.moveCAKey))
 			}
-			a.adviseCAKey(installed.Dir)
-			return nil
+			dir, err := filepath.Abs(o.dir)
+			if err == nil {
+				a.adviseCAKey(dir)
+			}
+			return err
 		},
 	}
 	a.addDir(cmd, &o.dir)

@@ -18,9 +18,14 @@ import (
 type change struct {
 	dir       string
 	answers   setup.Values
-	passwords io.Reader // lines NAME:PASSWORD; nil: none
-	show      bool      // print generated passwords once instead of writing them to a file
-	json      bool      // print the result as JSON
+	user      string                 // whose password ask returns
+	ask       func() ([]byte, error) // returns the password, before the lock is acquired: a person may take long to answer; nil: none
+	secret    []byte                 // what ask returned
+	findings  []setup.Finding        // of the answers
+	decide    decision               // nil: apply the answers
+	passwords io.Reader              // lines NAME:PASSWORD; nil: none
+	show      bool                   // print generated passwords once instead of writing them to a file
+	json      bool                   // print the result as JSON
 
 	flags *pflag.FlagSet // of the command, which errors name; nil: none
 }
@@ -33,37 +38,88 @@ type changeResult struct {
 	PasswordsFile string   `json:"passwordsFile,omitempty"` // holds the generated passwords
 }
 
-// apply makes a change, reloads the running server and prints whether anything changed.
-func (a *app) apply(ctx context.Context, c change) error {
-	installed, err := a.changeable(c.dir)
+// decision verifies that a change is possible. Before is true while the password is not known yet. It returns why nothing is to be done,
+// or "" if the change is to be made. It may change c.
+type decision func(installed *setup.Installed, c *change, before bool) (done string, err error)
+
+// apply makes a change, reloads the running server and prints whether anything changed. It reports whether the change was made.
+func (a *app) apply(ctx context.Context, c change) (bool, error) {
+	if c.ask != nil {
+		_, done, err := a.plan(ctx, &c, true, nil)
+		if err != nil || done != "" {
+			return false, a.orUnchanged(c, done, err)
+		}
+		if c.secret, err = c.ask(); err != nil {
+			return false, err
+		}
+		c.passwords = passwordLine(c.user, c.secret)
+	}
+	plan, done, err := a.plan(ctx, &c, false, func(plan *setup.Plan, lock *setup.Lock) error {
+		_, err := setup.Apply(ctx, plan, setup.ApplyOptions{Lock: lock})
+		return err
+	})
+	if err != nil || done != "" {
+		return false, a.orUnchanged(c, done, err)
+	}
+	return true, a.applied(ctx, c, plan)
+}
+
+// orUnchanged returns err, or else reports why nothing is to be done.
+func (a *app) orUnchanged(c change, done string, err error) error {
 	if err != nil {
 		return err
+	}
+	return a.unchanged(c.json, "%s", done)
+}
+
+// plan decides about a change under the lock of the installation. Unless before is true, it plans the change and applies it under the same
+// lock. It returns why nothing is to be done, or "".
+func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setup.Plan, *setup.Lock) error) (*setup.Plan, string, error) {
+	lock, err := a.hold(ctx, c.dir)
+	if err != nil {
+		return nil, "", err
+	}
+	defer lock.Release()
+	installed, err := a.changeable(lock)
+	if err != nil {
+		return nil, "", err
+	}
+	if c.decide != nil {
+		if done, err := c.decide(installed, c, before); err != nil || done != "" {
+			return nil, done, err
+		}
+	}
+	if before {
+		return nil, "", nil
 	}
 	machine := setup.Detect(ctx, setup.ThisMachine())
 	// Quick: skip the probes. The address belongs to the running server and does not change.
 	resolved, findings := setup.Resolve(ctx, machine, installed, setup.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true})
 	if setup.AnyRefused(findings) {
 		a.sayFindings(refusals(findings, c.flags))
-		return silent(exitUsage)
+		return nil, "", silent(exitUsage)
 	}
 	plan, err := setup.MakePlan(ctx, machine, installed, resolved, setup.Options{Now: a.now(), WritePasswords: !c.show})
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	if !plan.Pending() {
-		return a.unchanged(c.json, "nothing to change in %s", plan.Dir)
+		return plan, "nothing to change in " + plan.Dir, nil
 	}
-	if _, err := setup.Apply(ctx, plan, setup.ApplyOptions{}); err != nil {
-		return err
-	}
+	c.findings = findings
+	return plan, "", apply(plan, lock)
+}
+
+// applied reloads the running server after a change and prints the result.
+func (a *app) applied(ctx context.Context, c change, plan *setup.Plan) error {
 	a.sayMeaning(plan)
-	a.sayFindings(slices.DeleteFunc(findings, func(f setup.Finding) bool { return f.Code != setup.CodeShortLife }))
+	a.sayFindings(slices.DeleteFunc(c.findings, func(f setup.Finding) bool { return f.Code != setup.CodeShortLife }))
 	result := resultOf(plan)
 	if len(plan.Passwords) > 0 && !c.show {
 		result.PasswordsFile = filepath.Join(plan.Dir, setup.PasswordsFile)
 		a.say("generated passwords are in %s", result.PasswordsFile)
 	}
-	_, err = a.reload(ctx, plan)
+	_, err := a.reload(ctx, plan)
 	err = notLoaded(plan.Dir, err)
 	if c.json {
 		return errors.Join(err, a.printJSON(result))

@@ -27,6 +27,7 @@ type fakeMachine struct {
 	CPUs      float64
 	Memory    uint64
 	RootDisk  bool
+	Patience  string // how long commands wait for the lock, as time.ParseDuration reads it
 	Ahead     string // how far the clock is ahead, as time.ParseDuration reads it
 }
 
@@ -46,6 +47,7 @@ func mainOnMachine() {
 			}
 		}
 		a.surroundings = f.machine()
+		a.patience, _ = time.ParseDuration(f.Patience) // 0: as usual
 		if ahead, err := time.ParseDuration(f.Ahead); err == nil {
 			a.now = func() time.Time { return time.Now().Add(ahead) }
 		}

@@ -259,6 +259,8 @@ var installedFaults = []fault{
 		seed: installed(func(s *site) {
 			s.lock()
 			s.args = []string{"--san", "10.9.8.7"}
+			s.write(s.at("machine.json"), `{"Names": {"*": ["192.0.2.17"]}, "Addresses": ["192.0.2.17"], "CPUs": 2, "Memory": 4294967296, "Patience": "1ms"}`, 0o600)
+			s.env = append(s.env, machineVariable+"="+s.at("machine.json"))
 		}),
 	},
 	{

@@ -81,7 +81,7 @@ func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
 	s.edit("realm: packhouse", "realm: packs")
 	was := s.tree()
 	c.Keys("w")
-	c.Wants("changed since")
+	c.Wants("was changed meanwhile by someone else")
 	c.Keys(ctrlC)
 	c.Exit()
 	if is := s.tree(); is != was {
@@ -145,7 +145,7 @@ func TestFaultTwoSetupsAtOnce(t *testing.T) {
 		switch {
 		case got.code == exitOK:
 			done++
-		case strings.Contains(got.stderr, "another setup"), strings.Contains(got.stderr, "was changed since the plan was made"), strings.Contains(got.stderr, "cut off"):
+		case strings.Contains(got.stderr, "another setup"), strings.Contains(got.stderr, "was changed meanwhile by someone else"), strings.Contains(got.stderr, "cut off"):
 		default:
 			t.Errorf("%d ends with %d and says:\n%s", i, got.code, got.stderr)
 		}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,13 +92,35 @@ func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
 	return installed, nil
 }
 
-// openInstallation finishes or undoes a change that was cut off, says so, and reads what is in dir. It is for commands that change the
-// installation.
-func (a *app) openInstallation(dir string) (*setup.Installed, error) {
+// lockPatience is how long a command waits for another one that changes the installation.
+const lockPatience = 30 * time.Second
+
+// hold acquires the lock of the installation in dir. A command that changes the installation holds it from before its first read until it
+// has applied.
+func (a *app) hold(ctx context.Context, dir string) (*setup.Lock, error) {
 	if dir == "" {
 		return nil, errNoDir()
 	}
-	installed, err := setup.Open(dir)
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find installation: %w", err)
+	}
+	lock, err := setup.Acquire(ctx, dir, setup.Patience{For: cmp.Or(a.patience, lockPatience), Wait: func(by string) {
+		if by != "" {
+			by = " (" + by + ")"
+		}
+		a.say("waiting for another command%s to finish changing %s", by, dir)
+	}})
+	if err != nil {
+		return nil, explain(err)
+	}
+	return lock, nil
+}
+
+// openInstallation finishes or undoes a change that was cut off, reports that, and loads the installation that is locked. It is for
+// commands that change the installation.
+func (a *app) openInstallation(lock *setup.Lock) (*setup.Installed, error) {
+	installed, err := lock.Open()
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -124,8 +149,8 @@ func (a *app) installation(dir string) (*setup.Installed, error) {
 }
 
 // changeable is installation for commands that change it: a change that was cut off is finished or undone first.
-func (a *app) changeable(dir string) (*setup.Installed, error) {
-	return usable(a.openInstallation(dir))
+func (a *app) changeable(lock *setup.Lock) (*setup.Installed, error) {
+	return usable(a.openInstallation(lock))
 }
 
 func usable(installed *setup.Installed, err error) (*setup.Installed, error) {

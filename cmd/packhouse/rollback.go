@@ -39,14 +39,11 @@ is not touched. It exits with 3 when --dry-run found something to put back.`,
 }
 
 func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
-	load := a.openInstallation
-	if o.dryRun {
-		load = a.loadInstallation
-	}
-	installed, err := load(o.dir)
+	installed, lock, err := a.toReview(ctx, o.dir, o.dryRun)
 	if err != nil {
 		return err
 	}
+	defer lock.Release()
 	plan, err := setup.PlanRollback(ctx, installed)
 	if err != nil {
 		return err
@@ -61,10 +58,13 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 	if !plan.Pending() {
 		return nil
 	}
+	if !o.yes {
+		lock.Release() // a person may take long to answer; applying compares again
+	}
 	if err := a.confirm(o.yes, fmt.Sprintf("go back to the files from before %s?", installed.Backup.Local().Format(time.DateTime))); err != nil {
 		return err
 	}
-	if _, err := applyPlan(ctx, plan, nil); err != nil {
+	if err := a.applyHeld(ctx, plan, lock); err != nil {
 		return err
 	}
 	a.say("rolled back; packhouse rollback again would undo that")
@@ -93,6 +93,38 @@ func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan)
 	return notLoaded(installed.Dir, err)
 }
 
+// toReview loads an installation for a command that shows what it is going to change. Unless dryRun is true, the installation is locked.
+func (a *app) toReview(ctx context.Context, dir string, dryRun bool) (*setup.Installed, *setup.Lock, error) {
+	if dryRun {
+		installed, err := a.loadInstallation(dir)
+		return installed, nil, err
+	}
+	lock, err := a.hold(ctx, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	installed, err := a.openInstallation(lock)
+	if err != nil {
+		lock.Release()
+	}
+	return installed, lock, err
+}
+
+// applyHeld applies a plan under lock, or under one that it acquires if lock was released, and releases it.
+func (a *app) applyHeld(ctx context.Context, plan *setup.Plan, lock *setup.Lock) error {
+	defer lock.Release()
+	if !lock.Held() {
+		again, err := a.hold(ctx, plan.Dir)
+		if err != nil {
+			return err
+		}
+		defer again.Release()
+		lock = again
+	}
+	_, err := applyPlan(ctx, plan, lock, nil)
+	return err
+}
+
 // confirm asks a question that only "y" or "yes" answers with yes. Without a terminal only --yes does.
 func (a *app) confirm(yes bool, question string) error {
 	if yes {
@@ -108,18 +140,24 @@ func (a *app) confirm(yes bool, question string) error {
 	return nil
 }
 
-// rollBackAfter puts the old files back after a setup that did not work, has the server take them up, and proves them again. It returns the
-// report of that; nil where no installation was there before.
-func (a *app) rollBackAfter(ctx context.Context, dir string, log *trialLog, say func(check.Event)) (*check.Report, error) {
-	installed, err := setup.Load(dir)
+// rollBackAfter restores the files from before a setup that did not work, reloads the server, and checks them again. It returns the report
+// of these checks, or nil if there was no installation before. It refuses if another command changed the installation since.
+func (a *app) rollBackAfter(
+	ctx context.Context, dir string, applied *setup.Applied, log *trialLog, say func(check.Event),
+) (*check.Report, error) {
+	installed, lock, err := a.toReview(ctx, dir, false)
 	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	if err := installed.VerifyLast(applied); err != nil {
 		return nil, err
 	}
 	plan, err := setup.PlanRollback(ctx, installed)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := applyPlan(ctx, plan, nil); err != nil {
+	if err := a.applyHeld(ctx, plan, lock); err != nil {
 		return nil, err
 	}
 	a.say("rolled back to the files before")

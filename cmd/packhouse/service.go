@@ -71,15 +71,18 @@ func unitChange(plan *setup.Plan) *setup.Change {
 	return &plan.Changes[i]
 }
 
-// applyPlan makes a plan true. A service whose unit goes is stopped first: afterwards nobody could name it any more.
-func applyPlan(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+// applyPlan applies a plan under a lock. It stops a service whose unit the plan removes first: systemd cannot find it afterwards.
+func applyPlan(ctx context.Context, plan *setup.Plan, lock *setup.Lock, progress func(verb, path string)) (*setup.Applied, error) {
 	unit := unitChange(plan)
 	if unit != nil && unit.Kind == setup.Remove {
+		if err := plan.VerifyUnchanged(); err != nil {
+			return nil, err
+		}
 		if err := systemctl(ctx, "disable", "--now", setup.Unit); err != nil {
 			return nil, fmt.Errorf("stop the service: %w", err)
 		}
 	}
-	applied, err := setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress})
+	applied, err := setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress, Lock: lock})
 	if err != nil || unit == nil {
 		return applied, err
 	}

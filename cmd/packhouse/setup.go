@@ -204,7 +204,9 @@ type setupRun struct {
 	machine   *setup.Machine
 	installed *setup.Installed
 	before    before
-	looks     bool // it shows the installation, and does not finish what was cut off
+	lock      *setup.Lock    // held until the plan is applied; nil: the wizard, which locks when the review is confirmed
+	applied   *setup.Applied // nil: nothing
+	looks     bool           // it shows the installation, and does not finish what was cut off
 }
 
 // look finds out about the machine and the installation.
@@ -212,10 +214,13 @@ func (s *setupRun) look(ctx context.Context) error {
 	s.machine = setup.Detect(ctx, setup.ThisMachine())
 	s.machine.TryStorage = tryStorage
 	var err error
-	load := setup.Open
-	if s.o.dryRun || s.looks {
-		load = setup.Load
+	switch {
+	case s.o.dryRun || s.looks:
+		s.installed, err = setup.Load(s.o.dir)
+	case s.lock != nil:
+		s.installed, err = s.lock.Open()
+	default:
+		s.installed, err = setup.Open(s.o.dir)
 	}
-	s.installed, err = load(s.o.dir)
 	return err
 }

@@ -24,6 +24,14 @@ type setupReport struct {
 
 // unasked sets up without a question: resolve, plan, apply, prove.
 func (s *setupRun) unasked(ctx context.Context) error {
+	if !s.o.dryRun {
+		lock, err := s.hold(ctx, s.o.dir)
+		if err != nil {
+			return s.refusedBy(setupReport{}, err, exitFailed)
+		}
+		defer lock.Release()
+		s.lock = lock
+	}
 	if err := s.look(ctx); err != nil {
 		return s.refusedBy(setupReport{}, err, exitUsage)
 	}
@@ -55,8 +63,9 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	}
 	if plan.Pending() {
 		s.before = noteBefore(s.installed, plan)
-		applied, err := applyPlan(ctx, plan, nil)
-		report.Applied = applied != nil
+		applied, err := applyPlan(ctx, plan, s.lock, nil)
+		report.Applied, s.applied = applied != nil, applied
+		s.lock.Release() // the server may run for long
 		switch {
 		case err != nil && report.Applied:
 			return s.undo(ctx, &report, plan, false, err)
@@ -69,7 +78,8 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	} else {
 		s.say("nothing to change in %s", plan.Dir)
 	}
-	if err := s.moveCAKey(plan.Dir); err != nil {
+	s.lock.Release()
+	if err := s.moveCAKey(ctx, plan.Dir); err != nil {
 		return s.undo(ctx, &report, plan, false, err)
 	}
 	card := setup.Handoff(ctx, s.machine, plan)

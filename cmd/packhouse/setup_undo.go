@@ -33,15 +33,25 @@ func noteBefore(installed *setup.Installed, plan *setup.Plan) before {
 
 // clear removes what a failed first installation leaves after its rollback: the store that the trial server made, the
 // backup, and directories that are empty now.
-func (b before) clear(plan *setup.Plan, served bool) error {
+// It leaves an installation that another command made meanwhile.
+func (s *setupRun) clear(ctx context.Context, plan *setup.Plan, served bool) error {
+	b := s.before
 	if b.existed {
+		return nil
+	}
+	installed, lock, err := s.toReview(ctx, plan.Dir, false)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if installed.Exists() {
 		return nil
 	}
 	var errs []error
 	if !b.store && !served { // no client can have pushed anything
 		errs = append(errs, setup.RemovePlannedStore(plan))
 	}
-	_, err := setup.Forget(plan.Dir)
+	_, err = setup.Forget(plan.Dir, lock)
 	errs = append(errs, err)
 	for _, dir := range slices.Backward(b.missing) {
 		_ = os.Remove(dir) // stays if it is not empty
@@ -58,10 +68,10 @@ func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *setup.Pl
 	report.Card = nil
 	report.Findings = append(report.Findings, setup.Finding{Severity: setup.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause)})
 	ctx = context.WithoutCancel(ctx) // a rollback is completed even after ctrl+c
-	again, err := s.rollBackAfter(ctx, s.o.dir, &trialLog{to: io.Discard}, s.checkPrinter())
+	again, err := s.rollBackAfter(ctx, s.o.dir, s.applied, &trialLog{to: io.Discard}, s.checkPrinter())
 	if err == nil {
 		report.RolledBack = true
-		err = s.before.clear(plan, served)
+		err = s.clear(ctx, plan, served)
 	}
 	if err != nil {
 		s.hint("packhouse rollback --dir %s restores the files from before", setup.Shell(s.o.dir))

@@ -27,8 +27,9 @@ type asked struct {
 	quiet    *app // what is said while the screen is taken is shown inside it
 	ring     *logview.Ring
 	found    atomic.Pointer[setup.Machine]
-	starting chan struct{}         // holds a token while a server is started, or made to take a plan
-	proof    atomic.Pointer[proof] // of the server that runs, or was asked
+	shown    atomic.Pointer[setup.Installed] // that the screen shows, and the answers are made of
+	starting chan struct{}                   // holds a token while a server is started, or made to take a plan
+	proof    atomic.Pointer[proof]           // of the server that runs, or was asked
 }
 
 func (s *setupRun) newAsked() *asked {
@@ -49,7 +50,7 @@ func (s *setupRun) wizard(ctx context.Context) error {
 func (a *asked) options() tui.Options {
 	return tui.Options{
 		In: a.stdin, Log: a.ring, Now: a.now,
-		Begin: a.begin, Plan: a.plan, Apply: applyPlan, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
+		Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
 		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
 			return a.proof.Load().check(ctx, report)
 		},
@@ -71,7 +72,12 @@ func (a *asked) run(ctx context.Context, o tui.Options) error {
 func (a *asked) concluded(outcome tui.Outcome, err error) error {
 	if len(outcome.Unseen) > 0 && outcome.Plan != nil {
 		outcome.Plan.Passwords = outcome.Unseen
+		lock, err := a.hold(context.Background(), outcome.Plan.Dir)
+		if err != nil {
+			a.warn("%v", err) // the passwords are saved all the same: nothing else keeps them
+		}
 		path, kept := outcome.Plan.KeepPasswords()
+		lock.Release()
 		if kept != nil {
 			return errors.Join(err, kept)
 		}
@@ -81,7 +87,7 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 		}
 	}
 	if outcome.Applied != nil && outcome.Plan != nil {
-		if moved := a.moveCAKey(outcome.Plan.Dir); moved != nil {
+		if moved := a.moveCAKey(context.Background(), outcome.Plan.Dir); moved != nil {
 			return errors.Join(err, moved)
 		}
 		if a.o.moveCAKey != "" {
@@ -110,6 +116,7 @@ func (a *asked) beginWith(ctx context.Context, seen setupRun) (tui.Beginning, er
 		return tui.Beginning{}, err
 	}
 	a.found.Store(seen.machine)
+	a.shown.Store(seen.installed)
 	input := a.input
 	input.Quick = true // the questions are probed step by step
 	resolved, findings := setup.Resolve(ctx, seen.machine, seen.installed, input)
@@ -117,14 +124,34 @@ func (a *asked) beginWith(ctx context.Context, seen setupRun) (tui.Beginning, er
 }
 
 func (a *asked) plan(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
-	installed, err := a.reread(ctx)
+	installed, err := setup.Load(a.o.dir)
 	if err != nil {
+		return nil, err
+	}
+	if err := installed.VerifyUnchanged(a.shown.Load()); err != nil {
 		return nil, err
 	}
 	return setup.MakePlan(ctx, a.found.Load(), installed, resolved, setup.Options{Now: a.now()})
 }
 
-func (a *asked) reread(context.Context) (*setup.Installed, error) { return setup.Load(a.o.dir) }
+// apply acquires the lock when the review is confirmed, and applies the plan if the files are still what the plan was made of.
+func (a *asked) apply(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+	lock, err := a.quiet.hold(ctx, plan.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	return applyPlan(ctx, plan, lock, progress)
+}
+
+// reread loads the installation for the screen, after a change or an edit.
+func (a *asked) reread(context.Context) (*setup.Installed, error) {
+	installed, err := setup.Load(a.o.dir)
+	if err == nil {
+		a.shown.Store(installed)
+	}
+	return installed, err
+}
 
 // glance tells how storage and certificate do, without asking anybody.
 func (a *asked) glance(ctx context.Context) *setup.State {
@@ -136,7 +163,7 @@ func (a *asked) glance(ctx context.Context) *setup.State {
 }
 
 func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
-	installed, err := a.reread(ctx)
+	installed, err := setup.Load(a.o.dir)
 	if err != nil {
 		return nil, err
 	}

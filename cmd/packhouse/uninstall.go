@@ -45,14 +45,11 @@ server has to be stopped first. It exits with 3 when --dry-run found something t
 }
 
 func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
-	load := a.openInstallation
-	if o.dryRun {
-		load = a.loadInstallation
-	}
-	installed, err := load(o.dir)
+	installed, lock, err := a.toReview(ctx, o.dir, o.dryRun)
 	if err != nil {
 		return err
 	}
+	defer lock.Release()
 	if !installed.Exists() && installed.Backup.IsZero() {
 		return withHint(fmt.Errorf("no installation in %s", installed.Dir), "--dir names another directory")
 	}
@@ -90,13 +87,22 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if o.data && len(trees) > 0 {
 		question = "remove this installation and everything that is stored in it?"
 	}
+	if !o.yes {
+		lock.Release() // a person may take long to answer; applying compares again
+	}
 	if err := a.confirm(o.yes, question); err != nil {
 		return err
 	}
-	if _, err := applyPlan(ctx, plan, nil); err != nil {
+	if !lock.Held() {
+		if lock, err = a.hold(ctx, installed.Dir); err != nil {
+			return err
+		}
+		defer lock.Release()
+	}
+	if _, err := applyPlan(ctx, plan, lock, nil); err != nil {
 		return err
 	}
-	left, err := setup.Forget(installed.Dir)
+	left, err := setup.Forget(installed.Dir, lock)
 	if err != nil {
 		return afterChange(err)
 	}

@@ -66,27 +66,29 @@ scripts can run the command again. The last line of output is "changed" or "unch
 			if err := validUser(args[0], role, "--role"); err != nil {
 				return err
 			}
-			c := change{dir: dir, json: asJSON, show: a.interactive() && !asJSON, flags: cmd.Flags()}
-			installed, err := a.changeable(dir)
-			switch {
-			case err != nil:
-				return err
-			case hasUser(installed, args[0]) && !existOK:
-				return withHint(fmt.Errorf("user %q already exists", args[0]),
-					"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role", args[0])
-			case hasUser(installed, args[0]) && !cmd.Flags().Changed("role"):
-				return a.unchanged(asJSON, "user %s already exists", args[0])
-			case hasUser(installed, args[0]):
-				c.answers = setup.Values{"user": {args[0] + ":" + role}}
-				return a.apply(cmd.Context(), c)
+			c := change{
+				dir: dir, json: asJSON, flags: cmd.Flags(), show: a.interactive() && !asJSON, answers: setup.Values{"user": {args[0] + ":" + role}},
+				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, true) },
 			}
-			secret, err := a.password(args[0], password, true)
-			if err != nil {
-				return err
+			rolesOnly := cmd.Flags().Changed("role")
+			c.decide = func(installed *setup.Installed, c *change, before bool) (string, error) {
+				switch {
+				case !hasUser(installed, args[0]):
+					return "", nil
+				case !existOK:
+					return "", withHint(fmt.Errorf("user %q already exists", args[0]),
+						"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role", args[0])
+				case !rolesOnly:
+					return fmt.Sprintf("user %s already exists", args[0]), nil
+				}
+				c.passwords = nil
+				if before {
+					c.ask = noPassword
+				}
+				return "", nil
 			}
-			c.passwords = passwordLine(args[0], secret)
-			c.answers = setup.Values{"user": {args[0] + ":" + role}}
-			return a.apply(cmd.Context(), c)
+			_, err := a.apply(cmd.Context(), c)
+			return err
 		},
 	}
 	a.addDir(cmd, &dir)
@@ -116,20 +118,18 @@ func newUserPasswd(a *app) *cobra.Command {
 already has this password, nothing changes. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			user, err := a.knownUser(dir, args[0])
-			if err != nil {
-				return err
-			}
-			secret, err := a.password(args[0], password, false)
-			if err != nil {
-				return err
-			}
-			if user.HasPassword(secret) {
-				return a.unchanged(asJSON, "user %s already has this password", args[0])
-			}
-			return a.apply(cmd.Context(), change{
-				dir: dir, answers: setup.Values{"user": {args[0]}}, passwords: passwordLine(args[0], secret), json: asJSON, flags: cmd.Flags(),
+			_, err := a.apply(cmd.Context(), change{
+				dir: dir, json: asJSON, flags: cmd.Flags(), answers: setup.Values{"user": {args[0]}},
+				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, false) },
+				decide: func(installed *setup.Installed, c *change, before bool) (string, error) {
+					user, err := knownUser(installed, args[0])
+					if err == nil && !before && user.HasPassword(c.secret) {
+						return fmt.Sprintf("user %s already has this password", args[0]), nil
+					}
+					return "", err
+				},
 			})
+			return err
 		},
 	}
 	a.addDir(cmd, &dir)
@@ -150,14 +150,16 @@ func newUserRole(a *app) *cobra.Command {
 "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := a.knownUser(dir, args[0]); err != nil {
-				return err
-			}
-			if err := validUser(args[0], args[1], "ROLE"); err != nil {
-				return err
-			}
-			answers := setup.Values{"user": {args[0] + ":" + args[1]}}
-			return a.apply(cmd.Context(), change{dir: dir, answers: answers, json: asJSON, flags: cmd.Flags()})
+			_, err := a.apply(cmd.Context(), change{
+				dir: dir, answers: setup.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON, flags: cmd.Flags(),
+				decide: func(installed *setup.Installed, _ *change, _ bool) (string, error) {
+					if _, err := knownUser(installed, args[0]); err != nil {
+						return "", err
+					}
+					return "", validUser(args[0], args[1], "ROLE")
+				},
+			})
+			return err
 		},
 	}
 	a.addDir(cmd, &dir)
@@ -179,20 +181,17 @@ func newUserRemove(a *app) *cobra.Command {
 command again. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if missingOK {
-				installed, err := a.installation(dir)
-				if err != nil {
-					return err
-				}
-				if !hasUser(installed, args[0]) {
-					return a.unchanged(asJSON, "user %s does not exist", args[0])
-				}
-			}
-			if _, err := a.knownUser(dir, args[0]); err != nil {
-				return err
-			}
-			answers := setup.Values{"remove-user": {args[0]}}
-			return a.apply(cmd.Context(), change{dir: dir, answers: answers, json: asJSON, flags: cmd.Flags()})
+			_, err := a.apply(cmd.Context(), change{
+				dir: dir, answers: setup.Values{"remove-user": {args[0]}}, json: asJSON, flags: cmd.Flags(),
+				decide: func(installed *setup.Installed, _ *change, _ bool) (string, error) {
+					if missingOK && !hasUser(installed, args[0]) {
+						return fmt.Sprintf("user %s does not exist", args[0]), nil
+					}
+					_, err := knownUser(installed, args[0])
+					return "", err
+				},
+			})
+			return err
 		},
 	}
 	a.addDir(cmd, &dir)
@@ -246,11 +245,7 @@ func hasUser(installed *setup.Installed, name string) bool {
 }
 
 // knownUser returns an installed user, or an error if there is none of that name.
-func (a *app) knownUser(dir, name string) (setup.User, error) {
-	installed, err := a.changeable(dir)
-	if err != nil {
-		return setup.User{}, err
-	}
+func knownUser(installed *setup.Installed, name string) (setup.User, error) {
 	for _, u := range installed.Users {
 		if u.Name == name {
 			return u, nil
@@ -258,6 +253,9 @@ func (a *app) knownUser(dir, name string) (setup.User, error) {
 	}
 	return setup.User{}, withHint(fmt.Errorf("no user %q", name), "packhouse user list shows the users")
 }
+
+// noPassword is the answer for a user who keeps the password.
+func noPassword() ([]byte, error) { return nil, nil }
 
 // password returns the password for a user from the flags or the terminal. It is empty if generate is set and a
 // password is to be generated.

@@ -1,0 +1,141 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// lockPause is how long [Acquire] waits before it tries again.
+const lockPause = 50 * time.Millisecond
+
+// errLocked is the cause of a lock that another process holds.
+var errLocked = errors.New("another process holds the lock")
+
+// Lock is the exclusive right to change the installation in a directory. A command that acquires it before it reads the installation, and
+// releases it after [Apply], loses no change of another command.
+type Lock struct {
+	dir  string
+	file *os.File // nil: the directory does not exist yet
+}
+
+// Patience is how long [Acquire] waits for another command, and how it reports that.
+type Patience struct {
+	For  time.Duration
+	Wait func(by string) // is called once before waiting; by describes the other process and may be ""; nil: not reported
+}
+
+// Acquire locks the installation in a directory. It waits while another command holds the lock, and returns a *RefusedError when its
+// patience ends. A directory that does not exist, or that this user may not read, is not locked: [Apply] locks it after it made it, and
+// refuses if another command was first.
+func Acquire(ctx context.Context, dir string, patience Patience) (*Lock, error) {
+	if err := VerifyTrust(dir); err != nil {
+		return nil, err
+	}
+	deadline := time.NewTimer(patience.For)
+	defer deadline.Stop()
+	for waiting := false; ; waiting = true {
+		l, err := tryLock(dir)
+		switch {
+		case err == nil:
+			return l, nil
+		case !errors.Is(err, errLocked):
+			return nil, fmt.Errorf("lock installation: %w", err)
+		case patience.For <= 0:
+			return nil, busy(dir)
+		case !waiting && patience.Wait != nil:
+			patience.Wait(holder(dir))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-deadline.C:
+			return nil, busy(dir)
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+// tryLock locks a directory without waiting. It returns errLocked if another process holds the lock.
+func tryLock(dir string) (*Lock, error) {
+	f, err := openDirectory(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
+		return &Lock{dir: dir}, nil
+	case err != nil:
+		return nil, err
+	}
+	if err := flock(f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	held, err := f.Stat()
+	if err == nil {
+		var now os.FileInfo
+		if now, err = os.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(held, now) {
+			_ = f.Close() // uninstalled, and perhaps installed again, by the process that held the lock
+			return tryLock(dir)
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return &Lock{dir: dir, file: f}, nil
+}
+
+// Release ends the lock. A nil lock, and one that was released, do nothing.
+func (l *Lock) Release() {
+	if l != nil && l.file != nil {
+		_ = l.file.Close()
+		l.file = nil
+	}
+}
+
+// Held reports whether the lock is held. A directory that did not exist is not locked.
+func (l *Lock) Held() bool { return l != nil && l.file != nil }
+
+// Dir returns the directory of the installation.
+func (l *Lock) Dir() string { return l.dir }
+
+// Open finishes or undoes an earlier run that was cut off, and loads the installation.
+func (l *Lock) Open() (*Installed, error) { return open(l.dir, l) }
+
+// holds reports whether l keeps other commands out of a directory.
+func (l *Lock) holds(dir string) bool { return l.Held() && l.dir == dir }
+
+// hold runs do under the lock of a directory: under l if that is held, else under one that is acquired without waiting.
+func (l *Lock) hold(dir string, do func() error) error {
+	if !l.holds(dir) {
+		own, err := tryLock(dir)
+		if errors.Is(err, errLocked) {
+			return busy(dir)
+		}
+		if err != nil {
+			return fmt.Errorf("lock installation: %w", err)
+		}
+		if own.file == nil {
+			if _, err := os.Stat(dir); err != nil {
+				return fmt.Errorf("lock installation: %w", err)
+			}
+			return fmt.Errorf("lock installation: open %s: %w", dir, fs.ErrPermission)
+		}
+		defer own.Release()
+	}
+	return do()
+}
+
+// busy is the refusal to change an installation that another command changes.
+func busy(dir string) error {
+	by := holder(dir)
+	if by != "" {
+		by = " (" + by + ")"
+	}
+	return &RefusedError{Findings: []Finding{{
+		Question: "dir", Severity: Refused, Code: CodeBusy, Flag: "--dir", What: "another setup" + by + " is at work in " + dir, Remedy: "wait for it, then try again",
+	}}}
+}

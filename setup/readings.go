@@ -1,0 +1,124 @@
+package setup
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"packhouse/trust"
+)
+
+// readings holds the files of an installation as they were read. Each file is read once, so that a plan is made of one state and
+// [Apply] can compare that state with the disk. It is safe for concurrent use.
+type readings struct {
+	mu    sync.Mutex
+	files map[string]reading
+}
+
+// reading is the content and the metadata of a file, both from the same descriptor.
+type reading struct {
+	content
+	err error // wraps fs.ErrNotExist if the file does not exist
+}
+
+// read returns a file as it was read first. An error other than fs.ErrNotExist is not remembered. A nil r remembers nothing.
+func (r *readings) read(p places, path string) (content, error) {
+	if r == nil {
+		return p.load(path)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if seen, ok := r.files[path]; ok {
+		return seen.content, seen.err
+	}
+	c, err := p.load(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return content{}, err
+	}
+	if r.files == nil {
+		r.files = map[string]reading{}
+	}
+	r.files[path] = reading{c, err}
+	return c, err
+}
+
+// readOwn is read for a file that only this program writes: it must not be a link, and no other user may be able to write it.
+func (r *readings) readOwn(path string) ([]byte, error) {
+	f, err := trust.Self().Open(path)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	c, err := r.read(places{}, path)
+	return c.data, err
+}
+
+// differs returns the first path, in order, that both have read and whose contents differ, or "".
+func (r *readings) differs(later *readings) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	later.mu.Lock()
+	defer later.mu.Unlock()
+	for _, path := range slices.Sorted(maps.Keys(r.files)) {
+		now, ok := later.files[path]
+		if was := r.files[path]; ok && (string(was.data) != string(now.data) || (was.err == nil) != (now.err == nil)) {
+			return path
+		}
+	}
+	return ""
+}
+
+// read returns the content of a file of the installation. It reads the file once.
+func (in *Installed) read(path string) ([]byte, error) {
+	c, err := in.readings.read(in.places(), path)
+	return c.data, err
+}
+
+// VerifyUnchanged returns a *RefusedError if a file of the installation is not what it was when shown was loaded.
+func (in *Installed) VerifyUnchanged(shown *Installed) error {
+	if shown == nil || shown.Dir != in.Dir || shown.readings == nil || in.readings == nil {
+		return nil
+	}
+	if path := shown.readings.differs(in.readings); path != "" {
+		return changedMeanwhile(path)
+	}
+	return nil
+}
+
+// VerifyLast returns a *RefusedError if applied is not the last change of the installation.
+func (in *Installed) VerifyLast(applied *Applied) error {
+	if applied != nil && applied.Backup != "" && filepath.Base(applied.Backup) != in.Backup.UTC().Format(backupTime) {
+		return changedMeanwhile(in.Dir)
+	}
+	return nil
+}
+
+// VerifyUnchanged returns a *RefusedError if a file on disk is not what the plan was made of.
+func (p *Plan) VerifyUnchanged() error {
+	from := places{users: p.serverUsers()}
+	for _, c := range p.Changes {
+		if c.Mode.IsDir() || c.Kind == Keep && c.Before == nil {
+			continue
+		}
+		data, err := from.readLinked(c.Path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && c.Before == nil:
+		case errors.Is(err, fs.ErrNotExist), err == nil && (c.Before == nil || !bytes.Equal(data, c.Before)):
+			return changedMeanwhile(c.Path)
+		case err != nil:
+			return refuseUnsafe(err)
+		}
+	}
+	return nil
+}
+
+// changedMeanwhile is the refusal to write over what another program wrote since the plan was made.
+func changedMeanwhile(path string) error {
+	return &RefusedError{Findings: []Finding{refused(CodeChanged, path+" was changed meanwhile by someone else", "run the command again")}}
+}
