@@ -93,6 +93,16 @@ func newManager(ctx context.Context, c *config.Config, store storage.Store, now 
 		Hosts: l.Hosts, Email: l.Email, Directory: l.DirectoryURL, Cache: cache, Lease: lease, HTTP01: l.HTTPAddr != "",
 		UserAgent: "packhouse", Log: log, Now: now,
 	}
+	if l.EABKeyFile != "" {
+		data, err := os.ReadFile(l.EABKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read key of the external account: %w", err)
+		}
+		if o.EABKey, err = config.ParseEABKey(data); err != nil {
+			return nil, fmt.Errorf("read key of the external account %s: %w", l.EABKeyFile, err)
+		}
+		o.EABKeyID = l.EABKeyID
+	}
 	if l.CAFile != "" {
 		data, err := os.ReadFile(l.CAFile)
 		if err != nil {

@@ -74,6 +74,52 @@ func TestOrderingIsJudged(t *testing.T) {
 	}
 }
 
+// TestExternalAccount has a directory that signs only for accounts that its CA knows.
+func TestExternalAccount(t *testing.T) {
+	url, ca := directory(t, strings.Replace(directoryBody, "{", `{"meta":{"externalAccountRequired":true},`, 1), http.StatusOK)
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	good, open := writeFile(t, []byte("c2VjcmV0LWtleQ==\n"), 0o600), writeFile(t, []byte("c2VjcmV0LWtleQ"), 0o644)
+	base := Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
+	for _, tc := range []struct {
+		name, kid, file, question, code string
+	}{
+		{"no account", "", "", "acme-eab-kid", CodeEAB},
+		{"no key", "kid-1", "", "acme-eab-key", CodeMissing},
+		{"a key that is not there", "kid-1", "/nowhere", "acme-eab-key", CodeUnread},
+		{"a key that is none", "kid-1", ca, "acme-eab-key", CodeValue},
+		{"a key for everyone", "kid-1", open, "acme-eab-key", CodeOpenKey},
+		{"an account", "kid-1", good, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			flags := inDir(base, dir)
+			flags["acme-eab-kid"], flags["acme-eab-key-file"] = []string{tc.kid}, []string{tc.file}
+			_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
+			found := slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Refused && f.Question == tc.question && f.Code == tc.code })
+			if found != (tc.code != "") || !found && AnyRefused(findings) {
+				t.Errorf("findings %v, want %s of %s", findings, tc.code, tc.question)
+			}
+		})
+	}
+	flags := maps.Clone(base)
+	flags["acme-eab-kid"], flags["acme-eab-key-file"] = []string{"kid-1"}, []string{good}
+	install(t, m, dir, flags)
+	in, err := Load(dir)
+	if err != nil || in.Problem != nil {
+		t.Fatal(err, in.Problem)
+	}
+	if l := in.Config.HTTP.TLS.LetsEncrypt; l.EABKeyID != "kid-1" || l.EABKeyFile != good {
+		t.Errorf("%+v", l)
+	}
+	if again := planFor(t, m, dir, nil); again.Pending() {
+		t.Errorf("a second run changes %s", describe(again))
+	}
+	install(t, m, dir, Values{"acme-eab-kid": {"kid-2"}})
+	install(t, m, dir, Values{"acme-eab-kid": {""}, "offline": {"true"}})
+	if in, err = Load(dir); err != nil || in.Config.HTTP.TLS.LetsEncrypt.EABKeyFile != "" {
+		t.Errorf("%v: the account was not removed", err)
+	}
+}
+
 // TestOrderingIsInstalled: the section is written, kept, changed key by key, and taken away; nothing else is made.
 func TestOrderingIsInstalled(t *testing.T) {
 	url, ca := directory(t, directoryBody, http.StatusOK)

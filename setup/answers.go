@@ -79,6 +79,8 @@ type Answers struct {
 	ACMEEmail     string // with LetsEncrypt; empty: none
 	ACMEDirectory string // URL; empty: Let's Encrypt
 	ACMECA        string // PEM file: the CA of a private directory
+	EABKeyID      string // key ID of the CA's external account; empty: none
+	EABKeyFile    string // file with its HMAC key
 
 	RotateCert bool // a new certificate, though the old one would do
 	NewKey     bool // with a new key

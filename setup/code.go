@@ -31,6 +31,7 @@ const (
 	CodeShortLife    = "cert-shorter"        // warning: the CA ends before the life that was asked for
 	CodeStaging      = "acme-staging"        // note: no client trusts what the staging directory signs
 	CodeUnreached    = "acme-unreachable"    // the ACME directory does not answer
+	CodeEAB          = "acme-account"        // the ACME directory requires an external account
 	CodeChallenge    = "acme-challenge"      // warning: the CA will not reach this server
 	CodeUser         = "user-name"
 	CodePassword     = "password-refused"

@@ -40,6 +40,8 @@ var flags = []Flag{
 	{"acme-email", FlagText, "EMAIL", "address that the CA writes to, with --tls letsencrypt", "acme-email"},
 	{"acme-directory", FlagText, "URL", "ACME directory (default Let's Encrypt)", "acme-directory"},
 	{"acme-ca", FlagText, "FILE", "CA of a private directory", "acme-ca"},
+	{"acme-eab-kid", FlagText, "ID", "key ID of the external account that the ACME directory requires", "acme-eab-kid"},
+	{"acme-eab-key-file", FlagText, "FILE", "file with the HMAC key of the external account, base64url", "acme-eab-key"},
 	{"insecure", FlagBool, "", "confirm passwords over plain HTTP beyond this machine", "insecure"},
 	{"key-type", FlagText, "TYPE", "ecdsa-p256, rsa-2048 or rsa-4096 (default ecdsa-p256)", "key-type"},
 	{"cert-days", FlagText, "N", "life of a new certificate in days (default 397 under the private CA, 825 self-signed)", "cert-days"},

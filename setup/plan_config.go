@@ -43,6 +43,7 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 			c.ACME = &templates.ACME{
 				Cache: acmeCacheFile(in, a), Shared: a.Storage == config.S3, Email: a.ACMEEmail,
 				Hosts: []string{canonical(a.Hostname)}, Directory: a.ACMEDirectory, CAFile: a.ACMECA,
+				EABKeyID: a.EABKeyID, EABKeyFile: a.eabKeyFile(),
 			}
 		}
 		data, err := c.Render()
@@ -193,6 +194,8 @@ func acmeEdits(in *Installed, a *Answers) (edits []config.Edit, restart []string
 		{"email", l.Email, a.ACMEEmail},
 		{"directoryurl", l.DirectoryURL, a.ACMEDirectory},
 		{"cafile", l.CAFile, a.ACMECA},
+		{"eabkid", l.EABKeyID, a.EABKeyID},
+		{"eabkeyfile", l.EABKeyFile, a.eabKeyFile()},
 	} {
 		switch {
 		case key.have == key.want:

@@ -23,7 +23,7 @@ func Questions() []Step {
 		{ID: "names", Title: "Names", Questions: []*Question{sanQuestion()}},
 		{ID: "address", Title: "Address", Questions: []*Question{addrQuestion(), publicURLQuestion(), logLevelQuestion()}},
 		{ID: "tls", Title: "TLS", Questions: []*Question{
-			tlsQuestion(), certQuestion(), tlsCAQuestion(), keyQuestion(), keyPasswordQuestion(), acmeEmailQuestion(), acmeDirectoryQuestion(), acmeCAQuestion(), insecureQuestion(), keyTypeQuestion(), certDaysQuestion(), subjectQuestion(), caPermitQuestion(),
+			tlsQuestion(), certQuestion(), tlsCAQuestion(), keyQuestion(), keyPasswordQuestion(), acmeEmailQuestion(), acmeDirectoryQuestion(), acmeCAQuestion(), eabKeyIDQuestion(), eabKeyQuestion(), insecureQuestion(), keyTypeQuestion(), certDaysQuestion(), subjectQuestion(), caPermitQuestion(),
 			rotateQuestion("rotate-cert", "Renew", "Make a new certificate now?",
 				"The certificate in use stays as long as it fits the answers. A new one can be made at any time; under the private CA clients notice nothing.",
 				func(a *Answers) *bool { return &a.RotateCert }),

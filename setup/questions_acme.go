@@ -132,7 +132,7 @@ func probeDirectory(ctx context.Context, m *Machine, a *Answers) []Finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.within(acmeTimeout))
 	defer cancel()
-	if err := askDirectory(ctx, a); err != nil {
+	if err := askDirectory(ctx, a); err != nil && !errors.Is(err, errAccountRequired) {
 		return []Finding{refused(CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
 			"see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need --acme-ca; --offline leaves this out")}
 	}
@@ -165,9 +165,15 @@ func askDirectory(ctx context.Context, a *Answers) error {
 	}
 	var directory struct {
 		NewOrder string `json:"newOrder"`
+		Meta     struct {
+			ExternalAccountRequired bool `json:"externalAccountRequired"`
+		} `json:"meta"`
 	}
 	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&directory); err != nil || directory.NewOrder == "" {
 		return errNoDirectory
+	}
+	if directory.Meta.ExternalAccountRequired && a.EABKeyID == "" {
+		return errAccountRequired
 	}
 	return nil
 }

@@ -217,6 +217,8 @@ func (r *resolver) base() {
 		set("acme-email", FromInstallation, func() { a.ACMEEmail = l.Email })
 		set("acme-directory", FromInstallation, func() { a.ACMEDirectory = l.DirectoryURL })
 		set("acme-ca", FromInstallation, func() { a.ACMECA = l.CAFile })
+		set("acme-eab-kid", FromInstallation, func() { a.EABKeyID = l.EABKeyID })
+		set("acme-eab-key", FromInstallation, func() { a.EABKeyFile = l.EABKeyFile })
 		if r.origins["hostname"] == FromDetection && len(l.Hosts) > 0 {
 			set("hostname", FromInstallation, func() { a.Hostname = l.Hosts[0] })
 		}

@@ -92,7 +92,7 @@ func (a *Answers) readBy() []string {
 			paths = append(paths, key)
 		}
 	case LetsEncrypt:
-		paths = append(paths, a.ACMECA)
+		paths = append(paths, a.ACMECA, a.eabKeyFile())
 	}
 	if a.Storage == config.S3 {
 		paths = append(paths, a.S3.CAFile)

@@ -46,6 +46,8 @@ type ACME struct {
 	Hosts     []string
 	Directory string // URL; empty: Let's Encrypt
 	CAFile    string // of a private directory; empty: none
+
+	EABKeyID, EABKeyFile string // external account; empty: none
 }
 
 // Render makes myconfig.yml.

@@ -1,18 +1,43 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/setup/check"
 )
 
 // orderRemedy is what helps an order that fails.
 const orderRemedy = "see that the CA reaches this server under that name: TLS-ALPN-01 comes to port 443, HTTP-01 to port 80; packhouse cert show tells more"
+
+// problemRemedies are the remedies for types of problems that a CA reports (RFC 8555, section 6.7).
+var problemRemedies = map[string]string{
+	"externalAccountRequired": "get a key ID and an HMAC key from the CA, and run packhouse setup --acme-eab-kid ID --acme-eab-key-file FILE",
+	"unauthorized":            "see that the name leads to this server, and that the CA accepts the account: --acme-eab-kid and --acme-eab-key-file",
+	"rateLimited":             "wait: the server tries again by itself; meanwhile --acme-directory can name a directory for tests",
+	"caa":                     "add a CAA record for this CA to the DNS zone of the name, or remove those of others",
+	"dns":                     "see that the public DNS has an address for the name, and that its servers answer",
+	"rejectedIdentifier":      "use a name that the CA signs for: most sign for public names only",
+	"invalidContact":          "correct http.tls.letsencrypt.email",
+	"badPublicKey":            "remove the account key from the cache directory: the server makes another",
+	"userActionRequired":      "follow the link in the reason and accept the terms of the CA",
+}
+
+// orderRemedyOf returns the remedy for the failed order of a name: by the type of the CA's problem, followed
+// by the CA's own reason.
+func orderRemedyOf(s acme.State) string {
+	remedy := cmp.Or(problemRemedies[s.Problem], orderRemedy)
+	if s.Problem != "" {
+		remedy += "; " + s.Failure
+	}
+	return remedy
+}
 
 // addOrders tells the checks what is known of certificates that the server orders: as it stands in the cache, or, where that may not be read, as
 // the running server says.
@@ -29,7 +54,7 @@ func (a *app) addOrders(ctx context.Context, t *check.Target, faults []string) {
 	for _, s := range states {
 		t.Names.DNS = append(t.Names.DNS, s.Host)
 		if fault := s.Fault(); fault != "" {
-			t.Orders = append(t.Orders, check.Order{Host: s.Host, Missing: s.Leaf == nil, Fault: fault, Remedy: orderRemedy})
+			t.Orders = append(t.Orders, check.Order{Host: s.Host, Missing: s.Leaf == nil, Fault: fault, Remedy: orderRemedyOf(s)})
 		}
 	}
 }

@@ -28,6 +28,7 @@ const accountKey = "acme_account+key"
 type authority struct {
 	directory string
 	email     string
+	binding   *acme.ExternalAccountBinding // nil: the CA needs none
 	agent     string
 	roots     *x509.CertPool // nil: the system's
 	cache     Cache
@@ -40,10 +41,14 @@ type authority struct {
 }
 
 func newAuthority(m *Manager, o Options) *authority {
-	return &authority{
+	a := &authority{
 		directory: m.from, email: o.Email, agent: o.UserAgent, roots: o.Roots, cache: o.Cache, lease: o.Lease, answers: m.answers, log: m.log,
 		turn: make(chan struct{}, 1),
 	}
+	if o.EABKeyID != "" {
+		a.binding = &acme.ExternalAccountBinding{KID: o.EABKeyID, Key: o.EABKey}
+	}
+	return a
 }
 
 // accountLease is taken for the time in which the account is made. No host is called so.
@@ -76,19 +81,34 @@ func (a *authority) connect(ctx context.Context) (*acme.Client, error) {
 		}},
 		RetryBackoff: backoff,
 	}
-	account := new(acme.Account)
-	if a.email != "" {
-		account.Contact = []string{"mailto:" + a.email}
-	}
-	_, err = client.Register(ctx, account, acme.AcceptTOS)
-	if err != nil && !errors.Is(err, acme.ErrAccountAlreadyExists) {
+	if err := a.register(ctx, client); err != nil {
 		return nil, fmt.Errorf("open account at %s: %w", a.directory, err)
-	}
-	if err != nil {
-		a.updateContact(ctx, client, account.Contact)
 	}
 	a.client = client
 	return client, nil
+}
+
+// register opens the account of the client's key, unless it exists. Some CAs accept an external
+// account once only, so an existing account is looked up without it.
+func (a *authority) register(ctx context.Context, client *acme.Client) error {
+	account := &acme.Account{ExternalAccountBinding: a.binding}
+	if a.email != "" {
+		account.Contact = []string{"mailto:" + a.email}
+	}
+	err := acme.ErrNoAccount
+	if a.binding != nil {
+		_, err = client.GetReg(ctx, "")
+	}
+	exists := err == nil
+	if errors.Is(err, acme.ErrNoAccount) {
+		_, err = client.Register(ctx, account, acme.AcceptTOS)
+		exists = errors.Is(err, acme.ErrAccountAlreadyExists)
+	}
+	if exists {
+		a.updateContact(ctx, client, account.Contact)
+		return nil
+	}
+	return err
 }
 
 // updateContact tells the CA of another address (RFC 8555, section 7.3.2): to open an account that is there already does not. That it cannot

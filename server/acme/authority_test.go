@@ -35,6 +35,7 @@ type directory struct {
 	lost     bool            // the account is, until it is opened anew
 	signs    string          // this name in place of the one that was asked; empty: that one
 	accounts int             // that were opened
+	binding  string          // key ID of the external account that is required; empty: none
 	known    map[string]bool // accounts, by their key
 	contact  string          // of the last account
 	orders   []string        // names
@@ -87,6 +88,8 @@ func (d *directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Identifiers        []struct{ Value string }
 		CSR                string
 		Contact            []string
+
+		ExternalAccountBinding *struct{ Protected string }
 	}
 	if r.Method == http.MethodPost {
 		_ = json.NewDecoder(r.Body).Decode(&envelope)
@@ -112,6 +115,22 @@ func (d *directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/nonce":
 	case "/account", "/account/1":
 		known := d.known[key] || r.URL.Path == "/account/1"
+		if d.binding != "" && !known {
+			if asked.OnlyReturnExisting {
+				refuse(http.StatusBadRequest, "accountDoesNotExist", "who are you")
+				return
+			}
+			if asked.ExternalAccountBinding == nil {
+				refuse(http.StatusForbidden, "externalAccountRequired", "customers only, see https://ca.example/eab")
+				return
+			}
+			raw, _ := base64.RawURLEncoding.DecodeString(asked.ExternalAccountBinding.Protected)
+			if !strings.Contains(string(raw), `"kid":"`+d.binding+`"`) {
+				refuse(http.StatusForbidden, "unauthorized", "the key ID is unknown")
+				return
+			}
+			d.binding += " used up" // once only, as some CAs have it
+		}
 		switch {
 		case asked.OnlyReturnExisting:
 		case !known:
@@ -358,4 +377,26 @@ func FuzzReason(f *testing.F) {
 		}
 		_, _ = heard(err), patience(err)
 	})
+}
+
+// TestExternalAccount has a CA that opens accounts for its customers only, and accepts each key ID once.
+func TestExternalAccount(t *testing.T) {
+	d, cache := newDirectory(t), Directory(t.TempDir())
+	d.binding = "kid-1"
+	s := order(t, d.manage(Options{Cache: Directory(t.TempDir())}))
+	if s.Problem != "externalAccountRequired" || !strings.Contains(s.Failure, "customers only, see https://ca.example/eab") {
+		t.Errorf("without an account: %+v", s)
+	}
+	s = order(t, d.manage(Options{Cache: Directory(t.TempDir()), EABKeyID: "other", EABKey: []byte("key")}))
+	if s.Problem != "unauthorized" || !strings.Contains(s.Failure, "the key ID is unknown") {
+		t.Errorf("with another account: %+v", s)
+	}
+	for range 2 { // the second time the account exists
+		if s = order(t, d.manage(Options{Cache: cache, EABKeyID: "kid-1", EABKey: []byte("key")})); s.Leaf == nil || s.Failure != "" || s.Problem != "" {
+			t.Errorf("with the account: %+v", s)
+		}
+	}
+	if d.accounts != 1 {
+		t.Errorf("%d accounts", d.accounts)
+	}
 }

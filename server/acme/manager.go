@@ -30,6 +30,8 @@ type Options struct {
 	Cache     Cache
 	Lease     Lease  // that servers take in turns which share the cache; nil: this one has it to itself, or its neighbours take their chances
 	HTTP01    bool   // HTTPHandler is served where the CA asks for it
+	EABKeyID  string // of the external account that the CA binds this one to; empty: none
+	EABKey    []byte // its HMAC key
 	UserAgent string // for the CA; empty: the library's
 
 	Log *slog.Logger     // nil: slog.Default
@@ -43,6 +45,7 @@ type State struct {
 	Chain    []*x509.Certificate // Leaf, and what is served with it
 	Unread   string              // why the cache cannot be read, so that the rest may be old; empty: it can
 	Failure  string              // of the last order; empty: it did not fail, or there was none
+	Problem  string              // type of the CA's problem document (RFC 8555, section 6.7), such as "caa"; empty: unknown
 	FailedAt time.Time
 	Due      bool      // a certificate is wanted: there is none, or it is time to renew
 	Ordering bool      // an order is under way, or was broken off a moment ago
@@ -219,7 +222,7 @@ func (m *Manager) States() []State {
 	states := make([]State, 0, len(m.names))
 	for _, n := range m.names {
 		n.mu.Lock()
-		s := State{Host: n.host, Unread: n.unread, Failure: n.record.Reason, FailedAt: n.record.FailedAt, NextTry: n.record.NextTry, Obtained: n.obtained, Failed: n.failed}
+		s := State{Host: n.host, Unread: n.unread, Failure: n.record.Reason, Problem: n.record.Problem, FailedAt: n.record.FailedAt, NextTry: n.record.NextTry, Obtained: n.obtained, Failed: n.failed}
 		at, _ := n.desired()
 		s.Due = !at.After(m.now())
 		s.Ordering = n.record.Begun && m.now().Sub(n.record.FailedAt) < orderTimeout

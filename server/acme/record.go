@@ -19,6 +19,7 @@ type record struct {
 	Unreachable int       `json:"unreachable,omitempty"` // tries that the CA heard nothing of, since the last success
 	NextTry     time.Time `json:"nextTry,omitzero"`      // not before
 	Reason      string    `json:"reason,omitempty"`      // of the last failure
+	Problem     string    `json:"problem,omitempty"`     // type of the CA's problem document; empty: none
 	FailedAt    time.Time `json:"failedAt,omitzero"`
 	Begun       bool      `json:"begun,omitempty"`     // an order was, and nothing is known yet of its outcome
 	BrokenOff   int       `json:"brokenOff,omitempty"` // orders whose outcome nobody lived to see, since the last success
@@ -49,7 +50,7 @@ const clockSlack = 24 * time.Hour
 // be before it is set. Else its cool-down would last until then, for years perhaps. How often it failed still counts.
 func (r record) believed(now time.Time) record {
 	if r.FailedAt.After(now.Add(clockSlack)) {
-		r.FailedAt, r.NextTry, r.Reason, r.Begun = time.Time{}, time.Time{}, "", false
+		r.FailedAt, r.NextTry, r.Reason, r.Problem, r.Begun = time.Time{}, time.Time{}, "", "", false
 	}
 	return r
 }
@@ -70,7 +71,7 @@ func (r record) unreached(now time.Time, reason string) record {
 
 // fail sets when the next try is: a little later than the cool-down, so that many servers do not come back at once.
 func (r *record) fail(now time.Time, cooldown time.Duration, reason string) {
-	r.FailedAt, r.Reason, r.Begun = now.UTC(), reason, false
+	r.FailedAt, r.Reason, r.Problem, r.Begun = now.UTC(), reason, "", false
 	r.NextTry = now.Add(cooldown + jitter(cooldown/10)).UTC()
 }
 

@@ -132,6 +132,7 @@ func (m *Manager) order(ctx, held context.Context, n *name) {
 		_ = writeRecord(context.WithoutCancel(ctx), m.cache, n.host, r) // else the fear stands
 	case result.refusals > 0 || heard(err):
 		r := was.refused(now, max(1, result.refusals), reason(err))
+		r.Problem = problemType(err)
 		if at := now.Add(patience(err)); at.After(r.NextTry) {
 			r.NextTry = at.UTC()
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,13 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 		if u, err := url.Parse(l.DirectoryURL); err != nil || u.Scheme != "https" || u.Host == "" {
 			d.fail(CodeValue, d.origins[p+".directoryurl"], p+".directoryurl", fmt.Sprintf("%s.directoryurl is not an https:// URL: %s", p, quote(l.DirectoryURL)), "write the URL of the directory, like https://acme-v02.api.letsencrypt.org/directory")
 		}
+	}
+	if (l.EABKeyID == "") != (l.EABKeyFile == "") {
+		given, missing := p+".eabkid", p+".eabkeyfile"
+		if l.EABKeyID == "" {
+			given, missing = missing, given
+		}
+		d.fail(CodeMissing, d.origins[given], missing, fmt.Sprintf("%s is set without %s", given, missing), "set both, as the CA gave them to you")
 	}
 	if l.HTTPAddr != "" {
 		d.address(p+".httpaddr", l.HTTPAddr)
@@ -108,6 +116,7 @@ func (v *verifier) acme() {
 			}
 		}
 	}
+	v.eabKey(l)
 	directory := v.loaded.Config.CertificateDirectory()
 	if directory == "" || l.StorageFolder() != "" && v.loaded.Config.Storage.Maintenance.ReadOnly.Enabled {
 		return // the storage is looked at by itself
@@ -124,4 +133,33 @@ func (v *verifier) acme() {
 	if dir, err := tryWrite(directory); err != nil {
 		v.add(Error, CodeRights, cache, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(dir), reason(err)), "give it to the user who runs the server: without it nothing is ordered")
 	}
+}
+
+// eabKey verifies the file with the key of the external account.
+func (v *verifier) eabKey(l LetsEncrypt) {
+	const key = "http.tls.letsencrypt.eabkeyfile"
+	if l.EABKeyFile == "" {
+		return
+	}
+	data, ok := v.read(key, l.EABKeyFile)
+	if !ok {
+		return
+	}
+	v.open(key, l.EABKeyFile)
+	if _, err := ParseEABKey(data); err != nil {
+		v.add(Error, CodeFile, key, fmt.Sprintf(" %s cannot be used: %v", quotePath(l.EABKeyFile), err), "write the HMAC key as the CA gave it to you, in one line")
+	}
+}
+
+var errEABKey = errors.New("it holds no HMAC key in base64url form")
+
+// ParseEABKey decodes the HMAC key of an external account, which CAs hand out in base64url form, with
+// or without padding. The error holds nothing of the key.
+func ParseEABKey(data []byte) ([]byte, error) {
+	text := strings.TrimRight(strings.TrimSpace(string(data)), "=")
+	key, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_").Replace(text))
+	if err != nil || len(key) == 0 {
+		return nil, errEABKey
+	}
+	return key, nil
 }

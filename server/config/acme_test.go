@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -104,6 +105,44 @@ func TestCertificatesInTheStorage(t *testing.T) {
 			i := slices.IndexFunc(loaded.Notices, func(p Problem) bool { return p.Key == key })
 			if (i >= 0) != (tc.says != "") || i >= 0 && (loaded.Notices[i].Severity != tc.severity || !strings.Contains(loaded.Notices[i].String(), tc.says)) {
 				t.Errorf("%v", loaded.Notices)
+			}
+		})
+	}
+}
+
+func TestExternalAccount(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	users := write("htpasswd", "")
+	for _, tc := range []struct {
+		name, keys, key, says string
+	}{
+		{"an account", fmt.Sprintf("eabkid: kid-1, eabkeyfile: %q", write("good", "c2VjcmV0LWtleQ==\n")), "", ""},
+		{"no key", "eabkid: kid-1", "eabkeyfile", "is set without"},
+		{"no key ID", "eabkeyfile: /k", "eabkid", "is set without"},
+		{"a key that is not there", "eabkid: kid-1, eabkeyfile: /nowhere", "eabkeyfile", "not there"},
+		{"a key that is none", fmt.Sprintf("eabkid: kid-1, eabkeyfile: %q", write("bad", "no key!")), "eabkeyfile", "no HMAC key"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			document := fmt.Sprintf("version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:0\n  tls:\n    letsencrypt: {cachefile: le, %s, hosts: [a.example.com]}\nauth: {htpasswd: {realm: r, path: %q}}\n", tc.keys, users)
+			loaded, err := Load(Source{Path: filepath.Join(dir, "my.yml"), Data: []byte(document)})
+			var problems Problems
+			if !errors.As(err, &problems) && err == nil {
+				problems = loaded.Verify(t.Context(), Probes{})
+			}
+			i := slices.IndexFunc(problems, func(p Problem) bool { return p.Severity == Error && strings.HasPrefix(p.Key, "http.tls") })
+			switch {
+			case tc.says == "" && i >= 0:
+				t.Errorf("refused: %v", problems[i])
+			case tc.says != "" && (i < 0 || problems[i].Key != "http.tls.letsencrypt."+tc.key || !strings.Contains(problems[i].String(), tc.says)):
+				t.Errorf("want %s of %s in %v", tc.says, tc.key, problems)
 			}
 		})
 	}

@@ -178,6 +178,8 @@ type LetsEncrypt struct {
 	DirectoryURL string // empty: Let's Encrypt, production
 	CAFile       string // roots of a private directory
 	HTTPAddr     string // listener for HTTP-01; empty: off
+	EABKeyID     string // key ID of the external account (RFC 8555, section 7.3.4); empty: none
+	EABKeyFile   string // file with its HMAC key, base64url
 }
 
 // Enabled tells whether certificates come from ACME.

@@ -143,6 +143,14 @@ var tlsKeys = &key{name: "tls", kind: section, about: "The certificate, and what
 				bind: in(func(c *Config) *string { return &c.HTTP.TLS.LetsEncrypt.CAFile }),
 			},
 			{
+				name: "eabkid", kind: text, ours: true, about: "Key ID of the account that the CA gave you (external account binding). Needs `eabkeyfile`.",
+				bind: in(func(c *Config) *string { return &c.HTTP.TLS.LetsEncrypt.EABKeyID }),
+			},
+			{
+				name: "eabkeyfile", kind: text, ours: true, about: "File with the HMAC key of that account, base64url in one line, mode 0600.",
+				bind: in(func(c *Config) *string { return &c.HTTP.TLS.LetsEncrypt.EABKeyFile }),
+			},
+			{
 				name: "httpaddr", kind: text, ours: true, about: "host:port for HTTP-01. Off when not given.",
 				bind: in(func(c *Config) *string { return &c.HTTP.TLS.LetsEncrypt.HTTPAddr }),
 			},

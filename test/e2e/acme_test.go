@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -43,9 +44,10 @@ type acmeCA struct {
 	client    *http.Client
 }
 
-// startCA starts a CA that looks for TLS-ALPN-01 and HTTP-01 on the ports of
-// these addresses and signs for as long.
-func startCA(t *testing.T, tlsAddr, httpAddr string, life time.Duration) *acmeCA {
+// startCA starts a CA that checks TLS-ALPN-01 and HTTP-01 on the ports of these
+// addresses and issues certificates with this lifetime. more are further
+// settings of pebble.
+func startCA(t *testing.T, tlsAddr, httpAddr string, life time.Duration, more ...map[string]any) *acmeCA {
 	t.Helper()
 	pebble, dns := need(t, "pebble"), need(t, "pebble-challtestsrv")
 	dir := t.TempDir()
@@ -54,11 +56,15 @@ func startCA(t *testing.T, tlsAddr, httpAddr string, life time.Duration) *acmeCA
 		"-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-management", dnsManage)
 	cert, key := serverCertificate(t, dir)
 	listen, manage := freeAddress(t), freeAddress(t)
-	content, err := json.Marshal(map[string]any{"pebble": map[string]any{
+	settings := map[string]any{
 		"listenAddress": listen, "managementListenAddress": manage, "certificate": cert, "privateKey": key,
 		"httpPort": portNumber(t, httpAddr), "tlsPort": portNumber(t, tlsAddr), "retryAfter": map[string]int{"authz": 1, "order": 1},
 		"profiles": map[string]any{"default": map[string]any{"description": "for tests", "validityPeriod": int(life.Seconds())}},
-	}})
+	}
+	for _, m := range more {
+		maps.Copy(settings, m)
+	}
+	content, err := json.Marshal(map[string]any{"pebble": settings})
 	if err != nil {
 		t.Fatalf("encode: %v", err)
 	}
