@@ -16,7 +16,7 @@ import (
 //
 //	W1  written or refreshed the reference
 //	W2  then read the digest's marker
-//	W3  then seen the data
+//	W3  then seen the data, and the link of a manifest again
 //	W4  and acknowledges only if there was no marker, or the marker could be replaced, and the data is present.
 //
 // If W1 came before the collector's second listing, that listing finds it. If it came after, the marker stood already, and W2 or W3 tells the
@@ -63,6 +63,9 @@ func (s *Store) hold(ctx context.Context, w watch, h held, older age) (holding, 
 		if err := s.free(ctx, target); err != nil {
 			return holding{}, err
 		}
+		if err := s.stillLinked(ctx, h); err != nil {
+			return holding{}, err
+		}
 	}
 	if s.without.data {
 		return holding{ok: true, target: target}, nil
@@ -72,6 +75,19 @@ func (s *Store) hold(ctx context.Context, w watch, h held, older age) (holding, 
 		return holding{}, err
 	}
 	return holding{ok: true, target: target, data: data}, nil
+}
+
+// stillLinked returns storage.ErrBusy if the link of a manifest, which was there, is gone. A collection may remove
+// only the link of an untagged manifest, so that the data is there afterwards and does not show it.
+func (s *Store) stillLinked(ctx context.Context, h held) error {
+	if !h.manifest || s.without.data {
+		return nil
+	}
+	_, _, ok, err := s.linked(ctx, h.link(), h.digest)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: %s", storage.ErrBusy, h.digest)
+	}
+	return err
 }
 
 // aged tells whether a link is so old that it has to be refreshed, or of a time that is yet to come.

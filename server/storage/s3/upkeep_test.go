@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +125,47 @@ func TestCollectUntagged(t *testing.T) {
 			t.Errorf("untagged: %v", err)
 		}
 	}
+}
+
+// TestIndexOfAManifestThatLosesItsLink pushes an index while a collection removes its untagged child from the
+// repository. Another repository keeps the bytes of the child, so they are there afterwards, but its link is not.
+func TestIndexOfAManifestThatLosesItsLink(t *testing.T) {
+	b, s, wait := aged(t)
+	child := storagetest.NewImage(t, "child", nil)
+	index := storagetest.NewIndex(t, child)
+	child.Push(t, s, "a")
+	child.Push(t, s, "b", "kept")
+	wait(25 * time.Hour)
+	link := revisionLink("a", child.Digest)
+	var once sync.Once
+	waits, pushed := make(chan struct{}), make(chan error, 1)
+	var began, looked atomic.Bool
+	b.before = func(_ context.Context, verb, key string) error {
+		if began.Load() && verb == "get" && key == markerKey(child.Digest) && looked.CompareAndSwap(false, true) {
+			close(waits)
+		}
+		if verb == "delete" && key == link {
+			once.Do(func() {
+				began.Store(true)
+				go func() { pushed <- index.TryPush(t, s, "a") }()
+				<-waits
+			})
+		}
+		return nil
+	}
+	collect(t, s, storage.CollectOptions{Untagged: 24 * time.Hour})
+	err := <-pushed
+	b.before = nil
+	if _, gerr := s.GetManifest(t.Context(), storagetest.Repo(t, "a"), child.Digest, false); err == nil && gerr != nil {
+		t.Errorf("the index was acknowledged, and its child is gone: %v", gerr)
+	}
+	if err != nil && !errors.Is(err, storage.ErrBusy) {
+		t.Errorf("push: %v", err)
+	}
+	child.Push(t, s, "a")
+	index.Push(t, s, "a")
+	index.Check(t, s, "a")
+	child.Check(t, s, "a")
 }
 
 // TestUnreadableManifestKeepsItsRepository spoils a manifest: nobody knows what it refers to, so nothing of its repository goes.
