@@ -17,7 +17,7 @@ func addrQuestion() *Question {
 	q := &Question{
 		ID: "addr", Title: "Address", Kind: Text, Flags: []string{"--addr"},
 		Ask: "At which address and port shall the server listen?",
-		Help: "host:port, or :port for every address of this machine. 443 is what clients take when the reference names no port; it needs root or a capability. " +
+		Help: "host:port, or :port or the port alone for every address of this machine. 443 is what clients take when the reference names no port; it needs root or a capability. " +
 			"With any other port, every reference has to name it: registry.example.com:5000/…",
 		Suggest:  func(*Machine, *Answers) []string { return []string{":443", ":5000", "127.0.0.1:5000"} },
 		Validate: validateAddr,
@@ -26,13 +26,22 @@ func addrQuestion() *Question {
 	q.text(func(a *Answers) *string { return &a.Addr })
 	set := q.Set
 	q.Set = func(a *Answers, text string) error {
-		if err := set(a, text); err != nil {
+		if err := set(a, barePort(text)); err != nil {
 			return err
 		}
 		a.listenName()
 		return nil
 	}
 	return q
+}
+
+// barePort returns text as an address: a number alone is the port, at every address.
+func barePort(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.Trim(text, "0123456789") != "" {
+		return text
+	}
+	return ":" + text
 }
 
 // listenName ticks the address that the server listens at, if it is a single one, in place of the one before.

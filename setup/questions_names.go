@@ -37,9 +37,19 @@ func hostnameQuestion() *Question {
 	return q
 }
 
-// renamed makes the tick list follow the host name: it stands in the certificate anyway, and its short form takes the place of the old one.
+// renamed updates the list of SANs for a new host name: the host name is always in the certificate,
+// and its short form replaces that of the previous one. Names of the certificate in use stay in the
+// list and checked, the previous host name among them: clients still use them.
 func (a *Answers) renamed(name string) {
-	a.SANs = slices.DeleteFunc(a.SANs, func(s SAN) bool { return canonical(s.Name) == name || (s.Origin == SANShortName && s.Ticked) })
+	inUse := a.certifiedNames()
+	a.SANs = slices.DeleteFunc(a.SANs, func(s SAN) bool {
+		return canonical(s.Name) == name || s.Origin == SANShortName && s.Ticked && !slices.Contains(inUse, canonical(s.Name))
+	})
+	for _, old := range inUse {
+		if old != name && !slices.ContainsFunc(a.SANs, func(s SAN) bool { return canonical(s.Name) == old }) {
+			a.SANs = append(a.SANs, SAN{Name: old, Ticked: true, Origin: SANCertificate})
+		}
+	}
 	short, rest, _ := strings.Cut(name, ".")
 	if rest == "" || isAddress(name) || slices.ContainsFunc(a.SANs, func(s SAN) bool { return s.Name == short }) {
 		return
@@ -47,6 +57,15 @@ func (a *Answers) renamed(name string) {
 	if _, _, err := parseName(short); err == nil {
 		a.SANs = slices.Insert(a.SANs, 0, SAN{Name: short, Ticked: true, Origin: SANShortName})
 	}
+}
+
+// certifiedNames returns the names of the certificate in use, if setup made it.
+func (a *Answers) certifiedNames() []string {
+	in := a.existing
+	if in == nil || in.Cert == nil || !made(a) || in.tlsMode() == string(Files) {
+		return nil
+	}
+	return in.Cert.Info.Names.Strings()
 }
 
 func validateHostname(_ context.Context, _ *Machine, a *Answers) []Finding {

@@ -272,3 +272,34 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// TestNoSpaceIsSwallowed types a space into every kind of line: the line holds it, or says why not.
+func TestNoSpaceIsSwallowed(t *testing.T) {
+	space := tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}}
+	for name, spaces := range map[string]bool{"text": true, "number": false} {
+		line := NewText(looks, TextOptions{Value: "a", Spaces: spaces})
+		line.Focus()
+		line.Update(space)
+		line.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("b")})
+		if got := line.Value(); spaces && got != "a b" {
+			t.Errorf("%s: %q, want a space in it", name, got)
+		}
+		line.Update(space)
+		if said := strings.Join(line.View(40).Lines, "\n"); !spaces && !strings.Contains(said, "no spaces are allowed here") {
+			t.Errorf("%s: the space is gone without a word:\n%s", name, said)
+		}
+	}
+	many := NewMany(looks, nil, "add a name", nil)
+	many.Focus()
+	many.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("a")})
+	many.Update(space)
+	if said := strings.Join(many.View(40).Lines, "\n"); !strings.Contains(said, "no spaces are allowed here") {
+		t.Errorf("names: the space is gone without a word:\n%s", said)
+	}
+	secret := NewSecret(looks, "", nil)
+	secret.Focus()
+	secret.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(" a b \r\n"), Paste: true})
+	if got := secret.Value(); got != " a b " {
+		t.Errorf("a pasted password is %q", got)
+	}
+}

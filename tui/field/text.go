@@ -164,7 +164,10 @@ func (f *Text) Update(msg tea.KeyMsg) bool {
 // take puts typed or pasted text in at the cursor, whole or not at all.
 func (f *Text) take(text string, pasted bool) {
 	f.refused = ""
-	if pasted {
+	switch {
+	case pasted && f.secret: // a password may begin or end with a space
+		text = strings.Trim(text, "\r\n")
+	case pasted:
 		text = strings.TrimSpace(text)
 	}
 	if found := Invisible(text); found != "" {
@@ -172,9 +175,7 @@ func (f *Text) take(text string, pasted bool) {
 		return
 	}
 	if !f.options.Spaces && !f.secret && strings.Contains(text, " ") {
-		if pasted {
-			f.refused = "not taken: it holds a space"
-		}
+		f.refused = "no spaces are allowed here"
 		return
 	}
 	if size := len(f.input.Value()) + len(text); size > f.options.MaxBytes {
