@@ -103,3 +103,19 @@ func caKeyAdvice(dir string) *Command {
 // CAKeyAdvice returns the command that moves the CA's key out of an installation, or nil if it is not
 // there.
 func (in *Installed) CAKeyAdvice() *Command { return caKeyAdvice(in.Dir) }
+
+// KeepCAKeyQuestion asks, before an installation is removed, whether the private CA stays.
+const KeepCAKeyQuestion = "Keep the CA's key and certificate? With them a later installation needs no new trust at clients; " +
+	"whoever reads the key can impersonate this registry."
+
+// HasCAKey reports whether the key of the private CA is in the installation.
+func (in *Installed) HasCAKey() bool { return in != nil && caKeyAdvice(in.Dir) != nil }
+
+// KeepCA changes a plan of [PlanUninstall] so that the key and the certificate of the private CA stay.
+func (p *Plan) KeepCA() {
+	for _, name := range []string{CAKeyFile, CACertFile} {
+		if c := p.change(name); c != nil {
+			c.Kind, c.Meaning = Keep, []string{"stays for a later installation in this directory"}
+		}
+	}
+}

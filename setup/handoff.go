@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"packhouse/certgen"
 	"packhouse/server/config"
@@ -23,13 +24,14 @@ type Card struct {
 	User        string    `json:"user"`     // the first admin
 	Password    string    `json:"password"` // where it is, never what it is: "in /etc/packhouse/initial-passwords"
 	Users       []User    `json:"-"`
-	CAFile      string    `json:"caFile,omitempty"`      // the certificate to hand out; empty: clients trust it already, or there is none
-	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the server's certificate
-	Handoff     string    `json:"handoff"`               // path of handoff.md
-	Config      string    `json:"config"`                // path of myconfig.yml
-	Service     string    `json:"service,omitempty"`     // the unit that runs the server; empty: whoever starts it does
-	MoveCAKey   *Command  `json:"moveCAKey,omitempty"`   // moves ca.key out of the installation; nil: it is not there
-	Commands    []Command `json:"commands"`              // that work as printed, and ask for the password
+	CAFile      string    `json:"caFile,omitempty"`        // the certificate to hand out; empty: clients trust it already, or there is none
+	Fingerprint string    `json:"fingerprint,omitempty"`   // SHA-256 of the server's certificate
+	TrustPrint  string    `json:"caFingerprint,omitempty"` // SHA-256 of the first certificate in CAFile
+	Handoff     string    `json:"handoff"`                 // path of handoff.md
+	Config      string    `json:"config"`                  // path of myconfig.yml
+	Service     string    `json:"service,omitempty"`       // the unit that runs the server; empty: whoever starts it does
+	MoveCAKey   *Command  `json:"moveCAKey,omitempty"`     // moves ca.key out of the installation; nil: it is not there
+	Commands    []Command `json:"commands"`                // that work as printed, and ask for the password
 }
 
 // Command is a line for a shell.
@@ -109,6 +111,9 @@ func Handoff(ctx context.Context, m *Machine, p *Plan) Card {
 	}
 	if p.leaf != nil {
 		c.Fingerprint = certgen.Fingerprint(p.leaf)
+	}
+	if len(p.trust) > 0 && c.CAFile != "" {
+		c.TrustPrint = certgen.Fingerprint(p.trust[0])
 	}
 	if a.Service == Systemd {
 		c.Service = Unit
@@ -194,9 +199,14 @@ func leadsTo(ctx context.Context, m *Machine, name string, bound netip.Addr) boo
 	})
 }
 
-// commands are lines for this machine that ask for the password, so that none is ever in a shell's history.
+// commands returns lines that work on this machine. They ask for the password, so that none is ever
+// in a shell's history.
 func (c Card) commands(mode TLSMode) []Command {
 	scheme, curl, oras, trust := "https", "", "", ""
+	host := c.Local
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
 	switch {
 	case mode == Off:
 		scheme, oras = "http", " --plain-http"
@@ -204,11 +214,19 @@ func (c Card) commands(mode TLSMode) []Command {
 		curl, oras = " --cacert "+Shell(c.CAFile), " --ca-file "+Shell(c.CAFile)
 		trust = "sudo install -D -m 0644 " + Shell(c.CAFile) + " " + Shell("/etc/docker/certs.d/"+c.Local+"/ca.crt") + " && "
 	}
+	if mode != Off && host == "localhost" { // with this name oras speaks plain HTTP
+		oras += " --plain-http=false"
+	}
 	base := url.URL{Scheme: scheme, Host: c.Local, Path: "/v2/_catalog"}
 	user := Shell(c.User)
-	return []Command{
+	commands := []Command{
 		{"curl", fmt.Sprintf("curl%s -u %s %s", curl, user, Shell(base.String()))},
 		{"oras", fmt.Sprintf("oras login%s -u %s %s", oras, user, Shell(c.Local))},
-		{"docker", fmt.Sprintf("%sdocker login -u %s %s", trust, user, Shell(c.Local))},
+		{"push", fmt.Sprintf("echo hello > hello.txt && oras push%s %s hello.txt", oras, Shell(c.Local+"/hello:1"))},
 	}
+	docker := Command{"docker", fmt.Sprintf("%sdocker login -u %s %s", trust, user, Shell(c.Local))}
+	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); mode == Off && host != "localhost" && (err != nil || !addr.IsLoopback()) {
+		docker.Title = fmt.Sprintf("docker, with \"insecure-registries\": [%q] in /etc/docker/daemon.json", c.Local)
+	}
+	return append(commands, docker)
 }

@@ -20,10 +20,6 @@ func TestNoticesAreWhole(t *testing.T) {
 		b, _ := o.Begin(t.Context())
 		b.State.TLS, b.State.Certificate = setup.LetsEncrypt, nil
 		s := open(t, o, size[0], size[1])
-		s.keys("<end><home>") // in a low window the first job is out of sight
-		for s.m.manager.off > 0 {
-			s.keys("<down>")
-		}
 		s.keys("<enter>")
 		s.wants("the server orders it and renews it in time, by itself; packhouse cert show tells how it stands")
 		if lines := strings.Split(s.text(), "\n"); !strings.HasSuffix(strings.TrimSpace(lines[len(lines)-1]), "stands") {
@@ -89,49 +85,47 @@ func TestEscapeTwiceIsEscape(t *testing.T) {
 	s.wants("● Host name")
 }
 
-// TestNothingUnseenIsStarted: a job that is out of sight in a low window comes into sight first.
-func TestNothingUnseenIsStarted(t *testing.T) {
-	s := open(t, managed(fixtureOptions()), 40, 12)
-	s.wantsNot("Renew the certificate")
-	s.keys("<enter>")
-	s.wants("› Renew the certificate")
-	if s.m.phase != managing {
-		t.Fatal("it was started unseen")
+// TestTheChosenTaskIsVisible moves through the tasks in every window: the chosen one is on the screen, whatever the state says above it.
+func TestTheChosenTaskIsVisible(t *testing.T) {
+	for _, size := range [][2]int{{120, 36}, {80, 24}, {60, 14}, {40, 12}} {
+		o := managed(fixtureOptions())
+		b, _ := o.Begin(t.Context())
+		for range 10 {
+			b.State.Findings = append(b.State.Findings, setup.Finding{Severity: setup.Warning, What: strings.Repeat("something is the matter ", 5)})
+		}
+		s := open(t, o, size[0], size[1])
+		tasks := s.m.tasks()
+		for range 2 {
+			for _, task := range tasks {
+				s.wants("› " + task.name)
+				s.keys("<down>")
+			}
+			s.keys("<home><pgdown><pgdown><pgdown><pgdown>")
+		}
+		s.keys("<end>")
+		for i := range tasks {
+			s.wants("› " + tasks[len(tasks)-1-i].name)
+			s.keys("<up>")
+		}
 	}
-	s.keys("<enter>")
-	s.wants("Review")
 }
 
-// TestLowWindowsAreReadDownwards: every line of the state passes by before a job is chosen, and on the way back.
-func TestLowWindowsAreReadDownwards(t *testing.T) {
+// TestLowWindowsShowEveryLine scrolls through the state in a low window: every line comes into sight, and the chosen task stays there.
+func TestLowWindowsShowEveryLine(t *testing.T) {
 	s := open(t, managed(fixtureOptions()), 40, 12)
-	whole := s.m.stateLines(38)
-	pass := func(key string) string {
-		seen := s.text()
-		for range whole {
-			s.keys(key)
-			seen += s.text()
-		}
-		return unwrapped(seen)
+	seen := s.text()
+	for range s.m.stateLines(38) {
+		s.keys("<pgdown>")
+		s.wants("› Renew the certificate")
+		seen += s.text()
 	}
-	down := pass("<down>")
-	for _, words := range []string{"clients use:", "server: up at", "certificate: 20 days", "users: admin (admin)", "files: auth/htpasswd-basic", "› Renew the certificate", "› Users"} {
-		if !strings.Contains(down, words) {
-			t.Errorf("%q does not pass by on the way down", words)
+	for _, words := range []string{"clients use:", "server: up at", "certificate: 20 days", "users: admin (admin)", "files: auth/htpasswd-basic"} {
+		if !strings.Contains(unwrapped(seen), words) {
+			t.Errorf("%q is never visible", words)
 		}
 	}
-	s.keys("<end><home>")
-	s.keys("<pgdown><pgdown><pgdown><pgdown><pgdown>")
-	s.wants("› Renew the certificate")
-	s.keys("<down>")
-	s.wants("› Users")
-	s.keys("<up><up>")
-	s.wants("› Renew the certificate")
-	pass("<up>")
-	s.wants("clients use:")
-	if s.m.manager.at != 0 {
-		t.Errorf("job %d is in front", s.m.manager.at)
-	}
+	s.keys("<home>")
+	s.wants("clients use:", "› Renew the certificate")
 }
 
 // TestPreviewMarksWhatAnAnswerChanges: beside the lines of myconfig.yml that the answers of this step changed, in the margin; the next step begins

@@ -189,7 +189,11 @@ func (m *model) cardLines(width int) []string {
 	lines = append(lines, "")
 	row("settings", c.Config)
 	row("handoff", c.Handoff)
-	row("fingerprint", c.Fingerprint)
+	if c.Fingerprint != "" || c.TrustPrint != "" {
+		lines = append(lines, "", t.Title.Render(layout.Cut("SHA-256 fingerprints", width)))
+		row("to trust", c.TrustPrint)
+		row("server", c.Fingerprint)
+	}
 	if m.outcome.Plan != nil { // what was done by hand, for whoever does it again
 		lines = append(lines, "", t.Title.Render(layout.Cut("the same without questions, passwords apart", width)))
 		lines = append(lines, shellLines(clean(m.outcome.Plan.Resolved.CommandLine()), width)...)

@@ -2,13 +2,9 @@ package tui
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -53,16 +49,7 @@ func (m *model) startChecks() tea.Cmd {
 	}
 	before, plan := m.running, m.plan
 	return m.start("starting the server", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		// The server outlives the job that starts it, and ends by Shutdown; only starting it can be cancelled.
-		life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		release := context.AfterFunc(ctx, cancel)
-		running, err := m.options.Start(life, plan)
-		if running != nil {
-			m.up.Store(&running)
-		}
-		if !release() && running != nil && running != before { // it was cancelled meanwhile, and nobody is waiting for the server
-			return startedMsg{running: running, err: ctx.Err()}
-		}
+		running, err := m.launch(ctx, plan, before)
 		return startedMsg{running, err}
 	})
 }
@@ -176,7 +163,7 @@ func (m *model) checksKey(name string) tea.Cmd {
 	case "esc":
 		if m.job != nil {
 			m.cancelJob()
-			m.notice = "stopped; r runs the checks again"
+			m.notice = "stopped; what was written stays. r runs the checks again"
 			return nil
 		}
 		return m.askAgain()
@@ -201,7 +188,7 @@ func (m *model) checksKey(name string) tea.Cmd {
 func (m *model) checksKeys() []key.Binding {
 	switch {
 	case m.job != nil:
-		return []key.Binding{bind("esc", "stop"), bind("↑↓", "scroll"), bind("ctrl+c", "leave")}
+		return []key.Binding{bind("esc", "stop"), bind("↑↓", "scroll"), bind("ctrl+c", "leave; what was written stays")}
 	case m.checks.report != nil:
 		keys := []key.Binding{bind("enter", "go on"), bind("r", "again")}
 		if m.canGoBack() {
@@ -225,38 +212,9 @@ func (m *model) wayBack() key.Binding {
 }
 
 func (m *model) checksBody(width, height int) ([]string, string) {
-	t := m.theme
-	var lines []string
-	focus := -1
-	switch {
-	case m.checks.startErr != nil:
-		for _, line := range layout.Hang(theme.Failed+" ", "The server did not start: "+clean(m.checks.startErr.Error()), width) {
-			lines = append(lines, t.Bad.Render(line))
-		}
-		lines = append(lines, "")
-		words := "r tries again; esc goes back."
-		if m.canGoBack() {
-			words = "r tries again; b goes back to the files that were there before; esc goes back to the questions."
-		}
-		lines = append(lines, layout.Wrap(words, width)...)
-	case len(m.checks.rows) == 0 && m.job != nil:
-		lines = append(lines, layout.Cut(m.spinner.View()+" "+m.job.doing+" …", width))
-	}
-	for _, row := range m.checks.rows {
-		lines = append(lines, m.checkLines(row, width)...)
-		if row.result == nil && row.doing != "" {
-			focus = len(lines) - 1
-		}
-	}
-	for i := len(m.checks.rows); i < m.checks.total; i++ {
-		lines = append(lines, t.Muted.Render(theme.Ahead+" …"))
-	}
-	if m.checks.report != nil {
-		lines = append(lines, "")
-		for _, line := range layout.Wrap(summary(*m.checks.report), width) {
-			lines = append(lines, t.Title.Render(line))
-		}
-		focus = len(lines) - 1
+	lines, focus := m.allChecks(width)
+	if len(lines) > height {
+		lines, focus = m.worstChecks(width)
 	}
 	if m.checks.held {
 		focus = -1
@@ -264,128 +222,94 @@ func (m *model) checksBody(width, height int) ([]string, string) {
 	return scroll(lines, &m.checks.top, focus, height)
 }
 
-// checkLines draws one check: sign, title, what was seen, how long it took; and cause and remedy below it where it found something.
-func (m *model) checkLines(row checkRow, width int) []string {
-	t := m.theme
-	const titleWidth = 16
-	if row.result == nil {
-		if row.doing == "" {
-			return []string{layout.Cut(t.Muted.Render(theme.Ahead+" "+clean(row.title)), width)}
-		}
-		return []string{layout.Cut(m.spinner.View()+" "+layout.Pad(clean(row.title), titleWidth)+"  "+t.Muted.Render(clean(row.doing)+" …"), width)}
-	}
-	result := row.result
-	sign, word, style := theme.Unknown, string(check.NotProven)+": ", t.Muted
-	switch result.Status {
-	case check.Passed:
-		sign, word, style = theme.Done, "", t.Good
-	case check.Warning:
-		sign, word, style = theme.Caution, "", t.Warning
-	case check.Failed:
-		sign, word, style = theme.Failed, "failed: ", t.Bad
-	case check.NotProven:
-	}
-	took := duration(result.Took)
-	room := width - 2 - titleWidth - 2 - ansi.StringWidth(took) - 1
-	if room < 20 { // too narrow for columns: what was seen goes below
-		lines := []string{layout.Ends(style.Render(sign)+" "+clean(result.Title), t.Muted.Render(took), width)}
-		lines = append(lines, m.indented(word+result.Seen+reason(result), width, style, result.Status == check.Passed)...)
-		return append(lines, m.adviceLines(result.Advice, 2, width)...)
-	}
-	seen := layout.Wrap(word+clean(result.Seen), room)
-	lines := []string{layout.Ends(style.Render(sign)+" "+layout.Pad(clean(result.Title), titleWidth)+"  "+seen[0], t.Muted.Render(took), width)}
-	for _, line := range seen[1:] {
-		lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+line)
-	}
-	if why := reason(result); why != "" && result.Status != check.Passed {
-		for _, line := range layout.Wrap(clean(why[1:]), width-titleWidth-4) {
-			lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+style.Render(line))
+// allChecks draws every check in its order, with the summary at the end.
+func (m *model) allChecks(width int) (lines []string, focus int) {
+	lines, focus = m.startLines(width), -1
+	for _, row := range m.checks.rows {
+		lines = append(lines, m.checkLines(row, width)...)
+		if row.result == nil && row.doing != "" {
+			focus = len(lines) - 1
 		}
 	}
-	return append(lines, m.adviceLines(result.Advice, titleWidth+4, width)...)
+	for i := len(m.checks.rows); i < m.checks.total; i++ {
+		lines = append(lines, m.theme.Muted.Render(theme.Ahead+" …"))
+	}
+	if m.checks.report != nil {
+		lines = append(append(lines, ""), m.summaryLines(width)...)
+	}
+	return lines, focus
 }
 
-// adviceLines draw what is worth doing though nothing is wrong. Its first line is a sentence; what follows is to be copied, so that it keeps
-// its line ends and begins further left where there is little room.
-func (m *model) adviceLines(advice string, indent, width int) []string {
-	if advice == "" {
-		return nil
+// worstChecks draws the checks for a window that cannot hold all of them: what failed, needs
+// attention or is not proven stays visible above what passed.
+func (m *model) worstChecks(width int) (lines []string, focus int) {
+	lines = m.startLines(width)
+	if m.checks.report != nil {
+		lines = append(append(lines, m.summaryLines(width)...), "")
 	}
-	sentence, copied, _ := strings.Cut(clean(advice), "\n")
-	var out []string
-	margin := strings.Repeat(" ", indent)
-	for _, line := range layout.Hang("· ", sentence, width-indent) {
-		out = append(out, margin+m.theme.Muted.Render(line))
-	}
-	if copied == "" {
-		return out
-	}
-	margin = strings.Repeat(" ", 2)
-	for line := range strings.SplitSeq(copied, "\n") {
-		if ansi.StringWidth(margin+line) > width { // whole, rather than on one line
-			out = append(out, layout.Wrap(line, width)...)
-			continue
-		}
-		out = append(out, margin+line)
-	}
-	return out
-}
-
-func (m *model) indented(text string, width int, style interface{ Render(...string) string }, quiet bool) []string {
-	var out []string
-	for _, line := range layout.Wrap(clean(text), width-2) {
-		if quiet {
-			out = append(out, "  "+m.theme.Muted.Render(line))
-		} else {
-			out = append(out, "  "+style.Render(line))
+	passed, ahead := 0, max(m.checks.total-len(m.checks.rows), 0)
+	for _, status := range []check.Status{check.Failed, check.Warning, check.NotProven} {
+		for _, row := range m.checks.rows {
+			if row.result != nil && row.result.Status == status {
+				lines = append(lines, m.checkLines(row, width)...)
+			}
 		}
 	}
-	return out
-}
-
-// reason is cause, remedy and code of a finding, each on a line of its own.
-func reason(result *check.Result) string {
-	out := ""
-	if result.Cause != "" {
-		out += "\ncause: " + result.Cause
-	}
-	if result.Remedy != "" {
-		out += "\nremedy: " + result.Remedy
-	}
-	if result.Code != "" {
-		out += "\n(" + result.Code + " in docs/troubleshooting.md)"
-	}
-	return out
-}
-
-// summary says in one sentence how the checks ended.
-func summary(report check.Report) string {
-	count := make(map[check.Status]int)
-	for _, result := range report.Results {
-		count[result.Status]++
-	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d checks passed", count[check.Passed], len(report.Results))
-	for _, rest := range []struct {
-		status check.Status
-		words  string
-	}{{check.Failed, "failed"}, {check.Warning, "with a warning"}, {check.NotProven, "not proven"}} {
-		if n := count[rest.status]; n > 0 {
-			fmt.Fprintf(&text, ", %d %s", n, rest.words)
+	focus = -1
+	for _, row := range m.checks.rows {
+		switch {
+		case row.result == nil && row.doing != "":
+			lines = append(lines, m.checkLines(row, width)...)
+			focus = len(lines) - 1
+		case row.result == nil:
+			ahead++
+		case row.result.Status == check.Passed:
+			passed++
 		}
 	}
-	return text.String()
+	if m.checks.report == nil { // what passed is listed at the end only: until then it would push the rest out
+		for _, count := range []struct {
+			n     int
+			sign  string
+			words string
+		}{{passed, m.theme.Good.Render(theme.Done), "passed"}, {ahead, m.theme.Muted.Render(theme.Ahead), "to come"}} {
+			if count.n > 0 {
+				lines = append(lines, layout.Cut(count.sign+" "+plural(count.n, "check")+" "+count.words, width))
+			}
+		}
+		return lines, focus
+	}
+	for _, row := range m.checks.rows {
+		if row.result != nil && row.result.Status == check.Passed {
+			lines = append(lines, m.checkLines(row, width)...)
+		}
+	}
+	return lines, focus
 }
 
-// duration is a time as people read it.
-func duration(d time.Duration) string {
+func (m *model) summaryLines(width int) []string {
+	lines := layout.Wrap(summary(*m.checks.report), width)
+	for i := range lines {
+		lines[i] = m.theme.Title.Render(lines[i])
+	}
+	return lines
+}
+
+// startLines report that the server is being started, or why it did not start.
+func (m *model) startLines(width int) []string {
 	switch {
-	case d <= 0:
-		return ""
-	case d < time.Millisecond:
-		return "<1 ms"
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case m.checks.startErr != nil:
+		lines := layout.Hang(theme.Failed+" ", "The server did not start: "+clean(m.checks.startErr.Error()), width)
+		for i := range lines {
+			lines[i] = m.theme.Bad.Render(lines[i])
+		}
+		words := "r tries again; esc goes back."
+		if m.canGoBack() {
+			words = "r tries again; b goes back to the files that were there before; esc goes back to the questions."
+		}
+		return append(append(lines, ""), layout.Wrap(words, width)...)
+	case len(m.checks.rows) == 0 && m.job != nil:
+		return []string{layout.Cut(m.spinner.View()+" "+m.job.doing+" …", width)}
 	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
+	return nil
 }

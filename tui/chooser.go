@@ -1,73 +1,53 @@
 package tui
 
-// chooser is a list of things to do below words that may fill a low window by themselves. Up and down go through both as one reads: they scroll
-// until what can be chosen is in sight, and then choose.
+import "packhouse/tui/layout"
+
+// chooser is a list of items below a text. The chosen item is always visible: in a low window text
+// and list are windows of their own, which page keys and arrow keys scroll.
 type chooser struct {
-	at    int // the thing in front
-	top   int
-	moved bool // a thing was chosen: it stays in sight, also where that pushes the words out
-	off   int  // where the thing in front is: -1 above what is in sight, 1 below it, 0 in sight
+	at  int // index of the chosen item
+	top int // first visible line of the text
 }
 
-// key takes a key in that goes through a list of n things in a window; it tells whether it was one of those.
+// leastItems is how many lines of the list stay visible however long the text is.
+const leastItems = 3
+
+// key handles a key that moves through the text or a list of n items in a window of that height. It
+// reports whether the key was one of those.
 func (c *chooser) key(name string, n, height int) bool {
 	last := max(n-1, 0)
 	switch name {
 	case "up", "k", "shift+tab":
-		switch {
-		case c.off < 0:
-			c.moved = true
-		case c.off > 0 || c.at == 0:
-			c.top, c.moved = c.top-1, false
-		default:
-			c.at, c.moved = c.at-1, true
-		}
+		c.at = max(c.at-1, 0)
 	case "down", "j", "tab":
-		switch {
-		case c.off < 0:
-			c.moved = true
-		case c.off > 0:
-			c.top, c.moved = c.top+1, false
-		default:
-			c.at, c.moved = min(c.at+1, last), true
-		}
+		c.at = min(c.at+1, last)
 	case "home", "g":
-		c.at, c.top, c.moved = 0, 0, false
+		c.at, c.top = 0, 0
 	case "end", "G":
-		c.at, c.moved = last, true
+		c.at = last
 	case "pgup":
-		c.top, c.moved = c.top-height/2, false
+		c.top -= max(height/4, 1)
 	case "pgdown":
-		c.top, c.moved = c.top+height/2, false
+		c.top += max(height/4, 1)
 	default:
 		return false
 	}
 	return true
 }
 
-// reveal brings the thing in front into sight; it tells whether that was needed. Nobody starts what is not to be seen.
-func (c *chooser) reveal() bool {
-	if c.off == 0 {
-		return false
+// show returns the visible lines of text and items, and how much of the text is not visible. The
+// chosen item is drawn in the lines first to last of items.
+func (c *chooser) show(text, items []string, first, last, height int) ([]string, string) {
+	if len(text)+1+len(items) <= height {
+		c.top = 0
+		return append(append(text, ""), items...), ""
 	}
-	c.moved = true
-	return true
-}
-
-// show cuts out what is in sight; the thing in front is drawn in the lines from first to last.
-func (c *chooser) show(lines []string, first, last, height int) ([]string, string) {
-	focus := -1
-	if c.moved {
-		focus = last
+	room := min(len(items), max(height-len(text)-1, leastItems, last-first+1, height/2), height)
+	list, _ := layout.Window(items, max(first-(room-(last-first+1))/2, 0), -1, room)
+	head := height - len(list) - 1
+	if head <= 0 {
+		return list, ""
 	}
-	shown, below := scroll(lines, &c.top, focus, height)
-	switch {
-	case first < c.top:
-		c.off = -1
-	case first >= c.top+len(shown):
-		c.off = 1
-	default:
-		c.off = 0
-	}
-	return shown, below
+	shown, below := scroll(text, &c.top, -1, head)
+	return append(append(shown[:len(shown):len(shown)], ""), list...), below
 }

@@ -243,19 +243,25 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	return view
 }
 
-// closed draws a question that is not being answered, in one line.
-func (e *entry) closed(width int) string {
-	t := e.m.theme
+// answer returns the answer in words, on one line.
+func (e *entry) answer() string {
 	value := clean(e.known)
 	if f, ok := e.field.(*field.Choice); ok {
 		value = f.Title()
 	}
-	if value == "" && e.question.Empty != "" {
-		value = "(" + clean(e.question.Empty) + ")"
+	switch {
+	case value != "":
+		return value
+	case e.question.Empty != "":
+		return "(" + clean(e.question.Empty) + ")"
 	}
-	if value == "" {
-		value = "(none)"
-	}
+	return "(none)"
+}
+
+// closed draws a question that is not being answered, in one line.
+func (e *entry) closed(width int) string {
+	t := e.m.theme
+	value := e.answer()
 	sign := "  "
 	if e.touched && e.refused() {
 		sign = t.Bad.Render(theme.Failed) + " "

@@ -310,7 +310,8 @@ func fixtureOptions() Options {
 			return setup.Card{
 				URL: "https://registry.example.com:5000", Registry: "registry.example.com:5000", User: "admin", Users: slices.Clone(plan.Resolved.Answers.Users),
 				CAFile: "/etc/packhouse/certs/ca.crt", Fingerprint: "3F:A2:77:10:58:44:9B:0C:EE:21:35:6F:D0:93:1A:B7:C8:62:04:5D:F1:8E:39:A6:70:BB:42:17:DC:05:E9:8F",
-				Handoff: "/etc/packhouse/handoff.md", Config: "/etc/packhouse/myconfig.yml",
+				TrustPrint: "A1:00:77:10:58:44:9B:0C:EE:21:35:6F:D0:93:1A:B7:C8:62:04:5D:F1:8E:39:A6:70:BB:42:17:DC:05:E9:8F",
+				Handoff:    "/etc/packhouse/handoff.md", Config: "/etc/packhouse/myconfig.yml",
 				Commands: []setup.Command{
 					{Title: "curl", Line: "curl --cacert /etc/packhouse/certs/ca.crt --user admin https://registry.example.com:5000/v2/_catalog"},
 					{Title: "oras", Line: "oras login --ca-file /etc/packhouse/certs/ca.crt --username admin registry.example.com:5000"},

@@ -97,7 +97,7 @@ func rank(k key.Binding) int {
 func (m *model) panes(width, height int) []string {
 	steps := layout.Box{Edge: m.theme.Border}.Render(m.stepList(height-2), stepsWidth, height)
 	rest := width - stepsWidth - 1
-	if m.phase == managing || m.phase == repairing || m.review.mend && m.phase == reviewing {
+	if m.phase == managing || m.phase == choosing || m.phase == repairing || m.review.mend && m.phase == reviewing {
 		return m.mainBox(width, height)
 	}
 	if m.phase == handing || m.phase == serving { // wide lines are to be copied whole: nothing stands beside them
@@ -171,6 +171,8 @@ func (m *model) title() string {
 		return "Serving " + clean(m.outcome.Card.URL)
 	case managing:
 		return "This installation"
+	case choosing:
+		return "Settings"
 	case repairing:
 		return "Repair " + setupConfig
 	}
@@ -215,6 +217,8 @@ func (m *model) body(width, height int) ([]string, string) {
 		return m.logBody(width, height)
 	case managing:
 		return m.managerBody(width, height)
+	case choosing:
+		return m.settingsBody(width, height)
 	case repairing:
 		return m.repairBody(width, height)
 	}

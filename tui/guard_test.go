@@ -24,7 +24,7 @@ func TestAServerThatComesUpLateIsStopped(t *testing.T) {
 	s.keys(enters(reviewAfter))
 	s.begin("<enter>", "starting the server")
 	s.keys("<esc>")
-	s.wants("stopped; r runs the checks again")
+	s.wants("stopped; what was written stays. r runs the checks again")
 	close(wait)
 	for s.m.up.Load() == nil {
 		runtime.Gosched()

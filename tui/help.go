@@ -15,6 +15,8 @@ func (m *model) phaseHelp() string {
 		return servingHelp
 	case managing:
 		return managerHelp
+	case choosing:
+		return settingsHelp
 	case repairing:
 		return repairHelp
 	case beginning, asking, applying:
@@ -44,6 +46,9 @@ Passwords that were generated are stored as hashes only: p shows them, and hides
 	servingHelp = `The server runs in this program, and ends with it; ctrl+c lets requests that run finish. Its log is below the figures: requests, those that were refused, ` +
 		`errors, the last push, free space and the days that the certificate has left.
 packhouse serve runs it without the wizard. Where there is systemd, packhouse setup --service systemd has it start with the machine.`
+
+	settingsHelp = `Each line is a step of the wizard, with its present answer. Enter opens it, and from there Enter or Esc leads back here. ` +
+		`Review and apply shows what changes; nothing is written before that. Esc keeps unsaved changes until you leave the program.`
 
 	managerHelp = `This is how the installation does at this moment: r looks again. Every job below it first shows what it is going to change, and writes only when ` +
 		`that was confirmed; a server that runs takes users and certificates up without a restart. Check proves every part as a client would. What a change replaced is kept ` +

@@ -3,7 +3,6 @@ package tui
 import (
 	"context"
 	"syscall"
-	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
@@ -17,93 +16,16 @@ import (
 
 // manager is the screen from which an installation is looked after: its state, and what can be done about it.
 type manager struct {
-	chooser      // among the jobs
+	chooser      // among the tasks
+	entered bool // the first task was chosen already
 	on      bool // this sitting began with an installation, and comes back to it
 	state   *setup.State
-}
-
-// task is one thing that can be done to an installation.
-type task struct {
-	name, text string
-	closed     string // why it cannot be done now; empty: it can
-	run        func() tea.Cmd
-}
-
-// Places among the tasks.
-const (
-	settingsTask = 2
-	repairTask   = 3
-)
-
-// tasks lists what can be done, the most frequent first.
-func (m *model) tasks() []task {
-	s := m.manager.state
-	if s == nil {
-		return nil
-	}
-	tasks := []task{
-		{name: "Renew the certificate", text: "same names, same key; clients notice nothing", run: m.rotate},
-		{name: "Users", text: "add, change, remove", run: func() tea.Cmd { return m.resume("users") }},
-		{name: "Settings", text: "the wizard, with the answers it has now", run: func() tea.Cmd { return m.resume("") }},
-		{name: "Repair", text: "write missing files anew, put modes right", run: m.rewrite},
-		{name: "Check", text: "prove that everything works", run: m.checkOnly},
-		{name: "Roll back", text: "to the files before the last change", run: m.planRollback},
-	}
-	if m.kept != nil {
-		tasks[settingsTask].text = "the wizard, with what you changed before; r forgets it"
-	}
-	if !s.Server.Up && s.Server.Problem == "" {
-		tasks[4].text = "start the server, and prove that everything works"
-	}
-	if m.installed.Refused() {
-		tasks[repairTask].text = "shows what is wrong with myconfig.yml, and ways to put it right"
-	}
-	switch {
-	case s.TLS == setup.LetsEncrypt:
-		tasks[0].closed = "the server orders it and renews it in time, by itself; packhouse cert show tells how it stands"
-	case s.TLS == setup.Off:
-		tasks[0].closed = "TLS is off, so there is none: Settings, TLS"
-	case s.Certificate == nil && s.TLS == setup.Files:
-		tasks[0].closed = "this certificate is yours, and its files cannot be read: put them in their place"
-	case s.Certificate == nil:
-		tasks[0].closed = "its files cannot be read: Repair makes them anew"
-	case !s.Certificate.Made:
-		tasks[0].closed = "this certificate is yours: put new files in its place"
-	}
-	switch {
-	case s.Backup.IsZero() || m.options.Rollback == nil:
-		tasks[5].closed = "nothing was kept"
-	case !s.Before:
-		tasks[5].text = "takes away again what the first setup wrote"
-	default:
-		tasks[5].text = "to the files from before " + s.Backup.Local().Format(time.DateTime)
-	}
-	why := ""
-	for _, finding := range m.findings {
-		if finding.Severity == setup.Refused {
-			why = "not before this is put right: " + finding.What
-			break
-		}
-	}
-	if m.installed.Refused() {
-		why = "the server refuses " + setupConfig + "; Repair first"
-	}
-	for i := range tasks[:len(tasks)-1] { // going back is a way out
-		way := settingsTask // where answers are put right
-		if m.installed.Refused() {
-			way = repairTask
-		}
-		if why != "" && i != way {
-			tasks[i].closed = why
-		}
-	}
-	return tasks
 }
 
 // goHome looks at the installation anew and shows its state. A job that runs is stopped.
 func (m *model) goHome() tea.Cmd {
 	m.phase, m.plan = managing, nil
-	m.manager.top, m.manager.moved = 0, false
+	m.manager.top = 0
 	return m.beginAgain("looking at this installation")
 }
 
@@ -126,9 +48,29 @@ func (m *model) beginAgain(doing string) tea.Cmd {
 	})
 }
 
+// firstTask returns the task that the manager offers first: repair where the server refuses its
+// configuration, start where no server runs, otherwise the first one.
+func (m *model) firstTask() taskID {
+	tasks := m.tasks()
+	switch server := m.manager.state.Server; {
+	case m.installed.Refused():
+		return repairTask
+	case !server.Up && tasks[serverTask].closed == "":
+		return serverTask
+	}
+	return renewTask
+}
+
+// enter chooses a task when the manager opens; later it stays at what was chosen last.
+func (g *manager) enter(first taskID) {
+	if !g.entered {
+		g.entered, g.at = true, int(first)
+	}
+}
+
 // answer opens the questions of one step, or of all.
 func (m *model) answer(only string) tea.Cmd {
-	m.forms = nil
+	m.forms, m.settings.on = nil, false
 	for _, step := range m.options.Steps {
 		if only == "" || step.ID == only {
 			m.forms = append(m.forms, newForm(m, step))
@@ -212,9 +154,6 @@ func (m *model) managerKey(name string) tea.Cmd {
 		if g.at >= len(tasks) || m.job != nil {
 			return nil
 		}
-		if g.reveal() {
-			return nil
-		}
 		if chosen := tasks[g.at]; chosen.closed != "" {
 			m.notice = chosen.closed
 			return nil
@@ -254,19 +193,19 @@ func (m *model) managerBody(width, height int) ([]string, string) {
 	if m.manager.state == nil {
 		return layout.Wrap("Looking at this installation: its certificate, its users, its server.", width), ""
 	}
-	lines := append(m.stateLines(width), "")
 	g := &m.manager
+	var items []string
 	first, last := 0, 0
 	for i, job := range m.tasks() {
 		if i == g.at {
-			first = len(lines)
+			first = len(items)
 		}
-		lines = append(lines, m.taskLines(job, i == g.at, width)...)
+		items = append(items, m.taskLines(job, i == g.at, width)...)
 		if i == g.at {
-			last = len(lines) - 1
+			last = len(items) - 1
 		}
 	}
-	return g.show(lines, first, last, height)
+	return g.show(m.stateLines(width), items, first, last, height)
 }
 
 // taskLines draw one thing that can be done. What the chosen one means is told whole, below it where there is no room beside.

@@ -55,16 +55,13 @@ func TestManagerScreens(t *testing.T) {
 	time.Local = time.UTC //nolint:reassign // the screens show local time
 	for _, size := range [][2]int{{200, 50}, {80, 24}, {40, 12}} {
 		for _, stop := range []struct{ name, keys string }{
-			{"state", ""}, {"jobs", "<end>"}, {"rotate", "<enter>"}, {"users", "<down><enter>"}, {"rollback", "<end><enter>"},
+			{"state", ""}, {"jobs", "<end>"}, {"rotate", "<enter>"}, {"users", "<down><enter>"}, {"settings", "<down><down><enter>"}, {"rollback", "<end><up><up><enter>"},
 		} {
 			name := fmt.Sprintf("manager-%s-%dx%d", stop.name, size[0], size[1])
 			t.Run(name, func(t *testing.T) {
 				o := managed(fixtureOptions())
 				o.Plan = fixturePlan(setup.Update)
 				s := open(t, o, size[0], size[1])
-				if size[1] < normalHeight && stop.keys != "" {
-					s.keys("<enter>") // brings the jobs into sight
-				}
 				s.keys(stop.keys)
 				golden(t, name, s.text())
 			})
@@ -171,12 +168,12 @@ func TestManagerClosesJobs(t *testing.T) {
 	s := open(t, o, 80, 24)
 	s.keys("<enter>")
 	s.wants("this certificate is yours")
-	s.keys("<end><enter>")
-	s.wants("nothing was kept")
+	s.keys("<end><up><up><enter>")
+	s.wants("there is no backup")
 	b.State.Backup = time.Now()
 	o.Rollback = func(context.Context) (*setup.Plan, error) { return nil, errors.New("read backup: it is damaged") }
 	s = open(t, o, 80, 24)
-	s.keys("<end><enter>")
+	s.keys("<end><up><up><enter>")
 	s.wants("read backup: it is damaged")
 	s.keys("<esc>")
 	s.wants("This installation")

@@ -39,6 +39,7 @@ const (
 	handing   // the card
 	serving   // the log
 	managing  // the state of an installation
+	choosing  // which of the settings to change
 	repairing // a myconfig.yml that the server refuses
 )
 
@@ -80,6 +81,7 @@ type model struct {
 	preview   preview
 
 	manager   manager
+	settings  settings
 	repair    repair
 	dashboard dashboard
 	plan      *setup.Plan
@@ -131,10 +133,7 @@ func (m *model) begin(b Beginning) tea.Cmd {
 	m.take(b)
 	switch {
 	case m.phase == managing:
-		m.manager.at = min(m.manager.at, len(m.tasks())-1)
-		if m.installed.Refused() && !m.manager.moved {
-			m.manager.at = repairTask
-		}
+		m.manager.enter(m.firstTask())
 		return nil
 	case m.installed.Refused():
 		return m.openRepair()
@@ -224,6 +223,8 @@ func (m *model) takeIn(msg tea.Msg) tea.Cmd {
 		return m.serverEnded(msg)
 	case editedMsg:
 		return m.edited(msg)
+	case removedMsg:
+		return m.removed(msg)
 	case glancedMsg:
 		m.glanced(msg)
 		return nil
@@ -285,6 +286,12 @@ func (m *model) said(msg tea.Msg) tea.Cmd {
 		return m.applied(msg)
 	case startedMsg:
 		return m.started(msg)
+	case upMsg:
+		return m.serverUp(msg)
+	case stoppedMsg:
+		return m.serverStopped(msg)
+	case goneMsg:
+		return m.gone(msg)
 	case checkMsg:
 		m.checks.event(msg.event)
 	case provedMsg:
@@ -366,6 +373,8 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 		return m.logKey(name)
 	case managing:
 		return m.managerKey(name)
+	case choosing:
+		return m.settingsKey(name)
 	case repairing:
 		return m.repairKey(name)
 	}

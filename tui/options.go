@@ -45,6 +45,10 @@ type Options struct {
 	// Start has the server of the installation take the plan: one that it returned before, or starts one, which outlives the call and ends by
 	// Shutdown. A nil Running without an error: one of somebody else's is running, and took the change.
 	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)
+	// Stop stops the server of the installation, which another program started. Nil: that is not offered.
+	Stop func(ctx context.Context) error
+	// Uninstall returns the command that shows what it would remove, asks and removes the installation. Nil: that is not offered.
+	Uninstall func() *exec.Cmd
 	// Prove runs the checks and reports each step of them.
 	Prove func(ctx context.Context, plan *setup.Plan, report func(check.Event)) check.Report
 	// Size tells how large the machine is, for the notes of the manager. Nil: check.ThisMachine.
@@ -89,6 +93,7 @@ type Outcome struct {
 	Card     setup.Card       // from Proved on
 	Resolved setup.Resolved   // the answers as they were left
 	Unseen   []setup.Password // that were generated and that nobody looked at
+	Removed  bool             // the installation was uninstalled
 	Managed  bool             // an installation was looked after, and leaving is no failure
 	Signal   syscall.Signal   // that ended it early: SIGINT for ctrl+c; 0: it came to its end
 }

@@ -144,7 +144,7 @@ func (m *model) repairKey(name string) tea.Cmd {
 		if !r.looked && m.job == nil {
 			return m.lookAtFaults()
 		}
-		if m.job != nil || r.at >= len(r.ways) || r.reveal() {
+		if m.job != nil || r.at >= len(r.ways) {
 			return nil
 		}
 		switch way := r.ways[r.at]; way.ID {
@@ -263,24 +263,28 @@ func (m *model) repairBody(width, height int) ([]string, string) {
 	for _, fault := range r.faults {
 		lines = append(append(lines, m.faultLines(fault, width)...), "")
 	}
+	var items []string
 	first, last := 0, 0
 	for i, way := range r.ways {
 		if i == r.at {
-			first = len(lines)
+			first = len(items)
 		}
-		lines = append(lines, m.taskLines(task{name: way.Title, text: way.Text}, i == r.at, width)...)
+		items = append(items, m.taskLines(task{name: way.Title, text: way.Text}, i == r.at, width)...)
 		if i == r.at && way.ID == "mend" {
 			for _, step := range way.Steps {
 				for _, line := range layout.Hang("· ", clean(step), width-4) {
-					lines = append(lines, "    "+t.Muted.Render(line))
+					items = append(items, "    "+t.Muted.Render(line))
 				}
 			}
 		}
 		if i == r.at {
-			last = len(lines) - 1
+			last = len(items) - 1
 		}
 	}
-	return r.show(lines, first, last, height)
+	if len(lines) > 0 && lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return r.show(lines, items, first, last, height)
 }
 
 // mendLines say, above the difference, what was done to the file.

@@ -114,7 +114,7 @@ func TestRepairFromTheManager(t *testing.T) {
 		t.Errorf("in the backup: %v", kept)
 	}
 	s.keys("<enter>")
-	s.wants("This installation", "write missing files anew")
+	s.wants("This installation", "restore missing files and modes")
 	s.keys("q")
 	if code := s.m.outcome.ExitCode(); !s.left || code != 0 {
 		t.Errorf("left %v with %d", s.left, code)

@@ -33,7 +33,7 @@ func TestAnswersAreNotLost(t *testing.T) {
 		t.Errorf("everything was written, and %q is said", got)
 	}
 	s = open(t, managed(fixtureOptions()), 100, 40)
-	s.keys("<down><down><enter><ctrl+u>packs.example.org<esc>")
+	s.keys("<down><down><enter><enter><ctrl+u>packs.example.org<esc><esc>")
 	s.wants("This installation")
 	s.keys("q")
 	if got := left(s); !strings.Contains(got, "--hostname packs.example.org ") {

@@ -39,6 +39,9 @@ func (m *model) askingKey(msg tea.KeyMsg, name string) tea.Cmd {
 	case 1:
 		return m.next()
 	case -1:
+		if m.backToSettings() {
+			return nil
+		}
 		if m.at == 0 {
 			if m.manager.on {
 				m.keepAnswers()
@@ -105,6 +108,11 @@ func (m *model) forward(f *form) tea.Cmd {
 			}
 		}
 	}
+	if m.settings.on {
+		m.settings.at = min(m.at+1, len(m.forms))
+		m.backToSettings()
+		return nil
+	}
 	if m.at+1 < len(m.forms) {
 		m.enterStep(m.at + 1)
 		return nil
@@ -130,19 +138,16 @@ func (m *model) stepAt() int {
 		return len(m.forms) + 1
 	case handing, serving:
 		return len(m.forms) + 2
-	case beginning, asking, managing, repairing:
+	case beginning, asking, managing, choosing, repairing:
 	}
 	return m.at
 }
 
 // keepAnswers remembers what was changed, where anything was.
 func (m *model) keepAnswers() {
-	for _, origin := range m.origins {
-		if origin == setup.FromTyping {
-			resolved := m.resolved()
-			m.kept = &resolved
-			return
-		}
+	if m.changed() {
+		resolved := m.resolved()
+		m.kept = &resolved
 	}
 }
 
@@ -247,6 +252,8 @@ func (m *model) keys(words bool) []key.Binding {
 		return append(m.logKeys(), bind("?", "help"))
 	case managing:
 		return append(m.managerKeys(), leave)
+	case choosing:
+		return append(m.settingsKeys(), leave, bind("?", "help"))
 	case repairing:
 		return append(m.repairKeys(), leave)
 	}
@@ -262,6 +269,8 @@ func (m *model) askAgain() tea.Cmd {
 	if len(m.forms) == 0 {
 		return m.homeOr(m.hangUp)
 	}
-	m.enterStep(len(m.forms) - 1)
+	if !m.backToSettings() {
+		m.enterStep(len(m.forms) - 1)
+	}
 	return nil
 }

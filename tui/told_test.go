@@ -196,19 +196,21 @@ func TestManagerKeepsAnswers(t *testing.T) {
 	o := managed(fixtureOptions())
 	o.Plan = fixturePlan(setup.Update)
 	s := open(t, o, 100, 34)
-	s.keys("<down><down><enter><ctrl+u>other.example.com<enter><esc><esc>")
-	s.wants("This installation", "with what you changed before; r forgets it")
+	s.keys("<down><down><enter><enter><ctrl+u>other.example.com<enter>")
+	s.wants("Settings", "changed: other.example.com", "› Names")
+	s.keys("<esc>")
+	s.wants("This installation", "continue with your unsaved changes; r discards them")
 	if got := s.m.answers.Hostname; got != "registry.example.com" {
 		t.Errorf("another job would be done for %q", got)
 	}
-	s.keys("<enter>")
+	s.keys("<enter><enter>")
 	s.wants("› other.example.com")
-	s.keys("<esc>r<enter>")
+	s.keys("<esc><esc>r<enter><enter>")
 	s.wants("› registry.example.com")
 
-	out, _, err := typeLines(t, managed(fixtureOptions()), "3\nother.example.com\nback\nback\n3\nback\nagain\n3\nback\nquit\n")
+	out, _, err := typeLines(t, managed(fixtureOptions()), "3\n1\nother.example.com\nback\nback\n3\n1\nback\nagain\n3\nall\nback\nquit\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantsLines(t, out, "with what you changed before", "Default: other.example.com", "the wizard, with the answers it has now", "Default: registry.example.com")
+	wantsLines(t, out, "continue with your unsaved changes", "Host name: changed: other.example.com", "Default: other.example.com", "choose what to change", "Default: registry.example.com")
 }

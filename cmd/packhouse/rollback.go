@@ -133,11 +133,16 @@ func (a *app) confirm(yes bool, question string) error {
 	if !a.interactive() {
 		return usageError(withHint(errors.New("there is no terminal to ask on"), "--yes asks nothing, --dry-run shows what would happen"))
 	}
-	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
-	if !readYes(a.stdin) {
+	if !a.asks(question) {
 		return &exitError{exitFailed, errors.New("nothing was changed")}
 	}
 	return nil
+}
+
+// asks puts a question to the terminal and reports whether the answer is yes.
+func (a *app) asks(question string) bool {
+	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
+	return readYes(a.stdin)
 }
 
 // rollBackAfter restores the files from before a setup that did not work, reloads the server, and checks them again. It returns the report

@@ -188,6 +188,10 @@ func (s *setupRun) showCard(card setup.Card) {
 	fmt.Fprintf(s.stdout, "user         %s, password %s\n", card.User, card.Password)
 	if card.CAFile != "" {
 		fmt.Fprintf(s.stdout, "certificate  %s is what clients must trust\n", card.CAFile)
+		fmt.Fprintf(s.stdout, "             SHA-256 %s\n", card.TrustPrint)
+	}
+	if card.Fingerprint != "" && card.Fingerprint != card.TrustPrint {
+		fmt.Fprintf(s.stdout, "the server's SHA-256 %s\n", card.Fingerprint)
 	}
 	fmt.Fprintf(s.stdout, "hand out     %s\n\n", card.Handoff)
 	if c := card.MoveCAKey; c != nil {
@@ -200,5 +204,5 @@ func (s *setupRun) showCard(card setup.Card) {
 		fmt.Fprintf(s.stdout, "\n# the service\nsystemctl status %s\n", card.Service)
 		return
 	}
-	fmt.Fprintf(s.stdout, "\n# serve\npackhouse serve %s\n", setup.Shell(card.Config))
+	fmt.Fprintf(s.stdout, "\n# serve\n%s\n", s.command("serve", card.Config))
 }

@@ -51,6 +51,7 @@ func (a *asked) options() tui.Options {
 	return tui.Options{
 		In: a.stdin, Log: a.ring, Now: a.now,
 		Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
+		Stop: a.stopServer, Uninstall: a.uninstaller,
 		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
 			return a.proof.Load().check(ctx, report)
 		},
@@ -70,6 +71,13 @@ func (a *asked) run(ctx context.Context, o tui.Options) error {
 
 // concluded says what came of a sitting.
 func (a *asked) concluded(outcome tui.Outcome, err error) error {
+	if outcome.Removed {
+		return err
+	}
+	if outcome.Stage == tui.Applied {
+		a.say("the installation in %s is written and stays; its checks were not completed", a.o.dir)
+		a.hint("%s completes them, %s goes back", a.command("check", "--dir", a.o.dir), a.command("rollback", "--dir", a.o.dir))
+	}
 	if len(outcome.Unseen) > 0 && outcome.Plan != nil {
 		outcome.Plan.Passwords = outcome.Unseen
 		lock, err := a.hold(context.Background(), outcome.Plan.Dir)

@@ -20,6 +20,7 @@ import (
 type uninstallOptions struct {
 	dir    string
 	data   bool
+	keepCA bool
 	yes    bool
 	dryRun bool
 }
@@ -39,7 +40,8 @@ server has to be stopped first. It exits with 3 when --dry-run found something t
 	}
 	a.addDir(cmd, &o.dir)
 	cmd.Flags().BoolVar(&o.data, "data", false, "remove packs and images too: they cannot be brought back")
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "ask nothing")
+	cmd.Flags().BoolVar(&o.keepCA, "keep-ca-key", false, "keep the private CA's key and certificate: a later installation in DIR needs no new trust at clients")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "ask nothing; without --keep-ca-key the private CA's key is removed")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would go, and remove nothing")
 	return cmd
 }
@@ -69,6 +71,9 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 		return usageError(withHint(fmt.Errorf("the packs and images are in the bucket %s, which --data does not empty: other servers may use it", installed.Config.Storage.S3.Bucket),
 			"leave out --data, and empty the bucket with the engine's own tools"))
 	}
+	if o.keepCA {
+		plan.KeepCA()
+	}
 	a.showPlan(plan)
 	for _, tree := range trees {
 		if o.data {
@@ -92,6 +97,9 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	}
 	if err := a.confirm(o.yes, question); err != nil {
 		return err
+	}
+	if !o.yes && !o.keepCA && installed.HasCAKey() && a.asks(setup.KeepCAKeyQuestion) {
+		plan.KeepCA()
 	}
 	if !lock.Held() {
 		if lock, err = a.hold(ctx, installed.Dir); err != nil {

@@ -1,0 +1,139 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"packhouse/setup/check"
+	"packhouse/tui/layout"
+	"packhouse/tui/theme"
+)
+
+// checkLines draws one check: sign, title, what was seen, how long it took; and cause and remedy below it where it found something.
+func (m *model) checkLines(row checkRow, width int) []string {
+	t := m.theme
+	const titleWidth = 16
+	if row.result == nil {
+		if row.doing == "" {
+			return []string{layout.Cut(t.Muted.Render(theme.Ahead+" "+clean(row.title)), width)}
+		}
+		return []string{layout.Cut(m.spinner.View()+" "+layout.Pad(clean(row.title), titleWidth)+"  "+t.Muted.Render(clean(row.doing)+" …"), width)}
+	}
+	result := row.result
+	sign, word, style := theme.Unknown, string(check.NotProven)+": ", t.Muted
+	switch result.Status {
+	case check.Passed:
+		sign, word, style = theme.Done, "", t.Good
+	case check.Warning:
+		sign, word, style = theme.Caution, "", t.Warning
+	case check.Failed:
+		sign, word, style = theme.Failed, "failed: ", t.Bad
+	case check.NotProven:
+	}
+	took := duration(result.Took)
+	room := width - 2 - titleWidth - 2 - ansi.StringWidth(took) - 1
+	if room < 20 { // too narrow for columns: what was seen goes below
+		lines := []string{layout.Ends(style.Render(sign)+" "+clean(result.Title), t.Muted.Render(took), width)}
+		lines = append(lines, m.indented(word+result.Seen+reason(result), width, style, result.Status == check.Passed)...)
+		return append(lines, m.adviceLines(result.Advice, 2, width)...)
+	}
+	seen := layout.Wrap(word+clean(result.Seen), room)
+	lines := []string{layout.Ends(style.Render(sign)+" "+layout.Pad(clean(result.Title), titleWidth)+"  "+seen[0], t.Muted.Render(took), width)}
+	for _, line := range seen[1:] {
+		lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+line)
+	}
+	if why := reason(result); why != "" && result.Status != check.Passed {
+		for _, line := range layout.Wrap(clean(why[1:]), width-titleWidth-4) {
+			lines = append(lines, fmt.Sprintf("%*s", titleWidth+4, "")+style.Render(line))
+		}
+	}
+	return append(lines, m.adviceLines(result.Advice, titleWidth+4, width)...)
+}
+
+// adviceLines draw what is worth doing though nothing is wrong. Its first line is a sentence; what follows is to be copied, so that it keeps
+// its line ends and begins further left where there is little room.
+func (m *model) adviceLines(advice string, indent, width int) []string {
+	if advice == "" {
+		return nil
+	}
+	sentence, copied, _ := strings.Cut(clean(advice), "\n")
+	var out []string
+	margin := strings.Repeat(" ", indent)
+	for _, line := range layout.Hang("· ", sentence, width-indent) {
+		out = append(out, margin+m.theme.Muted.Render(line))
+	}
+	if copied == "" {
+		return out
+	}
+	margin = strings.Repeat(" ", 2)
+	for line := range strings.SplitSeq(copied, "\n") {
+		if ansi.StringWidth(margin+line) > width { // whole, rather than on one line
+			out = append(out, layout.Wrap(line, width)...)
+			continue
+		}
+		out = append(out, margin+line)
+	}
+	return out
+}
+
+func (m *model) indented(text string, width int, style interface{ Render(...string) string }, quiet bool) []string {
+	var out []string
+	for _, line := range layout.Wrap(clean(text), width-2) {
+		if quiet {
+			out = append(out, "  "+m.theme.Muted.Render(line))
+		} else {
+			out = append(out, "  "+style.Render(line))
+		}
+	}
+	return out
+}
+
+// reason is cause, remedy and code of a finding, each on a line of its own.
+func reason(result *check.Result) string {
+	out := ""
+	if result.Cause != "" {
+		out += "\ncause: " + result.Cause
+	}
+	if result.Remedy != "" {
+		out += "\nremedy: " + result.Remedy
+	}
+	if result.Code != "" {
+		out += "\n(" + result.Code + " in docs/troubleshooting.md)"
+	}
+	return out
+}
+
+// summary says in one sentence how the checks ended.
+func summary(report check.Report) string {
+	count := make(map[check.Status]int)
+	for _, result := range report.Results {
+		count[result.Status]++
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d of %d checks passed", count[check.Passed], len(report.Results))
+	for _, rest := range []struct {
+		status check.Status
+		words  string
+	}{{check.Failed, "failed"}, {check.Warning, "with a warning"}, {check.NotProven, "not proven"}} {
+		if n := count[rest.status]; n > 0 {
+			fmt.Fprintf(&text, ", %d %s", n, rest.words)
+		}
+	}
+	return text.String()
+}
+
+// duration is a time as people read it.
+func duration(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return ""
+	case d < time.Millisecond:
+		return "<1 ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
