@@ -36,10 +36,12 @@ help: ## print this list
 build: ## build bin/packhouse, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/packhouse
 
-# The wizard wants a terminal on both ends; without one the same happens
-# unasked, with what the machine tells about itself.
-run: build ## build, install into ./run and serve: the wizard, or unasked without a terminal
-	@if [ -t 0 ] && [ -t 1 ]; then \
+# On a terminal the wizard asks, and where ./run is installed the manager offers to start the server:
+# Enter serves. Without a terminal, setup takes detected answers and defaults.
+run: build ## build, install into ./run and serve: the wizard, or without a terminal the defaults
+	@if [ -t 0 ] && [ -t 1 ] && [ -e run/myconfig.yml ]; then \
+		exec $(BIN) --dir run; \
+	elif [ -t 0 ] && [ -t 1 ]; then \
 		exec $(BIN) setup --serve --dir run --storage filesystem --storage-path "$(CURDIR)/run/data"; \
 	else \
 		exec $(BIN) setup --yes --serve --dir run --storage filesystem --storage-path "$(CURDIR)/run/data" </dev/null; \

@@ -132,6 +132,7 @@ func (m *model) uninstall() tea.Cmd {
 	command := m.options.Uninstall()
 	words := &lastWords{}
 	if m.options.Out != nil {
+		command.Stdin, command.Stdout = m.options.In, m.options.Out // the terminal itself: the command asks on it
 		command.Stderr = io.MultiWriter(m.options.Out, words)
 	}
 	return m.exec(command, func(err error) tea.Msg { return removedMsg{err, words.String()} })

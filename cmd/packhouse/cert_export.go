@@ -57,7 +57,7 @@ What is written is read back and verified as a client would.`,
 	}
 	a.addDir(cmd, &o.dir)
 	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "`PATH` to write to, instead of standard output")
+	f.StringVarP(&o.out, "out", "o", "", "`PATH` to write to, instead of standard output")
 	f.StringVar(&o.name, "name", "packhouse-tls", "`NAME` of the Secret")
 	f.StringVar(&o.namespace, "namespace", "", "`NAMESPACE` of the Secret")
 	f.BoolVar(&o.withKey, "with-key", false, "put the private key into the Secret")

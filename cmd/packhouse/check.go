@@ -105,7 +105,7 @@ where that user may delete it again, the push of a small artifact.
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the results as JSON")
 	cmd.Flags().BoolVar(&o.quick, "quick", false, "leave out what writes or takes long")
 	cmd.Flags().StringVar(&o.url, "url", "", "prove the registry at `URL` instead, as its clients see it")
-	cmd.Flags().StringVar(&o.user, "user", "", "`NAME` of a user there")
+	cmd.Flags().StringVarP(&o.user, "user", "u", "", "`NAME` of a user there")
 	cmd.Flags().BoolVar(&o.passwordStdin, "password-stdin", false, "read the user's password from standard input")
 	cmd.Flags().StringVar(&o.caFile, "ca-file", "", "`FILE` with the CA of that registry, PEM (default the CAs of the system)")
 	return cmd

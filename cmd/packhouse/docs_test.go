@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"packhouse/setup"
 )
 
 var update = flag.Bool("update", false, "write golden files and generated documentation")
@@ -55,27 +57,48 @@ Results go to stdout, words to stderr. Generated from the commands themselves; a
 	for _, cmd := range commands(root) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", cmd.CommandPath(), description(cmd))
 		fmt.Fprintf(&b, "```\n%s\n```\n", cmd.UseLine())
-		var rows []string
-		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Name == "help" || f.Hidden {
-				return
-			}
-			value, usage := pflag.UnquoteUsage(f)
-			name := strings.TrimSpace("--" + f.Name + " " + value)
-			if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.Name != "dir" {
-				usage += " (default " + f.DefValue + ")"
-			}
-			given, _ := f.Value.(argument)
-			if _, many := given.list(); many || strings.HasSuffix(f.Value.Type(), "Array") {
-				usage += "; may be repeated"
-			}
-			rows = append(rows, fmt.Sprintf("| `%s` | %s |\n", name, usage))
-		})
-		if len(rows) > 0 {
-			b.WriteString("\n| flag | meaning |\n|---|---|\n" + strings.Join(rows, ""))
+		if cmd.Example != "" {
+			fmt.Fprintf(&b, "\n```sh\n%s\n```\n", strings.ReplaceAll(strings.TrimPrefix(cmd.Example, "  "), "\n  ", "\n"))
+		}
+		groups := []flagGroup{{"", cmd.LocalFlags()}}
+		if cmd.Name() == "setup" {
+			groups = setupGroups(cmd.Flags())
+		}
+		for _, group := range groups {
+			writeFlags(&b, group)
 		}
 	}
 	return b.Bytes()
+}
+
+// writeFlags writes a table of flags, below its title if it has one.
+func writeFlags(b *bytes.Buffer, group flagGroup) {
+	var rows []string
+	group.flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name == "help" || f.Hidden {
+			return
+		}
+		value, usage := pflag.UnquoteUsage(f)
+		name := strings.TrimSpace("--" + f.Name + " " + value)
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", " + name
+		}
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.Name != "dir" {
+			usage += " (default " + f.DefValue + ")"
+		}
+		given, _ := f.Value.(argument)
+		if _, many := given.list(); many || strings.HasSuffix(f.Value.Type(), "Array") {
+			usage += "; may be repeated"
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s |\n", name, usage))
+	})
+	if len(rows) == 0 {
+		return
+	}
+	if group.title != "" {
+		b.WriteString("\n" + group.title + ":\n")
+	}
+	b.WriteString("\n| flag | meaning |\n|---|---|\n" + strings.Join(rows, ""))
 }
 
 // commands lists a command and all below it that do something.
@@ -94,4 +117,70 @@ func description(cmd *cobra.Command) string {
 		return strings.TrimSpace(cmd.Long)
 	}
 	return cmd.Short + "."
+}
+
+// TestExamplesParse runs the parser of each command on its examples: every command that does something has one, and each names real flags and
+// the right number of arguments.
+func TestExamplesParse(t *testing.T) {
+	root := newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}})
+	for _, cmd := range commands(root) {
+		if strings.Contains(cmd.CommandPath(), "completion") {
+			continue
+		}
+		if cmd.Example == "" && !cmd.HasSubCommands() {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), " | ")
+			words := strings.Fields(line)
+			if i := slices.IndexFunc(words, func(w string) bool { return w == "<" || w == ">" }); i >= 0 {
+				words = words[:i]
+			}
+			if i := slices.Index(words, "packhouse"); i >= 0 && !strings.HasPrefix(line, "#") {
+				words = words[i+1:]
+			} else {
+				continue
+			}
+			fresh := newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}})
+			found, rest, err := fresh.Find(words)
+			if err != nil || found.CommandPath() != cmd.CommandPath() && cmd.HasParent() {
+				t.Errorf("%q is not an example of %s: %v", line, cmd.CommandPath(), err)
+				continue
+			}
+			if strings.Contains(line, "'") { // a word with spaces
+				rest = slices.DeleteFunc(rest, func(w string) bool {
+					return !strings.HasPrefix(w, "-") && !strings.HasPrefix(w, "./") && !strings.HasPrefix(w, "'")
+				})
+			}
+			if err := found.ParseFlags(rest); err != nil {
+				t.Errorf("%q: %v", line, err)
+			}
+		}
+	}
+}
+
+// TestSetupHelpIsInGroups lists each flag of setup once, below the step of the wizard that it answers.
+func TestSetupHelpIsInGroups(t *testing.T) {
+	var out bytes.Buffer
+	root := newRoot(&app{stdin: os.Stdin, stdout: &out, stderr: os.Stderr, env: []string{"HOME=/home/you"}})
+	root.SetArgs([]string{"setup", "--help"})
+	if err := root.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, step := range setup.Questions() {
+		if !strings.Contains(text, "\n"+step.Title+":\n") {
+			t.Errorf("no group %q", step.Title)
+		}
+	}
+	for _, f := range setup.Flags() {
+		if n := strings.Count(text, "--"+f.Name+" ") + strings.Count(text, "--"+f.Name+"["); n < 1 {
+			t.Errorf("--%s is not listed", f.Name)
+		}
+	}
+	for _, want := range []string{"\nExamples:\n", "-y, --yes", "-n, --dry-run", "\nHow setup runs:\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in the help", want)
+		}
+	}
 }

@@ -33,8 +33,8 @@ is not touched. It exits with 3 when --dry-run found something to put back.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.rollback(cmd.Context(), o) },
 	}
 	a.addDir(cmd, &o.dir)
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "ask nothing")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would change, and change nothing")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "ask nothing")
+	cmd.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would change, and change nothing")
 	return cmd
 }
 

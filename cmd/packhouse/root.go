@@ -41,6 +41,7 @@ does the same through flags, and packhouse serve runs the server.`,
 		newUninstall(a),
 		newVersion(a),
 	)
+	addExamples(root)
 	helpOn(root)
 	askBack(root)
 	root.Flags().BoolP("version", "v", false, "print the version")

@@ -40,12 +40,20 @@ nobody gave are generated; without a terminal they are written to initial-passwo
 
 It exits with 0 when all is well, 1 when it failed and nothing changed, 2 when answers are missing or
 wrong, 3 when --dry-run found changes, 4 when a check failed.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSetup(cmd.Context(), cmd.Flags()) },
+		Example: setupExamples,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runSetup(cmd.Context(), cmd.Flags()) },
 	}
 	a.addSetupFlags(cmd.Flags())
+	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
+		setupUsage(cmd.OutOrStdout(), cmd)
+		return nil
+	})
 	return cmd
 }
+
+// shortFlags are the letters of flags of setup, as apt, dnf, make and rsync have them.
+var shortFlags = map[string]string{"yes": "y", "dry-run": "n"}
 
 // addSetupFlags makes flags of the one list that setup has.
 func (a *app) addSetupFlags(flags *pflag.FlagSet) {
@@ -53,7 +61,7 @@ func (a *app) addSetupFlags(flags *pflag.FlagSet) {
 	for _, f := range setup.Flags() {
 		switch f.Kind {
 		case setup.FlagBool:
-			flags.Bool(f.Name, false, f.Usage)
+			flags.BoolP(f.Name, shortFlags[f.Name], false, f.Usage)
 			continue
 		case setup.FlagList:
 			flags.StringArray(f.Name, nil, f.Usage)

@@ -175,7 +175,7 @@ that were abandoned. It runs beside a serving registry. With --dry-run it says f
 		},
 	}
 	o.add(a, cmd)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would go, and why what stays does")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would go, and why what stays does")
 	cmd.Flags().DurationVar(&untagged, "untagged", 0, "`AGE` from which manifests that lost their tag go (default as configured: never)")
 	return cmd
 }

@@ -41,8 +41,8 @@ server has to be stopped first. It exits with 3 when --dry-run found something t
 	a.addDir(cmd, &o.dir)
 	cmd.Flags().BoolVar(&o.data, "data", false, "remove packs and images too: they cannot be brought back")
 	cmd.Flags().BoolVar(&o.keepCA, "keep-ca-key", false, "keep the private CA's key and certificate: a later installation in DIR needs no new trust at clients")
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "ask nothing; without --keep-ca-key the private CA's key is removed")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would go, and remove nothing")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "ask nothing; without --keep-ca-key the private CA's key is removed")
+	cmd.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would go, and remove nothing")
 	return cmd
 }
 

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"packhouse/setup"
+)
+
+// setupExamples are printed by "packhouse setup --help" and in docs/command-line.md.
+const setupExamples = `  # ask everything
+  packhouse setup
+
+  # install without questions
+  packhouse setup -y --hostname registry.example.com --addr 5000
+
+  # show what a change would do, then make it
+  packhouse setup -n --hostname registry.example.com --san 192.0.2.17
+  packhouse setup -y --hostname registry.example.com --san 192.0.2.17
+
+  # use a certificate of your own
+  packhouse setup -y --tls files --tls-cert fullchain.pem --tls-key privkey.pem
+
+  # try a registry in a directory of its own, and serve it
+  packhouse setup -y --dir ./trial --hostname localhost --addr 127.0.0.1:5000 --serve`
+
+// flagGroup is a part of the flags of setup in its help.
+type flagGroup struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+// setupGroups sorts flags into the steps of the wizard, in their order. What answers no question is
+// in the last group.
+func setupGroups(flags *pflag.FlagSet) []flagGroup {
+	step := map[string]int{}
+	var groups []flagGroup
+	add := func(title string) int {
+		groups = append(groups, flagGroup{title, pflag.NewFlagSet(title, pflag.ContinueOnError)})
+		groups[len(groups)-1].flags.SortFlags = false
+		return len(groups) - 1
+	}
+	for _, s := range setup.Questions() {
+		at := add(s.Title)
+		for _, q := range s.Questions {
+			step[q.ID] = at
+		}
+	}
+	running := add("How setup runs")
+	known := map[string]bool{}
+	for _, f := range setup.Flags() {
+		at, asked := step[f.Question]
+		if !asked {
+			at = running
+		}
+		known[f.Name] = true
+		groups[at].flags.AddFlag(flags.Lookup(f.Name))
+	}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !known[f.Name] && !f.Hidden {
+			groups[running].flags.AddFlag(f)
+		}
+	})
+	var filled []flagGroup
+	for _, g := range groups {
+		if g.flags.HasFlags() {
+			filled = append(filled, g)
+		}
+	}
+	return filled
+}
+
+// helpWidth is the width in columns that the help of flags is wrapped at.
+const helpWidth = 100
+
+// setupUsage prints usage, examples and flags of setup, the flags in groups.
+func setupUsage(w io.Writer, cmd *cobra.Command) {
+	fmt.Fprintf(w, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
+	for _, g := range setupGroups(cmd.Flags()) {
+		fmt.Fprintf(w, "\n%s:\n%s", g.title, strings.TrimRight(g.flags.FlagUsagesWrapped(helpWidth), "\n")+"\n")
+	}
+}
