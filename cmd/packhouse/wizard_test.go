@@ -20,11 +20,16 @@ import (
 // openConsole is a terminal with the real program on it.
 func openConsole(t *testing.T, cols, rows int, args ...string) *ttytest.Console {
 	t.Helper()
+	return openConsoleIn(t, t.TempDir(), cols, rows, args...)
+}
+
+// openConsoleIn is openConsole with the directory that holds the sockets of running servers.
+func openConsoleIn(t *testing.T, run string, cols, rows int, args ...string) *ttytest.Console {
+	t.Helper()
 	program, err := exec.LookPath("packhouse") // this test binary under its own name, see TestMain
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := t.TempDir()
 	child := exec.Command(program, args...)
 	child.Env = []string{"HOME=" + run, "RUNTIME_DIRECTORY=" + run, "TERM=xterm-256color", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + run, raceOptions + "=" + os.Getenv(raceOptions)}
 	return ttytest.Start(t, child, cols, rows)
