@@ -1,6 +1,10 @@
 package tui
 
-import "packhouse/tui/layout"
+import (
+	"slices"
+
+	"packhouse/tui/layout"
+)
 
 // chooser is a list of items below a text. The chosen item is always visible: in a low window text
 // and list are windows of their own, which page keys and arrow keys scroll.
@@ -49,5 +53,5 @@ func (c *chooser) show(text, items []string, first, last, height int) ([]string,
 		return list, ""
 	}
 	shown, below := scroll(text, &c.top, -1, head)
-	return append(append(shown[:len(shown):len(shown)], ""), list...), below
+	return append(append(slices.Clip(shown), ""), list...), below
 }
