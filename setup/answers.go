@@ -103,6 +103,7 @@ type Answers struct {
 	RunAs   string // the user that a service runs as
 
 	existing *Installed // what these answers start from; nil: nothing
+	takeOver bool       // a store that another installation owns is taken over
 	offline  bool       // no probe asks the network
 	listens  string     // an address that is ticked because the server listens there, and would not be else
 }

@@ -252,7 +252,8 @@ func (w *worker) step(i int, c Change) (step, error) {
 	}
 	if c.Kind != Remove {
 		s.Staged, s.Sum = w.work(newDir, strconv.Itoa(i)), sum(c.After)
-		if filepath.IsAbs(rel(w.dir, s.Path)) { // perhaps on another file system
+		_, err := os.Stat(filepath.Dir(s.Path))               // a directory of the same plan does not exist yet
+		if filepath.IsAbs(rel(w.dir, s.Path)) && err == nil { // perhaps on another file system
 			s.Staged = beside(s.Path)
 		}
 	}

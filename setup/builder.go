@@ -61,6 +61,7 @@ func (b *builder) build(ctx context.Context) error {
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) { // a relative one, by hand, is the server's to find
 		b.directory(b.answers.StoragePath, 0o750, "content is kept here")
 	}
+	b.storeOwner()
 	data, restart, err := configFile(b.installed, &b.answers)
 	if err != nil {
 		return err
@@ -243,7 +244,7 @@ func (b *builder) fail(err error) {
 
 // manifest plans .installed.json: every file that setup answers for.
 func (b *builder) manifest() error {
-	m := &Manifest{Version: manifestVersion, Settings: map[string]string{"hostname": canonical(b.answers.Hostname), "tls": string(b.answers.TLS)}}
+	m := &Manifest{Version: manifestVersion, ID: installationID(b.installed.Manifest, b.dir), Settings: map[string]string{"hostname": canonical(b.answers.Hostname), "tls": string(b.answers.TLS)}}
 	if b.answers.Service == Systemd {
 		m.Settings["service"], m.Settings["run-as"] = Systemd, b.answers.RunAs
 	}

@@ -60,5 +60,7 @@ const (
 	CodeEnvironment  = "environment-server"   // warning: variables that change what a server does
 	CodeOpenFiles    = "machine-open-files"   // this process may open too few files
 	CodeStoreBlocked = "storage-blocked"      // a file is in the place of a directory of the store
+	CodeStoreOwned   = "storage-owned"        // another installation owns the store
+	CodeStoreBusy    = "storage-in-use"       // the server of another installation runs on the store
 	CodeDrift        = "installation-drift"   // note: files differ from what setup wrote
 )

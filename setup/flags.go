@@ -61,6 +61,7 @@ var flags = []Flag{
 	{"realm", FlagText, "TEXT", "what browsers show when they ask for the password", "realm"},
 	{"storage", FlagText, "DRIVER", "filesystem, s3 or inmemory (default filesystem)", "storage"},
 	{"storage-path", FlagText, "DIR", "directory of the content", "storage-path"},
+	{"take-over-store", FlagBool, "", "take over a directory of content that belongs to another installation", "storage-path"},
 	{"s3-bucket", FlagText, "NAME", "bucket of the content, with --storage s3", "s3-bucket"},
 	{"s3-region", FlagText, "REGION", "its region (default of the environment, else us-east-1)", "s3-region"},
 	{"s3-endpoint", FlagText, "URL", "storage engine (default AWS)", "s3-endpoint"},

@@ -65,6 +65,7 @@ type Certificate struct {
 // Manifest is .installed.json: what setup wrote, so that drift is seen and nothing else is ever removed.
 type Manifest struct {
 	Version  int               `json:"version"`
+	ID       string            `json:"id,omitempty"`       // of the installation; empty: an earlier version wrote it
 	Settings map[string]string `json:"settings,omitempty"` // answers that stand in no other file: host name, public URL
 	Files    []ManifestFileRow `json:"files"`
 }

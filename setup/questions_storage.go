@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -100,7 +101,20 @@ const leastStoreInodes = 200
 // leastSpace is the free space in bytes below which an installation makes no sense.
 const leastSpace = 1 << 30
 
-func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
+// probeContent refuses a directory whose content is in the way of a store.
+func probeContent(a *Answers) []Finding {
+	if blocked := blockedAt(a.StoragePath); blocked != "" {
+		return []Finding{refused(CodeStoreBlocked, blocked+" is a file, and the store needs a directory there", "move it away, or choose another directory")}
+	}
+	found := config.Foreign(a.StoragePath)
+	if found == "" {
+		return nil
+	}
+	return []Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is no store of this server or of CNCF distribution", a.StoragePath, found),
+		"choose an empty directory, for instance "+filepath.Join(a.StoragePath, ownName))}
+}
+
+func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
 		return []Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
 	}
@@ -112,17 +126,11 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 	} else if err != nil {
 		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
 	}
-	if blocked := blockedAt(a.StoragePath); blocked != "" {
-		return []Finding{refused(CodeStoreBlocked, blocked+" is a file, and the store needs a directory there", "move it away, or choose another directory")}
-	}
-	if found := config.Foreign(a.StoragePath); found != "" {
-		return []Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is no store of this server or of CNCF distribution", a.StoragePath, found), "choose an empty directory, for instance "+filepath.Join(a.StoragePath, ownName))}
-	}
 	fs, err := m.Host.FileSystem(a.StoragePath)
 	if err != nil {
 		return []Finding{refused(CodePath, err.Error(), "choose another directory")}
 	}
-	var findings []Finding
+	findings := append(probeContent(a), probeStoreOwner(ctx, m, a)...)
 	switch {
 	case fs.ReadOnly:
 		findings = append(findings, refused(CodePath, "the file system of "+a.StoragePath+" is mounted read-only", "mount it writable, or choose another directory"))
@@ -135,7 +143,8 @@ func probeStoragePath(_ context.Context, m *Machine, a *Answers) []Finding {
 		findings = append(findings, refused(CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, humanize.IBytes(fs.Free)), "make room, or choose a directory with 1 GiB or more"))
 	}
 	if fs.Inodes > 0 && fs.FreeInodes < leastStoreInodes {
-		findings = append(findings, refused(CodeInodes, fmt.Sprintf("the file system of %s has %d inodes left, too few for a store", a.StoragePath, fs.FreeInodes),
+		left := map[bool]string{true: "no", false: strconv.FormatUint(fs.FreeInodes, 10)}[fs.FreeInodes == 0]
+		findings = append(findings, refused(CodeInodes, fmt.Sprintf("the file system of %s has %s inodes left: a store needs at least %d", a.StoragePath, left, leastStoreInodes),
 			"remove small files there, or choose another directory"))
 	}
 	if a.existing != nil && a.existing.Config != nil && a.existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath {

@@ -155,7 +155,8 @@ func (b *builder) service() error {
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
 		s.StoragePath = b.answers.StoragePath
 		s.Writable = append(s.Writable, b.answers.StoragePath)
-		owned[b.answers.StoragePath] = true
+		record := filepath.Join(b.answers.StoragePath, filepath.FromSlash(ownerFile))
+		owned[b.answers.StoragePath], owned[record], owned[filepath.Dir(record)] = true, true, true
 	}
 	if cache := b.path(acmeCache); b.answers.TLS == LetsEncrypt && acmeCacheFile(b.installed, &b.answers) == cache {
 		s.Writable = append(s.Writable, cache)
@@ -191,6 +192,9 @@ func (b *builder) takeBack(unit string) {
 		b.remove(unit, false, "systemd does not run the server any more")
 	}
 	theirs := []string{b.path("auth"), b.path("certs"), b.path(HtpasswdFile), b.path(KeyFile), b.path(OwnKeyFile), b.answers.StoragePath}
+	if record := filepath.Join(b.answers.StoragePath, filepath.FromSlash(ownerFile)); b.answers.storeRoot() != "" {
+		theirs = append(theirs, record, filepath.Dir(record))
+	}
 	for i := range b.plan.Changes {
 		c := &b.plan.Changes[i]
 		switch {

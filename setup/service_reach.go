@@ -57,7 +57,8 @@ func contentOfOthers(dir string, user account) bool {
 	c := &config.Config{}
 	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, dir
 	lease := filepath.Join(dir, ownName, "v1", "lease")
-	return user.uid != 0 && slices.ContainsFunc(append(StoreTrees(c), filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")), func(path string) bool {
+	trees := slices.DeleteFunc(StoreTrees(c), func(tree string) bool { return filepath.Base(tree) == ownName && onlyOwnerFile(tree) })
+	return user.uid != 0 && slices.ContainsFunc(append(trees, filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")), func(path string) bool {
 		info, err := os.Stat(path)
 		if err != nil {
 			return false
@@ -65,6 +66,12 @@ func contentOfOthers(dir string, user account) bool {
 		uid, _ := owner(info)
 		return uid != user.uid
 	})
+}
+
+// onlyOwnerFile reports whether a directory holds nothing but the record of its owner, which setup gives to the user of the server.
+func onlyOwnerFile(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != filepath.Base(ownerFile) })
 }
 
 // Unfit tells why the user as whom systemd runs the server of the installation could not serve it, and what to do; nil where nothing speaks

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -211,7 +212,17 @@ func (p *Plan) serverUsers() []int {
 	if p.installed != nil {
 		in = p.installed
 	}
-	return in.serverUsers(p.Resolved.Answers.RunAs)
+	return in.serverUsers(p.Resolved.Answers.RunAs, p.plannedUser())
+}
+
+// plannedUser returns the user that the server runs as after a plan, as the manifest that it writes says, or "".
+func (p *Plan) plannedUser() string {
+	c := p.change(ManifestFile)
+	m := &Manifest{}
+	if c == nil || json.Unmarshal(c.After, m) != nil {
+		return ""
+	}
+	return m.Settings["run-as"]
 }
 
 // configs are the configurations before and after a plan.

@@ -106,7 +106,7 @@ func (o Outcome) ExitCode() int {
 		return 128 + int(o.Signal)
 	case o.Stage < Proved && !o.Managed:
 		return 1
-	case o.Report.Worst() == check.Failed:
+	case o.Report.NeedsAttention():
 		return 4
 	}
 	return 0

@@ -124,7 +124,7 @@ func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error
 			return err
 		}
 	}
-	if worst := report.Worst(); worst == check.Failed || worst == check.Warning {
+	if report.NeedsAttention() {
 		return silent(exitFindings)
 	}
 	return nil

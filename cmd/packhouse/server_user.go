@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os/user"
@@ -27,6 +28,22 @@ func findServer(c *config.Config, dir string) (*admin.Client, error) {
 		err = withHint(err, "%s", untrustedRemedy(err))
 	}
 	return client, err
+}
+
+// serverOn finds the running server of the store in root.
+func serverOn(ctx context.Context, root string) setup.ServerOn {
+	c := &config.Config{}
+	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, root
+	client, err := findServer(c, root)
+	if err != nil {
+		return setup.ServerOn{Up: !errors.Is(err, admin.ErrNotRunning)}
+	}
+	defer client.Close()
+	status, err := client.Status(ctx)
+	if err != nil {
+		return setup.ServerOn{}
+	}
+	return setup.ServerOn{Up: true, PID: status.PID, Config: status.Config}
 }
 
 // untrustedRemedy returns what to do about an admin.ErrUntrusted.

@@ -38,8 +38,9 @@ variable (PACKHOUSE_HOSTNAME and so on) or answers file says is kept as it is, d
 Passwords come from --password-file, --password-stdin or PACKHOUSE_PASSWORD_<NAME>. Those that
 nobody gave are generated; without a terminal they are written to initial-passwords.
 
-It exits with 0 when all is well, 1 when it failed and nothing changed, 2 when answers are missing or
-wrong, 3 when --dry-run found changes, 4 when a check failed.`,
+It exits with 0 if all checks passed, 1 if it failed and nothing changed, 2 if answers are missing or
+wrong, 3 if --dry-run found changes, and 4 if the installation is in place and a check failed or warned:
+packhouse check and packhouse status exit with 4 for the same reasons.`,
 		Example: setupExamples,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runSetup(cmd.Context(), cmd.Flags()) },
@@ -220,7 +221,7 @@ type setupRun struct {
 // look finds out about the machine and the installation.
 func (s *setupRun) look(ctx context.Context) error {
 	s.machine = setup.Detect(ctx, setup.ThisMachine())
-	s.machine.TryStorage = tryStorage
+	s.machine.TryStorage, s.machine.ServerOn = tryStorage, serverOn
 	var err error
 	switch {
 	case s.o.dryRun || s.looks:

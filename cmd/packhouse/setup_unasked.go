@@ -116,15 +116,17 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	}
 	result := proof.check(ctx, s.checkPrinter())
 	report.Checks = &result
+	if result.NeedsAttention() {
+		err = silent(exitFindings)
+	}
 	if result.Worst() == check.Failed {
 		log.release()
 		switch {
 		case s.o.rollback:
 			return s.undo(ctx, report, plan, true, errors.Join(errors.New("a check failed"), proof.stop(ctx)))
 		case !s.o.serve:
-			return s.finish(*report, errors.Join(proof.stop(ctx), silent(exitFindings)))
+			return s.finish(*report, errors.Join(proof.stop(ctx), err))
 		}
-		err = silent(exitFindings)
 	}
 	if !s.o.json {
 		s.showCard(*report.Card)

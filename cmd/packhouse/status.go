@@ -73,9 +73,9 @@ func newStatus(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [CONFIG]",
 		Short: "Tell what is there and what needs attention",
-		Long: `status looks at the configuration, its files and the running server. It exits with 4 where
-something needs attention: no server runs, the file on disk would not start or was not taken up yet,
-health or a certificate is at fault, generated passwords still lie about. packhouse check proves more.`,
+		Long: `Report the state of the configuration, its files and the running server, and what packhouse check --quick
+finds. It exits with 4 if something needs attention: a check fails or warns, no server runs, or the file
+on disk would not start or is not loaded yet. packhouse check proves more.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found := a.findConfig(dir, args)
@@ -117,10 +117,11 @@ func (a *app) status(ctx context.Context, found config.Found) *statusReport {
 	a.statusOfServer(ctx, r)
 	a.statusOfConfig(ctx, r)
 	if r.Server != nil {
-		a.statusOfReload(r)
+		r.Findings = append(r.Findings, reloadFindings(r.Server)...)
 	}
 	if found.Path != "" {
 		a.statusOfInstallation(r)
+		a.statusOfChecks(ctx, r)
 	}
 	return r
 }
@@ -134,7 +135,7 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	client, err := a.findRunning(ctx, r.Config)
 	switch {
 	case errors.Is(err, admin.ErrNotRunning) && errors.Is(err, fs.ErrPermission):
-		r.add(findingUnreachable, "whether a server runs is not for this user to see", "run this as the user of the server, or as root")
+		r.add(findingUnreachable, "whether a server runs is not for this user to see", remedyUnreachable)
 		return
 	case errors.Is(err, admin.ErrNotRunning):
 		r.add(findingNotRunning, "no server runs on this configuration", starterOf(r.Config)+" starts one")
@@ -144,7 +145,7 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 		return
 	case err != nil:
 		r.Running = true
-		r.add(findingUnreachable, "the running server cannot be asked: "+err.Error(), "run this as the user of the server, or as root")
+		r.add(findingUnreachable, "the running server cannot be asked: "+err.Error(), remedyUnreachable)
 		return
 	}
 	defer client.Close()
@@ -158,11 +159,7 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	for _, code := range status.Health {
 		r.add(findingHealth+":"+code, "/health says DOWN: "+code, "see the log of the server")
 	}
-	for _, fault := range status.Faults {
-		for line := range strings.Lines(fault) {
-			r.add(findingFault, strings.TrimSpace(line), "")
-		}
-	}
+	r.Findings = append(r.Findings, faultFindings(&status)...)
 }
 
 // statusOfConfig verifies the file on disk: what is wrong with it would keep the next start from happening.
@@ -209,20 +206,6 @@ func (r *statusReport) problem(p config.Problem) {
 	r.add(p.Code, what, p.Remedy)
 }
 
-// statusOfReload compares what is on disk with what the server took up.
-func (a *app) statusOfReload(r *statusReport) {
-	taken := r.Server.StartedAt
-	if last := r.Server.Reload; last != nil {
-		taken = last.At
-		if len(last.NeedsRestart) > 0 {
-			r.add(findingRestartPending, "only a restart takes up "+strings.Join(last.NeedsRestart, ", "), "restart the server")
-		}
-	}
-	if info, err := os.Stat(r.Server.Config); r.Server.Config != "" && err == nil && info.ModTime().After(taken) {
-		r.add(findingReloadPending, fmt.Sprintf("%s was changed since the server read it", r.Server.Config), "packhouse reload takes it up")
-	}
-}
-
 // statusOfInstallation looks at what setup left.
 func (a *app) statusOfInstallation(r *statusReport) {
 	dir, err := filepath.Abs(filepath.Dir(r.Config))
@@ -245,7 +228,7 @@ func (a *app) statusOfInstallation(r *statusReport) {
 	}
 	r.Installation, r.Changed = dir, installed.Drift
 	if installed.HalfDone {
-		r.add(findingSetup, "an earlier change of "+dir+" was cut off, and is unfinished", "run "+setup.Completes(dir)+" as the user it belongs to")
+		r.add(findingSetup, unfinished(dir), remedyUnfinished(dir))
 	}
 	for _, p := range installed.AuthorityProblems(a.now()) {
 		r.add(p.Code, p.What, p.Remedy)

@@ -101,6 +101,9 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	}
 	client, err := findServer(t.Config, filepath.Dir(t.ConfigPath))
 	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			t.Findings = append(t.Findings, findingOf(findingUnreachable, "whether a server runs is not for this user to see", remedyUnreachable))
+		}
 		if errors.Is(err, admin.ErrUntrusted) {
 			t.Findings = append(t.Findings, config.Problem{
 				Code: check.CodeSocket, Severity: config.Warning, What: err.Error(), Remedy: untrustedRemedy(err),
@@ -111,6 +114,9 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	status, err := client.Status(ctx)
 	if err != nil {
 		return seen{}
+	}
+	for _, f := range serverFindings(&status) {
+		t.Findings = append(t.Findings, findingOf(f.Code, f.What, f.Remedy))
 	}
 	if status.Address != "" {
 		t.Dial = dialable(status.Address)
@@ -196,13 +202,18 @@ func users(s subject) []check.User {
 	return list
 }
 
-// checkTarget is the target of "packhouse check": the installation in dir, or the configuration that was named.
+// checkTarget returns the target of "packhouse check": the installation in dir, or the configuration that args name.
 func (a *app) checkTarget(ctx context.Context, o checkOptions, args []string) (check.Target, error) {
 	path, err := a.someConfig(o.dir, args)
 	if err != nil {
 		return check.Target{}, err
 	}
-	s := subject{config: path, quick: o.quick}
+	return a.targetOf(ctx, path, o.quick)
+}
+
+// targetOf returns the target for the configuration at path and the installation that it belongs to, if any.
+func (a *app) targetOf(ctx context.Context, path string, quick bool) (check.Target, error) {
+	s := subject{config: path, quick: quick}
 	absolute, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return check.Target{}, err
@@ -218,7 +229,11 @@ func (a *app) checkTarget(ctx context.Context, o checkOptions, args []string) (c
 	}
 	resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), s.installed, setup.Input{Quick: true})
 	s.url = resolved.Answers.URL()
-	return a.target(ctx, s), nil
+	t := a.target(ctx, s)
+	if s.installed.HalfDone {
+		t.Findings = append(t.Findings, findingOf(findingSetup, unfinished(absolute), remedyUnfinished(absolute)))
+	}
+	return t, nil
 }
 
 // clocks are the servers that an installation speaks with anyway, and that tell the time.

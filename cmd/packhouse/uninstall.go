@@ -33,7 +33,8 @@ func newUninstall(a *app) *cobra.Command {
 		Short: "Remove what setup wrote and nobody changed",
 		Long: `uninstall removes the files that setup wrote and nobody changed since, their backup, and the directories that are
 empty then. It says what stays. Packs and images stay too, unless --data asks for their removal; what is in a bucket
-stays always, and so do certificates that the server ordered from an ACME directory, with their private keys. A running
+stays always, and so do content that was there before the installation or belongs to another one, and certificates
+that the server ordered from an ACME directory, with their private keys. A running
 server has to be stopped first. It exits with 3 when --dry-run found something to remove.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.uninstall(cmd.Context(), o) },
@@ -74,6 +75,11 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if o.keepCA {
 		plan.KeepCA()
 	}
+	if o.data {
+		if err := installed.KeepsStore(); err != nil {
+			return keptStore(err)
+		}
+	}
 	a.showPlan(plan)
 	for _, tree := range trees {
 		if o.data {
@@ -110,15 +116,15 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if _, err := applyPlan(ctx, plan, lock, nil); err != nil {
 		return err
 	}
-	left, err := setup.Forget(installed.Dir, lock)
-	if err != nil {
-		return afterChange(err)
-	}
 	if o.data {
 		if err := setup.RemoveStore(installed); err != nil {
 			return afterChange(err)
 		}
 		trees = nil
+	}
+	left, err := setup.Forget(installed.Dir, lock)
+	if err != nil {
+		return afterChange(err)
 	}
 	a.say("uninstalled")
 	for _, path := range append(left, trees...) {
@@ -130,6 +136,15 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 		a.say("stays: %s: %s", r.Where, r.What)
 	}
 	return nil
+}
+
+// keptStore explains that --data does not remove a store.
+func keptStore(err error) error {
+	if refusal, ok := errors.AsType[*setup.RefusedError](err); ok && len(refusal.Findings) == 1 {
+		f := refusal.Findings[0]
+		return usageError(withHint(fmt.Errorf("remove content: %s", f.What), "%s", f.Remedy))
+	}
+	return err
 }
 
 // stopped is an error while a server of the installation runs: it would go on with files that are gone.

@@ -69,6 +69,9 @@ func (r Report) Worst() Status {
 	return worst
 }
 
+// NeedsAttention reports whether a check failed or warned. Commands that run the checks exit with 4 then.
+func (r Report) NeedsAttention() bool { return r.Worst() == Failed || r.Worst() == Warning }
+
 // User is an account the checks try.
 type User struct {
 	Name     string

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/server/admin"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/check"
+)
+
+// checksWithin bounds how long status waits for the checks. Those that are left then are not proven.
+const checksWithin = 10 * time.Second
+
+// remedyUnreachable is the remedy where the running server cannot be asked.
+const remedyUnreachable = "run this as the user of the server, or as root"
+
+// unfinished describes a change of the installation in dir that was interrupted.
+func unfinished(dir string) string {
+	return "an earlier change of " + dir + " was interrupted and is unfinished"
+}
+
+func remedyUnfinished(dir string) string {
+	return "run " + setup.Completes(dir) + " as the owner of the installation"
+}
+
+// findingOf returns what status finds as a finding of the check of the configuration, so that check and status exit with
+// the same code.
+func findingOf(code, what, remedy string) config.Problem {
+	return config.Problem{Code: code, Severity: config.Warning, What: what, Remedy: remedy}
+}
+
+// serverFindings returns what a running server says about itself that needs attention, except /health.
+func serverFindings(s *admin.Status) []finding { return append(faultFindings(s), reloadFindings(s)...) }
+
+// faultFindings returns the faults that a running server reports, one for each line.
+func faultFindings(s *admin.Status) []finding {
+	var found []finding
+	for _, fault := range s.Faults {
+		for line := range strings.Lines(fault) {
+			found = append(found, finding{Code: findingFault, What: strings.TrimSpace(line)})
+		}
+	}
+	return found
+}
+
+// reloadFindings compares the configuration on disk with what a running server has loaded.
+func reloadFindings(s *admin.Status) []finding {
+	var found []finding
+	loaded := s.StartedAt
+	if last := s.Reload; last != nil {
+		loaded = last.At
+		if len(last.NeedsRestart) > 0 {
+			found = append(found, finding{findingRestartPending, "only a restart takes up " + strings.Join(last.NeedsRestart, ", "), "restart the server"})
+		}
+	}
+	if info, err := os.Stat(s.Config); s.Config != "" && err == nil && info.ModTime().After(loaded) {
+		found = append(found, finding{findingReloadPending, fmt.Sprintf("%s was changed since the server read it", s.Config), "packhouse reload takes it up"})
+	}
+	return found
+}
+
+// statusOfChecks runs the quick checks and adds what status does not report itself.
+func (a *app) statusOfChecks(ctx context.Context, r *statusReport) {
+	target, err := a.targetOf(ctx, r.Config, true)
+	if err != nil {
+		return // status reports it already
+	}
+	ctx, cancel := context.WithTimeout(ctx, checksWithin)
+	defer cancel()
+	for _, result := range check.Run(ctx, target, nil).Results {
+		if (result.Status == check.Failed || result.Status == check.Warning) && !r.covers(result) {
+			r.add(result.Code, strings.TrimSuffix(result.Seen+": "+result.Cause, ": "), result.Remedy)
+		}
+	}
+}
+
+// covers reports whether the findings of a status say already what a check says.
+func (r *statusReport) covers(result check.Result) bool {
+	has := func(codes ...string) bool {
+		return slices.ContainsFunc(r.Findings, func(f finding) bool { return slices.Contains(codes, f.Code) })
+	}
+	switch result.ID {
+	case "configuration":
+		return len(r.Findings) > 0
+	case "certificate":
+		return has(findingCertificate, config.CodeCertificate, result.Code)
+	case "health":
+		return has(findingNotRunning) || slices.ContainsFunc(r.Findings, func(f finding) bool { return strings.HasPrefix(f.Code, findingHealth+":") })
+	case "port", "anonymous", "wrong-password", "users":
+		return has(findingNotRunning, result.Code)
+	}
+	return has(result.Code)
+}

@@ -1,0 +1,177 @@
+package setup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"packhouse/server/config"
+)
+
+// ownerFile records, below the root of a store on disk, which installation owns the store. It is in the
+// directory of packhouse, where CNCF distribution never looks.
+const ownerFile = ownName + "/installation.json"
+
+// largestOwnerFile bounds ownerFile in bytes.
+const largestOwnerFile = 64 << 10
+
+// StoreOwner is the installation that owns a store on disk.
+type StoreOwner struct {
+	ID      string `json:"installation"` // Manifest.ID of that installation
+	Dir     string `json:"directory"`    // of that installation, for messages
+	Created bool   `json:"created"`      // it created the store, and --data of uninstall may remove it
+}
+
+// readStoreOwner returns the recorded owner of the store in root, or nil if none is recorded.
+func readStoreOwner(root string) *StoreOwner {
+	path := filepath.Join(root, filepath.FromSlash(ownerFile))
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	data, err := readLimited(path, largestOwnerFile)
+	if err != nil {
+		return nil
+	}
+	o := &StoreOwner{}
+	if json.Unmarshal(data, o) != nil || o.ID == "" {
+		return nil
+	}
+	return o
+}
+
+// installationID returns the ID of the installation in dir: the one in its manifest, else one that is derived
+// from the directory and the machine, so that an installation that is repeated gets the same.
+func installationID(m *Manifest, dir string) string {
+	if m != nil && m.ID != "" {
+		return m.ID
+	}
+	machine, err := os.ReadFile("/etc/machine-id")
+	if err != nil {
+		machine = nil // containers have none
+	}
+	sum := sha256.Sum256([]byte("packhouse installation\n" + strings.TrimSpace(string(machine)) + "\n" + filepath.Clean(dir)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// id returns the ID of the installation that the answers are for.
+func (a *Answers) id() string {
+	var m *Manifest
+	if a.existing != nil && a.existing.Dir == a.Dir {
+		m = a.existing.Manifest
+	}
+	return installationID(m, a.Dir)
+}
+
+// storeRoot returns the directory of the store that the answers are for, or "" if it is not a directory of
+// this machine.
+func (a *Answers) storeRoot() string {
+	if a.Storage != config.Filesystem || !filepath.IsAbs(a.StoragePath) {
+		return ""
+	}
+	return a.StoragePath
+}
+
+// probeStoreOwner refuses a store that another installation owns, or that the server of another installation
+// has open.
+func probeStoreOwner(ctx context.Context, m *Machine, a *Answers) []Finding {
+	var findings []Finding
+	owner := readStoreOwner(a.StoragePath)
+	if owner != nil && owner.ID != a.id() && !a.takeOver {
+		findings = append(findings, refused(CodeStoreOwned,
+			fmt.Sprintf("the store in %s belongs to the installation in %s", a.StoragePath, clip(owner.Dir)),
+			"choose another directory; if that installation is gone, add --take-over-store"))
+	}
+	if m.ServerOn == nil {
+		return findings
+	}
+	if s := m.ServerOn(ctx, a.StoragePath); s.Up && s.Config != filepath.Join(a.Dir, ConfigFile) {
+		what := fmt.Sprintf("a server of another installation runs on the store in %s", a.StoragePath)
+		if s.Config != "" {
+			what += fmt.Sprintf(": pid %d, with %s", s.PID, s.Config)
+		}
+		findings = append(findings, refused(CodeStoreBusy, what, "stop that server, or choose another directory"))
+	}
+	return findings
+}
+
+// storeOwner plans the record of the installation in its store on disk. A store in a bucket is shared by design and
+// records nothing; a store that another installation owns stays as it is unless it is taken over.
+func (b *builder) storeOwner() {
+	root := b.answers.storeRoot()
+	if root == "" || ThisMachine().Writable(root) != nil || b.installed.readOnly() {
+		return
+	}
+	have, id := readStoreOwner(root), installationID(b.installed.Manifest, b.dir)
+	if have != nil && have.ID != id && !b.answers.takeOver {
+		return
+	}
+	owner := StoreOwner{ID: id, Dir: b.dir, Created: b.creates(root, have, id)}
+	data, err := json.MarshalIndent(owner, "", "  ")
+	if err != nil {
+		b.fail(fmt.Errorf("encode owner of the store: %w", err))
+		return
+	}
+	path := filepath.Join(root, filepath.FromSlash(ownerFile))
+	b.directory(filepath.Dir(path), 0o750)
+	b.ownedAs(root)
+	b.put(path, 0o644, append(data, '\n'), false, "records that this installation owns the store")
+	b.ownedAs(root)
+}
+
+// creates reports whether the installation creates the store in root, or did: an installation of an earlier version
+// counts as the creator of the store that it uses.
+func (b *builder) creates(root string, have *StoreOwner, id string) bool {
+	if have != nil {
+		return have.ID == id && have.Created
+	}
+	c := &config.Config{}
+	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, root
+	in := b.installed
+	uses := in.Manifest != nil && in.Config != nil && in.Config.Storage.Driver == config.Filesystem &&
+		filepath.Clean(in.Config.Storage.Filesystem.RootDirectory) == filepath.Clean(root)
+	return uses || len(StoreTrees(c)) == 0
+}
+
+// ownedAs gives what was planned last, if it is new, the owner of a directory that exists.
+func (b *builder) ownedAs(dir string) {
+	c := &b.plan.Changes[len(b.plan.Changes)-1]
+	if info, err := os.Stat(dir); err == nil && c.Kind == Create {
+		c.UID, c.GID = owner(info)
+	}
+}
+
+// readOnly reports whether the server of the installation changes nothing in its store.
+func (in *Installed) readOnly() bool {
+	return in != nil && in.Config != nil && in.Config.Storage.Maintenance.ReadOnly.Enabled
+}
+
+// KeepsStore returns a *RefusedError if uninstall must not remove the content of the store of an installation: another
+// installation owns the store, or the content was there before the installation.
+func (in *Installed) KeepsStore() error {
+	trees := StoreTrees(in.Config)
+	if len(trees) == 0 {
+		return nil
+	}
+	root := in.Config.Storage.Filesystem.RootDirectory
+	owner := readStoreOwner(root)
+	refuse := func(what, remedy string) error {
+		return &RefusedError{Findings: []Finding{refused(CodeStoreOwned, what, remedy)}}
+	}
+	legacy := in.Manifest == nil || in.Manifest.ID == ""
+	switch {
+	case owner == nil && legacy: // of a version that recorded no owner
+		return nil
+	case owner == nil:
+		return refuse("nothing records that this installation created the store in "+root, "leave out --data, and remove the directory yourself")
+	case owner.ID != installationID(in.Manifest, in.Dir):
+		return refuse(fmt.Sprintf("the store in %s belongs to the installation in %s", root, clip(owner.Dir)), "leave out --data")
+	case !owner.Created:
+		return refuse("the content in "+root+" was there before this installation", "leave out --data, and remove the directory yourself")
+	}
+	return nil
+}
