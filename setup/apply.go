@@ -151,7 +151,7 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 			return err
 		}
 	}
-	if err := w.write(w.work(pidFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600, -1, -1); err != nil {
+	if err := w.write(w.work(pidFile), []byte(strconv.Itoa(os.Getpid())+"\n"), ownerOnly); err != nil {
 		return err
 	}
 	if err := p.VerifyUnchanged(); err != nil {
@@ -228,7 +228,7 @@ func (w *worker) steps(p *Plan, j *journal) (changes []Change, err error) {
 
 // step says what a change does to what is there.
 func (w *worker) step(i int, c Change) (step, error) {
-	s := step{Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID}
+	s := step{Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID, Attributes: c.attributes}
 	if err := s.resolve(c.Path, w.places); err != nil {
 		return s, err
 	}
@@ -249,6 +249,11 @@ func (w *worker) step(i int, c Change) (step, error) {
 	}
 	if s.Existed {
 		s.Old = w.work(oldDir, strconv.Itoa(i))
+		have, err := w.load(s.Path)
+		if err != nil {
+			return s, err
+		}
+		s.OldAttributes = have.attributes
 	}
 	if c.Kind != Remove {
 		s.Staged, s.Sum = w.work(newDir, strconv.Itoa(i)), sum(c.After)
@@ -269,14 +274,14 @@ func (w *worker) stageStep(s step, c Change) error {
 		return err
 	}
 	if s.Old != "" {
-		if err := w.write(s.Old, c.Before, 0o600, -1, -1); err != nil {
+		if err := w.write(s.Old, c.Before, ownerOnly); err != nil {
 			return err
 		}
 	}
 	if s.Staged == "" {
 		return nil
 	}
-	return w.write(s.Staged, c.After, c.Mode, c.UID, c.GID)
+	return w.write(s.Staged, c.After, s.after())
 }
 
 // unchanged returns a refusal if a file is no longer what the plan was made for.

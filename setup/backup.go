@@ -179,6 +179,9 @@ func certificateBack(today, then []byte) []string {
 func (b *builder) asItWas(s step) {
 	c := &b.plan.Changes[len(b.plan.Changes)-1]
 	c.Mode, c.UID, c.GID = s.OldMode, s.OldUID, s.OldGID
+	if s.OldAttributes != nil {
+		c.attributes = s.OldAttributes
+	}
 	if info, err := os.Stat(s.Path); err == nil && c.Kind == Keep && (!owned(info, c.UID, c.GID) || info.Mode().Perm() != c.Mode.Perm()) {
 		c.Kind = Update
 	}

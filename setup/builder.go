@@ -156,14 +156,14 @@ func (b *builder) read(path string) ([]byte, error) {
 
 func (b *builder) path(name string) string { return filepath.Join(b.dir, filepath.FromSlash(name)) }
 
-// directory plans a directory that is not there yet. Those that are there are left as they are, except that nobody else may look into
-// where keys lie.
+// directory plans a directory that does not exist yet. One that exists keeps its owner, group and mode, except that users outside of its
+// group must not see a directory with keys, and that its group must not write it.
 func (b *builder) directory(path string, mode fs.FileMode, meaning ...string) {
 	c := Change{Path: path, Kind: Create, Mode: mode | fs.ModeDir, UID: -1, GID: -1, Meaning: meaning}
 	if info, err := os.Stat(path); err == nil {
 		c.Kind, c.Mode = Keep, info.Mode().Perm()|fs.ModeDir
 		c.UID, c.GID = owner(info)
-		if mode == 0o700 && info.Mode().Perm()&0o077 != 0 {
+		if mode == 0o700 && info.Mode().Perm()&0o027 != 0 {
 			c.Kind, c.Mode = Update, mode|fs.ModeDir
 			c.Meaning = append(c.Meaning, fmt.Sprintf("mode %04o, was %04o", mode, info.Mode().Perm()))
 		}
@@ -188,15 +188,15 @@ func (b *builder) keep(name string, meaning ...string) {
 	}
 }
 
-// keepSecret lists a secret that stays, and mends its mode.
+// keepSecret lists a secret that stays, and corrects a mode that lets everyone read it.
 func (b *builder) keepSecret(name string) {
 	if data, err := b.read(b.path(name)); err == nil {
 		b.put(b.path(name), 0o600, data, true)
 	}
 }
 
-// put plans the content of a file: created, updated, or kept where content and mode are what they should be. A file keeps its owner, and,
-// where it is no secret, the mode that somebody gave it.
+// put plans the content of a file: created, updated, or kept if content and mode are right. A file keeps its owner, group, mode and extended
+// attributes. Only a secret that users outside of its group can read, or that its group can write, gets another mode.
 func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, meaning ...string) {
 	c := Change{Path: path, Kind: Create, Mode: mode, UID: -1, GID: -1, After: after, Secret: secret, Meaning: meaning}
 	seen, err := b.readings.read(b.places(), path)
@@ -210,9 +210,10 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 		c.Before = seen.data
 		c.UID, c.GID = owner(seen.info)
 		have := seen.info.Mode().Perm()
-		if !secret {
+		if !secret || have&0o037 == 0 && have&0o400 != 0 {
 			c.Mode = have
 		}
+		c.attributes = seen.attributes
 		switch {
 		case !bytes.Equal(c.Before, after):
 			c.Kind = Update
@@ -221,6 +222,11 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 			c.Meaning = append(c.Meaning, fmt.Sprintf("mode %04o, was %04o", c.Mode, have))
 		default:
 			c.Kind = Keep
+		}
+	}
+	if c.Kind == Update {
+		for _, name := range seen.dropped {
+			c.Meaning = append(c.Meaning, "extended attribute "+name+" is not kept: it belongs to the old content")
 		}
 	}
 	b.plan.Changes = append(b.plan.Changes, c)

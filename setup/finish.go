@@ -48,7 +48,7 @@ func (w *worker) copyBackup(backup string) error {
 		if err != nil {
 			return err
 		}
-		if err := w.writeNew(filepath.Join(backup, entry.Name()), data, 0o600, -1, -1); err != nil {
+		if err := w.writeNew(filepath.Join(backup, entry.Name()), data, ownerOnly); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"packhouse/trust"
 )
 
 // Names of what apply works with, below the installation's directory.
@@ -69,8 +71,17 @@ type step struct {
 	OldUID  int         `json:"oldUid,omitempty"`
 	OldGID  int         `json:"oldGid,omitempty"`
 
+	Attributes    trust.Attributes `json:"attributes,omitempty"` // after; absent: not known, or none
+	OldAttributes trust.Attributes `json:"oldAttributes,omitempty"`
+
 	link string // that the plan named, where Path is what it leads to; empty: none
 }
+
+// after is the metadata of a file after the step.
+func (s step) after() metadata { return metadata{s.Mode, s.UID, s.GID, s.Attributes} }
+
+// before is the metadata of a file before the step.
+func (s step) before() metadata { return metadata{s.OldMode, s.OldUID, s.OldGID, s.OldAttributes} }
 
 // planned is the path that the plan named: a link, where Path is what it leads to.
 func (s step) planned() string {
@@ -176,7 +187,7 @@ func (w *worker) keepEdited(j *journal) (edited []string, err error) {
 		s.Existed, s.OldMode = true, info.Mode()
 		s.OldUID, s.OldGID = owner(info)
 		s.Old = w.work(oldDir, fmt.Sprintf("edited-%d", i))
-		if err := w.write(s.Old, data, 0o600, -1, -1); err != nil {
+		if err := w.write(s.Old, data, ownerOnly); err != nil {
 			return nil, err
 		}
 		edited = append(edited, rel(w.dir, s.Path))

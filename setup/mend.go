@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,6 +54,9 @@ func mendOne(path string, data []byte, problems config.Problems) (better []byte,
 			}
 			said := try(p, t)
 			if said == "" {
+				continue
+			}
+			if json.Valid(data) && !json.Valid(t.bytes()) {
 				continue
 			}
 			left := problemsOf(path, t.bytes())

@@ -38,9 +38,21 @@ func (p places) readLinked(path string) ([]byte, error) {
 
 // content is a file as it was read: its bytes and its metadata, both from one descriptor.
 type content struct {
-	data []byte
-	info fs.FileInfo
+	data       []byte
+	info       fs.FileInfo
+	attributes trust.Attributes
+	dropped    []string // names of attributes that other content cannot have
 }
+
+// metadata is what a file has besides its content. The zero value is not useful: uid 0 is root.
+type metadata struct {
+	mode       fs.FileMode
+	uid, gid   int              // negative: the system chooses
+	attributes trust.Attributes // nil: the system chooses
+}
+
+// ownerOnly is the metadata of files that only the acting user reads.
+var ownerOnly = metadata{mode: 0o600, uid: -1, gid: -1}
 
 // load reads a file, which may itself be a link of the acting user or root. The data of an empty file is not nil.
 func (p places) load(path string) (content, error) {
@@ -61,7 +73,11 @@ func (p places) load(path string) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	return content{data, info}, nil
+	attributes, dropped, err := trust.ReadAttributes(f)
+	if err != nil {
+		return content{}, err
+	}
+	return content{data, info, attributes, dropped}, nil
 }
 
 // within calls do with the open directory of path and the last component of path.
@@ -74,8 +90,8 @@ func (p places) within(path string, do func(dir *trust.Dir, base string) error) 
 	return do(dir, base)
 }
 
-// writeNew makes a file with its mode and owner, and returns when it is on the disk. A negative uid leaves the owner to the system.
-func (p places) writeNew(path string, data []byte, mode fs.FileMode, uid, gid int) error {
+// writeNew creates a file with its metadata, and returns when it is on disk.
+func (p places) writeNew(path string, data []byte, meta metadata) error {
 	return p.within(path, func(dir *trust.Dir, base string) error {
 		f, err := dir.Open(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
@@ -85,10 +101,13 @@ func (p places) writeNew(path string, data []byte, mode fs.FileMode, uid, gid in
 		if _, err := f.Write(data); err != nil {
 			return err
 		}
-		if err := f.Chmod(mode.Perm()); err != nil {
+		if err := setOwner(f, meta.uid, meta.gid); err != nil {
 			return err
 		}
-		if err := setOwner(f, uid, gid); err != nil {
+		if err := meta.attributes.Set(f); err != nil {
+			return err
+		}
+		if err := f.Chmod(meta.mode.Perm()); err != nil { // last: the bits of the group are the mask of an ACL
 			return err
 		}
 		if err := f.Sync(); err != nil {

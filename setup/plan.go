@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"time"
+
+	"packhouse/trust"
 )
 
 // ChangeKind says what happens to a file.
@@ -31,6 +33,8 @@ type Change struct {
 	Secret bool        // the content is never shown, in no form
 	// Meaning says in words what changes: "certificate for registry.example.com, 192.0.2.17; until 2027-12-23", "user spectro added as reader".
 	Meaning []string
+
+	attributes trust.Attributes // extended attributes after; nil: not known, or none
 }
 
 // Password is one that was generated, to be shown once or written to initial-passwords.

@@ -174,12 +174,29 @@ func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []c
 	if len(haveAdmins) == 0 {
 		haveAdmins = []string{string(Admin)}
 	}
+	admins = in.withRole(c.Auth.Htpasswd.Roles.Admin, admins, a)
 	set(!sameNames(admins, haveAdmins), "auth.htpasswd.roles.admin", admins)
+	writers = in.withRole(c.Auth.Htpasswd.Roles.Writer, writers, a)
 	if !sameNames(writers, c.Auth.Htpasswd.Roles.Writer) {
 		set(len(writers) > 0, "auth.htpasswd.roles.writer", writers)
 		remove(len(writers) == 0, "auth.htpasswd.roles.writer")
 	}
 	return edits, restart
+}
+
+// withRole returns the names for a list of roles: those of have that stay, in their order, and then the new ones. A name without a user in
+// the htpasswd file stays: the operator may add the user later, or by another tool.
+func (in *Installed) withRole(have, users []string, a *Answers) []string {
+	names := slices.DeleteFunc(slices.Clone(have), func(name string) bool {
+		answered := in.user(name) != nil || a.User(name) != nil || slices.Contains(a.RemoveUsers, name)
+		return answered && !slices.Contains(users, name)
+	})
+	for _, name := range users {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // acmeEdits lists what differs in the section for certificates from an ACME directory. Further hosts and whatever else stands there stay.

@@ -174,6 +174,7 @@ func (b *builder) service() error {
 		c := &b.plan.Changes[i]
 		switch {
 		case c.Kind == Remove:
+		case owned[c.Path] && b.readByGroup(c, a.gid):
 		case owned[c.Path]:
 			b.give(c, a.name, c.Mode, a.uid, a.gid)
 		case c.Path == b.path("auth"), c.Path == b.path("certs"): // the server passes, and cannot put another ca.key in its place
@@ -200,7 +201,11 @@ func (b *builder) takeBack(unit string) {
 		switch {
 		case c.Kind == Remove:
 		case slices.Contains(theirs, c.Path):
-			b.give(c, "root", c.Mode, 0, 0)
+			mode := c.Mode
+			if mode.IsDir() && c.Path != b.answers.StoragePath {
+				mode = fs.ModeDir | 0o700
+			}
+			b.give(c, "root", mode, 0, 0)
 		case c.Path == b.path(ConfigFile) && c.Mode.Perm()&0o044 == 0o040: // it was open to the server's group
 			b.give(c, "root", c.Mode&^0o070, 0, 0)
 		}
@@ -259,6 +264,11 @@ func (b *builder) written(c *config.Config) []string {
 		add(c.HTTP.TLS.LetsEncrypt.CacheFile)
 	}
 	return dirs
+}
+
+// readByGroup reports whether root owns a file and lets the group of the server read it: the operator chose that, and it stays.
+func (b *builder) readByGroup(c *Change, gid int) bool {
+	return !c.Mode.IsDir() && c.Kind != Create && c.UID == 0 && c.GID == gid && c.Mode.Perm()&0o040 != 0
 }
 
 // give plans another owner and mode for what a change is about.

@@ -60,7 +60,7 @@ func (w *worker) undoStep(s step) error {
 		}
 	}
 	beside := filepath.Join(filepath.Dir(s.Path), "."+filepath.Base(s.Path)+".setup-old")
-	if err := w.write(beside, data, s.OldMode, s.OldUID, s.OldGID); err != nil {
+	if err := w.write(beside, data, s.before()); err != nil {
 		return err
 	}
 	return w.rename(beside, s.Path)

@@ -62,13 +62,13 @@ func (w *worker) work(names ...string) string {
 	return filepath.Join(append([]string{w.dir, workDir}, names...)...)
 }
 
-// write makes a new file with its mode and owner, and returns when it is on the disk.
-func (w *worker) write(path string, data []byte, mode fs.FileMode, uid, gid int) error {
+// write creates a file with its metadata, and returns when it is on disk.
+func (w *worker) write(path string, data []byte, meta metadata) error {
 	return w.op("write", path, func() error {
 		if err := w.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier run
 			return err
 		}
-		return w.writeNew(path, data, mode, uid, gid)
+		return w.writeNew(path, data, meta)
 	})
 }
 
@@ -156,7 +156,7 @@ func (w *worker) do(s step) error {
 	if err != nil {
 		return err
 	}
-	if err := w.write(beside(s.Path), data, s.Mode, s.UID, s.GID); err != nil {
+	if err := w.write(beside(s.Path), data, s.after()); err != nil {
 		return err
 	}
 	return replace(beside(s.Path))
@@ -232,7 +232,7 @@ func (w *worker) writeJSON(path string, value any) error {
 	if err != nil {
 		return err
 	}
-	if err := w.write(path+".tmp", append(data, '\n'), 0o600, -1, -1); err != nil {
+	if err := w.write(path+".tmp", append(data, '\n'), ownerOnly); err != nil {
 		return err
 	}
 	return w.rename(path+".tmp", path)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (e *EditError) Error() string {
 
 // Apply changes single keys of a file and leaves every other line as it is to the byte: comments, blank lines, order and style. A
 // key that is missing is added at the end of its section, together with the sections that are missing too; what is there already with
-// that value is left alone. The result is read back and compared with what was asked for, and an [EditError] names the line that could
+// that value is left alone. A list is edited item by item if the items that stay keep their order, and a file that is JSON stays JSON. The result is read back and compared with what was asked for, and an [EditError] names the line that could
 // not be edited safely; data itself is never changed.
 func Apply(data []byte, edits []Edit) ([]byte, error) {
 	for _, e := range edits {
@@ -75,18 +76,24 @@ func applyEdit(data []byte, e Edit) ([]byte, error) {
 	}
 	if e.Remove {
 		err = s.remove(path)
-	} else {
+	} else if err = s.set(path, fresh); err == nil && s.byItem && !s.means(want) {
+		s.whole = true
 		err = s.set(path, fresh)
 	}
 	if err != nil {
 		return nil, err
 	}
 	out := s.bytes()
-	got, problems := readPlain(out)
-	if problems != nil || !same(got, want) {
+	if !s.means(want) {
 		return nil, &EditError{Key: e.Key, Line: s.line, What: "the way this line is written does not allow a safe change; edit it by hand"}
 	}
 	return out, nil
+}
+
+// means reports whether the edited file means what was asked for. A file that was JSON must be JSON again.
+func (s *splicer) means(want *value) bool {
+	got, problems := readPlain(s.bytes())
+	return problems == nil && same(got, want) && (!s.json || json.Valid(s.bytes()))
 }
 
 // editable tells whether the path leads to a key of the table.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -19,10 +20,13 @@ type splicer struct {
 	line   int    // last line looked at, for errors
 	eol    string
 	out    []byte
+	json   bool // the whole file is JSON, and stays so
+	whole  bool // lists are replaced, not edited item by item
+	byItem bool // a list was edited item by item
 }
 
 func newSplicer(data []byte, key string) (*splicer, error) {
-	s := &splicer{data: data, key: key, eol: "\n", lines: []int{0}, indent: 2}
+	s := &splicer{data: data, key: key, eol: "\n", lines: []int{0}, indent: 2, json: json.Valid(data)}
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		return nil, s.refuse(1, "the file starts with a byte order mark; save it without")
 	}
@@ -144,7 +148,11 @@ func (s *splicer) overwrite(m, k, v *yaml.Node, inFlow bool, fresh *yaml.Node) e
 	if err := s.lone(v); err != nil {
 		return err
 	}
-	text, err := write(fresh, inFlow)
+	if !s.whole && s.items(v, fresh, inFlow) {
+		s.byItem = true
+		return nil
+	}
+	text, err := s.write(fresh, inFlow)
 	if err != nil {
 		return s.refuse(k.Line, err.Error())
 	}
@@ -225,7 +233,7 @@ func (s *splicer) below(path []string, fresh *yaml.Node, indent int) (string, er
 	for i, name := range path {
 		n := &yaml.Node{}
 		n.SetString(name)
-		key, err := write(n, false)
+		key, err := s.write(n, false)
 		if err != nil {
 			return "", err
 		}
@@ -233,7 +241,7 @@ func (s *splicer) below(path []string, fresh *yaml.Node, indent int) (string, er
 		b.WriteString(key)
 		b.WriteString(":")
 		if i == len(path)-1 {
-			text, err := write(fresh, false)
+			text, err := s.write(fresh, false)
 			if err != nil {
 				return "", err
 			}
@@ -247,7 +255,7 @@ func (s *splicer) below(path []string, fresh *yaml.Node, indent int) (string, er
 // insert adds a path at the end of a section.
 func (s *splicer) insert(m *yaml.Node, inFlow bool, rest []string, fresh *yaml.Node) error {
 	if inFlow {
-		text, err := write(nest(rest, fresh), true)
+		text, err := s.write(nest(rest, fresh), true)
 		if err != nil {
 			return s.refuse(m.Line, err.Error())
 		}

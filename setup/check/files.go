@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +21,7 @@ type File struct {
 	Path     string
 	Dir      bool     // a directory
 	Optional bool     // it need not be there
-	Secret   bool     // nobody but its owner may read it
+	Secret   bool     // only its owner and its group may read it
 	Holds    []string // keys of secrets that stand in it: not everybody may read it, though its group may
 	Owner    *Account // whom it has to belong to; nil: whoever it belongs to
 	Control  bool     // it decides what commands do: its owner must be root or the user who runs the check
@@ -64,9 +67,31 @@ func proveFiles(_ context.Context, s *session) Result {
 			"generated passwords lie there in the clear, for whoever gets at the file or a backup of it", "hand them out, then rm "+s.Passwords)
 	}
 	if owners > 0 {
-		return passed("%d present, secrets readable by their owner only, owners right", present)
+		return passed("%d present, secrets readable by their owner and group only, owners right", present)
 	}
-	return passed("%d present, secrets readable by their owner only", present)
+	return passed("%d present, secrets readable by their owner and group only", present)
+}
+
+// closed are the permissions that a secret must not give: its group may read it, as root:packhouse 0640, and no more.
+func (f File) closed() fs.FileMode {
+	if f.Dir {
+		return 0o027
+	}
+	return 0o037
+}
+
+// readByGroup reports whether the user who must own a file can read it as a member of its group instead. That is not enough for a
+// directory, which the server writes, and for a file of root alone.
+func (f File) readByGroup(info fs.FileInfo) bool {
+	if f.Dir || f.Owner.UID == 0 || info.Mode().Perm()&0o040 == 0 {
+		return false
+	}
+	u, err := user.LookupId(strconv.Itoa(f.Owner.UID))
+	if err != nil {
+		return false
+	}
+	groups, err := u.GroupIds()
+	return err == nil && slices.Contains(groups, groupOf(info))
 }
 
 // writable returns the fault of the file, or of a directory above it, that a user who must not can write; nil if there is none.
@@ -92,7 +117,7 @@ func (f File) judge(info fs.FileInfo) (r Result, bad bool) {
 		return failed("file-is-directory", f.Path, f.Path+" is a directory", "move it away, then packhouse setup writes the file"), true
 	case !info.IsDir() && f.Dir:
 		return failed("file-not-directory", f.Path, f.Path+" is a file, and a directory belongs there", "move it away, then packhouse setup makes the directory"), true
-	case known && f.Secret && mode&0o077 != 0:
+	case known && f.Secret && mode&f.closed() != 0:
 		right := "600"
 		if f.Dir {
 			right = "700"
@@ -101,7 +126,7 @@ func (f File) judge(info fs.FileInfo) (r Result, bad bool) {
 	case known && len(f.Holds) > 0 && mode&0o007 != 0:
 		return failed("file-mode", fmt.Sprintf("%s is %04o", f.Path, mode),
 			"others on this machine can read it, and "+strings.Join(f.Holds, ", ")+" in it", "chmod o= "+f.Path), true
-	case known && f.Owner != nil && uid != f.Owner.UID:
+	case known && f.Owner != nil && uid != f.Owner.UID && !f.readByGroup(info):
 		return failed("file-owner", fmt.Sprintf("%s belongs to user %s", f.Path, userName(uid)), f.Why, "chown "+f.Owner.Name+" "+f.Path), true
 	}
 	return Result{}, false

@@ -11,3 +11,6 @@ func userName(int) string { return "unknown" }
 
 // OwnerOf knows no owners on this platform.
 func OwnerOf(string) *Account { return nil }
+
+// groupOf returns "": there are no groups of files here.
+func groupOf(fs.FileInfo) string { return "" }

@@ -39,3 +39,11 @@ func OwnerOf(path string) *Account {
 	}
 	return &Account{Name: userName(uid), UID: uid}
 }
+
+// groupOf returns the ID of the group of a file, or "" if it is unknown.
+func groupOf(info fs.FileInfo) string {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return strconv.Itoa(int(s.Gid))
+	}
+	return ""
+}
