@@ -140,3 +140,19 @@ func TestMendKeepsJSON(t *testing.T) {
 		t.Fatal("the server takes it", config.CodeUnknownKey)
 	}
 }
+
+// TestLostCommentsAreReported removes the last name of a list, and with it the list and its comments.
+func TestLostCommentsAreReported(t *testing.T) {
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, Values{"user": {"bob:writer"}})
+	rewrite(t, dir, func(b []byte) []byte {
+		return []byte(strings.Replace(string(b), "writer: [bob]", "writer:\n        # the builder\n        - bob", 1))
+	})
+	for change, told := range map[string]bool{"bob:reader": true, "ann:writer": false} {
+		plan := planFor(t, m, dir, Values{"user": {change}})
+		c := plan.change(ConfigFile)
+		if c.Kind != Update || strings.Contains(strings.Join(c.Meaning, ";"), "comments removed with the settings below them: 1 ") != told {
+			t.Errorf("%s: %s %q", change, c.Kind, c.Meaning)
+		}
+	}
+}

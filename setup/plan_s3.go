@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"regexp"
@@ -87,8 +88,29 @@ func (b *builder) configuration(data []byte) {
 	if old := b.answers.installedS3(); old != nil && inBucket(&b.answers) && b.answers.holdsSecret() && old.SecretKey != b.answers.S3.SecretKey {
 		meaning = append(meaning, "the secret key of the bucket is another one")
 	}
+	if n := lostComments(b.installed.ConfigData, data); n > 0 {
+		meaning = append(meaning, fmt.Sprintf("comments removed with the settings below them: %d (the backup has them)", n))
+	}
 	b.put(b.path(ConfigFile), b.configMode(), data, true, meaning...)
 	b.plan.Changes[len(b.plan.Changes)-1].Secret = false
+}
+
+// lostComments returns how many lines with only a comment are in before and not in after.
+func lostComments(before, after []byte) int {
+	comments := func(data []byte) map[string]int {
+		counts := map[string]int{}
+		for line := range bytes.Lines(data) {
+			if line = bytes.TrimSpace(line); bytes.HasPrefix(line, []byte("#")) {
+				counts[string(line)]++
+			}
+		}
+		return counts
+	}
+	n, left := 0, comments(after)
+	for line, count := range comments(before) {
+		n += max(0, count-left[line])
+	}
+	return n
 }
 
 // configMode keeps the mode that somebody gave the file, unless it holds a secret that others could read.
