@@ -17,7 +17,7 @@ import (
 )
 
 // MakePlan says what has to change so that the answers become true. It writes nothing. What cannot be done is a *RefusedError.
-func MakePlan(ctx context.Context, _ *Machine, in *Installed, resolved Resolved, options Options) (*Plan, error) {
+func MakePlan(ctx context.Context, m *Machine, in *Installed, resolved Resolved, options Options) (*Plan, error) {
 	if in == nil {
 		in = &Installed{}
 	}
@@ -28,6 +28,7 @@ func MakePlan(ctx context.Context, _ *Machine, in *Installed, resolved Resolved,
 	if b.now.IsZero() {
 		b.now = time.Now()
 	}
+	b.machine = m
 	b.plan.now, b.plan.installed, b.plan.unit = b.now, b.installed, options.unitFile
 	b.readings = in.readings
 	if b.readings == nil {
@@ -41,6 +42,7 @@ func MakePlan(ctx context.Context, _ *Machine, in *Installed, resolved Resolved,
 
 // builder gathers the changes of a plan.
 type builder struct {
+	machine   *Machine // nil: unknown
 	installed *Installed
 	answers   Answers
 	options   Options
@@ -259,6 +261,9 @@ func (b *builder) manifest() error {
 	}
 	if len(b.answers.CAPermit) > 0 && b.answers.TLS == PrivateCA {
 		m.Settings[settingCAPermit] = strings.Join(b.answers.CAPermit, ",")
+	}
+	if had := b.ownAddresses(); had != "" {
+		m.Settings[settingAddresses] = had
 	}
 	for _, c := range b.plan.Changes {
 		if c.Mode.IsDir() || c.Kind == Remove {

@@ -28,6 +28,7 @@ type fakeMachine struct {
 	Memory    uint64
 	RootDisk  bool
 	Patience  string // how long commands wait for the lock, as time.ParseDuration reads it
+	Moved     bool   // it has lost the addresses that setup saw
 	Ahead     string // how far the clock is ahead, as time.ParseDuration reads it
 }
 
@@ -72,7 +73,13 @@ func (f *fakeMachine) machine() *check.Machine {
 			}
 			return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 		},
-		Addresses: func() ([]netip.Addr, error) { return parse(f.Addresses), nil },
+		Addresses: func() ([]netip.Addr, error) {
+			own, err := check.ThisMachine().Addresses() // setup issues certificates for those
+			if f.Moved {
+				own = nil
+			}
+			return append(own, parse(f.Addresses)...), err
+		},
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, fmt.Errorf("no network")
 		},

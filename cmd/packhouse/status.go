@@ -230,6 +230,15 @@ func (a *app) statusOfInstallation(r *statusReport) {
 	if installed.HalfDone {
 		r.add(findingSetup, unfinished(dir), remedyUnfinished(dir))
 	}
+	machine := a.surroundings
+	if machine == nil {
+		machine = check.ThisMachine()
+	}
+	if has, err := machine.Addresses(); err == nil {
+		if moved := check.AddressMoved(installed.Had(), has); moved != nil {
+			r.add(check.CodeAddress, moved.What, moved.Remedy)
+		}
+	}
 	for _, p := range installed.AuthorityProblems(a.now()) {
 		r.add(p.Code, p.What, p.Remedy)
 	}

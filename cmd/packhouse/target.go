@@ -61,7 +61,7 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
 		t.Chain, t.Roots = chainOf(tls.Certificate, s.installed)
 		if s.installed != nil {
-			t.CA = s.installed.Authority()
+			t.CA, t.Had = s.installed.Authority(), s.installed.Had()
 			if top := s.installed.Unrooted(a.now()); top != nil {
 				t.Roots, t.Unrooted = []*x509.Certificate{top}, true
 			}

@@ -30,6 +30,9 @@ func proveCertificate(_ context.Context, s *session) Result {
 		return notProven("the certificate's file is not known here")
 	}
 	r := s.judgeChain(s.Chain)
+	if moved := s.moved(); moved != nil && r.Status == Passed {
+		return warning(CodeAddress, r.Seen, moved.What, moved.Remedy)
+	}
 	if r.Status == Passed {
 		for _, o := range s.Orders {
 			return warning("cert-not-renewed", r.Seen, o.Fault, o.Remedy)

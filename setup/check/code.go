@@ -9,6 +9,8 @@ const (
 	CodeNAT          = "name-nat"        // a name is an address that this machine does not have, as behind NAT
 	CodeClockNotKept = "clock-unsynchronised"
 	CodeClockOff     = "clock-off"
+	CodeClosed       = "firewall-closed"    // the port is not let through
+	CodeAddress      = "address-changed"    // an address of the certificate left this machine
 	CodeLimited      = "firewall-limited"   // the port is let through for some
 	CodeUnsure       = "firewall-unsure"    // the rules do not tell
 	CodeUnreadable   = "firewall-not-asked" // only root may see the rules

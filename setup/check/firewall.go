@@ -42,7 +42,7 @@ func proveFirewall(ctx context.Context, s *session) Result {
 	case firewall.Limited:
 		return unproven(CodeLimited, v.Program+" lets "+where+" through for some", by+" names senders or interfaces: whether all clients are among them is not known here", "where they are not: "+v.Opens)
 	case firewall.Closed:
-		return warning("firewall-closed", v.Program+" does not let "+where+" through", by+" refuses new connections to it: clients on other machines get no answer", v.Opens)
+		return warning(CodeClosed, v.Program+" does not let "+where+" through", by+" refuses new connections to it: clients on other machines get no answer", v.Opens)
 	case firewall.Unreadable:
 		return unproven(CodeUnreadable, v.Program+" was not asked", v.Why, "run the check as root; "+beyond)
 	case firewall.Unsure:

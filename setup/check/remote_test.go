@@ -57,7 +57,7 @@ func TestRunNamesTheCauseElsewhere(t *testing.T) {
 		remedy string
 	}{
 		{name: "the name does not resolve", change: func(_ *testing.T, target *Target) { target.Machine.LookupHost = names(nil) }, id: "name", status: Warning, code: "name-unresolved", cause: "no entry", remedy: "add it to DNS"},
-		{name: "nothing listens", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "port", status: Failed, code: "port-refused", cause: "nothing listens", remedy: "start the server"},
+		{name: "nothing listens", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "port", status: Failed, code: "port-refused", cause: "nothing listens there, or a firewall rejects", remedy: "start the server"},
 		{name: "nothing listens, and no password is sent", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "users", status: NotProven, seen: "not reached"},
 		{name: "no TLS", change: plainly(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })), id: "port", status: Warning, code: "tls-off", seen: "without TLS", cause: "cross the network", remedy: "gives it a certificate"},
 		{name: "TLS is wanted", change: plainly(http.RedirectHandler("https://registry.example.com/", http.StatusPermanentRedirect)), id: "port", status: Failed, code: "port-wants-tls", seen: "answers 308", cause: "it speaks TLS", remedy: "https://"},

@@ -96,10 +96,12 @@ func (s *session) unreachable(address string, err error) Result {
 		networkTime net.Error
 	)
 	switch {
+	case errors.As(err, &dns) && !dns.IsNotFound:
+		return failed(CodeNoAnswer, dns.Name+" could not be looked up", "the DNS servers of this machine do not answer: "+brief(err), "correct /etc/resolv.conf, or the network to the servers that it names")
 	case errors.As(err, &dns):
 		return failed(CodeUnresolved, dns.Name, fmt.Sprintf("%s does not resolve", dns.Name), "add it to DNS, or to /etc/hosts of the clients")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return failed("port-refused", address, "nothing listens there", "start the server: packhouse serve, or systemctl start packhouse where systemd runs it")
+		return s.refused(address)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", "another program has the port, or TLS is off there")
 	case errors.As(err, &unknown):
@@ -118,6 +120,23 @@ func (s *session) unreachable(address string, err error) Result {
 		return failed("port-unreachable", address, err.Error(), "see whether the address is right, and that machine and the network on the way are up")
 	}
 	return failed("port-unreachable", address, err.Error(), "see the server's log")
+}
+
+// refused names the cause of a connection that was refused. A firewall rule with REJECT looks like a
+// port on which nothing listens; a server that runs, as its admin socket shows, tells them apart.
+func (s *session) refused(address string) Result {
+	const start = "start the server: packhouse serve, or systemctl start packhouse where systemd runs it"
+	switch {
+	case s.Remote:
+		return failed("port-refused", address, "nothing listens there, or a firewall rejects connections", start+"; if it runs, packhouse check on its machine reports the firewall")
+	case s.Instance == "":
+		return failed("port-refused", address, "nothing listens there", start)
+	}
+	if v := proveFirewall(context.Background(), s); v.Code == CodeClosed {
+		return failed(CodeClosed, address+" refuses connections, and the server runs", v.Cause, v.Remedy)
+	}
+	return failed("port-rejected", address+" refuses connections, and the server runs", "a firewall rule rejects connections, also those of this machine, or the server listens at another address",
+		"remove the rule (iptables -S, nft list ruleset), or correct http.addr and restart the server")
 }
 
 // untrusted names the cause of a certificate that nobody has signed whom clients trust.

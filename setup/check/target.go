@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -28,6 +29,7 @@ type Target struct {
 	Roots      []*x509.Certificate // handed out to clients; empty: the system's roots
 	Unrooted   bool                // Roots stands in for a root that is not known
 	CA         *x509.Certificate   // the private CA of the installation; nil: none
+	Had        []netip.Addr        // addresses of the certificate that this machine had when setup issued it
 	Names      certgen.Names       // that clients use
 	URL        string              // base URL clients use
 	Dial       string              // host:port to connect to in place of what URL resolves to; empty: resolve

@@ -1,0 +1,47 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// Moved is the finding of an address that left the machine.
+type Moved struct {
+	What   string
+	Remedy string
+}
+
+// AddressMoved compares the addresses of a certificate that the machine had when setup issued it with
+// those that it has now. It returns nil if none is gone.
+func AddressMoved(had, has []netip.Addr) *Moved {
+	gone := slices.DeleteFunc(slices.Clone(had), func(a netip.Addr) bool { return slices.Contains(has, a) })
+	if len(gone) == 0 || len(has) == 0 {
+		return nil
+	}
+	flags := ""
+	fresh := slices.DeleteFunc(slices.Clone(has), func(a netip.Addr) bool {
+		return !a.IsGlobalUnicast() || slices.Contains(had, a) || !slices.ContainsFunc(gone, func(old netip.Addr) bool { return old.Is4() == a.Is4() })
+	})
+	what := fmt.Sprintf("the address of this machine changed: it no longer has %s, which the certificate names", listed(gone))
+	if len(fresh) > 0 {
+		what += "; it has " + listed(fresh)
+		flags = " --san " + fresh[0].String()
+	}
+	for _, a := range gone {
+		flags += " --no-san " + a.String()
+	}
+	return &Moved{What: what, Remedy: "correct the DNS entry, and issue another certificate: packhouse cert rotate" + flags}
+}
+
+// moved returns the finding for this machine, or nil.
+func (s *session) moved() *Moved {
+	if len(s.Had) == 0 || s.Machine == nil || s.Machine.Addresses == nil {
+		return nil
+	}
+	has, err := s.Machine.Addresses()
+	if err != nil {
+		return nil
+	}
+	return AddressMoved(s.Had, has)
+}
