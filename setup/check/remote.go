@@ -22,6 +22,9 @@ func proveRemoteName(ctx context.Context, s *session) Result {
 	}
 	host := s.base.Hostname()
 	if _, err := netip.ParseAddr(host); err == nil {
+		if name := s.proxyName(); name != "" {
+			return passed("%s is an address, which needs no DNS; requests go through %s", host, name)
+		}
 		return passed("%s is an address, which needs no DNS", host)
 	}
 	if s.Machine == nil || s.Machine.LookupHost == nil {
@@ -30,6 +33,12 @@ func proveRemoteName(ctx context.Context, s *session) Result {
 	ctx, cancel := context.WithTimeout(ctx, s.within(lookPatience))
 	defer cancel()
 	addrs, err := s.resolve(ctx, host)
+	if name := s.proxyName(); name != "" {
+		if err != nil {
+			return passed("%s does not resolve here, and need not: requests go through %s", host, name)
+		}
+		return passed("%s is %s; requests go through %s", host, listed(addrs), name)
+	}
 	if err != nil {
 		return unresolved(host, err, true)
 	}
@@ -45,6 +54,9 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 		answer, err := s.get(ctx, "/health", credentials{})
 		if err != nil {
 			return s.unreachable(address, err)
+		}
+		if r, ok := s.proxyAnswer(answer); ok {
+			return r
 		}
 		location, _ := url.Parse(answer.header.Get("Location"))
 		if answer.status/100 == 3 && location != nil && location.Scheme == "https" || bytes.Contains(answer.body, []byte("HTTP request to an HTTPS server")) {
@@ -94,6 +106,10 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 	case r.Code == "cert-untrusted":
 		u := s.untrusted(s.hostPort())
 		r.Remedy = u.Remedy
+		if name := s.proxyName(); name != "" {
+			r.Cause += "; " + name + " may have put its own certificate in place of the registry's"
+			r.Remedy += "; " + s.aroundProxy()
+		}
 	}
 	return r
 }

@@ -95,6 +95,9 @@ func (s *session) unreachable(address string, err error) Result {
 		invalid     x509.CertificateInvalidError
 		networkTime net.Error
 	)
+	if r, ok := s.proxyFault(address, err); ok {
+		return r
+	}
 	switch {
 	case errors.As(err, &dns) && !dns.IsNotFound:
 		return failed(CodeNoAnswer, dns.Name+" could not be looked up", "the DNS servers of this machine do not answer: "+brief(err), "correct /etc/resolv.conf, or the network to the servers that it names")
@@ -161,6 +164,9 @@ func proveHealth(ctx context.Context, s *session) Result {
 	answer, err := s.get(ctx, "/health", credentials{})
 	if err != nil {
 		return s.unreachable(s.address(s.hostPort()), err)
+	}
+	if r, ok := s.proxyAnswer(answer); ok {
+		return r
 	}
 	var health struct {
 		Status string   `json:"status"`

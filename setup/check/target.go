@@ -50,7 +50,10 @@ type Target struct {
 	Built     time.Time        // when this program was; zero: not known
 	Now       func() time.Time // nil: time.Now
 
-	Quick  bool // leave out what writes or takes long
+	Quick bool // leave out what writes or takes long
+	// Proxy chooses the proxy of a remote registry, as in [http.Transport]. Nil: http.ProxyFromEnvironment.
+	Proxy func(*http.Request) (*url.URL, error)
+
 	Remote bool // prove what is at URL as a client would, and look at nothing of this machine
 
 	patience time.Duration // how long everything may take at least: tests share a machine with others; 0: as long as the constants say
@@ -113,12 +116,15 @@ func newSession(t Target) *session {
 
 func (s *session) transport() *http.Transport {
 	dialer := &net.Dialer{Timeout: s.within(connectTimeout)}
-	proxy := http.ProxyFromEnvironment // as clients do
-	if !s.Remote {
-		proxy = nil // the proof is about this machine, not about a proxy
+	proxy := s.Proxy
+	switch {
+	case !s.Remote:
+		proxy = nil // the checks are about this machine, not about a proxy
+	case proxy == nil:
+		proxy = http.ProxyFromEnvironment // as clients do
 	}
 	return &http.Transport{
-		Proxy: proxy,
+		Proxy: proxy, OnProxyConnectResponse: refuseProxy,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, s.address(address))
 		},

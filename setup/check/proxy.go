@@ -1,0 +1,85 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// proxyRefusal is the error of a proxy that does not open a connection to the registry.
+type proxyRefusal struct{ status string }
+
+func (e *proxyRefusal) Error() string { return "the proxy answers " + e.status }
+
+// proxy returns the proxy that requests to the registry go through, or nil.
+func (s *session) proxy() *url.URL {
+	if !s.Remote || s.base == nil {
+		return nil
+	}
+	choose := s.Proxy
+	if choose == nil {
+		choose = http.ProxyFromEnvironment
+	}
+	proxy, err := choose(&http.Request{URL: s.base})
+	if err != nil {
+		return nil // the request reports it
+	}
+	return proxy
+}
+
+// proxyName returns the proxy in words, with the variable that names it and without its password.
+// It is empty without a proxy.
+func (s *session) proxyName() string {
+	p := s.proxy()
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("the proxy %s (%s)", p.Host, map[bool]string{true: "HTTPS_PROXY", false: "HTTP_PROXY"}[s.secure()])
+}
+
+// aroundProxy is the remedy that avoids the proxy.
+func (s *session) aroundProxy() string {
+	return "if clients reach the registry without the proxy, set NO_PROXY=" + s.base.Hostname()
+}
+
+// refuseProxy reports a proxy's refusal as an error of its own.
+func refuseProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		return &proxyRefusal{answer.Status}
+	}
+	return nil
+}
+
+// proxyFault returns the result of a connection that failed at the proxy.
+func (s *session) proxyFault(address string, err error) (Result, bool) {
+	name := s.proxyName()
+	if name == "" {
+		return Result{}, false
+	}
+	if refusal, ok := errors.AsType[*proxyRefusal](err); ok {
+		return failed("proxy-refused", address+" through "+name, fmt.Sprintf("the proxy, not the registry, answers %s", refusal.status),
+			"let the proxy connect to "+address+"; "+s.aroundProxy()), true
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "proxyconnect" {
+		return failed("proxy-unreachable", address+" through "+name, "the proxy cannot be reached: "+op.Err.Error(), "correct the variable; "+s.aroundProxy()), true
+	}
+	return Result{}, false
+}
+
+// proxyAnswer returns the result of an answer over plain HTTP that the proxy gave in place of the
+// registry.
+func (s *session) proxyAnswer(a answer) (Result, bool) {
+	name := s.proxyName()
+	if name == "" || s.secure() || strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
+		return Result{}, false
+	}
+	if a.status != http.StatusProxyAuthRequired && a.status != http.StatusForbidden && a.status < http.StatusInternalServerError {
+		return Result{}, false
+	}
+	return failed("proxy-refused", fmt.Sprintf("%s through %s", s.hostPort(), name), fmt.Sprintf("the proxy, not the registry, answers %d", a.status),
+		"let the proxy connect to "+s.hostPort()+"; "+s.aroundProxy()), true
+}
