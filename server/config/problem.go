@@ -45,6 +45,7 @@ const (
 	CodeProxiesAll       = "config-proxies-all"       // http.trustedproxies covers every address
 	CodeClientNames      = "config-client-names"      // an entry of clientnames never matches
 	CodeClientCA         = "config-client-ca"         // a certificate in clientcas verifies no client
+	CodePlaceholder      = "config-placeholder"       // a value copied from documentation
 	CodeCipherCBC        = "config-cipher-cbc"        // a cipher suite with CBC
 	CodePlainPasswords   = "config-plain-passwords"   // passwords over plain HTTP, confirmed
 	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, unprotected

@@ -51,6 +51,7 @@ func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 	v.clientCAs()
 	v.acme()
 	v.users()
+	v.placeholders()
 	v.storage()
 	v.bucket(ctx)
 	v.audit()

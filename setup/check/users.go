@@ -11,13 +11,13 @@ import (
 
 // Codes of findings about the running server.
 const (
-	CodeUsersStale = "users-not-loaded"       // it has other users in effect than its htpasswd file
-	CodeSocket     = "admin-socket-untrusted" // its admin socket belongs to another user
+	CodeUsersStale  = "users-not-loaded"       // it has other users in effect than its htpasswd file
+	CodePlaceholder = "password-placeholder"   // a password is a placeholder of documentation
+	CodeSocket      = "admin-socket-untrusted" // its admin socket belongs to another user
 )
 
-// proveLocalUsers proves that known passwords sign in, without sending one: each password matches its
-// hash in the htpasswd file, and the running server has exactly that file in effect. Another program
-// that has taken the server's port therefore learns nothing.
+// proveLocalUsers verifies the users of the htpasswd file: known passwords sign in, and no password is
+// a placeholder.
 func (s *session) proveLocalUsers() Result {
 	if s.Config == nil {
 		return notProven("without a configuration the htpasswd file is unknown")
@@ -28,6 +28,13 @@ func (s *session) proveLocalUsers() Result {
 		return notProven("%v", err)
 	}
 	file, _ := htpasswd.Parse(data)
+	return s.provePlaceholders(s.proveLogins(path, file), path, file)
+}
+
+// proveLogins verifies that known passwords sign in, without sending one: each password matches its
+// hash in the htpasswd file, and the running server has exactly that file in effect. Another program
+// that has taken the server's port therefore learns nothing.
+func (s *session) proveLogins(path string, file *htpasswd.File) Result {
 	var matching, unknown []string
 	for _, u := range s.Users {
 		if u.Password == nil {

@@ -45,7 +45,7 @@ func Strength(password []byte) string {
 	switch {
 	case len(password) > MaxPasswordBytes:
 		return "weak: over 72 bytes, will be refused"
-	case isPlaceholder(s):
+	case IsPlaceholder(s):
 		return "weak: known from documentation"
 	case length < 8:
 		return "weak: under 8 characters"

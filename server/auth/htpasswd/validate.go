@@ -56,7 +56,7 @@ func ValidatePassword(name string, password []byte) error {
 		return errors.New("password is not UTF-8")
 	case strings.EqualFold(string(password), name):
 		return errors.New("password is the user's own name")
-	case isPlaceholder(string(password)):
+	case IsPlaceholder(string(password)):
 		return errors.New("password is known from documentation and among the first that attackers try")
 	}
 	if r, found := unseen(string(password)); found {
@@ -65,11 +65,21 @@ func ValidatePassword(name string, password []byte) error {
 	return nil
 }
 
-// isPlaceholder reports whether a password is a well-known one or a blank that documentation leaves for the reader to
-// fill in: bracketed, such as "{enter your secure password choice}" or "<password>", or "yourPasswordHere" in any spelling.
-func isPlaceholder(password string) bool {
+// IsPlaceholder reports whether a password is a well-known one, or a blank of documentation ([IsBlank]).
+func IsPlaceholder(password string) bool {
 	lower := strings.ToLower(password)
 	if slices.Contains(placeholders[:], lower) {
+		return true
+	}
+	return IsBlank(password)
+}
+
+// IsBlank reports whether a text is a blank that documentation leaves for the reader to fill in:
+// bracketed, such as "{enter your secure password choice}" or "<password>", a spelling of
+// "yourPasswordHere", or a sample such as "SAMPLEACCESSKEY".
+func IsBlank(text string) bool {
+	lower := strings.ToLower(text)
+	if slices.Contains([]string{"sampleaccesskey", "samplesecretkey", "accesskey", "secretkey", "passwordhere"}, lower) {
 		return true
 	}
 	for _, bracket := range []string{"{}", "<>", "[]"} {
@@ -82,7 +92,7 @@ func isPlaceholder(password string) bool {
 	for _, prefix := range []string{"your", "my", "enteryour", "insertyour", "enter", "insert"} {
 		rest, ok := strings.CutPrefix(word, prefix)
 		rest = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(rest, "secure"), "secret"), "here")
-		if ok && slices.Contains([]string{"password", "passwd", "passphrase", "pass", "secret", "key", "token"}, rest) {
+		if ok && slices.Contains([]string{"password", "passwd", "passphrase", "pass", "secret", "key", "token", "accesskey", "secretkey"}, rest) {
 			return true
 		}
 	}
