@@ -75,6 +75,14 @@ type Handoff struct {
 // HandoffUser is a line of the list of users.
 type HandoffUser struct{ Name, Role string }
 
+// ForceHTTPS returns the flag with which oras speaks HTTPS to a registry named localhost, or "".
+func (h Handoff) ForceHTTPS() string {
+	if host, _, _ := strings.Cut(h.Registry, ":"); h.TLS && host == "localhost" {
+		return " --plain-http=false"
+	}
+	return ""
+}
+
 // Render makes handoff.md.
 func (h Handoff) Render() ([]byte, error) { return render("handoff.md.tmpl", h) }
 

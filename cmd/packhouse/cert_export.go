@@ -24,7 +24,7 @@ type exportOptions struct {
 func newCertExport(a *app) *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
-		Use:   "export chain|ca|kubernetes|docker",
+		Use:   "export [chain|ca|kubernetes|docker]",
 		Short: "Hand out the certificate in the form that something else wants",
 		Long: `export writes what clients and clusters need, to standard output or to --out:
 
@@ -34,16 +34,23 @@ func newCertExport(a *app) *cobra.Command {
               certificate and its private key too
   docker      a tree certs.d/HOST:PORT/ca.crt below --out, as docker, podman and containerd read it
 
-What is written is read back and verified as a client would.`,
-		Example: `  packhouse cert export ca --out ca.crt
+Without an argument it is ca, or chain if clients trust the certificate already. What is written is read
+back and verified as a client would.`,
+		Example: `  packhouse cert export -o ca.crt
   packhouse cert export kubernetes --namespace registry | kubectl apply -f -
   packhouse cert export docker --out /etc/docker`,
 		ValidArgs: []string{"chain", "ca", "kubernetes", "docker"},
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := a.certificate(cmd.Context(), o.dir)
 			if err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				args = []string{"ca"}
+				if h.trust == nil {
+					args[0] = "chain"
+				}
 			}
 			if err := a.export(h, args[0], o); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,5 +54,51 @@ func TestHandoffLinesWork(t *testing.T) {
 	// The certificate in the text is the one that clients have to trust.
 	if !strings.Contains(string(text), strings.TrimSpace(string(ca))) {
 		t.Error("the handoff holds another certificate than the one to hand out")
+	}
+}
+
+// TestCardLinesWork pastes every line of the card, with the password through
+// standard input: by address and by the name localhost, which oras takes for
+// plain HTTP.
+func TestCardLinesWork(t *testing.T) {
+	oras := need(t, "oras")
+	for _, name := range []string{"127.0.0.1", "localhost"} {
+		t.Run(name, func(t *testing.T) {
+			in := install(t, "--hostname", name)
+			s := in.serve()
+			defer s.stop()
+			var report struct {
+				Card struct {
+					TrustPrint string `json:"caFingerprint"`
+					Commands   []struct{ Title, Line string }
+				}
+			}
+			out := newTool(t, binary(t)).run("setup", "--yes", "--offline", "--no-start", "--json", "--dir", in.dir)
+			if err := json.Unmarshal([]byte(out), &report); err != nil {
+				t.Fatalf("read the card: %v\n%s", err, out)
+			}
+			if len(report.Card.TrustPrint) != 95 {
+				t.Errorf("the fingerprint to trust is %q", report.Card.TrustPrint)
+			}
+			shell := newTool(t, "sh")
+			shell.set("PATH", filepath.Dir(oras)+":"+os.Getenv("PATH"))
+			password, ran := in.passwords[admin], 0
+			for _, command := range report.Card.Commands {
+				switch command.Title {
+				case "curl":
+					shell.runWith(`user = "`+admin+":"+password+`"`, "-c", strings.Replace(command.Line, "-u admin", "-sS --fail -K -", 1))
+				case "oras":
+					shell.runWith(password, "-c", command.Line+" --password-stdin")
+				case "push":
+					shell.run("-c", command.Line)
+				default:
+					continue
+				}
+				ran++
+			}
+			if ran != 3 {
+				t.Errorf("ran %d lines of %v", ran, report.Card.Commands)
+			}
+		})
 	}
 }
