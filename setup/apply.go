@@ -185,6 +185,9 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 			return fmt.Errorf("stage %s: %w", s.Path, err)
 		}
 	}
+	if err := w.writeManaged(p); err != nil {
+		return err
+	}
 	if err := w.writeJournal(w.work(oldDir, recordFile), j); err != nil {
 		return err
 	}

@@ -72,11 +72,8 @@ func Repairs(ctx context.Context, m *Machine, in *Installed, data []byte) []Repa
 			ID: "mend", Title: "Put it right", Text: fmt.Sprintf("%s of the file, the rest stays as it is", countLines(len(steps))), Steps: steps, Data: mended,
 		})
 	}
-	if kept, at := in.goodConfig(); kept != nil && !bytes.Equal(kept, data) {
-		ways = append(ways, Repair{
-			ID: "backup", Title: "Take the backup", Text: "the file as it was before " + at.Local().Format(time.DateTime), Data: kept,
-			Steps: []string{"the file as it was before " + at.Local().Format(time.DateTime)},
-		})
+	if kept := in.goodConfig(); kept != nil && !bytes.Equal(kept.data, data) {
+		ways = append(ways, Repair{ID: "backup", Title: "Take the backup", Text: kept.what, Data: kept.data, Steps: []string{kept.what}})
 	}
 	if fresh := in.fromGlimpse(ctx, m, data); fresh != nil {
 		ways = append(ways, Repair{
@@ -94,27 +91,37 @@ func countLines(n int) string {
 	return fmt.Sprintf("%d places", n)
 }
 
-// goodConfig is the newest myconfig.yml of a backup that the server takes; nil where there is none.
-func (in *Installed) goodConfig() ([]byte, time.Time) {
+// goodConfig returns the newest myconfig.yml of a backup that the server accepts, or nil: as it was before the change of that backup, else
+// as that change left it.
+func (in *Installed) goodConfig() *goodCopy {
 	path := in.path(ConfigFile)
 	for _, name := range slices.Backward(backups(in.Dir)) {
-		from := filepath.Join(in.Dir, BackupDir, name)
-		record, err := readJournal(rootsOf(in.Dir).withUnit(in.unit), filepath.Join(from, recordFile))
-		if err != nil {
-			continue
+		at, _ := time.Parse(backupTime, name)
+		if data := in.replacedIn(name, path); data != nil && problemsOf(path, data) == nil {
+			return &goodCopy{data, "the file as it was before " + at.Local().Format(time.DateTime)}
 		}
-		for _, s := range record.Steps {
-			if s.Path != path || !s.Existed {
-				continue
-			}
-			data, err := in.places().read(filepath.Join(from, filepath.Base(s.Old)))
-			if err == nil && problemsOf(path, data) == nil {
-				at, _ := time.Parse(backupTime, name)
-				return data, at
+		if data := in.managedIn(name, path); data != nil && problemsOf(path, data) == nil {
+			return &goodCopy{data, "the file as it was after the change of " + at.Local().Format(time.DateTime)}
+		}
+	}
+	return nil
+}
+
+// replacedIn returns the content of a file that the change of a backup replaced, or nil.
+func (in *Installed) replacedIn(generation, path string) []byte {
+	from := filepath.Join(in.Dir, BackupDir, generation)
+	record, err := readJournal(rootsOf(in.Dir).withUnit(in.unit), filepath.Join(from, recordFile))
+	if err != nil {
+		return nil
+	}
+	for _, s := range record.Steps {
+		if s.Path == path && s.Existed {
+			if data, err := in.places().read(filepath.Join(from, filepath.Base(s.Old))); err == nil {
+				return data
 			}
 		}
 	}
-	return nil, time.Time{}
+	return nil
 }
 
 // fromGlimpse makes a new configuration of what can still be read of one; nil where that gives none that the server takes.

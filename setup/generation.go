@@ -1,0 +1,91 @@
+package setup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// filesFile is the file of a backup that holds all managed files as the change of that backup left them. With
+// it, a repair has a good copy whatever single files the change was about.
+const filesFile = "files.json"
+
+// managedFile is one file in filesFile.
+type managedFile struct {
+	Path    string `json:"path"`    // as in journals
+	Content []byte `json:"content"` // base64
+}
+
+// writeManaged writes the managed files, as a plan leaves them, into the backup that is being made. It leaves out the
+// CA's key, which may be moved away, and generated passwords, which are to be deleted.
+func (w *worker) writeManaged(p *Plan) error {
+	files, err := w.managed(p)
+	if err != nil {
+		return fmt.Errorf("keep managed files: %w", err)
+	}
+	return w.writeJSON(w.work(oldDir, filesFile), files)
+}
+
+// managed returns the managed files as a plan leaves them.
+func (w *worker) managed(p *Plan) (files []managedFile, err error) {
+	r := w.roots()
+	add := func(path string, content []byte) {
+		if name := rel(w.dir, path); name == CAKeyFile || name == PasswordsFile || err != nil {
+			return
+		}
+		var text string
+		if text, err = r.encode(path); err == nil {
+			files = append(files, managedFile{Path: text, Content: content})
+		}
+	}
+	for _, c := range p.Changes {
+		if !c.Mode.IsDir() && c.Kind != Remove && c.After != nil {
+			add(c.Path, c.After)
+		}
+	}
+	if p.installed == nil || p.installed.Manifest == nil {
+		return files, err
+	}
+	for _, row := range p.installed.Manifest.Files { // a plan need not list what it does not change
+		path := row.at(w.dir)
+		if p.change(path) != nil {
+			continue
+		}
+		data, failure := w.readLinked(path)
+		if failure != nil {
+			if errors.Is(failure, fs.ErrNotExist) {
+				continue
+			}
+			return nil, failure
+		}
+		add(path, data)
+	}
+	return files, err
+}
+
+// managedIn returns the content of a managed file as the change of a backup left it, or nil.
+func (in *Installed) managedIn(generation, path string) []byte {
+	data, err := in.places().read(filepath.Join(in.Dir, BackupDir, generation, filesFile))
+	if err != nil {
+		return nil
+	}
+	var files []managedFile
+	if json.Unmarshal(data, &files) != nil {
+		return nil
+	}
+	r := rootsOf(in.Dir).withUnit(in.unit)
+	for _, f := range files {
+		if decoded, err := r.decode(f.Path, false); err == nil && decoded == path {
+			return f.Content
+		}
+	}
+	return nil
+}
+
+// goodCopy is a content of myconfig.yml that the server accepts, and what it is in words.
+type goodCopy struct {
+	data []byte
+	what string
+}
