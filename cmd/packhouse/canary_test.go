@@ -441,7 +441,7 @@ func (s *site) watchArguments() (spies string, stop func()) {
 	s.t.Helper()
 	spies = s.at("run/spies")
 	s.must(os.Mkdir(spies, 0o755))
-	for _, name := range []string{"systemctl", "journalctl", "useradd", "nft", "iptables", "ufw", "firewall-cmd", "timedatectl", "chronyc", "update-ca-certificates", "update-ca-trust"} {
+	for _, name := range []string{"systemctl", "journalctl", "useradd", "nft", "iptables", "ip6tables", "ufw", "firewall-cmd", "timedatectl", "chronyc", "update-ca-certificates", "update-ca-trust"} {
 		s.write(filepath.Join(spies, name), "#!/bin/sh\nprintf '%s\\n' \"$0 $*\" >> "+s.at("run/arguments")+"\nexit 1\n", 0o755)
 	}
 	ctx, cancel := context.WithCancel(s.t.Context())

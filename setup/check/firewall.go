@@ -3,6 +3,8 @@ package check
 import (
 	"context"
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 
 	"packhouse/setup/check/firewall"
@@ -25,7 +27,8 @@ func proveFirewall(ctx context.Context, s *session) Result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.within(lookPatience))
 	defer cancel()
-	v := firewall.Look(ctx, firewall.Host{Run: s.Machine.Run, ReadFile: s.Machine.ReadFile}, firewall.Port{Number: port, IPv4: l.four, IPv6: l.six})
+	four, six := s.families(ctx, l)
+	v := firewall.Look(ctx, firewall.Host{Run: s.Machine.Run, ReadFile: s.Machine.ReadFile}, firewall.Port{Number: port, IPv4: four, IPv6: six})
 	where := "port " + strconv.Itoa(port)
 	by := v.Program
 	if v.Why != "" {
@@ -48,6 +51,24 @@ func proveFirewall(ctx context.Context, s *session) Result {
 	case firewall.Unsure:
 	}
 	return unproven(CodeUnsure, v.Program+" is active", "what "+by+" does with "+where+" depends on what cannot be decided here", "try it from another machine; if it does not come through: "+v.Opens)
+}
+
+// families returns the families over which clients connect: those that the name resolves to and the
+// server listens on. If the name does not tell, they are those that the server listens on.
+func (s *session) families(ctx context.Context, l listening) (four, six bool) {
+	if s.base == nil || s.Machine.LookupHost == nil || isLocal(s.base.Hostname()) {
+		return l.four, l.six
+	}
+	addrs, err := s.resolve(ctx, s.base.Hostname())
+	if err != nil {
+		return l.four, l.six
+	}
+	four = l.four && slices.ContainsFunc(addrs, func(a netip.Addr) bool { return a.Is4() && !a.IsLoopback() })
+	six = l.six && slices.ContainsFunc(addrs, func(a netip.Addr) bool { return a.Is6() && !a.IsLoopback() })
+	if !four && !six {
+		return l.four, l.six
+	}
+	return four, six
 }
 
 // listenPort is the port that the server listens at: where a running one was found, else what the configuration says.

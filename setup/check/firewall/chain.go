@@ -4,7 +4,7 @@ import "fmt"
 
 // table is a set of chains that jump to each other.
 type table struct {
-	program string // "nft" or "iptables"
+	program string // "nft", "iptables" or "ip6tables"
 	family  string // "ip", "ip6" or "inet"
 	name    string
 	chains  map[string]*chain
@@ -169,10 +169,13 @@ func (w *walk) meets(r rule) answer {
 	return least
 }
 
+// legacy reports whether iptables or ip6tables listed the table, rather than nft.
+func (t *table) legacy() bool { return t.program == "iptables" || t.program == "ip6tables" }
+
 // opens is the line that lets a port through at the beginning of a chain.
 func (t *table) opens(base string, port int) string {
-	if t.program == "iptables" {
-		return fmt.Sprintf("iptables -I %s -p tcp --dport %d -j ACCEPT", base, port)
+	if t.legacy() {
+		return fmt.Sprintf("%s -I %s -p tcp --dport %d -j ACCEPT", t.program, base, port)
 	}
 	return fmt.Sprintf("nft insert rule %s %s %s tcp dport %d accept", t.family, t.name, base, port)
 }

@@ -40,13 +40,13 @@ const (
 // Port is what clients connect to.
 type Port struct {
 	Number     int
-	IPv4, IPv6 bool // what the server listens at; a port of neither is looked at as one of both
+	IPv4, IPv6 bool // families over which clients connect; neither stands for both
 }
 
 // Verdict is what was found out, and from whom.
 type Verdict struct {
 	State   State
-	Program string // "ufw", "firewalld", "nft", "iptables"; empty: none is there
+	Program string // "ufw", "firewalld", "nft", "iptables", "ip6tables"; empty: none is there
 	Why     string // a few words more, where there are any: the error, the zone, the chain
 	Opens   string // the line that lets the port through; empty where nothing needs to be done
 }
@@ -88,6 +88,7 @@ func Look(ctx context.Context, host Host, port Port) Verdict {
 		{"firewall-cmd", []string{"--list-all-zones"}},
 		{"nft", []string{"-j", "list", "ruleset"}},
 		{"iptables", []string{"-S"}},
+		{"ip6tables", []string{"-S"}},
 	}
 	answers := make([]said, len(asked))
 	var wait sync.WaitGroup
@@ -97,7 +98,8 @@ func Look(ctx context.Context, host Host, port Port) Verdict {
 		})
 	}
 	wait.Wait()
-	return judge(answers[0], answers[1], answers[2], answers[3], port)
+	legacy := []rulesOf{{"iptables", "ip", port.IPv4, answers[3]}, {"ip6tables", "ip6", port.IPv6, answers[4]}}
+	return judge(answers[0], answers[1], answers[2], legacy, port)
 }
 
 // said is what a program answered.
@@ -108,7 +110,7 @@ type said struct {
 
 func (s said) absent() bool { return errors.Is(s.err, exec.ErrNotFound) }
 
-func judge(ufw, firewalld, nft, iptables said, port Port) Verdict {
+func judge(ufw, firewalld, nft said, legacy []rulesOf, port Port) Verdict {
 	var unreadable *Verdict
 	for _, front := range []struct {
 		name  string
@@ -129,14 +131,24 @@ func judge(ufw, firewalld, nft, iptables said, port Port) Verdict {
 		}
 	}
 	// A front end that could not be asked says nothing about the rules, if those can be read.
-	v := judgeKernel(nft, iptables, port)
+	v := judgeKernel(nft, legacy, port)
 	if unreadable != nil && (v.State == Off && v.Program == "" || v.State == Unreadable) {
 		return *unreadable
 	}
 	return v
 }
 
-func judgeKernel(nft, iptables said, port Port) Verdict {
+// rulesOf are the rules of one family as iptables or ip6tables lists them.
+type rulesOf struct {
+	program string
+	family  string // as nft calls it
+	asked   bool   // clients connect over this family
+	said    said
+}
+
+// judgeKernel follows the rules of the kernel. What iptables and ip6tables wrote is partly unreadable in
+// nft, so each is asked about its family.
+func judgeKernel(nft said, legacy []rulesOf, port Port) Verdict {
 	var all []table
 	switch {
 	case nft.absent():
@@ -149,22 +161,28 @@ func judgeKernel(nft, iptables said, port Port) Verdict {
 		}
 		all = tables
 	}
-	foreign := nft.absent() // what iptables wrote into nft is partly unreadable there
-	kept := all[:0:0]
-	for _, t := range all {
-		if t.opaque && t.family == "ip" && iptables.err == nil {
-			foreign = true
-			continue
+	nothing := nft.absent()
+	for _, l := range legacy {
+		nothing = nothing && l.said.absent()
+		foreign := nft.absent()
+		kept := all[:0:0]
+		for _, t := range all {
+			if t.opaque && t.family == l.family && l.said.err == nil {
+				foreign = true
+				continue
+			}
+			kept = append(kept, t)
 		}
-		kept = append(kept, t)
-	}
-	if foreign && !iptables.absent() {
-		if iptables.err != nil {
-			return Verdict{State: Unreadable, Program: "iptables", Why: iptables.err.Error()}
+		all = kept
+		switch {
+		case !foreign || l.said.absent() || !l.asked:
+		case l.said.err != nil:
+			return Verdict{State: Unreadable, Program: l.program, Why: l.said.err.Error()}
+		default:
+			all = append(all, parseIPTables(l.said.text, l.program, l.family))
 		}
-		kept = append(kept, parseIPTables(iptables.text))
 	}
-	return follow(kept, port, nft.absent() && iptables.absent())
+	return follow(all, port, nothing)
 }
 
 // follow sends the packet through all tables.
@@ -186,7 +204,7 @@ func follow(tables []table, port Port, nothing bool) Verdict {
 			}
 			for _, base := range t.bases {
 				found := Verdict{State: t.follow(base, packet{family.name, port.Number}), Program: t.program, Why: "chain " + base + " of table " + t.family + " " + t.name}
-				if t.program == "iptables" {
+				if t.legacy() {
 					found.Why = "chain " + base
 				}
 				if found.State == Closed || found.State == Limited || found.State == Unsure {
@@ -201,8 +219,8 @@ func follow(tables []table, port Port, nothing bool) Verdict {
 			}
 		}
 	}
-	if verdict.State == Off && len(tables) > 0 && tables[0].program == "iptables" {
-		verdict.Program = "iptables"
+	if verdict.State == Off && len(tables) > 0 && tables[0].legacy() {
+		verdict.Program = tables[0].program
 	}
 	return verdict
 }

@@ -235,7 +235,7 @@ func FuzzIPTables(f *testing.F) {
 	f.Add(fixture(f, "iptables.txt"), uint16(443))
 	f.Add("-A INPUT ! -m comment --comment \"\n-A INPUT -g INPUT\n-A INPUT -m limit --limit 3/min\n-A INPUT --tcp-flags", uint16(1))
 	f.Fuzz(func(t *testing.T, text string, port uint16) {
-		sound(t, follow([]table{parseIPTables([]byte(text))}, Port{Number: int(port), IPv4: true, IPv6: true}, false))
+		sound(t, follow([]table{parseIPTables([]byte(text), "iptables", "ip")}, Port{Number: int(port), IPv4: true, IPv6: true}, false))
 	})
 }
 
@@ -251,4 +251,35 @@ func FuzzNFT(f *testing.F) {
 		}
 		sound(t, follow(tables, Port{Number: int(port), IPv4: true, IPv6: true}, false))
 	})
+}
+
+// TestFamilies verifies that each family is judged by its own rules, and only if clients use it.
+func TestFamilies(t *testing.T) {
+	const open, closed = "-P INPUT ACCEPT\n-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\n", "-P INPUT DROP\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"
+	const nft = `{"nftables": [{"table": {"family": "ip6", "name": "filter"}},
+		{"chain": {"family": "ip6", "table": "filter", "name": "input", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}}]}`
+	both := machine{"iptables": open, "ip6tables": closed}
+	for _, tc := range []struct {
+		name      string
+		machine   machine
+		four, six bool
+		state     State
+		program   string
+		opens     string
+	}{
+		{"IPv4 clients", both, true, false, Open, "iptables", ""},
+		{"IPv6 clients", both, false, true, Closed, "ip6tables", "ip6tables -I INPUT -p tcp --dport 443 -j ACCEPT"},
+		{"both", both, true, true, Closed, "ip6tables", "ip6tables -I INPUT -p tcp --dport 443 -j ACCEPT"},
+		{"IPv4 closed, IPv6 clients", machine{"iptables": closed, "ip6tables": open}, false, true, Open, "ip6tables", ""},
+		{"rules that only root may see", machine{"iptables": open, "ip6tables": errRoot}, false, true, Unreadable, "ip6tables", ""},
+		{"IPv6 of nft", machine{"nft": nft}, false, true, Closed, "nft", "nft insert rule ip6 filter input tcp dport 443 accept"},
+		{"IPv6 of nft, IPv4 clients", machine{"nft": nft}, true, false, Off, "nft", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			v := Look(t.Context(), Host{Run: tc.machine.run}, Port{Number: 443, IPv4: tc.four, IPv6: tc.six})
+			if v.State != tc.state || v.Program != tc.program || tc.opens != "" && v.Opens != tc.opens {
+				t.Errorf("%+v, want %s by %s, %q", v, tc.state, tc.program, tc.opens)
+			}
+		})
+	}
 }

@@ -2,9 +2,9 @@ package firewall
 
 import "strings"
 
-// parseIPTables reads "iptables -S", the table filter.
-func parseIPTables(text []byte) table {
-	t := table{program: "iptables", family: "ip", name: "filter", chains: map[string]*chain{}}
+// parseIPTables reads what "iptables -S" or "ip6tables -S" prints: the table filter of one family.
+func parseIPTables(text []byte, program, family string) table {
+	t := table{program: program, family: family, name: "filter", chains: map[string]*chain{}}
 	named := func(name string) *chain {
 		if t.chains[name] == nil {
 			t.chains[name] = &chain{}
