@@ -126,6 +126,14 @@ func (in *Installed) replacedIn(generation, path string) []byte {
 
 // fromGlimpse makes a new configuration of what can still be read of one; nil where that gives none that the server takes.
 func (in *Installed) fromGlimpse(ctx context.Context, m *Machine, data []byte) []byte {
+	original := data
+	for range mostMends { // what can be put right is: a misspelt key keeps its value
+		better, _ := mendOne(in.path(ConfigFile), data, problemsOf(in.path(ConfigFile), data))
+		if better == nil {
+			break
+		}
+		data = better
+	}
 	seen := *in
 	seen.ConfigData, seen.Problem, seen.Users = data, nil, nil
 	seen.Config = config.Glimpse(config.Source{Path: in.path(ConfigFile), Data: readable(in.path(ConfigFile), data)})
@@ -144,6 +152,21 @@ func (in *Installed) fromGlimpse(ctx context.Context, m *Machine, data []byte) [
 	fresh, _, err := configFile(&Installed{Dir: in.Dir}, &resolved.Answers)
 	if err != nil || problemsOf(in.path(ConfigFile), fresh) != nil {
 		return nil
+	}
+	return in.withSalvaged(in.withSalvaged(fresh, data), original)
+}
+
+// withSalvaged adds to a new configuration the settings that can still be read of the old one, as far as the server accepts them.
+// Users, storage and TLS are those of the new configuration.
+func (in *Installed) withSalvaged(fresh, old []byte) []byte {
+	for _, edit := range config.Salvage(old) {
+		section, _, _ := strings.Cut(edit.Key, ".")
+		if section == "auth" || section == "storage" || strings.HasPrefix(edit.Key, "http.tls") {
+			continue
+		}
+		if better, err := config.Apply(fresh, []config.Edit{edit}); err == nil && problemsOf(in.path(ConfigFile), better) == nil {
+			fresh = better
+		}
 	}
 	return fresh
 }

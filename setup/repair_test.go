@@ -169,6 +169,35 @@ func TestRepairAnew(t *testing.T) {
 	}
 }
 
+// TestRepairAnewKeepsSettings: a new file keeps every setting that can be read, whatever is wrong elsewhere.
+func TestRepairAnewKeepsSettings(t *testing.T) {
+	hand := "  addr: \":5443\"\n  draintimeout: 45s"
+	for _, c := range []struct {
+		name     string
+		replaced []string
+	}{
+		{"list that does not end", []string{"admin: [admin]", "admin: [admin", `  addr: ":5443"`, hand}},
+		{"misspelt key", []string{`  addr: ":5443"`, "  adr: \":5443\"\n  draintimeout: 45s"}},
+		{"lost indentation", []string{"\n  ", "\n", "\n    ", "\n", "\n      ", "\n", "addr: \":5443\"", "addr: \":5443\"\ndraintimeout: 45s"}},
+		{"section that does not end", []string{"log:\n", "log: [\n", `  addr: ":5443"`, hand}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, in := broken(t, c.replaced...)
+			way := repairNamed(Repairs(t.Context(), m, in, in.ConfigData), "anew")
+			if way == nil {
+				t.Fatal("not offered")
+			}
+			loaded, err := config.Load(config.Source{Data: way.Data})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h := loaded.Config.HTTP; h.Addr != ":5443" || h.DrainTimeout != 45*time.Second {
+				t.Errorf("a new file has addr %q, draintimeout %v:\n%s", h.Addr, h.DrainTimeout, way.Data)
+			}
+		})
+	}
+}
+
 // TestRepairLooksAgain: a file that became another meanwhile is not written over, and what the server would refuse is never written.
 func TestRepairLooksAgain(t *testing.T) {
 	m, in := broken(t, "  addr:", "  adr:")
