@@ -16,7 +16,7 @@ func (in *Installed) Had() (had []netip.Addr) {
 	if in == nil || in.Manifest == nil {
 		return nil
 	}
-	for _, text := range strings.Split(in.Manifest.Settings[settingAddresses], ",") {
+	for text := range strings.SplitSeq(in.Manifest.Settings[settingAddresses], ",") {
 		if a, err := netip.ParseAddr(text); err == nil {
 			had = append(had, a)
 		}

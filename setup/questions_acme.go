@@ -223,6 +223,8 @@ func probeOrder(ctx context.Context, m *Machine, a *Answers) []Finding {
 	defer cancel()
 	addrs, err := m.Host.LookupHost(ctx, name)
 	switch {
+	case resolverFailed(err):
+		return []Finding{noResolver(name, err)}
 	case err != nil || len(addrs) == 0:
 		return []Finding{warned(CodeNoResolve, name+" does not resolve: the CA will not find this machine", "make a DNS entry first; each failed order costs ten minutes and more")}
 	case a.public() && !slices.ContainsFunc(addrs, reachable):

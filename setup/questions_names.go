@@ -111,6 +111,9 @@ func probeName(ctx context.Context, m *Machine, a *Answers) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	addrs, err := m.Host.LookupHost(ctx, name)
+	if resolverFailed(err) {
+		return []Finding{noResolver(name, err)}
+	}
 	if err != nil || len(addrs) == 0 {
 		return []Finding{warned(CodeNoResolve, name+" does not resolve from this machine", "clients need a DNS entry, or a line in /etc/hosts")}
 	}

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// proxyRefusal is the error of a proxy that does not open a connection to the registry.
-type proxyRefusal struct{ status string }
+// proxyError is the error of a proxy that does not open a connection to the registry.
+type proxyError struct{ status string }
 
-func (e *proxyRefusal) Error() string { return "the proxy answers " + e.status }
+func (e *proxyError) Error() string { return "the proxy answers " + e.status }
 
 // proxy returns the proxy that requests to the registry go through, or nil.
 func (s *session) proxy() *url.URL {
@@ -49,7 +49,7 @@ func (s *session) aroundProxy() string {
 // refuseProxy reports a proxy's refusal as an error of its own.
 func refuseProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 	if answer.StatusCode != http.StatusOK {
-		return &proxyRefusal{answer.Status}
+		return &proxyError{answer.Status}
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (s *session) proxyFault(address string, err error) (Result, bool) {
 	if name == "" {
 		return Result{}, false
 	}
-	if refusal, ok := errors.AsType[*proxyRefusal](err); ok {
+	if refusal, ok := errors.AsType[*proxyError](err); ok {
 		return failed("proxy-refused", address+" through "+name, fmt.Sprintf("the proxy, not the registry, answers %s", refusal.status),
 			"let the proxy connect to "+address+"; "+s.aroundProxy()), true
 	}

@@ -1,0 +1,29 @@
+package setup
+
+import (
+	"errors"
+	"net"
+	"testing"
+
+	"packhouse/setup/check"
+)
+
+func TestResolverFailed(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{errors.New("other"), false},
+		{&net.DNSError{Err: "no such host", IsNotFound: true}, false},
+		{&net.DNSError{Err: "i/o timeout", IsTimeout: true}, true},
+		{&net.DNSError{Err: "server misbehaving", IsTemporary: true}, true},
+	} {
+		if got := resolverFailed(tc.err); got != tc.want {
+			t.Errorf("%v: %v, want %v", tc.err, got, tc.want)
+		}
+	}
+	if f := noResolver("a.example", &net.DNSError{Err: "i/o timeout"}); f.Code != check.CodeNoAnswer || f.Severity != Warning {
+		t.Errorf("%+v", f)
+	}
+}
