@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -27,7 +28,7 @@ func Salvage(data []byte) []Edit {
 		if k == nil {
 			continue
 		}
-		at := append(within[:len(within):len(within)], name)
+		at := append(slices.Clip(within), name)
 		path = within
 		if k.kind == section {
 			path = at
@@ -47,5 +48,5 @@ func Salvage(data []byte) []Edit {
 
 // lookupIn finds a key by the path of its section and its name, and returns nil if there is none.
 func lookupIn(section []string, name string) *key {
-	return lookup(strings.Join(append(section[:len(section):len(section)], name), "."))
+	return lookup(strings.Join(append(slices.Clip(section), name), "."))
 }
