@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"server":              {"server/...", "certgen", "printable", "trust"},
 	"server/auth":         {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
 	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
-	"server/notification": {"server/config"},
+	"server/notification": {"server/config", "trust"},
 	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem":            {"server/manifest", "server/reference", "server/storage"},

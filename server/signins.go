@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"packhouse/server/auth"
 	"packhouse/server/config"
 	"packhouse/server/storage"
 	"packhouse/server/storage/s3"
+	"packhouse/trust"
 )
 
 // The sign-in record is one file beside the store's own data, or one object of the bucket that all
@@ -49,22 +51,28 @@ type signInsOnDisk string
 // Load implements auth.Keeper. It opens nothing outside the root, and no link in place of the
 // record.
 func (dir signInsOnDisk) Load(context.Context) ([]byte, error) {
-	root, err := os.OpenRoot(string(dir))
+	root, err := trust.OpenRoot(string(dir))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	defer root.Close()
-	info, err := root.Lstat(signInsFile)
+	below, err := root.Sub(path.Dir(signInsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > mostSignIns {
-		return nil, fmt.Errorf("%s is not a regular file of at most 1 MiB", filepath.Join(string(dir), signInsFile))
+	defer below.Close()
+	f, err := below.OpenRegular(path.Base(signInsFile), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return root.ReadFile(signInsFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return trust.ReadAtMost(f, mostSignIns)
 }
 
 // Save implements auth.Keeper: the record is written beside the old one, synced, and renamed over

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -51,13 +50,13 @@ func (r bucketRecords) Alone(ctx context.Context, what string) (context.Context,
 func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) {
 	dir := ""
 	if c.Storage.Driver == config.Filesystem && !c.Storage.Maintenance.ReadOnly.Enabled {
-		dir = filepath.Join(c.Storage.Filesystem.RootDirectory, filepath.FromSlash(notificationDir))
+		dir = c.Storage.Filesystem.RootDirectory
 	}
 	var records notification.Records
 	if store, ok := s.store.(*s3.Store); ok && !c.Storage.Maintenance.ReadOnly.Enabled {
 		records = bucketRecords{store.Records(notificationRecords), store}
 	}
-	n, err := notification.Open(notification.Options{Config: c.Notifications, Dir: dir, Records: records, Log: s.log})
+	n, err := notification.Open(notification.Options{Config: c.Notifications, Dir: dir, Below: notificationDir, Records: records, Log: s.log})
 	if err != nil {
 		return nil, fmt.Errorf("open notifications: %w", err)
 	}

@@ -95,6 +95,38 @@ func (p Policy) Resolve(path string) (string, error) {
 	return at.path(), nil
 }
 
+// OpenRoot opens the directory at path, whoever can write it or the directories above it, and follows links up to it. Nothing below it is
+// reached through a link.
+func OpenRoot(path string) (*Dir, error) {
+	fd, err := unix.Open(path, searchOnly|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &Dir{file: os.NewFile(uintptr(fd), path), path: path}, nil
+}
+
+// openDir opens a directory in d.
+func (d *Dir) openDir(name string) (next *Dir, err error) {
+	err = d.call("open", name, func(fd int) error {
+		opened, err := openPlain(fd, name, searchOnly|unix.O_DIRECTORY, 0)
+		if err == nil {
+			next = &Dir{file: os.NewFile(uintptr(opened), d.Entry(name)), path: d.Entry(name)}
+		}
+		return err
+	})
+	return next, err
+}
+
+// Names returns the names of the entries.
+func (d *Dir) Names() ([]string, error) {
+	f, err := d.reopen()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
 // open opens a directory that was resolved. Path is for messages.
 func (at place) open(path string) (*Dir, error) {
 	fd, err := unix.Open(at.dir, searchOnly|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

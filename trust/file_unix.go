@@ -70,22 +70,6 @@ func hardLinks(info fs.FileInfo) uint64 {
 	return 1
 }
 
-// notRegular reports an entry that is neither a file nor a directory.
-func notRegular(path string, info fs.FileInfo) *Error {
-	kind := "a special file"
-	switch mode := info.Mode(); {
-	case mode&fs.ModeSymlink != 0:
-		kind = "a symbolic link"
-	case mode&fs.ModeNamedPipe != 0:
-		kind = "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		kind = "a socket"
-	case mode&fs.ModeDevice != 0:
-		kind = "a device"
-	}
-	return newError(path, info, "it is "+kind+", not a regular file", "remove it: rm "+quote(path))
-}
-
 // OpenLog opens a file for appending, and makes it if it does not exist. A symbolic link in its place is followed only if no other user can
 // have made it.
 func OpenLog(path string, mode fs.FileMode) (*os.File, error) {

@@ -38,6 +38,26 @@ func (p Policy) OpenDir(path string) (*Dir, error) {
 	return &Dir{path}, nil
 }
 
+// OpenRoot returns the directory at path.
+func OpenRoot(path string) (*Dir, error) { return Self().OpenDir(path) }
+
+func (d *Dir) openDir(name string) (*Dir, error) {
+	if d.Link(name) {
+		return nil, &fs.PathError{Op: "open", Path: d.Entry(name), Err: fs.ErrInvalid}
+	}
+	return Self().OpenDir(d.Entry(name))
+}
+
+// Names returns the names of the entries.
+func (d *Dir) Names() ([]string, error) {
+	entries, err := os.ReadDir(d.path)
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, err
+}
+
 // Close closes the directory.
 func (d *Dir) Close() error { return nil }
 
@@ -85,6 +105,21 @@ func (d *Dir) Link(name string) bool {
 func (d *Dir) Sync() error { return nil }
 
 func openIn(dir *Dir, base string) (*os.File, error) { return os.Open(dir.Entry(base)) }
+
+func newError(path string, info fs.FileInfo, reason, fix string) *Error {
+	return &Error{Path: path, Mode: info.Mode(), Reason: reason, Fix: fix}
+}
+
+func quote(path string) string { return `"` + path + `"` }
+
+// verifyKind refuses what is not a regular file.
+func verifyKind(f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		return notRegular(f.Name(), info)
+	}
+	return err
+}
 
 // Verify accepts every file.
 func (p Policy) Verify(*os.File) error { return nil }

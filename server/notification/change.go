@@ -2,7 +2,7 @@ package notification
 
 import (
 	"fmt"
-	"path/filepath"
+	"path"
 
 	"packhouse/server/config"
 )
@@ -73,7 +73,7 @@ func (n *Notifier) openQueue(name string) (queue, error) {
 	case n.options.Dir == "":
 		return newMemory(segmentBytes * maxSegments), nil
 	}
-	return openJournal(filepath.Join(n.options.Dir, directoryOf(name)), segmentBytes, maxSegments)
+	return openJournal(queueDir{n.root, path.Join(n.options.Below, directoryOf(name))}, segmentBytes, maxSegments)
 }
 
 // Abandon lets go what was opened.
@@ -160,7 +160,7 @@ func (n *Notifier) release(e *endpoint) {
 	}
 	attrs := []any{"endpoint", e.name, "kept", pending}
 	if j, ok := e.queue.(*journal); ok {
-		attrs = append(attrs, "directory", j.dir)
+		attrs = append(attrs, "directory", j.dir.path())
 	}
 	n.log.Info("a webhook is not in use any more", attrs...)
 }

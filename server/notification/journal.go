@@ -10,11 +10,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"packhouse/trust"
 )
 
 // Bounds of one endpoint's queue.
@@ -33,7 +34,7 @@ type segment struct {
 // journal is a queue on disk. What add wrote survives the end of the process; delivery is remembered by the cursor.
 type journal struct {
 	mu       sync.Mutex
-	dir      string
+	dir      queueDir
 	limit    int64 // bytes of a segment
 	most     int   // segments
 	segments []segment
@@ -46,72 +47,86 @@ type journal struct {
 
 const (
 	cursorFile     = "cursor"
+	mostCursor     = 1 << 10 // bytes
 	segmentPattern = "%08d.jsonl"
 )
 
-// openJournal opens the queue in a directory, which is created where it is missing. A line that a crash cut off is taken away.
-func openJournal(dir string, limit int64, most int) (*journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open queue of notifications: %w", err)
-	}
+// openJournal opens the queue in a directory, and makes the directory if it does not exist. It removes a line that a crash cut off.
+func openJournal(dir queueDir, limit int64, most int) (*journal, error) {
 	j := &journal{dir: dir, limit: limit, most: most}
-	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-	if err != nil {
-		return nil, fmt.Errorf("open queue of notifications: %w", err)
-	}
-	for _, name := range names {
-		number, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".jsonl"))
-		if err != nil {
-			continue // not ours
-		}
-		s, err := mend(name)
-		if err != nil {
-			return nil, fmt.Errorf("open queue of notifications: %w", err)
-		}
-		s.number = number
-		j.segments = append(j.segments, s)
-	}
-	slices.SortFunc(j.segments, func(a, b segment) int { return a.number - b.number })
-	if err := j.readCursor(); err != nil {
-		return nil, err
-	}
-	if len(j.segments) == 0 {
-		j.segments = []segment{{number: 1}}
-	}
-	last := j.segments[len(j.segments)-1]
-	if j.file, err = os.OpenFile(j.path(last.number), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+	if err := j.dir.within(j.open); err != nil {
 		return nil, fmt.Errorf("open queue of notifications: %w", err)
 	}
 	return j, nil
 }
 
-func (j *journal) path(number int) string {
-	return filepath.Join(j.dir, fmt.Sprintf(segmentPattern, number))
+// open reads the segments and the cursor, and opens the last segment for appending.
+func (j *journal) open(dir *trust.Dir) error {
+	names, err := dir.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		number, err := strconv.Atoi(strings.TrimSuffix(name, ".jsonl"))
+		if err != nil || !strings.HasSuffix(name, ".jsonl") {
+			continue // not a segment
+		}
+		s, err := mend(dir, name)
+		if err != nil {
+			return err
+		}
+		s.number = number
+		j.segments = append(j.segments, s)
+	}
+	slices.SortFunc(j.segments, func(a, b segment) int { return a.number - b.number })
+	if err := j.readCursor(dir); err != nil {
+		return err
+	}
+	if len(j.segments) == 0 {
+		j.segments = []segment{{number: 1}}
+	}
+	last := j.segments[len(j.segments)-1]
+	j.file, err = dir.OpenRegular(nameOf(last.number), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	return err
 }
 
+// nameOf returns the name of a segment.
+func nameOf(number int) string { return fmt.Sprintf(segmentPattern, number) }
+
 // mend counts the lines of a segment, and cuts off what follows the last whole one.
-func mend(name string) (segment, error) {
-	data, err := os.ReadFile(name)
+func mend(dir *trust.Dir, name string) (segment, error) {
+	f, err := dir.OpenRegular(name, os.O_RDWR, 0)
+	if err != nil {
+		return segment{}, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
 	if err != nil {
 		return segment{}, err
 	}
 	whole := int64(bytes.LastIndexByte(data, '\n') + 1)
 	if whole < int64(len(data)) {
-		if err := os.Truncate(name, whole); err != nil {
+		if err := f.Truncate(whole); err != nil {
 			return segment{}, err
 		}
 	}
 	return segment{bytes: whole, lines: bytes.Count(data[:whole], []byte{'\n'})}, nil
 }
 
-// readCursor finds where delivery has come to. A cursor that is missing or makes no sense begins anew: rather twice than never.
-func (j *journal) readCursor() error {
-	data, err := os.ReadFile(filepath.Join(j.dir, cursorFile))
+// readCursor reads up to where events were delivered. Without a cursor that makes sense, delivery starts with the first event: an event
+// is delivered twice rather than never.
+func (j *journal) readCursor(dir *trust.Dir) error {
+	f, err := dir.OpenRegular(cursorFile, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("open queue of notifications: %w", err)
+		return err
+	}
+	defer f.Close()
+	data, err := trust.ReadAtMost(f, mostCursor)
+	if err != nil {
+		return err
 	}
 	var number int
 	var offset int64
@@ -142,7 +157,10 @@ func (j *journal) readFirst(from, length int64) ([]byte, error) {
 	f := j.file
 	if len(j.segments) > 1 || f == nil {
 		var err error
-		if f, err = os.Open(j.path(j.segments[0].number)); err != nil {
+		if err = j.dir.within(func(dir *trust.Dir) error {
+			f, err = dir.OpenRegular(nameOf(j.segments[0].number), os.O_RDONLY, 0)
+			return err
+		}); err != nil {
 			return nil, fmt.Errorf("read queue of notifications: %w", err)
 		}
 		defer f.Close()
@@ -155,7 +173,8 @@ func (j *journal) readFirst(from, length int64) ([]byte, error) {
 }
 
 func (j *journal) removeFirst() error {
-	if err := os.Remove(j.path(j.segments[0].number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := j.dir.within(func(dir *trust.Dir) error { return dir.Remove(nameOf(j.segments[0].number)) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("shorten queue of notifications: %w", err)
 	}
 	j.segments, j.offset, j.skipped, j.ends = j.segments[1:], 0, 0, nil
@@ -192,10 +211,14 @@ func (j *journal) add(line []byte) (dropped int, err error) {
 // roll begins another segment, and drops the oldest where there are too many.
 func (j *journal) roll() (dropped int, err error) {
 	next := j.segments[len(j.segments)-1].number + 1
-	if err := os.MkdirAll(j.dir, 0o700); err != nil { // somebody may have removed it
-		return 0, fmt.Errorf("write queue of notifications: %w", err)
-	}
-	f, err := os.OpenFile(j.path(next), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, 0o600)
+	var f *os.File
+	err = j.dir.within(func(dir *trust.Dir) error {
+		if err := dir.Remove(nameOf(next)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		f, err = dir.OpenRegular(nameOf(next), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("write queue of notifications: %w", err)
 	}
@@ -253,15 +276,19 @@ func (j *journal) done(n int) error {
 	}
 	j.offset, j.skipped = j.ends[n-1], j.skipped+n
 	j.ends = j.ends[n:]
-	staged := filepath.Join(j.dir, cursorFile+".new")
-	if _, err := os.Lstat(j.path(j.segments[0].number)); len(j.segments) == 1 && errors.Is(err, fs.ErrNotExist) {
+	gone := false
+	err := j.dir.within(func(dir *trust.Dir) error {
+		there, err := dir.Exists(nameOf(j.segments[0].number))
+		if gone = err == nil && !there && len(j.segments) == 1; gone || err != nil {
+			return err
+		}
+		return dir.Replace(cursorFile, cursorFile+".new", fmt.Appendf(nil, "%d %d\n", j.segments[0].number, j.offset), 0o600)
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("write cursor of notifications: %w", err)
+	case gone:
 		return j.restore()
-	}
-	if err := os.WriteFile(staged, fmt.Appendf(nil, "%d %d\n", j.segments[0].number, j.offset), 0o600); err != nil {
-		return fmt.Errorf("write cursor of notifications: %w", err)
-	}
-	if err := os.Rename(staged, filepath.Join(j.dir, cursorFile)); err != nil {
-		return fmt.Errorf("write cursor of notifications: %w", err)
 	}
 	return nil
 }
@@ -313,11 +340,13 @@ func (j *journal) abandon() {
 	if !empty {
 		return
 	}
-	for _, s := range j.segments {
-		_ = os.Remove(j.path(s.number))
-	}
-	_ = os.Remove(filepath.Join(j.dir, cursorFile))
-	_ = os.Remove(j.dir) // unless something of others is in it
+	_ = j.dir.within(func(dir *trust.Dir) error {
+		for _, s := range j.segments {
+			_ = dir.Remove(nameOf(s.number))
+		}
+		return dir.Remove(cursorFile)
+	})
+	j.dir.remove()
 }
 
 // directoryOf is the name of an endpoint's directory: readable, and never two the same.

@@ -13,7 +13,7 @@ func TestJournal(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *journal {
 		t.Helper()
-		j, err := openJournal(dir, 20, 3)
+		j, err := openJournal(queueAt(t, dir), 20, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func FuzzCursor(f *testing.F) {
 		dir := t.TempDir()
 		_ = os.WriteFile(filepath.Join(dir, cursorFile), []byte(cursor), 0o600)
 		_ = os.WriteFile(filepath.Join(dir, "00000001.jsonl"), []byte(content), 0o600)
-		j, err := openJournal(dir, 1<<10, 3)
+		j, err := openJournal(queueAt(t, dir), 1<<10, 3)
 		if err != nil {
 			t.Fatal(err)
 		}

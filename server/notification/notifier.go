@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 // Options is what a notifier is made of.
 type Options struct {
 	Config config.Notifications
-	Dir    string // of the queues; empty: they are in memory
+	Dir    string // of the store that the queues are in; empty: they are in memory
+	Below  string // the directory of the queues below Dir, with slashes; empty: Dir itself. No link is followed in it
 	// Records keeps what is not delivered at once, for this process and others; nil: Dir does, or nothing.
 	Records Records
 	Log     *slog.Logger
@@ -29,7 +30,8 @@ type Options struct {
 // Notifier delivers events to the endpoints of a configuration.
 type Notifier struct {
 	options Options
-	fleet   *fleet // nil: no queue is shared
+	root    *trust.Dir // Options.Dir; nil: the queues are in memory
+	fleet   *fleet     // nil: no queue is shared
 	log     *slog.Logger
 
 	mu        sync.RWMutex
@@ -71,8 +73,18 @@ func Open(o Options) (*Notifier, error) {
 	if o.Records != nil {
 		n.fleet = newFleet(o.Records, o.Log)
 	}
+	if o.Dir != "" {
+		root, err := openQueues(o.Dir)
+		if err != nil {
+			return nil, err
+		}
+		n.root = root
+	}
 	change, err := n.Prepare(o.Config)
 	if err != nil {
+		if n.root != nil {
+			_ = n.root.Close()
+		}
 		return nil, err
 	}
 	change.Commit()
@@ -80,20 +92,37 @@ func Open(o Options) (*Notifier, error) {
 	return n, nil
 }
 
-// tellForgotten names queues on disk that no endpoint delivers from: one was removed, renamed or disabled. They stay, as what is in them
-// may be wanted when the endpoint comes back.
+// tellForgotten logs the queues on disk that no endpoint delivers from: one was removed, renamed or disabled. They stay, since the
+// endpoint may come back.
 func (n *Notifier) tellForgotten() {
-	entries, err := os.ReadDir(n.options.Dir)
-	if n.options.Dir == "" || err != nil {
+	if n.root == nil {
 		return
 	}
+	dir := n.root
+	if n.options.Below != "" {
+		below, err := n.root.Sub(n.options.Below)
+		if err != nil {
+			return
+		}
+		defer below.Close()
+		dir = below
+	}
+	names, err := dir.Names()
+	if err != nil {
+		return
+	}
+	slices.Sort(names)
 	used := map[string]bool{}
 	for _, e := range n.endpoints {
 		used[directoryOf(e.name)] = true
 	}
-	for _, entry := range entries {
-		if entry.IsDir() && !used[entry.Name()] {
-			n.log.Info("a queue of events belongs to no webhook that is in use; remove it if none comes back", "directory", filepath.Join(n.options.Dir, entry.Name()))
+	for _, name := range names {
+		if used[name] {
+			continue
+		}
+		if queue, err := dir.Sub(name); err == nil {
+			_ = queue.Close()
+			n.log.Info("a queue of events belongs to no webhook that is in use; remove it if none comes back", "directory", dir.Entry(name))
 		}
 	}
 }

@@ -130,7 +130,7 @@ func TestRetryAfter(t *testing.T) {
 // TestDamagedEntry: an event that a disk has damaged spoils none beside it, whatever a receiver says to what it cannot read.
 func TestDamagedEntry(t *testing.T) {
 	dir := t.TempDir()
-	j, err := openJournal(filepath.Join(dir, directoryOf("hook")), segmentBytes, maxSegments)
+	j, err := openJournal(queueAt(t, filepath.Join(dir, directoryOf("hook"))), segmentBytes, maxSegments)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestRemovedQueue(t *testing.T) {
 	for _, segments := range []int{1, 3} {
 		t.Run(fmt.Sprint(segments), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "queue")
-			j, err := openJournal(dir, 20, 10)
+			j, err := openJournal(queueAt(t, dir), 20, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,7 +199,7 @@ func TestRemovedQueue(t *testing.T) {
 			if err := j.close(); err != nil {
 				t.Fatal(err)
 			}
-			if j, err = openJournal(dir, 20, 10); err != nil {
+			if j, err = openJournal(queueAt(t, dir), 20, 10); err != nil {
 				t.Fatal(err)
 			}
 			defer j.close()

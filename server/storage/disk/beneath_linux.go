@@ -30,11 +30,13 @@ func (d *osDisk) hasBeneath() bool {
 	return true
 }
 
+// openAt opens name below the root. It never waits for the other end of a named pipe, which the owner of the store may have put there.
 func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
+	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK
 	if !d.beneath {
-		return d.root.OpenFile(name, flags|unix.O_NOFOLLOW, fileMode)
+		return d.root.OpenFile(name, flags, fileMode)
 	}
-	fd, err := d.openBeneath(name, flags|unix.O_NOFOLLOW)
+	fd, err := d.openBeneath(name, flags)
 	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ELOOP) {
 		err = errAstray
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -136,4 +137,34 @@ func create(d Disk, name string) error {
 		f.Close()
 	}
 	return err
+}
+
+// TestNamedPipesDoNotBlock opens a pipe that nobody writes to, in each way: a call that waits keeps the test from ending.
+func TestNamedPipesDoNotBlock(t *testing.T) {
+	for _, way := range []string{"beneath", "root"} {
+		t.Run(way, func(t *testing.T) {
+			base := t.TempDir()
+			opened, err := OpenOS(base, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer opened.Close()
+			d := opened.(*osDisk)
+			d.beneath = d.beneath && way == "beneath"
+			for _, name := range []string{"pipe", "lock"} {
+				if err := syscall.Mkfifo(filepath.Join(base, name), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f, err := d.Open("pipe")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info, err := f.Stat(); err != nil || info.Regular {
+				t.Errorf("Stat of a named pipe: %+v, %v", info, err)
+			}
+			_ = f.Close()
+			_ = d.Own(t.Context(), "lock", Claim{ReadOnly: true})
+		})
+	}
 }

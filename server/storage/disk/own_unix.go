@@ -88,7 +88,7 @@ func (d *osDisk) unsettled(o *storage.OwnedError) bool {
 
 // announce shows the owner that this process waits. Nil if the owner cannot be told.
 func (d *osDisk) announce(name string) *os.File {
-	f, err := d.root.OpenFile(name+waitingSuffix, os.O_RDONLY, 0)
+	f, err := d.root.OpenFile(name+waitingSuffix, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (d *osDisk) Awaited(ctx context.Context) error {
 func (d *osDisk) acquire(name string, c Claim) error {
 	flags, how := os.O_RDWR|os.O_CREATE, syscall.LOCK_EX
 	if c.ReadOnly {
-		flags, how = os.O_RDONLY, syscall.LOCK_SH
+		flags, how = os.O_RDONLY|syscall.O_NONBLOCK, syscall.LOCK_SH // a named pipe in its place must not block
 	}
 	f, err := d.root.OpenFile(name, flags, fileMode)
 	if err != nil {

@@ -1,0 +1,113 @@
+package trust
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Make opens the directory with a name below d, and makes each part of it that does not exist. It returns an [*Error] if a part is a
+// symbolic link or another file, whoever made it.
+func (d *Dir) Make(name string, mode fs.FileMode) (*Dir, error) {
+	return d.walk(name, func(at *Dir, part string) error {
+		if err := at.Mkdir(part, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+// Sub opens the directory with a name below d. It returns an [*Error] if a part is a symbolic link or another file.
+func (d *Dir) Sub(name string) (*Dir, error) {
+	return d.walk(name, func(*Dir, string) error { return nil })
+}
+
+// walk calls prepare with each part of a name, and opens it.
+func (d *Dir) walk(name string, prepare func(at *Dir, part string) error) (*Dir, error) {
+	at := d
+	for part := range strings.SplitSeq(filepath.ToSlash(filepath.Clean(name)), "/") {
+		var next *Dir
+		err := prepare(at, part)
+		if err == nil {
+			next, err = at.sub(part)
+		}
+		if at != d {
+			_ = at.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// sub opens a directory in d.
+func (d *Dir) sub(name string) (*Dir, error) {
+	info, err := os.Lstat(d.Entry(name)) // for messages; openDir decides
+	if err != nil {
+		return nil, err
+	}
+	next, err := d.openDir(name)
+	if err != nil && !info.IsDir() {
+		return nil, notRegular(d.Entry(name), info)
+	}
+	return next, err
+}
+
+// OpenRegular opens an entry that is a regular file with a single name, and never waits for the other end of a pipe. The flags are those of
+// [os.OpenFile] without O_TRUNC. It returns an [*Error] if the entry is a symbolic link, a device, a pipe, or has further hard links.
+func (d *Dir) OpenRegular(name string, flags int, mode fs.FileMode) (*os.File, error) {
+	f, err := d.Open(name, flags, mode)
+	if err != nil {
+		if info, e := os.Lstat(d.Entry(name)); e == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			return nil, notRegular(d.Entry(name), info)
+		}
+		return nil, err
+	}
+	if err := verifyKind(f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Replace writes a file under a staged name and moves it to its name.
+func (d *Dir) Replace(name, staged string, data []byte, mode fs.FileMode) error {
+	if err := d.Remove(staged); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := d.Open(staged, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return d.Rename(staged, d, name)
+}
+
+// notRegular reports an entry that is not of the kind that it must be.
+func notRegular(path string, info fs.FileInfo) *Error {
+	kind := "a special file"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		kind = "a file"
+	case mode&fs.ModeSymlink != 0:
+		kind = "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		kind = "a socket"
+	case mode&fs.ModeDevice != 0:
+		kind = "a device"
+	}
+	expected := "a regular file"
+	if info.Mode().IsRegular() {
+		expected = "a directory"
+	}
+	return newError(path, info, "it is "+kind+", not "+expected, "remove it: rm "+quote(path))
+}
