@@ -120,6 +120,7 @@ func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, e
 	if w.closed || !own && !w.policy.AnyOwner {
 		w.at.fault = newError(path, info, "it is a symbolic link in the place of a file or directory",
 			"remove the link: rm "+quote(path))
+		w.at.fault.Foreign = !own
 		w.at.rest = append(w.at.rest, filepath.Base(path))
 		return todo, nil
 	}
@@ -150,7 +151,9 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 	uid, gid := owners(info)
 	switch mode := info.Mode(); {
 	case uid != 0 && uid != p.UID && !p.AnyOwner && !slices.Contains(p.Users, uid):
-		return newError(path, info, "it belongs to another user", p.fixOwner(path))
+		fault := newError(path, info, "it belongs to another user", p.fixOwner(path))
+		fault.Foreign = true
+		return fault
 	case mode.Perm()&0o022 == 0 || sticky:
 		return nil
 	case mode.Perm()&0o002 != 0:
@@ -163,12 +166,12 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 	return nil
 }
 
-// fixOwner returns the command that makes the acting user the owner of a path.
+// fixOwner returns what makes a path of another user usable for the acting user.
 func (p Policy) fixOwner(path string) string {
 	if p.UID == 0 {
 		return "chown root: " + quote(path)
 	}
-	return "run the command as the user that owns it, or, as root, chown " + fmt.Sprint(p.UID) + ": " + quote(path)
+	return "run the command as the user that owns it, or use a directory of your own"
 }
 
 func newError(path string, info fs.FileInfo, reason, fix string) *Error {

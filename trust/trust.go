@@ -33,6 +33,8 @@ type Error struct {
 	Mode   fs.FileMode // as [fs.FileInfo] has it
 	Reason string      // "it belongs to another user"
 	Fix    string      // a command, or an imperative sentence
+
+	Foreign bool // a user whom the policy does not allow owns Path, whatever its mode is
 }
 
 // Error returns the path, the reason, the owner and the mode. It does not include the fix.

@@ -88,10 +88,21 @@ func (a *app) home(dir string) string {
 
 const settingsFile = "packhouse.json"
 
-// readSettings reads what registry login kept. What the vendor's CLI kept counts where ours says nothing.
+// trustedHome returns an error if this user must not use a file in the directory with settings.
+func (a *app) trustedHome(dir, name string) error {
+	return trustedOwner(filepath.Join(a.home(dir), name), "name a directory of your own with --home")
+}
+
+// readSettings returns the settings that registry login stored, and those of the vendor's CLI where
+// there are none.
 func (a *app) readSettings(dir string) (*clientSettings, error) {
 	settings := &clientSettings{}
 	path := filepath.Join(a.home(dir), settingsFile)
+	for _, name := range []string{settingsFile, "config.json"} {
+		if err := a.trustedHome(dir, name); err != nil {
+			return nil, err
+		}
+	}
 	text, err := os.ReadFile(path) //nolint:gosec // the user's own file
 	if err == nil {
 		err = json.Unmarshal(text, settings)
@@ -234,13 +245,17 @@ func (a *app) trusted(home string, c connection) ([][]byte, error) {
 	return cas, nil
 }
 
-// credentialStore is where passwords are: docker's store, whose helpers are used. What the vendor's CLI kept is read too.
+// credentialStore returns the store of passwords: docker's, with its credential helpers. It falls back
+// to reading those that the vendor's CLI stored.
 func (a *app) credentialStore(home string) (credentials.Store, error) {
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{AllowPlaintextPut: true, DetectDefaultNativeStore: true})
+	store, err := dockerStore()
 	if err != nil {
-		return nil, withHint(fmt.Errorf("open docker's configuration: %w", err), "$DOCKER_CONFIG names another directory")
+		return nil, err
 	}
 	theirs := filepath.Join(a.home(home), "config.json")
+	if err := a.trustedHome(home, "config.json"); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(theirs); err != nil {
 		return store, nil
 	}

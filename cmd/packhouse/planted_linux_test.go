@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -30,6 +31,7 @@ type planted struct {
 	t                              *testing.T
 	program                        string
 	root, home, dir, system, theft string
+	cwd                            string // current directory of commands; empty: the root
 }
 
 // newPlanted makes an installation with a backup, as root.
@@ -179,7 +181,7 @@ func (s *planted) run(uid int, args ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, s.program, args...) //nolint:gosec // the test's own
-	command.Dir = "/"
+	command.Dir = cmp.Or(s.cwd, "/")
 	command.Env = []string{
 		"HOME=" + s.home, "PATH=/nonexistent", raceOptions + "=atexit_sleep_ms=0",
 	}

@@ -124,7 +124,7 @@ func (a *app) warnPlaintext(settings *clientSettings, server string) {
 	if settings.WarnedPlaintext {
 		return
 	}
-	docker, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	docker, err := dockerStore()
 	if err != nil {
 		return // the password was stored a moment ago
 	}
