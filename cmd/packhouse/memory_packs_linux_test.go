@@ -168,6 +168,7 @@ func TestMemory(t *testing.T) {
 	for _, kind := range []string{"20,000 files", "charts", "values images", "readme table", "many readmes"} {
 		t.Run("32 at once/"+kind, func(t *testing.T) { memoryOfManyAtOnce(t, binary, hostile[kind]) })
 	}
+	t.Run("referrers", func(t *testing.T) { memoryOfReferrers(t, binary) })
 	t.Run("220 ordinary packs", func(t *testing.T) { memoryOfOrdinaryPacks(t, binary) })
 }
 

@@ -1,19 +1,11 @@
 package registry
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 
 	"packhouse/server/auth"
-	"packhouse/server/manifest"
-	"packhouse/server/reference"
 	"packhouse/server/route"
-	"packhouse/server/storage"
 )
 
 // listTags lists the tags of a repository (end-8).
@@ -81,99 +73,4 @@ func appendString(to []byte, s string) []byte {
 	to = append(to, '"')
 	to = append(to, s...)
 	return append(to, '"')
-}
-
-// listReferrers lists the manifests whose subject is a digest, known or not, as an index (end-12). It is cut into pages that fit the limit of
-// manifests, because clients read it as one.
-func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
-	req := grant.Request
-	entries, err := g.referrers(r.Context(), req)
-	if err != nil && !errors.Is(err, storage.ErrRepositoryUnknown) {
-		return err
-	}
-	slices.SortFunc(entries, func(a, b manifest.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
-
-	query := url.Values{}
-	if req.ArtifactType != "" {
-		w.Header().Set("Oci-Filters-Applied", "artifactType")
-		query.Set("artifactType", req.ArtifactType)
-	}
-	page, err := cut(entries, req.Page.N)
-	if err != nil {
-		return err
-	}
-	if len(page) > 0 && len(page) < len(entries) {
-		route.Next(w.Header(), g.location(req.Repository, "referrers", req.Digest.String()), query, req.Page.N, entries[len(page)-1].Digest.String())
-	}
-	content, err := json.Marshal(struct {
-		SchemaVersion int               `json:"schemaVersion"`
-		MediaType     string            `json:"mediaType"`
-		Manifests     []json.RawMessage `json:"manifests"`
-	}{2, manifest.OCIIndex, page})
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, r, manifest.OCIIndex, content)
-}
-
-// referrers returns what may be on a page, and at least one more where there is one.
-func (g *Registry) referrers(ctx context.Context, req route.Request) ([]manifest.Descriptor, error) {
-	unwanted := func(d manifest.Descriptor) bool {
-		return req.ArtifactType != "" && d.ArtifactType != req.ArtifactType || d.Digest.String() <= req.Page.Last
-	}
-	pages, able := g.o.Store.(storage.ReferrerPages)
-	if !able {
-		all, err := g.o.Store.Referrers(ctx, req.Repository, req.Digest)
-		return slices.DeleteFunc(slices.Clone(all), unwanted), err
-	}
-	last, err := reference.ParseDigest(req.Page.Last)
-	if err != nil {
-		last = "" // where something that is no digest would come is left to unwanted
-	}
-	var entries []manifest.Descriptor
-	for size := 0; ; {
-		n := referrersAtOnce
-		if req.Page.N >= 0 {
-			n = min(n, req.Page.N+1-len(entries))
-		}
-		page, next, err := pages.ReferrersAfter(ctx, req.Repository, req.Digest, last, n)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range slices.DeleteFunc(page, unwanted) {
-			content, err := json.Marshal(d)
-			if err != nil {
-				return nil, err
-			}
-			size += len(content)
-			entries = append(entries, d)
-		}
-		if next == "" || size > manifest.MaxSize || req.Page.N >= 0 && len(entries) > req.Page.N {
-			return entries, nil
-		}
-		last = next
-	}
-}
-
-// referrersAtOnce is how many referrers are asked for at once.
-const referrersAtOnce = 1000
-
-// cut encodes the entries that one page holds: n of them, or as many as fit the size of a manifest, but always one.
-func cut(entries []manifest.Descriptor, n int) ([]json.RawMessage, error) {
-	page, size := []json.RawMessage{}, 256 // what stands around them
-	for _, d := range entries {
-		if n >= 0 && len(page) == n {
-			break
-		}
-		content, err := json.Marshal(d)
-		if err != nil {
-			return nil, err
-		}
-		size += len(content) + 1
-		if size > manifest.MaxSize && len(page) > 0 {
-			break
-		}
-		page = append(page, content)
-	}
-	return page, nil
 }

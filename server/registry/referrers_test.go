@@ -14,6 +14,7 @@ import (
 	"packhouse/server/manifest"
 	"packhouse/server/reference"
 	"packhouse/server/registry"
+	"packhouse/server/storage"
 )
 
 // pagingDouble hands out its referrers in pages, of which each second entry is on record and is none any more.
@@ -27,17 +28,21 @@ func (s *pagingDouble) Referrers(context.Context, reference.Repository, digest.D
 }
 
 // ReferrersAfter implements storage.ReferrerPages.
-func (s *pagingDouble) ReferrersAfter(_ context.Context, _ reference.Repository, _, last digest.Digest, n int) ([]manifest.Descriptor, digest.Digest, error) {
+func (s *pagingDouble) ReferrersAfter(_ context.Context, _ reference.Repository, _, last digest.Digest, n, _ int) ([]storage.Referrer, digest.Digest, error) {
 	from := slices.IndexFunc(s.refs, func(d manifest.Descriptor) bool { return d.Digest > last })
 	if from < 0 {
 		return nil, "", nil
 	}
 	on := s.refs[from:min(from+n, len(s.refs))]
 	s.read += len(on)
-	var page []manifest.Descriptor
+	var page []storage.Referrer
 	for i, d := range on {
 		if (from+i)%2 == 0 {
-			page = append(page, d)
+			content, err := json.Marshal(d)
+			if err != nil {
+				return nil, "", err
+			}
+			page = append(page, storage.Referrer{Digest: d.Digest, ArtifactType: d.ArtifactType, Content: content})
 		}
 	}
 	if from+len(on) == len(s.refs) {

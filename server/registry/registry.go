@@ -65,8 +65,9 @@ type Options struct {
 
 // Registry answers granted requests. It has no state of its own.
 type Registry struct {
-	o     Options
-	large *semaphore.Weighted // bytes of large manifests that are parsed and stored at once
+	o        Options
+	large    *semaphore.Weighted // bytes of large manifests that are parsed and stored at once
+	listings *semaphore.Weighted // large listings of referrers that are read at once
 }
 
 // New returns a registry over o.Store.
@@ -86,7 +87,7 @@ func New(o Options) *Registry {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
-	return &Registry{o: o, large: semaphore.NewWeighted(largeBudget)}
+	return &Registry{o: o, large: semaphore.NewWeighted(largeBudget), listings: semaphore.NewWeighted(largeListings)}
 }
 
 // OverwriteRule lets whoever may push move tags, but for the versions of packs: Palette remembers the digest behind a version, so only an

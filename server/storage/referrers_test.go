@@ -8,7 +8,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"packhouse/server/manifest"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
 )
@@ -20,7 +19,7 @@ type twoAtOnce struct {
 	broken  digest.Digest // a page that starts after this one cannot be read
 }
 
-func (e twoAtOnce) ReferrersAfter(_ context.Context, _ reference.Repository, _, last digest.Digest, n int) (page []manifest.Descriptor, next digest.Digest, err error) {
+func (e twoAtOnce) ReferrersAfter(_ context.Context, _ reference.Repository, _, last digest.Digest, n, _ int) (page []storage.Referrer, next digest.Digest, err error) {
 	if last != "" && last == e.broken {
 		return nil, "", errors.New("list referrers: broken")
 	}
@@ -28,7 +27,7 @@ func (e twoAtOnce) ReferrersAfter(_ context.Context, _ reference.Repository, _, 
 	to := min(from+min(n, 2), len(e.entries))
 	for _, d := range e.entries[from:to] {
 		if !e.gone[d] {
-			page = append(page, manifest.Descriptor{Digest: d})
+			page = append(page, storage.Referrer{Digest: d, Content: []byte(`{"digest":"` + string(d) + `"}`)})
 		}
 	}
 	if to < len(e.entries) {

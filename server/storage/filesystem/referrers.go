@@ -38,9 +38,8 @@ type scanned struct {
 }
 
 const (
-	scannedFile  = "scanned"
-	mostReferrer = 6*manifest.MaxSize + 64<<10 // of a descriptor with its annotations: each byte may take six as JSON
-	mostScanned  = 16 << 10                    // repositories remembered at once
+	scannedFile = "scanned"
+	mostScanned = 16 << 10 // repositories remembered at once
 )
 
 func newReferrerIndex(s *Store) *referrerIndex {
@@ -176,8 +175,11 @@ func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d dige
 // referrersAtOnce is how many entries are read for one page at most.
 const referrersAtOnce = 1000
 
-// ReferrersAfter implements storage.ReferrerPages: the names in one directory, and for each entry of the page a look at the link and at the entry.
-func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d, last digest.Digest, n int) ([]manifest.Descriptor, digest.Digest, error) {
+// ReferrersAfter implements storage.ReferrerPages. It lists the names in one directory and reads the link and the record
+// of each entry of the page.
+func (s *Store) ReferrersAfter(
+	ctx context.Context, repo reference.Repository, d, last digest.Digest, n, size int,
+) ([]storage.Referrer, digest.Digest, error) {
 	name := repo.String()
 	if err := s.referrers.refresh(ctx, name); err != nil {
 		return nil, "", err
@@ -187,30 +189,21 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 	if err != nil {
 		return nil, "", fmt.Errorf("list referrers: %w", err)
 	}
-	page := []manifest.Descriptor{}
-	for _, r := range entries {
+	page := []storage.Referrer{}
+	for i, r := range entries {
 		if err := ctx.Err(); err != nil {
 			return nil, "", err
 		}
-		_, _, ok, err := s.linked(revisionDir(name, r), r)
-		if err != nil {
+		found, err := s.referrer(name, d, r, size)
+		switch {
+		case errors.Is(err, storage.ErrPageTooSmall) && i > 0:
+			return page, entries[i-1], nil
+		case err != nil:
 			return nil, "", fmt.Errorf("list referrers: %w", err)
+		case found != nil:
+			size -= len(found.Content)
+			page = append(page, *found)
 		}
-		if !ok {
-			continue
-		}
-		var desc manifest.Descriptor
-		body, err := s.read(dir+"/"+flat(r), mostReferrer)
-		if err == nil {
-			err = json.Unmarshal(body, &desc)
-		}
-		if err != nil || desc.Digest != r {
-			if desc, err = s.referrers.restore(name, d, r); err != nil {
-				s.log.Warn("leaving out a referrer: its record cannot be read", "name", dir+"/"+flat(r), "error", err)
-				continue
-			}
-		}
-		page = append(page, desc)
 	}
 	if !more {
 		return page, "", nil
@@ -218,30 +211,58 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 	return page, entries[len(entries)-1], nil
 }
 
+// referrer reads one entry of at most size bytes. It returns nil if the manifest is no longer in the repository or if no
+// record can be read.
+func (s *Store) referrer(repo string, subject, d digest.Digest, size int) (*storage.Referrer, error) {
+	_, _, ok, err := s.linked(revisionDir(repo, d), d)
+	if err != nil || !ok {
+		return nil, err
+	}
+	name := referrerPath(repo, subject, d)
+	if info, err := s.disk.Stat(name); err == nil && info.Size > int64(size) && info.Size <= storage.MostReferrer {
+		return nil, storage.ErrPageTooSmall
+	}
+	var found storage.Referrer
+	body, err := s.read(name, int64(max(0, size)))
+	if err == nil {
+		found, err = storage.ParseReferrer(d, body)
+	}
+	if err != nil {
+		if found, err = s.referrers.restore(repo, subject, d); err != nil {
+			s.log.Warn("leaving out a referrer: its record cannot be read", "name", name, "error", err)
+			return nil, nil //nolint:nilnil // neither a referrer nor an error
+		}
+	}
+	if len(found.Content) > size {
+		return nil, storage.ErrPageTooSmall
+	}
+	return &found, nil
+}
+
 // restore writes the record of a referrer again, from its manifest. A scan writes records without a sync, so a
 // power cut may leave them empty although the repository counts as scanned.
-func (x *referrerIndex) restore(repo string, subject, d digest.Digest) (desc manifest.Descriptor, err error) {
+func (x *referrerIndex) restore(repo string, subject, d digest.Digest) (storage.Referrer, error) {
 	stored, err := x.s.load(d)
 	if err != nil {
-		return desc, err
+		return storage.Referrer{}, err
 	}
 	m, err := manifest.Parse(stored.Content)
 	if err != nil {
-		return desc, err
+		return storage.Referrer{}, err
 	}
 	if m.Subject == nil || m.Subject.Digest != subject {
-		return desc, fmt.Errorf("manifest %s has another subject", d)
+		return storage.Referrer{}, fmt.Errorf("manifest %s has another subject", d)
 	}
 	body, err := storage.DescribeReferrer(d, int64(len(stored.Content)), m)
 	if err != nil {
-		return desc, err
+		return storage.Referrer{}, err
 	}
 	if !x.s.opt.ReadOnly {
 		if err := x.enter(repo, d, m, int64(len(stored.Content))); err != nil {
 			x.s.log.Debug("write the record of a referrer again", "repository", repo, "error", err)
 		}
 	}
-	return desc, json.Unmarshal(body, &desc)
+	return storage.ParseReferrer(d, body)
 }
 
 // namesAfter returns the first n digests that a directory names after one, in order, and whether others follow. It never holds more than twice as
@@ -327,7 +348,7 @@ func (x *referrerIndex) enter(repo string, d digest.Digest, m *manifest.Manifest
 	if err != nil {
 		return err
 	}
-	if now, err := x.s.read(name, mostReferrer); err == nil && bytes.Equal(now, body) {
+	if now, err := x.s.read(name, storage.MostReferrer); err == nil && bytes.Equal(now, body) {
 		return nil
 	}
 	c := x.s.begin()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/server/storage"
 	"packhouse/server/storage/filesystem"
 	"packhouse/server/storage/inmemory"
 	"packhouse/server/storage/storagetest"
@@ -44,7 +45,7 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := f.count()
-	page, next, err := s.ReferrersAfter(ctx, repo, subject.Digest, "", 7)
+	page, next, err := s.ReferrersAfter(ctx, repo, subject.Digest, "", 7, storage.MostReferrer)
 	if err != nil || next == "" || len(page) == 0 || len(page) > 7 {
 		t.Errorf("%d, next %q, %v", len(page), next, err)
 	}
@@ -54,7 +55,7 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 	for _, size := range []int{1, 7, all, 10 * all} {
 		seen, last, pages := map[digest.Digest]bool{}, digest.Digest(""), 0
 		for pages = 1; pages <= all+1; pages++ {
-			page, next, err := s.ReferrersAfter(ctx, repo, subject.Digest, last, size)
+			page, next, err := s.ReferrersAfter(ctx, repo, subject.Digest, last, size, storage.MostReferrer)
 			if err != nil || len(page) > size {
 				t.Fatalf("%d of %d, %v", len(page), size, err)
 			}

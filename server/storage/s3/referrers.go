@@ -2,9 +2,9 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -14,11 +14,9 @@ import (
 	"packhouse/server/storage"
 )
 
-// mostReferrer bounds a descriptor with its annotations, in bytes: each byte of those may take six as JSON.
-const mostReferrer = 6*manifest.MaxSize + 64<<10
-
-// cachedReferrer is what an entry holds, which follows from the digest of the referrer.
-type cachedReferrer struct{ descriptor manifest.Descriptor }
+// commonReferrer is the size in bytes up to which ReferrersAfter reads records in parallel. Larger ones it reads one by
+// one, so that a page never holds more than it returns and a few of these.
+const commonReferrer = 64 << 10
 
 // writeReferrer writes the entry of a manifest with a subject. It comes before the manifest's link, and counts only with it.
 func (s *Store) writeReferrer(ctx context.Context, repo string, d digest.Digest, size int64, m *manifest.Manifest) error {
@@ -37,8 +35,11 @@ func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d dige
 	return storage.AllReferrers(ctx, s, repo, d)
 }
 
-// ReferrersAfter implements storage.ReferrerPages: one listing, and for each entry of it a look at the link and, the first time, at the entry.
-func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d, last digest.Digest, n int) ([]manifest.Descriptor, digest.Digest, error) {
+// ReferrersAfter implements storage.ReferrerPages. It sends one listing and, for each entry of the page, a request for the
+// link and, the first time, one for the record.
+func (s *Store) ReferrersAfter(
+	ctx context.Context, repo reference.Repository, d, last digest.Digest, n, size int,
+) ([]storage.Referrer, digest.Digest, error) {
 	if err := s.awaitIndex(ctx); err != nil {
 		return nil, "", err
 	}
@@ -62,23 +63,33 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 		}
 		more, after = p.more, p.last
 	}
-	all := make([]*manifest.Descriptor, len(entries))
-	err := inParallel(ctx, len(entries), wide, func(ctx context.Context, i int) error {
-		_, _, ok, err := s.linked(ctx, revisionLink(name, entries[i]), entries[i])
-		if err != nil || !ok {
-			return err
+	page, from := []storage.Referrer{}, 0
+	for some := range slices.Chunk(entries, wide) {
+		all, err := s.someReferrers(ctx, name, prefix, some, size)
+		if err != nil {
+			return nil, "", err
 		}
-		all[i], err = s.referrer(ctx, prefix+flat(entries[i]), entries[i])
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	page := []manifest.Descriptor{}
-	for _, r := range all {
-		if r != nil {
-			page = append(page, *r)
+		for i, r := range all {
+			if r == nil {
+				continue
+			}
+			if r.Content == nil {
+				if r, err = s.referrer(ctx, prefix+flat(some[i]), some[i], size); err != nil {
+					return nil, "", err
+				}
+			}
+			switch {
+			case r == nil:
+			case r.Content != nil && len(r.Content) <= size:
+				size -= len(r.Content)
+				page = append(page, *r)
+			case from+i == 0:
+				return nil, "", storage.ErrPageTooSmall
+			default:
+				return page, entries[from+i-1], nil
+			}
 		}
+		from += len(some)
 	}
 	if !more {
 		return page, "", nil
@@ -86,20 +97,40 @@ func (s *Store) ReferrersAfter(ctx context.Context, repo reference.Repository, d
 	return page, entries[len(entries)-1], nil
 }
 
-// referrer reads an entry; nil where it cannot be read.
-func (s *Store) referrer(ctx context.Context, key string, d digest.Digest) (*manifest.Descriptor, error) {
+// someReferrers reads entries in parallel. The result holds nil for an entry that does not count, and a Referrer without
+// Content for a record that is larger than commonReferrer or size.
+func (s *Store) someReferrers(
+	ctx context.Context, repo, prefix string, entries []digest.Digest, size int,
+) ([]*storage.Referrer, error) {
+	all := make([]*storage.Referrer, len(entries))
+	err := inParallel(ctx, len(entries), wide, func(ctx context.Context, i int) error {
+		_, _, ok, err := s.linked(ctx, revisionLink(repo, entries[i]), entries[i])
+		if err != nil || !ok {
+			return err
+		}
+		all[i], err = s.referrer(ctx, prefix+flat(entries[i]), entries[i], min(size, commonReferrer))
+		return err
+	})
+	return all, err
+}
+
+// referrer reads an entry. It returns nil if the entry cannot be read, and a Referrer without Content if the record has
+// more than size bytes.
+func (s *Store) referrer(ctx context.Context, key string, d digest.Digest, size int) (*storage.Referrer, error) {
 	if c, ok := s.referrers.get(string(d)); ok {
-		return &c.descriptor, nil
+		return &c, nil
 	}
-	body, _, err := read(ctx, s.bucket, key, mostReferrer)
-	if errors.Is(err, errMissing) {
+	body, o, err := read(ctx, s.bucket, key, int64(max(0, size)))
+	switch {
+	case errors.Is(err, errMissing):
 		return nil, nil //nolint:nilnil // deleted meanwhile: there is no referrer and no error
-	}
-	var desc manifest.Descriptor
-	if err == nil {
-		if jerr := json.Unmarshal(body, &desc); jerr == nil && desc.Digest == d {
-			s.referrers.put(string(d), cachedReferrer{desc}, int64(len(body))+overhead)
-			return &desc, nil
+	case errors.Is(err, errTooLong) && o.size <= storage.MostReferrer:
+		return &storage.Referrer{Digest: d}, nil
+	case err == nil:
+		found, perr := storage.ParseReferrer(d, body)
+		if perr == nil {
+			s.referrers.put(string(d), found, int64(len(body))+overhead)
+			return &found, nil
 		}
 		err = errTooLong
 	}

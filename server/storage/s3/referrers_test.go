@@ -31,7 +31,7 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 	}
 	b.set(referrersPrefix("a", subject.Digest)+"zzz is no digest", []byte("x"))
 	before := b.counts["list"] + b.counts["head"] + b.counts["get"]
-	page, next, err := s.ReferrersAfter(t.Context(), repo, subject.Digest, "", 10)
+	page, next, err := s.ReferrersAfter(t.Context(), repo, subject.Digest, "", 10, storage.MostReferrer)
 	if err != nil || next == "" || len(page) == 0 || len(page) > 10 {
 		t.Errorf("%d, next %q, %v", len(page), next, err)
 	}
@@ -40,7 +40,7 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 	}
 	seen, last := map[digest.Digest]bool{}, digest.Digest("")
 	for range 1000 {
-		page, next, err := s.ReferrersAfter(t.Context(), repo, subject.Digest, last, 100)
+		page, next, err := s.ReferrersAfter(t.Context(), repo, subject.Digest, last, 100, storage.MostReferrer)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -101,7 +101,7 @@ type Store struct {
 	mostFacts   int64 // bytes that a survey holds in memory
 	mostSwept   int   // digests that a collection deletes between two surveys
 	manifests   *cache[cachedManifest]
-	referrers   *cache[cachedReferrer]
+	referrers   *cache[storage.Referrer]
 	verified    *cache[seen]   // digest → the data that was found good
 	damaged     *cache[found]  // digest → the data that was found bad
 	known       *cache[moment] // repository → when its entry of the index was written
@@ -155,7 +155,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	s.runs.turn, s.health.turn = make(turn, 1), make(turn, 1)
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
-	s.referrers = newCache[cachedReferrer](o.ManifestCache / 4)
+	s.referrers = newCache[storage.Referrer](o.ManifestCache / 4)
 	s.verified, s.damaged = newCache[seen](mostRemembered), newCache[found](mostRemembered/16)
 	s.known = newCache[moment](mostRemembered / 4)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
