@@ -25,6 +25,29 @@ func MoveCAKey(dir, target string, l *Lock) (string, error) {
 	return target, l.hold(dir, func() error { return moveCAKey(dir, target) })
 }
 
+// VerifyKeyTarget returns an error if [MoveCAKey] cannot move a key to target: something is there, or
+// its directory does not exist. Commands call it before they change anything.
+func VerifyKeyTarget(target string) error {
+	target, err := absolute(target)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(target); err == nil {
+		return errTargetExists(target)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	info, err := os.Stat(filepath.Dir(target))
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory", filepath.Dir(target))
+	}
+	return err
+}
+
+func errTargetExists(path string) error {
+	return fmt.Errorf("%s exists already: name a new file", path)
+}
+
 func moveCAKey(dir, target string) error {
 	source := filepath.Join(dir, filepath.FromSlash(CAKeyFile))
 	info, err := os.Lstat(source)
@@ -55,7 +78,7 @@ func moveCAKey(dir, target string) error {
 func createKeyFile(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: name a new file", path)
+		return errTargetExists(path)
 	}
 	if err != nil {
 		return err

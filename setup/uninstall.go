@@ -192,6 +192,19 @@ func RemoveStore(in *Installed) error {
 	return nil
 }
 
+// VerifyStoreRemoval returns an error if [RemoveStore] would refuse to remove the content of the
+// registry, because another user can replace a directory above it.
+func VerifyStoreRemoval(in *Installed) error {
+	for _, tree := range StoreTrees(in.Config) {
+		dir, _, err := in.places().policy().OpenParent(tree)
+		if err != nil {
+			return fmt.Errorf("remove content: %w", refuseUnsafe(err))
+		}
+		_ = dir.Close()
+	}
+	return nil
+}
+
 // PlannedTrees returns the directories with content in the storage directory that a plan configures, as [StoreTrees] does.
 func PlannedTrees(p *Plan) []string { return StoreTrees(p.config()) }
 

@@ -18,6 +18,18 @@ func (s *setupRun) moveCAKey(ctx context.Context, dir string) error {
 	return s.app.moveCAKey(ctx, dir, s.o.moveCAKey)
 }
 
+// verifyKeyTarget returns an error if the CA's key cannot be moved to the file that --move-ca-key names.
+// Without the flag, target is empty.
+func verifyKeyTarget(target string) error {
+	if target == "" {
+		return nil
+	}
+	if err := setup.VerifyKeyTarget(target); err != nil {
+		return usageError(withHint(fmt.Errorf("--move-ca-key: %w", err), "name a new file in a directory that exists"))
+	}
+	return nil
+}
+
 // moveCAKey moves the key of the private CA in dir to target and reports how to renew with it.
 func (a *app) moveCAKey(ctx context.Context, dir, target string) error {
 	dir, err := filepath.Abs(dir)

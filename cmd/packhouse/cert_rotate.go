@@ -56,6 +56,9 @@ command daily. The last line of output is "changed" or "unchanged".`,
 			if o.newCA && o.dropOldCA {
 				return usageError(errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
 			}
+			if err := verifyKeyTarget(o.moveCAKey); err != nil {
+				return err
+			}
 			decide := func(installed *setup.Installed, _ *change, _ bool) (string, error) {
 				if err := rotatable(installed); err != nil {
 					return "", err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"packhouse/server/admin"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
 )
@@ -66,6 +67,9 @@ func notLoaded(dir string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return afterChange(withHint(fmt.Errorf("the files are changed, but the running server has not loaded them: %w", err),
-		"packhouse reload --dir %s", setup.Shell(dir)))
+	remedy := "packhouse reload --dir " + setup.Shell(dir)
+	if errors.Is(err, admin.ErrUntrusted) {
+		remedy = untrustedRemedy(err) + "; then run " + remedy
+	}
+	return afterChange(withHint(fmt.Errorf("the files are changed, but the running server has not loaded them: %w", err), "%s", remedy))
 }

@@ -162,7 +162,7 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 		return o, fmt.Errorf("find directory: %w", err)
 	}
 	o.dir = dir
-	return o, nil
+	return o, verifyKeyTarget(o.moveCAKey)
 }
 
 func fileValues(input setup.Input) setup.Values {

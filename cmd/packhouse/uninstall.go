@@ -79,6 +79,9 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 		if err := installed.KeepsStore(); err != nil {
 			return keptStore(err)
 		}
+		if err := setup.VerifyStoreRemoval(installed); err != nil {
+			return err
+		}
 	}
 	a.showPlan(plan)
 	for _, tree := range trees {
