@@ -11,6 +11,7 @@ import (
 
 	"packhouse/server/auth"
 	"packhouse/server/config"
+	"packhouse/server/packview"
 	"packhouse/server/problem"
 	"packhouse/server/reference"
 	"packhouse/server/registry"
@@ -82,8 +83,8 @@ func (s *Server) addHandlers(st *state) error {
 		return err
 	}
 	st.registry = registry.New(registry.Options{
-		MayReferTo: mayReferTo,
-		Store:      s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
+		MayReferTo: mayReferTo, MayTag: packview.RefuseParent,
+		Store: s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
 		MayOverwrite: overwriting(c.Packs), OnEvent: s.tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})
 	return nil

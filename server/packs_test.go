@@ -250,6 +250,10 @@ func TestPackTags(t *testing.T) {
 		{"ci", "PUT", "/v1/a/tags/x", `{"target": "none"}`, 404, "MANIFEST_UNKNOWN"},
 		{"ci", "PUT", "/v1/a/tags/x", `{"target": "../x"}`, 400, "MANIFEST_INVALID"},
 		{"ci", "PUT", "/v1/a/tags/x", `{`, 400, "MANIFEST_INVALID"},
+		{"ci", "PUT", "/v1/a/tags/x", `{"Target": "stable"}`, 400, "MANIFEST_INVALID"},
+		{"ci", "PUT", "/v1/a/tags/x", `{"target": "stable", "TARGET": "none"}`, 400, "MANIFEST_INVALID"},
+		{"ci", "PUT", "/v1/a/tags/x", `{"target": "none", "target": "stable"}`, 400, "MANIFEST_INVALID"},
+		{"ci", "PUT", "/v1/a/tags/x", `{"target": "stable"} {}`, 400, "MANIFEST_INVALID"},
 		{"ci", "PUT", "/v1/a/tags/x", `{"target": "` + strings.Repeat("x", 5000) + `"}`, 413, "SIZE_INVALID"},
 		{"spectro", "PUT", "/v1/a/tags/x", `{"target": "stable"}`, 403, "DENIED"},
 		{"ci", "DELETE", "/v1/a/tags/stable", "", 403, "DENIED"},
@@ -306,6 +310,22 @@ func (s *packSite) pushOCI(repository, tag, title string, layer []byte) {
 "config":{"mediaType":"application/vnd.unknown.config.v1+json","digest":%q,"size":2},
 "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d,"annotations":{"org.opencontainers.image.title":%q}}]}`,
 		digestOf("{}"), digestOf(string(layer)), len(layer), title), 201)
+}
+
+// TestOCIClientsGiveNoParentTags pushes parent tags by /v2: packs refuse them as /v1 does, other repositories take them.
+func TestOCIClientsGiveNoParentTags(t *testing.T) {
+	s := newPackSite(t)
+	s.do("ci", "PUT", "/v1/a/archives/1.2.0", packOf(t, "a", "1.2.0"), 201)
+	content := s.do("ci", "GET", "/v2/spectro-packs/archive/a/manifests/1.2.0", nil, 200).body
+	manifests := "/v2/spectro-packs/archive/a/manifests/"
+	for _, path := range []string{"1.x", "1.2.x", "7.x", "LTS__1.x", digestOf(content) + "?tag=stable&tag=1.x"} {
+		if a := s.do("ci", "PUT", manifests+path, []byte(content), 409); !strings.Contains(a.body, "PARENT_TAG") {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+	s.do("ci", "PUT", manifests+"1.2.3.x", []byte(content), 201)
+	s.do("ci", "PUT", "/v2/team/app/manifests/1.x",
+		[]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`), 201)
 }
 
 // TestWhatIsNoPackIsMarked: an OCI push is taken as it is, and /v1 and the pages say why it is no pack.

@@ -84,7 +84,7 @@ var validationKeys = &key{name: "validation", kind: section, about: "Rules for p
 			},
 		}},
 		{
-			name: "indexes", kind: anything, status: noted, word: "an index is stored only if all of its manifests are; this section changes nothing",
+			name: "indexes", kind: anything, status: noted, word: "an index is stored whether or not all of its manifests are (a sparse index); this section changes nothing",
 			about: "Platforms that an index must hold.",
 		},
 	}},

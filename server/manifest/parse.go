@@ -212,6 +212,11 @@ func parseDescriptor(where string, raw []byte) (Descriptor, error) {
 	if o == nil {
 		return Descriptor{}, refuse(ErrDescriptor, "%s: a descriptor is a JSON object", where)
 	}
+	return o.toDescriptor(where)
+}
+
+// toDescriptor decodes an object that is a descriptor. Errors begin with where.
+func (o object) toDescriptor(where string) (Descriptor, error) {
 	var d Descriptor
 	var name string
 	size := int64(-1)

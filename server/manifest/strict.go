@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/base64"
+	"io"
 	"slices"
 	"unicode"
 )
@@ -49,6 +51,19 @@ func ParsePushed(content []byte) (*Manifest, error) {
 	return m, nil
 }
 
+// CheckObject refuses a JSON object that readers could understand in two ways, by the rules of ParsePushed: a repeated
+// key, keys that differ in case only, and a known key in another case. The error is an *Error.
+func CheckObject(content []byte, known ...string) error {
+	if err := checkSyntax(content); err != nil {
+		return err
+	}
+	keys := make([][]byte, len(known))
+	for i, key := range known {
+		keys[i] = []byte(key)
+	}
+	return checkKeys("", members(content[blank(content, 0):]), keys)
+}
+
 func checkDescriptors(where string, raw []byte) error {
 	all, _ := elements(raw)
 	for _, element := range all {
@@ -64,10 +79,38 @@ func checkDescriptor(where string, raw []byte) error {
 	if err := checkKeys(where+".", all, descriptorKeys); err != nil {
 		return err
 	}
-	for _, member := range all {
-		if string(member.key) == "platform" {
-			return checkKeys(where+".platform.", members(member.value), platformKeys)
+	if platform := object(all).get("platform"); platform != nil {
+		if err := checkKeys(where+".platform.", members(platform), platformKeys); err != nil {
+			return err
 		}
+	}
+	return checkData(where, all)
+}
+
+// checkData refuses embedded content that is not what the descriptor names (image-spec, "Embedded Content"): a client
+// that takes it as it is would read other bytes than one that fetches the digest.
+func checkData(where string, descriptor object) error {
+	raw := descriptor.get("data")
+	if raw == nil {
+		return nil
+	}
+	d, err := descriptor.toDescriptor(where)
+	if err != nil {
+		return err
+	}
+	if raw[0] != '"' {
+		return refuse(ErrDescriptor, "%s.data: embedded content is a string of base64", where)
+	}
+	text := unquoted(raw)
+	hash := d.Digest.Algorithm().Digester()
+	size, err := io.Copy(hash.Hash(), base64.NewDecoder(base64.StdEncoding.Strict(), bytes.NewReader(text)))
+	switch {
+	case err != nil || bytes.ContainsAny(text, "\r\n"):
+		return refuse(ErrDescriptor, "%s.data: embedded content is a string of base64", where)
+	case size != d.Size:
+		return refuse(ErrDescriptor, "%s.data: embedded content has %d bytes, but size is %d", where, size, d.Size)
+	case hash.Digest() != d.Digest:
+		return refuse(ErrDescriptor, "%s.data: embedded content has digest %s, not %s", where, hash.Digest(), d.Digest)
 	}
 	return nil
 }

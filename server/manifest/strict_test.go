@@ -51,6 +51,38 @@ func TestParsePushed(t *testing.T) {
 	}
 }
 
+// TestEmbeddedContent pushes descriptors with data: it must be the content that digest and size name.
+func TestEmbeddedContent(t *testing.T) {
+	const empty = `"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2`
+	for _, tc := range []struct{ name, descriptor, words string }{
+		{"the content", empty + `,"data":"e30="`, ""},
+		{"null", empty + `,"data":null`, ""},
+		{"with escapes", empty + `,"data":"\u0065\u00330="`, ""},
+		{"other content", empty + `,"data":"W10="`, "digest"},
+		{"too short", empty + `,"data":""`, "0 bytes"},
+		{"too long", empty + `,"data":"e30K"`, "3 bytes"},
+		{"no base64", empty + `,"data":"{}"`, "base64"},
+		{"without padding", empty + `,"data":"e30"`, "base64"},
+		{"bits behind the end", empty + `,"data":"e31="`, "base64"},
+		{"a line break", empty + `,"data":"e30=\n"`, "base64"},
+		{"the URL alphabet", `"digest":"` + hexA + `","size":3,"data":"____"`, "base64"},
+		{"no string", empty + `,"data":["e30="]`, "base64"},
+		{"an object", empty + `,"data":{}`, "base64"},
+	} {
+		for where, content := range map[string]string{
+			"config":    `{"schemaVersion":2,"config":{%s}}`,
+			"layers":    `{"schemaVersion":2,` + configA + `,"layers":[` + layerB + `,{%s}]}`,
+			"manifests": `{"schemaVersion":2,"manifests":[{%s}]}`,
+			"subject":   `{"schemaVersion":2,` + configA + `,"subject":{%s}}`,
+		} {
+			_, err := ParsePushed([]byte(strings.Replace(content, "%s", tc.descriptor, 1)))
+			if tc.words == "" && err != nil || tc.words != "" && (!errors.Is(err, ErrDescriptor) || !strings.Contains(err.Error(), tc.words)) {
+				t.Errorf("%s in %s: %v, want %q", tc.name, where, err, tc.words)
+			}
+		}
+	}
+}
+
 // FuzzFold holds fold against the comparison that encoding/json makes.
 func FuzzFold(f *testing.F) {
 	f.Add("layers", "Layers")

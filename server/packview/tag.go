@@ -1,6 +1,7 @@
 package packview
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -25,7 +26,7 @@ const longestTarget = 4 << 10
 // writeTag gives a version another tag.
 func (v *View) writeTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, req := r.Context(), grant.Request
-	if err := refuseParent(req.Tag); err != nil {
+	if err := RefuseParent(req.Tag); err != nil {
 		return err
 	}
 	target, err := readTarget(w, r)
@@ -77,7 +78,7 @@ func readTarget(w http.ResponseWriter, r *http.Request) (route.Request, error) {
 		Target string `json:"target"`
 	}
 	bad := problem.New(http.StatusBadRequest, problem.ManifestInvalid, `the body is {"target": "…"}, with a tag, a parent tag or the digest of a manifest`)
-	if err := json.Unmarshal(content, &body); err != nil {
+	if err := cmp.Or(manifest.CheckObject(content, "target"), json.Unmarshal(content, &body)); err != nil {
 		return route.Request{}, bad.Because(err)
 	}
 	var target route.Request
@@ -125,7 +126,7 @@ func (v *View) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	if errors.Is(err, storage.ErrTagUnknown) {
 		tags, failed := v.Tags(ctx, req.Repository)
 		if _, stands := packs.ResolveTag(tags, req.Tag.String()); failed == nil && stands && !slices.Contains(tags, req.Tag.String()) {
-			return refuseParent(req.Tag)
+			return RefuseParent(req.Tag)
 		}
 	}
 	if err != nil {
@@ -136,8 +137,8 @@ func (v *View) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	return nil
 }
 
-// refuseParent refuses to change a parent tag, which is computed.
-func refuseParent(tag reference.Tag) error {
+// RefuseParent refuses to give or delete a tag that has the form of a parent tag, because parent tags are computed.
+func RefuseParent(tag reference.Tag) error {
 	if t, err := packs.ParseTag(tag.String()); err != nil || !t.IsParent() {
 		return nil //nolint:nilerr // what is no pack's tag is no parent
 	}

@@ -15,6 +15,7 @@ import (
 	"packhouse/server/manifest"
 	"packhouse/server/problem"
 	"packhouse/server/reference"
+	"packhouse/server/route"
 	"packhouse/server/storage"
 )
 
@@ -71,6 +72,9 @@ func (g *Registry) findManifest(ctx context.Context, grant auth.Grant) (storage.
 // writeManifest stores a manifest and moves tags to it (end-7).
 func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
+	if err := g.checkTags(req); err != nil {
+		return err
+	}
 	content, err := readManifestBody(w, r)
 	if err != nil {
 		return err
@@ -160,6 +164,22 @@ func readManifestBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, problem.New(http.StatusBadRequest, problem.ManifestInvalid, "the body ended early: push the manifest again").Because(err)
 	}
 	return content, nil
+}
+
+// checkTags refuses tags that the repository of a pack cannot have.
+func (g *Registry) checkTags(req route.Request) error {
+	if _, _, pack := req.Repository.Pack(); !pack || g.o.MayTag == nil {
+		return nil
+	}
+	for _, tag := range append([]reference.Tag{req.Tag}, req.Tags...) {
+		if tag.IsZero() {
+			continue
+		}
+		if err := g.o.MayTag(tag); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkType refuses a Content-Type that is not what the bytes say they are: it is not stored, and a client that trusts the header would

@@ -51,6 +51,9 @@ type Options struct {
 	// Nil: OverwriteRule.
 	MayOverwrite func(g auth.Grant, tag reference.Tag, old digest.Digest) error
 
+	// MayTag decides whether a tag may be given in the repository of a pack. Nil: every tag may.
+	MayTag func(tag reference.Tag) error
+
 	// MayReferTo decides whether a manifest may hold a URL from which clients fetch content. Nil: every
 	// URL is accepted.
 	MayReferTo func(url string) error
