@@ -34,9 +34,6 @@ type ListedVersion struct {
 	Problem    string    `json:"problem,omitempty"` // why it is no pack
 }
 
-// maxListing bounds how many pages of a listing are asked for.
-const maxListing = 1000
-
 // concurrency is how many requests of a listing are under way at once.
 const concurrency = 4
 
@@ -49,17 +46,15 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 	r.Client, r.PlainHTTP = c.auth, c.plain
 	prefix := Repository(c.base, "") + "/"
 	var names []string
-	pages := 0
-	err = r.Repositories(ctx, "", func(repositories []string) error {
+	catalog := c.newPaging("its catalog")
+	err = r.Repositories(ctx, "", func(page []string) error {
+		repositories, err := catalog.next(page)
 		for _, repository := range repositories {
 			if name, ok := strings.CutPrefix(repository, prefix); ok && packName.MatchString(name) {
 				names = append(names, name)
 			}
 		}
-		if pages++; pages >= maxListing {
-			return errors.New("the catalog does not end")
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		var answer *errcode.ErrorResponse
@@ -75,7 +70,7 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 		if err != nil {
 			return err
 		}
-		tags, err := listTags(ctx, repository)
+		tags, err := c.listTags(ctx, repository)
 		if isNotFound(err) { // it went while it was listed
 			err = nil
 		}
@@ -117,7 +112,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, er
 	if err != nil {
 		return nil, err
 	}
-	tags, err := listTags(ctx, repository)
+	tags, err := c.listTags(ctx, repository)
 	if err == nil && len(tags) == 0 {
 		err = errdef.ErrNotFound
 	}
@@ -156,20 +151,18 @@ func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, er
 	return versions, nil
 }
 
-// listTags lists the tags of a repository, by group and version.
-func listTags(ctx context.Context, repository *remote.Repository) ([]string, error) {
+// listTags returns the tags of a repository, by group and version.
+func (c *Client) listTags(ctx context.Context, repository *remote.Repository) ([]string, error) {
 	tags := []string{}
-	pages := 0
+	pages := c.newPaging("the tags of " + repository.Reference.Repository)
 	err := repository.Tags(ctx, "", func(page []string) error {
-		for _, tag := range page {
+		fresh, err := pages.next(page)
+		for _, tag := range fresh {
 			if _, err := ParseTag(tag); err == nil {
 				tags = append(tags, tag)
 			}
 		}
-		if pages++; pages >= maxListing {
-			return errors.New("the list of tags does not end")
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -166,7 +166,7 @@ func (c *Client) find(ctx context.Context, ref Reference) (*remote.Repository, *
 			return repository, artifact, ref.Tag, err
 		}
 	}
-	tags, err := listTags(ctx, repository)
+	tags, err := c.listTags(ctx, repository)
 	if err != nil {
 		return nil, nil, "", notThere(err, ref.Name, nil)
 	}
