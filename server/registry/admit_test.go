@@ -2,12 +2,14 @@ package registry_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"packhouse/server/auth"
 	"packhouse/server/manifest"
@@ -74,4 +76,70 @@ func TestLargeManifestsTakeTurns(t *testing.T) {
 			t.Errorf("%d of 9 pushes succeed", n)
 		}
 	})
+}
+
+// stream is a body that the test sends.
+type stream struct {
+	io.Reader
+	began *atomic.Int32
+	once  sync.Once
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	s.once.Do(func() { s.began.Add(1) })
+	return s.Reader.Read(p)
+}
+
+// TestLargeBodiesAreReadInTurn pushes 60 large manifests whose clients send nothing: the server reads eight of them, and
+// a small manifest does not wait. A client that sends slowly loses its place after 30 seconds.
+func TestLargeBodiesAreReadInTurn(t *testing.T) {
+	for name, length := range map[string]int64{"with length": manifest.MaxSize, "chunked": -1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := registry.New(registry.Options{Store: &slowStore{}})
+				var began, status atomic.Int32
+				var pushes sync.WaitGroup
+				push := func(body io.Reader, length int64) {
+					req, _ := parse(t, "PUT", "/v2/a/manifests/v1")
+					r, err := http.NewRequestWithContext(t.Context(), "PUT", "/v2/a/manifests/v1", body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					r.ContentLength = length
+					pushes.Go(func() { status.Store(int32(serve(t, g, auth.Grant{Request: req}, r).Code)) }) //nolint:gosec // a status
+				}
+				var sent []*io.PipeWriter
+				for range 60 {
+					from, to := io.Pipe()
+					sent = append(sent, to)
+					if length < 0 { // counts what follows the first 256 KiB
+						push(io.MultiReader(strings.NewReader(strings.Repeat(" ", 256<<10)), &stream{Reader: from, began: &began}), length)
+					} else {
+						push(&stream{Reader: from, began: &began}, length)
+					}
+				}
+				synctest.Wait()
+				if n := began.Load(); n != 8 {
+					t.Errorf("%d large bodies are read at once, want 8", n)
+				}
+				push(strings.NewReader("{}"), 2)
+				synctest.Wait()
+				if status.Load() != http.StatusBadRequest {
+					t.Error("a small manifest waits for large ones")
+				}
+				time.Sleep(31 * time.Second) // of the clock of the bubble
+				for _, to := range sent {
+					go func() {
+						_, _ = to.Write([]byte(" "))
+						time.Sleep(31 * time.Second)
+						_ = to.Close()
+					}()
+				}
+				pushes.Wait()
+				if n := began.Load(); n != 60 {
+					t.Errorf("%d of 60 bodies were read", n)
+				}
+			})
+		})
+	}
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -75,10 +74,11 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	if err := g.checkTags(req); err != nil {
 		return err
 	}
-	content, err := readManifestBody(w, r)
+	content, finish, err := g.readManifestBody(w, r)
 	if err != nil {
 		return err
 	}
+	defer finish()
 	release, err := g.admitManifest(r.Context(), int64(len(content)))
 	if err != nil {
 		return err
@@ -120,50 +120,6 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	w.WriteHeader(http.StatusCreated)
 	g.tell(r, grant, Event{Verb: Push, Digest: d, MediaType: m.MediaType, Manifest: m, Size: int64(len(content)), Tags: tags})
 	return nil
-}
-
-const (
-	// largeManifest is the size in bytes from which manifests share largeBudget. Common manifests are far smaller.
-	largeManifest = 256 << 10
-	// largeBudget is the number of bytes of large manifests that the server parses and stores at once. Parsing
-	// needs about six times the size of a manifest.
-	largeBudget = 2 * manifest.MaxSize
-)
-
-// admitManifest waits until the server may parse and store a manifest of n bytes, so that many large ones at once do
-// not exhaust its memory. The caller calls release when done. It returns the context's error if ctx ends first.
-func (g *Registry) admitManifest(ctx context.Context, n int64) (release func(), err error) {
-	if n < largeManifest {
-		return func() {}, nil
-	}
-	if err := g.large.Acquire(ctx, n); err != nil {
-		return nil, err
-	}
-	return func() { g.large.Release(n) }, nil
-}
-
-// readManifestBody reads a body up to the limit of manifests.
-func readManifestBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	tooLarge := problem.New(http.StatusRequestEntityTooLarge, problem.ManifestInvalid, "a manifest has at most %d bytes", manifest.MaxSize)
-	if r.ContentLength > manifest.MaxSize {
-		return nil, tooLarge
-	}
-	var content []byte
-	var err error
-	body := http.MaxBytesReader(w, r.Body, manifest.MaxSize)
-	if r.ContentLength > 0 {
-		content = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(body, content)
-	} else {
-		content, err = io.ReadAll(body)
-	}
-	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return nil, tooLarge
-	}
-	if err != nil {
-		return nil, problem.New(http.StatusBadRequest, problem.ManifestInvalid, "the body ended early: push the manifest again").Because(err)
-	}
-	return content, nil
 }
 
 // checkTags refuses tags that the repository of a pack cannot have.

@@ -70,6 +70,7 @@ type Options struct {
 type Registry struct {
 	o        Options
 	large    *semaphore.Weighted // bytes of large manifests that are parsed and stored at once
+	bodies   *semaphore.Weighted // large manifests that are received or wait to be stored
 	listings *semaphore.Weighted // large listings of referrers that are read at once
 }
 
@@ -90,7 +91,10 @@ func New(o Options) *Registry {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
-	return &Registry{o: o, large: semaphore.NewWeighted(largeBudget), listings: semaphore.NewWeighted(largeListings)}
+	return &Registry{
+		o: o, large: semaphore.NewWeighted(largeBudget), listings: semaphore.NewWeighted(largeListings),
+		bodies: semaphore.NewWeighted(largeBodies),
+	}
 }
 
 // OverwriteRule lets whoever may push move tags, but for the versions of packs: Palette remembers the digest behind a version, so only an
