@@ -404,7 +404,7 @@ func (w *walk) atTerminals() {
 }
 
 // homes are the files that are there to hold secrets, below the site; what setup keeps of them is in them too.
-var homes = regexp.MustCompile(`^(admin|ci|long|bucket)\.txt$|^answers\.yml$|^wrong\d\.yml$|^(D|S3|ACME)/myconfig\.yml$|^(D|S3)/backup/[^/]*/\d+$|^D/le-cache/|^\.docker/config\.json$`)
+var homes = regexp.MustCompile(`^(admin|ci|long|bucket)\.txt$|^answers\.yml$|^wrong\d\.yml$|^(D|S3|ACME)/myconfig\.yml$|^(D|S3)/backup/[^/]*/(\d+|files\.json)$|^D/le-cache/|^\.docker/config\.json$`)
 
 // look goes through every file that is left.
 func (w *walk) look() {

@@ -26,6 +26,7 @@ const cost10 = 75 * time.Millisecond
 type arena struct {
 	*testing.T
 	*Authenticator
+	mu       sync.Mutex // protects Authenticator, which attackers use while restart replaces it
 	path     string
 	compared atomic.Int64
 	running  atomic.Int64
@@ -67,6 +68,8 @@ func (a *arena) restart(l config.Lockout, k Keeper) {
 			a.Fatal(err)
 		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.Authenticator = fresh
 }
 
@@ -101,7 +104,10 @@ func (a *arena) stop() {
 // once sends one request and returns whether it was accepted, and its Retry-After otherwise.
 func (a *arena) once(user, password, from string) (accepted bool, retry time.Duration) {
 	r := request(user, password, from)
-	_, err := a.Authenticate(r.WithContext(context.WithoutCancel(a.ctx)))
+	a.mu.Lock()
+	current := a.Authenticator
+	a.mu.Unlock()
+	_, err := current.Authenticate(r.WithContext(context.WithoutCancel(a.ctx)))
 	if err == nil {
 		return true, 0
 	}
@@ -150,10 +156,20 @@ func (a *arena) repeated(every time.Duration, distinct int, user, from string) {
 }
 
 // memoryKeeper is a Keeper in memory.
-type memoryKeeper struct{ record []byte }
+type memoryKeeper struct {
+	mu     sync.Mutex
+	record []byte
+}
 
-func (k *memoryKeeper) Load(context.Context) ([]byte, error) { return k.record, nil }
+func (k *memoryKeeper) Load(context.Context) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.record, nil
+}
+
 func (k *memoryKeeper) Save(_ context.Context, record []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.record = record
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,13 +151,13 @@ func TestKeep(t *testing.T) {
 		time.Sleep(2 * keepDelay)
 		second.try("bob", "right", elsewhere)
 		time.Sleep(2 * keepDelay)
-		k.fail = true
+		k.fail.Store(true)
 		first.try("bob", "right", elsewhere)
 		time.Sleep(time.Minute)
 		if first.try("ann", "right", elsewhere) != 0 {
 			t.Error("a record that cannot be stored keeps users out")
 		}
-		k.fail = false
+		k.fail.Store(false)
 		second.try("ann", "right", "192.0.2.77")
 		endFirst()
 		endSecond()
@@ -176,11 +177,11 @@ var errKeeper = errors.New("the disk is full")
 
 type failingKeeper struct {
 	memoryKeeper
-	fail bool
+	fail atomic.Bool
 }
 
 func (k *failingKeeper) Save(ctx context.Context, record []byte) error {
-	if k.fail {
+	if k.fail.Load() {
 		return errKeeper
 	}
 	return k.memoryKeeper.Save(ctx, record)
