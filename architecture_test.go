@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 
 	// The wing of the server.
 	"server":              {"server/...", "certgen", "printable", "trust"},
-	"server/auth":         {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route"},
+	"server/auth":         {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
 	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
 	"server/notification": {"server/config", "trust"},
 	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
 	// A client of a bucket is configured in many ways: it takes the section of
 	// the configuration as it is.
-	"server/storage/s3": {"server/storage", "server/config", "server/manifest", "server/reference"},
+	"server/storage/s3": {"server/storage", "server/config", "server/manifest", "server/reference", "trust"},
 	"server/acme":       {"certgen", "trust"},
 	"server/manifest":   {"server/reference"},
 	"server/reference":  {},

@@ -17,6 +17,7 @@ import (
 	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/server/storage"
+	"packhouse/trust"
 )
 
 // certificates keeps up with the files of certificate and key, and with the CAs of clients. They are taken as a pair: a certificate without its key, or a half-written
@@ -194,11 +195,11 @@ func (cs *certificates) load(c config.HTTP) (*serving, error) {
 		t.GetCertificate = cs.acme.GetCertificate
 		return &serving{tls: t, cas: cas, config: c}, nil
 	}
-	certPEM, err := os.ReadFile(c.TLS.Certificate)
+	certPEM, err := trust.ReadConfigured(c.TLS.Certificate, mostPEM)
 	if err != nil {
 		return nil, fmt.Errorf("read certificate: %w", err)
 	}
-	keyPEM, err := os.ReadFile(c.TLS.Key)
+	keyPEM, err := trust.ReadConfigured(c.TLS.Key, mostPEM)
 	if err != nil {
 		return nil, fmt.Errorf("read key of the certificate: %w", err)
 	}

@@ -3,12 +3,12 @@ package server
 import (
 	"crypto/x509"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"packhouse/certgen"
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 // keepsValid returns an error if next would replace a certificate that is valid now with one that is
@@ -33,11 +33,14 @@ func keepsValid(was, next *serving, now time.Time) error {
 	return nil
 }
 
+// mostPEM bounds the size of a file with certificates or a key, in bytes.
+const mostPEM = 8 << 20
+
 // loadClientCAs reads the CAs that client certificates are verified with.
 func loadClientCAs(t config.TLS) ([]*x509.Certificate, error) {
 	var cas []*x509.Certificate
 	for _, path := range t.ClientCAs {
-		data, err := os.ReadFile(path)
+		data, err := trust.ReadConfigured(path, mostPEM)
 		if err != nil {
 			return nil, fmt.Errorf("read client CA: %w", err)
 		}

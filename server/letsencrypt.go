@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/server/storage"
 	"packhouse/server/storage/s3"
+	"packhouse/trust"
 )
 
 // orderLease begins the names of the leases of whoever orders, in a store that many servers share.
@@ -94,7 +94,7 @@ func newManager(ctx context.Context, c *config.Config, store storage.Store, now 
 		UserAgent: "packhouse", Log: log, Now: now,
 	}
 	if l.EABKeyFile != "" {
-		data, err := os.ReadFile(l.EABKeyFile)
+		data, err := trust.ReadConfigured(l.EABKeyFile, mostPEM)
 		if err != nil {
 			return nil, fmt.Errorf("read key of the external account: %w", err)
 		}
@@ -104,7 +104,7 @@ func newManager(ctx context.Context, c *config.Config, store storage.Store, now 
 		o.EABKeyID = l.EABKeyID
 	}
 	if l.CAFile != "" {
-		data, err := os.ReadFile(l.CAFile)
+		data, err := trust.ReadConfigured(l.CAFile, mostPEM)
 		if err != nil {
 			return nil, fmt.Errorf("read CA of the ACME directory: %w", err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 func storageQuestion() *Question {
@@ -115,6 +116,9 @@ func probeContent(a *Answers) []Finding {
 }
 
 func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
+	if fault := trust.Unsafe(trust.CheckLinks(a.StoragePath)); fault != nil {
+		return []Finding{unsafe(fault)}
+	}
 	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
 		return []Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
 	}

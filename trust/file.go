@@ -58,6 +58,21 @@ func (p Policy) ReadShared(path string, limit int64) ([]byte, error) {
 	return ReadAtMost(f, limit)
 }
 
+// ReadConfigured returns the content of a file that a configuration names, whoever owns it. It follows links, as mounted files have them,
+// and never waits for the other end of a named pipe. It returns an [*Error] if path is not a regular file or leads through a link that
+// [CheckLinks] refuses, and an error if the file is larger than limit bytes.
+func ReadConfigured(path string, limit int64) ([]byte, error) {
+	if err := CheckLinks(path); err != nil {
+		return nil, err
+	}
+	f, err := openPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAtMost(f, limit)
+}
+
 // ReadAtMost returns the content of an open file from its current offset. It returns an error if there are more than limit bytes.
 func ReadAtMost(f *os.File, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))

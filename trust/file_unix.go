@@ -70,12 +70,51 @@ func hardLinks(info fs.FileInfo) uint64 {
 	return 1
 }
 
-// OpenLog opens a file for appending, and makes it if it does not exist. A symbolic link in its place is followed only if no other user can
-// have made it.
+// OpenLog opens a regular file for appending, and makes it if it does not exist. It never waits for the other end of a named pipe. A
+// symbolic link in its place is followed only if no other user can have made it. For root it returns an [*Error] if the file, or a
+// directory above it, belongs to another user.
 func OpenLog(path string, mode fs.FileMode) (*os.File, error) {
-	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE
+	if err := CheckLog(path); err != nil {
+		return nil, err
+	}
+	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK
 	if Unsafe(Self().Check(filepath.Dir(path))) != nil {
 		flags |= syscall.O_NOFOLLOW
 	}
-	return os.OpenFile(path, flags, mode)
+	f, err := os.OpenFile(path, flags, mode)
+	return regular(path, f, err)
+}
+
+// CheckLog returns an [*Error] if root must not log to a path: the file, or a directory above it, belongs to another user. Users are
+// accepted owners.
+func CheckLog(path string, users ...int) error {
+	if os.Geteuid() != 0 {
+		return CheckLinks(path)
+	}
+	return Policy{Users: users, anyMode: true}.Check(path)
+}
+
+// openPath opens a file for reading and follows links, without waiting for the other end of a named pipe.
+func openPath(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return regular(path, f, err)
+}
+
+// regular closes an opened file that is not a regular one, and returns an [*Error].
+func regular(path string, f *os.File, err error) (*os.File, error) {
+	if err != nil {
+		if info, e := os.Stat(path); e == nil && errors.Is(err, unix.ENXIO) {
+			return nil, notRegular(path, info)
+		}
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		err = notRegular(path, info)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }

@@ -142,3 +142,53 @@ func TestOpenLog(t *testing.T) {
 		t.Error("a link in a directory of another user is followed")
 	}
 }
+
+func TestOpenLogRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		plant  func(tree)
+		reason string
+	}{
+		{"named pipe", func(tr tree) { tr.ok(syscall.Mkfifo(tr.at("log"), 0o600)) }, "named pipe"},
+		{"file of another user", func(tr tree) { tr.file("log", 0o600); tr.chown("log", mallory, mallory) }, "belongs"},
+		{"directory of another user", func(tr tree) { tr.chown(".", mallory, mallory) }, "belongs"},
+		{"link of another user", func(tr tree) {
+			tr.chmod(".", 0o777|os.ModeSticky)
+			tr.link("dir/file", "log")
+			tr.chown("log", mallory, mallory)
+		}, "symbolic link"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr := newTree(t)
+			tc.plant(tr)
+			f, err := OpenLog(tr.at("log"), 0o600)
+			if err == nil {
+				_ = f.Close()
+			}
+			if fault := Unsafe(err); fault == nil || !strings.Contains(fault.Reason, tc.reason) {
+				t.Errorf("OpenLog: %v, want an Error: %s", err, tc.reason)
+			}
+		})
+	}
+}
+
+func TestReadConfigured(t *testing.T) {
+	tr := newTree(t)
+	tr.ok(syscall.Mkfifo(tr.at("pipe"), 0o600))
+	tr.link("dir/file", "link")
+	tr.chown("link", mallory, mallory)
+	if data, err := ReadConfigured(tr.at("link"), 1<<10); err != nil || string(data) != "content" {
+		t.Errorf("a link as in mounts: %q, %v", data, err)
+	}
+	if _, err := ReadConfigured(tr.at("pipe"), 1<<10); Unsafe(err) == nil {
+		t.Errorf("a named pipe: %v, want an Error", err)
+	}
+	tr.chmod(".", 0o777|os.ModeSticky)
+	if _, err := ReadConfigured(tr.at("link"), 1<<10); Unsafe(err) == nil || !Unsafe(err).Planted {
+		t.Errorf("a link of another user in a directory of all: %v, want an Error", err)
+	}
+	tr.chown("link", 0, 0)
+	if _, err := ReadConfigured(tr.at("link"), 1<<10); err != nil {
+		t.Errorf("a link of root in a directory of all: %v", err)
+	}
+}

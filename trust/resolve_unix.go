@@ -117,6 +117,13 @@ func (w *walk) enter(path string, info fs.FileInfo, role int) {
 func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, error) {
 	uid, _ := owners(info)
 	own := uid == 0 || uid == w.policy.UID
+	if !own && allCanWrite(w.current) {
+		w.at.fault = newError(path, info, "it is a symbolic link that another user made in a directory that all users can write",
+			"remove the link: rm "+quote(path))
+		w.at.fault.Planted = true
+		w.at.rest = append(w.at.rest, filepath.Base(path))
+		return todo, nil
+	}
 	if w.closed || !own && !w.policy.AnyOwner {
 		w.at.fault = newError(path, info, "it is a symbolic link in the place of a file or directory",
 			"remove the link: rm "+quote(path))
@@ -138,6 +145,12 @@ func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, e
 	return append(components(filepath.Clean(target)), todo...), nil
 }
 
+// allCanWrite reports whether all users can make links in a directory.
+func allCanWrite(dir string) bool {
+	info, err := os.Lstat(dir)
+	return err == nil && info.Mode().Perm()&0o002 != 0
+}
+
 // owners returns the user and group of a file.
 func owners(info fs.FileInfo) (uid, gid int) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -154,7 +167,7 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 		fault := newError(path, info, "it belongs to another user", p.fixOwner(path))
 		fault.Foreign = true
 		return fault
-	case mode.Perm()&0o022 == 0 || sticky:
+	case mode.Perm()&0o022 == 0 || sticky || p.anyMode:
 		return nil
 	case mode.Perm()&0o002 != 0:
 		return newError(path, info, "all users can write it", "chmod o-w "+quote(path))

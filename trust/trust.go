@@ -23,7 +23,10 @@ type Policy struct {
 	// Groups may write. Symbolic links in directories that they can write are refused.
 	Groups []int
 	// AnyOwner accepts files and directories of any owner, and reports only write permissions of groups and others. It is for bind mounts.
+	// Symbolic links of other users in sticky directories that all users can write are refused all the same.
 	AnyOwner bool
+
+	anyMode bool // write permissions are not checked
 }
 
 // Error reports that a user who must not be able to change a path can change it, or that the path is not what it must be.
@@ -35,6 +38,7 @@ type Error struct {
 	Fix    string      // a command, or an imperative sentence
 
 	Foreign bool // a user whom the policy does not allow owns Path, whatever its mode is
+	Planted bool // Path is a symbolic link that another user made in a directory that all users can write, such as /tmp
 }
 
 // Error returns the path, the reason, the owner and the mode. It does not include the fix.
@@ -72,6 +76,17 @@ func (p Policy) Check(path string) error {
 	}
 	if at.fault != nil {
 		return at.fault
+	}
+	return nil
+}
+
+// CheckLinks returns an [*Error] if path leads through a symbolic link that another user made in a directory that all users can write.
+// Owners and modes do not count.
+func CheckLinks(path string) error {
+	policy := Self()
+	policy.AnyOwner, policy.anyMode = true, true
+	if fault := Unsafe(policy.Check(path)); fault != nil && fault.Planted {
+		return fault
 	}
 	return nil
 }

@@ -124,6 +124,11 @@ func verifyKind(f *os.File) error {
 // Verify accepts every file.
 func (p Policy) Verify(*os.File) error { return nil }
 
+// CheckLog accepts every path.
+func CheckLog(string, ...int) error { return nil }
+
+func openPath(path string) (*os.File, error) { return os.Open(path) }
+
 // OpenLog opens a file for appending, and makes it if it does not exist.
 func OpenLog(path string, mode fs.FileMode) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, mode)

@@ -179,7 +179,7 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 			})
 		}
 	}
-	return loaded, append(problems, loaded.Verify(ctx, config.Probes{Running: running, Now: a.now, Bucket: a.tryBucket})...)
+	return loaded, append(problems, loaded.Verify(ctx, config.Probes{Running: running, Users: a.serversOf(path), Now: a.now, Bucket: a.tryBucket})...)
 }
 
 // bucketPatience is how long a bucket may take to be tried.

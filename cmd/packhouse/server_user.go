@@ -73,6 +73,15 @@ func serverUsers(unit, dir string) []int {
 	return ids
 }
 
+// serversOf returns the IDs of the users that the server of a configuration runs as, if that is known.
+func (a *app) serversOf(path string) []int {
+	dir := ""
+	if path != "" {
+		dir = filepath.Dir(path)
+	}
+	return serverUsers(setup.UnitFile, dir)
+}
+
 // userOfUnit returns User= of a systemd unit that only root can write.
 func userOfUnit(path string) string {
 	text, err := trust.Policy{}.ReadFile(path, mostRecord)

@@ -19,6 +19,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/trust"
 )
 
 // Codes of findings, beside those of configuration problems. They are stable.
@@ -171,13 +172,13 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) {
 		}
 		return
 	}
-	for _, p := range slices.Concat(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: r.Running, Now: a.now})) {
+	for _, p := range slices.Concat(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: r.Running, Users: a.serversOf(r.Config), Now: a.now})) {
 		if p.Severity != config.Notice {
 			r.problem(p)
 		}
 	}
 	path := loaded.Config.HTTP.TLS.Certificate
-	data, err := os.ReadFile(path)
+	data, err := trust.ReadConfigured(path, 8<<20)
 	if path == "" || err != nil {
 		return // told by Verify
 	}

@@ -66,6 +66,9 @@ func (a accounts) verifyAbove(path string) error {
 // verifyDirectory returns an ErrUntrusted unless the server can create its socket in dir safely: dir
 // belongs to root or to the server's user, and no other user can write to it.
 func verifyDirectory(dir string) error {
+	if err := trust.CheckLinks(dir); err != nil {
+		return untrusted("%w", err)
+	}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("read directory of the admin socket: %w", err)

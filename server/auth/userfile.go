@@ -3,14 +3,13 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"packhouse/server/auth/htpasswd"
+	paths "packhouse/trust"
 )
 
 const (
@@ -133,12 +132,7 @@ func (f *userFile) load(now time.Time, log *slog.Logger, explicit bool) error {
 
 // readUsers returns the content of the htpasswd file.
 func readUsers(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxFileSize+1))
+	data, err := paths.ReadConfigured(path, maxFileSize+1)
 	if err == nil && len(data) > maxFileSize {
 		err = errTooLarge
 	}

@@ -12,6 +12,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/server/auth/htpasswd"
+	"packhouse/trust"
 )
 
 // unsafe warns about settings that are valid and that most likely expose something or protect
@@ -105,7 +106,7 @@ func (v *verifier) unsafeClientNames() {
 			"give http.tls.clientcas, and set http.tls.clientauth to verify-client-cert-if-given or require-and-verify-client-cert")
 		return
 	}
-	data, err := readBounded(c.Auth.Htpasswd.Path)
+	data, err := trust.ReadConfigured(c.Auth.Htpasswd.Path, maxFile)
 	if err != nil {
 		return // users reports it
 	}

@@ -16,12 +16,14 @@ import (
 	"packhouse/certgen"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/spelling"
+	"packhouse/trust"
 )
 
 // Probes says how far [Loaded.Verify] goes. The zero value looks at everything, for a server that is not running yet.
 type Probes struct {
 	Running bool             // a server of this configuration runs and holds the ports: they are not tried
 	Reload  bool             // a running server loads the configuration: a file without any user removes all of them
+	Users   []int            // whom the server runs as, if not as the acting user: their files are accepted
 	Now     func() time.Time // nil: time.Now
 	Listen  Listener         // nil: the network
 
@@ -96,7 +98,7 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 	}
 	var data []byte
 	if err == nil {
-		data, err = readBounded(path)
+		data, err = trust.ReadConfigured(path, maxFile)
 	}
 	if err != nil {
 		v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be read: %s (%s)", quotePath(path), reason(err)), "let the user who runs the server read it, and search the directories above")

@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"packhouse/trust"
 )
 
-// permissions checks who can write the configuration, the files it names, and the directories above them. Files may have any owner, as in
-// bind mounts, with one exception: root warns of a configuration that belongs to another user.
+// permissions checks who can write the configuration, the files it names, and the directories above them. Root warns of files that belong
+// to neither root nor a user of the server. For other users files may have any owner, as in bind mounts.
 func (v *verifier) permissions() {
 	c := &v.loaded.Config
 	shared := trust.Self()
-	shared.AnyOwner = true
+	shared.AnyOwner, shared.Users = os.Geteuid() != 0, v.probes.Users
 	own := trust.Self()
 	if os.Geteuid() != 0 { // a server in a container shares its groups with those who mount its files
 		groups, err := os.Getgroups()
@@ -33,11 +34,11 @@ func (v *verifier) permissions() {
 			return
 		}
 		reported[fault.Path] = true
-		what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
-			quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
-		v.problems = append(v.problems, Problem{
-			Code: CodeUnsafe, Severity: Warning, File: v.loaded.name(), Key: key, What: cmp.Or(key, "the configuration") + ": " + what, Remedy: fault.Fix,
-		})
+		severity := Warning
+		if fault.Planted {
+			severity = Error
+		}
+		v.fault(severity, key, fault)
 	}
 	check(own, "", v.loaded.Path)
 	if c.Auth.Method == AuthHtpasswd {
@@ -55,4 +56,16 @@ func (v *verifier) permissions() {
 		check(shared, "storage.filesystem.rootdirectory", c.Storage.Filesystem.RootDirectory)
 	}
 	check(shared, "log.audit.path", c.Log.Audit.Path)
+}
+
+// fault adds a path that users can change who must not, unless it was added before.
+func (v *verifier) fault(severity Severity, key string, fault *trust.Error) {
+	what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
+		quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
+	p := Problem{
+		Code: CodeUnsafe, Severity: severity, File: v.loaded.name(), Key: key, What: cmp.Or(key, "the configuration") + ": " + what, Remedy: fault.Fix,
+	}
+	if !slices.ContainsFunc(v.problems, func(o Problem) bool { return o.Code == p.Code && o.Key == p.Key && o.What == p.What }) {
+		v.problems = append(v.problems, p)
+	}
 }

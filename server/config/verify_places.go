@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"packhouse/trust"
 )
 
 // Listener binds an address, for trying whether it can be bound.
@@ -133,12 +135,18 @@ func (v *verifier) audit() {
 		return
 	}
 	const key = "log.audit.path"
+	if fault := trust.Unsafe(trust.CheckLog(path, v.probes.Users...)); fault != nil {
+		v.fault(Error, key, fault)
+		return
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
 		v.add(Error, CodeFile, key, fmt.Sprintf(" is a directory: %s", quotePath(path)), "name the file inside it")
+	case err == nil && !info.Mode().IsRegular():
+		v.add(Error, CodeFile, key, fmt.Sprintf(" is not a regular file: %s", quotePath(path)), `name a regular file, or "-" for standard output`)
 	case err == nil:
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			v.add(Error, CodeRights, key, fmt.Sprintf(" cannot be written: %s (%s)", quotePath(path), reason(err)), "give it to the user who runs the server")
 			return

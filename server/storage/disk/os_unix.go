@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"packhouse/trust"
 )
 
 // Modes of what is created: the store belongs to the user the server runs as, and its group may read it.
@@ -36,6 +38,9 @@ type osDisk struct {
 
 // OpenOS opens the directory at path, creating it unless readOnly.
 func OpenOS(path string, readOnly bool) (Disk, error) {
+	if err := trust.CheckLinks(path); err != nil {
+		return nil, fmt.Errorf("open storage directory: %w", err)
+	}
 	if !readOnly {
 		if err := os.MkdirAll(path, dirMode); err != nil {
 			return nil, fmt.Errorf("create storage directory: %w", err)

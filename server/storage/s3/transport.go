@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 const (
@@ -75,7 +76,7 @@ func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
 		if f.path == "" {
 			continue
 		}
-		pem, err := os.ReadFile(f.path)
+		pem, err := trust.ReadConfigured(f.path, 8<<20)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", f.name, err)
 		}

@@ -1,0 +1,112 @@
+//go:build unix
+
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// other is a user without an account.
+const other = 50031
+
+// TestVerifyPlaces verifies what another user put in the place of the files that a configuration names. A named pipe must not block.
+func TestVerifyPlaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of several users")
+	}
+	for _, tc := range []struct {
+		name     string
+		users    []int
+		plant    func(dir string) error
+		key      string
+		code     string // empty: no problem of the key
+		severity Severity
+	}{
+		{"safe", nil, func(string) error { return nil }, "", CodeUnsafe, Warning},
+		{"pipe as audit log", nil, func(dir string) error {
+			return syscall.Mkfifo(filepath.Join(dir, "audit"), 0o600)
+		}, "log.audit.path", CodeFile, Error},
+		{"audit log of another user", nil, func(dir string) error {
+			return own(filepath.Join(dir, "audit"), os.WriteFile(filepath.Join(dir, "audit"), nil, 0o600))
+		}, "log.audit.path", CodeUnsafe, Error},
+		{"audit log of the server", []int{other}, func(dir string) error {
+			return own(filepath.Join(dir, "audit"), os.WriteFile(filepath.Join(dir, "audit"), nil, 0o600))
+		}, "log.audit.path", "", Error},
+		{"pipe as htpasswd", nil, func(dir string) error {
+			return syscall.Mkfifo(filepath.Join(dir, "users"), 0o600)
+		}, "auth.htpasswd.path", CodeFile, Error},
+		{"htpasswd of another user", nil, func(dir string) error {
+			return own(filepath.Join(dir, "users"), os.WriteFile(filepath.Join(dir, "users"), nil, 0o600))
+		}, "auth.htpasswd.path", CodeUnsafe, Warning},
+		{"htpasswd of the server", []int{other}, func(dir string) error {
+			return own(filepath.Join(dir, "users"), os.WriteFile(filepath.Join(dir, "users"), nil, 0o600))
+		}, "auth.htpasswd.path", "", Warning},
+		{"store of another user", nil, func(dir string) error {
+			return own(filepath.Join(dir, "store"), os.Mkdir(filepath.Join(dir, "store"), 0o700))
+		}, "storage.filesystem.rootdirectory", CodeUnsafe, Warning},
+		{"link of another user in a directory of all", nil, func(dir string) error {
+			if err := os.WriteFile(filepath.Join(dir, "target"), nil, 0o600); err != nil {
+				return err
+			}
+			if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+				return err
+			}
+			return own(filepath.Join(dir, "users"), os.Symlink("target", filepath.Join(dir, "users")))
+		}, "auth.htpasswd.path", CodeUnsafe, Error},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := tc.plant(dir); err != nil {
+				t.Fatal(err)
+			}
+			l := &Loaded{Path: filepath.Join(dir, "none.yml")}
+			l.Config.Auth.Method = AuthHtpasswd
+			l.Config.Auth.Htpasswd.Path = filepath.Join(dir, "users")
+			l.Config.Storage.Driver = Filesystem
+			l.Config.Storage.Filesystem.RootDirectory = filepath.Join(dir, "store")
+			l.Config.Log.Audit.Path = filepath.Join(dir, "audit")
+			found := false
+			for _, p := range l.Verify(t.Context(), Probes{Running: true, Users: tc.users}) {
+				switch {
+				case tc.key == "" && p.Code == CodeUnsafe, tc.key != "" && tc.code == "" && p.Key == tc.key && p.Code == CodeUnsafe:
+					t.Errorf("Verify: %v, want no such problem", p)
+				case p.Key == tc.key && p.Code == tc.code && p.Severity == tc.severity:
+					found = true
+				}
+			}
+			if tc.key != "" && tc.code != "" && !found {
+				t.Errorf("Verify: %v, want %s of %s", l.Verify(t.Context(), Probes{Running: true, Users: tc.users}), tc.code, tc.key)
+			}
+		})
+	}
+}
+
+// own gives a path to the other user unless err is an error.
+func own(path string, err error) error {
+	if err != nil {
+		return err
+	}
+	return os.Lchown(path, other, other)
+}
+
+// TestReadsNoPlantedLink: a link that another user retargets after the configuration was verified is not followed by a later read.
+func TestReadsNoPlantedLink(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of several users")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	if err := own(filepath.Join(dir, "key"), os.Symlink("/etc/passwd", filepath.Join(dir, "key"))); err != nil {
+		t.Fatal(err)
+	}
+	v := &verifier{loaded: &Loaded{}}
+	if data, ok := v.read("http.tls.key", filepath.Join(dir, "key")); ok || len(v.problems) != 1 || !strings.Contains(v.problems[0].What, "symbolic link") {
+		t.Errorf("read: %d bytes, %v, %v, want a problem: symbolic link", len(data), ok, v.problems)
+	}
+}
