@@ -50,6 +50,13 @@ func TestSettingsJumps(t *testing.T) {
 	}
 }
 
+// withServer returns a copy of a state with another server: screens hold the state that they were given.
+func withServer(s *setup.State, server setup.ServerState) *setup.State {
+	changed := *s
+	changed.Server = server
+	return &changed
+}
+
 // TestManagerStartsTheServer starts a server with the first key, and stops it with two more.
 func TestManagerStartsTheServer(t *testing.T) {
 	o := managed(fixtureOptions())
@@ -58,7 +65,7 @@ func TestManagerStartsTheServer(t *testing.T) {
 	o.Begin = func(ctx context.Context) (Beginning, error) {
 		b, err := begin(ctx)
 		up = up && !ended(server)
-		b.State.Server = setup.ServerState{Up: up, Here: up}
+		b.State = withServer(b.State, setup.ServerState{Up: up, Here: up})
 		return b, err
 	}
 	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { up = true; return server, nil }
@@ -110,7 +117,7 @@ func TestManagerUninstalls(t *testing.T) {
 	begin := o.Begin
 	o.Begin = func(ctx context.Context) (Beginning, error) {
 		b, err := begin(ctx)
-		b.State.Server = setup.ServerState{}
+		b.State = withServer(b.State, setup.ServerState{})
 		return b, err
 	}
 	o.Uninstall = func() *exec.Cmd { return exec.Command("packhouse", "uninstall", "--dir", dir) }
@@ -142,7 +149,7 @@ func TestManagerUninstalls(t *testing.T) {
 		t.Errorf("ran %q, want %q", ran.Args, want)
 	}
 	b, _ := begin(t.Context())
-	b.State.Server = setup.ServerState{Up: true}
+	b.State = withServer(b.State, setup.ServerState{Up: true})
 	s = open(t, managedWith(o, b), 80, 24)
 	s.keys("<end><enter>")
 	s.wants("stop the server first")

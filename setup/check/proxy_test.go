@@ -75,15 +75,15 @@ func tunnel(t *testing.T) http.HandlerFunc {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
-		here, _, err := w.(http.Hijacker).Hijack()
+		here, buffered, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
+		_, _ = io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n")
 		go func() {
 			defer there.Close()
-			_, _ = io.Copy(there, here)
+			_, _ = io.Copy(there, buffered) // what net/http has read already, and then the connection
 		}()
 		defer here.Close()
 		_, _ = io.Copy(here, there)
