@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 
@@ -149,6 +150,12 @@ func (c *Client) explainAnswer(err error) *Failure {
 	said := saidBy(answer)
 	switch answer.StatusCode {
 	case http.StatusUnauthorized:
+		if to := c.redirectedTo(answer); to != "" {
+			return &Failure{
+				Code: CodeOtherRealm, What: fmt.Sprintf("%s redirects to %s, which did not receive the password", c.server, quote(to)),
+				Remedy: "if that server is meant, log in there: packhouse registry login " + to,
+			}
+		}
 		return c.login("%s does not take the user and password that it was sent", c.server)
 	case http.StatusForbidden:
 		return &Failure{Code: CodeForbidden, What: fmt.Sprintf("%s forbids it: %s", c.server, said), Remedy: "pushing takes the role writer, pushing over a version and deleting the role admin; packhouse user role gives it"}
@@ -167,6 +174,16 @@ func (c *Client) explainAnswer(err error) *Failure {
 		return wantsTLS(c.server)
 	}
 	return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), Remedy: "see the server's log"}
+}
+
+// redirectedTo returns the host of the server that answered instead of the registry after a redirect, or
+// "" if the registry answered.
+func (c *Client) redirectedTo(answer *errcode.ErrorResponse) string {
+	scheme := map[bool]string{true: "http", false: "https"}[c.plain]
+	if answer.URL == nil || originOf(answer.URL) == originOf(&url.URL{Scheme: scheme, Host: c.server}) {
+		return ""
+	}
+	return answer.URL.Host
 }
 
 // saidBy is what a server says for people.

@@ -1,11 +1,14 @@
 package packs
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // TestRefusals gives each refusal the words that help.
@@ -108,5 +111,27 @@ func TestConnections(t *testing.T) {
 	}
 	if err := ping(ClientOptions{Server: plain.URL}); err != nil {
 		t.Errorf("plain HTTP, as asked for: %v", err)
+	}
+}
+
+// TestLoginAfterRedirect verifies that the password is not blamed for the refusal of a server that never
+// received it.
+func TestLoginAfterRedirect(t *testing.T) {
+	received := ""
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		received += r.Header.Get("Authorization")
+		w.Header().Set("WWW-Authenticate", `Basic realm="r"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(other.Close)
+	server := httptest.NewServer(http.RedirectHandler(other.URL+"/v2/", http.StatusTemporaryRedirect))
+	t.Cleanup(server.Close)
+	c, err := NewClient(ClientOptions{Server: server.URL, Credential: auth.StaticCredential(server.Listener.Addr().String(), auth.Credential{Username: "ci", Password: "secret"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, ok := errors.AsType[*Failure](c.Ping(t.Context()))
+	if !ok || f.Code != CodeOtherRealm || !strings.Contains(f.What, other.Listener.Addr().String()) || received != "" {
+		t.Errorf("Ping: %v, want %s; received %q, want no password", f, CodeOtherRealm, received)
 	}
 }

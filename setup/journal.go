@@ -30,11 +30,11 @@ const (
 	undoneDir   = ".setup-undone"
 )
 
-// What the next run says of one that was cut off.
+// Messages about a run that was interrupted.
 const (
-	saidNothing  = "an earlier setup was cut off before it changed anything"
-	saidComplete = "an earlier setup was cut off halfway; it is complete now"
-	saidUndone   = "an earlier setup was cut off while it was undone; everything is as it was before"
+	saidNothing  = "an earlier change was interrupted before it changed anything"
+	saidComplete = "an earlier change was interrupted; it is complete now"
+	saidUndone   = "an earlier change was interrupted while it was undone; everything is as it was before"
 )
 
 // States of a journal.

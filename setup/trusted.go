@@ -181,9 +181,9 @@ func cannotWrite(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// unfinished describes the change that was cut off.
+// unfinished describes the change that was interrupted.
 func (in *Installed) unfinished() string {
-	return "an earlier setup of " + in.Dir + " was cut off, and is unfinished"
+	return "an earlier change of " + in.Dir + " was interrupted, and is unfinished"
 }
 
 // Unfinished describes the change that was cut off, with the command that completes it; empty: there is none.

@@ -94,8 +94,8 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 	t.Parallel()
 	root := publicRoot(t)
 	for at, says := range map[string]string{
-		"journal": "an earlier setup was cut off before it changed anything",
-		"commit":  "an earlier setup was cut off halfway; it is complete now",
+		"journal": "an earlier change was interrupted before it changed anything",
+		"commit":  "an earlier change was interrupted; it is complete now",
 	} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +104,7 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 			s.cutOff(at, "--san", "10.9.8.7")
 			was := s.tree()
 			got := s.run("cert", "show", "--dir", s.dir)
-			if got.code != exitOK || !strings.Contains(got.stderr, "was cut off, and is unfinished; run "+setup.Completes(s.dir)) {
+			if got.code != exitOK || !strings.Contains(got.stderr, "was interrupted, and is unfinished; run "+setup.Completes(s.dir)) {
 				t.Errorf("a command that only reads: exit code %d, says %q", got.code, got.stderr)
 			}
 			if is := s.tree(); is != was {

@@ -9,7 +9,7 @@ var remedies = [...]struct {
 	err    error
 	remedy string
 }{
-	{os.ErrPermission, "run it as the user whom it belongs to, or as an administrator"},
+	{os.ErrPermission, "run the command as the owner of the file, or as an administrator"},
 	{os.ErrNotExist, "correct the path: nothing is there"},
 	{os.ErrExist, "name another place, or move away what lies there"},
 }

@@ -21,7 +21,7 @@ var remedies = [...]struct {
 	{syscall.ENOTDIR, "a part of the path is a file: correct the path"},
 	{syscall.ECONNREFUSED, "nothing listens there: see that the server runs, and the port"},
 	{syscall.EADDRINUSE, "another process has the port: ss -ltnp names it"},
-	{os.ErrPermission, "run it as the user whom it belongs to, or as root"},
+	{os.ErrPermission, "run the command as the owner of the file, or as root"},
 	{os.ErrNotExist, "correct the path: nothing is there"},
 	{os.ErrExist, "name another place, or move away what lies there"},
 }

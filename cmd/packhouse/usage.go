@@ -178,6 +178,9 @@ func helpOn(root *cobra.Command) {
 func remedyOf(err error) string {
 	for _, known := range remedies {
 		if errors.Is(err, known.err) {
+			if errors.Is(known.err, os.ErrPermission) && os.Geteuid() == 0 {
+				return "the system refuses this even to root: check the file system (NFS root_squash), its attributes (lsattr) and SELinux or AppArmor"
+			}
 			return known.remedy
 		}
 	}

@@ -114,9 +114,9 @@ func NoDeletion() *Error {
 	return New(http.StatusMethodNotAllowed, Unsupported, "deletion is switched off (storage.delete.enabled)").With("Allow", "GET, HEAD, PUT")
 }
 
-// BadDigest is the answer to bytes that do not have the digest they were announced with.
+// BadDigest returns the answer to content that does not match its digest.
 func BadDigest(want, got digest.Digest) *Error {
-	return New(http.StatusBadRequest, DigestInvalid, "the content has not the digest it was announced with").
+	return New(http.StatusBadRequest, DigestInvalid, "the content does not match its digest").
 		About(map[string]string{"want": want.String(), "got": got.String()})
 }
 

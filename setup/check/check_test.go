@@ -287,7 +287,7 @@ func TestRunNamesTheCause(t *testing.T) {
 		{name: "server says it is down", fault: "down", id: "health", status: Failed, code: "health-down", cause: "storage-full"},
 		{name: "something else answers", fault: "other program", id: "health", status: Failed, code: "health-other", cause: "no pack registry"},
 		{name: "nobody is asked who they are", fault: "open", id: "anonymous", status: Failed, code: "auth-not-asked", cause: "does not ask"},
-		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "not refused"},
+		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "accepted a wrong password"},
 		{name: "a user has another password", change: otherPassword(false), id: "users", status: Failed, code: "user-refused", cause: "admin has another password"},
 		{name: "a password was changed since it was generated", change: otherPassword(true), id: "users", status: Warning, code: "initial-passwords", cause: "is not the one in"},
 		{name: "the server has not loaded the users", change: func(_ *testing.T, target *Target) {

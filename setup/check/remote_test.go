@@ -72,7 +72,7 @@ func TestRunNamesTheCauseElsewhere(t *testing.T) {
 		{name: "the clocks differ", change: func(_ *testing.T, target *Target) { target.Now = in(5 * time.Minute) }, id: "clock", status: Warning, code: "clock-off", seen: "ahead of the registry", cause: "one of the two clocks", remedy: "here or there"},
 		{name: "it is down", fault: "down", id: "health", status: Failed, code: "health-down", cause: "storage-full", remedy: "its log"},
 		{name: "it lets everybody in", fault: "open", id: "anonymous", status: Failed, code: "auth-not-asked", cause: "does not ask", remedy: "its myconfig.yml"},
-		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "not refused", remedy: "off the network"},
+		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "accepted a wrong password", remedy: "off the network"},
 		{name: "the password is wrong", fault: "locked out", id: "users", status: Failed, code: "user-refused", seen: "admin: 401", cause: "not let in with that password", remedy: "packhouse user passwd admin"},
 		{name: "the password is wrong, and nothing is pushed", fault: "locked out", id: "round-trip", status: NotProven, seen: "admin is not let in"},
 		{name: "nobody was named", change: func(_ *testing.T, target *Target) { target.Users = nil }, id: "users", status: NotProven, seen: "--user and --password-stdin"},

@@ -210,6 +210,24 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 // open tells whether the configuration lets everybody in.
 func (s *session) open() bool { return s.Config != nil && s.Config.Auth.Method == "none" }
 
+// wrongPasswordAnswer returns the result for a status other than 401 and 429. Only a success means that
+// the server accepted the password.
+func wrongPasswordAnswer(status int) Result {
+	what := fmt.Sprintf("a wrong password: %d", status)
+	if text := http.StatusText(status); text != "" {
+		what += " " + text
+	}
+	switch {
+	case status/100 == 2:
+		return failed("auth-wrong-password", what, "the server accepted a wrong password", "take the server off the network and check auth in its configuration")
+	case status/100 == 3:
+		return failed("auth-wrong-password", what, "the server redirects instead of asking for a password", "check the proxies in front of the server, and the host name and port of the check")
+	case status/100 == 5:
+		return failed("auth-wrong-password", what, "the server failed before it verified the password", "see the server's log")
+	}
+	return failed("auth-wrong-password", what, "the answer is not 401, so another server or a proxy may have answered", "check the proxies in front of the server, and the host name and port of the check")
+}
+
 func proveWrongPassword(ctx context.Context, s *session) Result {
 	if !s.reachable() {
 		return s.unreached()
@@ -233,7 +251,7 @@ func proveWrongPassword(ctx context.Context, s *session) Result {
 	case http.StatusTooManyRequests:
 		return notProven("the server slows down guesses right now (429), try again later")
 	}
-	return failed("auth-wrong-password", fmt.Sprintf("a wrong password: %d", answer.status), "a wrong password is not refused", "take the server off the network and look at its configuration")
+	return wrongPasswordAnswer(answer.status)
 }
 
 func proveUsers(ctx context.Context, s *session) Result {

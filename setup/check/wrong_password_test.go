@@ -1,0 +1,17 @@
+package check
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWrongPasswordAnswer(t *testing.T) {
+	for status, want := range map[int]string{
+		200: "accepted a wrong password", 307: "redirects", 418: "proxy may have answered", 500: "failed before it verified", 599: "failed before",
+	} {
+		got := wrongPasswordAnswer(status)
+		if !strings.Contains(got.Cause, want) || got.Remedy == "" {
+			t.Errorf("%d: %+v, want %q and a remedy", status, got, want)
+		}
+	}
+}
