@@ -112,6 +112,9 @@ func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
 		_, err := a.stdout.Write(content)
 		return err
 	}
+	if err := trustedOutput(filepath.Dir(path)); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // certificates are for everybody
 		return err
 	}

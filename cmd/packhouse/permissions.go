@@ -34,6 +34,23 @@ func trusted(path string) error {
 	return nil
 }
 
+// trustedOutput returns an error if root is about to write into a directory that another user can
+// replace, such as by a link to a system directory. The directory need not exist. A sticky directory
+// that all users can write, such as /tmp, is accepted.
+func trustedOutput(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	opened, err := trust.Self().OpenDir(dir)
+	if err == nil {
+		return opened.Close()
+	}
+	if fault := trust.Unsafe(err); fault != nil {
+		return withHint(fault, "run the command as that user, or write to a directory that only root can write")
+	}
+	return nil // a missing directory is created, and any other error is reported by the write
+}
+
 // trustedInstallation returns an error if root is about to serve an installation that another user can write. A configuration that is named
 // on the command line, or where containers have theirs, is served with a warning.
 func trustedInstallation(found config.Found, named bool) error {
