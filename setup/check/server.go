@@ -217,12 +217,12 @@ func wrongPasswordAnswer(status int) Result {
 	if text := http.StatusText(status); text != "" {
 		what += " " + text
 	}
-	switch {
-	case status/100 == 2:
+	switch status / 100 {
+	case 2:
 		return failed("auth-wrong-password", what, "the server accepted a wrong password", "take the server off the network and check auth in its configuration")
-	case status/100 == 3:
+	case 3:
 		return failed("auth-wrong-password", what, "the server redirects instead of asking for a password", "check the proxies in front of the server, and the host name and port of the check")
-	case status/100 == 5:
+	case 5:
 		return failed("auth-wrong-password", what, "the server failed before it verified the password", "see the server's log")
 	}
 	return failed("auth-wrong-password", what, "the answer is not 401, so another server or a proxy may have answered", "check the proxies in front of the server, and the host name and port of the check")
