@@ -31,6 +31,9 @@ func TestOutputBehindALinkOfAnotherUser(t *testing.T) {
 			}
 		}
 	}
+	if _, out := s.run(0, "pack", "pull", "nginx", s.theft, "-r", "http://127.0.0.1:1"); strings.Contains(out, "only root can write") {
+		t.Errorf("root cannot pull into a directory of another user:\n%s", out)
+	}
 	if changed := changesOf(before, s.state()); len(changed) > 0 {
 		t.Errorf("changed:\n%s", strings.Join(changed, "\n"))
 	}

@@ -113,7 +113,7 @@ highest version; a parent tag such as 1.24.x stands for the highest one below it
 				return err
 			}
 			bar := a.newProgress()
-			if err := trustedOutput(args[1]); err != nil {
+			if err := trustedTarget(args[1]); err != nil {
 				return err
 			}
 			pulled, err := client.Pull(cmd.Context(), ref, args[1], bar.show("pulling"))

@@ -51,6 +51,15 @@ func trustedOutput(dir string) error {
 	return nil // a missing directory is created, and any other error is reported by the write
 }
 
+// trustedTarget returns an error if dir is a symbolic link of another user that root is about to write through. A
+// directory of another user, such as the checkout that a container mounts, is accepted.
+func trustedTarget(dir string) error {
+	if info, err := os.Lstat(filepath.Clean(dir)); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		return nil //nolint:nilerr // the write reports what is wrong with the directory
+	}
+	return trustedOutput(dir)
+}
+
 // trustedInstallation returns an error if root is about to serve an installation that another user can write. A configuration that is named
 // on the command line, or where containers have theirs, is served with a warning.
 func trustedInstallation(found config.Found, named bool) error {

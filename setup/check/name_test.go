@@ -153,7 +153,9 @@ func TestRunStopsLookups(t *testing.T) {
 	if len(report.Results) != len(list) {
 		t.Errorf("%d checks have an end, want %d", len(report.Results), len(list))
 	}
-	if r := find(t, report, "name"); r.Status != NotProven || r.Code != "name-no-answer" {
+	// The firewall check looks the name up, too, and may be the first to do so.
+	r := find(t, report, "name")
+	if r.Status != NotProven || r.Code != "name-no-answer" && r.Seen != "stopped before this check" {
 		t.Errorf("%+v, want not proven", r)
 	}
 }
