@@ -136,7 +136,7 @@ func (in *installation) setup(flags ...string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary(in.t), in.setupArguments(flags...)...)
 	out, err := cmd.CombinedOutput()
-	if err != nil {
+	if err != nil && cmd.ProcessState.ExitCode() != 4 { // a check warned, for example of a name that is not in DNS
 		in.t.Fatalf("packhouse setup: %v\n%s", err, out)
 	}
 	return string(out)

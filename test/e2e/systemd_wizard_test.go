@@ -92,7 +92,7 @@ func (h *byHand) opens() *console {
 func (c *console) chooses(task string) {
 	c.t.Helper()
 	tasks := []string{"Renew the certificate", "Users", "Settings", "Repair", "Check", "Roll back"}
-	c.keys(strings.Repeat(down, slices.Index(tasks, task)))
+	c.keys("\x1b[H" + strings.Repeat(down, slices.Index(tasks, task))) // from the first task, whichever is selected
 	c.wants("› " + task)
 	c.keys(enter)
 }
