@@ -278,10 +278,14 @@ func (b *builder) manifest() error {
 		}
 		m.Files = append(m.Files, row)
 	}
-	if old := b.installed.Manifest; old != nil { // what was written under other answers, and still lies there
+	if old := b.installed.Manifest; old != nil { // files that setup wrote under other answers and that still exist
+		after := b.plan.rootsAfter()
 		for _, row := range old.Files {
 			if b.plan.change(row.at(b.dir)) != nil || row.Path == PasswordsFile {
 				continue
+			}
+			if _, err := after.encode(row.at(b.dir)); err != nil {
+				continue // it is in a store that the installation no longer uses
 			}
 			if _, err := os.Lstat(row.at(b.dir)); err == nil {
 				m.Files = append(m.Files, row)

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"packhouse/trust"
 )
 
 func serviceQuestion() *Question {
@@ -27,7 +29,27 @@ func serviceQuestion() *Question {
 	}
 	q.text(func(a *Answers) *string { return &a.Service })
 	q.oneOf(func(in *Installed) string { return in.service() })
+	known := q.Validate
+	q.Validate = func(ctx context.Context, m *Machine, a *Answers) []Finding {
+		return append(known(ctx, m, a), auditLogOfRoot(m, a)...)
+	}
 	return q
+}
+
+// auditLogOfRoot warns of an audit log that root will not write. Without the service, root runs the server, unless a
+// unit of the operator's own does.
+func auditLogOfRoot(m *Machine, a *Answers) []Finding {
+	if a.Service != NoService || m.UID != 0 || a.existing == nil || a.existing.Config == nil {
+		return nil
+	}
+	path := a.existing.Config.Log.Audit.Path
+	if path == "" || path == "-" {
+		return nil
+	}
+	if fault := trust.Unsafe(trust.CheckLog(path)); fault != nil {
+		return []Finding{warned(CodeUnsafe, "root will not write log.audit.path: "+fault.Error(), fault.Fix)}
+	}
+	return nil
 }
 
 func runAsQuestion() *Question {

@@ -150,7 +150,16 @@ func (r roots) decode(text string, above bool) (string, error) {
 	return "", foreign
 }
 
-// roots are those of the installation, before and after a plan.
+// rootsAfter returns the roots of the installation after the plan, without those of earlier configurations.
+func (p *Plan) rootsAfter() roots {
+	r := roots{dir: p.Dir, unit: UnitFile}.withUnit(p.unit)
+	if c := p.change(ConfigFile); c != nil && c.After != nil {
+		r.add(config.Glimpse(config.Source{Path: c.Path, Data: c.After}))
+	}
+	return r
+}
+
+// roots returns the roots of the installation before and after a plan.
 func (p *Plan) roots() roots {
 	r := rootsOf(p.Dir).withUnit(p.unit)
 	for _, c := range p.configs() {

@@ -49,7 +49,7 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	}
 	t.Config = &loaded.Config
 	server := a.lookAtServer(ctx, &t, s.server)
-	t.Findings = slices.Concat(t.Findings, loaded.Notices, loaded.Verify(ctx, config.Probes{Running: server.runs, Now: a.now}))
+	t.Findings = slices.Concat(t.Findings, loaded.Notices, loaded.Verify(ctx, config.Probes{Running: server.runs, Users: a.serversOf(s.config), Now: a.now}))
 	t.Files = files(s, loaded, runsAs(s.installed, server.pid))
 	t.Clocks = clocks(t.Config)
 	if s.installed != nil {
