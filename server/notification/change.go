@@ -36,7 +36,7 @@ func (n *Notifier) Prepare(c config.Notifications) (*Change, error) {
 				return nil, fmt.Errorf("endpoint %q: %w", s.Name, err)
 			}
 			e = &endpoint{
-				name: s.Name, queue: q, config: &s, client: n.options.Client, log: n.log, sleep: n.options.Sleep, grace: n.options.grace,
+				name: s.Name, queue: q, config: &s, client: n.options.Client(), log: n.log, sleep: n.options.Sleep, grace: n.options.grace,
 				wake: make(chan struct{}, 1), stat: Stat{Endpoint: s.Name},
 			}
 			change.added[e] = true
@@ -147,7 +147,7 @@ func (n *Notifier) left(e *endpoint) {
 
 // release lets the queue of an endpoint go that has left. The caller holds the lock.
 func (n *Notifier) release(e *endpoint) {
-	n.options.Client.CloseIdleConnections()
+	e.client.CloseIdleConnections()
 	pending := e.queue.len()
 	if n.fleet != nil {
 		n.fleet.part(e)

@@ -3,6 +3,7 @@ package notification
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -330,6 +332,33 @@ func entries(t *testing.T, dir string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// TestEndpointsShareNoConnections: a failure of one endpoint closes no
+// connection of another, whose request could fail and be repeated.
+func TestEndpointsShareNoConnections(t *testing.T) {
+	up, down := newReceiver(t, nil), newReceiver(t, func(int, []string) int { return http.StatusServiceUnavailable })
+	var conns atomic.Int64
+	counting := httptest.NewUnstartedServer(up.Config.Handler)
+	counting.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	counting.Start()
+	defer counting.Close()
+	pausing, sleep := held()
+	c := hooks(counting.URL, "up")
+	c.Endpoints = append(c.Endpoints, hooks(down.URL, "down").Endpoints...)
+	n, _ := notifying(t, Options{Config: c, Sleep: sleep})
+	n.Notify(Event{ID: "0"})
+	up.delivered(t, 1)
+	next(t, pausing, "the failure of the other endpoint")
+	n.Notify(Event{ID: "1"})
+	up.delivered(t, 2)
+	if got := conns.Load(); got != 1 {
+		t.Errorf("%d connections, want 1", got)
+	}
 }
 
 // TestChangesLeakNothing: as many changes as one likes leave as many goroutines as there were.

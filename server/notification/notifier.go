@@ -21,7 +21,7 @@ type Options struct {
 	// Records keeps what is not delivered at once, for this process and others; nil: Dir does, or nothing.
 	Records Records
 	Log     *slog.Logger
-	Client  *http.Client                               // nil: one that follows no redirects, so that headers go nowhere else
+	Client  func() *http.Client                        // makes the client of one endpoint; nil: newClient
 	Sleep   func(ctx context.Context, d time.Duration) // nil: until d has passed or ctx is done
 
 	grace time.Duration // of a request that runs when nobody waits for it any more; 0: stoppingGrace
@@ -53,15 +53,23 @@ type Stat struct {
 	Failing   string // why nothing gets through since the threshold was reached; empty: it does
 }
 
+// newClient returns a client with its own connections. Endpoints must not share
+// them: closing the idle connections after one endpoint's failure can fail a
+// request of another that has just been answered, and its events would be sent
+// twice. Redirects are not followed, so headers go nowhere else.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // Open opens the queues. Nothing is sent before Run. An error where a queue cannot be opened.
 func Open(o Options) (*Notifier, error) {
 	if o.Client == nil {
-		o.Client = &http.Client{
-			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		o.Client = newClient
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
@@ -192,12 +200,12 @@ func (n *Notifier) Close() error {
 	if n.fleet != nil {
 		n.fleet.close()
 	}
-	n.options.Client.CloseIdleConnections()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.closed = true
 	var first error
 	for _, e := range n.endpoints {
+		e.client.CloseIdleConnections()
 		if err := e.queue.close(); err != nil && first == nil {
 			first = fmt.Errorf("close queue of notifications: %w", err)
 		}

@@ -98,7 +98,8 @@ func TestReceiverMoves(t *testing.T) {
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}}
-	n, stop := notifying(t, Options{Config: to("http://hooks.example.com/"), Client: client, Sleep: func(context.Context, time.Duration) {}})
+	mine := func() *http.Client { return client }
+	n, stop := notifying(t, Options{Config: to("http://hooks.example.com/"), Client: mine, Sleep: func(context.Context, time.Duration) {}})
 	n.Notify(Event{ID: "0"})
 	is.delivered(t, 1)
 	stop()
