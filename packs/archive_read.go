@@ -90,7 +90,7 @@ func refusal(code, name, remedy, format string, args ...any) error {
 const makeArchive = "make it with: packhouse pack push, or tar -czf NAME-VERSION.tar.gz NAME-VERSION"
 
 func (a *archiveReader) all() error {
-	unpacked, err := gzip.NewReader(a.packed)
+	unpacked, err := newGzipMembers(a.packed)
 	if err != nil {
 		return a.damaged(err)
 	}
@@ -112,10 +112,7 @@ func (a *archiveReader) all() error {
 			return a.damaged(err)
 		}
 	}
-	if _, err := io.Copy(io.Discard, bounded); err != nil { // up to the checksum
-		return a.damaged(err)
-	}
-	return nil
+	return a.padding(bounded)
 }
 
 // damaged turns an error of reading into a refusal, unless it is the source's own.

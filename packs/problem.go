@@ -68,6 +68,7 @@ const (
 	CodeArchiveLink    = "archive-link"
 	CodeArchiveSpecial = "archive-special-file"
 	CodeArchiveTwice   = "archive-duplicate"
+	CodeArchiveTrail   = "archive-trailing-data"
 	CodeArchiveBomb    = "archive-bomb"
 	CodeArchiveOutside = "archive-outside"
 	CodeArtifact       = "artifact-not-a-pack"

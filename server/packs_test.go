@@ -196,6 +196,7 @@ func TestPackRefusedOnPut(t *testing.T) {
 		"empty":           {"/v1/nginx/archives/1.0.0", []byte{}, []string{"archive-format"}},
 		"slip":            {"/v1/nginx/archives/1.0.0", archiveOf(t, "..", packFiles("nginx", "1.0.0")), []string{"archive-slip"}},
 		"cut":             {"/v1/nginx/archives/1.0.0", packOf(t, "nginx", "1.0.0")[:100], []string{"archive-format"}},
+		"trailing data":   {"/v1/nginx/archives/1.0.0", append(packOf(t, "nginx", "1.0.0"), packOf(t, "nginx", "1.0.1")...), []string{"archive-trailing-data"}},
 	} {
 		a := s.do("admin", "PUT", tc.path, tc.archive, 422)
 		for _, code := range tc.codes {
