@@ -146,36 +146,37 @@ func (a *app) asks(question string) bool {
 }
 
 // rollBackAfter restores the files from before a setup that did not work, reloads the server, and checks them again. It returns the report
-// of these checks, or nil if there was no installation before. It refuses if another command changed the installation since.
+// of these checks, or nil if there was no installation before. rolled reports whether the files were restored, also if an error follows. It
+// refuses if another command changed the installation since.
 func (a *app) rollBackAfter(
 	ctx context.Context, dir string, applied *setup.Applied, log *trialLog, say func(check.Event),
-) (*check.Report, error) {
+) (again *check.Report, rolled bool, err error) {
 	installed, lock, err := a.toReview(ctx, dir, false)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer lock.Release()
 	if err := installed.VerifyLast(applied); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	plan, err := setup.PlanRollback(ctx, installed)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := a.applyHeld(ctx, plan, lock); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	a.say("rolled back to the files before")
 	if installed, err = setup.Load(dir); err != nil {
-		return nil, err
+		return nil, true, err
 	}
 	if installed.ConfigData == nil {
-		return nil, nil
+		return nil, true, nil
 	}
 	proof, err := a.newProof(ctx, plan, log)
 	if err != nil {
-		return nil, fmt.Errorf("prove what was rolled back to: %w", err)
+		return nil, true, fmt.Errorf("prove what was rolled back to: %w", err)
 	}
 	report := proof.check(ctx, say)
-	return &report, proof.stop(ctx)
+	return &report, true, proof.stop(ctx)
 }

@@ -68,13 +68,15 @@ func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *setup.Pl
 	report.Card = nil
 	report.Findings = append(report.Findings, setup.Finding{Severity: setup.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause)})
 	ctx = context.WithoutCancel(ctx) // a rollback is completed even after ctrl+c
-	again, err := s.rollBackAfter(ctx, s.o.dir, s.applied, &trialLog{to: io.Discard}, s.checkPrinter())
+	again, rolled, err := s.rollBackAfter(ctx, s.o.dir, s.applied, &trialLog{to: io.Discard}, s.checkPrinter())
+	report.RolledBack = rolled
 	if err == nil {
-		report.RolledBack = true
 		err = s.clear(ctx, plan, served)
 	}
 	if err != nil {
-		s.hint("packhouse rollback --dir %s restores the files from before", setup.Shell(s.o.dir))
+		if !rolled { // a second rollback would install the files that failed
+			s.hint("packhouse rollback --dir %s restores the files from before", setup.Shell(s.o.dir))
+		}
 		return s.finish(*report, &exitError{exitFindings, errors.Join(cause, fmt.Errorf("roll back: %w", err))})
 	}
 	report.ChecksAfter = again
