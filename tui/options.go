@@ -98,15 +98,15 @@ type Outcome struct {
 	Signal   syscall.Signal   // that ended it early: SIGINT for ctrl+c; 0: it came to its end
 }
 
-// ExitCode is the exit code of the command: 0 when all is well, 4 when a check failed, 1 when it ended without having written anything for
-// another reason, and 128 plus the signal that ended it.
+// ExitCode returns the exit code of the command: 0 when all is well; 1 when nothing was written; 4 when a check failed
+// or warned, or did not run after files were written; and 128 plus the signal that ended it.
 func (o Outcome) ExitCode() int {
 	switch {
 	case o.Signal != 0:
 		return 128 + int(o.Signal)
-	case o.Stage < Proved && !o.Managed:
+	case o.Stage == Asked && !o.Managed:
 		return 1
-	case o.Report.NeedsAttention():
+	case o.Stage == Applied, o.Report.NeedsAttention():
 		return 4
 	}
 	return 0

@@ -65,7 +65,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		s.before = noteBefore(s.installed, plan)
 		applied, err := applyPlan(ctx, plan, s.lock, nil)
 		report.Applied, s.applied = applied != nil, applied
-		s.lock.Release() // the server may run for long
+		s.lock.Release() // a rollback acquires it again
 		switch {
 		case err != nil && report.Applied:
 			return s.undo(ctx, &report, plan, false, err)
@@ -78,17 +78,14 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	} else {
 		s.say("nothing to change in %s", plan.Dir)
 	}
-	s.lock.Release()
-	if err := s.moveCAKey(ctx, plan.Dir); err != nil {
-		return s.undo(ctx, &report, plan, false, err)
-	}
+	s.lock.Release() // the server may run for long
 	card := setup.Handoff(ctx, s.machine, plan)
 	report.Card = &card
 	if s.o.noStart && card.Service != "" {
 		s.hint("systemctl enable --now %s starts the server", card.Service)
 	}
 	if s.o.noStart {
-		return s.finish(report, nil)
+		return s.finish(report, s.moveKey(ctx, &report, plan.Dir))
 	}
 	return s.prove(ctx, plan, &report)
 }
@@ -127,6 +124,9 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 		case !s.o.serve:
 			return s.finish(*report, errors.Join(proof.stop(ctx), err))
 		}
+	} else if moved := s.moveKey(ctx, report, plan.Dir); moved != nil {
+		log.release()
+		return s.finish(*report, errors.Join(moved, proof.stop(ctx)))
 	}
 	if !s.o.json {
 		s.showCard(*report.Card)
@@ -136,6 +136,19 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	}
 	log.release()
 	return errors.Join(err, proof.wait(ctx))
+}
+
+// moveKey moves the CA's key as --move-ca-key says. It is called when the files of a setup are final: a rollback does not
+// bring the key back.
+func (s *setupRun) moveKey(ctx context.Context, report *setupReport, dir string) error {
+	err := s.moveCAKey(ctx, dir)
+	switch {
+	case err == nil && s.o.moveCAKey != "":
+		report.Card.MoveCAKey = nil
+	case report.Applied:
+		return afterChange(err)
+	}
+	return err
 }
 
 // checkPrinter returns a function that prints each finished check to standard error, or nil with --json.

@@ -69,8 +69,16 @@ func (a *asked) run(ctx context.Context, o tui.Options) error {
 	return a.concluded(outcome, err)
 }
 
-// concluded says what came of a sitting.
+// concluded prints the outcome of the wizard and returns the error to exit with. err is the error of the terminal.
 func (a *asked) concluded(outcome tui.Outcome, err error) error {
+	err = a.conclude(outcome, err)
+	if outcome.Applied != nil {
+		return afterChange(err)
+	}
+	return err
+}
+
+func (a *asked) conclude(outcome tui.Outcome, err error) error {
 	if outcome.Removed {
 		return err
 	}
@@ -80,9 +88,9 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 	}
 	if len(outcome.Unseen) > 0 && outcome.Plan != nil {
 		outcome.Plan.Passwords = outcome.Unseen
-		lock, err := a.hold(context.Background(), outcome.Plan.Dir)
-		if err != nil {
-			a.warn("%v", err) // the passwords are saved all the same: nothing else keeps them
+		lock, busy := a.hold(context.Background(), outcome.Plan.Dir)
+		if busy != nil {
+			a.warn("%v", busy) // the passwords are saved all the same: nothing else keeps them
 		}
 		path, kept := outcome.Plan.KeepPasswords()
 		lock.Release()
@@ -94,7 +102,8 @@ func (a *asked) concluded(outcome tui.Outcome, err error) error {
 			outcome.Card.Password = "in " + path
 		}
 	}
-	if outcome.Applied != nil && outcome.Plan != nil {
+	proven := outcome.Stage >= tui.Proved && outcome.Report.Worst() != check.Failed
+	if proven && outcome.Applied != nil && outcome.Plan != nil {
 		if moved := a.moveCAKey(context.Background(), outcome.Plan.Dir); moved != nil {
 			return errors.Join(err, moved)
 		}
