@@ -59,8 +59,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// crossOrigin refuses what changes something and comes from a page of another site: browsers remember credentials, and send them along with
-// whatever form that page has. Clients that are no browsers say nothing of where they come from, and are not asked.
+// crossOrigin refuses changes that a browser requests for a page of another site: it would send stored credentials
+// along. Other clients send neither Sec-Fetch-Site nor Origin and are accepted.
 var crossOrigin = http.NewCrossOriginProtection()
 
 // dispatch walks the one way through.
@@ -73,7 +73,7 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 		return err
 	}
 	if err := crossOrigin.Check(r); err != nil {
-		return problem.Forbidden("a page of another site asked for this; use a client of the registry").Because(err)
+		return problem.Forbidden("the request comes from a page of another site: use a registry client or the pages of this server").Because(err)
 	}
 	if view, ok := st.packview.(opener); ok && view.Opens(r.Context(), req) {
 		req.Action = route.PackLogo

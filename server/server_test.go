@@ -125,30 +125,58 @@ func TestWhatKeepsAServerFromStarting(t *testing.T) {
 	}
 }
 
-// TestOtherSitesChangeNothing: a browser sends credentials that it remembers along with the form of a stranger's page.
+// TestOtherSitesChangeNothing verifies that a browser changes nothing for a page of another site: it sends stored
+// credentials along, and without authentication it needs none. Clients other than browsers send neither header.
 func TestOtherSitesChangeNothing(t *testing.T) {
-	f := newFixture(t)
-	for _, tc := range []struct {
-		method, header, value string
-		status                int
-	}{
-		{"POST", "", "", 202},
-		{"POST", "Sec-Fetch-Site", "same-origin", 202},
-		{"POST", "Sec-Fetch-Site", "none", 202},
-		{"POST", "Sec-Fetch-Site", "cross-site", 403},
-		{"POST", "Sec-Fetch-Site", "same-site", 403},
-		{"POST", "Origin", "https://elsewhere.example.com", 403},
-		{"POST", "Origin", "http://example.com", 202},
-		{"GET", "Sec-Fetch-Site", "cross-site", 405},
+	digest := digestOf("")
+	for name, f := range map[string]*fixture{
+		"htpasswd": newFixture(t),
+		"none":     newFixture(t, with(func(c *config.Config) { c.Auth = config.Auth{Method: config.AuthNone} })),
 	} {
-		r := httptest.NewRequest(tc.method, "http://example.com/v2/team/app/blobs/uploads/", nil)
-		r.SetBasicAuth("ci", passwords["ci"])
-		if tc.header != "" {
-			r.Header.Set(tc.header, tc.value)
-		}
-		w := httptest.NewRecorder()
-		if f.server.ServeHTTP(w, r); w.Code != tc.status {
-			t.Errorf("%s with %s %s: %d %s, want %d", tc.method, tc.header, tc.value, w.Code, w.Body, tc.status)
+		for _, tc := range []struct {
+			header, value string
+			refused       bool
+		}{
+			{"", "", false},
+			{"Sec-Fetch-Site", "same-origin", false},
+			{"Sec-Fetch-Site", "none", false},
+			{"Sec-Fetch-Site", "cross-site", true},
+			{"Sec-Fetch-Site", "same-site", true},
+			{"Origin", "https://elsewhere.example.com", true},
+			{"Origin", "http://localhost:8080", true},
+			{"Origin", "null", true},
+			{"Origin", "http://localhost", false},
+		} {
+			for _, request := range []struct {
+				method, path string
+				status       int
+			}{
+				{"POST", "/v2/team/app/blobs/uploads/", 202},
+				{"POST", "/v2/team/app/blobs/uploads/?digest=" + digest, 201},
+				{"PATCH", "/v2/team/app/blobs/uploads/" + strings.Repeat("0", 32), 404},
+				{"PUT", "/v2/team/app/manifests/v1", 400},
+				{"PUT", "/v1/nginx/archives/1.0.0", 422},
+				{"PUT", "/v1/nginx/tags/stable", 400},
+				{"DELETE", "/v2/team/app/manifests/v1", 404},
+				{"DELETE", "/v1/nginx/tags/stable", 404},
+				{"GET", "/v2/_catalog", 200},
+			} {
+				want := request.status
+				if tc.refused && request.method != "GET" {
+					want = 403
+				}
+				r := httptest.NewRequest(request.method, "http://localhost"+request.path, nil)
+				if name == "htpasswd" {
+					r.SetBasicAuth("admin", passwords["admin"])
+				}
+				if tc.header != "" {
+					r.Header.Set(tc.header, tc.value)
+				}
+				w := httptest.NewRecorder()
+				if f.server.ServeHTTP(w, r); w.Code != want {
+					t.Errorf("%s: %s %s with %s %s: %d %s, want %d", name, request.method, request.path, tc.header, tc.value, w.Code, w.Body, want)
+				}
+			}
 		}
 	}
 }
