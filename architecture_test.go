@@ -36,9 +36,10 @@ var mayImport = map[string][]string{
 	// The wing of the server.
 	"server":              {"server/...", "certgen", "printable", "trust"},
 	"server/auth":         {"server/auth/htpasswd", "server/config", "server/problem", "server/reference", "server/route", "trust"},
-	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	"server/registry":     {"server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/notification": {"server/config", "trust"},
-	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage"},
+	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
+	"server/transfer":     {"server/problem", "server/reference", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
 	"server/problem":            {"server/manifest", "server/reference", "server/storage"},
 	"server/route":              {"server/problem", "server/reference"},

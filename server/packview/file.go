@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 	"packhouse/server/problem"
 	"packhouse/server/route"
 	"packhouse/server/storage"
+	"packhouse/server/transfer"
 )
 
 // readFile serves one file of a pack out of its archive.
@@ -35,7 +35,7 @@ func (v *View) readFile(w http.ResponseWriter, r *http.Request, grant auth.Grant
 	end()
 	fileHeaders(w.Header(), req.MediaType, file)
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
-	if notModified(w, r, file) {
+	if transfer.NotModified(w, r, digestOf(file)) {
 		return nil
 	}
 	w.Header().Set("Content-Length", strconv.FormatInt(file.Size, 10))
@@ -68,7 +68,7 @@ func fileHeaders(h http.Header, mediaType string, file packs.File) {
 	}
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	h.Set("Etag", `"sha256:`+file.SHA256+`"`)
+	h.Set("Etag", transfer.ETag(digestOf(file)))
 	h.Set("Accept-Ranges", "none")
 }
 
@@ -80,12 +80,9 @@ func attachment(name string) string {
 	return "attachment"
 }
 
-func notModified(w http.ResponseWriter, r *http.Request, file packs.File) bool {
-	if r.Header.Get("If-None-Match") != `"sha256:`+file.SHA256+`"` {
-		return false
-	}
-	w.WriteHeader(http.StatusNotModified)
-	return true
+// digestOf returns the digest of a file.
+func digestOf(file packs.File) digest.Digest {
+	return digest.NewDigestFromEncoded(digest.SHA256, file.SHA256)
 }
 
 // findFile finds a file by its digest: in the archive that the request names, else in those of all tags, the highest first.
@@ -136,32 +133,4 @@ func (v *View) archives(ctx context.Context, req route.Request) ([]digest.Digest
 		}
 	}
 	return archives, nil
-}
-
-// serveContent serves a blob with ranges, and cuts the answer off where its bytes are not the right ones.
-func serveContent(w http.ResponseWriter, r *http.Request, blob storage.Blob) {
-	content := &watched{ReadSeeker: blob.Content()}
-	var from io.ReadSeeker = content
-	if file, ok := content.ReadSeeker.(*os.File); ok {
-		from = file // bare, so that the kernel sends it
-	}
-	http.ServeContent(w, r, "", blob.ModTime(), from)
-	if content.failed {
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// watched remembers that reading failed: http.ServeContent does not tell.
-type watched struct {
-	io.ReadSeeker
-	failed bool
-}
-
-// Read implements io.Reader.
-func (c *watched) Read(p []byte) (int, error) {
-	n, err := c.ReadSeeker.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		c.failed = true
-	}
-	return n, err
 }

@@ -13,6 +13,7 @@ import (
 	"packhouse/server/reference"
 	"packhouse/server/route"
 	"packhouse/server/storage"
+	"packhouse/server/transfer"
 )
 
 // Opens reports whether a file is the logo of a pack, which needs no credentials: documentation links to it, and Palette passes its URL to
@@ -112,7 +113,7 @@ func (v *View) readLogo(w http.ResponseWriter, r *http.Request, grant auth.Grant
 	fileHeaders(w.Header(), mediaType, file)
 	w.Header().Set("Cache-Control", "public, max-age=86400")
 	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-	if notModified(w, r, file) {
+	if transfer.NotModified(w, r, req.Digest) {
 		return nil
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))

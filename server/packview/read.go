@@ -14,6 +14,7 @@ import (
 	"packhouse/server/auth"
 	"packhouse/server/problem"
 	"packhouse/server/route"
+	"packhouse/server/transfer"
 )
 
 // listTags lists the tags of a pack with what is known of each, in byte order.
@@ -171,7 +172,7 @@ func (v *View) readArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	if f.Artifact == nil {
 		return problem.New(http.StatusNotFound, notAPack, "%s", f.Problem)
 	}
-	blob, err := v.o.Store.OpenBlob(r.Context(), req.Repository, f.Artifact.Archive)
+	blob, err := transfer.Open(r, v.o.Store, req.Repository, f.Artifact.Archive)
 	if err != nil {
 		return err
 	}
@@ -180,9 +181,10 @@ func (v *View) readArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	h.Set("Content-Type", archiveType)
 	h.Set("Content-Disposition", attachment(f.Artifact.Title))
 	h.Set("Docker-Content-Digest", f.Digest.String())
-	h.Set("Etag", `"`+f.Artifact.Archive.String()+`"`)
 	h.Set("Cache-Control", "private, no-cache")
-	serveContent(w, r, blob)
+	if err := transfer.Serve(w, r, blob, f.Artifact.Archive); err != nil {
+		return err
+	}
 	if r.Method == http.MethodGet {
 		v.o.OnEvent(Event{Verb: Pull, Grant: grant, Request: r, Digest: f.Artifact.Archive, Size: blob.Size()})
 	}

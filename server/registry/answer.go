@@ -2,11 +2,11 @@ package registry
 
 import (
 	"net/http"
-	"net/textproto"
 	"strconv"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/transfer"
 )
 
 // What caches between may keep. Content is never public: it was read with somebody's credentials.
@@ -27,28 +27,10 @@ func writeJSON(w http.ResponseWriter, r *http.Request, mediaType string, content
 	return nil
 }
 
-// etag is the entity tag of content: its digest, quoted (RFC 9110, section 8.8.3).
-func etag(d digest.Digest) string { return `"` + d.String() + `"` }
-
-// notModified answers 304 where If-None-Match names the content (RFC 9110, section 13.1.2), and tells whether it did.
-func notModified(w http.ResponseWriter, r *http.Request, d digest.Digest) bool {
-	want := etag(d)
-	for _, line := range r.Header.Values("If-None-Match") {
-		for tag := range strings.SplitSeq(line, ",") {
-			tag = strings.TrimPrefix(textproto.TrimString(tag), "W/")
-			if tag == want || tag == "*" {
-				w.WriteHeader(http.StatusNotModified)
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // contentHeaders sets what every answer with content by digest says of it.
 func contentHeaders(h http.Header, mediaType string, d digest.Digest, cache string) {
 	h.Set("Content-Type", mediaType)
 	h.Set("Docker-Content-Digest", d.String())
-	h.Set("Etag", etag(d))
+	h.Set("Etag", transfer.ETag(d))
 	h.Set("Cache-Control", cache)
 }

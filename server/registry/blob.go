@@ -1,14 +1,11 @@
 package registry
 
 import (
-	"io"
 	"net/http"
-	"os"
 	"strconv"
 
 	"packhouse/server/auth"
-	"packhouse/server/problem"
-	"packhouse/server/storage"
+	"packhouse/server/transfer"
 )
 
 // blobType is what every blob is served as: the registry does not know better, and browsers must not guess.
@@ -23,46 +20,17 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	if sent, err := g.redirect(w, r, grant); err != nil || sent {
 		return err
 	}
-	blob, err := g.openBlob(r, grant)
+	blob, err := transfer.Open(r, g.o.Store, req.Repository, req.Digest)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = blob.Close() }() // it was only read
-	if ignoredRange(r.Header.Get("Range"), blob.Size()) || !appliesRange(r, req.Digest) {
-		r.Header.Del("Range")
-	}
-	if wanted := r.Header.Get("Range"); wanted != "" && !satisfiable(wanted, blob.Size()) {
-		return problem.BadRange(blob.Size())
-	}
-	content := &watched{ReadSeeker: blob.Content()}
-	if c, able := content.ReadSeeker.(storage.Checker); able && r.Header.Get("Range") != "" {
-		if err := c.Check(); err != nil {
-			return err
-		}
-	}
 	contentHeaders(w.Header(), blobType, req.Digest, forever)
-	if notModified(w, r, req.Digest) {
-		return nil
-	}
-	var from io.ReadSeeker = content
-	if file, ok := content.ReadSeeker.(*os.File); ok {
-		from = file // bare, so that the kernel sends it
-	}
-	http.ServeContent(w, r, "", blob.ModTime(), from)
-	if content.failed {
-		panic(http.ErrAbortHandler) // the rest of the answer must not look like its end
+	if err := transfer.Serve(w, r, blob, req.Digest); err != nil {
+		return err
 	}
 	g.tell(r, grant, Event{Verb: Pull, Digest: req.Digest, Size: blob.Size()})
 	return nil
-}
-
-// openBlob opens the blob that a request asks for, or the one piece of it.
-func (g *Registry) openBlob(r *http.Request, grant auth.Grant) (storage.Blob, error) {
-	req := grant.Request
-	if piece, ok := pieceOf(r.Header.Get("Range")); ok && appliesRange(r, req.Digest) {
-		return storage.OpenBlobPiece(r.Context(), g.o.Store, req.Repository, req.Digest, piece)
-	}
-	return g.o.Store.OpenBlob(r.Context(), req.Repository, req.Digest)
 }
 
 // redirect sends a reader to the engine where it may, and tells whether it did.
@@ -94,7 +62,7 @@ func (g *Registry) headBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	}
 	h := w.Header()
 	contentHeaders(h, blobType, req.Digest, forever)
-	if notModified(w, r, req.Digest) {
+	if transfer.NotModified(w, r, req.Digest) {
 		return nil
 	}
 	h.Set("Accept-Ranges", "bytes")
@@ -116,19 +84,4 @@ func (g *Registry) deleteBlob(w http.ResponseWriter, r *http.Request, grant auth
 	w.WriteHeader(http.StatusAccepted)
 	g.tell(r, grant, Event{Verb: Delete, Digest: req.Digest, Size: -1})
 	return nil
-}
-
-// watched remembers that reading failed: http.ServeContent does not tell.
-type watched struct {
-	io.ReadSeeker
-	failed bool
-}
-
-// Read implements io.Reader.
-func (c *watched) Read(p []byte) (int, error) {
-	n, err := c.ReadSeeker.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF comes bare, as io.Reader promises
-		c.failed = true
-	}
-	return n, err
 }

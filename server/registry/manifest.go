@@ -16,6 +16,7 @@ import (
 	"packhouse/server/reference"
 	"packhouse/server/route"
 	"packhouse/server/storage"
+	"packhouse/server/transfer"
 )
 
 // readManifest serves a manifest as it was pushed (end-3). Accept is not looked at: there is one representation, and its type is told.
@@ -30,7 +31,7 @@ func (g *Registry) readManifest(w http.ResponseWriter, r *http.Request, grant au
 		cache = revalidate
 	}
 	contentHeaders(h, stored.MediaType, stored.Digest, cache)
-	if notModified(w, r, stored.Digest) {
+	if transfer.NotModified(w, r, stored.Digest) {
 		return nil
 	}
 	h.Set("Content-Length", strconv.Itoa(len(stored.Content)))

@@ -12,6 +12,7 @@ import (
 	"packhouse/server/problem"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
+	"packhouse/server/transfer"
 )
 
 // startUpload mounts a blob (end-11), takes one whole (end-4b), or opens a session (end-4a).
@@ -149,7 +150,7 @@ func (g *Registry) chunk(r *http.Request, grant auth.Grant) (at, size int64, err
 	if header == "" {
 		return -1, r.ContentLength, nil
 	}
-	at, length, ok := contentRange(header)
+	at, length, ok := transfer.ChunkRange(header)
 	if !ok {
 		req := grant.Request
 		upload, err := g.o.Store.StatUpload(r.Context(), owner(grant), req.Upload)

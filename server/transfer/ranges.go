@@ -1,4 +1,4 @@
-package registry
+package transfer
 
 import (
 	"net/http"
@@ -10,24 +10,24 @@ import (
 	"packhouse/server/storage"
 )
 
-// maxRanges is how many ranges of a blob are sent in one answer.
+// maxRanges is the number of ranges that Serve sends in one response.
 const maxRanges = 16
 
-// ignoredRange tells whether a Range header is answered with the whole blob, as RFC 9110, section 14.2, allows: another unit than bytes, so
-// many ranges that only an attacker wants them, and any range of an empty blob.
+// ignoredRange reports whether the whole blob answers a Range header, as RFC 9110, section 14.2, allows: for another
+// unit than bytes, for more than maxRanges ranges, and for an empty blob.
 func ignoredRange(header string, size int64) bool {
 	return size == 0 || !strings.HasPrefix(header, "bytes=") || strings.Count(header, ",") >= maxRanges
 }
 
-// appliesRange tells whether the Range header counts: If-Range (RFC 9110, section 13.1.5) may make it void. Only the digest is a validator that
-// means something; a date is answered with the whole blob.
+// appliesRange reports whether the Range header of r applies: only to GET, and not if If-Range names other content (RFC
+// 9110, section 13.1.5). The digest is the only validator; the whole blob answers a date.
 func appliesRange(r *http.Request, d digest.Digest) bool {
 	validator := r.Header.Get("If-Range")
-	return validator == "" || validator == etag(d)
+	return r.Method == http.MethodGet && (validator == "" || validator == ETag(d))
 }
 
-// satisfiable tells whether http.ServeContent would find something in a Range header (RFC 9110, section 14.2) for size bytes. It is asked
-// beforehand, because ServeContent refuses in plain text.
+// satisfiable reports whether http.ServeContent accepts a Range header for size bytes (RFC 9110, section 14.2). Serve
+// calls it first, because ServeContent refuses in plain text.
 func satisfiable(header string, size int64) bool {
 	list, ok := strings.CutPrefix(header, "bytes=")
 	if !ok {
@@ -45,7 +45,7 @@ func satisfiable(header string, size int64) bool {
 			return false
 		}
 		first, last = strings.Trim(first, " \t"), strings.Trim(last, " \t")
-		if first == "" { // the last so many bytes
+		if first == "" { // the last n bytes
 			n, ok := decimal(last)
 			if !ok {
 				return false
@@ -67,7 +67,8 @@ func satisfiable(header string, size int64) bool {
 	return overlap || none
 }
 
-// pieceOf reads a Range header that asks for one range from an offset. Of the last so many bytes nobody knows yet where they begin.
+// pieceOf parses a Range header with one range from an offset. It does not accept "bytes=-5", because the offset of the
+// last five bytes depends on the size.
 func pieceOf(header string) (storage.Piece, bool) {
 	wanted, ok := strings.CutPrefix(header, "bytes=")
 	first, last, dash := strings.Cut(wanted, "-")
@@ -85,9 +86,10 @@ func pieceOf(header string) (storage.Piece, bool) {
 	return storage.Piece{From: from, Length: to - from + 1}, true
 }
 
-// contentRange reads the Content-Range of a chunk: "a-b" as the specification has it (distribution-spec, "Pushing a blob in chunks"), and
-// "bytes a-b/total" or "bytes a-b/*" as HTTP has it, which clients send too. It returns the offset the chunk starts at and its length.
-func contentRange(header string) (at, length int64, ok bool) {
+// ChunkRange parses the Content-Range of an uploaded chunk: "a-b" (distribution-spec, "Pushing a blob in chunks"), and
+// "bytes a-b/total" or "bytes a-b/*" as in HTTP, which some clients send. It returns the chunk's offset and length in
+// bytes.
+func ChunkRange(header string) (at, length int64, ok bool) {
 	text := header
 	if rest, unit := strings.CutPrefix(text, "bytes"); unit {
 		text = strings.TrimLeft(rest, " =")
@@ -110,7 +112,7 @@ func contentRange(header string) (at, length int64, ok bool) {
 	return a, b - a + 1, true
 }
 
-// decimal reads digits and nothing else. The result stays below the largest int64, so that a length still fits.
+// decimal parses digits only. The result is below 1<<62, so that a length fits into an int64.
 func decimal(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false

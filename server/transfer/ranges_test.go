@@ -1,4 +1,4 @@
-package registry
+package transfer
 
 import (
 	"bytes"
@@ -12,12 +12,12 @@ import (
 	"packhouse/server/storage"
 )
 
-func TestContentRange(t *testing.T) {
+func TestChunkRange(t *testing.T) {
 	for header, want := range map[string][2]int64{
 		"0-0": {0, 1}, "0-9": {0, 10}, "5-9": {5, 5}, "bytes 0-9/10": {0, 10}, "bytes 5-9/*": {5, 5}, "bytes=5-9": {5, 5}, "0-9/100": {0, 10}, "0000-0009": {0, 10},
 		"4611686018427387902-4611686018427387903": {1<<62 - 2, 2},
 	} {
-		at, length, ok := contentRange(header)
+		at, length, ok := ChunkRange(header)
 		if !ok || at != want[0] || length != want[1] {
 			t.Errorf("%q: %d, %d, %t", header, at, length, ok)
 		}
@@ -26,18 +26,18 @@ func TestContentRange(t *testing.T) {
 		"", "-", "1-", "-1", "5-4", "a-b", "0-9/", "0-9/x", "0-9/9", "bytes */9", "+0-9", "0-+9", "0 - 9", "0-9-10", "1e3-2e3", "0x1-0x2",
 		"0-9223372036854775807", "0-9223372036854775808", "99999999999999999999-99999999999999999999", "bytes", "items 0-9/10",
 	} {
-		if at, length, ok := contentRange(header); ok {
+		if at, length, ok := ChunkRange(header); ok {
 			t.Errorf("%q was taken as %d, %d", header, at, length)
 		}
 	}
 }
 
-func FuzzContentRange(f *testing.F) {
+func FuzzChunkRange(f *testing.F) {
 	for _, seed := range []string{"0-9", "bytes 0-9/10", "bytes 5-9/*", "9-0", "0-99999999999999999999", "bytes=1-2"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		at, length, ok := contentRange(header)
+		at, length, ok := ChunkRange(header)
 		if ok && (at < 0 || length < 1 || at+length < 0) {
 			t.Fatalf("%q: %d, %d", header, at, length)
 		}
@@ -108,7 +108,7 @@ func TestNotModified(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("If-None-Match", header)
 		w := httptest.NewRecorder()
-		if got := notModified(w, r, d); got != want || got != (w.Code == http.StatusNotModified) {
+		if got := NotModified(w, r, d); got != want || got != (w.Code == http.StatusNotModified) {
 			t.Errorf("%q: %t, %d", header, got, w.Code)
 		}
 	}
