@@ -77,8 +77,22 @@ func (g *Registry) keeps(grant auth.Grant) bool { return grant.CanPush() && !g.o
 // deleteBlob removes a blob from a repository (end-10).
 func (g *Registry) deleteBlob(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
+	discard := false
+	if grant.Identity.Probe {
+		blob, err := g.o.Store.OpenBlob(r.Context(), req.Repository, req.Digest)
+		if err != nil {
+			return err
+		}
+		discard = namesProbe(grant.Identity, blob.Content())
+		_ = blob.Close() // it was only read
+	}
 	if err := g.o.Store.DeleteBlob(r.Context(), req.Repository, req.Digest); err != nil {
 		return err
+	}
+	if discard {
+		if err := g.o.Store.DiscardData(r.Context(), req.Digest); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusAccepted)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"mime"
@@ -170,8 +171,21 @@ func (g *Registry) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.
 // deleteManifest removes a manifest and every tag that points to it (end-9).
 func (g *Registry) deleteManifest(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
+	discard := false
+	if grant.Identity.Probe {
+		stored, err := g.o.Store.GetManifest(r.Context(), req.Repository, req.Digest, false)
+		if err != nil {
+			return err
+		}
+		discard = namesProbe(grant.Identity, bytes.NewReader(stored.Content))
+	}
 	if err := g.o.Store.DeleteManifest(r.Context(), req.Repository, req.Digest); err != nil {
 		return err
+	}
+	if discard {
+		if err := g.o.Store.DiscardData(r.Context(), req.Digest); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusAccepted)

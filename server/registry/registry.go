@@ -33,7 +33,7 @@ import (
 type Options struct {
 	Store storage.Store
 
-	DeleteEnabled bool // else deletions are refused (storage.delete.enabled)
+	DeleteEnabled bool // else deletions are refused to all but probe identities (storage.delete.enabled)
 	ReadOnly      bool // refuse every change (storage.maintenance.readonly)
 
 	// Base stands before every path in Location and Link: "" for paths relative to the host, "/prefix" below a prefix, or a whole
@@ -112,7 +112,7 @@ func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	h.Set("X-Content-Type-Options", "nosniff")
 
-	serve, err := g.handler(grant.Request.Action)
+	serve, err := g.handler(grant)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,8 @@ func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, grant auth.Gran
 type handler func(w http.ResponseWriter, r *http.Request, grant auth.Grant) error
 
 // handler returns what answers an action, unless the state of the registry rules it out.
-func (g *Registry) handler(action route.Action) (handler, error) {
+func (g *Registry) handler(grant auth.Grant) (handler, error) {
+	action := grant.Request.Action
 	switch action {
 	case route.Ping:
 		return g.ping, nil
@@ -154,7 +155,7 @@ func (g *Registry) handler(action route.Action) (handler, error) {
 	case route.ManifestWrite:
 		return g.writeManifest, nil
 	}
-	if !g.o.DeleteEnabled {
+	if !g.o.DeleteEnabled && !grant.Identity.Probe {
 		return nil, problem.NoDeletion()
 	}
 	switch action {

@@ -100,6 +100,10 @@ type Blobs interface {
 	MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) error
 	// DeleteBlob removes the link; collection removes the data.
 	DeleteBlob(ctx context.Context, repo reference.Repository, d digest.Digest) error
+	// DiscardData removes the data of a deleted blob or manifest without waiting for collection. The caller guarantees that nobody else
+	// has the bytes, so that no other repository links to them. The file system verifies that under the digest's lock and keeps the data
+	// if a repository links to it; a bucket cannot. Missing data is no error.
+	DiscardData(ctx context.Context, d digest.Digest) error
 }
 
 // Blob is an open blob.

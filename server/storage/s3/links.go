@@ -158,6 +158,20 @@ func (s *Store) DeleteBlob(ctx context.Context, repo reference.Repository, d dig
 	return s.bucket.delete(ctx, key)
 }
 
+// DiscardData implements storage.Blobs.
+func (s *Store) DiscardData(ctx context.Context, d digest.Digest) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s.forgetManifest(d)
+	if err := s.bucket.delete(ctx, blobKey(d)); err != nil {
+		return fmt.Errorf("discard data: %w", err)
+	}
+	return nil
+}
+
 // MountBlob implements storage.Blobs. The new link is a reference like any other: it is written first and then the data looked for.
 func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) error {
 	leave, err := s.enter()

@@ -138,6 +138,32 @@ func blobDeleted(t *testing.T, s storage.Store) {
 	}
 }
 
+// dataDiscarded: nothing is left of a blob and a manifest, and both can be pushed again.
+func dataDiscarded(t *testing.T, s storage.Store) {
+	ctx, repo := context.Background(), Repo(t, "a")
+	for range 2 {
+		image := NewImage(t, "discarded", nil)
+		image.Push(t, s, "a", "v1")
+		if err := s.DeleteManifest(ctx, repo, image.Digest); err != nil {
+			t.Fatal(err)
+		}
+		blobs := []digest.Digest{digest.FromBytes(image.Config), digest.FromBytes(image.Layer)}
+		for _, d := range blobs {
+			if err := s.DeleteBlob(ctx, repo, d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, d := range append(blobs, image.Digest, image.Digest) { // twice is as good as once
+			if err := s.DiscardData(ctx, d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if u, err := s.Usage(ctx); err != nil || u.Blobs != 0 || u.Bytes != 0 || u.Unreferenced != 0 {
+			t.Errorf("%d blobs of %d bytes are left, %v", u.Blobs, u.Bytes, err)
+		}
+	}
+}
+
 func blobMounted(t *testing.T, s storage.Store) {
 	ctx := context.Background()
 	d := PushBlob(t, s, "from/here", []byte("content"))

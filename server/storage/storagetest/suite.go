@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"BlobIsItsRepositorysAlone", blobIsItsRepositorysAlone},
 		{"BlobRefused", blobRefused},
 		{"BlobDeleted", blobDeleted},
+		{"DataDiscarded", dataDiscarded},
 		{"BlobMounted", blobMounted},
 		{"BlobPushedByManyAtOnce", blobPushedByManyAtOnce},
 		{"UploadInChunks", uploadInChunks},
