@@ -27,6 +27,9 @@ const (
 	smallReferrers = 256 << 10
 	// mostReferrers is the number of bytes of descriptors on one page, unless a single descriptor is larger.
 	mostReferrers = 1 << 20
+	// mostBatches is the number of times that one request asks the store, and mostFiltered the same with a filter, which may
+	// match nothing. The client requests the rest with the Link.
+	mostBatches, mostFiltered = 8, 2
 	// largeListings is the number of listings beyond smallReferrers that the server reads at once.
 	largeListings = 4
 )
@@ -44,7 +47,7 @@ func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant a
 		h.Set("Oci-Filters-Applied", "artifactType")
 		query.Set("artifactType", req.ArtifactType)
 	}
-	if page.more && len(page.entries) > 0 {
+	if page.more && page.last != "" {
 		route.Next(h, g.location(req.Repository, "referrers", req.Digest.String()), query, req.Page.N, page.last.String())
 	}
 	const head, tail = `{"schemaVersion":2,"mediaType":"` + manifest.OCIIndex + `","manifests":[`, `]}`
@@ -69,14 +72,14 @@ func (g *Registry) listReferrers(w http.ResponseWriter, r *http.Request, grant a
 
 // referrerPage is one page of a listing of referrers.
 type referrerPage struct {
-	entries [][]byte // descriptors as JSON
-	size    int      // of the entries, in bytes
-	last    digest.Digest
-	more    bool // another page follows last
+	entries [][]byte      // descriptors as JSON
+	size    int           // of the entries, in bytes
+	last    digest.Digest // the last one that was read, whether it matches the filter or not
+	more    bool          // another page follows last
 }
 
-// referrers reads one page. A listing that exceeds smallReferrers waits for its turn, so that many of them at once do
-// not exhaust the memory.
+// referrers reads one page, which may be empty although others follow. A listing that exceeds smallReferrers waits for
+// its turn, so that many of them at once do not exhaust the memory.
 func (g *Registry) referrers(ctx context.Context, req route.Request) (page referrerPage, err error) {
 	pages, able := g.o.Store.(storage.ReferrerPages)
 	if !able {
@@ -86,10 +89,13 @@ func (g *Registry) referrers(ctx context.Context, req route.Request) (page refer
 	if err != nil {
 		last = "" // add skips what comes before
 	}
-	limit, waited := smallReferrers, false
+	limit, waited, batches := smallReferrers, false, mostBatches
+	if req.ArtifactType != "" {
+		batches = mostFiltered
+	}
 	for {
 		n := referrersAtOnce
-		if req.Page.N >= 0 {
+		if req.Page.N >= 0 && req.ArtifactType == "" {
 			n = min(n, req.Page.N+1-len(page.entries))
 		}
 		if limit == storage.MostReferrer {
@@ -108,6 +114,10 @@ func (g *Registry) referrers(ctx context.Context, req route.Request) (page refer
 		}
 		if !tooSmall {
 			last = next
+			if batches--; batches == 0 {
+				page.last, page.more = last, true
+				return page, nil
+			}
 		}
 		if limit = mostReferrers; tooSmall && waited {
 			limit = storage.MostReferrer // for one large descriptor on a page of its own

@@ -103,3 +103,31 @@ func TestReferrersAreReadByThePage(t *testing.T) {
 		}
 	}
 }
+
+// TestFilteredReferrersAreBounded verifies that a request whose filter matches nothing reads a bounded number of
+// referrers, whatever page size it asks for, and that the links lead to the last one.
+func TestFilteredReferrersAreBounded(t *testing.T) {
+	store := &pagingDouble{}
+	for i := range 20_000 {
+		store.refs = append(store.refs, manifest.Descriptor{MediaType: manifest.OCIManifest, Digest: digest.FromString(fmt.Sprint(i)), ArtifactType: "text/common"})
+	}
+	slices.SortFunc(store.refs, func(a, b manifest.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	store.refs[19_998].ArtifactType = "text/rare"
+	g := registry.New(registry.Options{Store: store})
+	for _, query := range []string{"artifactType=text%2Fnone", "artifactType=text%2Fnone&n=1", "artifactType=text%2Frare", "artifactType=text%2Frare&n=1"} {
+		found, pages := 0, 0
+		for target := "/v2/a/referrers/" + digest.FromString("x").String() + "?" + query; target != "" && pages < 100; pages++ {
+			store.read = 0
+			req, r := parse(t, "GET", target)
+			w := serve(t, g, auth.Grant{Request: req}, r)
+			if store.read > 2000 {
+				t.Fatalf("%s: one request read %d referrers", query, store.read)
+			}
+			found += strings.Count(w.Body.String(), `"digest"`)
+			target, _, _ = strings.Cut(strings.TrimPrefix(w.Header().Get("Link"), "<"), ">")
+		}
+		if want := strings.Count(query, "rare"); found != want || pages == 100 {
+			t.Errorf("%s: %d referrers on %d pages, want %d", query, found, pages, want)
+		}
+	}
+}
