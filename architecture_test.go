@@ -65,9 +65,9 @@ var mayImport = map[string][]string{
 	"packs":                {"printable"},
 	"printable":            {},
 	"spelling":             {},
-	"templates":            {},
+	"templates":            {"printable"}, // it quotes for the shell
 	// Who can write a path: the directories of an installation, and those of a store.
-	"trust": {},
+	"trust": {"printable"}, // remedies are commands: it quotes for the shell
 }
 
 // groundFloor stands in mayImport for the packages that both wings share.

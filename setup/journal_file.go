@@ -96,7 +96,7 @@ func (s *step) decode(r roots, users []int) error {
 	if err != nil {
 		return err
 	}
-	if s.Mode&^(fs.ModeDir|fs.ModePerm) != 0 || s.OldMode.Perm()&0o7000 != 0 {
+	if s.Mode&^(fs.ModeDir|fs.ModePerm) != 0 {
 		return fmt.Errorf("%s: the mode %v is not a permission", s.Path, s.Mode)
 	}
 	if err := s.resolve(path, places{users: users}); err != nil {

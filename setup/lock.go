@@ -99,9 +99,6 @@ func (l *Lock) Release() {
 // Held reports whether the lock is held. A directory that did not exist is not locked.
 func (l *Lock) Held() bool { return l != nil && l.file != nil }
 
-// Dir returns the directory of the installation.
-func (l *Lock) Dir() string { return l.dir }
-
 // Open finishes or undoes an earlier run that was cut off, and loads the installation.
 func (l *Lock) Open() (*Installed, error) { return open(l.dir, l) }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/printable"
 	"packhouse/templates"
 )
 
@@ -89,7 +90,7 @@ func (r Resolved) CommandLine() string {
 }
 
 // Shell writes a string as one word of a shell.
-func Shell(s string) string { return templates.Shell(s) }
+func Shell(s string) string { return printable.Shell(s) }
 
 // AnswersYAML is the answers file that gives the same answers, without secrets.
 func (r Resolved) AnswersYAML() []byte {

@@ -12,13 +12,15 @@ import (
 	"strings"
 	"text/template"
 	"unicode"
+
+	"packhouse/printable"
 )
 
 //go:embed *.tmpl
 var files embed.FS
 
 var texts = template.Must(template.New("").Funcs(template.FuncMap{
-	"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath, "shell": Shell, "cell": cell,
+	"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath, "shell": printable.Shell, "cell": cell,
 }).ParseFS(files, "*.tmpl"))
 
 // Config is what myconfig.yml is made of.

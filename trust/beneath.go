@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"packhouse/printable"
 )
 
 // Make opens the directory with a name below d, and makes each part of it that does not exist. It returns an [*Error] if a part is a
@@ -109,5 +111,5 @@ func notRegular(path string, info fs.FileInfo) *Error {
 	if info.Mode().IsRegular() {
 		expected = "a directory"
 	}
-	return newError(path, info, "it is "+kind+", not "+expected, "remove it: rm "+quote(path))
+	return newError(path, info, "it is "+kind+", not "+expected, "remove it: rm "+printable.Shell(path))
 }

@@ -209,13 +209,6 @@ func (d *Dir) Rename(name string, to *Dir, newName string) error {
 	})
 }
 
-// Link reports whether an entry exists and is a symbolic link.
-func (d *Dir) Link(name string) bool {
-	var st unix.Stat_t
-	err := d.call("stat", name, func(fd int) error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
-}
-
 // Exists reports whether there is an entry with a name, of any kind.
 func (d *Dir) Exists(name string) (bool, error) {
 	var st unix.Stat_t

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"packhouse/printable"
 )
 
 // openIn opens an entry for reading. It returns an [*Error] if the entry is not a regular file with a single name.
@@ -42,7 +44,7 @@ func verifyKind(f *os.File) error {
 	}
 	if links := hardLinks(info); links > 1 {
 		return newError(f.Name(), info, "it has further hard links, so it may be a file of another place",
-			"copy it: cp "+quote(f.Name())+" "+quote(f.Name()+".new")+" && mv "+quote(f.Name()+".new")+" "+quote(f.Name()))
+			"copy it: cp "+printable.Shell(f.Name())+" "+printable.Shell(f.Name()+".new")+" && mv "+printable.Shell(f.Name()+".new")+" "+printable.Shell(f.Name()))
 	}
 	return nil
 }

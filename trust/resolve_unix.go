@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"packhouse/printable"
 )
 
 // mostLinks bounds the symbolic links in one path, as the kernel does.
@@ -119,14 +121,14 @@ func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, e
 	own := uid == 0 || uid == w.policy.UID
 	if !own && allCanWrite(w.current) {
 		w.at.fault = newError(path, info, "it is a symbolic link that another user made in a directory that all users can write",
-			"remove the link: rm "+quote(path))
+			"remove the link: rm "+printable.Shell(path))
 		w.at.fault.Planted = true
 		w.at.rest = append(w.at.rest, filepath.Base(path))
 		return todo, nil
 	}
 	if w.closed || !own && !w.policy.AnyOwner {
 		w.at.fault = newError(path, info, "it is a symbolic link in the place of a file or directory",
-			"remove the link: rm "+quote(path))
+			"remove the link: rm "+printable.Shell(path))
 		w.at.fault.Foreign = !own
 		w.at.rest = append(w.at.rest, filepath.Base(path))
 		return todo, nil
@@ -170,11 +172,11 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 	case mode.Perm()&0o022 == 0 || sticky || p.anyMode:
 		return nil
 	case mode.Perm()&0o002 != 0:
-		return newError(path, info, "all users can write it", "chmod o-w "+quote(path))
+		return newError(path, info, "all users can write it", "chmod o-w "+printable.Shell(path))
 	case slices.Contains(p.Groups, gid):
 		return nil
 	case !privateGroup(gid, p.UID) || hasACL(path):
-		return newError(path, info, "its group "+groupName(gid)+" can write it", "chmod g-w "+quote(path))
+		return newError(path, info, "its group "+groupName(gid)+" can write it", "chmod g-w "+printable.Shell(path))
 	}
 	return nil
 }
@@ -182,7 +184,7 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 // fixOwner returns what makes a path of another user usable for the acting user.
 func (p Policy) fixOwner(path string) string {
 	if p.UID == 0 {
-		return "chown root: " + quote(path)
+		return "chown root: " + printable.Shell(path)
 	}
 	return "run the command as the user that owns it, or use a directory of your own"
 }
@@ -190,12 +192,4 @@ func (p Policy) fixOwner(path string) string {
 func newError(path string, info fs.FileInfo, reason, fix string) *Error {
 	uid, _ := owners(info)
 	return &Error{Path: path, Owner: userName(uid), Mode: info.Mode(), Reason: reason, Fix: fix}
-}
-
-// quote returns a path as a shell takes it.
-func quote(path string) string {
-	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=") == "" {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

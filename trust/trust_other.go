@@ -42,7 +42,7 @@ func (p Policy) OpenDir(path string) (*Dir, error) {
 func OpenRoot(path string) (*Dir, error) { return Self().OpenDir(path) }
 
 func (d *Dir) openDir(name string) (*Dir, error) {
-	if d.Link(name) {
+	if info, err := os.Lstat(d.Entry(name)); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, &fs.PathError{Op: "open", Path: d.Entry(name), Err: fs.ErrInvalid}
 	}
 	return Self().OpenDir(d.Entry(name))
@@ -95,12 +95,6 @@ func (d *Dir) Exists(name string) (bool, error) {
 	return err == nil, err
 }
 
-// Link reports whether an entry exists and is a symbolic link.
-func (d *Dir) Link(name string) bool {
-	info, err := os.Lstat(d.Entry(name))
-	return err == nil && info.Mode()&fs.ModeSymlink != 0
-}
-
 // Sync does nothing: the entries of directories cannot be made durable here.
 func (d *Dir) Sync() error { return nil }
 
@@ -109,8 +103,6 @@ func openIn(dir *Dir, base string) (*os.File, error) { return os.Open(dir.Entry(
 func newError(path string, info fs.FileInfo, reason, fix string) *Error {
 	return &Error{Path: path, Mode: info.Mode(), Reason: reason, Fix: fix}
 }
-
-func quote(path string) string { return `"` + path + `"` }
 
 // verifyKind refuses what is not a regular file.
 func verifyKind(f *os.File) error {
