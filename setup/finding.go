@@ -1,6 +1,9 @@
 package setup
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Severity grades a [Finding].
 type Severity string
@@ -12,7 +15,7 @@ const (
 	Note    Severity = "note"    // worth knowing
 )
 
-// rank orders severities, the gravest first.
+// rank orders severities: refusals first.
 func (s Severity) rank() int {
 	switch s {
 	case Refused:
@@ -61,4 +64,9 @@ func AnyRefused(findings []Finding) bool {
 		}
 	}
 	return false
+}
+
+// BySeverity returns a copy of findings in which refusals come first and notes last.
+func BySeverity(findings []Finding) []Finding {
+	return slices.SortedStableFunc(slices.Values(findings), func(a, b Finding) int { return a.Severity.rank() - b.Severity.rank() })
 }

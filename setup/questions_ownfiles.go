@@ -85,8 +85,7 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 	if n := certgen.Repeated(data); n > 0 {
 		findings = append(findings, noted(CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n), "the server leaves repetitions out of what it serves"))
 	}
-	slices.SortStableFunc(findings, func(x, y Finding) int { return x.Severity.rank() - y.Severity.rank() })
-	return findings
+	return BySeverity(findings)
 }
 
 // roots returns the certificates to verify a chain against: those of the system if they verify it,

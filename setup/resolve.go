@@ -310,8 +310,8 @@ func (r *resolver) names() {
 // existing tells what is the matter with the installation that is there.
 func (r *resolver) existing() {
 	in := r.installed
-	if in.HalfDone {
-		r.refuse("", "", CodeHalfDone, in.unfinished(), "run "+Completes(in.Dir)+" as the user it belongs to: it finishes or undoes that first")
+	if f := in.Unfinished(); f != nil {
+		r.refuse("", "", f.Code, f.What, f.Remedy)
 	}
 	var problems config.Problems
 	switch {

@@ -149,7 +149,7 @@ func (b *builder) service() error {
 		return err
 	}
 	s := templates.Service{Name: Unit, Program: program, Config: b.path(ConfigFile), Dir: b.dir, User: a.name, Group: a.group}
-	planned := b.plannedConfig()
+	planned := b.plan.config() // MakePlan verifies the file and reports its errors
 	s.Writable, s.LowPort = b.written(planned), lowPort(planned)
 	owned := map[string]bool{b.path(HtpasswdFile): true, b.path(KeyFile): true, b.path(OwnKeyFile): true}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
@@ -210,19 +210,6 @@ func (b *builder) takeBack(unit string) {
 			b.give(c, "root", c.Mode&^0o070, 0, 0)
 		}
 	}
-}
-
-// plannedConfig returns the configuration as it will be after the plan, or nil if it is unknown.
-func (b *builder) plannedConfig() *config.Config {
-	file := b.plan.change(b.path(ConfigFile))
-	if file == nil {
-		return nil
-	}
-	loaded, err := config.Load(config.Source{Path: file.Path, Data: file.After})
-	if err != nil {
-		return nil // MakePlan verifies the file and reports this error
-	}
-	return &loaded.Config
 }
 
 // lowPort reports whether a listener of c needs the right to bind ports below 1024. It returns true

@@ -93,8 +93,8 @@ func StateOf(m *Machine, in *Installed, url string) *State {
 			s.Findings = append(s.Findings, refused(CodeBroken, strings.TrimSpace(line), ""))
 		}
 	}
-	if in.HalfDone {
-		s.Findings = append(s.Findings, refused(CodeHalfDone, in.unfinished(), "run "+Completes(in.Dir)+" as the user it belongs to"))
+	if f := in.Unfinished(); f != nil {
+		s.Findings = append(s.Findings, *f)
 	}
 	if in.Recovered != "" {
 		s.Findings = append(s.Findings, warned(CodeHalfDone, in.Recovered, ""))

@@ -18,7 +18,7 @@ import (
 )
 
 // CodeUnsafe is the code of a path that another user can write.
-const CodeUnsafe = "path-unsafe"
+const CodeUnsafe = config.CodeUnsafe
 
 // controlFiles decide what setup does. Only root and the acting user may be able to write them.
 var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, PasswordsFile}
@@ -142,8 +142,8 @@ func (in *Installed) serverUsers(names ...string) (uids []int) {
 // places are those of the installation as its server uses it.
 func (in *Installed) places() places { return places{users: in.serverUsers()} }
 
-// unfinished reports whether an earlier run was cut off in a directory.
-func unfinished(dir string) bool {
+// hasUnfinishedRun reports whether an earlier run was interrupted in a directory.
+func hasUnfinishedRun(dir string) bool {
 	return slices.ContainsFunc([]string{workDir, completeDir, undoneDir}, func(name string) bool {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err == nil
@@ -164,7 +164,7 @@ func open(dir string, l *Lock) (*Installed, error) {
 		return nil, err
 	}
 	said := ""
-	if unfinished(dir) {
+	if hasUnfinishedRun(dir) {
 		if said, err = recoverRun(dir, l, nil); err != nil && !cannotWrite(err) {
 			return nil, refuseUnsafe(err)
 		}
@@ -181,20 +181,17 @@ func cannotWrite(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// unfinished describes the change that was interrupted.
-func (in *Installed) unfinished() string {
-	return "an earlier change of " + in.Dir + " was interrupted, and is unfinished"
-}
-
-// Unfinished describes the change that was cut off, with the command that completes it; empty: there is none.
-func (in *Installed) Unfinished() string {
+// Unfinished returns the finding about a change that was interrupted, or nil if there is none.
+func (in *Installed) Unfinished() *Finding {
 	if !in.HalfDone {
-		return ""
+		return nil
 	}
-	return in.unfinished() + "; run " + Completes(in.Dir)
+	f := refused(CodeHalfDone, "an earlier change of "+in.Dir+" was interrupted and is unfinished",
+		"run "+Completes(in.Dir)+" as the owner of the installation")
+	return &f
 }
 
-// Completes returns the command that finishes the change that was cut off in a directory.
+// Completes returns the command that finishes or undoes an interrupted change of the installation in a directory.
 func Completes(dir string) string { return "packhouse setup --yes --dir " + Shell(dir) }
 
 // serverUsersOf are the users of the server of the installation in a directory.

@@ -213,7 +213,7 @@ func RemovePlannedStore(p *Plan) error {
 	return RemoveStore(&Installed{Dir: p.Dir, Config: p.config(), unit: p.unit})
 }
 
-// config returns the configuration that a plan writes or keeps, or nil.
+// config returns the configuration that a plan writes or keeps, or nil if there is none or it does not load.
 func (p *Plan) config() *config.Config {
 	c := p.change(ConfigFile)
 	if c == nil || c.After == nil {

@@ -29,6 +29,14 @@ type app struct {
 	started bool                   // a command's own code has begun: errors are no longer about usage
 }
 
+// clone returns a copy of a with the same streams. It handles no SIGHUP.
+func (a *app) clone() *app {
+	return &app{
+		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: a.env, now: a.now,
+		patience: a.patience, surroundings: a.surroundings, started: a.started,
+	}
+}
+
 // getenv returns a variable of the environment, empty where it is not set.
 func (a *app) getenv(key string) string {
 	for _, v := range slices.Backward(a.env) {

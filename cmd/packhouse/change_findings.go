@@ -32,14 +32,6 @@ func refusals(findings []setup.Finding, flags *pflag.FlagSet) []setup.Finding {
 	return refused
 }
 
-// bySeverity returns findings with those that refuse something first, so that no warning precedes an error.
-func bySeverity(findings []setup.Finding) []setup.Finding {
-	rank := map[setup.Severity]int{setup.Warning: 1, setup.Note: 2}
-	sorted := slices.Clone(findings)
-	slices.SortStableFunc(sorted, func(a, b setup.Finding) int { return rank[a.Severity] - rank[b.Severity] })
-	return sorted
-}
-
 // validUser validates the name and the role of a user command. roleIn is the flag or argument that holds the role.
 func validUser(name, role, roleIn string) error {
 	if err := htpasswd.ValidateName(name); err != nil {

@@ -11,9 +11,10 @@ import (
 // uses it, so that what it verifies and starts is what it writes.
 func (a *app) withoutServerVariables() *app {
 	given := config.Variables(a.env)
-	clean := slices.DeleteFunc(slices.Clone(a.env), func(line string) bool {
+	clean := a.clone()
+	clean.env = slices.DeleteFunc(slices.Clone(a.env), func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
 		return slices.Contains(given, name)
 	})
-	return &app{stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: clean, now: a.now, surroundings: a.surroundings}
+	return clean
 }

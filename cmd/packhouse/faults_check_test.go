@@ -243,7 +243,7 @@ var installedFaults = []fault{
 		}),
 	},
 	{
-		name: "earlier setup cut off, of another user", exit: exitUsage, code: setup.CodeHalfDone, cause: "an earlier change of {dir} was interrupted", remedy: "user it belongs to",
+		name: "earlier setup cut off, of another user", exit: exitUsage, code: setup.CodeHalfDone, cause: "an earlier change of {dir} was interrupted", remedy: "owner of the installation",
 		seed: installed(func(s *site) {
 			s.cutOff("commit", "--san", "10.9.8.7")
 			s.uid = nobody

@@ -104,8 +104,15 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 			s.cutOff(at, "--san", "10.9.8.7")
 			was := s.tree()
 			got := s.run("cert", "show", "--dir", s.dir)
-			if got.code != exitOK || !strings.Contains(got.stderr, "was interrupted, and is unfinished; run "+setup.Completes(s.dir)) {
+			if got.code != exitOK || !strings.Contains(got.stderr, "was interrupted and is unfinished; run "+setup.Completes(s.dir)) {
 				t.Errorf("a command that only reads: exit code %d, says %q", got.code, got.stderr)
+			}
+			for _, command := range []string{"check", "status"} {
+				got := s.run(command, "--json", "--dir", s.dir)
+				if said := got.stdout + got.stderr; got.code != exitFindings || strings.Count(said, "was interrupted and is unfinished") != 1 ||
+					!strings.Contains(said, setup.CodeHalfDone) {
+					t.Errorf("%s: exit code %d, want the interrupted change once:\n%s", command, got.code, said)
+				}
 			}
 			if is := s.tree(); is != was {
 				t.Errorf("a command that only reads changed something:\n%s", difference(was, is))

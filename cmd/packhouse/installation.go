@@ -86,8 +86,8 @@ func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	if unfinished := installed.Unfinished(); unfinished != "" {
-		a.warn("%s", unfinished)
+	if f := installed.Unfinished(); f != nil {
+		a.warn("%s", f.Sentence())
 	}
 	return installed, nil
 }
@@ -140,8 +140,10 @@ func explain(err error) error {
 	return withHint(errors.New(f.What), "%s", f.Remedy)
 }
 
-// repairHint is the way out where the server refuses myconfig.yml.
-const repairHint = "packhouse --dir %s, on a terminal, shows ways to put it right"
+// repairHint returns what to do about a myconfig.yml that the server refuses.
+func repairHint(dir string) string {
+	return "to repair it, run packhouse --dir " + setup.Shell(dir) + " on a terminal"
+}
 
 // installation reads what is installed in dir, and changes nothing. It returns an error if nothing is installed.
 func (a *app) installation(dir string) (*setup.Installed, error) {
@@ -161,7 +163,7 @@ func usable(installed *setup.Installed, err error) (*setup.Installed, error) {
 	case !installed.Exists():
 		return nil, withHint(fmt.Errorf("no installation in %s", installed.Dir), "packhouse setup makes one, --dir names another directory")
 	case installed.Refused():
-		return nil, withHint(installed.Problem, repairHint, installed.Dir)
+		return nil, withHint(installed.Problem, "%s", repairHint(installed.Dir))
 	case installed.Problem != nil:
 		return nil, installed.Problem
 	}

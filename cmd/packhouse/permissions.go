@@ -66,17 +66,28 @@ func trustedInstallation(found config.Found, named bool) error {
 	if named || found.Path == "" {
 		return nil
 	}
-	if _, err := os.Lstat(filepath.Join(filepath.Dir(found.Path), setup.ManifestFile)); errors.Is(err, os.ErrNotExist) {
+	if !hasManifest(filepath.Dir(found.Path)) {
 		return nil
 	}
 	return trusted(found.Path)
 }
 
-// unsafeProblems are the faults of unsafeConfig as problems of the configuration.
+// hasManifest reports whether setup made the installation in dir.
+func hasManifest(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, setup.ManifestFile))
+	return !errors.Is(err, os.ErrNotExist)
+}
+
+// unsafeProblems returns the faults of unsafeConfig as problems of the configuration. If the configuration belongs to an
+// installation, users other than root get the faults of the installation too, as from the commands that load it.
 func unsafeProblems(path string) (problems []config.Problem) {
-	for _, fault := range unsafeConfig(path) {
+	faults := unsafeConfig(path)
+	if dir := filepath.Dir(path); len(faults) == 0 && filepath.Base(path) == setup.ConfigFile && hasManifest(dir) {
+		faults = setup.Untrusted(dir)
+	}
+	for _, fault := range faults {
 		problems = append(problems, config.Problem{
-			Code: config.CodeUnsafe, Severity: config.Error, File: path, What: "root must not trust it: " + fault.Error(), Remedy: fault.Fix,
+			Code: config.CodeUnsafe, Severity: config.Error, File: path, What: "not trusted: " + fault.Error(), Remedy: fault.Fix,
 		})
 	}
 	return problems

@@ -82,7 +82,7 @@ func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan)
 		return nil
 	case installed.Refused():
 		path := filepath.Join(installed.Dir, setup.ConfigFile)
-		return withHint(fmt.Errorf("the server would refuse %s as it was before: %s", path, installed.Problem.Error()), repairHint, installed.Dir)
+		return withHint(fmt.Errorf("the server would refuse %s as it was before: %s", path, installed.Problem.Error()), "%s", repairHint(installed.Dir))
 	case installed.Config == nil:
 		return installed.Problem
 	}

@@ -40,10 +40,10 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	}
 	resolved, findings := setup.Resolve(ctx, s.machine, s.installed, s.input)
 	report := setupReport{Findings: append([]setup.Finding{}, findings...)}
-	s.sayFindings(bySeverity(findings))
+	s.sayFindings(setup.BySeverity(findings))
 	if setup.AnyRefused(findings) {
 		if s.installed.Refused() {
-			s.hint(repairHint, s.o.dir)
+			s.hint("%s", repairHint(s.o.dir))
 		}
 		return s.finish(report, silent(exitUsage))
 	}

@@ -34,10 +34,9 @@ type asked struct {
 
 func (s *setupRun) newAsked() *asked {
 	ring := logview.New(logLines)
-	return &asked{
-		setupRun: s, ring: ring, quiet: &app{stdin: s.stdin, stdout: ring, stderr: ring, env: s.env, now: s.now, surroundings: s.surroundings},
-		starting: make(chan struct{}, 1),
-	}
+	quiet := s.clone()
+	quiet.stdout, quiet.stderr = ring, ring
+	return &asked{setupRun: s, ring: ring, quiet: quiet, starting: make(chan struct{}, 1)}
 }
 
 // wizard sets up with questions, on the terminal.

@@ -32,7 +32,6 @@ const (
 	findingRestartPending = "restart-pending"
 	findingCertificate    = "certificate-ends"
 	findingPasswords      = "initial-passwords"
-	findingSetup          = "setup-unfinished"
 )
 
 // keepInitialPasswords is how long generated passwords may lie in a file.
@@ -116,13 +115,13 @@ func (a *app) status(ctx context.Context, found config.Found) *statusReport {
 		return r
 	}
 	a.statusOfServer(ctx, r)
-	a.statusOfConfig(ctx, r)
+	v := a.statusOfConfig(ctx, r)
 	if r.Server != nil {
 		r.Findings = append(r.Findings, reloadFindings(r.Server)...)
 	}
 	if found.Path != "" {
-		a.statusOfInstallation(r)
-		a.statusOfChecks(ctx, r)
+		installed := a.statusOfInstallation(r)
+		a.statusOfChecks(ctx, r, subject{config: found.Path, quick: true, installed: installed, verified: v})
 	}
 	return r
 }
@@ -163,16 +162,17 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	r.Findings = append(r.Findings, faultFindings(&status)...)
 }
 
-// statusOfConfig verifies the file on disk: what is wrong with it would keep the next start from happening.
-func (a *app) statusOfConfig(ctx context.Context, r *statusReport) {
+// statusOfConfig verifies the configuration on disk, which the next start loads. It returns nil if it does not load.
+func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 	loaded, err := a.loadConfig(r.Config)
 	if err != nil {
 		for _, p := range configProblems(r.Config, err) {
 			r.problem(p)
 		}
-		return
+		return nil
 	}
-	for _, p := range slices.Concat(loaded.Notices, loaded.Verify(ctx, config.Probes{Running: r.Running, Users: a.serversOf(r.Config), Now: a.now})) {
+	v := a.verify(ctx, r.Config, loaded, r.Running)
+	for _, p := range v.problems {
 		if p.Severity != config.Notice {
 			r.problem(p)
 		}
@@ -180,11 +180,11 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) {
 	path := loaded.Config.HTTP.TLS.Certificate
 	data, err := trust.ReadConfigured(path, 8<<20)
 	if path == "" || err != nil {
-		return // told by Verify
+		return v // Verify reports the error
 	}
 	chain, err := certgen.ParseChain(data)
 	if err != nil {
-		return // told by Verify
+		return v // Verify reports the error
 	}
 	now := a.now()
 	r.Certificate = &certificateAt{Path: path, Ends: chain[0].NotAfter, DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour))}
@@ -192,6 +192,7 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) {
 	if certgen.CloseToEnd(chain[0], now) && !told {
 		r.add(findingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)), "packhouse cert rotate renews it")
 	}
+	return v
 }
 
 func (r *statusReport) problem(p config.Problem) {
@@ -207,29 +208,29 @@ func (r *statusReport) problem(p config.Problem) {
 	r.add(p.Code, what, p.Remedy)
 }
 
-// statusOfInstallation looks at what setup left.
-func (a *app) statusOfInstallation(r *statusReport) {
+// statusOfInstallation reports on the installation around the configuration. It returns nil if there is none, or if it does not load.
+func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
 	dir, err := filepath.Abs(filepath.Dir(r.Config))
 	if err != nil {
-		return
+		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, setup.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
-		return
+	if !hasManifest(dir) {
+		return nil
 	}
 	installed, err := setup.Load(dir)
 	if refusal, ok := errors.AsType[*setup.RefusedError](err); ok {
 		for _, f := range refusal.Findings {
 			r.add(f.Code, f.What, f.Remedy)
 		}
-		return
+		return nil
 	}
 	if err != nil {
-		r.add(findingSetup, err.Error(), "")
-		return
+		r.add(setup.CodeBroken, err.Error(), "")
+		return nil
 	}
 	r.Installation, r.Changed = dir, installed.Drift
-	if installed.HalfDone {
-		r.add(findingSetup, unfinished(dir), remedyUnfinished(dir))
+	if f := installed.Unfinished(); f != nil {
+		r.add(f.Code, f.What, f.Remedy)
 	}
 	machine := a.surroundings
 	if machine == nil {
@@ -247,6 +248,7 @@ func (a *app) statusOfInstallation(r *statusReport) {
 	if err == nil && a.now().Sub(info.ModTime()) > keepInitialPasswords {
 		r.add(findingPasswords, fmt.Sprintf("generated passwords have been lying in %s for more than 7 days", filepath.Join(dir, setup.PasswordsFile)), "hand them out and remove the file")
 	}
+	return installed
 }
 
 // printStatus writes a report for people.

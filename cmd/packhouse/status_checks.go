@@ -10,7 +10,6 @@ import (
 
 	"packhouse/server/admin"
 	"packhouse/server/config"
-	"packhouse/setup"
 	"packhouse/setup/check"
 )
 
@@ -19,15 +18,6 @@ const checksWithin = 10 * time.Second
 
 // remedyUnreachable is the remedy where the running server cannot be asked.
 const remedyUnreachable = "run this as the user of the server, or as root"
-
-// unfinished describes a change of the installation in dir that was interrupted.
-func unfinished(dir string) string {
-	return "an earlier change of " + dir + " was interrupted and is unfinished"
-}
-
-func remedyUnfinished(dir string) string {
-	return "run " + setup.Completes(dir) + " as the owner of the installation"
-}
 
 // findingOf returns what status finds as a finding of the check of the configuration, so that check and status exit with
 // the same code.
@@ -66,8 +56,8 @@ func reloadFindings(s *admin.Status) []finding {
 }
 
 // statusOfChecks runs the quick checks and adds what status does not report itself.
-func (a *app) statusOfChecks(ctx context.Context, r *statusReport) {
-	target, err := a.targetOf(ctx, r.Config, true)
+func (a *app) statusOfChecks(ctx context.Context, r *statusReport, s subject) {
+	target, err := a.targetOf(ctx, s)
 	if err != nil {
 		return // status reports it already
 	}

@@ -29,11 +29,24 @@ type subject struct {
 	installed *setup.Installed // the installation it belongs to; nil: none
 	url       string           // that clients use; empty: made of certificate and address
 	passwords map[string]setup.Secret
-	server    *running // that was started for the proof; nil: one runs already, or none
-	quick     bool     // leave out what writes or takes long
+	server    *running  // that was started for the proof; nil: one runs already, or none
+	quick     bool      // leave out what writes or takes long
+	verified  *verified // nil: target loads and verifies the configuration
 }
 
-// target puts together what the checks need to know.
+// verified is a configuration that loads, with the problems that verifying it found.
+type verified struct {
+	loaded   *config.Loaded
+	problems []config.Problem
+}
+
+// verify verifies a configuration that loads. A server that runs on it holds its ports.
+func (a *app) verify(ctx context.Context, path string, loaded *config.Loaded, running bool) *verified {
+	found := loaded.Verify(ctx, config.Probes{Running: running, Users: a.serversOf(path), Now: a.now})
+	return &verified{loaded, slices.Concat(loaded.Notices, found)}
+}
+
+// target collects the input of the checks.
 func (a *app) target(ctx context.Context, s subject) check.Target {
 	t := check.Target{ConfigPath: s.config, Now: a.now, URL: s.url, Machine: a.surroundings, Built: built(), Quick: s.quick}
 	if t.Machine == nil {
@@ -42,15 +55,22 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	if t.Findings = unsafeProblems(s.config); len(t.Findings) > 0 {
 		return t
 	}
-	loaded, err := a.loadConfig(s.config)
-	if err != nil {
-		t.Findings = configProblems(s.config, err)
-		return t
+	v := s.verified
+	if v == nil {
+		loaded, err := a.loadConfig(s.config)
+		if err != nil {
+			t.Findings = configProblems(s.config, err)
+			return t
+		}
+		v = &verified{loaded: loaded}
 	}
-	t.Config = &loaded.Config
+	t.Config = &v.loaded.Config
 	server := a.lookAtServer(ctx, &t, s.server)
-	t.Findings = slices.Concat(t.Findings, loaded.Notices, loaded.Verify(ctx, config.Probes{Running: server.runs, Users: a.serversOf(s.config), Now: a.now}))
-	t.Files = files(s, loaded, runsAs(s.installed, server.pid))
+	if s.verified == nil {
+		v = a.verify(ctx, s.config, v.loaded, server.runs)
+	}
+	t.Findings = append(t.Findings, v.problems...)
+	t.Files = files(s, v.loaded, runsAs(s.installed, server.pid))
 	t.Clocks = clocks(t.Config)
 	if s.installed != nil {
 		t.Passwords = filepath.Join(s.installed.Dir, setup.PasswordsFile)
@@ -208,30 +228,29 @@ func (a *app) checkTarget(ctx context.Context, o checkOptions, args []string) (c
 	if err != nil {
 		return check.Target{}, err
 	}
-	return a.targetOf(ctx, path, o.quick)
+	return a.targetOf(ctx, subject{config: path, quick: o.quick})
 }
 
-// targetOf returns the target for the configuration at path and the installation that it belongs to, if any.
-func (a *app) targetOf(ctx context.Context, path string, quick bool) (check.Target, error) {
-	s := subject{config: path, quick: quick}
-	absolute, err := filepath.Abs(filepath.Dir(path))
+// targetOf returns the target for a configuration and the installation that it belongs to, if any. It loads the installation
+// unless s has it.
+func (a *app) targetOf(ctx context.Context, s subject) (check.Target, error) {
+	absolute, err := filepath.Abs(filepath.Dir(s.config))
 	if err != nil {
 		return check.Target{}, err
 	}
-	if _, err := os.Stat(filepath.Join(absolute, setup.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
-		return a.target(ctx, s), nil
-	}
-	if len(unsafeConfig(filepath.Join(absolute, setup.ConfigFile))) > 0 {
-		return a.target(ctx, s), nil
-	}
-	if s.installed, err = a.loadInstallation(absolute); err != nil {
-		return check.Target{}, err
+	if s.installed == nil {
+		if !hasManifest(absolute) || len(unsafeProblems(filepath.Join(absolute, setup.ConfigFile))) > 0 {
+			return a.target(ctx, s), nil
+		}
+		if s.installed, err = setup.Load(absolute); err != nil {
+			return check.Target{}, explain(err)
+		}
 	}
 	resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), s.installed, setup.Input{Quick: true})
 	s.url = resolved.Answers.URL()
 	t := a.target(ctx, s)
-	if s.installed.HalfDone {
-		t.Findings = append(t.Findings, findingOf(findingSetup, unfinished(absolute), remedyUnfinished(absolute)))
+	if f := s.installed.Unfinished(); f != nil {
+		t.Findings = append(t.Findings, findingOf(f.Code, f.What, f.Remedy))
 	}
 	return t, nil
 }

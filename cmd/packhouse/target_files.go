@@ -25,7 +25,7 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 		read = fmt.Sprintf("the server runs as %s, and cannot read it", as.Name)
 		write = fmt.Sprintf("the server runs as %s, and cannot write there", as.Name)
 	}
-	list := []check.File{{Path: s.config, Holds: secretsIn(loaded), Control: s.installed != nil}}
+	list := []check.File{{Path: s.config, Holds: secretsIn(loaded)}}
 	if c.Auth.Method == config.AuthHtpasswd {
 		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true, Owner: as, Why: read})
 	}

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -23,9 +24,10 @@ func proveConfiguration(_ context.Context, s *session) Result {
 			failures = append(failures, p)
 		case config.Warning:
 			if p.Code == config.CodeUnsafe {
-				continue // the check of the files reports it
+				warnings = slices.Insert(warnings, 0, p) // the first warning gives the result its code
+			} else {
+				warnings = append(warnings, p)
 			}
-			warnings = append(warnings, p)
 		case config.Notice:
 		}
 	}
