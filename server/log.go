@@ -57,7 +57,7 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response)
 	switch {
 	case st.config.Log.AccessLog.Disabled:
 		return
-	case rec.action == route.Health && w.status == http.StatusOK,
+	case (rec.action == route.Health || rec.action == route.PageRoot) && w.status == http.StatusOK,
 		w.status == http.StatusUnauthorized && r.Header.Get("Authorization") == "":
 		level = slog.LevelDebug
 	}

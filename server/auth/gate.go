@@ -57,7 +57,9 @@ var gate = map[route.Action]row{
 	// The logo of a pack, which documentation and Palette link to. That a file is one is found out before the gate is asked.
 	route.PackLogo: {scope: public},
 
-	// The pages. What belongs to them tells nothing, and is still only for who has signed in.
+	// The pages. The root holds only a link: load balancers and charts probe it
+	// without credentials. Assets need a sign-in although they hold nothing secret.
+	route.PageRoot:         {scope: public},
 	route.PagePacks:        {scope: anywhere, role: Reader},
 	route.PagePack:         {role: Reader},
 	route.PageRepositories: {scope: anywhere, role: Reader},

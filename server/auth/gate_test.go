@@ -52,6 +52,7 @@ var expected = map[route.Action]string{
 	route.PackTagWrite:  "writer changes",
 	route.PackTagDelete: "admin deletes",
 
+	route.PageRoot:         "everybody",
 	route.PagePacks:        "reader",
 	route.PagePack:         "reader",
 	route.PageRepositories: "reader",
@@ -60,7 +61,7 @@ var expected = map[route.Action]string{
 }
 
 // listings are the actions that name no repository.
-var listings = []route.Action{route.Health, route.Ping, route.PackPing, route.Catalog, route.PackCatalog, route.PagePacks, route.PageRepositories, route.PageAsset}
+var listings = []route.Action{route.Health, route.Ping, route.PackPing, route.Catalog, route.PackCatalog, route.PageRoot, route.PagePacks, route.PageRepositories, route.PageAsset}
 
 // actions reads the constants of type Action out of the source of package route, so that a new one cannot be forgotten here.
 func actions(t *testing.T) []route.Action {
@@ -237,7 +238,7 @@ func TestGateWithoutAuthentication(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", action, err)
 		}
-		if action != route.Health && action != route.PackLogo && g.Role != Admin {
+		if gate[action].scope != public && g.Role != Admin {
 			t.Errorf("%s: role %s", action, g.Role)
 		}
 	}

@@ -37,7 +37,9 @@ func (p Paths) parsePage(r *http.Request, path []string, query url.Values) (Requ
 func (p Paths) page(path []string, query url.Values) (Request, error) {
 	var err error
 	switch rest := path[1:]; {
-	case len(rest) == 0 && (path[0] == "" || path[0] == "packs"):
+	case len(rest) == 0 && path[0] == "":
+		return Request{Action: PageRoot}, nil
+	case len(rest) == 0 && path[0] == "packs":
 		req := Request{Action: PagePacks}
 		if req.Base, err = p.base(query); err == nil {
 			req.Page, err = parsePage(query)

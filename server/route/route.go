@@ -47,7 +47,8 @@ const (
 	PackTagDelete Action = "pack.tag.delete" // DELETE /v1/<pack>/tags/<tag>
 
 	// The pages for people.
-	PagePacks        Action = "page.packs"        // GET / and /packs
+	PageRoot         Action = "page.root"         // GET /
+	PagePacks        Action = "page.packs"        // GET /packs
 	PagePack         Action = "page.pack"         // GET /packs/<pack>[/<tag, parent tag or digest>[/<section>]]
 	PageRepositories Action = "page.repositories" // GET /repositories
 	PageRepository   Action = "page.repository"   // GET /repositories/<name>

@@ -69,7 +69,7 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 	list := packList{Search: req.Search, Layer: req.Layer, Any: len(names) > 0}
 	_, list.Server = p.server(r)
 	for _, layer := range append([]string{""}, packs.Layers...) {
-		list.Layers = append(list.Layers, layerLink{layer, p.address(req, "/", "q", req.Search, "layer", layer), layer == req.Layer})
+		list.Layers = append(list.Layers, layerLink{layer, p.address(req, "/packs", "q", req.Search, "layer", layer), layer == req.Layer})
 	}
 	searching := req.Search != "" || req.Layer != ""
 	if !searching {
@@ -77,7 +77,7 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 		names = after(names, req.Page.Last)
 		if len(names) > packsOnPage {
 			names = names[:packsOnPage]
-			list.Next = p.address(req, "/", "last", names[len(names)-1])
+			list.Next = p.address(req, "/packs", "last", names[len(names)-1])
 		}
 	}
 	shown := func(c card) bool { return !searching || c.matches(req.Search, req.Layer) }

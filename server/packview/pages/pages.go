@@ -137,8 +137,12 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) 
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	if grant.Request.Action == route.PageAsset {
+	switch grant.Request.Action {
+	case route.PageAsset:
 		return p.serveAsset(w, r, grant.Request.Asset)
+	case route.PageRoot:
+		send(w, r, http.StatusOK, fmt.Appendf(nil, rootPage, p.o.Prefix))
+		return nil
 	}
 	show, ok := map[route.Action]func(*http.Request, auth.Grant) (*page, error){
 		route.PagePacks: p.listPacks, route.PagePack: p.showPack, route.PageRepositories: p.listRepositories, route.PageRepository: p.showRepository,
@@ -162,14 +166,39 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) 
 		return err
 	}
 	end() // a browser that reads slowly keeps nothing but its page
+	send(w, r, status, content)
+	return nil
+}
+
+// rootPage is served at / without credentials: health probes of charts and load
+// balancers expect 200 there, and a browser is never challenged on a 200. It
+// loads nothing, because assets need a sign-in. The verb is the prefix.
+const rootPage = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>packhouse</title>
+<link rel="icon" href="data:,">
+</head>
+<body>
+<h1>packhouse</h1>
+<p>This is a pack registry. <a href="%s/packs">Browse its packs</a>.</p>
+</body>
+</html>
+`
+
+// send writes a page.
+func send(w http.ResponseWriter, r *http.Request, status int, content []byte) {
+	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(content)))
 	h.Set("Cache-Control", "private, no-cache")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that left gets no answer
+		_, _ = w.Write(content) // a client that has left gets no answer
 	}
-	return nil
 }
 
 // page is what a template is filled with.
@@ -206,7 +235,7 @@ func (b *pageBuffer) Write(content []byte) (int, error) {
 // render makes a page. It is made whole before the first byte is sent.
 func (p *Pages) render(grant auth.Grant, made *page) ([]byte, error) {
 	made.User, made.Version = grant.Identity.User, p.o.Version
-	made.Home, made.Repos = p.address(grant.Request, "/"), p.o.Prefix+"/repositories"
+	made.Home, made.Repos = p.address(grant.Request, "/packs"), p.o.Prefix+"/repositories"
 	if grant.Request.Base != p.o.Packs {
 		made.Base = grant.Request.Base
 	}

@@ -125,7 +125,7 @@ func TestPagesLookAsTheyDid(t *testing.T) {
 	s.push("nginx", "1.24.3", "README.md", "# Nginx\n\nSee [values](values.yaml), ![parts](img/a%20b.png) and ![far](https://elsewhere.example.com/x.png).\n", "img/a b.png", drawnLogo(2))
 	s.push("nginx", "1.24.1")
 	for name, path := range map[string]string{
-		"packs": "/", "pack": "/packs/nginx", "values": "/packs/nginx/1.24.1/values", "files": "/packs/nginx/1.24.x/files", "nothing": "/?q=zzz", "error": "/packs/apache",
+		"packs": "/packs", "pack": "/packs/nginx", "values": "/packs/nginx/1.24.1/values", "files": "/packs/nginx/1.24.x/files", "nothing": "/packs?q=zzz", "error": "/packs/apache",
 	} {
 		got := stamps.ReplaceAllString(s.get(path).Body.String(), "…")
 		golden := filepath.Join("testdata", name+".html")
@@ -147,7 +147,7 @@ func TestPagesLookAsTheyDid(t *testing.T) {
 func TestPagesHoldTheBrowserToIt(t *testing.T) {
 	s := newSite(t, "")
 	s.push("nginx", "1.0")
-	for path, status := range map[string]int{"/": 200, "/packs/nginx": 200, "/packs/none": 404, "/repositories": 200, "/repositories/none": 404, "/assets/style.css": 200} {
+	for path, status := range map[string]int{"/": 200, "/packs": 200, "/packs/nginx": 200, "/packs/none": 404, "/repositories": 200, "/repositories/none": 404, "/assets/style.css": 200} {
 		w := s.get(path)
 		policy := w.Header().Get("Content-Security-Policy")
 		if w.Code != status || !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "script-src") || strings.Contains(policy, "unsafe") ||
@@ -176,7 +176,7 @@ func TestSearch(t *testing.T) {
 		"": "apache nginx", "?q=NGI": "nginx", "?q=pack+apache": "apache", "?q=cni+nginx": "nginx", "?q=secret": "", "?layer=os": "", "?layer=cni&q=1.0": "apache nginx",
 		"?last=apache": "nginx", "?base=team": "", "?q=%3Cscript%3E": "",
 	} {
-		body := s.get("/" + query).Body.String()
+		body := s.get("/packs" + query).Body.String()
 		var found []string
 		for _, m := range regexp.MustCompile(`<span class="name">([^<]*)`).FindAllStringSubmatch(body, -1) {
 			found = append(found, m[1])
@@ -190,7 +190,7 @@ func TestSearch(t *testing.T) {
 func TestBelowAPrefix(t *testing.T) {
 	s := newSite(t, "/deep")
 	s.push("nginx", "1.0", "README.md", "![a](a.png) [v](values.yaml)", "a.png", drawnLogo(2))
-	for _, path := range []string{"/", "/packs/nginx", "/packs/nginx/1.0/files", "/repositories"} {
+	for _, path := range []string{"/packs", "/packs/nginx", "/packs/nginx/1.0/files", "/repositories"} {
 		for _, m := range regexp.MustCompile(`(?:href|src)="([^"#][^"]*)"`).FindAllStringSubmatch(s.get(path).Body.String(), -1) {
 			if !strings.HasPrefix(m[1], "/deep/") {
 				t.Errorf("%s leads to %s", path, m[1])
