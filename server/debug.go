@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// startDebug serves metrics and profiles on a listener of their own, where the configuration names one; on loopback unless it names a host.
+// startDebug serves metrics, health and profiles on a listener of their own, where the configuration names one; on loopback unless it names a host.
 // The returned function ends it.
 func (s *Server) startDebug() (stop func(), err error) {
 	c := s.current.Load().config.HTTP.Debug
@@ -33,6 +33,7 @@ func (s *Server) startDebug() (stop func(), err error) {
 		}
 		mux.Handle("GET "+path, s.metrics.handler())
 	}
+	mux.HandleFunc("GET /debug/health", s.debugHealth)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

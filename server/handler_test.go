@@ -226,7 +226,10 @@ func TestDebugListener(t *testing.T) {
 	if a := f.ask(client, http.MethodGet, "http://"+address+"/debug/pprof/", "", nil); a.status != 200 {
 		t.Errorf("profiles: %d", a.status)
 	}
-	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap"} {
+	if a := f.ask(client, http.MethodGet, "http://"+address+"/debug/health", "", nil); a.status != 200 || strings.TrimSpace(a.body) != "{}" {
+		t.Errorf("health: %d %s", a.status, a.body)
+	}
+	for _, path := range []string{"/metrics", "/debug/health", "/debug/pprof/", "/debug/pprof/heap"} {
 		if a := f.ask(client, http.MethodGet, base+path, "admin", nil); a.status != 404 {
 			t.Errorf("%s on the public port: %d", path, a.status)
 		}

@@ -53,6 +53,20 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// debugHealth answers like the debug listener of CNCF distribution, for probes
+// that were written for it: 200 and {}, or 503 and an object with one entry for
+// each check that fails. The keys are the codes of /health.
+func (s *Server) debugHealth(w http.ResponseWriter, r *http.Request) {
+	status, failed := http.StatusOK, map[string]string{}
+	for _, code := range s.failing(r.Context()) {
+		status, failed[code] = http.StatusServiceUnavailable, "the check fails, the log says why"
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(failed) // a monitor that has left gets no answer
+}
+
 // failing returns the codes of what is wrong, or none.
 func (s *Server) failing(ctx context.Context) []string {
 	codes := s.probed.failing()

@@ -100,6 +100,13 @@ func TestHealth(t *testing.T) {
 		if w.Body.String() != tc.body || w.Code != want {
 			t.Errorf("%v: %d %s, want %s", tc.err, w.Code, w.Body, tc.body)
 		}
+		w = httptest.NewRecorder()
+		f.server.debugHealth(w, httptest.NewRequest(http.MethodGet, "/debug/health", nil))
+		_, code, _ := strings.Cut(tc.body, `"codes":[`)
+		code, _, _ = strings.Cut(code, "]")
+		if body := w.Body.String(); w.Code != want || strings.Contains(body, "secret") || !strings.HasPrefix(body, "{"+code) || (code == "") != (body == "{}\n") {
+			t.Errorf("%v: /debug/health: %d %s", tc.err, w.Code, body)
+		}
 	}
 }
 

@@ -54,6 +54,10 @@ func TestS3(t *testing.T) {
 		"my.yml:3:63: storage.s3.keyid has no use without encryption; write encrypt: true")
 	expectWords(t, file("bucket: b, host: h, regionendpoint: 'https://x'"),
 		"my.yml:3:25: storage.s3 has both host and regionendpoint; keep one of them")
+	expectWords(t, file("bucket: b, regionendpoint: 'https://x', secure: false"),
+		"my.yml:3:56: storage.s3.secure is false and the URL in storage.s3.regionendpoint starts with https://; remove storage.s3.secure, or correct the URL")
+	expectWords(t, file("bucket: b, secure: true, regionendpoint: 'http://x'"),
+		"my.yml:3:27: storage.s3.secure is true and the URL in storage.s3.regionendpoint starts with http://; remove storage.s3.secure, or correct the URL")
 	expectWords(t, file("bucket: b, regionendpoint: 'ftp://x', chunksize: 1MiB"),
 		"my.yml:3:35: storage.s3.regionendpoint is not a URL; write it like https://minio.example:9000",
 		"my.yml:3:57: storage.s3.chunksize is 1MiB; the least is 5MiB")

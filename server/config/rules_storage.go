@@ -32,9 +32,14 @@ func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
 		d.note(Notice, d.origins[p], p, fmt.Sprintf("%s is %s, with the bucket's name in the path (forcepathstyle)", p, s.RegionEndpoint), "")
 	}
 	if endpoint := s.RegionEndpoint; strings.Contains(endpoint, "://") {
-		if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-			p := path + ".regionendpoint"
+		p := path + ".regionendpoint"
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 			d.fail(CodeValue, d.either(whole, p, path+".host"), p, p+" is not a URL", "write it like https://minio.example:9000")
+		} else if secure := document.at("storage", "s3", "secure"); secure != nil && s.Secure != (u.Scheme == "https") {
+			d.fail(CodeConflict, d.origins[path+".secure"], path+".secure",
+				fmt.Sprintf("%s.secure is %t and the URL in %s starts with %s://", path, s.Secure, p, u.Scheme),
+				fmt.Sprintf("remove %s.secure, or correct the URL", path))
 		}
 	}
 	if s.Bucket == "" {

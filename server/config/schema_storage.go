@@ -135,7 +135,7 @@ var s3Keys = &key{
 			bind: in(func(c *Config) *bool { return &c.Storage.S3.ForcePathStyle }),
 		},
 		{
-			name: "secure", kind: boolean, def: "true", about: "Speak HTTPS to the engine.",
+			name: "secure", kind: boolean, def: "true", about: "Use HTTPS where regionendpoint has no scheme.",
 			bind: in(func(c *Config) *bool { return &c.Storage.S3.Secure }),
 		},
 		{
