@@ -40,6 +40,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, fixed := range st.headers {
 		h[fixed.name] = fixed.values
 	}
+	st.cors.answerTo(h, r)
 	s.metrics.begin()
 	defer func() {
 		if v := recover(); v != nil {
@@ -68,11 +69,15 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 	if err := s.checkHost(st, r); err != nil {
 		return err
 	}
+	if st.cors.preflight(r) {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
 	req, err := st.paths().Parse(r)
 	if err != nil {
 		return err
 	}
-	if err := crossOrigin.Check(r); err != nil {
+	if err := crossOrigin.Check(r); err != nil && !st.cors.permits(r) {
 		return problem.Forbidden("the request comes from a page of another site: use a registry client or the pages of this server").Because(err)
 	}
 	if view, ok := st.packview.(opener); ok && view.Opens(r.Context(), req) {

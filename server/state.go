@@ -19,6 +19,7 @@ type state struct {
 	prefix  string
 	policy  *auth.Policy
 	headers []header
+	cors    cors
 	proxies []netip.Prefix
 	stall   time.Duration // no byte moved for this long ends a request
 
@@ -54,7 +55,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &state{config: c, policy: policy, prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"), proxies: proxies, stall: c.HTTP.Limits.StallTimeout}
+	st := &state{cors: newCORS(c.HTTP.Headers), config: c, policy: policy, prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"), proxies: proxies, stall: c.HTTP.Limits.StallTimeout}
 	if st.stall <= 0 {
 		st.stall = defaultStall
 	}

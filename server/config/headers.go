@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,9 @@ var safeHeaders = map[string][]string{
 const (
 	policyHeader = "Content-Security-Policy"
 	strictHeader = "Strict-Transport-Security"
+
+	originHeader      = "Access-Control-Allow-Origin"
+	credentialsHeader = "Access-Control-Allow-Credentials"
 )
 
 // mergeHeaders puts the given headers over the safe ones and mends what can be mended.
@@ -48,9 +52,32 @@ func (d *decoder) mergeHeaders(c *Config) {
 				}
 			}
 		}
+		if name == originHeader {
+			d.origin(path, values)
+		}
 		effective[name] = values
 	}
 	c.HTTP.Headers = effective
+	if credentials := effective[credentialsHeader]; slices.Contains(credentials, "true") && slices.Contains(effective[originHeader], "*") {
+		path := join("http.headers", credentialsHeader)
+		d.note(Warning, d.origins[path], path, path+" has no effect: browsers refuse it beside the origin *", "list the origins in "+originHeader)
+	}
+}
+
+// origin warns about values of Access-Control-Allow-Origin that no page's origin
+// equals (RFC 6454, section 6.2).
+func (d *decoder) origin(path string, values []string) {
+	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		part = strings.TrimSpace(part)
+		if part == "" || part == "*" || part == "null" {
+			continue
+		}
+		u, err := url.Parse(part)
+		if err != nil || u.Host == "" || part != u.Scheme+"://"+u.Host || part != strings.ToLower(part) {
+			d.note(Warning, d.origins[path], path, fmt.Sprintf("%s: %s is no origin of a page, so it never matches", path, quote(part)),
+				"write it like https://ui.example.com, in lower case and without a path")
+		}
+	}
 }
 
 // closeQuotes adds the missing quotes of a content security policy: 'self becomes 'self'. Sources never hold blanks, so each word of the
