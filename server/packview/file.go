@@ -2,23 +2,17 @@ package packview
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"path"
-	"slices"
 	"strconv"
 
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/packs"
 	"packhouse/server/auth"
-	"packhouse/server/packview/record"
-	"packhouse/server/problem"
-	"packhouse/server/route"
-	"packhouse/server/storage"
 	"packhouse/server/transfer"
 )
 
@@ -83,54 +77,4 @@ func attachment(name string) string {
 // digestOf returns the digest of a file.
 func digestOf(file packs.File) digest.Digest {
 	return digest.NewDigestFromEncoded(digest.SHA256, file.SHA256)
-}
-
-// findFile finds a file by its digest: in the archive that the request names, else in those of all tags, the highest first.
-func (v *View) findFile(ctx context.Context, req route.Request) (*record.Record, packs.File, error) {
-	unknown := problem.New(http.StatusNotFound, problem.BlobUnknown, "no version of the pack that has a tag holds this file: name the archive of another with ?archive=")
-	if req.Archive != "" {
-		unknown = problem.New(http.StatusNotFound, problem.BlobUnknown, "the archive does not hold this file")
-	}
-	archives, err := v.archives(ctx, req)
-	if err != nil {
-		return nil, packs.File{}, err
-	}
-	for _, archive := range archives {
-		rec, err := v.o.Records.Get(ctx, req.Repository, archive)
-		if errors.Is(err, storage.ErrBlobUnknown) && req.Archive == "" {
-			continue // a lost archive does not hide the others
-		}
-		if err != nil {
-			return nil, packs.File{}, err
-		}
-		if file, ok := rec.FileOf(req.Digest.Encoded()); ok {
-			return rec, file, nil
-		}
-	}
-	return nil, packs.File{}, unknown
-}
-
-// archives lists where a file may be, each archive once.
-func (v *View) archives(ctx context.Context, req route.Request) ([]digest.Digest, error) {
-	if req.Archive != "" {
-		return []digest.Digest{req.Archive}, nil
-	}
-	tags, err := v.Tags(ctx, req.Repository)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(tags, func(a, b string) int { return packs.CompareTags(b, a) })
-	versions, err := v.Versions(ctx, req.Repository, tags, tags)
-	if err != nil {
-		return nil, err
-	}
-	var archives []digest.Digest
-	seen := map[digest.Digest]bool{}
-	for _, f := range versions {
-		if f.Artifact != nil && !seen[f.Artifact.Archive] {
-			seen[f.Artifact.Archive] = true
-			archives = append(archives, f.Artifact.Archive)
-		}
-	}
-	return archives, nil
 }

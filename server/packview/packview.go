@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/semaphore"
 
 	"packhouse/packs"
 	"packhouse/server/auth"
@@ -82,9 +83,11 @@ type Event struct {
 	Tags      []reference.Tag
 }
 
-// View answers granted requests below /v1. It has no state of its own.
+// View answers granted requests below /v1.
 type View struct {
-	o Options
+	o      Options
+	pushes pushCounts
+	builds *semaphore.Weighted // indexes of files that are built at once
 }
 
 // New returns a view of o.Store.
@@ -107,7 +110,7 @@ func New(o Options) *View {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
-	return &View{o}
+	return &View{o: o, builds: semaphore.NewWeighted(buildsAtOnce)}
 }
 
 // Records returns what is known of archives.

@@ -105,6 +105,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	if err := v.o.Store.PutManifest(ctx, put); err != nil {
 		return err
 	}
+	v.pushes.of(req.Repository).Add(1)
 	v.o.Records.NoteLogo(ctx, req.Repository, v.o.Records.Keep(ctx, got.digest, got.contents).Summary(), put.Digest, true)
 	answer.Digest = put.Digest
 	w.Header().Set("Location", v.location(r, req, "manifests", put.Digest.String()))

@@ -58,6 +58,7 @@ func (v *View) writeTag(w http.ResponseWriter, r *http.Request, grant auth.Grant
 	if err != nil {
 		return err
 	}
+	v.pushes.of(req.Repository).Add(1)
 	w.Header().Set("Location", v.location(r, req, "manifests", req.Tag.String()))
 	w.Header().Set("Docker-Content-Digest", f.Digest.String())
 	err = write(w, r, http.StatusCreated, answer)

@@ -184,8 +184,9 @@ func (v *View) lookInto(repo reference.Repository, archive, manifest digest.Dige
 	v.o.Records.Behind(repo, archive, func(ctx context.Context, s *record.Summary) { v.o.Records.NoteLogo(ctx, repo, s, manifest, true) })
 }
 
-// Pushed is called when a manifest was pushed to /v2. If it is that of a pack, the record of its archive is made in the background.
+// Pushed is called after a manifest was pushed to /v2. If it is that of a pack, the record of its archive is made in the background.
 func (v *View) Pushed(repo reference.Repository, manifest digest.Digest, layers []digest.Digest) {
+	v.pushes.of(repo).Add(1)
 	if _, _, pack := repo.Pack(); pack && len(layers) == 1 {
 		v.lookInto(repo, layers[0], manifest)
 	}

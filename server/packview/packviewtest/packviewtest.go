@@ -32,6 +32,8 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"MissingAndPrivateCostTheSame", missingAndPrivate},
 		{"AnonymousRequestsOpenNoArchive", anonymousOpensNothing},
 		{"RecordsAreRebuilt", recordsAreRebuilt},
+		{"MissingFileCostsOneListing", missingFile},
+		{"FileIsFoundAfterEachChange", fileAfterChange},
 		{"RecordsOfOldVersionsAreReplaced", oldRecordsAreReplaced},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"image"
 	"image/png"
 	"io"
@@ -13,12 +12,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/auth"
+	"packhouse/server/manifest"
 	"packhouse/server/packview"
 	"packhouse/server/packview/record"
+	"packhouse/server/reference"
 	"packhouse/server/route"
 	"packhouse/server/storage"
 	"packhouse/server/storage/storagetest"
@@ -30,6 +32,7 @@ type site struct {
 	store   *counted
 	records *record.Records
 	view    *packview.View
+	now     time.Time
 }
 
 func newSite(t *testing.T, store storage.Store) *site {
@@ -38,7 +41,7 @@ func newSite(t *testing.T, store storage.Store) *site {
 	if !ok {
 		t.Fatal("the store keeps no derived records")
 	}
-	s := &site{t: t, store: &counted{Store: store, derived: derived}}
+	s := &site{t: t, store: &counted{Store: store, derived: derived}, now: time.Now()}
 	s.restart(true)
 	return s
 }
@@ -52,7 +55,7 @@ func (s *site) restart(derived bool) {
 	}
 	s.records = record.New(o)
 	s.t.Cleanup(s.records.Close)
-	s.view = packview.New(packview.Options{Store: s.store, Records: s.records})
+	s.view = packview.New(packview.Options{Store: s.store, Records: s.records, Now: func() time.Time { return s.now }})
 }
 
 // rebuild runs Rebuild to its end.
@@ -114,6 +117,28 @@ func (s *site) drop(pack, version string) {
 	}
 }
 
+// repo returns the repository of a pack.
+func (s *site) repo(pack string) reference.Repository { return storagetest.Repo(s.t, repository(pack)) }
+
+// tag points a tag at a manifest, as another process would.
+func (s *site) tag(pack, version string, manifestDigest digest.Digest) {
+	s.t.Helper()
+	stored, err := s.store.GetManifest(s.t.Context(), s.repo(pack), manifestDigest, false)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	m, err := manifest.Parse(stored.Content)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	err = s.store.PutManifest(s.t.Context(), storage.Put{
+		Repository: s.repo(pack), Digest: manifestDigest, Content: stored.Content, Manifest: m, Tags: []reference.Tag{storagetest.Tag(s.t, version)},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func repository(pack string) string { return "spectro-packs/archive/" + pack }
 
 func archive(t *testing.T, pack, version, logo string) []byte {
@@ -122,7 +147,7 @@ func archive(t *testing.T, pack, version, logo string) []byte {
 	packed := gzip.NewWriter(&b)
 	to := tar.NewWriter(packed)
 	for _, f := range [][2]string{
-		{"pack.json", fmt.Sprintf(`{"name": %q, "displayName": "P", "version": %q, "layer": "os"}`, pack, version)},
+		{"pack.json", metadata(pack, version)},
 		{"values.yaml", "a: b\n"},
 		{"README.md", "# P\n"},
 		{"logo.png", logo},

@@ -59,6 +59,12 @@ func (m *memory) remove(key string) {
 	m.drop(m.byKey[key])
 }
 
+// Remembered returns a value that was passed to Remember, or nil if it was evicted.
+func (r *Records) Remembered(key string) any { return r.memory.get(key) }
+
+// Remember keeps a value of about size bytes in memory until more recent values need the room.
+func (r *Records) Remember(key string, value any, size int64) { r.memory.put(key, value, size) }
+
 func (m *memory) drop(element *list.Element) {
 	if element == nil {
 		return
