@@ -254,7 +254,7 @@ func (b *builder) fail(err error) {
 func (b *builder) manifest() error {
 	m := &Manifest{Version: manifestVersion, ID: installationID(b.installed.Manifest, b.dir), Settings: map[string]string{"hostname": canonical(b.answers.Hostname), "tls": string(b.answers.TLS)}}
 	if b.answers.Service == Systemd {
-		m.Settings["service"], m.Settings["run-as"] = Systemd, b.answers.RunAs
+		m.Settings["service"], m.Settings[settingRunAs] = Systemd, b.answers.RunAs
 	}
 	if b.answers.PublicURL != "" {
 		m.Settings["public-url"] = b.answers.PublicURL

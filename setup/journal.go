@@ -138,7 +138,7 @@ func (w *worker) recover() (string, error) {
 	if err == nil {
 		w.users = j.Users
 		if j.Version < journalVersion {
-			w.users = serverUsersOf(dir)
+			w.users = ServerUsers(dir)
 		}
 	}
 	switch {

@@ -87,8 +87,8 @@ type Machine struct {
 	program  string        // path of this program; empty: as the operating system has it
 	patience time.Duration // how long others may take to answer at least: tests share a machine; 0: as long as the constants say
 
-	// ServerOn finds the running server of a store on disk. Nil: servers are not looked for.
-	ServerOn func(ctx context.Context, root string) ServerOn
+	// ServerOn finds the running server of the store on disk in root, for the installation in dir. Nil: servers are not looked for.
+	ServerOn func(ctx context.Context, dir, root string) ServerOn
 
 	// TryStorage tries everything that a store needs of a storage engine, for real, and leaves nothing behind. Nil: that is left out.
 	TryStorage func(ctx context.Context, s config.Storage) []StorageTrial

@@ -223,3 +223,16 @@ func syncDir(dir *trust.Dir) error {
 	}
 	return err
 }
+
+// SameFile reports whether two paths name one file, perhaps through links.
+func SameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}

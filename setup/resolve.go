@@ -179,7 +179,7 @@ func (r *resolver) base() {
 		if s := in.Manifest.Settings["service"]; s != "" {
 			set("service", FromInstallation, func() { a.Service = s })
 		}
-		if u := in.Manifest.Settings["run-as"]; u != "" {
+		if u := in.Manifest.Settings[settingRunAs]; u != "" {
 			set("run-as", FromInstallation, func() { a.RunAs = u })
 		}
 		if u := in.Manifest.Settings["public-url"]; u != "" {

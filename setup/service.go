@@ -289,5 +289,13 @@ func (in *Installed) lists(path string) bool {
 	return in.Manifest != nil && slices.ContainsFunc(in.Manifest.Files, func(row ManifestFileRow) bool { return row.at(in.Dir) == path })
 }
 
+// ServiceUser returns the user as whom systemd runs the server of the installation, or "" if it does not.
+func (in *Installed) ServiceUser() string {
+	if in == nil || !in.Supervised() {
+		return ""
+	}
+	return in.Manifest.Settings[settingRunAs]
+}
+
 // Supervised tells whether systemd runs the server of the installation.
 func (in *Installed) Supervised() bool { return in.service() == Systemd && in.lists(UnitFile) }

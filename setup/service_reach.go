@@ -80,7 +80,7 @@ func (in *Installed) Unfit() *Finding {
 	if !in.Supervised() || in.Config == nil || in.Config.Storage.Driver != config.Filesystem {
 		return nil
 	}
-	user, err := findAccount(in.Manifest.Settings["run-as"])
+	user, err := findAccount(in.ServiceUser())
 	dir := in.Config.Storage.Filesystem.RootDirectory
 	if err != nil || !contentOfOthers(dir, user) {
 		return nil

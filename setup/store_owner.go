@@ -89,7 +89,7 @@ func probeStoreOwner(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if m.ServerOn == nil {
 		return findings
 	}
-	if s := m.ServerOn(ctx, a.StoragePath); s.Up && s.Config != filepath.Join(a.Dir, ConfigFile) {
+	if s := m.ServerOn(ctx, a.Dir, a.StoragePath); s.Up && !SameFile(s.Config, filepath.Join(a.Dir, ConfigFile)) {
 		what := fmt.Sprintf("a server of another installation runs on the store in %s", a.StoragePath)
 		if s.Config != "" {
 			what += fmt.Sprintf(": pid %d, with %s", s.PID, s.Config)

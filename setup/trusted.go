@@ -1,15 +1,12 @@
 package setup
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -119,26 +116,6 @@ func programDirs(dir string) []string {
 	return names
 }
 
-// serverUsers are the users that the server of an installation runs as: the one in its manifest, and the further ones.
-func (in *Installed) serverUsers(names ...string) (uids []int) {
-	if in != nil && in.Manifest != nil {
-		names = append(names, in.Manifest.Settings["run-as"])
-	}
-	for _, name := range names {
-		if name == "" {
-			continue
-		}
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		if uid, err := strconv.Atoi(u.Uid); err == nil && !slices.Contains(uids, uid) {
-			uids = append(uids, uid)
-		}
-	}
-	return uids
-}
-
 // places are those of the installation as its server uses it.
 func (in *Installed) places() places { return places{users: in.serverUsers()} }
 
@@ -193,34 +170,6 @@ func (in *Installed) Unfinished() *Finding {
 
 // Completes returns the command that finishes or undoes an interrupted change of the installation in a directory.
 func Completes(dir string) string { return "packhouse setup --yes --dir " + Shell(dir) }
-
-// serverUsersOf are the users of the server of the installation in a directory.
-func serverUsersOf(dir string) []int {
-	in := &Installed{Dir: dir}
-	if in.loadManifest() != nil {
-		return nil
-	}
-	return in.serverUsers()
-}
-
-// serverUsers are the users of the server before and after a plan.
-func (p *Plan) serverUsers() []int {
-	in := &Installed{}
-	if p.installed != nil {
-		in = p.installed
-	}
-	return in.serverUsers(p.Resolved.Answers.RunAs, p.plannedUser())
-}
-
-// plannedUser returns the user that the server runs as after a plan, as the manifest that it writes says, or "".
-func (p *Plan) plannedUser() string {
-	c := p.change(ManifestFile)
-	m := &Manifest{}
-	if c == nil || json.Unmarshal(c.After, m) != nil {
-		return ""
-	}
-	return m.Settings["run-as"]
-}
 
 // configs are the configurations before and after a plan.
 func (p *Plan) configs() (list []*config.Config) {

@@ -17,6 +17,7 @@ import (
 	"packhouse/printable"
 	"packhouse/server"
 	"packhouse/server/config"
+	"packhouse/setup"
 )
 
 // newConfig groups what reads configurations.
@@ -168,7 +169,7 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 		file, bad := filepath.Abs(path)
 		switch {
 		case err != nil || bad != nil:
-		case path == "" && status.Config == "", path != "" && sameFile(status.Config, file):
+		case path == "" && status.Config == "", path != "" && setup.SameFile(status.Config, file):
 			running = true
 			a.say("a server runs on it (pid %d): its addresses are not tried", status.PID)
 		case loaded.Config.Storage.Driver == config.Filesystem:

@@ -34,7 +34,7 @@ func (a *app) program() string {
 		if err != nil {
 			continue
 		}
-		if sameFile(found, path) {
+		if setup.SameFile(found, path) {
 			return name
 		}
 		return path // another program is found under the name

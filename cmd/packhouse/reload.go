@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -92,30 +91,17 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 			continue // a directory whose name is a pattern
 		}
 		for _, socket := range sockets {
-			client, bad := admin.Dial(socket, serverUsers(setup.UnitFile, filepath.Dir(path))...)
+			client, bad := admin.Dial(socket, setup.ServerUsers(filepath.Dir(path))...)
 			if bad != nil {
 				continue // left over, or of somebody else
 			}
-			if status, bad := client.Status(ctx); bad == nil && sameFile(status.Config, absolute) {
+			if status, bad := client.Status(ctx); bad == nil && setup.SameFile(status.Config, absolute) {
 				return client, nil
 			}
 			client.Close()
 		}
 	}
 	return nil, err
-}
-
-// sameFile tells whether two paths lead to one file.
-func sameFile(a, b string) bool {
-	if a == b {
-		return true
-	}
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }
 
 // reload has the running server of a plan take up what was written. It tells whether one runs.

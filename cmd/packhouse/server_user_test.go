@@ -1,63 +1,43 @@
-//go:build unix
-
 package main
 
 import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"testing"
 
-	"packhouse/setup"
+	"packhouse/server/admin"
+	"packhouse/server/config"
 )
 
-// TestServerUsers: only files that root alone can write name the user of a server.
-func TestServerUsers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can make files of several users")
+// TestServerOnFails verifies that a server that listens but does not report its state counts as running.
+func TestServerOnFails(t *testing.T) {
+	dir, root := t.TempDir(), t.TempDir()
+	t.Setenv("RUNTIME_DIRECTORY", dir)
+	if on := serverOn(t.Context(), dir, root); on.Up {
+		t.Fatalf("without a server: %+v", on)
 	}
-	const mallory = 50001
-	write := func(t *testing.T, path, text string, uid int, mode os.FileMode) {
-		t.Helper()
-		for _, err := range []error{os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, mode), os.Chown(path, uid, uid)} {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+	c := &config.Config{}
+	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, root
+	listener, err := net.Listen("unix", filepath.Join(dir, filepath.Base(admin.Paths(c)[0])))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, tc := range []struct {
-		name string
-		uid  int
-		mode os.FileMode
-		want []int
-	}{
-		{"of root", 0, 0o644, []int{4711, 4712}},
-		{"of another user", mallory, 0o644, nil},
-		{"writable by all users", 0, 0o666, nil},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			dir := t.TempDir()
-			unit := filepath.Join(dir, setup.Unit)
-			write(t, unit, "[Service]\nUser=nobody\nUser=4711\nGroup=1\n", tc.uid, tc.mode)
-			write(t, filepath.Join(dir, setup.ManifestFile), `{"settings":{"run-as":"4712"}}`, tc.uid, tc.mode)
-			if got := serverUsers(unit, dir); !slices.Equal(got, tc.want) {
-				t.Errorf("%v, want %v", got, tc.want)
-			}
-		})
+	if err := os.Chmod(listener.Addr().String(), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	t.Run("by name", func(t *testing.T) {
-		unit := filepath.Join(t.TempDir(), setup.Unit)
-		write(t, unit, "[Service]\n User = root\nUser=root\n", 0, 0o644)
-		if got := serverUsers(unit, ""); !slices.Equal(got, []int{os.Geteuid()}) {
-			t.Errorf("%v", got)
-		}
-	})
-	t.Run("no such user", func(t *testing.T) {
-		unit := filepath.Join(t.TempDir(), setup.Unit)
-		write(t, unit, "User=no-such-user-"+strconv.Itoa(mallory)+"\n", 0, 0o644)
-		if got := serverUsers(unit, ""); len(got) != 0 {
-			t.Errorf("%v", got)
-		}
-	})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "{}")
+	}))
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	defer server.Close()
+	if on := serverOn(t.Context(), dir, root); !on.Up {
+		t.Error("a server that fails counts as none")
+	}
 }

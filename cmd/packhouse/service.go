@@ -25,10 +25,10 @@ func servedBySystemd(path string) string {
 		return ""
 	}
 	installed, err := setup.Load(filepath.Dir(path))
-	if err != nil || !installed.Supervised() {
+	if err != nil {
 		return ""
 	}
-	return installed.Manifest.Settings["run-as"]
+	return installed.ServiceUser()
 }
 
 // starterOf is the command that starts the server of a configuration.

@@ -261,7 +261,7 @@ func (a *app) printStatus(r *statusReport) {
 	}
 	if s := r.Server; s != nil {
 		row("server", "running since %s, pid %d, version %s", s.StartedAt.Local().Format(time.DateTime), s.PID, s.Version)
-		if s.Config != "" && !sameFile(s.Config, r.Config) {
+		if s.Config != "" && !setup.SameFile(s.Config, r.Config) {
 			row("", "with %s", s.Config)
 		}
 		row("address", "%s", s.Address)

@@ -69,10 +69,7 @@ func runsAs(installed *setup.Installed, pid int) *check.Account {
 }
 
 func accountOfService(installed *setup.Installed) *check.Account {
-	if installed == nil || !installed.Supervised() {
-		return nil
-	}
-	u, err := user.Lookup(installed.Manifest.Settings["run-as"])
+	u, err := user.Lookup(installed.ServiceUser())
 	if err != nil {
 		return nil
 	}
