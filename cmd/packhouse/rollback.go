@@ -167,6 +167,9 @@ func (a *app) rollBackAfter(
 		return nil, false, err
 	}
 	a.say("rolled back to the files before")
+	if err := a.handOver(configOf(plan), applied.At); err != nil { // the owner of the store may be another one again
+		return nil, true, err
+	}
 	if installed, err = setup.Load(dir); err != nil {
 		return nil, true, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"path/filepath"
 	"runtime/debug"
@@ -130,30 +129,3 @@ func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config
 	l.notices = slices.Concat(loaded.Notices, problems)
 	return &loaded.Config, nil
 }
-
-// start serves path in the background and logs to w. It returns once connections are accepted.
-func (a *app) start(ctx context.Context, path string, w io.Writer) (*running, error) {
-	s, err := a.newServer(ctx, config.Found{Path: path}, w)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Listen(); err != nil {
-		return nil, errors.Join(err, s.Shutdown(ctx))
-	}
-	r := &running{Server: s, done: make(chan struct{})}
-	go func() {
-		defer close(r.done)
-		r.err = s.Run(context.WithoutCancel(ctx))
-	}()
-	return r, nil
-}
-
-// running is a server in the background: a setup.Running.
-type running struct {
-	*server.Server
-	done chan struct{}
-	err  error // of Run; to be read after done is closed
-}
-
-func (r *running) Addr() string          { return r.Server.Addr().String() }
-func (r *running) Done() <-chan struct{} { return r.done }

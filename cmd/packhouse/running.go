@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"packhouse/server"
+	"packhouse/server/config"
+	"packhouse/trust"
+)
+
+// running is a server in the background: a setup.Running.
+type running struct {
+	*server.Server
+	done chan struct{}
+
+	// To be read after done is closed.
+	err  error // of Run
+	left error // of handOver
+}
+
+// start serves path in the background and logs to w. It returns once connections are accepted.
+func (a *app) start(ctx context.Context, path string, w io.Writer) (*running, error) {
+	began := time.Now().Add(-time.Second) // file systems have a coarse clock
+	s, err := a.newServer(ctx, config.Found{Path: path}, w)
+	if err == nil {
+		if err = s.Listen(); err != nil {
+			err = errors.Join(err, s.Shutdown(ctx))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.handOver(path, began))
+	}
+	r := &running{Server: s, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = s.Run(context.WithoutCancel(ctx))
+		r.left = a.handOver(path, began)
+	}()
+	return r, nil
+}
+
+func (r *running) Addr() string          { return r.Server.Addr().String() }
+func (r *running) Done() <-chan struct{} { return r.done }
+
+// Shutdown implements setup.Running.
+func (r *running) Shutdown(ctx context.Context) error {
+	if err := r.Server.Shutdown(ctx); err != nil {
+		return err
+	}
+	<-r.done
+	return r.left
+}
+
+// handOver gives what a server of root wrote since a time to the users who own the directories that the server writes to: the server of
+// such a user could not read it.
+func (a *app) handOver(path string, since time.Time) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	loaded, err := a.loadConfig(path)
+	if err != nil {
+		return nil //nolint:nilerr // no server ran on it
+	}
+	dirs := []string{loaded.Config.CertificateDirectory()}
+	if loaded.Config.Storage.Driver == config.Filesystem {
+		dirs = append(dirs, loaded.Config.Storage.Filesystem.RootDirectory)
+	}
+	for _, dir := range dirs {
+		if dir == "" {
+			continue
+		}
+		root, err := trust.OpenRoot(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = root.HandOver(since)
+			_ = root.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("give the files of the server to the owner of %s: %w", dir, err)
+		}
+	}
+	return nil
+}
