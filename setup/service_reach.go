@@ -57,8 +57,7 @@ func contentOfOthers(dir string, user account) bool {
 	c := &config.Config{}
 	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, dir
 	lease := filepath.Join(dir, ownName, "v1", "lease")
-	trees := slices.DeleteFunc(StoreTrees(c), func(tree string) bool { return filepath.Base(tree) == ownName && onlyOwnerFile(tree) })
-	return user.uid != 0 && slices.ContainsFunc(append(trees, filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")), func(path string) bool {
+	return user.uid != 0 && slices.ContainsFunc(append(StoreTrees(c), filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")), func(path string) bool {
 		info, err := os.Stat(path)
 		if err != nil {
 			return false

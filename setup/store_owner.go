@@ -145,6 +145,11 @@ func (b *builder) ownedAs(dir string) {
 	}
 }
 
+// ownsStore reports whether path is the record of the owner in the store of the installation.
+func (in *Installed) ownsStore(path string) bool {
+	return in.Config != nil && path == filepath.Join(in.Config.Storage.Filesystem.RootDirectory, filepath.FromSlash(ownerFile))
+}
+
 // readOnly reports whether the server of the installation changes nothing in its store.
 func (in *Installed) readOnly() bool {
 	return in != nil && in.Config != nil && in.Config.Storage.Maintenance.ReadOnly.Enabled

@@ -34,6 +34,9 @@ func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
 		for dir := filepath.Dir(row.at(in.Dir)); dir != in.Dir && rel(in.Dir, dir) != dir; dir = filepath.Dir(dir) {
 			dirs[dir] = true
 		}
+		if path := row.at(in.Dir); in.ownsStore(path) {
+			dirs[filepath.Dir(path)] = true
+		}
 	}
 	b.remove(in.path(ManifestFile), false, "nothing is left that it could list")
 	for dir := range dirs {
@@ -126,20 +129,23 @@ func forget(dir string) (left []string, err error) {
 	return left, nil
 }
 
-// StoreTrees are the directories below the root of a store that hold the content of a registry: the layout of CNCF distribution, and what
-// this program keeps beside it. Nothing else in that root is the registry's. It is empty where content is not kept in a directory.
+// StoreTrees returns the directories below the root of a store that hold the content of a registry: the layout of CNCF distribution, and what
+// this program keeps beside it, which is more than the record of the owner. Nothing else in that root is the registry's. It returns nil if
+// content is not kept in a directory.
 func StoreTrees(c *config.Config) []string {
+	return slices.DeleteFunc(storeTrees(c), func(tree string) bool {
+		info, err := os.Lstat(tree)
+		return err != nil || !info.IsDir() || filepath.Base(tree) == ownName && onlyOwnerFile(tree)
+	})
+}
+
+// storeTrees returns where the directories of [StoreTrees] are if they exist.
+func storeTrees(c *config.Config) []string {
 	if c == nil || c.Storage.Driver != config.Filesystem || !filepath.IsAbs(c.Storage.Filesystem.RootDirectory) {
 		return nil
 	}
-	var trees []string
-	for _, name := range []string{filepath.Join("docker", "registry", "v2"), ownName} {
-		tree := filepath.Join(c.Storage.Filesystem.RootDirectory, name)
-		if info, err := os.Lstat(tree); err == nil && info.IsDir() {
-			trees = append(trees, tree)
-		}
-	}
-	return trees
+	root := c.Storage.Filesystem.RootDirectory
+	return []string{filepath.Join(root, "docker", "registry", "v2"), filepath.Join(root, ownName)}
 }
 
 // Remainder is something of a registry that an uninstall knows of and leaves where it is.
@@ -178,13 +184,14 @@ func Remainders(c *config.Config) (list []Remainder) {
 
 // RemoveStore removes the content of the registry of an installation, and the directories that held it if nothing else is in them. No server
 // may run on it. Links that the server's user can have made are not followed.
-func RemoveStore(in *Installed) error {
-	p := in.places()
-	for _, tree := range StoreTrees(in.Config) {
+func RemoveStore(in *Installed) error { return removeStore(in.places(), in.Config) }
+
+func removeStore(p places, c *config.Config) error {
+	for _, tree := range storeTrees(c) {
 		if err := p.removeAll(tree); err != nil {
 			return fmt.Errorf("remove content: %w", refuseUnsafe(err))
 		}
-		root := filepath.Clean(in.Config.Storage.Filesystem.RootDirectory)
+		root := filepath.Clean(c.Storage.Filesystem.RootDirectory)
 		for dir := filepath.Dir(tree); len(dir) >= len(root) && p.remove(dir) == nil; dir = filepath.Dir(dir) {
 			continue
 		}
@@ -210,7 +217,7 @@ func PlannedTrees(p *Plan) []string { return StoreTrees(p.config()) }
 
 // RemovePlannedStore removes the content of the storage directory that a plan configures, as [RemoveStore] does.
 func RemovePlannedStore(p *Plan) error {
-	return RemoveStore(&Installed{Dir: p.Dir, Config: p.config(), unit: p.unit})
+	return removeStore(places{users: p.serverUsers()}, p.config())
 }
 
 // config returns the configuration that a plan writes or keeps, or nil if there is none or it does not load.

@@ -56,3 +56,31 @@ func TestWhatAnUninstallLeavesIsToldOf(t *testing.T) {
 		}
 	}
 }
+
+// TestRemovePlannedStore verifies that the store of a plan is removed if it belongs to the user of the planned server.
+func TestRemovePlannedStore(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of another user")
+	}
+	const server = 50001
+	dir, store := t.TempDir(), filepath.Join(t.TempDir(), "store")
+	tree := filepath.Join(store, "docker", "registry", "v2", "blobs")
+	if err := os.MkdirAll(tree, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for path := tree; path != filepath.Dir(store); path = filepath.Dir(path) {
+		if err := os.Chown(path, server, server); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := "version: 0.1\nstorage: {filesystem: {rootdirectory: " + store + "}}\nhttp: {addr: \"127.0.0.1:5000\"}\n" +
+		"auth: {htpasswd: {realm: r, path: /etc/packhouse/htpasswd}}\n"
+	plan := &Plan{Dir: dir, Changes: []Change{{Path: filepath.Join(dir, ConfigFile), Kind: Create, After: []byte(text)}}}
+	plan.Resolved.Answers.RunAs = "50001"
+	if err := RemovePlannedStore(plan); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(store); err == nil {
+		t.Error("the store exists still")
+	}
+}
