@@ -18,11 +18,17 @@ const day = 24 * time.Hour
 // issue writes a pair of ca that is valid for days from start.
 func (f *fixture) issue(ca *certgen.Pair, start time.Time, days int) {
 	f.Helper()
-	names, err := certgen.ParseNames([]string{"127.0.0.1"})
-	if err != nil {
+	f.pair(ca, certgen.LeafOptions{Now: start, Days: days})
+}
+
+// pair writes a pair of ca for 127.0.0.1 with more options.
+func (f *fixture) pair(ca *certgen.Pair, o certgen.LeafOptions) {
+	f.Helper()
+	var err error
+	if o.Names, err = certgen.ParseNames([]string{"127.0.0.1"}); err != nil {
 		f.Fatal(err)
 	}
-	leaf, err := certgen.NewLeaf(ca, certgen.LeafOptions{Names: names, Now: start, Days: days})
+	leaf, err := certgen.NewLeaf(ca, o)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -200,25 +206,38 @@ func TestDamagedUsersStay(t *testing.T) {
 	}
 }
 
-// TestNoCBC verifies by handshakes that the server offers no TLS 1.2 suite with CBC or without forward
-// secrecy.
+// TestNoCBC verifies by handshakes that the server accepts no TLS 1.2 suite with CBC or without forward
+// secrecy, with an ECDSA and with an RSA certificate.
 func TestNoCBC(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, withTLS)
-	f.serve()
-	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
-		if slices.Contains(suite.SupportedVersions, tls.VersionTLS13) {
-			continue
-		}
-		c, err := tls.Dial("tcp", f.server.Addr().String(), &tls.Config{
-			RootCAs: f.roots, ServerName: "127.0.0.1", MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID},
+	for _, kind := range []certgen.KeyType{certgen.ECDSAP256, certgen.RSA2048} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, func(f *fixture, c *config.Config) {
+				withTLS(f, c)
+				f.pair(f.certificate(nil), certgen.LeafOptions{KeyType: kind})
+			})
+			f.serve()
+			var accepted []string
+			for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+				if slices.Contains(suite.SupportedVersions, tls.VersionTLS13) {
+					continue
+				}
+				c, err := tls.Dial("tcp", f.server.Addr().String(), &tls.Config{
+					RootCAs: f.roots, ServerName: "127.0.0.1", MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID},
+				})
+				if err != nil {
+					continue
+				}
+				_ = c.Close()
+				accepted = append(accepted, suite.Name)
+				if !strings.HasPrefix(suite.Name, "TLS_ECDHE_") || !strings.Contains(suite.Name, "GCM") && !strings.Contains(suite.Name, "CHACHA20") {
+					t.Errorf("the server accepts %s", suite.Name)
+				}
+			}
+			if len(accepted) != 3 { // AES-128-GCM, AES-256-GCM and ChaCha20
+				t.Errorf("the server accepts %d suites, want 3: %v", len(accepted), accepted)
+			}
 		})
-		if err != nil {
-			continue
-		}
-		_ = c.Close()
-		if !strings.HasPrefix(suite.Name, "TLS_ECDHE_") || !strings.Contains(suite.Name, "GCM") && !strings.Contains(suite.Name, "CHACHA20") {
-			t.Errorf("the server accepts %s", suite.Name)
-		}
 	}
 }

@@ -1,13 +1,16 @@
 package server
 
 import (
-	"context"
+	"bufio"
 	"crypto/tls"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"packhouse/server/config"
@@ -126,65 +129,77 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
+// pipe is one end of a connection from this machine.
+type pipe struct{ net.Conn }
+
+func (pipe) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
 // TestBusyAndProvenConnectionsStay: neither a connection on which a request is being answered nor
-// one on which a request has authenticated is evicted, and a new one waits until one of them ends.
+// one on which a request has authenticated is evicted, and a new one waits until one is idle.
 func TestBusyAndProvenConnectionsStay(t *testing.T) {
-	f := newFixture(t, withTLS, limited)
-	running, finish := make(chan struct{}, fewConnections), make(chan struct{})
-	f.replace(handlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
-		running <- struct{}{}
-		<-finish
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}))
-	base := f.serve()
-	proven := f.client()
-	if a := f.ask(proven, http.MethodGet, base+"/health", "", nil); a.status != http.StatusOK {
-		t.Fatalf("%d", a.status)
-	}
-	answers := make(chan error, fewConnections)
-	var client *http.Client
-	for range fewConnections {
-		client = f.client()
-		go func(client *http.Client) {
-			r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base+"/v2/", nil)
-			if err == nil {
-				r.SetBasicAuth("ci", writerPassword)
-				var a *http.Response
-				if a, err = client.Do(r); err == nil {
-					a.Body.Close()
-				}
+	f := newFixture(t)
+	synctest.Test(t, func(t *testing.T) {
+		finish := make(chan struct{})
+		from := peers{next: make(chan net.Conn, 3)}
+		l := newLimitedListener(from, 2, func(netip.Addr) bool { return false })
+		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/busy" {
+				<-finish
+				return
 			}
-			answers <- err
-		}(client)
-	}
-	for range fewConnections { // the idle one has made room
-		<-running
-	}
-	late := make(chan error, 1)
-	go func() {
-		c, err := tls.Dial("tcp", f.server.Addr().String(), &tls.Config{RootCAs: f.roots, MinVersion: tls.VersionTLS12})
-		if err == nil {
-			c.Close()
+			f.server.ServeHTTP(w, r)
+		})}
+		l.serve(h)
+		go func() { _ = h.Serve(l) }()
+		dial := func() net.Conn {
+			client, server := net.Pipe()
+			t.Cleanup(func() { _ = client.Close() })
+			from.next <- pipe{server}
+			return client
 		}
-		late <- err
-	}()
-	close(finish)
-	for range fewConnections {
-		if err := <-answers; err != nil {
-			t.Errorf("a request that was being answered: %v", err)
+		// ask sends a request, and waits until it is answered or has to wait.
+		ask := func(c net.Conn, path string) (status chan string) {
+			status = make(chan string, 1)
+			go func() {
+				_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\n\r\n",
+					path, base64.StdEncoding.EncodeToString([]byte("ci:"+writerPassword)))
+				if err != nil {
+					status <- err.Error()
+					return
+				}
+				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					status <- err.Error()
+					return
+				}
+				_, _ = io.Copy(io.Discard, answer.Body)
+				status <- answer.Status
+			}()
+			synctest.Wait()
+			return status
 		}
-	}
-	select {
-	case err := <-late:
-		t.Errorf("one more connection than the limit: %v", err)
-	default:
-	}
-	client.CloseIdleConnections()
-	if err := <-late; err != nil {
-		t.Errorf("once a connection has ended: %v", err)
-	}
-	if log := f.log.String(); strings.Contains(log, "panic") {
-		t.Errorf("the log has a panic:\n%s", log)
-	}
+		want := func(what string, status chan string, want string) {
+			t.Helper()
+			got := "none"
+			select {
+			case got = <-status:
+			default:
+			}
+			if got != want {
+				t.Errorf("%s: %q, want %q", what, got, want)
+			}
+		}
+		proven := dial()
+		want("sign in", ask(proven, "/v2/"), "200 OK")
+		busy := ask(dial(), "/busy")
+		late := ask(dial(), "/v2/")
+		want("one more connection than the limit", late, "none")
+		want("the busy connection", busy, "none")
+		close(finish)
+		synctest.Wait()
+		want("the busy connection", busy, "200 OK")
+		want("once a connection is idle", late, "200 OK")
+		want("the connection that has authenticated", ask(proven, "/v2/"), "200 OK")
+		_ = h.Close()
+	})
 }

@@ -24,6 +24,11 @@ func (p peers) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
+func (p peers) Close() error {
+	close(p.next)
+	return nil
+}
+
 // peer is a connection that only knows where it comes from.
 type peer struct {
 	net.Conn
