@@ -31,11 +31,13 @@ type arena struct {
 	compared atomic.Int64
 	running  atomic.Int64
 	group    sync.WaitGroup
+	random   *rand.Rand      // used by one goroutine
 	ctx      context.Context //nolint:containedctx // ends the attackers
 	end      context.CancelFunc
 }
 
-func newArena(t *testing.T, l config.Lockout, users ...string) *arena {
+// newArena makes an arena whose random delays follow from the seed.
+func newArena(t *testing.T, seed uint64, l config.Lockout, users ...string) *arena {
 	t.Helper()
 	b := newBench(t, "")
 	content := ""
@@ -43,7 +45,7 @@ func newArena(t *testing.T, l config.Lockout, users ...string) *arena {
 		content += line(t, u, "right", lowCost)
 	}
 	b.write(content)
-	a := &arena{T: t, path: b.path}
+	a := &arena{T: t, path: b.path, random: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // no secret
 	a.ctx, a.end = context.WithCancel(t.Context())
 	a.restart(l, nil)
 	return a
@@ -133,10 +135,16 @@ func (a *arena) within(limit time.Duration, retries bool, user, from string) boo
 	}
 }
 
+// upTo returns a random part of a duration.
+func (a *arena) upTo(d time.Duration) time.Duration {
+	return time.Duration(a.random.Int64N(int64(d)))
+}
+
 // guess sends distinct wrong passwords at an interval, each on its own, until the attack ends.
 func (a *arena) guess(every time.Duration, user, from string) {
+	first := a.upTo(every)
 	a.group.Go(func() {
-		time.Sleep(rand.N(every))
+		time.Sleep(first)
 		for n := 0; a.ctx.Err() == nil; n++ {
 			a.group.Go(func() { a.once(user, fmt.Sprint(from, " guess ", n), from) })
 			time.Sleep(every)
@@ -183,7 +191,7 @@ func TestVerifiedPasswordSkipsLockout(t *testing.T) {
 		for _, phase := range []string{"cached", "lapsed", "restarted"} {
 			t.Run(phase+" at "+from, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					a := newArena(t, config.Lockout{}, "admin")
+					a := newArena(t, 1, config.Lockout{}, "admin")
 					if accepted, _ := a.once("admin", "right", from); !accepted {
 						t.Fatal("cannot sign in without an attack")
 					}
@@ -234,10 +242,10 @@ func TestFirstSignInIsSlowed(t *testing.T) {
 			t.Run(name+" at "+from, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					accepted := 0
-					for range 40 {
-						a := newArena(t, config.Lockout{}, "new0")
+					for seed := range uint64(40) {
+						a := newArena(t, seed, config.Lockout{}, "new0")
 						attack(a, from)
-						time.Sleep(time.Minute + rand.N(time.Second))
+						time.Sleep(time.Minute + a.upTo(time.Second))
 						if a.within(30*time.Second, true, "new0", from) {
 							accepted++
 						}
@@ -263,7 +271,7 @@ func TestGuessesPerHour(t *testing.T) {
 		for _, phase := range []string{"never signed in", "restarted"} {
 			t.Run(name+", "+phase, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					a := newArena(t, l, "admin")
+					a := newArena(t, 1, l, "admin")
 					if phase == "restarted" {
 						a.once("admin", "right", sameAddress)
 						a.restart(l, &memoryKeeper{})
@@ -289,7 +297,7 @@ func TestGuessesPerHour(t *testing.T) {
 // client on a connection that proved it, or with retries, gets in.
 func TestRefusalsTellLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newArena(t, config.Lockout{}, "admin")
+		a := newArena(t, 1, config.Lockout{}, "admin")
 		owner := new(Connection)
 		signIn := func() error {
 			r := request("admin", "right", sameAddress)
@@ -311,7 +319,7 @@ func TestRefusalsTellLittle(t *testing.T) {
 			if err := signIn(); err != nil {
 				t.Errorf("on the connection that proved it: %v", err)
 			}
-			time.Sleep(5*time.Second + rand.N(time.Second))
+			time.Sleep(5*time.Second + a.upTo(time.Second))
 		}
 		if refused < 25 {
 			t.Errorf("the right password was refused %d times of 50 among guesses that were", refused)
@@ -341,7 +349,7 @@ func TestFloodFromManyNetworks(t *testing.T) {
 		const runs = 5
 		var first, fromKnown, verified int
 		for run := range runs {
-			a := newArena(t, config.Lockout{}, "admin", "known", "new")
+			a := newArena(t, uint64(run), config.Lockout{}, "admin", "known", "new")
 			a.once("known", "right", home)
 			a.once("admin", "right", elsewhere)
 			a.restart(config.Lockout{}, &memoryKeeper{})
@@ -382,7 +390,7 @@ func TestSameTreatment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answers := map[string]map[string]int{}
 		for _, user := range []string{"signed-in", "idle", "unknown"} {
-			a := newArena(t, config.Lockout{}, "signed-in", "idle")
+			a := newArena(t, 1, config.Lockout{}, "signed-in", "idle")
 			a.once("signed-in", "right", elsewhere)
 			answers[user] = map[string]int{}
 			for n := range 40 {
