@@ -110,7 +110,7 @@ func nextLine(t *testing.T, f *os.File) string {
 // place makes a directory below one that all users can enter.
 func place(t *testing.T, uid int, mode os.FileMode) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "admin-")
+	dir, err := os.MkdirTemp("", "admin-")
 	if err != nil {
 		t.Fatal(err)
 	}
