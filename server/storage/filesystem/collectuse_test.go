@@ -2,6 +2,7 @@ package filesystem_test
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,23 @@ func (d *reading) Rename(from, to string) error {
 		d.removed(from)
 	}
 	return d.Disk.Rename(from, to)
+}
+
+// waitForReader returns once asked is closed, or the goroutine in GetManifest waits for a lock.
+func waitForReader(asked <-chan struct{}) {
+	for stacks := make([]byte, 1<<20); ; runtime.Gosched() {
+		select {
+		case <-asked:
+			return
+		default:
+		}
+		all := string(stacks[:runtime.Stack(stacks, true)])
+		for goroutine := range strings.SplitSeq(all, "\n\n") {
+			if state, _, _ := strings.Cut(goroutine, "\n"); strings.Contains(state, "[sync.") && strings.Contains(goroutine, ".GetManifest(") {
+				return
+			}
+		}
+	}
 }
 
 // TestCollectKeepsTheChildrenOfAnIndexInUse asks for an untagged index while a collection removes what it refers
@@ -52,10 +70,7 @@ func TestCollectKeepsTheChildrenOfAnIndexInUse(t *testing.T) {
 				defer close(asked)
 				_, _ = s.GetManifest(ctx, repo, index.Digest, true)
 			}()
-			select {
-			case <-asked:
-			case <-time.After(100 * time.Millisecond):
-			}
+			waitForReader(asked)
 		}
 		if _, err := s.Collect(ctx, storage.CollectOptions{Untagged: 24 * time.Hour}, nil); err != nil {
 			t.Fatal(err)
