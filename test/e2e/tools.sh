@@ -56,6 +56,8 @@ ip          | iproute2
 chromium    | chromium
 certutil    | libnss3-tools
 python3     | python3
+node        | nodejs
+javac       | default-jdk-headless
 mkfs.ext4   | e2fsprogs
 mkfs.xfs    | xfsprogs
 mkfs.btrfs  | btrfs-progs
