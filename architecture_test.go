@@ -3,6 +3,7 @@
 package packhouse_test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -209,8 +210,8 @@ func TestDependenciesAreArgued(t *testing.T) {
 			continue
 		}
 		dependency, _, _ = strings.Cut(dependency, "`")
-		if !required[dependency] {
-			t.Errorf("docs/dependencies.md argues for %s, which go.mod does not require", dependency)
+		if !shipped[dependency] && !tested[dependency] {
+			t.Errorf("docs/dependencies.md argues for %s, which nothing imports", dependency)
 		}
 	}
 }
@@ -394,4 +395,34 @@ func parseFiles(t *testing.T, wanted func(name string) bool) map[string]map[stri
 func ownModule(directory string) bool {
 	_, err := os.Stat(filepath.Join(directory, "go.mod"))
 	return err == nil
+}
+
+// maxLines is the length of the longest Go file.
+const maxLines = 500
+
+// TestFilesAreShort verifies that no Go file, of the end-to-end tests and the benchmark too, is longer than maxLines.
+func TestFilesAreShort(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != "." && strings.HasPrefix(entry.Name(), "."):
+			return filepath.SkipDir
+		case entry.IsDir() || filepath.Ext(path) != ".go":
+			return nil
+		}
+		files++
+		source, err := os.ReadFile(path)
+		if lines := bytes.Count(source, []byte("\n")); lines > maxLines {
+			t.Errorf("%s has %d lines, want at most %d", path, lines, maxLines)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 100 {
+		t.Errorf("found %d Go files, want at least 100", files)
+	}
 }

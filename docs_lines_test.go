@@ -17,7 +17,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	found := map[string]string{}
-	for _, path := range append(paths, "README.md", "CHANGELOG.md") {
+	for _, path := range append(paths, "README.md", "CHANGELOG.md", "SECURITY.md") {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
