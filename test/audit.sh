@@ -3,8 +3,8 @@
 # gosec, and searches the vulnerability database with govulncheck. `make audit` calls it.
 #
 # staticcheck and gosec run inside golangci-lint, at the versions that it was released with, so that
-# the exclusions of .golangci.yml and their reasons apply. Exits 1 if anything is found. A check that
-# cannot run, such as govulncheck without its database, is reported as not proven.
+# the exclusions of .golangci.yml and their reasons apply. Exits 1 if anything is found. Otherwise it
+# exits 2 if a check could not run, for example govulncheck without its database, and names it.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -44,14 +44,17 @@ for module in $modules; do
   (cd "$module" && "$go" list -m -f '{{.Path}} {{.Version}}{{if .Indirect}} (indirect){{end}}' all)
 done
 check 'go vet' "$go" vet ./...
-bash test/e2e/tools.sh golangci-lint
-for linter in staticcheck gosec; do
-  check "$linter" "$bin/golangci-lint" run --config "$config" --enable-only "$linter" ./...
-done
+if bash test/e2e/tools.sh golangci-lint; then
+  for linter in staticcheck gosec; do
+    check "$linter" "$bin/golangci-lint" run --config "$config" --enable-only "$linter" ./...
+  done
+else
+  unproven+=('staticcheck and gosec: golangci-lint could not be built')
+fi
 if bash test/e2e/tools.sh govulncheck; then
   for module in $modules; do vulnerable "$module"; done
 else
-  unproven+=('govulncheck: it could not be built')
+  unproven+=('govulncheck: could not be built')
 fi
 
 echo
@@ -59,5 +62,8 @@ for name in ${unproven[@]+"${unproven[@]}"}; do echo "audit: not proven: $name";
 for name in ${failed[@]+"${failed[@]}"}; do echo "audit: failed: $name"; done
 if [[ ${#failed[@]} -gt 0 ]]; then
   exit 1
+fi
+if [[ ${#unproven[@]} -gt 0 ]]; then
+  exit 2
 fi
 echo 'audit: no findings'
