@@ -9,7 +9,7 @@ import (
 // referenceMarkdown returns the reference of all keys, as docs/configuration.md has it: one table for each top-level section.
 func referenceMarkdown() []byte {
 	var b strings.Builder
-	b.WriteString("Keys marked \\* are ours: CNCF distribution ignores them.\n")
+	b.WriteString("Keys marked \\* are packhouse's own: CNCF distribution ignores them.\n")
 	var single []*key
 	for _, k := range root.keys {
 		if k.kind != section || len(k.keys) == 0 || k.status == refused && len(k.keys) == 0 {
