@@ -43,8 +43,7 @@ var goals = func() []goal {
 		goal{row: "bcrypt5-tls/blob get 1 MiB", atLeast: 2, of: bestPeer},
 		goal{row: "bcrypt5-tls/blob get 100 MiB", atLeast: 0.95, of: "bare files"},
 		goal{row: "bcrypt5-tls/blob push 100 MiB", atLeast: 1.2, of: bestPeer},
-		goal{row: "bcrypt5-tls/artifact push 1 MiB", atLeast: 2.5, of: bestPeer},
-		goal{row: "bcrypt5-tls/artifact push 1 MiB", atLeast: 6, of: "distribution"},
+		goal{row: "bcrypt5-tls/artifact push 1 MiB", atLeast: 4.5, of: "distribution"},
 		goal{row: "bcrypt5-tls/mixed, 4 pulls to 1 push", atLeast: 3, of: bestPeer},
 		goal{row: "attack/" + floodFirst, atMost: 30_000},
 		goal{row: "attack/" + floodKnown, atMost: 5000},
@@ -54,7 +53,7 @@ var goals = func() []goal {
 		goal{row: "attack/" + sameCached, atMost: 5000},
 		goal{row: "process/cold start, empty store", atMost: 100},
 		goal{row: "process/cold start, full store", atMost: 100},
-		goal{row: "process/binary", atMost: 35},
+		goal{row: "process/binary", atMost: 40},
 		goal{row: "wizard/first frame", atMost: 100},
 		goal{row: "wizard/setup --yes, whole", atMost: 1500},
 	)
