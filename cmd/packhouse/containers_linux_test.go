@@ -47,15 +47,6 @@ func (s *planted) served(uid, gid int, port string, args ...string) string {
 	return out.String()
 }
 
-// outside makes a directory of root that other users can reach.
-func outside(t *testing.T) *planted {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
-	}
-	return newPlace(t)
-}
-
 const unsafeWarning = "can be changed by users who must not"
 
 // TestServeInContainers runs the server as containers do: as a user without an account, on a configuration that is not its own.
@@ -103,7 +94,7 @@ func TestServeInContainers(t *testing.T) {
 		}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := outside(t)
+			s := newPlace(t)
 			port, release, err := reservePort()
 			s.ok(err)
 			defer release()
@@ -125,7 +116,7 @@ func TestServeInContainers(t *testing.T) {
 func TestSetupInAGroupWritableCheckout(t *testing.T) {
 	t.Parallel()
 	const uid = 50031
-	s := outside(t)
+	s := newPlace(t)
 	port, release, err := reservePort()
 	s.ok(err)
 	defer release()
@@ -152,7 +143,6 @@ func TestSetupInAGroupWritableCheckout(t *testing.T) {
 // TestUnsafePermissionsAreFound: check, status and config verify report what others can write.
 func TestUnsafePermissionsAreFound(t *testing.T) {
 	t.Parallel()
-	outside(t)
 	s := newPlanted(t)
 	for _, tc := range []struct {
 		name string

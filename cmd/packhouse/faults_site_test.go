@@ -128,7 +128,7 @@ func (s *site) command(args ...string) *exec.Cmd {
 		s.t.Fatal(err)
 	}
 	if s.uid != 0 && os.Geteuid() != 0 {
-		s.t.Skip("only root may start programs as somebody else")
+		s.t.Skip("only root can start programs as another user")
 	}
 	if s.uid != 0 {
 		program = publicProgram(s.t, program, filepath.Dir(s.root))
@@ -154,7 +154,7 @@ func (s *site) command(args ...string) *exec.Cmd {
 	return command
 }
 
-// publicProgram puts the program where somebody else may start it, once.
+// publicProgram copies the program, once, to a directory whose programs other users can run.
 func publicProgram(t *testing.T, program, root string) string {
 	t.Helper()
 	path := filepath.Join(root, "packhouse")
