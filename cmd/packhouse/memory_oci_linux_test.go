@@ -34,7 +34,7 @@ func memoryOfReferrers(t *testing.T, binary string) {
 			used := m.additional(func() {
 				var all sync.WaitGroup
 				for range n {
-					all.Go(func() { m.do("GET", "/v2/a/referrers/"+subject+query, nil, true) })
+					all.Go(func() { m.want(http.StatusOK, "GET", "/v2/a/referrers/"+subject+query, nil, true) })
 				}
 				all.Wait()
 			})
