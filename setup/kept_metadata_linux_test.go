@@ -66,7 +66,7 @@ func operated(t *testing.T) (m *Machine, dir string, names []string) {
 	install(t, m, dir, Values{"user": {"bob"}})
 	must := func(err error) {
 		t.Helper()
-		if errors.Is(err, unix.ENOTSUP) {
+		if errors.Is(err, unix.ENOTSUP) && os.Getenv("CI") != "true" {
 			t.Skipf("the file system has no extended attributes: %v", err)
 		}
 		if err != nil {
