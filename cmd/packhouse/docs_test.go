@@ -42,16 +42,16 @@ func commandLineDocument(root *cobra.Command) []byte {
 	var b bytes.Buffer
 	b.WriteString(`# Command line
 
-Results go to stdout, words to stderr. Generated from the commands themselves; a test holds it against them.
+Results go to stdout, messages to stderr. This page is generated from the commands.
 
 | exit code | meaning |
 |---|---|
-| 0 | fine |
+| 0 | success |
 | 1 | failed: nothing changed, or rolled back |
-| 2 | wrong usage, or answers missing: all are listed, with their flags |
+| 2 | wrong usage, or missing answers: all are listed, with their flags |
 | 3 | changes pending (` + "`--dry-run`" + `) |
-| 4 | findings: a check failed, verify found something, a certificate is close to its end |
-| 129, 130, 143 | left by SIGHUP, SIGINT, SIGTERM |
+| 4 | needs attention: a check failed or warned; ` + "`config verify`, `pack lint` or `status`" + ` reported something; a change was made and a later step failed; ` + "`reload`" + ` left keys that need a restart; a certificate expires soon |
+| 129, 130, 143 | ended by SIGHUP, SIGINT, SIGTERM |
 `)
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range commands(root) {

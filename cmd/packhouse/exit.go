@@ -14,7 +14,7 @@ const (
 	exitFailed      = 1   // nothing changed, or rolled back
 	exitUsage       = 2   // wrong usage or answers missing
 	exitPending     = 3   // --dry-run found changes
-	exitFindings    = 4   // a check failed, or something needs attention
+	exitFindings    = 4   // a check failed, a step after a change failed, or something needs attention
 	exitHangup      = 129 // left by SIGHUP
 	exitInterrupted = 130 // left by SIGINT
 	exitTerminated  = 143 // left by SIGTERM
