@@ -7,13 +7,12 @@ import (
 	"packhouse/server/config"
 )
 
-// Change is another configuration that can be taken up: Commit does, Abandon does not. One of them is called, and no other change is
-// prepared before.
+// Change is a prepared configuration. Call either Commit or Abandon before preparing another change.
 //
-// An endpoint is known by its name. One that stays keeps the events that wait for it and their order, and the request that is under way
-// comes to its end as it was begun; what is new of it counts from the next attempt on. One that goes, or is disabled, gets nothing more
-// once that request has ended. What waits for it stays on disk, or in the records, and is delivered when an endpoint of this name comes
-// back; where queues are in memory it is lost.
+// An endpoint is identified by its name. One that stays keeps its pending events and their order. Its running request
+// completes with the old settings; the new ones apply from the next attempt on. One that is removed or disabled gets
+// nothing more after its running request. Its pending events stay on disk, or in the records, and are delivered when an
+// endpoint of this name returns; queues in memory are lost.
 type Change struct {
 	notifier *Notifier
 	next     []*endpoint // in the order of the configuration
@@ -21,7 +20,8 @@ type Change struct {
 	added    map[*endpoint]bool
 }
 
-// Prepare opens what another configuration needs. Nothing has changed until Commit. An error where a queue cannot be opened.
+// Prepare opens the queues of a new configuration. Nothing changes until Commit. It returns an error if a queue cannot be
+// opened.
 func (n *Notifier) Prepare(c config.Notifications) (*Change, error) {
 	change := &Change{notifier: n, added: map[*endpoint]bool{}}
 	for _, s := range c.Endpoints {
@@ -46,7 +46,7 @@ func (n *Notifier) Prepare(c config.Notifications) (*Change, error) {
 	return change, nil
 }
 
-// find returns the endpoint of a name that is in use.
+// find returns the endpoint in use with a name, or nil.
 func (n *Notifier) find(name string) *endpoint {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -58,7 +58,8 @@ func (n *Notifier) find(name string) *endpoint {
 	return nil
 }
 
-// openQueue opens the queue of an endpoint. That of one which has just left is closed before; its last request is not waited for for long.
+// openQueue opens the queue of an endpoint. If an endpoint of that name is being removed, openQueue first waits for its
+// last request, for a short time.
 func (n *Notifier) openQueue(name string) (queue, error) {
 	n.mu.RLock()
 	before := n.leaving[name]
@@ -69,14 +70,14 @@ func (n *Notifier) openQueue(name string) (queue, error) {
 	}
 	switch {
 	case n.fleet != nil:
-		return nil, nil //nolint:nilnil // the fleet has it, and gives it out when the change is taken up
+		return nil, nil //nolint:nilnil // the fleet provides the queue on Commit
 	case n.options.Dir == "":
 		return newMemory(segmentBytes * maxSegments), nil
 	}
 	return openJournal(queueDir{n.root, path.Join(n.options.Below, directoryOf(name))}, segmentBytes, maxSegments)
 }
 
-// Abandon lets go what was opened.
+// Abandon closes what Prepare opened.
 func (c *Change) Abandon() {
 	for e := range c.added {
 		if j, ok := e.queue.(*journal); ok {
@@ -85,7 +86,7 @@ func (c *Change) Abandon() {
 	}
 }
 
-// Commit takes the configuration up. It does not fail, and waits for nobody.
+// Commit applies the configuration. It does not fail or block.
 func (c *Change) Commit() {
 	n := c.notifier
 	n.mu.Lock()
@@ -100,7 +101,7 @@ func (c *Change) Commit() {
 		if c.added[e] {
 			n.join(e)
 		} else if e.change(c.settings[i]) {
-			n.log.Info("a webhook is called as configured now", "endpoint", e.name, "pending", e.queue.len())
+			n.log.Info("applied new settings of a webhook", "endpoint", e.name, "pending", e.queue.len())
 		}
 	}
 	was := n.endpoints
@@ -112,20 +113,20 @@ func (c *Change) Commit() {
 	}
 }
 
-// join takes an endpoint in. The caller holds the lock.
+// join adds an endpoint. The caller holds the lock.
 func (n *Notifier) join(e *endpoint) {
 	if n.fleet != nil {
 		n.fleet.join(e)
 	}
 	if waiting := e.queue.len(); waiting > 0 {
-		n.log.Info("events of before wait for a webhook", "endpoint", e.name, "pending", waiting)
+		n.log.Info("a webhook has pending events from before the start", "endpoint", e.name, "pending", waiting)
 	}
 	n.begin(e)
 }
 
-// part has an endpoint leave once its last request has ended. The caller holds the lock.
+// part removes an endpoint after its last request. The caller holds the lock.
 func (n *Notifier) part(e *endpoint) {
-	if e.ended == nil || e.idle { // nothing is under way
+	if e.ended == nil || e.idle { // no request is running
 		n.release(e)
 		return
 	}
@@ -133,7 +134,7 @@ func (n *Notifier) part(e *endpoint) {
 	e.retire()
 }
 
-// left notes that nothing is delivered to an endpoint any more: it has left, or the server stops.
+// left records that delivery to an endpoint has ended: the endpoint was removed, or the server stops.
 func (n *Notifier) left(e *endpoint) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -145,7 +146,7 @@ func (n *Notifier) left(e *endpoint) {
 	close(e.ended)
 }
 
-// release lets the queue of an endpoint go that has left. The caller holds the lock.
+// release closes the queue of a removed endpoint. The caller holds the lock.
 func (n *Notifier) release(e *endpoint) {
 	e.client.CloseIdleConnections()
 	pending := e.queue.len()
@@ -155,12 +156,12 @@ func (n *Notifier) release(e *endpoint) {
 		n.log.Error("close queue of notifications", "endpoint", e.name, "error", err)
 	}
 	if _, lost := e.queue.(*memory); lost && pending > 0 {
-		n.log.Warn("events are lost: their webhook is not in use any more, and they were in memory", "endpoint", e.name, "dropped", pending)
+		n.log.Warn("dropped events of a removed webhook: they were in memory", "endpoint", e.name, "dropped", pending)
 		return
 	}
 	attrs := []any{"endpoint", e.name, "kept", pending}
 	if j, ok := e.queue.(*journal); ok {
 		attrs = append(attrs, "directory", j.dir.path())
 	}
-	n.log.Info("a webhook is not in use any more", attrs...)
+	n.log.Info("removed a webhook", attrs...)
 }

@@ -41,7 +41,7 @@ func reload(t *testing.T, n *Notifier, c config.Notifications) {
 	change.Commit()
 }
 
-// held is a Sleep that ends with its context only, and tells of each pause.
+// held is a Sleep that returns when its context ends, and reports each pause.
 func held() (pauses chan time.Duration, sleep func(context.Context, time.Duration)) {
 	pauses = make(chan time.Duration, 1000)
 	return pauses, func(ctx context.Context, d time.Duration) {

@@ -1,40 +1,43 @@
-// Package notification tells other programs about pushes, pulls, mounts and deletions, by webhooks in the form of CNCF distribution.
+// Package notification posts pushes, pulls, mounts and deletions to webhooks, in the format of CNCF distribution.
 //
 //	n, err := notification.Open(notification.Options{Config: cfg.Notifications, Dir: dir, Log: log})
 //	go n.Run(ctx)
-//	n.Notify(event) // never waits for anybody
+//	n.Notify(event) // never waits for a receiver
 //
-// # What is promised
+// # Guarantees
 //
-// An event that Notify took reaches every endpoint that wants it at least once, in order, however often the endpoint is down and the server
-// is restarted. An event that was delivered just before a crash is delivered again; its id tells so. The queue of an endpoint is bounded:
-// when it is full the oldest events go, and are counted. A receiver that refuses one event for what it is (400, 413, 415, 422) is offered it
-// as often as the threshold says; then the event is left out, so that the ones behind it are not held up for ever.
+// Each event that Notify accepts is delivered at least once, in order, to every endpoint that wants it, even if the
+// endpoint is down and the server restarts. An event that was delivered just before a crash is delivered again with the
+// same ID. The queue of an endpoint is bounded: when it is full, the oldest events are dropped and counted. If a receiver
+// rejects the content of an event (400, 413, 415, 422), the notifier retries as often as the threshold says and then drops
+// the event, so that it does not block those behind it.
 //
 // # On disk
 //
-// Each endpoint has a directory of segments, files of one JSON event a line, and a cursor that says how far delivery has come:
+// Each endpoint has a directory of segments, files with one JSON event per line, and a cursor that records how far
+// delivery has progressed:
 //
 //	<dir>/<name>-<hash>/00000001.jsonl …   cursor
 //
-// Somebody who removes one of these under a running server loses what was in it, and nothing that comes later. An entry that a disk has damaged
-// is left out, and counted.
+// If one of these files is removed while the server runs, its events are lost, but no later ones. A damaged entry is
+// dropped and counted.
 //
 // # In a bucket
 //
-// Where many processes share their store, each keeps its queues in memory and writes what was not delivered within a second or two to records,
-// many events in one, which any other process takes over when this one was stopped, or has not been heard of for two minutes. A receiver that
-// answers costs no request. What a process that is killed took within its last two seconds and did not deliver is lost; apart from that the
-// promise is the same, but for the order: events of different processes come as they come, and those that were taken over come later.
+// If several processes share a store, each keeps its queues in memory and writes events that were not delivered within a
+// second or two to records, many events per record. Another process takes the records over when this one stops, or has
+// shown no sign of life for two minutes. Delivery to a receiver that answers needs no request to the bucket. A process that
+// is killed loses the undelivered events of its last two seconds. The other guarantees are the same, except for the order:
+// events of different processes are not ordered, and those that were taken over arrive later.
 //
-// Without either the queue is in memory and ends with the process.
+// Without Dir and Records, the queue is in memory and ends with the process.
 //
-// # Another configuration
+// # Reload
 //
-//	change, err := n.Prepare(cfg.Notifications) // opens what is new; nothing has changed
-//	change.Commit()                             // or Abandon, where something else of the configuration cannot be had
+//	change, err := n.Prepare(cfg.Notifications) // opens new queues; nothing has changed yet
+//	change.Commit()                             // or Abandon, if another part of the configuration fails
 //
-// Endpoints are known by their names; Change says what becomes of those that stay, change, come and go.
+// Endpoints are identified by name. Change documents what happens to endpoints that stay, change, are added or are removed.
 //
-// Addresses and headers of endpoints may hold credentials. They are never logged: endpoints are called by their name.
+// Addresses and headers of endpoints may contain credentials, so the log names endpoints by name only.
 package notification

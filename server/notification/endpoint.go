@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	maxBatch      = 100                    // events of one request
+	maxBatch      = 100                    // events in one request
 	firstPause    = 100 * time.Millisecond // after a failure below the threshold
-	longestPause  = 5 * time.Minute        // between attempts at an endpoint that is down
-	stoppingGrace = 2 * time.Second        // for the request that runs when the server stops
-	maxAnswer     = 64 << 10               // bytes of an answer that are read, so that its connection can be used again
+	longestPause  = 5 * time.Minute        // between attempts while an endpoint is down
+	stoppingGrace = 2 * time.Second        // for the request that is running when the server stops
+	maxAnswer     = 64 << 10               // bytes of a response that are read so that its connection can be reused
 )
 
 // endpoint delivers to one webhook.
@@ -34,31 +34,31 @@ type endpoint struct {
 	client *http.Client
 	log    *slog.Logger
 	sleep  func(ctx context.Context, d time.Duration)
-	grace  time.Duration // of a request that runs when nobody waits for it any more
-	wake   chan struct{} // there is something to deliver
+	grace  time.Duration // for the running request when delivery ends
+	wake   chan struct{} // receives a value when there is something to deliver
 
-	retire context.CancelFunc // ends run once the request that is under way has ended
-	hurry  context.CancelFunc // has that request end soon
-	ended  chan struct{}      // closed: nothing is delivered any more; nil: it was never begun
-	idle   bool               // run has ended; of the notifier
+	retire context.CancelFunc // ends run after the running request
+	hurry  context.CancelFunc // cancels the running request after grace
+	ended  chan struct{}      // closed when delivery has ended; nil: delivery was never started
+	idle   bool               // run has ended; guarded by the notifier's lock
 
 	mu       sync.Mutex
-	config   *config.Endpoint   // replaced by change, never changed
+	config   *config.Endpoint   // replaced by change, never modified
 	resume   context.CancelFunc // ends the pause after a failure; nil: there was none
 	stat     Stat
-	failures int  // attempts in a row
-	broken   bool // the queue could not be written; told once
+	failures int  // consecutive failed attempts
+	broken   bool // the queue could not be written, which is logged once
 }
 
-// settings returns what the configuration says of this endpoint now.
+// settings returns the current configuration of the endpoint.
 func (e *endpoint) settings() *config.Endpoint {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.config
 }
 
-// change takes other settings. They count from the next attempt on, which is made at once where the one before failed: whoever mends an
-// address does not wait for the back-off of the wrong one.
+// change replaces the settings from the next attempt on, and reports whether they differ. It ends the backoff of a failed
+// attempt, so that a corrected address is tried at once.
 func (e *endpoint) change(c config.Endpoint) (changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -70,7 +70,7 @@ func (e *endpoint) change(c config.Endpoint) (changed bool) {
 	before := *was
 	before.IgnoreActions, before.IgnoreMediaTypes = c.IgnoreActions, c.IgnoreMediaTypes
 	if reflect.DeepEqual(before, c) {
-		return true // what is queued changes, and not how it is delivered
+		return true // only the selection of events has changed, not their delivery
 	}
 	e.failures, e.stat.Failing = 0, ""
 	if e.resume != nil {
@@ -79,10 +79,10 @@ func (e *endpoint) change(c config.Endpoint) (changed bool) {
 	return true
 }
 
-// refusal is an answer that is no success.
+// refusal is the error for a response with a status other than 2xx.
 type refusal struct {
 	status int
-	after  time.Duration // to wait, as the receiver asks (RFC 9110, section 10.2.3); 0: it does not
+	after  time.Duration // from Retry-After (RFC 9110, section 10.2.3); 0: none
 }
 
 func (r *refusal) Error() string {
@@ -93,7 +93,7 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// final tells whether the receiver objects to what was sent, and not to when.
+// final reports whether the receiver rejects the content, so that a retry of the same request fails again.
 func (r *refusal) final() bool {
 	switch r.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
@@ -102,7 +102,7 @@ func (r *refusal) final() bool {
 	return false
 }
 
-// wants tells whether an event is of interest.
+// wants reports whether the endpoint's configuration selects an event.
 func (e *endpoint) wants(ev *Event) bool {
 	c := e.settings()
 	return !slices.Contains(c.IgnoreActions, ev.Action) && (ev.Target.MediaType == "" || !slices.Contains(c.IgnoreMediaTypes, ev.Target.MediaType))
@@ -122,9 +122,9 @@ func (e *endpoint) add(line []byte) {
 	e.mu.Unlock()
 	switch {
 	case first:
-		e.log.Error("events are lost: the queue of a webhook cannot be written", "endpoint", e.name, "error", err)
+		e.log.Error("dropped events: the queue of a webhook cannot be written", "endpoint", e.name, "error", err)
 	case full:
-		e.log.Error("events are lost: the queue of a webhook is full, the oldest go", "endpoint", e.name, "dropped", dropped)
+		e.log.Error("dropped the oldest events: the queue of a webhook is full", "endpoint", e.name, "dropped", dropped)
 	}
 	select {
 	case e.wake <- struct{}{}:
@@ -132,7 +132,7 @@ func (e *endpoint) add(line []byte) {
 	}
 }
 
-// taken notes that events of another process are in the queue, of which some had to go for them.
+// taken records that events of another process were added to the queue, and how many older ones were dropped for them.
 func (e *endpoint) taken(dropped int) {
 	e.mu.Lock()
 	e.stat.Dropped += dropped
@@ -143,7 +143,7 @@ func (e *endpoint) taken(dropped int) {
 	}
 }
 
-// begin makes what run needs. It is delivered until ctx is done, or retire is called.
+// begin returns the function that delivers until ctx is done or retire is called.
 func (e *endpoint) begin(ctx context.Context) (run func()) {
 	stopping, hurry := context.WithCancel(ctx)
 	retired, retire := context.WithCancel(stopping)
@@ -154,9 +154,9 @@ func (e *endpoint) begin(ctx context.Context) (run func()) {
 	}
 }
 
-// run delivers until ctx is done. The request that is under way then ends by itself, or soon after stopping is done.
+// run delivers until ctx is done. The running request then completes, or is canceled after grace once stopping is done.
 func (e *endpoint) run(ctx, stopping context.Context) {
-	alone := 0 // so many events go one by one: one of them was refused for what it is
+	alone := 0 // number of events to send one by one, because the content of one of them was rejected
 	for ctx.Err() == nil {
 		most := maxBatch
 		if alone > 0 {
@@ -175,7 +175,7 @@ func (e *endpoint) run(ctx, stopping context.Context) {
 			}
 			continue
 		}
-		if whole := readable(lines); whole < len(lines) { // one that a receiver cannot read would spoil those beside it
+		if whole := readable(lines); whole < len(lines) { // a damaged event would make the whole request invalid
 			if lines = lines[:whole]; whole == 0 {
 				e.leaveOut(errDamaged)
 				alone = max(0, alone-1)
@@ -218,14 +218,14 @@ func (e *endpoint) post(ctx context.Context, c *config.Endpoint, lines [][]byte)
 	if timeout <= 0 {
 		timeout = time.Second
 	}
-	// A server that stops lets the request that runs come to its end, so that it need not be sent twice.
+	// When the server stops, let the running request complete so that it need not be sent twice.
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(e.grace, cancel) })
 	defer stop()
 	request, err := http.NewRequestWithContext(patient, http.MethodPost, c.URL, &body)
-	if err != nil {
-		return errors.New("the address is not valid")
+	if err != nil { // not the cause: it contains the address, which may contain a password
+		return errors.New("the address is not a valid URL")
 	}
 	for name, values := range c.Headers {
 		request.Header[http.CanonicalHeaderKey(name)] = values
@@ -236,7 +236,7 @@ func (e *endpoint) post(ctx context.Context, c *config.Endpoint, lines [][]byte)
 	request.Header.Set("Content-Type", MediaType)
 	answer, err := e.client.Do(request)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok { // names the address, which may hold a password
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // contains the address, as above
 			err = wrapped.Err
 		}
 		return fmt.Errorf("post events: %w", err)
@@ -249,7 +249,8 @@ func (e *endpoint) post(ctx context.Context, c *config.Endpoint, lines [][]byte)
 	return &refusal{status: answer.StatusCode, after: retryAfter(answer.Header)}
 }
 
-// retryAfter is how long a receiver asks to be left alone: a number of seconds, or a moment by its own clock. 0: it does not ask.
+// retryAfter returns the pause that Retry-After requests, in seconds or as a date by the receiver's clock. It returns 0
+// without a valid Retry-After.
 func retryAfter(h http.Header) time.Duration {
 	asked := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(asked); err == nil {
@@ -263,9 +264,9 @@ func retryAfter(h http.Header) time.Duration {
 	return max(0, min(at.Sub(now), longestPause))
 }
 
-var errDamaged = errors.New("its entry in the queue is damaged")
+var errDamaged = errors.New("the entry in the queue is damaged")
 
-// readable counts the events before the first that is damaged.
+// readable returns the number of events before the first damaged one.
 func readable(lines [][]byte) int {
 	if i := slices.IndexFunc(lines, func(line []byte) bool { return !json.Valid(line) }); i >= 0 {
 		return i
@@ -273,7 +274,7 @@ func readable(lines [][]byte) int {
 	return len(lines)
 }
 
-// exhausted tells whether one more failure with these settings reaches the threshold.
+// exhausted reports whether one more failure with these settings reaches the threshold.
 func (e *endpoint) exhausted(c *config.Endpoint) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -291,19 +292,19 @@ func (e *endpoint) delivered(n int) {
 	}
 }
 
-// leaveOut gives up one event.
+// leaveOut drops one event.
 func (e *endpoint) leaveOut(why error) {
 	e.mu.Lock()
 	e.failures, e.stat.Failing = 0, ""
 	e.stat.Dropped++
 	e.mu.Unlock()
-	e.log.Error("an event cannot be delivered for what it is, it is left out", "endpoint", e.name, "error", why)
+	e.log.Error("dropped an event that cannot be delivered", "endpoint", e.name, "error", why)
 }
 
-// failed waits after a failure: a moment at first, and from the threshold on the back-off, which doubles. A failure with settings that are
-// not those of now says nothing about these.
+// failed waits after a failed attempt with settings c: firstPause below the threshold, then the backoff, which doubles. It
+// does not wait if the settings have changed since.
 func (e *endpoint) failed(ctx context.Context, c *config.Endpoint, why error) {
-	e.client.CloseIdleConnections() // the name of the receiver may lead elsewhere by now
+	e.client.CloseIdleConnections() // resolve the receiver's name again
 	pausing, resume := context.WithCancel(ctx)
 	defer resume()
 	e.mu.Lock()
@@ -325,14 +326,14 @@ func (e *endpoint) failed(ctx context.Context, c *config.Endpoint, why error) {
 		pause = max(pause, refused.after)
 	}
 	if beyond == 0 {
-		e.log.Warn("a webhook does not take events, they wait", "endpoint", e.name, "error", why, "failures", threshold, "pending", e.queue.len())
+		e.log.Warn("a webhook fails; its events are queued", "endpoint", e.name, "error", why, "failures", threshold, "pending", e.queue.len())
 	} else {
-		e.log.Debug("a webhook did not take events", "endpoint", e.name, "error", why, "pause", pause.String())
+		e.log.Debug("a request to a webhook failed", "endpoint", e.name, "error", why, "pause", pause.String())
 	}
 	e.sleep(pausing, pause)
 }
 
-// pauseAfter is how long to wait after a failure; beyond counts from the threshold.
+// pauseAfter returns the pause after a failure; beyond is the number of failures since the threshold, negative below it.
 func pauseAfter(beyond int, backoff time.Duration) time.Duration {
 	if backoff <= 0 {
 		backoff = time.Second
@@ -350,5 +351,5 @@ func pauseAfter(beyond int, backoff time.Duration) time.Duration {
 	return pause
 }
 
-// encode writes an event as one line.
+// encode returns an event as one line of JSON.
 func encode(ev *Event) ([]byte, error) { return json.Marshal(ev) }

@@ -11,12 +11,12 @@ import (
 // MediaType is the Content-Type of an envelope, that of CNCF distribution 2.8 and later.
 const MediaType = "application/vnd.docker.distribution.events.v2+json"
 
-// Envelope is the body of a request to an endpoint. Its events come in the order in which they happened.
+// Envelope is the body of a request to an endpoint. Its events are in the order in which they happened.
 type Envelope struct {
 	Events []Event `json:"events"`
 }
 
-// Event is one thing that happened, with the fields of CNCF distribution's events.
+// Event is a push, pull, mount or deletion, with the fields of CNCF distribution's events.
 type Event struct {
 	ID        string    `json:"id"`
 	Timestamp time.Time `json:"timestamp"`
@@ -27,7 +27,7 @@ type Event struct {
 	Source    Source    `json:"source"`
 }
 
-// Target is what it happened to.
+// Target is the object of an event.
 type Target struct {
 	MediaType      string        `json:"mediaType,omitempty"`
 	Digest         digest.Digest `json:"digest,omitempty"`
@@ -37,35 +37,35 @@ type Target struct {
 	FromRepository string        `json:"fromRepository,omitempty"` // of a mount
 	URL            string        `json:"url,omitempty"`
 	Tag            string        `json:"tag,omitempty"`
-	References     []Descriptor  `json:"references,omitempty"` // of a manifest that was pushed, where the configuration asks for them
+	References     []Descriptor  `json:"references,omitempty"` // of a pushed manifest, if the configuration includes them
 }
 
-// Descriptor is something that a manifest refers to.
+// Descriptor describes content that a manifest refers to.
 type Descriptor struct {
 	MediaType string        `json:"mediaType,omitempty"`
 	Digest    digest.Digest `json:"digest,omitempty"`
 	Size      int64         `json:"size"`
 }
 
-// Request is the request by which it happened.
+// Request is the request that caused an event.
 type Request struct {
 	ID        string `json:"id"`
 	Addr      string `json:"addr,omitempty"` // of the client
-	Host      string `json:"host,omitempty"` // as the client called the server
+	Host      string `json:"host,omitempty"` // Host header
 	Method    string `json:"method"`
 	UserAgent string `json:"useragent"`
 }
 
-// Actor is who made it happen.
+// Actor is the user whose request caused an event.
 type Actor struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Source is the server that tells of it.
+// Source is the server that reports an event.
 type Source struct {
 	Addr       string `json:"addr,omitempty"`
 	InstanceID string `json:"instanceID,omitempty"` // changes at every start
 }
 
-// NewID returns an id for an event or a request.
+// NewID returns a random ID for an event or a request.
 func NewID() string { return strings.ToLower(rand.Text()) }

@@ -10,34 +10,34 @@ import (
 )
 
 const (
-	writeEvery = time.Second      // how long an event may wait before it is written down
-	beatEvery  = 30 * time.Second // how often a process that has records says that it lives
-	deadAfter  = 2 * time.Minute  // without which it is taken for dead
-	youngest   = 5 * time.Second  // a record whose process is not listed may be of one whose word came while that was listed
-	lookFirst  = 10 * time.Second // when the records of others are looked at again after the start; the pauses double,
-	lookEvery  = time.Minute      // up to this
-	ownerName  = "owner."         // what the records begin with that say who lives; those of a queue have its name there
-	closeGrace = 10 * time.Second // for writing down what waits when the server stops
+	writeEvery = time.Second      // interval at which pending events are recorded
+	beatEvery  = 30 * time.Second // interval of an owner's heartbeat while it has records
+	deadAfter  = 2 * time.Minute  // age of the heartbeat from which an owner counts as dead
+	youngest   = 5 * time.Second  // age up to which a record without a heartbeat is left alone: List may have missed the heartbeat
+	lookFirst  = 10 * time.Second // first interval between searches for records of others; it doubles up to lookEvery
+	lookEvery  = time.Minute
+	ownerName  = "owner."         // prefix of heartbeats
+	closeGrace = 10 * time.Second // for recording pending events when the server stops
 )
 
-// fleet keeps the queues of one process in records, and takes over those of processes that are no more.
+// fleet writes the queues of one process to records, and takes over those of processes that have ended.
 //
-//	<endpoint>.<owner>.<number>   events, one a line
-//	owner.<owner>                 the owner lives; it comes before the first record and goes when none is left, or with the owner
+//	<endpoint>.<owner>.<number>   events, one per line
+//	owner.<owner>                 the owner's heartbeat, written before its first record and deleted after its last one
 //
-// An owner is one endpoint of one process. One that leaves the configuration leaves its records behind as a process that stops does: others
-// that still have the endpoint take them over, and so does this one when it comes back.
+// An owner is one endpoint of one process. If an endpoint is removed from the configuration, its records stay, as they do
+// when a process stops. Processes that still have the endpoint take them over; so does this one when the endpoint returns.
 type fleet struct {
 	records Records
 	log     *slog.Logger
 	now     func() time.Time
-	looked  time.Time
-	pause   time.Duration // until the next look
-	broken  bool          // records cannot be written; told once
+	looked  time.Time     // of the last search for records of others
+	pause   time.Duration // until the next search
+	broken  bool          // records cannot be written, which is logged once
 
 	mu      sync.Mutex
 	members map[string]*member // by the name of the endpoint's directory
-	hurried bool               // somebody has come: the next look is due
+	hurried bool               // an endpoint was added: search at once
 }
 
 // member is one endpoint of a fleet.
@@ -45,15 +45,15 @@ type member struct {
 	dir, id string    // of the endpoint; as an owner
 	end     *endpoint // under the lock of the fleet, as leaving
 	queue   *shared
-	beat    time.Time // when it last said that it lives; zero: it did not. Of whoever goes round
-	leaving bool      // what waits is written down, and then it is gone
+	beat    time.Time // of the last heartbeat; zero: none. Only the goroutine that calls round uses it
+	leaving bool      // it is removed after its pending events are recorded
 }
 
 func newFleet(records Records, log *slog.Logger) *fleet {
 	return &fleet{records: records, log: log, members: map[string]*member{}, now: time.Now}
 }
 
-// join takes an endpoint in, with what waits for it where it has not quite left yet.
+// join adds an endpoint. One that is just leaving keeps its queue.
 func (f *fleet) join(e *endpoint) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +69,7 @@ func (f *fleet) join(e *endpoint) {
 	e.queue = q
 }
 
-// part has an endpoint leave, which the next round does.
+// part marks an endpoint for removal by the next round.
 func (f *fleet) part(e *endpoint) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -78,7 +78,7 @@ func (f *fleet) part(e *endpoint) {
 	}
 }
 
-// all returns the members, and whether any of them stays.
+// all returns the members, and whether any of them is not leaving.
 func (f *fleet) all() (members []*member, stays bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -88,7 +88,7 @@ func (f *fleet) all() (members []*member, stays bool) {
 	return members, stays
 }
 
-// staying returns the member of a directory and its endpoint, unless it leaves.
+// staying returns the member of a directory and its endpoint, or nil if it is leaving.
 func (f *fleet) staying(dir string) (*member, *endpoint) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,12 +98,12 @@ func (f *fleet) staying(dir string) (*member, *endpoint) {
 	return nil, nil
 }
 
-// run writes down what waits, until ctx is done.
+// run records pending events and takes over those of others until ctx is done.
 func (f *fleet) run(ctx context.Context, sleep func(context.Context, time.Duration)) {
 	for ctx.Err() == nil {
 		if f.due() {
 			if err := f.adopt(ctx); err != nil && ctx.Err() == nil {
-				f.log.Warn("look for events that other servers left for webhooks", "error", err)
+				f.log.Warn("take over events of other servers for webhooks", "error", err)
 			}
 		}
 		f.round(ctx, false)
@@ -111,7 +111,7 @@ func (f *fleet) run(ctx context.Context, sleep func(context.Context, time.Durati
 	}
 }
 
-// due tells whether it is time to look for the records of others.
+// due reports whether it is time to search for the records of others.
 func (f *fleet) due() bool {
 	f.mu.Lock()
 	hurried := f.hurried
@@ -127,26 +127,26 @@ func (f *fleet) due() bool {
 	return true
 }
 
-// close writes down what is not delivered, and leaves it to whoever comes next.
+// close records undelivered events for the next process.
 func (f *fleet) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
 	f.round(ctx, true)
 	members, _ := f.all()
 	for _, m := range members {
-		f.sayLost(m)
+		f.logLost(m)
 		f.silence(ctx, m)
 	}
 }
 
-// sayLost tells of events that go with their queue: they could not be written down.
-func (f *fleet) sayLost(m *member) {
+// logLost logs the events that are lost with their queue because they could not be recorded.
+func (f *fleet) logLost(m *member) {
 	if lost := m.queue.unwritten(); lost > 0 {
-		f.log.Error("events for a webhook are lost: they are not in records", "record", m.dir, "dropped", lost)
+		f.log.Error("dropped events for a webhook: they could not be recorded", "record", m.dir, "dropped", lost)
 	}
 }
 
-// round writes what has waited, removes what is delivered, and says that the owners live as long as they have records.
+// round records pending events, deletes the records of delivered ones, and writes the heartbeats of owners with records.
 func (f *fleet) round(ctx context.Context, all bool) {
 	members, _ := f.all()
 	var err error
@@ -154,12 +154,12 @@ func (f *fleet) round(ctx context.Context, all bool) {
 		err = f.tend(ctx, m, all, err)
 	}
 	if err != nil && !f.broken && ctx.Err() == nil {
-		f.log.Error("events for webhooks wait in memory only: they cannot be written down", "error", err)
+		f.log.Error("events for webhooks are in memory only: they cannot be recorded", "error", err)
 	}
 	f.broken = err != nil
 }
 
-// tend goes round one member. Where records could not be written a moment ago it does not try.
+// tend is round for one member. With the error of another member, it writes nothing.
 func (f *fleet) tend(ctx context.Context, m *member, all bool, err error) error {
 	leaves := f.leaves(m)
 	for err == nil {
@@ -182,7 +182,7 @@ func (f *fleet) tend(ctx context.Context, m *member, all bool, err error) error 
 	switch {
 	case err != nil:
 	case leaves && f.dismiss(m):
-		f.sayLost(m)
+		f.logLost(m)
 		f.silence(ctx, m)
 	case used:
 		err = f.live(ctx, m)
@@ -198,7 +198,7 @@ func (f *fleet) leaves(m *member) bool {
 	return m.leaving
 }
 
-// dismiss ends the membership of one that leaves, unless it has come back meanwhile. What it has is written down by then.
+// dismiss removes a member, unless its endpoint has returned in the meantime. Its pending events are recorded by then.
 func (f *fleet) dismiss(m *member) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -209,33 +209,33 @@ func (f *fleet) dismiss(m *member) bool {
 	return true
 }
 
-// live says that a member lives, where it has not just done so.
+// live writes the heartbeat of a member if it is due.
 func (f *fleet) live(ctx context.Context, m *member) error {
 	if !m.beat.IsZero() && f.now().Sub(m.beat) < beatEvery {
 		return nil
 	}
 	at := f.now()
 	if err := f.records.Put(ctx, ownerName+m.id, []byte("lives")); err != nil {
-		return fmt.Errorf("say that this server lives: %w", err)
+		return fmt.Errorf("write heartbeat: %w", err)
 	}
 	m.beat = at
 	return nil
 }
 
-// silence takes the word back that a member lives. Where that fails it counts for another two minutes.
+// silence deletes the heartbeat of a member. If that fails, the heartbeat counts for two more minutes.
 func (f *fleet) silence(ctx context.Context, m *member) {
 	if m.beat.IsZero() {
 		return
 	}
 	if err := f.records.Delete(ctx, ownerName+m.id); err != nil {
-		f.log.Debug("leave the queue of a webhook to others", "error", err)
+		f.log.Debug("delete heartbeat", "error", err)
 		return
 	}
 	m.beat = time.Time{}
 }
 
-// adopt takes over the events of processes that are no more. One process does at a time. Each record is written anew under a name of this
-// process before the old one goes: a process that dies in between makes its events come twice.
+// adopt takes over the events of processes that have ended. Only one process does so at a time. It copies each record
+// before it deletes the old one; if the process dies in between, the events are delivered twice.
 func (f *fleet) adopt(ctx context.Context) error {
 	if _, stays := f.all(); !stays {
 		return nil
@@ -249,7 +249,7 @@ func (f *fleet) adopt(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	if left, err = f.left(held); err != nil { // somebody may have been quicker
+	if left, err = f.left(held); err != nil { // another process may have taken some over
 		return err
 	}
 	for _, name := range left {
@@ -265,11 +265,11 @@ func (f *fleet) takeOver(ctx context.Context, name string) error {
 	dir, _, _ := strings.Cut(name, ".")
 	m, end := f.staying(dir)
 	if m == nil {
-		return nil // it has left in the meantime
+		return nil // the endpoint was removed in the meantime
 	}
 	content, err := f.records.Get(ctx, name)
 	if err != nil {
-		f.log.Warn("read events that another server left for a webhook", "record", name, "error", err)
+		f.log.Warn("read events of another server for a webhook", "record", name, "error", err)
 		return nil
 	}
 	if len(content) > 0 {
@@ -285,11 +285,12 @@ func (f *fleet) takeOver(ctx context.Context, name string) error {
 	if err := f.records.Delete(ctx, name); err != nil {
 		return err
 	}
-	f.log.Info("took over events that were left for a webhook", "endpoint", end.name, "bytes", len(content))
+	f.log.Info("took over events of another server for a webhook", "endpoint", end.name, "bytes", len(content))
 	return nil
 }
 
-// left lists the records of processes that are no more, in the order in which they were written, and removes the last word of those processes.
+// left returns the records of processes that have ended, in the order in which they were written, and deletes the old
+// heartbeats of those processes.
 func (f *fleet) left(ctx context.Context) (names []string, err error) {
 	all, err := f.records.List(ctx)
 	if err != nil {
@@ -308,7 +309,7 @@ func (f *fleet) left(ctx context.Context) (names []string, err error) {
 	for _, r := range all {
 		if owner, ok := strings.CutPrefix(r.Name, ownerName); ok {
 			if !lives[owner] && r.Age > 24*time.Hour {
-				_ = f.records.Delete(ctx, r.Name) // it is tried again
+				_ = f.records.Delete(ctx, r.Name) // the next search retries
 			}
 			continue
 		}

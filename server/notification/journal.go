@@ -20,29 +20,29 @@ import (
 
 // Bounds of one endpoint's queue.
 const (
-	segmentBytes = 1 << 20 // a segment that has grown this far is followed by another
-	maxSegments  = 64      // the oldest one goes where there would be more
+	segmentBytes = 1 << 20 // size from which a new segment is started
+	maxSegments  = 64      // beyond this number, the oldest segment is dropped
 )
 
 // segment is one file of a journal.
 type segment struct {
 	number int
 	bytes  int64
-	lines  int // that are in it
+	lines  int
 }
 
-// journal is a queue on disk. What add wrote survives the end of the process; delivery is remembered by the cursor.
+// journal is a queue on disk. Added events survive the end of the process; the cursor records what was delivered.
 type journal struct {
 	mu       sync.Mutex
 	dir      queueDir
 	limit    int64 // bytes of a segment
-	most     int   // segments
+	most     int   // number of segments
 	segments []segment
 	file     *os.File // the last segment, for appending
-	offset   int64    // of the first event that is not delivered, in the first segment
-	skipped  int      // lines before it
-	ends     []int64  // of the events that head returned last: where each ends in the first segment
-	lost     int      // events whose segment was removed by others, which nobody was told of yet
+	offset   int64    // of the first undelivered event in the first segment
+	skipped  int      // lines before offset
+	ends     []int64  // end offsets, in the first segment, of the events that head returned last
+	lost     int      // events of segments that others removed, to be reported by the next add
 }
 
 const (
@@ -51,7 +51,7 @@ const (
 	segmentPattern = "%08d.jsonl"
 )
 
-// openJournal opens the queue in a directory, and makes the directory if it does not exist. It removes a line that a crash cut off.
+// openJournal opens the queue in a directory, which it creates if necessary. It removes a line that a crash cut off.
 func openJournal(dir queueDir, limit int64, most int) (*journal, error) {
 	j := &journal{dir: dir, limit: limit, most: most}
 	if err := j.dir.within(j.open); err != nil {
@@ -71,7 +71,7 @@ func (j *journal) open(dir *trust.Dir) error {
 		if err != nil || !strings.HasSuffix(name, ".jsonl") {
 			continue // not a segment
 		}
-		s, err := mend(dir, name)
+		s, err := repairSegment(dir, name)
 		if err != nil {
 			return err
 		}
@@ -93,8 +93,8 @@ func (j *journal) open(dir *trust.Dir) error {
 // nameOf returns the name of a segment.
 func nameOf(number int) string { return fmt.Sprintf(segmentPattern, number) }
 
-// mend counts the lines of a segment, and cuts off what follows the last whole one.
-func mend(dir *trust.Dir, name string) (segment, error) {
+// repairSegment counts the lines of a segment and removes an incomplete last line.
+func repairSegment(dir *trust.Dir, name string) (segment, error) {
 	f, err := dir.OpenRegular(name, os.O_RDWR, 0)
 	if err != nil {
 		return segment{}, err
@@ -113,8 +113,8 @@ func mend(dir *trust.Dir, name string) (segment, error) {
 	return segment{bytes: whole, lines: bytes.Count(data[:whole], []byte{'\n'})}, nil
 }
 
-// readCursor reads up to where events were delivered. Without a cursor that makes sense, delivery starts with the first event: an event
-// is delivered twice rather than never.
+// readCursor reads how far delivery has progressed. Without a valid cursor, delivery starts with the first event, because
+// delivering an event twice is better than losing it.
 func (j *journal) readCursor(dir *trust.Dir) error {
 	f, err := dir.OpenRegular(cursorFile, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +131,7 @@ func (j *journal) readCursor(dir *trust.Dir) error {
 	var number int
 	var offset int64
 	if _, err := fmt.Sscanf(string(data), "%d %d", &number, &offset); err != nil {
-		return nil //nolint:nilerr // begin anew
+		return nil //nolint:nilerr // start with the first event
 	}
 	for len(j.segments) > 1 && j.segments[0].number < number {
 		if err := j.removeFirst(); err != nil {
@@ -152,7 +152,7 @@ func (j *journal) readCursor(dir *trust.Dir) error {
 	return nil
 }
 
-// readFirst reads a part of the first segment. The one that is written to is read even if somebody has removed it.
+// readFirst reads a part of the first segment. If that is the one open for appending, it works even if the file was removed.
 func (j *journal) readFirst(from, length int64) ([]byte, error) {
 	f := j.file
 	if len(j.segments) > 1 || f == nil {
@@ -198,7 +198,7 @@ func (j *journal) add(line []byte) (dropped int, err error) {
 	}
 	n, err := j.file.Write(append(slices.Clip(line), '\n'))
 	if err != nil {
-		if n > 0 { // half a line would spoil the next one
+		if n > 0 { // half a line would damage the next one
 			err = errors.Join(err, j.file.Truncate(last.bytes))
 		}
 		return dropped, fmt.Errorf("write queue of notifications: %w", err)
@@ -208,7 +208,7 @@ func (j *journal) add(line []byte) (dropped int, err error) {
 	return dropped, nil
 }
 
-// roll begins another segment, and drops the oldest where there are too many.
+// roll starts a new segment, and drops the oldest if there are too many.
 func (j *journal) roll() (dropped int, err error) {
 	next := j.segments[len(j.segments)-1].number + 1
 	var f *os.File
@@ -247,7 +247,7 @@ func (j *journal) head(most int) ([][]byte, error) {
 		return nil, nil
 	}
 	data, err := j.readFirst(j.offset, j.segments[0].bytes-j.offset)
-	for errors.Is(err, fs.ErrNotExist) && len(j.segments) > 1 { // somebody has removed it: on with the next
+	for errors.Is(err, fs.ErrNotExist) && len(j.segments) > 1 { // the file was removed: continue with the next
 		j.lost += j.segments[0].lines - j.skipped
 		j.segments, j.offset, j.skipped = j.segments[1:], 0, 0
 		data, err = j.readFirst(0, j.segments[0].bytes)
@@ -271,7 +271,7 @@ func (j *journal) head(most int) ([][]byte, error) {
 func (j *journal) done(n int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if n == 0 || len(j.ends) < n { // nothing, or dropped in the meantime
+	if n == 0 || len(j.ends) < n { // nothing to do, or the events were dropped in the meantime
 		return nil
 	}
 	j.offset, j.skipped = j.ends[n-1], j.skipped+n
@@ -293,7 +293,8 @@ func (j *journal) done(n int) error {
 	return nil
 }
 
-// restore writes what waits in the only segment anew, which somebody has removed: what is added would not be found after a restart.
+// restore writes the pending events of the only segment to a new file, because the segment's file was removed and a
+// restart would not find them.
 func (j *journal) restore() error {
 	last := j.segments[0]
 	waits, err := j.readFirst(j.offset, last.bytes-j.offset)
@@ -333,7 +334,7 @@ func (j *journal) close() error {
 	return err
 }
 
-// abandon closes a queue that was opened for nothing, and leaves no trace of it where no event waits.
+// abandon closes a queue that is not needed, and removes its directory if it has no events.
 func (j *journal) abandon() {
 	empty := j.len() == 0
 	_ = j.close()
@@ -349,7 +350,7 @@ func (j *journal) abandon() {
 	j.dir.remove()
 }
 
-// directoryOf is the name of an endpoint's directory: readable, and never two the same.
+// directoryOf returns the name of an endpoint's directory, which is readable and unique.
 func directoryOf(endpoint string) string {
 	readable := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {

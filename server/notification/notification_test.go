@@ -201,7 +201,7 @@ func TestRetries(t *testing.T) {
 	if s := n.Stats()[0]; s.Delivered != 1 || s.Failed != 6 || s.Failing != "" || s.Pending != 0 {
 		t.Errorf("%+v", s)
 	}
-	for _, said := range []string{"does not take events", "answers again", "endpoint=hook"} {
+	for _, said := range []string{"a webhook fails", "answers again", "endpoint=hook"} {
 		if strings.Count(log.String(), said) < 1 {
 			t.Errorf("the log does not say %q: %s", said, log.String())
 		}
@@ -281,7 +281,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestForgotten: a queue that nobody delivers from any more is named, and left alone.
+// TestForgotten verifies that a queue without an endpoint is logged and kept.
 func TestForgotten(t *testing.T) {
 	dir := t.TempDir()
 	var log logged
@@ -296,7 +296,7 @@ func TestForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if said := log.String(); strings.Count(said, "belongs to no webhook") != 1 || !strings.Contains(said, directoryOf("old")) {
+	if said := log.String(); strings.Count(said, "belongs to no configured webhook") != 1 || !strings.Contains(said, directoryOf("old")) {
 		t.Errorf("said %s", said)
 	}
 	if _, err := os.Stat(filepath.Join(dir, directoryOf("old"), "00000001.jsonl")); err != nil {

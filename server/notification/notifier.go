@@ -13,18 +13,18 @@ import (
 	"packhouse/trust"
 )
 
-// Options is what a notifier is made of.
+// Options configures a Notifier.
 type Options struct {
 	Config config.Notifications
-	Dir    string // of the store that the queues are in; empty: they are in memory
-	Below  string // the directory of the queues below Dir, with slashes; empty: Dir itself. No link is followed in it
-	// Records keeps what is not delivered at once, for this process and others; nil: Dir does, or nothing.
+	Dir    string // root directory of the store that contains the queues; empty: the queues are in memory
+	Below  string // slash-separated path of the queues below Dir, in which no link is followed; empty: Dir itself
+	// Records stores undelivered events for this process and others. Nil: Dir does, if it is set.
 	Records Records
 	Log     *slog.Logger
-	Client  func() *http.Client                        // makes the client of one endpoint; nil: newClient
-	Sleep   func(ctx context.Context, d time.Duration) // nil: until d has passed or ctx is done
+	Client  func() *http.Client                        // returns the client of one endpoint; nil: newClient
+	Sleep   func(ctx context.Context, d time.Duration) // nil: sleep until d has passed or ctx is done
 
-	grace time.Duration // of a request that runs when nobody waits for it any more; 0: stoppingGrace
+	grace time.Duration // for the running request when delivery ends; 0: stoppingGrace
 }
 
 // Notifier delivers events to the endpoints of a configuration.
@@ -36,21 +36,21 @@ type Notifier struct {
 
 	mu        sync.RWMutex
 	endpoints []*endpoint          // in the order of the configuration
-	leaving   map[string]*endpoint // by name: gone from the configuration, and their last request is under way
-	running   context.Context      //nolint:containedctx // of Run, for endpoints that come later; nil: it was not called
-	over      bool                 // nothing is begun any more
+	leaving   map[string]*endpoint // by name: removed from the configuration while a request is running
+	running   context.Context      //nolint:containedctx // of Run, for endpoints that are added later; nil: Run was not called
+	over      bool                 // no delivery is started any more
 	closed    bool
 	deliver   sync.WaitGroup
 }
 
-// Stat is how delivery to one endpoint goes.
+// Stat is the state of delivery to one endpoint.
 type Stat struct {
 	Endpoint  string
-	Pending   int    // events that wait
-	Delivered int    // events, since the start
-	Failed    int    // attempts
-	Dropped   int    // events that were lost: the queue was full or could not be written, or the receiver refused them for what they are
-	Failing   string // why nothing gets through since the threshold was reached; empty: it does
+	Pending   int    // queued events
+	Delivered int    // events since the start
+	Failed    int    // attempts since the start
+	Dropped   int    // events since the start: the queue was full or could not be written, or the receiver rejected them
+	Failing   string // the last error if the threshold has been reached; empty otherwise
 }
 
 // newClient returns a client with its own connections. Endpoints must not share
@@ -66,7 +66,8 @@ func newClient() *http.Client {
 	}
 }
 
-// Open opens the queues. Nothing is sent before Run. An error where a queue cannot be opened.
+// Open opens the queues and returns a Notifier, which sends nothing before Run. It returns an error if a queue cannot be
+// opened.
 func Open(o Options) (*Notifier, error) {
 	if o.Client == nil {
 		o.Client = newClient
@@ -96,13 +97,13 @@ func Open(o Options) (*Notifier, error) {
 		return nil, err
 	}
 	change.Commit()
-	n.tellForgotten()
+	n.logUnused()
 	return n, nil
 }
 
-// tellForgotten logs the queues on disk that no endpoint delivers from: one was removed, renamed or disabled. They stay, since the
-// endpoint may come back.
-func (n *Notifier) tellForgotten() {
+// logUnused logs the queues on disk without an endpoint, which was removed, renamed or disabled. They are kept in case the
+// endpoint returns.
+func (n *Notifier) logUnused() {
 	if n.root == nil {
 		return
 	}
@@ -130,12 +131,12 @@ func (n *Notifier) tellForgotten() {
 		}
 		if queue, err := dir.Sub(name); err == nil {
 			_ = queue.Close()
-			n.log.Info("a queue of events belongs to no webhook that is in use; remove it if none comes back", "directory", dir.Entry(name))
+			n.log.Info("a queue of events belongs to no configured webhook; remove the directory if none will use it again", "directory", dir.Entry(name))
 		}
 	}
 }
 
-// Notify queues an event for every endpoint that wants it. It waits for nobody but the disk that holds the queues.
+// Notify queues an event for every endpoint that wants it. It waits only for the disk with the queues.
 func (n *Notifier) Notify(ev Event) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -147,7 +148,7 @@ func (n *Notifier) Notify(ev Event) {
 		if line == nil {
 			var err error
 			if line, err = encode(&ev); err != nil {
-				n.log.Error("an event cannot be written", "error", err)
+				n.log.Error("encode event", "error", err)
 				return
 			}
 		}
@@ -155,8 +156,8 @@ func (n *Notifier) Notify(ev Event) {
 	}
 }
 
-// Run delivers until ctx is done, and then lets the requests that run come to their end for a moment. What is not delivered stays in the
-// queues on disk. It is called once.
+// Run delivers until ctx is done, and then waits a short time for running requests. Undelivered events stay in the queues
+// on disk. Call Run at most once.
 func (n *Notifier) Run(ctx context.Context) {
 	n.mu.Lock()
 	if n.over {
@@ -176,7 +177,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	n.deliver.Wait()
 }
 
-// begin delivers to an endpoint from now on, where Run does. The caller holds the lock.
+// begin starts delivery to an endpoint if Run was called. The caller holds the lock.
 func (n *Notifier) begin(e *endpoint) {
 	if n.running == nil || n.over {
 		return
@@ -194,7 +195,7 @@ func (n *Notifier) stop() {
 	n.over = true
 }
 
-// Close closes the queues, once Run has returned. Events that come afterwards are lost.
+// Close closes the queues. Call it after Run has returned; later events are lost.
 func (n *Notifier) Close() error {
 	n.stop()
 	if n.fleet != nil {
@@ -213,7 +214,7 @@ func (n *Notifier) Close() error {
 	return first
 }
 
-// Stats tells how delivery goes, in the order of the configuration.
+// Stats returns the state of each endpoint, in the order of the configuration.
 func (n *Notifier) Stats() []Stat {
 	n.mu.RLock()
 	defer n.mu.RUnlock()

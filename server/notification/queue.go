@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// queue holds the events of one endpoint that were not delivered yet, each as JSON without line breaks.
+// queue holds the undelivered events of one endpoint, each as JSON without line breaks.
 type queue interface {
-	// add puts an event at the end. It returns how many of the oldest had to go for it.
+	// add appends an event. It returns the number of old events that it dropped to make room.
 	add(line []byte) (dropped int, err error)
-	// head returns up to most of the oldest events. They stay until done says so.
+	// head returns up to most of the oldest events, without removing them.
 	head(most int) ([][]byte, error)
-	// done takes the first n of those that head returned away.
+	// done removes the first n of the events that head returned last.
 	done(n int) error
 	len() int
 	close() error
@@ -23,8 +23,8 @@ type memory struct {
 	lines [][]byte
 	bytes int
 	limit int // bytes
-	gone  int // events that were dropped while head had returned them
-	taken int // events that head returned last
+	gone  int // events that head returned last and that were dropped since
+	taken int // number of events that head returned last
 }
 
 func newMemory(limit int) *memory { return &memory{limit: limit} }

@@ -9,13 +9,13 @@ import (
 	"packhouse/trust"
 )
 
-// queueDir is the directory of a queue. Another user may own the store that it is in, so no link below the root of the store is followed.
+// queueDir is the directory of a queue. Another user may own the store, so no link below the root of the store is followed.
 type queueDir struct {
 	root *trust.Dir // of the store
 	name string     // below root
 }
 
-// openQueues opens the directory that queues are below, and makes it if it does not exist.
+// openQueues opens the root directory of the queues, and creates it if it does not exist.
 func openQueues(root string) (*trust.Dir, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, fmt.Errorf("open queues of notifications: %w", err)
@@ -30,8 +30,8 @@ func openQueues(root string) (*trust.Dir, error) {
 // path returns the path of the directory, for messages.
 func (f queueDir) path() string { return filepath.Join(f.root.Path(), filepath.FromSlash(f.name)) }
 
-// within calls do with the open directory, which is made if it does not exist. The error names a remedy if the directory or a file in it
-// is a link or of another kind.
+// within calls do with the open directory, which it creates if necessary. The error includes a remedy if the directory or a
+// file in it is a link or another special file.
 func (f queueDir) within(do func(*trust.Dir) error) error {
 	dir, err := f.root.Make(f.name, 0o700)
 	if err == nil {

@@ -57,7 +57,7 @@ func TestHardReceivers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			hangs := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body) // until then nobody notices that the other end has left
+				_, _ = io.Copy(io.Discard, r.Body) // until then the server does not notice that the client has left
 				tc.answer(w, r)
 			}))
 			hangs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -108,7 +108,7 @@ func TestReceiverMoves(t *testing.T) {
 	}
 }
 
-// TestRetryAfter: seconds, or a moment by the receiver's clock; nonsense is not waited for, and nobody is waited for for long.
+// TestRetryAfter verifies both forms, that invalid values are ignored, and that the pause is bounded.
 func TestRetryAfter(t *testing.T) {
 	date := time.Date(1999, 12, 31, 23, 59, 0, 0, time.UTC)
 	for asked, want := range map[string]time.Duration{
@@ -156,8 +156,8 @@ func TestDamagedEntry(t *testing.T) {
 	}
 }
 
-// TestRemovedQueue: where somebody removes the queue of an endpoint that is in use, what is written to is found again after a restart, and
-// what was lost is counted.
+// TestRemovedQueue verifies that after the files of a queue were removed, later events survive a restart and lost ones are
+// counted.
 func TestRemovedQueue(t *testing.T) {
 	for _, segments := range []int{1, 3} {
 		t.Run(fmt.Sprint(segments), func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestRemovedQueue(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce: changes, events and failures at the same time lose nothing and give nobody what is not his.
+// TestManyAtOnce verifies that changes, events and failures at the same time lose and misdirect no event.
 func TestManyAtOnce(t *testing.T) {
 	r, other := newReceiver(t, nil), newReceiver(t, nil)
 	n, _ := notifying(t, Options{Config: hooks(r.URL, "stays"), Dir: t.TempDir()})

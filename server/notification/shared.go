@@ -8,29 +8,30 @@ import (
 	"time"
 )
 
-// Records is where queues lie that many processes share: a folder of small objects, such as one of a bucket. A name is of letters, digits, '-',
-// '_' and '.'.
+// Records stores the queues that processes share: a folder of small objects, for example in a bucket. Names consist of
+// letters, digits, '-', '_' and '.'.
 type Records interface {
 	Get(ctx context.Context, name string) ([]byte, error)
 	Put(ctx context.Context, name string, content []byte) error
 	Delete(ctx context.Context, name string) error
-	// List returns every record with its age, by the clock of whoever keeps it.
+	// List returns every record with its age by the clock of the storage.
 	List(ctx context.Context) ([]Record, error)
-	// Alone takes what one process does at a time, until release; not ok where another one is at it.
+	// Alone acquires a lease, which only one process has at a time. The caller calls release; held ends if the lease is
+	// lost. It returns false if another process has the lease.
 	Alone(ctx context.Context, what string) (held context.Context, release func(), ok bool, err error)
 }
 
-// Record is one of them.
+// Record is one entry of Records.
 type Record struct {
 	Name string
 	Age  time.Duration
 }
 
-// recordBytes is how much of a queue goes into one record, in bytes. Larger events are in none.
+// recordBytes is the maximum size of a record. Larger events are not recorded.
 const recordBytes = 512 << 10
 
-// shared is a queue in memory. What is not delivered at once is written to records as well, many events in one, so that another process finds
-// it when this one is no more: a receiver that answers costs no request.
+// shared is a queue in memory. Events that are not delivered soon are also written to records, many events per record, so
+// that another process finds them if this one ends.
 type shared struct {
 	prefix string // of the records' names
 	limit  int    // bytes
@@ -38,29 +39,29 @@ type shared struct {
 	mu      sync.Mutex
 	entries []sharedEntry
 	bytes   int
-	gone    int // events that were dropped while head had returned them
-	taken   int // events that head returned last
-	tick    int // counts the rounds of the writer
-	number  int // of the last record
-	garbage []string
+	gone    int      // events that head returned last and that were dropped since
+	taken   int      // number of events that head returned last
+	tick    int      // number of the writer's rounds
+	number  int      // of the last record
+	garbage []string // names of records to delete
 }
 
 type sharedEntry struct {
 	line   []byte
-	tick   int           // when it came
-	record *sharedRecord // it is in; nil: none
+	tick   int           // at which it was added
+	record *sharedRecord // the record that contains it; nil: none
 }
 
 // sharedRecord is a record that holds events of this queue.
 type sharedRecord struct {
 	name   string
-	left   int  // events that still wait
-	stored bool // else it is being written
+	left   int  // undelivered events
+	stored bool // false while it is being written
 }
 
 func newShared(prefix string, limit int) *shared { return &shared{prefix: prefix, limit: limit} }
 
-// leave takes the oldest event away. The record is garbage with its last event.
+// leave removes the oldest event. A record becomes garbage with its last event.
 func (q *shared) leave() {
 	e := q.entries[0]
 	q.bytes -= len(e.line)
@@ -119,7 +120,8 @@ func (q *shared) len() int {
 
 func (q *shared) close() error { return nil }
 
-// pick chooses what goes into the next record: events that are in none, and that have waited since before the last round unless all go.
+// pick returns the next record and its content: unrecorded events that were added before the last round, or all unrecorded
+// events. It returns nil if there are none.
 func (q *shared) pick(all bool) (*sharedRecord, []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -131,7 +133,7 @@ func (q *shared) pick(all bool) (*sharedRecord, []byte) {
 			continue
 		}
 		if len(e.line) > recordBytes {
-			e.record = &sharedRecord{left: 2} // too large to be written down: it waits in memory only
+			e.record = &sharedRecord{left: 2} // too large for a record: it stays in memory only
 			continue
 		}
 		if !all && e.tick >= q.tick || r.left > 0 && len(content)+len(e.line) > recordBytes {
@@ -149,7 +151,7 @@ func (q *shared) pick(all bool) (*sharedRecord, []byte) {
 	return r, content
 }
 
-// written notes what became of a record that pick returned.
+// written records the result of writing a record that pick returned.
 func (q *shared) written(r *sharedRecord, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -159,7 +161,7 @@ func (q *shared) written(r *sharedRecord, err error) {
 				q.entries[i].record = nil
 			}
 		}
-		q.garbage = append(q.garbage, r.name) // it may have arrived
+		q.garbage = append(q.garbage, r.name) // it may have been written despite the error
 		return
 	}
 	r.stored = true
@@ -168,7 +170,7 @@ func (q *shared) written(r *sharedRecord, err error) {
 	}
 }
 
-// take adds the events of a record that another process wrote. They are already in one of ours.
+// take adds the events of a record of another process. The record name, which this process wrote, contains them.
 func (q *shared) take(name string, content []byte) (dropped int) {
 	lines := bytes.Split(bytes.TrimSuffix(content, []byte{'\n'}), []byte{'\n'})
 	q.mu.Lock()
@@ -180,7 +182,7 @@ func (q *shared) take(name string, content []byte) (dropped int) {
 	return dropped
 }
 
-// unwritten counts the events that are in no record: those that are too large for one, or the engine did not take.
+// unwritten returns the number of events without a record: those that are too large, or whose record could not be written.
 func (q *shared) unwritten() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -192,7 +194,7 @@ func (q *shared) unwritten() (n int) {
 	return n
 }
 
-// waste notes a record that could not be removed.
+// waste adds a record that could not be deleted to the garbage.
 func (q *shared) waste(name string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -201,10 +203,10 @@ func (q *shared) waste(name string) {
 	}
 }
 
-// mostGarbage bounds the records that are remembered to be removed. What is forgotten is delivered once more.
+// mostGarbage bounds the garbage. The events of records that are not deleted are delivered again.
 const mostGarbage = 1000
 
-// next returns a name for a record.
+// next returns the name of a new record.
 func (q *shared) next() string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -212,7 +214,7 @@ func (q *shared) next() string {
 	return fmt.Sprintf("%s.%08d", q.prefix, q.number)
 }
 
-// turn begins the next round and returns the records that are garbage, and whether any is of use.
+// turn starts the next round. It returns the records to delete, and whether a queued event has a record.
 func (q *shared) turn() (garbage []string, inUse bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
