@@ -125,6 +125,8 @@ func (g *Registry) appendUpload(w http.ResponseWriter, r *http.Request, grant au
 }
 
 // finishUpload closes a session with the digest of its bytes, after a last chunk if there is one (end-6).
+// If the answer to an earlier attempt was lost, the session is gone and the blob
+// is there: the client sends the request again and gets the same answer.
 func (g *Registry) finishUpload(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	at, size, err := g.chunk(r, grant)
@@ -136,7 +138,14 @@ func (g *Registry) finishUpload(w http.ResponseWriter, r *http.Request, grant au
 	if r.ContentLength != 0 {
 		last = body
 	}
-	if err := g.o.Store.FinishUpload(r.Context(), owner(grant), req.Upload, at, last, size, req.Digest); err != nil {
+	err = g.o.Store.FinishUpload(r.Context(), owner(grant), req.Upload, at, last, size, req.Digest)
+	if errors.Is(err, storage.ErrUploadUnknown) {
+		if _, missing := g.o.Store.StatBlob(r.Context(), req.Repository, req.Digest, false); missing == nil {
+			g.created(w, req.Repository, req.Digest)
+			return nil
+		}
+	}
+	if err != nil {
 		return g.outOfOrder(req.Repository, req.Upload, body.explain(err))
 	}
 	g.created(w, req.Repository, req.Digest)

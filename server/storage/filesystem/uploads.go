@@ -114,13 +114,15 @@ func (s *Store) AppendUpload(
 		return storage.Upload{}, err
 	}
 	defer release()
-	err = s.receiveChunk(ctx, u, at, r, size, true)
+	err = s.receiveChunk(ctx, u, at, r, size, false)
 	return u.upload(), err
 }
 
-// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. The end of
-// the last chunk need not be recorded: the session ends with it.
-func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Reader, size int64, record bool) error {
+// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. A chunk that
+// is not received whole counts as far as it came, unless it is the final one: clients send that
+// again as it was, so the session goes back to where it stood. Nothing of the final chunk is
+// recorded, because the session ends with it.
+func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Reader, size int64, final bool) error {
 	begin := u.upload().Offset
 	if at >= 0 && at != begin {
 		return &storage.OffsetError{Upload: u.upload(), Want: at}
@@ -153,7 +155,7 @@ func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Rea
 			return s.undo(u, before, begin, &storage.SizeError{Want: size, Got: size + 1})
 		}
 		last := err == nil && (!more || n < part)
-		if serr := s.advance(u, w.offset, record || !last); serr != nil {
+		if serr := s.advance(u, w.offset, !final); serr != nil {
 			s.drop(u) // hash and record differ
 			return serr
 		}
@@ -161,13 +163,14 @@ func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Rea
 			if short := (*storage.SizeError)(nil); errors.As(err, &short) {
 				err = &storage.SizeError{Want: size, Got: w.offset - begin}
 			}
-			return err
+		} else if last && size >= 0 && w.offset-begin < size {
+			err = &storage.SizeError{Want: size, Got: w.offset - begin}
 		}
-		if last {
-			if size >= 0 && w.offset-begin < size {
-				return &storage.SizeError{Want: size, Got: w.offset - begin}
-			}
-			return nil
+		if err != nil && final {
+			return s.undo(u, before, begin, err)
+		}
+		if err != nil || last {
+			return err
 		}
 		if left > 0 {
 			left -= n
@@ -220,7 +223,7 @@ func (s *Store) FinishUpload(
 		return err
 	}
 	defer release()
-	if err := s.receiveChunk(ctx, u, at, r, size, false); err != nil {
+	if err := s.receiveChunk(ctx, u, at, r, size, true); err != nil {
 		return err
 	}
 	defer s.drop(u)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -76,7 +77,7 @@ func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at
 	}
 	defer leave()
 	defer s.alone(id)()
-	t, err := s.take(ctx, o, id, at, r, size)
+	t, err := s.take(ctx, o, id, at, r, size, false)
 	if err != nil {
 		return storage.Upload{}, err
 	}
@@ -99,6 +100,7 @@ type taken struct {
 	o       storage.Owner
 	before  *session // as it was read
 	u       *session // with what was received
+	final   bool     // it ends the session, so none of it is recorded
 	kept    int      // how many of its parts are on record
 	in      *incoming
 	tail    []byte
@@ -107,7 +109,7 @@ type taken struct {
 }
 
 // take reads a session, checks that the chunk belongs at its end, and receives it.
-func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64) (*taken, error) {
+func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, final bool) (*taken, error) {
 	u, err := s.session(ctx, o, id)
 	if err != nil {
 		return nil, err
@@ -119,7 +121,7 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 	if err != nil {
 		return nil, err
 	}
-	t := &taken{s: s, o: o, before: u, u: u.copied(), kept: len(u.Parts)}
+	t := &taken{s: s, o: o, before: u, u: u.copied(), kept: len(u.Parts), final: final}
 	t.in = newIncoming(ctx, r, size, h)
 	c := &cutter{s: s, in: t.in, base: t.u.Base, next: len(u.Parts), send: t.sendPart}
 	t.tail, t.release, t.err = c.run(ctx, u.tailSize(), func(ctx context.Context, into []byte) error { return s.readTail(ctx, u, into) })
@@ -165,7 +167,7 @@ func (t *taken) sendPart(ctx context.Context, n int, body []byte, end mark) erro
 	}
 	p.ETag = etag
 	t.u.Parts, t.u.PartsHash = append(t.u.Parts, p), end.hash
-	if t.before.Offset+end.n-t.u.Offset < t.s.recordEvery {
+	if t.final || t.before.Offset+end.n-t.u.Offset < t.s.recordEvery {
 		return nil
 	}
 	t.u.Tail, t.u.Inline = nil, nil
@@ -228,6 +230,8 @@ func (t *taken) keep(ctx context.Context, why error) error {
 
 // undo puts the session back to where it stood before this chunk, and returns why.
 func (t *taken) undo(ctx context.Context, why error) error {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
 	mine := t.u.Parts[len(t.before.Parts):]
 	if t.kept > len(t.before.Parts) {
 		u := t.before.copied()
@@ -263,8 +267,11 @@ func (t *taken) former() []piece {
 	return []piece{*t.before.Tail}
 }
 
-// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong is gone; one that could not be put together stays and may be
-// finished again.
+// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong
+// is dropped. If the last chunk is not received whole, or the blob cannot be
+// assembled, the session stays as it was before: clients send the same request
+// again. The blob is assembled even if the client has left, within
+// assembleTimeout, so that the retry finds it.
 func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -272,18 +279,21 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 	}
 	defer leave()
 	defer s.alone(id)()
-	t, err := s.take(ctx, o, id, at, r, size)
+	t, err := s.take(ctx, o, id, at, r, size, true)
 	if err != nil {
 		return err
 	}
 	defer t.release()
 	if t.err != nil {
-		return t.keep(ctx, t.err)
+		return t.undo(ctx, t.err)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), assembleTimeout)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	got := digest.NewDigest(t.u.Algorithm, t.in.h)
 	if d.Algorithm() != t.u.Algorithm {
 		if got, err = s.hashAgain(ctx, t.u, t.tail, d.Algorithm()); err != nil {
-			return errors.Join(err, t.keep(ctx, nil))
+			return t.undo(ctx, err)
 		}
 	}
 	if got != d {
@@ -298,10 +308,7 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 		if errors.Is(err, errLostBytes) {
 			return s.refuse(ctx, t.u, err)
 		}
-		if kerr := t.keep(ctx, nil); kerr != nil {
-			s.log.Warn("keep an upload that could not be finished", "upload", id, "error", kerr)
-		}
-		return err
+		return t.undo(ctx, err)
 	}
 	if !s.ended(ctx, t.u) {
 		t.forget(ctx)
@@ -310,6 +317,10 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 	s.drop(ctx, t.u, t.former()...)
 	return nil
 }
+
+// assembleTimeout bounds the assembly of a blob. The engine copies its parts,
+// which takes minutes for the largest.
+const assembleTimeout = 10 * time.Minute
 
 // ended claims a session that was made a blob of. Of several that finish one at once only one does; the others made the same blob of the same
 // bytes and are told that there is no such upload, as they would be a moment later.

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"UploadInChunks", uploadInChunks},
 		{"UploadOutOfOrder", uploadOutOfOrder},
 		{"UploadBroken", uploadBroken},
+		{"UploadBrokenAtItsEnd", uploadBrokenAtItsEnd},
 		{"UploadTooLong", uploadTooLong},
 		{"UploadIsItsOwnersAlone", uploadIsItsOwnersAlone},
 		{"UploadsLimited", uploadsLimited},

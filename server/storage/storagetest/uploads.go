@@ -109,6 +109,42 @@ func uploadBroken(t *testing.T, s storage.Store) {
 	}
 }
 
+// uploadBrokenAtItsEnd: a final chunk that is cut off leaves the session as it
+// was, so the client can send the same request again.
+func uploadBrokenAtItsEnd(t *testing.T, s storage.Store) {
+	ctx, o := context.Background(), storage.Owner{Repository: Repo(t, "a")}
+	cut := errors.New("connection cut")
+	for name, begun := range map[string]string{"of a new session": "", "after a chunk": "one"} {
+		id := start(t, s, o, digest.SHA256)
+		if begun != "" {
+			add(t, s, o, id, 0, begun, int64(len(begun)))
+		}
+		rest := strings.Repeat("two", 1<<20) + name
+		whole := begun + rest
+		for i, broken := range []struct {
+			r    io.Reader
+			size int64
+		}{
+			{io.MultiReader(strings.NewReader(rest[:2<<20]), failing{cut}), int64(len(rest))},
+			{io.MultiReader(strings.NewReader(rest[:2<<20]), failing{cut}), -1},
+			{strings.NewReader(rest[:100]), int64(len(rest))},
+		} {
+			if err := s.FinishUpload(ctx, o, id, -1, broken.r, broken.size, digest.FromString(whole)); err == nil {
+				t.Fatalf("%s: broken chunk %d was accepted", name, i)
+			}
+			if u, err := s.StatUpload(ctx, o, id); err != nil || u.Offset != int64(len(begun)) {
+				t.Fatalf("%s: after broken chunk %d: %+v, %v", name, i, u, err)
+			}
+		}
+		if err := s.FinishUpload(ctx, o, id, -1, strings.NewReader(rest), int64(len(rest)), digest.FromString(whole)); err != nil {
+			t.Errorf("%s: sent again: %v", name, err)
+		}
+		if got, err := ReadBlob(s, o.Repository, digest.FromString(whole)); err != nil || string(got) != whole {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
 func uploadTooLong(t *testing.T, s storage.Store) {
 	ctx, o := context.Background(), storage.Owner{Repository: Repo(t, "a")}
 	id := start(t, s, o, digest.SHA256)
