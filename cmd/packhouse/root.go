@@ -45,7 +45,7 @@ does the same through flags, and packhouse serve runs the server.`,
 	helpOn(root)
 	askBack(root)
 	root.Flags().BoolP("version", "v", false, "print the version")
-	root.Flags().Bool("accessible", false, "ask line by line, for screen readers; so do ACCESSIBLE=1 and TERM=dumb")
+	root.Flags().Bool("accessible", false, "ask line by line, for screen readers (default with ACCESSIBLE=1 or TERM=dumb)")
 	root.Flags().String("dir", a.defaultDir(), "`DIR` of the installation")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := a.newSetupRun(cmd.Flags())
