@@ -118,7 +118,7 @@ func caKeyAdvice(dir string) *Command {
 		return nil
 	}
 	return &Command{
-		Title: "move the CA's key to another machine or a safe: whoever reads it can impersonate this registry. Renew with --ca-key FILE",
+		Title: "move the CA's key to another machine or a safe, because anyone with the key can impersonate this registry; renew certificates with --ca-key FILE",
 		Line:  "mv -n " + Shell(source) + ` "$HOME/packhouse-ca.key"`,
 	}
 }
@@ -127,18 +127,18 @@ func caKeyAdvice(dir string) *Command {
 // there.
 func (in *Installed) CAKeyAdvice() *Command { return caKeyAdvice(in.Dir) }
 
-// KeepCAKeyQuestion asks, before an installation is removed, whether the private CA stays.
-const KeepCAKeyQuestion = "Keep the CA's key and certificate? With them a later installation needs no new trust at clients; " +
-	"whoever reads the key can impersonate this registry."
+// KeepCAKeyQuestion asks whether to keep the private CA when an installation is removed.
+const KeepCAKeyQuestion = "Keep the CA's key and certificate? Clients then trust a later installation without changes, " +
+	"but anyone with the key can impersonate this registry."
 
 // HasCAKey reports whether the key of the private CA is in the installation.
 func (in *Installed) HasCAKey() bool { return in != nil && caKeyAdvice(in.Dir) != nil }
 
-// KeepCA changes a plan of [PlanUninstall] so that the key and the certificate of the private CA stay.
+// KeepCA changes a plan of [PlanUninstall] so that it keeps the key and the certificate of the private CA.
 func (p *Plan) KeepCA() {
 	for _, name := range []string{CAKeyFile, CACertFile} {
 		if c := p.change(name); c != nil {
-			c.Kind, c.Meaning = Keep, []string{"stays for a later installation in this directory"}
+			c.Kind, c.Meaning = Keep, []string{"kept for a later installation in this directory"}
 		}
 	}
 }

@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// journalVersion is the form of journals and of the manifests of backups. Version 1 held absolute paths.
+// journalVersion is the version of the format of journals and backup manifests. Version 1 used absolute paths.
 const journalVersion = 2
 
-// besideTarget stands in a journal for content that is staged in the directory of its file.
+// besideTarget is the value of step.Staged for content that is staged in the directory of its target file.
 const besideTarget = "beside"
 
-// number is what files in the working directory are called.
+// number matches the names of files in the working directory.
 var number = regexp.MustCompile(`^[a-z]*-?[0-9]{1,6}$`)
 
-// encode returns a journal as it is written: with paths relative to the roots of the installation.
+// encode returns a copy of the journal for writing, with paths relative to the roots of the installation.
 func (j *journal) encode(r roots) (*journal, error) {
 	out := *j
 	out.Version, out.Made, out.Steps = journalVersion, nil, nil

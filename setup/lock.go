@@ -126,13 +126,13 @@ func (l *Lock) hold(dir string, do func() error) error {
 	return do()
 }
 
-// busy is the refusal to change an installation that another command changes.
+// busy returns the error for an installation that another command is changing.
 func busy(dir string) error {
 	by := holder(dir)
 	if by != "" {
 		by = " (" + by + ")"
 	}
 	return &RefusedError{Findings: []Finding{{
-		Question: "dir", Severity: Refused, Code: CodeBusy, Flag: "--dir", What: "another setup" + by + " is at work in " + dir, Remedy: "wait for it, then try again",
+		Question: "dir", Severity: Refused, Code: CodeBusy, Flag: "--dir", What: "another command" + by + " is changing " + dir, Remedy: "wait until it has finished, then try again",
 	}}}
 }

@@ -240,7 +240,7 @@ func TestAcquire(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer first.Release()
-	if _, err := Acquire(t.Context(), dir, Patience{}); err == nil || !strings.Contains(err.Error(), "is at work in "+dir) {
+	if _, err := Acquire(t.Context(), dir, Patience{}); err == nil || !strings.Contains(err.Error(), "is changing "+dir) {
 		t.Errorf("Acquire without patience = %v", err)
 	}
 	told := 0

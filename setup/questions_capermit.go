@@ -16,8 +16,8 @@ func caPermitQuestion() *Question {
 	q := &Question{
 		ID: "ca-permit", Title: "Limits of the CA", Kind: Text, Flags: []string{"--ca-permit"}, Advanced: true, Empty: "no limit",
 		Ask: "Limit the private CA to which names and networks?",
-		Help: "Names and CIDR networks, separated by commas: example.com permits example.com and every name below it. Whoever steals the key of a limited CA cannot " +
-			"impersonate other sites to your clients. All names of the certificate, localhost and loopback addresses are always permitted. Off by default: a name " +
+		Help: "Names and CIDR networks, separated by commas: example.com permits example.com and every name below it. A stolen key of a limited CA cannot be used " +
+			"to impersonate other sites to your clients. All names of the certificate, localhost and loopback addresses are always permitted. Off by default: a name " +
 			"outside the limits later needs a new CA (--new-ca), which every client must trust. The limits of an existing CA cannot change.",
 		Asked:    func(a *Answers) bool { return a.TLS == PrivateCA },
 		Validate: validateCAPermit,

@@ -13,18 +13,18 @@ import (
 
 func serviceQuestion() *Question {
 	q := &Question{
-		ID: "service", Title: "Service", Flags: []string{"--service"}, Ask: "Who shall start the server?",
-		Help: "systemd starts the server with the machine and after a crash, as a user of its own who may do little else: it can write to where content is kept, and nowhere " +
-			"else. Without it the server runs as long as somebody lets it: in this window, or under whatever else looks after programs here.",
+		ID: "service", Title: "Service", Flags: []string{"--service"}, Ask: "How should the server run?",
+		Help: "systemd starts the server at boot and after a crash, as a user of its own that can write only the storage directory. Without systemd, " +
+			"the server runs until this window is closed, or under another service manager.",
 		Choices: func(m *Machine, _ *Answers) []Option {
-			systemd := Option{Value: Systemd, Title: "systemd", Text: "with the machine, as a user of its own, closed in"}
+			systemd := Option{Value: Systemd, Title: "systemd", Text: "at boot, sandboxed, as a user of its own"}
 			switch {
 			case !m.systemd():
 				systemd.Disabled = "systemd does not run on this machine"
 			case m.UID != 0:
 				systemd.Disabled = "only root can install a service"
 			}
-			return []Option{{Value: NoService, Title: "Nobody yet", Text: "packhouse serve, by hand or by a unit of your own"}, systemd}
+			return []Option{{Value: NoService, Title: "Manually", Text: "run packhouse serve yourself, or from your own unit"}, systemd}
 		},
 	}
 	q.text(func(a *Answers) *string { return &a.Service })
@@ -54,9 +54,9 @@ func auditLogOfRoot(m *Machine, a *Answers) []Finding {
 
 func runAsQuestion() *Question {
 	q := &Question{
-		ID: "run-as", Title: "Run as", Flags: []string{"--run-as"}, Kind: Text, Ask: "As which user shall it run?",
-		Help: "What the server reads and writes will belong to this user: passwords, the certificate's key, content. The key of the CA does not. The user packhouse is made where it is " +
-			"not there; any other has to exist. A port below 1024 can be served all the same.",
+		ID: "run-as", Title: "Run as", Flags: []string{"--run-as"}, Kind: Text, Ask: "As which user should the server run?",
+		Help: "This user will own the files that the server reads and writes: passwords, the certificate's key, content. It does not own the CA's key. Setup creates the user " +
+			"packhouse if it does not exist; any other user must exist. The server can still listen on a port below 1024.",
 		Asked:   func(a *Answers) bool { return a.Service == Systemd },
 		Suggest: func(*Machine, *Answers) []string { return []string{ownName} },
 		Validate: func(_ context.Context, m *Machine, a *Answers) []Finding {
@@ -65,7 +65,7 @@ func runAsQuestion() *Question {
 			}
 			account, err := findAccount(a.RunAs)
 			if err != nil {
-				return []Finding{refused(CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err), "make it first, or leave it at "+ownName+", which setup makes")}
+				return []Finding{refused(CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err), "create the user first, or use "+ownName+", which setup creates")}
 			}
 			var findings []Finding
 			if account.uid == 0 {

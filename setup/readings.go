@@ -118,7 +118,7 @@ func (p *Plan) VerifyUnchanged() error {
 	return nil
 }
 
-// changedMeanwhile is the refusal to write over what another program wrote since the plan was made.
+// changedMeanwhile returns the error for a file that changed after the plan was made.
 func changedMeanwhile(path string) error {
-	return &RefusedError{Findings: []Finding{refused(CodeChanged, path+" was changed meanwhile by someone else", "run the command again")}}
+	return &RefusedError{Findings: []Finding{refused(CodeChanged, path+" was changed by another program in the meantime", "run the command again")}}
 }

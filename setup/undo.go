@@ -45,7 +45,7 @@ func (w *worker) undoStep(s step) error {
 		return w.makeDir(s.Path, s.OldMode.Perm(), s.OldUID, s.OldGID)
 	}
 	if have, err := w.read(s.Path); err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
-		return nil // not changed yet, put back already, or changed meanwhile by someone else
+		return nil // not changed yet, restored already, or changed by another program in the meantime
 	}
 	if !s.Existed {
 		return w.removeFile(s.Path)

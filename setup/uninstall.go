@@ -169,7 +169,7 @@ func Remainders(c *config.Config) (list []Remainder) {
 		return fmt.Sprintf("bucket %s (%s), %s", s3.Bucket, engine, strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/")
 	}
 	if inBucket {
-		list = append(list, Remainder{at("docker", "registry", "v2"), "packs and images", "once no other server uses them, the engine's own tools remove them"},
+		list = append(list, Remainder{at("docker", "registry", "v2"), "packs and images", "remove them with the tools of the S3 service once no other server uses them"},
 			Remainder{at(ownName, "v1"), "what this program keeps beside them", "likewise"})
 	}
 	if dir := c.CertificateDirectory(); l.Enabled() && dir != "" && (inBucket || l.StorageFolder() == "") {
@@ -177,7 +177,7 @@ func Remainders(c *config.Config) (list []Remainder) {
 			list = append(list, Remainder{dir, keys, "remove it, unless this machine is to serve the same name again soon: directories limit how often they sign"})
 		}
 	} else if l.Enabled() && inBucket {
-		list = append(list, Remainder{at(ownName, "v1", "records", l.StorageFolder()), keys, "once no other server uses them, the engine's own tools remove them; until then whoever reads the bucket has the keys"})
+		list = append(list, Remainder{at(ownName, "v1", "records", l.StorageFolder()), keys, "remove them with the tools of the S3 service once no other server uses them; anyone who can read the bucket has the keys"})
 	}
 	return list
 }

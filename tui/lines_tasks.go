@@ -8,7 +8,7 @@ import (
 	"packhouse/setup"
 )
 
-// manage shows the state and does one job. It tells whether to go round again.
+// manage shows the state and runs one task. It reports whether to show the menu again.
 func (l *lines) manage() (bool, error) {
 	m := l.m
 	l.say("")

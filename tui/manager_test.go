@@ -167,7 +167,7 @@ func TestManagerClosesJobs(t *testing.T) {
 	b.State.Certificate.Made, b.State.Backup = false, time.Time{}
 	s := open(t, o, 80, 24)
 	s.keys("<enter>")
-	s.wants("this certificate is yours")
+	s.wants("this is your own certificate")
 	s.keys("<end><up><up><enter>")
 	s.wants("there is no backup")
 	b.State.Backup = time.Now()

@@ -97,15 +97,15 @@ func (m *model) renewClosed() string {
 	s := m.manager.state
 	switch {
 	case s.TLS == setup.LetsEncrypt:
-		return "the server orders it and renews it in time, by itself; packhouse cert show tells how it stands"
+		return "the server orders and renews it; packhouse cert show lists the orders"
 	case s.TLS == setup.Off:
-		return "TLS is off, so there is none: Settings, TLS"
+		return "TLS is off, so there is no certificate; turn TLS on in Settings"
 	case s.Certificate == nil && s.TLS == setup.Files:
-		return "this certificate is yours, and its files cannot be read: put them in their place"
+		return "this is your own certificate, and its files cannot be read: restore them"
 	case s.Certificate == nil:
-		return "its files cannot be read: Repair makes them anew"
+		return "its files cannot be read: Repair issues a new certificate"
 	case !s.Certificate.Made:
-		return "this certificate is yours: put new files in its place"
+		return "this is your own certificate: replace its files"
 	}
 	return ""
 }

@@ -112,10 +112,10 @@ func TestLinesDoNotRepeatThemselves(t *testing.T) {
 // TestRenewalIsClosedForAReason: where setup does not make the certificate, the manager says who does.
 func TestRenewalIsClosedForAReason(t *testing.T) {
 	for mode, says := range map[setup.TLSMode]string{
-		setup.LetsEncrypt: "the server orders it and renews it in time, by itself",
+		setup.LetsEncrypt: "the server orders and renews it",
 		setup.Off:         "TLS is off",
-		setup.Files:       "this certificate is yours",
-		setup.PrivateCA:   "Repair makes them anew",
+		setup.Files:       "this is your own certificate",
+		setup.PrivateCA:   "Repair issues a new certificate",
 	} {
 		o := managed(fixtureOptions())
 		b, _ := o.Begin(t.Context())
@@ -133,11 +133,11 @@ func TestRenewalIsClosedForAReason(t *testing.T) {
 func TestRefusalsNameQuestions(t *testing.T) {
 	o := fixtureOptions()
 	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
-		return nil, &setup.RefusedError{Findings: []setup.Finding{{Flag: "--dir", What: "another setup (packhouse, pid 812) is at work in " + filepath.Join("/etc", "packhouse"), Remedy: "wait for it"}}}
+		return nil, &setup.RefusedError{Findings: []setup.Finding{{Flag: "--dir", What: "another command (packhouse, pid 812) is changing " + filepath.Join("/etc", "packhouse"), Remedy: "wait for it"}}}
 	}
 	s := open(t, o, 120, 36)
 	s.keys(journeyTo("8-checks"))
-	s.wants("another setup (packhouse, pid 812) is at work", "The installation is as it was before")
+	s.wants("another command (packhouse, pid 812) is changing", "The installation is as it was before")
 	s.wantsNot("--dir")
 }
 

@@ -255,7 +255,7 @@ var installedFaults = []fault{
 		seed: installed(func(s *site) { s.uid = nobody }),
 	},
 	{
-		name: "second setup at the same time", exit: exitFailed, code: setup.CodeBusy, cause: "another setup is at work in {dir}", remedy: "wait for it",
+		name: "second setup at the same time", exit: exitFailed, code: setup.CodeBusy, cause: "another command is changing {dir}", remedy: "wait until it has finished",
 		seed: installed(func(s *site) {
 			s.lock()
 			s.args = []string{"--san", "10.9.8.7"}

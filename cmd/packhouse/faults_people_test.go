@@ -73,7 +73,7 @@ func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
 	s := newSite(t, publicRoot(t))
 	s.install()
 	c := openConsole(t, 100, 30, "setup", "--dir", s.dir, "--offline", "--log-level", "debug")
-	for _, step := range append(slices.Clone(steps), "In which directory", "Who shall start") {
+	for _, step := range append(slices.Clone(steps), "In which directory", "How should the server run") {
 		c.Wants(step)
 		c.Keys(enter)
 	}
@@ -81,7 +81,7 @@ func TestFaultConfigurationChangedDuringTheReview(t *testing.T) {
 	s.edit("realm: packhouse", "realm: packs")
 	was := s.tree()
 	c.Keys("w")
-	c.Wants("was changed meanwhile by someone else")
+	c.Wants("was changed by another program in the meantime")
 	c.Keys(ctrlC)
 	c.Exit()
 	if is := s.tree(); is != was {
@@ -152,7 +152,7 @@ func TestFaultTwoSetupsAtOnce(t *testing.T) {
 		switch {
 		case got.code == exitOK:
 			done++
-		case strings.Contains(got.stderr, "another setup"), strings.Contains(got.stderr, "was changed meanwhile by someone else"), strings.Contains(got.stderr, "cut off"):
+		case strings.Contains(got.stderr, "another command"), strings.Contains(got.stderr, "was changed by another program in the meantime"), strings.Contains(got.stderr, "cut off"):
 		default:
 			t.Errorf("%d ends with %d and says:\n%s", i, got.code, got.stderr)
 		}

@@ -97,7 +97,7 @@ func TestReloadUnderLoadByCommand(t *testing.T) {
 	if code, said := command("reload", file); code != exitFindings || !slices.Contains(strings.Split(said, "\n"), "log.fields") {
 		t.Errorf("what needs a restart: %d %s", code, said)
 	}
-	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "only a restart takes up log.fields") {
+	if code, said := command("status", file); code != exitFindings || !strings.Contains(said, "changed settings need a restart: log.fields") {
 		t.Errorf("status: %d %s", code, said)
 	}
 	write(13, "")

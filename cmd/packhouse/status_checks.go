@@ -46,11 +46,11 @@ func reloadFindings(s *admin.Status) []finding {
 	if last := s.Reload; last != nil {
 		loaded = last.At
 		if len(last.NeedsRestart) > 0 {
-			found = append(found, finding{findingRestartPending, "only a restart takes up " + strings.Join(last.NeedsRestart, ", "), "restart the server"})
+			found = append(found, finding{findingRestartPending, "changed settings need a restart: " + strings.Join(last.NeedsRestart, ", "), "restart the server"})
 		}
 	}
 	if info, err := os.Stat(s.Config); s.Config != "" && err == nil && info.ModTime().After(loaded) {
-		found = append(found, finding{findingReloadPending, fmt.Sprintf("%s was changed since the server read it", s.Config), "packhouse reload takes it up"})
+		found = append(found, finding{findingReloadPending, fmt.Sprintf("%s was changed since the server loaded it", s.Config), "run packhouse reload"})
 	}
 	return found
 }

@@ -19,14 +19,14 @@ import (
 // stopWithin bounds how long a server may take to finish its requests.
 const stopWithin = time.Minute
 
-// stopServer stops the server of the installation, whoever started it, and returns when it has ended.
+// stopServer stops the server of the installation and returns when it has ended.
 func (a *asked) stopServer(ctx context.Context) error {
 	installed, err := a.reread(ctx)
 	if err != nil {
 		return err
 	}
 	if installed.Config == nil {
-		return errors.New("its configuration cannot be read")
+		return errors.New("read the configuration: it is missing or invalid")
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
@@ -51,13 +51,13 @@ func (a *asked) stopServer(ctx context.Context) error {
 	return awaitEnd(ctx, installed.Config, installed.Dir)
 }
 
-// signalServer asks the process that serves address to end. The ID that the server reported counts
-// only if this machine agrees: in a container processes have other IDs.
+// signalServer sends SIGTERM to the process that listens on address. It verifies that pid, which the server reported, is
+// that process, because process IDs differ inside a container.
 func signalServer(pid int, address string, machine *setup.Machine) error {
 	_, portText, _ := net.SplitHostPort(address)
 	port, _ := strconv.Atoi(portText)
 	if holder := machine.Host.Holder(port); pid <= 1 || holder.PID != 0 && holder.PID != pid {
-		return fmt.Errorf("its process ID %d is not the one that serves %s here: stop it where it was started, such as its container", pid, address)
+		return fmt.Errorf("stop server: process %d does not listen on %s on this machine; if the server runs in a container, stop the container", pid, address)
 	}
 	process, err := os.FindProcess(pid)
 	if err == nil {
@@ -69,7 +69,7 @@ func signalServer(pid int, address string, machine *setup.Machine) error {
 	return nil
 }
 
-// awaitEnd returns when no server of a configuration answers.
+// awaitEnd waits until no server of the configuration answers, or until ctx ends.
 func awaitEnd(ctx context.Context, c *config.Config, dir string) error {
 	for {
 		client, err := findServer(c, dir)
@@ -81,7 +81,7 @@ func awaitEnd(ctx context.Context, c *config.Config, dir string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("it was asked to end, and still finishes requests")
+			return errors.New("the server was asked to stop and is still finishing requests")
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

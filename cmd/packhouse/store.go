@@ -23,10 +23,10 @@ import (
 func newStore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Collect garbage, verify, measure and reindex what is stored",
-		Long: `store maintains the content of a registry: through the running server, or by itself if none runs. On a
-store on disk that belongs to another user, root works as that user, so that the server can read what was
-written. A command that works by itself stops when a server starts on the store: run it again then.`,
+		Short: "Collect garbage, verify, measure and reindex the stored content",
+		Long: `store maintains the content of a registry: through the running server, or directly if no server is running. If
+a store on disk belongs to another user, root runs the command as that user, so that the server can read the files
+it writes. A command without a server stops when a server starts on the store: run it again then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -34,7 +34,7 @@ written. A command that works by itself stops when a server starts on the store:
 	return cmd
 }
 
-// keeper is what looks after a store: a running server's admin socket, or the store itself.
+// keeper maintains a store: through the admin socket of a running server, or directly.
 type keeper interface {
 	Collect(ctx context.Context, r admin.CollectRequest, report func(storage.Verdict)) (storage.CollectReport, error)
 	PurgeUploads(ctx context.Context, r admin.PurgeRequest) (storage.PurgeReport, error)

@@ -30,19 +30,19 @@ func newUninstall(a *app) *cobra.Command {
 	var o uninstallOptions
 	cmd := &cobra.Command{
 		Use:   "uninstall",
-		Short: "Remove what setup wrote and nobody changed",
-		Long: `uninstall removes the files that setup wrote and nobody changed since, their backup, and the directories that are
-empty then. It says what stays. Packs and images stay too, unless --data asks for their removal; what is in a bucket
-stays always, and so do content that was there before the installation or belongs to another one, and certificates
-that the server ordered from an ACME directory, with their private keys. A running
-server has to be stopped first. It exits with 3 when --dry-run found something to remove.`,
+		Short: "Remove the files that setup wrote and that are unchanged since",
+		Long: `uninstall removes the files that setup wrote and that are unchanged since, their backups, and the directories
+that are then empty. It lists what it keeps. --data also removes packs and images. uninstall never removes the
+content of a bucket, content that is older than the installation or belongs to another one, or certificates from an
+ACME directory with their private keys. Stop the server first. With --dry-run, uninstall exits with 3 if there is
+something to remove.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.uninstall(cmd.Context(), o) },
 	}
 	a.addDir(cmd, &o.dir)
-	cmd.Flags().BoolVar(&o.data, "data", false, "remove packs and images too: they cannot be brought back")
-	cmd.Flags().BoolVar(&o.keepCA, "keep-ca-key", false, "keep the private CA's key and certificate: a later installation in DIR needs no new trust at clients")
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "ask nothing; without --keep-ca-key the private CA's key is removed")
+	cmd.Flags().BoolVar(&o.data, "data", false, "also remove packs and images, which cannot be undone")
+	cmd.Flags().BoolVar(&o.keepCA, "keep-ca-key", false, "keep the private CA's key and certificate, so that clients trust a later installation in DIR")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "ask no questions; without --keep-ca-key the private CA's key is removed")
 	cmd.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would go, and remove nothing")
 	return cmd
 }

@@ -53,7 +53,7 @@ func TestWizardInstalls(t *testing.T) {
 	}
 	c.Wants("In which directory")
 	c.Keys(enter)
-	c.Wants("Who shall start")
+	c.Wants("How should the server run")
 	c.Keys(enter)
 	c.Wants("This is what will be written")
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -168,7 +168,7 @@ func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(t, 100, 30, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
-	for _, step := range append(slices.Clone(steps), "In which directory", "Who shall start", "This is what will be written") {
+	for _, step := range append(slices.Clone(steps), "In which directory", "How should the server run", "This is what will be written") {
 		c.Wants(step)
 		c.Keys(enter)
 	}

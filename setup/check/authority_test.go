@@ -38,7 +38,7 @@ func TestCAEnds(t *testing.T) {
 				URL: "https://registry.example.com", Chain: leaf.Chain, Roots: ca.Chain, CA: ca.Leaf(), Names: names,
 				Now: func() time.Time { return start.AddDate(0, 0, tc.at) },
 			})
-			r := s.judgeChain(leaf.Chain)
+			r := s.verifyChain(leaf.Chain)
 			if r.Status != tc.status || r.Code != tc.code {
 				t.Fatalf("%+v, want %s %s", r, tc.status, tc.code)
 			}
@@ -56,7 +56,7 @@ func TestCAEnds(t *testing.T) {
 func TestUnrootedChain(t *testing.T) {
 	target, _ := installation(t, "")
 	target.Unrooted = true
-	r := newSession(target).judgeChain(target.Chain)
+	r := newSession(target).verifyChain(target.Chain)
 	if r.Status != Passed || r.Advice == "" {
 		t.Errorf("%+v", r)
 	}

@@ -29,7 +29,7 @@ func proveCertificate(_ context.Context, s *session) Result {
 	if len(s.Chain) == 0 {
 		return notProven("the certificate's file is not known here")
 	}
-	r := s.judgeChain(s.Chain)
+	r := s.verifyChain(s.Chain)
 	if moved := s.moved(); moved != nil && r.Status == Passed {
 		return warning(CodeAddress, r.Seen, moved.What, moved.Remedy)
 	}
@@ -41,13 +41,13 @@ func proveCertificate(_ context.Context, s *session) Result {
 	return r
 }
 
-// judgeChain verifies a chain as a client does that trusts what the installation hands out. The cause
-// names every problem, the most severe first.
-func (s *session) judgeChain(chain []*x509.Certificate) Result {
+// verifyChain verifies a chain as a client that trusts the installation's CA does. The cause of the result lists all problems,
+// the most severe first.
+func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	problems := certgen.Verify(chain, nil, s.Roots, s.Names, s.Now())
 	leaf := chain[0]
 	if s.CA != nil {
-		problems = certgen.Sort(append(certgen.CheckCA(s.CA, leaf, s.Now()), problems...)) // its remedy mends the others
+		problems = certgen.Sort(append(certgen.CheckCA(s.CA, leaf, s.Now()), problems...)) // its remedy also fixes the others
 	}
 	var worst *certgen.Problem
 	var all []string

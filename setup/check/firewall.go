@@ -54,7 +54,7 @@ func proveFirewall(ctx context.Context, s *session) Result {
 }
 
 // families returns the families over which clients connect: those that the name resolves to and the
-// server listens on. If the name does not tell, they are those that the server listens on.
+// server listens on. If the name does not resolve, or is local, they are those that the server listens on.
 func (s *session) families(ctx context.Context, l listening) (four, six bool) {
 	if s.base == nil || s.Machine.LookupHost == nil || isLocal(s.base.Hostname()) {
 		return l.four, l.six

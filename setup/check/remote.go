@@ -95,7 +95,7 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 		return notProven("the server was not reached")
 	}
 	s.Names = s.clientNames()
-	r := s.judgeChain(s.served)
+	r := s.verifyChain(s.served)
 	switch {
 	case r.Status == Passed && len(s.Roots) == 0:
 		r.Seen += ", by the CAs of this machine's system"

@@ -142,7 +142,7 @@ func (s *session) refused(address string) Result {
 		"remove the rule (iptables -S, nft list ruleset), or correct http.addr and restart the server")
 }
 
-// untrusted names the cause of a certificate that nobody has signed whom clients trust.
+// untrusted explains why clients do not trust the certificate.
 func (s *session) untrusted(address string) Result {
 	switch o := s.pending(); {
 	case o != nil:
@@ -152,7 +152,7 @@ func (s *session) untrusted(address string) Result {
 	case s.Remote:
 		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA of --ca-file", "get the ca.crt that the installation hands out now")
 	case s.Config != nil && s.Config.HTTP.TLS.LetsEncrypt.Enabled():
-		return failed(certgen.CodeUntrusted, address, "the certificate is not the one that was ordered, or who signed it is not trusted here", "packhouse cert show tells how it stands with the orders")
+		return failed(certgen.CodeUntrusted, address, "the certificate is not the one that was ordered, or this machine does not trust its CA", "packhouse cert show lists the orders")
 	}
 	return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "hand out the ca.crt of this installation")
 }
