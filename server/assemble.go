@@ -84,7 +84,7 @@ func (s *Server) addHandlers(st *state) error {
 	}
 	st.registry = registry.New(registry.Options{
 		MayReferTo: mayReferTo, MayTag: packview.RefuseParent,
-		Store: s.store, DeleteEnabled: c.Storage.Delete.Enabled, ReadOnly: c.Storage.Maintenance.ReadOnly.Enabled, Base: base,
+		Store: s.store, Base: base,
 		MayOverwrite: overwriting(c.Packs), OnEvent: s.tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})
 	return nil

@@ -26,7 +26,7 @@ func bench(b *testing.B) func(method, target string, body io.Reader) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	server := httptest.NewServer(registrytest.Handler(registry.Options{Store: store, DeleteEnabled: true}))
+	server := httptest.NewServer(registrytest.Handler(registry.Options{Store: store}))
 	b.Cleanup(server.Close)
 	return func(method, target string, body io.Reader) {
 		req, err := http.NewRequest(method, server.URL+target, body)
@@ -94,7 +94,7 @@ func BenchmarkList(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	handler := registrytest.Handler(registry.Options{Store: store, DeleteEnabled: true})
+	handler := registrytest.Handler(registry.Options{Store: store})
 	do := func(method, target string, body io.Reader) {
 		w := httptest.NewRecorder()
 		if handler.ServeHTTP(w, httptest.NewRequest(method, target, body)); w.Code > 299 {

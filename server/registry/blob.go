@@ -56,7 +56,7 @@ func (g *Registry) redirect(w http.ResponseWriter, r *http.Request, grant auth.G
 // headBlob tells whether a blob is here. Somebody who may push takes the answer for a reason not to: the store keeps the blob for a while.
 func (g *Registry) headBlob(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
-	size, err := g.o.Store.StatBlob(r.Context(), req.Repository, req.Digest, g.keeps(grant))
+	size, err := g.o.Store.StatBlob(r.Context(), req.Repository, req.Digest, grant.CanPush())
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,6 @@ func (g *Registry) headBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
-
-// keeps tells whether what is read for grant must be kept from collection for a window.
-func (g *Registry) keeps(grant auth.Grant) bool { return grant.CanPush() && !g.o.ReadOnly }
 
 // deleteBlob removes a blob from a repository (end-10).
 func (g *Registry) deleteBlob(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {

@@ -238,10 +238,9 @@ func TestFilesAreSentBare(t *testing.T) {
 
 func TestOnlyPushersKeepWhatTheyLookAt(t *testing.T) {
 	for _, tt := range []struct {
-		role     auth.Role
-		readOnly bool
-		want     bool
-	}{{auth.Reader, false, false}, {auth.Writer, false, true}, {auth.Admin, false, true}, {auth.Admin, true, false}} {
+		role auth.Role
+		want bool
+	}{{auth.Reader, false}, {auth.Writer, true}, {auth.Admin, true}} {
 		var touched []bool
 		store := &double{
 			stat:    func(touch bool) (int64, error) { touched = append(touched, touch); return 1, nil },
@@ -251,7 +250,7 @@ func TestOnlyPushersKeepWhatTheyLookAt(t *testing.T) {
 				return storage.Stored{}, nil
 			},
 		}
-		g := registry.New(registry.Options{Store: store, ReadOnly: tt.readOnly})
+		g := registry.New(registry.Options{Store: store})
 		for _, target := range []string{"/v2/a/blobs/" + digest.FromString("x").String(), "/v2/a/manifests/v1", "/v2/a/manifests/" + digest.FromString("x").String()} {
 			req, r := parse(t, "HEAD", target)
 			if w := serve(t, g, auth.Grant{Request: req, Role: tt.role}, r); w.Code != 200 {
@@ -259,7 +258,7 @@ func TestOnlyPushersKeepWhatTheyLookAt(t *testing.T) {
 			}
 		}
 		if !slices.Equal(touched, []bool{tt.want, tt.want, tt.want}) {
-			t.Errorf("%v, read-only %t: touched %v", tt.role, tt.readOnly, touched)
+			t.Errorf("%v: touched %v", tt.role, touched)
 		}
 	}
 }
@@ -338,7 +337,7 @@ func TestListingsOfReferrersFitAManifest(t *testing.T) {
 }
 
 func TestActionsOfOthersAreNotServed(t *testing.T) {
-	g := registry.New(registry.Options{Store: &double{}, DeleteEnabled: true})
+	g := registry.New(registry.Options{Store: &double{}})
 	for _, action := range []route.Action{"", route.Health, route.PackCatalog, "something.new"} {
 		err := g.Serve(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), auth.Grant{Request: route.Request{Action: action}, Role: auth.Admin})
 		if p, ok := errors.AsType[*problem.Error](err); !ok || p.Status != 404 {

@@ -53,13 +53,13 @@ func (g *Registry) readManifest(w http.ResponseWriter, r *http.Request, grant au
 func (g *Registry) findManifest(ctx context.Context, grant auth.Grant) (storage.Stored, error) {
 	req := grant.Request
 	if req.Tag.IsZero() {
-		return g.o.Store.GetManifest(ctx, req.Repository, req.Digest, g.keeps(grant))
+		return g.o.Store.GetManifest(ctx, req.Repository, req.Digest, grant.CanPush())
 	}
 	d, err := g.o.Store.ResolveTag(ctx, req.Repository, req.Tag)
 	if err != nil {
 		return storage.Stored{}, err
 	}
-	stored, err := g.o.Store.GetManifest(ctx, req.Repository, d, g.keeps(grant))
+	stored, err := g.o.Store.GetManifest(ctx, req.Repository, d, grant.CanPush())
 	if !errors.Is(err, storage.ErrManifestUnknown) {
 		return stored, err
 	}
@@ -67,7 +67,7 @@ func (g *Registry) findManifest(ctx context.Context, grant auth.Grant) (storage.
 	if failed != nil || again == d {
 		return stored, err
 	}
-	return g.o.Store.GetManifest(ctx, req.Repository, again, g.keeps(grant))
+	return g.o.Store.GetManifest(ctx, req.Repository, again, grant.CanPush())
 }
 
 // writeManifest stores a manifest and moves tags to it (end-7).

@@ -1,6 +1,6 @@
 // Package registry speaks the OCI distribution protocol 1.1 (https://github.com/opencontainers/distribution-spec) over a storage.Store.
 //
-//	g := registry.New(registry.Options{Store: store, DeleteEnabled: true})
+//	g := registry.New(registry.Options{Store: store})
 //	err := g.Serve(w, r, grant) // grant: what auth.Policy allowed; err: for problem.Write
 //
 // A request comes in parsed (route.Request) and granted (auth.Grant); nothing here looks at a path or a password. Handlers return errors,
@@ -32,9 +32,6 @@ import (
 // Options is what a registry is made of. Only Store is needed.
 type Options struct {
 	Store storage.Store
-
-	DeleteEnabled bool // else deletions are refused to all but probe identities (storage.delete.enabled)
-	ReadOnly      bool // refuse every change (storage.maintenance.readonly)
 
 	// Base stands before every path in Location and Link: "" for paths relative to the host, "/prefix" below a prefix, or a whole
 	// "https://host/prefix". No slash at its end.
@@ -112,61 +109,17 @@ func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	h.Set("X-Content-Type-Options", "nosniff")
 
-	serve, err := g.handler(grant)
-	if err != nil {
-		return err
+	serve, ok := map[route.Action]func(http.ResponseWriter, *http.Request, auth.Grant) error{
+		route.Ping: g.ping, route.BlobRead: g.readBlob, route.ManifestRead: g.readManifest, route.TagList: g.listTags,
+		route.Catalog: g.listRepositories, route.Referrers: g.listReferrers,
+		route.UploadStart: g.startUpload, route.UploadAppend: g.appendUpload, route.UploadFinish: g.finishUpload,
+		route.UploadStatus: g.statUpload, route.UploadCancel: g.cancelUpload,
+		route.ManifestWrite: g.writeManifest, route.ManifestDelete: g.deleteManifest, route.TagDelete: g.deleteTag, route.BlobDelete: g.deleteBlob,
+	}[grant.Request.Action]
+	if !ok {
+		return problem.NoRoute()
 	}
 	return serve(w, r, grant)
-}
-
-type handler func(w http.ResponseWriter, r *http.Request, grant auth.Grant) error
-
-// handler returns what answers an action, unless the state of the registry rules it out.
-func (g *Registry) handler(grant auth.Grant) (handler, error) {
-	action := grant.Request.Action
-	switch action {
-	case route.Ping:
-		return g.ping, nil
-	case route.BlobRead:
-		return g.readBlob, nil
-	case route.ManifestRead:
-		return g.readManifest, nil
-	case route.TagList:
-		return g.listTags, nil
-	case route.Catalog:
-		return g.listRepositories, nil
-	case route.Referrers:
-		return g.listReferrers, nil
-	case route.UploadStatus:
-		return g.statUpload, nil
-	}
-	if g.o.ReadOnly {
-		return nil, problem.ReadOnly()
-	}
-	switch action {
-	case route.UploadStart:
-		return g.startUpload, nil
-	case route.UploadAppend:
-		return g.appendUpload, nil
-	case route.UploadFinish:
-		return g.finishUpload, nil
-	case route.UploadCancel:
-		return g.cancelUpload, nil
-	case route.ManifestWrite:
-		return g.writeManifest, nil
-	}
-	if !g.o.DeleteEnabled && !grant.Identity.Probe {
-		return nil, problem.NoDeletion()
-	}
-	switch action {
-	case route.BlobDelete:
-		return g.deleteBlob, nil
-	case route.TagDelete:
-		return g.deleteTag, nil
-	case route.ManifestDelete:
-		return g.deleteManifest, nil
-	}
-	return nil, problem.NoRoute()
 }
 
 // ping tells that the protocol is spoken (end-1).

@@ -53,34 +53,6 @@ func artifact(t *testing.T, h http.Handler, user, repo, kind string) string {
 	return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"artifactType":%q,"config":{"mediaType":"x/y","digest":%q,"size":2},"layers":[]}`, manifest.OCIManifest, kind, d)
 }
 
-func TestStateRulesOut(t *testing.T) {
-	d, session := digest.FromString("{}").String(), strings.Repeat("0", 32)
-	store := memory(t)
-	open := registrytest.Handler(registry.Options{Store: store, DeleteEnabled: true})
-	must(t, open, 201, "", "PUT", "/v2/a/manifests/v1", artifact(t, open, "", "a", "text/x"))
-
-	writes := []string{"POST /v2/a/blobs/uploads/", "PATCH /v2/a/blobs/uploads/" + session, "PUT /v2/a/blobs/uploads/" + session + "?digest=" + d, "DELETE /v2/a/blobs/uploads/" + session, "PUT /v2/a/manifests/v1"}
-	deletes := []string{"DELETE /v2/a/manifests/v1", "DELETE /v2/a/manifests/" + d, "DELETE /v2/a/blobs/" + d}
-	for name, tt := range map[string]struct {
-		o       registry.Options
-		refused []string
-	}{
-		"deletion is off":           {registry.Options{Store: store}, deletes},
-		"read-only":                 {registry.Options{Store: store, ReadOnly: true}, append(writes, deletes...)},
-		"read-only, deletion is on": {registry.Options{Store: store, ReadOnly: true, DeleteEnabled: true}, append(writes, deletes...)},
-	} {
-		h := registrytest.Handler(tt.o)
-		for _, request := range tt.refused {
-			method, target, _ := strings.Cut(request, " ")
-			if w := must(t, h, 405, "", method, target, ""); !strings.Contains(w.Body.String(), `"UNSUPPORTED"`) || w.Header().Get("Allow") == "" {
-				t.Errorf("%s: %s: %s", name, request, w.Body)
-			}
-		}
-		must(t, h, 200, "", "GET", "/v2/a/manifests/v1", "")
-		must(t, h, 200, "", "GET", "/v2/a/blobs/"+d, "")
-	}
-}
-
 func TestVersionsOfPacksAreOverwrittenByAdminsOnly(t *testing.T) {
 	h := registrytest.Handler(registry.Options{Store: memory(t)})
 	for _, tt := range []struct {
@@ -218,7 +190,7 @@ func TestLocationsStandBelowTheBase(t *testing.T) {
 
 func TestEventsTellWhatWasDone(t *testing.T) {
 	var told []string
-	h := registrytest.Handler(registry.Options{Store: memory(t), DeleteEnabled: true, OnEvent: func(e registry.Event) {
+	h := registrytest.Handler(registry.Options{Store: memory(t), OnEvent: func(e registry.Event) {
 		told = append(told, fmt.Sprintf("%s %s %s %v %d", e.Verb, e.Repository, e.Identity.User, e.Tags, e.Size))
 	}})
 	content := artifact(t, h, "writer", "a", "text/x")

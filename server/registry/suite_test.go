@@ -41,7 +41,7 @@ func TestProtocol(t *testing.T) {
 	for name, open := range engines {
 		t.Run(name, func(t *testing.T) {
 			registrytest.Run(t, func(t *testing.T) string {
-				return registrytest.Serve(t, registry.Options{Store: open(t), DeleteEnabled: true})
+				return registrytest.Serve(t, registry.Options{Store: open(t)})
 			})
 		})
 	}

@@ -1,7 +1,7 @@
 // Package registrytest is the protocol suite: what the OCI distribution specification 1.1 demands of a registry, section by section, each
 // demand a row that is named after its section and says it.
 //
-//	registrytest.Run(t, func(t *testing.T) string { return registrytest.Serve(t, registry.Options{Store: store, DeleteEnabled: true}) })
+//	registrytest.Run(t, func(t *testing.T) string { return registrytest.Serve(t, registry.Options{Store: store}) })
 //
 // It speaks HTTP and knows nothing of what is behind, so it runs over every storage engine and against whole servers.
 package registrytest

@@ -68,7 +68,7 @@ func TestEngineBesideDistribution(t *testing.T) {
 	c, through := startCounter(t, cfg.RegionEndpoint)
 	cfg.RegionEndpoint, cfg.ChunkSize = through, 0
 	s := openEngine(t, cfg, func(o *Options) { o.Settle = time.Minute })
-	ours := &distribution{t: t, url: registrytest.Serve(t, registry.Options{Store: s, DeleteEnabled: true})}
+	ours := &distribution{t: t, url: registrytest.Serve(t, registry.Options{Store: s})}
 	their := cfg
 	their.RootDirectory = "/theirs"
 	theirs := newDistribution(t, their)

@@ -15,7 +15,7 @@ func inTurns(t *testing.T, all []*Store) string {
 	t.Helper()
 	handlers := make([]http.Handler, 0, len(all))
 	for _, s := range all {
-		handlers = append(handlers, registrytest.Handler(registry.Options{Store: s, DeleteEnabled: true}))
+		handlers = append(handlers, registrytest.Handler(registry.Options{Store: s}))
 	}
 	var n atomic.Uint64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
