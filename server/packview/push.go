@@ -297,12 +297,12 @@ func (v *View) mayOverwrite(grant auth.Grant, tag reference.Tag) error {
 	req := grant.Request
 	switch {
 	case v.o.Overwrite == Deny:
-		return problem.Forbidden("version %s of pack %s is there already and stays as it is (packs.overwrite): push another version", tag, req.Pack)
+		return problem.Forbidden("version %s of pack %s already exists and packs.overwrite denies overwriting it: push another version", tag, req.Pack)
 	case grant.Role < auth.Admin:
-		return problem.Forbidden("version %s of pack %s is there already: push another version, or have an admin overwrite it", tag, req.Pack)
+		return problem.Forbidden("version %s of pack %s already exists: push another version, or ask an admin to overwrite it", tag, req.Pack)
 	case v.o.Overwrite != Allow && !req.Force:
 		return problem.New(http.StatusConflict, versionExists,
-			"version %s of pack %s is there already with other content: push another version, or push over it with ?force=true&message=WHY", tag, req.Pack)
+			"version %s of pack %s already exists with other content: push another version, or overwrite it with ?force=true&message=WHY", tag, req.Pack)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"packhouse/server/transfer"
 )
 
-// What caches between may keep. Content is never public: it was read with somebody's credentials.
+// Values of Cache-Control. Content is never public, because reading it may need credentials.
 const (
 	forever    = "private, max-age=31536000, immutable" // content by digest
 	revalidate = "private, no-cache"                    // content by tag
@@ -22,12 +22,12 @@ func writeJSON(w http.ResponseWriter, r *http.Request, mediaType string, content
 	h.Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that left hears nothing
+		_, _ = w.Write(content) // fails only if the client has left
 	}
 	return nil
 }
 
-// contentHeaders sets what every answer with content by digest says of it.
+// contentHeaders sets the headers of a response with content.
 func contentHeaders(h http.Header, mediaType string, d digest.Digest, cache string) {
 	h.Set("Content-Type", mediaType)
 	h.Set("Docker-Content-Digest", d.String())

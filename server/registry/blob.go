@@ -8,7 +8,7 @@ import (
 	"packhouse/server/transfer"
 )
 
-// blobType is what every blob is served as: the registry does not know better, and browsers must not guess.
+// blobType is the Content-Type of every blob, whose real type the registry does not know.
 const blobType = "application/octet-stream"
 
 // readBlob serves a blob or a range of it (end-2).
@@ -33,7 +33,7 @@ func (g *Registry) readBlob(w http.ResponseWriter, r *http.Request, grant auth.G
 	return nil
 }
 
-// redirect sends a reader to the engine where it may, and tells whether it did.
+// redirect redirects the client to the storage if Redirect returns a URL, and reports whether it did.
 func (g *Registry) redirect(w http.ResponseWriter, r *http.Request, grant auth.Grant) (bool, error) {
 	if g.o.Redirect == nil {
 		return false, nil
@@ -53,7 +53,8 @@ func (g *Registry) redirect(w http.ResponseWriter, r *http.Request, grant auth.G
 	return true, nil
 }
 
-// headBlob tells whether a blob is here. Somebody who may push takes the answer for a reason not to: the store keeps the blob for a while.
+// headBlob answers whether the repository has a blob. A client that may push then skips the upload, so the store keeps the
+// blob for a GC window.
 func (g *Registry) headBlob(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	size, err := g.o.Store.StatBlob(r.Context(), req.Repository, req.Digest, grant.CanPush())

@@ -10,7 +10,7 @@ import (
 	"packhouse/server/reference"
 )
 
-// Verb is what was done.
+// Verb is the kind of an Event.
 type Verb string
 
 // Verbs, named as CNCF distribution's notifications name them.
@@ -21,15 +21,15 @@ const (
 	Delete Verb = "delete"
 )
 
-// Event is one thing that was done, for notifications and the audit log. Fields that the verb does not use are zero.
+// Event is a successful action, for notifications and the audit log. Fields that the verb does not use are zero.
 type Event struct {
 	Verb       Verb
 	Repository reference.Repository
-	From       reference.Repository // of a mount that named its source
+	From       reference.Repository // source of a mount, if the client named one
 	Digest     digest.Digest
 	MediaType  string             // of a manifest
-	Manifest   *manifest.Manifest // that was pushed
-	Size       int64              // in bytes; -1: not known
+	Manifest   *manifest.Manifest // the pushed manifest
+	Size       int64              // in bytes; -1: unknown
 	Tags       []reference.Tag
 	Identity   auth.Identity
 	Request    *http.Request

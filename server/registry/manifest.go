@@ -20,7 +20,7 @@ import (
 	"packhouse/server/transfer"
 )
 
-// readManifest serves a manifest as it was pushed (end-3). Accept is not looked at: there is one representation, and its type is told.
+// readManifest serves a manifest as it was pushed (end-3). It ignores Accept, because there is only one representation.
 func (g *Registry) readManifest(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	stored, err := g.findManifest(r.Context(), grant)
 	if err != nil {
@@ -40,7 +40,7 @@ func (g *Registry) readManifest(w http.ResponseWriter, r *http.Request, grant au
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	_, _ = w.Write(stored.Content) // a client that left hears nothing
+	_, _ = w.Write(stored.Content) // fails only if the client has left
 	e := Event{Verb: Pull, Digest: stored.Digest, MediaType: stored.MediaType, Size: int64(len(stored.Content))}
 	if tag := grant.Request.Tag; !tag.IsZero() {
 		e.Tags = []reference.Tag{tag}
@@ -49,7 +49,7 @@ func (g *Registry) readManifest(w http.ResponseWriter, r *http.Request, grant au
 	return nil
 }
 
-// findManifest gets a manifest by digest or by tag. A tag that moves between the two looks is looked up again.
+// findManifest returns a manifest by digest or tag. It resolves a tag again if the tag moved between the two lookups.
 func (g *Registry) findManifest(ctx context.Context, grant auth.Grant) (storage.Stored, error) {
 	req := grant.Request
 	if req.Tag.IsZero() {
@@ -124,7 +124,7 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	return nil
 }
 
-// checkTags refuses tags that the repository of a pack cannot have.
+// checkTags returns an error if the repository of a pack must not have one of the tags.
 func (g *Registry) checkTags(req route.Request) error {
 	if _, _, pack := req.Repository.Pack(); !pack || g.o.MayTag == nil {
 		return nil
@@ -140,8 +140,8 @@ func (g *Registry) checkTags(req route.Request) error {
 	return nil
 }
 
-// checkType refuses a Content-Type that is not what the bytes say they are: it is not stored, and a client that trusts the header would
-// read them in another way than one that trusts the bytes (CVE-2021-41190). None at all is fine.
+// checkType returns an error if Content-Type contradicts the manifest: a client that trusts the header would parse other
+// content than one that trusts the manifest (CVE-2021-41190). An absent header is accepted.
 func checkType(header, mediaType string) error {
 	if header == "" {
 		return nil
@@ -156,7 +156,7 @@ func checkType(header, mediaType string) error {
 	return problem.New(http.StatusBadRequest, problem.ManifestInvalid, "Content-Type is %.200q, but the manifest is %s: send that", given, mediaType)
 }
 
-// deleteTag removes a tag and leaves what it points to (end-9).
+// deleteTag removes a tag but not its manifest (end-9).
 func (g *Registry) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	if err := g.o.Store.DeleteTag(r.Context(), req.Repository, req.Tag); err != nil {

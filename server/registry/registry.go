@@ -1,16 +1,18 @@
-// Package registry speaks the OCI distribution protocol 1.1 (https://github.com/opencontainers/distribution-spec) over a storage.Store.
+// Package registry implements the OCI distribution protocol 1.1 (https://github.com/opencontainers/distribution-spec) over
+// a storage.Store.
 //
 //	g := registry.New(registry.Options{Store: store})
-//	err := g.Serve(w, r, grant) // grant: what auth.Policy allowed; err: for problem.Write
+//	err := g.Serve(w, r, grant) // grant: from auth.Policy; err: for problem.Write
 //
-// A request comes in parsed (route.Request) and granted (auth.Grant); nothing here looks at a path or a password. Handlers return errors,
-// which are refusals (*problem.Error) or what the store returned; the caller has problem.Write answer with them. Once an answer has begun
-// it can only be cut off: Serve then panics with http.ErrAbortHandler, as net/http wants it.
+// Requests are already parsed (route.Request) and authorized (auth.Grant); this package reads no path and no password, and
+// does not know whether the configuration allows changes. Handlers return a *problem.Error or an error of the store, which
+// the caller passes to problem.Write. If an error occurs after the response has started, Serve panics with
+// http.ErrAbortHandler.
 //
-// # What is promised
+// # Guarantees
 //
-// Bodies of blobs stream: none is held in memory. A 201 or 202 to a push says what storage.Store promises of it. Manifests are kept and
-// served byte for byte. Location headers are relative, because a server behind a proxy does not know its name.
+// Blobs are streamed, never held in memory. A 201 or 202 for a push has the guarantees of storage.Store. Manifests are
+// stored and served byte for byte. Location headers are relative, because a server behind a proxy does not know its name.
 package registry
 
 import (
@@ -29,41 +31,41 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Options is what a registry is made of. Only Store is needed.
+// Options configures a Registry. Only Store is required.
 type Options struct {
 	Store storage.Store
 
-	// Base stands before every path in Location and Link: "" for paths relative to the host, "/prefix" below a prefix, or a whole
-	// "https://host/prefix". No slash at its end.
+	// Base is the prefix of paths in Location and Link, without a trailing slash: "" for paths relative to the host,
+	// "/prefix", or "https://host/prefix".
 	Base string
 
-	MaxCatalog int // entries of a page of repositories; 0: 1000
-	MaxTags    int // entries of a page of tags; 0: 10000
+	MaxCatalog int // entries on a page of repositories; 0: 1000
+	MaxTags    int // entries on a page of tags; 0: 10000
 
-	// MountSearch is how long a mount without a source looks through the repositories that the user may read; 0: 2 seconds. Then the client
-	// is to push.
+	// MountSearch is how long a mount without a source searches the repositories that the user may read, before the client
+	// must push the blob. 0: 2 seconds.
 	MountSearch time.Duration
 
-	// MayOverwrite decides whether a tag that points elsewhere may be moved; it is asked under the tag's lock. An error refuses the push.
+	// MayOverwrite returns an error if an existing tag must not be moved from old. It is called with the tag's lock held.
 	// Nil: OverwriteRule.
 	MayOverwrite func(g auth.Grant, tag reference.Tag, old digest.Digest) error
 
-	// MayTag decides whether a tag may be given in the repository of a pack. Nil: every tag may.
+	// MayTag returns an error if the repository of a pack must not have a tag. Nil: every tag is accepted.
 	MayTag func(tag reference.Tag) error
 
-	// MayReferTo decides whether a manifest may hold a URL from which clients fetch content. Nil: every
-	// URL is accepted.
+	// MayReferTo returns an error if a manifest must not contain a URL from which clients fetch content. Nil: every URL is
+	// accepted.
 	MayReferTo func(url string) error
 
-	// Redirect returns where the engine itself serves a blob to whoever has the address, or nothing where it has to come from here
-	// (storage.redirect). Nil: all blobs come from here.
+	// Redirect returns a URL at which the storage itself serves a blob without credentials (storage.redirect), or "" if the
+	// registry must serve it. Nil: the registry serves all blobs.
 	Redirect func(ctx context.Context, repo reference.Repository, d digest.Digest) (string, error)
 
-	// OnEvent hears of everything that was done, after the answer was decided. It must not block. Nil: nobody does.
+	// OnEvent is called after each successful action and must not block. Nil: events are ignored.
 	OnEvent func(Event)
 }
 
-// Registry answers granted requests. It has no state of its own.
+// Registry answers authorized requests. It is safe for concurrent use.
 type Registry struct {
 	o        Options
 	large    *semaphore.Weighted // bytes of large manifests that are parsed and stored at once
@@ -94,16 +96,16 @@ func New(o Options) *Registry {
 	}
 }
 
-// OverwriteRule lets whoever may push move tags, but for the versions of packs: Palette remembers the digest behind a version, so only an
-// admin moves those.
+// OverwriteRule allows moving tags, except that only an admin may move versions of packs: Palette remembers the digest of a
+// version.
 func OverwriteRule(g auth.Grant, tag reference.Tag, _ digest.Digest) error {
 	if _, name, pack := g.Request.Repository.Pack(); pack && g.Role < auth.Admin {
-		return problem.Forbidden("version %s of pack %s is there already: push another version, or have an admin overwrite it", tag, name)
+		return problem.Forbidden("version %s of pack %s already exists: push another version, or ask an admin to overwrite it", tag, name)
 	}
 	return nil
 }
 
-// Serve answers a granted request. An error means that nothing has been written yet.
+// Serve answers an authorized request. If it returns an error, it has written nothing.
 func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	h := w.Header()
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
@@ -122,7 +124,7 @@ func (g *Registry) Serve(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	return serve(w, r, grant)
 }
 
-// ping tells that the protocol is spoken (end-1).
+// ping answers the version check (end-1).
 func (g *Registry) ping(w http.ResponseWriter, r *http.Request, _ auth.Grant) error {
 	return writeJSON(w, r, "application/json", []byte("{}"))
 }

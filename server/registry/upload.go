@@ -15,7 +15,7 @@ import (
 	"packhouse/server/transfer"
 )
 
-// startUpload mounts a blob (end-11), takes one whole (end-4b), or opens a session (end-4a).
+// startUpload mounts a blob (end-11), stores a whole blob (end-4b), or starts an upload session (end-4a).
 func (g *Registry) startUpload(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	if req.Mount != "" && g.mount(r, grant) {
@@ -40,7 +40,7 @@ func (g *Registry) startUpload(w http.ResponseWriter, r *http.Request, grant aut
 	return nil
 }
 
-// algorithm is what a session hashes by: what was asked for, or that of a digest that was named already.
+// algorithm returns the hash of a session: the requested one, or that of a digest in the request.
 func algorithm(grant auth.Grant) digest.Algorithm {
 	req := grant.Request
 	switch {
@@ -54,8 +54,8 @@ func algorithm(grant auth.Grant) digest.Algorithm {
 	return digest.SHA256
 }
 
-// mount links a blob from another repository and tells whether it did. It fails in silence, because the client then pushes: whether the
-// blob is missing, the source is, or the user may not read it, the answer is the same.
+// mount links a blob from another repository and reports whether it did. It returns no error, because the client then
+// pushes the blob, and so that a missing blob, a missing source and one that the user may not read are answered alike.
 func (g *Registry) mount(r *http.Request, grant auth.Grant) bool {
 	req, ctx := grant.Request, r.Context()
 	if _, err := g.o.Store.StatBlob(ctx, req.Repository, req.Mount, true); err == nil {
@@ -75,10 +75,10 @@ func (g *Registry) mount(r *http.Request, grant auth.Grant) bool {
 	return true
 }
 
-// mountPage is how many repositories are looked through at once.
+// mountPage is the number of repositories that a mount without a source searches at once.
 const mountPage = 200
 
-// mountFromAnywhere mounts a blob from the first repository that the user may read and that has it.
+// mountFromAnywhere mounts a blob from the first repository that has it and that the user may read.
 func (g *Registry) mountFromAnywhere(ctx context.Context, grant auth.Grant) bool {
 	req := grant.Request
 	ctx, cancel := context.WithTimeout(ctx, g.o.MountSearch)
@@ -107,7 +107,7 @@ func (g *Registry) mountFromAnywhere(ctx context.Context, grant auth.Grant) bool
 	return false
 }
 
-// appendUpload adds a chunk (end-5): in its place with Content-Range, at the end without.
+// appendUpload appends a chunk (end-5), at the offset in Content-Range or at the end.
 func (g *Registry) appendUpload(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	at, size, err := g.chunk(r, grant)
@@ -124,9 +124,8 @@ func (g *Registry) appendUpload(w http.ResponseWriter, r *http.Request, grant au
 	return nil
 }
 
-// finishUpload closes a session with the digest of its bytes, after a last chunk if there is one (end-6).
-// If the answer to an earlier attempt was lost, the session is gone and the blob
-// is there: the client sends the request again and gets the same answer.
+// finishUpload completes a session with its digest, after an optional last chunk (end-6). If the response to an earlier
+// attempt was lost, the session is gone and the blob exists: the same request then gets the same answer.
 func (g *Registry) finishUpload(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	at, size, err := g.chunk(r, grant)
@@ -153,7 +152,7 @@ func (g *Registry) finishUpload(w http.ResponseWriter, r *http.Request, grant au
 	return nil
 }
 
-// chunk reads where a chunk belongs and how long it is, -1 for both where it is not said.
+// chunk returns the offset and the size of a chunk in bytes, or -1 for an unknown one.
 func (g *Registry) chunk(r *http.Request, grant auth.Grant) (at, size int64, err error) {
 	header := r.Header.Get("Content-Range")
 	if header == "" {
@@ -176,7 +175,7 @@ func (g *Registry) chunk(r *http.Request, grant auth.Grant) (at, size int64, err
 	return at, length, nil
 }
 
-// outOfOrder adds to a refused chunk where its upload is.
+// outOfOrder adds the upload's Location and offset to the error of a refused chunk.
 func (g *Registry) outOfOrder(repository reference.Repository, id string, err error) error {
 	if e, ok := errors.AsType[*storage.OffsetError](err); ok {
 		return problem.OutOfOrder(e.Upload.Offset).With("Location", g.location(repository, "blobs/uploads", id)).Because(err)
@@ -184,7 +183,7 @@ func (g *Registry) outOfOrder(repository reference.Repository, id string, err er
 	return err
 }
 
-// statUpload tells where a session stands (end-13).
+// statUpload answers with the offset of a session (end-13).
 func (g *Registry) statUpload(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	upload, err := g.o.Store.StatUpload(r.Context(), owner(grant), req.Upload)
@@ -197,7 +196,7 @@ func (g *Registry) statUpload(w http.ResponseWriter, r *http.Request, grant auth
 	return nil
 }
 
-// cancelUpload drops a session.
+// cancelUpload discards a session.
 func (g *Registry) cancelUpload(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	if err := g.o.Store.CancelUpload(r.Context(), owner(grant), grant.Request.Upload); err != nil {
 		return err
@@ -206,7 +205,7 @@ func (g *Registry) cancelUpload(w http.ResponseWriter, r *http.Request, grant au
 	return nil
 }
 
-// uploadHeaders tells where a session is and where it stands.
+// uploadHeaders sets the Location and the offset of a session.
 func (g *Registry) uploadHeaders(h http.Header, repository reference.Repository, upload storage.Upload) {
 	h.Set("Location", g.location(repository, "blobs/uploads", upload.ID))
 	h.Set("Range", problem.UploadRange(upload.Offset))
@@ -215,7 +214,7 @@ func (g *Registry) uploadHeaders(h http.Header, repository reference.Repository,
 	h.Set("Content-Length", "0")
 }
 
-// created answers that a blob is here.
+// created answers 201 for a blob.
 func (g *Registry) created(w http.ResponseWriter, repository reference.Repository, d digest.Digest) {
 	h := w.Header()
 	h.Set("Location", g.location(repository, "blobs", d.String()))
@@ -224,7 +223,7 @@ func (g *Registry) created(w http.ResponseWriter, repository reference.Repositor
 	w.WriteHeader(http.StatusCreated)
 }
 
-// body is the body of a request; it remembers how reading it went, to tell a client that stopped from a store that failed.
+// body is the body of a request. It records read errors, to distinguish a client that stopped from a store that failed.
 type body struct {
 	io.Reader
 	n   int64
@@ -241,7 +240,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain turns an error of the store into one of the body where that is what failed.
+// explain returns the error to report: that of the body if reading it failed, otherwise err.
 func (b *body) explain(err error) error {
 	if b.err == nil || errors.Is(err, storage.ErrFull) {
 		return err

@@ -11,8 +11,8 @@ import (
 	"packhouse/server/problem"
 )
 
-// checkURLs refuses a manifest with a URL that MayReferTo refuses, in whichever descriptor it is: a
-// client that fetches a layer from there is led to a server that nobody chose.
+// checkURLs returns an error if MayReferTo refuses a URL in any descriptor of a manifest. Clients would fetch layers from
+// that server.
 func (g *Registry) checkURLs(m *manifest.Manifest) error {
 	if g.o.MayReferTo == nil {
 		return nil
@@ -66,7 +66,7 @@ func URLRule(allow, deny []string) (func(string) error, error) {
 	}, nil
 }
 
-// anyOf returns an expression that matches what one of several matches, or nil without any.
+// anyOf returns an expression that matches whatever one of the expressions matches, or nil if there are none.
 func anyOf(expressions []string) (*regexp.Regexp, error) {
 	if len(expressions) == 0 {
 		return nil, nil
