@@ -23,7 +23,7 @@ type Validation struct {
 	Deny     []string // regular expressions; a URL must match none of them
 }
 
-// Log says what is written where.
+// Log is the section log.
 type Log struct {
 	Level     string            // error, warn, info or debug; default info
 	Formatter string            // text or json; default text
@@ -129,7 +129,7 @@ type Scrub struct {
 	Rate     int64         // bytes a second; default 20 MiB
 }
 
-// HTTP is the listener and what it sends.
+// HTTP is the section http.
 type HTTP struct {
 	Addr           string // host:port, or a path with Net "unix"; default :5000
 	Net            string // tcp or unix; default tcp

@@ -13,7 +13,7 @@ var root = &key{kind: section, about: "Configuration of a packhouse server.", ke
 	logKeys,
 	{
 		name: "loglevel", kind: text, choices: levels, status: noted, word: "the old spelling of log.level, and read as that",
-		about: "The old spelling of log.level.",
+		about: "Deprecated spelling of log.level.",
 	},
 	storageKeys,
 	httpKeys,
@@ -64,12 +64,12 @@ var root = &key{kind: section, about: "Configuration of a packhouse server.", ke
 
 var validationKeys = &key{name: "validation", kind: section, about: "Rules for pushed manifests.", keys: []*key{
 	{
-		name: "disabled", kind: boolean, def: "false", about: "Accept every URL in manifests, whatever manifests.urls says.",
+		name: "disabled", kind: boolean, def: "false", about: "Accept every URL in manifests and ignore manifests.urls.",
 		bind: in(func(c *Config) *bool { return &c.Validation.Disabled }),
 	},
 	{
 		name: "enabled", kind: boolean, status: noted, word: "validation is on unless validation.disabled is true; this changes nothing",
-		about: "The old switch of CNCF distribution.",
+		about: "Deprecated switch of CNCF distribution.",
 	},
 	{name: "manifests", kind: section, about: "What manifests may refer to.", keys: []*key{
 		{name: "urls", kind: section, about: "URLs in descriptors, from which clients fetch foreign layers.", keys: []*key{
@@ -92,19 +92,19 @@ var validationKeys = &key{name: "validation", kind: section, about: "Rules for p
 
 var levels = []string{"error", "warn", "info", "debug"}
 
-var logKeys = &key{name: "log", kind: section, about: "What is written where.", keys: []*key{
+var logKeys = &key{name: "log", kind: section, about: "The log of the server.", keys: []*key{
 	{
 		name: "level", kind: text, def: "info", choices: levels,
-		about: "The least severity that is written.",
+		about: "Lowest severity that is logged.",
 		bind:  in(func(c *Config) *string { return &c.Log.Level }),
 	},
 	{
 		name: "formatter", kind: text, def: "text", choices: []string{"text", "json", "logstash"},
-		about: "Form of a line; logstash is read as json.",
+		about: "Format of a line; logstash means json.",
 		bind:  in(func(c *Config) *string { return &c.Log.Formatter }),
 	},
 	{
-		name: "fields", kind: table, about: "Names and values put on every line.",
+		name: "fields", kind: table, about: "Names and values added to every line.",
 		bind: in(func(c *Config) *map[string]string { return &c.Log.Fields }),
 	},
 	{name: "accesslog", kind: section, about: "The log of requests.", keys: []*key{{
@@ -112,7 +112,7 @@ var logKeys = &key{name: "log", kind: section, about: "What is written where.", 
 		bind: in(func(c *Config) *bool { return &c.Log.AccessLog.Disabled }),
 	}}},
 	{name: "audit", kind: section, ours: true, about: "The log of who did what, in JSON lines.", keys: []*key{{
-		name: "path", kind: text, ours: true, about: "A file, or - for standard output. Off when not given.",
+		name: "path", kind: text, ours: true, about: "File of the audit log, or - for standard output. Off when not given.",
 		bind: in(func(c *Config) *string { return &c.Log.Audit.Path }),
 	}}},
 	{
@@ -127,17 +127,17 @@ var logKeys = &key{name: "log", kind: section, about: "What is written where.", 
 
 var packsKeys = &key{name: "packs", kind: section, ours: true, about: "The pack view under /v1.", keys: []*key{
 	{
-		name: "base", kind: text, ours: true, about: "What stands before spectro-packs/archive in the names of pack repositories.",
+		name: "base", kind: text, ours: true, about: "Path before spectro-packs/archive in the names of pack repositories.",
 		bind: in(func(c *Config) *string { return &c.Packs.Base }),
 	},
 	{
 		name: "overwrite", kind: text, def: "force", choices: []string{"deny", "force", "allow"}, ours: true,
-		about: "Whether an admin may push over an existing pack version: never, when forced, always.",
+		about: "Whether an admin may overwrite an existing pack version: never, if forced, always.",
 		bind:  in(func(c *Config) *string { return &c.Packs.Overwrite }),
 	},
 }}
 
-var healthKeys = &key{name: "health", kind: section, about: "What /health looks at.", keys: []*key{
+var healthKeys = &key{name: "health", kind: section, about: "Probes behind /health.", keys: []*key{
 	{name: "storagedriver", kind: section, about: "The storage, by writing to it.", keys: []*key{
 		{
 			name: "enabled", kind: boolean, def: "true", about: "Probe the storage.",
@@ -157,7 +157,7 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 		about: "Unhealthy while a file exists.", elements: each(func(c *Config) *[]FileHealth { return &c.Health.File }),
 		keys: []*key{
 			{name: "file", kind: text, about: "The file. Required.", bind: at(func(h *FileHealth) *string { return &h.File })},
-			{name: "interval", kind: duration, def: "10s", about: "Time between two looks.", min: int64(time.Millisecond), bind: at(func(h *FileHealth) *time.Duration { return &h.Interval })},
+			{name: "interval", kind: duration, def: "10s", about: "Time between two probes.", min: int64(time.Millisecond), bind: at(func(h *FileHealth) *time.Duration { return &h.Interval })},
 			{name: "threshold", kind: integer, status: quiet, about: "Without effect: a file exists or does not."},
 		},
 	},
@@ -172,7 +172,7 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 			},
 			{name: "statuscode", kind: integer, def: "200", min: 100, about: "The status that is healthy.", bind: at(func(h *HTTPHealth) *int { return &h.StatusCode })},
 			{name: "timeout", kind: duration, def: "3s", about: "Longest wait.", bind: at(func(h *HTTPHealth) *time.Duration { return &h.Timeout })},
-			{name: "interval", kind: duration, def: "10s", about: "Time between two looks.", bind: at(func(h *HTTPHealth) *time.Duration { return &h.Interval })},
+			{name: "interval", kind: duration, def: "10s", about: "Time between two probes.", bind: at(func(h *HTTPHealth) *time.Duration { return &h.Interval })},
 			{name: "threshold", kind: integer, def: "3", min: 1, about: "Failures in a row.", bind: at(func(h *HTTPHealth) *int { return &h.Threshold })},
 		},
 	},
@@ -182,7 +182,7 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 		keys: []*key{
 			{name: "addr", kind: text, about: "host:port. Required.", bind: at(func(h *TCPHealth) *string { return &h.Addr })},
 			{name: "timeout", kind: duration, def: "3s", about: "Longest wait.", bind: at(func(h *TCPHealth) *time.Duration { return &h.Timeout })},
-			{name: "interval", kind: duration, def: "10s", about: "Time between two looks.", bind: at(func(h *TCPHealth) *time.Duration { return &h.Interval })},
+			{name: "interval", kind: duration, def: "10s", about: "Time between two probes.", bind: at(func(h *TCPHealth) *time.Duration { return &h.Interval })},
 			{name: "threshold", kind: integer, def: "3", min: 1, about: "Failures in a row.", bind: at(func(h *TCPHealth) *int { return &h.Threshold })},
 		},
 	},
@@ -190,7 +190,7 @@ var healthKeys = &key{name: "health", kind: section, about: "What /health looks 
 
 var notificationKeys = &key{
 	name: "notifications", kind: section,
-	about: "Webhooks about pushes, pulls, mounts and deletions. What waits for an endpoint that is down is kept beside the store and survives a restart.",
+	about: "Webhooks about pushes, pulls, mounts and deletions. Events for an endpoint that is down are queued beside the store and survive a restart.",
 	keys: []*key{
 		{name: "events", kind: section, about: "What an event holds.", keys: []*key{{
 			name: "includereferences", kind: boolean, def: "false", about: "Put the references of a manifest into its event.",
@@ -202,15 +202,15 @@ var notificationKeys = &key{
 			keys: []*key{
 				{name: "name", kind: text, about: "A name for logs and metrics, and for the queue. Required.", bind: at(func(e *Endpoint) *string { return &e.Name })},
 				{name: "disabled", kind: boolean, def: "false", about: "Send nothing.", bind: at(func(e *Endpoint) *bool { return &e.Disabled })},
-				{name: "url", kind: text, masked: true, about: "Where events are posted. Required; redirects are not followed.", bind: at(func(e *Endpoint) *string { return &e.URL })},
+				{name: "url", kind: text, masked: true, about: "URL for the events. Required; redirects are not followed.", bind: at(func(e *Endpoint) *string { return &e.URL })},
 				{
 					name: "headers", kind: headers, masked: true, about: "Headers to send.",
 					bind: at(func(e *Endpoint) *map[string][]string { return &e.Headers }),
 				},
 				{name: "timeout", kind: duration, def: "1s", about: "Longest wait for an answer.", bind: at(func(e *Endpoint) *time.Duration { return &e.Timeout })},
 				{name: "threshold", kind: integer, def: "10", min: 1, about: "Failures in a row before backing off.", bind: at(func(e *Endpoint) *int { return &e.Threshold })},
-				{name: "backoff", kind: duration, def: "1s", about: "First pause then; it doubles up to 5m.", bind: at(func(e *Endpoint) *time.Duration { return &e.Backoff })},
-				{name: "ignoredmediatypes", kind: list, about: "The old spelling of ignore.mediatypes.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreMediaTypes })},
+				{name: "backoff", kind: duration, def: "1s", about: "First pause after that; it doubles up to 5m.", bind: at(func(e *Endpoint) *time.Duration { return &e.Backoff })},
+				{name: "ignoredmediatypes", kind: list, about: "Deprecated spelling of ignore.mediatypes.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreMediaTypes })},
 				{name: "ignore", kind: section, about: "What is of no interest.", keys: []*key{
 					{name: "mediatypes", kind: list, about: "Media types.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreMediaTypes })},
 					{name: "actions", kind: list, about: "Actions: push, pull, delete, mount.", bind: at(func(e *Endpoint) *[]string { return &e.IgnoreActions })},

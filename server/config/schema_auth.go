@@ -3,11 +3,11 @@ package config
 import "time"
 
 var authKeys = &key{
-	name: "auth", kind: section, pick: true, about: "Who may come in: none, or a section with exactly one method.",
+	name: "auth", kind: section, pick: true, about: "Authentication: none, or a section with exactly one method.",
 	keys: []*key{
 		{
 			name: "none", kind: section, option: true,
-			about: "Everybody may do everything. Refused beyond this machine unless http.insecure says so.",
+			about: "Anyone may do everything. Refused beyond this machine unless http.insecure says so.",
 		},
 		htpasswdKeys,
 		{
@@ -16,14 +16,14 @@ var authKeys = &key{
 		},
 		{
 			name: "silly", kind: anything, option: true, status: refused, word: "it lets in anybody who sends any header; the methods are htpasswd and none",
-			about: "A pretence for tests.",
+			about: "Test authentication without verification.",
 		},
 	},
 }
 
 var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "HTTP Basic authentication against a file of bcrypt hashes.", keys: []*key{
 	{
-		name: "realm", kind: text, about: "What clients show when they ask for a password. Required.",
+		name: "realm", kind: text, about: "Name that clients show when they ask for a password. Required.",
 		bind: in(func(c *Config) *string { return &c.Auth.Htpasswd.Realm }),
 	},
 	{
@@ -49,7 +49,7 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 				bind: at(func(r *Rule) *string { return &r.Repositories }),
 			},
 			{
-				name: "users", kind: list, ours: true, about: "The users; \"*\" stands for everybody who has a password. Required.",
+				name: "users", kind: list, ours: true, about: "The users; \"*\" means every user with a password. Required.",
 				bind: at(func(r *Rule) *[]string { return &r.Users }),
 			},
 			{
@@ -60,11 +60,11 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 	},
 	{name: "lockout", kind: section, ours: true, about: "What slows down the guessing of passwords.", keys: []*key{
 		{
-			name: "attempts", kind: integer, def: "10", min: 1, ours: true, about: "Distinct wrong passwords from one address for one user before further ones are paced.",
+			name: "attempts", kind: integer, def: "10", min: 1, ours: true, about: "Distinct wrong passwords from one address for one user before further ones are slowed down.",
 			bind: in(func(c *Config) *int { return &c.Auth.Htpasswd.Lockout.Attempts }),
 		},
 		{
-			name: "window", kind: duration, def: "5m", min: int64(time.Second), ours: true, about: "Time without further wrong passwords after which they are forgotten.",
+			name: "window", kind: duration, def: "5m", min: int64(time.Second), ours: true, about: "Time without further wrong passwords after which the count is reset.",
 			bind: in(func(c *Config) *time.Duration { return &c.Auth.Htpasswd.Lockout.Window }),
 		},
 		{
@@ -77,7 +77,7 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 		},
 	}},
 	{
-		name: "clientnames", kind: table, ours: true, about: "Name in a client certificate, and the user it stands for.",
+		name: "clientnames", kind: table, ours: true, about: "Names in client certificates, and their users.",
 		bind: in(func(c *Config) *map[string]string { return &c.Auth.Htpasswd.ClientNames }),
 	},
 }}

@@ -2,7 +2,7 @@ package config
 
 import "time"
 
-var httpKeys = &key{name: "http", kind: section, about: "The listener and what it sends.", keys: []*key{
+var httpKeys = &key{name: "http", kind: section, about: "The listener and its responses.", keys: []*key{
 	{
 		name: "addr", kind: text, def: ":5000", about: "host:port to listen on, or the path of a socket with net: unix.",
 		bind: in(func(c *Config) *string { return &c.HTTP.Addr }),
@@ -24,7 +24,7 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and what i
 		bind: in(func(c *Config) *bool { return &c.HTTP.RelativeURLs }),
 	},
 	{
-		name: "draintimeout", kind: duration, def: "30s", about: "How long requests may go on when the server is told to stop.",
+		name: "draintimeout", kind: duration, def: "30s", about: "Time for running requests when the server stops.",
 		bind: in(func(c *Config) *time.Duration { return &c.HTTP.DrainTimeout }),
 	},
 	{
@@ -56,7 +56,7 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and what i
 		},
 		{
 			name: "stalltimeout", kind: duration, def: "60s", min: int64(time.Second), ours: true,
-			about: "A request is ended when no byte moved for this long.",
+			about: "Ends a request after this time without a transferred byte.",
 			bind:  in(func(c *Config) *time.Duration { return &c.HTTP.Limits.StallTimeout }),
 		},
 	}},
@@ -66,12 +66,12 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and what i
 		bind: in(func(c *Config) *bool { return &c.HTTP.HTTP2Disabled }),
 	}}},
 	{name: "h2c", kind: section, about: "HTTP/2 without TLS.", keys: []*key{{
-		name: "enabled", kind: boolean, def: "false", about: "Speak it, for proxies that do.",
+		name: "enabled", kind: boolean, def: "false", about: "Enable HTTP/2 without TLS, for proxies that use it.",
 		bind: in(func(c *Config) *bool { return &c.HTTP.H2CEnabled }),
 	}}},
 	{name: "debug", kind: section, about: "The second listener: metrics and profiles.", keys: []*key{
 		{
-			name: "addr", kind: text, about: "host:port to listen on, loopback when no host is named. Off when not given.",
+			name: "addr", kind: text, about: "host:port to listen on, loopback if no host is given. Off when not given.",
 			bind: in(func(c *Config) *string { return &c.HTTP.Debug.Addr }),
 		},
 		{name: "prometheus", kind: section, about: "Metrics.", keys: []*key{
@@ -86,7 +86,7 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and what i
 		}},
 	}},
 	{
-		name: "trustedproxies", kind: list, ours: true, about: "Networks (CIDR) or addresses whose X-Forwarded-* headers are believed.",
+		name: "trustedproxies", kind: list, ours: true, about: "Networks (CIDR) or addresses whose X-Forwarded-* headers are trusted.",
 		bind: in(func(c *Config) *[]string { return &c.HTTP.TrustedProxies }),
 	},
 }}
@@ -107,7 +107,7 @@ var tlsKeys = &key{name: "tls", kind: section, about: "The certificate, and what
 	{
 		name: "clientauth", kind: text,
 		choices: []string{"request-client-cert", "require-any-client-cert", "verify-client-cert-if-given", "require-and-verify-client-cert"},
-		about:   "What is asked of clients; require-and-verify-client-cert where clientcas is given.",
+		about:   "Requirement for client certificates; require-and-verify-client-cert if clientcas is set.",
 		bind:    in(func(c *Config) *string { return &c.HTTP.TLS.ClientAuth }),
 	},
 	{
@@ -115,7 +115,7 @@ var tlsKeys = &key{name: "tls", kind: section, about: "The certificate, and what
 		bind: in(func(c *Config) *string { return &c.HTTP.TLS.MinimumTLS }),
 	},
 	{
-		name: "ciphersuites", kind: list, about: "Cipher suites of TLS 1.2, by name; without it the safe ones.",
+		name: "ciphersuites", kind: list, about: "Cipher suites of TLS 1.2, by name; by default the safe ones.",
 		bind: in(func(c *Config) *[]string { return &c.HTTP.TLS.CipherSuites }),
 	},
 	{
@@ -135,7 +135,7 @@ var tlsKeys = &key{name: "tls", kind: section, about: "The certificate, and what
 				bind: in(func(c *Config) *[]string { return &c.HTTP.TLS.LetsEncrypt.Hosts }),
 			},
 			{
-				name: "directoryurl", kind: text, about: "Another ACME directory than Let's Encrypt.",
+				name: "directoryurl", kind: text, about: "ACME directory, if it is not Let's Encrypt.",
 				bind: in(func(c *Config) *string { return &c.HTTP.TLS.LetsEncrypt.DirectoryURL }),
 			},
 			{

@@ -4,7 +4,7 @@ import "time"
 
 var storageKeys = &key{
 	name: "storage", kind: section, pick: true,
-	about: "Where content is kept: the name of a driver, or a section with exactly one driver.",
+	about: "Storage of the content: the name of a driver, or a section with exactly one driver.",
 	keys: []*key{
 		{name: "filesystem", kind: section, option: true, about: "A directory.", keys: []*key{
 			{
@@ -18,7 +18,7 @@ var storageKeys = &key{
 			},
 		}},
 		s3Keys,
-		{name: "inmemory", kind: section, option: true, about: "Nothing is kept: everything is lost when the server stops."},
+		{name: "inmemory", kind: section, option: true, about: "Storage in memory: everything is lost when the server stops."},
 		{name: "azure", kind: anything, option: true, status: refused, word: "the drivers are filesystem, s3 and inmemory", about: "Azure Blob Storage."},
 		{name: "gcs", kind: anything, option: true, status: refused, word: "the drivers are filesystem, s3 and inmemory", about: "Google Cloud Storage."},
 		{name: "cache", kind: section, about: "The cache of blob descriptions; nothing needs to be set.", keys: []*key{
@@ -27,14 +27,14 @@ var storageKeys = &key{
 				about: "Accepted; redis is not needed.",
 			},
 			{name: "blobdescriptorsize", kind: integer, status: quiet, about: "Accepted; the cache has its own bound."},
-			{name: "layerinfo", kind: text, status: quiet, choices: []string{"inmemory", "redis"}, about: "The old spelling of blobdescriptor."},
+			{name: "layerinfo", kind: text, status: quiet, choices: []string{"inmemory", "redis"}, about: "Deprecated spelling of blobdescriptor."},
 		}},
 		{name: "delete", kind: section, about: "Deletion through the API.", keys: []*key{{
-			name: "enabled", kind: boolean, def: "true", about: "Admins may delete. false: nobody may.",
+			name: "enabled", kind: boolean, def: "true", about: "Admins may delete. false: no user may.",
 			bind: in(func(c *Config) *bool { return &c.Storage.Delete.Enabled }),
 		}}},
 		{name: "redirect", kind: section, about: "Downloads straight from the storage engine.", keys: []*key{{
-			name: "disable", kind: boolean, def: "true", about: "Serve downloads from here. false: send clients to presigned addresses of S3.",
+			name: "disable", kind: boolean, def: "true", about: "Serve downloads from this server. false: redirect clients to presigned URLs of S3.",
 			bind: in(func(c *Config) *bool { return &c.Storage.Redirect.Disable }),
 		}}},
 		{name: "tag", kind: section, about: "Look-up of tags.", keys: []*key{{
@@ -75,7 +75,7 @@ var maintenanceKeys = &key{name: "maintenance", kind: section, about: "Upkeep of
 		},
 		{
 			name: "window", kind: duration, def: "2h", min: int64(time.Minute), ours: true,
-			about: "What was touched within it stays. Longer than the longest push.",
+			about: "Minimum age before removal. Must be longer than the longest push.",
 			bind:  in(func(c *Config) *time.Duration { return &c.Storage.Maintenance.GC.Window }),
 		},
 		{
@@ -90,7 +90,7 @@ var maintenanceKeys = &key{name: "maintenance", kind: section, about: "Upkeep of
 			bind: in(func(c *Config) *time.Duration { return &c.Storage.Maintenance.Scrub.Interval }),
 		},
 		{
-			name: "rate", kind: size, def: "20MiB", min: 1, ours: true, about: "Bytes read in a second.",
+			name: "rate", kind: size, def: "20MiB", min: 1, ours: true, about: "Bytes read per second.",
 			bind: in(func(c *Config) *int64 { return &c.Storage.Maintenance.Scrub.Rate }),
 		},
 	}},
@@ -113,7 +113,7 @@ var s3Keys = &key{
 			bind: in(func(c *Config) *string { return &c.Storage.S3.RootDirectory }),
 		},
 		{
-			name: "accesskey", kind: text, about: "Key id; without it the usual AWS chain is asked.",
+			name: "accesskey", kind: text, about: "Access key ID; without it, the usual AWS credentials chain applies.",
 			bind: in(func(c *Config) *string { return &c.Storage.S3.AccessKey }),
 		},
 		{
@@ -125,25 +125,25 @@ var s3Keys = &key{
 			bind: in(func(c *Config) *Secret { return &c.Storage.S3.SessionToken }),
 		},
 		{
-			name: "regionendpoint", kind: text, about: "URL or host:port of another engine than AWS.",
+			name: "regionendpoint", kind: text, about: "URL or host:port of the S3 endpoint, if it is not AWS.",
 			bind: in(func(c *Config) *string { return &c.Storage.S3.RegionEndpoint }),
 		},
-		{name: "host", kind: text, about: "Host of another engine; with port the same as regionendpoint and forcepathstyle."},
+		{name: "host", kind: text, about: "Host of the S3 endpoint; with port, the same as regionendpoint and forcepathstyle."},
 		{name: "port", kind: integer, min: 1, about: "Port of that host."},
 		{
 			name: "forcepathstyle", kind: boolean, def: "false", about: "Name the bucket in the path instead of the host name.",
 			bind: in(func(c *Config) *bool { return &c.Storage.S3.ForcePathStyle }),
 		},
 		{
-			name: "secure", kind: boolean, def: "true", about: "Use HTTPS where regionendpoint has no scheme.",
+			name: "secure", kind: boolean, def: "true", about: "Use HTTPS if regionendpoint has no scheme.",
 			bind: in(func(c *Config) *bool { return &c.Storage.S3.Secure }),
 		},
 		{
-			name: "skipverify", kind: boolean, def: "false", about: "Do not verify the engine's certificate.",
+			name: "skipverify", kind: boolean, def: "false", about: "Do not verify the certificate of the S3 endpoint.",
 			bind: in(func(c *Config) *bool { return &c.Storage.S3.SkipVerify }),
 		},
 		{
-			name: "encrypt", kind: boolean, def: "false", about: "Encryption by the engine.",
+			name: "encrypt", kind: boolean, def: "false", about: "Server-side encryption.",
 			bind: in(func(c *Config) *bool { return &c.Storage.S3.Encrypt }),
 		},
 		{
@@ -159,11 +159,11 @@ var s3Keys = &key{
 			bind: in(func(c *Config) *string { return &c.Storage.S3.StorageClass }),
 		},
 		{
-			name: "cafile", kind: text, ours: true, about: "PEM file: the CA of the engine's certificate.",
+			name: "cafile", kind: text, ours: true, about: "PEM file: the CA of the S3 endpoint's certificate.",
 			bind: in(func(c *Config) *string { return &c.Storage.S3.CAFile }),
 		},
 		{
-			name: "maxretries", kind: integer, def: "5", ours: true, about: "Attempts after a failure of the engine.",
+			name: "maxretries", kind: integer, def: "5", ours: true, about: "Retries after a failure of the S3 endpoint.",
 			bind: in(func(c *Config) *int { return &c.Storage.S3.MaxRetries }),
 		},
 		{
