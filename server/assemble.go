@@ -126,7 +126,7 @@ func overwriting(c config.Packs) func(auth.Grant, reference.Tag, digest.Digest) 
 	}
 	return func(g auth.Grant, tag reference.Tag, _ digest.Digest) error {
 		if _, name, pack := g.Request.Repository.Pack(); pack {
-			return problem.Forbidden("version %s of pack %s is there already and stays as it is (packs.overwrite): push another version", tag, name)
+			return problem.Forbidden("version %s of pack %s already exists and packs.overwrite denies overwriting it: push another version", tag, name)
 		}
 		return nil
 	}

@@ -10,12 +10,12 @@ import (
 	"packhouse/server/reference"
 )
 
-// background runs jobs one at a time behind the answers. A job whose name waits already is dropped, and so is one that finds no place.
+// background runs jobs in the background, one at a time.
 type background struct {
 	mu      sync.Mutex
 	most    int
 	waiting []job
-	names   map[string]bool // of those that wait or run
+	names   map[string]bool // of waiting and running jobs
 	running bool
 }
 
@@ -24,8 +24,8 @@ type job struct {
 	do   func(context.Context)
 }
 
-// Run runs do when everything before it is done. Nobody waits for it. It is dropped if a job of that name waits or runs, or if too many wait;
-// reports whether it was taken.
+// Run runs do in the background, after earlier jobs, and returns at once. It returns false, without running do, if a job
+// with that name is waiting or running, if too many jobs are waiting, or after Close.
 func (r *Records) Run(name string, do func(context.Context)) bool {
 	b := &r.behind
 	b.mu.Lock()
@@ -45,7 +45,7 @@ func (r *Records) Run(name string, do func(context.Context)) bool {
 	return true
 }
 
-// work runs jobs until none waits.
+// work runs jobs until none is waiting.
 func (r *Records) work() {
 	defer r.made.Done()
 	b := &r.behind
@@ -68,7 +68,7 @@ func (r *Records) work() {
 	}
 }
 
-// Behind makes the record of an archive when there is time for it, and calls then, which may be nil, with its summary.
+// Behind makes the record of an archive in the background and calls then, which may be nil, with its summary.
 func (r *Records) Behind(repo reference.Repository, archive digest.Digest, then func(context.Context, *Summary)) {
 	r.Run("record/"+repo.String()+"/"+archive.String(), func(ctx context.Context) {
 		s, err := r.Make(ctx, repo, archive)
@@ -76,13 +76,13 @@ func (r *Records) Behind(repo reference.Repository, archive digest.Digest, then 
 		case err == nil && then != nil:
 			then(ctx, s)
 		case err != nil && ctx.Err() == nil:
-			r.o.Log.LogAttrs(ctx, slog.LevelDebug, "a pack's archive could not be read", slog.String("repository", repo.String()),
+			r.o.Log.LogAttrs(ctx, slog.LevelDebug, "read archive of pack", slog.String("repository", repo.String()),
 				slog.String("archive", archive.String()), slog.Any("error", err))
 		}
 	})
 }
 
-// Make returns the summary of an archive's record and makes the record first if there is none.
+// Make returns the summary of an archive's record. It makes the record if necessary.
 func (r *Records) Make(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Summary, error) {
 	if s := r.Summary(ctx, repo, archive); s != nil {
 		return s, nil
@@ -96,10 +96,10 @@ func (r *Records) Make(ctx context.Context, repo reference.Repository, archive d
 	return rec.Summary(), nil
 }
 
-// completePath is the name of the note that says that all records of this extractor have been made once.
+// completePath returns the name of the note that all records of this extractor were made.
 func completePath() string { return folder(Extractor) + "complete" }
 
-// Complete reports whether all records have been made once since the store was created, restored or used by a version with another extractor.
+// Complete reports whether all records of this extractor were made, which SetComplete notes.
 func (r *Records) Complete(ctx context.Context) bool {
 	if r.o.Derived == nil {
 		return false
@@ -113,7 +113,7 @@ func (r *Records) SetComplete(ctx context.Context) {
 	r.write(ctx, completePath(), []byte("complete\n"))
 }
 
-// RemoveOld removes what extractors of other versions have kept of an archive.
+// RemoveOld removes the records that earlier extractors made of an archive.
 func (r *Records) RemoveOld(ctx context.Context, archive digest.Digest) {
 	if r.o.Derived == nil {
 		return

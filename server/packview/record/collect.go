@@ -10,8 +10,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// Collect collects the garbage of a store, and with an archive what was derived of it. Where something of that cannot be removed the report stands
-// beside the error; it costs room and nothing else.
+// Collect runs the garbage collection of a store and removes the records of removed archives. If a record cannot be
+// removed, it returns the report and an error; such a record only occupies space.
 func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions, report func(storage.Verdict)) (storage.CollectReport, error) {
 	derived, ok := store.(storage.Derived)
 	if !ok || o.DryRun {
@@ -30,27 +30,27 @@ func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions,
 			report(v)
 		}
 	})
-	// Not before: removing is a change of the store, and a collection is one until it ends.
+	// Only now: the store is locked until the garbage collection ends.
 	for _, archive := range gone {
 		for _, end := range append([]string{".json"}, ends()...) {
 			if rerr := derived.RemoveDerived(ctx, nameOf(archive.extractor, archive.archive, end)); rerr != nil {
-				err = errors.Join(err, fmt.Errorf("remove what was derived of %s: %w", archive.archive, rerr))
+				err = errors.Join(err, fmt.Errorf("remove record of %s: %w", archive.archive, rerr))
 			}
 		}
 	}
 	return sum, err
 }
 
-// kept is a record of a version of the extractor.
+// kept identifies a record and the version of its extractor.
 type kept struct {
 	extractor int
 	archive   digest.Digest
 }
 
-// isTooBig reports whether a record is there and only too large to be read.
+// isTooBig reports whether a record exists but is larger than the caller reads.
 func isTooBig(err error) bool { return errors.Is(err, storage.ErrDerivedTooBig) }
 
-// ends are those of the names of documents.
+// ends returns the suffixes of documents' names.
 func ends() []string {
 	all := make([]string, 0, len(documents))
 	for _, end := range documents {

@@ -20,11 +20,11 @@ import (
 	"packhouse/server/storage"
 )
 
-// ErrOther says that a file is not the one that its record tells of: the record was tampered with, and is removed.
+// ErrOther means that a file does not match its record. The record was changed, and is removed.
 var ErrOther = errors.New("the file has other content than its record says")
 
-// Open reads one file out of its archive. The content that is handed to read ends in ErrOther, before its last bytes, where it is not what
-// the record says.
+// Open calls read with the content of one file of an archive. If the file does not match the record, the content ends with
+// ErrOther before its last bytes.
 func (r *Records) Open(ctx context.Context, repo reference.Repository, rec *Record, f packs.File, read func(io.Reader) error) error {
 	blob, err := r.o.Blobs.OpenBlob(ctx, repo, rec.Archive)
 	if err != nil {
@@ -56,27 +56,27 @@ func (r *Records) Open(ctx context.Context, repo reference.Repository, rec *Reco
 	}
 }
 
-// forget removes a record, for another to be made.
+// forget removes a record, so that it is made again.
 func (r *Records) forget(ctx context.Context, archive digest.Digest) {
 	r.memory.remove("summary/" + string(archive))
 	r.remove(ctx, name(archive, ".json"))
 }
 
-// unwritable reports whether a store cannot be written, so that records are kept in memory.
+// unwritable reports whether an error means that the store cannot be written, so that records stay in memory.
 func unwritable(err error) bool {
 	return errors.Is(err, storage.ErrReadOnly) || errors.Is(err, storage.ErrUnwritable)
 }
 
-// checked reads a file and holds back its end until the whole has proven to be the right one.
+// checked reads a file and returns its last bytes only after it has verified the hash.
 type checked struct {
 	r    io.Reader
-	left int64 // that was not read yet
+	left int64 // unread bytes
 	hash hash.Hash
 	want string
-	end  *bytes.Reader // the end, once it was checked
+	end  *bytes.Reader // the last bytes, once the hash is verified
 }
 
-// holdBack is how much of the end of a file waits for the check, in bytes.
+// holdBack is the number of bytes at the end of a file that checked holds back.
 const holdBack = 64 << 10
 
 func (c *checked) Read(p []byte) (int, error) {
@@ -88,7 +88,7 @@ func (c *checked) Read(p []byte) (int, error) {
 		c.hash.Write(p[:n])
 		c.left -= int64(n)
 		if errors.Is(err, io.EOF) {
-			err = ErrOther // it is shorter
+			err = ErrOther // the file is too short
 		}
 		return n, err
 	}
@@ -104,7 +104,7 @@ func (c *checked) Read(p []byte) (int, error) {
 	return c.end.Read(p)
 }
 
-// until ends a reading with its context.
+// until is a reader that fails once its context ends.
 type until struct {
 	ctx context.Context //nolint:containedctx // lives as long as one reading
 	r   io.Reader

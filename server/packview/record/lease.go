@@ -7,18 +7,18 @@ import (
 	"packhouse/packs"
 )
 
-// Most packs are small, and nothing waits for them. A pack of a few kilobytes can unpack to megabytes of names and findings, so requests
-// that meet one take turns: the memory of the server is bounded by a number of turns, not by the number of requests.
+// A pack of a few kilobytes can unpack to megabytes of names and findings. Requests for such packs take turns, which bounds
+// the memory of the server. Requests for ordinary packs never wait.
 const (
-	heavyFrom   = 256 << 10 // bytes of a record from which it is heavy
-	heavyAtOnce = 4         // requests that have heavy records in memory at once
-	readAtOnce  = 4         // pushes that have large archives in memory at once, as fast as their clients send them
+	heavyFrom   = 256 << 10 // size in bytes from which a record is heavy
+	heavyAtOnce = 4         // requests with heavy records in memory at once
+	readAtOnce  = 4         // pushes with large archives in memory at once
 )
 
-// turns limits how many do something at once.
+// turns limits how many goroutines do something at once.
 type turns chan struct{}
 
-// take waits for a turn and returns what ends it, which may be called more than once.
+// take waits for a turn. The returned function ends it and may be called more than once.
 func (t turns) take(ctx context.Context) (end func(), err error) {
 	select {
 	case t <- struct{}{}:
@@ -28,7 +28,7 @@ func (t turns) take(ctx context.Context) (end func(), err error) {
 	}
 }
 
-// lease is the turn of one request, taken when it first meets something heavy and kept until its answer is made.
+// lease is the turn of one request, acquired for its first heavy record and kept until its response is built.
 type lease struct {
 	mu  sync.Mutex
 	end func()
@@ -36,8 +36,8 @@ type lease struct {
 
 type leaseKey struct{}
 
-// Lease returns a context for one request and a function that is called when the answer is made, before it is sent: while the request has
-// heavy records, others wait.
+// Lease returns a context for one request, and a function to call once the response is built and before it is sent: other
+// requests wait while this one has heavy records.
 func (r *Records) Lease(ctx context.Context) (context.Context, func()) {
 	l := &lease{}
 	return context.WithValue(ctx, leaseKey{}, l), func() {
@@ -50,7 +50,8 @@ func (r *Records) Lease(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// Heavy waits until the request of the context may have something heavy in memory. Without a lease the caller ends the turn itself.
+// Heavy waits until the request of the context may have a heavy record in memory. If ctx has a lease, that ends the turn
+// and end does nothing; otherwise the caller must call end.
 func (r *Records) Heavy(ctx context.Context) (end func(), err error) {
 	l, ok := ctx.Value(leaseKey{}).(*lease)
 	if !ok {
@@ -66,7 +67,8 @@ func (r *Records) Heavy(ctx context.Context) (end func(), err error) {
 	return func() {}, nil
 }
 
-// Admit bounds how many archives that take much memory are read at once. It returns the limits for one reading, and a function that ends it.
+// Admit returns limits for reading one archive, which then waits for a turn before it uses much memory. The caller calls
+// the returned function after reading.
 func (r *Records) Admit(limits packs.Limits) (packs.Limits, func()) {
 	end := func() {}
 	limits.Admit = func(ctx context.Context) (err error) {

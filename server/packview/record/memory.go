@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// memory holds what was used last, up to a number of bytes.
+// memory is an LRU cache with a maximum size in bytes.
 type memory struct {
 	mu    sync.Mutex
 	most  int64
 	size  int64
-	order *list.List // of *remembered, the latest first
+	order *list.List // of *remembered, most recently used first
 	byKey map[string]*list.Element
 }
 
@@ -36,9 +36,9 @@ func (m *memory) get(key string) any {
 	return entry(element).value
 }
 
-// put remembers a value of about size bytes. One that would push out everything else is not remembered.
+// put stores a value of about size bytes. It ignores a value larger than half of the cache.
 func (m *memory) put(key string, value any, size int64) {
-	size += 256 // what keeping it takes
+	size += 256 // overhead of an entry
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drop(m.byKey[key])
@@ -52,7 +52,7 @@ func (m *memory) put(key string, value any, size int64) {
 	}
 }
 
-// remove forgets a value.
+// remove removes a value.
 func (m *memory) remove(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -62,7 +62,7 @@ func (m *memory) remove(key string) {
 // Remembered returns a value that was passed to Remember, or nil if it was evicted.
 func (r *Records) Remembered(key string) any { return r.memory.get(key) }
 
-// Remember keeps a value of about size bytes in memory until more recent values need the room.
+// Remember keeps a value of about size bytes in memory until it is evicted.
 func (r *Records) Remember(key string, value any, size int64) { r.memory.put(key, value, size) }
 
 func (m *memory) drop(element *list.Element) {

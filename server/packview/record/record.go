@@ -1,14 +1,15 @@
-// Package record keeps what is known of packs' archives without opening them: files, metadata, images, findings, logo, README and values.
+// Package record stores what requests need of packs' archives, so that they need not open them: files, metadata, images,
+// findings, logo, README and values.
 //
 //	records := record.New(record.Options{Blobs: store, Derived: store})
 //	defer records.Close()
-//	rec, err := records.Get(ctx, repository, archive) // read, or made now: once for all who wait
+//	rec, err := records.Get(ctx, repository, archive) // read or made now, once for all waiting requests
 //	readme, err := records.Document(ctx, repository, rec, packs.ReadmeFile)
 //
-// A record is derived from an archive and belongs to its digest and to the version of this package that made it, so it never grows stale; it
-// can be deleted at any time and is made again. Archives are read as streams, within limits, and never unpacked to a disk.
+// A record is identified by the digest of the archive and the version of the extractor, so it never becomes stale. It can be
+// deleted at any time and is made again. Archives are read as streams, within limits, and never unpacked to a disk.
 //
-// Knowing the digest of an archive gives nothing: every method wants a repository that links to it.
+// The digest of an archive grants no access: methods require a repository that links to it.
 package record
 
 import (
@@ -23,39 +24,40 @@ import (
 	"packhouse/packs"
 )
 
-// Extractor is the version of what makes records. A change to what a record holds is a new one; records of others are made again in the background.
+// Extractor is the version of the code that makes records. Increment it when the content of records changes; records of
+// other versions are then made again in the background.
 const Extractor = 2
 
-// documents are the files whose content is kept beside a record, with the end of the name that it has there.
+// documents maps the files whose content is stored beside a record to the suffixes of their names there.
 var documents = map[string]string{packs.LogoFile: ".logo", packs.ReadmeFile: ".readme", packs.ValuesFile: ".values"}
 
-// Record is what is known of one archive.
+// Record describes one archive.
 type Record struct {
 	Extractor int             `json:"extractor"`
 	Archive   digest.Digest   `json:"archive"`
-	Refused   *packs.Problem  `json:"refused,omitempty"` // why the archive cannot be read; nothing else is known then
-	Root      string          `json:"root,omitempty"`    // the folder of the archive that holds the pack
+	Refused   *packs.Problem  `json:"refused,omitempty"` // why the archive cannot be read; the following are then empty
+	Root      string          `json:"root,omitempty"`    // the folder of the archive that contains the pack
 	Size      int64           `json:"size"`              // of all files, in bytes
-	Files     []packs.File    `json:"files"`             // by path
+	Files     []packs.File    `json:"files"`             // sorted by path
 	Images    []packs.Image   `json:"images"`
-	Problems  []packs.Problem `json:"problems"`           // what lint finds, in the order in which people fix it
-	JSON      string          `json:"packJson,omitempty"` // pack.json as it stands
+	Problems  []packs.Problem `json:"problems"`           // findings of lint, in the order in which to fix them
+	JSON      string          `json:"packJson,omitempty"` // pack.json, unchanged
 	Documents []Document      `json:"documents"`
 
-	Metadata *packs.Metadata `json:"-"` // JSON, parsed; nil where it cannot be
+	Metadata *packs.Metadata `json:"-"` // parsed JSON; nil if it is invalid
 
-	size int64 // of the record as it is kept, in bytes
+	size int64 // of the stored record, in bytes
 }
 
-// Document is a file of a pack that is kept by itself.
+// Document is a file of a pack that is stored beside the record.
 type Document struct {
-	Name      string `json:"name"` // as package packs calls it
+	Name      string `json:"name"` // a constant of package packs
 	Size      int64  `json:"size"`
 	SHA256    string `json:"sha256"`
-	MediaType string `json:"mediaType,omitempty"` // of a logo, as its bytes say
+	MediaType string `json:"mediaType,omitempty"` // of a logo, detected from its content
 }
 
-// Reason tells why the archive is no pack that could be installed; empty where it is one.
+// Reason returns why the archive is not a pack that can be installed, or "" if it is one.
 func (r *Record) Reason() string {
 	if r.Refused != nil {
 		return r.Refused.Error()
@@ -68,7 +70,7 @@ func (r *Record) Reason() string {
 	return ""
 }
 
-// Document returns what is known of a kept file.
+// Document returns the description of a stored file.
 func (r *Record) Document(name string) (Document, bool) {
 	for _, d := range r.Documents {
 		if d.Name == name {
@@ -78,7 +80,7 @@ func (r *Record) Document(name string) (Document, bool) {
 	return Document{}, false
 }
 
-// Logo returns the logo, where there is one that browsers may show.
+// Logo returns the logo if the pack has one that browsers may show.
 func (r *Record) Logo() (Document, bool) { return r.Document(packs.LogoFile) }
 
 // File finds a file by its path.
@@ -102,12 +104,12 @@ func (r *Record) FileOf(sha256 string) (packs.File, bool) {
 	return packs.File{}, false
 }
 
-// OnlyFile returns a record of an archive that knows one of its files only, for reading it.
+// OnlyFile returns a record with a single file, which uses little memory while the file is sent.
 func (r *Record) OnlyFile(f packs.File) *Record {
 	return &Record{Extractor: r.Extractor, Archive: r.Archive, Root: strings.Clone(r.Root), Files: []packs.File{f}}
 }
 
-// fromContents makes a record of what was read, and of the documents that are kept beside it.
+// fromContents returns the record of an archive, and the documents to store beside it.
 func fromContents(archive digest.Digest, c *packs.Contents) (*Record, map[string][]byte) {
 	r := &Record{
 		Extractor: Extractor, Archive: archive, Root: c.Root, Size: c.Size, Files: c.Files, Images: c.Images, Problems: c.Lint(),
@@ -128,7 +130,7 @@ func fromContents(archive digest.Digest, c *packs.Contents) (*Record, map[string
 	return r, kept
 }
 
-// parse reads a kept record, and refuses what is not one of that archive.
+// parse parses a stored record. It returns an error if the record is of another archive or extractor.
 func parse(archive digest.Digest, content []byte) (*Record, error) {
 	var r Record
 	if err := json.Unmarshal(content, &r); err != nil {
@@ -138,20 +140,20 @@ func parse(archive digest.Digest, content []byte) (*Record, error) {
 		return nil, fmt.Errorf("read record of %s: it is one of %s by extractor %d", archive, r.Archive, r.Extractor)
 	}
 	if r.JSON != "" {
-		r.Metadata, _ = packs.ParseMetadata([]byte(r.JSON)) // what is wrong with it stands in Problems
+		r.Metadata, _ = packs.ParseMetadata([]byte(r.JSON)) // its problems are in Problems
 	}
 	r.size = int64(len(content))
 	return &r, nil
 }
 
-// name is where the record of an archive is kept, with the given end.
+// name returns the name of a stored object of an archive, with a suffix.
 func name(archive digest.Digest, end string) string { return nameOf(Extractor, archive, end) }
 
-// nameOf is name for the records of a version of the extractor.
+// nameOf is name for a version of the extractor.
 func nameOf(extractor int, archive digest.Digest, end string) string {
 	alg, hex, _ := strings.Cut(string(archive), ":")
 	return fmt.Sprintf("%s%s/%s/%s%s", folder(extractor), alg, hex[:2], hex, end)
 }
 
-// folder is where records of a version of the extractor are kept.
+// folder returns the folder with the records of a version of the extractor.
 func folder(extractor int) string { return strconv.Itoa(extractor) + "/" }

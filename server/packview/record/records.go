@@ -19,31 +19,31 @@ import (
 	"packhouse/server/storage"
 )
 
-// Options of records. Only Blobs is needed.
+// Options configures Records. Only Blobs is required.
 type Options struct {
 	Blobs   storage.Blobs
-	Derived storage.Derived  // where records are kept; nil: in memory
-	Log     *slog.Logger     // nil: nowhere
+	Derived storage.Derived  // stores records; nil: they are in memory
+	Log     *slog.Logger     // nil: no log
 	Now     func() time.Time // nil: time.Now
-	Limits  packs.Limits     // of an archive that is read; zero: 2 GiB, 20,000 files
-	Memory  int64            // bytes of records and documents kept in memory; 0: 4 MiB
+	Limits  packs.Limits     // of archives; zero: 2 GiB, 20,000 files
+	Memory  int64            // size of the cache in bytes; 0: 4 MiB
 	Timeout time.Duration    // for making one record; 0: 10 minutes
 	AtOnce  int              // archives read at once; 0: 2
-	Waiting int              // jobs that wait behind the answers; 0: 1000. Records that find no place are made when they are asked for
+	Waiting int              // waiting background jobs; 0: 1000. Records without a job are made when they are requested
 }
 
-// Records makes and keeps records. Its methods may be called at once from many goroutines.
+// Records makes and stores records. It is safe for concurrent use.
 type Records struct {
 	o      Options
 	memory *memory
 	flight singleflight.Group
 
-	slots   turns // to read an archive that is stored
-	heavy   turns // to have a heavy record in memory
-	reading turns // to have a large archive in memory that is being pushed
+	slots   turns // for reading stored archives
+	heavy   turns // for having heavy records in memory
+	reading turns // for having large archives in memory during a push
 	behind  background
 
-	ctx    context.Context //nolint:containedctx // ends with Close: what is made outlives who asked for it
+	ctx    context.Context //nolint:containedctx // ends with Close: making a record outlives the request
 	cancel context.CancelFunc
 	mu     sync.Mutex
 	closed bool
@@ -79,7 +79,7 @@ func New(o Options) *Records {
 	return r
 }
 
-// Close ends what is being made and waits for it. The store may be closed afterwards.
+// Close cancels running work and waits for it. The store may be closed afterwards.
 func (r *Records) Close() {
 	r.mu.Lock()
 	r.closed = true
@@ -90,7 +90,7 @@ func (r *Records) Close() {
 
 var errClosed = errors.New("records are closed")
 
-// enter begins work that Close waits for.
+// enter registers work that Close waits for. It returns false after Close.
 func (r *Records) enter() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,9 +101,9 @@ func (r *Records) enter() bool {
 	return true
 }
 
-// Get returns the record of an archive that a repository links to, and makes it if there is none. It returns storage.ErrBlobUnknown if the
-// repository has no such archive. An archive that cannot be read is no error: its record says why. The context has a Lease, which ends when
-// the record is no longer used.
+// Get returns the record of an archive that a repository links to, and makes it if necessary. It returns
+// storage.ErrBlobUnknown if the repository does not have the archive. For an archive that cannot be read, it returns a
+// record with Refused. The context must have a Lease, which the caller ends when it no longer uses the record.
 func (r *Records) Get(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Record, error) {
 	if _, err := r.o.Blobs.StatBlob(ctx, repo, archive, false); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (r *Records) Get(ctx context.Context, repo reference.Repository, archive di
 	if rec != nil || err != nil {
 		return rec, err
 	}
-	end, err = r.Heavy(ctx) // how much it holds is not known before
+	end, err = r.Heavy(ctx) // its size is not known yet
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (r *Records) Get(ctx context.Context, repo reference.Repository, archive di
 		ctx, cancel := context.WithTimeout(r.ctx, r.o.Timeout)
 		defer cancel()
 		if rec, _ := r.load(ctx, archive, storage.MaxDerived); rec != nil {
-			return rec, nil // it was made since it was looked for
+			return rec, nil // it was made in the meantime
 		}
 		return r.extract(ctx, repo, archive)
 	})
@@ -141,17 +141,17 @@ func (r *Records) Get(ctx context.Context, repo reference.Repository, archive di
 	}
 }
 
-// Keep makes the record of an archive that was read already, while it was pushed.
+// Keep stores the record of an archive that was read during its push.
 func (r *Records) Keep(ctx context.Context, archive digest.Digest, c *packs.Contents) *Record {
 	rec, kept := fromContents(archive, c)
 	r.keep(ctx, rec, kept)
 	return rec
 }
 
-// maxDocument is the largest document, in bytes.
+// maxDocument is the maximum size of a document in bytes.
 const maxDocument = 1 << 20
 
-// Document returns a file that is kept by itself, or nil if the pack has none. Of a long one the beginning is kept, at most 1 MiB.
+// Document returns a stored file, or nil if the pack does not have it. Of a long file, only the first bytes are stored.
 func (r *Records) Document(ctx context.Context, repo reference.Repository, rec *Record, document string) ([]byte, error) {
 	d, ok := rec.Document(document)
 	if !ok || d.Size > maxDocument {
@@ -169,7 +169,7 @@ func (r *Records) Document(ctx context.Context, repo reference.Repository, rec *
 		}
 	}
 	file, ok := rec.FileOf(d.SHA256)
-	if !ok { // it was cut
+	if !ok { // only its first bytes are stored
 		file, ok = rec.File(document)
 	}
 	if !ok {
@@ -187,13 +187,13 @@ func (r *Records) Document(ctx context.Context, repo reference.Repository, rec *
 	return content, nil
 }
 
-// remembered finds a record in memory.
+// remembered returns a record in memory, or nil.
 func (r *Records) remembered(archive digest.Digest) *Record {
 	rec, _ := r.memory.get(name(archive, ".json")).(*Record)
 	return rec
 }
 
-// find returns a record that is there, or nil. The turn that a heavy one needs is the lease's; without one, end ends it.
+// find returns an existing record, or nil. The caller calls end, as for Heavy.
 func (r *Records) find(ctx context.Context, archive digest.Digest) (rec *Record, end func(), err error) {
 	end = func() {}
 	if rec = r.remembered(archive); rec == nil {
@@ -206,7 +206,7 @@ func (r *Records) find(ctx context.Context, archive digest.Digest) (rec *Record,
 	return rec, end, err
 }
 
-// read reads a record that is kept, and returns nil if there is none that can be read.
+// read returns a stored record, or nil if there is none that can be read. The caller calls the returned function.
 func (r *Records) read(ctx context.Context, archive digest.Digest) (*Record, func()) {
 	rec, tooBig := r.load(ctx, archive, heavyFrom)
 	if !tooBig {
@@ -220,7 +220,7 @@ func (r *Records) read(ctx context.Context, archive digest.Digest) (*Record, fun
 	return rec, end
 }
 
-// load reads a record that has at most the given number of bytes. tooBig reports that there is a larger one.
+// load reads a stored record of at most most bytes. tooBig reports that the stored record is larger.
 func (r *Records) load(ctx context.Context, archive digest.Digest, most int64) (rec *Record, tooBig bool) {
 	if rec = r.remembered(archive); rec != nil || r.o.Derived == nil {
 		return rec, false
@@ -228,12 +228,12 @@ func (r *Records) load(ctx context.Context, archive digest.Digest, most int64) (
 	content, err := r.o.Derived.ReadDerived(ctx, name(archive, ".json"), most)
 	if err != nil {
 		if tooBig = isTooBig(err); !tooBig && !errors.Is(err, storage.ErrNotDerived) {
-			r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a derived record cannot be read, it is made again", slog.Any("error", err))
+			r.o.Log.LogAttrs(ctx, slog.LevelWarn, "read record of pack; making it again", slog.Any("error", err))
 		}
 		return nil, tooBig
 	}
 	if rec, err = parse(archive, content); err != nil {
-		r.o.Log.LogAttrs(ctx, slog.LevelDebug, "a derived record is made again", slog.Any("error", err))
+		r.o.Log.LogAttrs(ctx, slog.LevelDebug, "parse record of pack; making it again", slog.Any("error", err))
 		return nil, false
 	}
 	r.memory.put(name(archive, ".json"), rec, 2*rec.size)
@@ -254,7 +254,7 @@ func (r *Records) extract(ctx context.Context, repo reference.Repository, archiv
 	defer blob.Close() //nolint:errcheck // read only
 	content := blob.Content()
 	contents, refused := packs.ReadArchive(ctx, content, r.o.Limits, nil)
-	if _, err := io.Copy(io.Discard, content); err != nil { // the store tells at the end whether the bytes are the right ones
+	if _, err := io.Copy(io.Discard, content); err != nil { // the store verifies the content at its end
 		return nil, fmt.Errorf("read archive: %w", err)
 	}
 	if refused == nil {
@@ -269,18 +269,18 @@ func (r *Records) extract(ctx context.Context, repo reference.Repository, archiv
 	return rec, nil
 }
 
-// keep keeps a record and its documents, for good where that is possible.
+// keep stores a record and its documents, or keeps them in memory if the store cannot be written.
 func (r *Records) keep(ctx context.Context, rec *Record, kept map[string][]byte) {
 	var content bytes.Buffer
 	encoder := json.NewEncoder(&content)
-	encoder.SetEscapeHTML(false) // it takes six bytes for one
+	encoder.SetEscapeHTML(false) // an escape has six bytes
 	if err := encoder.Encode(rec); err != nil {
-		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a derived record cannot be written", slog.Any("error", err))
+		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "encode record of pack", slog.Any("error", err))
 		return
 	}
 	if content.Len() > storage.MaxDerived && rec.Refused == nil {
 		*rec = Record{Extractor: Extractor, Archive: rec.Archive, Refused: &packs.Problem{
-			Code: packs.CodeTooLarge, Severity: packs.Error, What: "what is known of its files takes more than 8 MiB", Remedy: "a pack holds charts and manifests",
+			Code: packs.CodeTooLarge, Severity: packs.Error, What: "the record of its files has more than 8 MiB", Remedy: "put only charts and manifests into a pack",
 		}}
 		r.keep(ctx, rec, nil)
 		return
@@ -288,7 +288,7 @@ func (r *Records) keep(ctx context.Context, rec *Record, kept map[string][]byte)
 	rec.size = int64(content.Len())
 	for document, text := range kept {
 		key := name(rec.Archive, documents[document])
-		if !r.write(ctx, key, text) { // else it is read when a page shows it
+		if !r.write(ctx, key, text) { // otherwise it is read on demand
 			r.memory.put(key, text, int64(len(text)))
 		}
 	}
@@ -296,14 +296,14 @@ func (r *Records) keep(ctx context.Context, rec *Record, kept map[string][]byte)
 	r.write(ctx, name(rec.Archive, ".json"), content.Bytes())
 }
 
-// write writes a record and reports whether it is kept.
+// write writes a derived object to the store, and reports whether it succeeded.
 func (r *Records) write(ctx context.Context, key string, content []byte) bool {
 	if r.o.Derived == nil {
 		return false
 	}
 	err := r.o.Derived.WriteDerived(ctx, key, content)
 	if err != nil && !unwritable(err) && ctx.Err() == nil {
-		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "a derived record cannot be written, it is kept in memory", slog.Any("error", err))
+		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "write record of pack; keeping it in memory", slog.Any("error", err))
 	}
 	return err == nil
 }

@@ -8,20 +8,20 @@ import (
 	"packhouse/server/reference"
 )
 
-// Summary is what listings show of a record. It has some kilobytes at most, whatever the archive holds.
+// Summary is the part of a record that listings show. It has at most a few kilobytes.
 type Summary struct {
 	Archive     digest.Digest
-	Reason      string // why the archive is no pack that can be installed; empty if it is one
-	HasMetadata bool   // pack.json can be read; the following are empty otherwise
+	Reason      string // why the archive is not a pack that can be installed; empty if it is one
+	HasMetadata bool   // pack.json is valid; otherwise the following are empty
 	Name        string
-	Title       string // of the archive, as pack.json makes it
+	Title       string // of the archive, computed from pack.json
 	DisplayName string
 	Layer       string
 	AddonType   string
 	Logo        string // sha256 of the logo; empty if there is none
 }
 
-// Summary returns what listings show of the record.
+// Summary returns the summary of a record.
 func (r *Record) Summary() *Summary {
 	s := &Summary{Archive: r.Archive, Reason: r.Reason()}
 	if m := r.Metadata; m != nil {
@@ -38,7 +38,8 @@ func (s *Summary) size() int64 {
 	return int64(len(s.Reason) + len(s.Name) + len(s.Title) + len(s.DisplayName) + len(s.Layer) + len(s.AddonType) + 256)
 }
 
-// Summary returns the summary of an archive's record, or nil if there is no record or the repository has no such archive. It does not make one.
+// Summary returns the summary of an archive's record. It returns nil if there is no record, which it does not make, or if
+// the repository does not have the archive.
 func (r *Records) Summary(ctx context.Context, repo reference.Repository, archive digest.Digest) *Summary {
 	if _, err := r.o.Blobs.StatBlob(ctx, repo, archive, false); err != nil {
 		return nil
@@ -50,7 +51,7 @@ func (r *Records) Summary(ctx context.Context, repo reference.Repository, archiv
 	rec := r.remembered(archive)
 	if rec == nil {
 		var end func()
-		rec, end = r.read(context.WithValue(ctx, leaseKey{}, nil), archive) // not kept: no lease is needed beyond the reading
+		rec, end = r.read(context.WithValue(ctx, leaseKey{}, nil), archive) // without the lease: the record is used only here
 		defer end()
 	}
 	if rec == nil {
