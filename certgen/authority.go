@@ -13,7 +13,7 @@ const caWithin = 30 * 24 * time.Hour
 // expired, expires within 30 days, or expires before leaf. Clients refuse leaf when its CA is expired,
 // and a new certificate of the same CA does not help.
 func CheckCA(ca, leaf *x509.Certificate, now time.Time) []Problem {
-	const remedy = "packhouse cert rotate --new-ca creates another CA; hand out its ca.crt to every client"
+	const remedy = "packhouse cert rotate --new-ca creates another CA; give its ca.crt to every client"
 	name := ca.Subject.CommonName
 	switch {
 	case now.After(ca.NotAfter):

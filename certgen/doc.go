@@ -1,11 +1,11 @@
-// Package certgen makes, reads and judges the certificates of a registry. It needs nothing but the standard library and touches no file:
+// Package certgen issues, parses and verifies the certificates of a registry. It uses only the standard library and touches no file:
 // PEM goes in, PEM comes out.
 //
 // # Making
 //
 // [NewCA] makes a private certificate authority, [NewLeaf] a server certificate signed by it, [NewSelfSigned] a single certificate that is
 // server certificate and trust anchor at once. Names come from [ParseNames], which puts every host name and address where it belongs:
-// clients have ignored the common name since Go 1.15, host names must stand in DNS SANs and addresses in IP SANs. The common name is for
+// clients have ignored the common name since Go 1.15, host names must be in DNS SANs and addresses in IP SANs. The common name is for
 // people, and left out where a host name is longer than the 64 characters that X.520 allows.
 //
 //	ca, err := certgen.NewCA(certgen.CAOptions{})
@@ -22,6 +22,6 @@
 //
 // # Reading and judging
 //
-// [ParseChain] and [ParsePair] read what somebody else made and say in one sentence what is wrong with it ([InputError]); [Verify] lists
+// [ParseChain] and [ParsePair] parse input from elsewhere and describe its first fault in one sentence ([InputError]); [Verify] lists
 // everything that a client would object to, each with a stable code and a remedy. No error, problem or description ever holds key material.
 package certgen

@@ -13,7 +13,7 @@ import (
 // renewWithin is how long before its end a certificate of long life is called close to it.
 const renewWithin = 30 * 24 * time.Hour
 
-// Info is what people want to know about a certificate. It holds nothing secret, and its JSON form is stable.
+// Info describes a certificate for display. It holds no secrets, and its JSON form is stable.
 type Info struct {
 	CommonName  string    `json:"commonName,omitempty"`
 	Subject     string    `json:"subject"` // as RFC 2253 writes it

@@ -19,7 +19,7 @@ import (
 // Lifetimes in days, where the options say nothing.
 const (
 	DefaultCADays         = 3650
-	DefaultLeafDays       = 397 // what browsers accept from public CAs, so renewing stays a habit
+	DefaultLeafDays       = 397 // as browsers accept from public CAs, so renewal stays routine
 	DefaultSelfSignedDays = 825 // the most that Apple's clients accept
 	maxDays               = 36500
 )
@@ -29,7 +29,7 @@ const Backdate = 5 * time.Minute
 
 // CAOptions describe a certificate authority. The zero value is a good one.
 type CAOptions struct {
-	CommonName string    // default "packhouse CA " and the start of its key's identifier, so that two CAs can be told apart; cut to 64 characters
+	CommonName string    // default "packhouse CA " and the start of its key's identifier, which distinguishes two CAs; cut to 64 characters
 	Subject    pkix.Name // further parts of the subject; its CommonName is ignored
 	KeyType    KeyType   // default ECDSAP256
 	Days       int       // default DefaultCADays
@@ -115,7 +115,7 @@ func NewLeaf(ca *Pair, o LeafOptions) (*Pair, error) {
 	return pair, nil
 }
 
-// NewSelfSigned makes a single certificate for a server that is also what its clients trust. It is no CA: whoever holds its key can
+// NewSelfSigned makes a single certificate for a server that is also what its clients trust. It is not a CA: its key can
 // impersonate this server and no other, and Firefox refuses a CA as a server's certificate.
 func NewSelfSigned(o LeafOptions) (*Pair, error) {
 	now := orNow(o.Now)
@@ -162,7 +162,7 @@ func leafTemplate(o LeafOptions, now time.Time, days int) (*x509.Certificate, cr
 	return t, key, nil
 }
 
-// template holds what every certificate has. Its last second is part of its life (RFC 5280, section 4.1.2.5), hence the second less:
+// template returns the fields of every certificate. NotAfter is inclusive (RFC 5280, section 4.1.2.5), hence one second less:
 // 825 days must not become 825 days and a second.
 func template(subject pkix.Name, pub crypto.PublicKey, from time.Time, days, defaultDays int, random io.Reader) (*x509.Certificate, error) {
 	if days == 0 {
@@ -180,7 +180,7 @@ func template(subject pkix.Name, pub crypto.PublicKey, from time.Time, days, def
 		return nil, err
 	}
 	from = from.UTC().Truncate(time.Second)
-	// What a name was parsed from would be written again next to its fields.
+	// Names repeats the parsed fields, which would be written twice.
 	subject.Names, subject.ExtraNames, subject.CommonName, subject.SerialNumber = nil, nil, "", ""
 	return &x509.Certificate{
 		SerialNumber:          serial,
@@ -207,7 +207,7 @@ func newSerial(random io.Reader) (*big.Int, error) {
 	return new(big.Int).SetBytes(b[:]), nil
 }
 
-// sign issues t and reads it back, so that what is returned is what clients will parse.
+// sign issues t and parses the result, so that callers get the certificate as clients parse it.
 func sign(t, parent *x509.Certificate, key, signer crypto.Signer) (*Pair, error) {
 	der, err := x509.CreateCertificate(rand.Reader, t, parent, key.Public(), signer)
 	if err != nil {

@@ -57,7 +57,7 @@ func publicEqual(a, b crypto.PublicKey) bool {
 	return ok && k.Equal(b)
 }
 
-// keyUsage is what a server's key does in a handshake: RSA also decrypts the premaster secret of old cipher suites.
+// keyUsage returns the key usage of a server certificate: RSA keys also decrypt the premaster secret of old cipher suites.
 func keyUsage(pub crypto.PublicKey) x509.KeyUsage {
 	if _, ok := pub.(*rsa.PublicKey); ok {
 		return x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment

@@ -14,14 +14,14 @@ import (
 // maxCommonName is the upper bound of a common name in characters (X.520, ub-common-name).
 const maxCommonName = 64
 
-// Names are what a certificate is good for. DNS names are lower case and in ASCII form (punycode, RFC 5890), without a closing dot;
+// Names are the host names and addresses of a certificate. DNS names are lower case and in ASCII form (punycode, RFC 5890), without a closing dot;
 // addresses carry no zone, and IPv4 is never wrapped in IPv6.
 type Names struct {
 	DNS []string     `json:"dns"`
 	IPs []netip.Addr `json:"ips"`
 }
 
-// NameError says why a name cannot stand in a certificate.
+// NameError reports why a name is not valid in a certificate.
 type NameError struct {
 	Name   string // as it was given
 	Reason string // one lower-case clause, with what to do about it
@@ -77,7 +77,7 @@ func (n Names) Without(m Names) Names {
 	return out
 }
 
-// NamesOf returns the subject alternative names of a certificate as they stand there, wildcards included.
+// NamesOf returns the subject alternative names of a certificate unchanged, wildcards included.
 func NamesOf(c *x509.Certificate) Names {
 	out := Names{DNS: slices.Clone(c.DNSNames)}
 	for _, ip := range c.IPAddresses {
@@ -88,7 +88,7 @@ func NamesOf(c *x509.Certificate) Names {
 	return out
 }
 
-// commonName is what people will see the certificate called: the first DNS name, else the first address, nothing where that is too long.
+// commonName returns the first DNS name, else the first address, or "" if that is too long.
 func (n Names) commonName() string {
 	switch {
 	case len(n.DNS) > 0 && len(n.DNS[0]) <= maxCommonName:
@@ -145,7 +145,7 @@ func unbracket(s string) string {
 func checkAddr(ip netip.Addr) string {
 	switch {
 	case ip.Zone() != "":
-		return "an address with a zone means something on one machine only and cannot stand in a certificate: leave it out"
+		return "an address with a zone is valid on one machine only and not in a certificate: leave it out"
 	case ip.Unmap().IsUnspecified():
 		return "means \"every address\" to a server, clients cannot connect to it: give the addresses themselves"
 	case ip.Unmap().IsMulticast() || ip.Unmap() == netip.AddrFrom4([4]byte{255, 255, 255, 255}):

@@ -13,7 +13,7 @@ import (
 // maxPEM is the most that is read as one PEM input. The bundle of all public CAs is a tenth of it.
 const maxPEM = 4 << 20
 
-// InputError says in one sentence what is wrong with a certificate or key that somebody gave. It never holds any of their content.
+// InputError describes the fault of a certificate or key file in one sentence. It never contains any of the content.
 type InputError struct {
 	Problem
 }
@@ -41,7 +41,7 @@ func ParseChain(data []byte) ([]*x509.Certificate, error) {
 		case b.Type == "CERTIFICATE":
 			c, err := x509.ParseCertificate(b.Bytes)
 			if err != nil {
-				return nil, inputError(CodeNotPEM, fmt.Sprintf("certificate %d cannot be read (%v)", len(chain)+1, err), "copy the file again, or ask whoever issued it")
+				return nil, inputError(CodeNotPEM, fmt.Sprintf("certificate %d cannot be read (%v)", len(chain)+1, err), "copy the file again, or ask its issuer")
 			}
 			if !slices.ContainsFunc(chain, c.Equal) {
 				chain = append(chain, c)
@@ -104,7 +104,7 @@ func parseKey(data []byte) (crypto.Signer, error) {
 			continue // "EC PARAMETERS", or the certificate kept beside its key
 		}
 		if found != nil {
-			return nil, inputError(CodeNotKey, "the key file holds more than one private key", "leave the one that belongs to the certificate")
+			return nil, inputError(CodeNotKey, "the key file holds more than one private key", "keep only the one that belongs to the certificate")
 		}
 		found = b
 	}

@@ -114,7 +114,7 @@ func (p Permitted) limit(t *x509.Certificate) {
 	}
 }
 
-// PermittedBy returns what a CA may sign, and whether it is limited at all.
+// PermittedBy returns the limits of a CA, and whether it has any.
 func PermittedBy(ca *x509.Certificate) (p Permitted, limited bool) {
 	p.DNS = slices.Clone(ca.PermittedDNSDomains)
 	for _, n := range ca.PermittedIPRanges {

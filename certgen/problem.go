@@ -19,12 +19,12 @@ const (
 	CodeUntrusted    = "cert-untrusted"         // the chain is whole, and ends where clients do not trust
 	CodeNoNames      = "cert-no-san"            // only a common name, which clients ignore
 	CodeName         = "cert-name-not-covered"  // a name that clients use is missing
-	CodeIPAsDNS      = "cert-ip-as-dns"         // an address stands among the DNS names, where clients do not look
+	CodeIPAsDNS      = "cert-ip-as-dns"         // an address is among the DNS names, where clients do not look for it
 	CodePurpose      = "cert-not-for-servers"   // the key usages exclude servers
 	CodeCAExpired    = "ca-expired"             // the private CA is expired
 	CodeCACloseEnd   = "ca-close-to-end"        // warning: the private CA expires within 30 days
 	CodeCAEndsFirst  = "ca-ends-first"          // warning: the private CA expires before the certificate
-	CodeRefused      = "cert-refused"           // clients refuse it for another reason, which is told
+	CodeRefused      = "cert-refused"           // clients refuse it for another reason, which the message names
 	CodeLongLife     = "cert-long-life"         // warning: over 825 days
 	CodeCAAsServer   = "cert-ca-as-server"      // warning: a CA serves as the server's certificate
 )

@@ -14,7 +14,7 @@ type subjectPart struct {
 	field func(*pkix.Name) *[]string
 }
 
-// subjectParts stand in the order in which they are written.
+// subjectParts are in output order.
 var subjectParts = [...]subjectPart{
 	{"C", 2, func(n *pkix.Name) *[]string { return &n.Country }},
 	{"ST", 128, func(n *pkix.Name) *[]string { return &n.Province }},
@@ -45,7 +45,7 @@ func ParseSubject(s string) (pkix.Name, error) {
 	return name, nil
 }
 
-// FormatSubject writes a name so that ParseSubject reads it back. What ParseSubject does not know, the common name foremost, is left out.
+// FormatSubject writes a name so that ParseSubject reads it back. It leaves out fields that ParseSubject does not know, such as the common name.
 func FormatSubject(n pkix.Name) string {
 	escape := strings.NewReplacer(`\`, `\\`, `,`, `\,`)
 	var parts []string

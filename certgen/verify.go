@@ -12,11 +12,11 @@ import (
 )
 
 // Verify returns everything that makes clients refuse a served chain, the most severe first, or nil.
-// It assumes that clients trust roots and nothing else; nil roots stand for those of the system. key
+// It assumes that clients trust roots and nothing else; nil roots means the roots of the system. key
 // is the server's public key, or nil if unknown. Verify checks each of names as a client does that
 // connects to it.
 //
-// Further certificates may follow the chain, as in a rollover that hands out the old and the new CA.
+// Further certificates may follow the chain, as in a rollover from an old to a new CA.
 func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certificate, names Names, now time.Time) []Problem {
 	if len(chain) == 0 {
 		return []Problem{{Code: CodeMissing, What: "there is no certificate", Remedy: "make one, or give its file"}}
@@ -48,7 +48,7 @@ func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certi
 	return Sort(problems)
 }
 
-// Anchors returns the self-signed certificates of a chain: what its clients are to trust. None where the chain ends below a root that is
+// Anchors returns the self-signed certificates of a chain, which its clients must trust. None where the chain ends below a root that is
 // not part of it, as those of public authorities do.
 func Anchors(chain []*x509.Certificate) []*x509.Certificate {
 	var out []*x509.Certificate
@@ -252,7 +252,7 @@ func refused(path []*x509.Certificate, err error) Problem {
 			}
 		}
 	}
-	return Problem{Code: CodeRefused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "have it made anew, without what they object to"}
+	return Problem{Code: CodeRefused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "issue a new certificate without the fault"}
 }
 
 // untrusted returns the problem of a chain that ends at an untrusted root, or below a root that is
@@ -261,7 +261,7 @@ func untrusted(top *x509.Certificate) Problem {
 	if selfSigned(top) {
 		return Problem{
 			Code: CodeUntrusted, What: fmt.Sprintf("clients do not trust %q, where the chain ends", top.Subject.CommonName),
-			Remedy: "hand out that certificate as the CA to trust",
+			Remedy: "give that certificate to clients as the CA to trust",
 		}
 	}
 	return Problem{

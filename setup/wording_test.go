@@ -30,7 +30,7 @@ func TestNameRefusedInOneSentence(t *testing.T) {
 		"https://a.example/":    `"https://a.example/" is a URL; give the host name alone`,
 		"*.example.com":         `"*.example.com": wildcards are refused; give the name that clients use`,
 		"a.example:5000":        `"a.example:5000" is neither an address nor a name; give it without a port`,
-		"fe80::1%eth0":          `"fe80::1%eth0": an address with a zone means something on one machine only and cannot stand in a certificate; leave it out`,
+		"fe80::1%eth0":          `"fe80::1%eth0": an address with a zone is valid on one machine only and not in a certificate; leave it out`,
 		"10.0.0.300":            `"10.0.0.300" looks like an IP address but is none` + general,
 		"bücher_x.example":      `"bücher_x.example" holds an underscore, which host names and image references do not allow` + general,
 		"a\u202eb.example":      `"a\u202eb.example" holds the invisible character U+202E` + general,

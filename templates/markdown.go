@@ -2,7 +2,7 @@ package templates
 
 import "strings"
 
-// cell writes a string into a table of Markdown, in which it is one cell and stays as it is.
+// cell escapes a string for one cell of a Markdown table.
 func cell(s string) string {
 	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "`", "\\`", "*", `\*`, "<", `\<`, "[", `\[`).Replace(s)
 }

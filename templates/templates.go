@@ -1,7 +1,6 @@
 // Package templates holds every text that setup generates: myconfig.yml, the handoff card and the systemd unit.
 //
-// The texts lie beside this file as they come out, with the values in {{ }}. Values are quoted where they are put in, so no value can
-// change the structure of a document.
+// The templates are the .tmpl files beside this file. They quote their values, so no value can change the structure of a document.
 package templates
 
 import (
@@ -23,7 +22,7 @@ var texts = template.Must(template.New("").Funcs(template.FuncMap{
 	"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath, "shell": printable.Shell, "cell": cell,
 }).ParseFS(files, "*.tmpl"))
 
-// Config is what myconfig.yml is made of.
+// Config holds the values of myconfig.yml.
 type Config struct {
 	LogLevel       string
 	StoragePath    string // empty: in a bucket or in memory
@@ -55,7 +54,7 @@ type ACME struct {
 // Render makes myconfig.yml.
 func (c Config) Render() ([]byte, error) { return render("myconfig.yml.tmpl", c) }
 
-// Handoff is what the handoff card for people and for Palette is made of.
+// Handoff holds the values of the handoff card, for people and for Palette.
 type Handoff struct {
 	URL         string // "https://registry.example.com:5000"
 	Registry    string // host[:port] of it
@@ -63,9 +62,9 @@ type Handoff struct {
 	Users       []HandoffUser
 	Passwords   string // path of initial-passwords
 	TLS         bool
-	CAFile      string // the certificate to hand out; empty: clients trust it already
+	CAFile      string // the certificate for clients to trust; empty: they already do
 	CAPEM       string
-	Fingerprint string // SHA-256 of the certificate to hand out
+	Fingerprint string // SHA-256 of that certificate
 	Names       []string
 	Until       string // end of the server's certificate, YYYY-MM-DD
 	Config      string // path of myconfig.yml

@@ -11,7 +11,7 @@ import (
 )
 
 // Make opens the directory with a name below d, and makes each part of it that does not exist. It returns an [*Error] if a part is a
-// symbolic link or another file, whoever made it.
+// symbolic link or another kind of file, regardless of its owner.
 func (d *Dir) Make(name string, mode fs.FileMode) (*Dir, error) {
 	return d.walk(name, func(at *Dir, part string) error {
 		if err := at.Mkdir(part, mode); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -52,7 +52,7 @@ func openEach(dir int, name string, flags int, mode uint32) (fd int, err error) 
 }
 
 // OpenDir opens the directory at path. Links are followed as long as only root and the acting user can have made them. It returns an
-// [*Error] if a user whom the policy does not allow can replace a part of path.
+// [*Error] if a user that the policy does not allow can replace a part of path.
 func (p Policy) OpenDir(path string) (*Dir, error) {
 	at, err := p.resolve(path, asParent)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p Policy) OpenToOwn(path string) (*os.File, error) {
 	return dir.reopen()
 }
 
-// Resolve returns path with all symbolic links in it resolved. The path need not exist. It returns an [*Error] if a user whom the policy
+// Resolve returns path with all symbolic links in it resolved. The path need not exist. It returns an [*Error] if a user that the policy
 // does not allow can replace a part of it.
 func (p Policy) Resolve(path string) (string, error) {
 	at, err := p.resolve(path, asTaken)
@@ -95,8 +95,8 @@ func (p Policy) Resolve(path string) (string, error) {
 	return at.path(), nil
 }
 
-// OpenRoot opens the directory at path, whoever can write it or the directories above it, and follows links up to it. Nothing below it is
-// reached through a link.
+// OpenRoot opens the directory at path without checking who can write it or the directories above it, and follows links in path. The
+// methods of the directory follow no links below it.
 func OpenRoot(path string) (*Dir, error) {
 	fd, err := unix.Open(path, searchOnly|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

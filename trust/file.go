@@ -58,8 +58,8 @@ func (p Policy) ReadShared(path string, limit int64) ([]byte, error) {
 	return ReadAtMost(f, limit)
 }
 
-// ReadConfigured returns the content of a file that a configuration names, whoever owns it. It follows links, as mounted files have them,
-// and never waits for the other end of a named pipe. It returns an [*Error] if path is not a regular file or leads through a link that
+// ReadConfigured returns the content of a file that a configuration names. The file may belong to any user. ReadConfigured follows links,
+// which mounted files often are, and never waits for the other end of a named pipe. It returns an [*Error] if path is not a regular file or leads through a link that
 // [CheckLinks] refuses, and an error if the file is larger than limit bytes.
 func ReadConfigured(path string, limit int64) ([]byte, error) {
 	if err := CheckLinks(path); err != nil {

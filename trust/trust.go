@@ -1,7 +1,7 @@
 // Package trust decides whether a path can be changed by a user who must not change it, and opens files below directories of such users
-// without following what they plant there.
+// without following links that they plant there.
 //
-// The rules are those of sshd's StrictModes: a path is safe if nobody but root, the acting user and the users a [Policy] allows can write
+// The rules are those of sshd's StrictModes: a path is safe if only root, the acting user and the users that a [Policy] allows can write
 // it or any directory above it. Symbolic links are resolved component by component, and the directories of their targets count too.
 //
 // On systems without Unix owners every path is safe.
@@ -15,7 +15,7 @@ import (
 
 // Policy names the users who may write a path. The zero value allows root alone; see [Self].
 type Policy struct {
-	// UID is the user in whose name the program acts. Its primary group may write too if it has no other member.
+	// UID is the acting user. Its primary group may write too if it has no other member.
 	UID int
 	// Users are further accepted owners: the user of the server, for the files that the server reads. Symbolic links in directories that
 	// they can write are refused.
@@ -23,7 +23,7 @@ type Policy struct {
 	// Groups may write. Symbolic links in directories that they can write are refused.
 	Groups []int
 	// AnyOwner accepts files and directories of any owner, and reports only write permissions of groups and others. It is for bind mounts.
-	// Symbolic links of other users in sticky directories that all users can write are refused all the same.
+	// Symbolic links of other users in sticky directories that all users can write are still refused.
 	AnyOwner bool
 
 	anyMode bool // write permissions are not checked
@@ -33,11 +33,11 @@ type Policy struct {
 type Error struct {
 	Path   string      // the file, or the directory above it, that is unsafe
 	Owner  string      // "mallory (uid 1000)"
-	Mode   fs.FileMode // as [fs.FileInfo] has it
+	Mode   fs.FileMode // as in [fs.FileInfo]
 	Reason string      // "it belongs to another user"
 	Fix    string      // a command, or an imperative sentence
 
-	Foreign bool // a user whom the policy does not allow owns Path, whatever its mode is
+	Foreign bool // a user that the policy does not allow owns Path, regardless of its mode
 	Planted bool // Path is a symbolic link that another user made in a directory that all users can write, such as /tmp
 }
 
@@ -66,9 +66,9 @@ func permissions(mode fs.FileMode) uint32 {
 	return bits
 }
 
-// Check returns an [*Error] if a user whom the policy does not allow can write path or a directory above it, up to the root. Sticky
-// directories that all users can write, such as /tmp, are accepted above path, but not as path. What does not exist, and what the acting
-// user must not see, is not reported.
+// Check returns an [*Error] if a user that the policy does not allow can write path or a directory above it, up to the root. Sticky
+// directories that all users can write, such as /tmp, are accepted above path, but not as path. Paths that do not exist, or that the acting
+// user cannot see, are not reported.
 func (p Policy) Check(path string) error {
 	at, err := p.resolve(path, asTarget)
 	if err != nil {
