@@ -32,7 +32,7 @@ type (
 	}
 )
 
-// startApply makes the plan true; where there is nothing to change it goes on to the checks.
+// startApply applies the plan. If there is nothing to change, it runs the checks.
 func (m *model) startApply() tea.Cmd {
 	if !m.plan.Pending() {
 		m.outcome.Plan = m.plan
@@ -45,9 +45,9 @@ func (m *model) startApply() tea.Cmd {
 		msg := appliedMsg{applied: applied, err: err}
 		if err == nil && m.options.Reread != nil {
 			ctx = context.WithoutCancel(ctx)
-			msg.installed, _ = m.options.Reread(ctx) // the checks tell what is wrong with it
+			msg.installed, _ = m.options.Reread(ctx) // the checks report what is wrong with it
 			if gone := back && msg.installed != nil && msg.installed.ConfigData == nil; gone && running != nil {
-				_ = running.Shutdown(ctx) // its files are gone; how it ended stands in its log
+				_ = running.Shutdown(ctx) // its files are gone; the log says how it ended
 			}
 		}
 		return msg
@@ -75,7 +75,7 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied = Applied, m.plan, msg.applied
 	m.settle()
 	m.kept = nil
-	if msg.installed != nil { // what is asked next starts from there, and so does the preview
+	if msg.installed != nil { // the next questions and the preview start from it
 		m.installed = msg.installed
 		m.answers.Rebase(msg.installed)
 	}
@@ -91,7 +91,7 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 	return m.startChecks()
 }
 
-// wentBack goes on after files were put back, or right: what is there again is proven, and where nothing was there before, nothing is left to prove.
+// wentBack continues after a rollback or a repair: it checks the restored installation, if there is one.
 func (m *model) wentBack(in *setup.Installed) tea.Cmd {
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report = Asked, nil, nil, check.Report{}
 	if m.review.back {

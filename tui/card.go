@@ -24,7 +24,7 @@ type card struct {
 	warned bool
 }
 
-// cardOf collects what the card says. It looks names up, and so takes as long as that does.
+// cardOf collects the content of the card. It resolves names, which may take seconds.
 func cardOf(ctx context.Context, o Options, machine *setup.Machine, plan *setup.Plan) setup.Card {
 	if o.Card != nil {
 		return o.Card(ctx, plan)
@@ -100,7 +100,7 @@ func (m *model) cardKey(name string) tea.Cmd {
 	return nil
 }
 
-// unseen holds up, once, somebody who leaves without having looked at the passwords.
+// unseen asks once for confirmation before leaving if the generated passwords were not viewed.
 func (m *model) unseen() bool {
 	if len(m.generated()) == 0 || m.card.looked || m.card.warned {
 		return false
@@ -163,7 +163,7 @@ func (m *model) cardLines(width int) []string {
 		}
 		const labelWidth = 12
 		value = clean(value)
-		if ansi.StringWidth(value) > width-labelWidth { // what is copied should stand on a line of its own
+		if ansi.StringWidth(value) > width-labelWidth { // text to copy gets a line of its own
 			lines = append(lines, t.Muted.Render(label))
 			lines = append(lines, layout.Wrap(value, width)...)
 			return
@@ -194,7 +194,7 @@ func (m *model) cardLines(width int) []string {
 		row("to trust", c.TrustPrint)
 		row("server", c.Fingerprint)
 	}
-	if m.outcome.Plan != nil { // what was done by hand, for whoever does it again
+	if m.outcome.Plan != nil { // the command that repeats the change
 		lines = append(lines, "", t.Title.Render(layout.Cut("the same without questions, passwords apart", width)))
 		lines = append(lines, shellLines(clean(m.outcome.Plan.Resolved.CommandLine()), width)...)
 	}
@@ -267,7 +267,7 @@ func shellLines(line string, width int) []string {
 	return append(out, current)
 }
 
-// flagsWithValues joins each flag with what follows it, where that is no flag and both fit into a line: "--san localhost" is read as one.
+// flagsWithValues joins each flag with its value if both fit on a line, so that "--san localhost" is not split.
 func flagsWithValues(words []string, width int) []string {
 	var out []string
 	for i := 0; i < len(words); i++ {

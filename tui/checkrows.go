@@ -53,8 +53,8 @@ func (m *model) checkLines(row checkRow, width int) []string {
 	return append(lines, m.adviceLines(result.Advice, titleWidth+4, width)...)
 }
 
-// adviceLines draw what is worth doing though nothing is wrong. Its first line is a sentence; what follows is to be copied, so that it keeps
-// its line ends and begins further left where there is little room.
+// adviceLines draw advice of a check that passed. Its first line is a sentence; the other lines are for copying, so they keep their line
+// ends and start further left in a narrow window.
 func (m *model) adviceLines(advice string, indent, width int) []string {
 	if advice == "" {
 		return nil

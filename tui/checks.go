@@ -19,7 +19,7 @@ type checks struct {
 	startErr error // why the server did not start
 	report   *check.Report
 	top      int
-	held     bool // somebody scrolled: the view does not follow any more
+	held     bool // the user scrolled: the view no longer follows
 }
 
 type checkRow struct {
@@ -91,7 +91,7 @@ func (m *model) prove() tea.Cmd {
 	return tea.Batch(cmd, m.turn())
 }
 
-// watchServer tells when the server ends by itself.
+// watchServer reports when the server ends by itself.
 func (m *model) watchServer() tea.Cmd {
 	running, done := m.running, m.ctx.Done()
 	return m.watch(func() tea.Msg {
@@ -128,10 +128,10 @@ func (c *checks) event(event check.Event) {
 
 func (m *model) proved(msg provedMsg) {
 	if m.job != nil && m.job.ctx.Err() != nil {
-		return // it was stopped: what it says is not a proof
+		return // it was stopped, so its result proves nothing
 	}
 	m.log.refresh(m.options.Log)
-	m.countLog() // the job still runs: what was logged until now is the checks'
+	m.countLog() // the job is still running: log lines so far come from the checks
 	m.checks.report = &msg.report
 	m.checks.rows = m.checks.rows[:0]
 	for _, result := range msg.report.Results {
@@ -203,7 +203,7 @@ func (m *model) checksKeys() []key.Binding {
 	return append(keys, m.wayBack(), bind("ctrl+c", "leave"))
 }
 
-// wayBack is what esc does after the checks.
+// wayBack handles Esc after the checks.
 func (m *model) wayBack() key.Binding {
 	if len(m.forms) == 0 && m.manager.on {
 		return bind("esc", "back")
@@ -240,8 +240,8 @@ func (m *model) allChecks(width int) (lines []string, focus int) {
 	return lines, focus
 }
 
-// worstChecks draws the checks for a window that cannot hold all of them: what failed, needs
-// attention or is not proven stays visible above what passed.
+// worstChecks draws the checks for a window that cannot hold all of them: it keeps
+// failed, warning and unproven checks visible, above those that passed.
 func (m *model) worstChecks(width int) (lines []string, focus int) {
 	lines = m.startLines(width)
 	if m.checks.report != nil {
@@ -267,7 +267,7 @@ func (m *model) worstChecks(width int) (lines []string, focus int) {
 			passed++
 		}
 	}
-	if m.checks.report == nil { // what passed is listed at the end only: until then it would push the rest out
+	if m.checks.report == nil { // passed checks are listed at the end only, to leave room for the others
 		for _, count := range []struct {
 			n     int
 			sign  string

@@ -12,10 +12,10 @@ import (
 	"packhouse/tui/field"
 )
 
-// completeWithin is how long somebody who types waits for a directory at most. One on a file server that is away never answers.
+// completeWithin bounds the wait for a directory listing. A file server that is down may never answer.
 const completeWithin = time.Second
 
-// completer lists what a path could go on to be, beside the screen: ctrl+c works whatever a disk does.
+// completer lists completions of a path in the background, so that ctrl+c works even if a disk does not answer.
 type completer struct {
 	busy   atomic.Bool                // a directory is being read that has not answered
 	list   func(path string) []string // nil: completePath
@@ -48,7 +48,7 @@ func (c *completer) complete(path string) []string {
 	}
 }
 
-// completePath lists what a path could go on to be.
+// completePath lists completions of a path.
 func completePath(path string) []string {
 	if below, ok := strings.CutPrefix(path, "~/"); ok { // offered as it is typed
 		home, err := os.UserHomeDir()

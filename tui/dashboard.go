@@ -15,14 +15,14 @@ import (
 	"packhouse/tui/theme"
 )
 
-// dashboard is what a server that runs here does, in figures. They are counted from its log, which has a line for each request.
+// dashboard holds figures about a server that runs in this process. They are counted from its log, which has a line for each request.
 type dashboard struct {
 	seen     int         // lines of the log that were counted
 	lately   []time.Time // of the requests of the last minute
 	total    int
 	refused  int    // answered with 4xx
 	failed   int    // answered with 5xx
-	lastPush string // what, by whom and when
+	lastPush string // content, user and time
 	state    *setup.State
 	beating  bool // a beat is on its way
 }
@@ -36,7 +36,7 @@ type (
 // probe begins the names of the users and repositories that the checks use.
 const probe = "packhouse-probe"
 
-// lookEvery is how many seconds go by between two looks at storage and certificate.
+// lookEvery is the number of seconds between two looks at storage and certificate.
 const lookEvery = 10
 
 // pushed is the address of a manifest that is put.
@@ -71,13 +71,12 @@ func (d *dashboard) count(lines []string, written int) {
 	}
 }
 
-// ours tells that a request was made by the checks, which come in as somebody of that name.
+// ours reports whether the checks made a request. They use a user name of their own.
 func ours(line logview.Line) bool {
 	return strings.HasPrefix(line.Value("user"), probe+"-") || strings.HasPrefix(line.Value("path"), "/v2/"+probe+"/")
 }
 
-// countLog takes the new lines of the log into the figures. What is asked for while the checks run is theirs: a refused login that they tried is
-// nobody's mistake.
+// countLog adds the new lines of the log to the figures. It skips requests while the checks run: their failed logins are intended.
 func (m *model) countLog() {
 	if m.phase == checking && m.job != nil {
 		m.dashboard.seen = m.log.written
@@ -106,7 +105,7 @@ func (m *model) openLog() tea.Cmd {
 	return tea.Batch(m.lookAtState(), m.after(time.Second, beatMsg{}))
 }
 
-// beat lets the rate go down when nothing is asked for, and now and then looks at what the log does not tell.
+// beat lowers the rate while there are no requests, and periodically updates the figures that are not in the log.
 func (m *model) beat() tea.Cmd {
 	if m.phase != serving {
 		m.dashboard.beating = false

@@ -1,22 +1,22 @@
-// Package tui is the terminal: the wizard that asks, shows what it is going to do, does it, proves it, and hands over what one needs.
+// Package tui is the terminal interface: a wizard that asks questions, shows the changes, applies them, checks the result, and shows the
+// handoff card.
 //
 //	outcome, err := tui.Run(ctx, tui.Options{In: os.Stdin, Out: os.Stderr, Machine: machine, …})
 //	os.Exit(outcome.ExitCode())
 //
-// It knows how questions look and nothing of what they mean: steps, questions, plan and checks are those of package setup, and whatever is
-// done is done by functions in [Options]. It is the only package tree that imports the terminal library.
+// The package knows how to present questions, not their meaning: steps, questions, plan and checks come from package setup, and functions in
+// [Options] do the work. It is the only package tree that imports the terminal library.
 //
-// # What holds at every moment
+// # Invariants
 //
-// A frame is never taller or wider than the window. Nothing is written before the review was confirmed, and enter alone never confirms what
-// replaces a file. No secret is drawn, but a generated password when somebody asks for it on the card. Every wait can be cancelled, and a
-// spinner turns after a fifth of a second. However it ends, by ctrl+c, SIGTERM, SIGHUP or a mistake of its own, the terminal is given back as
-// it was. Colour is never alone in telling something. Mouse and focus reports are never switched on: a process that is killed could not
-// switch them off again.
+// A frame is never taller or wider than the window. Nothing is written before the review is confirmed, and Enter alone never confirms a change
+// that replaces a file. No secret is drawn, except a generated password on request. Every wait can be cancelled, and a spinner appears after
+// a fifth of a second. The terminal is restored after ctrl+c, SIGTERM, SIGHUP and panics. Color is never the only sign of a state. Mouse and
+// focus reports are never enabled, because a process that is killed could not disable them.
 //
-// # How it is built
+// # Design
 //
-// A model has a phase (asking, reviewing, applying, checking, the card, the log). Keys go to the phase; work that takes time runs as a job
-// beside it, one at a time, and talks through messages. Package field has the models that questions are answered in, layout the arithmetic of
-// frames, theme the looks, logview the log, and noquery keeps the library from asking the terminal for its colours.
+// A model has a phase (asking, reviewing, applying, checking, the card, the log). Keys go to the phase; slow work runs as a background job,
+// one at a time, and sends messages. Package field has the input fields, layout computes frames, theme has the styles, logview the log, and
+// noquery keeps the library from querying the terminal for its colors.
 package tui

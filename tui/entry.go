@@ -16,7 +16,7 @@ type entry struct {
 	m        *model
 	question *setup.Question
 	field    field.Field
-	known    string // the answer as the field has it
+	known    string // the answer as the field shows it
 	typed    string // into a field whose text is hidden
 	problem  string // why what the field holds cannot be an answer
 	findings []setup.Finding
@@ -76,7 +76,7 @@ func (e *entry) sync() {
 	case *field.Many:
 		f.SetRows(rowsOf(e.m.answers.SANs))
 	case *field.Users:
-		if !slices.Equal(f.Users(), e.m.answers.Users) { // also where only the passwords are another matter by now
+		if !slices.Equal(f.Users(), e.m.answers.Users) { // passwords alone may have changed
 			f.SetUsers(e.m.answers.Users)
 		}
 	case *field.Text:
@@ -92,7 +92,7 @@ func (e *entry) sync() {
 	e.validate()
 }
 
-// apply takes the answer out of the field; it tells whether it changed.
+// apply copies the answer from the field and reports whether it changed.
 func (e *entry) apply() bool {
 	var err error
 	answers := &e.m.answers
@@ -141,7 +141,7 @@ func (e *entry) apply() bool {
 	return true
 }
 
-// validate judges the answer.
+// validate validates the answer.
 func (e *entry) validate() {
 	e.findings = nil
 	if e.question.Validate != nil {
@@ -149,12 +149,12 @@ func (e *entry) validate() {
 	}
 }
 
-// refused tells that the answer cannot stay as it is.
+// refused reports whether the answer is refused.
 func (e *entry) refused() bool {
 	return e.problem != "" || e.field.Problem() != "" || setup.AnyRefused(e.findings) || setup.AnyRefused(e.tried)
 }
 
-// checkName judges one name before it joins the list.
+// checkName validates one name before it is added to the list.
 func (e *entry) checkName(name string) error {
 	answers := e.m.resolved().Answers
 	answers.SANs = append(answers.SANs, setup.SAN{Name: name, Ticked: true, Origin: setup.SANTyped})
@@ -203,7 +203,7 @@ func (e *entry) shown() []setup.Finding {
 	return out
 }
 
-// wholePath is what a path that begins with ~ or is relative means; empty where it was typed as it is.
+// wholePath returns the absolute form of a path that is relative or begins with ~, or "" if it is absolute already.
 func (e *entry) wholePath() string {
 	line, ok := e.field.(*field.Text)
 	if !ok || e.question.Kind != setup.Path || e.problem != "" || line.Value() == "" || strings.HasPrefix(line.Value(), "/") || e.known == line.Value() {
@@ -225,7 +225,7 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	view.Focus, view.Until = len(view.Lines)+part.Focus, len(view.Lines)+part.Until
 	view.Lines = append(view.Lines, part.Lines...)
 	if e.field.Modal() {
-		return view // what is wrong with the list can wait until the form is closed
+		return view // faults of the list are shown when the form is closed
 	}
 	shown := e.shown()
 	if _, line := e.field.(*field.Text); !line && len(shown) > 0 {

@@ -19,7 +19,7 @@ type form struct {
 	entries  []*entry
 	at       int  // among those that are asked now
 	advanced bool // the questions that nearly everybody leaves alone are shown too
-	probed   bool // the answers were tried as they stand
+	probed   bool // the current answers were probed
 	accepted bool // the warnings that trying brought were shown
 	top      int  // first line in sight
 }
@@ -43,7 +43,7 @@ func (f *form) asked() []*entry {
 	return out
 }
 
-// hasMore tells that there are questions which are not shown unless wanted.
+// hasMore reports whether the step has advanced questions, which are hidden by default.
 func (f *form) hasMore() bool {
 	for _, e := range f.entries {
 		if e.question.Advanced && e.asked() {
@@ -71,7 +71,7 @@ func (f *form) last() int {
 	return max(last, 0)
 }
 
-// enter shows the form, with what the answers are by now.
+// enter shows the form with the current answers.
 func (f *form) enter() {
 	for _, e := range f.entries {
 		e.sync()
@@ -109,7 +109,7 @@ func (f *form) takesQuestionMark() bool {
 	return !line || e.question.Kind == setup.Path
 }
 
-// key takes a key in and tells whether the step is to be left, forwards or backwards.
+// key handles a key and reports whether to leave the step, and in which direction.
 func (f *form) key(msg tea.KeyMsg, name string) (leave int) {
 	e := f.current()
 	if e != nil && e.field.Update(msg) {
@@ -170,7 +170,7 @@ func (f *form) changed(e *entry) {
 	f.m.refreshPreview()
 }
 
-// refuse shows everything that is in the way and opens the first question that has it. It tells whether there was any.
+// refuse shows all refusals and opens the first question that has one. It reports whether there are any.
 func (f *form) refuse() bool {
 	first := -1
 	for i, e := range f.asked() {
@@ -187,7 +187,7 @@ func (f *form) refuse() bool {
 	return first >= 0
 }
 
-// stuck tells that an answer which somebody looked at cannot stay as it is.
+// stuck reports whether an answer that the user visited is refused.
 func (f *form) stuck() bool {
 	for _, e := range f.asked() {
 		if e.touched && e.refused() {
@@ -250,7 +250,7 @@ type probedMsg struct {
 	findings map[*entry][]setup.Finding
 }
 
-// entryAbout is the question that a finding belongs to: the one that it names, if that is asked, else the one that brought it.
+// entryAbout returns the entry of the question that a finding names if that question is shown, else the entry that caused it.
 func entryAbout(asked []*entry, finding setup.Finding, from *entry) *entry {
 	for _, e := range asked {
 		if e.question.ID == finding.Question {

@@ -12,7 +12,7 @@ import (
 	"packhouse/tui/theme"
 )
 
-// Windows smaller than this show one sentence; below the second pair nothing stands beside the question; from the third on the preview does.
+// Sizes of windows. Smaller than the first pair, one sentence is shown; smaller than the second, the question alone; from the third on, the preview too.
 const (
 	leastWidth, leastHeight   = 40, 12
 	normalWidth, normalHeight = 72, 16
@@ -44,11 +44,10 @@ func (m *model) header(width int) string {
 	return layout.Ends(left, m.theme.Title.Render(layout.Cut(host, max(width-len(m.options.Title)-4, 0)))+" ", width)
 }
 
-// mostNotice is how many lines something that wants saying may take from what the screen is about.
+// mostNotice bounds the lines of a notice.
 const mostNotice = 4
 
-// foot is the line of help; something that wants saying stands in its place, in as many lines as it takes, and a spinner while something takes
-// long.
+// foot draws the line of help, or in its place a notice, which may have several lines, or a spinner during slow work.
 func (m *model) foot(width int) []string {
 	switch {
 	case m.job != nil && m.job.slow && m.phase != checking:
@@ -80,7 +79,7 @@ func (m *model) keyLine(width int) string {
 	}
 	line.Width = max(width-2, 1)
 	keys = m.keys(false)
-	if width < normalWidth { // the key that explains the others must not be the one that does not fit
+	if width < normalWidth { // keep the key for help visible
 		slices.SortStableFunc(keys, func(a, b key.Binding) int { return rank(a) - rank(b) })
 	}
 	return layout.Cut(" "+line.ShortHelpView(keys), width)
@@ -100,7 +99,7 @@ func (m *model) panes(width, height int) []string {
 	if m.phase == managing || m.phase == choosing || m.phase == repairing || m.review.mend && m.phase == reviewing {
 		return m.mainBox(width, height)
 	}
-	if m.phase == handing || m.phase == serving { // wide lines are to be copied whole: nothing stands beside them
+	if m.phase == handing || m.phase == serving { // lines to copy use the full width
 		return m.bare(width, height)
 	}
 	if width < wideWidth && (m.phase == checking || m.phase == applying) { // what was seen and how long it took need the whole line
@@ -113,7 +112,7 @@ func (m *model) panes(width, height int) []string {
 	return layout.Beside(steps, m.mainBox(mainWidth, height), m.previewBox(rest-mainWidth-1, height))
 }
 
-// mainBox draws what the screen is about, in a box.
+// mainBox draws the main content in a box.
 func (m *model) mainBox(width, height int) []string {
 	innerWidth, innerHeight := layout.Inner(width, height)
 	lines, below := m.body(innerWidth, innerHeight)
@@ -121,7 +120,7 @@ func (m *model) mainBox(width, height int) []string {
 	return box.Render(lines, width, height)
 }
 
-// bare draws what the screen is about without anything beside it.
+// bare draws the main content alone.
 func (m *model) bare(width, height int) []string {
 	head := m.theme.Accent.Render(layout.Cut(m.title(), width-2))
 	if m.phase == asking {
@@ -140,7 +139,7 @@ func (m *model) bare(width, height int) []string {
 	return out
 }
 
-// title is the heading of what the screen is about.
+// title returns the heading of the main content.
 func (m *model) title() string {
 	if m.helpOpen {
 		if m.phase != asking {
@@ -179,7 +178,7 @@ func (m *model) title() string {
 	return ""
 }
 
-// body draws what the screen is about into so much room, and says what is out of sight.
+// body draws the main content within a height, and reports how much is hidden.
 func (m *model) body(width, height int) ([]string, string) {
 	if m.helpOpen {
 		return scroll(m.helpText(width), &m.helpTop, -1, height)
@@ -225,7 +224,7 @@ func (m *model) body(width, height int) ([]string, string) {
 	return nil, ""
 }
 
-// scroll cuts out what is in sight, with the line called focus among it, and says how much is not.
+// scroll returns the visible lines, which include the line named focus, and how many lines are hidden.
 func scroll(lines []string, top *int, focus, height int) ([]string, string) {
 	shown, at := layout.Window(lines, *top, focus, height)
 	*top = at

@@ -8,8 +8,8 @@ import (
 	"packhouse/setup"
 )
 
-// glance is what can be seen of the answer in front while somebody gives it. Looking is done beside the screen, one look at a time: a disk that
-// does not answer holds up nobody who types.
+// glance holds what a quick look shows about the answer in front, while it is typed. Looks run in the background, one at a time, so that a
+// disk that does not answer never blocks typing.
 type glance struct {
 	question string // that was looked at
 	answer   string
@@ -26,7 +26,7 @@ type (
 	outlookMsg struct{ findings []setup.Finding }
 )
 
-// glanceAt looks at the answer in front, where that has changed.
+// glanceAt inspects the answer in front if it has changed.
 func (m *model) glanceAt() tea.Cmd {
 	if m.phase != asking || m.glance.busy || len(m.forms) == 0 {
 		return nil
@@ -43,12 +43,12 @@ func (m *model) glanceAt() tea.Cmd {
 	})
 }
 
-// glanced takes in what was seen. It stays until something else was seen of the same question, so that nothing flickers as one types.
+// glanced stores the result. The previous result for the same question stays until then, so that nothing flickers.
 func (m *model) glanced(msg glancedMsg) {
 	m.glance = glance{question: msg.question, answer: msg.answer, findings: msg.findings}
 }
 
-// glance is what was seen of the answer; what trying it told is better.
+// glance returns what is known of the answer. The result of a probe takes precedence.
 func (e *entry) glance() []setup.Finding {
 	if e.question.ID != e.m.glance.question || e.refused() || len(e.tried) > 0 {
 		return nil
@@ -56,7 +56,7 @@ func (e *entry) glance() []setup.Finding {
 	return e.m.glance.findings
 }
 
-// lookAround finds out what the wizard starts from, and what there is to tell about the machine.
+// lookAround detects the defaults of the wizard and the findings about the machine.
 func (m *model) lookAround(ctx context.Context) (Beginning, error) {
 	b, err := m.options.Begin(ctx)
 	switch {
@@ -69,7 +69,7 @@ func (m *model) lookAround(ctx context.Context) (Beginning, error) {
 	return b, err
 }
 
-// lookAhead looks again at what stood in the way before the first question; somebody may have put it right meanwhile.
+// lookAhead checks again what blocked the wizard before its first question, because the user may have fixed it.
 func (m *model) lookAhead() tea.Cmd {
 	machine, answers := m.machine, m.resolved().Answers
 	return m.start("looking again", func(context.Context, func(tea.Msg)) tea.Msg {
@@ -77,7 +77,7 @@ func (m *model) lookAhead() tea.Cmd {
 	})
 }
 
-// lookedAhead goes on where nothing stands in the way any more.
+// lookedAhead continues if nothing blocks the wizard any more.
 func (m *model) lookedAhead(msg outlookMsg) tea.Cmd {
 	m.outlook = msg.findings
 	if m.phase != asking {

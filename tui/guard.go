@@ -7,12 +7,12 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// panicMsg reports a panic of a goroutine to the one that owns the terminal.
+// panicMsg passes a panic to the goroutine that owns the terminal.
 type panicMsg struct{ err *PanicError }
 
 func caught(cause any) *PanicError { return &PanicError{Value: cause, Stack: debug.Stack()} }
 
-// guarded keeps a panic in the model from reaching the terminal library, which would print its stack onto standard output.
+// guarded recovers from panics in the model, which the terminal library would print to standard output.
 type guarded struct{ *model }
 
 // Init implements tea.Model.
@@ -64,7 +64,7 @@ func guard(run func() tea.Msg) tea.Cmd {
 	}
 }
 
-// job is work beside the screen: it sends messages while it goes on, and one when it is done. There is one at a time.
+// job is work in the background: it sends messages while it runs, and one when it is done. One job runs at a time.
 type job struct {
 	doing  string // shown beside the spinner once it takes long
 	ctx    context.Context
@@ -83,7 +83,7 @@ type jobMsg struct {
 // lastMsg is what a job's work came to.
 type lastMsg struct{ msg tea.Msg }
 
-// start runs work in a goroutine of its own and makes it the model's job; an earlier one is cancelled and what it still says is not heard.
+// start runs work in a goroutine as the job of the model. It cancels an earlier job, whose further messages are ignored.
 func (m *model) start(doing string, work func(ctx context.Context, emit func(tea.Msg)) tea.Msg) tea.Cmd {
 	m.cancelJob()
 	j := &job{doing: doing, events: make(chan tea.Msg)}
@@ -114,7 +114,7 @@ func (j *job) next() tea.Cmd {
 	})
 }
 
-// cancelJob tells the job to stop and forgets it. What it still sends is drained, so that it does not wait for a listener.
+// cancelJob cancels the job and drains its messages, so that it does not wait for a receiver.
 func (m *model) cancelJob() {
 	if m.job == nil {
 		return

@@ -2,7 +2,7 @@ package tui
 
 import "packhouse/tui/theme"
 
-// phaseHelp is what ? says where no question is open.
+// phaseHelp is the help text of ? if no question is open.
 func (m *model) phaseHelp() string {
 	switch m.phase {
 	case reviewing:

@@ -15,7 +15,7 @@ import (
 	"packhouse/tui/theme"
 )
 
-// errNoMore tells that the input has ended.
+// errNoMore reports the end of the input.
 var errNoMore = errors.New("the input has ended")
 
 // RunLines is the wizard, and the manager, for screen readers and for terminals that cannot move their cursor: it asks one question a line and
@@ -39,12 +39,12 @@ func RunLines(ctx context.Context, o Options) (Outcome, error) {
 	}
 	err := l.run()
 	if errors.Is(err, errNoMore) {
-		err = nil // what was written stands in the outcome
+		err = nil // the outcome records what was written
 		if l.m.outcome.Stage == Asked {
 			err = fmt.Errorf("%w: nothing was written; %s", errNoMore, l.m.afterTheInput())
 		}
 	} else {
-		l.m.howToGoOn(o.Out, " --accessible")
+		l.m.howToResume(o.Out, " --accessible")
 	}
 	err = errors.Join(err, l.m.stopServer(o.Out))
 	return l.m.outcome, err
@@ -57,16 +57,16 @@ type lines struct {
 	in       io.Reader
 	out      io.Writer
 	secret   func() (string, error)  // reads a line without an echo
-	hide     func() (restore func()) // switches the echo off before anybody is asked
-	wanted   chan bool               // a line is to be read; true: without an echo
+	hide     func() (restore func()) // switches the echo off before the first question
+	wanted   chan bool               // requests a line; true: without an echo
 	read     chan answer
-	mistakes int  // that were told so far
+	mistakes int  // that were reported so far
 	further  bool // the questions that nearly everybody leaves alone are asked too
 	asked    bool // there are questions to go back to
-	write    bool // somebody said so
+	write    bool // the user confirmed
 }
 
-// answer is a line that somebody typed.
+// answer is a line of input.
 type answer struct {
 	text string
 	err  error
@@ -164,7 +164,7 @@ func (l *lines) say(format string, args ...any) {
 	fmt.Fprintln(l.out, clean(fmt.Sprintf(format, args...)))
 }
 
-// mistake says what was wrong with what somebody typed, or went wrong.
+// mistake reports a wrong input or a failure.
 func (l *lines) mistake(format string, args ...any) {
 	l.mistakes++
 	l.say("Error: "+format, args...)

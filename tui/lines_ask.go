@@ -25,7 +25,7 @@ func (l *lines) asking(only string) []*setup.Question {
 	return out
 }
 
-// questions asks from an index on. It tells whether all have an answer; false: somebody went back beyond the first.
+// questions asks the questions from an index on. It reports whether all are answered; false: the user went back beyond the first.
 func (l *lines) questions(only string, at int) (bool, error) {
 	for {
 		asked := l.asking(only)
@@ -57,8 +57,8 @@ func (l *lines) questions(only string, at int) (bool, error) {
 	}
 }
 
-// ask asks one question until its answer can stand. It tells whether to go on; false: back. What there is to choose from is listed once, and
-// again when it has changed: who listens has heard it.
+// ask asks one question until its answer is accepted. It reports whether to continue; false: go back. It lists the choices once, and again
+// only if they change, to spare users of screen readers.
 func (l *lines) ask(q *setup.Question) (bool, error) {
 	for list := true; ; {
 		if list {
@@ -91,7 +91,7 @@ func (l *lines) ask(q *setup.Question) (bool, error) {
 	}
 }
 
-// list says what there is to choose from.
+// list prints the choices.
 func (l *lines) list(q *setup.Question) {
 	a := &l.m.answers
 	switch q.Kind {
@@ -171,7 +171,7 @@ func (l *lines) listed(q *setup.Question, value string) string {
 	return value
 }
 
-// hiddenPrompt asks for a secret; what is there says only that it is.
+// hiddenPrompt asks for a secret. It never shows an existing secret, only that one is set.
 func hiddenPrompt(there string) string {
 	if there == "" {
 		return "Your answer, not shown: "
@@ -198,7 +198,7 @@ func passwordWords(u setup.User) string {
 	return "password will be generated"
 }
 
-// take puts an answer where it belongs. It tells whether the question is over; a list goes on until enter.
+// take stores an answer. It reports whether the question is done; a list is done when the input is empty.
 func (l *lines) take(q *setup.Question, text string) (bool, error) {
 	a := &l.m.answers
 	switch {
@@ -237,7 +237,7 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 		return false, nil
 	}
 	if l.refuses(q) {
-		_ = q.Set(a, before) // the default is to be what it was
+		_ = q.Set(a, before) // restore the default
 		return false, nil
 	}
 	l.m.origins[q.ID] = setup.FromTyping
@@ -250,7 +250,7 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 // none takes an answer away that there need not be.
 const none = "none"
 
-// emptiable tells whether there is an answer to a question, and need not be one.
+// emptiable reports whether a question has an answer that may be removed.
 func (l *lines) emptiable(q *setup.Question) bool {
 	if q.Kind != setup.Text && q.Kind != setup.Path || q.Get(&l.m.answers) == "" {
 		return false
@@ -283,7 +283,7 @@ func (l *lines) takeNames(q *setup.Question, text string) {
 	l.m.origins[q.ID] = setup.FromTyping
 }
 
-// takeUser changes the list of users. A change that cannot stand is taken back.
+// takeUser changes the list of users. It reverts a change that is refused.
 func (l *lines) takeUser(q *setup.Question, text string) error {
 	a := &l.m.answers
 	before, removed := slices.Clone(a.Users), slices.Clone(a.RemoveUsers)
@@ -341,7 +341,7 @@ func (l *lines) takeUser(q *setup.Question, text string) error {
 	return nil
 }
 
-// password asks twice, without an echo; an empty one is to be generated.
+// password asks twice, without an echo. An empty input generates a password.
 func (l *lines) password(name string) (string, error) {
 	defer l.hide()() // also in between
 	for {
@@ -360,7 +360,7 @@ func (l *lines) password(name string) (string, error) {
 	}
 }
 
-// refuses says what is wrong with an answer, and tells whether anything was.
+// refuses prints the refusals of an answer and reports whether there are any.
 func (l *lines) refuses(q *setup.Question) bool { return l.refusesAbout(q, "") }
 
 // refusesAbout is refuses for one entry of a list; what is wrong with the list as a whole can wait until enter.
@@ -378,7 +378,7 @@ func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
 	return refused
 }
 
-// judge says what there is to say about an answer, tries it, and tells whether it can stand.
+// judge prints the findings about an answer, probes it, and reports whether it is accepted.
 func (l *lines) judge(q *setup.Question) bool {
 	var findings []setup.Finding
 	if q.Validate != nil {

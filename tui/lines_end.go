@@ -12,7 +12,7 @@ import (
 	"packhouse/setup/check"
 )
 
-// turn is how it goes on after the review.
+// turn is the next step after the review.
 type turn int
 
 const (
@@ -21,7 +21,7 @@ const (
 	anew
 )
 
-// review says what would change, and does it when somebody says so.
+// review prints the changes, and applies them after confirmation.
 func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (turn, error) {
 	m := l.m
 	var err error
@@ -196,7 +196,7 @@ func (l *lines) offerBack() (turn, error) {
 		return over, err
 	}
 	if m.running != nil {
-		_ = m.running.Shutdown(context.WithoutCancel(l.ctx)) // how it ended stands in its log
+		_ = m.running.Shutdown(context.WithoutCancel(l.ctx)) // the log says how it ended
 		m.running = nil
 	}
 	m.review.back = true
@@ -219,7 +219,7 @@ func (l *lines) yes(prompt string) (bool, error) {
 	}
 }
 
-// passwords shows the generated ones, once and only when somebody asks for them.
+// passwords shows the generated passwords once, on request.
 func (l *lines) passwords() error {
 	m := l.m
 	if len(m.passwords) == 0 || m.card.looked {
@@ -236,7 +236,7 @@ func (l *lines) passwords() error {
 	return nil
 }
 
-// serve keeps a server that was started running until somebody ends it.
+// serve keeps the server running until the user ends it.
 func (l *lines) serve() error {
 	m := l.m
 	if m.running == nil {

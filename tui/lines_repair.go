@@ -9,8 +9,8 @@ import (
 	"packhouse/setup"
 )
 
-// repair says what is wrong with a configuration that is refused, and puts it right in one of the ways that there are. It tells whether that was
-// done.
+// repair shows the faults of a configuration that is refused, and applies the repair that the user chooses. It reports whether one was
+// applied.
 func (l *lines) repair() (bool, error) {
 	m, r := l.m, &l.m.repair
 	*r = repair{from: m.installed.ConfigData}
@@ -66,7 +66,7 @@ func (l *lines) repair() (bool, error) {
 	}
 }
 
-// way hears which of the ways is to be gone; nil: none.
+// way asks which repair to apply. It returns nil for none.
 func (l *lines) way(ways []setup.Repair) (*setup.Repair, error) {
 	for {
 		text, err := l.hear(fmt.Sprintf("Which way? A number from 1 to %d, or quit: ", len(ways)), false)

@@ -90,7 +90,7 @@ func (l *lines) do(id taskID) error {
 	return err
 }
 
-// plan0 makes the plan of the answers as they stand.
+// plan0 makes a plan from the current answers.
 func (m *model) plan0(ctx context.Context) (*setup.Plan, error) {
 	return m.options.Plan(ctx, m.resolved())
 }
@@ -125,7 +125,7 @@ func (l *lines) chooseSettings() error {
 	}
 }
 
-// switchServer starts the server, or stops the one that runs.
+// switchServer starts the server, or stops the running one.
 func (l *lines) switchServer() error {
 	m := l.m
 	if m.manager.state.Server.Up {

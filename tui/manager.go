@@ -22,7 +22,7 @@ type manager struct {
 	state   *setup.State
 }
 
-// goHome looks at the installation anew and shows its state. A job that runs is stopped.
+// goHome reads the installation again and shows its state. It stops a running job.
 func (m *model) goHome() tea.Cmd {
 	m.phase, m.plan = managing, nil
 	m.manager.top = 0
@@ -61,7 +61,7 @@ func (m *model) firstTask() taskID {
 	return renewTask
 }
 
-// enter chooses a task when the manager opens; later it stays at what was chosen last.
+// enter selects a task when the manager opens. Later it keeps the last selection.
 func (g *manager) enter(first taskID) {
 	if !g.entered {
 		g.entered, g.at = true, int(first)
@@ -87,7 +87,7 @@ func (m *model) rotate() tea.Cmd {
 	return m.startReview()
 }
 
-// rewrite writes what is missing or differs; a configuration that is refused is put right first.
+// rewrite restores files that are missing or differ. A configuration that is refused is repaired first.
 func (m *model) rewrite() tea.Cmd {
 	if m.installed.Refused() {
 		return m.openRepair()
@@ -106,7 +106,7 @@ func (m *model) checkOnly() tea.Cmd {
 	})
 }
 
-// proveMsg brings the plan of an installation that is to be proven as it is.
+// proveMsg carries the plan of an installation that is checked without changes.
 type proveMsg struct {
 	plan *setup.Plan
 	err  error
@@ -121,7 +121,7 @@ func (m *model) proveAsIs(msg proveMsg) tea.Cmd {
 	return m.startChecks()
 }
 
-// planRollback shows what going back would change. Nothing is put back before that was confirmed.
+// planRollback shows the changes of a rollback. Nothing is restored before confirmation.
 func (m *model) planRollback() tea.Cmd {
 	if m.options.Rollback == nil {
 		return nil
@@ -134,7 +134,7 @@ func (m *model) planRollback() tea.Cmd {
 	})
 }
 
-// canGoBack tells that a change of this sitting did not pass its checks, and that what was before is kept.
+// canGoBack reports whether a change of this session failed its checks and a backup exists.
 func (m *model) canGoBack() bool {
 	return m.options.Rollback != nil && m.outcome.Applied != nil && m.job == nil &&
 		(m.checks.startErr != nil || m.checks.report != nil && m.checks.report.Worst() == check.Failed)
@@ -177,7 +177,7 @@ func (m *model) managerKey(name string) tea.Cmd {
 }
 
 func (m *model) managerKeys() []key.Binding {
-	if m.manager.state == nil || m.job != nil { // what is there may be another state by now: nothing is done to it before that is known
+	if m.manager.state == nil || m.job != nil { // the state may be outdated: start no task before it is known
 		return []key.Binding{bind("r", "look again"), bind("q", "leave")}
 	}
 	keys := []key.Binding{bind("↑↓", "choose"), bind("enter", "do it"), bind("r", "look again")}
@@ -208,7 +208,7 @@ func (m *model) managerBody(width, height int) ([]string, string) {
 	return g.show(m.stateLines(width), items, first, last, height)
 }
 
-// taskLines draw one thing that can be done. What the chosen one means is told whole, below it where there is no room beside.
+// taskLines draw one task. The description of the selected one is shown in full, below it if there is no room beside it.
 func (m *model) taskLines(job task, chosen bool, width int) []string {
 	t := m.theme
 	const nameWidth = 22

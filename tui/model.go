@@ -21,13 +21,13 @@ import (
 // slowAfter is how long a job may take before a spinner is worth its restlessness.
 const slowAfter = 200 * time.Millisecond
 
-// The window that is assumed until the terminal tells its own.
+// The size of the window until the terminal reports its own.
 const (
 	assumedWidth  = 80
 	assumedHeight = 24
 )
 
-// phase is what the screen is about.
+// phase is the screen that is shown.
 type phase int
 
 const (
@@ -46,7 +46,7 @@ const (
 // model is the state of the wizard. Only the goroutine of the terminal library touches it.
 type model struct {
 	ctx       context.Context
-	listening context.Context // what jobs say is heard until it ends: longer than ctx, since they still tell how they were stopped
+	listening context.Context // messages of jobs are received until it ends, which is after ctx: jobs still report that they were stopped
 	options   Options
 	theme     theme.Theme
 	help      help.Model
@@ -63,15 +63,15 @@ type model struct {
 	notice        string // one sentence above the line of help; the next key takes it away
 	helpOpen      bool
 	helpTop       int
-	leaving       syscall.Signal // somebody wants to leave, and a job has to end first
+	leaving       syscall.Signal // the user wants to leave, and a job has to end first
 	broken        *PanicError
-	mended        bool // a configuration that was refused was put right, line by line
+	mended        bool // a configuration that was refused was repaired, line by line
 
 	machine   *setup.Machine
 	installed *setup.Installed
 	answers   setup.Answers
 	origins   map[string]setup.Origin
-	kept      *setup.Resolved // answers that somebody changed and went away from: they are there again when asked for
+	kept      *setup.Resolved // changed answers of a screen that the user left, restored when it opens again
 	findings  []setup.Finding // that came with the beginning
 	outlook   []setup.Finding // of the machine, likewise
 	glance    glance
@@ -90,10 +90,10 @@ type model struct {
 	checks    checks
 	card      card
 	running   setup.Running
-	up        atomic.Pointer[setup.Running] // that came up last, whether or not anybody still waited for it
+	up        atomic.Pointer[setup.Running] // the last server that started, even if no one waited for it any more
 
 	passwords []setup.Password // generated in this sitting and in force, for the card only
-	given     []string         // users whose password somebody gave in this sitting
+	given     []string         // users whose password was set in this session
 	log       logScreen
 	outcome   Outcome
 }
@@ -152,7 +152,7 @@ func (m *model) take(b Beginning) {
 	}
 }
 
-// resolved is the answers as they stand.
+// resolved returns the current answers.
 func (m *model) resolved() setup.Resolved {
 	answers := m.answers
 	answers.SANs, answers.Users = slices.Clone(answers.SANs), slices.Clone(answers.Users)
@@ -173,7 +173,7 @@ func (m *model) Init() tea.Cmd {
 	}))
 }
 
-// update takes a message in, and looks at what it left in front.
+// update handles a message, then inspects the answer in front.
 func (m *model) update(msg tea.Msg) tea.Cmd {
 	cmd := m.takeIn(msg)
 	return tea.Batch(cmd, m.glanceAt())
@@ -234,12 +234,12 @@ func (m *model) takeIn(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// turn makes the spinner turn; in tests, where nothing ticks, it stands.
+// turn advances the spinner. It stands still in tests, which have no ticks.
 func (m *model) turn() tea.Cmd {
 	return m.after(m.spinner.Spinner.FPS, m.spinner.Tick())
 }
 
-// heard takes in what a job says. A job has ended by the time that what it came to is on the screen: keys that answer to that are heard at once.
+// heard handles a message of the job. The job has ended before its result is drawn, so that keys work at once.
 func (m *model) heard(msg jobMsg) tea.Cmd {
 	if msg.job != m.job {
 		return nil
@@ -303,7 +303,7 @@ func (m *model) said(msg tea.Msg) tea.Cmd {
 // leave ends the program, as soon as nothing is being written any more. Nothing is asked back: before the review there is nothing to lose, and
 // afterwards everything is in the files.
 func (m *model) leave(sig syscall.Signal) tea.Cmd {
-	if m.phase == applying && m.job != nil && m.leaving == 0 { // whoever asks twice is not held: the next run finishes or puts back
+	if m.phase == applying && m.job != nil && m.leaving == 0 { // a second request ends the program at once: the next run finishes or undoes the change
 		m.leaving = sig
 		m.job.cancel()
 		m.apply.doing = "stopping; what was begun is put back"
@@ -381,7 +381,7 @@ func (m *model) key(msg tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// takesQuestionMark tells that a question mark belongs into what is being typed.
+// takesQuestionMark reports whether the input accepts a question mark.
 func (m *model) takesQuestionMark() bool {
 	return m.phase == asking && m.job == nil && m.form().takesQuestionMark()
 }

@@ -13,10 +13,10 @@ import (
 	"packhouse/tui/logview"
 )
 
-// ErrNoTerminal tells that one of the two ends is no terminal, so that nobody could be asked anything.
+// ErrNoTerminal reports that the input or the output is not a terminal.
 var ErrNoTerminal = errors.New("open the wizard: there is no terminal on both ends")
 
-// Options are what the wizard stands on. It knows the questions; everything that it does is done by a function that is handed in.
+// Options are the dependencies of the wizard. It knows the questions; all work is done by these functions.
 type Options struct {
 	In, Out *os.File // the terminal: standard input and standard error, or /dev/tty for both
 
@@ -30,33 +30,33 @@ type Options struct {
 	Steps   []setup.Step                       // nil: setup.Questions()
 	Preview func(answers setup.Answers) []byte // myconfig.yml as it would be; nil: setup.Preview
 
-	// Plan says what the answers change. It is called anew for each review and is to look at the files as they are then.
+	// Plan returns the changes that the answers make. It is called for each review and reads the files each time.
 	Plan func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error)
 	// Apply makes the plan true, or leaves everything as it was.
 	Apply func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error)
-	// Reread reads the installation after a change; nil: what is known of it stays.
+	// Reread reads the installation after a change. Nil: the known state is kept.
 	Reread func(ctx context.Context) (*setup.Installed, error)
-	// Rollback says what going back to the files before the last change would do. Nil: that is not offered.
+	// Rollback returns the plan that restores the files before the last change. Nil: not offered.
 	Rollback func(ctx context.Context) (*setup.Plan, error)
 	// Editor is the command that edits a file; nil, or one that returns nil: there is none.
 	Editor func(path string) *exec.Cmd
-	// Look tells how storage and certificate do, for the figures above the log. Nil: they are left out.
+	// Look returns the state of storage and certificate for the figures above the log. Nil: they are left out.
 	Look func(ctx context.Context) *setup.State
-	// Start has the server of the installation take the plan: one that it returned before, or starts one, which outlives the call and ends by
-	// Shutdown. A nil Running without an error: one of somebody else's is running, and took the change.
+	// Start loads the plan into the server that it returned before, or starts a server, which outlives the call until Shutdown. A nil Running
+	// without an error: a server that another program started has loaded the change.
 	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)
 	// Stop stops the server of the installation, which another program started. Nil: that is not offered.
 	Stop func(ctx context.Context) error
-	// Uninstall returns the command that shows what it would remove, asks and removes the installation. Nil: that is not offered.
+	// Uninstall returns the command that asks for confirmation and removes the installation. Nil: not offered.
 	Uninstall func() *exec.Cmd
 	// Prove runs the checks and reports each step of them.
 	Prove func(ctx context.Context, plan *setup.Plan, report func(check.Event)) check.Report
-	// Size tells how large the machine is, for the notes of the manager. Nil: check.ThisMachine.
+	// Size returns the size of the machine, for the notes of the manager. Nil: check.ThisMachine.
 	Size func() *check.Machine
-	// Card says what somebody needs to use the registry. Nil: setup.Handoff.
+	// Card returns what users need to use the registry. Nil: setup.Handoff.
 	Card func(ctx context.Context, plan *setup.Plan) setup.Card
 
-	Log      *logview.Ring    // what is logged meanwhile; nil: nothing is shown
+	Log      *logview.Ring    // log output to show; nil: nothing is shown
 	Title    string           // in the upper left corner; empty: "packhouse setup"
 	NoColour bool             // weight and signs only; the variable NO_COLOR says the same
 	Now      func() time.Time // nil: time.Now
@@ -68,12 +68,12 @@ type Beginning struct {
 	Installed *setup.Installed
 	Resolved  setup.Resolved
 	Findings  []setup.Finding // of [setup.Resolve]
-	State     *setup.State    // of the installation that is to be looked after: the first screen shows it; nil: the questions come first
+	State     *setup.State    // of the installation to manage, shown first; nil: the questions come first
 
-	outlook []setup.Finding // of the machine: what stands in the way before the first question, or what is worth knowing beside the state
+	outlook []setup.Finding // about the machine: they block the wizard before its first question, or are shown beside the state
 }
 
-// Stage is how far somebody came.
+// Stage is the last step that was completed.
 type Stage int
 
 // Stages. Each holds the ones before it.
@@ -83,8 +83,7 @@ const (
 	Proved               // the checks ran to their end
 )
 
-// Outcome is what happened in front of the terminal. Whether a setup went well is told by it alone: the terminal library returns no error
-// for half a form that a signal ended.
+// Outcome is the result of a session. It alone reports success: the terminal library returns no error for a session that a signal ended.
 type Outcome struct {
 	Stage    Stage
 	Plan     *setup.Plan      // the one that was applied
@@ -92,7 +91,7 @@ type Outcome struct {
 	Report   check.Report     // of the last run of the checks
 	Card     setup.Card       // from Proved on
 	Resolved setup.Resolved   // the answers as they were left
-	Unseen   []setup.Password // that were generated and that nobody looked at
+	Unseen   []setup.Password // that were generated and not viewed
 	Removed  bool             // the installation was uninstalled
 	Managed  bool             // an installation was looked after, and leaving is no failure
 	Signal   syscall.Signal   // that ended it early: SIGINT for ctrl+c; 0: it came to its end

@@ -19,7 +19,7 @@ type preview struct {
 	top     int
 }
 
-// refreshPreview makes the preview anew and remembers where it differs.
+// refreshPreview updates the preview and marks the lines that changed.
 func (m *model) refreshPreview() {
 	render := m.options.Preview
 	if render == nil {
@@ -42,7 +42,7 @@ func (m *model) refreshPreview() {
 	m.preview.changed = fresh(m.preview.base, text)
 }
 
-// body is a configuration without the words at its head, which say to whoever finds the file what it is.
+// body returns a configuration without the comment at its head.
 func body(text []byte) []byte {
 	rest := text
 	for bytes.HasPrefix(rest, []byte("#")) {
@@ -55,16 +55,16 @@ func body(text []byte) []byte {
 	return bytes.TrimLeft(rest, "\n")
 }
 
-// mostCompared is how many lines are compared at most; a longer file, which somebody wrote by hand, is shown without marks.
+// mostCompared is the maximum number of lines that are compared. A longer file is shown without marks.
 const mostCompared = 1000
 
-// fresh tells which lines of a text are not in an earlier one: those outside the longest common subsequence.
+// fresh reports which lines of a text are not in an earlier one: those outside the longest common subsequence.
 func fresh(before, after []byte) map[int]bool {
 	was, is := bytes.Split(before, []byte("\n")), bytes.Split(after, []byte("\n"))
 	if len(was) > mostCompared || len(is) > mostCompared {
 		return nil
 	}
-	// common[i][j] is the length of what was[i:] and is[j:] have in common.
+	// common[i][j] is the length of the longest common subsequence of was[i:] and is[j:].
 	common := make([][]int16, len(was)+1)
 	for i := range common {
 		common[i] = make([]int16, len(is)+1)

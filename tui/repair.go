@@ -22,7 +22,7 @@ import (
 // repair is the screen for a myconfig.yml that the server refuses: what is wrong with it, and the ways to one that it takes.
 type repair struct {
 	from    []byte // the file as it was looked at
-	draft   []byte // what somebody made of it in an editor; nil: nothing
+	draft   []byte // the file as edited by the user; nil: not edited
 	faults  []setup.Fault
 	ways    []setup.Repair
 	looked  bool
@@ -51,7 +51,7 @@ type (
 // mostEdited bounds what is read back from an editor.
 const mostEdited = 1 << 20
 
-// openRepair looks at the file, or at what was made of it, and says what is wrong.
+// openRepair reads the file or its edited draft and shows its faults.
 func (m *model) openRepair() tea.Cmd {
 	r := &m.repair
 	if !bytes.Equal(r.from, m.installed.ConfigData) {
@@ -82,7 +82,7 @@ func (m *model) lookAtFaults() tea.Cmd {
 	})
 }
 
-// data is what is to be repaired.
+// data returns the content to repair.
 func (r *repair) data() []byte {
 	if r.draft != nil {
 		return r.draft
@@ -93,7 +93,7 @@ func (r *repair) data() []byte {
 func (m *model) foundFaults(msg faultsMsg) tea.Cmd {
 	r := &m.repair
 	r.faults, r.ways, r.looked = msg.faults, msg.ways, true
-	if len(r.faults) == 0 && r.draft != nil { // it was put right by hand
+	if len(r.faults) == 0 && r.draft != nil { // it was repaired by hand
 		edited := setup.Repair{ID: "edited", Title: "Take the edited copy", Text: "the review shows what it changes", Data: r.draft, Steps: []string{"as you edited it"}}
 		r.ways = append([]setup.Repair{edited}, r.ways...)
 		return m.planRepair(edited)
@@ -101,7 +101,7 @@ func (m *model) foundFaults(msg faultsMsg) tea.Cmd {
 	return nil
 }
 
-// planRepair shows what a way changes. Nothing is written before that was confirmed.
+// planRepair shows the changes of a repair. Nothing is written before confirmation.
 func (m *model) planRepair(way setup.Repair) tea.Cmd {
 	m.repair.chosen = way
 	m.phase, m.plan, m.review = reviewing, nil, review{mend: true, config: true}
@@ -160,7 +160,7 @@ func (m *model) repairKey(name string) tea.Cmd {
 	return nil
 }
 
-// edit hands the terminal to an editor, with a copy that nobody else can read: it may hold secrets.
+// edit runs an editor on a copy that only this user can read, because the file may hold secrets.
 func (m *model) edit() tea.Cmd {
 	path, err := copyToEdit(m.repair.data())
 	if err != nil {
@@ -287,7 +287,7 @@ func (m *model) repairBody(width, height int) ([]string, string) {
 	return r.show(lines, items, first, last, height)
 }
 
-// mendLines say, above the difference, what was done to the file.
+// mendLines list the repairs above the diff.
 func (m *model) mendLines(width int) []string {
 	lines := layout.Wrap("This is what changes in "+setupConfig+". The file as it is now is kept in the backup. Press w to write.", width)
 	lines = append(lines, "")

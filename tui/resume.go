@@ -8,7 +8,7 @@ import (
 	"packhouse/setup"
 )
 
-// typed is what somebody answered and nobody wrote down; false: nothing of the kind.
+// typed returns answers that were given and not written; false: there are none.
 func (m *model) typed() (setup.Resolved, bool) {
 	for _, origin := range m.origins {
 		if origin == setup.FromTyping {
@@ -21,10 +21,9 @@ func (m *model) typed() (setup.Resolved, bool) {
 	return setup.Resolved{}, false
 }
 
-// howToGoOn says, once the screen is the shell's again, how the answers of somebody who left are not lost: a terminal that was closed, or a
-// question that first needs something looked up, costs nobody the other answers.
-// How they were asked, a flag or nothing, is how it goes on.
-func (m *model) howToGoOn(words io.Writer, how string) {
+// howToResume prints, after the screen was left, the command that continues with the answers given so far. how is the flag that selected the
+// interface, or "".
+func (m *model) howToResume(words io.Writer, how string) {
 	if answers, ok := m.typed(); ok {
 		line := strings.Replace(answers.CommandLine(), " --yes", how, 1)
 		fmt.Fprintf(words, "the answers were not written; to go on with them, typed passwords apart:\n%s\n", line)

@@ -10,7 +10,7 @@ import (
 func TestAnswersAreNotLost(t *testing.T) {
 	left := func(s *screen) string {
 		var words bytes.Buffer
-		s.m.howToGoOn(&words, "")
+		s.m.howToResume(&words, "")
 		if strings.Contains(words.String(), secretWord) {
 			t.Fatalf("a secret was written: %s", words.String())
 		}

@@ -22,11 +22,11 @@ type review struct {
 	top    int
 	config bool // myconfig.yml is in front and not the list of files
 	back   bool // it is about going back
-	mend   bool // it is about a file that was refused
+	mend   bool // it repairs a file that was refused
 	err    error
 }
 
-// aside tells that the plan is none of the answers: it puts files back, or right.
+// aside reports whether the plan does not come from the answers: it restores or repairs files.
 func (r review) aside() bool { return r.back || r.mend }
 
 // plannedMsg brings the plan.
@@ -57,7 +57,7 @@ func (m *model) startReview() tea.Cmd {
 
 func (m *model) planned(msg plannedMsg) { m.plan, m.review.err = msg.plan, msg.err }
 
-// replaces tells whether the plan takes something away that is there now.
+// replaces reports whether the plan replaces or removes existing content.
 func replaces(plan *setup.Plan) bool {
 	for _, c := range plan.Changes {
 		if c.Kind == setup.Update || c.Kind == setup.Remove {
@@ -111,7 +111,7 @@ func (m *model) reviewKey(name string) tea.Cmd {
 	return nil
 }
 
-// planAgain makes the plan that is in front anew.
+// planAgain makes the plan of this screen again.
 func (m *model) planAgain() tea.Cmd {
 	switch {
 	case m.review.back:
@@ -226,7 +226,7 @@ func (m *model) planLines(width int) []string {
 	return append(lines, "", t.Muted.Render(layout.Cut("in "+clean(m.plan.Dir), width)))
 }
 
-// configStays tells that the plan leaves myconfig.yml as it is, so that there is nothing to see of it.
+// configStays reports whether the plan leaves myconfig.yml unchanged.
 func (m *model) configStays() bool {
 	return m.plan != nil && !slices.ContainsFunc(m.plan.Changes, func(c setup.Change) bool {
 		return c.Path == filepath.Join(m.plan.Dir, setup.ConfigFile) && c.Kind != setup.Keep

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/term"
 )
 
-// stopWithin bounds how long requests that run may go on after the screen was left.
+// stopWithin bounds how long running requests may take after the screen was left.
 const stopWithin = 10 * time.Second
 
-// PanicError tells that the program ran into a mistake of its own. The terminal was given back before it is returned.
+// PanicError reports a panic of the program. The terminal is restored before it is returned.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -26,8 +26,8 @@ type PanicError struct {
 // Error says it without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("draw the wizard: unexpected %v", e.Value) }
 
-// Run opens the wizard and returns when somebody left it. A server that it started has ended by then. Success is told by the outcome; an
-// error is one of the terminal or of this program, and what was done until then still stands in the outcome.
+// Run opens the wizard and returns when the user leaves it. A server that it started has ended by then. The outcome reports success. An error
+// is a failure of the terminal or of this program; the outcome then holds what was done before it.
 //
 // SIGINT, SIGTERM and SIGHUP end it with the terminal restored, and so does the end of ctx; while files are being written it first waits for
 // them to be written or put back.
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 			_, _ = o.Out.WriteString(leaveScreen)
 			outcome, err = m.outcome, caught(cause)
 		}
-		m.howToGoOn(o.Out, "")
+		m.howToResume(o.Out, "")
 		stopErr := m.stopServer(o.Out)
 		err = errors.Join(err, stopErr)
 	}()
@@ -81,8 +81,8 @@ func Run(ctx context.Context, o Options) (outcome Outcome, err error) {
 // leaveScreen undoes what the terminal library switches on: the alternate screen, the hidden cursor and bracketed paste.
 const leaveScreen = "\x1b[?2004l\x1b[?25h\x1b[?1049l\r\n"
 
-// hangup is a terminal that tells when nothing can come from it any more. The terminal library would wait for ever after an end, and give up at
-// once after an error, whatever is being written at that moment: to it every error is an end.
+// hangup is a terminal that reports when it has no more input. The terminal library would wait forever after the end of the input, and would
+// quit at once after an error, even while files are written. hangup turns every error into the end of the input.
 type hangup struct {
 	*os.File
 	gone chan struct{}
@@ -106,7 +106,7 @@ func (h *hangup) Read(into []byte) (int, error) {
 func (m *model) stopServer(words *os.File) error {
 	running := m.running
 	if late := m.up.Load(); running == nil && late != nil {
-		running = *late // it came up when nobody waited for it any more
+		running = *late // it started after the screen was left
 	}
 	if running == nil {
 		return nil

@@ -21,7 +21,7 @@ type (
 	stoppedMsg struct{ err error }
 	removedMsg struct {
 		err   error
-		words string // the end of what the command printed to standard error
+		words string // the end of the command's standard error
 	}
 	goneMsg struct {
 		removed   removedMsg

@@ -18,10 +18,10 @@ type logScreen struct {
 	lines   []string
 	written int
 	top     int
-	held    bool // somebody scrolled up: the view stays there
+	held    bool // the user scrolled up: the view does not follow
 }
 
-// logMsg tells that something was logged.
+// logMsg reports new log lines.
 type logMsg struct{}
 
 // watchLog waits for the next line.
@@ -138,7 +138,7 @@ func (m *model) logLine(text string) string {
 			style = t.Bad
 		}
 		what := layout.Pad(method, 6) + " " + shortHex(line.Value("path"))
-		if ours(line) { // somebody else's requests are what one looks for
+		if ours(line) { // requests of the checks are not shown
 			what = t.Muted.Render(what)
 		}
 		out += style.Render(status) + " " + what
@@ -159,7 +159,7 @@ func (m *model) logLine(text string) string {
 // random is a run of letters and digits that only a machine made: a digest, an upload, a name for one minute.
 var random = regexp.MustCompile(`\b(?:[0-9a-f]{32,}|[a-z2-7]{26,})\b`)
 
-// shortHex keeps the beginning of what only a machine made; the log itself has the whole.
+// shortHex shortens long hexadecimal strings. The log itself has them in full.
 func shortHex(text string) string {
 	return random.ReplaceAllStringFunc(text, func(whole string) string { return whole[:8] + layout.Ellipsis })
 }

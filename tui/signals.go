@@ -70,7 +70,7 @@ func (s signals) forward(ctx context.Context, program *tea.Program, gone, finish
 	}
 }
 
-// sizeOf has every message about the size of the window tell the size that it has by then.
+// sizeOf returns a filter that replaces the size in each message about the window with its current size.
 func sizeOf(terminal *os.File) func(tea.Model, tea.Msg) tea.Msg {
 	return func(_ tea.Model, msg tea.Msg) tea.Msg {
 		if _, ok := msg.(tea.WindowSizeMsg); !ok {

@@ -13,7 +13,7 @@ import (
 	"packhouse/tui/theme"
 )
 
-// stateLines draw how the installation does: what is well in a line each, what is not with a sign and in words.
+// stateLines draw the state of the installation: one line for each part that is fine, a sign and words for the others.
 func (m *model) stateLines(width int) []string {
 	t := m.theme
 	var lines []string
@@ -69,7 +69,7 @@ func (m *model) signStyle(sign string) lipgloss.Style {
 	return m.theme.Plain
 }
 
-// tellState says how an installation does: a label, a sign of the theme, and words. An empty label belongs to the one before.
+// tellState passes the state to a function: a label, a sign of the theme, and words. An empty label continues the previous one.
 func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 	for _, finding := range s.Findings {
 		sign := theme.Caution
@@ -115,7 +115,7 @@ func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 // machineNotes say what is worth knowing of the machine, and wrong with nothing.
 func (m *model) machineNotes(say func(label, sign, text string)) {
 	for _, note := range m.outlook {
-		if note.Code == setup.CodeRoot { // it belongs to the storage, which was told just now
+		if note.Code == setup.CodeRoot { // it is about the storage, which was the previous line
 			say("", theme.Note, note.Sentence())
 		}
 	}

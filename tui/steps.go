@@ -76,7 +76,7 @@ func (m *model) next() tea.Cmd {
 	return cmd
 }
 
-// probed shows what trying the answers of a step found, and goes on where that was nothing.
+// probed shows the findings of a probe, and continues if there are none.
 func (m *model) probed(msg probedMsg) tea.Cmd {
 	f := msg.form
 	f.probed = true
@@ -94,7 +94,7 @@ func (m *model) probed(msg probedMsg) tea.Cmd {
 	return m.forward(f)
 }
 
-// forward goes on to the next step. What is only a warning holds it up once, so that it is read.
+// forward opens the next step. A warning stops it once, so that it is read.
 func (m *model) forward(f *form) tea.Cmd {
 	if !f.accepted {
 		f.accepted = true
@@ -143,7 +143,7 @@ func (m *model) stepAt() int {
 	return m.at
 }
 
-// keepAnswers remembers what was changed, where anything was.
+// keepAnswers keeps changed answers, if there are any.
 func (m *model) keepAnswers() {
 	if m.changed() {
 		resolved := m.resolved()
@@ -194,7 +194,7 @@ func (m *model) intro(width int) []string {
 	return lines
 }
 
-// asks tells whether one of the questions has an ID.
+// asks reports whether one of the questions has an ID.
 func (m *model) asks(id string) bool {
 	for _, f := range m.forms {
 		if slices.ContainsFunc(f.entries, func(e *entry) bool { return e.question.ID == id }) {

@@ -30,7 +30,7 @@ type task struct {
 	run        func() tea.Cmd
 }
 
-// tasks lists what can be done with the installation; each task has its ID as index.
+// tasks lists the tasks of the manager. The index of each is its ID.
 func (m *model) tasks() []task {
 	s := m.manager.state
 	if s == nil {
@@ -67,8 +67,7 @@ func (m *model) tasks() []task {
 	return tasks
 }
 
-// closeTasks closes what cannot be done before something refused is corrected. What corrects it stays
-// open, and so does every way out.
+// closeTasks disables the tasks that need refused settings to be fixed first. Tasks that fix them or leave stay enabled.
 func (m *model) closeTasks(tasks []task) {
 	why, way := "", settingsTask
 	for _, finding := range m.findings {

@@ -9,7 +9,7 @@ import (
 	"packhouse/tui/theme"
 )
 
-// worded are findings for somebody who is asked and gives no flags.
+// worded rewords findings for interactive use, where there are no flags.
 func worded(findings []setup.Finding) []setup.Finding {
 	for i := range findings {
 		findings[i] = findings[i].AtQuestions()
@@ -37,7 +37,7 @@ func originWords(origin setup.Origin) string {
 	return ""
 }
 
-// originSentence says the same where it stands alone.
+// originSentence is the origin as a sentence of its own.
 func originSentence(origin setup.Origin) string {
 	switch origin {
 	case setup.FromFlag, setup.FromEnvironment:
@@ -72,7 +72,7 @@ func (m *model) drawFinding(finding setup.Finding, width int) []string {
 	return lines
 }
 
-// inWords is an error for somebody who is asked: what was refused says so without the flag that it would be about.
+// inWords rewords an error for interactive use, without the flags in it.
 func inWords(err error) string {
 	refusal, ok := errors.AsType[*setup.RefusedError](err)
 	if !ok {
