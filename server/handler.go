@@ -115,7 +115,11 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 		s.log.LogAttrs(r.Context(), level, "an answer was cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
 		return
 	}
+	lingers := w.prepareToLinger(r)
 	rec.refusal = problem.Write(w, r, err)
+	if lingers {
+		w.linger()
+	}
 	if rec.refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", pathOf(r)),
 			slog.String("code", rec.refusal.Code), slog.Any("error", err))
