@@ -16,7 +16,7 @@ import (
 	"packhouse/server/transfer"
 )
 
-// readFile serves one file of a pack out of its archive.
+// readFile serves one file of a pack from its archive.
 func (v *View) readFile(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	ctx, end := v.o.Records.Lease(r.Context())
@@ -25,7 +25,7 @@ func (v *View) readFile(w http.ResponseWriter, r *http.Request, grant auth.Grant
 		end()
 		return err
 	}
-	rec = rec.OnlyFile(file) // what is kept while the file is sent
+	rec = rec.OnlyFile(file) // release the rest while the file is sent
 	end()
 	fileHeaders(w.Header(), req.MediaType, file)
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
@@ -49,12 +49,12 @@ func (v *View) readFile(w http.ResponseWriter, r *http.Request, grant auth.Grant
 		return err
 	})
 	if err != nil && begun {
-		panic(http.ErrAbortHandler) // the rest of the answer must not look like its end
+		panic(http.ErrAbortHandler) // the client must not take the response for a complete one
 	}
 	return err
 }
 
-// fileHeaders keeps a file that somebody pushed from being anything but a download or an image: it may be a page with script in it.
+// fileHeaders makes browsers treat a pushed file only as a download or an image, because it may be a page with scripts.
 func fileHeaders(h http.Header, mediaType string, file packs.File) {
 	if mediaType == "" {
 		mediaType = fileType
@@ -66,7 +66,7 @@ func fileHeaders(h http.Header, mediaType string, file packs.File) {
 	h.Set("Accept-Ranges", "none")
 }
 
-// attachment names a download.
+// attachment returns the Content-Disposition of a download.
 func attachment(name string) string {
 	if value := mime.FormatMediaType("attachment", map[string]string{"filename": name}); value != "" {
 		return value

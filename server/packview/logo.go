@@ -17,10 +17,9 @@ import (
 )
 
 // Opens reports whether a file is the logo of a pack, which needs no credentials: documentation links to it, and Palette passes its URL to
-// browsers. It is called before the gate, and only a request for an image can be one for a logo.
+// browsers. It is called before authorization, and returns false unless the request asks for an image.
 //
-// It never opens an archive. A repository that does not exist and one that is not public cost the same single read of a note that is
-// not there.
+// It never opens an archive. Missing and private repositories cost the same: one attempt to read a note.
 func (v *View) Opens(ctx context.Context, req route.Request) bool {
 	if req.Action != route.PackFile || req.MediaType != "image/png" && req.MediaType != "image/jpeg" {
 		return false
@@ -29,7 +28,7 @@ func (v *View) Opens(ctx context.Context, req route.Request) bool {
 	return content != nil
 }
 
-// logo returns the logo of a pack that still has a tag and the manifest that the logo was noted for.
+// logo returns the logo of a pack, if the pack has a tag and still has the manifest in the logo's note.
 func (v *View) logo(ctx context.Context, repo reference.Repository, d digest.Digest) (content []byte, mediaType string) {
 	if d.Algorithm() != digest.SHA256 {
 		return nil, ""
@@ -62,8 +61,8 @@ func (v *View) stands(ctx context.Context, repo reference.Repository, note recor
 	return err == nil
 }
 
-// renote looks behind the answer for another version with the logo of a note whose manifest is gone, and removes the note if there is none. It
-// reads records that are there and opens no archive.
+// renote replaces, in the background, a note whose manifest is gone: by a note for another version with the logo, if there
+// is one. It reads existing records and opens no archive.
 func (v *View) renote(repo reference.Repository, logo string) {
 	v.o.Records.Run("logo/"+repo.String()+"/"+logo, func(ctx context.Context) {
 		v.o.Records.ForgetLogo(ctx, repo, logo)
@@ -84,7 +83,7 @@ func (v *View) renote(repo reference.Repository, logo string) {
 	})
 }
 
-// artifactOf returns the pack that a tag refers to.
+// artifactOf returns the manifest's digest and the pack that a tag points to.
 func (v *View) artifactOf(ctx context.Context, repo reference.Repository, name string) (digest.Digest, *packs.Artifact, error) {
 	tag, err := reference.ParseTag(name)
 	if err != nil {
@@ -119,7 +118,7 @@ func (v *View) readLogo(w http.ResponseWriter, r *http.Request, grant auth.Grant
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that left gets no answer
+		_, _ = w.Write(content) // fails only if the client has left
 	}
 	return nil
 }

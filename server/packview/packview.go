@@ -1,14 +1,14 @@
-// Package packview shows the packs of a registry at /v1, the address where pack clients look for them, and takes packs in there.
+// Package packview serves the packs of a registry at /v1, where pack clients expect them, and accepts pushes of packs.
 //
 //	v := packview.New(packview.Options{Store: store, Records: records})
 //	err := v.Serve(w, r, grant) // route.PackPing, route.PackCatalog, route.PackTagList, …
 //
-// A pack is the OCI repository [<base>/]spectro-packs/archive/<name>, pushed by whatever client, and is shown as <name>. There are not two
-// kinds of storage: what is put here is stored as the same artifact that another client would have pushed to /v2, and what was pushed to /v2
-// is seen here. Credentials and roles are those of the repository. What the artifact does not say, such as which files a pack holds, is
-// derived from its archive (package record).
+// A pack is the OCI repository [<base>/]spectro-packs/archive/<name>. There is only one kind of storage: a pack that is
+// pushed to /v1 is stored as the same artifact that an OCI client would push to /v2, and /v1 shows packs that were pushed
+// to /v2. Credentials and roles are those of the repository. Information that the artifact lacks, such as the list of files,
+// is derived from the archive (package record).
 //
-// docs/api.md describes the requests and answers, docs/openapi.yaml describes them to programs.
+// docs/api.md and docs/openapi.yaml describe the requests and responses.
 package packview
 
 import (
@@ -32,7 +32,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// Store is what the view needs of one.
+// Store is the part of storage.Store that a View uses.
 type Store interface {
 	storage.Blobs
 	storage.Uploads
@@ -40,50 +40,50 @@ type Store interface {
 	storage.Listings
 }
 
-// Options is what a view is made of. Only Store is needed.
+// Options configures a View. Only Store is required.
 type Options struct {
 	Store   Store
-	Records *record.Records // what is known of archives; nil: kept in memory
+	Records *record.Records // nil: records in memory
 
-	Base      string       // stands before every path in Link and Location, as in registry.Options
-	Overwrite string       // whether versions are pushed over (packs.overwrite): Deny, Force or Allow; empty: Force
-	Limits    packs.Limits // of archives that are pushed here; zero: 2 GiB, 20,000 files
+	Base      string       // prefix of paths in Link and Location, as in registry.Options
+	Overwrite string       // packs.overwrite: Deny, Force or Allow; empty: Force
+	Limits    packs.Limits // of pushed archives; zero: 2 GiB, 20,000 files
 
 	Now        func() time.Time // nil: time.Now
-	MaxCatalog int              // entries of a page of packs; 0: 1000
-	MaxTags    int              // entries of a page of tags; 0: 1000
+	MaxCatalog int              // entries on a page of packs; 0: 1000
+	MaxTags    int              // entries on a page of tags; 0: 1000
 
-	// OnEvent hears of everything that was done, after the answer was decided. It must not block. Nil: nobody does.
+	// OnEvent is called after each successful action and must not block. Nil: events are ignored.
 	OnEvent func(Event)
 }
 
-// Rules of pushing over a version (packs.overwrite).
+// Values of packs.overwrite: who may overwrite a version.
 const (
-	Deny  = "deny"  // nobody
-	Force = "force" // an admin who says why
+	Deny  = "deny"  // no one
+	Force = "force" // an admin, with a message
 	Allow = "allow" // an admin
 )
 
-// Verbs of an Event, as CNCF distribution's notifications name them.
+// Verbs of an Event, named as in CNCF distribution's notifications.
 const (
 	Push   = "push"
 	Pull   = "pull"
 	Delete = "delete"
 )
 
-// Event is one thing that was done. Fields that the verb does not use are zero.
+// Event is a successful action. Fields that the verb does not use are zero.
 type Event struct {
 	Verb      string
 	Grant     auth.Grant
 	Request   *http.Request
 	Digest    digest.Digest
 	MediaType string             // of a manifest
-	Manifest  *manifest.Manifest // that was pushed
+	Manifest  *manifest.Manifest // the pushed manifest
 	Size      int64              // in bytes
 	Tags      []reference.Tag
 }
 
-// View answers granted requests below /v1.
+// View answers authorized requests below /v1. It is safe for concurrent use.
 type View struct {
 	o      Options
 	pushes pushCounts
@@ -113,10 +113,11 @@ func New(o Options) *View {
 	return &View{o: o, builds: semaphore.NewWeighted(buildsAtOnce)}
 }
 
-// Records returns what is known of archives.
+// Records returns the records of archives.
 func (v *View) Records() *record.Records { return v.o.Records }
 
-// Serve answers a granted request. An error is for problem.Write and means that nothing has been written yet.
+// Serve answers an authorized request. If it returns an error, it has written nothing, and the caller passes the error to
+// problem.Write.
 func (v *View) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	serve, ok := map[route.Action]func(http.ResponseWriter, *http.Request, auth.Grant) error{
@@ -158,7 +159,7 @@ func (v *View) listPacks(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	}{names})
 }
 
-// sameBase is the query that names the base path again, where the request named one.
+// sameBase returns the query with the base path of the request, or nil if the request has none.
 func sameBase(r *http.Request) map[string][]string {
 	if query := r.URL.Query(); query.Has("base") {
 		return map[string][]string{"base": {query.Get("base")}}
@@ -166,7 +167,7 @@ func sameBase(r *http.Request) map[string][]string {
 	return nil
 }
 
-// location returns the URL of something of a pack.
+// location returns the URL of an object of a pack.
 func (v *View) location(r *http.Request, req route.Request, kind, name string) string {
 	at := v.o.Base + "/v1/" + req.Pack + "/" + kind + "/" + name
 	if base := sameBase(r); base != nil {
@@ -175,14 +176,14 @@ func (v *View) location(r *http.Request, req route.Request, kind, name string) s
 	return at
 }
 
-// longestAnswer is the largest answer, in bytes. What an answer holds is bounded before, so none reaches it.
+// longestAnswer is the maximum size of a response in bytes. The content of responses is limited so that none reaches it.
 const longestAnswer = 4 << 20
 
-// encode returns the JSON of an answer.
+// encode returns the JSON of a response.
 func encode(value any) ([]byte, error) {
 	var content bytes.Buffer
 	encoder := json.NewEncoder(&content)
-	encoder.SetEscapeHTML(false) // answers are no pages, and it takes six bytes for one
+	encoder.SetEscapeHTML(false) // responses are not pages, and an escape has six bytes
 	if err := encoder.Encode(value); err != nil {
 		return nil, err
 	}
@@ -192,7 +193,7 @@ func encode(value any) ([]byte, error) {
 	return bytes.TrimSuffix(content.Bytes(), []byte("\n")), nil
 }
 
-// write answers with JSON.
+// write answers with a value as JSON.
 func write(w http.ResponseWriter, r *http.Request, status int, value any) error {
 	content, err := encode(value)
 	if err != nil {
@@ -201,14 +202,14 @@ func write(w http.ResponseWriter, r *http.Request, status int, value any) error 
 	return send(w, r, status, content)
 }
 
-// send answers with JSON that is made already.
+// send answers with JSON.
 func send(w http.ResponseWriter, r *http.Request, status int, content []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that left hears nothing
+		_, _ = w.Write(content) // fails only if the client has left
 	}
 	return nil
 }

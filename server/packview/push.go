@@ -24,7 +24,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// Codes of refusals beside those of package problem.
+// Error codes in addition to those of package problem.
 const (
 	notAPack      = "NOT_A_PACK"
 	packInvalid   = "PACK_INVALID"
@@ -32,7 +32,7 @@ const (
 	parentTag     = "PARENT_TAG"
 )
 
-// pushed is the answer to a push.
+// pushed is the response to a push.
 type pushed struct {
 	Name       string          `json:"name"`
 	Version    string          `json:"version"`
@@ -45,7 +45,7 @@ type pushed struct {
 	Problems   []packs.Problem `json:"problems"` // warnings of lint
 }
 
-// pushArchive takes an archive in, judges it, and stores it as the artifact that other clients would have pushed.
+// pushArchive receives and validates an archive, and stores it as the artifact that an OCI client would push.
 func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, req := r.Context(), grant.Request
 	owner := storage.Owner{Repository: req.Repository, User: grant.Identity.User}
@@ -55,7 +55,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	}
 	finished := false
 	defer func() {
-		if !finished { // else it would count against the user until it expires
+		if !finished { // it would count against the user until it expires
 			_ = v.o.Store.CancelUpload(context.WithoutCancel(ctx), owner, up.ID)
 		}
 	}()
@@ -117,7 +117,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	return err
 }
 
-// answerPush tells what was pushed, and which parent tags stand for it now.
+// answerPush answers a push with its result and the parent tags that resolve to it now.
 func (v *View) answerPush(w http.ResponseWriter, r *http.Request, req route.Request, status int, a pushed) error {
 	if tags, err := v.Tags(r.Context(), req.Repository); err == nil {
 		a.ParentTags = append(a.ParentTags, packs.ParentsOf(tags, []string{a.Tag})[a.Tag]...)
@@ -126,7 +126,7 @@ func (v *View) answerPush(w http.ResponseWriter, r *http.Request, req route.Requ
 	return write(w, r, status, a)
 }
 
-// received is an archive that came in.
+// received is an archive that was received.
 type received struct {
 	digest   digest.Digest
 	size     int64
@@ -134,10 +134,10 @@ type received struct {
 	problems []packs.Problem
 }
 
-// errRead stops who writes to a reader that has had enough.
+// errRead is the error for writes after the reader has ended.
 var errRead = errors.New("nothing more is read")
 
-// receive reads an archive once: it goes to the store, through the hash and through the pack's reader at the same time.
+// receive reads an archive once and passes it to the store, the hash and packs.ReadArchive at the same time.
 func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Upload, r *http.Request, limits packs.Limits) (received, error) {
 	var got received
 	hash, body := digest.SHA256.Digester(), &source{r: r.Body}
@@ -149,7 +149,7 @@ func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Uplo
 		if err == nil {
 			_, err = io.Copy(io.Discard, reader)
 		}
-		_ = reader.CloseWithError(cmp.Or(err, errRead)) // the store stops, too
+		_ = reader.CloseWithError(cmp.Or(err, errRead)) // makes the store stop as well
 		parsed <- err
 	}()
 	up, err := v.o.Store.AppendUpload(ctx, owner, up.ID, 0, io.TeeReader(body, io.MultiWriter(hash.Hash(), writer)), r.ContentLength)
@@ -175,7 +175,7 @@ func isProblem(err error) bool {
 	return ok
 }
 
-// source remembers that the client stopped sending.
+// source records a failure to read the request body.
 type source struct {
 	r   io.Reader
 	err error
@@ -190,20 +190,21 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judgePush refuses what is no pack, and what is another one than the path says.
+// judgePush returns the warnings of lint. It returns an error if the archive is not a valid pack, or not the one in the
+// path.
 func judgePush(req route.Request, contents *packs.Contents) ([]packs.Problem, error) {
 	problems := contents.Lint()
 	if m := contents.Metadata; m != nil {
 		if m.Name != "" && m.Name != req.Pack {
 			problems = append(problems, packs.Problem{
-				Code: packs.CodeName, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the pack is called %q, and it is pushed as %q", packs.Printable(m.Name), req.Pack),
-				Remedy: "push it to the path of its name",
+				Code: packs.CodeName, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the name is %q, but the pack is pushed as %q", packs.Printable(m.Name), req.Pack),
+				Remedy: "push it to the path with its name",
 			})
 		}
 		if m.Version != "" && m.Version != req.Version {
 			problems = append(problems, packs.Problem{
-				Code: packs.CodeVersion, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the version is %q, and it is pushed as %q", packs.Printable(m.Version), req.Version),
-				Remedy: "push it to the path of its version",
+				Code: packs.CodeVersion, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("the version is %q, but the pack is pushed as %q", packs.Printable(m.Version), req.Version),
+				Remedy: "push it to the path with its version",
 			})
 		}
 	}
@@ -213,7 +214,7 @@ func judgePush(req route.Request, contents *packs.Contents) ([]packs.Problem, er
 	return problems, nil
 }
 
-// invalid is the answer to an archive that is not taken, with everything that is wrong with it.
+// invalid returns the refusal of an archive, with all its problems.
 func invalid(problems []packs.Problem) *problem.Error {
 	first := problems[0]
 	for _, p := range problems {
@@ -222,11 +223,11 @@ func invalid(problems []packs.Problem) *problem.Error {
 			break
 		}
 	}
-	return problem.New(http.StatusUnprocessableEntity, packInvalid, "%s", "the archive is no pack that can be installed: "+first.Error()).
+	return problem.New(http.StatusUnprocessableEntity, packInvalid, "%s", "the archive is not a pack that can be installed: "+first.Error()).
 		About(map[string]any{"problems": problems})
 }
 
-// pushTag is the tag of what is pushed: of the group that was asked for, else of the one that its pack.json names.
+// pushTag returns the tag of a pushed pack: with the group in the request, otherwise with the group in pack.json.
 func pushTag(req route.Request, m *packs.Metadata) (reference.Tag, error) {
 	if req.Group != "" || m.Group == "" {
 		return req.Tag, nil
@@ -234,14 +235,14 @@ func pushTag(req route.Request, m *packs.Metadata) (reference.Tag, error) {
 	tag, err := reference.ParseTag(m.Tag().String())
 	if err != nil {
 		return tag, invalid([]packs.Problem{{
-			Code: packs.CodeGroup, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("group %q and version make no tag", packs.Printable(m.Group)),
+			Code: packs.CodeGroup, Severity: packs.Error, Path: packs.MetadataFile, What: fmt.Sprintf("group %q and the version are not a valid tag", packs.Printable(m.Group)),
 			Remedy: "use letters, digits, . _ and -, up to 128 with the version",
 		}})
 	}
 	return tag, nil
 }
 
-// standsFor returns the manifest that a tag points to if it has just that archive: then there is nothing to push.
+// standsFor returns the digest of the manifest that a tag points to, if it already has that archive, or "".
 func (v *View) standsFor(ctx context.Context, repo reference.Repository, tag reference.Tag, archive digest.Digest) digest.Digest {
 	d, err := v.o.Store.ResolveTag(ctx, repo, tag)
 	if err != nil {
@@ -256,7 +257,7 @@ func (v *View) standsFor(ctx context.Context, repo reference.Repository, tag ref
 		return ""
 	}
 	if _, err := v.o.Store.StatBlob(ctx, repo, archive, true); err != nil {
-		return "" // it is lost: pushing it again heals it
+		return "" // the archive is lost, and pushing it again restores it
 	}
 	return d
 }
@@ -264,7 +265,7 @@ func (v *View) standsFor(ctx context.Context, repo reference.Repository, tag ref
 // emptyConfig is the config of every pack.
 var emptyConfig = []byte("{}")
 
-// artifact is the manifest of a pack, as ORAS 1.0 makes it and Palette reads it.
+// artifact returns the manifest of a pack, as ORAS 1.0 writes it and Palette reads it.
 func (v *View) artifact(req route.Request, got received, tag reference.Tag) (storage.Put, error) {
 	annotations := map[string]string{packs.AnnotationCreated: v.o.Now().UTC().Format(time.RFC3339)}
 	if req.Message != "" {
@@ -291,8 +292,8 @@ func (v *View) artifact(req route.Request, got received, tag reference.Tag) (sto
 	}, nil
 }
 
-// mayOverwrite decides who pushes over a version. Whoever does leaves the old one readable by its digest, but Palette remembers digests, so it
-// is done on purpose or not at all.
+// mayOverwrite returns an error if the user must not overwrite a version. The old one stays readable by its digest, but
+// Palette remembers digests, so overwriting must be intended.
 func (v *View) mayOverwrite(grant auth.Grant, tag reference.Tag) error {
 	req := grant.Request
 	switch {

@@ -17,7 +17,7 @@ import (
 	"packhouse/server/transfer"
 )
 
-// listTags lists the tags of a pack with what is known of each, in byte order.
+// listTags lists and describes the tags of a pack, in byte order.
 func (v *View) listTags(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	all, err := v.Tags(r.Context(), req.Repository)
@@ -44,24 +44,24 @@ func (v *View) listTags(w http.ResponseWriter, r *http.Request, grant auth.Grant
 	}{req.Pack, append([]string{}, page...), append([]*Version{}, versions...)})
 }
 
-// packAnswer is one version of a pack with all that is in it.
+// packAnswer describes one version of a pack and its content.
 type packAnswer struct {
 	Name string `json:"name"`
 	*Version
-	Archive  *archiveAnswer  `json:"archive"` // null where the artifact is no pack's
+	Archive  *archiveAnswer  `json:"archive"` // null if the artifact is not a pack
 	Files    []fileAnswer    `json:"files"`
 	Images   []packs.Image   `json:"images"`
 	Logo     string          `json:"logo,omitempty"` // digest of the file that needs no credentials
-	Problems []packs.Problem `json:"problems"`       // what lint finds
-	Pack     json.RawMessage `json:"pack"`           // pack.json; null where it is missing or is not JSON
+	Problems []packs.Problem `json:"problems"`       // findings of lint
+	Pack     json.RawMessage `json:"pack"`           // pack.json; null if it is missing or not JSON
 
-	Truncated []string `json:"truncated,omitempty"` // which of the lists above are longer than an answer may be
+	Truncated []string `json:"truncated,omitempty"` // names of the lists that were cut
 }
 
-// longestList is how much of an answer the list of files may take, in bytes, and that of images.
+// longestList is the maximum size of the list of files in a response, in bytes, and of the list of images.
 const longestList = 1 << 20
 
-// addFiles adds files as far as the answer may grow.
+// addFiles adds files up to longestList.
 func (a *packAnswer) addFiles(files []packs.File) {
 	size := 0
 	for _, file := range files {
@@ -87,7 +87,7 @@ type fileAnswer struct {
 	MediaType string `json:"mediaType"`
 }
 
-// readPack answers with everything that is known of one version, up to a size.
+// readPack answers with the description of one version.
 func (v *View) readPack(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, end := v.o.Records.Lease(r.Context())
 	defer end()
@@ -95,14 +95,14 @@ func (v *View) readPack(w http.ResponseWriter, r *http.Request, grant auth.Grant
 	if err != nil {
 		return err
 	}
-	end() // a client that reads slowly keeps nothing but its answer
+	end() // other requests need not wait for a slow client
 	h := w.Header()
 	h.Set("Docker-Content-Digest", d.String())
 	h.Set("Cache-Control", "private, no-cache")
 	return send(w, r, http.StatusOK, content)
 }
 
-// describePack makes the answer of readPack.
+// describePack returns the response of readPack.
 func (v *View) describePack(ctx context.Context, req route.Request) (digest.Digest, []byte, error) {
 	f, err := v.Find(ctx, req)
 	if err != nil {
@@ -162,7 +162,7 @@ const (
 	fileType    = "application/octet-stream"
 )
 
-// readArchive serves the archive of a version, or a range of it.
+// readArchive serves the archive of a version, or ranges of it.
 func (v *View) readArchive(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	req := grant.Request
 	f, err := v.find(r.Context(), req)

@@ -7,11 +7,11 @@ import (
 	"packhouse/server/reference"
 )
 
-// pageOfRebuild is how many names Rebuild lists at once.
+// pageOfRebuild is the number of names that Rebuild lists at once.
 const pageOfRebuild = 500
 
-// Rebuild makes, in the background and one at a time, the records that are missing after an upgrade or after the store was restored without
-// them, so that logos return without a request that opens an archive. It returns at once, and does nothing where it ran to its end before.
+// Rebuild makes missing records in the background, one at a time: after an upgrade, or after the store was restored without
+// them. Logos then return without a request that opens an archive. It does nothing if all records were made before.
 func (v *View) Rebuild(log *slog.Logger) {
 	v.o.Records.Run("rebuild", func(ctx context.Context) {
 		if v.o.Records.Complete(ctx) {
@@ -22,7 +22,7 @@ func (v *View) Rebuild(log *slog.Logger) {
 			return
 		}
 		if err != nil {
-			log.LogAttrs(ctx, slog.LevelWarn, "records of packs could not be made, the next start tries again", slog.Any("error", err))
+			log.LogAttrs(ctx, slog.LevelWarn, "make records of packs; the next start retries", slog.Any("error", err))
 			return
 		}
 		if made > 0 {
@@ -32,7 +32,7 @@ func (v *View) Rebuild(log *slog.Logger) {
 	})
 }
 
-// rebuild walks all packs. An archive that cannot be read is skipped; a listing that fails is an error.
+// rebuild makes the records of all packs. It skips archives that cannot be read, and returns an error if a listing fails.
 func (v *View) rebuild(ctx context.Context) (versions int, err error) {
 	isPack := func(repository reference.Repository) bool {
 		_, _, pack := repository.Pack()
@@ -60,12 +60,12 @@ func (v *View) rebuild(ctx context.Context) (versions int, err error) {
 	}
 }
 
-// rebuildPack makes the missing records of one pack and the notes of its logos. The highest version in the order of names is noted last.
+// rebuildPack makes the missing records of one pack and the notes of its logos. The note of the last tag in byte order wins.
 func (v *View) rebuildPack(ctx context.Context, repo reference.Repository) (versions int, err error) {
 	for last := ""; ; {
 		tags, more, err := v.o.Store.Tags(ctx, repo, last, pageOfRebuild)
 		if err != nil {
-			return versions, ctx.Err() // it was deleted meanwhile
+			return versions, ctx.Err() // the repository was deleted in the meantime
 		}
 		for _, tag := range tags {
 			if err := ctx.Err(); err != nil {

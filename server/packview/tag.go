@@ -20,10 +20,10 @@ import (
 	"packhouse/server/storage"
 )
 
-// longestTarget is the largest body that names a target, in bytes.
+// longestTarget is the maximum size of the body of writeTag in bytes.
 const longestTarget = 4 << 10
 
-// writeTag gives a version another tag.
+// writeTag points a tag at a version.
 func (v *View) writeTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, req := r.Context(), grant.Request
 	if err := RefuseParent(req.Tag); err != nil {
@@ -78,7 +78,7 @@ func readTarget(w http.ResponseWriter, r *http.Request) (route.Request, error) {
 	var body struct {
 		Target string `json:"target"`
 	}
-	bad := problem.New(http.StatusBadRequest, problem.ManifestInvalid, `the body is {"target": "…"}, with a tag, a parent tag or the digest of a manifest`)
+	bad := problem.New(http.StatusBadRequest, problem.ManifestInvalid, `the body must be {"target": "…"}, with a tag, a parent tag or the digest of a manifest`)
 	if err := cmp.Or(manifest.CheckObject(content, "target"), json.Unmarshal(content, &body)); err != nil {
 		return route.Request{}, bad.Because(err)
 	}
@@ -94,13 +94,13 @@ func readTarget(w http.ResponseWriter, r *http.Request) (route.Request, error) {
 	return target, nil
 }
 
-// mayMove decides who moves a tag that points elsewhere already. One that stands for the version that it is called is not moved: another
-// version is pushed, or this one is pushed over. Others, such as stable, are there to be moved.
+// mayMove returns an error if an existing tag must not be moved. A tag that names its own version must be pushed, not moved;
+// other tags, such as stable, may be moved.
 func (v *View) mayMove(r *http.Request, grant auth.Grant, tag reference.Tag, old digest.Digest) error {
 	req := grant.Request
 	stored, err := v.o.Store.GetManifest(r.Context(), req.Repository, old, false)
 	if errors.Is(err, storage.ErrManifestUnknown) {
-		return nil // it points nowhere
+		return nil // the tag points to a missing manifest
 	}
 	if err != nil {
 		return err
@@ -117,10 +117,10 @@ func (v *View) mayMove(r *http.Request, grant auth.Grant, tag reference.Tag, old
 		return nil
 	}
 	return problem.New(http.StatusConflict, versionExists,
-		"%s is a version of pack %s and stands for itself: give another tag, or push over the version", tag, req.Pack)
+		"%s is a version of pack %s: use another tag, or push an archive to overwrite the version", tag, req.Pack)
 }
 
-// deleteTag takes a tag from a pack. What it stood for stays readable by its digest until it is collected.
+// deleteTag removes a tag from a pack. Its manifest stays readable by digest until it is garbage-collected.
 func (v *View) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, req := r.Context(), grant.Request
 	err := v.o.Store.DeleteTag(ctx, req.Repository, req.Tag)
@@ -138,11 +138,12 @@ func (v *View) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	return nil
 }
 
-// RefuseParent refuses to give or delete a tag that has the form of a parent tag, because parent tags are computed.
+// RefuseParent returns an error if a tag has the form of a parent tag: parent tags are computed, so they can be neither
+// pushed nor deleted.
 func RefuseParent(tag reference.Tag) error {
 	if t, err := packs.ParseTag(tag.String()); err != nil || !t.IsParent() {
-		return nil //nolint:nilerr // what is no pack's tag is no parent
+		return nil //nolint:nilerr // an invalid tag is not a parent tag
 	}
 	return problem.New(http.StatusConflict, parentTag,
-		"%s is a parent tag: it stands for the highest version below it by itself, and goes with the last one", tag)
+		"%s is a parent tag, which always resolves to its highest version: use the tag of a version", tag)
 }

@@ -17,25 +17,25 @@ import (
 	"packhouse/server/storage"
 )
 
-// Version is one version of a pack: a tag, or a manifest that is asked for by its digest.
+// Version is one version of a pack: a tag, or a manifest that was requested by digest.
 type Version struct {
-	Tag        string        `json:"tag,omitempty"`     // empty where it was asked for by its digest
+	Tag        string        `json:"tag,omitempty"`     // empty if it was requested by digest
 	Version    string        `json:"version,omitempty"` // the tag without its group
 	Group      string        `json:"group"`
 	Digest     digest.Digest `json:"digest"`     // of the manifest: what Palette remembers
 	Size       int64         `json:"size"`       // of the archive, in bytes
-	ParentTags []string      `json:"parentTags"` // that stand for it now
+	ParentTags []string      `json:"parentTags"` // that resolve to it now
 	Created    time.Time     `json:"created,omitzero"`
-	Message    string        `json:"message,omitempty"` // why it was pushed over another
-	Problem    string        `json:"problem,omitempty"` // why it is no pack
+	Message    string        `json:"message,omitempty"` // why it overwrote another one
+	Problem    string        `json:"problem,omitempty"` // why it is not a pack
 
-	Artifact *packs.Artifact `json:"-"` // nil where the manifest is not that of a pack
+	Artifact *packs.Artifact `json:"-"` // nil if the manifest is not a pack
 	Summary  *record.Summary `json:"-"` // nil if there is no record of the archive yet
 	Record   *record.Record  `json:"-"` // only of a version that Find returns
 	Stored   storage.Stored  `json:"-"`
 }
 
-// mostTags is how many tags of one pack are read.
+// mostTags is the number of tags of one pack that are read.
 const mostTags = 20_000
 
 // Tags returns all tags of a pack, in byte order.
@@ -53,8 +53,8 @@ func (v *View) Tags(ctx context.Context, repo reference.Repository) ([]string, e
 	}
 }
 
-// Versions describes some of all tags of a pack. A record that is missing is made behind the answer. A tag that was deleted meanwhile is left
-// out.
+// Versions describes tags of a pack, of which all is the complete list. It leaves out tags that were deleted in the
+// meantime. Missing records are made in the background.
 func (v *View) Versions(ctx context.Context, repo reference.Repository, all, tags []string) ([]*Version, error) {
 	parents, found := packs.ParentsOf(all, tags), make([]*Version, len(tags))
 	group, ctx := errgroup.WithContext(ctx)
@@ -85,7 +85,7 @@ func (v *View) Versions(ctx context.Context, repo reference.Repository, all, tag
 	return slices.DeleteFunc(found, func(f *Version) bool { return f == nil }), nil
 }
 
-// describe returns what is known of a manifest without opening its archive.
+// describe describes a manifest without opening its archive.
 func (v *View) describe(ctx context.Context, repo reference.Repository, tag string, d digest.Digest, parents []string, whole bool) (*Version, error) {
 	stored, err := v.o.Store.GetManifest(ctx, repo, d, false)
 	if err != nil {
@@ -116,7 +116,7 @@ func (v *View) describe(ctx context.Context, repo reference.Repository, tag stri
 	return f, nil
 }
 
-// judge returns why a version is no pack, as far as is known.
+// judge returns why a version is not a pack, or "" if it is one or if there is no record yet.
 func (f *Version) judge(repo reference.Repository) string {
 	_, name, _ := repo.Pack()
 	s := f.Summary
@@ -135,8 +135,8 @@ func (f *Version) judge(repo reference.Repository) string {
 	return ""
 }
 
-// Find returns the version that a request names by tag, by a parent tag or by digest, or the highest if it names none, with its record. The
-// record is made first if there is none. The context has a lease of the records.
+// Find returns the version that a request names by tag, parent tag or digest, or the highest version if it names none. It
+// makes the record if necessary. The context must have a lease of the records.
 func (v *View) Find(ctx context.Context, req route.Request) (*Version, error) {
 	f, err := v.find(ctx, req)
 	if err != nil || f.Artifact == nil {
@@ -150,7 +150,7 @@ func (v *View) Find(ctx context.Context, req route.Request) (*Version, error) {
 	return f, nil
 }
 
-// find is Find without looking into the archive.
+// find is Find without the record.
 func (v *View) find(ctx context.Context, req route.Request) (*Version, error) {
 	if req.Digest != "" {
 		return v.describe(ctx, req.Repository, "", req.Digest, nil, true)
@@ -179,7 +179,7 @@ func (v *View) find(ctx context.Context, req route.Request) (*Version, error) {
 	return v.describe(ctx, req.Repository, name, d, packs.ParentsOf(tags, []string{name})[name], true)
 }
 
-// lookInto makes the record of an archive behind the answer, and notes its logo.
+// lookInto makes the record of an archive and the note of its logo in the background.
 func (v *View) lookInto(repo reference.Repository, archive, manifest digest.Digest) {
 	v.o.Records.Behind(repo, archive, func(ctx context.Context, s *record.Summary) { v.o.Records.NoteLogo(ctx, repo, s, manifest, true) })
 }
