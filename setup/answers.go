@@ -41,7 +41,7 @@ const (
 	FromFile    = "file"
 	FromEnv     = "env"
 	FromStdin   = "stdin"
-	Kept        = "kept" // the user exists, and its hash stays as it is
+	Kept        = "kept" // the user exists and keeps its hash
 	Unspecified = ""     // kept where the user exists, else generated
 )
 
@@ -51,7 +51,7 @@ const (
 	SANShortName   = "short name"
 	SANAlways      = "always"
 	SANAddress     = "address"     // the address that the server listens at
-	SANCertificate = "certificate" // stands in the certificate in use
+	SANCertificate = "certificate" // in the certificate in use
 	SANTyped       = "typed"
 )
 
@@ -73,7 +73,7 @@ type Answers struct {
 	CertDays        int      // life of a new server certificate
 	Subject         string   // "C=,ST=,L=,O=,OU=" of a new certificate
 	CAPermit        []string // names and networks that a new private CA is limited to; empty: no limit
-	CAKey           string   // where ca.key lies, if it was moved away from certs/
+	CAKey           string   // path of ca.key, if it was moved out of certs/
 	Insecure        bool     // confirms passwords over plain HTTP beyond this machine
 
 	ACMEEmail     string // with LetsEncrypt; empty: none
@@ -87,7 +87,7 @@ type Answers struct {
 	NewCA      bool // signed by a new CA
 	DropOldCA  bool // the CA before it is no longer handed out
 
-	Users       []User   // all users there are to be, existing ones included
+	Users       []User   // all users after the change, existing ones included
 	RemoveUsers []string // users to take away
 	NoSANs      []string // names to take away
 
@@ -108,14 +108,14 @@ type Answers struct {
 	listens  string     // an address that is ticked because the server listens there, and would not be else
 }
 
-// SAN is a name or address that can stand in the certificate.
+// SAN is a name or address for the certificate.
 type SAN struct {
 	Name   string
-	Ticked bool   // it is to stand there
+	Ticked bool   // include it in the certificate
 	Origin string // why it is offered: an interface ("eth0"), or one of the SAN… constants
 }
 
-// User is somebody who may come in.
+// User is an account of the registry.
 type User struct {
 	Name     string
 	Role     Role
@@ -140,7 +140,7 @@ func (a *Answers) User(name string) *User {
 	return nil
 }
 
-// Origin tells where an answer comes from.
+// Origin is the source of an answer.
 type Origin string
 
 // Origins, the strongest first.

@@ -229,7 +229,7 @@ func (w *worker) steps(p *Plan, j *journal) (changes []Change, err error) {
 	return changes, nil
 }
 
-// step says what a change does to what is there.
+// step returns the step of the journal that makes a change.
 func (w *worker) step(i int, c Change) (step, error) {
 	s := step{Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID, Attributes: c.attributes}
 	if err := s.resolve(c.Path, w.places); err != nil {
@@ -287,7 +287,7 @@ func (w *worker) stageStep(s step, c Change) error {
 	return w.write(s.Staged, c.After, s.after())
 }
 
-// unchanged returns a refusal if a file is no longer what the plan was made for.
+// unchanged returns a refusal if a file changed after the plan was made.
 func (w *worker) unchanged(s step, c Change) error {
 	if !s.Existed {
 		if c.Before != nil {

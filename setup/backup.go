@@ -49,7 +49,7 @@ func lastBackup(dir string) time.Time {
 	return at
 }
 
-// nothingBefore tells that going back leaves no installation: the last setup was the first one.
+// nothingBefore reports whether a rollback removes the installation, because the last setup was the first one.
 func nothingBefore(dir string) bool {
 	names := backups(dir)
 	if len(names) == 0 {
@@ -139,7 +139,7 @@ func (b *builder) restore(s step, from string) error {
 	return nil
 }
 
-// usersBack tells what becomes of users when the file of today is replaced by the one of then.
+// usersBack describes how a rollback changes the users.
 func usersBack(today, then []byte) []string {
 	now, _ := htpasswd.Parse(today) // what is wrong with a line is told elsewhere
 	was, _ := htpasswd.Parse(then)
@@ -161,7 +161,7 @@ func usersBack(today, then []byte) []string {
 	return meaning
 }
 
-// certificateBack tells what clients will see when the certificate of today is replaced by the one of then.
+// certificateBack describes how a rollback changes the certificate that clients see.
 func certificateBack(today, then []byte) []string {
 	was, err := certgen.ParseChain(then)
 	if err != nil {

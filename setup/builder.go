@@ -16,7 +16,7 @@ import (
 	"packhouse/server/config"
 )
 
-// MakePlan says what has to change so that the answers become true. It writes nothing. What cannot be done is a *RefusedError.
+// MakePlan returns the changes that make the installation match the answers. It writes nothing. It returns a *RefusedError if that is impossible.
 func MakePlan(ctx context.Context, m *Machine, in *Installed, resolved Resolved, options Options) (*Plan, error) {
 	if in == nil {
 		in = &Installed{}
@@ -120,7 +120,7 @@ func (b *builder) configMeaning(after []byte) string {
 	return "single lines change; the rest stays as it is, to the byte"
 }
 
-// verifyConfig holds what was made against the server's own reading: a file that the server would refuse is never written.
+// verifyConfig loads the planned configuration as the server does, so that a file that the server would refuse is never written.
 func (b *builder) verifyConfig(data []byte) error {
 	_, err := config.Load(config.Source{Path: b.path(ConfigFile), Data: data})
 	var problems config.Problems
@@ -173,24 +173,24 @@ func (b *builder) directory(path string, mode fs.FileMode, meaning ...string) {
 	b.plan.Changes = append(b.plan.Changes, c)
 }
 
-// file plans a file that anybody may see.
+// file plans a file without secrets.
 func (b *builder) file(name string, after []byte, meaning ...string) {
 	b.put(b.path(name), 0o644, after, false, meaning...)
 }
 
-// secret plans a file whose content nobody is ever shown.
+// secret plans a file whose content is never shown.
 func (b *builder) secret(name string, after []byte, meaning ...string) {
 	b.put(b.path(name), 0o600, after, true, meaning...)
 }
 
-// keep lists a file that stays.
+// keep lists a file that the plan does not change.
 func (b *builder) keep(name string, meaning ...string) {
 	if data, err := b.read(b.path(name)); err == nil {
 		b.put(b.path(name), 0o644, data, false, meaning...)
 	}
 }
 
-// keepSecret lists a secret that stays, and corrects a mode that lets everyone read it.
+// keepSecret lists a secret file that the plan does not change, except for a mode that lets other users read it.
 func (b *builder) keepSecret(name string) {
 	if data, err := b.read(b.path(name)); err == nil {
 		b.put(b.path(name), 0o600, data, true)

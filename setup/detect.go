@@ -28,7 +28,7 @@ func detect(ctx context.Context, h Host, patience time.Duration) *Machine {
 	return m
 }
 
-// names collects what the machine is called: what "hostname -f" would say, reverse DNS, /etc/hostname. What cannot stand in a certificate is
+// names collects the names of the machine: what "hostname -f" would say, reverse DNS, /etc/hostname. What cannot stand in a certificate is
 // left out, and so is "localhost" as long as there is anything else.
 func names(ctx context.Context, h Host, addresses []Address) []string {
 	host, _ := h.Hostname()

@@ -8,7 +8,7 @@ import (
 // flagWords is a flag in a sentence, with what it takes and the word that leads to it.
 var flagWords = regexp.MustCompile(`(\b(?:with|in) )?(--[a-z][a-z0-9-]*)( FILE| NAME| DIR| URL)?`)
 
-// orVariable is the other way of scripts to give what they are asked for.
+// orVariable names the environment variable that scripts can use instead of a flag.
 var orVariable = regexp.MustCompile(` or in [A-Z][A-Z0-9_]+\b`)
 
 // AtQuestions words a sentence for somebody who is asked questions and gives no flags: a flag that answers one becomes the title of that

@@ -10,8 +10,8 @@ type Severity string
 
 // Severities.
 const (
-	Refused Severity = "refused" // nothing goes on before this is mended
-	Warning Severity = "warning" // it goes on, and somebody should look at this
+	Refused Severity = "refused" // setup does not continue until it is fixed
+	Warning Severity = "warning" // setup continues; the operator should look at it
 	Note    Severity = "note"    // worth knowing
 )
 
@@ -50,13 +50,13 @@ func (f Finding) String() string {
 	return s
 }
 
-// Sentence returns what is wrong and after a semicolon the remedy, for somebody who gave no flags.
+// Sentence returns what is wrong and after a semicolon the remedy, without the flag.
 func (f Finding) Sentence() string {
 	f.Flag = ""
 	return f.String()
 }
 
-// AnyRefused tells whether one of the findings stops the setup.
+// AnyRefused reports whether one of the findings is Refused.
 func AnyRefused(findings []Finding) bool {
 	for _, f := range findings {
 		if f.Severity == Refused {

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// keepBackup makes what was replaced the backup. It is the last step of a run that can be undone.
+// keepBackup moves the replaced files to the backup. Up to this step a run can be undone.
 func (w *worker) keepBackup(j *journal) (backup string, err error) {
 	backup = w.backup(j)
 	if err := w.makeDir(filepath.Dir(backup), 0o700, -1, -1); err != nil {
@@ -80,7 +80,7 @@ func (w *worker) finish(j *journal, backup string) error {
 	return w.tidy(completeDir)
 }
 
-// clear removes what is of no use any more, if it can; the error is that of a kill.
+// clear removes files that are no longer needed. It ignores errors, except those of a simulated kill.
 func (w *worker) clear(path string) error {
 	err := w.op("remove", path, func() error { return w.removeAll(path) })
 	if errors.As(err, new(killedError)) {
@@ -101,7 +101,7 @@ func (w *worker) tidy(end string) error {
 	return w.clear(ended)
 }
 
-// unstage removes what a run prepared that has not begun to change anything.
+// unstage removes the files of a run that has not changed anything yet.
 func (w *worker) unstage() error {
 	var outside []string
 	if data, err := w.policy().ReadFile(w.work(besideFile), largestFile); err == nil {

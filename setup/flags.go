@@ -24,7 +24,7 @@ type Flag struct {
 	Question string // Question.ID that it answers; empty: it says how setup runs
 }
 
-// flags stand in the order of the help.
+// flags are in the order of the help.
 var flags = []Flag{
 	{"dir", FlagText, "DIR", "installation directory", ""},
 	{"hostname", FlagText, "NAME", "host name or IP address that clients use to reach the registry", "hostname"},

@@ -84,7 +84,7 @@ func (in *Installed) managedIn(generation, path string) []byte {
 	return nil
 }
 
-// goodCopy is a content of myconfig.yml that the server accepts, and what it is in words.
+// goodCopy is a version of myconfig.yml that the server accepts, with its description.
 type goodCopy struct {
 	data []byte
 	what string

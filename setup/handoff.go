@@ -16,20 +16,20 @@ import (
 	"packhouse/templates"
 )
 
-// Card is what somebody needs to use the registry. It holds no password.
+// Card is what users need to use the registry. It holds no password.
 type Card struct {
 	URL         string    `json:"url"`      // what clients use: "https://registry.example.com:5000"
 	Registry    string    `json:"registry"` // host[:port] as image references have it
 	Local       string    `json:"local"`    // host[:port] that works on this machine; the commands use it
 	User        string    `json:"user"`     // the first admin
-	Password    string    `json:"password"` // where it is, never what it is: "in /etc/packhouse/initial-passwords"
+	Password    string    `json:"password"` // where it is stored, never the password itself: "in /etc/packhouse/initial-passwords"
 	Users       []User    `json:"-"`
-	CAFile      string    `json:"caFile,omitempty"`        // the certificate to hand out; empty: clients trust it already, or there is none
+	CAFile      string    `json:"caFile,omitempty"`        // the certificate for clients to trust; empty: they already do, or there is none
 	Fingerprint string    `json:"fingerprint,omitempty"`   // SHA-256 of the server's certificate
 	TrustPrint  string    `json:"caFingerprint,omitempty"` // SHA-256 of the first certificate in CAFile
 	Handoff     string    `json:"handoff"`                 // path of handoff.md
 	Config      string    `json:"config"`                  // path of myconfig.yml
-	Service     string    `json:"service,omitempty"`       // the unit that runs the server; empty: whoever starts it does
+	Service     string    `json:"service,omitempty"`       // the unit that runs the server; empty: none, it is started by hand
 	MoveCAKey   *Command  `json:"moveCAKey,omitempty"`     // moves ca.key out of the installation; nil: it is not there
 	Commands    []Command `json:"commands"`                // that work as printed, and ask for the password
 }
@@ -69,7 +69,7 @@ func (b *builder) handoff(leaf *x509.Certificate, trust []byte) ([]byte, error) 
 	return h.Render()
 }
 
-// trustFile is the file to hand out to clients.
+// trustFile returns the certificate file for clients to trust.
 func (b *builder) trustFile() string {
 	switch b.answers.TLS {
 	case PrivateCA:
@@ -179,7 +179,7 @@ func (p *Plan) local(ctx context.Context, m *Machine) string {
 	return registry(a.URL())
 }
 
-// leadsTo tells whether a name resolves to where the server listens: to the bound address, or, bound to every one, to any of this machine.
+// leadsTo reports whether a name resolves to where the server listens: to the bound address, or, bound to every one, to any of this machine.
 func leadsTo(ctx context.Context, m *Machine, name string, bound netip.Addr) bool {
 	addrs := []netip.Addr{}
 	if addr, err := netip.ParseAddr(name); err == nil {

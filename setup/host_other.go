@@ -10,7 +10,7 @@ import (
 // Holder cannot be seen without /proc.
 func (machine) Holder(int) Process { return Process{} }
 
-// Writable tells only whether the path is a file.
+// Writable detects only that the path is a file.
 func (machine) Writable(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return &fs.PathError{Op: "write below", Path: path, Err: fs.ErrExist}

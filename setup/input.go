@@ -6,7 +6,7 @@ import "io"
 // has "true".
 type Values map[string][]string
 
-// Input is what somebody answered before any question was asked.
+// Input holds the answers that were given before the first question.
 type Input struct {
 	Flags         Values
 	Env           []string  // as os.Environ gives it: PACKHOUSE_PASSWORD_<NAME>, and PACKHOUSE_<FLAG> for the other flags

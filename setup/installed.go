@@ -30,7 +30,7 @@ const (
 type Installed struct {
 	Dir        string
 	Config     *config.Config     // nil: no myconfig.yml, or one that is refused
-	ConfigData []byte             // as it lies there; nil: none
+	ConfigData []byte             // content of myconfig.yml; nil: none
 	Problem    error              // why myconfig.yml or the users file is refused
 	Users      []User             // in the order of the file, with Source Kept
 	UserFaults []htpasswd.Problem // lines of the users file that cannot be used
@@ -39,15 +39,15 @@ type Installed struct {
 	CAKey      bool               // certs/ca.key is there
 	Manifest   *Manifest          // nil: setup never wrote here
 	Drift      []Drift            // what was changed since
-	Recovered  string             // what was done about an earlier run that was cut off; empty: there was none
-	HalfDone   bool               // there was one, and it is not finished
+	Recovered  string             // how an interrupted run was completed or undone; empty: there was none
+	HalfDone   bool               // a run was interrupted and is unfinished
 	Backup     time.Time          // of the generation that can be rolled back to; zero: none
 
 	unit     string    // the systemd unit; empty: UnitFile
 	readings *readings // the files as they were read
 }
 
-// Exists tells whether anything of an installation is there.
+// Exists reports whether the directory holds any part of an installation.
 func (in *Installed) Exists() bool {
 	return in != nil && (in.ConfigData != nil || in.Manifest != nil || len(in.Users) > 0)
 }
@@ -62,11 +62,11 @@ type Certificate struct {
 	CloseEnd bool                // it should be renewed
 }
 
-// Manifest is .installed.json: what setup wrote, so that drift is seen and nothing else is ever removed.
+// Manifest is .installed.json, the list of files that setup wrote. It detects drift and limits what uninstall removes.
 type Manifest struct {
 	Version  int               `json:"version"`
 	ID       string            `json:"id,omitempty"`       // of the installation; empty: an earlier version wrote it
-	Settings map[string]string `json:"settings,omitempty"` // answers that stand in no other file: host name, public URL
+	Settings map[string]string `json:"settings,omitempty"` // answers that no other file holds: host name, public URL
 	Files    []ManifestFileRow `json:"files"`
 }
 

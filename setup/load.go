@@ -47,7 +47,7 @@ func load(dir, unit string) (*Installed, error) {
 	return in, nil
 }
 
-// path is where a file of the installation lies.
+// path returns the path of a file of the installation.
 func (in *Installed) path(name string) string { return filepath.Join(in.Dir, filepath.FromSlash(name)) }
 
 func (in *Installed) loadConfig() error {
@@ -77,7 +77,7 @@ func (in *Installed) loadConfig() error {
 	return nil
 }
 
-// fileAbove is what lies in the place of a directory of a path.
+// fileAbove returns the part of a path that is a file instead of a directory.
 func fileAbove(path string) string {
 	for ; path != filepath.Dir(path); path = filepath.Dir(path) {
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
@@ -169,7 +169,7 @@ func (in *Installed) readCertificate(certPath, keyPath string, now time.Time) *C
 	return c
 }
 
-// Trust is what clients of the installation are told to trust; nil: what their system trusts.
+// Trust returns the certificates that clients of the installation must trust; nil: the roots of their system.
 func (in *Installed) Trust() []*x509.Certificate {
 	switch {
 	case in.Cert == nil:
@@ -215,7 +215,7 @@ func (in *Installed) Unrooted(now time.Time) *x509.Certificate {
 	return in.Cert.Chain[len(in.Cert.Chain)-1]
 }
 
-// tlsMode tells how the server of the installation speaks TLS.
+// tlsMode returns the TLS mode of the installation.
 func (in *Installed) tlsMode() string {
 	switch {
 	case in == nil || in.Config == nil:
@@ -236,7 +236,7 @@ func (in *Installed) tlsMode() string {
 	return string(Files)
 }
 
-// listensAt tells whether the server of the installation is to listen at the port of an address.
+// listensAt reports whether the configuration uses the port of an address.
 func (in *Installed) listensAt(addr string) bool {
 	if in == nil || in.Config == nil {
 		return false

@@ -10,7 +10,7 @@ import (
 	"packhouse/server/config"
 )
 
-// Host is what setup asks of the operating system. [ThisMachine] is the real one.
+// Host is the interface to the operating system. [ThisMachine] uses the real one.
 type Host interface {
 	// Hostname is the name the kernel goes by, short or full.
 	Hostname() (string, error)
@@ -22,13 +22,13 @@ type Host interface {
 	LookupHost(ctx context.Context, name string) ([]netip.Addr, error)
 	// LookupAddr resolves an address to names.
 	LookupAddr(ctx context.Context, addr netip.Addr) ([]string, error)
-	// Listen binds an address and lets go of it at once; the error is that of net.Listen.
+	// Listen binds an address and closes the listener at once. It returns the error of net.Listen.
 	Listen(ctx context.Context, addr string) error
 	// Holder names the process that listens at a TCP port. The zero Process: not to be seen.
 	Holder(port int) Process
 	// FileSystem describes what holds a path, which may not exist yet.
 	FileSystem(path string) (FileSystem, error)
-	// Writable tells why no file can be made below a path, which may not exist yet. It leaves nothing behind.
+	// Writable returns an error if no file can be created below a path, which need not exist. It leaves nothing behind.
 	Writable(path string) error
 	// UID is the effective user, 0 for root, -1 where there is none.
 	UID() int
@@ -42,7 +42,7 @@ type Host interface {
 type Address struct {
 	Addr      netip.Addr
 	Interface string // "eth0"
-	Bridge    bool   // of a container engine's own network: nobody outside reaches it
+	Bridge    bool   // of a container engine's own network, which other machines do not reach
 	Global    bool   // not loopback, not link-local
 }
 
@@ -63,12 +63,12 @@ type FileSystem struct {
 	ReadOnly   bool
 }
 
-// Pseudo tells whether nothing can be kept there: the kernel shows itself in it.
+// Pseudo reports whether the file system is virtual, such as /proc, and stores no files.
 func (f FileSystem) Pseudo() bool {
 	return slices.Contains([]string{"proc", "sysfs", "cgroup", "devpts"}, f.Kind)
 }
 
-// Memory tells whether the content is lost at a restart of the machine.
+// Memory reports whether a restart of the machine loses the content.
 func (f FileSystem) Memory() bool { return f.Kind == "tmpfs" || f.Kind == "ramfs" }
 
 // Machine is what was found out about the machine that setup runs on.
@@ -84,7 +84,7 @@ type Machine struct {
 	DataDir   string           // default storage directory of the installation in ConfigDir
 	Now       func() time.Time // nil: time.Now
 
-	program  string        // path of this program; empty: as the operating system has it
+	program  string        // path of this program; empty: from the operating system
 	patience time.Duration // how long others may take to answer at least: tests share a machine; 0: as long as the constants say
 
 	// ServerOn finds the running server of the store on disk in root, for the installation in dir. Nil: servers are not looked for.
@@ -114,7 +114,7 @@ func (m *Machine) bridge(addr netip.Addr) string {
 	return ""
 }
 
-// Has tells whether an address is one of this machine's.
+// Has reports whether an address belongs to this machine.
 func (m *Machine) Has(addr netip.Addr) bool {
 	for _, a := range m.Addresses {
 		if a.Addr.Unmap() == addr.Unmap() {

@@ -11,7 +11,7 @@ import (
 	"packhouse/server/config"
 )
 
-// mostMends bounds how much of a configuration is put right without anybody: a file with more is something else.
+// mostMends bounds the automatic repairs of a file. A file with more faults is probably not a configuration.
 const mostMends = 100
 
 // mend puts a configuration right, as far as there is no doubt about what was meant: a key that is misspelt gets its name, a tab becomes
@@ -32,7 +32,7 @@ func mend(path string, data []byte) (mended []byte, steps []string, ok bool) {
 	return nil, nil, false
 }
 
-// problemsOf is why the server refuses a configuration.
+// problemsOf returns the problems for which the server refuses a configuration.
 func problemsOf(path string, data []byte) config.Problems {
 	_, err := config.Load(config.Source{Path: path, Data: data})
 	if err == nil {
@@ -44,7 +44,7 @@ func problemsOf(path string, data []byte) config.Problems {
 	return config.Problems{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
 }
 
-// mendOne puts one of the problems right; nil where none can be.
+// mendOne repairs one of the problems. It returns nil if it can repair none.
 func mendOne(path string, data []byte, problems config.Problems) (better []byte, step string) {
 	for _, p := range problems {
 		for _, try := range []func(config.Problem, *text) string{untab, rename, putOut} {
@@ -60,7 +60,7 @@ func mendOne(path string, data []byte, problems config.Problems) (better []byte,
 				continue
 			}
 			left := problemsOf(path, t.bytes())
-			// What is wrong with the form of a file hides what is wrong with its meaning: more may come to light.
+			// A syntax error hides other problems, so a repair may reveal more.
 			same := func(o config.Problem) bool { return o.Code == p.Code && o.Line == p.Line }
 			if len(left) < len(problems) || p.Code == config.CodeSyntax && !slices.ContainsFunc(left, same) {
 				return t.bytes(), fmt.Sprintf("line %d: %s", p.Line, said)
@@ -70,14 +70,14 @@ func mendOne(path string, data []byte, problems config.Problems) (better []byte,
 	return nil, ""
 }
 
-// text is a file in lines, with their ends.
+// text is a file split into lines, with their line ends.
 type text struct{ lines [][]byte }
 
 func newText(data []byte) *text { return &text{slices.Collect(bytes.Lines(bytes.Clone(data)))} }
 
 func (t *text) bytes() []byte { return bytes.Join(t.lines, nil) }
 
-// indent is the number of blanks before the line at an index; -1 of an empty line or a comment.
+// indent returns the number of spaces before the line at an index, or -1 for an empty line or a comment.
 func (t *text) indent(at int) int {
 	trimmed := bytes.TrimLeft(t.lines[at], " ")
 	if rest := bytes.TrimSpace(trimmed); len(rest) == 0 || rest[0] == '#' {
@@ -86,7 +86,7 @@ func (t *text) indent(at int) int {
 	return len(t.lines[at]) - len(trimmed)
 }
 
-// key is the name of the key on a line; empty where none begins there.
+// key returns the key that starts on a line, or "".
 func (t *text) key(at int) string {
 	name, _, found := bytes.Cut(bytes.TrimSpace(t.lines[at]), []byte(":"))
 	if t.indent(at) < 0 || !found || bytes.ContainsAny(name, " \t\"'{}[],#-") {
@@ -95,7 +95,7 @@ func (t *text) key(at int) string {
 	return string(name)
 }
 
-// path is the path of the key on a line, as the indentation has it.
+// path returns the dotted path of the key on a line, according to the indentation.
 func (t *text) path(at int) string {
 	path, indent := t.key(at), t.indent(at)
 	for i := at - 1; i >= 0 && indent > 0; i-- {
@@ -106,7 +106,7 @@ func (t *text) path(at int) string {
 	return path
 }
 
-// untab makes blanks of the tabs that lines begin with.
+// untab replaces leading tabs with spaces.
 func untab(p config.Problem, t *text) string {
 	if p.Code != config.CodeSyntax && p.Code != config.CodeIndentation {
 		return ""
@@ -126,7 +126,7 @@ func untab(p config.Problem, t *text) string {
 	return "tabs become blanks, here and where else lines begin with them"
 }
 
-// rename gives a misspelt key its name, where that belongs into the same section.
+// rename corrects a misspelled key, if the right key belongs to the same section.
 func rename(p config.Problem, t *text) string {
 	at := p.Line - 1
 	wrong := t.key(at)
@@ -141,10 +141,10 @@ func rename(p config.Problem, t *text) string {
 	return fmt.Sprintf("%s becomes %s", wrong, right)
 }
 
-// guarded are the sections in which nothing is put out of force: the server would go on without it.
+// guarded are the sections in which nothing is commented out, because the server would run without the setting.
 var guarded = []string{"auth", "storage", "http.tls", "http.insecure", "http.addr", "http.trustedproxies", "http.debug", "packs", "policy", "proxy"}
 
-// putOut puts the entry on a line out of force, with everything below it.
+// putOut comments out the entry on a line, with everything below it.
 func putOut(p config.Problem, t *text) string {
 	at := p.Line - 1
 	name, path, indent := t.key(at), t.path(at), t.indent(at)

@@ -50,7 +50,7 @@ func parseName(text string) (name, shown string, err error) {
 	return name, shown, nil
 }
 
-// misnamed says why a text is no name. Remedy stands where the reason has no advice of its own.
+// misnamed returns the refusal of a text that is not a name. remedy is used if the reason has none of its own.
 func misnamed(code string, err error, remedy string) Finding {
 	bad, ok := errors.AsType[*certgen.NameError](err)
 	if !ok {
@@ -87,7 +87,7 @@ func international(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
-// canonical is the form of a name that stands in certificates, or the text itself where it is no name.
+// canonical returns a name as certificates contain it, or the text itself if it is not a name.
 func canonical(text string) string {
 	if name, _, err := parseName(text); err == nil {
 		return name
@@ -95,7 +95,7 @@ func canonical(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// isAddress tells whether a host is an IP address.
+// isAddress reports whether a host is an IP address.
 func isAddress(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil
@@ -151,7 +151,7 @@ func (a *Answers) URL() string {
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
-// usualPort is the one that clients take where none is named.
+// usualPort returns the port that clients use by default.
 func usualPort(a *Answers) string {
 	if a.TLS == Off {
 		return "80"

@@ -26,7 +26,7 @@ type Change struct {
 	Path   string      // absolute
 	Kind   ChangeKind  //
 	Mode   fs.FileMode // after; with fs.ModeDir for a directory
-	UID    int         // owner after; -1: whoever applies
+	UID    int         // owner after; -1: the acting user
 	GID    int         // group after; -1 likewise
 	Before []byte      // content; nil where there was none
 	After  []byte      // content; nil where none is left
@@ -47,9 +47,9 @@ type Password struct {
 type Options struct {
 	Now            time.Time // zero: now
 	Rand           io.Reader // for passwords; nil: crypto/rand
-	WritePasswords bool      // generated passwords go into initial-passwords, because nobody is there to be shown them
+	WritePasswords bool      // write generated passwords to initial-passwords, because there is no terminal to show them
 
-	unitFile string // where the unit lies, for tests; empty: UnitFile
+	unitFile string // path of the unit, for tests; empty: UnitFile
 	cost     int    // of bcrypt, for tests; 0: the usual one
 }
 
@@ -60,17 +60,17 @@ type Plan struct {
 	Passwords []Password // generated ones
 	Restart   []string   // why a running server has to be restarted and not only reloaded, key by key
 	Findings  []Finding  // worth reading before applying
-	Resolved  Resolved   // what it was made of
+	Resolved  Resolved   // the answers it was made from
 
 	now       time.Time
 	installed *Installed          // that it changes; nil: nothing is known of it
 	unit      string              // the systemd unit, where tests have it elsewhere
 	leaf      *x509.Certificate   // that the server will serve
-	trust     []*x509.Certificate // that clients are told to trust
+	trust     []*x509.Certificate // that clients must trust
 	trustFile string
 }
 
-// Pending tells whether applying would change anything.
+// Pending reports whether applying would change anything.
 func (p *Plan) Pending() bool {
 	for _, c := range p.Changes {
 		if c.Kind != Keep {

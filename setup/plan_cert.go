@@ -16,7 +16,7 @@ func lifeDays(c *x509.Certificate) int {
 	return int((c.NotAfter.Sub(c.NotBefore) + time.Second) / (24 * time.Hour))
 }
 
-// cutByCA tells whether a certificate lives shorter than was asked for because its CA ends then.
+// cutByCA reports whether a certificate expires earlier than requested because its CA does.
 func cutByCA(chain []*x509.Certificate) bool {
 	return len(chain) > 1 && chain[0].NotAfter.Equal(chain[1].NotAfter)
 }
@@ -168,7 +168,7 @@ func (b *builder) leaf(pair *certgen.Pair, old *Certificate, reason string, reus
 	b.file(CertFile, pair.CertPEM(), meaning...)
 	keyMeaning := "new key, " + info.KeyType
 	if reused {
-		// Encoded anew it may differ from what lies there, though it is the same key.
+		// A new encoding of the same key may differ from the file.
 		if have, err := b.read(b.path(KeyFile)); err == nil {
 			key, keyMeaning = have, "the key stays"
 		}
@@ -177,7 +177,7 @@ func (b *builder) leaf(pair *certgen.Pair, old *Certificate, reason string, reus
 	return nil
 }
 
-// newNames tells how a certificate differs from the one whose place it takes.
+// newNames describes how a certificate differs from the one that it replaces.
 func newNames(info, old certgen.Info) []string {
 	var meaning []string
 	if added := info.Names.Without(old.Names).Strings(); len(added) > 0 {

@@ -37,7 +37,7 @@ func s3Edits(in *Installed, a *Answers) []config.Edit {
 	var edits []config.Edit
 	set := func(key string, value any) { edits = append(edits, config.Edit{Key: section + key, Value: value}) }
 	if have.RegionEndpoint != want.RegionEndpoint {
-		for _, key := range []string{"host", "port"} { // what the endpoint was, in the vendor's words
+		for _, key := range []string{"host", "port"} { // the endpoint, under the vendor's keys
 			edits = append(edits, config.Edit{Key: section + key, Remove: true})
 		}
 		set("forcepathstyle", want.ForcePathStyle) // which those two implied
@@ -79,7 +79,7 @@ func s3Edits(in *Installed, a *Answers) []config.Edit {
 	return edits
 }
 
-// holdsSecret tells whether myconfig.yml holds a secret that was an answer.
+// holdsSecret reports whether myconfig.yml contains a secret from the answers.
 func (a *Answers) holdsSecret() bool { return inBucket(a) && a.s3Config().SecretKey != "" }
 
 // configuration plans myconfig.yml. Its differences are shown, with every secret masked; who may read it depends on whether one is in it.
@@ -113,7 +113,7 @@ func lostComments(before, after []byte) int {
 	return n
 }
 
-// configMode keeps the mode that somebody gave the file, unless it holds a secret that others could read.
+// configMode keeps the mode of the file, unless other users could read a secret in it.
 func (b *builder) configMode() fs.FileMode {
 	mode := fs.FileMode(0o644)
 	if info, err := os.Stat(b.path(ConfigFile)); err == nil {
@@ -143,7 +143,7 @@ func masked(data []byte) []byte {
 	return secretKeys.ReplaceAll(data, []byte("${1}REDACTED"))
 }
 
-// secretTexts are the secrets that stand in a file over several lines, line by line.
+// secretTexts returns the lines of the secrets that span several lines of a file.
 func secretTexts(data []byte) []string {
 	var root yaml.Node
 	if yaml.Unmarshal(data, &root) != nil {

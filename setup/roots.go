@@ -16,7 +16,7 @@ import (
 // CodeForeignPath is the code of a path in a journal or manifest that is not part of the installation.
 const CodeForeignPath = "path-foreign"
 
-// unitRoot stands for the systemd unit in journals and manifests.
+// unitRoot is the prefix of the systemd unit in journals and manifests.
 const unitRoot = "@unit"
 
 // roots are the places that an installation's journals and manifests may name. They are derived from the installation itself, never read

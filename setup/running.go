@@ -2,7 +2,7 @@ package setup
 
 import "context"
 
-// Running is the server of an installation, started by whoever can: setup itself knows none.
+// Running is a running server of an installation. The caller of setup starts it.
 type Running interface {
 	// Addr is the address it listens at, with the port it really has.
 	Addr() string

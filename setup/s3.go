@@ -23,7 +23,7 @@ const (
 	CodeS3Unverified = "storage-unverified" // warning: any certificate of the engine's is taken
 	CodeS3Settings   = "bucket-settings"    // not enough, or not of the right form
 	CodeS3Name       = "bucket-name"        // the engine's name does not resolve
-	CodeS3Connection = "bucket-connection"  // nobody answers there
+	CodeS3Connection = "bucket-connection"  // no answer from the endpoint
 	CodeS3TLS        = "bucket-tls"         // its certificate is not accepted
 	CodeS3Clock      = "bucket-clock"       // this machine's clock is too far off
 	CodeS3Signature  = "bucket-signature"   // the keys are not accepted

@@ -19,17 +19,17 @@ import (
 
 // Kinds of [Answers.Service].
 const (
-	NoService = "none"    // whoever wants the server to run starts it
+	NoService = "none"    // the server is started by hand
 	Systemd   = "systemd" // systemd starts it, as a user of its own
 )
 
-// Unit is the name of the systemd unit, and UnitFile where it lies.
+// Unit is the name of the systemd unit, and UnitFile its path.
 const (
 	Unit     = "packhouse.service"
 	UnitFile = "/etc/systemd/system/" + Unit
 )
 
-// pendingID stands for the user and the group that [Apply] makes first.
+// pendingID is the ID of a user and a group that [Apply] creates first.
 const pendingID = -2
 
 // account is the user that a server runs as.
@@ -258,7 +258,7 @@ func (b *builder) readByGroup(c *Change, gid int) bool {
 	return !c.Mode.IsDir() && c.Kind != Create && c.UID == 0 && c.GID == gid && c.Mode.Perm()&0o040 != 0
 }
 
-// give plans another owner and mode for what a change is about.
+// give sets the owner and the mode of a change.
 func (b *builder) give(c *Change, whose string, mode fs.FileMode, uid, gid int) {
 	c.Mode, c.UID, c.GID = mode, uid, gid
 	info, err := os.Stat(c.Path)
@@ -276,7 +276,7 @@ func (b *builder) give(c *Change, whose string, mode fs.FileMode, uid, gid int) 
 	}
 }
 
-// service is how the server of the installation is started; empty: nobody said.
+// service returns the service manager of the installation; "": unknown.
 func (in *Installed) service() string {
 	if in == nil || in.Manifest == nil {
 		return ""
@@ -284,12 +284,12 @@ func (in *Installed) service() string {
 	return in.Manifest.Settings["service"]
 }
 
-// lists tells whether setup wrote a file.
+// lists reports whether setup wrote a file.
 func (in *Installed) lists(path string) bool {
 	return in.Manifest != nil && slices.ContainsFunc(in.Manifest.Files, func(row ManifestFileRow) bool { return row.at(in.Dir) == path })
 }
 
-// ServiceUser returns the user as whom systemd runs the server of the installation, or "" if it does not.
+// ServiceUser returns the user that systemd runs the server as of the installation, or "" if it does not.
 func (in *Installed) ServiceUser() string {
 	if in == nil || !in.Supervised() {
 		return ""
@@ -297,5 +297,5 @@ func (in *Installed) ServiceUser() string {
 	return in.Manifest.Settings[settingRunAs]
 }
 
-// Supervised tells whether systemd runs the server of the installation.
+// Supervised reports whether systemd runs the server of the installation.
 func (in *Installed) Supervised() bool { return in.service() == Systemd && in.lists(UnitFile) }

@@ -20,7 +20,7 @@ const (
 // temporary are the directories that are emptied by and by.
 var temporary = [...]string{"/tmp", "/var/tmp"}
 
-// within tells what a user cannot run, read or write that the server must.
+// within returns findings about paths that a user cannot run, read or write although the server must.
 func (a *Answers) within(user account, program string) []Finding {
 	var findings []Finding
 	refuse := func(what, remedy string) { findings = append(findings, refused(CodeRunAs, what, remedy)) }
@@ -88,7 +88,7 @@ func (in *Installed) Unfit() *Finding {
 	return &f
 }
 
-// readBy lists the files of somebody else's that the server reads.
+// readBy lists the files outside the installation that the server reads.
 func (a *Answers) readBy() []string {
 	var paths []string
 	switch a.TLS {
@@ -139,7 +139,7 @@ func (a account) stoppedAt(path string, right fs.FileMode) string {
 	return ""
 }
 
-// may tells whether the mode of a file gives a user a right.
+// may reports whether the mode of a file gives a user a right.
 func (a account) may(info fs.FileInfo, right fs.FileMode) bool {
 	uid, gid := owner(info)
 	switch perm := info.Mode().Perm(); {

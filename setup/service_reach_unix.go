@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// tries lets a user that is there try a right to a file, and tells whether the kernel grants it.
+// tries reports whether the kernel grants an existing user a right to a file.
 func (a account) tries(path string, right fs.FileMode) bool {
 	test := "-r"
 	if right == toPass {

@@ -15,7 +15,7 @@ import (
 	"packhouse/server/config"
 )
 
-// staysSecret is how long generated passwords may lie in a file before somebody is reminded of them.
+// staysSecret is how long generated passwords may stay in a file before setup warns.
 const staysSecret = 7 * 24 * time.Hour
 
 // State is how an installation does, for the screen from which it is looked after.
@@ -48,10 +48,10 @@ type CertificateState struct {
 	Problem     string    // why it is of no use; empty: it is
 }
 
-// StorageState is where content lies.
+// StorageState describes the storage.
 type StorageState struct {
 	Driver string
-	Path   string // a directory; empty: content lies elsewhere
+	Path   string // a directory; empty: the storage is not a directory
 	Free   uint64 // bytes; 0 with Total 0: not to be seen
 	Total  uint64
 }
@@ -130,7 +130,7 @@ func (in *Installed) certificateState(m *Machine) *CertificateState {
 	return c
 }
 
-// listensOn tells whether the server of the installation can be reached at an address of the machine.
+// listensOn reports whether the server of the installation is reachable at an address of the machine.
 func (in *Installed) listensOn(addr netip.Addr) bool {
 	host, _, err := net.SplitHostPort(in.Config.HTTP.Addr)
 	if err != nil || host == "" {
@@ -148,7 +148,7 @@ func (s StorageState) Space() string {
 	return fmt.Sprintf("%s of %s free", humanize.IBytes(s.Free), humanize.IBytes(s.Total))
 }
 
-// Short tells that less room is left than an installation should begin with.
+// Short reports whether less space is free than a new installation should have.
 func (s StorageState) Short() bool { return s.Total > 0 && s.Free < leastSpace }
 
 // Rebase makes the answers those of an installation as it is by now: one that a setup with these very answers wrote.

@@ -36,7 +36,7 @@ func MachineNotes(m *check.Machine, s *State) []Finding {
 	return notes
 }
 
-// smallness tells of a machine that has less than the vendor's minimum. A zero is something that cannot be seen.
+// smallness returns a note about a machine below the vendor's minimum. Zero values are unknown.
 func smallness(cpus float64, memory uint64) []Finding {
 	var has []string
 	if cpus > 0 && cpus < leastProcessors {
@@ -59,7 +59,7 @@ func Glance(ctx context.Context, m *Machine, questionID string, a *Answers) []Fi
 	}
 	fs, err := m.Host.FileSystem(a.StoragePath)
 	if err != nil || fs.Total == 0 || fs.Memory() {
-		return nil // trying it tells why
+		return nil // Probe reports the error
 	}
 	room := StorageState{Free: fs.Free, Total: fs.Total}.Space()
 	if !fs.Root {

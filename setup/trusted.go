@@ -24,7 +24,7 @@ var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, Pa
 var programFiles = []string{workDir, completeDir, undoneDir, BackupDir, ManifestFile, PasswordsFile}
 
 // VerifyTrust returns a *RefusedError if a user other than root and the acting user can write the directory of an installation, a directory
-// above it, or one of its control files. What does not exist is not reported.
+// above it, or one of its control files. Paths that do not exist are not reported.
 func VerifyTrust(dir string) error {
 	for _, fault := range Untrusted(dir) {
 		return &RefusedError{Findings: []Finding{unsafe(fault)}}
@@ -127,8 +127,8 @@ func hasUnfinishedRun(dir string) bool {
 	})
 }
 
-// Open finishes or undoes an earlier run that was cut off, and loads the installation in a directory as [Load] does. Recovered says what it
-// did. A command that goes on to change the installation acquires a [Lock] first and calls [Lock.Open].
+// Open finishes or undoes an interrupted run, and loads the installation in a directory as [Load] does. Recovered describes what it
+// did. A command that then changes the installation acquires a [Lock] first and calls [Lock.Open].
 func Open(dir string) (*Installed, error) { return open(dir, nil) }
 
 // open is Open under a lock, or without one if l is nil.

@@ -17,7 +17,7 @@ func (w *worker) undo(j *journal) error {
 			return err
 		}
 	}
-	_ = w.remove(filepath.Dir(backup)) // stays where another generation lies in it
+	_ = w.remove(filepath.Dir(backup)) // fails if it holds another backup
 	for _, s := range slices.Backward(j.Steps) {
 		if err := w.undoStep(s); err != nil {
 			return fmt.Errorf("put back %s: %w", s.Path, err)

@@ -115,8 +115,8 @@ func forget(dir string) (left []string, err error) {
 			return nil, fmt.Errorf("remove backup: %w", err)
 		}
 	}
-	_ = (places{}).remove(filepath.Join(dir, BackupDir)) // stays where something else lies in it
-	entries, err := os.ReadDir(dir)                      // asked, and not tried: removing a link to a directory succeeds whatever lies behind it
+	_ = (places{}).remove(filepath.Join(dir, BackupDir)) // fails if it is not empty
+	entries, err := os.ReadDir(dir)                      // do not just try: removing a link to a directory always succeeds
 	if err != nil {
 		return nil, fmt.Errorf("look at what is left: %w", err)
 	}

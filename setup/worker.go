@@ -114,7 +114,7 @@ func (w *worker) do(s step) error {
 	switch {
 	case s.Mode.IsDir() && s.Kind == Remove:
 		return w.op("rmdir", s.Path, func() error {
-			_ = w.remove(s.Path) // stays where something else lies in it
+			_ = w.remove(s.Path) // fails if it is not empty
 			return nil
 		})
 	case s.Mode.IsDir():
@@ -134,7 +134,7 @@ func (w *worker) do(s step) error {
 	}
 	if _, err := os.Lstat(s.Staged); errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(s.Path); err == nil {
-			return nil // done before a run was cut off, and changed by somebody since
+			return nil // done before the interruption, and edited since
 		}
 	}
 	replace := func(from string) error {
@@ -214,7 +214,7 @@ func (w *worker) verify(j *journal) error {
 	return nil
 }
 
-// verifyStaged checks that a staged file holds what the step is to write.
+// verifyStaged checks that a staged file has the content that the step writes.
 func (w *worker) verifyStaged(s step, path string) error {
 	data, err := w.read(path)
 	if err != nil {

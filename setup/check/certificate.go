@@ -12,8 +12,8 @@ import (
 // Order is a certificate that the server orders for itself, and did not get.
 type Order struct {
 	Host    string
-	Missing bool   // there is none yet, and a stand-in is served that clients refuse; else the one before is served
-	Fault   string // what the server knows: that it is being ordered, or why the CA refused
+	Missing bool   // there is none yet, and the server uses a placeholder that clients refuse; else it serves the previous one
+	Fault   string // from the server: it is being ordered, or why the CA refused
 	Remedy  string
 }
 
@@ -76,7 +76,7 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	return r
 }
 
-// pending is the order that the server waits for with a stand-in; nil: it shows a certificate.
+// pending returns the order that the server waits for while it serves a placeholder; nil: it has a certificate.
 func (s *session) pending() *Order {
 	if len(s.Chain) > 0 {
 		return nil

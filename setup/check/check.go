@@ -1,4 +1,4 @@
-// Package check proves an installation: it looks at files, names and certificates, and talks to the server as clients do.
+// Package check verifies an installation: files, names and certificates, and the server as clients see it.
 //
 // There is one list of checks. What was seen working has passed; what cannot be proven is "not proven", with the reason; everything else
 // has failed, with a cause, a remedy and a stable code that docs/troubleshooting.md explains.
@@ -29,8 +29,8 @@ type Result struct {
 	Seen   string        `json:"seen"`             // what was seen, or why nothing could be proven
 	Code   string        `json:"code,omitempty"`   // of a finding: stable, explained in docs/troubleshooting.md
 	Cause  string        `json:"cause,omitempty"`  // why, and not only what
-	Remedy string        `json:"remedy,omitempty"` // what to do, with the command where there is one
-	Advice string        `json:"advice,omitempty"` // what is worth doing though nothing is wrong; may have several lines
+	Remedy string        `json:"remedy,omitempty"` // what to do, with a command if there is one
+	Advice string        `json:"advice,omitempty"` // an improvement, though nothing is wrong; may have several lines
 	Took   time.Duration `json:"-"`                // tookMs in JSON, in milliseconds
 }
 
@@ -43,13 +43,13 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	}{plain(r), r.Took.Milliseconds()})
 }
 
-// Event tells a face of the program how the run goes on.
+// Event reports the progress of a run.
 type Event struct {
 	Total  int     // checks in this run
 	Index  int     // of this check, from 0
 	ID     string  // of this check
 	Title  string  // of this check
-	Doing  string  // what it does right now: "pushing 1 MiB"; empty when it is done
+	Doing  string  // current activity: "pushing 1 MiB"; empty when it is done
 	Result *Result // set when it is done
 }
 
@@ -77,7 +77,7 @@ type User struct {
 	Name     string
 	Role     string        // reader, writer or admin
 	Password func() []byte // nil: not known, so not proven
-	Initial  bool          // it is one that was generated once, and lies in a file since
+	Initial  bool          // it was generated and is still in initial-passwords
 }
 
 // Prober hands out a one-minute identity with a role, so that roles are proven without anybody's password. Nil where no server of the

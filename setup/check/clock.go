@@ -12,7 +12,7 @@ import (
 	"packhouse/server/config"
 )
 
-// ClockSource is a server that the installation speaks with anyway, and that says what time it is in its answers.
+// ClockSource is a server that the installation uses anyway, and whose answers contain the time.
 type ClockSource struct {
 	Name string // for people: "the S3 engine"
 	URL  string
@@ -58,7 +58,7 @@ func proveClock(ctx context.Context, s *session) Result {
 	return s.judgeKept(with)
 }
 
-// judgeKept says whether something keeps the clock right, beside whom it agrees with.
+// judgeKept adds to a result whether the clock is synchronized.
 func (s *session) judgeKept(with string) Result {
 	kept, known := false, false
 	if s.Machine != nil && s.Machine.ClockKept != nil {
@@ -144,7 +144,7 @@ func (s *session) offset(ctx context.Context, client *http.Client, url string) (
 	return dateOffset(s.Now(), response.Header)
 }
 
-// dateOffset reads the Date of an answer that just came. One out of a cache tells nothing.
+// dateOffset compares the Date of a fresh answer with the clock. It ignores answers from a cache.
 func dateOffset(now time.Time, header http.Header) (time.Duration, bool) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil || header.Get("Age") != "" {

@@ -1,6 +1,6 @@
 package check
 
-// Codes of findings that are told in more than one way. The others stand where they are told; docs/troubleshooting.md explains all of them.
+// Codes that several findings use. Others are literals in their findings. docs/troubleshooting.md explains all of them.
 const (
 	CodeUnresolved   = "name-unresolved" // a name does not resolve from here
 	CodeElsewhere    = "name-elsewhere"  // a name leads to another machine
@@ -12,6 +12,6 @@ const (
 	CodeClosed       = "firewall-closed"    // the port is not let through
 	CodeAddress      = "address-changed"    // an address of the certificate left this machine
 	CodeLimited      = "firewall-limited"   // the port is let through for some
-	CodeUnsure       = "firewall-unsure"    // the rules do not tell
+	CodeUnsure       = "firewall-unsure"    // the rules are not conclusive
 	CodeUnreadable   = "firewall-not-asked" // only root may see the rules
 )

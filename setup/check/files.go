@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// File is a file or directory of the installation and how it has to be.
+// File is a file or directory of the installation with its requirements.
 type File struct {
 	Path     string
 	Dir      bool     // a directory
-	Optional bool     // it need not be there
+	Optional bool     // it need not exist
 	Secret   bool     // only its owner and its group may read it
-	Holds    []string // keys of secrets that stand in it: not everybody may read it, though its group may
-	Owner    *Account // whom it has to belong to; nil: whoever it belongs to
-	Why      string   // it has to belong to them, as the cause of the opposite: "the server runs as packhouse and could not read it"
+	Holds    []string // keys of secrets in it: its group may read it, other users must not
+	Owner    *Account // required owner; nil: any
+	Why      string   // cause of a wrong owner: "the server runs as packhouse and could not read it"
 }
 
 // Account is a user of this machine.
@@ -30,7 +30,7 @@ type Account struct {
 	UID  int
 }
 
-// keepPasswords is how long generated passwords may lie in a file.
+// keepPasswords is how long generated passwords may stay in a file.
 const keepPasswords = 7 * 24 * time.Hour
 
 func proveFiles(_ context.Context, s *session) Result {
@@ -93,7 +93,7 @@ func (f File) unseen(err error) Result {
 	return failed("file-unreadable", f.Path, err.Error(), "run the check as the user who owns the installation")
 }
 
-// judge tells what is wrong with a file that is there.
+// judge returns the fault of an existing file.
 func (f File) judge(info fs.FileInfo) (r Result, bad bool) {
 	mode := info.Mode().Perm()
 	uid, known := ownerOf(info)

@@ -10,7 +10,7 @@ import (
 	"packhouse/setup/check/firewall"
 )
 
-// beyond is said once about what no look at a machine can show.
+// beyond is the advice about firewalls that this machine cannot see.
 const beyond = "security groups of a cloud are beyond what can be seen from here"
 
 // proveFirewall asks the firewalls of this machine whether clients come through to the port.

@@ -11,7 +11,7 @@ import (
 	"packhouse/server/config"
 )
 
-// Checks that look at the configuration, and at the space that it has.
+// Checks of the configuration and of the storage.
 
 func proveConfiguration(_ context.Context, s *session) Result {
 	if s.ConfigPath == "" {

@@ -80,7 +80,7 @@ func FindProgram(name string) (path string, err error) {
 	return path, nil
 }
 
-// runProgram runs a program in the C locale. What it says on standard error becomes the error.
+// runProgram runs a program in the C locale. The error contains its standard error.
 func runProgram(ctx context.Context, program string, args ...string) ([]byte, error) {
 	path, err := FindProgram(program)
 	if err != nil {

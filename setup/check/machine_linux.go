@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// look fills in what Linux tells.
+// look fills in the facts that Linux provides.
 func (m *Machine) look() {
 	m.Run, m.ReadFile = runProgram, os.ReadFile
 	m.ClockKept = clockKept

@@ -23,7 +23,7 @@ const lookPatience = 2 * time.Second
 type resolved struct {
 	Result
 	host    string
-	primary bool // it is the one that clients are told
+	primary bool // clients use this one
 }
 
 // proveName looks up each name that clients use, and whether it leads to this machine: by the addresses that this machine has and listens at,
@@ -101,7 +101,7 @@ func summed(all []resolved) Result {
 	return r
 }
 
-// judgeName looks at one name.
+// judgeName checks one name.
 func (s *session) judgeName(ctx context.Context, host string, own []netip.Addr, l listening, primary bool) Result {
 	addrs, err := s.resolve(ctx, host)
 	if err != nil {
@@ -218,7 +218,7 @@ func (s *session) judgeForeign(ctx context.Context, host string, foreign, own []
 	return warning(CodeElsewhere, seen, "that is no address of this machine, and nothing answered there", "correct the DNS entry; nothing, where a load balancer stands there")
 }
 
-// public tells whether an address is one that the whole internet can mean.
+// public reports whether an address is globally routable.
 func public(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a)
 }
@@ -264,21 +264,21 @@ func (s *session) whoAnswers(ctx context.Context, host string, at netip.Addr) re
 	case response.TLS != nil && s.fingerprint() != "" && certgen.Fingerprint(response.TLS.PeerCertificates[0]) == s.fingerprint():
 		return replyOurs
 	case s.Instance == "" && s.fingerprint() == "":
-		return replyNone // nothing tells
+		return replyNone // inconclusive
 	}
 	return replyOther
 }
 
 // listening is where the server accepts connections.
 type listening struct {
-	text      string // as the configuration has it
+	text      string // as configured
 	four, six bool
 	at        netip.Addr // one address; the zero Addr: all of the families
 	loopback  bool       // only from this machine
 	socket    bool       // a Unix socket
 }
 
-// hears tells whether connections to an address of this machine reach the server.
+// hears reports whether connections to an address of this machine reach the server.
 func (l listening) hears(a netip.Addr) bool {
 	if l.at.IsValid() {
 		return a == l.at

@@ -27,7 +27,7 @@ func userName(uid int) string {
 	return text
 }
 
-// OwnerOf returns whom a file belongs to, or, of a directory below /proc, as whom a process runs; nil where that cannot be seen.
+// OwnerOf returns the owner of a file, which for a directory below /proc is the user of the process; nil if unknown.
 func OwnerOf(path string) *Account {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -191,7 +191,7 @@ func proveRemoteRole(ctx context.Context, s *session) Result {
 	return notProven("beginning an upload: %d", answer.status)
 }
 
-// mayRoundTrip tells whether the user that was named may push and also delete: nothing is pushed that would stay.
+// mayRoundTrip reports whether the user that was named may push and also delete: nothing is pushed that would stay.
 func (s *session) mayRoundTrip(ctx context.Context) (Result, bool) {
 	c := s.given()
 	switch {

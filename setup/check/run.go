@@ -49,7 +49,7 @@ var list = []proof{
 	{"roles", "roles", proveRoles, thorough},
 	{roundTripID, "round trip", proveRoundTrip, thorough},
 	{"storage", "storage", proveStorage, inTurn},
-	{"firewall", "firewall", proveFirewall, aside}, // it takes longest, and stands in nobody's way here
+	{"firewall", "firewall", proveFirewall, aside}, // the slowest, in the background
 }
 
 // remote is what of the list can be seen of a registry elsewhere.
@@ -66,7 +66,7 @@ var remote = []proof{
 	{roundTripID, "round trip", proveRoundTrip, thorough},
 }
 
-// Run proves an installation and tells report (nil: nobody) how it goes on. When ctx ends the checks that are left are not proven.
+// Run runs the checks and passes their progress to report, which may be nil. If ctx ends, the remaining checks are not proven.
 func Run(ctx context.Context, t Target, report func(Event)) Report {
 	if report == nil {
 		report = func(Event) {}
@@ -100,7 +100,7 @@ func Run(ctx context.Context, t Target, report func(Event)) Report {
 	return r
 }
 
-// begin starts the rows that run aside. They are told nothing of the others, and tell nobody what they do.
+// begin starts the checks that run in the background. They do not see other results and report no progress.
 func (s *session) begin(ctx context.Context, rows []proof) map[string]chan Result {
 	begun := map[string]chan Result{}
 	for _, p := range rows {
@@ -141,7 +141,7 @@ func notProven(format string, args ...any) Result {
 	return Result{Status: NotProven, Seen: fmt.Sprintf(format, args...)}
 }
 
-// unproven is not proven for a reason that somebody can do something about.
+// unproven is not proven for a reason that has a remedy.
 func unproven(code, seen, cause, remedy string) Result {
 	return Result{Status: NotProven, Seen: seen, Code: code, Cause: cause, Remedy: remedy}
 }

@@ -19,7 +19,7 @@ import (
 	"packhouse/certgen"
 )
 
-// Checks that talk to the server: who answers, and whom it lets in.
+// Checks of the server: that it answers, and which users it accepts.
 
 func provePort(ctx context.Context, s *session) Result {
 	if s.base == nil {
@@ -116,7 +116,7 @@ func (s *session) unreachable(address string, err error) Result {
 	case errors.As(err, &networkTime) && networkTime.Timeout():
 		return failed("port-timeout", address, "no answer: a firewall drops the packets, or the server hangs", "open the port in the firewall (and in the cloud's security group)")
 	}
-	if end := (*url.Error)(nil); errors.As(err, &end) { // what was asked for is said already
+	if end := (*url.Error)(nil); errors.As(err, &end) { // the request is named already
 		err = end.Err
 	}
 	if errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) {
@@ -207,7 +207,7 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 	return passed("/v1/ and /v2/ answer 401, %s", strings.TrimPrefix(realm, "Basic "))
 }
 
-// open tells whether the configuration lets everybody in.
+// open reports whether the configuration requires no credentials.
 func (s *session) open() bool { return s.Config != nil && s.Config.Auth.Method == "none" }
 
 // wrongPasswordAnswer returns the result for a status other than 401 and 429. Only a success means that

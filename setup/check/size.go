@@ -11,7 +11,7 @@ import (
 // leastMemory is what a machine has to have not to be called small: the vendor's minimum of 2 GB, less what firmware and kernel keep.
 const leastMemory = 1800 << 20
 
-// proveMachine tells how large the machine is. A small one is no finding, but worth knowing when it is slow.
+// proveMachine reports the size of the machine. A small machine is not a finding, but may explain slowness.
 func proveMachine(_ context.Context, s *session) Result {
 	if s.Machine == nil || s.Machine.CPUs == 0 && s.Machine.Memory == 0 {
 		return notProven("the size of this machine cannot be seen")

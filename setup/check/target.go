@@ -22,12 +22,12 @@ const InstanceHeader = "Packhouse-Instance"
 // proven.
 type Target struct {
 	ConfigPath string              // myconfig.yml
-	Config     *config.Config      // nil where it does not load; Findings tells why
+	Config     *config.Config      // nil if it does not load; Findings has the reason
 	Findings   []config.Problem    // what loading and verifying the configuration had to say
 	Files      []File              // what belongs to the installation
 	Chain      []*x509.Certificate // what tls.crt holds, leaf first; empty without TLS
 	Roots      []*x509.Certificate // handed out to clients; empty: the system's roots
-	Unrooted   bool                // Roots stands in for a root that is not known
+	Unrooted   bool                // Roots replaces an unknown root
 	CA         *x509.Certificate   // the private CA of the installation; nil: none
 	Had        []netip.Addr        // addresses of the certificate that this machine had when setup issued it
 	Names      certgen.Names       // that clients use
@@ -44,7 +44,7 @@ type Target struct {
 	Bucket    Bucket           // of a store in S3; nil: not tried
 	Orders    []Order          // certificates that the server orders for itself and did not get
 	Served    string           // fingerprint of the certificate that the server says it serves; empty: not known
-	Passwords string           // path of generated passwords that are to be handed out; empty: none
+	Passwords string           // path of generated passwords; empty: none
 	Machine   *Machine         // that the checks run on; nil: it is not looked at
 	Clocks    []ClockSource    // to hold the clock against
 	Built     time.Time        // when this program was; zero: not known
@@ -54,7 +54,7 @@ type Target struct {
 	// Proxy chooses the proxy of a remote registry, as in [http.Transport]. Nil: http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	Remote bool // prove what is at URL as a client would, and look at nothing of this machine
+	Remote bool // check the registry at URL as a client, and nothing on this machine
 
 	patience time.Duration // how long everything may take at least: tests share a machine with others; 0: as long as the constants say
 }
@@ -79,7 +79,7 @@ type session struct {
 
 	base   *url.URL
 	client *http.Client
-	doing  func(string)        // tells what is going on
+	doing  func(string)        // reports the current activity
 	done   map[string]Status   // outcomes so far, by id
 	served []*x509.Certificate // by a remote server; empty: it was not reached
 	pushes bool                // the user that was named may push
@@ -142,7 +142,7 @@ func (s *session) address(address string) string {
 	return address
 }
 
-// tlsConfig trusts what clients are told to trust, and nothing else.
+// tlsConfig trusts only the certificates that clients trust.
 func (s *session) tlsConfig() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Time: s.Now}
 	if s.pending() != nil && s.Served != "" { // nobody has signed the stand-in: the server's own word has to do
@@ -180,19 +180,19 @@ func (s *session) fingerprint() string {
 	return s.Served
 }
 
-// secure tells whether the server is to speak TLS.
+// secure reports whether the server uses TLS.
 func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "https" }
 
-// reachable tells whether an earlier check has found the server; the others then need not fail for the same reason. No password is sent to a
+// reachable reports whether an earlier check has found the server; the others then need not fail for the same reason. No password is sent to a
 // remote one whose certificate is not good.
 func (s *session) reachable() bool {
 	return s.done[portID] != Failed && s.base != nil && !s.unread() && !s.untrusting() && !(s.Remote && s.done[certificateID] == Failed)
 }
 
-// unread tells whether there is a configuration that says nothing, because it cannot be loaded.
+// unread reports whether there is a configuration that does not load.
 func (s *session) unread() bool { return s.ConfigPath != "" && s.Config == nil }
 
-// untrusting tells whether it is not known what clients trust: this user may not read the server's certificate.
+// untrusting reports whether the roots of clients are unknown, because this user may not read the server's certificate.
 func (s *session) untrusting() bool {
 	return s.secure() && s.Config != nil && s.Config.HTTP.TLS.Certificate != "" && len(s.Chain) == 0
 }
