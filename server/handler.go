@@ -13,20 +13,20 @@ import (
 	"packhouse/server/route"
 )
 
-// record is what is known of a request when it has been answered, for the log and the metrics.
+// record describes an answered request, for the log and the metrics.
 type record struct {
 	began   time.Time
 	client  auth.Client
 	action  route.Action
 	request route.Request
-	user    string         // who has proven to be it; never what somebody merely typed
-	refusal *problem.Error // what was answered in place of a success
+	user    string         // authenticated user; never an unverified name
+	refusal *problem.Error // the error that was sent; nil after a success
 	reason  error          // the error behind it
-	aborted bool           // the answer was cut off
+	aborted bool           // the response was cut off
 }
 
-// ServeHTTP answers one request: it is parsed, its sender found out and judged, and handed to whom its action belongs. Every refusal is
-// worded in one place; a panic ends one request and not the server.
+// ServeHTTP parses, authenticates and authorizes a request and calls the handler of its action. A panic ends only its own
+// request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := s.current.Load()
 	rec := record{began: time.Now()}
@@ -51,7 +51,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logAccess(r, st, &rec, rw)
 		s.audit.request(r, &rec, rw)
 		if rec.aborted {
-			panic(http.ErrAbortHandler) // cuts the connection: a client must not take half an answer for a whole one
+			panic(http.ErrAbortHandler) // close the connection: the client must not take the response for a complete one
 		}
 	}()
 	if err := s.dispatch(rw, r, st, &rec); err != nil {
@@ -64,7 +64,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // along. Other clients send neither Sec-Fetch-Site nor Origin and are accepted.
 var crossOrigin = http.NewCrossOriginProtection()
 
-// dispatch walks the one way through.
+// dispatch passes a request through all checks to its handler.
 func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
 	if err := s.checkHost(st, r); err != nil {
 		return err
@@ -98,12 +98,12 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 	return s.answer(w, r, st, grant)
 }
 
-// opener tells what is open to everybody by what it is, and not by its path: the logos of packs.
+// opener reports whether a request is for public content that its path does not identify: the logo of a pack.
 type opener interface {
 	Opens(ctx context.Context, req route.Request) bool
 }
 
-// refuse words an error. Where the answer has begun it can only be cut off.
+// refuse answers with an error. If the response has started, it can only be cut off.
 func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 	if w.status != 0 {
 		rec.aborted = true
@@ -112,7 +112,7 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 		if r.Context().Err() != nil {
 			level = slog.LevelDebug // the client left
 		}
-		s.log.LogAttrs(r.Context(), level, "an answer was cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
+		s.log.LogAttrs(r.Context(), level, "response cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
 		return
 	}
 	lingers := w.prepareToLinger(r)
@@ -128,7 +128,7 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 
 var errPanic = errors.New("a request handler panicked")
 
-// recovered turns a panic into a 500. The trace goes to the log and not to the client.
+// recovered turns a panic into a 500. The stack trace is logged, not sent.
 func (s *Server) recovered(w *response, r *http.Request, rec *record, v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		rec.aborted = true

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// sendChunk is how much the kernel is told to send at once before the deadline is looked at again, in bytes.
+// sendChunk is the number of bytes that the kernel sends before the deadline is extended.
 const sendChunk = 1 << 20
 
-// response counts what is sent and moves the deadline on while bytes move: a request may take as long as it likes, but not stand still. It
-// keeps io.ReaderFrom, by which the kernel sends files itself.
+// response counts bytes and extends the deadline while they move: a request may take any time, but must not stall. It
+// implements io.ReaderFrom, so that the kernel sends files directly.
 type response struct {
 	http.ResponseWriter
 	deadline deadline
 	body     *body
 	http1    bool
-	kernel   bool // a file may go straight into the connection
-	status   int  // 0: the answer has not begun
+	kernel   bool // the kernel can send files to the connection
+	status   int  // 0: the response has not started
 	bytes    int64
 }
 
 var _ io.ReaderFrom = (*response)(nil)
 
-// newResponse wraps both directions of a request. The body is nil where there is none.
+// newResponse wraps both directions of a request. The returned body is nil if the request has none.
 func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) (*response, *body) {
 	control := http.NewResponseController(w)
 	rw := &response{
@@ -41,15 +41,15 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) (*
 	return rw, rw.body
 }
 
-// Unwrap lets http.ResponseController through.
+// Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader notes the status; those of 100 to 199 are not the answer yet.
+// WriteHeader records the status, except informational ones (1xx).
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
 		if w.body != nil && w.body.failed && w.http1 {
-			w.Header().Set("Connection", "close") // else net/http waits for the rest of the body before it answers
+			w.Header().Set("Connection", "close") // otherwise net/http reads the rest of the body before it answers
 		}
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -63,7 +63,7 @@ func (w *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom sends a file by the kernel where that is possible, piece by piece so that the deadline moves with it.
+// ReadFrom lets the kernel send a file if possible, in chunks so that the deadline can be extended.
 func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	w.begin()
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
@@ -82,7 +82,7 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	return n, err
 }
 
-// send gives the connection one piece of a file after the other. A deadline that passed while bytes still moved is no stall.
+// send copies a file to the connection in chunks. A deadline that expires while bytes move is not a stall.
 func (w *response) send(to io.ReaderFrom, src *io.LimitedReader) (total int64, err error) {
 	for src.N > 0 {
 		piece := &io.LimitedReader{R: src.R, N: min(src.N, sendChunk)}
@@ -95,13 +95,13 @@ func (w *response) send(to io.ReaderFrom, src *io.LimitedReader) (total int64, e
 		case err != nil:
 			return total, err
 		case n == 0:
-			return total, nil // the file is shorter than it was: what is missing shows in Content-Length
+			return total, nil // the file was truncated, which the client detects by Content-Length
 		}
 	}
 	return total, nil
 }
 
-// fileBehind finds the file that http.ServeContent sends a part of.
+// fileBehind reports whether src, from http.ServeContent, reads an *os.File.
 func fileBehind(src io.Reader) (*io.LimitedReader, bool) {
 	limited, ok := src.(*io.LimitedReader)
 	if !ok {
@@ -117,7 +117,7 @@ func (w *response) begin() {
 	}
 }
 
-// finish sets the deadline of what is still buffered, and of the rest of a body that nobody read.
+// finish extends the deadline for buffered output and for the unread rest of the body.
 func (w *response) finish() {
 	w.deadline.now()
 	if w.body != nil && !w.body.ended {
@@ -125,53 +125,53 @@ func (w *response) finish() {
 	}
 }
 
-// body counts what is received and moves the deadline on while bytes move.
+// body counts received bytes and extends the deadline while they move.
 type body struct {
 	io.ReadCloser
 	deadline deadline
 	bytes    int64
-	ended    bool // it came whole
+	ended    bool // it was received completely
 	failed   bool
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if !b.ended { // else the deadline would end the answer: net/http listens for the client to leave
+	if !b.ended { // afterwards a deadline would end the response: net/http keeps reading to detect that the client leaves
 		b.deadline.move()
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.bytes += int64(n)
 	switch {
 	case errors.Is(err, io.EOF) && !b.ended:
-		b.ended = true // net/http takes the deadline away: the answer may take as long as it likes
+		b.ended = true // net/http removes the deadline
 	case err != nil && !b.ended:
 		b.failed = true
 	}
 	return n, err
 }
 
-// deadline is one of a connection or stream, that moves on.
+// deadline is the read or write deadline of a connection or stream.
 type deadline struct {
 	set   func(time.Time) error
 	stall time.Duration
 	armed time.Time
 }
 
-// move sets the deadline anew unless that was done a moment ago: there is one call for many small pieces.
+// move extends the deadline, unless it did so recently, because setting it costs time.
 func (d *deadline) move() {
 	if now := time.Now(); now.Sub(d.armed) >= d.stall/8 {
 		d.arm(now)
 	}
 }
 
-// now sets the deadline anew.
+// now extends the deadline.
 func (d *deadline) now() { d.arm(time.Now()) }
 
 func (d *deadline) arm(now time.Time) {
 	d.armed = now
-	_ = d.set(now.Add(d.stall)) // not to be had in tests without a connection
+	_ = d.set(now.Add(d.stall)) // fails in tests without a connection
 }
 
-// moving is a source that is read between two writes.
+// moving is a source that extends the deadline of the response on each read.
 type moving struct {
 	io.Reader
 	deadline *deadline

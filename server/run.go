@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// errDrain says that requests were still running when the drain timeout ended.
+// errDrain means that requests were still running at the end of the drain timeout.
 var errDrain = errors.New("requests were cut off at the end of http.draintimeout")
 
-// defaultDrain is the drain timeout of a configuration that was made by hand.
+// defaultDrain is the drain timeout if the configuration has none.
 const defaultDrain = 30 * time.Second
 
-// watchEvery is how often files are looked at.
+// watchEvery is the interval at which watched files are checked.
 const watchEvery = 2 * time.Second
 
-// Listen binds the port. Run does so too; it is for callers who want to know the address before anything is served.
+// Listen binds the port. Run does so itself; call Listen to learn the address before the server accepts connections.
 func (s *Server) Listen() error {
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *Server) Listen() error {
 	return nil
 }
 
-// Addr returns the address that is listened on; nil before Listen.
+// Addr returns the address of the listener, or nil before Listen.
 func (s *Server) Addr() net.Addr {
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
@@ -44,9 +44,9 @@ func (s *Server) Addr() net.Addr {
 	return s.life.listener.Addr()
 }
 
-// Run listens and serves until ctx is done or Shutdown is called. Then nothing new is accepted, requests that are running are finished, and
-// the store is let go. It returns nil after a clean end; an error if the port could not be bound, or if requests had to be cut off. It can
-// be called once; after Shutdown it returns nil at once.
+// Run listens and serves until ctx is done or Shutdown is called. It then accepts no more connections, waits for running
+// requests and releases the store. It returns an error if the port cannot be bound or if running requests were cut off. Call
+// Run at most once; after Shutdown it returns nil at once.
 func (s *Server) Run(ctx context.Context) error {
 	if begun, err := s.begin(); !begun {
 		return err
@@ -66,7 +66,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.audit.write(auditLine{Event: "start", Outcome: "done"})
 	defer s.audit.write(auditLine{Event: "stop", Outcome: "done"})
 	s.log.Info("listening", "address", s.Addr().String(), "fingerprint", s.Fingerprint())
-	stopAdmin := s.startAdmin(background, &aside) // first: whoever has had an answer may reload
+	stopAdmin := s.startAdmin(background, &aside) // before the listener: a client that got a response may reload
 	defer stopAdmin()
 	failed := make(chan error, 2)
 	go func() { failed <- s.serve(h, limited) }()
@@ -105,7 +105,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 var errRunOnce = errors.New("run server: it runs already")
 
-// begin tells whether there is something to run: not a second time, and not after Shutdown, which is no error.
+// begin reports whether Run may proceed: not after Shutdown. It returns an error for a second call.
 func (s *Server) begin() (bool, error) {
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *Server) begin() (bool, error) {
 	return true, nil
 }
 
-// serve hands the listener to net/http.
+// serve passes the listener to net/http.
 func (s *Server) serve(h *http.Server, l net.Listener) error {
 	var err error
 	if s.certs != nil {
@@ -135,7 +135,7 @@ func (s *Server) serve(h *http.Server, l net.Listener) error {
 	return err
 }
 
-// drain accepts nothing new and lets what runs come to its end.
+// drain stops accepting connections and waits for running requests.
 func (s *Server) drain(h *http.Server) error {
 	timeout := s.current.Load().config.HTTP.DrainTimeout
 	if timeout <= 0 {
@@ -156,7 +156,7 @@ func (s *Server) drain(h *http.Server) error {
 	return nil
 }
 
-// Shutdown ends Run as the end of its context does, and waits for it. Where Run was never called it lets the store go.
+// Shutdown ends Run and waits for it. If Run was never called, Shutdown releases the store.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.life.mu.Lock()
 	s.life.stopping.Do(func() { close(s.life.stop) })
@@ -203,7 +203,7 @@ func (s *Server) release() {
 	})
 }
 
-// watch looks at the files that may change under a running server.
+// watch checks the files that may change while the server runs.
 func (s *Server) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

@@ -24,41 +24,41 @@ import (
 	"packhouse/server/storage/filesystem"
 )
 
-// Options is what a server is made of. Only Config is needed.
+// Options configures a Server. Only Config is required.
 type Options struct {
 	Config     *config.Config
-	ConfigPath string // of the file Config was read from, as people are told; empty: the built-in document
+	ConfigPath string // of the configuration file, for messages; empty: the built-in configuration
 	Version    string // of the program
 
-	ConfigReason string   // why this file, in words; empty: nobody is told
-	ConfigUnused []string // configuration files that are there and not read; somebody may believe they are
+	ConfigReason string   // why this file is used, for the log; empty: not logged
+	ConfigUnused []string // existing configuration files that are not read, for the log
 
-	// Notices returns what there is to say about the configuration that was read last: warnings, and what settings mean here. It is asked
-	// after the start and after every reload. Nil: nothing.
+	// Notices returns warnings and notes about the current configuration. It is called after the start and after each reload.
+	// Nil: none.
 	Notices func() []config.Problem
 
-	// Load reads and verifies the configuration anew, for Reload. Nil: Reload only looks at the files that Config names.
+	// Load reads and verifies the configuration for Reload. Nil: Reload only reads the files that Config names.
 	Load func(ctx context.Context) (*config.Config, error)
 
-	Log   *slog.Logger // nil: made of Config.Log, on LogTo; a reload then changes the level too
+	Log   *slog.Logger // nil: a logger to LogTo as in Config.Log, whose level reloads change
 	LogTo io.Writer    // nil: standard error
 
-	// AdminSocket is where the admin socket is put: "" where admin.Paths says, "-" nowhere.
+	// AdminSocket is the path of the admin socket. "": the first usable one of admin.Paths; "-": no socket.
 	AdminSocket string
 
-	// Ready is called once, when connections and the admin socket are served. Draining is called when that ends, with how long running requests
-	// may take at most. Nil: nobody is told.
+	// Ready is called once, when the server accepts connections and admin requests. Draining is called when it stops accepting
+	// them, with the maximum time for running requests. Both may be nil.
 	Ready    func()
 	Draining func(timeout time.Duration)
 
-	// StoreWait bounds how long to wait for an offline command that owns the store. 0: two minutes.
+	// StoreWait is the maximum time to wait for an offline command that owns the store. 0: two minutes.
 	StoreWait time.Duration
 
-	Store storage.Store    // nil: opened as Config says; a store that was given is not closed by the server
+	Store storage.Store    // nil: the store in Config. The server does not close a store that the caller passes
 	Now   func() time.Time // nil: time.Now
 }
 
-// Server is a registry. Make it with New; it is an http.Handler from then on.
+// Server is a registry. New returns one that is ready to use as an http.Handler.
 type Server struct {
 	options Options
 	started time.Time
@@ -68,9 +68,9 @@ type Server struct {
 	level   *slog.LevelVar
 
 	store    storage.Store
-	records  *packrecord.Records // what is known of packs' archives
+	records  *packrecord.Records // of packs' archives
 	auth     *auth.Authenticator
-	signIns  auth.Keeper // nil: sign-ins are not kept
+	signIns  auth.Keeper // nil: sign-ins are not stored
 	audit    *audit
 	notifier *notification.Notifier
 	certs    *certificates // nil without TLS
@@ -85,21 +85,21 @@ type Server struct {
 	life life
 }
 
-// life is what begins and ends.
+// life is the state of the server's life cycle.
 type life struct {
 	mu       sync.Mutex
 	listener net.Listener
 	running  bool
-	stop     chan struct{} // closed: Run shall drain
+	stop     chan struct{} // closed when Run must drain
 	stopping sync.Once
-	stopped  chan struct{} // closed: everything has been let go
+	stopped  chan struct{} // closed when everything is released
 	ending   sync.Once
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// New makes a server: it opens the store and reads certificates and users, and fails if one of them is not to be had. Nothing is listened
-// on yet. Whoever does not call Run calls Shutdown, to let the store go.
+// New opens the store, reads certificates and users, and returns a server that does not listen yet. If Run is never called,
+// call Shutdown to release the store.
 func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Config == nil {
 		return nil, errors.New("make server: no configuration")
@@ -124,7 +124,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// assemble opens everything in the order in which it is needed.
+// assemble opens the parts of the server in the order of their dependencies.
 func (s *Server) assemble(ctx context.Context) (err error) {
 	c := s.options.Config
 	if s.audit, err = openAudit(c.Log.Audit.Path, s.now, s.log); err != nil {
@@ -164,7 +164,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	return nil
 }
 
-// announce writes the first line: what of a configuration people get wrong most often.
+// announce logs the version and the settings that are misconfigured most often.
 func (s *Server) announce(ctx context.Context) {
 	c := s.options.Config
 	path := s.options.ConfigPath
@@ -184,7 +184,7 @@ func (s *Server) announce(ctx context.Context) {
 	s.sayNotices(ctx)
 }
 
-// sayNotices tells what there is to say about the configuration.
+// sayNotices logs the notices about the configuration.
 func (s *Server) sayNotices(ctx context.Context) {
 	if s.options.Notices == nil {
 		return
@@ -202,7 +202,7 @@ func (s *Server) sayNotices(ctx context.Context) {
 	}
 }
 
-// Fingerprint returns the SHA-256 of the certificate that is served, as "AB:CD:…"; empty without TLS.
+// Fingerprint returns the SHA-256 of the served certificate as "AB:CD:…", or "" without TLS.
 func (s *Server) Fingerprint() string {
 	if s.certs == nil {
 		return ""
@@ -210,10 +210,11 @@ func (s *Server) Fingerprint() string {
 	return s.certs.fingerprint()
 }
 
-// Nonce is a random word of this process, which /health shows in the header Packhouse-Instance: it proves that a port is served by it.
+// Nonce returns a random word of this process. The header Packhouse-Instance of /health contains it, which proves that this
+// process serves a port.
 func (s *Server) Nonce() string { return s.nonce }
 
-// Probe makes a one-minute identity for local checks.
+// Probe returns an identity with a role for local checks, valid for one minute.
 func (s *Server) Probe(role string) (user, password string, err error) {
 	r, err := auth.ParseRole(role)
 	if err != nil {
