@@ -14,9 +14,9 @@ import (
 // mostMends bounds the automatic repairs of a file. A file with more faults is probably not a configuration.
 const mostMends = 100
 
-// mend puts a configuration right, as far as there is no doubt about what was meant: a key that is misspelt gets its name, a tab becomes
-// blanks, and what nobody can read is put out of force with a #, never deleted. What says who may come in, how the server speaks TLS and where
-// content lies is not guessed. The steps say what was done, line by line; ok tells that the server takes the result.
+// mend repairs a configuration where the intent is clear: it corrects misspelled keys, replaces tabs with spaces, and comments out invalid
+// entries. It never deletes a line, and never guesses at authentication, TLS or storage settings. steps describes each repair with its line;
+// ok reports whether the server accepts the result.
 func mend(path string, data []byte) (mended []byte, steps []string, ok bool) {
 	for range mostMends {
 		problems := problemsOf(path, data)

@@ -47,7 +47,7 @@ func (a *app) getenv(key string) string {
 	return ""
 }
 
-// interactive tells whether somebody sits at a terminal: both ends are one, it can move its cursor, and nothing says that this is CI.
+// interactive reports whether input and output are a terminal that can move its cursor, outside CI.
 func (a *app) interactive() bool {
 	if a.getenv("CI") != "" || a.getenv("TERM") == "dumb" {
 		return false
@@ -55,7 +55,7 @@ func (a *app) interactive() bool {
 	return term.IsTerminal(int(a.stdin.Fd())) && a.stdoutIsTerminal()
 }
 
-// stdoutIsTerminal tells whether somebody reads the results on a screen.
+// stdoutIsTerminal reports whether standard output is a terminal.
 func (a *app) stdoutIsTerminal() bool {
 	out := a.stdout
 	if r, ok := out.(*results); ok {

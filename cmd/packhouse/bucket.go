@@ -36,13 +36,13 @@ func bucketProver(storage config.Storage) check.Bucket {
 	}
 }
 
-// judgeBucket words what came of trying a bucket.
+// judgeBucket converts the result of a bucket's trial into findings.
 func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketProof {
 	proof := check.BucketProof{Lifecycle: s3.Lifecycle(bucket)}
 	for i := range findings {
 		if len(findings[i].Weaknesses) > 0 && findings[i].Passed {
 			proof.Lost = findings[i].Weaknesses
-			findings[i].What = "writing with conditions works" // the rest of it stands in Lost
+			findings[i].What = "writing with conditions works" // Lost has the rest
 		}
 	}
 	for _, f := range setup.JudgeTrials(bucket.Bucket, trialsOf(findings)) {
@@ -50,7 +50,7 @@ func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketPro
 			proof.Works = f.What
 			continue
 		}
-		if proof.Code == "" || proof.Weak { // what is refused weighs more than what is weak
+		if proof.Code == "" || proof.Weak { // a refusal takes precedence over a weakness
 			proof.Code, proof.Cause, proof.Remedy, proof.Weak = f.Code, f.What, f.Remedy, f.Severity == setup.Warning
 		}
 	}

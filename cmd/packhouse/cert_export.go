@@ -106,7 +106,7 @@ func (a *app) export(h handedOut, what string, o exportOptions) error {
 	return a.handOut(o.out, secret, mode)
 }
 
-// handOut writes to a file, or to standard output where there is no path. A file is read back.
+// handOut writes to a file and reads it back, or writes to standard output if there is no path.
 func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
 	if path == "" {
 		_, err := a.stdout.Write(content)

@@ -17,7 +17,7 @@ import (
 	"packhouse/setup"
 )
 
-// ordersCertificates tells whether the server of an installation has its certificates from an ACME directory.
+// ordersCertificates reports whether the server of an installation gets its certificates from an ACME directory.
 func ordersCertificates(in *setup.Installed) bool {
 	return in.Config != nil && in.Config.HTTP.TLS.LetsEncrypt.Enabled()
 }
@@ -25,13 +25,13 @@ func ordersCertificates(in *setup.Installed) bool {
 // ordered is one name in the JSON of cert show.
 type ordered struct {
 	Host        string        `json:"host"`
-	Certificate *certgen.Info `json:"certificate,omitempty"` // absent: none yet, and a stand-in is served
+	Certificate *certgen.Info `json:"certificate,omitempty"` // absent: none yet, and a placeholder is served
 	DaysLeft    int           `json:"daysLeft"`
 	Failure     string        `json:"failure,omitempty"` // of the last order, or of reading the cache
 	NextTry     time.Time     `json:"nextTry,omitzero"`
 }
 
-// orders reads how it stands with the names of a configuration, as its servers left it in the cache.
+// orders returns the state of the orders for the names of a configuration, from the cache of its servers.
 func (a *app) orders(ctx context.Context, c *config.Config) ([]acme.State, error) {
 	cache, err := server.CertificateCache(ctx, c)
 	if err != nil {
@@ -117,7 +117,7 @@ func (a *app) sayOrders(in *setup.Installed, states []acme.State, list []ordered
 	}
 }
 
-// until tells when a certificate ends.
+// until returns when a certificate expires.
 func until(info *certgen.Info, left int) string {
 	return fmt.Sprintf("%s, %d days left", info.NotAfter.UTC().Format("2006-01-02 15:04 MST"), left)
 }

@@ -57,7 +57,7 @@ func (a *app) certificate(ctx context.Context, dir string) (handedOut, error) {
 	return h, nil
 }
 
-// verify looks at the chain as clients do that trust what is handed out, under each name.
+// verify verifies the chain for each name, as clients do that trust the exported certificates.
 func (h handedOut) verify(now time.Time) error {
 	var key any
 	if h.in.Cert != nil && h.in.Cert.Pair != nil {
@@ -105,7 +105,7 @@ func (a *app) proveCert(ctx context.Context, dir string) error {
 	return nil
 }
 
-// served connects under each name as a client would and compares what it is shown.
+// served connects to each name as a client and compares the served certificate.
 func (h handedOut) served(ctx context.Context, address string) error {
 	var roots *x509.CertPool
 	if h.trust != nil {

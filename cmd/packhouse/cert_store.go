@@ -21,9 +21,9 @@ type trustStore struct {
 	name   string
 	root   string // of the file system
 	dir    string // for files of the operator
-	update string // the command that has the system take them up
-	found  string // where it lies
-	forget string // what it needs to notice that one is gone; empty: nothing more
+	update string // command that loads the certificates into the store
+	found  string // path of the store
+	forget string // extra command after a certificate was removed; empty: none
 }
 
 // trustStores are those of Linux, told apart by their directories. SUSE comes first: it has update-ca-certificates too.

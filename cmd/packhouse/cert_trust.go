@@ -20,7 +20,7 @@ type clientKind struct {
 	name, title, steps string
 }
 
-// clientKinds stand in the order in which they are printed.
+// clientKinds are in output order.
 var clientKinds = []clientKind{
 	{"docker", "docker", "sudo install -D -m 0644 ca.crt /etc/docker/certs.d/{{.Host}}/ca.crt\ndocker login {{.Host}}"},
 	{"podman", "podman, skopeo, buildah", "sudo install -D -m 0644 ca.crt /etc/containers/certs.d/{{.Host}}/ca.crt\npodman login {{.Host}}"},

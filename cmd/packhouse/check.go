@@ -130,7 +130,7 @@ func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error
 	return nil
 }
 
-// fit tells which flags do not go together. here: an installation of this machine was named.
+// fit returns an error for flags that exclude each other. here: an installation on this machine was named.
 func (o *checkOptions) fit(here bool) error {
 	switch {
 	case o.url != "" && here:

@@ -41,7 +41,7 @@ func (a *app) remoteTarget(o checkOptions) (check.Target, error) {
 	return t, nil
 }
 
-// parseRegistryURL reads the address of a registry: https where no scheme stands before it.
+// parseRegistryURL parses the address of a registry. The default scheme is https.
 func parseRegistryURL(text string) (*url.URL, error) {
 	full := text
 	if !strings.Contains(full, "://") {
@@ -50,7 +50,7 @@ func parseRegistryURL(text string) (*url.URL, error) {
 	u, err := url.Parse(full)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, usageError(withHint(errors.New("--url is no address of a registry"), "https://registry.example.com:5000 is one")) // not quoted: a password may stand in it
+		return nil, usageError(withHint(errors.New("--url is no address of a registry"), "https://registry.example.com:5000 is one")) // not quoted: it may contain a password
 	case u.User != nil:
 		return nil, usageError(withHint(errors.New("--url holds a user or a password"), "--user and --password-stdin keep it out of the list of processes"))
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "":

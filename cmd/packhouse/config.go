@@ -39,7 +39,7 @@ func newConfigVerify(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
-		Short: "Tell every reason why the server would not start with FILE",
+		Short: "Report every reason why the server would not start with FILE",
 		Long: `verify reads FILE and the REGISTRY_* variables as serve does, and looks at the files,
 rights and ports they name; the ports of a server that runs on FILE are not tried. What it accepts starts. It exits with 4 where it finds something.`,
 		Args: cobra.MaximumNArgs(1),
@@ -131,7 +131,7 @@ func nameOf(f config.Found) string {
 	return f.Path
 }
 
-// sayFound says which configuration is meant where nobody named one, and which files are there and not read.
+// sayFound prints which configuration was found, if none was named, and which existing files are not read.
 func (a *app) sayFound(f config.Found, args []string) {
 	if len(args) == 0 {
 		a.say("configuration: %s, %s", nameOf(f), f.Reason)
@@ -186,12 +186,12 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 // bucketPatience is how long a bucket may take to be tried.
 const bucketPatience = 30 * time.Second
 
-// tryBucket opens the store in a bucket, as serve would, and lets it go again.
+// tryBucket opens the store in a bucket as serve does, and closes it.
 func (a *app) tryBucket(ctx context.Context, c *config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketPatience)
 	defer cancel()
 	once := *c
-	once.Storage.S3.MaxRetries = 1 // somebody waits for the answer
+	once.Storage.S3.MaxRetries = 1 // the user waits for the answer
 	store, err := server.OpenStore(ctx, &once, slog.New(slog.DiscardHandler), a.now)
 	if err != nil {
 		return err
@@ -212,7 +212,7 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// hasErrors tells whether a problem keeps the server from starting.
+// hasErrors reports whether a problem keeps the server from starting.
 func hasErrors(problems []config.Problem) bool {
 	return slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Severity == config.Error })
 }

@@ -20,7 +20,7 @@ const (
 	exitTerminated  = 143 // left by SIGTERM
 )
 
-// exitError ends the program with a code. A nil err says nothing more: the command has told everything already.
+// exitError ends the program with a code. If err is nil, nothing is printed, because the command has reported everything.
 type exitError struct {
 	code int
 	err  error
@@ -46,7 +46,7 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
 
-// Signal tells the terminal by which signal it is to be left: its own copy of it may arrive later.
+// Signal passes the signal that ends the program to the terminal, whose own copy may arrive later.
 func (e *signalError) Signal() os.Signal { return e.signal }
 
 // withSignals returns a context that ends at the first SIGINT, SIGTERM or SIGHUP, with a *signalError as its cause. A second one ends the

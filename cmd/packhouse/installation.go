@@ -77,7 +77,7 @@ func (a *app) someConfig(dir string, args []string) (string, error) {
 	return found.Path, nil
 }
 
-// loadInstallation reads what is in dir, which may be nothing or broken, and changes nothing. It warns of a change that was cut off.
+// loadInstallation loads the installation in dir, which may be empty or broken, and changes nothing. It warns of an interrupted change.
 func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
 	if dir == "" {
 		return nil, errNoDir()
@@ -145,7 +145,7 @@ func repairHint(dir string) string {
 	return "to repair it, run packhouse --dir " + setup.Shell(dir) + " on a terminal"
 }
 
-// installation reads what is installed in dir, and changes nothing. It returns an error if nothing is installed.
+// installation loads the installation in dir and changes nothing. It returns an error if there is none.
 func (a *app) installation(dir string) (*setup.Installed, error) {
 	return usable(a.loadInstallation(dir))
 }

@@ -10,7 +10,7 @@ import (
 	"packhouse/tui"
 )
 
-// byLines tells whether somebody is asked line by line: because a flag says so, or because a variable does and there is a terminal.
+// byLines reports whether to ask line by line: a flag says so, or a variable does and there is a terminal.
 func (s *setupRun) byLines() bool {
 	if s.o.lines {
 		return true

@@ -29,7 +29,7 @@ func (s *setupRun) open(ctx context.Context) error {
 	return a.run(ctx, o)
 }
 
-// lookAfter is where the manager begins, and what it comes back to: the answers of the installation, and how it does.
+// lookAfter returns the answers and the state of the installation, for the manager's first screen and each return to it.
 func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
 	b, err := a.beginWith(ctx, setupRun{app: a.app, o: a.o, looks: true})
 	if err != nil {
@@ -47,11 +47,11 @@ func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
 	return b, nil
 }
 
-// addOrdered tells of the certificate that the server ordered: it lies in a cache, and no file that the configuration names has it.
+// addOrdered adds the certificate that the server ordered, which is in a cache and not in a configured file.
 func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *setup.Installed) {
 	states, err := a.orders(ctx, installed.Config)
 	if err != nil {
-		return // the checks tell
+		return // the checks report it
 	}
 	for _, s := range states {
 		if fault := s.Fault(); fault != "" {

@@ -11,7 +11,7 @@ import (
 	"packhouse/server"
 )
 
-// drainMargin is what a service manager is asked to wait beyond the time that running requests have.
+// drainMargin is how long a service manager waits beyond the time limit of running requests.
 const drainMargin = 10 * time.Second
 
 // announce has a server tell the service manager, where one wants to know (sd_notify(3)): that it is ready, so that who started it waits
@@ -23,7 +23,7 @@ func (a *app) announce(o *server.Options) {
 	}
 }
 
-// notify tells the service manager one thing; nothing where none wants to know.
+// notify sends a state to the service manager, if there is one.
 func (a *app) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		a.warn("tell the service manager: %v", err)
@@ -65,7 +65,7 @@ func (a *app) feedWatchdog(h http.Handler) (stop func()) {
 	return stop
 }
 
-// unread takes an answer that nobody reads: that it came is what matters.
+// unread discards the body of an answer: only its arrival matters.
 type unread struct{}
 
 func (unread) Header() http.Header         { return http.Header{} }

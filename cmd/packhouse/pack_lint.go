@@ -69,7 +69,7 @@ func openPack(dir string) (*packs.Pack, error) {
 	return pack, nil
 }
 
-// sayProblems tells a person what is wrong with a pack, beside what the command is about.
+// sayProblems prints the problems of a pack to standard error.
 func (a *app) sayProblems(problems []packs.Problem) { writeProblems(a.stderr, problems) }
 
 func writeProblems(w io.Writer, problems []packs.Problem) {

@@ -286,7 +286,7 @@ func (a *app) packClient(o registryOptions) (*packs.Client, error) {
 	return client, told(err)
 }
 
-// told makes what package packs has to say an error of the command line.
+// told converts an error of package packs into one of the command line.
 func told(err error) error {
 	if failure, ok := errors.AsType[*packs.Failure](err); ok {
 		if failure.Remedy == "" {

@@ -43,7 +43,7 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	}
 	installed, err := setup.Load(p.plan.Dir)
 	if err != nil {
-		installed = nil // the checks of files and configuration tell why
+		installed = nil // the checks of files and configuration report why
 	}
 	passwords := p.passwords()
 	url := p.plan.Resolved.Answers.URL()

@@ -162,7 +162,7 @@ func helperError(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// askLogin gets user and password: from flags and standard input, or from who sits at the terminal.
+// askLogin gets user and password: from flags and standard input, or by asking on the terminal.
 func (a *app) askLogin(server string, o loginOptions) (user, password string, err error) {
 	user = o.username
 	atTerminal := term.IsTerminal(int(a.stdin.Fd())) && a.getenv("CI") == ""

@@ -15,7 +15,7 @@ import (
 	"packhouse/setup"
 )
 
-// newReload has the running server take up the configuration on disk.
+// newReload returns the command that makes the running server load the configuration on disk.
 func newReload(a *app) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
@@ -93,7 +93,7 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 		for _, socket := range sockets {
 			client, bad := admin.Dial(socket, setup.ServerUsers(filepath.Dir(path))...)
 			if bad != nil {
-				continue // left over, or of somebody else
+				continue // stale, or of another user
 			}
 			if status, bad := client.Status(ctx); bad == nil && setup.SameFile(status.Config, absolute) {
 				return client, nil
@@ -104,7 +104,7 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 	return nil, err
 }
 
-// reload has the running server of a plan take up what was written. It tells whether one runs.
+// reload makes the running server of a plan load the written files. It reports whether one is running.
 func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
 	client, err := a.findRunning(ctx, configOf(plan)) // also where variables of the environment do not load
 	if errors.Is(err, admin.ErrNotRunning) {

@@ -93,7 +93,7 @@ func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan)
 	return notLoaded(installed.Dir, err)
 }
 
-// toReview loads an installation for a command that shows what it is going to change. Unless dryRun is true, the installation is locked.
+// toReview loads an installation for a command that shows its changes first. Unless dryRun is true, the installation is locked.
 func (a *app) toReview(ctx context.Context, dir string, dryRun bool) (*setup.Installed, *setup.Lock, error) {
 	if dryRun {
 		installed, err := a.loadInstallation(dir)

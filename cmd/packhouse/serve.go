@@ -78,7 +78,7 @@ func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer, fu
 	}
 	path := found.Path
 	if absolute, err := filepath.Abs(path); err == nil && path != "" {
-		path = absolute // the status tells it to people in other directories
+		path = absolute // status shows it to users in other directories
 	}
 	o := server.Options{
 		Config:       c,

@@ -19,7 +19,7 @@ import (
 // upWithin bounds how long systemd may take to have the server answer.
 const upWithin = 20 * time.Second
 
-// servedBySystemd returns the user as whom systemd runs the server of a configuration; empty: it does not.
+// servedBySystemd returns the user that systemd runs the server of a configuration as, or "" if it does not run it.
 func servedBySystemd(path string) string {
 	if filepath.Base(path) != setup.ConfigFile {
 		return ""
@@ -62,7 +62,7 @@ func systemctl(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// unitChange finds what a plan does to the unit; nil where it does nothing.
+// unitChange returns the change of a plan to the unit, or nil.
 func unitChange(plan *setup.Plan) *setup.Change {
 	i := slices.IndexFunc(plan.Changes, func(c setup.Change) bool { return c.Path == setup.UnitFile && c.Kind != setup.Keep })
 	if i < 0 {

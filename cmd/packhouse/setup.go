@@ -20,7 +20,7 @@ type setupOptions struct {
 	dryRun    bool
 	json      bool
 	noStart   bool
-	moveCAKey string // file to move the CA's key to; empty: it stays
+	moveCAKey string // file to move the CA's key to; empty: do not move it
 	serve     bool
 	rollback  bool
 	lines     bool // asks line by line
@@ -84,7 +84,7 @@ type argument struct {
 // Type implements pflag.Value.
 func (a argument) Type() string { return a.name }
 
-// list returns what a flag that may be repeated was given, and whether it is one.
+// list returns the values of a repeatable flag, and whether the flag is repeatable.
 func (a argument) list() ([]string, bool) {
 	many, ok := a.Value.(pflag.SliceValue)
 	if !ok {
@@ -188,7 +188,7 @@ func (a *app) newSetupRun(flags *pflag.FlagSet) (*setupRun, error) {
 	return &setupRun{app: a.withoutServerVariables(), o: o, input: input}, nil
 }
 
-// runSetup decides how somebody can be asked, and goes.
+// runSetup chooses between wizard, line mode and no questions, and runs setup.
 func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 	s, err := a.newSetupRun(flags)
 	if err != nil {
@@ -205,7 +205,7 @@ func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 	return s.wizard(ctx)
 }
 
-// setupRun is one run of setup: what was said and what was found.
+// setupRun is one run of setup: its input and the detected facts.
 type setupRun struct {
 	*app
 	o         setupOptions

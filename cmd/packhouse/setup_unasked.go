@@ -167,7 +167,7 @@ func (s *setupRun) finish(report setupReport, err error) error {
 	return errors.Join(err, s.printJSON(report))
 }
 
-// sayFindings tells what is wrong with the answers, all at once.
+// sayFindings prints all findings about the answers together.
 func (a *app) sayFindings(findings []setup.Finding) {
 	for _, f := range findings {
 		switch f.Severity {

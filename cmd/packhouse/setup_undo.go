@@ -54,7 +54,7 @@ func (s *setupRun) clear(ctx context.Context, plan *setup.Plan, served bool) err
 	_, err = setup.Forget(plan.Dir, lock)
 	errs = append(errs, err)
 	for _, dir := range slices.Backward(b.missing) {
-		_ = os.Remove(dir) // stays if it is not empty
+		_ = os.Remove(dir) // fails if it is not empty
 	}
 	return errors.Join(errs...)
 }

@@ -24,7 +24,7 @@ const logLines = 500
 // stopped may still be at work when the next one begins.
 type asked struct {
 	*setupRun
-	quiet    *app // what is said while the screen is taken is shown inside it
+	quiet    *app // prints into the screen while it is open
 	ring     *logview.Ring
 	found    atomic.Pointer[setup.Machine]
 	shown    atomic.Pointer[setup.Installed] // that the screen shows, and the answers are made of
@@ -45,7 +45,7 @@ func (s *setupRun) wizard(ctx context.Context) error {
 	return a.run(ctx, a.options())
 }
 
-// options are what the terminal stands on.
+// options returns the dependencies of the terminal interface.
 func (a *asked) options() tui.Options {
 	return tui.Options{
 		In: a.stdin, Log: a.ring, Now: a.now,
@@ -169,7 +169,7 @@ func (a *asked) reread(context.Context) (*setup.Installed, error) {
 	return installed, err
 }
 
-// glance tells how storage and certificate do, without asking anybody.
+// glance returns the state of storage and certificate, without contacting the server.
 func (a *asked) glance(ctx context.Context) *setup.State {
 	installed, err := setup.Load(a.o.dir)
 	if err != nil || ctx.Err() != nil {
@@ -186,7 +186,7 @@ func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
 	return setup.PlanRollback(ctx, installed)
 }
 
-// editor is the command that edits a file: what VISUAL or EDITOR says, else what this machine has; nil where it has none.
+// editor returns the command that edits a file: VISUAL or EDITOR, else an installed editor; nil if there is none.
 func (a *asked) editor(path string) *exec.Cmd {
 	for _, variable := range []string{"VISUAL", "EDITOR"} {
 		if line := a.getenv(variable); line != "" { // a command line, as git and crontab take it

@@ -34,7 +34,7 @@ const (
 	findingPasswords      = "initial-passwords"
 )
 
-// keepInitialPasswords is how long generated passwords may lie in a file.
+// keepInitialPasswords is how long generated passwords may stay in a file.
 const keepInitialPasswords = 7 * 24 * time.Hour
 
 // statusReport is the JSON of status.
@@ -64,7 +64,7 @@ type finding struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// newStatus tells what is there and what needs attention.
+// newStatus returns the command that shows the state and what needs attention.
 func newStatus(a *app) *cobra.Command {
 	var (
 		dir    string
@@ -72,7 +72,7 @@ func newStatus(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "status [CONFIG]",
-		Short: "Tell what is there and what needs attention",
+		Short: "Show the state and what needs attention",
 		Long: `Report the state of the configuration, its files and the running server, and what packhouse check --quick
 finds. It exits with 4 if something needs attention: a check fails or warns, no server runs, or the file
 on disk would not start or is not loaded yet. packhouse check proves more.`,
@@ -105,7 +105,7 @@ on disk would not start or is not loaded yet. packhouse check proves more.`,
 	return cmd
 }
 
-// status looks at everything.
+// status collects the report.
 func (a *app) status(ctx context.Context, found config.Found) *statusReport {
 	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: []finding{}}
 	if problems := unsafeProblems(found.Path); len(problems) > 0 {
@@ -292,7 +292,7 @@ func (a *app) printStatus(r *statusReport) {
 	for _, d := range r.Changed {
 		row("changed", "%s: %s since setup wrote it", d.Path, d.What)
 	}
-	_ = w.Flush() // nobody reads it
+	_ = w.Flush() // errors of standard output are handled by results
 	for _, f := range r.Findings {
 		line := "! " + f.What
 		if f.Remedy != "" {

@@ -4,5 +4,5 @@ package main
 
 import "packhouse/server/config"
 
-// becomeOwner is for systems where files belong to users as Unix has it.
+// becomeOwner does nothing on systems without Unix owners.
 func becomeOwner(*config.Config) error { return nil }

@@ -23,11 +23,11 @@ import (
 	"packhouse/setup/check"
 )
 
-// subject is what is to be proven: a configuration, and what is known beside it.
+// subject is a configuration to check, with what is already known about it.
 type subject struct {
 	config    string           // path of myconfig.yml
 	installed *setup.Installed // the installation it belongs to; nil: none
-	url       string           // that clients use; empty: made of certificate and address
+	url       string           // that clients use; empty: from certificate and address
 	passwords map[string]setup.Secret
 	server    *running  // that was started for the proof; nil: one runs already, or none
 	quick     bool      // leave out what writes or takes long
@@ -161,10 +161,10 @@ func dialable(addr string) string {
 func chainOf(path string, installed *setup.Installed) (chain, roots []*x509.Certificate) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil // the check of the files tells
+		return nil, nil // the check of the files reports it
 	}
 	if chain, err = certgen.ParseChain(data); err != nil {
-		return nil, nil // the configuration's check tells
+		return nil, nil // the check of the configuration reports it
 	}
 	if installed != nil {
 		return chain, installed.Trust()
@@ -198,7 +198,7 @@ func withHost(names certgen.Names, rawURL string) certgen.Names {
 	}
 	all, err := certgen.ParseNames(append(names.Strings(), u.Hostname()))
 	if err != nil {
-		return names // a wildcard from elsewhere: it is verified as it stands
+		return names // a wildcard: it is verified unchanged
 	}
 	return all
 }
@@ -255,7 +255,7 @@ func (a *app) targetOf(ctx context.Context, s subject) (check.Target, error) {
 	return t, nil
 }
 
-// clocks are the servers that an installation speaks with anyway, and that tell the time.
+// clocks returns the servers that an installation uses anyway and whose answers contain the time.
 func clocks(c *config.Config) []check.ClockSource {
 	var sources []check.ClockSource
 	if s3 := c.Storage.S3; c.Storage.Driver == config.S3 {

@@ -35,7 +35,7 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 		list = append(list, check.File{Path: cache, Dir: true, Optional: true, Secret: true, Owner: as, Why: write})
 	}
 	if root := c.Storage.Filesystem.RootDirectory; c.Storage.Driver == config.Filesystem {
-		list = append(list, check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write}) // where it is missing the storage's check tells
+		list = append(list, check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write}) // if it is missing, the check of the storage reports it
 	}
 	if s.installed != nil {
 		list = append(list, check.File{
@@ -46,7 +46,7 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 	return list
 }
 
-// ofCAKey is whom the CA's key has to belong to: root, in an installation that is root's.
+// ofCAKey returns the required owner of the CA's key: root, in an installation of root.
 func ofCAKey(installed *setup.Installed) *check.Account {
 	if owner := check.OwnerOf(installed.Dir); owner != nil && owner.UID == 0 {
 		return owner
@@ -54,7 +54,7 @@ func ofCAKey(installed *setup.Installed) *check.Account {
 	return nil
 }
 
-// runsAs finds out which user runs the server of an installation: the one that the process belongs to, else the one that its service is for.
+// runsAs returns the user that runs the server of an installation: the owner of the process, else the user of its service.
 func runsAs(installed *setup.Installed, pid int) *check.Account {
 	as := accountOfService(installed)
 	if pid != 0 {
@@ -105,11 +105,11 @@ func secretsIn(loaded *config.Loaded) []string {
 	return keys
 }
 
-// masked tells whether a value that is shown had a secret in it.
+// masked reports whether a shown value contains a masked secret.
 func masked(value any) bool {
 	switch value := value.(type) {
 	case string:
-		return strings.Contains(value, config.Secret("").String()) || strings.Contains(value, ":xxxxx@") // as net/url has it
+		return strings.Contains(value, config.Secret("").String()) || strings.Contains(value, ":xxxxx@") // as net/url masks it
 	case []any:
 		return slices.ContainsFunc(value, masked)
 	case map[string]any:

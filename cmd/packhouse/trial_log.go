@@ -17,7 +17,7 @@ type trialLog struct {
 	open bool
 }
 
-// Write implements io.Writer. What is over the limit is dropped, oldest first.
+// Write implements io.Writer. It drops the oldest bytes beyond the limit.
 func (l *trialLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -35,6 +35,6 @@ func (l *trialLog) Write(p []byte) (int, error) {
 func (l *trialLog) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, _ = l.to.Write(l.held) // a log that cannot be written is nobody's to be told
+	_, _ = l.to.Write(l.held) // there is no place to report a log that cannot be written
 	l.held, l.open = nil, true
 }

@@ -150,7 +150,7 @@ func keptStore(err error) error {
 	return err
 }
 
-// stopped is an error while a server of the installation runs: it would go on with files that are gone.
+// stopped returns an error while a server of the installation is running, which would continue without its files.
 func stopped(ctx context.Context, installed *setup.Installed) error {
 	if installed.Config == nil {
 		return nil
@@ -170,7 +170,7 @@ func stopped(ctx context.Context, installed *setup.Installed) error {
 	return withHint(fmt.Errorf("a server runs on this installation (pid %d)", status.PID), "stop it first: kill %d, or systemctl stop packhouse where that started it", status.PID)
 }
 
-// readYes reads one line and tells whether it says yes.
+// readYes reads one line and reports whether it means yes.
 func readYes(r io.Reader) bool {
 	line, _ := bufio.NewReader(r).ReadString('\n')
 	answer := strings.ToLower(strings.TrimSpace(line))

@@ -120,7 +120,7 @@ func valueOf(cmd *cobra.Command, name, letter string) string {
 	return fmt.Sprintf("--%s needs a value: --%s %s", flag.Name, flag.Name, value)
 }
 
-// nearFlag is the flag of a command that somebody may have meant; empty where there is none.
+// nearFlag returns the flag of a command that resembles an unknown one, or "".
 func nearFlag(cmd *cobra.Command, name string) string {
 	best, least := "", 3
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -139,7 +139,7 @@ func dashed(names, between string) string {
 	return strings.Join(list, between)
 }
 
-// mindStart has every command tell when its own code begins: errors before that are about usage.
+// mindStart makes every command record that its own code has begun: earlier errors are about usage.
 func (a *app) mindStart(cmd *cobra.Command) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -174,7 +174,7 @@ func helpOn(root *cobra.Command) {
 	}
 }
 
-// remedyOf is what to do about an error of the operating system that nobody has said anything better about; empty: nothing is known.
+// remedyOf returns a generic remedy for an error of the operating system, or "".
 func remedyOf(err error) string {
 	for _, known := range remedies {
 		if errors.Is(err, known.err) {

@@ -18,7 +18,7 @@ func (a *app) say(format string, args ...any) {
 	fmt.Fprintln(a.stderr, printable.Text(fmt.Sprintf(format, args...)))
 }
 
-// warn tells of something that is not quite right.
+// warn prints a warning.
 func (a *app) warn(format string, args ...any) { a.say("warning: "+format, args...) }
 
 // hint names the next command.
@@ -49,7 +49,7 @@ func (a *app) classify(ctx context.Context, err error) *exitError {
 	return &exitError{exitFailed, err}
 }
 
-// report says what an error has to say and returns its exit code.
+// report prints an error and returns its exit code.
 func (a *app) report(e *exitError) int {
 	if e.err == nil {
 		return e.code
