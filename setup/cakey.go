@@ -1,17 +1,13 @@
 package setup
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-)
 
-// maxKeyFile bounds what MoveCAKey copies, in bytes.
-const maxKeyFile = 1 << 20
+	"packhouse/trust"
+)
 
 // MoveCAKey moves the key of the private CA from the installation in dir to target, a new file with
 // mode 0600, also on another file system. It returns the absolute path of target. The key is removed
@@ -32,82 +28,66 @@ func VerifyKeyTarget(target string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(target); err == nil {
-		return errTargetExists(target)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	dir, err := openKeyDir(target)
+	if err != nil {
 		return err
 	}
-	info, err := os.Stat(filepath.Dir(target))
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is not a directory", filepath.Dir(target))
-	}
-	return err
+	return dir.Close()
 }
 
-func errTargetExists(path string) error {
-	return fmt.Errorf("%s exists already: name a new file", path)
+// openKeyDir opens the directory of target, which must not exist. The directory may belong to any user: it may be
+// a removable disk, or the home of the user who runs sudo.
+func openKeyDir(target string) (*trust.Dir, error) {
+	if err := trust.CheckLinks(filepath.Dir(target)); err != nil {
+		return nil, err
+	}
+	dir, err := trust.OpenRoot(filepath.Dir(target))
+	if err != nil {
+		return nil, err
+	}
+	exists, err := dir.Exists(filepath.Base(target))
+	if err == nil && exists {
+		err = fmt.Errorf("%s exists already: name a new file", target)
+	}
+	if err != nil {
+		_ = dir.Close()
+		return nil, err
+	}
+	return dir, nil
 }
 
 func moveCAKey(dir, target string) error {
-	source := filepath.Join(dir, filepath.FromSlash(CAKeyFile))
-	info, err := os.Lstat(source)
+	p, source := places{users: ServerUsers(dir)}, filepath.Join(dir, filepath.FromSlash(CAKeyFile))
+	key, err := p.read(source)
 	if err != nil {
 		return fmt.Errorf("move the CA's key: %w", err)
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("move the CA's key: %s is not a regular file", source)
-	}
-	key, err := os.ReadFile(source)
+	to, err := openKeyDir(target)
 	if err != nil {
 		return fmt.Errorf("move the CA's key: %w", err)
 	}
-	if len(key) > maxKeyFile {
-		return fmt.Errorf("move the CA's key: %s is larger than %d bytes", source, maxKeyFile)
-	}
-	if err := createKeyFile(target, key); err != nil {
+	defer to.Close()
+	if err := createKeyFile(to, filepath.Base(target), key); err != nil {
 		return fmt.Errorf("move the CA's key: %w", err)
 	}
-	if err := os.Remove(source); err != nil {
+	if err := errors.Join(p.remove(source), p.sync(filepath.Dir(source))); err != nil {
 		return fmt.Errorf("move the CA's key: it is in %s now, but: %w", target, err)
 	}
-	return syncFolder(filepath.Dir(source))
+	return nil
 }
 
-// createKeyFile writes a file that must not exist, syncs it and compares it with data. It removes an
-// incomplete file.
-func createKeyFile(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return errTargetExists(path)
-	}
+// createKeyFile writes a new file, and returns when it is on disk. It removes an incomplete file. It does not change
+// the mode of the file: file systems of removable disks have none.
+func createKeyFile(dir *trust.Dir, name string, data []byte) error {
+	f, err := dir.Open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync())
-	if err == nil {
-		written := make([]byte, len(data))
-		if _, err = f.ReadAt(written, 0); errors.Is(err, io.EOF) {
-			err = nil
-		}
-		if err == nil && !bytes.Equal(written, data) {
-			err = fmt.Errorf("%s does not hold what was written", path)
-		}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, dir.Remove(name))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes names in a directory durable, where the system can.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	_ = d.Sync() // not every system can sync a directory
-	return d.Close()
+	return syncDir(dir)
 }
 
 // caKeyAdvice returns the command that moves the CA's key out of the installation, or nil if it is

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"packhouse/trust"
 )
 
 func TestMoveCAKey(t *testing.T) {
@@ -45,6 +47,9 @@ func TestMoveCAKey(t *testing.T) {
 	if _, err := MoveCAKey(dir, link, nil); err == nil {
 		t.Error("it follows a symbolic link")
 	}
+	if err := VerifyKeyTarget(filepath.Join(taken, "x")); err == nil {
+		t.Error("a target below a file is accepted")
+	}
 	target := filepath.Join(t.TempDir(), "ca.key")
 	if got, err := MoveCAKey(dir, target, nil); err != nil || got != target {
 		t.Fatalf("%q, %v", got, err)
@@ -55,5 +60,32 @@ func TestMoveCAKey(t *testing.T) {
 	}
 	if _, err := os.Lstat(source); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the key is still there: %v", err)
+	}
+}
+
+// TestMovedCAKeyIsNoDrift verifies that an installation whose CA key was moved away is unchanged.
+func TestMovedCAKeyIsNoDrift(t *testing.T) {
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, nil)
+	if _, err := MoveCAKey(dir, filepath.Join(t.TempDir(), "ca.key"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := Load(dir); err != nil || len(in.Drift) > 0 {
+		t.Errorf("differences: %v, %v", in.Drift, err)
+	}
+}
+
+// TestCAKeyIsNotMovedThroughALink verifies that no link of another user leads the key elsewhere.
+func TestCAKeyIsNotMovedThroughALink(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of another user")
+	}
+	public, theirs := t.TempDir(), t.TempDir()
+	link := filepath.Join(public, "link")
+	if err := errors.Join(os.Chmod(public, 0o777|os.ModeSticky), os.Symlink(theirs, link), os.Lchown(link, 50001, 50001)); err != nil {
+		t.Fatal(err)
+	}
+	if err := VerifyKeyTarget(filepath.Join(link, "ca.key")); trust.Unsafe(err) == nil {
+		t.Errorf("a link of another user: %v", err)
 	}
 }

@@ -65,13 +65,13 @@ func (r ManifestFileRow) at(dir string) string {
 	return filepath.Join(dir, filepath.FromSlash(r.Path))
 }
 
-// drift says in a few words how a file differs from what was written; empty where it does not, or cannot be seen. initial-passwords is to be
-// deleted once read, so its absence is none.
+// drift describes how a file differs from what was written. It returns "" if it does not, or cannot be read. That initial-passwords and the
+// CA's key are missing is no difference: users are told to delete the one and to move the other away.
 func (r ManifestFileRow) drift(in *Installed) string {
 	info, err := os.Lstat(r.at(in.Dir))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if r.Path == PasswordsFile {
+		if r.Path == PasswordsFile || r.Path == CAKeyFile {
 			return ""
 		}
 		return "missing"
