@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,6 +28,9 @@ type roots struct {
 	outside []string // directories of the store and of the users file, where they are not below dir
 }
 
+// namesStorage matches a configuration, which may be JSON, but not the other files of a run or a backup.
+var namesStorage = regexp.MustCompile(`\bstorage["']?\s*:`)
+
 // rootsOf derives the roots of an installation from its configuration, and from those that an unfinished run or a backup holds.
 func rootsOf(dir string) roots {
 	r := roots{dir: dir, unit: UnitFile}
@@ -41,7 +45,7 @@ func rootsOf(dir string) roots {
 		}
 	}
 	for _, path := range candidates {
-		if data, err := (places{}).readLinked(path); err == nil && strings.Contains(string(data), "storage:") {
+		if data, err := (places{}).readLinked(path); err == nil && namesStorage.Match(data) {
 			r.add(config.Glimpse(config.Source{Path: filepath.Join(dir, ConfigFile), Data: data}))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,6 +47,23 @@ func TestRootsGoBackAndForth(t *testing.T) {
 	for _, text := range []string{"..", "../../etc/shadow", "certs/../../shadow", "@unit/x", "@000000000000/x", rootID("/srv/packs") + "/../../etc/shadow", "/srv", "/"} {
 		if path, err := r.decode(text, false); !errors.Is(err, errForeign) {
 			t.Errorf("decode %q: %s, %v, want %v", text, path, err, errForeign)
+		}
+	}
+}
+
+// TestRootsOfJSON verifies that a configuration in JSON names the store, too.
+func TestRootsOfJSON(t *testing.T) {
+	for name, text := range map[string]string{
+		"block":  "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /srv/packs\n",
+		"JSON":   `{"version": "0.1", "storage" : {"filesystem": {"rootdirectory": "/srv/packs"}}}`,
+		"quotes": "version: 0.1\n'storage': {filesystem: {rootdirectory: /srv/packs}}\n",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, ConfigFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := rootsOf(dir); !slices.Contains(r.outside, "/srv/packs") {
+			t.Errorf("%s: %v", name, r.outside)
 		}
 	}
 }
