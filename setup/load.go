@@ -146,7 +146,7 @@ func (in *Installed) readOpen(path string) ([]byte, error) {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return data, err
 	}
-	return os.ReadFile(path)
+	return readNamed(path)
 }
 
 // readCertificate returns the certificate of a file, or nil if the file does not exist or cannot be read.

@@ -36,6 +36,9 @@ func (p places) readLinked(path string) ([]byte, error) {
 	return p.read(path)
 }
 
+// readNamed returns the content of a file that an answer or the configuration names, whoever owns it. It refuses what is not a regular file.
+func readNamed(path string) ([]byte, error) { return trust.ReadConfigured(path, largestFile) }
+
 // content is a file as it was read: its bytes and its metadata, both from one descriptor.
 type content struct {
 	data       []byte

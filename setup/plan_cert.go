@@ -82,7 +82,7 @@ func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the CA: %w", err)
 		}
-		key, err := os.ReadFile(a.CAKey)
+		key, err := readNamed(a.CAKey)
 		if err != nil {
 			return nil, fmt.Errorf("read the CA's key: %w", err)
 		}

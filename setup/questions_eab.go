@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"errors"
-	"os"
 
 	"packhouse/server/config"
 )
@@ -46,7 +45,7 @@ func eabKeyQuestion() *Question {
 			if !regular {
 				return findings
 			}
-			data, err := os.ReadFile(a.EABKeyFile)
+			data, err := readNamed(a.EABKeyFile)
 			if err != nil {
 				return append(findings, unreadable(err))
 			}

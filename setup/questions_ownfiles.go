@@ -53,7 +53,7 @@ func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func
 // probeCert reports everything that is wrong with the certificate, except a missing root, which is
 // [probeTLSCA]'s.
 func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
-	data, err := os.ReadFile(a.CertFile)
+	data, err := readNamed(a.CertFile)
 	if err != nil {
 		return []Finding{unreadable(err)}
 	}
@@ -106,7 +106,7 @@ func trustedBySystem(chain []*x509.Certificate, now time.Time) bool {
 }
 
 func readChain(path string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(path)
+	data, err := readNamed(path)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func tlsCAQuestion() *Question {
 			if a.TLSCA == "" {
 				return nil
 			}
-			data, err := os.ReadFile(a.TLSCA)
+			data, err := readNamed(a.TLSCA)
 			if err != nil {
 				return []Finding{unreadable(err)}
 			}
@@ -190,7 +190,7 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 	if !regular {
 		return findings
 	}
-	key, err := os.ReadFile(a.KeyFile)
+	key, err := readNamed(a.KeyFile)
 	if err != nil {
 		return append(findings, unreadable(err))
 	}
@@ -199,7 +199,7 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 			return findings // the password's question reports it
 		}
 	}
-	cert, err := os.ReadFile(a.CertFile)
+	cert, err := readNamed(a.CertFile)
 	if err == nil {
 		_, err = certgen.ParseChain(cert)
 	}
@@ -262,17 +262,17 @@ func keyPasswordQuestion() *Question {
 // keyEncrypted reports whether the private key of the answers is encrypted. A file that cannot be
 // read is not.
 func (a *Answers) keyEncrypted() bool {
-	data, err := os.ReadFile(a.KeyFile)
+	data, err := readNamed(a.KeyFile)
 	return err == nil && keyfile.Encrypted(data)
 }
 
 // decryptedKey returns the decrypted private key of the answers as PEM.
 func (a *Answers) decryptedKey() ([]byte, error) {
-	data, err := os.ReadFile(a.KeyFile)
+	data, err := readNamed(a.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read private key: %w", err)
 	}
-	password, err := os.ReadFile(a.KeyPasswordFile)
+	password, err := readNamed(a.KeyPasswordFile)
 	if err != nil {
 		return nil, fmt.Errorf("read password of the private key: %w", err)
 	}

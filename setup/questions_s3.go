@@ -88,7 +88,7 @@ func s3CAQuestion() *Question {
 			if a.S3.CAFile == "" {
 				return nil
 			}
-			data, err := os.ReadFile(a.S3.CAFile)
+			data, err := readNamed(a.S3.CAFile)
 			if err != nil {
 				return []Finding{unreadable(err)}
 			}

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/trust"
 )
 
 // ordersCertificates reports whether the server of an installation gets its certificates from an ACME directory.
@@ -52,7 +52,7 @@ func (a *app) ordersIn(ctx context.Context, c *config.Config, cache acme.Cache) 
 // orderedTrust returns what clients of a certificate that was ordered have to trust; nil: what their systems do. A private directory often
 // signs with the CA that its own address is trusted by.
 func orderedTrust(c *config.Config, chain []*x509.Certificate, now time.Time) []*x509.Certificate {
-	data, err := os.ReadFile(c.HTTP.TLS.LetsEncrypt.CAFile)
+	data, err := trust.ReadConfigured(c.HTTP.TLS.LetsEncrypt.CAFile, largestFile)
 	if err != nil {
 		return nil
 	}

@@ -178,7 +178,7 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 		}
 	}
 	path := loaded.Config.HTTP.TLS.Certificate
-	data, err := trust.ReadConfigured(path, 8<<20)
+	data, err := trust.ReadConfigured(path, largestFile)
 	if path == "" || err != nil {
 		return v // Verify reports the error
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -21,7 +20,11 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/trust"
 )
+
+// largestFile bounds in bytes what is read of a file that a configuration names.
+const largestFile = 8 << 20
 
 // subject is a configuration to check, with what is already known about it.
 type subject struct {
@@ -159,7 +162,7 @@ func dialable(addr string) string {
 
 // chainOf returns the chain of a certificate file and the roots that its clients are given; nil means the roots of the system.
 func chainOf(path string, installed *setup.Installed) (chain, roots []*x509.Certificate) {
-	data, err := os.ReadFile(path)
+	data, err := trust.ReadConfigured(path, largestFile)
 	if err != nil {
 		return nil, nil // the check of the files reports it
 	}

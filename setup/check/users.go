@@ -3,10 +3,10 @@ package check
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"packhouse/server/auth/htpasswd"
+	"packhouse/trust"
 )
 
 // Codes of findings about the running server.
@@ -16,6 +16,9 @@ const (
 	CodeSocket      = "admin-socket-untrusted" // its admin socket belongs to another user
 )
 
+// largestUsers bounds in bytes what is read of the htpasswd file.
+const largestUsers = 8 << 20
+
 // proveLocalUsers verifies the users of the htpasswd file: known passwords sign in, and no password is
 // a placeholder.
 func (s *session) proveLocalUsers() Result {
@@ -23,7 +26,7 @@ func (s *session) proveLocalUsers() Result {
 		return notProven("without a configuration the htpasswd file is unknown")
 	}
 	path := s.Config.Auth.Htpasswd.Path
-	data, err := os.ReadFile(path)
+	data, err := trust.ReadConfigured(path, largestUsers)
 	if err != nil {
 		return notProven("%v", err)
 	}
