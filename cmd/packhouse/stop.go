@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -45,19 +43,17 @@ func (a *asked) stopServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := signalServer(status.PID, status.Address, a.found.Load()); err != nil {
+	if err := signalServer(client.PID(), status); err != nil {
 		return err
 	}
 	return awaitEnd(ctx, installed.Config, installed.Dir)
 }
 
-// signalServer sends SIGTERM to the process that listens on address. It verifies that pid, which the server reported, is
-// that process, because process IDs differ inside a container.
-func signalServer(pid int, address string, machine *setup.Machine) error {
-	_, portText, _ := net.SplitHostPort(address)
-	port, _ := strconv.Atoi(portText)
-	if holder := machine.Host.Holder(port); pid <= 1 || holder.PID != 0 && holder.PID != pid {
-		return fmt.Errorf("stop server: process %d does not listen on %s on this machine; if the server runs in a container, stop the container", pid, address)
+// signalServer sends SIGTERM to the server's process. pid is its ID as this machine knows it: the server reports another
+// one if it runs in a container.
+func signalServer(pid int, status admin.Status) error {
+	if pid <= 1 || pid != status.PID {
+		return fmt.Errorf("stop server: process %d is not the one that serves %s on this machine; if the server runs in a container, stop the container", status.PID, status.Address)
 	}
 	process, err := os.FindProcess(pid)
 	if err == nil {

@@ -23,6 +23,7 @@ var ErrNotRunning = errors.New("no server is running")
 // that every result can be printed.
 type Client struct {
 	path string
+	pid  int
 	http *http.Client
 }
 
@@ -62,15 +63,23 @@ func Dial(path string, users ...int) (*Client, error) {
 		}
 		return nil, fmt.Errorf("connect to the running server: %w", err)
 	}
+	other, err := peerOf(conn)
 	_ = conn.Close() // it only showed that a server listens
+	if err != nil {
+		return nil, fmt.Errorf("connect to the running server: %w", err)
+	}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return servers.dial(ctx, path) },
 	}
-	return &Client{path: path, http: &http.Client{Transport: transport}}, nil
+	return &Client{path: path, pid: other.pid, http: &http.Client{Transport: transport}}, nil
 }
 
 // Path returns the path of the socket.
 func (c *Client) Path() string { return c.path }
+
+// PID returns the ID of the server's process, as the kernel of this machine reports it to this process, or 0 if it is
+// unknown. The server itself reports another one if it runs in a container.
+func (c *Client) PID() int { return c.pid }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -20,6 +20,12 @@ func trusting(named []int) accounts { return append(accounts{0, os.Geteuid()}, n
 
 func (a accounts) includes(uid int) bool { return slices.Contains(a, uid) }
 
+// peer is the process at the other end of a connection.
+type peer struct {
+	uid int // effective user ID
+	pid int // as this process sees it; 0: in another PID namespace, or unknown
+}
+
 // untrusted returns an ErrUntrusted that names the cause.
 func untrusted(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrUntrusted, fmt.Errorf(format, args...))
@@ -27,12 +33,12 @@ func untrusted(format string, args ...any) error {
 
 // verifyPeer returns an ErrUntrusted unless the process at the other end of conn belongs to one of a.
 func (a accounts) verifyPeer(conn net.Conn, path string) error {
-	uid, err := peerOf(conn)
+	other, err := peerOf(conn)
 	if err != nil {
 		return untrusted("identify the process that listens on %s: %w", path, err)
 	}
-	if !a.includes(uid) {
-		return untrusted("user %d listens on %s, not the user of the server", uid, path)
+	if !a.includes(other.uid) {
+		return untrusted("user %d listens on %s, not the user of the server", other.uid, path)
 	}
 	return nil
 }

@@ -8,4 +8,4 @@ import (
 )
 
 // peerOf fails: this system does not tell who is at the other end of a socket, so no process is trusted.
-func peerOf(net.Conn) (uid int, err error) { return -1, errors.ErrUnsupported }
+func peerOf(net.Conn) (peer, error) { return peer{}, errors.ErrUnsupported }

@@ -115,13 +115,13 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		uid, err := peerOf(conn)
-		if err == nil && l.clients.includes(uid) {
+		other, err := peerOf(conn)
+		if err == nil && l.clients.includes(other.uid) {
 			return conn, nil
 		}
 		_ = conn.Close() // the client is not served
 		if err == nil {
-			err = fmt.Errorf("user %d may not use the admin socket", uid)
+			err = fmt.Errorf("user %d may not use the admin socket", other.uid)
 		}
 		if l.refused != nil {
 			l.refused(err)
