@@ -29,15 +29,8 @@ var problemRemedies = map[string]string{
 	"userActionRequired":      "follow the link in the reason and accept the terms of the CA",
 }
 
-// orderRemedyOf returns the remedy for the failed order of a name: by the type of the CA's problem, followed
-// by the CA's own reason.
-func orderRemedyOf(s acme.State) string {
-	remedy := cmp.Or(problemRemedies[s.Problem], orderRemedy)
-	if s.Problem != "" {
-		remedy += "; " + s.Failure
-	}
-	return remedy
-}
+// orderRemedyOf returns the remedy for the failed order of a name, by the type of the CA's problem.
+func orderRemedyOf(s acme.State) string { return cmp.Or(problemRemedies[s.Problem], orderRemedy) }
 
 // addOrders tells the checks what is known of certificates that the server orders: as it stands in the cache, or, where that may not be read, as
 // the running server says.

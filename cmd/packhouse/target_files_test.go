@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/server/storage/s3"
 	"packhouse/setup/check"
@@ -114,5 +116,13 @@ func TestOrdersOf(t *testing.T) {
 	want := []check.Order{{Host: "registry.example.com", Missing: true, Fault: fault, Remedy: orderRemedy}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestOrderRemedy verifies that a remedy does not repeat the reason of the CA, which the fault names already.
+func TestOrderRemedy(t *testing.T) {
+	s := acme.State{Host: "registry.example.com", Problem: "caa", Failure: "CAA record forbids it"}
+	if remedy := orderRemedyOf(s); remedy != problemRemedies["caa"] || !strings.Contains(s.Fault(), s.Failure) {
+		t.Errorf("fault %q, remedy %q", s.Fault(), remedy)
 	}
 }
