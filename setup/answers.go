@@ -104,6 +104,8 @@ type Answers struct {
 
 	existing *Installed // what these answers start from; nil: nothing
 	takeOver bool       // a store that another installation owns is taken over
+	program  string     // what to type to run this program; empty: packhouse
+	serve    bool       // setup leaves the server running
 	offline  bool       // no probe asks the network
 	listens  string     // an address that is ticked because the server listens there, and would not be else
 }

@@ -12,6 +12,7 @@ type Input struct {
 	Env           []string  // as os.Environ gives it: PACKHOUSE_PASSWORD_<NAME>, and PACKHOUSE_<FLAG> for the other flags
 	File          *Document // the answers file; nil: none
 	PasswordLines io.Reader // lines NAME:PASSWORD of --password-stdin; nil: none
+	Program       string    // what to type to run this program, for lines that repeat the setup; empty: packhouse
 	Quick         bool      // leaves the probes out: a wizard runs them step by step
 	// ReadFile reads password files. Nil: os.ReadFile.
 	ReadFile func(name string) ([]byte, error)

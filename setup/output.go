@@ -63,7 +63,7 @@ func (a *Answers) pairs() []pair {
 // CommandLine is the "packhouse setup" line that gives the same answers, without secrets, quoted for a POSIX shell.
 func (r Resolved) CommandLine() string {
 	var b strings.Builder
-	b.WriteString("packhouse setup --yes")
+	b.WriteString(Shell(cmp.Or(r.Answers.program, "packhouse")) + " setup --yes")
 	add := func(name, value string) {
 		b.WriteString(" --" + name)
 		if flag, _ := flagNamed(name); flag.Kind != FlagBool {
@@ -81,7 +81,7 @@ func (r Resolved) CommandLine() string {
 	for _, extra := range []struct {
 		name  string
 		wants bool
-	}{{"rotate-cert", r.Answers.RotateCert}, {"new-key", r.Answers.NewKey}, {"new-ca", r.Answers.NewCA}, {"drop-old-ca", r.Answers.DropOldCA}} {
+	}{{"rotate-cert", r.Answers.RotateCert}, {"new-key", r.Answers.NewKey}, {"new-ca", r.Answers.NewCA}, {"drop-old-ca", r.Answers.DropOldCA}, {"serve", r.Answers.serve}} {
 		if extra.wants {
 			add(extra.name, "true")
 		}

@@ -27,7 +27,10 @@ func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resol
 	if input.File != nil {
 		r.layers = append(r.layers, layer{FromAnswersFile, input.File.Values})
 	}
-	r.answers.existing = in
+	r.answers.existing, r.answers.program = in, input.Program
+	if text, _, ok := r.given("serve"); ok {
+		r.answers.serve, _ = parseBool(text)
+	}
 	if text, _, ok := r.given("offline"); ok {
 		r.answers.offline, _ = parseBool(text)
 	}

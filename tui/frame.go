@@ -267,7 +267,7 @@ func (m *model) helpText(width int) []string {
 	t := m.theme
 	if m.phase != asking || m.form().current() == nil {
 		var lines []string
-		for paragraph := range strings.SplitSeq(m.phaseHelp(), "\n") {
+		for paragraph := range strings.SplitSeq(m.options.Pasteable(m.phaseHelp()), "\n") {
 			lines = append(lines, layout.Wrap(paragraph, width)...)
 		}
 		return lines

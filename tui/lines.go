@@ -174,11 +174,11 @@ func (l *lines) mistake(format string, args ...any) {
 func (l *lines) finding(f setup.Finding) {
 	switch f.Severity {
 	case setup.Refused:
-		l.mistake("%s", f.Sentence())
+		l.mistake("%s", l.m.options.Pasteable(f.Sentence()))
 	case setup.Warning:
-		l.say("Warning: %s", f.Sentence())
+		l.say("Warning: %s", l.m.options.Pasteable(f.Sentence()))
 	case setup.Note:
-		l.say("Note: %s", f.Sentence())
+		l.say("Note: %s", l.m.options.Pasteable(f.Sentence()))
 	}
 }
 

@@ -56,6 +56,9 @@ type Options struct {
 	// Card returns what users need to use the registry. Nil: setup.Handoff.
 	Card func(ctx context.Context, plan *setup.Plan) setup.Card
 
+	// Pasteable returns text whose commands of this program run when pasted. Nil: text stays as it is.
+	Pasteable func(text string) string
+
 	Log      *logview.Ring    // log output to show; nil: nothing is shown
 	Title    string           // in the upper left corner; empty: "packhouse setup"
 	NoColour bool             // weight and signs only; the variable NO_COLOR says the same
@@ -118,6 +121,9 @@ func (o Options) fill() Options {
 	}
 	if o.Title == "" {
 		o.Title = "packhouse setup"
+	}
+	if o.Pasteable == nil {
+		o.Pasteable = func(text string) string { return text }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -35,5 +35,5 @@ func (m *model) afterTheInput() string {
 	if answers, ok := m.typed(); ok {
 		return "without questions, and typed passwords apart, the answers so far are: " + answers.CommandLine()
 	}
-	return "packhouse setup --yes asks nothing"
+	return m.options.Pasteable("packhouse setup --yes asks nothing")
 }

@@ -76,7 +76,7 @@ func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 		if finding.Severity == setup.Refused {
 			sign = theme.Failed
 		}
-		say("attention", sign, finding.Sentence())
+		say("attention", sign, m.options.Pasteable(finding.Sentence()))
 	}
 	if s.URL != "" {
 		say("clients use", " ", s.URL)
@@ -133,7 +133,7 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 		say("server", theme.Unknown, server.Problem)
 		return
 	case !server.Up:
-		say("server", theme.Caution, "not running; "+s.Start+" starts it")
+		say("server", theme.Caution, "not running; "+m.options.Pasteable(s.Start)+" starts it")
 		return
 	}
 	where := fmt.Sprintf("up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime), server.PID)
@@ -147,7 +147,7 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 	case c == nil:
 		say("serves", " ", shortFingerprints(server.Fingerprint))
 	case c != nil && c.Fingerprint != server.Fingerprint:
-		say("serves", theme.Failed, "another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): packhouse reload, or Check")
+		say("serves", theme.Failed, "another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): "+m.options.Pasteable("packhouse reload")+", or Check")
 	default:
 		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
 	}

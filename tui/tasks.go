@@ -96,7 +96,7 @@ func (m *model) renewClosed() string {
 	s := m.manager.state
 	switch {
 	case s.TLS == setup.LetsEncrypt:
-		return "the server orders and renews it; packhouse cert show lists the orders"
+		return m.options.Pasteable("the server orders and renews it; packhouse cert show lists the orders")
 	case s.TLS == setup.Off:
 		return "TLS is off, so there is no certificate; turn TLS on in Settings"
 	case s.Certificate == nil && s.TLS == setup.Files:
@@ -137,7 +137,7 @@ func (m *model) serverTask() task {
 func (m *model) uninstallClosed() string {
 	switch server := m.manager.state.Server; {
 	case m.options.Uninstall == nil:
-		return "packhouse uninstall does it"
+		return m.options.Pasteable("packhouse uninstall does it")
 	case server.Up && m.answers.Service != setup.Systemd:
 		return "stop the server first"
 	}

@@ -25,6 +25,9 @@ type app struct {
 
 	surroundings *check.Machine // what the checks look at; nil: this machine
 
+	commands map[string]bool // the commands of this program, and which of them have the flag --dir
+	dir      string          // absolute installation directory that the command is about; empty: the default one
+
 	hangup  atomic.Pointer[func()] // what SIGHUP does; nil: it ends the program
 	started bool                   // a command's own code has begun: errors are no longer about usage
 }

@@ -97,7 +97,7 @@ func (a *app) printSteps(h handedOut, names []string) error {
 	if h.in.CA != nil && slices.EqualFunc(h.trust, h.in.CA.Chain, (*x509.Certificate).Equal) {
 		place = h.in.CA.Path
 	}
-	fmt.Fprintf(a.stdout, "ca.crt is %s of this machine, also printed by: packhouse cert export ca\n", place)
+	fmt.Fprintf(a.stdout, "ca.crt is %s of this machine, also printed by: %s\n", place, a.pasteable("packhouse cert export ca"))
 	for _, c := range h.trust {
 		fmt.Fprintf(a.stdout, "its fingerprint, to compare after copying it: %s\n", certgen.Fingerprint(c))
 	}

@@ -53,7 +53,7 @@ rights and ports they name; the ports of a server that runs on FILE are not trie
 				}
 			} else {
 				for _, p := range problems {
-					fmt.Fprintf(a.stdout, "%s: %s\n", p.Severity, p)
+					fmt.Fprintf(a.stdout, "%s: %s\n", p.Severity, a.pasteable(p.String()))
 				}
 			}
 			if loaded == nil || hasErrors(problems) {

@@ -48,7 +48,7 @@ var answerFaults = []fault{
 		},
 	},
 	{
-		name: "no terminal", plain: true, ask: []string{"setup"}, exit: exitUsage, cause: "there is no terminal to ask on", remedy: "hint: packhouse setup --yes", seed: func(*site) {},
+		name: "no terminal", plain: true, ask: []string{"setup"}, exit: exitUsage, cause: "there is no terminal to ask on", remedy: "hint: packhouse setup --dir {dir} --yes", seed: func(*site) {},
 	},
 	{
 		name: "nobody who answers", plain: true, ask: []string{"setup", "--accessible"}, exit: exitFailed, cause: "the input has ended", remedy: "nothing was written",

@@ -4,10 +4,111 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"packhouse/setup"
+	"packhouse/setup/check"
 )
+
+// about remembers the installation directory that a command is about, unless it is the default one.
+func (a *app) about(dir string) {
+	absolute, err := filepath.Abs(dir)
+	if usual, uerr := filepath.Abs(a.defaultDir()); dir == "" || err != nil || uerr == nil && absolute == usual {
+		return
+	}
+	a.dir = absolute
+}
+
+// aboutArgs remembers the installation directory that a command line names.
+func (a *app) aboutArgs(cmd *cobra.Command, args []string) {
+	if f := cmd.Flags().Lookup("dir"); f != nil && f.Changed {
+		a.about(f.Value.String())
+	} else if f != nil && len(args) > 0 && filepath.Base(args[0]) == setup.ConfigFile {
+		a.about(filepath.Dir(args[0]))
+	}
+}
+
+// mention matches the name of this program in prose, with the words that may be its subcommands. As part of a path it is not matched.
+var mention = regexp.MustCompile("(^|[\\s(`\"])packhouse((?: [a-z]+)+)")
+
+// namesDir matches what follows a command if that names the installation directory itself.
+var namesDir = regexp.MustCompile(`^[^,;]*--dir `)
+
+// pasteable returns text whose commands of this program run when pasted: with the program's path unless
+// PATH finds it, and with --dir if this command was about another installation than the default one.
+// What text says of another machine stays.
+func (a *app) pasteable(text string) string {
+	clauses := strings.SplitAfter(text, "; ")
+	for i, clause := range clauses {
+		if !strings.Contains(clause, "on the server") {
+			clauses[i] = a.pasteableClause(clause)
+		}
+	}
+	return strings.Join(clauses, "")
+}
+
+func (a *app) pasteableClause(clause string) string {
+	var b strings.Builder
+	for {
+		at := mention.FindStringSubmatchIndex(clause)
+		if at == nil {
+			return b.String() + clause
+		}
+		b.WriteString(clause[:at[3]])
+		words, rest := strings.Fields(clause[at[4]:at[5]]), clause[at[4]:]
+		path, takesDir, ok := a.subcommand(words)
+		if !ok { // "packhouse writes"
+			b.WriteString("packhouse")
+			clause = rest
+			continue
+		}
+		rest = strings.TrimPrefix(rest, " "+path)
+		b.WriteString(setup.Shell(a.program()) + " " + path)
+		if a.dir != "" && takesDir && !namesDir.MatchString(rest) && !strings.Contains(rest, a.dir) {
+			b.WriteString(" --dir " + setup.Shell(a.dir))
+		}
+		clause = rest
+	}
+}
+
+// subcommand returns the longest command that words begin with, and whether it has the flag --dir.
+func (a *app) subcommand(words []string) (path string, takesDir, ok bool) {
+	for n := len(words); n > 0 && !ok; n-- {
+		path = strings.Join(words[:n], " ")
+		takesDir, ok = a.commands[path]
+	}
+	return path, takesDir, ok
+}
+
+// learnCommands remembers the commands below cmd, by the words that run them and with whether they have the flag --dir.
+func (a *app) learnCommands(cmd *cobra.Command, above string) {
+	for _, sub := range cmd.Commands() {
+		for _, name := range slices.Concat(sub.Aliases, []string{sub.Name()}) {
+			path := above + name
+			a.commands[path] = sub.Flags().Lookup("dir") != nil
+			a.learnCommands(sub, path+" ")
+		}
+	}
+}
+
+// pasteableResult completes the commands in a result of a check.
+func (a *app) pasteableResult(r check.Result) check.Result {
+	r.Cause, r.Remedy, r.Advice = a.pasteable(r.Cause), a.pasteable(r.Remedy), a.pasteable(r.Advice)
+	return r
+}
+
+// pasteableFindings completes the commands in findings of setup.
+func (a *app) pasteableFindings(findings []setup.Finding) []setup.Finding {
+	findings = slices.Clone(findings)
+	for i := range findings {
+		findings[i].Remedy = a.pasteable(findings[i].Remedy)
+	}
+	return findings
+}
 
 // command returns a line for a shell that runs this program with args, from any directory: with the
 // program's path unless PATH finds this very program.

@@ -60,7 +60,7 @@ func (a *app) runReload(ctx context.Context, found config.Found) error {
 			a.say("error: %s", strings.TrimSpace(line))
 		}
 		a.say("the running server keeps the configuration it has")
-		a.hint("packhouse config verify %s", found.Path)
+		a.hint("packhouse config verify %s", setup.Shell(found.Path))
 		return silent(exitFailed)
 	}
 	if len(result.NeedsRestart) == 0 {

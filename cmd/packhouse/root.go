@@ -58,6 +58,8 @@ does the same through flags, and packhouse serve runs the server.`,
 		return s.open(cmd.Context())
 	}
 	a.mindStart(root)
+	a.commands = map[string]bool{}
+	a.learnCommands(root, "")
 	return root
 }
 

@@ -49,7 +49,7 @@ func leftToSystemd(path string) error {
 		return nil
 	}
 	return withHint(fmt.Errorf("systemd runs the server of this installation, as %s, who could not read what root writes", user),
-		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s", setup.Unit, user, path)
+		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s", setup.Unit, user, setup.Shell(path))
 }
 
 // systemctl runs one command of the service manager.

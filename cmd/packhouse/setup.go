@@ -113,7 +113,7 @@ func answersOf(flags *pflag.FlagSet) setup.Values {
 
 // input reads flags and answers file.
 func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
-	input := setup.Input{Flags: answersOf(flags), Env: a.env}
+	input := setup.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
 	name, _ := flags.GetString("answers") // absent where the flags are another command's
 	if name == "" {
 		return input, nil
@@ -162,6 +162,7 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 		return o, fmt.Errorf("find directory: %w", err)
 	}
 	o.dir = dir
+	a.about(dir)
 	return o, verifyKeyTarget(o.moveCAKey)
 }
 

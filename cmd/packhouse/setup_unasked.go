@@ -164,6 +164,7 @@ func (s *setupRun) finish(report setupReport, err error) error {
 	if !s.o.json {
 		return err
 	}
+	report.Findings = s.pasteableFindings(report.Findings)
 	return errors.Join(err, s.printJSON(report))
 }
 

@@ -50,7 +50,7 @@ func (a *asked) options() tui.Options {
 	return tui.Options{
 		In: a.stdin, Log: a.ring, Now: a.now,
 		Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
-		Stop: a.stopServer, Uninstall: a.uninstaller,
+		Pasteable: a.pasteable, Stop: a.stopServer, Uninstall: a.uninstaller,
 		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
 			return a.proof.Load().check(ctx, report)
 		},

@@ -114,6 +114,11 @@ func (a *app) status(ctx context.Context, found config.Found) *statusReport {
 		}
 		return r
 	}
+	defer func() {
+		for i := range r.Findings {
+			r.Findings[i].Remedy = a.pasteable(r.Findings[i].Remedy)
+		}
+	}()
 	a.statusOfServer(ctx, r)
 	v := a.statusOfConfig(ctx, r)
 	if r.Server != nil {

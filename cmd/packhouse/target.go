@@ -51,7 +51,7 @@ func (a *app) verify(ctx context.Context, path string, loaded *config.Loaded, ru
 
 // target collects the input of the checks.
 func (a *app) target(ctx context.Context, s subject) check.Target {
-	t := check.Target{ConfigPath: s.config, Now: a.now, URL: s.url, Machine: a.surroundings, Built: built(), Quick: s.quick}
+	t := check.Target{ConfigPath: s.config, Now: a.now, URL: s.url, Machine: a.surroundings, Built: built(), Quick: s.quick, Pasteable: a.pasteableResult}
 	if t.Machine == nil {
 		t.Machine = check.ThisMachine()
 	}

@@ -139,11 +139,13 @@ func dashed(names, between string) string {
 	return strings.Join(list, between)
 }
 
-// mindStart makes every command record that its own code has begun: earlier errors are about usage.
+// mindStart makes every command record that its own code has begun, after errors of usage, and which
+// installation it is about.
 func (a *app) mindStart(cmd *cobra.Command) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			a.started = true
+			a.aboutArgs(cmd, args)
 			return run(cmd, args)
 		}
 	}

@@ -13,10 +13,13 @@ import (
 // stop; %q around what somebody typed; a "hint:" line with the next command where there is one; never a secret, never a stack trace.
 
 // say prints a line to stderr. Control characters in it, which only text from elsewhere can contain, are
-// replaced.
+// replaced, and commands of this program are made pasteable.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintln(a.stderr, printable.Text(fmt.Sprintf(format, args...)))
+	a.print(a.pasteable(fmt.Sprintf(format, args...)))
 }
+
+// print prints a line to stderr without control characters.
+func (a *app) print(line string) { fmt.Fprintln(a.stderr, printable.Text(line)) }
 
 // warn prints a warning.
 func (a *app) warn(format string, args ...any) { a.say("warning: "+format, args...) }
@@ -59,7 +62,7 @@ func (a *app) report(e *exitError) int {
 			a.say("%s", p)
 		}
 	} else {
-		a.say("error: %v", e.err)
+		a.print(fmt.Sprintf("error: %v", e.err)) // a hint has the command
 	}
 	if h, ok := errors.AsType[*hinted](e.err); ok {
 		a.hint("%s", h.hint)

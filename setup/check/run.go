@@ -128,6 +128,9 @@ func (s *session) prove(ctx context.Context, p proof) Result {
 			r = notProven("stopped during this check")
 		}
 	}
+	if s.Pasteable != nil {
+		r = s.Pasteable(r)
+	}
 	printable.Value(&r) // it may quote what another server answered
 	r.ID, r.Title, r.Took = p.id, p.title, time.Since(began)
 	return r

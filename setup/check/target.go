@@ -50,6 +50,9 @@ type Target struct {
 	Built     time.Time        // when this program was; zero: not known
 	Now       func() time.Time // nil: time.Now
 
+	// Pasteable returns a result whose commands run when pasted. Nil: results stay as they are.
+	Pasteable func(Result) Result
+
 	Quick bool // leave out what writes or takes long
 	// Proxy chooses the proxy of a remote registry, as in [http.Transport]. Nil: http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
