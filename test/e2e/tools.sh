@@ -53,6 +53,7 @@ curl        | curl
 strace      | strace
 systemctl   | systemd
 ip          | iproute2
+nginx       | nginx-light
 chromium    | chromium
 certutil    | libnss3-tools
 python3     | python3

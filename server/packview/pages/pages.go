@@ -183,8 +183,10 @@ const rootPage = `<!doctype html>
 <link rel="icon" href="data:,">
 </head>
 <body>
+<main>
 <h1>packhouse</h1>
 <p>This is a pack registry. <a href="%s/packs">Browse its packs</a>.</p>
+</main>
 </body>
 </html>
 `
