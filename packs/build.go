@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // BuildOptions say what to make a pack of: a Helm chart, or a folder of manifests.
@@ -77,7 +78,7 @@ func (b *builder) collect(ctx context.Context) error {
 }
 
 func (b *builder) collectChart() error {
-	content, err := os.ReadFile(b.o.Chart)
+	content, err := readInput(b.o.Chart)
 	if err != nil {
 		return fmt.Errorf("read chart: %w", err)
 	}
@@ -200,7 +201,7 @@ func (b *builder) describe() error {
 	b.files[ValuesFile] = b.valuesFile()
 	b.files[LogoFile] = drawLogo(b.o.Name)
 	if b.o.Logo != "" {
-		if b.files[LogoFile], err = os.ReadFile(b.o.Logo); err != nil {
+		if b.files[LogoFile], err = readInput(b.o.Logo); err != nil {
 			return fmt.Errorf("read logo: %w", err)
 		}
 	}
@@ -299,4 +300,28 @@ func (b *builder) write() (string, error) {
 		return "", fmt.Errorf("move the pack to its place: %w", err)
 	}
 	return folder, nil
+}
+
+// largestInput bounds a chart or logo to read, in bytes.
+const largestInput = 256 << 20
+
+// readInput reads a chart or logo. It does not wait for the other end of a pipe.
+func readInput(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		err = errors.New("not a regular file")
+	case info.Size() > largestInput:
+		err = fmt.Errorf("larger than %d bytes", largestInput)
+	default:
+		return io.ReadAll(io.LimitReader(f, largestInput))
+	}
+	return nil, &fs.PathError{Op: "read", Path: path, Err: err}
 }

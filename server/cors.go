@@ -12,6 +12,9 @@ const (
 	corsMethods     = "Access-Control-Allow-Methods"
 	corsCredentials = "Access-Control-Allow-Credentials"
 	anyOrigin       = "*"
+
+	// opaqueOrigin is sent for every sandboxed frame, so it stands for no site.
+	opaqueOrigin = "null"
 )
 
 // cors is what http.headers permits pages of other sites to do.
@@ -40,7 +43,7 @@ func newCORS(headers map[string][]string) cors {
 // page of the given origin, or "" if that page may not read the answer.
 func (c cors) origin(from string) string {
 	switch {
-	case from != "" && slices.Contains(c.origins, from):
+	case from != "" && from != opaqueOrigin && slices.Contains(c.origins, from):
 		return from
 	case slices.Contains(c.origins, anyOrigin):
 		return anyOrigin

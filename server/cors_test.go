@@ -33,6 +33,7 @@ func TestCORS(t *testing.T) {
 		{"push by a method that is not listed", []string{ui}, "POST", ui, false, 403, ui, "Origin"},
 		{"push without preflight where any origin may read", []string{"*"}, "POST", ui, false, 403, "*", ""},
 		{"deletion where any origin may", []string{"*"}, "DELETE", ui, false, 405, "*", ""},
+		{"push from a sandboxed frame", []string{"null"}, "POST", "null", false, 403, "", "Origin"},
 		{"push where nothing is configured", nil, "POST", ui, false, 403, "", ""},
 		{"push by a client that is no browser", []string{ui}, "POST", "", false, 202, "", "Origin"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"packhouse/server/auth"
@@ -64,6 +65,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // along. Other clients send neither Sec-Fetch-Site nor Origin and are accepted.
 var crossOrigin = http.NewCrossOriginProtection()
 
+var errPlainOrigin = errors.New("a page loaded over plain HTTP requests a change over HTTPS")
+
+// crossSite returns an error if a page of another site requests a change. The
+// plain HTTP site of the same host is another site: anyone on the network can
+// answer as it. Of requests by old browsers, net/http compares only the hosts.
+func crossSite(r *http.Request) error {
+	if err := crossOrigin.Check(r); err != nil {
+		return err
+	}
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+	if r.TLS != nil && !safe && strings.HasPrefix(r.Header.Get("Origin"), "http://") {
+		return errPlainOrigin
+	}
+	return nil
+}
+
 // dispatch passes a request through all checks to its handler.
 func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
 	if err := s.checkHost(st, r); err != nil {
@@ -77,7 +94,7 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 	if err != nil {
 		return err
 	}
-	if err := crossOrigin.Check(r); err != nil && !st.cors.permits(r) {
+	if err := crossSite(r); err != nil && !st.cors.permits(r) {
 		return problem.Forbidden("the request comes from a page of another site: use a registry client or the pages of this server").Because(err)
 	}
 	if view, ok := st.packview.(opener); ok && view.Opens(r.Context(), req) {

@@ -129,6 +129,23 @@ func TestWhatKeepsAServerFromStarting(t *testing.T) {
 	}
 }
 
+// TestPlainSiteOfTheSameHost: over HTTPS, a page of http:// on the same host is
+// one of another site.
+func TestPlainSiteOfTheSameHost(t *testing.T) {
+	f := newFixture(t)
+	for origin, want := range map[string]int{"http://localhost": 403, "https://localhost": 202, "": 202} {
+		r := httptest.NewRequest("POST", "https://localhost/v2/team/app/blobs/uploads/", nil)
+		r.SetBasicAuth("ci", passwords["ci"])
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		w := httptest.NewRecorder()
+		if f.server.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("from %q: %d, want %d", origin, w.Code, want)
+		}
+	}
+}
+
 // TestOtherSitesChangeNothing verifies that a browser changes nothing for a page of another site: it sends stored
 // credentials along, and without authentication it needs none. Clients other than browsers send neither header.
 func TestOtherSitesChangeNothing(t *testing.T) {

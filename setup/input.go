@@ -1,6 +1,10 @@
 package setup
 
-import "io"
+import (
+	"io"
+
+	"packhouse/trust"
+)
 
 // Values are answers as flags give them: by the name of the flag without dashes, each with one or more texts. A flag that takes no value
 // has "true".
@@ -14,7 +18,7 @@ type Input struct {
 	PasswordLines io.Reader // lines NAME:PASSWORD of --password-stdin; nil: none
 	Program       string    // what to type to run this program, for lines that repeat the setup; empty: packhouse
 	Quick         bool      // leaves the probes out: a wizard runs them step by step
-	// ReadFile reads password files. Nil: os.ReadFile.
+	// ReadFile reads password files. Nil: readInput.
 	ReadFile func(name string) ([]byte, error)
 }
 
@@ -24,3 +28,9 @@ type Document struct {
 	Values Values         //
 	Lines  map[string]int // of each key, from 1
 }
+
+// largestInput bounds files that flags name, in bytes.
+const largestInput = 4 << 20
+
+// readInput reads a file that a flag names.
+func readInput(name string) ([]byte, error) { return trust.ReadInput(name, largestInput) }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -326,7 +325,7 @@ func (r *resolver) secretKey() {
 	}
 	read := r.input.ReadFile
 	if read == nil {
-		read = os.ReadFile
+		read = readInput
 	}
 	data, err := read(path)
 	key := strings.TrimSpace(string(data))

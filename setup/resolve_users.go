@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 )
@@ -81,7 +80,7 @@ func (r *resolver) password(user, flag string, password Secret, source string) {
 func (r *resolver) passwordFiles(entries []string) {
 	read := r.input.ReadFile
 	if read == nil {
-		read = os.ReadFile
+		read = readInput
 	}
 	for _, entry := range entries {
 		// The text is not repeated: somebody may have written a password there.

@@ -1,11 +1,14 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 )
 
 // OpenParent opens the directory of path as [Policy.OpenDir] does, and returns it with the last component of path.
@@ -71,6 +74,42 @@ func ReadConfigured(path string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return ReadAtMost(f, limit)
+}
+
+// inputPatience is how long ReadInput waits for the other end of a pipe.
+const inputPatience = time.Minute
+
+// ReadInput returns the content of a file that the caller of a command names,
+// for example in a flag. The file may be a pipe, such as the shell's <(…);
+// ReadInput waits for its other end for at most a minute. It returns an error if
+// there are more than limit bytes.
+func ReadInput(path string, limit int64) ([]byte, error) {
+	return readInput(path, limit, inputPatience)
+}
+
+func readInput(path string, limit int64, patience time.Duration) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // chosen by the caller
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	end := time.Now().Add(patience)
+	_ = f.SetReadDeadline(end) // regular files have no deadline
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		data, err := ReadAtMost(f, limit)
+		if err != nil || len(data) > 0 || info.Mode()&fs.ModeNamedPipe == 0 {
+			return data, err
+		}
+		// Nothing has opened the other end yet.
+		if time.Now().After(end) {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("nothing writes to this pipe")}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // ReadAtMost returns the content of an open file from its current offset. It returns an error if there are more than limit bytes.

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"packhouse/certgen"
 	"packhouse/setup/check"
+	"packhouse/trust"
 )
 
 // remoteTarget is the target of "packhouse check --url".
@@ -61,7 +61,7 @@ func parseRegistryURL(text string) (*url.URL, error) {
 
 // readRoots reads the CA that --ca-file names.
 func readRoots(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := trust.ReadInput(path, largestInput)
 	if err != nil {
 		return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
 	}

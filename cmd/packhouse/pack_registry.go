@@ -14,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
 	"packhouse/packs"
+	"packhouse/trust"
 )
 
 // registryOptions say which registry a command means and how it is trusted.
@@ -213,7 +214,7 @@ func schemeOf(plain bool) string {
 func (a *app) trusted(home string, c connection) ([][]byte, error) {
 	var cas [][]byte
 	if c.caFile != "" {
-		pem, err := os.ReadFile(c.caFile)
+		pem, err := trust.ReadInput(c.caFile, largestInput)
 		if err != nil {
 			return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
 		}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"packhouse/setup"
+	"packhouse/trust"
 )
 
 // setupOptions are the answers to how setup goes about its work.
@@ -111,6 +111,9 @@ func answersOf(flags *pflag.FlagSet) setup.Values {
 	return values
 }
 
+// largestInput bounds files that flags name, in bytes.
+const largestInput = 4 << 20
+
 // input reads flags and answers file.
 func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
 	input := setup.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
@@ -118,7 +121,7 @@ func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
 	if name == "" {
 		return input, nil
 	}
-	data, err := os.ReadFile(name)
+	data, err := trust.ReadInput(name, largestInput)
 	if err != nil {
 		return input, usageError(fmt.Errorf("read answers: %w", err))
 	}

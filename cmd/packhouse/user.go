@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +15,7 @@ import (
 
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
+	"packhouse/trust"
 	"packhouse/tui/echo"
 )
 
@@ -266,7 +266,7 @@ func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, e
 	)
 	switch {
 	case o.file != "":
-		if password, err = os.ReadFile(o.file); err != nil {
+		if password, err = trust.ReadInput(o.file, largestInput); err != nil {
 			return nil, fmt.Errorf("read password: %w", err)
 		}
 		password = firstLine(password)

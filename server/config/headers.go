@@ -69,11 +69,11 @@ func (d *decoder) mergeHeaders(c *Config) {
 func (d *decoder) origin(path string, values []string) {
 	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		part = strings.TrimSpace(part)
-		if part == "" || part == "*" || part == "null" {
+		if part == "" || part == "*" {
 			continue
 		}
 		u, err := url.Parse(part)
-		if err != nil || u.Host == "" || part != u.Scheme+"://"+u.Host || part != strings.ToLower(part) {
+		if err != nil || u.Host == "" || part != u.Scheme+"://"+u.Host || part != strings.ToLower(part) || strings.Contains(part, "*") {
 			d.note(Warning, d.origins[path], path, fmt.Sprintf("%s: %s is no origin of a page, so it never matches", path, quote(part)),
 				"write it like https://ui.example.com, in lower case and without a path")
 		}

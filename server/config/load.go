@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -135,6 +136,9 @@ func (src Source) open() (string, []byte, error) {
 		if errors.Is(err, syscall.EISDIR) { // what a container runtime puts where the file to mount is not there
 			p.What, p.Remedy = "is a directory", "name the file inside it; was a file mounted here that is not there outside?"
 		}
+		if errors.Is(err, errNotRegular) {
+			p.What, p.Remedy = "is a pipe, a socket or a device", "name the configuration file itself"
+		}
 		return "", nil, Problems{p}
 	}
 	if data == nil {
@@ -156,12 +160,17 @@ func elsewhere(path string) string {
 	return ""
 }
 
+var errNotRegular = errors.New("not a regular file")
+
 func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // does not wait for the other end of a pipe
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errNotRegular}
+	}
 	var b bytes.Buffer
 	_, err = io.Copy(&b, io.LimitReader(f, maxFile+1))
 	return b.Bytes(), err
