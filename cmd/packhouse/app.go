@@ -36,7 +36,7 @@ type app struct {
 func (a *app) clone() *app {
 	return &app{
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: a.env, now: a.now,
-		patience: a.patience, surroundings: a.surroundings, started: a.started,
+		patience: a.patience, surroundings: a.surroundings, commands: a.commands, dir: a.dir, started: a.started,
 	}
 }
 
