@@ -158,7 +158,7 @@ func (r *metadataReader) judge(m *Metadata) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(m.Annotations)) {
 		if isSecret(key) && m.Annotations[key] != "" {
-			r.report(Warning, CodeSecret, at("annotations"), "whoever may read the pack reads it: set it in the cluster profile instead", "the annotation %s looks like a secret", quote(key))
+			r.report(Warning, CodeSecret, at("annotations"), "everyone who may read the pack can read it: set it in the cluster profile instead", "the annotation %s looks like a secret", quote(key))
 		}
 	}
 }

@@ -268,7 +268,7 @@ func (p *push) verify(ctx context.Context, repository *remote.Repository, manife
 	if seen.Digest != manifest.Digest {
 		return &Failure{
 			Code: CodeOtherContent, What: fmt.Sprintf("%s:%s has another digest than what was pushed: %s", p.result.Name, p.tag, seen.Digest),
-			Remedy: "somebody else may have pushed at the same time: packhouse pack ls -n " + p.result.Name,
+			Remedy: "another client may have pushed at the same time: packhouse pack ls -n " + p.result.Name,
 		}
 	}
 	if there, err := repository.Blobs().Exists(ctx, p.layer); err != nil || !there {

@@ -150,7 +150,7 @@ func usersBack(today, then []byte) []string {
 		case !ok:
 			meaning = append(meaning, "user "+name+" goes")
 		case !bytes.Equal(hash, old):
-			meaning = append(meaning, "user "+name+": the password of before")
+			meaning = append(meaning, "user "+name+": the previous password")
 		}
 	}
 	for _, name := range was.Users() {

@@ -115,7 +115,7 @@ func (b *builder) configMeaning(after []byte) string {
 	case bytes.Equal(b.installed.ConfigData, after):
 		return "the configuration stays as it is"
 	case b.installed.Config == nil:
-		return "the server would refuse it as it is: it is written anew, and what was edited by hand is kept in the backup only"
+		return "the server would refuse it as it is: it is written again, and manual edits are kept in the backup only"
 	}
 	return "single lines change; the rest stays as it is, to the byte"
 }

@@ -148,7 +148,7 @@ func (b *builder) passwords(changed map[string]bool) error {
 	case len(added) > 0:
 		b.put(path, 0o600, out.Bytes(), true, "generated passwords of "+strings.Join(added, ", ")+": hand them out, then delete the file")
 	default:
-		b.put(path, 0o600, out.Bytes(), true, "generated passwords that nobody deleted yet")
+		b.put(path, 0o600, out.Bytes(), true, "generated passwords that are not deleted yet")
 	}
 	return nil
 }

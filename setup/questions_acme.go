@@ -227,7 +227,7 @@ func probeOrder(ctx context.Context, m *Machine, a *Answers) []Finding {
 	case err != nil || len(addrs) == 0:
 		return []Finding{warned(CodeNoResolve, name+" does not resolve: the CA will not find this machine", "make a DNS entry first; each failed order costs ten minutes and more")}
 	case a.public() && !slices.ContainsFunc(addrs, reachable):
-		return []Finding{warned(CodeChallenge, fmt.Sprintf("%s resolves to %s, where nobody outside gets", name, addrs[0]), "the CA comes from the internet: it needs a public address in DNS, and port 443 let through")}
+		return []Finding{warned(CodeChallenge, fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]), "the CA comes from the internet: it needs a public address in DNS, and port 443 let through")}
 	case !slices.ContainsFunc(addrs, m.Has):
 		return []Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]), "that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry")}
 	}

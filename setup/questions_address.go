@@ -174,11 +174,11 @@ func logLevelQuestion() *Question {
 	q := &Question{
 		ID: "log-level", Title: "Log level", Flags: []string{"--log-level"}, Advanced: true,
 		Ask:  "How much shall the server log?",
-		Help: "info has a line for every request; debug more than anybody wants to read for long. It can be changed at any time.",
+		Help: "info has a line for every request; debug far more. It can be changed at any time.",
 		Choices: func(*Machine, *Answers) []Option {
 			return []Option{
 				{Value: "info", Title: "info", Text: "what happens, a line for every request"},
-				{Value: "warn", Title: "warn", Text: "only what somebody should look at"},
+				{Value: "warn", Title: "warn", Text: "only what needs attention"},
 				{Value: "error", Title: "error", Text: "only what failed"},
 				{Value: "debug", Title: "debug", Text: "everything, for finding a fault"},
 			}

@@ -134,10 +134,10 @@ func bridged(what, network string) Finding {
 func sanQuestion() *Question {
 	return &Question{
 		ID: "san", Title: "Names in the certificate", Kind: Names, Flags: []string{"--san", "--no-san"},
-		Ask: "By which other names and addresses must clients reach it? Untick what nobody uses.",
+		Ask: "By which other names and addresses must clients reach it? Untick what is not used.",
 		Help: "A certificate is good for exactly the names in it. Names go into DNS SANs and addresses into IP SANs, each where clients look for it. A name that is " +
 			"missing gives \"certificate is valid for …, not …\" or \"doesn't contain any IP SANs\"; one too many does no harm. Networks of container engines are " +
-			"not ticked, since nobody outside this machine reaches them.",
+			"not ticked, since they cannot be reached from other machines.",
 		Asked:   func(a *Answers) bool { return made(a) },
 		Suggest: func(m *Machine, _ *Answers) []string { return m.Names },
 		Get: func(a *Answers) string {

@@ -104,11 +104,11 @@ func s3SkipVerifyQuestion() *Question {
 	q := &Question{
 		ID: "s3-skip-verify", Title: "Any certificate", Flags: []string{"--s3-skip-verify"}, Advanced: true,
 		Ask:   "Take any certificate of the engine's?",
-		Help:  "Then anybody between here and the engine can pretend to be it, and read and change content. Naming its CA instead costs as little.",
+		Help:  "Anyone between here and the engine can then pretend to be it, and read and change content. Naming its CA is as easy.",
 		Asked: func(a *Answers) bool { return inBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if a.S3.SkipVerify {
-				return []Finding{warned(CodeS3Unverified, "the engine's certificate is not verified: anybody on the way can pretend to be it", "name its CA with --s3-ca-file instead")}
+				return []Finding{warned(CodeS3Unverified, "the engine's certificate is not verified: anyone on the network path can pretend to be it", "name its CA with --s3-ca-file instead")}
 			}
 			return nil
 		},
@@ -163,7 +163,7 @@ func s3AccessKeyQuestion() *Question {
 			"the server, the role of the machine.",
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if unseen(a.S3.AccessKey) {
-				return []Finding{refused(CodeValue, "the access key holds characters that none has", "copy it anew")}
+				return []Finding{refused(CodeValue, "the access key holds characters that none has", "copy it again")}
 			}
 			return nil
 		},
@@ -192,7 +192,7 @@ func s3SecretKeyQuestion() *Question {
 			case a.S3.SecretKey == "":
 				return []Finding{refused(CodeMissing, "the secret key of the access key is missing", "give it with --s3-secret-key-file FILE or in "+secretKeyVariable)}
 			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
-				return []Finding{refused(CodeValue, "the secret key holds control characters", "copy it anew, as one line")}
+				return []Finding{refused(CodeValue, "the secret key holds control characters", "copy it again, as one line")}
 			}
 			return nil
 		},

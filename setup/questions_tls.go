@@ -88,7 +88,7 @@ func insecureQuestion() *Question {
 	q := &Question{
 		ID: "insecure", Title: "Plain HTTP", Flags: []string{"--insecure"},
 		Ask: "Really let passwords cross the network as they are?",
-		Help: "Without TLS anybody between a client and this server reads user names, passwords and content, and can change them. docker and podman refuse such a " +
+		Help: "Without TLS anyone between a client and this server can read user names, passwords and content, and can change them. docker and podman refuse such a " +
 			"registry unless told otherwise on every machine. It is right only behind a proxy that speaks TLS, or in a network that you trust entirely.",
 		Asked: func(a *Answers) bool { return a.TLS == Off && !config.Local("tcp", a.Addr) },
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {

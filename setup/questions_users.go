@@ -83,9 +83,9 @@ func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
 	}
 	switch {
 	case len(a.Users) == 0:
-		findings = append(findings, refused(CodeMissing, "there is no user, so nobody could use the registry", "add an admin"))
+		findings = append(findings, refused(CodeMissing, "there is no user who could use the registry", "add an admin"))
 	case admins == 0:
-		findings = append(findings, refused(CodeNoAdmin, "there is no admin, so nobody could delete anything or put things right", "make one of the users an admin"))
+		findings = append(findings, refused(CodeNoAdmin, "there is no admin who could delete content or correct mistakes", "make one of the users an admin"))
 	}
 	return findings
 }

@@ -77,8 +77,8 @@ func Repairs(ctx context.Context, m *Machine, in *Installed, data []byte) []Repa
 	}
 	if fresh := in.fromGlimpse(ctx, m, data); fresh != nil {
 		ways = append(ways, Repair{
-			ID: "anew", Title: "Write it anew", Text: "with the settings that can still be read, and defaults for the others", Data: fresh,
-			Steps: []string{"written anew with the settings that could still be read"},
+			ID: "anew", Title: "Write a new file", Text: "with the settings that can still be read, and defaults for the others", Data: fresh,
+			Steps: []string{"written with the settings that could still be read"},
 		})
 	}
 	return ways

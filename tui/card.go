@@ -106,7 +106,7 @@ func (m *model) unseen() bool {
 		return false
 	}
 	m.card.warned = true
-	m.notice = "nobody has seen the generated password: p shows it; the same key once more goes on"
+	m.notice = "the generated password has not been shown: p shows it; press the key again to continue"
 	return true
 }
 

@@ -86,7 +86,7 @@ func fixtureSteps() []setup.Step {
 	}
 	names := &setup.Question{
 		ID: "san", Title: "Names", Kind: setup.Names, Help: "Clients compare the name they dialled with these.",
-		Ask: "Clients must reach the registry by one of these. Untick what nobody uses.",
+		Ask: "Clients must reach the registry by one of these. Untick what is not used.",
 		Get: func(a *setup.Answers) string { return fmt.Sprint(a.SANs) },
 		Set: func(*setup.Answers, string) error { return nil },
 		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {

@@ -34,12 +34,12 @@ All of it is written, or nothing; what is replaced is kept in a backup, and Roll
 
 	checksHelp = `Each line was tried as a client would:
 ` + theme.Done + ` was seen working
-` + theme.Caution + ` works, and somebody should look at it
+` + theme.Caution + ` works, but needs attention
 ` + theme.Failed + ` does not work: below it stand the cause and what to do
 ` + theme.Unknown + ` could not be proven from here: below it stands why
 What stands in brackets is explained in docs/troubleshooting.md. packhouse check proves the same at any time.`
 
-	cardHelp = `What somebody needs to use the registry. handoff.md has it for others, with the fields of Palette's forms; no password is in it.
+	cardHelp = `What clients need to use the registry. handoff.md has it for others, with the fields of Palette's forms and without passwords.
 Passwords that were generated are stored as hashes only: p shows them, and hides them again. Whoever leaves without having looked finds them in ` +
 		`initial-passwords, readable by its owner only.`
 

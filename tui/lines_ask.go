@@ -129,9 +129,9 @@ func (l *lines) prompt(q *setup.Question) string {
 	a := &l.m.answers
 	switch q.Kind {
 	case setup.Names:
-		return "A name adds it, minus and a name takes it out, enter goes on: "
+		return "A name adds it, minus and a name takes it out, enter continues: "
 	case setup.Users:
-		return "add NAME ROLE, remove NAME, role NAME ROLE, password NAME; enter goes on: "
+		return "add NAME ROLE, remove NAME, role NAME ROLE, password NAME; enter continues: "
 	case setup.Hidden:
 		return hiddenPrompt(q.Get(a))
 	case setup.Text, setup.Path, setup.Number, setup.Confirm, setup.Choice:

@@ -84,7 +84,7 @@ func TestManagerTellsWhatIsWrong(t *testing.T) {
 		{"address not covered", func(*setup.State) {}, "192.0.2.18 (eth1) is an address of this machine and not in it"},
 		{"address gone", func(s *setup.State) { s.Certificate.Foreign = []string{"192.0.2.99"} }, "not of this machine now: 192.0.2.99"},
 		{"key does not fit", func(s *setup.State) { s.Certificate.Problem = "the key is of another certificate" }, "the key is of another certificate"},
-		{"nobody", func(s *setup.State) { s.Users = nil }, "there is nobody who may come in"},
+		{"nobody", func(s *setup.State) { s.Users = nil }, "there is no user"},
 		{"disk full", func(s *setup.State) { s.Storage.Free = 10 << 20 }, "only 10 MiB of 252 GiB free"},
 		{"files changed", func(*setup.State) {}, "auth/htpasswd-basic: mode 0644, was 0600 since setup wrote it"},
 		{"restart due", func(s *setup.State) { s.Server.Restart = []string{"http.addr"} }, "a restart is due for http.addr"},

@@ -135,7 +135,7 @@ func (m *model) repairKey(name string) tea.Cmd {
 		if m.manager.on {
 			return m.goHome()
 		}
-		m.notice = "setup goes on once this file is right; ctrl+c leaves it as it is"
+		m.notice = "setup continues when this file is correct; ctrl+c leaves it as it is"
 		if m.job != nil {
 			m.cancelJob()
 			m.notice = "stopped; enter looks again"

@@ -88,7 +88,7 @@ func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
 		users = append(users, fmt.Sprintf("%s (%s)", user.Name, user.Role))
 	}
 	if len(users) == 0 {
-		say("users", theme.Caution, "there is nobody who may come in")
+		say("users", theme.Caution, "there is no user")
 	} else {
 		say("users", theme.Done, strings.Join(users, ", "))
 	}
@@ -152,7 +152,7 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
 	}
 	if m.installed.Refused() {
-		say("", theme.Caution, "it goes on with its last good configuration, and would not start again on this one")
+		say("", theme.Caution, "it keeps its last good configuration, and would not start with this one")
 	}
 	for _, fault := range server.Faults {
 		say("", theme.Failed, fault)

@@ -102,7 +102,7 @@ func (m *model) forward(f *form) tea.Cmd {
 			for _, finding := range e.tried {
 				if finding.Severity == setup.Warning {
 					f.move(i)
-					m.notice = "enter once more goes on in spite of the warning"
+					m.notice = "press enter again to continue despite the warning"
 					return nil
 				}
 			}

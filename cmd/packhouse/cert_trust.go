@@ -38,7 +38,7 @@ var clientKinds = []clientKind{
 	{"suse", "the whole system: SUSE", "sudo install -m 0644 ca.crt /etc/pki/trust/anchors/packhouse.crt && sudo update-ca-certificates"},
 	{"macos", "the whole system: macOS", "sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.crt"},
 	{"windows", "the whole system: Windows, as administrator", "certutil -addstore -f Root ca.crt"},
-	{"firefox", "Firefox, which asks nobody else", "Settings > Privacy & Security > Certificates > View Certificates > Authorities > Import: ca.crt, for websites"},
+	{"firefox", "Firefox, which has a store of its own", "Settings > Privacy & Security > Certificates > View Certificates > Authorities > Import: ca.crt, for websites"},
 	{"palette", "Palette", "Tenant Settings > Certificates > Add A New Certificate: the content of ca.crt;\nand in the registry's own form under Certificate. Insecure Skip TLS Verify stays off"},
 }
 

@@ -71,7 +71,7 @@ func newCheck(a *app) *cobra.Command {
 		Use:   "check [CONFIG]",
 		Short: "Prove an installation: files, certificate, server, users, a round trip",
 		Long: `check looks at the files of an installation and talks to its server as clients do. What cannot be proven,
-such as the password of somebody who did not give it, is "not proven". It exits with 4 where a check fails or warns.
+such as a password that was not given, is "not proven". It exits with 4 where a check fails or warns.
 
 --url proves a registry elsewhere, from this machine, as a client sees it: name, TLS, the chain under the CAs of the
 system or that of --ca-file, days left, clock, health, and that it asks who is there. --user proves a login too, and,

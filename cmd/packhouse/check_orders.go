@@ -79,7 +79,7 @@ func (a *app) believe(t *check.Target) {
 		t.Findings = append(t.Findings, config.Problem{
 			Code: certgen.CodeUntrusted, Severity: config.Warning, File: t.ConfigPath, Key: "http.tls.letsencrypt.directoryurl",
 			What:   fmt.Sprintf("this machine does not trust who signs for that directory: %s", top.Issuer),
-			Remedy: "clients need its root certificate; of a directory for staging nobody has it",
+			Remedy: "clients need its root certificate; clients do not have that of a staging directory",
 		})
 		return
 	}

@@ -70,7 +70,7 @@ func TestReservedPorts(t *testing.T) {
 		}
 		taken[addr] = true
 		if answers(addr) {
-			t.Errorf("somebody answers at %s", addr)
+			t.Errorf("it answers at %s", addr)
 		}
 		listener, err := net.Listen("tcp", addr)
 		if err != nil {

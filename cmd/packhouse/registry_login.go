@@ -231,7 +231,7 @@ func newRegistryLogout(a *app) *cobra.Command {
 				return helperError("read passwords", err)
 			}
 			if kept == auth.EmptyCredential {
-				a.say("nobody was logged in at %s", connection.server)
+				a.say("there was no login at %s", connection.server)
 				return nil
 			}
 			if err := store.Delete(cmd.Context(), address); err != nil {

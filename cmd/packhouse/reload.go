@@ -21,11 +21,11 @@ func newReload(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload [CONFIG]",
 		Short: "Have the running server take up the configuration on disk",
-		Long: `reload has the running server read its configuration anew, verify it and take it up without dropping a
+		Long: `reload makes the running server read its configuration again, verify it and apply it without dropping a
 connection; so does SIGHUP. CONFIG only tells which server is meant: it reads the file it was started
 with, and the variables it was started with.
 
-0: taken up. 1: refused, or no server runs; a server that refuses goes on with what it had. 4: taken up
+0: applied. 1: refused, or no server runs; a server that refuses keeps what it had. 4: applied
 but for the keys that are printed: they wait for a restart.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -36,7 +36,7 @@ starts the server on them and proves that it works. With --yes it asks nothing: 
 variable (PACKHOUSE_HOSTNAME and so on) or answers file says is kept as it is, detected, or has a default.
 
 Passwords come from --password-file, --password-stdin or PACKHOUSE_PASSWORD_<NAME>. Those that
-nobody gave are generated; without a terminal they are written to initial-passwords.
+were not given are generated; without a terminal they are written to initial-passwords.
 
 It exits with 0 if all checks passed, 1 if it failed and nothing changed, 2 if answers are missing or
 wrong, 3 if --dry-run found changes, and 4 if the installation is in place and a check failed or warned:

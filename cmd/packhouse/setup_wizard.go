@@ -96,7 +96,7 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 		if kept != nil {
 			return errors.Join(err, kept)
 		}
-		a.say("nobody has looked at the generated passwords: they are in %s", path)
+		a.say("the generated passwords have not been shown: they are in %s", path)
 		if slices.ContainsFunc(outcome.Unseen, func(p setup.Password) bool { return p.User == outcome.Card.User }) {
 			outcome.Card.Password = "in " + path
 		}

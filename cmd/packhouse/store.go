@@ -144,8 +144,8 @@ func newStoreGC(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "gc [CONFIG]",
-		Short: "Remove what nothing refers to and nobody touched of late",
-		Long: `gc removes blobs that no manifest refers to and that nobody touched within storage.maintenance.gc.window, and uploads
+		Short: "Remove content that is not referenced and was not used recently",
+		Long: `gc removes blobs that no manifest refers to and that were not used within storage.maintenance.gc.window, and uploads
 that were abandoned. It runs beside a serving registry. With --dry-run it says for every blob why it stays or goes, and when it may.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -40,7 +40,7 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 	if s.installed != nil {
 		list = append(list, check.File{
 			Path: filepath.Join(s.installed.Dir, filepath.FromSlash(setup.CAKeyFile)), Optional: true, Secret: true, Owner: ofCAKey(s.installed),
-			Why: "the CA's key belongs to root, and the server never reads it: whoever takes the server over could sign certificates that clients trust",
+			Why: "the CA's key belongs to root, and the server never reads it: anyone who takes over the server could sign certificates that clients trust",
 		})
 	}
 	return list

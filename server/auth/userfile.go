@@ -148,7 +148,7 @@ func report(log *slog.Logger, path string, f *htpasswd.File, problems []htpasswd
 	}
 	n := len(f.Users())
 	if n == 0 {
-		log.Warn("the htpasswd file has no users, nobody can sign in", "path", path)
+		log.Warn("the htpasswd file has no users, so no one can sign in", "path", path)
 		return
 	}
 	log.Info("users loaded", "path", path, "users", n)

@@ -90,7 +90,7 @@ func (d *decoder) letsEncryptStorage(c *Config) {
 	case !storageFolder.MatchString(folder):
 		d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s names no folder of the storage: %s", at, quote(file)), "write it like storage:le-cache: small letters, digits, '.', '_' and '-', 63 at most")
 	case c.Storage.Driver == InMemory:
-		d.fail(CodeConflict, d.origins[at], at, at+" names the storage, which is gone when the server ends, so every start would order anew until the limit of the CA is reached", "name a directory that stays")
+		d.fail(CodeConflict, d.origins[at], at, at+" names the storage, which is gone when the server ends, so every start would order a new certificate until the CA's rate limit is reached", "name a directory that stays")
 	case c.Storage.Maintenance.ReadOnly.Enabled:
 		d.note(Warning, d.origins[at], at, at+" is in the storage, which nothing is written to: this server orders and renews nothing, and takes over what another one does", "name a directory, or see that another server does not have storage.maintenance.readonly")
 	}

@@ -80,7 +80,7 @@ func TestLetsEncrypt(t *testing.T) {
 	}
 	expectWords(t, file("letsencrypt: {email: you@example.com}"),
 		"/etc/x/my.yml:5:18: http.tls.letsencrypt.hosts is empty, so no certificate can be ordered; write the names that clients use",
-		"/etc/x/my.yml:5:18: http.tls.letsencrypt.cachefile is missing, so every start would order anew until the limit of the CA is reached; name a directory that stays")
+		"/etc/x/my.yml:5:18: http.tls.letsencrypt.cachefile is missing, so every start would order a new certificate until the CA's rate limit is reached; name a directory that stays")
 	expectWords(t, file("{certificate: /c, key: /k, letsencrypt: {cachefile: /le, hosts: [a.example.com]}}"),
 		"/etc/x/my.yml:5:45: http.tls has both a certificate from files and letsencrypt; keep one of them")
 	for keys, want := range map[string]string{
@@ -99,7 +99,7 @@ func TestLetsEncrypt(t *testing.T) {
 		t.Errorf("a cache in the storage: %v", err)
 	}
 	expectWords(t, file("letsencrypt: {}"), "/etc/x/my.yml:5:18: http.tls.letsencrypt.hosts is empty, so no certificate can be ordered; write the names that clients use",
-		"/etc/x/my.yml:5:18: http.tls.letsencrypt.cachefile is missing, so every start would order anew until the limit of the CA is reached; name a directory that stays")
+		"/etc/x/my.yml:5:18: http.tls.letsencrypt.cachefile is missing, so every start would order a new certificate until the CA's rate limit is reached; name a directory that stays")
 }
 
 func TestWebhooks(t *testing.T) {

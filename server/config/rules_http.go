@@ -183,7 +183,7 @@ func (d *decoder) letsEncrypt(t *TLS, file string) {
 		d.fail(CodeMissing, d.origins[p], p+".hosts", p+".hosts is empty, so no certificate can be ordered", "write the names that clients use")
 	}
 	if l.CacheFile == "" {
-		d.fail(CodeMissing, d.origins[p], p+".cachefile", p+".cachefile is missing, so every start would order anew until the limit of the CA is reached", "name a directory that stays")
+		d.fail(CodeMissing, d.origins[p], p+".cachefile", p+".cachefile is missing, so every start would order a new certificate until the CA's rate limit is reached", "name a directory that stays")
 	} else if !filepath.IsAbs(l.CacheFile) && !strings.HasPrefix(l.CacheFile, inStorage) {
 		l.CacheFile = filepath.Join(filepath.Dir(file), l.CacheFile)
 		d.note(Notice, d.origins[p+".cachefile"], p+".cachefile", fmt.Sprintf("%s.cachefile is beside this file: %s", p, l.CacheFile), "")
@@ -199,12 +199,12 @@ func (d *decoder) exposure(c *Config, whole Origin) {
 	at := d.either(whole, "auth.none", "auth", "http.addr")
 	switch {
 	case c.Auth.Method == AuthNone && !c.HTTP.Insecure && c.HTTP.TLS.ClientAuth != "require-and-verify-client-cert":
-		d.fail(CodeOpen, at, "auth", fmt.Sprintf("nobody is asked for a password, and %s is open to the network", c.HTTP.Addr),
+		d.fail(CodeOpen, at, "auth", fmt.Sprintf("no password is required, and %s is open to the network", c.HTTP.Addr),
 			"give auth.htpasswd, listen on 127.0.0.1, or confirm with http.insecure: true")
 	case c.Auth.Method == AuthNone && !c.HTTP.Insecure:
-		d.note(Notice, at, "auth", "nobody is asked for a password: whoever has a client certificate can push and delete", "")
+		d.note(Notice, at, "auth", "no password is required: anyone with a client certificate can push and delete", "")
 	case c.Auth.Method == AuthNone:
-		d.note(Warning, at, "auth", "nobody is asked for a password: whoever reaches "+c.HTTP.Addr+" can push and delete", "")
+		d.note(Warning, at, "auth", "no password is required: anyone who reaches "+c.HTTP.Addr+" can push and delete", "")
 	case c.Auth.Method == AuthHtpasswd && !c.HTTP.TLS.Enabled() && !c.HTTP.Insecure:
 		d.notices = append(d.notices, d.either(whole, "http.addr", "http").problem(CodeOpen, Warning, "http.tls",
 			"passwords travel in the clear: there is no certificate, and "+c.HTTP.Addr+" is open to the network",

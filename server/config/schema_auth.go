@@ -15,7 +15,7 @@ var authKeys = &key{
 			about: "Tokens of a separate service.",
 		},
 		{
-			name: "silly", kind: anything, option: true, status: refused, word: "it lets in anybody who sends any header; the methods are htpasswd and none",
+			name: "silly", kind: anything, option: true, status: refused, word: "it accepts any header as proof; the methods are htpasswd and none",
 			about: "Test authentication without verification.",
 		},
 	},

@@ -46,7 +46,7 @@ var storageKeys = &key{
 }
 
 var maintenanceKeys = &key{name: "maintenance", kind: section, about: "Upkeep of the store.", keys: []*key{
-	{name: "uploadpurging", kind: section, about: "Removal of uploads that nobody finished.", keys: []*key{
+	{name: "uploadpurging", kind: section, about: "Removal of unfinished uploads.", keys: []*key{
 		{
 			name: "enabled", kind: boolean, def: "true", about: "Remove them.",
 			bind: in(func(c *Config) *bool { return &c.Storage.Maintenance.UploadPurging.Enabled }),

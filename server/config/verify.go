@@ -216,7 +216,7 @@ func (v *verifier) users() {
 	users := file.Users()
 	switch {
 	case len(users) == 0 && v.probes.Reload && file.Empty():
-		v.add(Warning, CodeUsers, key, fmt.Sprintf(" names a file without users, so nobody can sign in: %s", quotePath(c.Htpasswd.Path)),
+		v.add(Warning, CodeUsers, key, fmt.Sprintf(" names a file without users, so no one can sign in: %s", quotePath(c.Htpasswd.Path)),
 			"packhouse user add creates one")
 		return
 	case len(users) == 0:
@@ -239,7 +239,7 @@ func (v *verifier) users() {
 		}
 	}
 	if admins == 0 {
-		v.add(Warning, CodeUsers, "auth.htpasswd.roles.admin", ": no user is an admin, so nobody can delete", "add a user called admin, or name one in auth.htpasswd.roles.admin")
+		v.add(Warning, CodeUsers, "auth.htpasswd.roles.admin", ": no user is an admin, so no one can delete", "add a user called admin, or name one in auth.htpasswd.roles.admin")
 	}
 }
 

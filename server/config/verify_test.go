@@ -193,7 +193,7 @@ func TestVerify(t *testing.T) {
 			func(p place) { p.write("htpasswd-basic", "a:$apr1$x$y\n# b\nspectro:"+knownHash+"\n", 0o600) },
 			[]string{
 				`warning config-users: myconfig.yml:7: auth.htpasswd.path: line 1 of "$/htpasswd-basic": `,
-				`warning config-users: myconfig.yml: auth.htpasswd.roles.admin: no user is an admin, so nobody can delete; add a user called admin, or name one in auth.htpasswd.roles.admin`,
+				`warning config-users: myconfig.yml: auth.htpasswd.roles.admin: no user is an admin, so no one can delete; add a user called admin, or name one in auth.htpasswd.roles.admin`,
 			},
 		},
 		{

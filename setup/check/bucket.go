@@ -28,6 +28,6 @@ func proveBucket(ctx context.Context, s *session) Result {
 	if len(proof.Lost) > 0 && r.Status == Passed {
 		r.Advice = "what this engine lacks:\n- " + strings.Join(proof.Lost, "\n- ") + "\n"
 	}
-	r.Advice += "lifecycle rule for the bucket, so that parts of uploads which nobody completed go away:\n" + proof.Lifecycle
+	r.Advice += "lifecycle rule for the bucket, so that incomplete uploads are removed:\n" + proof.Lifecycle
 	return r
 }

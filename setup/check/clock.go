@@ -36,7 +36,7 @@ func proveClock(ctx context.Context, s *session) Result {
 	}
 	if len(s.Chain) > 0 && now.Before(s.Chain[0].NotBefore) {
 		return failed("clock-behind", seen, "the certificate begins later than that, on "+s.Chain[0].NotBefore.UTC().Format("2006-01-02 15:04 MST"),
-			"set the clock, and "+keepClock+"; if the clock is right, have the certificate issued anew")
+			"set the clock, and "+keepClock+"; if the clock is right, have a new certificate issued")
 	}
 	compared := s.compareClocks(ctx)
 	var agrees []string

@@ -56,7 +56,7 @@ func proveFiles(_ context.Context, s *session) Result {
 	}
 	if info, err := os.Stat(s.Passwords); s.Passwords != "" && err == nil && s.Now().Sub(info.ModTime()) > keepPasswords {
 		return warning("initial-passwords", fmt.Sprintf("%s is %d days old", s.Passwords, int(s.Now().Sub(info.ModTime())/(24*time.Hour))),
-			"generated passwords lie there in the clear, for whoever gets at the file or a backup of it", "hand them out, then rm "+s.Passwords)
+			"it holds generated passwords in clear text, and so do backups of it", "hand them out, then rm "+s.Passwords)
 	}
 	if owners > 0 {
 		return passed("%d present, secrets readable by their owner and group only, owners right", present)

@@ -45,7 +45,7 @@ func testSetupOnS3(t *testing.T, program string) {
 		"no such bucket":      {[]string{"--s3-bucket", "elsewhere"}, "bucket-missing", `there is no bucket "elsewhere"`},
 		"wrong secret":        {[]string{"--s3-secret-key-file", bad}, "bucket-signature", "does not accept the keys"},
 		"wrong key":           {[]string{"--s3-access-key", "stranger"}, "bucket-signature", "does not accept the keys"},
-		"nobody listens":      {[]string{"--s3-endpoint", "http://" + nobody}, "bucket-connection", "nobody answers at " + nobody},
+		"nobody listens":      {[]string{"--s3-endpoint", "http://" + nobody}, "bucket-connection", "nothing answers at " + nobody},
 		"TLS where is none":   {[]string{"--s3-endpoint", "https://" + engine}, "bucket-tls", "does not speak TLS"},
 		"a name nobody knows": {[]string{"--s3-endpoint", "http://engine.invalid"}, "bucket-name", "engine.invalid"},
 	} {

@@ -199,7 +199,7 @@ func (f *Many) paste(text string) {
 // refusal is why a name is not taken; empty: it is.
 func (f *Many) refusal(name string) string {
 	if found := Invisible(name); found != "" {
-		return "not taken: a name holds " + found + ", which nobody can see"
+		return "not taken: a name holds " + found + ", which is invisible"
 	}
 	switch err := f.checkNew(name); {
 	case err == nil:

@@ -171,7 +171,7 @@ func (f *Text) take(text string, pasted bool) {
 		text = strings.TrimSpace(text)
 	}
 	if found := Invisible(text); found != "" {
-		f.refused = "not taken: it holds " + found + ", which nobody can see"
+		f.refused = "not taken: it holds " + found + ", which is invisible"
 		return
 	}
 	if !f.options.Spaces && !f.secret && strings.Contains(text, " ") {
@@ -200,7 +200,7 @@ func (f *Text) check() {
 	f.problem = ""
 	value := f.Value()
 	if found := Invisible(value); found != "" {
-		f.problem = "holds " + found + ", which nobody can see"
+		f.problem = "holds " + found + ", which is invisible"
 		return
 	}
 	if len(value) > f.options.MaxBytes {

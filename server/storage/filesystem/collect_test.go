@@ -68,7 +68,7 @@ func TestCollectRemovesWhatNobodyNeeds(t *testing.T) {
 		image.Digest:                   "it is a manifest of a; those stay without a tag, too (storage.maintenance.gc.untagged)",
 		digest.FromBytes(image.Layer):  "a manifest of a refers to it",
 		digest.FromBytes(other.Config): "a manifest of b refers to it",
-		garbage:                        "no manifest refers to it, and nobody touched it within the window",
+		garbage:                        "no manifest refers to it, and it was not used within the window",
 	} {
 		if got := verdicts[d].Reason; got != reason {
 			t.Errorf("%s: %q, want %q", d, got, reason)

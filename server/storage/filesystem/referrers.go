@@ -300,7 +300,7 @@ func (x *referrerIndex) refresh(ctx context.Context, repo string) error {
 			continue
 		}
 		if x.s.opt.ReadOnly {
-			x.s.log.Warn("referrers may be missing: somebody else wrote and this store is read-only", "repository", repo)
+			x.s.log.Warn("referrers may be missing: another process wrote, and this store is read-only", "repository", repo)
 			continue
 		}
 		if _, err := x.scan(ctx, repo, alg); err != nil {

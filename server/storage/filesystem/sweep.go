@@ -107,7 +107,7 @@ func (c *collection) dead(v storage.Verdict, info disk.Info, by []linkedBy, chan
 		c.keep(v)
 		return nil
 	}
-	v.Reason = "no manifest refers to it, and nobody touched it within the window"
+	v.Reason = "no manifest refers to it, and it was not used within the window"
 	if !c.opt.DryRun {
 		why, err := c.remove(v.Digest, by, changed)
 		if err != nil {

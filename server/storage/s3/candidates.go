@@ -140,7 +140,7 @@ func (d *candidate) data() bool { return d.now != nil && d.gone && !d.now.data.I
 
 // removed reports what was deleted.
 func (c *collection) removed(d *candidate, data bool, links []string) {
-	kind, reason := "blob", "no manifest refers to it, and nobody touched it within the window"
+	kind, reason := "blob", "no manifest refers to it, and it was not used within the window"
 	if d.manifest {
 		kind = "manifest"
 	}

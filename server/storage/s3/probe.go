@@ -161,7 +161,7 @@ func addressOf(u *url.URL) string {
 func (p *probing) reach(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
-	to, nameRemedy := p.endpoint, "correct the host in storage.s3.regionendpoint or the region, or ask whoever runs your DNS"
+	to, nameRemedy := p.endpoint, "correct the host in storage.s3.regionendpoint or the region, or ask the administrator of your DNS"
 	connectRemedy := "check the port and the firewalls between here and the engine"
 	if p.proxy != nil {
 		to, nameRemedy = p.proxy, "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY"
@@ -175,7 +175,7 @@ func (p *probing) reach(ctx context.Context) bool {
 	p.pass(RightName, "%s is %s", to.Hostname(), strings.Join(addresses, ", "))
 	conn, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, "tcp", addressOf(to))
 	if err != nil {
-		p.fail(RightConnection, connectRemedy, "nobody answers at %s: %s", addressOf(to), brief(err))
+		p.fail(RightConnection, connectRemedy, "nothing answers at %s: %s", addressOf(to), brief(err))
 		return false
 	}
 	defer func() { _ = conn.Close() }()
@@ -183,7 +183,7 @@ func (p *probing) reach(ctx context.Context) bool {
 		p.pass(RightConnection, "the proxy %s answers", to.Host)
 		return true
 	}
-	p.pass(RightConnection, "somebody answers at %s", addressOf(to))
+	p.pass(RightConnection, "it answers at %s", addressOf(to))
 	if !p.secure() {
 		p.pass(RightTLS, "without TLS, as configured: contents and names can be read on the way, the secret key cannot")
 		return true

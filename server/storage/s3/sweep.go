@@ -79,7 +79,7 @@ func (c *collection) condemnOne(ctx context.Context, d *candidate) error {
 		}
 		etag, err = s.bucket.put(c.told.mutate(ctx), markerKey(d.digest), body, ifMatch(o.etag))
 		if errors.Is(err, errCondition) {
-			d.why = "somebody needs it now"
+			d.why = "it is in use again"
 			return nil
 		}
 	}
@@ -150,7 +150,7 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 			return nil, false, merr
 		}
 		if !ok || m != (marker{deleting, c.told.id}) {
-			d.why = "somebody needs it now"
+			d.why = "it is in use again"
 			return nil, false, nil
 		}
 		etag = o.etag // an attempt whose answer was lost wrote it
@@ -191,7 +191,7 @@ func (c *collection) decide(d *candidate) (links []string, data bool) {
 	case d.gone:
 		return d.now.links, d.data()
 	case !d.untagged:
-		d.why = "somebody needs it now"
+		d.why = "it is in use again"
 		return nil, false
 	}
 	// Some repositories may still hold the manifest.
@@ -199,7 +199,7 @@ func (c *collection) decide(d *candidate) (links []string, data bool) {
 		links = append(links, u.link.key)
 	}
 	if len(links) == 0 {
-		d.why = "somebody needs it now"
+		d.why = "it is in use again"
 	}
 	return links, false
 }
