@@ -10,18 +10,19 @@ import (
 	"time"
 )
 
-// announcement is a collection that every process can see. It is renewed while it runs; when that fails the collection ends.
+// announcement makes a garbage collection visible to every process. It is renewed while the
+// collection runs; if renewing fails, the collection is canceled.
 type announcement struct {
 	s      *Store
 	id     string
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   chan struct{}
-	unsure atomic.Bool // a deletion may still be carried out after this run
+	unsure atomic.Bool // a deletion may still take effect after this run
 
 	mu   sync.Mutex
 	etag string
-	sure time.Time // when it was surely there, last
+	sure time.Time // when the announcement was last known to exist
 }
 
 func (a *announcement) key() string { return runsDir + a.id }
@@ -43,7 +44,8 @@ func (s *Store) announce(ctx context.Context) (*announcement, error) {
 	return a, nil
 }
 
-// renew keeps the announcement young. If it is gone, another process has taken this one for dead.
+// renew keeps the announcement from expiring. If it has been removed, another process considered
+// this one dead.
 func (a *announcement) renew(body []byte) {
 	defer close(a.done)
 	for pause(a.ctx, sendWithin/6) == nil {
@@ -60,14 +62,14 @@ func (a *announcement) renew(body []byte) {
 	}
 }
 
-// mutate is a context whose requests are only sent while the announcement is surely there.
+// mutate returns a context whose requests are sent only while the announcement is known to exist.
 func (a *announcement) mutate(ctx context.Context) context.Context {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return sendBefore(ctx, a.sure.Add(sendWithin))
 }
 
-// cause is why the run ended, where its context did.
+// cause returns why the run was canceled if its context has ended, and err otherwise.
 func (a *announcement) cause(err error) error {
 	if err != nil && a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
@@ -75,7 +77,8 @@ func (a *announcement) cause(err error) error {
 	return err
 }
 
-// end takes the announcement back. While a deletion may still be carried out it stays, and so do the markers, until it is too old for that.
+// end removes the announcement. If a deletion may still take effect later, the announcement and the
+// markers stay until they expire.
 func (a *announcement) end() {
 	a.cancel(nil)
 	<-a.done
@@ -84,13 +87,13 @@ func (a *announcement) end() {
 	}
 	ctx, cancel := cleanup(a.ctx)
 	defer cancel()
-	// It bears a name of its own, so nobody else's is removed.
+	// The key is unique to this run, so this cannot remove another process's announcement.
 	if err := a.s.bucket.delete(ctx, a.key()); err != nil {
 		a.s.log.Warn("take back the announcement of a collection; pushes look at markers until the next one", "error", err)
 	}
 }
 
-// forgetAbandoned removes the announcements of processes that are no more.
+// forgetAbandoned removes the announcements of dead processes.
 func (s *Store) forgetAbandoned(ctx context.Context) error {
 	var old []string
 	err := walk(ctx, s.bucket, runsDir, func(o object) error {

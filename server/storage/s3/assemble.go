@@ -12,12 +12,12 @@ import (
 	"packhouse/server/storage"
 )
 
-// assemble makes a blob of an upload whose hash is right. S3 copies the parts itself, so nothing of them comes by here again; the multipart
-// upload is open for as long as that takes, which is seconds.
+// assemble turns an upload whose hash matches into a blob. S3 copies the parts server-side, so they
+// are not transferred again. The multipart upload is open only while that takes, usually seconds.
 func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 	u, key := t.u, blobKey(d)
 	if len(u.Parts) == 0 {
-		// The end may have lain in the bucket since, so it is hashed once more.
+		// The tail may have been stored in the bucket in between, so hash it again.
 		if got := d.Algorithm().FromBytes(t.tail); got != d {
 			return &storage.DigestError{Want: d, Got: got}
 		}
@@ -28,7 +28,7 @@ func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 	if len(t.tail) > 0 {
 		pieces++
 	}
-	var changed atomic.Bool // the copy of a part has another ETag: its bytes may differ, or the ETag is not their hash
+	var changed atomic.Bool // a copied part has another ETag: its bytes may differ, or the ETag is not their hash
 	write := func(ctx context.Context) (string, error) {
 		etag, err := s.assembleMultipart(ctx, key, size, pieces, func(ctx context.Context, id string, i int) (part, error) {
 			number := int32(i + 1) //nolint:gosec // at most 10,000
@@ -63,8 +63,8 @@ func (s *Store) assemble(ctx context.Context, t *taken, d digest.Digest) error {
 	return s.commit(ctx, w, t.o.Repository.String(), d, written{etag, size, !changed.Load()}, write)
 }
 
-// lostPart returns errLostBytes if err, of copying a part, is due to the part: it is gone or another
-// object.
+// lostPart returns errLostBytes if copying a part failed because the part is missing or was
+// replaced. Otherwise it returns err.
 func (s *Store) lostPart(ctx context.Context, u *session, p piece, err error) error {
 	if !errors.Is(err, errMissing) && !errors.Is(err, errCondition) {
 		return err
@@ -76,7 +76,7 @@ func (s *Store) lostPart(ctx context.Context, u *session, p piece, err error) er
 	return err
 }
 
-// assembleMultipart makes an object of parts that are made at once.
+// assembleMultipart creates an object from n parts, which do produces in parallel.
 func (s *Store) assembleMultipart(ctx context.Context, key string, size int64, n int, do func(ctx context.Context, id string, i int) (part, error)) (string, error) {
 	if n > mostParts {
 		return "", fmt.Errorf("%d parts are too many", n)

@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	// firstBytes is how much of a blob is asked for when it is opened: all of a small one, which is hashed right then when nobody has yet, so
-	// that damage is an answer and not a broken connection.
+	// firstBytes is how much of a blob OpenBlob requests. A blob that fits is verified right away
+	// if it was not before, so that damage is reported as an error response and not as a broken
+	// connection.
 	firstBytes = 1 << 20
-	// heldBack is how much of a blob a first reader does not get before all of it was hashed.
+	// heldBack is how much of the end of an unverified blob is withheld from its first reader until
+	// the whole is hashed.
 	heldBack = 64 << 10
-	// rangedFirst is the largest blob that is hashed before a range of it is handed out.
+	// rangedFirst is the size of the largest blob that is verified before a range of it is served.
 	rangedFirst = 64 << 20
 )
 
@@ -27,7 +29,7 @@ type blob struct {
 	o       object
 	content io.ReadSeeker
 	source  *source
-	first   *firstReader // content, where nobody has checked it
+	first   *firstReader // content, if the blob is not verified yet
 }
 
 func (b *blob) Content() io.ReadSeeker { return b.content }
@@ -42,7 +44,7 @@ func (b *blob) Close() error {
 	return nil
 }
 
-// OpenBlob implements storage.Blobs. The link and the first bytes are asked for at the same time.
+// OpenBlob implements storage.Blobs. It requests the link and the first bytes in parallel.
 func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d digest.Digest) (storage.Blob, error) {
 	b, err := s.openBlob(ctx, repo, d, storage.Piece{Length: firstBytes})
 	if err != nil {
@@ -52,7 +54,8 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 	return b, nil
 }
 
-// OpenBlobPiece implements storage.PieceOpener: of a blob that is known to be good the engine is asked for the piece alone, once.
+// OpenBlobPiece implements storage.PieceOpener. For a verified blob, it requests only the piece
+// from S3, in one request.
 func (s *Store) OpenBlobPiece(ctx context.Context, repo reference.Repository, d digest.Digest, piece storage.Piece) (storage.Blob, error) {
 	b, err := s.openBlob(ctx, repo, d, piece)
 	if err != nil {
@@ -63,7 +66,7 @@ func (s *Store) OpenBlobPiece(ctx context.Context, repo reference.Repository, d 
 
 var _ storage.PieceOpener = (*Store)(nil)
 
-// openBlob opens a blob with what is to be read first.
+// openBlob opens a blob and requests piece, which the caller reads first.
 func (s *Store) openBlob(ctx context.Context, repo reference.Repository, d digest.Digest, piece storage.Piece) (*blob, error) {
 	var first io.ReadCloser
 	o, target, err := s.find(ctx, repo.String(), d, func(_ context.Context, key string) (object, error) {

@@ -8,40 +8,40 @@ import (
 	"time"
 )
 
-// What a bucket answers, for errors.Is.
+// Errors of bucket methods, for errors.Is.
 var (
 	errMissing = errors.New("no such object")
-	// errCondition says that If-Match or If-None-Match did not hold, and nothing was written.
+	// errCondition means that If-Match or If-None-Match did not hold and nothing was written.
 	errCondition = errors.New("object is not as expected")
 )
 
-// object describes what lies under a key.
+// object describes the object under a key.
 type object struct {
 	key     string // relative to the store's root
 	size    int64
 	etag    string
-	modTime time.Time // by the engine's clock
+	modTime time.Time // by the S3 service's clock
 }
 
-// condition is what must hold for a write. The zero value is none.
+// condition is a precondition of a write. The zero value is none.
 type condition struct {
-	absent bool   // there is no such object
-	etag   string // the object is this one
+	absent bool   // the object must not exist
+	etag   string // the object must have this ETag
 }
 
 var ifAbsent = condition{absent: true}
 
 func ifMatch(etag string) condition { return condition{etag: etag} }
 
-// page is a part of a listing, in byte order of the keys.
+// page is one page of a listing, in byte order of the keys.
 type page struct {
 	objects []object
-	folders []string // common prefixes, where a delimiter was asked for; each ends in it
+	folders []string // common prefixes if a delimiter was requested; each ends in it
 	more    bool
-	last    string // where the next page starts, whatever of it was a folder
+	last    string // start of the next page; may be a folder
 }
 
-// part is one part of a multipart upload, as completing it wants to hear of it.
+// part is one part of a multipart upload, as completeMultipart expects it.
 type part struct {
 	number int32
 	etag   string
@@ -54,34 +54,38 @@ type openMultipart struct {
 	started time.Time
 }
 
-// bucket is what the engine needs of S3. Keys are relative to the store's root. All methods retry what may be retried.
+// bucket is the subset of S3 that the store uses. Keys are relative to the store's root. All
+// methods retry errors that are retryable.
 type bucket interface {
 	head(ctx context.Context, key string) (object, error)
-	// get reads length bytes from an offset, or all from there on for -1. With an etag it fails with errCondition when the object is
-	// another one. The object's size is that of the whole.
+	// get reads length bytes from offset, or up to the end if length is -1. With an etag, it fails
+	// with errCondition if the object has another one. The returned object's size is that of the
+	// whole object.
 	get(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, object, error)
 	put(ctx context.Context, key string, body []byte, c condition) (etag string, err error)
 	delete(ctx context.Context, key string) error
-	// deleteIf deletes the object only if it is still that one. Engines that do not know the condition are told apart by prove.
+	// deleteIf deletes the object only if its ETag still matches. prove detects services that
+	// ignore the condition.
 	deleteIf(ctx context.Context, key, etag string) error
-	// list returns up to limit (at most 1,000) keys after one. With folders, what lies behind the next slash is folded into one entry.
+	// list returns up to limit (at most 1,000) keys after the given one. With folders, keys are
+	// grouped at the next slash.
 	list(ctx context.Context, prefix, after string, limit int, folders bool) (page, error)
 
 	startMultipart(ctx context.Context, key string) (id string, err error)
 	putPart(ctx context.Context, key, id string, number int32, body []byte) (part, error)
-	// copyPart makes a range of another object a part. With an etag the source must be that one.
+	// copyPart makes a part from a range of another object. With an etag, the source must have it.
 	copyPart(ctx context.Context, key, id string, number int32, from, etag string, offset, length int64) (part, error)
 	completeMultipart(ctx context.Context, key, id string, parts []part) (etag string, err error)
 	abortMultipart(ctx context.Context, key, id string) error
 	listMultiparts(ctx context.Context, prefix string) ([]openMultipart, error)
 
-	// presign returns an address that anybody may read the object at for a while.
+	// presign returns a URL from which anyone can read the object until it expires.
 	presign(ctx context.Context, key string, life time.Duration) (string, error)
-	// skew is how far the engine's clock is ahead of this machine's.
+	// skew returns how far the S3 service's clock is ahead of this machine's.
 	skew() time.Duration
 }
 
-// walk hands out every object below a prefix, in order.
+// walk calls do for every object below a prefix, in key order.
 func walk(ctx context.Context, b bucket, prefix string, do func(object) error) error {
 	after := ""
 	for {
@@ -101,10 +105,11 @@ func walk(ctx context.Context, b bucket, prefix string, do func(object) error) e
 	}
 }
 
-// mostListed is what S3 returns at once at most.
+// mostListed is the most keys that S3 returns per request.
 const mostListed = 1000
 
-// read returns a small object whole; longer than most is an error. An answer that breaks off is asked for again.
+// read returns a whole object. It returns errTooLong if the object is larger than most bytes.
+// Interrupted responses are retried.
 func read(ctx context.Context, b bucket, key string, most int64) ([]byte, object, error) {
 	for attempt := 1; ; attempt++ {
 		content, o, broken, err := readOnce(ctx, b, key, most)
@@ -133,7 +138,8 @@ func readOnce(ctx context.Context, b bucket, key string, most int64) (content []
 	return content, o, false, nil
 }
 
-// readRange returns a part of an object, which must be that one still. An answer that breaks off is asked for again.
+// readRange returns a range of an object, whose ETag must still match. Interrupted responses are
+// retried.
 func readRange(ctx context.Context, b bucket, key, etag string, offset, length int64) ([]byte, error) {
 	content := make([]byte, length)
 	for attempt := 1; ; attempt++ {

@@ -7,16 +7,17 @@ import (
 	"packhouse/server/storage"
 )
 
-// mostRemembered bounds what is remembered by digest, in entries.
+// mostRemembered bounds the caches keyed by digest, in entries.
 const mostRemembered = 64 << 10
 
-// overhead is what an entry of a cache costs beside its bytes.
+// overhead is the estimated memory of a cache entry besides its content, in bytes.
 const overhead = 512
 
-// cachedManifest is a manifest whose bytes have its digest. It says nothing about who holds it.
+// cachedManifest is a manifest whose content matches its digest. It does not say which repositories
+// contain it.
 type cachedManifest struct{ stored storage.Stored }
 
-// cache keeps what was used last, up to a total weight.
+// cache is an LRU cache bounded by total weight.
 type cache[V any] struct {
 	mu    sync.Mutex
 	limit int64
@@ -51,7 +52,7 @@ func (c *cache[V]) put(key string, v V, weight int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if weight > c.limit/4+1 {
-		return // one must not push out all others
+		return // one entry must not evict all others
 	}
 	c.remove(key)
 	c.by[key] = c.order.PushFront(&cacheEntry[V]{key, v, weight})
@@ -77,7 +78,7 @@ func (c *cache[V]) remove(key string) {
 	c.total -= e.Value.(*cacheEntry[V]).weight
 }
 
-// keyLocks are locks by name, for what this process would otherwise do to itself.
+// keyLocks are mutexes by name, for conflicts within this process.
 type keyLocks struct {
 	mu sync.Mutex
 	by map[string]*keyLock
@@ -88,7 +89,7 @@ type keyLock struct {
 	users int
 }
 
-// lock takes the lock of a name.
+// lock locks the mutex of a name.
 func (l *keyLocks) lock(name string) (unlock func()) {
 	l.mu.Lock()
 	if l.by == nil {

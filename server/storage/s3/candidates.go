@@ -9,21 +9,21 @@ import (
 	"packhouse/server/storage"
 )
 
-// candidate is a digest that may go.
+// candidate is a digest that may be deleted.
 type candidate struct {
 	digest   digest.Digest
 	manifest bool
 	size     int64
-	untagged bool   // it is a manifest that only loses links of its repositories
+	untagged bool   // a manifest that only loses its links in some repositories
 	now      *fact  // what the last survey found
-	gone     bool   // nothing referred to it then
-	etag     string // of the marker
-	why      string // why it stays, once known
+	gone     bool   // unreferenced in that survey
+	etag     string // of its marker
+	why      string // why it is kept, once known
 	after    time.Time
 }
 
-// pick chooses candidates of the first survey, manifests first: what a manifest refers to is safe as long as its own marker has not come. What
-// stays is reported, once.
+// pick chooses candidates from the first survey, manifests first: what a manifest refers to is safe
+// until the manifest's own marker is written. Each digest that is kept is reported once.
 func (c *collection) pick(ctx context.Context, first *survey) error {
 	c.by, c.more = map[digest.Digest]*candidate{}, 0
 	c.candidates = nil
@@ -70,7 +70,7 @@ func (c *collection) pick(ctx context.Context, first *survey) error {
 	if err != nil {
 		return err
 	}
-	// As long as manifests are left for later, what they refer to is.
+	// While manifests are left for a later round, the blobs they refer to are, too.
 	if c.more > 0 && len(manifests) >= most || first.more > 0 {
 		c.more += len(blobs)
 		blobs = nil
@@ -89,7 +89,7 @@ func (c *collection) pick(ctx context.Context, first *survey) error {
 	return nil
 }
 
-// lookAgain takes what the second survey found out about the candidates.
+// lookAgain updates the candidates from the second survey.
 func (c *collection) lookAgain(ctx context.Context, second *survey) error {
 	c.contents = second.contents
 	if c.s.without.secondList {
@@ -116,7 +116,7 @@ func (c *collection) lookAgain(ctx context.Context, second *survey) error {
 	})
 }
 
-// pretend reports what a collection would do now.
+// pretend reports what a collection would remove now (dry run).
 func (c *collection) pretend(ctx context.Context) error {
 	v, err := c.s.survey(ctx, &survey{o: c.o})
 	if err != nil {
@@ -135,7 +135,7 @@ func (c *collection) pretend(ctx context.Context) error {
 	return nil
 }
 
-// data tells whether the bytes of a candidate go too.
+// data reports whether the candidate's content is deleted, too.
 func (d *candidate) data() bool { return d.now != nil && d.gone && !d.now.data.IsZero() }
 
 // removed reports what was deleted.
@@ -160,11 +160,11 @@ func (c *collection) removed(d *candidate, data bool, links []string) {
 	}
 }
 
-// stay reports the candidates that stay after all.
+// stay reports the candidates that are kept after all.
 func (c *collection) stay() {
 	for _, d := range c.candidates {
 		if d.why == "" {
-			continue // it went
+			continue // it was deleted
 		}
 		c.stayed[d.digest] = true
 		if d.now != nil {
@@ -173,7 +173,7 @@ func (c *collection) stay() {
 	}
 }
 
-// stays reports what stays.
+// stays reports a digest that is kept.
 func (c *collection) stays(d *candidate, f *fact) {
 	if f.data.IsZero() {
 		return

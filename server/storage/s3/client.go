@@ -29,13 +29,13 @@ import (
 	"packhouse/server/config"
 )
 
-// client is a bucket behind the AWS SDK.
+// client implements bucket with the AWS SDK.
 type client struct {
 	api       *s3.Client
 	presigner *s3.PresignClient
 	transport *transport
 	cfg       config.S3Storage
-	prefix    string // of every key: the root directory, as distribution puts it there
+	prefix    string // of every key: the root directory, placed as distribution does
 	retries   int
 }
 
@@ -52,7 +52,7 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 	}
 	region := cfg.Region
 	if region == "" && endpoint != "" {
-		region = "us-east-1" // engines of one's own rarely have regions, and the signature wants one
+		region = "us-east-1" // self-hosted services rarely have regions, but the signature needs one
 	}
 	retries := cfg.MaxRetries
 	if retries <= 0 {
@@ -69,8 +69,9 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(neverLate)}, o.Retryables...)
 			})
 		}),
-		awsconfig.WithLogger(logging.Nop{}), // it would write to stderr; what fails comes back as an error
-		// Checksums that not every engine knows are sent only where S3 demands them: the signature covers every body already.
+		awsconfig.WithLogger(logging.Nop{}), // the default logs to stderr; failures are returned as errors
+		// Not every service supports the newer checksums, so send them only where S3 requires them:
+		// the signature already covers every body.
 		awsconfig.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		awsconfig.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
 	}
@@ -98,7 +99,8 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 	return c, err
 }
 
-// unlimited lets every request be retried: the number of attempts bounds it, and a bucket that is slow for one must not fail others.
+// unlimited disables the SDK's retry quota: the number of attempts bounds retries, and one slow
+// request must not make others fail.
 type unlimited struct{}
 
 func (unlimited) GetToken(context.Context, uint) (func() error, error) {
@@ -113,7 +115,8 @@ func neverLate(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// prefixOf is what every key begins with. What an engine or a proxy before it would take for a way out of the root is refused.
+// prefixOf returns the prefix of every key. It rejects elements that a service or proxy could
+// resolve to a path outside the root.
 func prefixOf(root string) (string, error) {
 	root = strings.Trim(root, "/")
 	if root == "" {
@@ -127,7 +130,8 @@ func prefixOf(root string) (string, error) {
 	return root + "/", nil
 }
 
-// endpointOf returns the engine's address, empty for AWS, and whether its host is one that no bucket's name can be put in front of.
+// endpointOf returns the endpoint URL, empty for AWS, and whether its host cannot have a bucket
+// name prepended (an IP address or a single label).
 func endpointOf(cfg config.S3Storage) (endpoint string, literal bool, err error) {
 	endpoint = strings.TrimRight(cfg.RegionEndpoint, "/")
 	if endpoint == "" {
@@ -153,7 +157,7 @@ func (c *client) bucket() *string           { return aws.String(c.cfg.Bucket) }
 func (c *client) skew() time.Duration       { return time.Duration(c.transport.ahead.Load()) }
 func (c *client) relative(k *string) string { return strings.TrimPrefix(aws.ToString(k), c.prefix) }
 
-// encryption is what every write says about encryption at rest.
+// encryption returns the encryption-at-rest parameters of every write.
 func (c *client) encryption() (types.ServerSideEncryption, *string) {
 	switch {
 	case c.cfg.KeyID != "":
@@ -164,7 +168,8 @@ func (c *client) encryption() (types.ServerSideEncryption, *string) {
 	return "", nil
 }
 
-// class is the storage class of contents. Links and records are small and change, which the cheaper classes make dear.
+// class returns the storage class of blob content. Links and records are small and change often,
+// which makes the cheaper classes expensive.
 func (c *client) class(key string) types.StorageClass {
 	content := strings.HasPrefix(key, blobsDir) || strings.HasPrefix(key, probeDir) && strings.HasSuffix(key, "/"+asContent)
 	if !content || strings.EqualFold(c.cfg.StorageClass, "NONE") {
@@ -194,7 +199,7 @@ func (c *client) get(ctx context.Context, key, etag string, offset, length int64
 	}
 	out, err := c.api.GetObject(ctx, in)
 	if status(err) == 416 {
-		// There is nothing at that offset, as of an object without bytes.
+		// The offset is not satisfiable, as in an empty object.
 		o, err := c.head(ctx, key)
 		return io.NopCloser(strings.NewReader("")), o, err
 	}
@@ -236,24 +241,27 @@ func (c *client) put(ctx context.Context, key string, body []byte, cond conditio
 				err = fmt.Errorf("put %s: %w", key, errCondition)
 			}
 			if errors.Is(err, errCondition) && sent.Load() > 1 {
-				// An attempt whose answer was lost may have written it, so that the next one found what it had written itself.
+				// An attempt whose response was lost may have written the object, so that the retry
+				// found its own write.
 				if now, o, rerr := read(ctx, c, key, int64(len(body))); rerr == nil && bytes.Equal(now, body) {
 					return o.etag, nil
 				}
 			}
 			return "", err
 		}
-		// Another write of the same key is under way, or a deletion beside it: whoever loses learns it from the next answer.
+		// A concurrent write or deletion of the same key is in progress. Retry: the loser gets
+		// errCondition from the next response.
 		if err := pause(ctx, time.Duration(1+rand.IntN(50<<min(attempt, 4)))*time.Millisecond); err != nil {
 			return "", err
 		}
 	}
 }
 
-// digestKey is where a context says which digest the body has.
+// digestKey is the context key for the digest of the request body.
 type digestKey struct{}
 
-// withDigest saves hashing a body again to sign it: the engine compares what arrives with the digest that the client of the registry named.
+// withDigest avoids hashing a body again to sign it: the service compares the received bytes with
+// the digest that the registry's client sent.
 func withDigest(ctx context.Context, d digest.Digest) context.Context {
 	if d.Algorithm() != digest.SHA256 {
 		return ctx
@@ -290,7 +298,7 @@ func (c *client) deleteIf(ctx context.Context, key, etag string) error {
 		err = fmt.Errorf("delete %s: %w", key, errCondition)
 	}
 	if errors.Is(err, errCondition) && sent.Load() > 1 {
-		// An attempt whose answer was lost may have deleted it.
+		// An attempt whose response was lost may have deleted it.
 		if _, herr := c.head(ctx, key); errors.Is(herr, errMissing) {
 			return nil
 		}
@@ -319,15 +327,15 @@ func (c *client) list(ctx context.Context, prefix, after string, limit int, fold
 	for _, f := range out.CommonPrefixes {
 		folder := c.relative(f.Prefix)
 		p.folders = append(p.folders, folder)
-		p.last = max(p.last, folder+"~") // behind everything in it: no name of a registry has a tilde
+		p.last = max(p.last, folder+"~") // sorts after everything in the folder: registry names contain no tilde
 	}
 	if p.more && p.last <= after {
-		return page{}, fmt.Errorf("list %s: the engine has more, and does not go on behind %q", prefix, after) // it would never end
+		return page{}, fmt.Errorf("list %s: the engine has more, and does not go on behind %q", prefix, after) // would loop forever
 	}
 	return p, nil
 }
 
-// onTime signs by the engine's clock.
+// onTime signs with the S3 service's clock.
 type onTime struct {
 	s3.HTTPPresignerV4
 	c *client
@@ -339,7 +347,8 @@ func (p onTime) PresignHTTP(ctx context.Context, keys aws.Credentials, r *http.R
 	return p.HTTPPresignerV4.PresignHTTP(ctx, keys, r, payload, service, region, at.Add(p.c.skew()), options...)
 }
 
-// presign returns an address for a GET of the whole or of ranges. A HEAD needs a signature of its own.
+// presign returns a URL for GET requests, with or without a range. HEAD would need its own
+// signature.
 func (c *client) presign(ctx context.Context, key string, life time.Duration) (string, error) {
 	r, err := c.presigner.PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket: c.bucket(), Key: c.key(key), ResponseContentType: aws.String("application/octet-stream"),

@@ -12,13 +12,14 @@ import (
 )
 
 const (
-	// mostSwept is how many digests are deleted between two surveys, which bounds what is remembered of them.
+	// mostSwept is how many digests are deleted between two surveys. It bounds the memory for
+	// candidates.
 	mostSwept = 32 << 10
-	// mostRounds is how often one collection does that; what is left goes with the next one.
+	// mostRounds is how many such rounds one collection runs. The next collection removes the rest.
 	mostRounds = 64
 )
 
-// Collect implements storage.Upkeep. One process collects for all; the others may push meanwhile.
+// Collect implements storage.Upkeep. One process collects for all; others may push meanwhile.
 func (s *Store) Collect(ctx context.Context, o storage.CollectOptions, report func(storage.Verdict)) (storage.CollectReport, error) {
 	result := storage.CollectReport{DryRun: o.DryRun}
 	if report == nil {
@@ -70,11 +71,11 @@ func (s *Store) Collect(ctx context.Context, o storage.CollectOptions, report fu
 	return result, err
 }
 
-// collection is one run: the other side of guard.go.
+// collection is one garbage collection: the counterpart of guard.go.
 //
 //	G1  list everything: candidates
-//	G2  put a marker for each, those of manifests first
-//	G3  list everything again; what is live now loses its marker
+//	G2  put a marker for each, manifests first
+//	G3  list everything again; drop the markers of what is live now
 //	G4  replace the marker: deleting
 //	G5  delete links, then data
 //	G6  delete the marker
@@ -88,7 +89,7 @@ type collection struct {
 	round        int
 	candidates   []*candidate
 	by           map[digest.Digest]*candidate
-	more         int                                  // that may go as well, with the next round
+	more         int                                  // candidates left for the next round
 	untagged     map[digest.Digest][]untaggedManifest // of the candidates
 	stayed       map[digest.Digest]bool               // candidates of earlier rounds
 	contents     map[string]int                       // links of each repository
@@ -127,7 +128,7 @@ func (c *collection) run(ctx context.Context) (err error) {
 	return c.told.cause(err)
 }
 
-// sweepSome does G1 to G6 for as many candidates as are taken at once.
+// sweepSome runs G1 to G6 for one round of candidates.
 func (c *collection) sweepSome(ctx context.Context) error {
 	s := c.s
 	first, err := s.survey(ctx, &survey{o: c.o}) // G1
@@ -165,7 +166,8 @@ func (c *collection) problem(format string, a ...any) {
 	c.result.Problems = append(c.result.Problems, fmt.Sprintf(format, a...))
 }
 
-// tidyIndex removes repositories that hold nothing any more. The collection is announced, so who pushes now looks again afterwards.
+// tidyIndex removes empty repositories from the index. The collection is announced, so a concurrent
+// push checks the entry again afterwards.
 func (c *collection) tidyIndex(ctx context.Context) error {
 	s := c.s
 	return s.eachRepository(ctx, func(repo string) error {

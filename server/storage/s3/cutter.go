@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// mark is where an incoming body stood at the end of a part.
+// mark is the state of an incoming body at the end of a part.
 type mark struct {
 	n    int64
 	hash []byte
@@ -20,7 +20,8 @@ func (in *incoming) mark() (mark, error) {
 	return mark{in.n, state}, nil
 }
 
-// cutter cuts what comes in into parts and hands each full one on, beside receiving the next where there is memory for two.
+// cutter splits an incoming body into parts and sends each full one, while receiving the next if
+// memory allows.
 type cutter struct {
 	s    *Store
 	in   *incoming
@@ -30,10 +31,10 @@ type cutter struct {
 
 	buffer  []byte
 	spare   []byte
-	sending chan error // holds the outcome of the part under way, when not nil
+	sending chan error // receives the result of the part being sent; nil if none is
 }
 
-// room is how much memory the part that begins with head needs.
+// room returns how much memory the part that begins with head bytes needs.
 func (c *cutter) room(head int64) int64 {
 	size := partSize(c.base, c.next)
 	if c.in.r == nil {
@@ -45,8 +46,9 @@ func (c *cutter) room(head int64) int64 {
 	return max(size, head, 1)
 }
 
-// run receives everything, behind what the session has of the part already: so many bytes, which head reads. It returns what is left of it, which
-// is no more than a part and stays valid until release: also when receiving failed, but nil when a part could not be sent.
+// run receives the whole body. It continues the session's partial part of before bytes, which head
+// reads. It returns the remaining bytes, at most one part, valid until release is called, even if
+// receiving failed. It returns nil if a part could not be sent.
 func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Context, into []byte) error) (tail []byte, release func(), err error) {
 	room := c.room(before)
 	give, err := c.s.budget.take(ctx, room)
@@ -85,7 +87,8 @@ func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Co
 		c.next++
 		room := c.room(0)
 		if room > int64(cap(full)) {
-			// Parts grow. Nothing is held while room for the next one is waited for.
+			// Parts grow. Release all memory before waiting for a larger buffer, to avoid a
+			// deadlock.
 			if err := c.send(ctx, n, full, mark); err != nil {
 				return nil, release, err
 			}
@@ -118,7 +121,7 @@ func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Co
 	}
 }
 
-// await waits for the part under way.
+// await waits for the part being sent.
 func (c *cutter) await() error {
 	if c.sending == nil {
 		return nil

@@ -38,8 +38,8 @@ func (s *Store) DeleteTag(ctx context.Context, repo reference.Repository, tag re
 	return s.removeTag(ctx, repo.String(), tag.String(), link)
 }
 
-// losesTag touches the link of a manifest before a tag leaves it: its age without one, after which collection may be told to remove it, begins
-// now. One that is gone meanwhile stays so.
+// losesTag refreshes the link of a manifest before it loses a tag: the time after which GC may
+// remove it as untagged starts now. A link deleted in the meantime is not recreated.
 func (s *Store) losesTag(ctx context.Context, link object, target digest.Digest) error {
 	if !s.aged(link, whenAsked) {
 		return nil
@@ -54,9 +54,10 @@ func (s *Store) losesTag(ctx context.Context, link object, target digest.Digest)
 	return nil
 }
 
-// removeTag removes a tag: what it points to first, so that from then on it is none, then its history, then its entry of the index. Who makes
-// it again at the same time finds the entry missing afterwards, or is found here. A tag that is not that link any more was moved since, by somebody
-// who was told so, and stays: what was asked for came before.
+// removeTag removes a tag: its current link first, so that the tag no longer exists, then its
+// history, then its index entry. If the tag is recreated concurrently, either the writer finds the
+// entry missing afterwards or this finds the new tag. A tag that no longer has the given link was
+// moved and acknowledged in the meantime, so it stays.
 func (s *Store) removeTag(ctx context.Context, repo, tag string, link object) error {
 	remove := func() error { return s.bucket.delete(ctx, link.key) }
 	if s.traits.ConditionalDrop {
@@ -82,7 +83,7 @@ func (s *Store) removeTag(ctx context.Context, repo, tag string, link object) er
 	return s.removeTagEntry(ctx, repo, tag)
 }
 
-// removeTagEntry removes the entry of a tag that is none, and puts it back if it has become one.
+// removeTagEntry removes the index entry of a deleted tag, and restores it if the tag exists again.
 func (s *Store) removeTagEntry(ctx context.Context, repo, tag string) error {
 	if err := s.bucket.delete(ctx, tagEntry(repo, tag)); err != nil {
 		return fmt.Errorf("delete entry of tag: %w", err)
@@ -101,7 +102,8 @@ func (s *Store) deleteAll(ctx context.Context, keys []string) error {
 	return inParallel(ctx, len(keys), wide, func(ctx context.Context, i int) error { return s.bucket.delete(ctx, keys[i]) })
 }
 
-// DeleteManifest implements storage.Manifests. The tags go first, so that pushing the manifest again does not bring them back.
+// DeleteManifest implements storage.Manifests. It deletes the tags first, so that pushing the
+// manifest again does not restore them.
 func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -126,7 +128,7 @@ func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d
 	return s.removeRevision(ctx, repo.String(), d)
 }
 
-// removeRevision removes the link of a manifest and what is derived from it.
+// removeRevision removes the link of a manifest and its referrer entry.
 func (s *Store) removeRevision(ctx context.Context, repo string, d digest.Digest) error {
 	if err := s.bucket.delete(ctx, revisionLink(repo, d)); err != nil {
 		return fmt.Errorf("delete manifest: %w", err)
@@ -143,7 +145,8 @@ func (s *Store) removeRevision(ctx context.Context, repo string, d digest.Digest
 	return nil
 }
 
-// tagsOf returns the tags that may point to a manifest: what a tag ever pointed to is in its history, and one listing has them all.
+// tagsOf returns the tags that may point to a manifest. A tag's history names everything it ever
+// pointed to, so one listing finds them all.
 func (s *Store) tagsOf(ctx context.Context, repo string, d digest.Digest) ([]string, error) {
 	var tags []string
 	suffix := "/index/" + digestPath(d) + "/link"

@@ -8,7 +8,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// packviewDir holds what was derived from stored content.
+// packviewDir contains data derived from stored content.
 const packviewDir = ours + "packview/"
 
 // ReadDerived implements storage.Derived.

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// witness remembers the last answer: what an SDK makes of an answer that is none of S3 tells nobody what is wrong.
+// witness records the last response: the SDK's error for a response that is not from S3 does not
+// show the cause.
 type witness struct {
 	base http.RoundTripper
 
@@ -26,15 +27,15 @@ type witness struct {
 	last *answer
 }
 
-// answer is what came back for a request.
+// answer is the response to a request.
 type answer struct {
-	host   string // that was asked
+	host   string // requested host
 	status int
 	header http.Header
-	body   []byte // how it begins
+	body   []byte // first bytes
 }
 
-// mostSeen is how much of an answer's body is looked at, in bytes.
+// mostSeen is how much of a response body is inspected, in bytes.
 const mostSeen = 4 << 10
 
 // RoundTrip implements http.RoundTripper.
@@ -55,14 +56,14 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// seen returns the last answer; nil where there was none.
+// seen returns the last response, or nil if there was none.
 func (w *witness) seen() *answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.last
 }
 
-// kind is what an answer holds, such as text/html.
+// kind returns the media type of a response, such as text/html.
 func (a *answer) kind() string {
 	if kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil {
 		return kind
@@ -70,7 +71,7 @@ func (a *answer) kind() string {
 	return "something without a type"
 }
 
-// ofS3 tells whether an answer to a listing is one of S3: a list, or an error in its form.
+// ofS3 reports whether the response to a listing comes from S3: a list, or an error in its format.
 func (a *answer) ofS3() bool {
 	if a.status/100 == 2 {
 		return bytes.Contains(a.body, []byte("<ListBucketResult"))
@@ -80,7 +81,7 @@ func (a *answer) ofS3() bool {
 
 var regionElement = regexp.MustCompile(`<Region>([a-z0-9-]{2,40})</Region>`)
 
-// region is where an answer says that the bucket is; empty where it does not.
+// region returns the bucket's region according to the response, or "".
 func (a *answer) region() string {
 	if r := a.header.Get("X-Amz-Bucket-Region"); r != "" {
 		return r
@@ -91,7 +92,8 @@ func (a *answer) region() string {
 	return ""
 }
 
-// bucketThere asks for the bucket, which tells most of what may be wrong with the clock, the keys and the region.
+// bucketThere lists the bucket, which reveals most problems with the clock, the keys and the
+// region.
 func (p *probing) bucketThere(ctx context.Context) bool {
 	_, err := p.c.list(ctx, probeDir, "", 1, false)
 	a := p.witness.seen()
@@ -141,7 +143,8 @@ func noKeys(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "retrieve credentials") || strings.Contains(err.Error(), "get identity"))
 }
 
-// unanswered finds out why no answer came at all. It returns true where nothing is known that the error itself does not tell.
+// unanswered determines why no response arrived. It returns true if the error itself is all that is
+// known.
 func (p *probing) unanswered(ctx context.Context, err error) bool {
 	host := p.endpoint.Hostname()
 	const style = "set storage.s3.forcepathstyle: true, so that the bucket's name goes into the path and not in front of the host's"
@@ -166,7 +169,7 @@ func (p *probing) unanswered(ctx context.Context, err error) bool {
 	return false
 }
 
-// stranger words an answer that no S3 engine gives.
+// stranger reports a response that does not come from an S3 service.
 func (p *probing) stranger(ctx context.Context, a *answer) {
 	said := fmt.Sprintf("it answered %d with %s", a.status, a.kind())
 	const remedy = "correct the host and the port in storage.s3.regionendpoint: it may be the address of a console, of a web page or of something else"
@@ -192,7 +195,7 @@ func (p *probing) failPlain() {
 	p.fail(RightTLS, "write https:// in storage.s3.regionendpoint, or secure: true", "the engine speaks TLS at this port, and is asked without")
 }
 
-// speaksTLS tries whether an engine that is asked without TLS speaks it. Nothing is sent over the connection.
+// speaksTLS reports whether a service configured without TLS speaks it. It only does the handshake.
 func (p *probing) speaksTLS(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -205,7 +208,8 @@ func (p *probing) speaksTLS(ctx context.Context) bool {
 	return t.HandshakeContext(ctx) == nil
 }
 
-// passedUpTo notes that what comes before the failure is fine, and returns whether listing is too.
+// passedUpTo marks the checks before the failure as passed, and reports whether listing passed,
+// too.
 func (p *probing) passedUpTo(err error) bool {
 	if _, told := p.found[RightTLS]; !told { // behind a proxy
 		p.pass(RightTLS, "the engine answers through the proxy")

@@ -25,7 +25,7 @@ func code(err error) string {
 	return ""
 }
 
-// translate gives the errors of the engine their meaning here.
+// translate maps errors of the S3 service to those of this package and of storage.
 func translate(verb, key string, err error) error {
 	if err == nil {
 		return nil
@@ -38,7 +38,7 @@ func translate(verb, key string, err error) error {
 	}
 	switch status(err) {
 	case 404:
-		// Some engines answer so to other things too, such as keys that they do not know.
+		// Some services return 404 for other reasons, too, such as unknown access keys.
 		switch code(err) {
 		case "NoSuchKey", "NotFound", "NoSuchUpload", "NoSuchVersion", "":
 			return fmt.Errorf("%s %s: %w", verb, key, errMissing)
@@ -54,16 +54,16 @@ func translate(verb, key string, err error) error {
 	return fmt.Errorf("%s %s: %w", verb, key, err)
 }
 
-// absent tells whether an engine gave no answer, or that it cannot answer now, however often it was asked.
+// absent reports whether the service did not respond, or kept responding that it is unavailable.
 func absent(err error) bool {
 	if _, unanswered := errors.AsType[*smithyhttp.RequestSendError](err); unanswered {
-		return !noKeys(err) // which are asked for elsewhere
+		return !noKeys(err) // missing credentials are reported elsewhere
 	}
 	s := status(err)
 	return s >= 500 && s != 501
 }
 
-// brief is the core of an error: what the SDK wraps around it tells the reader nothing.
+// brief returns the core of an error, without what the SDK wraps around it.
 func brief(err error) string {
 	if err == nil {
 		return ""

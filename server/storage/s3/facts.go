@@ -14,21 +14,21 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// mostFacts is how many bytes of facts a survey holds in memory, about.
+// mostFacts is approximately how many bytes of facts a survey keeps in memory.
 const mostFacts = 16 << 20
 
-// fact is what is known of one digest.
+// fact is what a survey knows about one digest.
 type fact struct {
-	size     int64     // with data: from the listing of the blobs
-	data     time.Time // zero: there is none
-	link     time.Time // of the youngest link; zero: there is none
+	size     int64     // valid if data is set; from the blob listing
+	data     time.Time // modification time; zero: no data
+	link     time.Time // of the youngest link; zero: no link
 	live     bool
 	manifest bool
-	links    []string // where wanted
-	holders  []int32  // the repositories that link to it, by number, where wanted; each once
+	links    []string // if wanted
+	holders  []int32  // numbers of the repositories that link to it, if wanted; without duplicates
 }
 
-// add joins what two looks found out.
+// add merges g into f.
 func (f *fact) add(g *fact) {
 	if g.link.After(f.link) {
 		f.link = g.link
@@ -40,21 +40,23 @@ func (f *fact) add(g *fact) {
 	}
 }
 
-// held notes a repository. They come one after the other, but a run that was put away in between may name one again.
+// held adds a repository. Calls are grouped by repository, but merging a spilled run may add one
+// again.
 func (f *fact) held(by int32) {
 	if !slices.Contains(f.holders[max(0, len(f.holders)-2):], by) {
 		f.holders = append(f.holders, by)
 	}
 }
 
-// facts are kept by digest. What does not fit into memory goes to the bucket in sorted runs, which are merged with the listing of the blobs when
-// all is read: a bucket of any size takes the same memory.
+// facts are kept by digest. When they exceed their memory limit they spill to the bucket in sorted
+// runs, which are merged with the blob listing at the end: memory does not depend on the size of
+// the bucket.
 type facts struct {
 	s      *Store
-	most   int64 // bytes; 0: any
+	most   int64 // bytes; 0: no limit
 	by     map[digest.Digest]*fact
 	weight int64 // of by, in bytes
-	peak   int64 // the most that weight was
+	peak   int64 // maximum of weight
 	dir    string
 	runs   []object
 }
@@ -62,19 +64,19 @@ type facts struct {
 func (s *Store) newFacts() *facts {
 	f := &facts{s: s, most: s.mostFacts, by: map[digest.Digest]*fact{}, dir: spillDir + newID() + "/"}
 	if s.opt.ReadOnly {
-		f.most = 0 // nothing can be put away
+		f.most = 0 // cannot spill
 	}
 	return f
 }
 
-// What a fact weighs, with its place in the map and its digest.
+// Estimated memory of a fact, including its map entry and digest.
 const (
 	factWeight   = 320
 	linkWeight   = 16
 	holderWeight = 4
 )
 
-// of returns the fact of a digest, to be added to. It knows only what was added since the last run was put away.
+// of returns the fact of a digest to update. It contains only what was added since the last spill.
 func (t *facts) of(d digest.Digest) *fact {
 	f := t.by[d]
 	if f == nil {
@@ -85,7 +87,7 @@ func (t *facts) of(d digest.Digest) *fact {
 	return f
 }
 
-// relieve puts what is in memory away when there is too much of it.
+// relieve spills the facts in memory if they exceed the limit.
 func (t *facts) relieve(ctx context.Context) error {
 	t.peak = max(t.peak, t.weight)
 	if t.most <= 0 || t.weight < t.most {
@@ -105,7 +107,7 @@ func (t *facts) relieve(ctx context.Context) error {
 	return nil
 }
 
-// forgetLeftovers removes what processes that are no more put away in surveys, or tried the engine with.
+// forgetLeftovers removes spilled runs and probe objects of dead processes.
 func (s *Store) forgetLeftovers(ctx context.Context) error {
 	var old []string
 	for _, dir := range []string{spillDir, probeDir} {
@@ -128,7 +130,7 @@ func (s *Store) forgetLeftovers(ctx context.Context) error {
 // leftoverAge is longer than any survey takes.
 const leftoverAge = 24 * time.Hour
 
-// close removes what was put away, and forgets the rest.
+// close removes the spilled runs and clears the facts.
 func (t *facts) close(ctx context.Context) {
 	t.by = nil
 	if len(t.runs) == 0 {
@@ -146,7 +148,8 @@ func (t *facts) close(ctx context.Context) {
 	t.runs = nil
 }
 
-// encode appends a fact: digest, flags, time of the link, links, holders. The data is listed when all is read.
+// encode appends a fact: digest, flags, link time, links, holders. The data time comes from the
+// final blob listing.
 func (f *fact) encode(to []byte, d digest.Digest) []byte {
 	var flags byte
 	for i, is := range []bool{f.live, f.manifest, !f.link.IsZero()} {
@@ -176,7 +179,7 @@ func appendString(to []byte, s string) []byte {
 
 var errCut = errors.New("what a survey put away is cut")
 
-// decodeFact reads what encode wrote from a reader of bytes.
+// decodeFact reads a fact written by encode.
 func decodeFact(r *runReader) (d digest.Digest, f *fact, err error) {
 	f = &fact{}
 	d = digest.Digest(r.string())
@@ -194,18 +197,18 @@ func decodeFact(r *runReader) (d digest.Digest, f *fact, err error) {
 	return d, f, r.err
 }
 
-// runReader reads a run piece by piece.
+// runReader reads a run in pieces.
 type runReader struct {
 	ctx   context.Context
 	b     bucket
 	o     object
 	piece int64
-	at    int64 // where the next piece begins
+	at    int64 // start of the next piece
 	left  []byte
 	err   error
 }
 
-// need has n bytes at hand, or fails.
+// need makes sure that n bytes are buffered, and reports whether they are.
 func (r *runReader) need(n int) bool {
 	for r.err == nil && len(r.left) < n {
 		if r.at >= r.o.size {
@@ -262,5 +265,5 @@ func (r *runReader) string() string {
 	return s
 }
 
-// ended tells whether there is nothing left.
+// ended reports whether the run is read completely.
 func (r *runReader) ended() bool { return r.err == nil && len(r.left) == 0 && r.at >= r.o.size }

@@ -11,8 +11,9 @@ import (
 	"packhouse/server/storage"
 )
 
-// firstReader reads a large blob that nobody has checked. Read from the start, it hashes on the way and keeps the end back until the digest
-// was found right; read from elsewhere, it checks first, or beside it where that would take long.
+// firstReader reads a large blob that is not verified yet. Read from the start, it hashes along the
+// way and withholds the end until the digest matches. Read from elsewhere, it verifies first, or in
+// the background if that would take long.
 type firstReader struct {
 	s       *Store
 	src     *source
@@ -21,8 +22,8 @@ type firstReader struct {
 	pos     int64
 	hashed  int64
 	tail    []byte
-	checked bool // what comes next need not be hashed
-	asked   bool // a part was asked for
+	checked bool // the rest need not be hashed
+	asked   bool // a range was requested
 	failed  error
 }
 
@@ -50,7 +51,7 @@ func (r *firstReader) Read(p []byte) (int, error) {
 	case r.pos >= size:
 		return 0, io.EOF
 	case !r.checked && len(r.tail) > 0 && r.pos >= size-int64(len(r.tail)):
-		// Only after the digest was found right is the tail here.
+		// The tail is set only after the digest matched.
 		n := copy(p, r.tail[r.pos-(size-int64(len(r.tail))):])
 		r.pos += int64(n)
 		return n, nil
@@ -83,7 +84,7 @@ func (r *firstReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end reads what was held back and judges the whole.
+// end reads the withheld end and verifies the digest.
 func (r *firstReader) end() error {
 	tail := make([]byte, r.src.o.size-r.pos)
 	r.src.pos = r.pos
@@ -98,8 +99,8 @@ func (r *firstReader) end() error {
 	return nil
 }
 
-// Check implements storage.Checker. What takes long to check is left as it is: read from its start it is hashed on the way, as any other, and
-// read from elsewhere it is checked beside.
+// Check implements storage.Checker. It skips blobs that take long to verify: they are hashed while
+// read from the start, and verified in the background otherwise.
 func (r *firstReader) Check() error {
 	r.asked = true
 	if !r.checked && r.failed == nil && r.src.o.size <= r.s.rangedFirst {
@@ -114,7 +115,7 @@ func (r *firstReader) ranged() error {
 	return r.s.check(r.src.ctx, r.d, r.src.o)
 }
 
-// close sees to it that a large blob is checked of which only the beginning was asked for.
+// close starts verification of a large blob of which only the beginning was requested.
 func (r *firstReader) close() {
 	if r.asked && !r.checked && r.failed == nil && r.tail == nil {
 		r.s.verifyLater(r.d, r.src.o)

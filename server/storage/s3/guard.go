@@ -12,22 +12,23 @@ import (
 	"packhouse/server/storage"
 )
 
-// The side of a push. Whoever acknowledges something that refers to a digest has
+// The push side of the protocol. Before acknowledging anything that refers to a digest, a push
 //
-//	W1  written or refreshed the reference
-//	W2  then read the digest's marker
-//	W3  then seen the data, and the link of a manifest again
-//	W4  and acknowledges only if there was no marker, or the marker could be replaced, and the data is present.
+//	W1  writes or refreshes the reference
+//	W2  then reads the digest's marker
+//	W3  then checks the data, and the link of a manifest again
+//	W4  and acknowledges only if there was no marker or it replaced the marker, and the data exists.
 //
-// If W1 came before the collector's second listing, that listing finds it. If it came after, the marker stood already, and W2 or W3 tells the
-// truth. Only while a collection is announced is W2 a request.
+// If W1 came before the collector's second listing, that listing finds the reference. If it came
+// after, the marker already existed, so W2 or W3 detects the deletion. W2 needs a request only
+// while a collection is announced.
 
-// held is one reference that a change rests on.
+// held is one reference that a change depends on.
 type held struct {
 	repo     string
 	digest   digest.Digest
-	manifest bool  // held by a revision link; else by a layer link
-	size     int64 // that the data must have; -1: any
+	manifest bool  // referenced by a revision link, else by a layer link
+	size     int64 // required size of the data; -1: any
 }
 
 func (h held) link() string {
@@ -37,14 +38,15 @@ func (h held) link() string {
 	return layerLink(h.repo, h.digest)
 }
 
-// holding tells what became of a reference.
+// holding is the result of hold.
 type holding struct {
 	ok     bool
-	target digest.Digest // whose data it is
+	target digest.Digest // digest of the data
 	data   object
 }
 
-// hold makes sure that a reference is there and stays for a window: W1 to W3. Not ok where link or data is missing or the size is another.
+// hold makes sure that a reference exists and stays for a window: W1 to W3. The result is not ok if
+// the link or data is missing or has another size.
 func (s *Store) hold(ctx context.Context, w watch, h held, older age) (holding, error) {
 	link, target, ok, err := s.linked(ctx, h.link(), h.digest)
 	if err != nil || !ok {
@@ -57,7 +59,8 @@ func (s *Store) hold(ctx context.Context, w watch, h held, older age) (holding, 
 			}
 			s.log.Debug("refresh link for a read", "key", link.key, "error", err)
 		}
-		// The link may have been deleted in between and been made again just now: what follows finds out whether the data is still there.
+		// The link may have been deleted in between and recreated by this write. The checks below
+		// detect whether the data still exists.
 	}
 	if w.active {
 		if err := s.free(ctx, target); err != nil {
@@ -77,8 +80,9 @@ func (s *Store) hold(ctx context.Context, w watch, h held, older age) (holding, 
 	return holding{ok: true, target: target, data: data}, nil
 }
 
-// stillLinked returns storage.ErrBusy if the link of a manifest, which was there, is gone. A collection may remove
-// only the link of an untagged manifest, so that the data is there afterwards and does not show it.
+// stillLinked returns storage.ErrBusy if the link of a manifest has been deleted since it was
+// checked. GC may remove only the link of an untagged manifest, so checking the data does not
+// detect that.
 func (s *Store) stillLinked(ctx context.Context, h held) error {
 	if !h.manifest || s.without.data {
 		return nil
@@ -90,7 +94,7 @@ func (s *Store) stillLinked(ctx context.Context, h held) error {
 	return err
 }
 
-// aged tells whether a link is so old that it has to be refreshed, or of a time that is yet to come.
+// aged reports whether a link is so old that it must be refreshed, or dated in the future.
 func (s *Store) aged(link object, older age) bool {
 	is := s.now().Sub(link.modTime)
 	return is > s.opt.Window*time.Duration(older.quarters)/4 || is < -s.opt.Window/4
@@ -99,17 +103,17 @@ func (s *Store) aged(link object, older age) bool {
 // age is how old, in quarters of the window, a link may be before it is refreshed.
 type age struct {
 	quarters int
-	lenient  bool // a refresh that fails is ignored: the push that follows repeats it
+	lenient  bool // ignore a failed refresh: the following push repeats it
 }
 
 var (
 	whenRead   = age{1, true}  // by a HEAD or GET of a user who may push
-	whenAsked  = age{1, false} // by a push that ends with it
+	whenAsked  = age{1, false} // by a push of the digest itself
 	whenNeeded = age{2, false} // by a manifest
 )
 
-// holdManifest is hold for a manifest that was there before: while a collection runs, what it refers to must be safe as well, because its own
-// marker may have come after that of a layer.
+// holdManifest is hold for an existing manifest. While a collection runs, what the manifest refers
+// to must be held, too, because its own marker may have been written after that of a layer.
 func (s *Store) holdManifest(ctx context.Context, w watch, repo string, d digest.Digest, older age, depth int) (holding, error) {
 	found, err := s.hold(ctx, w, held{repo: repo, digest: d, manifest: true, size: -1}, older)
 	if err != nil || !found.ok || !w.active || s.without.references {
@@ -133,13 +137,13 @@ func (s *Store) holdManifest(ctx context.Context, w watch, repo string, d digest
 	return found, nil
 }
 
-// mostDepth is how deep indexes of indexes are followed.
+// mostDepth is how deep nested indexes are followed.
 const mostDepth = 4
 
-// holdReferences holds everything that a manifest needs and returns what is missing. Children of an index
-// may be missing: an index may be pushed to a mirror without all of its platforms (distribution-spec,
-// "Pushing manifests"). At depth 0, for the manifest that is pushed, content that is intact and has another
-// size than stated is a *storage.ReferenceSizeError.
+// holdReferences holds everything that a manifest needs and returns what is missing. Children of an
+// index may be missing: an index may be pushed to a mirror without all of its platforms
+// (distribution-spec, "Pushing manifests"). At depth 0, for the pushed manifest itself, it returns
+// a *storage.ReferenceSizeError if intact content has another size than stated.
 func (s *Store) holdReferences(ctx context.Context, w watch, repo string, references []manifest.Reference, depth int) ([]manifest.Reference, error) {
 	ok := make([]bool, len(references))
 	err := inParallel(ctx, len(references), wide, func(ctx context.Context, i int) (err error) {
@@ -183,8 +187,8 @@ func (s *Store) holdReference(ctx context.Context, w watch, repo string, r manif
 	return ok, err
 }
 
-// manifestSize returns a *storage.ReferenceSizeError if an intact manifest has another size than another
-// manifest states. A damaged one counts as missing.
+// manifestSize returns a *storage.ReferenceSizeError if an intact manifest has another size than
+// the referring manifest states. A damaged one counts as missing.
 func (s *Store) manifestSize(ctx context.Context, d digest.Digest, stated int64) error {
 	stored, err := s.load(ctx, d)
 	switch {
@@ -213,7 +217,8 @@ func (s *Store) subjectSize(ctx context.Context, repo string, subject *manifest.
 	return s.manifestSize(ctx, target, subject.Size)
 }
 
-// sound reports whether data of another size than stated is what its digest says, so that the manifest is wrong.
+// sound reports whether data whose size differs from the stated one matches its digest, which means
+// that the manifest is wrong.
 func (s *Store) sound(ctx context.Context, d digest.Digest, o object) (bool, error) {
 	if s.good(d, o) {
 		return true, nil
@@ -225,7 +230,8 @@ func (s *Store) sound(ctx context.Context, d digest.Digest, o object) (bool, err
 	return err == nil, err
 }
 
-// guarded runs a change that rests on references. It is run again if it took so long that a collection may have begun unnoticed.
+// guarded runs a change that depends on references. It reruns the change if it took so long that a
+// collection may have started unnoticed.
 func (s *Store) guarded(ctx context.Context, change func(w watch) error) error {
 	w, err := s.look(ctx)
 	if err != nil {
@@ -234,14 +240,14 @@ func (s *Store) guarded(ctx context.Context, change func(w watch) error) error {
 	return s.guardedSince(w, change)
 }
 
-// mostAgain is how often a change is run again that takes too long.
+// mostAgain is how often a change that takes too long is run.
 const mostAgain = 3
 
-// guardedSince is guarded for a change whose first part was done after looking: data that was written before could have been deleted by a
-// collection that came and went since.
+// guardedSince is guarded for a change whose first part was done after w was taken: a collection
+// that started and ended since could have deleted data written in that part.
 //
-// A change that took a good part of the window is run again as well: what it held at its beginning, and refers to since its end only, may have
-// been old enough in between for a collection to take it.
+// A change that took more than a quarter of the window is rerun as well: GC may have removed what
+// it held at its beginning but refers to only since its end.
 func (s *Store) guardedSince(w watch, change func(w watch) error) error {
 	for range mostAgain {
 		if s.stale(w) {

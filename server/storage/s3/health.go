@@ -8,29 +8,30 @@ import (
 	"packhouse/server/storage"
 )
 
-// How long what the last probe found is believed. A load balancer asks every second; each probe costs a PUT.
+// How long the result of the last probe is valid. Load balancers ask every second, and each probe
+// costs a PUT.
 const (
 	healthyFor   = 30 * time.Second
 	unhealthyFor = 2 * time.Second
 	probeTimeout = 10 * time.Second
 )
 
-// health is what the last write came to.
+// health is the result of the last write.
 type health struct {
-	turn turn // of whoever tries a write; what succeeds meanwhile does not wait for that
+	turn turn // serializes probes; successful writes do not wait for it
 	mu   sync.Mutex
 	at   time.Time
 	err  error
 }
 
-// good notes a write that succeeded.
+// good records a successful write.
 func (h *health) good(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at, h.err = now, nil
 }
 
-// known returns what the last write came to; false where that is too long ago.
+// known returns the result of the last write, and whether it is recent enough.
 func (h *health) known(now time.Time) (known bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,8 +43,8 @@ func (h *health) known(now time.Time) (known bool, err error) {
 	return age < believed && age >= 0, h.err
 }
 
-// tried notes what a write came to that began and ended at a time: whoever waited for its end need not try another one. A write that succeeded
-// since it began says more.
+// tried records the result of a probe, for all callers that waited for it. A write that succeeded
+// after the probe began takes precedence.
 func (h *health) tried(began, now time.Time, err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -53,7 +54,8 @@ func (h *health) tried(began, now time.Time, err error) error {
 	return h.err
 }
 
-// Health implements storage.Store: the outcome of the last write of one object, repeated when it is old.
+// Health implements storage.Store. It returns the result of the last write, and probes again if
+// that is too old.
 func (s *Store) Health(ctx context.Context) error {
 	if s.opt.ReadOnly {
 		return storage.ErrReadOnly
@@ -68,7 +70,7 @@ func (s *Store) Health(ctx context.Context) error {
 	}
 	defer done()
 	now := s.opt.Now()
-	if known, err := h.known(now); known { // somebody has tried meanwhile
+	if known, err := h.known(now); known { // another caller has probed in the meantime
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)

@@ -10,7 +10,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// putEntry writes an entry of an index. It holds its own name, so that it is never empty.
+// putEntry writes an index entry. Its content is its name, so that it is never empty.
 func (s *Store) putEntry(ctx context.Context, key string) error {
 	if _, err := s.bucket.put(ctx, key, []byte(unescape(key[strings.LastIndexByte(key, '/')+1:])), condition{}); err != nil {
 		return fmt.Errorf("write entry of index: %w", err)
@@ -18,7 +18,7 @@ func (s *Store) putEntry(ctx context.Context, key string) error {
 	return nil
 }
 
-// ensure puts an entry back that is missing.
+// ensure restores an entry if it is missing.
 func (s *Store) ensure(ctx context.Context, key string) error {
 	_, err := s.bucket.head(ctx, key)
 	if errors.Is(err, errMissing) {
@@ -30,8 +30,10 @@ func (s *Store) ensure(ctx context.Context, key string) error {
 	return nil
 }
 
-// enterRepository makes a repository listed, before it holds anything. Only a collection takes an entry away, after announcing itself for
-// Settle: until it could, the entry need not be written again. While one is announced, settle looks again after the repository holds something.
+// enterRepository adds a repository to the index before it has content. Only a collection removes
+// an entry, and only after having been announced for Settle, so until then the entry need not be
+// written again. While a collection is announced, settle checks the entry again once the repository
+// has content.
 func (s *Store) enterRepository(ctx context.Context, w watch, repo string) (settle func(context.Context) error, err error) {
 	settle = func(context.Context) error { return nil }
 	if at, ok := s.known.get(repo); ok && !w.active && s.since(at) < s.opt.Settle/2 {
@@ -48,7 +50,8 @@ func (s *Store) enterRepository(ctx context.Context, w watch, repo string) (sett
 	return settle, nil
 }
 
-// awaitIndex waits until the index is known to have been complete once: the first time in a bucket that somebody else filled, it is being made.
+// awaitIndex waits until the index is complete. It is built on first use of a bucket that other
+// software has filled.
 func (s *Store) awaitIndex(ctx context.Context) error {
 	select {
 	case <-s.indexed:
@@ -65,13 +68,13 @@ func (s *Store) awaitIndex(ctx context.Context) error {
 	}
 }
 
-// Repositories implements storage.Listings: as many LISTs as the page has thousands, however many repositories there are, and one for each
-// thousand that visible does not let through.
+// Repositories implements storage.Listings. It sends one LIST per thousand names of the page,
+// regardless of the number of repositories, and one per thousand names that visible rejects.
 func (s *Store) Repositories(ctx context.Context, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
 	return s.RepositoriesIn(ctx, "", last, n, visible)
 }
 
-// RepositoriesIn implements storage.FolderListings: names of other folders are not listed.
+// RepositoriesIn implements storage.FolderListings. It does not list the names of other folders.
 func (s *Store) RepositoriesIn(ctx context.Context, prefix, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
 	page := []string{}
 	if n <= 0 {
@@ -122,7 +125,7 @@ func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string
 	if err != nil || len(page) > 0 || n <= 0 {
 		return page, more, err
 	}
-	// None: is there no such repository, or did somebody else write to it?
+	// No tags: either the repository does not exist or other software wrote to it.
 	prefix := tagsPrefix(repo.String())
 	p, err := s.bucket.list(ctx, prefix, "", 1, false)
 	if err != nil {
@@ -179,7 +182,7 @@ func (s *Store) tagPage(ctx context.Context, repo, last string, n int) ([]string
 	}
 }
 
-// eachRepository hands out every repository of the index.
+// eachRepository calls do for every repository in the index.
 func (s *Store) eachRepository(ctx context.Context, do func(repo string) error) error {
 	if s.unindexed {
 		return s.walkRepositories(ctx, func(r *walked) error { return do(r.name) })

@@ -16,11 +16,12 @@ import (
 	"packhouse/server/storage"
 )
 
-// node is a manifest of a repository while the survey decides about it: what is needed of it, which is less than all of it.
+// node is a manifest of a repository while the survey decides whether to keep it, reduced to what
+// that needs.
 type node struct {
 	revision   walkedRevision
 	target     digest.Digest
-	references []digest.Digest // none where it need not be read, or cannot be
+	references []digest.Digest // empty if the manifest need not or cannot be read
 	children   []digest.Digest
 	subject    digest.Digest
 	size       int64
@@ -28,7 +29,8 @@ type node struct {
 	kept       bool
 }
 
-// surveyedAtOnce is how many manifests of a repository are held, where each can be decided about alone.
+// surveyedAtOnce is how many manifests of a repository are in memory at once if each can be decided
+// independently.
 const surveyedAtOnce = 256
 
 // repository marks what the manifests of one repository refer to.
@@ -45,7 +47,7 @@ func (v *survey) repository(ctx context.Context, w *walked) error {
 	unread := false
 	atOnce := surveyedAtOnce
 	if v.o.Untagged > 0 {
-		atOnce = max(1, len(w.revisions)) // what keeps one is another
+		atOnce = max(1, len(w.revisions)) // manifests keep one another
 	}
 	for some := range slices.Chunk(w.revisions, atOnce) {
 		nodes := make([]node, len(some))
@@ -70,7 +72,8 @@ func (v *survey) repository(ctx context.Context, w *walked) error {
 	return nil
 }
 
-// content sums up the manifests of a repository. It changes when one is pushed, touched or deleted.
+// content hashes the manifest links of a repository. It changes when a manifest is pushed, touched
+// or deleted.
 func (w *walked) content() (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, r := range w.revisions {
@@ -80,7 +83,8 @@ func (w *walked) content() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// unchanged notes the manifests of a repository that are what they were, and were all read.
+// unchanged marks the manifests of a repository whose manifests were all readable and have not
+// changed since the earlier survey.
 func (v *survey) unchanged(ctx context.Context, w *walked) error {
 	for _, r := range w.revisions {
 		target, err := v.s.targetOf(ctx, r)
@@ -99,7 +103,8 @@ func (v *survey) unchanged(ctx context.Context, w *walked) error {
 	return nil
 }
 
-// decide marks what some manifests of a repository keep, and tells whether one of them cannot be read.
+// decide marks what some manifests of a repository keep, and reports whether one of them is
+// unreadable.
 func (v *survey) decide(ctx context.Context, w *walked, nodes []node) (unread bool, err error) {
 	for i := range nodes {
 		v.linked(nodes[i].revision.key, nodes[i].revision.link, nodes[i].target)
@@ -134,7 +139,7 @@ func (v *survey) decide(ctx context.Context, w *walked, nodes []node) (unread bo
 	return unread, v.facts.relieve(ctx)
 }
 
-// drop notes a manifest that goes for having no tag.
+// drop records a manifest to be removed as untagged.
 func (v *survey) drop(u untaggedManifest) {
 	switch {
 	case v.wanted != nil && v.wanted[u.digest] == nil:
@@ -182,8 +187,8 @@ func (v *survey) read(ctx context.Context, r walkedRevision) (node, error) {
 	return n, nil
 }
 
-// keepTagged keeps the manifests that are young, cannot be read, or are reached from a tag: itself, the children of an index, and whatever has
-// one of these for its subject.
+// keepTagged keeps the manifests that are young, unreadable, or reachable from a tag: the tagged
+// manifest, the children of an index, and every manifest whose subject is kept.
 func (v *survey) keepTagged(ctx context.Context, w *walked, nodes []node) error {
 	by := make(map[digest.Digest]*node, len(nodes))
 	etags := make(map[string]digest.Digest, len(nodes))
@@ -197,7 +202,7 @@ func (v *survey) keepTagged(ctx context.Context, w *walked, nodes []node) error 
 		n.kept = n.unread || age < v.o.Untagged || age < v.o.Window
 	}
 	for _, t := range w.tags {
-		// The listing tells the ETag, which mostly is the MD5 of what the link holds.
+		// The listing includes the ETag, which is usually the MD5 of the link's content.
 		d, ok := etags[strings.Trim(t.link.etag, `"`)]
 		if !ok {
 			var err error

@@ -8,8 +8,9 @@ import (
 	"packhouse/server/reference"
 )
 
-// Below theirs lies only what CNCF distribution itself would write. Ours lies beside it. No key is a prefix directory of another, because
-// engines on a file system cannot keep both a and a/b.
+// Below theirs is only what CNCF distribution itself would write; ours is next to it. No key is a
+// directory prefix of another, because services backed by a file system cannot store both a and
+// a/b.
 const (
 	theirs   = "docker/registry/v2/"
 	blobsDir = theirs + "blobs/"
@@ -17,15 +18,15 @@ const (
 
 	ours            = "packhouse/v1/"
 	uploadsDir      = ours + "uploads/"            // <user>/<id>/session and parts
-	multipartDir    = ours + "multipart/"          // one record for each multipart upload that is open
+	multipartDir    = ours + "multipart/"          // one record per open multipart upload
 	repositoryIndex = ours + "index/repositories/" // <escaped repository>
 	tagIndex        = ours + "index/tags/"         // <escaped repository>/<escaped tag>
 	indexState      = ours + "index/state"
 	refsDir         = ours + "refs/" // <escaped repository>/<subject>/<referrer>
 	quarantineDir   = ours + "quarantine/"
-	runsDir         = ours + "gc/runs/"    // one announcement for each collection under way
-	markersDir      = ours + "gc/markers/" // one marker for each digest that may be deleted
-	spillDir        = ours + "gc/spill/"   // what a survey of a large bucket puts away while it runs
+	runsDir         = ours + "gc/runs/"    // one announcement per running collection
+	markersDir      = ours + "gc/markers/" // one marker per digest that may be deleted
+	spillDir        = ours + "gc/spill/"   // spilled facts of a running survey
 	leaseDir        = ours + "lease/"
 	recordsDir      = ours + "records/"
 	probeDir        = ours + "probe/"
@@ -37,7 +38,7 @@ func blobKey(d digest.Digest) string {
 	return blobsDir + alg + "/" + hex[:2] + "/" + hex + "/data"
 }
 
-// digestPath is how a digest names a folder of links.
+// digestPath returns the path of a digest in a directory of links.
 func digestPath(d digest.Digest) string {
 	alg, hex, _ := strings.Cut(string(d), ":")
 	return alg + "/" + hex
@@ -65,8 +66,9 @@ func tagHistoryLink(repo, tag string, d digest.Digest) string {
 	return tagPrefix(repo, tag) + "index/" + digestPath(d) + "/link"
 }
 
-// escaper and unescaper turn a name into one path element of the same length that sorts as the name does, and back: of what a name may hold,
-// '-', '.' and '/' are all that sorts before the digits, in this order, and so do '!', '(' and ')'.
+// escaper and unescaper convert a name to a single path element of the same length and sort order,
+// and back: '-', '.' and '/' are the only characters of names that sort before the digits, in this
+// order, as do '!', '(' and ')'.
 var (
 	escaper   = strings.NewReplacer("-", "!", ".", "(", "/", ")")
 	unescaper = strings.NewReplacer("!", "-", "(", ".", ")", "/")
@@ -93,22 +95,22 @@ func referrerKey(repo string, subject, d digest.Digest) string {
 
 func markerKey(d digest.Digest) string { return markersDir + flat(d) }
 
-// flat names a digest in one path element.
+// flat encodes a digest as one path element.
 func flat(d digest.Digest) string { return strings.Replace(string(d), ":", "-", 1) }
 
-// unflat is the reverse of flat; false for names that are none of ours.
+// unflat is the reverse of flat. It returns false for any other name.
 func unflat(name string) (digest.Digest, bool) {
 	d, err := reference.ParseDigest(strings.Replace(name, "-", ":", 1))
 	return d, err == nil
 }
 
-// digestOf reads the algorithm and the hexadecimal part of a key as a digest.
+// digestOf parses the algorithm and hexadecimal elements of a key.
 func digestOf(alg, hex string) (digest.Digest, bool) {
 	d, err := reference.ParseDigest(alg + ":" + hex)
 	return d, err == nil
 }
 
-// parseBlobKey returns the digest whose data a key below blobsDir is.
+// parseBlobKey returns the digest of a blob's data key.
 func parseBlobKey(key string) (digest.Digest, bool) {
 	rest, ok := strings.CutPrefix(key, blobsDir)
 	if !ok {
@@ -122,7 +124,7 @@ func parseBlobKey(key string) (digest.Digest, bool) {
 	return d, ok && strings.HasPrefix(p[2], p[1]) && len(p[1]) == 2
 }
 
-// linkKind tells what a key of a repository is.
+// linkKind is the kind of a key in a repository.
 type linkKind uint8
 
 const (
@@ -134,16 +136,17 @@ const (
 	uploadKind     // _uploads/…, distribution's own
 )
 
-// repoKey is a key below reposDir, read.
+// repoKey is a parsed key below reposDir.
 type repoKey struct {
 	kind   linkKind
 	repo   string
-	digest digest.Digest // what a layer, revision or history link is named by
+	digest digest.Digest // from the path of a layer, revision or history link
 	tag    string
-	upload string // <id> of distribution's upload
+	upload string // <id> of a distribution upload
 }
 
-// parseRepoKey reads a key below reposDir. A path element of a repository's name never starts with an underscore, so the first that does ends it.
+// parseRepoKey parses a key below reposDir. No element of a repository name starts with an
+// underscore, so the first one that does ends the name.
 func parseRepoKey(key string) (repoKey, bool) {
 	rest, ok := strings.CutPrefix(key, reposDir)
 	if !ok {

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// leaseLife is how long a lease outlives the process that holds it.
+	// leaseLife is how long a lease outlives its holder.
 	leaseLife = time.Minute
-	// leaseMargin is how long before that the process itself takes it for lost: the engine's times may count whole seconds only, and what is known
-	// of its clock is two seconds off at most.
+	// leaseMargin is how long before expiry the holder considers the lease lost: object times may
+	// have a resolution of one second, and the estimated clock skew is up to two seconds off.
 	leaseMargin = 5 * time.Second
 )
 
@@ -23,11 +23,12 @@ type leaseRecord struct {
 	Released bool   `json:"released,omitempty"`
 }
 
-// Lease takes what only one process may do at a time: the returned context ends when the lease is lost, release gives it back. Not ok where
-// another process holds it. It prevents double work; nothing rests on its being exclusive.
+// Lease acquires a time-limited lock in the bucket. The returned context is canceled when the lease
+// is lost, and release releases it. ok is false if another process holds it. It only prevents
+// double work: safety does not depend on mutual exclusion.
 func (s *Store) Lease(ctx context.Context, name string) (held context.Context, release func(), ok bool, err error) {
 	if !s.traits.Conditional() {
-		return ctx, func() {}, true, nil // one process has the bucket to itself
+		return ctx, func() {}, true, nil // only one process may use the bucket
 	}
 	key := leaseDir + name
 	body := func(released bool) []byte {
@@ -59,10 +60,10 @@ func (s *Store) Lease(ctx context.Context, name string) (held context.Context, r
 		defer close(done)
 		for last := time.Now(); pause(held, leaseLife/4) == nil; {
 			began := time.Now()
-			limited, stop := context.WithDeadline(held, last.Add(leaseLife-leaseMargin)) // an engine that does not answer keeps no lease alive
+			limited, stop := context.WithDeadline(held, last.Add(leaseLife-leaseMargin)) // a service that does not respond must not keep the lease alive
 			next, err := s.bucket.put(limited, key, body(false), ifMatch(etag))
 			if errors.Is(err, errCondition) {
-				next, err = s.stillOurs(limited, key) // the answer to an earlier one may have been lost
+				next, err = s.stillOurs(limited, key) // the response to an earlier renewal may have been lost
 			}
 			stop()
 			switch {
@@ -78,11 +79,11 @@ func (s *Store) Lease(ctx context.Context, name string) (held context.Context, r
 		<-done
 		ctx, cancel := cleanup(ctx)
 		defer cancel()
-		_, _ = s.bucket.put(ctx, key, body(true), ifMatch(etag)) // else it runs out
+		_, _ = s.bucket.put(ctx, key, body(true), ifMatch(etag)) // on failure, it expires
 	}, true, nil
 }
 
-// stillOurs returns the ETag of a lease that this process holds; errLeaseLost where another one does.
+// stillOurs returns the ETag of a lease that this process holds, or errLeaseLost if it does not.
 func (s *Store) stillOurs(ctx context.Context, key string) (string, error) {
 	now, o, err := read(ctx, s.bucket, key, 4<<10)
 	var r leaseRecord

@@ -7,8 +7,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// life counts what a store has to wait for before it is closed. A change may contain another one, as setting a damaged blob aside is part of the
-// push that found it, so whoever begins one never waits: not even while the store closes.
+// life tracks what Close waits for. Changes can nest, for example when a push quarantines a damaged
+// blob, so enter never blocks, not even while the store closes.
 type life struct {
 	mu         sync.Mutex
 	closed     bool
@@ -16,7 +16,7 @@ type life struct {
 	background sync.WaitGroup
 }
 
-// enter begins a change; leave ends it.
+// enter begins a change. The caller must call leave when it is done.
 func (s *Store) enter() (leave func(), err error) {
 	if s.opt.ReadOnly {
 		return nil, storage.ErrReadOnly
@@ -31,7 +31,7 @@ func (s *Store) enter() (leave func(), err error) {
 	return l.changes.Done, nil
 }
 
-// start runs work beside everything else until it is done or the store closes.
+// start runs work in the background until it returns or the store closes.
 func (s *Store) start(work func(context.Context)) {
 	l := &s.life
 	l.mu.Lock()
@@ -41,7 +41,7 @@ func (s *Store) start(work func(context.Context)) {
 	}
 }
 
-// Close implements storage.Store: it waits for the changes that are under way, and ends what runs in the background.
+// Close implements storage.Store. It waits for changes in progress and stops background work.
 func (s *Store) Close() error {
 	s.cancel()
 	l := &s.life

@@ -12,11 +12,12 @@ import (
 	"packhouse/server/storage"
 )
 
-// mostLink is more than any link holds, in bytes.
+// mostLink is an upper bound on the size of a link, in bytes.
 const mostLink = 256
 
-// linked looks at the link that is named by d and returns the digest whose data it means; false where there is none. Distribution may name a
-// link by one algorithm and fill it with the digest of another, so what it holds counts: its size tells.
+// linked reads the link named after d and returns the digest that it contains, or false if there is
+// none. Distribution may name a link by one algorithm and store the digest of another in it. The
+// size shows whether the content must be read.
 func (s *Store) linked(ctx context.Context, key string, d digest.Digest) (link object, target digest.Digest, ok bool, err error) {
 	link, err = s.bucket.head(ctx, key)
 	switch {
@@ -25,19 +26,19 @@ func (s *Store) linked(ctx context.Context, key string, d digest.Digest) (link o
 	case err != nil:
 		return link, "", false, fmt.Errorf("look at link: %w", err)
 	case link.size == int64(len(d)):
-		return link, d, true, nil // it holds what it is named
+		return link, d, true, nil // the content equals the name
 	}
 	target, ok, err = s.readLink(ctx, key)
 	return link, target, ok, err
 }
 
-// readLink returns the digest a link holds; false where it is missing, empty or odd.
+// readLink returns the digest in a link, or false if the link is missing, empty or invalid.
 func (s *Store) readLink(ctx context.Context, key string) (digest.Digest, bool, error) {
 	d, _, ok, err := s.readLinkObject(ctx, key)
 	return d, ok, err
 }
 
-// readLinkObject is readLink with the object that it is.
+// readLinkObject is readLink that also returns the object.
 func (s *Store) readLinkObject(ctx context.Context, key string) (digest.Digest, object, bool, error) {
 	body, o, err := read(ctx, s.bucket, key, mostLink)
 	switch {
@@ -61,8 +62,9 @@ func parseLink(body []byte) (digest.Digest, error) {
 	return reference.ParseDigest(strings.TrimSpace(string(body)))
 }
 
-// data describes the data of a digest; false where there is none, or what is there is known to be damaged. An empty object is what other
-// software leaves of a write that failed.
+// data returns the object with the data of a digest, or false if it is missing or known to be
+// damaged. Other software may leave an empty object behind after a failed write, so that counts as
+// missing.
 func (s *Store) data(ctx context.Context, d digest.Digest) (object, bool, error) {
 	o, err := s.bucket.head(ctx, blobKey(d))
 	if errors.Is(err, errMissing) {
@@ -83,7 +85,7 @@ func (s *Store) plausible(d digest.Digest, o object) bool {
 
 func blobUnknown(d digest.Digest) error { return fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d) }
 
-// StatBlob implements storage.Blobs. For a reader link and data are asked for at once.
+// StatBlob implements storage.Blobs. For a reader, it requests the link and the data in parallel.
 func (s *Store) StatBlob(ctx context.Context, repo reference.Repository, d digest.Digest, touch bool) (int64, error) {
 	if touch && !s.opt.ReadOnly {
 		return s.statTouched(ctx, repo.String(), d)
@@ -115,7 +117,7 @@ func (s *Store) statTouched(ctx context.Context, repo string, d digest.Digest) (
 	return size, err
 }
 
-// find asks for the link of a blob and for its data at the same time.
+// find requests the link and the data of a blob in parallel.
 func (s *Store) find(ctx context.Context, repo string, d digest.Digest, ask func(context.Context, string) (object, error)) (o object, target digest.Digest, err error) {
 	var linked bool
 	var missing error
@@ -172,7 +174,8 @@ func (s *Store) DiscardData(ctx context.Context, d digest.Digest) error {
 	return nil
 }
 
-// MountBlob implements storage.Blobs. The new link is a reference like any other: it is written first and then the data looked for.
+// MountBlob implements storage.Blobs. The new link is a reference like any other: it is written
+// before the data is checked.
 func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -200,7 +203,7 @@ func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidat
 	})
 }
 
-// link makes a blob one of a repository's own, and makes sure that it stays (W1 to W4).
+// link writes a layer link and makes sure that the link and the data stay (W1 to W4).
 func (s *Store) link(ctx context.Context, w watch, repo string, d, target digest.Digest) error {
 	settle, err := s.enterRepository(ctx, w, repo)
 	if err != nil {
@@ -215,7 +218,7 @@ func (s *Store) link(ctx context.Context, w watch, repo string, d, target digest
 		}
 	}
 	if w.active && !s.without.data {
-		// A deletion that ran meanwhile may have taken either.
+		// A concurrent deletion may have removed the link or the data.
 		found, err := s.hold(ctx, watch{}, held{repo: repo, digest: d, size: -1}, whenAsked)
 		if err != nil {
 			return err

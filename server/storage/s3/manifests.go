@@ -17,7 +17,8 @@ func manifestUnknown(d digest.Digest) error {
 	return fmt.Errorf("%w: %s", storage.ErrManifestUnknown, d)
 }
 
-// GetManifest implements storage.Manifests: one HEAD of the link, and the bytes out of memory where they were read before.
+// GetManifest implements storage.Manifests. It sends one HEAD for the link and returns the content
+// from the cache if possible.
 func (s *Store) GetManifest(ctx context.Context, repo reference.Repository, d digest.Digest, touch bool) (stored storage.Stored, err error) {
 	if !touch || s.opt.ReadOnly {
 		_, target, ok, err := s.linked(ctx, revisionLink(repo.String(), d), d)
@@ -51,7 +52,7 @@ func (s *Store) GetManifest(ctx context.Context, repo reference.Repository, d di
 	return stored, err
 }
 
-// load returns a manifest's bytes, checked, from memory or the bucket.
+// load returns a verified manifest from the cache or the bucket.
 func (s *Store) load(ctx context.Context, d digest.Digest) (storage.Stored, error) {
 	if c, ok := s.manifests.get(string(d)); ok {
 		return c.stored, nil
@@ -71,7 +72,7 @@ func (s *Store) loadFromBucket(ctx context.Context, d digest.Digest) (storage.St
 	if o.size > manifest.MaxSize {
 		return storage.Stored{}, s.damagedManifest(d, fmt.Sprintf("it has %d bytes, manifests have up to %d", o.size, int64(manifest.MaxSize)))
 	}
-	// A connection that breaks is taken up again.
+	// source resumes after a broken connection.
 	src := &source{s: s, ctx: ctx, key: blobKey(d), o: o, body: body, end: o.size}
 	defer src.drop()
 	content := make([]byte, o.size)
@@ -94,8 +95,8 @@ func (s *Store) rememberManifest(stored storage.Stored) storage.Stored {
 	return stored
 }
 
-// ResolveTag implements storage.Manifests: one GET. Whether the manifest is there too is asked by whoever reads it; a manifest that is deleted
-// takes its tags along, before it goes.
+// ResolveTag implements storage.Manifests with one GET. It does not check that the manifest exists:
+// the caller reads it next, and deleting a manifest deletes its tags first.
 func (s *Store) ResolveTag(ctx context.Context, repo reference.Repository, tag reference.Tag) (digest.Digest, error) {
 	d, ok, err := s.readLink(ctx, tagLink(repo.String(), tag.String()))
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// stream hands out facts in the order of their digests; false at its end.
+// stream returns facts in digest order, and false at its end.
 type stream func() (digest.Digest, *fact, bool, error)
 
-// each hands out every fact in the order of the digests, whole: what is in memory, what was put away, and the data that the listing of the
-// blobs shows. Without data the blobs are left out.
+// each calls visit for every digest in order, with the merged facts from memory, the spilled runs
+// and, if data is set, the blob listing.
 func (t *facts) each(ctx context.Context, data bool, visit func(d digest.Digest, f *fact) error) error {
 	streams := []stream{t.held()}
 	if data {
@@ -66,7 +66,7 @@ func (t *facts) each(ctx context.Context, data bool, visit func(d digest.Digest,
 	return nil
 }
 
-// held streams what is in memory.
+// held streams the facts in memory.
 func (t *facts) held() stream {
 	all := slices.Sorted(maps.Keys(t.by))
 	return func() (digest.Digest, *fact, bool, error) {
@@ -79,7 +79,7 @@ func (t *facts) held() stream {
 	}
 }
 
-// blobs streams what the listing of the blobs shows. Its order is that of the digests.
+// blobs streams the blob listing, which is in digest order.
 func (t *facts) blobs(ctx context.Context) stream {
 	now := page{more: true}
 	return func() (_ digest.Digest, _ *fact, ok bool, err error) {
@@ -101,14 +101,14 @@ func (t *facts) blobs(ctx context.Context) stream {
 	}
 }
 
-// head is the first fact of a stream that was not handed out yet.
+// head is the next fact of a stream.
 type head struct {
 	d    digest.Digest
 	f    *fact
 	from stream
 }
 
-// heads is a heap of them by digest.
+// heads is a heap of stream heads, ordered by digest.
 type heads []head
 
 // Len implements sort.Interface.

@@ -53,11 +53,11 @@ func (c *client) copyPart(ctx context.Context, key, id string, number int32, fro
 	return part{number: number, etag: aws.ToString(out.CopyPartResult.ETag), size: length}, nil
 }
 
-// source names an object to copy from.
+// source returns the x-amz-copy-source value for a key.
 func (c *client) source(key string) *string {
 	p := strings.Split(c.prefix+key, "/")
 	for i := range p {
-		p[i] = strings.ReplaceAll(url.PathEscape(p[i]), "+", "%2B") // engines take it for a space
+		p[i] = strings.ReplaceAll(url.PathEscape(p[i]), "+", "%2B") // services decode + as a space
 	}
 	return aws.String(url.PathEscape(c.cfg.Bucket) + "/" + strings.Join(p, "/"))
 }
@@ -69,7 +69,7 @@ func (c *client) completeMultipart(ctx context.Context, key, id string, parts []
 		size += p.size
 		done[i] = types.CompletedPart{PartNumber: aws.Int32(p.number), ETag: aws.String(p.etag)}
 	}
-	// Engines on a file system put the parts together before they answer.
+	// Services backed by a file system assemble the parts before they respond.
 	out, err := c.api.CompleteMultipartUpload(working(ctx, size), &s3.CompleteMultipartUploadInput{
 		Bucket: c.bucket(), Key: c.key(key), UploadId: aws.String(id), MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// wide is how many requests one change sends at once.
+// wide is how many requests one change sends in parallel.
 const wide = 16
 
-// inParallel does n things, at most width at once, and returns the first error.
+// inParallel calls do n times, at most width at once, and returns the first error.
 func inParallel(ctx context.Context, n, width int, do func(ctx context.Context, i int) error) error {
 	if n == 1 {
 		return do(ctx, 0)
@@ -31,15 +31,15 @@ func inParallel(ctx context.Context, n, width int, do func(ctx context.Context, 
 	return ctx.Err()
 }
 
-// together does different things at once and returns the first error.
+// together runs functions in parallel and returns the first error.
 func together(ctx context.Context, all ...func(ctx context.Context) error) error {
 	return inParallel(ctx, len(all), len(all), func(ctx context.Context, i int) error { return all[i](ctx) })
 }
 
-// turn is held by whoever has put something into it.
+// turn is a mutex whose acquisition can be canceled.
 type turn chan struct{}
 
-// take waits for the turn.
+// take acquires the turn. The caller must call done to release it.
 func (t turn) take(ctx context.Context) (done func(), err error) {
 	select {
 	case t <- struct{}{}:
@@ -51,11 +51,11 @@ func (t turn) take(ctx context.Context) (done func(), err error) {
 
 func newID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	_, _ = rand.Read(b[:]) // never fails: it crashes the program instead
 	return hex.EncodeToString(b[:])
 }
 
-// pause waits.
+// pause sleeps for d or until ctx is done.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -65,5 +65,5 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// nonce is a part of a key that nobody else chose.
+// nonce returns a random key component.
 func nonce() string { return newID()[:16] }

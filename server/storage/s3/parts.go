@@ -1,11 +1,13 @@
 package s3
 
-// How uploads are cut: into parts of the configured size, which doubles after every thousand of them, so that S3's limit of 10,000 parts is
-// reached by no blob that S3 takes at all (5 TiB), and a blob of up to ten gigabytes has parts of one size.
+// Part sizes of uploads: the configured size, doubled after every thousand parts. This way, no blob
+// that S3 accepts (5 TiB) reaches the limit of 10,000 parts, and blobs up to ten gigabytes have
+// parts of one size.
 const (
 	doubleAfter = 1000
 	mostParts   = 10_000
 )
 
-// partSize returns the size of the n-th part, counted from 0, of an upload that began with parts of base bytes.
+// partSize returns the size of the n-th part, counted from 0, of an upload whose first part has
+// base bytes.
 func partSize(base int64, n int) int64 { return base << min(n/doubleAfter, mostParts/doubleAfter-1) }

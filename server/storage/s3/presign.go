@@ -9,10 +9,11 @@ import (
 	"packhouse/server/reference"
 )
 
-// Presign returns an address at the engine from which a blob of a repository can be read for a while, without credentials. It is empty where
-// the blob has to come from here: because this process has not seen yet that its bytes are good, which reading it once changes.
+// Presign returns a URL at the S3 endpoint from which a blob of a repository can be read without
+// credentials until it expires. It returns "" if this process has not verified the blob yet;
+// reading the blob once through the registry verifies it.
 //
-// Whoever hears of the address may use it until it expires, so it is for those who may read the blob anyway.
+// Anyone who has the URL can use it, so return it only to clients that may read the blob.
 func (s *Store) Presign(ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration) (string, error) {
 	o, target, err := s.find(ctx, repo.String(), d, s.bucket.head)
 	if err != nil {

@@ -14,21 +14,21 @@ import (
 	"packhouse/server/config"
 )
 
-// Finding is the outcome of trying one thing that the store needs of an engine.
+// Finding is the result of one check of what the store needs from an S3 service.
 type Finding struct {
-	Right  string `json:"right"` // what was tried, one of the constants below
+	Right  string `json:"right"` // what was checked, one of the constants below
 	Passed bool   `json:"passed"`
-	Tried  bool   `json:"tried"`            // false: something before it failed
+	Tried  bool   `json:"tried"`            // false: an earlier check failed
 	What   string `json:"what"`             // one sentence
-	Remedy string `json:"remedy,omitempty"` // what to do about it
+	Remedy string `json:"remedy,omitempty"` // how to fix it
 
-	Weaknesses []string `json:"weaknesses,omitempty"` // of the engine, and what is lost by each; of RightConditions
+	Weaknesses []string `json:"weaknesses,omitempty"` // weaknesses of the service and their consequences; only in RightConditions
 }
 
-// What Probe tries, in this order. What a failure prevents is not tried.
+// The checks of Probe, in order. A failed check skips those that depend on it.
 const (
 	RightSettings   = "settings"
-	RightName       = "name" // of the engine, in DNS
+	RightName       = "name" // of the endpoint, in DNS
 	RightConnection = "connection"
 	RightTLS        = "tls"
 	RightSignature  = "signature"
@@ -48,11 +48,12 @@ var allRights = []string{
 	RightMultipart, RightDelete, RightConditions,
 }
 
-// mostSkew is how far clocks may be apart before S3 refuses what was signed.
+// mostSkew is the largest clock skew at which S3 accepts a signature.
 const mostSkew = 15 * time.Minute
 
-// Probe tries everything that the store needs, for real, and tells what fails apart. It writes and removes a few objects below
-// packhouse/v1/probe, and leaves nothing behind if it may delete. No finding holds a secret.
+// Probe checks everything that the store needs by actually doing it, and distinguishes the causes
+// of failure. It writes and removes a few objects below packhouse/v1/probe, and leaves nothing
+// behind if it may delete. No finding contains a secret.
 func Probe(ctx context.Context, cfg config.S3Storage) []Finding {
 	cfg.MaxRetries = 1
 	p := &probing{cfg: cfg}
@@ -65,7 +66,7 @@ type probing struct {
 	c        *client
 	witness  *witness
 	endpoint *url.URL
-	proxy    *url.URL // that the requests go through; nil: none
+	proxy    *url.URL // proxy of the requests; nil: none
 	found    map[string]Finding
 }
 
@@ -103,7 +104,7 @@ func (p *probing) run(ctx context.Context) {
 	p.rights(ctx)
 }
 
-// settings reads what was configured.
+// settings validates the configuration.
 func (p *probing) settings(ctx context.Context) bool {
 	fail := func(err error) bool {
 		p.fail(RightSettings, "correct storage.s3", "%v", err)
@@ -125,7 +126,7 @@ func (p *probing) settings(ctx context.Context) bool {
 	p.witness = &witness{base: p.c.transport.base}
 	p.c.transport.base = p.witness
 	if base := p.c.api.Options().BaseEndpoint; endpoint == "" && base != nil {
-		endpoint = *base // as AWS_ENDPOINT_URL or the files of the AWS tools have it
+		endpoint = *base // from AWS_ENDPOINT_URL or the AWS configuration files
 	}
 	if endpoint == "" {
 		endpoint = "https://s3." + p.cfg.Region + ".amazonaws.com"
@@ -148,7 +149,7 @@ func (p *probing) settings(ctx context.Context) bool {
 
 func (p *probing) secure() bool { return p.endpoint.Scheme == "https" }
 
-// addressOf is the host and the port of a URL.
+// addressOf returns the host:port of a URL.
 func addressOf(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -157,7 +158,8 @@ func addressOf(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// reach goes down to the wire: name, connection, TLS. Behind a proxy the first two are those of the proxy, and TLS shows with the first request.
+// reach checks name resolution, connection and TLS. Behind a proxy, it checks name and connection
+// of the proxy, and the first request checks TLS.
 func (p *probing) reach(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
@@ -202,7 +204,7 @@ func (p *probing) reach(ctx context.Context) bool {
 	return true
 }
 
-// failTLS words a handshake that failed.
+// failTLS reports a failed handshake.
 func (p *probing) failTLS(err error) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		p.fail(RightTLS, "write http:// in storage.s3.regionendpoint, or secure: false", "the engine does not speak TLS at this port")

@@ -12,16 +12,17 @@ import (
 	"packhouse/server/storage"
 )
 
-// foundUpload is an upload in progress, or what is left of one: ours, distribution's, or a multipart upload that is open.
+// foundUpload is an upload in progress or the remains of one: an upload session, an upload of
+// distribution, or an open multipart upload.
 type foundUpload struct {
 	keys []string
 	size int64
-	last time.Time // when something of it last changed
+	last time.Time // time of its last change
 	// of a multipart upload
 	key, id string
 }
 
-// eachUpload hands out every upload there is.
+// eachUpload calls do for every upload.
 func (s *Store) eachUpload(ctx context.Context, do func(foundUpload) error) error {
 	if err := s.eachGroup(ctx, uploadsDir, func(key string) string {
 		p := strings.SplitN(strings.TrimPrefix(key, uploadsDir), "/", 3)
@@ -43,7 +44,8 @@ func (s *Store) eachUpload(ctx context.Context, do func(foundUpload) error) erro
 	return s.eachMultipart(ctx, do)
 }
 
-// eachGroup hands out the objects below a prefix that belong together and follow one another; those of no group are left out.
+// eachGroup calls do for each run of consecutive objects below a prefix that have the same group.
+// It skips objects whose group is empty.
 func (s *Store) eachGroup(ctx context.Context, prefix string, group func(key string) string, do func(foundUpload) error) error {
 	var now foundUpload
 	name := ""
@@ -76,13 +78,14 @@ func (s *Store) eachGroup(ctx context.Context, prefix string, group func(key str
 	return end()
 }
 
-// eachMultipart hands out the multipart uploads that are open: those on record, and those that the engine lists beside them.
+// eachMultipart calls do for every open multipart upload: the recorded ones, and others that the
+// service lists.
 func (s *Store) eachMultipart(ctx context.Context, do func(foundUpload) error) error {
 	known := map[string]bool{}
 	err := walk(ctx, s.bucket, multipartDir, func(o object) error {
 		body, _, err := read(ctx, s.bucket, o.key, 4<<10)
 		if errors.Is(err, errMissing) {
-			return nil // completed meanwhile
+			return nil // completed in the meantime
 		}
 		if err != nil {
 			return err
@@ -101,7 +104,7 @@ func (s *Store) eachMultipart(ctx context.Context, do func(foundUpload) error) e
 		listed, err := s.bucket.listMultiparts(ctx, prefix)
 		if err != nil {
 			s.log.Debug("the engine does not list multipart uploads", "error", err)
-			return nil // the record is what counts
+			return nil // the records are authoritative
 		}
 		for _, m := range listed {
 			if known[m.id] {
@@ -115,7 +118,7 @@ func (s *Store) eachMultipart(ctx context.Context, do func(foundUpload) error) e
 	return nil
 }
 
-// PurgeUploads implements storage.Upkeep. An upload's age is that of its last chunk.
+// PurgeUploads implements storage.Upkeep. The age of an upload is that of its last chunk.
 func (s *Store) PurgeUploads(ctx context.Context, age time.Duration, dryRun bool) (storage.PurgeReport, error) {
 	report := storage.PurgeReport{DryRun: dryRun}
 	if s.opt.ReadOnly && !dryRun {
@@ -147,7 +150,8 @@ func (s *Store) PurgeUploads(ctx context.Context, age time.Duration, dryRun bool
 	return report, nil
 }
 
-// purge removes what is left of an upload, the record of a session first, so that nobody continues it meanwhile.
+// purge removes an upload. It deletes the session record first, so that no client can continue the
+// upload.
 func (s *Store) purge(ctx context.Context, keys []string) error {
 	for _, k := range keys {
 		if strings.HasSuffix(k, "/session") {

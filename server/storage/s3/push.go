@@ -16,8 +16,9 @@ import (
 	"packhouse/server/storage"
 )
 
-// PutBlob implements storage.Uploads. The digest is known, so the bytes go straight to their final key: a small blob is hashed in memory and
-// written by one request; a large one is sent in parts while it is hashed, and completed only if the hash is right.
+// PutBlob implements storage.Uploads. The digest is known, so the bytes go straight to their final
+// key: a small blob is hashed in memory and written by one request; a large one is sent in parts
+// while it is hashed, and completed only if the hash matches.
 func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r io.Reader, size int64) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -55,11 +56,11 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 		return err
 	}
 	return s.commit(ctx, w, o.Repository.String(), d, written{etag, c.in.n, true}, func(context.Context) (string, error) {
-		return "", fmt.Errorf("%w: %s", storage.ErrBusy, d) // the bytes are gone: the client has to send them again
+		return "", fmt.Errorf("%w: %s", storage.ErrBusy, d) // the bytes are gone: the client must send them again
 	})
 }
 
-// putSmall writes a blob whose bytes are in memory.
+// putSmall writes a blob that is in memory.
 func (s *Store) putSmall(ctx context.Context, o storage.Owner, d digest.Digest, content []byte) error {
 	write := func(ctx context.Context) (string, error) {
 		etag, err := s.bucket.put(withDigest(ctx, d), blobKey(d), content, condition{})
@@ -79,15 +80,15 @@ func (s *Store) putSmall(ctx context.Context, o storage.Owner, d digest.Digest, 
 	return s.commit(ctx, w, o.Repository.String(), d, written{etag, int64(len(content)), true}, write)
 }
 
-// written is the data of a blob that a push wrote or found.
+// written describes the data of a blob that a push wrote or found.
 type written struct {
 	etag  string
 	size  int64
-	known bool // its bytes are those that were hashed; else the first read verifies them
+	known bool // the bytes match the digest; if false, the first read verifies them
 }
 
-// commit links a blob whose data was written after looking for collections, and makes sure that both stay. Where one took the data after all, it
-// is written again.
+// commit links a blob whose data was written after w was taken, and makes sure that both stay. If a
+// collection has deleted the data, commit calls again to write it again.
 func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Digest, o written, again func(context.Context) (string, error)) error {
 	s.health.good(s.opt.Now())
 	err := s.guardedSince(w, func(w watch) error {
@@ -108,12 +109,12 @@ func (s *Store) commit(ctx context.Context, w watch, repo string, d digest.Diges
 	return err
 }
 
-// direct is a multipart upload at the final key of a blob, begun with its first part.
+// direct is a multipart upload to the final key of a blob. It is started with the first part.
 type direct struct {
 	s     *Store
 	key   string
 	id    string
-	note  string // key of the record of the open upload
+	note  string // key of its multipartRecord
 	parts []part
 }
 
@@ -156,8 +157,8 @@ func (m *direct) abort(ctx context.Context) {
 	}
 }
 
-// multipartRecord is what is known about a multipart upload that is open, so that it is found if this process ends: S3 keeps its parts, and
-// takes money for them, until somebody aborts it.
+// multipartRecord describes an open multipart upload, so that it can be found if this process dies:
+// S3 keeps its parts, and bills for them, until it is aborted.
 type multipartRecord struct {
 	Key       string    `json:"key"`
 	ID        string    `json:"id"`
@@ -184,7 +185,7 @@ func (s *Store) openMultipart(ctx context.Context, key string) (id, note string,
 func (s *Store) closeMultipart(ctx context.Context, key, id, note string, parts []part, size int64) (string, error) {
 	etag, err := s.bucket.completeMultipart(ctx, key, id, parts)
 	if errors.Is(err, errMissing) {
-		// An attempt whose answer was lost may have completed it.
+		// An attempt whose response was lost may have completed it.
 		if o, ok := s.completed(ctx, key, parts, size); ok {
 			etag, err = o.etag, nil
 		}
@@ -200,8 +201,9 @@ func (s *Store) closeMultipart(ctx context.Context, key, id, note string, parts 
 	return etag, nil
 }
 
-// completed tells whether what lies under a key is what some parts make. It may also be what was there before: damaged, even, and about to be
-// healed by these parts. Most engines make the ETag of those of the parts; where it is another, a blob is read.
+// completed reports whether the object under a key consists of the given parts. It may also be the
+// previous object, possibly a damaged one that this upload replaces. Most services derive the ETag
+// from those of the parts; if it differs, the blob is read to verify it.
 func (s *Store) completed(ctx context.Context, key string, parts []part, size int64) (object, bool) {
 	o, err := s.bucket.head(ctx, key)
 	if err != nil || o.size != size {
@@ -214,7 +216,7 @@ func (s *Store) completed(ctx context.Context, key string, parts []part, size in
 	return o, s.verify(ctx, d, o) == nil
 }
 
-// multipartETag is what S3 makes of the ETags of parts.
+// multipartETag returns the ETag that S3 derives from those of the parts.
 func multipartETag(parts []part) string {
 	h := md5.New() //nolint:gosec // as S3 does; the parts were sent under their SHA-256
 	for _, p := range parts {
@@ -224,7 +226,7 @@ func multipartETag(parts []part) string {
 	return fmt.Sprintf("%x-%d", h.Sum(nil), len(parts))
 }
 
-// abort gives up a multipart upload. Failing to is nobody's error: it is on record.
+// abort aborts a multipart upload. Failures are only logged, because the upload is recorded.
 func (s *Store) abort(ctx context.Context, key, id, note string) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()

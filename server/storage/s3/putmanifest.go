@@ -13,8 +13,9 @@ import (
 	"packhouse/server/storage"
 )
 
-// PutManifest implements storage.Manifests. In this order, each step with all its requests at once: what it refers to is held; the manifest,
-// the entry of the referrers and the entries of the indexes; the revision link and the tags' histories; the tags themselves.
+// PutManifest implements storage.Manifests. It works in this order, with parallel requests in each
+// step: hold what the manifest refers to; write the manifest, the referrer entry and the index
+// entries; write the revision link and the tag histories; write the tags.
 func (s *Store) PutManifest(ctx context.Context, p storage.Put) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -62,8 +63,8 @@ func (s *Store) putManifest(ctx context.Context, w watch, p storage.Put, tags []
 		return err
 	}
 	s.rememberManifest(storage.Stored{Digest: d, MediaType: p.Manifest.MediaType, Content: slices.Clone(p.Content), CreatedAt: s.now()})
-	// A tag deleted meanwhile may have taken its entry of the index along. Who makes a tag looks after that; one that was there, and is the same one
-	// still, was made by somebody who did.
+	// A concurrent deletion of the tag may have removed its index entry. Every writer that creates
+	// a tag checks the entry afterwards; if a tag was only moved, its creator has done so.
 	if err := inParallel(ctx, len(moves), wide, func(ctx context.Context, i int) error {
 		if moves[i].moved {
 			return nil
@@ -116,7 +117,8 @@ func (s *Store) writeManifest(ctx context.Context, w watch, p storage.Put, moves
 	if !w.active {
 		return settle, nil
 	}
-	// The revision link is the manifest's own reference, written just now. A collection may have taken the bytes for dead before.
+	// The revision link just written is the manifest's own reference. A collection may have decided
+	// before to delete the content.
 	for range 3 {
 		if err := s.free(ctx, d); err != nil {
 			return nil, err
@@ -143,15 +145,15 @@ func (s *Store) putLink(ctx context.Context, key string, d digest.Digest) error 
 type tagMove struct {
 	tag    string
 	index  int           // in Put.Tags
-	before *object       // the link as it was; nil: there is none
+	before *object       // the current link; nil: none
 	old    digest.Digest // the manifest that it points to; empty: none
-	link   object        // of that manifest
-	target digest.Digest // that this one holds
-	there  bool          // it points to the manifest already
-	moved  bool          // it was there, and is the same one that was looked at
+	link   object        // revision link of that manifest
+	target digest.Digest // digest in that revision link
+	there  bool          // already points to the manifest
+	moved  bool          // existed, and has not changed since it was read
 }
 
-// planMoves returns the tags to be moved, after asking whether each may be.
+// planMoves returns the tags to move, after checking that each may be moved.
 func (s *Store) planMoves(ctx context.Context, p storage.Put, tags []string) ([]*tagMove, error) {
 	moves := make([]*tagMove, len(tags))
 	err := inParallel(ctx, len(tags), wide, func(ctx context.Context, i int) (err error) {
@@ -161,7 +163,7 @@ func (s *Store) planMoves(ctx context.Context, p storage.Put, tags []string) ([]
 	if err != nil {
 		return nil, err
 	}
-	// Asked one after the other and before anything is written: a Put is refused in whole.
+	// Check one at a time, before anything is written: a Put is rejected as a whole.
 	for _, m := range moves {
 		if err := m.allowed(p); err != nil {
 			return nil, err
@@ -170,7 +172,7 @@ func (s *Store) planMoves(ctx context.Context, p storage.Put, tags []string) ([]
 	return slices.DeleteFunc(moves, func(m *tagMove) bool { return m.there }), nil
 }
 
-// plan looks where a tag points now.
+// plan reads where a tag points now.
 func (s *Store) plan(ctx context.Context, p storage.Put, m *tagMove) error {
 	key := tagLink(p.Repository.String(), m.tag)
 	m.before, m.old, m.there, m.moved = nil, "", false, false
@@ -205,8 +207,9 @@ func (m *tagMove) allowed(p storage.Put) error {
 	return p.MayOverwrite(p.Tags[m.index], m.old)
 }
 
-// move points a tag to the manifest. The link is replaced only if it is still the one that was looked at: whether it may be was asked about
-// that one, and a request that arrives late, when its writer has long repeated it, must not undo what others were told is done since.
+// move points a tag to the manifest. It replaces the link only if it has not changed since it was
+// read: MayOverwrite was asked about that link, and a delayed request that its client has already
+// retried must not undo later acknowledged writes.
 func (s *Store) move(ctx context.Context, p storage.Put, m *tagMove) error {
 	key := tagLink(p.Repository.String(), m.tag)
 	for {

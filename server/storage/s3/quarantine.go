@@ -11,12 +11,13 @@ import (
 	"packhouse/server/storage"
 )
 
-// copyPiece is how much of an object is copied by one request, in bytes, so that each is answered in good time. It grows where there would be
-// more parts than S3 takes.
+// copyPiece is how many bytes one request copies, so that each responds in time. It grows if there
+// would be more parts than S3 accepts.
 const copyPiece = 256 << 20
 
-// setAside moves a damaged blob out of the way, so that it is missing for whoever reads the bucket and the next push of the good bytes heals
-// it. Manifests stay where they are: without one, distribution's collection would take its layers for garbage.
+// setAside moves a damaged blob to quarantine, so that readers find it missing and the next push of
+// the intact bytes restores it. Manifests are not moved: without one, distribution's garbage
+// collection would remove its layers.
 func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what string) (to string) {
 	s.log.Error("stored blob is damaged", "digest", d, "what", what)
 	s.verified.drop(string(d))
@@ -26,7 +27,8 @@ func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what st
 		return ""
 	}
 	defer leave()
-	// Without conditional deletions the good bytes of somebody who pushes it right now could be lost.
+	// Without conditional deletion, this could delete intact bytes that are being pushed
+	// concurrently.
 	if !s.traits.ConditionalDrop {
 		return ""
 	}
@@ -40,9 +42,9 @@ func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what st
 		if !errors.Is(err, errCondition) && !errors.Is(err, errMissing) {
 			s.log.Error("set damaged blob aside", "digest", d, "error", err)
 		}
-		return "" // else healed or gone meanwhile
+		return "" // otherwise restored or deleted in the meantime
 	}
-	// The good bytes have the ETag of the damaged ones where the engine keeps it beside them.
+	// Intact bytes can have the ETag of the damaged ones if the service stores the ETag separately.
 	if now, err := s.bucket.head(ctx, blobKey(d)); err != nil || foundIn(now) != foundIn(o) {
 		_ = s.bucket.delete(ctx, to)
 		return ""
@@ -57,7 +59,7 @@ func (s *Store) setAside(ctx context.Context, d digest.Digest, o object, what st
 	return to
 }
 
-// copyObject copies an object, which must still be that one.
+// copyObject copies an object, whose ETag must still match.
 func (s *Store) copyObject(ctx context.Context, from string, o object, to string) error {
 	if o.size == 0 {
 		_, err := s.bucket.put(ctx, to, nil, condition{})
@@ -72,7 +74,8 @@ func (s *Store) copyObject(ctx context.Context, from string, o object, to string
 	return err
 }
 
-// isManifest tells whether any repository has d as a manifest. It asks every one and is for damage only.
+// isManifest reports whether any repository has d as a manifest. It checks every repository, so it
+// is only used for damaged content.
 func (s *Store) isManifest(ctx context.Context, d digest.Digest) bool {
 	found := false
 	err := s.eachRepository(ctx, func(repo string) error {
@@ -88,7 +91,7 @@ func (s *Store) isManifest(ctx context.Context, d digest.Digest) bool {
 
 var errStop = errors.New("enough")
 
-// damagedManifest says so, in the log too. The object stays where it is.
+// damagedManifest logs a damaged manifest and returns the error. The object is not moved.
 func (s *Store) damagedManifest(d digest.Digest, what string) error {
 	s.log.Error("stored manifest is damaged", "digest", d, "what", what)
 	return &storage.DamagedError{Digest: string(d), What: what, Manifest: true}

@@ -14,11 +14,12 @@ import (
 	"packhouse/server/storage"
 )
 
-// budget bounds the memory that uploads hold. A part is kept in memory until S3 has it, since sending it again must be possible.
+// budget bounds the memory of uploads. A part stays in memory until S3 has acknowledged it, because
+// a retry sends it again.
 type budget struct {
 	limit, chunk int64
 	sem          *semaphore.Weighted
-	chunks       sync.Pool // of buffers of chunk bytes, which most are
+	chunks       sync.Pool // buffers of chunk bytes, the most common size
 }
 
 func newBudget(limit, chunk int64) *budget {
@@ -26,7 +27,7 @@ func newBudget(limit, chunk int64) *budget {
 	return &budget{limit: limit, chunk: chunk, sem: semaphore.NewWeighted(limit)}
 }
 
-// buffer returns an empty buffer. Its room was taken before.
+// buffer returns an empty buffer whose memory was taken before.
 func (b *budget) buffer(size int64) []byte {
 	if size == b.chunk {
 		if p, ok := b.chunks.Get().(*[]byte); ok {
@@ -36,14 +37,14 @@ func (b *budget) buffer(size int64) []byte {
 	return make([]byte, 0, size)
 }
 
-// reuse takes a buffer back that nobody looks at any more.
+// reuse returns an unused buffer to the pool.
 func (b *budget) reuse(p []byte) {
 	if int64(cap(p)) == b.chunk {
 		b.chunks.Put(&p)
 	}
 }
 
-// take waits for room for n bytes. Give returns it.
+// take waits for n bytes of the budget. give returns them.
 func (b *budget) take(ctx context.Context, n int64) (give func(), err error) {
 	n = min(n, b.limit)
 	if err := b.sem.Acquire(ctx, n); err != nil {
@@ -52,16 +53,16 @@ func (b *budget) take(ctx context.Context, n int64) (give func(), err error) {
 	return func() { b.sem.Release(n) }, nil
 }
 
-// try takes room only if there is some now.
+// try is take without waiting.
 func (b *budget) try(n int64) (give func(), ok bool) {
 	n = min(n, b.limit)
 	return func() { b.sem.Release(n) }, b.sem.TryAcquire(n)
 }
 
-// incoming is the body of a request, of an announced size or -1.
+// incoming is the body of a request. size is -1 if unknown.
 type incoming struct {
 	ctx  context.Context
-	r    *bufio.Reader // nil: nothing comes
+	r    *bufio.Reader // nil: no body
 	size int64
 	n    int64 // bytes received
 	h    hash.Hash
@@ -77,7 +78,8 @@ func newIncoming(ctx context.Context, r io.Reader, size int64, h hash.Hash) *inc
 	return in
 }
 
-// fill appends to p, up to its capacity, and tells whether that was all. What was appended before an error counts.
+// fill appends to p, up to its capacity, and reports whether the body has ended. Bytes appended
+// before an error are valid.
 func (in *incoming) fill(p []byte) (_ []byte, done bool, err error) {
 	if in.r == nil {
 		return p, true, nil
@@ -101,7 +103,7 @@ func (in *incoming) fill(p []byte) (_ []byte, done bool, err error) {
 			return p, done, err
 		}
 	}
-	// Whether anything follows: a full buffer is only a part if it does.
+	// Check whether anything follows: a full buffer is a separate part only if something does.
 	_, err = in.r.Peek(1)
 	if err == nil && in.n == in.size {
 		return p, false, &storage.SizeError{Want: in.size, Got: in.size + 1}

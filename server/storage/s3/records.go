@@ -10,22 +10,23 @@ import (
 	"packhouse/server/config"
 )
 
-// ErrNoRecord says that there is no record of that name.
+// ErrNoRecord means that no record with that name exists.
 var ErrNoRecord = errors.New("no such record")
 
 // mostRecord is the largest record, in bytes.
 const mostRecord = 1 << 20
 
-// Records are small things that every process of this registry shares, such as certificates that were ordered: a folder of the bucket.
+// Records is a folder of small objects in the bucket that every process of the registry shares,
+// such as issued certificates.
 type Records struct {
 	s      *Store
 	folder string
 }
 
-// Records returns a folder of records. Its name is one that this program chose.
+// Records returns a folder of records. folder must be a safe key element.
 func (s *Store) Records(folder string) *Records { return &Records{s, recordsDir + folder + "/"} }
 
-// OpenRecords opens a folder of records for reading. Nothing is proven about the bucket, and nothing is written to it.
+// OpenRecords opens a folder of records for reading. It neither probes the bucket nor writes to it.
 func OpenRecords(ctx context.Context, c config.S3Storage, folder string) (*Records, error) {
 	client, err := newClient(ctx, c)
 	if err != nil {
@@ -36,7 +37,7 @@ func OpenRecords(ctx context.Context, c config.S3Storage, folder string) (*Recor
 
 func (r *Records) key(name string) string { return r.folder + escapeRecord(name) }
 
-// Get returns a record; ErrNoRecord.
+// Get returns a record, or ErrNoRecord.
 func (r *Records) Get(ctx context.Context, name string) ([]byte, error) {
 	body, _, err := read(ctx, r.s.bucket, r.key(name), mostRecord)
 	if errors.Is(err, errMissing) {
@@ -56,7 +57,7 @@ func (r *Records) Put(ctx context.Context, name string, content []byte) error {
 	return err
 }
 
-// Delete removes a record, if there is one.
+// Delete removes a record if it exists.
 func (r *Records) Delete(ctx context.Context, name string) error {
 	leave, err := r.s.enter()
 	if err != nil {
@@ -66,13 +67,13 @@ func (r *Records) Delete(ctx context.Context, name string) error {
 	return r.s.bucket.delete(ctx, r.key(name))
 }
 
-// Listed is a record with its age, by the engine's clock.
+// Listed is a record and its age by the S3 service's clock.
 type Listed struct {
 	Name string
 	Age  time.Duration
 }
 
-// List returns the records whose names need no escape, in their order.
+// List returns the records whose names need no escaping, sorted by name.
 func (r *Records) List(ctx context.Context) ([]Listed, error) {
 	var all []Listed
 	err := walk(ctx, r.s.bucket, r.folder, func(o object) error {
@@ -87,7 +88,7 @@ func (r *Records) List(ctx context.Context) ([]Listed, error) {
 	return all, nil
 }
 
-// escapeRecord makes one path element of any name.
+// escapeRecord encodes any name as one path element.
 func escapeRecord(name string) string {
 	out := make([]byte, 0, len(name))
 	for i := range len(name) {

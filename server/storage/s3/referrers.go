@@ -18,7 +18,8 @@ import (
 // one, so that a page never holds more than it returns and a few of these.
 const commonReferrer = 64 << 10
 
-// writeReferrer writes the entry of a manifest with a subject. It comes before the manifest's link, and counts only with it.
+// writeReferrer writes the referrer entry of a manifest with a subject. The entry is written before
+// the manifest's link and is ignored without it.
 func (s *Store) writeReferrer(ctx context.Context, repo string, d digest.Digest, size int64, m *manifest.Manifest) error {
 	body, err := storage.DescribeReferrer(d, size, m)
 	if err != nil {
@@ -30,7 +31,7 @@ func (s *Store) writeReferrer(ctx context.Context, repo string, d digest.Digest,
 	return nil
 }
 
-// Referrers implements storage.Listings: all pages of them.
+// Referrers implements storage.Listings. It returns all pages.
 func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
 	return storage.AllReferrers(ctx, s, repo, d)
 }
@@ -51,7 +52,7 @@ func (s *Store) ReferrersAfter(
 	}
 	var entries []digest.Digest
 	more := true
-	for more && len(entries) == 0 { // what is no entry of ours is passed over
+	for more && len(entries) == 0 { // skip pages that contain no valid entry
 		p, err := s.bucket.list(ctx, prefix, after, max(1, min(n, mostListed)), false)
 		if err != nil {
 			return nil, "", fmt.Errorf("list referrers: %w", err)
@@ -141,7 +142,7 @@ func (s *Store) referrer(ctx context.Context, key string, d digest.Digest, size 
 	return nil, fmt.Errorf("read entry of referrer: %w", err)
 }
 
-// forgetManifest drops what is remembered of a manifest.
+// forgetManifest drops a manifest from the caches.
 func (s *Store) forgetManifest(d digest.Digest) {
 	s.manifests.drop(string(d))
 	s.referrers.drop(string(d))

@@ -17,16 +17,18 @@ import (
 	"packhouse/server/storage"
 )
 
-// indexRecord says what the indexes are known to be complete for.
+// indexRecord describes the state for which the indexes are known to be complete.
 type indexRecord struct {
 	At time.Time `json:"at"`
-	// Scanned has, for each repository, the signature of the revision links whose manifests have been looked at for subjects.
+	// Scanned maps each repository to the signature of the revision links whose manifests were
+	// scanned for subjects.
 	Scanned map[string]uint64 `json:"scanned"`
 }
 
 const mostIndexRecord = 256 << 20
 
-// openIndex finds out whether the bucket has an index, and sees to it that it gets one. Serving does not wait for that, listings do.
+// openIndex checks whether the bucket has an index, and starts building it if not. Serving does not
+// wait for that, but listings do.
 func (s *Store) openIndex(ctx context.Context) error {
 	_, err := s.bucket.head(ctx, indexState)
 	switch {
@@ -60,8 +62,9 @@ func (s *Store) openIndex(ctx context.Context) error {
 	return nil
 }
 
-// index makes the indexes agree with what is stored, once after every start, since somebody else may have written: CNCF distribution does not
-// know of them. One process does it for all.
+// index reconciles the indexes with the stored content once after every start, since other software
+// that does not know them, such as CNCF distribution, may have written. One process does it for
+// all.
 func (s *Store) index(ctx context.Context) {
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
 		held, release, ok, err := s.Lease(ctx, "index")
@@ -69,7 +72,7 @@ func (s *Store) index(ctx context.Context) {
 			_, err = s.reindex(held, false)
 			release()
 		}
-		// Another process that makes the first index is waited for.
+		// If another process is building the first index, wait for it.
 		if err == nil && !ok {
 			_, err = s.bucket.head(ctx, indexState)
 		}
@@ -88,7 +91,8 @@ func (s *Store) index(ctx context.Context) {
 	}
 }
 
-// Reindex implements storage.Upkeep: everything derived is compared with what is stored, and every manifest looked at.
+// Reindex implements storage.Upkeep. It compares all derived data with the stored content and reads
+// every manifest.
 func (s *Store) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	leave, err := s.enter()
 	if err != nil {
@@ -105,10 +109,10 @@ func (s *Store) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	return s.reindex(ctx, true)
 }
 
-// repositorySums is what the two sides of an index are compared by.
+// repositorySums compares the index of a repository with its content.
 type repositorySums struct {
 	listed        bool
-	inTags, tags  uint64 // sums of the hashes of the tags, of the index and of the store
+	inTags, tags  uint64 // sums of the tag hashes in the index and in the store
 	signature     uint64
 	here, content bool
 }
@@ -119,8 +123,8 @@ func hashed(name string) uint64 {
 	return h.Sum64() | 1
 }
 
-// reindex compares three flat listings. Only repositories that differ are looked at closely, and only manifests of repositories whose
-// revisions changed are read; anew has all of them read.
+// reindex compares three flat listings. It reconciles only repositories that differ, and reads only
+// manifests of repositories whose revisions have changed, or all manifests if anew is set.
 func (s *Store) reindex(ctx context.Context, anew bool) (storage.ReindexReport, error) {
 	var report storage.ReindexReport
 	record, err := s.indexRecord(ctx)
@@ -182,7 +186,7 @@ func (s *Store) reindex(ctx context.Context, anew bool) (storage.ReindexReport, 
 	return report, s.saveIndexRecord(ctx, record)
 }
 
-// sumIndexes reads what the indexes say.
+// sumIndexes reads the indexes.
 func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums) error {
 	err := walk(ctx, s.bucket, repositoryIndex, func(o object) error {
 		if r, err := reference.ParseRepository(unescape(strings.TrimPrefix(o.key, repositoryIndex))); err == nil {
@@ -206,7 +210,8 @@ func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums)
 	return nil
 }
 
-// mendReferrers writes the missing entries of a repository's manifests, and returns how many of them have a subject.
+// mendReferrers writes the missing referrer entries of a repository's manifests, and returns how
+// many of the manifests have a subject.
 func (s *Store) mendReferrers(ctx context.Context, w *walked) (int, error) {
 	there := map[string]bool{}
 	err := walk(ctx, s.bucket, refsPrefix(w.name), func(o object) error {
@@ -225,7 +230,7 @@ func (s *Store) mendReferrers(ctx context.Context, w *walked) (int, error) {
 		stored, err := s.load(ctx, d)
 		if err != nil {
 			if errors.Is(err, storage.ErrManifestUnknown) {
-				return nil // said in the log; its entry waits until it is healed
+				return nil // already logged; the entry is written once it is restored
 			}
 			return err
 		}
@@ -251,7 +256,7 @@ func (s *Store) indexRecord(ctx context.Context) (indexRecord, error) {
 		err = nil
 	case err == nil:
 		if json.Unmarshal(body, &record) != nil {
-			record = indexRecord{} // everything is looked at again
+			record = indexRecord{} // scan everything again
 		}
 	}
 	if record.Scanned == nil {

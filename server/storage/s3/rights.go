@@ -11,7 +11,7 @@ import (
 	"packhouse/server/config"
 )
 
-// rights tries what needs the bucket.
+// rights checks the permissions on the bucket.
 func (p *probing) rights(ctx context.Context) {
 	dir := probeDir + newID() + "/"
 	key, content := dir+asContent, []byte("written to see whether it can be read")
@@ -22,12 +22,13 @@ func (p *probing) rights(ctx context.Context) {
 	p.pass(RightPut, "writing works")
 	readable := p.get(ctx, key, content)
 	p.multipart(ctx, dir, key, readable)
-	if p.remove(ctx, key, dir) && readable { // what is written to try conditions has to be read, and goes away again
+	if p.remove(ctx, key, dir) && readable { // the conditional checks must be able to read and remove what they write
 		p.conditions(ctx)
 	}
 }
 
-// failPut words that writing fails: for want of the right, or only as it was asked for.
+// failPut reports a failed write: either writing is denied in general, or only with the configured
+// encryption or storage class.
 func (p *probing) failPut(ctx context.Context, key string, content []byte, why error) {
 	encryption := "give the engine what it encrypts with, a KMS mostly, or do not ask it for encryption"
 	if p.cfg.KeyID != "" {
@@ -58,7 +59,7 @@ func (p *probing) failPut(ctx context.Context, key string, content []byte, why e
 	p.fail(RightPut, "allow s3:PutObject"+p.below(), "writing fails: %s", brief(why))
 }
 
-// below is where a right is needed.
+// below describes where a permission is needed.
 func (p *probing) below() string {
 	if p.c.prefix == "" {
 		return " on everything in the bucket"
@@ -87,7 +88,8 @@ func (p *probing) get(ctx context.Context, key string, content []byte) bool {
 	return false
 }
 
-// multipart tries uploads in parts. What may not be read cannot be copied either, which is told already.
+// multipart checks multipart uploads. If reading fails, it skips copying, which needs it; that
+// failure is already reported.
 func (p *probing) multipart(ctx context.Context, dir, from string, readable bool) {
 	what := "uploading in parts works, and copying them"
 	if !readable {
@@ -100,7 +102,8 @@ func (p *probing) multipart(ctx context.Context, dir, from string, readable bool
 	p.pass(RightMultipart, "%s", what)
 }
 
-// tryMultipart does everything with an upload in parts that the store does, and names the step that fails.
+// tryMultipart performs every multipart operation that the store uses, and names the one that
+// fails.
 func (p *probing) tryMultipart(ctx context.Context, key, from string) error {
 	id, err := p.c.startMultipart(ctx, key)
 	if err != nil {
@@ -149,7 +152,7 @@ func (p *probing) tryMultipart(ctx context.Context, key, from string) error {
 	return nil
 }
 
-// step is what failed of several things, in brief.
+// step wraps the brief error of a failed step.
 func step(what string, err error) error { return fmt.Errorf("%s: %s", what, brief(err)) }
 
 func (p *probing) conditions(ctx context.Context) {
@@ -174,7 +177,7 @@ func (p *probing) conditions(ctx context.Context) {
 func (p *probing) remove(ctx context.Context, key, dir string) bool {
 	err := errors.Join(p.c.delete(ctx, key), p.c.delete(ctx, dir+"multipart"))
 	if err == nil {
-		// A listing tells: looking at an object takes the right to read it, which may be missing.
+		// List instead of reading the object, which could be denied.
 		var left page
 		if left, err = p.c.list(ctx, dir, "", 1, false); err == nil && len(left.objects) > 0 {
 			err = errors.New("what was deleted is still there")
@@ -188,9 +191,10 @@ func (p *probing) remove(ctx context.Context, key, dir string) bool {
 	return true
 }
 
-// Lifecycle is the rule that the bucket should have, as `aws s3api put-bucket-lifecycle-configuration` takes it: parts of uploads that
-// nobody completes are paid for until they are aborted. Packhouse aborts its own; the rule is for what a process leaves that died within the
-// same second.
+// Lifecycle returns the recommended lifecycle rule of the bucket, in the format of `aws s3api
+// put-bucket-lifecycle-configuration`. Incomplete multipart uploads are billed until they are
+// aborted. Packhouse aborts its own; the rule covers those of a process that died before it could
+// record them.
 func Lifecycle(cfg config.S3Storage) string {
 	prefix := strings.Trim(cfg.RootDirectory, "/")
 	if prefix != "" {

@@ -14,27 +14,28 @@ import (
 
 // The shared state of collections:
 //
-//	gc/runs/<run>         somebody collects: whoever writes a reference must look at the markers
-//	gc/markers/<digest>   what is about to become of one digest
+//	gc/runs/<run>         a collection is running: writers of references must check the markers
+//	gc/markers/<digest>   the pending deletion of one digest
 const (
-	// condemned: it will be deleted unless somebody needs it. Whoever does replaces the marker.
+	// condemned: will be deleted unless a push replaces the marker.
 	condemned = "condemned"
-	// deleting: it is being deleted, nothing can save it. Wait, and write it anew.
+	// deleting: is being deleted and cannot be saved. Wait, then write it again.
 	deleting = "deleting"
-	// released: as if there were no marker.
+	// released: same as no marker.
 	released = "released"
 
-	// deleteWait is how long a push waits for a deletion that is under way.
+	// deleteWait is how long a push waits for a deletion in progress.
 	deleteWait = 30 * time.Second
-	// abandoned is the age, by the engine's clock, at which a deletion or an announcement is that of a process that is no more. Requests
-	// carry the time at which they were signed, by the engine's clock, and S3 refuses them fifteen minutes later: nothing such a process sent can
-	// still arrive.
+	// abandoned is the age, by the S3 service's clock, at which the process behind a deletion or an
+	// announcement is considered dead. Requests carry their signing time, and S3 rejects them after
+	// fifteen minutes, so no request of such a process can still arrive.
 	abandoned = 20 * time.Minute
-	// sendWithin is how long after having made sure a collector may send what follows from it.
+	// sendWithin is how long after verifying a condition a collector may send requests that depend
+	// on it.
 	sendWithin = 30 * time.Second
 )
 
-// marker is the body of a marker. Run makes each one different, so that its ETag tells it from every other.
+// marker is the body of a marker. Run makes each one unique, so that ETags differ.
 type marker struct {
 	State string `json:"state"`
 	Run   string `json:"run"`
@@ -45,7 +46,7 @@ func (m marker) body() []byte {
 	return body
 }
 
-// marker reads the marker of a digest; false where there is none.
+// marker reads the marker of a digest, or returns false if there is none.
 func (s *Store) marker(ctx context.Context, d digest.Digest) (marker, object, bool, error) {
 	body, o, err := read(ctx, s.bucket, markerKey(d), 4<<10)
 	if errors.Is(err, errMissing) {
@@ -61,8 +62,9 @@ func (s *Store) marker(ctx context.Context, d digest.Digest) (marker, object, bo
 	return m, o, true, nil
 }
 
-// free makes sure that a digest whose reference was written is not going to be deleted on the strength of what was read before (W2): it
-// releases a condemned one and waits for a deletion to end. Afterwards the data has to be looked for.
+// free makes sure that a digest whose reference was just written will not be deleted based on an
+// earlier survey (W2): it releases a condemned digest and waits for a deletion in progress. The
+// caller must check the data afterwards.
 func (s *Store) free(ctx context.Context, d digest.Digest) error {
 	if s.without.markers {
 		return nil
@@ -85,7 +87,7 @@ func (s *Store) free(ctx context.Context, d digest.Digest) error {
 			if !errors.Is(err, errCondition) {
 				return fmt.Errorf("release %s: %w", d, err)
 			}
-			continue // it changed: look again
+			continue // changed: read it again
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%w: %s", storage.ErrBusy, d)
@@ -96,35 +98,36 @@ func (s *Store) free(ctx context.Context, d digest.Digest) error {
 	}
 }
 
-// patience is how long a push waits for a deletion.
+// patience returns how long a push waits for a deletion.
 func (s *Store) patience() time.Duration {
 	return min(deleteWait, max(s.opt.Settle/2, 10*time.Millisecond))
 }
 
-// watch is what a change knows about collections: whether one was announced when it looked.
+// watch records whether a collection was announced when a change checked.
 type watch struct {
-	at     moment // before looking
+	at     moment // before checking
 	active bool
 }
 
-// moment is a time by two clocks: the monotonic one stands still while the machine sleeps, the other one may be set.
+// moment is a time by two clocks: the monotonic one stops while the machine sleeps, and the wall
+// clock can be set.
 type moment struct{ monotonic, wall time.Time }
 
 func (s *Store) moment() moment { return moment{time.Now(), s.opt.Now().Round(0)} }
 
-// since is how long ago a moment was, by whichever clock says more.
+// since returns the time since a moment, by whichever clock shows more.
 func (s *Store) since(m moment) time.Duration {
 	return max(time.Since(m.monotonic), s.opt.Now().Round(0).Sub(m.wall))
 }
 
-// runState is the last look at the announcements, shared by all changes.
+// runState is the last check for announcements, shared by all changes.
 type runState struct {
-	turn turn // of whoever looks
+	turn turn // held while checking
 	last watch
 }
 
-// look tells whether a collection is announced. What was seen up to a twelfth of Settle ago is good enough: a collector that announces
-// itself right afterwards waits for all of Settle.
+// look checks whether a collection is announced. A result up to a twelfth of Settle old is recent
+// enough: a collector that announces itself right afterwards waits for all of Settle.
 func (s *Store) look(ctx context.Context) (watch, error) {
 	if s.without.markers {
 		return watch{at: s.moment()}, nil
@@ -150,14 +153,14 @@ func (s *Store) look(ctx context.Context) (watch, error) {
 	return w, nil
 }
 
-// stale tells whether a change has taken so long that a collection may have begun meanwhile.
+// stale reports whether a change took so long that a collection may have started in the meantime.
 func (s *Store) stale(w watch) bool { return !w.active && s.since(w.at) > s.opt.Settle/2 }
 
-// removed names halves of the protocol that a test takes out, to see that they are needed.
+// removed disables parts of the protocol, so that tests can show that each is needed.
 type removed struct {
-	markers    bool // pushes do not look at markers (W2)
-	data       bool // pushes do not look for the data afterwards (W3)
-	references bool // pushes that keep a manifest do not keep what it refers to
-	secondList bool // the collector trusts its first look (G3)
+	markers    bool // pushes do not check markers (W2)
+	data       bool // pushes do not check the data afterwards (W3)
+	references bool // pushes that hold a manifest do not hold what it refers to
+	secondList bool // the collector relies on its first survey (G3)
 	swap       bool // the collector does not replace its marker before deleting (G4)
 }

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// mostDamage bounds the damages a report lists; all are handed out as they are found.
+	// mostDamage bounds the damage that a report lists; report is called for all of it.
 	mostDamage = 1000
-	// scrubWide is how many blobs are read at once where no rate is asked for.
+	// scrubWide is how many blobs are read at once if no rate is set.
 	scrubWide = 4
 )
 
@@ -32,7 +32,8 @@ type scrubbing struct {
 	read   int64
 }
 
-// Scrub implements storage.Upkeep. One process scrubs for all; in a read-only store damage is named and nothing is set aside.
+// Scrub implements storage.Upkeep. One process scrubs for all. A read-only store reports damage but
+// does not quarantine it.
 func (s *Store) Scrub(ctx context.Context, o storage.ScrubOptions, report func(storage.Damage)) (storage.ScrubReport, error) {
 	c := &scrubbing{s: s, rate: o.Rate, report: report, begun: time.Now()}
 	c.sum.Damaged = []storage.Damage{}
@@ -71,7 +72,7 @@ func (s *Store) Scrub(ctx context.Context, o storage.ScrubOptions, report func(s
 	return c.sum, nil
 }
 
-// ErrElsewhere says that another process that shares the bucket is doing it.
+// ErrElsewhere means that another process that shares the bucket is scrubbing.
 var ErrElsewhere = errors.New("another process that shares the bucket is at it")
 
 func (c *scrubbing) damage(d storage.Damage) {
@@ -81,7 +82,7 @@ func (c *scrubbing) damage(d storage.Damage) {
 	c.report(d)
 }
 
-// blobs reads every blob. A page of the listing is worked off before the next one is asked for.
+// blobs reads every blob, one page of the listing at a time.
 func (c *scrubbing) blobs(ctx context.Context) error {
 	after := ""
 	for {
@@ -127,7 +128,8 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 		return nil, nil //nolint:nilnil // deleted or healed meanwhile
 	}
 	if err != nil {
-		// An engine that cannot be reached says nothing about the bytes; one that is there and does not hand them out does.
+		// A service that is unreachable does not mean that the blob is damaged; one that responds
+		// but does not return the blob does.
 		if _, herr := c.s.bucket.head(ctx, o.key); herr != nil {
 			return nil, err
 		}
@@ -158,7 +160,7 @@ func (c *scrubbing) blob(ctx context.Context, o object) (*storage.Damage, error)
 	return damage, nil
 }
 
-// hash hashes an object no faster than the rate.
+// hash hashes an object, limited to the rate.
 func (c *scrubbing) hash(ctx context.Context, d digest.Digest, o object) (digest.Digest, int64, error) {
 	src := &source{s: c.s, ctx: ctx, key: o.key, o: o}
 	defer src.drop()
@@ -167,7 +169,7 @@ func (c *scrubbing) hash(ctx context.Context, d digest.Digest, o object) (digest
 	return digest.NewDigest(d.Algorithm(), h), n, err
 }
 
-// linkers names the repositories that link to d, and tells whether one has it as a manifest.
+// linkers returns the repositories that link to d, and whether one has it as a manifest.
 func (s *Store) linkers(ctx context.Context, d digest.Digest) (repos []string, manifest bool, err error) {
 	err = s.eachRepository(ctx, func(repo string) error {
 		_, _, asRevision, err := s.linked(ctx, revisionLink(repo, d), d)
@@ -184,7 +186,7 @@ func (s *Store) linkers(ctx context.Context, d digest.Digest) (repos []string, m
 	return repos, manifest, err
 }
 
-// slowReader reads no faster than the rate of the whole run.
+// slowReader limits reading to the rate of the whole run.
 type slowReader struct {
 	c   *scrubbing
 	ctx context.Context
@@ -205,21 +207,22 @@ func (r *slowReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// digestSet holds digests in eight bytes each.
+// digestSet is a set of digests that uses eight bytes for each.
 type digestSet struct {
 	seed maphash.Seed
-	sums []uint64 // of the digests, sorted once all are in
+	sums []uint64 // of the digests; sorted after the last add
 }
 
 func (s *digestSet) add(d digest.Digest) { s.sums = append(s.sums, maphash.String(s.seed, string(d))) }
 
-// has tells whether a digest is in the set. That it says so of one that is not is as likely as guessing a number of 64 bits.
+// has reports whether a digest is in the set. A false positive is as likely as guessing a 64-bit
+// number.
 func (s *digestSet) has(d digest.Digest) bool {
 	_, ok := slices.BinarySearch(s.sums, maphash.String(s.seed, string(d)))
 	return ok
 }
 
-// links checks that what is linked is there.
+// links checks that the targets of all links exist.
 func (c *scrubbing) links(ctx context.Context) error {
 	there := &digestSet{seed: maphash.MakeSeed()}
 	err := walk(ctx, c.s.bucket, blobsDir, func(o object) error {
@@ -268,7 +271,7 @@ func (c *scrubbing) links(ctx context.Context) error {
 			}
 			stored, err := c.s.load(ctx, d)
 			if errors.Is(err, storage.ErrManifestUnknown) {
-				continue // named when its bytes were read, unless it is none
+				continue // reported when its bytes were read, unless it is no manifest
 			}
 			if err != nil {
 				return err

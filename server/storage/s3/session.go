@@ -20,12 +20,14 @@ import (
 )
 
 const (
-	// mostInline is the largest tail that travels inside the record, in bytes: a small blob then needs no object beside it.
+	// mostInline is the largest tail stored inside the record, in bytes: a small blob then needs no
+	// separate object.
 	mostInline  = 32 << 10
 	mostSession = 4 << 20 // of a record: 10,000 parts and a tail
 )
 
-// session is an upload in progress: one object, replaced with If-Match, so that any process may continue and of two only one.
+// session is an upload in progress: one object, replaced with If-Match, so that any process can
+// continue it but of two concurrent writers only one succeeds.
 type session struct {
 	Repository string           `json:"repository"`
 	User       string           `json:"user"`
@@ -35,17 +37,17 @@ type session struct {
 	Hash       []byte           `json:"hash"` // of the first Offset bytes (encoding.BinaryMarshaler)
 	Base       int64            `json:"base"` // size of the first part, see partSize
 	Parts      []piece          `json:"parts,omitempty"`
-	PartsHash  []byte           `json:"partsHash,omitempty"` // of the parts alone, as Hash; older versions do not save it
-	Tail       *piece           `json:"tail,omitempty"`      // what is left behind the parts
-	Inline     []byte           `json:"inline,omitempty"`    // the same, where it is short
-	Finished   bool             `json:"finished,omitempty"`  // it is a blob now, and the record about to go
+	PartsHash  []byte           `json:"partsHash,omitempty"` // of the parts alone, encoded as Hash; older versions do not save it
+	Tail       *piece           `json:"tail,omitempty"`      // the bytes after the last full part
+	Inline     []byte           `json:"inline,omitempty"`    // the same, if short
+	Finished   bool             `json:"finished,omitempty"`  // the blob is complete and the record about to be deleted
 	Sequence   int              `json:"sequence"`
-	Nonce      string           `json:"nonce"` // makes every record another one
+	Nonce      string           `json:"nonce"` // makes every record unique
 
 	id, dir, etag string
 }
 
-// piece is an object that holds a part of an upload.
+// piece is an object that contains a part of an upload.
 type piece struct {
 	Name string `json:"name"` // within the session's folder
 	Size int64  `json:"size"`
@@ -54,7 +56,8 @@ type piece struct {
 
 var sessionID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// userFolder is where the sessions of a user lie. The name itself may hold anything, so it is hashed.
+// userFolder returns the folder of a user's sessions. User names may contain any character, so the
+// name is hashed.
 func userFolder(user string) string {
 	sum := sha256.Sum256([]byte(user))
 	return uploadsDir + hex.EncodeToString(sum[:10]) + "/"
@@ -66,14 +69,14 @@ func (u *session) upload() storage.Upload {
 	return storage.Upload{ID: u.id, Offset: u.Offset, StartedAt: u.StartedAt}
 }
 
-// copied is a record that may be changed without changing this one.
+// copied returns a copy that can be changed independently.
 func (u *session) copied() *session {
 	c := *u
 	c.Parts = append([]piece(nil), u.Parts...)
 	return &c
 }
 
-// resume returns the hash of what came so far.
+// resume returns the hash of the bytes received so far.
 func (u *session) resume() (hash.Hash, error) {
 	h := u.Algorithm.Hash()
 	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(u.Hash); err != nil {
@@ -82,7 +85,7 @@ func (u *session) resume() (hash.Hash, error) {
 	return h, nil
 }
 
-// at records where the hash stands.
+// at records the state of the hash at an offset.
 func (u *session) at(h hash.Hash, offset int64) error {
 	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
@@ -92,7 +95,7 @@ func (u *session) at(h hash.Hash, offset int64) error {
 	return nil
 }
 
-// session reads a session for its owner. Anybody else learns nothing.
+// session reads a session for its owner. For any other user, it returns ErrUploadUnknown.
 func (s *Store) session(ctx context.Context, o storage.Owner, id string) (*session, error) {
 	if !sessionID.MatchString(id) {
 		return nil, storage.ErrUploadUnknown
@@ -118,10 +121,12 @@ func (s *Store) session(ctx context.Context, o storage.Owner, id string) (*sessi
 	return u, nil
 }
 
-// errUnsure says that nobody knows whether a record was written, or will be: a request without an answer may still arrive. What it names must stay.
+// errUnsure means that a record may have been written or still may be: a request without a response
+// can arrive late. The objects that the record names must not be deleted.
 var errUnsure = errors.New("it is not known whether it was written")
 
-// save replaces the record of a session. errCondition says that somebody else did meanwhile, or dropped it; errUnsure, that it may come yet.
+// save replaces the record of a session. It returns errCondition if another writer replaced or
+// deleted it in the meantime, and errUnsure if the record may still be written.
 func (s *Store) save(ctx context.Context, u *session) error {
 	u.Sequence++
 	u.Nonce = nonce()
@@ -144,8 +149,9 @@ func (s *Store) save(ctx context.Context, u *session) error {
 	return nil
 }
 
-// settle finds out what became of a record whose writing failed: an attempt whose answer was lost may have written it, and one that was given
-// up may still arrive. So that it cannot, the record that is there is replaced by itself.
+// settle determines the outcome of a failed record write: an attempt whose response was lost may
+// have written it, and an abandoned one may still arrive. To prevent that, settle rewrites the
+// current record, which changes its ETag.
 func (s *Store) settle(ctx context.Context, u *session, body []byte, c condition, why error) (etag string, err error) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
@@ -159,7 +165,7 @@ func (s *Store) settle(ctx context.Context, u *session, body []byte, c condition
 		case c == (condition{}):
 			return "", fmt.Errorf("%w: %w", errUnsure, why)
 		case errors.Is(err, errMissing):
-			return "", why // dropped meanwhile, and no condition holds for nothing
+			return "", why // deleted in the meantime; If-Match fails for a missing object
 		case err != nil:
 			return "", fmt.Errorf("%w: %w", errUnsure, why)
 		}
@@ -181,7 +187,8 @@ func (s *Store) settle(ctx context.Context, u *session, body []byte, c condition
 	return "", fmt.Errorf("%w: %w", errUnsure, why)
 }
 
-// drop removes a session: the record first, so that nobody continues, then whatever parts there are. Failing to clean up is nobody's error.
+// drop removes a session: the record first, so that no client can continue it, then its parts.
+// Failures are only logged.
 func (s *Store) drop(ctx context.Context, u *session, also ...piece) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
@@ -196,7 +203,7 @@ func (s *Store) drop(ctx context.Context, u *session, also ...piece) {
 	s.discard(ctx, u, all)
 }
 
-// discard removes pieces of a session. What stays is removed when uploads are purged.
+// discard removes objects of a session. PurgeUploads removes what remains.
 func (s *Store) discard(ctx context.Context, u *session, pieces []piece) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
@@ -208,7 +215,8 @@ func (s *Store) discard(ctx context.Context, u *session, pieces []piece) {
 	}
 }
 
-// userCount is how many sessions each user may have open, as far as this process knows. It decides only whether to count for real.
+// userCount counts each user's open sessions as far as this process knows. It only decides whether
+// to list them.
 type userCount struct {
 	mu sync.Mutex
 	by map[string]int
@@ -243,7 +251,8 @@ func (c *userCount) set(user string, n int) {
 	c.by[user] = n
 }
 
-// admit refuses a user too many sessions. Listing them costs as much as writing one, so that is only done for who has opened several here.
+// admit rejects a user with too many sessions. Listing them costs as much as writing one, so admit
+// lists only for users who have opened several in this process.
 func (s *Store) admit(ctx context.Context, user string) error {
 	limit := s.opt.UploadsPerUser
 	if s.sessions.started(user) <= max(limit/4, 1) && limit >= 8 {

@@ -12,11 +12,11 @@ import (
 	"packhouse/server/storage"
 )
 
-// The hash of a session says what was received, not what the bucket returns. Parts are bound by
-// their ETags when they are copied; the end behind them passes through this process again, so it is
+// The hash of a session covers what was received, not what the bucket returns. Parts are bound by
+// their ETags when they are copied; the tail after them passes through this process again, so it is
 // hashed again before it is used or its offset acknowledged.
 
-// errLostBytes says that the bucket returned other bytes than were received.
+// errLostBytes means that the bucket returned other bytes than were received.
 var errLostBytes = errors.New("the bytes in the bucket are not those that were received")
 
 // hashOfParts returns the hash of a session's full parts. It reads them if the record was written
@@ -67,7 +67,7 @@ func (s *Store) verifyTail(ctx context.Context, u *session, tail io.Reader) erro
 	return nil
 }
 
-// verifySession checks the end of a session without keeping it in memory.
+// verifySession verifies the tail of a session without keeping it in memory.
 func (s *Store) verifySession(ctx context.Context, u *session) error {
 	switch {
 	case u.tailSize() == 0:
@@ -84,8 +84,8 @@ func (s *Store) openTail(ctx context.Context, u *session) *source {
 	return &source{s: s, ctx: ctx, key: u.dir + u.Tail.Name, o: object{size: u.Tail.Size, etag: u.Tail.ETag}}
 }
 
-// superseded turns the error of reading an end that is gone into ErrBusy: another process has
-// continued the session, and the record that was read is old.
+// superseded turns the error of reading a tail that is gone into ErrBusy: another process has
+// continued the session, so the record that was read is outdated.
 func superseded(err error) error {
 	if errors.Is(err, errMissing) || errors.Is(err, errCondition) {
 		return fmt.Errorf("%w: the upload was continued elsewhere", storage.ErrBusy)

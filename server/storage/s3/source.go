@@ -12,7 +12,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// source reads an object of the bucket from anywhere. A connection that breaks is taken up again where it broke.
+// source reads an object of the bucket with random access. It reconnects and resumes after a broken
+// connection.
 type source struct {
 	s   *Store
 	ctx context.Context
@@ -20,21 +21,21 @@ type source struct {
 	o   object
 	pos int64
 
-	digest   digest.Digest // of a blob: its object may be replaced by the same bytes while it is read; empty: it must not change
-	hashed   bool          // whoever reads it hashes what comes
-	replaced bool          // it was: what came before and what comes now are of different objects
+	digest   digest.Digest // of a blob, whose object may be replaced by one with the same bytes while it is read; empty: the object must not change
+	hashed   bool          // the reader hashes the content itself
+	replaced bool          // the object was replaced: earlier and later bytes come from different objects
 
-	held []byte // all of it, where it is small
+	held []byte // whole content, if small
 
-	until int64 // nobody means to read what is behind; 0: not known
+	until int64 // position up to which the caller reads; 0: unknown
 
 	body    io.ReadCloser
-	reached int64 // where body stands
-	end     int64 // where body ends
-	fail    int   // times in a row that reading broke
+	reached int64 // position of body
+	end     int64 // end of body
+	fail    int   // consecutive read failures
 }
 
-// hold reads a small object whole.
+// hold reads a small object into memory.
 func (r *source) hold() error {
 	held := make([]byte, r.o.size)
 	_, err := io.ReadFull(r, held)
@@ -105,10 +106,10 @@ func (r *source) Read(p []byte) (int, error) {
 	}
 }
 
-// mostBroken is how often in a row reading may break without a byte having come.
+// mostBroken is how many consecutive reads may fail without returning a byte.
 const mostBroken = 5
 
-// at makes the body stand at a position.
+// at positions body at pos.
 func (r *source) at(pos int64) (err error) {
 	if r.body != nil && r.reached == pos {
 		return nil
@@ -123,7 +124,7 @@ func (r *source) at(pos int64) (err error) {
 		if r.digest == "" || !errors.Is(err, errCondition) {
 			break
 		}
-		// Somebody has pushed the blob again meanwhile, which is no reason to break a download off.
+		// The blob was pushed again in the meantime. Continue the download with the new object.
 		if err := r.adopt(); err != nil {
 			return err
 		}
@@ -132,7 +133,7 @@ func (r *source) at(pos int64) (err error) {
 	return err
 }
 
-// adopt goes on with the object that has taken the place of the one that was read. It has to be good as well.
+// adopt continues with the object that replaced the one being read. It must be intact, too.
 func (r *source) adopt() error {
 	o, err := r.s.bucket.head(r.ctx, r.key)
 	if err != nil {
@@ -148,7 +149,7 @@ func (r *source) adopt() error {
 	return r.s.check(r.ctx, r.digest, o)
 }
 
-// judge compares what a reader of the whole has hashed with the digest.
+// judge compares the digest hashed by a reader of the whole blob with the expected one.
 func (r *source) judge(got digest.Digest) error {
 	switch {
 	case !r.replaced:
@@ -156,11 +157,11 @@ func (r *source) judge(got digest.Digest) error {
 	case got == r.digest:
 		return nil
 	}
-	r.s.verifyLater(r.digest, r.o) // which of the two is damaged?
+	r.s.verifyLater(r.digest, r.o) // find out which of the two is damaged
 	return &storage.DamagedError{Digest: string(r.digest), What: "the bytes of two objects under its name do not make it"}
 }
 
-// drop ends the answer that is being read.
+// drop closes the current response.
 func (r *source) drop() {
 	if r.body != nil {
 		r.body.Close()

@@ -1,27 +1,31 @@
-// Package s3 keeps a store in a bucket, in the layout of CNCF distribution v3.1, so that either may serve what the other wrote (in turns,
-// never at once). Any number of processes share one bucket: all state is in it, none in a process.
+// Package s3 stores a registry in a bucket, in the layout of CNCF distribution v3.1, so that either
+// can serve what the other wrote (in turns, never at once). Any number of processes can share one
+// bucket: all state is in the bucket.
 //
 //	docker/registry/v2/…            as in package filesystem
-//	packhouse/v1/uploads/…          sessions: one record each, replaced with If-Match, and the parts that arrived
-//	packhouse/v1/index/…            the repositories and their tags, flat, in the order of the names
-//	packhouse/v1/refs/…             referrers: one ready descriptor each
-//	packhouse/v1/gc, lease/…        announcements and markers of collections; who does what only one may do
+//	packhouse/v1/uploads/…          upload sessions: one record each, replaced with If-Match, and the parts received
+//	packhouse/v1/index/…            the repositories and their tags, flat, sorted by name
+//	packhouse/v1/refs/…             referrers: one complete descriptor each
+//	packhouse/v1/gc, lease/…        announcements and markers of garbage collections; leases
 //
 // # Writing
 //
-// An object appears whole or not at all, and is durable when S3 says so. What remains is the order: contents before links, links before what is
-// found by them, an existing tag last. An upload whose digest is known goes straight to its final key; one in chunks becomes part objects,
-// which S3 itself puts together at the end.
+// An object appears whole or not at all, and is durable once S3 acknowledges it. What remains is
+// the order: content before links, links before what makes them visible, an existing tag last. An
+// upload whose digest is known goes straight to its final key; a chunked one becomes part objects,
+// which S3 itself assembles at the end.
 //
 // # Reading
 //
-// Existence is asked of the bucket each time, one HEAD of the link; only bytes that a digest names are cached. A blob is hashed when this
-// process reads it for the first time, keyed by its ETag; ranges of a verified one are passed through.
+// Existence is checked in the bucket each time, with one HEAD of the link; only content addressed
+// by digest is cached. A blob is verified when this process first reads it, and the result is
+// cached by ETag; ranges of a verified blob are passed through.
 //
 // # Collection
 //
-// Runs beside pushes on other replicas and rests on neither clocks nor the lease but on the order of reads and writes: see guard.go for the
-// side of a push and sweep.go for the other.
+// Garbage collection runs while other replicas accept pushes. Its safety depends on neither clocks
+// nor the lease but on the order of reads and writes: see guard.go for the push side and sweep.go
+// for the collector.
 package s3
 
 import (
@@ -36,24 +40,25 @@ import (
 	"packhouse/server/storage"
 )
 
-// Options of a store. Zero values mean the defaults.
+// Options configures a store. Zero values mean the defaults.
 type Options struct {
 	Config   config.S3Storage
 	ReadOnly bool             // nothing is written
-	Log      *slog.Logger     // default: nowhere
-	Now      func() time.Time // default: time.Now; put right by what the engine's clock says
+	Log      *slog.Logger     // default: discard
+	Now      func() time.Time // default: time.Now; corrected by the S3 service's clock
 
 	Window         time.Duration // how long a touch protects; default 2 h. Touches younger than a quarter of it are not repeated
-	UploadsPerUser int           // sessions open at once; default 32
+	UploadsPerUser int           // open upload sessions per user; default 32
 	ManifestCache  int64         // bytes of manifests kept in memory; default 16 MiB
-	// Settle is how long a collection waits between announcing itself and looking; default 60 s. Pushes look for announcements twelve times
-	// as often, and look again when one takes half as long. It must be the same for every process that shares the bucket.
+	// Settle is how long a collection waits between announcing itself and the first survey; default
+	// 60 s. Pushes check for announcements twelve times as often, and check again if they take half
+	// as long. It must be the same for every process that shares the bucket.
 	Settle time.Duration
 }
 
 const (
 	defaultChunk  = 10 << 20
-	smallestChunk = 5 << 20 // S3 takes no smaller parts but the last
+	smallestChunk = 5 << 20 // minimum of S3 for all parts but the last
 	defaultMemory = 64 << 20
 )
 
@@ -89,37 +94,37 @@ func (o *Options) setDefaults() {
 type Store struct {
 	opt    Options
 	bucket bucket
-	client *client // nil where the bucket is not behind the SDK
+	client *client // nil if the bucket does not use the SDK
 	log    *slog.Logger
 	id     string // of this process, in leases and announcements
 	traits Traits
 
 	budget      *budget
 	recordEvery int64
-	smallest    int64 // bytes of a part that is not the last
+	smallest    int64 // minimum size in bytes of a part that is not the last
 	rangedFirst int64
 	mostFacts   int64 // bytes that a survey holds in memory
 	mostSwept   int   // digests that a collection deletes between two surveys
 	manifests   *cache[cachedManifest]
 	referrers   *cache[storage.Referrer]
-	verified    *cache[seen]   // digest → the data that was found good
-	damaged     *cache[found]  // digest → the data that was found bad
-	known       *cache[moment] // repository → when its entry of the index was written
+	verified    *cache[seen]   // digest → data verified as intact
+	damaged     *cache[found]  // digest → data verified as damaged
+	known       *cache[moment] // repository → when its index entry was written
 	runs        runState
 	sessions    userCount
 	health      health
 	locks       keyLocks
-	unindexed   bool          // the bucket has no index and may not get one
-	indexed     chan struct{} // closed when the index of repositories is known to have been complete once
-	collecting  turn          // one collection or reindexing at a time in this process
-	scrubs      turn          // one scrub
+	unindexed   bool          // the bucket has no index and is read-only
+	indexed     chan struct{} // closed when the repository index is known to be complete
+	collecting  turn          // serializes collections and reindexing in this process
+	scrubs      turn          // serializes scrubs
 
-	verifying atomic.Bool // a large blob is being checked in the background
+	verifying atomic.Bool // a large blob is being verified in the background
 	life      life
-	ctx       context.Context // ends with Close: background work
+	ctx       context.Context // of background work; canceled by Close
 	cancel    context.CancelFunc
 
-	without removed // nothing, outside of tests
+	without removed // empty except in tests
 }
 
 var (
@@ -127,8 +132,9 @@ var (
 	errClosed               = errors.New("storage is closed")
 )
 
-// Open opens the store in a bucket, after proving what it rests on: that the bucket is there, may be written, shows at once what was written,
-// and holds conditions of writes. Where conditions do not hold it says so in the log and goes on without what needs them: see Traits.
+// Open opens the store in a bucket. It first proves that the bucket exists, is writable and
+// consistent, and supports conditional writes. If the service does not support them, Open logs that
+// and disables what needs them: see Traits.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
 	if o.Config.Bucket == "" {
@@ -146,7 +152,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// newStore makes a store in a bucket of any kind, of which nothing is known yet.
+// newStore returns a store on any kind of bucket, without probing it.
 func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
@@ -162,7 +168,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	return s
 }
 
-// openBucket opens the store in a bucket of any kind.
+// openBucket opens the store on any kind of bucket.
 func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 	s := newStore(ctx, b, o)
 	fail := func(err error) (*Store, error) {
@@ -174,7 +180,7 @@ func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 	})
 	defer silent.Stop()
 	if o.ReadOnly {
-		// Nothing can be tried out; reading is tried.
+		// A read-only store cannot be probed, except for reading.
 		if _, err := b.list(ctx, ours, "", 1, false); err != nil {
 			return fail(err)
 		}
@@ -195,10 +201,10 @@ func openBucket(ctx context.Context, b bucket, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Traits returns what was found out about the engine at the start.
+// Traits returns what probing the service at startup found.
 func (s *Store) Traits() Traits { return s.traits }
 
-// Requests returns how many requests were sent to the engine so far, by S3 operation, attempts that were repeated included.
+// Requests returns how many requests were sent so far, by S3 operation, including retries.
 func (s *Store) Requests() map[string]int64 {
 	if s.client == nil {
 		return map[string]int64{}
@@ -206,10 +212,10 @@ func (s *Store) Requests() map[string]int64 {
 	return s.client.transport.requests()
 }
 
-// now is the time by the engine's clock, which stamps the objects.
+// now returns the time by the S3 service's clock, which sets the times of objects.
 func (s *Store) now() time.Time { return s.opt.Now().Add(s.bucket.skew()) }
 
-// running is the context of upkeep, which also ends when the store closes.
+// running returns a context for maintenance that is also canceled when the store closes.
 func (s *Store) running(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.ctx, func() { cancel(errClosed) })
@@ -219,15 +225,16 @@ func (s *Store) running(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// Space implements storage.Upkeep. Nobody knows how large a bucket may grow.
+// Space implements storage.Upkeep. The capacity of a bucket is unknown.
 func (s *Store) Space(context.Context) (storage.Space, error) { return storage.Space{}, nil }
 
-// cleanup is the context of work that has to be done though its request has ended.
+// cleanup returns a context for work that must be done even if its request was canceled.
 func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 }
 
 const cleanupTimeout = time.Minute
 
-// longSilence is how long an engine may take at the start before the log says so: requests are repeated for minutes before they fail.
+// longSilence is how long the service may take to respond at startup before a warning is logged:
+// requests are retried for minutes before they fail.
 const longSilence = 10 * time.Second

@@ -10,31 +10,32 @@ import (
 	"packhouse/server/storage"
 )
 
-// survey is what one look at everything found: which digests are referenced, and when each was touched. In memory are what facts allows, and a
-// little for each repository.
+// survey is the result of listing everything: which digests are referenced, and when each was last
+// touched. Its memory is bounded by the limit of facts, plus a little for each repository.
 type survey struct {
 	s   *Store
 	o   storage.CollectOptions
 	now time.Time
-	// earlier is a survey of a moment before. What the manifests of a repository refer to that has not changed since was found live then, and
-	// is no candidate now: they are not read again.
+	// earlier is a previous survey. Manifests of repositories that have not changed since are not
+	// read again: what they refer to was live then and is no candidate now.
 	earlier *survey
-	// wanted has the digests whose links, and untagged manifests, are to be remembered; nil: none, and all.
+	// wanted contains the digests whose links and untagged manifests are recorded. If nil, no links
+	// but all untagged manifests are.
 	wanted map[digest.Digest]*candidate
-	tally  *tally // of what each repository holds; nil: not asked for
+	tally  *tally // of what each repository contains; nil: not wanted
 
 	facts      *facts
-	aliases    map[digest.Digest]digest.Digest // link named by the first, holding the second
-	alsoLive   map[digest.Digest]bool          // for being what a live alias holds
+	aliases    map[digest.Digest]digest.Digest // name of a link → the different digest that it contains
+	alsoLive   map[digest.Digest]bool          // targets of live aliases
 	untagged   []untaggedManifest
-	more       int            // untagged manifests beyond those
+	more       int            // number of untagged manifests beyond those
 	contents   map[string]int // links of each repository
 	signatures map[string][sha256.Size]byte
-	unread     []string // repositories with a manifest that cannot be read
+	unread     []string // repositories with an unreadable manifest
 	problems   []string
 }
 
-// untaggedManifest is a manifest that goes for having no tag, parent or subject.
+// untaggedManifest is a manifest to be removed because it has no tag, parent or subject.
 type untaggedManifest struct {
 	repo   string
 	digest digest.Digest
@@ -53,7 +54,7 @@ func (s *Store) survey(ctx context.Context, v *survey) (*survey, error) {
 	return v, nil
 }
 
-// close removes what the survey keeps in the bucket.
+// close removes what the survey stored in the bucket.
 func (v *survey) close(ctx context.Context) { v.facts.close(ctx) }
 
 func (v *survey) look(ctx context.Context) error {
@@ -76,7 +77,7 @@ func (v *survey) look(ctx context.Context) error {
 	if len(v.aliases) == 0 {
 		return nil
 	}
-	// What is named by one algorithm may be kept under another.
+	// A digest of one algorithm may be referenced by that of another.
 	return v.facts.each(ctx, false, func(d digest.Digest, f *fact) error {
 		if target, ok := v.aliases[d]; ok && f.live {
 			v.alsoLive[target] = true
@@ -85,7 +86,7 @@ func (v *survey) look(ctx context.Context) error {
 	})
 }
 
-// each hands out what is known of every digest, in their order.
+// each calls visit for every digest, in order.
 func (v *survey) each(ctx context.Context, visit func(d digest.Digest, f *fact) error) error {
 	return v.facts.each(ctx, true, func(d digest.Digest, f *fact) error {
 		f.live = f.live || v.alsoLive[d]
@@ -93,7 +94,7 @@ func (v *survey) each(ctx context.Context, visit func(d digest.Digest, f *fact) 
 	})
 }
 
-// targetOf returns the digest a listed link means; empty where it is odd.
+// targetOf returns the digest in a listed link, or "" if it is invalid.
 func (s *Store) targetOf(ctx context.Context, r walkedRevision) (digest.Digest, error) {
 	if r.link.size == int64(len(r.key.digest)) {
 		return r.key.digest, nil
@@ -105,7 +106,7 @@ func (s *Store) targetOf(ctx context.Context, r walkedRevision) (digest.Digest, 
 	return d, err
 }
 
-// linked notes a link. A time in the future counts as now.
+// linked records a link. A time in the future counts as now.
 func (v *survey) linked(k repoKey, l object, target digest.Digest) {
 	at := l.modTime
 	if at.After(v.now) {
@@ -137,7 +138,7 @@ func (v *survey) linked(k repoKey, l object, target digest.Digest) {
 	}
 }
 
-// mostProblems bounds what a report says about what is odd.
+// mostProblems bounds the problems in a report.
 const mostProblems = 1000
 
 func (v *survey) problem(what string) {
@@ -148,7 +149,8 @@ func (v *survey) problem(what string) {
 
 func (v *survey) mark(d digest.Digest) { v.facts.of(d).live = true }
 
-// keepAll makes every link of a repository a root: it has a manifest that cannot be read, and nobody knows what that refers to.
+// keepAll marks every link of a repository as live: the repository has an unreadable manifest, so
+// its references are unknown.
 func (v *survey) keepAll(ctx context.Context, repo string) error {
 	v.problem("a manifest of " + repo + " cannot be read: nothing that this repository links to is removed until it is pushed again")
 	return walk(ctx, v.s.bucket, repoPrefix(repo)+"_", func(o object) error {
@@ -164,7 +166,8 @@ func (v *survey) keepAll(ctx context.Context, repo string) error {
 	})
 }
 
-// doomed tells whether nothing refers to a digest and nobody touched it within the window; after says when that may be, where only time keeps it.
+// doomed reports whether a digest is unreferenced and was not touched within the window. If only
+// its age keeps it, after is when it may be removed.
 func (v *survey) doomed(f *fact) (gone bool, after time.Time) {
 	if f.live {
 		return false, time.Time{}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// tidyMarkers removes what earlier collections left, where it is none of the candidates'.
+// tidyMarkers removes the markers that earlier collections left, except those of current
+// candidates.
 func (c *collection) tidyMarkers(ctx context.Context) error {
 	s := c.s
 	return walk(ctx, s.bucket, markersDir, func(o object) error {
@@ -22,7 +23,7 @@ func (c *collection) tidyMarkers(ctx context.Context) error {
 			return err
 		}
 		if m.State == released && !s.traits.ConditionalDrop {
-			// It means nothing already. One that nobody has touched for long is nobody's.
+			// A released marker has no effect. If it has not changed for long, no process uses it.
 			if s.now().Sub(now.modTime) <= abandoned {
 				return nil
 			}
@@ -35,7 +36,8 @@ func (c *collection) tidyMarkers(ctx context.Context) error {
 	})
 }
 
-// dropMarker removes a marker if it is still that one; where the engine cannot, it is made to mean nothing.
+// dropMarker removes a marker if its ETag matches. If the service does not support conditional
+// deletion, it replaces the marker by a released one.
 func (s *Store) dropMarker(ctx context.Context, key, etag string) error {
 	if s.traits.ConditionalDrop {
 		return s.bucket.deleteIf(ctx, key, etag)
@@ -44,7 +46,7 @@ func (s *Store) dropMarker(ctx context.Context, key, etag string) error {
 	return err
 }
 
-// condemn puts the markers (G2): all of the manifests before the first of a blob.
+// condemn writes the markers (G2), those of all manifests before the first of a blob.
 func (c *collection) condemn(ctx context.Context) error {
 	manifests := 0
 	for manifests < len(c.candidates) && c.candidates[manifests].manifest {
@@ -71,7 +73,7 @@ func (c *collection) condemnOne(ctx context.Context, d *candidate) error {
 		}
 		switch {
 		case ok && m == (marker{condemned, c.told.id}):
-			d.etag = o.etag // an attempt whose answer was lost wrote it
+			d.etag = o.etag // an attempt whose response was lost wrote it
 			return nil
 		case !ok, m.State == deleting && s.now().Sub(o.modTime) <= abandoned:
 			d.why = "another collection is at it"
@@ -90,10 +92,11 @@ func (c *collection) condemnOne(ctx context.Context, d *candidate) error {
 	return nil
 }
 
-// sweepWide is how many digests are deleted at once.
+// sweepWide is how many digests are deleted in parallel.
 const sweepWide = 8
 
-// sweep does the rest for each candidate (G3 to G6). What fails for one is a problem of that one.
+// sweep finishes each candidate (G3 to G6). A failure affects only that candidate and is reported
+// as a problem.
 func (c *collection) sweep(ctx context.Context) error {
 	var mu sync.Mutex
 	return inParallel(ctx, len(c.candidates), sweepWide, func(ctx context.Context, i int) error {
@@ -136,8 +139,9 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	// From here on nobody can save it, and whoever needs it waits: until a moment that no request of this process will outlast. What has begun is
-	// done to its end though the collection be stopped: a request that nobody waits for any more may be carried out at any time.
+	// From here on, the digest cannot be saved, and pushes that need it wait. All requests are sent
+	// before a deadline, so that none can arrive after the marker expires. Canceling the collection
+	// does not interrupt the deletion: an abandoned request could still be carried out at any time.
 	ctx, stop := cleanup(sendBefore(c.told.mutate(ctx), time.Now().Add(sendWithin)))
 	defer stop()
 	body := marker{deleting, c.told.id}.body()
@@ -153,7 +157,7 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 			d.why = "it is in use again"
 			return nil, false, nil
 		}
-		etag = o.etag // an attempt whose answer was lost wrote it
+		etag = o.etag // an attempt whose response was lost wrote it
 	case err != nil:
 		return nil, false, err
 	}
@@ -164,8 +168,9 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 	}
 	s.forgetManifest(d.digest)
 	if unsure.Load() > 0 || err != nil && !errors.Is(err, errLate) {
-		// An attempt that was given up, and repeated since, may be carried out after somebody has pushed this again. So nobody may, until it
-		// comes too late: the marker stays, and the announcement that has everybody look at it.
+		// An abandoned and retried attempt may be carried out after this digest was pushed again.
+		// To block such pushes until the attempt would be rejected as too late, keep the marker,
+		// and the announcement that makes pushes check it.
 		c.told.unsure.Store(true)
 		return links, data && err == nil, err
 	}
@@ -173,7 +178,8 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 		return nil, false, err
 	}
 	if data && !s.traits.ConditionalDrop {
-		// Nobody else touches this marker while it is young, and without data nobody condemns the digest anew.
+		// No other process replaces this marker while it is young, and without data the digest is
+		// not condemned again.
 		return links, data, s.bucket.delete(ctx, markerKey(d.digest)) // G6
 	}
 	if err := s.dropMarker(ctx, markerKey(d.digest), etag); err != nil && !errors.Is(err, errCondition) { // G6
@@ -182,7 +188,8 @@ func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string
 	return links, data, nil
 }
 
-// decide compares a candidate with the second survey (G3): what of it goes, or why it stays.
+// decide compares a candidate with the second survey (G3) and returns what to delete, or sets why
+// it is kept.
 func (c *collection) decide(d *candidate) (links []string, data bool) {
 	switch {
 	case d.now == nil:
@@ -194,7 +201,7 @@ func (c *collection) decide(d *candidate) (links []string, data bool) {
 		d.why = "it is in use again"
 		return nil, false
 	}
-	// Some repositories may still hold the manifest.
+	// Other repositories may still contain the manifest.
 	for _, u := range c.untagged[d.digest] {
 		links = append(links, u.link.key)
 	}

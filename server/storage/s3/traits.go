@@ -8,24 +8,25 @@ import (
 	"sync/atomic"
 )
 
-// Traits are what was found out about an engine by trying.
+// Traits are the capabilities of an S3 service, found by probing.
 type Traits struct {
-	Create           bool // a write with If-None-Match: * creates once, also when many race
-	Replace          bool // a write with If-Match replaces only that object, and creates none
+	Create           bool // a write with If-None-Match: * creates only once, even if several race
+	Replace          bool // a write with If-Match replaces only that object, and never creates one
 	ConditionalDrop  bool // a deletion with If-Match deletes only that object
-	ReadAfterWrite   bool // what was written is read at once, and what was deleted is gone at once
+	ReadAfterWrite   bool // writes and deletions are visible to reads immediately
 	ListedAfterWrite bool // the same for listings
 }
 
-// Conditional tells whether writes with conditions do what they say. Without, one process may use the bucket, and it must not collect.
+// Conditional reports whether conditional writes work. Without them, only one process may use the
+// bucket, and it must not collect.
 func (t Traits) Conditional() bool { return t.Create && t.Replace }
 
-// Collectable tells whether collection is safe beside pushes.
+// Collectable reports whether garbage collection is safe while pushes run.
 func (t Traits) Collectable() bool {
 	return t.Conditional() && t.ReadAfterWrite && t.ListedAfterWrite
 }
 
-// Weaknesses tells in sentences what does not work, and what follows from it.
+// Weaknesses describes, in sentences, what does not work and the consequences.
 func (t Traits) Weaknesses() []string {
 	var all []string
 	add := func(good bool, what string) {
@@ -41,24 +42,26 @@ func (t Traits) Weaknesses() []string {
 	return all
 }
 
-// asContent ends the key of an object that is tried as content is kept, in its storage class.
+// asContent is the last element of the key of a probe object that is stored as blob content is, in
+// its storage class.
 const asContent = "content"
 
 // racing is how many writers race for one key.
 const racing = 16
 
-// prove tries out in a bucket what the store rests on. It writes and removes a few objects below packhouse/v1/probe. An error says that the
-// bucket cannot be used at all; see Probe for why.
+// prove probes the capabilities that the store needs from a bucket. It writes and removes a few
+// objects below packhouse/v1/probe. An error means that the bucket cannot be used at all; Probe
+// finds out why.
 func prove(ctx context.Context, b bucket) (Traits, error) {
 	var t Traits
 	dir := probeDir + newID() + "/"
 	keys := []string{dir + "create", dir + asContent, dir + "missing", dir + "race"}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
-		defer cancel() // what stays goes with a collection
+		defer cancel() // a collection removes what remains
 		_ = inParallel(ctx, len(keys), len(keys), func(ctx context.Context, i int) error { return b.delete(ctx, keys[i]) })
 	}()
-	// The first one tells whether anything works at all, and as contents are written.
+	// The first write shows whether anything works at all, with the storage class of content.
 	etag, err := b.put(ctx, keys[1], []byte("1"), condition{})
 	if err != nil {
 		return t, err
@@ -108,12 +111,12 @@ func (t *Traits) proveReading(ctx context.Context, b bucket, key, dir string) er
 	return nil
 }
 
-// refused tells whether a write was refused for its condition.
+// refused reports whether a write was rejected because of its condition.
 func refused(err error) (bool, error) {
 	if errors.Is(err, errCondition) {
 		return true, nil
 	}
-	// An engine that does not know conditions may say so: 501.
+	// A service that does not support conditions may respond with 501.
 	if s := status(err); s == 501 || s == 400 {
 		return false, nil
 	}
@@ -159,7 +162,7 @@ func proveReplace(ctx context.Context, b bucket, key, etag, missing string) (boo
 	return string(body) == "2", err
 }
 
-// proveDrop ends with the object being deleted.
+// proveDrop deletes the object.
 func proveDrop(ctx context.Context, b bucket, key string) (bool, error) {
 	o, err := b.head(ctx, key)
 	if err != nil {

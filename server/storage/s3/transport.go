@@ -23,27 +23,29 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	// answerTimeout is how long one attempt may take until the answer begins, beside the time its body needs at slowest.
+	// answerTimeout is how long one attempt may take until the response begins, plus the time to
+	// send its body at the slowest rate.
 	answerTimeout = 30 * time.Second
 	slowest       = 256 << 10 // bytes a second
-	// slowestCopy is how fast an engine is that copies for us before it answers, in bytes a second.
+	// slowestCopy is the assumed minimum rate of server-side copies, in bytes per second.
 	slowestCopy = 4 << 20
-	// stallTimeout is how long the body of an answer may stand still.
+	// stallTimeout is how long a response body may stall.
 	stallTimeout = 30 * time.Second
-	// longestPause is the most that is waited between attempts. Pauses begin with up to a second, and double.
+	// longestPause is the longest pause between attempts. Pauses start with up to a second and
+	// double.
 	longestPause = 5 * time.Second
 )
 
-// errLate says that a request came to be sent after the moment until which it was safe.
+// errLate means that a request was not sent because its deadline had passed.
 var errLate = errors.New("too late to be sent")
 
-// transport sends the requests of the SDK: each attempt has its own time limit, and is counted.
+// transport sends the requests of the SDK. It limits the time of each attempt and counts them.
 type transport struct {
 	base   http.RoundTripper
 	answer time.Duration // answerTimeout
 	stall  time.Duration // stallTimeout
 	pause  time.Duration // longestPause
-	ahead  atomic.Int64  // nanoseconds by which the engine's clock is ahead
+	ahead  atomic.Int64  // nanoseconds by which the S3 service's clock is ahead
 	mu     sync.Mutex
 	counts map[string]int64
 }
@@ -68,8 +70,8 @@ func newTransport(cfg config.S3Storage) (*transport, error) {
 	return &transport{base: t, answer: answerTimeout, stall: stallTimeout, pause: longestPause, counts: map[string]int64{}}, nil
 }
 
-// rootsOf returns whom to trust beside the system's certificates: storage.s3.cafile, and the variable that every AWS tool reads. Nil means the
-// system's alone.
+// rootsOf returns the trusted CAs: the system's, storage.s3.cafile, and AWS_CA_BUNDLE, which every
+// AWS tool reads. Nil means the system's alone.
 func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
 	var roots *x509.CertPool
 	for _, f := range []struct{ name, path string }{{"storage.s3.cafile", cfg.CAFile}, {"AWS_CA_BUNDLE", os.Getenv("AWS_CA_BUNDLE")}} {
@@ -92,7 +94,8 @@ func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// Do implements what the SDK calls an HTTP client. Redirects are not followed: the signature would not fit.
+// Do implements the SDK's HTTP client. It does not follow redirects, because the signature would
+// not match.
 func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	limit := t.answer + time.Duration(max(r.ContentLength, 0))*time.Second/slowest
@@ -107,7 +110,8 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	t.mu.Lock()
 	t.counts[operation]++
 	t.mu.Unlock()
-	// Here the request is signed already, so that from now on the engine itself refuses it when it arrives far too late.
+	// The request is already signed, so from now on the service itself rejects it if it arrives far
+	// too late.
 	if until, ok := r.Context().Value(deadlineKey{}).(time.Time); ok && late(until) {
 		cancel(nil)
 		timer.Stop()
@@ -126,7 +130,7 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if at, err := http.ParseTime(response.Header.Get("Date")); err == nil {
-		// The header counts whole seconds: half of one is the best guess at what was cut off.
+		// The header has a resolution of one second: add half of one as the best estimate.
 		ahead := time.Until(at.Add(500 * time.Millisecond))
 		if ahead.Abs() < 2*time.Second {
 			ahead = 0
@@ -137,7 +141,7 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// watchedBody gives up when nothing arrives for a while.
+// watchedBody aborts the request if no data arrives for a while.
 type watchedBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
@@ -167,16 +171,18 @@ func (b *watchedBody) Close() error {
 
 var errStalled = errors.New("the answer stands still")
 
-// deadlineKey is where a context says until when its requests may be sent.
+// deadlineKey is the context key of the time until which requests may be sent.
 type deadlineKey struct{}
 
-// late tells whether a moment has passed by either clock: the monotonic one stands still while a machine sleeps, the other one may be set.
+// late reports whether a time has passed by either clock: the monotonic one stops while the machine
+// sleeps, and the wall clock can be set.
 func late(until time.Time) bool {
 	now := time.Now()
 	return !now.Before(until) || !now.Round(0).Before(until.Round(0))
 }
 
-// sendBefore makes every request of the context fail that would be sent later. It takes nothing back of what the context says already.
+// sendBefore returns a context whose requests fail if sent after until. An earlier deadline in ctx
+// stays in force.
 func sendBefore(ctx context.Context, until time.Time) context.Context {
 	if sooner, ok := ctx.Value(deadlineKey{}).(time.Time); ok && sooner.Before(until) {
 		return ctx
@@ -184,16 +190,18 @@ func sendBefore(ctx context.Context, until time.Time) context.Context {
 	return context.WithValue(ctx, deadlineKey{}, until)
 }
 
-// unansweredKey is where a context counts the requests that may be carried out long after they were given up.
+// unansweredKey is the context key of the counter of unanswered requests.
 type unansweredKey struct{}
 
-// unanswered is a context that counts the requests that may be carried out long after they were given up.
+// unanswered returns a context that counts the requests that may still be carried out after they
+// were abandoned.
 func unanswered(ctx context.Context) (context.Context, *atomic.Int32) {
 	n := &atomic.Int32{}
 	return context.WithValue(ctx, unansweredKey{}, n), n
 }
 
-// mayArrive tells whether a request may still be carried out though it has ended: no answer came, or one of somebody on the way who has none.
+// mayArrive reports whether a request may still be carried out although it has ended: there was no
+// response, or only one from a proxy that got none.
 func mayArrive(response *http.Response, err error) bool {
 	if err == nil {
 		return response.StatusCode >= 500 && response.StatusCode != http.StatusServiceUnavailable
@@ -202,18 +210,18 @@ func mayArrive(response *http.Response, err error) bool {
 	return !ok || dial.Op != "dial"
 }
 
-// workKey is where a context says how many bytes the engine has to move before it can answer.
+// workKey is the context key of how many bytes the service must move before it can respond.
 type workKey struct{}
 
-// working gives the engine the time that it needs to move so many bytes.
+// working extends the response timeout by the time that the service needs to move n bytes.
 func working(ctx context.Context, n int64) context.Context {
 	return context.WithValue(ctx, workKey{}, n)
 }
 
-// sentKey is where a context counts the attempts.
+// sentKey is the context key of the attempt counter.
 type sentKey struct{}
 
-// counted is a context that counts how often something was sent.
+// counted returns a context that counts attempts.
 func counted(ctx context.Context) (context.Context, *atomic.Int32) {
 	sent := &atomic.Int32{}
 	return context.WithValue(ctx, sentKey{}, sent), sent

@@ -14,7 +14,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// defaultRecordEvery is how much of one long chunk may be lost with the process, in bytes.
+// defaultRecordEvery is how many bytes of one long chunk may be lost if the process dies.
 const defaultRecordEvery = 64 << 20
 
 // StartUpload implements storage.Uploads.
@@ -54,7 +54,8 @@ func (s *Store) StatUpload(ctx context.Context, o storage.Owner, id string) (sto
 	return u.upload(), nil
 }
 
-// CancelUpload implements storage.Uploads. A chunk that is under way elsewhere finds no record to replace, and removes what it wrote.
+// CancelUpload implements storage.Uploads. A concurrent append elsewhere finds no record to replace
+// and removes what it wrote.
 func (s *Store) CancelUpload(ctx context.Context, o storage.Owner, id string) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -86,7 +87,7 @@ func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at
 	return t.u.upload(), err
 }
 
-// alone makes the chunks of a session wait for one another where the engine cannot tell which came first.
+// alone serializes the chunks of a session if the service does not support conditional replacement.
 func (s *Store) alone(id string) (release func()) {
 	if s.traits.Replace {
 		return func() {}
@@ -94,21 +95,22 @@ func (s *Store) alone(id string) (release func()) {
 	return s.locks.lock("upload " + id)
 }
 
-// taken is a chunk that was received: the session's record with it, the parts of it that are in the bucket, and what is left in memory.
+// taken is a received chunk: the updated session record, the parts already in the bucket, and the
+// rest in memory.
 type taken struct {
 	s       *Store
 	o       storage.Owner
-	before  *session // as it was read
-	u       *session // with what was received
-	final   bool     // it ends the session, so none of it is recorded
-	kept    int      // how many of its parts are on record
+	before  *session // as read
+	u       *session // updated with what was received
+	final   bool     // ends the session, so its progress is not recorded
+	kept    int      // how many of its parts are recorded
 	in      *incoming
 	tail    []byte
 	release func()
-	err     error // how receiving ended
+	err     error // result of receiving
 }
 
-// take reads a session, checks that the chunk belongs at its end, and receives it.
+// take reads a session, checks the offset of the chunk, and receives it.
 func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, final bool) (*taken, error) {
 	u, err := s.session(ctx, o, id)
 	if err != nil {
@@ -135,7 +137,7 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 	return nil, s.refuse(ctx, u, t.lost(ctx, t.err))
 }
 
-// tailSize is how much lies behind the last full part.
+// tailSize returns how many bytes follow the last full part.
 func (u *session) tailSize() int64 {
 	if u.Tail != nil {
 		return u.Tail.Size
@@ -143,7 +145,7 @@ func (u *session) tailSize() int64 {
 	return int64(len(u.Inline))
 }
 
-// readTail reads what follows the last full part, and verifies it.
+// readTail reads and verifies the bytes after the last full part.
 func (s *Store) readTail(ctx context.Context, u *session, into []byte) error {
 	if u.Tail == nil {
 		copy(into, u.Inline)
@@ -157,7 +159,7 @@ func (s *Store) readTail(ctx context.Context, u *session, into []byte) error {
 	return s.verifyTail(ctx, u, bytes.NewReader(into))
 }
 
-// sendPart puts a full part into the bucket, and from time to time records how far the upload has come.
+// sendPart writes a full part to the bucket, and records the progress from time to time.
 func (t *taken) sendPart(ctx context.Context, n int, body []byte, end mark) error {
 	p := piece{Name: "part-" + strconv.Itoa(n) + "-" + nonce(), Size: int64(len(body))}
 	etag, err := t.s.bucket.put(ctx, t.u.dir+p.Name, body, condition{})
@@ -179,7 +181,7 @@ func (t *taken) sendPart(ctx context.Context, n int, body []byte, end mark) erro
 	return nil
 }
 
-// forget removes what this chunk added to the bucket and is not on record, and what it replaced there.
+// forget removes the objects that this chunk wrote but are not recorded, and those it replaced.
 func (t *taken) forget(ctx context.Context, also ...piece) {
 	gone := append(also, t.u.Parts[t.kept:]...)
 	if t.kept > len(t.before.Parts) {
@@ -188,7 +190,8 @@ func (t *taken) forget(ctx context.Context, also ...piece) {
 	t.s.discard(ctx, t.before, gone)
 }
 
-// keep records what was received, however receiving ended: it stays and counts. More than was announced does not.
+// keep records what was received, even if receiving failed. A chunk longer than announced is
+// undone.
 func (t *taken) keep(ctx context.Context, why error) error {
 	s := t.s
 	ctx, cancel := cleanup(ctx)
@@ -228,7 +231,7 @@ func (t *taken) keep(ctx context.Context, why error) error {
 	return why
 }
 
-// undo puts the session back to where it stood before this chunk, and returns why.
+// undo restores the session to its state before this chunk, and returns why.
 func (t *taken) undo(ctx context.Context, why error) error {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
@@ -245,7 +248,8 @@ func (t *taken) undo(ctx context.Context, why error) error {
 	return why
 }
 
-// lost words the failure to replace a record: where somebody else was quicker, the client learns where the upload stands now.
+// lost converts the error of a failed record update: if another writer was first, it returns an
+// OffsetError with the current offset.
 func (t *taken) lost(ctx context.Context, err error) error {
 	if !errors.Is(err, errCondition) {
 		return err
@@ -259,7 +263,7 @@ func (t *taken) lost(ctx context.Context, err error) error {
 	return &storage.OffsetError{Upload: now.upload(), Want: t.before.Offset}
 }
 
-// former is the tail that the record named before this chunk.
+// former returns the tail that the record named before this chunk.
 func (t *taken) former() []piece {
 	if t.before.Tail == nil || t.u.Tail == t.before.Tail {
 		return nil
@@ -267,11 +271,10 @@ func (t *taken) former() []piece {
 	return []piece{*t.before.Tail}
 }
 
-// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong
-// is dropped. If the last chunk is not received whole, or the blob cannot be
-// assembled, the session stays as it was before: clients send the same request
-// again. The blob is assembled even if the client has left, within
-// assembleTimeout, so that the retry finds it.
+// FinishUpload implements storage.Uploads. A session whose digest does not match is dropped. If the
+// last chunk is not received completely, or the blob cannot be assembled, the session stays as it
+// was before: clients send the same request again. The blob is assembled even if the client
+// disconnects, within assembleTimeout, so that the retry finds it.
 func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest) error {
 	leave, err := s.enter()
 	if err != nil {
@@ -318,12 +321,13 @@ func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at
 	return nil
 }
 
-// assembleTimeout bounds the assembly of a blob. The engine copies its parts,
-// which takes minutes for the largest.
+// assembleTimeout bounds the assembly of a blob. The service copies its parts, which takes minutes
+// for the largest.
 const assembleTimeout = 10 * time.Minute
 
-// ended claims a session that was made a blob of. Of several that finish one at once only one does; the others made the same blob of the same
-// bytes and are told that there is no such upload, as they would be a moment later.
+// ended claims a session whose blob is complete. If several requests finish it at once, only one
+// succeeds; the others created the same blob from the same bytes, and get ErrUploadUnknown, as they
+// would a moment later.
 func (s *Store) ended(ctx context.Context, u *session) bool {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
@@ -331,7 +335,7 @@ func (s *Store) ended(ctx context.Context, u *session) bool {
 	return !errors.Is(s.save(ctx, u), errCondition)
 }
 
-// hashAgain hashes all of an upload by another algorithm.
+// hashAgain hashes a whole upload with another algorithm.
 func (s *Store) hashAgain(ctx context.Context, u *session, tail []byte, alg digest.Algorithm) (digest.Digest, error) {
 	h := alg.Hash()
 	if err := s.hashParts(ctx, u, h); err != nil {

@@ -62,7 +62,7 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	return u, nil
 }
 
-// tally is what each repository holds, numbered in the order in which they are met.
+// tally counts what each repository contains. Repositories are numbered in listing order.
 type tally struct {
 	numbers      map[string]int32
 	repositories []storage.RepositoryUsage
@@ -78,7 +78,7 @@ func (t *tally) number(repo string) int32 {
 	return n
 }
 
-// linked notes a link, and returns the number of its repository.
+// linked records a link and returns the number of its repository.
 func (t *tally) linked(k repoKey) int32 {
 	n := t.number(k.repo)
 	if k.kind == layerKind {
@@ -87,7 +87,7 @@ func (t *tally) linked(k repoKey) int32 {
 	return n
 }
 
-// repository notes what one has beside its layers.
+// repository records the manifests and tags of a repository.
 func (t *tally) repository(w *walked) {
 	if w.empty() {
 		return

@@ -11,42 +11,43 @@ import (
 	"packhouse/server/storage"
 )
 
-// seen is data that was hashed and found good. It stays good as long as ETag and size are these: an engine on a file system may keep the ETag
-// of an object whose file somebody has cut.
+// seen is data that was hashed and found intact. It counts as intact while both ETag and size
+// match: a service backed by a file system may keep the ETag of an object whose file was truncated.
 type seen struct {
 	etag string
 	size int64
 }
 
-// found is data that was hashed and found bad. The good bytes may come to have the ETag that the engine still tells of the damaged ones: the time
-// at which they were written tells them apart.
+// found is data that was hashed and found damaged. Intact bytes may get the same ETag as the
+// damaged ones, so the modification time distinguishes them.
 type found struct {
 	seen
-	at int64 // in whole seconds, as some answers have it
+	at int64 // in whole seconds, the resolution of some responses
 }
 
 func foundIn(o object) found { return found{seen{o.etag, o.size}, o.modTime.Unix()} }
 
-// bad tells whether this process has seen that an object does not hold the bytes of a digest.
+// bad reports whether this process has found an object to be damaged.
 func (s *Store) bad(d digest.Digest, o object) bool {
 	was, ok := s.damaged.get(string(d))
 	return ok && was == foundIn(o)
 }
 
-// good tells whether this process has seen that an object holds the bytes of a digest.
+// good reports whether this process has verified an object as intact.
 func (s *Store) good(d digest.Digest, o object) bool {
 	was, ok := s.verified.get(string(d))
 	return ok && was == seen{o.etag, o.size}
 }
 
-// remember notes that the data of a digest is good as long as it has that ETag and size.
+// remember records that the data of a digest with that ETag and size is intact.
 func (s *Store) remember(d digest.Digest, etag string, size int64) {
 	s.verified.put(string(d), seen{etag, size}, 1)
 	s.damaged.drop(string(d))
 }
 
-// check finds out whether a blob is good before a part of it is handed out: at once where that does not take long, else in the background. Of
-// many who ask at the same time, as clients that fetch the ranges of a blob side by side do, one reads it.
+// check verifies a blob before a part of it is served: immediately if that is fast, else in the
+// background. Of concurrent callers, such as clients that fetch ranges in parallel, only one reads
+// the blob.
 func (s *Store) check(ctx context.Context, d digest.Digest, o object) error {
 	if s.good(d, o) {
 		return nil
@@ -64,7 +65,7 @@ func (s *Store) check(ctx context.Context, d digest.Digest, o object) error {
 		if !errors.Is(err, errCondition) || attempt == mostBroken {
 			return err
 		}
-		// Somebody has pushed it again meanwhile.
+		// It was pushed again in the meantime.
 		size := o.size
 		if o, err = s.bucket.head(ctx, blobKey(d)); err == nil && o.size != size {
 			err = fmt.Errorf("check blob: it was replaced by %d bytes: %w", o.size, errCondition)
@@ -75,7 +76,7 @@ func (s *Store) check(ctx context.Context, d digest.Digest, o object) error {
 	}
 }
 
-// verify hashes an object whole and remembers it as good, or sets it aside.
+// verify hashes a whole object and records it as intact, or quarantines it.
 func (s *Store) verify(ctx context.Context, d digest.Digest, o object) error {
 	src := &source{s: s, ctx: ctx, key: blobKey(d), o: o}
 	defer src.drop()
@@ -86,7 +87,7 @@ func (s *Store) verify(ctx context.Context, d digest.Digest, o object) error {
 	return s.judge(ctx, d, o, digest.NewDigest(d.Algorithm(), h))
 }
 
-// judge compares the digest that an object turned out to have with its own.
+// judge compares the computed digest of an object with the expected one.
 func (s *Store) judge(ctx context.Context, d digest.Digest, o object, got digest.Digest) error {
 	if got == d {
 		s.remember(d, o.etag, o.size)
@@ -97,7 +98,8 @@ func (s *Store) judge(ctx context.Context, d digest.Digest, o object, got digest
 	return &storage.DamagedError{Digest: string(d), What: what}
 }
 
-// verifyLater checks a large blob in the background, one at a time; those that come meanwhile are checked when they are asked for again.
+// verifyLater verifies a large blob in the background. If another verification is running, it does
+// nothing; the blob is verified when it is next requested.
 func (s *Store) verifyLater(d digest.Digest, o object) {
 	if !s.verifying.CompareAndSwap(false, true) {
 		return

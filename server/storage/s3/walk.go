@@ -12,14 +12,15 @@ import (
 	"packhouse/server/storage"
 )
 
-// walked is what one listing of the whole store tells about a repository. Its keys come one after the other, because what is inside a
-// repository starts with an underscore and no name does.
+// walked is what a listing of the whole store shows about a repository. The keys of a repository
+// are consecutive, because directories inside a repository start with an underscore and name
+// elements do not.
 type walked struct {
 	name      string
 	layers    int
 	revisions []walkedRevision
 	tags      []walkedTag
-	signature uint64 // of the revision links, with their times
+	signature uint64 // of the revision links and their times
 }
 
 type walkedRevision struct {
@@ -34,12 +35,12 @@ type walkedTag struct {
 
 func (r *walked) empty() bool { return r.layers == 0 && len(r.revisions) == 0 }
 
-// walkRepositories lists all of distribution's records of repositories and hands out each.
+// walkRepositories lists all keys of distribution's repositories and calls do for each repository.
 func (s *Store) walkRepositories(ctx context.Context, do func(*walked) error) error {
 	return s.walkLinks(ctx, nil, do)
 }
 
-// walkLinks is walkRepositories with each layer link.
+// walkLinks is walkRepositories that also calls layer for each layer link.
 func (s *Store) walkLinks(ctx context.Context, layer func(repoKey, object) error, do func(*walked) error) error {
 	var now *walked
 	end := func() error {
@@ -84,7 +85,7 @@ func (s *Store) walkLinks(ctx context.Context, layer func(repoKey, object) error
 	return end()
 }
 
-// walkedRepositories is RepositoriesIn without an index, for a bucket that may only be read and never had one.
+// walkedRepositories is RepositoriesIn without an index, for a read-only bucket that has none.
 func (s *Store) walkedRepositories(ctx context.Context, prefix, last string, n int, visible func(reference.Repository) bool) ([]string, bool, error) {
 	var all []string
 	err := s.walkRepositories(ctx, func(w *walked) error {
@@ -119,7 +120,7 @@ func cut(all []string, n int) []string {
 	return append([]string{}, all[:min(max(n, 0), len(all))]...)
 }
 
-// listedTags returns the tags of a repository by what distribution keeps of them.
+// listedTags returns the tags of a repository from distribution's layout.
 func (s *Store) listedTags(ctx context.Context, repo string) ([]string, error) {
 	var all []string
 	err := walk(ctx, s.bucket, tagsPrefix(repo), func(o object) error {
@@ -134,7 +135,7 @@ func (s *Store) listedTags(ctx context.Context, repo string) ([]string, error) {
 	return all, nil
 }
 
-// mendTags makes the index of one repository's tags agree with them, while they may change.
+// mendTags reconciles the tag index of a repository with its tags, which may change concurrently.
 func (s *Store) mendTags(ctx context.Context, repo string) error {
 	all, err := s.listedTags(ctx, repo)
 	if err != nil {
@@ -171,7 +172,7 @@ func (s *Store) mendTag(ctx context.Context, repo, tag string) error {
 	}
 	_, err := s.bucket.head(ctx, tagLink(repo, tag))
 	if errors.Is(err, errMissing) {
-		return s.removeTagEntry(ctx, repo, tag) // deleted meanwhile
+		return s.removeTagEntry(ctx, repo, tag) // deleted in the meantime
 	}
 	return err
 }
