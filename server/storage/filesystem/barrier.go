@@ -10,19 +10,20 @@ import (
 
 // How changes are made durable.
 const (
-	BarrierAuto  = "auto"  // by the journal where the file system is fit for it
-	BarrierFiles = "files" // every file and directory by itself: the reference
+	BarrierAuto  = "auto"  // journal, if the file system supports it
+	BarrierFiles = "files" // fsync every file and directory: the reference
 )
 
-// barrier makes what was written before it durable before anything after it, file by file, all of a barrier at once, so that a file system can
-// take them in one commit of its own.
+// barrier makes files and directory entries durable, one fsync each, before the caller continues.
+// The fsyncs of one barrier run in parallel, so that the file system can combine them into one
+// commit.
 type barrier struct{ disk disk.Disk }
 
-// atOnce is how many syncs of one barrier run beside each other. Each holds a thread.
+// atOnce is how many fsyncs of one barrier run in parallel. Each occupies a thread.
 const atOnce = 4
 
-// wait returns when files and the entries of dirs are durable. After an error nothing of them may be relied on, nor synced again: a kernel
-// reports a failed write once and then forgets it.
+// wait returns when files and the entries of dirs are durable. After an error, neither rely on them
+// nor sync them again: the kernel reports a failed write only once.
 func (b *barrier) wait(files []disk.File, dirs []string) error {
 	n := len(files) + len(dirs)
 	one := func(i int) error {
@@ -57,7 +58,7 @@ func (b *barrier) wait(files []disk.File, dirs []string) error {
 	return errors.Join(errs...)
 }
 
-// reporting is a disk that reports failed writes of everything before.
+// reporting is a disk that calls failed when SyncAll reports failed writes.
 type reporting struct {
 	disk.Disk
 	failed func()

@@ -16,12 +16,13 @@ import (
 )
 
 const (
-	// heldBack is how much of a blob a first reader withholds until all of it was hashed.
+	// heldBack is how much of the end of an unverified blob is withheld from its first reader until
+	// the whole is hashed.
 	heldBack = 64 << 10
-	// hashedFirst is the largest blob that is hashed when it is opened, so that damage is an answer
-	// and not a broken connection.
+	// hashedFirst is the size of the largest blob that is verified when it is opened, so that
+	// damage is reported as an error response and not as a broken connection.
 	hashedFirst = 1 << 20
-	// rangedFirst is the largest blob that is hashed before a range of it is sent.
+	// rangedFirst is the size of the largest blob that is verified before a range of it is sent.
 	rangedFirst = 64 << 20
 )
 
@@ -48,8 +49,8 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 	}
 	b, pending, err := s.openBlob(ctx, target)
 	if pending && errors.Is(err, storage.ErrBlobDamaged) {
-		// The checkpoint may have reported the failure since, and written the blob again from the
-		// journal.
+		// The checkpoint may have detected the failure in the meantime and written the blob again
+		// from the journal.
 		if again, _, aerr := s.openBlob(ctx, target); !errors.Is(aerr, storage.ErrBlobUnknown) {
 			b, err = again, aerr
 		}
@@ -60,8 +61,8 @@ func (s *Store) OpenBlob(ctx context.Context, repo reference.Repository, d diges
 	return b, nil
 }
 
-// openBlob opens the data of a digest and chooses how its bytes are verified. It reports whether
-// they were pending.
+// openBlob opens the data of a digest and chooses how it is verified. It reports whether the data
+// was pending.
 func (s *Store) openBlob(ctx context.Context, d digest.Digest) (b *blob, pending bool, err error) {
 	f, err := s.disk.Open(blobPath(d))
 	if absent(err) {
@@ -87,7 +88,7 @@ func (s *Store) openBlob(ctx context.Context, d digest.Digest) (b *blob, pending
 	return b, pending, nil
 }
 
-// contentOf returns a reader of a blob's bytes: the file itself if they are known to be good.
+// contentOf returns a reader of a blob's content: the file itself if it is verified.
 func (s *Store) contentOf(ctx context.Context, f disk.File, info disk.Info, d digest.Digest) (io.ReadSeeker, error) {
 	if !s.verified.has(d, info) {
 		if info.Size > hashedFirst {
@@ -116,7 +117,7 @@ func (s *Store) pendingWrite(dir string) bool {
 	return *s.unsettled.Load() != nil || j != nil && j.pending(dir)
 }
 
-// readPending reads a small blob into memory and verifies the very bytes that it returns.
+// readPending reads a small blob into memory and verifies the bytes that it returns.
 func (s *Store) readPending(f disk.File, info disk.Info, d digest.Digest) (io.ReadSeeker, error) {
 	epoch, body := s.verified.epoch(), make([]byte, info.Size)
 	if n, err := f.ReadAt(body, 0); int64(n) < info.Size {

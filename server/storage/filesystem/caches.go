@@ -10,13 +10,13 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// lru is a bounded map that drops what was not used for longest. What an entry weighs is for its user to say.
+// lru is a map bounded by total weight that evicts the least recently used entries.
 type lru[K comparable, V any] struct {
 	mu     sync.Mutex
 	most   int64
 	weight int64
 	by     map[K]*list.Element
-	order  list.List // front: used last
+	order  list.List // front: most recently used
 }
 
 type lruEntry[K comparable, V any] struct {
@@ -67,7 +67,7 @@ func (l *lru[K, V]) remove(k K) {
 	}
 }
 
-// manifestCache keeps manifests by digest. A use is confirmed by a stat of the data.
+// manifestCache caches manifests by digest. Each use is validated with a stat of the data.
 type manifestCache struct {
 	*lru[digest.Digest, cachedManifest]
 }
@@ -81,10 +81,10 @@ func newManifestCache(bytes int64) *manifestCache {
 	return &manifestCache{newLRU[digest.Digest, cachedManifest](bytes)}
 }
 
-// overhead is about what an entry costs beside its contents.
+// overhead is the estimated memory of an entry besides its content, in bytes.
 const overhead = 400
 
-// pointerCache keeps what tags point to. A use is confirmed by a stat of the link.
+// pointerCache caches what tags point to. Each use is validated with a stat of the link.
 type pointerCache struct {
 	*lru[pointerKey, pointer]
 }
@@ -96,7 +96,7 @@ type pointer struct {
 	info   disk.Info
 }
 
-// pointers is how many tags are kept: about 2 MiB.
+// pointers is how many tags are cached, in about 2 MiB.
 const pointers = 4096
 
 func newPointerCache() *pointerCache { return &pointerCache{newLRU[pointerKey, pointer](pointers)} }

@@ -14,24 +14,25 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// catalogue is the sorted list of repositories. On disk it is a file of names that is only appended to, written before the repository's
-// first link; it may name too many, never too few of ours. After every start a walk beside everything else finds what somebody else
-// added. A listing asks the disk for each name it shows.
+// catalogue is the sorted list of repositories. On disk it is an append-only file of names, written
+// before the repository's first link; it may contain stale names but never lacks one of ours. After
+// every start, a background walk finds repositories that other software has added. A listing checks
+// on disk that each name it returns has content.
 type catalogue struct {
 	s      *Store
-	loaded chan struct{} // the file was read
-	ready  chan struct{} // names are complete as far as we know: the file was there, or the walk is done
+	loaded chan struct{} // closed when the file was read
+	ready  chan struct{} // closed when names are complete as far as known: the file existed, or the walk is done
 
 	mu    sync.RWMutex
 	names []catalogued
-	fresh map[string]struct{} // those among them that no change has made durable yet
+	fresh map[string]struct{} // names that are not durable yet
 	torn  bool                // the file does not end in a newline
 }
 
-// catalogued is a repository, and the time of its directory when it was last seen to hold something.
+// catalogued is a repository, and the time of its directory when it last had content.
 type catalogued struct {
 	name string
-	repo reference.Repository // name, parsed: a listing need not do it for each
+	repo reference.Repository // name, parsed once
 	dir  string
 	seen int64
 }
@@ -42,7 +43,7 @@ func newCatalogue(s *Store) *catalogue {
 	return &catalogue{s: s, loaded: make(chan struct{}), ready: make(chan struct{})}
 }
 
-// reconcile reads the names and then walks the repositories. It runs once, in the background.
+// reconcile loads the names and then walks the repositories. It runs once, in the background.
 func (c *catalogue) reconcile(ctx context.Context) {
 	had := c.load()
 	close(c.loaded)
@@ -61,7 +62,7 @@ func (c *catalogue) reconcile(ctx context.Context) {
 	}
 }
 
-// load reads the names file, and tells whether there is one.
+// load reads the names file, and reports whether it exists.
 func (c *catalogue) load() bool {
 	body, err := c.s.read(namesFile, 1<<30)
 	if err != nil {
@@ -81,7 +82,7 @@ func (c *catalogue) load() bool {
 	return true
 }
 
-// walk finds the repositories on disk, sorted: directories with links, at any depth.
+// walk returns the sorted repositories on disk: directories with links, at any depth.
 func (c *catalogue) walk(ctx context.Context) ([]string, error) {
 	found := []string{}
 	err := c.s.eachRepository(ctx, func(name string, parts []string) error {
@@ -98,8 +99,9 @@ func isRepository(parts []string) bool {
 	return slices.Contains(parts, "_layers") || slices.Contains(parts, "_manifests")
 }
 
-// eachRepository visits every directory below repositories with what in it is a part of a repository: _layers, _manifests, _uploads. Its name
-// need not be one of the grammar. A symbolic link is visited without parts and not followed.
+// eachRepository visits every directory below repositories together with the parts of a repository
+// in it: _layers, _manifests, _uploads. The name may be invalid. A symbolic link is visited without
+// parts and not followed.
 func (s *Store) eachRepository(ctx context.Context, visit func(name string, parts []string) error) error {
 	var look func(name string, depth int) error
 	look = func(name string, depth int) error {
@@ -119,7 +121,7 @@ func (s *Store) eachRepository(ctx context.Context, visit func(name string, part
 		if absent(err) && name != "" {
 			return nil
 		}
-		if err != nil { // also where nothing at all is there: a mount that is gone must not look like an empty store
+		if err != nil { // also if the root is missing: a lost mount must not look like an empty store
 			return fmt.Errorf("walk repositories: %w", err)
 		}
 		if len(parts) > 0 {
@@ -145,7 +147,8 @@ func (s *Store) eachRepository(ctx context.Context, visit func(name string, part
 	return look("", 0)
 }
 
-// rewrite brings names and file up to what a walk found. What was added meanwhile stays.
+// rewrite adds the repositories that a walk found to the names and the file. Names added in the
+// meantime stay.
 func (c *catalogue) rewrite(walked []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,8 +170,8 @@ func (c *catalogue) persist() error {
 	return c.save()
 }
 
-// save writes the names to a new file, durably and without the journal: what is in the journal may have to
-// wait for it. Called with c.mu held.
+// save writes the names to a new file, durably and without the journal, because records in the
+// journal may depend on it. The caller holds c.mu.
 func (c *catalogue) save() error {
 	var body bytes.Buffer
 	for _, n := range c.names {
@@ -190,12 +193,13 @@ func (c *catalogue) insert(name string) {
 	if found {
 		return
 	}
-	if repo, err := reference.ParseRepository(name); err == nil { // as it is: who pushed had it parsed
+	if repo, err := reference.ParseRepository(name); err == nil { // valid: it was parsed for the push
 		c.names = slices.Insert(c.names, i, catalogued{name: name, repo: repo})
 	}
 }
 
-// repository makes sure that the catalogue names a repository before anything of it is durable.
+// repository makes sure that the catalogue names a repository before anything in it becomes
+// durable.
 func (c *change) repository(name string) error {
 	return c.s.catalogue.add(c, name)
 }
@@ -209,7 +213,7 @@ func (c *catalogue) add(ch *change, name string) error {
 	if found && !fresh {
 		return nil
 	}
-	// Until one change has made the name durable, each sees to it.
+	// Until the name is known to be durable, every change writes it.
 	ch.repo = name
 	if ch.j != nil {
 		ch.items = append(ch.items, item{kind: itemRepository, name: name})
@@ -221,7 +225,7 @@ func (c *catalogue) add(ch *change, name string) error {
 		f, err = c.s.disk.Create(namesFile)
 		ch.changed(indexDir)
 	}
-	if err != nil { // it may be a directory
+	if err != nil { // may be a directory
 		c.insert(name)
 		if serr := c.save(); serr != nil {
 			return fmt.Errorf("add to catalogue: %w", errors.Join(err, serr))
@@ -237,8 +241,8 @@ func (c *catalogue) add(ch *change, name string) error {
 	if _, fresh = c.fresh[name]; found && !fresh {
 		return nil
 	}
-	// A name that is found and fresh was written by a change that may have failed to sync it. It is written
-	// again: a second sync does not report the failure.
+	// If the name is found and fresh, the change that wrote it may have failed to sync it. Write it
+	// again: a second sync would not report the failure.
 	if _, err := f.Seek(0, io.SeekEnd); err != nil {
 		return fmt.Errorf("add to catalogue: %w", err)
 	}
@@ -259,14 +263,14 @@ func (c *catalogue) add(ch *change, name string) error {
 	return nil
 }
 
-// durable notes that a name survives a power cut.
+// durable records that a name is durable.
 func (c *catalogue) durable(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.fresh, name)
 }
 
-// all returns every name, whether or not it still holds something.
+// all returns every name, including repositories without content.
 func (c *catalogue) all(ctx context.Context) []string {
 	select {
 	case <-c.ready:
@@ -310,10 +314,10 @@ func (s *Store) Repositories(ctx context.Context, last string, n int, visible fu
 	}
 }
 
-// mostAhead is how many entries of the catalogue a listing looks at before it asks for more.
+// mostAhead is how many catalogue entries a listing copies at a time.
 const mostAhead = 1024
 
-// after copies up to n entries that follow a name.
+// after returns copies of up to n entries after a name.
 func (c *catalogue) after(last string, n int) []catalogued {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -324,7 +328,8 @@ func (c *catalogue) after(last string, n int) []catalogued {
 	return slices.Clone(c.names[i:min(i+n, len(c.names))])
 }
 
-// holds tells whether a repository holds a manifest or a blob. A directory that had entries and did not change still has them: one stat.
+// holds reports whether a repository contains a manifest or a blob. If the directory that had
+// entries before has not changed, one stat suffices.
 func (s *Store) holds(c catalogued) bool {
 	if c.dir != "" {
 		if info, err := s.disk.Stat(c.dir); err == nil && info.ModTime.UnixNano() == c.seen {

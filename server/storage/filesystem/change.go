@@ -14,41 +14,41 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// change is a set of files that become visible together, in an order that survives a crash: contents are durable before they get their names,
-// and the whole of it before anybody is told.
+// change is a set of files that become visible together, in a crash-safe order: contents are
+// durable before they are named, and everything is durable before it is acknowledged.
 //
 //	c := s.begin(); defer c.end()
-//	c.write(path, body) …   temporaries in stage
-//	c.contents()            large contents are durable; without a journal all of them
-//	c.names()               the journal has it all; then directories and renames. Without: directories, renames, barrier over names;
-//	                        then what must come after, and its barrier
+//	c.write(path, body) …   temporary files in stage
+//	c.contents()            large contents are durable; without a journal, all of them
+//	c.names()               write the journal; then create directories and rename. Without a journal:
+//	                        create directories, rename, barrier over names; then the same for what must come last
 type change struct {
 	s     *Store
-	j     *journal // nil: by barrier
-	epoch uint64   // when nothing was staged yet, see verified
+	j     *journal // nil: use barrier
+	epoch uint64   // before anything was staged, see verified
 	items []item   // for the journal
 	files []disk.File
 	dirs  []string // staged directories, synced with the contents
 	first []move
 	last  []move   // renamed after the names of first are durable
-	made  []string // directories made here, not known durable yet
+	made  []string // directories created here, not known to be durable
 	seen  map[string]struct{}
-	order []string // directories to sync, each once
-	repo  string   // a repository that the catalogue is not known to name durably
+	order []string // directories to sync, without duplicates
+	repo  string   // repository whose catalogue name is not known to be durable
 }
 
-// move gives a staged file or directory its name.
+// move renames a staged file or directory to its place.
 type move struct {
 	from, to string
-	adopted  bool                            // somebody else removes it when it was not renamed
-	around   func(rename func() error) error // for who must know exactly when; nil: just rename
+	adopted  bool                            // its owner removes it if it was not renamed
+	around   func(rename func() error) error // wraps the rename, to observe it; nil: just rename
 }
 
 func (s *Store) begin() *change {
 	return &change{s: s, j: s.journal.Load(), epoch: s.verified.epoch(), seen: map[string]struct{}{}}
 }
 
-// temporary returns a free name in stage, which is emptied at every start.
+// temporary returns an unused name in stage, which is emptied at every start.
 func (s *Store) temporary() string {
 	return stageDir + "/" + s.run + strconv.FormatUint(s.serial.Add(1), 36)
 }
@@ -62,7 +62,8 @@ func (c *change) write(name string, body []byte) error {
 	return err
 }
 
-// writeLast stages body to be renamed to name after everything else is durable. o is what is known of name.
+// writeLast stages body to be renamed to name after everything else is durable. o is the origin of
+// name.
 func (c *change) writeLast(name string, body []byte, o *origin) error {
 	m, err := c.staged(name, body, o)
 	if err == nil {
@@ -87,7 +88,8 @@ func (c *change) staged(name string, body []byte, o *origin) (move, error) {
 	return m, nil
 }
 
-// inline closes a staged file that gets the name, and has the record contain its bytes.
+// inline closes a staged file that will be renamed to name, and stores its content in the journal
+// record.
 func (c *change) inline(f disk.File, name string, body []byte, o *origin) error {
 	if o != nil {
 		info, err := f.Stat()
@@ -101,7 +103,7 @@ func (c *change) inline(f disk.File, name string, body []byte, o *origin) error 
 	return f.Close()
 }
 
-// inside writes a file of a staged directory. Its place is name, and o is what is known of that.
+// inside writes a file in a staged directory. Its final name is name, with origin o.
 func (c *change) inside(staged, name string, body []byte, o *origin) error {
 	f, err := c.create(staged, body)
 	if err != nil {
@@ -128,12 +130,12 @@ func (c *change) create(name string, body []byte) (disk.File, error) {
 	return f, nil
 }
 
-// adopt takes over an open file of size bytes that was staged as from and whose hash was d, and returns
-// the item that the journal records for it. The journal gets the bytes as the file has them now, so they
+// adopt takes ownership of an open file of size bytes that was staged as from and hashed to d, and
+// returns the journal item for it. The item contains the bytes as the file has them now, so they
 // are hashed again: the kernel may have lost some.
 //
-// A small file is not synced: its checkpoint reports what the device refuses. That covers only pages
-// that are dirty from now on, so the bytes are written again.
+// A small file is not synced: the checkpoint detects failed writes. That covers only pages that are
+// dirty from now on, so the bytes are written again.
 func (c *change) adopt(f disk.File, from string, d digest.Digest, size int64) (item, error) {
 	i := item{kind: itemMoved, name: blobPath(d), from: from, size: size}
 	if c.j == nil || size > inlineMost {
@@ -157,13 +159,13 @@ func (c *change) adopt(f disk.File, from string, d digest.Digest, size int64) (i
 	return i, nil
 }
 
-// give has an adopted file get its name before everything else.
+// give schedules the rename of an adopted file, before all others.
 func (c *change) give(i item, from string) {
 	c.first = append([]move{{from: from, to: i.name, adopted: true}}, c.first...)
 	c.items = append([]item{i}, c.items...)
 }
 
-// contents makes durable what is staged and not to be in the journal.
+// contents makes staged files durable that are not in the journal.
 func (c *change) contents() error {
 	err := c.s.barrier.wait(c.files, c.dirs)
 	c.close()
@@ -177,8 +179,8 @@ func (c *change) close() {
 	c.files = nil
 }
 
-// names gives everything its name and makes the names durable. After an error what was renamed is in doubt: it is written anew by the
-// next who wants it.
+// names renames everything to its place and makes the names durable. After an error, the renamed
+// files are in doubt: the next change that needs them writes them again.
 func (c *change) names() error {
 	if c.j != nil && len(c.items) > 0 {
 		applied, err := c.j.write(c.items, c.latest(), c.epoch)
@@ -188,7 +190,7 @@ func (c *change) names() error {
 		defer applied()
 	}
 	done, err := c.rename(c.first)
-	c.first = c.first[len(done):] // what is left is for end to remove
+	c.first = c.first[len(done):] // end removes the rest
 	if err == nil && len(c.last) > 0 {
 		var late []string
 		late, err = c.rename(c.last)
@@ -206,7 +208,8 @@ func (c *change) names() error {
 	return nil
 }
 
-// latest returns the time of the youngest directory that the change adds a name to, in nanoseconds.
+// latest returns the modification time of the youngest directory that the change adds a name to, in
+// nanoseconds.
 func (c *change) latest() (at int64) {
 	for _, moves := range [][]move{c.first, c.last} {
 		for _, m := range moves {
@@ -247,7 +250,7 @@ func (c *change) rename(moves []move) (done []string, err error) {
 	return done, nil
 }
 
-// changed notes a directory whose entries must be durable.
+// changed records a directory whose entries must be made durable.
 func (c *change) changed(dir string) {
 	if _, ok := c.seen[dir]; !ok {
 		c.seen[dir] = struct{}{}
@@ -255,7 +258,8 @@ func (c *change) changed(dir string) {
 	}
 }
 
-// mkdir makes a directory and what is above it. One that somebody else made just now may not be durable yet, so its parent is synced here too.
+// mkdir creates a directory and its parents. A directory that a concurrent change created may not
+// be durable yet, so its parent is synced here, too.
 func (c *change) mkdir(dir string) error {
 	switch info, err := c.s.disk.Stat(dir); {
 	case err == nil && !info.Dir:
@@ -292,7 +296,7 @@ func (c *change) mkdir(dir string) error {
 	return nil
 }
 
-// rough writes a file that can be had again: in one piece, but not durable.
+// rough writes a file that can be rebuilt: atomically, but without a sync.
 func (c *change) rough(name string, body []byte) error {
 	tmp := c.s.temporary()
 	f, err := c.create(tmp, body)
@@ -310,7 +314,7 @@ func (c *change) rough(name string, body []byte) error {
 	return err
 }
 
-// end closes and removes what was staged and not renamed. It is harmless after names.
+// end closes and removes what was staged and not renamed. It does nothing after names succeeded.
 func (c *change) end() {
 	c.close()
 	for _, moves := range [][]move{c.first, c.last} {
@@ -322,7 +326,7 @@ func (c *change) end() {
 	}
 }
 
-// pathSet is a set of names for many goroutines. Both uses are nearly always empty.
+// pathSet is a concurrent set of names. It is nearly always empty.
 type pathSet struct {
 	mu  sync.Mutex
 	set map[string]struct{}

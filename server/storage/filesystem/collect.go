@@ -10,26 +10,26 @@ import (
 	"packhouse/server/storage"
 )
 
-// collection is one run of Collect: mark what lives, then, digest by digest and under its lock, remove what does not and was not touched
-// within the window.
+// collection is one run of Collect: mark what is live, then, for each digest and under its lock,
+// remove what is not live and was not touched within the window.
 type collection struct {
 	s      *Store
 	opt    storage.CollectOptions
 	now    time.Time
-	until  time.Time // nothing is removed before it
-	why    string    // the reason for until
+	until  time.Time // nothing is removed before this time
+	why    string    // reason for until
 	report func(storage.Verdict)
 	sum    storage.CollectReport
 	marks  *marks
 }
 
-// reason is why a blob lives.
+// reason is why a blob is live.
 type reason struct {
 	why  byte
 	repo int
 }
 
-// worded says why a blob lives, in a sentence that begins after its name.
+// worded describes why a blob is live, as a clause about it.
 func (c *collection) worded(why byte, repo string) string {
 	switch why {
 	case liveTagged:
@@ -83,7 +83,7 @@ func (s *Store) Collect(ctx context.Context, o storage.CollectOptions, report fu
 	}
 	c := &collection{s: s, opt: o, report: report, now: s.now(), marks: s.newMarks()}
 	defer c.marks.close()
-	c.sum.DryRun, c.marks.count = o.DryRun, o.DryRun // tags are only read for who wants to hear of them
+	c.sum.DryRun, c.marks.count = o.DryRun, o.DryRun // tags are read only if they are reported
 	if crashed := s.state.Crashed; !crashed.IsZero() {
 		c.until, c.why = c.past(crashed).Add(o.Window), "an earlier run did not end cleanly"
 	}
@@ -115,14 +115,14 @@ func (c *collection) run(ctx context.Context) error {
 	return nil
 }
 
-// held tells whether nothing may be removed yet. A run that crashed may have lost touches.
+// held reports whether nothing may be removed yet. A crashed run may have lost touches.
 func (c *collection) held() bool { return c.now.Before(c.until) }
 
 func (c *collection) heldWhy() string {
 	return fmt.Sprintf("%s, so nothing is removed before %s", c.why, c.until.UTC().Format(time.RFC3339))
 }
 
-// past is a time, or now where it is in the future.
+// past returns t, or now if t is in the future.
 func (c *collection) past(t time.Time) time.Time {
 	if t.After(c.now) {
 		return c.now
@@ -130,10 +130,11 @@ func (c *collection) past(t time.Time) time.Time {
 	return t
 }
 
-// fresh tells whether t is within age of now.
+// fresh reports whether t is at most age ago.
 func (c *collection) fresh(t time.Time, age time.Duration) bool { return c.now.Sub(c.past(t)) <= age }
 
-// usedMeanwhile tells whether a digest was used since this collection began. Called under its lock.
+// usedMeanwhile reports whether a digest was used since this collection began. The caller holds its
+// lock.
 func (c *collection) usedMeanwhile(d digest.Digest) (bool, string) {
 	noted, overflow := c.s.gc.used(d)
 	if overflow {

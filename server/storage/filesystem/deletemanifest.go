@@ -33,7 +33,7 @@ func (s *Store) DeleteTag(_ context.Context, repo reference.Repository, tag refe
 	return s.removeTag(repo.String(), tag.String())
 }
 
-// removeTag removes a tag durably. Called under its lock.
+// removeTag removes a tag durably. The caller holds its lock.
 func (s *Store) removeTag(repo, tag string) error {
 	var remove func()
 	if err := s.unjournal(tagDir(repo, tag)); err != nil {
@@ -52,7 +52,8 @@ func (s *Store) removeTag(repo, tag string) error {
 	return mapped(s.barrier.wait(nil, []string{tagsDir(repo)}))
 }
 
-// DeleteManifest implements storage.Manifests. The tags go first, so that pushing the manifest again does not bring them back.
+// DeleteManifest implements storage.Manifests. It deletes the tags first, so that pushing the
+// manifest again does not restore them.
 func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) (err error) {
 	defer mapping(&err)
 	leave, err := s.enter()
@@ -72,11 +73,13 @@ func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d
 	return s.removeManifest(ctx, repo.String(), d)
 }
 
-// removeManifest removes a manifest from a repository, durably. Called under the exclusive lock of its digest.
+// removeManifest removes a manifest from a repository, durably. The caller holds the exclusive lock
+// of its digest.
 func (s *Store) removeManifest(ctx context.Context, repo string, d digest.Digest) error {
 	var tags []string
 	err := s.disk.List(tagsDir(repo), func(e disk.Entry) error {
-		// What a tag ever pointed to is in its index: only those are looked at closely.
+		// A tag's index contains everything it ever pointed to, so read only the tags that have d
+		// there.
 		if _, err := s.disk.Stat(tagIndexDir(repo, e.Name, d)); err == nil {
 			tags = append(tags, e.Name)
 		} else if !absent(err) {

@@ -11,7 +11,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// derivedPath is where a derived record lies.
+// derivedPath returns the path of a derived record.
 func derivedPath(name string) (string, error) {
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
 		return "", fmt.Errorf("derived record %q: not a relative path", name)
@@ -47,7 +47,8 @@ func (s *Store) ReadDerived(_ context.Context, name string, most int64) ([]byte,
 	return content, nil
 }
 
-// WriteDerived implements storage.Derived. Nothing is synced: what a power cut leaves of a record shows when it is read, and it is made again.
+// WriteDerived implements storage.Derived. It does not sync: a record damaged by a power cut is
+// detected when it is read, and rebuilt.
 func (s *Store) WriteDerived(_ context.Context, name string, content []byte) (err error) {
 	defer mapping(&err)
 	at, err := derivedPath(name)

@@ -8,7 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// DiscardData implements storage.Blobs. No link to d can appear while its lock is held.
+// DiscardData implements storage.Blobs. No link to d can be created while its lock is held.
 func (s *Store) DiscardData(ctx context.Context, d digest.Digest) (err error) {
 	defer mapping(&err)
 	leave, err := s.enter()
@@ -39,7 +39,7 @@ func (s *Store) DiscardData(ctx context.Context, d digest.Digest) (err error) {
 	return mapped(s.barrier.wait(nil, []string{parentOf(dir)}))
 }
 
-// errLinked reports that a repository links to data, or may.
+// errLinked means that a repository links to the data, or may link to it.
 var errLinked = errors.New("a repository links to it")
 
 // unlinked returns errLinked if a repository links to d, or if one cannot be searched.

@@ -16,7 +16,7 @@ var deviceErrors = append([]error{
 	syscall.EIO, syscall.ENXIO, syscall.ENODEV, syscall.ESTALE, syscall.ETIMEDOUT, syscall.EBADMSG, syscall.ENOTCONN,
 }, systemDeviceErrors...)
 
-// mapped wraps errors of the system in the sentinel of package storage that they amount to.
+// mapped wraps system errors in the matching sentinel of package storage.
 func mapped(err error) error {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
@@ -32,13 +32,14 @@ func mapped(err error) error {
 	return err
 }
 
-// sentinels are the errors that mapped leaves as they are.
+// sentinels are the errors that mapped returns unchanged.
 var sentinels = []error{
 	storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrUnavailable, storage.ErrFailing,
 	storage.ErrUploadUnknown,
 }
 
-// unavailable is mapped for an error that refuses a change: one of no other meaning is storage.ErrUnavailable.
+// unavailable is mapped for an error that blocks all changes: an error without another meaning
+// becomes storage.ErrUnavailable.
 func unavailable(err error) error {
 	if err = mapped(err); err == nil || slices.ContainsFunc(sentinels, func(s error) bool { return errors.Is(err, s) }) {
 		return err

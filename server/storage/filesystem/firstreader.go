@@ -12,8 +12,9 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// firstReader reads a blob nobody has checked since it changed. Read from the start, it hashes on the way and keeps the end back until the
-// digest was found right; read from elsewhere or asked to Check, it checks first, or beside it where that would take long.
+// firstReader reads a blob that is not verified since it last changed. Read from the start, it
+// hashes along the way and withholds the end until the digest matches. Read from elsewhere, or when
+// Check is called, it verifies first, or in the background if that would take long.
 type firstReader struct {
 	s    *Store
 	ctx  context.Context
@@ -23,9 +24,9 @@ type firstReader struct {
 
 	pos     int64
 	h       hash.Hash // nil until the first read from the start
-	epoch   uint64    // of that read
+	epoch   uint64    // at that read
 	hashed  int64
-	tail    []byte // the end, once checked
+	tail    []byte // the end, once verified
 	checked bool
 	failed  error
 }
@@ -73,7 +74,7 @@ func (r *firstReader) fill(p []byte) (int, error) {
 	return n, err
 }
 
-// stream hands out what comes before the end, hashing it.
+// stream returns what comes before the withheld end, and hashes it.
 func (r *firstReader) stream(p []byte) (int, error) {
 	if r.h == nil {
 		r.h, r.epoch = r.d.Algorithm().Hash(), r.s.verified.epoch()
@@ -110,7 +111,8 @@ func (r *firstReader) stream(p []byte) (int, error) {
 	return n, nil
 }
 
-// Check implements storage.Checker. A blob too large to be hashed now is judged by how it is read: from its start, it is hashed on the way.
+// Check implements storage.Checker. It skips blobs too large to verify now: they are hashed while
+// read from the start.
 func (r *firstReader) Check() error {
 	if !r.checked && r.failed == nil && r.info.Size <= rangedFirst {
 		r.failed = r.ranged()

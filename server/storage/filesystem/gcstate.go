@@ -7,20 +7,22 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// mostNoted bounds the memory of what is used while a collection runs; beyond it that collection stops.
+// mostNoted bounds the digests recorded during a collection. If there are more, the collection
+// stops.
 const mostNoted = 1 << 20
 
-// gcState is what pushes tell a running collection: digests that were used after it may have looked.
+// gcState tells a running collection which digests were used since it began.
 type gcState struct {
 	running atomic.Bool
-	turn    chan struct{} // one collection at a time
+	turn    chan struct{} // serializes collections
 
 	mu       sync.Mutex
 	noted    map[digest.Digest]struct{}
 	overflow bool
 }
 
-// note says that digests are in use. Called under their locks, after the change that uses them and before its answer.
+// note records that digests are in use. It is called under their locks, after the change that uses
+// them and before its acknowledgement.
 func (g *gcState) note(ds ...digest.Digest) {
 	if !g.running.Load() {
 		return
@@ -51,7 +53,8 @@ func (g *gcState) end() {
 	g.noted = nil
 }
 
-// used tells whether a digest was noted since the collection began, and whether too many were to know. Called under its lock.
+// used reports whether a digest was noted since the collection began, and whether there were too
+// many to record. The caller holds its lock.
 func (g *gcState) used(d digest.Digest) (noted, overflow bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

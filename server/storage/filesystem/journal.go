@@ -10,16 +10,17 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// journal is a write-ahead log: a change is durable in it before its files get their names. One write to
-// the device serves all changes that wait for one. After a power cut, replay restores the names that the
-// kernel had not written yet. Without the journal each push waits for a dozen files and directories.
+// journal is a write-ahead log: a change is durable in it before its files are renamed to their
+// places. One write to the device serves all changes that wait for one. After a power cut, replay
+// restores the names that the kernel had not written yet. Without the journal, each push waits for
+// a dozen files and directories.
 //
 //	packhouse/v1/journal/{0,1}   two segments of some megabytes: a header in the first block, then records
 //
-// Records go into the active segment until it is full, or for settleAfter. Then the other segment becomes
-// active, while a checkpoint makes everything durable that the first one names: by one syncfs, or, if that
-// fails, file by file from the records (journal_repair.go). A name that is in the journal must not be
-// removed, or a replay would restore it: call settle first.
+// Records go into the active segment until it is full, or for settleAfter. Then the other segment
+// becomes active, while a checkpoint makes everything durable that the first one names: by one
+// syncfs, or, if that fails, file by file from the records (journal_repair.go). A name that is in
+// the journal must not be removed, or a replay would restore it: call settle first.
 type journal struct {
 	s     *Store
 	disk  disk.Disk
@@ -27,45 +28,45 @@ type journal struct {
 	now   func() time.Time
 	place string        // see origin
 	size  int64         // of a segment
-	run   uint64        // distinguishes records of this run from older ones behind them
+	run   uint64        // distinguishes records of this run from older ones after them
 	after time.Duration // settleAfter
 
 	mu        sync.Mutex
-	turned    sync.Cond // anything below changed
+	turned    sync.Cond // signaled when anything below changed
 	segments  [2]*segment
 	active    *segment
 	queue     []*entry
 	leading   bool
-	buf       []byte // the leader's
+	buf       []byte // owned by the leader
 	seq       uint64 // of the last record
-	clock     int64  // time of the last record in nanoseconds; it never goes back
-	failed    error  // why the segment that was left is not settled
+	clock     int64  // time of the last record in nanoseconds; never decreases
+	failed    error  // why the last checkpoint failed
 	retrying  bool
-	repairing map[string]bool // files being written again; true: a later record names the file
+	repairing map[string]bool // files being rewritten; true: a later record names the file
 	retired   []disk.File     // segment files that were replaced; a reader may still use them
 	closed    bool
 	timer     *time.Timer // while the active segment has records
 }
 
 const (
-	segmentSize = 4 << 20 // unless Options.Journal says otherwise
+	segmentSize = 4 << 20 // default of Options.Journal
 	segmentMost = 1 << 30 // a larger file is not a segment
-	block       = 4096    // what is durable is never in one block with what is not
-	// inlineMost is the size in bytes of the largest file that is stored in its record. A larger file is
-	// synced by itself, and the record names where it was staged.
+	block       = 4096    // durable and new records never share a block
+	// inlineMost is the size in bytes of the largest file that is stored in its record. A larger
+	// file is synced by itself, and the record contains its staged name.
 	inlineMost = 64 << 10
 	// batchMost is the largest write, in bytes.
 	batchMost = 2 << 20
-	// settleAfter is how long a name may be durable in the journal only: another server that gets the
-	// directory after a power cut misses at most that much.
+	// settleAfter is how long a name may be durable only in the journal: another server that gets
+	// the directory after a power cut misses at most that much.
 	settleAfter = 2 * time.Second
 )
 
-// entry is a change that waits to be written.
+// entry is a change waiting to be written.
 type entry struct {
 	items   []item
 	payload []byte
-	latest  int64  // time of the youngest directory it changes, in nanoseconds
+	latest  int64  // modification time of the youngest directory it changes, in nanoseconds
 	epoch   uint64 // before its files were staged
 	carried bool   // from the other segment: see carry
 	retried bool
@@ -74,8 +75,8 @@ type entry struct {
 	err     error
 }
 
-// openJournal opens or makes the segments. Everything that earlier runs left in them is durable in its
-// place, except carried, which becomes the first record.
+// openJournal opens or creates the segments. Everything that earlier runs left in them is already
+// durable in its place, except carried, which becomes the first record.
 func openJournal(s *Store, carried []item) (*journal, error) {
 	j := &journal{
 		s: s, disk: s.disk, log: s.log, now: s.now, place: s.journalPlace(),
@@ -88,7 +89,7 @@ func openJournal(s *Store, carried []item) (*journal, error) {
 		seg := &segment{name: segmentName(i), end: block, good: block, settled: j.seq, names: newNameSet()}
 		err := j.begin(seg, carried)
 		carried = nil
-		s.replayed.last = j.seq // if this attempt fails, the next one voids the record of carried
+		s.replayed.last = j.seq // if this attempt fails, the next one invalidates the record of carried
 		if err != nil {
 			j.release()
 			return nil, fmt.Errorf("open journal: %w", err)
@@ -101,8 +102,9 @@ func openJournal(s *Store, carried []item) (*journal, error) {
 	return j, nil
 }
 
-// write makes a change durable whose files were staged since an epoch. The caller then gives the names and
-// calls applied, even if giving them failed. After an error the change is in doubt: a replay may apply it.
+// write makes a change durable whose files were staged since epoch. The caller then renames the
+// files and calls applied, even if renaming failed. After an error the change is in doubt: a replay
+// may apply it.
 func (j *journal) write(items []item, latest int64, epoch uint64) (applied func(), err error) {
 	e := &entry{items: items, payload: encode(items), latest: latest, epoch: epoch, done: make(chan struct{})}
 	if int64(len(e.payload)) > min(batchMost, j.size/2) {
@@ -120,12 +122,12 @@ func (j *journal) write(items []item, latest int64, epoch uint64) (applied func(
 	}, nil
 }
 
-// enqueue waits until an entry is durable. A carried one goes first.
+// enqueue waits until an entry is durable. A carried entry goes first.
 func (j *journal) enqueue(e *entry) error {
 	j.mu.Lock()
 	if e.carried {
 		j.queue = append([]*entry{e}, j.queue...)
-		j.turned.Broadcast() // the leader may wait for the segment that is carried from
+		j.turned.Broadcast() // the leader may be waiting for the segment that this entry comes from
 	} else {
 		j.queue = append(j.queue, e)
 	}
@@ -180,7 +182,7 @@ func (j *journal) put(seg *segment, at int64) error {
 	return writeAt(seg.file, j.buf, at)
 }
 
-// wrote finishes a batch, or, after an error, queues it once more for the other segment.
+// wrote completes a batch or, after an error, queues it once more for the other segment.
 func (j *journal) wrote(seg *segment, batch []*entry, err error) {
 	j.mu.Lock()
 	if err == nil {
@@ -213,7 +215,7 @@ func (j *journal) wrote(seg *segment, batch []*entry, err error) {
 			again = append(again, e)
 		}
 	}
-	if len(again) > 0 && len(j.queue) > 0 && j.queue[0].carried { // stays in front
+	if len(again) > 0 && len(j.queue) > 0 && j.queue[0].carried { // keep the carried entry in front
 		again = append([]*entry{j.queue[0]}, again...)
 		j.queue = j.queue[1:]
 	}
@@ -252,7 +254,8 @@ func (j *journal) batch(seg *segment) []*entry {
 		buf = appendRecord(buf, stamp{j.run, j.seq, j.clock}, e.payload)
 		e.seg = seg
 		if !e.carried && e.epoch != j.s.verified.epoch() {
-			// A sync failed since the files were staged. It may have been theirs, and is not reported again.
+			// A sync failed since the files were staged. It may have been theirs, and will not be
+			// reported again.
 			seg.suspect = true
 		}
 		for _, i := range e.items {
@@ -273,11 +276,11 @@ func (j *journal) batch(seg *segment) []*entry {
 	return batch
 }
 
-// reserve is the part of a segment, in bytes, that is kept for carried entries.
+// reserve returns how many bytes of a segment are reserved for carried entries.
 func (j *journal) reserve() int64 { return max(j.size/8/block*block, block) }
 
-// room returns the segment that takes the first entry of the queue, turning to the other one if the active
-// one is full. Called with j.mu held, which it releases while it waits.
+// room returns the segment for the first entry of the queue. It switches to the other segment if
+// the active one is full. The caller holds j.mu, which room releases while it waits.
 func (j *journal) room() (*segment, error) {
 	asked := false
 	for {
@@ -306,8 +309,8 @@ func (j *journal) room() (*segment, error) {
 	}
 }
 
-// mend moves a spoilt segment without records to a new file. Called by the leader with j.mu held, which it
-// releases meanwhile.
+// mend moves a spoilt segment without records to a new file. It is called by the leader with j.mu
+// held, which it releases in between.
 func (j *journal) mend(seg *segment) error {
 	j.mu.Unlock()
 	err := j.move(seg)

@@ -9,8 +9,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// turn makes the other segment the active one and starts the checkpoint of this one. It reports false while
-// the other's checkpoint is still under way. Called with j.mu held.
+// turn makes the other segment active and starts the checkpoint of this one. It returns false while
+// the other's checkpoint is running. The caller holds j.mu.
 func (j *journal) turn() bool {
 	old, next := j.active, j.other()
 	if next.leaving || j.failed != nil {
@@ -25,7 +25,7 @@ func (j *journal) turn() bool {
 	return true
 }
 
-// checkpoint makes everything durable that a segment names, and then says so in its header.
+// checkpoint makes everything durable that a segment names, and then records that in its header.
 func (j *journal) checkpoint(seg *segment) {
 	j.mu.Lock()
 	for seg.applying > 0 {
@@ -38,15 +38,16 @@ func (j *journal) checkpoint(seg *segment) {
 	j.left(seg, j.repair(seg))
 }
 
-// distrust notes that the device did not take what was written. The kernel reports that once, and not which
-// file it was. It may be one that the records of either segment name, and what is cached of it is lost.
+// distrust records that the device failed to write. The kernel reports that once, without naming
+// the file. It may be one that the records of either segment name, and its cached content is lost.
 func (j *journal) distrust(seg *segment, err error) {
 	j.mu.Lock()
 	for _, s := range j.segments {
 		s.suspect = true
 	}
 	j.mu.Unlock()
-	// Best effort: an older version that replays this journal takes what it finds for durable otherwise.
+	// Best effort: without it, an older version that replays this journal assumes that what it
+	// finds is durable.
 	_ = writeHeader(seg.file, header{settled: seg.settled, failed: true})
 	j.log.Warn("sync of the file system failed; writing recent pushes again from the journal", "error", err)
 }
@@ -69,14 +70,14 @@ func (j *journal) left(seg *segment, err error) {
 	j.s.trouble.stuck(j.active.carried)
 }
 
-// settleHeader records in the header that a segment is settled, and empties it. A segment that could not be
-// written, here or before, moves to a new file.
+// settleHeader records in the header that a segment is settled, and empties it. If writing to the
+// segment fails or failed before, it moves to a new file.
 func (j *journal) settleHeader(seg *segment) error {
 	j.mu.Lock()
 	newer := j.active != seg && j.active.suspect
 	was, last, spoilt := *seg, seg.last, seg.spoilt
 	j.mu.Unlock()
-	// The flag stays while the records of the newer segment are suspect.
+	// Keep the flag while the records of the newer segment are suspect.
 	var err error
 	if !spoilt {
 		err = writeHeader(seg.file, header{settled: last, failed: newer})
@@ -90,7 +91,7 @@ func (j *journal) settleHeader(seg *segment) error {
 			spoilt = false
 		case err != nil:
 			return errors.Join(err, rerr)
-		default: // its first block can still be written
+		default: // its first block is still writable
 			if err := writeHeader(seg.file, header{settled: last, failed: newer}); err != nil {
 				return errors.Join(err, rerr)
 			}
@@ -121,8 +122,8 @@ func (j *journal) retry() {
 	}()
 }
 
-// works returns nil unless a checkpoint failed and fails again. Called with j.mu held, which it releases
-// meanwhile. The leader must not call it, because a repair needs the leader.
+// works returns nil unless a checkpoint failed and fails again. The caller holds j.mu, which works
+// releases in between. The leader must not call it, because a repair needs the leader.
 func (j *journal) works() error {
 	if j.failed == nil {
 		return nil
@@ -134,14 +135,14 @@ func (j *journal) works() error {
 	return j.failed
 }
 
-// ready reports whether changes are accepted, trying again if they were not.
+// ready returns nil if changes are accepted. It retries a failed checkpoint first.
 func (j *journal) ready() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.works()
 }
 
-// idle turns a segment that has had records for a while.
+// idle starts a checkpoint of a segment that has had records for a while.
 func (j *journal) idle() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -149,13 +150,14 @@ func (j *journal) idle() {
 	if j.closed || j.failed != nil || j.active.names.empty() {
 		return
 	}
-	if !j.turn() { // the device is slow: later
+	if !j.turn() { // the other checkpoint is still running: retry later
 		j.timer = time.AfterFunc(j.after, j.idle)
 	}
 }
 
-// settle returns when no record names anything in dir that is not durable by itself. Call it before removing
-// something in dir, with the locks held that keep changes away, and none that giving names needs.
+// settle returns when no record names anything in dir that is not durable by itself. Call it before
+// removing something in dir, with the locks held that exclude changes in it, but none that renaming
+// needs.
 func (j *journal) settle(dir string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -194,8 +196,8 @@ func (j *journal) carries(dir string) bool {
 	return false
 }
 
-// close settles everything, so that another server finds the directory whole. What cannot be settled stays
-// in the journal for the next start.
+// close settles everything, so that another server finds the directory complete. What cannot be
+// settled stays in the journal for the next start.
 func (j *journal) close() error {
 	j.mu.Lock()
 	j.closed = true

@@ -2,9 +2,10 @@ package filesystem
 
 import "hash/maphash"
 
-// nameSet answers one question about the records of a segment: do they name anything in a directory? It holds hashes of what they name and of every
-// directory above, because the names themselves, some thousands of two hundred bytes, are wanted nowhere but in the segment, where they are.
-// Two names may share a hash, and then a directory seems to be named that is not: it is settled for nothing.
+// nameSet answers whether the records of a segment name anything in a directory. It stores hashes
+// of the names and of all their parent directories, because the names themselves, thousands of up
+// to two hundred bytes, are needed only in the segment. Hashes may collide; the directory is then
+// settled unnecessarily.
 type nameSet struct {
 	seed maphash.Seed
 	set  map[uint32]struct{}
@@ -14,10 +15,10 @@ func newNameSet() nameSet {
 	return nameSet{maphash.MakeSeed(), map[uint32]struct{}{}}
 }
 
-// hash keeps half of the bits: of a hundred thousand questions, one is answered wrongly.
+// hash uses 32 bits: about one of a hundred thousand lookups is a false positive.
 func (n nameSet) hash(name string) uint32 { return uint32(maphash.String(n.seed, name)) } //nolint:gosec // half of it
 
-// add notes a name and all directories above it.
+// add adds a name and all its parent directories.
 func (n nameSet) add(name string) {
 	for i := range len(name) {
 		if name[i] == '/' {
@@ -27,7 +28,7 @@ func (n nameSet) add(name string) {
 	n.set[n.hash(name)] = struct{}{}
 }
 
-// has tells whether name, or anything in it, was added. It may be wrong in saying so.
+// has reports whether name, or anything in it, was added. False positives are possible.
 func (n nameSet) has(name string) bool {
 	_, ok := n.set[n.hash(name)]
 	return ok

@@ -10,16 +10,17 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// origin is what a record says about a tag's link beside its new contents, so that a replay can distinguish
-// a move that a power cut undid from a later move by another server, without comparing times of the clock.
+// origin describes a tag's link before and after a change, so that a replay can distinguish a move
+// that a power cut undid from a later move by another server, without comparing clock times.
 type origin struct {
-	place  string   // where the journal was: a copy of it elsewhere knows nothing of inodes
-	staged identity // the file that gets the name
-	before identity // the file that had the name; zero if there was none
-	held   string   // what that file contained
+	place  string   // location of the journal: inodes are meaningless in a copy of it
+	staged identity // the file that is renamed to the link
+	before identity // the file that was the link; zero if there was none
+	held   string   // content of that file
 }
 
-// identity identifies a file that is written once and then only renamed. Copies that keep times keep mod.
+// identity identifies a file that is written once and then only renamed. Copies that preserve times
+// have the same mod.
 type identity struct {
 	inode uint64
 	mod   int64 // in nanoseconds; compared for equality only
@@ -27,8 +28,8 @@ type identity struct {
 
 func identityOf(i disk.Info) identity { return identity{i.Inode, i.ModTime.UnixNano()} }
 
-// originVersion introduces the origins behind the items of a record. Versions that do not know them stop
-// reading at the itemEnd in front.
+// originVersion introduces the origins after the items of a record. Older versions stop reading at
+// the itemEnd before it.
 const originVersion = 1
 
 // appendOrigins encodes the origins of items. Nothing is appended if there are none.
@@ -57,7 +58,8 @@ func appendOrigins(p []byte, items []item) []byte {
 	return p
 }
 
-// parseOrigins reads what appendOrigins wrote into the items. Anything else leaves them without.
+// parseOrigins decodes what appendOrigins wrote and sets the origins of the items. Unknown data is
+// ignored.
 func parseOrigins(p []byte, items []item) {
 	if len(p) < 2 || p[0] != itemEnd || p[1] != originVersion {
 		return
@@ -78,7 +80,7 @@ func parseOrigins(p []byte, items []item) {
 	}
 }
 
-// journalPlace identifies the directory of the journal on its file system; "" if that is not known.
+// journalPlace identifies the directory of the journal on its file system; "" if unknown.
 func (s *Store) journalPlace() string {
 	info, err := s.disk.Stat(journalDir)
 	volume := s.disk.Traits().Volume
@@ -88,13 +90,13 @@ func (s *Store) journalPlace() string {
 	return fmt.Sprintf("%s/%d", volume, info.Inode)
 }
 
-// history is what the records say about one link, taken together.
+// history combines what the records say about one link.
 type history struct {
-	final   []byte // what the last record wants
+	final   []byte // content according to the last record
 	last    int    // index of that record
 	at      int64  // time of that record
 	origins bool   // every record has an origin
-	here    bool   // the journal is where the records were written
+	here    bool   // the journal is where the records were written, not a copy
 	bodies  map[string]struct{}
 	mods    map[int64]struct{}
 	inodes  map[uint64]struct{}
@@ -141,15 +143,15 @@ func (h *history) add(i item, record int, at int64, place string) {
 	}
 }
 
-// foreign reports whether the link, which contains now, was written by another server after the records, or,
-// in a copy of the directory, later than the copy of the journal. A link that cannot be read as a digest is
-// damage and never foreign. In doubt, the acknowledged change of the journal wins.
+// foreign reports whether the link, which contains now, was written by another server after the
+// records or, in a copy of the directory, later than the copy of the journal. A link without a
+// valid digest is damaged and never foreign. In doubt, the acknowledged change in the journal wins.
 func (h *history) foreign(now []byte, info disk.Info) bool {
 	if _, err := reference.ParseDigest(strings.TrimSpace(string(now))); err != nil || string(now) == string(h.final) {
 		return false
 	}
 	_, ours := h.bodies[string(now)]
-	if !h.origins { // written by a version before origins: the time is all there is
+	if !h.origins { // written by a version without origins: only the time is available
 		return !ours && info.ModTime.UnixNano() > h.at+int64(otherAfter)
 	}
 	if !h.here {

@@ -13,12 +13,12 @@ import (
 // Kinds of items of a record.
 const (
 	itemEnd        = 0 // padding follows
-	itemFile       = 1 // name holds body
-	itemMoved      = 2 // name is what was staged, and synced, as from
-	itemRepository = 3 // name is a repository of the catalogue
+	itemFile       = 1 // name contains body
+	itemMoved      = 2 // name is the file staged and synced as from
+	itemRepository = 3 // name is a repository in the catalogue
 )
 
-// item is one name that a change gives.
+// item is one name that a change writes.
 type item struct {
 	kind byte
 	name string
@@ -26,10 +26,10 @@ type item struct {
 	size int64
 	body []byte
 
-	origin *origin // of a tag's link; nil if it is not known
+	origin *origin // of a tag's link; nil if unknown
 }
 
-// key identifies what the item is about among the items of a segment.
+// key identifies the subject of the item among the items of a segment.
 func (i item) key() string {
 	if i.kind == itemRepository {
 		return namesFile + " " + i.name
@@ -37,7 +37,7 @@ func (i item) key() string {
 	return i.name
 }
 
-// file is what the item changes.
+// file returns the file that the item changes.
 func (i item) file() string {
 	if i.kind == itemRepository {
 		return namesFile
@@ -45,7 +45,7 @@ func (i item) file() string {
 	return i.name
 }
 
-// encode writes the items one after the other; texts and bodies have their length before them.
+// encode concatenates the items; strings and bodies are preceded by their length.
 func encode(items []item) []byte {
 	n := 0
 	for _, i := range items {
@@ -71,7 +71,7 @@ func encode(items []item) []byte {
 	return appendOrigins(p, items)
 }
 
-// decoder reads what encode wrote. After an error ok is false and everything reads as zero.
+// decoder decodes what encode wrote. After an error, ok is false and everything reads as zero.
 type decoder struct {
 	p  []byte
 	ok bool
@@ -108,7 +108,7 @@ func (d *decoder) bytes() []byte {
 	return b
 }
 
-// decode is the reverse of encode. It returns false for what encode did not write.
+// decode is the reverse of encode. It returns false for invalid input.
 func decode(p []byte) ([]item, bool) {
 	var items []item
 	d := decoder{p: p, ok: true}
@@ -135,13 +135,14 @@ func decode(p []byte) ([]item, bool) {
 	return items, d.ok
 }
 
-// A record is its head and its payload: magic, checksum of the rest, run, number, time in nanoseconds, length of the payload, all little endian.
+// A record is a head and a payload. The head is: magic, checksum of the rest, run, number, time in
+// nanoseconds, length of the payload, all little endian.
 const (
 	recordMagic = 0x4a48_4b50 // "PKHJ"
 	recordHead  = 4 + 4 + 8 + 8 + 8 + 4
 )
 
-// stamp is what a record says beside its payload.
+// stamp identifies a record.
 type stamp struct {
 	run, seq uint64
 	at       int64
@@ -162,7 +163,7 @@ func appendRecord(buf []byte, of stamp, payload []byte) []byte {
 	return buf
 }
 
-// parseRecord reads the one at the start of p; false where there is none.
+// parseRecord reads the record at the start of p, or returns false if there is none.
 func parseRecord(p []byte) (of stamp, payload, rest []byte, ok bool) {
 	if len(p) < recordHead || binary.LittleEndian.Uint32(p) != recordMagic {
 		return of, nil, nil, false
@@ -181,7 +182,7 @@ func parseRecord(p []byte) (of stamp, payload, rest []byte, ok bool) {
 
 func padded(n int) int { return (n + block - 1) / block * block }
 
-// pad fills up the block.
+// pad fills the last block with zeros.
 func pad(buf []byte) []byte { return append(buf, make([]byte, padded(len(buf))-len(buf))...) }
 
 // header is the first block of a segment.
@@ -192,7 +193,7 @@ type header struct {
 
 const headerMagic = 0x4848_4b50 // "PKHH"
 
-// encodeHeader returns fewer bytes than a sector, which a device writes whole or not at all.
+// encodeHeader returns less than a sector, which a device writes atomically.
 func encodeHeader(h header) []byte {
 	b := make([]byte, 0, block)
 	b = binary.LittleEndian.AppendUint32(b, headerMagic)
@@ -207,7 +208,7 @@ func encodeHeader(h header) []byte {
 
 func writeHeader(f blockFile, h header) error { return writeAt(f, pad(encodeHeader(h)), 0) }
 
-// parseHeader reads a header; where there is none nothing is settled.
+// parseHeader reads a header. Without a valid one, nothing is settled.
 func parseHeader(p []byte) header {
 	const n = 4 + 8 + 1
 	if len(p) < n+4 || binary.LittleEndian.Uint32(p) != headerMagic || crc32.Checksum(p[:n], castagnoli) != binary.LittleEndian.Uint32(p[n:]) {
@@ -216,7 +217,7 @@ func parseHeader(p []byte) header {
 	return header{settled: binary.LittleEndian.Uint64(p[4:]), failed: p[12] != 0}
 }
 
-// found is what a segment holds.
+// found is the content of a segment.
 type found struct {
 	header
 	records []foundRecord // of one run, numbered without a gap, all after header.settled
@@ -228,7 +229,7 @@ type foundRecord struct {
 	items []item
 }
 
-// last is the number of the last record that is not settled, or 0.
+// last returns the number of the last unsettled record, or 0.
 func (f found) last() uint64 {
 	if len(f.records) == 0 {
 		return 0
@@ -243,20 +244,20 @@ func (f *found) settle(seq uint64) {
 	}
 }
 
-// parseSegment reads what the bytes of a segment hold, up to the first thing that is no record of its run.
+// parseSegment reads the content of a segment, up to the first invalid record.
 func parseSegment(p []byte) found {
 	h := parseHeader(p)
 	return found{h, parseRecords(p, h.settled)}
 }
 
-// parseRecords reads the records of a segment that come after the settled ones.
+// parseRecords reads the records of a segment after the settled ones.
 func parseRecords(p []byte, settled uint64) (records []foundRecord) {
 	if len(p) < block {
 		return nil
 	}
 	var before stamp
 	for rest := p[block:]; ; {
-		// A batch ends with its block.
+		// Batches are padded to whole blocks.
 		of, payload, behind, ok := parseRecord(rest)
 		if !ok {
 			skip := (block - (len(p)-len(rest))%block) % block
@@ -281,8 +282,9 @@ func parseRecords(p []byte, settled uint64) (records []foundRecord) {
 	}
 }
 
-// readSegment reads a segment. If it is settled, as nearly every one is at a start, two blocks are enough. What
-// cannot be read is reported and left out: a write to a bad block failed, and was not acknowledged.
+// readSegment reads a segment. A settled one, the usual case at startup, needs only two blocks.
+// Unreadable data is reported and skipped: a write to a bad block failed, so it was not
+// acknowledged.
 func readSegment(f disk.File, log *slog.Logger) (found, error) {
 	p := make([]byte, 2*block)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, 2*block), p); err != nil {
@@ -302,7 +304,7 @@ func readSegment(f disk.File, log *slog.Logger) (found, error) {
 	}
 	p = make([]byte, min(info.Size, segmentMost))
 	n := 0
-	for n < len(p) && err == nil { // block by block, so that one that cannot be read hides no other before it
+	for n < len(p) && err == nil { // block by block, so that an unreadable one does not hide those before it
 		var k int
 		k, err = f.ReadAt(p[n:min(n+block, len(p))], int64(n))
 		n += k

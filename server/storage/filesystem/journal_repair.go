@@ -9,10 +9,11 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// repair makes everything durable, file by file, that a sync of the file system did not: all that a suspect
-// segment names, or else what it carries. Bytes come from the records, never from the files, which may read
-// as zeros by now, and go to new files on other blocks. What cannot be written is carried forward into the
-// active segment, so that it stays durable in the journal while other changes proceed.
+// repair makes everything durable, file by file, that a sync of the file system did not: everything
+// a suspect segment names, or else what it carries. Bytes come from the records, never from the
+// files, which may read as zeros now, and go to new files on other blocks. What cannot be written
+// is carried forward into the active segment, so that it stays durable in the journal while other
+// changes proceed.
 func (j *journal) repair(seg *segment) error {
 	j.mu.Lock()
 	suspect, items := seg.suspect, seg.carried
@@ -65,8 +66,9 @@ func (j *journal) carry(items []item) error {
 	return j.enqueue(&entry{items: items, payload: encode(items), carried: true, done: make(chan struct{})})
 }
 
-// rewrite writes items to their places and returns those for which that failed. A file that a later record
-// names is left to that record. The error is of the journal, or says that too much failed to be carried.
+// rewrite writes items to their places and returns those for which that failed. It skips files that
+// a later record names. It returns an error if the journal failed, or if too many items failed to
+// be carried.
 func (j *journal) rewrite(items []item) (stuck []item, err error) {
 	if err := j.beginRewrite(items); err != nil {
 		return nil, err
@@ -84,14 +86,15 @@ func (j *journal) rewrite(items []item) (stuck []item, err error) {
 	return w.stuck, nil
 }
 
-// beginRewrite notes which files are written again, and which of them a record of the active segment names.
+// beginRewrite records which files are rewritten, and which of them a record of the active segment
+// names.
 func (j *journal) beginRewrite(items []item) error {
 	names := map[string]bool{}
 	for _, i := range items {
 		names[i.file()] = false
 	}
 	j.mu.Lock()
-	j.repairing = names // from here on, the leader marks what it writes
+	j.repairing = names // from now on, the leader marks the files that it writes
 	newer := *j.active
 	j.mu.Unlock()
 	records, err := newer.read()
@@ -110,8 +113,8 @@ func (j *journal) beginRewrite(items []item) error {
 	return nil
 }
 
-// publish renames a durable file to its place, unless a later record names the place: its change, which gives
-// the name once the record is written, must not be undone.
+// publish renames a durable file to its place, unless a later record names that place: the change
+// of that record renames its own file, which must not be overwritten.
 func (j *journal) publish(tmp, name string) (done bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -130,8 +133,8 @@ type rewriter struct {
 	failed  int   // files that could not be written
 }
 
-// attempts is how many new files a rewriter tries for an item. Each has other blocks, because the failed ones
-// keep theirs. If the whole device fails, it stops trying after failedMost of them.
+// attempts is how many new files a rewriter tries for an item. Each gets other blocks, because the
+// failed ones keep theirs. If the whole device fails, it stops after failedMost failures.
 const (
 	attempts   = 8
 	failedMost = 32
@@ -194,7 +197,7 @@ func (w *rewriter) syncAbove(items []item) map[string]error {
 	return failed
 }
 
-// file writes the bytes of an item to a new file, syncs it, and gives it the name.
+// file writes the content of an item to a new file, syncs it, and renames it to its place.
 func (w *rewriter) file(i item) error {
 	var errs []error
 	for range attempts {
@@ -222,7 +225,8 @@ func (w *rewriter) file(i item) error {
 	return errors.Join(errs...)
 }
 
-// staged writes a durable file with the bytes of an item, and with the time of the file it is to replace.
+// staged writes a durable file with the content of an item, and with the time of the file it
+// replaces.
 func (w *rewriter) staged(tmp string, i item) error {
 	f, err := w.s.create(tmp)
 	if err != nil {
@@ -240,8 +244,8 @@ func (w *rewriter) staged(tmp string, i item) error {
 	return f.Sync()
 }
 
-// writeDurably writes a file and its name, on other blocks if the first ones cannot be written, and without
-// the journal.
+// writeDurably writes a file and its name durably, on other blocks if the first ones fail, and
+// without the journal.
 func (s *Store) writeDurably(name string, body []byte) error {
 	w := rewriter{s: s, publish: func(tmp, name string) (bool, error) { return true, s.disk.Rename(tmp, name) }}
 	if err := w.file(item{kind: itemFile, name: name, body: body}); err != nil {
@@ -250,8 +254,9 @@ func (s *Store) writeDurably(name string, body []byte) error {
 	return s.barrier.wait(nil, []string{parentOf(name)})
 }
 
-// moved makes the name of a large file durable. Its bytes are: they were synced on the descriptor that wrote
-// them before the record was written. They are hashed again before anyone reads them (see distrust).
+// moved makes the name of a large file durable. Its content already is: it was synced on the
+// descriptor that wrote it before the record was written. It is verified again before it is served
+// (see distrust).
 func (w *rewriter) moved(i item) error {
 	for _, name := range []string{i.name, i.from} {
 		info, err := w.s.disk.Stat(name)
@@ -273,7 +278,7 @@ func (w *rewriter) moved(i item) error {
 		_, err = w.publish(i.from, i.name)
 		return err
 	}
-	return nil // set aside, or never named, and then never acknowledged
+	return nil // quarantined, or never named and therefore never acknowledged
 }
 
 func (w *rewriter) sync(name string) error {
@@ -288,15 +293,16 @@ func (w *rewriter) sync(name string) error {
 // pinsMost is how many files that could not be synced are kept.
 const pinsMost = 64
 
-// pin keeps a file that could not be written until the next start, so that its blocks are not allocated
-// again; too many of them are removed.
+// pin keeps a file that could not be written until the next start, so that its blocks are not
+// allocated again. Beyond pinsMost, files are removed.
 func (s *Store) pin(name string) {
 	if s.pins.Add(1) > pinsMost {
 		_ = s.disk.Remove(name)
 	}
 }
 
-// mtimeOf returns the time of the nearest directory at or above dir, in nanoseconds; 0 if it is not known.
+// mtimeOf returns the time of the nearest existing directory at or above dir, in nanoseconds, or 0
+// if unknown.
 func (s *Store) mtimeOf(dir string) int64 {
 	for ; ; dir = parentOf(dir) {
 		info, err := s.disk.Stat(dir)

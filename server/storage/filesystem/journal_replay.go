@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// replayed is what the start found in the journal.
+// replayed is what was found in the journal at startup.
 type replayed struct {
 	last  uint64 // number of the last record
 	clock int64  // the latest time of a record
-	older int    // the segment with the older records
-	items []item // what the records want, until it is durable
+	older int    // index of the segment with the older records
+	items []item // items of the records, until they are durable
 	redo  bool   // a sync failed since they were applied, so only redo makes them durable
 }
 
-// replay reads what earlier runs left in the journal and, where a power cut may have taken names, gives them
-// again, in order. It runs before stage is emptied and before anything is read. What it did is not durable
-// yet, so every start repeats it until settle has recorded that it is.
+// replay reads what earlier runs left in the journal and, if a power cut may have lost names,
+// applies the records again, in order. It runs before stage is emptied and before anything is read.
+// The result is not durable yet, so every start repeats it until settle has recorded that it is.
 func (s *Store) replay() error {
 	var segments [2]found
 	var written time.Time // the earlier modification time of the segments
@@ -48,8 +48,8 @@ func (s *Store) replay() error {
 		failed = failed || was.failed
 		segments[i] = was
 	}
-	// The journal turns to a segment only after its records were settled: all records of one segment are
-	// older than all of the other.
+	// The journal reuses a segment only after its records were settled, so all records of one
+	// segment are older than all of the other.
 	if len(segments[0].records) > 0 && segments[0].last() > segments[1].last() {
 		segments[0], segments[1] = segments[1], segments[0]
 		s.replayed.older = 1
@@ -58,9 +58,9 @@ func (s *Store) replay() error {
 	for _, r := range records {
 		s.replayed.clock = max(s.replayed.clock, r.at)
 	}
-	// As long as the machine runs and the file system stays mounted, every name that a killed process gave
-	// is there: a missing one was never acknowledged, or removed by another server. The bytes may be lost
-	// all the same, if the device did not take them.
+	// While the machine runs and the file system stays mounted, every name that a killed process
+	// wrote exists: a missing one was never acknowledged, or removed by another server. The content
+	// may still be lost, if the device failed to write it.
 	t := s.disk.Traits()
 	mounted := t.Boot != "" && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot
 	r := replayer{s: s, force: failed, mounted: mounted, written: written, end: s.replayed.clock}
@@ -75,15 +75,15 @@ func (s *Store) replay() error {
 type replayer struct {
 	s       *Store
 	force   bool      // a checkpoint failed
-	mounted bool      // nothing happened to the file system since the records were written
+	mounted bool      // the file system was neither unmounted nor rebooted since the records were written
 	written time.Time // modification time of the segments
-	other   bool      // another server had the store: what is missing may have been deleted
+	other   bool      // another server used the store: what is missing may have been deleted
 	end     int64     // time of the last record
 	again   int
 	left    int
 	links   map[string]*history
-	foreign map[string]bool // links that another server moved
-	repos   []string        // names for the catalogue
+	foreign map[string]bool // links that another server has moved
+	repos   []string        // names to add to the catalogue
 }
 
 func (r *replayer) report() {
@@ -97,10 +97,11 @@ func (r *replayer) report() {
 	}
 }
 
-// otherAfter is how long after the end of the journal a directory must have changed for another server to be
-// the cause. A name is given within moments of its record, and a journaling file system keeps changes in
-// order: a directory that shows a later change has the name, too. The time of a record is never before that
-// of the directories it changes, nor before that of an earlier record, whatever the clock does.
+// otherAfter is how long after the end of the journal a directory must have changed to conclude
+// that another server did it. A name is written within moments of its record, and a journaling file
+// system keeps changes in order: a directory that shows a later change also has the name. The time
+// of a record is never before that of the directories it changes, nor before that of an earlier
+// record, even if the clock is stepped.
 const otherAfter = 10 * time.Minute
 
 // all applies the records again.
@@ -108,7 +109,7 @@ func (r *replayer) all(records []foundRecord) error {
 	if len(records) == 0 {
 		return nil
 	}
-	// A replay that was cut off has changed directories itself. The next one repeats its decision.
+	// An interrupted replay has changed directories itself. The next one repeats its decision.
 	id := fmt.Sprintf("%d-%d", r.end, records[len(records)-1].seq)
 	if !r.force && !r.mounted && r.s.state.Replay != id {
 		var err error
@@ -143,7 +144,7 @@ func (r *replayer) all(records []foundRecord) error {
 	return r.repositories()
 }
 
-// judgeLinks finds the links that another server moved, before anything is changed.
+// judgeLinks finds the links that another server has moved, before anything is changed.
 func (r *replayer) judgeLinks() error {
 	r.foreign = map[string]bool{}
 	for name, h := range r.links {
@@ -166,12 +167,13 @@ func (r *replayer) judgeLinks() error {
 	return nil
 }
 
-// elsewhere reports whether another server had the directory after the journal ended, or the journal is a
-// copy that is older than what is beside it: a name is missing where something changed long after.
+// elsewhere reports whether another server used the directory after the journal ended, or whether
+// the journal is a copy older than the rest: a name is missing in a directory that changed long
+// afterwards.
 func (r *replayer) elsewhere(records []foundRecord) (bool, error) {
 	late := time.Unix(0, r.end).Add(otherAfter)
 	if r.written.After(late) {
-		return false, nil // copied without times, which are no evidence then
+		return false, nil // copied without preserving times, which are no evidence then
 	}
 	for _, record := range records {
 		for _, i := range record.items {
@@ -189,7 +191,7 @@ func (r *replayer) elsewhere(records []foundRecord) (bool, error) {
 			if err != nil && !absent(err) {
 				return false, err
 			}
-			// A time in the future comes from a clock that was wrong.
+			// A time in the future comes from a wrong clock.
 			if err == nil && info.ModTime.After(late) && !info.ModTime.After(r.s.now()) {
 				return true, nil
 			}
@@ -198,9 +200,9 @@ func (r *replayer) elsewhere(records []foundRecord) (bool, error) {
 	return false, nil
 }
 
-// wanted returns the records to apply. It leaves out those whose large file is gone: that was never
-// acknowledged, or removed or quarantined since; and those with a missing name, if that was never given or
-// may have been deleted.
+// wanted returns the records to apply. It skips those whose large file is missing: they were never
+// acknowledged, or the file was removed or quarantined since. It also skips those with a missing
+// name, if that was never written or may have been deleted.
 func (r *replayer) wanted(records []foundRecord) (kept []foundRecord, err error) {
 	for _, record := range records {
 		here := true
@@ -230,7 +232,7 @@ func (r *replayer) wanted(records []foundRecord) (kept []foundRecord, err error)
 	return kept, nil
 }
 
-// missing reports whether a name that a change gives is missing.
+// missing reports whether a name that a change writes is missing.
 func (r *replayer) missing(items []item) (bool, error) {
 	for _, i := range items {
 		_, err := r.s.disk.Stat(i.file())
@@ -244,7 +246,7 @@ func (r *replayer) missing(items []item) (bool, error) {
 	return false, nil
 }
 
-// moved reports whether a file is where it was staged or in its place.
+// moved reports whether a file exists under its staged or final name.
 func (r *replayer) moved(i item) (bool, error) {
 	for _, name := range []string{i.from, i.name} {
 		info, err := r.s.disk.Stat(name)
@@ -264,7 +266,7 @@ func (r *replayer) item(i item, at int64) error {
 		r.keep(i)
 		r.repos = append(r.repos, i.name)
 		return nil
-	case i.file() == namesFile: // a whole one; other names may be in the file by now
+	case i.file() == namesFile: // the whole file, which may contain other names now
 		r.keep(i)
 		r.repos = append(r.repos, strings.Fields(string(i.body))...)
 		return nil
@@ -284,14 +286,15 @@ func (r *replayer) item(i item, at int64) error {
 	return r.file(i, at)
 }
 
-// keep notes what settle has to make durable.
+// keep records an item that settle must make durable.
 func (r *replayer) keep(i item) { r.s.replayed.items = append(r.s.replayed.items, i) }
 
-// file writes the bytes of a record to a new file, also if the place holds the same bytes: they may never
-// have reached the device, and the error may have been reported to another process.
+// file writes the content of a record to a new file, even if the place has the same content: it may
+// never have reached the device, and the error may have been reported to another process.
 func (r *replayer) file(i item, at int64) error {
 	r.keep(i)
-	// The file is as old as the record, or as the one it replaces: collection goes by the age of links.
+	// Preserve the age of the record, or of the file it replaces: garbage collection uses the age
+	// of links.
 	old := notBefore(at, r.s.now())
 	now, rerr := r.s.read(i.name, max(mostLink, int64(len(i.body))))
 	if info, err := r.s.disk.Stat(i.name); err == nil && rerr == nil && bytes.Equal(now, i.body) {
@@ -314,7 +317,7 @@ func (r *replayer) file(i item, at int64) error {
 	return r.s.rename(tmp, i.name)
 }
 
-// repositories adds those names to the catalogue's file that are not in it.
+// repositories adds missing names to the catalogue file.
 func (r *replayer) repositories() error {
 	if len(r.repos) == 0 {
 		return nil
@@ -357,8 +360,8 @@ func (r *replayer) repositories() error {
 	return err
 }
 
-// redo makes what a replay did durable file by file, where a sync of everything failed or does not exist. It
-// returns what could not be made durable.
+// redo makes the result of a replay durable file by file, if a sync of the whole file system failed
+// or is not supported. It returns what could not be made durable.
 func (s *Store) redo(items []item) []item {
 	w := rewriter{s: s, publish: func(tmp, name string) (bool, error) { return true, s.disk.Rename(tmp, name) }}
 	w.all(latestItems([]foundRecord{{items: items}}))

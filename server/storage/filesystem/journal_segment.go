@@ -13,26 +13,26 @@ import (
 type segment struct {
 	name     string
 	file     disk.File
-	end      int64   // where the next batch goes
-	good     int64   // where the last durable batch ends
+	end      int64   // offset of the next batch
+	good     int64   // end of the last durable batch
 	last     uint64  // number of its last record
-	settled  uint64  // what its header says
-	written  uint64  // number of the last record that is durable in it
-	names    nameSet // what its records name
-	applying int     // changes of it whose names are being given
-	leaving  bool    // its checkpoint is under way
+	settled  uint64  // as in its header
+	written  uint64  // number of its last durable record
+	names    nameSet // names in its records
+	applying int     // changes in it that are still being renamed
+	leaving  bool    // its checkpoint is running
 	spoilt   bool    // a write to it failed and it could not be moved: use the other one
 	suspect  bool    // a sync of the file system failed while it had records
-	carried  []item  // what its records carry that could not be written to its place yet
+	carried  []item  // items in its records that could not be written to their place yet
 }
 
 func segmentName(i int) string { return journalDir + "/" + strconv.Itoa(i) }
 
-// begin opens or makes the file of a segment that has no records but carried. Records that an earlier run
-// left in the file are void from then on.
+// begin opens or creates the file of a segment that has no records but carried. Records that an
+// earlier run left in the file become invalid.
 func (j *journal) begin(seg *segment, carried []item) error {
 	if len(carried) > 0 {
-		// The carried record replaces the older records in one step.
+		// The carried record replaces the older records atomically.
 		j.seq++
 		seg.last, seg.written, seg.carried = j.seq, j.seq, carried
 		for _, i := range carried {
@@ -54,7 +54,8 @@ func (j *journal) begin(seg *segment, carried []item) error {
 	return nil
 }
 
-// dropJournal removes the segments of a store that has no journal. Everything in them is durable in its place.
+// dropJournal removes the segments of a store that does not use a journal. Everything in them is
+// durable in its place.
 func dropJournal(d disk.Disk) error {
 	gone := false
 	for i := range 2 {
@@ -70,8 +71,8 @@ func dropJournal(d disk.Disk) error {
 	return nil
 }
 
-// openSegment opens a segment, or makes it. Its blocks are written once, so that later writes change neither
-// its size nor its map of blocks, and a sync of the data is enough for them.
+// openSegment opens or creates a segment. Its blocks are preallocated by writing zeros, so that
+// later writes change neither its size nor its block map, and fdatasync suffices.
 func openSegment(d disk.Disk, name string, size int64) (disk.File, error) {
 	f, err := d.Reopen(name)
 	if absent(err) {
@@ -107,9 +108,9 @@ func extend(f disk.File, from, to int64) error {
 	return nil
 }
 
-// move writes the header and the durable records of a segment to a new file, on other blocks of the device,
-// which takes its name. It is called when a write to the segment failed: by the leader for the active
-// segment, by the checkpoint for the one it settles.
+// move copies the header and the durable records of a segment to a new file, on other blocks of the
+// device, which replaces it. It is called when a write to the segment failed: by the leader for the
+// active segment, by the checkpoint for the one it settles.
 func (j *journal) move(seg *segment) error {
 	records, err := seg.bytes()
 	if err != nil {
@@ -118,7 +119,7 @@ func (j *journal) move(seg *segment) error {
 	return j.replace(seg, records)
 }
 
-// replace gives a segment a new file with the header, the given records and zeros behind them.
+// replace gives a segment a new file with the header, the given records and zeros after them.
 func (j *journal) replace(seg *segment, records []byte) error {
 	tmp := j.s.temporary()
 	f, err := j.disk.Create(tmp)
@@ -172,8 +173,8 @@ func (s *segment) bytes() ([]byte, error) {
 	return p[block:], nil
 }
 
-// read returns the durable records of a segment. It goes by what is known to be settled and not by the
-// header, which may say so already although writing it failed.
+// read returns the durable records of a segment. It uses the settled number in memory and not the
+// header, which may already have the new one although writing it failed.
 func (s *segment) read() ([]foundRecord, error) {
 	p, err := s.bytes()
 	if err != nil || p == nil {
@@ -182,7 +183,7 @@ func (s *segment) read() ([]foundRecord, error) {
 	return parseRecords(append(make([]byte, block), p...), s.settled), nil
 }
 
-// blockFile is what writing blocks needs of a file.
+// blockFile is a file as writeAt needs it.
 type blockFile interface {
 	io.Writer
 	io.Seeker

@@ -9,7 +9,8 @@ import (
 	"packhouse/server/reference"
 )
 
-// Below theirs lies only what CNCF distribution itself would write; its tools stumble over anything else. Ours lies beside it.
+// Below theirs is only what CNCF distribution itself would write; its tools fail on anything else.
+// Ours is next to it.
 const (
 	theirs   = "docker/registry/v2"
 	blobsDir = theirs + "/blobs"
@@ -32,7 +33,7 @@ const (
 	stateFile = leaseDir + "/state.json"
 )
 
-// ourDirs are made at the first start.
+// ourDirs are created at the first start.
 var ourDirs = []string{uploadsDir, stageDir, indexDir, refsDir, packviewDir, quarantineDir, trashDir, gcDir, leaseDir, journalDir}
 
 // algorithms are the digest algorithms served.
@@ -45,7 +46,7 @@ func blobDir(d digest.Digest) string {
 
 func blobPath(d digest.Digest) string { return blobDir(d) + "/data" }
 
-// repoDir is the directory of a repository, and for "" that of all.
+// repoDir returns the directory of a repository, or the one of all repositories for "".
 func repoDir(repo string) string {
 	if repo == "" {
 		return reposDir
@@ -53,7 +54,7 @@ func repoDir(repo string) string {
 	return reposDir + "/" + repo
 }
 
-// digestDir is how a digest names a directory of links.
+// digestDir returns the path of a digest in a directory of links.
 func digestDir(d digest.Digest) string {
 	alg, hex, _ := strings.Cut(string(d), ":")
 	return alg + "/" + hex
@@ -79,21 +80,21 @@ func tagIndexDir(repo, tag string, d digest.Digest) string {
 	return tagDir(repo, tag) + "/index/" + digestDir(d)
 }
 
-// escape turns a repository's name into one path element of the same length that sorts as the name does.
+// escape converts a repository name to a single path element of the same length and sort order.
 var escape = strings.NewReplacer("-", "!", ".", "(", "/", ")")
 
 func refsOf(repo string) string { return refsDir + "/" + escape.Replace(repo) }
 
-// flat names a digest in one path element.
+// flat encodes a digest as one path element.
 func flat(d digest.Digest) string { return strings.Replace(string(d), ":", "-", 1) }
 
-// unflat is the reverse of flat; false for names that are none of ours.
+// unflat is the reverse of flat. It returns false for any other name.
 func unflat(name string) (digest.Digest, bool) {
 	d, err := reference.ParseDigest(strings.Replace(name, "-", ":", 1))
 	return d, err == nil
 }
 
-// digestOf reads an algorithm's directory and a name in it as a digest.
+// digestOf parses the name of an algorithm's subdirectory as a digest.
 func digestOf(alg digest.Algorithm, hex string) (digest.Digest, bool) {
 	d, err := reference.ParseDigest(string(alg) + ":" + hex)
 	return d, err == nil

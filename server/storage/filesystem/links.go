@@ -12,11 +12,12 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// mostLink is more than any link holds.
+// mostLink is an upper bound on the size of a link, in bytes.
 const mostLink = 256
 
-// linked reads the link in dir, which is named by d, and returns the digest whose data it means; false where there is none. Distribution may
-// name a link by one algorithm and fill it with the digest of another, so what it holds counts.
+// linked reads the link in dir, which is named after d, and returns the digest that it contains, or
+// false if there is none. Distribution may name a link by one algorithm and store the digest of
+// another in it, so the content counts.
 func (s *Store) linked(dir string, d digest.Digest) (target digest.Digest, info disk.Info, ok bool, err error) {
 	link := dir + "/link"
 	info, err = s.disk.Stat(link)
@@ -29,13 +30,13 @@ func (s *Store) linked(dir string, d digest.Digest) (target digest.Digest, info 
 		s.log.Warn("this should be a link file and is left alone", "name", link)
 		return "", info, false, nil
 	case info.Size == int64(len(d)):
-		return d, info, true, nil // it holds what it is named
+		return d, info, true, nil // the content equals the name
 	}
 	target, ok, err = s.readLink(link)
 	return target, info, ok, err
 }
 
-// readLink returns the digest a link file holds; false where it is missing, empty or odd.
+// readLink returns the digest in a link file, or false if the file is missing, empty or invalid.
 func (s *Store) readLink(link string) (digest.Digest, bool, error) {
 	body, err := s.read(link, mostLink)
 	if absent(err) {
@@ -52,7 +53,8 @@ func (s *Store) readLink(link string) (digest.Digest, bool, error) {
 	return d, true, nil
 }
 
-// touch refreshes the time of a link, unless that was done a short while ago. A time in the future is put right.
+// touch refreshes the time of a link, unless that was done recently. A time in the future is
+// corrected.
 func (s *Store) touch(dir string, info disk.Info) error {
 	age, quarter := s.now().Sub(info.ModTime), s.opt.Window/4
 	if age <= quarter && age >= -quarter || s.opt.ReadOnly {
@@ -64,12 +66,13 @@ func (s *Store) touch(dir string, info disk.Info) error {
 	return nil
 }
 
-// plausible tells whether data of that size can have the digest: an empty file is what a crash leaves of other software's writes.
+// plausible reports whether data of that size can have the digest. An empty file may remain of a
+// write that other software did not complete before a crash.
 func plausible(d digest.Digest, info disk.Info) bool {
 	return info.Regular && (info.Size > 0 || d == d.Algorithm().FromBytes(nil))
 }
 
-// data describes the data of a digest; false where there is none.
+// data returns the file info of a digest's data, or false if there is none.
 func (s *Store) data(d digest.Digest) (disk.Info, bool, error) {
 	info, err := s.disk.Stat(blobPath(d))
 	if absent(err) {
@@ -81,17 +84,20 @@ func (s *Store) data(d digest.Digest) (disk.Info, bool, error) {
 	return info, plausible(d, info), nil
 }
 
-// sound tells whether the data of a digest is here, known to be good, and durable, so that writing it again would change nothing.
+// sound reports whether the data of a digest exists, is verified, and is durable, so that writing
+// it again is unnecessary.
 func (s *Store) sound(d digest.Digest, size int64) bool {
 	info, ok, err := s.data(d)
 	ok = ok && err == nil && (size < 0 || info.Size == size) && !s.doubt.has(blobPath(d)) && s.verified.has(d, info)
 	return ok
 }
 
-// toucher refreshes the time of a link: touch for pushes, which fail with it, and tryTouch for reads.
+// toucher refreshes the time of a link: touch for pushes, which fail if it fails, and tryTouch for
+// reads.
 type toucher func(dir string, info disk.Info) error
 
-// tryTouch is touch for a read, which a failed touch does not fail: the client's push repeats it under the collector's locks.
+// tryTouch is touch for a read, which does not fail if it fails: the client's push repeats it under
+// the collector's locks.
 func (s *Store) tryTouch(dir string, info disk.Info) error {
 	if err := s.touch(dir, info); err != nil && s.touchFailed.CompareAndSwap(false, true) {
 		s.log.Warn("refresh time of link; later failures are not logged", "name", dir+"/link", "error", err)
@@ -101,7 +107,8 @@ func (s *Store) tryTouch(dir string, info disk.Info) error {
 	return nil
 }
 
-// enterRead begins a read that touches links. It reports false if the store takes no changes; the read then proceeds without.
+// enterRead begins a read that touches links. It returns false if the store accepts no changes; the
+// read then proceeds without touching.
 func (s *Store) enterRead(ctx context.Context) (leave func(), ok bool) {
 	select {
 	case <-s.settled:
@@ -185,7 +192,9 @@ func (s *Store) DeleteBlob(_ context.Context, repo reference.Repository, d diges
 	return mapped(s.barrier.wait(nil, []string{parentOf(dir)}))
 }
 
-// MountBlob implements storage.Blobs. Link first, then data, then the new link: whoever collects meanwhile either waits or has made it missing.
+// MountBlob implements storage.Blobs. It checks the link, then the data, then writes the new link,
+// all under the digest's lock: a concurrent collection either waits or has already removed the
+// link.
 func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) (err error) {
 	defer mapping(&err)
 	leave, err := s.enter()
@@ -208,7 +217,8 @@ func (s *Store) MountBlob(ctx context.Context, to reference.Repository, candidat
 	return fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)
 }
 
-// linkAgain is what pushing a blob comes to that the repository has already: a touch. False where something is missing or not known to be good.
+// linkAgain handles the push of a blob that the repository already has, by touching it. It returns
+// false if something is missing or not verified.
 func (s *Store) linkAgain(repo string, d digest.Digest, size int64) (bool, error) {
 	defer s.locks.shared(d)()
 	defer s.gc.note(d)
@@ -222,7 +232,7 @@ func (s *Store) linkAgain(repo string, d digest.Digest, size int64) (bool, error
 func (s *Store) mountFrom(to, from string, d digest.Digest) (bool, error) {
 	defer s.locks.exclusive(d)()
 	target, _, ok, err := s.linkOf(from, d, s.touch)
-	if err != nil || !ok || target != d { // a link by another digest is of distribution's writing, and never of ours
+	if err != nil || !ok || target != d { // only distribution writes links that contain another digest
 		return false, err
 	}
 	defer s.gc.note(d)

@@ -13,8 +13,9 @@ const (
 	tagStripes    = 256
 )
 
-// locks keep collection and pushes apart, digest by digest, and tags from being moved twice at once. Digests share stripes, so nobody may
-// take two of them but through many, which takes them in order. Digest locks come before tag locks.
+// locks exclude garbage collection and pushes of the same digest, and concurrent moves of the same
+// tag. Digests share stripes, so lock several digests only with many, which orders them. Digest
+// locks come before tag locks.
 type locks struct {
 	seed    maphash.Seed
 	digests [digestStripes]sync.RWMutex
@@ -25,21 +26,21 @@ func (l *locks) stripe(d digest.Digest) int {
 	return int(maphash.String(l.seed, string(d)) % digestStripes)
 }
 
-// exclusive is for whoever makes content appear or vanish.
+// exclusive locks a digest to create or remove its content.
 func (l *locks) exclusive(d digest.Digest) (unlock func()) {
 	m := &l.digests[l.stripe(d)]
 	m.Lock()
 	return m.Unlock
 }
 
-// shared is for whoever relies on content to stay.
+// shared locks a digest to keep its content from being removed.
 func (l *locks) shared(d digest.Digest) (unlock func()) {
 	m := &l.digests[l.stripe(d)]
 	m.RLock()
 	return m.RUnlock
 }
 
-// many takes one digest exclusively and others shared, without a deadlock.
+// many locks one digest exclusively and others shared, without deadlocks.
 func (l *locks) many(own digest.Digest, others []digest.Digest) (unlock func()) {
 	mine := l.stripe(own)
 	order := make([]int, 0, len(others)+1)
@@ -67,7 +68,7 @@ func (l *locks) many(own digest.Digest, others []digest.Digest) (unlock func()) 
 	}
 }
 
-// tag locks tags of one repository.
+// tag locks tags of a repository.
 func (l *locks) tag(repo string, names ...string) (unlock func()) {
 	order := make([]int, 0, len(names))
 	for _, n := range names {

@@ -42,7 +42,7 @@ func (s *Store) GetManifest(ctx context.Context, repo reference.Repository, d di
 	return stored, err
 }
 
-// load returns a manifest's bytes, checked, from memory or disk.
+// load returns a verified manifest from the cache or disk.
 func (s *Store) load(d digest.Digest) (storage.Stored, error) {
 	info, ok, err := s.data(d)
 	if err != nil {
@@ -89,7 +89,8 @@ func (s *Store) loadFromDisk(d digest.Digest) (storage.Stored, error) {
 	return s.remember(d, m.MediaType, body, info), nil
 }
 
-// damagedManifest logs the damage and returns it as an error. The file stays where it is until the manifest is pushed again.
+// damagedManifest logs the damage and returns it as an error. The file stays until the manifest is
+// pushed again.
 func (s *Store) damagedManifest(d digest.Digest, what string) error {
 	s.verified.forget(d)
 	s.log.Error("stored manifest is damaged", "digest", d, "what", what)
@@ -114,7 +115,8 @@ func (s *Store) ResolveTag(_ context.Context, repo reference.Repository, tag ref
 	return d, nil
 }
 
-// resolve returns what a tag points to. A tag exists if its link can be read and the manifest is one of the repository.
+// resolve returns what a tag points to. A tag exists if its link is readable and the manifest is in
+// the repository.
 func (s *Store) resolve(repo, tag string) (digest.Digest, bool, error) {
 	d, ok, err := s.pointsTo(repo, tag)
 	if err != nil || !ok {
@@ -124,11 +126,11 @@ func (s *Store) resolve(repo, tag string) (digest.Digest, bool, error) {
 	return d, ok, err
 }
 
-// linkSettled is how old a link must be to be remembered: within one tick of the disk's clock a tag can move twice, and the second link be given
-// the inode of the first, so that they look the same.
+// linkSettled is the minimum age of a link to be cached: within one tick of the disk's clock a tag
+// can move twice, and the second link can get the inode of the first, so that they look the same.
 const linkSettled = 100 * time.Millisecond
 
-// pointsTo reads a tag's link, whether or not the manifest is there.
+// pointsTo reads a tag's link, whether or not the manifest exists.
 func (s *Store) pointsTo(repo, tag string) (digest.Digest, bool, error) {
 	link := tagLink(repo, tag)
 	asked := time.Now() // by the clock of the disk
@@ -154,7 +156,8 @@ func (s *Store) pointsTo(repo, tag string) (digest.Digest, bool, error) {
 	return d, ok, err
 }
 
-// isManifest tells whether any repository has d as a manifest. It asks every one and is for damage only.
+// isManifest reports whether any repository has d as a manifest. It checks every repository, so it
+// is only used for damaged content.
 func (s *Store) isManifest(d digest.Digest) bool {
 	for _, repo := range s.catalogue.all(s.ctx) {
 		if _, _, ok, err := s.linked(revisionDir(repo, d), d); err != nil || ok {

@@ -16,16 +16,17 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// marks is what a walk over the repositories found: what lives, and which repositories link to what.
+// marks is the result of walking the repositories: which digests are live, and which repositories
+// link to them.
 type marks struct {
 	s        *Store
 	repos    []string
 	live     *spill // tail: why, number of a repository that keeps it
 	links    *spill // tail: kind, number of the repository
 	problems []string
-	dead     func(ctx context.Context, r *marked) error // may take manifests out of r; nil: all live
-	tags     []int                                      // by repository, where counted
-	count    bool                                       // tags are looked at
+	dead     func(ctx context.Context, r *marked) error // may remove manifests from r; nil: all are live
+	tags     []int                                      // number of tags per repository, if count is set
+	count    bool                                       // read the tags
 }
 
 // Kinds of links.
@@ -34,29 +35,29 @@ const (
 	revisionLink byte = 1
 )
 
-// Why something lives, the better reason first.
+// Why a digest is live, strongest reason first.
 const (
 	liveTagged   byte = iota // a manifest with a tag
-	liveManifest             // a manifest without one, or whose tags were not looked at
+	liveManifest             // a manifest without one, or with tags not read
 	liveNeeded               // a manifest refers to it
-	liveLinked               // a link that is named by another digest means it
-	liveUnread               // its repository has a manifest that cannot be read
+	liveLinked               // the target of a link named by another digest
+	liveUnread               // its repository has an unreadable manifest
 )
 
-// mostProblems bounds a report.
+// mostProblems bounds the problems in a report.
 const mostProblems = 1000
 
-// marked is one repository while it is looked at.
+// marked is the state of the walk in one repository.
 type marked struct {
 	number    int
 	name      string
 	revisions map[digest.Digest]*revision
-	unread    bool // a manifest could not be read: nothing of this repository may go
+	unread    bool // a manifest could not be read: keep everything in this repository
 }
 
 // revision is a manifest of a repository.
 type revision struct {
-	target  digest.Digest // whose data it is
+	target  digest.Digest // digest of the data
 	touched time.Time     // time of its link
 	size    int64
 	needs   []digest.Digest
@@ -80,7 +81,7 @@ func (m *marks) problem(format string, args ...any) {
 	}
 }
 
-// walk looks at every repository.
+// walk marks every repository.
 func (m *marks) walk(ctx context.Context) error {
 	err := m.s.eachRepository(ctx, func(name string, parts []string) error {
 		if parts == nil {
@@ -146,7 +147,8 @@ func (m *marks) repository(ctx context.Context, r *marked) error {
 			}
 		}
 		if target != d {
-			// Manifests know the blob by what the link is named, the disk by what it holds.
+			// Manifests refer to the blob by the name of the link, and the disk stores it by its
+			// content.
 			if err := errors.Join(m.keep(liveLinked, r.number, d, target), m.link(layerLink, r.number, d)); err != nil {
 				return err
 			}
@@ -155,7 +157,8 @@ func (m *marks) repository(ctx context.Context, r *marked) error {
 	})
 }
 
-// read parses a manifest. One that cannot be read is named, and all its repository has stays.
+// read parses a manifest. If it cannot be read, it is reported, and everything in its repository is
+// kept.
 func (m *marks) read(d digest.Digest, v *revision, r *marked) {
 	content, err := m.s.readManifest(v.target)
 	if err == nil {
@@ -178,7 +181,7 @@ func (m *marks) read(d digest.Digest, v *revision, r *marked) {
 	m.problem("manifest %s of %s cannot be read, so everything %s links to stays: %v", d, r.name, r.name, err)
 }
 
-// readManifest reads a manifest past the cache, which is for those that are asked for.
+// readManifest reads a manifest without adding it to the cache, which is for requested ones.
 func (s *Store) readManifest(d digest.Digest) ([]byte, error) {
 	if c, hit := s.manifests.get(d); hit {
 		if info, ok, err := s.data(d); err == nil && ok && c.info.Same(info) {
@@ -225,7 +228,7 @@ func (m *marks) keep(why byte, repo int, ds ...digest.Digest) error {
 	tail := binary.BigEndian.AppendUint32([]byte{why}, uint32(repo)) //nolint:gosec // repositories are counted
 	for _, d := range ds {
 		if _, err := reference.ParseDigest(string(d)); err != nil {
-			continue // a reference to what can never be stored here
+			continue // a reference that can never be stored here
 		}
 		if err := m.live.add(d, tail...); err != nil {
 			return err
@@ -238,7 +241,8 @@ func (m *marks) link(kind byte, repo int, d digest.Digest) error {
 	return m.links.add(d, binary.BigEndian.AppendUint32([]byte{kind}, uint32(repo))...) //nolint:gosec // see above
 }
 
-// eachLink visits the links below a directory of algorithms. What is odd is named and left out.
+// eachLink visits the links below a directory of algorithms. Anything else is reported to odd and
+// skipped.
 func (s *Store) eachLink(ctx context.Context, dir string, odd func(string, ...any), visit func(d, target digest.Digest, info disk.Info) error) error {
 	for _, alg := range algorithms {
 		err := s.disk.List(dir+"/"+string(alg), func(e disk.Entry) error {
@@ -256,7 +260,7 @@ func (s *Store) eachLink(ctx context.Context, dir string, odd func(string, ...an
 				return err
 			}
 			if !ok {
-				if s.anything(name) { // an empty directory is what distribution's collection leaves
+				if s.anything(name) { // distribution's garbage collection leaves empty directories
 					odd("%s has no link that can be read", name)
 				}
 				return nil
@@ -270,11 +274,11 @@ func (s *Store) eachLink(ctx context.Context, dir string, odd func(string, ...an
 	return nil
 }
 
-// eachBlob visits the data below blobs whose digest begins with one byte.
+// eachBlob visits the data of blobs whose digest begins with the given byte.
 func (s *Store) eachBlob(ctx context.Context, first byte, odd func(string, ...any), visit func(d digest.Digest, info disk.Info) error) error {
 	for _, alg := range algorithms {
 		dir := fmt.Sprintf("%s/%s/%02x", blobsDir, alg, first)
-		var names []string // not visited while the directory is read: visiting may remove
+		var names []string // collected first, because visiting may remove entries
 		err := s.disk.List(dir, func(e disk.Entry) error {
 			names = append(names, e.Name)
 			return ctx.Err()
@@ -310,7 +314,7 @@ func (s *Store) eachBlob(ctx context.Context, first byte, odd func(string, ...an
 	return nil
 }
 
-// running makes a context that also ends when the store closes.
+// running returns a context that is also canceled when the store closes.
 func (s *Store) running(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.ctx, func() { cancel(errClosed) })
@@ -320,7 +324,7 @@ func (s *Store) running(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// alone waits until no other work of this kind runs.
+// alone waits until no other work of this kind is running.
 func alone(ctx context.Context, turn chan struct{}) (release func(), err error) {
 	select {
 	case turn <- struct{}{}:

@@ -10,12 +10,12 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// A name that a push writes may be taken by something of the wrong type: a directory where a file belongs,
-// or a file where a directory belongs. It is moved to quarantine, so that the push succeeds. A symbolic link
-// in place of a directory is refused instead: it is never followed, and an administrator may have put it
-// there on purpose.
+// A name that a push writes may be occupied by the wrong file type: a directory instead of a file,
+// or a file instead of a directory. It is moved to quarantine, so that the push succeeds. A
+// symbolic link instead of a directory is an error: it is never followed, and an administrator may
+// have created it on purpose.
 
-// displace moves what name is to quarantine if wrong still says so under the lock.
+// displace moves name to quarantine if wrong still reports true under the lock.
 func (s *Store) displace(name string, wrong func(disk.Info) bool) error {
 	s.displacing.Lock()
 	defer s.displacing.Unlock()
@@ -34,7 +34,7 @@ func (s *Store) displace(name string, wrong func(disk.Info) bool) error {
 	return nil
 }
 
-// clearWay makes sure that no directory is in the way of a file.
+// clearWay makes sure that no directory occupies the name of a file.
 func (s *Store) clearWay(name string) error {
 	if info, err := s.disk.Stat(name); err != nil || !info.Dir {
 		return nil //nolint:nilerr // the caller's next call returns it
@@ -42,7 +42,7 @@ func (s *Store) clearWay(name string) error {
 	return s.displace(name, func(i disk.Info) bool { return i.Dir })
 }
 
-// clearWayForDir makes sure that no file is in the way of a directory.
+// clearWayForDir makes sure that no file occupies the name of a directory.
 func (s *Store) clearWayForDir(name string) error {
 	if s.isLink(name) {
 		return fmt.Errorf("make directory %s: a symbolic link has its name; replace it by a directory: %w", name, fs.ErrExist)
@@ -60,7 +60,8 @@ func (s *Store) isLink(name string) bool {
 	}), found)
 }
 
-// rename moves a staged file or directory to its place, and clears the way if that is taken by the wrong type.
+// rename moves a staged file or directory to its place. If the wrong file type occupies that, it is
+// displaced.
 func (s *Store) rename(from, to string) error {
 	err := s.disk.Rename(from, to)
 	if err == nil {
@@ -82,7 +83,8 @@ func (s *Store) rename(from, to string) error {
 	return s.disk.Rename(from, to)
 }
 
-// inStage calls do, which creates something in stage, and once more if stage itself was missing or misplaced.
+// inStage calls do, which creates something in stage, and retries it if stage itself was missing or
+// misplaced.
 func (s *Store) inStage(do func() error) error {
 	err := do()
 	if !absent(err) {

@@ -14,17 +14,17 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// runState is what one run leaves for the next.
+// runState is what one run saves for the next.
 type runState struct {
-	Running bool      `json:"running"`          // never stopped: the run crashed
-	Crashed time.Time `json:"crashed,omitzero"` // when the last unclean stop was noticed
-	Stepped time.Time `json:"stepped,omitzero"` // when the last step of the clock was noticed
+	Running bool      `json:"running"`          // still set at the next start if the run crashed
+	Crashed time.Time `json:"crashed,omitzero"` // when the last unclean shutdown was noticed
+	Stepped time.Time `json:"stepped,omitzero"` // when the last clock step was noticed
 	Boot    string    `json:"boot,omitempty"`
 	Mount   string    `json:"mount,omitempty"`
-	Replay  string    `json:"replay,omitempty"` // the journal that was being replayed
+	Replay  string    `json:"replay,omitempty"` // ID of the journal whose replay began
 }
 
-// own acquires the root. An offline command gives it up to the next server that waits for it.
+// own acquires the root. An offline command yields it to the next server that waits for it.
 func (s *Store) own(ctx context.Context) error {
 	waiting := func(owner *storage.OwnedError) {
 		s.log.WarnContext(ctx, "waiting for the storage: an offline command is asked to stop",
@@ -43,7 +43,7 @@ func (s *Store) own(ctx context.Context) error {
 	return err
 }
 
-// prepare acquires the root and makes it ready to be written.
+// prepare acquires the root and makes it writable.
 func (s *Store) prepare(ctx context.Context) error {
 	if err := s.recognise(); err != nil {
 		return err
@@ -83,12 +83,12 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.room.measure(s.disk, s.opt.HeadRoom)
 }
 
-// settleAgain is how long the store waits before it tries again to make durable what was there at the start.
+// settleAgain is the delay between attempts to make the content found at startup durable.
 const settleAgain = 2 * time.Second
 
-// settle makes durable what a killed process wrote and did not sync, and what was applied again from the
-// journal, and begins a new journal. No change is answered before that; reads need not wait for it. It tries
-// again until it succeeds.
+// settle makes durable what a killed process wrote without a sync and what was replayed from the
+// journal, and begins a new journal. No change is acknowledged before that, but reads need not
+// wait. It retries until it succeeds.
 func (s *Store) settle(ctx context.Context) {
 	err := s.settleOnce()
 	s.unsettled.Store(&err)
@@ -147,8 +147,9 @@ func (s *Store) settleOnce() error {
 	return nil
 }
 
-// distrust notes in the journal that a sync failed: the kernel says so once, and the next start, which may be told that all is well, writes what the
-// journal has once more. Best effort: the device is failing.
+// distrust records in the journal that a sync failed: the kernel reports that only once, so the
+// next start, whose sync may succeed, must apply the journal again. Best effort: the device is
+// failing.
 func (s *Store) distrust() {
 	for i := range 2 {
 		f, err := s.disk.Reopen(segmentName(i))
@@ -162,14 +163,16 @@ func (s *Store) distrust() {
 	}
 }
 
-// journals tells whether changes are made durable through the journal. That relies on a file system with one of its own: a rename happens or
-// does not, a file that was synced has the name it was made with, and one call syncs everything and reports what failed.
+// journals reports whether changes are made durable through the journal. That requires a journaling
+// file system: renames are atomic, a synced file keeps its name, and syncfs syncs everything and
+// reports failures.
 func (s *Store) journals() bool {
 	t := s.disk.Traits()
 	return s.opt.Barrier != BarrierFiles && t.Journaling && t.SyncAll
 }
 
-// recognise refuses a directory that is neither empty nor a store of ours or of CNCF distribution.
+// recognise refuses a directory that is neither empty nor a store of packhouse or CNCF
+// distribution.
 func (s *Store) recognise() error {
 	if info, err := s.disk.Stat(parentOf(ours)); err == nil && info.Dir {
 		return nil
@@ -195,7 +198,8 @@ func (s *Store) recognise() error {
 	return nil
 }
 
-// descends tells whether name is there, or is cut short by an empty directory, as a first start leaves it that did not get far.
+// descends reports whether name exists, or whether its path ends early in an empty directory, as an
+// interrupted first start leaves it.
 func (s *Store) descends(name string) bool {
 	for dir := ""; name != ""; {
 		var part string
@@ -212,7 +216,7 @@ func (s *Store) descends(name string) bool {
 	return true
 }
 
-// onOneDevice makes sure that what is staged can be renamed to where it belongs.
+// onOneDevice makes sure that staged files can be renamed to their places.
 func (s *Store) onOneDevice() error {
 	stage, err := s.disk.Stat(stageDir)
 	if err != nil {
@@ -230,7 +234,8 @@ func (s *Store) onOneDevice() error {
 	return nil
 }
 
-// setStageAside moves what an earlier run left in stage out of the way, in one rename; sweepLeftovers removes it.
+// setStageAside moves what an earlier run left in stage to trash, in one rename; sweepLeftovers
+// removes it.
 func (s *Store) setStageAside() error {
 	if !s.anything(stageDir) {
 		return nil
@@ -241,22 +246,22 @@ func (s *Store) setStageAside() error {
 	return s.disk.Mkdir(stageDir)
 }
 
-// anything tells whether a directory has an entry.
+// anything reports whether a directory has an entry.
 func (s *Store) anything(dir string) bool {
 	some := errors.New("some")
 	return errors.Is(s.disk.List(dir, func(disk.Entry) error { return some }), some)
 }
 
-// recallState reads what the run before left.
+// recallState reads the state of the previous run.
 func (s *Store) recallState() {
 	body, err := s.read(stateFile, 4096)
 	if err == nil && json.Unmarshal(body, &s.state) != nil || err != nil && !absent(err) {
-		s.state = runState{Running: true} // it was there once: whatever happened, it was no clean stop
+		s.state = runState{Running: true} // the file existed but is unreadable: not a clean shutdown
 	}
 	s.steps.resume(s.state.Stepped)
 }
 
-// started notes that a run is on, and whether the one before ended well.
+// started records that a run has begun, and whether the previous one crashed.
 func (s *Store) started() error {
 	if s.state.Running {
 		s.state.Crashed = s.now().UTC()
@@ -267,12 +272,12 @@ func (s *Store) started() error {
 	return s.writeState()
 }
 
-// stopped notes that the run ended, and that it ended well.
+// stopped records that the run ended, and whether cleanly.
 func (s *Store) stopped(well bool) error {
 	s.state.Running = !well
 	s.state.Stepped = s.steps.noticed(s.now(), s.opt.Uptime(), s.opt.Window/4)
 	if !well {
-		s.state.Mount = "" // the journal is to be replayed, whatever the machine says
+		s.state.Mount = "" // forces a replay, even without a reboot
 	}
 	return s.writeState()
 }
@@ -285,7 +290,7 @@ func (s *Store) writeState() error {
 	return s.writeDurably(stateFile, append(body, '\n'))
 }
 
-// read returns a whole small file; more than limit bytes are an error.
+// read returns the content of a small file. It is an error if that exceeds limit bytes.
 func (s *Store) read(name string, limit int64) ([]byte, error) {
 	f, err := s.disk.Open(name)
 	if err != nil {
@@ -302,7 +307,8 @@ func (s *Store) read(name string, limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// sweepLeftovers removes what earlier runs meant to remove, and upload sessions that a restart of the machine made worthless.
+// sweepLeftovers removes what earlier runs put into trash, and upload sessions invalidated by a
+// reboot.
 func (s *Store) sweepLeftovers(ctx context.Context) {
 	var names []string
 	_ = s.disk.List(trashDir, func(e disk.Entry) error {
@@ -318,7 +324,8 @@ func (s *Store) sweepLeftovers(ctx context.Context) {
 	s.sessions.load(s)
 }
 
-// unjournal makes sure that no replay brings back what is in dir, before it is removed under the locks that keep changes of it away.
+// unjournal makes sure that no replay restores what is in dir. It is called before removing that,
+// under the locks that exclude changes in dir.
 func (s *Store) unjournal(dir string) error {
 	if j := s.journal.Load(); j != nil {
 		return mapped(j.settle(dir))
@@ -326,7 +333,8 @@ func (s *Store) unjournal(dir string) error {
 	return nil
 }
 
-// discard renames a file or directory into trash. The caller has called unjournal, syncs its parent, and then calls remove.
+// discard renames a file or directory into trash. The caller must have called unjournal, syncs the
+// parent, and then calls remove.
 func (s *Store) discard(name string) (remove func(), err error) {
 	to := trashDir + "/" + s.run + s.temporary()[len(stageDir)+1:]
 	if err := s.disk.Rename(name, to); err != nil {
@@ -335,7 +343,8 @@ func (s *Store) discard(name string) (remove func(), err error) {
 	return func() { s.removeTree(to) }, nil
 }
 
-// removeTree removes whatever name is, as far as it goes: it is only ever used for what no longer counts.
+// removeTree removes name recursively, as far as possible. It is used only for what is no longer
+// needed.
 func (s *Store) removeTree(name string) {
 	err := s.disk.Remove(name)
 	if err == nil || absent(err) {

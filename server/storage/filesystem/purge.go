@@ -68,14 +68,14 @@ func count(r *storage.PurgeReport, removed bool, size int64) {
 	r.Bytes += size
 }
 
-// idle tells how much a session holds and whether it is older than age.
+// idle returns the size of a session and whether it is older than age.
 func (u *session) idle(now time.Time, age time.Duration) (int64, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.offset, now.Sub(u.seen) > age && len(u.busy) == 0
 }
 
-// purge drops a session unless somebody holds it.
+// purge drops a session unless it is in use.
 func (s *Store) purge(u *session, now time.Time, age time.Duration) {
 	select {
 	case u.busy <- struct{}{}:
@@ -103,7 +103,8 @@ func (l *sessions) list(s *Store) []*session {
 	return all
 }
 
-// eachForeignUpload visits the uploads that CNCF distribution left in repositories: when they last changed and what they hold.
+// eachForeignUpload visits the uploads that CNCF distribution left in repositories, with their time
+// of last change and size.
 func (s *Store) eachForeignUpload(ctx context.Context, visit func(name string, last time.Time, size int64) error) error {
 	return s.eachRepository(ctx, func(repo string, parts []string) error {
 		if !slices.Contains(parts, "_uploads") {

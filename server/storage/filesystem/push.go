@@ -16,7 +16,7 @@ import (
 
 const (
 	bufferSize = 128 << 10
-	// writeBackEvery is how much may be dirty before the device is told to begin.
+	// writeBackEvery is how many bytes may be dirty before write-back starts.
 	writeBackEvery = 8 << 20
 )
 
@@ -25,17 +25,18 @@ var buffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// receiver writes a body to a staged file, hashing it on the way: one pass, one buffer.
+// receiver writes a body to a staged file and hashes it in one pass, with one buffer.
 type receiver struct {
 	s      *Store
 	f      disk.File
 	h      hash.Hash
-	offset int64 // where the next byte goes; what is before it was hashed
+	offset int64 // position of the next byte; everything before it is hashed
 	begun  int64 // write-back was started up to here
 	set    *reservation
 }
 
-// receive takes size bytes from r, or all for -1, and returns how many were written. What was written before an error counts.
+// receive reads size bytes from r, or until EOF if size is -1, and returns how many were written.
+// Bytes written before an error count.
 func (w *receiver) receive(ctx context.Context, r io.Reader, size int64) (n int64, err error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
@@ -72,7 +73,8 @@ func (w *receiver) receive(ctx context.Context, r io.Reader, size int64) (n int6
 	return n, w.atEnd(r, size)
 }
 
-// fill reads until p is full or r fails; a short read of a slow sender is not worth a write.
+// fill reads until p is full or r fails, so that short reads from a slow sender do not cause small
+// writes.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var k int
@@ -82,7 +84,7 @@ func fill(r io.Reader, p []byte) (n int, err error) {
 	return n, err
 }
 
-// atEnd makes sure that nothing follows what was announced.
+// atEnd returns an error if more follows than announced.
 func (w *receiver) atEnd(r io.Reader, size int64) error {
 	var one [1]byte
 	for {
@@ -99,7 +101,7 @@ func (w *receiver) atEnd(r io.Reader, size int64) error {
 	}
 }
 
-// writeBack keeps few pages dirty, and asks for room where the size is not known.
+// writeBack limits the number of dirty pages, and checks the free space if the size is unknown.
 func (w *receiver) writeBack(size int64) error {
 	if w.offset-w.begun < writeBackEvery {
 		return nil
@@ -164,7 +166,7 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 	c := s.begin()
 	defer c.end()
 	data := item{kind: itemMoved, name: blobPath(d), from: from, size: size}
-	// What is here and known to be good need not be written again. It is asked again under the lock.
+	// Intact data that already exists need not be written. This is checked again under the lock.
 	here := s.sound(d, size)
 	if here {
 		defer f.Close()
@@ -183,7 +185,7 @@ func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, s
 	defer s.locks.exclusive(d)()
 	defer s.gc.note(d)
 	still := s.sound(d, size)
-	if here && !still { // collected or damaged meanwhile
+	if here && !still { // collected or damaged in the meantime
 		if err := f.Sync(); err != nil {
 			return false, fmt.Errorf("sync contents: %w", mapped(err))
 		}

@@ -16,7 +16,7 @@ import (
 
 // PutManifest implements storage.Manifests.
 //
-// The references' locks are held from the check to the end, so that no collection may come between.
+// It holds the locks of the references from the check to the end, to exclude garbage collection.
 func (s *Store) PutManifest(ctx context.Context, p storage.Put) (err error) {
 	defer mapping(&err)
 	leave, err := s.enter()
@@ -38,7 +38,7 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) (err error) {
 		needed = append(needed, r.Digest)
 	}
 	var damaged []suspect
-	defer func() { // after the locks are free
+	defer func() { // after the locks are released
 		for _, x := range damaged {
 			s.quarantine(x.digest, x.info)
 		}
@@ -48,7 +48,7 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) (err error) {
 	if damaged, err = s.checkReferences(ctx, p.Repository.String(), references); err != nil {
 		return err
 	}
-	if subject := p.Manifest.Subject; subject != nil { // it may be missing
+	if subject := p.Manifest.Subject; subject != nil { // the subject may be missing
 		if _, err := s.holdsManifest(ctx, p.Repository.String(), subject.Digest, subject.Size, false); err != nil {
 			return err
 		}
@@ -58,8 +58,8 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) (err error) {
 	return s.putManifest(p, tags)
 }
 
-// suspect is a blob that turned out damaged while its lock was held: it is set aside afterwards, so that a client which asks whether it is
-// here hears no, and pushes the good bytes.
+// suspect is a blob found damaged while its lock was held. It is quarantined afterwards, so that
+// clients find it missing and push the intact bytes.
 type suspect struct {
 	digest digest.Digest
 	info   disk.Info
@@ -91,7 +91,7 @@ func (s *Store) checkReferences(ctx context.Context, repo string, references []m
 	return damaged, nil
 }
 
-// holdsReference reports whether the repository holds content that a manifest refers to. It returns a
+// holdsReference reports whether the repository has content that a manifest refers to. It returns a
 // *storage.ReferenceSizeError if the content is intact and has another size. bad is a damaged blob.
 func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Reference) (ok bool, bad *suspect, err error) {
 	if r.Kind == manifest.Child {
@@ -105,7 +105,7 @@ func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Refe
 	if target != r.Digest {
 		s.gc.note(target)
 	}
-	if r.Foreign { // need not be here, so it is not compared
+	if r.Foreign { // foreign content need not be here, so it is not compared
 		return true, nil, nil
 	}
 	intact, err := s.intact(ctx, target, info, r.Size)
@@ -116,8 +116,8 @@ func (s *Store) holdsReference(ctx context.Context, repo string, r manifest.Refe
 	return intact, nil, err
 }
 
-// holdsManifest reports whether the repository holds a manifest, and compares its size with the one that
-// another manifest states. A damaged manifest is left in place and counts as missing.
+// holdsManifest reports whether the repository has a manifest, and compares its size with the one
+// that another manifest states. A damaged manifest is left in place and counts as missing.
 func (s *Store) holdsManifest(ctx context.Context, repo string, d digest.Digest, stated int64, touch bool) (bool, error) {
 	dir := revisionDir(repo, d)
 	target, link, ok, err := s.linked(dir, d)
@@ -134,8 +134,8 @@ func (s *Store) holdsManifest(ctx context.Context, repo string, d digest.Digest,
 	return s.intact(ctx, target, info, stated)
 }
 
-// intact reports whether the data of d can be what its digest says: it has the stated size, or it was
-// verified. Intact data of another size is a *storage.ReferenceSizeError.
+// intact reports whether the data of d can match its digest: it has the stated size, or it was
+// verified. For intact data of another size, it returns a *storage.ReferenceSizeError.
 func (s *Store) intact(ctx context.Context, d digest.Digest, info disk.Info, stated int64) (bool, error) {
 	if info.Size == stated {
 		return true, nil
@@ -144,7 +144,7 @@ func (s *Store) intact(ctx context.Context, d digest.Digest, info disk.Info, sta
 	if s.verified.has(d, info) {
 		return false, wrong
 	}
-	// Either the manifest is wrong or the data.
+	// Either the manifest or the data is wrong.
 	f, err := s.disk.Open(blobPath(d))
 	if err != nil {
 		return false, fmt.Errorf("open blob %s: %w", d, err)
@@ -162,7 +162,7 @@ func (s *Store) intact(ctx context.Context, d digest.Digest, info disk.Info, sta
 	return false, wrong
 }
 
-// putManifest writes a manifest, its links and its tags. Called under the locks of all of them.
+// putManifest writes a manifest, its links and its tags. The caller holds the locks of all of them.
 func (s *Store) putManifest(p storage.Put, tags []string) error {
 	repo, d := p.Repository.String(), p.Digest
 	moved, err := s.movedTags(p, tags)
@@ -208,7 +208,8 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 	return nil
 }
 
-// movedTags returns the tags that do not point to the manifest yet, after asking whether each may be moved, and touches what they point to.
+// movedTags returns the tags that do not point to the manifest yet, after checking that each may be
+// moved, and touches the manifests they point to.
 func (s *Store) movedTags(p storage.Put, tags []string) ([]string, error) {
 	repo := p.Repository.String()
 	var moved []string
@@ -236,20 +237,21 @@ func (s *Store) movedTags(p storage.Put, tags []string) ([]string, error) {
 	return moved, nil
 }
 
-// losesTag touches a manifest before a tag leaves it: its age without one, after which collection may be told to remove it, begins now.
+// losesTag refreshes the link of a manifest before it loses a tag: the time after which GC may
+// remove it as untagged starts now.
 func (s *Store) losesTag(repo string, d digest.Digest) error {
 	dir := revisionDir(repo, d)
 	_, info, ok, err := s.linked(dir, d)
 	if err == nil && ok {
 		err = s.touch(dir, info)
 	}
-	if absent(err) { // deleted meanwhile
+	if absent(err) { // deleted in the meantime
 		return nil
 	}
 	return err
 }
 
-// revision links a manifest in its repository, or touches the link.
+// revision links a manifest in its repository, or touches the existing link.
 func (c *change) revision(repo string, d digest.Digest) error {
 	dir := revisionDir(repo, d)
 	target, info, ok, err := c.s.linked(dir, d)
@@ -266,7 +268,8 @@ func (c *change) revision(repo string, d digest.Digest) error {
 	return nil
 }
 
-// tag points a tag to a manifest. A new one is a directory that appears in whole; an existing one moves after everything else is durable.
+// tag points a tag to a manifest. A new tag is a directory that appears atomically; an existing one
+// moves after everything else is durable.
 func (c *change) tag(repo, tag string, d digest.Digest) error {
 	dir, body := tagDir(repo, tag), []byte(d)
 	_, err := c.s.disk.Stat(dir)
@@ -281,7 +284,7 @@ func (c *change) tag(repo, tag string, d digest.Digest) error {
 		if err := c.writeLast(tagLink(repo, tag), body, o); err != nil {
 			return err
 		}
-		// The directory may be one that did not count as a tag before.
+		// The directory may not have been a valid tag before.
 		c.last[len(c.last)-1].around = func(rename func() error) error { return c.s.tagLists.around(repo, tag, rename) }
 		return nil
 	}
@@ -308,7 +311,7 @@ func (c *change) tag(repo, tag string, d digest.Digest) error {
 	)
 }
 
-// originOf returns what the link of a tag is before it moves. Called under the tag's lock.
+// originOf returns the origin of a tag's link before it moves. The caller holds the tag's lock.
 func (s *Store) originOf(repo, tag string) (*origin, error) {
 	info, err := s.disk.Stat(tagLink(repo, tag))
 	if absent(err) || err == nil && !info.Regular {

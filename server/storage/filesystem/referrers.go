@@ -17,20 +17,20 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// referrerIndex keeps, beside distribution's files, who refers to whom:
+// referrerIndex stores, besides distribution's files, which manifests refer to which subject:
 //
-//	refs/<escaped repository>/<subject>/<referrer>   the ready descriptor
-//	refs/<escaped repository>/scanned                the times of revisions/<algorithm> that the above is complete for
+//	refs/<escaped repository>/<subject>/<referrer>   the complete descriptor
+//	refs/<escaped repository>/scanned                the times of revisions/<algorithm> for which the above is complete
 //
-// An entry is durable before the manifest's link and counts only with it. Where the times differ somebody else wrote, or we crashed: the
-// repository is read anew at the next listing.
+// An entry is durable before the manifest's link and is ignored without it. If the times differ,
+// other software wrote or we crashed: the repository is scanned again at the next listing.
 type referrerIndex struct {
 	s  *Store
 	mu sync.Mutex
 	by map[string]*scanned
 }
 
-// scanned is what is known of one repository.
+// scanned is the scan state of one repository.
 type scanned struct {
 	mu    sync.Mutex
 	times map[digest.Algorithm]int64 // complete for revisions/<algorithm> of this time; 0: no such directory
@@ -39,14 +39,14 @@ type scanned struct {
 
 const (
 	scannedFile = "scanned"
-	mostScanned = 16 << 10 // repositories remembered at once
+	mostScanned = 16 << 10 // repositories cached at once
 )
 
 func newReferrerIndex(s *Store) *referrerIndex {
 	return &referrerIndex{s: s, by: map[string]*scanned{}}
 }
 
-// of returns what is known of a repository, reading its record at the first use.
+// of returns the scan state of a repository. It reads the record on first use.
 func (x *referrerIndex) of(repo string) *scanned {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -54,7 +54,7 @@ func (x *referrerIndex) of(repo string) *scanned {
 		return k
 	}
 	if len(x.by) >= mostScanned {
-		for other, k := range x.by { // any: a record costs little to read again
+		for other, k := range x.by { // any one: a record is cheap to read again
 			if k.mu.TryLock() {
 				x.write(other, k)
 				k.mu.Unlock()
@@ -65,21 +65,21 @@ func (x *referrerIndex) of(repo string) *scanned {
 	}
 	k := &scanned{times: map[digest.Algorithm]int64{}}
 	if body, err := x.s.read(refsOf(repo)+"/"+scannedFile, 4096); err == nil {
-		_ = json.Unmarshal(body, &k.times) // a torn one knows nothing
+		_ = json.Unmarshal(body, &k.times) // a torn record means not scanned
 	}
 	x.by[repo] = k
 	return k
 }
 
-// time is the time of a directory of revisions.
+// time returns the modification time of a directory of revisions.
 func (x *referrerIndex) time(repo string, alg digest.Algorithm) int64 {
 	return x.s.timeOf(revisionsDir(repo) + "/" + string(alg))
 }
 
-// unknownTime is that of what cannot be asked. Nothing is valid by it.
+// unknownTime means that the time could not be read. It never matches.
 const unknownTime = -1
 
-// timeOf is when a directory changed last, 0 where there is none.
+// timeOf returns the modification time of a directory, or 0 if there is none.
 func (s *Store) timeOf(dir string) int64 {
 	info, err := s.disk.Stat(dir)
 	switch {
@@ -91,7 +91,7 @@ func (s *Store) timeOf(dir string) int64 {
 	return info.ModTime.UnixNano()
 }
 
-// around lets a change of our own to revisions/<alg> pass without making the record stale.
+// around runs a change of our own in revisions/<alg> without invalidating the record.
 func (x *referrerIndex) around(repo string, alg digest.Algorithm, do func() error) error {
 	k := x.of(repo)
 	k.mu.Lock()
@@ -107,7 +107,8 @@ func (x *referrerIndex) around(repo string, alg digest.Algorithm, do func() erro
 	return err
 }
 
-// write saves a record, for the next run to trust. Without a sync: a record that is lost or old is found out by the times.
+// write saves a record for the next run. It does not sync: the times reveal a lost or outdated
+// record.
 func (x *referrerIndex) write(repo string, k *scanned) {
 	if !k.dirty || x.s.opt.ReadOnly {
 		return
@@ -124,7 +125,7 @@ func (x *referrerIndex) write(repo string, k *scanned) {
 	}
 }
 
-// save writes every record that changed.
+// save writes all changed records.
 func (x *referrerIndex) save() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -135,7 +136,7 @@ func (x *referrerIndex) save() {
 	}
 }
 
-// referrerPath is where the entry of a referrer is kept.
+// referrerPath returns the path of a referrer's entry.
 func referrerPath(repo string, subject, d digest.Digest) string {
 	return refsOf(repo) + "/" + flat(subject) + "/" + flat(d)
 }
@@ -156,7 +157,8 @@ func (c *change) referrer(p storage.Put) error {
 	return c.write(name, body)
 }
 
-// forget removes the entry of a deleted manifest, whose bytes collection has not taken yet. One that is left counts for nothing.
+// forget removes the entry of a deleted manifest whose data still exists. A remaining entry is
+// ignored.
 func (x *referrerIndex) forget(repo string, d digest.Digest) {
 	stored, err := x.s.load(d)
 	if err != nil {
@@ -167,12 +169,12 @@ func (x *referrerIndex) forget(repo string, d digest.Digest) {
 	}
 }
 
-// Referrers implements storage.Listings: all pages of them.
+// Referrers implements storage.Listings. It returns all pages.
 func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
 	return storage.AllReferrers(ctx, s, repo, d)
 }
 
-// referrersAtOnce is how many entries are read for one page at most.
+// referrersAtOnce is the most entries that are read for one page.
 const referrersAtOnce = 1000
 
 // ReferrersAfter implements storage.ReferrerPages. It lists the names in one directory and reads the link and the record
@@ -239,8 +241,8 @@ func (s *Store) referrer(repo string, subject, d digest.Digest, size int) (*stor
 	return &found, nil
 }
 
-// restore writes the record of a referrer again, from its manifest. A scan writes records without a sync, so a
-// power cut may leave them empty although the repository counts as scanned.
+// restore rebuilds the record of a referrer from its manifest. A scan writes records without a
+// sync, so a power cut may leave them empty although the repository counts as scanned.
 func (x *referrerIndex) restore(repo string, subject, d digest.Digest) (storage.Referrer, error) {
 	stored, err := x.s.load(d)
 	if err != nil {
@@ -265,8 +267,8 @@ func (x *referrerIndex) restore(repo string, subject, d digest.Digest) (storage.
 	return storage.ParseReferrer(d, body)
 }
 
-// namesAfter returns the first n digests that a directory names after one, in order, and whether others follow. It never holds more than twice as
-// many.
+// namesAfter returns the first n digests after last that a directory contains, in order, and
+// whether more follow. It keeps at most 2n in memory.
 func (s *Store) namesAfter(ctx context.Context, dir string, last digest.Digest, n int) (first []digest.Digest, more bool, err error) {
 	cut := func() {
 		slices.Sort(first)
@@ -289,7 +291,7 @@ func (s *Store) namesAfter(ctx context.Context, dir string, last digest.Digest, 
 	return first, more, nil
 }
 
-// refresh reads a repository anew where somebody else wrote.
+// refresh scans a repository again if other software wrote to it.
 func (x *referrerIndex) refresh(ctx context.Context, repo string) error {
 	k := x.of(repo)
 	k.mu.Lock()
@@ -326,7 +328,7 @@ func (x *referrerIndex) scan(ctx context.Context, repo string, alg digest.Algori
 		}
 		stored, err := x.s.load(target)
 		if err != nil {
-			return ctx.Err() // named in the log; its referrers wait until it is healed
+			return ctx.Err() // already logged; its referrers are added once it is restored
 		}
 		m, err := manifest.Parse(stored.Content)
 		if err != nil || m.Subject == nil {
@@ -341,7 +343,7 @@ func (x *referrerIndex) scan(ctx context.Context, repo string, alg digest.Algori
 	return n, err
 }
 
-// enter writes one entry. It can be had again, so nothing is synced.
+// enter writes one entry. It can be rebuilt, so it is not synced.
 func (x *referrerIndex) enter(repo string, d digest.Digest, m *manifest.Manifest, size int64) error {
 	name := referrerPath(repo, m.Subject.Digest, d)
 	body, err := storage.DescribeReferrer(d, size, m)

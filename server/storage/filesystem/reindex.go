@@ -9,7 +9,8 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// Reindex implements storage.Upkeep. What is derived is completed and corrected in place, never taken away first: pushes go on meanwhile.
+// Reindex implements storage.Upkeep. Derived data is completed and corrected in place, never
+// removed first, because pushes continue meanwhile.
 func (s *Store) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	var report storage.ReindexReport
 	leave, err := s.enter()
@@ -46,16 +47,16 @@ func (s *Store) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	return report, nil
 }
 
-// rebuild adds what a walk found, and writes the file anew. Names are not taken away: a repository that is being pushed for the first time is
-// named before it is there, and one that is gone is left out when it is listed.
+// rebuild adds what a walk found, and rewrites the file. Names are not removed: a new repository is
+// named before it exists, and listings skip repositories without content.
 func (c *catalogue) rebuild(ctx context.Context, walked []string) error {
 	select {
-	case <-c.ready: // the walk of the start would bring old names back
+	case <-c.ready: // the walk at startup would restore old names
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	c.mu.Lock()
-	c.torn = true // write the file in any case
+	c.torn = true // force writing the file
 	c.mu.Unlock()
 	return c.rewrite(walked)
 }
@@ -81,10 +82,10 @@ func (l *tagLists) forget() {
 	clear(l.by)
 }
 
-// leftAlone is how long an entry without a manifest is left alone: one that is being pushed has its entry first.
+// leftAlone is how long an entry without a manifest is kept: a push writes the entry first.
 const leftAlone = time.Hour
 
-// rebuild completes the entries of a repository and removes those whose manifest is long gone.
+// rebuild completes the entries of a repository and removes those whose manifest no longer exists.
 func (x *referrerIndex) rebuild(ctx context.Context, repo string) (int, error) {
 	k := x.of(repo)
 	k.mu.Lock()

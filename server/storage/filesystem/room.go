@@ -13,9 +13,9 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// room keeps pushes from filling the disk to its last byte: what is announced is set aside until it is written.
+// room keeps pushes from filling the disk: announced sizes are reserved until they are written.
 type room struct {
-	head     int64 // bytes that stay free
+	head     int64 // bytes to keep free
 	reserved atomic.Int64
 }
 
@@ -38,13 +38,14 @@ func (r *room) measure(d disk.Disk, head int64) error {
 	return nil
 }
 
-// reservation is room set aside for one body. It belongs to one goroutine.
+// reservation is space reserved for one body. It is used by one goroutine.
 type reservation struct {
 	room *room
 	left int64
 }
 
-// reserve sets n bytes aside, or says storage.ErrFull. A negative n, a size not known, only asks whether there is any room.
+// reserve reserves n bytes, or returns storage.ErrFull. A negative n, an unknown size, only checks
+// that there is any space.
 func (s *Store) reserve(n int64) (*reservation, error) {
 	r := &reservation{room: &s.room, left: max(n, 0)}
 	total := s.room.reserved.Add(r.left)
@@ -55,14 +56,15 @@ func (s *Store) reserve(n int64) (*reservation, error) {
 	return r, nil
 }
 
-// spend gives back what was written: the disk counts it now, and counted twice a large body would shut others out.
+// spend releases n bytes that were written: the disk counts them now, and counting them twice would
+// reject other pushes.
 func (r *reservation) spend(n int64) {
 	n = min(n, r.left)
 	r.left -= n
 	r.room.reserved.Add(-n)
 }
 
-// release gives back the rest.
+// release releases the rest.
 func (r *reservation) release() { r.spend(r.left) }
 
 func (s *Store) fits(n int64) error {
@@ -85,32 +87,34 @@ func (s *Store) Space(context.Context) (storage.Space, error) {
 	return storage.Space(sp), err
 }
 
-// probe holds the result of the last trial write. Only one runs at a time, also when it hangs.
+// probe holds the result of the last probe write. Only one runs at a time, even if it hangs.
 type probe struct {
 	mu      sync.Mutex
 	at      time.Time
 	running bool
 	err     error
-	every   time.Duration // 0: as Options say
+	every   time.Duration // 0: use Options.ProbeEvery
 }
 
-// probeEvery is how old the answer of Health may be, unless Options.ProbeEvery says otherwise.
+// probeEvery is the default of Options.ProbeEvery: how old the result of Health may be.
 const probeEvery = 10 * time.Second
 
-// ProbeEvery changes how often Health has a trial write made.
+// ProbeEvery sets the interval of the probe writes that Health starts.
 func (s *Store) ProbeEvery(d time.Duration) {
 	s.probe.mu.Lock()
 	defer s.probe.mu.Unlock()
 	s.probe.every = d
 }
 
-// How long a trial write may take, and the sync at the start, before Health reports the disk as failing.
+// How long a probe write and the sync at startup may take before Health reports the disk as
+// failing.
 const (
 	trialDeadline  = 10 * time.Second
 	settleDeadline = 2 * time.Minute
 )
 
-// Health implements storage.Store. The trial write runs in the background; one that exceeds its deadline is a failure.
+// Health implements storage.Store. The probe write runs in the background; exceeding its deadline
+// is a failure.
 func (s *Store) Health(context.Context) error {
 	if s.opt.ReadOnly {
 		return storage.ErrReadOnly
@@ -123,7 +127,7 @@ func (s *Store) Health(context.Context) error {
 		if err := *s.unsettled.Load(); err != nil {
 			return fmt.Errorf("%w: %w", storage.ErrFailing, err)
 		}
-	default: // a trial write would wait for it
+	default: // a probe write would wait for the sync
 		if took := s.now().Sub(s.opened); took >= settleDeadline {
 			return fmt.Errorf("%w: the sync at the start has not finished for %s", storage.ErrFailing, took.Round(time.Second))
 		}

@@ -19,13 +19,13 @@ type scrubbing struct {
 	report func(storage.Damage)
 	sum    storage.ScrubReport
 	begun  time.Time
-	named  int // damages whose repositories were looked for
+	named  int // damaged digests whose repositories were searched
 }
 
-// mostNamed bounds how often all repositories are asked who links to something damaged.
+// mostNamed bounds how often all repositories are searched for links to damaged content.
 const mostNamed = 1000
 
-// Scrub implements storage.Upkeep. In a read-only store damage is named and nothing is set aside.
+// Scrub implements storage.Upkeep. A read-only store reports damage but does not quarantine it.
 func (s *Store) Scrub(ctx context.Context, o storage.ScrubOptions, report func(storage.Damage)) (storage.ScrubReport, error) {
 	if report == nil {
 		report = func(storage.Damage) {}
@@ -76,7 +76,7 @@ func (c *scrubbing) odd(format string, args ...any) {
 func (c *scrubbing) blob(ctx context.Context, d digest.Digest, info disk.Info) error {
 	f, err := c.s.disk.Open(blobPath(d))
 	if absent(err) {
-		return nil // deleted meanwhile
+		return nil // deleted in the meantime
 	}
 	what, epoch := "", c.s.verified.epoch()
 	if err == nil {
@@ -103,7 +103,7 @@ func (c *scrubbing) blob(ctx context.Context, d digest.Digest, info disk.Info) e
 		return nil
 	}
 	if now, err := c.s.disk.Stat(blobPath(d)); err != nil || !now.Same(info) {
-		return nil // healed or deleted meanwhile
+		return nil // restored or deleted in the meantime
 	}
 	c.s.log.Error("stored blob is damaged", "digest", d, "what", what)
 	c.s.verified.forget(d)
@@ -122,7 +122,7 @@ func (c *scrubbing) blob(ctx context.Context, d digest.Digest, info disk.Info) e
 	return nil
 }
 
-// linkers names the repositories that link to d, and tells whether one has it as a manifest.
+// linkers returns the repositories that link to d, and whether one has it as a manifest.
 func (s *Store) linkers(ctx context.Context, d digest.Digest) (repos []string, manifest bool) {
 	for _, repo := range s.catalogue.all(ctx) {
 		_, _, asRevision, err := s.linked(revisionDir(repo, d), d)
@@ -135,7 +135,7 @@ func (s *Store) linkers(ctx context.Context, d digest.Digest) (repos []string, m
 	return repos, manifest
 }
 
-// hash hashes a file no faster than the rate.
+// hash hashes a file, limited to the rate.
 func (c *scrubbing) hash(ctx context.Context, f disk.File, size int64, alg digest.Algorithm) (digest.Digest, error) {
 	if c.rate <= 0 {
 		d, _, err := hashFile(ctx, f, size, alg)
@@ -159,7 +159,7 @@ func (c *scrubbing) hash(ctx context.Context, f disk.File, size int64, alg diges
 	return digest.NewDigest(alg, h), nil
 }
 
-// pause waits, or not at all for what is too short to matter.
+// pause sleeps for d, unless that is too short to matter.
 func pause(ctx context.Context, d time.Duration) error {
 	if d < 5*time.Millisecond {
 		return ctx.Err()
@@ -174,7 +174,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// links checks what a repository links to.
+// links checks that the targets of a repository's links exist.
 func (c *scrubbing) links(ctx context.Context, repo string) error {
 	missing := func(dir, what string, d digest.Digest) {
 		c.damage(storage.Damage{Digest: d, Kind: "link", Path: dir + "/" + digestDir(d), What: what, Repositories: []string{repo}})

@@ -14,7 +14,7 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// A session's running hash describes the bytes that passed through one descriptor. It may be
+// A session's running hash describes the bytes that passed through one descriptor. It can be
 // trusted only while that descriptor stays open, because only its fsync reports every failed
 // write-back of those bytes. So the descriptor stays open between chunks and is the one that
 // completion syncs. A session without it is synced, read back and hashed before its offset is
@@ -23,8 +23,7 @@ import (
 // mostOpenSessions bounds the descriptors that sessions keep open between chunks.
 const mostOpenSessions = 256
 
-// resumption is the verification of a session's bytes, as far as it got. It survives a caller that
-// gives up.
+// resumption is the progress of verifying a session's bytes. It outlives a caller that gives up.
 type resumption struct {
 	f    disk.File
 	h    hash.Hash
@@ -55,7 +54,7 @@ func (s *Store) countOpen(u *session) {
 	}
 }
 
-// detach takes the descriptor out of the session without closing it, and returns it. The caller
+// detach removes the descriptor from the session without closing it, and returns it. The caller
 // holds u.
 func (s *Store) detach(u *session) disk.File {
 	s.sessions.closed(u)
@@ -66,7 +65,7 @@ func (s *Store) detach(u *session) disk.File {
 	return f
 }
 
-// opened notes that a session holds a descriptor and returns sessions to shut, which it has
+// opened records that a session has an open descriptor and returns sessions to shut, which it has
 // acquired.
 func (l *sessions) opened(u *session, now time.Time) (victims []*session) {
 	l.files.Lock()
@@ -96,7 +95,7 @@ func (l *sessions) opened(u *session, now time.Time) (victims []*session) {
 	return victims
 }
 
-// used notes that an open session was used.
+// used records that an open session was used.
 func (l *sessions) used(u *session, now time.Time) {
 	l.files.Lock()
 	defer l.files.Unlock()
@@ -147,9 +146,9 @@ func (s *Store) shutIdle(before time.Time) {
 	}
 }
 
-// resume makes sure that the session's descriptor is open and its bytes are what its hash says. A
-// session whose bytes are not is dropped, and the client starts over. Only one caller verifies a
-// session; one that gives up leaves its progress to the next. The caller holds u.
+// resume makes sure that the session's descriptor is open and its bytes match its hash. If they do
+// not, the session is dropped, and the client starts over. Only one caller verifies a session; one
+// that gives up leaves its progress to the next. The caller holds u.
 func (s *Store) resume(ctx context.Context, u *session) error {
 	if u.isOpen() {
 		s.sessions.used(u, s.now())
@@ -184,8 +183,8 @@ func (s *Store) resume(ctx context.Context, u *session) error {
 	return nil
 }
 
-// beginResume opens the session's file. Its fsync reports write-back errors that no descriptor has
-// reported yet; then the cached pages are dropped, so that hashing reads what the device holds.
+// beginResume opens the session's file. Its fsync reports write-back errors not yet reported to any
+// descriptor; then the cached pages are dropped, so that hashing reads from the device.
 func (s *Store) beginResume(u *session) error {
 	if u.resuming != nil {
 		return nil
@@ -212,9 +211,9 @@ func (s *Store) abandonResume(u *session) {
 	}
 }
 
-// refuse drops a session that cannot be resumed and returns what the client is told.
+// refuse drops a session that cannot be resumed and returns the error for the client.
 func (s *Store) refuse(u *session, err error) error {
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // says nothing about the bytes
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // not a problem of the bytes
 		return fmt.Errorf("resume upload: %w", mapped(err))
 	}
 	s.log.Warn("drop upload session: its bytes could not be verified", "upload", u.id, "error", err)
@@ -222,7 +221,7 @@ func (s *Store) refuse(u *session, err error) error {
 	return fmt.Errorf("%w: %w", storage.ErrUploadUnknown, err)
 }
 
-// rewind cuts what an interrupted chunk left after the recorded end.
+// rewind truncates what an interrupted chunk left after the recorded end.
 func rewind(f disk.File, to int64) error {
 	info, err := f.Stat()
 	if err == nil && info.Size > to {

@@ -56,8 +56,8 @@ func unsealed(body []byte) (r record, err error) {
 	return r, nil
 }
 
-// sessionEpoch names the boot, the device and the mount that unsynced bytes depend on. A session of
-// another epoch is dropped.
+// sessionEpoch identifies the boot, the device and the mount that unsynced bytes depend on. A
+// session of another epoch is dropped.
 func (s *Store) sessionEpoch() string {
 	s.sessions.epochOnce.Do(func() {
 		t, device := s.disk.Traits(), uint64(0)

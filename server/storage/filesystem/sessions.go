@@ -22,7 +22,7 @@ import (
 // second costs more than everything else.
 type session struct {
 	id      string
-	slot    string // its directory in uploads
+	slot    string // its directory below uploads
 	owner   storage.Owner
 	started time.Time
 	alg     digest.Algorithm
@@ -34,13 +34,13 @@ type session struct {
 	gone   bool
 	file   disk.File // the descriptor that wrote the bytes; nil: they must be verified before they are used
 
-	// These belong to the holder of busy.
+	// The following fields are guarded by busy.
 	hash     hash.Hash   // of the first offset bytes, if file is open
 	state    []byte      // of the hash at offset, as recorded
-	resuming *resumption // under way; nil: not begun
+	resuming *resumption // in progress; nil: not begun
 }
 
-// sessions holds all upload sessions. They are read from disk at the first use, not at the start.
+// sessions holds all upload sessions. They are loaded on first use, not at startup.
 type sessions struct {
 	once sync.Once
 	mu   sync.Mutex
@@ -51,7 +51,7 @@ type sessions struct {
 	free []string // slots without a session
 
 	files sync.Mutex
-	open  map[*session]time.Time // those that hold a descriptor, and when they were last used
+	open  map[*session]time.Time // sessions with an open descriptor, by time of last use
 
 	epochOnce sync.Once
 	epoch     string
@@ -61,7 +61,7 @@ type sessions struct {
 const mostFree = 64
 
 func (u *session) dir() string    { return uploadsDir + "/" + u.slot }
-func (u *session) data() string   { return u.dir() + "/" + u.id } // a name is used once: the journal knows data by it
+func (u *session) data() string   { return u.dir() + "/" + u.id } // names are unique, because the journal identifies data by name
 func (u *session) record() string { return u.dir() + "/state" }
 
 func (u *session) upload() storage.Upload {
@@ -98,11 +98,11 @@ func (u *session) hold(ctx context.Context) (release func(), err error) {
 	return func() { <-u.busy }, nil
 }
 
-// idleAfter is how long after its last chunk a session stops counting against its user, so that a
-// client that was killed during uploads is not locked out until the purge.
+// idleAfter is how long after its last chunk a session stops counting against its user's limit, so
+// that a client that was killed during uploads is not locked out until the purge.
 const idleAfter = 5 * time.Minute
 
-// admit adds a new session and counts it against its user.
+// admit adds a new session if its user's limit allows that.
 func (l *sessions) admit(u *session, limit int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,7 +114,8 @@ func (l *sessions) admit(u *session, limit int) error {
 	return nil
 }
 
-// awake counts the sessions of a user that received something since then. The caller holds l.mu.
+// awake counts the sessions of a user that received data since the given time. The caller holds
+// l.mu.
 func (l *sessions) awake(user string, since time.Time) (n int) {
 	for _, u := range l.all {
 		if u.owner.User != user {
@@ -171,7 +172,7 @@ func (l *sessions) slot() (string, bool) {
 	return slot, true
 }
 
-// forget takes a session out of the lists.
+// forget removes a session from the lists.
 func (s *Store) forget(u *session) {
 	u.mu.Lock()
 	u.gone = true

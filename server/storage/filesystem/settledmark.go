@@ -5,13 +5,13 @@ import (
 	"hash/crc32"
 )
 
-// settledFile says up to which record the journal is settled. It is a copy of what the headers of the
-// segments say, kept outside the journal: in a backup made file by file, in which the journal is older than
-// the rest, it shows that the records are settled although the headers do not say so yet.
+// settledFile contains the number of the last settled journal record. It copies the segment headers
+// to a place outside the journal: in a file-by-file backup, in which the journal is older than the
+// rest, it shows that the records are settled although the headers do not say so yet.
 const settledFile = leaseDir + "/settled"
 
-// noteSettled writes settledFile, without a sync: it is true whenever it is visible, and an older one only
-// makes a replay repeat what is in its place.
+// noteSettled writes settledFile, without a sync: it is correct whenever it is visible, and an
+// older one only makes a replay repeat what is already in place.
 func (s *Store) noteSettled(seq uint64) {
 	line := fmt.Sprintf("%d", seq)
 	body := fmt.Appendf(nil, "%s %08x\n", line, crc32.ChecksumIEEE([]byte(line)))
@@ -22,7 +22,7 @@ func (s *Store) noteSettled(seq uint64) {
 	}
 }
 
-// notedSettled reads settledFile; 0 if there is none, or a torn one.
+// notedSettled reads settledFile. It returns 0 if the file is missing or torn.
 func (s *Store) notedSettled() uint64 {
 	body, err := s.read(settledFile, 64)
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// spill holds any number of digests, each with a tail of a fixed size, in 256 buckets by the digest's first byte, and so lets a million blobs
-// be looked through with the memory of a few thousand: what does not fit goes to files, and one bucket is read at a time.
+// spill holds any number of digests, each with a tail of a fixed size, in 256 buckets by the
+// digest's first byte. What exceeds the memory limit goes to files, and one bucket is read at a
+// time, so a million blobs can be processed with the memory for a few thousand.
 type spill struct {
 	s       *Store
 	dir     string
@@ -31,7 +32,7 @@ func (s *Store) newSpill(tail int) *spill {
 	return p
 }
 
-// key is a digest as few bytes that can be compared: one for the algorithm, then the raw digest.
+// key encodes a digest compactly and comparably: one byte for the algorithm, then the raw digest.
 func key(d digest.Digest) (string, bool) {
 	raw := make([]byte, 1, 65)
 	if d.Algorithm() == digest.SHA512 {
@@ -52,7 +53,7 @@ func digestOfKey(k string) digest.Digest {
 	return digest.NewDigestFromEncoded(algorithms[k[0]], hex.EncodeToString([]byte(k[1:])))
 }
 
-// add notes a digest.
+// add adds a digest.
 func (p *spill) add(d digest.Digest, tail ...byte) error {
 	k, ok := key(d)
 	if !ok || len(tail) != p.tail {
@@ -95,7 +96,7 @@ func (p *spill) flush(i byte) error {
 	return nil
 }
 
-// each calls visit for all digests of one bucket. The tail is only valid meanwhile.
+// each calls visit for all digests of one bucket. The tail is valid only during the call.
 func (p *spill) each(i byte, visit func(k string, tail []byte)) error {
 	all := p.buckets[i]
 	if p.onDisk[i] {

@@ -1,27 +1,30 @@
-// Package filesystem keeps a store in a directory, in the layout of CNCF distribution v3.1, so that either may serve what the other wrote
-// (in turns, never at once).
+// Package filesystem stores a registry in a directory, in the layout of CNCF distribution v3.1, so
+// that either can serve what the other wrote (in turns, never at once).
 //
 //	docker/registry/v2/blobs/sha256/ab/abcd…/data                                contents, once
 //	docker/registry/v2/repositories/<name>/_layers/sha256/<hex>/link             a blob of the repository
 //	docker/registry/v2/repositories/<name>/_manifests/revisions/sha256/<hex>/link a manifest of it
-//	docker/registry/v2/repositories/<name>/_manifests/tags/<tag>/current/link    what a tag points to; beside it index/, what it ever did
+//	docker/registry/v2/repositories/<name>/_manifests/tags/<tag>/current/link    what a tag points to; next to it, index/ has its history
 //	packhouse/v1/…                                                               ours: uploads, stage, index, refs, trash, …
 //
 // # Writing
 //
-// Bytes go to stage and are hashed on the way. On a journaling file system the change is then written to the journal, durably, its names are
-// given, and the answer is. Elsewhere: contents durable, names given, names durable, answer. What fails before the last step is discarded; what
-// was renamed and not durable is in doubt and is written again by the next push.
+// Bytes go to stage and are hashed on the way. On a journaling file system, the change is then
+// written to the journal, durably, its files are renamed to their places, and it is acknowledged.
+// Elsewhere: contents durable, files renamed, names durable, acknowledged. If a step before the
+// last fails, the change is discarded; what was renamed but is not durable is in doubt and is
+// written again by the next push.
 //
 // # Reading
 //
-// Blobs are checked when they are read for the first time since they changed (inode, size and change time tell), and are plain files from then
-// on. Manifests are checked whenever they are loaded into memory, where a bounded number stays. Whether something exists is asked of the disk,
-// never of a cache.
+// Blobs are verified when they are first read after a change (detected by inode, size and change
+// time), and are plain files from then on. Manifests are verified whenever they are loaded into the
+// cache, which is bounded. Existence is checked on disk, never in a cache.
 //
 // # Locks
 //
-// One process owns the root. In it, locks by digest keep collection and pushes apart, locks by tag serialize moves of a tag.
+// One process owns the root. In it, locks by digest exclude garbage collection and pushes, and
+// locks by tag serialize moves of a tag.
 package filesystem
 
 import (
@@ -38,28 +41,29 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// Options of a store. Zero values mean the defaults.
+// Options configures a store. Zero values mean the defaults.
 type Options struct {
-	Root     string           // the directory; made when missing
-	ReadOnly bool             // nothing is written, several readers may share the root
-	Log      *slog.Logger     // default: nowhere
+	Root     string           // the directory; created if missing
+	ReadOnly bool             // nothing is written; several readers may share the root
+	Log      *slog.Logger     // default: discard
 	Now      func() time.Time // default: time.Now
 
-	// Uptime returns a time that no step of the clock changes. Default: since Open, by the monotonic reading of Now.
+	// Uptime returns a time that is unaffected by clock steps. Default: since Open, by the
+	// monotonic reading of Now.
 	Uptime func() time.Duration
 
-	Wait  time.Duration // how long to wait for an offline command that owns the root; default: not at all
-	Work  string        // name of the offline command that opens the store, which yields to a server; empty: a server opens it
+	Wait  time.Duration // how long to wait for an offline command that owns the root; default: do not wait
+	Work  string        // name of the offline command that opens the store and yields to a server; empty: a server opens it
 	Yield func()        // called once if Work is set and a server waits for the root
 
 	Window         time.Duration // how long a touch protects; default 2 h. Touches younger than a quarter of it are not repeated
-	ProbeEvery     time.Duration // how often Health has a trial write made; default 10 s
-	UploadsPerUser int           // sessions open at once; default 32
-	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, from 16 MiB to 1 GiB
+	ProbeEvery     time.Duration // interval of the probe writes of Health; default 10 s
+	UploadsPerUser int           // open upload sessions per user; default 32
+	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, between 16 MiB and 1 GiB
 	Barrier        string        // BarrierAuto (default) or BarrierFiles
-	Journal        int64         // bytes of one of its two segments; default 4 MiB
+	Journal        int64         // bytes per segment of the journal; default 4 MiB
 	ManifestCache  int64         // bytes of manifests kept in memory; default 4 MiB
-	TagCache       int           // names of tags kept sorted in memory; default 1,000,000
+	TagCache       int           // tag names kept sorted in memory; default 1,000,000
 }
 
 func (o *Options) setDefaults() {
@@ -102,8 +106,8 @@ type Store struct {
 	serial  atomic.Uint64
 
 	locks    locks
-	pending  pathSet // directories made and not yet durable
-	doubt    pathSet // names given whose barrier failed
+	pending  pathSet // directories created but not yet durable
+	doubt    pathSet // names written whose barrier failed
 	verified verified
 	room     room
 	probe    probe
@@ -117,32 +121,32 @@ type Store struct {
 	gc        gcState
 	steps     clockSteps
 	scrubTurn chan struct{}
-	verifying atomic.Bool // a large blob is being checked in the background
+	verifying atomic.Bool // a large blob is being verified in the background
 
-	touchFailed atomic.Bool // the last touch by a read failed, and it was logged
+	touchFailed atomic.Bool // the last touch by a read failed and was logged
 
 	replayed  replayed
 	opened    time.Time
-	settled   chan struct{}         // closed after the first attempt to make durable what was there at the start
-	unsettled atomic.Pointer[error] // why that failed, or nil in it
+	settled   chan struct{}         // closed after the first attempt to make the content found at startup durable
+	unsettled atomic.Pointer[error] // result of that attempt
 
 	trouble    trouble
-	displacing sync.Mutex   // what has the wrong type is moved by one goroutine at a time
+	displacing sync.Mutex   // serializes moving misplaced files
 	pins       atomic.Int64 // files kept because their blocks cannot be written
 
-	life       sync.RWMutex // held shared by changes; Close takes it
+	life       sync.RWMutex // held shared by changes and exclusively by Close
 	closed     bool
-	ctx        context.Context // ends with Close: background work
+	ctx        context.Context // of background work; canceled by Close
 	cancel     context.CancelFunc
-	starting   sync.Mutex // nothing is started after Close
+	starting   sync.Mutex // prevents starting background work after Close
 	background sync.WaitGroup
 	state      runState
 }
 
 var errClosed = fmt.Errorf("%w: it is closed", storage.ErrUnavailable)
 
-// Open opens the store in a directory. It takes ownership (*storage.OwnedError), refuses a directory that holds something else
-// (*storage.ForeignError), and does not walk what is stored.
+// Open opens the store in a directory. It acquires ownership (*storage.OwnedError), refuses a
+// directory with other content (*storage.ForeignError), and does not walk the stored content.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Root == "" {
 		return nil, errors.New("open storage: no directory is named")
@@ -158,7 +162,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// OpenDisk opens the store on a disk, which it closes when it is closed itself, but not when opening fails.
+// OpenDisk opens the store on a disk. The store closes the disk in Close, but not if OpenDisk
+// fails.
 func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opt: o, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
@@ -187,7 +192,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	return s, nil
 }
 
-// start runs work beside everything else until it is done or the store closes.
+// start runs work in the background until it returns or the store closes.
 func (s *Store) start(work func(context.Context)) {
 	s.starting.Lock()
 	defer s.starting.Unlock()
@@ -196,7 +201,7 @@ func (s *Store) start(work func(context.Context)) {
 	}
 }
 
-// enter begins a change; leave ends it.
+// enter begins a change. The caller must call leave when it is done.
 func (s *Store) enter() (leave func(), err error) {
 	if s.opt.ReadOnly {
 		return nil, storage.ErrReadOnly
@@ -228,7 +233,7 @@ func (s *Store) Close() error {
 	s.background.Wait()
 	var errs []error
 	if !s.opt.ReadOnly {
-		s.shutIdle(s.now().AddDate(100, 0, 0)) // all of them
+		s.shutIdle(s.now().AddDate(100, 0, 0)) // all sessions
 		s.referrers.save()
 		var err error
 		if j := s.journal.Swap(nil); j != nil {

@@ -13,7 +13,7 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// sweep decides about all blobs whose digest begins with one byte.
+// sweep handles all blobs whose digest begins with the given byte.
 func (c *collection) sweep(ctx context.Context, first byte) error {
 	live := map[string]reason{}
 	err := c.marks.live.each(first, func(k string, tail []byte) {
@@ -49,7 +49,7 @@ func (c *collection) sweep(ctx context.Context, first byte) error {
 		return c.dead(verdict, info, by, &changed)
 	})
 	if err == nil {
-		// What is left links to data that is not there.
+		// The remaining links refer to missing data.
 		for k, by := range links {
 			if err = errors.Join(ctx.Err(), c.dangling(digestOfKey(k), by, &changed)); err != nil {
 				break
@@ -61,7 +61,8 @@ func (c *collection) sweep(ctx context.Context, first byte) error {
 	return errors.Join(err, mapped(werr))
 }
 
-// dirs collects directories that lost entries, and what was renamed into trash.
+// dirs collects directories that lost entries, and cleanup functions for what was renamed into
+// trash.
 type dirs struct {
 	list  []string
 	seen  map[string]struct{}
@@ -132,7 +133,8 @@ func (c *collection) dead(v storage.Verdict, info disk.Info, by []linkedBy, chan
 	return nil
 }
 
-// touched tells why time keeps an unreferenced blob, and since when; "" if it does not.
+// touched returns why an unreferenced blob is kept because of its age, and since when; "" if it is
+// not kept.
 func (c *collection) touched(d digest.Digest, info disk.Info, by []linkedBy) (why string, last time.Time, err error) {
 	if c.fresh(info.ModTime, c.opt.Window) {
 		why, last = "no manifest refers to it yet, it was pushed lately", info.ModTime
@@ -152,7 +154,7 @@ func (c *collection) touched(d digest.Digest, info disk.Info, by []linkedBy) (wh
 	return why, last, nil
 }
 
-// remove removes a blob's links and then its data, after looking again under its lock.
+// remove removes a blob's links and then its data, after checking again under its lock.
 func (c *collection) remove(d digest.Digest, by []linkedBy, changed *dirs) (kept string, err error) {
 	defer c.s.locks.exclusive(d)()
 	if used, why := c.usedMeanwhile(d); used {
@@ -184,7 +186,7 @@ func (c *collection) remove(d digest.Digest, by []linkedBy, changed *dirs) (kept
 	return "", nil
 }
 
-// unlink removes the links to a blob. Called under its lock.
+// unlink removes the links to a blob. The caller holds its lock.
 func (c *collection) unlink(d digest.Digest, by []linkedBy, changed *dirs) error {
 	for _, l := range by {
 		if l.kind != layerLink {
@@ -207,7 +209,7 @@ func (c *collection) unlink(d digest.Digest, by []linkedBy, changed *dirs) error
 	return nil
 }
 
-// dangling removes old links to data that is not there.
+// dangling removes old links to missing data.
 func (c *collection) dangling(d digest.Digest, by []linkedBy, changed *dirs) error {
 	defer c.s.locks.exclusive(d)()
 	if used, _ := c.usedMeanwhile(d); used || c.held() {
@@ -225,7 +227,7 @@ func (c *collection) dangling(d digest.Digest, by []linkedBy, changed *dirs) err
 			return nil
 		}
 		if _, there, err := c.s.data(target); err != nil || there {
-			return err // a link named by another digest than its data's
+			return err // a link whose name differs from the digest of its data
 		}
 	}
 	if c.opt.DryRun {

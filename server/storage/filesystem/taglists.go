@@ -12,11 +12,12 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// tagLists keeps the tags of repositories sorted in memory, each list built at its first use and valid while the time of tags/ is the one
-// recorded. Our own changes carry it on; together the lists are bounded, and the one not used for longest is dropped.
+// tagLists caches the sorted tags of repositories. Each list is built on first use and valid while
+// the modification time of tags/ is the recorded one, which our own changes update. The total size
+// is bounded, and the least recently used list is evicted.
 type tagLists struct {
 	s     *Store
-	most  int // names in all lists
+	most  int // names in all lists together
 	mu    sync.Mutex
 	by    map[string]*tagList
 	clock uint64
@@ -24,15 +25,16 @@ type tagLists struct {
 
 // tagList is the tags of one repository.
 type tagList struct {
-	mu    sync.Mutex // also: from before a change of tags/ until after it
-	used  uint64     // under tagLists.mu
-	size  int        // under tagLists.mu
+	mu    sync.Mutex // also held during changes of tags/
+	used  uint64     // guarded by tagLists.mu
+	size  int        // guarded by tagLists.mu
 	built bool
 	time  int64
 	names []listedTag
 }
 
-// listedTag is a name in tags/; seen: that it points to a manifest of the repository.
+// listedTag is a name in tags/. seen means that it is known to point to a manifest of the
+// repository.
 type listedTag struct {
 	name string
 	seen bool
@@ -44,7 +46,8 @@ func newTagLists(s *Store, most int) *tagLists {
 	return &tagLists{s: s, most: most, by: map[string]*tagList{}}
 }
 
-// of returns the list of a repository; nil without anew if there is none.
+// of returns the list of a repository. If there is none, it creates one if anew is set and returns
+// nil otherwise.
 func (l *tagLists) of(repo string, anew bool) *tagList {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,7 +67,7 @@ func (l *tagLists) of(repo string, anew bool) *tagList {
 	return t
 }
 
-// grew notes the size of a list and drops others when they are too many. Called with t.mu held or not at all.
+// grew records the size of a list and evicts others if the total is too large. t.mu may be held.
 func (l *tagLists) grew(t *tagList, size int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +81,8 @@ func (l *tagLists) grew(t *tagList, size int) {
 	}
 }
 
-// dropColdest drops the list that was not used for longest, but not this one, and returns how many names it had. Called with l.mu held.
+// dropColdest evicts the least recently used list other than but, and returns how many names it
+// had. The caller holds l.mu.
 func (l *tagLists) dropColdest(but *tagList) int {
 	coldest := ""
 	for repo, o := range l.by {
@@ -91,7 +95,7 @@ func (l *tagLists) dropColdest(but *tagList) int {
 	return size
 }
 
-// leave drops the list of a repository that has no tags: anybody can ask for any name.
+// leave drops the list of a repository without tags, because clients can request arbitrary names.
 func (l *tagLists) leave(repo string, t *tagList) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,7 +108,8 @@ const mostLists = 4096
 
 func (l *tagLists) time(repo string) int64 { return l.s.timeOf(tagsDir(repo)) }
 
-// around lets a change of our own to tags/ pass; tag, unless empty, is there after it.
+// around runs a change of our own in tags/ without invalidating the list. tag, unless empty, exists
+// after it.
 func (l *tagLists) around(repo, tag string, do func() error) error {
 	t := l.of(repo, false)
 	if t == nil {
@@ -127,7 +132,7 @@ func (l *tagLists) around(repo, tag string, do func() error) error {
 	return nil
 }
 
-// gone takes a removed tag off the list.
+// gone removes a deleted tag from the list.
 func (l *tagLists) gone(repo, tag string) {
 	t := l.of(repo, false)
 	if t == nil {
@@ -140,7 +145,8 @@ func (l *tagLists) gone(repo, tag string) {
 	}
 }
 
-// doubt has every tag of a repository looked at again: a manifest went, and a link to it may be left that no index knows of.
+// doubt makes Tags check every tag of a repository again: a manifest was deleted, and a tag that no
+// index records may still link to it.
 func (l *tagLists) doubt(repo string) {
 	t := l.of(repo, false)
 	if t == nil {
@@ -153,7 +159,8 @@ func (l *tagLists) doubt(repo string) {
 	}
 }
 
-// build reads tags/ anew unless the list is valid; false where there is no such directory. Called with t.mu held.
+// build reads tags/ again unless the list is valid. It returns false if the directory does not
+// exist. The caller holds t.mu.
 func (l *tagLists) build(ctx context.Context, repo string, t *tagList) (bool, error) {
 	now := l.time(repo)
 	if t.built && t.time == now && now != unknownTime {

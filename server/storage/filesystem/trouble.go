@@ -8,25 +8,25 @@ import (
 	"packhouse/server/storage"
 )
 
-// trouble is what the store knows of a failing device, for Health to report at once. Acknowledged content is
-// in the journal meanwhile.
+// trouble records problems with a failing device, which Health reports immediately. Acknowledged
+// content is in the journal meanwhile.
 type trouble struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	failed error // no change is accepted
+	failed error // no changes are accepted
 	kept   error // some content cannot be written to its place
 	write  error // the last write to the journal failed
 }
 
-// set notes that the store accepts no changes.
+// set records that the store accepts no changes.
 func (t *trouble) set(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failed = err
 }
 
-// journal notes how the last write to the journal ended.
+// journal records the result of the last write to the journal.
 func (t *trouble) journal(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -36,7 +36,8 @@ func (t *trouble) journal(err error) {
 	t.write = err
 }
 
-// stuck notes which items could not be written to their place, and that the store accepts changes.
+// stuck records which items could not be written to their place, and that the store accepts
+// changes.
 func (t *trouble) stuck(items []item) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -48,7 +49,7 @@ func (t *trouble) stuck(items []item) {
 	}
 }
 
-// err returns what is wrong, as storage.ErrFailing; nil if nothing is.
+// err returns the current problem as storage.ErrFailing, or nil.
 func (t *trouble) err() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,8 +11,9 @@ import (
 	"packhouse/server/storage"
 )
 
-// untagged removes from r the manifests that lost their tag long ago, unless something living keeps them: an index its children, a subject
-// what refers to it. They are removed from the repository, too, unless this is a dry run.
+// untagged removes from r the manifests that have been untagged for long enough, unless a live
+// manifest keeps them: an index keeps its children, and a subject its referrers. It also removes
+// them from the repository, unless this is a dry run.
 func (c *collection) untagged(ctx context.Context, r *marked) error {
 	kept, removed := map[digest.Digest]string{}, map[digest.Digest]bool{}
 	var keep func(d digest.Digest, why string)
@@ -46,7 +47,8 @@ func (c *collection) untagged(ctx context.Context, r *marked) error {
 			keep(d, "it was pushed or asked for lately")
 		}
 	}
-	// A manifest that is used meanwhile stays, and keeps others, which must not be gone by then.
+	// A manifest that is used in the meantime is kept and keeps others, which must not have been
+	// removed before.
 	for _, d := range keepersFirst(r.revisions, referrers) {
 		if _, ok := kept[d]; ok {
 			continue
@@ -102,7 +104,8 @@ func keepersFirst(revisions map[digest.Digest]*revision, referrers map[digest.Di
 	return order
 }
 
-// removeManifest removes an untagged manifest from its repository after looking again under its lock.
+// removeManifest removes an untagged manifest from its repository after checking again under its
+// lock.
 func (c *collection) removeManifest(ctx context.Context, r *marked, d digest.Digest, age time.Duration) (gone bool, why string, err error) {
 	if c.held() {
 		return false, c.heldWhy(), nil

@@ -12,7 +12,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// recordEvery is how much of one long chunk may be lost with the process, in bytes.
+// recordEvery is how many bytes of one long chunk may be lost if the process dies.
 const recordEvery = 64 << 20
 
 // StartUpload implements storage.Uploads.
@@ -62,8 +62,8 @@ func (s *Store) createSession(u *session) error {
 	return nil
 }
 
-// acquire returns a session to its owner for one request, with its bytes verified if they had to
-// be. The caller calls release.
+// acquire returns a session to its owner for one request, verified if necessary. The caller calls
+// release.
 func (s *Store) acquire(ctx context.Context, o storage.Owner, id string) (u *session, release func(), err error) {
 	leave, err := s.enter()
 	if err != nil {
@@ -118,10 +118,10 @@ func (s *Store) AppendUpload(
 	return u.upload(), err
 }
 
-// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. A chunk that
-// is not received whole counts as far as it came, unless it is the final one: clients send that
-// again as it was, so the session goes back to where it stood. Nothing of the final chunk is
-// recorded, because the session ends with it.
+// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. What was
+// received of an incomplete chunk counts, unless it is the final one: clients send that again
+// unchanged, so the session is reset to its start. Nothing of the final chunk is recorded, because
+// the session ends with it.
 func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Reader, size int64, final bool) error {
 	begin := u.upload().Offset
 	if at >= 0 && at != begin {
@@ -199,7 +199,7 @@ func partSize(more bool, left int64) int64 {
 	return left
 }
 
-// undo puts a session back to an offset and the hash state it had there, and returns why.
+// undo resets a session to an offset and the hash state it had there, and returns why.
 func (s *Store) undo(u *session, state []byte, to int64, why error) error {
 	h, err := restoreHash(u.alg, state)
 	if err == nil {
@@ -212,8 +212,8 @@ func (s *Store) undo(u *session, state []byte, to int64, why error) error {
 	return errors.Join(why, err)
 }
 
-// FinishUpload implements storage.Uploads. A session whose bytes turn out wrong, or could not be
-// made durable, is dropped.
+// FinishUpload implements storage.Uploads. A session whose digest does not match, or that could not
+// be made durable, is dropped.
 func (s *Store) FinishUpload(
 	ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest,
 ) (err error) {

@@ -53,7 +53,7 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	return u, nil
 }
 
-// measure adds the blobs whose digest begins with one byte.
+// measure adds the blobs whose digest begins with the given byte.
 func (s *Store) measure(ctx context.Context, m *marks, first byte, u *storage.Usage) error {
 	live := map[string]struct{}{}
 	if err := m.live.each(first, func(k string, _ []byte) { live[k] = struct{}{} }); err != nil {

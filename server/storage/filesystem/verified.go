@@ -12,30 +12,29 @@ import (
 )
 
 const (
-	verifiedSlots  = 1 << 17 // 2 MiB, paid for as it fills
+	verifiedSlots  = 1 << 17 // 2 MiB, allocated lazily
 	verifiedWays   = 4
 	verifiedShards = 64
 )
 
-// verified remembers which blobs were hashed and found good, by digest, inode, size, change time
-// and epoch. A changed file is not remembered. The cache is bounded and evicts freely; an evicted
+// verified is a cache of blobs that were hashed and found intact, by digest, inode, size, change
+// time and epoch. A changed file does not match. The cache is bounded and evicts freely; an evicted
 // blob is hashed once more.
 //
-// An epoch ends when the kernel reports that some write to the file system failed. What was hashed
-// before may have been pages that never reached the device, so nothing from an earlier epoch
-// counts.
+// An epoch ends when the kernel reports that a write to the file system failed. What was hashed
+// before may have been pages that never reached the device, so earlier epochs do not count.
 type verified struct {
 	once  sync.Once
 	seed  maphash.Seed
 	slots [][2]uint64
 	locks [verifiedShards]sync.Mutex
-	ended atomic.Uint64 // epochs
+	ended atomic.Uint64 // number of epochs that ended
 }
 
 // epoch returns the current epoch. It is read before the bytes are.
 func (v *verified) epoch() uint64 { return v.ended.Load() }
 
-// endEpoch forgets everything.
+// endEpoch invalidates all entries.
 func (v *verified) endEpoch() { v.ended.Add(1) }
 
 func (v *verified) init() {
@@ -45,8 +44,7 @@ func (v *verified) init() {
 	})
 }
 
-// keys returns the slot of a digest, and 128 bits that stand for the digest, its file and the
-// epoch.
+// keys returns the slot of a digest, and 128 bits that identify the digest, its file and the epoch.
 func (v *verified) keys(d digest.Digest, i disk.Info, epoch uint64) (at int, mark [2]uint64, lock *sync.Mutex) {
 	v.init()
 	of := maphash.String(v.seed, string(d))
@@ -68,8 +66,7 @@ func (v *verified) has(d digest.Digest, i disk.Info) bool {
 	return slices.Contains(v.slots[at:at+verifiedWays], mark)
 }
 
-// forget drops a blob whose bytes turned out damaged or could not be read, so that the next push
-// writes them again.
+// forget drops a blob that is damaged or unreadable, so that the next push writes it again.
 func (v *verified) forget(d digest.Digest) {
 	at, mark, lock := v.keys(d, disk.Info{}, 0)
 	lock.Lock()
@@ -81,7 +78,7 @@ func (v *verified) forget(d digest.Digest) {
 	}
 }
 
-// add remembers a file whose bytes were read or written since the given epoch.
+// add records a file whose bytes were read or written since the given epoch.
 func (v *verified) add(d digest.Digest, i disk.Info, epoch uint64) {
 	at, mark, lock := v.keys(d, i, epoch)
 	lock.Lock()

@@ -11,7 +11,8 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// verify hashes an open file and remembers it as good, or quarantines it. The position of f does not move.
+// verify hashes an open file and records it as intact, or quarantines it. The position of f does
+// not move.
 func (s *Store) verify(ctx context.Context, f disk.File, info disk.Info, d digest.Digest) error {
 	epoch := s.verified.epoch()
 	got, n, err := hashFile(ctx, f, info.Size, d.Algorithm())
@@ -30,7 +31,7 @@ func hashFile(ctx context.Context, f disk.File, size int64, alg digest.Algorithm
 	return digest.NewDigest(alg, h), n, err
 }
 
-// judge compares the digest got of the n bytes of a file, read since an epoch, with the digest the file must have.
+// judge compares got, the digest of n bytes of a file read since epoch, with the expected digest d.
 func (s *Store) judge(f disk.File, info disk.Info, d, got digest.Digest, n int64, epoch uint64) error {
 	if got == d {
 		s.verified.add(d, info, epoch)
@@ -46,7 +47,8 @@ func (s *Store) judge(f disk.File, info disk.Info, d, got digest.Digest, n int64
 	return &storage.DamagedError{Digest: string(d), What: what}
 }
 
-// verifyLater checks a large blob in the background, one at a time; those that come meanwhile are checked when they are asked for again.
+// verifyLater verifies a large blob in the background. If another verification is running, it does
+// nothing; the blob is verified when it is next requested.
 func (s *Store) verifyLater(d digest.Digest) {
 	if !s.verifying.CompareAndSwap(false, true) {
 		return
