@@ -5,26 +5,27 @@ import (
 	"errors"
 )
 
-// Errors of a Derived.
+// Errors of Derived.
 var (
-	ErrNotDerived    = errors.New("no derived record")        // of that name
-	ErrDerivedTooBig = errors.New("derived record too large") // for what the caller is prepared to read
+	ErrNotDerived    = errors.New("no derived record")        // with that name
+	ErrDerivedTooBig = errors.New("derived record too large") // larger than the caller's limit
 )
 
 // MaxDerived is the largest derived record, in bytes.
 const MaxDerived = 8 << 20
 
-// Derived keeps what was made of stored content and can be made of it again, such as the list of the files in an archive. It lies beside the
-// content and is no part of it: collection, copies and backups know nothing of it, and whoever deletes it costs the next reader some time.
+// Derived stores data that was derived from stored content and can be rebuilt from it, such as the
+// list of files in an archive. It is stored next to the content and is not part of it: garbage
+// collection, copies and backups ignore it, and deleting it only costs the next reader some time.
 //
-// Names are relative paths of letters, digits, -, _ and . that the caller has built from parsed values. A record is there whole or, after a
-// power cut, in part or not at all: whoever reads one checks it.
+// Names are relative paths of letters, digits, -, _ and . that the caller has built from parsed
+// values. After a power cut, a record may be incomplete or missing, so readers must validate it.
 type Derived interface {
-	// ReadDerived returns a record of at most the given number of bytes. It returns ErrNotDerived if there is none and ErrDerivedTooBig, before
-	// it reads anything, if the record is larger.
+	// ReadDerived returns a record of at most the given number of bytes. It returns ErrNotDerived
+	// if there is none and ErrDerivedTooBig, before reading anything, if the record is larger.
 	ReadDerived(ctx context.Context, name string, most int64) ([]byte, error)
-	// WriteDerived writes a record, over whatever is there; ErrReadOnly where nothing is written.
+	// WriteDerived writes or overwrites a record. It returns ErrReadOnly if the store is read-only.
 	WriteDerived(ctx context.Context, name string, content []byte) error
-	// RemoveDerived removes a record, if there is one.
+	// RemoveDerived removes a record if it exists.
 	RemoveDerived(ctx context.Context, name string) error
 }

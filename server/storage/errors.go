@@ -12,7 +12,7 @@ type OwnedError struct {
 	PID   int
 	Host  string
 	Since time.Time
-	Work  string // the offline command that the process runs: "store gc"; empty: it is a server
+	Work  string // offline command that the process runs, such as "store gc"; empty: a server
 }
 
 // Error implements error.
@@ -30,11 +30,11 @@ func (e *OwnedError) Error() string {
 	return "storage belongs to " + who + "; stop that one first, or ask it"
 }
 
-// ReferenceSizeError reports that a manifest states another size for content than the repository holds.
-// Sizes are in bytes.
+// ReferenceSizeError reports that a manifest states another size for content than the repository
+// has. Sizes are in bytes.
 type ReferenceSizeError struct {
 	Digest digest.Digest
-	Stated int64 // by the manifest
+	Stated int64 // in the manifest
 	Stored int64
 }
 
@@ -43,10 +43,10 @@ func (e *ReferenceSizeError) Error() string {
 	return fmt.Sprintf("%s has %d bytes, the manifest states %d", e.Digest, e.Stored, e.Stated)
 }
 
-// ForeignError says that a directory holds something else than a store.
+// ForeignError reports that a directory contains something other than a store.
 type ForeignError struct {
 	Path  string // the directory
-	Found string // one name in it that is none of ours
+	Found string // an unknown name in it
 }
 
 // Error implements error.
@@ -54,11 +54,12 @@ func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s is not empty and holds no registry (found %q); name an empty directory or one that a registry filled", e.Path, e.Found)
 }
 
-// DamagedError says that stored bytes are not what their digest says. It matches ErrBlobDamaged, and ErrBlobUnknown or ErrManifestUnknown:
-// to a client the content is gone until it is pushed again.
+// DamagedError reports that stored bytes do not match their digest. It matches ErrBlobDamaged, and
+// ErrBlobUnknown or ErrManifestUnknown: for clients the content is missing until it is pushed
+// again.
 type DamagedError struct {
 	Digest   string
-	What     string // one sentence: how it is damaged
+	What     string // one sentence: the damage
 	Manifest bool
 }
 

@@ -8,14 +8,15 @@ import (
 	"packhouse/server/reference"
 )
 
-// Piece is the part of a blob that somebody is going to read.
+// Piece is the part of a blob that the caller intends to read.
 type Piece struct {
 	From   int64 // offset of its first byte
 	Length int64 // in bytes; negative: to the end
 }
 
-// PieceOpener is what a Store may be, too, where bytes that nobody reads cost something: OpenBlobPiece is OpenBlob by somebody who means to read
-// that piece. The Blob is the whole one nevertheless, with its size, and may be read elsewhere.
+// PieceOpener is an optional interface of a Store for which unread bytes are expensive.
+// OpenBlobPiece is OpenBlob for a caller that intends to read that piece. The Blob is still the
+// whole one, with its full size, and can be read elsewhere.
 type PieceOpener interface {
 	OpenBlobPiece(ctx context.Context, repo reference.Repository, d digest.Digest, piece Piece) (Blob, error)
 }

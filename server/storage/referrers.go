@@ -14,8 +14,8 @@ import (
 	"packhouse/server/reference"
 )
 
-// MostReferrer is the largest record of a referrer in bytes: a descriptor with its annotations, of which each byte may
-// take six as JSON.
+// MostReferrer is the largest record of a referrer in bytes: a descriptor with its annotations, of
+// which each byte may take six as JSON.
 const MostReferrer = 6*manifest.MaxSize + 64<<10
 
 // ErrPageTooSmall is the error of ReferrerPages if the next record is larger than the page may be.
@@ -28,17 +28,19 @@ type Referrer struct {
 	Content      []byte // the descriptor as JSON
 }
 
-// ReferrerPages is implemented by a Store that reads each referrer from a record. ReferrersAfter returns the referrers
-// after last, in the order of their digests: at most n, with records of at most size bytes in total. An engine may
-// return fewer. If next is not empty, the following page starts after it. ReferrersAfter returns ErrPageTooSmall, without
-// reading the record, if the first one alone exceeds size.
+// ReferrerPages is implemented by a Store that reads each referrer from a record. ReferrersAfter
+// returns the referrers after last, in the order of their digests: at most n, with records of at
+// most size bytes in total. It may return fewer. If next is not empty, the following page starts
+// after it. ReferrersAfter returns ErrPageTooSmall, without reading the record, if the first one
+// alone exceeds size.
 type ReferrerPages interface {
 	ReferrersAfter(
 		ctx context.Context, repo reference.Repository, d, last digest.Digest, n, size int,
 	) (page []Referrer, next digest.Digest, err error)
 }
 
-// AllReferrers is Listings.Referrers for an engine that has pages of them: it reads one page after the other.
+// AllReferrers implements Listings.Referrers for a driver that implements ReferrerPages, by reading
+// all pages.
 func AllReferrers(ctx context.Context, pages ReferrerPages, repo reference.Repository, d digest.Digest) ([]manifest.Descriptor, error) {
 	all := []manifest.Descriptor{}
 	for last := digest.Digest(""); ; {
@@ -75,8 +77,8 @@ func ParseReferrer(d digest.Digest, body []byte) (Referrer, error) {
 	return Referrer{Digest: d, ArtifactType: named.ArtifactType, Content: body}, nil
 }
 
-// DescribeReferrer returns the record of a manifest of size bytes: its descriptor, as the listing shows it
-// (distribution-spec, "Listing Referrers").
+// DescribeReferrer returns the record of a manifest of size bytes: its descriptor, as the listing
+// shows it (distribution-spec, "Listing Referrers").
 func DescribeReferrer(d digest.Digest, size int64, m *manifest.Manifest) ([]byte, error) {
 	var body bytes.Buffer
 	to := json.NewEncoder(&body)

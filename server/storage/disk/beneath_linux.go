@@ -20,7 +20,8 @@ func (d *osDisk) openBeneath(name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
-// hasBeneath tells whether the kernel, and what filters its calls, offer openat2.
+// hasBeneath reports whether openat2 is available: the kernel may lack it, or a seccomp filter may
+// block it.
 func (d *osDisk) hasBeneath() bool {
 	fd, err := d.openBeneath(".", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -30,7 +31,8 @@ func (d *osDisk) hasBeneath() bool {
 	return true
 }
 
-// openAt opens name below the root. It never waits for the other end of a named pipe, which the owner of the store may have put there.
+// openAt opens name below the root. It does not block on a named pipe that the owner of the store
+// may have put there.
 func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
 	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK
 	if !d.beneath {
@@ -46,10 +48,10 @@ func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// errAstray is what a link comes to that leads out of the root or in circles: nothing is there.
+// errAstray is the error for a symbolic link that leaves the root or loops. It counts as missing.
 var errAstray = fmt.Errorf("%w: a symbolic link leads astray", fs.ErrNotExist)
 
-// inParent calls do with the open directory of name and its last part.
+// inParent calls do with the open parent directory of name and its last element.
 func (d *osDisk) inParent(op, name string, do func(dir int, base string) error) error {
 	base, fd := name, d.fd
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {

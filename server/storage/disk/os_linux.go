@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Magic numbers of statfs(2) that matter here.
+// Magic numbers of statfs(2) used here.
 const (
 	magicNFS   = 0x6969
 	magicCIFS  = 0xff534d42
@@ -28,7 +28,8 @@ const (
 	magicTmpfs = 0x01021994
 )
 
-// kinds names file systems; journal tells which keep the order of renames by a journal (btrfs does not beside a sync); network tells which are reached over one, where a lock may not hold against other hosts.
+// kinds describes file systems. journal: renames are ordered by a journal (on btrfs, they are not
+// ordered with respect to a sync). network: locks may not exclude other hosts.
 var kinds = map[int64]struct {
 	name                      string
 	network, syncAll, journal bool
@@ -38,7 +39,7 @@ var kinds = map[int64]struct {
 	magicExt: {"ext4", false, true, true}, magicXFS: {"xfs", false, true, true}, magicBtrfs: {"btrfs", false, true, false}, magicTmpfs: {"tmpfs", false, false, false},
 }
 
-// ignoring repeats a call that a signal interrupted.
+// ignoring retries a call interrupted by a signal.
 func ignoring(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
@@ -47,7 +48,7 @@ func ignoring(call func() error) error {
 	}
 }
 
-// Stat implements Disk: one system call, because every read of the store starts with some.
+// Stat implements Disk with one system call, because every read of the store begins with several.
 func (d *osDisk) Stat(name string) (Info, error) {
 	var st unix.Stat_t
 	err := ignoring(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
@@ -75,7 +76,8 @@ func (f *osFile) Stat() (Info, error) {
 	return infoOf(&st), nil
 }
 
-// WriteBack implements File. An error of the system call itself (a filter, an odd file system) is no error of the device.
+// WriteBack implements File. Errors of the system call itself (blocked by seccomp, unsupported by
+// the file system) are ignored: they are not device errors.
 func (f *osFile) WriteBack(offset, n int64) error {
 	err := unix.SyncFileRange(int(f.Fd()), offset, n, unix.SYNC_FILE_RANGE_WRITE)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) {
@@ -120,7 +122,8 @@ func (d *osDisk) SyncDir(name string) error {
 	return f.Sync()
 }
 
-// SyncAll implements Disk. The descriptor lives as long as the disk, so an error that another call of the kernel's met is not missed.
+// SyncAll implements Disk. The descriptor stays open as long as the disk, so that errors found by
+// other syncs in between are reported, too.
 func (d *osDisk) SyncAll() error {
 	if err := ignoring(func() error { return unix.Syncfs(d.fd) }); err != nil {
 		return fmt.Errorf("sync file system: %w", err)
@@ -162,7 +165,8 @@ func (d *osDisk) traits() (Traits, error) {
 	return t, nil
 }
 
-// kernelAtLeast tells whether syncfs reports errors of earlier writes, which it does since Linux 5.8.
+// kernelAtLeast compares the kernel's version. Since Linux 5.8, syncfs reports errors of earlier
+// writes.
 func kernelAtLeast(major, minor int) bool {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {

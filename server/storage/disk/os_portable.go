@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// openAt opens name below the root. It never waits for the other end of a named pipe, which the owner of the store may have put there.
+// openAt opens name below the root. It does not block on a named pipe that the owner of the store
+// may have put there.
 func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
 	return d.root.OpenFile(name, flags|syscall.O_NONBLOCK, fileMode)
 }
@@ -47,10 +48,10 @@ func (f *osFile) Stat() (Info, error) {
 	return infoOf(fi), nil
 }
 
-// WriteBack implements File: this system has no such hint.
+// WriteBack implements File. This system has no such hint.
 func (f *osFile) WriteBack(int64, int64) error { return nil }
 
-// Uncache implements File: this system has no such hint.
+// Uncache implements File. This system has no such hint.
 func (f *osFile) Uncache() {}
 
 // SyncData implements File.

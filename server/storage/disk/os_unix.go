@@ -14,21 +14,21 @@ import (
 	"packhouse/trust"
 )
 
-// Modes of what is created: the store belongs to the user the server runs as, and its group may read it.
+// Modes of new files and directories: owned by the server's user, readable by its group.
 const (
 	dirMode  = 0o750
 	fileMode = 0o640
 )
 
-// osDisk is the operating system's file system below one directory, which nothing leaves: on Linux by openat2(2), which lets the kernel hold
-// to it in one call, elsewhere by os.Root, which opens every part of a deep name one by one.
+// osDisk is the operating system's file system, confined to one directory: on Linux by openat2(2),
+// which resolves a path in one call, elsewhere by os.Root, which opens each element separately.
 type osDisk struct {
 	root *os.Root
-	dir  *os.File // the root itself: base of relative names, and what syncfs is called on
+	dir  *os.File // the root: base of relative names, and target of syncfs
 	fd   int
 	t    Traits
 
-	beneath bool // openat2 is to be had
+	beneath bool // openat2 is available
 
 	mu      sync.Mutex
 	lock    *os.File
@@ -123,8 +123,8 @@ func (d *osDisk) List(name string, visit func(Entry) error) error {
 	}
 }
 
-// Close implements Disk. The directory stays open until the last reader lets go of the disk: were its descriptor closed and its number given to
-// something else, a late reader would look there.
+// Close implements Disk. The directory stays open until the last reader releases the disk: if its
+// descriptor were closed and the number reused, a late reader would use the wrong file.
 func (d *osDisk) Close() error {
 	d.disown()
 	return nil

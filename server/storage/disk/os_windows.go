@@ -2,7 +2,7 @@ package disk
 
 import "errors"
 
-// OpenOS is not offered here: without directories that can be synced no promise of the store could be kept.
+// OpenOS is not supported: without syncing directories, the store cannot guarantee durability.
 func OpenOS(string, bool) (Disk, error) {
 	return nil, errors.New("a store on a file system needs Linux or another Unix")
 }

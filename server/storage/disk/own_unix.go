@@ -15,24 +15,26 @@ import (
 	"packhouse/server/storage"
 )
 
-// On a network file system the lock may not reach another host. There the owner also writes a heartbeat,
-// and an owner on another host whose heartbeat is younger than patience counts as alive.
+// On a network file system, the lock may not be visible to another host. There the owner also
+// writes a heartbeat, and an owner on another host whose heartbeat is younger than patience counts
+// as alive.
 const (
 	heartbeat = 10 * time.Second
 	patience  = 60 * time.Second
 )
 
-// How often a waiting process tries again, and how often an owner with Work looks for one.
+// How often a waiting process retries, and how often an owner with Work checks for one.
 const (
 	retryEvery = 50 * time.Millisecond
 	lookEvery  = 100 * time.Millisecond
 )
 
-// settling bounds how long an owner whose record is older than its lock is waited for: it has acquired
-// the lock and is about to write the record.
+// settling bounds how long to wait for an owner whose record is older than its lock: it has
+// acquired the lock and is about to write the record.
 const settling = time.Second
 
-// waitingSuffix names the file beside the lock that waiting servers hold a shared lock on.
+// waitingSuffix is the suffix of the file next to the lock file on which waiting servers hold a
+// shared lock.
 const waitingSuffix = ".waiting"
 
 // owner is the body of the lock file.
@@ -79,20 +81,20 @@ func (d *osDisk) Own(ctx context.Context, name string, c Claim) error {
 	}
 }
 
-// unsettled reports whether a record is left over from a process of this host that has ended, so that
-// the process that holds the lock is another one.
+// unsettled reports whether the record was left by a process of this host that has ended, so that
+// another process holds the lock.
 func (d *osDisk) unsettled(o *storage.OwnedError) bool {
 	host, err := os.Hostname()
 	return err == nil && (o.PID == 0 || o.Host == host && errors.Is(syscall.Kill(o.PID, 0), syscall.ESRCH))
 }
 
-// announce shows the owner that this process waits. Nil if the owner cannot be told.
+// announce signals the owner that this process waits. It returns nil if that is not possible.
 func (d *osDisk) announce(name string) *os.File {
 	f, err := d.root.OpenFile(name+waitingSuffix, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}
-	// The owner holds the lock only for the moment in which it looks.
+	// The owner holds the lock only briefly, while it checks.
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil { //nolint:gosec // a descriptor
 		f.Close()
 		return nil
@@ -132,7 +134,7 @@ func (d *osDisk) acquire(name string, c Claim) error {
 	f, err := d.root.OpenFile(name, flags, fileMode)
 	if err != nil {
 		if c.ReadOnly && (errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)) {
-			return nil // it was never owned, or this user may not find out
+			return nil // never owned, or not visible to this user
 		}
 		return fmt.Errorf("open lock file: %w", err)
 	}
@@ -156,7 +158,7 @@ func (d *osDisk) acquire(name string, c Claim) error {
 		return nil
 	}
 	if c.Work != "" {
-		// Made before the record that sends waiting servers to it.
+		// Create it before the record that makes waiting servers use it.
 		if d.waiting, err = d.root.OpenFile(name+waitingSuffix, os.O_RDWR|os.O_CREATE, fileMode); err != nil {
 			return fmt.Errorf("open lock file: %w", err)
 		}
@@ -173,7 +175,7 @@ func (d *osDisk) acquire(name string, c Claim) error {
 	return nil
 }
 
-// recorded reads the record of the last owner. A torn one names no process.
+// recorded reads the record of the last owner. A torn record is empty.
 func recorded(f *os.File) (was owner) {
 	if body, err := io.ReadAll(io.NewSectionReader(f, 0, 4096)); err == nil {
 		_ = json.Unmarshal(body, &was)
@@ -185,7 +187,7 @@ func ownedBy(o owner) *storage.OwnedError {
 	return &storage.OwnedError{PID: o.PID, Host: o.Host, Since: o.Since, Work: o.Work}
 }
 
-// sign writes the record of the owner. Called with d.mu held.
+// sign writes the owner's record. The caller holds d.mu.
 func (d *osDisk) sign(me owner) error {
 	me.Seen = time.Now().UTC()
 	body, err := json.Marshal(me)
@@ -212,7 +214,7 @@ func (d *osDisk) keepBeating(me owner, stop <-chan struct{}) {
 		case <-tick.C:
 			d.mu.Lock()
 			if d.lock != nil {
-				_ = d.sign(me) // the next beat tries again
+				_ = d.sign(me) // the next heartbeat retries
 			}
 			d.mu.Unlock()
 		}
@@ -225,7 +227,7 @@ func (d *osDisk) disown() {
 	if d.beat != nil {
 		d.beat()
 		d.beat = nil
-		_ = d.lock.Truncate(0) // other hosts need not wait for the heartbeat to expire
+		_ = d.lock.Truncate(0) // so that other hosts need not wait for the heartbeat to expire
 	}
 	if d.waiting != nil {
 		d.waiting.Close()

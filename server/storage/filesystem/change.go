@@ -21,7 +21,7 @@ import (
 //	c.write(path, body) …   temporary files in stage
 //	c.contents()            large contents are durable; without a journal, all of them
 //	c.names()               write the journal; then create directories and rename. Without a journal:
-//	                        create directories, rename, barrier over names; then the same for what must come last
+//	                        create directories, rename, barrier over names; then the same for last
 type change struct {
 	s     *Store
 	j     *journal // nil: use barrier

@@ -168,7 +168,8 @@ func (j *journal) lead() {
 	}
 }
 
-// put writes the batch in j.buf. If that fails, it moves the segment to a new file, which has other blocks.
+// put writes the batch in j.buf. If that fails, it moves the segment to a new file, which has other
+// blocks.
 func (j *journal) put(seg *segment, at int64) error {
 	err := writeAt(seg.file, j.buf, at)
 	if err == nil {

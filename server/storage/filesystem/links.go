@@ -119,8 +119,8 @@ func (s *Store) enterRead(ctx context.Context) (leave func(), ok bool) {
 	return leave, err == nil
 }
 
-// linkOf finds a blob of a repository. It reports false if link or data is missing. With touch, for a pusher, a link or data in
-// doubt counts as missing, and the caller holds the digest's lock.
+// linkOf finds a blob of a repository. It reports false if link or data is missing. With touch, for
+// a pusher, a link or data in doubt counts as missing, and the caller holds the digest's lock.
 func (s *Store) linkOf(
 	repo string, d digest.Digest, touch toucher,
 ) (target digest.Digest, info disk.Info, ok bool, err error) {

@@ -155,8 +155,9 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	return err
 }
 
-// commit makes a staged blob whose hash was d durable and links it. It syncs and closes f, the descriptor that wrote the bytes. It
-// reports whether from was renamed to its place; otherwise the file was not needed or must not be used.
+// commit makes a staged blob whose hash was d durable and links it. It syncs and closes f, the
+// descriptor that wrote the bytes. It reports whether from was renamed to its place; otherwise the
+// file was not needed or must not be used.
 func (s *Store) commit(repo string, d digest.Digest, f disk.File, from string, size int64) (named bool, err error) {
 	if ok, err := s.linkAgain(repo, d, size); err != nil || ok {
 		f.Close()

@@ -65,9 +65,9 @@ type suspect struct {
 	info   disk.Info
 }
 
-// checkReferences verifies that the repository holds everything a manifest needs, with the stated sizes,
-// and touches it. Children of an index may be missing: an index may be pushed to a mirror without all of
-// its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse).
+// checkReferences verifies that the repository holds everything a manifest needs, with the stated
+// sizes, and touches it. Children of an index may be missing: an index may be pushed to a mirror
+// without all of its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse).
 func (s *Store) checkReferences(ctx context.Context, repo string, references []manifest.Reference) (damaged []suspect, err error) {
 	var missing []manifest.Reference
 	for _, r := range references {

@@ -177,8 +177,8 @@ func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d dige
 // referrersAtOnce is the most entries that are read for one page.
 const referrersAtOnce = 1000
 
-// ReferrersAfter implements storage.ReferrerPages. It lists the names in one directory and reads the link and the record
-// of each entry of the page.
+// ReferrersAfter implements storage.ReferrerPages. It lists the names in one directory and reads
+// the link and the record of each entry of the page.
 func (s *Store) ReferrersAfter(
 	ctx context.Context, repo reference.Repository, d, last digest.Digest, n, size int,
 ) ([]storage.Referrer, digest.Digest, error) {
@@ -213,8 +213,8 @@ func (s *Store) ReferrersAfter(
 	return page, entries[len(entries)-1], nil
 }
 
-// referrer reads one entry of at most size bytes. It returns nil if the manifest is no longer in the repository or if no
-// record can be read.
+// referrer reads one entry of at most size bytes. It returns nil if the manifest is no longer in
+// the repository or if no record can be read.
 func (s *Store) referrer(repo string, subject, d digest.Digest, size int) (*storage.Referrer, error) {
 	_, _, ok, err := s.linked(revisionDir(repo, d), d)
 	if err != nil || !ok {
@@ -314,7 +314,8 @@ func (x *referrerIndex) refresh(ctx context.Context, repo string) error {
 	return nil
 }
 
-// scan writes the missing entries of a repository's manifests, and returns how many manifests have a subject.
+// scan writes the missing entries of a repository's manifests, and returns how many manifests have
+// a subject.
 func (x *referrerIndex) scan(ctx context.Context, repo string, alg digest.Algorithm) (int, error) {
 	dir, n := revisionsDir(repo)+"/"+string(alg), 0
 	err := x.s.disk.List(dir, func(e disk.Entry) error {

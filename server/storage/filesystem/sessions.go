@@ -61,7 +61,7 @@ type sessions struct {
 const mostFree = 64
 
 func (u *session) dir() string    { return uploadsDir + "/" + u.slot }
-func (u *session) data() string   { return u.dir() + "/" + u.id } // names are unique, because the journal identifies data by name
+func (u *session) data() string   { return u.dir() + "/" + u.id } // unique, because the journal identifies data by name
 func (u *session) record() string { return u.dir() + "/state" }
 
 func (u *session) upload() storage.Upload {

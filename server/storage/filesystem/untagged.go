@@ -78,8 +78,8 @@ func (c *collection) untagged(ctx context.Context, r *marked) error {
 	return nil
 }
 
-// keepersFirst returns the manifests of a repository in an order in which an index comes before its children
-// and a subject before its referrers, except in a cycle.
+// keepersFirst returns the manifests of a repository in an order in which an index comes before its
+// children and a subject before its referrers, except in a cycle.
 func keepersFirst(revisions map[digest.Digest]*revision, referrers map[digest.Digest][]digest.Digest) []digest.Digest {
 	order, seen := make([]digest.Digest, 0, len(revisions)), make(map[digest.Digest]bool, len(revisions))
 	var visit func(d digest.Digest)

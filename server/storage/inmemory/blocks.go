@@ -5,15 +5,15 @@ import (
 	"sync/atomic"
 )
 
-// blocks are the blocks of the device below a Disk. A file has one block, however long it is. The zero value
-// has no bad blocks.
+// blocks are the blocks of the device below a Disk. A file has one block, regardless of its size.
+// The zero value has no bad blocks.
 type blocks struct {
 	bad  map[int]struct{}
 	free []int // of removed files; the block freed last is allocated first
 	next int
 }
 
-// allocate returns the block of a new file.
+// allocate returns a block for a new file.
 func (b *blocks) allocate() int {
 	if n := len(b.free); n > 0 {
 		block := b.free[n-1]
@@ -31,21 +31,21 @@ func (b *blocks) spoil(block int) {
 	b.bad[block] = struct{}{}
 }
 
-// release frees the block of a file that lost its name. It is called with d.mu held.
+// release frees the block of a file that lost its name. The caller holds d.mu.
 func (d *Disk) release(n *node) {
 	if n != nil && !n.dir {
 		d.blocks.free = append(d.blocks.free, n.block)
 	}
 }
 
-// refuses reports whether the device refuses the pages of a file. It is called with d.mu held.
+// refuses reports whether the device refuses the pages of a file. The caller holds d.mu.
 func (d *Disk) refuses(name string, n *node) bool {
 	_, bad := d.blocks.bad[n.block]
 	return bad || d.broken != nil && d.broken(name)
 }
 
-// SpoilBlock makes the block of a file unwritable until Mend: its next sync fails once per descriptor, and the
-// pages are lost. The same bytes in another file are not affected.
+// SpoilBlock makes the block of a file unwritable until Mend: its next sync fails once per
+// descriptor, and the pages are lost. The same bytes in another file are not affected.
 func (d *Disk) SpoilBlock(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -76,7 +76,7 @@ func (d *Disk) Mend() {
 	d.blocks.bad = nil
 }
 
-// SyncElsewhere syncs everything as another process does, which is told of the errors.
+// SyncElsewhere syncs everything like another process, to which the errors are reported.
 func (d *Disk) SyncElsewhere() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -86,8 +86,8 @@ func (d *Disk) SyncElsewhere() {
 	d.errsSeen = since
 }
 
-// NewProcess makes the disk behave as after the owning process was killed and another one opened the directory:
-// SyncAll does not return errors that another process was told of.
+// NewProcess makes the disk behave as if the owning process was killed and another one opened the
+// directory: SyncAll does not return errors that were reported to another process.
 func (d *Disk) NewProcess() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// Disk is a file system in memory. With Durability it also remembers what was synced, so that PowerCut can tell what would be left.
+// Disk is a file system in memory. With Durability it also tracks what was synced, so that PowerCut
+// can compute what would survive.
 type Disk struct {
 	mu       sync.RWMutex
 	root     *node
@@ -20,7 +21,7 @@ type Disk struct {
 	used     int64
 	capacity int64 // bytes; 0: no limit
 	track    bool
-	journal  []op // what was done to directories since the last sync, for a disk that journals; see durable.go
+	journal  []op // directory changes since the last sync, on a journaling disk; see durable.go
 	ordered  bool
 	now      func() time.Time
 	boot     string
@@ -29,23 +30,23 @@ type Disk struct {
 	blocks   blocks
 
 	errs     writeErrors // of the whole disk; see writeback.go
-	errsSeen int         // by SyncAll
+	errsSeen int         // reported by SyncAll
 	broken   func(name string) bool
 }
 
-// Calls counts what asks the device for durability.
+// Calls counts syncs by kind.
 type Calls struct{ Files, Data, Dirs, All int }
 
-// DiskOptions says what kind of disk it is. The zero value is unlimited and does not track durability.
+// DiskOptions configures a disk. The zero value is unlimited and does not track durability.
 type DiskOptions struct {
 	Capacity   int64            // bytes; 0: unlimited
-	Durability bool             // remember what was synced
-	Journaling bool             // as ext4: what is done to directories survives in its order, and a sync of a file takes all of it along
-	Now        func() time.Time // time.Now where nil
-	Boot       string           // what Traits tells
+	Durability bool             // track what was synced
+	Journaling bool             // as ext4: directory changes survive in order, and a sync of a file commits all of them
+	Now        func() time.Time // nil: time.Now
+	Boot       string           // boot ID in Traits
 }
 
-// NewDisk makes an empty disk.
+// NewDisk creates an empty disk.
 func NewDisk(o DiskOptions) *Disk {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -63,17 +64,17 @@ type node struct {
 	data    []byte
 	mod     time.Time
 	changed int64
-	block   int // of the device
+	block   int // on the device
 
-	// What the device holds; nil until the first sync.
+	// State of the device; nil until the first sync.
 	synced     map[string]*node
 	syncedData []byte
 	syncedOnce bool
 
-	// What the kernel knows of a file's write-back; see writeback.go.
+	// The kernel's write-back state of a file; see writeback.go.
 	lost map[int64]struct{} // pages that failed to reach the device and are clean
 	errs writeErrors
-	open int // descriptors
+	open int // number of open descriptors
 }
 
 func (d *Disk) newNode(dir bool) *node {
@@ -93,7 +94,8 @@ func (n *node) info() disk.Info {
 	return disk.Info{Size: int64(len(n.data)), ModTime: n.mod, Changed: n.changed, Inode: n.inode, Dir: n.dir, Regular: !n.dir}
 }
 
-// touch marks a change of the node itself. Change times are made to differ, as the kernel's mostly do.
+// touch marks a change of the node itself. Change times are made unique, as they mostly are on
+// Linux.
 func (d *Disk) touch(n *node, contents bool) {
 	t := d.now()
 	if contents {
@@ -104,7 +106,7 @@ func (d *Disk) touch(n *node, contents bool) {
 
 func failed(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
 
-// find walks to name. Called with d.mu held.
+// find resolves name. The caller holds d.mu.
 func (d *Disk) find(name string) (*node, error) {
 	n := d.root
 	if name == "." {
@@ -153,7 +155,7 @@ func (d *Disk) Open(name string) (disk.File, error) {
 	return d.descriptor(n, name, false), nil
 }
 
-// descriptor opens a node. It is called with d.mu held.
+// descriptor opens a node. The caller holds d.mu.
 func (d *Disk) descriptor(n *node, name string, writable bool) *file {
 	n.open++
 	return &file{d: d, n: n, name: name, writable: writable, errsSeen: n.errs.sample()}
@@ -340,5 +342,5 @@ func (d *Disk) Awaited(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Close implements disk.Disk. What is in it stays until the Disk is dropped.
+// Close implements disk.Disk. The contents stay until the Disk is garbage collected.
 func (d *Disk) Close() error { return nil }

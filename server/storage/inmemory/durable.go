@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// edit is an entry of a directory that was set, or for nil removed.
+// edit is a directory entry that was set or, if is is nil, removed.
 type edit struct {
 	dir  *node
 	name string
 	is   *node
 }
 
-// op is what happens whole or not at all: one edit, or the two of a rename.
+// op is an atomic operation: one edit, or the two of a rename.
 type op []edit
 
-// did notes what happened to directories. Called with d.mu held.
+// did records directory changes. The caller holds d.mu.
 func (d *Disk) did(edits ...edit) {
 	if d.ordered {
 		d.journal = append(d.journal, edits)
 	}
 }
 
-// commit makes all that was done to directories durable.
+// commit makes all directory changes durable.
 func (d *Disk) commit() {
 	for _, o := range d.journal {
 		for _, e := range o {
@@ -41,7 +41,8 @@ func (e edit) apply(entries map[string]*node) {
 	entries[e.name] = e.is
 }
 
-// Sync implements disk.File: the contents are durable; the name too if the disk journals.
+// Sync implements disk.File. It makes the contents durable, and the name, too, if the disk
+// journals.
 func (f *file) Sync() error {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
@@ -61,7 +62,7 @@ func (f *file) SyncData() error {
 	return f.syncFile()
 }
 
-// SyncDir implements disk.Disk: the entries are durable, not what they name.
+// SyncDir implements disk.Disk. It makes the entries durable, but not the contents of the files.
 func (d *Disk) SyncDir(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -87,7 +88,7 @@ func (d *Disk) SyncAll() error {
 	return d.syncAll()
 }
 
-// syncAll is SyncAll, called with d.mu held.
+// syncAll is SyncAll with d.mu held.
 func (d *Disk) syncAll() error {
 	if !d.track {
 		return nil
@@ -107,7 +108,7 @@ func (d *Disk) syncAll() error {
 	return nil
 }
 
-// Calls returns how often durability was asked for since the last call of Calls.
+// Calls returns the number of syncs since the last call of Calls.
 func (d *Disk) Calls() Calls {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,10 +133,10 @@ func (n *node) syncTree() {
 	}
 }
 
-// PowerCut returns the disk as a machine might find it that lost power now. What was synced is there. Of what was not, chance keeps some and
-// drops some, entry by entry, so that later changes may be there without earlier ones, except on a disk that journals; contents may be whole,
-// cut, empty or zeros.
-// A nil chance drops everything that was not synced.
+// PowerCut returns the disk as a machine might find it after losing power now. Synced data
+// survives. Unsynced entries survive at random, so later changes may survive without earlier ones,
+// except on a journaling disk; contents may be complete, truncated, empty or zeros. A nil chance
+// drops everything that was not synced.
 func (d *Disk) PowerCut(chance *rand.Rand, boot string) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -149,7 +150,7 @@ func (d *Disk) PowerCut(chance *rand.Rand, boot string) *Disk {
 	return c
 }
 
-// ordering keeps as much of the journal as chance wants.
+// ordering keeps a random prefix of the journal.
 func (d *Disk) ordering(chance *rand.Rand) func(*node) map[string]*node {
 	changed := map[*node]map[string]*node{}
 	kept := 0
@@ -174,7 +175,7 @@ func (d *Disk) ordering(chance *rand.Rand) func(*node) map[string]*node {
 	}
 }
 
-// entriesAfter keeps or drops what was not synced, entry by entry.
+// entriesAfter keeps or drops unsynced entries at random, independently of each other.
 func (n *node) entriesAfter(chance *rand.Rand) map[string]*node {
 	names := slices.Sorted(maps.Keys(n.entries))
 	for name := range n.synced {
@@ -217,14 +218,14 @@ func (d *Disk) survivor(n *node, chance *rand.Rand, entries func(*node) map[stri
 	return s
 }
 
-// sector is what a device writes whole or not at all.
+// sector is the unit of atomic writes to a device, in bytes.
 const sector = 512
 
 func (n *node) survivingData(chance *rand.Rand) []byte {
 	if chance == nil || slices.Equal(n.data, n.syncedData) {
 		return slices.Clone(n.syncedData)
 	}
-	if len(n.data) == len(n.syncedData) { // written in place: each sector is the old or the new one
+	if len(n.data) == len(n.syncedData) { // overwritten in place: each sector is old or new
 		out := slices.Clone(n.data)
 		for at := 0; at < len(out); at += sector {
 			if chance.IntN(2) == 0 {
@@ -238,7 +239,7 @@ func (n *node) survivingData(chance *rand.Rand) []byte {
 		return slices.Clone(n.data)
 	case 1:
 		return slices.Clone(n.syncedData)
-	case 2: // the size arrived, the bytes did not
+	case 2: // the size was written, but not the bytes
 		out := make([]byte, len(n.data))
 		copy(out, n.syncedData)
 		return out

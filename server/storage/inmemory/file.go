@@ -10,7 +10,7 @@ import (
 	"packhouse/server/storage/disk"
 )
 
-// file is an open file. Its position belongs to one goroutine, as that of an os.File.
+// file is an open file. As with os.File, its position must be used by one goroutine at a time.
 type file struct {
 	d        *Disk
 	n        *node
@@ -105,7 +105,7 @@ func (f *file) Stat() (disk.Info, error) {
 	return f.n.info(), nil
 }
 
-// WriteBack implements disk.File: pages are written when they are synced.
+// WriteBack implements disk.File. Pages are written only by a sync.
 func (f *file) WriteBack(int64, int64) error { return nil }
 
 // Content implements disk.File.

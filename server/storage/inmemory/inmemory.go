@@ -1,7 +1,8 @@
-// Package inmemory keeps a store in memory, for trials and tests: the engine of package filesystem over a disk that is memory. Nothing of
-// it outlives the process.
+// Package inmemory provides a store in memory, for trials and tests: the filesystem driver on a
+// disk in memory. Nothing outlives the process.
 //
-// The disk can also remember what was synced and play a power cut, which is how the engine's promises are tested.
+// The disk can also track what was synced and simulate a power cut, to test the driver's
+// durability.
 package inmemory
 
 import (
@@ -10,7 +11,7 @@ import (
 	"packhouse/server/storage/filesystem"
 )
 
-// Open makes an empty store. Root and ReadOnly of the options mean nothing here.
+// Open creates an empty store. It ignores Root and ReadOnly of the options.
 func Open(ctx context.Context, o filesystem.Options) (*filesystem.Store, error) {
 	o.Root, o.ReadOnly = "", false
 	return filesystem.OpenDisk(ctx, NewDisk(DiskOptions{Now: o.Now}), o)

@@ -18,7 +18,7 @@ const pageSize = 4096
 // writeErrors counts the failed write-backs of a file or of the file system: the kernel's errseq_t.
 type writeErrors struct {
 	n    int
-	seen bool // some descriptor has reported the last one
+	seen bool // a descriptor has reported the last one
 }
 
 func (e *writeErrors) record() { e.n, e.seen = e.n+1, false }
@@ -126,14 +126,14 @@ func (d *Disk) loseDirty(n *node) bool {
 	return some
 }
 
-// written notes that a range of a file is dirty again, and so no longer lost.
+// written marks a range of a file as dirty again, and so no longer lost.
 func (n *node) written(at, length int64) {
 	for i := at / pageSize; len(n.lost) > 0 && i*pageSize < at+length; i++ {
 		delete(n.lost, i)
 	}
 }
 
-// writeOut returns what the device holds after every dirty page that is not lost was written.
+// writeOut returns what the device has after every dirty page that is not lost is written.
 func (n *node) writeOut() []byte {
 	out := slices.Clone(n.data)
 	for i := range n.lost {
@@ -155,7 +155,7 @@ func (n *node) evict() {
 }
 
 // syncFile writes a file's dirty pages and returns the error that the descriptor has not reported
-// yet. It is called with d.mu held.
+// yet. The caller holds d.mu.
 func (f *file) syncFile() error {
 	if !f.d.track {
 		return nil

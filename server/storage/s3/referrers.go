@@ -14,8 +14,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// commonReferrer is the size in bytes up to which ReferrersAfter reads records in parallel. Larger ones it reads one by
-// one, so that a page never holds more than it returns and a few of these.
+// commonReferrer is the size in bytes up to which ReferrersAfter reads records in parallel. Larger
+// ones it reads one by one, so that a page never holds more than it returns and a few of these.
 const commonReferrer = 64 << 10
 
 // writeReferrer writes the referrer entry of a manifest with a subject. The entry is written before
@@ -36,8 +36,8 @@ func (s *Store) Referrers(ctx context.Context, repo reference.Repository, d dige
 	return storage.AllReferrers(ctx, s, repo, d)
 }
 
-// ReferrersAfter implements storage.ReferrerPages. It sends one listing and, for each entry of the page, a request for the
-// link and, the first time, one for the record.
+// ReferrersAfter implements storage.ReferrerPages. It sends one listing and, for each entry of the
+// page, a request for the link and, the first time, one for the record.
 func (s *Store) ReferrersAfter(
 	ctx context.Context, repo reference.Repository, d, last digest.Digest, n, size int,
 ) ([]storage.Referrer, digest.Digest, error) {
@@ -98,8 +98,8 @@ func (s *Store) ReferrersAfter(
 	return page, entries[len(entries)-1], nil
 }
 
-// someReferrers reads entries in parallel. The result holds nil for an entry that does not count, and a Referrer without
-// Content for a record that is larger than commonReferrer or size.
+// someReferrers reads entries in parallel. The result holds nil for an entry that does not count,
+// and a Referrer without Content for a record that is larger than commonReferrer or size.
 func (s *Store) someReferrers(
 	ctx context.Context, repo, prefix string, entries []digest.Digest, size int,
 ) ([]*storage.Referrer, error) {
@@ -115,8 +115,8 @@ func (s *Store) someReferrers(
 	return all, err
 }
 
-// referrer reads an entry. It returns nil if the entry cannot be read, and a Referrer without Content if the record has
-// more than size bytes.
+// referrer reads an entry. It returns nil if the entry cannot be read, and a Referrer without
+// Content if the record has more than size bytes.
 func (s *Store) referrer(ctx context.Context, key string, d digest.Digest, size int) (*storage.Referrer, error) {
 	if c, ok := s.referrers.get(string(d)); ok {
 		return &c, nil

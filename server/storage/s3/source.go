@@ -21,7 +21,7 @@ type source struct {
 	o   object
 	pos int64
 
-	digest   digest.Digest // of a blob, whose object may be replaced by one with the same bytes while it is read; empty: the object must not change
+	digest   digest.Digest // of a blob: its object may be replaced by one with the same bytes; empty: must not change
 	hashed   bool          // the reader hashes the content itself
 	replaced bool          // the object was replaced: earlier and later bytes come from different objects
 

@@ -22,7 +22,7 @@ func blobComesBack(t *testing.T, s storage.Store) {
 			content := bytes.Repeat([]byte(fmt.Sprint(size, " ")), size/2+1)[:size]
 			d := alg.FromBytes(content)
 			o := storage.Owner{Repository: Repo(t, "a/b")}
-			for _, announced := range []int64{int64(size), -1} { // the second push finds it there
+			for _, announced := range []int64{int64(size), -1} { // the second push finds the blob
 				if err := s.PutBlob(ctx, o, d, bytes.NewReader(content), announced); err != nil {
 					t.Fatalf("%s of %d bytes: %v", alg, size, err)
 				}
@@ -138,7 +138,8 @@ func blobDeleted(t *testing.T, s storage.Store) {
 	}
 }
 
-// dataDiscarded: nothing is left of a blob and a manifest, and both can be pushed again.
+// dataDiscarded checks that no data of a discarded blob and manifest remains, and that both can be
+// pushed again.
 func dataDiscarded(t *testing.T, s storage.Store) {
 	ctx, repo := context.Background(), Repo(t, "a")
 	for range 2 {
@@ -153,7 +154,7 @@ func dataDiscarded(t *testing.T, s storage.Store) {
 				t.Fatal(err)
 			}
 		}
-		for _, d := range append(blobs, image.Digest, image.Digest) { // twice is as good as once
+		for _, d := range append(blobs, image.Digest, image.Digest) { // discarding twice is fine
 			if err := s.DiscardData(ctx, d); err != nil {
 				t.Fatal(err)
 			}

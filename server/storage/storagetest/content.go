@@ -17,7 +17,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// Repo parses a repository's name.
+// Repo parses a repository name.
 func Repo(t testing.TB, name string) reference.Repository {
 	t.Helper()
 	r, err := reference.ParseRepository(name)
@@ -37,7 +37,7 @@ func Tag(t testing.TB, name string) reference.Tag {
 	return tag
 }
 
-// Image is an artifact of one config and one layer.
+// Image is an artifact with one config and one layer.
 type Image struct {
 	Config, Layer []byte
 	Content       []byte
@@ -49,7 +49,7 @@ func descriptor(mediaType string, content []byte) map[string]any {
 	return map[string]any{"mediaType": mediaType, "digest": digest.FromBytes(content), "size": len(content)}
 }
 
-// NewImage makes an image whose layer is text, referring to subject unless that is nil.
+// NewImage creates an image whose layer is text. It refers to subject unless that is nil.
 func NewImage(t testing.TB, text string, subject *Image) *Image {
 	t.Helper()
 	i := &Image{Config: []byte(`{"of":"` + text + `"}`), Layer: []byte("layer of " + text)}
@@ -67,7 +67,7 @@ func NewImage(t testing.TB, text string, subject *Image) *Image {
 	return i
 }
 
-// NewIndex makes an index of images.
+// NewIndex creates an index of images.
 func NewIndex(t testing.TB, children ...*Image) *Image {
 	t.Helper()
 	list := []any{}
@@ -106,7 +106,7 @@ func TryBlob(s storage.Store, repo reference.Repository, content []byte) error {
 	return s.PutBlob(context.Background(), storage.Owner{Repository: repo, User: "ann"}, digest.FromBytes(content), bytes.NewReader(content), int64(len(content)))
 }
 
-// Push pushes an image with its blobs.
+// Push pushes an image and its blobs.
 func (i *Image) Push(t testing.TB, s storage.Store, repo string, tags ...string) {
 	t.Helper()
 	if err := i.TryPush(t, s, repo, tags...); err != nil {
@@ -114,7 +114,7 @@ func (i *Image) Push(t testing.TB, s storage.Store, repo string, tags ...string)
 	}
 }
 
-// TryPush pushes an image with its blobs.
+// TryPush pushes an image and its blobs.
 func (i *Image) TryPush(t testing.TB, s storage.Store, repo string, tags ...string) error {
 	t.Helper()
 	r := Repo(t, repo)
@@ -129,7 +129,7 @@ func (i *Image) TryPush(t testing.TB, s storage.Store, repo string, tags ...stri
 	return i.TryManifest(t, s, repo, tags...)
 }
 
-// TryManifest pushes the manifest alone.
+// TryManifest pushes only the manifest.
 func (i *Image) TryManifest(t testing.TB, s storage.Store, repo string, tags ...string) error {
 	t.Helper()
 	p := storage.Put{Repository: Repo(t, repo), Digest: i.Digest, Content: i.Content, Manifest: i.Manifest}
@@ -139,7 +139,7 @@ func (i *Image) TryManifest(t testing.TB, s storage.Store, repo string, tags ...
 	return s.PutManifest(context.Background(), p)
 }
 
-// Check reads an image back, whole, by every tag.
+// Check reads an image back completely, by every tag.
 func (i *Image) Check(t testing.TB, s storage.Store, repo string, tags ...string) {
 	t.Helper()
 	if err := i.TryCheck(t, s, repo, tags...); err != nil {
@@ -147,7 +147,7 @@ func (i *Image) Check(t testing.TB, s storage.Store, repo string, tags ...string
 	}
 }
 
-// TryCheck reads an image back, whole, by every tag.
+// TryCheck reads an image back completely, by every tag.
 func (i *Image) TryCheck(t testing.TB, s storage.Store, repo string, tags ...string) error {
 	t.Helper()
 	ctx, r := context.Background(), Repo(t, repo)
@@ -192,7 +192,7 @@ func ReadBlob(s storage.Store, repo reference.Repository, d digest.Digest) ([]by
 	return io.ReadAll(b.Content())
 }
 
-// Repositories lists all of them, page by page of n.
+// Repositories lists all repositories, in pages of n.
 func Repositories(t testing.TB, s storage.Store, n int) []string {
 	t.Helper()
 	return pages(t, func(last string) ([]string, bool, error) {
@@ -200,7 +200,7 @@ func Repositories(t testing.TB, s storage.Store, n int) []string {
 	})
 }
 
-// Tags lists all tags of a repository, page by page of n.
+// Tags lists all tags of a repository, in pages of n.
 func Tags(t testing.TB, s storage.Store, repo string, n int) []string {
 	t.Helper()
 	return pages(t, func(last string) ([]string, bool, error) {

@@ -8,7 +8,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// derivedRecords: a record comes back as it was written, one that is larger than the reader allows is not read, and a removed one is gone.
+// derivedRecords checks that a record is returned as it was written, that one larger than the
+// reader's limit is rejected, and that a removed one is gone.
 func derivedRecords(t *testing.T, s storage.Store) {
 	d, ok := s.(storage.Derived)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// confusable are names that are prefixes, neighbours or parents of one another under one ordering or another.
+// confusable are names that are prefixes, neighbors or parents of one another in various orderings.
 var confusable = []string{
 	"a", "a-b", "a/b", "a.b", "a_b", "a__b", "ab", "a0", "a-b/c", "a/b-c", "a/b/c", "a/b.c", "a.b/c", "a--b", "b", "b/a", "a/a/a/a", "a/a", "aa/a", "a/0",
 	"z", "0", "0/0", "a-", "a.",
@@ -37,7 +37,7 @@ func repositoriesListed(t *testing.T, s storage.Store) {
 			t.Fatalf("by %d: %v\nwant %v", n, got, want)
 		}
 	}
-	// Filtered before the page is cut.
+	// The filter applies before the page is cut.
 	visible := func(r reference.Repository) bool { return len(r.String()) > 2 }
 	seen := slices.DeleteFunc(slices.Clone(want), func(n string) bool { return len(n) <= 2 })
 	page, more, err := s.Repositories(context.Background(), "", 2, visible)
@@ -51,7 +51,7 @@ func repositoriesListed(t *testing.T, s storage.Store) {
 	if page, more, err := s.Repositories(context.Background(), "a5", 1, nil); err != nil || !more || len(page) != 1 || page[0] <= "a5" {
 		t.Errorf("after a name that is not: %v, %v, %v", page, more, err)
 	}
-	// Of one folder, whose names lie between others.
+	// One folder, whose names sort between others.
 	for _, folder := range []string{"a/", "a-b/", "none/"} {
 		inside := slices.DeleteFunc(slices.Clone(want), func(n string) bool { return !strings.HasPrefix(n, folder) })
 		page, more, err := storage.RepositoriesIn(context.Background(), s, folder, "", len(want), nil)
@@ -80,7 +80,8 @@ func tagsListed(t *testing.T, s storage.Store) {
 	}
 }
 
-// listingsFollowWhatHappens pushes and deletes at random and compares every listing with a plain set.
+// listingsFollowWhatHappens pushes and deletes at random and compares every listing with a simple
+// set.
 func listingsFollowWhatHappens(t *testing.T, s storage.Store) {
 	ctx := context.Background()
 	chance := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same every time

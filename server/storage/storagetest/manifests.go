@@ -19,7 +19,7 @@ func manifestComesBack(t *testing.T, s storage.Store) {
 	ctx := context.Background()
 	one, two := NewImage(t, "one", nil), NewImage(t, "two", nil)
 	one.Push(t, s, "a", "v1", "latest")
-	two.Push(t, s, "a") // by digest alone
+	two.Push(t, s, "a") // by digest only
 	index := NewIndex(t, one, two)
 	index.Push(t, s, "a", "all")
 	one.Check(t, s, "a", "v1", "latest")
@@ -92,7 +92,7 @@ func manifestDeleted(t *testing.T, s storage.Store) {
 		if got := Tags(t, s, "a", 10); !slices.Equal(got, []string{"v2"}) {
 			t.Errorf("tags left: %v", got)
 		}
-		// The same manifest again brings no tag back.
+		// Pushing the same manifest again does not restore its tags.
 		if err := one.TryManifest(t, s, "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func tagMoved(t *testing.T, s storage.Store) {
 	one.Push(t, s, "a", "v1")
 	two.Push(t, s, "a", "v1")
 	two.Check(t, s, "a", "v1")
-	one.Check(t, s, "a") // its digest stays
+	one.Check(t, s, "a") // still available by digest
 	one.Push(t, s, "a", "v1")
 	one.Check(t, s, "a", "v1")
 	if err := s.DeleteManifest(context.Background(), Repo(t, "a"), two.Digest); err != nil {

@@ -1,10 +1,10 @@
-// Package storagetest is the contract of storage.Store as tests: every engine runs the same table.
+// Package storagetest is the test suite of the contract of storage.Store, which every driver runs.
 //
 //	func TestContract(t *testing.T) {
 //		storagetest.Run(t, func(t *testing.T) storage.Store { … })
 //	}
 //
-// It also has small images to push and read back, for the tests of whoever uses a store.
+// It also provides small images to push and read back, for tests of packages that use a store.
 package storagetest
 
 import (
@@ -13,7 +13,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// Run runs every case against a store of its own. The store must allow at least four uploads a user, and use the real clock.
+// Run runs every case against a store of its own. The store must allow at least four uploads per
+// user, and use the real clock.
 func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	for _, c := range []struct {
 		name string

@@ -109,8 +109,8 @@ func uploadBroken(t *testing.T, s storage.Store) {
 	}
 }
 
-// uploadBrokenAtItsEnd: a final chunk that is cut off leaves the session as it
-// was, so the client can send the same request again.
+// uploadBrokenAtItsEnd checks that a truncated final chunk leaves the session as it was, so that
+// the client can send the same request again.
 func uploadBrokenAtItsEnd(t *testing.T, s storage.Store) {
 	ctx, o := context.Background(), storage.Owner{Repository: Repo(t, "a")}
 	cut := errors.New("connection cut")
