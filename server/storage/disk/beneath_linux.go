@@ -13,7 +13,7 @@ import (
 	"packhouse/trust"
 )
 
-// openBeneath opens name below the root, in one system call that does not leave it.
+// openBeneath opens name below the root with openat2(2), which does not leave the root.
 func (d *osDisk) openBeneath(name string, flags int) (fd int, err error) {
 	fd, err = trust.OpenBeneath(d.fd, name, flags, fileMode, 0)
 	runtime.KeepAlive(d.dir)

@@ -81,7 +81,7 @@ type File interface {
 	// SyncData makes the contents of a file durable that was synced at its current size before:
 	// fdatasync(2).
 	SyncData() error
-	// Truncate cuts the file to size bytes.
+	// Truncate shortens the file to size bytes.
 	Truncate(size int64) error
 	// WriteBack starts writing a range to the device without waiting, so that few dirty pages are
 	// left for Sync. An error means that the device failed; nil guarantees nothing, only Sync does.

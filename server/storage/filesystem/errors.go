@@ -47,10 +47,10 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
 }
 
-// mapping maps the error that a change returns.
+// mapping replaces the error that a change returns with the mapped one. It is deferred.
 func mapping(err *error) { *err = mapped(*err) }
 
-// absent reports whether err says that a name does not exist.
+// absent reports whether err means that a name does not exist.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }

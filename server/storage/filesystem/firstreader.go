@@ -120,7 +120,7 @@ func (r *firstReader) Check() error {
 	return r.failed
 }
 
-// ranged prepares for reading from the middle.
+// ranged verifies the blob before it is read from the middle, or in the background if it is large.
 func (r *firstReader) ranged() error {
 	r.checked = true
 	if r.s.verified.has(r.d, r.info) {

@@ -315,7 +315,8 @@ func readSegment(f disk.File, log *slog.Logger) (found, error) {
 	return parseSegment(p[:n]), nil
 }
 
-// short reports whether a file is too short: a power cut before its first sync.
+// short reports whether err means that a file is too short, as after a power cut before its first
+// sync.
 func short(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

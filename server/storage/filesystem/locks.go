@@ -13,9 +13,9 @@ const (
 	tagStripes    = 256
 )
 
-// locks exclude garbage collection and pushes of the same digest, and concurrent moves of the same
-// tag. Digests share stripes, so lock several digests only with many, which orders them. Digest
-// locks come before tag locks.
+// locks keep garbage collection and pushes of the same digest apart, and serialize moves of a tag.
+// Digests share stripes, so lock several digests only with many, which orders them. Acquire digest
+// locks before tag locks.
 type locks struct {
 	seed    maphash.Seed
 	digests [digestStripes]sync.RWMutex

@@ -133,7 +133,7 @@ const linkSettled = 100 * time.Millisecond
 // pointsTo reads a tag's link, whether or not the manifest exists.
 func (s *Store) pointsTo(repo, tag string) (digest.Digest, bool, error) {
 	link := tagLink(repo, tag)
-	asked := time.Now() // by the clock of the disk
+	asked := time.Now() // not s.now: compared with the change time on disk
 	info, err := s.disk.Stat(link)
 	if absent(err) {
 		return "", false, nil

@@ -96,7 +96,7 @@ func (s *Store) inStage(do func() error) error {
 	return do()
 }
 
-// create makes a staged file.
+// create creates a staged file.
 func (s *Store) create(name string) (f disk.File, err error) {
 	err = s.inStage(func() error {
 		f, err = s.disk.Create(name)
@@ -105,7 +105,7 @@ func (s *Store) create(name string) (f disk.File, err error) {
 	return f, err
 }
 
-// ensure makes a directory and its parents, without a sync.
+// ensure creates a directory and its parents, without a sync.
 func (s *Store) ensure(dir string) error {
 	info, err := s.disk.Stat(dir)
 	switch {

@@ -82,7 +82,7 @@ func (l *sessions) opened(u *session, now time.Time) (victims []*session) {
 			}
 		}
 		if oldest == nil {
-			break // all are receiving
+			break // all are in use
 		}
 		passed[oldest] = true
 		select {

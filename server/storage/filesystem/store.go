@@ -23,8 +23,8 @@
 //
 // # Locks
 //
-// One process owns the root. In it, locks by digest exclude garbage collection and pushes, and
-// locks by tag serialize moves of a tag.
+// One process owns the root. In it, locks by digest keep garbage collection and pushes of the same
+// digest apart, and locks by tag serialize moves of a tag.
 package filesystem
 
 import (

@@ -109,7 +109,7 @@ func (r *firstReader) Check() error {
 	return r.failed
 }
 
-// ranged prepares for reading from the middle.
+// ranged verifies the blob before it is read from the middle, or in the background if it is large.
 func (r *firstReader) ranged() error {
 	r.checked, r.src.hashed = true, false
 	return r.s.check(r.src.ctx, r.d, r.src.o)

@@ -32,7 +32,7 @@ func (s *Store) Lease(ctx context.Context, name string) (held context.Context, r
 	}
 	key := leaseDir + name
 	body := func(released bool) []byte {
-		b, _ := json.Marshal(leaseRecord{Holder: s.id, Nonce: nonce(), Released: released}) // strings
+		b, _ := json.Marshal(leaseRecord{Holder: s.id, Nonce: nonce(), Released: released}) // cannot fail
 		return b
 	}
 	c := ifAbsent

@@ -204,6 +204,6 @@ func Lifecycle(cfg config.S3Storage) string {
 		"ID": "packhouse-incomplete-uploads", "Status": "Enabled", "Filter": map[string]string{"Prefix": prefix},
 		"AbortIncompleteMultipartUpload": map[string]int{"DaysAfterInitiation": 7},
 	}}}
-	text, _ := json.MarshalIndent(rule, "", "  ") // strings and numbers
+	text, _ := json.MarshalIndent(rule, "", "  ") // cannot fail
 	return string(text)
 }

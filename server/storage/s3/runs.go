@@ -42,7 +42,7 @@ type marker struct {
 }
 
 func (m marker) body() []byte {
-	body, _ := json.Marshal(m) // two strings
+	body, _ := json.Marshal(m) // cannot fail
 	return body
 }
 

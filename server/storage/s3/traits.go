@@ -83,7 +83,7 @@ func prove(ctx context.Context, b bucket) (Traits, error) {
 	}
 	switch _, err := b.head(ctx, keys[1]); {
 	case err == nil:
-		t.ReadAfterWrite = false // it was deleted
+		t.ReadAfterWrite = false // stale read: it was deleted
 	case !errors.Is(err, errMissing):
 		return t, err
 	}
@@ -92,7 +92,7 @@ func prove(ctx context.Context, b bucket) (Traits, error) {
 		return t, err
 	}
 	for _, o := range p.objects {
-		t.ListedAfterWrite = t.ListedAfterWrite && o.key != keys[1] // it was deleted
+		t.ListedAfterWrite = t.ListedAfterWrite && o.key != keys[1] // stale entry: it was deleted
 	}
 	return t, nil
 }
