@@ -21,9 +21,9 @@ type attempt struct {
 
 // RefusedError is the cause of a refusal by Authenticate.
 type RefusedError struct {
-	User     string // empty if there is no such user: people type passwords into the wrong field
-	Locked   bool   // too many wrong passwords: further ones have to wait
-	Repeated bool   // the same credentials were refused before, or were not compared: this refusal adds nothing
+	User     string // empty for an unknown name, which may be a password typed into the wrong field
+	Locked   bool   // too many wrong passwords: the client must wait
+	Repeated bool   // the same credentials were refused before, or not compared: no need to count or log this again
 }
 
 // Error implements error.
@@ -47,8 +47,8 @@ func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) 
 		a.stats.rejected.Add(1)
 		return Identity{}, problem.Authenticate(s.realm).Because(t.refused(false, true))
 	}
-	// For credentials that were verified before, an immediate answer tells right from wrong. The
-	// guard bounds how often.
+	// An immediate answer reveals whether previously verified credentials are right, so the guard
+	// limits how often one is given.
 	exempt := was.verified() && (t.connection.proves(key) || a.guard.trusts(t.user, t.client.Bucket(), now))
 	if was == good && exempt {
 		a.stats.remembered.Add(1)
@@ -129,7 +129,7 @@ func (a *Authenticator) compare(ctx context.Context, s *settings, t attempt, c *
 	}
 	err = a.hash(t.account.hash, t.password)
 	if !t.account.known {
-		err = htpasswd.ErrMismatch // whatever the comparison with the dummy says
+		err = htpasswd.ErrMismatch // whatever the result of the dummy comparison
 	} else if err != nil {
 		for _, dummy := range t.account.pad {
 			_ = a.hash(dummy, t.password) // takes as long as for any other user
@@ -154,7 +154,7 @@ func (a *Authenticator) hash(hash []byte, password string) error {
 	return a.verify(hash, []byte(password))
 }
 
-// failed counts a wrong password against its sender. It logs the name only of a user who exists:
+// failed counts a wrong password against its sender. It logs only names of existing users, because
 // people type passwords into the wrong field.
 func (a *Authenticator) failed(s *settings, t attempt, c *ticket) {
 	a.stats.failed.Add(1)

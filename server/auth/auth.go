@@ -1,7 +1,8 @@
-// Package auth decides who is there and what they may do.
+// Package auth authenticates requests and authorizes them.
 //
-// An Authenticator turns credentials into an Identity. A Policy turns an Identity and a route.Request into a Grant by one table, the gate:
-// action × repository × role. What the gate does not name is refused.
+// An Authenticator turns credentials into an Identity. A Policy turns an Identity and a
+// route.Request into a Grant, using a single table of action × repository × role, the gate. Actions
+// missing from the gate are denied.
 package auth
 
 import (
@@ -9,10 +10,11 @@ import (
 	"packhouse/server/route"
 )
 
-// Role is what somebody may do in a repository. Each includes those before it.
+// Role is a user's level of access to a repository. Each role includes the ones before it.
 type Role uint8
 
-// Roles. A reader pulls; a writer also pushes and moves tags; an admin also deletes and overwrites pack versions.
+// Roles. A reader pulls; a writer also pushes and moves tags; an admin also deletes and overwrites
+// pack versions.
 const (
 	Nobody Role = iota
 	Reader
@@ -20,22 +22,23 @@ const (
 	Admin
 )
 
-// Identity is who sends a request.
+// Identity is the sender of a request.
 type Identity struct {
-	User      string // empty: anonymous
-	Anonymous bool   // no credentials; with authentication off everybody is, and may do what an admin may
-	Probe     bool   // one of the short-lived identities of the local checks
-	Role      Role   // of a probe identity; users have theirs from the policy
+	User      string // empty if anonymous
+	Anonymous bool   // no credentials; with authentication off every request is anonymous and has the admin role
+	Probe     bool   // a short-lived identity of a local check
+	Role      Role   // of a probe identity; the policy determines the roles of users
 }
 
-// Grant is an allowed request, as handlers get it.
+// Grant is an authorized request, as passed to handlers.
 type Grant struct {
 	Request  route.Request
 	Identity Identity
-	Role     Role // in Request.Repository; for listings the highest anywhere
-	// Visible tells whether the identity may read a repository: listings and mounts ask it.
+	Role     Role // in Request.Repository; for listings, the highest in any repository
+	// Visible reports whether the identity may read a repository. It filters listings and mounts.
 	Visible func(reference.Repository) bool
 }
 
-// CanPush tells whether the holder may push to the repository: reads then keep content from being collected.
+// CanPush reports whether the identity may push to the repository. If so, reads protect content
+// from garbage collection.
 func (g Grant) CanPush() bool { return g.Role >= Writer }

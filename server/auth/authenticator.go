@@ -14,17 +14,17 @@ import (
 	"packhouse/server/problem"
 )
 
-// Options configures an Authenticator. Every field may be zero.
+// Options configures an Authenticator. The zero value is ready to use.
 type Options struct {
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: no log
-	// Verify compares a password with a hash and returns htpasswd.ErrMismatch for a wrong one. Nil:
-	// htpasswd.Verify.
+	// Verify compares a password with a hash and returns htpasswd.ErrMismatch if they differ. Nil
+	// means htpasswd.Verify.
 	Verify func(hash, password []byte) error
-	// Slots is how many comparisons run at once; 0: one for each processor, at least two. One of
-	// them is reserved for addresses and passwords that were verified before.
+	// Slots is the maximum number of concurrent comparisons; 0 means one per processor, at least
+	// two. One of them is reserved for addresses and passwords that were verified before.
 	Slots int
-	// Queue is how many attempts may wait for a slot; 0: 256.
+	// Queue is the maximum number of attempts waiting for a slot; 0 means 256.
 	Queue int
 }
 
@@ -32,10 +32,10 @@ type Options struct {
 // htpasswd file (RFC 7617) or by client certificate.
 //
 // A comparison with a bcrypt hash is slow by design, so each is made once. Right credentials are
-// cached for 15 minutes after their last use and for 12 hours at most, wrong ones likewise, so that
-// a client with an old password costs nothing and counts once. A cache entry is bound to the hash
-// in the file and ends when that changes. Wrong passwords slow down further ones; credentials that
-// were verified before are exempt.
+// cached until 15 minutes after their last use, and for at most 12 hours; so are wrong ones, so a
+// client with an old password costs nothing and counts once. A cache entry is bound to the hash in
+// the file and becomes invalid when that changes. Wrong passwords slow down further attempts;
+// previously verified credentials are exempt.
 type Authenticator struct {
 	now    func() time.Time
 	log    *slog.Logger
@@ -60,8 +60,8 @@ type settings struct {
 	clientNames map[string]string
 }
 
-// NewAuthenticator reads the htpasswd file. A file that is missing or cannot be read is an error:
-// nobody is ever invented.
+// NewAuthenticator reads the htpasswd file. It returns an error if the file is missing or cannot be
+// read, and never creates default users.
 func NewAuthenticator(c config.Auth, o Options) (*Authenticator, error) {
 	a := &Authenticator{now: o.Now, log: o.Log, verify: o.Verify}
 	if a.now == nil {
@@ -90,8 +90,8 @@ func NewAuthenticator(c config.Auth, o Options) (*Authenticator, error) {
 	return a, nil
 }
 
-// Reconfigure takes a new configuration and keeps what is remembered. On an error nothing has
-// changed.
+// Reconfigure applies a new configuration and keeps the credentials cache. If it returns an error,
+// nothing has changed.
 func (a *Authenticator) Reconfigure(c config.Auth) error {
 	s := &settings{
 		off: c.Method == config.AuthNone, realm: c.Htpasswd.Realm,
@@ -106,20 +106,19 @@ func (a *Authenticator) Reconfigure(c config.Auth) error {
 	return nil
 }
 
-// Refresh looks whether the htpasswd file has changed, and takes it up. Requests do so by
-// themselves, once a second at most; calling it from time to time makes a missing or broken file
-// known on an idle server too.
+// Refresh reloads the htpasswd file if it has changed. Requests do this too, at most once a second;
+// a periodic call also reports a missing or broken file on an idle server.
 func (a *Authenticator) Refresh() { a.current(a.settings.Load()) }
 
-// Fault returns what is wrong with the htpasswd file right now: the last good one is in use. Nil
-// when all is well.
+// Fault returns why the htpasswd file on disk cannot be used, while the last valid one stays in
+// effect. It returns nil if the file is valid.
 func (a *Authenticator) Fault() error { return a.users.fault() }
 
-// Users returns how many users can sign in; 0 with authentication off.
+// Users returns the number of users who can sign in; 0 with authentication off.
 func (a *Authenticator) Users() int { return a.users.count() }
 
-// UsersDigest reads the htpasswd file again if it has changed, and returns the htpasswd.File.Digest
-// of the users in effect. It is empty with authentication off.
+// UsersDigest reloads the htpasswd file if it has changed and returns the htpasswd.File.Digest of
+// the users in effect. It is empty with authentication off.
 func (a *Authenticator) UsersDigest() string {
 	if a.settings.Load().off {
 		return ""
@@ -130,10 +129,10 @@ func (a *Authenticator) UsersDigest() string {
 	return ""
 }
 
-// Probes are the short-lived identities of local checks.
+// Probes returns the issuer of short-lived identities for local checks.
 func (a *Authenticator) Probes() *Probes { return a.probes }
 
-// current returns the users as of at most a second ago; nil with authentication off.
+// current returns the users as of at most a second ago, or nil with authentication off.
 func (a *Authenticator) current(s *settings) *users {
 	if s.off {
 		return nil
@@ -141,13 +140,13 @@ func (a *Authenticator) current(s *settings) *users {
 	return a.users.current(a.now(), a.log)
 }
 
-// Authenticate tells who sends the request. Without credentials that is the anonymous identity. The
-// error is a *problem.Error: 401 for credentials that are wrong, 400 for more than one of them, 429
-// with Retry-After while guessing is being held up; or the request's own, when it was given up
-// meanwhile.
+// Authenticate returns the identity of the sender; without credentials, the anonymous one. The
+// error is a *problem.Error (401 for wrong credentials, 400 for several Authorization headers, 429
+// with Retry-After while attempts are slowed down), or the error of the request's context if that
+// ended first.
 func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 	s := a.settings.Load()
-	if n := len(r.Header["Authorization"]); n > 1 { // a proxy in front may have looked at another one
+	if n := len(r.Header["Authorization"]); n > 1 { // a proxy in front may have checked another one
 		return Identity{}, problem.New(http.StatusBadRequest, problem.Unauthorized, "the request has %d Authorization headers", n)
 	}
 	user, password, ok := r.BasicAuth()
@@ -165,7 +164,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Identity, error) {
 		return Identity{Anonymous: true}, nil
 	}
 	if len(password) > htpasswd.MaxPasswordBytes {
-		return Identity{}, problem.Authenticate(s.realm).Because(&RefusedError{}) // bcrypt would ignore the tail; nobody can have such a one
+		return Identity{}, problem.Authenticate(s.realm).Because(&RefusedError{}) // bcrypt would ignore the rest
 	}
 	client := ClientOf(r)
 	return a.byPassword(r.Context(), s, attempt{
@@ -188,8 +187,8 @@ func (a *Authenticator) byCertificate(s *settings, r *http.Request) Identity {
 	return Identity{Anonymous: true}
 }
 
-// certificateNames returns what a client certificate calls its holder: the common name first, then
-// the alternative names.
+// certificateNames returns the names in a client certificate: the common name, then the subject
+// alternative names.
 func certificateNames(c *x509.Certificate) []string {
 	names := append([]string{c.Subject.CommonName}, c.DNSNames...)
 	names = append(names, c.EmailAddresses...)
@@ -199,10 +198,10 @@ func certificateNames(c *x509.Certificate) []string {
 	return names
 }
 
-// same compares in constant time.
+// same compares strings in constant time.
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// withDefaults sets what a configuration that was not parsed from a file leaves out.
+// withDefaults sets the defaults for a configuration that was not parsed from a file.
 func withDefaults(l config.Lockout) config.Lockout {
 	if l.Attempts <= 0 {
 		l.Attempts = 10

@@ -19,7 +19,7 @@ const (
 	mostBad     = 10_000
 )
 
-// verdict is what the credentials cache knows about credentials.
+// verdict is the cached result for credentials.
 type verdict uint8
 
 const (
@@ -32,12 +32,12 @@ const (
 // verified reports whether these credentials were right the last time they were compared.
 func (v verdict) verified() bool { return v == good || v == lapsed }
 
-// credential identifies a user, a stored hash and a password: a keyed hash of the three. The key is
-// random and never leaves the process, so a credential reveals nothing afterwards. A changed hash
-// makes it another credential.
+// credential is a keyed hash of a user, a stored hash and a password. The key is random and never
+// leaves the process, so a leaked credential reveals nothing. A changed stored hash yields a
+// different credential.
 type credential [sha256.Size]byte
 
-// cache is the credentials cache. Right credentials stay after their lifetime as lapsed ones, until
+// cache is the credentials cache. Right credentials that have expired stay as lapsed ones until
 // others evict them.
 type cache struct {
 	macs sync.Pool
@@ -85,8 +85,8 @@ func sumFields(mac hash.Hash, sum []byte, fields ...string) []byte {
 	return mac.Sum(sum)
 }
 
-// recall returns the verdict on credentials and extends its sliding lifetime. moved reports whether
-// good credentials come from another address than the last time.
+// recall returns the cached verdict and extends its sliding lifetime. moved reports whether good
+// credentials come from a different address than last time.
 func (m *cache) recall(c credential, from netip.Addr, now time.Time) (v verdict, moved bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,15 +9,15 @@ import (
 // Client is the source of a request.
 type Client struct {
 	Addr netip.Addr // invalid if there is none, as on a Unix socket
-	// Shared reports that many clients may use this address, as behind a proxy that
-	// http.trustedproxies does not list: failures of one must not count against all. Anyone can
-	// forge a proxy's headers, so it counts only after a sign-in from the address.
+	// Shared reports that many clients may use this address, as behind a proxy missing from
+	// http.trustedproxies, so failures of one must not count against all. Because proxy headers can
+	// be forged, it takes effect only after a sign-in from the address.
 	Shared bool
 }
 
 type clientKey struct{}
 
-// WithClient sets the source of requests with this context. The default is the address of the
+// WithClient sets the source of requests with this context, which defaults to the address of the
 // connection.
 func WithClient(ctx context.Context, c Client) context.Context {
 	return context.WithValue(ctx, clientKey{}, c)
@@ -34,7 +34,7 @@ func ClientOf(r *http.Request) Client {
 	return Client{Shared: true}
 }
 
-// peerOf returns the address of the connection; invalid if there is none.
+// peerOf returns the address of the connection's peer; invalid if there is none.
 func peerOf(r *http.Request) netip.Addr {
 	address, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -51,8 +51,8 @@ func (c Client) String() string {
 	return c.Addr.String()
 }
 
-// Bucket returns what failures, known addresses and connections are counted by: an IPv4 address, or
-// a /64 of IPv6, which is what one subscriber gets and within which a host chooses addresses
+// Bucket returns the key under which failures, known addresses and connections are counted: an IPv4
+// address or an IPv6 /64, the size that one subscriber gets and in which a host chooses addresses
 // freely.
 func (c Client) Bucket() string {
 	if c.v6() {
@@ -64,9 +64,9 @@ func (c Client) Bucket() string {
 	return c.Addr.Unmap().String()
 }
 
-// network returns what shares the queue for password comparisons: a /24 of IPv4 or a /48 of IPv6,
-// the smallest blocks that are routed, and so assigned to one site. A larger share would pay
-// whoever controls a whole block; within a network addresses take turns.
+// network returns the key under which attempts share the comparison queue: an IPv4 /24 or IPv6 /48,
+// the smallest blocks that are routed, so assigned to one site. A larger unit would reward
+// attackers who control a whole block. Within a network, addresses take turns.
 func (c Client) network() string {
 	if c.v6() {
 		return c.prefix(48)
@@ -87,9 +87,9 @@ func (c Client) prefix(bits int) string {
 	return p.String()
 }
 
-// lockable reports whether failures may count against the whole address. For a shared address they
-// do until a client has signed in from it. Loopback is exempt: it stands for every client behind a
-// proxy on this machine.
+// lockable reports whether failures may count against the whole address. For a shared address, they
+// may until a client has signed in from it. Loopback is exempt because it represents every client
+// behind a local proxy.
 func (c Client) lockable(familiar bool) bool {
 	return c.Addr.IsValid() && !c.Addr.IsLoopback() && !(c.Shared && familiar)
 }

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Connection holds what was proven on one network connection. Its zero value is ready to use, and
-// it is safe for concurrent use.
+// Connection records what clients have proven on one network connection. The zero value is ready to
+// use. It is safe for concurrent use.
 type Connection struct {
 	proven        atomic.Pointer[credential]
 	authenticated atomic.Bool
@@ -25,18 +25,18 @@ func connectionOf(ctx context.Context) *Connection {
 	return c
 }
 
-// Authenticated reports whether a request on this connection proved who sent it.
+// Authenticated reports whether any request on this connection was authenticated.
 func (c *Connection) Authenticated() bool { return c.authenticated.Load() }
 
-// identify records that a request proved who sent it.
+// identify marks the connection as authenticated.
 func (c *Connection) identify() {
 	if c != nil {
 		c.authenticated.Store(true)
 	}
 }
 
-// prove records that these credentials were accepted. Behind a proxy one connection carries
-// requests of many clients: there only direct ones are bound to the connection.
+// prove records that these credentials were accepted. A connection from a proxy carries requests of
+// many clients, so only direct credentials are bound to the connection.
 func (c *Connection) prove(key credential, direct bool) {
 	if c == nil {
 		return

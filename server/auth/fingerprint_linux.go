@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// fingerprint tells one state of a file from another without reading it. The time of the last change of the inode is in it, because the
-// modification time can be set back by whoever copies or restores a file.
+// fingerprint identifies the state of a file without reading it. It includes the inode change time,
+// because copying or restoring a file can set the modification time back.
 type fingerprint struct {
 	device, inode uint64
 	size          int64
@@ -15,7 +15,8 @@ type fingerprint struct {
 	changed       int64
 }
 
-// fingerprintOf looks through symbolic links, as they are swapped where configuration is mounted (Kubernetes' "..data").
+// fingerprintOf follows symbolic links, which are swapped to update mounted configuration
+// (Kubernetes' "..data").
 func fingerprintOf(path string) (fingerprint, time.Time, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// fingerprint tells one state of a file from another without reading it.
+// fingerprint identifies the state of a file without reading it.
 type fingerprint struct {
 	size     int64
 	modified int64
 }
 
-// fingerprintOf looks through symbolic links.
+// fingerprintOf follows symbolic links.
 func fingerprintOf(path string) (fingerprint, time.Time, error) {
 	info, err := os.Stat(path)
 	if err != nil {

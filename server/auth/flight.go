@@ -12,9 +12,9 @@ type attemptID struct {
 	address string
 }
 
-// flights runs one verification of an attempt at a time and hands its outcome to every request that
-// waits for it. The verification does not depend on the request that started it. It is canceled
-// once no request waits for it anymore, unless the comparison has begun.
+// flights deduplicates verifications: all requests with the same attempt share one. A verification
+// outlives the request that started it, but is canceled when no request waits for it anymore,
+// unless the comparison has begun.
 type flights struct {
 	mu sync.Mutex
 	up map[attemptID]*flight
@@ -27,8 +27,8 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
-// do returns the outcome of work for this attempt, its own or that of a verification that is
-// running already. A refusal by the queue counts only for the request that it was issued to.
+// do returns the result of work for this attempt, or of a verification already running. A refusal
+// by the queue applies only to the request that it was issued to.
 func (f *flights) do(ctx context.Context, id attemptID, work func(context.Context) error) error {
 	for {
 		fl, leads := f.join(ctx, id, work)

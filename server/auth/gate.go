@@ -7,13 +7,13 @@ import (
 	"packhouse/server/route"
 )
 
-// scope is where a role has to be held.
+// scope is where the role is required.
 type scope uint8
 
 const (
 	repository scope = iota // in the repository of the request
 	anywhere                // in any repository
-	public                  // not at all
+	public                  // no role required
 )
 
 // effect is what an action does to the store.
@@ -25,24 +25,26 @@ const (
 	deletes
 )
 
-// row is what an action takes.
+// row is what an action requires.
 type row struct {
 	scope  scope
 	role   Role
 	effect effect
 }
 
-// gate has one row for every action there is: it is the whole policy but for who holds which role. An action without a row is refused.
+// gate has one row per action. It is the whole policy, except for the assignment of roles. Actions
+// without a row are denied.
 //
-// Moving a tag that exists takes more than its row where the tag is a pack's version; that is decided under the tag's lock, by the handler.
+// Moving an existing tag may require a higher role if the tag is a pack version; the handler
+// decides that under the tag's lock.
 var gate = map[route.Action]row{
 	route.Health: {scope: public},
 
-	// Signing in. Whoever has a password may, whatever else they may do.
+	// Signing in: any user with a password may, regardless of role.
 	route.Ping:     {scope: anywhere, role: Nobody},
 	route.PackPing: {scope: anywhere, role: Nobody},
 
-	// Reading. Listings show only what may be read.
+	// Reading. Listings show only readable repositories.
 	route.BlobRead:     {role: Reader},
 	route.ManifestRead: {role: Reader},
 	route.TagList:      {role: Reader},
@@ -54,11 +56,12 @@ var gate = map[route.Action]row{
 	route.PackFile:     {role: Reader},
 	route.PackArchive:  {role: Reader},
 
-	// The logo of a pack, which documentation and Palette link to. That a file is one is found out before the gate is asked.
+	// Pack logos, which documentation and Palette link to. The handler checks that the file is a
+	// logo before the gate applies.
 	route.PackLogo: {scope: public},
 
-	// The pages. The root holds only a link: load balancers and charts probe it
-	// without credentials. Assets need a sign-in although they hold nothing secret.
+	// Pages. The root, which load balancers and charts probe without credentials, holds only a
+	// link. Assets require a sign-in although they contain nothing secret.
 	route.PageRoot:         {scope: public},
 	route.PagePacks:        {scope: anywhere, role: Reader},
 	route.PagePack:         {role: Reader},
@@ -83,7 +86,7 @@ var gate = map[route.Action]row{
 	route.PackTagDelete:  {role: Admin, effect: deletes},
 }
 
-// ParseRole reads the name of a role: reader, writer or admin.
+// ParseRole parses the name of a role: reader, writer or admin.
 func ParseRole(name string) (Role, error) {
 	switch name {
 	case "reader":
@@ -109,7 +112,8 @@ func (r Role) String() string {
 	return "nobody"
 }
 
-// denied is the answer to somebody who is known and may not. It is the same whether or not the repository exists.
+// denied returns the error for an authenticated identity without the required role. It does not
+// reveal whether the repository exists.
 func denied(req route.Request) *problem.Error {
 	if req.Repository.IsZero() {
 		return problem.Forbidden("your role does not permit this")

@@ -12,26 +12,27 @@ import (
 )
 
 const (
-	// farHigher is how many times more often an address, or a user from anywhere, may fail than one
-	// user from one address.
+	// farHigher multiplies the limit for one user from one address to get the limits for an address
+	// and for a user from anywhere.
 	farHigher = 10
-	// mostCounted bounds each list of failures.
+	// mostCounted bounds each table of failures.
 	mostCounted = 20_000
-	// networkWindow is how long a network without further failures ranks behind networks that had
-	// none.
+	// networkWindow is how long a network without further failures still ranks behind networks that
+	// had none.
 	networkWindow = 10 * time.Minute
 	// longestHold bounds how long a paced attempt waits for its turn, and mostHeld how many wait.
-	// More are refused.
+	// Further attempts are refused.
 	longestHold = 10 * time.Second
 	mostHeld    = 3
 )
 
 var (
-	// guesses bounds the comparisons for a user from one address whatever the configuration says:
+	// guesses bounds the comparisons for a user from one address, regardless of the configuration:
 	// 3,900 in any hour.
 	guesses = rate{interval: time.Second, burst: 300}
-	// inferences bounds how many attempts may be refused unseen while verified passwords skip the
-	// lockout: with such a skip each refusal says that the password was not the verified one.
+	// inferences bounds how many attempts are refused without a comparison while verified passwords
+	// skip the lockout, because each such refusal reveals that the password was not the verified
+	// one.
 	inferences = rate{interval: time.Second / 5, burst: 300}
 )
 
@@ -42,10 +43,10 @@ var (
 //   - for one user from anywhere: each attempt is delayed a little, so that no client can lock a
 //     user out from afar.
 //
-// Credentials that were verified before are not paced, as long as an address does not refuse so
-// many guesses that the exemption itself would become a way to test passwords.
+// Previously verified credentials are not paced, unless so many attempts from the address were
+// refused that the exemption itself could be used to test passwords.
 type guard struct {
-	keys *cache // makes keys of fixed size from names that a client chose
+	keys *cache // derives fixed-size keys from names that clients choose
 
 	mu        sync.Mutex
 	pairs     lru[credential, pair]
@@ -53,7 +54,7 @@ type guard struct {
 	networks  lru[string, failures]
 	names     lru[credential, failures]
 
-	strictUntil atomic.Int64 // Unix nanoseconds; until then trusts has to check the pair
+	strictUntil atomic.Int64 // Unix nanoseconds; until then trusts checks the pair
 }
 
 // pair is one user from one address.
@@ -65,7 +66,7 @@ type pair struct {
 
 // failures counts distinct wrong credentials.
 type failures struct {
-	seen  []uint64 // abbreviated credentials, to count each once
+	seen  []uint64 // truncated credentials, to count each once
 	count int
 	last  time.Time
 	next  time.Time // when the next comparison may begin
@@ -85,7 +86,7 @@ func (g *guard) pair(user, address string) credential { return g.keys.key(user, 
 
 func (g *guard) name(user string) credential { return g.keys.key(user, nil, "") }
 
-// trusts reports whether credentials that were verified before may skip the lockout of a user and
+// trusts reports whether previously verified credentials may skip the lockout of a user and
 // address.
 func (g *guard) trusts(user, address string, now time.Time) bool {
 	if now.UnixNano() >= g.strictUntil.Load() {
@@ -112,8 +113,8 @@ func (g *guard) unseen(t *ticket, now time.Time) {
 	g.blame(t.network, now)
 }
 
-// blame ranks a network behind others for an attempt that failed, or one among many that was
-// refused: a guesser sends ever new passwords, while a client that retries sends the same one.
+// blame lowers the rank of a network after a failed attempt, or after one of many refused ones. A
+// guesser keeps sending new passwords, while a client that retries sends the same one.
 func (g *guard) blame(network string, now time.Time) {
 	f := find(&g.networks, network)
 	if f.forgotten(networkWindow, now) {
@@ -123,11 +124,11 @@ func (g *guard) blame(network string, now time.Time) {
 	f.last = now
 }
 
-// unpaced is the number of attempts that may wait where only the queue limits them.
+// unpaced is the number of attempts that may wait if only the queue limits them.
 const unpaced = 1 << 30
 
-// earliest returns when a comparison for this attempt may begin, and how many attempts may wait for
-// it: for the user from this address, and for the address.
+// earliest returns when a comparison for this attempt may begin, and how many attempts may wait
+// until then: for the user from this address, and for the address.
 func (g *guard) earliest(l config.Lockout, t *ticket, now time.Time) (at time.Time, ofPair, ofAddress int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -153,8 +154,7 @@ func (g *guard) earliest(l config.Lockout, t *ticket, now time.Time) (at time.Ti
 	return at, ofPair, ofAddress
 }
 
-// held returns how many attempts may wait where one comparison begins per pause, the next after
-// some time.
+// held returns how many attempts may wait if one comparison begins per pause, the first after wait.
 func held(pause, wait time.Duration) int {
 	if wait > longestHold {
 		return 0
@@ -169,7 +169,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// begin records that a comparison begins.
+// begin records the start of a comparison.
 func (g *guard) begin(l config.Lockout, t *ticket, now time.Time) {
 	if t.trust.verified() {
 		return
@@ -239,8 +239,8 @@ func (g *guard) rank(network string, now time.Time) int {
 	return bits.Len(uint(f.count))
 }
 
-// succeeded forgets the failures of a user from an address, unless they are paced already: a
-// guesser at the same address must not get further attempts with each sign-in of the user.
+// succeeded clears the failures of a user from an address, unless they are already paced. Otherwise
+// a guesser at the same address would get further attempts with each sign-in of the user.
 func (g *guard) succeeded(l config.Lockout, t *ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -249,7 +249,7 @@ func (g *guard) succeeded(l config.Lockout, t *ticket) {
 	}
 }
 
-// add counts one wrong credential unless it was counted before, and returns the wait that follows.
+// add counts a wrong credential once and returns the resulting wait.
 func (f *failures) add(l config.Lockout, limit int, seen uint64, now time.Time) time.Duration {
 	if f.forgotten(l.Window, now) {
 		*f = failures{}
@@ -266,7 +266,7 @@ func (f *failures) add(l config.Lockout, limit int, seen uint64, now time.Time) 
 }
 
 // pause returns the time between two comparisons: none below the limit, then the configured delay,
-// which doubles up to the configured longest.
+// doubling up to the configured maximum.
 func (f *failures) pause(l config.Lockout, limit int, now time.Time) time.Duration {
 	over := f.count - limit
 	if over < 0 || f.forgotten(l.Window, now) {
@@ -281,8 +281,7 @@ func (f *failures) pause(l config.Lockout, limit int, now time.Time) time.Durati
 	return min(d, l.MaxDelay)
 }
 
-// forgotten reports whether a whole window has passed since the last failure and since the pause
-// that followed it.
+// forgotten reports whether a whole window has passed since the last failure and its pause.
 func (f *failures) forgotten(window time.Duration, now time.Time) bool {
 	return now.Sub(later(f.last, f.next)) >= window
 }

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Keeper stores the sign-in record. It holds a key and must be readable by the server alone.
+// Keeper stores the sign-in record. The record contains a key and must be readable only by the
+// server.
 type Keeper interface {
 	// Load returns the stored record; nil if there is none.
 	Load(ctx context.Context) ([]byte, error)
@@ -15,13 +16,13 @@ type Keeper interface {
 }
 
 const (
-	keepDelay   = time.Second      // lets the sign-ins of a moment share one write
-	keepEvery   = 10 * time.Second // between two writes
+	keepDelay   = time.Second      // batches sign-ins into one write
+	keepEvery   = 10 * time.Second // minimum interval between writes
 	keepTimeout = 5 * time.Second  // for the last write
 )
 
-// Restore loads the sign-in record, so that passwords and addresses that were verified before a
-// restart are served first again. An error leaves the record empty and harms nothing else.
+// Restore loads the sign-in record, so that passwords and addresses verified before a restart still
+// have priority. If it fails, the record stays empty, with no other effect.
 func (a *Authenticator) Restore(ctx context.Context, k Keeper) error {
 	stored, err := k.Load(ctx)
 	if err == nil && stored != nil {
@@ -33,7 +34,7 @@ func (a *Authenticator) Restore(ctx context.Context, k Keeper) error {
 	return nil
 }
 
-// Keep stores the sign-in record whenever it changes, until ctx is done, and then once more.
+// Keep stores the sign-in record whenever it changes, and a last time when ctx is done.
 func (a *Authenticator) Keep(ctx context.Context, k Keeper) {
 	failed := false
 	save := func(ctx context.Context) {
@@ -66,7 +67,7 @@ func (a *Authenticator) Keep(ctx context.Context, k Keeper) {
 	}
 }
 
-// save merges what other processes stored, and stores the result.
+// save merges the record stored by other processes and stores the result.
 func (a *Authenticator) save(ctx context.Context, k Keeper) error {
 	stored, err := k.Load(ctx)
 	if err != nil {
@@ -81,7 +82,7 @@ func (a *Authenticator) save(ctx context.Context, k Keeper) error {
 	return nil
 }
 
-// pause waits and reports whether ctx is still valid.
+// pause sleeps for d and reports whether ctx is still valid.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -19,7 +19,7 @@ func newLRU[K comparable, V any](most int) lru[K, V] {
 	return lru[K, V]{most: most, entries: map[K]*list.Element{}, order: list.New()}
 }
 
-// get returns the value, which the caller may change in place.
+// get returns a pointer to the value, which the caller may modify.
 func (l *lru[K, V]) get(k K) (*V, bool) {
 	e, ok := l.entries[k]
 	if !ok {

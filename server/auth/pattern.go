@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// pattern matches repository names by whole path segments. "**" stands for any number of segments, none included; within a segment "*",
-// "?" and "[…]" mean what they mean to path.Match. So "team-a/**" is team-a and everything below it, and not team-ab.
+// pattern matches repository names by whole path segments. "**" matches any number of segments,
+// including none; within a segment "*", "?" and "[…]" work as in path.Match. For example,
+// "team-a/**" matches team-a and everything below it, but not team-ab.
 type pattern []string
 
 var errPattern = errors.New("a pattern is path segments, such as team-a/** or */base")
@@ -27,7 +28,8 @@ func parsePattern(s string) (pattern, error) {
 
 func (p pattern) match(name string) bool { return matchSegments(p, strings.Split(name, "/")) }
 
-// matchSegments backtracks to the last "**" only, so its time grows with the product of the lengths and no worse.
+// matchSegments backtracks only to the last "**", so its running time is at most the product of the
+// lengths.
 func matchSegments(pattern, name []string) bool {
 	star, mark := -1, 0
 	p, n := 0, 0

@@ -11,26 +11,27 @@ import (
 	"packhouse/server/route"
 )
 
-// ProbeRepositories is the first path segment of the repositories that checks push to. They appear in no
-// listing, so only probe identities may use them, and these may use nothing else. Content that another
-// user pushed there before this rule shows in "packhouse store usage".
+// ProbeRepositories is the first path segment of repositories that checks push to. They are hidden
+// from listings, so only probe identities may use them, and these may use nothing else. Content
+// pushed there by other users before this rule existed shows in "packhouse store usage".
 const ProbeRepositories = "packhouse-probe"
 
-// State is what the server as a whole allows, whoever asks.
+// State is what the server as a whole allows, regardless of identity.
 type State struct {
 	DeleteEnabled bool // storage.delete.enabled
 	ReadOnly      bool // storage.maintenance.readonly
 }
 
-// Policy decides what each identity may do. It never changes; a reload makes a new one.
+// Policy decides what each identity may do. It is immutable; a reload creates a new one.
 type Policy struct {
-	open  bool // authentication is off: everybody is an admin
+	open  bool // authentication is off: everyone is an admin
 	realm string
 	state State
 	roles grants
 }
 
-// NewPolicy compiles the configuration of authentication into a policy. It fails on a role or a pattern that does not parse.
+// NewPolicy compiles the authentication configuration. It returns an error if a role or a pattern
+// is invalid.
 func NewPolicy(c config.Auth, s State) (*Policy, error) {
 	roles, err := newGrants(c.Htpasswd.Roles, c.Htpasswd.Rules)
 	if err != nil {
@@ -39,15 +40,16 @@ func NewPolicy(c config.Auth, s State) (*Policy, error) {
 	return &Policy{open: c.Method == config.AuthNone, realm: c.Htpasswd.Realm, state: s, roles: roles}, nil
 }
 
-// Public tells whether an action is open to everybody, so that nobody needs to be asked who they are.
+// Public reports whether an action needs no authentication.
 func (p *Policy) Public(action route.Action) bool {
 	r, known := gate[action]
 	return known && r.scope == public
 }
 
-// Decide grants or refuses a request. The error is a *problem.Error: 401 with the realm where credentials would help, 403 where they do not,
-// 405 for what this server does for nobody. The granted request is the one asked for, but that a mount from a repository which the identity
-// may not read has lost its source: to the client it looks as if the blob were not there.
+// Decide grants or denies a request. The error is a *problem.Error: 401 with the realm if
+// credentials would help, 403 if not, 405 if the server's configuration rules the action out. If
+// the identity may not read the source of a mount, Decide grants the request without the mount, as
+// if the blob did not exist there.
 func (p *Policy) Decide(id Identity, req route.Request) (Grant, error) {
 	r, known := gate[req.Action]
 	if !known {
@@ -79,7 +81,7 @@ func (p *Policy) Decide(id Identity, req route.Request) (Grant, error) {
 		return Grant{}, err
 	}
 	if p.state.ReadOnly {
-		g.Role = min(g.Role, Reader) // nothing is pushed, so nothing has to be kept for a push
+		g.Role = min(g.Role, Reader) // nothing can be pushed, so reads need not protect content
 	}
 	if req.Mount != "" && !req.From.IsZero() && p.role(id, req.From) < Reader {
 		g.Request.Mount, g.Request.From = "", reference.Repository{}
@@ -87,7 +89,8 @@ func (p *Policy) Decide(id Identity, req route.Request) (Grant, error) {
 	return g, nil
 }
 
-// possible returns an error for what the state of the server rules out. A probe always removes what it pushed.
+// possible returns an error if the server's state rules out the effect. Probes may always delete
+// what they pushed.
 func (p *Policy) possible(id Identity, e effect) error {
 	switch {
 	case e != reads && p.state.ReadOnly:
@@ -103,7 +106,7 @@ func (p *Policy) role(id Identity, repo reference.Repository) Role {
 	switch {
 	case id.Probe && probes(repo):
 		return id.Role
-	case id.Probe, probes(repo): // hidden from listings, so no place to store anything
+	case id.Probe, probes(repo): // hidden from listings, so not for storing anything
 		return Nobody
 	case p.open:
 		return Admin
@@ -113,7 +116,7 @@ func (p *Policy) role(id Identity, repo reference.Repository) Role {
 	return p.roles.in(id.User, repo.String())
 }
 
-// highest returns the most an identity is anywhere.
+// highest returns the highest role of an identity in any repository.
 func (p *Policy) highest(id Identity) Role {
 	switch {
 	case id.Probe:
@@ -126,25 +129,26 @@ func (p *Policy) highest(id Identity) Role {
 	return p.roles.highest(id.User)
 }
 
-// visible returns what listings and mounts ask: whether a repository may be read, and is no probe's.
+// visible returns a function that reports whether id may read a repository, for listings and
+// mounts. Probe repositories are never visible.
 func (p *Policy) visible(id Identity) func(reference.Repository) bool {
 	return func(repo reference.Repository) bool { return !probes(repo) && p.role(id, repo) >= Reader }
 }
 
-// probes tells whether a repository is one of those that checks push to.
+// probes reports whether a repository is one that checks push to.
 func probes(repo reference.Repository) bool {
 	first, _, _ := strings.Cut(repo.String(), "/")
 	return first == ProbeRepositories
 }
 
-// grants is who has which role where: a union, the highest grant counts.
+// grants holds the roles of users in repositories. If several apply, the highest counts.
 type grants struct {
-	everywhere map[string]Role // of named users
-	others     Role            // of everybody else who has a password
+	everywhere map[string]Role // by user name
+	others     Role            // of all other users
 	rules      []rule
 }
 
-// everyUser in a rule stands for everybody who has a password.
+// everyUser in a rule means every user with a password.
 const everyUser = "*"
 
 type rule struct {
@@ -157,8 +161,9 @@ func (r rule) names(user string) bool {
 	return slices.Contains(r.users, user) || slices.Contains(r.users, everyUser)
 }
 
-// newGrants puts roles and rules together. Without rules everybody who has a password reads; with rules only those read whom a rule or a
-// role names, because rules that could only add would keep nothing from anybody.
+// newGrants combines roles and rules. Without rules, every user with a password is a reader. With
+// rules, only users named by a rule or role are, because rules that only add access could not
+// restrict reading.
 func newGrants(roles config.Roles, rules []config.Rule) (grants, error) {
 	g := grants{everywhere: map[string]Role{}}
 	if len(rules) == 0 {

@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// ProbeLife is how long a probe identity works.
+// ProbeLife is the lifetime of a probe identity.
 const ProbeLife = time.Minute
 
-// mostProbes bounds how many are alive at once; those that end first are dropped.
+// mostProbes bounds the number of live identities; those that expire first are dropped.
 const mostProbes = 64
 
-// Probes hands out identities for local checks: each has a role, works for a minute, in the repositories below packhouse-probe only, and is
-// known to nobody but this process. A wrong password for one of them counts against nobody.
+// Probes issues identities for local checks. Each has a role, is valid for a minute and only in
+// repositories below packhouse-probe, and is known only to this process. Wrong passwords for them
+// are not counted.
 type Probes struct {
 	now func() time.Time
 
@@ -33,7 +34,7 @@ var errProbe = errors.New("wrong password of a probe identity")
 
 func newProbes(now func() time.Time) *Probes { return &Probes{now: now, alive: map[string]probe{}} }
 
-// Issue makes an identity.
+// Issue creates an identity.
 func (p *Probes) Issue(role Role) (user, password string) {
 	user = ProbeRepositories + "-" + strings.ToLower(rand.Text())
 	password = rand.Text()
@@ -44,7 +45,8 @@ func (p *Probes) Issue(role Role) (user, password string) {
 	return user, password
 }
 
-// identify tells whether a user name is one of a probe, and if so whose.
+// identify authenticates a probe identity; found reports whether the user name has a probe's
+// prefix.
 func (p *Probes) identify(user, password string) (id Identity, found bool, err error) {
 	if !strings.HasPrefix(user, ProbeRepositories+"-") {
 		return Identity{}, false, nil
@@ -61,7 +63,7 @@ func (p *Probes) identify(user, password string) (id Identity, found bool, err e
 	return Identity{User: user, Probe: true, Role: known.role}, true, nil
 }
 
-// expire drops what has ended, and the oldest where there are too many.
+// expire drops expired identities, and the oldest if there are too many.
 func (p *Probes) expire() {
 	now := p.now()
 	for user, known := range p.alive {

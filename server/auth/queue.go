@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// trust is the sum of the reasons to believe that an attempt is not a guess. It decides who is
-// served first, and never whether a password is compared.
+// trust is the set of reasons to believe that an attempt is not a guess. It affects only the order
+// of service, never whether a password is compared.
 type trust uint8
 
 const (
-	hinted     trust = 1 << iota // the few stored bits of a verified password match (signIns)
-	familiar                     // a user signed in from the address before
-	exactMatch                   // this process verified the same credentials against the same hash before
+	hinted     trust = 1 << iota // the stored hint bits match (signIns)
+	familiar                     // a user has signed in from the address
+	exactMatch                   // this process has verified the same credentials against the same hash
 )
 
 func (t trust) verified() bool { return t&exactMatch != 0 }
@@ -25,12 +25,12 @@ type ticket struct {
 	pair      credential // of user and address
 	address   string
 	network   string
-	lockable  bool // failures count against the address, too
+	lockable  bool // failures also count against the address
 	trust     trust
 	notBefore time.Time
 }
 
-// pacer decides when comparisons may begin. Its methods are called under the lock of the queue.
+// pacer decides when comparisons may begin. Its methods are called with the queue locked.
 type pacer interface {
 	earliest(t *ticket, now time.Time) (at time.Time, ofPair, ofAddress int)
 	begin(t *ticket, now time.Time)
@@ -39,37 +39,37 @@ type pacer interface {
 
 // refusalError reports that the queue is full for an attempt.
 type refusalError struct {
-	paced bool          // because of wrong passwords from there, not because of other clients
+	paced bool          // because of wrong passwords from the client, not because of other clients
 	again bool          // the same attempt was refused a moment ago
-	wait  time.Duration // until it makes sense to try again
+	wait  time.Duration // until a retry makes sense
 }
 
 // Error implements error.
 func (r *refusalError) Error() string { return "too many passwords are waiting to be verified" }
 
 const (
-	// placeLife is how long after its Retry-After a refused attempt keeps its place: a client that
-	// comes back in time is older than the guesses that were sent meanwhile.
+	// placeLife is how long after its Retry-After a refused attempt keeps its place, so that a
+	// client that retries in time precedes guesses sent meanwhile.
 	placeLife  = 2 * time.Second
 	mostPlaces = 4096
 	// shortestRetry is the shortest Retry-After.
 	shortestRetry = time.Second
 )
 
-// queue bounds how many comparisons run at once and how many attempts wait. Every other turn goes
-// to the network that was served least recently, the turns between to the network with the fewest
-// recent failures. Within a network addresses take turns, and within an address the oldest attempt
-// is next. One slot is only for attempts with some trust, and they are counted apart, so that
-// strangers can fill neither.
+// queue bounds how many comparisons run at once and how many attempts wait. Turns alternate between
+// the network served least recently and the network with the fewest recent failures. Within a
+// network addresses take turns, and within an address the oldest attempt is next. One slot is
+// reserved for attempts with some trust, which also have a separate waiting limit, so that
+// strangers can exhaust neither.
 type queue struct {
 	now        func() time.Time
 	pacer      pacer
-	most       int // waiting, with and without trust
-	perAddress int // waiting, likewise
+	most       int // maximum waiting, for attempts with and without trust each
+	perAddress int // the same per address
 
 	mu      sync.Mutex
-	free    map[bool]int // slots; true: the reserved ones
-	picks   map[bool]int // turns given, by kind of slot
+	free    map[bool]int // free slots; true: reserved
+	picks   map[bool]int // turns granted, by kind of slot
 	waiting []*waiter
 	served  lru[string, int] // the last turn of a network or address
 	turns   int
@@ -81,17 +81,17 @@ type queue struct {
 type waiter struct {
 	*ticket
 	since time.Time
-	order int // of arrival
+	order int // arrival order
 	turn  chan turn
 }
 
-// turn ends a wait, with a slot or with a refusal.
+// turn ends a wait, with a slot or a refusal.
 type turn struct {
 	reserved bool
 	err      error
 }
 
-// place is what a refused attempt keeps.
+// place is the place of a refused attempt in the queue.
 type place struct{ since, until time.Time }
 
 func newQueue(slots, most int, now func() time.Time, p pacer) *queue {
@@ -102,8 +102,8 @@ func newQueue(slots, most int, now func() time.Time, p pacer) *queue {
 	}
 }
 
-// acquire waits for a slot; release returns it. The error is a *refusalError, at once or when older
-// attempts need the place, or that of the context.
+// acquire waits for a slot, which release returns. The error is a *refusalError, immediately or
+// when older attempts displace this one, or the context's error.
 func (q *queue) acquire(ctx context.Context, t *ticket) (release func(), err error) {
 	w := &waiter{ticket: t, turn: make(chan turn, 1)}
 	q.mu.Lock()
@@ -125,7 +125,7 @@ func (q *queue) acquire(ctx context.Context, t *ticket) (release func(), err err
 	}
 	q.mu.Unlock()
 	if got := <-w.turn; got.err == nil {
-		q.release(got.reserved) // the turn came at the same moment
+		q.release(got.reserved) // the slot was granted at the same moment
 	}
 	return nil, ctx.Err()
 }
@@ -137,7 +137,8 @@ func (q *queue) release(reserved bool) {
 	q.serve()
 }
 
-// admit adds a waiter and refuses whoever exceeds a bound because of it. The caller holds the lock.
+// admit adds a waiter and refuses any waiter that thereby exceeds a bound. The caller holds the
+// lock.
 func (q *queue) admit(w *waiter) {
 	now := q.now()
 	w.since, w.order = now, q.turns
@@ -179,8 +180,8 @@ func (q *queue) admit(w *waiter) {
 	}
 }
 
-// last returns the waiter that others may displace: the least trusted, of the network with most
-// waiters and most failures, the newest.
+// last returns the waiter to displace first: least trusted, then from the network with most
+// waiters, then with most failures, then newest.
 func (q *queue) last(of []*waiter, now time.Time) *waiter {
 	waiting, ranks := map[string]int{}, map[string]int{}
 	for _, w := range of {
@@ -193,7 +194,7 @@ func (q *queue) last(of []*waiter, now time.Time) *waiter {
 	})
 }
 
-// first returns the first comparison that decides.
+// first returns the first nonzero comparison.
 func first(comparisons ...int) int {
 	for _, c := range comparisons {
 		if c != 0 {
@@ -214,7 +215,7 @@ func (q *queue) refuse(w *waiter, paced bool, now time.Time) {
 	w.turn <- turn{err: &refusalError{paced: paced, again: again, wait: wait}}
 }
 
-// remove takes a waiter out and reports whether it was still there.
+// remove removes a waiter and reports whether it was still waiting.
 func (q *queue) remove(w *waiter) bool {
 	i := slices.Index(q.waiting, w)
 	if i < 0 {
@@ -253,7 +254,7 @@ func (q *queue) serve() {
 	}
 }
 
-// start gives a waiter its turn.
+// start grants a waiter its turn.
 func (q *queue) start(w *waiter, reserved bool, now time.Time) {
 	q.remove(w)
 	q.places.remove(w.id)
@@ -266,8 +267,8 @@ func (q *queue) start(w *waiter, reserved bool, now time.Time) {
 	w.turn <- turn{reserved: reserved}
 }
 
-// next returns the waiter that gets the next slot; nil if none may begin now, with the time when
-// one may.
+// next returns the waiter for the next free slot. If none may begin now, it returns nil and the
+// time when one may.
 func (q *queue) next(reserved bool, now time.Time) (best *waiter, soonest time.Time) {
 	var ready []*waiter
 	for _, w := range q.waiting {

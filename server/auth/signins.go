@@ -14,36 +14,36 @@ import (
 )
 
 const (
-	// mostSignIns bounds the passwords and the addresses that are kept, each.
+	// mostSignIns bounds the number of stored passwords and of stored addresses.
 	mostSignIns = 10_000
 	// passwordLife and addressLife are how long a sign-in counts.
 	passwordLife = 30 * 24 * time.Hour
 	addressLife  = 7 * 24 * time.Hour
-	// refreshAfter is how old a stored time must be before another sign-in makes the record change.
+	// refreshAfter is the minimum age of a stored time before another sign-in updates the record.
 	refreshAfter = 12 * time.Hour
-	// hintBits is how much is stored about a password.
+	// hintBits is the number of bits stored per password.
 	//
-	// The stored bits let a first sign-in after a restart go before guesses. They cannot confirm a
-	// password: one guess in 2^hintBits matches by chance, so bcrypt has to run. Whoever reads this
-	// record, its key and the htpasswd file at once can skip bcrypt for the other guesses, so each
-	// bit here is worth one step of bcrypt cost to such a thief: with 4 bits a hash of cost 12
-	// resists like one of cost 8. More bits would order attempts better and protect less. Without
-	// the htpasswd file the record says nothing about passwords: the stored hash, with its 128-bit
-	// salt, is part of what the key signs.
+	// The stored bits give the first sign-in after a restart priority over guesses. They cannot
+	// confirm a password: one guess in 2^hintBits matches by chance, so bcrypt still has to run. An
+	// attacker who obtains this record, its key and the htpasswd file can skip bcrypt for
+	// non-matching guesses, so each bit weakens the hash by one step of bcrypt cost: with 4 bits,
+	// cost 12 resists like cost 8. More bits would order attempts better and protect less. Without
+	// the htpasswd file the record reveals nothing about passwords, because the key also signs the
+	// stored hash with its 128-bit salt.
 	hintBits = 4
 )
 
-// signIns is the sign-in record: for each user a hint of the password that was verified last, and
-// the addresses that users signed in from. It survives restarts. It only decides who is served
-// first; a lost or forged record lets no one in.
+// signIns is the sign-in record: a hint of each user's last verified password, and the addresses
+// that users signed in from. It survives restarts. It only affects who is served first; a lost or
+// forged record lets no one in.
 type signIns struct {
 	mu        sync.Mutex
 	key       [sha256.Size]byte
 	mac       hash.Hash
 	passwords lru[signInID, signIn]
 	addresses lru[signInID, signIn]
-	exact     lru[signInID, struct{}] // users of this process's credentials cache, which needs no hints
-	changed   chan struct{}           // holds a value while there is something to store
+	exact     lru[signInID, struct{}] // users in this process's credentials cache, which makes hints unnecessary
+	changed   chan struct{}           // holds a value while there are unsaved changes
 }
 
 // signInID is a keyed hash of a user and stored hash, or of an address.
@@ -61,7 +61,7 @@ func newSignIns() *signIns {
 	return s
 }
 
-// reset drops all entries and signs with the present key.
+// reset drops all entries and uses the current key.
 func (s *signIns) reset() {
 	s.mac = hmac.New(sha256.New, s.key[:])
 	s.passwords = newLRU[signInID, signIn](mostSignIns)
@@ -78,19 +78,19 @@ func (s *signIns) hintOf(user string, stored []byte, password string) byte {
 	return sumFields(s.mac, nil, "hint", user, string(stored), password)[0] >> (8 - hintBits)
 }
 
-// hints reports whether the stored bits match: always for the password that was verified last, and
-// by chance for others. Once this process has verified the password, it knows better.
+// hints reports whether the stored bits match: always for the last verified password, and by chance
+// for others. It returns false once this process has verified the password itself.
 func (s *signIns) hints(user string, stored []byte, password string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hint := s.hintOf(user, stored, password) // always: it takes as long for users who never signed in
+	hint := s.hintOf(user, stored, password) // computed even for users who never signed in, to take the same time
 	id := s.id("user", user, string(stored))
 	known, ok := s.passwords.get(id)
 	_, exact := s.exact.get(id)
 	return ok && !exact && known.within(passwordLife, now) && known.hint == hint
 }
 
-// familiar reports whether a user signed in from the address.
+// familiar reports whether a user has signed in from the address.
 func (s *signIns) familiar(address string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *signIns) record(in *lru[signInID, signIn], id signInID, hint byte, now 
 	s.touch()
 }
 
-// touch makes the record stored again.
+// touch marks the record as unsaved.
 func (s *signIns) touch() {
 	select {
 	case s.changed <- struct{}{}:
@@ -136,25 +136,25 @@ func hours(t time.Time) uint32 {
 	return uint32(min(max(0, t.Unix()/3600), math.MaxUint32)) //nolint:gosec // it is in range
 }
 
-// within reports whether a sign-in was less than a lifetime ago. One in the future, by a clock that
-// was set back, was not.
+// within reports whether a sign-in is more recent than life. One in the future, because the clock
+// was set back, is not.
 func (k signIn) within(life time.Duration, now time.Time) bool {
 	age := time.Duration(int64(hours(now))-int64(k.last)) * time.Hour
 	return age >= 0 && age < life
 }
 
-// signInMagic begins a stored record. Next are the key, the number of passwords and their entries,
-// the same for addresses, and a SHA-256 over all of it, so that a record that a crash left
-// incomplete is discarded.
+// signInMagic begins a stored record. It is followed by the key, the number of passwords and their
+// entries, the same for addresses, and a SHA-256 of everything before it, so that an incomplete
+// record is detected and discarded.
 const signInMagic = "packhouse sign-ins 1\n"
 
-// entrySize is the size of an entry: identifier, hint and time.
+// entrySize is the size of an entry in bytes: ID, hint and time.
 const entrySize = len(signInID{}) + 1 + 4
 
-// mostEncoded is the size of the largest record.
+// mostEncoded is the maximum size of a record in bytes.
 const mostEncoded = len(signInMagic) + 2*sha256.Size + 2*(4+mostSignIns*entrySize)
 
-// encode returns the record as it is stored.
+// encode returns the record in its stored form.
 func (s *signIns) encode() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,8 +172,8 @@ func (s *signIns) encode() []byte {
 
 var errSignIns = errors.New("the sign-in record is incomplete or not one of this version")
 
-// merge adds what another process, or this one before a restart, stored. Where the keys differ the
-// stored one wins: what was recorded with the other is dropped.
+// merge adds entries stored by another process, or by this one before a restart. If the keys
+// differ, the stored key wins and entries made with the other are dropped.
 func (s *signIns) merge(stored []byte) error {
 	body := len(stored) - sha256.Size
 	if body < len(signInMagic)+sha256.Size || len(stored) > mostEncoded || !bytes.HasPrefix(stored, []byte(signInMagic)) {

@@ -2,14 +2,14 @@ package auth
 
 import "sync/atomic"
 
-// Stats counts what an Authenticator has done since it was made.
+// Stats counts what an Authenticator has done since it was created.
 type Stats struct {
-	Remembered uint64 // requests let in by what was remembered
-	Rejected   uint64 // requests refused by what was remembered
-	Hashes     uint64 // comparisons with a bcrypt hash, those for unknown users included
-	Failed     uint64 // wrong credentials that were not remembered yet
-	Locked     uint64 // requests that had to wait after wrong passwords
-	TurnedAway uint64 // requests that found the queue full
+	Remembered uint64 // requests accepted from the credentials cache
+	Rejected   uint64 // requests refused from the credentials cache
+	Hashes     uint64 // bcrypt comparisons, including those for unknown users
+	Failed     uint64 // wrong credentials that were not in the cache
+	Locked     uint64 // requests delayed or refused after wrong passwords
+	TurnedAway uint64 // requests refused because the queue was full
 }
 
 type stats struct {

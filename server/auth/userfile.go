@@ -15,16 +15,16 @@ import (
 const (
 	// pollEvery is the interval at which the htpasswd file is checked for changes.
 	pollEvery = time.Second
-	// settledAfter is how long a file must be unchanged before its fingerprint identifies its content,
-	// because a file can change twice within one tick of the clock, and before users that are missing
-	// from it count as removed, because a program may still be writing it.
+	// settledAfter is how long a file must be unchanged before its fingerprint identifies its
+	// content, because a file can change twice within one clock tick, and before missing users
+	// count as removed, because a program may still be writing the file.
 	settledAfter = 2 * time.Second
-	// maxFileSize is the largest htpasswd file in bytes, enough for a hundred thousand users.
+	// maxFileSize is the maximum size of an htpasswd file in bytes, enough for 100,000 users.
 	maxFileSize = 8 << 20
 )
 
-// userFile follows the htpasswd file. Both a poll and an explicit reload go through load, so that
-// both accept and refuse the same files.
+// userFile tracks the htpasswd file. Polls and explicit reloads both use load, so they accept and
+// reject the same files.
 type userFile struct {
 	state  atomic.Pointer[users]
 	broken atomic.Pointer[error]
@@ -39,7 +39,7 @@ type userFile struct {
 	refusal error          // why the file of seen is not in use; nil if it is
 }
 
-// open loads path and follows it from now on. If the file cannot be read, or is damaged while a
+// open loads path and tracks it from then on. If the file cannot be read, or is damaged while a
 // previous one is in use, open returns an error and changes nothing.
 func (f *userFile) open(path string, now time.Time, log *slog.Logger) error {
 	f.mu.Lock()
@@ -55,8 +55,8 @@ func (f *userFile) open(path string, now time.Time, log *slog.Logger) error {
 	return nil
 }
 
-// current returns the users. If the last poll is at least pollEvery ago, it checks the file first;
-// concurrent callers do not wait for that.
+// current returns the users. If the last poll was at least pollEvery ago, it checks the file first;
+// concurrent callers do not wait for the check.
 func (f *userFile) current(now time.Time, log *slog.Logger) *users {
 	last := f.looked.Load()
 	if passed := now.Sub(time.Unix(0, last)); (passed >= pollEvery || passed < 0) && f.looked.CompareAndSwap(last, now.UnixNano()) {
@@ -67,7 +67,7 @@ func (f *userFile) current(now time.Time, log *slog.Logger) *users {
 	return f.state.Load()
 }
 
-// reread returns the users and checks the file first, however short the last poll is ago.
+// reread checks the file regardless of the last poll and returns the users.
 func (f *userFile) reread(now time.Time, log *slog.Logger) *users {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -92,10 +92,10 @@ func (f *userFile) poll(now time.Time, log *slog.Logger) {
 	}
 }
 
-// load brings f up to date with the file. With explicit set, an operator has asked for it, so users
-// that are missing from the file are removed at once; otherwise only when the file has settled. It
-// takes the fingerprint before it reads the content, so that a change in between is seen by the next
-// poll. The caller holds f.mu.
+// load reloads the file if it has changed. If explicit is set, an operator requested it, so users
+// missing from the file are removed immediately; otherwise only once the file has settled. It takes
+// the fingerprint before reading the content, so that the next poll detects a change in between.
+// The caller holds f.mu.
 func (f *userFile) load(now time.Time, log *slog.Logger, explicit bool) error {
 	current, modified, err := fingerprintOf(f.path)
 	if err != nil {
@@ -141,7 +141,7 @@ func readUsers(path string) ([]byte, error) {
 
 var errTooLarge = errors.New("the file is larger than 8 MiB")
 
-// report logs the problems of a file that was loaded, and how many users it has.
+// report logs the problems of a loaded file and its number of users.
 func report(log *slog.Logger, path string, f *htpasswd.File, problems []htpasswd.Problem) {
 	for _, p := range problems {
 		log.Warn("a line of the htpasswd file has a problem", "path", path, "line", p.Line, "code", p.Code, "what", p.What, "remedy", p.Remedy)

@@ -7,18 +7,19 @@ import (
 	"packhouse/server/auth/htpasswd"
 )
 
-// users is the htpasswd file at one time. It never changes.
+// users is an immutable snapshot of the htpasswd file.
 type users struct {
 	accounts map[string]account
-	dummy    []byte // what unknown users are compared with
+	dummy    []byte // hash to compare with for unknown users
 	digest   string // htpasswd.File.Digest
 }
 
-// account is what is known of a user name.
+// account is the entry for a user name.
 type account struct {
 	known bool
-	hash  []byte // of an unknown user the dummy
-	// pad is what a failure is compared with in addition where the hash costs less than others, so that it lasts as long.
+	hash  []byte // the dummy for an unknown user
+	// pad are hashes to also compare after a failure, so that it takes as long as for the highest
+	// cost.
 	pad [][]byte
 }
 
@@ -46,8 +47,9 @@ func newUsers(f *htpasswd.File) *users {
 	return u
 }
 
-// padding makes up for what a hash costs less than the highest: each cost is twice the one before, so one of each from its own on to below
-// the highest are together what is missing.
+// padding returns dummy hashes that make up for a cost below the highest. Each cost step doubles
+// the work, so one hash of each cost from the user's up to the highest, exclusive, adds the
+// difference.
 func padding(hash []byte, most int) [][]byte {
 	cost, err := htpasswd.Cost(hash)
 	if err != nil {
@@ -60,8 +62,8 @@ func padding(hash []byte, most int) [][]byte {
 	return pad
 }
 
-// dummyHash is a bcrypt hash that takes as long as any of this cost and that nobody has a password for. Its salt is public, which is no
-// matter: what is compared with it is refused whatever comes out.
+// dummyHash returns a bcrypt hash of the given cost that no known password matches. Its public salt
+// does not matter, because every comparison with it is refused.
 func dummyHash(cost int) []byte {
 	return fmt.Appendf(nil, "$2a$%02d$%s", cost, strings.Repeat(".", 53))
 }

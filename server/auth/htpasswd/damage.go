@@ -2,13 +2,14 @@ package htpasswd
 
 import "fmt"
 
-// DamageError reports why a file must not replace the users of a running server: it has lines that
-// cannot be used, and the file in use does not have them.
+// DamageError reports why a file must not replace the users of a running server: it has unusable
+// lines that the file in use does not have.
 type DamageError struct {
 	Problems []Problem // at least one, in the order of the lines
 }
 
-// Error returns the first problem and the number of further ones. It never holds a hash or a password.
+// Error returns the first problem and the number of further ones. It never contains a hash or a
+// password.
 func (e *DamageError) Error() string {
 	first := e.Problems[0].String()
 	if more := len(e.Problems) - 1; more > 0 {
@@ -17,12 +18,11 @@ func (e *DamageError) Error() string {
 	return first
 }
 
-// Damage returns a *DamageError if f has lines that cannot be used and that previous, the file in
-// use, does not have: a file that was cut short while it was written, holds garbage, or was written
-// with a foreign kind of hash. Lines that previous has too are known and harm no further user, so
-// they do not keep f from being loaded. Problems are those that Parse returned for f. A nil previous
-// accepts every file, because a server that starts has no users to keep. Damage returns nil for an
-// empty file.
+// Damage returns a *DamageError if f has unusable lines that previous, the file in use, does not
+// have: f may be truncated, corrupt, or use a foreign hash format. Unusable lines that previous has
+// too affect no further user, so they do not prevent loading f. problems must be those that Parse
+// returned for f. If previous is nil, as at startup, every file is accepted. Damage returns nil for
+// an empty file.
 func (f *File) Damage(previous *File, problems []Problem) error {
 	if previous == nil {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Digest returns the SHA-256 of the users and their hashes, in hexadecimal. Two files have the same
-// digest exactly if they let the same users in with the same hashes; comments and order do not count.
-// It identifies the users that a server has loaded without revealing a hash or a password.
+// Digest returns the hexadecimal SHA-256 of the users and their hashes. Two files have the same
+// digest exactly if they have the same users with the same hashes, regardless of comments and
+// order. It identifies the loaded users without revealing a hash or a password.
 func (f *File) Digest() string {
 	users := f.Users()
 	slices.Sort(users)

@@ -12,25 +12,25 @@ const bom = "\xef\xbb\xbf"
 // ErrNotBcrypt is returned for a hash that is not bcrypt of a usable cost.
 var ErrNotBcrypt = errors.New("hash is not bcrypt of a usable cost")
 
-// File is a parsed htpasswd file. It is a plain value: it may be read by many at once, but not while it is edited.
+// File is a parsed htpasswd file. It is safe for concurrent reads, but not while it is edited.
 type File struct {
-	mark  string         // the byte order mark, where the file has one
-	lines []line         // all of it, in order
+	mark  string         // the byte order mark, if any
+	lines []line         // all lines, in order
 	users map[string]int // name → index of the line that counts
 }
 
-// line is one line of the file, to the byte.
+// line is one line of the file, byte for byte.
 type line struct {
-	before string // spaces in front
-	text   string // comment, entry or anything else, without spaces around it
-	after  string // spaces behind, and the line end
+	before string // leading spaces
+	text   string // comment, entry or anything else, without surrounding spaces
+	after  string // trailing spaces and the line ending
 	user   string // of an entry, usable or not; empty otherwise
 	hash   string // of a usable entry; empty otherwise
 }
 
 func (l line) String() string { return l.before + l.text + l.after }
 
-// Users returns the names of all users who can log in, in the order of the file.
+// Users returns the names of all users who can sign in, in file order.
 func (f *File) Users() []string {
 	names := make([]string, 0, len(f.users))
 	for i, l := range f.lines {
@@ -41,7 +41,7 @@ func (f *File) Users() []string {
 	return names
 }
 
-// Lookup returns the hash of a user. The slice is the caller's.
+// Lookup returns the hash of a user. The caller owns the slice.
 func (f *File) Lookup(user string) (hash []byte, ok bool) {
 	i, ok := f.users[user]
 	if !ok {
@@ -50,8 +50,8 @@ func (f *File) Lookup(user string) (hash []byte, ok bool) {
 	return []byte(f.lines[i].hash), true
 }
 
-// MaxCost is the highest bcrypt cost of any user, DefaultCost where there is none: what a comparison for an unknown user has to cost, so
-// that the time of an answer does not tell who exists.
+// MaxCost returns the highest bcrypt cost of any user, or DefaultCost if there are none.
+// Comparisons for unknown users use this cost, so that response times do not reveal who exists.
 func (f *File) MaxCost() int {
 	highest := 0
 	for _, i := range f.users {
@@ -65,9 +65,10 @@ func (f *File) MaxCost() int {
 	return highest
 }
 
-// Set gives a user a hash: in place where the user has a line, also one that could not be used, else on a new line at the end. Further lines
-// of the same user go, so that no other program finds an old password there. A name that ValidateName refuses or a hash that is not bcrypt
-// changes nothing; the errors are those of ValidateName and ErrNotBcrypt.
+// Set sets the hash of a user: on the user's line, even one that was unusable, or on a new line at
+// the end. It removes further lines of the same user, so that no other program uses an old
+// password. If ValidateName rejects the name, Set returns its error; if the hash is not bcrypt, it
+// returns ErrNotBcrypt. In both cases nothing changes.
 func (f *File) Set(user, hash string) error {
 	if err := ValidateName(user); err != nil {
 		return err
@@ -94,7 +95,7 @@ func (f *File) Set(user, hash string) error {
 	return nil
 }
 
-// Remove takes every line of a user out of the file, also those that could not be used, and reports whether there was one.
+// Remove deletes every line of a user, including unusable ones, and reports whether there were any.
 func (f *File) Remove(user string) bool {
 	if user == "" {
 		return false
@@ -105,7 +106,7 @@ func (f *File) Remove(user string) bool {
 	return len(f.lines) < before
 }
 
-// Bytes is the file as it is to be written. Unedited it is what was parsed, to the byte.
+// Bytes returns the content to write. If nothing was edited, it is byte for byte what was parsed.
 func (f *File) Bytes() []byte {
 	var b bytes.Buffer
 	b.WriteString(f.mark)
@@ -115,7 +116,8 @@ func (f *File) Bytes() []byte {
 	return b.Bytes()
 }
 
-// append puts an entry at the end, with the line end that the file uses, and closes a last line that lacks its own.
+// append adds an entry at the end, using the file's line ending. It terminates the previous line if
+// necessary.
 func (f *File) append(l line) {
 	l.after = "\n"
 	if slices.ContainsFunc(f.lines, func(l line) bool { return strings.HasSuffix(l.after, "\r\n") }) {
@@ -129,7 +131,7 @@ func (f *File) append(l line) {
 	f.lines = append(f.lines, l)
 }
 
-// index finds the line that counts for each user: the last usable one.
+// index finds the line that counts for each user, the last usable one.
 func (f *File) index() {
 	f.users = make(map[string]int)
 	for i, l := range f.lines {

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// Costs of bcrypt: each step doubles the work.
+// bcrypt costs: each step doubles the work.
 const (
-	DefaultCost = 10 // about a tenth of a second
-	MinCost     = 4  // the least that bcrypt knows
-	MaxCost     = 16 // some seconds; one more and a handful of logins keeps a server busy
+	DefaultCost = 10 // about 0.1 s
+	MinCost     = 4  // the minimum of bcrypt
+	MaxCost     = 16 // several seconds; with more, a handful of sign-ins would keep a server busy
 )
 
-// MaxPasswordBytes is as much of a password as bcrypt sees. Bytes, not characters: "é" is two.
+// MaxPasswordBytes is the number of bytes of a password that bcrypt uses. "é" counts as two.
 const MaxPasswordBytes = 72
 
 var (
@@ -26,11 +26,12 @@ var (
 	ErrMismatch = errors.New("password does not match")
 )
 
-// bcryptForm is a whole hash: cost, 22 characters of salt and 31 of hash.
+// bcryptForm is a complete hash: cost, 22 characters of salt and 31 of hash.
 var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./0-9A-Za-z]{53}$`)
 
-// HashCost makes a bcrypt hash of the given cost, MinCost to MaxCost. It begins with $2y$, as those of Apache's htpasswd do, which every reader
-// of such files takes. ErrPasswordTooLong over 72 bytes.
+// HashCost returns the bcrypt hash of a password with the given cost, MinCost to MaxCost. Its
+// prefix is $2y$, as in Apache's htpasswd, which every htpasswd reader accepts. It returns
+// ErrPasswordTooLong for a password over 72 bytes.
 func HashCost(password []byte, cost int) ([]byte, error) {
 	if len(password) > MaxPasswordBytes {
 		return nil, ErrPasswordTooLong
@@ -42,12 +43,13 @@ func HashCost(password []byte, cost int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash password: %w", err)
 	}
-	hash[2] = 'y' // the same algorithm: $2a$ is how Go spells it, $2y$ how htpasswd does
+	hash[2] = 'y' // the same algorithm: Go writes $2a$, htpasswd $2y$
 	return hash, nil
 }
 
-// Verify compares a password with its hash. ErrMismatch where it is another one, ErrPasswordTooLong over 72 bytes, ErrNotBcrypt where the
-// hash is none that Parse accepts; these last two do no work.
+// Verify compares a password with a hash. It returns ErrMismatch if they do not match,
+// ErrPasswordTooLong for a password over 72 bytes, and ErrNotBcrypt for a hash that Parse would
+// reject. The latter two are returned without computing a hash.
 func Verify(hash, password []byte) error {
 	if len(password) > MaxPasswordBytes {
 		return ErrPasswordTooLong
@@ -64,8 +66,8 @@ func Verify(hash, password []byte) error {
 	return nil
 }
 
-// Cost returns the cost of a bcrypt hash. ErrNotBcrypt where it is another kind, damaged, or of a cost outside MinCost to MaxCost; the cost
-// is still returned in that last case.
+// Cost returns the cost of a bcrypt hash. It returns ErrNotBcrypt for another kind of hash, a
+// damaged one, or a cost outside MinCost to MaxCost; in that last case, it also returns the cost.
 func Cost(hash []byte) (int, error) {
 	m := bcryptForm.FindSubmatch(hash)
 	if m == nil {

@@ -11,33 +11,34 @@ import (
 const (
 	CodeNoColon   = "htpasswd-no-colon"   // a line that is neither an entry nor a comment
 	CodeEmptyName = "htpasswd-empty-name" // nothing before the colon
-	CodeBadName   = "htpasswd-bad-name"   // a name that ValidateName refuses
-	CodeEmptyHash = "htpasswd-empty-hash" // nothing behind the colon
+	CodeBadName   = "htpasswd-bad-name"   // a name that ValidateName rejects
+	CodeEmptyHash = "htpasswd-empty-hash" // nothing after the colon
 	CodeKind      = "htpasswd-hash-kind"  // a hash, but not bcrypt
-	CodePlain     = "htpasswd-plain-text" // most likely a password in plain text
-	CodeCost      = "htpasswd-cost"       // bcrypt of a cost that is not usable
-	CodeDamaged   = "htpasswd-damaged"    // bcrypt, but cut short or with something behind it
+	CodePlain     = "htpasswd-plain-text" // probably a password in plain text
+	CodeCost      = "htpasswd-cost"       // bcrypt with an unsupported cost
+	CodeDamaged   = "htpasswd-damaged"    // bcrypt, but truncated or with trailing text
 	CodeDuplicate = "htpasswd-duplicate"  // a later line of the same user counts instead
-	CodeBOM       = "htpasswd-bom"        // a byte order mark; the file is used all the same
-	CodeEncoding  = "htpasswd-encoding"   // not text at all, or UTF-16
+	CodeBOM       = "htpasswd-bom"        // a byte order mark; the file is still used
+	CodeEncoding  = "htpasswd-encoding"   // not text, or UTF-16
 )
 
-// Problem is a line that cannot be used, or not everywhere. It names the kind of what is wrong and never a hash or a password.
+// Problem reports a line that cannot be used, or not by every server. It never contains a hash or a
+// password.
 type Problem struct {
-	Line    int    `json:"line"`    // counted from 1
+	Line    int    `json:"line"`    // 1-based
 	Code    string `json:"code"`    // one of the constants
 	What    string `json:"what"`    // what is wrong, lower case, one clause
-	Remedy  string `json:"remedy"`  // what to do about it
-	Warning bool   `json:"warning"` // nobody is locked out by it
+	Remedy  string `json:"remedy"`  // how to fix it
+	Warning bool   `json:"warning"` // does not prevent any user from signing in
 }
 
-// String is the problem in one line.
+// String returns the problem as one line.
 func (p Problem) String() string { return fmt.Sprintf("line %d: %s: %s", p.Line, p.What, p.Remedy) }
 
 const remedyHash = "set the password again with \"packhouse user passwd\" or \"htpasswd -B\""
 
-// Parse reads a file. It never fails as a whole: each line that cannot be used is left out and told in a Problem. Problems are in the order
-// of their lines.
+// Parse parses a file. It never fails as a whole: it skips each unusable line and reports it as a
+// Problem. Problems are in line order.
 func Parse(data []byte) (*File, []Problem) {
 	f := &File{}
 	var problems []Problem
@@ -84,20 +85,20 @@ func Parse(data []byte) (*File, []Problem) {
 	return f, problems
 }
 
-// split takes the spaces around a line off, as Apache and distribution do.
+// split separates a line from surrounding spaces, which Apache and distribution ignore too.
 func split(raw string) line {
 	const spaces = " \t\r\n\v\f"
 	text := strings.TrimLeft(raw, spaces)
 	l := line{before: raw[:len(raw)-len(text)]}
 	l.text = strings.TrimRight(text, spaces)
 	l.after = text[len(l.text):]
-	if l.text == "" { // blank: keep the line end where append looks for it
+	if l.text == "" { // blank: keep the line ending in after, where append checks for it
 		l.before, l.after = "", raw
 	}
 	return l
 }
 
-// read fills in user and hash, or says why not.
+// read sets user and hash, or returns why it cannot.
 func (l *line) read(number int) *Problem {
 	if l.text == "" || l.text[0] == '#' {
 		return nil
@@ -144,7 +145,7 @@ func (l *line) read(number int) *Problem {
 	return problem(CodePlain, what, remedyHash+", and take the exposed one out of use")
 }
 
-// kinds are the beginnings by which hashes tell what they are.
+// kinds maps hash prefixes to hash types.
 var kinds = [...]struct{ prefix, name string }{
 	{"$2a$", "bcrypt"},
 	{"$2b$", "bcrypt"},
@@ -164,10 +165,10 @@ var kinds = [...]struct{ prefix, name string }{
 	{"{SSHA}", "{SSHA} (salted SHA-1)"},
 }
 
-// desCrypt is the form of the oldest hashes; eight bytes of the password counted.
+// desCrypt matches DES crypt hashes, which use only the first eight bytes of a password.
 var desCrypt = regexp.MustCompile(`^[./0-9A-Za-z]{13}$`)
 
-// kindOf names the kind of a hash, nothing where it does not look like one.
+// kindOf returns the type of a hash, or "" if s does not look like one.
 func kindOf(hash string) string {
 	for _, k := range kinds {
 		if strings.HasPrefix(hash, k.prefix) {

@@ -9,15 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// Generated passwords: seven groups of four out of 32 signs, 140 bits. Lower case and digits without 0, o, 1 and l, which are mistaken for
-// one another; hyphens between the groups, which no shell interprets.
+// Generated passwords have seven groups of four characters from an alphabet of 32, or 140 bits. The
+// alphabet omits the easily confused 0, o, 1 and l; hyphens between the groups need no quoting in a
+// shell.
 const (
 	alphabet    = "abcdefghijkmnpqrstuvwxyz23456789"
 	groups      = 7
 	groupLength = 4
 )
 
-// GeneratePassword draws a password of 140 bits that can be read out and pasted into a shell unquoted. random of nil is crypto/rand.
+// GeneratePassword generates a 140-bit password that can be read aloud and pasted into a shell
+// unquoted. If random is nil, it uses crypto/rand.
 func GeneratePassword(random io.Reader) (string, error) {
 	if random == nil {
 		random = rand.Reader
@@ -31,13 +33,13 @@ func GeneratePassword(random io.Reader) (string, error) {
 		if i > 0 && i%groupLength == 0 {
 			b.WriteByte('-')
 		}
-		b.WriteByte(alphabet[int(d)%len(alphabet)]) // 256 is a multiple of 32: no sign is likelier than another
+		b.WriteByte(alphabet[int(d)%len(alphabet)]) // unbiased: 256 is a multiple of 32
 	}
 	return b.String(), nil
 }
 
-// Strength says in a few words what to think of a password while it is typed: "weak: …", "fair: …" or "good". It judges form only;
-// ValidatePassword says what is refused.
+// Strength rates a password while it is typed: "weak: …", "fair: …" or "good". It checks form only;
+// ValidatePassword decides what is rejected.
 func Strength(password []byte) string {
 	s := string(password)
 	length := utf8.RuneCountInString(s)
@@ -61,7 +63,8 @@ func Strength(password []byte) string {
 	return "good"
 }
 
-// survey counts kinds of characters (lower case, upper case, digits, others) and different characters.
+// survey counts the kinds of characters (lower case, upper case, digits, others) and the distinct
+// characters.
 func survey(s string) (kinds, distinct int) {
 	seen := make(map[rune]bool)
 	kind := make(map[int]bool)
@@ -81,7 +84,8 @@ func survey(s string) (kinds, distinct int) {
 	return len(kind), len(seen)
 }
 
-// sequential reports a run through alphabet, digits or a row of the keyboard, in either direction, and nothing else.
+// sequential reports whether s is a run through the alphabet, the digits or a keyboard row, in
+// either direction.
 func sequential(s string) bool {
 	s = strings.ToLower(s)
 	back := []rune(s)

@@ -9,10 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxNameBytes is the longest name that Apache's htpasswd takes.
+// MaxNameBytes is the longest name that Apache's htpasswd accepts.
 const MaxNameBytes = 255
 
-// ValidateName says why a user's name cannot stand in the file or be sent by HTTP Basic authentication (RFC 7617, section 2).
+// ValidateName returns why a user name cannot be stored in the file or sent by HTTP Basic
+// authentication (RFC 7617, section 2).
 func ValidateName(name string) error {
 	switch {
 	case name == "":
@@ -34,7 +35,7 @@ func ValidateName(name string) error {
 	return nil
 }
 
-// placeholders are passwords out of documentation and scanners' first tries, in lower case.
+// placeholders are passwords from documentation and scanners' word lists, in lower case.
 var placeholders = [...]string{
 	"111111", "12345", "123456", "1234567", "12345678", "123456789", "1234567890", "abc123", "admin", "admin123", "admin1234", "administrator",
 	"change-me", "change_me", "changeit", "changeme", "changeme123", "default", "demo", "docker", "example", "guest", "harbor12345", "htpasswd",
@@ -44,8 +45,9 @@ var placeholders = [...]string{
 	"sampleaccesskey", "samplesecretkey", "accesskey", "secretkey", "mysecretpassword", "passwordhere",
 }
 
-// ValidatePassword says why a password is refused for a user: empty, over 72 bytes (ErrPasswordTooLong), the user's own name, known from
-// documentation, or with characters that do not show and will not be typed again. The password is in none of the errors.
+// ValidatePassword returns an error if a password is empty, longer than 72 bytes
+// (ErrPasswordTooLong), equal to the user name, known from documentation, or contains invisible
+// characters. The error never contains the password.
 func ValidatePassword(name string, password []byte) error {
 	switch {
 	case len(password) == 0:
@@ -65,7 +67,8 @@ func ValidatePassword(name string, password []byte) error {
 	return nil
 }
 
-// IsPlaceholder reports whether a password is a well-known one, or a blank of documentation ([IsBlank]).
+// IsPlaceholder reports whether a password is well known or a documentation placeholder
+// ([IsBlank]).
 func IsPlaceholder(password string) bool {
 	lower := strings.ToLower(password)
 	if slices.Contains(placeholders[:], lower) {
@@ -74,8 +77,8 @@ func IsPlaceholder(password string) bool {
 	return IsBlank(password)
 }
 
-// IsBlank reports whether a text is a blank that documentation leaves for the reader to fill in:
-// bracketed, such as "{enter your secure password choice}" or "<password>", a spelling of
+// IsBlank reports whether a text is a placeholder that documentation leaves for the reader to fill
+// in: bracketed, such as "{enter your secure password choice}" or "<password>", a spelling of
 // "yourPasswordHere", or a sample such as "SAMPLEACCESSKEY".
 func IsBlank(text string) bool {
 	lower := strings.ToLower(text)
@@ -99,7 +102,8 @@ func IsBlank(text string) bool {
 	return false
 }
 
-// fillIn reports whether the text between brackets consists of words, as a blank in documentation does.
+// fillIn reports whether the text between brackets consists of words, as in documentation
+// placeholders.
 func fillIn(s string) bool {
 	letters := 0
 	for _, r := range s {
@@ -113,7 +117,8 @@ func fillIn(s string) bool {
 	return letters >= 3
 }
 
-// unseen finds the first character that does not show or changes how others show: control, bidi and zero-width characters.
+// unseen returns the first invisible character or one that changes how others appear: control, bidi
+// and zero-width characters.
 func unseen(s string) (rune, bool) {
 	for _, r := range s {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
