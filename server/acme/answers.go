@@ -20,30 +20,31 @@ import (
 	"packhouse/certgen"
 )
 
-// answers are what a CA that looks for a proof is shown. They lie in the cache too, so that any of the servers that share it can answer.
+// answers holds the challenge responses to present to a CA. They are also stored in the cache, so
+// that any server sharing it can respond.
 type answers struct {
 	cache  Cache
 	now    func() time.Time
 	hosts  map[string]bool
-	settle time.Duration // for how long what others put up is believed without another look, and how long it takes until all know; 0: no time
+	settle time.Duration // how long lookups are cached, and how long to wait for other servers to see an answer
 
 	mu     sync.Mutex
 	proofs map[string]*tls.Certificate // host → certificate for TLS-ALPN-01
 	tokens map[string]string           // host → answer for HTTP-01
-	looked map[string]*looked          // key → what was found there last
+	looked map[string]*looked          // key → last cache lookup
 }
 
-// looked is what was found in the cache, and when.
+// looked is the result of a cache lookup.
 type looked struct {
-	turn chan struct{} // taken by who looks
+	turn chan struct{} // holds a value during a lookup
 	at   time.Time
-	data []byte // nil: nothing
+	data []byte // nil: not found
 }
 
 const (
-	answerSettle = time.Second                   // what strangers may cost a cache elsewhere: a look for each name in this time
-	answerLookup = 5 * time.Second               // for one look: a CA waits no longer
-	answerLife   = orderTimeout + 10*time.Minute // with room for clocks that differ
+	answerSettle = time.Second                   // limits lookups caused by strangers to one per name in this time
+	answerLookup = 5 * time.Second               // for one lookup: a CA waits no longer
+	answerLife   = orderTimeout + 10*time.Minute // allows for clock differences
 )
 
 func newAnswers(cache Cache, hosts []string, now func() time.Time, shared bool) *answers {
@@ -60,23 +61,24 @@ func newAnswers(cache Cache, hosts []string, now func() time.Time, shared bool) 
 	return a
 }
 
-// Entries of the cache. The first is autocert's. The other is called by its host, and not by the token as autocert's is: strangers can ask
-// for any token, and for few hosts.
+// Cache keys. The first is autocert's. The second uses the host, unlike autocert's, which uses the
+// token: strangers can request any token, but only few hosts.
 func proofKey(host string) string { return host + "+token" }
 func tokenKey(host string) string { return host + "+http-01" }
 
-// httpAnswer is the entry of the cache for HTTP-01.
+// httpAnswer is the cache entry for an HTTP-01 answer.
 type httpAnswer struct {
 	Answer  string    `json:"answer"`
 	Expires time.Time `json:"expires"`
 }
 
-// answer is one that was put up.
+// answer is a published challenge answer.
 type answer struct {
 	remove func(context.Context)
 }
 
-// put makes the answer to a challenge, puts it where it is looked for, and returns when everybody who looks there finds it.
+// put creates the answer to a challenge, publishes it, and returns once every server sharing the
+// cache can find it.
 func (a *answers) put(ctx context.Context, client *acme.Client, host string, challenge *acme.Challenge) (answer, error) {
 	if challenge.Type == http01 {
 		if !validToken(challenge.Token) {
@@ -103,7 +105,8 @@ func (a *answers) put(ctx context.Context, client *acme.Client, host string, cha
 	return a.show(ctx, proofKey(host), data, func() { a.proofs[host] = &proof }, func() { delete(a.proofs, host) })
 }
 
-// template is what the certificate of a proof says beside the proof: until when it counts.
+// template returns the certificate template for a TLS-ALPN-01 proof, which sets its validity
+// period.
 func (a *answers) template() *x509.Certificate {
 	now := a.now()
 	return &x509.Certificate{
@@ -123,24 +126,25 @@ func (a *answers) show(ctx context.Context, key string, data []byte, set, unset 
 		a.mu.Lock()
 		unset()
 		a.mu.Unlock()
-		_ = a.cache.Delete(ctx, key) // left over it proves nothing to anybody
+		_ = a.cache.Delete(ctx, key) // an outdated answer is harmless
 	}}
-	if a.settle > 0 && !sleep(ctx, a.settle) { // who looked a moment ago and found nothing looks again
+	if a.settle > 0 && !sleep(ctx, a.settle) { // lets negative lookups on other servers expire
 		shown.remove(context.WithoutCancel(ctx))
 		return answer{}, ctx.Err()
 	}
 	return shown, nil
 }
 
-// clear removes what an order that was broken off left behind.
+// clear removes the answers of an interrupted order.
 func (a *answers) clear(ctx context.Context, host string) {
 	for _, key := range []string{proofKey(host), tokenKey(host)} {
-		_ = a.cache.Delete(ctx, key) // it runs out by itself
+		_ = a.cache.Delete(ctx, key) // it expires anyway
 	}
 }
 
-// look finds what another server put up; nil: nothing. Strangers make it look: it does so once in a.settle, for one of them at a time, and
-// to the end though they leave.
+// look returns the answer published by another server, or nil. Because strangers can trigger it, it
+// runs at most once per a.settle, one lookup at a time, and is not canceled when the client
+// disconnects.
 func (a *answers) look(key string) []byte {
 	l := a.looked[key]
 	l.turn <- struct{}{}
@@ -155,14 +159,15 @@ func (a *answers) look(key string) []byte {
 	if l.data, err = a.cache.Get(ctx, key); err != nil {
 		l.data = nil
 	}
-	l.at = began // what was put up since then has to be found
+	l.at = began // so that anything published since then is found
 	if err != nil && !errors.Is(err, ErrCacheMiss) {
-		l.at = time.Now() // many may be waiting for their turn
+		l.at = time.Now() // many requests may be waiting
 	}
 	return l.data
 }
 
-// validToken holds a token to what RFC 8555, section 8.3, allows it to be. It becomes a part of a path.
+// validToken reports whether a token has the form that RFC 8555, section 8.3, requires. It becomes
+// part of a path.
 func validToken(token string) bool {
 	if len(token) < 16 || len(token) > 128 {
 		return false
@@ -172,7 +177,7 @@ func validToken(token string) bool {
 	}) < 0
 }
 
-// proof returns the certificate that a CA wants to see for a name; nil where nobody ordered one.
+// proof returns the TLS-ALPN-01 certificate for a host, or nil if no order is in progress.
 func (a *answers) proof(host string) *tls.Certificate {
 	if !a.hosts[host] {
 		return nil
@@ -190,7 +195,7 @@ func (a *answers) proof(host string) *tls.Certificate {
 	return served(p)
 }
 
-// token returns the answer to a token for a name; empty where there is none.
+// token returns the HTTP-01 answer for a host and token, or "" if there is none.
 func (a *answers) token(host, token string) string {
 	if !a.hosts[host] || !validToken(token) {
 		return ""
@@ -225,8 +230,8 @@ func encodeProof(proof *tls.Certificate) ([]byte, error) {
 
 var errNoChallenge = errors.New("no certificate is being ordered for this name")
 
-// ChallengeConfig is for the GetConfigForClient of a server. For a CA that looks for the proof of TLS-ALPN-01 (RFC 8737) it returns what to
-// show; for everybody else nil.
+// ChallengeConfig is for tls.Config.GetConfigForClient. For a CA that validates TLS-ALPN-01 (RFC
+// 8737), it returns the config with the proof; for any other client, nil.
 func (m *Manager) ChallengeConfig(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != acme.ALPNProto {
 		return nil, nil //nolint:nilnil // not a challenge
@@ -238,12 +243,13 @@ func (m *Manager) ChallengeConfig(hello *tls.ClientHelloInfo) (*tls.Config, erro
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acme.ALPNProto}, Certificates: []tls.Certificate{*proof}}, nil
 }
 
-// challengePath is where HTTP-01 looks (RFC 8555, section 8.3).
+// challengePath is the path prefix for HTTP-01 (RFC 8555, section 8.3).
 const challengePath = "/.well-known/acme-challenge/"
 
-// HTTPHandler answers on the port that the CA reaches as 80: challenges of HTTP-01, and a redirect to the same address under base
-// ("https://registry.example.com:5000", empty: https and the name that was asked) for everything else that may be redirected. Hosts that
-// no certificate is ordered for get nothing.
+// HTTPHandler serves the port that the CA reaches as 80. It answers HTTP-01 challenges and
+// redirects other GET and HEAD requests to the same path under base
+// ("https://registry.example.com:5000"; if empty, https and the requested host). Hosts without a
+// certificate to order get a 404.
 func (m *Manager) HTTPHandler(base string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := normal(withoutPort(r.Host))
@@ -274,7 +280,7 @@ func (m *Manager) HTTPHandler(base string) http.Handler {
 	})
 }
 
-// withoutPort strips the port of a Host header: CAs for tests send theirs.
+// withoutPort strips the port of a Host header, which test CAs send.
 func withoutPort(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
@@ -282,5 +288,5 @@ func withoutPort(host string) string {
 	return host
 }
 
-// normal is the form in which names are compared.
+// normal returns a host name in canonical form for comparison.
 func normal(host string) string { return strings.TrimSuffix(strings.ToLower(host), ".") }

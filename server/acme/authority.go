@@ -21,23 +21,23 @@ import (
 	"packhouse/certgen"
 )
 
-// accountKey is the entry of the cache with the key of the account.
+// accountKey is the cache key of the account's private key.
 const accountKey = "acme_account+key"
 
-// authority is the CA behind a directory, and this server's account there.
+// authority is the CA behind a directory and this server's account there.
 type authority struct {
 	directory string
 	email     string
-	binding   *acme.ExternalAccountBinding // nil: the CA needs none
+	binding   *acme.ExternalAccountBinding // nil: not required by the CA
 	agent     string
 	roots     *x509.CertPool // nil: the system's
 	cache     Cache
-	lease     Lease // for accountLease; nil: nobody else makes the account
+	lease     Lease // for accountLease; nil: no other server creates the account
 	answers   *answers
 	log       *slog.Logger
 
-	turn   chan struct{} // taken by whoever looks at client
-	client *acme.Client  // with an account; nil: not yet
+	turn   chan struct{} // a mutex for client that can be acquired with a context
+	client *acme.Client  // has an account; nil: not connected yet
 }
 
 func newAuthority(m *Manager, o Options) *authority {
@@ -51,14 +51,14 @@ func newAuthority(m *Manager, o Options) *authority {
 	return a
 }
 
-// accountLease is taken for the time in which the account is made. No host is called so.
+// accountLease is the name of the lease for creating the account. No host has this name.
 const accountLease = "_account"
 
-// maxRetries is how often one request is repeated after an answer that says it might help.
+// maxRetries is how often a request is retried after a retryable response.
 const maxRetries = 4
 
-// connect returns a client with an account, which is made where there is none. All names need it, so they wait for one another here, each as
-// long as its own order may take.
+// connect returns a client with an account, which it creates if necessary. All names need it, so
+// they wait for each other here, each until its own order times out.
 func (a *authority) connect(ctx context.Context) (*acme.Client, error) {
 	select {
 	case a.turn <- struct{}{}:
@@ -111,8 +111,8 @@ func (a *authority) register(ctx context.Context, client *acme.Client) error {
 	return err
 }
 
-// updateContact tells the CA of another address (RFC 8555, section 7.3.2): to open an account that is there already does not. That it cannot
-// be told is no reason to order nothing.
+// updateContact updates the contact address of the account (RFC 8555, section 7.3.2), because
+// registering an existing account does not. Failing to do so does not prevent orders.
 func (a *authority) updateContact(ctx context.Context, client *acme.Client, contact []string) {
 	if len(contact) == 0 {
 		return
@@ -127,14 +127,16 @@ func (a *authority) updateContact(ctx context.Context, client *acme.Client, cont
 	}
 }
 
-// forget makes the next order find its account anew: the CA may have lost it, as those for tests do.
+// forget makes the next order look up or create the account again, because the CA may have lost it,
+// as test CAs do.
 func (a *authority) forget() {
 	a.turn <- struct{}{}
 	a.client = nil
 	<-a.turn
 }
 
-// backoff is how long to wait before a request is repeated; 0 is never. Limits of the CA are waited out by the cool-down, not here.
+// backoff returns how long to wait before retrying a request; 0 means never. Rate limits of the CA
+// are left to the backoff between orders.
 func backoff(n int, _ *http.Request, answer *http.Response) time.Duration {
 	if n > maxRetries || answer != nil && answer.StatusCode == http.StatusTooManyRequests {
 		return 0
@@ -142,7 +144,8 @@ func backoff(n int, _ *http.Request, answer *http.Response) time.Duration {
 	return time.Second<<(n-1) + jitter(time.Second)
 }
 
-// key reads the key of the account, and makes one where there is none. Of the servers that share a cache one does, and the others wait.
+// key loads the account key, creating it if necessary. Of the servers sharing a cache, one creates
+// it while the others wait.
 func (a *authority) key(ctx context.Context) (crypto.Signer, error) {
 	for {
 		key, _, err := a.readKey(ctx)
@@ -166,7 +169,8 @@ func (a *authority) key(ctx context.Context) (crypto.Signer, error) {
 	}
 }
 
-// readKey reads the key of the account; nil where there is none that is good for anything. damaged is what is there in its place.
+// readKey loads the account key; nil if it is missing or damaged. damaged is the content of a
+// damaged entry.
 func (a *authority) readKey(ctx context.Context) (key crypto.Signer, damaged []byte, err error) {
 	data, err := a.cache.Get(ctx, accountKey)
 	switch {
@@ -181,7 +185,8 @@ func (a *authority) readKey(ctx context.Context) (key crypto.Signer, damaged []b
 	return key, nil, nil
 }
 
-// makeKey makes a key for an account, unless somebody else has meanwhile. What lies in its place and is none is set aside.
+// makeKey creates an account key, unless another server has meanwhile. It keeps a copy of a damaged
+// entry.
 func (a *authority) makeKey(ctx context.Context) (crypto.Signer, error) {
 	made, damaged, err := a.readKey(ctx)
 	if made != nil || err != nil {
@@ -207,12 +212,12 @@ func (a *authority) makeKey(ctx context.Context) (crypto.Signer, error) {
 	return key, nil
 }
 
-// damagedSuffix ends the name under which a damaged entry is kept.
+// damagedSuffix is appended to the key under which a damaged entry is kept.
 const damagedSuffix = "+damaged"
 
 var errAccountKey = errors.New("read account key from the cache: it holds no private key of an account")
 
-// decodeKey reads PKCS#8, SEC 1 as autocert writes it, and PKCS#1 as it once did.
+// decodeKey parses PKCS#8, SEC 1 as written by autocert, and PKCS#1 as written by its old versions.
 func decodeKey(data []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {

@@ -12,23 +12,25 @@ import (
 	"packhouse/trust"
 )
 
-// ErrCacheMiss is returned by a Cache that does not have what it was asked for.
+// ErrCacheMiss is returned by a Cache if it has no entry for a key.
 var ErrCacheMiss = errors.New("not in the cache of ACME")
 
-// Cache keeps what must survive the process. Keys are made of letters, digits and ".-_+:" and begin with a letter, digit or "_"; values
-// may hold private keys. What Put has returned without an error must be there after a crash.
+// Cache stores what must survive the process. Keys consist of letters, digits and ".-_+:" and begin
+// with a letter, digit or "_"; values may contain private keys. Entries must be durable when Put
+// returns without an error.
 type Cache interface {
-	Get(ctx context.Context, key string) ([]byte, error) // ErrCacheMiss where there is nothing
+	Get(ctx context.Context, key string) ([]byte, error) // ErrCacheMiss if there is no entry
 	Put(ctx context.Context, key string, data []byte) error
-	Delete(ctx context.Context, key string) error // no error where there is nothing
+	Delete(ctx context.Context, key string) error // no error if there is no entry
 }
 
-// Directory is a Cache in a directory: one file for each key. The directory is made with mode 0700 when something is first put into it.
+// Directory is a Cache in a directory, with one file per key. The first Put creates the directory
+// with mode 0700.
 type Directory string
 
 var errKey = errors.New("no name for an entry of the cache")
 
-// path returns the file of a key. Keys come from names of hosts and from a CA: they are held to what a file may be called.
+// path returns the file of a key. It validates the key, which comes from host names and from a CA.
 func (d Directory) path(key string) (string, error) {
 	if !validKey(key) {
 		return "", fmt.Errorf("%w: %q", errKey, key)
@@ -36,10 +38,11 @@ func (d Directory) path(key string) (string, error) {
 	return filepath.Join(string(d), key), nil
 }
 
-// maxKey is the most characters of a key: below what file systems allow, with room for the name of a staged file.
+// maxKey is the maximum length of a key: below file system limits, leaving room for the name of a
+// staged file.
 const maxKey = 200
 
-// maxEntry is the most bytes of an entry: a key with its chain, or an account.
+// maxEntry is the maximum size of an entry in bytes: a key with its chain, or an account.
 const maxEntry = 1 << 20
 
 func validKey(key string) bool {
@@ -67,7 +70,7 @@ func (d Directory) Get(_ context.Context, key string) ([]byte, error) {
 	return data, nil
 }
 
-// Put writes the file of a key, with mode 0600, and replaces it in one step.
+// Put atomically writes the file of a key with mode 0600.
 func (d Directory) Put(_ context.Context, key string, data []byte) error {
 	path, err := d.path(key)
 	if err != nil {
@@ -82,12 +85,13 @@ func (d Directory) Put(_ context.Context, key string, data []byte) error {
 	return nil
 }
 
-// make makes the directory, and closes one that others may look into: it holds private keys.
+// make creates the directory, or removes other users' access to an existing one, because it
+// contains private keys.
 func (d Directory) make() error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
-	dir, err := cachePolicy().OpenToOwn(string(d)) // root must not change the mode of what a link leads to
+	dir, err := cachePolicy().OpenToOwn(string(d)) // root must not change the mode of a link's target
 	if err != nil {
 		return err
 	}
@@ -102,14 +106,15 @@ func (d Directory) make() error {
 	return nil
 }
 
-// cachePolicy accepts a cache of any owner. Links in directories that other users can write are not followed.
+// cachePolicy accepts a cache of any owner. It does not follow links in directories that other
+// users can write to.
 func cachePolicy() trust.Policy {
 	policy := trust.Self()
 	policy.AnyOwner = true
 	return policy
 }
 
-// replace writes a file so that after a crash it has the old content or the new one.
+// replace atomically replaces the content of a file.
 func replace(path string, data []byte) error {
 	staged, err := os.CreateTemp(filepath.Dir(path), ".staged-*") // mode 0600
 	if err != nil {
@@ -127,7 +132,7 @@ func replace(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_ = dir.Sync() // not every system can
+	_ = dir.Sync() // not supported everywhere
 	return dir.Close()
 }
 

@@ -18,43 +18,44 @@ import (
 	"packhouse/certgen"
 )
 
-// LetsEncrypt is the directory that certificates are ordered from where none is named.
+// LetsEncrypt is the default ACME directory.
 const LetsEncrypt = acme.LetsEncryptURL
 
-// Options is what a Manager is made of. Hosts and Cache are needed.
+// Options configures a Manager. Hosts and Cache are required.
 type Options struct {
-	Hosts     []string // names to order certificates for, one each; the first is served to clients that name none of them
-	Email     string   // for the CA's warnings; empty: none
+	Hosts     []string // names to order certificates for, one each; the first is the default for other names
+	Email     string   // contact address for the CA; empty: none
 	Directory string   // URL of the ACME directory; empty: LetsEncrypt
 	Roots     *x509.CertPool
 	Cache     Cache
-	Lease     Lease  // that servers take in turns which share the cache; nil: this one has it to itself, or its neighbours take their chances
-	HTTP01    bool   // HTTPHandler is served where the CA asks for it
-	EABKeyID  string // of the external account that the CA binds this one to; empty: none
+	Lease     Lease  // coordinates servers that share the cache; nil: no coordination
+	HTTP01    bool   // HTTPHandler is served where the CA connects
+	EABKeyID  string // external account key ID (RFC 8555, section 7.3.4); empty: none
 	EABKey    []byte // its HMAC key
-	UserAgent string // for the CA; empty: the library's
+	UserAgent string // User-Agent for requests to the CA; empty: the library's
 
 	Log *slog.Logger     // nil: slog.Default
 	Now func() time.Time // nil: time.Now
 }
 
-// State is how it stands with one name.
+// State is the status of one name.
 type State struct {
 	Host     string
-	Leaf     *x509.Certificate   // that is served; nil: the stand-in, which clients refuse
-	Chain    []*x509.Certificate // Leaf, and what is served with it
-	Unread   string              // why the cache cannot be read, so that the rest may be old; empty: it can
-	Failure  string              // of the last order; empty: it did not fail, or there was none
+	Leaf     *x509.Certificate   // the certificate served; nil: the stand-in, which clients reject
+	Chain    []*x509.Certificate // Leaf and the certificates served with it
+	Unread   string              // why the cache cannot be read, which may make the rest stale; empty: it can
+	Failure  string              // of the last order; empty: it succeeded, or there was none
 	Problem  string              // type of the CA's problem document (RFC 8555, section 6.7), such as "caa"; empty: unknown
 	FailedAt time.Time
-	Due      bool      // a certificate is wanted: there is none, or it is time to renew
-	Ordering bool      // an order is under way, or was broken off a moment ago
-	NextTry  time.Time // after a failure; not before
-	Obtained uint64    // certificates, since the start
-	Failed   uint64    // orders, since the start
+	Due      bool      // a certificate is missing or due for renewal
+	Ordering bool      // an order is in progress, or was interrupted a moment ago
+	NextTry  time.Time // earliest next attempt, after a failure
+	Obtained uint64    // certificates obtained since the start
+	Failed   uint64    // orders failed since the start
 }
 
-// Manager has certificates for names. It serves what the cache has, or a stand-in, from New on; Run orders.
+// Manager manages the certificates of names. It serves cached certificates, or a stand-in, as soon
+// as New returns; Run orders and renews them.
 type Manager struct {
 	names   []*name
 	byHost  map[string]*name
@@ -69,12 +70,12 @@ type Manager struct {
 	standIn *tls.Certificate
 }
 
-// issuer orders a certificate. Tests have their own.
+// issuer orders a certificate. Tests replace it.
 type issuer interface {
 	issue(ctx context.Context, host string, kinds []string) (issued, error)
 }
 
-// name is one host and what is known of it.
+// name is one host and its state.
 type name struct {
 	host    string
 	serving atomic.Pointer[tls.Certificate] // nil: the stand-in
@@ -82,7 +83,7 @@ type name struct {
 	mu       sync.Mutex
 	record   record
 	unread   string
-	blocked  int  // times in a row that another server had the lease, and nothing was to be seen of its order; of keep alone
+	blocked  int  // consecutive times that another server held the lease without a visible order; used only by keep
 	unkept   bool // the record could not be written
 	foreign  bool // the certificate is from another directory than the one in use
 	spread   float64
@@ -92,7 +93,8 @@ type name struct {
 
 var errNoHosts = errors.New("no host to order a certificate for")
 
-// New makes a manager and reads the cache. It speaks with nobody. A damaged entry of the cache is told of in the log and ordered anew.
+// New creates a manager and reads the cache. It makes no network requests. It logs a damaged cache
+// entry, which is then ordered again.
 func New(ctx context.Context, o Options) (*Manager, error) {
 	if len(o.Hosts) == 0 {
 		return nil, errNoHosts
@@ -142,8 +144,8 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 	return m, nil
 }
 
-// look takes over what the cache has: after a start, or from another server that shares it. The error is of errUnread where nothing can be
-// told of what is there, and of errDamaged where something is that means nothing.
+// look loads certificate and record from the cache, at startup or after another server changed
+// them. It returns errUnread if the cache cannot be read, and errDamaged if an entry is invalid.
 func (m *Manager) look(ctx context.Context, n *name) error {
 	r, foreign, err := readRecord(ctx, m.cache, n.host, m.from)
 	pair, pairErr := readPair(ctx, m.cache, n.host)
@@ -169,9 +171,9 @@ func (m *Manager) look(ctx context.Context, n *name) error {
 	return all
 }
 
-// take serves p from the cache if it is better than the certificate in use: it lasts longer, or the
-// one in use is from another directory (better). A certificate that is expired or not valid yet
-// never replaces a valid one. The caller holds the lock of the name.
+// take serves p from the cache if it is better than the certificate in use: it expires later, or
+// the one in use is from another directory (better). An expired or not yet valid certificate never
+// replaces a valid one. The caller holds the lock of the name.
 func (m *Manager) take(ctx context.Context, n *name, p *certgen.Pair, better bool) {
 	was := n.serving.Load()
 	if was != nil {
@@ -189,7 +191,7 @@ func (m *Manager) take(ctx context.Context, n *name, p *certgen.Pair, better boo
 	m.log.LogAttrs(ctx, slog.LevelInfo, "certificate read", attributes(n.host, p)...)
 }
 
-// attributes describe a certificate in the log.
+// attributes returns log attributes of a certificate.
 func attributes(host string, p *certgen.Pair) []slog.Attr {
 	return []slog.Attr{
 		slog.String("host", host), slog.String("issuer", p.Leaf().Issuer.String()), slog.String("fingerprint", certgen.Fingerprint(p.Leaf())),
@@ -197,7 +199,7 @@ func attributes(host string, p *certgen.Pair) []slog.Attr {
 	}
 }
 
-// GetCertificate is for a tls.Config. It answers from memory.
+// GetCertificate is for tls.Config.GetCertificate. It answers from memory.
 func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	n := m.byHost[normal(hello.ServerName)]
 	if n == nil {
@@ -209,7 +211,8 @@ func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 	return m.standIn, nil
 }
 
-// Leaf returns the certificate that clients see who name no host: that of the first, or the stand-in.
+// Leaf returns the certificate served to clients without SNI: that of the first host, or the
+// stand-in.
 func (m *Manager) Leaf() *x509.Certificate {
 	if c := m.names[0].serving.Load(); c != nil {
 		return c.Leaf
@@ -217,7 +220,7 @@ func (m *Manager) Leaf() *x509.Certificate {
 	return m.standIn.Leaf
 }
 
-// States tells how it stands with each name.
+// States returns the status of each name.
 func (m *Manager) States() []State {
 	states := make([]State, 0, len(m.names))
 	for _, n := range m.names {
@@ -230,7 +233,7 @@ func (m *Manager) States() []State {
 		if c := n.serving.Load(); c != nil {
 			s.Leaf = c.Leaf
 			for _, der := range c.Certificate {
-				if link, err := x509.ParseCertificate(der); err == nil { // it was read when it was taken
+				if link, err := x509.ParseCertificate(der); err == nil { // it was parsed when it was loaded
 					s.Chain = append(s.Chain, link)
 				}
 			}
@@ -240,7 +243,7 @@ func (m *Manager) States() []State {
 	return states
 }
 
-// Fault is what is wrong with a name in one sentence; empty where all is well.
+// Fault describes what is wrong with a name in one sentence; empty if nothing is.
 func (s State) Fault() string {
 	served := "the certificate of " + s.Host + " could not be renewed, the one before is served"
 	if s.Leaf == nil {

@@ -15,21 +15,22 @@ import (
 	"packhouse/certgen"
 )
 
-// Kinds of challenges.
+// Challenge types.
 const (
 	tlsALPN01 = "tls-alpn-01"
 	http01    = "http-01"
 )
 
-// issued is what came of an order.
+// issued is the result of an order.
 type issued struct {
 	pair      *certgen.Pair
-	challenge string // that worked; empty: the CA still believed what was proven before
-	refusals  int    // challenges that failed on the way
+	challenge string // that succeeded; empty: an existing authorization was still valid
+	refusals  int    // failed challenges
 }
 
-// issue orders a certificate for one name. It tries one kind of challenge after the other, each in an order of its own, since one that
-// fails ends its order. Even with an error it tells how many the CA refused.
+// issue orders a certificate for one name. It tries one challenge type after another, each in a new
+// order, because a failed challenge invalidates its order. Even with an error, the result has the
+// number of refusals.
 func (a *authority) issue(ctx context.Context, host string, kinds []string) (issued, error) {
 	var result issued
 	client, err := a.connect(ctx)
@@ -42,7 +43,7 @@ func (a *authority) issue(ctx context.Context, host string, kinds []string) (iss
 		if err == nil {
 			result.challenge = used
 			if result.pair, err = finish(ctx, client, host, order); err != nil {
-				result.refusals++ // a certificate may have been signed, and those are counted
+				result.refusals++ // a certificate may have been signed, and that counts towards rate limits
 			}
 			return result, err
 		}
@@ -54,7 +55,7 @@ func (a *authority) issue(ctx context.Context, host string, kinds []string) (iss
 			continue
 		}
 		if _, refused := errors.AsType[*acme.AuthorizationError](err); !refused {
-			break // another kind of challenge is no help
+			break // another challenge type would not help
 		}
 		result.refusals++
 	}
@@ -63,7 +64,8 @@ func (a *authority) issue(ctx context.Context, host string, kinds []string) (iss
 
 var errNotOffered = errors.New("the CA does not offer the challenge")
 
-// authorize places an order and proves the name by one kind of challenge. used is empty if nothing had to be proven.
+// authorize places an order and proves control of the name by one challenge type. used is empty if
+// no proof was necessary.
 func (a *authority) authorize(ctx context.Context, client *acme.Client, host, kind string) (order *acme.Order, used string, err error) {
 	order, err = client.AuthorizeOrder(ctx, acme.DomainIDs(host))
 	if err != nil {
@@ -79,7 +81,7 @@ func (a *authority) authorize(ctx context.Context, client *acme.Client, host, ki
 		}
 		if err := a.prove(ctx, client, authorization, host, kind); err != nil {
 			if ctx.Err() == nil && errors.Is(err, errNotOffered) {
-				_ = client.RevokeAuthorization(ctx, url) // pending ones are limited too; the order is given up anyway
+				_ = client.RevokeAuthorization(ctx, url) // pending ones are rate-limited too
 			}
 			return nil, "", err
 		}
@@ -92,7 +94,7 @@ func (a *authority) authorize(ctx context.Context, client *acme.Client, host, ki
 	return order, used, nil
 }
 
-// prove answers one challenge and waits for the verdict.
+// prove answers one challenge and waits for the result.
 func (a *authority) prove(ctx context.Context, client *acme.Client, authorization *acme.Authorization, host, kind string) error {
 	i := slices.IndexFunc(authorization.Challenges, func(c *acme.Challenge) bool { return c.Type == kind })
 	if i < 0 {
@@ -113,7 +115,7 @@ func (a *authority) prove(ctx context.Context, client *acme.Client, authorizatio
 	return nil
 }
 
-// finish has a new key certified, and looks at what comes back as clients will.
+// finish requests a certificate for a new key and verifies it as clients will.
 func finish(ctx context.Context, client *acme.Client, host string, order *acme.Order) (*certgen.Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -139,7 +141,7 @@ func finish(ctx context.Context, client *acme.Client, host string, order *acme.O
 	if err != nil {
 		return nil, err
 	}
-	if pair, err = decodePair(data); err != nil { // the key fits, and it can be read again
+	if pair, err = decodePair(data); err != nil { // verifies that the key matches, and that it can be read back
 		return nil, fmt.Errorf("read the certificate that was signed: %w", err)
 	}
 	if err := pair.Leaf().VerifyHostname(host); err != nil {

@@ -12,7 +12,7 @@ import (
 	"packhouse/certgen"
 )
 
-// An entry of the cache holds the private key and then the chain, as autocert writes it.
+// A certificate entry of the cache has the private key, then the chain, as in autocert.
 
 var errNoKeyFirst = errors.New("it does not begin with a private key")
 
@@ -32,7 +32,7 @@ func decodePair(data []byte) (*certgen.Pair, error) {
 	return certgen.ParsePair(chain, pem.EncodeToMemory(block))
 }
 
-// readPair reads the certificate of a name; ErrCacheMiss where there is none.
+// readPair loads the certificate of a name; ErrCacheMiss if there is none.
 func readPair(ctx context.Context, c Cache, host string) (*certgen.Pair, error) {
 	data, err := c.Get(ctx, host)
 	if errors.Is(err, ErrCacheMiss) {
@@ -51,7 +51,8 @@ func readPair(ctx context.Context, c Cache, host string) (*certgen.Pair, error) 
 	return p, nil
 }
 
-// standIn makes the certificate that is served until there is a better one. Its subject tells whoever looks at it what it is.
+// standIn creates the self-signed certificate to serve until one is issued. Its subject explains
+// what it is.
 func standIn(hosts []string, now time.Time) (*tls.Certificate, error) {
 	names, err := certgen.ParseNames(hosts)
 	if err != nil {
@@ -68,7 +69,7 @@ func standIn(hosts []string, now time.Time) (*tls.Certificate, error) {
 	return served(p), nil
 }
 
-// served is a pair as handshakes take it.
+// served converts a pair for use in handshakes.
 func served(p *certgen.Pair) *tls.Certificate {
 	t := p.TLS()
 	t.Leaf = p.Leaf()

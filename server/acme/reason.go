@@ -10,10 +10,10 @@ import (
 	"golang.org/x/crypto/acme"
 )
 
-// problemPrefix begins the types of problems that RFC 8555, section 6.7, defines.
+// problemPrefix is the prefix of the problem types that RFC 8555, section 6.7, defines.
 const problemPrefix = "urn:ietf:params:acme:error:"
 
-// problems lists what a CA complained about in an error, in its order.
+// problems returns the CA's problem documents in an error, in order.
 func problems(err error) []*acme.Error {
 	var found []*acme.Error
 	switch e := err.(type) { //nolint:errorlint // the tree is walked here, joined errors and all
@@ -37,7 +37,8 @@ func problems(err error) []*acme.Error {
 	return found
 }
 
-// problemType is the type of the first complaint, without what all of them begin with: "rateLimited", "dns", "connection", …
+// problemType returns the type of the first problem, without the prefix: "rateLimited", "dns",
+// "connection", …
 func problemType(err error) string {
 	if all := problems(err); len(all) > 0 {
 		return strings.TrimPrefix(all[0].ProblemType, problemPrefix)
@@ -45,7 +46,7 @@ func problemType(err error) string {
 	return ""
 }
 
-// heard tells whether the CA said no, rather than nothing.
+// heard reports whether the CA refused a request, as opposed to not responding.
 func heard(err error) bool {
 	for _, p := range problems(err) {
 		if p.StatusCode < http.StatusInternalServerError && p.ProblemType != problemPrefix+"serverInternal" {
@@ -59,7 +60,7 @@ func heard(err error) bool {
 	return ok
 }
 
-// patience is how long the CA asks to be left alone.
+// patience returns how long the CA asks to wait.
 func patience(err error) time.Duration {
 	var longest time.Duration
 	for _, p := range problems(err) {
@@ -70,10 +71,10 @@ func patience(err error) time.Duration {
 	return longest
 }
 
-// maxReason bounds what is kept of an explanation, in bytes.
+// maxReason is the maximum size of a stored reason in bytes.
 const maxReason = 1000
 
-// reason is what went wrong as people are told: where the CA said something, its own words with the type of its problem.
+// reason describes a failure for people: for problems from the CA, verbatim with the problem type.
 func reason(err error) string {
 	var said []string
 	for _, p := range problems(err) {
@@ -95,7 +96,7 @@ func reason(err error) string {
 		if unicode.IsPrint(r) {
 			return r
 		}
-		return ' ' // it comes from outside and ends on terminals
+		return ' ' // external text that is printed on terminals
 	}, text)
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"

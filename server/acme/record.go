@@ -9,23 +9,24 @@ import (
 	"time"
 )
 
-// record is what is remembered about the orders for one name, beside its certificate. It is written before an order begins, as if that had
-// failed already: whatever happens then, the next try is not too early.
+// record is the order history of one name, stored beside its certificate. It is written as a
+// failure before an order begins, so that even after a crash the next attempt is not too early.
 type record struct {
-	Directory   string    `json:"directory"`             // that the certificate is from, and that the failures are of
-	Challenge   string    `json:"challenge,omitempty"`   // that worked last
-	Obtained    time.Time `json:"obtained,omitzero"`     // the certificate
+	Directory   string    `json:"directory"`             // of the certificate and of the failures
+	Challenge   string    `json:"challenge,omitempty"`   // the type that succeeded last
+	Obtained    time.Time `json:"obtained,omitzero"`     // when the certificate was obtained
 	Refusals    int       `json:"refusals,omitempty"`    // by the CA, since the last success
-	Unreachable int       `json:"unreachable,omitempty"` // tries that the CA heard nothing of, since the last success
-	NextTry     time.Time `json:"nextTry,omitzero"`      // not before
+	Unreachable int       `json:"unreachable,omitempty"` // attempts without a response, since the last success
+	NextTry     time.Time `json:"nextTry,omitzero"`      // earliest next attempt
 	Reason      string    `json:"reason,omitempty"`      // of the last failure
 	Problem     string    `json:"problem,omitempty"`     // type of the CA's problem document; empty: none
 	FailedAt    time.Time `json:"failedAt,omitzero"`
-	Begun       bool      `json:"begun,omitempty"`     // an order was, and nothing is known yet of its outcome
-	BrokenOff   int       `json:"brokenOff,omitempty"` // orders whose outcome nobody lived to see, since the last success
+	Begun       bool      `json:"begun,omitempty"`     // an order was started and its result is not known yet
+	BrokenOff   int       `json:"brokenOff,omitempty"` // orders without a recorded result, since the last success
 }
 
-// Cool-downs. Let's Encrypt allows five failed validations of a name in an hour: with two challenges to fail at, these make at most four.
+// Backoff limits. Let's Encrypt allows five failed validations per name and hour; with two
+// challenge types, these cause at most four.
 const (
 	afterRefusal     = 10 * time.Minute
 	longestRefusal   = 12 * time.Hour
@@ -33,7 +34,7 @@ const (
 	longestUnreached = time.Hour
 )
 
-// doubled is base for the first failure and twice as long after each further one, at most longest.
+// doubled returns base for the first failure, doubled for each further one, at most longest.
 func doubled(base, longest time.Duration, failures int) time.Duration {
 	for range max(0, failures-1) {
 		if base *= 2; base >= longest {
@@ -43,11 +44,13 @@ func doubled(base, longest time.Duration, failures int) time.Duration {
 	return base
 }
 
-// clockSlack is how far the clocks of servers may be apart, or one of them off. Beyond it what is remembered was written by a clock that was wrong.
+// clockSlack is the tolerated difference between clocks. A record dated further in the future was
+// written with a wrong clock.
 const clockSlack = 24 * time.Hour
 
-// believed returns the record without a failure that, by this clock, is yet to come: it was written by one that was ahead, as that of a machine may
-// be before it is set. Else its cool-down would last until then, for years perhaps. How often it failed still counts.
+// believed returns the record without a failure dated in the future, which was written with a clock
+// that was ahead, as on a machine before its clock is set. Otherwise its backoff could last for
+// years. The failure counts are kept.
 func (r record) believed(now time.Time) record {
 	if r.FailedAt.After(now.Add(clockSlack)) {
 		r.FailedAt, r.NextTry, r.Reason, r.Problem, r.Begun = time.Time{}, time.Time{}, "", "", false
@@ -55,32 +58,32 @@ func (r record) believed(now time.Time) record {
 	return r
 }
 
-// refused returns the record after the CA has refused as many challenges.
+// refused returns the record after the CA refused the given number of challenges.
 func (r record) refused(now time.Time, times int, reason string) record {
 	r.Refusals += times
 	r.fail(now, doubled(afterRefusal, longestRefusal, r.Refusals), reason)
 	return r
 }
 
-// unreached returns the record after a try that cost nothing at the CA.
+// unreached returns the record after an attempt that did not count towards the CA's limits.
 func (r record) unreached(now time.Time, reason string) record {
 	r.Unreachable++
 	r.fail(now, doubled(afterUnreachable, longestUnreached, r.Unreachable), reason)
 	return r
 }
 
-// fail sets when the next try is: a little later than the cool-down, so that many servers do not come back at once.
+// fail sets the time of the next attempt, with jitter so that many servers do not retry at once.
 func (r *record) fail(now time.Time, cooldown time.Duration, reason string) {
 	r.FailedAt, r.Reason, r.Problem, r.Begun = now.UTC(), reason, "", false
 	r.NextTry = now.Add(cooldown + jitter(cooldown/10)).UTC()
 }
 
-// jitter is a random time below most.
+// jitter returns a random duration below most.
 func jitter(most time.Duration) time.Duration {
 	return time.Duration(rand.Float64() * float64(most))
 }
 
-// recordKey is where the record of a name lies. autocert has no such entry, and passes over it.
+// recordKey returns the cache key of a name's record. autocert ignores this entry.
 func recordKey(host string) string { return host + "+packhouse" }
 
 var (
@@ -88,8 +91,9 @@ var (
 	errDamaged = errors.New("the entry of the cache is damaged")
 )
 
-// readRecord reads the record of a name. What is remembered of another directory counts for nothing: it refused, or signed, something
-// else. foreign tells that the certificate beside it, if there is one, is from another directory.
+// readRecord loads the record of a name. A record for another directory is discarded, because its
+// failures do not apply to this one; foreign reports that the certificate beside it, if any, is
+// from another directory.
 func readRecord(ctx context.Context, c Cache, host, directory string) (r record, foreign bool, err error) {
 	fresh := record{Directory: directory}
 	data, err := c.Get(ctx, recordKey(host))

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	orderTimeout = 5 * time.Minute // for one order, or two where two challenges are tried
+	orderTimeout = 5 * time.Minute // for one order, or two if two challenge types are tried
 	startSpread  = 2 * time.Second // servers that start together do not all order at once
-	lookAtOrder  = 5 * time.Second // how often the cache is looked at while another server orders
-	lookSoon     = time.Minute     // while something is wanting
-	lookLater    = time.Hour       // and while all is well
+	lookAtOrder  = 5 * time.Second // poll interval of the cache while another server orders
+	lookSoon     = time.Minute     // while a certificate is missing
+	lookLater    = time.Hour       // otherwise
 )
 
-// Run orders what is missing and renews what ends, until ctx is done.
+// Run orders missing certificates and renews expiring ones until ctx is done.
 func (m *Manager) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, n := range m.names {
@@ -29,14 +29,14 @@ func (m *Manager) Run(ctx context.Context) {
 	group.Wait()
 }
 
-// keep keeps one name in a certificate.
+// keep maintains the certificate of one name.
 func (m *Manager) keep(ctx context.Context, n *name) {
 	for wait := jitter(startSpread); sleep(ctx, wait); {
 		wait = m.attend(ctx, n)
 	}
 }
 
-// attend looks after one name, and returns when to do so again.
+// attend checks one name, orders if necessary, and returns when to check again.
 func (m *Manager) attend(ctx context.Context, n *name) (wait time.Duration) {
 	if !m.readable(ctx, n) {
 		return lookSoon
@@ -60,8 +60,9 @@ func (m *Manager) attend(ctx context.Context, n *name) (wait time.Duration) {
 	return max(time.Second, min(at.Sub(m.now()), most))
 }
 
-// readable looks into the cache. Where that cannot be done nothing is ordered: what another server did, or what the CA refused a moment ago,
-// may be there.
+// readable reloads the name from the cache and reports whether that succeeded. Otherwise nothing
+// must be ordered, because the cache may hold another server's certificate or a recent refusal by
+// the CA.
 func (m *Manager) readable(ctx context.Context, n *name) bool {
 	n.mu.Lock()
 	was := n.unread
@@ -79,7 +80,7 @@ func (m *Manager) readable(ctx context.Context, n *name) bool {
 	return true
 }
 
-// sleep waits; false: ctx is done.
+// sleep waits for d and reports whether ctx is still valid.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -91,14 +92,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// renewAt is when this server renews: in the first tenth of the time that there is for it, each server at another moment.
+// renewAt returns when this server renews: at a random point in the first tenth of the renewal
+// period.
 func (n *name) renewAt(c *x509.Certificate) time.Time {
 	at := certgen.RenewAt(c)
 	return at.Add(time.Duration(n.spread * 0.1 * float64(c.NotAfter.Sub(at))))
 }
 
-// order places one order, having written down first that it failed: that is what counts if nothing is heard of it any more. It is given up
-// when held ends, which may be before ctx does.
+// order places one order. It first records it as failed, in case of a crash. The order is abandoned
+// when held ends, possibly before ctx.
 func (m *Manager) order(ctx, held context.Context, n *name) {
 	n.mu.Lock()
 	was := n.record
@@ -127,9 +129,9 @@ func (m *Manager) order(ctx, held context.Context, n *name) {
 		m.obtained(ctx, n, was, result)
 	case lost(ctx, held):
 		m.log.LogAttrs(ctx, slog.LevelWarn, "an order is given up, another server has taken over", slog.String("host", n.host))
-	case ctx.Err() != nil: // the server stops: neither the name nor the CA is to blame
+	case ctx.Err() != nil: // shutdown: neither the name nor the CA is to blame
 		r := was.unreached(now, "the server was stopped during the order")
-		_ = writeRecord(context.WithoutCancel(ctx), m.cache, n.host, r) // else the fear stands
+		_ = writeRecord(context.WithoutCancel(ctx), m.cache, n.host, r) // otherwise the advance record applies
 	case result.refusals > 0 || heard(err):
 		r := was.refused(now, max(1, result.refusals), reason(err))
 		r.Problem = problemType(err)
@@ -142,7 +144,7 @@ func (m *Manager) order(ctx, held context.Context, n *name) {
 	}
 }
 
-// challenges are the kinds to try, what worked last first.
+// challenges returns the challenge types to try, the last successful one first.
 func (m *Manager) challenges(r record) []string {
 	kinds := slices.Clone(m.kinds)
 	if i := slices.Index(kinds, r.Challenge); i > 0 {
@@ -151,8 +153,9 @@ func (m *Manager) challenges(r record) []string {
 	return kinds
 }
 
-// obtained takes a new certificate into service, and then into the cache: that it cannot be kept is no reason not to serve it. A server that is
-// told to stop meanwhile keeps it all the same, else the next start would want another.
+// obtained serves a new certificate, then stores it in the cache. A failure to store it does not
+// prevent serving it. It is stored even during shutdown, because otherwise the next start would
+// order another.
 func (m *Manager) obtained(ctx context.Context, n *name, was record, result issued) {
 	ctx = context.WithoutCancel(ctx)
 	r := record{Directory: m.from, Challenge: result.challenge, Obtained: m.now().UTC()}
@@ -177,10 +180,10 @@ func (m *Manager) obtained(ctx context.Context, n *name, was record, result issu
 	}
 }
 
-// failed remembers and tells. keep: the cache can be written.
+// failed records and logs a failed order. keep is false if the cache cannot be written.
 func (m *Manager) failed(ctx context.Context, n *name, r record, keep bool) {
 	if keep {
-		if err := writeRecord(ctx, m.cache, n.host, r); err != nil { // the fear stands there, which is no sooner
+		if err := writeRecord(ctx, m.cache, n.host, r); err != nil { // the advance record remains
 			keep = false
 			m.log.LogAttrs(ctx, slog.LevelWarn, "the cache of ACME cannot be written", slog.String("host", n.host), slog.Any("error", err))
 		}

@@ -7,23 +7,25 @@ import (
 	"time"
 )
 
-// Lease takes what one of the servers that share a cache may do at a time: to order for one name, or to open the account (what says which; it is made
-// of letters, digits and ".-_"). held ends when the lease is lost, release gives it back. Not ok where another server has it; that of a server
-// which died has to run out by itself. A lease that is held by two once in a while costs an order too many and nothing else.
+// Lease coordinates servers that share a cache: only one at a time may order for a name, or create
+// the account. what identifies the lease; it consists of letters, digits and ".-_". held ends when
+// the lease is lost; release returns it. ok is false if another server holds it; the lease of a
+// server that died expires. If two servers ever hold it at once, that costs one extra order.
 //
-// Each name has a lease of its own, so that one which the CA takes minutes over, or never comes to an end with, holds up no other.
+// Each name has its own lease, so that a slow or failing order delays no other name.
 type Lease func(ctx context.Context, what string) (held context.Context, release func(), ok bool, err error)
 
-// Follow is the Lease of a server that takes over what others order, and never orders.
+// Follow is the Lease of a server that uses certificates ordered by others and never orders.
 func Follow(context.Context, string) (held context.Context, release func(), ok bool, err error) {
 	return nil, nil, false, nil
 }
 
-// mostTakenOver is how many orders in a row are taken over at once from servers that died over them. Whatever kills the servers may be the
-// order, so from then on the cool-down has to pass that was written down before.
+// mostTakenOver is how many consecutive orders are retried immediately after a server died during
+// them. The order itself may be what crashes the servers, so after that the recorded backoff
+// applies.
 const mostTakenOver = 1
 
-// due is when the next order is placed, and whether something is wanting until then.
+// due returns when to place the next order, and whether a certificate is missing until then.
 func (n *name) due() (at time.Time, wanting bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -34,8 +36,8 @@ func (n *name) due() (at time.Time, wanting bool) {
 	return at, wanting
 }
 
-// desired is when the next order would be placed if none had failed, and whether the name is without a certificate until then. The caller
-// holds the lock of the name.
+// desired returns when to place the next order, ignoring failures, and whether the certificate is
+// missing until then. The caller holds the lock of the name.
 func (n *name) desired() (at time.Time, wanting bool) {
 	c := n.serving.Load()
 	if c == nil || n.foreign {
@@ -44,8 +46,9 @@ func (n *name) desired() (at time.Time, wanting bool) {
 	return n.renewAt(c.Leaf), false
 }
 
-// wants tells whether an order is to be placed now. Of servers that share a cache one need not wait for the cool-down where an order was
-// begun and never ended: whoever gets the lease then knows that nobody is at it any more.
+// wants reports whether to order now. Servers that share a cache need not wait for the backoff of
+// an order that was started and never ended: acquiring its lease shows that no server is working on
+// it anymore.
 func (n *name) wants(now time.Time, shared bool) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -55,18 +58,18 @@ func (n *name) wants(now time.Time, shared bool) bool {
 	return !n.record.NextTry.After(now) || shared && n.record.abandonable()
 }
 
-// abandonable tells whether the order that was begun may be taken over at once.
+// abandonable reports whether a started order may be retried immediately.
 func (r record) abandonable() bool { return r.Begun && r.BrokenOff < mostTakenOver }
 
-// underWay tells whether the outcome of an order that was begun may come any moment.
+// underWay reports whether a started order may still be in progress.
 func (n *name) underWay(now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.record.Begun && now.Sub(n.record.FailedAt) < orderTimeout
 }
 
-// orderAlone orders while no other server that shares the cache does so for this name, unless one has in the meantime. It returns false where another
-// server is at it, or that cannot be told.
+// orderAlone orders with the lease of the name, unless another server has renewed it meanwhile. It
+// returns false if another server holds the lease or that cannot be determined.
 func (m *Manager) orderAlone(ctx context.Context, n *name) bool {
 	held, release, ok, err := m.lease(ctx, n.host)
 	if err != nil {
@@ -85,8 +88,8 @@ func (m *Manager) orderAlone(ctx context.Context, n *name) bool {
 	return true
 }
 
-// blockedFor is how long to wait for another server that has the lease, or for one that can tell who has: not long while an order is known to be
-// under way, and ever longer while there is nothing to be seen of one.
+// blockedFor returns how long to wait if another server holds the lease or the lease cannot be
+// checked: briefly while an order is known to be in progress, otherwise with exponential backoff.
 func (n *name) blockedFor(now time.Time) time.Duration {
 	if n.underWay(now) {
 		return lookAtOrder + jitter(lookAtOrder/5)
@@ -95,7 +98,7 @@ func (n *name) blockedFor(now time.Time) time.Duration {
 	return doubled(lookAtOrder, lookSoon, n.blocked)
 }
 
-// lost tells whether a lease ended before the context that it was taken in.
+// lost reports whether a lease ended before the context in which it was acquired.
 func lost(ctx, held context.Context) bool {
 	return held.Err() != nil && !errors.Is(context.Cause(held), context.Cause(ctx))
 }
