@@ -39,23 +39,23 @@ type Status struct {
 	Address         string    `json:"address,omitempty"`
 	Fingerprint     string    `json:"fingerprint,omitempty"` // SHA-256 of the certificate served; empty without TLS
 	CertificateEnds time.Time `json:"certificateEnds,omitzero"`
-	Nonce           string    `json:"nonce"` // what /health shows in the header Packhouse-Instance
+	Nonce           string    `json:"nonce"` // value of the Packhouse-Instance header of /health
 	StartedAt       time.Time `json:"startedAt"`
 	Storage         string    `json:"storage"`
 	Auth            string    `json:"auth"`
 	TLS             string    `json:"tls"`
 	Users           int       `json:"users"`
 	UsersDigest     string    `json:"usersDigest,omitempty"` // htpasswd.File.Digest of the users in effect; empty without htpasswd
-	Health          []string  `json:"health,omitempty"`      // codes of /health; none when all is well
-	Faults          []string  `json:"faults,omitempty"`      // what is broken while the last good state serves, one sentence each
+	Health          []string  `json:"health,omitempty"`      // codes of /health; none if healthy
+	Faults          []string  `json:"faults,omitempty"`      // what is broken while the last valid state is in use
 	Reload          *Reload   `json:"reload,omitempty"`      // the last one; nil: none yet
 }
 
-// Reload is how a reload went.
+// Reload is the result of a reload.
 type Reload struct {
 	At           time.Time `json:"at"`
-	Error        string    `json:"error,omitempty"`        // empty: taken up
-	NeedsRestart []string  `json:"needsRestart,omitempty"` // keys that changed and wait for a restart
+	Error        string    `json:"error,omitempty"`        // empty if it succeeded
+	NeedsRestart []string  `json:"needsRestart,omitempty"` // changed keys that need a restart
 }
 
 // ProbeRequest asks for a probe identity.
@@ -63,31 +63,33 @@ type ProbeRequest struct {
 	Role string `json:"role"` // reader, writer or admin
 }
 
-// ProbeIdentity works for a minute, in repositories below packhouse-probe only.
+// ProbeIdentity is valid for a minute, and only in repositories below packhouse-probe.
 type ProbeIdentity struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
 }
 
-// CollectRequest asks for a collection. Durations are in nanoseconds in JSON; zero means what the server's configuration says.
+// CollectRequest requests garbage collection. JSON durations are in nanoseconds; zero means the
+// server's configured value.
 type CollectRequest struct {
 	DryRun   bool          `json:"dryRun"`
 	Window   time.Duration `json:"window,omitempty"`
 	Untagged time.Duration `json:"untagged,omitempty"`
 }
 
-// PurgeRequest asks for abandoned uploads to be removed. A zero age means what the server's configuration says.
+// PurgeRequest requests removal of abandoned upload sessions. A zero age means the server's
+// configured value.
 type PurgeRequest struct {
 	DryRun bool          `json:"dryRun"`
 	Age    time.Duration `json:"age,omitempty"`
 }
 
-// ScrubRequest asks for a scrub. Rate is in bytes a second; 0: as fast as it goes.
+// ScrubRequest requests a scrub. Rate is in bytes per second; 0 means unlimited.
 type ScrubRequest struct {
 	Rate int64 `json:"rate,omitempty"`
 }
 
-// Line is one line of a long answer. Exactly one field is set.
+// Line is one line of a streamed response. Exactly one field is set.
 type Line struct {
 	Verdict *storage.Verdict `json:"verdict,omitempty"`
 	Damage  *storage.Damage  `json:"damage,omitempty"`

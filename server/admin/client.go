@@ -131,7 +131,7 @@ func (c *Client) Scrub(ctx context.Context, r ScrubRequest, report func(storage.
 	})
 }
 
-// Usage returns what each repository stores.
+// Usage returns the storage usage of each repository.
 func (c *Client) Usage(ctx context.Context) (storage.Usage, error) {
 	var done storage.Usage
 	return done, c.stream(ctx, PathUsage, nil, &done, nil)
@@ -143,7 +143,7 @@ func (c *Client) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	return done, c.stream(ctx, PathReindex, nil, &done, nil)
 }
 
-// call sends one request and reads one answer.
+// call sends one request and decodes the response.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	answer, err := c.send(ctx, method, path, in)
 	if err != nil {
@@ -159,7 +159,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 
 var errCutOff = errors.New("the running server stopped before it had finished")
 
-// stream sends one request and reads lines until the last.
+// stream sends one request and calls each for every line of the response.
 func (c *Client) stream(ctx context.Context, path string, in, done any, each func(Line)) error {
 	answer, err := c.send(ctx, http.MethodPost, path, in)
 	if err != nil {
@@ -192,7 +192,7 @@ func (c *Client) stream(ctx context.Context, path string, in, done any, each fun
 	}
 }
 
-// send returns the body of a successful answer.
+// send returns the body of a successful response.
 func (c *Client) send(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
 	body := []byte("{}")
 	if in != nil {

@@ -7,5 +7,6 @@ import (
 	"net"
 )
 
-// peerOf fails: this system does not tell who is at the other end of a socket, so no process is trusted.
+// peerOf fails: this system does not identify the process at the other end of a socket, so none is
+// trusted.
 func peerOf(net.Conn) (peer, error) { return peer{}, errors.ErrUnsupported }
