@@ -1,10 +1,11 @@
 package manifest
 
-// maxExtras is how many annotations and URLs a manifest may have, in all its descriptors. Each takes some hundred bytes of memory and can be
-// written with five, so they are counted before any is decoded.
+// maxExtras is the maximum number of annotations and URLs in all descriptors of a manifest. Each
+// takes some hundred bytes of memory but can be written in five, so they are counted before
+// decoding.
 const maxExtras = 50_000
 
-// extras returns how many annotations and URLs a manifest has, less one for each list and object of them.
+// extras returns the number of annotations and URLs of a manifest, minus one per list and object.
 func (o object) extras() int {
 	n := items(o.get("annotations"))
 	for _, key := range []string{"config", "subject"} {
@@ -19,13 +20,13 @@ func (o object) extras() int {
 	return n
 }
 
-// extrasOf is extras for one descriptor.
+// extrasOf returns the extras of one descriptor.
 func extrasOf(raw []byte) int {
 	o := object(members(raw))
 	return items(o.get("annotations")) + items(o.get("urls"))
 }
 
-// items returns how many commas part the items of a list or the members of an object.
+// items returns the number of commas that separate the items of a list or the members of an object.
 func items(raw []byte) (n int) {
 	depth := 0
 	for i := 0; i < len(raw); i++ {

@@ -1,14 +1,17 @@
-// Package manifest reads manifests: OCI image manifests and indexes (image-spec 1.1) and Docker schema 2 manifests and lists.
+// Package manifest parses manifests: OCI image manifests and indexes (image-spec 1.1) and Docker
+// schema 2 manifests and lists.
 //
-// It tells what a manifest is and what it refers to. The bytes themselves are never rewritten: a digest is about bytes.
+// It determines a manifest's type and references. It never rewrites the bytes, because the digest
+// depends on them.
 package manifest
 
 import "github.com/opencontainers/go-digest"
 
-// MaxSize is the largest manifest accepted, in bytes (distribution-spec, "Pushing manifests": at least 4 MiB).
+// MaxSize is the maximum size of a manifest in bytes (distribution-spec, "Pushing manifests": at
+// least 4 MiB).
 const MaxSize = 4 << 20
 
-// Media types accepted.
+// Accepted media types.
 const (
 	OCIManifest    = "application/vnd.oci.image.manifest.v1+json"
 	OCIIndex       = "application/vnd.oci.image.index.v1+json"
@@ -16,7 +19,8 @@ const (
 	DockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
-// Descriptor is what packhouse needs of a content descriptor (image-spec, "OCI Content Descriptors").
+// Descriptor is the part of a content descriptor that packhouse uses (image-spec, "OCI Content
+// Descriptors").
 type Descriptor struct {
 	MediaType    string            `json:"mediaType"`
 	Digest       digest.Digest     `json:"digest"`
@@ -26,10 +30,10 @@ type Descriptor struct {
 	ArtifactType string            `json:"artifactType,omitempty"`
 }
 
-// Manifest is what the bytes of a manifest say.
+// Manifest is a parsed manifest.
 type Manifest struct {
 	MediaType    string // derived from the bytes; one of the four above
-	ArtifactType string // what the referrers listing shows: artifactType, else the config's media type
+	ArtifactType string // as shown in the referrers listing: artifactType, otherwise the config's media type
 	Config       *Descriptor
 	Layers       []Descriptor
 	Manifests    []Descriptor // children of an index
@@ -37,7 +41,7 @@ type Manifest struct {
 	Annotations  map[string]string
 }
 
-// ReferenceKind tells what a manifest refers to.
+// ReferenceKind is the kind of content that a manifest refers to.
 type ReferenceKind uint8
 
 // Kinds of references.
@@ -46,10 +50,10 @@ const (
 	Child                      // manifest of an index
 )
 
-// Reference is one thing a manifest cannot be served whole without. The subject is none: it may be missing.
+// Reference is content that a manifest requires. It excludes the subject, which may be missing.
 type Reference struct {
 	Kind    ReferenceKind
 	Digest  digest.Digest
 	Size    int64
-	Foreign bool // a non-distributable layer or one with urls: need not be here
+	Foreign bool // a non-distributable layer or one with urls; need not be stored here
 }

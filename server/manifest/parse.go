@@ -9,16 +9,16 @@ import (
 	"packhouse/server/reference"
 )
 
-// Kinds of refusals. Callers match them with errors.Is; the text of an Error says the rest.
+// Kinds of errors, to match with errors.Is; the text of an Error has the details.
 var (
-	ErrTooLarge    = errors.New("manifest too large")      // more bytes than MaxSize, or nested deeper than anything honest
-	ErrSyntax      = errors.New("manifest is no JSON")     // no JSON object, a repeated key, bytes after the end
+	ErrTooLarge    = errors.New("manifest too large")      // more than MaxSize bytes, or nested too deeply
+	ErrSyntax      = errors.New("manifest is no JSON")     // not a JSON object, a repeated key, or trailing bytes
 	ErrAmbiguous   = errors.New("manifest is ambiguous")   // an image and an index at once (CVE-2021-41190)
-	ErrUnsupported = errors.New("manifest is unsupported") // schema 1 and media types that are not served
-	ErrDescriptor  = errors.New("descriptor is invalid")   // a digest, a size or a type of a field
+	ErrUnsupported = errors.New("manifest is unsupported") // schema 1 or an unsupported media type
+	ErrDescriptor  = errors.New("descriptor is invalid")   // an invalid digest, size or field type
 )
 
-// Error is why bytes are not a manifest that is served.
+// Error reports why content is not a valid or supported manifest.
 type Error struct {
 	Kind error  // one of the above
 	Text string // what is wrong and where, for people
@@ -34,17 +34,17 @@ func refuse(kind error, format string, arguments ...any) error {
 	return &Error{Kind: kind, Text: fmt.Sprintf(format, arguments...)}
 }
 
-// schema1 types are known well enough to be refused in clear words.
+// Schema 1 types are listed to report them clearly.
 const (
 	dockerSchema1       = "application/vnd.docker.distribution.manifest.v1+json"
 	dockerSchema1Signed = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 )
 
-// object is a JSON object by exact keys. (encoding/json matches the fields of a struct whatever their case; two readers of the same bytes
-// could then see different manifests.)
+// object is a JSON object with exact keys. encoding/json matches struct fields regardless of case,
+// so two readers of the same bytes could see different manifests.
 type object []member
 
-// get returns the value of a key; nil where it is absent, or null, which everybody reads as absent.
+// get returns the value of a key; nil if it is absent, or null, which all readers treat as absent.
 func (o object) get(key string) []byte {
 	for _, m := range o {
 		if string(m.key) == key && string(m.value) != "null" {
@@ -56,10 +56,11 @@ func (o object) get(key string) []byte {
 
 func (o object) has(key string) bool { return o.get(key) != nil }
 
-// Parse tells what content is. Fields it does not know are ignored, those it knows are checked; the error is an *Error.
+// Parse parses and validates a manifest. It ignores unknown fields. The error is an *Error.
 //
-// The media type is that of the mediaType field; where it is missing the bytes tell an OCI index (manifests) from an OCI image manifest
-// (config, layers), as image-spec has it for both. Docker's types have no such default.
+// The media type is that of the mediaType field. If that is missing, an object with manifests is an
+// OCI index and one with config and layers an OCI image manifest, as in image-spec. Docker's types
+// have no such default.
 func Parse(content []byte) (*Manifest, error) {
 	if len(content) > MaxSize {
 		return nil, refuse(ErrTooLarge, "a manifest has at most %d bytes, this one has %d", MaxSize, len(content))
@@ -105,7 +106,7 @@ func Parse(content []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// mediaType reads or derives the type, and refuses what could be read in two ways.
+// mediaType reads or derives the media type, and rejects ambiguous content.
 func (o object) mediaType() (string, error) {
 	var mediaType string
 	if err := o.field("mediaType", &mediaType); err != nil {
@@ -147,13 +148,13 @@ func (o object) mediaType() (string, error) {
 	return "", refuse(ErrUnsupported, "neither mediaType nor config, layers or manifests tell what this is")
 }
 
-// field decodes a field of a known type; an absent one leaves the target alone.
+// field decodes a field into target, which is unchanged if the field is absent.
 func (o object) field(key string, target any) error {
 	raw := o.get(key)
 	if raw == nil {
 		return nil
 	}
-	switch t := target.(type) { // what there is thousands of
+	switch t := target.(type) { // fast path for the most frequent types
 	case *string:
 		if raw[0] == '"' {
 			*t = string(unquoted(raw))
@@ -171,7 +172,7 @@ func (o object) field(key string, target any) error {
 	return nil
 }
 
-// descriptor decodes a field that holds one descriptor; nil where it is absent.
+// descriptor decodes a field that holds one descriptor; nil if it is absent.
 func (o object) descriptor(key string) (*Descriptor, error) {
 	raw := o.get(key)
 	if raw == nil {
@@ -198,7 +199,7 @@ func (o object) descriptors(key string) ([]Descriptor, error) {
 	all := make([]Descriptor, len(raws))
 	for i, raw := range raws {
 		d, err := parseDescriptor("", raw)
-		if err != nil { // the place is only spelt out where it is needed
+		if err != nil { // format the location only for errors
 			_, err = parseDescriptor(fmt.Sprintf("%s[%d]", key, i), raw)
 			return nil, err
 		}
@@ -215,7 +216,7 @@ func parseDescriptor(where string, raw []byte) (Descriptor, error) {
 	return o.toDescriptor(where)
 }
 
-// toDescriptor decodes an object that is a descriptor. Errors begin with where.
+// toDescriptor decodes a descriptor. Errors begin with where.
 func (o object) toDescriptor(where string) (Descriptor, error) {
 	var d Descriptor
 	var name string
@@ -252,7 +253,7 @@ func (o object) toDescriptor(where string) (Descriptor, error) {
 	return d, nil
 }
 
-// wrongType words a failed decoding without Go's type names.
+// wrongType describes a decoding error without Go type names.
 func wrongType(err error) string {
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	if !ok {

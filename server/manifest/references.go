@@ -2,10 +2,10 @@ package manifest
 
 import "strings"
 
-// IsIndex tells whether the manifest is a list of manifests and not an image or artifact itself.
+// IsIndex reports whether the manifest is a list of manifests, not an image or artifact.
 func (m *Manifest) IsIndex() bool { return m.MediaType == OCIIndex || m.MediaType == DockerList }
 
-// Served tells whether mediaType is one of a manifest that is served.
+// Served reports whether mediaType is that of a supported manifest.
 func Served(mediaType string) bool {
 	switch mediaType {
 	case OCIManifest, OCIIndex, DockerManifest, DockerList:
@@ -14,9 +14,11 @@ func Served(mediaType string) bool {
 	return false
 }
 
-// References lists what the manifest cannot be served whole without, in its order, each once: config, layers, and the entries of an index.
+// References returns the content that the manifest requires, in order and without duplicates:
+// config, layers, and index entries.
 //
-// An entry of an index whose media type is none of a manifest is a blob: build caches are indexes of layers.
+// An index entry whose media type is not that of a manifest is a blob: build caches are indexes of
+// layers.
 func (m *Manifest) References() []Reference {
 	all := make([]Reference, 0, 1+len(m.Layers)+len(m.Manifests))
 	seen := make(map[Reference]int, cap(all))
@@ -24,7 +26,7 @@ func (m *Manifest) References() []Reference {
 		key := Reference{Kind: kind, Digest: d.Digest, Size: d.Size}
 		foreign := kind == Blob && d.foreign()
 		if i, ok := seen[key]; ok {
-			all[i].Foreign = all[i].Foreign && foreign // one honest use makes it needed
+			all[i].Foreign = all[i].Foreign && foreign // required if any reference is not foreign
 			return
 		}
 		seen[key] = len(all)
@@ -46,8 +48,8 @@ func (m *Manifest) References() []Reference {
 	return all
 }
 
-// foreign tells whether the content lies elsewhere: a layer that may not be distributed (image-spec, "Non-Distributable Layers"; Docker's
-// foreign layers), or one with urls to fetch it from.
+// foreign reports whether the content is stored elsewhere: a non-distributable layer (image-spec,
+// "Non-Distributable Layers"; Docker's foreign layers), or one with urls.
 func (d Descriptor) foreign() bool {
 	return len(d.URLs) > 0 ||
 		strings.HasPrefix(d.MediaType, "application/vnd.oci.image.layer.nondistributable.") ||

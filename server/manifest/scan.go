@@ -6,12 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep a manifest may be nested. Real ones need five levels; custom fields get room.
+// maxDepth is the maximum nesting depth of a manifest. Real ones need five levels; the rest is for
+// custom fields.
 const maxDepth = 64
 
-// checkSyntax refuses what is no JSON object in UTF-8 (RFC 8259), and what encoding/json would let through: repeated keys, of which every
-// reader takes another, and nesting that only an attacker needs. It costs little more than looking at each byte, because manifests come
-// from outside and may be 4 MiB long.
+// checkSyntax rejects content that is not a JSON object in UTF-8 (RFC 8259), and what encoding/json
+// accepts: repeated keys, which readers resolve differently, and excessive nesting. It costs little
+// more than a scan of the bytes, because untrusted manifests may be 4 MiB long.
 func checkSyntax(content []byte) error {
 	if !utf8.Valid(content) {
 		return refuse(ErrSyntax, "a manifest is a JSON object in UTF-8")
@@ -24,7 +25,7 @@ func checkSyntax(content []byte) error {
 		return refuse(ErrSyntax, "a manifest is a JSON object")
 	}
 	var levels [maxDepth]level
-	depth := 0 // never 0 between the first and the last byte: both belong to one object
+	depth := 0 // never 0 between the first and the last byte, which both belong to one object
 	for i := 0; i < len(content); {
 		switch c := content[i]; c {
 		case '{', '[':
@@ -52,14 +53,14 @@ func checkSyntax(content []byte) error {
 	return nil
 }
 
-// few is up to how many keys of an object are compared one by one.
+// few is the number of keys up to which keys are compared linearly.
 const few = 16
 
-// level is an object or an array that is being read.
+// level is an object or array being scanned.
 type level struct {
 	object   bool
-	wantsKey bool     // the next text is a key
-	keys     [][]byte // up to few; the array behind it is used again by the next object of this depth
+	wantsKey bool     // the next string is a key
+	keys     [][]byte // up to few; the backing array is reused by the next object at this depth
 	many     map[string]struct{}
 }
 
@@ -67,7 +68,7 @@ func (l *level) begin(object bool) {
 	l.object, l.wantsKey, l.keys, l.many = object, object, l.keys[:0], nil
 }
 
-// add notes a key and tells whether it is new.
+// add records a key and reports whether it is new.
 func (l *level) add(key []byte) bool {
 	l.wantsKey = false
 	if l.many == nil && len(l.keys) < few {
@@ -90,7 +91,7 @@ func (l *level) add(key []byte) bool {
 	return !twice
 }
 
-// The functions below walk JSON that is known to be valid.
+// The functions below require valid JSON.
 
 // member is a key of an object with its value.
 type member struct {
@@ -98,7 +99,7 @@ type member struct {
 	value []byte
 }
 
-// members splits an object; nil where raw is none.
+// members splits an object; nil if raw is not one.
 func members(raw []byte) []member {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil
@@ -110,7 +111,7 @@ func members(raw []byte) []member {
 		}
 		end := text(raw, i)
 		key := unquoted(raw[i:end])
-		i = blank(raw, blank(raw, end)+1) // over the colon
+		i = blank(raw, blank(raw, end)+1) // past the colon
 		end = value(raw, i)
 		all = append(all, member{key, raw[i:end]})
 		i = blank(raw, end)
@@ -118,7 +119,7 @@ func members(raw []byte) []member {
 	return all
 }
 
-// elements splits an array; ok tells whether raw is one.
+// elements splits an array; ok reports whether raw is one.
 func elements(raw []byte) (all [][]byte, ok bool) {
 	if len(raw) == 0 || raw[0] != '[' {
 		return nil, false
@@ -134,7 +135,7 @@ func elements(raw []byte) (all [][]byte, ok bool) {
 	return all, true
 }
 
-// blank returns the index of the next byte from i on that is no white space, or the length.
+// blank returns the index of the first byte at or after i that is not white space, or the length.
 func blank(raw []byte, i int) int {
 	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\t' || raw[i] == '\r') {
 		i++
@@ -142,7 +143,7 @@ func blank(raw []byte, i int) int {
 	return i
 }
 
-// text returns the index after the text whose opening quote is at i.
+// text returns the index after the string whose opening quote is at i.
 func text(raw []byte, i int) int {
 	for i++; raw[i] != '"'; i++ {
 		if raw[i] == '\\' {
@@ -180,12 +181,12 @@ func value(raw []byte, i int) int {
 	return i
 }
 
-// unquoted returns what a text says.
+// unquoted returns the value of a JSON string.
 func unquoted(quoted []byte) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
 	var s string
-	_ = json.Unmarshal(quoted, &s) // valid, as said above
+	_ = json.Unmarshal(quoted, &s) // valid, see above
 	return []byte(s)
 }

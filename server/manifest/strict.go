@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// Keys that readers know, by kind of object (image-spec 1.1, and Docker's manifests of schema 1 and 2).
+// Known keys by kind of object (image-spec 1.1, and Docker's manifests of schema 1 and 2).
 var (
 	manifestKeys = [][]byte{
 		[]byte("schemaVersion"), []byte("mediaType"), []byte("artifactType"), []byte("config"), []byte("layers"),
@@ -23,11 +23,11 @@ var (
 	}
 )
 
-// ParsePushed is Parse for a manifest that a client pushes. It also refuses bytes that readers could
-// understand in two ways: encoding/json matches keys whatever their case, so that a Go program reads
-// "Layers" where others read "layers" (the class of CVE-2021-41190). A known key must be spelled exactly,
-// and no two keys of an object may differ in case only, in the manifest, its descriptors and their
-// platforms. Annotations and custom fields are not restricted.
+// ParsePushed is Parse for a manifest that a client pushes. It also rejects content that readers
+// could interpret differently: encoding/json ignores the case of keys, so a Go program reads
+// "Layers" where others read "layers" (the class of CVE-2021-41190). In the manifest, its
+// descriptors and their platforms, known keys must be spelled exactly, and no two keys of an object
+// may differ only in case. Annotations and custom fields are not restricted.
 func ParsePushed(content []byte) (*Manifest, error) {
 	m, err := Parse(content)
 	if err != nil {
@@ -51,8 +51,9 @@ func ParsePushed(content []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// CheckObject refuses a JSON object that readers could understand in two ways, by the rules of ParsePushed: a repeated
-// key, keys that differ in case only, and a known key in another case. The error is an *Error.
+// CheckObject rejects a JSON object that readers could interpret differently, by the rules of
+// ParsePushed: repeated keys, keys that differ only in case, and known keys in another case. The
+// error is an *Error.
 func CheckObject(content []byte, known ...string) error {
 	if err := checkSyntax(content); err != nil {
 		return err
@@ -87,8 +88,8 @@ func checkDescriptor(where string, raw []byte) error {
 	return checkData(where, all)
 }
 
-// checkData refuses embedded content that is not what the descriptor names (image-spec, "Embedded Content"): a client
-// that takes it as it is would read other bytes than one that fetches the digest.
+// checkData rejects embedded content that does not match its descriptor (image-spec, "Embedded
+// Content"): clients that use it would read other bytes than those that fetch the digest.
 func checkData(where string, descriptor object) error {
 	raw := descriptor.get("data")
 	if raw == nil {
@@ -115,8 +116,8 @@ func checkData(where string, descriptor object) error {
 	return nil
 }
 
-// checkKeys compares the keys of one object with the known ones and with each other. Both folds are those
-// of encoding/json, which also takes U+017F for s and U+212A for k.
+// checkKeys compares the keys of one object with the known ones and with each other. It folds case
+// as encoding/json does, which also treats U+017F as s and U+212A as k.
 func checkKeys(where string, object []member, known [][]byte) error {
 	for _, m := range object {
 		for _, k := range known {
@@ -141,7 +142,7 @@ func checkKeys(where string, object []member, known [][]byte) error {
 	return nil
 }
 
-// fold returns one spelling for all keys that bytes.EqualFold takes for equal.
+// fold returns the same spelling for all keys that are equal by bytes.EqualFold.
 func fold(key []byte) []byte {
 	if isLower(key) {
 		return key
