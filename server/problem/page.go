@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// forPeople tells whether whoever asks is looking at the answer: a browser on one of the pages. Programs, and whatever is below /v1 and /v2, get
-// JSON.
+// forPeople reports whether a browser requests a page. Programs, and all requests below /v1 and
+// /v2, get JSON.
 func forPeople(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		return false
@@ -21,13 +21,13 @@ func forPeople(r *http.Request) bool {
 	return true
 }
 
-// titles say what happened in the words of a heading.
+// titles maps HTTP statuses to page headings.
 var titles = map[int]string{
 	http.StatusUnauthorized: "Please sign in", http.StatusForbidden: "Not allowed", http.StatusNotFound: "Not here",
 	http.StatusTooManyRequests: "Too many attempts", http.StatusServiceUnavailable: "Not now",
 }
 
-// It stands alone: the style sheet is for those who are signed in.
+// page is self-contained, because the style sheet requires a sign-in.
 var page = template.Must(template.New("refusal").Parse(`<!doctype html>
 <html lang="en">
 <head>
@@ -44,17 +44,17 @@ var page = template.Must(template.New("refusal").Parse(`<!doctype html>
 </html>
 `))
 
-// pageOf is the refusal as a page.
+// pageOf renders the error as an HTML page.
 func pageOf(p *Error) []byte {
 	title, ok := titles[p.Status]
 	if !ok {
 		title = http.StatusText(p.Status)
 	}
 	var b bytes.Buffer
-	// It cannot fail: the template is fixed, and its values are texts.
+	// It cannot fail: the template is constant and its values are strings.
 	_ = page.Execute(&b, struct{ Title, Message, Code string }{title, p.Message, p.Code})
 	return b.Bytes()
 }
 
-// pagePolicy lets the page show nothing but its text.
+// pagePolicy forbids the page to load anything.
 const pagePolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

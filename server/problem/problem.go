@@ -1,4 +1,4 @@
-// Package problem is how the server says no. It words every error that a client can see, and writes it to HTTP.
+// Package problem defines every error that a client can see, and writes it as an HTTP response.
 //
 // The body is that of the OCI distribution specification 1.1, section "Error Codes": {"errors":[{"code","message","detail"}]}.
 package problem
@@ -8,14 +8,14 @@ import (
 	"net/http"
 )
 
-// Error is a refusal. It is an error value: handlers return it, one place writes it.
+// Error is an HTTP error response. Handlers return it as an error; Write sends it.
 type Error struct {
 	Status  int         // HTTP status
-	Code    string      // upper case letters and underscores; of the specification where it has one
-	Message string      // for people: what is wrong and what to do
+	Code    string      // upper-case letters and underscores; from the specification if it defines one
+	Message string      // for people: what is wrong and how to fix it
 	Detail  any         // for programs; JSON; may be nil
-	Header  http.Header // further headers, such as WWW-Authenticate, Retry-After or Range
-	Cause   error       // what happened underneath: logged, never sent
+	Header  http.Header // additional headers, such as WWW-Authenticate, Retry-After or Range
+	Cause   error       // underlying error: logged, never sent
 }
 
 // Error implements error.

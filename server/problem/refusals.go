@@ -28,7 +28,7 @@ const (
 	TooManyRequests     = "TOOMANYREQUESTS"
 )
 
-// Codes beside those of the specification, which lets a registry add some. The first two are CNCF distribution's.
+// Codes that the specification does not define, but allows. The first two are CNCF distribution's.
 const (
 	TagInvalid              = "TAG_INVALID"
 	PaginationNumberInvalid = "PAGINATION_NUMBER_INVALID"
@@ -37,10 +37,10 @@ const (
 	NotFound                = "NOT_FOUND"
 	StorageFull             = "STORAGE_FULL"
 	Unavailable             = "UNAVAILABLE"
-	Unknown                 = "UNKNOWN" // what every client takes a code for that it does not know
+	Unknown                 = "UNKNOWN" // clients treat any unknown code like this
 )
 
-// New makes a refusal. Message says what is wrong and, where it is not obvious, what to do.
+// New creates an Error. message says what is wrong and, if not obvious, how to fix it.
 func New(status int, code, message string, arguments ...any) *Error {
 	if len(arguments) > 0 {
 		message = fmt.Sprintf(message, arguments...)
@@ -48,7 +48,7 @@ func New(status int, code, message string, arguments ...any) *Error {
 	return &Error{Status: status, Code: code, Message: message}
 }
 
-// With sets a header and returns the refusal.
+// With sets a header and returns the error.
 func (e *Error) With(key, value string) *Error {
 	if e.Header == nil {
 		e.Header = make(http.Header)
@@ -57,100 +57,102 @@ func (e *Error) With(key, value string) *Error {
 	return e
 }
 
-// About sets the detail and returns the refusal.
+// About sets the detail and returns the error.
 func (e *Error) About(detail any) *Error {
 	e.Detail = detail
 	return e
 }
 
-// Because sets the cause, which is logged and never sent, and returns the refusal.
+// Because sets the cause, which is logged and never sent, and returns the error.
 func (e *Error) Because(cause error) *Error {
 	e.Cause = cause
 	return e
 }
 
-// NoRoute is the answer to a path that nothing is served at.
+// NoRoute returns the error for an unknown path.
 func NoRoute() *Error { return New(http.StatusNotFound, NotFound, "nothing is served at this path") }
 
-// MethodNotAllowed is the answer to a method that the path does not have.
+// MethodNotAllowed returns the error for a method that the path does not support.
 func MethodNotAllowed(allowed ...string) *Error {
 	list := strings.Join(allowed, ", ")
 	return New(http.StatusMethodNotAllowed, Unsupported, "this path takes %s", list).With("Allow", list)
 }
 
-// Authenticate is the answer to missing, unknown and wrong credentials alike (RFC 7617).
+// Authenticate returns the error for missing, unknown and wrong credentials (RFC 7617).
 func Authenticate(realm string) *Error {
 	return New(http.StatusUnauthorized, Unauthorized, "a user name and a password are needed").
 		With("WWW-Authenticate", "Basic realm="+quoted(realm)+`, charset="UTF-8"`)
 }
 
-// Forbidden is the answer to somebody who is known and may not.
+// Forbidden returns the error for an authenticated user without the required role.
 func Forbidden(message string, arguments ...any) *Error {
 	return New(http.StatusForbidden, Denied, message, arguments...)
 }
 
-// Slow is the answer to who asks too often; after is when to try again.
+// Slow returns the error for too many requests; after sets Retry-After.
 func Slow(after time.Duration, message string, arguments ...any) *Error {
 	return New(http.StatusTooManyRequests, TooManyRequests, message, arguments...).With("Retry-After", seconds(after))
 }
 
-// Later is the answer while something is not to be had; after is when to try again.
+// Later returns the error for something temporarily unavailable; after sets Retry-After.
 func Later(after time.Duration, message string, arguments ...any) *Error {
 	return New(http.StatusServiceUnavailable, Unavailable, message, arguments...).With("Retry-After", seconds(after))
 }
 
-// Full is the answer while the storage has no room left.
+// Full returns the error for full storage.
 func Full() *Error {
 	return New(http.StatusInsufficientStorage, StorageFull, "the storage is full: free space or ask the operator, then push again")
 }
 
-// ReadOnly is the answer to changes while nothing may be changed.
+// ReadOnly returns the error for writes to a read-only registry.
 func ReadOnly() *Error {
 	return New(http.StatusMethodNotAllowed, Unsupported, "the registry is read-only").With("Allow", "GET, HEAD")
 }
 
-// NoDeletion is the answer to deletions where they are switched off.
+// NoDeletion returns the error for deletions while they are disabled.
 func NoDeletion() *Error {
 	return New(http.StatusMethodNotAllowed, Unsupported, "deletion is switched off (storage.delete.enabled)").With("Allow", "GET, HEAD, PUT")
 }
 
-// BadDigest returns the answer to content that does not match its digest.
+// BadDigest returns the error for content that does not match its digest.
 func BadDigest(want, got digest.Digest) *Error {
 	return New(http.StatusBadRequest, DigestInvalid, "the content does not match its digest").
 		About(map[string]string{"want": want.String(), "got": got.String()})
 }
 
-// BadSize is the answer to a body that is shorter or longer than announced, in bytes.
+// BadSize returns the error for a body of another size than announced, in bytes.
 func BadSize(want, got int64) *Error {
 	return New(http.StatusBadRequest, SizeInvalid, "%d bytes were announced and %d came", want, got).
 		About(map[string]int64{"want": want, "got": got})
 }
 
-// BadReferenceSize is the answer to a manifest that states another size for content than is stored, in
-// bytes. Clients that allocate by the stated size, or stop reading there, would get other content.
+// BadReferenceSize returns the error for a manifest with a wrong size for stored content, in bytes.
+// Clients that allocate by the stated size, or stop reading there, would get other content.
 func BadReferenceSize(of string, stated, stored int64) *Error {
 	return New(http.StatusBadRequest, SizeInvalid, "%s has %d bytes, the manifest states %d: push a manifest with the right size", of, stored, stated).
 		About(map[string]any{"digest": of, "want": stated, "got": stored})
 }
 
-// BadRange is the answer to a range of a blob of size bytes that holds nothing.
+// BadRange returns the error for a range outside a blob of size bytes.
 func BadRange(size int64) *Error {
 	return New(http.StatusRequestedRangeNotSatisfiable, RangeInvalid, "the blob has %d bytes, none of them in the range", size).
 		With("Content-Range", fmt.Sprintf("bytes */%d", size))
 }
 
-// OutOfOrder is the answer to a chunk that does not start where the upload stands; offset is how many bytes the upload has.
+// OutOfOrder returns the error for a chunk that does not start at offset, the number of bytes
+// already uploaded.
 func OutOfOrder(offset int64) *Error {
 	return New(http.StatusRequestedRangeNotSatisfiable, BlobUploadInvalid, "the upload stands at %d bytes: go on from there", offset).
 		With("Range", UploadRange(offset)).
 		About(map[string]int64{"offset": offset})
 }
 
-// UploadRange is the Range header of an upload that has offset bytes (distribution-spec, "Pushing a blob in chunks"). It cannot tell none from
-// one; every registry writes 0-0 for both.
+// UploadRange returns the Range header of an upload with offset bytes (distribution-spec, "Pushing
+// a blob in chunks"). The format cannot distinguish none from one; every registry uses 0-0 for
+// both.
 func UploadRange(offset int64) string { return fmt.Sprintf("0-%d", max(0, offset-1)) }
 
-// BrokenBody is the answer to a body that stopped before its end.
+// BrokenBody returns the error for a body that ended early.
 func BrokenBody(cause error) *Error {
 	return New(http.StatusBadRequest, BlobUploadInvalid, "the body ended early: ask where the upload stands and go on from there").Because(cause)
 }
@@ -159,7 +161,8 @@ func seconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }
 
-// quoted is a quoted-string (RFC 9110, section 5.6.4) without the control characters that no header may hold.
+// quoted returns a quoted-string (RFC 9110, section 5.6.4) without control characters, which
+// headers must not contain.
 func quoted(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

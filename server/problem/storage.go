@@ -9,15 +9,15 @@ import (
 	"packhouse/server/storage"
 )
 
-// How long clients shall wait: for what is being collected, for an upload to be finished, and for storage that does not answer.
+// Retry-After for running garbage collection, unfinished uploads, and unavailable storage.
 const (
 	busyWait   = 5 * time.Second
 	uploadWait = 30 * time.Second
 	absentWait = 10 * time.Second
 )
 
-// FromStorage words what a store returned: every error that package storage and package manifest name has its status and code here. An
-// *Error anywhere in the chain is returned as it is. Nil is returned for an error that is none of these; Write makes a 500 of it.
+// FromStorage converts an error of package storage or manifest to its status and code. It returns
+// an *Error in the chain unchanged, and nil for any other error, which Write reports as a 500.
 func FromStorage(err error) *Error {
 	if p, ok := errors.AsType[*Error](err); ok {
 		return p
@@ -46,7 +46,8 @@ func FromStorage(err error) *Error {
 	return nil
 }
 
-// known words the sentinels of package storage. Damaged content comes first: to a client it is unknown too, but told why.
+// known converts the sentinel errors of package storage. Damaged content is checked first, because
+// it also counts as unknown but has a better message.
 func known(err error) *Error {
 	switch {
 	case errors.Is(err, storage.ErrFull):
@@ -79,10 +80,10 @@ func known(err error) *Error {
 	return nil
 }
 
-// maxMissing is how many missing references one answer names.
+// maxMissing is the maximum number of missing references named in one error.
 const maxMissing = 100
 
-// Missing is the answer to a manifest that refers to what the repository does not hold.
+// Missing returns the error for a manifest that refers to content missing from the repository.
 func Missing(references []manifest.Reference) *Error {
 	names := make([]string, 0, min(len(references), maxMissing))
 	for _, r := range references[:min(len(references), maxMissing)] {
@@ -92,7 +93,7 @@ func Missing(references []manifest.Reference) *Error {
 		About(map[string][]string{"missing": names})
 }
 
-// Manifest is the answer to bytes that are no manifest which is served.
+// Manifest returns the error for an invalid or unsupported manifest.
 func Manifest(e *manifest.Error) *Error {
 	status := http.StatusBadRequest
 	if errors.Is(e, manifest.ErrTooLarge) {

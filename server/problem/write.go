@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// From returns the refusal that err is, however it is wrapped: what FromStorage knows; 503 for what was cancelled because the client left or
-// the server stops; 413 for a body over its limit; and 500 for the rest, whose text stays inside.
+// From converts any error: those known to FromStorage; 503 for a request canceled by the client or
+// by shutdown; 413 for a body over its limit; and 500 for the rest, whose text is not sent.
 func From(err error) *Error {
 	if p := FromStorage(err); p != nil {
 		return p
@@ -24,7 +24,7 @@ func From(err error) *Error {
 	return New(http.StatusInternalServerError, Unknown, "something went wrong inside the server; its log says more").Because(err)
 }
 
-// body is what clients read (distribution-spec, "Error Codes").
+// body is the JSON body of an error (distribution-spec, "Error Codes").
 type body struct {
 	Errors []entry `json:"errors"`
 }
@@ -35,17 +35,17 @@ type entry struct {
 	Detail  any    `json:"detail,omitempty"`
 }
 
-// json is the refusal as programs read it.
+// json returns the error as a JSON body.
 func (p *Error) json() []byte {
 	content, err := json.Marshal(body{[]entry{{p.Code, p.Message, p.Detail}}})
-	if err != nil { // a detail that is no JSON
+	if err != nil { // the detail cannot be encoded
 		content, _ = json.Marshal(body{[]entry{{Code: p.Code, Message: p.Message}}})
 	}
 	return append(content, '\n')
 }
 
-// Write answers a request with an error and returns the refusal that was sent, for the log. It is the only writer of errors: JSON for programs, and
-// a page for a browser on one of the pages.
+// Write responds to a request with an error and returns the *Error that was sent, for the log. All
+// errors are written here: as JSON, or as a page for a browser that requests one.
 func Write(w http.ResponseWriter, r *http.Request, err error) *Error {
 	p := From(err)
 	h := w.Header()
@@ -55,7 +55,7 @@ func Write(w http.ResponseWriter, r *http.Request, err error) *Error {
 		h.Set("Content-Security-Policy", pagePolicy)
 	}
 	for _, key := range []string{"Etag", "Last-Modified", "Content-Range", "Content-Disposition", "Docker-Content-Digest"} {
-		h.Del(key) // of the answer that did not come about
+		h.Del(key) // of the response that failed
 	}
 	for key, values := range p.Header {
 		h[http.CanonicalHeaderKey(key)] = values
@@ -67,7 +67,7 @@ func Write(w http.ResponseWriter, r *http.Request, err error) *Error {
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that left hears nothing
+		_, _ = w.Write(content) // ignored: the client may have disconnected
 	}
 	return p
 }
