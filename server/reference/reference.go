@@ -1,7 +1,7 @@
-// Package reference holds the names a registry knows things by: repositories, tags and digests.
+// Package reference defines repository names, tags and digests.
 //
-// The grammar is that of the OCI distribution specification 1.1, section "Pulling manifests". A Repository or a Tag exists only as the
-// result of parsing, so whatever holds one may build a path or a key from it without looking again.
+// The grammar is that of the OCI distribution specification 1.1, section "Pulling manifests". A
+// Repository or Tag can only be created by parsing, so it is always safe to use in a path or key.
 package reference
 
 import (
@@ -15,14 +15,15 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Errors of parsing. Callers match them with errors.Is.
+// Parse errors, to match with errors.Is.
 var (
 	ErrName   = errors.New("invalid repository name")
 	ErrTag    = errors.New("invalid tag")
 	ErrDigest = errors.New("invalid digest")
 )
 
-// MaxName is the longest repository name in bytes. Clients count the host name into 255 as well; a server does not know it.
+// MaxName is the maximum length of a repository name in bytes. Clients include the host name in
+// this limit, which a server does not know.
 const MaxName = 255
 
 var (
@@ -33,7 +34,7 @@ var (
 // Repository is the name of a repository, such as "team-a/nginx". The zero value names none.
 type Repository struct{ name string }
 
-// ParseRepository checks name against the grammar.
+// ParseRepository validates name against the grammar.
 func ParseRepository(name string) (Repository, error) {
 	if len(name) > MaxName {
 		return Repository{}, fmt.Errorf("%w: %d bytes, at most %d", ErrName, len(name), MaxName)
@@ -47,13 +48,14 @@ func ParseRepository(name string) (Repository, error) {
 // String returns the name.
 func (r Repository) String() string { return r.name }
 
-// IsZero tells whether r names no repository.
+// IsZero reports whether r is the zero value.
 func (r Repository) IsZero() bool { return r.name == "" }
 
-// packFolder is where Palette looks for packs below a registry's base path: one repository a pack.
+// packFolder is where Palette expects packs below a registry's base path, one repository per pack.
 const packFolder = "spectro-packs/archive"
 
-// Pack tells whether the repository is that of a pack, [<base>/]spectro-packs/archive/<name>, and which: its tags are pack versions.
+// Pack reports whether the repository is a pack's, [<base>/]spectro-packs/archive/<name>, and
+// returns base and name. The tags of such a repository are pack versions.
 func (r Repository) Pack() (base, name string, ok bool) {
 	folder, name, ok := cutLast(r.name)
 	if !ok || name == "" {
@@ -69,7 +71,7 @@ func (r Repository) Pack() (base, name string, ok bool) {
 	return base, name, true
 }
 
-// PackPrefix returns what the names of all packs under base start with.
+// PackPrefix returns the common prefix of the repository names of all packs under base.
 func PackPrefix(base string) string {
 	if base == "" {
 		return packFolder + "/"
@@ -77,7 +79,7 @@ func PackPrefix(base string) string {
 	return base + "/" + packFolder + "/"
 }
 
-// cutLast splits a name before its last segment.
+// cutLast splits off the last segment of a name.
 func cutLast(name string) (folder, last string, ok bool) {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 {
@@ -89,7 +91,7 @@ func cutLast(name string) (folder, last string, ok bool) {
 // Tag is a movable name of a manifest within a repository. The zero value names none.
 type Tag struct{ name string }
 
-// ParseTag checks name against the grammar.
+// ParseTag validates name against the grammar.
 func ParseTag(name string) (Tag, error) {
 	if !tagPattern.MatchString(name) {
 		return Tag{}, fmt.Errorf("%w: %.200q", ErrTag, name)
@@ -100,10 +102,11 @@ func ParseTag(name string) (Tag, error) {
 // String returns the tag.
 func (t Tag) String() string { return t.name }
 
-// IsZero tells whether t names no tag.
+// IsZero reports whether t is the zero value.
 func (t Tag) IsZero() bool { return t.name == "" }
 
-// ParseDigest checks that s is a digest of an algorithm served here: sha256 or sha512, in lower case (image-spec, "Digests").
+// ParseDigest parses a digest with a supported algorithm: sha256 or sha512, in lower case
+// (image-spec, "Digests").
 func ParseDigest(s string) (digest.Digest, error) {
 	name, hash, ok := strings.Cut(s, ":")
 	if !ok {
@@ -119,7 +122,7 @@ func ParseDigest(s string) (digest.Digest, error) {
 	return digest.Digest(s), nil
 }
 
-// ParseAlgorithm checks that s is an algorithm served here.
+// ParseAlgorithm parses the name of a supported digest algorithm.
 func ParseAlgorithm(s string) (digest.Algorithm, error) {
 	switch a := digest.Algorithm(s); a {
 	case digest.SHA256, digest.SHA512:
