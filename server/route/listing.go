@@ -7,16 +7,16 @@ import (
 	"strconv"
 )
 
-// Page is the part of a listing that is asked for (distribution-spec, "Listing Tags").
+// Page is the requested part of a listing (distribution-spec, "Listing Tags").
 type Page struct {
-	Last string // ?last=: what to start after; empty: at the beginning
-	N    int    // ?n=: how many at most; Unlimited where it is not given
+	Last string // ?last=: start after this entry; empty: from the beginning
+	N    int    // ?n=: maximum number of entries; Unlimited if not given
 }
 
-// Unlimited is the N of a Page that does not say how many.
+// Unlimited is the N of a Page without a limit.
 const Unlimited = -1
 
-// Limit returns how many entries the page has at most: as many as were asked for, but no more than limit.
+// Limit returns the maximum number of entries of the page: the requested number, at most limit.
 func (p Page) Limit(limit int) int {
 	if p.N == Unlimited || p.N > limit {
 		return limit
@@ -24,8 +24,9 @@ func (p Page) Limit(limit int) int {
 	return p.N
 }
 
-// Next sets the Link header that leads to the page after last (RFC 8288), of n entries where n is not Unlimited. Path is that of the listing;
-// query, which may be nil, holds what is to be asked for again.
+// Next sets the Link header to the page after last (RFC 8288), with n entries unless n is
+// Unlimited. path is the path of the listing; query, which may be nil, has the parameters to
+// repeat.
 func Next(h http.Header, path string, query url.Values, n int, last string) {
 	next := maps.Clone(query)
 	if next == nil {

@@ -13,7 +13,8 @@ import (
 	"packhouse/server/reference"
 )
 
-// parsePacks reads what stands after /v1. A pack's name is one segment, so every path has a length of its own.
+// parsePacks parses the path after /v1. A pack's name is one segment, so the path length determines
+// the action.
 func (p Paths) parsePacks(r *http.Request, path []string, query url.Values) (Request, error) {
 	switch {
 	case len(path) == 0 || len(path) == 1 && path[0] == "":
@@ -40,7 +41,7 @@ func (p Paths) parsePacks(r *http.Request, path []string, query url.Values) (Req
 	return then(r, req, path[2], query)
 }
 
-// pack reads the name of a pack and finds its repository.
+// pack parses the name of a pack and determines its repository.
 func (p Paths) pack(name string, query url.Values) (Request, error) {
 	base, err := p.base(query)
 	if err != nil {
@@ -54,7 +55,7 @@ func (p Paths) pack(name string, query url.Values) (Request, error) {
 	return Request{Repository: repository, Base: base, Pack: name}, nil
 }
 
-// base reads ?base=, the path below which packs lie. An empty one is none.
+// base returns ?base=, the path below which packs are stored; by default the configured one.
 func (p Paths) base(query url.Values) (string, error) {
 	if !query.Has("base") {
 		return strings.Trim(p.Packs, "/"), nil
@@ -95,7 +96,7 @@ func packManifest(r *http.Request, req Request, text string, _ url.Values) (Requ
 	return req.referTo(text)
 }
 
-// referTo reads a tag or the digest of a manifest, to read by.
+// referTo parses a tag or manifest digest to read.
 func (req Request) referTo(text string) (Request, error) {
 	var err error
 	if strings.Contains(text, ":") {
@@ -106,7 +107,7 @@ func (req Request) referTo(text string) (Request, error) {
 	return req, err
 }
 
-// imageTypes are what a file may be answered as. SVG is not among them: it is a document that may hold script.
+// imageTypes are the media types allowed for files. SVG is excluded because it may contain scripts.
 var imageTypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 
 func packFile(r *http.Request, req Request, text string, query url.Values) (Request, error) {
@@ -144,10 +145,10 @@ func packArchive(r *http.Request, req Request, text string, query url.Values) (R
 	return req.referTo(text)
 }
 
-// longestMessage is how much may be said about why a version is pushed over, in bytes.
+// longestMessage is the maximum length of the message for replacing a version, in bytes.
 const longestMessage = 1000
 
-// packPush reads the parameters of a pushed archive. A version that is pushed over by force is so for a reason.
+// packPush parses the parameters of a pushed archive. force requires a message.
 func packPush(req Request, version string, query url.Values) (Request, error) {
 	req.Action, req.Version, req.Group, req.Message = PackPush, version, query.Get("group"), strings.TrimSpace(query.Get("message"))
 	if _, err := parseTag(version, http.MethodPut); err != nil {

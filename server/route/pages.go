@@ -9,16 +9,16 @@ import (
 	"packhouse/server/problem"
 )
 
-// sections are the parts of a pack's page that have an address of their own.
+// sections are the sections of a pack's page with their own path.
 var sections = []string{"values", "metadata", "files", "constraints", "images", "problems"}
 
-// longestSearch is more than anybody types, in bytes.
+// longestSearch is the maximum length of a search in bytes.
 const longestSearch = 200
 
-// parsePage reads the path of a page for people, or of what belongs to the pages.
+// parsePage parses the path of a page or an asset.
 func (p Paths) parsePage(r *http.Request, path []string, query url.Values) (Request, error) {
 	if last := len(path) - 1; last > 0 && path[last] == "" {
-		path = path[:last] // with a slash at its end it is the same page
+		path = path[:last] // ignore a trailing slash
 	}
 	req, err := p.page(path, query)
 	if err != nil {

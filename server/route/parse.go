@@ -10,16 +10,16 @@ import (
 	"packhouse/server/reference"
 )
 
-// Paths is what the configuration makes of paths.
+// Paths configures path parsing.
 type Paths struct {
-	Prefix string // stands before every path (http.prefix), "" or "/" for nothing
-	Packs  string // the base path of the packs that /v1 and the pages show (packs.base)
+	Prefix string // prefix of every path (http.prefix); "" or "/" for none
+	Packs  string // base path of the packs shown by /v1 and the pages (packs.base)
 }
 
-// Parse reads what a request asks for.
+// Parse parses a request.
 //
-// The error is a *problem.Error: 404 for a path that nothing is served at, 405 for a method that the path does not have, 400 for a name, a
-// digest or a parameter that is none. Reading by a tag that cannot exist is 404, like one that does not exist.
+// The error is a *problem.Error: 404 for an unknown path, 405 for an unsupported method, 400 for an
+// invalid name, digest or parameter. Reading by an invalid tag is 404, as for a missing tag.
 func (p Paths) Parse(r *http.Request) (Request, error) {
 	path, err := segments(r.URL, strings.TrimSuffix(p.Prefix, "/"))
 	if err != nil {
@@ -44,11 +44,12 @@ func (p Paths) Parse(r *http.Request) (Request, error) {
 	return Request{}, problem.NoRoute()
 }
 
-// longestPath is longer than any path that is served: a name, a verb and a sha512 digest.
+// longestPath exceeds the length of any valid path: a name, a verb and a sha512 digest.
 const longestPath = reference.MaxName + 512
 
-// segments splits the path below the prefix. Segments are unescaped one by one, so that an encoded slash never makes two of one; what could
-// mean something else to a file system or a proxy is refused.
+// segments splits the path below the prefix. It unescapes segments one by one, so that an encoded
+// slash never splits a segment, and rejects what a file system or proxy could interpret
+// differently.
 func segments(u *url.URL, prefix string) ([]string, error) {
 	path, ok := strings.CutPrefix(u.EscapedPath(), prefix+"/")
 	if !ok {
@@ -71,10 +72,11 @@ func segments(u *url.URL, prefix string) ([]string, error) {
 	return all, nil
 }
 
-// parseRegistry reads what stands after /v2. Verbs are looked for from the end, because a name may hold the words that are verbs.
+// parseRegistry parses the path after /v2. It matches verbs from the end, because a name may
+// contain the same words.
 func parseRegistry(r *http.Request, path []string, query url.Values) (Request, error) {
 	n := len(path)
-	last := func(i int) string { // the i-th segment from the end, counted from 1
+	last := func(i int) string { // the i-th segment from the end, 1-based
 		if i > n {
 			return ""
 		}
@@ -106,7 +108,7 @@ func parseRegistry(r *http.Request, path []string, query url.Values) (Request, e
 	return Request{}, problem.NoRoute()
 }
 
-// named parses the name of a repository and goes on with it.
+// named parses a repository name and calls then with it.
 func named(name []string, then func(Request) (Request, error)) (Request, error) {
 	repository, err := parseName(strings.Join(name, "/"))
 	if err != nil {
@@ -163,7 +165,7 @@ func uploadSession(r *http.Request, name []string, id string, query url.Values) 
 	})
 }
 
-// isUpload tells whether s is the id of an upload: 128 bits in lower-case hexadecimal digits.
+// isUpload reports whether s is an upload ID: 128 bits in lower-case hexadecimal digits.
 func isUpload(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
@@ -208,7 +210,7 @@ func referrers(r *http.Request, name []string, text string, query url.Values) (R
 	})
 }
 
-// allow refuses a request whose method is none of those.
+// allow rejects a request with any other method.
 func allow(r *http.Request, methods ...string) error {
 	if slices.Contains(methods, r.Method) {
 		return nil

@@ -14,10 +14,12 @@ import (
 	"packhouse/server/reference"
 )
 
-// maxTags is how many tags one manifest PUT may name (distribution-spec, "Pushing Manifests", wants a limit to be answered with 414).
+// maxTags is the maximum number of tags in one manifest PUT (distribution-spec, "Pushing
+// Manifests", requires 414 above it).
 const maxTags = 100
 
-// single are the parameters that are read at most once: of two values a proxy in front could check one while the other is used.
+// single are the parameters that may occur only once: a proxy could check one value while the
+// server uses the other.
 var single = []string{"digest", "mount", "from", "digest-algorithm", "n", "last", "artifactType", "base", "group", "force", "message", "type", "archive", "q", "layer"}
 
 func parseQuery(raw string) (url.Values, error) {
@@ -36,8 +38,8 @@ func parseQuery(raw string) (url.Values, error) {
 	return query, nil
 }
 
-// uploadQuery reads the parameters of the start of an upload. A mount from a repository whose name is none is one from a repository that
-// does not exist: the client gets a session to push to.
+// uploadQuery parses the parameters for starting an upload. A mount from an invalid repository name
+// is treated as one from a missing repository: the client gets an upload session.
 func uploadQuery(req Request, query url.Values) (Request, error) {
 	var err error
 	if text := query.Get("digest"); text != "" {
@@ -63,7 +65,7 @@ func uploadQuery(req Request, query url.Values) (Request, error) {
 	return req, nil
 }
 
-// finishQuery reads the digest that an upload is to have.
+// finishQuery parses the digest of a finished upload.
 func finishQuery(req Request, query url.Values) (Request, error) {
 	text := query.Get("digest")
 	if text == "" {
@@ -77,8 +79,9 @@ func finishQuery(req Request, query url.Values) (Request, error) {
 	return req, nil
 }
 
-// manifestQuery reads the tags of a manifest that is put by digest. A manifest put by tag may name its digest, which is how clients get one
-// that is not sha256; it is then the same as one put by that digest with that tag.
+// manifestQuery parses the tags of a manifest pushed by digest. A manifest pushed by tag may state
+// its digest, which is how clients choose an algorithm other than sha256; this is equivalent to
+// pushing by that digest with that tag.
 func manifestQuery(req Request, query url.Values) (Request, error) {
 	var err error
 	if text := query.Get("digest"); text != "" && req.Digest == "" {
@@ -105,10 +108,10 @@ func manifestQuery(req Request, query url.Values) (Request, error) {
 	return req, nil
 }
 
-// longestLast is longer than any name or digest that a listing could start after.
+// longestLast exceeds the length of any name or digest.
 const longestLast = 255
 
-// listing reads the parameters of a listing.
+// listing parses the parameters of a listing.
 func listing(r *http.Request, req Request, query url.Values) (Request, error) {
 	if err := allow(r, http.MethodGet, http.MethodHead); err != nil {
 		return Request{}, err
@@ -118,7 +121,7 @@ func listing(r *http.Request, req Request, query url.Values) (Request, error) {
 	return req, err
 }
 
-// parsePage reads n and last. A number too big for this machine asks for as many as there are.
+// parsePage parses n and last. A number that overflows means no limit.
 func parsePage(query url.Values) (Page, error) {
 	page := Page{N: Unlimited, Last: query.Get("last")}
 	if len(page.Last) > longestLast || strings.ContainsFunc(page.Last, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
@@ -148,7 +151,8 @@ func parseName(name string) (reference.Repository, error) {
 	return repository, nil
 }
 
-// parseTag reads a tag. One that cannot exist is unknown to who reads or deletes, and wrong of who writes.
+// parseTag parses a tag. An invalid tag is unknown (404) when reading or deleting, and a bad
+// request when writing.
 func parseTag(text, method string) (reference.Tag, error) {
 	tag, err := reference.ParseTag(text)
 	switch {

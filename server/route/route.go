@@ -1,7 +1,8 @@
-// Package route turns a request into what it asks for: one action on parsed resources.
+// Package route parses requests into an action on parsed resources.
 //
-// It is the only parser of paths. The gate decides on a Request and the handlers act on that same Request, so nothing can be allowed
-// for one name and done to another. What it does not know is refused.
+// It is the only parser of paths. The gate checks a Request and the handlers act on that same
+// Request, so a request cannot be authorized for one name and executed on another. Unknown paths
+// are rejected.
 package route
 
 import (
@@ -10,10 +11,10 @@ import (
 	"packhouse/server/reference"
 )
 
-// Action is what a request wants done.
+// Action is the operation that a request asks for.
 type Action string
 
-// Every action there is. The gate has one row for each.
+// All actions. The gate has a row for each.
 const (
 	Health Action = "health" // GET /health
 
@@ -40,7 +41,7 @@ const (
 	PackTagList   Action = "pack.tag.list"   // GET /v1/<pack>/tags/list
 	PackRead      Action = "pack.read"       // GET /v1/<pack>/manifests/<tag, parent tag or digest>
 	PackFile      Action = "pack.file"       // GET /v1/<pack>/blobs/<digest>
-	PackLogo      Action = "pack.logo"       // the same, where the file is the logo of a pack: no path makes it, the pack view tells
+	PackLogo      Action = "pack.logo"       // the same, for a pack's logo; set by the pack view, not by the path
 	PackArchive   Action = "pack.archive"    // GET /v1/<pack>/archives/<tag, parent tag or digest>
 	PackPush      Action = "pack.push"       // PUT /v1/<pack>/archives/<version>
 	PackTagWrite  Action = "pack.tag.write"  // PUT /v1/<pack>/tags/<tag>
@@ -61,26 +62,26 @@ type Request struct {
 	Repository reference.Repository
 	Tag        reference.Tag        // exactly one of Tag and Digest for manifests
 	Digest     digest.Digest        // of the manifest, the blob or the referrers' subject; also ?digest= of an upload
-	Upload     string               // session id: 32 lower-case hexadecimal digits
+	Upload     string               // session ID: 32 lower-case hexadecimal digits
 	Mount      digest.Digest        // ?mount=
-	From       reference.Repository // ?from= of a mount; zero: from anywhere
+	From       reference.Repository // ?from= of a mount; zero: any repository
 	Tags       []reference.Tag      // ?tag= on a manifest PUT by digest
 
-	Algorithm    digest.Algorithm // ?digest-algorithm= of an upload; empty: none asked for
+	Algorithm    digest.Algorithm // ?digest-algorithm= of an upload; empty: not given
 	ArtifactType string           // ?artifactType= of a listing of referrers; empty: all
 	Page         Page             // of listings
 
-	// Of the pack view and the pages. Repository is the pack's, and Tag may be that of a parent.
-	Base      string        // what stands before spectro-packs: ?base=, or the server's
+	// For the pack view and the pages. Repository is the pack's, and Tag may be a parent tag.
+	Base      string        // path before spectro-packs: ?base=, or the configured one
 	Pack      string        // the pack's name
 	Version   string        // of a pushed archive
-	Group     string        // ?group= of a pushed archive; empty: as its pack.json says
+	Group     string        // ?group= of a pushed archive; empty: from its pack.json
 	Force     bool          // ?force= of a pushed archive
 	Message   string        // ?message= of a pushed archive
-	MediaType string        // ?type= of a file: that of an image; empty: none asked for
-	Archive   digest.Digest // ?archive= of a file: where to look for it; empty: in all that have a tag
+	MediaType string        // ?type= of a file: an image type; empty: not given
+	Archive   digest.Digest // ?archive= of a file: the archive that contains it; empty: any tagged one
 	Section   string        // of a pack's page; empty: the first
 	Search    string        // ?q= of a page
 	Layer     string        // ?layer= of a page
-	Asset     string        // name of a file that belongs to the pages
+	Asset     string        // name of an asset
 }
