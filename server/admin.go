@@ -16,8 +16,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// startAdmin serves the admin socket in the first directory where it can be created. The server runs
-// without one if there is none. The returned function stops it and cancels what runs over it.
+// startAdmin serves the admin socket in the first directory where it can be created. If there is
+// none, the server runs without a socket. The returned function stops it and cancels its requests.
 func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop func()) {
 	l := s.listenAdmin()
 	if l == nil {
@@ -38,7 +38,7 @@ func (s *Server) startAdmin(ctx context.Context, group *sync.WaitGroup) (stop fu
 		patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if h.Shutdown(patience) != nil {
-			_ = h.Close() // the contexts of its requests are canceled already
+			_ = h.Close() // the contexts of its requests are already canceled
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+admin.PathStatus, func(w http.ResponseWriter, _ *http.Request) { writeAdmin(w, http.StatusOK, s.Status()) })
 	mux.HandleFunc("POST "+admin.PathReload, func(w http.ResponseWriter, r *http.Request) {
-		_ = s.Reload(context.WithoutCancel(r.Context())) // how it went is in what is answered
+		_ = s.Reload(context.WithoutCancel(r.Context())) // the response contains the result
 		writeAdmin(w, http.StatusOK, s.reloads.last())
 	})
 	mux.HandleFunc("POST "+admin.PathProbe, s.adminProbe)
@@ -154,7 +154,7 @@ func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
 	}))
 }
 
-// lines is an answer of one JSON object a line, which may come from several goroutines.
+// lines is a response with one JSON object per line. It is safe for concurrent use.
 type lines struct {
 	mu      sync.Mutex
 	encoder *json.Encoder
@@ -167,7 +167,8 @@ func newLines(w http.ResponseWriter) *lines {
 	return &lines{encoder: json.NewEncoder(w), control: http.NewResponseController(w)}
 }
 
-// write sends a line, at the latest a moment after it was written. Who left hears nothing; the request's context tells the store.
+// write sends a line and flushes at most every 100 ms. Write errors are ignored: if the client
+// disconnects, the request's context is canceled.
 func (l *lines) write(line admin.Line) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -201,5 +202,5 @@ func readAdmin[T any](w http.ResponseWriter, r *http.Request) (T, bool) {
 func writeAdmin(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // who left hears nothing
+	_ = json.NewEncoder(w).Encode(v) // ignored: the client may have disconnected
 }

@@ -26,14 +26,15 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger, now func
 	return openStore(ctx, c, filesystem.Options{Log: log, Now: now})
 }
 
-// OpenStoreOffline opens the store for an offline command, such as "store gc". A server that starts on a
-// store on disk meanwhile waits for the command to close it; yield is called once then.
+// OpenStoreOffline opens the store for an offline command, such as "store gc". If a server starts
+// on the same file-system store meanwhile, it waits for the command to close it; yield is then
+// called once.
 func OpenStoreOffline(ctx context.Context, c *config.Config, log *slog.Logger, now func() time.Time, work string, yield func()) (storage.Store, error) {
 	return openStore(ctx, c, filesystem.Options{Log: log, Now: now, Work: work, Yield: yield})
 }
 
-// defaultStoreWait is long enough for an offline command to finish the step it is in, and shorter than
-// service managers wait for a server to start.
+// defaultStoreWait is long enough for an offline command to finish its current step, and shorter
+// than service managers' start timeouts.
 const defaultStoreWait = 2 * time.Minute
 
 func openStore(ctx context.Context, c *config.Config, given filesystem.Options) (storage.Store, error) {
@@ -54,7 +55,7 @@ func openStore(ctx context.Context, c *config.Config, given filesystem.Options) 
 			Config: c.Storage.S3, ReadOnly: o.ReadOnly, Log: log, Now: now, Window: o.Window, UploadsPerUser: o.UploadsPerUser,
 		})
 		if err != nil {
-			return nil, err // a nil *s3.Store would be no nil storage.Store
+			return nil, err // a nil *s3.Store would be a non-nil storage.Store
 		}
 		return store, nil
 	default:
@@ -67,7 +68,8 @@ func openStore(ctx context.Context, c *config.Config, given filesystem.Options) 
 	return store, nil
 }
 
-// addHandlers makes what answers requests. All are without a state of their own, so a reload simply makes them anew.
+// addHandlers creates the request handlers. They are stateless, so a reload simply creates new
+// ones.
 func (s *Server) addHandlers(st *state) error {
 	c := st.config
 	base := st.prefix
@@ -102,10 +104,11 @@ func urlRule(c config.Validation) (func(string) error, error) {
 	return rule, nil
 }
 
-// presignedLife is how long an address of the engine is good for: long enough to begin a download.
+// presignedLife is the lifetime of a presigned URL, long enough to start a download.
 const presignedLife = 20 * time.Minute
 
-// redirecting returns what sends readers of blobs to the engine, or nil where that is not asked for or the engine cannot.
+// redirecting returns a function that presigns the URL of a blob, or nil if redirects are disabled
+// or the storage driver does not support them.
 func redirecting(c config.Redirect, store storage.Store) func(context.Context, reference.Repository, digest.Digest) (string, error) {
 	engine, able := store.(interface {
 		Presign(ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration) (string, error)
@@ -118,8 +121,8 @@ func redirecting(c config.Redirect, store storage.Store) func(context.Context, r
 	}
 }
 
-// overwriting decides who moves a tag that points elsewhere already. With packs.overwrite "deny" nobody does over a pack's version, not even
-// an admin.
+// overwriting returns the rule for moving existing tags. With packs.overwrite "deny", pack versions
+// cannot be overwritten, not even by an admin.
 func overwriting(c config.Packs) func(auth.Grant, reference.Tag, digest.Digest) error {
 	if c.Overwrite != "deny" {
 		return registry.OverwriteRule

@@ -17,9 +17,9 @@ import (
 	"packhouse/trust"
 )
 
-// audit writes who did what, from where and with what outcome, as JSON lines, apart from the log (log.audit.path). It tells of pushes,
-// deletions and pulls of manifests, of everything that was refused to somebody, and of what was done to the server itself. Blobs that are
-// read belong to a manifest that was; they are left out, and so is everything secret.
+// audit writes an audit trail as JSON lines, separate from the log (log.audit.path). It records
+// pushes, deletions, pulls of manifests, denied requests, and administrative operations. It omits
+// secrets, and blob reads, because they belong to a recorded manifest pull.
 type audit struct {
 	path string
 	now  func() time.Time
@@ -35,7 +35,7 @@ type audit struct {
 type auditLine struct {
 	Time       time.Time `json:"time"`
 	Event      string    `json:"event"`          // "request", "sign-in", "start", "stop", "reload", "admin"
-	User       string    `json:"user,omitempty"` // who has proven to be it; of a failed sign-in the user it was tried for, if there is one
+	User       string    `json:"user,omitempty"` // authenticated; for a failed sign-in, the existing user it was for
 	Remote     string    `json:"remote,omitempty"`
 	Action     string    `json:"action,omitempty"`
 	Repository string    `json:"repository,omitempty"`
@@ -47,13 +47,14 @@ type auditLine struct {
 	Outcome    string    `json:"outcome"` // "done", "refused", "locked out", "failed" or "cut off"
 }
 
-// openAudit begins to write at path: a file, which is made with mode 0600 and added to, or "-" for standard output, or "" for nowhere.
+// openAudit opens the audit trail: path is a file to append to, created with mode 0600, or "-" for
+// standard output, or "" for none.
 func openAudit(path string, now func() time.Time, log *slog.Logger) (*audit, error) {
 	a := &audit{path: path, now: now, log: log}
 	return a, a.reopen()
 }
 
-// reopen opens the file anew, for whoever moves it away to keep it.
+// reopen reopens the file, after log rotation has moved it.
 func (a *audit) reopen() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -84,7 +85,7 @@ func (a *audit) close() {
 	a.to, a.file = nil, nil
 }
 
-// write adds a line. That it cannot be written is told once, and keeps nobody from working.
+// write writes a line. A failure is logged once and does not affect requests.
 func (a *audit) write(l auditLine) {
 	l.Time = a.now().UTC()
 	line, err := json.Marshal(l)
@@ -102,7 +103,7 @@ func (a *audit) write(l auditLine) {
 	a.broken = err != nil
 }
 
-// request writes what became of a request, if that is of interest.
+// request writes the outcome of a request, if it is audited.
 func (a *audit) request(r *http.Request, rec *record, w *response) {
 	if a.path == "" {
 		return
@@ -125,7 +126,7 @@ func (a *audit) request(r *http.Request, rec *record, w *response) {
 	}
 	if refused, ok := errors.AsType[*auth.RefusedError](rec.reason); ok {
 		if refused.Repeated {
-			return // the first time was written down
+			return // the first one was recorded
 		}
 		l.Event, l.User = "sign-in", refused.User
 		if refused.Locked {
@@ -137,7 +138,8 @@ func (a *audit) request(r *http.Request, rec *record, w *response) {
 	a.write(l)
 }
 
-// audited tells whether a request is written down: what changes something, pulls of manifests, and whatever a user was not allowed.
+// audited reports whether a request is recorded: changes, pulls of manifests, and requests denied
+// to a user.
 func audited(r *http.Request, rec *record) bool {
 	if rec.refusal != nil && rec.refusal.Status == http.StatusForbidden {
 		return true
@@ -146,7 +148,7 @@ func audited(r *http.Request, rec *record) bool {
 	case route.UploadFinish, route.UploadCancel, route.ManifestWrite, route.ManifestDelete, route.TagDelete, route.BlobDelete,
 		route.PackPush, route.PackTagWrite, route.PackTagDelete:
 		return true
-	case route.UploadStart: // a session is nothing yet
+	case route.UploadStart: // starting a session changes nothing
 		return rec.request.Mount != "" || rec.request.Digest != ""
 	case route.ManifestRead, route.PackArchive:
 		return r.Method == http.MethodGet && rec.refusal == nil

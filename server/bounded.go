@@ -10,17 +10,17 @@ import (
 	"packhouse/server/storage"
 )
 
-// probeDeadline is how long a probe may take before it counts as failed. It is longer than the deadlines
-// that probes have of their own.
+// probeDeadline is how long a probe may take before it counts as failed. It exceeds the probes' own
+// timeouts.
 const probeDeadline = 15 * time.Second
 
-// bounded runs a function that may hang, such as one that touches a disk. Only one call runs at a
-// time: callers that come while it does wait for the same call, as long as they like.
+// bounded runs a function that may hang, such as disk access. Only one call runs at a time;
+// concurrent callers share it.
 type bounded struct {
 	mu   sync.Mutex
-	call *boundedCall // nil: none runs
-	last error        // of the last call that ended
-	done bool         // some call has ended
+	call *boundedCall // nil: none is running
+	last error        // of the last finished call
+	done bool         // some call has finished
 }
 
 type boundedCall struct {
@@ -29,9 +29,9 @@ type boundedCall struct {
 	err   error
 }
 
-// ask calls do, or joins the call that runs, and waits for its result. If the call takes longer
-// than wait, ask returns the result of the call before, or an error if there is none or the call
-// has exceeded probeDeadline. do gets a context that survives the caller.
+// ask calls do, or joins the running call, and waits for its result. If that takes longer than
+// wait, ask returns the previous result, or an error if there is none or the call has exceeded
+// probeDeadline. do gets a context that outlives the caller.
 func (b *bounded) ask(ctx context.Context, wait time.Duration, do func(context.Context) error) error {
 	c := b.join(context.WithoutCancel(ctx), do)
 	timer := time.NewTimer(wait)
@@ -56,7 +56,7 @@ func (b *bounded) ask(ctx context.Context, wait time.Duration, do func(context.C
 // errNoResult is returned while the first call runs.
 var errNoResult = errors.New("no result yet")
 
-// join returns the call that runs, or starts one.
+// join returns the running call, or starts one.
 func (b *bounded) join(ctx context.Context, do func(context.Context) error) *boundedCall {
 	b.mu.Lock()
 	defer b.mu.Unlock()

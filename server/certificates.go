@@ -20,12 +20,13 @@ import (
 	"packhouse/trust"
 )
 
-// certificates keeps up with the files of certificate and key, and with the CAs of clients. They are taken as a pair: a certificate without its key, or a half-written
-// file, leaves the pair that was served before.
+// certificates tracks the certificate and key files, and the client CAs. Certificate and key are
+// loaded as a pair: if one is missing, half-written or does not match, the previous pair stays in
+// use.
 type certificates struct {
 	now  func() time.Time
 	log  *slog.Logger
-	acme *acme.Manager // that has the certificates in place of files; nil: files
+	acme *acme.Manager // provides the certificates instead of files; nil: files
 
 	serving atomic.Pointer[serving]
 	broken  atomic.Pointer[error]
@@ -34,25 +35,27 @@ type certificates struct {
 	cert, key string
 	stamps    []stamp // of all files
 	settled   bool
-	reminded  time.Time // of an end that is close
-	failures  int       // looks in a row that found a pair that cannot be served
+	reminded  time.Time // of the coming expiry
+	failures  int       // consecutive loads that found no usable pair
 }
 
-// serving is what handshakes use. It never changes.
+// serving is the immutable configuration of handshakes.
 type serving struct {
 	tls    *tls.Config
 	pair   tls.Certificate
 	leaf   *x509.Certificate
-	cas    []*x509.Certificate // that client certificates are verified with
+	cas    []*x509.Certificate // for verifying client certificates
 	chain  [][]byte
 	print  string
 	config config.HTTP
 }
 
-// settledAfter is how old a modification time must be to be believed: within one tick of the clock a file can change twice.
+// settledAfter is the minimum age of a modification time to trust it, because a file can change
+// twice within one clock tick.
 const settledAfter = 2 * time.Second
 
-// newCertificates reads the pair that the configuration names, or what was ordered before: that may be in the store.
+// newCertificates loads the configured pair, or the certificates ordered before, which may be in
+// the store.
 func newCertificates(ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger) (*certificates, error) {
 	cs := &certificates{now: now, log: log}
 	if c.HTTP.TLS.LetsEncrypt.Enabled() {
@@ -89,8 +92,8 @@ func (cs *certificates) prepare(c config.HTTP) (commit func(), err error) {
 	}, nil
 }
 
-// follow reads the pair again if a file has changed. A pair that does not fit is tried once more before it is called broken: the two files
-// are never replaced in the same moment.
+// follow reloads the pair if a file has changed. It retries a pair that does not match once before
+// reporting it as broken, because the two files are never replaced at the same time.
 func (cs *certificates) follow() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -116,7 +119,7 @@ func (cs *certificates) follow() {
 	}
 }
 
-// take puts a pair into service. The caller holds the lock.
+// take puts a pair into use. The caller holds the lock.
 func (cs *certificates) take(s *serving) {
 	was := cs.serving.Swap(s)
 	repaired := cs.broken.Swap(nil) != nil
@@ -125,12 +128,12 @@ func (cs *certificates) take(s *serving) {
 	}
 	cs.reminded = time.Time{}
 	if cs.acme != nil {
-		return // it tells of its own
+		return // package acme logs its own
 	}
 	cs.log.Info("certificate read", "certificate", cs.cert, "fingerprint", s.print, "not_after", s.leaf.NotAfter)
 }
 
-// leaf is the certificate that clients see; with several names, those who name none.
+// leaf returns the certificate that clients see; with several names, clients without SNI.
 func (cs *certificates) leaf() *x509.Certificate {
 	if cs.acme != nil {
 		return cs.acme.Leaf()
@@ -154,7 +157,8 @@ func (cs *certificates) fault() error {
 	return nil
 }
 
-// tlsConfig is for the listener: every handshake asks anew what is served.
+// tlsConfig returns the listener's configuration, which uses the current certificate for every
+// handshake.
 func (cs *certificates) tlsConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
@@ -171,8 +175,8 @@ func (cs *certificates) tlsConfig() *tls.Config {
 	}
 }
 
-// loadValid loads the files and returns an error if they must not replace what is served: see
-// keepsValid.
+// loadValid loads the files and returns an error if they must not replace those in use (see
+// keepsValid).
 func (cs *certificates) loadValid(c config.HTTP) (*serving, error) {
 	next, err := cs.load(c)
 	if err != nil {
@@ -181,7 +185,7 @@ func (cs *certificates) loadValid(c config.HTTP) (*serving, error) {
 	return next, keepsValid(cs.serving.Load(), next, cs.now())
 }
 
-// load reads the files and makes of them what handshakes use.
+// load reads the files and builds the configuration of handshakes.
 func (cs *certificates) load(c config.HTTP) (*serving, error) {
 	cas, err := loadClientCAs(c.TLS)
 	if err != nil {
@@ -216,15 +220,16 @@ func (cs *certificates) load(c config.HTTP) (*serving, error) {
 	return s, nil
 }
 
-// defaultCipherSuites are those of TLS 1.2 with forward secrecy and an AEAD. Go's own list also has
-// suites with CBC, which no client of the last decade needs. TLS 1.3 has none.
+// defaultCipherSuites are the TLS 1.2 suites with forward secrecy and AEAD. Go's defaults also
+// include CBC suites, which no client of the last decade needs. TLS 1.3 suites are not
+// configurable.
 var defaultCipherSuites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-// tlsSettings is what the configuration says of handshakes, but for the certificate.
+// tlsSettings returns the TLS configuration without the certificate.
 func tlsSettings(c config.HTTP, cas []*x509.Certificate) (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	if c.HTTP2Disabled {
@@ -254,7 +259,8 @@ func tlsSettings(c config.HTTP, cas []*x509.Certificate) (*tls.Config, error) {
 	return t, err
 }
 
-// clientAuth reads what is asked of clients. With CAs and no word on it, a certificate is required, as CNCF distribution does.
+// clientAuth returns the client certificate policy. If CAs are configured but no policy is, a
+// certificate is required, as in CNCF distribution.
 func clientAuth(t config.TLS) (tls.ClientAuthType, error) {
 	switch t.ClientAuth {
 	case "":
@@ -283,7 +289,7 @@ func cipherSuite(name string) (uint16, error) {
 	return 0, fmt.Errorf("read http.tls.ciphersuites: %q is not known", name)
 }
 
-// stamp tells one state of a file from another without reading it.
+// stamp identifies the state of a file without reading it.
 type stamp struct {
 	size     int64
 	modified int64
@@ -291,7 +297,7 @@ type stamp struct {
 	inode    uint64
 }
 
-// stampFiles looks at the pair and at the CAs of clients, through symbolic links.
+// stampFiles returns the stamps of the pair and the client CAs, following symbolic links.
 func (cs *certificates) stampFiles(t config.TLS) (stamps []stamp, settled bool, err error) {
 	settled = true
 	files := t.ClientCAs
@@ -309,15 +315,15 @@ func (cs *certificates) stampFiles(t config.TLS) (stamps []stamp, settled bool, 
 	return stamps, settled, nil
 }
 
-// remindEvery is how often an end that comes close is told of.
+// remindEvery is the interval between warnings about an expiring certificate.
 const remindEvery = 24 * time.Hour
 
-// remind tells of a certificate that is close to its end or past it, once a day.
+// remind logs a warning once a day if the certificate is about to expire or has expired.
 func (cs *certificates) remind() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.acme != nil {
-		return // it renews by itself, and says whenever it could not
+		return // package acme renews it and logs failures
 	}
 	now, leaf := cs.now(), cs.serving.Load().leaf
 	if !certgen.CloseToEnd(leaf, now) || now.Sub(cs.reminded) < remindEvery {

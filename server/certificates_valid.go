@@ -11,9 +11,9 @@ import (
 	"packhouse/trust"
 )
 
-// keepsValid returns an error if next would replace a certificate that is valid now with one that is
-// expired or not valid yet, or client CAs of which one is valid now with none that is. A nil was
-// accepts everything: a server that starts has nothing better to serve.
+// keepsValid returns an error if next would replace a valid certificate with an expired or not yet
+// valid one, or client CAs of which one is valid with none that is. If was is nil, as at startup,
+// it accepts everything.
 func keepsValid(was, next *serving, now time.Time) error {
 	if was == nil {
 		return nil
@@ -33,10 +33,10 @@ func keepsValid(was, next *serving, now time.Time) error {
 	return nil
 }
 
-// mostPEM bounds the size of a file with certificates or a key, in bytes.
+// mostPEM is the maximum size of a certificate or key file in bytes.
 const mostPEM = 8 << 20
 
-// loadClientCAs reads the CAs that client certificates are verified with.
+// loadClientCAs loads the CAs for verifying client certificates.
 func loadClientCAs(t config.TLS) ([]*x509.Certificate, error) {
 	var cas []*x509.Certificate
 	for _, path := range t.ClientCAs {

@@ -13,18 +13,18 @@ const (
 	corsCredentials = "Access-Control-Allow-Credentials"
 	anyOrigin       = "*"
 
-	// opaqueOrigin is sent for every sandboxed frame, so it stands for no site.
+	// opaqueOrigin is the origin of every sandboxed frame, so it identifies no site.
 	opaqueOrigin = "null"
 )
 
-// cors is what http.headers permits pages of other sites to do.
+// cors is the CORS policy in http.headers.
 type cors struct {
-	origins []string // that pages may come from; empty: CORS is not configured
-	methods []string // that pages of these origins may use
+	origins []string // allowed origins; empty: CORS is not configured
+	methods []string // allowed methods for these origins
 }
 
-// newCORS reads the CORS headers from http.headers. Lists may be given as
-// several values or separated by commas.
+// newCORS parses the CORS headers in http.headers. Lists may be given as several values or
+// separated by commas.
 func newCORS(headers map[string][]string) cors {
 	list := func(name string) (all []string) {
 		for _, value := range headers[name] {
@@ -39,8 +39,8 @@ func newCORS(headers map[string][]string) cors {
 	return cors{origins: list(corsOrigin), methods: list(corsMethods)}
 }
 
-// origin returns the value of Access-Control-Allow-Origin for a request from a
-// page of the given origin, or "" if that page may not read the answer.
+// origin returns the Access-Control-Allow-Origin for a request from the given origin, or "" if
+// pages of that origin must not read the response.
 func (c cors) origin(from string) string {
 	switch {
 	case from != "" && from != opaqueOrigin && slices.Contains(c.origins, from):
@@ -51,8 +51,8 @@ func (c cors) origin(from string) string {
 	return ""
 }
 
-// answerTo sets the headers for the page that sent a request. A browser accepts
-// one origin only, so of several configured ones the matching one is sent.
+// answerTo sets the CORS headers of a response. Browsers accept only one origin, so it sends the
+// one that matches the request.
 func (c cors) answerTo(h http.Header, r *http.Request) {
 	if len(c.origins) == 0 {
 		return
@@ -69,15 +69,15 @@ func (c cors) answerTo(h http.Header, r *http.Request) {
 	}
 }
 
-// preflight reports whether a request only asks which requests a page may send
-// (Fetch standard, section 3.3.1), and the page's origin is configured.
+// preflight reports whether a request is a CORS preflight (Fetch standard, section 3.3.1) from a
+// configured origin.
 func (c cors) preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" && c.origin(r.Header.Get("Origin")) != ""
 }
 
-// permits reports whether a page of another site may change something. With the
-// origin * a POST stays refused: browsers send it without a preflight, together
-// with credentials they remember, so any site could use those.
+// permits reports whether a cross-site request may change something. With the origin *, POST is
+// still refused: browsers send it without a preflight and with stored credentials, which any site
+// could then use.
 func (c cors) permits(r *http.Request) bool {
 	if !slices.Contains(c.methods, r.Method) {
 		return false

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// startDebug serves metrics, health and profiles on a listener of their own, where the configuration names one; on loopback unless it names a host.
-// The returned function ends it.
+// startDebug serves metrics, health and profiles on a separate listener, if configured; on loopback
+// unless the address has a host. The returned function stops it.
 func (s *Server) startDebug() (stop func(), err error) {
 	c := s.current.Load().config.HTTP.Debug
 	if c.Addr == "" {
@@ -52,7 +52,7 @@ func (s *Server) startDebug() (stop func(), err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if h.Shutdown(ctx) != nil {
-			_ = h.Close() // somebody is taking a profile; it ends with the process
+			_ = h.Close() // a profile may be running; it ends with the process
 		}
 		<-ended
 	}, nil

@@ -1,28 +1,31 @@
-// Package server assembles a pack registry and runs it.
+// Package server assembles and runs a pack registry.
 //
 //	s, err := server.New(ctx, server.Options{Config: loaded.Config, ConfigPath: path, Version: version})
 //	if err != nil { … }
 //	err = s.Run(ctx) // listens, serves, and drains when ctx is done; nil after a clean end
 //
-// While it runs, Addr is the bound address, Fingerprint that of the certificate served, Nonce what /health shows in the header
-// Packhouse-Instance, Reload takes up what changed on disk, and Shutdown ends Run.
+// While it runs, Addr returns the bound address, Fingerprint that of the served certificate, and
+// Nonce the Packhouse-Instance header of /health. Reload applies changes on disk, and Shutdown ends
+// Run.
 //
-// New opens the store and reads certificates and users; from then on the Server is an http.Handler and can be tested without a port. Listen
-// binds the port apart from Run, for callers that want to know the address first.
+// New opens the store and loads certificates and users. The Server is then an http.Handler and can
+// be tested without a port. Call Listen before Run to learn the address first.
 //
-// # One way through
+// # Request path
 //
-// Every request goes the same way: route.Paths.Parse makes it an action on parsed resources, auth.Authenticator says who asks, auth.Policy
-// whether they may, the handler of the action answers, and problem.Write words every refusal.
+// Every request takes the same path: route.Paths.Parse parses it into an action on resources,
+// auth.Authenticator identifies the sender, auth.Policy authorizes the request, the action's
+// handler responds, and problem.Write formats every error.
 //
-// # What changes while it runs
+// # Changes at run time
 //
-// Reload takes a new configuration after it was verified, without dropping a connection; what only a restart can change is named in the log
-// and in the status. Users and certificates are taken up by themselves, within seconds after their files change. A bad file never replaces
-// a good state: the last good one stays, and the log, the status and a metric say so.
+// Reload verifies a new configuration and applies it without dropping connections. Settings that
+// need a restart are listed in the log and the status. Users and certificates are reloaded
+// automatically within seconds after their files change. A bad file never replaces a valid state:
+// the last valid one stays in use, and the log, the status and a metric report it.
 //
 // # The admin socket
 //
-// Whoever may write to the Unix socket (mode 0600) may ask for status, reload, collection, scrub, usage, reindexing and probe identities;
-// package admin is the client.
+// A user who can write to the Unix socket (mode 0600) can request status, reload, garbage
+// collection, scrub, usage, reindexing and probe identities. Package admin is the client.
 package server

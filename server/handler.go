@@ -61,15 +61,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// crossOrigin refuses changes that a browser requests for a page of another site: it would send stored credentials
-// along. Other clients send neither Sec-Fetch-Site nor Origin and are accepted.
+// crossOrigin rejects changes that a browser requests for a page of another site, because it would
+// send stored credentials along. Other clients send neither Sec-Fetch-Site nor Origin and are
+// accepted.
 var crossOrigin = http.NewCrossOriginProtection()
 
 var errPlainOrigin = errors.New("a page loaded over plain HTTP requests a change over HTTPS")
 
-// crossSite returns an error if a page of another site requests a change. The
-// plain HTTP site of the same host is another site: anyone on the network can
-// answer as it. Of requests by old browsers, net/http compares only the hosts.
+// crossSite returns an error if a page of another site requests a change. That includes the plain
+// HTTP site of the same host, which anyone on the network can impersonate; for old browsers,
+// net/http compares only the hosts.
 func crossSite(r *http.Request) error {
 	if err := crossOrigin.Check(r); err != nil {
 		return err
@@ -81,7 +82,7 @@ func crossSite(r *http.Request) error {
 	return nil
 }
 
-// dispatch passes a request through all checks to its handler.
+// dispatch runs all checks on a request and calls its handler.
 func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
 	if err := s.checkHost(st, r); err != nil {
 		return err
@@ -120,14 +121,14 @@ type opener interface {
 	Opens(ctx context.Context, req route.Request) bool
 }
 
-// refuse answers with an error. If the response has started, it can only be cut off.
+// refuse responds with an error. If the response has started, it can only be cut off.
 func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 	if w.status != 0 {
 		rec.aborted = true
 		rec.refusal = problem.From(err)
 		level := slog.LevelError
 		if r.Context().Err() != nil {
-			level = slog.LevelDebug // the client left
+			level = slog.LevelDebug // the client disconnected
 		}
 		s.log.LogAttrs(r.Context(), level, "response cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
 		return

@@ -19,19 +19,20 @@ const (
 	healthUnavailable = "storage-unavailable"
 )
 
-// healthPatience is how long /health waits for the storage before it answers from what is known.
+// healthPatience is how long /health waits for the storage before it uses the last known result.
 const healthPatience = 500 * time.Millisecond
 
 // instanceHeader carries the nonce of the process.
 const instanceHeader = "Packhouse-Instance"
 
-// healthBody is the answer of /health: what the vendor's registry says, and codes when something is wrong.
+// healthBody is the response of /health: the same as the vendor's registry, plus codes if something
+// is wrong.
 type healthBody struct {
 	Status string   `json:"status"`
 	Codes  []string `json:"codes,omitempty"`
 }
 
-// health answers within healthPatience, whatever the storage does.
+// health responds within healthPatience, even if the storage hangs.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	b, status := healthBody{Status: "UP"}, http.StatusOK
 	if codes := s.failing(r.Context()); len(codes) > 0 {
@@ -48,14 +49,13 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	h.Set(instanceHeader, s.nonce)
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a monitor that left hears nothing
+		_, _ = w.Write(content) // ignored: the client may have disconnected
 	}
 	return nil
 }
 
-// debugHealth answers like the debug listener of CNCF distribution, for probes
-// that were written for it: 200 and {}, or 503 and an object with one entry for
-// each check that fails. The keys are the codes of /health.
+// debugHealth responds like the debug listener of CNCF distribution, for probes written for it: 200
+// and {}, or 503 and an object with an entry per failing check. The keys are the codes of /health.
 func (s *Server) debugHealth(w http.ResponseWriter, r *http.Request) {
 	status, failed := http.StatusOK, map[string]string{}
 	for _, code := range s.failing(r.Context()) {
@@ -64,10 +64,10 @@ func (s *Server) debugHealth(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(failed) // a monitor that has left gets no answer
+	_ = json.NewEncoder(w).Encode(failed) // ignored: the client may have disconnected
 }
 
-// failing returns the codes of what is wrong, or none.
+// failing returns the codes of all failing checks.
 func (s *Server) failing(ctx context.Context) []string {
 	codes := s.probed.failing()
 	if code := s.failingStore(ctx); code != "" {
@@ -76,7 +76,8 @@ func (s *Server) failing(ctx context.Context) []string {
 	return codes
 }
 
-// failingStore returns the code of what is wrong with the storage. A read-only storage is not wrong if it is configured as such.
+// failingStore returns the code if the storage is unhealthy, otherwise "". A storage configured as
+// read-only is healthy.
 func (s *Server) failingStore(ctx context.Context) string {
 	c := s.current.Load().config
 	if !c.Health.StorageDriver.Enabled {
@@ -99,14 +100,16 @@ func (s *Server) failingStore(ctx context.Context) string {
 	return healthUnavailable
 }
 
-// storeProbe counts how often in a row the trial write failed. One failure does not take the server out of service.
+// storeProbe counts consecutive failures of the trial write. A single failure does not take the
+// server out of service.
 type storeProbe struct {
 	mu       sync.Mutex
 	looked   bool
 	failures int
 }
 
-// count takes the result of a probe. Results that are certain are not counted: they are reported at once.
+// count records the result of a probe. Results that are certain are reported immediately instead of
+// counted.
 func (p *storeProbe) count(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +121,7 @@ func (p *storeProbe) count(err error) {
 	p.failures++
 }
 
-// certain reports whether err is a state of the storage that needs no second probe.
+// certain reports whether err is a definite state of the storage that needs no second probe.
 func certain(err error) bool {
 	for _, state := range []error{storage.ErrFull, storage.ErrReadOnly, storage.ErrUnwritable, storage.ErrFailing} {
 		if errors.Is(err, state) {
@@ -142,10 +145,10 @@ func (p *storeProbe) forget() {
 	p.looked, p.failures = false, 0
 }
 
-// defaultProbeInterval is that of a configuration that was made by hand.
+// defaultProbeInterval is the interval for a configuration that was not parsed from a file.
 const defaultProbeInterval = 10 * time.Second
 
-// retime sets how often the store is to try a write. The caller holds the lock.
+// retime sets the interval of trial writes. The caller holds the lock.
 func (p *probes) retime(every time.Duration) {
 	was := p.every
 	if p.every = every; every == was {
@@ -168,7 +171,8 @@ func (p *probes) retime(every time.Duration) {
 	}
 }
 
-// beginWriting has the store try writes from now on, where run is and they are wanted. The caller holds the lock.
+// beginWriting starts trial writes if run has been called and they are enabled. The caller holds
+// the lock.
 func (p *probes) beginWriting() {
 	if p.ctx == nil || p.over || p.every == 0 {
 		return
@@ -187,8 +191,8 @@ func (p *probes) interval() time.Duration {
 	return p.every
 }
 
-// keepWriting has the store try a write at every interval, whether somebody asks for health or not. One that changes counts from the last
-// write: that it was changed is no reason to count what is known already once more.
+// keepWriting makes a trial write at every interval, even if health is not requested. A changed
+// interval counts from the last write, so that the change does not cause an extra one.
 func (p *probes) keepWriting(ctx context.Context) {
 	for {
 		if err := p.write(ctx); ctx.Err() == nil {

@@ -12,10 +12,10 @@ import (
 	"packhouse/server/problem"
 )
 
-// checkHost refuses a request that reaches an unprotected loopback listener under a foreign name: a
-// web page whose name its owner has pointed at 127.0.0.1 (DNS rebinding) would otherwise read and
-// change everything, with the browser of whoever looks at it. With a password, browsers do not have
-// it for that name, so checkHost then accepts every host.
+// checkHost rejects a request that reaches an unprotected loopback listener under a foreign name.
+// Otherwise, a web page whose name resolves to 127.0.0.1 (DNS rebinding) could read and change
+// everything through its visitor's browser. With authentication every host is accepted, because
+// browsers have no stored password for that name.
 func (s *Server) checkHost(st *state, r *http.Request) error {
 	c := st.config
 	if c.Auth.Method != config.AuthNone || c.HTTP.Net == "unix" || !config.Local(c.HTTP.Net, c.HTTP.Addr) {
@@ -31,7 +31,7 @@ func (s *Server) checkHost(st *state, r *http.Request) error {
 	return problem.Forbidden("this server needs no password and answers only to names of this machine, not to %q: use localhost, set http.host, or set auth.htpasswd", host)
 }
 
-// localOnly wraps h, which serves a loopback listener without authentication, with the same check.
+// localOnly applies the same check to h, which serves a loopback listener without authentication.
 func localOnly(listener net.Addr, h http.Handler) http.Handler {
 	if !config.Local(listener.Network(), listener.String()) {
 		return h
@@ -45,8 +45,8 @@ func localOnly(listener net.Addr, h http.Handler) http.Handler {
 	})
 }
 
-// hostName returns the name or address in a Host header, in lower case and without port, brackets
-// and trailing dot.
+// hostName returns the name or address in a Host header, in lower case, without port, brackets and
+// trailing dot.
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -54,7 +54,7 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
-// localName reports whether host, as hostName returns it, always means this machine: a loopback
+// localName reports whether host, as returned by hostName, always means this machine: a loopback
 // address or a name below localhost (RFC 6761, section 6.3).
 func localName(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {

@@ -22,18 +22,18 @@ import (
 	"packhouse/trust"
 )
 
-// orderLease begins the names of the leases of whoever orders, in a store that many servers share.
+// orderLease is the prefix of the names of ACME leases in a shared store.
 const orderLease = "acme-"
 
 var errNoCache = errors.New("the storage keeps no certificates (http.tls.letsencrypt.cachefile): name a directory")
 
-// sharedRecords is what a store that many servers share keeps for them.
+// sharedRecords is implemented by stores that several servers share.
 type sharedRecords interface {
 	Records(folder string) *s3.Records
 	Lease(ctx context.Context, name string) (held context.Context, release func(), ok bool, err error)
 }
 
-// recordCache is the cache of certificates in such a store.
+// recordCache is a certificate cache in such a store.
 type recordCache struct{ *s3.Records }
 
 // Get implements acme.Cache.
@@ -45,8 +45,8 @@ func (c recordCache) Get(ctx context.Context, key string) ([]byte, error) {
 	return data, err
 }
 
-// CertificateCache opens, for reading, what the servers of a configuration keep their certificates from an ACME directory in
-// (http.tls.letsencrypt.cachefile). It needs no server, and disturbs none.
+// CertificateCache opens the ACME cache of a configuration (http.tls.letsencrypt.cachefile) for
+// reading. It does not need or affect a running server.
 func CertificateCache(ctx context.Context, c *config.Config) (acme.Cache, error) {
 	if dir := c.CertificateDirectory(); dir != "" {
 		return acme.Directory(dir), nil
@@ -61,7 +61,7 @@ func CertificateCache(ctx context.Context, c *config.Config) (acme.Cache, error)
 	return recordCache{records}, nil
 }
 
-// orderCache returns where certificates are kept, and what servers take in turns that share it.
+// orderCache returns the certificate cache, and the lease for servers that share it.
 func orderCache(c *config.Config, store storage.Store) (acme.Cache, acme.Lease, error) {
 	folder, readOnly := c.HTTP.TLS.LetsEncrypt.StorageFolder(), c.Storage.Maintenance.ReadOnly.Enabled
 	shared, able := store.(sharedRecords)
@@ -82,7 +82,7 @@ func orderCache(c *config.Config, store storage.Store) (acme.Cache, acme.Lease, 
 	return nil, nil, errNoCache
 }
 
-// newManager makes what has certificates from an ACME directory (http.tls.letsencrypt).
+// newManager creates the ACME certificate manager (http.tls.letsencrypt).
 func newManager(ctx context.Context, c *config.Config, store storage.Store, now func() time.Time, log *slog.Logger) (*acme.Manager, error) {
 	l := c.HTTP.TLS.LetsEncrypt
 	cache, lease, err := orderCache(c, store)
@@ -120,8 +120,9 @@ func newManager(ctx context.Context, c *config.Config, store storage.Store, now 
 	return acme.New(ctx, o)
 }
 
-// startOrders begins to order certificates, and to answer challenges over HTTP where the configuration names an address for them. The
-// returned function ends the latter. Where that address cannot be had, the other kind of challenge is left.
+// startOrders starts ordering certificates and, if an address is configured, answering HTTP
+// challenges. The returned function stops the latter. If the address cannot be bound, only
+// TLS-ALPN-01 is available.
 func (s *Server) startOrders(ctx context.Context, group *sync.WaitGroup) (stop func(), err error) {
 	stop = func() {}
 	if s.certs == nil || s.certs.acme == nil {
@@ -137,13 +138,14 @@ func (s *Server) startOrders(ctx context.Context, group *sync.WaitGroup) (stop f
 	return stop, err
 }
 
-// maxChallengeHeader bounds the headers of a request to the port for challenges, in bytes, and challengeTimeout the time for all of it.
+// maxChallengeHeader is the maximum size of the headers of a request to the challenge port in
+// bytes, and challengeTimeout the maximum time for the whole request.
 const (
 	maxChallengeHeader = 8 << 10
 	challengeTimeout   = 10 * time.Second
 )
 
-// answerChallenges serves the port that a CA reaches as 80.
+// answerChallenges serves the port that the CA reaches as 80.
 func (s *Server) answerChallenges(l net.Listener, group *sync.WaitGroup) (stop func()) {
 	h := &http.Server{
 		Handler: s.certs.acme.HTTPHandler(s.publicBase()), ErrorLog: errorLog(s.log), MaxHeaderBytes: maxChallengeHeader,
@@ -157,10 +159,11 @@ func (s *Server) answerChallenges(l net.Listener, group *sync.WaitGroup) (stop f
 			s.log.Error("challenges over HTTP are not answered any more", "error", err)
 		}
 	})
-	return func() { _ = h.Close() } // nobody is in the middle of anything there
+	return func() { _ = h.Close() } // there are no requests worth draining
 }
 
-// publicBase is where clients who come to the port for challenges are sent: http.host, if that says https, else the name they asked for.
+// publicBase returns where to redirect clients of the challenge port: http.host if it is an https
+// URL; otherwise "", for the requested host.
 func (s *Server) publicBase() string {
 	if host := s.current.Load().config.HTTP.Host; strings.HasPrefix(host, "https://") {
 		return host
@@ -168,7 +171,7 @@ func (s *Server) publicBase() string {
 	return ""
 }
 
-// orderFaults tells of names that have no certificate, or one that could not be renewed.
+// orderFaults returns the names that have no certificate, or whose renewal failed.
 func (cs *certificates) orderFaults() []string {
 	if cs.acme == nil {
 		return nil
@@ -182,7 +185,7 @@ func (cs *certificates) orderFaults() []string {
 	return faults
 }
 
-// orderCollector shows how it stands with each name in the metrics.
+// orderCollector exports the certificate state of each name as metrics.
 type orderCollector struct {
 	manager                  *acme.Manager
 	ends, ok, next, outcomes *prometheus.Desc
@@ -199,14 +202,14 @@ func newOrderCollector(m *acme.Manager) *orderCollector {
 	}
 }
 
-// Describe is of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (c *orderCollector) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.ends, c.ok, c.next, c.outcomes} {
 		descriptions <- d
 	}
 }
 
-// Collect is of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (c *orderCollector) Collect(values chan<- prometheus.Metric) {
 	for _, s := range c.manager.States() {
 		ends, next := 0.0, 0.0

@@ -6,21 +6,20 @@ import (
 	"time"
 )
 
-// Bounds of a lingering close. They admit a layer of ordinary size at the speed
-// of a slow line; a client that sends more, or nothing, is cut off.
+// Limits of a lingering close. They allow a layer of ordinary size over a slow line; a client that
+// exceeds them is cut off.
 const (
 	lingerBytes = 128 << 20
 	lingerTime  = 30 * time.Second
-	lingerIdle  = 5 * time.Second // without a byte
+	lingerIdle  = 5 * time.Second // without receiving a byte
 )
 
-// shortRest is what net/http itself reads of a body before it answers, in bytes,
-// to keep the connection.
+// shortRest is how many bytes of a body net/http itself reads before it responds, to keep the
+// connection.
 const shortRest = 256 << 10
 
-// prepareToLinger makes an HTTP/1 answer possible while the request's body is
-// still arriving, and reports whether linger has to follow. A client that
-// expects 100 Continue has sent nothing and will not.
+// prepareToLinger allows an HTTP/1 response while the request's body is still arriving, and reports
+// whether linger must be called. A client that expects 100 Continue has sent no body and will not.
 func (w *response) prepareToLinger(r *http.Request) bool {
 	if !w.http1 || w.body == nil || w.body.ended || w.body.failed || r.Header.Get("Expect") != "" {
 		return false
@@ -28,7 +27,7 @@ func (w *response) prepareToLinger(r *http.Request) bool {
 	if r.ContentLength >= 0 && r.ContentLength-w.body.bytes <= shortRest {
 		return false
 	}
-	// Otherwise net/http reads shortRest bytes of the body before it sends the answer.
+	// Otherwise net/http reads shortRest bytes of the body before it sends the response.
 	if http.NewResponseController(w.ResponseWriter).EnableFullDuplex() != nil {
 		return false
 	}
@@ -36,9 +35,9 @@ func (w *response) prepareToLinger(r *http.Request) bool {
 	return true
 }
 
-// linger sends the answer and discards what is left of the request's body.
-// Closing a connection with unread input resets it, and the client, often a
-// proxy that is still sending, loses the answer (RFC 9112, section 9.6).
+// linger sends the response and discards the rest of the request's body. Closing a connection with
+// unread input resets it, so the client, often a proxy that is still sending, would lose the
+// response (RFC 9112, section 9.6).
 func (w *response) linger() {
 	control := http.NewResponseController(w.ResponseWriter)
 	if control.Flush() != nil {

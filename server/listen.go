@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	headerTimeout = 20 * time.Second // to send all headers in
-	idleTimeout   = 2 * time.Minute  // between requests of a connection
+	headerTimeout = 20 * time.Second // for receiving all headers
+	idleTimeout   = 2 * time.Minute  // between requests on a connection
 )
 
-// listen binds the address of the configuration.
+// listen binds the configured address.
 func listen(c config.HTTP) (net.Listener, error) {
 	network := c.Net
 	if network == "" {
@@ -37,14 +37,15 @@ func listen(c config.HTTP) (net.Listener, error) {
 
 var errSocketInUse = errors.New("another process listens there")
 
-// removeStale removes a Unix socket that nobody listens on any more. Whatever is not a socket stays, and listening fails.
+// removeStale removes a Unix socket that no process listens on anymore. Any other file stays, so
+// listening fails.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&fs.ModeSocket == 0 {
 		return nil //nolint:nilerr // nothing to remove
 	}
 	if c, err := dialUnix(path); err == nil {
-		_ = c.Close() // it was only to see whether somebody listens
+		_ = c.Close() // it was only to check for a listener
 		return fmt.Errorf("listen on %s: %w", path, errSocketInUse)
 	}
 	if err := os.Remove(path); err != nil {
@@ -55,7 +56,8 @@ func removeStale(path string) error {
 
 func dialUnix(path string) (net.Conn, error) { return net.DialTimeout("unix", path, time.Second) }
 
-// httpServer is net/http's part, with every timeout it has but those of whole bodies: a large blob over a slow line is no attack.
+// httpServer returns the HTTP server with all timeouts except those for whole bodies: a large blob
+// over a slow line is legitimate.
 func (s *Server) httpServer(l *limitedListener) *http.Server {
 	c := s.current.Load().config.HTTP
 	var p http.Protocols

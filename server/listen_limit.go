@@ -13,35 +13,35 @@ import (
 // defaultConnections is the limit of a configuration that was not parsed from a file.
 const defaultConnections = 10_000
 
-// limitedListener bounds the connections that are open at once. When the limit is reached, a new
-// connection evicts the oldest idle one on which no request has authenticated: a connection is idle
-// while no request is being answered on it, so handshakes and headers that are never finished count
-// as idle, and HTTP/2 like HTTP/1. If there is none, the new connection waits, and further ones
-// wait in the kernel. One address has half of the connections at most, and connections beyond that
-// are closed at once. Connections have no wrapper, so that the kernel can still send files on them.
+// limitedListener limits the number of open connections. At the limit, a new connection evicts the
+// oldest idle one without an authenticated request. A connection, HTTP/1 or HTTP/2, is idle unless
+// it has a request in progress, so unfinished handshakes and headers count as idle. If there is
+// none to evict, the new connection waits, and further ones wait in the kernel. One address may
+// have at most half of the connections; more are closed immediately. Connections are not wrapped,
+// so that the kernel can still send files on them.
 type limitedListener struct {
 	net.Listener
 	most int
-	many func(netip.Addr) bool // reports whether many clients use an address
+	many func(netip.Addr) bool // reports whether many clients share an address
 
 	mu     sync.Mutex
-	change sync.Cond // a connection ended or became idle, or the listener is closed
+	change sync.Cond // a connection ended or became idle, or the listener was closed
 	closed bool
 	open   map[net.Conn]*connection
-	of     map[string]int // connections by address, of those that are counted
-	oldest connection     // head of the ring of connections, in the order of arrival
+	of     map[string]int // connections by address, for those that are counted
+	oldest connection     // head of the ring of connections, in order of arrival
 }
 
-// connection is what is known of an open connection.
+// connection is the state of an open connection.
 type connection struct {
 	auth.Connection
 	conn       net.Conn
-	counted    string // the address it counts against; empty: none
-	requests   int    // that are being answered
+	counted    string // address it counts against; empty: none
+	requests   int    // in progress
 	next, prev *connection
 }
 
-// limit bounds the connections of a listener as the configuration says.
+// limit applies the configured connection limit to a listener.
 func (s *Server) limit(l net.Listener) *limitedListener {
 	most := s.current.Load().config.HTTP.Limits.Connections
 	return newLimitedListener(l, most, func(a netip.Addr) bool { return s.current.Load().trusts(a) })
@@ -74,12 +74,12 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if admitted {
 			return c, nil
 		}
-		_ = c.Close() // its address has enough
+		_ = c.Close() // its address has too many
 	}
 }
 
-// admit registers a connection, once there is room. It reports false for one beyond the share of
-// its address.
+// admit registers a connection, waiting for room if necessary. It returns false if the connection
+// exceeds the share of its address.
 func (l *limitedListener) admit(c net.Conn) (bool, error) {
 	address := l.shareOf(c)
 	l.mu.Lock()
@@ -102,8 +102,8 @@ func (l *limitedListener) admit(c net.Conn) (bool, error) {
 	return true, nil
 }
 
-// shareOf returns the address that a connection counts against; empty for this machine, listed
-// proxies and Unix sockets.
+// shareOf returns the address that a connection counts against; empty for loopback, trusted proxies
+// and Unix sockets.
 func (l *limitedListener) shareOf(c net.Conn) string {
 	peer := peerOf(c)
 	if !peer.Addr.IsValid() || peer.Addr.IsLoopback() || l.many(peer.Addr) {
@@ -121,8 +121,8 @@ func peerOf(c net.Conn) auth.Client {
 	return auth.Client{Addr: peer.Addr().Unmap()}
 }
 
-// evict closes the oldest idle connection on which no request has authenticated, of one address if
-// that is given. It reports whether there was one. The caller holds the lock.
+// evict closes the oldest idle connection without an authenticated request, of the given address if
+// any. It reports whether there was one. The caller holds the lock.
 func (l *limitedListener) evict(address string) bool {
 	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
 		if entry.requests > 0 || entry.Authenticated() || address != "" && entry.counted != address {
@@ -135,10 +135,10 @@ func (l *limitedListener) evict(address string) bool {
 	return false
 }
 
-// forget makes the place of a connection free. The caller holds the lock.
+// forget removes a connection from the table. The caller holds the lock.
 func (l *limitedListener) forget(entry *connection) {
 	if l.open[entry.conn] != entry {
-		return // evicted before
+		return // already evicted
 	}
 	delete(l.open, entry.conn)
 	entry.prev.next, entry.next.prev = entry.next, entry.prev
@@ -159,7 +159,7 @@ func (l *limitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// serve has an HTTP server report to the listener what its connections do.
+// serve makes an HTTP server report the state of its connections to the listener.
 func (l *limitedListener) serve(h *http.Server) {
 	inner := h.Handler
 	h.ConnState = l.watch
@@ -174,18 +174,18 @@ func (l *limitedListener) serve(h *http.Server) {
 
 type connectionKey struct{}
 
-// context is the ConnContext hook: requests know their connection.
+// context is the ConnContext hook. It adds the connection to the context of its requests.
 func (l *limitedListener) context(ctx context.Context, c net.Conn) context.Context {
 	l.mu.Lock()
 	entry := l.open[accepted(c)]
 	l.mu.Unlock()
-	if entry == nil { // evicted before it was served
+	if entry == nil { // evicted before being served
 		entry = &connection{conn: c}
 	}
 	return auth.WithConnection(context.WithValue(ctx, connectionKey{}, entry), &entry.Connection)
 }
 
-// accepted returns the connection as the listener accepted it.
+// accepted returns the underlying connection as accepted by the listener.
 func accepted(c net.Conn) net.Conn {
 	for {
 		switch over := c.(type) {
@@ -199,7 +199,7 @@ func accepted(c net.Conn) net.Conn {
 	}
 }
 
-// busy counts the requests that are being answered on a connection.
+// busy counts the requests in progress on a connection.
 func (l *limitedListener) busy(entry *connection, change int) {
 	if entry == nil {
 		return
@@ -211,7 +211,7 @@ func (l *limitedListener) busy(entry *connection, change int) {
 	}
 }
 
-// watch is the ConnState hook that frees the places of connections that ended.
+// watch is the ConnState hook. It removes connections that have ended.
 func (l *limitedListener) watch(c net.Conn, state http.ConnState) {
 	if state != http.StateClosed && state != http.StateHijacked {
 		return

@@ -14,7 +14,7 @@ import (
 	"packhouse/server/route"
 )
 
-// newLogger makes the logger that the configuration asks for.
+// newLogger creates the configured logger.
 func newLogger(c config.Log, to io.Writer, level *slog.LevelVar) *slog.Logger {
 	level.Set(levelOf(c.Level))
 	options := &slog.HandlerOptions{Level: level}
@@ -41,17 +41,19 @@ func levelOf(name string) slog.Level {
 	return slog.LevelInfo
 }
 
-// maxAgent bounds what a client may write into the log by its User-Agent, in bytes.
+// maxAgent is the maximum length of a User-Agent in the log, in bytes.
 const maxAgent = 120
 
-// longestPath is longer than any path that is served, in bytes; what is longer is a stranger's, and no reason to fill the log.
+// longestPath is the maximum length of a path in the log, in bytes. It exceeds that of any valid
+// path.
 const longestPath = 1024
 
-// pathOf is the path of a request as it is logged.
+// pathOf returns the path of a request for the log.
 func pathOf(r *http.Request) string { return r.URL.Path[:min(len(r.URL.Path), longestPath)] }
 
-// logAccess writes one line for a request. The query is left out, and so is everything that came in a header but the User-Agent: credentials
-// are written nowhere. What every client does first, asking without credentials, and what monitors do all day are of interest to nobody.
+// logAccess logs a request. It omits the query and all headers except User-Agent, so credentials
+// are never logged. Initial requests without credentials and successful health checks are logged at
+// debug level.
 func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response) {
 	level := slog.LevelInfo
 	switch {
@@ -89,8 +91,8 @@ func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response)
 	s.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// errorLog takes what net/http has to say. Handshakes that fail, because a scanner came by or a client trusts another CA, are not this
-// server's errors.
+// errorLog returns a logger for net/http. Failed handshakes, caused by scanners or clients that
+// trust another CA, are not errors of this server.
 func errorLog(l *slog.Logger) *log.Logger { return log.New(&errorWriter{l}, "", 0) }
 
 type errorWriter struct{ log *slog.Logger }

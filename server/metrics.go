@@ -13,7 +13,8 @@ import (
 	"packhouse/server/auth"
 )
 
-// metrics counts what the server does. The registry is its own: two servers of one process do not mix.
+// metrics holds the server's metrics, in a registry of its own so that two servers in one process
+// do not conflict.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -53,7 +54,7 @@ func newMetrics(s *Server) *metrics {
 	return m
 }
 
-// observeAuth shows the counts that package auth keeps.
+// observeAuth exports the counters of package auth.
 func (m *metrics) observeAuth(a *auth.Authenticator) {
 	for _, c := range []struct {
 		name, help string
@@ -71,7 +72,7 @@ func (m *metrics) observeAuth(a *auth.Authenticator) {
 	}
 }
 
-// observeServer shows what can be asked at any time and costs nothing.
+// observeServer exports values that are cheap to determine at any time.
 func (m *metrics) observeServer(s *Server) {
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))

@@ -12,18 +12,20 @@ import (
 	"packhouse/server/storage"
 )
 
-// openRecords returns what is known of packs' archives, kept beside the store where the engine keeps such things. It outlives reloads.
+// openRecords opens the pack records, stored beside the store's own data if the storage driver
+// supports it. They survive reloads.
 func (s *Server) openRecords() *packrecord.Records {
 	derived, _ := s.store.(storage.Derived)
 	return packrecord.New(packrecord.Options{Blobs: s.store, Derived: derived, Log: s.log, Now: s.now})
 }
 
-// Collect collects the garbage of a store, and with archives what the pack view derived of them.
+// Collect runs garbage collection on a store, including data that the pack view derived from
+// archives.
 func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions, report func(storage.Verdict)) (storage.CollectReport, error) {
 	return packrecord.Collect(ctx, store, o, report)
 }
 
-// addPackView makes what answers below /v1, and the pages.
+// addPackView creates the handlers of /v1 and the pages.
 func (s *Server) addPackView(st *state, base string, tell func(registry.Event)) error {
 	c := st.config
 	view := packview.New(packview.Options{
@@ -40,7 +42,8 @@ func (s *Server) addPackView(st *state, base string, tell func(registry.Event)) 
 	return nil
 }
 
-// fromPackView passes what was done to packs on to who hears of the registry: it is the same store.
+// fromPackView forwards pack view events to tell as registry events, because both use the same
+// store.
 func fromPackView(tell func(registry.Event)) func(packview.Event) {
 	if tell == nil {
 		return nil
@@ -53,13 +56,13 @@ func fromPackView(tell func(registry.Event)) func(packview.Event) {
 	}
 }
 
-// tellPackView has archives looked into that were pushed as OCI artifacts, and passes events on.
+// tellPackView indexes archives that were pushed as OCI artifacts, and forwards events.
 func (s *Server) tellPackView(st *state, tell func(registry.Event)) func(registry.Event) {
 	view, _ := st.packview.(*packview.View)
 	return func(e registry.Event) {
 		if e.Verb == registry.Push && e.Manifest != nil && view != nil {
 			layers := make([]digest.Digest, 0, 2)
-			for _, layer := range e.Manifest.Layers[:min(2, len(e.Manifest.Layers))] { // a pack has one
+			for _, layer := range e.Manifest.Layers[:min(2, len(e.Manifest.Layers))] { // a pack has one layer
 				layers = append(layers, layer.Digest)
 			}
 			view.Pushed(e.Repository, e.Digest, layers)

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// handshake is the first byte that TLS clients send (RFC 8446, section 5.1).
+// handshake is the first byte of a TLS connection (RFC 8446, section 5.1).
 const handshake = 0x16
 
-// errPlainHTTP ends the handshake of a connection that was answered already.
+// errPlainHTTP ends the handshake of a connection that already got a plain HTTP response.
 var errPlainHTTP = errors.New("HTTP was spoken on the TLS port; the client was told")
 
-// sniffingListener answers HTTP on the port of TLS: who types the name without https gets there all the same, and other clients read what
-// is wrong instead of bytes.
+// sniffingListener responds to plain HTTP on the TLS port: browsers are redirected to https, and
+// other clients get a readable error instead of a TLS alert.
 type sniffingListener struct{ net.Listener }
 
 func (l sniffingListener) Accept() (net.Conn, error) {
@@ -29,7 +29,8 @@ func (l sniffingListener) Accept() (net.Conn, error) {
 	return &sniffedConn{Conn: c}, nil
 }
 
-// sniffedConn looks at the first bytes when they are read, which is in the connection's own goroutine and under its deadline.
+// sniffedConn checks the first byte on the first Read, which happens in the connection's own
+// goroutine and within its deadline.
 type sniffedConn struct {
 	net.Conn
 	looked bool
@@ -48,15 +49,16 @@ func (c *sniffedConn) Read(p []byte) (int, error) {
 	return 0, errPlainHTTP
 }
 
-// maxPlain bounds the request that is read to find out where it wanted to go, and plainTimeout how long that takes.
+// maxPlain is the maximum size of a plain HTTP request in bytes, and plainTimeout the time limit
+// for answering it.
 const (
 	maxPlain     = 16 << 10
 	plainTimeout = 5 * time.Second
 )
 
-// answerPlain redirects a GET to https and tells everything else in words what is wrong.
+// answerPlain redirects GET and HEAD to https and responds to anything else with an error.
 func answerPlain(c net.Conn, began []byte) {
-	_ = c.SetDeadline(time.Now().Add(plainTimeout)) // a connection that cannot have one has failed already
+	_ = c.SetDeadline(time.Now().Add(plainTimeout)) // if it fails, so does reading
 	request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(io.MultiReader(strings.NewReader(string(began)), c), maxPlain)))
 	if err != nil {
 		if letter := began[0]; letter >= 'A' && letter <= 'Z' {
@@ -79,10 +81,11 @@ func writePlain(w io.Writer, status int, location, words string) {
 		fmt.Fprintf(&b, "Location: %s\r\n", location)
 	}
 	fmt.Fprintf(&b, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(words), words)
-	_, _ = io.WriteString(w, b.String()) // who left hears nothing
+	_, _ = io.WriteString(w, b.String()) // ignored: the client may have disconnected
 }
 
-// validHost keeps what a client invents out of a header: letters, digits and what stands in addresses.
+// validHost reports whether host is safe to use in a header: letters, digits and other characters
+// of addresses.
 func validHost(host string) bool {
 	if host == "" || len(host) > 255 {
 		return false

@@ -17,46 +17,46 @@ import (
 	"packhouse/server/config"
 )
 
-// Codes of /health for what the configuration has looked at beside the store.
+// Codes of /health for the configured checks.
 const (
 	healthFile = "file"
 	healthHTTP = "http"
 	healthTCP  = "tcp"
 )
 
-// probes are the further conditions of health: files that must not be there, addresses that must answer. They are looked at in the
-// background, so that /health never waits. So is the store, by trial writes.
+// probes runs the configured health checks in the background, so that /health never waits: files
+// that must not exist, addresses that must respond, and trial writes to the store.
 type probes struct {
 	log   *slog.Logger
 	write func(context.Context) error // makes a trial write
-	wrote *storeProbe                 // counts what came of it
-	pace  func(time.Duration)         // tells the store how often one is wanted; nil: it does not ask
+	wrote *storeProbe                 // counts its failures
+	pace  func(time.Duration)         // passes the interval to the store; nil: not supported
 
 	mu         sync.Mutex
 	conditions []*condition
-	every      time.Duration      // between trial writes; 0: none are made
+	every      time.Duration      // between trial writes; 0: disabled
 	retimed    chan struct{}      // every has changed
-	unwrite    context.CancelFunc // ends them
+	unwrite    context.CancelFunc // stops trial writes
 	ctx        context.Context    //nolint:containedctx // of run, for what comes later; nil: it was not called
-	over       bool               // nothing is begun any more
+	over       bool               // stopping: start nothing new
 	looking    sync.WaitGroup
 }
 
-// condition is one of them, and how it stands with it.
+// condition is one check and its state.
 type condition struct {
 	code, what string
 	settings   any // of the configuration
 	interval   time.Duration
-	threshold  int // failures in a row that count
+	threshold  int // consecutive failures before it counts
 	look       func(context.Context) error
 
-	failures int // in a row
+	failures int // consecutive
 	quit     context.CancelFunc
 }
 
 func (c *condition) down() bool { return c.failures >= c.threshold }
 
-// failing returns the codes of the kinds of which at least one fails.
+// failing returns the codes of the kinds of checks that fail.
 func (p *probes) failing() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +69,7 @@ func (p *probes) failing() []string {
 	return codes
 }
 
-// openProbes makes the probes of a configuration. Nothing is looked at before run.
+// openProbes creates the configured probes. They start with run.
 func (s *Server) openProbes(h config.Health) {
 	s.probed.log, s.probed.retimed, s.probed.wrote = s.log, make(chan struct{}, 1), &s.wrote
 	s.probed.write = func(ctx context.Context) error { return s.asked.ask(ctx, probeDeadline, s.store.Health) }
@@ -79,7 +79,7 @@ func (s *Server) openProbes(h config.Health) {
 	s.takeHealth(h)
 }
 
-// takeHealth has another configuration of health count from now on.
+// takeHealth applies a new health configuration.
 func (s *Server) takeHealth(h config.Health) {
 	every := time.Duration(0)
 	if h.StorageDriver.Enabled {
@@ -90,12 +90,12 @@ func (s *Server) takeHealth(h config.Health) {
 	s.probed.take(conditionsOf(h), every)
 }
 
-// startProbes begins to look.
+// startProbes starts the probes.
 func (s *Server) startProbes(ctx context.Context, group *sync.WaitGroup) {
 	group.Go(func() { s.probed.run(ctx) })
 }
 
-// run looks until ctx is done.
+// run runs the probes until ctx is done.
 func (p *probes) run(ctx context.Context) {
 	p.mu.Lock()
 	p.ctx = ctx
@@ -111,8 +111,8 @@ func (p *probes) run(ctx context.Context) {
 	p.looking.Wait()
 }
 
-// take puts conditions in the place of those before. One that is the same goes on as it was. One that looks at the same file or address
-// with other settings takes over the failures that were counted: it is no better than before until it was looked at.
+// take replaces the conditions. Unchanged ones continue. A condition with the same target but other
+// settings inherits the failure count until it is checked.
 func (p *probes) take(next []*condition, every time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,7 +149,7 @@ func (p *probes) take(next []*condition, every time.Duration) {
 	p.retime(every)
 }
 
-// begin looks at a condition from now on, where run does. The caller holds the lock.
+// begin starts checking a condition if run has been called. The caller holds the lock.
 func (p *probes) begin(c *condition) {
 	if p.ctx == nil || p.over {
 		return
@@ -162,7 +162,7 @@ func (p *probes) begin(c *condition) {
 	})
 }
 
-// end looks at it no more. The caller holds the lock.
+// end stops checking a condition. The caller holds the lock.
 func (p *probes) end(c *condition) {
 	if c.quit != nil {
 		c.quit()
@@ -180,7 +180,7 @@ func (p *probes) keepLooking(ctx context.Context, c *condition) {
 	}
 }
 
-// judge notes what came of a look, unless the condition counts no more.
+// judge records the result of a check, unless the condition has been replaced.
 func (p *probes) judge(ctx context.Context, c *condition, err error) {
 	p.mu.Lock()
 	if ctx.Err() != nil {
@@ -202,7 +202,7 @@ func (p *probes) judge(ctx context.Context, c *condition, err error) {
 	}
 }
 
-// conditionsOf makes the conditions of a configuration.
+// conditionsOf creates the conditions of a configuration.
 func conditionsOf(h config.Health) []*condition {
 	var all []*condition
 	add := func(code, what string, settings any, interval time.Duration, threshold int, look func(context.Context) error) {
@@ -227,7 +227,7 @@ func conditionsOf(h config.Health) []*condition {
 	return all
 }
 
-// shown is what the log may tell of what is looked at: the address of a page may hold credentials.
+// shown returns the target of a check for the log. It removes credentials from a URL.
 func (c *condition) shown() string {
 	if c.code != healthHTTP {
 		return c.what
@@ -239,7 +239,8 @@ func (c *condition) shown() string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// fileAbsent is how an operator takes a server out of service: by making a file.
+// fileAbsent returns an error if the file exists: an operator creates it to take the server out of
+// service.
 func fileAbsent(path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return fmt.Errorf("%s is there", path)
@@ -259,10 +260,10 @@ func answers(ctx context.Context, c config.HTTPHealth) error {
 	for name, values := range c.Headers {
 		r.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	r.Close = true // each look finds out anew where the name leads, and leaves nothing open
+	r.Close = true // resolve the name again for each check, and leave no connection open
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok { // names the address
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // it contains the URL
 			err = wrapped.Err
 		}
 		return err
@@ -287,7 +288,7 @@ func accepts(ctx context.Context, c config.TCPHealth) error {
 	return conn.Close()
 }
 
-// patienceOf returns how long a probe with these settings may take.
+// patienceOf returns the time limit of a probe.
 func patienceOf(settings any) time.Duration {
 	switch c := settings.(type) {
 	case config.HTTPHealth:

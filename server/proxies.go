@@ -10,12 +10,12 @@ import (
 	"packhouse/server/auth"
 )
 
-// forwarding are the headers by which proxies say whom they speak for.
+// forwarding lists the headers by which proxies pass on the client's address.
 var forwarding = []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded"}
 
-// origin finds out where a request comes from: the peer, unless that is a proxy that the configuration lists. Of X-Forwarded-For the last
-// address counts that no listed proxy has; what stands before it anybody could have written. From peers that are not listed the headers are
-// not believed; that they come at all tells of a proxy with many people behind it.
+// origin determines the source of a request: the peer or, for a trusted proxy, the last address in
+// X-Forwarded-For that is not a trusted proxy's, because clients can forge those before it. Headers
+// from other peers are ignored, but mark the address as shared by many clients.
 func (s *Server) origin(st *state, r *http.Request) (auth.Client, *http.Request) {
 	client := auth.ClientOf(r)
 	trusted := st.trusts(client.Addr) || (!client.Addr.IsValid() && len(st.proxies) > 0)
@@ -38,8 +38,8 @@ func (s *Server) origin(st *state, r *http.Request) (auth.Client, *http.Request)
 	return client, r.WithContext(auth.WithClient(r.Context(), client))
 }
 
-// warnProxy tells once of a proxy that nobody listed: the lock-out of an address would hit everybody behind it, so it is off for them once
-// somebody has signed in through it.
+// warnProxy warns once about a proxy missing from http.trustedproxies. The lockout of its address
+// would affect all clients behind it, so it is disabled once one of them has signed in.
 func (s *Server) warnProxy(c auth.Client) {
 	if !s.unlisted.Swap(true) {
 		s.log.Warn("requests come through a proxy that http.trustedproxies does not list: everybody behind it looks the same, and once one of them has signed in its address is not locked out", "proxy", c.String())
@@ -55,7 +55,7 @@ func (st *state) trusts(a netip.Addr) bool {
 	return false
 }
 
-// forwardedFor reads the addresses from the right.
+// forwardedFor returns the last address that is not a trusted proxy's.
 func (st *state) forwardedFor(values []string) (netip.Addr, bool) {
 	list := strings.Split(strings.Join(values, ","), ",")
 	for i, text := range slices.Backward(list) {
@@ -70,7 +70,7 @@ func (st *state) forwardedFor(values []string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// parseForwarded takes an address, with or without a port.
+// parseForwarded parses an address with or without a port.
 func parseForwarded(s string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
 		return a.Unmap().WithZone(""), true

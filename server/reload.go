@@ -10,7 +10,7 @@ import (
 	"packhouse/server/config"
 )
 
-// reloads remembers how the last reload went, and lets one run at a time.
+// reloads serializes reloads and keeps the result of the last one.
 type reloads struct {
 	running sync.Mutex
 
@@ -24,9 +24,10 @@ func (r *reloads) last() *admin.Reload {
 	return r.result
 }
 
-// Reload reads and verifies the configuration, and takes it up without dropping a connection: users, roles, certificates, headers, limits
-// of requests, webhooks, conditions of health, the log level. What only a restart can change is named in the log and in the status, and stays as it is. A configuration
-// that is wrong changes nothing; the error says what is wrong, and stays in the status until a reload succeeds.
+// Reload reads and verifies the configuration and applies it without dropping connections: users,
+// roles, certificates, headers, request limits, webhooks, health checks, and the log level.
+// Settings that need a restart stay unchanged and are listed in the log and the status. An invalid
+// configuration changes nothing; the error stays in the status until a reload succeeds.
 func (s *Server) Reload(ctx context.Context) error {
 	s.reloads.running.Lock()
 	defer s.reloads.running.Unlock()
@@ -66,7 +67,8 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reload configuration: %w", err)
 	}
-	// What may fail comes first and changes nothing yet; users that were read again do no harm.
+	// Steps that may fail come first and change nothing, except for reloading users, which is
+	// harmless.
 	webhooks, err := s.notifier.Prepare(next.Notifications)
 	if err != nil {
 		return nil, fmt.Errorf("reload notifications: %w", err)
@@ -92,10 +94,10 @@ func (s *Server) reload(ctx context.Context) (restart []string, err error) {
 	return restart, nil
 }
 
-// fixed are the settings that what runs was built with. Everything else a reload takes up.
+// fixed lists the settings that need a restart. A reload applies all others.
 var fixed = []struct {
 	key  string
-	part func(*config.Config) any // a pointer into the configuration
+	part func(*config.Config) any // returns a pointer into the configuration
 }{
 	{"http.addr", func(c *config.Config) any { return &c.HTTP.Addr }},
 	{"http.net", func(c *config.Config) any { return &c.HTTP.Net }},
@@ -117,7 +119,8 @@ var fixed = []struct {
 	{"storage.maintenance.gc.window", func(c *config.Config) any { return &c.Storage.Maintenance.GC.Window }},
 }
 
-// keepUntilRestart returns the new configuration with the old values of what cannot change under a running server, and the keys of these.
+// keepUntilRestart returns the new configuration with the old values of settings that need a
+// restart, and the keys of those that changed.
 func keepUntilRestart(was, next *config.Config) (*config.Config, []string) {
 	merged := *next
 	var restart []string

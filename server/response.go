@@ -135,7 +135,7 @@ type body struct {
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if !b.ended { // afterwards a deadline would end the response: net/http keeps reading to detect that the client leaves
+	if !b.ended { // afterwards a deadline would end the response: net/http keeps reading to detect disconnects
 		b.deadline.move()
 	}
 	n, err := b.ReadCloser.Read(p)

@@ -97,7 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-s.life.stop:
 	case err := <-failed:
-		_ = h.Close() // what failed is told; connections have no say
+		_ = h.Close() // the failure is reported; errors of connections are not
 		return fmt.Errorf("serve: %w", err)
 	}
 	return s.drain(h)
@@ -149,7 +149,7 @@ func (s *Server) drain(h *http.Server) error {
 	defer cancel()
 	if err := h.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off", "after", timeout.String())
-		_ = h.Close() // the listener is closed already, and connections have no say
+		_ = h.Close() // the listener is already closed; errors of connections are not reported
 		return fmt.Errorf("stop server: %w", errDrain)
 	}
 	s.log.Info("stopped")
@@ -180,7 +180,7 @@ func (s *Server) release() {
 	s.life.ending.Do(func() {
 		s.life.mu.Lock()
 		if s.life.listener != nil {
-			_ = s.life.listener.Close() // most often closed already, by draining
+			_ = s.life.listener.Close() // usually already closed by draining
 		}
 		s.life.mu.Unlock()
 		if s.records != nil {

@@ -8,11 +8,11 @@ import (
 	"packhouse/server/config"
 )
 
-// warnModes tells of files that hold secrets and that others may read. It is no reason not to start: what mounts secrets into containers
-// often sets the modes by itself.
+// warnModes warns about files with secrets that other users can read. The server still starts,
+// because secrets mounted into containers often have such modes.
 func warnModes(c *config.Config, log *slog.Logger) {
 	if runtime.GOOS == "windows" {
-		return // modes say nothing there
+		return // modes are meaningless there
 	}
 	for _, path := range []string{c.Auth.Htpasswd.Path, c.HTTP.TLS.Key} {
 		info, err := os.Stat(path)

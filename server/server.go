@@ -68,7 +68,7 @@ type Server struct {
 	level   *slog.LevelVar
 
 	store    storage.Store
-	records  *packrecord.Records // of packs' archives
+	records  *packrecord.Records // of the archives of packs
 	auth     *auth.Authenticator
 	signIns  auth.Keeper // nil: sign-ins are not stored
 	audit    *audit
@@ -80,7 +80,7 @@ type Server struct {
 	probed   probes
 	wrote    storeProbe
 	asked    bounded     // calls of store.Health
-	unlisted atomic.Bool // a proxy that the configuration does not list was told of
+	unlisted atomic.Bool // warned about a proxy missing from http.trustedproxies
 
 	life life
 }
@@ -184,7 +184,7 @@ func (s *Server) announce(ctx context.Context) {
 	s.sayNotices(ctx)
 }
 
-// sayNotices logs the notices about the configuration.
+// sayNotices logs notices about the configuration.
 func (s *Server) sayNotices(ctx context.Context) {
 	if s.options.Notices == nil {
 		return

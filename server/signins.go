@@ -25,7 +25,7 @@ const (
 	mostSignIns   = 1 << 20 // bytes
 )
 
-// openSignIns returns what stores the sign-in record; nil if the storage keeps nothing.
+// openSignIns returns the Keeper for the sign-in record, or nil if the storage is not persistent.
 func openSignIns(c *config.Config, store storage.Store) auth.Keeper {
 	var k auth.Keeper
 	switch shared, able := store.(sharedRecords); {
@@ -44,12 +44,12 @@ func openSignIns(c *config.Config, store storage.Store) auth.Keeper {
 	return k
 }
 
-// signInsOnDisk keeps the record below the root of a file-system store, readable by the server
-// alone.
+// signInsOnDisk stores the record below the root of a file-system store, readable only by the
+// server.
 type signInsOnDisk string
 
-// Load implements auth.Keeper. It opens nothing outside the root, and no link in place of the
-// record.
+// Load implements auth.Keeper. It opens nothing outside the root and does not follow a link in
+// place of the record.
 func (dir signInsOnDisk) Load(context.Context) ([]byte, error) {
 	root, err := trust.OpenRoot(string(dir))
 	if err != nil {
@@ -75,8 +75,7 @@ func (dir signInsOnDisk) Load(context.Context) ([]byte, error) {
 	return trust.ReadAtMost(f, mostSignIns)
 }
 
-// Save implements auth.Keeper: the record is written beside the old one, synced, and renamed over
-// it.
+// Save implements auth.Keeper. It replaces the record atomically.
 func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
 	root, err := os.OpenRoot(string(dir))
 	if err != nil {
@@ -104,9 +103,8 @@ func (dir signInsOnDisk) Save(_ context.Context, record []byte) error {
 	return root.Rename(staged, signInsFile)
 }
 
-// signInsInBucket keeps the record in the bucket. Servers that share it merge what the others
-// stored before they store theirs; if two do so at once, the earlier sign-ins of one are stored
-// again with its next.
+// signInsInBucket stores the record in the bucket. Servers that share it merge each other's records
+// before saving. If two save at once, sign-ins of one may be lost until its next save.
 type signInsInBucket struct{ records *s3.Records }
 
 // Load implements auth.Keeper.
@@ -123,7 +121,7 @@ func (b signInsInBucket) Save(ctx context.Context, record []byte) error {
 	return b.records.Put(ctx, signInsRecord, record)
 }
 
-// readOnlySignIns never writes.
+// readOnlySignIns discards writes.
 type readOnlySignIns struct{ auth.Keeper }
 
 // Save implements auth.Keeper.

@@ -12,8 +12,8 @@ import (
 	"packhouse/server/route"
 )
 
-// state is what the configuration makes of requests. It never changes; a reload puts another in its place, and requests that have begun go
-// on with the one they began with.
+// state is the immutable state derived from the configuration. A reload replaces it; requests in
+// progress keep theirs.
 type state struct {
 	config  *config.Config
 	prefix  string
@@ -21,19 +21,20 @@ type state struct {
 	headers []header
 	cors    cors
 	proxies []netip.Prefix
-	stall   time.Duration // no byte moved for this long ends a request
+	stall   time.Duration // a request without progress for this long is ended
 
 	registry handler
 	packview handler
 	pages    handler
 }
 
-// paths is what the configuration makes of paths.
+// paths returns the configuration for parsing paths.
 func (st *state) paths() route.Paths {
 	return route.Paths{Prefix: st.prefix, Packs: st.config.Packs.Base}
 }
 
-// handler answers what was granted. An error is worded by the server, unless the answer has begun.
+// handler responds to a granted request. The server sends the error it returns, unless the response
+// has started.
 type handler interface {
 	Serve(w http.ResponseWriter, r *http.Request, g auth.Grant) error
 }
@@ -43,7 +44,7 @@ type header struct {
 	values []string
 }
 
-// defaultStall is the stall timeout of a configuration that was made by hand.
+// defaultStall is the stall timeout for a configuration that was not parsed from a file.
 const defaultStall = time.Minute
 
 func (s *Server) newState(c *config.Config) (*state, error) {
@@ -68,7 +69,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	return st, nil
 }
 
-// answer hands a granted request to whom its action belongs.
+// answer passes a granted request to the handler of its action.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, st *state, g auth.Grant) error {
 	action := g.Request.Action
 	if action == route.Health {

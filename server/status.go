@@ -9,7 +9,7 @@ import (
 	"packhouse/server/config"
 )
 
-// Status describes the server as it is now.
+// Status returns the current status of the server.
 func (s *Server) Status() admin.Status {
 	c := s.current.Load().config
 	status := admin.Status{
@@ -27,7 +27,7 @@ func (s *Server) Status() admin.Status {
 	return status
 }
 
-// faults lists what does not work as configured, while the last good state serves.
+// faults lists what does not work as configured while the last valid state is in use.
 func (s *Server) faults() []string {
 	var faults []string
 	if err := s.auth.Fault(); err != nil {

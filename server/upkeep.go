@@ -13,18 +13,19 @@ import (
 	"packhouse/server/storage/s3"
 )
 
-// firstUpkeep is the earliest that upkeep begins after a start: a server that restarts every day still looks after its store, and one that
-// restarts every minute is not kept busy by it.
+// firstUpkeep is the earliest time after a start that upkeep begins, so that a server that restarts
+// every day still maintains its store, and one that restarts every minute is not kept busy.
 const firstUpkeep = 10 * time.Minute
 
-// chore is something that is done over and over.
+// chore is a recurring task.
 type chore struct {
 	what  string
 	every func(config.Maintenance) time.Duration // 0: never
 	do    func(context.Context, config.Maintenance) error
 }
 
-// startUpkeep begins the chores of the store, each on its own clock. They ask for the configuration each time, so a reload changes them.
+// startUpkeep starts the chores of the store, each with its own timer. They read the configuration
+// every time, so reloads apply to them.
 func (s *Server) startUpkeep(ctx context.Context, group *sync.WaitGroup) {
 	if s.current.Load().config.Storage.Maintenance.ReadOnly.Enabled {
 		return
@@ -43,7 +44,7 @@ func (s *Server) startUpkeep(ctx context.Context, group *sync.WaitGroup) {
 	}
 }
 
-// repeat does a chore at its interval, shifted a little at random, so that many servers do not all do it at once.
+// repeat runs a chore at its interval with jitter, so that many servers do not all run it at once.
 func (s *Server) repeat(ctx context.Context, c chore) {
 	first := true
 	for {
@@ -53,7 +54,7 @@ func (s *Server) repeat(ctx context.Context, c chore) {
 			wait = firstWait(every)
 		}
 		if every <= 0 {
-			wait = time.Minute // perhaps a reload sets it
+			wait = time.Minute // a reload may enable it
 		}
 		select {
 		case <-ctx.Done():
@@ -79,12 +80,12 @@ func (s *Server) repeat(ctx context.Context, c chore) {
 	}
 }
 
-// jitter is an interval, up to a tenth shorter or longer.
+// jitter returns d, randomly up to 5% shorter or longer.
 func jitter(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)*0.2*float64(d))
 }
 
-// firstWait is soon after the start, and no later than one interval.
+// firstWait returns the time until the first run, at most one interval.
 func firstWait(every time.Duration) time.Duration {
 	return min(every, firstUpkeep+time.Duration(rand.Float64()*float64(firstUpkeep)))
 }

@@ -18,13 +18,13 @@ import (
 	"packhouse/server/storage/s3"
 )
 
-// notificationDir is where the queues of webhooks are kept, below the root of a store on disk.
+// notificationDir is the directory of webhook queues below the root of a file-system store.
 const notificationDir = "packhouse/v1/notifications"
 
-// notificationRecords is the folder of records that the queues are in where the store is a bucket.
+// notificationRecords is the folder of webhook queues in a bucket.
 const notificationRecords = "notifications"
 
-// bucketRecords keeps the queues of all processes that share a bucket in it.
+// bucketRecords stores the queues of all processes that share a bucket.
 type bucketRecords struct {
 	*s3.Records
 	store *s3.Store
@@ -45,8 +45,8 @@ func (r bucketRecords) Alone(ctx context.Context, what string) (context.Context,
 	return r.store.Lease(ctx, what)
 }
 
-// openNotifier opens the queues of the webhooks that the configuration names. Where the store is neither on disk nor in a bucket, or nothing
-// is to be written there, they are in memory.
+// openNotifier opens the queues of the configured webhooks. They are in memory if the store is
+// read-only or neither on disk nor in a bucket.
 func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) {
 	dir := ""
 	if c.Storage.Driver == config.Filesystem && !c.Storage.Maintenance.ReadOnly.Enabled {
@@ -63,8 +63,7 @@ func (s *Server) openNotifier(c *config.Config) (*notification.Notifier, error) 
 	return n, nil
 }
 
-// tell returns what hears of everything that was done to repositories, and passes it on to the webhooks. Trial pushes of the checks are
-// nobody's business.
+// tell returns a function that forwards repository events to the webhooks, except those of probes.
 func (s *Server) tell(c *config.Config) func(registry.Event) {
 	if !slices.ContainsFunc(c.Notifications.Endpoints, func(e config.Endpoint) bool { return !e.Disabled }) {
 		return nil
@@ -88,10 +87,10 @@ func (s *Server) tell(c *config.Config) func(registry.Event) {
 	}
 }
 
-// notification writes an event in the form that endpoints know.
+// notification converts an event to the format of the endpoints.
 func (s *Server) notification(c *config.Config, e registry.Event) notification.Event {
 	r := e.Request
-	if e.Size < 0 && e.Digest != "" && e.Verb != registry.Delete { // the end of an upload does not know how it began
+	if e.Size < 0 && e.Digest != "" && e.Verb != registry.Delete { // the size is unknown when an upload finishes
 		if size, err := s.store.StatBlob(context.WithoutCancel(r.Context()), e.Repository, e.Digest, false); err == nil {
 			e.Size = size
 		}
@@ -124,7 +123,7 @@ func (s *Server) notification(c *config.Config, e registry.Event) notification.E
 	return n
 }
 
-// references lists what a manifest refers to.
+// references returns the descriptors that a manifest refers to.
 func references(m *manifest.Manifest) []notification.Descriptor {
 	all := append([]manifest.Descriptor{}, m.Manifests...)
 	if m.Config != nil {
@@ -138,7 +137,7 @@ func references(m *manifest.Manifest) []notification.Descriptor {
 	return list
 }
 
-// publicURL is where the server is reached: as configured, or as the client called it.
+// publicURL returns the server's URL: as configured, or as the client addressed it.
 func publicURL(h config.HTTP, host string) string {
 	base := strings.TrimSuffix(h.Host, "/")
 	if base == "" {
@@ -150,7 +149,7 @@ func publicURL(h config.HTTP, host string) string {
 	return base + strings.TrimSuffix(h.Prefix, "/")
 }
 
-// sourceAddress names this machine and the port that is configured.
+// sourceAddress returns the host name of this machine and the configured port.
 func sourceAddress(addr string) string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -162,7 +161,7 @@ func sourceAddress(addr string) string {
 	return host
 }
 
-// failingWebhooks lists the endpoints that nothing gets through to.
+// failingWebhooks describes the endpoints whose deliveries fail.
 func (s *Server) failingWebhooks() []string {
 	var failing []string
 	for _, e := range s.notifier.Stats() {
@@ -173,7 +172,7 @@ func (s *Server) failingWebhooks() []string {
 	return failing
 }
 
-// webhookCollector shows how delivery goes.
+// webhookCollector exports delivery metrics.
 type webhookCollector struct{ notifier *notification.Notifier }
 
 var (
