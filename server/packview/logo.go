@@ -16,10 +16,12 @@ import (
 	"packhouse/server/transfer"
 )
 
-// Opens reports whether a file is the logo of a pack, which needs no credentials: documentation links to it, and Palette passes its URL to
-// browsers. It is called before authorization, and returns false unless the request asks for an image.
+// Opens reports whether a file is the logo of a pack, which needs no credentials: documentation
+// links to it, and Palette passes its URL to browsers. It is called before authorization, and
+// returns false unless the request asks for an image.
 //
-// It never opens an archive. Missing and private repositories cost the same: one attempt to read a note.
+// It never opens an archive. Missing and private repositories cost the same: one attempt to read a
+// note.
 func (v *View) Opens(ctx context.Context, req route.Request) bool {
 	if req.Action != route.PackFile || req.MediaType != "image/png" && req.MediaType != "image/jpeg" {
 		return false
@@ -44,7 +46,7 @@ func (v *View) logo(ctx context.Context, repo reference.Repository, d digest.Dig
 	return v.o.Records.LogoContent(ctx, note.Archive, d.Encoded())
 }
 
-// stands reports whether a repository has a tag, and the manifest and the archive that a note names.
+// stands reports whether a repository has a tag, and the manifest and archive in a note.
 func (v *View) stands(ctx context.Context, repo reference.Repository, note record.Note) bool {
 	if tags, _, err := v.o.Store.Tags(ctx, repo, "", 1); err != nil || len(tags) == 0 {
 		return false
@@ -61,8 +63,8 @@ func (v *View) stands(ctx context.Context, repo reference.Repository, note recor
 	return err == nil
 }
 
-// renote replaces, in the background, a note whose manifest is gone: by a note for another version with the logo, if there
-// is one. It reads existing records and opens no archive.
+// renote replaces a note whose manifest is gone with one for another version with the same logo, if
+// any. It runs in the background, reads existing records and opens no archive.
 func (v *View) renote(repo reference.Repository, logo string) {
 	v.o.Records.Run("logo/"+repo.String()+"/"+logo, func(ctx context.Context) {
 		v.o.Records.ForgetLogo(ctx, repo, logo)

@@ -29,12 +29,13 @@ func (s *site) file(pack, content string) int {
 	return w.Code
 }
 
-// metadata is the pack.json of archive.
+// metadata returns the pack.json of an archive.
 func metadata(pack, version string) string {
 	return fmt.Sprintf(`{"name": %q, "displayName": "P", "version": %q, "layer": "os"}`, pack, version)
 }
 
-// missingFile verifies that a request for a file that no version holds does not read all versions each time.
+// missingFile verifies that repeated requests for a file in no version do not read all versions
+// each time.
 func missingFile(t *testing.T, s *site) {
 	const versions = 20
 	for i := range versions {
@@ -63,7 +64,8 @@ func missingFile(t *testing.T, s *site) {
 	}
 }
 
-// fileAfterChange verifies that files are found, or missing, as soon as a version was pushed, moved or deleted.
+// fileAfterChange verifies that pushes, moves and deletions of versions take effect on file
+// requests immediately.
 func fileAfterChange(t *testing.T, s *site) {
 	expect := func(what, content string, want int) {
 		t.Helper()

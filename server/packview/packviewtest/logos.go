@@ -12,7 +12,8 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
-// logoIsServed: the logo of a pack is served as it is, with its own type and length.
+// logoIsServed verifies that the logo of a pack is served unchanged, with its media type and
+// length.
 func logoIsServed(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	s.push("a", "1.0", logo)
@@ -31,7 +32,8 @@ func logoIsServed(t *testing.T, s *site) {
 	}
 }
 
-// logoIsOneImage: what is no image, more than one or too large is not served without credentials.
+// logoIsOneImage verifies that a logo that is invalid, too large or not exactly one image is not
+// served without credentials.
 func logoIsOneImage(t *testing.T, s *site) {
 	good := picture(8, 8)
 	for name, logo := range map[string]string{
@@ -45,7 +47,8 @@ func logoIsOneImage(t *testing.T, s *site) {
 	}
 }
 
-// logoEndsWithTag: a pack without a tag shows no logo, though its manifest is still there.
+// logoEndsWithTag verifies that the logo of a pack without a tag is not served, even if its
+// manifest still exists.
 func logoEndsWithTag(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	s.push("a", "1.0", logo)
@@ -61,7 +64,8 @@ func logoEndsWithTag(t *testing.T, s *site) {
 	}
 }
 
-// logoEndsWithManifest: a logo is not served when its manifest is gone, even if its archive is still there.
+// logoEndsWithManifest verifies that a logo is not served after its manifest is deleted, even if
+// its archive still exists.
 func logoEndsWithManifest(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	manifest := s.push("a", "1.0", logo)
@@ -77,7 +81,8 @@ func logoEndsWithManifest(t *testing.T, s *site) {
 	}
 }
 
-// logoOfAnotherVersion: when the manifest that a logo was noted for is gone, a version with the same logo is found in the background.
+// logoOfAnotherVersion verifies that after the noted manifest of a logo is deleted, another version
+// with the same logo is found in the background.
 func logoOfAnotherVersion(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	s.push("a", "1.0", logo)
@@ -94,7 +99,8 @@ func logoOfAnotherVersion(t *testing.T, s *site) {
 	}
 }
 
-// missingAndPrivate: the same single operation answers for a pack that does not exist, one whose logo is another, and a file that is no logo.
+// missingAndPrivate verifies that a missing pack, another logo and a file that is not a logo each
+// cost the same single store operation.
 func missingAndPrivate(t *testing.T, s *site) {
 	s.push("private", "1.0", picture(8, 8))
 	for _, pack := range []string{"missing", "private"} {
@@ -112,7 +118,8 @@ func missingAndPrivate(t *testing.T, s *site) {
 	}
 }
 
-// anonymousOpensNothing: without records there is no logo, and asking for it opens no archive, neither now nor later.
+// anonymousOpensNothing verifies that without records no logo is served, and that a request for it
+// never opens an archive.
 func anonymousOpensNothing(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	s.restart(false)
@@ -131,7 +138,8 @@ func anonymousOpensNothing(t *testing.T, s *site) {
 	}
 }
 
-// recordsAreRebuilt: after a restore without records they are made again, once, and logos return.
+// recordsAreRebuilt verifies that records lost in a restore are rebuilt once, and that logos are
+// then served again.
 func recordsAreRebuilt(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	s.restart(false)
@@ -150,7 +158,7 @@ func recordsAreRebuilt(t *testing.T, s *site) {
 	}
 }
 
-// oldRecordsAreReplaced: records that the version before has kept are replaced.
+// oldRecordsAreReplaced verifies that records of the previous extractor version are replaced.
 func oldRecordsAreReplaced(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	s.restart(false)
@@ -169,7 +177,7 @@ func oldRecordsAreReplaced(t *testing.T, s *site) {
 	}
 }
 
-// oldRecord is the name of the record that the first version of the extractor kept of an archive.
+// oldRecord returns the name of an archive's record by the first version of the extractor.
 func oldRecord(content []byte) string {
 	hex := digest.FromBytes(content).Encoded()
 	return "1/sha256/" + hex[:2] + "/" + hex + ".json"

@@ -1,8 +1,10 @@
-// Package packviewtest is the contract of the pack view over a store as tests: every storage driver runs the same table.
+// Package packviewtest tests the contract of the pack view over a store. Every storage driver runs
+// the same tests.
 //
 //	packviewtest.Run(t, func(t *testing.T) storage.Store { … })
 //
-// The store must implement storage.Derived. Work is compared by counting operations of the store, not by time.
+// The store must implement storage.Derived. Cost is compared by counting store operations, not by
+// time.
 package packviewtest
 
 import (
@@ -18,7 +20,7 @@ import (
 	"packhouse/server/storage"
 )
 
-// Run runs every case against a store of its own.
+// Run runs every case with a new store.
 func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	for _, c := range []struct {
 		name string
@@ -49,7 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	}
 }
 
-// counted is a store that notes what is asked of it.
+// counted is a store that records the operations on it.
 type counted struct {
 	storage.Store
 	derived storage.Derived
@@ -64,7 +66,7 @@ func (c *counted) note(operation string) {
 	c.calls = append(c.calls, operation)
 }
 
-// during returns the operations that do needs.
+// during returns the store operations of do.
 func (c *counted) during(do func()) []string {
 	c.mu.Lock()
 	c.calls = nil
@@ -120,7 +122,7 @@ func (c *counted) RemoveDerived(ctx context.Context, name string) error {
 	return c.derived.RemoveDerived(ctx, name)
 }
 
-// settle waits until the background jobs that wait now are done.
+// settle waits for all background jobs that are waiting now.
 func settle(t *testing.T, records *record.Records) {
 	t.Helper()
 	done := make(chan struct{})

@@ -26,7 +26,7 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
-// site is a view of a store.
+// site is a pack view and its store.
 type site struct {
 	t       *testing.T
 	store   *counted
@@ -46,7 +46,7 @@ func newSite(t *testing.T, store storage.Store) *site {
 	return s
 }
 
-// restart makes a view as another process would, with or without what was derived.
+// restart creates a view as another process would, with or without derived data.
 func (s *site) restart(derived bool) {
 	s.t.Helper()
 	o := record.Options{Blobs: s.store}
@@ -58,14 +58,14 @@ func (s *site) restart(derived bool) {
 	s.view = packview.New(packview.Options{Store: s.store, Records: s.records, Now: func() time.Time { return s.now }})
 }
 
-// rebuild runs Rebuild to its end.
+// rebuild runs Rebuild and waits for it.
 func (s *site) rebuild() {
 	s.t.Helper()
 	s.view.Rebuild(slog.New(slog.DiscardHandler))
 	settle(s.t, s.records)
 }
 
-// do answers a request as the server does for an admin, or without credentials.
+// do handles a request as the server does for an admin, or without credentials.
 func (s *site) do(admin bool, method, path string, body []byte) *httptest.ResponseRecorder {
 	s.t.Helper()
 	r := httptest.NewRequestWithContext(s.t.Context(), method, path, bytes.NewReader(body))
@@ -165,9 +165,9 @@ func archive(t *testing.T, pack, version, logo string) []byte {
 	return b.Bytes()
 }
 
-// picture draws a logo.
+// picture returns a PNG logo.
 func picture(width, height int) string {
 	var b bytes.Buffer
-	_ = png.Encode(&b, image.NewGray(image.Rect(0, 0, width, height))) // a buffer takes everything
+	_ = png.Encode(&b, image.NewGray(image.Rect(0, 0, width, height))) // a buffer never fails
 	return b.String()
 }

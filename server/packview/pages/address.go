@@ -11,7 +11,7 @@ import (
 	"packhouse/server/route"
 )
 
-// address returns the URL of a path, with the base path of a request where it is not the server's own.
+// address returns the URL of a path, including the base path of a request if it is not the default.
 func (p *Pages) address(req route.Request, at string, query ...string) string {
 	values := url.Values{}
 	if req.Base != p.o.Packs && (req.Base != "" || req.Pack != "" || req.Action == route.PagePacks) {
@@ -41,17 +41,18 @@ func (p *Pages) packAddress(req route.Request, ref, section string) string {
 	return p.address(req, at)
 }
 
-// fileAddress returns the URL of a file in an archive; a mediaType shows it as that image.
+// fileAddress returns the URL of a file in an archive; with a mediaType, the file is shown as that
+// image.
 func (p *Pages) fileAddress(req route.Request, archive digest.Digest, sha256, mediaType string) string {
 	return p.address(req, "/v1/"+req.Pack+"/blobs/sha256:"+sha256, "archive", archive.String(), "type", mediaType)
 }
 
-// logoAddress is the URL that needs no credentials.
+// logoAddress returns the URL of a logo, which needs no credentials.
 func (p *Pages) logoAddress(req route.Request, sha256 string) string {
 	return p.address(req, "/v1/"+req.Pack+"/blobs/sha256:"+sha256, "type", "image/png")
 }
 
-// server returns what clients call the server: host and port, and the scheme before it.
+// server returns the scheme, and the host and port, that clients use for the server.
 func (p *Pages) server(r *http.Request) (scheme, host string) {
 	if scheme, host, ok := strings.Cut(strings.TrimSuffix(p.o.PublicURL, "/"), "://"); ok && host != "" {
 		return scheme, host
@@ -63,16 +64,16 @@ func (p *Pages) server(r *http.Request) (scheme, host string) {
 	return scheme, packs.Printable(r.Host)
 }
 
-// use is how a version is used elsewhere.
+// use describes how to use a version elsewhere.
 type use struct {
-	Endpoint string // what Palette is given
+	Endpoint string // for Palette
 	BasePath string
 	Oras     string
 	CLI      string
 	Plain    bool // without TLS
 }
 
-// useOf words the lines that people copy.
+// useOf returns the lines for people to copy.
 func (p *Pages) useOf(r *http.Request, req route.Request, ref string) use {
 	scheme, host := p.server(r)
 	u := use{Endpoint: scheme + "://" + host, BasePath: req.Base, Plain: scheme == "http"}

@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	packsOnPage = 120    // packs that one page shows
-	mostPacks   = 10_000 // packs that a search looks through
-	mostFound   = 500    // packs that a search shows
+	packsOnPage = 120    // packs on one page
+	mostPacks   = 10_000 // packs that a search covers
+	mostFound   = 500    // packs in a search result
 )
 
 // card is a pack in the list.
@@ -31,12 +31,12 @@ type card struct {
 	Name     string
 	Title    string
 	Layer    string
-	Kind     string // more about an add-on: "ingress"
+	Kind     string // subtype of an add-on: "ingress"
 	Latest   string
 	Versions int
 	Problem  string
 	URL      string
-	Logo     string // URL; empty: Letter on one of a few colours
+	Logo     string // URL; empty: show Letter on a background of Hue
 	Letter   string
 	Hue      uint32
 }
@@ -44,8 +44,8 @@ type card struct {
 // packList is the page of packs.
 type packList struct {
 	Cards  []card
-	Total  int // that match
-	More   int // that match and are not shown
+	Total  int // matching
+	More   int // matching, but not shown
 	Any    bool
 	Search string
 	Layer  string
@@ -59,7 +59,7 @@ type layerLink struct {
 	Current   bool
 }
 
-// listPacks shows the packs that the user may read, with a search.
+// listPacks shows the packs that the user may read, optionally filtered by a search.
 func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 	req := grant.Request
 	names, err := p.packNames(r.Context(), grant)
@@ -92,7 +92,7 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 	return &page{template: "packs", Title: "Packs", Here: "packs", Data: list}, nil
 }
 
-// after returns the names that follow one.
+// after returns the names after last.
 func after(names []string, last string) []string {
 	i, found := slices.BinarySearch(names, last)
 	if found {
@@ -125,7 +125,8 @@ func (p *Pages) packNames(ctx context.Context, grant auth.Grant) ([]string, erro
 	return names, nil
 }
 
-// cards describes those of the packs that are to be shown by their highest version. One without a version is left out.
+// cards describes the highest versions of the packs for which shown returns true. It omits packs
+// without a version.
 func (p *Pages) cards(ctx context.Context, req route.Request, names []string, shown func(card) bool) ([]card, error) {
 	all := make([]*card, len(names))
 	group, ctx := errgroup.WithContext(ctx)
@@ -177,7 +178,7 @@ func (p *Pages) card(ctx context.Context, req route.Request, name string) (card,
 	return c, nil
 }
 
-// describe fills what a version tells of its pack.
+// describe returns the card of a pack, from one of its versions.
 func (p *Pages) describe(req route.Request, v *packview.Version) card {
 	c := card{Title: req.Pack, Problem: v.Problem}
 	if s := v.Summary; s != nil {
@@ -197,7 +198,7 @@ func (p *Pages) describe(req route.Request, v *packview.Version) card {
 	return c
 }
 
-// matches tells whether every word of a search is in what the card says.
+// matches reports whether the card contains every word of a search.
 func (c card) matches(search, layer string) bool {
 	if layer != "" && c.Layer != layer {
 		return false

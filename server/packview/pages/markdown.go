@@ -16,20 +16,22 @@ import (
 )
 
 const (
-	// mostWork is what the parser may do for one README, about the bytes it looks at. Its work grows with the square of a paragraph, of a depth
-	// or of a table's width: half a megabyte that somebody wrote for it keeps a processor busy for minutes, or fills ten gigabytes. Real READMEs
-	// take a tenth of this; what takes more is shown as it stands.
+	// mostWork limits the parser's work for one README, roughly in bytes scanned. The work grows
+	// with the square of a paragraph's length, of the nesting depth or of a table's width, so a
+	// malicious half megabyte could keep a CPU busy for minutes or use ten gigabytes. Real READMEs
+	// take a tenth of this; beyond it, a README is shown as plain text.
 	mostWork = 128 << 20
-	// cellWork is what a cell of a table counts: rows are filled up to the width of the first one.
+	// cellWork is the work counted per table cell: rows are padded to the width of the first one.
 	cellWork = 1024
-	// mostNodes is how many parts a README is parsed into: lines, cells, words in bold. Each takes some hundred bytes.
+	// mostNodes limits the number of parts of a README: lines, cells, bold words. Each takes some
+	// hundred bytes.
 	mostNodes = 60_000
 )
 
-// meter counts the work of one parser.
+// meter limits the work of one parser.
 type meter struct{ left, nodes int }
 
-// count takes nodes off those that are left and reports whether there were enough.
+// count consumes nodes and reports whether enough were left.
 func (m *meter) count(nodes int) bool {
 	if m.nodes < nodes {
 		m.left = -1
@@ -39,7 +41,7 @@ func (m *meter) count(nodes int) bool {
 	return true
 }
 
-// spend takes work off what is left and tells whether there was enough.
+// spend consumes work and reports whether enough was left.
 func (m *meter) spend(work int) bool {
 	if m.left < work {
 		m.left = -1
@@ -49,10 +51,11 @@ func (m *meter) spend(work int) bool {
 	return true
 }
 
-// spent tells whether the work was given up.
+// spent reports whether the limit was exceeded.
 func (m *meter) spent() bool { return m.left < 0 }
 
-// newMarkdown returns GitHub's Markdown with a parser that counts its work on m and, when that is spent, takes the rest for plain text.
+// newMarkdown returns a GitHub Markdown parser that counts its work on m and treats the rest as
+// plain text when the limit is exceeded.
 func newMarkdown(m *meter) goldmark.Markdown {
 	block := func(p parser.BlockParser, priority int) util.PrioritizedValue {
 		return util.Prioritized(meteredBlock{p, m}, priority)
@@ -60,7 +63,8 @@ func newMarkdown(m *meter) goldmark.Markdown {
 	inline := func(p parser.InlineParser, priority int) util.PrioritizedValue {
 		return util.Prioritized(meteredInline{p, m}, priority)
 	}
-	// The parts and their priorities are goldmark's own, of its defaults and of its extension for GitHub's Markdown.
+	// The parsers and their priorities are goldmark's defaults and those of its GitHub Markdown
+	// extension.
 	return goldmark.New(
 		goldmark.WithParser(parser.NewParser(
 			parser.WithBlockParsers(
@@ -73,7 +77,7 @@ func newMarkdown(m *meter) goldmark.Markdown {
 				block(parser.NewFencedCodeBlockParser(), 700),
 				block(parser.NewBlockquoteParser(), 800),
 				block(parser.NewHTMLBlockParser(), 900),
-				util.Prioritized(parser.NewParagraphParser(), 1000), // takes what no other does, at no cost
+				util.Prioritized(parser.NewParagraphParser(), 1000), // the fallback, at no cost
 			),
 			parser.WithInlineParsers(
 				inline(extension.NewTaskCheckBoxParser(), 0),
@@ -92,7 +96,7 @@ func newMarkdown(m *meter) goldmark.Markdown {
 			parser.WithASTTransformers(util.Prioritized(extension.NewTableASTTransformer(), 0)),
 		)),
 		goldmark.WithRendererOptions(
-			html.WithUnsafe(), // the sanitizer sees to it
+			html.WithUnsafe(), // the output is sanitized
 			renderer.WithNodeRenderers(
 				util.Prioritized(extension.NewTableHTMLRenderer(), 500),
 				util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500),
@@ -102,7 +106,7 @@ func newMarkdown(m *meter) goldmark.Markdown {
 	)
 }
 
-// meteredBlock counts lines, once for each parser that looks at one.
+// meteredBlock counts the length of a line for each parser that tries it.
 type meteredBlock struct {
 	parser.BlockParser
 	meter *meter
@@ -126,7 +130,8 @@ func (b meteredBlock) Continue(node ast.Node, reader text.Reader, pc parser.Cont
 	return b.BlockParser.Continue(node, reader, pc)
 }
 
-// meteredInline counts the paragraph for each character of it that may begin something: what begins there may be looked for up to its end.
+// meteredInline counts the length of the paragraph for each character that may start an inline
+// element, because its end may be searched for up to the end of the paragraph.
 type meteredInline struct {
 	parser.InlineParser
 	meter *meter
@@ -138,19 +143,19 @@ func (i meteredInline) Parse(parent ast.Node, block text.Reader, pc parser.Conte
 	}
 	node := i.InlineParser.Parse(parent, block, pc)
 	if node != nil {
-		i.meter.count(2) // and the text before it
+		i.meter.count(2) // including the text before it
 	}
 	return node
 }
 
-// CloseBlock passes on the end of a paragraph.
+// CloseBlock forwards the end of a paragraph.
 func (i meteredInline) CloseBlock(parent ast.Node, block text.Reader, pc parser.Context) {
 	if closer, ok := i.InlineParser.(parser.CloseBlocker); ok {
 		closer.CloseBlock(parent, block, pc)
 	}
 }
 
-// meteredParagraph counts what a paragraph takes to be made into something else.
+// meteredParagraph counts the work of transforming a paragraph.
 type meteredParagraph struct {
 	parser.ParagraphTransformer
 	meter *meter
@@ -164,7 +169,8 @@ func (p meteredParagraph) Transform(node *ast.Paragraph, reader text.Reader, pc 
 	}
 }
 
-// referenceWork is that of looking for definitions of links, each of which may be looked for up to the end.
+// referenceWork returns the work of parsing link definitions, each of which may be searched for up
+// to the end.
 func referenceWork(source []byte, lines *text.Segments) int {
 	work := 1
 	for i := range lines.Len() {
@@ -175,12 +181,12 @@ func referenceWork(source []byte, lines *text.Segments) int {
 	return work
 }
 
-// tableWork is that of a table as wide as its widest line.
+// tableWork returns the work for a table as wide as its widest line.
 func tableWork(source []byte, lines *text.Segments) int {
 	return length(lines) + tableCells(source, lines)*cellWork
 }
 
-// tableCells is how many cells a table may have.
+// tableCells returns the maximum number of cells of a table.
 func tableCells(source []byte, lines *text.Segments) int {
 	widest := 0
 	for i := range lines.Len() {
@@ -194,7 +200,7 @@ func lineOf(source []byte, lines *text.Segments, i int) []byte {
 	return line.Value(source)
 }
 
-// length is how much text lies between the first and the last of some lines, in bytes.
+// length returns the length of the text from the first to the last line, in bytes.
 func length(lines *text.Segments) int {
 	if lines.Len() == 0 {
 		return 0
@@ -202,13 +208,13 @@ func length(lines *text.Segments) int {
 	return lines.At(lines.Len()-1).Stop - lines.At(0).Start
 }
 
-// headingIDs names headings as goldmark does, without beginning to count anew for each of the same text.
+// headingIDs generates the same heading IDs as goldmark, but without recounting for each duplicate.
 type headingIDs struct {
 	used map[string]bool
 	next map[string]int
 }
 
-// newContext is what a document is parsed in.
+// newContext returns the parser context of a document.
 func newContext() parser.ParseOption {
 	return parser.WithContext(parser.NewContext(parser.WithIDs(newHeadingIDs())))
 }

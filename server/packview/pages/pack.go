@@ -20,23 +20,23 @@ type packPage struct {
 	card
 
 	Version  *packview.Version
-	Metadata *packs.Metadata // nil where it cannot be read
-	Ref      string          // what the version is asked for by: its tag, else its digest
-	Asked    string          // the parent tag that was asked for, if one was
+	Metadata *packs.Metadata // nil if invalid
+	Ref      string          // the tag of the version, otherwise its digest
+	Asked    string          // the parent tag in the request, if any
 	Group    string
 	Tabs     []tab
 	Section  string
 	Download string
 	Use      use
 	Others   []other
-	Hidden   int // other versions that are not listed
+	Hidden   int // number of other versions not listed
 
 	README template.HTML
 	Text   string // values or pack.json
-	Cut    bool   // there is more of it
+	Cut    bool   // it was truncated
 	Files  []fileRow
 	Images []packs.Image
-	More   int // files or images that are not listed
+	More   int // number of files or images not listed
 	Errors int
 }
 
@@ -59,12 +59,12 @@ type fileRow struct {
 	Type string
 }
 
-// What a page shows at most.
+// Limits of what a page shows.
 const (
 	longestText = 256 << 10 // bytes of a file
 	mostRows    = 2000      // files or images
 	mostOthers  = 200       // other versions
-	largeText   = 64 << 10  // bytes of a file from which pages take turns
+	largeText   = 64 << 10  // bytes of a file above which requests take turns
 )
 
 // showPack shows one version of a pack.
@@ -103,7 +103,7 @@ func (p *Pages) showPack(r *http.Request, grant auth.Grant) (*page, error) {
 	return &page{template: "pack", Title: d.Title + " " + v.Version, Here: "packs", Data: d}, nil
 }
 
-// otherVersions lists the tags of the pack, the highest first.
+// otherVersions lists the tags of the pack, highest first.
 func (p *Pages) otherVersions(r *http.Request, req route.Request, d *packPage) error {
 	tags, err := p.o.View.Tags(r.Context(), req.Repository)
 	if err != nil {
@@ -120,14 +120,14 @@ func (p *Pages) otherVersions(r *http.Request, req route.Request, d *packPage) e
 	return nil
 }
 
-// fill adds what the section shows.
+// fill adds the content of the section.
 func (p *Pages) fill(r *http.Request, req route.Request, d *packPage) error {
 	rec := d.Version.Record
 	document := map[string]string{"": packs.ReadmeFile, "values": packs.ValuesFile}[req.Section]
 	switch req.Section {
 	case "", "values":
 		if kept, ok := rec.Document(document); ok && kept.Size > largeText {
-			if _, err := p.o.View.Records().Heavy(r.Context()); err != nil { // until the page is made
+			if _, err := p.o.View.Records().Heavy(r.Context()); err != nil { // until the page is rendered
 				return err
 			}
 		}
@@ -157,7 +157,7 @@ func (p *Pages) fill(r *http.Request, req route.Request, d *packPage) error {
 	return nil
 }
 
-// cut ends a text at longestText, between two characters, and takes out what is none.
+// cut truncates a text to longestText at a character boundary and removes invalid characters.
 func cut(content []byte) ([]byte, bool) {
 	short := len(content) > longestText
 	if short {
@@ -172,7 +172,7 @@ func cut(content []byte) ([]byte, bool) {
 	return bytes.ToValidUTF8(content, []byte("\uFFFD")), short
 }
 
-// indent lays out a pack.json that somebody wrote in one line, and leaves any other as it is.
+// indent formats a pack.json that is on one line, and returns any other unchanged.
 func indent(text string) string {
 	if strings.Count(strings.TrimSpace(text), "\n") > 1 {
 		return text
@@ -184,7 +184,7 @@ func indent(text string) string {
 	return b.String()
 }
 
-// addTabs lists the sections that there is something to see in.
+// addTabs adds tabs for the sections that have content.
 func (p *Pages) addTabs(req route.Request, d *packPage) {
 	rec := d.Version.Record
 	if rec == nil {

@@ -1,11 +1,13 @@
-// Package pages shows a registry to people with a browser: its packs, what is in them and how to use them, and its other repositories.
+// Package pages serves HTML pages that show a registry in a browser: its packs, their content and
+// how to use them, and its other repositories.
 //
 //	p, err := pages.New(pages.Options{View: view, Store: store})
 //	err = p.Serve(w, r, grant) // route.PagePacks, route.PagePack, …
 //
-// The pages are made on the server out of templates that are part of the binary. They run no script and load nothing from elsewhere, and the
-// browser is told to hold them to it: whatever a pack's author writes into a README can at worst look odd. They know nothing that /v1 and
-// /v2 would not tell the same user.
+// Pages are rendered on the server from embedded templates. They run no scripts and load nothing
+// from other sites, which a content security policy enforces, so the worst that a README by a
+// pack's author can do is look odd. They show nothing that /v1 and /v2 would not return to the same
+// user.
 package pages
 
 import (
@@ -38,31 +40,31 @@ var templates embed.FS
 //go:embed assets/*
 var assets embed.FS
 
-// Store is what the pages need of one, beside the view.
+// Store is the part of storage.Store that the pages use, in addition to the view.
 type Store interface {
 	storage.Manifests
 	storage.Listings
 }
 
-// Options is what the pages are made of.
+// Options configures Pages.
 type Options struct {
 	View  *packview.View
 	Store Store
 
-	Prefix    string // stands before every path (http.prefix); no slash at its end
-	PublicURL string // where clients reach the server (http.host); empty: as the browser calls it
-	Packs     string // the base path of the packs that are shown where no other is asked for
+	Prefix    string // prefix of every path (http.prefix), without a trailing slash
+	PublicURL string // URL of the server for clients (http.host); empty: from the request
+	Packs     string // default base path of packs
 	Version   string // of the server
 }
 
-// Pages answers granted requests for pages.
+// Pages handles authorized requests for pages.
 type Pages struct {
 	o         Options
 	templates map[string]*template.Template
 	assets    map[string]asset
 }
 
-// asset is a file that belongs to the pages.
+// asset is a static file of the pages.
 type asset struct {
 	content   []byte
 	mediaType string
@@ -104,7 +106,7 @@ func (p *Pages) assetURL(name string) string {
 	return p.o.Prefix + "/assets/" + name + "?v=" + p.assets[name].version
 }
 
-// short abbreviates a digest as people compare them.
+// short abbreviates a digest for display.
 func short(d any) string {
 	text := fmt.Sprint(d)
 	if alg, hex, ok := strings.Cut(text, ":"); ok && len(hex) > 12 {
@@ -127,10 +129,11 @@ func plural(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// policy is what a page may do in a browser: be styled and show images of this server, and nothing else.
+// policy allows a page only styles and images of this server.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// Serve answers a granted request. What is not there is answered with a page that says so; other errors are for problem.Write.
+// Serve handles an authorized request. For missing content it serves a page that says so; other
+// errors are for problem.Write.
 func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -165,14 +168,14 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) 
 	if err != nil {
 		return err
 	}
-	end() // a browser that reads slowly keeps nothing but its page
+	end() // a slow browser must not keep the lease
 	send(w, r, status, content)
 	return nil
 }
 
-// rootPage is served at / without credentials: health probes of charts and load
-// balancers expect 200 there, and a browser is never challenged on a 200. It
-// loads nothing, because assets need a sign-in. The verb is the prefix.
+// rootPage is served at / without credentials, because health probes of charts and load balancers
+// expect 200 there, and browsers show no sign-in prompt for a 200. It loads nothing, because assets
+// require a sign-in. The format verb is the prefix.
 const rootPage = `<!doctype html>
 <html lang="en">
 <head>
@@ -199,29 +202,30 @@ func send(w http.ResponseWriter, r *http.Request, status int, content []byte) {
 	h.Set("Cache-Control", "private, no-cache")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that has left gets no answer
+		_, _ = w.Write(content) // ignored: the client may have disconnected
 	}
 }
 
-// page is what a template is filled with.
+// page is the data of a template.
 type page struct {
 	template string
 
 	Title string
-	Here  string // which entry of the navigation this is
+	Here  string // the current entry of the navigation
 	User  string
-	Home  string // URL of the packs, as this page shows them
+	Home  string // URL of the packs, with the base path of this page
 	Repos string // URL of the other repositories
-	Base  string // the base path of the packs, where it is not the server's own
+	Base  string // base path of the packs, if it is not the default
 	Data  any
 
 	Version string
 }
 
-// longestPage is the largest page, in bytes. What a page shows is bounded before, so none reaches it.
+// longestPage is the maximum size of a page in bytes. Its content is limited so that no page
+// reaches it.
 const longestPage = 4 << 20
 
-// pageBuffer takes a page in, up to longestPage.
+// pageBuffer is a buffer limited to longestPage.
 type pageBuffer struct{ bytes.Buffer }
 
 var errLongPage = errors.New("the page is too large")
@@ -234,7 +238,7 @@ func (b *pageBuffer) Write(content []byte) (int, error) {
 	return b.Buffer.Write(content)
 }
 
-// render makes a page. It is made whole before the first byte is sent.
+// render renders a complete page before anything is sent.
 func (p *Pages) render(grant auth.Grant, made *page) ([]byte, error) {
 	made.User, made.Version = grant.Identity.User, p.o.Version
 	made.Home, made.Repos = p.address(grant.Request, "/packs"), p.o.Prefix+"/repositories"
@@ -259,7 +263,7 @@ func (p *Pages) serveAsset(w http.ResponseWriter, r *http.Request, name string) 
 	h.Set("Cache-Control", "private, max-age=31536000, immutable")
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(a.content) // a client that left hears nothing
+		_, _ = w.Write(a.content) // ignored: the client may have disconnected
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ import (
 	"packhouse/server/route"
 )
 
-// readme turns a README into HTML. What stands in it is a stranger's: everything that could act is taken out, images are those of the pack
-// itself, and images from elsewhere become links, so that nobody is told who looks at the page.
+// readme renders a README as HTML. The content is untrusted: active elements are removed, images
+// must be files of the pack, and external images become links, so that other servers do not learn
+// who views the page.
 func (p *Pages) readme(req route.Request, rec *record.Record, content []byte) template.HTML {
 	work := &meter{left: mostWork, nodes: mostNodes}
 	if !work.count(bytes.Count(content, []byte("\n"))) {
@@ -39,12 +40,12 @@ func (p *Pages) readme(req route.Request, rec *record.Record, content []byte) te
 	return template.HTML(p.sanitizer().SanitizeBytes(b.Bytes())) //nolint:gosec // sanitized
 }
 
-// asItStands shows a README as the text that it is.
+// asItStands shows a README as plain text.
 func asItStands(content []byte) template.HTML {
 	return template.HTML("<pre>" + template.HTMLEscapeString(string(content)) + "</pre>") //nolint:gosec // escaped
 }
 
-// sanitizer lets through what texts are made of, and images of this server.
+// sanitizer returns a policy that allows text elements, and images of this server.
 func (p *Pages) sanitizer() *bluemonday.Policy {
 	policy := bluemonday.NewPolicy()
 	policy.AllowElements("h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "hr", "blockquote", "pre", "code", "em", "strong", "b", "i", "u", "s", "del", "ins",
@@ -63,7 +64,7 @@ func (p *Pages) sanitizer() *bluemonday.Policy {
 	return policy
 }
 
-// linker points links and images of a README at the files of its pack.
+// linker rewrites links and images of a README to the files of its pack.
 type linker struct {
 	pages *Pages
 	req   route.Request
@@ -99,7 +100,7 @@ func (l *linker) visit(node ast.Node, entering bool) (ast.WalkStatus, error) {
 	return ast.WalkContinue, nil
 }
 
-// unlink makes a link of an image that is not of the pack.
+// unlink replaces an image that is not in the pack with a link.
 func (l *linker) unlink(n *ast.Image) {
 	link := ast.NewLink()
 	link.Destination, link.Title = n.Destination, n.Title
@@ -112,7 +113,7 @@ func (l *linker) unlink(n *ast.Image) {
 	n.Parent().ReplaceChild(n.Parent(), n, link)
 }
 
-// file returns the URL of a file of the pack that a destination names.
+// file returns the URL of the pack's file at a destination.
 func (l *linker) file(destination []byte, image bool) (string, bool) {
 	u, err := url.Parse(string(destination))
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" || strings.HasPrefix(u.Path, "/") {

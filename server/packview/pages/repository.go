@@ -30,7 +30,7 @@ type repositoryList struct {
 
 type repositoryRow struct{ Name, URL, Note string }
 
-// listRepositories lists what is no pack of the server's own base path.
+// listRepositories lists the repositories that are not packs below the default base path.
 func (p *Pages) listRepositories(r *http.Request, grant auth.Grant) (*page, error) {
 	req := grant.Request
 	search := strings.ToLower(req.Search)
@@ -119,7 +119,7 @@ func (p *Pages) showRepository(r *http.Request, grant auth.Grant) (*page, error)
 	return &page{template: "repository", Title: d.Name, Here: "repositories", Data: d}, nil
 }
 
-// gone passes over what was deleted meanwhile.
+// gone ignores errors for tags and manifests that were deleted meanwhile.
 func gone(err error) error {
 	if errors.Is(err, storage.ErrTagUnknown) || errors.Is(err, storage.ErrManifestUnknown) {
 		return nil
@@ -127,7 +127,7 @@ func gone(err error) error {
 	return err
 }
 
-// describeManifest tells what people know an artifact as.
+// describeManifest describes an artifact for people.
 func describeManifest(tag string, stored storage.Stored) tagRow {
 	row := tagRow{Name: tag, Digest: stored.Digest, MediaType: stored.MediaType, Created: stored.CreatedAt, Kind: "artifact"}
 	m, err := manifest.Parse(stored.Content)
