@@ -14,7 +14,7 @@ import (
 	"packhouse/certgen"
 )
 
-// letsEncryptValues checks the values of the section for certificates from an ACME directory, each by itself.
+// letsEncryptValues validates the individual values of the ACME section.
 func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 	p := "http.tls.letsencrypt"
 	for i, host := range l.Hosts {
@@ -50,14 +50,15 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 	}
 }
 
-// inStorage begins a cachefile that names a folder of the storage in place of a directory.
+// inStorage is the prefix of a cachefile that is a folder of the storage instead of a directory.
 const inStorage = "storage:"
 
-// storageFolder is what such a folder may be called: one element of a path or key, on every engine.
+// storageFolder matches valid folder names: one path or key element, for every storage driver.
 var storageFolder = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// StorageFolder is the folder of the storage's records that keeps account and certificates, for every server that shares it, apart from those
-// that this program names itself; empty: a directory of this server does, CacheFile.
+// StorageFolder returns the folder of the storage that holds the ACME account and certificates,
+// shared by all servers of that storage. The prefix keeps it apart from packhouse's own folders. It
+// returns "" if CacheFile is a directory on this server.
 func (l LetsEncrypt) StorageFolder() string {
 	folder, ok := strings.CutPrefix(l.CacheFile, inStorage)
 	if !ok {
@@ -66,8 +67,8 @@ func (l LetsEncrypt) StorageFolder() string {
 	return "acme/" + folder
 }
 
-// CertificateDirectory is the directory that keeps account and certificates from an ACME directory: cachefile itself, or a folder of the
-// storage on this machine. Empty: they are in the bucket.
+// CertificateDirectory returns the local directory that holds the ACME account and certificates:
+// cachefile itself, or a folder of file-system storage. It returns "" if they are in a bucket.
 func (c *Config) CertificateDirectory() string {
 	l := c.HTTP.TLS.LetsEncrypt
 	switch folder := l.StorageFolder(); {
@@ -79,7 +80,7 @@ func (c *Config) CertificateDirectory() string {
 	return ""
 }
 
-// letsEncryptStorage checks a cache that is in the storage.
+// letsEncryptStorage validates a cachefile in the storage.
 func (d *decoder) letsEncryptStorage(c *Config) {
 	const at = "http.tls.letsencrypt.cachefile"
 	file := c.HTTP.TLS.LetsEncrypt.CacheFile
@@ -96,13 +97,13 @@ func (d *decoder) letsEncryptStorage(c *Config) {
 	}
 }
 
-// mailForm tells whether something could be an address for mail. Only the CA can tell whether it is.
+// mailForm reports whether s has the form of an email address. Only the CA can verify it.
 func mailForm(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
 	return ok && local != "" && domain != "" && !strings.ContainsAny(s, " \t<>,;:\"") && strings.Count(s, "@") == 1
 }
 
-// acme checks what the section for certificates from an ACME directory points at.
+// acme verifies the files and directories named in the ACME section.
 func (v *verifier) acme() {
 	l := v.loaded.Config.HTTP.TLS.LetsEncrypt
 	if !l.Enabled() {
@@ -119,7 +120,7 @@ func (v *verifier) acme() {
 	v.eabKey(l)
 	directory := v.loaded.Config.CertificateDirectory()
 	if directory == "" || l.StorageFolder() != "" && v.loaded.Config.Storage.Maintenance.ReadOnly.Enabled {
-		return // the storage is looked at by itself
+		return // bucket and storage verify the storage
 	}
 	info, err := os.Stat(directory)
 	switch {
@@ -135,7 +136,7 @@ func (v *verifier) acme() {
 	}
 }
 
-// eabKey verifies the file with the key of the external account.
+// eabKey verifies the key file of the external account.
 func (v *verifier) eabKey(l LetsEncrypt) {
 	const key = "http.tls.letsencrypt.eabkeyfile"
 	if l.EABKeyFile == "" {
@@ -153,8 +154,8 @@ func (v *verifier) eabKey(l LetsEncrypt) {
 
 var errEABKey = errors.New("it holds no HMAC key in base64url form")
 
-// ParseEABKey decodes the HMAC key of an external account, which CAs hand out in base64url form, with
-// or without padding. The error holds nothing of the key.
+// ParseEABKey decodes the HMAC key of an external account, which CAs issue in base64url with or
+// without padding. The error does not contain the key.
 func ParseEABKey(data []byte) ([]byte, error) {
 	text := strings.TrimRight(strings.TrimSpace(string(data)), "=")
 	key, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_").Replace(text))

@@ -2,8 +2,9 @@ package config
 
 import "time"
 
-// Config is the effective configuration of a server: the file, the REGISTRY_* variables and the defaults put together. It is a plain
-// value; a loaded one is never changed afterwards. The zero value of a field means what its comment says.
+// Config is the effective configuration of a server: the file, the REGISTRY_* variables and the
+// defaults combined. It is not modified after loading. Comments on fields state the meaning of zero
+// values.
 type Config struct {
 	Version       string // format of the file, always "0.1"
 	Log           Log
@@ -23,21 +24,21 @@ type Validation struct {
 	Deny     []string // regular expressions; a URL must match none of them
 }
 
-// Log is the section log.
+// Log is the log section.
 type Log struct {
 	Level     string            // error, warn, info or debug; default info
 	Formatter string            // text or json; default text
-	Fields    map[string]string // put on every line
+	Fields    map[string]string // added to every line
 	AccessLog AccessLog
 	Audit     Audit
 }
 
-// AccessLog is the log of requests.
+// AccessLog configures the request log.
 type AccessLog struct {
 	Disabled bool // default false: requests are logged
 }
 
-// Audit is the log of who did what, in JSON lines.
+// Audit configures the audit log, in JSON lines.
 type Audit struct {
 	Path string // a file, or "-" for standard output; empty: off
 }
@@ -49,7 +50,7 @@ const (
 	S3         = "s3"
 )
 
-// Storage says where content is kept and how it is looked after.
+// Storage configures where content is stored and how it is maintained.
 type Storage struct {
 	Driver      string // Filesystem, InMemory or S3
 	Filesystem  FilesystemStorage
@@ -72,7 +73,7 @@ type S3Storage struct {
 	AccessKey      string
 	SecretKey      Secret
 	SessionToken   Secret
-	RegionEndpoint string // URL or host:port of the engine; empty: AWS
+	RegionEndpoint string // URL or host:port of the S3 endpoint; empty: AWS
 	ForcePathStyle bool
 	Secure         bool // https; default true
 	SkipVerify     bool
@@ -85,17 +86,17 @@ type S3Storage struct {
 	UploadMemory   int64 // bytes held by uploads at once; default 64 MiB
 }
 
-// Delete allows deletion at all; roles decide who may.
+// Delete enables deletion; roles determine who may delete.
 type Delete struct {
 	Enabled bool // default true
 }
 
-// Redirect sends readers of blobs to presigned addresses of the engine.
+// Redirect configures redirects of blob reads to presigned URLs of the bucket.
 type Redirect struct {
 	Disable bool // default true
 }
 
-// Maintenance is the upkeep of the store.
+// Maintenance configures the maintenance of the store.
 type Maintenance struct {
 	UploadPurging UploadPurging
 	ReadOnly      ReadOnly
@@ -103,7 +104,7 @@ type Maintenance struct {
 	Scrub         Scrub
 }
 
-// UploadPurging removes uploads that nobody finished.
+// UploadPurging removes abandoned upload sessions.
 type UploadPurging struct {
 	Enabled  bool          // default true
 	Age      time.Duration // default 168h
@@ -111,35 +112,35 @@ type UploadPurging struct {
 	DryRun   bool
 }
 
-// ReadOnly refuses every change.
+// ReadOnly rejects every change.
 type ReadOnly struct {
 	Enabled bool
 }
 
-// GC is the online garbage collection.
+// GC configures online garbage collection.
 type GC struct {
 	Interval time.Duration // default 24h; 0: only on demand
-	Window   time.Duration // what was touched within it stays; default 2h
-	Untagged time.Duration // age at which a manifest that lost its tag goes; 0: never
+	Window   time.Duration // minimum age before removal; default 2h
+	Untagged time.Duration // age at which untagged manifests are removed; 0: never
 }
 
-// Scrub is the slow verification of everything stored.
+// Scrub configures the background verification of all content.
 type Scrub struct {
 	Interval time.Duration // default 168h; 0: only on demand
 	Rate     int64         // bytes a second; default 20 MiB
 }
 
-// HTTP is the section http.
+// HTTP is the http section.
 type HTTP struct {
 	Addr           string // host:port, or a path with Net "unix"; default :5000
 	Net            string // tcp or unix; default tcp
-	Host           string // public base URL; used where an absolute URL cannot be avoided
+	Host           string // public base URL; used only where an absolute URL is required
 	Prefix         string // path before every route; default /
 	RelativeURLs   bool   // default true
 	DrainTimeout   time.Duration
 	Insecure       bool // confirms plain HTTP or no authentication beyond loopback
 	Secret         Secret
-	Headers        map[string][]string // canonical names; the effective set, defaults included
+	Headers        map[string][]string // by canonical name; the effective set, including defaults
 	Limits         Limits
 	TLS            TLS
 	HTTP2Disabled  bool
@@ -148,26 +149,26 @@ type HTTP struct {
 	TrustedProxies []string // CIDR; only these may set X-Forwarded-*
 }
 
-// Limits bound what clients may take.
+// Limits bounds the resources of clients.
 type Limits struct {
 	UploadsPerUser int           // default 32
 	Connections    int           // default 10000
 	HeaderBytes    int           // default 64 KiB
-	StallTimeout   time.Duration // no byte moved for this long ends a request; default 60s
+	StallTimeout   time.Duration // a request without progress for this long is ended; default 60s
 }
 
-// TLS is the server's certificate and what it asks of clients.
+// TLS configures the server's certificate and client authentication.
 type TLS struct {
 	Certificate  string // PEM file, leaf first
 	Key          string // PEM file
 	ClientCAs    []string
 	ClientAuth   string   // request-client-cert, require-any-client-cert, verify-client-cert-if-given, require-and-verify-client-cert
 	MinimumTLS   string   // tls1.2 (default) or tls1.3
-	CipherSuites []string // empty: Go's choice
+	CipherSuites []string // empty: the server's defaults
 	LetsEncrypt  LetsEncrypt
 }
 
-// Enabled tells whether the server speaks TLS.
+// Enabled reports whether the server uses TLS.
 func (t TLS) Enabled() bool { return t.Certificate != "" || t.LetsEncrypt.Enabled() }
 
 // LetsEncrypt orders certificates from an ACME directory (RFC 8555).
@@ -176,16 +177,16 @@ type LetsEncrypt struct {
 	Email        string
 	Hosts        []string
 	DirectoryURL string // empty: Let's Encrypt, production
-	CAFile       string // roots of a private directory
+	CAFile       string // roots for a private ACME directory
 	HTTPAddr     string // listener for HTTP-01; empty: off
 	EABKeyID     string // key ID of the external account (RFC 8555, section 7.3.4); empty: none
 	EABKeyFile   string // file with its HMAC key, base64url
 }
 
-// Enabled tells whether certificates come from ACME.
+// Enabled reports whether certificates come from ACME.
 func (l LetsEncrypt) Enabled() bool { return l.CacheFile != "" || len(l.Hosts) > 0 || l.Email != "" }
 
-// Debug is the second listener: metrics and profiles.
+// Debug configures the debug listener for metrics and profiles.
 type Debug struct {
 	Addr           string // empty: off
 	Prometheus     bool
@@ -198,7 +199,7 @@ const (
 	AuthHtpasswd = "htpasswd"
 )
 
-// Auth says who may come in.
+// Auth configures authentication.
 type Auth struct {
 	Method   string // AuthHtpasswd or AuthNone
 	Htpasswd Htpasswd
@@ -214,13 +215,13 @@ type Htpasswd struct {
 	ClientNames map[string]string // name in a client certificate → user
 }
 
-// Roles lists who is more than a reader.
+// Roles lists the users with more than the reader role.
 type Roles struct {
 	Admin  []string // default: the user "admin"
 	Writer []string
 }
 
-// Rule grants a role on some repositories.
+// Rule grants a role in some repositories.
 type Rule struct {
 	Repositories string // glob over whole path segments: "team-a/**"
 	Users        []string
@@ -230,18 +231,18 @@ type Rule struct {
 // Lockout slows down the guessing of passwords.
 type Lockout struct {
 	Attempts int           // distinct wrong passwords before comparisons are paced; default 10
-	Window   time.Duration // without further failures, after which they are forgotten; default 5m
+	Window   time.Duration // time without further failures after which they are forgotten; default 5m
 	Delay    time.Duration // between two comparisons, at first; default 1s
 	MaxDelay time.Duration // the delay doubles up to this; default Delay
 }
 
-// Packs is the pack view.
+// Packs configures the pack view.
 type Packs struct {
 	Base      string // path before spectro-packs/archive; default empty
 	Overwrite string // deny, force (default) or allow
 }
 
-// Health is what /health looks at beside itself.
+// Health configures the checks behind /health.
 type Health struct {
 	StorageDriver StorageHealth
 	File          []FileHealth
@@ -262,7 +263,7 @@ type FileHealth struct {
 	Interval time.Duration
 }
 
-// HTTPHealth fails while a URL does not answer as it should.
+// HTTPHealth fails while a URL does not respond as expected.
 type HTTPHealth struct {
 	URI        string
 	Headers    map[string][]string
@@ -299,7 +300,7 @@ type Endpoint struct {
 	IgnoreActions    []string
 }
 
-// Secret is text that must never be seen. It prints, logs and marshals as REDACTED.
+// Secret is a string that must not be disclosed. It prints, logs and marshals as REDACTED.
 type Secret string
 
 // String implements fmt.Stringer.
@@ -311,5 +312,5 @@ func (s Secret) GoString() string { return "REDACTED" }
 // MarshalText implements encoding.TextMarshaler.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("REDACTED"), nil }
 
-// Reveal returns the text itself, for the one place that needs it.
+// Reveal returns the secret text.
 func (s Secret) Reveal() string { return string(s) }

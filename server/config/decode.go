@@ -10,11 +10,11 @@ import (
 	"packhouse/spelling"
 )
 
-// decoder fills a Config from values, guided by the table of keys. It collects everything that is wrong.
+// decoder decodes values into a Config according to the schema. It collects all problems.
 type decoder struct {
 	origins  map[string]Origin
-	meant    map[string]bool // keys that a misspelt one stands for: they are not reported as missing too
-	set      map[string]bool // paths of keys that somebody gave, sections included
+	meant    map[string]bool // keys that a misspelled one was probably meant to be; not reported as missing
+	set      map[string]bool // paths of explicitly set keys, including sections
 	problems Problems
 	notices  []Problem
 }
@@ -57,7 +57,7 @@ func (d *decoder) section(k *key, path string, v *value, target any) {
 	}
 }
 
-// choice takes the bare name of a driver or a method.
+// choice handles the bare name of a driver or a method.
 func (d *decoder) choice(k *key, path string, v *value) {
 	c := k.child(v.text)
 	if c == nil || !c.option {
@@ -70,7 +70,7 @@ func (d *decoder) choice(k *key, path string, v *value) {
 func (d *decoder) unknown(parent *key, path string, f field) {
 	full := join(path, f.name)
 	remedy := ""
-	const patience = 100 // wrong names; a file with more is something else
+	const patience = 100 // unknown keys; a file with more is not a configuration
 	right := ""
 	if len(d.problems) < patience {
 		right = meant(parent, path, f.name)
@@ -89,7 +89,7 @@ func (d *decoder) unknown(parent *key, path string, f field) {
 	d.problems[len(d.problems)-1].Meant = right
 }
 
-// key decodes one key of any kind.
+// key decodes a key of any kind.
 func (d *decoder) key(k *key, path string, v *value, target any) {
 	switch k.status {
 	case refused:
@@ -231,7 +231,7 @@ func (d *decoder) headers(k *key, path string, v *value, target any) {
 	store(k, target, all)
 }
 
-// scalar decodes a single value of a plain kind.
+// scalar decodes a single value.
 func (d *decoder) scalar(k *key, path string, v *value, target any) {
 	if v.form != scalar {
 		shape := map[form]string{sequence: "a list", mapping: "a section"}[v.form]
@@ -250,7 +250,7 @@ func (d *decoder) scalar(k *key, path string, v *value, target any) {
 	store(k, target, got)
 }
 
-// printable refuses control characters: they would end up in headers, in logs and in paths.
+// printable rejects control characters, because values are used in headers, logs and paths.
 func (d *decoder) printable(v *value, path string) bool {
 	if i := strings.IndexFunc(v.text, isControl); i >= 0 {
 		d.fail(CodeValue, v.origin, path, fmt.Sprintf("%s holds a control character", path), "remove it; a value is one line of text")
@@ -259,7 +259,7 @@ func (d *decoder) printable(v *value, path string) bool {
 	return true
 }
 
-// store puts a parsed value into the field that the key is bound to.
+// store stores a parsed value in the field bound to the key.
 func store(k *key, target, got any) {
 	if k.bind == nil || target == nil {
 		return
@@ -286,7 +286,7 @@ func store(k *key, target, got any) {
 	}
 }
 
-// fill sets the defaults of everything below a section, but not of the elements of lists of sections.
+// fill sets the defaults of everything below a section, except for elements of lists of sections.
 func fill(k *key, target any) {
 	for _, c := range k.keys {
 		switch {

@@ -12,14 +12,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Bounds of a file. A real one has a hundred lines; these keep a hostile one from costing anything.
+// Limits for a file. Real ones have a hundred lines; the limits bound the cost of malicious ones.
 const (
 	maxFile   = 1 << 20 // bytes
-	maxDepth  = 24      // sections in sections
-	maxValues = 20_000  // values, with those that aliases repeat
+	maxDepth  = 24      // nested sections
+	maxValues = 20_000  // values, including those repeated by aliases
 )
 
-// form is the shape of a value in the file, before it meets the table of keys.
+// form is the shape of a parsed YAML value.
 type form int
 
 const (
@@ -29,25 +29,25 @@ const (
 	mapping
 )
 
-// value is a piece of the document with its place. Variables are laid over the same tree.
+// value is a node of the document with its origin. Variables are merged into the same tree.
 type value struct {
 	form   form
 	text   string
-	tag    string // what YAML takes a scalar of the file for: !!str, !!int, !!float, !!bool …
+	tag    string // YAML tag of a scalar: !!str, !!int, !!float, !!bool …
 	quoted bool
 	items  []*value
 	fields []field
 	origin Origin
 }
 
-// field is a name with its value.
+// field is a named value.
 type field struct {
 	name  string
 	at    Origin
 	value *value
 }
 
-// get returns the value of that name in a mapping, or nil.
+// get returns the value of a field, or nil.
 func (v *value) get(name string) *value {
 	for _, f := range v.fields {
 		if f.name == name {
@@ -67,15 +67,15 @@ func (v *value) at(path ...string) *value {
 	return v
 }
 
-// reader turns YAML into values.
+// reader converts YAML to values.
 type reader struct {
-	origin   Origin // file or variable; line and column are filled in for a file
+	origin   Origin // file or variable; line and column are set for a file
 	problems Problems
 	values   int
-	over     bool // a bound was exceeded and has been told
+	over     bool // a limit was exceeded and reported
 }
 
-// readDocument parses a whole file. The value is nil when there is nothing that could be used further.
+// readDocument parses a whole file. It returns a nil value if nothing is usable.
 func readDocument(file string, data []byte) (*value, Problems) {
 	r := &reader{origin: Origin{Kind: FromFile, File: file}}
 	if len(data) > maxFile {
@@ -119,10 +119,10 @@ func (r *reader) add(code string, o Origin, what, remedy string) {
 	r.problems = append(r.problems, o.problem(code, Error, "", what, remedy))
 }
 
-// parse returns the node of the one document, or nil after adding a problem.
+// parse returns the node of the single document, or nil after adding a problem.
 func (r *reader) parse(data []byte) (node *yaml.Node) {
 	defer func() {
-		if recover() != nil { // the parser is not ours
+		if recover() != nil { // a bug in the YAML parser
 			node = nil
 			r.add(CodeSyntax, r.origin, "not valid YAML", "see whether something else was pasted into it")
 		}
@@ -163,7 +163,8 @@ func (r *reader) place(n *yaml.Node) Origin {
 
 var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-// remedies for what the parser says. Its own words are only passed on where they cannot hold a piece of the file.
+// remedies maps messages of the YAML parser to hints. Its own text is shown only if it cannot
+// contain parts of the file.
 var remedies = []struct{ says, what, remedy string }{
 	{"unknown anchor", "a value starts with *", "put it into quotes"},
 	{"mapping values are not allowed", "a colon where none can be", "look at the indentation of this line and the one before; put a value that holds \": \" into quotes"},
@@ -212,8 +213,9 @@ func (r *reader) syntax(err error, data []byte) {
 	r.add(CodeSyntax, o, what, remedy)
 }
 
-// errorLine corrects the line that the parser names. Where its grammar fails it counts from 0, and for a wrong indentation it names the
-// line where the section began; the line looked for is the first one with which the same error comes up.
+// errorLine corrects the line number in an error of the YAML parser, which may count from 0 or, for
+// wrong indentation, name the start of the section. It searches for the shortest prefix of the file
+// that yields the same error.
 func errorLine(data []byte, line int, says string) int {
 	if !strings.HasPrefix(says, "did not find expected") {
 		return line
@@ -224,7 +226,7 @@ func errorLine(data []byte, line int, says string) int {
 	}
 	const search = 200 // lines
 	if len(data) > 32<<10 {
-		return line // each try reads the file again
+		return line // each attempt parses the file again
 	}
 	end := 0
 	for n := 1; end < len(data) && n < line+search; n++ {
@@ -244,7 +246,7 @@ func errorLine(data []byte, line int, says string) int {
 	return line
 }
 
-// convert turns a node into a value. Aliases are followed, and what they repeat is counted.
+// convert converts a node to a value. It follows aliases and counts the values that they repeat.
 func (r *reader) convert(n *yaml.Node, depth int) *value {
 	r.values++
 	v := &value{origin: r.place(n)}
@@ -308,7 +310,7 @@ func (r *reader) mapping(n *yaml.Node, v *value, depth int) {
 		}
 		v.fields = append(v.fields, field{name: name.Value, at: at, value: c})
 	}
-	for _, f := range merged { // what stands in the section itself goes first
+	for _, f := range merged { // the section's own keys take precedence
 		if v.index(f.name) < 0 {
 			v.fields = append(v.fields, f)
 		}
@@ -324,8 +326,8 @@ func (v *value) index(name string) int {
 	return -1
 }
 
-// lostIndentation recognises a file whose every line starts at the left, as it comes out of copying from a web page: sections stand there
-// empty, and their keys are strangers at the top.
+// lostIndentation detects a file without any indentation, as after copying from a web page: its
+// sections are empty, and their keys appear at the top level.
 func lostIndentation(data []byte, v *value) (Problem, bool) {
 	for line := range bytes.Lines(data) {
 		if len(bytes.TrimSpace(line)) > 0 && (line[0] == ' ' || line[0] == '\t') {

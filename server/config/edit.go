@@ -10,18 +10,20 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Edit is one change of a file.
+// Edit is a change of one key in a file.
 type Edit struct {
 	Key string // path of a key: "http.tls.certificate", "http.headers.X-Frame-Options"
 
-	// Value is a string, a [Secret], a bool, a number, a time.Duration, a list or a map of such. nil writes an empty section.
+	// Value is a string, a [Secret], a bool, a number, a time.Duration, or a list or map of those.
+	// nil writes an empty section.
 	Value any
 
-	// Remove takes the key away, and with it the sections that become empty, together with the comments inside them.
+	// Remove removes the key and the sections that become empty, including the comments inside
+	// them.
 	Remove bool
 }
 
-// EditError says that a file cannot be edited without the risk of changing more than was asked for.
+// EditError reports that a file cannot be edited without the risk of unintended changes.
 type EditError struct {
 	Line int // from 1; 0: the whole file
 	Key  string
@@ -36,10 +38,12 @@ func (e *EditError) Error() string {
 	return fmt.Sprintf("edit %s: %s", e.Key, e.What)
 }
 
-// Apply changes single keys of a file and leaves every other line as it is to the byte: comments, blank lines, order and style. A
-// key that is missing is added at the end of its section, together with the sections that are missing too; what is there already with
-// that value is left alone. A list is edited item by item if the items that stay keep their order, and a file that is JSON stays JSON. The result is read back and compared with what was asked for, and an [EditError] names the line that could
-// not be edited safely; data itself is never changed.
+// Apply changes individual keys of a file and leaves every other line unchanged byte for byte:
+// comments, blank lines, order and style. It adds a missing key at the end of its section, together
+// with missing sections, and does not touch a key that already has the value. It edits a list item
+// by item if the remaining items keep their order, and a JSON file stays JSON. It verifies the
+// result by parsing it. An [EditError] names the line that could not be edited safely. data is not
+// modified.
 func Apply(data []byte, edits []Edit) ([]byte, error) {
 	for _, e := range edits {
 		changed, err := applyEdit(data, e)
@@ -90,13 +94,13 @@ func applyEdit(data []byte, e Edit) ([]byte, error) {
 	return out, nil
 }
 
-// means reports whether the edited file means what was asked for. A file that was JSON must be JSON again.
+// means reports whether the edited file has the intended content. A JSON file must still be JSON.
 func (s *splicer) means(want *value) bool {
 	got, problems := readPlain(s.bytes())
 	return problems == nil && same(got, want) && (!s.json || json.Valid(s.bytes()))
 }
 
-// editable tells whether the path leads to a key of the table.
+// editable reports whether path is a key in the schema.
 func editable(path []string) bool {
 	k := root
 	for _, name := range path {
@@ -115,7 +119,7 @@ func editable(path []string) bool {
 	return true
 }
 
-// readPlain reads a file for comparison. An empty one is an empty section.
+// readPlain parses a file for comparison. An empty file is an empty section.
 func readPlain(data []byte) (*value, Problems) {
 	r := &reader{origin: Origin{Kind: FromFile}}
 	node := r.parse(data)
@@ -132,7 +136,7 @@ func readPlain(data []byte) (*value, Problems) {
 	return v, r.problems
 }
 
-// expect changes v to what the file should mean after the edit, and tells whether that is a change at all.
+// expect changes v to the content expected after the edit, and reports whether anything changes.
 func expect(v *value, path []string, fresh *yaml.Node) bool {
 	if fresh == nil {
 		return v.drop(root, path)
@@ -158,7 +162,7 @@ func expect(v *value, path []string, fresh *yaml.Node) bool {
 			next = &value{form: mapping}
 			v.fields = append(v.fields, field{name: name, value: next})
 		}
-		if next.form != mapping { // nothing, or a bare driver name, makes way for a section
+		if next.form != mapping { // replace an empty value or a bare driver name by a section
 			*next = value{form: mapping}
 		}
 		v = next
@@ -166,7 +170,8 @@ func expect(v *value, path []string, fresh *yaml.Node) bool {
 	return false
 }
 
-// drop removes a path, and sections that become empty by it, but for a chosen driver: that one means something when empty.
+// drop removes a path, and the sections that become empty, except for a selected driver, which is
+// meaningful when empty.
 func (v *value) drop(k *key, path []string) bool {
 	at := v.index(path[0])
 	if at < 0 {
@@ -189,8 +194,8 @@ func (v *value) drop(k *key, path []string) bool {
 	return true
 }
 
-// same compares what two values mean; places and quotes do not count, and neither does the order of keys. An empty section is the same as
-// nothing.
+// same reports whether two values are equal, ignoring origins, quotes and the order of keys. An
+// empty section equals null.
 func same(a, b *value) bool {
 	if empty(a) && empty(b) {
 		return true
@@ -214,7 +219,7 @@ func same(a, b *value) bool {
 
 func empty(v *value) bool { return v.form == null || v.form == mapping && len(v.fields) == 0 }
 
-// toNode turns a value into YAML. Lists and maps are written in flow style, on one line.
+// toNode converts a value to YAML. Lists and maps use flow style, on one line.
 func toNode(v any) (*yaml.Node, error) {
 	switch x := v.(type) {
 	case nil:
@@ -248,7 +253,7 @@ func toNode(v any) (*yaml.Node, error) {
 	return &n, check(&n)
 }
 
-// write renders a value the way it has to stand: inside braces more has to be quoted.
+// write renders a value. In flow style, more strings need quotes.
 func write(n *yaml.Node, inFlow bool) (string, error) {
 	whole := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{n}}
 	if inFlow {

@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-// places are where containers of this kind have their file, the first found is used. The last is the old place of CNCF distribution.
+// places are the default paths of the configuration file in containers of this kind, in order of
+// precedence. The last is CNCF distribution's former path.
 var places = []string{
 	"/etc/spectropaxconfig/myconfig.yml",
 	"/etc/spectro/config.yml",
@@ -18,16 +19,18 @@ var places = []string{
 	"/etc/docker/registry/config.yml",
 }
 
-// Found is the file that a server uses which was started without naming one.
+// Found is the configuration file for a server started without a path.
 type Found struct {
-	Path   string   // empty: none, the built-in default applies
-	Reason string   // why this one, in words: "named by REGISTRY_CONFIGURATION_PATH"
-	Unused []string // further files that are there and will not be read; somebody may believe they are
+	Path   string   // empty: none; use the built-in default
+	Reason string   // why this file was chosen: "named by REGISTRY_CONFIGURATION_PATH"
+	Unused []string // other existing files that are not read, to warn about
 }
 
-// Find looks for a configuration file: the one that REGISTRY_CONFIGURATION_PATH names, that of the installation (its path; empty: there
-// is none), then the usual places. The one a variable names is returned even when it is missing: [Load] then says so. exists is for tests;
-// nil asks the file system, where what may not be looked at counts as there: to pass over it would be to start with another file.
+// Find finds the configuration file: the one that REGISTRY_CONFIGURATION_PATH names, that of the
+// installation ("" if there is none), then the default paths. A file named by the variable is
+// returned even if it is missing, which [Load] reports. exists is for tests; if nil, the file
+// system is used, where an inaccessible file counts as existing, because skipping it would select
+// another file.
 func Find(installation string, env []string, exists func(path string) bool) Found {
 	var f Found
 	for _, line := range env {
@@ -38,12 +41,13 @@ func Find(installation string, env []string, exists func(path string) bool) Foun
 	return f.look(append([]string{installation}, places...), installation, exists)
 }
 
-// Named is the file that somebody chose, with those at the usual places that are not read because of it.
+// Named returns the explicitly chosen file, with the existing files at default paths that are not
+// read because of it.
 func Named(path, reason string, exists func(path string) bool) Found {
 	return Found{Path: path, Reason: reason}.look(places, "", exists)
 }
 
-// look walks through the places where a file may be.
+// look checks the paths where a file may exist.
 func (f Found) look(all []string, installation string, exists func(path string) bool) Found {
 	if exists == nil {
 		exists = there

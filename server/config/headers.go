@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// safeHeaders are sent on API routes unless the configuration says otherwise by name. Strict-Transport-Security is not among them: behind
-// a private CA it locks browsers out of the host.
+// safeHeaders are the default headers of API routes, which the configuration can override by name.
+// They exclude Strict-Transport-Security, which locks browsers out of a host with a private CA.
 var safeHeaders = map[string][]string{
 	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
 	"Referrer-Policy":         {"same-origin"},
@@ -25,7 +25,7 @@ const (
 	credentialsHeader = "Access-Control-Allow-Credentials"
 )
 
-// mergeHeaders puts the given headers over the safe ones and mends what can be mended.
+// mergeHeaders merges the configured headers over the safe ones and fixes what can be fixed.
 func (d *decoder) mergeHeaders(c *Config) {
 	effective := maps.Clone(safeHeaders)
 	for _, name := range slices.Sorted(maps.Keys(c.HTTP.Headers)) {
@@ -64,8 +64,8 @@ func (d *decoder) mergeHeaders(c *Config) {
 	}
 }
 
-// origin warns about values of Access-Control-Allow-Origin that no page's origin
-// equals (RFC 6454, section 6.2).
+// origin warns about values of Access-Control-Allow-Origin that cannot equal the origin of any page
+// (RFC 6454, section 6.2).
 func (d *decoder) origin(path string, values []string) {
 	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		part = strings.TrimSpace(part)
@@ -80,8 +80,8 @@ func (d *decoder) origin(path string, values []string) {
 	}
 }
 
-// closeQuotes adds the missing quotes of a content security policy: 'self becomes 'self'. Sources never hold blanks, so each word of the
-// policy either has both quotes or none.
+// closeQuotes adds missing quotes in a content security policy: 'self becomes 'self'. Sources
+// contain no spaces, so each word has either both quotes or none.
 func closeQuotes(policy string) string {
 	if strings.Count(policy, "'")%2 == 0 {
 		return policy

@@ -88,7 +88,7 @@ func object(s map[string]any, k *key) {
 	s["type"], s["properties"], s["additionalProperties"] = []string{"object", "null"}, properties, false
 }
 
-// defaultValue returns the default with its type, or nil.
+// defaultValue returns the typed default, or nil.
 func (k *key) defaultValue() any {
 	switch {
 	case k.def == "":
@@ -102,7 +102,7 @@ func (k *key) defaultValue() any {
 	return k.def
 }
 
-// explain returns the meaning of a key with what becomes of it here.
+// explain returns the description of a key, including whether it is refused or has no effect.
 func (k *key) explain() string {
 	s := k.about
 	switch k.status {

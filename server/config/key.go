@@ -13,49 +13,49 @@ const (
 	size                 // bytes: a whole number, or with KiB, MiB, GiB
 	duration             // 90s, 5m, 24h
 	list                 // strings
-	table                // names of one's own, each with a string
+	table                // custom names, each with a string
 	headers              // header names, each with a list of strings
 	section              // further keys
 	entries              // a list of sections
-	anything             // of no effect here, whatever is below
+	anything             // ignored, including everything below
 )
 
-// status tells what becomes of a key that somebody sets.
+// status is how an explicitly set key is handled.
 type status int
 
 const (
 	honoured status = iota
-	noted           // accepted; word says what it means here
-	quiet           // accepted and without effect, in a way that needs no word
-	refused         // an error; word says why
+	noted           // accepted; word explains its effect
+	quiet           // accepted without effect, and without a notice
+	refused         // an error; word explains why
 )
 
-// key is one row of the table that everything is derived from.
+// key is one row of the schema.
 type key struct {
 	name    string
 	kind    kind
-	about   string   // meaning, in a sentence
-	def     string   // default, as one would write it; "" has none
-	choices []string // permitted values, compared without regard to case
+	about   string   // description, in one sentence
+	def     string   // default as written in a file; "" if there is none
+	choices []string // permitted values, case-insensitive
 	status  status
-	word    string // of noted and refused
+	word    string // explanation for noted and refused
 	ours    bool   // unknown to CNCF distribution
-	min     int64  // least permitted number or bytes
+	min     int64  // minimum number or bytes
 
-	scalar bool // a list that may also be one plain value
+	scalar bool // a list that may also be a single value
 	never  bool // a duration that may also be "never"
-	pick   bool // a section which may be the bare name of one of its options
-	option bool // one of the alternatives of a pick: exactly one is chosen
-	masked bool // headers or addresses that may hold credentials
+	pick   bool // a section that may also be the bare name of one of its options
+	option bool // an alternative of a pick; exactly one is selected
+	masked bool // headers or URLs that may contain credentials
 
-	bind func(target any) any // pointer to the field; nil: nowhere to go
-	keys []*key               // of a section, or of each of the entries
+	bind func(target any) any // returns a pointer to the field; nil: not stored
+	keys []*key               // of a section, or of each entry
 
-	// elements returns pointers to the elements of entries, after appending one where add says so.
+	// elements returns pointers to the elements of entries. If add is set, it first appends one.
 	elements func(target any, add bool) []any
 }
 
-// child returns the key of that name in a section, or nil.
+// child returns the key with that name in a section, or nil.
 func (k *key) child(name string) *key {
 	for _, c := range k.keys {
 		if c.name == name {
@@ -76,7 +76,7 @@ func (k *key) options() []string {
 	return names
 }
 
-// alternative is the word for what a pick chooses from.
+// alternative returns the noun for the options of a pick.
 func (k *key) alternative() string {
 	if k == storageKeys {
 		return "driver"
@@ -84,15 +84,15 @@ func (k *key) alternative() string {
 	return "method"
 }
 
-// at makes a binding out of a function that points at a field.
+// at creates a binding from a function that returns a pointer to a field.
 func at[T, V any](field func(*T) *V) func(any) any {
 	return func(target any) any { return field(target.(*T)) }
 }
 
-// in binds a field of the configuration itself.
+// in creates a binding to a field of Config.
 func in[V any](field func(*Config) *V) func(any) any { return at(field) }
 
-// each binds a field that is a list of structures.
+// each creates a binding to a field that is a list of structs.
 func each[E any](field func(*Config) *[]E) func(any, bool) []any {
 	return func(target any, add bool) []any {
 		s := field(target.(*Config))
@@ -107,7 +107,8 @@ func each[E any](field func(*Config) *[]E) func(any, bool) []any {
 	}
 }
 
-// walk visits every key below k, parents first. The path of the keys of entries has "[]" behind the name of the list.
+// walk visits every key below k, parents first. Paths of keys in entries have "[]" after the name
+// of the list.
 func walk(k *key, path string, visit func(path string, k *key)) {
 	for _, c := range k.keys {
 		p := join(path, c.name)
@@ -119,7 +120,7 @@ func walk(k *key, path string, visit func(path string, k *key)) {
 	}
 }
 
-// lookup finds a key by its path, and returns nil when there is none.
+// lookup returns the key at a path, or nil.
 func lookup(path string) *key {
 	k := root
 	for name := range strings.SplitSeq(path, ".") {

@@ -15,35 +15,36 @@ import (
 	"syscall"
 )
 
-// Default is the document that is used when no file is named: the vendor's, so that container lines without a file work.
+// Default is the document to use without a file. It is the vendor's, so that container commands
+// without a file work.
 //
 //go:embed default.yml
 var Default []byte
 
-// defaultName stands for the file in places and origins when Default is used.
+// defaultName is the file name in messages and origins when Default is used.
 const defaultName = "(built-in default)"
 
-// Source says where a configuration comes from.
+// Source is where a configuration is loaded from.
 type Source struct {
-	Path string   // of the file; with Data given only its name in messages
-	Data []byte   // content of the file; nil: Path is read, or Default is used when Path is empty too
+	Path string   // of the file; if Data is set, used only in messages
+	Data []byte   // content of the file; nil: read Path, or use Default if Path is empty
 	Env  []string // NAME=value, as os.Environ returns them
 
 	ReadFile func(path string) ([]byte, error) // nil: the file system, up to 1 MiB
 }
 
-// Loaded is a configuration that was read without errors.
+// Loaded is a configuration that was loaded without errors.
 type Loaded struct {
 	Config  Config
 	Path    string            // of the file; empty: the built-in default
-	Origins map[string]Origin // where each key comes from, by its path: "http.tls.clientcas[0]", "http.headers.X-Frame-Options"
+	Origins map[string]Origin // origin of each key by path: "http.tls.clientcas[0]", "http.headers.X-Frame-Options"
 	Notices []Problem         // warnings and notices; never errors
 
-	set map[string]bool // keys that the file or a variable gave
+	set map[string]bool // keys set by the file or a variable
 }
 
-// Glimpse returns what can be made out of a configuration, even of one that [Load] refuses: enough to find the server that runs on it. What
-// cannot be read has its default, as far as there is one.
+// Glimpse returns as much of a configuration as possible, even if [Load] rejects it: enough to find
+// the server that uses it. Unreadable values have their defaults, if any.
 func Glimpse(src Source) *Config {
 	if src.ReadFile == nil {
 		src.ReadFile = readBounded
@@ -72,11 +73,12 @@ func Glimpse(src Source) *Config {
 	return c
 }
 
-// rootLine finds the directory of the store in a file that is not YAML any more.
+// rootLine matches the store's root directory in a file that is not valid YAML.
 var rootLine = regexp.MustCompile(`(?m)^[ \t{]*(?:filesystem:[ \t]*\{[ \t]*)?rootdirectory:[ \t]*["']?([^"'#}\s]+)`)
 
-// Load reads a configuration: the file, then the variables, then the defaults; it checks types and combinations, and looks at nothing
-// else (see [Loaded.Verify]). The error is of type [Problems] and holds everything that is wrong.
+// Load loads a configuration: the file, then the variables, then the defaults. It validates types
+// and combinations, but not what the values refer to (see [Loaded.Verify]). The error has type
+// [Problems] and contains everything that is wrong.
 func Load(src Source) (*Loaded, error) {
 	if src.ReadFile == nil {
 		src.ReadFile = readBounded
@@ -116,7 +118,7 @@ func Load(src Source) (*Loaded, error) {
 	return loaded, nil
 }
 
-// open returns the name and the content of the file.
+// open returns the name and content of the file.
 func (src Source) open() (string, []byte, error) {
 	switch {
 	case src.Data != nil:
@@ -133,7 +135,7 @@ func (src Source) open() (string, []byte, error) {
 				p.Remedy = fmt.Sprintf("a file of that name is at %s", other)
 			}
 		}
-		if errors.Is(err, syscall.EISDIR) { // what a container runtime puts where the file to mount is not there
+		if errors.Is(err, syscall.EISDIR) { // container runtimes create a directory for a missing mount source
 			p.What, p.Remedy = "is a directory", "name the file inside it; was a file mounted here that is not there outside?"
 		}
 		if errors.Is(err, errNotRegular) {
@@ -147,7 +149,8 @@ func (src Source) open() (string, []byte, error) {
 	return src.Path, data, nil
 }
 
-// usual are the directories where configurations lie; a file mounted into one while the command line names another is a common slip.
+// usual are common configuration directories, to search for a file mounted into a different one
+// than the command line names.
 var usual = []string{"/etc/packhouse", "/etc/spectropaxconfig", "/etc/spectro", "/etc/distribution", "/etc/docker/registry", "/etc"}
 
 func elsewhere(path string) string {
@@ -163,7 +166,7 @@ func elsewhere(path string) string {
 var errNotRegular = errors.New("not a regular file")
 
 func readBounded(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // does not wait for the other end of a pipe
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // do not block on a pipe
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,7 @@ package config
 
 import "fmt"
 
-// OriginKind tells where a value comes from.
+// OriginKind is the kind of source of a value.
 type OriginKind string
 
 // Kinds of origin.
@@ -12,7 +12,7 @@ const (
 	FromVariable OriginKind = "variable"
 )
 
-// Origin is the place a value comes from.
+// Origin is where a value comes from.
 type Origin struct {
 	Kind     OriginKind `json:"kind"`
 	File     string     `json:"file,omitempty"`

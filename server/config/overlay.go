@@ -16,7 +16,7 @@ func (o *overlay) place(document *value, a assignment) {
 		last := i == len(a.steps)-1
 		if s.name == "" {
 			if !at.list(a.origin) {
-				return // the file has something else there, and is told so
+				return // the file has another type there, which decoding reports
 			}
 			if s.index > len(at.items) {
 				o.fail(CodeVariable, a.origin, fmt.Sprintf("leaves a gap: the list has %d entries", len(at.items)), fmt.Sprintf("the next number is _%d", len(at.items)))
@@ -48,7 +48,8 @@ func (o *overlay) place(document *value, a assignment) {
 	}
 }
 
-// put stores the value of a variable; the bare name of a driver or a method selects it, and leaves everything else that stands there.
+// put stores the value of a variable. The bare name of a driver or method selects it and keeps the
+// other settings.
 func (o *overlay) put(f *field, k *key, v *value) {
 	if k == nil || !k.pick || v.form != scalar {
 		f.value = v
@@ -57,7 +58,7 @@ func (o *overlay) put(f *field, k *key, v *value) {
 	}
 	chosen := k.child(v.text)
 	if chosen == nil || !chosen.option {
-		f.value = v // decoding tells
+		f.value = v // decoding reports it
 		return
 	}
 	f.value.section(k, v.origin)
@@ -77,7 +78,7 @@ func (o *overlay) put(f *field, k *key, v *value) {
 	f.value.fields = kept
 }
 
-// section makes v a mapping where nothing, or the bare name of a driver, stands.
+// section converts v to a mapping if it is null or the bare name of a driver.
 func (v *value) section(k *key, from Origin) bool {
 	switch {
 	case v.form == null:
@@ -88,7 +89,7 @@ func (v *value) section(k *key, from Origin) bool {
 	return v.form == mapping
 }
 
-// list makes v a list where nothing, or one plain value, stands.
+// list converts v to a list if it is null or a single value.
 func (v *value) list(from Origin) bool {
 	switch v.form {
 	case null:
@@ -100,7 +101,8 @@ func (v *value) list(from Origin) bool {
 	return v.form == sequence
 }
 
-// field returns the field of that name, which it adds where there is none. Names of one's own are found in any case.
+// field returns the field with that name, adding it if necessary. Custom names are
+// case-insensitive.
 func (v *value) field(name string, k *key, from Origin) *field {
 	for i := range v.fields {
 		if v.fields[i].name == name || k != nil && (k.kind == table || k.kind == headers) && strings.EqualFold(v.fields[i].name, name) {
@@ -111,7 +113,8 @@ func (v *value) field(name string, k *key, from Origin) *field {
 	return &v.fields[len(v.fields)-1]
 }
 
-// value turns the text of a variable into what its key wants: lists may be written with commas, lists and sections in the YAML flow form.
+// value converts the text of a variable to the type of its key. Lists may be separated by commas;
+// lists and sections may be in YAML flow form.
 func (o *overlay) value(a assignment) (*value, bool) {
 	plain := &value{form: scalar, text: a.text, origin: a.origin}
 	trimmed := strings.TrimSpace(a.text)
@@ -121,7 +124,7 @@ func (o *overlay) value(a assignment) (*value, bool) {
 			return o.flow(trimmed, a.origin)
 		}
 		v := &value{form: sequence, origin: a.origin}
-		if a.key.scalar && a.key.bind == nil { // a header: its commas are its own
+		if a.key.scalar && a.key.bind == nil { // a header value may contain commas
 			v.items = []*value{plain}
 			return v, true
 		}

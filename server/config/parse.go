@@ -11,8 +11,9 @@ import (
 	"packhouse/spelling"
 )
 
-// parse reads a scalar as the kind of its key wants it. When it cannot be read, what says so, to be put behind the path of the key, and
-// remedy what to write instead. In a file the spelling decides: "true" in quotes is a text. A variable is text by nature.
+// parse parses a scalar as the type of its key. If it is invalid, what describes the error, to
+// append to the path of the key, and remedy how to fix it. In a file, quotes matter: "true" is a
+// string. Variables are always text.
 func parse(k *key, v *value) (got any, what, remedy string) {
 	inFile := v.origin.Kind == FromFile
 	if k.kind != secret && len(v.text) > 16<<10 {
@@ -54,7 +55,7 @@ func parse(k *key, v *value) (got any, what, remedy string) {
 	return nil, "cannot be read", ""
 }
 
-// plain tells whether the text would be fine without its quotes.
+// plain reports whether the text would be valid without its quotes.
 func plain(k *key, s string) bool {
 	_, what, _ := parse(k, &value{form: scalar, text: s, origin: Origin{Kind: FromVariable}})
 	return what == ""
@@ -146,7 +147,7 @@ func least(k *key, n int64, s string) (any, string, string) {
 	return n, "", ""
 }
 
-// short writes a duration as people do: 24h instead of 24h0m0s.
+// short formats a duration in short form: 24h instead of 24h0m0s.
 func short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -158,7 +159,7 @@ func short(d time.Duration) string {
 	return s
 }
 
-// example returns something that could be written for a kind.
+// example returns an example value of a kind.
 func (k kind) example(of *key) string {
 	switch {
 	case of.choices != nil:
@@ -175,7 +176,8 @@ func (k kind) example(of *key) string {
 	return "a text"
 }
 
-// isControl also finds the characters that reverse or hide what stands beside them on a screen.
+// isControl reports whether r is a control character, including bidi controls, which reorder or
+// hide adjacent text.
 func isControl(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar
 }

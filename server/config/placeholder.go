@@ -6,7 +6,7 @@ import (
 	"packhouse/server/auth/htpasswd"
 )
 
-// placeholders reports values that someone copied from documentation and did not replace.
+// placeholders reports values copied from documentation.
 func (v *verifier) placeholders() {
 	c := v.loaded.Config
 	for _, value := range []struct {

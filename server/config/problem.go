@@ -7,36 +7,36 @@ import (
 	"strings"
 )
 
-// Severity grades a [Problem].
+// Severity is the severity of a [Problem].
 type Severity string
 
 // Severities.
 const (
 	Error   Severity = "error"   // the server does not start
-	Warning Severity = "warning" // it starts, and somebody should look at this
-	Notice  Severity = "notice"  // it starts, and this is what the setting means here
+	Warning Severity = "warning" // the server starts, but the setting needs attention
+	Notice  Severity = "notice"  // the server starts; the notice explains the setting
 )
 
 // Codes of problems. They are stable: scripts and the troubleshooting page refer to them.
 const (
-	CodeRead        = "config-read"        // the file, or one that a variable names, cannot be read
+	CodeRead        = "config-read"        // the file, or one named by a variable, cannot be read
 	CodeSyntax      = "config-syntax"      // not YAML
 	CodeLimit       = "config-limit"       // too large, too deep, too many values
-	CodeIndentation = "config-indentation" // the indentation got lost
+	CodeIndentation = "config-indentation" // the indentation was lost
 	CodeUnknownKey  = "config-unknown-key"
 	CodeDuplicate   = "config-duplicate-key"
-	CodeType        = "config-type"  // text where a number belongs, and the like
-	CodeValue       = "config-value" // of the right type, but not permitted
+	CodeType        = "config-type"  // such as text instead of a number
+	CodeValue       = "config-value" // right type, invalid value
 	CodeMissing     = "config-missing"
 	CodeConflict    = "config-conflict"    // two settings that exclude each other
-	CodeUnsupported = "config-unsupported" // known, and refused by name
+	CodeUnsupported = "config-unsupported" // known but refused
 	CodeOpen        = "config-open"        // open to the network without protection
-	CodeVariable    = "config-variable"    // the name of a REGISTRY_* variable
-	CodeMeaning     = "config-meaning"     // accepted; says what it means here
-	CodeFile        = "config-file"        // a file that the configuration names is missing or of the wrong kind
-	CodeUnsafe      = "path-unsafe"        // users who must not can write a file or a directory above it
-	CodeRights      = "config-rights"      // a file or directory has the wrong rights
-	CodeCertificate = "config-certificate" // certificate or key is bad, or they do not fit
+	CodeVariable    = "config-variable"    // an invalid REGISTRY_* variable name
+	CodeMeaning     = "config-meaning"     // accepted; explains the effect here
+	CodeFile        = "config-file"        // a file named in the configuration is missing or of the wrong type
+	CodeUnsafe      = "path-unsafe"        // other users can write to a file or a directory above it
+	CodeRights      = "config-rights"      // a file or directory has the wrong permissions
+	CodeCertificate = "config-certificate" // the certificate or key is invalid, or they do not match
 	CodeUsers       = "config-users"       // the htpasswd file
 	CodeStorage     = "config-storage"     // the storage cannot be written
 	CodePort        = "config-port"        // an address cannot be bound
@@ -47,25 +47,26 @@ const (
 	CodeClientCA         = "config-client-ca"         // a certificate in clientcas verifies no client
 	CodePlaceholder      = "config-placeholder"       // a value copied from documentation
 	CodeCipherCBC        = "config-cipher-cbc"        // a cipher suite with CBC
-	CodePlainPasswords   = "config-plain-passwords"   // passwords over plain HTTP, confirmed
-	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, unprotected
+	CodePlainPasswords   = "config-plain-passwords"   // passwords over plain HTTP, explicitly allowed
+	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, sent unprotected
 )
 
-// Problem is one thing worth telling about a configuration: where it is, what is wrong, what to do. It never holds the value of a secret.
+// Problem is one finding about a configuration: location, cause and remedy. It never contains the
+// value of a secret.
 type Problem struct {
 	Code     string   `json:"code"`
 	Severity Severity `json:"severity"`
 	File     string   `json:"file,omitempty"`
-	Line     int      `json:"line,omitempty"`   // from 1; 0: the whole file
-	Column   int      `json:"column,omitempty"` // from 1
+	Line     int      `json:"line,omitempty"`   // 1-based; 0: the whole file
+	Column   int      `json:"column,omitempty"` // 1-based
 	Key      string   `json:"key,omitempty"`    // path of the key: "http.tls.certificate"
 	Variable string   `json:"variable,omitempty"`
 	What     string   `json:"what"`
 	Remedy   string   `json:"remedy,omitempty"`
-	Meant    string   `json:"-"` // path of the key that an unknown one most probably means; empty: none comes close
+	Meant    string   `json:"-"` // path of the key that an unknown one probably means; empty: none is similar
 }
 
-// String returns one line: where, what, and after a semicolon the remedy.
+// String returns one line: location, cause, and after a semicolon the remedy.
 func (p Problem) String() string {
 	var b strings.Builder
 	if where := p.Where(); where != "" {
@@ -80,7 +81,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Where returns the place of the problem: the variable, or file:line:column as far as known.
+// Where returns the location of the problem: the variable, or file:line:column as far as known.
 func (p Problem) Where() string {
 	switch {
 	case p.Variable != "":
@@ -93,11 +94,11 @@ func (p Problem) Where() string {
 	return p.File
 }
 
-// Problems is what [Load] returns as its error: everything that keeps the server from starting, in the order of the file, then the
-// variables.
+// Problems is the error type of [Load]: everything that prevents the server from starting, in file
+// order, then the variables.
 type Problems []Problem //nolint:errname // a list of findings first, and an error where it is returned as one
 
-// Error lists all problems, one a line.
+// Error returns all problems, one per line.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
@@ -116,10 +117,10 @@ func (ps Problems) sort() {
 	})
 }
 
-// quote shows something that a person wrote, short and without control characters.
+// quote formats user input for messages, truncated and escaped.
 func quote(s string) string { return quoteUpTo(60, s) }
 
-// quotePath shows the path of a file: whole, but for absurd ones.
+// quotePath formats a file path for messages, truncated only if extremely long.
 func quotePath(s string) string { return quoteUpTo(500, s) }
 
 func quoteUpTo(most int, s string) string {

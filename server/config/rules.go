@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// settle checks what no single key can tell, and settles what follows from several: exactly one driver, both halves of a certificate.
-// whole is the origin to name where the key itself is missing.
+// settle validates and resolves combinations of keys: exactly one driver, certificate and key
+// together. whole is the origin to report for a missing key.
 func (d *decoder) settle(c *Config, document *value, whole Origin, file string) {
 	if !d.set["version"] {
 		d.missing(whole, "version", "version is missing", "write version: 0.1 as the first line")
@@ -30,7 +30,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 		d.note(Notice, v.origin, "storage.cache.blobdescriptor", "storage.cache.blobdescriptor: redis is not needed; this changes nothing", "")
 	}
 	for _, p := range []string{"http.tls.certificate", "http.tls.key", "http.tls.letsencrypt.cachefile", "storage.filesystem.rootdirectory", "log.audit.path"} {
-		if d.set[p] && *lookup(p).bind(c).(*string) == "" && !d.failedAt(p) { // not the same as not given: somebody believes that it is set
+		if d.set[p] && *lookup(p).bind(c).(*string) == "" && !d.failedAt(p) { // the user believes it is set
 			d.fail(CodeValue, d.origins[p], p, p+" is empty", "give it a value, or remove the line")
 		}
 	}
@@ -55,10 +55,11 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 	d.exposure(c, whole)
 }
 
-// repositoryName is the grammar of the OCI distribution specification, section "pulling manifests".
+// repositoryName is the grammar of repository names (OCI distribution specification, section
+// "pulling manifests").
 var repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
-// missing reports a key that should be there; at is the section that lacks it, where that stands.
+// missing reports a missing key, at its section if that exists, otherwise at whole.
 func (d *decoder) missing(whole Origin, path, what, remedy string) {
 	if d.meant[path] || d.failedAt(path) {
 		return
@@ -72,7 +73,8 @@ func (d *decoder) missing(whole Origin, path, what, remedy string) {
 	d.fail(CodeMissing, at, path, what, remedy)
 }
 
-// pick returns the one option of a section that was chosen. remedy is what to do when none was; empty: none is fine.
+// pick returns the selected option of a section. remedy is the hint if none is selected; empty:
+// none is required.
 func (d *decoder) pick(document *value, whole Origin, k *key, remedy string) string {
 	v := document.get(k.name)
 	if v == nil || v.form == null {
@@ -105,7 +107,7 @@ func (d *decoder) pick(document *value, whole Origin, k *key, remedy string) str
 	return a.name
 }
 
-// failedBelow tells whether a problem about the section was told already.
+// failedBelow reports whether the section has a problem already.
 func (d *decoder) failedBelow(path string) bool {
 	for _, p := range d.problems {
 		if strings.Contains(p.What, "unknown key "+path+".") || strings.HasPrefix(p.Key, path) {
@@ -115,7 +117,7 @@ func (d *decoder) failedBelow(path string) bool {
 	return false
 }
 
-// settleAuth checks the authentication method and its roles.
+// settleAuth validates the authentication method and its roles.
 func (d *decoder) settleAuth(c *Config, whole Origin) {
 	if c.Auth.Method != AuthHtpasswd {
 		return
@@ -195,7 +197,7 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 	}
 }
 
-// failedAt tells whether a problem about exactly this key was told already.
+// failedAt reports whether this key has a problem already.
 func (d *decoder) failedAt(path string) bool {
 	for _, p := range d.problems {
 		if p.Key == path {
@@ -205,7 +207,7 @@ func (d *decoder) failedAt(path string) bool {
 	return false
 }
 
-// either returns the origin of the first of the keys that was given.
+// either returns the origin of the first key that was set.
 func (d *decoder) either(whole Origin, paths ...string) Origin {
 	for _, p := range paths {
 		if o, known := d.origins[p]; known {

@@ -14,7 +14,7 @@ import (
 	"packhouse/spelling"
 )
 
-// settleHTTP checks addresses and the rest of the http section but for TLS.
+// settleHTTP validates the http section except for TLS.
 func (d *decoder) settleHTTP(c *Config, whole Origin) {
 	h := &c.HTTP
 	if h.Net == "unix" {
@@ -69,10 +69,11 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 	}
 }
 
-// prefixForm is a path prefix without its outer slashes. Parts of dots only would be cleaned away by clients.
+// prefixForm matches a path prefix without its outer slashes. Segments of only dots are excluded,
+// because clients normalize them.
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
-// address checks host:port.
+// address validates host:port.
 func (d *decoder) address(path, addr string) bool {
 	if d.failedAt(path) {
 		return false
@@ -100,7 +101,7 @@ func (d *decoder) address(path, addr string) bool {
 	return true
 }
 
-// settleTLS checks that the parts of the TLS section belong together.
+// settleTLS validates the combination of the TLS settings.
 func (d *decoder) settleTLS(c *Config, file string) {
 	t := &c.HTTP.TLS
 	cert, key := "http.tls.certificate", "http.tls.key"
@@ -114,7 +115,7 @@ func (d *decoder) settleTLS(c *Config, file string) {
 	d.letsEncryptStorage(c)
 	given := t.Enabled() || t.Key != ""
 	given = given || d.failedAt(cert) || d.failedAt(key) || d.failedAt("http.tls.letsencrypt")
-	for _, p := range []string{"http.tls.clientcas", "http.tls.clientauth"} { // somebody believes that clients are told apart
+	for _, p := range []string{"http.tls.clientcas", "http.tls.clientauth"} { // the user expects client authentication
 		if d.set[p] && !given {
 			d.fail(CodeConflict, d.origins[p], p, p+" has no use without a certificate", "give http.tls.certificate and http.tls.key too")
 		}
@@ -169,7 +170,7 @@ func suiteRemedy(name string, names []string) string {
 	return "use names like " + names[len(names)-1]
 }
 
-// letsEncrypt checks the section for certificates from an ACME directory.
+// letsEncrypt validates the ACME section.
 func (d *decoder) letsEncrypt(t *TLS, file string) {
 	p := "http.tls.letsencrypt"
 	if !d.set[p] {
@@ -191,7 +192,8 @@ func (d *decoder) letsEncrypt(t *TLS, file string) {
 	d.letsEncryptValues(l)
 }
 
-// exposure refuses to be open to the network by accident, and warns about passwords in the clear.
+// exposure rejects accidental exposure to the network without protection, and warns about passwords
+// over plain HTTP.
 func (d *decoder) exposure(c *Config, whole Origin) {
 	if len(d.problems) > 0 || Local(c.HTTP.Net, c.HTTP.Addr) {
 		return
@@ -212,7 +214,7 @@ func (d *decoder) exposure(c *Config, whole Origin) {
 	}
 }
 
-// Local tells whether an address can only be reached from this machine.
+// Local reports whether an address is reachable only from this machine.
 func Local(network, addr string) bool {
 	if network == "unix" {
 		return true

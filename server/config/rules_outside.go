@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// settleHealth checks the conditions of health beside the store.
+// settleHealth validates the health checks other than the store's.
 func (d *decoder) settleHealth(c *Config, whole Origin) {
 	for i, h := range c.Health.File {
 		p := fmt.Sprintf("health.file[%d]", i)
@@ -42,10 +42,11 @@ func (d *decoder) settleHealth(c *Config, whole Origin) {
 	}
 }
 
-// actions are those an endpoint may ignore.
+// actions are the actions that an endpoint may ignore.
 var actions = []string{"pull", "push", "mount", "delete"}
 
-// settleWebhooks checks the endpoints of notifications. Their names are those of queues, so no two may be the same.
+// settleWebhooks validates the notification endpoints. Their names identify queues and must be
+// unique.
 func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 	first := map[string]int{}
 	enabled := 0
@@ -87,7 +88,7 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 	}
 }
 
-// lacks reports a key that an entry of a list should have.
+// lacks reports a missing key in an entry of a list.
 func (d *decoder) lacks(entry, name string, whole Origin, remedy string) {
 	p := join(entry, name)
 	if d.failedAt(p) || d.meant[p] {
@@ -101,7 +102,7 @@ func (d *decoder) lacks(entry, name string, whole Origin, remedy string) {
 	d.fail(CodeMissing, at, p, p+" is missing", remedy)
 }
 
-// below returns the keys that somebody gave inside an entry, sorted.
+// below returns the keys set in an entry, sorted.
 func (d *decoder) below(entry string) []string {
 	var paths []string
 	for p := range d.origins {
@@ -113,14 +114,14 @@ func (d *decoder) below(entry string) []string {
 	return paths
 }
 
-// positive refuses a duration that was given as nothing: it would never wait, or never get an answer.
+// positive rejects an explicit duration of 0, which would never wait or never get a response.
 func (d *decoder) positive(path string, v time.Duration) {
 	if v <= 0 && d.set[path] && !d.failedAt(path) {
 		d.fail(CodeValue, d.origins[path], path, path+" is 0", "write a duration like 10s")
 	}
 }
 
-// webAddress checks a URL of another server. It may hold credentials, so it is not shown.
+// webAddress validates the URL of another server. It may contain credentials, so messages omit it.
 func (d *decoder) webAddress(path, address, example string) {
 	if d.failedAt(path) {
 		return

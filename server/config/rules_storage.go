@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// settleS3 checks the bucket and where it is, and reads the vendor's host and port as what they mean: an engine of one's own, which wants
-// the name of the bucket in the path.
+// settleS3 validates the bucket and its endpoint. It converts the vendor's host and port to a
+// custom S3 endpoint with path-style addressing.
 func (d *decoder) settleS3(c *Config, document *value, whole Origin) {
 	if c.Storage.Driver != S3 {
 		return

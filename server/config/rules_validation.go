@@ -6,7 +6,7 @@ import (
 	"regexp/syntax"
 )
 
-// settleValidation reports expressions that do not compile.
+// settleValidation reports invalid regular expressions.
 func (d *decoder) settleValidation(c *Config) {
 	for _, part := range []struct {
 		key         string

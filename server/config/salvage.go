@@ -7,9 +7,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Salvage reads the plain values of a file that need not be YAML any more. It goes line by line and finds each key in
-// the schema, so that lost indentation and lines that cannot be read do no harm. Lists and sections in one line are left
-// out. A value may be wrong: validate what comes of it.
+// Salvage extracts the plain values of a file that may not be valid YAML. It works line by line and
+// looks up each key in the schema, so lost indentation and invalid lines do not matter. It skips
+// lists and inline sections. Values may be wrong, so validate the result.
 func Salvage(data []byte) []Edit {
 	var (
 		edits []Edit
@@ -46,7 +46,7 @@ func Salvage(data []byte) []Edit {
 	return edits
 }
 
-// lookupIn finds a key by the path of its section and its name, and returns nil if there is none.
+// lookupIn returns the key with that name in a section, or nil.
 func lookupIn(section []string, name string) *key {
 	return lookup(strings.Join(append(slices.Clip(section), name), "."))
 }

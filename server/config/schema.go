@@ -2,8 +2,8 @@ package config
 
 import "time"
 
-// root is the table of keys: the single source of what is parsed, of the variables, of show, of the schema and of the reference.
-// Its parts stand in schema_storage.go, schema_http.go and schema_auth.go.
+// root is the schema, the single source for parsing, variables, Show, the JSON Schema and the
+// reference. Its sections are in schema_storage.go, schema_http.go and schema_auth.go.
 var root = &key{kind: section, about: "Configuration of a packhouse server.", keys: []*key{
 	{
 		name: "version", kind: text, choices: []string{"0.1"},

@@ -16,15 +16,15 @@ import (
 // row is one effective value.
 type row struct {
 	path   []string
-	value  any // string, bool, int64, []string, or []any with maps; secrets are masked already
+	value  any // string, bool, int64, []string, or []any of maps; secrets are already masked
 	origin Origin
 }
 
-// masked stands where a secret is.
+// masked replaces secrets.
 const masked = "REDACTED"
 
-// rows lists the effective values in the order of the table of keys. What has no value is left out, and so are drivers and methods that
-// were not chosen.
+// rows returns the effective values in schema order, without empty values and unselected drivers
+// and methods.
 func (l *Loaded) rows() []row {
 	var rows []row
 	l.section(root, nil, &l.Config, &rows)
@@ -78,7 +78,7 @@ func (l *Loaded) value(k *key, path []string, target any, rows *[]row) {
 	}
 }
 
-// plainValue turns a bound field into what is printed, nil where it is empty.
+// plainValue returns the printed form of a bound field, or nil if it is empty.
 func plainValue(k *key, field any) any {
 	switch p := field.(type) {
 	case *Secret:
@@ -126,7 +126,7 @@ func number(k *key, n int64) any {
 	return n
 }
 
-// formatSize writes bytes in the largest unit that leaves no rest.
+// formatSize formats bytes in the largest unit that divides them.
 func formatSize(n int64) string {
 	for _, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
 		if m := sizeUnits[unit]; n >= m && n%m == 0 {
@@ -143,7 +143,7 @@ func maskAll(k *key, values []string) []string {
 	return slices.Repeat([]string{masked}, len(values))
 }
 
-// maskURL hides a password in a URL, and everything when it is none.
+// maskURL masks the password and query of a URL, or everything if it is invalid.
 func maskURL(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -184,7 +184,8 @@ func (l *Loaded) entries(k *key, path []string, target any, rows *[]row) {
 	*rows = append(*rows, row{path: path, value: list, origin: l.Origins[strings.Join(path, ".")]})
 }
 
-// Show writes the effective configuration as YAML, each value with its origin behind it, secrets masked.
+// Show writes the effective configuration as YAML, with the origin after each value and secrets
+// masked.
 func (l *Loaded) Show(w io.Writer) error {
 	type line struct{ text, origin string }
 	var lines []line
@@ -242,21 +243,21 @@ func render(r row) (string, error) {
 	return strings.Repeat("  ", len(r.path)-1) + label + ": " + text, err
 }
 
-// shownValue is one effective value in the JSON of Show.
+// shownValue is one effective value in the output of ShowJSON.
 type shownValue struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
 	Origin Origin `json:"origin"`
 }
 
-// shown is the JSON of a configuration.
+// shown is the output of ShowJSON.
 type shown struct {
 	File    string       `json:"file"` // empty: the built-in default
 	Values  []shownValue `json:"values"`
 	Notices []Problem    `json:"notices"`
 }
 
-// ShowJSON writes what [Loaded.Show] writes, for programs, with the notices.
+// ShowJSON writes the output of [Loaded.Show] as JSON, with notices.
 func (l *Loaded) ShowJSON(w io.Writer) error {
 	out := shown{File: l.Path, Notices: append([]Problem{}, l.Notices...)}
 	for _, r := range l.rows() {

@@ -9,19 +9,19 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// splicer changes the bytes of a file at places that the nodes of its YAML give. The nodes know where a value starts, not where it ends;
-// the ends are found in the bytes.
+// splicer edits the bytes of a file at positions of its YAML nodes. Nodes have only start
+// positions, so ends are determined from the bytes.
 type splicer struct {
 	data   []byte
 	lines  []int // offset of each line
 	root   *yaml.Node
-	indent int    // blanks a section is indented by
+	indent int    // spaces per level
 	key    string // for errors
-	line   int    // last line looked at, for errors
+	line   int    // last line examined, for errors
 	eol    string
 	out    []byte
-	json   bool // the whole file is JSON, and stays so
-	whole  bool // lists are replaced, not edited item by item
+	json   bool // the whole file is JSON and must stay so
+	whole  bool // replace lists instead of editing items
 	byItem bool // a list was edited item by item
 }
 
@@ -61,7 +61,7 @@ func (s *splicer) refuse(line int, what string) error {
 	return &EditError{Key: s.key, Line: line, What: what}
 }
 
-// step finds by how much the file indents.
+// step returns the indentation of the file.
 func (s *splicer) step(n *yaml.Node) int {
 	for i := 1; i < len(n.Content); i += 2 {
 		name, v := n.Content[i-1], n.Content[i]
@@ -72,12 +72,12 @@ func (s *splicer) step(n *yaml.Node) int {
 	return 2
 }
 
-// replace puts text in place of the bytes from one offset to another.
+// replace replaces a range of bytes.
 func (s *splicer) replace(from, to int, text string) {
 	s.out = append(append(append([]byte{}, s.data[:from]...), text...), s.data[to:]...)
 }
 
-// find returns name and value of a key in a mapping.
+// find returns the name and value nodes of a key in a mapping, and its index.
 func find(m *yaml.Node, name string) (k, v *yaml.Node, at int) {
 	for i := 0; i+1 < len(m.Content); i += 2 {
 		if m.Content[i].Value == name && m.Content[i].Kind == yaml.ScalarNode {
@@ -94,7 +94,7 @@ func absent(n *yaml.Node) bool {
 // set writes a value at a path.
 func (s *splicer) set(path []string, fresh *yaml.Node) error {
 	m, inFlow := s.root, false
-	if m.Kind != yaml.MappingNode { // an empty file, or comments only
+	if m.Kind != yaml.MappingNode { // an empty file, or only comments
 		return s.append(path, fresh)
 	}
 	for i, name := range path {
@@ -118,7 +118,7 @@ func (s *splicer) set(path []string, fresh *yaml.Node) error {
 	return nil
 }
 
-// mapping refuses what only looks like a plain section.
+// mapping returns an error unless m is a plain section.
 func (s *splicer) mapping(m *yaml.Node) error {
 	s.line = m.Line
 	switch {
@@ -130,7 +130,7 @@ func (s *splicer) mapping(m *yaml.Node) error {
 	return nil
 }
 
-// lone refuses a value with an anchor or a tag: others may refer to it.
+// lone returns an error for a value with an anchor or a tag, which other values may refer to.
 func (s *splicer) lone(v *yaml.Node) error {
 	switch {
 	case v.Anchor != "" || v.Kind == yaml.AliasNode:
@@ -173,8 +173,8 @@ func (s *splicer) overwrite(m, k, v *yaml.Node, inFlow bool, fresh *yaml.Node) e
 	return nil
 }
 
-// block replaces a value that stands on lines of its own below its key, up to end, by text behind the colon. A comment on the line of the
-// key stays.
+// block replaces a block value, which ends at end, with text after the colon. It keeps a comment on
+// the line of the key.
 func (s *splicer) block(colon, end int, text string) {
 	eol := s.lineEnd(colon)
 	out := append([]byte{}, s.data[:colon]...)
@@ -183,7 +183,8 @@ func (s *splicer) block(colon, end int, text string) {
 	s.out = append(out, s.data[max(eol, s.lineEnd(end)):]...)
 }
 
-// deepen turns an empty value, or the bare name of a driver, into a section with the rest of the path.
+// deepen replaces an empty value, or the bare name of a driver, by a section with the rest of the
+// path.
 func (s *splicer) deepen(m, k, v *yaml.Node, inFlow bool, rest []string, fresh *yaml.Node) error {
 	if err := s.lone(v); err != nil {
 		return err
@@ -217,7 +218,7 @@ func (s *splicer) deepen(m, k, v *yaml.Node, inFlow bool, rest []string, fresh *
 	return nil
 }
 
-// nest wraps a value into the sections of a path.
+// nest wraps a value in the sections of a path.
 func nest(path []string, n *yaml.Node) *yaml.Node {
 	for _, part := range slices.Backward(path) {
 		name := &yaml.Node{}
@@ -227,7 +228,7 @@ func nest(path []string, n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// below renders a path with its value as lines in block style.
+// below renders a path and its value in block style.
 func (s *splicer) below(path []string, fresh *yaml.Node, indent int) (string, error) {
 	var b strings.Builder
 	for i, name := range path {
@@ -281,7 +282,7 @@ func (s *splicer) insert(m *yaml.Node, inFlow bool, rest []string, fresh *yaml.N
 	return nil
 }
 
-// append adds a path to a file without any key.
+// append adds a path to a file without keys.
 func (s *splicer) append(path []string, fresh *yaml.Node) error {
 	if !absent(s.root) {
 		return s.refuse(s.root.Line, "the file is not a list of keys")
@@ -297,7 +298,7 @@ func (s *splicer) append(path []string, fresh *yaml.Node) error {
 	return nil
 }
 
-// remove takes a path away, and the sections that become empty by it.
+// remove removes a path and the sections that become empty.
 func (s *splicer) remove(path []string) error {
 	type stage struct {
 		m, k, v *yaml.Node
@@ -344,7 +345,7 @@ func (s *splicer) remove(path []string) error {
 	switch {
 	case st.at+2 < len(st.m.Content): // up to the next key
 		s.replace(from, s.start(st.m.Content[st.at+2]), "")
-	case st.at > 0: // from the end of the one before
+	case st.at > 0: // from the end of the previous value
 		s.replace(s.valueEnd(st.m, st.at-2), end, "")
 	default:
 		s.replace(from, end, "")

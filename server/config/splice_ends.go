@@ -8,7 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// offset returns where a place that a node names is in the bytes. Columns count characters.
+// offset returns the byte offset of a node position. Columns count characters.
 func (s *splicer) offset(line, column int) int {
 	if line < 1 || line > len(s.lines) {
 		return len(s.data)
@@ -23,7 +23,7 @@ func (s *splicer) offset(line, column int) int {
 
 func (s *splicer) start(n *yaml.Node) int { return s.offset(n.Line, n.Column) }
 
-// lineEnd returns the offset behind the line break of the line that holds an offset.
+// lineEnd returns the offset after the line break of the line at an offset.
 func (s *splicer) lineEnd(at int) int {
 	if i := bytes.IndexByte(s.data[at:], '\n'); i >= 0 {
 		return at + i + 1
@@ -31,7 +31,7 @@ func (s *splicer) lineEnd(at int) int {
 	return len(s.data)
 }
 
-// colon returns the offset behind the colon of a key.
+// colon returns the offset after the colon of a key.
 func (s *splicer) colon(k *yaml.Node) (int, bool) {
 	at := s.scalarEnd(k, 0)
 	for at < len(s.data) && s.data[at] == ' ' {
@@ -43,10 +43,10 @@ func (s *splicer) colon(k *yaml.Node) (int, bool) {
 	return at, false
 }
 
-// last returns the offset behind the last value of a mapping.
+// last returns the offset after the last value of a mapping.
 func (s *splicer) last(m *yaml.Node) int { return s.valueEnd(m, len(m.Content)-2) }
 
-// valueEnd returns the offset behind the value of the key at a position.
+// valueEnd returns the offset after the value of the key at an index.
 func (s *splicer) valueEnd(m *yaml.Node, at int) int {
 	k, v := m.Content[at], m.Content[at+1]
 	if absent(v) {
@@ -56,7 +56,8 @@ func (s *splicer) valueEnd(m *yaml.Node, at int) int {
 	return s.end(v, m.Content[0].Column-1)
 }
 
-// end returns the offset behind a value. indent is that of the section it stands in: longer texts go on as long as lines are indented more.
+// end returns the offset after a value. indent is the indentation of its section: multi-line
+// strings continue while lines are indented more.
 func (s *splicer) end(n *yaml.Node, indent int) int {
 	switch {
 	case n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0:
@@ -70,13 +71,13 @@ func (s *splicer) end(n *yaml.Node, indent int) int {
 	return s.scalarEnd(n, indent)
 }
 
-// scalarEnd returns the offset behind a single value or an alias.
+// scalarEnd returns the offset after a scalar or an alias.
 func (s *splicer) scalarEnd(n *yaml.Node, indent int) int {
 	at := s.start(n)
 	if n.Kind == yaml.AliasNode {
 		return at + 1 + len(n.Value)
 	}
-	if n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 { // behind the anchor and the tag
+	if n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 { // skip the anchor and the tag
 		for at < len(s.data) && (s.data[at] == '&' || s.data[at] == '!') {
 			for at < len(s.data) && !strings.ContainsRune(" \r\n", rune(s.data[at])) {
 				at++
@@ -123,9 +124,10 @@ func (s *splicer) quoteEnd(at int) int {
 	return len(s.data)
 }
 
-// bracketEnd returns the offset behind the bracket or brace that closes the one at an offset.
+// bracketEnd returns the offset after the bracket or brace that closes the first one at or after an
+// offset.
 func (s *splicer) bracketEnd(at int) int {
-	for at < len(s.data) && s.data[at] != '[' && s.data[at] != '{' { // behind an anchor or a tag
+	for at < len(s.data) && s.data[at] != '[' && s.data[at] != '{' { // skip an anchor or a tag
 		at++
 	}
 	depth := 0

@@ -8,7 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// write renders a value in the style of the file: as JSON if the whole file is JSON.
+// write renders a value in the style of the file: JSON if the whole file is JSON.
 func (s *splicer) write(n *yaml.Node, inFlow bool) (string, error) {
 	if !s.json {
 		return write(n, inFlow)
@@ -20,7 +20,7 @@ func (s *splicer) write(n *yaml.Node, inFlow bool) (string, error) {
 	return out.String(), nil
 }
 
-// writeJSON renders a value as JSON, on one line.
+// writeJSON renders a value as JSON on one line.
 func writeJSON(out *bytes.Buffer, n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.MappingNode, yaml.SequenceNode:
@@ -52,7 +52,7 @@ func writeJSON(out *bytes.Buffer, n *yaml.Node) error {
 		if err := encoder.Encode(n.Value); err != nil {
 			return fmt.Errorf("encode value: %w", err)
 		}
-		out.Truncate(out.Len() - 1) // the end of the line
+		out.Truncate(out.Len() - 1) // the line break
 		return nil
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// patch is a replacement of the bytes from one offset to another.
+// patch replaces a range of bytes.
 type patch struct {
 	from, to int
 	text     string
 }
 
-// patch applies replacements, which are in order and do not overlap.
+// patch applies replacements, which must be sorted and not overlap.
 func (s *splicer) patch(patches []patch) {
 	var out []byte
 	at := 0
@@ -25,8 +25,8 @@ func (s *splicer) patch(patches []patch) {
 	s.out = append(out, s.data[at:]...)
 }
 
-// items edits a list item by item, so that the comments of the items that stay do too. It reports false if the list cannot be edited that
-// way: no item stays, the order changes, or an item is more than plain text.
+// items edits a list item by item, to keep the comments of remaining items. It returns false if
+// that is impossible: no item remains, the order changes, or an item is not plain text.
 func (s *splicer) items(v, fresh *yaml.Node, inFlow bool) bool {
 	if v.Kind != yaml.SequenceNode || fresh.Kind != yaml.SequenceNode {
 		return false
@@ -55,7 +55,7 @@ func (s *splicer) items(v, fresh *yaml.Node, inFlow bool) bool {
 	return s.blockItems(v, want, added)
 }
 
-// plainItems returns the items of a list, and whether each is plain text that occurs once.
+// plainItems returns the items of a list. ok reports whether all are plain text and unique.
 func plainItems(n *yaml.Node) (items []string, ok bool) {
 	for _, item := range n.Content {
 		special := item.Style&(yaml.TaggedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
@@ -67,7 +67,7 @@ func plainItems(n *yaml.Node) (items []string, ok bool) {
 	return items, true
 }
 
-// blockItems edits a list that has each item on lines of its own.
+// blockItems edits a list in block style.
 func (s *splicer) blockItems(v *yaml.Node, want, added []string) bool {
 	var patches []patch
 	margin := ""
@@ -93,10 +93,10 @@ func (s *splicer) blockItems(v *yaml.Node, want, added []string) bool {
 	return true
 }
 
-// flowItems edits a list in brackets.
+// flowItems edits a list in flow style.
 func (s *splicer) flowItems(v *yaml.Node, want, added []string) bool {
 	var patches []patch
-	last := -1 // the last item that stays
+	last := -1 // the last remaining item
 	for i, item := range v.Content {
 		if slices.Contains(want, item.Value) {
 			last = i
@@ -108,13 +108,13 @@ func (s *splicer) flowItems(v *yaml.Node, want, added []string) bool {
 		case i == last:
 			patches = append(patches, s.appendItems(v, i, added)...)
 		case slices.Contains(want, item.Value):
-		case i < last: // with the comma and the blanks behind it
+		case i < last: // including the following comma and spaces
 			next := s.start(v.Content[i+1])
 			if line := bytes.IndexByte(s.data[to:next], '\n'); line >= 0 && s.blank(s.lines[item.Line-1], from) {
 				from, next = s.lines[item.Line-1], to+line+1
 			}
 			patches = append(patches, patch{from: from, to: next})
-		default: // with the comma before it
+		default: // including the preceding comma
 			before := s.end(v.Content[i-1], 0)
 			comma := bytes.IndexByte(s.data[before:from], ',')
 			if comma < 0 {
@@ -132,7 +132,8 @@ func (s *splicer) flowItems(v *yaml.Node, want, added []string) bool {
 	return true
 }
 
-// appendItems adds items behind the one at an index of a list in brackets: on a line of their own if that one is, behind its comment.
+// appendItems adds items after the one at an index of a flow list: on separate lines if that one
+// is, after its comment.
 func (s *splicer) appendItems(v *yaml.Node, at int, added []string) []patch {
 	if len(added) == 0 {
 		return nil
@@ -153,5 +154,5 @@ func (s *splicer) appendItems(v *yaml.Node, at int, added []string) []patch {
 	return []patch{{to, to, ","}, {end, end, text + s.eol}}
 }
 
-// blank reports whether there are only blanks from one offset to another.
+// blank reports whether a range of bytes is only white space.
 func (s *splicer) blank(from, to int) bool { return len(bytes.TrimSpace(s.data[from:to])) == 0 }

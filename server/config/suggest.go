@@ -7,7 +7,8 @@ import (
 	"packhouse/spelling"
 )
 
-// slips are mistakes that documentation of others has printed, or that are too far from the right word to be found by their letters.
+// slips maps common mistakes to the right key, if they are in others' documentation or too
+// different to be found by spelling.
 var slips = map[string]string{
 	"httppasswd": "htpasswd",
 	"htpassword": "htpasswd",
@@ -28,8 +29,9 @@ var slips = map[string]string{
 	"privatekey": "key",
 }
 
-// meant returns the full path of the key that an unknown name below parent most probably means, or "". Names of the same level go first,
-// then a key of exactly that name elsewhere (the usual case: indentation), then a similar one elsewhere.
+// meant returns the path of the key that an unknown name below parent probably means, or "". It
+// tries similar names at the same level, then the same name elsewhere (usually wrong indentation),
+// then similar names elsewhere.
 func meant(parent *key, parentPath, name string) string {
 	here := make([]string, 0, len(parent.keys))
 	for _, k := range parent.keys {

@@ -15,9 +15,9 @@ import (
 	"packhouse/trust"
 )
 
-// unsafe warns about settings that are valid and that most likely expose something or protect
-// nothing. `config verify`, the server at start and `check` all report what it finds. It is the only
-// place for such warnings, except those about plain HTTP and missing authentication: see exposure.
+// unsafe warns about valid settings that probably expose something or protect nothing. `config
+// verify`, the starting server and `check` all report them. Such warnings belong here, except those
+// about plain HTTP and missing authentication (see exposure).
 func (v *verifier) unsafe() {
 	v.unsafeDebug()
 	v.unsafeProxies()
@@ -29,7 +29,7 @@ func (v *verifier) unsafe() {
 	v.unsafeCiphers()
 }
 
-// unsafeCiphers warns about cipher suites with CBC, which are open to padding oracles.
+// unsafeCiphers warns about CBC cipher suites, which are vulnerable to padding oracles.
 func (v *verifier) unsafeCiphers() {
 	for i, name := range v.loaded.Config.HTTP.TLS.CipherSuites {
 		if strings.Contains(name, "_CBC_") {
@@ -39,8 +39,8 @@ func (v *verifier) unsafeCiphers() {
 	}
 }
 
-// unsafeDebug warns about metrics and profiles that other machines can read: they hold repository
-// names, and a memory profile can hold passwords.
+// unsafeDebug warns about metrics and profiles exposed to other machines: they contain repository
+// names, and a memory profile may contain passwords.
 func (v *verifier) unsafeDebug() {
 	addr := v.loaded.Config.HTTP.Debug.Addr
 	if addr != "" && !Local("tcp", addr) {
@@ -50,8 +50,8 @@ func (v *verifier) unsafeDebug() {
 	}
 }
 
-// unsafeProxies warns if every client may name its own address: lockout and the access log then
-// work on addresses that attackers choose.
+// unsafeProxies warns if every client can choose its own address, because lockout and the access
+// log would then use addresses chosen by attackers.
 func (v *verifier) unsafeProxies() {
 	var listed []netip.Prefix
 	for _, text := range v.loaded.Config.HTTP.TrustedProxies {
@@ -69,11 +69,11 @@ func (v *verifier) unsafeProxies() {
 	}
 }
 
-// coverDepth is how many leading bits coversAll splits: lists of halves and quarters are found, and
-// the search stays small.
+// coverDepth is the number of leading bits that coversAll splits. It detects lists of halves and
+// quarters while bounding the search.
 const coverDepth = 6
 
-// coversAll reports whether the networks of listed contain every address of network.
+// coversAll reports whether the networks in listed contain every address of network.
 func coversAll(listed []netip.Prefix, network netip.Prefix) bool {
 	for _, p := range listed {
 		if p.Bits() <= network.Bits() && p.Contains(network.Addr()) {
@@ -90,8 +90,8 @@ func coversAll(listed []netip.Prefix, network netip.Prefix) bool {
 	return coversAll(listed, low) && coversAll(listed, netip.PrefixFrom(addr, network.Bits()+1))
 }
 
-// unsafeClientNames warns about entries of auth.htpasswd.clientnames that never match: the server
-// verifies no client certificate, or the user does not exist.
+// unsafeClientNames warns about entries of auth.htpasswd.clientnames that never match, because the
+// server verifies no client certificates or the user does not exist.
 func (v *verifier) unsafeClientNames() {
 	c := v.loaded.Config
 	names := c.Auth.Htpasswd.ClientNames
@@ -128,8 +128,8 @@ func (v *verifier) unsafeClientNames() {
 	}
 }
 
-// clientCA warns about a certificate in http.tls.clientcas that is not a CA: it signs nothing, so
-// clients are refused, or one leaf certificate is accepted as its own issuer.
+// clientCA warns about a certificate in http.tls.clientcas that is not a CA: it signs no
+// certificates, so clients are rejected, or one leaf certificate is accepted as its own issuer.
 func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
 	for i, c := range chain {
 		if (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && forClients(c) {
@@ -144,15 +144,15 @@ func (v *verifier) clientCA(key, path string, chain []*x509.Certificate) {
 	}
 }
 
-// forClients reports whether the extended key usage of a CA lets it sign client certificates. The
-// private CA that setup creates may sign certificates of servers only.
+// forClients reports whether the extended key usage of a CA allows it to sign client certificates.
+// The private CA that setup creates may sign only server certificates.
 func forClients(c *x509.Certificate) bool {
 	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
 		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
-// unsafePlainPasswords warns about passwords over plain HTTP beyond this machine that http.insecure
-// has confirmed. A trusted proxy is taken to speak TLS with the clients.
+// unsafePlainPasswords warns about passwords sent over plain HTTP to other machines, even if
+// http.insecure allows it. A trusted proxy is assumed to use TLS with clients.
 func (v *verifier) unsafePlainPasswords() {
 	c := v.loaded.Config
 	if c.Auth.Method != AuthHtpasswd || c.HTTP.TLS.Enabled() || !c.HTTP.Insecure || Local(c.HTTP.Net, c.HTTP.Addr) || len(c.HTTP.TrustedProxies) > 0 {
@@ -179,7 +179,7 @@ func (v *verifier) unsafeProbes() {
 	}
 }
 
-// credentials warns if a request to address carries credentials unencrypted to another machine.
+// credentials warns if a request to address sends credentials unencrypted to another machine.
 func (v *verifier) credentials(entry, name, address string, headers map[string][]string) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" || loopbackName(u.Hostname()) {
@@ -197,7 +197,7 @@ func (v *verifier) credentials(entry, name, address string, headers map[string][
 	}
 }
 
-// secretHeader reports whether a header most likely holds credentials.
+// secretHeader reports whether a header probably contains credentials.
 func secretHeader(name string) bool {
 	name = strings.ToLower(name)
 	if name == "idempotency-key" {
@@ -207,7 +207,7 @@ func secretHeader(name string) bool {
 		func(part string) bool { return strings.Contains(name, part) })
 }
 
-// loopbackName reports whether host is this machine.
+// loopbackName reports whether host means this machine.
 func loopbackName(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
@@ -216,7 +216,7 @@ func loopbackName(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// unsafeBucket warns about S3 traffic that others can read or answer.
+// unsafeBucket warns about S3 traffic that can be read or forged.
 func (v *verifier) unsafeBucket() {
 	c := v.loaded.Config
 	if c.Storage.Driver != S3 {

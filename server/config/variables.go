@@ -14,19 +14,20 @@ import (
 	"packhouse/spelling"
 )
 
-// prefix of every variable.
+// prefix is the prefix of every variable.
 const prefix = "REGISTRY_"
 
-// PathVariable names the configuration file for a server that was started without one.
+// PathVariable is the variable with the path of the configuration file, if the command line has
+// none.
 const PathVariable = "REGISTRY_CONFIGURATION_PATH"
 
-// step leads from a value to one inside it.
+// step is one step of a path into a value.
 type step struct {
 	name  string
-	index int // of a list, where name is ""
+	index int // index in a list, if name is ""
 }
 
-// assignment is one variable with the place it sets.
+// assignment is a variable and the path that it sets.
 type assignment struct {
 	origin Origin
 	steps  []step
@@ -34,7 +35,7 @@ type assignment struct {
 	text   string
 }
 
-// overlay lays the variables over the values of the file.
+// overlay applies variables to the values of the file.
 type overlay struct {
 	problems Problems
 	notices  []Problem
@@ -49,7 +50,7 @@ func (o *overlay) note(severity Severity, at Origin, what, remedy string) {
 	o.notices = append(o.notices, at.problem(CodeVariable, severity, "", what, remedy))
 }
 
-// apply reads the environment, lines of the form NAME=value, and changes document accordingly.
+// apply parses the environment, lines of the form NAME=value, and changes document accordingly.
 func (o *overlay) apply(document *value, env []string) {
 	given := map[string]string{}
 	for _, line := range env {
@@ -77,7 +78,7 @@ func (o *overlay) apply(document *value, env []string) {
 		all = append(all, a)
 	}
 	slices.SortStableFunc(all, func(a, b assignment) int {
-		return slices.CompareFunc(a.steps, b.steps, func(x, y step) int { // sections go before what is in them
+		return slices.CompareFunc(a.steps, b.steps, func(x, y step) int { // sections precede their keys
 			return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.index, y.index))
 		})
 	})
@@ -86,7 +87,8 @@ func (o *overlay) apply(document *value, env []string) {
 	}
 }
 
-// read decides what a variable is about: one of ours, a stranger that is let through, or a mistake.
+// read determines what a variable sets. ok is false if it is unrelated, or invalid, which it
+// reports.
 func (o *overlay) read(name, content string) (assignment, bool) {
 	at := Origin{Kind: FromVariable, Variable: name}
 	rest, ours := strings.CutPrefix(name, prefix)
@@ -121,7 +123,7 @@ func (o *overlay) read(name, content string) (assignment, bool) {
 	return assignment{origin: at, steps: steps, key: k, text: content}, true
 }
 
-// secretFile reads the value from the file that a variable ending in _FILE names.
+// secretFile reads the value from the file named by a variable ending in _FILE.
 func (o *overlay) secretFile(at Origin, steps []step, k *key, path string) (assignment, bool) {
 	if path == "" {
 		o.note(Notice, at, "is empty and sets nothing", "")
@@ -140,7 +142,8 @@ func (o *overlay) secretFile(at Origin, steps []step, k *key, path string) (assi
 	return assignment{origin: at, steps: steps, key: k, text: text}, true
 }
 
-// resolve follows the parts of a variable's name through the table of keys. It returns a nil key when they lead nowhere.
+// resolve resolves the segments of a variable's name in the schema. It returns a nil key if there
+// is none.
 func resolve(k *key, segments []string) ([]step, *key) {
 	if len(segments) == 0 {
 		return nil, k
@@ -191,7 +194,7 @@ func position(s string) (int, bool) {
 	return int(i), err == nil
 }
 
-// unknown tells about a variable that starts like ours and leads nowhere.
+// unknown reports a variable that has the prefix but matches no key.
 func (o *overlay) unknown(name string, at Origin) {
 	remedy := "variables are REGISTRY_ and the path of a key in capitals, as in REGISTRY_LOG_LEVEL"
 	right := spelling.Nearest(name, variableNames())
@@ -206,7 +209,8 @@ func (o *overlay) unknown(name string, at Origin) {
 	o.fail(CodeVariable, at, "sets no known key", remedy)
 }
 
-// misspelt tells about a variable whose first word is nearly ours and whose rest is a key: REGSITRY_AUTH_HTPASSWD_REALM.
+// misspelt reports a variable with a misspelled prefix and a valid key:
+// REGSITRY_AUTH_HTPASSWD_REALM.
 func (o *overlay) misspelt(name string, at Origin) {
 	first, rest, found := strings.Cut(name, "_")
 	if !found || rest == "" || first == "" || spelling.Distance(first, strings.TrimSuffix(prefix, "_")) > 2 {
@@ -218,7 +222,8 @@ func (o *overlay) misspelt(name string, at Origin) {
 	o.fail(CodeVariable, at, fmt.Sprintf("starts with %s_", first), fmt.Sprintf("did you mean %s%s?", prefix, rest))
 }
 
-// variableNames lists every variable but those of whole sections, in the order of the table; the first entry stands for those of a list.
+// variableNames returns every variable except those of whole sections, in schema order; the first
+// entry of a list stands for all.
 func variableNames() []string {
 	var names []string
 	walk(root, "", func(path string, k *key) {
@@ -237,7 +242,8 @@ func VariableName(path string) string {
 
 var serviceVariable = regexp.MustCompile(`^REGISTRY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// stranger recognises variables of others: podman's, and those that Kubernetes sets for a service whose name starts with registry.
+// stranger reports whether a variable belongs to other software: podman, or Kubernetes for a
+// service whose name starts with registry.
 func stranger(name, text string) bool {
 	switch {
 	case name == "REGISTRY_AUTH_FILE", serviceVariable.MatchString(name):
@@ -248,7 +254,7 @@ func stranger(name, text string) bool {
 	return false
 }
 
-// reason says in two words why a file cannot be read.
+// reason describes in two words why a file cannot be read.
 func reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

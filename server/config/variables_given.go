@@ -9,9 +9,8 @@ import (
 // errNotRead is the error of files that Variables does not read.
 var errNotRead = errors.New("not read")
 
-// Variables returns the names of the variables in env that change what a server does or keep it from
-// starting, sorted: those that [Load] would apply or refuse. REGISTRY_CONFIGURATION_PATH is not among
-// them, because Load does not read it.
+// Variables returns the sorted names of the variables in env that [Load] would apply or refuse. It
+// excludes REGISTRY_CONFIGURATION_PATH, which Load does not read.
 func Variables(env []string) []string {
 	var names []string
 	for _, line := range env {

@@ -19,27 +19,29 @@ import (
 	"packhouse/trust"
 )
 
-// Probes says how far [Loaded.Verify] goes. The zero value looks at everything, for a server that is not running yet.
+// Probes controls what [Loaded.Verify] checks. The zero value checks everything, for a server that
+// is not running yet.
 type Probes struct {
-	Running bool             // a server of this configuration runs and holds the ports: they are not tried
-	Reload  bool             // a running server loads the configuration: a file without any user removes all of them
-	Users   []int            // whom the server runs as, if not as the acting user: their files are accepted
+	Running bool             // a server with this configuration is running: do not try its ports
+	Reload  bool             // for a reload of a running server: a file without users would remove all of them
+	Users   []int            // accounts that the server runs as, if not the current user: their files are accepted
 	Now     func() time.Time // nil: time.Now
 	Listen  Listener         // nil: the network
 
-	// Bucket opens the store in a bucket and lets it go again. Nil: buckets are not tried.
+	// Bucket opens and closes the store in a bucket. Nil: buckets are not checked.
 	Bucket func(ctx context.Context, c *Config) error
 }
 
-// verifier collects what Verify finds.
+// verifier collects the findings of Verify.
 type verifier struct {
 	loaded   *Loaded
 	probes   Probes
 	problems []Problem
 }
 
-// Verify looks at what the configuration points at, as the user who runs it: certificate and key and whether they fit, the CAs of clients,
-// the htpasswd file, the storage, the audit log, the ports. It leaves nothing behind. What it finds no [Error] in starts.
+// Verify checks what the configuration refers to, as the current user: certificate and key and
+// whether they match, client CAs, the htpasswd file, the storage, the audit log, the ports. It
+// leaves nothing behind. If it returns no [Error], the server can start.
 func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 	if probes.Now == nil {
 		probes.Now = time.Now
@@ -65,7 +67,7 @@ func (l *Loaded) Verify(ctx context.Context, probes Probes) []Problem {
 	return v.problems
 }
 
-// add tells about a key, where that was set.
+// add adds a problem with a key, at its origin.
 func (v *verifier) add(severity Severity, code, key, what, remedy string) {
 	o := v.loaded.Origins[key]
 	if o.Kind == FromDefault || o.Kind == "" {
@@ -74,7 +76,7 @@ func (v *verifier) add(severity Severity, code, key, what, remedy string) {
 	v.problems = append(v.problems, o.problem(code, severity, key, key+what, remedy))
 }
 
-// name returns how messages call the file.
+// name returns the name of the file for messages.
 func (l *Loaded) name() string {
 	if l.Path == "" {
 		return defaultName
@@ -82,7 +84,7 @@ func (l *Loaded) name() string {
 	return l.Path
 }
 
-// read returns the content of a file that a key names, or tells why there is none.
+// read returns the content of the file that a key names, or reports why it cannot be read.
 func (v *verifier) read(key, path string) ([]byte, bool) {
 	info, err := os.Stat(path)
 	switch {
@@ -111,14 +113,15 @@ func (v *verifier) read(key, path string) ([]byte, bool) {
 	return data, true
 }
 
-// open warns about a secret that everybody on the machine can read.
+// open warns about a secret that all users of the machine can read.
 func (v *verifier) open(key, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
 		v.add(Warning, CodeRights, key, fmt.Sprintf(" can be read by everybody on this machine: %s", quotePath(path)), "chmod 600 it, and give it to the user who runs the server")
 	}
 }
 
-// certificate checks the pair from files, and tells whether the chain leads to a CA that everybody trusts.
+// certificate verifies certificate and key files, and reports whether a publicly trusted CA issued
+// the chain.
 func (v *verifier) certificate() (public bool) {
 	t := v.loaded.Config.HTTP.TLS
 	if t.Certificate == "" {
@@ -153,7 +156,7 @@ func (v *verifier) certificate() (public bool) {
 	return len(anchors) == 0 && trustedHere(chain, v.probes.Now())
 }
 
-// input passes on what certgen says about a file.
+// input reports an error of package certgen about a file.
 func (v *verifier) input(key, path string, err error) {
 	if input, ok := errors.AsType[*certgen.InputError](err); ok {
 		v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s: %s", quotePath(path), input.What), input.Remedy)
@@ -162,12 +165,13 @@ func (v *verifier) input(key, path string, err error) {
 	v.add(Error, CodeCertificate, key, fmt.Sprintf(" %s cannot be used", quotePath(path)), "see whether it is a PEM file")
 }
 
-// trustedHere tells whether the system's CAs vouch for the chain.
+// trustedHere reports whether the system's CAs trust the chain.
 func trustedHere(chain []*x509.Certificate, now time.Time) bool {
 	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p certgen.Problem) bool { return !p.Warning })
 }
 
-// strictTransport warns about a header with which browsers refuse to come back.
+// strictTransport warns about Strict-Transport-Security without a publicly trusted certificate,
+// which locks browsers out.
 func (v *verifier) strictTransport(public bool) {
 	h := v.loaded.Config.HTTP
 	if len(h.Headers[strictHeader]) == 0 || public {
@@ -197,7 +201,7 @@ func (v *verifier) clientCAs() {
 	}
 }
 
-// users checks the htpasswd file, and the roles against it.
+// users verifies the htpasswd file, and that it has the users in roles.
 func (v *verifier) users() {
 	c := v.loaded.Config.Auth
 	if c.Method != AuthHtpasswd {
@@ -243,7 +247,7 @@ func (v *verifier) users() {
 	}
 }
 
-// search says where a file that is missing might be.
+// search suggests where a missing file may be.
 func search(path string) string {
 	for _, other := range []string{strings.Replace(path, "/roots/", "/root/", 1), strings.TrimSpace(path)} {
 		if other != path && isFile(other) {

@@ -10,14 +10,15 @@ import (
 	"packhouse/trust"
 )
 
-// permissions checks who can write the configuration, the files it names, and the directories above them. Root warns of files that belong
-// to neither root nor a user of the server. For other users files may have any owner, as in bind mounts.
+// permissions checks who can write to the configuration, the files it names, and the directories
+// above them. As root, it warns about files owned by anyone but root or a user of the server. Other
+// users accept files of any owner, as in bind mounts.
 func (v *verifier) permissions() {
 	c := &v.loaded.Config
 	shared := trust.Self()
 	shared.AnyOwner, shared.Users = os.Geteuid() != 0, v.probes.Users
 	own := trust.Self()
-	if os.Geteuid() != 0 { // a server in a container shares its groups with those who mount its files
+	if os.Geteuid() != 0 { // a server in a container shares groups with the owners of mounted files
 		groups, err := os.Getgroups()
 		if err == nil {
 			shared.Groups = append(groups, os.Getegid())
@@ -58,7 +59,7 @@ func (v *verifier) permissions() {
 	check(shared, "log.audit.path", c.Log.Audit.Path)
 }
 
-// fault adds a path that users can change who must not, unless it was added before.
+// fault reports a path that other users can modify, once.
 func (v *verifier) fault(severity Severity, key string, fault *trust.Error) {
 	what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
 		quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())

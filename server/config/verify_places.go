@@ -15,14 +15,14 @@ import (
 	"packhouse/trust"
 )
 
-// Listener binds an address, for trying whether it can be bound.
+// Listener binds an address, to test whether that is possible.
 type Listener func(ctx context.Context, network, addr string) (io.Closer, error)
 
 func listen(ctx context.Context, network, addr string) (io.Closer, error) {
 	return new(net.ListenConfig).Listen(ctx, network, addr)
 }
 
-// storage checks that the store can be written by the user who runs this, or read where nothing is to change.
+// storage verifies that the current user can write to the store, or read it if it is read-only.
 func (v *verifier) storage() {
 	s := v.loaded.Config.Storage
 	if s.Driver != Filesystem {
@@ -55,7 +55,7 @@ func (v *verifier) storage() {
 	}
 }
 
-// bucket checks that the store in a bucket can be opened with these keys.
+// bucket verifies that the store in a bucket can be opened with the configured credentials.
 func (v *verifier) bucket(ctx context.Context) {
 	c := &v.loaded.Config
 	if c.Storage.Driver != S3 || v.probes.Bucket == nil {
@@ -68,8 +68,8 @@ func (v *verifier) bucket(ctx context.Context) {
 	}
 }
 
-// Foreign returns the name of an entry of root that belongs to no store, if root is not empty and holds no
-// store. It returns "" if a server would open a store there.
+// Foreign returns the name of a foreign entry in root if root is not empty and contains no store.
+// It returns "" if a server would open a store there.
 func Foreign(root string) string {
 	if isDir(filepath.Join(root, "packhouse")) {
 		return ""
@@ -79,7 +79,7 @@ func Foreign(root string) string {
 		next := filepath.Join(dir, part)
 		if _, err := os.Lstat(next); err != nil && dir != root {
 			if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
-				return "" // a first start that did not get far
+				return "" // an interrupted first start
 			}
 		}
 		if !isDir(next) {
@@ -93,7 +93,7 @@ func Foreign(root string) string {
 	}
 	entries, err := os.ReadDir(root)
 	if err != nil {
-		return "" // told when it is written or read
+		return "" // reported when the directory is accessed
 	}
 	for _, e := range entries {
 		if e.Name() != "lost+found" {
@@ -108,8 +108,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// tryWrite creates and removes a file in a directory, or in the nearest one above it that exists: the server creates the rest. It returns
-// the directory that was tried.
+// tryWrite creates and removes a file in a directory or, if that does not exist, in its nearest
+// existing parent. It returns the directory used.
 func tryWrite(dir string) (string, error) {
 	dir = filepath.Clean(dir)
 	for {
@@ -128,7 +128,7 @@ func tryWrite(dir string) (string, error) {
 	return dir, errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
-// audit checks that the audit log can be appended to.
+// audit verifies that the audit log can be appended to.
 func (v *verifier) audit() {
 	path := v.loaded.Config.Log.Audit.Path
 	if path == "" || path == "-" {
@@ -163,7 +163,7 @@ func (v *verifier) audit() {
 	}
 }
 
-// ports tries to bind the addresses.
+// ports verifies that the addresses can be bound.
 func (v *verifier) ports(ctx context.Context) {
 	h := v.loaded.Config.HTTP
 	if h.Net == "unix" {
@@ -210,7 +210,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// socket checks the place of a unix socket. One that is left over is replaced by the server.
+// socket verifies the path of a Unix socket. The server replaces a stale socket.
 func (v *verifier) socket(path string) {
 	const key = "http.addr"
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
