@@ -26,8 +26,8 @@ type record struct {
 	aborted bool           // the response was cut off
 }
 
-// ServeHTTP parses, authenticates and authorizes a request and calls the handler of its action. A panic ends only its own
-// request.
+// ServeHTTP parses, authenticates and authorizes a request and calls the handler of its action. A
+// panic ends only its own request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := s.current.Load()
 	rec := record{began: time.Now()}
@@ -116,7 +116,8 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 	return s.answer(w, r, st, grant)
 }
 
-// opener reports whether a request is for public content that its path does not identify: the logo of a pack.
+// opener reports whether a request is for public content that its path does not identify: the logo
+// of a pack.
 type opener interface {
 	Opens(ctx context.Context, req route.Request) bool
 }

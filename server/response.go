@@ -11,8 +11,8 @@ import (
 // sendChunk is the number of bytes that the kernel sends before the deadline is extended.
 const sendChunk = 1 << 20
 
-// response counts bytes and extends the deadline while they move: a request may take any time, but must not stall. It
-// implements io.ReaderFrom, so that the kernel sends files directly.
+// response counts bytes and extends the deadline while they move: a request may take any time, but
+// must not stall. It implements io.ReaderFrom, so that the kernel sends files directly.
 type response struct {
 	http.ResponseWriter
 	deadline deadline
@@ -82,7 +82,8 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	return n, err
 }
 
-// send copies a file to the connection in chunks. A deadline that expires while bytes move is not a stall.
+// send copies a file to the connection in chunks. A deadline that expires while bytes move is not a
+// stall.
 func (w *response) send(to io.ReaderFrom, src *io.LimitedReader) (total int64, err error) {
 	for src.N > 0 {
 		piece := &io.LimitedReader{R: src.R, N: min(src.N, sendChunk)}

@@ -19,7 +19,8 @@ const defaultDrain = 30 * time.Second
 // watchEvery is the interval at which watched files are checked.
 const watchEvery = 2 * time.Second
 
-// Listen binds the port. Run does so itself; call Listen to learn the address before the server accepts connections.
+// Listen binds the port. Run does so itself; call Listen to learn the address before the server
+// accepts connections.
 func (s *Server) Listen() error {
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
@@ -44,9 +45,10 @@ func (s *Server) Addr() net.Addr {
 	return s.life.listener.Addr()
 }
 
-// Run listens and serves until ctx is done or Shutdown is called. It then accepts no more connections, waits for running
-// requests and releases the store. It returns an error if the port cannot be bound or if running requests were cut off. Call
-// Run at most once; after Shutdown it returns nil at once.
+// Run listens and serves until ctx is done or Shutdown is called. It then accepts no more
+// connections, waits for running requests and releases the store. It returns an error if the port
+// cannot be bound or if running requests were cut off. Call Run at most once; after Shutdown it
+// returns nil at once.
 func (s *Server) Run(ctx context.Context) error {
 	if begun, err := s.begin(); !begun {
 		return err

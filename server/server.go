@@ -33,25 +33,29 @@ type Options struct {
 	ConfigReason string   // why this file is used, for the log; empty: not logged
 	ConfigUnused []string // existing configuration files that are not read, for the log
 
-	// Notices returns warnings and notes about the current configuration. It is called after the start and after each reload.
-	// Nil: none.
+	// Notices returns warnings and notes about the current configuration. It is called after the
+	// start and after each reload. Nil: none.
 	Notices func() []config.Problem
 
-	// Load reads and verifies the configuration for Reload. Nil: Reload only reads the files that Config names.
+	// Load reads and verifies the configuration for Reload. Nil: Reload only reads the files that
+	// Config names.
 	Load func(ctx context.Context) (*config.Config, error)
 
 	Log   *slog.Logger // nil: a logger to LogTo as in Config.Log, whose level reloads change
 	LogTo io.Writer    // nil: standard error
 
-	// AdminSocket is the path of the admin socket. "": the first usable one of admin.Paths; "-": no socket.
+	// AdminSocket is the path of the admin socket. "": the first usable one of admin.Paths; "-": no
+	// socket.
 	AdminSocket string
 
-	// Ready is called once, when the server accepts connections and admin requests. Draining is called when it stops accepting
-	// them, with the maximum time for running requests. Both may be nil.
+	// Ready is called once, when the server accepts connections and admin requests. Draining is
+	// called when it stops accepting them, with the maximum time for running requests. Both may be
+	// nil.
 	Ready    func()
 	Draining func(timeout time.Duration)
 
-	// StoreWait is the maximum time to wait for an offline command that owns the store. 0: two minutes.
+	// StoreWait is the maximum time to wait for an offline command that owns the store. 0: two
+	// minutes.
 	StoreWait time.Duration
 
 	Store storage.Store    // nil: the store in Config. The server does not close a store that the caller passes
@@ -98,8 +102,8 @@ type life struct {
 
 var _ http.Handler = (*Server)(nil)
 
-// New opens the store, reads certificates and users, and returns a server that does not listen yet. If Run is never called,
-// call Shutdown to release the store.
+// New opens the store, reads certificates and users, and returns a server that does not listen yet.
+// If Run is never called, call Shutdown to release the store.
 func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Config == nil {
 		return nil, errors.New("make server: no configuration")
@@ -210,8 +214,8 @@ func (s *Server) Fingerprint() string {
 	return s.certs.fingerprint()
 }
 
-// Nonce returns a random word of this process. The header Packhouse-Instance of /health contains it, which proves that this
-// process serves a port.
+// Nonce returns a random word of this process. The header Packhouse-Instance of /health contains
+// it, which proves that this process serves a port.
 func (s *Server) Nonce() string { return s.nonce }
 
 // Probe returns an identity with a role for local checks, valid for one minute.

@@ -4,13 +4,13 @@
 //	if errors.Is(err, admin.ErrNotRunning) { … } // acquire the store's lock instead
 //	report, err := client.Collect(ctx, admin.CollectRequest{DryRun: true}, func(v storage.Verdict) { … })
 //
-// The socket is a Unix socket of mode 0600. Each side verifies the other before it sends anything: the
-// server accepts connections of root and of its own user only, and the client accepts a process of
-// root, of its own user, or of a user that a root-owned file names, behind a socket and directories
-// that belong to one of them. No password of a user is ever sent over it.
+// The socket is a Unix socket of mode 0600. Each side verifies the other before it sends anything:
+// the server accepts connections of root and of its own user only, and the client accepts a process
+// of root, of its own user, or of a user that a root-owned file names, behind a socket and
+// directories that belong to one of them. No password of a user is ever sent over it.
 //
-// The protocol is HTTP with JSON bodies. A long operation answers with one JSON object per line; the
-// last one has "done" or "error".
+// The protocol is HTTP with JSON bodies. A long operation answers with one JSON object per line;
+// the last one has "done" or "error".
 package admin
 
 import (

@@ -19,8 +19,8 @@ import (
 // ErrNotRunning reports that no server listens on an admin socket.
 var ErrNotRunning = errors.New("no server is running")
 
-// Client sends requests to a running server. Control characters in what it receives are replaced, so
-// that every result can be printed.
+// Client sends requests to a running server. Control characters in what it receives are replaced,
+// so that every result can be printed.
 type Client struct {
 	path string
 	pid  int
@@ -77,8 +77,8 @@ func Dial(path string, users ...int) (*Client, error) {
 // Path returns the path of the socket.
 func (c *Client) Path() string { return c.path }
 
-// PID returns the ID of the server's process, as the kernel of this machine reports it to this process, or 0 if it is
-// unknown. The server itself reports another one if it runs in a container.
+// PID returns the ID of the server's process, as the kernel of this machine reports it to this
+// process, or 0 if it is unknown. The server itself reports another one if it runs in a container.
 func (c *Client) PID() int { return c.pid }
 
 // Close closes idle connections.
@@ -104,7 +104,8 @@ func (c *Client) Probe(ctx context.Context, role string) (user, password string,
 	return id.User, id.Password, err
 }
 
-// Collect runs garbage collection in the server. It calls report, which may be nil, for every verdict.
+// Collect runs garbage collection in the server. It calls report, which may be nil, for every
+// verdict.
 func (c *Client) Collect(ctx context.Context, r CollectRequest, report func(storage.Verdict)) (storage.CollectReport, error) {
 	var done storage.CollectReport
 	return done, c.stream(ctx, PathCollect, r, &done, func(l Line) {
@@ -120,8 +121,8 @@ func (c *Client) PurgeUploads(ctx context.Context, r PurgeRequest) (storage.Purg
 	return done, c.stream(ctx, PathPurge, r, &done, nil)
 }
 
-// Scrub makes the server verify all content against its digests. It calls report, which may be nil, for
-// every damage.
+// Scrub makes the server verify all content against its digests. It calls report, which may be nil,
+// for every damage.
 func (c *Client) Scrub(ctx context.Context, r ScrubRequest, report func(storage.Damage)) (storage.ScrubReport, error) {
 	var done storage.ScrubReport
 	return done, c.stream(ctx, PathScrub, r, &done, func(l Line) {

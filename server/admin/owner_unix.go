@@ -12,8 +12,8 @@ import (
 	"packhouse/trust"
 )
 
-// verifyOwners returns an ErrUntrusted unless the socket at path and every directory above it belong
-// to one of a. For root no other user may be able to write to any of them either. It returns
+// verifyOwners returns an ErrUntrusted unless the socket at path and every directory above it
+// belong to one of a. For root no other user may be able to write to any of them either. It returns
 // fs.ErrNotExist if there is no socket.
 func (a accounts) verifyOwners(path string) error {
 	info, err := os.Lstat(path)
@@ -37,8 +37,8 @@ func (a accounts) verifyOwners(path string) error {
 	return nil
 }
 
-// verifyAbove verifies the owner of every directory above path, with symbolic links resolved. Modes do
-// not count: volumes of containers are often writable by all of their users.
+// verifyAbove verifies the owner of every directory above path, with symbolic links resolved. Modes
+// do not count: volumes of containers are often writable by all of their users.
 func (a accounts) verifyAbove(path string) error {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -63,8 +63,8 @@ func (a accounts) verifyAbove(path string) error {
 	}
 }
 
-// verifyDirectory returns an ErrUntrusted unless the server can create its socket in dir safely: dir
-// belongs to root or to the server's user, and no other user can write to it.
+// verifyDirectory returns an ErrUntrusted unless the server can create its socket in dir safely:
+// dir belongs to root or to the server's user, and no other user can write to it.
 func verifyDirectory(dir string) error {
 	if err := trust.CheckLinks(dir); err != nil {
 		return untrusted("%w", err)

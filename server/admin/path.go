@@ -31,7 +31,8 @@ func Paths(c *config.Config) []string {
 	return paths
 }
 
-// instance returns a short name of the store, or of the listener if the store is in memory or shared.
+// instance returns a short name of the store, or of the listener if the store is in memory or
+// shared.
 func instance(c *config.Config) string {
 	of := []string{c.Storage.Driver}
 	switch c.Storage.Driver {

@@ -31,7 +31,8 @@ func untrusted(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrUntrusted, fmt.Errorf(format, args...))
 }
 
-// verifyPeer returns an ErrUntrusted unless the process at the other end of conn belongs to one of a.
+// verifyPeer returns an ErrUntrusted unless the process at the other end of conn belongs to one of
+// a.
 func (a accounts) verifyPeer(conn net.Conn, path string) error {
 	other, err := peerOf(conn)
 	if err != nil {

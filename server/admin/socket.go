@@ -53,8 +53,8 @@ var ErrInUse = errors.New("another server listens there")
 // 0700. It replaces a socket that no process listens on any more, returns ErrInUse if one does, and
 // refuses a directory that another user owns or can write to: that user could replace the socket.
 //
-// Accept returns only connections of root and of the server's own user. refused, which may be nil, is
-// called with the reason for every other one, after it was closed.
+// Accept returns only connections of root and of the server's own user. refused, which may be nil,
+// is called with the reason for every other one, after it was closed.
 func Listen(path string, refused func(error)) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make directory of the admin socket: %w", err)
@@ -71,8 +71,8 @@ func Listen(path string, refused func(error)) (net.Listener, error) {
 			return nil, fmt.Errorf("remove stale admin socket: %w", err)
 		}
 	}
-	// The socket gets its mode in a private directory and is then renamed, so that no other user can
-	// connect in between.
+	// The socket gets its mode in a private directory and is then renamed, so that no other user
+	// can connect in between.
 	staged, err := os.MkdirTemp(filepath.Dir(path), ".admin-")
 	if err != nil {
 		return nil, fmt.Errorf("make admin socket: %w", err)
@@ -149,7 +149,8 @@ func withShortPath(path string, do func(short string) error) error {
 	return do(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
 }
 
-// absent reports whether err means that no process listens, rather than that the client may not connect.
+// absent reports whether err means that no process listens, rather than that the client may not
+// connect.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTDIR)
 }

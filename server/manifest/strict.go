@@ -156,7 +156,8 @@ func fold(key []byte) []byte {
 	}, key)
 }
 
-// isLower reports whether key consists of ASCII characters without capital letters, as most keys do.
+// isLower reports whether key consists of ASCII characters without capital letters, as most keys
+// do.
 func isLower(key []byte) bool {
 	for _, c := range key {
 		if c >= 0x80 || c >= 'A' && c <= 'Z' {

@@ -54,7 +54,8 @@ func (v *View) readFile(w http.ResponseWriter, r *http.Request, grant auth.Grant
 	return err
 }
 
-// fileHeaders makes browsers treat a pushed file only as a download or an image, because it may be a page with scripts.
+// fileHeaders makes browsers treat a pushed file only as a download or an image, because it may be
+// a page with scripts.
 func fileHeaders(h http.Header, mediaType string, file packs.File) {
 	if mediaType == "" {
 		mediaType = fileType

@@ -30,7 +30,8 @@ func (v *View) Opens(ctx context.Context, req route.Request) bool {
 	return content != nil
 }
 
-// logo returns the logo of a pack, if the pack has a tag and still has the manifest in the logo's note.
+// logo returns the logo of a pack, if the pack has a tag and still has the manifest in the logo's
+// note.
 func (v *View) logo(ctx context.Context, repo reference.Repository, d digest.Digest) (content []byte, mediaType string) {
 	if d.Algorithm() != digest.SHA256 {
 		return nil, ""

@@ -1,12 +1,14 @@
-// Package packview serves the packs of a registry at /v1, where pack clients expect them, and accepts pushes of packs.
+// Package packview serves the packs of a registry at /v1, where pack clients expect them, and
+// accepts pushes of packs.
 //
 //	v := packview.New(packview.Options{Store: store, Records: records})
 //	err := v.Serve(w, r, grant) // route.PackPing, route.PackCatalog, route.PackTagList, …
 //
-// A pack is the OCI repository [<base>/]spectro-packs/archive/<name>. There is only one kind of storage: a pack that is
-// pushed to /v1 is stored as the same artifact that an OCI client would push to /v2, and /v1 shows packs that were pushed
-// to /v2. Credentials and roles are those of the repository. Information that the artifact lacks, such as the list of files,
-// is derived from the archive (package record).
+// A pack is the OCI repository [<base>/]spectro-packs/archive/<name>. There is only one kind of
+// storage: a pack that is pushed to /v1 is stored as the same artifact that an OCI client would
+// push to /v2, and /v1 shows packs that were pushed to /v2. Credentials and roles are those of the
+// repository. Information that the artifact lacks, such as the list of files, is derived from the
+// archive (package record).
 //
 // docs/api.md and docs/openapi.yaml describe the requests and responses.
 package packview
@@ -116,8 +118,8 @@ func New(o Options) *View {
 // Records returns the records of archives.
 func (v *View) Records() *record.Records { return v.o.Records }
 
-// Serve answers an authorized request. If it returns an error, it has written nothing, and the caller passes the error to
-// problem.Write.
+// Serve answers an authorized request. If it returns an error, it has written nothing, and the
+// caller passes the error to problem.Write.
 func (v *View) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	serve, ok := map[route.Action]func(http.ResponseWriter, *http.Request, auth.Grant) error{
@@ -176,7 +178,8 @@ func (v *View) location(r *http.Request, req route.Request, kind, name string) s
 	return at
 }
 
-// longestAnswer is the maximum size of a response in bytes. The content of responses is limited so that none reaches it.
+// longestAnswer is the maximum size of a response in bytes. The content of responses is limited so
+// that none reaches it.
 const longestAnswer = 4 << 20
 
 // encode returns the JSON of a response.

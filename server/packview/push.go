@@ -45,7 +45,8 @@ type pushed struct {
 	Problems   []packs.Problem `json:"problems"` // warnings of lint
 }
 
-// pushArchive receives and validates an archive, and stores it as the artifact that an OCI client would push.
+// pushArchive receives and validates an archive, and stores it as the artifact that an OCI client
+// would push.
 func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, req := r.Context(), grant.Request
 	owner := storage.Owner{Repository: req.Repository, User: grant.Identity.User}
@@ -137,7 +138,8 @@ type received struct {
 // errRead is the error for writes after the reader has ended.
 var errRead = errors.New("nothing more is read")
 
-// receive reads an archive once and passes it to the store, the hash and packs.ReadArchive at the same time.
+// receive reads an archive once and passes it to the store, the hash and packs.ReadArchive at the
+// same time.
 func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Upload, r *http.Request, limits packs.Limits) (received, error) {
 	var got received
 	hash, body := digest.SHA256.Digester(), &source{r: r.Body}
@@ -190,8 +192,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judgePush returns the warnings of lint. It returns an error if the archive is not a valid pack, or not the one in the
-// path.
+// judgePush returns the warnings of lint. It returns an error if the archive is not a valid pack,
+// or not the one in the path.
 func judgePush(req route.Request, contents *packs.Contents) ([]packs.Problem, error) {
 	problems := contents.Lint()
 	if m := contents.Metadata; m != nil {
@@ -227,7 +229,8 @@ func invalid(problems []packs.Problem) *problem.Error {
 		About(map[string]any{"problems": problems})
 }
 
-// pushTag returns the tag of a pushed pack: with the group in the request, otherwise with the group in pack.json.
+// pushTag returns the tag of a pushed pack: with the group in the request, otherwise with the group
+// in pack.json.
 func pushTag(req route.Request, m *packs.Metadata) (reference.Tag, error) {
 	if req.Group != "" || m.Group == "" {
 		return req.Tag, nil
@@ -242,7 +245,8 @@ func pushTag(req route.Request, m *packs.Metadata) (reference.Tag, error) {
 	return tag, nil
 }
 
-// standsFor returns the digest of the manifest that a tag points to, if it already has that archive, or "".
+// standsFor returns the digest of the manifest that a tag points to, if it already has that
+// archive, or "".
 func (v *View) standsFor(ctx context.Context, repo reference.Repository, tag reference.Tag, archive digest.Digest) digest.Digest {
 	d, err := v.o.Store.ResolveTag(ctx, repo, tag)
 	if err != nil {
@@ -292,8 +296,8 @@ func (v *View) artifact(req route.Request, got received, tag reference.Tag) (sto
 	}, nil
 }
 
-// mayOverwrite returns an error if the user must not overwrite a version. The old one stays readable by its digest, but
-// Palette remembers digests, so overwriting must be intended.
+// mayOverwrite returns an error if the user must not overwrite a version. The old one stays
+// readable by its digest, but Palette remembers digests, so overwriting must be intended.
 func (v *View) mayOverwrite(grant auth.Grant, tag reference.Tag) error {
 	req := grant.Request
 	switch {

@@ -58,7 +58,8 @@ type packAnswer struct {
 	Truncated []string `json:"truncated,omitempty"` // names of the lists that were cut
 }
 
-// longestList is the maximum size of the list of files in a response, in bytes, and of the list of images.
+// longestList is the maximum size of the list of files in a response, in bytes, and of the list of
+// images.
 const longestList = 1 << 20
 
 // addFiles adds files up to longestList.

@@ -10,8 +10,9 @@ import (
 // pageOfRebuild is the number of names that Rebuild lists at once.
 const pageOfRebuild = 500
 
-// Rebuild makes missing records in the background, one at a time: after an upgrade, or after the store was restored without
-// them. Logos then return without a request that opens an archive. It does nothing if all records were made before.
+// Rebuild creates missing records in the background, one at a time: after an upgrade, or after the
+// store was restored without them. Logos then return without a request that opens an archive. It
+// does nothing if all records exist.
 func (v *View) Rebuild(log *slog.Logger) {
 	v.o.Records.Run("rebuild", func(ctx context.Context) {
 		if v.o.Records.Complete(ctx) {
@@ -32,7 +33,8 @@ func (v *View) Rebuild(log *slog.Logger) {
 	})
 }
 
-// rebuild makes the records of all packs. It skips archives that cannot be read, and returns an error if a listing fails.
+// rebuild creates the records of all packs. It skips archives that cannot be read, and returns an
+// error if a listing fails.
 func (v *View) rebuild(ctx context.Context) (versions int, err error) {
 	isPack := func(repository reference.Repository) bool {
 		_, _, pack := repository.Pack()
@@ -60,7 +62,8 @@ func (v *View) rebuild(ctx context.Context) (versions int, err error) {
 	}
 }
 
-// rebuildPack makes the missing records of one pack and the notes of its logos. The note of the last tag in byte order wins.
+// rebuildPack creates the missing records of one pack and the notes of its logos. The note of the
+// last tag in byte order wins.
 func (v *View) rebuildPack(ctx context.Context, repo reference.Repository) (versions int, err error) {
 	for last := ""; ; {
 		tags, more, err := v.o.Store.Tags(ctx, repo, last, pageOfRebuild)

@@ -24,18 +24,20 @@ import (
 )
 
 const (
-	// mostIndexed and mostIndexedVersions are the numbers of files and versions of one pack that requests without ?archive
-	// find: those of the highest versions.
+	// mostIndexed and mostIndexedVersions are the numbers of files and versions of one pack that
+	// requests without ?archive find: those of the highest versions.
 	mostIndexed, mostIndexedVersions = 64 << 10, 5000
 	// indexedAtOnce is the number of versions whose manifests are read at once for an index.
 	indexedAtOnce = 500
-	// indexWindow is how long an index proves that a file is missing, in case another process moved a tag.
+	// indexWindow is how long an index proves that a file is missing, in case another process moved
+	// a tag.
 	indexWindow = time.Minute
 	// buildsAtOnce is the number of indexes that are built at once.
 	buildsAtOnce = 2
 )
 
-// pushCounts counts pushes by the hash of the repository, so that no index outlives a push by this process.
+// pushCounts counts pushes by the hash of the repository, so that no index outlives a push by this
+// process.
 type pushCounts [256]atomic.Uint64
 
 // of returns the counter of a repository, which others may share.
@@ -84,8 +86,8 @@ func (x *fileIndex) find(key uint64) digest.Digest {
 	return x.archives[x.files[i].archive]
 }
 
-// findFile finds a file by its digest: in the archive that the request names, otherwise in those of the tagged versions.
-// The context has a lease of the records.
+// findFile finds a file by its digest: in the archive that the request names, otherwise in those of
+// the tagged versions. The context has a lease of the records.
 func (v *View) findFile(ctx context.Context, req route.Request) (*record.Record, packs.File, error) {
 	archive, unknown := req.Archive, problem.New(http.StatusNotFound, problem.BlobUnknown, "the archive does not hold this file")
 	if archive == "" {
@@ -112,8 +114,8 @@ func (v *View) findFile(ctx context.Context, req route.Request) (*record.Record,
 	return nil, packs.File{}, unknown
 }
 
-// search returns the archive of the highest tagged version that holds a file, or "". It builds the index of the pack if
-// there is none for its present state.
+// search returns the archive of the highest tagged version that holds a file, or "". It builds the
+// index of the pack if there is none for its present state.
 func (v *View) search(ctx context.Context, repo reference.Repository, key uint64) (digest.Digest, error) {
 	if archive, known, err := v.searchIndex(ctx, repo, key); known || err != nil {
 		return archive, err
@@ -163,8 +165,8 @@ func (v *View) indexState(ctx context.Context, repo reference.Repository) (index
 	return state, tags, nil
 }
 
-// buildIndex reads the records of the tagged versions, the highest first, up to mostIndexed files, and remembers the
-// index.
+// buildIndex reads the records of the tagged versions, the highest first, up to mostIndexed files,
+// and remembers the index.
 func (v *View) buildIndex(ctx context.Context, repo reference.Repository) (*fileIndex, error) {
 	state, tags, err := v.indexState(ctx, repo)
 	if err != nil {
@@ -218,7 +220,8 @@ func (v *View) addToIndex(ctx context.Context, x *fileIndex, repo reference.Repo
 	return nil
 }
 
-// compact sorts the files and keeps each once, in the archive of the highest version, and mostIndexed of them.
+// compact sorts the files and keeps each once, in the archive of the highest version, and
+// mostIndexed of them.
 func (x *fileIndex) compact() {
 	byKey := func(a, b indexedFile) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.archive, b.archive))

@@ -94,8 +94,8 @@ func readTarget(w http.ResponseWriter, r *http.Request) (route.Request, error) {
 	return target, nil
 }
 
-// mayMove returns an error if an existing tag must not be moved. A tag that names its own version must be pushed, not moved;
-// other tags, such as stable, may be moved.
+// mayMove returns an error if an existing tag must not be moved. A tag that names its own version
+// must be pushed, not moved; other tags, such as stable, may be moved.
 func (v *View) mayMove(r *http.Request, grant auth.Grant, tag reference.Tag, old digest.Digest) error {
 	req := grant.Request
 	stored, err := v.o.Store.GetManifest(r.Context(), req.Repository, old, false)
@@ -120,7 +120,8 @@ func (v *View) mayMove(r *http.Request, grant auth.Grant, tag reference.Tag, old
 		"%s is a version of pack %s: use another tag, or push an archive to overwrite the version", tag, req.Pack)
 }
 
-// deleteTag removes a tag from a pack. Its manifest stays readable by digest until it is garbage-collected.
+// deleteTag removes a tag from a pack. Its manifest stays readable by digest until it is
+// garbage-collected.
 func (v *View) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, req := r.Context(), grant.Request
 	err := v.o.Store.DeleteTag(ctx, req.Repository, req.Tag)
@@ -138,8 +139,8 @@ func (v *View) deleteTag(w http.ResponseWriter, r *http.Request, grant auth.Gran
 	return nil
 }
 
-// RefuseParent returns an error if a tag has the form of a parent tag: parent tags are computed, so they can be neither
-// pushed nor deleted.
+// RefuseParent returns an error if a tag has the form of a parent tag: parent tags are computed, so
+// they can be neither pushed nor deleted.
 func RefuseParent(tag reference.Tag) error {
 	if t, err := packs.ParseTag(tag.String()); err != nil || !t.IsParent() {
 		return nil //nolint:nilerr // an invalid tag is not a parent tag

@@ -53,8 +53,8 @@ func (v *View) Tags(ctx context.Context, repo reference.Repository) ([]string, e
 	}
 }
 
-// Versions describes tags of a pack, of which all is the complete list. It leaves out tags that were deleted in the
-// meantime. Missing records are made in the background.
+// Versions describes tags of a pack, of which all is the complete list. It leaves out tags that
+// were deleted in the meantime. Missing records are created in the background.
 func (v *View) Versions(ctx context.Context, repo reference.Repository, all, tags []string) ([]*Version, error) {
 	parents, found := packs.ParentsOf(all, tags), make([]*Version, len(tags))
 	group, ctx := errgroup.WithContext(ctx)
@@ -135,8 +135,9 @@ func (f *Version) judge(repo reference.Repository) string {
 	return ""
 }
 
-// Find returns the version that a request names by tag, parent tag or digest, or the highest version if it names none. It
-// makes the record if necessary. The context must have a lease of the records.
+// Find returns the version that a request names by tag, parent tag or digest, or the highest
+// version if it names none. It creates the record if necessary. The context must have a lease of
+// the records.
 func (v *View) Find(ctx context.Context, req route.Request) (*Version, error) {
 	f, err := v.find(ctx, req)
 	if err != nil || f.Artifact == nil {
@@ -179,12 +180,13 @@ func (v *View) find(ctx context.Context, req route.Request) (*Version, error) {
 	return v.describe(ctx, req.Repository, name, d, packs.ParentsOf(tags, []string{name})[name], true)
 }
 
-// lookInto makes the record of an archive and the note of its logo in the background.
+// lookInto creates the record of an archive and the note of its logo in the background.
 func (v *View) lookInto(repo reference.Repository, archive, manifest digest.Digest) {
 	v.o.Records.Behind(repo, archive, func(ctx context.Context, s *record.Summary) { v.o.Records.NoteLogo(ctx, repo, s, manifest, true) })
 }
 
-// Pushed is called after a manifest was pushed to /v2. If it is that of a pack, the record of its archive is made in the background.
+// Pushed is called after a manifest was pushed to /v2. If it is that of a pack, the record of its
+// archive is created in the background.
 func (v *View) Pushed(repo reference.Repository, manifest digest.Digest, layers []digest.Digest) {
 	v.pushes.of(repo).Add(1)
 	if _, _, pack := repo.Pack(); pack && len(layers) == 1 {

@@ -1,6 +1,7 @@
 // Package problem defines every error that a client can see, and writes it as an HTTP response.
 //
-// The body is that of the OCI distribution specification 1.1, section "Error Codes": {"errors":[{"code","message","detail"}]}.
+// The body is that of the OCI distribution specification 1.1, section "Error Codes":
+// {"errors":[{"code","message","detail"}]}.
 package problem
 
 import (

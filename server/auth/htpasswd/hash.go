@@ -20,7 +20,8 @@ const (
 const MaxPasswordBytes = 72
 
 var (
-	// ErrPasswordTooLong is returned for a password over MaxPasswordBytes, whose tail bcrypt would ignore.
+	// ErrPasswordTooLong is returned for a password over MaxPasswordBytes, whose tail bcrypt would
+	// ignore.
 	ErrPasswordTooLong = errors.New("password is longer than 72 bytes")
 	// ErrMismatch is returned by Verify for a wrong password.
 	ErrMismatch = errors.New("password does not match")

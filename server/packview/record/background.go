@@ -24,8 +24,9 @@ type job struct {
 	do   func(context.Context)
 }
 
-// Run runs do in the background, after earlier jobs, and returns at once. It returns false, without running do, if a job
-// with that name is waiting or running, if too many jobs are waiting, or after Close.
+// Run runs do in the background, after earlier jobs, and returns at once. It returns false, without
+// running do, if a job with that name is waiting or running, if too many jobs are waiting, or after
+// Close.
 func (r *Records) Run(name string, do func(context.Context)) bool {
 	b := &r.behind
 	b.mu.Lock()
@@ -68,7 +69,8 @@ func (r *Records) work() {
 	}
 }
 
-// Behind makes the record of an archive in the background and calls then, which may be nil, with its summary.
+// Behind creates the record of an archive in the background and calls then, which may be nil, with
+// its summary.
 func (r *Records) Behind(repo reference.Repository, archive digest.Digest, then func(context.Context, *Summary)) {
 	r.Run("record/"+repo.String()+"/"+archive.String(), func(ctx context.Context) {
 		s, err := r.Make(ctx, repo, archive)
@@ -82,7 +84,7 @@ func (r *Records) Behind(repo reference.Repository, archive digest.Digest, then 
 	})
 }
 
-// Make returns the summary of an archive's record. It makes the record if necessary.
+// Make returns the summary of an archive's record. It creates the record if necessary.
 func (r *Records) Make(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Summary, error) {
 	if s := r.Summary(ctx, repo, archive); s != nil {
 		return s, nil
@@ -96,10 +98,10 @@ func (r *Records) Make(ctx context.Context, repo reference.Repository, archive d
 	return rec.Summary(), nil
 }
 
-// completePath returns the name of the note that all records of this extractor were made.
+// completePath returns the name of the note that all records of this extractor exist.
 func completePath() string { return folder(Extractor) + "complete" }
 
-// Complete reports whether all records of this extractor were made, which SetComplete notes.
+// Complete reports whether SetComplete was called for this extractor.
 func (r *Records) Complete(ctx context.Context) bool {
 	if r.o.Derived == nil {
 		return false
@@ -108,12 +110,12 @@ func (r *Records) Complete(ctx context.Context) bool {
 	return err == nil
 }
 
-// SetComplete notes that all records have been made.
+// SetComplete stores the note that all records exist.
 func (r *Records) SetComplete(ctx context.Context) {
 	r.write(ctx, completePath(), []byte("complete\n"))
 }
 
-// RemoveOld removes the records that earlier extractors made of an archive.
+// RemoveOld removes the records of an archive by earlier extractors.
 func (r *Records) RemoveOld(ctx context.Context, archive digest.Digest) {
 	if r.o.Derived == nil {
 		return

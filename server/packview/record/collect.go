@@ -10,8 +10,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// Collect runs the garbage collection of a store and removes the records of removed archives. If a record cannot be
-// removed, it returns the report and an error; such a record only occupies space.
+// Collect runs the garbage collection of a store and removes the records of removed archives. If a
+// record cannot be removed, it returns the report and an error; such a record only occupies space.
 func Collect(ctx context.Context, store storage.Store, o storage.CollectOptions, report func(storage.Verdict)) (storage.CollectReport, error) {
 	derived, ok := store.(storage.Derived)
 	if !ok || o.DryRun {

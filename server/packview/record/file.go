@@ -23,8 +23,8 @@ import (
 // ErrOther means that a file does not match its record. The record was changed, and is removed.
 var ErrOther = errors.New("the file has other content than its record says")
 
-// Open calls read with the content of one file of an archive. If the file does not match the record, the content ends with
-// ErrOther before its last bytes.
+// Open calls read with the content of one file of an archive. If the file does not match the
+// record, the content ends with ErrOther before its last bytes.
 func (r *Records) Open(ctx context.Context, repo reference.Repository, rec *Record, f packs.File, read func(io.Reader) error) error {
 	blob, err := r.o.Blobs.OpenBlob(ctx, repo, rec.Archive)
 	if err != nil {
@@ -56,13 +56,14 @@ func (r *Records) Open(ctx context.Context, repo reference.Repository, rec *Reco
 	}
 }
 
-// forget removes a record, so that it is made again.
+// forget removes a record, so that it is rebuilt.
 func (r *Records) forget(ctx context.Context, archive digest.Digest) {
 	r.memory.remove("summary/" + string(archive))
 	r.remove(ctx, name(archive, ".json"))
 }
 
-// unwritable reports whether an error means that the store cannot be written, so that records stay in memory.
+// unwritable reports whether an error means that the store cannot be written, so that records stay
+// in memory.
 func unwritable(err error) bool {
 	return errors.Is(err, storage.ErrReadOnly) || errors.Is(err, storage.ErrUnwritable)
 }

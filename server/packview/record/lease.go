@@ -7,8 +7,8 @@ import (
 	"packhouse/packs"
 )
 
-// A pack of a few kilobytes can unpack to megabytes of names and findings. Requests for such packs take turns, which bounds
-// the memory of the server. Requests for ordinary packs never wait.
+// A pack of a few kilobytes can unpack to megabytes of names and findings. Requests for such packs
+// take turns, which bounds the memory of the server. Requests for ordinary packs never wait.
 const (
 	heavyFrom   = 256 << 10 // size in bytes from which a record is heavy
 	heavyAtOnce = 4         // requests with heavy records in memory at once
@@ -28,7 +28,8 @@ func (t turns) take(ctx context.Context) (end func(), err error) {
 	}
 }
 
-// lease is the turn of one request, acquired for its first heavy record and kept until its response is built.
+// lease is the turn of one request, acquired for its first heavy record and kept until its response
+// is built.
 type lease struct {
 	mu  sync.Mutex
 	end func()
@@ -36,8 +37,8 @@ type lease struct {
 
 type leaseKey struct{}
 
-// Lease returns a context for one request, and a function to call once the response is built and before it is sent: other
-// requests wait while this one has heavy records.
+// Lease returns a context for one request, and a function to call once the response is built and
+// before it is sent: other requests wait while this one has heavy records.
 func (r *Records) Lease(ctx context.Context) (context.Context, func()) {
 	l := &lease{}
 	return context.WithValue(ctx, leaseKey{}, l), func() {
@@ -50,8 +51,8 @@ func (r *Records) Lease(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// Heavy waits until the request of the context may have a heavy record in memory. If ctx has a lease, that ends the turn
-// and end does nothing; otherwise the caller must call end.
+// Heavy waits until the request of the context may have a heavy record in memory. If ctx has a
+// lease, that ends the turn and end does nothing; otherwise the caller must call end.
 func (r *Records) Heavy(ctx context.Context) (end func(), err error) {
 	l, ok := ctx.Value(leaseKey{}).(*lease)
 	if !ok {
@@ -67,8 +68,8 @@ func (r *Records) Heavy(ctx context.Context) (end func(), err error) {
 	return func() {}, nil
 }
 
-// Admit returns limits for reading one archive, which then waits for a turn before it uses much memory. The caller calls
-// the returned function after reading.
+// Admit returns limits for reading one archive, which then waits for a turn before it uses much
+// memory. The caller calls the returned function after reading.
 func (r *Records) Admit(limits packs.Limits) (packs.Limits, func()) {
 	end := func() {}
 	limits.Admit = func(ctx context.Context) (err error) {

@@ -12,9 +12,9 @@ import (
 	"packhouse/server/reference"
 )
 
-// A logo is served without credentials, by its digest. A note maps the repository and the digest to a manifest whose archive
-// has that logo. If there is no note, a request reads nothing else, so that missing and private repositories cost the same
-// work.
+// A logo is served without credentials, by its digest. A note maps the repository and the digest to
+// a manifest whose archive has that logo. If there is no note, a request reads nothing else, so
+// that missing and private repositories cost the same work.
 
 // Note identifies the manifest and the archive of a logo.
 type Note struct {
@@ -25,15 +25,16 @@ type Note struct {
 // longestNote is the maximum size of a note in bytes.
 const longestNote = 512
 
-// notePath returns the name of a note. It is a hash, so that all names have the same form and depth.
+// notePath returns the name of a note. It is a hash, so that all names have the same form and
+// depth.
 func notePath(repo reference.Repository, logo string) string {
 	sum := sha256.Sum256([]byte(repo.String() + "\n" + logo))
 	name := hex.EncodeToString(sum[:])
 	return folder(Extractor) + "logo/" + name[:2] + "/" + name
 }
 
-// NoteLogo writes the note that a manifest of a repository has the logo in s. It keeps an existing note unless replace is
-// set.
+// NoteLogo writes the note that a manifest of a repository has the logo in s. It keeps an existing
+// note unless replace is set.
 func (r *Records) NoteLogo(ctx context.Context, repo reference.Repository, s *Summary, manifest digest.Digest, replace bool) {
 	if s == nil || s.Logo == "" || manifest == "" {
 		return
@@ -96,8 +97,8 @@ type keptLogo struct {
 	mediaType string
 }
 
-// LogoContent returns a stored logo and its media type. It returns nil if the logo is not stored, has another sha256, or is
-// not exactly one image. It does not open the archive.
+// LogoContent returns a stored logo and its media type. It returns nil if the logo is not stored,
+// has another sha256, or is not exactly one image. It does not open the archive.
 func (r *Records) LogoContent(ctx context.Context, archive digest.Digest, logo string) (content []byte, mediaType string) {
 	key := name(archive, documents[packs.LogoFile])
 	inMemory := "logo/" + string(archive)

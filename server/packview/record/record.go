@@ -1,13 +1,14 @@
-// Package record stores what requests need of packs' archives, so that they need not open them: files, metadata, images,
-// findings, logo, README and values.
+// Package record stores what requests need of packs' archives, so that they need not open them:
+// files, metadata, images, findings, logo, README and values.
 //
 //	records := record.New(record.Options{Blobs: store, Derived: store})
 //	defer records.Close()
-//	rec, err := records.Get(ctx, repository, archive) // read or made now, once for all waiting requests
+//	rec, err := records.Get(ctx, repository, archive) // loaded or created once for all waiting requests
 //	readme, err := records.Document(ctx, repository, rec, packs.ReadmeFile)
 //
-// A record is identified by the digest of the archive and the version of the extractor, so it never becomes stale. It can be
-// deleted at any time and is made again. Archives are read as streams, within limits, and never unpacked to a disk.
+// A record is identified by the digest of the archive and the version of the extractor, so it never
+// becomes stale. It can be deleted at any time and is rebuilt when needed. Archives are read as
+// streams, within limits, and never unpacked to a disk.
 //
 // The digest of an archive grants no access: methods require a repository that links to it.
 package record
@@ -24,11 +25,12 @@ import (
 	"packhouse/packs"
 )
 
-// Extractor is the version of the code that makes records. Increment it when the content of records changes; records of
-// other versions are then made again in the background.
+// Extractor is the version of the code that creates records. Increment it when the content of
+// records changes; records of other versions are then rebuilt in the background.
 const Extractor = 2
 
-// documents maps the files whose content is stored beside a record to the suffixes of their names there.
+// documents maps the files whose content is stored beside a record to the suffixes of their names
+// there.
 var documents = map[string]string{packs.LogoFile: ".logo", packs.ReadmeFile: ".readme", packs.ValuesFile: ".values"}
 
 // Record describes one archive.
@@ -130,7 +132,8 @@ func fromContents(archive digest.Digest, c *packs.Contents) (*Record, map[string
 	return r, kept
 }
 
-// parse parses a stored record. It returns an error if the record is of another archive or extractor.
+// parse parses a stored record. It returns an error if the record is of another archive or
+// extractor.
 func parse(archive digest.Digest, content []byte) (*Record, error) {
 	var r Record
 	if err := json.Unmarshal(content, &r); err != nil {

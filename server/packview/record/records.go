@@ -29,10 +29,10 @@ type Options struct {
 	Memory  int64            // size of the cache in bytes; 0: 4 MiB
 	Timeout time.Duration    // for making one record; 0: 10 minutes
 	AtOnce  int              // archives read at once; 0: 2
-	Waiting int              // waiting background jobs; 0: 1000. Records without a job are made when they are requested
+	Waiting int              // waiting background jobs; 0: 1000; other records are created on request
 }
 
-// Records makes and stores records. It is safe for concurrent use.
+// Records creates and stores records. It is safe for concurrent use.
 type Records struct {
 	o      Options
 	memory *memory
@@ -101,9 +101,10 @@ func (r *Records) enter() bool {
 	return true
 }
 
-// Get returns the record of an archive that a repository links to, and makes it if necessary. It returns
-// storage.ErrBlobUnknown if the repository does not have the archive. For an archive that cannot be read, it returns a
-// record with Refused. The context must have a Lease, which the caller ends when it no longer uses the record.
+// Get returns the record of an archive that a repository links to, creating it if necessary. It
+// returns storage.ErrBlobUnknown if the repository does not have the archive. For an archive that
+// cannot be read, it returns a record with Refused. The context must have a Lease, which the caller
+// ends when it no longer uses the record.
 func (r *Records) Get(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Record, error) {
 	if _, err := r.o.Blobs.StatBlob(ctx, repo, archive, false); err != nil {
 		return nil, err
@@ -126,7 +127,7 @@ func (r *Records) Get(ctx context.Context, repo reference.Repository, archive di
 		ctx, cancel := context.WithTimeout(r.ctx, r.o.Timeout)
 		defer cancel()
 		if rec, _ := r.load(ctx, archive, storage.MaxDerived); rec != nil {
-			return rec, nil // it was made in the meantime
+			return rec, nil // it was created meanwhile
 		}
 		return r.extract(ctx, repo, archive)
 	})
@@ -151,7 +152,8 @@ func (r *Records) Keep(ctx context.Context, archive digest.Digest, c *packs.Cont
 // maxDocument is the maximum size of a document in bytes.
 const maxDocument = 1 << 20
 
-// Document returns a stored file, or nil if the pack does not have it. Of a long file, only the first bytes are stored.
+// Document returns a stored file, or nil if the pack does not have it. Of a long file, only the
+// first bytes are stored.
 func (r *Records) Document(ctx context.Context, repo reference.Repository, rec *Record, document string) ([]byte, error) {
 	d, ok := rec.Document(document)
 	if !ok || d.Size > maxDocument {
@@ -206,7 +208,8 @@ func (r *Records) find(ctx context.Context, archive digest.Digest) (rec *Record,
 	return rec, end, err
 }
 
-// read returns a stored record, or nil if there is none that can be read. The caller calls the returned function.
+// read returns a stored record, or nil if there is none that can be read. The caller calls the
+// returned function.
 func (r *Records) read(ctx context.Context, archive digest.Digest) (*Record, func()) {
 	rec, tooBig := r.load(ctx, archive, heavyFrom)
 	if !tooBig {
@@ -220,7 +223,8 @@ func (r *Records) read(ctx context.Context, archive digest.Digest) (*Record, fun
 	return rec, end
 }
 
-// load reads a stored record of at most most bytes. tooBig reports that the stored record is larger.
+// load reads a stored record of at most most bytes. tooBig reports that the stored record is
+// larger.
 func (r *Records) load(ctx context.Context, archive digest.Digest, most int64) (rec *Record, tooBig bool) {
 	if rec = r.remembered(archive); rec != nil || r.o.Derived == nil {
 		return rec, false
@@ -240,7 +244,7 @@ func (r *Records) load(ctx context.Context, archive digest.Digest, most int64) (
 	return rec, false
 }
 
-// extract reads an archive and makes its record.
+// extract reads an archive and creates its record.
 func (r *Records) extract(ctx context.Context, repo reference.Repository, archive digest.Digest) (*Record, error) {
 	end, err := r.slots.take(ctx)
 	if err != nil {

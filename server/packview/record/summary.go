@@ -38,8 +38,8 @@ func (s *Summary) size() int64 {
 	return int64(len(s.Reason) + len(s.Name) + len(s.Title) + len(s.DisplayName) + len(s.Layer) + len(s.AddonType) + 256)
 }
 
-// Summary returns the summary of an archive's record. It returns nil if there is no record, which it does not make, or if
-// the repository does not have the archive.
+// Summary returns the summary of an archive's record. It returns nil if there is no record, which
+// it does not create, or if the repository does not have the archive.
 func (r *Records) Summary(ctx context.Context, repo reference.Repository, archive digest.Digest) *Summary {
 	if _, err := r.o.Blobs.StatBlob(ctx, repo, archive, false); err != nil {
 		return nil
