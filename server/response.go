@@ -49,7 +49,7 @@ func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
 		if w.body != nil && w.body.failed && w.http1 {
-			w.Header().Set("Connection", "close") // otherwise net/http reads the rest of the body before it answers
+			w.Header().Set("Connection", "close") // otherwise net/http reads the rest of the body before it responds
 		}
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -23,7 +23,7 @@ type attempt struct {
 type RefusedError struct {
 	User     string // empty for an unknown name, which may be a password typed into the wrong field
 	Locked   bool   // too many wrong passwords: the client must wait
-	Repeated bool   // the same credentials were refused before, or not compared: no need to count or log this again
+	Repeated bool   // the same credentials were refused before, or not compared: not audited again
 }
 
 // Error implements error.
@@ -38,7 +38,7 @@ func (t attempt) refused(locked, repeated bool) *RefusedError {
 	return r
 }
 
-// byPassword answers from the credentials cache where it can, and otherwise waits for a comparison.
+// byPassword uses the credentials cache if possible, and otherwise waits for a comparison.
 func (a *Authenticator) byPassword(ctx context.Context, s *settings, t attempt) (Identity, error) {
 	now := a.now()
 	key := a.cache.key(t.user, t.account.hash, t.password)
@@ -100,7 +100,7 @@ func (a *Authenticator) ticket(s *settings, t attempt, key credential, exempt bo
 	return c
 }
 
-// turnAway returns the answer to an attempt that the queue refused.
+// turnAway returns the error for an attempt that the queue refused.
 func (a *Authenticator) turnAway(t attempt, c *ticket, refusal *refusalError) error {
 	if !refusal.again {
 		a.guard.unseen(c, a.now())

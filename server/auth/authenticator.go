@@ -31,10 +31,10 @@ type Options struct {
 // Authenticator identifies the sender of a request, by HTTP Basic authentication against an
 // htpasswd file (RFC 7617) or by client certificate.
 //
-// A comparison with a bcrypt hash is slow by design, so each is made once. Right credentials are
-// cached until 15 minutes after their last use, and for at most 12 hours; so are wrong ones, so a
-// client with an old password costs nothing and counts once. A cache entry is bound to the hash in
-// the file and becomes invalid when that changes. Wrong passwords slow down further attempts;
+// A comparison with a bcrypt hash is slow by design, so each is made once. Right and wrong
+// credentials are cached until 15 minutes after their last use, but at most 12 hours, so a client
+// with an old password costs nothing and counts once. A cache entry is bound to the hash in the
+// file and becomes invalid when that changes. Wrong passwords slow down further attempts;
 // previously verified credentials are exempt.
 type Authenticator struct {
 	now    func() time.Time

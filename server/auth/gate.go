@@ -56,8 +56,8 @@ var gate = map[route.Action]row{
 	route.PackFile:     {role: Reader},
 	route.PackArchive:  {role: Reader},
 
-	// Pack logos, which documentation and Palette link to. The handler checks that the file is a
-	// logo before the gate applies.
+	// Pack logos, which documentation and Palette link to. The pack view checks that the file is
+	// a logo before the gate applies.
 	route.PackLogo: {scope: public},
 
 	// Pages. The root, which load balancers and charts probe without credentials, holds only a

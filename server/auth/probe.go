@@ -45,8 +45,8 @@ func (p *Probes) Issue(role Role) (user, password string) {
 	return user, password
 }
 
-// identify authenticates a probe identity; found reports whether the user name has a probe's
-// prefix.
+// identify returns the probe identity with that user name. found reports whether it exists; the
+// error, whether the password is wrong.
 func (p *Probes) identify(user, password string) (id Identity, found bool, err error) {
 	if !strings.HasPrefix(user, ProbeRepositories+"-") {
 		return Identity{}, false, nil

@@ -85,7 +85,7 @@ type Event struct {
 	Tags      []reference.Tag
 }
 
-// View answers authorized requests below /v1. It is safe for concurrent use.
+// View handles authorized requests below /v1. It is safe for concurrent use.
 type View struct {
 	o      Options
 	pushes pushCounts
@@ -118,7 +118,7 @@ func New(o Options) *View {
 // Records returns the records of archives.
 func (v *View) Records() *record.Records { return v.o.Records }
 
-// Serve answers an authorized request. If it returns an error, it has written nothing, and the
+// Serve handles an authorized request. If it returns an error, it has written nothing, and the
 // caller passes the error to problem.Write.
 func (v *View) Serve(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -196,7 +196,7 @@ func encode(value any) ([]byte, error) {
 	return bytes.TrimSuffix(content.Bytes(), []byte("\n")), nil
 }
 
-// write answers with a value as JSON.
+// write responds with a value as JSON.
 func write(w http.ResponseWriter, r *http.Request, status int, value any) error {
 	content, err := encode(value)
 	if err != nil {
@@ -205,7 +205,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, value any) error 
 	return send(w, r, status, content)
 }
 
-// send answers with JSON.
+// send responds with JSON.
 func send(w http.ResponseWriter, r *http.Request, status int, content []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

@@ -118,7 +118,7 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 	return err
 }
 
-// answerPush answers a push with its result and the parent tags that resolve to it now.
+// answerPush responds to a push with its result and the parent tags that resolve to it now.
 func (v *View) answerPush(w http.ResponseWriter, r *http.Request, req route.Request, status int, a pushed) error {
 	if tags, err := v.Tags(r.Context(), req.Repository); err == nil {
 		a.ParentTags = append(a.ParentTags, packs.ParentsOf(tags, []string{a.Tag})[a.Tag]...)

@@ -88,7 +88,7 @@ type fileAnswer struct {
 	MediaType string `json:"mediaType"`
 }
 
-// readPack answers with the description of one version.
+// readPack responds with the description of one version.
 func (v *View) readPack(w http.ResponseWriter, r *http.Request, grant auth.Grant) error {
 	ctx, end := v.o.Records.Lease(r.Context())
 	defer end()

@@ -136,7 +136,7 @@ func (v *View) search(ctx context.Context, repo reference.Repository, key uint64
 
 func indexName(repo reference.Repository) string { return "files/" + repo.String() }
 
-// searchIndex is search in the present index. It reports whether the index gives the answer.
+// searchIndex searches the existing index. known reports whether its result is still valid.
 func (v *View) searchIndex(ctx context.Context, repo reference.Repository, key uint64) (archive digest.Digest, known bool, err error) {
 	x, ok := v.o.Records.Remembered(indexName(repo)).(*fileIndex)
 	if !ok {

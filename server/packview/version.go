@@ -151,7 +151,7 @@ func (v *View) Find(ctx context.Context, req route.Request) (*Version, error) {
 	return f, nil
 }
 
-// find is Find without the record.
+// find is like Find, but does not load the record.
 func (v *View) find(ctx context.Context, req route.Request) (*Version, error) {
 	if req.Digest != "" {
 		return v.describe(ctx, req.Repository, "", req.Digest, nil, true)

@@ -152,7 +152,7 @@ func parse(archive digest.Digest, content []byte) (*Record, error) {
 // name returns the name of a stored object of an archive, with a suffix.
 func name(archive digest.Digest, end string) string { return nameOf(Extractor, archive, end) }
 
-// nameOf is name for a version of the extractor.
+// nameOf is like name, but for any version of the extractor.
 func nameOf(extractor int, archive digest.Digest, end string) string {
 	alg, hex, _ := strings.Cut(string(archive), ":")
 	return fmt.Sprintf("%s%s/%s/%s%s", folder(extractor), alg, hex[:2], hex, end)
