@@ -87,7 +87,7 @@ func (o *overlay) apply(document *value, env []string) {
 	}
 }
 
-// read determines what a variable sets. ok is false if it is unrelated, or invalid, which it
+// read determines what a variable sets. It returns false if it is unrelated, or invalid, which it
 // reports.
 func (o *overlay) read(name, content string) (assignment, bool) {
 	at := Origin{Kind: FromVariable, Variable: name}
