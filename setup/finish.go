@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// keepBackup moves the replaced files to the backup. Up to this step a run can be undone.
+// keepBackup moves the replaced files to the backup. Until then, a run can be rolled back.
 func (w *worker) keepBackup(j *journal) (backup string, err error) {
 	backup = w.backup(j)
 	if err := w.makeDir(filepath.Dir(backup), 0o700, -1, -1); err != nil {
@@ -19,7 +19,7 @@ func (w *worker) keepBackup(j *journal) (backup string, err error) {
 		return backup, nil //nolint:nilerr // by a run that was cut off
 	}
 	return backup, w.op("rename", backup, func() error {
-		if err := w.removeAll(backup); err != nil { // half a copy of a run that was cut off
+		if err := w.removeAll(backup); err != nil { // partial copy of an interrupted run
 			return err
 		}
 		err := w.places.rename(w.work(oldDir), backup)
@@ -34,7 +34,7 @@ func (w *worker) backup(j *journal) string {
 	return filepath.Join(w.dir, BackupDir, j.At.UTC().Format(backupTime))
 }
 
-// copyBackup is for a backup/ on another disk.
+// copyBackup copies the replaced files to a backup directory on another file system.
 func (w *worker) copyBackup(backup string) error {
 	entries, err := os.ReadDir(w.work(oldDir))
 	if err != nil {
@@ -58,8 +58,9 @@ func (w *worker) copyBackup(backup string) error {
 	return w.removeAll(w.work(oldDir))
 }
 
-// finish clears up behind a run that is complete. Only one generation of backup is kept, and no copy of generated passwords, which somebody
-// is to delete. What cannot be cleared up is left: the run is complete all the same.
+// finish cleans up after a complete run. It keeps only one generation of backups, and no copy of
+// generated passwords, which users are asked to delete. Files that cannot be removed are left: the
+// run is complete anyway.
 func (w *worker) finish(j *journal, backup string) error {
 	var rest []string
 	for _, s := range j.Steps {
@@ -89,7 +90,8 @@ func (w *worker) clear(path string) error {
 	return nil
 }
 
-// tidy ends a run: in one step the working directory is no longer the journal's but says how the run ended, whenever that is cut off.
+// tidy ends a run. It renames the working directory atomically, so that the outcome is known even
+// if removing it is interrupted.
 func (w *worker) tidy(end string) error {
 	ended := filepath.Join(w.dir, end)
 	if err := w.removeAll(ended); err != nil {
@@ -101,20 +103,20 @@ func (w *worker) tidy(end string) error {
 	return w.clear(ended)
 }
 
-// unstage removes the files of a run that has not changed anything yet.
+// unstage removes the staged files of a run that has not changed anything yet.
 func (w *worker) unstage() error {
 	var outside []string
 	if data, err := w.policy().ReadFile(w.work(besideFile), largestFile); err == nil {
-		_ = json.Unmarshal(data, &outside) // not whole: none was staged yet
+		_ = json.Unmarshal(data, &outside) // incomplete: nothing was staged yet
 	}
 	r := w.roots()
 	for _, text := range outside {
-		if name, ok := strings.CutSuffix(filepath.Base(text), stagedSuffix); ok { // as earlier versions wrote it
+		if name, ok := strings.CutSuffix(filepath.Base(text), stagedSuffix); ok { // format of earlier versions
 			text = filepath.Join(filepath.Dir(text), strings.TrimPrefix(name, "."))
 		}
 		path, err := r.decode(text, false)
 		if err != nil {
-			continue // not what setup stages
+			continue // not a staged file
 		}
 		s := step{}
 		if err := s.resolve(path, w.places); err != nil {

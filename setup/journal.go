@@ -13,7 +13,7 @@ import (
 	"packhouse/trust"
 )
 
-// Names of what apply works with, below the installation's directory.
+// Names of apply's working files, below the installation directory.
 const (
 	workDir     = ".setup"
 	newDir      = "new"
@@ -21,16 +21,16 @@ const (
 	journalFile = "journal.json"
 	pidFile     = "pid"
 	recordFile  = "backup.json"
-	besideFile  = "beside.json" // what is staged outside of the installation's directory
+	besideFile  = "beside.json" // lists files staged outside of the installation directory
 )
 
-// Names that the working directory gets in a single step once a run has come to its end, and is then removed under.
+// Names that the working directory is atomically renamed to when a run ends, before its removal.
 const (
 	completeDir = ".setup-complete"
 	undoneDir   = ".setup-undone"
 )
 
-// Messages about a run that was interrupted.
+// Messages about an interrupted run.
 const (
 	saidNothing  = "an earlier change was interrupted before it changed anything"
 	saidComplete = "an earlier change was interrupted; it is complete now"
@@ -39,22 +39,22 @@ const (
 
 // States of a journal.
 const (
-	committing = "commit"   // everything is staged: the changes are carried out, now or by the next run
-	undoing    = "rollback" // a change failed: what was replaced is put back, now or by the next run
+	committing = "commit"   // everything is staged: this run or the next carries out the changes
+	undoing    = "rollback" // a change failed: this run or the next restores the replaced files
 )
 
-// journal is what apply is about to do, written before it does the first of it. Its presence is what divides the old installation from the
-// new one.
+// journal lists the changes that apply is about to make. It is written before the first change; its
+// presence marks the start of the new installation.
 type journal struct {
 	Version int       `json:"version"`
 	State   string    `json:"state"`
 	At      time.Time `json:"at"`
-	Made    []string  `json:"made,omitempty"`  // directories that had to be made to stage anything
-	Users   []int     `json:"users,omitempty"` // of the server, which may own files and their directories
+	Made    []string  `json:"made,omitempty"`  // directories created for staging
+	Users   []int     `json:"users,omitempty"` // UIDs of the server, which may own files and their directories
 	Steps   []step    `json:"steps"`
 }
 
-// step is one change of a journal, and at the same time one entry of a backup. Every part of it can be done twice.
+// step is one change of a journal, and an entry of a backup. Its operations are idempotent.
 type step struct {
 	Path   string      `json:"path"`
 	Kind   ChangeKind  `json:"kind"`
@@ -62,28 +62,28 @@ type step struct {
 	Mode   fs.FileMode `json:"mode"` // with fs.ModeDir for a directory
 	UID    int         `json:"uid"`
 	GID    int         `json:"gid"`
-	Staged string      `json:"staged,omitempty"` // absolute, except in the file; renamed to Path
-	Sum    string      `json:"sum,omitempty"`    // of the content after
+	Staged string      `json:"staged,omitempty"` // absolute in memory; renamed to Path
+	Sum    string      `json:"sum,omitempty"`    // checksum of the content after
 
-	Existed bool        `json:"existed"` // there was something before
+	Existed bool        `json:"existed"` // the file existed before
 	Old     string      `json:"old,omitempty"`
 	OldMode fs.FileMode `json:"oldMode,omitempty"`
 	OldUID  int         `json:"oldUid,omitempty"`
 	OldGID  int         `json:"oldGid,omitempty"`
 
-	Attributes    trust.Attributes `json:"attributes,omitempty"` // after; absent: not known, or none
+	Attributes    trust.Attributes `json:"attributes,omitempty"` // after; nil: unknown or none
 	OldAttributes trust.Attributes `json:"oldAttributes,omitempty"`
 
-	link string // that the plan named, where Path is what it leads to; empty: none
+	link string // planned path, if it is a link to Path
 }
 
-// after is the metadata of a file after the step.
+// after returns the metadata of a file after the step.
 func (s step) after() metadata { return metadata{s.Mode, s.UID, s.GID, s.Attributes} }
 
-// before is the metadata of a file before the step.
+// before returns the metadata of a file before the step.
 func (s step) before() metadata { return metadata{s.OldMode, s.OldUID, s.OldGID, s.OldAttributes} }
 
-// planned is the path that the plan named: a link, where Path is what it leads to.
+// planned returns the path in the plan: the link, if Path is the target of one.
 func (s step) planned() string {
 	if s.link != "" {
 		return s.link
@@ -91,8 +91,8 @@ func (s step) planned() string {
 	return s.Path
 }
 
-// resolve sets the path of a step. A link in its place stays one, and what it leads to is changed, if only the acting user and root can
-// have made the link.
+// resolve sets the path of a step. If path is a link that only the acting user or root can have
+// created, the link stays and its target is changed.
 func (s *step) resolve(path string, p places) error {
 	s.Path, s.link = path, ""
 	if link, err := os.Lstat(path); err != nil || link.Mode()&fs.ModeSymlink == 0 || s.Mode.IsDir() {
@@ -106,8 +106,8 @@ func (s *step) resolve(path string, p places) error {
 	return nil
 }
 
-// recoverRun finishes or undoes an earlier run that was cut off, and returns a sentence about it. It acquires the lock unless l is held.
-// The hook is for tests.
+// recoverRun finishes or rolls back an interrupted run, and returns a message about it. It acquires
+// the lock unless l is held. hook is for tests.
 func recoverRun(dir string, l *Lock, hook func(string) error) (said string, err error) {
 	err = l.hold(dir, func() error {
 		w := &worker{dir: dir, hook: hook, later: true}
@@ -117,7 +117,7 @@ func recoverRun(dir string, l *Lock, hook func(string) error) (said string, err 
 	return said, err
 }
 
-// recover finishes or undoes the run that left the working directory.
+// recover finishes or rolls back the run that left the working directory.
 func (w *worker) recover() (string, error) {
 	dir := w.dir
 	said := ""
@@ -153,7 +153,7 @@ func (w *worker) recover() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Lstat(w.work(oldDir)); err == nil { // else it was cut off behind its last change
+	if _, err := os.Lstat(w.work(oldDir)); err == nil { // otherwise it was interrupted after its last change
 		if err := w.commit(j); err != nil {
 			return "", err
 		}
@@ -169,8 +169,8 @@ func (w *worker) recover() (string, error) {
 	return said, w.finish(j, backup)
 }
 
-// keepEdited takes what somebody put into the place of a file between the run that was cut off and this one into the backup, before the run is
-// finished over it. It returns the files.
+// keepEdited copies files that were edited after the interrupted run to the backup, before the run
+// overwrites them. It returns their paths.
 func (w *worker) keepEdited(j *journal) (edited []string, err error) {
 	for i := range j.Steps {
 		s := &j.Steps[i]
@@ -201,8 +201,8 @@ func (w *worker) keepEdited(j *journal) (edited []string, err error) {
 	return edited, w.writeJournal(w.work(journalFile), j)
 }
 
-// edited is the content that somebody gave a file which a step is still to change; nil where the file is what the step was planned for, or
-// where the step has nothing to do any more.
+// edited returns the content of a file that was edited since the step was planned. It returns nil
+// if the file is unchanged or the step is already done.
 func (w *worker) edited(s step) ([]byte, fs.FileInfo, error) {
 	if _, err := os.Lstat(w.work(oldDir)); err != nil {
 		return nil, nil, nil //nolint:nilerr // behind the last change nothing is written over

@@ -12,7 +12,8 @@ import (
 	"packhouse/server/auth/htpasswd"
 )
 
-// users plans the htpasswd file: existing lines stay to the byte, a password is hashed only where it is a new one.
+// users plans the htpasswd file. It keeps existing lines byte for byte and hashes only new
+// passwords.
 func (b *builder) users() error {
 	path := b.installed.htpasswdPath()
 	before, err := b.read(path)
@@ -51,13 +52,13 @@ func (b *builder) users() error {
 		}
 		changed[u.Name] = changed[u.Name] || fresh
 	}
-	for _, old := range b.installed.Users { // taken out of the list by hand, as the wizard does
+	for _, old := range b.installed.Users { // removed from the list by hand, as in the wizard
 		if b.answers.User(old.Name) == nil && file.Remove(old.Name) {
 			meaning = append(meaning, fmt.Sprintf("user %s removed", old.Name))
 			changed[old.Name] = true
 		}
 	}
-	if c := b.plan.change(ConfigFile); c != nil { // where roles are kept
+	if c := b.plan.change(ConfigFile); c != nil { // the configuration stores the roles
 		c.Meaning = append(c.Meaning, roles...)
 	}
 	if len(meaning) == 0 {
@@ -70,8 +71,8 @@ func (b *builder) users() error {
 	return b.passwords(changed)
 }
 
-// setPassword gives a user a hash where one is due, and tells whether it did. A password that the file has already keeps its hash, so that a
-// second run changes nothing.
+// setPassword sets a user's hash if needed, and reports whether it did. A password that matches the
+// existing hash keeps it, so that a second run changes nothing.
 func (b *builder) setPassword(file *htpasswd.File, u User) (bool, error) {
 	hash, known := file.Lookup(u.Name)
 	password := u.Password
@@ -111,7 +112,8 @@ func (in *Installed) user(name string) *User {
 	return &in.Users[i]
 }
 
-// passwords plans initial-passwords: what was generated is added where nobody is there to be shown it, and what is no longer true goes.
+// passwords plans initial-passwords: it adds generated passwords that cannot be displayed, and
+// removes entries that are out of date.
 func (b *builder) passwords(changed map[string]bool) error {
 	path := b.path(PasswordsFile)
 	before, err := b.readings.readOwn(path)

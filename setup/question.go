@@ -9,53 +9,57 @@ type Kind string
 const (
 	Text    Kind = "text"
 	Path    Kind = "path"
-	Choice  Kind = "choice"  // one of Question.Choices
-	Names   Kind = "names"   // Answers.SANs: a tick list that one can add to
-	Users   Kind = "users"   // Answers.Users: a list that one can add to, change and take from
+	Choice  Kind = "choice"  // an element of Question.Choices
+	Names   Kind = "names"   // Answers.SANs: checkboxes, names can be added
+	Users   Kind = "users"   // Answers.Users: an editable list
 	Confirm Kind = "confirm" // "true" or "false"
 	Number  Kind = "number"
-	Hidden  Kind = "hidden" // a secret: Get says only whether there is one
+	Hidden  Kind = "hidden" // a secret: Get returns only whether it is set
 )
 
-// Step is a group of questions: an entry of the wizard's left column. Review and checks follow the steps, and are the faces' own.
+// Step is a group of questions: an entry of the wizard's left column. Review and checks come after
+// the steps; each user interface implements its own.
 type Step struct {
 	ID        string
 	Title     string
 	Questions []*Question
 }
 
-// Question is one thing to decide.
+// Question is one setting to ask for.
 type Question struct {
 	ID       string
 	Title    string   // a word or two: "Host name"
 	Ask      string   // the question as a sentence
-	Help     string   // why it is asked, what clients will see, what happens if it is wrong
-	Flags    []string // that answer it: "--hostname"
+	Help     string   // why setup asks, what clients will see, what happens if it is wrong
+	Flags    []string // flags that answer it: "--hostname"
 	Kind     Kind
-	Advanced bool   // has a default that nearly everybody keeps: asked only when wanted
-	Empty    string // what no answer means, in a few words, where it means something: "AWS"
+	Advanced bool   // rarely changed: asked only on request
+	Empty    string // meaning of an empty answer, in a few words, if any: "AWS"
 
-	// Asked tells whether the question matters, given the answers so far.
+	// Asked reports whether the question applies, given the answers so far.
 	Asked func(a *Answers) bool
 	// Choices are the possible answers of a Choice.
 	Choices func(m *Machine, a *Answers) []Option
-	// Suggest offers answers to a Text or Path, the best first. Nil: none.
+	// Suggest returns suggestions for a Text or Path, best first. It may be nil.
 	Suggest func(m *Machine, a *Answers) []string
-	// Get returns the answer in the form that a flag would have. Names and Users are for display only: one a comma.
+	// Get returns the answer as a flag would state it. For Names and Users it is for display only,
+	// separated by commas.
 	Get func(a *Answers) string
-	// Set changes the answer; an error says why the text cannot be one ("not a number"). For Names and Users it replaces the list: names
-	// separated by commas, NAME[:ROLE] likewise.
+	// Set parses and stores the answer. It returns an error if the text cannot be parsed ("not a
+	// number"). For Names and Users it replaces the list: names, or NAME[:ROLE], separated by
+	// commas.
 	Set func(a *Answers, text string) error
-	// Validate judges the answer, quickly enough to do so as one types.
+	// Validate validates the answer. It must be fast enough to run on every keystroke.
 	Validate func(ctx context.Context, m *Machine, a *Answers) []Finding
-	// Probe judges it by trying: binding, resolving, reading. It can take seconds and ends early with ctx. Nil: nothing to try.
+	// Probe validates the answer by binding, resolving or reading. It can take seconds and stops
+	// when ctx is done. It may be nil.
 	Probe func(ctx context.Context, m *Machine, a *Answers) []Finding
 }
 
-// Option is one possible answer of a Choice.
+// Option is one choice of a Choice question.
 type Option struct {
-	Value    string // as in the flag
+	Value    string // value of the flag
 	Title    string
-	Text     string // what choosing it means
-	Disabled string // why it cannot be chosen here; empty: it can
+	Text     string // what it means
+	Disabled string // why it is not available; empty if it is
 }

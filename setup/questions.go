@@ -16,7 +16,7 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Questions returns the one list of questions, in the order of the wizard's left column.
+// Questions returns all questions, in the order of the wizard's left column.
 func Questions() []Step {
 	steps := []Step{
 		{ID: "hostname", Title: "Host name", Questions: []*Question{hostnameQuestion()}},
@@ -49,7 +49,7 @@ func Questions() []Step {
 	return steps
 }
 
-// complete fills in what every question has: the parts it left out, and in its findings the question and the flag.
+// complete sets defaults for nil functions, and makes the findings name the question and the flag.
 func (q *Question) complete() {
 	if q.Asked == nil {
 		q.Asked = func(*Answers) bool { return true }
@@ -77,8 +77,8 @@ func (q *Question) signed(judge func(context.Context, *Machine, *Answers) []Find
 	}
 }
 
-// Examine judges all answers: Validate of each question that is asked, and with probe also Probe where Validate had nothing to refuse. It
-// ends with what concerns no single question: the directory and the machine.
+// Examine validates all answers. For each question asked it calls Validate and, with probe set and
+// unless Validate refused, Probe. Findings about the directory and the machine come last.
 func Examine(ctx context.Context, m *Machine, a *Answers, probe bool) []Finding {
 	var findings []Finding
 	for _, step := range Questions() {
@@ -99,17 +99,18 @@ func Examine(ctx context.Context, m *Machine, a *Answers, probe bool) []Finding 
 	return findings
 }
 
-// leastMemory is the memory below which a machine is called small: the vendor's minimum of 2 GB, less what firmware and kernel keep.
+// leastMemory is the memory in bytes below which a machine is reported as small: the vendor's
+// minimum of 2 GB, less what firmware and kernel reserve.
 const leastMemory = 1800 << 20
 
-// leastForFiles is the free space in bytes without which the files of an installation, and the old ones beside them, may not fit; leastInodes
-// is how many files that makes.
+// leastForFiles is the free space in bytes that an installation's files and their backups need;
+// leastInodes is the number of inodes.
 const (
 	leastForFiles = 1 << 20
 	leastInodes   = 40
 )
 
-// examineDir says whether the files of the installation can be written.
+// examineDir reports whether setup can write the installation's files.
 func examineDir(m *Machine, a *Answers) []Finding {
 	refuse := func(what, remedy string) []Finding {
 		return []Finding{{Question: "dir", Severity: Refused, Code: CodeDir, Flag: "--dir", What: what, Remedy: remedy}}
@@ -124,7 +125,7 @@ func examineDir(m *Machine, a *Answers) []Finding {
 	fs, err := m.Host.FileSystem(a.Dir)
 	switch {
 	case err != nil:
-		return nil // it can be written, and that is what counts
+		return nil // writable, although it belongs to another user
 	case fs.Total > 0 && fs.Free < leastForFiles:
 		return refuse(fmt.Sprintf("the file system of %s has %s free", a.Dir, humanize.IBytes(fs.Free)), "make room there, or choose another directory")
 	case fs.Inodes > 0 && fs.FreeInodes < leastInodes:
@@ -133,11 +134,11 @@ func examineDir(m *Machine, a *Answers) []Finding {
 	return nil
 }
 
-// leastOpenFiles is how many files a server must be allowed to open to start and to answer a few clients.
+// leastOpenFiles is the open-file limit that a server needs to start and serve a few clients.
 const leastOpenFiles = 128
 
-// examineOpenFiles reports a limit of open files under which a server does not work. systemd gives its services a
-// limit of their own.
+// examineOpenFiles reports an open-file limit too low for a server. systemd services have their own
+// limit.
 func examineOpenFiles(m *Machine, a *Answers) []Finding {
 	if m.OpenFiles == 0 || m.OpenFiles >= leastOpenFiles || a.Service == Systemd {
 		return nil
@@ -163,7 +164,7 @@ func noted(code, what, remedy string) Finding {
 	return Finding{Severity: Note, Code: code, What: what, Remedy: remedy}
 }
 
-// text fills in a question that is one string.
+// text implements a question whose answer is a string.
 func (q *Question) text(field func(*Answers) *string) *Question {
 	q.Get = func(a *Answers) string { return *field(a) }
 	q.Set = func(a *Answers, s string) error {
@@ -180,8 +181,8 @@ func (q *Question) text(field func(*Answers) *string) *Question {
 	return q
 }
 
-// absolute is a path as it is written down: what it means must not depend on where somebody stood. A leading ~ is the home directory, as in a
-// shell, which does not see what is typed here, nor what follows an = sign.
+// absolute returns path as an absolute path, so that it does not depend on the working directory.
+// It expands a leading ~, as the shell does not for text typed here or after an = sign.
 func absolute(path string) (string, error) {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || strings.HasPrefix(rest, "/")) {
 		home, err := os.UserHomeDir()
@@ -193,7 +194,7 @@ func absolute(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// confirm fills in a question that is yes or no.
+// confirm implements a yes-or-no question.
 func (q *Question) confirm(field func(*Answers) *bool) *Question {
 	q.Kind = Confirm
 	q.Get = func(a *Answers) string { return strconv.FormatBool(*field(a)) }
@@ -219,7 +220,8 @@ func parseBool(s string) (bool, error) {
 	return false, errNotBool
 }
 
-// oneOf refuses an answer that is none of the choices; what an installation has already is let through.
+// oneOf refuses an answer that is not one of the choices, except the value that the installation
+// already uses.
 func (q *Question) oneOf(kept func(*Installed) string) {
 	q.Kind = Choice
 	inner := q.Validate
@@ -242,7 +244,7 @@ func (q *Question) oneOf(kept func(*Installed) string) {
 	}
 }
 
-// now is the time on this machine.
+// now returns the current time on this machine.
 func (m *Machine) now() time.Time {
 	if m.Now == nil {
 		return time.Now()

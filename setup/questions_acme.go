@@ -21,17 +21,17 @@ import (
 	"packhouse/server/config"
 )
 
-// Directories that are offered.
+// ACME directories that setup offers.
 const (
 	acmeProduction = "https://acme-v02.api.letsencrypt.org/directory"
 	acmeStaging    = "https://acme-staging-v02.api.letsencrypt.org/directory"
 )
 
-// acmeCache is where account and certificates lie: beside the configuration, or with the packs.
+// acmeCache is the name of the ACME cache file, beside the configuration or in the bucket.
 const acmeCache = "le-cache"
 
-// acmeCacheFile is where account and certificates are kept: where they are already, else with the packs if these are in a bucket, so that
-// every further server shares them, else beside the configuration.
+// acmeCacheFile returns the path of the ACME account and certificates: the configured one, else in
+// the bucket if S3 is used, so that all servers share them, else beside the configuration.
 func acmeCacheFile(in *Installed, a *Answers) string {
 	switch {
 	case in.Config != nil && in.Config.HTTP.TLS.LetsEncrypt.CacheFile != "":
@@ -42,13 +42,13 @@ func acmeCacheFile(in *Installed, a *Answers) string {
 	return filepath.Join(a.Dir, acmeCache)
 }
 
-// acmeTimeout bounds asking a directory while somebody waits at a terminal.
+// acmeTimeout bounds a request to an ACME directory while the user waits.
 const acmeTimeout = 8 * time.Second
 
-// ordered tells whether the server orders its certificate from an ACME directory.
+// ordered reports whether the server orders its certificate from an ACME directory.
 func ordered(a *Answers) bool { return a.TLS == LetsEncrypt }
 
-// public tells whether the directory is one that signs for public names only.
+// public reports whether the ACME directory signs only public names.
 func (a *Answers) public() bool {
 	return a.ACMEDirectory == "" || a.ACMEDirectory == acmeProduction || a.ACMEDirectory == acmeStaging
 }
@@ -91,7 +91,7 @@ func acmeDirectoryQuestion() *Question {
 		},
 		Probe: func(ctx context.Context, m *Machine, a *Answers) []Finding {
 			if !a.public() {
-				return nil // tried once its CA is known
+				return nil // probed once its CA is set
 			}
 			return probeDirectory(ctx, m, a)
 		},
@@ -124,7 +124,7 @@ func acmeCAQuestion() *Question {
 
 var errNoDirectory = errors.New("it answers, and is no ACME directory")
 
-// probeDirectory asks the directory for itself, as every order begins.
+// probeDirectory fetches the ACME directory, the first request of every order.
 func probeDirectory(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if a.offline {
 		return nil
@@ -177,7 +177,7 @@ func askDirectory(ctx context.Context, a *Answers) error {
 	return nil
 }
 
-// acmeDirectory is the URL of the directory in use.
+// acmeDirectory returns the URL of the ACME directory in use.
 func (a *Answers) acmeDirectory() string {
 	if a.ACMEDirectory == "" {
 		return acmeProduction
@@ -185,7 +185,7 @@ func (a *Answers) acmeDirectory() string {
 	return a.ACMEDirectory
 }
 
-// judgeOrder says whether a CA can sign for the host name, as far as the answers tell.
+// judgeOrder reports whether a CA can sign for the host name, judging by the answers alone.
 func judgeOrder(a *Answers) []Finding {
 	name := canonical(a.Hostname)
 	if isAddress(name) {
@@ -202,8 +202,8 @@ func judgeOrder(a *Answers) []Finding {
 	return findings
 }
 
-// private tells whether nobody outside can know a name: it has no dot, or ends like names that are kept for the inside (RFC 2606, RFC 6762,
-// RFC 8375 and what ICANN set aside).
+// private reports whether a name cannot be resolved publicly: it has no dot, or a suffix reserved
+// for internal use (RFC 2606, RFC 6762, RFC 8375, and those that ICANN reserves).
 func private(name string) bool {
 	if !strings.Contains(name, ".") {
 		return true
@@ -212,7 +212,7 @@ func private(name string) bool {
 		func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
-// probeOrder says whether the CA will find this machine under the host name.
+// probeOrder reports whether the CA can reach this machine under the host name.
 func probeOrder(ctx context.Context, m *Machine, a *Answers) []Finding {
 	name := canonical(a.Hostname)
 	if a.offline || isAddress(name) {
@@ -234,7 +234,7 @@ func probeOrder(ctx context.Context, m *Machine, a *Answers) []Finding {
 	return nil
 }
 
-// reachable tells whether an address is one of the internet.
+// reachable reports whether an address is a public internet address.
 func reachable(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(addr)

@@ -44,10 +44,11 @@ func barePort(text string) string {
 	return ":" + text
 }
 
-// listenName ticks the address that the server listens at, if it is a single one, in place of the one before.
+// listenName checks the name of the address that the server listens at, if it is a single one, and
+// unchecks the previous one.
 func (a *Answers) listenName() {
 	a.SANs = slices.DeleteFunc(slices.Clone(a.SANs), func(s SAN) bool { return s.Origin == SANAddress })
-	for i := range a.SANs { // a known one that was ticked for this alone
+	for i := range a.SANs { // a known name, checked only as the listen address
 		if a.SANs[i].Name == a.listens {
 			a.SANs[i].Ticked = false
 		}
@@ -95,7 +96,7 @@ func validateAddr(_ context.Context, m *Machine, a *Answers) []Finding {
 	return nil
 }
 
-// made tells whether setup makes the server's certificate.
+// made reports whether setup issues the server's certificate.
 func made(a *Answers) bool { return a.TLS == PrivateCA || a.TLS == SelfSigned }
 
 func covered(a *Answers, name string) bool {
@@ -114,7 +115,7 @@ func probeAddr(ctx context.Context, m *Machine, a *Answers) []Finding {
 	case errors.Is(err, syscall.EADDRINUSE):
 		holder := m.Host.Holder(port)
 		if a.existing.listensAt(a.Addr) && (strings.HasPrefix(holder.Name, ownName) || holder.PID == 0) {
-			return nil // this very installation is running
+			return nil // this installation's own server is listening
 		}
 		by := "another process, which only root can see"
 		if holder.PID > 0 {
@@ -130,7 +131,8 @@ func probeAddr(ctx context.Context, m *Machine, a *Answers) []Finding {
 	return []Finding{refused(CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address")}
 }
 
-// freePort names a port that can be bound instead of another one; empty where none of the usual ones can.
+// freePort suggests a port that can be bound instead of other, as " such as :PORT". It returns ""
+// if no usual port is free.
 func (m *Machine) freePort(ctx context.Context, other int) string {
 	for _, port := range []int{443, 5000, 5443, 8443} {
 		if addr := fmt.Sprintf(":%d", port); port != other && m.Host.Listen(ctx, addr) == nil {
@@ -140,7 +142,7 @@ func (m *Machine) freePort(ctx context.Context, other int) string {
 	return ""
 }
 
-// ownName is how the program is called among processes.
+// ownName is the program's name in the process list.
 const ownName = "packhouse"
 
 func publicURLQuestion() *Question {

@@ -11,7 +11,7 @@ import (
 	"packhouse/certgen"
 )
 
-// caPermitQuestion asks for the limits of a private CA.
+// caPermitQuestion asks for the name constraints of a private CA.
 func caPermitQuestion() *Question {
 	q := &Question{
 		ID: "ca-permit", Title: "Limits of the CA", Kind: Text, Flags: []string{"--ca-permit"}, Advanced: true, Empty: "no limit",
@@ -30,7 +30,8 @@ func caPermitQuestion() *Question {
 	return q
 }
 
-// validateCAPermit checks the limits, and that they are those of the CA unless a new one is made.
+// validateCAPermit validates the limits, and that they match the existing CA unless a new one is
+// created.
 func validateCAPermit(_ context.Context, _ *Machine, a *Answers) []Finding {
 	wanted, err := certgen.ParsePermitted(a.CAPermit)
 	if err != nil {
@@ -50,7 +51,7 @@ func validateCAPermit(_ context.Context, _ *Machine, a *Answers) []Finding {
 	return nil
 }
 
-// existingCA returns the certificate of the CA that signs, or nil.
+// existingCA returns the certificate of the existing CA, or nil.
 func (a *Answers) existingCA() *Certificate {
 	if a.existing == nil || a.existing.CA == nil || len(a.existing.CA.Chain) == 0 {
 		return nil
@@ -81,8 +82,8 @@ func outsideCA(a *Answers) []Finding {
 	return []Finding{f}
 }
 
-// caLimits returns what a new CA permits: the answer, the names of the certificate, and the short
-// form of the host name. It returns no limit without an answer.
+// caLimits returns the limits of a new CA: those of the answers, plus the certificate's names and
+// the short host name. Without limits in the answers, it returns none.
 func caLimits(a *Answers, names certgen.Names) (certgen.Permitted, error) {
 	limits, err := certgen.ParsePermitted(a.CAPermit)
 	if err != nil || limits.Empty() {
@@ -102,8 +103,8 @@ func topLevel(label string) bool {
 	return icann
 }
 
-// permittedBeyondNames returns the limits that were asked for when ca was made: without those that
-// setup adds itself.
+// permittedBeyondNames returns the limits requested when ca was created, without those that setup
+// adds itself.
 func permittedBeyondNames(ca *Certificate, in *Installed) []string {
 	if in.Manifest != nil {
 		if text, ok := in.Manifest.Settings[settingCAPermit]; ok {

@@ -9,7 +9,7 @@ import (
 
 var errAccountRequired = errors.New("the directory requires an external account")
 
-// eabKeyFile returns the file with the key of the external account; empty without one.
+// eabKeyFile returns the path of the external account's key, or "" without an external account.
 func (a *Answers) eabKeyFile() string {
 	if a.EABKeyID == "" {
 		return ""
@@ -66,7 +66,7 @@ func probeAccount(ctx context.Context, m *Machine, a *Answers) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, m.within(acmeTimeout))
 	defer cancel()
 	if !errors.Is(askDirectory(ctx, a), errAccountRequired) {
-		return nil // the directory's question reports other errors
+		return nil // the ACME directory question reports other errors
 	}
 	return []Finding{refused(CodeEAB, "the ACME directory "+a.acmeDirectory()+" requires an account at its CA",
 		"get a key ID and an HMAC key from the CA: --acme-eab-kid ID --acme-eab-key-file FILE")}

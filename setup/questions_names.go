@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// resolveTimeout bounds looking up a name while somebody waits at a terminal.
+// resolveTimeout bounds a name lookup while the user waits.
 const resolveTimeout = 3 * time.Second
 
 func hostnameQuestion() *Question {
@@ -37,9 +37,9 @@ func hostnameQuestion() *Question {
 	return q
 }
 
-// renamed updates the list of SANs for a new host name: the host name is always in the certificate,
-// and its short form replaces that of the previous one. Names of the certificate in use stay in the
-// list and checked, the previous host name among them: clients still use them.
+// renamed updates the SANs for a new host name. The host name is always in the certificate, and its
+// short form replaces the previous one. Names of the certificate in use, such as the previous host
+// name, stay checked: clients still use them.
 func (a *Answers) renamed(name string) {
 	inUse := a.certifiedNames()
 	a.SANs = slices.DeleteFunc(a.SANs, func(s SAN) bool {
@@ -93,7 +93,7 @@ func probeHostname(ctx context.Context, m *Machine, a *Answers) []Finding {
 	return findings
 }
 
-// probeName tries whether the host name leads here.
+// probeName reports whether the host name resolves to this machine.
 func probeName(ctx context.Context, m *Machine, a *Answers) []Finding {
 	name := canonical(a.Hostname)
 	if addr, err := netip.ParseAddr(name); err == nil {
@@ -126,7 +126,7 @@ func probeName(ctx context.Context, m *Machine, a *Answers) []Finding {
 	return []Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]), "that is right where a load balancer or NAT stands in front; else correct the DNS entry")}
 }
 
-// bridged tells of an address that only containers of this machine reach.
+// bridged returns a finding about an address that only containers on this machine can reach.
 func bridged(what, network string) Finding {
 	return warned(CodeBridge, fmt.Sprintf("%s is the address of %s, a network of containers on this machine: nobody outside reaches it", what, network), "take an address or a name by which others reach this machine")
 }
@@ -199,7 +199,7 @@ func judgeSAN(m *Machine, s SAN) (Finding, bool) {
 	return Finding{}, false
 }
 
-// splitList cuts at commas and drops what is empty.
+// splitList splits text at commas and drops empty elements.
 func splitList(text string) []string {
 	var out []string
 	for part := range strings.SplitSeq(text, ",") {

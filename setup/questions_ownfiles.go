@@ -34,8 +34,8 @@ func certQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.CertFile })
 }
 
-// unlessInUse turns refusals into warnings if the server uses the files already: they must not prevent
-// other changes.
+// unlessInUse turns refusals into warnings if the server already uses the files, so that they do
+// not block other changes.
 func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func(context.Context, *Machine, *Answers) []Finding {
 	return func(ctx context.Context, m *Machine, a *Answers) []Finding {
 		findings := probe(ctx, m, a)
@@ -50,8 +50,8 @@ func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func
 	}
 }
 
-// probeCert reports everything that is wrong with the certificate, except a missing root, which is
-// [probeTLSCA]'s.
+// probeCert reports everything that is wrong with the certificate except a missing root, which
+// [probeTLSCA] reports.
 func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 	data, err := readNamed(a.CertFile)
 	if err != nil {
@@ -63,7 +63,7 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 	}
 	names, err := certgen.ParseNames([]string{canonical(a.Hostname)})
 	if err != nil {
-		return nil // the host name's question reports it
+		return nil // the host name question reports it
 	}
 	var findings []Finding
 	for _, p := range certgen.Verify(chain, nil, a.roots(chain, m.now()), names, m.now()) {
@@ -73,7 +73,7 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 			continue
 		case p.Warning:
 			f.Severity = Warning
-		case p.Code == certgen.CodeUntrusted: // a whole chain of a private CA
+		case p.Code == certgen.CodeUntrusted: // a complete chain of a private CA
 			f = noted(p.Code, p.What, "clients need its root certificate")
 		}
 		findings = append(findings, f)
@@ -88,17 +88,17 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 	return BySeverity(findings)
 }
 
-// roots returns the certificates to verify a chain against: those of the system if they verify it,
-// which are nil, otherwise those of --tls-ca.
+// roots returns the certificates to verify a chain against: nil, for those of the system, if they
+// verify the chain, otherwise those of --tls-ca.
 func (a *Answers) roots(chain []*x509.Certificate, now time.Time) []*x509.Certificate {
 	if a.TLSCA == "" || trustedBySystem(chain, now) {
 		return nil
 	}
-	roots, _ := readChain(a.TLSCA) // the question reports the error
+	roots, _ := readChain(a.TLSCA) // the --tls-ca question reports the error
 	return roots
 }
 
-// trustedBySystem reports whether the roots of the system complete a chain.
+// trustedBySystem reports whether the system's roots verify a chain.
 func trustedBySystem(chain []*x509.Certificate, now time.Time) bool {
 	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p certgen.Problem) bool {
 		return p.Code == certgen.CodeIncomplete || p.Code == certgen.CodeUntrusted
@@ -149,7 +149,7 @@ func tlsCAQuestion() *Question {
 func probeTLSCA(_ context.Context, m *Machine, a *Answers) []Finding {
 	chain, err := readChain(a.CertFile)
 	if err != nil {
-		return nil // the certificate's question reports it
+		return nil // the certificate question reports it
 	}
 	for _, p := range certgen.Verify(chain, nil, a.roots(chain, m.now()), certgen.Names{}, m.now()) {
 		switch {
@@ -196,14 +196,14 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 	}
 	if keyfile.Encrypted(key) {
 		if key, err = a.decryptedKey(); err != nil {
-			return findings // the password's question reports it
+			return findings // the password question reports it
 		}
 	}
 	cert, err := readNamed(a.CertFile)
 	if err == nil {
 		_, err = certgen.ParseChain(cert)
 	}
-	if err != nil { // the certificate's question reports it; the key is checked by itself
+	if err != nil { // the certificate question reports it; the key is checked by itself
 		err = certgen.CheckKey(key)
 	} else {
 		_, err = certgen.ParsePair(cert, key)
@@ -214,8 +214,8 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 	return findings
 }
 
-// probeSecretFile reports a file with a secret that is missing or that everyone may read. regular is
-// false if the file cannot be used at all.
+// probeSecretFile reports a secret file that is missing or world-readable. regular is false if the
+// file cannot be used at all.
 func probeSecretFile(path, what string) (findings []Finding, regular bool) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -286,7 +286,7 @@ func unreadable(err error) Finding {
 	return refused(CodeUnread, "the file cannot be read: "+err.Error(), "check the path, and that this user may read it")
 }
 
-// fromInput returns the finding of an error that certgen reports about a file.
+// fromInput converts an error of certgen about a file to a finding.
 func fromInput(err error) Finding {
 	if input, ok := errors.AsType[*certgen.InputError](err); ok {
 		return refused(input.Code, input.What, input.Remedy)

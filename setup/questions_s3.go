@@ -15,25 +15,25 @@ import (
 	"packhouse/server/config"
 )
 
-// S3Answers says which bucket keeps the content, and how to get at it.
+// S3Answers holds the bucket, its endpoint and credentials.
 type S3Answers struct {
-	Endpoint   string // URL of the engine; empty: AWS
-	CAFile     string // PEM: the CA of the engine's certificate; empty: what this machine trusts
-	SkipVerify bool   // takes any certificate of the engine's
-	PathStyle  bool   // the bucket's name stands in the path instead of the host name
+	Endpoint   string // S3 endpoint URL; empty: AWS
+	CAFile     string // PEM file of the endpoint's CA; empty: the system's roots
+	SkipVerify bool   // skip verification of the endpoint's certificate
+	PathStyle  bool   // bucket name in the path instead of the host name
 	Region     string
-	AccessKey  string // empty: the usual AWS chain is asked
+	AccessKey  string // empty: the default AWS credential chain
 	SecretKey  Secret
-	Root       string // prefix of every object's name
-	Encrypt    bool   // by the engine
-	KMSKeyID   string // with Encrypt; empty: the engine's own key
+	Root       string // prefix of all object names
+	Encrypt    bool   // server-side encryption
+	KMSKeyID   string // with Encrypt; empty: the endpoint's default key
 	Bucket     string
 }
 
-// inBucket tells whether content is kept in a bucket.
+// inBucket reports whether content is stored in a bucket.
 func inBucket(a *Answers) bool { return a.Storage == config.S3 }
 
-// s3Questions stand in this order because the last one, which is always asked, tries what all of them say.
+// The bucket question comes last: it is always asked, and its probe uses all other answers.
 func s3Questions() []*Question {
 	return []*Question{
 		s3EndpointQuestion(), s3CAQuestion(), s3SkipVerifyQuestion(), s3PathStyleQuestion(), s3RegionQuestion(), s3AccessKeyQuestion(), s3SecretKeyQuestion(),
@@ -54,7 +54,7 @@ func s3EndpointQuestion() *Question {
 	q.Set = func(a *Answers, s string) error {
 		before := a.S3.Endpoint
 		err := set(a, s)
-		if (before == "") != (a.S3.Endpoint == "") { // others seldom have a host name for every bucket
+		if (before == "") != (a.S3.Endpoint == "") { // other services rarely have a host name per bucket
 			a.S3.PathStyle = a.S3.Endpoint != ""
 		}
 		return err
@@ -152,7 +152,7 @@ func s3RegionQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.S3.Region })
 }
 
-// firstRegion is what engines take that have no regions.
+// firstRegion is the region that services without regions accept.
 const firstRegion = "us-east-1"
 
 func s3AccessKeyQuestion() *Question {
@@ -171,7 +171,7 @@ func s3AccessKeyQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.S3.AccessKey })
 }
 
-// secretKeyVariable can hold the secret key.
+// secretKeyVariable is the environment variable for the secret key.
 const secretKeyVariable = "PACKHOUSE_S3_SECRET_KEY"
 
 func s3SecretKeyQuestion() *Question {
@@ -211,10 +211,10 @@ func s3SecretKeyQuestion() *Question {
 	return q
 }
 
-// secretShown stands for a secret that is there.
+// secretShown is displayed in place of a secret that is set.
 const secretShown = "(given, not shown)"
 
-// unseen tells whether a text holds spaces or characters that nobody sees.
+// unseen reports whether s contains spaces or characters outside printable ASCII.
 func unseen(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
@@ -265,7 +265,7 @@ func s3KMSQuestion() *Question {
 	return q
 }
 
-// bucketName is what S3 takes for a name, older rules included.
+// bucketName matches valid bucket names, including those that older S3 rules allow.
 var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
 
 func s3BucketQuestion() *Question {
@@ -288,10 +288,10 @@ func s3BucketQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.S3.Bucket })
 }
 
-// region is the one that AWS tools on this machine use.
+// region sets the region from the environment variables of the AWS tools.
 func (r *resolver) region(set func(string, Origin, func())) {
 	set("s3-region", FromDefault, func() { r.answers.S3.Region = firstRegion })
-	for _, variable := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} { // the stronger one last
+	for _, variable := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} { // ascending precedence
 		for _, entry := range r.input.Env {
 			if name, value, _ := strings.Cut(entry, "="); name == variable && value != "" {
 				set("s3-region", FromEnvironment, func() { r.answers.S3.Region = value })
@@ -302,10 +302,10 @@ func (r *resolver) region(set func(string, Origin, func())) {
 
 var errSecretLines = errors.New("it does not hold one line")
 
-// secretKey takes the secret key out of the file or the variable that has it; the flag is stronger than the variable, and that than the
+// secretKey reads the secret key. A flag overrides the environment variable, which overrides the
 // answers file.
 func (r *resolver) secretKey() {
-	for _, flag := range flags { // a bucket that is named and not used is a mistake worth stopping at
+	for _, flag := range flags { // the user named a bucket but did not select S3: refuse
 		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !inBucket(&r.answers) {
 			r.refuse("storage", "--"+flag.Name, CodeConflict, "content is not kept in a bucket, but in storage "+r.answers.Storage, "add --storage s3, or leave the flag out")
 			return

@@ -36,8 +36,8 @@ func serviceQuestion() *Question {
 	return q
 }
 
-// auditLogOfRoot warns of an audit log that root will not write. Without the service, root runs the server, unless a
-// unit of the operator's own does.
+// auditLogOfRoot warns if the existing audit log does not suit a server run by root. Without the
+// service, root runs the server, unless the operator has a unit of their own.
 func auditLogOfRoot(m *Machine, a *Answers) []Finding {
 	if a.Service != NoService || m.UID != 0 || a.existing == nil || a.existing.Config == nil {
 		return nil
@@ -81,15 +81,16 @@ func runAsQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.RunAs })
 }
 
-// systemd tells whether the machine is run by it (sd_booted(3)).
+// systemd reports whether systemd runs this machine, as sd_booted(3) does.
 func (m *Machine) systemd() bool {
 	_, err := m.Host.ReadFile("/run/systemd/system")
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// defaultService is who starts the server where nobody said: systemd, where it runs the machine and the installation is the machine's own.
-// One that is there is not taken from whoever looks after it, a second one does not take the machine's only unit, and what --serve keeps in
-// this process is in good hands. Where systemd could not, the findings say why.
+// defaultService chooses systemd if it runs the machine and the installation is new and in the
+// default directory. An existing installation keeps its service manager, other directories must not
+// take over the machine's only unit, and with --serve this process is the server. If systemd is
+// otherwise not possible, the findings state why.
 func (r *resolver) defaultService() {
 	a, m, in := &r.answers, r.machine, r.installed
 	if !m.systemd() || m.UID != 0 || in.Config != nil || a.Dir != m.ConfigDir || r.serves() {
@@ -104,7 +105,7 @@ func (r *resolver) defaultService() {
 		instead(UnitFile+" is there already, and is not this installation's", "move it away")
 		return
 	}
-	if r.origins["run-as"] == FromDefault { // one that was asked for is refused where it does not do
+	if r.origins["run-as"] == FromDefault { // an explicit user that does not suit is refused instead
 		user, err := findAccount(a.RunAs)
 		if err != nil {
 			instead(err.Error(), "name a user with --run-as")
@@ -123,14 +124,14 @@ func (r *resolver) defaultService() {
 	a.Service, r.origins["service"] = Systemd, FromDetection
 }
 
-// serves tells whether this process is to go on as the server.
+// serves reports whether this process continues as the server.
 func (r *resolver) serves() bool {
 	text, _, _ := r.given("serve")
 	serve, _ := parseBool(text)
 	return serve
 }
 
-// whoServes settles who starts the server, once everything is known that matters to it.
+// whoServes decides what starts the server, once all answers that matter are known.
 func (r *resolver) whoServes() {
 	_, _, asked := r.given("service")
 	if !asked && r.origins["service"] == FromDefault {
@@ -145,7 +146,7 @@ func (r *resolver) whoServes() {
 	}
 }
 
-// ownProgram is the path of this program, as a unit has to name it.
+// ownProgram returns the path of this program for use in a unit.
 func (m *Machine) ownProgram() (string, error) {
 	if m.program != "" {
 		return m.program, nil

@@ -54,7 +54,8 @@ func storagePathQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.StoragePath })
 }
 
-// suggestStoragePaths returns the default directory and, if different, one below the installation directory.
+// suggestStoragePaths returns the default directory and, if different, one below the installation
+// directory.
 func suggestStoragePaths(m *Machine, a *Answers) []string {
 	return slices.Compact([]string{m.defaultStoragePath(a.Dir), filepath.Join(a.Dir, "data")})
 }
@@ -71,14 +72,14 @@ func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []Finding {
 	return nil
 }
 
-// storeDirs are the directories that a server makes in the root of a new store, or finds there.
+// storeDirs are the directories that a server creates, or finds, in the root of a store.
 var storeDirs = []string{
 	"docker/registry/v2/blobs", "docker/registry/v2/repositories",
 	"packhouse/v1/uploads", "packhouse/v1/stage", "packhouse/v1/index", "packhouse/v1/refs", "packhouse/v1/packview",
 	"packhouse/v1/quarantine", "packhouse/v1/trash", "packhouse/v1/gc", "packhouse/v1/lease", "packhouse/v1/journal",
 }
 
-// blockedAt returns the path of a file that is in the place of a directory of the store in root, or "".
+// blockedAt returns the path of a file where the store in root needs a directory, or "".
 func blockedAt(root string) string {
 	for _, dir := range storeDirs {
 		path := root
@@ -89,7 +90,7 @@ func blockedAt(root string) string {
 				return path
 			}
 			if err != nil {
-				break // not there yet, or not for this user to see
+				break // does not exist yet, or not visible to this user
 			}
 		}
 	}
@@ -99,10 +100,10 @@ func blockedAt(root string) string {
 // leastStoreInodes is how many inodes a new store and its first pushes need.
 const leastStoreInodes = 200
 
-// leastSpace is the free space in bytes below which an installation makes no sense.
+// leastSpace is the free space in bytes below which setup refuses a storage directory.
 const leastSpace = 1 << 30
 
-// probeContent refuses a directory whose content is in the way of a store.
+// probeContent refuses a directory whose content conflicts with a store.
 func probeContent(a *Answers) []Finding {
 	if blocked := blockedAt(a.StoragePath); blocked != "" {
 		return []Finding{refused(CodeStoreBlocked, blocked+" is a file, and the store needs a directory there", "move it away, or choose another directory")}
@@ -123,7 +124,7 @@ func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
 		return []Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
 	}
 	if rel(a.Dir, a.StoragePath) != a.StoragePath && m.Host.Writable(a.Dir) != nil {
-		return nil // the question about the installation directory reports the cause
+		return nil // the installation directory question reports the cause
 	}
 	if err := m.Host.Writable(a.StoragePath); errors.Is(err, syscall.EROFS) {
 		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "mount it writable, or choose another directory")}
@@ -152,7 +153,7 @@ func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
 			"remove small files there, or choose another directory"))
 	}
 	if a.existing != nil && a.existing.Config != nil && a.existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath {
-		for i := range findings { // what is in use already must not keep a certificate from being renewed
+		for i := range findings { // a store in use must not block other changes, such as renewing a certificate
 			findings[i].Severity = Warning
 		}
 		return findings

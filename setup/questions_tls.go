@@ -57,8 +57,8 @@ func tlsQuestion() *Question {
 	return q
 }
 
-// judgeCA reports whether the CA of the installation can sign a certificate that is due, for as long
-// as the answers ask.
+// judgeCA reports whether the existing CA can sign a certificate that is due, for the requested
+// lifetime.
 func judgeCA(a *Answers, now time.Time) []Finding {
 	if reason := leafReason(a, a.existing); reason == "" {
 		return nil
@@ -129,10 +129,10 @@ func keyTypeQuestion() *Question {
 	return q
 }
 
-// longest is how many days a certificate may live for Apple's clients.
+// longest is the longest certificate lifetime in days that Apple clients accept.
 const longest = 825
 
-// certDays is the life of a new certificate.
+// certDays returns the lifetime of a new certificate in days.
 func (a *Answers) certDays() int {
 	switch {
 	case a.CertDays != 0:

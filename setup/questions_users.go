@@ -51,7 +51,7 @@ func setUsers(a *Answers, text string) error {
 	return nil
 }
 
-// parseUser reads NAME[:ROLE]. Role is empty where none is given.
+// parseUser parses NAME[:ROLE]. The role is empty if text has none.
 func parseUser(text string) (name string, role Role, err error) {
 	name, roleText, given := strings.Cut(text, ":")
 	if !given {
@@ -90,7 +90,7 @@ func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
 	return findings
 }
 
-// judgeUser judges one user by itself.
+// judgeUser validates a single user.
 func judgeUser(u User) []Finding {
 	if err := htpasswd.ValidateName(u.Name); err != nil {
 		return []Finding{refused(CodeUser, err.Error(), "choose another name")}

@@ -12,8 +12,9 @@ import (
 	"packhouse/trust"
 )
 
-// readings holds the files of an installation as they were read. Each file is read once, so that a plan is made of one state and
-// [Apply] can compare that state with the disk. It is safe for concurrent use.
+// readings caches the files of an installation as first read. Each file is read once, so that a
+// plan is based on one state, which [Apply] can compare with the disk. It is safe for concurrent
+// use.
 type readings struct {
 	mu    sync.Mutex
 	files map[string]reading
@@ -25,7 +26,8 @@ type reading struct {
 	err error // wraps fs.ErrNotExist if the file does not exist
 }
 
-// read returns a file as it was read first. An error other than fs.ErrNotExist is not remembered. A nil r remembers nothing.
+// read returns a file as first read. Errors other than fs.ErrNotExist are not cached. A nil r
+// caches nothing.
 func (r *readings) read(p places, path string) (content, error) {
 	if r == nil {
 		return p.load(path)
@@ -46,7 +48,8 @@ func (r *readings) read(p places, path string) (content, error) {
 	return c, err
 }
 
-// readOwn is read for a file that only this program writes: it must not be a link, and no other user may be able to write it.
+// readOwn is read for a file that only this program writes. The file must not be a link or writable
+// by other users.
 func (r *readings) readOwn(path string) ([]byte, error) {
 	f, err := trust.Self().Open(path)
 	if err == nil {
@@ -59,7 +62,7 @@ func (r *readings) readOwn(path string) ([]byte, error) {
 	return c.data, err
 }
 
-// differs returns the first path, in order, that both have read and whose contents differ, or "".
+// differs returns the first path, in order, that both have read with different contents, or "".
 func (r *readings) differs(later *readings) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,7 +83,8 @@ func (in *Installed) read(path string) ([]byte, error) {
 	return c.data, err
 }
 
-// VerifyUnchanged returns a *RefusedError if a file of the installation is not what it was when shown was loaded.
+// VerifyUnchanged returns a *RefusedError if a file of the installation differs from when shown was
+// loaded.
 func (in *Installed) VerifyUnchanged(shown *Installed) error {
 	if shown == nil || shown.Dir != in.Dir || shown.readings == nil || in.readings == nil {
 		return nil
@@ -91,7 +95,7 @@ func (in *Installed) VerifyUnchanged(shown *Installed) error {
 	return nil
 }
 
-// VerifyLast returns a *RefusedError if applied is not the last change of the installation.
+// VerifyLast returns a *RefusedError if applied is not the latest change of the installation.
 func (in *Installed) VerifyLast(applied *Applied) error {
 	if applied != nil && applied.Backup != "" && filepath.Base(applied.Backup) != in.Backup.UTC().Format(backupTime) {
 		return changedMeanwhile(in.Dir)
@@ -99,7 +103,7 @@ func (in *Installed) VerifyLast(applied *Applied) error {
 	return nil
 }
 
-// VerifyUnchanged returns a *RefusedError if a file on disk is not what the plan was made of.
+// VerifyUnchanged returns a *RefusedError if a file on disk differs from what the plan is based on.
 func (p *Plan) VerifyUnchanged() error {
 	from := places{users: p.serverUsers()}
 	for _, c := range p.Changes {

@@ -13,33 +13,34 @@ import (
 	"packhouse/server/config"
 )
 
-// Fault is one thing that is wrong with a configuration which the server refuses, with the lines around it. It holds no secret.
+// Fault is an error in a configuration that the server refuses, with the surrounding lines. It
+// contains no secrets.
 type Fault struct {
 	Code    string
-	Line    int // from 1; 0: the whole file
-	Column  int // from 1; 0: the whole line
+	Line    int // 1-based; 0: the whole file
+	Column  int // 1-based; 0: the whole line
 	What    string
 	Remedy  string
-	Excerpt []ExcerptLine // empty where there is no line
+	Excerpt []ExcerptLine // empty without a line
 }
 
 // ExcerptLine is a line of a file.
 type ExcerptLine struct {
 	Number int
 	Text   string
-	Here   bool // the one that is at fault
+	Here   bool // the faulty line
 }
 
-// Repair is a way to a configuration that the server takes.
+// Repair is a way to repair a configuration so that the server accepts it.
 type Repair struct {
 	ID    string   // "mend", "backup" or "anew"
 	Title string   // "Put it right"
-	Text  string   // what that means, in a sentence
-	Steps []string // what it does, for the review
-	Data  []byte   // myconfig.yml afterwards
+	Text  string   // a sentence that describes it
+	Steps []string // changes, for the review
+	Data  []byte   // resulting myconfig.yml
 }
 
-// Refused tells that there is a myconfig.yml and the server would not start on it.
+// Refused reports whether there is a myconfig.yml that the server would not start with.
 func (in *Installed) Refused() bool {
 	if in == nil || in.Config != nil {
 		return false
@@ -48,7 +49,7 @@ func (in *Installed) Refused() bool {
 	return refused
 }
 
-// Faults says what is wrong with a configuration, in the order of its lines.
+// Faults returns the errors in a configuration, ordered by line.
 func Faults(path string, data []byte) []Fault {
 	lines := strings.Split(strings.TrimSuffix(string(masked(data)), "\n"), "\n")
 	var faults []Fault
@@ -62,8 +63,9 @@ func Faults(path string, data []byte) []Fault {
 	return faults
 }
 
-// Repairs lists the ways from a configuration that is refused to one that the server takes, the one that changes least first. Each keeps what
-// was edited by hand: in the file, or in the backup that applying it makes.
+// Repairs returns the ways to turn a refused configuration into one that the server accepts, the
+// least invasive first. Edits made by hand are kept in the file, or in the backup that applying
+// creates.
 func Repairs(ctx context.Context, m *Machine, in *Installed, data []byte) []Repair {
 	path := in.path(ConfigFile)
 	var ways []Repair
@@ -91,8 +93,8 @@ func countLines(n int) string {
 	return fmt.Sprintf("%d places", n)
 }
 
-// goodConfig returns the newest myconfig.yml of a backup that the server accepts, or nil: as it was before the change of that backup, else
-// as that change left it.
+// goodConfig returns the newest myconfig.yml of a backup that the server accepts, or nil. For each
+// backup it prefers the content before the change to the content after it.
 func (in *Installed) goodConfig() *goodCopy {
 	path := in.path(ConfigFile)
 	for _, name := range slices.Backward(backups(in.Dir)) {
@@ -124,10 +126,11 @@ func (in *Installed) replacedIn(generation, path string) []byte {
 	return nil
 }
 
-// fromGlimpse makes a new configuration of what can still be read of one; nil where that gives none that the server takes.
+// fromGlimpse creates a new configuration from the readable parts of a broken one. It returns nil
+// if the server would not accept the result.
 func (in *Installed) fromGlimpse(ctx context.Context, m *Machine, data []byte) []byte {
 	original := data
-	for range mostMends { // what can be put right is: a misspelt key keeps its value
+	for range mostMends { // fix what can be fixed, so that a misspelled key keeps its value
 		better, _ := mendOne(in.path(ConfigFile), data, problemsOf(in.path(ConfigFile), data))
 		if better == nil {
 			break
@@ -138,7 +141,7 @@ func (in *Installed) fromGlimpse(ctx context.Context, m *Machine, data []byte) [
 	seen.ConfigData, seen.Problem, seen.Users = data, nil, nil
 	seen.Config = config.Glimpse(config.Source{Path: in.path(ConfigFile), Data: readable(in.path(ConfigFile), data)})
 	if tls := &seen.Config.HTTP.TLS; in.Manifest != nil && tls.Certificate == "" && !tls.LetsEncrypt.Enabled() {
-		switch TLSMode(in.Manifest.Settings["tls"]) { // that it was off is not to be concluded from a line that cannot be read
+		switch TLSMode(in.Manifest.Settings["tls"]) { // an unreadable line does not prove that TLS was off
 		case PrivateCA, SelfSigned:
 			tls.Certificate, tls.Key = in.path(CertFile), in.path(KeyFile)
 		case Files, LetsEncrypt:
@@ -156,8 +159,8 @@ func (in *Installed) fromGlimpse(ctx context.Context, m *Machine, data []byte) [
 	return in.withSalvaged(in.withSalvaged(fresh, data), original)
 }
 
-// withSalvaged adds to a new configuration the settings that can still be read of the old one, as far as the server accepts them.
-// Users, storage and TLS are those of the new configuration.
+// withSalvaged adds the readable settings of the old configuration to the new one, as far as the
+// server accepts them. Users, storage and TLS are those of the new configuration.
 func (in *Installed) withSalvaged(fresh, old []byte) []byte {
 	for _, edit := range config.Salvage(old) {
 		section, _, _ := strings.Cut(edit.Key, ".")
@@ -171,7 +174,7 @@ func (in *Installed) withSalvaged(fresh, old []byte) []byte {
 	return fresh
 }
 
-// readable leaves out the lines that keep a file from being YAML, so that something can be made out of the others.
+// readable removes the lines that are not valid YAML, so that the rest can be parsed.
 func readable(path string, data []byte) []byte {
 	for range mostMends {
 		problems := problemsOf(path, data)
@@ -189,9 +192,9 @@ func readable(path string, data []byte) []byte {
 	return data
 }
 
-// PlanRepair says what has to change so that myconfig.yml has a content that the server takes. From is the content that somebody looked at: a
-// file that has become another since is not written over. What was there is kept in the backup. Data that the server would refuse gives a
-// *RefusedError.
+// PlanRepair plans to replace myconfig.yml with data. from is the content the user reviewed: a file
+// that changed since is not overwritten. The backup keeps the previous content. It returns a
+// *RefusedError if the server would refuse data.
 func PlanRepair(in *Installed, from, data []byte, steps []string) (*Plan, error) {
 	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now

@@ -15,8 +15,9 @@ import (
 	"packhouse/server/config"
 )
 
-// Resolve makes one answer for every question out of flags, environment, answers file, the existing installation, what was detected and
-// defaults, in this order. The findings are everything that is missing, wrong or worth knowing, at once. Installed may be nil.
+// Resolve answers every question from flags, environment, answers file, existing installation,
+// detection and defaults, in this order. The findings report everything missing, wrong or notable
+// at once. in may be nil.
 func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resolved, []Finding) {
 	if in == nil {
 		in = &Installed{}
@@ -45,13 +46,13 @@ func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resol
 	r.existing()
 	r.surroundings()
 	r.idle()
-	if !in.Refused() { // else the answers are not the installation's, and what is wrong with them is nobody's mistake
+	if !in.Refused() { // otherwise the answers do not come from the installation, and findings would not be the user's fault
 		r.findings = append(r.findings, Examine(ctx, m, &r.answers, !input.Quick)...)
 	}
 	return Resolved{Answers: r.answers, Origins: r.origins}, r.findings
 }
 
-// layer is a source of answers that people give.
+// layer is a source of explicit answers.
 type layer struct {
 	origin Origin
 	values Values
@@ -62,14 +63,14 @@ type resolver struct {
 	machine   *Machine
 	installed *Installed
 	input     Input
-	layers    []layer // the strongest first
+	layers    []layer // highest precedence first
 
 	answers  Answers
 	origins  map[string]Origin
 	findings []Finding
 }
 
-// given returns the strongest answer to a flag.
+// given returns the answer to a flag that has precedence.
 func (r *resolver) given(flag string) (string, Origin, bool) {
 	for _, l := range r.layers {
 		if v := l.values[flag]; len(v) > 0 {
@@ -79,8 +80,8 @@ func (r *resolver) given(flag string) (string, Origin, bool) {
 	return "", "", false
 }
 
-// answer returns the strongest answer to a flag as text: of a flag that may be repeated, all values
-// of that layer, separated by commas.
+// answer returns the answer to a flag that has precedence. For a repeatable flag it joins all
+// values of that layer with commas.
 func (r *resolver) answer(flag string) (string, Origin, bool) {
 	text, origin, ok := r.given(flag)
 	if f, _ := flagNamed(flag); !ok || f.Kind != FlagList {
@@ -94,7 +95,8 @@ func (r *resolver) answer(flag string) (string, Origin, bool) {
 	return "", "", false
 }
 
-// all returns the answers to a flag that adds, of all layers, the weakest first, and the strongest origin.
+// all returns the values of an additive flag from all layers, lowest precedence first, and the
+// origin with the highest.
 func (r *resolver) all(flag string) (texts []string, origin Origin) {
 	for _, l := range slices.Backward(r.layers) {
 		if v := l.values[flag]; len(v) > 0 {
@@ -113,7 +115,7 @@ func (r *resolver) directory() {
 	if !ok {
 		dir = cmp.Or(r.installed.Dir, r.machine.ConfigDir)
 	}
-	if dir == "" { // a variable of a script that is not set: the directory where one happens to stand is not meant
+	if dir == "" { // likely an unset variable in a script, not the current directory
 		r.refuse("dir", "--dir", CodeDir, "the installation directory is empty", "name one with --dir, or set HOME")
 		return
 	}
@@ -125,7 +127,7 @@ func (r *resolver) directory() {
 	r.answers.Dir = absolute
 }
 
-// scalars answers every question that has one value.
+// scalars answers every question that has a single value.
 func (r *resolver) scalars() {
 	r.base()
 	for _, step := range Questions() {
@@ -156,7 +158,8 @@ func (r *resolver) scalars() {
 	r.whoServes()
 }
 
-// base is what is there without anybody's answer: the existing installation, then what was detected, then defaults.
+// base sets the values that do not come from the user: existing installation, then detection, then
+// defaults.
 func (r *resolver) base() {
 	a, in := &r.answers, r.installed
 	set := func(id string, origin Origin, assign func()) {
@@ -234,12 +237,13 @@ func (r *resolver) base() {
 	}
 }
 
-// baseCertificate takes over what the certificate in use says, so that a re-run makes none that differs.
+// baseCertificate takes over the properties of the certificate in use, so that a re-run does not
+// issue a different one.
 func (r *resolver) baseCertificate(set func(string, Origin, func())) {
 	a, leaf := &r.answers, r.installed.Cert
 	if r.origins["hostname"] == FromDetection {
 		for _, name := range leaf.Info.Names.Strings() {
-			if _, _, err := parseName(name); err == nil { // wildcards are none
+			if _, _, err := parseName(name); err == nil { // skips wildcards
 				set("hostname", FromInstallation, func() { a.Hostname = name })
 				break
 			}
@@ -258,7 +262,7 @@ func (r *resolver) baseCertificate(set func(string, Origin, func())) {
 	}
 }
 
-// defaultAddr is :443 where it can be bound, else :5000.
+// defaultAddr is :443 if it can be bound, otherwise :5000.
 func (r *resolver) defaultAddr() {
 	r.answers.Addr = ":5000"
 	if r.machine.Host.Listen(r.ctx, ":443") == nil {
@@ -266,7 +270,7 @@ func (r *resolver) defaultAddr() {
 	}
 }
 
-// names makes the tick list of the certificate: what the one in use has, or what the machine is called; then what was asked for.
+// names sets the SANs: those of the certificate in use or the detected names, then those requested.
 func (r *resolver) names() {
 	a := &r.answers
 	r.origins["san"] = FromDetection
@@ -310,7 +314,7 @@ func (r *resolver) names() {
 	}
 }
 
-// existing tells what is the matter with the installation that is there.
+// existing reports findings about the existing installation.
 func (r *resolver) existing() {
 	in := r.installed
 	if f := in.Unfinished(); f != nil {
@@ -350,10 +354,10 @@ func (r *resolver) existing() {
 	}
 }
 
-// mostFaults is how many lines of a users file are told one by one.
+// mostFaults is the maximum number of lines of a users file reported individually.
 const mostFaults = 5
 
-// userFaults tells of lines in the users file that cannot be used. They stay as they are.
+// userFaults reports unusable lines of the users file. Setup keeps them.
 func (r *resolver) userFaults() {
 	faults := r.installed.UserFaults
 	for _, p := range faults[:min(len(faults), mostFaults)] {

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// users puts together who there is to be: everybody who is there, the administrator, who is added or changed, without who is taken away.
+// users resolves the list of users: existing users and the administrator, plus those added or
+// changed, minus those removed.
 func (r *resolver) users() {
 	a := &r.answers
 	a.Users = slices.Clone(r.installed.Users)
@@ -56,7 +57,7 @@ func (r *resolver) users() {
 	}
 }
 
-// passwords hands every user the password that was given, from the weakest source to the strongest.
+// passwords sets the users' passwords, in ascending order of precedence.
 func (r *resolver) passwords(variables map[string]Secret) {
 	if r.input.File != nil {
 		r.passwordFiles(r.input.File.Values["password-file"])
@@ -83,7 +84,7 @@ func (r *resolver) passwordFiles(entries []string) {
 		read = readInput
 	}
 	for _, entry := range entries {
-		// The text is not repeated: somebody may have written a password there.
+		// Do not print the entry: it may contain a password.
 		user, path, ok := strings.Cut(entry, "=")
 		if !ok || user == "" || path == "" {
 			r.refuse("users", "--password-file", CodeValue, "an entry is not NAME=FILE", "write it as --password-file admin=/path/to/file")
@@ -119,7 +120,7 @@ func (r *resolver) passwordVariables(variables map[string]Secret) {
 	}
 }
 
-// maxPasswordLines bounds what is read from standard input.
+// maxPasswordLines limits the bytes read from standard input.
 const maxPasswordLines = 1 << 20
 
 func (r *resolver) passwordLines(from io.Reader) {
@@ -142,7 +143,7 @@ func (r *resolver) passwordLines(from io.Reader) {
 	switch err := scanner.Err(); {
 	case err != nil:
 		r.refuse("users", flag, CodeValue, "standard input cannot be read: "+err.Error(), "write one NAME:PASSWORD a line")
-	case empty: // what was to write them has failed, most likely: to generate others would hide that
+	case empty: // the writing end probably failed; generating passwords would hide that
 		r.refuse("users", flag, CodeValue, "standard input holds no password", "write one NAME:PASSWORD a line, or leave the flag out to have passwords generated")
 	}
 }

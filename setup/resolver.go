@@ -7,14 +7,13 @@ import (
 	"packhouse/setup/check"
 )
 
-// resolverFailed reports whether a name could not be looked up, as opposed to a name that does not
-// exist.
+// resolverFailed reports whether a lookup failed for a reason other than the name not existing.
 func resolverFailed(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return ok && !dns.IsNotFound
 }
 
-// noResolver returns the finding of a name that could not be looked up.
+// noResolver returns the finding for a failed name lookup.
 func noResolver(name string, err error) Finding {
 	cause := err.Error()
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {

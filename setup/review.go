@@ -10,7 +10,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 )
 
-// Config is myconfig.yml as it will be.
+// Config returns the new content of myconfig.yml.
 func (p *Plan) Config() []byte {
 	if c := p.change(ConfigFile); c != nil {
 		return c.After
@@ -18,7 +18,8 @@ func (p *Plan) Config() []byte {
 	return nil
 }
 
-// Ordered is the changes as somebody reviews them: what stays as it is comes last, and before it what setup writes down for itself and for people.
+// Ordered returns the changes in review order: unchanged files come last, preceded by setup's own
+// records and notes for people.
 func (p *Plan) Ordered() []Change {
 	rank := func(c Change) int {
 		switch {
@@ -32,8 +33,9 @@ func (p *Plan) Ordered() []Change {
 	return slices.SortedStableFunc(slices.Values(p.Changes), func(a, b Change) int { return rank(a) - rank(b) })
 }
 
-// Diff is the unified diff of myconfig.yml, named absolutely or below the installation's directory; empty where nothing changes, and for every
-// other file: their Meaning says more than their lines.
+// Diff returns the unified diff of myconfig.yml; path is absolute or relative to the installation
+// directory. It returns "" for an unchanged file and for all other files, whose Meaning is more
+// useful than their lines.
 func (p *Plan) Diff(path string) string {
 	if c := p.change(path); c != nil && rel(p.Dir, c.Path) == ConfigFile {
 		return p.diff(c)
@@ -56,7 +58,7 @@ func (p *Plan) diff(c *Change) string {
 	return udiff.Unified(before, after, string(masked(c.Before)), string(masked(c.After)))
 }
 
-// MarshalJSON is the plan without any secret. Its form is documented in docs/command-line.md.
+// MarshalJSON returns the plan without secrets. docs/command-line.md documents the format.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	type change struct {
 		Path    string     `json:"path"`
@@ -69,7 +71,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Dir       string            `json:"dir"`
 		Pending   bool              `json:"pending"`
 		Changes   []change          `json:"changes"`
-		Generated []string          `json:"generatedPasswords,omitempty"` // of these users
+		Generated []string          `json:"generatedPasswords,omitempty"` // names of users
 		Restart   []string          `json:"restart,omitempty"`
 		Findings  []Finding         `json:"findings,omitempty"`
 		Origins   map[string]Origin `json:"origins,omitempty"`

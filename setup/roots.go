@@ -14,24 +14,26 @@ import (
 	"packhouse/server/config"
 )
 
-// CodeForeignPath is the code of a path in a journal or manifest that is not part of the installation.
+// CodeForeignPath is the code for a path in a journal or manifest that is not part of the
+// installation.
 const CodeForeignPath = "path-foreign"
 
 // unitRoot is the prefix of the systemd unit in journals and manifests.
 const unitRoot = "@unit"
 
-// roots are the places that an installation's journals and manifests may name. They are derived from the installation itself, never read
-// from these files: paths in the files are relative to one of them.
+// roots are the directories that an installation's journals and manifests may refer to. They are
+// derived from the installation, never from those files, whose paths are relative to a root.
 type roots struct {
 	dir     string
 	unit    string   // the systemd unit
-	outside []string // directories of the store and of the users file, where they are not below dir
+	outside []string // directories of the store and the users file outside of dir
 }
 
 // namesStorage matches a configuration, which may be JSON, but not the other files of a run or a backup.
 var namesStorage = regexp.MustCompile(`\bstorage["']?\s*:`)
 
-// rootsOf derives the roots of an installation from its configuration, and from those that an unfinished run or a backup holds.
+// rootsOf derives the roots of an installation from its configuration, and from configurations in
+// an unfinished run and in backups.
 func rootsOf(dir string) roots {
 	r := roots{dir: dir, unit: UnitFile}
 	candidates := []string{filepath.Join(dir, ConfigFile)}
@@ -67,7 +69,7 @@ func backupDirs(dir string) (names []string) {
 	return names
 }
 
-// add adds the directories that a configuration names.
+// add adds the directories in a configuration.
 func (r *roots) add(c *config.Config) {
 	if c == nil {
 		return
@@ -79,13 +81,13 @@ func (r *roots) add(c *config.Config) {
 	}
 }
 
-// below reports whether path is dir, or is below it.
+// below reports whether path is dir or below it.
 func below(path, dir string) bool {
 	short, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(short)
 }
 
-// rootID names a root outside of the installation's directory.
+// rootID returns the ID of a root outside of the installation directory.
 func rootID(path string) string {
 	sum := sha256.Sum256([]byte(path))
 	return "@" + hex.EncodeToString(sum[:6])
@@ -94,7 +96,8 @@ func rootID(path string) string {
 // errForeign is the cause of a path that is not part of an installation.
 var errForeign = errors.New("the path is not part of this installation")
 
-// encode returns an absolute path relative to a root. Directories above a root have a path of "..": setup makes those that do not exist.
+// encode returns an absolute path relative to a root. A missing directory above a root, which setup
+// creates, is encoded with "..".
 func (r roots) encode(path string) (string, error) {
 	switch {
 	case path == "":
@@ -118,8 +121,8 @@ func (r roots) encode(path string) (string, error) {
 	return "", fmt.Errorf("%s: %w", path, errForeign)
 }
 
-// decode returns the absolute path that encode made text of. Absolute ones, which earlier versions wrote, must be part of the installation.
-// Above reports whether a directory above a root is accepted.
+// decode reverses encode. Absolute paths, written by earlier versions, must be part of the
+// installation. above permits directories above a root.
 func (r roots) decode(text string, above bool) (string, error) {
 	foreign := fmt.Errorf("%s: %w", text, errForeign)
 	if text == "" {
@@ -154,7 +157,7 @@ func (r roots) decode(text string, above bool) (string, error) {
 	return "", foreign
 }
 
-// rootsAfter returns the roots of the installation after the plan, without those of earlier configurations.
+// rootsAfter returns the roots after the plan, without those of earlier configurations.
 func (p *Plan) rootsAfter() roots {
 	r := roots{dir: p.Dir, unit: UnitFile}.withUnit(p.unit)
 	if c := p.change(ConfigFile); c != nil && c.After != nil {

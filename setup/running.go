@@ -4,10 +4,10 @@ import "context"
 
 // Running is a running server of an installation. The caller of setup starts it.
 type Running interface {
-	// Addr is the address it listens at, with the port it really has.
+	// Addr returns the listen address, with the actual port.
 	Addr() string
-	// Done is closed when it has ended.
+	// Done is closed when the server has stopped.
 	Done() <-chan struct{}
-	// Shutdown lets running requests finish and ends it.
+	// Shutdown waits for running requests and stops the server.
 	Shutdown(ctx context.Context) error
 }

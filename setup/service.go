@@ -17,10 +17,10 @@ import (
 	"packhouse/templates"
 )
 
-// Kinds of [Answers.Service].
+// Values of [Answers.Service].
 const (
-	NoService = "none"    // the server is started by hand
-	Systemd   = "systemd" // systemd starts it, as a user of its own
+	NoService = "none"    // started manually
+	Systemd   = "systemd" // started by systemd, as its own user
 )
 
 // Unit is the name of the systemd unit, and UnitFile its path.
@@ -32,14 +32,15 @@ const (
 // pendingID is the ID of a user and a group that [Apply] creates first.
 const pendingID = -2
 
-// account is the user that a server runs as.
+// account is the user that runs the server.
 type account struct {
 	name, group string
 	uid, gid    int
-	groups      []int // all that it is in
+	groups      []int // all groups of the user
 }
 
-// findAccount looks a user up. The user of the program's own name need not be there yet: [Apply] makes it.
+// findAccount looks up a user. A user with the program's own name may be missing: [Apply] creates
+// it.
 func findAccount(name string) (account, error) {
 	u, err := user.Lookup(name)
 	if errors.As(err, new(user.UnknownUserError)) && name == ownName {
@@ -70,7 +71,8 @@ func findAccount(name string) (account, error) {
 	return a, nil
 }
 
-// makeAccount makes the user that a plan needs, and puts its numbers into the plan. A user that is there is used as it is.
+// makeAccount creates the user that a plan needs, or uses an existing one unchanged, and sets its
+// IDs in the plan.
 func (p *Plan) makeAccount() error {
 	needed := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.UID == pendingID || c.GID == pendingID })
 	if !needed {
@@ -101,7 +103,7 @@ func (p *Plan) makeAccount() error {
 	return p.ownersInManifest(theirs)
 }
 
-// ownersInManifest puts the owners of a plan's files into the manifest that it writes.
+// ownersInManifest updates the owners of a plan's files in the manifest.
 func (p *Plan) ownersInManifest(theirs map[string]account) error {
 	c := p.change(filepath.Join(p.Dir, ManifestFile))
 	if c == nil || c.After == nil {
@@ -123,7 +125,8 @@ func (p *Plan) ownersInManifest(theirs map[string]account) error {
 	return err
 }
 
-// service plans the unit of the server, and gives what the server reads and writes to the user that it runs as.
+// service plans the server's unit, and gives the user that runs the server ownership of the files
+// it reads and writes.
 func (b *builder) service() error {
 	unit := b.options.unitFile
 	if unit == "" {
@@ -149,7 +152,7 @@ func (b *builder) service() error {
 		return err
 	}
 	s := templates.Service{Name: Unit, Program: program, Config: b.path(ConfigFile), Dir: b.dir, User: a.name, Group: a.group}
-	planned := b.plan.config() // MakePlan verifies the file and reports its errors
+	planned := b.plan.config() // MakePlan validates the file and reports its errors
 	s.Writable, s.LowPort = b.written(planned), lowPort(planned)
 	owned := map[string]bool{b.path(HtpasswdFile): true, b.path(KeyFile): true, b.path(OwnKeyFile): true}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
@@ -177,7 +180,7 @@ func (b *builder) service() error {
 		case owned[c.Path] && b.readByGroup(c, a.gid):
 		case owned[c.Path]:
 			b.give(c, a.name, c.Mode, a.uid, a.gid)
-		case c.Path == b.path("auth"), c.Path == b.path("certs"): // the server passes, and cannot put another ca.key in its place
+		case c.Path == b.path("auth"), c.Path == b.path("certs"): // the server may traverse them, but cannot replace ca.key
 			b.give(c, "root, for "+a.name+" to pass", fs.ModeDir|0o750, 0, a.gid)
 		case c.Path == b.path(ConfigFile) && c.Mode.Perm()&0o004 == 0:
 			b.give(c, "root, for "+a.name+" to read", c.Mode|0o040, 0, a.gid)
@@ -186,8 +189,8 @@ func (b *builder) service() error {
 	return nil
 }
 
-// takeBack plans that systemd does not run the server any more, and that root owns again what the server's user did: whoever starts it now
-// is root, and content of two owners would be nobody's to look after.
+// takeBack plans that systemd no longer runs the server. Root becomes the owner of the files of the
+// server's user, because root now starts the server.
 func (b *builder) takeBack(unit string) {
 	if _, err := os.Lstat(unit); err == nil {
 		b.remove(unit, false, "systemd does not run the server any more")
@@ -206,14 +209,14 @@ func (b *builder) takeBack(unit string) {
 				mode = fs.ModeDir | 0o700
 			}
 			b.give(c, "root", mode, 0, 0)
-		case c.Path == b.path(ConfigFile) && c.Mode.Perm()&0o044 == 0o040: // it was open to the server's group
+		case c.Path == b.path(ConfigFile) && c.Mode.Perm()&0o044 == 0o040: // it was readable by the server's group
 			b.give(c, "root", c.Mode&^0o070, 0, 0)
 		}
 	}
 }
 
-// lowPort reports whether a listener of c needs the right to bind ports below 1024. It returns true
-// if c is nil, because a server without that right would not start.
+// lowPort reports whether c has a listener on a port below 1024, which needs a capability. It
+// returns true if c is nil, because a server without the capability would not start.
 func lowPort(c *config.Config) bool {
 	if c == nil {
 		return true
@@ -229,8 +232,8 @@ func lowPort(c *config.Config) bool {
 	})
 }
 
-// written returns the directories that c has the server write to, except the store and setup's own
-// ACME cache: those are known from the answers.
+// written returns the directories that the server writes to according to c, except the store and
+// setup's own ACME cache, which are known from the answers.
 func (b *builder) written(c *config.Config) []string {
 	if c == nil {
 		return nil
@@ -253,7 +256,8 @@ func (b *builder) written(c *config.Config) []string {
 	return dirs
 }
 
-// readByGroup reports whether root owns a file and lets the group of the server read it: the operator chose that, and it stays.
+// readByGroup reports whether root owns a file that the server's group can read. The operator chose
+// that, so it is kept.
 func (b *builder) readByGroup(c *Change, gid int) bool {
 	return !c.Mode.IsDir() && c.Kind != Create && c.UID == 0 && c.GID == gid && c.Mode.Perm()&0o040 != 0
 }
@@ -263,7 +267,7 @@ func (b *builder) give(c *Change, whose string, mode fs.FileMode, uid, gid int) 
 	c.Mode, c.UID, c.GID = mode, uid, gid
 	info, err := os.Stat(c.Path)
 	if err != nil {
-		return // it is made that way
+		return // it is created with these
 	}
 	haveUID, haveGID := owner(info)
 	same := haveUID == uid && haveGID == gid && info.Mode().Perm() == mode.Perm()
@@ -276,7 +280,7 @@ func (b *builder) give(c *Change, whose string, mode fs.FileMode, uid, gid int) 
 	}
 }
 
-// service returns the service manager of the installation; "": unknown.
+// service returns the service manager of the installation, or "" if unknown.
 func (in *Installed) service() string {
 	if in == nil || in.Manifest == nil {
 		return ""
@@ -284,12 +288,12 @@ func (in *Installed) service() string {
 	return in.Manifest.Settings["service"]
 }
 
-// lists reports whether setup wrote a file.
+// lists reports whether the manifest lists a file.
 func (in *Installed) lists(path string) bool {
 	return in.Manifest != nil && slices.ContainsFunc(in.Manifest.Files, func(row ManifestFileRow) bool { return row.at(in.Dir) == path })
 }
 
-// ServiceUser returns the user that systemd runs the server as of the installation, or "" if it does not.
+// ServiceUser returns the user that systemd runs the server as, or "" if systemd does not run it.
 func (in *Installed) ServiceUser() string {
 	if in == nil || !in.Supervised() {
 		return ""

@@ -16,9 +16,9 @@ import (
 	"packhouse/server/config"
 )
 
-// PlanUninstall says what has to go so that nothing of an installation is left but what people put or changed there. Only what the manifest
-// lists, with the content that setup wrote, is taken away; everything else is kept, and its Meaning says why. The content of the registry is
-// never part of the plan: see [StoreTrees].
+// PlanUninstall plans the removal of an installation. It removes only files listed in the manifest
+// with the content that setup wrote; files that people added or changed are kept, and their Meaning
+// states why. The plan never includes the content of the registry: see [StoreTrees].
 func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
 	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
@@ -64,7 +64,7 @@ func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
 	return b.plan, nil
 }
 
-// takeAway plans the end of one file of the manifest.
+// takeAway plans the removal of one file of the manifest.
 func (b *builder) takeAway(row ManifestFileRow) {
 	path := row.at(b.dir)
 	info, err := os.Lstat(path)
@@ -94,8 +94,9 @@ func (b *builder) takeAway(row ManifestFileRow) {
 	}
 }
 
-// Forget takes away what [Apply] keeps for going back, and the directory of an installation if nothing else lies in it. It is for after
-// [PlanUninstall]: what it takes cannot be rolled back. It returns what is left in the directory.
+// Forget removes the backups, and the installation directory if it is otherwise empty. Call it
+// after [PlanUninstall] was applied: it cannot be rolled back. It returns what is left in the
+// directory.
 //
 // It acquires the lock unless l is held.
 func Forget(dir string, l *Lock) (left []string, err error) {
@@ -116,7 +117,7 @@ func forget(dir string) (left []string, err error) {
 		}
 	}
 	_ = (places{}).remove(filepath.Join(dir, BackupDir)) // fails if it is not empty
-	entries, err := os.ReadDir(dir)                      // do not just try: removing a link to a directory always succeeds
+	entries, err := os.ReadDir(dir)                      // check first: removing a link to a directory always succeeds
 	if err != nil {
 		return nil, fmt.Errorf("look at what is left: %w", err)
 	}
@@ -129,9 +130,10 @@ func forget(dir string) (left []string, err error) {
 	return left, nil
 }
 
-// StoreTrees returns the directories below the root of a store that hold the content of a registry: the layout of CNCF distribution, and what
-// this program keeps beside it, which is more than the record of the owner. Nothing else in that root is the registry's. It returns nil if
-// content is not kept in a directory.
+// StoreTrees returns the directories below the root of a store that hold a registry's content: the
+// layout of CNCF distribution and this program's own data, unless that is only the owner record.
+// Nothing else in the root belongs to the registry. It returns nil if content is not stored in a
+// directory.
 func StoreTrees(c *config.Config) []string {
 	return slices.DeleteFunc(storeTrees(c), func(tree string) bool {
 		info, err := os.Lstat(tree)
@@ -139,7 +141,7 @@ func StoreTrees(c *config.Config) []string {
 	})
 }
 
-// storeTrees returns where the directories of [StoreTrees] are if they exist.
+// storeTrees returns the paths that [StoreTrees] considers, whether or not they exist.
 func storeTrees(c *config.Config) []string {
 	if c == nil || c.Storage.Driver != config.Filesystem || !filepath.IsAbs(c.Storage.Filesystem.RootDirectory) {
 		return nil
@@ -148,15 +150,15 @@ func storeTrees(c *config.Config) []string {
 	return []string{filepath.Join(root, "docker", "registry", "v2"), filepath.Join(root, ownName)}
 }
 
-// Remainder is something of a registry that an uninstall knows of and leaves where it is.
+// Remainder describes something of a registry that an uninstall leaves in place.
 type Remainder struct {
-	Where  string // a directory, or a place in a bucket
-	What   string // that it holds
-	Remedy string // how it goes
+	Where  string // a directory or a location in a bucket
+	What   string // its contents
+	Remedy string // how to remove it
 }
 
-// Remainders lists what stays of a registry however it is uninstalled: what is in a bucket, which other servers may use too, and the
-// certificates that its server ordered. The content below a directory is told by [StoreTrees].
+// Remainders lists what any uninstall leaves in place: bucket content, which other servers may use,
+// and certificates that the server ordered. [StoreTrees] returns the content in directories.
 func Remainders(c *config.Config) (list []Remainder) {
 	if c == nil {
 		return nil
@@ -182,8 +184,8 @@ func Remainders(c *config.Config) (list []Remainder) {
 	return list
 }
 
-// RemoveStore removes the content of the registry of an installation, and the directories that held it if nothing else is in them. No server
-// may run on it. Links that the server's user can have made are not followed.
+// RemoveStore removes the registry's content, and its directories if they are empty. No server may
+// be running. It does not follow links that the server's user can have created.
 func RemoveStore(in *Installed) error { return removeStore(in.places(), in.Config) }
 
 func removeStore(p places, c *config.Config) error {
@@ -212,10 +214,10 @@ func VerifyStoreRemoval(in *Installed) error {
 	return nil
 }
 
-// PlannedTrees returns the directories with content in the storage directory that a plan configures, as [StoreTrees] does.
+// PlannedTrees is [StoreTrees] for the storage directory that a plan configures.
 func PlannedTrees(p *Plan) []string { return StoreTrees(p.config()) }
 
-// RemovePlannedStore removes the content of the storage directory that a plan configures, as [RemoveStore] does.
+// RemovePlannedStore is [RemoveStore] for the storage directory that a plan configures.
 func RemovePlannedStore(p *Plan) error {
 	return removeStore(places{users: p.serverUsers()}, p.config())
 }
