@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// settingAddresses is the setting of the manifest with the addresses of the certificate that the
-// machine had when setup issued it. Other addresses in the certificate, such as that of a load
-// balancer, never were the machine's.
+// settingAddresses is the manifest setting that lists the certificate's addresses that the machine
+// had when setup issued it. Other addresses in the certificate, such as that of a load balancer,
+// never belonged to the machine.
 const settingAddresses = "addresses"
 
 // Had returns the addresses of the certificate that the machine had when setup issued it.

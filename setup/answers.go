@@ -6,18 +6,18 @@ import (
 	"packhouse/server/config"
 )
 
-// Secret is text that must never be seen; it prints itself as REDACTED.
+// Secret is confidential text; it prints itself as REDACTED.
 type Secret = config.Secret
 
-// TLSMode says where the server's certificate comes from.
+// TLSMode is the source of the server's certificate.
 type TLSMode string
 
 // TLS modes.
 const (
-	PrivateCA   TLSMode = "private-ca"  // a local CA signs it; clients trust ca.crt once
-	SelfSigned  TLSMode = "self-signed" // a single certificate that clients trust itself
-	Files       TLSMode = "files"       // certificate and key of the operator's
-	LetsEncrypt TLSMode = "letsencrypt" // the server orders it from an ACME directory
+	PrivateCA   TLSMode = "private-ca"  // signed by a local CA; clients trust ca.crt once
+	SelfSigned  TLSMode = "self-signed" // a single certificate that clients trust directly
+	Files       TLSMode = "files"       // the operator's certificate and key
+	LetsEncrypt TLSMode = "letsencrypt" // ordered by the server from an ACME directory
 	Off         TLSMode = "off"         // plain HTTP
 )
 
@@ -31,10 +31,10 @@ const (
 	Admin  Role = "admin"
 )
 
-// Roles lists them, the least first.
+// Roles returns all roles, the least privileged first.
 func Roles() []Role { return []Role{Reader, Writer, Admin} }
 
-// Where a password comes from.
+// Sources of a password.
 const (
 	Generated   = "generated"
 	Typed       = "typed"
@@ -42,87 +42,87 @@ const (
 	FromEnv     = "env"
 	FromStdin   = "stdin"
 	Kept        = "kept" // the user exists and keeps its hash
-	Unspecified = ""     // kept where the user exists, else generated
+	Unspecified = ""     // Kept if the user exists, otherwise Generated
 )
 
-// Origins of a [SAN], beside the names of network interfaces.
+// Origins of a [SAN], besides the names of network interfaces.
 const (
 	SANHostName    = "host name"
 	SANShortName   = "short name"
 	SANAlways      = "always"
-	SANAddress     = "address"     // the address that the server listens at
+	SANAddress     = "address"     // the listen address
 	SANCertificate = "certificate" // in the certificate in use
 	SANTyped       = "typed"
 )
 
-// Answers is everything a setup has to know. It is a plain value: copy it, change it, validate it, make a plan of it.
+// Answers holds the answers to all questions. It is a plain value that can be copied.
 type Answers struct {
-	Dir       string // of the installation, absolute
-	Hostname  string // the name that clients use, or an address
-	SANs      []SAN  // further names and addresses of the certificate
-	Addr      string // host:port to listen at; empty host: every address
-	PublicURL string // what clients use where it differs from host name and port; empty: made of these
+	Dir       string // installation directory, absolute
+	Hostname  string // name or address that clients use
+	SANs      []SAN  // additional names and addresses of the certificate
+	Addr      string // host:port to listen on; empty host: all addresses
+	PublicURL string // URL for clients, if different; empty: derived from host name and port
 
 	TLS      TLSMode
 	CertFile string // PEM, with Files
 	KeyFile  string // PEM, with Files
-	TLSCA    string // PEM file, with Files: the root that clients trust; empty: in CertFile, or the system's
-	// KeyPasswordFile holds the password of an encrypted KeyFile.
+	TLSCA    string // PEM file, with Files: the root that clients trust; empty: in CertFile, or a system root
+	// KeyPasswordFile is the path of the file with KeyFile's password.
 	KeyPasswordFile string
 	KeyType         certgen.KeyType
-	CertDays        int      // life of a new server certificate
+	CertDays        int      // lifetime of a new server certificate
 	Subject         string   // "C=,ST=,L=,O=,OU=" of a new certificate
-	CAPermit        []string // names and networks that a new private CA is limited to; empty: no limit
+	CAPermit        []string // name constraints of a new private CA; empty: none
 	CAKey           string   // path of ca.key, if it was moved out of certs/
-	Insecure        bool     // confirms passwords over plain HTTP beyond this machine
+	Insecure        bool     // allow passwords over plain HTTP from other machines
 
 	ACMEEmail     string // with LetsEncrypt; empty: none
 	ACMEDirectory string // URL; empty: Let's Encrypt
-	ACMECA        string // PEM file: the CA of a private directory
+	ACMECA        string // PEM file: the CA of a private ACME directory
 	EABKeyID      string // key ID of the CA's external account; empty: none
-	EABKeyFile    string // file with its HMAC key
+	EABKeyFile    string // path of the file with its HMAC key
 
-	RotateCert bool // a new certificate, though the old one would do
+	RotateCert bool // issue a new certificate even if the old one is valid
 	NewKey     bool // with a new key
 	NewCA      bool // signed by a new CA
-	DropOldCA  bool // the CA before it is no longer handed out
+	DropOldCA  bool // stop distributing the previous CA
 
 	Users       []User   // all users after the change, existing ones included
-	RemoveUsers []string // users to take away
-	NoSANs      []string // names to take away
+	RemoveUsers []string // users to remove
+	NoSANs      []string // names to remove
 
 	Storage           string    // config.Filesystem, config.S3 or config.InMemory
 	StoragePath       string    // absolute, with config.Filesystem
-	InMemoryConfirmed bool      // everything is lost at restart, and that is wanted
+	InMemoryConfirmed bool      // accepts that all content is lost at restart
 	S3                S3Answers // with config.S3
 
-	Realm    string // what browsers show when they ask for the password
+	Realm    string // shown by browsers that ask for a password
 	LogLevel string // error, warn, info or debug
 
 	Service string // NoService or Systemd
-	RunAs   string // the user that a service runs as
+	RunAs   string // the user that runs the service
 
-	existing *Installed // what these answers start from; nil: nothing
-	takeOver bool       // a store that another installation owns is taken over
-	program  string     // what to type to run this program; empty: packhouse
+	existing *Installed // installation that the answers start from; nil: none
+	takeOver bool       // take over a store that another installation owns
+	program  string     // command name of this program; empty: packhouse
 	serve    bool       // setup leaves the server running
-	offline  bool       // no probe asks the network
-	listens  string     // an address that is ticked because the server listens there, and would not be else
+	offline  bool       // probes do not use the network
+	listens  string     // address that is checked only because the server listens on it
 }
 
 // SAN is a name or address for the certificate.
 type SAN struct {
 	Name   string
 	Ticked bool   // include it in the certificate
-	Origin string // why it is offered: an interface ("eth0"), or one of the SAN… constants
+	Origin string // reason: an interface ("eth0"), or one of the SAN… constants
 }
 
-// User is an account of the registry.
+// User is a user of the registry.
 type User struct {
 	Name     string
 	Role     Role
 	Password Secret // set with Typed, FromFile, FromEnv and FromStdin
-	Source   string // where the password comes from
+	Source   string // source of the password
 
 	hash string // of an installed user: the stored bcrypt hash
 }
@@ -132,7 +132,7 @@ func (u User) HasPassword(password []byte) bool {
 	return u.hash != "" && htpasswd.Verify([]byte(u.hash), password) == nil
 }
 
-// User finds a user by name, or returns nil.
+// User returns the user with a name, or nil.
 func (a *Answers) User(name string) *User {
 	for i := range a.Users {
 		if a.Users[i].Name == name {
@@ -145,7 +145,7 @@ func (a *Answers) User(name string) *User {
 // Origin is the source of an answer.
 type Origin string
 
-// Origins, the strongest first.
+// Origins, the highest precedence first.
 const (
 	FromFlag         Origin = "flag"
 	FromEnvironment  Origin = "environment"
@@ -156,7 +156,7 @@ const (
 	FromTyping       Origin = "typed"
 )
 
-// Resolved is one answer for every question, each with its origin.
+// Resolved holds an answer to every question, with its origin.
 type Resolved struct {
 	Answers Answers
 	Origins map[string]Origin // by Question.ID

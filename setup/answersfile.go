@@ -12,12 +12,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// RefusedError is why something cannot be done, in findings of severity Refused.
+// RefusedError reports why an operation is refused, as findings of severity Refused.
 type RefusedError struct {
 	Findings []Finding
 }
 
-// Error has one finding a line.
+// Error returns one finding per line.
 func (e *RefusedError) Error() string {
 	lines := make([]string, len(e.Findings))
 	for i, f := range e.Findings {
@@ -26,11 +26,12 @@ func (e *RefusedError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxAnswers bounds an answers file; a long one has a hundred lines.
+// maxAnswers is the maximum size of an answers file in bytes.
 const maxAnswers = 1 << 20
 
-// ParseAnswers reads an answers file: YAML whose keys are the flags without dashes, with a text, true or false, or a list of texts. It is
-// strict; the error is of type *RefusedError and names every line that is wrong.
+// ParseAnswers parses an answers file: YAML with flag names without dashes as keys, and strings,
+// booleans or lists of strings as values. It is strict: the error is a *RefusedError that lists all
+// faulty lines.
 func ParseAnswers(name string, data []byte) (*Document, error) {
 	d := &Document{Name: name, Values: Values{}, Lines: map[string]int{}}
 	wrong := &RefusedError{}
@@ -86,7 +87,7 @@ func ParseAnswers(name string, data []byte) (*Document, error) {
 	return d, nil
 }
 
-// answerTexts turns the value of a key into the texts that the flag would have.
+// answerTexts converts a key's value to the values of its flag.
 func answerTexts(flag Flag, value *yaml.Node) (texts []string, reason string) {
 	items := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode {
@@ -118,17 +119,17 @@ func flagForm(flag Flag) string {
 	return fmt.Sprintf("write %s: %s", flag.Name, flag.Arg)
 }
 
-// yamlLine takes the line out of an error of the YAML reader, which has it in its text only.
+// yamlLine extracts the line number from an error of the YAML parser.
 func yamlLine(err error) int {
 	line := 1
 	_, _ = fmt.Sscanf(err.Error(), "yaml: line %d:", &line)
 	return line
 }
 
-// meant finds the flag that an unknown key comes closest to.
+// meant returns the flag name closest to an unknown key.
 func meant(key string) string {
 	if len(key) > 80 {
-		return "" // nobody meant that
+		return "" // too long to be a misspelled flag
 	}
 	squeeze := strings.NewReplacer("-", "", "_", "", " ", "")
 	wanted := squeeze.Replace(strings.ToLower(key))

@@ -13,27 +13,28 @@ import (
 	"time"
 )
 
-// ApplyOptions of [Apply].
+// ApplyOptions are the options of [Apply].
 type ApplyOptions struct {
-	// Progress is told what happens, before it happens: "create", "certs/tls.crt".
+	// Progress is called before each operation: "create", "certs/tls.crt".
 	Progress func(verb, path string)
-	// Hook is called before each operation on the file system, for tests. When it returns an error, Apply ends at once as if it had been
-	// killed there, without tidying up.
+	// Hook is called before each file system operation, for tests. If it returns an error, Apply
+	// stops without cleaning up, as if killed.
 	Hook func(operation string) error
-	// Lock is held since before the installation was loaded. If it is nil or not held, Apply acquires the lock without waiting.
+	// Lock is held since before the installation was loaded. If it is nil or not held, Apply
+	// acquires the lock without waiting.
 	Lock *Lock
 }
 
-// Applied is what [Apply] did.
+// Applied is the result of [Apply].
 type Applied struct {
 	Changed []string  // paths that were created, updated or removed
-	Backup  string    // directory with what was replaced; empty: nothing changed
-	At      time.Time // when
+	Backup  string    // directory with the replaced files; empty: nothing changed
+	At      time.Time // time of the change
 }
 
-// Apply makes a plan true: all of it, or nothing. The files are staged first and renamed when all of them are on the disk; a run that is
-// killed in between is finished by the next [Load]. A failure undoes what was done, and is returned. Nothing is written where the plan has
-// nothing pending.
+// Apply applies a plan completely or not at all. It stages all files, and renames them once all are
+// on disk; the next [Open] finishes an interrupted run. If a step fails, Apply rolls back and
+// returns the error. It writes nothing if the plan has no pending changes.
 func Apply(ctx context.Context, p *Plan, options ApplyOptions) (*Applied, error) {
 	applied := &Applied{At: p.now}
 	if applied.At.IsZero() {
@@ -52,7 +53,7 @@ func Apply(ctx context.Context, p *Plan, options ApplyOptions) (*Applied, error)
 		places: places{users: p.serverUsers()}, unit: p.unit, dir: p.Dir, configs: p.configs(), hook: options.Hook, progress: options.Progress,
 	}
 	made, err := w.makeBase()
-	if err == nil && len(made) > 0 { // another user may have been quicker in a sticky directory
+	if err == nil && len(made) > 0 { // another user may have created it first in a sticky directory
 		err = VerifyTrust(p.Dir)
 	}
 	if err != nil {
@@ -81,7 +82,7 @@ func (w *worker) run(ctx context.Context, p *Plan, j *journal) (backup string, e
 	if _, err := os.Lstat(w.work()); err == nil {
 		return "", &RefusedError{Findings: []Finding{refused(CodeHalfDone, "an earlier change of "+w.dir+" was interrupted", "run setup again: it finishes or undoes that first")}}
 	}
-	for { // a generation of the same second goes when this run is complete, and not before
+	for { // a generation of the same second is removed when this run completes
 		if _, err := os.Lstat(w.backup(j)); err != nil {
 			break
 		}
@@ -106,7 +107,7 @@ func (w *worker) run(ctx context.Context, p *Plan, j *journal) (backup string, e
 	case err == nil:
 		if err := w.finish(j, backup); errors.As(err, new(killedError)) {
 			return "", err
-		} // else what is left is the next run's: nothing of it matters to the installation
+		} // the next run removes the rest; it does not affect the installation
 		return backup, nil
 	case errors.As(err, new(killedError)):
 		return "", err
@@ -121,7 +122,7 @@ func (w *worker) run(ctx context.Context, p *Plan, j *journal) (backup string, e
 	return "", fmt.Errorf("%w; everything is as it was before", err)
 }
 
-// makeBase makes the installation's directory, and returns the directories that were not there.
+// makeBase creates the installation directory, and returns the directories that it created.
 func (w *worker) makeBase() (made []string, err error) {
 	for dir := w.dir; ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
@@ -132,10 +133,10 @@ func (w *worker) makeBase() (made []string, err error) {
 	for i, dir := range made {
 		if err := w.op("mkdir", dir, func() error {
 			err := w.mkdir(dir, 0o755)
-			if err != nil && !errors.Is(err, fs.ErrExist) { // a second setup may be quicker; the lock tells them apart
+			if err != nil && !errors.Is(err, fs.ErrExist) { // another setup may create it first; the lock prevents a conflict
 				return err
 			}
-			_ = w.sync(filepath.Dir(dir)) // who may not read the parent may still make a directory in it
+			_ = w.sync(filepath.Dir(dir)) // best effort: the parent may be writable but not readable
 			return nil
 		}); err != nil {
 			return made[:i], err
@@ -144,7 +145,8 @@ func (w *worker) makeBase() (made []string, err error) {
 	return made, nil
 }
 
-// stage prepares everything that can fail: new content beside its place, old content for going back, and, as the last thing, the journal.
+// stage does everything that can fail: it stages new content, copies old content for a rollback,
+// and finally writes the journal.
 func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 	for _, dir := range []string{w.work(), w.work(newDir), w.work(oldDir)} {
 		if err := w.op("mkdir", dir, func() error { return w.mkdir(dir, 0o700) }); err != nil {
@@ -172,7 +174,7 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 			outside = append(outside, text)
 		}
 	}
-	if len(outside) > 0 { // known before any of it is there, so that nothing is left lying about wherever this run is cut off
+	if len(outside) > 0 { // recorded before any file is created, so that an interrupted run leaves none behind
 		if err := w.writeJSON(w.work(besideFile), outside); err != nil {
 			return err
 		}
@@ -197,7 +199,8 @@ func (w *worker) stage(ctx context.Context, p *Plan, j *journal) error {
 	return w.writeJournal(w.work(journalFile), j)
 }
 
-// steps puts the steps of a plan into the journal, and returns the change that each belongs to. The way to a directory is made of steps too.
+// steps adds the steps of a plan to the journal, and returns the change of each. Missing parent
+// directories become steps too.
 func (w *worker) steps(p *Plan, j *journal) (changes []Change, err error) {
 	planned := map[string]bool{}
 	for i, c := range p.Changes {
@@ -214,7 +217,7 @@ func (w *worker) steps(p *Plan, j *journal) (changes []Change, err error) {
 			}
 			for _, dir := range slices.Backward(way) {
 				planned[dir] = true
-				c := Change{Path: dir, Kind: Create, Mode: fs.ModeDir | 0o755, UID: -1, GID: -1} // for everybody to pass
+				c := Change{Path: dir, Kind: Create, Mode: fs.ModeDir | 0o755, UID: -1, GID: -1} // must be traversable by all users
 				changes = append(changes, c)
 				j.Steps = append(j.Steps, step{Path: c.Path, Kind: c.Kind, Mode: c.Mode, UID: c.UID, GID: c.GID})
 			}
@@ -229,7 +232,7 @@ func (w *worker) steps(p *Plan, j *journal) (changes []Change, err error) {
 	return changes, nil
 }
 
-// step returns the step of the journal that makes a change.
+// step returns the journal step for a change.
 func (w *worker) step(i int, c Change) (step, error) {
 	s := step{Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID, Attributes: c.attributes}
 	if err := s.resolve(c.Path, w.places); err != nil {
@@ -261,14 +264,14 @@ func (w *worker) step(i int, c Change) (step, error) {
 	if c.Kind != Remove {
 		s.Staged, s.Sum = w.work(newDir, strconv.Itoa(i)), sum(c.After)
 		_, err := os.Stat(filepath.Dir(s.Path))               // a directory of the same plan does not exist yet
-		if filepath.IsAbs(rel(w.dir, s.Path)) && err == nil { // perhaps on another file system
+		if filepath.IsAbs(rel(w.dir, s.Path)) && err == nil { // possibly on another file system
 			s.Staged = beside(s.Path)
 		}
 	}
 	return s, nil
 }
 
-// stageStep writes what a step needs.
+// stageStep stages the content of a step.
 func (w *worker) stageStep(s step, c Change) error {
 	if c.Mode.IsDir() {
 		return nil
@@ -305,8 +308,9 @@ func (w *worker) unchanged(s step, c Change) error {
 	return nil
 }
 
-// verifyOld returns a refusal if a file is not what it was when the step was staged, immediately before the step replaces or removes it.
-// A run that finishes an earlier one accepts a file that is missing.
+// verifyOld returns a refusal if a file changed since the step was staged. It is called immediately
+// before the step replaces or removes the file. A run that finishes an interrupted one accepts a
+// missing file.
 func (w *worker) verifyOld(s step) error {
 	data, err := w.read(s.Path)
 	switch {

@@ -15,7 +15,7 @@ import (
 	"packhouse/server/auth/htpasswd"
 )
 
-// backupTime is how a backup generation is called.
+// backupTime is the time format of backup names.
 const backupTime = "20060102T150405Z"
 
 func isBackup(name string) bool {
@@ -23,7 +23,7 @@ func isBackup(name string) bool {
 	return err == nil
 }
 
-// backups lists the generations, the newest last.
+// backups returns the names of all backups, oldest first.
 func backups(dir string) []string {
 	entries, err := os.ReadDir(filepath.Join(dir, BackupDir))
 	if err != nil {
@@ -39,7 +39,7 @@ func backups(dir string) []string {
 	return names
 }
 
-// lastBackup is when the generation was kept that can be rolled back to; zero where there is none.
+// lastBackup returns the time of the backup that a rollback would restore, or zero without one.
 func lastBackup(dir string) time.Time {
 	names := backups(dir)
 	if len(names) == 0 {
@@ -59,8 +59,8 @@ func nothingBefore(dir string) bool {
 	return err == nil && slices.ContainsFunc(record.Steps, func(s step) bool { return s.Path == filepath.Join(dir, ConfigFile) && !s.Existed })
 }
 
-// PlanRollback says what has to change to get back to the files before the last setup. Applied, it keeps what it replaces as the new backup,
-// so that a rollback can be rolled back.
+// PlanRollback plans to restore the files from before the last setup. When it is applied, the
+// replaced files become the new backup, so that a rollback can be rolled back.
 func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
 	if _, err := os.ReadDir(filepath.Join(in.Dir, BackupDir)); errors.Is(err, os.ErrPermission) {
 		return nil, &RefusedError{Findings: []Finding{refused(CodeUnread, "this user may not read the backup in "+filepath.Join(in.Dir, BackupDir), "run it as the user who owns the installation, or as root")}}
@@ -88,14 +88,14 @@ func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
 		return nil, fmt.Errorf("read backup: %w", b.err)
 	}
 	if c := b.plan.change(ConfigFile); c != nil && c.Kind != Remove {
-		for _, p := range problemsOf(c.Path, c.After) { // as somebody edited it by hand, before it was put right
+		for _, p := range problemsOf(c.Path, c.After) { // edited by hand before it was repaired
 			b.plan.Findings = append(b.plan.Findings, warned(p.Code, fmt.Sprintf("the server would not start on that %s: line %d, %s", ConfigFile, p.Line, p.What), ""))
 		}
 	}
 	return b.plan, nil
 }
 
-// restore plans the way back of one step.
+// restore plans to reverse one step.
 func (b *builder) restore(s step, from string) error {
 	if s.Mode.IsDir() {
 		switch {
@@ -117,7 +117,7 @@ func (b *builder) restore(s step, from string) error {
 		return nil
 	}
 	if rel(b.dir, s.Path) == PasswordsFile {
-		return nil // no copy of it is kept
+		return nil // has no backup
 	}
 	old, err := b.places().read(filepath.Join(from, filepath.Base(s.Old)))
 	if err != nil {
@@ -141,7 +141,7 @@ func (b *builder) restore(s step, from string) error {
 
 // usersBack describes how a rollback changes the users.
 func usersBack(today, then []byte) []string {
-	now, _ := htpasswd.Parse(today) // what is wrong with a line is told elsewhere
+	now, _ := htpasswd.Parse(today) // invalid lines are reported elsewhere
 	was, _ := htpasswd.Parse(then)
 	var meaning []string
 	for _, name := range now.Users() {
@@ -175,7 +175,7 @@ func certificateBack(today, then []byte) []string {
 	return meaning
 }
 
-// asItWas gives what was planned last the mode and the owner that it had before a step.
+// asItWas sets the mode and owner of the last planned change to those before a step.
 func (b *builder) asItWas(s step) {
 	c := &b.plan.Changes[len(b.plan.Changes)-1]
 	c.Mode, c.UID, c.GID = s.OldMode, s.OldUID, s.OldGID

@@ -16,7 +16,8 @@ import (
 	"packhouse/server/config"
 )
 
-// MakePlan returns the changes that make the installation match the answers. It writes nothing. It returns a *RefusedError if that is impossible.
+// MakePlan returns the changes that make the installation match the answers. It writes nothing. It
+// returns a *RefusedError if that is impossible.
 func MakePlan(ctx context.Context, m *Machine, in *Installed, resolved Resolved, options Options) (*Plan, error) {
 	if in == nil {
 		in = &Installed{}
@@ -40,7 +41,7 @@ func MakePlan(ctx context.Context, m *Machine, in *Installed, resolved Resolved,
 	return b.plan, nil
 }
 
-// builder gathers the changes of a plan.
+// builder collects the changes of a plan.
 type builder struct {
 	machine   *Machine // nil: unknown
 	installed *Installed
@@ -50,8 +51,8 @@ type builder struct {
 	now       time.Time
 	random    io.Reader
 	plan      *Plan
-	readings  *readings // what the plan compares with, each file read once
-	err       error     // the first that file and directory ran into
+	readings  *readings // files that the plan is based on, each read once
+	err       error     // first error of file and directory
 }
 
 func (b *builder) build(ctx context.Context) error {
@@ -60,7 +61,7 @@ func (b *builder) build(ctx context.Context) error {
 	if made(&b.answers) || b.keepsOwnFiles() {
 		b.directory(b.path("certs"), 0o700)
 	}
-	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) { // a relative one, by hand, is the server's to find
+	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) { // the server resolves a relative path
 		b.directory(b.answers.StoragePath, 0o750, "content is kept here")
 	}
 	b.storeOwner()
@@ -98,7 +99,8 @@ func (b *builder) build(ctx context.Context) error {
 	return b.err
 }
 
-// answersFile plans answers.yml. It lists what was detected too, and interfaces come and go: alone that is no reason to write.
+// answersFile plans answers.yml. The file also lists detected values, such as interfaces, which
+// change; that alone does not justify a write.
 func (b *builder) answersFile() {
 	const meaning = "the answers, for the next machine; without secrets, never read back"
 	if _, err := os.Stat(b.path(AnswersFile)); err == nil && !b.plan.Pending() {
@@ -120,7 +122,8 @@ func (b *builder) configMeaning(after []byte) string {
 	return "single lines change; the rest stays as it is, to the byte"
 }
 
-// verifyConfig loads the planned configuration as the server does, so that a file that the server would refuse is never written.
+// verifyConfig loads the planned configuration as the server does, so that setup never writes one
+// that the server would refuse.
 func (b *builder) verifyConfig(data []byte) error {
 	_, err := config.Load(config.Source{Path: b.path(ConfigFile), Data: data})
 	var problems config.Problems
@@ -134,7 +137,7 @@ func (b *builder) verifyConfig(data []byte) error {
 	return refusal
 }
 
-// at is the installation as seen from the directory that is planned for.
+// at returns the installation as the plan for dir sees it.
 func (in *Installed) at(dir string) *Installed {
 	if in.Dir == dir {
 		return in
@@ -147,10 +150,10 @@ func (in *Installed) at(dir string) *Installed {
 	return &moved
 }
 
-// places are those of the installation, before and after the plan.
+// places returns the places for the server's users before and after the plan.
 func (b *builder) places() places { return places{users: b.plan.serverUsers()} }
 
-// read returns the content of a file as it was read first. It reads no file twice.
+// read returns the content of a file as first read. It reads each file once.
 func (b *builder) read(path string) ([]byte, error) {
 	c, err := b.readings.read(b.places(), path)
 	return c.data, err
@@ -158,8 +161,9 @@ func (b *builder) read(path string) ([]byte, error) {
 
 func (b *builder) path(name string) string { return filepath.Join(b.dir, filepath.FromSlash(name)) }
 
-// directory plans a directory that does not exist yet. One that exists keeps its owner, group and mode, except that users outside of its
-// group must not see a directory with keys, and that its group must not write it.
+// directory plans a missing directory. An existing one keeps its owner, group and mode, except that
+// a directory with keys must not be accessible to users outside of its group or writable by the
+// group.
 func (b *builder) directory(path string, mode fs.FileMode, meaning ...string) {
 	c := Change{Path: path, Kind: Create, Mode: mode | fs.ModeDir, UID: -1, GID: -1, Meaning: meaning}
 	if info, err := os.Stat(path); err == nil {
@@ -197,8 +201,9 @@ func (b *builder) keepSecret(name string) {
 	}
 }
 
-// put plans the content of a file: created, updated, or kept if content and mode are right. A file keeps its owner, group, mode and extended
-// attributes. Only a secret that users outside of its group can read, or that its group can write, gets another mode.
+// put plans the content of a file: create, update, or keep if content and mode match. A file keeps
+// its owner, group, mode and extended attributes. Only a secret that users outside of its group can
+// read, or that its group can write, gets a new mode.
 func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, meaning ...string) {
 	c := Change{Path: path, Kind: Create, Mode: mode, UID: -1, GID: -1, After: after, Secret: secret, Meaning: meaning}
 	seen, err := b.readings.read(b.places(), path)
@@ -234,7 +239,7 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 	b.plan.Changes = append(b.plan.Changes, c)
 }
 
-// remove plans that a file goes.
+// remove plans to remove a file.
 func (b *builder) remove(path string, secret bool, meaning ...string) {
 	before, err := b.read(path)
 	if err != nil {
@@ -250,7 +255,7 @@ func (b *builder) fail(err error) {
 	}
 }
 
-// manifest plans .installed.json: every file that setup answers for.
+// manifest plans .installed.json, which lists every file that setup manages.
 func (b *builder) manifest() error {
 	m := &Manifest{Version: manifestVersion, ID: installationID(b.installed.Manifest, b.dir), Settings: map[string]string{"hostname": canonical(b.answers.Hostname), "tls": string(b.answers.TLS)}}
 	if b.answers.Service == Systemd {
@@ -278,22 +283,22 @@ func (b *builder) manifest() error {
 		}
 		m.Files = append(m.Files, row)
 	}
-	if old := b.installed.Manifest; old != nil { // files that setup wrote under other answers and that still exist
+	if old := b.installed.Manifest; old != nil { // files that setup wrote for earlier answers and that still exist
 		after := b.plan.rootsAfter()
 		for _, row := range old.Files {
 			if b.plan.change(row.at(b.dir)) != nil || row.Path == PasswordsFile {
 				continue
 			}
 			if _, err := after.encode(row.at(b.dir)); err != nil {
-				continue // it is in a store that the installation no longer uses
+				continue // in a store that the installation no longer uses
 			}
 			if _, err := os.Lstat(row.at(b.dir)); err == nil {
 				m.Files = append(m.Files, row)
 			}
 		}
 	}
-	// Whether it is there or not, and without its content: it may be written late, its lines go as they are handed out, and deleting it is no
-	// change.
+	// Listed even if it does not exist, and without a checksum: setup may write it late, entries
+	// are removed as passwords are handed out, and deleting it is not drift.
 	m.Files = append(m.Files, ManifestFileRow{Path: PasswordsFile, Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()})
 	data, err := m.encode(b.plan.roots())
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 )
 
 // MoveCAKey moves the key of the private CA from the installation in dir to target, a new file with
-// mode 0600, also on another file system. It returns the absolute path of target. The key is removed
-// from the installation only when target is complete on disk. If the installation has no CA key, the
-// error is fs.ErrNotExist. It acquires the lock of the installation unless l is held.
+// mode 0600, possibly on another file system. It returns the absolute path of target. The key is
+// removed from the installation only when target is complete on disk. If the installation has no CA
+// key, the error is fs.ErrNotExist. It acquires the lock of the installation unless l is held.
 func MoveCAKey(dir, target string, l *Lock) (string, error) {
 	target, err := absolute(target)
 	if err != nil {
@@ -21,8 +21,8 @@ func MoveCAKey(dir, target string, l *Lock) (string, error) {
 	return target, l.hold(dir, func() error { return moveCAKey(dir, target) })
 }
 
-// VerifyKeyTarget returns an error if [MoveCAKey] cannot move a key to target: something is there, or
-// its directory does not exist. Commands call it before they change anything.
+// VerifyKeyTarget returns an error if [MoveCAKey] cannot move a key to target, because target
+// exists or its directory does not. Commands call it before they change anything.
 func VerifyKeyTarget(target string) error {
 	target, err := absolute(target)
 	if err != nil {

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// reverseLookup bounds what asking the network for the machine's own name may take: it only serves a suggestion.
+// reverseLookup limits the reverse DNS lookup of the machine's name, which is only a suggestion.
 const reverseLookup = 400 * time.Millisecond
 
-// Detect looks at the machine: names, addresses, privileges, size. It asks the network for names only where the machine does not know its
-// own full one, and then for less than a second.
+// Detect detects the machine's names, addresses, privileges and size. It uses DNS only if the
+// machine does not know its own full name, and then for less than a second.
 func Detect(ctx context.Context, h Host) *Machine { return detect(ctx, h, 0) }
 
-// detect looks at a machine that waits for others with patience, where that is longer than anybody would.
+// detect is Detect with a minimum timeout for other hosts.
 func detect(ctx context.Context, h Host, patience time.Duration) *Machine {
 	m := &Machine{Host: h, UID: h.UID(), CPUs: h.CPUs(), Memory: h.Memory(), OpenFiles: openFiles(), patience: patience}
-	m.Addresses, _ = h.Addresses() // without any it can still be installed
+	m.Addresses, _ = h.Addresses() // addresses are optional
 	asking, cancel := context.WithTimeout(ctx, m.within(reverseLookup))
 	defer cancel()
 	m.Names = names(asking, h, m.Addresses)
@@ -28,8 +28,8 @@ func detect(ctx context.Context, h Host, patience time.Duration) *Machine {
 	return m
 }
 
-// names collects the names of the machine: what "hostname -f" would say, reverse DNS, /etc/hostname. What cannot stand in a certificate is
-// left out, and so is "localhost" as long as there is anything else.
+// names returns the names of the machine: those of "hostname -f", reverse DNS and /etc/hostname. It
+// skips names that are invalid in certificates, and "localhost" unless it is the only one.
 func names(ctx context.Context, h Host, addresses []Address) []string {
 	host, _ := h.Hostname()
 	candidates := []string{host}
@@ -49,7 +49,7 @@ func names(ctx context.Context, h Host, addresses []Address) []string {
 			out = append(out, name)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b string) int { // full names first
+	slices.SortStableFunc(out, func(a, b string) int { // fully qualified names first
 		switch {
 		case full(a) == full(b):
 			return 0
@@ -64,7 +64,8 @@ func names(ctx context.Context, h Host, addresses []Address) []string {
 	return out
 }
 
-// hostsNames returns the canonical names that a hosts file has for a host: the first of each line that lists it.
+// hostsNames returns the canonical names of a host in a hosts file: the first name of each line
+// that lists the host.
 func hostsNames(hosts, host string) []string {
 	var out []string
 	for line := range strings.Lines(hosts) {
@@ -77,7 +78,7 @@ func hostsNames(hosts, host string) []string {
 	return out
 }
 
-// reverse asks DNS for the names of the addresses that others can reach, all at once, until ctx ends.
+// reverse looks up the names of all externally reachable addresses concurrently, until ctx ends.
 func reverse(ctx context.Context, h Host, addresses []Address) []string {
 	answers := make([]chan []string, 0, len(addresses))
 	for _, a := range addresses {
@@ -133,7 +134,7 @@ func DefaultDirectories(uid int, getenv func(string) string) (config, data strin
 	return base("XDG_CONFIG_HOME", ".config"), base("XDG_DATA_HOME", ".local", "share")
 }
 
-// passwdHome returns the home directory that the user database has for the current user, or "".
+// passwdHome returns the current user's home directory according to the user database, or "".
 func passwdHome() string {
 	u, err := user.Current()
 	if err != nil || !filepath.IsAbs(u.HomeDir) {
@@ -142,8 +143,8 @@ func passwdHome() string {
 	return u.HomeDir
 }
 
-// suggestSANs lists what a certificate for a host name can also be good for. What is offered ticked is what clients may well use; the
-// networks of container engines are offered, but not ticked.
+// suggestSANs returns further names and addresses for a certificate. Those that clients are likely
+// to use are checked; addresses of container networks are not.
 func suggestSANs(m *Machine, hostname string) []SAN {
 	hostname = canonical(hostname)
 	var out []SAN

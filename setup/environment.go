@@ -8,8 +8,8 @@ import (
 	"packhouse/server/config"
 )
 
-// surroundings warns about variables of the environment that would make a server do something else
-// than the installation says, or keep it from starting. Setup and its trial server ignore them.
+// surroundings warns about environment variables that would make a server deviate from the
+// installation, or keep it from starting. Setup and its trial server ignore them.
 func (r *resolver) surroundings() {
 	if names := config.Variables(r.input.Env); len(names) > 0 {
 		verb := map[bool]string{true: "is", false: "are"}[len(names) == 1]
@@ -26,7 +26,7 @@ func (r *resolver) surroundings() {
 		"unset "+config.PathVariable))
 }
 
-// variable returns the value of a variable, or "".
+// variable returns the value of an environment variable, or "".
 func variable(env []string, name string) string {
 	for _, line := range slices.Backward(env) {
 		if value, ok := strings.CutPrefix(line, name+"="); ok {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// flagWords is a flag in a sentence, with what it takes and the word that leads to it.
+// flagWords matches a flag in a sentence, with its argument and the preposition before it.
 var flagWords = regexp.MustCompile(`(\b(?:with|in) )?(--[a-z][a-z0-9-]*)( FILE| NAME| DIR| URL)?`)
 
 // orVariable names the environment variable that scripts can use instead of a flag.
 var orVariable = regexp.MustCompile(` or in [A-Z][A-Z0-9_]+\b`)
 
-// AtQuestions words a sentence for somebody who is asked questions and gives no flags: a flag that answers one becomes the title of that
-// question. The same sentence serves scripts as it is.
+// AtQuestions rewrites a sentence for interactive use: it replaces a flag by the title of the
+// question that the flag answers. The original sentence is for scripts.
 func AtQuestions(text string) string {
 	if !strings.Contains(text, "--") {
 		return text
@@ -44,7 +44,7 @@ func AtQuestions(text string) string {
 	return text
 }
 
-// AtQuestions words the finding likewise.
+// AtQuestions applies [AtQuestions] to the finding's texts.
 func (f Finding) AtQuestions() Finding {
 	f.What, f.Remedy = AtQuestions(f.What), AtQuestions(f.Remedy)
 	return f

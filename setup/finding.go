@@ -5,17 +5,17 @@ import (
 	"slices"
 )
 
-// Severity grades a [Finding].
+// Severity is the severity of a [Finding].
 type Severity string
 
 // Severities.
 const (
 	Refused Severity = "refused" // setup does not continue until it is fixed
-	Warning Severity = "warning" // setup continues; the operator should look at it
+	Warning Severity = "warning" // setup continues; the operator should review it
 	Note    Severity = "note"    // worth knowing
 )
 
-// rank orders severities: refusals first.
+// rank returns the sort rank of a severity: refusals first.
 func (s Severity) rank() int {
 	switch s {
 	case Refused:
@@ -27,10 +27,10 @@ func (s Severity) rank() int {
 	}
 }
 
-// Finding is what is wrong with an answer, or worth knowing about it. It never holds a secret.
+// Finding is a problem with an answer, or a note about it. It never contains a secret.
 type Finding struct {
 	Question string   `json:"question"`          // Question.ID
-	Subject  string   `json:"subject,omitempty"` // within a list: the name or user that it is about
+	Subject  string   `json:"subject,omitempty"` // in a list: the name or user concerned
 	Severity Severity `json:"severity"`
 	Code     string   `json:"code"` // stable, explained in docs/troubleshooting.md
 	What     string   `json:"what"`
@@ -38,7 +38,7 @@ type Finding struct {
 	Flag     string   `json:"flag,omitempty"` // "--addr"
 }
 
-// String returns one line: the flag, what is wrong, and after a semicolon the remedy.
+// String returns one line: the flag, the problem, and after a semicolon the remedy.
 func (f Finding) String() string {
 	s := f.What
 	if f.Flag != "" {
@@ -50,7 +50,7 @@ func (f Finding) String() string {
 	return s
 }
 
-// Sentence returns what is wrong and after a semicolon the remedy, without the flag.
+// Sentence returns the problem and after a semicolon the remedy, without the flag.
 func (f Finding) Sentence() string {
 	f.Flag = ""
 	return f.String()

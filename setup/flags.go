@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// FlagKind is what a flag takes.
+// FlagKind is the type of a flag's value.
 type FlagKind string
 
 // Kinds of flags.
@@ -15,13 +15,13 @@ const (
 	FlagList FlagKind = "list" // may be given more than once
 )
 
-// Flag is one flag of "packhouse setup", and at the same time a key of the answers file.
+// Flag is a flag of "packhouse setup", and a key of the answers file.
 type Flag struct {
 	Name     string // without dashes
 	Kind     FlagKind
-	Arg      string // what it takes, for the help: "NAME"
+	Arg      string // placeholder of the value in the help: "NAME"
 	Usage    string
-	Question string // Question.ID that it answers; empty: it says how setup runs
+	Question string // ID of the question it answers; empty: it controls how setup runs
 }
 
 // flags are in the order of the help.
@@ -98,8 +98,8 @@ func flagNamed(name string) (Flag, bool) {
 	return flags[i], true
 }
 
-// variable is the environment variable of a flag; empty where it has none. Those that say where the installation is or how setup runs have
-// none, and neither have those of passwords.
+// variable returns the environment variable of a flag, or "" if it has none, as for password flags
+// and for flags that select the installation or control how setup runs.
 func (f Flag) variable() string {
 	if f.Question == "" || strings.HasPrefix(f.Name, "password-") {
 		return ""
@@ -107,10 +107,11 @@ func (f Flag) variable() string {
 	return "PACKHOUSE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 }
 
-// passwordPrefix is what the variables with passwords begin with.
+// passwordPrefix is the prefix of the variables with passwords.
 const passwordPrefix = "PACKHOUSE_PASSWORD_"
 
-// PasswordVariable is the environment variable that can hold a user's password: ci-bot has PACKHOUSE_PASSWORD_CI_BOT.
+// PasswordVariable returns the environment variable for a user's password:
+// PACKHOUSE_PASSWORD_CI_BOT for ci-bot.
 func PasswordVariable(user string) string {
 	return passwordPrefix + strings.Map(func(r rune) rune {
 		switch {
@@ -123,7 +124,7 @@ func PasswordVariable(user string) string {
 	}, user)
 }
 
-// environment reads the flags' variables and those with passwords.
+// environment returns the values of the flags' variables and the password variables.
 func environment(env []string) (values Values, passwords map[string]Secret) {
 	values, passwords = Values{}, map[string]Secret{}
 	named := map[string]Flag{}

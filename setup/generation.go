@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// filesFile is the file of a backup that holds all managed files as the change of that backup left them. With
-// it, a repair has a good copy whatever single files the change was about.
+// filesFile is the file of a backup that contains all managed files as the backup's change left
+// them. It gives a repair a good copy even of files that the change did not touch.
 const filesFile = "files.json"
 
 // managedFile is one file in filesFile.
@@ -18,8 +18,9 @@ type managedFile struct {
 	Content []byte `json:"content"` // base64
 }
 
-// writeManaged writes the managed files, as a plan leaves them, into the backup that is being made. It leaves out the
-// CA's key, which may be moved away, and generated passwords, which are to be deleted.
+// writeManaged writes the managed files, as a plan leaves them, to the backup in progress. It omits
+// the CA's key, which users may move away, and generated passwords, which users are asked to
+// delete.
 func (w *worker) writeManaged(p *Plan) error {
 	files, err := w.managed(p)
 	if err != nil {
@@ -48,7 +49,7 @@ func (w *worker) managed(p *Plan) (files []managedFile, err error) {
 	if p.installed == nil || p.installed.Manifest == nil {
 		return files, err
 	}
-	for _, row := range p.installed.Manifest.Files { // a plan need not list what it does not change
+	for _, row := range p.installed.Manifest.Files { // the plan need not list unchanged files
 		path := row.at(w.dir)
 		if p.change(path) != nil {
 			continue

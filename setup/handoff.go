@@ -16,31 +16,32 @@ import (
 	"packhouse/templates"
 )
 
-// Card is what users need to use the registry. It holds no password.
+// Card tells users how to use the registry. It contains no password.
 type Card struct {
-	URL         string    `json:"url"`      // what clients use: "https://registry.example.com:5000"
-	Registry    string    `json:"registry"` // host[:port] as image references have it
+	URL         string    `json:"url"`      // URL for clients: "https://registry.example.com:5000"
+	Registry    string    `json:"registry"` // host[:port] for image references
 	Local       string    `json:"local"`    // host[:port] that works on this machine; the commands use it
 	User        string    `json:"user"`     // the first admin
 	Password    string    `json:"password"` // where it is stored, never the password itself: "in /etc/packhouse/initial-passwords"
 	Users       []User    `json:"-"`
-	CAFile      string    `json:"caFile,omitempty"`        // the certificate for clients to trust; empty: they already do, or there is none
+	CAFile      string    `json:"caFile,omitempty"`        // the certificate for clients to trust; empty: none needed
 	Fingerprint string    `json:"fingerprint,omitempty"`   // SHA-256 of the server's certificate
 	TrustPrint  string    `json:"caFingerprint,omitempty"` // SHA-256 of the first certificate in CAFile
 	Handoff     string    `json:"handoff"`                 // path of handoff.md
 	Config      string    `json:"config"`                  // path of myconfig.yml
-	Service     string    `json:"service,omitempty"`       // the unit that runs the server; empty: none, it is started by hand
-	MoveCAKey   *Command  `json:"moveCAKey,omitempty"`     // moves ca.key out of the installation; nil: it is not there
-	Commands    []Command `json:"commands"`                // that work as printed, and ask for the password
+	Service     string    `json:"service,omitempty"`       // the unit that runs the server; empty: started manually
+	MoveCAKey   *Command  `json:"moveCAKey,omitempty"`     // moves ca.key out of the installation; nil: not there
+	Commands    []Command `json:"commands"`                // they run as printed, and prompt for the password
 }
 
-// Command is a line for a shell.
+// Command is a shell command.
 type Command struct {
 	Title string `json:"title"` // "curl", "oras", "docker"
 	Line  string `json:"line"`
 }
 
-// handoff makes handoff.md. It depends on nothing but the answers and the certificate, so that a second run gives the same.
+// handoff returns the content of handoff.md. It depends only on the answers and the certificate, so
+// that a second run returns the same.
 func (b *builder) handoff(leaf *x509.Certificate, trust []byte) ([]byte, error) {
 	a := &b.answers
 	h := templates.Handoff{
@@ -93,8 +94,9 @@ func firstAdmin(a *Answers) string {
 	return ""
 }
 
-// Handoff makes the card of an installation. Where the host name does not lead to this machine, the commands use a name or address of the
-// certificate that does. Machine may be nil; then they use what clients use.
+// Handoff returns the card of an installation. If the host name does not resolve to this machine,
+// the commands use a name or address of the certificate that does. If m is nil, they use those of
+// clients.
 func Handoff(ctx context.Context, m *Machine, p *Plan) Card {
 	a := &p.Resolved.Answers
 	c := Card{
@@ -124,15 +126,15 @@ func Handoff(ctx context.Context, m *Machine, p *Plan) Card {
 	return c
 }
 
-// Where a password is, in words for people.
+// Where a password is stored, as text for users.
 const (
 	PasswordShown   = "shown once, when it was generated"
 	PasswordGiven   = "as you set it"
 	PasswordAsItWas = "as it was before"
 )
 
-// passwordPlace says where a user's password is. Of one that this plan leaves alone nothing is known, unless it still lies in
-// initial-passwords.
+// passwordPlace describes where a user's password is stored. A password that the plan does not
+// change is unknown unless initial-passwords contains it.
 func (p *Plan) passwordPlace(user string) string {
 	path := filepath.Join(p.Dir, PasswordsFile)
 	if c := p.change(PasswordsFile); c != nil && c.Kind != Remove && passwordsIn(c.After)[user] != "" {
@@ -150,14 +152,14 @@ func (p *Plan) passwordPlace(user string) string {
 	return PasswordAsItWas
 }
 
-// local is a host and port that works on this machine: reached by resolving, and good for the certificate.
+// local returns a host and port that resolves to this machine and matches the certificate.
 func (p *Plan) local(ctx context.Context, m *Machine) string {
 	a := &p.Resolved.Answers
 	host, port, err := net.SplitHostPort(a.Addr)
 	if err != nil {
 		return registry(a.URL())
 	}
-	bound, _ := netip.ParseAddr(host) // invalid: every address
+	bound, _ := netip.ParseAddr(host) // invalid: all addresses
 	candidates := []string{canonical(a.Hostname)}
 	for _, s := range a.SANs {
 		if s.Ticked {
@@ -179,7 +181,8 @@ func (p *Plan) local(ctx context.Context, m *Machine) string {
 	return registry(a.URL())
 }
 
-// leadsTo reports whether a name resolves to where the server listens: to the bound address, or, bound to every one, to any of this machine.
+// leadsTo reports whether a name resolves to the address that the server listens on, or to any
+// address of this machine if the server listens on all.
 func leadsTo(ctx context.Context, m *Machine, name string, bound netip.Addr) bool {
 	addrs := []netip.Addr{}
 	if addr, err := netip.ParseAddr(name); err == nil {
@@ -199,8 +202,8 @@ func leadsTo(ctx context.Context, m *Machine, name string, bound netip.Addr) boo
 	})
 }
 
-// commands returns lines that work on this machine. They ask for the password, so that none is ever
-// in a shell's history.
+// commands returns commands that work on this machine. They prompt for the password, to keep it out
+// of the shell history.
 func (c Card) commands(mode TLSMode) []Command {
 	scheme, curl, oras, trust := "https", "", "", ""
 	host := c.Local
@@ -214,7 +217,7 @@ func (c Card) commands(mode TLSMode) []Command {
 		curl, oras = " --cacert "+Shell(c.CAFile), " --ca-file "+Shell(c.CAFile)
 		trust = "sudo install -D -m 0644 " + Shell(c.CAFile) + " " + Shell("/etc/docker/certs.d/"+c.Local+"/ca.crt") + " && "
 	}
-	if mode != Off && host == "localhost" { // with this name oras speaks plain HTTP
+	if mode != Off && host == "localhost" { // oras uses plain HTTP with this name
 		oras += " --plain-http=false"
 	}
 	base := url.URL{Scheme: scheme, Host: c.Local, Path: "/v2/_catalog"}

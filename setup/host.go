@@ -10,7 +10,7 @@ import (
 	"packhouse/setup/check"
 )
 
-// ThisMachine is the operating system underneath.
+// ThisMachine returns the Host of the operating system.
 func ThisMachine() Host { return machine{} }
 
 type machine struct{}
@@ -25,7 +25,7 @@ func (machine) CPUs() float64 { return check.ThisMachine().CPUs }
 
 func (machine) Memory() uint64 { return check.ThisMachine().Memory }
 
-// bridges are the beginnings of the interface names that container engines and hypervisors make for networks of their own.
+// bridges are prefixes of the names of interfaces that container engines and hypervisors create.
 var bridges = [...]string{"docker", "br-", "cni", "podman", "virbr", "lxc", "lxd", "veth", "cali", "flannel", "kube", "vmnet", "nerdctl"}
 
 func (machine) Addresses() ([]Address, error) {
@@ -40,7 +40,7 @@ func (machine) Addresses() ([]Address, error) {
 		}
 		addrs, err := i.Addrs()
 		if err != nil {
-			continue // the interface went away meanwhile
+			continue // the interface has disappeared
 		}
 		bridge := false
 		for _, prefix := range bridges {
@@ -64,7 +64,7 @@ func (machine) Addresses() ([]Address, error) {
 
 func (machine) LookupHost(ctx context.Context, name string) ([]netip.Addr, error) {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-	for i := range addrs { // people know 192.0.2.17, and not ::ffff:192.0.2.17
+	for i := range addrs { // users expect 192.0.2.17, not ::ffff:192.0.2.17
 		addrs[i] = addrs[i].Unmap()
 	}
 	return addrs, err

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Holder cannot be seen without /proc.
+// Holder returns the zero Process: there is no /proc.
 func (machine) Holder(int) Process { return Process{} }
 
 func kindOfFileSystem(*unix.Statfs_t) string { return "" }
@@ -17,5 +17,5 @@ func readOnly(*unix.Statfs_t) bool { return false }
 
 func sameDevice(_, _ fs.FileInfo) bool { return false }
 
-// owner returns who owns a file, -1 where that is not to be seen.
+// owner returns the owner of a file, or -1 if unknown.
 func owner(fs.FileInfo) (uid, gid int) { return -1, -1 }

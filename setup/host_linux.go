@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileSystems names the kinds that matter to a store.
+// fileSystems are the names of file systems that matter to a store.
 var fileSystems = map[uint32]string{
 	unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs",
 	unix.BTRFS_SUPER_MAGIC: "btrfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.NFS_SUPER_MAGIC: "nfs", 0x2fc12fc1: "zfs",
@@ -34,7 +34,7 @@ func sameDevice(a, b fs.FileInfo) bool {
 	return okX && okY && x.Dev == y.Dev
 }
 
-// owner returns who owns a file, -1 where that is not to be seen.
+// owner returns the owner of a file, or -1 if unknown.
 func owner(info fs.FileInfo) (uid, gid int) {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(s.Uid), int(s.Gid)
@@ -42,7 +42,8 @@ func owner(info fs.FileInfo) (uid, gid int) {
 	return -1, -1
 }
 
-// Holder finds the socket that listens in /proc/net and the process that has it open; those of other users are seen by root only.
+// Holder finds the listening socket in /proc/net and the process that has it open. Only root can
+// see those of other users.
 func (machine) Holder(port int) Process {
 	inodes := map[string]bool{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -74,7 +75,8 @@ func (machine) Holder(port int) Process {
 	return Process{}
 }
 
-// listeners reads a table of /proc/net and returns the inodes of sockets in state LISTEN at a port.
+// listeners parses a table of /proc/net and returns the inodes of sockets in state LISTEN on a
+// port.
 func listeners(table []byte, port int) []string {
 	var inodes []string
 	suffix := fmt.Sprintf(":%04X", port)

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Holder cannot be seen without /proc.
+// Holder returns the zero Process: there is no /proc.
 func (machine) Holder(int) Process { return Process{} }
 
 // Writable detects only that the path is a file.
@@ -18,7 +18,7 @@ func (machine) Writable(path string) error {
 	return nil
 }
 
-// FileSystem is not to be seen here.
+// FileSystem returns the zero FileSystem: it is unknown.
 func (machine) FileSystem(string) (FileSystem, error) { return FileSystem{}, nil }
 
 func owner(fs.FileInfo) (uid, gid int) { return -1, -1 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nearest returns the path itself or what is closest above it and exists; that may be a file.
+// nearest returns path, or its nearest ancestor that exists. It may be a file.
 func nearest(path string) (string, fs.FileInfo, error) {
 	for {
 		info, err := os.Stat(path)
@@ -27,7 +27,7 @@ func nearest(path string) (string, fs.FileInfo, error) {
 	}
 }
 
-// Writable asks the kernel and makes no file, so that nothing can be left behind.
+// Writable asks the kernel instead of creating a file, so that nothing can be left behind.
 func (machine) Writable(path string) error {
 	at, info, err := nearest(path)
 	if err != nil {
@@ -60,7 +60,8 @@ func (machine) FileSystem(path string) (FileSystem, error) {
 	return f, nil
 }
 
-// openFiles returns how many files this process may open. Go raises the soft limit to the hard one when a program starts.
+// openFiles returns the open-file limit of this process. Go raises the soft limit to the hard one
+// at startup.
 func openFiles() uint64 {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

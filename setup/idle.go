@@ -2,7 +2,7 @@ package setup
 
 import "strings"
 
-// belongs says with which answers a question matters, for those that do not always.
+// belongs describes the answers that conditional questions depend on.
 var belongs = map[string]string{
 	"san": "a certificate that setup makes: --tls private-ca or self-signed", "key-type": "a certificate that setup makes: --tls private-ca or self-signed",
 	"cert-days": "a certificate that setup makes: --tls private-ca or self-signed", "subject": "a certificate that setup makes: --tls private-ca or self-signed",
@@ -13,15 +13,15 @@ var belongs = map[string]string{
 	"s3-ca-file": "--storage s3 with an engine at https://", "s3-kms-key-id": "--storage s3 with --s3-encrypt", "s3-secret-key": "--s3-access-key",
 }
 
-// idle warns of flags that change nothing, since the other answers leave no use for them: whoever gave one believes that it did. Those that
-// only confirm something are left out: a script gives them in any case. At a terminal the other answers are still to come.
+// idle warns about flags that have no effect with the other answers. It skips confirmations, which
+// scripts may always pass, and the wizard, where the other answers may still change.
 func (r *resolver) idle() {
 	if r.input.Quick {
 		return
 	}
 	for _, step := range Questions() {
 		for _, q := range step.Questions {
-			if q.Asked == nil || q.Kind == Confirm || q.Asked(&r.answers) || strings.HasPrefix(q.ID, "s3-") && !inBucket(&r.answers) { // that was refused
+			if q.Asked == nil || q.Kind == Confirm || q.Asked(&r.answers) || strings.HasPrefix(q.ID, "s3-") && !inBucket(&r.answers) { // refused elsewhere
 				continue
 			}
 			for _, flag := range flags {
@@ -29,7 +29,7 @@ func (r *resolver) idle() {
 					continue
 				}
 				finding := Finding{Question: q.ID, Severity: Warning, Code: CodeConflict, Flag: "--" + flag.Name, What: "changes nothing here", Remedy: "it belongs to " + belongs[q.ID]}
-				if q.ID == "cert" || q.ID == "key" { // a certificate that is named and not used is a mistake worth stopping at
+				if q.ID == "cert" || q.ID == "key" { // a certificate that would not be used is probably a mistake
 					finding.Severity = Refused
 				}
 				r.findings = append(r.findings, finding)

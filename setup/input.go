@@ -6,18 +6,18 @@ import (
 	"packhouse/trust"
 )
 
-// Values are answers as flags give them: by the name of the flag without dashes, each with one or more texts. A flag that takes no value
-// has "true".
+// Values are answers in the form of flags: one or more values by flag name without dashes. A
+// boolean flag has the value "true".
 type Values map[string][]string
 
-// Input holds the answers that were given before the first question.
+// Input holds the answers given before the first question.
 type Input struct {
 	Flags         Values
-	Env           []string  // as os.Environ gives it: PACKHOUSE_PASSWORD_<NAME>, and PACKHOUSE_<FLAG> for the other flags
+	Env           []string  // in the format of os.Environ: PACKHOUSE_PASSWORD_<NAME>, and PACKHOUSE_<FLAG> for other flags
 	File          *Document // the answers file; nil: none
 	PasswordLines io.Reader // lines NAME:PASSWORD of --password-stdin; nil: none
-	Program       string    // what to type to run this program, for lines that repeat the setup; empty: packhouse
-	Quick         bool      // leaves the probes out: a wizard runs them step by step
+	Program       string    // command name of this program, for printed commands; empty: packhouse
+	Quick         bool      // skip probes: a wizard runs them step by step
 	// ReadFile reads password files. Nil: readInput.
 	ReadFile func(name string) ([]byte, error)
 }
@@ -26,11 +26,11 @@ type Input struct {
 type Document struct {
 	Name   string         // for messages
 	Values Values         //
-	Lines  map[string]int // of each key, from 1
+	Lines  map[string]int // 1-based line of each key
 }
 
-// largestInput bounds files that flags name, in bytes.
+// largestInput is the maximum size in bytes of files given by flags.
 const largestInput = 4 << 20
 
-// readInput reads a file that a flag names.
+// readInput reads a file given by a flag.
 func readInput(name string) ([]byte, error) { return trust.ReadInput(name, largestInput) }

@@ -9,7 +9,7 @@ import (
 	"packhouse/server/config"
 )
 
-// Names of the files of an installation, below its directory.
+// Files of an installation, relative to its directory.
 const (
 	ConfigFile    = "myconfig.yml"
 	HtpasswdFile  = "auth/htpasswd-basic"
@@ -26,25 +26,25 @@ const (
 	BackupDir     = "backup"
 )
 
-// Installed is what is there already.
+// Installed is an existing installation.
 type Installed struct {
 	Dir        string
-	Config     *config.Config     // nil: no myconfig.yml, or one that is refused
+	Config     *config.Config     // nil: myconfig.yml is missing or refused
 	ConfigData []byte             // content of myconfig.yml; nil: none
 	Problem    error              // why myconfig.yml or the users file is refused
-	Users      []User             // in the order of the file, with Source Kept
-	UserFaults []htpasswd.Problem // lines of the users file that cannot be used
-	Cert       *Certificate       // that the configuration names; nil: none, or not to be read
+	Users      []User             // in file order, with Source Kept
+	UserFaults []htpasswd.Problem // unusable lines of the users file
+	Cert       *Certificate       // certificate in the configuration; nil: none, or unreadable
 	CA         *Certificate       // of certs/ca.crt
 	CAKey      bool               // certs/ca.key is there
 	Manifest   *Manifest          // nil: setup never wrote here
-	Drift      []Drift            // what was changed since
-	Recovered  string             // how an interrupted run was completed or undone; empty: there was none
+	Drift      []Drift            // changes since setup wrote the files
+	Recovered  string             // how an interrupted run was completed or rolled back; empty: no such run
 	HalfDone   bool               // a run was interrupted and is unfinished
-	Backup     time.Time          // of the generation that can be rolled back to; zero: none
+	Backup     time.Time          // time of the backup that a rollback restores; zero: none
 
 	unit     string    // the systemd unit; empty: UnitFile
-	readings *readings // the files as they were read
+	readings *readings // cache of the files
 }
 
 // Exists reports whether the directory holds any part of an installation.
@@ -57,8 +57,8 @@ type Certificate struct {
 	Path     string
 	Info     certgen.Info
 	Chain    []*x509.Certificate // leaf first
-	Pair     *certgen.Pair       // nil: the key is not to be read, or does not fit
-	Problem  error               // why not
+	Pair     *certgen.Pair       // nil: the key cannot be read, or does not match
+	Problem  error               // why Pair is nil
 	CloseEnd bool                // it should be renewed
 }
 
@@ -72,7 +72,7 @@ type Manifest struct {
 
 // ManifestFileRow is one file of a [Manifest].
 type ManifestFileRow struct {
-	Path   string `json:"path"` // below the installation's directory, else absolute
+	Path   string `json:"path"` // relative to the installation directory, or absolute
 	SHA256 string `json:"sha256,omitempty"`
 	Mode   octal  `json:"mode"` // "0600"
 	UID    int    `json:"uid"`

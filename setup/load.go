@@ -18,12 +18,13 @@ import (
 	"packhouse/server/config"
 )
 
-// Load reads the installation in a directory, and changes nothing. HalfDone reports that an earlier run was cut off, which [Open] finishes.
-// A directory that does not exist is an installation without anything; a configuration that is refused is not an error but a Problem. An
-// installation that another user can write is a *RefusedError.
+// Load reads the installation in a directory without changing anything. HalfDone reports an
+// interrupted run, which [Open] finishes. A missing directory is an empty installation, and a
+// refused configuration is reported in Problem, not as an error. If another user can write the
+// installation, Load returns a *RefusedError.
 func Load(dir string) (*Installed, error) { return load(dir, UnitFile) }
 
-// load is Load with the systemd unit elsewhere.
+// load is Load with another path of the systemd unit.
 func load(dir, unit string) (*Installed, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -87,7 +88,7 @@ func fileAbove(path string) string {
 	return path
 }
 
-// htpasswdPath is the users file that the configuration names.
+// htpasswdPath returns the path of the users file according to the configuration.
 func (in *Installed) htpasswdPath() string {
 	if in.Config != nil && in.Config.Auth.Htpasswd.Path != "" {
 		return in.Config.Auth.Htpasswd.Path
@@ -111,7 +112,7 @@ func (in *Installed) loadUsers() {
 	}
 }
 
-// role is what the configuration says of a user.
+// role returns a user's role according to the configuration.
 func (in *Installed) role(name string) Role {
 	admins, writers := []string{string(Admin)}, []string(nil)
 	if in.Config != nil {
@@ -140,7 +141,8 @@ func (in *Installed) loadCertificates(now time.Time) {
 	}
 }
 
-// readOpen returns the content of a file that other users may be able to write: certificates that other programs issue.
+// readOpen returns the content of a file that other users may be able to write, such as a
+// certificate that another program issues.
 func (in *Installed) readOpen(path string) ([]byte, error) {
 	data, err := in.read(path)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -169,7 +171,8 @@ func (in *Installed) readCertificate(certPath, keyPath string, now time.Time) *C
 	return c
 }
 
-// Trust returns the certificates that clients of the installation must trust; nil: the roots of their system.
+// Trust returns the certificates that clients of the installation must trust, or nil for the
+// system's roots.
 func (in *Installed) Trust() []*x509.Certificate {
 	switch {
 	case in.Cert == nil:
@@ -206,8 +209,8 @@ func (in *Installed) AuthorityProblems(now time.Time) []certgen.Problem {
 	return nil
 }
 
-// Unrooted returns the last certificate of a chain whose root the installation does not know, and which the
-// system does not trust, or nil. Checks trust it in place of the root; clients cannot.
+// Unrooted returns the last certificate of a chain whose root is neither in the installation nor
+// trusted by the system, or nil. Checks trust it in place of the root; clients cannot.
 func (in *Installed) Unrooted(now time.Time) *x509.Certificate {
 	if in.Cert == nil || in.tlsMode() != string(Files) || len(in.Cert.Chain) < 2 || in.Trust() != nil || trustedBySystem(in.Cert.Chain, now) {
 		return nil
@@ -246,7 +249,7 @@ func (in *Installed) listensAt(addr string) bool {
 	return err == nil && err2 == nil && ours == asked
 }
 
-// rel is a path below the installation's directory in short, and any other path whole.
+// rel returns path relative to dir if it is below dir, otherwise path itself.
 func rel(dir, path string) string {
 	if short, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(short, "..") {
 		return filepath.ToSlash(short)

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// lockPause is how long [Acquire] waits before it tries again.
+// lockPause is the interval between attempts of [Acquire].
 const lockPause = 50 * time.Millisecond
 
 // errLocked is the cause of a lock that another process holds.
 var errLocked = errors.New("another process holds the lock")
 
-// Lock is the exclusive right to change the installation in a directory. A command that acquires it before it reads the installation, and
-// releases it after [Apply], loses no change of another command.
+// Lock is an exclusive lock on the installation in a directory. A command that acquires it before
+// reading the installation, and releases it after [Apply], does not lose another command's changes.
 type Lock struct {
 	dir  string
 	file *os.File // nil: the directory does not exist yet
@@ -26,12 +26,13 @@ type Lock struct {
 // Patience is how long [Acquire] waits for another command, and how it reports that.
 type Patience struct {
 	For  time.Duration
-	Wait func(by string) // is called once before waiting; by describes the other process and may be ""; nil: not reported
+	Wait func(by string) // called once before waiting; by describes the other process and may be ""; nil: not reported
 }
 
-// Acquire locks the installation in a directory. It waits while another command holds the lock, and returns a *RefusedError when its
-// patience ends. A directory that does not exist, or that this user may not read, is not locked: [Apply] locks it after it made it, and
-// refuses if another command was first.
+// Acquire locks the installation in a directory. It waits while another command holds the lock, and
+// returns a *RefusedError when the wait times out. A directory that does not exist, or that this
+// user may not read, is not locked: [Apply] locks it after creating it, and refuses if another
+// command was first.
 func Acquire(ctx context.Context, dir string, patience Patience) (*Lock, error) {
 	if err := VerifyTrust(dir); err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func tryLock(dir string) (*Lock, error) {
 	if err == nil {
 		var now os.FileInfo
 		if now, err = os.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(held, now) {
-			_ = f.Close() // uninstalled, and perhaps installed again, by the process that held the lock
+			_ = f.Close() // the process that held the lock replaced the directory: uninstalled and maybe reinstalled
 			return tryLock(dir)
 		}
 	}
@@ -88,7 +89,7 @@ func tryLock(dir string) (*Lock, error) {
 	return &Lock{dir: dir, file: f}, nil
 }
 
-// Release ends the lock. A nil lock, and one that was released, do nothing.
+// Release releases the lock. It does nothing if the lock is nil or already released.
 func (l *Lock) Release() {
 	if l != nil && l.file != nil {
 		_ = l.file.Close()
@@ -99,13 +100,14 @@ func (l *Lock) Release() {
 // Held reports whether the lock is held. A directory that did not exist is not locked.
 func (l *Lock) Held() bool { return l != nil && l.file != nil }
 
-// Open finishes or undoes an earlier run that was cut off, and loads the installation.
+// Open finishes or rolls back an interrupted run, and loads the installation.
 func (l *Lock) Open() (*Installed, error) { return open(l.dir, l) }
 
-// holds reports whether l keeps other commands out of a directory.
+// holds reports whether l locks the directory dir.
 func (l *Lock) holds(dir string) bool { return l.Held() && l.dir == dir }
 
-// hold runs do under the lock of a directory: under l if that is held, else under one that is acquired without waiting.
+// hold calls do while holding the lock of a directory: l if that is held, otherwise one that it
+// acquires without waiting.
 func (l *Lock) hold(dir string, do func() error) error {
 	if !l.holds(dir) {
 		own, err := tryLock(dir)

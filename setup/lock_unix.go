@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDirectory opens a directory for locking. It does not wait for the other end of a pipe in its place.
+// openDirectory opens a directory for locking. It does not block if dir is a named pipe.
 func openDirectory(dir string) (*os.File, error) {
 	return os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 }
 
-// flock locks an open directory without waiting. The lock needs no file, and ends with the process however that ends.
+// flock locks an open directory without waiting. It needs no lock file, and the kernel releases the
+// lock when the process ends.
 func flock(d *os.File) error {
 	err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -26,7 +27,8 @@ func flock(d *os.File) error {
 	return err
 }
 
-// holder describes the process that changes the installation in a directory: "setup, pid 42", or "" if that is unknown.
+// holder describes the process that is changing the installation in a directory: "setup, pid 42",
+// or "" if unknown.
 func holder(dir string) string {
 	pid, err := readLimited(filepath.Join(dir, workDir, pidFile), 32)
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 
 // Host is the interface to the operating system. [ThisMachine] uses the real one.
 type Host interface {
-	// Hostname is the name the kernel goes by, short or full.
+	// Hostname returns the kernel's host name, short or fully qualified.
 	Hostname() (string, error)
 	// ReadFile reads a system file such as /etc/hostname.
 	ReadFile(name string) ([]byte, error)
-	// Addresses lists the addresses of all interfaces that are up.
+	// Addresses returns the addresses of all interfaces that are up.
 	Addresses() ([]Address, error)
 	// LookupHost resolves a name to addresses.
 	LookupHost(ctx context.Context, name string) ([]netip.Addr, error)
@@ -24,17 +24,18 @@ type Host interface {
 	LookupAddr(ctx context.Context, addr netip.Addr) ([]string, error)
 	// Listen binds an address and closes the listener at once. It returns the error of net.Listen.
 	Listen(ctx context.Context, addr string) error
-	// Holder names the process that listens at a TCP port. The zero Process: not to be seen.
+	// Holder returns the process that listens on a TCP port, or the zero Process if unknown.
 	Holder(port int) Process
-	// FileSystem describes what holds a path, which may not exist yet.
+	// FileSystem describes the file system of a path, which may not exist yet.
 	FileSystem(path string) (FileSystem, error)
 	// Writable returns an error if no file can be created below a path, which need not exist. It leaves nothing behind.
 	Writable(path string) error
-	// UID is the effective user, 0 for root, -1 where there is none.
+	// UID returns the effective user ID: 0 for root, -1 if there are no user IDs.
 	UID() int
-	// CPUs is how much of processors can be used, also where a control group allows a part of one only; 0: not to be seen.
+	// CPUs returns the number of usable processors, possibly a fraction in a control group, or 0 if
+	// unknown.
 	CPUs() float64
-	// Memory is the memory in bytes that can be used; 0: not to be seen.
+	// Memory returns the usable memory in bytes, or 0 if unknown.
 	Memory() uint64
 }
 
@@ -42,7 +43,7 @@ type Host interface {
 type Address struct {
 	Addr      netip.Addr
 	Interface string // "eth0"
-	Bridge    bool   // of a container engine's own network, which other machines do not reach
+	Bridge    bool   // on a container network, which other machines cannot reach
 	Global    bool   // not loopback, not link-local
 }
 
@@ -52,12 +53,12 @@ type Process struct {
 	Name string
 }
 
-// FileSystem is what holds a directory.
+// FileSystem describes the file system of a directory.
 type FileSystem struct {
-	Kind       string // "ext4", "tmpfs", …; empty: not to be seen
-	Free       uint64 // bytes for this user
+	Kind       string // "ext4", "tmpfs", …; empty: unknown
+	Free       uint64 // bytes available to this user
 	Total      uint64
-	FreeInodes uint64 // 0 with Inodes 0: the file system does not count them
+	FreeInodes uint64 // 0 with Inodes 0: the file system has no inode limit
 	Inodes     uint64
 	Root       bool // the same file system as /
 	ReadOnly   bool
@@ -68,43 +69,45 @@ func (f FileSystem) Pseudo() bool {
 	return slices.Contains([]string{"proc", "sysfs", "cgroup", "devpts"}, f.Kind)
 }
 
-// Memory reports whether a restart of the machine loses the content.
+// Memory reports whether the file system is in memory: its content is lost on restart.
 func (f FileSystem) Memory() bool { return f.Kind == "tmpfs" || f.Kind == "ramfs" }
 
-// Machine is what was found out about the machine that setup runs on.
+// Machine describes the machine that setup runs on.
 type Machine struct {
 	Host      Host
-	Names     []string  // it goes by, the best first; never empty
+	Names     []string  // best first; never empty
 	Addresses []Address // of all interfaces
 	UID       int
 	CPUs      float64
 	Memory    uint64
-	OpenFiles uint64           // how many files a process of this user may open; 0: unknown
-	ConfigDir string           // where an installation belongs by default
+	OpenFiles uint64           // open-file limit of this user's processes; 0: unknown
+	ConfigDir string           // default installation directory
 	DataDir   string           // default storage directory of the installation in ConfigDir
 	Now       func() time.Time // nil: time.Now
 
 	program  string        // path of this program; empty: from the operating system
-	patience time.Duration // how long others may take to answer at least: tests share a machine; 0: as long as the constants say
+	patience time.Duration // minimum timeout for other hosts, for tests; 0: the constants apply
 
-	// ServerOn finds the running server of the store on disk in root, for the installation in dir. Nil: servers are not looked for.
+	// ServerOn finds the running server of the store in root, for the installation in dir. It may
+	// be nil.
 	ServerOn func(ctx context.Context, dir, root string) ServerOn
 
-	// TryStorage tries everything that a store needs of a storage engine, for real, and leaves nothing behind. Nil: that is left out.
+	// TryStorage tests all operations that a store needs on the storage, and leaves nothing behind.
+	// It may be nil.
 	TryStorage func(ctx context.Context, s config.Storage) []StorageTrial
 }
 
-// ServerOn is the running server of a store.
+// ServerOn describes the running server of a store.
 type ServerOn struct {
 	Up     bool
-	PID    int    // 0: this user may not ask it
-	Config string // path of its configuration; "" likewise
+	PID    int    // 0: not accessible to this user
+	Config string // path of its configuration; "" if not accessible
 }
 
-// within is how long to wait for others who may take so long.
+// within returns the timeout d, or the machine's minimum timeout if longer.
 func (m *Machine) within(d time.Duration) time.Duration { return max(d, m.patience) }
 
-// bridge returns the interface of a container engine's network that has an address; empty where it is none of those.
+// bridge returns the container network's interface that has an address, or "".
 func (m *Machine) bridge(addr netip.Addr) string {
 	for _, a := range m.Addresses {
 		if a.Bridge && a.Addr.Unmap() == addr.Unmap() {
@@ -124,9 +127,9 @@ func (m *Machine) Has(addr netip.Addr) bool {
 	return addr.IsLoopback()
 }
 
-// defaultStoragePath returns the default storage directory for an installation in dir. The well-known installation
-// stores in DataDir; every other one stores below its own directory, so that two installations on one machine
-// never share a store by accident.
+// defaultStoragePath returns the default storage directory for an installation in dir: DataDir for
+// the default installation, otherwise a directory below dir, so that two installations on one
+// machine never share a store by accident.
 func (m *Machine) defaultStoragePath(dir string) string {
 	if dir == "" || filepath.Clean(dir) == filepath.Clean(m.ConfigDir) {
 		return m.DataDir

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// manifestVersion is the form of .installed.json.
+// manifestVersion is the format version of .installed.json.
 const manifestVersion = 1
 
 func (in *Installed) loadManifest() error {
@@ -42,7 +42,7 @@ func (in *Installed) loadManifest() error {
 	return nil
 }
 
-// octal is a file mode that JSON shows as chmod takes it: "0600".
+// octal is a file mode with the text form of chmod: "0600".
 type octal fs.FileMode
 
 // MarshalText implements encoding.TextMarshaler.
@@ -57,7 +57,7 @@ func (o *octal) UnmarshalText(text []byte) error {
 
 func (o octal) String() string { return fmt.Sprintf("%04o", uint32(o)) }
 
-// at is the absolute path of a row.
+// at returns the absolute path of a row.
 func (r ManifestFileRow) at(dir string) string {
 	if filepath.IsAbs(r.Path) {
 		return r.Path
@@ -65,8 +65,9 @@ func (r ManifestFileRow) at(dir string) string {
 	return filepath.Join(dir, filepath.FromSlash(r.Path))
 }
 
-// drift describes how a file differs from what was written. It returns "" if it does not, or cannot be read. That initial-passwords and the
-// CA's key are missing is no difference: users are told to delete the one and to move the other away.
+// drift describes how a file differs from what setup wrote. It returns "" if the file is unchanged
+// or cannot be read, or if initial-passwords or the CA's key is missing: users are told to delete
+// the former and move the latter.
 func (r ManifestFileRow) drift(in *Installed) string {
 	info, err := os.Lstat(r.at(in.Dir))
 	switch {
@@ -93,14 +94,14 @@ func (r ManifestFileRow) drift(in *Installed) string {
 	return strings.Join(differences, "; ")
 }
 
-// sum is the SHA-256 of a content in hexadecimal.
+// sum returns the SHA-256 of data in hexadecimal.
 func sum(data []byte) string {
 	s := sha256.Sum256(data)
 	return hex.EncodeToString(s[:])
 }
 
-// decode makes the paths of a manifest absolute, or relative to the installation's directory. Rows that are not part of the installation
-// are taken out and returned.
+// decode makes the paths of a manifest absolute, or relative to the installation directory. It
+// removes and returns rows that are not part of the installation.
 func (m *Manifest) decode(r roots) (foreign []Drift) {
 	var rows []ManifestFileRow
 	for _, row := range m.Files {
@@ -116,8 +117,8 @@ func (m *Manifest) decode(r roots) (foreign []Drift) {
 	return foreign
 }
 
-// encode returns the manifest as it is written: with paths relative to the roots of the installation, and its files in the order of their
-// paths, so that the same installation gives the same bytes.
+// encode returns the manifest as JSON, with paths relative to the installation's roots and files
+// sorted by path, so that the output is deterministic.
 func (m *Manifest) encode(r roots) ([]byte, error) {
 	out := *m
 	out.Files = slices.Clone(m.Files)

@@ -11,12 +11,14 @@ import (
 	"packhouse/server/config"
 )
 
-// mostMends bounds the automatic repairs of a file. A file with more faults is probably not a configuration.
+// mostMends limits the automatic repairs of a file. A file with more faults is probably not a
+// configuration.
 const mostMends = 100
 
-// mend repairs a configuration where the intent is clear: it corrects misspelled keys, replaces tabs with spaces, and comments out invalid
-// entries. It never deletes a line, and never guesses at authentication, TLS or storage settings. steps describes each repair with its line;
-// ok reports whether the server accepts the result.
+// mend repairs a configuration where the intent is clear: it corrects misspelled keys, replaces
+// tabs with spaces, and comments out invalid entries. It never deletes a line, and never guesses
+// authentication, TLS or storage settings. steps describes each repair with its line; ok reports
+// whether the server accepts the result.
 func mend(path string, data []byte) (mended []byte, steps []string, ok bool) {
 	for range mostMends {
 		problems := problemsOf(path, data)
@@ -44,7 +46,7 @@ func problemsOf(path string, data []byte) config.Problems {
 	return config.Problems{{Code: config.CodeRead, Severity: config.Error, File: path, What: err.Error()}}
 }
 
-// mendOne repairs one of the problems. It returns nil if it can repair none.
+// mendOne repairs one of the problems. It returns nil if it cannot repair any.
 func mendOne(path string, data []byte, problems config.Problems) (better []byte, step string) {
 	for _, p := range problems {
 		for _, try := range []func(config.Problem, *text) string{untab, rename, putOut} {
@@ -141,7 +143,8 @@ func rename(p config.Problem, t *text) string {
 	return fmt.Sprintf("%s becomes %s", wrong, right)
 }
 
-// guarded are the sections in which nothing is commented out, because the server would run without the setting.
+// guarded are the sections in which mend comments nothing out, because the server would run without
+// the setting.
 var guarded = []string{"auth", "storage", "http.tls", "http.insecure", "http.addr", "http.trustedproxies", "http.debug", "packs", "policy", "proxy"}
 
 // putOut comments out the entry on a line, with everything below it.

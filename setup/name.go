@@ -18,16 +18,16 @@ import (
 // lookup maps names as browsers do (UTS 46, not transitional) before they are resolved.
 var lookup = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true), idna.BidiRule())
 
-// mapping is the same without the rules about characters that host names do not have.
+// mapping is lookup without the restriction to characters of host names.
 var mapping = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule())
 
-// parseName reads one host name or address and returns it in the form that stands in certificates: lower case, punycode, no brackets. shown
-// differs from it where the name is an internationalised one.
+// parseName parses a host name or address and returns it as in certificates: lower case, punycode,
+// no brackets. shown is the original form of an internationalized name, otherwise the same.
 func parseName(text string) (name, shown string, err error) {
 	text = strings.TrimSpace(text)
 	ascii := text
 	if international(text) {
-		if ascii, err = lookup.ToASCII(text); err != nil { // certgen says in words of its own what is wrong, if mapping does not hide it
+		if ascii, err = lookup.ToASCII(text); err != nil { // unless mapping hides the cause, certgen reports a better error
 			if ascii, err = mapping.ToASCII(text); err != nil {
 				ascii = text
 			}
@@ -36,7 +36,7 @@ func parseName(text string) (name, shown string, err error) {
 	names, err := certgen.ParseNames([]string{ascii})
 	if err != nil {
 		if bad, ok := errors.AsType[*certgen.NameError](err); ok {
-			bad.Name = text // as it was given
+			bad.Name = text // as entered
 		}
 		return "", "", err
 	}
@@ -50,7 +50,8 @@ func parseName(text string) (name, shown string, err error) {
 	return name, shown, nil
 }
 
-// misnamed returns the refusal of a text that is not a name. remedy is used if the reason has none of its own.
+// misnamed returns the refusal of a text that is not a name. remedy is used if err has none of its
+// own.
 func misnamed(code string, err error, remedy string) Finding {
 	bad, ok := errors.AsType[*certgen.NameError](err)
 	if !ok {
@@ -67,17 +68,17 @@ func misnamed(code string, err error, remedy string) Finding {
 	return refused(code, excerpt(bad.Name)+between+reason, remedy)
 }
 
-// excerpt quotes what somebody gave, so that what does not show does; of a long text only the beginning.
+// excerpt quotes the beginning of user input, with invisible characters escaped.
 func excerpt(text string) string {
-	const enough = 40 // characters; more hide what is said about them
+	const enough = 40 // characters
 	if runes := []rune(text); len(runes) > enough {
 		return strconv.Quote(string(runes[:enough]) + "…")
 	}
 	return strconv.Quote(text)
 }
 
-// international tells whether a name is to be mapped to ASCII. Names with characters that do not show are not: mapping would drop them in
-// silence.
+// international reports whether a name needs mapping to ASCII. Names with invisible characters do
+// not: mapping would silently drop them.
 func international(text string) bool {
 	if strings.ContainsFunc(text, func(r rune) bool {
 		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
@@ -87,7 +88,7 @@ func international(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
-// canonical returns a name as certificates contain it, or the text itself if it is not a name.
+// canonical returns a name as in certificates, or the text itself if it is not a name.
 func canonical(text string) string {
 	if name, _, err := parseName(text); err == nil {
 		return name
@@ -101,7 +102,7 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-// CertNames is what a new certificate will be good for: the host name and every ticked name.
+// CertNames returns the names of a new certificate: the host name and all checked SANs.
 func (a *Answers) CertNames() (certgen.Names, error) {
 	names := []string{canonical(a.Hostname)}
 	for _, san := range a.SANs {
@@ -112,7 +113,7 @@ func (a *Answers) CertNames() (certgen.Names, error) {
 	return certgen.ParseNames(names)
 }
 
-// AddSAN ticks a name, and adds it where it is not offered yet.
+// AddSAN checks a name, and adds it if it is not in the list.
 func (a *Answers) AddSAN(name, origin string) {
 	name = canonical(name)
 	for i := range a.SANs {
@@ -124,14 +125,14 @@ func (a *Answers) AddSAN(name, origin string) {
 	a.SANs = append(a.SANs, SAN{Name: name, Ticked: true, Origin: origin})
 }
 
-// Clone is a copy that shares no list with the original.
+// Clone returns a deep copy.
 func (a Answers) Clone() Answers {
 	a.SANs, a.Users = slices.Clone(a.SANs), slices.Clone(a.Users)
 	a.RemoveUsers, a.NoSANs = slices.Clone(a.RemoveUsers), slices.Clone(a.NoSANs)
 	return a
 }
 
-// URL is the base URL that clients use, without a slash at the end.
+// URL returns the base URL for clients, without a trailing slash.
 func (a *Answers) URL() string {
 	if a.PublicURL != "" {
 		return strings.TrimRight(a.PublicURL, "/")
@@ -151,7 +152,7 @@ func (a *Answers) URL() string {
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
-// usualPort returns the port that clients use by default.
+// usualPort returns the default port of the scheme that clients use.
 func usualPort(a *Answers) string {
 	if a.TLS == Off {
 		return "80"
@@ -159,7 +160,7 @@ func usualPort(a *Answers) string {
 	return "443"
 }
 
-// registry is the host[:port] of a URL, as image references have it.
+// registry returns host[:port] of a URL, as in image references.
 func registry(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {

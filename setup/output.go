@@ -13,8 +13,8 @@ import (
 // pair is one flag with a value.
 type pair struct{ name, value string }
 
-// pairs are the flags that give these answers, without secrets, in the order of the help. What everybody has by default is left out, what
-// depends on the machine is not.
+// pairs returns the flags for these answers, without secrets, in the order of the help. It omits
+// fixed defaults, but not those that depend on the machine.
 func (a *Answers) pairs() []pair {
 	out := []pair{{"dir", a.Dir}, {"hostname", canonical(a.Hostname)}}
 	if made(a) {
@@ -60,7 +60,8 @@ func (a *Answers) pairs() []pair {
 	return out
 }
 
-// CommandLine is the "packhouse setup" line that gives the same answers, without secrets, quoted for a POSIX shell.
+// CommandLine returns the "packhouse setup" command for the same answers, without secrets, quoted
+// for a POSIX shell.
 func (r Resolved) CommandLine() string {
 	var b strings.Builder
 	b.WriteString(Shell(cmp.Or(r.Answers.program, "packhouse")) + " setup --yes")
@@ -89,10 +90,10 @@ func (r Resolved) CommandLine() string {
 	return b.String()
 }
 
-// Shell writes a string as one word of a shell.
+// Shell quotes a string as one word for a shell.
 func Shell(s string) string { return printable.Shell(s) }
 
-// AnswersYAML is the answers file that gives the same answers, without secrets.
+// AnswersYAML returns the answers file for the same answers, without secrets.
 func (r Resolved) AnswersYAML() []byte {
 	var b strings.Builder
 	b.WriteString("# The answers this registry was set up with, for the next machine:\n#   packhouse setup --yes --answers FILE\n" +

@@ -14,8 +14,8 @@ import (
 // passwordsHead is the first line of initial-passwords.
 const passwordsHead = "# Passwords that setup generated, NAME:PASSWORD. Hand them out, then delete this file.\n"
 
-// KeepPasswords writes the generated passwords of a plan that was applied to initial-passwords, readable by its owner only: for when somebody
-// was there to be shown them and left without looking, and nothing else keeps them. It returns the path.
+// KeepPasswords writes the generated passwords of an applied plan to initial-passwords, readable
+// only by its owner, and returns the path. It is called when the user leaves without viewing them.
 func (p *Plan) KeepPasswords() (string, error) {
 	path := filepath.Join(p.Dir, PasswordsFile)
 	if err := VerifyTrust(p.Dir); err != nil {
@@ -43,7 +43,7 @@ func (p *Plan) KeepPasswords() (string, error) {
 	return path, nil
 }
 
-// readPasswords reads initial-passwords below dir; nil where it is not there.
+// readPasswords returns the content of initial-passwords in dir, or nil if the file does not exist.
 func readPasswords(dir string) ([]byte, error) {
 	data, err := (places{}).policy().ReadFile(filepath.Join(dir, PasswordsFile), largestFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,8 +55,8 @@ func readPasswords(dir string) ([]byte, error) {
 	return data, nil
 }
 
-// InitialPasswords returns the generated passwords that still lie in an installation, by user. Where the file is gone or may not be read there
-// are none.
+// InitialPasswords returns the passwords that initial-passwords still contains, by user. It returns
+// none if the file does not exist or cannot be read.
 func InitialPasswords(dir string) map[string]Secret {
 	data, err := readPasswords(dir)
 	if err != nil {
@@ -65,7 +65,7 @@ func InitialPasswords(dir string) map[string]Secret {
 	return passwordsIn(data)
 }
 
-// passwordsIn reads the lines of initial-passwords.
+// passwordsIn parses the lines of initial-passwords.
 func passwordsIn(data []byte) map[string]Secret {
 	passwords := map[string]Secret{}
 	for line := range strings.Lines(string(data)) {

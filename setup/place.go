@@ -10,11 +10,12 @@ import (
 	"packhouse/trust"
 )
 
-// largestFile bounds what setup reads of one file.
+// largestFile limits the bytes that setup reads of a file.
 const largestFile = 16 << 20
 
-// places reads and changes files through the descriptors of their directories, so that a user who can write a directory cannot redirect
-// root by a link. Users are those of the server, besides the acting user and root.
+// places reads and changes files through descriptors of their directories, so that a user who can
+// write a directory cannot redirect root with a link. users are those of the server; the acting
+// user and root are always trusted.
 type places struct{ users []int }
 
 func (p places) policy() trust.Policy {
@@ -23,8 +24,8 @@ func (p places) policy() trust.Policy {
 	return policy
 }
 
-// read returns the content of a file. Links are refused, except those that only the acting user and root can have made in the directories
-// above it.
+// read returns the content of a file. It refuses links, except those above it that only the acting
+// user and root can have created.
 func (p places) read(path string) ([]byte, error) { return p.policy().ReadShared(path, largestFile) }
 
 // readLinked returns the content of a file that may itself be a link of the acting user or root.
@@ -36,25 +37,26 @@ func (p places) readLinked(path string) ([]byte, error) {
 	return p.read(path)
 }
 
-// readNamed returns the content of a file that an answer or the configuration names, whoever owns it. It refuses what is not a regular file.
+// readNamed returns the content of a file given by an answer or the configuration, whoever owns it.
+// It refuses files that are not regular.
 func readNamed(path string) ([]byte, error) { return trust.ReadConfigured(path, largestFile) }
 
-// content is a file as it was read: its bytes and its metadata, both from one descriptor.
+// content is a file's data and metadata, read from one descriptor.
 type content struct {
 	data       []byte
 	info       fs.FileInfo
 	attributes trust.Attributes
-	dropped    []string // names of attributes that other content cannot have
+	dropped    []string // names of attributes that depend on the content
 }
 
-// metadata is what a file has besides its content. The zero value is not useful: uid 0 is root.
+// metadata is the metadata of a file. The zero value is not useful: uid 0 is root.
 type metadata struct {
 	mode       fs.FileMode
-	uid, gid   int              // negative: the system chooses
-	attributes trust.Attributes // nil: the system chooses
+	uid, gid   int              // negative: the system default
+	attributes trust.Attributes // nil: the system default
 }
 
-// ownerOnly is the metadata of files that only the acting user reads.
+// ownerOnly is the metadata of files that only the acting user can read.
 var ownerOnly = metadata{mode: 0o600, uid: -1, gid: -1}
 
 // load reads a file, which may itself be a link of the acting user or root. The data of an empty file is not nil.
@@ -110,7 +112,7 @@ func (p places) writeNew(path string, data []byte, meta metadata) error {
 		if err := meta.attributes.Set(f); err != nil {
 			return err
 		}
-		if err := f.Chmod(meta.mode.Perm()); err != nil { // last: the bits of the group are the mask of an ACL
+		if err := f.Chmod(meta.mode.Perm()); err != nil { // last: the group bits are the mask of an ACL
 			return err
 		}
 		if err := f.Sync(); err != nil {
@@ -120,7 +122,7 @@ func (p places) writeNew(path string, data []byte, meta metadata) error {
 	})
 }
 
-// setOwner changes the owner of an open file where it is another one.
+// setOwner changes the owner of an open file if it differs.
 func setOwner(f *os.File, uid, gid int) error {
 	if uid < 0 {
 		return nil
@@ -135,7 +137,7 @@ func setOwner(f *os.File, uid, gid int) error {
 	return f.Chown(uid, gid)
 }
 
-// rename moves a file, and returns when the move is on the disk.
+// rename moves a file, and returns when the move is on disk.
 func (p places) rename(from, to string) error {
 	return p.within(from, func(fromDir *trust.Dir, fromBase string) error {
 		return p.within(to, func(toDir *trust.Dir, toBase string) error {
@@ -155,7 +157,8 @@ func (p places) remove(path string) error {
 	return p.within(path, func(dir *trust.Dir, base string) error { return dir.Remove(base) })
 }
 
-// removeAll removes a tree. Links in it are removed, not followed. A tree that does not exist is no error.
+// removeAll removes a tree. It removes links and does not follow them. A missing tree is not an
+// error.
 func (p places) removeAll(path string) error {
 	err := p.within(path, func(dir *trust.Dir, base string) error { return dir.RemoveAll(base) })
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,12 +167,12 @@ func (p places) removeAll(path string) error {
 	return err
 }
 
-// mkdir makes a directory.
+// mkdir creates a directory.
 func (p places) mkdir(path string, mode fs.FileMode) error {
 	return p.within(path, func(dir *trust.Dir, base string) error { return dir.Mkdir(base, mode) })
 }
 
-// mkdirAll makes a directory and those above it that do not exist. All users may pass the new ones.
+// mkdirAll creates a directory and its missing parents. All users can traverse the new ones.
 func (p places) mkdirAll(path string) error {
 	var missing []string
 	for at := path; ; at = filepath.Dir(at) {
@@ -186,7 +189,7 @@ func (p places) mkdirAll(path string) error {
 	return nil
 }
 
-// own gives a directory its mode and owner.
+// own sets the mode and owner of a directory.
 func (p places) own(path string, mode fs.FileMode, uid, gid int) error {
 	d, err := p.policy().OpenToOwn(path)
 	if err != nil {
@@ -199,7 +202,7 @@ func (p places) own(path string, mode fs.FileMode, uid, gid int) error {
 	return setOwner(d, uid, gid)
 }
 
-// sync makes renames and removals in directories last. A directory that does not exist is left out.
+// sync makes renames and removals in directories durable. It skips directories that do not exist.
 func (p places) sync(paths ...string) error {
 	for _, path := range slices.Compact(paths) {
 		dir, err := p.policy().OpenDir(path)
@@ -218,7 +221,7 @@ func (p places) sync(paths ...string) error {
 	return nil
 }
 
-// syncDir makes the entries of a directory last, on file systems that can.
+// syncDir makes the entries of a directory durable, if the file system supports that.
 func syncDir(dir *trust.Dir) error {
 	err := dir.Sync()
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, os.ErrInvalid) {
@@ -227,7 +230,7 @@ func syncDir(dir *trust.Dir) error {
 	return err
 }
 
-// SameFile reports whether two paths name one file, perhaps through links.
+// SameFile reports whether two paths refer to the same file, possibly through links.
 func SameFile(a, b string) bool {
 	if a == b {
 		return true

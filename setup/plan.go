@@ -10,7 +10,7 @@ import (
 	"packhouse/trust"
 )
 
-// ChangeKind says what happens to a file.
+// ChangeKind is the type of a change.
 type ChangeKind string
 
 // Kinds of changes.
@@ -21,51 +21,52 @@ const (
 	Keep   ChangeKind = "keep"
 )
 
-// Change is what happens to one file or directory.
+// Change is a planned change of one file or directory.
 type Change struct {
 	Path   string      // absolute
 	Kind   ChangeKind  //
 	Mode   fs.FileMode // after; with fs.ModeDir for a directory
 	UID    int         // owner after; -1: the acting user
-	GID    int         // group after; -1 likewise
-	Before []byte      // content; nil where there was none
-	After  []byte      // content; nil where none is left
-	Secret bool        // the content is never shown, in no form
-	// Meaning says in words what changes: "certificate for registry.example.com, 192.0.2.17; until 2027-12-23", "user spectro added as reader".
+	GID    int         // group after; -1: that of the acting user
+	Before []byte      // content; nil if there is none
+	After  []byte      // content; nil if there is none
+	Secret bool        // the content is never displayed
+	// Meaning describes the change: "certificate for registry.example.com, 192.0.2.17; until
+	// 2027-12-23", "user spectro added as reader".
 	Meaning []string
 
-	attributes trust.Attributes // extended attributes after; nil: not known, or none
+	attributes trust.Attributes // extended attributes after; nil: unknown or none
 }
 
-// Password is one that was generated, to be shown once or written to initial-passwords.
+// Password is a generated password, to be displayed once or written to initial-passwords.
 type Password struct {
 	User     string
 	Password Secret
 }
 
-// Options of [MakePlan].
+// Options are the options of [MakePlan].
 type Options struct {
 	Now            time.Time // zero: now
 	Rand           io.Reader // for passwords; nil: crypto/rand
-	WritePasswords bool      // write generated passwords to initial-passwords, because there is no terminal to show them
+	WritePasswords bool      // write generated passwords to initial-passwords, because no terminal can display them
 
 	unitFile string // path of the unit, for tests; empty: UnitFile
-	cost     int    // of bcrypt, for tests; 0: the usual one
+	cost     int    // bcrypt cost, for tests; 0: the default
 }
 
-// Plan is everything that a setup is going to change. Making it writes nothing.
+// Plan holds all changes of a setup. Making one writes nothing.
 type Plan struct {
 	Dir       string
-	Changes   []Change   // in the order of the review; Keep included
+	Changes   []Change   // in review order; includes Keep
 	Passwords []Password // generated ones
-	Restart   []string   // why a running server has to be restarted and not only reloaded, key by key
-	Findings  []Finding  // worth reading before applying
-	Resolved  Resolved   // the answers it was made from
+	Restart   []string   // settings that require a restart of a running server
+	Findings  []Finding  // to review before applying
+	Resolved  Resolved   // the answers it is based on
 
 	now       time.Time
-	installed *Installed          // that it changes; nil: nothing is known of it
-	unit      string              // the systemd unit, where tests have it elsewhere
-	leaf      *x509.Certificate   // that the server will serve
+	installed *Installed          // the installation it changes; nil: unknown
+	unit      string              // path of the systemd unit, for tests
+	leaf      *x509.Certificate   // that the server will present
 	trust     []*x509.Certificate // that clients must trust
 	trustFile string
 }
@@ -80,7 +81,8 @@ func (p *Plan) Pending() bool {
 	return false
 }
 
-// change finds the change of a file by its path, absolute or below the installation's directory.
+// change returns the change of a file by its path, absolute or relative to the installation
+// directory, or nil.
 func (p *Plan) change(path string) *Change {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(p.Dir, filepath.FromSlash(path))

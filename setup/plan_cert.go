@@ -11,7 +11,8 @@ import (
 	"packhouse/certgen"
 )
 
-// lifeDays is how long a certificate lives in whole days; both of its ends belong to it.
+// lifeDays returns the lifetime of a certificate in whole days. NotBefore and NotAfter are
+// inclusive.
 func lifeDays(c *x509.Certificate) int {
 	return int((c.NotAfter.Sub(c.NotBefore) + time.Second) / (24 * time.Hour))
 }
@@ -21,7 +22,7 @@ func cutByCA(chain []*x509.Certificate) bool {
 	return len(chain) > 1 && chain[0].NotAfter.Equal(chain[1].NotAfter)
 }
 
-// leafReason says why a new server certificate is due, empty where the one in use does.
+// leafReason returns why a new server certificate is needed, or "" if the current one suffices.
 func leafReason(a *Answers, in *Installed) string {
 	if in == nil || in.Cert == nil || in.Cert.Path != in.path(CertFile) {
 		return "there is none"
@@ -62,7 +63,8 @@ func leafReason(a *Answers, in *Installed) string {
 	return ""
 }
 
-// sameForm writes a subject as it is read back from a certificate: its parts in their order, without spaces around them.
+// sameForm returns a subject as read back from a certificate: parts in canonical order, without
+// surrounding spaces.
 func sameForm(subject string) string {
 	name, err := certgen.ParseSubject(subject)
 	if err != nil {
@@ -71,7 +73,8 @@ func sameForm(subject string) string {
 	return certgen.FormatSubject(name)
 }
 
-// signingCA returns the CA of the installation with its key. Only the newest of several CAs in ca.crt signs.
+// signingCA returns the installation's CA with its key. If ca.crt contains several, only the newest
+// signs.
 func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
 	if in.CA == nil {
 		return nil, errors.New("there is no ca.crt")
@@ -99,8 +102,8 @@ func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
 	return &certgen.Pair{Chain: pair.Chain[:1], Key: pair.Key}, nil
 }
 
-// certificates plans certs/: what is due is made, the rest kept. It returns the certificate that the server will serve and, where there is
-// one, the PEM that clients have to trust.
+// certificates plans certs/: it issues what is due and keeps the rest. It returns the certificate
+// that the server will present and the PEM that clients must trust, if any.
 func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err error) {
 	a := &b.answers
 	if a.TLS == Files {
@@ -145,7 +148,7 @@ func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err erro
 	return pair.Leaf(), trust, b.leaf(pair, old, reason, options.Key != nil)
 }
 
-// oldLeaf is the certificate of the installation that a new one takes the place of.
+// oldLeaf returns the installation's certificate that a new one replaces, or nil.
 func (b *builder) oldLeaf() *Certificate {
 	if c := b.installed.Cert; c != nil && c.Path == b.path(CertFile) {
 		return c

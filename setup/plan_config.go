@@ -12,8 +12,8 @@ import (
 	"packhouse/templates"
 )
 
-// Preview is myconfig.yml as these answers would make it, cheap enough for every keystroke. Where the file that is there cannot be edited
-// it is shown as it is.
+// Preview returns myconfig.yml for these answers. It is fast enough to call on every keystroke. If
+// the existing file cannot be edited, it returns that file.
 func Preview(in *Installed, a Answers) []byte {
 	if in == nil {
 		in = &Installed{}
@@ -25,8 +25,8 @@ func Preview(in *Installed, a Answers) []byte {
 	return masked(data)
 }
 
-// configFile makes myconfig.yml: a new one from the template, an existing one by editing single keys. restart names the keys that a running
-// server takes over only when it is restarted.
+// configFile returns the new content of myconfig.yml: from the template, or edited key by key if
+// the file exists. restart lists the keys that a running server applies only after a restart.
 func configFile(in *Installed, a *Answers) (data []byte, restart []string, err error) {
 	admins, writers := byRole(a, Admin), byRole(a, Writer)
 	if in.Config == nil {
@@ -69,10 +69,10 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 	return data, restart, nil
 }
 
-// byteOrderMark is what some editors put before a text. The server reads over it, and so it stays.
+// byteOrderMark is kept if a file starts with it: some editors write it, and the server ignores it.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// tlsFiles are the certificate and key that the server reads; empty without TLS.
+// tlsFiles returns the certificate and key that the server reads; empty without TLS.
 func (a *Answers) tlsFiles() (certificate, key string) {
 	switch a.TLS {
 	case Files:
@@ -97,8 +97,8 @@ func byRole(a *Answers, role Role) []string {
 	return names
 }
 
-// configEdits lists what differs between the configuration in use and the answers, key by key. What agrees is not touched, also where the
-// file does not spell it out.
+// configEdits returns the differences between the current configuration and the answers, key by
+// key. It does not touch settings that agree, even if they are implicit.
 func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []config.Edit, restart []string) {
 	c := in.Config
 	set := func(differs bool, key string, value any) {
@@ -184,8 +184,9 @@ func configEdits(in *Installed, a *Answers, admins, writers []string) (edits []c
 	return edits, restart
 }
 
-// withRole returns the names for a list of roles: those of have that stay, in their order, and then the new ones. A name without a user in
-// the htpasswd file stays: the operator may add the user later, or by another tool.
+// withRole returns the names for a list of roles: those of have that stay, in their order, then the
+// new ones. It keeps names that are not in the htpasswd file: the operator may add the user later
+// or with another tool.
 func (in *Installed) withRole(have, users []string, a *Answers) []string {
 	names := slices.DeleteFunc(slices.Clone(have), func(name string) bool {
 		answered := in.user(name) != nil || a.User(name) != nil || slices.Contains(a.RemoveUsers, name)
@@ -199,7 +200,8 @@ func (in *Installed) withRole(have, users []string, a *Answers) []string {
 	return names
 }
 
-// acmeEdits lists what differs in the section for certificates from an ACME directory. Further hosts and whatever else stands there stay.
+// acmeEdits returns the differences in the ACME section. It keeps additional hosts and other
+// settings.
 func acmeEdits(in *Installed, a *Answers) (edits []config.Edit, restart []string) {
 	const section = "http.tls.letsencrypt."
 	c, l := in.Config, in.Config.HTTP.TLS.LetsEncrypt
@@ -234,7 +236,7 @@ func acmeEdits(in *Installed, a *Answers) (edits []config.Edit, restart []string
 	return edits, restart
 }
 
-// sameNames compares without regard to order.
+// sameNames compares two lists, ignoring order.
 func sameNames(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

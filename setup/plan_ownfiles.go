@@ -9,15 +9,15 @@ import (
 	"packhouse/certgen"
 )
 
-// keepsOwnFiles reports whether the installation holds copies of the operator's files.
+// keepsOwnFiles reports whether the installation keeps copies of the operator's files.
 func (b *builder) keepsOwnFiles() bool {
 	_, key := b.answers.tlsFiles()
 	return b.answers.TLS == Files && (b.answers.TLSCA != "" || key == b.path(OwnKeyFile))
 }
 
-// ownCertificate plans the copies that the installation keeps of the operator's files: a decrypted key
-// and the root. It returns the certificate, and the PEM that clients must trust. A certificate that
-// cannot be read was reported; if the server uses it already, it does not prevent other changes.
+// ownCertificate plans the installation's copies of the operator's files: a decrypted key and the
+// root. It returns the certificate and the PEM that clients must trust. An unreadable certificate
+// was already reported; if the server uses it, it must not block other changes.
 func (b *builder) ownCertificate() (*x509.Certificate, []byte, error) {
 	if err := b.ownKey(); err != nil {
 		return nil, nil, err

@@ -14,7 +14,7 @@ import (
 	"packhouse/templates"
 )
 
-// s3Section is the bucket in a new myconfig.yml; nil where content is kept elsewhere.
+// s3Section returns the S3 section of a new myconfig.yml, or nil if content is not stored in S3.
 func (a *Answers) s3Section() *templates.S3 {
 	if !inBucket(a) {
 		return nil
@@ -26,8 +26,8 @@ func (a *Answers) s3Section() *templates.S3 {
 	}
 }
 
-// s3Edits lists what differs in the section of the bucket, key by key; whatever else stands there stays. With a driver that was another one
-// before, every key that has a value is written.
+// s3Edits returns the differences in the S3 section, key by key, and keeps other settings. If the
+// driver changes to S3, it writes all keys that have a value.
 func s3Edits(in *Installed, a *Answers) []config.Edit {
 	const section = "storage.s3."
 	have, want := config.S3Storage{Secure: true}, a.s3Config()
@@ -40,7 +40,7 @@ func s3Edits(in *Installed, a *Answers) []config.Edit {
 		for _, key := range []string{"host", "port"} { // the endpoint, under the vendor's keys
 			edits = append(edits, config.Edit{Key: section + key, Remove: true})
 		}
-		set("forcepathstyle", want.ForcePathStyle) // which those two implied
+		set("forcepathstyle", want.ForcePathStyle) // implied by those two keys
 	}
 	for _, key := range []struct{ name, have, want string }{
 		{"bucket", have.Bucket, want.Bucket},
@@ -82,7 +82,8 @@ func s3Edits(in *Installed, a *Answers) []config.Edit {
 // holdsSecret reports whether myconfig.yml contains a secret from the answers.
 func (a *Answers) holdsSecret() bool { return inBucket(a) && a.s3Config().SecretKey != "" }
 
-// configuration plans myconfig.yml. Its differences are shown, with every secret masked; who may read it depends on whether one is in it.
+// configuration plans myconfig.yml. The diff is displayed with secrets masked; the file's mode
+// depends on whether it contains a secret.
 func (b *builder) configuration(data []byte) {
 	meaning := []string{b.configMeaning(data)}
 	if old := b.answers.installedS3(); old != nil && inBucket(&b.answers) && b.answers.holdsSecret() && old.SecretKey != b.answers.S3.SecretKey {
@@ -95,7 +96,7 @@ func (b *builder) configuration(data []byte) {
 	b.plan.Changes[len(b.plan.Changes)-1].Secret = false
 }
 
-// lostComments returns how many lines with only a comment are in before and not in after.
+// lostComments returns the number of comment lines in before that are missing in after.
 func lostComments(before, after []byte) int {
 	comments := func(data []byte) map[string]int {
 		counts := map[string]int{}
@@ -113,7 +114,7 @@ func lostComments(before, after []byte) int {
 	return n
 }
 
-// configMode keeps the mode of the file, unless other users could read a secret in it.
+// configMode returns the file's current mode, unless other users could then read a secret.
 func (b *builder) configMode() fs.FileMode {
 	mode := fs.FileMode(0o644)
 	if info, err := os.Stat(b.path(ConfigFile)); err == nil {
@@ -123,16 +124,16 @@ func (b *builder) configMode() fs.FileMode {
 	switch {
 	case !b.answers.holdsSecret():
 		return mode
-	case old != nil && old.SecretKey != "" && mode&0o007 == 0: // given to the group of the server, maybe
+	case old != nil && old.SecretKey != "" && mode&0o007 == 0: // possibly readable by the server's group
 		return mode
 	}
 	return 0o600
 }
 
-// secretKeys finds the keys whose values are secrets, each with the rest of its line or its quoted text.
+// secretKeys matches keys whose values are secrets, with the rest of the line or the quoted value.
 var secretKeys = regexp.MustCompile(`(?im)((?:^|[\s{,])["']?(?:secretkey|sessiontoken|secret|password|authorization)["']?[ \t]*:[ \t]+)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#\[{][^\n]*|\[[^\]\n]*\])`)
 
-// masked is a configuration as it may be shown.
+// masked returns a configuration with its secrets masked.
 func masked(data []byte) []byte {
 	if data == nil {
 		return nil
@@ -143,7 +144,7 @@ func masked(data []byte) []byte {
 	return secretKeys.ReplaceAll(data, []byte("${1}REDACTED"))
 }
 
-// secretTexts returns the lines of the secrets that span several lines of a file.
+// secretTexts returns the lines of secrets that span several lines.
 func secretTexts(data []byte) []string {
 	var root yaml.Node
 	if yaml.Unmarshal(data, &root) != nil {

@@ -305,7 +305,7 @@ var errSecretLines = errors.New("it does not hold one line")
 // secretKey reads the secret key. A flag overrides the environment variable, which overrides the
 // answers file.
 func (r *resolver) secretKey() {
-	for _, flag := range flags { // the user named a bucket but did not select S3: refuse
+	for _, flag := range flags { // a bucket that would not be used is probably a mistake
 		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !inBucket(&r.answers) {
 			r.refuse("storage", "--"+flag.Name, CodeConflict, "content is not kept in a bucket, but in storage "+r.answers.Storage, "add --storage s3, or leave the flag out")
 			return

@@ -8,41 +8,42 @@ import (
 	"packhouse/server/config"
 )
 
-// StorageTrial is the outcome of trying one thing that a store needs of a storage engine. It holds no secret.
+// StorageTrial is the outcome of testing one operation on the storage. It contains no secret.
 type StorageTrial struct {
-	Right  string // what was tried: "put"
+	Right  string // operation tested: "put"
 	Passed bool
-	Tried  bool   // false: something before it failed
+	Tried  bool   // false: an earlier operation failed
 	What   string // one sentence
-	Remedy string // what to do about it
+	Remedy string // how to fix it
 }
 
-// Codes of what trying a bucket finds, one for each thing that can be wrong.
+// Codes of findings of the bucket test, one for each possible cause.
 const (
-	CodeS3Plain      = "storage-plain-http" // warning: no TLS on the way to the engine
-	CodeS3Unverified = "storage-unverified" // warning: any certificate of the engine's is taken
-	CodeS3Settings   = "bucket-settings"    // not enough, or not of the right form
-	CodeS3Name       = "bucket-name"        // the engine's name does not resolve
-	CodeS3Connection = "bucket-connection"  // no answer from the endpoint
-	CodeS3TLS        = "bucket-tls"         // its certificate is not accepted
+	CodeS3Plain      = "storage-plain-http" // warning: no TLS to the endpoint
+	CodeS3Unverified = "storage-unverified" // warning: the endpoint's certificate is not verified
+	CodeS3Settings   = "bucket-settings"    // missing or malformed settings
+	CodeS3Name       = "bucket-name"        // the endpoint's name does not resolve
+	CodeS3Connection = "bucket-connection"  // the endpoint does not respond
+	CodeS3TLS        = "bucket-tls"         // the endpoint's certificate is not accepted
 	CodeS3Clock      = "bucket-clock"       // this machine's clock is too far off
-	CodeS3Signature  = "bucket-signature"   // the keys are not accepted
-	CodeS3Region     = "bucket-region"      // the bucket is in another one
-	CodeS3Bucket     = "bucket-missing"     // there is no such bucket
-	CodeS3List       = "bucket-list"        // a right is missing
-	CodeS3Put        = "bucket-put"         // likewise
-	CodeS3Get        = "bucket-get"         // likewise
-	CodeS3Multipart  = "bucket-multipart"   // likewise
-	CodeS3Conditions = "bucket-conditions"  // warning: the engine lacks conditional writes
-	CodeS3Delete     = "bucket-delete"      // a right is missing
-	CodeS3Stopped    = "bucket-not-tried"   // the trial was cut off
-	CodeS3Proven     = "bucket-proven"      // note: what was tried and works
+	CodeS3Signature  = "bucket-signature"   // the credentials are not accepted
+	CodeS3Region     = "bucket-region"      // the bucket is in another region
+	CodeS3Bucket     = "bucket-missing"     // the bucket does not exist
+	CodeS3List       = "bucket-list"        // permission to list is missing
+	CodeS3Put        = "bucket-put"         // permission to put objects is missing
+	CodeS3Get        = "bucket-get"         // permission to get objects is missing
+	CodeS3Multipart  = "bucket-multipart"   // permission for multipart uploads is missing
+	CodeS3Conditions = "bucket-conditions"  // warning: the service lacks conditional writes
+	CodeS3Delete     = "bucket-delete"      // permission to delete is missing
+	CodeS3Stopped    = "bucket-not-tried"   // the test was interrupted
+	CodeS3Proven     = "bucket-proven"      // note: operations that work
 )
 
-// s3Rights says of what can fail which question it is about. What to do about it only the trial knows, which saw how it failed.
+// s3Rights maps each operation that can fail to its question. The remedy comes from the test, which
+// knows how it failed.
 var s3Rights = []struct {
 	right, code, question, flag string
-	granted                     bool // a right in the bucket, which is told of where all is well
+	granted                     bool // a permission in the bucket, listed if all tests pass
 }{
 	{"settings", CodeS3Settings, "s3-bucket", "--s3-bucket", false},
 	{"name", CodeS3Name, "s3-endpoint", "--s3-endpoint", false},
@@ -60,7 +61,8 @@ var s3Rights = []struct {
 	{"delete", CodeS3Delete, "s3-bucket", "--s3-bucket", true},
 }
 
-// inFlags says with the flags of setup what a trial says with the keys of myconfig.yml. The longer of two keys stands first.
+// inFlags replaces the configuration keys in a trial's message by setup's flags. Longer keys come
+// first.
 var inFlags = strings.NewReplacer(
 	"in storage.s3.regionendpoint, or secure: false", "in --s3-endpoint",
 	"in storage.s3.regionendpoint, or secure: true", "in --s3-endpoint",
@@ -75,7 +77,7 @@ var inFlags = strings.NewReplacer(
 	"storage.s3", "the answers about the bucket",
 )
 
-// installedS3 is the bucket of the installation that the answers start from; nil: it has none.
+// installedS3 returns the bucket of the existing installation, or nil.
 func (a *Answers) installedS3() *config.S3Storage {
 	if a.existing == nil || a.existing.Config == nil || a.existing.Config.Storage.Driver != config.S3 {
 		return nil
@@ -83,14 +85,15 @@ func (a *Answers) installedS3() *config.S3Storage {
 	return &a.existing.Config.Storage.S3
 }
 
-// s3Config is the bucket as the server's configuration will have it. What nobody is asked about stays as it is installed.
+// s3Config returns the bucket as the server's configuration. Settings without a question keep their
+// existing values.
 func (a *Answers) s3Config() config.S3Storage {
 	s := config.S3Storage{Secure: true, ChunkSize: 10 << 20, MaxRetries: 5, UploadMemory: 64 << 20}
 	if old := a.installedS3(); old != nil {
 		s = *old
 	}
 	if a.S3.AccessKey != s.AccessKey {
-		s.SessionToken = "" // belongs to the key before
+		s.SessionToken = "" // belongs to the previous access key
 	}
 	if a.S3.Endpoint != s.RegionEndpoint {
 		s.Secure = !strings.HasPrefix(a.S3.Endpoint, "http://")
@@ -107,7 +110,7 @@ func (a *Answers) s3Config() config.S3Storage {
 	return s
 }
 
-// s3AnswersOf are the answers that a configuration has.
+// s3AnswersOf returns the answers that match a configuration.
 func s3AnswersOf(s *config.S3Storage) S3Answers {
 	return S3Answers{
 		Endpoint: s.RegionEndpoint, CAFile: s.CAFile, SkipVerify: s.SkipVerify, PathStyle: s.ForcePathStyle, Region: s.Region, AccessKey: s.AccessKey,
@@ -115,7 +118,7 @@ func s3AnswersOf(s *config.S3Storage) S3Answers {
 	}
 }
 
-// probeBucket tries everything that the store needs of the engine, once nothing is left that is plainly wrong.
+// probeBucket tests all operations that the store needs, unless an answer is obviously wrong.
 func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if a.offline || m.TryStorage == nil {
 		return nil
@@ -123,7 +126,7 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 	for _, q := range s3Questions() {
 		q.complete()
 		if q.Asked(a) && AnyRefused(q.Validate(ctx, m, a)) {
-			return nil // that is said already
+			return nil // reported already
 		}
 	}
 	cfg := a.s3Config()
@@ -135,7 +138,7 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 		return []Finding{refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")}
 	}
 	if old := a.installedS3(); old != nil && *old == cfg {
-		for i := range findings { // what is in use already must not keep a certificate from being renewed
+		for i := range findings { // a bucket in use must not block other changes, such as renewing a certificate
 			if findings[i].Severity == Refused {
 				findings[i].Severity = Warning
 			}
@@ -144,7 +147,8 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 	return findings
 }
 
-// JudgeTrials makes findings of what was tried: what fails, or one note of what works. They speak of the keys of myconfig.yml.
+// JudgeTrials converts trials to findings: the failures, or a single note about what works. They
+// refer to keys of myconfig.yml.
 func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
 	var findings []Finding
 	var works []string
@@ -159,7 +163,7 @@ func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
 				f := refused(r.code, trial.What, trial.Remedy)
 				f.Question, f.Flag = r.question, r.flag
 				if trial.Right == "conditions" {
-					f.Severity = Warning // the store has a way without them
+					f.Severity = Warning // the store works without them
 				}
 				findings = append(findings, f)
 			}

@@ -13,20 +13,21 @@ import (
 	"packhouse/trust"
 )
 
-// largestRecord bounds in bytes the unit and the manifest as [ServerUsers] reads them.
+// largestRecord is the maximum size in bytes of a unit and manifest that [ServerUsers] reads.
 const largestRecord = 1 << 20
 
-// settingRunAs is the setting of a manifest that names the user of the server.
+// settingRunAs is the manifest setting with the server's user.
 const settingRunAs = "run-as"
 
-// ServerUsers returns the IDs of the users that the systemd unit and the manifest of the installation in dir name as the server's. Without a
-// directory, dir is empty. A file that a user other than root and the acting user can write names nobody.
+// ServerUsers returns the IDs of the server's users according to the systemd unit and the manifest
+// of the installation in dir, which may be empty. It ignores a file that a user other than root and
+// the acting user can write.
 func ServerUsers(dir string) []int { return serverUsers(UnitFile, dir) }
 
-// serverUsers is ServerUsers with the systemd unit elsewhere.
+// serverUsers is ServerUsers with another path of the systemd unit.
 func serverUsers(unit, dir string) []int { return userIDs(userOfUnit(unit), userOfManifest(dir)) }
 
-// userIDs returns the IDs of users that are given by name or ID. It leaves out empty names and unknown users.
+// userIDs returns the IDs of users given by name or ID. It skips empty names and unknown users.
 func userIDs(names ...string) (ids []int) {
 	for _, name := range names {
 		if name == "" {
@@ -64,7 +65,7 @@ func userOfUnit(path string) string {
 	return name
 }
 
-// userOfManifest returns the user of the server that the manifest in dir names, or "".
+// userOfManifest returns the server's user according to the manifest in dir, or "".
 func userOfManifest(dir string) string {
 	if dir == "" {
 		return ""
@@ -80,7 +81,7 @@ func userOfManifest(dir string) string {
 	return m.Settings[settingRunAs]
 }
 
-// serverUsers returns the IDs of the users that the server of an installation runs as: the one in its manifest, and the named ones.
+// serverUsers returns the IDs of the server's users: the one in the manifest, and names.
 func (in *Installed) serverUsers(names ...string) []int {
 	if in != nil && in.Manifest != nil {
 		names = append(names, in.Manifest.Settings[settingRunAs])
@@ -88,12 +89,13 @@ func (in *Installed) serverUsers(names ...string) []int {
 	return userIDs(names...)
 }
 
-// serverUsers returns the IDs of the users of the server before and after a plan.
+// serverUsers returns the IDs of the server's users before and after a plan.
 func (p *Plan) serverUsers() []int {
 	return p.installed.serverUsers(p.Resolved.Answers.RunAs, p.plannedUser())
 }
 
-// plannedUser returns the user that the server runs as after a plan, as the manifest that it writes says, or "".
+// plannedUser returns the server's user after a plan, according to the manifest that it writes, or
+// "".
 func (p *Plan) plannedUser() string {
 	c := p.change(ManifestFile)
 	m := &Manifest{}

@@ -11,16 +11,16 @@ import (
 	"packhouse/server/config"
 )
 
-// Rights of one kind of people, as the last three bits of a mode have them.
+// Permission bits of one class of users (owner, group or others).
 const (
 	toRead fs.FileMode = 0o4
-	toPass fs.FileMode = 0o1 // a directory; of a program: to run it
+	toPass fs.FileMode = 0o1 // search a directory, or execute a program
 )
 
-// temporary are the directories that are emptied by and by.
+// temporary are directories that the system cleans up.
 var temporary = [...]string{"/tmp", "/var/tmp"}
 
-// within returns findings about paths that a user cannot run, read or write although the server must.
+// within returns findings about paths that the server must run, read or write, but the user cannot.
 func (a *Answers) within(user account, program string) []Finding {
 	var findings []Finding
 	refuse := func(what, remedy string) { findings = append(findings, refused(CodeRunAs, what, remedy)) }
@@ -43,7 +43,7 @@ func (a *Answers) within(user account, program string) []Finding {
 	if a.Storage != config.Filesystem {
 		return findings
 	}
-	if obstacle := user.stopped(filepath.Join(a.StoragePath, ownName), 0); obstacle != "" && obstacle != filepath.Clean(a.StoragePath) { // that one is given away
+	if obstacle := user.stopped(filepath.Join(a.StoragePath, ownName), 0); obstacle != "" && obstacle != filepath.Clean(a.StoragePath) { // setup changes the owner of that one
 		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "choose another directory with --storage-path, or open that one: chmod a+x "+Shell(obstacle))
 	}
 	if contentOfOthers(a.StoragePath, user) {
@@ -52,7 +52,8 @@ func (a *Answers) within(user account, program string) []Finding {
 	return findings
 }
 
-// contentOfOthers tells whether the content below a directory belongs to somebody else, by its trees and by what whoever served last wrote.
+// contentOfOthers reports whether content below a directory belongs to another user, judging by its
+// trees and the files that the last server wrote.
 func contentOfOthers(dir string, user account) bool {
 	c := &config.Config{}
 	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, dir
@@ -67,14 +68,15 @@ func contentOfOthers(dir string, user account) bool {
 	})
 }
 
-// onlyOwnerFile reports whether a directory holds nothing but the record of its owner, which setup gives to the user of the server.
+// onlyOwnerFile reports whether a directory contains nothing but the owner record, which setup
+// gives to the server's user.
 func onlyOwnerFile(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != filepath.Base(ownerFile) })
 }
 
-// Unfit tells why the user as whom systemd runs the server of the installation could not serve it, and what to do; nil where nothing speaks
-// against it. Who served it meanwhile leaves files of theirs.
+// Unfit returns a finding if the user as whom systemd runs the server cannot serve the store, or
+// nil. A server that was run as another user leaves files of that user.
 func (in *Installed) Unfit() *Finding {
 	if !in.Supervised() || in.Config == nil || in.Config.Storage.Driver != config.Filesystem {
 		return nil
@@ -88,7 +90,7 @@ func (in *Installed) Unfit() *Finding {
 	return &f
 }
 
-// readBy lists the files outside the installation that the server reads.
+// readBy returns the files outside the installation that the server reads.
 func (a *Answers) readBy() []string {
 	var paths []string
 	switch a.TLS {
@@ -110,15 +112,15 @@ func isTemporary(path string) bool {
 	return slices.ContainsFunc(temporary[:], func(dir string) bool { return strings.HasPrefix(path, dir+"/") })
 }
 
-// stopped returns what keeps a user from a file: the file itself, or a directory above it; empty where nothing does. What is not there yet is
-// no obstacle: setup makes it.
+// stopped returns the path that denies a user access to a file: the file itself or a directory
+// above it, or "". A missing path is not an obstacle: setup creates it.
 func (a account) stopped(path string, right fs.FileMode) string {
 	obstacle := a.stoppedAt(path, right)
 	if target, err := filepath.EvalSymlinks(path); err == nil && obstacle == "" && target != path {
 		obstacle = a.stoppedAt(target, right)
 	}
 	if obstacle != "" && right != 0 && a.tries(path, right) {
-		return "" // an access list says otherwise than the mode
+		return "" // an ACL overrides the mode
 	}
 	return obstacle
 }
@@ -139,7 +141,7 @@ func (a account) stoppedAt(path string, right fs.FileMode) string {
 	return ""
 }
 
-// may reports whether the mode of a file gives a user a right.
+// may reports whether the mode of a file grants a user a permission.
 func (a account) may(info fs.FileInfo, right fs.FileMode) bool {
 	uid, gid := owner(info)
 	switch perm := info.Mode().Perm(); {

@@ -4,5 +4,5 @@ package setup
 
 import "io/fs"
 
-// tries is for systems with users as Unix has them.
+// tries always returns false: this system has no Unix users.
 func (account) tries(string, fs.FileMode) bool { return false }

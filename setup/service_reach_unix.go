@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// tries reports whether the kernel grants an existing user a right to a file.
+// tries reports whether the kernel grants an existing user a permission on a file.
 func (a account) tries(path string, right fs.FileMode) bool {
 	test := "-r"
 	if right == toPass {

@@ -18,23 +18,23 @@ import (
 // staysSecret is how long generated passwords may stay in a file before setup warns.
 const staysSecret = 7 * 24 * time.Hour
 
-// State is how an installation does, for the screen from which it is looked after.
+// State is the state of an installation, for the manager's screen.
 type State struct {
 	Dir         string
-	URL         string            // what clients use; empty: nothing that can be read says it
+	URL         string            // URL for clients; empty: unknown
 	TLS         TLSMode           // empty: the configuration cannot be read
-	Certificate *CertificateState // nil: none, or not to be read
+	Certificate *CertificateState // nil: none, or unreadable
 	Users       []User
 	Storage     StorageState
 	Server      ServerState
-	Start       string // the line for a shell that starts the server
+	Start       string // shell command that starts the server
 	Drift       []Drift
-	Backup      time.Time // of the files that a rollback would bring back; zero: none
-	Before      bool      // with Backup: there was an installation then; false: going back takes away what the first setup wrote
-	Findings    []Finding // what needs attention, and belongs to none of the above
+	Backup      time.Time // of the files that a rollback would restore; zero: none
+	Before      bool      // with Backup: an installation existed before; false: a rollback removes the first setup
+	Findings    []Finding // other findings that need attention
 }
 
-// CertificateState is the certificate on disk, held against the machine as it is now.
+// CertificateState is the certificate on disk, compared with the machine's current state.
 type CertificateState struct {
 	Path        string
 	Names       []string
@@ -42,34 +42,34 @@ type CertificateState struct {
 	DaysLeft    int
 	CloseEnd    bool      // it should be renewed
 	Fingerprint string    // SHA-256
-	Made        bool      // setup made it, and can make another one
-	Missing     []Address // of this machine, reachable by others, and not in the certificate
+	Made        bool      // issued by setup, which can issue another
+	Missing     []Address // reachable addresses of this machine that the certificate lacks
 	Foreign     []string  // addresses in the certificate that this machine does not have
-	Problem     string    // why it is of no use; empty: it is
+	Problem     string    // why it is unusable; empty: it is usable
 }
 
 // StorageState describes the storage.
 type StorageState struct {
 	Driver string
 	Path   string // a directory; empty: the storage is not a directory
-	Free   uint64 // bytes; 0 with Total 0: not to be seen
+	Free   uint64 // bytes; 0 with Total 0: unknown
 	Total  uint64
 }
 
-// ServerState is the server of the installation, as it answered over its own socket.
+// ServerState is the state of the installation's server, as reported over its admin socket.
 type ServerState struct {
 	Up          bool
-	Here        bool // it runs in this very process, and ends with it
+	Here        bool // it runs in this process and stops with it
 	PID         int
 	Since       time.Time
 	Address     string
-	Fingerprint string   // of the certificate that it serves; empty without TLS
-	Faults      []string // what is broken while the last good state serves
-	Restart     []string // keys that wait for a restart
-	Problem     string   // why it could not be asked
+	Fingerprint string   // of the certificate it presents; empty without TLS
+	Faults      []string // what is broken while the last good state is in use
+	Restart     []string // keys that require a restart
+	Problem     string   // why the server could not be queried
 }
 
-// StateOf tells how an installation does on a machine, but for its server, which only whoever can ask it knows.
+// StateOf returns the state of an installation on a machine, without that of the server.
 func StateOf(m *Machine, in *Installed, url string) *State {
 	s := &State{Dir: in.Dir, URL: url, TLS: TLSMode(in.tlsMode()), Users: in.Users, Drift: in.Drift, Backup: in.Backup, Before: !nothingBefore(in.Dir)}
 	s.Start = "packhouse serve " + Shell(in.path(ConfigFile))
@@ -140,7 +140,7 @@ func (in *Installed) listensOn(addr netip.Addr) bool {
 	return err != nil || bound.IsUnspecified() || bound.Unmap() == addr.Unmap()
 }
 
-// Space says in words how much room there is; empty where that is not to be seen.
+// Space describes the free space, or returns "" if unknown.
 func (s StorageState) Space() string {
 	if s.Total == 0 {
 		return ""
@@ -151,5 +151,5 @@ func (s StorageState) Space() string {
 // Short reports whether less space is free than a new installation should have.
 func (s StorageState) Short() bool { return s.Total > 0 && s.Free < leastSpace }
 
-// Rebase makes the answers those of an installation as it is by now: one that a setup with these very answers wrote.
+// Rebase bases the answers on in, an installation that a setup with these answers wrote.
 func (a *Answers) Rebase(in *Installed) { a.existing = in }

@@ -11,11 +11,11 @@ import (
 	"packhouse/setup/check"
 )
 
-// leastProcessors is the vendor's minimum beside leastMemory.
+// leastProcessors is the vendor's minimum, like leastMemory.
 const leastProcessors = 1
 
-// Outlook is what can be told about a machine before anything was answered: whether the files of an installation can be written where they
-// belong, and whether the machine is a small one. It makes a file in the directory and takes it away again.
+// Outlook returns findings about a machine before any question is answered: whether setup can write
+// the installation's files, and whether the machine is small.
 func Outlook(m *Machine, a *Answers) []Finding {
 	if m == nil || m.Host == nil {
 		return nil
@@ -23,8 +23,8 @@ func Outlook(m *Machine, a *Answers) []Finding {
 	return examineMachine(m, a)
 }
 
-// MachineNotes tells what is worth knowing about the machine of an installation, and wrong with nothing: that it has less than the vendor's
-// minimum of 1 processor and 2 GB, and that content shares the root disk.
+// MachineNotes returns notes about an installation's machine: that it is below the vendor's minimum
+// of 1 processor and 2 GB, and that content shares the root disk.
 func MachineNotes(m *check.Machine, s *State) []Finding {
 	if m == nil || s == nil {
 		return nil
@@ -51,8 +51,8 @@ func smallness(cpus float64, memory uint64) []Finding {
 	return []Finding{noted(CodeSmall, "this machine has "+strings.Join(has, " and "), "1 processor and 2 GB are what a registry is happy with")}
 }
 
-// Glance is what can be seen at once about the answer to a question, while it is being given and before [Question.Probe] tries it: how much room
-// a directory has. It looks at a file system, which takes as long as that takes to answer, and changes nothing.
+// Glance returns findings about an answer while it is typed, before [Question.Probe] runs: the free
+// space of a directory. It queries the file system, which may block, and changes nothing.
 func Glance(ctx context.Context, m *Machine, questionID string, a *Answers) []Finding {
 	if questionID != "storage-path" || m == nil || m.Host == nil || AnyRefused(validateStoragePath(ctx, m, a)) {
 		return nil

@@ -13,18 +13,18 @@ import (
 	"packhouse/server/config"
 )
 
-// ownerFile records, below the root of a store on disk, which installation owns the store. It is in the
-// directory of packhouse, where CNCF distribution never looks.
+// ownerFile records, below the root of a store on disk, which installation owns the store. CNCF
+// distribution does not read the packhouse directory.
 const ownerFile = ownName + "/installation.json"
 
-// largestOwnerFile bounds ownerFile in bytes.
+// largestOwnerFile is the maximum size of ownerFile in bytes.
 const largestOwnerFile = 64 << 10
 
 // StoreOwner is the installation that owns a store on disk.
 type StoreOwner struct {
-	ID      string `json:"installation"` // Manifest.ID of that installation
-	Dir     string `json:"directory"`    // of that installation, for messages
-	Created bool   `json:"created"`      // it created the store, and --data of uninstall may remove it
+	ID      string `json:"installation"` // its Manifest.ID
+	Dir     string `json:"directory"`    // its directory, for messages
+	Created bool   `json:"created"`      // it created the store, so that uninstall --data may remove it
 }
 
 // readStoreOwner returns the recorded owner of the store in root, or nil if none is recorded.
@@ -44,21 +44,21 @@ func readStoreOwner(root string) *StoreOwner {
 	return o
 }
 
-// installationID returns the ID of the installation in dir: the one in its manifest, else one that is derived
-// from the directory and the machine, so that an installation that is repeated gets the same.
+// installationID returns the ID of the installation in dir: the one in its manifest, else one
+// derived from the directory and the machine, so that repeating an installation yields the same ID.
 func installationID(m *Manifest, dir string) string {
 	if m != nil && m.ID != "" {
 		return m.ID
 	}
 	machine, err := os.ReadFile("/etc/machine-id")
 	if err != nil {
-		machine = nil // containers have none
+		machine = nil // missing in containers
 	}
 	sum := sha256.Sum256([]byte("packhouse installation\n" + strings.TrimSpace(string(machine)) + "\n" + filepath.Clean(dir)))
 	return hex.EncodeToString(sum[:16])
 }
 
-// id returns the ID of the installation that the answers are for.
+// id returns the ID of the installation of the answers.
 func (a *Answers) id() string {
 	var m *Manifest
 	if a.existing != nil && a.existing.Dir == a.Dir {
@@ -67,8 +67,8 @@ func (a *Answers) id() string {
 	return installationID(m, a.Dir)
 }
 
-// storeRoot returns the directory of the store that the answers are for, or "" if it is not a directory of
-// this machine.
+// storeRoot returns the root of the store of the answers, or "" if it is not a directory on this
+// machine.
 func (a *Answers) storeRoot() string {
 	if a.Storage != config.Filesystem || !filepath.IsAbs(a.StoragePath) {
 		return ""
@@ -76,8 +76,7 @@ func (a *Answers) storeRoot() string {
 	return a.StoragePath
 }
 
-// probeStoreOwner refuses a store that another installation owns, or that the server of another installation
-// has open.
+// probeStoreOwner refuses a store that another installation owns or whose server is using it.
 func probeStoreOwner(ctx context.Context, m *Machine, a *Answers) []Finding {
 	var findings []Finding
 	owner := readStoreOwner(a.StoragePath)
@@ -99,8 +98,8 @@ func probeStoreOwner(ctx context.Context, m *Machine, a *Answers) []Finding {
 	return findings
 }
 
-// storeOwner plans the record of the installation in its store on disk. A store in a bucket is shared by design and
-// records nothing; a store that another installation owns stays as it is unless it is taken over.
+// storeOwner plans the owner record in a store on disk. A store in a bucket may be shared and has
+// no record. The record of another owner is kept unless the store is taken over.
 func (b *builder) storeOwner() {
 	root := b.answers.storeRoot()
 	if root == "" || ThisMachine().Writable(root) != nil || b.installed.readOnly() {
@@ -123,8 +122,8 @@ func (b *builder) storeOwner() {
 	b.ownedAs(root)
 }
 
-// creates reports whether the installation creates the store in root, or did: an installation of an earlier version
-// counts as the creator of the store that it uses.
+// creates reports whether the installation creates the store in root, or created it: an
+// installation of an earlier version counts as the creator of its store.
 func (b *builder) creates(root string, have *StoreOwner, id string) bool {
 	if have != nil {
 		return have.ID == id && have.Created
@@ -137,7 +136,8 @@ func (b *builder) creates(root string, have *StoreOwner, id string) bool {
 	return uses || len(StoreTrees(c)) == 0
 }
 
-// ownedAs gives what was planned last, if it is new, the owner of a directory that exists.
+// ownedAs sets the owner of the last planned change, if that creates a file, to the owner of an
+// existing directory.
 func (b *builder) ownedAs(dir string) {
 	c := &b.plan.Changes[len(b.plan.Changes)-1]
 	if info, err := os.Stat(dir); err == nil && c.Kind == Create {
@@ -145,18 +145,18 @@ func (b *builder) ownedAs(dir string) {
 	}
 }
 
-// ownsStore reports whether path is the record of the owner in the store of the installation.
+// ownsStore reports whether path is the owner record in the installation's store.
 func (in *Installed) ownsStore(path string) bool {
 	return in.Config != nil && path == filepath.Join(in.Config.Storage.Filesystem.RootDirectory, filepath.FromSlash(ownerFile))
 }
 
-// readOnly reports whether the server of the installation changes nothing in its store.
+// readOnly reports whether the installation's store is in read-only mode.
 func (in *Installed) readOnly() bool {
 	return in != nil && in.Config != nil && in.Config.Storage.Maintenance.ReadOnly.Enabled
 }
 
-// KeepsStore returns a *RefusedError if uninstall must not remove the content of the store of an installation: another
-// installation owns the store, or the content was there before the installation.
+// KeepsStore returns a *RefusedError if uninstall must not remove the content of an installation's
+// store: another installation owns the store, or the content existed before the installation.
 func (in *Installed) KeepsStore() error {
 	trees := StoreTrees(in.Config)
 	if len(trees) == 0 {
@@ -169,7 +169,7 @@ func (in *Installed) KeepsStore() error {
 	}
 	legacy := in.Manifest == nil || in.Manifest.ID == ""
 	switch {
-	case owner == nil && legacy: // of a version that recorded no owner
+	case owner == nil && legacy: // written by a version without owner records
 		return nil
 	case owner == nil:
 		return refuse("nothing records that this installation created the store in "+root, "leave out --data, and remove the directory yourself")

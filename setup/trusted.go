@@ -14,10 +14,10 @@ import (
 	"packhouse/trust"
 )
 
-// CodeUnsafe is the code of a path that another user can write.
+// CodeUnsafe is the code for a path that another user can write.
 const CodeUnsafe = config.CodeUnsafe
 
-// controlFiles decide what setup does. Only root and the acting user may be able to write them.
+// controlFiles determine what setup does. Only root and the acting user may be able to write them.
 var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, PasswordsFile}
 
 // programFiles are control files and directories that only this program writes, and never as links.
@@ -32,14 +32,15 @@ func VerifyTrust(dir string) error {
 	return nil
 }
 
-// unsafe is the finding about a path that another user can write.
+// unsafe returns the finding about a path that another user can write.
 func unsafe(fault *trust.Error) Finding {
 	f := refused(CodeUnsafe, fault.Error(), fault.Fix)
 	f.Question = "dir"
 	return f
 }
 
-// refuseUnsafe turns the [trust.Error] in an error into a *RefusedError, and leaves any other error as it is.
+// refuseUnsafe converts a [trust.Error] in err to a *RefusedError. It returns any other error
+// unchanged.
 func refuseUnsafe(err error) error {
 	if fault := trust.Unsafe(err); fault != nil {
 		return &RefusedError{Findings: []Finding{unsafe(fault)}}
@@ -47,7 +48,7 @@ func refuseUnsafe(err error) error {
 	return err
 }
 
-// Untrusted lists the faults of an installation's directory and of its control files, each path once.
+// Untrusted returns the faults of an installation directory and its control files, each path once.
 func Untrusted(dir string) (faults []*trust.Error) {
 	policy := trust.Self()
 	add := func(err error) {
@@ -72,7 +73,7 @@ func Untrusted(dir string) (faults []*trust.Error) {
 		}
 		switch info, err := os.Lstat(path); {
 		case err != nil:
-		case info.IsDir(), info.Mode()&fs.ModeSymlink != 0 && name == BackupDir: // which may be on another disk
+		case info.IsDir(), info.Mode()&fs.ModeSymlink != 0 && name == BackupDir: // may be on another disk
 			add(policy.Check(path))
 		default:
 			f, err := policy.Open(path)
@@ -91,7 +92,7 @@ func onlyOurs(name string) bool {
 	return slices.Contains(programFiles, first)
 }
 
-// programDirs lists the directories that setup works in, and the files in them that it reads.
+// programDirs returns the directories that setup works in, and the files that it reads in them.
 func programDirs(dir string) []string {
 	names := []string{workDir, completeDir, undoneDir, BackupDir}
 	for _, below := range []string{"", newDir, oldDir} {
@@ -116,7 +117,7 @@ func programDirs(dir string) []string {
 	return names
 }
 
-// places are those of the installation as its server uses it.
+// places returns the places for the users of the installation's server.
 func (in *Installed) places() places { return places{users: in.serverUsers()} }
 
 // hasUnfinishedRun reports whether an earlier run was interrupted in a directory.
@@ -127,11 +128,12 @@ func hasUnfinishedRun(dir string) bool {
 	})
 }
 
-// Open finishes or undoes an interrupted run, and loads the installation in a directory as [Load] does. Recovered describes what it
-// did. A command that then changes the installation acquires a [Lock] first and calls [Lock.Open].
+// Open finishes or rolls back an interrupted run, and loads the installation in a directory as
+// [Load] does. Recovered describes the outcome. A command that then changes the installation
+// acquires a [Lock] first and calls [Lock.Open].
 func Open(dir string) (*Installed, error) { return open(dir, nil) }
 
-// open is Open under a lock, or without one if l is nil.
+// open is Open under lock l, or without a lock if l is nil.
 func open(dir string, l *Lock) (*Installed, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -158,7 +160,7 @@ func cannotWrite(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// Unfinished returns the finding about a change that was interrupted, or nil if there is none.
+// Unfinished returns the finding about an interrupted change, or nil if there is none.
 func (in *Installed) Unfinished() *Finding {
 	if !in.HalfDone {
 		return nil
@@ -168,10 +170,10 @@ func (in *Installed) Unfinished() *Finding {
 	return &f
 }
 
-// Completes returns the command that finishes or undoes an interrupted change of the installation in a directory.
+// Completes returns the command that finishes or rolls back an interrupted change in a directory.
 func Completes(dir string) string { return "packhouse setup --yes --dir " + Shell(dir) }
 
-// configs are the configurations before and after a plan.
+// configs returns the configurations before and after a plan.
 func (p *Plan) configs() (list []*config.Config) {
 	if p.installed != nil && p.installed.Config != nil {
 		list = append(list, p.installed.Config)

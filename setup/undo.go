@@ -9,10 +9,10 @@ import (
 	"slices"
 )
 
-// undo puts everything back as it was, the last step first. It too may find any of it done already.
+// undo rolls back all steps, the last one first. It is idempotent.
 func (w *worker) undo(j *journal) error {
 	backup := w.backup(j)
-	if _, err := os.Lstat(w.work(oldDir)); errors.Is(err, fs.ErrNotExist) { // it failed behind the renaming
+	if _, err := os.Lstat(w.work(oldDir)); errors.Is(err, fs.ErrNotExist) { // interrupted after the rename
 		if err := w.rename(backup, w.work(oldDir)); err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (w *worker) undoStep(s step) error {
 		return w.makeDir(s.Path, s.OldMode.Perm(), s.OldUID, s.OldGID)
 	}
 	if have, err := w.read(s.Path); err == nil && (s.Kind == Remove || sum(have) != s.Sum) {
-		return nil // not changed yet, restored already, or changed by another program in the meantime
+		return nil // unchanged, already restored, or changed by another program
 	}
 	if !s.Existed {
 		return w.removeFile(s.Path)
@@ -66,7 +66,7 @@ func (w *worker) undoStep(s step) error {
 	return w.rename(beside, s.Path)
 }
 
-// removeMade takes directories away that were made and hold nothing.
+// removeMade removes created directories that are empty.
 func (w *worker) removeMade(made []string) {
 	for _, dir := range slices.Backward(made) {
 		_ = w.remove(dir)

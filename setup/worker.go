@@ -13,25 +13,25 @@ import (
 	"packhouse/server/config"
 )
 
-// worker changes files. Every operation that a run could be cut off at goes through op.
+// worker changes files. Every operation at which a run could be interrupted goes through op.
 type worker struct {
 	places
 	unit     string // the systemd unit; empty: UnitFile
 	dir      string
 	hook     func(operation string) error
 	progress func(verb, path string)
-	configs  []*config.Config // before and after the change, for the roots of its paths
-	later    bool             // it goes on with a run that was cut off: what is neither old nor new was edited since
+	configs  []*config.Config // before and after the change, to derive the roots
+	later    bool             // finishing an interrupted run: other content was edited since
 }
 
-// killedError ends a run in tests as a kill would: nothing is tidied up behind it.
+// killedError ends a run in tests like a kill: without cleanup.
 type killedError struct{ cause error }
 
 func (e killedError) Error() string { return e.cause.Error() }
 
 func (e killedError) Unwrap() error { return e.cause }
 
-// failedError is the failure of one operation in tests, before or after it was done.
+// failedError makes one operation fail in tests, before or after it is done.
 type failedError struct {
 	cause error
 	done  bool
@@ -65,14 +65,14 @@ func (w *worker) work(names ...string) string {
 // write creates a file with its metadata, and returns when it is on disk.
 func (w *worker) write(path string, data []byte, meta metadata) error {
 	return w.op("write", path, func() error {
-		if err := w.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier run
+		if err := w.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by an earlier run
 			return err
 		}
 		return w.writeNew(path, data, meta)
 	})
 }
 
-// owned tells whether something belongs to a user and a group; a negative one is whoever it is.
+// owned reports whether a file belongs to a user and a group. Negative IDs match any.
 func owned(info fs.FileInfo, uid, gid int) bool {
 	if uid < 0 {
 		return true
@@ -97,7 +97,7 @@ func (w *worker) removeNow(path string) error {
 	return w.sync(filepath.Dir(path))
 }
 
-// commit carries out the steps of a journal. It may find any of them done already.
+// commit carries out the steps of a journal. It is idempotent.
 func (w *worker) commit(j *journal) error {
 	for _, s := range j.Steps {
 		if w.progress != nil {
@@ -129,7 +129,7 @@ func (w *worker) do(s step) error {
 	}
 	if data, err := w.read(s.Path); err == nil && sum(data) == s.Sum {
 		if info, err := os.Stat(s.Path); err == nil && info.Mode().Perm() == s.Mode.Perm() && owned(info, s.UID, s.GID) {
-			return nil // by a run that was cut off
+			return nil // by an interrupted run
 		}
 	}
 	if _, err := os.Lstat(s.Staged); errors.Is(err, fs.ErrNotExist) {
@@ -152,7 +152,7 @@ func (w *worker) do(s step) error {
 	if !errors.Is(err, syscall.EXDEV) {
 		return err
 	}
-	data, err := w.read(s.Staged) // a directory of the installation is a mount, or a link to another disk
+	data, err := w.read(s.Staged) // part of the installation is on another file system
 	if err != nil {
 		return err
 	}
@@ -162,15 +162,15 @@ func (w *worker) do(s step) error {
 	return replace(beside(s.Path))
 }
 
-// stagedSuffix ends the names of files that are staged in the directory of their target.
+// stagedSuffix is the suffix of files staged in their target's directory.
 const stagedSuffix = ".setup-new"
 
-// beside is where the new content of a file is staged in the directory of the file itself.
+// beside returns the path where a file's content is staged in its own directory.
 func beside(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+stagedSuffix)
 }
 
-// makeDir makes a directory, or gives one that is there its mode.
+// makeDir creates a directory, or sets the mode of an existing one.
 func (w *worker) makeDir(path string, mode fs.FileMode, uid, gid int) error {
 	return w.op("mkdir", path, func() error {
 		if err := w.mkdirAll(path); err != nil {
@@ -183,7 +183,7 @@ func (w *worker) makeDir(path string, mode fs.FileMode, uid, gid int) error {
 	})
 }
 
-// verify checks that every step is done. A file with other content than ours was changed by someone else after us, and stays.
+// verify verifies that every step is done. A file that another program changed since is kept.
 func (w *worker) verify(j *journal) error {
 	for _, s := range j.Steps {
 		info, err := os.Stat(s.Path)
@@ -214,7 +214,7 @@ func (w *worker) verify(j *journal) error {
 	return nil
 }
 
-// verifyStaged checks that a staged file has the content that the step writes.
+// verifyStaged verifies that a staged file has the step's content.
 func (w *worker) verifyStaged(s step, path string) error {
 	data, err := w.read(path)
 	if err != nil {
@@ -226,7 +226,7 @@ func (w *worker) verifyStaged(s step, path string) error {
 	return nil
 }
 
-// writeJSON writes a value beside its place and renames it there, so that it is there whole or not at all.
+// writeJSON writes a value atomically, through a temporary file.
 func (w *worker) writeJSON(path string, value any) error {
 	data, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
@@ -238,7 +238,7 @@ func (w *worker) writeJSON(path string, value any) error {
 	return w.rename(path+".tmp", path)
 }
 
-// writeJournal writes a journal with paths relative to the roots of the installation.
+// writeJournal writes a journal with paths relative to the installation's roots.
 func (w *worker) writeJournal(path string, j *journal) error {
 	encoded, err := j.encode(w.roots())
 	if err != nil {
@@ -247,7 +247,7 @@ func (w *worker) writeJournal(path string, j *journal) error {
 	return w.writeJSON(path, encoded)
 }
 
-// roots are those of the installation, before and after the change.
+// roots returns the installation's roots before and after the change.
 func (w *worker) roots() roots {
 	r := rootsOf(w.dir).withUnit(w.unit)
 	for _, c := range w.configs {

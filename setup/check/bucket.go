@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// proveBucket tries the bucket itself, beside what the round trip through the server has shown, and hands out the rule that it should have.
+// proveBucket tests the bucket directly, beyond the round trip through the server, and recommends a
+// lifecycle rule.
 func proveBucket(ctx context.Context, s *session) Result {
 	bucket := "bucket " + s.Config.Storage.S3.Bucket
 	if s.Bucket == nil {

@@ -9,11 +9,11 @@ import (
 	"packhouse/certgen"
 )
 
-// Order is a certificate that the server orders for itself, and did not get.
+// Order is a certificate that the server tried to order and did not obtain.
 type Order struct {
 	Host    string
-	Missing bool   // there is none yet, and the server uses a placeholder that clients refuse; else it serves the previous one
-	Fault   string // from the server: it is being ordered, or why the CA refused
+	Missing bool   // no certificate yet: the server presents a placeholder that clients refuse; otherwise it presents the previous one
+	Fault   string // reported by the server: it is being ordered, or why the CA refused
 	Remedy  string
 }
 
@@ -41,8 +41,8 @@ func proveCertificate(_ context.Context, s *session) Result {
 	return r
 }
 
-// verifyChain verifies a chain as a client that trusts the installation's CA does. The cause of the result lists all problems,
-// the most severe first.
+// verifyChain verifies a chain as a client that trusts the installation's CA does. The cause of the
+// result lists all problems, the most severe first.
 func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	problems := certgen.Verify(chain, nil, s.Roots, s.Names, s.Now())
 	leaf := chain[0]
@@ -76,7 +76,8 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	return r
 }
 
-// pending returns the order that the server waits for while it serves a placeholder; nil: it has a certificate.
+// pending returns the order that the server waits for while it presents a placeholder, or nil if it
+// has a certificate.
 func (s *session) pending() *Order {
 	if len(s.Chain) > 0 {
 		return nil

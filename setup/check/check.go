@@ -1,7 +1,9 @@
-// Package check verifies an installation: files, names and certificates, and the server as clients see it.
+// Package check verifies an installation: files, names and certificates, and the server as clients
+// see it.
 //
-// There is one list of checks. What was seen working has passed; what cannot be proven is "not proven", with the reason; everything else
-// has failed, with a cause, a remedy and a stable code that docs/troubleshooting.md explains.
+// There is one list of checks. A check passes if it observed that something works. What cannot be
+// verified is "not proven", with the reason. All other checks fail, with a cause, a remedy and a
+// stable code that docs/troubleshooting.md explains.
 package check
 
 import (
@@ -13,7 +15,7 @@ import (
 // Status is the outcome of a check.
 type Status string
 
-// Outcomes. A warning is a finding that does not stop anything working today.
+// Outcomes. A warning is a finding that does not break anything today.
 const (
 	Passed    Status = "passed"
 	Warning   Status = "warning"
@@ -21,16 +23,16 @@ const (
 	NotProven Status = "not proven"
 )
 
-// Result is what a check saw.
+// Result is the outcome of one check.
 type Result struct {
 	ID     string        `json:"id"`               // stable: "certificate", "port", "round-trip", …
 	Title  string        `json:"title"`            // a word or two for people
 	Status Status        `json:"status"`           //
-	Seen   string        `json:"seen"`             // what was seen, or why nothing could be proven
+	Seen   string        `json:"seen"`             // what was observed, or why nothing could be verified
 	Code   string        `json:"code,omitempty"`   // of a finding: stable, explained in docs/troubleshooting.md
-	Cause  string        `json:"cause,omitempty"`  // why, and not only what
+	Cause  string        `json:"cause,omitempty"`  // why it failed
 	Remedy string        `json:"remedy,omitempty"` // what to do, with a command if there is one
-	Advice string        `json:"advice,omitempty"` // an improvement, though nothing is wrong; may have several lines
+	Advice string        `json:"advice,omitempty"` // a possible improvement, although nothing is wrong; may have several lines
 	Took   time.Duration `json:"-"`                // tookMs in JSON, in milliseconds
 }
 
@@ -53,12 +55,13 @@ type Event struct {
 	Result *Result // set when it is done
 }
 
-// Report is a finished run.
+// Report is the result of a completed run.
 type Report struct {
 	Results []Result `json:"results"`
 }
 
-// Worst returns the gravest status of the run: Failed, then Warning, then NotProven, then Passed.
+// Worst returns the most severe status of the run: Failed, then Warning, then NotProven, then
+// Passed.
 func (r Report) Worst() Status {
 	worst, rank := Passed, map[Status]int{Passed: 0, NotProven: 1, Warning: 2, Failed: 3}
 	for _, result := range r.Results {
@@ -69,17 +72,18 @@ func (r Report) Worst() Status {
 	return worst
 }
 
-// NeedsAttention reports whether a check failed or warned. Commands that run the checks exit with 4 then.
+// NeedsAttention reports whether a check failed or warned. Commands that run the checks then exit
+// with status 4.
 func (r Report) NeedsAttention() bool { return r.Worst() == Failed || r.Worst() == Warning }
 
-// User is an account the checks try.
+// User is an account that the checks sign in with.
 type User struct {
 	Name     string
 	Role     string        // reader, writer or admin
-	Password func() []byte // nil: not known, so not proven
+	Password func() []byte // nil: unknown, so not proven
 	Initial  bool          // it was generated and is still in initial-passwords
 }
 
-// Prober hands out a one-minute identity with a role, so that roles are proven without anybody's password. Nil where no server of the
-// installation can be asked.
+// Prober returns a one-minute identity with a role, so that the checks test roles without a user's
+// password. It is nil if no server of the installation can be reached.
 type Prober func(ctx context.Context, role string) (user, password string, err error)

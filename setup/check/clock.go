@@ -12,22 +12,23 @@ import (
 	"packhouse/server/config"
 )
 
-// ClockSource is a server that the installation uses anyway, and whose answers contain the time.
+// ClockSource is a server that the installation already uses and whose responses contain the time.
 type ClockSource struct {
-	Name string // for people: "the S3 engine"
+	Name string // display name: "the S3 engine"
 	URL  string
 }
 
-// Offsets of the clock. What a server says has whole seconds, and was on the way for a while.
+// Limits of the clock offset. A Date header has a resolution of one second and may be delayed.
 const (
-	unlikely  = time.Minute      // beyond this the clock is off, not the answer late
-	tolerated = 15 * time.Minute // beyond this S3 refuses what was signed
+	unlikely  = time.Minute      // beyond this, the clock is off rather than the response late
+	tolerated = 15 * time.Minute // beyond this, S3 rejects signed requests
 )
 
 const keepClock = "have an NTP service keep it: timedatectl set-ntp true, or install chrony"
 
-// proveClock holds this machine's clock against what can be seen: the build of this program, the certificate, what the kernel knows of an NTP
-// service, and the answers of servers that the installation speaks with anyway.
+// proveClock compares this machine's clock with this program's build time, the certificate's
+// validity, the kernel's NTP state, and the responses of servers that the installation already
+// uses.
 func proveClock(ctx context.Context, s *session) Result {
 	now := s.Now()
 	seen := now.UTC().Format("2006-01-02 15:04:05 MST")
@@ -87,7 +88,7 @@ func (s *session) judgeKept(with string) Result {
 	return notProven("nothing here tells what time it really is")
 }
 
-// comparison is what came of holding the clock against a source.
+// comparison is the result of comparing the clock with a source.
 type comparison struct {
 	name   string
 	offset time.Duration // of this machine; positive: ahead
@@ -102,8 +103,9 @@ func (c comparison) words() string {
 	return fmt.Sprintf("%s %s %s", c.offset.Abs().Round(time.Second), word, c.name)
 }
 
-// compareClocks asks all sources at once. A certificate is not verified: with a clock that is off it would not be valid, nothing is sent that
-// anybody may not see, and the answer is compared and never taken over.
+// compareClocks queries all sources concurrently. It does not verify certificates: with a wrong
+// clock they would appear invalid, the request is not confidential, and the response is only
+// compared, never adopted.
 func (s *session) compareClocks(ctx context.Context) []comparison {
 	if s.Quick || len(s.Clocks) == 0 {
 		return nil
@@ -129,7 +131,7 @@ func (s *session) compareClocks(ctx context.Context) []comparison {
 	return all
 }
 
-// offset is how far this machine's clock is ahead of what an answer says.
+// offset returns how far this machine's clock is ahead of a response's time.
 func (s *session) offset(ctx context.Context, client *http.Client, url string) (time.Duration, bool) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, http.NoBody)
 	if err != nil {
@@ -140,11 +142,11 @@ func (s *session) offset(ctx context.Context, client *http.Client, url string) (
 	if err != nil {
 		return 0, false
 	}
-	_ = response.Body.Close() // there is none
+	_ = response.Body.Close() // HEAD responses have no body
 	return dateOffset(s.Now(), response.Header)
 }
 
-// dateOffset compares the Date of a fresh answer with the clock. It ignores answers from a cache.
+// dateOffset compares the Date header of a response with the clock. It ignores cached responses.
 func dateOffset(now time.Time, header http.Header) (time.Duration, bool) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil || header.Get("Age") != "" {

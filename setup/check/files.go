@@ -19,7 +19,7 @@ type File struct {
 	Dir      bool     // a directory
 	Optional bool     // it need not exist
 	Secret   bool     // only its owner and its group may read it
-	Holds    []string // keys of secrets in it: its group may read it, other users must not
+	Holds    []string // keys of secrets it contains: its group may read it, other users must not
 	Owner    *Account // required owner; nil: any
 	Why      string   // cause of a wrong owner: "the server runs as packhouse and could not read it"
 }
@@ -64,7 +64,8 @@ func proveFiles(_ context.Context, s *session) Result {
 	return passed("%d present, secrets readable by their owner and group only", present)
 }
 
-// closed are the permissions that a secret must not give: its group may read it, as root:packhouse 0640, and no more.
+// closed returns the permissions that a secret must not have: its group may read it, as with
+// root:packhouse 0640, but nothing more.
 func (f File) closed() fs.FileMode {
 	if f.Dir {
 		return 0o027
@@ -72,8 +73,8 @@ func (f File) closed() fs.FileMode {
 	return 0o037
 }
 
-// readByGroup reports whether the user who must own a file can read it as a member of its group instead. That is not enough for a
-// directory, which the server writes, and for a file of root alone.
+// readByGroup reports whether the required owner can read the file as a member of its group
+// instead. That is not sufficient for directories, which the server writes, or for root's files.
 func (f File) readByGroup(info fs.FileInfo) bool {
 	if f.Dir || f.Owner.UID == 0 || info.Mode().Perm()&0o040 == 0 {
 		return false

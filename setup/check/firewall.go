@@ -10,10 +10,10 @@ import (
 	"packhouse/setup/check/firewall"
 )
 
-// beyond is the advice about firewalls that this machine cannot see.
+// beyond is the remark about firewalls that this machine cannot query.
 const beyond = "security groups of a cloud are beyond what can be seen from here"
 
-// proveFirewall asks the firewalls of this machine whether clients come through to the port.
+// proveFirewall reports whether this machine's firewalls allow clients to reach the port.
 func proveFirewall(ctx context.Context, s *session) Result {
 	l := s.listens()
 	port, known := s.listenPort()
@@ -53,8 +53,9 @@ func proveFirewall(ctx context.Context, s *session) Result {
 	return unproven(CodeUnsure, v.Program+" is active", "what "+by+" does with "+where+" depends on what cannot be decided here", "try it from another machine; if it does not come through: "+v.Opens)
 }
 
-// families returns the families over which clients connect: those that the name resolves to and the
-// server listens on. If the name does not resolve, or is local, they are those that the server listens on.
+// families returns the address families that clients connect over: those that the name resolves to
+// and the server listens on. If the name does not resolve, or is local, it returns those that the
+// server listens on.
 func (s *session) families(ctx context.Context, l listening) (four, six bool) {
 	if s.base == nil || s.Machine.LookupHost == nil || isLocal(s.base.Hostname()) {
 		return l.four, l.six
@@ -71,7 +72,7 @@ func (s *session) families(ctx context.Context, l listening) (four, six bool) {
 	return four, six
 }
 
-// listenPort is the port that the server listens at: where a running one was found, else what the configuration says.
+// listenPort returns the port of the running server, else the configured one.
 func (s *session) listenPort() (int, bool) {
 	for _, address := range []string{s.Dial, s.configured()} {
 		if _, text, err := net.SplitHostPort(address); err == nil {

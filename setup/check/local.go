@@ -25,7 +25,7 @@ func proveConfiguration(_ context.Context, s *session) Result {
 			failures = append(failures, p)
 		case config.Warning:
 			if p.Code == config.CodeUnsafe {
-				warnings = slices.Insert(warnings, 0, p) // the first warning gives the result its code
+				warnings = slices.Insert(warnings, 0, p) // the first warning determines the result's code
 			} else {
 				warnings = append(warnings, p)
 			}
@@ -53,7 +53,7 @@ func problemLines(problems []config.Problem) string {
 	return strings.Join(lines, "\n")
 }
 
-// lowSpace is the free space in bytes below which storage is worth a warning.
+// lowSpace is the free space in bytes below which the storage check warns.
 const lowSpace = 1 << 30
 
 func proveStorage(ctx context.Context, s *session) Result {

@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// Machine is what the checks ask of the machine that they run on. A nil function, or a zero size, is something that cannot be seen: what depends
-// on it is not proven.
+// Machine gives the checks access to the machine they run on. A nil function or zero size is
+// unknown, and checks that depend on it are not proven.
 type Machine struct {
 	LookupHost func(ctx context.Context, name string) ([]netip.Addr, error)
 	Addresses  func() ([]netip.Addr, error) // of all interfaces that are up
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
-	Run        func(ctx context.Context, program string, args ...string) ([]byte, error) // its standard output; exec.ErrNotFound where there is none
-	ReadFile   func(name string) ([]byte, error)                                         // of the system
-	ClockKept  func() (bool, error)                                                      // whether something keeps the clock right, as the kernel was told
+	Run        func(ctx context.Context, program string, args ...string) ([]byte, error) // returns standard output, or exec.ErrNotFound
+	ReadFile   func(name string) ([]byte, error)                                         // reads a system file
+	ClockKept  func() (bool, error)                                                      // whether the kernel's clock is synchronized
 	OnRootDisk func(path string) bool                                                    // whether path is on the same file system as /
-	CPUs       float64                                                                   // processors that may be used
-	Memory     uint64                                                                    // bytes that may be used
+	CPUs       float64                                                                   // usable processors
+	Memory     uint64                                                                    // usable bytes
 }
 
-// ThisMachine is the operating system underneath.
+// ThisMachine returns the Machine of the operating system.
 func ThisMachine() *Machine {
 	m := &Machine{
 		LookupHost: func(ctx context.Context, name string) ([]netip.Addr, error) {
@@ -59,13 +59,14 @@ func addresses() ([]netip.Addr, error) {
 	return out, nil
 }
 
-// systemPlaces is where programs for administrators lie, which is not in everybody's PATH.
+// systemPlaces are directories of administration programs, which may be missing in PATH.
 var systemPlaces = [...]string{"/usr/sbin/", "/sbin/", "/usr/local/sbin/"}
 
-// mostSaid bounds what is kept of a program's output.
+// mostSaid is the maximum number of bytes kept of a program's output.
 const mostSaid = 16 << 20
 
-// FindProgram looks for a program in PATH, then where those for administrators lie. The error wraps [exec.ErrNotFound].
+// FindProgram looks up a program in PATH, then in the directories of administration programs. The
+// error wraps [exec.ErrNotFound].
 func FindProgram(name string) (path string, err error) {
 	path, err = exec.LookPath(name)
 	for _, place := range systemPlaces {

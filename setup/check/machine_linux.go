@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// look fills in the facts that Linux provides.
+// look sets the fields that Linux supports.
 func (m *Machine) look() {
 	m.Run, m.ReadFile = runProgram, os.ReadFile
 	m.ClockKept = clockKept
@@ -29,7 +29,7 @@ func (m *Machine) look() {
 	}
 }
 
-// quota reads cpu.max of a control group: microseconds of processor time in a period, or "max".
+// quota parses cpu.max of a control group: microseconds of processor time per period, or "max".
 func quota(text string, otherwise float64) float64 {
 	fields := strings.Fields(text)
 	if len(fields) != 2 {
@@ -46,7 +46,8 @@ func quota(text string, otherwise float64) float64 {
 	return used / period
 }
 
-// clockKept asks the kernel whether an NTP service disciplines its clock: adjtimex(2). It changes nothing.
+// clockKept reports whether the kernel's clock is synchronized by NTP, using adjtimex(2). It
+// changes nothing.
 func clockKept() (bool, error) {
 	var t unix.Timex
 	state, err := unix.Adjtimex(&t)

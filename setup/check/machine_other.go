@@ -2,5 +2,5 @@
 
 package check
 
-// look knows no more of this operating system.
+// look does nothing: this operating system is not supported.
 func (*Machine) look() {}

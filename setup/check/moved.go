@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// Moved is the finding of an address that left the machine.
+// Moved is the finding about an address that the machine no longer has.
 type Moved struct {
 	What   string
 	Remedy string
 }
 
-// AddressMoved compares the addresses of a certificate that the machine had when setup issued it with
-// those that it has now. It returns nil if none is gone.
+// AddressMoved compares the certificate's addresses that the machine had when setup issued it with
+// the machine's current ones. It returns nil if none is gone.
 func AddressMoved(had, has []netip.Addr) *Moved {
 	gone := slices.DeleteFunc(slices.Clone(had), func(a netip.Addr) bool { return slices.Contains(has, a) })
 	if len(gone) == 0 || len(has) == 0 {

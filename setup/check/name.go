@@ -16,18 +16,18 @@ import (
 	"packhouse/certgen"
 )
 
-// lookPatience bounds what the checks ask of others beside the server: names, clocks, firewalls.
+// lookPatience is the timeout for anything but the server: resolvers, clocks, firewalls.
 const lookPatience = 2 * time.Second
 
-// resolved is what came of one name.
+// resolved is the result for one name.
 type resolved struct {
 	Result
 	host    string
-	primary bool // clients use this one
+	primary bool // the name in the URL
 }
 
-// proveName looks up each name that clients use, and whether it leads to this machine: by the addresses that this machine has and listens at,
-// and else by asking who answers there.
+// proveName reports whether each name that clients use resolves to this machine, judging by the
+// machine's and the server's addresses, or by which server responds there.
 func proveName(ctx context.Context, s *session) Result {
 	switch {
 	case s.base == nil:
@@ -63,7 +63,7 @@ func proveName(ctx context.Context, s *session) Result {
 	return summed(all)
 }
 
-// hosts are the names to look up, the one of the URL first. Addresses in the certificate are no names: an address of the URL is looked at.
+// hosts returns the names to look up, the URL's first. It skips addresses, except one in the URL.
 func (s *session) hosts() []string {
 	hosts := []string{s.base.Hostname()}
 	for _, name := range s.Names.DNS {
@@ -80,7 +80,8 @@ func isLocal(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
-// summed makes one result of those of all names. What is said of further names weighs less: they stand in the certificate for convenience.
+// summed combines the results of all names. Results of additional names are less severe: they are
+// in the certificate for convenience.
 func summed(all []resolved) Result {
 	r := all[0].Result
 	var open []string
@@ -139,7 +140,7 @@ func (s *session) judgeName(ctx context.Context, host string, own []netip.Addr, 
 	return s.judgeForeign(ctx, host, foreign, own)
 }
 
-// resolve looks a name up. An address is itself.
+// resolve looks up a name. It returns an address unchanged.
 func (s *session) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr.Unmap().WithZone("")}, nil
@@ -170,7 +171,7 @@ func unresolved(host string, err error, primary bool) Result {
 	return r
 }
 
-// brief is the end of a chain of errors.
+// brief returns the innermost part of an error's text.
 func brief(err error) string {
 	text := err.Error()
 	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
@@ -179,7 +180,8 @@ func brief(err error) string {
 	return text
 }
 
-// unheard is about a name that leads to this machine, where the server does not listen.
+// unheard returns the result for a name that resolves to addresses of this machine on which the
+// server does not listen.
 func unheard(host string, here []netip.Addr, l listening) Result {
 	six := slices.ContainsFunc(here, netip.Addr.Is6)
 	four := slices.ContainsFunc(here, netip.Addr.Is4)
@@ -196,7 +198,8 @@ func unheard(host string, here []netip.Addr, l listening) Result {
 		"correct the DNS entry, or http.addr: with no host it listens at every address")
 }
 
-// judgeForeign is about a name that is no address of this machine: whoever answers there tells more.
+// judgeForeign returns the result for a name that does not resolve to this machine, judging by the
+// server that responds there.
 func (s *session) judgeForeign(ctx context.Context, host string, foreign, own []netip.Addr) Result {
 	answers := make([]reply, len(foreign))
 	var wait sync.WaitGroup
@@ -223,10 +226,10 @@ func public(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a)
 }
 
-// sharedSpace is what carriers use behind their own NAT (RFC 6598).
+// sharedSpace is the address range of carrier-grade NAT (RFC 6598).
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
-// reply is who answers at an address.
+// reply is the kind of server that responds at an address.
 type reply int
 
 const (
@@ -235,7 +238,8 @@ const (
 	replyOurs
 )
 
-// whoAnswers asks for /health at an address. No password is sent, so that any certificate will do: it only counts which one it is.
+// whoAnswers requests /health at an address. It sends no password, so it accepts any certificate
+// and only identifies the server.
 func (s *session) whoAnswers(ctx context.Context, host string, at netip.Addr) reply {
 	if s.Machine.Dial == nil {
 		return replyNone
@@ -273,8 +277,8 @@ func (s *session) whoAnswers(ctx context.Context, host string, at netip.Addr) re
 type listening struct {
 	text      string // as configured
 	four, six bool
-	at        netip.Addr // one address; the zero Addr: all of the families
-	loopback  bool       // only from this machine
+	at        netip.Addr // a single address; the zero Addr: all of the families
+	loopback  bool       // reachable only from this machine
 	socket    bool       // a Unix socket
 }
 
@@ -286,7 +290,7 @@ func (l listening) hears(a netip.Addr) bool {
 	return a.Is4() && l.four || a.Is6() && l.six
 }
 
-// listens reads where the server of the configuration accepts connections; everywhere, where that is not known.
+// listens returns where the configured server accepts connections, or everywhere if unknown.
 func (s *session) listens() listening {
 	everywhere := listening{text: "every address", four: true, six: true}
 	if s.Config == nil {
@@ -305,15 +309,15 @@ func (s *session) listens() listening {
 	case isLocal(host):
 		return listening{text: addr, loopback: true, four: true, six: true}
 	case err != nil:
-		return everywhere // a name: whatever it is
+		return everywhere // a name: assume every address
 	case ip.IsUnspecified():
-		return everywhere // of either family: Go takes the other one there too
+		return everywhere // either family: Go then listens on both
 	}
 	ip = ip.Unmap().WithZone("")
 	return listening{text: addr, at: ip, four: ip.Is4(), six: ip.Is6()}
 }
 
-// listed writes addresses for people.
+// listed formats addresses for display.
 func listed(addrs []netip.Addr) string {
 	texts := make([]string, len(addrs))
 	for i, a := range addrs {

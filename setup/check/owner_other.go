@@ -4,13 +4,13 @@ package check
 
 import "io/fs"
 
-// ownerOf knows no owners on this platform.
+// ownerOf always returns false: files have no owners on this platform.
 func ownerOf(fs.FileInfo) (uid int, known bool) { return 0, false }
 
 func userName(int) string { return "unknown" }
 
-// OwnerOf knows no owners on this platform.
+// OwnerOf always returns nil: files have no owners on this platform.
 func OwnerOf(string) *Account { return nil }
 
-// groupOf returns "": there are no groups of files here.
+// groupOf always returns "": files have no groups on this platform.
 func groupOf(fs.FileInfo) string { return "" }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// ownerOf returns who owns a file.
+// ownerOf returns the user ID of a file's owner.
 func ownerOf(info fs.FileInfo) (uid int, known bool) {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(s.Uid), true
@@ -18,7 +18,7 @@ func ownerOf(info fs.FileInfo) (uid int, known bool) {
 	return 0, false
 }
 
-// userName is the name of a user, or the number where there is none.
+// userName returns the name of a user, or the ID if the user does not exist.
 func userName(uid int) string {
 	text := strconv.Itoa(uid)
 	if u, err := user.LookupId(text); err == nil {
@@ -27,7 +27,8 @@ func userName(uid int) string {
 	return text
 }
 
-// OwnerOf returns the owner of a file, which for a directory below /proc is the user of the process; nil if unknown.
+// OwnerOf returns the owner of a file, or nil if unknown. The owner of a directory in /proc is the
+// user of the process.
 func OwnerOf(path string) *Account {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -40,7 +41,7 @@ func OwnerOf(path string) *Account {
 	return &Account{Name: userName(uid), UID: uid}
 }
 
-// groupOf returns the ID of the group of a file, or "" if it is unknown.
+// groupOf returns the group ID of a file, or "" if unknown.
 func groupOf(info fs.FileInfo) string {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return strconv.Itoa(int(s.Gid))

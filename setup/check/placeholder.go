@@ -11,14 +11,14 @@ import (
 // as long as a login, so the list is short.
 var triedPasswords = []string{"yourPasswordHere", "{enter your secure password choice}", "password", "changeme"}
 
-// mostTried bounds how many users the check tries, and costliest the bcrypt cost that it accepts.
+// mostTried is the maximum number of users to check, and costliest the maximum bcrypt cost.
 const (
 	mostTried = 10
 	costliest = 12
 )
 
-// placeholderUser returns a user whose password is a placeholder of documentation, or empty.
-// Administrators come first.
+// placeholderUser returns a user whose password is a placeholder from documentation, or "". It
+// tries administrators first.
 func (s *session) placeholderUser(file *htpasswd.File) string {
 	role := func(name string) int {
 		for _, u := range s.Users {
@@ -43,7 +43,7 @@ func (s *session) placeholderUser(file *htpasswd.File) string {
 	return ""
 }
 
-// provePlaceholders fails r if a user has a placeholder as password. --quick leaves that out.
+// provePlaceholders fails r if a user's password is a placeholder. With --quick it does nothing.
 func (s *session) provePlaceholders(r Result, path string, file *htpasswd.File) Result {
 	if s.Quick || r.Status == Failed {
 		return r

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// proxyError is the error of a proxy that does not open a connection to the registry.
+// proxyError is the error of a proxy that refuses to connect to the registry.
 type proxyError struct{ status string }
 
 func (e *proxyError) Error() string { return "the proxy answers " + e.status }
 
-// proxy returns the proxy that requests to the registry go through, or nil.
+// proxy returns the proxy for requests to the registry, or nil.
 func (s *session) proxy() *url.URL {
 	if !s.Remote || s.base == nil {
 		return nil
@@ -31,8 +31,8 @@ func (s *session) proxy() *url.URL {
 	return proxy
 }
 
-// proxyName returns the proxy in words, with the variable that names it and without its password.
-// It is empty without a proxy.
+// proxyName describes the proxy, with the variable that sets it and without its password. It
+// returns "" without a proxy.
 func (s *session) proxyName() string {
 	p := s.proxy()
 	if p == nil {
@@ -41,12 +41,12 @@ func (s *session) proxyName() string {
 	return fmt.Sprintf("the proxy %s (%s)", p.Host, map[bool]string{true: "HTTPS_PROXY", false: "HTTP_PROXY"}[s.secure()])
 }
 
-// aroundProxy is the remedy that avoids the proxy.
+// aroundProxy returns the remedy that bypasses the proxy.
 func (s *session) aroundProxy() string {
 	return "if clients reach the registry without the proxy, set NO_PROXY=" + s.base.Hostname()
 }
 
-// refuseProxy reports a proxy's refusal as an error of its own.
+// refuseProxy returns a proxy's refusal as a *proxyError.
 func refuseProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 	if answer.StatusCode != http.StatusOK {
 		return &proxyError{answer.Status}
@@ -70,7 +70,7 @@ func (s *session) proxyFault(address string, err error) (Result, bool) {
 	return Result{}, false
 }
 
-// proxyAnswer returns the result of an answer over plain HTTP that the proxy gave in place of the
+// proxyAnswer returns the result for a plain HTTP response that came from the proxy instead of the
 // registry.
 func (s *session) proxyAnswer(a answer) (Result, bool) {
 	name := s.proxyName()

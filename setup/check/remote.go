@@ -14,7 +14,7 @@ import (
 	"packhouse/certgen"
 )
 
-// Checks of a registry elsewhere, by what a client sees of it.
+// Checks of a remote registry, as a client sees it.
 
 func proveRemoteName(ctx context.Context, s *session) Result {
 	if s.base == nil {
@@ -64,7 +64,7 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 		}
 		return warning("tls-off", address+" answers, without TLS", "passwords and contents cross the network as they are", "packhouse setup on the server gives it a certificate")
 	}
-	// What is trusted is the next check's matter. Nothing is sent that anybody may not see.
+	// Verification is up to the certificate check; this request is not confidential.
 	anybody := *s.client
 	anybody.Transport = s.anyCertificate()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base.JoinPath("health").String(), http.NoBody)
@@ -114,32 +114,34 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 	return r
 }
 
-// clientNames are those that the certificate has to be good for: the host of the URL, and what it says itself.
+// clientNames returns the names that the certificate must match: the URL's host and those in the
+// certificate.
 func (s *session) clientNames() certgen.Names {
 	host := s.base.Hostname()
 	if all, err := certgen.ParseNames(append(certgen.NamesOf(s.served[0]).Strings(), host)); err == nil {
 		return all
 	}
-	alone, err := certgen.ParseNames([]string{host}) // a wildcard is in it
+	alone, err := certgen.ParseNames([]string{host}) // the certificate contains a wildcard
 	if err != nil {
 		return certgen.NamesOf(s.served[0])
 	}
 	return alone
 }
 
-// proveRemoteClock holds this machine's clock against the registry's.
+// proveRemoteClock compares this machine's clock with the registry's.
 func proveRemoteClock(ctx context.Context, s *session) Result {
 	if s.base == nil || s.done[portID] == Failed || s.secure() && len(s.served) == 0 {
 		return notProven("the server was not reached")
 	}
-	// A clock that is off is a reason for a certificate not to verify, so that any will do. Nothing is sent that anybody may not see.
+	// A wrong clock can make a valid certificate fail, so accept any. The request is not
+	// confidential.
 	transport := s.anyCertificate()
 	defer transport.CloseIdleConnections()
 	offset, known := s.offset(ctx, &http.Client{Transport: transport, Timeout: s.within(lookPatience), CheckRedirect: s.client.CheckRedirect}, s.base.JoinPath("health").String())
 	return judgeRemoteClock(comparison{"the registry", offset, known})
 }
 
-// anyCertificate is a way to the server that takes any certificate, and any version of TLS that there ever was.
+// anyCertificate returns a transport that accepts any certificate and any TLS version.
 func (s *session) anyCertificate() *http.Transport {
 	transport := s.transport()
 	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10} //nolint:gosec // to tell what is spoken
@@ -157,7 +159,7 @@ func judgeRemoteClock(c comparison) Result {
 	return passed("agrees with the registry's, within %s", max(c.offset.Abs().Round(time.Second), time.Second))
 }
 
-// given are the credentials of the user that was named.
+// given returns the credentials of the user given on the command line.
 func (s *session) given() credentials {
 	if len(s.Users) == 0 || s.Users[0].Password == nil {
 		return credentials{}
@@ -165,7 +167,7 @@ func (s *session) given() credentials {
 	return credentials{s.Users[0].Name, string(s.Users[0].Password())}
 }
 
-// proveRemoteRole begins an upload and gives it up, which leaves nothing behind.
+// proveRemoteRole starts an upload and cancels it, which leaves nothing behind.
 func proveRemoteRole(ctx context.Context, s *session) Result {
 	c := s.given()
 	switch {
@@ -191,7 +193,8 @@ func proveRemoteRole(ctx context.Context, s *session) Result {
 	return notProven("beginning an upload: %d", answer.status)
 }
 
-// mayRoundTrip reports whether the user that was named may push and also delete: nothing is pushed that would stay.
+// mayRoundTrip reports whether the given user may push and delete: otherwise the check would leave
+// content behind.
 func (s *session) mayRoundTrip(ctx context.Context) (Result, bool) {
 	c := s.given()
 	switch {

@@ -16,11 +16,11 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Repositories that checks push to. Each is the same for every check, so that they leave no trail of
-// empty repositories; the content is random, so that two checks do not collide.
+// Repositories that checks push to. They are fixed, so that checks do not leave empty repositories
+// behind; the content is random, so that concurrent checks do not collide.
 const (
-	ProbeRepository  = "packhouse-probe/check" // on this machine: hidden, and open to probe identities only
-	remoteRepository = "packhouse-check/check" // elsewhere, with the credentials of a user
+	ProbeRepository  = "packhouse-probe/check" // local: hidden, and accessible to probe identities only
+	remoteRepository = "packhouse-check/check" // remote, with a user's credentials
 )
 
 // repository returns the repository that this run pushes to.
@@ -31,7 +31,7 @@ func (s *session) repository() string {
 	return ProbeRepository
 }
 
-// probeSize is the size in bytes of the blob that goes round.
+// probeSize is the size in bytes of the test blob.
 const probeSize = 1 << 20
 
 func proveRoles(ctx context.Context, s *session) Result {
@@ -112,7 +112,7 @@ func proveRoundTrip(ctx context.Context, s *session) Result {
 	return result
 }
 
-// cleanUp sends a request whose failure changes nothing about the result.
+// cleanUp sends a request whose failure does not affect the result.
 func (s *session) cleanUp(ctx context.Context, method, path string, c credentials) {
 	if path != "" {
 		_, _ = s.send(context.WithoutCancel(ctx), method, path, c, nil, nil)
@@ -120,7 +120,8 @@ func (s *session) cleanUp(ctx context.Context, method, path string, c credential
 }
 
 func (t *roundTrip) run() Result {
-	// The server discards deleted content at once if it names the probe identity, which only this check knows.
+	// The server discards deleted content at once if it starts with the probe identity's name,
+	// which only this check knows.
 	name := t.as.user
 	if t.Remote {
 		name = "packhouse-check-" + rand.Text()
@@ -149,7 +150,7 @@ func (t *roundTrip) run() Result {
 		return failed("round-trip", "manifest", err.Error(), "")
 	}
 	path := t.path("manifests/" + digestOf(manifest))
-	t.cleanup = append(t.cleanup, path) // it may be stored though the answer is lost
+	t.cleanup = append(t.cleanup, path) // it may be stored although the response is lost
 	if r := t.expect(http.MethodPut, path, http.Header{"Content-Type": {manifestType}}, manifest, http.StatusCreated, nil); r != nil {
 		return *r
 	}
@@ -180,8 +181,8 @@ const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
 func (t *roundTrip) path(rest string) string { return "/v2/" + t.repository() + "/" + rest }
 
-// request makes one request and waits for its answer even if ctx ends: the server could store content that an interruption cut off after
-// it was deleted.
+// request sends a request and waits for its response even if ctx ends: the server could otherwise
+// store the content of an interrupted request after it was deleted.
 func (t *roundTrip) request(method, path string, header http.Header, body io.Reader) (answer, error) {
 	if err := t.ctx.Err(); err != nil {
 		return answer{}, err
@@ -204,7 +205,7 @@ func (t *roundTrip) pushBlob(content []byte) *Result {
 	query.Set("digest", digestOf(content))
 	location.RawQuery = query.Encode()
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
-	// The server may have stored a push whose answer is lost.
+	// The server may have stored the blob although the response is lost.
 	blob := t.path("blobs/" + digestOf(content))
 	t.cleanup = append(t.cleanup, blob, answer.header.Get("Location"))
 	if r := t.expect(http.MethodPut, location.String(), header, content, http.StatusCreated, nil); r != nil {
@@ -214,7 +215,7 @@ func (t *roundTrip) pushBlob(content []byte) *Result {
 	return nil
 }
 
-// expect makes one request and compares status and, where want is not nil, body.
+// expect sends a request and compares the response's status and, if want is not nil, its body.
 func (t *roundTrip) expect(method, path string, header http.Header, body []byte, status int, want []byte) *Result {
 	var reader io.Reader
 	if body != nil {

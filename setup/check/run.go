@@ -8,7 +8,7 @@ import (
 	"packhouse/printable"
 )
 
-// proof is one row of the list.
+// proof is one check of the list.
 type proof struct {
 	id    string
 	title string
@@ -16,16 +16,16 @@ type proof struct {
 	kind  kind
 }
 
-// kind says when a row is run.
+// kind determines when a check runs.
 type kind int
 
 const (
-	inTurn   kind = iota // after those before it, which it may refer to
-	aside                // it waits for others than the server: begun with the run, beside everything else
-	thorough             // in its turn, and it writes or takes long: --quick leaves it out
+	inTurn   kind = iota // in order; may use earlier results
+	aside                // in the background from the start: does not depend on the server
+	thorough             // in order, but writes or takes long: skipped by --quick
 )
 
-// IDs that other rows refer to.
+// IDs that other checks refer to.
 const (
 	configurationID = "configuration"
 	certificateID   = "certificate"
@@ -33,7 +33,7 @@ const (
 	roundTripID     = "round-trip"
 )
 
-// list is the one list of checks, in the order in which one failing explains the next.
+// list holds all checks, ordered so that an earlier failure explains later ones.
 var list = []proof{
 	{configurationID, "configuration", proveConfiguration, inTurn},
 	{"files", "files", proveFiles, inTurn},
@@ -52,7 +52,7 @@ var list = []proof{
 	{"firewall", "firewall", proveFirewall, aside}, // the slowest, in the background
 }
 
-// remote is what of the list can be seen of a registry elsewhere.
+// remote holds the checks that apply to a remote registry.
 var remote = []proof{
 	{"name", "name", proveRemoteName, inTurn},
 	{portID, "port", proveRemotePort, inTurn},
@@ -100,7 +100,8 @@ func Run(ctx context.Context, t Target, report func(Event)) Report {
 	return r
 }
 
-// begin starts the checks that run in the background. They do not see other results and report no progress.
+// begin starts the checks that run in the background. They do not see other results and report no
+// progress.
 func (s *session) begin(ctx context.Context, rows []proof) map[string]chan Result {
 	begun := map[string]chan Result{}
 	for _, p := range rows {
@@ -131,7 +132,7 @@ func (s *session) prove(ctx context.Context, p proof) Result {
 	if s.Pasteable != nil {
 		r = s.Pasteable(r)
 	}
-	printable.Value(&r) // it may quote what another server answered
+	printable.Value(&r) // it may quote another server's response
 	r.ID, r.Title, r.Took = p.id, p.title, time.Since(began)
 	return r
 }
@@ -144,7 +145,7 @@ func notProven(format string, args ...any) Result {
 	return Result{Status: NotProven, Seen: fmt.Sprintf(format, args...)}
 }
 
-// unproven is not proven for a reason that has a remedy.
+// unproven returns a NotProven result with a cause and a remedy.
 func unproven(code, seen, cause, remedy string) Result {
 	return Result{Status: NotProven, Seen: seen, Code: code, Cause: cause, Remedy: remedy}
 }

@@ -19,7 +19,7 @@ import (
 	"packhouse/certgen"
 )
 
-// Checks of the server: that it answers, and which users it accepts.
+// Checks of the server: whether it responds, and which users it accepts.
 
 func provePort(ctx context.Context, s *session) Result {
 	if s.base == nil {
@@ -34,7 +34,7 @@ func provePort(ctx context.Context, s *session) Result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.within(requestTimeout))
 	defer cancel()
-	// Trust is the certificate check's matter; here it only counts which certificate is served.
+	// Trust is verified by the certificate check; only the certificate's identity matters here.
 	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: s.within(connectTimeout)}, Config: &tls.Config{InsecureSkipVerify: true, ServerName: s.base.Hostname()}} //nolint:gosec // compared by fingerprint
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -77,7 +77,7 @@ func provePlainPort(ctx context.Context, s *session, address string) Result {
 	return passed("%s served by this installation", address)
 }
 
-// short is the beginning of a fingerprint, enough to compare by eye.
+// short returns the beginning of a fingerprint, enough to compare by eye.
 func short(fingerprint string) string {
 	if len(fingerprint) > 11 {
 		return fingerprint[:11] + "…"
@@ -85,7 +85,7 @@ func short(fingerprint string) string {
 	return fingerprint
 }
 
-// unreachable names the cause of a failed connection.
+// unreachable determines the cause of a failed connection.
 func (s *session) unreachable(address string, err error) Result {
 	var (
 		dns         *net.DNSError
@@ -116,7 +116,7 @@ func (s *session) unreachable(address string, err error) Result {
 	case errors.As(err, &networkTime) && networkTime.Timeout():
 		return failed("port-timeout", address, "no answer: a firewall drops the packets, or the server hangs", "open the port in the firewall (and in the cloud's security group)")
 	}
-	if end := (*url.Error)(nil); errors.As(err, &end) { // the request is named already
+	if end := (*url.Error)(nil); errors.As(err, &end) { // the result already names the request
 		err = end.Err
 	}
 	if errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) {
@@ -125,8 +125,8 @@ func (s *session) unreachable(address string, err error) Result {
 	return failed("port-unreachable", address, err.Error(), "see the server's log")
 }
 
-// refused names the cause of a connection that was refused. A firewall rule with REJECT looks like a
-// port on which nothing listens; a server that runs, as its admin socket shows, tells them apart.
+// refused determines the cause of a refused connection. A firewall rule with REJECT looks like a
+// closed port; a server that responds on its admin socket distinguishes them.
 func (s *session) refused(address string) Result {
 	const start = "start the server: packhouse serve, or systemctl start packhouse where systemd runs it"
 	switch {
@@ -210,8 +210,8 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 // open reports whether the configuration requires no credentials.
 func (s *session) open() bool { return s.Config != nil && s.Config.Auth.Method == "none" }
 
-// wrongPasswordAnswer returns the result for a status other than 401 and 429. Only a success means that
-// the server accepted the password.
+// wrongPasswordAnswer returns the result for a status other than 401 and 429. Only a success means
+// that the server accepted the password.
 func wrongPasswordAnswer(status int) Result {
 	what := fmt.Sprintf("a wrong password: %d", status)
 	if text := http.StatusText(status); text != "" {
@@ -235,8 +235,8 @@ func proveWrongPassword(ctx context.Context, s *session) Result {
 	if s.open() {
 		return notProven("authentication is off")
 	}
-	// No name of a real user: the guess would count toward its lockout. The server does not count wrong
-	// passwords of probe identities at all.
+	// Do not use a real user's name: the attempt would count toward its lockout. The server does
+	// not count failed attempts of probe identities.
 	user := "nobody-" + strings.ToLower(rand.Text()[:8])
 	if c, err := s.probeIdentity(ctx, "reader"); err == nil && !s.Remote {
 		user = c.user
@@ -307,10 +307,10 @@ func (s *session) userRefused(u User, status int) Result {
 	return failed("user-refused", seen, fmt.Sprintf("%s cannot log in with the password just set", u.Name), "restart the server so that it takes the new users, then packhouse check")
 }
 
-// credentials are those of HTTP Basic authentication; the zero value sends none.
+// credentials are for HTTP Basic authentication; the zero value sends none.
 type credentials struct{ user, password string }
 
-// answer is a response whose body was read, up to answerLimit.
+// answer is a response with its body, up to answerLimit.
 type answer struct {
 	status int
 	header http.Header
@@ -323,14 +323,14 @@ func (s *session) get(ctx context.Context, path string, c credentials) (answer, 
 	return s.send(ctx, http.MethodGet, path, c, nil, nil)
 }
 
-// send makes one request below the base URL.
+// send sends a request to a path below the base URL.
 func (s *session) send(ctx context.Context, method, path string, c credentials, header http.Header, body io.Reader) (answer, error) {
 	target, err := s.base.Parse(path)
 	if err != nil {
 		return answer{}, fmt.Errorf("parse address %q: %w", path, err)
 	}
 	if target.Host != s.base.Host || target.Scheme != s.base.Scheme {
-		return answer{}, fmt.Errorf("server sends to another origin, %s", target.Host) // credentials stay where they belong
+		return answer{}, fmt.Errorf("server sends to another origin, %s", target.Host) // never send credentials to another origin
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
 	if err != nil {
@@ -353,8 +353,8 @@ func (s *session) send(ctx context.Context, method, path string, c credentials, 
 	return answer{resp.StatusCode, resp.Header, content}, nil
 }
 
-// probeIdentity returns credentials with a role: a one-minute identity from the running server, or a
-// user whose password was given for a remote registry. A local check never sends a user's password.
+// probeIdentity returns credentials with a role: a one-minute identity from the running server or,
+// for a remote registry, a user's credentials. A local check never sends a user's password.
 func (s *session) probeIdentity(ctx context.Context, role string) (credentials, error) {
 	var probeErr error
 	if s.Probe != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// leastMemory is what a machine has to have not to be called small: the vendor's minimum of 2 GB, less what firmware and kernel keep.
+// leastMemory is the memory in bytes below which a machine is reported as small: the vendor's
+// minimum of 2 GB, less what firmware and kernel reserve.
 const leastMemory = 1800 << 20
 
 // proveMachine reports the size of the machine. A small machine is not a finding, but may explain slowness.
@@ -36,7 +37,7 @@ func plural(n float64, what string) string {
 	return fmt.Sprintf("%.1f %ss", n, what)
 }
 
-// counted is a number of things.
+// counted formats a number with its noun.
 func counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

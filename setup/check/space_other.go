@@ -12,7 +12,7 @@ type space struct {
 	hasInodes     bool
 }
 
-// freeSpace knows nothing of space on this platform, only whether path is there.
+// freeSpace only reports whether path exists: free space is unknown on this platform.
 func freeSpace(path string) (space, error) {
 	if _, err := os.Stat(path); err != nil {
 		return space{}, err

@@ -9,7 +9,7 @@ type space struct {
 	hasInodes     bool // some file systems have no fixed number
 }
 
-// freeSpace returns what an unprivileged user may still write below path.
+// freeSpace returns the space available to unprivileged users below path.
 func freeSpace(path string) (space, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {

@@ -14,90 +14,91 @@ import (
 	"packhouse/server/config"
 )
 
-// InstanceHeader is where a server's answer to /health carries the nonce that its admin socket tells too. It proves, without TLS, that a
-// port is served by the process one means.
+// InstanceHeader is the header of /health responses with the nonce that the admin socket also
+// returns. It identifies, without TLS, the process that serves a port.
 const InstanceHeader = "Packhouse-Instance"
 
-// Target is an installation to be proven. The zero value of a field means that nothing is known about it, and what depends on it is not
+// Target is an installation to check. A zero field is unknown, and checks that depend on it are not
 // proven.
 type Target struct {
 	ConfigPath string              // myconfig.yml
-	Config     *config.Config      // nil if it does not load; Findings has the reason
-	Findings   []config.Problem    // what loading and verifying the configuration had to say
-	Files      []File              // what belongs to the installation
-	Chain      []*x509.Certificate // what tls.crt holds, leaf first; empty without TLS
-	Roots      []*x509.Certificate // handed out to clients; empty: the system's roots
-	Unrooted   bool                // Roots replaces an unknown root
+	Config     *config.Config      // nil if it does not load; Findings contains the reason
+	Findings   []config.Problem    // of loading and verifying the configuration
+	Files      []File              // files of the installation
+	Chain      []*x509.Certificate // chain in tls.crt, leaf first; empty without TLS
+	Roots      []*x509.Certificate // trusted by clients; empty: the system's roots
+	Unrooted   bool                // Roots contains a substitute for an unknown root
 	CA         *x509.Certificate   // the private CA of the installation; nil: none
 	Had        []netip.Addr        // addresses of the certificate that this machine had when setup issued it
-	Names      certgen.Names       // that clients use
-	URL        string              // base URL clients use
-	Dial       string              // host:port to connect to in place of what URL resolves to; empty: resolve
-	Instance   string              // nonce of the running server; empty: not known
+	Names      certgen.Names       // names that clients use
+	URL        string              // base URL of clients
+	Dial       string              // host:port to connect to instead of URL's; empty: resolve URL
+	Instance   string              // nonce of the running server; empty: unknown
 	Users      []User
 
-	// UsersDigest is the htpasswd.File.Digest of the users that the running server has in effect. It
-	// proves what a password opens without sending the password. Empty: unknown.
+	// UsersDigest is the htpasswd.File.Digest of the users that the running server has loaded. It
+	// proves that a password is accepted without sending it. Empty: unknown.
 	UsersDigest string
 
 	Probe     Prober
-	Bucket    Bucket           // of a store in S3; nil: not tried
-	Orders    []Order          // certificates that the server orders for itself and did not get
-	Served    string           // fingerprint of the certificate that the server says it serves; empty: not known
-	Passwords string           // path of generated passwords; empty: none
-	Machine   *Machine         // that the checks run on; nil: it is not looked at
-	Clocks    []ClockSource    // to hold the clock against
-	Built     time.Time        // when this program was; zero: not known
+	Bucket    Bucket           // of an S3 store; nil: not tested
+	Orders    []Order          // certificates that the server did not obtain
+	Served    string           // fingerprint of the certificate that the server reports; empty: unknown
+	Passwords string           // path of the file with generated passwords; empty: none
+	Machine   *Machine         // that runs the checks; nil: unknown
+	Clocks    []ClockSource    // to compare the clock with
+	Built     time.Time        // build time of this program; zero: unknown
 	Now       func() time.Time // nil: time.Now
 
-	// Pasteable returns a result whose commands run when pasted. Nil: results stay as they are.
+	// Pasteable returns a result whose commands run when pasted. Nil: results are unchanged.
 	Pasteable func(Result) Result
 
-	Quick bool // leave out what writes or takes long
-	// Proxy chooses the proxy of a remote registry, as in [http.Transport]. Nil: http.ProxyFromEnvironment.
+	Quick bool // skip checks that write or take long
+	// Proxy returns the proxy for a remote registry, as in [http.Transport]. Nil:
+	// http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 
 	Remote bool // check the registry at URL as a client, and nothing on this machine
 
-	patience time.Duration // how long everything may take at least: tests share a machine with others; 0: as long as the constants say
+	patience time.Duration // minimum timeout, for tests; 0: the constants apply
 }
 
-// Bucket tries everything that a store needs of a bucket, for real.
+// Bucket tests all operations that a store needs of a bucket.
 type Bucket func(ctx context.Context) BucketProof
 
-// BucketProof is what came of it. No part of it holds a secret.
+// BucketProof is the result of testing a bucket. It contains no secret.
 type BucketProof struct {
-	Works     string // what works, in words
-	Code      string // of the first thing that does not; empty: everything does
+	Works     string // what works, as text
+	Code      string // of the first failure; empty: everything works
 	Cause     string
 	Remedy    string
-	Weak      bool     // what does not work is a weakness of the engine, and the store has a way without it
-	Lost      []string // what the engine cannot do, and what is lost by that, one sentence each
-	Lifecycle string   // the rule that the bucket should have, as aws s3api takes it
+	Weak      bool     // the failure is a limitation of the service that the store can work around
+	Lost      []string // limitations of the service and their consequences, one sentence each
+	Lifecycle string   // recommended lifecycle rule, in the format of aws s3api
 }
 
-// session is what the checks of one run share.
+// session is the state of one run.
 type session struct {
 	Target
 
 	base   *url.URL
 	client *http.Client
 	doing  func(string)        // reports the current activity
-	done   map[string]Status   // outcomes so far, by id
-	served []*x509.Certificate // by a remote server; empty: it was not reached
-	pushes bool                // the user that was named may push
+	done   map[string]Status   // statuses so far, by ID
+	served []*x509.Certificate // by a remote server; empty: not reached
+	pushes bool                // the given user may push
 }
 
-// requestTimeout bounds every single request of a check.
+// requestTimeout is the timeout of a request.
 const requestTimeout = 15 * time.Second
 
-// connectTimeout bounds how long a connection may take: longer than one lost packet, and shorter than somebody's patience.
+// connectTimeout is the timeout of a connection attempt: long enough for one lost packet.
 const connectTimeout = 5 * time.Second
 
-// probeTimeout bounds asking the running server for an identity.
+// probeTimeout is the timeout of requesting an identity from the running server.
 const probeTimeout = 5 * time.Second
 
-// within is how long to wait for what may take so long.
+// within returns the timeout d, or the minimum timeout if longer.
 func (s *session) within(d time.Duration) time.Duration { return max(d, s.patience) }
 
 func newSession(t Target) *session {
@@ -111,7 +112,7 @@ func newSession(t Target) *session {
 	s.client = &http.Client{
 		Timeout:   s.within(requestTimeout),
 		Transport: s.transport(),
-		// A redirect would take the credentials along or hide what answers here.
+		// Following a redirect would forward the credentials, or hide what responds here.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s
@@ -122,7 +123,7 @@ func (s *session) transport() *http.Transport {
 	proxy := s.Proxy
 	switch {
 	case !s.Remote:
-		proxy = nil // the checks are about this machine, not about a proxy
+		proxy = nil // local checks bypass the proxy
 	case proxy == nil:
 		proxy = http.ProxyFromEnvironment // as clients do
 	}
@@ -137,7 +138,7 @@ func (s *session) transport() *http.Transport {
 	}
 }
 
-// address returns where to connect in place of the host and port of a URL.
+// address returns the address to connect to instead of a URL's host and port.
 func (s *session) address(address string) string {
 	if s.Dial != "" {
 		return s.Dial
@@ -148,7 +149,7 @@ func (s *session) address(address string) string {
 // tlsConfig trusts only the certificates that clients trust.
 func (s *session) tlsConfig() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Time: s.Now}
-	if s.pending() != nil && s.Served != "" { // nobody has signed the stand-in: the server's own word has to do
+	if s.pending() != nil && s.Served != "" { // a placeholder is self-signed: accept the one that the server reports
 		c.InsecureSkipVerify = true
 		c.VerifyConnection = func(state tls.ConnectionState) error {
 			if len(state.PeerCertificates) > 0 && certgen.Fingerprint(state.PeerCertificates[0]) == s.Served {
@@ -166,7 +167,7 @@ func (s *session) tlsConfig() *tls.Config {
 	return c
 }
 
-// hostPort returns the address of the server, with the port that the scheme implies.
+// hostPort returns the server's address, with the scheme's default port if needed.
 func (s *session) hostPort() string {
 	port := s.base.Port()
 	if port == "" {
@@ -175,7 +176,7 @@ func (s *session) hostPort() string {
 	return net.JoinHostPort(s.base.Hostname(), port)
 }
 
-// fingerprint is that of the certificate that the server ought to show; empty: not known.
+// fingerprint returns that of the certificate that the server should present, or "" if unknown.
 func (s *session) fingerprint() string {
 	if s.pending() == nil && len(s.Chain) > 0 {
 		return certgen.Fingerprint(s.Chain[0])
@@ -186,8 +187,9 @@ func (s *session) fingerprint() string {
 // secure reports whether the server uses TLS.
 func (s *session) secure() bool { return s.base != nil && s.base.Scheme == "https" }
 
-// reachable reports whether an earlier check has found the server; the others then need not fail for the same reason. No password is sent to a
-// remote one whose certificate is not good.
+// reachable reports whether the server was reached by an earlier check. Otherwise, later checks
+// would fail for the same reason. It returns false for a remote server with a bad certificate, so
+// that no password is sent to it.
 func (s *session) reachable() bool {
 	return s.done[portID] != Failed && s.base != nil && !s.unread() && !s.untrusting() && !(s.Remote && s.done[certificateID] == Failed)
 }
@@ -200,7 +202,7 @@ func (s *session) untrusting() bool {
 	return s.secure() && s.Config != nil && s.Config.HTTP.TLS.Certificate != "" && len(s.Chain) == 0
 }
 
-// unreached says why a check that needs the server was not made.
+// unreached returns the result of a check skipped because the server was not reached.
 func (s *session) unreached() Result {
 	if s.Remote && s.done[certificateID] == Failed {
 		return notProven("its certificate is not accepted, so nothing was sent there")

@@ -11,16 +11,16 @@ import (
 
 // Codes of findings about the running server.
 const (
-	CodeUsersStale  = "users-not-loaded"       // it has other users in effect than its htpasswd file
-	CodePlaceholder = "password-placeholder"   // a password is a placeholder of documentation
+	CodeUsersStale  = "users-not-loaded"       // the server has loaded other users than its htpasswd file contains
+	CodePlaceholder = "password-placeholder"   // a password is a placeholder from documentation
 	CodeSocket      = "admin-socket-untrusted" // its admin socket belongs to another user
 )
 
-// largestUsers bounds in bytes what is read of the htpasswd file.
+// largestUsers is the maximum number of bytes read from the htpasswd file.
 const largestUsers = 8 << 20
 
-// proveLocalUsers verifies the users of the htpasswd file: known passwords sign in, and no password is
-// a placeholder.
+// proveLocalUsers verifies the users of the htpasswd file: known passwords sign in, and no password
+// is a placeholder.
 func (s *session) proveLocalUsers() Result {
 	if s.Config == nil {
 		return notProven("without a configuration the htpasswd file is unknown")
@@ -35,8 +35,8 @@ func (s *session) proveLocalUsers() Result {
 }
 
 // proveLogins verifies that known passwords sign in, without sending one: each password matches its
-// hash in the htpasswd file, and the running server has exactly that file in effect. Another program
-// that has taken the server's port therefore learns nothing.
+// hash in the htpasswd file, and the running server has loaded exactly that file. Another program
+// on the server's port therefore learns nothing.
 func (s *session) proveLogins(path string, file *htpasswd.File) Result {
 	var matching, unknown []string
 	for _, u := range s.Users {

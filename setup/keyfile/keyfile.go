@@ -1,4 +1,4 @@
-// Package keyfile decrypts the private key files that people have.
+// Package keyfile decrypts encrypted private key files.
 package keyfile
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/youmark/pkcs8"
 )
 
-// ErrPassword is the error of a password that does not open the key.
+// ErrPassword is returned for a password that does not decrypt the key.
 var ErrPassword = errors.New("the password does not open the private key")
 
 // Encrypted reports whether a PEM file holds an encrypted private key: PKCS#8 (RFC 5958) or the older
@@ -33,8 +33,9 @@ func encrypted(data []byte) *pem.Block {
 	}
 }
 
-// Decrypt returns the private key of an encrypted PEM file as an unencrypted PKCS#8 PEM file. The
-// error is [ErrPassword], and never holds any part of the key or the password.
+// Decrypt returns the private key of an encrypted PEM file as an unencrypted PKCS#8 PEM file. If
+// the password does not match, it returns [ErrPassword]; errors never contain any part of the key
+// or the password.
 func Decrypt(data, password []byte) ([]byte, error) {
 	block := encrypted(data)
 	if block == nil {

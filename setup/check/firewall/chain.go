@@ -8,8 +8,8 @@ type table struct {
 	family  string // "ip", "ip6" or "inet"
 	name    string
 	chains  map[string]*chain
-	bases   []string // chains that packets for this machine come to, in order
-	opaque  bool     // some of its rules are written in a form that only iptables reads
+	bases   []string // chains that process packets to this machine, in order
+	opaque  bool     // some rules are in a form that only iptables can decode
 }
 
 // chain is a list of rules.
@@ -18,23 +18,24 @@ type chain struct {
 	rules  []rule
 }
 
-// rule does something with the packets that meet all its conditions.
+// rule applies to packets that match all its conditions.
 type rule struct {
 	conditions []condition
 	does       verdict
 	target     string // of jump and follow
 }
 
-// packet is the first one of a connection.
+// packet is the first packet of a connection.
 type packet struct {
 	family string // "ip" or "ip6"
 	port   int
 }
 
-// condition tells whether a packet meets it. guest is a sender that no rule names; otherwise it is one that the rule is meant for.
+// condition reports whether a packet matches. guest is a sender that no rule names; otherwise the
+// sender is one that the rule is meant for.
 type condition func(p packet, guest bool) answer
 
-// answer is what can be said about a condition.
+// answer is the result of a condition, which may be undecidable.
 type answer int
 
 const (
@@ -52,7 +53,7 @@ func when(b bool) answer {
 	return no
 }
 
-// verdict is what a rule does.
+// verdict is the action of a rule.
 type verdict int
 
 const (
@@ -60,22 +61,23 @@ const (
 	accept
 	drop
 	jump
-	turn  // "goto": what follows here is not looked at any more
+	turn  // "goto": the rest of this chain is skipped
 	leave // "return"
 	unknown
 )
 
-// outcomes is a set of what can become of a packet.
+// outcomes is a set of possible results for a packet.
 type outcomes uint8
 
 const (
 	accepted outcomes = 1 << iota
 	dropped
-	through  // nothing in the chain decided
+	through  // no rule in the chain decided
 	anything = accepted | dropped | through
 )
 
-// follow sends the packet through a base chain, as a guest and as somebody the rules are meant for.
+// follow evaluates a base chain for the packet, both from a guest and from a sender that rules are
+// meant for.
 func (t *table) follow(base string, p packet) State {
 	guest := t.end(base, p, true)
 	switch guest {
@@ -90,7 +92,7 @@ func (t *table) follow(base string, p packet) State {
 	return Unsure
 }
 
-// end is what becomes of a packet at the end of a base chain.
+// end returns the outcomes for a packet at the end of a base chain.
 func (t *table) end(base string, p packet, guest bool) outcomes {
 	w := walk{t, p, guest, map[string]outcomes{}}
 	o := w.chain(base)
@@ -106,12 +108,12 @@ func (t *table) end(base string, p packet, guest bool) outcomes {
 	return o
 }
 
-// walk is one packet's way through a table.
+// walk evaluates one packet in a table.
 type walk struct {
 	table *table
 	p     packet
 	guest bool
-	known map[string]outcomes // of chains; one that is being walked counts as anything, which also ends loops
+	known map[string]outcomes // outcomes per chain; a chain in progress counts as undecided, which also ends loops
 }
 
 func (w *walk) chain(name string) outcomes {
@@ -172,7 +174,7 @@ func (w *walk) meets(r rule) answer {
 // legacy reports whether iptables or ip6tables listed the table, rather than nft.
 func (t *table) legacy() bool { return t.program == "iptables" || t.program == "ip6tables" }
 
-// opens is the line that lets a port through at the beginning of a chain.
+// opens returns the command that opens a port at the beginning of a chain.
 func (t *table) opens(base string, port int) string {
 	if t.legacy() {
 		return fmt.Sprintf("%s -I %s -p tcp --dport %d -j ACCEPT", t.program, base, port)
@@ -180,11 +182,11 @@ func (t *table) opens(base string, port int) string {
 	return fmt.Sprintf("nft insert rule %s %s %s tcp dport %d accept", t.family, t.name, base, port)
 }
 
-// Conditions that both ways of writing rules have.
+// Conditions that nft and iptables share.
 
 func always(a answer) condition { return func(packet, bool) answer { return a } }
 
-// sender is about where a packet comes from: a guest comes from nowhere in particular.
+// sender matches the source of a packet. A guest's source matches no specific sender.
 func sender(inverted bool) condition {
 	return func(_ packet, guest bool) answer {
 		if guest {
@@ -194,7 +196,7 @@ func sender(inverted bool) condition {
 	}
 }
 
-// incoming is about the interface that a packet comes in by. Clients do not come over loopback.
+// incoming matches the interface that a packet arrives on. Clients do not use loopback.
 func incoming(name string, inverted bool) condition {
 	a := perhaps
 	if name == "lo" {
@@ -206,7 +208,7 @@ func incoming(name string, inverted bool) condition {
 	return always(a)
 }
 
-// ports is about the port that a packet goes to.
+// ports matches the destination port of a packet.
 func ports(ranges [][2]int, inverted bool) condition {
 	return func(p packet, _ bool) answer {
 		hit := false

@@ -24,48 +24,50 @@ import (
 	"sync"
 )
 
-// State is what was found out.
+// State is the state of a port.
 type State string
 
 // States.
 const (
-	Off        State = "off"        // no firewall is active, or none is installed
-	Open       State = "open"       // the port is let through
-	Limited    State = "limited"    // it is let through for some senders or on some interface only
-	Closed     State = "closed"     // it is not let through
-	Unsure     State = "unsure"     // a firewall is active, and its rules do not tell
-	Unreadable State = "unreadable" // this user may not see the rules, or the program failed
+	Off        State = "off"        // no firewall is active or installed
+	Open       State = "open"       // the port is open
+	Limited    State = "limited"    // the port is open for some senders or on some interfaces only
+	Closed     State = "closed"     // the port is closed
+	Unsure     State = "unsure"     // a firewall is active, and its rules are not conclusive
+	Unreadable State = "unreadable" // this user may not read the rules, or the program failed
 )
 
-// Port is what clients connect to.
+// Port is the port that clients connect to.
 type Port struct {
 	Number     int
-	IPv4, IPv6 bool // families over which clients connect; neither stands for both
+	IPv4, IPv6 bool // families that clients use; if neither is set, both
 }
 
-// Verdict is what was found out, and from whom.
+// Verdict is the state of a port, with its source.
 type Verdict struct {
 	State   State
-	Program string // "ufw", "firewalld", "nft", "iptables", "ip6tables"; empty: none is there
-	Why     string // a few words more, where there are any: the error, the zone, the chain
-	Opens   string // the line that lets the port through; empty where nothing needs to be done
+	Program string // "ufw", "firewalld", "nft", "iptables", "ip6tables"; empty: none found
+	Why     string // details, if any: the error, the zone, the chain
+	Opens   string // the command that opens the port; empty if none is needed
 }
 
-// Runner runs a program and returns what it wrote to its standard output. The error is exec.ErrNotFound where there is no such program.
+// Runner runs a program and returns its standard output. The error is exec.ErrNotFound if the
+// program does not exist.
 type Runner func(ctx context.Context, name string, args ...string) ([]byte, error)
 
-// Host is the machine whose firewalls are looked at.
+// Host is the machine whose firewalls are examined.
 type Host struct {
 	Run      Runner
-	ReadFile func(name string) ([]byte, error) // nil: no file is read
+	ReadFile func(name string) ([]byte, error) // nil: no files are read
 }
 
-// ufwSwitch is where ufw keeps whether it is active. Everybody may read it, and it saves starting ufw, which takes longest of all.
+// ufwSwitch is ufw's configuration file, which states whether ufw is active. All users can read it,
+// which often avoids running the slow ufw program.
 const ufwSwitch = "/etc/ufw/ufw.conf"
 
 var ufwDisabled = regexp.MustCompile(`(?m)^\s*ENABLED="?no"?\s*$`)
 
-// ask runs a program, unless a file tells already what it would say.
+// ask runs a program, unless a file already provides its output.
 func (h Host) ask(ctx context.Context, name string, args ...string) ([]byte, error) {
 	if name == "ufw" && h.ReadFile != nil {
 		if data, err := h.ReadFile(ufwSwitch); err == nil && ufwDisabled.Match(data) {
@@ -75,7 +77,7 @@ func (h Host) ask(ctx context.Context, name string, args ...string) ([]byte, err
 	return h.Run(ctx, name, args...)
 }
 
-// Look finds out about a port. All programs are asked at once, each once.
+// Look examines a port. It runs all programs concurrently, each once.
 func Look(ctx context.Context, host Host, port Port) Verdict {
 	if !port.IPv4 && !port.IPv6 {
 		port.IPv4, port.IPv6 = true, true
@@ -102,7 +104,7 @@ func Look(ctx context.Context, host Host, port Port) Verdict {
 	return judge(answers[0], answers[1], answers[2], legacy, port)
 }
 
-// said is what a program answered.
+// said is the output of a program.
 type said struct {
 	text []byte
 	err  error
@@ -130,7 +132,7 @@ func judge(ufw, firewalld, nft said, legacy []rulesOf, port Port) Verdict {
 			return v
 		}
 	}
-	// A front end that could not be asked says nothing about the rules, if those can be read.
+	// A front end that failed does not matter if the kernel rules are readable.
 	v := judgeKernel(nft, legacy, port)
 	if unreadable != nil && (v.State == Off && v.Program == "" || v.State == Unreadable) {
 		return *unreadable
@@ -138,16 +140,16 @@ func judge(ufw, firewalld, nft said, legacy []rulesOf, port Port) Verdict {
 	return v
 }
 
-// rulesOf are the rules of one family as iptables or ip6tables lists them.
+// rulesOf holds the rules of one family as listed by iptables or ip6tables.
 type rulesOf struct {
 	program string
-	family  string // as nft calls it
+	family  string // nft's name of the family
 	asked   bool   // clients connect over this family
 	said    said
 }
 
-// judgeKernel follows the rules of the kernel. What iptables and ip6tables wrote is partly unreadable in
-// nft, so each is asked about its family.
+// judgeKernel evaluates the kernel's rules. nft cannot fully decode rules of iptables and
+// ip6tables, so those programs list their own families.
 func judgeKernel(nft said, legacy []rulesOf, port Port) Verdict {
 	var all []table
 	switch {
@@ -185,7 +187,7 @@ func judgeKernel(nft said, legacy []rulesOf, port Port) Verdict {
 	return follow(all, port, nothing)
 }
 
-// follow sends the packet through all tables.
+// follow evaluates all tables for the packet.
 func follow(tables []table, port Port, nothing bool) Verdict {
 	if nothing {
 		return Verdict{State: Off}
@@ -211,7 +213,7 @@ func follow(tables []table, port Port, nothing bool) Verdict {
 					found.Opens = t.opens(base, port.Number)
 				}
 				if found.State == Open && len(t.chains[base].rules) == 0 {
-					continue // a chain without rules that accepts is no firewall
+					continue // an accepting chain without rules is not a firewall
 				}
 				if gravity[found.State] > gravity[verdict.State] {
 					verdict = found
@@ -225,5 +227,5 @@ func follow(tables []table, port Port, nothing bool) Verdict {
 	return verdict
 }
 
-// gravity orders what chains say: a packet has to come through all of them.
+// gravity orders states by severity: a packet must pass all chains.
 var gravity = map[State]int{Off: 0, Open: 1, Unsure: 2, Limited: 3, Closed: 4}

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// services of firewalld that a registry may be opened by, with their TCP ports. Others are not looked up: a port that only they open is told
-// to be closed, with the line that opens it, which then does no harm.
+// services are firewalld services that may open a registry's port, with their TCP ports. A port
+// opened only by another service is reported as closed; running the suggested command is harmless
+// then.
 var services = map[string]int{"http": 80, "https": 443, "docker-registry": 5000, "http3": 443, "https-alt": 8443}
 
 // zone is a zone of firewalld.
@@ -22,12 +23,13 @@ type zone struct {
 	rich       bool
 }
 
-// notRunning tells whether firewalld says that it does not run.
+// notRunning reports whether firewalld says that it is not running.
 func notRunning(s said) bool {
 	return strings.Contains(string(s.text), "not running") || s.err != nil && strings.Contains(s.err.Error(), "not running")
 }
 
-// judgeFirewalld reads "firewall-cmd --list-all-zones". A port has to be open in each zone that interfaces belong to.
+// judgeFirewalld evaluates the output of "firewall-cmd --list-all-zones". A port must be open in
+// every zone that has interfaces.
 func judgeFirewalld(text []byte, port Port) Verdict {
 	zones := parseZones(string(text))
 	v := Verdict{State: Off, Program: "firewalld"}
@@ -37,7 +39,7 @@ func judgeFirewalld(text []byte, port Port) Verdict {
 		}
 		state := z.judge(port.Number)
 		if len(z.interfaces) == 0 && state == Closed {
-			continue // it is about some senders only
+			continue // applies to some senders only
 		}
 		if gravity[state] <= gravity[v.State] {
 			continue
@@ -76,7 +78,7 @@ func (z *zone) judge(port int) State {
 	return Closed
 }
 
-// parseZones reads a list of zones: a line with the name, and below it lines that are indented.
+// parseZones parses a list of zones: a line with the name, followed by indented lines.
 func parseZones(text string) []zone {
 	var zones []zone
 	for line := range strings.Lines(text) {

@@ -2,7 +2,8 @@ package firewall
 
 import "strings"
 
-// parseIPTables reads what "iptables -S" or "ip6tables -S" prints: the table filter of one family.
+// parseIPTables parses the output of "iptables -S" or "ip6tables -S": the filter table of one
+// family.
 func parseIPTables(text []byte, program, family string) table {
 	t := table{program: program, family: family, name: "filter", chains: map[string]*chain{}}
 	named := func(name string) *chain {
@@ -32,7 +33,7 @@ func parseIPTables(text []byte, program, family string) table {
 	return t
 }
 
-// iptablesTargets are the ends of rules that decide.
+// iptablesTargets are the targets that decide.
 var iptablesTargets = map[string]verdict{
 	"ACCEPT": accept, "DROP": drop, "REJECT": drop, "TARPIT": drop, "RETURN": leave, "QUEUE": unknown, "NFQUEUE": unknown,
 	"LOG": goOn, "NFLOG": goOn, "ULOG": goOn, "MARK": goOn, "CONNMARK": goOn, "AUDIT": goOn, "SET": goOn, "TRACE": goOn, "": goOn,
@@ -64,12 +65,12 @@ func parseIPTablesRule(words []string) rule {
 			default:
 				r.does, r.target = jump, value
 			}
-			i = len(words) // what follows are options of the target
+			i = len(words) // the rest are options of the target
 		case "-p":
 			hit := value == "tcp" || value == "all"
 			add(always(when(hit != inverted)))
 		case "-m":
-			if value == "limit" || value == "hashlimit" { // it lets the first ones through
+			if value == "limit" || value == "hashlimit" { // the first packets match
 				i = skipOptions(words, i+1) - 1
 			}
 		case "-i":
@@ -107,7 +108,7 @@ func parseIPTablesRule(words []string) rule {
 		case "--dst-type", "--pkt-type":
 			hit := value == "LOCAL" || value == "unicast"
 			add(always(when(hit != inverted)))
-		default: // a destination, a mark, an extension: not to be decided
+		default: // undecidable: a destination, a mark, an extension
 			add(always(perhaps))
 			for i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") && words[i+1] != "!" {
 				i++
@@ -118,7 +119,8 @@ func parseIPTablesRule(words []string) rule {
 	return r
 }
 
-// skipOptions returns where the next option starts that has one dash, or where what an extension takes ends.
+// skipOptions returns the index of the next option with a single dash, skipping an extension's
+// options.
 func skipOptions(words []string, i int) int {
 	for i < len(words) && (strings.HasPrefix(words[i], "--") || !strings.HasPrefix(words[i], "-")) {
 		i++
@@ -126,7 +128,7 @@ func skipOptions(words []string, i int) int {
 	return i
 }
 
-// skipComment returns the last word of a comment, which has quotes where it has spaces.
+// skipComment returns the index of a comment's last word. Comments with spaces are quoted.
 func skipComment(words []string, i int) int {
 	if i < len(words) && strings.HasPrefix(words[i], `"`) {
 		for i < len(words) && (len(words[i]) == 1 || !strings.HasSuffix(words[i], `"`)) {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// What "nft -j list ruleset" says, as libnftables-json(5) has it.
+// Output of "nft -j list ruleset", see libnftables-json(5).
 type (
 	nftObject struct {
 		Chain *nftChain `json:"chain"`
@@ -27,7 +27,8 @@ type (
 	}
 )
 
-// parseNFT reads a ruleset. Tables of other families than ip, ip6 and inet do not stand in a client's way to a port.
+// parseNFT parses a ruleset. It skips tables of families other than ip, ip6 and inet, which do not
+// affect clients.
 func parseNFT(text []byte) ([]table, error) {
 	var ruleset struct {
 		Objects []nftObject `json:"nftables"`
@@ -84,14 +85,15 @@ func parseNFT(text []byte) ([]table, error) {
 	return out, nil
 }
 
-// nftReader turns the expressions of one rule into rules of this package: more than one where a map of verdicts stands in it.
+// nftReader converts the expressions of one rule to rules of this package: several if it contains a
+// verdict map.
 type nftReader struct {
 	set        func(name string) ([]json.RawMessage, bool)
 	conditions []condition
 	opaque     bool
 }
 
-// nftIgnored are statements that decide nothing.
+// nftIgnored are statements without influence on the verdict.
 var nftIgnored = map[string]bool{
 	"counter": true, "log": true, "limit": true, "notrack": true, "mangle": true, "set": true, "map": true, "ct helper": true,
 	"ct timeout": true, "flow": true, "tproxy": true,
@@ -120,7 +122,7 @@ func (r *nftReader) rules(expressions []map[string]json.RawMessage) []rule {
 	return out
 }
 
-// extension is what iptables put there: what it matches is not told.
+// extension handles an expression of iptables, whose condition nft does not show.
 func (r *nftReader) extension(content json.RawMessage) []rule {
 	r.opaque = true
 	var xt struct{ Type, Name string }
@@ -135,7 +137,7 @@ func (r *nftReader) extension(content json.RawMessage) []rule {
 	return nil
 }
 
-// nftVerdict reads {"accept": null}, {"jump": {"target": "web"}} and the like.
+// nftVerdict parses {"accept": null}, {"jump": {"target": "web"}} and the like.
 func nftVerdict(name string, content json.RawMessage) (verdict, string, bool) {
 	var to struct{ Target string }
 	switch name {
@@ -161,14 +163,14 @@ func nftVerdict(name string, content json.RawMessage) (verdict, string, bool) {
 	return goOn, "", false
 }
 
-// verdictMap reads {"key": …, "data": {"set": [[443, {"accept": null}], …]}}: each pair is a rule.
+// verdictMap parses {"key": …, "data": {"set": [[443, {"accept": null}], …]}}: each pair is a rule.
 func (r *nftReader) verdictMap(content json.RawMessage) []rule {
 	var m struct {
 		Key  json.RawMessage
 		Data struct{ Set [][2]json.RawMessage }
 	}
 	if json.Unmarshal(content, &m) != nil || m.Data.Set == nil {
-		return []rule{{append(slices.Clone(r.conditions), always(perhaps)), unknown, ""}} // a map by name
+		return []rule{{append(slices.Clone(r.conditions), always(perhaps)), unknown, ""}} // a named map
 	}
 	var out []rule
 	for _, pair := range m.Data.Set {

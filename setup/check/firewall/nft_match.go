@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// match reads {"op": "==", "left": …, "right": …}.
+// match parses {"op": "==", "left": …, "right": …}.
 func (r *nftReader) match(content json.RawMessage) condition {
 	var m struct {
 		Op          string
@@ -24,7 +24,7 @@ func (r *nftReader) match(content json.RawMessage) condition {
 	return always(perhaps)
 }
 
-// compare tells what can be said about one side being the other, or among them.
+// compare returns the condition that left equals right or is in the set right.
 func (r *nftReader) compare(left, right json.RawMessage, inverted bool) condition {
 	var l struct {
 		Payload *struct{ Protocol, Field string }
@@ -73,7 +73,8 @@ func (r *nftReader) compare(left, right json.RawMessage, inverted bool) conditio
 	return always(perhaps)
 }
 
-// comparePayload is about what stands in the packet. A field of a protocol that the packet is not of is met by no value.
+// comparePayload returns a condition on a field of the packet. A field of another protocol never
+// matches.
 func (r *nftReader) comparePayload(protocol, field string, right json.RawMessage, inverted bool) condition {
 	switch {
 	case protocol == "ip" || protocol == "ip6":
@@ -105,7 +106,7 @@ func (r *nftReader) comparePayload(protocol, field string, right json.RawMessage
 	return always(no)
 }
 
-// all tells whether a value is every address there is.
+// all reports whether a value covers all addresses.
 func all(right json.RawMessage) bool {
 	var v struct {
 		Prefix *struct{ Len int }
@@ -113,10 +114,10 @@ func all(right json.RawMessage) bool {
 	return json.Unmarshal(right, &v) == nil && v.Prefix != nil && v.Prefix.Len == 0
 }
 
-// noSets is for what stands in a set already.
+// noSets is the lookup inside a set, which cannot refer to another.
 func noSets(string) ([]json.RawMessage, bool) { return nil, false }
 
-// elements spreads a value out: one thing, a list, {"set": […]} or "@name".
+// elements expands a value: a single one, a list, {"set": […]} or "@name".
 func (r *nftReader) elements(right json.RawMessage) ([]json.RawMessage, bool) {
 	var text string
 	if json.Unmarshal(right, &text) == nil {
@@ -147,7 +148,7 @@ func (r *nftReader) texts(right json.RawMessage) ([]string, bool) {
 		if json.Unmarshal(e, &text) != nil {
 			var number json.Number
 			if json.Unmarshal(e, &number) == nil && number == "6" {
-				text = "tcp" // by its number
+				text = "tcp" // protocol number
 			} else if number == "" {
 				return nil, false
 			}
@@ -179,7 +180,7 @@ func (r *nftReader) ranges(right json.RawMessage) ([][2]int, bool) {
 		switch {
 		case v.Range != nil:
 			out = append(out, *v.Range)
-		case v.Elem != nil: // with a counter or a time to live
+		case v.Elem != nil: // an element with a counter or a timeout
 			inner, ok := (&nftReader{set: noSets}).ranges(v.Elem.Val)
 			if !ok {
 				return nil, false

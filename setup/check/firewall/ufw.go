@@ -9,11 +9,11 @@ import (
 
 var (
 	ufwDefault = regexp.MustCompile(`(?m)^Default: (\w+) \(incoming\)`)
-	// To, action and From; the columns run into each other where one is long.
+	// Columns To, Action and From; there may be no gap after a long value.
 	ufwRule = regexp.MustCompile(`^(\S.*?)\s+(ALLOW|LIMIT|DENY|REJECT)(?: (IN|OUT|FWD))?\s+(\S.*?)\s*$`)
 )
 
-// judgeUFW reads "ufw status verbose". Its first rule that fits counts.
+// judgeUFW evaluates the output of "ufw status verbose". The first matching rule wins.
 func judgeUFW(text []byte, port Port) Verdict {
 	v := Verdict{State: Off, Program: "ufw"}
 	status := string(text)
@@ -22,7 +22,7 @@ func judgeUFW(text []byte, port Port) Verdict {
 	}
 	opens := fmt.Sprintf("ufw allow %d/tcp", port.Number)
 	found := State("")
-	some := false // a rule before lets some through
+	some := false // an earlier rule admits some clients
 	for line := range strings.Lines(status) {
 		m := ufwRule.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
 		if m == nil || m[3] == "OUT" || m[3] == "FWD" {
@@ -30,7 +30,7 @@ func judgeUFW(text []byte, port Port) Verdict {
 		}
 		to, action, from := m[1], m[2], m[4]
 		six := strings.Contains(to, "(v6)") || strings.Contains(from, "(v6)")
-		if six && port.IPv4 || !six && !port.IPv4 { // IPv4 stands for both: ufw writes each rule twice
+		if six && port.IPv4 || !six && !port.IPv4 { // ufw prints each rule twice; IPv4 represents both
 			continue
 		}
 		fits, everybody := ufwFits(to, port.Number)
@@ -70,15 +70,16 @@ func judgeUFW(text []byte, port Port) Verdict {
 	return v
 }
 
-// ufwFits reads the column To: "443/tcp", "80,443/tcp (v6)", "192.0.2.17 443/tcp", "22/tcp (OpenSSH)", "443 on eth0", "Anywhere". It tells
-// whether a port is among them, and whether that is so on all interfaces and addresses.
+// ufwFits parses the column To: "443/tcp", "80,443/tcp (v6)", "192.0.2.17 443/tcp", "22/tcp
+// (OpenSSH)", "443 on eth0", "Anywhere". It reports whether it includes a port, and whether it
+// applies to all interfaces and addresses.
 func ufwFits(to string, port int) (fits, everywhere bool) {
 	everywhere = true
 	if name, _, found := strings.Cut(to, " on "); found {
 		to, everywhere = name, false
 	}
 	to = strings.TrimSpace(strings.ReplaceAll(to, "(v6)", ""))
-	if before, _, found := strings.Cut(to, "("); found { // the profile of an application
+	if before, _, found := strings.Cut(to, "("); found { // an application profile
 		to = strings.TrimSpace(before)
 	}
 	fields := strings.Fields(to)
@@ -87,7 +88,7 @@ func ufwFits(to string, port int) (fits, everywhere bool) {
 	}
 	last := fields[len(fields)-1]
 	if len(fields) > 1 {
-		everywhere = false // an address stands before
+		everywhere = false // it begins with an address
 	}
 	if last == "Anywhere" {
 		return true, everywhere
@@ -98,12 +99,12 @@ func ufwFits(to string, port int) (fits, everywhere bool) {
 	}
 	ranges, ok := portRanges(spec, ",", ":")
 	if !ok {
-		return false, false // an address alone: whatever goes there, on another machine or here, is nothing one can tell
+		return false, false // an address without a port: undecidable
 	}
 	return ports(ranges, false)(packet{port: port}, true) == yes, everywhere
 }
 
-// portRanges reads "80,443,5000:5010". It tells whether that is what it is.
+// portRanges parses "80,443,5000:5010". It reports whether text has this form.
 func portRanges(text, comma, dash string) ([][2]int, bool) {
 	var ranges [][2]int
 	for part := range strings.SplitSeq(text, comma) {
