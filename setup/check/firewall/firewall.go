@@ -1,19 +1,21 @@
-// Package firewall tells whether a firewall of this machine lets clients through to a TCP port.
+// Package firewall reports whether a firewall of this machine lets clients reach a TCP port.
 //
-// It asks the programs that people use, one after the other, and believes the first that has anything to say: ufw and firewalld, where they
-// are active, and else the rules of the kernel themselves, through nft and iptables. It changes nothing.
+// It queries the common programs and uses the first that has a result: ufw and firewalld if they are
+// active, otherwise the rules of the kernel, through nft and iptables. It changes nothing.
 //
 //	v := firewall.Look(ctx, firewall.Host{Run: run}, firewall.Port{Number: 443, IPv4: true, IPv6: true})
 //	if v.State == firewall.Closed { … v.Opens … }
 //
-// # How rules are read
+// # How rules are evaluated
 //
-// What is followed is the first packet of a connection from a client somewhere outside: new, TCP, to that port, not over loopback. A condition
-// that this packet certainly meets or certainly misses is decided; one that nobody can decide from here (a mark, a time of day) is not, and then
-// neither is the outcome: the answer is Unsure rather than wrong. Rules for certain senders or one interface are looked at a second time, for
-// a client that they are meant for, so that "open for some" is told apart from "closed".
+// The package evaluates the rules for the first packet of a connection from an external client: new,
+// TCP, to that port, not over loopback. A condition that this packet certainly matches or certainly
+// does not match is decided. One that cannot be decided from here (a mark, a time of day) leaves the
+// outcome undecided: the result is Unsure rather than wrong. Rules for specific senders or one
+// interface are evaluated a second time, for a client that they apply to, to distinguish "open for
+// some" from "closed".
 //
-// What lies beyond the machine, such as the security groups of a cloud, is not seen.
+// Firewalls beyond the machine, such as the security groups of a cloud, cannot be detected.
 package firewall
 
 import (
