@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// contents puts together what was read.
+// contents assembles the contents from what was read.
 func (a *archiveReader) contents() *Contents {
 	root := a.root()
 	r := newPackReader()
@@ -43,7 +43,8 @@ func (a *archiveReader) contents() *Contents {
 	return &Contents{Pack: r.finish(), Root: root, Size: a.size, Weight: a.weight()}
 }
 
-// root is the folder that holds the pack: where pack.json is, at the top or one below it; else the one folder that holds everything.
+// root returns the folder that contains the pack: the one with pack.json, at the top or one level
+// below, else the only top-level folder.
 func (a *archiveReader) root() string {
 	if _, ok := a.documents[MetadataFile]; ok {
 		return ""
@@ -67,7 +68,7 @@ func (a *archiveReader) root() string {
 	return ""
 }
 
-// below returns a path relative to a folder, and whether it lies in it.
+// below returns a path relative to a folder, and whether it is inside.
 func below(name, folder string) (string, bool) {
 	if folder == "" {
 		return name, true

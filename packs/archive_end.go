@@ -8,13 +8,13 @@ import (
 	"io"
 )
 
-// gzipMembers unpacks a file of one or more gzip members, as pigz and bgzip write them. Unlike
-// gzip.Reader, it reports where data follows that is not a member.
+// gzipMembers decompresses a file of one or more gzip members, as pigz and bgzip write them. Unlike
+// gzip.Reader, it reports the offset of trailing data that is not a member.
 type gzipMembers struct {
 	counted *countingReader
 	packed  *bufio.Reader
 	member  *gzip.Reader
-	end     error // what follows the last member, once it was read
+	end     error // result after the last member
 }
 
 // newGzipMembers reads the header of the first member.
@@ -57,8 +57,8 @@ func (g *gzipMembers) next() error {
 	return err
 }
 
-// padding reads what follows the end of the tar. Only zero bytes may follow: tar pads its output to
-// a record size, usually 10,240 bytes.
+// padding reads the data after the end of the tar. Only zero bytes are allowed: tar pads its output
+// to a record size, usually 10,240 bytes.
 func (a *archiveReader) padding(unpacked *bombReader) error {
 	block, zeros := make([]byte, 4096), make([]byte, 4096)
 	for {
@@ -76,8 +76,8 @@ func (a *archiveReader) padding(unpacked *bombReader) error {
 	}
 }
 
-// trailing refuses an archive with data after its end, which some programs ignore and others read
-// as further files.
+// trailing refuses an archive with trailing data, which some programs ignore and others read as
+// further files.
 func trailing(format string, args ...any) error {
 	return refusal(CodeArchiveTrail, "", "programs disagree about such data; "+makeArchive, format, args...)
 }

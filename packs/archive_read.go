@@ -15,24 +15,27 @@ import (
 	"strings"
 )
 
-// Stop ends ReadArchive from its visit function: what was wanted is found. The contents are then incomplete, and the error is nil.
+// Stop is returned by the visit function to end ReadArchive early. The contents are then
+// incomplete, and the error is nil.
 var Stop = errors.New("stop") //nolint:errname,revive,staticcheck // like fs.SkipAll, it is no failure
 
-// Contents is what an archive holds.
+// Contents is the content of an archive.
 type Contents struct {
 	*Pack
-	Root string // the archive's folder that holds the pack, which Files leave out: "nginx-1.2.3", or empty
-	Size int64  // of all files, unpacked
+	Root string // the archive's folder that contains the pack, omitted in Files: "nginx-1.2.3", or empty
+	Size int64  // total size of all files, uncompressed
 
-	Weight int64 // about what the contents take in memory, in bytes
+	Weight int64 // approximate memory use in bytes
 }
 
-// ReadArchive reads a pack's archive, a gzipped tar, as a stream: nothing touches the disk, and only the documents of a pack are kept in
-// memory. It calls visit, which may be nil, for every file, with the path that the file has in the archive (Root is not known yet), no
-// digest (its content is not read yet) and its content; visit need not read it.
+// ReadArchive reads a pack's archive, a gzipped tar, as a stream: it writes nothing to disk, and
+// keeps only a pack's documents in memory. It calls visit, if not nil, for every file, with its
+// path in the archive (Root is not known yet), no digest (its content is not read yet) and its
+// content, which visit need not read.
 //
-// An error that is a Problem means that the archive is refused: it cannot be read, leads out of its folder, holds links, devices or one
-// file twice, or is larger than the limits allow. A pack that is not as it should be is no error: Lint tells.
+// An error that is a Problem means that the archive is refused: it cannot be read, contains paths
+// outside of its folder, links, devices or duplicate files, or exceeds the limits. Faults of the
+// pack itself are not errors: Lint reports them.
 func ReadArchive(ctx context.Context, r io.Reader, limits Limits, visit func(File, io.Reader) error) (*Contents, error) {
 	a := &archiveReader{
 		limits: limits.withDefaults(), packed: &countingReader{r: r, ctx: ctx}, visit: visit,
@@ -48,25 +51,25 @@ func ReadArchive(ctx context.Context, r io.Reader, limits Limits, visit func(Fil
 	return a.contents(), nil
 }
 
-// archiveReader is the state of one reading.
+// archiveReader is the state of ReadArchive.
 type archiveReader struct {
 	limits    Limits
 	packed    *countingReader
 	visit     func(File, io.Reader) error
 	seen      map[string]bool // paths; true for folders
-	names     int             // bytes of their names
+	names     int             // total bytes of their names
 	entries   int
-	folders   int // that have no entry of their own
+	folders   int // folders without an entry of their own
 	files     []File
 	documents map[string][]byte // by path in the archive
-	kept      int64             // bytes of them
+	kept      int64             // their total size in bytes
 	admitted  bool
 	images    *imageScan
-	size      int64 // of all files, as their headers say
-	read      int64 // of them
+	size      int64 // total size according to the headers
+	read      int64 // bytes of files read
 }
 
-// countingReader counts what an archive takes packed, and ends with its context.
+// countingReader counts the compressed bytes, and fails when its context is done.
 type countingReader struct {
 	ctx context.Context //nolint:containedctx // lives as long as one reading
 	r   io.Reader
@@ -82,7 +85,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refusal is a Problem that ends the reading.
+// refusal returns a Problem of severity Error.
 func refusal(code, name, remedy, format string, args ...any) error {
 	return Problem{Code: code, Severity: Error, Path: name, What: fmt.Sprintf(format, args...), Remedy: remedy}
 }
@@ -115,7 +118,7 @@ func (a *archiveReader) all() error {
 	return a.padding(bounded)
 }
 
-// damaged turns an error of reading into a refusal, unless it is the source's own.
+// damaged converts a read error to a refusal, unless it came from the source.
 func (a *archiveReader) damaged(err error) error {
 	var problem Problem
 	switch {
@@ -137,7 +140,8 @@ func (a *archiveReader) damaged(err error) error {
 	return fmt.Errorf("read archive: %w", err)
 }
 
-// bombReader counts what comes out of an archive and ends it where that is too much, for itself or for what went in.
+// bombReader counts the decompressed bytes and fails if they are too many, absolutely or relative
+// to the compressed bytes.
 type bombReader struct {
 	a *archiveReader
 	r io.Reader
@@ -158,14 +162,15 @@ func (b *bombReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// headerReader bounds what the headers of one entry may take: a tar reader keeps them in memory, and names and attributes may have megabytes.
+// headerReader limits the size of an entry's headers: a tar reader keeps them in memory, and names
+// and attributes can be megabytes long.
 type headerReader struct {
 	r      io.Reader
-	header bool // a header is read
-	left   int  // bytes that it may still have
+	header bool // reading a header
+	left   int  // bytes left for it
 }
 
-// next returns the next entry. The one before must have been read to its end.
+// next returns the next entry. The previous one must have been read completely.
 func (h *headerReader) next(archive *tar.Reader) (*tar.Header, error) {
 	h.header, h.left = true, maxHeader
 	defer func() { h.header = false }()
@@ -184,13 +189,13 @@ func (h *headerReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// entry validates one entry and reads it.
+// entry validates and reads one entry.
 func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
 	if a.entries++; a.entries > a.limits.Files {
 		return refusal(CodeArchiveBomb, "", "a pack holds charts and manifests", "it holds more than %d files and folders", a.limits.Files)
 	}
 	if header.Typeflag == tar.TypeXGlobalHeader {
-		return nil // what git archive puts first
+		return nil // git archive writes it first
 	}
 	name, err := a.name(header)
 	if err != nil || name == "." || isLeftover(name) {
@@ -218,7 +223,7 @@ func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
 	return refusal(CodeArchiveSpecial, name, "leave it out", "is a device or another special file, and packs hold files only")
 }
 
-// parents notes the folders above an entry, which need no entries of their own.
+// parents records the folders above an entry, which need no entries of their own.
 func (a *archiveReader) parents(name string) error {
 	for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
 		folder, known := a.seen[parent]
@@ -236,15 +241,15 @@ func (a *archiveReader) parents(name string) error {
 	return nil
 }
 
-// weight is about what the reader has in memory, in bytes.
+// weight returns the reader's approximate memory use in bytes.
 func (a *archiveReader) weight() int64 {
 	return a.kept + int64(a.names+len(a.seen)*perEntry+a.images.bytes)
 }
 
-// perEntry is about what a file takes in memory beside its path, in bytes.
+// perEntry is the approximate memory use of a file, besides its path, in bytes.
 const perEntry = 256
 
-// admit asks the limits' owner before the reader keeps much.
+// admit calls Limits.Admit before the reader keeps a lot in memory.
 func (a *archiveReader) admit(further int64) error {
 	if a.admitted || a.limits.Admit == nil || a.weight()+further <= HeavyFrom {
 		return nil
@@ -267,7 +272,7 @@ func (a *archiveReader) name(header *tar.Header) (string, error) {
 	return name, nil
 }
 
-// file takes in one file.
+// file processes one file.
 func (a *archiveReader) file(name string, header *tar.Header, content io.Reader) error {
 	if a.size += header.Size; header.Size < 0 || a.size > a.limits.Bytes {
 		return refusal(CodeArchiveBomb, name, "a pack holds charts and manifests, and no images", "the files are larger than %d MiB", a.limits.Bytes>>20)
@@ -294,8 +299,9 @@ func (a *archiveReader) file(name string, header *tar.Header, content io.Reader)
 	return nil
 }
 
-// entryReader counts what comes out of files, as bombReader does with what comes out of the gzip: the holes of a sparse file stand in no
-// archive. It remembers that it failed, to tell that from a failure of who reads it.
+// entryReader counts the bytes of files, as bombReader does for the gzip stream, because holes of a
+// sparse file are not stored in the archive. It records its own failure, to distinguish it from one
+// of its consumer.
 type entryReader struct {
 	a   *archiveReader
 	r   io.Reader
@@ -314,12 +320,12 @@ func (e *entryReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// look keeps documents, scans for images and lets visit see the file.
+// look keeps documents, scans for images and passes the file to visit.
 func (a *archiveReader) look(f File, content io.Reader) error {
 	document := documentName(path.Base(f.Path))
 	limit := min(f.Size, documentLimit(document))
 	if !isDocument(f.Path) || a.kept+limit > maxKept {
-		// What visit reads passes by the scan; what it leaves, the scan reads alone.
+		// The scan sees what visit reads, then reads the rest.
 		return a.both(f, content)
 	}
 	if err := a.admit(limit); err != nil {
@@ -337,7 +343,7 @@ func (a *archiveReader) look(f File, content io.Reader) error {
 	return a.visit(f, io.MultiReader(bytes.NewReader(text), content))
 }
 
-// both gives a file to the scan for images and to visit.
+// both passes a file to the image scan and to visit.
 func (a *archiveReader) both(f File, content io.Reader) error {
 	if a.visit == nil {
 		return a.images.add(f, content)
@@ -349,7 +355,7 @@ func (a *archiveReader) both(f File, content io.Reader) error {
 	scanned := make(chan struct{})
 	go func() {
 		defer close(scanned)
-		_ = a.images.add(f, reader) // a failure of the source is told by the other side
+		_ = a.images.add(f, reader) // the other side reports a failure of the source
 		_, _ = io.Copy(io.Discard, reader)
 	}()
 	passed := io.TeeReader(content, writer)
@@ -357,12 +363,13 @@ func (a *archiveReader) both(f File, content io.Reader) error {
 	if err == nil {
 		_, err = io.Copy(io.Discard, passed)
 	}
-	_ = writer.CloseWithError(err) // nil ends it with io.EOF
+	_ = writer.CloseWithError(err) // nil results in io.EOF
 	<-scanned
 	return err
 }
 
-// isDocument tells whether a file may be one of a pack's documents, be the pack at the top of the archive or in a folder of it.
+// isDocument reports whether a file may be one of the pack's documents, with the pack at the top of
+// the archive or in a folder.
 func isDocument(name string) bool {
 	folder, base := path.Split(name)
 	return strings.Count(folder, "/") <= 1 && documentName(base) != ""

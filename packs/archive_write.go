@@ -15,20 +15,21 @@ import (
 	"time"
 )
 
-// Archived is an archive that was made.
+// Archived describes a written archive.
 type Archived struct {
-	Folder string // the folder in it
-	Digest string // sha256:<hex> of its bytes
+	Folder string // top-level folder
+	Digest string // sha256:<hex> of the archive
 	Size   int64
 	Files  int
-	Bytes  int64 // of all files, unpacked
+	Bytes  int64 // total size of all files, uncompressed
 }
 
-// Archive writes the pack in dir as a gzipped tar, in a folder called <name>-<version> whatever dir is called.
+// Archive writes the pack in dir as a gzipped tar, in a folder called <name>-<version> regardless
+// of the name of dir.
 //
-// The same files give the same bytes on any machine: paths are sorted, and of a file's metadata only survives whether it can be run. What
-// belongs to a desktop or to version control is left out; a link or a device refuses the whole. Progress (nil: nobody) is told how many bytes of
-// the files are in it.
+// The same files yield the same bytes on any machine: paths are sorted, and the only metadata kept
+// is the executable bit. Files of desktops and version control are left out; a link or a device is
+// an error. progress, if not nil, receives the number of bytes archived so far.
 func Archive(ctx context.Context, w io.Writer, dir string, progress func(done int64)) (Archived, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -77,7 +78,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// endingReader ends with its context.
+// endingReader fails when its context is done.
 type endingReader struct {
 	ctx context.Context //nolint:containedctx // lives as long as one file
 	r   io.Reader
@@ -95,13 +96,13 @@ type archiver struct {
 	ctx     context.Context //nolint:containedctx // lives as long as one archive
 	fsys    fs.FS
 	archive *tar.Writer
-	folders map[string]bool // that stand in the archive already
+	folders map[string]bool // already written
 	made    Archived
 
 	progress func(done int64)
 }
 
-// write writes all entries. The walk is sorted by the names in each folder.
+// write writes all entries. The walk is sorted by name within each folder.
 func (a *archiver) write() error {
 	if err := a.folder("."); err != nil {
 		return err
@@ -118,7 +119,7 @@ func (a *archiver) write() error {
 	return err
 }
 
-// folder writes a folder and those above it, once each.
+// folder writes a folder and its parents, each once.
 func (a *archiver) folder(name string) error {
 	if a.folders[name] {
 		return nil

@@ -13,44 +13,46 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// A pack in a registry is an OCI image manifest of image-spec v1.0, as ORAS 1.0 makes it: a config of this type that holds {}, and one
-// layer with a title, of the type that ORAS gives to files of which it knows no other.
+// In a registry, a pack is an OCI image manifest of image-spec v1.0, as ORAS 1.0 creates it: a
+// config of this type with content {}, and one layer with a title, whose type is the ORAS default
+// for files.
 const (
 	ConfigMediaType  = "application/vnd.unknown.config.v1+json"
 	ArchiveMediaType = ocispec.MediaTypeImageLayer
 )
 
-// Annotations of a manifest.
+// Manifest annotations.
 const (
 	AnnotationTitle   = ocispec.AnnotationTitle   // of the layer: the archive's file name
-	AnnotationCreated = ocispec.AnnotationCreated // when it was pushed, RFC 3339
-	AnnotationMessage = "packhouse.message"       // why a version was pushed over
+	AnnotationCreated = ocispec.AnnotationCreated // time of the push, RFC 3339
+	AnnotationMessage = "packhouse.message"       // reason for overwriting a version
 )
 
-// ArchiveFolder is where packs lie below a base path.
+// ArchiveFolder is the path of packs below a base path.
 const ArchiveFolder = "spectro-packs/archive"
 
-// Repository is the repository of a pack: [<base>/]spectro-packs/archive/<name>.
+// Repository returns the repository of a pack: [<base>/]spectro-packs/archive/<name>.
 func Repository(base, name string) string { return path.Join(base, ArchiveFolder, name) }
 
-// Artifact is a pack in a registry, as its manifest tells.
+// Artifact is a pack in a registry, according to its manifest.
 type Artifact struct {
-	Digest  string        // of the manifest: what Palette remembers
+	Digest  string        // of the manifest: Palette stores it
 	Archive digest.Digest // of the layer
 	Size    int64         // of the layer, in bytes
 	Title   string        // of the layer: <name>-<version>.tar.gz
-	Created time.Time     // zero where it is not told
-	Message string        // empty where it is not told
+	Created time.Time     // zero if missing
+	Message string        // empty if missing
 }
 
-// Bounds of what a manifest says. A pack's has less than a kilobyte.
+// Limits of a manifest. A pack's is smaller than a kilobyte.
 const (
 	maxPackManifest = 64 << 10
 	maxTitle        = 512
 	maxMessage      = 1000
 )
 
-// ParseArtifact parses the manifest of a pack. The error is a Problem that says why Palette would not recognize a pack.
+// ParseArtifact parses the manifest of a pack. The error is a Problem that explains why Palette
+// would not recognize a pack.
 func ParseArtifact(manifest []byte) (*Artifact, error) {
 	if len(manifest) > maxPackManifest {
 		return nil, notAPack("its manifest is larger than %d KiB", maxPackManifest>>10)
@@ -98,7 +100,8 @@ func notAPack(format string, args ...any) error {
 // emptyConfig is the config of every pack.
 var emptyConfig = []byte("{}")
 
-// newManifest writes the manifest of an archive; without layers it is the one of the folder above all packs.
+// newManifest encodes the manifest of an archive; without layers, that of the folder above all
+// packs.
 func newManifest(layers []ocispec.Descriptor, annotations map[string]string) ([]byte, ocispec.Descriptor, error) {
 	if layers == nil {
 		layers = []ocispec.Descriptor{} // [] and not null: the specification requires a list

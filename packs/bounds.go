@@ -7,27 +7,28 @@ import (
 	"strings"
 )
 
-// An archive of a few kilobytes can hold millions of values, names or findings. These bounds are checked before anything is built from
-// them. Real packs stay far below: a pack.json has a few kilobytes, a pack some dozen files.
+// An archive of a few kilobytes can contain millions of values, names or findings, so these limits
+// are checked before anything is built from them. Real packs are far smaller: a pack.json has a few
+// kilobytes, a pack a few dozen files.
 const (
 	maxMetadata  = 256 << 10 // bytes of pack.json
-	maxValues    = 1 << 20   // bytes of values.yaml that are read
-	maxReadme    = 512 << 10 // bytes of README.md that are read
+	maxValues    = 1 << 20   // bytes read of values.yaml
+	maxReadme    = 512 << 10 // bytes read of README.md
 	maxLogo      = 1 << 20   // bytes of a logo
-	maxParsed    = 512 << 10 // bytes of a YAML file that is parsed
-	maxKept      = 4 << 20   // bytes of all documents that an archive may have
+	maxParsed    = 512 << 10 // bytes of a YAML file to parse
+	maxKept      = 4 << 20   // total bytes of an archive's documents
 	maxNodes     = 10_000    // values in pack.json
-	maxYAMLNodes = 30_000    // values in a YAML file that is parsed
-	maxItems     = 1000      // items of a list, and members of an object, that pack.json may hold
-	maxTextValue = 1024      // bytes of a text in pack.json
+	maxYAMLNodes = 30_000    // values in a YAML file to parse
+	maxItems     = 1000      // items of a list, and members of an object, in pack.json
+	maxTextValue = 1024      // bytes of a string in pack.json
 	maxFindings  = 100       // findings of each severity
 	maxSentence  = 512       // bytes of a finding's message, and of its remedy
-	maxNames     = 1 << 20   // bytes of all paths in an archive
-	maxHeader    = 64 << 10  // bytes of what stands before one file in an archive
+	maxNames     = 1 << 20   // total bytes of all paths in an archive
+	maxHeader    = 64 << 10  // bytes of headers before one file in an archive
 )
 
-// documentLimit returns how many bytes of a document are read. A logo and pack.json are read one byte further, so that one that is too large
-// is recognized.
+// documentLimit returns how many bytes to read of a document. For a logo and pack.json it is one
+// byte more than allowed, to detect one that is too large.
 func documentLimit(name string) int64 {
 	switch name {
 	case MetadataFile:
@@ -62,13 +63,15 @@ func readDocument(name string, size int64, content io.Reader) ([]byte, error) {
 	return text, nil
 }
 
-// findings collects problems: of each severity the first maxFindings, and then one that says that there are more.
+// findings collects problems: the first maxFindings of each severity, then one that reports that
+// there are more.
 type findings struct {
 	list  []Problem
 	count map[Severity]int
 }
 
-// full reports whether further problems of a severity are dropped, so that their texts need not be made.
+// full reports whether further problems of a severity are dropped, so that their texts need not be
+// formatted.
 func (f *findings) full(severity Severity) bool { return f.count[severity] > maxFindings }
 
 // add adds a problem with its texts shortened.
@@ -90,7 +93,8 @@ func (f *findings) add(p Problem) {
 	}
 }
 
-// bounded returns the first problems of each severity, and for each severity that has more one that says so, at the end.
+// bounded returns the first problems of each severity. If there are more of a severity, a final
+// problem reports that.
 func bounded(problems []Problem) []Problem {
 	var f findings
 	for _, p := range problems {
@@ -113,7 +117,7 @@ func bounded(problems []Problem) []Problem {
 	return f.list
 }
 
-// clip shortens a text to a number of bytes, between two characters.
+// clip truncates a text to at most a number of bytes, at a character boundary.
 func clip(text string, most int) string {
 	if len(text) <= most {
 		return text

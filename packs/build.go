@@ -23,21 +23,22 @@ import (
 	"syscall"
 )
 
-// BuildOptions say what to make a pack of: a Helm chart, or a folder of manifests.
+// BuildOptions are the options of Build. Set either Chart or Manifests.
 type BuildOptions struct {
 	Name        string // of the pack
-	Dir         string // the pack's folder <name>-<version> is made in it
+	Dir         string // parent directory of the pack's folder <name>-<version>
 	Chart       string // file of a packaged chart, .tgz
-	Manifests   string // folder of .yaml files, which may have folders
-	Version     string // empty: the chart's; manifests need one
+	Manifests   string // folder with .yaml files, also in subfolders
+	Version     string // empty: the chart's; required for manifests
 	DisplayName string // empty: the name
 	Layer       string // empty: addon
 	Namespace   string // empty: the name
-	Logo        string // PNG file; empty: one is drawn
+	Logo        string // PNG file; empty: a generated one
 }
 
-// Build makes a pack and returns its folder, which must not be there yet. It lists the images it finds in values.yaml, so that they can be
-// mirrored, and writes values under the keys that Palette reads. People go on from there.
+// Build creates a pack and returns its folder, which must not exist yet. It lists the images it
+// finds in values.yaml, for mirroring, and writes values under the keys that Palette reads. The
+// result is a starting point for manual changes.
 func Build(ctx context.Context, o BuildOptions) (string, error) {
 	b := &builder{o: o, files: map[string][]byte{}}
 	if err := b.collect(ctx); err != nil {
@@ -59,13 +60,13 @@ type builder struct {
 	o        BuildOptions
 	metadata Metadata
 	readme   []byte
-	values   []byte // the chart's
-	chart    string // its name
+	values   []byte // of the chart
+	chart    string // name of the chart
 	images   []Image
 	files    map[string][]byte // by path in the pack
 }
 
-// collect reads what the pack is made of.
+// collect reads the sources of the pack.
 func (b *builder) collect(ctx context.Context) error {
 	b.metadata = Metadata{
 		Name: b.o.Name, DisplayName: cmp.Or(b.o.DisplayName, b.o.Name), Layer: cmp.Or(b.o.Layer, "addon"), CloudTypes: []string{"all"},
@@ -99,7 +100,7 @@ func (b *builder) collectChart() error {
 	if err != nil || about.Name == "" || about.Version == "" {
 		return &Failure{Code: CodeArchiveFormat, What: fmt.Sprintf("the Chart.yaml of %s has no name or no version", quote(b.o.Chart)), Remedy: "helm lint tells more"}
 	}
-	// A chart's version may hold build metadata, +…, and a tag may not.
+	// A chart's version may contain build metadata, +…, which tags do not allow.
 	b.metadata.Version = cmp.Or(b.o.Version, strings.ReplaceAll(strings.TrimPrefix(about.Version, "v"), "+", "-"))
 	b.chart, b.values = about.Name, documents["values.yaml"]
 	b.readme = documents["README.md"]
@@ -190,7 +191,7 @@ func (b *builder) collectManifests(ctx context.Context) error {
 	return nil
 }
 
-// describe writes the files that make a pack of it.
+// describe adds the files that make the folder a pack.
 func (b *builder) describe() error {
 	text, err := json.MarshalIndent(b.metadata, "", "  ")
 	if err != nil {
@@ -208,7 +209,7 @@ func (b *builder) describe() error {
 	return nil
 }
 
-// valuesFile writes values.yaml. The chart's values stand in it as they are, with their comments, one level deeper.
+// valuesFile returns values.yaml: the chart's values, with comments, indented one level deeper.
 func (b *builder) valuesFile() []byte {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "pack:\n  content:\n    images:")
@@ -242,7 +243,8 @@ func (b *builder) valuesFile() []byte {
 	return text.Bytes()
 }
 
-// drawLogo draws a square in a colour that follows from the name, so that packs can be told apart until somebody adds a real logo.
+// drawLogo draws a square whose color is derived from the name, to distinguish packs until a real
+// logo is added.
 func drawLogo(name string) []byte {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(name))
@@ -260,11 +262,11 @@ func drawLogo(name string) []byte {
 		}
 	}
 	var content bytes.Buffer
-	_ = png.Encode(&content, logo) // a buffer takes everything
+	_ = png.Encode(&content, logo) // writing to a buffer cannot fail
 	return content.Bytes()
 }
 
-// write makes the folder: whole, or not at all.
+// write creates the folder atomically.
 func (b *builder) write() (string, error) {
 	folder := filepath.Join(b.o.Dir, b.metadata.Folder())
 	if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
@@ -302,10 +304,10 @@ func (b *builder) write() (string, error) {
 	return folder, nil
 }
 
-// largestInput bounds a chart or logo to read, in bytes.
+// largestInput is the maximum size of a chart or logo in bytes.
 const largestInput = 256 << 20
 
-// readInput reads a chart or logo. It does not wait for the other end of a pipe.
+// readInput reads a chart or logo. It does not block on a named pipe.
 func readInput(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -18,21 +18,21 @@ import (
 	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
-// ClientOptions say which registry a client talks to. Only Server is needed.
+// ClientOptions are the options of a client. Only Server is required.
 type ClientOptions struct {
-	Server string // host[:port], with or without https://; http:// means without TLS
-	Base   string // base path of the packs, which stands before spectro-packs; empty: none
+	Server string // host[:port], optionally with https://, or http:// for plain HTTP
+	Base   string // path of the packs before spectro-packs; empty: none
 
-	CAs        [][]byte            // PEM; trusted beside the system's
-	Insecure   bool                // takes any certificate
+	CAs        [][]byte            // PEM; trusted in addition to the system's roots
+	Insecure   bool                // skip certificate verification
 	Credential auth.CredentialFunc // nil: none
 	UserAgent  string              // "": "packhouse"
 
-	Warn func(text string) // is told what the server warns of; may be nil
+	Warn func(text string) // called with warnings of the server; may be nil
 	Now  func() time.Time  // nil: time.Now
 }
 
-// Client pushes packs to a registry and gets them back. Its methods may run at once.
+// Client pushes packs to a registry and pulls them. It is safe for concurrent use.
 type Client struct {
 	o      ClientOptions
 	server string
@@ -41,7 +41,7 @@ type Client struct {
 	auth   *auth.Client
 }
 
-// ParseServer takes the name of a registry apart: people write it with and without a scheme. plain means HTTP without TLS.
+// ParseServer parses the name of a registry, with or without a scheme. plain means plain HTTP.
 func ParseServer(text string) (server string, plain bool, err error) {
 	server = strings.TrimSpace(text)
 	if rest, ok := strings.CutPrefix(server, "oci://"); ok {
@@ -64,7 +64,8 @@ func ParseServer(text string) (server string, plain bool, err error) {
 	return server, plain, nil
 }
 
-// ParseBase cleans a base path. It takes one that names spectro-packs itself too, since Palette asks for what stands before it.
+// ParseBase cleans a base path. It also accepts one that ends with spectro-packs, because Palette
+// asks for the part before it.
 func ParseBase(text string) (string, error) {
 	base := strings.Trim(text, "/")
 	for _, suffix := range []string{ArchiveFolder, "spectro-packs"} {
@@ -82,7 +83,7 @@ func ParseBase(text string) (string, error) {
 	return base, nil
 }
 
-// NewClient returns a client; it connects only when it is used.
+// NewClient returns a client. It does not connect yet.
 func NewClient(o ClientOptions) (*Client, error) {
 	server, plain, err := ParseServer(o.Server)
 	if err != nil {
@@ -124,7 +125,7 @@ func newTransport(o ClientOptions) (http.RoundTripper, error) {
 		return nil, errors.New("make client: the default transport was replaced")
 	}
 	transport = transport.Clone()
-	transport.ResponseHeaderTimeout = 2 * time.Minute // a registry that syncs before it answers takes its time
+	transport.ResponseHeaderTimeout = 2 * time.Minute // a registry that syncs to disk before it responds can be slow
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
@@ -138,7 +139,8 @@ func newTransport(o ClientOptions) (http.RoundTripper, error) {
 	return transport, nil
 }
 
-// stayPlain does not follow a server that sends to TLS who asked for plain HTTP: what comes then would be told of a server nobody named.
+// stayPlain refuses redirects from plain HTTP to TLS: the redirect may lead to a server that the
+// user did not name.
 type stayPlain struct {
 	http.RoundTripper
 	server string
@@ -153,7 +155,7 @@ func (s stayPlain) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, wantsTLS(s.server)
 }
 
-// retryPolicy tries again where that helps: a lock-out and a full disk do not pass within seconds.
+// retryPolicy retries only transient errors: a lockout or a full disk will not pass within seconds.
 func retryPolicy() retry.Policy {
 	return &retry.GenericPolicy{
 		Retryable: func(response *http.Response, err error) (bool, error) {
@@ -166,10 +168,10 @@ func retryPolicy() retry.Policy {
 	}
 }
 
-// Server is the registry's host and port.
+// Server returns the registry's host and port.
 func (c *Client) Server() string { return c.server }
 
-// Ping proves that the server is there, is a registry, and lets the user in.
+// Ping verifies that the server is reachable, is a registry, and accepts the user.
 func (c *Client) Ping(ctx context.Context) error {
 	r, err := remote.NewRegistry(c.server)
 	if err != nil {
@@ -179,7 +181,8 @@ func (c *Client) Ping(ctx context.Context) error {
 	return c.explain(r.Ping(ctx))
 }
 
-// repository returns the client side of a pack's repository; an empty name means the folder above all packs.
+// repository returns the client of a pack's repository; an empty name means the folder above all
+// packs.
 func (c *Client) repository(name string) (*remote.Repository, error) {
 	if name != "" && (!packName.MatchString(name) || len(name) > maxName) {
 		return nil, &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s cannot be a pack's name", quote(name)), Remedy: "write NAME or NAME:TAG, such as nginx:1.2.3; -r names the server"}

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Constraints say what else a cluster needs for a pack.
+// Constraints are a pack's requirements on the cluster.
 type Constraints struct {
 	Dependencies []Dependency `json:"dependencies,omitempty"`
 	Resources    []Resource   `json:"resources,omitempty"`
 }
 
-// Kinds of a dependency.
+// Types of a dependency.
 const (
 	Required     = "required"
 	Optional     = "optional"
@@ -21,7 +21,8 @@ const (
 	Upgrade      = "upgrade"
 )
 
-// Dependency is a pack beside this one. Its bounds are inclusive; an empty one is none, a partial one such as 1.21 covers all of 1.21.
+// Dependency is a requirement on another pack. Its bounds are inclusive; an empty bound is no
+// bound, and a partial one such as 1.21 covers all of 1.21.
 type Dependency struct {
 	PackName   string `json:"packName"`
 	Layer      string `json:"layer,omitempty"`
@@ -30,7 +31,7 @@ type Dependency struct {
 	Type       string `json:"type"`
 }
 
-// Resource is what each node of a kind has to have: cpu in thousandths, memory in Mi, diskSize in GB.
+// Resource is what each node of a type must have: cpu in thousandths, memory in Mi, diskSize in GB.
 type Resource struct {
 	Type       string      `json:"type"`
 	MinLimit   json.Number `json:"minLimit,omitempty"`
@@ -57,8 +58,9 @@ type Neighbour struct {
 	Version string
 }
 
-// Check tells which dependencies a profile does not meet: a required pack that is missing or out of its bounds, an optional one out of
-// them, an unsupported one within them, and one that an upgrade may not start from. Resources depend on values and are not checked.
+// Check returns the dependencies that a profile violates: a required pack that is missing or out of
+// bounds, an optional one out of bounds, an unsupported one within bounds, and an upgrade from an
+// excluded version. It does not check resources, which depend on values.
 func (c Constraints) Check(profile []Neighbour) []Problem {
 	var problems []Problem
 	for _, d := range c.Dependencies {
@@ -89,7 +91,7 @@ func (d Dependency) unmet(profile []Neighbour) string {
 	return ""
 }
 
-// bounds writes them for people, with a blank before them.
+// bounds formats the bounds for display, with a leading space.
 func (d Dependency) bounds() string {
 	switch {
 	case d.MinVersion != "" && d.MaxVersion != "":
@@ -102,7 +104,7 @@ func (d Dependency) bounds() string {
 	return ""
 }
 
-// constraints reads the object of that name.
+// constraints parses the constraints object.
 func (r *metadataReader) constraints() Constraints {
 	n := r.top.get("constraints")
 	if n == nil || n.value == nil {
@@ -192,7 +194,7 @@ func (r *metadataReader) oneOf(key, value string, choices []string) {
 	}
 }
 
-// place is where a key's value stands, or the object where it is missing.
+// place returns the offset of a key's value, or of the object if the key is missing.
 func (r *metadataReader) place(key string) int {
 	if n := r.top.get(key); n != nil {
 		return n.offset

@@ -10,8 +10,9 @@ import (
 	"path"
 )
 
-// Extract writes an archive's pack into dir, which has to be there, without the folder that the archive has around it. The whole archive
-// is read and judged before the first file is made, every file stays inside dir, and none is written over.
+// Extract writes an archive's pack into dir, which must exist, without the archive's top-level
+// folder. It reads and validates the whole archive before it creates the first file. Files are
+// never written outside of dir, and never overwritten.
 func Extract(ctx context.Context, r io.ReadSeeker, dir string, limits Limits) (*Contents, error) {
 	contents, err := ReadArchive(ctx, r, limits, nil)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"packhouse/printable"
 )
 
-// Codes of failures at a registry.
+// Codes of registry failures.
 const (
 	CodeServerName    = "registry-name"
 	CodeServerRefused = "registry-refused"
@@ -34,7 +34,7 @@ const (
 	CodeCertificate   = "registry-certificate"
 	CodeCAFile        = "registry-ca-file"
 	CodeNotLoggedIn   = "registry-login"
-	CodeOtherRealm    = "registry-realm" // it wants the password sent to another server
+	CodeOtherRealm    = "registry-realm" // the registry wants credentials sent to another server
 	CodeForbidden     = "registry-forbidden"
 	CodeLockedOut     = "registry-locked-out"
 	CodeFull          = "registry-full"
@@ -49,18 +49,19 @@ const (
 	CodeOtherContent  = "registry-content"
 )
 
-// Failure is what went wrong at a registry, and what to do about it.
+// Failure is an error of a registry, with a remedy.
 type Failure struct { //nolint:errname // what happened, and only then an error
 	Code   string
 	What   string
 	Remedy string
-	Err    error // what happened underneath; may be nil
+	Err    error // underlying error; may be nil
 }
 
 func (f *Failure) Error() string { return f.What }
 func (f *Failure) Unwrap() error { return f.Err }
 
-// explain turns what the network and the server said into a Failure. What has been explained already stays.
+// explain converts an error of the network or server to a *Failure. It returns an existing *Failure
+// unchanged.
 func (c *Client) explain(err error) error {
 	var known *Failure
 	var problem Problem
@@ -82,7 +83,7 @@ func (c *Client) explain(err error) error {
 	return f
 }
 
-// explainConnection words why no answer came.
+// explainConnection explains why there was no response.
 func (c *Client) explainConnection(err error) *Failure {
 	var (
 		dns      *net.DNSError
@@ -123,7 +124,7 @@ func host(server string) string {
 	return server
 }
 
-// otherName says what the certificate is for instead.
+// otherName returns the names in the certificate, for a mismatch.
 func (c *Client) otherName(err x509.HostnameError) string {
 	names := err.Certificate.DNSNames
 	for _, address := range err.Certificate.IPAddresses {
@@ -135,7 +136,7 @@ func (c *Client) otherName(err x509.HostnameError) string {
 	return fmt.Sprintf("the certificate of %s is for %s", c.server, strings.Join(names, ", "))
 }
 
-// explainAnswer words an answer that is a refusal.
+// explainAnswer explains an error response.
 func (c *Client) explainAnswer(err error) *Failure {
 	if errors.Is(err, auth.ErrBasicCredentialNotFound) {
 		return c.login("you are not logged in at %s", c.server)
@@ -186,7 +187,7 @@ func (c *Client) redirectedTo(answer *errcode.ErrorResponse) string {
 	return answer.URL.Host
 }
 
-// saidBy is what a server says for people.
+// saidBy returns the messages of an error response.
 func saidBy(answer *errcode.ErrorResponse) string {
 	var said []string
 	for _, e := range answer.Errors {
@@ -202,7 +203,7 @@ func wantsTLS(server string) *Failure {
 	return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s wants TLS", server), Remedy: "write https://" + server + ", or leave the scheme out"}
 }
 
-// isNotFound tells whether a registry answered that something is not there.
+// isNotFound reports whether a registry responded with a not-found error.
 func isNotFound(err error) bool {
 	var answer *errcode.ErrorResponse
 	return errors.Is(err, errdef.ErrNotFound) || errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && len(answer.Errors) > 0
@@ -219,15 +220,15 @@ func (c *Client) login(format string, args ...any) *Failure {
 	return &Failure{Code: CodeNotLoggedIn, What: fmt.Sprintf(format, args...), Remedy: "packhouse registry login " + c.server}
 }
 
-// parseErrors reads the body of a refusal (distribution-spec, "Error Codes").
+// parseErrors parses the body of an error response (distribution-spec, "Error Codes").
 func parseErrors(text []byte) errcode.Errors {
 	var body struct {
 		Errors errcode.Errors `json:"errors"`
 	}
-	_ = json.Unmarshal(text, &body) // something else answered: there is nothing to read
+	_ = json.Unmarshal(text, &body) // not from a registry: ignore the body
 	return body.Errors
 }
 
-// Printable returns text with every control character, line breaks included, replaced. Text from
-// registries and packs is printed in no other form.
+// Printable returns text with all control characters, including line breaks, replaced. Text from
+// registries and packs must be printed through it.
 func Printable(text string) string { return printable.Line(text) }

@@ -14,22 +14,24 @@ import (
 type File struct {
 	Path   string      `json:"path"` // relative to the pack's folder, with slashes
 	Size   int64       `json:"size"`
-	SHA256 string      `json:"sha256,omitempty"` // hexadecimal; empty where the content was not read to its end
+	SHA256 string      `json:"sha256,omitempty"` // hexadecimal; empty if the content was not read completely
 	Mode   fs.FileMode `json:"-"`                // 0o644 or 0o755
 }
 
-// Limits bound what is read of a pack. Zero fields take their defaults.
+// Limits limit what is read of a pack. Zero fields have their defaults.
 type Limits struct {
-	Bytes int64 // all files together, unpacked; 0: 2 GiB
+	Bytes int64 // total size of all files, uncompressed; 0: 2 GiB
 	Files int   // files and folders; 0: 20,000
-	Depth int   // names in a path; 0: 32
-	Ratio int64 // unpacked bytes for each packed one, from 16 MiB on; 0: 200
+	Depth int   // path elements; 0: 32
+	Ratio int64 // uncompressed bytes per compressed byte, checked from 16 MiB; 0: 200
 
-	// Admit is called once, before more than HeavyFrom bytes of a pack are kept in memory. It may wait; an error ends the reading. Nil: never.
+	// Admit is called once, before more than HeavyFrom bytes of a pack are kept in memory. It may
+	// block; an error ends the reading. It may be nil.
 	Admit func(context.Context) error
 }
 
-// HeavyFrom is how much of a pack is kept in memory without asking, in bytes. Ordinary packs stay below.
+// HeavyFrom is how many bytes of a pack are kept in memory without calling Admit. Ordinary packs
+// need less.
 const HeavyFrom = 512 << 10
 
 func (l Limits) withDefaults() Limits {
@@ -48,16 +50,19 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// ratioFrom is how much may come out of an archive before its ratio counts: little text packs very well.
+// ratioFrom is the uncompressed size in bytes from which the ratio is checked: small texts compress
+// very well.
 const ratioFrom = 16 << 20
 
-// maxPath is the longest path of a file in bytes; maxSegment the longest name in it, which is what file systems take.
+// maxPath is the maximum length of a path in bytes; maxSegment that of a path element, which is the
+// limit of file systems.
 const (
 	maxPath    = 1024
 	maxSegment = 255
 )
 
-// checkName tells why a path cannot be one of a pack's, empty if it can. Blanks, braces and all letters are fine.
+// checkName returns why a path is invalid in a pack, or "". Spaces, braces and all letters are
+// allowed.
 func checkName(name string, limits Limits) string {
 	switch {
 	case !utf8.ValidString(name):
@@ -79,7 +84,7 @@ func checkName(name string, limits Limits) string {
 	return ""
 }
 
-// fileMode is what archives and folders keep of a mode: whether the file can be run.
+// fileMode returns the mode to store: only the executable bit is kept.
 func fileMode(mode fs.FileMode) fs.FileMode {
 	if mode&0o111 != 0 {
 		return 0o755
@@ -87,7 +92,8 @@ func fileMode(mode fs.FileMode) fs.FileMode {
 	return 0o644
 }
 
-// isLeftover tells whether a file belongs to a desktop or to version control, and not to the pack. Archives leave it out.
+// isLeftover reports whether a file belongs to a desktop or to version control and not to the pack.
+// Archives leave it out.
 func isLeftover(name string) bool {
 	base := path.Base(name)
 	switch base {

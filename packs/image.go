@@ -13,39 +13,40 @@ import (
 	"strings"
 )
 
-// Image is a container image that a pack names, for mirroring.
+// Image is a container image that a pack refers to, for mirroring.
 type Image struct {
 	Reference string `json:"image"`
-	Source    string `json:"source"` // the file that names it, relative to the pack's folder; a chart's own as charts/x.tgz!x/values.yaml
+	Source    string `json:"source"` // the file that refers to it, relative to the pack's folder; inside a chart: charts/x.tgz!x/values.yaml
 }
 
-// What is read to find images. Beyond it, images may be missed, and nothing else happens.
+// Limits of the image scan. Beyond them, images may be missed, without further effect.
 const (
 	maxYAML       = 8 << 20   // of one file
-	maxScan       = 128 << 20 // of all files, unpacked
+	maxScan       = 128 << 20 // total of all files, uncompressed
 	maxChartFiles = 5000      // in one chart
 	maxChartDepth = 3         // charts in charts
 	maxImages     = 5000
-	maxImageBytes = 512 << 10 // of all references and their sources
+	maxImageBytes = 512 << 10 // total of all references and their sources
 	maxAppVersion = 128       // of a chart's appVersion
 )
 
 var (
-	// imageReference is a name of the distribution grammar with a host, a tag or a digest where it likes.
+	// imageReference matches a name of the distribution grammar, optionally with host, tag and
+	// digest.
 	imageReference = regexp.MustCompile(`^(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`)
 	imageWords     = []string{"true", "false", "null", "string", "object", "integer", "boolean", "array"}
 )
 
-// imageScan finds the images of a pack while its files pass by.
+// imageScan finds the images of a pack in a single pass over its files.
 type imageScan struct {
 	found  []Image
-	bytes  int // of found
+	bytes  int // total size of found
 	budget int64
 }
 
 func newImageScan() *imageScan { return &imageScan{budget: maxScan} }
 
-// add looks into a file where it is YAML or a chart. It is an error only where the file cannot be read.
+// add scans a file if it is YAML or a chart. It returns an error only if the file cannot be read.
 func (s *imageScan) add(f File, content io.Reader) error {
 	switch path.Ext(f.Path) {
 	case ".yaml", ".yml":
@@ -58,7 +59,7 @@ func (s *imageScan) add(f File, content io.Reader) error {
 	return nil
 }
 
-// skim calls visit for the lines of a file, as far as the budget allows.
+// skim calls visit for the lines of a file, within the budget.
 func (s *imageScan) skim(content io.Reader, visit func([]line, int) bool) error {
 	most := min(maxYAML, s.budget)
 	limited := &io.LimitedReader{R: content, N: most}
@@ -67,7 +68,7 @@ func (s *imageScan) skim(content io.Reader, visit func([]line, int) bool) error 
 	return err
 }
 
-// chart looks into a Helm chart. What is damaged in it is Helm's to complain about.
+// chart scans a Helm chart. It ignores damage, which Helm reports.
 func (s *imageScan) chart(source string, content io.Reader, depth int) {
 	unpacked, err := gzip.NewReader(content)
 	if err != nil {
@@ -77,7 +78,8 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 		bounded = &io.LimitedReader{R: unpacked, N: s.budget}
 		headers = &headerReader{r: bounded}
 		archive = tar.NewReader(headers)
-		// The appVersion of a chart is its images' tag by default. A chart may hold others, unpacked, and stand after its values.
+		// The appVersion of a chart is the default tag of its images. A chart may contain unpacked
+		// ones, and Chart.yaml may follow the values.
 		versions = map[string]string{}
 		pending  []pendingImage
 	)
@@ -116,13 +118,13 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 	}
 }
 
-// pendingImage is one that found holds without a tag, which the chart's version may give.
+// pendingImage is an image without a tag, which may get the chart's version.
 type pendingImage struct {
 	index int
 	name  string // of the file in the chart
 }
 
-// nearestVersion is the version of the chart that a file belongs to.
+// nearestVersion returns the version of the chart that a file belongs to.
 func nearestVersion(versions map[string]string, name string) string {
 	for folder := path.Dir(name); folder != "." && folder != "/"; folder = path.Dir(folder) {
 		if version, ok := versions[folder]; ok {
@@ -132,7 +134,7 @@ func nearestVersion(versions map[string]string, name string) string {
 	return ""
 }
 
-// mayNameImages tells whether the scan looks into a file.
+// mayNameImages reports whether the scan reads a file.
 func mayNameImages(name string) bool {
 	switch path.Ext(name) {
 	case ".yaml", ".yml", ".tgz", ".gz":
@@ -143,9 +145,9 @@ func mayNameImages(name string) bool {
 
 func isImageKey(key string) bool { return key == "image" || strings.HasSuffix(key, "Image") }
 
-// appVersion returns the version that a Chart.yaml gives, or nothing.
+// appVersion returns the version in a Chart.yaml, or "".
 func (s *imageScan) appVersion(content io.Reader) (version string) {
-	_ = s.skim(content, func(window []line, at int) bool { // what cannot be read has no version
+	_ = s.skim(content, func(window []line, at int) bool { // an unreadable file has no version
 		if window[at].path == "appVersion" {
 			version = window[at].value
 		}
@@ -157,7 +159,8 @@ func (s *imageScan) appVersion(content io.Reader) (version string) {
 	return strings.Clone(version)
 }
 
-// collect finds images in one file. It returns the indexes of those that a chart would give its own version.
+// collect finds images in one file. It returns the indexes of those that may get the chart's
+// version.
 func (s *imageScan) collect(source string, content io.Reader) (untagged []int, err error) {
 	err = s.skim(content, func(lines []line, i int) bool {
 		l := lines[i]
@@ -191,7 +194,7 @@ func (s *imageScan) collect(source string, content io.Reader) (untagged []int, e
 	return untagged, err
 }
 
-// siblings returns the scalars that stand beside a line in its mapping.
+// siblings returns the scalars in the same mapping as a line.
 func siblings(lines []line, at int) map[string]string {
 	found := map[string]string{}
 	indent := lines[at].indent
@@ -216,7 +219,7 @@ func siblings(lines []line, at int) map[string]string {
 	return found
 }
 
-// assemble puts the parts of a reference together, as charts do.
+// assemble joins the parts of a reference, as charts do.
 func assemble(registry, repository, tag, digest string) string {
 	reference := repository
 	if registry != "" {
@@ -234,29 +237,31 @@ func assemble(registry, repository, tag, digest string) string {
 	return reference
 }
 
-// tagged tells whether a reference has a tag or a digest.
+// tagged reports whether a reference has a tag or a digest.
 func tagged(reference string) bool {
 	return strings.ContainsAny(reference[strings.LastIndexByte(reference, '/')+1:], ":@")
 }
 
-// append adds a reference and reports whether it can be one. With strict it needs more than one word.
+// append adds a reference and reports whether it is valid. With strict, it must have more than one
+// path element.
 func (s *imageScan) append(reference, source string, strict bool) bool {
 	if len(reference) > 512 || !imageReference.MatchString(reference) || slices.Contains(imageWords, reference) || strict && !strings.ContainsAny(reference, ":/@") {
 		return false
 	}
-	s.found = append(s.found, Image{strings.Clone(reference), source}) // a clone: the line may be long
+	s.found = append(s.found, Image{strings.Clone(reference), source}) // a copy, to not retain a long line
 	s.bytes += len(reference) + len(source)
 	return true
 }
 
 // finish adds the images of values.yaml, and returns all, each once.
 func (s *imageScan) finish(values []byte) []Image {
-	_, _ = s.collect(ValuesFile, bytes.NewReader(values)) // reading a buffer does not fail
+	_, _ = s.collect(ValuesFile, bytes.NewReader(values)) // reading a buffer cannot fail
 	slices.SortStableFunc(s.found, func(a, b Image) int {
 		return cmp.Or(strings.Compare(a.Reference, b.Reference), sourceOrder(a.Source)-sourceOrder(b.Source), strings.Compare(a.Source, b.Source))
 	})
 	unique := slices.CompactFunc(s.found, func(a, b Image) bool { return a.Reference == b.Reference })
-	// A pack's values repeat those of its charts, where a tag may be left to the chart: the one with the tag is meant.
+	// A pack's values repeat those of its charts, which may omit a tag: prefer the reference with
+	// the tag.
 	withTag := map[string]bool{}
 	for _, i := range unique {
 		if tagged(i.Reference) {
@@ -266,7 +271,7 @@ func (s *imageScan) finish(values []byte) []Image {
 	return slices.DeleteFunc(unique, func(i Image) bool { return !tagged(i.Reference) && withTag[i.Reference] })
 }
 
-// repositoryOf is a reference without tag and digest.
+// repositoryOf returns a reference without tag and digest.
 func repositoryOf(reference string) string {
 	name, _, _ := strings.Cut(reference, "@")
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
@@ -275,7 +280,7 @@ func repositoryOf(reference string) string {
 	return name
 }
 
-// sourceOrder prefers the file that a person would look into first.
+// sourceOrder ranks files by how likely people are to look there.
 func sourceOrder(source string) int {
 	switch {
 	case source == ValuesFile:
@@ -288,7 +293,7 @@ func sourceOrder(source string) int {
 
 // listsImages reports whether values.yaml lists images for mirroring, pack.content.images[].image.
 func listsImages(values []byte) (lists bool) {
-	_ = skim(bytes.NewReader(values), func(window []line, at int) bool { // reading a buffer does not fail
+	_ = skim(bytes.NewReader(values), func(window []line, at int) bool { // reading a buffer cannot fail
 		l := window[at]
 		lists = (l.path == "pack.content.images.image" || l.path == "pack.content.images" && l.item) && l.value != ""
 		return !lists

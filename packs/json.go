@@ -11,17 +11,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and lists of a pack.json may be nested.
+// maxDepth is the maximum nesting depth of a pack.json.
 const maxDepth = 64
 
-// node is a value of a JSON document that knows where it stands.
+// node is a JSON value with its position.
 type node struct {
 	offset  int // of its first byte
 	value   any // nil, bool, json.Number, string, []*node or *object
 	content []byte
 }
 
-// object keeps the order and the places of its members.
+// object keeps the order and the positions of its members.
 type object struct{ members []member }
 
 type member struct {
@@ -30,7 +30,7 @@ type member struct {
 	value  *node
 }
 
-// get returns the last member of a name, as every JSON reader does.
+// get returns the last member with a name, as JSON parsers do.
 func (o *object) get(key string) *node {
 	for _, m := range slices.Backward(o.members) {
 		if m.key == key {
@@ -40,7 +40,7 @@ func (o *object) get(key string) *node {
 	return nil
 }
 
-// kind names what a value is, for people.
+// kind returns the type of a value, for display.
 func (n *node) kind() string {
 	switch n.value.(type) {
 	case nil:
@@ -57,14 +57,15 @@ func (n *node) kind() string {
 	return "an object"
 }
 
-// document is a JSON file and what is wrong with it.
+// document is a JSON file with its findings.
 type document struct {
 	path     string
 	text     []byte
 	findings findings
 }
 
-// report adds a finding at an offset. Each costs a walk through the text, so there are at most maxFindings of each severity.
+// report adds a finding at an offset. Computing the position costs a pass over the text, so there
+// are at most maxFindings of each severity.
 func (d *document) report(severity Severity, code string, offset int, remedy, format string, args ...any) {
 	if d.findings.full(severity) {
 		return
@@ -76,7 +77,7 @@ func (d *document) report(severity Severity, code string, offset int, remedy, fo
 	})
 }
 
-// position turns an offset into line and column, both from 1; columns count characters.
+// position converts an offset to a line and column, both 1-based; columns count characters.
 func position(text []byte, offset int) (line, column int) {
 	offset = min(max(offset, 0), len(text))
 	before := text[:offset]
@@ -84,8 +85,9 @@ func position(text []byte, offset int) (line, column int) {
 	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
 }
 
-// parseDocument parses JSON. It reports trailing commas and duplicate keys and continues, and it ignores a byte order mark. The node is nil if
-// the text cannot be parsed. Size and number of values are checked before anything is built: a node takes a hundred times its text.
+// parseDocument parses JSON. It reports trailing commas and duplicate keys and continues, and it
+// ignores a byte order mark. The node is nil if the text cannot be parsed. It checks the size and
+// number of values first, because a node needs a hundred times the memory of its text.
 func parseDocument(path string, text []byte) (*node, *document) {
 	d := &document{path: path, text: text}
 	if len(text) > maxMetadata {
@@ -134,8 +136,9 @@ func invalidUTF8(text []byte) int {
 	return len(text)
 }
 
-// withoutTrailingCommas reports commas that nothing follows. It returns the text with blanks in their place, and how many values the text
-// holds at most: each follows a comma or the beginning of a list or an object.
+// withoutTrailingCommas reports trailing commas. It returns the text with spaces in their place,
+// and an upper bound of the number of values: each follows a comma or the beginning of a list or an
+// object.
 func (d *document) withoutTrailingCommas(text []byte) (cleaned []byte, values int) {
 	cleaned = bytes.Clone(text)
 	inString, escaped, comma := false, false, -1
@@ -177,7 +180,7 @@ func (d *document) syntaxError(text []byte, err error) {
 	}
 }
 
-// hintFor guesses from what stands at a place what its writer forgot.
+// hintFor guesses the cause of a syntax error from the text at its position.
 func hintFor(text []byte, at int) string {
 	if at < 0 || at >= len(text) {
 		return ""
@@ -259,7 +262,7 @@ func (d *document) readObject(decoder *json.Decoder, text []byte, depth int) (*o
 	return o, err
 }
 
-// nextValue skips what may stand between two tokens.
+// nextValue skips separators between two tokens.
 func nextValue(text []byte, offset int) int {
 	for offset < len(text) && strings.IndexByte(" \t\r\n,:", text[offset]) >= 0 {
 		offset++

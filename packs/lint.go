@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// lintOrder is the order in which people fix things: what hides other things first. Codes that are not listed come between the schema
-// and the rest, in the order they were found.
+// lintOrder is the order in which to fix problems: those that hide others first. Unlisted codes
+// come between the schema and the rest, in the order they were found.
 var lintOrder = [][]string{
 	{CodeJSONMissing, CodeJSONSyntax, CodeJSONSize, CodeJSONComma, CodeJSONDuplicate},
 	{CodeJSONType, CodeJSONRequired, CodeJSONValue, CodeName, CodeVersion, CodeLayer, CodeCloudType, CodeGroup, CodeEOL, CodeConstraint},
@@ -29,8 +29,8 @@ var lintOrder = [][]string{
 	{CodeMoreFindings},
 }
 
-// Lint tells everything that is wrong with the pack, in the order in which people fix it. Problems with severity Error keep it from being
-// pushed.
+// Lint returns all problems of the pack, in the order in which to fix them. Problems with severity
+// Error prevent a push.
 func (p *Pack) Lint() []Problem {
 	l := &linter{pack: p}
 	l.documents()
@@ -65,7 +65,7 @@ func (l *linter) report(severity Severity, code, name string, number int, remedy
 	l.found.add(Problem{Code: code, Severity: severity, Path: name, Line: number, What: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
-// documents looks for the files that a pack has, and into those that Palette reads as YAML.
+// documents checks which files a pack has, and those that Palette reads as YAML.
 func (l *linter) documents() {
 	p := l.pack
 	if _, ok := p.documents[MetadataFile]; !ok {
@@ -98,7 +98,8 @@ func (l *linter) documents() {
 
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
-// yaml checks a small file that has to be YAML. Both hold plain mappings; an alias has no place in them.
+// yaml checks a small file that must be YAML. Such files contain plain mappings; an alias is
+// unexpected.
 func (l *linter) yaml(name string, text []byte) {
 	document, err := parseYAML(text)
 	if err == nil && (len(document.Content) == 0 || document.Content[0].Kind == yaml.MappingNode || document.Content[0].Tag == "!!null") {
@@ -118,11 +119,11 @@ func (l *linter) yaml(name string, text []byte) {
 
 var namespaceName = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$`)
 
-// values looks into values.yaml, as text: it may hold macros.
+// values checks values.yaml as text: it may contain macros.
 func (l *linter) values() {
 	p := l.pack
 	text := p.documents[ValuesFile]
-	_ = skim(bytes.NewReader(text), func(window []line, at int) bool { // reading a buffer does not fail
+	_ = skim(bytes.NewReader(text), func(window []line, at int) bool { // reading a buffer cannot fail
 		found := window[at]
 		if found.path != "pack.namespace" || found.value == "" || strings.Contains(found.value, "{{") {
 			return true
@@ -141,12 +142,12 @@ func (l *linter) values() {
 	}
 }
 
-// paths checks that what pack.json names is there.
+// paths verifies that the files named in pack.json exist.
 func (l *linter) paths(key string, names []string) {
 	line, _ := position(l.pack.documents[MetadataFile], l.pack.Metadata.places[key])
 	for _, name := range names {
 		if l.found.full(Error) {
-			return // each costs a walk through the files
+			return // each costs a pass over the files
 		}
 		clean := path.Clean(name)
 		switch {
@@ -162,7 +163,8 @@ func (l *linter) paths(key string, names []string) {
 	}
 }
 
-// nearest finds a file that a wrong path may have meant: one of the same name elsewhere, or the only one of its kind in the folder.
+// nearest returns a file that a wrong path may refer to: one with the same name elsewhere, or the
+// only one of its type in the folder.
 func (l *linter) nearest(name string) string {
 	var sameName, sameKind []string
 	for _, f := range l.pack.Files {
@@ -182,7 +184,7 @@ func (l *linter) nearest(name string) string {
 	return ""
 }
 
-// folder compares the folder's name with what pack.json says.
+// folder compares the folder's name with pack.json.
 func (l *linter) folder() {
 	p := l.pack
 	if m := p.Metadata; p.Folder != "" && m.Name != "" && m.Version != "" && p.Folder != m.Folder() {

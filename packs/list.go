@@ -18,7 +18,7 @@ import (
 // Listed is a pack in a registry.
 type Listed struct {
 	Name string   `json:"name"`
-	Tags []string `json:"tags"` // by group and version, the lowest first
+	Tags []string `json:"tags"` // by group and version, lowest first
 }
 
 // ListedVersion is a tag of a pack.
@@ -28,16 +28,16 @@ type ListedVersion struct {
 	Group      string    `json:"group"`
 	Digest     string    `json:"digest"`
 	Size       int64     `json:"size"`       // of the archive
-	ParentTags []string  `json:"parentTags"` // that stand for this one now
+	ParentTags []string  `json:"parentTags"` // that currently resolve to this tag
 	Created    time.Time `json:"created,omitzero"`
 	Message    string    `json:"message,omitempty"`
-	Problem    string    `json:"problem,omitempty"` // why it is no pack
+	Problem    string    `json:"problem,omitempty"` // why it is not a pack
 }
 
-// concurrency is how many requests of a listing are under way at once.
+// concurrency is the number of concurrent requests of a listing.
 const concurrency = 4
 
-// List lists the packs below the base path, by name.
+// List returns the packs below the base path, sorted by name.
 func (c *Client) List(ctx context.Context) ([]Listed, error) {
 	r, err := remote.NewRegistry(c.server)
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 			return err
 		}
 		tags, err := c.listTags(ctx, repository)
-		if isNotFound(err) { // it went while it was listed
+		if isNotFound(err) { // deleted during the listing
 			err = nil
 		}
 		listed[i] = Listed{name, tags}
@@ -83,7 +83,7 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 	return slices.DeleteFunc(listed, func(l Listed) bool { return len(l.Tags) == 0 }), nil
 }
 
-// each calls do for every item, a few at a time, and returns the first error.
+// each calls do for every item, with limited concurrency, and returns the first error.
 func each[T any](items []T, do func(int, T) error) error {
 	var (
 		group sync.WaitGroup
@@ -106,7 +106,7 @@ func each[T any](items []T, do func(int, T) error) error {
 	return nil
 }
 
-// Versions lists the tags of a pack, the lowest first.
+// Versions returns the tags of a pack, lowest first.
 func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, error) {
 	repository, err := c.repository(name)
 	if err != nil {

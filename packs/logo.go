@@ -10,7 +10,8 @@ import (
 	"image/png"
 )
 
-// maxSide is the largest width and height of a logo, in pixels. A browser needs four bytes of memory for each pixel.
+// maxSide is the maximum width and height of a logo, in pixels. A browser needs four bytes of
+// memory for each pixel.
 const maxSide = 4096
 
 const (
@@ -18,8 +19,9 @@ const (
 	jpegSignature = "\xff\xd8\xff"
 )
 
-// LogoType returns the media type of a logo, image/png or image/jpeg. It returns an error unless content is exactly one image: the
-// registry serves logos without credentials, so a logo must not carry anything else before, behind or between the parts of an image.
+// LogoType returns the media type of a logo, image/png or image/jpeg. It returns an error unless
+// content is exactly one image: the registry serves logos without credentials, so a logo must not
+// contain anything before, after or between the parts of an image.
 func LogoType(content []byte) (string, error) {
 	switch {
 	case len(content) > maxLogo:
@@ -40,7 +42,8 @@ func checkSides(width, height int) error {
 	return nil
 }
 
-// checkPNG walks the chunks of an image (PNG specification, section 5) and validates their checksums.
+// checkPNG walks the chunks of an image (PNG specification, section 5) and validates their
+// checksums.
 func checkPNG(content []byte) error {
 	about, err := png.DecodeConfig(bytes.NewReader(content))
 	if err != nil {
@@ -76,7 +79,7 @@ func checkPNG(content []byte) error {
 
 // Markers of a JPEG image (ITU T.81, table B.1).
 const (
-	markerRestart    = 0xd0 // to 0xd7, within the pixels
+	markerRestart    = 0xd0 // to 0xd7, within the pixel data
 	markerRestartEnd = 0xd7
 	markerEnd        = 0xd9
 	markerScan       = 0xda
@@ -97,7 +100,7 @@ func checkJPEG(content []byte) error {
 		switch {
 		case content[at] != 0xff:
 			return errors.New("the logo is no valid JPEG image: a part begins without a marker")
-		case marker == 0xff: // a byte that fills up
+		case marker == 0xff: // fill byte
 			at++
 			continue
 		case marker == markerEnd && scans == 0:
@@ -125,7 +128,8 @@ func checkJPEG(content []byte) error {
 
 var errEarlyJPEG = errors.New("the logo is no valid JPEG image: it ends too early")
 
-// scanEnd returns where the pixels that begin at a place end: at the first marker that is no restart.
+// scanEnd returns the end of the pixel data that starts at an offset: the first marker that is not
+// a restart.
 func scanEnd(content []byte, at int) int {
 	for ; at+1 < len(content); at++ {
 		next := content[at+1]

@@ -12,25 +12,25 @@ import (
 // MetadataFile is the file that makes a folder a pack.
 const MetadataFile = "pack.json"
 
-// Layers are the layers of a cluster profile, from the ground up.
+// Layers are the layers of a cluster profile, from the bottom up.
 var Layers = []string{"kernel", "os", "k8s", "cni", "csi", "addon"}
 
-// cloudTypes are the documented ones and those that occur.
+// cloudTypes are the documented ones and others in use.
 var cloudTypes = []string{
 	"all", "aws", "azure", "gcp", "vsphere", "openstack", "baremetal", "maas", "aks", "eks", "gke", "tke", "edge", "libvirt", "edge-native",
 	"coxedge", "tencent", "custom",
 }
 
-// Metadata is what a pack.json says.
+// Metadata is the content of a pack.json.
 type Metadata struct {
 	Name          string            `json:"name"`
 	DisplayName   string            `json:"displayName"`
 	Version       string            `json:"version"`
 	Layer         string            `json:"layer"`
-	CloudTypes    []string          `json:"cloudTypes,omitempty"` // cloudType, an older key, is joined to it
+	CloudTypes    []string          `json:"cloudTypes,omitempty"` // cloudType, an older key, is merged into it
 	AddonType     string            `json:"addonType,omitempty"`
 	AddonSubType  string            `json:"addonSubType,omitempty"`
-	Group         string            `json:"group,omitempty"` // trimmed: "" and " " occur and mean none
+	Group         string            `json:"group,omitempty"` // trimmed: "" and " " are in use and mean none
 	EOL           string            `json:"eol,omitempty"`   // yyyy-MM-dd, trimmed
 	Annotations   map[string]string `json:"annotations,omitempty"`
 	Charts        []string          `json:"charts,omitempty"`
@@ -38,18 +38,19 @@ type Metadata struct {
 	AnsibleRoles  []string          `json:"ansibleRoles,omitempty"`
 	Constraints   Constraints       `json:"constraints,omitzero"`
 
-	Unknown map[string]json.RawMessage `json:"-"` // keys that no schema names, as they stand: they occur, and are kept
+	Unknown map[string]json.RawMessage `json:"-"` // keys outside of the schema, verbatim: they are in use, and kept
 
-	places map[string]int // where a key's value stands, for what is found out later
+	places map[string]int // offset of each key's value, for later findings
 }
 
-// Folder is what the pack's folder and its archive are called: <name>-<version>.
+// Folder returns the name of the pack's folder, also in its archive: <name>-<version>.
 func (m *Metadata) Folder() string { return m.Name + "-" + m.Version }
 
-// Title is the file name of the pack's archive, and the title of its layer: <name>-<version>.tar.gz.
+// Title returns the file name of the pack's archive, and the title of its layer:
+// <name>-<version>.tar.gz.
 func (m *Metadata) Title() string { return m.Folder() + ".tar.gz" }
 
-// Tag is what a push gives the pack, unless another group is asked for: [group__]version.
+// Tag returns the tag that a push uses unless another group is given: [group__]version.
 func (m *Metadata) Tag() Tag { return Tag{Group: m.Group, Label: m.Version} }
 
 var (
@@ -58,10 +59,11 @@ var (
 	groupName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9.-]|_[A-Za-z0-9.-])*$`)
 )
 
-// maxName keeps <base>/spectro-packs/archive/<name> within what registries take.
+// maxName keeps <base>/spectro-packs/archive/<name> within the limits of registries.
 const maxName = 128
 
-// ParseMetadata reads a pack.json. Metadata is nil where nothing can be read; otherwise it holds what could be, whatever the problems say.
+// ParseMetadata parses a pack.json. Metadata is nil if nothing can be parsed; otherwise it contains
+// what could be, whatever the problems.
 func ParseMetadata(data []byte) (*Metadata, []Problem) {
 	root, d := parseDocument(MetadataFile, data)
 	if root == nil {
@@ -77,7 +79,7 @@ func ParseMetadata(data []byte) (*Metadata, []Problem) {
 	return m, bounded(d.findings.list)
 }
 
-// metadataReader turns a document into metadata and judges it on the way.
+// metadataReader converts a document to metadata and validates it.
 type metadataReader struct {
 	*document
 	top *object
@@ -121,7 +123,7 @@ func (r *metadataReader) read() *Metadata {
 	return m
 }
 
-// judge checks the values that a push builds names from, and those that Palette reads.
+// judge validates the values that a push builds names from, and those that Palette reads.
 func (r *metadataReader) judge(m *Metadata) {
 	at := func(key string) int { return m.places[key] }
 	if m.Name != "" && (!packName.MatchString(m.Name) || len(m.Name) > maxName) {
@@ -163,14 +165,14 @@ func (r *metadataReader) judge(m *Metadata) {
 	}
 }
 
-// isSecret tells whether a key's name says that its value is not for everybody.
+// isSecret reports whether a key's name suggests a secret value.
 func isSecret(key string) bool {
 	key = strings.ToLower(key)
 	return slices.ContainsFunc([]string{"password", "passwd", "secret", "token", "privatekey", "private-key", "apikey", "api-key"},
 		func(word string) bool { return strings.Contains(key, word) })
 }
 
-// required reads a text that has to be there.
+// required returns a string that must exist.
 func (r *metadataReader) required(key string) string {
 	n := r.top.get(key)
 	if n == nil {
@@ -184,7 +186,7 @@ func (r *metadataReader) required(key string) string {
 	return text
 }
 
-// text reads a text without the blanks around it; empty where there is none.
+// text returns a trimmed string, or "" if missing.
 func (r *metadataReader) text(key string) string {
 	n := r.top.get(key)
 	if n == nil {
@@ -211,7 +213,7 @@ func (r *metadataReader) textOf(n *node, key string) string {
 	return ""
 }
 
-// texts reads a list of texts; a single text counts as a list of one.
+// texts returns a list of strings; a single string counts as a list of one.
 func (r *metadataReader) texts(key string) []string {
 	n := r.top.get(key)
 	if n == nil || n.value == nil {
@@ -240,7 +242,7 @@ func (r *metadataReader) atMost(items []*node, list *node, key string) []*node {
 	return items[:maxItems]
 }
 
-// annotations reads an object of texts.
+// annotations parses an object of strings.
 func (r *metadataReader) annotations() map[string]string {
 	n := r.top.get("annotations")
 	if n == nil || n.value == nil {

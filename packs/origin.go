@@ -9,9 +9,9 @@ import (
 )
 
 // oneOrigin sends credentials to one origin only: scheme, host and port of the registry. A registry
-// names the token server of a Bearer challenge itself, so a registry that was taken over, or whose
-// answer was changed on the way, could name any server. A redirect loses its credentials; net/http
-// keeps them for another port of the same host and for subdomains.
+// chooses the token server of a Bearer challenge itself, so a compromised registry, or a
+// manipulated response, could name any server. Redirects lose the credentials too; net/http keeps
+// them for another port of the same host and for subdomains.
 type oneOrigin struct {
 	http.RoundTripper
 	origin string
@@ -26,12 +26,12 @@ func (o oneOrigin) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 	switch {
 	case !secret:
-	case r.Response != nil: // the redirect that led here
+	case r.Response != nil: // a redirect led here
 		r = r.Clone(r.Context())
 		r.Header.Del("Authorization")
 	default:
 		if r.Body != nil {
-			_ = r.Body.Close() // RoundTrip closes it in any case
+			_ = r.Body.Close() // RoundTrip must close it in any case
 		}
 		return nil, &Failure{
 			Code:   CodeOtherRealm,
@@ -42,7 +42,7 @@ func (o oneOrigin) RoundTrip(r *http.Request) (*http.Response, error) {
 	return o.RoundTripper.RoundTrip(r)
 }
 
-// originOf returns scheme, host and port of a URL, with the port that the scheme implies.
+// originOf returns scheme, host and port of a URL, with the scheme's default port.
 func originOf(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Files that have a meaning in a pack.
+// Files with a meaning in a pack.
 const (
 	ValuesFile  = "values.yaml"
 	LogoFile    = "logo.png"
@@ -21,19 +21,19 @@ const (
 	PresetsFile = "presets.yaml"
 )
 
-// Pack is a pack as it was read, right or wrong.
+// Pack is a pack as it was read, valid or not.
 type Pack struct {
-	Folder   string    // name of its folder; empty where it is not known
-	Files    []File    // by path; leftovers of desktops and version control are not among them
-	Metadata *Metadata // nil where pack.json is missing or cannot be read
+	Folder   string    // name of its folder; empty if unknown
+	Files    []File    // by path, without leftovers of desktops and version control
+	Metadata *Metadata // nil if pack.json is missing or cannot be parsed
 	Images   []Image   // container images, by reference
 
 	documents map[string][]byte // by the constants above
-	problems  []Problem         // what reading it found
+	problems  []Problem         // found while reading
 }
 
-// Document returns one of the files that have a meaning, such as ReadmeFile, or nil if there is none. Of a long one only the beginning is kept:
-// 1 MiB of values.yaml, 512 KiB of README.md.
+// Document returns a file with a meaning, such as ReadmeFile, or nil if it is missing. A long one
+// is truncated: 1 MiB of values.yaml, 512 KiB of README.md.
 func (p *Pack) Document(name string) []byte { return p.documents[name] }
 
 // Logo returns the logo and its media type, image/png or image/jpeg. It returns nothing if there is none or if LogoType refuses it.
@@ -46,7 +46,7 @@ func (p *Pack) Logo() (content []byte, mediaType string) {
 	return content, mediaType
 }
 
-// size is that of all files together, in bytes.
+// size returns the total size of all files in bytes.
 func (p *Pack) size() int64 {
 	var size int64
 	for _, f := range p.Files {
@@ -55,7 +55,7 @@ func (p *Pack) size() int64 {
 	return size
 }
 
-// Has reports whether the pack holds a file, or a folder with files.
+// Has reports whether the pack contains a file, or a folder with files.
 func (p *Pack) Has(name string) bool {
 	name = path.Clean(name)
 	byPath := func(f File, name string) int { return strings.Compare(f.Path, name) }
@@ -66,7 +66,8 @@ func (p *Pack) Has(name string) bool {
 	return i < len(p.Files) && strings.HasPrefix(p.Files[i].Path, name+"/")
 }
 
-// OpenDir reads the pack in a directory. Only a directory that cannot be read is an error; everything else is for Lint.
+// OpenDir reads the pack in a directory. It returns an error only if the directory cannot be read;
+// Lint reports everything else.
 func OpenDir(dir string) (*Pack, error) {
 	info, err := os.Stat(dir)
 	switch {
@@ -112,8 +113,8 @@ func Open(fsys fs.FS) (*Pack, error) {
 	return r.finish(), nil
 }
 
-// walk visits the files of a pack's folder in the order of their paths, which is the same on every machine. What cannot be part of a pack
-// is reported and left out.
+// walk visits the files of a pack's folder, sorted by path, so that the order is the same on every
+// machine. It reports and skips files that are invalid in a pack.
 func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) error) error {
 	var files, leftovers int
 	var size int64
@@ -165,7 +166,7 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 	})
 }
 
-// packReader collects what is known of a pack while its files pass by, in any order.
+// packReader collects a pack's data while its files pass by, in any order.
 type packReader struct {
 	pack   *Pack
 	found  findings
@@ -178,7 +179,7 @@ func newPackReader() *packReader {
 
 func (r *packReader) report(p Problem) { r.found.add(p) }
 
-// add takes a file. It need not read its content.
+// add adds a file. It need not read the content.
 func (r *packReader) add(f File, content io.Reader) error {
 	r.pack.Files = append(r.pack.Files, f)
 	if name := documentName(f.Path); name != "" {
@@ -192,7 +193,7 @@ func (r *packReader) add(f File, content io.Reader) error {
 	return r.images.add(f, content)
 }
 
-// finish parses what was collected.
+// finish parses the collected documents.
 func (r *packReader) finish() *Pack {
 	p := r.pack
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
@@ -206,7 +207,8 @@ func (r *packReader) finish() *Pack {
 	return p
 }
 
-// documentName returns the constant that a file of a pack goes by; empty where it has no meaning. A README occurs in all letter cases.
+// documentName returns the constant for a file of a pack, or "" if it has no meaning. A README may
+// be in any letter case.
 func documentName(name string) string {
 	switch name {
 	case MetadataFile, ValuesFile, LogoFile, SchemaFile, PresetsFile:

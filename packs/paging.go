@@ -2,7 +2,7 @@ package packs
 
 import "fmt"
 
-// Bounds of a listing. The server decides how many pages a listing has, so a faulty server could send
+// Limits of a listing. The server decides how many pages it has, so a faulty server could return
 // pages without end.
 const (
 	maxPages     = 1000
@@ -17,7 +17,8 @@ type paging struct {
 	pages, idle  int
 }
 
-// newPaging returns the state before the first page. What is listed, such as "its catalog".
+// newPaging returns the state before the first page. what describes the list, such as "its
+// catalog".
 func (c *Client) newPaging(what string) *paging {
 	return &paging{server: c.server, what: what, seen: map[string]bool{}}
 }

@@ -7,21 +7,22 @@ import (
 	"strings"
 )
 
-// Severity tells what a problem means for a push.
+// Severity is the effect of a problem on a push.
 type Severity string
 
-// Severities. An error keeps a pack from being pushed, a warning does not.
+// Severities. An error prevents a push, a warning does not.
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
 )
 
-// Problem is one thing that is wrong with a pack or an archive. It is an error too: what ReadArchive refuses, it refuses with a Problem.
+// Problem is a problem of a pack or an archive. It implements error: ReadArchive returns one for an
+// archive that it refuses.
 type Problem struct { //nolint:errname // first of all a finding
 	Code     string   `json:"code"` // stable: docs/palette.md lists them all
 	Severity Severity `json:"severity"`
 	Path     string   `json:"path,omitempty"` // the file, relative to the pack's folder, with slashes
-	Line     int      `json:"line,omitempty"` // from 1; 0 where no line is meant
+	Line     int      `json:"line,omitempty"` // 1-based; 0: no line
 	Column   int      `json:"column,omitempty"`
 	What     string   `json:"what"`
 	Remedy   string   `json:"remedy,omitempty"`
@@ -74,7 +75,7 @@ const (
 	CodeArtifact       = "artifact-not-a-pack"
 )
 
-// Error tells the problem in one line: where, what, and what to do about it.
+// Error returns the problem in one line: where, what, and how to fix it.
 func (p Problem) Error() string {
 	if p.Remedy == "" {
 		return p.located()
@@ -82,7 +83,7 @@ func (p Problem) Error() string {
 	return p.located() + " (" + p.Remedy + ")"
 }
 
-// located is the problem without its remedy.
+// located returns the problem without its remedy.
 func (p Problem) located() string {
 	if where := p.Where(); where != "" {
 		return where + ": " + p.What
@@ -90,7 +91,7 @@ func (p Problem) located() string {
 	return p.What
 }
 
-// Where names the place: "pack.json:3:14", "charts/x.tgz", or nothing.
+// Where returns the location: "pack.json:3:14", "charts/x.tgz", or "".
 func (p Problem) Where() string {
 	switch {
 	case p.Path == "" || p.Line == 0:
@@ -101,12 +102,12 @@ func (p Problem) Where() string {
 	return fmt.Sprintf("%s:%d:%d", p.Path, p.Line, p.Column)
 }
 
-// HasErrors tells whether a problem among them keeps a pack from being pushed.
+// HasErrors reports whether a problem prevents a push.
 func HasErrors(problems []Problem) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Error })
 }
 
-// Refused is a pack that may not be pushed, with everything that is wrong with it.
+// Refused is the error for a pack that must not be pushed, with all its problems.
 type Refused struct { //nolint:errname // it names what became of the pack
 	Problems []Problem
 }
@@ -121,7 +122,7 @@ func (r *Refused) Error() string {
 	return strings.Join(errors, "; ")
 }
 
-// quote writes what came out of a pack so that it fits into one line of a terminal.
+// quote quotes text from a pack so that it fits on one line of a terminal.
 func quote(text string) string {
 	const most = 80
 	if len(text) > most {
@@ -130,7 +131,7 @@ func quote(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// byPlace sorts problems of one file by their lines.
+// byPlace compares problems of one file by position.
 func byPlace(a, b Problem) int {
 	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }

@@ -17,14 +17,14 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 )
 
-// Reference names a pack in a registry: NAME, NAME:TAG or NAME@DIGEST.
+// Reference identifies a pack in a registry: NAME, NAME:TAG or NAME@DIGEST.
 type Reference struct {
 	Name   string
-	Tag    string // a tag or a parent tag; empty with a digest, and for the highest version
+	Tag    string // a tag or a parent tag; empty with a digest, or for the highest version
 	Digest string
 }
 
-// ParseReference takes a reference apart.
+// ParseReference parses a reference.
 func ParseReference(text string) (Reference, error) {
 	name, sum, hasDigest := strings.Cut(text, "@")
 	name, tag, hasTag := strings.Cut(name, ":")
@@ -49,7 +49,7 @@ func ParseReference(text string) (Reference, error) {
 	return Reference{name, tag, sum}, nil
 }
 
-// String writes the reference as ParseReference reads it.
+// String returns the reference in the form that ParseReference parses.
 func (r Reference) String() string {
 	switch {
 	case r.Digest != "":
@@ -60,16 +60,16 @@ func (r Reference) String() string {
 	return r.Name
 }
 
-// Pulled is a pack that was pulled.
+// Pulled describes a pulled pack.
 type Pulled struct {
 	Contents *Contents
 	Artifact *Artifact
 	Tag      string // the tag that was resolved; empty with a digest
-	Dir      string // the pack's folder; empty where it was not unpacked
+	Dir      string // the pack's folder; empty if not unpacked
 }
 
-// Pull writes a pack into a folder of dir that is called like the pack, <name>-<version>. That folder must not be there; it appears whole
-// or not at all. Progress may be nil.
+// Pull writes a pack into a new folder of dir named <name>-<version>. The folder must not exist; it
+// is created atomically. progress may be nil.
 func (c *Client) Pull(ctx context.Context, ref Reference, dir string, progress func(done, total int64)) (*Pulled, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // packs are no secrets
 		return nil, fmt.Errorf("make folder: %w", err)
@@ -105,7 +105,8 @@ func (c *Client) Pull(ctx context.Context, ref Reference, dir string, progress f
 	return pulled, nil
 }
 
-// folderOf is what a pulled pack's folder is called: as its metadata says, else as its archive is titled.
+// folderOf returns the name of a pulled pack's folder, from its metadata or else its archive's
+// title.
 func folderOf(p *Pulled) (string, error) {
 	if m := p.Contents.Metadata; m != nil && packName.MatchString(m.Name) && tagLabel.MatchString(m.Version) {
 		return m.Folder(), nil
@@ -150,7 +151,7 @@ func otherContent(err error) error {
 	return &Failure{Code: CodeOtherContent, What: "other bytes came than the digest says", Remedy: "try again; on the server, packhouse store scrub finds damaged content", Err: err}
 }
 
-// find resolves a reference and reads its manifest.
+// find resolves a reference and fetches its manifest.
 func (c *Client) find(ctx context.Context, ref Reference) (*remote.Repository, *Artifact, string, error) {
 	repository, err := c.repository(ref.Name)
 	if err != nil {
@@ -181,7 +182,7 @@ func (c *Client) find(ctx context.Context, ref Reference) (*remote.Repository, *
 	return repository, artifact, tag, err
 }
 
-// notThere names what is missing, and what there is instead.
+// notThere returns an error that names what is missing, and what exists instead.
 func notThere(err error, what string, tags []string) error {
 	if !isNotFound(err) {
 		return err
@@ -195,7 +196,8 @@ func notThere(err error, what string, tags []string) error {
 	return &Failure{Code: CodePackUnknown, What: "there is no pack " + what, Remedy: remedy, Err: err}
 }
 
-// download puts a pack's archive into a file of a folder, verified. The caller removes it.
+// download downloads a pack's archive to a file in a folder and verifies it. The caller removes the
+// file.
 func (c *Client) download(ctx context.Context, ref Reference, dir string, progress func(done, total int64)) (*Pulled, *os.File, error) {
 	repository, artifact, tag, err := c.find(ctx, ref)
 	if err != nil {

@@ -15,38 +15,40 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 )
 
-// PushOptions say what to push and what may be pushed over. Only Dir is needed.
+// PushOptions are the options of a push. Only Dir is required.
 type PushOptions struct {
 	Dir             string
-	Group           string // instead of the one in pack.json
-	Force           bool   // push over a version that is there already; needs a Message
-	Message         string // why; kept in the manifest
-	SkipDigestCheck bool   // push over it even if nothing changed
+	Group           string // overrides the one in pack.json
+	Force           bool   // overwrite an existing version; requires a Message
+	Message         string // reason, stored in the manifest
+	SkipDigestCheck bool   // overwrite even if nothing changed
 
-	Lint      func([]Problem)         // is told everything that is wrong with the pack, once; may be nil
-	Archiving func(done, total int64) // bytes of the folder that were archived; may be nil
-	Progress  func(done, total int64) // bytes of the archive that were sent; may be nil
+	Lint      func([]Problem)         // called once with all problems of the pack; may be nil
+	Archiving func(done, total int64) // called with the bytes of the folder archived so far; may be nil
+	Progress  func(done, total int64) // called with the bytes of the archive sent so far; may be nil
 }
 
-// Pushed is a pack that was pushed.
+// Pushed describes a pushed pack.
 type Pushed struct {
 	Name       string   `json:"name"`
 	Version    string   `json:"version"`
 	Tag        string   `json:"tag"`
 	Repository string   `json:"repository"`
-	Digest     string   `json:"digest"`  // of the manifest: what Palette remembers
+	Digest     string   `json:"digest"`  // of the manifest: Palette stores it
 	Archive    string   `json:"archive"` // of the archive
 	Size       int64    `json:"size"`    // of the archive, in bytes
 	Replaced   string   `json:"replaced,omitempty"`
 	ParentTags []string `json:"parentTags"`
-	FolderErr  error    `json:"-"` // the empty artifact above all packs could not be pushed; the pack itself is there
+	FolderErr  error    `json:"-"` // the empty artifact above all packs could not be pushed, but the pack was
 }
 
-// Push judges the pack in a folder, archives it, pushes it as the OCI artifact that Palette reads, and asks the registry whether it is
-// there. A pack with errors is *Refused, everything else that keeps it from being pushed is a *Failure.
+// Push validates the pack in a folder, archives it, pushes it as the OCI artifact that Palette
+// reads, and verifies that the registry has it. It returns a *Refused if the pack has errors, and a
+// *Failure for everything else that prevents the push.
 //
-// The rules of overwriting are those of the vendor's CLI: a version that is there needs Force, and Force needs a Message and a change.
-// Whatever is pushed over stays readable by its digest as long as the registry keeps it.
+// The rules for overwriting are those of the vendor's CLI: an existing version requires Force, and
+// Force requires a Message and a change. The overwritten version stays readable by digest as long
+// as the registry keeps it.
 func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	pack, err := OpenDir(o.Dir)
 	if err != nil {
@@ -90,7 +92,7 @@ func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	return &p.result, nil
 }
 
-// archiveToFile writes an archive into a temporary file. A registry wants to know its digest and size first.
+// archiveToFile writes an archive to a temporary file: a registry needs its digest and size first.
 func archiveToFile(ctx context.Context, pack *Pack, o PushOptions) (*os.File, Archived, error) {
 	file, err := os.CreateTemp("", "packhouse-pack-*.tar.gz")
 	if err != nil {
@@ -113,7 +115,7 @@ func removeFile(file *os.File) {
 	_ = os.Remove(file.Name())
 }
 
-// push is one push under way.
+// push is a push in progress.
 type push struct {
 	c       *Client
 	o       PushOptions
@@ -154,7 +156,7 @@ func (p *push) run(ctx context.Context) error {
 	return p.verify(ctx, repository, manifest)
 }
 
-// mayPush looks at what the tag stands for already.
+// mayPush checks what the tag already refers to.
 func (p *push) mayPush(ctx context.Context, repository *remote.Repository) error {
 	old, manifest, err := fetchArtifact(ctx, repository, p.tag)
 	var problem Problem
@@ -162,7 +164,7 @@ func (p *push) mayPush(ctx context.Context, repository *remote.Repository) error
 	case isNotFound(err):
 		return nil
 	case errors.As(err, &problem):
-		old = &Artifact{} // something else has the tag: it is pushed over like a version
+		old = &Artifact{} // not a pack: overwrite it like a version
 	case err != nil:
 		return err
 	}
@@ -189,7 +191,8 @@ func (p *push) mayPush(ctx context.Context, repository *remote.Repository) error
 	return nil
 }
 
-// pushFolder pushes the empty artifact that the vendor's documentation puts above all packs. It always has the same bytes.
+// pushFolder pushes the empty artifact that the vendor's documentation requires above all packs.
+// Its bytes are always the same.
 func (p *push) pushFolder(ctx context.Context) error {
 	repository, err := p.c.repository("")
 	if err != nil {
@@ -215,7 +218,7 @@ func pushIfMissing(ctx context.Context, repository *remote.Repository, blob ocis
 	return repository.Blobs().Push(ctx, blob, bytes.NewReader(text))
 }
 
-// pushAttempts is how often an upload is begun where connections break.
+// pushAttempts is how often an upload is attempted if connections break.
 const pushAttempts = 3
 
 func (p *push) pushArchive(ctx context.Context, repository *remote.Repository) error {
@@ -245,7 +248,7 @@ func (p *push) progress(done int64) {
 	}
 }
 
-// meter tells how much was read.
+// meter reports how much was read.
 type meter struct {
 	r    io.Reader
 	n    int64
@@ -259,7 +262,8 @@ func (m *meter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// verify asks the registry for what was pushed: a push that answers well through a proxy may still have gone elsewhere.
+// verify verifies that the registry has what was pushed: behind a proxy, a successful push may have
+// gone elsewhere.
 func (p *push) verify(ctx context.Context, repository *remote.Repository, manifest ocispec.Descriptor) error {
 	seen, err := repository.Resolve(ctx, p.tag)
 	if err != nil {
@@ -277,10 +281,11 @@ func (p *push) verify(ctx context.Context, repository *remote.Repository, manife
 	return nil
 }
 
-// maxManifest is the largest manifest that is read.
+// maxManifest is the maximum size of a manifest in bytes.
 const maxManifest = 4 << 20
 
-// fetchArtifact reads the manifest behind a tag or digest. Where it is no pack's, the error is a Problem, and the descriptor is valid.
+// fetchArtifact fetches the manifest of a tag or digest. If it is not a pack's, the error is a
+// Problem, and the descriptor is valid.
 func fetchArtifact(ctx context.Context, repository *remote.Repository, reference string) (*Artifact, ocispec.Descriptor, error) {
 	descriptor, body, err := repository.Manifests().FetchReference(ctx, reference)
 	if err != nil {

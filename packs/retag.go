@@ -11,7 +11,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
-// AddTag gives a version of a pack another tag, and returns the digest that it now has and the one it had before, if any.
+// AddTag adds a tag to a version of a pack. It returns the tag's new digest and the previous one,
+// if any.
 func (c *Client) AddTag(ctx context.Context, ref Reference, tag Tag) (now, before string, err error) {
 	if tag.IsParent() {
 		return "", "", parentTag(tag.String())
@@ -44,7 +45,8 @@ func parentTag(tag string) error {
 	}
 }
 
-// DeleteTag takes a tag from a pack. What it stood for stays readable by its digest as long as the registry keeps it.
+// DeleteTag deletes a tag of a pack. The version stays readable by digest as long as the registry
+// keeps it.
 func (c *Client) DeleteTag(ctx context.Context, ref Reference) error {
 	if tag, err := ParseTag(ref.Tag); err != nil || ref.Digest != "" {
 		return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s names no tag", quote(ref.String())), Remedy: "write NAME:TAG"}
@@ -61,7 +63,8 @@ func (c *Client) DeleteTag(ctx context.Context, ref Reference) error {
 	return c.explain(c.sendDelete(ctx, repository, ref.Tag))
 }
 
-// sendDelete deletes by tag (distribution-spec 1.1, "Deleting tags"), which oras-go does not: it would delete the manifest, with all its tags.
+// sendDelete deletes by tag (distribution-spec 1.1, "Deleting tags"), unlike oras-go, which would
+// delete the manifest with all its tags.
 func (c *Client) sendDelete(ctx context.Context, repository *remote.Repository, tag string) error {
 	ctx = auth.AppendRepositoryScope(ctx, repository.Reference, auth.ActionDelete)
 	scheme := "https"

@@ -12,26 +12,28 @@ import (
 // line is one "key: value" or "- value" of a YAML file.
 type line struct {
 	number int
-	indent int    // of the key, so "- image: x" is at the i of image
-	item   bool   // a list's item starts here
+	indent int    // of the key: in "- image: x", the column of the i
+	item   bool   // starts a list item
 	key    string // empty for a bare item
-	value  string // without quotes and comment; empty where a mapping, a list or nothing follows
-	path   string // of the key: "pack.content.images.image"; list items add nothing
+	value  string // without quotes and comment; empty if none, or not a scalar
+	path   string // of the key: "pack.content.images.image"; list items do not count
 }
 
-// Bounds of one file. Nothing that packs are asked for is beyond them.
+// Limits of one file. No real pack exceeds them.
 const (
 	maxLines    = 100_000
 	maxKeyPath  = 256
-	maxLine     = 32 << 10 // bytes of a line that are read
-	maxSiblings = 64       // lines before and after one that are at hand when it is visited
+	maxLine     = 32 << 10 // bytes read of a line
+	maxSiblings = 64       // lines before and after the visited one in the window
 )
 
-// skim reads a YAML file of a pack line by line, without parsing it, and calls visit for each line that holds a key or an item, until visit
-// returns false. Such files are texts with {{ macros }} and templates before they are YAML, they may have many megabytes, and an alias in one
-// may expand to more than a machine has; lines answer all questions that packs raise.
+// skim reads a YAML file of a pack line by line, without parsing it, and calls visit for each line
+// with a key or an item, until visit returns false. Such files may contain {{ macros }} and
+// templates and so not be valid YAML, they can be megabytes long, and an expanded alias can exceed
+// the memory; reading lines is sufficient for packs.
 //
-// window[at] is the line. Around it up to maxSiblings lines are at hand; visit must not keep the window.
+// window[at] is the line, surrounded by up to maxSiblings lines on each side; visit must not retain
+// the window.
 func skim(r io.Reader, visit func(window []line, at int) (more bool)) error {
 	s := newSkimmer(r)
 	defer s.close()
@@ -62,12 +64,12 @@ func skim(r io.Reader, visit func(window []line, at int) (more bool)) error {
 	}
 }
 
-// skimmer turns a text into lines.
+// skimmer splits a text into lines.
 type skimmer struct {
 	reader *bufio.Reader
-	number int    // of the line that was read last
-	lines  int    // that were returned
-	open   []line // the keys above
+	number int    // of the last line read
+	lines  int    // number of lines returned
+	open   []line // parent keys
 }
 
 var lineReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
@@ -84,7 +86,7 @@ func (s *skimmer) close() {
 	s.reader = nil
 }
 
-// next returns the next line that holds a key or an item; io.EOF after the last.
+// next returns the next line with a key or an item, or io.EOF after the last.
 func (s *skimmer) next() (line, error) {
 	for s.lines < maxLines {
 		raw, err := s.read()
@@ -99,7 +101,7 @@ func (s *skimmer) next() (line, error) {
 	return line{}, io.EOF
 }
 
-// read returns the next line of the text, of a long one the beginning. It is valid until the next call.
+// read returns the next line of the text, truncated if long. It is valid until the next call.
 func (s *skimmer) read() ([]byte, error) {
 	s.number++
 	raw, err := s.reader.ReadSlice('\n')
@@ -113,7 +115,7 @@ func (s *skimmer) read() ([]byte, error) {
 	return raw, nil
 }
 
-// parse reads one line; false if it holds neither a key nor an item.
+// parse parses one line. It returns false if the line has neither a key nor an item.
 func (s *skimmer) parse(content []byte) (line, bool) {
 	start := bytes.TrimLeft(content, " ")
 	if len(start) == 0 || start[0] == '#' {
@@ -138,7 +140,7 @@ func (s *skimmer) parse(content []byte) (line, bool) {
 		}
 		l.key, l.value = "", unquote(trimmed)
 	}
-	// A list's items may have the indent of the key that holds them.
+	// List items may have the same indentation as their key.
 	isAbove := func(o line) bool { return o.indent < outer || o.indent == outer && l.item && !o.item }
 	for len(s.open) > 0 && !isAbove(s.open[len(s.open)-1]) {
 		s.open = s.open[:len(s.open)-1]
@@ -172,7 +174,7 @@ func cutKey(text string) (key, value string, ok bool) {
 	return key, unquote(strings.TrimSpace(text[min(i+1, len(text)):])), true
 }
 
-// unquote takes quotes and comments off a scalar.
+// unquote removes quotes and comments from a scalar.
 func unquote(value string) string {
 	if value == "" {
 		return ""

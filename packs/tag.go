@@ -7,16 +7,18 @@ import (
 	"strings"
 )
 
-// Tag names a version of a pack in a registry: [group__]label. The label of a pushed pack is its version; others are given by hand.
+// Tag is a tag of a pack: [group__]label. The label of a pushed pack is its version; others are
+// added manually.
 type Tag struct {
 	Group string
 	Label string
 }
 
-// groupEnd stands between group and label.
+// groupEnd separates group and label.
 const groupEnd = "__"
 
-// ParseTag splits a tag. It refuses what registries do not take as one (distribution-spec, "Pulling manifests").
+// ParseTag parses a tag. It refuses tags that registries do not accept (distribution-spec, "Pulling
+// manifests").
 func ParseTag(text string) (Tag, error) {
 	if !tagLabel.MatchString(text) {
 		return Tag{}, fmt.Errorf("%s cannot be a tag: use up to 128 letters, digits, . _ and -, not starting with . or -", quote(text))
@@ -27,7 +29,7 @@ func ParseTag(text string) (Tag, error) {
 	return Tag{Label: text}, nil
 }
 
-// String is the tag as registries know it.
+// String returns the tag as registries know it.
 func (t Tag) String() string {
 	if t.Group == "" {
 		return t.Label
@@ -35,8 +37,9 @@ func (t Tag) String() string {
 	return t.Group + groupEnd + t.Label
 }
 
-// Parents are the tags above a version: for 1.24.3 they are 1.x and 1.24.x, for 22.04 of the group LTS they are LTS__22.x and LTS__22.4.x.
-// They are built from the numbers that the label starts with; a label without any has none. A tag that is a parent itself has none.
+// Parents returns the parent tags of a version: for 1.24.3 they are 1.x and 1.24.x, for 22.04 of
+// the group LTS they are LTS__22.x and LTS__22.4.x. They are built from the numbers that the label
+// starts with; a label without numbers has none. A parent tag itself has none.
 func (t Tag) Parents() []string {
 	parts := numbers(t.Label)
 	if len(parts) == 0 || isParent(t.Label) {
@@ -49,7 +52,8 @@ func (t Tag) Parents() []string {
 	return parents
 }
 
-// IsParent tells whether the tag has the form of a parent tag, which is computed and so can be neither given nor deleted.
+// IsParent reports whether the tag has the form of a parent tag. Parent tags are computed, so they
+// cannot be added or deleted.
 func (t Tag) IsParent() bool { return isParent(t.Label) }
 
 func isParent(label string) bool {
@@ -58,9 +62,9 @@ func isParent(label string) bool {
 	return ok && len(parts) <= 2 && !slices.ContainsFunc(parts, func(p string) bool { return p == "" || strings.Trim(p, "0123456789") != "" })
 }
 
-// ParentTags computes the parent tags of a repository: each with the tag of the highest version below it. They are never stored, so they
-// follow every push and every deletion by themselves, and end with the last version below them. A tag of the repository that has a
-// parent's name hides it.
+// ParentTags computes the parent tags of a repository: each resolves to the tag of its highest
+// version. They are not stored, so every push and deletion updates them, and they end with their
+// last version. A real tag with a parent's name hides it.
 func ParentTags(tags []string) map[string]string {
 	parents := map[string]string{}
 	for _, text := range tags {
@@ -80,10 +84,10 @@ func ParentTags(tags []string) map[string]string {
 	return parents
 }
 
-// ParentsOf returns, for each of the wanted tags of a repository, the parent tags that resolve to it, the lowest first. It needs memory for the
-// wanted tags only.
+// ParentsOf returns, for each wanted tag of a repository, the parent tags that resolve to it,
+// lowest first. Its memory use depends on the wanted tags only.
 func ParentsOf(all, wanted []string) map[string][]string {
-	highest := map[string]string{} // by parent; empty until one is found
+	highest := map[string]string{} // by parent; empty until found
 	for _, text := range wanted {
 		if tag, err := ParseTag(text); err == nil {
 			for _, parent := range tag.Parents() {
@@ -114,7 +118,8 @@ func ParentsOf(all, wanted []string) map[string][]string {
 	return parents
 }
 
-// ResolveTag returns the tag that a name resolves to: a tag to itself, a parent tag to its highest version. False if there is none.
+// ResolveTag returns the tag that a name resolves to: a tag to itself, a parent tag to its highest
+// version. It returns false if there is none.
 func ResolveTag(tags []string, name string) (string, bool) {
 	if slices.Contains(tags, name) {
 		return name, true
@@ -135,7 +140,8 @@ func ResolveTag(tags []string, name string) (string, bool) {
 	return highest, found
 }
 
-// Highest returns the tag of the highest version: one without a group where there is any, and none that is a mere word.
+// Highest returns the tag of the highest version. It prefers tags without a group, and ignores
+// labels without a number.
 func Highest(tags []string) (string, bool) {
 	best, found := Tag{}, false
 	for _, text := range tags {

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// CompareVersions orders versions as people mean them. A leading v does not count; numbers compare as numbers, of any length, and 1.2
-// stands before 1.2.0; what follows a - is an earlier version than the same without it (Semantic Versioning 2.0.0, section 11), so that
-// 2.0.2-up.3 < 2.0.2-up.10 < 2.0.2. A text without a number stands before all versions. Only equal texts are equal.
+// CompareVersions compares versions in natural order. It ignores a leading v; numbers of any length
+// compare numerically, and 1.2 precedes 1.2.0; a suffix starting with - is a pre-release (Semantic
+// Versioning 2.0.0, section 11), so that 2.0.2-up.3 < 2.0.2-up.10 < 2.0.2. A text without a number
+// precedes all versions. Only identical texts are equal.
 func CompareVersions(a, b string) int {
 	left, right := splitVersion(a), splitVersion(b)
 	return cmp.Or(
@@ -19,10 +20,10 @@ func CompareVersions(a, b string) int {
 	)
 }
 
-// version is a version taken apart.
+// version is a parsed version.
 type version struct {
 	numbers []string // without leading zeros
-	rest    string   // what follows them: "-up.3", "-rc1", "" or anything
+	rest    string   // the remainder: "-up.3", "-rc1", "" or anything
 }
 
 func splitVersion(text string) version {
@@ -52,7 +53,7 @@ func numbers(text string) []string {
 	return parts
 }
 
-// numbersLength is how much of a text dotted numbers take.
+// numbersLength returns the length of the dotted numbers at the start of text.
 func numbersLength(text string) int {
 	end := 0
 	for i := 0; i < len(text); {
@@ -72,7 +73,8 @@ func numbersLength(text string) int {
 	return end
 }
 
-// compareNumbers compares number by number; where one list ends, it counts as zeros if padded, else nothing more is compared.
+// compareNumbers compares lists of numbers. If padded, missing numbers count as zeros; otherwise
+// only the common length is compared.
 func compareNumbers(a, b []string, padded bool) int {
 	most := max(len(a), len(b))
 	if !padded {
@@ -102,7 +104,8 @@ func compareNumber(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
-// comparePrerelease orders what follows the numbers: what starts with - before nothing, anything else after it.
+// comparePrerelease compares the remainders: one starting with - precedes none, any other follows
+// it.
 func comparePrerelease(a, b string) int {
 	return cmp.Or(
 		cmp.Compare(restClass(a), restClass(b)),
@@ -136,8 +139,9 @@ func compareIdentifier(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// within tells whether a version lies between bounds, both inclusive, an empty one none. A bound with fewer numbers than the version
-// covers all below it: 1.21 as the highest takes 1.21.9 in.
+// within reports whether a version is within inclusive bounds; an empty bound is no bound. A bound
+// with fewer numbers than the version covers all versions below it: 1.21 as the highest includes
+// 1.21.9.
 func within(v, lowest, highest string) bool {
 	reaches := func(bound string) int {
 		left, right := splitVersion(v), splitVersion(bound)

@@ -6,8 +6,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// parseYAML parses a small file that has to be YAML and returns an error for duplicate keys. It finds them itself, because yaml.v3 compares
-// each key with every other and formats a message for each pair. A node takes a hundred times its text, so the values are counted first.
+// parseYAML parses a small file that must be YAML and returns an error for duplicate keys. It
+// checks those itself, because yaml.v3 compares each key with every other and formats a message for
+// each pair. It counts the values first, because a node needs a hundred times the memory of its
+// text.
 func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxParsed {
 		return nil, fmt.Errorf("the file is larger than %d KiB", maxParsed>>10)
@@ -22,8 +24,9 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	return &document, uniqueKeys(&document)
 }
 
-// countValues returns how many values a YAML text may hold: each follows a line's end or one of the signs that begin or part values. Signs in
-// texts and comments count too, unless they are inside a word.
+// countValues returns an upper bound of the values in a YAML text: each follows a line end or a
+// character that begins or separates values. Such characters in strings and comments count too,
+// unless they are inside a word.
 func countValues(text []byte) int {
 	values := 1
 	for i, c := range text {
