@@ -242,8 +242,8 @@ func tagged(reference string) bool {
 	return strings.ContainsAny(reference[strings.LastIndexByte(reference, '/')+1:], ":@")
 }
 
-// append adds a reference and reports whether it is valid. With strict, it must have more than one
-// path element.
+// append adds a reference and reports whether it is valid. With strict, it must have a host, path,
+// tag or digest.
 func (s *imageScan) append(reference, source string, strict bool) bool {
 	if len(reference) > 512 || !imageReference.MatchString(reference) || slices.Contains(imageWords, reference) || strict && !strings.ContainsAny(reference, ":/@") {
 		return false

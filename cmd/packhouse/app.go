@@ -13,7 +13,7 @@ import (
 	"packhouse/setup/check"
 )
 
-// app is what commands share: the streams, the environment and the clock. Tests replace them.
+// app is the environment that commands share: streams, variables and clock. Tests replace them.
 type app struct {
 	stdin  *os.File
 	stdout io.Writer
@@ -21,15 +21,15 @@ type app struct {
 	env    []string // "KEY=value"
 	now    func() time.Time
 
-	patience time.Duration // how long commands wait for another one that changes the installation; 0: lockPatience
+	patience time.Duration // how long commands wait for another one to finish changing the installation; 0: lockPatience
 
-	surroundings *check.Machine // what the checks look at; nil: this machine
+	surroundings *check.Machine // the machine to check; nil: this one
 
-	commands map[string]bool // the commands of this program, and which of them have the flag --dir
-	dir      string          // absolute installation directory that the command is about; empty: the default one
+	commands map[string]bool // commands of this program, and whether they have the flag --dir
+	dir      string          // absolute path of the command's installation directory; empty: the default one
 
-	hangup  atomic.Pointer[func()] // what SIGHUP does; nil: it ends the program
-	started bool                   // a command's own code has begun: errors are no longer about usage
+	hangup  atomic.Pointer[func()] // called on SIGHUP; nil: SIGHUP ends the program
+	started bool                   // the command's own code is running: errors are no longer about usage
 }
 
 // clone returns a copy of a with the same streams. It handles no SIGHUP.
@@ -40,7 +40,7 @@ func (a *app) clone() *app {
 	}
 }
 
-// getenv returns a variable of the environment, empty where it is not set.
+// getenv returns an environment variable, or "" if it is not set.
 func (a *app) getenv(key string) string {
 	for _, v := range slices.Backward(a.env) {
 		if value, ok := strings.CutPrefix(v, key+"="); ok {
@@ -50,7 +50,7 @@ func (a *app) getenv(key string) string {
 	return ""
 }
 
-// interactive reports whether input and output are a terminal that can move its cursor, outside CI.
+// interactive reports whether input and output are a terminal with cursor movement, outside of CI.
 func (a *app) interactive() bool {
 	if a.getenv("CI") != "" || a.getenv("TERM") == "dumb" {
 		return false

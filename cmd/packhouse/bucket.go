@@ -9,7 +9,7 @@ import (
 	"packhouse/setup/check"
 )
 
-// tryStorage has the driver of the bucket try everything that a store needs.
+// tryStorage tests all operations that a store needs on the storage.
 func tryStorage(ctx context.Context, storage config.Storage) []setup.StorageTrial {
 	if storage.Driver != config.S3 {
 		return nil
@@ -27,7 +27,7 @@ func trialsOf(findings []s3.Finding) []setup.StorageTrial {
 	return trials
 }
 
-// bucketProver tries the bucket of a configuration for the checks.
+// bucketProver returns the bucket test of a configuration.
 func bucketProver(storage config.Storage) check.Bucket {
 	return func(ctx context.Context) check.BucketProof {
 		ctx, cancel := context.WithTimeout(ctx, bucketPatience)
@@ -36,13 +36,13 @@ func bucketProver(storage config.Storage) check.Bucket {
 	}
 }
 
-// judgeBucket converts the result of a bucket's trial into findings.
+// judgeBucket converts the findings of a bucket test.
 func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketProof {
 	proof := check.BucketProof{Lifecycle: s3.Lifecycle(bucket)}
 	for i := range findings {
 		if len(findings[i].Weaknesses) > 0 && findings[i].Passed {
 			proof.Lost = findings[i].Weaknesses
-			findings[i].What = "writing with conditions works" // Lost has the rest
+			findings[i].What = "writing with conditions works" // Lost contains the rest
 		}
 	}
 	for _, f := range setup.JudgeTrials(bucket.Bucket, trialsOf(findings)) {
@@ -50,7 +50,7 @@ func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketPro
 			proof.Works = f.What
 			continue
 		}
-		if proof.Code == "" || proof.Weak { // a refusal takes precedence over a weakness
+		if proof.Code == "" || proof.Weak { // a failure takes precedence over a limitation
 			proof.Code, proof.Cause, proof.Remedy, proof.Weak = f.Code, f.What, f.Remedy, f.Severity == setup.Warning
 		}
 	}

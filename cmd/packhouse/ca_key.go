@@ -10,7 +10,7 @@ import (
 	"packhouse/setup"
 )
 
-// moveCAKey moves the key of the private CA in dir to the file that --move-ca-key names, if any.
+// moveCAKey moves the key of the private CA in dir to the file given by --move-ca-key, if any.
 func (s *setupRun) moveCAKey(ctx context.Context, dir string) error {
 	if s.o.moveCAKey == "" {
 		return nil
@@ -18,8 +18,8 @@ func (s *setupRun) moveCAKey(ctx context.Context, dir string) error {
 	return s.app.moveCAKey(ctx, dir, s.o.moveCAKey)
 }
 
-// verifyKeyTarget returns an error if the CA's key cannot be moved to the file that --move-ca-key names.
-// Without the flag, target is empty.
+// verifyKeyTarget returns an error if the CA's key cannot be moved to the file given by
+// --move-ca-key. target is empty without the flag.
 func verifyKeyTarget(target string) error {
 	if target == "" {
 		return nil
@@ -53,7 +53,7 @@ func (a *app) moveCAKey(ctx context.Context, dir, target string) error {
 	return nil
 }
 
-// adviseCAKey prints the command that moves the CA's key away, if it is in the installation.
+// adviseCAKey prints the command that moves the CA's key out of the installation, if it is there.
 func (a *app) adviseCAKey(dir string) {
 	in := &setup.Installed{Dir: dir}
 	if c := in.CAKeyAdvice(); c != nil {

@@ -10,7 +10,7 @@ import (
 	"packhouse/setup"
 )
 
-// newCert groups the commands about the server's certificate.
+// newCert returns the commands for the server's certificate.
 func newCert(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert",

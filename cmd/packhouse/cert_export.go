@@ -106,7 +106,8 @@ func (a *app) export(h handedOut, what string, o exportOptions) error {
 	return a.handOut(o.out, secret, mode)
 }
 
-// handOut writes to a file and reads it back, or writes to standard output if there is no path.
+// handOut writes content to a file and verifies it, or writes it to standard output if path is
+// empty.
 func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
 	if path == "" {
 		_, err := a.stdout.Write(content)
@@ -128,7 +129,7 @@ func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
 	return nil
 }
 
-// replaceFile puts a file in place in one step.
+// replaceFile replaces a file atomically.
 func replaceFile(path string, content []byte, mode os.FileMode) error {
 	staged, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
@@ -145,10 +146,10 @@ func replaceFile(path string, content []byte, mode os.FileMode) error {
 	return nil
 }
 
-// secretName is what Kubernetes allows objects and namespaces to be called (RFC 1123 subdomains).
+// secretName matches names of Kubernetes objects and namespaces (RFC 1123 subdomains).
 var secretName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 
-// secret is a Secret of Kubernetes.
+// secret returns a Kubernetes Secret.
 func (h handedOut) secret(o exportOptions) ([]byte, error) {
 	for _, name := range []string{o.name, o.namespace} {
 		if name != "" && !secretName.MatchString(name) {

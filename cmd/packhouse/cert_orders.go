@@ -17,7 +17,8 @@ import (
 	"packhouse/trust"
 )
 
-// ordersCertificates reports whether the server of an installation gets its certificates from an ACME directory.
+// ordersCertificates reports whether an installation's server orders its certificates from an ACME
+// directory.
 func ordersCertificates(in *setup.Installed) bool {
 	return in.Config != nil && in.Config.HTTP.TLS.LetsEncrypt.Enabled()
 }
@@ -25,13 +26,13 @@ func ordersCertificates(in *setup.Installed) bool {
 // ordered is one name in the JSON of cert show.
 type ordered struct {
 	Host        string        `json:"host"`
-	Certificate *certgen.Info `json:"certificate,omitempty"` // absent: none yet, and a placeholder is served
+	Certificate *certgen.Info `json:"certificate,omitempty"` // nil: none yet, and the server presents a placeholder
 	DaysLeft    int           `json:"daysLeft"`
 	Failure     string        `json:"failure,omitempty"` // of the last order, or of reading the cache
 	NextTry     time.Time     `json:"nextTry,omitzero"`
 }
 
-// orders returns the state of the orders for the names of a configuration, from the cache of its servers.
+// orders returns the state of the orders for the names in a configuration, from the servers' cache.
 func (a *app) orders(ctx context.Context, c *config.Config) ([]acme.State, error) {
 	cache, err := server.CertificateCache(ctx, c)
 	if err != nil {
@@ -49,8 +50,9 @@ func (a *app) ordersIn(ctx context.Context, c *config.Config, cache acme.Cache) 
 	return m.States(), nil
 }
 
-// orderedTrust returns what clients of a certificate that was ordered have to trust; nil: what their systems do. A private directory often
-// signs with the CA that its own address is trusted by.
+// orderedTrust returns the certificates that clients must trust for an ordered certificate, or nil
+// for the system's roots. A private ACME directory often signs with the CA that also signed its own
+// certificate.
 func orderedTrust(c *config.Config, chain []*x509.Certificate, now time.Time) []*x509.Certificate {
 	data, err := trust.ReadConfigured(c.HTTP.TLS.LetsEncrypt.CAFile, largestFile)
 	if err != nil {
@@ -68,7 +70,8 @@ func orderedTrust(c *config.Config, chain []*x509.Certificate, now time.Time) []
 	return roots
 }
 
-// showOrders describes the certificates that the server ordered. It ends with 4 where one is missing or could not be renewed.
+// showOrders describes the certificates that the server ordered. It returns exit code 4 if one is
+// missing or could not be renewed.
 func (a *app) showOrders(ctx context.Context, in *setup.Installed, asJSON bool) error {
 	states, err := a.orders(ctx, in.Config)
 	if err != nil {
@@ -117,15 +120,16 @@ func (a *app) sayOrders(in *setup.Installed, states []acme.State, list []ordered
 	}
 }
 
-// until returns when a certificate expires.
+// until describes when a certificate expires.
 func until(info *certgen.Info, left int) string {
 	return fmt.Sprintf("%s, %d days left", info.NotAfter.UTC().Format("2006-01-02 15:04 MST"), left)
 }
 
-// orderPatience is how long a proof waits for the first certificates.
+// orderPatience is how long a check waits for the first certificates.
 const orderPatience = 2 * time.Minute
 
-// awaitOrders waits until the server of a configuration has a certificate for each name, or was refused one.
+// awaitOrders waits until the configuration's server has a certificate for each name, or its order
+// failed.
 func (a *app) awaitOrders(ctx context.Context, path string) {
 	loaded, err := a.loadConfig(path)
 	if err != nil || !loaded.Config.HTTP.TLS.LetsEncrypt.Enabled() {

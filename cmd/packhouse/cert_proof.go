@@ -16,16 +16,16 @@ import (
 	"packhouse/setup"
 )
 
-// handedOut is what an installation's clients get to see and to trust.
+// handedOut holds the certificate of an installation and what its clients trust.
 type handedOut struct {
 	in    *setup.Installed
-	chain []*x509.Certificate // that is served, leaf first
-	trust []*x509.Certificate // nil: what systems trust by themselves
+	chain []*x509.Certificate // presented by the server, leaf first
+	trust []*x509.Certificate // nil: the system's roots
 	names certgen.Names
-	host  string // host[:port] of the URL that clients use
+	host  string // host[:port] of the URL for clients
 }
 
-// certificate reads what the clients of an installation get to see.
+// certificate loads the certificate that an installation's clients see.
 func (a *app) certificate(ctx context.Context, dir string) (handedOut, error) {
 	in, err := a.installation(dir)
 	if err != nil {
@@ -75,7 +75,8 @@ func (h handedOut) verify(now time.Time) error {
 	return nil
 }
 
-// proveCert verifies the certificate of an installation and compares it with what its running server serves.
+// proveCert verifies the certificate of an installation and compares it with the one that its
+// running server presents.
 func (a *app) proveCert(ctx context.Context, dir string) error {
 	h, err := a.certificate(ctx, dir)
 	if err != nil {
@@ -105,7 +106,7 @@ func (a *app) proveCert(ctx context.Context, dir string) error {
 	return nil
 }
 
-// served connects to each name as a client and compares the served certificate.
+// served connects to each name as a client and compares the presented certificate.
 func (h handedOut) served(ctx context.Context, address string) error {
 	var roots *x509.CertPool
 	if h.trust != nil {

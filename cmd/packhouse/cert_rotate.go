@@ -21,7 +21,7 @@ type rotateOptions struct {
 	dropOldCA     bool
 	caKey         string
 	moveCAKey     string
-	expiresIn     int // days; 0: rotate in any case
+	expiresIn     int // days; 0: always rotate
 	json          bool
 }
 
@@ -103,7 +103,7 @@ command daily. The last line of output is "changed" or "unchanged".`,
 	return cmd
 }
 
-// answers returns the options as setup takes them.
+// answers returns the options as answers of setup.
 func (o rotateOptions) answers() setup.Values {
 	answers := setup.Values{"rotate-cert": {"true"}}
 	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA, "drop-old-ca": o.dropOldCA} {
@@ -134,7 +134,7 @@ func daysLeft(in *setup.Installed, now time.Time) int {
 	return int(in.Cert.Chain[0].NotAfter.Sub(now).Hours() / 24)
 }
 
-// rotatable returns an error if setup does not issue the certificate of an installation.
+// rotatable returns an error if setup did not issue the certificate of an installation.
 func rotatable(in *setup.Installed) error {
 	switch {
 	case ordersCertificates(in):

@@ -16,17 +16,18 @@ import (
 	"packhouse/setup/check"
 )
 
-// trustStore is where a system keeps the certificates that it trusts.
+// trustStore is a system's store of trusted certificates.
 type trustStore struct {
 	name   string
-	root   string // of the file system
+	root   string // root of the file system
 	dir    string // for files of the operator
-	update string // command that loads the certificates into the store
+	update string // command that updates the store
 	found  string // path of the store
-	forget string // extra command after a certificate was removed; empty: none
+	forget string // extra argument after a certificate was removed; empty: none
 }
 
-// trustStores are those of Linux, told apart by their directories. SUSE comes first: it has update-ca-certificates too.
+// trustStores are the stores of Linux systems, distinguished by their directories. SUSE comes
+// first: it has update-ca-certificates too.
 var trustStores = []trustStore{
 	{name: "the store of SUSE", dir: "etc/pki/trust/anchors", update: "update-ca-certificates", forget: " --fresh"},
 	{name: "the store of Red Hat and Fedora", dir: "etc/pki/ca-trust/source/anchors", update: "update-ca-trust"},
@@ -34,12 +35,12 @@ var trustStores = []trustStore{
 	{name: "the store of Arch", dir: "etc/ca-certificates/trust-source/anchors", update: "update-ca-trust"},
 }
 
-// trustFile is how the certificate is called there. Debian takes only names that end in .crt.
+// trustFile is the file name of the certificate in the store. Debian requires the suffix .crt.
 const trustFile = "packhouse.crt"
 
 var errNoTrustStore = errors.New("no known store of trusted certificates is on this machine")
 
-// findTrustStore finds the store of a system by its directories and its command.
+// findTrustStore finds the system's store by its directories and its command.
 func findTrustStore(root string) (*trustStore, error) {
 	if runtime.GOOS != "linux" {
 		return nil, fmt.Errorf("%w: %s is served by hand", errNoTrustStore, runtime.GOOS)
@@ -58,8 +59,9 @@ func findTrustStore(root string) (*trustStore, error) {
 	return nil, errNoTrustStore
 }
 
-// install puts certificates into the store, each in a file of its own since Debian passes over bundles, takes them up, and returns how to
-// undo that. If the system does not take them up, what was there before is put back.
+// install adds certificates to the store, each in its own file because Debian skips bundles,
+// updates the store, and returns the command that undoes this. If the update fails, it restores the
+// previous files.
 func (s *trustStore) install(ctx context.Context, certs []*x509.Certificate) (undo string, err error) {
 	var paths []string
 	var back []func() error

@@ -14,8 +14,8 @@ import (
 	"packhouse/certgen"
 )
 
-// clientKind is a kind of client, and how it is made to trust the registry. {{.Host}} is host[:port], {{.URL}} the address, {{.Place}} where
-// the certificate lies on this machine.
+// clientKind is a type of client, with the steps to make it trust the registry. {{.Host}} is
+// host[:port], {{.URL}} the URL, {{.Place}} the path of the certificate on this machine.
 type clientKind struct {
 	name, title, steps string
 }
@@ -88,7 +88,7 @@ At the end this machine verifies the certificate with what it trusts now.`,
 	return cmd
 }
 
-// printSteps prints the steps for some clients, or for all where none is named.
+// printSteps prints the steps for some clients, or for all if names is empty.
 func (a *app) printSteps(h handedOut, names []string) error {
 	place := h.in.Config.HTTP.TLS.LetsEncrypt.CAFile
 	if h.in.Cert != nil {
@@ -124,7 +124,7 @@ func (a *app) printSteps(h handedOut, names []string) error {
 
 var errNotTrusted = errors.New("this machine does not trust the certificate")
 
-// trustedHere verifies the certificate with what this machine trusts.
+// trustedHere verifies the certificate with the roots of this machine.
 func (a *app) trustedHere(h handedOut) error {
 	h.trust = nil
 	if err := h.verify(a.now()); err != nil {
@@ -134,7 +134,7 @@ func (a *app) trustedHere(h handedOut) error {
 	return nil
 }
 
-// installTrust puts what clients have to trust into this machine's store.
+// installTrust adds the certificates that clients must trust to this machine's store.
 func (a *app) installTrust(ctx context.Context, h handedOut) error {
 	store, err := findTrustStore("/")
 	if err != nil {

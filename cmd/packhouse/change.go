@@ -14,14 +14,15 @@ import (
 	"packhouse/setup"
 )
 
-// change is a change to an installation by one command: a few answers that are planned and applied as setup does.
+// change is a change to an installation by one command: a few answers that are planned and applied
+// as in setup.
 type change struct {
 	dir       string
 	answers   setup.Values
 	user      string                 // whose password ask returns
-	ask       func() ([]byte, error) // returns the password, before the lock is acquired: a person may take long to answer; nil: none
-	secret    []byte                 // what ask returned
-	findings  []setup.Finding        // of the answers
+	ask       func() ([]byte, error) // returns the password, called before the lock is acquired because users may take long to answer; nil: none
+	secret    []byte                 // result of ask
+	findings  []setup.Finding        // about the answers
 	decide    decision               // nil: apply the answers
 	passwords io.Reader              // lines NAME:PASSWORD; nil: none
 	show      bool                   // print generated passwords once instead of writing them to a file
@@ -33,13 +34,13 @@ type change struct {
 // changeResult is the result of a change, also as JSON.
 type changeResult struct {
 	Changed       bool     `json:"changed"`
-	Files         []string `json:"files"`                   // that were written or removed
-	Changes       []string `json:"changes"`                 // what changed, in words
-	PasswordsFile string   `json:"passwordsFile,omitempty"` // holds the generated passwords
+	Files         []string `json:"files"`                   // files written or removed
+	Changes       []string `json:"changes"`                 // descriptions of the changes
+	PasswordsFile string   `json:"passwordsFile,omitempty"` // path of the file with generated passwords
 }
 
-// decision verifies that a change is possible. Before is true while the password is not known yet. It returns why nothing is to be done,
-// or "" if the change is to be made. It may change c.
+// decision verifies that a change is possible. before is true while the password is not known yet.
+// It returns why nothing is to be done, or "" if the change is needed. It may modify c.
 type decision func(installed *setup.Installed, c *change, before bool) (done string, err error)
 
 // apply makes a change, reloads the running server and prints whether anything changed. It reports whether the change was made.
@@ -64,7 +65,7 @@ func (a *app) apply(ctx context.Context, c change) (bool, error) {
 	return true, a.applied(ctx, c, plan)
 }
 
-// orUnchanged returns err, or else reports why nothing is to be done.
+// orUnchanged returns err or, if it is nil, reports why nothing is to be done.
 func (a *app) orUnchanged(c change, done string, err error) error {
 	if err != nil {
 		return err
@@ -72,8 +73,8 @@ func (a *app) orUnchanged(c change, done string, err error) error {
 	return a.unchanged(c.json, "%s", done)
 }
 
-// plan decides about a change under the lock of the installation. Unless before is true, it plans the change and applies it under the same
-// lock. It returns why nothing is to be done, or "".
+// plan decides on a change under the installation's lock. Unless before is true, it plans the
+// change and applies it under the same lock. It returns why nothing is to be done, or "".
 func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setup.Plan, *setup.Lock) error) (*setup.Plan, string, error) {
 	lock, err := a.hold(ctx, c.dir)
 	if err != nil {
@@ -93,7 +94,7 @@ func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setu
 		return nil, "", nil
 	}
 	machine := setup.Detect(ctx, setup.ThisMachine())
-	// Quick: skip the probes. The address belongs to the running server and does not change.
+	// Quick: skip the probes. The running server already uses the address, which does not change.
 	resolved, findings := setup.Resolve(ctx, machine, installed, setup.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true})
 	if setup.AnyRefused(findings) {
 		a.sayFindings(refusals(findings, c.flags))

@@ -13,11 +13,11 @@ import (
 	"packhouse/setup"
 )
 
-// arguments are the arguments of user commands for which setup has flags.
+// arguments maps flags of setup to arguments of user commands.
 var arguments = map[string]string{"--user": "NAME", "--remove-user": "NAME"}
 
-// refusals returns the findings that refuse a change, with the flags and arguments of the command that makes it: flags are
-// those of that command. Warnings are left out, because the command changes nothing that they are about.
+// refusals returns the findings that refuse a change, rewritten for the command's flags and
+// arguments. It omits warnings, because they are about settings that the command does not change.
 func refusals(findings []setup.Finding, flags *pflag.FlagSet) []setup.Finding {
 	var refused []setup.Finding
 	for _, f := range findings {
@@ -32,7 +32,8 @@ func refusals(findings []setup.Finding, flags *pflag.FlagSet) []setup.Finding {
 	return refused
 }
 
-// validUser validates the name and the role of a user command. roleIn is the flag or argument that holds the role.
+// validUser validates the name and the role for a user command. roleIn is the flag or argument of
+// the role.
 func validUser(name, role, roleIn string) error {
 	if err := htpasswd.ValidateName(name); err != nil {
 		return usageError(fmt.Errorf("NAME: %w", err))
@@ -43,7 +44,8 @@ func validUser(name, role, roleIn string) error {
 	return nil
 }
 
-// afterChange gives an error that follows a change exit code 4, because code 1 means that nothing changed.
+// afterChange gives an error that follows a change exit code 4, because code 1 means that nothing
+// changed.
 func afterChange(err error) error {
 	if err == nil {
 		return nil
@@ -54,7 +56,7 @@ func afterChange(err error) error {
 	return &exitError{exitFindings, err}
 }
 
-// notLoaded explains that files were changed and the running server did not load them.
+// notLoaded returns the error for changed files that the running server did not load.
 func notLoaded(dir string, err error) error {
 	if err == nil {
 		return nil

@@ -45,7 +45,7 @@ func printCheck(w io.Writer, e check.Event) {
 	}
 }
 
-// took formats d for people.
+// took formats d for display.
 func took(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
@@ -64,7 +64,7 @@ type checkOptions struct {
 	caFile        string
 }
 
-// newCheck proves an installation, or a registry elsewhere.
+// newCheck returns the command that checks an installation or a remote registry.
 func newCheck(a *app) *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
@@ -130,7 +130,8 @@ func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error
 	return nil
 }
 
-// fit returns an error for flags that exclude each other. here: an installation on this machine was named.
+// fit returns an error for mutually exclusive flags. here reports whether an installation on this
+// machine was given.
 func (o *checkOptions) fit(here bool) error {
 	switch {
 	case o.url != "" && here:

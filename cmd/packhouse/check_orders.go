@@ -13,7 +13,7 @@ import (
 	"packhouse/setup/check"
 )
 
-// orderRemedy is what helps an order that fails.
+// orderRemedy is the default remedy for a failed order.
 const orderRemedy = "see that the CA reaches this server under that name: TLS-ALPN-01 comes to port 443, HTTP-01 to port 80; packhouse cert show tells more"
 
 // problemRemedies are the remedies for types of problems that a CA reports (RFC 8555, section 6.7).
@@ -32,8 +32,8 @@ var problemRemedies = map[string]string{
 // orderRemedyOf returns the remedy for the failed order of a name, by the type of the CA's problem.
 func orderRemedyOf(s acme.State) string { return cmp.Or(problemRemedies[s.Problem], orderRemedy) }
 
-// addOrders tells the checks what is known of certificates that the server orders: as it stands in the cache, or, where that may not be read, as
-// the running server says.
+// addOrders adds the state of the certificates that the server orders: from the cache or, if it
+// cannot be read, from the running server.
 func (a *app) addOrders(ctx context.Context, t *check.Target, faults []string) {
 	states, err := a.orders(ctx, t.Config)
 	if err != nil || len(states) == 0 || states[0].Unread != "" {
@@ -52,7 +52,7 @@ func (a *app) addOrders(ctx context.Context, t *check.Target, faults []string) {
 	}
 }
 
-// ordersOf finds what a server says about its orders among its faults.
+// ordersOf extracts the orders from a server's faults.
 func ordersOf(faults []string) []check.Order {
 	var orders []check.Order
 	for _, fault := range faults {
@@ -64,8 +64,8 @@ func ordersOf(faults []string) []check.Order {
 	return orders
 }
 
-// believe lets the checks go on where an authority has signed that this machine does not know, one for staging say: everything else can be
-// proven with what it handed out itself. That this machine does not trust it is told.
+// believe makes the checks accept a certificate of a CA that this machine does not trust, such as a
+// staging CA, so that they can verify everything else. It adds a finding about it.
 func (a *app) believe(t *check.Target) {
 	if t.Roots != nil {
 		return

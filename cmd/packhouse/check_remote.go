@@ -11,7 +11,7 @@ import (
 	"packhouse/trust"
 )
 
-// remoteTarget is the target of "packhouse check --url".
+// remoteTarget returns the target of "packhouse check --url".
 func (a *app) remoteTarget(o checkOptions) (check.Target, error) {
 	base, err := parseRegistryURL(o.url)
 	if err != nil {
@@ -41,7 +41,7 @@ func (a *app) remoteTarget(o checkOptions) (check.Target, error) {
 	return t, nil
 }
 
-// parseRegistryURL parses the address of a registry. The default scheme is https.
+// parseRegistryURL parses the URL of a registry. The default scheme is https.
 func parseRegistryURL(text string) (*url.URL, error) {
 	full := text
 	if !strings.Contains(full, "://") {
@@ -59,7 +59,7 @@ func parseRegistryURL(text string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
-// readRoots reads the CA that --ca-file names.
+// readRoots reads the CA certificates given by --ca-file.
 func readRoots(path string) ([]byte, error) {
 	data, err := trust.ReadInput(path, largestInput)
 	if err != nil {

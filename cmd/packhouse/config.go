@@ -20,7 +20,7 @@ import (
 	"packhouse/setup"
 )
 
-// newConfig groups what reads configurations.
+// newConfig returns the commands for configurations.
 func newConfig(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
@@ -107,7 +107,7 @@ func newConfigShow(a *app) *cobra.Command {
 	return cmd
 }
 
-// newConfigSchema prints what editors need.
+// newConfigSchema returns the command that prints the JSON schema for editors.
 func newConfigSchema(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
@@ -123,7 +123,7 @@ docs/configuration.md. Editors with a YAML language server take it from a first 
 	}
 }
 
-// nameOf calls a configuration by its path.
+// nameOf returns the path of a configuration for display.
 func nameOf(f config.Found) string {
 	if f.Path == "" {
 		return "the built-in default"
@@ -131,7 +131,8 @@ func nameOf(f config.Found) string {
 	return f.Path
 }
 
-// sayFound prints which configuration was found, if none was named, and which existing files are not read.
+// sayFound reports which configuration was found, unless args name one, and which existing files
+// are ignored.
 func (a *app) sayFound(f config.Found, args []string) {
 	if len(args) == 0 {
 		a.say("configuration: %s, %s", nameOf(f), f.Reason)
@@ -141,13 +142,15 @@ func (a *app) sayFound(f config.Found, args []string) {
 	}
 }
 
-// loadConfig reads a configuration as serve does: the file (empty: the vendor's default document), then the variables.
+// loadConfig loads a configuration as serve does: the file, or the vendor's default if path is
+// empty, then the environment variables.
 func (a *app) loadConfig(path string) (*config.Loaded, error) {
 	return config.Load(config.Source{Path: path, Env: a.env})
 }
 
-// verifyConfig loads a configuration and looks at what it names. The result is nil where it does not load; problems say why. The ports of a
-// server that runs on it already are its own; one that runs on another configuration owns the store.
+// verifyConfig loads a configuration and verifies the files and addresses in it. The result is nil
+// if it does not load; problems contains the reason. Ports used by the configuration's own server
+// are not reported; a server with another configuration on the same store is.
 func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []config.Problem) {
 	if problems := unsafeProblems(path); len(problems) > 0 {
 		return nil, problems
@@ -183,15 +186,15 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 	return loaded, append(problems, loaded.Verify(ctx, config.Probes{Running: running, Users: a.serversOf(path), Now: a.now, Bucket: a.tryBucket})...)
 }
 
-// bucketPatience is how long a bucket may take to be tried.
+// bucketPatience is the timeout of testing a bucket.
 const bucketPatience = 30 * time.Second
 
-// tryBucket opens the store in a bucket as serve does, and closes it.
+// tryBucket opens and closes the store in a bucket, as serve does.
 func (a *app) tryBucket(ctx context.Context, c *config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketPatience)
 	defer cancel()
 	once := *c
-	once.Storage.S3.MaxRetries = 1 // the user waits for the answer
+	once.Storage.S3.MaxRetries = 1 // the user is waiting
 	store, err := server.OpenStore(ctx, &once, slog.New(slog.DiscardHandler), a.now)
 	if err != nil {
 		return err
@@ -199,7 +202,7 @@ func (a *app) tryBucket(ctx context.Context, c *config.Config) error {
 	return store.Close()
 }
 
-// printJSON writes a result for programs. Characters that a terminal could obey are escaped.
+// printJSON prints a result as JSON. It escapes terminal control characters.
 func (a *app) printJSON(v any) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -212,12 +215,12 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// hasErrors reports whether a problem keeps the server from starting.
+// hasErrors reports whether a problem prevents the server from starting.
 func hasErrors(problems []config.Problem) bool {
 	return slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Severity == config.Error })
 }
 
-// configProblems turns an error of loading into problems.
+// configProblems converts a load error to problems.
 func configProblems(path string, err error) []config.Problem {
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		return problems

@@ -18,17 +18,17 @@ import (
 	"packhouse/trust"
 )
 
-// helperPrefix begins the name of every credential helper program.
+// helperPrefix is the prefix of the names of credential helpers.
 const helperPrefix = "docker-credential-"
 
-// helperLetters are the characters that the name of a credential helper can hold. A slash would
-// select a program below the current directory.
+// helperLetters are the characters allowed in the name of a credential helper. A slash would select
+// a program below the current directory.
 const helperLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 // dockerStore opens docker's credential store. It returns an error if another user can choose the
 // programs that it runs or the passwords that it returns.
 func dockerStore() (*credentials.DynamicStore, error) {
-	// The store reads the configuration only once, so its path is verified before.
+	// The store reads the configuration only once, so verify its path first.
 	dir := os.Getenv("DOCKER_CONFIG")
 	if dir == "" {
 		home, err := os.UserHomeDir()
@@ -80,7 +80,7 @@ func verifyHelpers(path string) error {
 	var file map[string]json.RawMessage
 	var store string
 	var helpers map[string]string
-	_ = json.Unmarshal(text, &file) // the store reports what is not JSON
+	_ = json.Unmarshal(text, &file) // the store reports invalid JSON
 	_ = json.Unmarshal(file["credsStore"], &store)
 	_ = json.Unmarshal(file["credHelpers"], &helpers)
 	if err := verifyHelper(store); err != nil {
@@ -106,5 +106,5 @@ func verifyHelper(name string) error {
 	if errors.Is(err, exec.ErrDot) || err == nil && !filepath.IsAbs(program) {
 		return fmt.Errorf("run %s: PATH contains a relative directory, and the program is in it", helperPrefix+name)
 	}
-	return nil // a program that is missing is reported when it is needed
+	return nil // a missing program is reported when it is needed
 }

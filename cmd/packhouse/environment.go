@@ -7,8 +7,8 @@ import (
 	"packhouse/server/config"
 )
 
-// withoutServerVariables returns a copy of a whose environment holds no variable that changes what a server does. Setup
-// uses it, so that what it verifies and starts is what it writes.
+// withoutServerVariables returns a copy of a without the environment variables that change a
+// server's behavior. Setup uses it, so that it verifies and starts exactly what it writes.
 func (a *app) withoutServerVariables() *app {
 	given := config.Variables(a.env)
 	clean := a.clone()

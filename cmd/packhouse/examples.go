@@ -2,7 +2,7 @@ package main
 
 import "github.com/spf13/cobra"
 
-// examples are printed in the help of commands that bring none of their own.
+// examples are for the help of commands that do not define their own.
 var examples = map[string]string{
 	"packhouse":                 "  packhouse\n  packhouse --dir ./trial",
 	"packhouse cert show":       "  packhouse cert show\n  packhouse cert show --json",
@@ -32,7 +32,7 @@ var examples = map[string]string{
 	"packhouse version":         "  packhouse version",
 }
 
-// addExamples gives each command of the list its example.
+// addExamples sets the examples of a command and its subcommands.
 func addExamples(cmd *cobra.Command) {
 	if cmd.Example == "" {
 		cmd.Example = examples[cmd.CommandPath()]

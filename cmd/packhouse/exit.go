@@ -35,22 +35,23 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// silent ends with code and no further words.
+// silent returns an error with an exit code that prints nothing.
 func silent(code int) error { return &exitError{code: code} }
 
-// usageError ends with exitUsage.
+// usageError returns an error with exitUsage.
 func usageError(err error) error { return &exitError{code: exitUsage, err: err} }
 
-// signalError is the cause of a context that a signal ended.
+// signalError is the cause of a context that a signal canceled.
 type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
 
-// Signal passes the signal that ends the program to the terminal, whose own copy may arrive later.
+// Signal returns the signal to the terminal interface, which may receive its own copy later.
 func (e *signalError) Signal() os.Signal { return e.signal }
 
-// withSignals returns a context that ends at the first SIGINT, SIGTERM or SIGHUP, with a *signalError as its cause. A second one ends the
-// process at once. SIGHUP does not end it while a.hangup is set: then that is called.
+// withSignals returns a context that is canceled at the first SIGINT, SIGTERM or SIGHUP, with a
+// *signalError as its cause. A second one ends the process at once. While a.hangup is set, SIGHUP
+// calls it instead.
 func withSignals(ctx context.Context, a *app) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
@@ -79,7 +80,7 @@ func withSignals(ctx context.Context, a *app) (context.Context, func()) {
 	}
 }
 
-// signalCode returns the exit code for a context that a signal ended, and whether one did.
+// signalCode returns the exit code for a context that a signal canceled, and whether one did.
 func signalCode(ctx context.Context) (int, bool) {
 	var s *signalError
 	if ctx.Err() == nil || !errors.As(context.Cause(ctx), &s) {

@@ -15,14 +15,14 @@ import (
 	"packhouse/setup"
 )
 
-// addDir gives a command the flag that names the installation.
+// addDir adds the flag --dir to a command.
 func (a *app) addDir(cmd *cobra.Command, dir *string) {
 	*dir = a.defaultDir()
 	cmd.Flags().Var((*directory)(dir), "dir", "`DIR` of the installation")
 }
 
-// directory is the value of --dir. A variable of a script that is not set makes an empty one, and means neither the directory where one happens
-// to stand nor the usual one.
+// directory is the value of --dir. It refuses an empty value, which is likely an unset variable in
+// a script, rather than the current or the default directory.
 type directory string
 
 // String implements pflag.Value.
@@ -40,7 +40,7 @@ func (d *directory) Set(text string) error {
 	return nil
 }
 
-// defaultDir returns the directory of the well-known installation of this user, or "" if there is none.
+// defaultDir returns this user's default installation directory, or "" if there is none.
 func (a *app) defaultDir() string {
 	dir, _ := setup.DefaultDirectories(os.Geteuid(), a.getenv)
 	return dir
@@ -52,8 +52,9 @@ func errNoDir() error {
 		"name one with --dir, or set HOME"))
 }
 
-// findConfig finds the configuration a command means: its argument, else that of the installation --dir names, else what config.Find finds.
-// An empty path means that there is none and the built-in document applies.
+// findConfig finds the configuration of a command: its argument, else that of the installation in
+// --dir, else the result of config.Find. An empty path means that there is none and the built-in
+// document applies.
 func (a *app) findConfig(dir string, args []string) config.Found {
 	switch {
 	case len(args) > 0:
@@ -68,7 +69,7 @@ func (a *app) findConfig(dir string, args []string) config.Found {
 	return config.Find(installation, a.env, nil)
 }
 
-// someConfig is findConfig for commands that are about a registry there is: none is an error.
+// someConfig is findConfig for commands that require a configuration.
 func (a *app) someConfig(dir string, args []string) (string, error) {
 	found := a.findConfig(dir, args)
 	if found.Path == "" {
@@ -77,7 +78,8 @@ func (a *app) someConfig(dir string, args []string) (string, error) {
 	return found.Path, nil
 }
 
-// loadInstallation loads the installation in dir, which may be empty or broken, and changes nothing. It warns of an interrupted change.
+// loadInstallation loads the installation in dir, which may be empty or broken, and changes
+// nothing. It warns about an interrupted change.
 func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
 	if dir == "" {
 		return nil, errNoDir()
@@ -92,11 +94,11 @@ func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
 	return installed, nil
 }
 
-// lockPatience is how long a command waits for another one that changes the installation.
+// lockPatience is how long a command waits for another one that is changing the installation.
 const lockPatience = 30 * time.Second
 
-// hold acquires the lock of the installation in dir. A command that changes the installation holds it from before its first read until it
-// has applied.
+// hold acquires the lock of the installation in dir. A command that changes the installation holds
+// it from before its first read until it has applied the change.
 func (a *app) hold(ctx context.Context, dir string) (*setup.Lock, error) {
 	if dir == "" {
 		return nil, errNoDir()
@@ -117,8 +119,8 @@ func (a *app) hold(ctx context.Context, dir string) (*setup.Lock, error) {
 	return lock, nil
 }
 
-// openInstallation finishes or undoes a change that was cut off, reports that, and loads the installation that is locked. It is for
-// commands that change the installation.
+// openInstallation finishes or rolls back an interrupted change, reports that, and loads the locked
+// installation. It is for commands that change the installation.
 func (a *app) openInstallation(lock *setup.Lock) (*setup.Installed, error) {
 	installed, err := lock.Open()
 	if err != nil {
@@ -130,7 +132,7 @@ func (a *app) openInstallation(lock *setup.Lock) (*setup.Installed, error) {
 	return installed, nil
 }
 
-// explain gives an error that is made of one finding its remedy as the hint.
+// explain adds the remedy as a hint to an error with a single finding.
 func explain(err error) error {
 	refusal, ok := errors.AsType[*setup.RefusedError](err)
 	if !ok || len(refusal.Findings) != 1 || refusal.Findings[0].Code != setup.CodeUnsafe {
@@ -140,17 +142,19 @@ func explain(err error) error {
 	return withHint(errors.New(f.What), "%s", f.Remedy)
 }
 
-// repairHint returns what to do about a myconfig.yml that the server refuses.
+// repairHint returns the remedy for a myconfig.yml that the server refuses.
 func repairHint(dir string) string {
 	return "to repair it, run packhouse --dir " + setup.Shell(dir) + " on a terminal"
 }
 
-// installation loads the installation in dir and changes nothing. It returns an error if there is none.
+// installation loads the installation in dir and changes nothing. It returns an error if there is
+// none.
 func (a *app) installation(dir string) (*setup.Installed, error) {
 	return usable(a.loadInstallation(dir))
 }
 
-// changeable is installation for commands that change it: a change that was cut off is finished or undone first.
+// changeable is installation for commands that change it: it first finishes or rolls back an
+// interrupted change.
 func (a *app) changeable(lock *setup.Lock) (*setup.Installed, error) {
 	return usable(a.openInstallation(lock))
 }

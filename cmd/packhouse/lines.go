@@ -10,7 +10,8 @@ import (
 	"packhouse/tui"
 )
 
-// byLines reports whether to ask line by line: a flag says so, or a variable does and there is a terminal.
+// byLines reports whether to use the line mode: with the flag, or with the environment variable on
+// a terminal.
 func (s *setupRun) byLines() bool {
 	if s.o.lines {
 		return true
@@ -20,13 +21,13 @@ func (s *setupRun) byLines() bool {
 	return wanted && s.getenv("CI") == "" && ok && term.IsTerminal(int(s.stdin.Fd())) && term.IsTerminal(int(out.Fd()))
 }
 
-// lines sets up with questions, line by line.
+// lines runs setup interactively, line by line.
 func (s *setupRun) lines(ctx context.Context) error {
 	a := s.newAsked()
 	return a.runLines(ctx, a.options())
 }
 
-// runLines asks on stderr: results go to stdout.
+// runLines prints questions to stderr, because results go to stdout.
 func (a *asked) runLines(ctx context.Context, o tui.Options) error {
 	if len(a.input.Flags["password-stdin"]) > 0 {
 		return usageError(errors.New("--accessible reads answers from standard input, and so does --password-stdin"))

@@ -1,7 +1,7 @@
 // Command packhouse is a self-hosted pack registry and the terminal wizard that sets it up.
 //
-// Each command is a file of its own: a struct of options and a run function. What they share stands in app.go; what they print is worded in
-// words.go, how they end is listed in exit.go.
+// Each command is in its own file: an options struct and a run function. Shared code is in app.go;
+// words.go formats all messages, and exit.go defines the exit codes.
 package main
 
 import (

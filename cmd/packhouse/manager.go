@@ -12,7 +12,8 @@ import (
 	"packhouse/tui"
 )
 
-// open is "packhouse" alone on a terminal: the manager where something is installed, else the wizard.
+// open runs "packhouse" without arguments on a terminal: the manager if there is an installation,
+// else the wizard.
 func (s *setupRun) open(ctx context.Context) error {
 	installed, err := setup.Load(s.o.dir)
 	if err != nil {
@@ -29,7 +30,8 @@ func (s *setupRun) open(ctx context.Context) error {
 	return a.run(ctx, o)
 }
 
-// lookAfter returns the answers and the state of the installation, for the manager's first screen and each return to it.
+// lookAfter returns the answers and the state of the installation, for the manager's first screen
+// and each return to it.
 func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
 	b, err := a.beginWith(ctx, setupRun{app: a.app, o: a.o, looks: true})
 	if err != nil {
@@ -47,11 +49,12 @@ func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
 	return b, nil
 }
 
-// addOrdered adds the certificate that the server ordered, which is in a cache and not in a configured file.
+// addOrdered adds the certificate that the server ordered, which is in the cache rather than in a
+// configured file.
 func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *setup.Installed) {
 	states, err := a.orders(ctx, installed.Config)
 	if err != nil {
-		return // the checks report it
+		return // the checks report the error
 	}
 	for _, s := range states {
 		if fault := s.Fault(); fault != "" {
@@ -68,10 +71,10 @@ func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *s
 	}
 }
 
-// serverState asks the server of an installation how it does.
+// serverState queries the state of an installation's server.
 func (a *asked) serverState(ctx context.Context, installed *setup.Installed) setup.ServerState {
 	c := installed.Config
-	if c == nil { // the server that runs keeps its last good state, whatever was made of its file
+	if c == nil { // a running server keeps its last good state even if its file is broken
 		c = config.Glimpse(config.Source{Path: filepath.Join(installed.Dir, setup.ConfigFile), Data: installed.ConfigData, Env: a.env})
 	}
 	client, err := findServer(c, installed.Dir)

@@ -11,11 +11,12 @@ import (
 	"packhouse/server"
 )
 
-// drainMargin is how long a service manager waits beyond the time limit of running requests.
+// drainMargin is how long a service manager waits beyond the drain timeout.
 const drainMargin = 10 * time.Second
 
-// announce has a server tell the service manager, where one wants to know (sd_notify(3)): that it is ready, so that who started it waits
-// until the registry answers and not only until the program runs; and that it drains, so that http.draintimeout holds, however long it is.
+// announce makes a server notify the service manager, if any (sd_notify(3)): when it is ready, so
+// that starting the service waits until the registry responds, and when it drains, so that
+// http.draintimeout applies however long it is.
 func (a *app) announce(o *server.Options) {
 	o.Ready = func() { a.notify(daemon.SdNotifyReady) }
 	o.Draining = func(timeout time.Duration) {
@@ -30,8 +31,9 @@ func (a *app) notify(state string) {
 	}
 }
 
-// feedWatchdog shows the service manager that requests are answered, as often as it wants to see that (WatchdogSec= of systemd.service(5)):
-// each sign follows a request to the handler's /health. It shows nothing where nobody watches. The returned function ends it.
+// feedWatchdog notifies the service manager's watchdog (WatchdogSec= in systemd.service(5)) at the
+// required interval, each time after a request to the handler's /health. It does nothing without a
+// watchdog. Call the returned function to stop it.
 func (a *app) feedWatchdog(h http.Handler) (stop func()) {
 	patience, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -51,7 +53,7 @@ func (a *app) feedWatchdog(h http.Handler) (stop func()) {
 		defer tick.Stop()
 		for {
 			h.ServeHTTP(unread{}, request.Clone(ctx))
-			if ctx.Err() != nil { // an answer that comes after the end shows nothing
+			if ctx.Err() != nil { // stopped during the request
 				return
 			}
 			a.notify(daemon.SdNotifyWatchdog)
@@ -65,7 +67,7 @@ func (a *app) feedWatchdog(h http.Handler) (stop func()) {
 	return stop
 }
 
-// unread discards the body of an answer: only its arrival matters.
+// unread discards the body of a response: only its arrival matters.
 type unread struct{}
 
 func (unread) Header() http.Header         { return http.Header{} }

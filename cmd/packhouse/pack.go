@@ -12,7 +12,8 @@ import (
 	"packhouse/printable"
 )
 
-// newPack groups the commands about packs: folders here, artifacts there. Their grammar is that of the vendor's CLI.
+// newPack returns the commands for packs, local folders and artifacts. Their syntax is that of the
+// vendor's CLI.
 func newPack(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pack",
@@ -223,7 +224,7 @@ at run time may be missing. A folder is read here, anything else in the registry
 	return cmd
 }
 
-// packOf reads a folder where the argument is one, else a pack in the registry.
+// packOf reads the pack in a folder if arg is one, else a pack in the registry.
 func (a *app) packOf(cmd *cobra.Command, arg string, o registryOptions) (*packs.Pack, error) {
 	if info, err := os.Stat(arg); err == nil && (info.IsDir() || strings.ContainsRune(arg, os.PathSeparator) || strings.Contains(arg, ".")) {
 		return openPack(arg)

@@ -176,7 +176,7 @@ still be pulled by its digest, until the registry collects it.`,
 	return cmd
 }
 
-// progress shows how far a transfer is: a line that moves on a terminal, nothing elsewhere.
+// progress displays the progress of a transfer: an updated line on a terminal, otherwise nothing.
 type progress struct {
 	w     io.Writer // nil: shows nothing
 	shown string
@@ -189,7 +189,7 @@ func (a *app) newProgress() *progress {
 	return &progress{}
 }
 
-// show returns what is to be told how many bytes of a step are through. It draws each percent once.
+// show returns a callback for the progress of one step. It redraws once per percent.
 func (p *progress) show(word string) func(done, total int64) {
 	last := int64(-1)
 	return func(done, total int64) {
@@ -206,7 +206,7 @@ func (p *progress) show(word string) func(done, total int64) {
 	}
 }
 
-// end makes room for what is said next.
+// end ends the progress line before other output.
 func (p *progress) end() {
 	if p.shown != "" {
 		fmt.Fprint(p.w, "\r\x1b[K")

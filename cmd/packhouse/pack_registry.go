@@ -17,7 +17,7 @@ import (
 	"packhouse/trust"
 )
 
-// registryOptions say which registry a command means and how it is trusted.
+// registryOptions select a registry and how it is trusted.
 type registryOptions struct {
 	server   string
 	base     string
@@ -30,21 +30,21 @@ func (o *registryOptions) addHome(_ *app, cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.home, "home", "s", "", "`DIR` with settings, also the vendor's CLI's (default $HOME/.spectro)")
 }
 
-// addTrust adds what is needed to connect.
+// addTrust adds the flags for connecting.
 func (o *registryOptions) addTrust(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.caFile, "ca-file", "", "`FILE` with the CA of the registry, PEM")
 	cmd.Flags().BoolVarP(&o.insecure, "insecure", "i", false, "take any certificate")
 	o.addHome(nil, cmd)
 }
 
-// add adds all that pack commands take.
+// add adds the flags that all pack commands share.
 func (o *registryOptions) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.server, "registry-server", "r", "", "`SERVER` of the registry (default $PACKHOUSE_REGISTRY, else where registry login was first)")
 	cmd.Flags().StringVar(&o.base, "base", "", "`PATH` that stands before spectro-packs")
 	o.addTrust(cmd)
 }
 
-// connection is a registry with everything that is known about it.
+// connection is a registry with its connection settings.
 type connection struct {
 	server   string
 	plain    bool
@@ -53,7 +53,7 @@ type connection struct {
 	options  packs.ClientOptions
 }
 
-// clientSettings are kept between commands. They contain no secret.
+// clientSettings are stored between commands. They contain no secret.
 type clientSettings struct {
 	Default         string                    `json:"default,omitempty"`
 	Servers         map[string]serverSettings `json:"servers,omitempty"`
@@ -89,12 +89,12 @@ func (a *app) home(dir string) string {
 
 const settingsFile = "packhouse.json"
 
-// trustedHome returns an error if this user must not use a file in the directory with settings.
+// trustedHome returns an error if this user must not use a file in the settings directory.
 func (a *app) trustedHome(dir, name string) error {
 	return trustedOwner(filepath.Join(a.home(dir), name), "name a directory of your own with --home")
 }
 
-// readSettings returns the settings that registry login stored, and those of the vendor's CLI where
+// readSettings returns the settings that registry login stored, or those of the vendor's CLI if
 // there are none.
 func (a *app) readSettings(dir string) (*clientSettings, error) {
 	settings := &clientSettings{}
@@ -155,7 +155,7 @@ func (a *app) writeSettings(dir string, settings *clientSettings) error {
 	return nil
 }
 
-// connection finds out which registry is meant: the flag, $PACKHOUSE_REGISTRY, the default one.
+// connection determines the registry: the flag, $PACKHOUSE_REGISTRY, or the default.
 func (a *app) connection(o registryOptions, settings *clientSettings) (connection, error) {
 	name := o.server
 	if name == "" {
@@ -191,8 +191,8 @@ func (a *app) connection(o registryOptions, settings *clientSettings) (connectio
 	return c, nil
 }
 
-// warnInsecure prints one line if the connection does not prove who answers. Every command that connects
-// calls it once.
+// warnInsecure prints a warning if the connection does not authenticate the server. Every command
+// that connects calls it once.
 func (a *app) warnInsecure(c connection) {
 	switch {
 	case c.plain:
@@ -209,8 +209,8 @@ func schemeOf(plain bool) string {
 	return "https://"
 }
 
-// trusted reads the CAs that this machine holds for a server: the one that was named, and those in the certs.d of the vendor's CLI, of
-// docker and of podman.
+// trusted reads this machine's CAs for a server: the one given, and those in the certs.d of the
+// vendor's CLI, docker and podman.
 func (a *app) trusted(home string, c connection) ([][]byte, error) {
 	var cas [][]byte
 	if c.caFile != "" {
@@ -228,7 +228,7 @@ func (a *app) trusted(home string, c connection) ([][]byte, error) {
 		for _, server := range servers {
 			entries, err := os.ReadDir(filepath.Join(dir, server))
 			if err != nil {
-				continue // most machines have none of them
+				continue // usually missing
 			}
 			for _, entry := range entries {
 				if !slices.Contains([]string{".crt", ".pem"}, filepath.Ext(entry.Name())) {
@@ -246,8 +246,8 @@ func (a *app) trusted(home string, c connection) ([][]byte, error) {
 	return cas, nil
 }
 
-// credentialStore returns the store of passwords: docker's, with its credential helpers. It falls back
-// to reading those that the vendor's CLI stored.
+// credentialStore returns docker's credential store, with its credential helpers. It falls back to
+// passwords stored by the vendor's CLI, read-only.
 func (a *app) credentialStore(home string) (credentials.Store, error) {
 	store, err := dockerStore()
 	if err != nil {
@@ -267,7 +267,7 @@ func (a *app) credentialStore(home string) (credentials.Store, error) {
 	return credentials.NewStoreWithFallbacks(store, fallback), nil
 }
 
-// packClient connects to the registry that a pack command means.
+// packClient returns the client for a pack command's registry.
 func (a *app) packClient(o registryOptions) (*packs.Client, error) {
 	settings, err := a.readSettings(o.home)
 	if err != nil {
@@ -287,7 +287,7 @@ func (a *app) packClient(o registryOptions) (*packs.Client, error) {
 	return client, told(err)
 }
 
-// told converts an error of package packs into one of the command line.
+// told converts an error of package packs to a command-line error.
 func told(err error) error {
 	if failure, ok := errors.AsType[*packs.Failure](err); ok {
 		if failure.Remedy == "" {

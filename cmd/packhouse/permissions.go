@@ -10,9 +10,9 @@ import (
 	"packhouse/trust"
 )
 
-// unsafeConfig lists the paths that keep root from trusting a configuration: the file, a directory above it, or the control files of the
-// installation around it, that another user can write. For other users it is empty: a configuration that they may read may be anybody's,
-// as in a container.
+// unsafeConfig returns the paths that prevent root from trusting a configuration because another
+// user can write them: the file, a directory above it, or the control files of its installation.
+// For other users it returns none: they may use configurations of any user, as in a container.
 func unsafeConfig(path string) []*trust.Error {
 	if os.Geteuid() != 0 || path == "" {
 		return nil
@@ -35,8 +35,8 @@ func trusted(path string) error {
 }
 
 // trustedOutput returns an error if root is about to write into a directory that another user can
-// replace, such as by a link to a system directory. The directory need not exist. A sticky directory
-// that all users can write, such as /tmp, is accepted.
+// replace, for example by a link to a system directory. The directory need not exist. A sticky
+// directory that all users can write, such as /tmp, is accepted.
 func trustedOutput(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -60,8 +60,9 @@ func trustedTarget(dir string) error {
 	return trustedOutput(dir)
 }
 
-// trustedInstallation returns an error if root is about to serve an installation that another user can write. A configuration that is named
-// on the command line, or where containers have theirs, is served with a warning.
+// trustedInstallation returns an error if root is about to serve an installation that another user
+// can write. A configuration given on the command line, or at the location used in containers, is
+// served with a warning.
 func trustedInstallation(found config.Found, named bool) error {
 	if named || found.Path == "" {
 		return nil
@@ -72,7 +73,7 @@ func trustedInstallation(found config.Found, named bool) error {
 	return trusted(found.Path)
 }
 
-// hasManifest reports whether setup made the installation in dir.
+// hasManifest reports whether setup created the installation in dir.
 func hasManifest(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, setup.ManifestFile))
 	return !errors.Is(err, os.ErrNotExist)

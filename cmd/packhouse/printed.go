@@ -14,7 +14,7 @@ import (
 	"packhouse/setup/check"
 )
 
-// about remembers the installation directory that a command is about, unless it is the default one.
+// about records the installation directory of the command, unless it is the default one.
 func (a *app) about(dir string) {
 	absolute, err := filepath.Abs(dir)
 	if usual, uerr := filepath.Abs(a.defaultDir()); dir == "" || err != nil || uerr == nil && absolute == usual {
@@ -23,7 +23,7 @@ func (a *app) about(dir string) {
 	a.dir = absolute
 }
 
-// aboutArgs remembers the installation directory that a command line names.
+// aboutArgs records the installation directory given on the command line.
 func (a *app) aboutArgs(cmd *cobra.Command, args []string) {
 	if f := cmd.Flags().Lookup("dir"); f != nil && f.Changed {
 		a.about(f.Value.String())
@@ -32,15 +32,16 @@ func (a *app) aboutArgs(cmd *cobra.Command, args []string) {
 	}
 }
 
-// mention matches the name of this program in prose, with the words that may be its subcommands. As part of a path it is not matched.
+// mention matches this program's name in prose, with the words that may be subcommands. It does not
+// match inside a path.
 var mention = regexp.MustCompile("(^|[\\s(`\"])packhouse((?: [a-z]+)+)")
 
-// namesDir matches what follows a command if that names the installation directory itself.
+// namesDir matches the rest of a command that already has --dir.
 var namesDir = regexp.MustCompile(`^[^,;]*--dir `)
 
-// pasteable returns text whose commands of this program run when pasted: with the program's path unless
-// PATH finds it, and with --dir if this command was about another installation than the default one.
-// What text says of another machine stays.
+// pasteable completes commands of this program in text so that they run when pasted: with the
+// program's path unless PATH finds it, and with --dir if this command uses another installation
+// than the default one. It does not change commands for another machine.
 func (a *app) pasteable(text string) string {
 	clauses := strings.SplitAfter(text, "; ")
 	for i, clause := range clauses {
@@ -61,7 +62,7 @@ func (a *app) pasteableClause(clause string) string {
 		b.WriteString(clause[:at[3]])
 		words, rest := strings.Fields(clause[at[4]:at[5]]), clause[at[4]:]
 		path, takesDir, ok := a.subcommand(words)
-		if !ok { // "packhouse writes"
+		if !ok { // such as "packhouse writes"
 			b.WriteString("packhouse")
 			clause = rest
 			continue
@@ -75,7 +76,7 @@ func (a *app) pasteableClause(clause string) string {
 	}
 }
 
-// subcommand returns the longest command that words begin with, and whether it has the flag --dir.
+// subcommand returns the longest command that words start with, and whether it has the flag --dir.
 func (a *app) subcommand(words []string) (path string, takesDir, ok bool) {
 	for n := len(words); n > 0 && !ok; n-- {
 		path = strings.Join(words[:n], " ")
@@ -84,7 +85,7 @@ func (a *app) subcommand(words []string) (path string, takesDir, ok bool) {
 	return path, takesDir, ok
 }
 
-// learnCommands remembers the commands below cmd, by the words that run them and with whether they have the flag --dir.
+// learnCommands records the subcommands of cmd, and whether they have the flag --dir.
 func (a *app) learnCommands(cmd *cobra.Command, above string) {
 	for _, sub := range cmd.Commands() {
 		for _, name := range slices.Concat(sub.Aliases, []string{sub.Name()}) {
@@ -110,7 +111,7 @@ func (a *app) pasteableFindings(findings []setup.Finding) []setup.Finding {
 	return findings
 }
 
-// command returns a line for a shell that runs this program with args, from any directory: with the
+// command returns a shell command that runs this program with args from any directory: with the
 // program's path unless PATH finds this very program.
 func (a *app) command(args ...string) string {
 	words := []string{setup.Shell(a.program())}
@@ -120,7 +121,7 @@ func (a *app) command(args ...string) string {
 	return strings.Join(words, " ")
 }
 
-// program returns what to type to run this program.
+// program returns the shell command name or path of this program.
 func (a *app) program() string {
 	const name = "packhouse"
 	path, err := os.Executable()
@@ -138,7 +139,7 @@ func (a *app) program() string {
 		if setup.SameFile(found, path) {
 			return name
 		}
-		return path // another program is found under the name
+		return path // PATH has another program of that name
 	}
 	return path
 }

@@ -10,18 +10,20 @@ import (
 	"packhouse/setup/check"
 )
 
-// proof is the server of an installation that was just written: one that runs already and took the change, or one that was started for it.
+// proof verifies the server of a new installation: one that was running and loaded the change, or
+// one started for the proof.
 type proof struct {
 	*app
 	plan    *setup.Plan
-	started *running // nil: one runs already
-	fresh   bool     // systemd has started it just now
-	found   bool     // a server ran before
+	started *running // nil: one was running
+	fresh   bool     // just started by systemd
+	found   bool     // a server was running before
 
-	known map[string]setup.Secret // passwords of plans before this one, by user
+	known map[string]setup.Secret // passwords of earlier plans, by user
 }
 
-// newProof finds the running server of a plan that was applied and has it take the change, or starts one that logs to w.
+// newProof finds the running server of an applied plan and makes it load the change, or starts one
+// that logs to w.
 func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*proof, error) {
 	p := &proof{app: a, plan: plan}
 	var err error
@@ -36,18 +38,18 @@ func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*pro
 	return p, err
 }
 
-// check proves the installation.
+// check runs the checks of the installation.
 func (p *proof) check(ctx context.Context, report func(check.Event)) check.Report {
 	if p.started != nil || p.fresh {
 		p.awaitOrders(ctx, configOf(p.plan))
 	}
 	installed, err := setup.Load(p.plan.Dir)
 	if err != nil {
-		installed = nil // the checks of files and configuration report why
+		installed = nil // the checks of files and configuration report the cause
 	}
 	passwords := p.passwords()
 	url := p.plan.Resolved.Answers.URL()
-	if p.plan.Resolved.Answers.Dir == "" && installed != nil { // of a rollback: its answers are those of the files
+	if p.plan.Resolved.Answers.Dir == "" && installed != nil { // a rollback: its answers are those of the files
 		resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), installed, setup.Input{Quick: true})
 		url = resolved.Answers.URL()
 	}
@@ -56,11 +58,12 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	}), report)
 }
 
-// passwords are those that are known, by user: given or generated in the plan, or in one before it.
+// passwords returns the known passwords by user: given or generated in this plan, or in an earlier
+// one.
 func (p *proof) passwords() map[string]setup.Secret {
 	passwords := map[string]setup.Secret{}
 	if p.plan.Resolved.Answers.Dir == "" {
-		return passwords // of a rollback: what was set since counts no more
+		return passwords // a rollback: later passwords are no longer valid
 	}
 	maps.Copy(passwords, p.known)
 	for _, u := range p.plan.Resolved.Answers.Users {
@@ -74,7 +77,7 @@ func (p *proof) passwords() map[string]setup.Secret {
 	return passwords
 }
 
-// stop ends a server that was started.
+// stop stops the server that was started, if any.
 func (p *proof) stop(ctx context.Context) error {
 	if p == nil || p.started == nil {
 		return nil
@@ -82,7 +85,7 @@ func (p *proof) stop(ctx context.Context) error {
 	return p.started.Shutdown(context.WithoutCancel(ctx))
 }
 
-// wait leaves a server that was started running until ctx ends, and then lets it drain.
+// wait keeps the started server running until ctx ends, and then drains it.
 func (p *proof) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():

@@ -20,7 +20,7 @@ import (
 	"packhouse/packs"
 )
 
-// newRegistry groups the commands about registries that packs are pushed to.
+// newRegistry returns the commands for registries to push packs to.
 func newRegistry(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "registry",
@@ -113,25 +113,25 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 	return nil
 }
 
-// newConnection is connection without anything that was stored about the server: a login replaces it.
+// newConnection is connection without stored settings for the server, which a login replaces.
 func (a *app) newConnection(o registryOptions, settings *clientSettings) (connection, error) {
 	return a.connection(o, &clientSettings{Default: settings.Default})
 }
 
-// warnPlaintext warns, once for these settings, that docker's configuration holds the password of a
-// server unencrypted, because no credential helper is configured.
+// warnPlaintext warns, once for these settings, that docker's configuration contains a server's
+// password unencrypted, because no credential helper is configured.
 func (a *app) warnPlaintext(settings *clientSettings, server string) {
 	if settings.WarnedPlaintext {
 		return
 	}
 	docker, err := dockerStore()
 	if err != nil {
-		return // the password was stored a moment ago
+		return // unlikely: the password was just stored
 	}
 	path := docker.ConfigPath()
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return // a helper has it
+		return // stored by a helper
 	}
 	var file struct {
 		Auths map[string]struct {
@@ -145,7 +145,7 @@ func (a *app) warnPlaintext(settings *clientSettings, server string) {
 	a.warn("passwords are stored unencrypted in %s: a credential helper (credsStore there) keeps them encrypted", path)
 }
 
-// loginError words a refusal of what was just typed.
+// loginError explains a refused login.
 func loginError(err error, user string) error {
 	var f *packs.Failure
 	if errors.As(err, &f) && f.Code == packs.CodeNotLoggedIn {
@@ -154,7 +154,8 @@ func loginError(err error, user string) error {
 	return told(err)
 }
 
-// helperError words a failure of where docker keeps passwords. A credential helper is a program that says little about why it failed.
+// helperError explains a failure of docker's credential store. A credential helper is a program
+// that reports little about failures.
 func helperError(what string, err error) error {
 	if _, ok := errors.AsType[*exec.ExitError](err); ok || errors.Is(err, exec.ErrNotFound) {
 		return withHint(fmt.Errorf("%s: docker's credential helper: %w", what, err), "credsStore in $DOCKER_CONFIG/config.json, or ~/.docker/config.json, names it: see that it works, or take it out")
@@ -162,7 +163,7 @@ func helperError(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// askLogin gets user and password: from flags and standard input, or by asking on the terminal.
+// askLogin returns user and password: from flags and standard input, or by asking on the terminal.
 func (a *app) askLogin(server string, o loginOptions) (user, password string, err error) {
 	user = o.username
 	atTerminal := term.IsTerminal(int(a.stdin.Fd())) && a.getenv("CI") == ""

@@ -74,7 +74,8 @@ func (a *app) runReload(ctx context.Context, found config.Found) error {
 	return silent(exitFindings)
 }
 
-// findRunning finds the server that runs on a configuration, also on one that does not load any more, or that names another store by now.
+// findRunning finds the running server of a configuration, even if the configuration no longer
+// loads or now has another store.
 func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, error) {
 	c := config.Glimpse(config.Source{Path: path, Env: a.env})
 	client, err := findServer(c, filepath.Dir(path))
@@ -88,12 +89,12 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 	for _, place := range admin.Paths(c) {
 		sockets, bad := filepath.Glob(filepath.Join(filepath.Dir(place), "*.sock"))
 		if bad != nil {
-			continue // a directory whose name is a pattern
+			continue // the directory name contains a pattern
 		}
 		for _, socket := range sockets {
 			client, bad := admin.Dial(socket, setup.ServerUsers(filepath.Dir(path))...)
 			if bad != nil {
-				continue // stale, or of another user
+				continue // stale, or another user's
 			}
 			if status, bad := client.Status(ctx); bad == nil && setup.SameFile(status.Config, absolute) {
 				return client, nil
@@ -104,9 +105,10 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 	return nil, err
 }
 
-// reload makes the running server of a plan load the written files. It reports whether one is running.
+// reload makes the running server of a plan load the written files. It reports whether one is
+// running.
 func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
-	client, err := a.findRunning(ctx, configOf(plan)) // also where variables of the environment do not load
+	client, err := a.findRunning(ctx, configOf(plan)) // also if environment variables do not load
 	if errors.Is(err, admin.ErrNotRunning) {
 		return false, nil
 	}

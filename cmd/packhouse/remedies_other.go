@@ -4,7 +4,7 @@ package main
 
 import "os"
 
-// remedies of errors of the operating system.
+// remedies are for errors of the operating system.
 var remedies = [...]struct {
 	err    error
 	remedy string

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// remedies of errors of the operating system, the most particular first.
+// remedies are for errors of the operating system, the most specific first.
 var remedies = [...]struct {
 	err    error
 	remedy string

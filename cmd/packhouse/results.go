@@ -6,11 +6,12 @@ import (
 	"io"
 )
 
-// results is standard output as every command writes to it. It remembers the first write that failed, so that no command has to look: a
-// result that nobody got is a failure, whatever else went well.
+// results is standard output for all commands. It records the first failed write, so that commands
+// need not check: a result that could not be written is a failure, even if everything else
+// succeeded.
 type results struct {
 	to    io.Writer
-	cause error // of the first write that failed
+	cause error // first write error
 }
 
 // Write implements io.Writer.
@@ -22,7 +23,8 @@ func (r *results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// delivered is how a command ends that ended with err: with a failure where its result did not arrive. What went wrong besides weighs more.
+// delivered returns the error of a command that returned err: a failure if its result could not be
+// written. Other errors of the command take precedence.
 func (r *results) delivered(err error) error {
 	if r.cause == nil {
 		return err

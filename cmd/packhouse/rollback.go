@@ -13,14 +13,14 @@ import (
 	"packhouse/setup/check"
 )
 
-// rollbackOptions say how a rollback goes about its work.
+// rollbackOptions are the flags of rollback.
 type rollbackOptions struct {
 	dir    string
 	yes    bool
 	dryRun bool
 }
 
-// newRollback goes back to the files before the last setup.
+// newRollback returns the command that restores the files from before the last setup.
 func newRollback(a *app) *cobra.Command {
 	var o rollbackOptions
 	cmd := &cobra.Command{
@@ -59,7 +59,7 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 		return nil
 	}
 	if !o.yes {
-		lock.Release() // a person may take long to answer; applying compares again
+		lock.Release() // users may take long to answer; applying compares again
 	}
 	if err := a.confirm(o.yes, fmt.Sprintf("go back to the files from before %s?", installed.Backup.Local().Format(time.DateTime))); err != nil {
 		return err
@@ -110,7 +110,8 @@ func (a *app) toReview(ctx context.Context, dir string, dryRun bool) (*setup.Ins
 	return installed, lock, err
 }
 
-// applyHeld applies a plan under lock, or under one that it acquires if lock was released, and releases it.
+// applyHeld applies a plan under lock, or under one that it acquires if lock was released, and
+// releases it.
 func (a *app) applyHeld(ctx context.Context, plan *setup.Plan, lock *setup.Lock) error {
 	defer lock.Release()
 	if !lock.Held() {
@@ -125,7 +126,8 @@ func (a *app) applyHeld(ctx context.Context, plan *setup.Plan, lock *setup.Lock)
 	return err
 }
 
-// confirm asks a question that only "y" or "yes" answers with yes. Without a terminal only --yes does.
+// confirm asks a question that only "y" or "yes" answers with yes. Without a terminal, --yes is
+// required.
 func (a *app) confirm(yes bool, question string) error {
 	if yes {
 		return nil
@@ -139,15 +141,16 @@ func (a *app) confirm(yes bool, question string) error {
 	return nil
 }
 
-// asks puts a question to the terminal and reports whether the answer is yes.
+// asks asks a question on the terminal and reports whether the answer is yes.
 func (a *app) asks(question string) bool {
 	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
 	return readYes(a.stdin)
 }
 
-// rollBackAfter restores the files from before a setup that did not work, reloads the server, and checks them again. It returns the report
-// of these checks, or nil if there was no installation before. rolled reports whether the files were restored, also if an error follows. It
-// refuses if another command changed the installation since.
+// rollBackAfter restores the files from before a failed setup, reloads the server, and checks them
+// again. It returns the report of these checks, or nil if there was no installation before. rolled
+// reports whether the files were restored, even if an error follows. It refuses if another command
+// has changed the installation since.
 func (a *app) rollBackAfter(
 	ctx context.Context, dir string, applied *setup.Applied, log *trialLog, say func(check.Event),
 ) (again *check.Report, rolled bool, err error) {
@@ -167,7 +170,7 @@ func (a *app) rollBackAfter(
 		return nil, false, err
 	}
 	a.say("rolled back to the files before")
-	if err := a.handOver(configOf(plan), applied.At); err != nil { // the owner of the store may be another one again
+	if err := a.handOver(configOf(plan), applied.At); err != nil { // the store may have its previous owner again
 		return nil, true, err
 	}
 	if installed, err = setup.Load(dir); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newRoot puts the commands together.
+// newRoot returns the root command.
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "packhouse",
@@ -24,7 +24,7 @@ does the same through flags, and packhouse serve runs the server.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetVersionTemplate("packhouse {{.Version}}\n")
-	root.SetOut(a.stdout) // before helpOn: completion keeps what it finds then
+	root.SetOut(a.stdout) // before helpOn: completion keeps the writer set at that time
 	root.AddCommand(
 		newSetup(a),
 		newServe(a),
@@ -63,7 +63,7 @@ does the same through flags, and packhouse serve runs the server.`,
 	return root
 }
 
-// askBack has every group of commands answer a word it does not know with those that are nearly the same.
+// askBack makes every command group suggest similar subcommands for an unknown one.
 func askBack(cmd *cobra.Command) {
 	if !cmd.HasSubCommands() {
 		return
@@ -75,7 +75,7 @@ func askBack(cmd *cobra.Command) {
 		}
 		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 		names := cmd.SuggestionsFor(args[0])
-		if other, _, bad := cmd.Root().Find(args); len(names) == 0 && bad == nil && other != cmd.Root() { // "registry serve", as elsewhere
+		if other, _, bad := cmd.Root().Find(args); len(names) == 0 && bad == nil && other != cmd.Root() { // moved from another group, such as "registry serve"
 			return usageError(withHint(err, "did you mean %s?", other.CommandPath()))
 		}
 		if len(names) == 0 {

@@ -14,12 +14,12 @@ import (
 	"packhouse/trust"
 )
 
-// running is a server in the background: a setup.Running.
+// running is a server in the background. It implements setup.Running.
 type running struct {
 	*server.Server
 	done chan struct{}
 
-	// To be read after done is closed.
+	// Read these only after done is closed.
 	err  error // of Run
 	left error // of handOver
 }
@@ -57,8 +57,8 @@ func (r *running) Shutdown(ctx context.Context) error {
 	return r.left
 }
 
-// handOver gives what a server of root wrote since a time to the users who own the directories that the server writes to: the server of
-// such a user could not read it.
+// handOver changes the owner of files that a server of root wrote since a time to the owner of
+// their directory: the server of that user could not read them otherwise.
 func (a *app) handOver(path string, since time.Time) error {
 	if os.Geteuid() != 0 {
 		return nil

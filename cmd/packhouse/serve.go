@@ -18,13 +18,14 @@ type serveOptions struct {
 	dir string
 }
 
-// newServe runs the server in the foreground. It stands in for "registry serve /etc/…/myconfig.yml".
+// newServe returns the command that runs the server in the foreground. It replaces "registry serve
+// /etc/…/myconfig.yml".
 func newServe(a *app) *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve [CONFIG]",
 		Short: "Run the server",
-		// What other registries call it; the second is how the vendor's documentation once spelt the first.
+		// Names in other registries; the second is a misspelling in the vendor's documentation.
 		SuggestFor: []string{"registry", "registy", "start", "run"},
 		Long: `serve runs the server on CONFIG, else on the configuration of the installation that --dir names, else on
 $REGISTRY_CONFIGURATION_PATH, else on the configuration of the installation at the usual place, else on
@@ -57,18 +58,19 @@ func (a *app) serve(ctx context.Context, found config.Found) error {
 		return err
 	}
 	defer a.feedWatchdog(s)()
-	if !term.IsTerminal(int(a.stdin.Fd())) { // no terminal that could hang up: the daemon's meaning
-		reload := func() { _ = s.Reload(ctx) } // the server logs what came of it
+	if !term.IsTerminal(int(a.stdin.Fd())) { // without a terminal, SIGHUP means reload, as for daemons
+		reload := func() { _ = s.Reload(ctx) } // the server logs the outcome
 		a.hangup.Store(&reload)
 		defer a.hangup.Store(nil)
 	}
 	if err := s.Run(ctx); err != nil {
-		return &exitError{exitFailed, err} // also where a signal began the end of it: requests were cut off, say
+		return &exitError{exitFailed, err} // also if a signal started the shutdown: requests may have been cut off
 	}
 	return nil
 }
 
-// newServer loads a configuration, verifies it and makes a server of it that logs to w, with further options.
+// newServer loads and verifies a configuration and returns a server that logs to w, with additional
+// options.
 func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer, further ...func(*server.Options)) (*server.Server, error) {
 	a.collectEarly()
 	l := &loader{app: a, path: found.Path}
@@ -78,7 +80,7 @@ func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer, fu
 	}
 	path := found.Path
 	if absolute, err := filepath.Abs(path); err == nil && path != "" {
-		path = absolute // status shows it to users in other directories
+		path = absolute // for status in other directories
 	}
 	o := server.Options{
 		Config:       c,
@@ -98,22 +100,22 @@ func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer, fu
 	return server.New(ctx, o)
 }
 
-// gcPercent is how much the heap grows, in per cent of what is in use, before garbage is collected, where $GOGC does not say. What a server has in
-// use is little, so collecting earlier than Go's 100 costs nothing that can be measured and saves some 4 MiB at the peak.
+// gcPercent is the default of GOGC for servers. A server's live heap is small, so collecting
+// earlier than at Go's default of 100 has no measurable cost and saves about 4 MiB at the peak.
 const gcPercent = 50
 
-// collectEarly is for every process that serves, in the foreground or behind the wizard.
+// collectEarly is called in every process that serves, in the foreground or behind the wizard.
 func (a *app) collectEarly() {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 }
 
-// loader reads and verifies one configuration, over and over. The server asks one at a time.
+// loader loads and verifies one configuration repeatedly. The server does not call it concurrently.
 type loader struct {
 	*app
 	path    string
-	notices []config.Problem // of what was read last
+	notices []config.Problem // of the last load
 }
 
 func (l *loader) load(ctx context.Context, probes config.Probes) (*config.Config, error) {

@@ -45,7 +45,7 @@ func untrustedRemedy(err error) string {
 	return "if that user runs your server, run this command as that user; otherwise remove the socket"
 }
 
-// serversOf returns the IDs of the users that the server of a configuration runs as, if that is known.
+// serversOf returns the IDs of the users that run a configuration's server, if known.
 func (a *app) serversOf(path string) []int {
 	dir := ""
 	if path != "" {

@@ -16,10 +16,11 @@ import (
 	"packhouse/setup"
 )
 
-// upWithin bounds how long systemd may take to have the server answer.
+// upWithin is how long systemd may take until the server responds.
 const upWithin = 20 * time.Second
 
-// servedBySystemd returns the user that systemd runs the server of a configuration as, or "" if it does not run it.
+// servedBySystemd returns the user that systemd runs a configuration's server as, or "" if systemd
+// does not run it.
 func servedBySystemd(path string) string {
 	if filepath.Base(path) != setup.ConfigFile {
 		return ""
@@ -31,7 +32,7 @@ func servedBySystemd(path string) string {
 	return installed.ServiceUser()
 }
 
-// starterOf is the command that starts the server of a configuration.
+// starterOf returns the command that starts a configuration's server.
 func starterOf(path string) string {
 	if servedBySystemd(path) != "" {
 		return "systemctl start " + setup.Unit
@@ -39,7 +40,8 @@ func starterOf(path string) string {
 	return "packhouse serve"
 }
 
-// leftToSystemd is an error where root is about to serve what systemd serves as another user: what root writes, that one could not read.
+// leftToSystemd returns an error if root is about to run a server that systemd runs as another
+// user, who could not read files that root writes.
 func leftToSystemd(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -56,7 +58,7 @@ func leftToSystemd(path string) error {
 func systemctl(ctx context.Context, args ...string) error {
 	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput() //nolint:gosec // the arguments are ours
 	if err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n") // where to look further is said by who asked
+		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n") // the caller adds where to look further
 		return fmt.Errorf("systemctl %s: %w: %s", strings.Join(args, " "), err, first)
 	}
 	return nil
@@ -71,7 +73,8 @@ func unitChange(plan *setup.Plan) *setup.Change {
 	return &plan.Changes[i]
 }
 
-// applyPlan applies a plan under a lock. It stops a service whose unit the plan removes first: systemd cannot find it afterwards.
+// applyPlan applies a plan under a lock. If the plan removes the unit, it first stops the service,
+// because systemd cannot find it afterwards.
 func applyPlan(ctx context.Context, plan *setup.Plan, lock *setup.Lock, progress func(verb, path string)) (*setup.Applied, error) {
 	unit := unitChange(plan)
 	if unit != nil && unit.Kind == setup.Remove {
@@ -90,19 +93,20 @@ func applyPlan(ctx context.Context, plan *setup.Plan, lock *setup.Lock, progress
 		return applied, err
 	}
 	if unit.Kind == setup.Remove {
-		_ = systemctl(ctx, "reset-failed", setup.Unit) // that it failed once, if it did, is over
+		_ = systemctl(ctx, "reset-failed", setup.Unit) // clear a failed state
 	}
 	return applied, nil
 }
 
-// supervise has systemd run the server of a plan that was applied: started with the machine, and anew where the plan needs that. It returns
-// once the server answers. It tells whether that one is fresh: it has read what the plan wrote.
+// supervise makes systemd run the server of an applied plan: enabled at boot, and restarted if the
+// plan requires it. It returns once the server responds, and reports whether the server is fresh:
+// started after the plan was applied.
 func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 	installed, err := setup.Load(plan.Dir)
 	if err != nil || !installed.Supervised() {
 		return false, err
 	}
-	loaded, err := config.Load(config.Source{Path: configOf(plan)}) // systemd's environment is not this one
+	loaded, err := config.Load(config.Source{Path: configOf(plan)}) // systemd's environment differs from this one
 	if err != nil {
 		return false, err
 	}
@@ -132,17 +136,18 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 	return true, nil
 }
 
-// withLastWords adds to a start that failed what the server said last, beside its routine; nothing where that cannot be told.
+// withLastWords adds the server's last log messages, without routine ones, to the error of a failed
+// start, if they are available.
 func withLastWords(ctx context.Context, err error) error {
 	run, failure := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit).Output() //nolint:gosec // the arguments are ours
 	if failure != nil || len(bytes.TrimSpace(run)) == 0 {
 		return err
 	}
-	// The journal takes words in a moment after they are said; where that takes longer, those that are there do.
+	// The journal stores messages with a delay. After the timeout, use those it has.
 	patience, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	_ = exec.CommandContext(patience, "journalctl", "--sync").Run()
-	// Of the program alone: what systemd says of it has another field.
+	// Only the program's messages: those of systemd about it are in another field.
 	of := "_SYSTEMD_INVOCATION_ID=" + string(bytes.TrimSpace(run))
 	out, failure := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "10").Output() //nolint:gosec // systemd made the number
 	if failure != nil {
@@ -173,7 +178,7 @@ func (a *app) refuseOther(c *config.Config, dir string, err error) error {
 	return fmt.Errorf("a server runs on this installation already, and not under systemd: stop that one first: %w", err)
 }
 
-// awaitServer returns when the server of a configuration answers.
+// awaitServer waits until a configuration's server responds.
 func awaitServer(ctx context.Context, c *config.Config, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, upWithin)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 	"packhouse/trust"
 )
 
-// setupOptions are the answers to how setup goes about its work.
+// setupOptions control how setup runs.
 type setupOptions struct {
 	dir       string
 	yes       bool
@@ -23,10 +23,10 @@ type setupOptions struct {
 	moveCAKey string // file to move the CA's key to; empty: do not move it
 	serve     bool
 	rollback  bool
-	lines     bool // asks line by line
+	lines     bool // line mode
 }
 
-// newSetup installs a registry or changes an installation.
+// newSetup returns the command that installs a registry or changes an installation.
 func newSetup(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "setup",
@@ -53,10 +53,10 @@ packhouse check and packhouse status exit with 4 for the same reasons.`,
 	return cmd
 }
 
-// shortFlags are the letters of flags of setup, as apt, dnf, make and rsync have them.
+// shortFlags are one-letter flags of setup, as in apt, dnf, make and rsync.
 var shortFlags = map[string]string{"yes": "y", "dry-run": "n"}
 
-// addSetupFlags makes flags of the one list that setup has.
+// addSetupFlags adds the flags of setup's flag list.
 func (a *app) addSetupFlags(flags *pflag.FlagSet) {
 	flags.String("answers", "", "YAML `FILE` with answers: the flags without their dashes")
 	for _, f := range setup.Flags() {
@@ -75,7 +75,7 @@ func (a *app) addSetupFlags(flags *pflag.FlagSet) {
 	flags.Lookup("dir").DefValue = a.defaultDir()
 }
 
-// argument is the value of a flag that the help calls by what it takes, and not by its type in Go.
+// argument is a flag value whose type in the help is its placeholder, such as FILE.
 type argument struct {
 	pflag.Value
 	name string
@@ -93,7 +93,7 @@ func (a argument) list() ([]string, bool) {
 	return many.GetSlice(), true
 }
 
-// answersOf collects the flags that were given.
+// answersOf returns the values of the given flags.
 func answersOf(flags *pflag.FlagSet) setup.Values {
 	values := setup.Values{}
 	for _, f := range setup.Flags() {
@@ -111,13 +111,13 @@ func answersOf(flags *pflag.FlagSet) setup.Values {
 	return values
 }
 
-// largestInput bounds files that flags name, in bytes.
+// largestInput is the maximum size in bytes of files given by flags.
 const largestInput = 4 << 20
 
-// input reads flags and answers file.
+// input collects the flags and the answers file.
 func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
 	input := setup.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
-	name, _ := flags.GetString("answers") // absent where the flags are another command's
+	name, _ := flags.GetString("answers") // missing for flags of another command
 	if name == "" {
 		return input, nil
 	}
@@ -131,7 +131,7 @@ func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
 	return input, nil
 }
 
-// setupOptionsOf picks what concerns the run itself; a flag wins over the answers file.
+// setupOptionsOf returns the options for the run itself. A flag overrides the answers file.
 func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 	value := func(name string) string {
 		for _, values := range []setup.Values{input.Flags, fileValues(input)} {
@@ -147,7 +147,7 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 		rollback: is("rollback-on-failure"), lines: is("accessible"), moveCAKey: value("move-ca-key"),
 	}
 	for _, values := range []setup.Values{input.Flags, fileValues(input)} {
-		if v := values["dir"]; len(v) > 0 && v[len(v)-1] == "" { // a variable of a script that is not set
+		if v := values["dir"]; len(v) > 0 && v[len(v)-1] == "" { // likely an unset variable in a script
 			return o, usageError(withHint(errors.New("--dir is empty"), "name a directory, or leave --dir out: then it is %s", a.defaultDir()))
 		}
 	}
@@ -176,7 +176,7 @@ func fileValues(input setup.Input) setup.Values {
 	return input.File.Values
 }
 
-// newSetupRun reads what was said.
+// newSetupRun parses the input of setup.
 func (a *app) newSetupRun(flags *pflag.FlagSet) (*setupRun, error) {
 	input, err := a.input(flags)
 	if err != nil {
@@ -192,7 +192,7 @@ func (a *app) newSetupRun(flags *pflag.FlagSet) (*setupRun, error) {
 	return &setupRun{app: a.withoutServerVariables(), o: o, input: input}, nil
 }
 
-// runSetup chooses between wizard, line mode and no questions, and runs setup.
+// runSetup runs setup as wizard, in line mode or without questions.
 func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 	s, err := a.newSetupRun(flags)
 	if err != nil {
@@ -218,11 +218,11 @@ type setupRun struct {
 	installed *setup.Installed
 	before    before
 	lock      *setup.Lock    // held until the plan is applied; nil: the wizard, which locks when the review is confirmed
-	applied   *setup.Applied // nil: nothing
-	looks     bool           // it shows the installation, and does not finish what was cut off
+	applied   *setup.Applied // nil: nothing applied
+	looks     bool           // only displays the installation: does not finish an interrupted run
 }
 
-// look finds out about the machine and the installation.
+// look detects the machine and loads the installation.
 func (s *setupRun) look(ctx context.Context) error {
 	s.machine = setup.Detect(ctx, setup.ThisMachine())
 	s.machine.TryStorage, s.machine.ServerOn = tryStorage, serverOn

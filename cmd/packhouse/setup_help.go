@@ -28,13 +28,13 @@ const setupExamples = `  # ask everything
   # try a registry in a directory of its own, and serve it
   packhouse setup -y --dir ./trial --hostname localhost --addr 127.0.0.1:5000 --serve`
 
-// flagGroup is a part of the flags of setup in its help.
+// flagGroup is a group of setup's flags in the help.
 type flagGroup struct {
 	title string
 	flags *pflag.FlagSet
 }
 
-// setupGroups sorts flags into the steps of the wizard, in their order. What answers no question is
+// setupGroups groups flags by step of the wizard, in order. Flags that do not answer a question are
 // in the last group.
 func setupGroups(flags *pflag.FlagSet) []flagGroup {
 	step := map[string]int{}
@@ -74,10 +74,10 @@ func setupGroups(flags *pflag.FlagSet) []flagGroup {
 	return filled
 }
 
-// helpWidth is the width in columns that the help of flags is wrapped at.
+// helpWidth is the width in columns for wrapping the help of flags.
 const helpWidth = 100
 
-// setupUsage prints usage, examples and flags of setup, the flags in groups.
+// setupUsage prints usage, examples and grouped flags of setup.
 func setupUsage(w io.Writer, cmd *cobra.Command) {
 	fmt.Fprintf(w, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
 	for _, g := range setupGroups(cmd.Flags()) {

@@ -22,7 +22,7 @@ type setupReport struct {
 	ChecksAfter *check.Report `json:"checksAfterRollback,omitempty"`
 }
 
-// unasked sets up without a question: resolve, plan, apply, prove.
+// unasked runs setup without questions: resolve, plan, apply, check.
 func (s *setupRun) unasked(ctx context.Context) error {
 	if !s.o.dryRun {
 		lock, err := s.hold(ctx, s.o.dir)
@@ -65,7 +65,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		s.before = noteBefore(s.installed, plan)
 		applied, err := applyPlan(ctx, plan, s.lock, nil)
 		report.Applied, s.applied = applied != nil, applied
-		s.lock.Release() // a rollback acquires it again
+		s.lock.Release() // the rollback acquires it again
 		switch {
 		case err != nil && report.Applied:
 			return s.undo(ctx, &report, plan, false, err)
@@ -90,7 +90,8 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	return s.prove(ctx, plan, &report)
 }
 
-// refusedBy ends a setup with the findings that an error is made of, in words and in JSON; any other error is one finding of the JSON.
+// refusedBy ends setup with the findings in err, as text or JSON; any other error becomes one
+// finding in the JSON.
 func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
 	refusal, ok := errors.AsType[*setup.RefusedError](err)
 	if !ok {
@@ -102,7 +103,7 @@ func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
 	return s.finish(report, silent(code))
 }
 
-// prove starts or finds the server, checks it, and keeps it where --serve says so.
+// prove starts or finds the server, checks it, and keeps it running with --serve.
 func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupReport) error {
 	log := &trialLog{to: s.stderr}
 	proof, err := s.newProof(ctx, plan, log)
@@ -138,8 +139,8 @@ func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupRep
 	return errors.Join(err, proof.wait(ctx))
 }
 
-// moveKey moves the CA's key as --move-ca-key says. It is called when the files of a setup are final: a rollback does not
-// bring the key back.
+// moveKey moves the CA's key for --move-ca-key. It is called when the files of a setup are final: a
+// rollback does not restore the key.
 func (s *setupRun) moveKey(ctx context.Context, report *setupReport, dir string) error {
 	err := s.moveCAKey(ctx, dir)
 	switch {
@@ -159,7 +160,7 @@ func (s *setupRun) checkPrinter() func(check.Event) {
 	return func(e check.Event) { printCheck(s.stderr, e) }
 }
 
-// finish prints the JSON where it is asked for.
+// finish prints the JSON report with --json.
 func (s *setupRun) finish(report setupReport, err error) error {
 	if !s.o.json {
 		return err
@@ -182,7 +183,7 @@ func (a *app) sayFindings(findings []setup.Finding) {
 	}
 }
 
-// showPlan prints the review.
+// showPlan prints the plan for review.
 func (a *app) showPlan(plan *setup.Plan) {
 	for _, c := range plan.Ordered() {
 		fmt.Fprintf(a.stdout, "%-7s %s\n", c.Kind, c.Path)
@@ -198,7 +199,7 @@ func (a *app) showPlan(plan *setup.Plan) {
 	}
 }
 
-// showCard prints what one needs to use the registry.
+// showCard prints how to use the registry.
 func (s *setupRun) showCard(card setup.Card) {
 	fmt.Fprintf(s.stdout, "\nregistry     %s\n", card.URL)
 	fmt.Fprintf(s.stdout, "user         %s, password %s\n", card.User, card.Password)

@@ -13,11 +13,11 @@ import (
 	"packhouse/setup/check"
 )
 
-// before is what setup must restore, beside the files of the plan, when a trial start fails.
+// before is the state that setup must restore, besides the plan's files, if a trial start fails.
 type before struct {
-	existed bool     // an installation was there
-	missing []string // directories above and at the installation directory that did not exist, the outermost first
-	store   bool     // content was in the storage directory
+	existed bool     // an installation existed
+	missing []string // missing directories, up to the installation directory, outermost first
+	store   bool     // the storage directory had content
 }
 
 // noteBefore records the state before a plan is applied.
@@ -31,9 +31,9 @@ func noteBefore(installed *setup.Installed, plan *setup.Plan) before {
 	}
 }
 
-// clear removes what a failed first installation leaves after its rollback: the store that the trial server made, the
-// backup, and directories that are empty now.
-// It leaves an installation that another command made meanwhile.
+// clear removes what a failed first installation leaves after its rollback: the trial server's
+// store, the backup, and empty directories. It leaves an installation that another command created
+// in the meantime.
 func (s *setupRun) clear(ctx context.Context, plan *setup.Plan, served bool) error {
 	b := s.before
 	if b.existed {
@@ -59,15 +59,16 @@ func (s *setupRun) clear(ctx context.Context, plan *setup.Plan, served bool) err
 	return errors.Join(errs...)
 }
 
-// undo ends a setup that failed after it wrote files. It restores the files from before and checks them again, so that
-// exit code 1 means that nothing changed. served reports whether a server ran on the new files.
+// undo ends a setup that failed after it wrote files. It restores the previous files and checks
+// them again, so that exit code 1 means that nothing changed. served reports whether a server ran
+// on the new files.
 func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *setup.Plan, served bool, cause error) error {
 	if !report.Applied {
 		return s.finish(*report, cause)
 	}
 	report.Card = nil
 	report.Findings = append(report.Findings, setup.Finding{Severity: setup.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause)})
-	ctx = context.WithoutCancel(ctx) // a rollback is completed even after ctrl+c
+	ctx = context.WithoutCancel(ctx) // complete the rollback even after ctrl+c
 	again, rolled, err := s.rollBackAfter(ctx, s.o.dir, s.applied, &trialLog{to: io.Discard}, s.checkPrinter())
 	report.RolledBack = rolled
 	if err == nil {

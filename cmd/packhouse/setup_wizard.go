@@ -17,19 +17,19 @@ import (
 	"packhouse/tui/logview"
 )
 
-// logLines is how many lines of the server's log the wizard keeps in view.
+// logLines is the number of lines of the server's log that the wizard keeps.
 const logLines = 500
 
-// asked is what somebody in front of a terminal drives: the wizard, the manager and the line mode stand on the same functions. One that was
-// stopped may still be at work when the next one begins.
+// asked is an interactive session. The wizard, the manager and the line mode share its methods. A
+// canceled operation may still be running when the next one starts.
 type asked struct {
 	*setupRun
-	quiet    *app // prints into the screen while it is open
+	quiet    *app // prints to the screen while it is open
 	ring     *logview.Ring
 	found    atomic.Pointer[setup.Machine]
-	shown    atomic.Pointer[setup.Installed] // that the screen shows, and the answers are made of
-	starting chan struct{}                   // holds a token while a server is started, or made to take a plan
-	proof    atomic.Pointer[proof]           // of the server that runs, or was asked
+	shown    atomic.Pointer[setup.Installed] // installation on the screen, which the answers are based on
+	starting chan struct{}                   // holds a token while a server starts or applies a plan
+	proof    atomic.Pointer[proof]           // for the current or last server
 }
 
 func (s *setupRun) newAsked() *asked {
@@ -39,7 +39,7 @@ func (s *setupRun) newAsked() *asked {
 	return &asked{setupRun: s, ring: ring, quiet: quiet, starting: make(chan struct{}, 1)}
 }
 
-// wizard sets up with questions, on the terminal.
+// wizard runs setup interactively on the terminal.
 func (s *setupRun) wizard(ctx context.Context) error {
 	a := s.newAsked()
 	return a.run(ctx, a.options())
@@ -57,7 +57,7 @@ func (a *asked) options() tui.Options {
 	}
 }
 
-// run opens the screen, and afterwards says on the normal one what came of it.
+// run opens the screen, and prints the outcome after it is closed.
 func (a *asked) run(ctx context.Context, o tui.Options) error {
 	screen, err := a.screen()
 	if err != nil {
@@ -89,7 +89,7 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 		outcome.Plan.Passwords = outcome.Unseen
 		lock, busy := a.hold(context.Background(), outcome.Plan.Dir)
 		if busy != nil {
-			a.warn("%v", busy) // the passwords are saved all the same: nothing else keeps them
+			a.warn("%v", busy) // save the passwords anyway: nothing else keeps them
 		}
 		path, kept := outcome.Plan.KeepPasswords()
 		lock.Release()
@@ -126,7 +126,7 @@ func (a *asked) begin(ctx context.Context) (tui.Beginning, error) {
 	return a.beginWith(ctx, setupRun{app: a.app, o: a.o})
 }
 
-// beginWith reads the machine and the installation.
+// beginWith detects the machine and loads the installation.
 func (a *asked) beginWith(ctx context.Context, seen setupRun) (tui.Beginning, error) {
 	if err := seen.look(ctx); err != nil {
 		return tui.Beginning{}, err
@@ -134,7 +134,7 @@ func (a *asked) beginWith(ctx context.Context, seen setupRun) (tui.Beginning, er
 	a.found.Store(seen.machine)
 	a.shown.Store(seen.installed)
 	input := a.input
-	input.Quick = true // the questions are probed step by step
+	input.Quick = true // probes run step by step
 	resolved, findings := setup.Resolve(ctx, seen.machine, seen.installed, input)
 	return tui.Beginning{Machine: seen.machine, Installed: seen.installed, Resolved: resolved, Findings: findings}, nil
 }
@@ -150,7 +150,8 @@ func (a *asked) plan(ctx context.Context, resolved setup.Resolved) (*setup.Plan,
 	return setup.MakePlan(ctx, a.found.Load(), installed, resolved, setup.Options{Now: a.now()})
 }
 
-// apply acquires the lock when the review is confirmed, and applies the plan if the files are still what the plan was made of.
+// apply acquires the lock when the review is confirmed, and applies the plan if the files it is
+// based on are unchanged.
 func (a *asked) apply(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
 	lock, err := a.quiet.hold(ctx, plan.Dir)
 	if err != nil {
@@ -186,10 +187,11 @@ func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
 	return setup.PlanRollback(ctx, installed)
 }
 
-// editor returns the command that edits a file: VISUAL or EDITOR, else an installed editor; nil if there is none.
+// editor returns the command that edits a file: VISUAL or EDITOR, else an installed editor, or nil
+// if there is none.
 func (a *asked) editor(path string) *exec.Cmd {
 	for _, variable := range []string{"VISUAL", "EDITOR"} {
-		if line := a.getenv(variable); line != "" { // a command line, as git and crontab take it
+		if line := a.getenv(variable); line != "" { // a command line, as for git and crontab
 			return exec.Command("sh", "-c", line+` "$1"`, "sh", path) //nolint:gosec // it is the user's own
 		}
 	}
@@ -201,8 +203,8 @@ func (a *asked) editor(path string) *exec.Cmd {
 	return nil
 }
 
-// start has a server take the plan: the one that was started before, somebody else's that runs, or a new one. It waits for a start that was
-// stopped and has not come to its end: two servers would be in each other's way.
+// start makes a server use the plan: the one started before, another one that is running, or a new
+// one. It waits for a canceled start to end, because two servers would conflict.
 func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
 	select {
 	case a.starting <- struct{}{}:
@@ -211,7 +213,7 @@ func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, err
 	}
 	defer func() { <-a.starting }()
 	before := a.proof.Load()
-	if before != nil && before.started != nil && plan.Resolved.Answers.Service == setup.Systemd { // it makes way for the service
+	if before != nil && before.started != nil && plan.Resolved.Answers.Service == setup.Systemd { // stop it in favor of the service
 		if err := before.started.Shutdown(ctx); err != nil {
 			return before.started, fmt.Errorf("make way for the service: %w", err)
 		}
@@ -235,8 +237,8 @@ func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, err
 	return proof.started, nil
 }
 
-// keep has the server that was started before take the plan. It tells whether that goes on: one that had to be restarted is stopped, so that
-// another can take its place.
+// keep makes the server that was started before use the plan. It reports whether that server is
+// kept: if it needs a restart, keep stops it, so that another can replace it.
 func (a *asked) keep(ctx context.Context, before *proof, plan *setup.Plan) (bool, error) {
 	server := before.started
 	select {
@@ -258,7 +260,8 @@ func (a *asked) keep(ctx context.Context, before *proof, plan *setup.Plan) (bool
 	return false, nil
 }
 
-// screen is the terminal to draw on: results go to stdout, so it is stderr, or the terminal itself where that is redirected.
+// screen returns the terminal to draw on. Results go to stdout, so it is stderr, or the terminal
+// itself if stderr is redirected.
 func (s *setupRun) screen() (*os.File, error) {
 	if file, ok := s.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return file, nil

@@ -22,7 +22,7 @@ import (
 	"packhouse/trust"
 )
 
-// Codes of findings, beside those of configuration problems. They are stable.
+// Codes of findings, besides those of configuration problems. They are stable.
 const (
 	findingNotRunning     = "not-running"
 	findingUnreachable    = "not-reachable"
@@ -40,17 +40,17 @@ const keepInitialPasswords = 7 * 24 * time.Hour
 // statusReport is the JSON of status.
 type statusReport struct {
 	Config       string         `json:"config"` // path; empty: the built-in default
-	Reason       string         `json:"reason"` // why this one
+	Reason       string         `json:"reason"` // why this configuration
 	Unused       []string       `json:"unused,omitempty"`
-	Installation string         `json:"installation,omitempty"` // directory that setup wrote; empty: none
-	Changed      []setup.Drift  `json:"changed,omitempty"`      // since setup wrote it
+	Installation string         `json:"installation,omitempty"` // installation directory; empty: none
+	Changed      []setup.Drift  `json:"changed,omitempty"`      // changes since setup wrote it
 	Running      bool           `json:"running"`
 	Server       *admin.Status  `json:"server,omitempty"`
 	Certificate  *certificateAt `json:"certificate,omitempty"` // on disk
 	Findings     []finding      `json:"findings"`
 }
 
-// certificateAt is the certificate that the configuration names.
+// certificateAt is the configured certificate.
 type certificateAt struct {
 	Path     string    `json:"path"`
 	Ends     time.Time `json:"ends"`
@@ -135,7 +135,7 @@ func (r *statusReport) add(code, what, remedy string) {
 	r.Findings = append(r.Findings, finding{code, what, remedy})
 }
 
-// statusOfServer asks the running server.
+// statusOfServer queries the running server.
 func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	client, err := a.findRunning(ctx, r.Config)
 	switch {
@@ -167,7 +167,8 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	r.Findings = append(r.Findings, faultFindings(&status)...)
 }
 
-// statusOfConfig verifies the configuration on disk, which the next start loads. It returns nil if it does not load.
+// statusOfConfig verifies the configuration on disk, which the next start loads. It returns nil if
+// it does not load.
 func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 	loaded, err := a.loadConfig(r.Config)
 	if err != nil {
@@ -207,13 +208,14 @@ func (r *statusReport) problem(p config.Problem) {
 	}
 	for _, f := range r.Findings {
 		if f.Code == findingFault && strings.Contains(f.What, p.What) {
-			return // the server says the same
+			return // the server reports the same
 		}
 	}
 	r.add(p.Code, what, p.Remedy)
 }
 
-// statusOfInstallation reports on the installation around the configuration. It returns nil if there is none, or if it does not load.
+// statusOfInstallation reports on the configuration's installation. It returns nil if there is
+// none, or if it does not load.
 func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
 	dir, err := filepath.Abs(filepath.Dir(r.Config))
 	if err != nil {
@@ -256,7 +258,7 @@ func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
 	return installed
 }
 
-// printStatus writes a report for people.
+// printStatus prints a report as text.
 func (a *app) printStatus(r *statusReport) {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }

@@ -13,19 +13,20 @@ import (
 	"packhouse/setup/check"
 )
 
-// checksWithin bounds how long status waits for the checks. Those that are left then are not proven.
+// checksWithin is how long status waits for the checks. Unfinished checks are not proven.
 const checksWithin = 10 * time.Second
 
-// remedyUnreachable is the remedy where the running server cannot be asked.
+// remedyUnreachable is the remedy if the running server cannot be queried.
 const remedyUnreachable = "run this as the user of the server, or as root"
 
-// findingOf returns what status finds as a finding of the check of the configuration, so that check and status exit with
-// the same code.
+// findingOf returns a finding of status as a finding of the configuration check, so that check and
+// status exit with the same code.
 func findingOf(code, what, remedy string) config.Problem {
 	return config.Problem{Code: code, Severity: config.Warning, What: what, Remedy: remedy}
 }
 
-// serverFindings returns what a running server says about itself that needs attention, except /health.
+// serverFindings returns what a running server reports about itself and needs attention, except
+// /health.
 func serverFindings(s *admin.Status) []finding { return append(faultFindings(s), reloadFindings(s)...) }
 
 // faultFindings returns the faults that a running server reports, one for each line.
@@ -70,7 +71,7 @@ func (a *app) statusOfChecks(ctx context.Context, r *statusReport, s subject) {
 	}
 }
 
-// covers reports whether the findings of a status say already what a check says.
+// covers reports whether the findings of a status already include a check's result.
 func (r *statusReport) covers(result check.Result) bool {
 	has := func(codes ...string) bool {
 		return slices.ContainsFunc(r.Findings, func(f finding) bool { return slices.Contains(codes, f.Code) })

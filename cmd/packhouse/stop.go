@@ -14,10 +14,10 @@ import (
 	"packhouse/setup"
 )
 
-// stopWithin bounds how long a server may take to finish its requests.
+// stopWithin is how long a server may take to finish its requests.
 const stopWithin = time.Minute
 
-// stopServer stops the server of the installation and returns when it has ended.
+// stopServer stops the installation's server and waits until it has ended.
 func (a *asked) stopServer(ctx context.Context) error {
 	installed, err := a.reread(ctx)
 	if err != nil {
@@ -49,8 +49,8 @@ func (a *asked) stopServer(ctx context.Context) error {
 	return awaitEnd(ctx, installed.Config, installed.Dir)
 }
 
-// signalServer sends SIGTERM to the server's process. pid is its ID as this machine knows it: the server reports another
-// one if it runs in a container.
+// signalServer sends SIGTERM to the server's process. pid is its ID on this machine: a server in a
+// container reports another one.
 func signalServer(pid int, status admin.Status) error {
 	if pid <= 1 || pid != status.PID {
 		return fmt.Errorf("stop server: process %d is not the one that serves %s on this machine; if the server runs in a container, stop the container", status.PID, status.Address)
@@ -65,7 +65,7 @@ func signalServer(pid int, status admin.Status) error {
 	return nil
 }
 
-// awaitEnd waits until no server of the configuration answers, or until ctx ends.
+// awaitEnd waits until no server of the configuration responds, or until ctx ends.
 func awaitEnd(ctx context.Context, c *config.Config, dir string) error {
 	for {
 		client, err := findServer(c, dir)

@@ -18,8 +18,8 @@ import (
 	"packhouse/server/storage"
 )
 
-// newStore groups the commands that maintain the store. Each uses the running server, which owns the
-// store, or opens the store itself if none runs.
+// newStore returns the commands that maintain the store. Each uses the running server, which owns
+// the store, or opens the store itself if no server is running.
 func newStore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
@@ -54,8 +54,9 @@ func (o *storeOptions) add(a *app, cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
-// withKeeper lets do use the running server of a configuration, or the store itself if none runs. The
-// context of do is canceled when a server starts on a store that this process opened.
+// withKeeper calls do with the running server of a configuration, or with the store itself if no
+// server is running. The context of do is canceled when a server starts on a store that this
+// process opened.
 func (a *app) withKeeper(cmd *cobra.Command, o storeOptions, args []string, do func(context.Context, keeper) error) error {
 	ctx := cmd.Context()
 	path, err := a.someConfig(o.dir, args)
@@ -100,8 +101,8 @@ func (a *app) withKeeper(cmd *cobra.Command, o storeOptions, args []string, do f
 	return errors.Join(err, closed)
 }
 
-// errYielded ends an offline command because a server starts. The store is in order: what the command
-// did stays done, and the rest was not begun.
+// errYielded ends an offline command because a server is starting. The store is consistent: the
+// command has completed some of its work, and has not started the rest.
 var errYielded = errors.New("stopped before the end, because a server is starting on this store")
 
 // ownStore is a store that this process owns.
@@ -323,5 +324,5 @@ func newStoreReindex(a *app) *cobra.Command {
 	return cmd
 }
 
-// humanBytes writes a number of bytes for people; none that is counted here is negative.
+// humanBytes formats a number of bytes for display. Negative numbers count as 0.
 func humanBytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

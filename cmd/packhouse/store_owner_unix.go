@@ -10,15 +10,15 @@ import (
 	"packhouse/server/config"
 )
 
-// becomeOwner has root go on as the user whom a store on disk belongs to: what root wrote into it, the server of that user could not read. It
-// cannot be undone in this process.
+// becomeOwner makes root continue as the owner of a store on disk, whose server could not read
+// files that root writes. It cannot be undone in this process.
 func becomeOwner(c *config.Config) error {
 	if c.Storage.Driver != config.Filesystem || os.Geteuid() != 0 {
 		return nil
 	}
 	info, err := os.Stat(c.Storage.Filesystem.RootDirectory)
 	if err != nil {
-		return nil // opening the store says it better
+		return nil // opening the store reports a better error
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || owner.Uid == 0 {

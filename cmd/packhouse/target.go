@@ -23,27 +23,28 @@ import (
 	"packhouse/trust"
 )
 
-// largestFile bounds in bytes what is read of a file that a configuration names.
+// largestFile is the maximum size in bytes of a file in a configuration.
 const largestFile = 8 << 20
 
-// subject is a configuration to check, with what is already known about it.
+// subject is a configuration to check, with facts already known about it.
 type subject struct {
 	config    string           // path of myconfig.yml
 	installed *setup.Installed // the installation it belongs to; nil: none
-	url       string           // that clients use; empty: from certificate and address
+	url       string           // URL for clients; empty: derived from certificate and address
 	passwords map[string]setup.Secret
-	server    *running  // that was started for the proof; nil: one runs already, or none
-	quick     bool      // leave out what writes or takes long
+	server    *running  // started for the proof; nil: another server may be running
+	quick     bool      // skip checks that write or take long
 	verified  *verified // nil: target loads and verifies the configuration
 }
 
-// verified is a configuration that loads, with the problems that verifying it found.
+// verified is a loaded configuration with the problems that verification found.
 type verified struct {
 	loaded   *config.Loaded
 	problems []config.Problem
 }
 
-// verify verifies a configuration that loads. A server that runs on it holds its ports.
+// verify verifies a loaded configuration. If running is true, the ports are in use by its own
+// server.
 func (a *app) verify(ctx context.Context, path string, loaded *config.Loaded, running bool) *verified {
 	found := loaded.Verify(ctx, config.Probes{Running: running, Users: a.serversOf(path), Now: a.now})
 	return &verified{loaded, slices.Concat(loaded.Notices, found)}
@@ -105,14 +106,14 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	return t
 }
 
-// seen is what a server says of itself beside what the checks need.
+// seen is what a server reports about itself, beyond the input of the checks.
 type seen struct {
 	runs   bool
-	pid    int      // 0: not known, or this very process
+	pid    int      // 0: unknown, or this process
 	faults []string // one sentence each
 }
 
-// lookAtServer learns from the server itself where it listens, which one it is, and how to get probe identities.
+// lookAtServer queries the server for its address, its identity, and a way to get probe identities.
 func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *running) seen {
 	t.Dial = dialable(t.Config.HTTP.Addr)
 	if started != nil {
@@ -132,7 +133,7 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 				Code: check.CodeSocket, Severity: config.Warning, What: err.Error(), Remedy: untrustedRemedy(err),
 			})
 		}
-		return seen{runs: errors.Is(err, fs.ErrPermission)} // it runs, but this user may not connect to it
+		return seen{runs: errors.Is(err, fs.ErrPermission)} // it is running, but this user may not connect to it
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
@@ -148,7 +149,7 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	return seen{true, status.PID, status.Faults}
 }
 
-// dialable turns an address to listen at into one to connect to.
+// dialable converts a listen address to one to connect to.
 func dialable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -160,7 +161,8 @@ func dialable(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// chainOf returns the chain of a certificate file and the roots that its clients are given; nil means the roots of the system.
+// chainOf returns the chain of a certificate file and the roots that its clients trust; nil means
+// the system's roots.
 func chainOf(path string, installed *setup.Installed) (chain, roots []*x509.Certificate) {
 	data, err := trust.ReadConfigured(path, largestFile)
 	if err != nil {
@@ -175,7 +177,7 @@ func chainOf(path string, installed *setup.Installed) (chain, roots []*x509.Cert
 	return chain, certgen.Anchors(chain)
 }
 
-// address makes the URL of a server out of its certificate and its address.
+// address derives the URL of a server from its certificate and listen address.
 func address(c *config.Config, names certgen.Names) string {
 	scheme := "http"
 	if c.HTTP.TLS.Enabled() {
@@ -193,7 +195,7 @@ func address(c *config.Config, names certgen.Names) string {
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
-// withHost adds the host of a URL to the names a certificate must be good for.
+// withHost adds the host of a URL to the names that a certificate must match.
 func withHost(names certgen.Names, rawURL string) certgen.Names {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Hostname() == "" {
@@ -201,12 +203,12 @@ func withHost(names certgen.Names, rawURL string) certgen.Names {
 	}
 	all, err := certgen.ParseNames(append(names.Strings(), u.Hostname()))
 	if err != nil {
-		return names // a wildcard: it is verified unchanged
+		return names // a wildcard is checked as it is
 	}
 	return all
 }
 
-// users lists the users of an installation with the passwords that are known.
+// users returns the users of an installation with known passwords.
 func users(s subject) []check.User {
 	var list []check.User
 	initial := setup.InitialPasswords(s.installed.Dir)
@@ -225,7 +227,8 @@ func users(s subject) []check.User {
 	return list
 }
 
-// checkTarget returns the target of "packhouse check": the installation in dir, or the configuration that args name.
+// checkTarget returns the target of "packhouse check": the installation in dir, or the
+// configuration in args.
 func (a *app) checkTarget(ctx context.Context, o checkOptions, args []string) (check.Target, error) {
 	path, err := a.someConfig(o.dir, args)
 	if err != nil {
@@ -234,8 +237,8 @@ func (a *app) checkTarget(ctx context.Context, o checkOptions, args []string) (c
 	return a.targetOf(ctx, subject{config: path, quick: o.quick})
 }
 
-// targetOf returns the target for a configuration and the installation that it belongs to, if any. It loads the installation
-// unless s has it.
+// targetOf returns the target for a configuration and its installation, if any. It loads the
+// installation unless s contains it.
 func (a *app) targetOf(ctx context.Context, s subject) (check.Target, error) {
 	absolute, err := filepath.Abs(filepath.Dir(s.config))
 	if err != nil {
@@ -258,7 +261,8 @@ func (a *app) targetOf(ctx context.Context, s subject) (check.Target, error) {
 	return t, nil
 }
 
-// clocks returns the servers that an installation uses anyway and whose answers contain the time.
+// clocks returns the servers that an installation already uses and whose responses contain the
+// time.
 func clocks(c *config.Config) []check.ClockSource {
 	var sources []check.ClockSource
 	if s3 := c.Storage.S3; c.Storage.Driver == config.S3 {
@@ -281,7 +285,8 @@ func clocks(c *config.Config) []check.ClockSource {
 	return sources
 }
 
-// built is when this program's source was last changed, as its build says; zero where it does not.
+// built returns the time of this program's last source change from its build info, or zero if
+// unknown.
 func built() time.Time {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -289,7 +294,7 @@ func built() time.Time {
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.time" {
-			t, _ := time.Parse(time.RFC3339, s.Value) // zero where it is none
+			t, _ := time.Parse(time.RFC3339, s.Value) // zero if invalid
 			return t
 		}
 	}

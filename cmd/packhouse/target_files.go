@@ -16,8 +16,8 @@ import (
 	"packhouse/setup/check"
 )
 
-// files lists what belongs to a configuration, and to the installation that it is of. as is who runs the server; nil: not known, or root, who
-// may read everything.
+// files returns the files of a configuration and its installation. as is the user that runs the
+// server; nil if unknown or root, who may read everything.
 func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 	c := &loaded.Config
 	read, write := "", ""
@@ -35,7 +35,7 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 		list = append(list, check.File{Path: cache, Dir: true, Optional: true, Secret: true, Owner: as, Why: write})
 	}
 	if root := c.Storage.Filesystem.RootDirectory; c.Storage.Driver == config.Filesystem {
-		list = append(list, check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write}) // if it is missing, the check of the storage reports it
+		list = append(list, check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write}) // the storage check reports it if it is missing
 	}
 	if s.installed != nil {
 		list = append(list, check.File{
@@ -46,7 +46,7 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 	return list
 }
 
-// ofCAKey returns the required owner of the CA's key: root, in an installation of root.
+// ofCAKey returns the required owner of the CA's key: root, if root owns the installation.
 func ofCAKey(installed *setup.Installed) *check.Account {
 	if owner := check.OwnerOf(installed.Dir); owner != nil && owner.UID == 0 {
 		return owner
@@ -80,7 +80,8 @@ func accountOfService(installed *setup.Installed) *check.Account {
 	return &check.Account{Name: u.Username, UID: uid}
 }
 
-// secretsIn names the keys whose secrets stand in the file of a configuration itself. What "config show" masks is a secret.
+// secretsIn returns the keys whose secrets are in the configuration file itself. Every value that
+// "config show" masks is a secret.
 func secretsIn(loaded *config.Loaded) []string {
 	var text bytes.Buffer
 	if loaded.ShowJSON(&text) != nil {

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// trialLogLimit bounds in bytes what is kept of the log of a trial.
+// trialLogLimit is the maximum number of bytes kept of a trial's log.
 const trialLogLimit = 256 << 10
 
-// trialLog keeps the log of a server on trial out of the words about the trial. It is released when somebody wants to read it: because the
-// server stays, or because the trial failed.
+// trialLog holds back the log of a server on trial, to keep it out of the messages about the trial.
+// It is released if the server is kept or the trial failed.
 type trialLog struct {
 	mu   sync.Mutex
 	to   io.Writer
@@ -31,10 +31,10 @@ func (l *trialLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// release writes what was held, and from now on everything.
+// release writes the held log, and from now on everything.
 func (l *trialLog) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, _ = l.to.Write(l.held) // there is no place to report a log that cannot be written
+	_, _ = l.to.Write(l.held) // there is no place to report a failed log write
 	l.held, l.open = nil, true
 }

@@ -16,7 +16,7 @@ import (
 	"packhouse/setup"
 )
 
-// uninstallOptions say what goes.
+// uninstallOptions are the flags of uninstall.
 type uninstallOptions struct {
 	dir    string
 	data   bool
@@ -25,7 +25,7 @@ type uninstallOptions struct {
 	dryRun bool
 }
 
-// newUninstall removes what setup wrote.
+// newUninstall returns the command that removes an installation.
 func newUninstall(a *app) *cobra.Command {
 	var o uninstallOptions
 	cmd := &cobra.Command{
@@ -102,7 +102,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 		question = "remove this installation and everything that is stored in it?"
 	}
 	if !o.yes {
-		lock.Release() // a person may take long to answer; applying compares again
+		lock.Release() // users may take long to answer; applying compares again
 	}
 	if err := a.confirm(o.yes, question); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	return nil
 }
 
-// keptStore explains that --data does not remove a store.
+// keptStore explains why --data does not remove a store.
 func keptStore(err error) error {
 	if refusal, ok := errors.AsType[*setup.RefusedError](err); ok && len(refusal.Findings) == 1 {
 		f := refusal.Findings[0]
@@ -150,7 +150,8 @@ func keptStore(err error) error {
 	return err
 }
 
-// stopped returns an error while a server of the installation is running, which would continue without its files.
+// stopped returns an error while a server of the installation is running, because it would continue
+// without its files.
 func stopped(ctx context.Context, installed *setup.Installed) error {
 	if installed.Config == nil {
 		return nil

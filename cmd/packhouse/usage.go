@@ -14,10 +14,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Wrong usage is found by cobra and pflag, in the words of programmers. Here it gets those of this program: what is missing or too much, and
-// how the command is written. Arguments that are too many are never repeated: the one behind a user's name is likely to be a password.
+// cobra and pflag report wrong usage in terms of their own API. This file rewrites their errors:
+// what is missing or superfluous, and the usage of the command. Superfluous arguments are never
+// repeated: the one after a user's name is likely to be a password.
 
-// patterns of what cobra and pflag say.
+// Patterns of errors of cobra and pflag.
 var (
 	tooManyOrFew  = regexp.MustCompile(`^(?:accepts|requires) .*arg\(s\)`)
 	unknownWord   = regexp.MustCompile(`^unknown command ".*" for "`)
@@ -30,7 +31,8 @@ var (
 	flagsMissing  = regexp.MustCompile(`^at least one of the flags in the group \[(.*?)\]`)
 )
 
-// wrongUsage words an error of cobra or pflag about a command. An error that has its exit code already is returned as it is.
+// wrongUsage rewrites an error of cobra or pflag about a command. It returns an error with an exit
+// code unchanged.
 func wrongUsage(cmd *cobra.Command, err error) error {
 	if _, ok := errors.AsType[*exitError](err); ok {
 		return err
@@ -75,7 +77,7 @@ func wrongUsage(cmd *cobra.Command, err error) error {
 	return usageError(withHint(errors.New(text), "%s", hint))
 }
 
-// argumentsOf says which arguments are missing, or that there are too many.
+// argumentsOf reports which arguments are missing, or that there are too many.
 func argumentsOf(cmd *cobra.Command) string {
 	wanted := strings.Fields(strings.TrimSuffix(cmd.Use, " [flags]"))[1:]
 	given := len(cmd.Flags().Args())
@@ -91,7 +93,7 @@ func argumentsOf(cmd *cobra.Command) string {
 	return fmt.Sprintf("%s takes %d arguments, and there are %d", cmd.CommandPath(), len(wanted), given)
 }
 
-// notOfType says what a value should have been.
+// notOfType describes the expected type of a flag's value.
 func notOfType(flag *pflag.Flag) string {
 	if flag == nil {
 		return "is no value for it"
@@ -107,7 +109,7 @@ func notOfType(flag *pflag.Flag) string {
 	return "is no value for it"
 }
 
-// valueOf says which value a flag takes.
+// valueOf describes the value that a flag requires.
 func valueOf(cmd *cobra.Command, name, letter string) string {
 	flag := cmd.Flags().Lookup(name)
 	if letter != "" {
@@ -139,8 +141,8 @@ func dashed(names, between string) string {
 	return strings.Join(list, between)
 }
 
-// mindStart makes every command record that its own code has begun, after errors of usage, and which
-// installation it is about.
+// mindStart makes every command record that its own code is running, after usage errors, and its
+// installation directory.
 func (a *app) mindStart(cmd *cobra.Command) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -154,7 +156,7 @@ func (a *app) mindStart(cmd *cobra.Command) {
 	}
 }
 
-// helpOn has "help" refuse a command that there is not, and "completion" a shell that it does not know.
+// helpOn makes "help" refuse an unknown command, and "completion" an unknown shell.
 func helpOn(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -31,7 +31,7 @@ func newUser(a *app) *cobra.Command {
 	return cmd
 }
 
-// passwordOptions are the flags that name the source of a password.
+// passwordOptions are the flags for the source of a password.
 type passwordOptions struct {
 	file  string
 	stdin bool
@@ -254,11 +254,11 @@ func knownUser(installed *setup.Installed, name string) (setup.User, error) {
 	return setup.User{}, withHint(fmt.Errorf("no user %q", name), "packhouse user list shows the users")
 }
 
-// noPassword is the answer for a user who keeps the password.
+// noPassword is used for a user who keeps the password.
 func noPassword() ([]byte, error) { return nil, nil }
 
-// password returns the password for a user from the flags or the terminal. It is empty if generate is set and a
-// password is to be generated.
+// password returns a user's password from the flags or the terminal. It is empty if generate is set
+// and a password is to be generated.
 func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, error) {
 	var (
 		password []byte
@@ -294,7 +294,7 @@ func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, e
 	return password, nil
 }
 
-// passwordLine returns a password as setup reads it, NAME:PASSWORD, or nil if there is none.
+// passwordLine returns a password in setup's format, NAME:PASSWORD, or nil if there is none.
 func passwordLine(name string, password []byte) io.Reader {
 	if len(password) == 0 {
 		return nil
@@ -308,7 +308,7 @@ func firstLine(data []byte) []byte {
 	return bytes.TrimSuffix(line, []byte("\r"))
 }
 
-// askPassword asks for a password twice, without an echo.
+// askPassword asks for a password twice, without echo.
 func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 	prompt := fmt.Sprintf("new password of %s: ", name)
 	if generate {
@@ -329,8 +329,8 @@ func (a *app) askPassword(name string, generate bool) ([]byte, error) {
 	return first, nil
 }
 
-// readPassword asks for a password without an echo. It turns the echo off before it prints the prompt, so that an
-// immediate answer is not shown either.
+// readPassword asks for a password without echo. It disables the echo before it prints the prompt,
+// so that an immediate answer is not shown either.
 func (a *app) readPassword(prompt string) ([]byte, error) {
 	defer echo.Off(int(a.stdin.Fd()))()
 	fmt.Fprint(a.stderr, prompt)

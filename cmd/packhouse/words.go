@@ -9,11 +9,12 @@ import (
 	"packhouse/server/config"
 )
 
-// Every sentence of the command line passes through this file. Its rules: words go to stderr, results to stdout; lower case, no full
-// stop; %q around what somebody typed; a "hint:" line with the next command where there is one; never a secret, never a stack trace.
+// All messages of the command line are printed through this file. Rules: messages go to stderr,
+// results to stdout; lower case, no full stop; %q around user input; a "hint:" line with the next
+// command if there is one; never a secret or a stack trace.
 
-// say prints a line to stderr. Control characters in it, which only text from elsewhere can contain, are
-// replaced, and commands of this program are made pasteable.
+// say prints a line to stderr. It replaces control characters, which only text from other sources
+// can contain, and makes commands of this program pasteable.
 func (a *app) say(format string, args ...any) {
 	a.print(a.pasteable(fmt.Sprintf(format, args...)))
 }
@@ -24,10 +25,10 @@ func (a *app) print(line string) { fmt.Fprintln(a.stderr, printable.Text(line)) 
 // warn prints a warning.
 func (a *app) warn(format string, args ...any) { a.say("warning: "+format, args...) }
 
-// hint names the next command.
+// hint prints a hint with the next command.
 func (a *app) hint(format string, args ...any) { a.say("hint: "+format, args...) }
 
-// hinted is an error with a next step.
+// hinted is an error with a hint.
 type hinted struct {
 	err  error
 	hint string
@@ -36,12 +37,12 @@ type hinted struct {
 func (h *hinted) Error() string { return h.err.Error() }
 func (h *hinted) Unwrap() error { return h.err }
 
-// withHint adds a next step to an error.
+// withHint adds a hint to an error.
 func withHint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
 
-// classify gives an error that has no exit code yet the right one.
+// classify returns an error with an exit code: its own, or one derived from ctx and err.
 func (a *app) classify(ctx context.Context, err error) *exitError {
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		return exit
@@ -62,7 +63,7 @@ func (a *app) report(e *exitError) int {
 			a.say("%s", p)
 		}
 	} else {
-		a.print(fmt.Sprintf("error: %v", e.err)) // a hint has the command
+		a.print(fmt.Sprintf("error: %v", e.err)) // the hint contains the command
 	}
 	if h, ok := errors.AsType[*hinted](e.err); ok {
 		a.hint("%s", h.hint)
