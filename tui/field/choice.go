@@ -8,32 +8,33 @@ import (
 	"packhouse/tui/theme"
 )
 
-// Option is one of several answers.
+// Option is an option of a Choice.
 type Option struct {
 	Value    string
 	Title    string
-	Text     string // what choosing it means; shown while one is on it, or for all of them: see [Choice.Explain]
-	Disabled string // why it cannot be chosen; empty: it can
+	Text     string // what it means; shown for the current option or for all, see [Choice.Explain]
+	Disabled string // why it is not available; empty if it is
 }
 
-// Choice is one of several. The answer follows the pointer, so that there is nothing to forget to confirm.
+// Choice is a field that selects one of several options. The value follows the pointer, so that no
+// confirmation is needed.
 type Choice struct {
 	theme   theme.Theme
 	label   string
 	options []Option
 	at      int
 	focused bool
-	whole   bool // what each option means is shown, and not only of the one in front
+	whole   bool // explain all options, not only the current one
 }
 
-// NewChoice makes a choice that stands at a value, or at the first option that can be chosen.
+// NewChoice returns a Choice with a value selected, or else the first available option.
 func NewChoice(t theme.Theme, label string, options []Option, value string) *Choice {
 	f := &Choice{theme: t, label: label}
 	f.SetOptions(options, value)
 	return f
 }
 
-// SetOptions changes what there is to choose from.
+// SetOptions replaces the options.
 func (f *Choice) SetOptions(options []Option, value string) {
 	f.options, f.at = options, -1
 	for i, option := range options {
@@ -45,7 +46,7 @@ func (f *Choice) SetOptions(options []Option, value string) {
 	f.at = f.next(-1, 1)
 }
 
-// Value is what is chosen; empty where nothing can be.
+// Value returns the selected value, or "" if no option is available.
 func (f *Choice) Value() string {
 	if f.at < 0 || f.at >= len(f.options) {
 		return ""
@@ -53,7 +54,7 @@ func (f *Choice) Value() string {
 	return f.options[f.at].Value
 }
 
-// Title is what is chosen, as people read it.
+// Title returns the title of the selected option, or "".
 func (f *Choice) Title() string {
 	if f.at < 0 || f.at >= len(f.options) {
 		return ""
@@ -61,7 +62,7 @@ func (f *Choice) Title() string {
 	return f.options[f.at].Title
 }
 
-// next finds the next option that can be chosen, or -1.
+// next returns the index of the next available option, or -1.
 func (f *Choice) next(from, step int) int {
 	for i := from + step; i >= 0 && i < len(f.options); i += step {
 		if f.options[i].Disabled == "" {
@@ -160,7 +161,7 @@ func (f *Choice) View(width int) View {
 	return view
 }
 
-// NewYesNo makes a choice between yes and no; its value is "true" or "false".
+// NewYesNo returns a Choice between yes and no; its value is "true" or "false".
 func NewYesNo(t theme.Theme, label string, value bool) *Choice {
 	chosen := "false"
 	if value {

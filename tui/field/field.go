@@ -1,9 +1,10 @@
-// Package field holds the small models that questions are answered in: a line of text, a secret, one of several, many of several, a list of
-// names, yes or no; and the editor of users that is made of them.
+// Package field implements the fields that answer questions: a line of text, a secret, one of
+// several options, a list of checkboxes, yes or no, and an editor of users composed of them.
 //
-// A field checks while one types and shows what is wrong beside itself. What cannot be seen cannot be typed or pasted: control characters,
-// characters that turn the direction of text and characters without width are refused, naming the code point. Limits count bytes, as the
-// formats do that the answers end up in.
+// A field validates its value while the user types and displays problems beside itself. Invisible
+// characters cannot be typed or pasted: control characters, characters that change the text
+// direction and zero-width characters are refused with their code point. Limits are in bytes, as in
+// the formats that the answers are stored in.
 package field
 
 import (
@@ -17,36 +18,38 @@ import (
 	"packhouse/tui/theme"
 )
 
-// Field is one of the models. Its methods are called by one goroutine only.
+// Field is implemented by all fields. Its methods must be called from a single goroutine.
 type Field interface {
 	Focus()
 	Blur()
-	// Update takes a key in and tells whether the field used it. What it did not use belongs to whoever holds the field.
+	// Update handles a key and reports whether the field used it. Otherwise the form handles the
+	// key.
 	Update(msg tea.KeyMsg) bool
-	// View draws the field in so many columns.
+	// View renders the field with a width in columns.
 	View(width int) View
-	// Keys are the keys that the field uses now, for the line of help.
+	// Keys returns the current key bindings, for the help line.
 	Keys() []key.Binding
-	// Problem is why the field cannot be left as it is; empty when it can.
+	// Problem returns why the value is invalid, or "" if it is valid.
 	Problem() string
-	// Touch makes the field show its problem, also if nothing was typed yet.
+	// Touch makes the field display its problem even if nothing was typed yet.
 	Touch()
-	// TakesText tells that characters are typed into the field now, so that none of them is a command.
+	// TakesText reports whether typed characters are text input, so that none of them is a command.
 	TakesText() bool
-	// Modal tells that something is open within the field that has enter and escape to itself.
+	// Modal reports whether the field has an open form or input that handles enter and escape.
 	Modal() bool
 }
 
-// Explainer is a field that can say what each of its options means, where there is room for it: then nothing moves when another one is chosen.
+// Explainer is a field that can explain all of its options at once if there is room, so that the
+// layout does not change with the selection.
 type Explainer interface {
 	Explain(all bool)
 }
 
-// View is a drawn field.
+// View is a rendered field.
 type View struct {
 	Lines []string
-	Focus int // the line that must stay in sight
-	Until int // the line after Focus up to which it had better; below Focus: Focus itself
+	Focus int // line that must stay visible
+	Until int // last line to keep visible if possible; if less than Focus: Focus itself
 }
 
 // typed returns the characters of a key message, and whether it has any.
@@ -60,7 +63,7 @@ func typed(msg tea.KeyMsg) (string, bool) {
 	return "", false
 }
 
-// is tells whether a message is one of the keys named. Pasted text never is.
+// is reports whether a message is one of the named keys. Pasted text never is.
 func is(msg tea.KeyMsg, names ...string) bool {
 	if msg.Paste {
 		return false
@@ -69,12 +72,12 @@ func is(msg tea.KeyMsg, names ...string) bool {
 	return slices.Contains(names, name)
 }
 
-// bind names a key for the line of help.
+// bind returns a key binding for the help line.
 func bind(keys, shown, does string) key.Binding {
 	return key.NewBinding(key.WithKeys(strings.Split(keys, " ")...), key.WithHelp(shown, does))
 }
 
-// complain draws a problem below its field.
+// complain renders a problem below its field.
 func complain(t theme.Theme, problem string, width int) []string {
 	if problem == "" {
 		return nil

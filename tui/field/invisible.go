@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// named are the characters of this kind that people meet, by what they are called.
+// named are the names of common invisible characters.
 var named = map[rune]string{
 	'\t':     "tab",
 	'\n':     "line feed",
@@ -45,7 +45,8 @@ var named = map[rune]string{
 	'\ufffd': "replacement character, so the bytes were not UTF-8",
 }
 
-// Invisible finds the first character that nobody would see and describes it: "U+202E (right-to-left override)". Empty: there is none.
+// Invisible returns a description of the first invisible character: "U+202E (right-to-left
+// override)", or "" if there is none.
 func Invisible(text string) string {
 	for _, r := range text {
 		if !hidden(r) {

@@ -13,20 +13,20 @@ import (
 	"packhouse/tui/theme"
 )
 
-// Row is one of many.
+// Row is a row of a Many.
 type Row struct {
 	Name   string
-	Note   string // why it is offered
+	Note   string // why it is in the list
 	Ticked bool
-	Own    bool // added by hand, and so removable
+	Own    bool // added by the user, and so removable
 }
 
-// Many is many of several: a list with ticks. With an Add text it is a list of names as well, which one can add to, also by pasting several
-// at once.
+// Many is a list of checkboxes. With an Add text, users can also add names, including several at
+// once by pasting.
 type Many struct {
 	theme   theme.Theme
 	rows    []Row
-	add     string // what adding is called: "add a name or address"; empty: nothing can be added
+	add     string // label of the row that adds: "add a name or address"; empty: adding is disabled
 	check   func(name string) error
 	at      int
 	adding  *Text
@@ -34,21 +34,21 @@ type Many struct {
 	focused bool
 }
 
-// NewMany makes the list. check says what is wrong with a name that is to be added.
+// NewMany returns a list. check validates a name to add.
 func NewMany(t theme.Theme, rows []Row, add string, check func(name string) error) *Many {
 	return &Many{theme: t, rows: slices.Clone(rows), add: add, check: check}
 }
 
-// Rows returns the list as it stands.
+// Rows returns the current rows.
 func (f *Many) Rows() []Row { return slices.Clone(f.rows) }
 
-// SetRows replaces the list; the pointer stays where it was, if it can.
+// SetRows replaces the rows. The pointer keeps its position if possible.
 func (f *Many) SetRows(rows []Row) {
 	f.rows = slices.Clone(rows)
 	f.at = max(min(f.at, f.last()), 0)
 }
 
-// last is the index of the last line that the pointer can stand on; the line after the rows is the one that adds.
+// last returns the index of the last selectable line. The line after the rows is the one that adds.
 func (f *Many) last() int {
 	if f.add != "" {
 		return len(f.rows)
@@ -59,7 +59,7 @@ func (f *Many) last() int {
 // Focus implements Field.
 func (f *Many) Focus() { f.focused = true }
 
-// Blur implements Field. What was being added is dropped.
+// Blur implements Field. It discards a name that is being added.
 func (f *Many) Blur() { f.focused, f.adding, f.refused = false, nil, "" }
 
 // Touch implements Field.
@@ -123,7 +123,7 @@ func (f *Many) Update(msg tea.KeyMsg) bool {
 	case is(msg, "d", "delete", "backspace") && f.at < len(f.rows):
 		if f.rows[f.at].Own {
 			f.rows = slices.Delete(f.rows, f.at, f.at+1)
-			f.at = max(min(f.at, len(f.rows)-1), 0) // where enter goes on
+			f.at = max(min(f.at, len(f.rows)-1), 0) // a position where enter continues
 		} else {
 			f.rows[f.at].Ticked = false
 		}
@@ -140,7 +140,7 @@ func (f *Many) updateAdding(msg tea.KeyMsg) bool {
 		f.at = max(len(f.rows)-1, 0)
 	case is(msg, "enter", "tab"):
 		name := f.adding.Value()
-		if name == "" { // on with the next question, and not in again: of an empty list there is no other way out
+		if name == "" { // continue to the next question instead of reopening: otherwise an empty list could not be left
 			f.adding = nil
 			f.at = max(len(f.rows)-1, 0)
 			return len(f.rows) > 0
@@ -161,18 +161,18 @@ func (f *Many) updateAdding(msg tea.KeyMsg) bool {
 	return true
 }
 
-// between are the characters that stand between names in a list.
+// between reports whether a character separates names in a list.
 func between(r rune) bool {
 	return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t'
 }
 
-// What of a paste is taken, and told, at most.
+// Limits of a paste: names accepted, and errors displayed.
 const (
 	mostPasted = 100
 	mostTold   = 3
 )
 
-// paste adds each of several names, and says of the others why not.
+// paste adds each of several names, and reports why others are refused.
 func (f *Many) paste(text string) {
 	f.refused = ""
 	if f.add == "" {
@@ -196,7 +196,7 @@ func (f *Many) paste(text string) {
 	f.refused = strings.Join(refused, "\n")
 }
 
-// refusal is why a name is not taken; empty: it is.
+// refusal returns why a name is refused, or "".
 func (f *Many) refusal(name string) string {
 	if found := Invisible(name); found != "" {
 		return "not taken: a name holds " + found + ", which is invisible"
@@ -204,7 +204,7 @@ func (f *Many) refusal(name string) string {
 	switch err := f.checkNew(name); {
 	case err == nil:
 		return ""
-	case strings.Contains(err.Error(), name): // it says itself what it is about
+	case strings.Contains(err.Error(), name): // the error already names it
 		return "not taken: " + err.Error()
 	default:
 		return fmt.Sprintf("not taken: %q %v", ansi.Truncate(name, 40, layout.Ellipsis), err)
@@ -218,7 +218,7 @@ func (f *Many) checkNew(name string) error {
 	return f.check(name)
 }
 
-// insert adds a name, or ticks the one that is there.
+// insert adds a name, or checks an existing one.
 func (f *Many) insert(name string) {
 	if i := slices.IndexFunc(f.rows, func(row Row) bool { return strings.EqualFold(row.Name, name) }); i >= 0 {
 		f.rows[i].Ticked = true
@@ -261,7 +261,7 @@ func (f *Many) View(width int) View {
 	return view
 }
 
-// point draws the pointer where it stands, and remembers the line.
+// point renders the pointer if it is at line i, and sets the view's focus.
 func (f *Many) point(i int, view *View) string {
 	if i != f.at {
 		return "  "

@@ -6,10 +6,10 @@ import (
 	"packhouse/tui/theme"
 )
 
-// MaxSecretBytes is where bcrypt stops reading a password.
+// MaxSecretBytes is the maximum length of a password: bcrypt ignores further bytes.
 const MaxSecretBytes = 72
 
-// NewSecret makes a line whose text is never drawn.
+// NewSecret returns a text field that never displays its text.
 func NewSecret(t theme.Theme, label string, check func(value string) error) *Text {
 	f := NewText(t, TextOptions{Label: label, MaxBytes: MaxSecretBytes, Check: check})
 	f.secret = true
@@ -18,7 +18,8 @@ func NewSecret(t theme.Theme, label string, check func(value string) error) *Tex
 	return f
 }
 
-// NewHidden makes a line for a secret that may be as long as any text. While nothing is typed it says in words what there is.
+// NewHidden returns a field for a secret of any length. While it is empty, it displays the text
+// there.
 func NewHidden(t theme.Theme, there string) *Text {
 	f := NewSecret(t, "", nil)
 	f.options.MaxBytes = maxBytes

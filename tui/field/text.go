@@ -12,33 +12,33 @@ import (
 	"packhouse/tui/theme"
 )
 
-// maxBytes bounds what a field without a limit of its own takes: nothing that is asked for is longer, and a paste by mistake may be.
+// maxBytes is the default limit of a field: no answer is longer, but an accidental paste may be.
 const maxBytes = 4096
 
-// TextOptions describe a line of text.
+// TextOptions are the options of a Text.
 type TextOptions struct {
 	Label       string
 	Value       string
-	Placeholder string                      // shown while nothing is typed
-	Suggestions []string                    // offered by what was typed; right takes one
+	Placeholder string                      // shown while the field is empty
+	Suggestions []string                    // completions of the typed text; the right key accepts one
 	MaxBytes    int                         // 0: 4096
-	Check       func(value string) error    // what is wrong with a value; nil: nothing is
-	Complete    func(value string) []string // what a value could go on to be, beside Suggestions; nil: nothing
-	Spaces      bool                        // a space may be typed
+	Check       func(value string) error    // validates a value; may be nil
+	Complete    func(value string) []string // further completions of a value; may be nil
+	Spaces      bool                        // spaces are allowed
 }
 
-// Text is a line of text.
+// Text is a single-line text field.
 type Text struct {
 	theme   theme.Theme
 	options TextOptions
 	input   textinput.Model
-	refused string // what was typed or pasted last and not taken
+	refused string // why the last input was refused
 	problem string
 	touched bool
 	secret  bool
 }
 
-// NewText makes a line of text.
+// NewText returns a Text.
 func NewText(t theme.Theme, options TextOptions) *Text {
 	f := &Text{theme: t, options: options, input: t.Input(textinput.New())}
 	if f.options.MaxBytes <= 0 {
@@ -54,8 +54,8 @@ func NewText(t theme.Theme, options TextOptions) *Text {
 	return f
 }
 
-// editing are the keys of a line. Those that would read a clipboard of the machine it runs on are left out, and so are those that mean
-// something to the form around it.
+// editing returns the editing keys, without those that read the clipboard of the machine it runs
+// on, and those with a meaning in the surrounding form.
 func editing() textinput.KeyMap {
 	keys := textinput.DefaultKeyMap
 	keys.Paste = key.NewBinding(key.WithDisabled())
@@ -65,7 +65,7 @@ func editing() textinput.KeyMap {
 	return keys
 }
 
-// Value is what the field holds, without space around it.
+// Value returns the value, without surrounding space.
 func (f *Text) Value() string {
 	if f.secret {
 		return f.input.Value()
@@ -73,19 +73,19 @@ func (f *Text) Value() string {
 	return strings.TrimSpace(f.input.Value())
 }
 
-// Set puts a value into the field.
+// Set sets the value.
 func (f *Text) Set(value string) {
 	f.input.SetValue(value)
 	f.input.CursorEnd()
 	f.check()
 }
 
-// Suggest offers other values from now on.
+// Suggest replaces the suggestions.
 func (f *Text) Suggest(suggestions []string) {
 	f.options.Suggestions = suggestions
 	f.input.Placeholder = ""
 	if len(suggestions) > 0 {
-		f.input.Placeholder = "for instance " + suggestions[0] // in words: where there is no faint it would look like an answer
+		f.input.Placeholder = "for instance " + suggestions[0] // in words: without faint text it would look like an answer
 	}
 	f.input.ShowSuggestions = len(suggestions) > 0 || f.options.Complete != nil
 	f.input.SetSuggestions(suggestions)
@@ -121,7 +121,7 @@ func (f *Text) Keys() []key.Binding {
 	return nil
 }
 
-// offer is the suggestion that the next press of the right key takes.
+// offer returns the suggestion that the right key would accept.
 func (f *Text) offer() string {
 	if f.input.Value() == "" && len(f.options.Suggestions) > 0 {
 		return f.options.Suggestions[0]
@@ -161,11 +161,11 @@ func (f *Text) Update(msg tea.KeyMsg) bool {
 	return f.input.Position() != position || is(msg, "left", "right", "home", "end", "backspace", "delete")
 }
 
-// take puts typed or pasted text in at the cursor, whole or not at all.
+// take inserts typed or pasted text at the cursor, completely or not at all.
 func (f *Text) take(text string, pasted bool) {
 	f.refused = ""
 	switch {
-	case pasted && f.secret: // a password may begin or end with a space
+	case pasted && f.secret: // a password may start or end with a space
 		text = strings.Trim(text, "\r\n")
 	case pasted:
 		text = strings.TrimSpace(text)
@@ -188,7 +188,7 @@ func (f *Text) take(text string, pasted bool) {
 	f.check()
 }
 
-// complete offers what the value could go on to be.
+// complete updates the completions of the value.
 func (f *Text) complete() {
 	if f.options.Complete == nil {
 		return
@@ -236,11 +236,11 @@ func (f *Text) View(width int) View {
 	return view
 }
 
-// line is the input itself, behind a pointer when it has the focus.
+// line renders the input itself, after a pointer if it has the focus.
 func (f *Text) line(width int) string {
 	input := f.input
 	input.Width = max(width-4, 1)
-	input.SetCursor(input.Position()) // lets it move its window to the cursor under the new width
+	input.SetCursor(input.Position()) // scrolls to the cursor for the new width
 	pointer := "  "
 	if input.Focused() {
 		pointer = f.theme.Accent.Render(theme.Pointer) + " "

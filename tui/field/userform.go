@@ -11,7 +11,7 @@ import (
 	"packhouse/tui/theme"
 )
 
-// formState is how a form goes on after a key.
+// formState is the state of a form after a key.
 type formState int
 
 const (
@@ -20,10 +20,11 @@ const (
 	formCancelled
 )
 
-// userForm asks for one user: name, role, where the password comes from, and the password twice where it is typed.
+// userForm is the form for one user: name, role, source of the password and, if typed, the password
+// twice.
 type userForm struct {
 	theme  theme.Theme
-	index  int // of the user in the list; -1: a new one
+	index  int // index of the user in the list; -1: a new one
 	before setup.User
 	judge  func(candidate setup.User) string
 
@@ -63,7 +64,7 @@ func newUserForm(t theme.Theme, user setup.User, index int, judge func(candidate
 	return f
 }
 
-// arrange lists the fields that are asked for now.
+// arrange updates the list of visible fields.
 func (f *userForm) arrange() {
 	f.fields = []Field{f.name, f.role, f.source}
 	if f.source.Value() == setup.Typed {
@@ -72,7 +73,7 @@ func (f *userForm) arrange() {
 	f.at = min(f.at, len(f.fields)-1)
 }
 
-// user is what the form says.
+// user returns the user that the form describes.
 func (f *userForm) user() setup.User {
 	user := setup.User{Name: f.name.Value(), Role: setup.Role(f.role.Value()), Source: f.source.Value()}
 	switch {
@@ -102,7 +103,7 @@ func (f *userForm) checkSecret(password string) error {
 		return errors.New("a password is needed")
 	}
 	if f.checkName(f.name.Value()) != nil {
-		return nil // said beside the name; no password can be judged without one
+		return nil // displayed beside the name, and needed to validate the password
 	}
 	candidate := setup.User{Name: f.name.Value(), Role: setup.Reader, Source: setup.Typed, Password: setup.Secret(password)}
 	if problem := f.judge(candidate); problem != "" {
@@ -111,7 +112,8 @@ func (f *userForm) checkSecret(password string) error {
 	return nil
 }
 
-// typedBefore tells that a password was typed when the form was open earlier; leaving both lines empty keeps it.
+// typedBefore reports whether a password was typed when the form was previously open; leaving both
+// fields empty keeps it.
 func (f *userForm) typedBefore() bool {
 	return f.before.Source == setup.Typed && f.before.Password.Reveal() != ""
 }
@@ -161,7 +163,7 @@ func (f *userForm) update(msg tea.KeyMsg) formState {
 	return formOpen
 }
 
-// finish saves the user, or shows what is in the way and goes there.
+// finish saves the user, or moves to the field with a problem.
 func (f *userForm) finish() formState {
 	f.name.check()
 	f.secret.check()

@@ -13,27 +13,27 @@ import (
 	"packhouse/tui/theme"
 )
 
-// Users is the editor of users: a list, and a form for one of them.
+// Users is an editor of users: a list, and a form for one user.
 type Users struct {
 	theme   theme.Theme
 	users   []setup.User
-	removed []string // names of existing users that are to go
+	removed []string // names of existing users to remove
 	judge   func(users []setup.User) []setup.Finding
 	at      int
 	form    *userForm
-	left    *userForm // that was left without saving
+	left    *userForm // a form left without saving
 	focused bool
 }
 
-// NewUsers makes the editor. judge says what is wrong with a list of users, by name in Finding.Subject.
+// NewUsers returns the editor. judge validates a list of users; Finding.Subject is the user's name.
 func NewUsers(t theme.Theme, users []setup.User, judge func(users []setup.User) []setup.Finding) *Users {
 	return &Users{theme: t, users: slices.Clone(users), judge: judge}
 }
 
-// Users returns the list as it stands.
+// Users returns the current list.
 func (f *Users) Users() []setup.User { return slices.Clone(f.users) }
 
-// Removed returns the users that were there before and are to go.
+// Removed returns the names of existing users to remove.
 func (f *Users) Removed() []string { return slices.Clone(f.removed) }
 
 // SetUsers replaces the list.
@@ -53,7 +53,7 @@ func (f *Users) Explain(all bool) {
 // Focus implements Field.
 func (f *Users) Focus() { f.focused = true }
 
-// Blur implements Field. A form that is open is dropped, with what was typed in it.
+// Blur implements Field. It discards an open form and its input.
 func (f *Users) Blur() { f.focused, f.form = false, nil }
 
 // Touch implements Field.
@@ -96,7 +96,7 @@ func (f *Users) Keys() []key.Binding {
 func (f *Users) Update(msg tea.KeyMsg) bool {
 	if f.form != nil {
 		switch f.form.update(msg) {
-		case formCancelled: // opened again it is as it was left
+		case formCancelled: // reopening restores its state
 			f.form, f.left = nil, f.form
 		case formSaved:
 			f.save()
@@ -123,7 +123,7 @@ func (f *Users) Update(msg tea.KeyMsg) bool {
 		gone := f.users[f.at]
 		f.left = nil
 		f.users = slices.Delete(slices.Clone(f.users), f.at, f.at+1)
-		f.at = max(min(f.at, len(f.users)-1), 0) // where enter goes on, and adds nobody
+		f.at = max(min(f.at, len(f.users)-1), 0) // a position where enter continues and does not add a user
 		if gone.Source == setup.Kept && !slices.Contains(f.removed, gone.Name) {
 			f.removed = append(f.removed, gone.Name)
 		}
@@ -133,7 +133,7 @@ func (f *Users) Update(msg tea.KeyMsg) bool {
 	return true
 }
 
-// open shows the form for the user at an index, or for a new one.
+// open opens the form for the user at an index, or for a new one.
 func (f *Users) open(index int) {
 	if left := f.left; left != nil && left.index == index {
 		f.form, f.left = left, nil
@@ -141,7 +141,7 @@ func (f *Users) open(index int) {
 	}
 	user := setup.User{Role: setup.Reader, Source: setup.Generated}
 	if !slices.ContainsFunc(f.users, func(u setup.User) bool { return u.Role == setup.Admin }) {
-		user.Role = setup.Admin // it takes one
+		user.Role = setup.Admin // the first user must be an admin
 	}
 	if index >= 0 {
 		user = f.users[index]
@@ -211,7 +211,7 @@ func (f *Users) View(width int) View {
 	return view
 }
 
-// source says where a password comes from, and never what it is.
+// source describes where a password comes from, without revealing it.
 func source(user setup.User) string {
 	switch user.Source {
 	case setup.Kept:

@@ -7,20 +7,21 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Box is a frame with a title in its upper edge and a remark in its lower one.
+// Box is a frame with a title in its top edge and a remark in its bottom edge.
 type Box struct {
 	Title  string
-	Remark string         // "3 more below", or nothing
-	Edge   lipgloss.Style // of the lines
-	Head   lipgloss.Style // of the title
-	Mark   string         // one column wide, in the margin of the lines that Marked says
+	Remark string         // "3 more below", or empty
+	Edge   lipgloss.Style // style of the lines
+	Head   lipgloss.Style // style of the title
+	Mark   string         // one column wide, in the margin of lines that are Marked
 	Marked []bool         // by line
 }
 
-// Inner is the room that a box of the given size leaves for what it holds: two columns on each side, of them one for the line.
+// Inner returns the size of the content of a box: it needs two columns on each side, one of them
+// for the line.
 func Inner(width, height int) (int, int) { return max(width-4, 0), max(height-2, 0) }
 
-// Render draws the box, exactly width by height, around lines that are fitted into it.
+// Render renders the box, exactly width by height, with lines fitted into it.
 func (b Box) Render(lines []string, width, height int) []string {
 	if width < 6 || height < 3 {
 		return Fit(lines, width, height)
@@ -40,7 +41,7 @@ func (b Box) Render(lines []string, width, height int) []string {
 	return append(out, b.edge(border.BottomLeft, border.Bottom, border.BottomRight, b.Edge.Render(Cut(b.Remark, width-6)), b.Remark, width, false))
 }
 
-// edge draws the upper or the lower line, with a label near its left or its right end.
+// edge renders the top or bottom edge, with a label near its left or right end.
 func (b Box) edge(left, line, right, label, plain string, width int, atLeft bool) string {
 	if plain == "" {
 		return b.Edge.Render(left + strings.Repeat(line, width-2) + right)

@@ -1,6 +1,7 @@
-// Package layout fits text into a terminal: every function returns what it was asked for to the cell, whatever it is given.
+// Package layout fits text into a terminal: every function returns exactly the requested size,
+// whatever its input.
 //
-// Widths are cells as the terminal counts them, so that wide characters take two and escape sequences none.
+// Widths are in terminal cells: wide characters take two, escape sequences none.
 package layout
 
 import (
@@ -9,10 +10,10 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Ellipsis stands where something was cut off.
+// Ellipsis marks truncated text.
 const Ellipsis = "…"
 
-// Cut shortens a line to a width, with an ellipsis where something is missing.
+// Cut truncates a line to a width, with an ellipsis.
 func Cut(line string, width int) string {
 	switch {
 	case width <= 0:
@@ -23,7 +24,7 @@ func Cut(line string, width int) string {
 	return ansi.Truncate(line, width, Ellipsis)
 }
 
-// Pad makes a line exactly as wide as asked.
+// Pad pads or truncates a line to exactly a width.
 func Pad(line string, width int) string {
 	line = Cut(line, width)
 	if missing := width - ansi.StringWidth(line); missing > 0 {
@@ -32,7 +33,7 @@ func Pad(line string, width int) string {
 	return line
 }
 
-// Ends puts one text at the left end of a line and one at its right; the left one gives way.
+// Ends aligns one text left and one right in a line; the left one is truncated if needed.
 func Ends(left, right string, width int) string {
 	right = Cut(right, max(width-1, 0))
 	rest := width - ansi.StringWidth(right)
@@ -42,8 +43,8 @@ func Ends(left, right string, width int) string {
 	return Pad(Cut(left, rest-1), rest) + right
 }
 
-// Wrap breaks text without styles into lines at spaces, and inside words only where a word is wider than the line: a date or an address is
-// not torn at its hyphens. Line ends in the text stay.
+// Wrap wraps text without styles at spaces, and inside words only if a word is wider than the line:
+// it does not split dates or addresses at hyphens. It keeps existing line breaks.
 func Wrap(text string, width int) []string {
 	if width <= 0 {
 		return nil
@@ -61,7 +62,7 @@ func Wrap(text string, width int) []string {
 			}
 			for ansi.StringWidth(word) > width {
 				piece := ansi.Truncate(word, width, "")
-				if piece == "" { // a wide character in a column of one
+				if piece == "" { // a wide character in a single column
 					word = Ellipsis
 					break
 				}
@@ -75,7 +76,7 @@ func Wrap(text string, width int) []string {
 	return out
 }
 
-// Hang wraps text behind a sign; further lines are indented by the sign's width.
+// Hang wraps text after a sign; further lines are indented by the sign's width.
 func Hang(sign, text string, width int) []string {
 	indent := ansi.StringWidth(sign)
 	if width <= indent {
@@ -92,7 +93,7 @@ func Hang(sign, text string, width int) []string {
 	return lines
 }
 
-// Fit makes a block exactly width by height: lines are cut and padded, missing ones added, surplus ones dropped.
+// Fit makes a block exactly width by height: it truncates, pads, adds and drops lines as needed.
 func Fit(lines []string, width, height int) []string {
 	out := make([]string, 0, max(height, 0))
 	for i := range height {
@@ -105,7 +106,8 @@ func Fit(lines []string, width, height int) []string {
 	return out
 }
 
-// Beside puts blocks next to each other with a column between them. All must have the same number of lines.
+// Beside joins blocks horizontally with a column between them. All must have the same number of
+// lines.
 func Beside(blocks ...[]string) []string {
 	if len(blocks) == 0 {
 		return nil
@@ -121,8 +123,9 @@ func Beside(blocks ...[]string) []string {
 	return out
 }
 
-// Clamp is the last thing done to a frame: no line wider and no block taller than the window, nothing at the end of a line. What is too tall
-// loses its last lines but one, so that the line of help stays.
+// Clamp is the final step for a frame: it limits width and height to the window and trims trailing
+// space. If the frame is too tall, it keeps the last line, which is the help line, and drops the
+// lines before it.
 func Clamp(frame []string, width, height int) string {
 	if width <= 0 || height <= 0 {
 		return ""
@@ -142,8 +145,8 @@ func Clamp(frame []string, width, height int) string {
 	return strings.Join(out, "\n")
 }
 
-// Window returns the part of lines that is height lines tall and shows the line called focus, moving the top as little as it can; and the
-// top that results.
+// Window returns a section of lines with the given height that contains the line focus, with as
+// little scrolling as possible, and the new top.
 func Window(lines []string, top, focus, height int) ([]string, int) {
 	if height <= 0 {
 		return nil, 0

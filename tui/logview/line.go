@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Line is a line of slog's text format, taken apart.
+// Line is a parsed line of slog's text format.
 type Line struct {
 	Time    time.Time
 	Level   string // "INFO"
 	Message string
-	Pairs   []Pair // the rest, in the order of the line
+	Pairs   []Pair // other attributes, in order
 }
 
 // Pair is one attribute.
 type Pair struct{ Key, Value string }
 
-// Value is the value of an attribute; empty where there is none.
+// Value returns the value of an attribute, or "" if it is missing.
 func (l Line) Value(key string) string {
 	for _, pair := range l.Pairs {
 		if pair.Key == key {
@@ -27,7 +27,8 @@ func (l Line) Value(key string) string {
 	return ""
 }
 
-// ParseLine takes a line apart (log/slog, TextHandler); false: it is of another kind.
+// ParseLine parses a line of [log/slog.TextHandler]. It returns false if the line has another
+// format.
 func ParseLine(text string) (Line, bool) {
 	var line Line
 	for text != "" {
@@ -58,7 +59,7 @@ func ParseLine(text string) (Line, bool) {
 	return line, !line.Time.IsZero() && line.Message != ""
 }
 
-// takeValue takes a value off the front, quoted or not, and the space behind it.
+// takeValue parses a value at the start of text, quoted or not, and the space after it.
 func takeValue(text string) (value, rest string, ok bool) {
 	if strings.HasPrefix(text, `"`) {
 		quoted, err := strconv.QuotedPrefix(text)

@@ -1,4 +1,5 @@
-// Package logview keeps the last lines that the program logged, so that they are shown inside the terminal's screen and not torn across it.
+// Package logview keeps the last log lines of the program, to display them inside the terminal's
+// screen instead of corrupting it.
 package logview
 
 import (
@@ -9,26 +10,27 @@ import (
 	"unicode/utf8"
 )
 
-// maxLine is the number of bytes of a line that are kept: one request with an absurd address must not fill the memory or the screen.
+// maxLine is the maximum number of bytes kept of a line: a request with a huge address must not
+// fill the memory or the screen.
 const maxLine = 2048
 
-// Ring is an io.Writer that keeps the last lines written to it. It may be written to and read from at the same time; the zero value keeps
-// nothing, see [New].
+// Ring is an io.Writer that keeps the last lines written to it. It is safe for concurrent use.
+// Create one with [New]; the zero value keeps nothing.
 type Ring struct {
 	mu      sync.Mutex
 	lines   []string
-	next    int // where the next line goes once the ring is full
+	next    int // index for the next line once the ring is full
 	written int
 	partial []byte
 	wake    chan struct{}
 }
 
-// New makes a ring of so many lines.
+// New returns a ring for a number of lines.
 func New(lines int) *Ring {
 	return &Ring{lines: make([]string, 0, max(lines, 1)), wake: make(chan struct{}, 1)}
 }
 
-// Write takes log output in; a line counts once its end has come. It never fails.
+// Write adds log output; a line is stored once it is complete. It never fails.
 func (r *Ring) Write(text []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,17 +65,17 @@ func (r *Ring) add(line string) {
 	r.next = (r.next + 1) % len(r.lines)
 }
 
-// Snapshot returns what is kept, the oldest line first, and how many lines ever came, those that are gone included.
+// Snapshot returns the stored lines, oldest first, and the total number of lines ever written.
 func (r *Ring) Snapshot() (lines []string, written int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append(append(make([]string, 0, len(r.lines)), r.lines[r.next:]...), r.lines[:r.next]...), r.written
 }
 
-// Wake hands out a value some time after something was written.
+// Wake returns a channel that receives a value after something was written.
 func (r *Ring) Wake() <-chan struct{} { return r.wake }
 
-// clean takes out what would act on a terminal instead of being shown by it: what a client sends ends up in the log.
+// clean removes terminal control sequences: the log contains text from clients.
 func clean(line string) string {
 	line = strings.ToValidUTF8(line, string(utf8.RuneError))
 	return strings.Map(func(r rune) rune {

@@ -1,5 +1,5 @@
-// Package theme says how things look: sixteen colours of the terminal's own, so that light and dark backgrounds are the terminal's affair,
-// and never colour alone.
+// Package theme defines styles: they use the terminal's sixteen colours, so that its own scheme for
+// light and dark backgrounds applies, and never rely on colour alone.
 package theme
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/muesli/termenv"
 )
 
-// Signs that stand beside words, so that colour is never alone in telling something.
+// Symbols shown beside text, so that colour is never the only indication.
 const (
 	Done    = "✓"
 	Failed  = "✗"
@@ -23,7 +23,7 @@ const (
 	Unknown = "?"
 	Pointer = "›"
 	Note    = "·"
-	Changed = "▌" // in the margin of what an answer changed
+	Changed = "▌" // in the margin of lines that an answer changed
 )
 
 // Theme is a set of styles for one terminal.
@@ -31,8 +31,8 @@ type Theme struct {
 	Plain    lipgloss.Style
 	Brand    lipgloss.Style // the program's name
 	Title    lipgloss.Style // of a pane or a field
-	Muted    lipgloss.Style // what may be overlooked
-	Accent   lipgloss.Style // where one is
+	Muted    lipgloss.Style // of secondary text
+	Accent   lipgloss.Style // of the current position
 	Good     lipgloss.Style
 	Warning  lipgloss.Style
 	Bad      lipgloss.Style
@@ -40,17 +40,17 @@ type Theme struct {
 	Removed  lipgloss.Style
 	Border   lipgloss.Style
 	Cursor   lipgloss.Style
-	KeyName  lipgloss.Style // in the line of help
-	Selected lipgloss.Style // the row one is on
+	KeyName  lipgloss.Style // in the help line
+	Selected lipgloss.Style // the current row
 	Key      lipgloss.Style // the name of a setting
 }
 
-// For makes the theme of the terminal that out is. The terminal is not asked anything: the profile is fixed. With colour off, weight and
-// reverse stay, since they are no colours.
+// For returns the theme for the terminal out. It does not query the terminal: the profile is fixed.
+// With colour off, bold and reverse remain, since they are not colours.
 func For(out *os.File, colour bool) Theme {
 	renderer := lipgloss.NewRenderer(out, termenv.WithProfile(termenv.ANSI))
 	renderer.SetColorProfile(termenv.ANSI)
-	renderer.SetHasDarkBackground(true) // never used, but never asked for either
+	renderer.SetHasDarkBackground(true) // unused, but prevents a query
 	plain := renderer.NewStyle()
 	paint := func(style lipgloss.Style, code string) lipgloss.Style {
 		if !colour {
@@ -78,10 +78,11 @@ func For(out *os.File, colour bool) Theme {
 	}
 }
 
-// Colour tells whether colours are wanted: the variable NO_COLOR, when it is not empty, says no (no-color.org).
+// Colour reports whether to use colours: NO_COLOR, if not empty, disables them (no-color.org).
 func Colour() bool { return os.Getenv("NO_COLOR") == "" }
 
-// Input dresses a line of input. Its cursor does not blink: a frame that stays as it is costs nothing on a slow line.
+// Input applies the theme to an input line. Its cursor does not blink, so that a static frame
+// causes no traffic on a slow connection.
 func (t Theme) Input(input textinput.Model) textinput.Model {
 	input.PromptStyle = t.Plain
 	input.TextStyle = t.Plain
@@ -93,7 +94,7 @@ func (t Theme) Input(input textinput.Model) textinput.Model {
 	return input
 }
 
-// Help is the line that names the keys.
+// Help returns the help line that lists the keys.
 func (t Theme) Help() help.Model {
 	line := help.New()
 	line.ShortSeparator = " · "
@@ -104,7 +105,7 @@ func (t Theme) Help() help.Model {
 	return line
 }
 
-// Spinner turns while something is waited for.
+// Spinner returns a spinner for waiting.
 func (t Theme) Spinner() spinner.Model {
 	return spinner.New(spinner.WithSpinner(spinner.MiniDot), spinner.WithStyle(t.Accent))
 }
