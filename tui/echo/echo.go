@@ -1,2 +1,2 @@
-// Package echo keeps what is typed at a terminal off its screen, from before somebody is asked for a secret until after the last one.
+// Package echo disables the echo of a terminal while a program asks for secrets.
 package echo

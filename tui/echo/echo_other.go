@@ -2,5 +2,5 @@
 
 package echo
 
-// Off leaves the terminal as it is: reading a password switches the echo off.
+// Off does nothing: reading a password disables the echo.
 func Off(int) (restore func()) { return func() {} }

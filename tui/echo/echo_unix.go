@@ -4,8 +4,9 @@ package echo
 
 import "golang.org/x/sys/unix"
 
-// Off has a terminal no longer show what is typed, and returns what undoes that. Reading a password switches the echo off by itself, but only
-// then: who types ahead, or pastes twice, would see what the terminal took in before. Anything but a terminal is left alone.
+// Off disables the echo of a terminal and returns a function that restores it. Reading a password
+// disables the echo too, but only from then on: text typed ahead, or pasted twice, would be
+// visible. Off does nothing if fd is not a terminal.
 func Off(fd int) (restore func()) {
 	before, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {

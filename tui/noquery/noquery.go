@@ -1,24 +1,26 @@
-// Package noquery keeps the terminal library from questioning the terminal before main has begun.
+// Package noquery keeps the terminal library from querying the terminal before main starts.
 //
-// When it is imported, bubbletea v1 writes an escape sequence that asks for the background colour, and waits up to five seconds for the
-// answer. That happens in every command, in "version" as well as in the wizard, and on a terminal that does not answer (a serial console,
-// expect, "docker run -t") it costs the five seconds each time. The library leaves the question out where the variable CI is set.
+// On import, bubbletea v1 writes an escape sequence that queries the background colour, and waits
+// up to five seconds for the response. That affects every command, "version" as well as the wizard,
+// and on a terminal that does not respond (a serial console, expect, "docker run -t") it takes the
+// full five seconds each time. The library does not query if the variable CI is set.
 //
-// So this package sets CI while packages are being initialised, and [Restore] takes it away again; main calls Restore before anything else.
-// It imports nothing but os: packages are initialised in the order of their import paths as soon as what they import is ready, and with os
-// as its only need this one is always ready before the library, whose path comes earlier but which needs packages that come later. A test
-// on a pseudo terminal holds that.
+// So this package sets CI during package initialization, and [Restore] removes it; main calls
+// Restore first. The package imports only os: packages are initialized in the order of their import
+// paths once their imports are, and with os as its only import this one is always initialized
+// before the library, whose path sorts earlier but which imports packages that sort later. A test
+// on a pseudo-terminal verifies that.
 package noquery
 
 import "os"
 
-// variable is what the terminal library looks at.
+// variable disables the query of the terminal library.
 const variable = "CI"
 
-// ours tells that the variable was not there and was set here.
+// ours reports whether this package set the variable.
 var ours = hush()
 
-// hush runs while packages are initialised: there is no later moment that is early enough.
+// hush runs during package initialization: any later would be too late.
 func hush() bool {
 	if os.Getenv(variable) != "" {
 		return false
@@ -26,7 +28,7 @@ func hush() bool {
 	return os.Setenv(variable, "1") == nil
 }
 
-// Restore gives the environment back as the process got it. It is to be called first thing in main, and does nothing the second time.
+// Restore restores the environment. Call it first in main; further calls do nothing.
 func Restore() {
 	if !ours {
 		return

@@ -7,18 +7,18 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// cell is one place of the screen.
+// cell is one cell of the screen.
 type cell struct {
-	text    string // a grapheme; empty: the right half of a wide one, or nothing
+	text    string // a grapheme; empty: blank, or the right half of a wide one
 	width   int
-	colour  int // of the sixteen; -1: the terminal's own
+	colour  int // one of the sixteen; -1: the default
 	back    int
 	bold    bool
 	faint   bool
 	reverse bool
 }
 
-// style is what is in force while a screen is read.
+// style is the current style while a screen is parsed.
 type style struct {
 	colour, back         int
 	bold, faint, reverse bool
@@ -26,7 +26,8 @@ type style struct {
 
 var plain = style{colour: -1, back: -1}
 
-// parse reads a captured screen: text with line ends and the escape sequences that set looks. Other sequences are left out.
+// parse parses a captured screen: text with line ends and SGR escape sequences. It ignores other
+// sequences.
 func parse(screen string, cols, rows int) [][]cell {
 	grid := make([][]cell, rows)
 	for y := range grid {
@@ -55,7 +56,7 @@ func parse(screen string, cols, rows int) [][]cell {
 	return grid
 }
 
-// set takes the parameters of one sequence in (ECMA-48, SGR), as far as sixteen colours go.
+// set applies the parameters of one SGR sequence (ECMA-48), limited to sixteen colours.
 func (s style) set(parameters string) style {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		n, err := strconv.Atoi(parameter)

@@ -1,17 +1,17 @@
-// Command screenshot makes the pictures of the documentation: it runs a program in tmux, presses keys, and turns what is on the screen into
-// SVG and PNG that look like the window of a terminal.
+// Command screenshot creates the screenshots of the documentation: it runs a program in tmux, presses
+// keys, and converts the screen to SVG and PNG images of a terminal window.
 //
 //	go run ./tui/screenshot -scenes docs/images/scenes.txt -out docs/images -- bin/packhouse setup --dir /tmp/demo
 //
-// A file of scenes has one instruction a line:
+// A scene file has one instruction per line:
 //
-//	size 120 34          how large the window is from now on
-//	key Enter            a key as tmux names it, or several
-//	type some text       text, letter by letter
-//	wait Review          until this text is on the screen
-//	shot wizard-review   a picture of this name
+//	size 120 34          window size from now on
+//	key Enter            one or more keys, by their names in tmux
+//	type some text       types the text
+//	wait Review          waits until the text is on the screen
+//	shot wizard-review   takes a screenshot with this name
 //
-// Needed: tmux, rsvg-convert, and the font DejaVu Sans Mono.
+// It requires tmux, rsvg-convert, and the font DejaVu Sans Mono.
 package main
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// patience is how long a text may take to come to the screen.
+// patience is how long to wait for a text on the screen.
 const patience = 20 * time.Second
 
 func main() {
@@ -48,9 +48,9 @@ func main() {
 	}
 }
 
-// stage is the program in its window.
+// stage is the program in its tmux window.
 type stage struct {
-	socket     string // of a tmux server of its own
+	socket     string // of a dedicated tmux server
 	cols, rows int
 	out, title string
 	keepSVG    bool
@@ -85,7 +85,8 @@ func run(ctx context.Context, scenes, out, title string, keepSVG bool, program [
 	return lines.Err()
 }
 
-// quoted makes one shell command of a program and its arguments. The window closes slowly, so that a program that fails can be read.
+// quoted returns a shell command for a program and its arguments. The window stays open for a
+// while, so that the error of a program that fails can be read.
 func quoted(program []string) string {
 	var words []string
 	for _, word := range program {
@@ -120,7 +121,7 @@ func (s *stage) play(ctx context.Context, line string) error {
 	case "wait":
 		return s.wait(ctx, rest)
 	case "shot":
-		time.Sleep(300 * time.Millisecond) // the last frame is drawn within a sixtieth of a second
+		time.Sleep(300 * time.Millisecond) // let the last frame render
 		return s.shot(ctx, rest)
 	}
 	return fmt.Errorf("no instruction is called %q", word)
@@ -140,7 +141,7 @@ func (s *stage) wait(ctx context.Context, text string) error {
 	return fmt.Errorf("%q never came to the screen:\n%s", text, screen)
 }
 
-// shot makes one picture.
+// shot takes one screenshot.
 func (s *stage) shot(ctx context.Context, name string) error {
 	screen, err := s.tmux(ctx, "capture-pane", "-p", "-e")
 	if err != nil {
@@ -156,7 +157,7 @@ func (s *stage) shot(ctx context.Context, name string) error {
 	if !s.keepSVG {
 		defer os.Remove(base + ".svg")
 	}
-	// The names come from this program's own command line and file of scenes.
+	// The names come from this program's own command line and scene file.
 	convert := exec.CommandContext(ctx, "rsvg-convert", "--zoom=1.5", "--output="+base+".png", base+".svg") //nolint:gosec
 	convert.Stderr = os.Stderr
 	if err := convert.Run(); err != nil {

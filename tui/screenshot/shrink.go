@@ -12,8 +12,8 @@ import (
 	"slices"
 )
 
-// shrink writes a picture again with the 256 colours that it has most of, which is a third of the bytes and no difference to the eye: a
-// terminal has few colours, and the rest are the soft edges of letters.
+// shrink reduces a picture to its 256 most frequent colours, which saves two thirds of the bytes
+// without a visible difference: a terminal has few colours, and the rest are smoothed edges.
 func shrink(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -63,8 +63,8 @@ func shrink(path string) error {
 	return nil
 }
 
-// edges are the colours of the terminal with their transitions to what is behind them: a sign that stands there once must not lose its colour
-// because others have more dots.
+// edges returns the terminal's colours with transitions to their backgrounds, so that a single
+// coloured character keeps its colour.
 func edges() color.Palette {
 	var out color.Palette
 	blend := func(front, back string, steps int) {
@@ -92,7 +92,7 @@ func hex(text string) color.NRGBA {
 
 func nrgba(c color.Color) color.NRGBA { return color.NRGBAModel.Convert(c).(color.NRGBA) } //nolint:errcheck,forcetypeassert // that is what the model makes
 
-// order makes the choice among equally frequent colours the same each time.
+// order makes the choice among equally frequent colours deterministic.
 func order(c color.NRGBA) uint32 {
 	return uint32(c.R)<<24 | uint32(c.G)<<16 | uint32(c.B)<<8 | uint32(c.A)
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Sizes in the units of the picture. A cell of 8.43 by 19 is what DejaVu Sans Mono takes at 14 units, with some air.
+// Sizes in units of the picture. A cell of 8.43 by 19 fits DejaVu Sans Mono at 14 units, with some
+// spacing.
 const (
 	fontSize   = 14.0
 	cellWidth  = 8.43
@@ -16,7 +17,7 @@ const (
 	margin     = 18.0
 )
 
-// The terminal's own colours, and the sixteen.
+// Default colours, and the sixteen.
 const (
 	background = "#1b1f27"
 	foreground = "#d8dee9"
@@ -24,7 +25,7 @@ const (
 	edge       = "#3a4150"
 )
 
-// buttons of the window.
+// Buttons of the window.
 var buttons = []string{"#ed6a5e", "#f4be4f", "#61c554"}
 
 var palette = [16]string{
@@ -32,7 +33,7 @@ var palette = [16]string{
 	"#5c6370", "#ef8a92", "#b2d69a", "#f0d399", "#84c3f5", "#d79ae8", "#7fd6e0", "#ffffff",
 }
 
-// draw makes a picture of a screen in the window of a terminal.
+// draw returns the SVG of a screen in a terminal window.
 func draw(grid [][]cell, title string) string {
 	rows, cols := len(grid), 0
 	if rows > 0 {
@@ -43,7 +44,7 @@ func draw(grid [][]cell, title string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" font-family="DejaVu Sans Mono" font-size="%g">`+"\n",
 		innerWidth+2*margin, innerHeight+2*margin, fontSize)
-	for i := range 6 { // a soft shadow, without filters, which not every renderer has
+	for i := range 6 { // a soft shadow without filters, which some renderers do not support
 		spread := float64(6-i) * 2
 		fmt.Fprintf(&out, `<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" rx="%.2f" fill="#000" opacity="0.045"/>`+"\n",
 			margin-spread/2, margin+4-spread/2, innerWidth+spread, innerHeight+spread, 10+spread/2)
@@ -64,8 +65,8 @@ func draw(grid [][]cell, title string) string {
 	return out.String()
 }
 
-// drawRow draws a line of cells. Letters of one look go together; every other sign stands at its own place, so that a font in which it is
-// wider or narrower cannot move its neighbours.
+// drawRow draws a row of cells. Letters of the same style are drawn together; all other characters
+// are positioned individually, so that their width in a font cannot shift their neighbours.
 func drawRow(out *strings.Builder, row []cell, left, top float64) {
 	for x := 0; x < len(row); {
 		c := row[x]
@@ -109,7 +110,8 @@ func simple(text string) bool { return len(text) == 1 && text[0] >= ' ' }
 
 func (c cell) looks() style { return style{c.colour, c.back, c.bold, c.faint, c.reverse} }
 
-// colours are those of the sign and of what is behind it; the second one is empty where that is the window itself.
+// colours returns the foreground and background of the cell; the background is empty if it is the
+// window's.
 func (c cell) colours() (string, string) {
 	colour, back := foreground, ""
 	if c.colour >= 0 {
@@ -134,7 +136,7 @@ func opacity(c cell) string {
 	return ""
 }
 
-// boxPath draws the lines of frames, which join only where they are drawn and not taken from a font.
+// boxPath draws box-drawing characters as paths, because those of a font may not join.
 func boxPath(text string, x, y float64) string {
 	midX, midY, right, bottom := x+cellWidth/2, y+cellHeight/2, x+cellWidth, y+cellHeight
 	const r = cellWidth / 2

@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package ttytest runs a program on a pseudo-terminal, types at it and looks at its screen, for tests: what a person would see, byte by byte,
-// and whether the terminal is given back as it was.
+// Package ttytest runs a program on a pseudo-terminal for tests: it types input, and verifies the
+// screen, the exact output, and that the terminal's state is restored.
 //
 //	c := ttytest.Start(t, exec.Command("packhouse", "setup"), 80, 24)
 //	c.Wants("Under which name")
@@ -26,30 +26,31 @@ import (
 	"golang.org/x/term"
 )
 
-// patience is how long the program may take for what a test waits for, on a machine that is busy with others.
+// patience is how long the program may take to reach an expected state, also on a busy machine.
 const patience = 90 * time.Second
 
-// Console is a terminal with a program on it.
+// Console is a terminal that runs a program.
 type Console struct {
 	Child *exec.Cmd
 
 	t        testing.TB
-	terminal *os.File // the side of the person
-	line     *os.File // the side of the program
+	terminal *os.File // the user's side
+	line     *os.File // the program's side
 	before   *term.State
-	gone     chan struct{} // nothing more comes
-	ended    chan struct{} // the program has, and how stands in its state
+	gone     chan struct{} // closed at the end of the output
+	ended    chan struct{} // closed when the program has exited
 
 	mu      sync.Mutex
 	screen  vt10x.Terminal
 	written bytes.Buffer
 }
 
-// The screen that a terminal without a size is drawn on.
+// Screen size of a terminal that reports no size.
 const assumedCols, assumedRows = 80, 24
 
-// Start runs a program on a new terminal of so many columns and rows; one of 0×0 says nothing of its size. Unless its SysProcAttr says otherwise
-// the terminal is its controlling one. A program that the test leaves running is killed, and has ended before the test's directories go.
+// Start runs a program on a new terminal of the given size; one of 0×0 reports no size. Unless
+// SysProcAttr is set otherwise, it is the program's controlling terminal. A program that is still
+// running at the end of the test is killed before the test's directories are removed.
 func Start(t testing.TB, child *exec.Cmd, cols, rows int) *Console {
 	t.Helper()
 	terminal, line, err := open()
@@ -74,7 +75,7 @@ func Start(t testing.TB, child *exec.Cmd, cols, rows int) *Console {
 	}
 	go func() {
 		defer close(c.ended)
-		_ = child.Wait() // how it ended stands in its state
+		_ = child.Wait() // its state has the exit code
 	}()
 	t.Cleanup(func() {
 		_ = child.Process.Kill()
@@ -84,7 +85,7 @@ func Start(t testing.TB, child *exec.Cmd, cols, rows int) *Console {
 	return c
 }
 
-// open makes a terminal. A read that waits at the person's side ends when that side is closed.
+// open creates a terminal. Closing the user's side ends a pending read on it.
 func open() (terminal, line *os.File, err error) {
 	blocking, line, err := pty.Open()
 	if err != nil {
@@ -100,7 +101,7 @@ func open() (terminal, line *os.File, err error) {
 	return os.NewFile(uintptr(fd), blocking.Name()), line, nil
 }
 
-// watch draws what the program writes.
+// watch renders the program's output.
 func (c *Console) watch() {
 	defer close(c.gone)
 	buffer := make([]byte, 4096)
@@ -116,14 +117,14 @@ func (c *Console) watch() {
 	}
 }
 
-// Text is what is on the screen, a line for each row.
+// Text returns the screen's content, one line per row.
 func (c *Console) Text() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.screen.String()
 }
 
-// Written is everything that the program ever wrote, and the echo of what was typed.
+// Written returns the complete output of the program, and the echo of its input.
 func (c *Console) Written() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,8 +137,8 @@ func (c *Console) Wants(text string) {
 	c.await(func() bool { return strings.Contains(c.Text(), text) }, "never came to the screen: "+text)
 }
 
-// Loses waits until a text is no longer on the screen. A frame arrives in pieces: what comes first may stand there beside the rest of the one
-// before.
+// Loses waits until a text is no longer on the screen. A frame arrives in pieces, so parts of the
+// previous one may remain for a moment.
 func (c *Console) Loses(text string) {
 	c.t.Helper()
 	c.await(func() bool { return !strings.Contains(c.Text(), text) }, "never left the screen: "+text)
@@ -153,7 +154,7 @@ func (c *Console) await(reached func() bool, otherwise string) {
 	c.t.Fatalf("%s\n%s", otherwise, c.Text())
 }
 
-// Keys types.
+// Keys types text.
 func (c *Console) Keys(keys string) {
 	c.t.Helper()
 	if _, err := c.terminal.WriteString(keys); err != nil {
@@ -177,7 +178,7 @@ func (c *Console) Resize(cols, rows int) {
 		c.screen.Resize(cols, rows)
 		c.mu.Unlock()
 	}
-	raw, err := c.terminal.SyscallConn() // Fd would make reads wait for ever again
+	raw, err := c.terminal.SyscallConn() // Fd would switch to blocking reads
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -187,10 +188,10 @@ func (c *Console) Resize(cols, rows int) {
 	}
 }
 
-// Line is the program's side of the terminal.
+// Line returns the program's side of the terminal.
 func (c *Console) Line() *os.File { return c.line }
 
-// HangUp takes the terminal away, as a line does that drops.
+// HangUp closes the terminal, like a dropped connection.
 func (c *Console) HangUp() { _ = errors.Join(c.line.Close(), c.terminal.Close()) }
 
 // Exit waits for the program and returns its exit code.
@@ -204,14 +205,15 @@ func (c *Console) Exit() int {
 	return c.Child.ProcessState.ExitCode()
 }
 
-// modes are what programs switch on and have to switch off again.
+// modes are terminal modes that programs enable and must disable again.
 var modes = []struct{ what, on, off string }{
 	{"the alternate screen", "\x1b[?1049h", "\x1b[?1049l"},
 	{"the hidden cursor", "\x1b[?25l", "\x1b[?25h"},
 	{"bracketed paste", "\x1b[?2004h", "\x1b[?2004l"},
 }
 
-// Ends waits for the program, compares its exit code, reads the rest of what it wrote, and holds the terminal against what it was.
+// Ends waits for the program, compares its exit code, reads the rest of its output, and verifies
+// that the terminal's state is restored.
 func (c *Console) Ends(code int) {
 	c.t.Helper()
 	if got := c.Exit(); got != code {
@@ -224,7 +226,7 @@ func (c *Console) Ends(code int) {
 	if *after != *c.before {
 		c.t.Errorf("the modes of the terminal are not what they were: %+v, were %+v", after, c.before)
 	}
-	_ = c.line.Close() // nobody else has it open: the reader comes to its end
+	_ = c.line.Close() // the last open file: the reader ends
 	<-c.gone
 	written := c.Written()
 	for _, mode := range modes {
