@@ -177,8 +177,8 @@ func (c *Client) explainAnswer(err error) *Failure {
 	return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), Remedy: "see the server's log"}
 }
 
-// redirectedTo returns the host of the server that answered instead of the registry after a redirect, or
-// "" if the registry answered.
+// redirectedTo returns the host of the server that answered instead of the registry after a
+// redirect, or "" if the registry answered.
 func (c *Client) redirectedTo(answer *errcode.ErrorResponse) string {
 	scheme := map[bool]string{true: "http", false: "https"}[c.plain]
 	if answer.URL == nil || originOf(answer.URL) == originOf(&url.URL{Scheme: scheme, Host: c.server}) {

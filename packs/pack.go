@@ -36,7 +36,8 @@ type Pack struct {
 // is truncated: 1 MiB of values.yaml, 512 KiB of README.md.
 func (p *Pack) Document(name string) []byte { return p.documents[name] }
 
-// Logo returns the logo and its media type, image/png or image/jpeg. It returns nothing if there is none or if LogoType refuses it.
+// Logo returns the logo and its media type, image/png or image/jpeg. It returns nothing if there is
+// none or if LogoType refuses it.
 func (p *Pack) Logo() (content []byte, mediaType string) {
 	content = p.documents[LogoFile]
 	mediaType, err := LogoType(content)

@@ -23,8 +23,8 @@ func (c *Client) newPaging(what string) *paging {
 	return &paging{server: c.server, what: what, seen: map[string]bool{}}
 }
 
-// next returns the names of a page that no earlier page contained. It returns a *Failure if the server
-// repeats pages or the listing exceeds its bounds.
+// next returns the names of a page that no earlier page contained. It returns a *Failure if the
+// server repeats pages or the listing exceeds its bounds.
 func (p *paging) next(page []string) (fresh []string, err error) {
 	for _, name := range page {
 		if !p.seen[name] {

@@ -37,7 +37,8 @@ func splitVersion(text string) version {
 	return v
 }
 
-// numbers returns the dotted numbers that a version starts with, without leading zeros: 22.04 is 22 and 4.
+// numbers returns the dotted numbers that a version starts with, without leading zeros: 22.04 is 22
+// and 4.
 func numbers(text string) []string {
 	text = strings.TrimPrefix(text, "v")
 	text = text[:numbersLength(text)]

@@ -49,7 +49,8 @@ func lastBackup(dir string) time.Time {
 	return at
 }
 
-// nothingBefore reports whether a rollback removes the installation, because the last setup was the first one.
+// nothingBefore reports whether a rollback removes the installation, because the last setup was the
+// first one.
 func nothingBefore(dir string) bool {
 	names := backups(dir)
 	if len(names) == 0 {

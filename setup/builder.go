@@ -194,7 +194,8 @@ func (b *builder) keep(name string, meaning ...string) {
 	}
 }
 
-// keepSecret lists a secret file that the plan does not change, except for a mode that lets other users read it.
+// keepSecret lists a secret file that the plan does not change, except for a mode that lets other
+// users read it.
 func (b *builder) keepSecret(name string) {
 	if data, err := b.read(b.path(name)); err == nil {
 		b.put(b.path(name), 0o600, data, true)

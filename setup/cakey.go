@@ -35,8 +35,8 @@ func VerifyKeyTarget(target string) error {
 	return dir.Close()
 }
 
-// openKeyDir opens the directory of target, which must not exist. The directory may belong to any user: it may be
-// a removable disk, or the home of the user who runs sudo.
+// openKeyDir opens the directory of target, which must not exist. The directory may belong to any
+// user: it may be a removable disk, or the home of the user who runs sudo.
 func openKeyDir(target string) (*trust.Dir, error) {
 	if err := trust.CheckLinks(filepath.Dir(target)); err != nil {
 		return nil, err
@@ -76,8 +76,8 @@ func moveCAKey(dir, target string) error {
 	return nil
 }
 
-// createKeyFile writes a new file, and returns when it is on disk. It removes an incomplete file. It does not change
-// the mode of the file: file systems of removable disks have none.
+// createKeyFile writes a new file, and returns when it is on disk. It removes an incomplete file.
+// It does not change the mode of the file: file systems of removable disks have none.
 func createKeyFile(dir *trust.Dir, name string, data []byte) error {
 	f, err := dir.Open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -103,8 +103,8 @@ func caKeyAdvice(dir string) *Command {
 	}
 }
 
-// CAKeyAdvice returns the command that moves the CA's key out of an installation, or nil if it is not
-// there.
+// CAKeyAdvice returns the command that moves the CA's key out of an installation, or nil if it is
+// not there.
 func (in *Installed) CAKeyAdvice() *Command { return caKeyAdvice(in.Dir) }
 
 // KeepCAKeyQuestion asks whether to keep the private CA when an installation is removed.
@@ -114,7 +114,8 @@ const KeepCAKeyQuestion = "Keep the CA's key and certificate? Clients then trust
 // HasCAKey reports whether the key of the private CA is in the installation.
 func (in *Installed) HasCAKey() bool { return in != nil && caKeyAdvice(in.Dir) != nil }
 
-// KeepCA changes a plan of [PlanUninstall] so that it keeps the key and the certificate of the private CA.
+// KeepCA changes a plan of [PlanUninstall] so that it keeps the key and the certificate of the
+// private CA.
 func (p *Plan) KeepCA() {
 	for _, name := range []string{CAKeyFile, CACertFile} {
 		if c := p.change(name); c != nil {

@@ -109,10 +109,11 @@ func local(name string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "localhost.") || strings.HasSuffix(name, ".localhost") || strings.HasPrefix(name, "ip6-")
 }
 
-// DefaultDirectories returns the directories of the well-known installation for a user: /etc/packhouse and
-// /var/lib/packhouse for root, otherwise below the XDG base directories. getenv looks up environment variables.
-// Both are empty if the user has no home directory and the variables do not name absolute paths, so that nothing
-// is ever installed relative to the current directory.
+// DefaultDirectories returns the directories of the well-known installation for a user:
+// /etc/packhouse and /var/lib/packhouse for root, otherwise below the XDG base directories. getenv
+// looks up environment variables. Both are empty if the user has no home directory and the
+// variables do not name absolute paths, so that nothing is ever installed relative to the current
+// directory.
 func DefaultDirectories(uid int, getenv func(string) string) (config, data string) {
 	if uid == 0 {
 		return "/etc/packhouse", "/var/lib/packhouse"

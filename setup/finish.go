@@ -81,7 +81,8 @@ func (w *worker) finish(j *journal, backup string) error {
 	return w.tidy(completeDir)
 }
 
-// clear removes files that are no longer needed. It ignores errors, except those of a simulated kill.
+// clear removes files that are no longer needed. It ignores errors, except those of a simulated
+// kill.
 func (w *worker) clear(path string) error {
 	err := w.op("remove", path, func() error { return w.removeAll(path) })
 	if errors.As(err, new(killedError)) {

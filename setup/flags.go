@@ -87,7 +87,8 @@ var flags = []Flag{
 	{"rollback-on-failure", FlagBool, "", "restore the previous files if a check fails", ""},
 }
 
-// Flags returns every flag of "packhouse setup" that is also a key of the answers file, in the order of the help.
+// Flags returns every flag of "packhouse setup" that is also a key of the answers file, in the
+// order of the help.
 func Flags() []Flag { return slices.Clone(flags) }
 
 func flagNamed(name string) (Flag, bool) {

@@ -62,7 +62,8 @@ type Certificate struct {
 	CloseEnd bool                // it should be renewed
 }
 
-// Manifest is .installed.json, the list of files that setup wrote. It detects drift and limits what uninstall removes.
+// Manifest is .installed.json, the list of files that setup wrote. It detects drift and limits what
+// uninstall removes.
 type Manifest struct {
 	Version  int               `json:"version"`
 	ID       string            `json:"id,omitempty"`       // of the installation; empty: an earlier version wrote it

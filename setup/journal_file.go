@@ -10,16 +10,19 @@ import (
 	"strings"
 )
 
-// journalVersion is the version of the format of journals and backup manifests. Version 1 used absolute paths.
+// journalVersion is the version of the format of journals and backup manifests. Version 1 used
+// absolute paths.
 const journalVersion = 2
 
-// besideTarget is the value of step.Staged for content that is staged in the directory of its target file.
+// besideTarget is the value of step.Staged for content that is staged in the directory of its
+// target file.
 const besideTarget = "beside"
 
 // number matches the names of files in the working directory.
 var number = regexp.MustCompile(`^[a-z]*-?[0-9]{1,6}$`)
 
-// encode returns a copy of the journal for writing, with paths relative to the roots of the installation.
+// encode returns a copy of the journal for writing, with paths relative to the roots of the
+// installation.
 func (j *journal) encode(r roots) (*journal, error) {
 	out := *j
 	out.Version, out.Made, out.Steps = journalVersion, nil, nil
@@ -50,7 +53,8 @@ func (j *journal) encode(r roots) (*journal, error) {
 	return &out, nil
 }
 
-// readJournal reads the journal of a run, or the manifest of a backup, of the installation with these roots.
+// readJournal reads the journal of a run, or the manifest of a backup, of the installation with
+// these roots.
 func readJournal(r roots, path string) (*journal, error) {
 	data, err := (places{}).policy().ReadFile(path, largestFile)
 	if err != nil {
@@ -76,7 +80,8 @@ func readJournal(r roots, path string) (*journal, error) {
 	return j, nil
 }
 
-// decode makes the paths of a journal absolute, and returns an error that wraps errForeign if one of them is not part of the installation.
+// decode makes the paths of a journal absolute, and returns an error that wraps errForeign if one
+// of them is not part of the installation.
 func (j *journal) decode(r roots) (err error) {
 	for i, text := range j.Made {
 		if j.Made[i], err = r.decode(text, true); err != nil {

@@ -151,7 +151,8 @@ func (in *Installed) readOpen(path string) ([]byte, error) {
 	return readNamed(path)
 }
 
-// readCertificate returns the certificate of a file, or nil if the file does not exist or cannot be read.
+// readCertificate returns the certificate of a file, or nil if the file does not exist or cannot be
+// read.
 func (in *Installed) readCertificate(certPath, keyPath string, now time.Time) *Certificate {
 	data, err := in.readOpen(certPath)
 	if err != nil {

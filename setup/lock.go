@@ -61,7 +61,8 @@ func Acquire(ctx context.Context, dir string, patience Patience) (*Lock, error) 
 	}
 }
 
-// tryLock locks a directory without waiting. It returns errLocked if another process holds the lock.
+// tryLock locks a directory without waiting. It returns errLocked if another process holds the
+// lock.
 func tryLock(dir string) (*Lock, error) {
 	f, err := openDirectory(dir)
 	switch {

@@ -28,7 +28,8 @@ type Host interface {
 	Holder(port int) Process
 	// FileSystem describes the file system of a path, which may not exist yet.
 	FileSystem(path string) (FileSystem, error)
-	// Writable returns an error if no file can be created below a path, which need not exist. It leaves nothing behind.
+	// Writable returns an error if no file can be created below a path, which need not exist. It
+	// leaves nothing behind.
 	Writable(path string) error
 	// UID returns the effective user ID: 0 for root, -1 if there are no user IDs.
 	UID() int

@@ -79,7 +79,8 @@ func newText(data []byte) *text { return &text{slices.Collect(bytes.Lines(bytes.
 
 func (t *text) bytes() []byte { return bytes.Join(t.lines, nil) }
 
-// indent returns the number of spaces before the line at an index, or -1 for an empty line or a comment.
+// indent returns the number of spaces before the line at an index, or -1 for an empty line or a
+// comment.
 func (t *text) indent(at int) int {
 	trimmed := bytes.TrimLeft(t.lines[at], " ")
 	if rest := bytes.TrimSpace(trimmed); len(rest) == 0 || rest[0] == '#' {

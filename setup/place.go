@@ -59,7 +59,8 @@ type metadata struct {
 // ownerOnly is the metadata of files that only the acting user can read.
 var ownerOnly = metadata{mode: 0o600, uid: -1, gid: -1}
 
-// load reads a file, which may itself be a link of the acting user or root. The data of an empty file is not nil.
+// load reads a file, which may itself be a link of the acting user or root. The data of an empty
+// file is not nil.
 func (p places) load(path string) (content, error) {
 	path, err := p.policy().Resolve(path)
 	if err != nil {

@@ -113,8 +113,8 @@ func readChain(path string) ([]*x509.Certificate, error) {
 	return certgen.ParseChain(data)
 }
 
-// lacksRoot reports whether the chain of the answers ends below a root that neither the file nor the
-// system has.
+// lacksRoot reports whether the chain of the answers ends below a root that neither the file nor
+// the system has.
 func lacksRoot(a *Answers, now time.Time) bool {
 	chain, err := readChain(a.CertFile)
 	return err == nil && len(certgen.Anchors(chain)) == 0 && !trustedBySystem(chain, now)

@@ -36,8 +36,8 @@ func serviceQuestion() *Question {
 	return q
 }
 
-// auditLogOfRoot warns about an audit log that root refuses to write. Without the service, root runs
-// the server, unless the operator has a unit of their own.
+// auditLogOfRoot warns about an audit log that root refuses to write. Without the service, root
+// runs the server, unless the operator has a unit of their own.
 func auditLogOfRoot(m *Machine, a *Answers) []Finding {
 	if a.Service != NoService || m.UID != 0 || a.existing == nil || a.existing.Config == nil {
 		return nil

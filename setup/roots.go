@@ -29,7 +29,8 @@ type roots struct {
 	outside []string // directories of the store and the users file outside of dir
 }
 
-// namesStorage matches a configuration, which may be JSON, but not the other files of a run or a backup.
+// namesStorage matches a configuration, which may be JSON, but not the other files of a run or a
+// backup.
 var namesStorage = regexp.MustCompile(`\bstorage["']?\s*:`)
 
 // rootsOf derives the roots of an installation from its configuration, and from configurations in

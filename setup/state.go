@@ -130,7 +130,8 @@ func (in *Installed) certificateState(m *Machine) *CertificateState {
 	return c
 }
 
-// listensOn reports whether the server of the installation is reachable at an address of the machine.
+// listensOn reports whether the server of the installation is reachable at an address of the
+// machine.
 func (in *Installed) listensOn(addr netip.Addr) bool {
 	host, _, err := net.SplitHostPort(in.Config.HTTP.Addr)
 	if err != nil || host == "" {

@@ -23,8 +23,9 @@ var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, Pa
 // programFiles are control files and directories that only this program writes, and never as links.
 var programFiles = []string{workDir, completeDir, undoneDir, BackupDir, ManifestFile, PasswordsFile}
 
-// VerifyTrust returns a *RefusedError if a user other than root and the acting user can write the directory of an installation, a directory
-// above it, or one of its control files. Paths that do not exist are not reported.
+// VerifyTrust returns a *RefusedError if a user other than root and the acting user can write the
+// directory of an installation, a directory above it, or one of its control files. Paths that do
+// not exist are not reported.
 func VerifyTrust(dir string) error {
 	for _, fault := range Untrusted(dir) {
 		return &RefusedError{Findings: []Finding{unsafe(fault)}}

@@ -222,7 +222,8 @@ func RemovePlannedStore(p *Plan) error {
 	return removeStore(places{users: p.serverUsers()}, p.config())
 }
 
-// config returns the configuration that a plan writes or keeps, or nil if there is none or it does not load.
+// config returns the configuration that a plan writes or keeps, or nil if there is none or it does
+// not load.
 func (p *Plan) config() *config.Config {
 	c := p.change(ConfigFile)
 	if c == nil || c.After == nil {

@@ -126,7 +126,8 @@ func (o rotateOptions) answers() setup.Values {
 
 var errOff = errors.New("this installation has no certificate: TLS is off")
 
-// daysLeft returns the number of whole days until the certificate of an installation expires, or 0 without one.
+// daysLeft returns the number of whole days until the certificate of an installation expires, or 0
+// without one.
 func daysLeft(in *setup.Installed, now time.Time) int {
 	if in.Cert == nil || len(in.Cert.Chain) == 0 {
 		return 0

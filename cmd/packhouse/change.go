@@ -43,7 +43,8 @@ type changeResult struct {
 // It returns why nothing is to be done, or "" if the change is needed. It may modify c.
 type decision func(installed *setup.Installed, c *change, before bool) (done string, err error)
 
-// apply makes a change, reloads the running server and prints whether anything changed. It reports whether the change was made.
+// apply makes a change, reloads the running server and prints whether anything changed. It reports
+// whether the change was made.
 func (a *app) apply(ctx context.Context, c change) (bool, error) {
 	if c.ask != nil {
 		_, done, err := a.plan(ctx, &c, true, nil)

@@ -13,8 +13,8 @@ import (
 	"packhouse/setup/check"
 )
 
-// printCheck writes a finished check to w: one line, followed by cause, remedy and code of a finding.
-// It ignores events of checks that are still running.
+// printCheck writes a finished check to w: one line, followed by cause, remedy and code of a
+// finding. It ignores events of checks that are still running.
 func printCheck(w io.Writer, e check.Event) {
 	r := e.Result
 	if r == nil {
@@ -111,8 +111,8 @@ where that user may delete it again, the push of a small artifact.
 	return cmd
 }
 
-// check runs the checks and prints their results to standard output. It returns an error with exit code 4
-// if a check failed or warned.
+// check runs the checks and prints their results to standard output. It returns an error with exit
+// code 4 if a check failed or warned.
 func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error {
 	report := check.Run(ctx, target, func(e check.Event) {
 		if !asJSON {

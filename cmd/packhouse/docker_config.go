@@ -66,8 +66,8 @@ func trustedOwner(path, remedy string) error {
 	return nil
 }
 
-// verifyHelpers returns an error if docker's configuration names a credential helper that is not the
-// plain name of a program in an absolute directory of PATH.
+// verifyHelpers returns an error if docker's configuration names a credential helper that is not
+// the plain name of a program in an absolute directory of PATH.
 func verifyHelpers(path string) error {
 	text, err := os.ReadFile(path) //nolint:gosec // its owner was verified
 	if errors.Is(err, fs.ErrNotExist) {

@@ -20,7 +20,8 @@ const (
 	exitTerminated  = 143 // left by SIGTERM
 )
 
-// exitError ends the program with a code. If err is nil, nothing is printed, because the command has reported everything.
+// exitError ends the program with a code. If err is nil, nothing is printed, because the command
+// has reported everything.
 type exitError struct {
 	code int
 	err  error

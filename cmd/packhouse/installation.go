@@ -46,7 +46,8 @@ func (a *app) defaultDir() string {
 	return dir
 }
 
-// errNoDir is the error for a user without a home directory who does not name an installation directory.
+// errNoDir is the error for a user without a home directory who does not name an installation
+// directory.
 func errNoDir() error {
 	return usageError(withHint(errors.New("no installation directory: this user has no home directory"),
 		"name one with --dir, or set HOME"))

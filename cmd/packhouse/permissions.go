@@ -51,8 +51,9 @@ func trustedOutput(dir string) error {
 	return nil // a missing directory is created, and any other error is reported by the write
 }
 
-// trustedTarget returns an error if dir is a symbolic link of another user that root is about to write through. A
-// directory of another user, such as the checkout that a container mounts, is accepted.
+// trustedTarget returns an error if dir is a symbolic link of another user that root is about to
+// write through. A directory of another user, such as the checkout that a container mounts, is
+// accepted.
 func trustedTarget(dir string) error {
 	if info, err := os.Lstat(filepath.Clean(dir)); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		return nil //nolint:nilerr // the write reports what is wrong with the directory
@@ -79,8 +80,9 @@ func hasManifest(dir string) bool {
 	return !errors.Is(err, os.ErrNotExist)
 }
 
-// unsafeProblems returns the faults of unsafeConfig as problems of the configuration. If the configuration belongs to an
-// installation, users other than root get the faults of the installation too, as from the commands that load it.
+// unsafeProblems returns the faults of unsafeConfig as problems of the configuration. If the
+// configuration belongs to an installation, users other than root get the faults of the
+// installation too, as from the commands that load it.
 func unsafeProblems(path string) (problems []config.Problem) {
 	faults := unsafeConfig(path)
 	if dir := filepath.Dir(path); len(faults) == 0 && filepath.Base(path) == setup.ConfigFile && hasManifest(dir) {

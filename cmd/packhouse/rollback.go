@@ -71,7 +71,8 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 	return afterChange(a.serveRolledBack(ctx, installed.Dir, plan))
 }
 
-// serveRolledBack makes the server use the files that a rollback restored in dir, if there is a configuration that a server accepts.
+// serveRolledBack makes the server use the files that a rollback restored in dir, if there is a
+// configuration that a server accepts.
 func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan) error {
 	installed, err := setup.Load(dir)
 	switch {
@@ -93,7 +94,8 @@ func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan)
 	return notLoaded(installed.Dir, err)
 }
 
-// toReview loads an installation for a command that shows its changes first. Unless dryRun is true, the installation is locked.
+// toReview loads an installation for a command that shows its changes first. Unless dryRun is true,
+// the installation is locked.
 func (a *app) toReview(ctx context.Context, dir string, dryRun bool) (*setup.Installed, *setup.Lock, error) {
 	if dryRun {
 		installed, err := a.loadInstallation(dir)

@@ -152,7 +152,8 @@ func (s *setupRun) moveKey(ctx context.Context, report *setupReport, dir string)
 	return err
 }
 
-// checkPrinter returns a function that prints each finished check to standard error, or nil with --json.
+// checkPrinter returns a function that prints each finished check to standard error, or nil with
+// --json.
 func (s *setupRun) checkPrinter() func(check.Event) {
 	if s.o.json {
 		return nil

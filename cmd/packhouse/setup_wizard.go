@@ -68,7 +68,8 @@ func (a *asked) run(ctx context.Context, o tui.Options) error {
 	return a.concluded(outcome, err)
 }
 
-// concluded prints the outcome of the wizard and returns the error to exit with. err is the error of the terminal.
+// concluded prints the outcome of the wizard and returns the error to exit with. err is the error
+// of the terminal.
 func (a *asked) concluded(outcome tui.Outcome, err error) error {
 	err = a.conclude(outcome, err)
 	if outcome.Applied != nil {

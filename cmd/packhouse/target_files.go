@@ -54,7 +54,8 @@ func ofCAKey(installed *setup.Installed) *check.Account {
 	return nil
 }
 
-// runsAs returns the user that runs the server of an installation: the owner of the process, else the user of its service.
+// runsAs returns the user that runs the server of an installation: the owner of the process, else
+// the user of its service.
 func runsAs(installed *setup.Installed, pid int) *check.Account {
 	as := accountOfService(installed)
 	if pid != 0 {

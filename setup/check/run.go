@@ -66,7 +66,8 @@ var remote = []proof{
 	{roundTripID, "round trip", proveRoundTrip, thorough},
 }
 
-// Run runs the checks and passes their progress to report, which may be nil. If ctx ends, the remaining checks are not proven.
+// Run runs the checks and passes their progress to report, which may be nil. If ctx ends, the
+// remaining checks are not proven.
 func Run(ctx context.Context, t Target, report func(Event)) Report {
 	if report == nil {
 		report = func(Event) {}

@@ -12,7 +12,8 @@ import (
 // minimum of 2 GB, less what firmware and kernel reserve.
 const leastMemory = 1800 << 20
 
-// proveMachine reports the size of the machine. A small machine is not a finding, but may explain slowness.
+// proveMachine reports the size of the machine. A small machine is not a finding, but may explain
+// slowness.
 func proveMachine(_ context.Context, s *session) Result {
 	if s.Machine == nil || s.Machine.CPUs == 0 && s.Machine.Memory == 0 {
 		return notProven("the size of this machine cannot be seen")

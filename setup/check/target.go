@@ -197,7 +197,8 @@ func (s *session) reachable() bool {
 // unread reports whether there is a configuration that does not load.
 func (s *session) unread() bool { return s.ConfigPath != "" && s.Config == nil }
 
-// untrusting reports whether the roots of clients are unknown, because this user may not read the server's certificate.
+// untrusting reports whether the roots of clients are unknown, because this user may not read the
+// server's certificate.
 func (s *session) untrusting() bool {
 	return s.secure() && s.Config != nil && s.Config.HTTP.TLS.Certificate != "" && len(s.Chain) == 0
 }

@@ -16,8 +16,8 @@ import (
 // ErrPassword is returned for a password that does not decrypt the key.
 var ErrPassword = errors.New("the password does not open the private key")
 
-// Encrypted reports whether a PEM file holds an encrypted private key: PKCS#8 (RFC 5958) or the older
-// form with a Proc-Type header (RFC 1421).
+// Encrypted reports whether a PEM file holds an encrypted private key: PKCS#8 (RFC 5958) or the
+// older form with a Proc-Type header (RFC 1421).
 func Encrypted(data []byte) bool { return encrypted(data) != nil }
 
 // encrypted returns the first encrypted private key of a PEM file, or nil.
