@@ -9,7 +9,7 @@ import (
 )
 
 // gzipMembers decompresses a file of one or more gzip members, as pigz and bgzip write them. Unlike
-// gzip.Reader, it reports the offset of trailing data that is not a member.
+// gzip.Reader, it reports trailing data that is not a member.
 type gzipMembers struct {
 	counted *countingReader
 	packed  *bufio.Reader

@@ -75,7 +75,7 @@ func askBack(cmd *cobra.Command) {
 		}
 		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 		names := cmd.SuggestionsFor(args[0])
-		if other, _, bad := cmd.Root().Find(args); len(names) == 0 && bad == nil && other != cmd.Root() { // moved from another group, such as "registry serve"
+		if other, _, bad := cmd.Root().Find(args); len(names) == 0 && bad == nil && other != cmd.Root() { // a command outside of the group, as in "registry serve"
 			return usageError(withHint(err, "did you mean %s?", other.CommandPath()))
 		}
 		if len(names) == 0 {

@@ -100,7 +100,7 @@ func applyPlan(ctx context.Context, plan *setup.Plan, lock *setup.Lock, progress
 
 // supervise makes systemd run the server of an applied plan: enabled at boot, and restarted if the
 // plan requires it. It returns once the server responds, and reports whether the server is fresh:
-// started after the plan was applied.
+// whether it has loaded what the plan wrote.
 func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 	installed, err := setup.Load(plan.Dir)
 	if err != nil || !installed.Supervised() {

@@ -120,7 +120,7 @@ func (s *session) cleanUp(ctx context.Context, method, path string, c credential
 }
 
 func (t *roundTrip) run() Result {
-	// The server discards deleted content at once if it starts with the probe identity's name,
+	// The server discards deleted content at once if it contains the probe identity's name,
 	// which only this check knows.
 	name := t.as.user
 	if t.Remote {
