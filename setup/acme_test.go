@@ -52,7 +52,7 @@ func TestOrderingIsJudged(t *testing.T) {
 		{"a port that is not 443", fakeHost{}, Values{"addr": {":5000"}}, Warning, CodeChallenge, "tls", "listens at 5000"},
 		{"a name that does not resolve", fakeHost{resolves: map[string][]netip.Addr{}}, nil, Warning, CodeNoResolve, "tls", "will not find"},
 		{"a name that leads elsewhere", at("198.51.100.4"), nil, Warning, CodeElsewhere, "tls", "198.51.100.4"},
-		{"a private address", at("10.0.0.7"), Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Warning, CodeChallenge, "tls", "nobody outside"},
+		{"a private address", at("10.0.0.7"), Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Warning, CodeChallenge, "tls", "the internet cannot reach"},
 		{"no address for mail", fakeHost{}, Values{"acme-email": {"me"}}, Refused, CodeValue, "acme-email", "not an address for mail"},
 		{"no URL", fakeHost{}, Values{"acme-directory": {"http://ca.example/dir"}}, Refused, CodeURL, "acme-directory", "not the URL"},
 		{"staging", fakeHost{}, Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Note, CodeStaging, "acme-directory", "do not trust"},

@@ -190,7 +190,7 @@ func TestWizardBeginsWithTheRepair(t *testing.T) {
 	s := open(t, o, 80, 24)
 	s.wants("The server would not start on this file")
 	s.keys("<esc>")
-	s.wants("setup goes on once this file is right")
+	s.wants("setup continues when this file is correct")
 	s.keys("<enter>w")
 	s.wants("checks passed")
 	if fileOf(t, path) == refusedConfig {

@@ -153,7 +153,7 @@ func TestTerminalIsGivenBack(t *testing.T) {
 		{"ctrl+c in the review", "plain", func(c *console) { c.walk(toReview); c.Keys("\x03") }, 130},
 		{"SIGTERM while serving", "plain", func(c *console) {
 			c.walk(toReview)
-			for _, stop := range []string{"4 of 5", "The registry works", "nobody has seen", "until ctrl+c"} {
+			for _, stop := range []string{"4 of 5", "The registry works", "has not been shown", "until ctrl+c"} {
 				c.Keys("\r")
 				c.Wants(stop)
 			}

@@ -306,7 +306,7 @@ func TestPasswordIsShownOnPurpose(t *testing.T) {
 	s.keys(enters(reviewAfter + 2))
 	s.wants("The registry works", "••••••••", "p shows it")
 	s.keys("<enter>")
-	s.wants("nobody has seen the generated password")
+	s.wants("the generated password has not been shown")
 	s.keys("p")
 	s.wants(generatedWord)
 	s.keys("p")

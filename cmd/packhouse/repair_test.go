@@ -63,7 +63,7 @@ func TestManagerRepairs(t *testing.T) {
 	c.Wants("the server would not start on that myconfig.yml")
 	c.Wants("w write")
 	c.Keys("w")
-	c.Wants("it goes on with its last good configuration")
+	c.Wants("it keeps its last good configuration")
 	if text := contentOf(t, path); text != edited {
 		t.Errorf("rolled back to:\n%s", text)
 	}
