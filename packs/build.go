@@ -318,6 +318,8 @@ func readInput(path string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case info.IsDir():
+		err = syscall.EISDIR
 	case !info.Mode().IsRegular():
 		err = errors.New("not a regular file")
 	case info.Size() > largestInput:
