@@ -297,7 +297,7 @@ func TestEveryQuestionIsWhole(t *testing.T) {
 			if q.ID == "" || q.Title == "" || q.Help == "" || q.Kind == "" || q.Get == nil || q.Set == nil || q.Asked == nil || q.Validate == nil {
 				t.Errorf("%s: a part is missing", q.ID)
 			}
-			if !strings.HasSuffix(q.Ask, "?") && !strings.HasSuffix(q.Ask, "uses.") {
+			if !strings.HasSuffix(q.Ask, "?") && !strings.HasSuffix(q.Ask, "not used.") {
 				t.Errorf("%s asks %q", q.ID, q.Ask)
 			}
 			if (q.Kind == Choice) != (q.Choices != nil) {

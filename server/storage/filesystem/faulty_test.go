@@ -17,6 +17,7 @@ type faulty struct {
 	at    int // 0: never
 	err   error
 	stays bool
+	mask  uint64 // with stays: which of the 64 calls from at on fail, from the lowest bit; 0: all and those after them
 	only  string // kind of call, or all
 }
 
@@ -27,6 +28,12 @@ func (f *faulty) call(kind string) error {
 		return nil
 	}
 	f.calls++
+	if f.mask != 0 && f.at > 0 {
+		if i := f.calls - f.at; i >= 0 && i < 64 && f.mask>>i&1 == 1 {
+			return f.err
+		}
+		return nil
+	}
 	if f.at > 0 && (f.calls == f.at || f.stays && f.calls > f.at) {
 		return f.err
 	}

@@ -84,11 +84,16 @@ func (j *journal) settleHeader(seg *segment) error {
 	}
 	if spoilt || err != nil {
 		seg.settled, seg.good, seg.suspect = last, block, newer
+		old := seg.file
 		rerr := j.replace(seg, nil)
 		seg.settled, seg.good, seg.suspect = was.settled, was.good, was.suspect
 		switch {
 		case rerr == nil:
 			spoilt = false
+		case seg.file != old:
+			// The new file, whose header says so, is in place, but its directory is not synced. After
+			// a power cut the old file may be back, whose records are durable in their place.
+			spoilt = true
 		case err != nil:
 			return errors.Join(err, rerr)
 		default: // its first block is still writable
