@@ -75,7 +75,7 @@ func (j *journal) left(seg *segment, err error) {
 func (j *journal) settleHeader(seg *segment) error {
 	j.mu.Lock()
 	newer := j.active != seg && j.active.suspect
-	was, last, spoilt := *seg, seg.last, seg.spoilt
+	last, spoilt := seg.last, seg.spoilt
 	j.mu.Unlock()
 	// Keep the flag while the records of the newer segment are suspect.
 	var err error
@@ -83,10 +83,8 @@ func (j *journal) settleHeader(seg *segment) error {
 		err = writeHeader(seg.file, header{settled: last, failed: newer})
 	}
 	if spoilt || err != nil {
-		seg.settled, seg.good, seg.suspect = last, block, newer
 		old := seg.file
-		rerr := j.replace(seg, nil)
-		seg.settled, seg.good, seg.suspect = was.settled, was.good, was.suspect
+		rerr := j.replace(seg, header{settled: last, failed: newer}, nil)
 		switch {
 		case rerr == nil:
 			spoilt = false

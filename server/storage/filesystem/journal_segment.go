@@ -41,15 +41,15 @@ func (j *journal) begin(seg *segment, carried []item) error {
 		record := pad(appendRecord(nil, stamp{j.run, j.seq, j.clock}, encode(carried)))
 		seg.end += int64(len(record))
 		seg.good = seg.end
-		return j.replace(seg, record)
+		return j.replace(seg, seg.header(), record)
 	}
 	f, err := openSegment(j.disk, seg.name, j.size)
 	if err != nil {
-		return j.replace(seg, nil)
+		return j.replace(seg, seg.header(), nil)
 	}
 	seg.file = f
 	if err := writeHeader(f, header{settled: seg.settled}); err != nil {
-		return j.replace(seg, nil)
+		return j.replace(seg, seg.header(), nil)
 	}
 	return nil
 }
@@ -116,17 +116,23 @@ func (j *journal) move(seg *segment) error {
 	if err != nil {
 		return err
 	}
-	return j.replace(seg, records)
+	j.mu.Lock()
+	h := seg.header()
+	j.mu.Unlock()
+	return j.replace(seg, h, records)
 }
 
-// replace gives a segment a new file with the header, the given records and zeros after them.
-func (j *journal) replace(seg *segment, records []byte) error {
+// header returns the header of a segment as it is in memory.
+func (s *segment) header() header { return header{settled: s.settled, failed: s.suspect} }
+
+// replace gives a segment a new file with a header, records and zeros after them.
+func (j *journal) replace(seg *segment, h header, records []byte) error {
 	tmp := j.s.temporary()
 	f, err := j.disk.Create(tmp)
 	if err != nil {
 		return fmt.Errorf("make journal segment: %w", err)
 	}
-	head := pad(encodeHeader(header{settled: seg.settled, failed: seg.suspect}))
+	head := pad(encodeHeader(h))
 	_, err = f.Write(append(head, records...))
 	if err == nil {
 		err = extend(f, int64(len(head)+len(records)), j.size)
