@@ -63,7 +63,7 @@ var (
 const maxName = 128
 
 // ParseMetadata parses a pack.json. Metadata is nil if nothing can be parsed; otherwise it contains
-// what could be, whatever the problems.
+// the fields that could be, even if there are problems.
 func ParseMetadata(data []byte) (*Metadata, []Problem) {
 	root, d := parseDocument(MetadataFile, data)
 	if root == nil {

@@ -60,33 +60,33 @@ func (p Policy) resolve(path string, role int) (place, error) {
 		return place{}, fmt.Errorf("resolve %s: %w", path, err)
 	}
 	w.enter("/", info, asParent)
-	todo := components(path)
-	for len(todo) > 0 && w.at.fault == nil {
-		name := todo[0]
-		todo = todo[1:]
+	remaining := components(path)
+	for len(remaining) > 0 && w.at.fault == nil {
+		name := remaining[0]
+		remaining = remaining[1:]
 		next := filepath.Join(w.current, name)
 		info, err := os.Lstat(next)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
 			w.at.none = true
-			w.remain(append([]string{name}, todo...))
+			w.remain(append([]string{name}, remaining...))
 			return w.at, nil
 		case err != nil:
 			return place{}, fmt.Errorf("resolve %s: %w", path, err)
 		case info.Mode()&fs.ModeSymlink != 0:
-			if todo, err = w.follow(next, info, todo); err != nil {
+			if remaining, err = w.follow(next, info, remaining); err != nil {
 				return place{}, fmt.Errorf("resolve %s: %w", path, err)
 			}
 			continue
 		}
 		w.current = next
-		if len(todo) > 0 {
+		if len(remaining) > 0 {
 			w.enter(next, info, asParent)
 		} else {
 			w.enter(next, info, role)
 		}
 	}
-	w.remain(todo)
+	w.remain(remaining)
 	return w.at, nil
 }
 
@@ -95,7 +95,7 @@ func components(path string) []string {
 }
 
 // remain appends the components that were not visited.
-func (w *walk) remain(todo []string) { w.at.rest = append(w.at.rest, todo...) }
+func (w *walk) remain(remaining []string) { w.at.rest = append(w.at.rest, remaining...) }
 
 // enter checks one component that is not a link.
 func (w *walk) enter(path string, info fs.FileInfo, role int) {
@@ -116,7 +116,7 @@ func (w *walk) enter(path string, info fs.FileInfo, role int) {
 }
 
 // follow replaces a symbolic link by its target. A link that an untrusted user may have made is a fault.
-func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, error) {
+func (w *walk) follow(path string, info fs.FileInfo, remaining []string) ([]string, error) {
 	uid, _ := owners(info)
 	own := uid == 0 || uid == w.policy.UID
 	if !own && allCanWrite(w.current) {
@@ -124,14 +124,14 @@ func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, e
 			"remove the link: rm "+printable.Shell(path))
 		w.at.fault.Planted = true
 		w.at.rest = append(w.at.rest, filepath.Base(path))
-		return todo, nil
+		return remaining, nil
 	}
 	if w.closed || !own && !w.policy.AnyOwner {
 		w.at.fault = newError(path, info, "it is a symbolic link in the place of a file or directory",
 			"remove the link: rm "+printable.Shell(path))
 		w.at.fault.Foreign = !own
 		w.at.rest = append(w.at.rest, filepath.Base(path))
-		return todo, nil
+		return remaining, nil
 	}
 	if w.links++; w.links > mostLinks {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
@@ -144,7 +144,7 @@ func (w *walk) follow(path string, info fs.FileInfo, todo []string) ([]string, e
 		target = filepath.Join(w.current, target)
 	}
 	w.current, w.at.dir = "/", "/"
-	return append(components(filepath.Clean(target)), todo...), nil
+	return append(components(filepath.Clean(target)), remaining...), nil
 }
 
 // allCanWrite reports whether all users can make links in a directory.

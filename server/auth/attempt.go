@@ -129,7 +129,7 @@ func (a *Authenticator) compare(ctx context.Context, s *settings, t attempt, c *
 	}
 	err = a.hash(t.account.hash, t.password)
 	if !t.account.known {
-		err = htpasswd.ErrMismatch // whatever the result of the dummy comparison
+		err = htpasswd.ErrMismatch // the dummy comparison proves nothing
 	} else if err != nil {
 		for _, dummy := range t.account.pad {
 			_ = a.hash(dummy, t.password) // takes as long as for any other user

@@ -46,14 +46,14 @@ func newTagLists(s *Store, most int) *tagLists {
 	return &tagLists{s: s, most: most, by: map[string]*tagList{}}
 }
 
-// of returns the list of a repository. If there is none, it creates one if anew is set and returns
+// of returns the list of a repository. If there is none, it creates one if create is set and returns
 // nil otherwise.
-func (l *tagLists) of(repo string, anew bool) *tagList {
+func (l *tagLists) of(repo string, create bool) *tagList {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.by[repo]
 	if !ok {
-		if !anew {
+		if !create {
 			return nil
 		}
 		t = &tagList{}

@@ -124,14 +124,14 @@ func hashed(name string) uint64 {
 }
 
 // reindex compares three flat listings. It reconciles only repositories that differ, and reads only
-// manifests of repositories whose revisions have changed, or all manifests if anew is set.
-func (s *Store) reindex(ctx context.Context, anew bool) (storage.ReindexReport, error) {
+// manifests of repositories whose revisions have changed, or of all repositories if all is set.
+func (s *Store) reindex(ctx context.Context, all bool) (storage.ReindexReport, error) {
 	var report storage.ReindexReport
 	record, err := s.indexRecord(ctx)
 	if err != nil {
 		return report, err
 	}
-	if anew {
+	if all {
 		record.Scanned = map[string]uint64{}
 	}
 	sums := map[string]*repositorySums{}
