@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"packhouse/trust"
 )
@@ -22,7 +23,8 @@ func MoveCAKey(dir, target string, l *Lock) (string, error) {
 }
 
 // VerifyKeyTarget returns an error if [MoveCAKey] cannot move a key to target, because target
-// exists or its directory does not. Commands call it before they change anything.
+// exists, its directory does not, or another user can write the directory. Commands call it before
+// they change anything.
 func VerifyKeyTarget(target string) error {
 	target, err := absolute(target)
 	if err != nil {
@@ -35,13 +37,24 @@ func VerifyKeyTarget(target string) error {
 	return dir.Close()
 }
 
-// openKeyDir opens the directory of target, which must not exist. The directory may belong to any
-// user: it may be a removable disk, or the home of the user who runs sudo.
+// keyPolicy returns the policy for a file with the CA's key outside the installation. Root accepts
+// files of the user who runs sudo too: the key may be on that user's removable disk.
+func keyPolicy() trust.Policy {
+	policy := trust.Self()
+	if uid, err := strconv.Atoi(os.Getenv("SUDO_UID")); err == nil && uid > 0 && os.Geteuid() == 0 {
+		policy.Users = []int{uid}
+	}
+	return policy
+}
+
+// openKeyDir opens the directory of target, which must not exist. It returns a [*trust.Error] if
+// another user than those of [keyPolicy] can write the directory, or replace it.
 func openKeyDir(target string) (*trust.Dir, error) {
-	if err := trust.CheckLinks(filepath.Dir(target)); err != nil {
+	policy := keyPolicy()
+	if err := policy.Check(filepath.Dir(target)); err != nil {
 		return nil, err
 	}
-	dir, err := trust.OpenRoot(filepath.Dir(target))
+	dir, err := policy.OpenDir(filepath.Dir(target))
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +101,26 @@ func createKeyFile(dir *trust.Dir, name string, data []byte) error {
 		return errors.Join(err, dir.Remove(name))
 	}
 	return syncDir(dir)
+}
+
+// exposedCAKey returns a warning if another user can read or change the file of --ca-key.
+func exposedCAKey(path string) []Finding {
+	if path == "" {
+		return nil
+	}
+	var f Finding
+	if fault := trust.Unsafe(keyPolicy().Check(path)); fault != nil {
+		f = warned(CodeUnsafe, fault.Error(), fault.Fix)
+		if fault.Path != path {
+			f.Remedy = "move " + path + " to a directory that only you can write"
+		}
+	} else if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o044 != 0 {
+		f = warned(CodeOpenKey, fmt.Sprintf("%s has mode %04o: other users of this machine can read the CA's key", path, info.Mode().Perm()), "chmod 600 "+Shell(path))
+	} else {
+		return nil
+	}
+	f.Flag = "--ca-key"
+	return []Finding{f}
 }
 
 // caKeyAdvice returns the command that moves the CA's key out of the installation, or nil if it is

@@ -89,3 +89,87 @@ func TestCAKeyIsNotMovedThroughALink(t *testing.T) {
 		t.Errorf("a link of another user: %v", err)
 	}
 }
+
+// TestOwnersOfKeyTargets verifies that root writes the CA's key only where root, or the user who
+// runs sudo, decides what is kept.
+func TestOwnersOfKeyTargets(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of another user")
+	}
+	for _, tc := range []struct {
+		name    string
+		owner   int
+		mode    os.FileMode
+		sudoUID string
+		refused bool
+	}{
+		{"root", 0, 0o700, "", false},
+		{"another user", 50001, 0o700, "", true},
+		{"the user of sudo", 50001, 0o700, "50001", false},
+		{"a third user", 50001, 0o700, "50002", true},
+		{"the user of sudo, writable by all", 50001, 0o777, "50001", true},
+		{"writable by all, sticky", 0, 0o777 | os.ModeSticky, "", true},
+		{"another user, with a broken variable", 50001, 0o700, "0x", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Setenv("SUDO_UID", tc.sudoUID)
+			dir := t.TempDir()
+			if err := errors.Join(os.Chmod(dir, tc.mode), os.Chown(dir, tc.owner, tc.owner)); err != nil {
+				t.Fatal(err)
+			}
+			err := VerifyKeyTarget(filepath.Join(dir, "ca.key"))
+			if (trust.Unsafe(err) != nil) != tc.refused || !tc.refused && err != nil {
+				t.Errorf("refused: %v, want %v", err, tc.refused)
+			}
+		})
+	}
+}
+
+// TestExposedCAKeyIsReported verifies that --ca-key warns about a key that other users can read or
+// change.
+func TestExposedCAKeyIsReported(t *testing.T) {
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+	install(t, m, dir, nil)
+	for _, tc := range []struct {
+		name, code string
+		mode       os.FileMode
+		owner      int
+	}{
+		{"private", "", 0o600, 0},
+		{"readable by all", CodeOpenKey, 0o644, 0},
+		{"of another user", CodeUnsafe, 0o600, 50001},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.owner != 0 && os.Geteuid() != 0 {
+				t.Skip("only root can make files of another user")
+			}
+			key, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(CAKeyFile)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "ca.key")
+			if err := errors.Join(os.WriteFile(path, key, 0o600), os.Chmod(path, tc.mode)); err != nil {
+				t.Fatal(err)
+			}
+			if tc.owner != 0 {
+				if err := os.Chown(path, tc.owner, tc.owner); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in, err := Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, findings := Resolve(t.Context(), m, in, Input{Flags: Values{"rotate-cert": {"true"}, "ca-key": {path}}})
+			var got string
+			for _, f := range findings {
+				if f.Flag == "--ca-key" {
+					got += f.Code
+				}
+			}
+			if got != tc.code {
+				t.Errorf("warnings %q, want %q: %v", got, tc.code, findings)
+			}
+		})
+	}
+}

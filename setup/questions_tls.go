@@ -76,12 +76,13 @@ func judgeCA(a *Answers, now time.Time) []Finding {
 	if _, err := signingCA(a, a.existing); err != nil {
 		return []Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")}
 	}
+	findings := exposedCAKey(a.CAKey)
 	if end := now.AddDate(0, 0, a.certDays()); ca.NotAfter.Before(end.Add(-certgen.Backdate)) {
 		f := warned(CodeShortLife, fmt.Sprintf("the new certificate ends on %s, not on %s: its CA ends then", day(ca.NotAfter), day(end)), "packhouse cert rotate --new-ca creates another CA; give its ca.crt to every client")
 		f.Flag = "--new-ca"
-		return []Finding{f}
+		findings = append(findings, f)
 	}
-	return nil
+	return findings
 }
 
 func insecureQuestion() *Question {

@@ -43,7 +43,7 @@ type Error struct {
 
 // Error returns the path, the reason, the owner and the mode. It does not include the fix.
 func (e *Error) Error() string {
-	return fmt.Sprintf("use %s: %s (owner %s, mode %04o)", e.Path, e.Reason, e.Owner, permissions(e.Mode))
+	return fmt.Sprintf("%s: %s (owner %s, mode %04o)", e.Path, e.Reason, e.Owner, permissions(e.Mode))
 }
 
 // Permissions returns the mode as chmod takes it, with the set-ID and sticky bits.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"packhouse/setup"
+	"packhouse/trust"
 )
 
 // moveCAKey moves the key of the private CA in dir to the file given by --move-ca-key, if any.
@@ -24,7 +25,11 @@ func verifyKeyTarget(target string) error {
 	if target == "" {
 		return nil
 	}
-	if err := setup.VerifyKeyTarget(target); err != nil {
+	err := setup.VerifyKeyTarget(target)
+	if trust.Unsafe(err) != nil {
+		return usageError(withHint(fmt.Errorf("--move-ca-key: %w", err), "name a file in a directory that only root, or the user who runs sudo, can write"))
+	}
+	if err != nil {
 		return usageError(withHint(fmt.Errorf("--move-ca-key: %w", err), "name a new file in a directory that exists"))
 	}
 	return nil

@@ -26,6 +26,14 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 		{"key to an existing file, in setup", func(s *planted) { s.write(filepath.Join(s.root, "ca.key"), "other", 0o600) }, func(s *planted) []string {
 			return []string{"setup", "--yes", "--offline", "--no-start", "--user", "eve:reader", "--move-ca-key", filepath.Join(s.root, "ca.key")}
 		}, exitUsage, "exists already"},
+		{"key to a directory of another user", func(*planted) {}, func(s *planted) []string {
+			return []string{"cert", "rotate", "--move-ca-key", filepath.Join(s.theft, "ca.key")}
+		}, exitUsage, "belongs to another user (owner uid 50021, mode 0755)"},
+		{"key below a directory of another user", func(s *planted) {
+			s.ok(os.Mkdir(filepath.Join(s.theft, "safe"), 0o700))
+		}, func(s *planted) []string {
+			return []string{"setup", "--yes", "--offline", "--no-start", "--user", "eve:reader", "--move-ca-key", filepath.Join(s.theft, "safe", "ca.key")}
+		}, exitUsage, "name a file in a directory that only root"},
 		{"content of another user", func(s *planted) {
 			s.ok(os.MkdirAll(filepath.Join(s.root, "data", "docker", "registry", "v2", "blobs"), 0o755)) //nolint:gosec // as planted
 			s.give(mallory, filepath.Join(s.root, "data", "docker"), filepath.Join(s.root, "data", "docker", "registry"))
