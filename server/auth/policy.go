@@ -148,9 +148,6 @@ type grants struct {
 	rules      []rule
 }
 
-// everyUser in a rule means every user with a password.
-const everyUser = "*"
-
 type rule struct {
 	pattern pattern
 	users   []string
@@ -158,7 +155,7 @@ type rule struct {
 }
 
 func (r rule) names(user string) bool {
-	return slices.Contains(r.users, user) || slices.Contains(r.users, everyUser)
+	return slices.Contains(r.users, user) || slices.Contains(r.users, config.EveryUser)
 }
 
 // newGrants combines roles and rules. Without rules, every user with a password is a reader. With

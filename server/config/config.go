@@ -228,6 +228,9 @@ type Rule struct {
 	Role         string // reader, writer or admin
 }
 
+// EveryUser in the users of a [Rule] means every user with a password.
+const EveryUser = "*"
+
 // Lockout slows down the guessing of passwords.
 type Lockout struct {
 	Attempts int           // distinct wrong passwords before comparisons are paced; default 10

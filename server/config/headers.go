@@ -19,6 +19,7 @@ var safeHeaders = map[string][]string{
 
 const (
 	policyHeader = "Content-Security-Policy"
+	frameHeader  = "X-Frame-Options"
 	strictHeader = "Strict-Transport-Security"
 
 	originHeader      = "Access-Control-Allow-Origin"

@@ -77,10 +77,19 @@ func parseText(k *key, s string) (any, string, string) {
 		return nil, fmt.Sprintf("is %s", quote(s)), "write " + k.choices[0]
 	}
 	remedy := "write one of " + strings.Join(k.choices, ", ")
-	if n := spelling.Nearest(s, k.choices); n != "" {
+	if n := spelling.Nearest(s, k.choices); n != "" && withoutDigits(n) != withoutDigits(s) { // another version is no slip
 		remedy = fmt.Sprintf("did you mean %s?", n)
 	}
 	return nil, fmt.Sprintf("is %s", quote(s)), remedy
+}
+
+func withoutDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 func parseBool(s string) (b, ok bool) {

@@ -48,6 +48,12 @@ const (
 	CodePlaceholder      = "config-placeholder"       // a value copied from documentation
 	CodeCipherCBC        = "config-cipher-cbc"        // a cipher suite with CBC
 	CodePlainPasswords   = "config-plain-passwords"   // passwords over plain HTTP, explicitly allowed
+	CodeClientAuth       = "config-client-auth"       // clientauth verifies nothing
+	CodeLockoutWeak      = "config-lockout-weak"      // the lockout permits very many guesses
+	CodeLimitsHigh       = "config-limits-high"       // a limit so large that it protects nothing
+	CodeHeadersRemoved   = "config-headers-removed"   // a protecting header is not sent
+	CodeOriginPlain      = "config-origin-plain"      // a plain HTTP site may use a registry with TLS
+	CodeRoleEveryone     = "config-role-everyone"     // every user is an admin or a writer
 	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, sent unprotected
 )
 

@@ -62,6 +62,9 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a network: %s", p, quote(proxy)), "write it like 10.0.0.0/8 or 192.0.2.7")
 			continue
 		}
+		if from := network.Addr(); from.Is4In6() && network.Bits() >= 96 { // clients have the plain IPv4 address
+			network = netip.PrefixFrom(from.Unmap(), network.Bits()-96)
+		}
 		h.TrustedProxies[i] = network.Masked().String()
 	}
 	if h.HTTP2Disabled && h.H2CEnabled {

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/textproto"
@@ -27,6 +28,7 @@ func (v *verifier) unsafe() {
 	v.unsafeProbes()
 	v.unsafeBucket()
 	v.unsafeCiphers()
+	v.unsafeSettings()
 }
 
 // unsafeCiphers warns about CBC cipher suites, which are vulnerable to padding oracles.
@@ -59,10 +61,10 @@ func (v *verifier) unsafeProxies() {
 			listed = append(listed, p)
 		}
 	}
-	for _, all := range []string{"0.0.0.0/0", "::/0"} {
+	for _, all := range []string{"0.0.0.0/0", "2000::/3"} { // the second has every public IPv6 address
 		if coversAll(listed, netip.MustParsePrefix(all)) {
 			v.add(Warning, CodeProxiesAll, "http.trustedproxies",
-				fmt.Sprintf(" covers every address (%s), so each client chooses the address that lockout and logs see", all),
+				fmt.Sprintf(" covers every public address (%s), so each client chooses the address that lockout and logs see", all),
 				"list only the addresses of your proxies")
 			return
 		}
@@ -99,9 +101,7 @@ func (v *verifier) unsafeClientNames() {
 	if len(names) == 0 || c.Auth.Method != AuthHtpasswd {
 		return
 	}
-	verifies := c.HTTP.TLS.Enabled() && len(c.HTTP.TLS.ClientCAs) > 0 &&
-		(c.HTTP.TLS.ClientAuth == "" || strings.Contains(c.HTTP.TLS.ClientAuth, "verify"))
-	if !verifies {
+	if !verifiesClients(c.HTTP.TLS) {
 		v.add(Warning, CodeClientNames, key, " never matches: the server verifies no client certificate",
 			"give http.tls.clientcas, and set http.tls.clientauth to verify-client-cert-if-given or require-and-verify-client-cert")
 		return
@@ -180,25 +180,30 @@ func (v *verifier) unsafeProbes() {
 }
 
 // credentials warns if a request to address sends credentials unencrypted to another machine.
-func (v *verifier) credentials(entry, name, address string, headers map[string][]string) {
+func (v *verifier) credentials(entry, key, address string, headers map[string][]string) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" || loopbackName(u.Hostname()) {
 		return
 	}
 	const remedy = "use an https URL"
 	if u.User != nil {
-		v.add(Warning, CodePlainCredentials, join(entry, name), ": the credentials in the URL are sent unencrypted", remedy)
+		v.add(Warning, CodePlainCredentials, join(entry, key), ": the credentials in the URL are sent unencrypted", remedy)
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
+		if secretName(name) {
+			v.add(Warning, CodePlainCredentials, join(entry, key), fmt.Sprintf(": the parameter %s of the URL is sent unencrypted", quote(name)), remedy)
+		}
 	}
 	for header, values := range headers {
-		if len(values) > 0 && secretHeader(header) {
+		if len(values) > 0 && secretName(header) {
 			v.add(Warning, CodePlainCredentials, join(entry, "headers"),
 				fmt.Sprintf(": the header %s is sent unencrypted", quote(textproto.CanonicalMIMEHeaderKey(header))), remedy)
 		}
 	}
 }
 
-// secretHeader reports whether a header probably contains credentials.
-func secretHeader(name string) bool {
+// secretName reports whether a header, or a parameter of a URL, probably contains credentials.
+func secretName(name string) bool {
 	name = strings.ToLower(name)
 	if name == "idempotency-key" {
 		return false

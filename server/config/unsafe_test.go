@@ -18,6 +18,18 @@ func TestUnsafeSettings(t *testing.T) {
 		local   = "http: {addr: 'localhost:5000'}\n"
 		bucket  = "version: 0.1\nstorage: {s3: {region: r, bucket: b, regionendpoint: '%'}}\n" + local
 	)
+	headers := func(given string) string {
+		return base + "http: {addr: ':5000', headers: {" + given + "}, " + tls + "}}\n" + secured
+	}
+	lockout := func(given string) string {
+		return base + local + "auth: {htpasswd: {realm: r, path: $/htpasswd-basic, lockout: {" + given + "}}}\n"
+	}
+	rule := func(repositories, users, role string) string {
+		return base + local + "auth: {htpasswd: {realm: r, path: $/htpasswd-basic, rules: [{repositories: '" + repositories + "', users: ['" + users + "'], role: " + role + "}]}}\n"
+	}
+	limits := func(given string) string {
+		return base + "http: {addr: 'localhost:5000', limits: {" + given + "}}\n"
+	}
 	names := func(tls, name, user string) string {
 		return base + "http: {addr: ':5000', " + tls + "}\nauth: {htpasswd: {realm: r, path: $/htpasswd-basic, clientnames: {" + name + ": " + user + "}}}\n"
 	}
@@ -33,6 +45,10 @@ func TestUnsafeSettings(t *testing.T) {
 		{"proxies: all IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::/0']}\n", []string{CodeProxiesAll}},
 		{"proxies: two halves", base + "http: {addr: 'localhost:5000', trustedproxies: [0.0.0.0/1, 128.0.0.0/1]}\n", []string{CodeProxiesAll}},
 		{"proxies: half and two quarters", base + "http: {addr: 'localhost:5000', trustedproxies: [128.0.0.0/1, 64.0.0.0/2, 0.0.0.0/2]}\n", []string{CodeProxiesAll}},
+		{"proxies: all IPv4 mapped to IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::ffff:0:0/96']}\n", []string{CodeProxiesAll}},
+		{"proxies: IPv4 halves mapped to IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::ffff:0:0/97', '::ffff:128.0.0.0/97']}\n", []string{CodeProxiesAll}},
+		{"proxies: all public IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['2000::/3']}\n", []string{CodeProxiesAll}},
+		{"proxies: a network mapped to IPv6", base + "http: {addr: 'localhost:5000', trustedproxies: ['::ffff:10.0.0.0/104']}\n", nil},
 		{"proxies: one half", base + "http: {addr: 'localhost:5000', trustedproxies: [0.0.0.0/1]}\n", nil},
 		{"proxies: private", base + "http: {addr: 'localhost:5000', trustedproxies: [10.0.0.0/8, 127.0.0.1]}\n", nil},
 		{"client names not verified", names(tls+", clientcas: [$/ca.crt], clientauth: request-client-cert}", "ci", "admin"), []string{CodeClientNames}},
@@ -50,6 +66,33 @@ func TestUnsafeSettings(t *testing.T) {
 		{"webhook on this machine", url(base+local+hook, "http://127.0.0.1:9000/"), nil},
 		{"webhook without credentials", base + local + "notifications: {endpoints: [{name: n, url: 'http://hooks.example.com/', headers: {X-Environment: [test]}}]}\n", nil},
 		{"probe over http", base + local + probe, []string{CodePlainCredentials}},
+		{"webhook with a token in its URL", base + local + "notifications: {endpoints: [{name: n, url: 'http://hooks.example.com/?token=u:p'}]}\n", []string{CodePlainCredentials}},
+		{"webhook with a parameter", base + local + "notifications: {endpoints: [{name: n, url: 'http://hooks.example.com/?site=a'}]}\n", nil},
+		{"probe with a token in its URL", base + local + "health: {http: [{uri: 'http://10.0.0.1/ready?api_key=u:p'}]}\n", []string{CodePlainCredentials}},
+		{"any client certificate", base + "http: {addr: ':5000', " + tls + ", clientauth: require-any-client-cert}}\n" + secured, []string{CodeClientAuth}},
+		{"client certificates that are not verified", base + "http: {addr: ':5000', " + tls + ", clientcas: [$/ca.crt], clientauth: request-client-cert}}\n" + secured, []string{CodeClientAuth}},
+		{"client certificates", base + "http: {addr: ':5000', " + tls + ", clientcas: [$/ca.crt], clientauth: require-and-verify-client-cert}}\n" + secured, nil},
+		{"every user an admin", rule("team/**", "*", "admin"), []string{CodeRoleEveryone}},
+		{"every user a writer", rule("**", "*", "writer"), []string{CodeRoleEveryone}},
+		{"every user a writer of some", rule("team/**", "*", "writer"), nil},
+		{"every user a reader", rule("**", "*", "reader"), nil},
+		{"one admin", rule("**", "admin", "admin"), nil},
+		{"a plain origin", headers("Access-Control-Allow-Origin: ['http://ui.example.com']"), []string{CodeOriginPlain}},
+		{"a plain origin on this machine", headers("Access-Control-Allow-Origin: ['http://localhost:3000']"), nil},
+		{"an origin", headers("Access-Control-Allow-Origin: ['https://ui.example.com']"), nil},
+		{"a plain origin without TLS", base + "http: {addr: 'localhost:5000', headers: {Access-Control-Allow-Origin: ['http://ui.example.com']}}\n", nil},
+		{"no content security policy", headers("Content-Security-Policy: []"), []string{CodeHeadersRemoved}},
+		{"an empty frame policy", headers("X-Frame-Options: ['']"), []string{CodeHeadersRemoved}},
+		{"another frame policy", headers("X-Frame-Options: [SAMEORIGIN]"), nil},
+		{"lockout: attempts", lockout("attempts: 1000000"), []string{CodeLockoutWeak}},
+		{"lockout: no delay", lockout("delay: 0s"), []string{CodeLockoutWeak}},
+		{"lockout: a window that ends at once", lockout("attempts: 100, window: 1s"), []string{CodeLockoutWeak}},
+		{"lockout: stricter", lockout("attempts: 3, window: 1h, delay: 2s"), nil},
+		{"limits: connections", limits("connections: 2000000000"), []string{CodeLimitsHigh}},
+		{"limits: headers", limits("headerbytes: 1GiB"), []string{CodeLimitsHigh}},
+		{"limits: stalled requests", limits("stalltimeout: 1000h"), []string{CodeLimitsHigh}},
+		{"limits: uploads", limits("uploadsperuser: 1000000"), []string{CodeLimitsHigh}},
+		{"limits: more than by default", limits("connections: 100000, headerbytes: 256KiB, stalltimeout: 5m, uploadsperuser: 100"), nil},
 		{"bucket over http", url(bucket, "http://s3.example.com"), []string{CodePlainCredentials}},
 		{"bucket on this machine", url(bucket, "http://127.0.0.1:9000"), nil},
 		{"bucket over https", url(bucket, "https://s3.example.com"), nil},
@@ -81,5 +124,17 @@ func TestValidationIsChecked(t *testing.T) {
 		"validation: {manifests: {urls: {allow: ['^https://a\\.example\\.com/'], deny: ['(']}}}\n")})
 	if err == nil || !strings.Contains(err.Error(), "validation.manifests.urls.deny[0] is not a regular expression") {
 		t.Errorf("Load = %v", err)
+	}
+}
+
+// TestMappedProxies verifies that networks in the notation for IPv4 in IPv6 match IPv4 clients.
+func TestMappedProxies(t *testing.T) {
+	loaded, err := Load(Source{Path: "myconfig.yml", Data: []byte("version: 0.1\nstorage: inmemory\n" +
+		"http: {addr: 'localhost:5000', trustedproxies: ['::ffff:10.0.0.0/104', '::ffff:192.0.2.7', 'fd00::/8']}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := loaded.Config.HTTP.TrustedProxies, []string{"10.0.0.0/8", "192.0.2.7/32", "fd00::/8"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

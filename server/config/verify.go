@@ -237,6 +237,9 @@ func (v *verifier) users() {
 			case slices.Contains(users, name) && role.key == "auth.htpasswd.roles.admin":
 				admins++
 			case slices.Contains(users, name):
+			case name == EveryUser:
+				v.add(Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i), ` is "*", which means every user in rules only`,
+					`for every user, write a rule with users: ["*"] in auth.htpasswd.rules`)
 			case v.loaded.set[role.key]:
 				v.add(Warning, CodeUsers, fmt.Sprintf("%s[%d]", role.key, i), fmt.Sprintf(" is %s, and there is no such user", quote(name)), chooseFrom(name, users))
 			}

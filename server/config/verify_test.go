@@ -209,6 +209,12 @@ func TestVerify(t *testing.T) {
 			},
 		},
 		{
+			"every user in a role", with("realm: r,", "realm: r, roles: {admin: [spectro], writer: ['*']},"), nil,
+			[]string{
+				`warning config-users: myconfig.yml:7: auth.htpasswd.roles.writer[0] is "*", which means every user in rules only; for every user, write a rule with users: ["*"] in auth.htpasswd.rules`,
+			},
+		},
+		{
 			"strict transport under a private CA", with("  addr: :5000", "  addr: :5000\n  headers: {Strict-Transport-Security: [max-age=1]}"), nil,
 			[]string{`warning config-conflict: myconfig.yml:6: http.headers.Strict-Transport-Security is sent under a certificate that not everybody trusts: `},
 		},

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Limits beyond which a setting protects nothing. They are far above the defaults.
+const (
+	maxGuesses       = 40_000 // passwords per hour for a user from an address
+	maxConnections   = 1_000_000
+	maxUploads       = 10_000
+	maxHeaderBytes   = 1 << 20
+	maxStallTimeout  = time.Hour
+	unlimitedGuesses = 1 << 62
+)
+
+// unsafeSettings warns about single settings that protect nothing, or permit more than intended.
+func (v *verifier) unsafeSettings() {
+	c := v.loaded.Config
+	limits, lockout, htpasswd := c.HTTP.Limits, c.Auth.Htpasswd.Lockout, c.Auth.Method == AuthHtpasswd
+	const larger = ": the limit is so large that it protects nothing"
+	for _, rule := range []struct {
+		unsafe                  bool
+		code, key, what, remedy string
+	}{
+		{
+			c.HTTP.TLS.Enabled() && c.HTTP.TLS.ClientAuth != "" && !verifiesClients(c.HTTP.TLS) && len(c.Auth.Htpasswd.ClientNames) == 0,
+			CodeClientAuth, "http.tls.clientauth", fmt.Sprintf(": %s verifies no client certificate, so clients can present any", c.HTTP.TLS.ClientAuth),
+			"use require-and-verify-client-cert with http.tls.clientcas, or remove it",
+		},
+		{
+			htpasswd && guessesPerHour(lockout) > maxGuesses, CodeLockoutWeak, "auth.htpasswd.lockout",
+			": it permits more than 40,000 guesses per hour for a user from one address", "use its defaults: attempts: 10, window: 5m, delay: 1s",
+		},
+		{limits.Connections > maxConnections, CodeLimitsHigh, "http.limits.connections", larger, "use at most 1000000"},
+		{limits.UploadsPerUser > maxUploads, CodeLimitsHigh, "http.limits.uploadsperuser", larger, "use at most 10000"},
+		{limits.HeaderBytes > maxHeaderBytes, CodeLimitsHigh, "http.limits.headerbytes", larger, "use at most 1MiB"},
+		{limits.StallTimeout > maxStallTimeout, CodeLimitsHigh, "http.limits.stalltimeout", larger, "use at most 1h"},
+		{
+			emptied(c.HTTP.Headers[policyHeader]), CodeHeadersRemoved, join("http.headers", policyHeader),
+			" is removed, so pages of the registry can load and run content of other sites", "remove the line to send the default",
+		},
+		{
+			emptied(c.HTTP.Headers[frameHeader]), CodeHeadersRemoved, join("http.headers", frameHeader),
+			" is removed, so pages of other sites can show the registry in a frame", "remove the line to send the default",
+		},
+	} {
+		if rule.unsafe {
+			v.add(Warning, rule.code, rule.key, rule.what, rule.remedy)
+		}
+	}
+	v.unsafeOrigins()
+	if htpasswd {
+		v.unsafeRules()
+	}
+}
+
+// verifiesClients reports whether the server verifies client certificates against http.tls.clientcas.
+func verifiesClients(t TLS) bool {
+	return t.Enabled() && len(t.ClientCAs) > 0 && (t.ClientAuth == "" || strings.Contains(t.ClientAuth, "verify"))
+}
+
+// guessesPerHour returns about how many passwords a client at one address can try for one user.
+func guessesPerHour(l Lockout) int64 {
+	if l.Delay <= 0 {
+		return unlimitedGuesses
+	}
+	return max(int64(time.Hour/l.MaxDelay), int64(l.Attempts)*int64(time.Hour/time.Second)/int64(l.Window/time.Second))
+}
+
+// emptied reports whether the configuration removed a default header, or set it to nothing.
+func emptied(values []string) bool { return strings.TrimSpace(strings.Join(values, "")) == "" }
+
+// unsafeOrigins warns about plain HTTP sites that may use a registry with TLS: an attacker on the
+// network can change their pages.
+func (v *verifier) unsafeOrigins() {
+	c := v.loaded.Config
+	if !c.HTTP.TLS.Enabled() {
+		return
+	}
+	for part := range strings.SplitSeq(strings.Join(c.HTTP.Headers[originHeader], ","), ",") {
+		u, err := url.Parse(strings.TrimSpace(part))
+		if err == nil && u.Scheme == "http" && u.Host != "" && !loopbackName(u.Hostname()) {
+			v.add(Warning, CodeOriginPlain, join("http.headers", originHeader),
+				fmt.Sprintf(": pages of %s can be changed on their way, and then use the registry with the rights of their reader", quote(u.Scheme+"://"+u.Host)),
+				"serve those pages over https, and list that origin")
+		}
+	}
+}
+
+// unsafeRules warns about rules that make every user an admin, or a writer of every repository.
+func (v *verifier) unsafeRules() {
+	for i, rule := range v.loaded.Config.Auth.Htpasswd.Rules {
+		if !slices.Contains(rule.Users, EveryUser) {
+			continue
+		}
+		key := fmt.Sprintf("auth.htpasswd.rules[%d].users", i)
+		switch {
+		case rule.Role == "admin":
+			v.add(Warning, CodeRoleEveryone, key, fmt.Sprintf(": every user is an admin of %s, and can delete there", quote(rule.Repositories)), "list the users who need the role")
+		case rule.Role == "writer" && strings.Contains(rule.Repositories, "**") && strings.Trim(rule.Repositories, "*/") == "":
+			v.add(Warning, CodeRoleEveryone, key, ": every user can push to every repository", "list the users who need the role, or the repositories")
+		}
+	}
+}
