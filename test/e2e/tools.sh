@@ -54,6 +54,9 @@ strace      | strace
 systemctl   | systemd
 ip          | iproute2
 nginx       | nginx-light
+haproxy     | haproxy
+apache2     | apache2
+caddy       | caddy
 chromium    | chromium
 certutil    | libnss3-tools
 python3     | python3
@@ -65,6 +68,9 @@ mkfs.btrfs  | btrfs-progs
 nsenter     | util-linux
 mount       | mount
 '
+
+# Says whether installed packages may start their services (invoke-rc.d(8)).
+start_policy=/usr/sbin/policy-rc.d
 
 say() { printf 'tools: %s\n' "$*" >&2; }
 
@@ -153,6 +159,25 @@ system_packages() {
   fi
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
+  # Debian starts and enables what it installs: the proxies would occupy ports 80 and 443.
+  if [[ -e $start_policy ]]; then
+    install_packages
+  else
+    trap 'rm -f "$start_policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$start_policy"
+    chmod 755 "$start_policy"
+    install_packages
+    rm -f "$start_policy"
+  fi
+  for package in "${missing[@]}"; do
+    case $package in
+    nginx-light | haproxy | apache2 | caddy) systemctl -q disable "${package%-light}" >/dev/null 2>&1 || say "cannot disable $package" ;;
+    esac
+  done
+}
+
+# Installs the packages in $missing.
+install_packages() {
   # A package that cannot be had fails the tests that need it, with its name,
   # rather than this script.
   local apt=(apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
