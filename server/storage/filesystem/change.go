@@ -35,6 +35,8 @@ type change struct {
 	seen  map[string]struct{}
 	order []string // directories to sync, without duplicates
 	repo  string   // repository whose catalogue name is not known to be durable
+
+	linked bool // the link of a manifest is written
 }
 
 // move renames a staged file or directory to its place.

@@ -63,9 +63,9 @@ func inABubble(f func(*testing.T)) func(*testing.T) {
 // anHourAgo is a clock of a disk whose links have long settled.
 func anHourAgo() time.Time { return time.Now().Add(-time.Hour) }
 
-// TestCostsDoNotGrow counts the calls of the disk that a start and a page cost, with few and with many things in the store.
+// TestCostsDoNotGrow counts the calls of the disk that a start, a page and a deletion cost, with few and with many things in the store.
 func TestCostsDoNotGrow(t *testing.T) {
-	type costs struct{ start, catalogue, tags, resolve int }
+	type costs struct{ start, catalogue, tags, resolve, deletion int }
 	measure := func(total int) (c costs) {
 		ctx := context.Background()
 		f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Now: anHourAgo})}
@@ -80,6 +80,8 @@ func TestCostsDoNotGrow(t *testing.T) {
 		for i := range total {
 			image.Push(t, s, "tags", fmt.Sprintf("t%04d", i))
 		}
+		deleted := storagetest.NewImage(t, "deleted", nil)
+		deleted.Push(t, s, "tags", "deleted")
 		closing(t, s)
 		count := func(do func()) int {
 			before := f.count()
@@ -101,6 +103,11 @@ func TestCostsDoNotGrow(t *testing.T) {
 		catalogue()
 		c.tags, c.catalogue = count(page), count(catalogue)
 		c.resolve = count(func() { _, _ = s.ResolveTag(ctx, repo, storagetest.Tag(t, "t0003")) })
+		c.deletion = count(func() {
+			if err := s.DeleteManifest(ctx, repo, deleted.Digest); err != nil {
+				t.Fatal(err)
+			}
+		})
 		closing(t, s)
 		return c
 	}
@@ -108,7 +115,7 @@ func TestCostsDoNotGrow(t *testing.T) {
 	if few != many {
 		t.Errorf("with 30: %+v; with 300: %+v", few, many)
 	}
-	if many.tags > 2 || many.catalogue > 12 || many.resolve > 5 {
+	if many.tags > 2 || many.catalogue > 12 || many.resolve > 5 || many.deletion > 60 {
 		t.Errorf("dear: %+v", many)
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"packhouse/server/reference"
 	"packhouse/server/storage"
-	"packhouse/server/storage/disk"
 )
 
 // DeleteTag implements storage.Manifests.
@@ -48,6 +47,7 @@ func (s *Store) removeTag(repo, tag string) error {
 	}
 	defer remove()
 	s.tagLists.gone(repo, tag)
+	s.tagIndex.removed(repo, tag)
 	s.pointers.drop(pointerKey{repo, tag})
 	return mapped(s.barrier.wait(nil, []string{tagsDir(repo)}))
 }
@@ -76,19 +76,9 @@ func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d
 // removeManifest removes a manifest from a repository, durably. The caller holds the exclusive lock
 // of its digest.
 func (s *Store) removeManifest(ctx context.Context, repo string, d digest.Digest) error {
-	var tags []string
-	err := s.disk.List(tagsDir(repo), func(e disk.Entry) error {
-		// A tag's index contains everything it ever pointed to, so read only the tags that have d
-		// there.
-		if _, err := s.disk.Stat(tagIndexDir(repo, e.Name, d)); err == nil {
-			tags = append(tags, e.Name)
-		} else if !absent(err) {
-			return err
-		}
-		return ctx.Err()
-	})
-	if err != nil && !absent(err) {
-		return fmt.Errorf("list tags: %w", err)
+	tags, err := s.tagsOf(ctx, repo, d)
+	if err != nil {
+		return err
 	}
 	for _, t := range tags {
 		if err := s.removeTagOf(repo, t, d); err != nil {
@@ -111,7 +101,7 @@ func (s *Store) removeManifest(ctx context.Context, repo string, d digest.Digest
 	if err := s.barrier.wait(nil, []string{parentOf(dir)}); err != nil {
 		return mapped(err)
 	}
-	s.tagLists.doubt(repo)
+	s.tagIndex.removed(repo, string(d))
 	s.referrers.forget(repo, d)
 	return nil
 }

@@ -61,14 +61,19 @@ func (s *Store) replay() error {
 	// While the machine runs and the file system stays mounted, every name that a killed process
 	// wrote exists: a missing one was never acknowledged, or removed by another server. The content
 	// may still be lost, if the device failed to write it.
-	t := s.disk.Traits()
-	mounted := t.Boot != "" && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot
-	r := replayer{s: s, force: failed, mounted: mounted, written: written, end: s.replayed.clock}
+	r := replayer{s: s, force: failed, mounted: s.mounted(), written: written, end: s.replayed.clock}
 	if err := r.all(records); err != nil {
 		return fmt.Errorf("replay journal: %w", err)
 	}
 	r.report()
 	return nil
+}
+
+// mounted reports whether the file system has stayed mounted since the last run, so that nothing
+// that a killed process wrote is lost.
+func (s *Store) mounted() bool {
+	t := s.disk.Traits()
+	return t.Boot != "" && t.Mount != "" && t.Mount == s.state.Mount && t.Boot == s.state.Boot
 }
 
 // replayer applies records again.

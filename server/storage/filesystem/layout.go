@@ -28,13 +28,15 @@ const (
 	leaseDir      = ours + "/lease"
 	journalDir    = ours + "/journal"
 
-	namesFile = indexDir + "/repositories"
-	lockFile  = leaseDir + "/owner"
-	stateFile = leaseDir + "/state.json"
+	namesFile  = indexDir + "/repositories"
+	epochFile  = indexDir + "/epoch"
+	tagLogsDir = indexDir + "/tags"
+	lockFile   = leaseDir + "/owner"
+	stateFile  = leaseDir + "/state.json"
 )
 
 // ourDirs are created at the first start.
-var ourDirs = []string{uploadsDir, stageDir, indexDir, refsDir, packviewDir, quarantineDir, trashDir, gcDir, leaseDir, journalDir}
+var ourDirs = []string{uploadsDir, stageDir, indexDir, tagLogsDir, refsDir, packviewDir, quarantineDir, trashDir, gcDir, leaseDir, journalDir}
 
 // algorithms are the digest algorithms served.
 var algorithms = []digest.Algorithm{digest.SHA256, digest.SHA512}

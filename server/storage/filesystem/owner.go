@@ -263,6 +263,9 @@ func (s *Store) recallState() {
 
 // started records that a run has begun, and whether the previous one crashed.
 func (s *Store) started() error {
+	if err := s.tagIndex.begin(s.state.Running && !s.mounted()); err != nil {
+		return err
+	}
 	if s.state.Running {
 		s.state.Crashed = s.now().UTC()
 		s.log.Warn("the last run did not end cleanly, nothing is collected for one window", "window", s.opt.Window)

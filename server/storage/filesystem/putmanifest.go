@@ -195,8 +195,14 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 	if err := c.contents(); err != nil {
 		return mapped(err)
 	}
+	if err := s.tagIndex.pointing(repo, moved, d); err != nil {
+		return mapped(err)
+	}
 	if err := c.names(); err != nil {
 		return mapped(err)
+	}
+	if c.linked {
+		s.tagIndex.linked(repo, d)
 	}
 	for _, t := range moved {
 		s.pointers.drop(pointerKey{repo, t})
@@ -265,6 +271,7 @@ func (c *change) revision(repo string, d digest.Digest) error {
 		return err
 	}
 	c.first[len(c.first)-1].around = func(rename func() error) error { return c.s.referrers.around(repo, d.Algorithm(), rename) }
+	c.linked = true
 	return nil
 }
 

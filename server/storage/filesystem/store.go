@@ -117,6 +117,7 @@ type Store struct {
 	pointers  *pointerCache
 	catalogue *catalogue
 	tagLists  *tagLists
+	tagIndex  *tagIndex
 	referrers *referrerIndex
 	gc        gcState
 	steps     clockSteps
@@ -167,7 +168,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opt: o, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
-	s.disk, s.opened = reporting{d, s.verified.endEpoch}, o.Now()
+	s.tagIndex = newTagIndex(s)
+	s.disk, s.opened = reporting{d, func() { s.verified.endEpoch(); s.tagIndex.distrust() }}, o.Now()
 	s.trouble.log = o.Log
 	s.locks.seed = maphash.MakeSeed()
 	s.steps.begin(s.now(), o.Uptime())
@@ -238,6 +240,9 @@ func (s *Store) Close() error {
 		var err error
 		if j := s.journal.Swap(nil); j != nil {
 			err = mapped(j.close())
+			s.tagIndex.end(err == nil)
+		} else {
+			s.tagIndex.end(false)
 		}
 		errs = append(errs, err, s.stopped(err == nil && *s.unsettled.Load() == nil))
 	}

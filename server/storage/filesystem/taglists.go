@@ -145,20 +145,6 @@ func (l *tagLists) gone(repo, tag string) {
 	}
 }
 
-// doubt makes Tags check every tag of a repository again: a manifest was deleted, and a tag that no
-// index records may still link to it.
-func (l *tagLists) doubt(repo string) {
-	t := l.of(repo, false)
-	if t == nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i := range t.names {
-		t.names[i].seen = false
-	}
-}
-
 // build reads tags/ again unless the list is valid. It returns false if the directory does not
 // exist. The caller holds t.mu.
 func (l *tagLists) build(ctx context.Context, repo string, t *tagList) (bool, error) {
