@@ -93,6 +93,7 @@ type Answers struct {
 
 	Storage           string    // config.Filesystem, config.S3 or config.InMemory
 	StoragePath       string    // absolute, with config.Filesystem
+	TakeOver          bool      // take over StoragePath from the installation that owns it
 	InMemoryConfirmed bool      // accepts that all content is lost at restart
 	S3                S3Answers // with config.S3
 
@@ -103,7 +104,6 @@ type Answers struct {
 	RunAs   string // the user that runs the service
 
 	existing *Installed // installation that the answers start from; nil: none
-	takeOver bool       // take over a store that another installation owns
 	program  string     // command name of this program; empty: packhouse
 	serve    bool       // setup leaves the server running
 	offline  bool       // probes do not use the network

@@ -61,7 +61,7 @@ var flags = []Flag{
 	{"realm", FlagText, "TEXT", "realm that browsers show when they ask for the password", "realm"},
 	{"storage", FlagText, "DRIVER", "storage driver: filesystem, s3 or inmemory (default filesystem)", "storage"},
 	{"storage-path", FlagText, "DIR", "storage directory, with --storage filesystem", "storage-path"},
-	{"take-over-store", FlagBool, "", "take over a storage directory that belongs to another installation", "storage-path"},
+	{"take-over-store", FlagBool, "", "take over a storage directory that belongs to another installation, which must no longer serve it", "take-over-store"},
 	{"s3-bucket", FlagText, "NAME", "S3 bucket that stores the content, with --storage s3", "s3-bucket"},
 	{"s3-region", FlagText, "REGION", "S3 region (default from the environment, else us-east-1)", "s3-region"},
 	{"s3-endpoint", FlagText, "URL", "URL of S3-compatible storage (default AWS)", "s3-endpoint"},

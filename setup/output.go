@@ -10,6 +10,9 @@ import (
 	"packhouse/templates"
 )
 
+// once are the questions whose answer applies to one run of setup, and not to a repetition.
+var once = []string{"rotate-cert", "new-key", "new-ca", "drop-old-ca", "take-over-store"}
+
 // pair is one flag with a value.
 type pair struct{ name, value string }
 
@@ -32,7 +35,7 @@ func (a *Answers) pairs() []pair {
 	initial := Answers{Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: ownName, LogLevel: "info", S3: S3Answers{PathStyle: a.S3.Endpoint != ""}}
 	for _, step := range Questions() {
 		for _, q := range step.Questions {
-			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || q.ID == "hostname" || !q.Asked(a) || slices.Contains([]string{"rotate-cert", "new-key", "new-ca", "drop-old-ca"}, q.ID) {
+			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || q.ID == "hostname" || !q.Asked(a) || slices.Contains(once, q.ID) {
 				continue
 			}
 			value := q.Get(a)
@@ -79,13 +82,15 @@ func (r Resolved) CommandLine() string {
 	for _, name := range r.Answers.RemoveUsers {
 		add("remove-user", name)
 	}
-	for _, extra := range []struct {
-		name  string
-		wants bool
-	}{{"rotate-cert", r.Answers.RotateCert}, {"new-key", r.Answers.NewKey}, {"new-ca", r.Answers.NewCA}, {"drop-old-ca", r.Answers.DropOldCA}, {"serve", r.Answers.serve}} {
-		if extra.wants {
-			add(extra.name, "true")
+	for _, step := range Questions() {
+		for _, q := range step.Questions {
+			if slices.Contains(once, q.ID) && q.Get(&r.Answers) == "true" {
+				add(q.ID, "true")
+			}
 		}
+	}
+	if r.Answers.serve {
+		add("serve", "true")
 	}
 	return b.String()
 }

@@ -38,7 +38,7 @@ func Questions() []Step {
 				func(a *Answers) *bool { return &a.DropOldCA }),
 		}},
 		{ID: "users", Title: "Users", Questions: []*Question{usersQuestion(), realmQuestion()}},
-		{ID: "storage", Title: "Storage", Questions: append([]*Question{storageQuestion(), storagePathQuestion(), inMemoryQuestion()}, s3Questions()...)},
+		{ID: "storage", Title: "Storage", Questions: append([]*Question{storageQuestion(), storagePathQuestion(), takeOverQuestion(), inMemoryQuestion()}, s3Questions()...)},
 		{ID: "service", Title: "Service", Questions: []*Question{serviceQuestion(), runAsQuestion()}},
 	}
 	for _, s := range steps {

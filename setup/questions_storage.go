@@ -51,7 +51,17 @@ func storagePathQuestion() *Question {
 		Validate: validateStoragePath,
 		Probe:    probeStoragePath,
 	}
-	return q.text(func(a *Answers) *string { return &a.StoragePath })
+	q.text(func(a *Answers) *string { return &a.StoragePath })
+	set := q.Set
+	q.Set = func(a *Answers, s string) error {
+		before := a.StoragePath
+		err := set(a, s)
+		if a.StoragePath != before {
+			a.TakeOver = false // consent was for the store in the other directory
+		}
+		return err
+	}
+	return q
 }
 
 // suggestStoragePaths returns the default directory and, if different, one below the installation
@@ -135,7 +145,7 @@ func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if err != nil {
 		return []Finding{refused(CodePath, err.Error(), "choose another directory")}
 	}
-	findings := append(probeContent(a), probeStoreOwner(ctx, m, a)...)
+	findings := append(probeContent(a), probeStoreServer(ctx, m, a)...)
 	switch {
 	case fs.ReadOnly:
 		findings = append(findings, refused(CodePath, "the file system of "+a.StoragePath+" is mounted read-only", "mount it writable, or choose another directory"))
@@ -152,8 +162,8 @@ func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
 		findings = append(findings, refused(CodeInodes, fmt.Sprintf("the file system of %s has %s inodes left: a store needs at least %d", a.StoragePath, left, leastStoreInodes),
 			"remove small files there, or choose another directory"))
 	}
-	if a.existing != nil && a.existing.Config != nil && a.existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath {
-		for i := range findings { // a store in use must not block other changes, such as renewing a certificate
+	if a.usesStore() {
+		for i := range findings {
 			findings[i].Severity = Warning
 		}
 		return findings

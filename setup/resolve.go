@@ -35,9 +35,6 @@ func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resol
 	if text, _, ok := r.given("offline"); ok {
 		r.answers.offline, _ = parseBool(text)
 	}
-	if text, _, ok := r.given("take-over-store"); ok {
-		r.answers.takeOver, _ = parseBool(text)
-	}
 	r.directory()
 	r.scalars()
 	r.names()

@@ -76,26 +76,68 @@ func (a *Answers) storeRoot() string {
 	return a.StoragePath
 }
 
-// probeStoreOwner refuses a store that another installation owns or whose server is using it.
-func probeStoreOwner(ctx context.Context, m *Machine, a *Answers) []Finding {
-	var findings []Finding
-	owner := readStoreOwner(a.StoragePath)
-	if owner != nil && owner.ID != a.id() && !a.takeOver {
-		findings = append(findings, refused(CodeStoreOwned,
-			fmt.Sprintf("the store in %s belongs to the installation in %s", a.StoragePath, clip(owner.Dir)),
-			"choose another directory; if that installation is gone, add --take-over-store"))
+// otherOwner returns the installation other than that of the answers that owns their store, or nil.
+func (a *Answers) otherOwner() *StoreOwner {
+	root := a.storeRoot()
+	if root == "" {
+		return nil
 	}
+	if owner := readStoreOwner(root); owner != nil && owner.ID != a.id() {
+		return owner
+	}
+	return nil
+}
+
+// takeOverQuestion asks whether to take over a store that another installation owns.
+func takeOverQuestion() *Question {
+	q := &Question{
+		ID: "take-over-store", Title: "Take over", Flags: []string{"--take-over-store"},
+		Ask: "This directory holds the packs of another installation. Take it over?",
+		Help: "Each store belongs to one installation. After a take-over this installation serves the packs and images in the directory, and the other one must not: " +
+			"two servers on one directory damage it. Users and certificates are not taken over, and uninstall --data of either installation leaves the content. " +
+			"Answer yes if the other installation is gone, or moves here. Otherwise choose another directory.",
+		Asked:    func(a *Answers) bool { return a.otherOwner() != nil },
+		Validate: validateTakeOver,
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.TakeOver })
+}
+
+func validateTakeOver(_ context.Context, _ *Machine, a *Answers) []Finding {
+	owner := a.otherOwner()
+	if owner == nil {
+		return nil
+	}
+	what := fmt.Sprintf("the store in %s belongs to the installation in %s", a.StoragePath, clip(owner.Dir))
+	if a.TakeOver {
+		return []Finding{warned(CodeStoreOwned, what, "after the take-over, that installation must not serve it")}
+	}
+	f := refused(CodeStoreOwned, what, "choose another one with --storage-path, or take it over with --take-over-store if that installation is gone")
+	f.Flag = "--storage-path"
+	if a.usesStore() {
+		f.Severity = Warning
+	}
+	return []Finding{f}
+}
+
+// usesStore reports whether the existing installation already uses the store of the answers, so
+// that findings about it must not block other changes, such as renewing a certificate.
+func (a *Answers) usesStore() bool {
+	return a.existing != nil && a.existing.Config != nil && a.existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath
+}
+
+// probeStoreServer refuses a store that a server of another installation uses.
+func probeStoreServer(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if m.ServerOn == nil {
-		return findings
+		return nil
 	}
 	if s := m.ServerOn(ctx, a.Dir, a.StoragePath); s.Up && !SameFile(s.Config, filepath.Join(a.Dir, ConfigFile)) {
 		what := fmt.Sprintf("a server of another installation runs on the store in %s", a.StoragePath)
 		if s.Config != "" {
 			what += fmt.Sprintf(": pid %d, with %s", s.PID, s.Config)
 		}
-		findings = append(findings, refused(CodeStoreBusy, what, "stop that server, or choose another directory"))
+		return []Finding{refused(CodeStoreBusy, what, "stop that server, or choose another directory")}
 	}
-	return findings
+	return nil
 }
 
 // storeOwner plans the owner record in a store on disk. A store in a bucket may be shared and has
@@ -106,7 +148,7 @@ func (b *builder) storeOwner() {
 		return
 	}
 	have, id := readStoreOwner(root), installationID(b.installed.Manifest, b.dir)
-	if have != nil && have.ID != id && !b.answers.takeOver {
+	if have != nil && have.ID != id && !b.answers.TakeOver {
 		return
 	}
 	owner := StoreOwner{ID: id, Dir: b.dir, Created: b.creates(root, have, id)}
@@ -118,7 +160,11 @@ func (b *builder) storeOwner() {
 	path := filepath.Join(root, filepath.FromSlash(ownerFile))
 	b.directory(filepath.Dir(path), 0o750)
 	b.ownedAs(root)
-	b.put(path, 0o644, append(data, '\n'), false, "records that this installation owns the store")
+	meaning := "records that this installation owns the store"
+	if have != nil && have.ID != id {
+		meaning += ", no longer the one in " + clip(have.Dir)
+	}
+	b.put(path, 0o644, append(data, '\n'), false, meaning)
 	b.ownedAs(root)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -60,10 +61,69 @@ func TestServerOfStore(t *testing.T) {
 				}
 				return tc.server
 			}}
-			findings := probeStoreOwner(t.Context(), m, &Answers{Dir: dir, StoragePath: store})
+			findings := probeStoreServer(t.Context(), m, &Answers{Dir: dir, StoragePath: store})
 			if got := AnyRefused(findings); got != tc.refused {
 				t.Errorf("refused: %v, want %v: %v", got, tc.refused, findings)
 			}
 		})
+	}
+}
+
+// TestTakeOverIsAsked verifies that setup asks about a take-over exactly if another installation owns the store, that
+// no is the default and refused, and that consent does not extend to another directory.
+func TestTakeOverIsAsked(t *testing.T) {
+	m, base := machineOf(t, &fakeHost{}), t.TempDir()
+	owned, other := filepath.Join(base, "owned"), filepath.Join(base, "other")
+	install(t, m, filepath.Join(base, "first"), Values{"storage-path": {owned}})
+	install(t, m, filepath.Join(base, "second"), Values{"storage-path": {other}})
+
+	dir := filepath.Join(base, "third")
+	_, resolved := resolveAll(t, m, dir, Values{"storage-path": {filepath.Join(base, "fresh")}})
+	a, path, q := resolved.Answers, questionNamed(t, "storage-path"), questionNamed(t, "take-over-store")
+	set := func(q *Question, text string) {
+		t.Helper()
+		if err := q.Set(&a, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if q.Asked(&a) {
+		t.Error("asked about a store of no installation")
+	}
+	set(path, owned)
+	if !q.Asked(&a) || q.Get(&a) != "false" {
+		t.Errorf("asked: %v, by default %s; want true, false", q.Asked(&a), q.Get(&a))
+	}
+	findings := q.Validate(t.Context(), m, &a)
+	if !AnyRefused(findings) || !strings.Contains(findings[0].What, filepath.Join(base, "first")) {
+		t.Errorf("no: %v, want a refusal that names the owner", findings)
+	}
+	set(q, "true")
+	set(path, owned)
+	if findings := q.Validate(t.Context(), m, &a); AnyRefused(findings) || !a.TakeOver {
+		t.Errorf("yes: %v, %v", a.TakeOver, findings)
+	}
+	set(path, other)
+	if !q.Asked(&a) || q.Get(&a) != "false" {
+		t.Errorf("another directory: asked: %v, answer %s; want true, false", q.Asked(&a), q.Get(&a))
+	}
+
+	// An installation that uses the store can change other settings.
+	plan := install(t, m, dir, Values{"storage-path": {owned}, "take-over-store": {"true"}})
+	change := plan.change(filepath.Join(owned, filepath.FromSlash(ownerFile)))
+	if want := "no longer the one in " + filepath.Join(base, "first"); change == nil || !strings.Contains(strings.Join(change.Meaning, " "), want) {
+		t.Errorf("the review does not name the former owner: %+v", change)
+	}
+	_, resolved = resolveAll(t, m, filepath.Join(base, "first"), nil)
+	if findings := q.Validate(t.Context(), m, &resolved.Answers); !q.Asked(&resolved.Answers) || AnyRefused(findings) || len(findings) != 1 {
+		t.Errorf("former owner: asked: %v, %v", q.Asked(&resolved.Answers), findings)
+	}
+
+	// The answer applies once: answers.yml is for the next machine.
+	in, resolved := resolveAll(t, m, dir, nil)
+	if q.Asked(&resolved.Answers) {
+		t.Error("the new owner is asked again")
+	}
+	if data, err := os.ReadFile(in.path(AnswersFile)); err != nil || strings.Contains(string(data), "take-over-store") {
+		t.Errorf("answers: %v\n%s", err, data)
 	}
 }

@@ -72,6 +72,8 @@ func (e *entry) sync() {
 	case *field.Choice:
 		if e.question.Kind == setup.Choice {
 			f.SetOptions(e.options(), now)
+		} else if now != e.known {
+			f.Select(now)
 		}
 	case *field.Many:
 		f.SetRows(rowsOf(e.m.answers.SANs))

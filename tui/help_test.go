@@ -121,3 +121,43 @@ func TestHomeIsCompleted(t *testing.T) {
 		}
 	}
 }
+
+// A store of another installation can be taken over, and no is the default.
+func TestTakeOverInTheWizard(t *testing.T) {
+	root := t.TempDir()
+	record := filepath.Join(root, "packhouse", "installation.json")
+	if err := os.MkdirAll(filepath.Dir(record), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(record, []byte(`{"installation":"1","directory":"/etc/elsewhere","created":true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := fixtureOptions()
+	o.Steps = []setup.Step{{ID: "storage", Title: "Storage", Questions: []*setup.Question{realQuestion(t, "storage-path"), realQuestion(t, "take-over-store")}}}
+	o.Steps[0].Questions[0].Probe = nil
+	for _, size := range [][2]int{{80, 24}, {40, 12}} {
+		s := open(t, o, size[0], size[1])
+		s.wantsNot("Take over")
+		s.keys("<ctrl+u>" + root)
+		s.keys("<enter>")
+		s.wants("(•) No", "/etc/elsewhere")
+		s.keys("<enter>")
+		s.wants("(•) No")
+		if s.m.phase != asking {
+			t.Fatalf("phase %d after no, want still the question", s.m.phase)
+		}
+		s.keys("<down>")
+		s.wants("(•) Yes")
+		if !s.m.answers.TakeOver {
+			t.Error("yes is not the answer")
+		}
+		s.keys("<up><up><ctrl+u>/srv/packs<ctrl+u>" + root + "<enter>") // consent was for the directory before
+		s.wants("(•) No")
+	}
+
+	out, outcome, _ := typeLines(t, o, root+"\n\nback\n"+root+"\nyes\nquit\n")
+	wantsLines(t, out, "belongs to the installation in /etc/elsewhere")
+	if !outcome.Resolved.Answers.TakeOver {
+		t.Errorf("yes is not the answer:\n%s", out)
+	}
+}

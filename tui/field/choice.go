@@ -34,10 +34,16 @@ func NewChoice(t theme.Theme, label string, options []Option, value string) *Cho
 	return f
 }
 
-// SetOptions replaces the options.
+// SetOptions replaces the options and selects a value, or else the first available option.
 func (f *Choice) SetOptions(options []Option, value string) {
-	f.options, f.at = options, -1
-	for i, option := range options {
+	f.options = options
+	f.Select(value)
+}
+
+// Select selects a value, or else the first available option.
+func (f *Choice) Select(value string) {
+	f.at = -1
+	for i, option := range f.options {
 		if option.Value == value {
 			f.at = i
 			return
