@@ -99,8 +99,12 @@ func (in *Installed) htpasswdPath() string {
 func (in *Installed) loadUsers() {
 	data, err := in.read(in.htpasswdPath())
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) && in.Problem == nil {
-			in.Problem = fmt.Errorf("read users: %w", err)
+		if errors.Is(err, fs.ErrNotExist) || in.Problem != nil {
+			return
+		}
+		in.Problem = fmt.Errorf("read users: %w", err)
+		if errors.Is(err, syscall.EISDIR) {
+			in.Problem = &RefusedError{Findings: []Finding{refused(CodeIsDir, in.htpasswdPath()+" is a directory, and has to be a file", "move it away; then packhouse setup writes a new file")}}
 		}
 		return
 	}
@@ -133,9 +137,9 @@ func (in *Installed) role(name string) Role {
 
 func (in *Installed) loadCertificates(now time.Time) {
 	if in.Config != nil && in.Config.HTTP.TLS.Certificate != "" {
-		in.Cert = in.readCertificate(in.Config.HTTP.TLS.Certificate, in.Config.HTTP.TLS.Key, now)
+		in.Cert, in.CertProblem = in.readCertificate(in.Config.HTTP.TLS.Certificate, in.Config.HTTP.TLS.Key, now)
 	}
-	in.CA = in.readCertificate(in.path(CACertFile), in.path(CAKeyFile), now)
+	in.CA, _ = in.readCertificate(in.path(CACertFile), in.path(CAKeyFile), now)
 	if _, err := os.Stat(in.path(CAKeyFile)); err == nil {
 		in.CAKey = true
 	}
@@ -151,25 +155,27 @@ func (in *Installed) readOpen(path string) ([]byte, error) {
 	return readNamed(path)
 }
 
-// readCertificate returns the certificate of a file, or nil if the file does not exist or cannot be
-// read.
-func (in *Installed) readCertificate(certPath, keyPath string, now time.Time) *Certificate {
+// readCertificate returns the certificate of a file. A key that cannot be used is reported in its
+// Problem, not as an error.
+func (in *Installed) readCertificate(certPath, keyPath string, now time.Time) (*Certificate, error) {
 	data, err := in.readOpen(certPath)
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("read certificate: %w", err)
 	}
 	chain, err := certgen.ParseChain(data)
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("read certificate %s: %w", certPath, err)
 	}
 	c := &Certificate{Path: certPath, Info: certgen.Inspect(chain[0]), Chain: chain, CloseEnd: certgen.CloseToEnd(chain[0], now)}
 	key, err := in.readOpen(keyPath)
 	if err != nil {
 		c.Problem = err
-		return c
+		return c, nil
 	}
-	c.Pair, c.Problem = certgen.ParsePair(data, key)
-	return c
+	if c.Pair, err = certgen.ParsePair(data, key); err != nil {
+		c.Problem = fmt.Errorf("%s: %w", keyPath, err)
+	}
+	return c, nil
 }
 
 // Trust returns the certificates that clients of the installation must trust, or nil for the

@@ -27,10 +27,12 @@ func (in *Installed) loadManifest() error {
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(data, m); err != nil {
-		return fmt.Errorf("read installation: %s is damaged: %w", in.path(ManifestFile), err)
+		return &RefusedError{Findings: []Finding{refused(CodeBroken, fmt.Sprintf("%s is damaged: %v", in.path(ManifestFile), err),
+			"move it away, then packhouse setup writes it again")}}
 	}
 	if m.Version > manifestVersion {
-		return fmt.Errorf("read installation: %s was written by a newer version of this program", in.path(ManifestFile))
+		return &RefusedError{Findings: []Finding{refused(CodeBroken, fmt.Sprintf("a newer version of this program wrote %s", in.path(ManifestFile)),
+			"use that version")}}
 	}
 	in.Manifest = m
 	in.Drift = append(in.Drift, m.decode(rootsOf(in.Dir).withUnit(in.unit))...)

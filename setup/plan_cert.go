@@ -90,12 +90,12 @@ func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
 			return nil, fmt.Errorf("read the CA's key: %w", err)
 		}
 		if pair, err = certgen.ParsePair(cert, key); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", a.CAKey, err)
 		}
 	}
 	if pair == nil {
 		if errors.Is(in.CA.Problem, os.ErrNotExist) {
-			return nil, errors.New("its key, certs/ca.key, is not there")
+			return nil, fmt.Errorf("its key, %s, does not exist", in.path(CAKeyFile))
 		}
 		return nil, in.CA.Problem
 	}

@@ -221,6 +221,9 @@ func probeSecretFile(path, what string) (findings []Finding, regular bool) {
 	if err != nil {
 		return []Finding{unreadable(err)}, false
 	}
+	if info.IsDir() {
+		return []Finding{refused(CodeUnread, path+" is a directory", "give the path of a file")}, false
+	}
 	if !info.Mode().IsRegular() {
 		return []Finding{refused(CodeUnread, path+" is not a regular file", "give the path of a file")}, false
 	}

@@ -83,9 +83,9 @@ func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
 	}
 	switch {
 	case len(a.Users) == 0:
-		findings = append(findings, refused(CodeMissing, "there is no user who could use the registry", "add an admin"))
+		findings = append(findings, refused(CodeMissing, "no user would be left to use the registry", "add an admin"))
 	case admins == 0:
-		findings = append(findings, refused(CodeNoAdmin, "there is no admin who could delete content or correct mistakes", "make one of the users an admin"))
+		findings = append(findings, refused(CodeNoAdmin, "no admin would be left to delete content or correct mistakes", "make one of the users an admin"))
 	}
 	return findings
 }

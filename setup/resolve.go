@@ -317,8 +317,13 @@ func (r *resolver) existing() {
 	if f := in.Unfinished(); f != nil {
 		r.refuse("", "", f.Code, f.What, f.Remedy)
 	}
-	var problems config.Problems
+	var (
+		problems config.Problems
+		refusal  *RefusedError
+	)
 	switch {
+	case errors.As(in.Problem, &refusal):
+		r.findings = append(r.findings, refusal.Findings...)
 	case errors.As(in.Problem, &problems):
 		for _, p := range problems {
 			r.refuse("", "", p.Code, strings.TrimPrefix(p.Where()+": ", ": ")+p.What, p.Remedy)

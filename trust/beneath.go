@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"packhouse/printable"
 )
@@ -74,6 +75,25 @@ func (d *Dir) OpenRegular(name string, flags int, mode fs.FileMode) (*os.File, e
 		return nil, err
 	}
 	return f, nil
+}
+
+// verifyKind returns an error if an open file is a directory, and an [*Error] if it is not a regular file with a single name.
+func verifyKind(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	switch {
+	case info.IsDir():
+		return &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EISDIR}
+	case !info.Mode().IsRegular():
+		return notRegular(f.Name(), info)
+	}
+	if links := hardLinks(info); links > 1 {
+		return newError(f.Name(), info, "it has further hard links, so it may be a file of another place",
+			"copy it: cp "+printable.Shell(f.Name())+" "+printable.Shell(f.Name()+".new")+" && mv "+printable.Shell(f.Name()+".new")+" "+printable.Shell(f.Name()))
+	}
+	return nil
 }
 
 // Replace writes a file under a staged name and moves it to its name.

@@ -25,7 +25,7 @@ func (p Policy) OpenFile(path string) (*os.File, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	return openIn(dir, base)
+	return dir.OpenRegular(base, os.O_RDONLY, 0)
 }
 
 // Open opens a file as [Policy.OpenFile] does, and returns an [*Error] too if other users can write the file itself.

@@ -10,44 +10,7 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"packhouse/printable"
 )
-
-// openIn opens an entry for reading. It returns an [*Error] if the entry is not a regular file with a single name.
-func openIn(dir *Dir, base string) (*os.File, error) {
-	f, err := dir.Open(base, os.O_RDONLY, 0)
-	if err != nil {
-		if info, e := os.Lstat(dir.Entry(base)); e == nil && (errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EXDEV) ||
-			errors.Is(err, unix.ENXIO)) {
-			return nil, notRegular(dir.Entry(base), info)
-		}
-		return nil, err
-	}
-	if err := verifyKind(f); err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-func verifyKind(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	switch {
-	case info.IsDir():
-		return &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EISDIR}
-	case !info.Mode().IsRegular():
-		return notRegular(f.Name(), info)
-	}
-	if links := hardLinks(info); links > 1 {
-		return newError(f.Name(), info, "it has further hard links, so it may be a file of another place",
-			"copy it: cp "+printable.Shell(f.Name())+" "+printable.Shell(f.Name()+".new")+" && mv "+printable.Shell(f.Name()+".new")+" "+printable.Shell(f.Name()))
-	}
-	return nil
-}
 
 // Verify returns an [*Error] if an open file is not a regular file with a single name that only the users of the policy can write. It does
 // not check the directories above it.

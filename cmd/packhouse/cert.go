@@ -49,7 +49,7 @@ func newCertShow(a *app) *cobra.Command {
 				return a.showOrders(cmd.Context(), installed, asJSON)
 			}
 			if installed.Cert == nil {
-				return withHint(fmt.Errorf("this installation has no certificate: TLS is off"), "packhouse setup --tls private-ca makes one")
+				return noCertificate(installed)
 			}
 			report := certReport{
 				Certificate: &installed.Cert.Info,

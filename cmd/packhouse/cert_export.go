@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"packhouse/certgen"
+	"packhouse/setup"
 )
 
 type exportOptions struct {
@@ -112,6 +113,13 @@ func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
 	if path == "" {
 		_, err := a.stdout.Write(content)
 		return err
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		return withHint(fmt.Errorf("write %s: is a directory", path), "name a file in it: --out %s", setup.Shell(filepath.Join(path, "ca.crt")))
 	}
 	if err := trustedOutput(filepath.Dir(path)); err != nil {
 		return err

@@ -43,7 +43,7 @@ func (a *app) certificate(ctx context.Context, dir string) (handedOut, error) {
 		}
 		h.trust = orderedTrust(in.Config, h.chain, a.now())
 	case in.Cert == nil:
-		return handedOut{}, withHint(errOff, "packhouse setup --tls private-ca makes one")
+		return handedOut{}, noCertificate(in)
 	default:
 		h.chain, h.trust = in.Cert.Chain, in.Trust()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -135,13 +136,28 @@ func daysLeft(in *setup.Installed, now time.Time) int {
 	return int(in.Cert.Chain[0].NotAfter.Sub(now).Hours() / 24)
 }
 
+// noCertificate returns the error for an installation whose certificate does not exist or cannot be
+// read.
+func noCertificate(in *setup.Installed) error {
+	const made = "packhouse cert rotate issues a new one"
+	switch {
+	case in.CertProblem == nil:
+		return withHint(errOff, "packhouse setup --tls private-ca makes one")
+	case in.Config.HTTP.TLS.Certificate != filepath.Join(in.Dir, setup.CertFile):
+		return withHint(in.CertProblem, "put a certificate chain in PEM format in its place")
+	case errors.Is(in.CertProblem, syscall.EISDIR):
+		return withHint(in.CertProblem, "move the directory away; then %s", made)
+	}
+	return withHint(in.CertProblem, made)
+}
+
 // rotatable returns an error if setup did not issue the certificate of an installation.
 func rotatable(in *setup.Installed) error {
 	switch {
 	case ordersCertificates(in):
 		return withHint(errors.New("the server orders its certificates itself and renews them in time"), "packhouse cert show tells how it stands")
 	case in.Config.HTTP.TLS.Certificate == "":
-		return withHint(errOff, "packhouse setup --tls private-ca makes one")
+		return noCertificate(in)
 	case in.Config.HTTP.TLS.Certificate != in.Dir+"/"+setup.CertFile:
 		return withHint(fmt.Errorf("the certificate %s was not made here", in.Config.HTTP.TLS.Certificate),
 			"put a new one in its place, the server notices by itself; packhouse setup --tls private-ca makes one here")

@@ -171,6 +171,8 @@ func usable(installed *setup.Installed, err error) (*setup.Installed, error) {
 		return nil, withHint(installed.Problem, "%s", repairHint(installed.Dir))
 	case installed.Problem != nil:
 		return nil, installed.Problem
+	case installed.ConfigData == nil: // a new one would have other settings, and another certificate
+		return nil, withHint(fmt.Errorf("%s: no such file", filepath.Join(installed.Dir, setup.ConfigFile)), "%s", repairHint(installed.Dir))
 	}
 	return installed, nil
 }

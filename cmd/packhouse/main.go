@@ -39,7 +39,7 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetErr(a.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.started {
-		err = wrongUsage(cmd, err)
+		err = wrongUsage(cmd, args, err)
 	}
 	if err = out.delivered(err); err == nil {
 		return exitOK

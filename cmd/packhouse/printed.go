@@ -32,9 +32,9 @@ func (a *app) aboutArgs(cmd *cobra.Command, args []string) {
 	}
 }
 
-// mention matches this program's name in prose, with the words that may be subcommands. It does not
-// match inside a path.
-var mention = regexp.MustCompile("(^|[\\s(`\"])packhouse((?: [a-z]+)+)")
+// mention matches this program's name in prose, with the words that may be subcommands, or with a
+// flag of the program itself. It does not match inside a path.
+var mention = regexp.MustCompile("(^|[\\s(`\"])packhouse((?: [a-z]+)+| --[a-z]+)")
 
 // namesDir matches the rest of a command that already has --dir.
 var namesDir = regexp.MustCompile(`^[^,;]*--dir `)
@@ -61,6 +61,11 @@ func (a *app) pasteableClause(clause string) string {
 		}
 		b.WriteString(clause[:at[3]])
 		words, rest := strings.Fields(clause[at[4]:at[5]]), clause[at[4]:]
+		if strings.HasPrefix(words[0], "-") {
+			b.WriteString(setup.Shell(a.program()))
+			clause = rest
+			continue
+		}
 		path, takesDir, ok := a.subcommand(words)
 		if !ok { // such as "packhouse writes"
 			b.WriteString("packhouse")

@@ -10,6 +10,6 @@ var remedies = [...]struct {
 	remedy string
 }{
 	{os.ErrPermission, "run the command as the owner of the file, or as an administrator"},
-	{os.ErrNotExist, "correct the path: nothing is there"},
+	{os.ErrNotExist, "correct the path"},
 	{os.ErrExist, "name another place, or move away what lies there"},
 }

@@ -22,6 +22,6 @@ var remedies = [...]struct {
 	{syscall.ECONNREFUSED, "nothing listens there: see that the server runs, and the port"},
 	{syscall.EADDRINUSE, "another process has the port: ss -ltnp names it"},
 	{os.ErrPermission, "run the command as the owner of the file, or as root"},
-	{os.ErrNotExist, "correct the path: nothing is there"},
-	{os.ErrExist, "name another place, or move away what lies there"},
+	{os.ErrNotExist, "correct the path"},
+	{os.ErrExist, "name another file, or move the existing one away"},
 }

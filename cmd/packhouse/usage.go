@@ -33,9 +33,12 @@ var (
 
 // wrongUsage rewrites an error of cobra or pflag about a command. It returns an error with an exit
 // code unchanged.
-func wrongUsage(cmd *cobra.Command, err error) error {
+func wrongUsage(cmd *cobra.Command, args []string, err error) error {
 	if _, ok := errors.AsType[*exitError](err); ok {
 		return err
+	}
+	if other := unknownCommand(cmd, args); other != nil {
+		return other
 	}
 	text := err.Error()
 	hint := strings.TrimSuffix(cmd.UseLine(), " [flags]")
@@ -57,7 +60,7 @@ func wrongUsage(cmd *cobra.Command, err error) error {
 			text = "--" + m[2] + " is empty"
 		}
 	case noValidWord.MatchString(text):
-		text = fmt.Sprintf("%s is none of %s", noValidWord.FindStringSubmatch(text)[1], strings.Join(cmd.ValidArgs, ", "))
+		text = fmt.Sprintf("%s must be one of %s", noValidWord.FindStringSubmatch(text)[1], strings.Join(cmd.ValidArgs, ", "))
 	case valueMissing.MatchString(text):
 		m := valueMissing.FindStringSubmatch(text)
 		text = valueOf(cmd, m[1], m[2])
@@ -75,6 +78,27 @@ func wrongUsage(cmd *cobra.Command, err error) error {
 		text = "one of " + dashed(flagsMissing.FindStringSubmatch(text)[1], " and ") + " is needed"
 	}
 	return usageError(withHint(errors.New(text), "%s", hint))
+}
+
+// unknownCommand returns the error for the subcommand that args name if the command group cmd does
+// not have it, or nil. A flag of the intended subcommand is unknown to the group, which would be
+// reported instead.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if !cmd.HasSubCommands() {
+		return nil
+	}
+	group := strings.Fields(cmd.CommandPath())[1:]
+	for _, arg := range args {
+		switch {
+		case strings.HasPrefix(arg, "-"):
+			return nil
+		case len(group) > 0:
+			group = group[1:]
+		default:
+			return cmd.Args(cmd, []string{arg})
+		}
+	}
+	return nil
 }
 
 // argumentsOf reports which arguments are missing, or that there are too many.

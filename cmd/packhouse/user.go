@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -221,6 +222,11 @@ func newUserList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, d := range installed.Drift {
+				if d.Path == setup.HtpasswdFile && d.What == "missing" {
+					a.warn("%s: no such file; %s", filepath.Join(installed.Dir, d.Path), repairHint(installed.Dir))
+				}
+			}
 			rows := make([]userRow, 0, len(installed.Users))
 			for _, u := range installed.Users {
 				rows = append(rows, userRow{u.Name, u.Role})
@@ -262,15 +268,22 @@ func noPassword() ([]byte, error) { return nil, nil }
 func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, error) {
 	var (
 		password []byte
+		source   string // names the flag; empty: the terminal
 		err      error
 	)
 	switch {
 	case o.file != "":
-		if password, err = trust.ReadInput(o.file, largestInput); err != nil {
+		path, err := filepath.Abs(o.file)
+		if err == nil {
+			password, err = trust.ReadInput(path, largestInput)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("read password: %w", err)
 		}
+		source = "--password-file: " + path + ": "
 		password = firstLine(password)
 	case o.stdin:
+		source = "--password-stdin: "
 		line, err := bufio.NewReader(a.stdin).ReadBytes('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("read password: %w", err)
@@ -289,7 +302,7 @@ func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, e
 		return nil, usageError(errors.New("no password given: use --password-file or --password-stdin"))
 	}
 	if err := htpasswd.ValidatePassword(name, password); err != nil {
-		return nil, usageError(err)
+		return nil, usageError(withHint(fmt.Errorf("%s%w", source, err), "choose a password of 1 to 72 bytes that only you know"))
 	}
 	return password, nil
 }

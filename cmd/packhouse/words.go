@@ -7,6 +7,7 @@ import (
 
 	"packhouse/printable"
 	"packhouse/server/config"
+	"packhouse/setup"
 )
 
 // All messages of the command line are printed through this file. Rules: messages go to stderr,
@@ -62,8 +63,10 @@ func (a *app) report(e *exitError) int {
 		for _, p := range problems {
 			a.say("%s", p)
 		}
+	} else if refused, ok := errors.AsType[*setup.RefusedError](e.err); ok && refused.Error() == e.err.Error() {
+		a.sayFindings(refused.Findings)
 	} else {
-		a.print(fmt.Sprintf("error: %v", e.err)) // the hint contains the command
+		a.say("error: %v", e.err)
 	}
 	if h, ok := errors.AsType[*hinted](e.err); ok {
 		a.hint("%s", h.hint)
