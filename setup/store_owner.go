@@ -213,6 +213,9 @@ func (in *Installed) KeepsStore() error {
 	refuse := func(what, remedy string) error {
 		return &RefusedError{Findings: []Finding{refused(CodeStoreOwned, what, remedy)}}
 	}
+	if link, target := linkInStore(root); link != "" {
+		return refuse(fmt.Sprintf("%s is a link to %s, and nothing is removed through a link", link, target), "leave out --data, and remove "+target+" yourself")
+	}
 	legacy := in.Manifest == nil || in.Manifest.ID == ""
 	switch {
 	case owner == nil && legacy: // written by a version without owner records

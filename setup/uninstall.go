@@ -189,16 +189,36 @@ func Remainders(c *config.Config) (list []Remainder) {
 func RemoveStore(in *Installed) error { return removeStore(in.places(), in.Config) }
 
 func removeStore(p places, c *config.Config) error {
-	for _, tree := range storeTrees(c) {
+	trees := storeTrees(c)
+	if len(trees) == 0 {
+		return nil
+	}
+	root := filepath.Clean(c.Storage.Filesystem.RootDirectory)
+	link, _ := linkInStore(root)
+	for _, tree := range trees {
 		if err := p.removeAll(tree); err != nil {
 			return fmt.Errorf("remove content: %w", refuseUnsafe(err))
 		}
-		root := filepath.Clean(c.Storage.Filesystem.RootDirectory)
-		for dir := filepath.Dir(tree); len(dir) >= len(root) && p.remove(dir) == nil; dir = filepath.Dir(dir) {
+		for dir := filepath.Dir(tree); len(dir) >= len(root) && dir != link && p.remove(dir) == nil; dir = filepath.Dir(dir) {
 			continue
 		}
 	}
 	return nil
+}
+
+// linkInStore returns the first symbolic link on the way from a store's root to its content, and
+// its target. Both are "" if there is none.
+func linkInStore(root string) (link, target string) {
+	root = filepath.Clean(root)
+	for _, path := range []string{root, filepath.Join(root, "docker"), filepath.Join(root, "docker", "registry")} {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			if target, err = filepath.EvalSymlinks(path); err != nil {
+				target = path
+			}
+			return path, target
+		}
+	}
+	return "", ""
 }
 
 // VerifyStoreRemoval returns an error if [RemoveStore] would refuse to remove the content of the

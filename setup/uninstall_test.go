@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,5 +83,42 @@ func TestRemovePlannedStore(t *testing.T) {
 	}
 	if _, err := os.Stat(store); err == nil {
 		t.Error("the store exists still")
+	}
+}
+
+// TestLinkedStore verifies that uninstall removes nothing through a link, and that a failed setup removes its own
+// content from a linked directory, but neither the directory nor the link.
+func TestLinkedStore(t *testing.T) {
+	base := t.TempDir()
+	target, link := filepath.Join(base, "target"), filepath.Join(base, "link")
+	if err := os.Mkdir(target, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	m, dir := machineOf(t, &fakeHost{}), filepath.Join(base, "packhouse")
+	plan := install(t, m, dir, Values{"storage-path": {link}})
+	content := filepath.Join(target, "docker", "registry", "v2", "blobs")
+	if err := os.MkdirAll(content, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	in, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = in.KeepsStore()
+	if !errors.As(err, new(*RefusedError)) || !strings.Contains(err.Error(), link+" is a link to "+target) {
+		t.Errorf("uninstall: %v, want a refusal that names the link and its target", err)
+	}
+	if err := RemovePlannedStore(plan); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(target)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the directory: %v, %v", left, err)
+	}
+	if _, err := os.Lstat(link); err != nil {
+		t.Error(err)
 	}
 }
