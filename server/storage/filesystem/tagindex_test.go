@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -231,5 +232,80 @@ func TestDeletionsBesidePushes(t *testing.T) {
 		if err := os.Remove(filepath.Join(root, "packhouse/v1/index/epoch")); err != nil { // so that the next deletion scans
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestColdListingOfTags counts the calls of the disk that the first listing of all tags after a start costs.
+func TestColdListingOfTags(t *testing.T) {
+	measure := func(total int) int {
+		f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Now: anHourAgo})}
+		opened := func() *filesystem.Store {
+			s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := opened()
+		image := storagetest.NewImage(t, "one", nil)
+		image.Push(t, s, "team/a")
+		for i := range total {
+			if err := image.TryManifest(t, s, "team/a", fmt.Sprintf("t%05d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closing(t, s)
+		s = opened()
+		defer closing(t, s)
+		_ = storagetest.Repositories(t, s, 10) // waits for the work of the start
+		before := f.count()
+		page, more, err := s.Tags(context.Background(), storagetest.Repo(t, "team/a"), "", total)
+		if err != nil || more || len(page) != total {
+			t.Errorf("%d tags: %d, %t, %v", total, len(page), more, err)
+		}
+		return f.count() - before
+	}
+	for _, total := range []int{600, 1200} {
+		if calls := measure(total); calls > 20 {
+			t.Errorf("%d tags cost %d calls", total, calls)
+		}
+	}
+}
+
+// TestListingOfManyTags lists tags from the log, whatever CNCF distribution has changed since.
+func TestListingOfManyTags(t *testing.T) {
+	const total = 700
+	root := t.TempDir()
+	s := open(t, filesystem.Options{Root: root})
+	one, two, three := storagetest.NewImage(t, "one", nil), storagetest.NewImage(t, "two", nil), storagetest.NewImage(t, "three", nil)
+	var want []string
+	for i := range total {
+		tag := fmt.Sprintf("t%05d", i)
+		want = append(want, tag)
+		write(t, filepath.Join(root, team, "tags", tag, "current/link"), []byte(one.Digest)) // without a log
+	}
+	one.Push(t, s, "team/a", "moved")
+	two.Push(t, s, "team/a", "moved", "dangling", "deleted")
+	three.Push(t, s, "team/a", "gone", "moved")
+	two.Push(t, s, "team/a", "moved")
+	check := func(what string, others ...string) {
+		t.Helper()
+		if got := storagetest.Tags(t, s, "team/a", 5000); !slices.Equal(got, append(slices.Clone(others), want...)) {
+			t.Errorf("%s: %d tags, beginning with %v, want %v and %d others", what, len(got), got[:min(5, len(got))], others, len(want))
+		}
+	}
+	check("scanned", "dangling", "deleted", "gone", "moved")
+	closing(t, s)
+	for _, dir := range []string{"tags/deleted", "revisions/sha256/" + three.Digest.Encoded()} {
+		if err := os.RemoveAll(filepath.Join(root, team, dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pointLikeDistribution(t, root, "added", one.Digest)
+	write(t, filepath.Join(root, team, "tags/empty/current/link"), nil)
+	for _, readOnly := range []bool{true, false} {
+		s = open(t, filesystem.Options{Root: root, ReadOnly: readOnly})
+		check(fmt.Sprintf("read-only %t", readOnly), "added", "dangling", "moved")
+		closing(t, s)
 	}
 }

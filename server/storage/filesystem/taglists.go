@@ -31,6 +31,9 @@ type tagList struct {
 	built bool
 	time  int64
 	names []listedTag
+
+	alone  int  // tags resolved one by one since names was built
+	marked bool // the log was read since then
 }
 
 // listedTag is a name in tags/. seen means that it is known to point to a manifest of the
@@ -152,7 +155,7 @@ func (l *tagLists) build(ctx context.Context, repo string, t *tagList) (bool, er
 	if t.built && t.time == now && now != unknownTime {
 		return true, nil
 	}
-	t.built, t.names = false, nil
+	t.built, t.names, t.alone, t.marked = false, nil, 0, false
 	err := l.s.disk.List(tagsDir(repo), func(e disk.Entry) error {
 		if _, err := reference.ParseTag(e.Name); err == nil && e.Dir {
 			t.names = append(t.names, listedTag{name: e.Name})
@@ -170,6 +173,34 @@ func (l *tagLists) build(ctx context.Context, repo string, t *tagList) (bool, er
 	l.grew(t, len(t.names))
 	return true, nil
 }
+
+// resolve marks the tags of a page that exist as seen. The caller holds t.mu.
+func (l *tagLists) resolve(ctx context.Context, repo string, t *tagList, page []listedTag) error {
+	unseen := func() (left []int) {
+		for i := range page {
+			if !page[i].seen {
+				left = append(left, i)
+			}
+		}
+		return left
+	}
+	left := unseen()
+	if t.alone += len(left); t.alone > mostAlone && !t.marked {
+		t.marked = true
+		if err := l.s.tagIndex.mark(ctx, repo, t.names); err != nil {
+			return err
+		}
+		left = unseen()
+	}
+	return inParallel(ctx, len(left), func(i int) (err error) {
+		tag := &page[left[i]]
+		_, tag.seen, err = l.s.resolve(repo, tag.name)
+		return err
+	})
+}
+
+// mostAlone is how many tags of a list are resolved one by one before all are looked up in the log.
+const mostAlone = 512
 
 // Tags implements storage.Listings.
 func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string, n int) (page []string, more bool, err error) {
@@ -192,6 +223,9 @@ func (s *Store) Tags(ctx context.Context, repo reference.Repository, last string
 	i, found := slices.BinarySearchFunc(t.names, last, byTag)
 	if found {
 		i++
+	}
+	if err := s.tagLists.resolve(ctx, name, t, t.names[i:min(i+max(n, 0)+1, len(t.names))]); err != nil {
+		return nil, false, err
 	}
 	page = make([]string, 0, min(max(n, 0), len(t.names)-i))
 	for ; i < len(t.names); i++ {

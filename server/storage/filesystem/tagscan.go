@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -66,6 +68,69 @@ func (x *tagIndex) scan(ctx context.Context, repo string) error {
 		return err
 	}
 	return out.flush()
+}
+
+// mark sets seen for the tags, sorted by name, that the log of the repository resolves: it names one
+// digest for the tag, and the repository has that manifest. It scans the repository if the log lacks
+// many of the tags.
+func (x *tagIndex) mark(ctx context.Context, repo string, tags []listedTag) error {
+	const unknown, several = 0, 1 // else: a hash of the digest
+	seed := maphash.MakeSeed()
+	hash := func(digest []byte) uint64 { return maphash.Bytes(seed, digest) | 2 }
+	held := make([]uint64, len(tags))
+	read := func() (missing int, err error) {
+		clear(held)
+		err = x.each(ctx, x.of(repo), func(kind byte, name, value []byte) error {
+			if kind != tagPoints && kind != tagRemoved {
+				return nil
+			}
+			i, found := slices.BinarySearchFunc(tags, name, func(t listedTag, name []byte) int { return strings.Compare(t.name, string(name)) })
+			switch {
+			case !found:
+			case kind == tagRemoved:
+				held[i] = unknown
+			case held[i] == unknown:
+				held[i] = hash(value)
+			case held[i] != hash(value):
+				held[i] = several
+			}
+			return nil
+		})
+		for _, h := range held {
+			if h == unknown {
+				missing++
+			}
+		}
+		return missing, err
+	}
+	missing, err := read()
+	if err == nil && missing > mostAlone && !x.s.opt.ReadOnly {
+		if err = x.scan(ctx, repo); err == nil {
+			_, err = read()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	var revisions []uint64
+	for _, alg := range algorithms {
+		err := x.s.disk.List(revisionsDir(repo)+"/"+string(alg), func(e disk.Entry) error {
+			if e.Dir {
+				revisions = append(revisions, hash([]byte(string(alg)+":"+e.Name)))
+			}
+			return ctx.Err()
+		})
+		if err != nil && !absent(err) {
+			return fmt.Errorf("list manifests: %w", err)
+		}
+	}
+	slices.Sort(revisions)
+	for i, h := range held {
+		if h > several && !tags[i].seen {
+			_, tags[i].seen = slices.BinarySearch(revisions, h)
+		}
+	}
+	return nil
 }
 
 // batch collects lines and writes many at once.
