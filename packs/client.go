@@ -181,6 +181,20 @@ func (c *Client) Ping(ctx context.Context) error {
 	return c.explain(r.Ping(ctx))
 }
 
+// Login does what [Client.Ping] does, and reports whether the server asked for the password. A
+// server without users accepts every password. It returns a [*Failure] if another server answered
+// after a redirect, because that server did not receive the password.
+func (c *Client) Login(ctx context.Context) (asked bool, err error) {
+	var last exchange
+	if err := c.Ping(context.WithValue(ctx, exchangeKey{}, &last)); err != nil {
+		return false, err
+	}
+	if last.elsewhere != "" {
+		return false, c.redirected(last.elsewhere)
+	}
+	return last.authorized, nil
+}
+
 // repository returns the client of a pack's repository; an empty name means the folder above all
 // packs.
 func (c *Client) repository(name string) (*remote.Repository, error) {

@@ -152,12 +152,9 @@ func (c *Client) explainAnswer(err error) *Failure {
 	switch answer.StatusCode {
 	case http.StatusUnauthorized:
 		if to := c.redirectedTo(answer); to != "" {
-			return &Failure{
-				Code: CodeOtherRealm, What: fmt.Sprintf("%s redirects to %s, which did not receive the password", c.server, quote(to)),
-				Remedy: "if that server is meant, log in there: packhouse registry login " + to,
-			}
+			return c.redirected(to)
 		}
-		return c.login("%s does not take the user and password that it was sent", c.server)
+		return c.login("%s did not accept the stored user and password", c.server)
 	case http.StatusForbidden:
 		return &Failure{Code: CodeForbidden, What: fmt.Sprintf("%s forbids it: %s", c.server, said), Remedy: "pushing takes the role writer, pushing over a version and deleting the role admin; packhouse user role gives it"}
 	case http.StatusTooManyRequests:
@@ -175,6 +172,14 @@ func (c *Client) explainAnswer(err error) *Failure {
 		return wantsTLS(c.server)
 	}
 	return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("%s answers %d: %s", c.server, answer.StatusCode, said), Remedy: "see the server's log"}
+}
+
+// redirected returns the failure of a login that another server answered.
+func (c *Client) redirected(to string) *Failure {
+	return &Failure{
+		Code: CodeOtherRealm, What: fmt.Sprintf("%s redirects to %s, which did not receive the password", c.server, quote(to)),
+		Remedy: "if that server is meant, log in there: packhouse registry login " + to,
+	}
 }
 
 // redirectedTo returns the host of the server that answered instead of the registry after a

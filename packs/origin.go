@@ -17,9 +17,25 @@ type oneOrigin struct {
 	origin string
 }
 
+// exchange describes the last request of a client.
+type exchange struct {
+	authorized bool   // it carried credentials
+	elsewhere  string // host:port of the server, if it is not the registry
+}
+
+// exchangeKey is the key of an [*exchange] in the context of a request. The transport sets it.
+type exchangeKey struct{}
+
 // RoundTrip implements http.RoundTripper.
 func (o oneOrigin) RoundTrip(r *http.Request) (*http.Response, error) {
-	if originOf(r.URL) == o.origin {
+	own := originOf(r.URL) == o.origin
+	if last, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+		*last = exchange{authorized: own && r.Header.Get("Authorization") != ""}
+		if !own {
+			last.elsewhere = r.URL.Host
+		}
+	}
+	if own {
 		return o.RoundTripper.RoundTrip(r)
 	}
 	secret := r.Header.Get("Authorization") != "" ||

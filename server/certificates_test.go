@@ -291,12 +291,15 @@ func TestClientCAsAreFollowed(t *testing.T) {
 
 // TestPlainHTTPOnTLS: who speaks HTTP on the TLS port is told so.
 func TestPlainHTTPOnTLS(t *testing.T) {
-	f := newFixture(t, withTLS)
+	f := newFixture(t, withTLS, with(func(c *config.Config) { c.HTTP.Host = "https://registry.example.com:5000" }))
 	f.run()
 	address := f.server.Addr().String()
 	for _, tc := range []struct{ said, status, location, words string }{
 		{"GET /v2/?n=1 HTTP/1.1\r\nHost: " + address + "\r\n\r\n", "307", "https://" + address + "/v2/?n=1", "https://"},
-		{"HEAD / HTTP/1.0\r\nHost: registry.example.com\r\n\r\n", "307", "https://registry.example.com/", ""},
+		{"HEAD / HTTP/1.0\r\nHost: localhost:5000\r\n\r\n", "307", "https://localhost:5000/", ""},
+		{"GET / HTTP/1.1\r\nHost: Registry.example.com.\r\n\r\n", "307", "https://Registry.example.com./", ""},
+		{"GET / HTTP/1.1\r\nHost: attacker.example.com\r\n\r\n", "421", "", "a name of its certificate"},
+		{"GET / HTTP/1.1\r\nHost: 192.0.2.7\r\n\r\n", "421", "", "a name of its certificate"},
 		{"GET / HTTP/1.0\r\n\r\n", "400", "", "this port speaks HTTPS"},
 		{"GET / HTTP/1.1\r\nHost: a\"b\r\n\r\n", "400", "", "this port speaks HTTPS"},
 		{"POST /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "400", "", "this port speaks HTTPS"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"packhouse/server/auth"
@@ -22,13 +23,17 @@ func (s *Server) checkHost(st *state, r *http.Request) error {
 		return nil
 	}
 	host := hostName(r.Host)
-	if host == "" || localName(host) || host == configuredHost(c) || st.trusts(auth.ClientOf(r).Addr) && len(st.proxies) > 0 {
-		return nil
-	}
-	if s.certs != nil && s.certs.leaf().VerifyHostname(host) == nil {
+	if host == "" || s.knownHost(c, host) || st.trusts(auth.ClientOf(r).Addr) && len(st.proxies) > 0 {
 		return nil
 	}
 	return problem.Forbidden("this server needs no password and answers only to names of this machine, not to %q: use localhost, set http.host, or set auth.htpasswd", host)
+}
+
+// knownHost reports whether host, as returned by hostName, is a name of this server: http.host, a
+// name of the certificate, one that letsencrypt orders, or a loopback name.
+func (s *Server) knownHost(c *config.Config, host string) bool {
+	return localName(host) || host != "" && host == configuredHost(c) || slices.ContainsFunc(c.HTTP.TLS.LetsEncrypt.Hosts, func(h string) bool { return hostName(h) == host }) ||
+		s.certs != nil && s.certs.leaf().VerifyHostname(host) == nil
 }
 
 // localOnly applies the same check to h, which serves a loopback listener without authentication.

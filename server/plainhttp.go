@@ -19,20 +19,24 @@ var errPlainHTTP = errors.New("HTTP was spoken on the TLS port; the client was t
 
 // sniffingListener responds to plain HTTP on the TLS port: browsers are redirected to https, and
 // other clients get a readable error instead of a TLS alert.
-type sniffingListener struct{ net.Listener }
+type sniffingListener struct {
+	net.Listener
+	known func(host string) bool // whether host is a name of this server
+}
 
 func (l sniffingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &sniffedConn{Conn: c}, nil
+	return &sniffedConn{Conn: c, known: l.known}, nil
 }
 
 // sniffedConn checks the first byte on the first Read, which happens in the connection's own
 // goroutine and within its deadline.
 type sniffedConn struct {
 	net.Conn
+	known  func(host string) bool
 	looked bool
 }
 
@@ -45,7 +49,7 @@ func (c *sniffedConn) Read(p []byte) (int, error) {
 	if p[0] == handshake {
 		return n, err
 	}
-	answerPlain(c.Conn, p[:n])
+	c.answerPlain(p[:n])
 	return 0, errPlainHTTP
 }
 
@@ -56,8 +60,10 @@ const (
 	plainTimeout = 5 * time.Second
 )
 
-// answerPlain redirects GET and HEAD to https and responds to anything else with an error.
-func answerPlain(c net.Conn, began []byte) {
+// answerPlain redirects GET and HEAD for a name of this server, or the address that the client
+// connected to, to https. It responds to anything else with an error.
+func (sc *sniffedConn) answerPlain(began []byte) {
+	c := sc.Conn
 	_ = c.SetDeadline(time.Now().Add(plainTimeout)) // if it fails, so does reading
 	request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(io.MultiReader(strings.NewReader(string(began)), c), maxPlain)))
 	if err != nil {
@@ -68,6 +74,10 @@ func answerPlain(c net.Conn, began []byte) {
 	}
 	target := "https://" + request.Host + request.URL.RequestURI()
 	if (request.Method == http.MethodGet || request.Method == http.MethodHead) && validHost(request.Host) {
+		if name := hostName(request.Host); !sc.known(name) && name != hostName(c.LocalAddr().String()) {
+			writePlain(c, http.StatusMisdirectedRequest, "", "this port speaks HTTPS, and not under this name: use https:// and a name of its certificate\n")
+			return
+		}
 		writePlain(c, http.StatusTemporaryRedirect, target, "this port speaks HTTPS: "+target+"\n")
 		return
 	}

@@ -127,7 +127,7 @@ func (s *Server) begin() (bool, error) {
 func (s *Server) serve(h *http.Server, l net.Listener) error {
 	var err error
 	if s.certs != nil {
-		err = h.ServeTLS(sniffingListener{l}, "", "")
+		err = h.ServeTLS(sniffingListener{l, func(host string) bool { return s.knownHost(s.current.Load().config, host) }}, "", "")
 	} else {
 		err = h.Serve(l)
 	}

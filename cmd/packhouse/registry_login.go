@@ -45,8 +45,9 @@ func newRegistryLogin(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login [SERVER]",
 		Short: "Log in at a registry",
-		Long: `login proves a user and password at a registry and keeps them where docker keeps its own: in the credential
+		Long: `login verifies a user and password at a registry and stores them where docker stores its own: in the credential
 helper that its configuration names, else in ~/.docker/config.json. docker, oras and helm are logged in with it.
+A registry that asks for no password cannot verify one: login stores it with a warning, as docker does.
 
 The server is host:port, with or without https://; http:// means without TLS. The password is asked for, or comes
 from --password-stdin. The scheme, --ca-file and --insecure are remembered for the server and replace what an
@@ -88,8 +89,9 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 	if err != nil {
 		return told(err)
 	}
-	if err := client.Ping(ctx); err != nil {
-		return loginError(err, user)
+	asked, err := client.Login(ctx)
+	if err != nil {
+		return loginError(err, connection.server, user)
 	}
 	store, err := a.credentialStore(o.registry.home)
 	if err != nil {
@@ -106,7 +108,11 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 	if err := a.writeSettings(o.registry.home, settings); err != nil {
 		return err
 	}
-	a.say("logged in at %s as %s", connection.server, user)
+	if asked {
+		a.say("logged in at %s as %s", connection.server, user)
+	} else {
+		a.warn("%s asks for no password, so this one was stored without being verified", connection.server)
+	}
 	if settings.Default != connection.server {
 		a.hint("-r %s names this registry; registry login -d makes it the default instead of %s", connection.server, settings.Default)
 	}
@@ -146,10 +152,10 @@ func (a *app) warnPlaintext(settings *clientSettings, server string) {
 }
 
 // loginError explains a refused login.
-func loginError(err error, user string) error {
+func loginError(err error, server, user string) error {
 	var f *packs.Failure
 	if errors.As(err, &f) && f.Code == packs.CodeNotLoggedIn {
-		return withHint(fmt.Errorf("user %q and this password are not let in", user), "packhouse user list on the server shows who there is, packhouse user passwd sets a password")
+		return withHint(fmt.Errorf("%s did not accept user %q with this password", server, user), "on the server, packhouse user list shows the users and packhouse user passwd sets a password")
 	}
 	return told(err)
 }

@@ -144,3 +144,35 @@ func TestPlaintextIsSaidOnce(t *testing.T) {
 		t.Errorf("the second one: %d %s", code, said)
 	}
 }
+
+// TestLoginWithoutVerification verifies that login claims no more than the registry verified.
+func TestLoginWithoutVerification(t *testing.T) {
+	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }))
+	t.Cleanup(open.Close)
+	secured := httptest.NewServer(registryDouble())
+	t.Cleanup(secured.Close)
+	redirecting := httptest.NewServer(http.RedirectHandler(open.URL+"/v2/", http.StatusTemporaryRedirect))
+	t.Cleanup(redirecting.Close)
+	for _, tc := range []struct {
+		name   string
+		server *httptest.Server
+		code   int
+		want   string
+		stored bool
+	}{
+		{"a password", secured, exitOK, "logged in at", true},
+		{"no password", open, exitOK, "asks for no password, so this one was stored without being verified", true},
+		{"another server", redirecting, exitFailed, "redirects to", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := newHome(t)
+			code, said := h.login(tc.server.URL)
+			if code != tc.code || !strings.Contains(said, tc.want) || tc.server != secured && strings.Contains(said, "logged in") {
+				t.Errorf("exit %d, want %d and %q: %s", code, tc.code, tc.want, said)
+			}
+			if _, err := os.Stat(filepath.Join(h.dir, "docker", "config.json")); (err == nil) != tc.stored {
+				t.Errorf("stored: %v, want %t", err, tc.stored)
+			}
+		})
+	}
+}

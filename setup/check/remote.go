@@ -176,7 +176,7 @@ func proveRemoteRole(ctx context.Context, s *session) Result {
 	case c.user == "":
 		return notProven("no user was named: --user and --password-stdin prove one")
 	case s.done["users"] != Passed:
-		return notProven("%s is not let in", c.user)
+		return notProven("%s cannot sign in", c.user)
 	}
 	answer, err := s.send(ctx, http.MethodPost, "/v2/"+s.repository()+"/blobs/uploads/", c, nil, nil)
 	if err != nil {
@@ -201,7 +201,7 @@ func (s *session) mayRoundTrip(ctx context.Context) (Result, bool) {
 	case c.user == "":
 		return notProven("no user was named: --user and --password-stdin prove one"), false
 	case s.done["users"] != Passed:
-		return notProven("%s is not let in", c.user), false
+		return notProven("%s cannot sign in", c.user), false
 	case !s.pushes:
 		return notProven("%s may not push", c.user), false
 	}

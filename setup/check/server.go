@@ -299,7 +299,7 @@ func (s *session) userRefused(u User, status int) Result {
 	case status == http.StatusTooManyRequests:
 		return notProven("the server slows down guesses right now (429), try again later")
 	case s.Remote:
-		return failed("user-refused", seen, fmt.Sprintf("%s is not let in with that password", u.Name), "packhouse user passwd "+u.Name+" on the server sets another one")
+		return failed("user-refused", seen, fmt.Sprintf("%s did not sign in: wrong password, or no such user", u.Name), "packhouse user passwd "+u.Name+" on the server sets another one")
 	case u.Initial:
 		return warning("initial-passwords", seen, fmt.Sprintf("the password of %s in initial-passwords is not the one that counts", u.Name),
 			"where it was changed since, remove it from the file; else restart the server, so that it takes the users on disk")

@@ -238,7 +238,7 @@ func TestPackRefusals(t *testing.T) {
 		"not trusted here":            login(nobody, in.addr, "--ca-file", other.ca()),
 		"holds no certificate":        login(nobody, in.addr, "--ca-file", in.configuration()),
 		"no such file":                login(nobody, in.addr, "--ca-file", "nowhere.crt"),
-		"are not let in":              nobody.failsWith("not the password\n", "registry", "login", in.addr, "-u", writer, "--password-stdin", "--ca-file", in.ca()),
+		"did not accept user":         nobody.failsWith("not the password\n", "registry", "login", in.addr, "-u", writer, "--password-stdin", "--ca-file", in.ca()),
 		"nothing listens at":          login(nobody, other.addr, "--ca-file", in.ca()),
 		"no address is known":         login(nobody, "packs.invalid"),
 		"wants TLS":                   login(nobody, "http://"+in.addr),
