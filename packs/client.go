@@ -96,7 +96,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	transport, err := newTransport(o)
+	transport, err := newTransport(o, server)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}, nil
 }
 
-func newTransport(o ClientOptions) (http.RoundTripper, error) {
+func newTransport(o ClientOptions, server string) (http.RoundTripper, error) {
 	transport, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return nil, errors.New("make client: the default transport was replaced")
@@ -136,7 +136,7 @@ func newTransport(o ClientOptions) (http.RoundTripper, error) {
 		}
 	}
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: o.Insecure} //nolint:gosec // asked for by name
-	return transport, nil
+	return steady{RoundTripper: transport, server: server}, nil
 }
 
 // stayPlain refuses redirects from plain HTTP to TLS: the redirect may lead to a server that the

@@ -62,26 +62,25 @@ const (
 
 // answerPlain redirects GET and HEAD for a name of this server, or the address that the client
 // connected to, to https. It responds to anything else with an error.
-func (sc *sniffedConn) answerPlain(began []byte) {
-	c := sc.Conn
+func (c *sniffedConn) answerPlain(began []byte) {
 	_ = c.SetDeadline(time.Now().Add(plainTimeout)) // if it fails, so does reading
-	request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(io.MultiReader(strings.NewReader(string(began)), c), maxPlain)))
+	request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(io.MultiReader(strings.NewReader(string(began)), c.Conn), maxPlain)))
 	if err != nil {
 		if letter := began[0]; letter >= 'A' && letter <= 'Z' {
-			writePlain(c, http.StatusBadRequest, "", "this port speaks HTTPS\n")
+			writePlain(c.Conn, http.StatusBadRequest, "", "this port speaks HTTPS\n")
 		}
 		return
 	}
 	target := "https://" + request.Host + request.URL.RequestURI()
 	if (request.Method == http.MethodGet || request.Method == http.MethodHead) && validHost(request.Host) {
-		if name := hostName(request.Host); !sc.known(name) && name != hostName(c.LocalAddr().String()) {
-			writePlain(c, http.StatusMisdirectedRequest, "", "this port speaks HTTPS, and not under this name: use https:// and a name of its certificate\n")
+		if name := hostName(request.Host); !c.known(name) && name != hostName(c.LocalAddr().String()) {
+			writePlain(c.Conn, http.StatusMisdirectedRequest, "", "this port speaks HTTPS, and not under this name: use https:// and a name of its certificate\n")
 			return
 		}
-		writePlain(c, http.StatusTemporaryRedirect, target, "this port speaks HTTPS: "+target+"\n")
+		writePlain(c.Conn, http.StatusTemporaryRedirect, target, "this port speaks HTTPS: "+target+"\n")
 		return
 	}
-	writePlain(c, http.StatusBadRequest, "", "this port speaks HTTPS: use https:// in the address of the registry\n")
+	writePlain(c.Conn, http.StatusBadRequest, "", "this port speaks HTTPS: use https:// in the address of the registry\n")
 }
 
 func writePlain(w io.Writer, status int, location, words string) {
