@@ -45,12 +45,12 @@ var mayImport = map[string][]string{
 	"server/problem":            {"server/manifest", "server/reference", "server/storage"},
 	"server/route":              {"server/problem", "server/reference"},
 	"server/storage":            {"server/manifest", "server/reference", "trust"},
-	"server/storage/filesystem": {"server/storage", "server/storage/disk", "server/manifest", "server/reference"},
+	"server/storage/filesystem": {"server/storage", "server/storage/quota", "server/storage/disk", "server/manifest", "server/reference"},
 	// The store in memory is the one on disk, over a disk that forgets.
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
 	// A client of a bucket is configured in many ways: it takes the section of
 	// the configuration as it is.
-	"server/storage/s3": {"server/storage", "server/config", "server/manifest", "server/reference", "trust"},
+	"server/storage/s3": {"server/storage", "server/storage/quota", "server/config", "server/manifest", "server/reference", "trust"},
 	"server/acme":       {"certgen", "trust"},
 	"server/manifest":   {"server/reference"},
 	"server/reference":  {},

@@ -151,7 +151,7 @@ type HTTP struct {
 
 // Limits bounds the resources of clients.
 type Limits struct {
-	UploadsPerUser int           // default 32
+	UploadsPerUser int           // uploads in progress; 0: only limited by memory and disk
 	Connections    int           // default 10000
 	HeaderBytes    int           // default 64 KiB
 	StallTimeout   time.Duration // a request without progress for this long is ended; default 60s

@@ -43,8 +43,9 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and its re
 	},
 	{name: "limits", kind: section, ours: true, about: "What clients may take.", keys: []*key{
 		{
-			name: "uploadsperuser", kind: integer, def: "32", min: 1, ours: true, about: "Uploads one user may have open.",
-			bind: in(func(c *Config) *int { return &c.HTTP.Limits.UploadsPerUser }),
+			name: "uploadsperuser", kind: integer, def: "0", ours: true,
+			about: "Uploads one user may have in progress on one server; 0: as many as memory and disk allow.",
+			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.UploadsPerUser }),
 		},
 		{
 			name: "connections", kind: integer, def: "10000", min: 1, ours: true, about: "Connections at once. At the limit a new one evicts the oldest idle one without a sign-in.",

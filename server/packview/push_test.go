@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"packhouse/server/auth"
 	"packhouse/server/packview"
@@ -37,7 +38,7 @@ func packOf(t *testing.T, json string) []byte {
 
 // TestRefusedPushLeavesNoUpload: whatever is wrong with a pack, its upload counts against nobody afterwards.
 func TestRefusedPushLeavesNoUpload(t *testing.T) {
-	store, err := inmemory.Open(t.Context(), filesystem.Options{UploadsPerUser: 1})
+	store, err := inmemory.Open(t.Context(), filesystem.Options{UploadsPerUser: 1, UploadWait: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func TestFromGivesEveryErrorItsAnswer(t *testing.T) {
 		{storage.ErrUploadUnknown, 404, "BLOB_UPLOAD_UNKNOWN", "", ""},
 		{storage.ErrReadOnly, 405, "UNSUPPORTED", "Allow", "GET, HEAD"},
 		{storage.ErrUnwritable, 503, "UNAVAILABLE", "Retry-After", "10"},
-		{storage.ErrTooManyUploads, 429, "TOOMANYREQUESTS", "Retry-After", "30"},
+		{storage.ErrTooManyUploads, 429, "TOOMANYREQUESTS", "Retry-After", "10"},
 		{storage.ErrFull, 507, "STORAGE_FULL", "", ""},
 		{storage.ErrBusy, 503, "UNAVAILABLE", "Retry-After", "5"},
 		{storage.ErrFailing, 503, "UNAVAILABLE", "Retry-After", "10"},

@@ -12,7 +12,7 @@ import (
 // Retry-After for running garbage collection, unfinished uploads, and unavailable storage.
 const (
 	busyWait   = 5 * time.Second
-	uploadWait = 30 * time.Second
+	uploadWait = 10 * time.Second
 	absentWait = 10 * time.Second
 )
 
@@ -61,7 +61,7 @@ func known(err error) *Error {
 	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, storage.ErrFailing):
 		return Later(absentWait, "the storage behind the registry does not answer, try again shortly")
 	case errors.Is(err, storage.ErrTooManyUploads):
-		return Slow(uploadWait, "too many uploads are open: finish or cancel some, abandoned ones expire")
+		return Slow(uploadWait, "too many uploads of this user are in progress: let some finish, then try again")
 	case errors.Is(err, storage.ErrBlobDamaged) && errors.Is(err, storage.ErrManifestUnknown):
 		return New(http.StatusNotFound, ManifestUnknown, "the manifest is damaged: push it again to heal it").About(map[string]string{"reason": "damaged"})
 	case errors.Is(err, storage.ErrBlobDamaged):

@@ -12,12 +12,15 @@ import (
 
 	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
+	"packhouse/server/storage/quota"
 )
 
 const (
 	bufferSize = 128 << 10
 	// writeBackEvery is how many bytes may be dirty before write-back starts.
 	writeBackEvery = 8 << 20
+	// bodyMemory is what a body that arrives needs: a buffer, and those of its connection.
+	bodyMemory = 2 * bufferSize
 )
 
 var buffers = sync.Pool{New: func() any {
@@ -33,6 +36,7 @@ type receiver struct {
 	offset int64 // position of the next byte; everything before it is hashed
 	begun  int64 // write-back was started up to here
 	set    *reservation
+	body   *quota.Body
 }
 
 // receive reads size bytes from r, or until EOF if size is -1, and returns how many were written.
@@ -57,6 +61,7 @@ func (w *receiver) receive(ctx context.Context, r io.Reader, size int64) (n int6
 			n += int64(k)
 			w.offset += int64(k)
 			w.set.spend(int64(k))
+			w.body.Add(int64(k))
 			if err := w.writeBack(size); err != nil {
 				return n, err
 			}
@@ -119,6 +124,11 @@ func (w *receiver) writeBack(size int64) error {
 // PutBlob implements storage.Uploads.
 func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r io.Reader, size int64) (err error) {
 	defer mapping(&err)
+	body, err := s.quota.Put(ctx, o.User, bodyMemory)
+	if err != nil {
+		return err
+	}
+	defer body.Done()
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -140,7 +150,7 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 			s.removeTree(tmp)
 		}
 	}()
-	w := &receiver{s: s, f: f, h: d.Algorithm().Hash(), set: set}
+	w := &receiver{s: s, f: f, h: d.Algorithm().Hash(), set: set, body: body}
 	_, err = w.receive(ctx, r, size)
 	if err == nil {
 		if got := digest.NewDigest(d.Algorithm(), w.h); got != d {

@@ -46,7 +46,7 @@ func newUploading(t *testing.T, journaling bool) *uploading {
 
 func (c *uploading) open() {
 	c.t.Helper()
-	o := filesystem.Options{Journal: smallJournal, UploadsPerUser: 1000}
+	o := filesystem.Options{Journal: smallJournal}
 	s, err := filesystem.OpenDisk(context.Background(), c.disk, o)
 	if err != nil {
 		c.t.Fatal(err)

@@ -38,6 +38,18 @@ func (r *room) measure(d disk.Disk, head int64) error {
 	return nil
 }
 
+// free returns a function that returns how many bytes pushes may still write, or -1 if that is
+// unknown.
+func (r *room) free(d disk.Disk) func() int64 {
+	return func() int64 {
+		sp, err := d.Space()
+		if err != nil || sp.TotalBytes <= 0 {
+			return -1
+		}
+		return max(sp.FreeBytes-r.head, 0)
+	}
+}
+
 // reservation is space reserved for one body. It is used by one goroutine.
 type reservation struct {
 	room *room

@@ -23,6 +23,9 @@ import (
 // mostOpenSessions bounds the descriptors that sessions keep open between chunks.
 const mostOpenSessions = 256
 
+// idleAfter is how long a session keeps its descriptor open after its last chunk.
+const idleAfter = 5 * time.Minute
+
 // resumption is the progress of verifying a session's bytes. It outlives a caller that gives up.
 type resumption struct {
 	f    disk.File

@@ -72,7 +72,7 @@ func (s *Store) sessionEpoch() string {
 // load reads the records of earlier runs once. Their bytes are verified when a client resumes them.
 func (l *sessions) load(s *Store) {
 	l.once.Do(func() {
-		l.all, l.user = map[string]*session{}, map[string]int{}
+		l.all = map[string]*session{}
 		var slots []string
 		_ = s.disk.List(uploadsDir, func(e disk.Entry) error {
 			slots = append(slots, e.Name)
@@ -83,7 +83,6 @@ func (l *sessions) load(s *Store) {
 			switch {
 			case err == nil:
 				l.all[u.id] = u
-				l.user[u.owner.User]++
 			case s.opt.ReadOnly:
 			case !errors.Is(err, errNoSession) || !l.keep(slot):
 				s.log.Info("drop upload session of an earlier run", "reason", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"sync"
 	"time"
@@ -45,7 +44,6 @@ type sessions struct {
 	once sync.Once
 	mu   sync.Mutex
 	all  map[string]*session
-	user map[string]int
 
 	idle sync.Mutex
 	free []string // slots without a session
@@ -98,36 +96,11 @@ func (u *session) hold(ctx context.Context) (release func(), err error) {
 	return func() { <-u.busy }, nil
 }
 
-// idleAfter is how long after its last chunk a session stops counting against its user's limit, so
-// that a client that was killed during uploads is not locked out until the purge.
-const idleAfter = 5 * time.Minute
-
-// admit adds a new session if its user's limit allows that.
-func (l *sessions) admit(u *session, limit int) error {
+// add adds a new session.
+func (l *sessions) add(u *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.user[u.owner.User] >= limit && l.awake(u.owner.User, u.started.Add(-idleAfter)) >= limit {
-		return fmt.Errorf("%w: %d are open, finish or cancel some", storage.ErrTooManyUploads, limit)
-	}
-	l.user[u.owner.User]++
 	l.all[u.id] = u
-	return nil
-}
-
-// awake counts the sessions of a user that received data since the given time. The caller holds
-// l.mu.
-func (l *sessions) awake(user string, since time.Time) (n int) {
-	for _, u := range l.all {
-		if u.owner.User != user {
-			continue
-		}
-		u.mu.Lock()
-		if len(u.busy) > 0 || u.seen.After(since) {
-			n++
-		}
-		u.mu.Unlock()
-	}
-	return n
 }
 
 // drop closes and removes a session. The caller holds it. A failed cleanup is not reported: the
@@ -177,15 +150,12 @@ func (s *Store) forget(u *session) {
 	u.mu.Lock()
 	u.gone = true
 	u.mu.Unlock()
+	s.quota.End(u.owner.User, u.id)
 	l := &s.sessions
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all[u.id] != u {
-		return
-	}
-	delete(l.all, u.id)
-	if l.user[u.owner.User]--; l.user[u.owner.User] <= 0 {
-		delete(l.user, u.owner.User)
+	if l.all[u.id] == u {
+		delete(l.all, u.id)
 	}
 }
 

@@ -8,22 +8,18 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"packhouse/server/reference"
 	"packhouse/server/storage"
 	"packhouse/server/storage/filesystem"
+	"packhouse/server/storage/storagetest"
 )
 
-// TestIdleUploadsDoNotLockTheirUserOut holds that sessions which a killed client left behind stop counting long before they are purged, and can
-// still be gone on with.
+// TestIdleUploadsDoNotLockTheirUserOut verifies that sessions which a killed client left behind stop counting against an
+// explicit limit long before they are purged, and can still be continued.
 func TestIdleUploadsDoNotLockTheirUserOut(t *testing.T) {
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	s := open(t, filesystem.Options{Root: t.TempDir(), UploadsPerUser: 2, Now: func() time.Time { return now }})
+	s := open(t, filesystem.Options{Root: t.TempDir(), UploadsPerUser: 2, UploadWait: time.Millisecond, Now: func() time.Time { return now }})
 	defer closing(t, s)
-	repo, err := reference.ParseRepository("demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner := storage.Owner{Repository: repo, User: "ci"}
+	owner := storage.Owner{Repository: storagetest.Repo(t, "demo"), User: "ci"}
 	start := func() (storage.Upload, error) { return s.StartUpload(t.Context(), owner, digest.SHA256) }
 	first, err := start()
 	if err != nil {
@@ -35,7 +31,10 @@ func TestIdleUploadsDoNotLockTheirUserOut(t *testing.T) {
 	if _, err := start(); !errors.Is(err, storage.ErrTooManyUploads) {
 		t.Fatalf("a third upload at once: %v, want %v", err, storage.ErrTooManyUploads)
 	}
-	now = now.Add(6 * time.Minute)
+	if err := s.PutBlob(t.Context(), owner, digest.FromString("x"), strings.NewReader("x"), 1); !errors.Is(err, storage.ErrTooManyUploads) {
+		t.Fatalf("a third upload in one request: %v, want %v", err, storage.ErrTooManyUploads)
+	}
+	now = now.Add(20 * time.Second)
 	if _, err := start(); err != nil {
 		t.Fatalf("an upload after the others went idle: %v", err)
 	}

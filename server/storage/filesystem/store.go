@@ -39,6 +39,7 @@ import (
 
 	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
+	"packhouse/server/storage/quota"
 )
 
 // Options configures a store. Zero values mean the defaults.
@@ -58,7 +59,8 @@ type Options struct {
 
 	Window         time.Duration // how long a touch protects; default 2 h. Touches younger than a quarter of it are not repeated
 	ProbeEvery     time.Duration // interval of the probe writes of Health; default 10 s
-	UploadsPerUser int           // open upload sessions per user; default 32
+	UploadsPerUser int           // uploads in progress per user; 0: only limited by memory and disk
+	UploadWait     time.Duration // how long a request waits for other uploads of its user; default 25 s
 	HeadRoom       int64         // bytes that pushes leave free; default 1 % of the file system, between 16 MiB and 1 GiB
 	Barrier        string        // BarrierAuto (default) or BarrierFiles
 	Journal        int64         // bytes per segment of the journal; default 4 MiB
@@ -79,9 +81,6 @@ func (o *Options) setDefaults() {
 	}
 	if o.Window <= 0 {
 		o.Window = 2 * time.Hour
-	}
-	if o.UploadsPerUser <= 0 {
-		o.UploadsPerUser = 32
 	}
 	if o.Journal <= 0 {
 		o.Journal = segmentSize
@@ -113,6 +112,7 @@ type Store struct {
 	probe    probe
 
 	sessions  sessions
+	quota     *quota.Users
 	manifests *manifestCache
 	pointers  *pointerCache
 	catalogue *catalogue
@@ -176,6 +176,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	s.gc.turn = make(chan struct{}, 1)
 	s.scrubTurn = make(chan struct{}, 1)
 	s.run = newID()[:16] + "-"
+	s.quota = quota.New(quota.Limits{Uploads: o.UploadsPerUser, Free: s.room.free(d), Wait: o.UploadWait, Now: s.now})
 	s.manifests = newManifestCache(o.ManifestCache)
 	s.pointers = newPointerCache()
 	s.catalogue = newCatalogue(s)

@@ -10,14 +10,27 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/storage"
+	"packhouse/server/storage/quota"
 )
 
 // recordEvery is how many bytes of one long chunk may be lost if the process dies.
 const recordEvery = 64 << 20
 
 // StartUpload implements storage.Uploads.
-func (s *Store) StartUpload(_ context.Context, o storage.Owner, alg digest.Algorithm) (_ storage.Upload, err error) {
+func (s *Store) StartUpload(ctx context.Context, o storage.Owner, alg digest.Algorithm) (_ storage.Upload, err error) {
 	defer mapping(&err)
+	id := newID()
+	if err := s.quota.Start(ctx, o.User, id); err != nil {
+		return storage.Upload{}, err
+	}
+	upload, err := s.startSession(id, o, alg)
+	if err != nil {
+		s.quota.End(o.User, id)
+	}
+	return upload, err
+}
+
+func (s *Store) startSession(id string, o storage.Owner, alg digest.Algorithm) (storage.Upload, error) {
 	leave, err := s.enter()
 	if err != nil {
 		return storage.Upload{}, err
@@ -28,12 +41,10 @@ func (s *Store) StartUpload(_ context.Context, o storage.Owner, alg digest.Algor
 	}
 	s.sessions.load(s)
 	now := s.now().UTC()
-	u := &session{id: newID(), owner: o, started: now, seen: now, alg: alg, busy: make(chan struct{}, 1), hash: alg.Hash()}
+	u := &session{id: id, owner: o, started: now, seen: now, alg: alg, busy: make(chan struct{}, 1), hash: alg.Hash()}
 	u.busy <- struct{}{}
 	defer func() { <-u.busy }()
-	if err := s.sessions.admit(u, s.opt.UploadsPerUser); err != nil {
-		return storage.Upload{}, err
-	}
+	s.sessions.add(u)
 	if err := s.createSession(u); err != nil {
 		s.drop(u)
 		return storage.Upload{}, err
@@ -109,23 +120,40 @@ func (s *Store) AppendUpload(
 	ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64,
 ) (_ storage.Upload, err error) {
 	defer mapping(&err)
+	if _, err := s.find(o, id); err != nil {
+		return storage.Upload{}, err
+	}
+	body, err := s.quota.Receive(ctx, o.User, id, bodyMemory)
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	defer body.Done()
 	u, release, err := s.acquire(ctx, o, id)
 	if err != nil {
 		return storage.Upload{}, err
 	}
 	defer release()
-	err = s.receiveChunk(ctx, u, at, r, size, false)
+	err = s.receiveChunk(ctx, u, chunk{at: at, r: r, size: size, body: body})
 	return u.upload(), err
 }
 
-// receiveChunk adds a chunk to a session that the caller holds. A nil r adds nothing. What was
-// received of an incomplete chunk counts, unless it is the final one: clients send that again
-// unchanged, so the session is reset to its start. Nothing of the final chunk is recorded, because
-// the session ends with it.
-func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Reader, size int64, final bool) error {
+// chunk is a part of an upload that arrives.
+type chunk struct {
+	at    int64       // offset; -1: the end
+	r     io.Reader   // nil: no bytes
+	size  int64       // -1: unknown
+	final bool        // the session ends with it
+	body  *quota.Body // counts it; nil without r
+}
+
+// receiveChunk adds a chunk to a session that the caller holds. What was received of an incomplete
+// chunk counts, unless it is the final one: clients send that again unchanged, so the session is
+// reset to its start. Nothing of the final chunk is recorded, because the session ends with it.
+func (s *Store) receiveChunk(ctx context.Context, u *session, c chunk) error {
+	r, size, final := c.r, c.size, c.final
 	begin := u.upload().Offset
-	if at >= 0 && at != begin {
-		return &storage.OffsetError{Upload: u.upload(), Want: at}
+	if c.at >= 0 && c.at != begin {
+		return &storage.OffsetError{Upload: u.upload(), Want: c.at}
 	}
 	set, err := s.reserve(size)
 	if err != nil {
@@ -139,7 +167,7 @@ func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Rea
 		return nil
 	}
 	before := u.state
-	w := &receiver{s: s, f: u.file, h: u.hash, offset: begin, begun: begin, set: set}
+	w := &receiver{s: s, f: u.file, h: u.hash, offset: begin, begun: begin, set: set, body: c.body}
 	for left := size; ; {
 		part := left
 		if part < 0 || part > recordEvery {
@@ -152,6 +180,7 @@ func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Rea
 		n, err := w.receive(ctx, rest, partSize(more, left))
 		if over := (*storage.SizeError)(nil); errors.As(err, &over) && over.Got > over.Want {
 			// The client sent more than it announced: none of the chunk counts.
+			c.body.Add(begin - w.offset)
 			return s.undo(u, before, begin, &storage.SizeError{Want: size, Got: size + 1})
 		}
 		last := err == nil && (!more || n < part)
@@ -167,6 +196,7 @@ func (s *Store) receiveChunk(ctx context.Context, u *session, at int64, r io.Rea
 			err = &storage.SizeError{Want: size, Got: w.offset - begin}
 		}
 		if err != nil && final {
+			c.body.Add(begin - w.offset)
 			return s.undo(u, before, begin, err)
 		}
 		if err != nil || last {
@@ -218,12 +248,22 @@ func (s *Store) FinishUpload(
 	ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest,
 ) (err error) {
 	defer mapping(&err)
+	last := chunk{at: at, r: r, size: size, final: true}
+	if r != nil {
+		if _, err := s.find(o, id); err != nil {
+			return err
+		}
+		if last.body, err = s.quota.Receive(ctx, o.User, id, bodyMemory); err != nil {
+			return err
+		}
+		defer last.body.Done()
+	}
 	u, release, err := s.acquire(ctx, o, id)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := s.receiveChunk(ctx, u, at, r, size, true); err != nil {
+	if err := s.receiveChunk(ctx, u, last); err != nil {
 		return err
 	}
 	defer s.drop(u)

@@ -14,7 +14,7 @@ import (
 func openMemory(t testing.TB, b *memoryBucket, change func(*Options)) *Store {
 	t.Helper()
 	o := Options{
-		Config: config.S3Storage{Bucket: "b", ChunkSize: smallestChunk}, Settle: 120 * time.Millisecond, UploadsPerUser: 4, Log: testLog(t),
+		Config: config.S3Storage{Bucket: "b", ChunkSize: smallestChunk}, Settle: 120 * time.Millisecond, Log: testLog(t),
 	}
 	if change != nil {
 		change(&o)

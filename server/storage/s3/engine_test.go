@@ -92,7 +92,7 @@ func startEngine(t testing.TB) config.S3Storage {
 // openEngine opens a store, as one process of several would, and waits for the work of its start.
 func openEngine(t testing.TB, cfg config.S3Storage, change func(*Options)) *Store {
 	t.Helper()
-	o := Options{Config: cfg, UploadsPerUser: 4, Settle: 2 * time.Second, Log: testLog(t)}
+	o := Options{Config: cfg, Settle: 2 * time.Second, Log: testLog(t)}
 	if change != nil {
 		change(&o)
 	}

@@ -203,7 +203,7 @@ func TestEngineFaults(t *testing.T) {
 	direct := openEngine(t, cfg, nil)
 	through := cfg
 	through.RegionEndpoint, through.MaxRetries = proxy.addr, 1
-	quick := func(o *Options) { o.Settle, o.Window, o.UploadsPerUser = 500*time.Millisecond, 2*time.Second, 1000 }
+	quick := func(o *Options) { o.Settle, o.Window = 500*time.Millisecond, 2*time.Second }
 	var all []*Store
 	for range 3 {
 		all = append(all, openEngine(t, through, quick))

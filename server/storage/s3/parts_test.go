@@ -37,7 +37,7 @@ func TestParts(t *testing.T) {
 // TestUploadMemoryIsBounded has more uploads than memory: they take turns, and none holds more than its share.
 func TestUploadMemoryIsBounded(t *testing.T) {
 	b := newMemoryBucket()
-	s := openMemory(t, b, func(o *Options) { o.UploadsPerUser = 100 })
+	s := openMemory(t, b, nil)
 	s.opt.Config.UploadMemory = 3 * tinyChunk
 	tiny(s, b)
 	content := noise(1, 2*tinyChunk+7)

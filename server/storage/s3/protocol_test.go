@@ -31,7 +31,7 @@ func TestProtocol(t *testing.T) {
 		b := newMemoryBucket()
 		var all []*Store
 		for range 3 {
-			s := openMemory(t, b, func(o *Options) { o.UploadsPerUser = 100 })
+			s := openMemory(t, b, nil)
 			t.Cleanup(func() { _ = s.Close() })
 			all = append(all, s)
 		}
@@ -41,7 +41,7 @@ func TestProtocol(t *testing.T) {
 		cfg := startEngine(t)
 		var all []*Store
 		for range 3 {
-			all = append(all, openEngine(t, cfg, func(o *Options) { o.UploadsPerUser = 100 }))
+			all = append(all, openEngine(t, cfg, nil))
 		}
 		registrytest.Run(t, func(t *testing.T) string { return inTurns(t, all) })
 	})

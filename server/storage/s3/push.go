@@ -20,6 +20,11 @@ import (
 // key: a small blob is hashed in memory and written by one request; a large one is sent in parts
 // while it is hashed, and completed only if the hash matches.
 func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r io.Reader, size int64) error {
+	body, err := s.quota.Put(ctx, o.User, bodyMemory)
+	if err != nil {
+		return err
+	}
+	defer body.Done()
 	leave, err := s.enter()
 	if err != nil {
 		return err

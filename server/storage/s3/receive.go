@@ -14,6 +14,10 @@ import (
 	"packhouse/server/storage"
 )
 
+// bodyMemory is what a body that arrives counts for against its user, in bytes: the buffers of its
+// connection and of the requests to S3. Those of its parts are bounded by the budget.
+const bodyMemory = 256 << 10
+
 // budget bounds the memory of uploads. A part stays in memory until S3 has acknowledged it, because
 // a retry sends it again.
 type budget struct {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -192,7 +191,7 @@ func (s *Store) settle(ctx context.Context, u *session, body []byte, c condition
 func (s *Store) drop(ctx context.Context, u *session, also ...piece) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	s.sessions.ended(u.User)
+	s.quota.End(u.User, u.id)
 	if err := s.bucket.delete(ctx, u.key()); err != nil {
 		s.log.Warn("drop upload", "upload", u.id, "error", err)
 	}
@@ -213,65 +212,4 @@ func (s *Store) discard(ctx context.Context, u *session, pieces []piece) {
 	if err != nil {
 		s.log.Warn("remove parts of an upload", "upload", u.id, "error", err)
 	}
-}
-
-// userCount counts each user's open sessions as far as this process knows. It only decides whether
-// to list them.
-type userCount struct {
-	mu sync.Mutex
-	by map[string]int
-}
-
-func (c *userCount) started(user string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.by == nil {
-		c.by = map[string]int{}
-	}
-	c.by[user]++
-	return c.by[user]
-}
-
-func (c *userCount) ended(user string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := c.by[user]; n > 1 {
-		c.by[user] = n - 1
-	} else {
-		delete(c.by, user)
-	}
-}
-
-func (c *userCount) set(user string, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.by == nil {
-		c.by = map[string]int{}
-	}
-	c.by[user] = n
-}
-
-// admit rejects a user with too many sessions. Listing them costs as much as writing one, so admit
-// lists only for users who have opened several in this process.
-func (s *Store) admit(ctx context.Context, user string) error {
-	limit := s.opt.UploadsPerUser
-	if s.sessions.started(user) <= max(limit/4, 1) && limit >= 8 {
-		return nil
-	}
-	n, after := 0, ""
-	for more := true; more && n < limit; {
-		p, err := s.bucket.list(ctx, userFolder(user), after, limit, true)
-		if err != nil {
-			s.sessions.ended(user)
-			return fmt.Errorf("count uploads: %w", err)
-		}
-		n += len(p.folders)
-		more, after = p.more, p.last
-	}
-	if n >= limit {
-		s.sessions.ended(user)
-		return fmt.Errorf("%w: %d are open, finish or cancel some", storage.ErrTooManyUploads, limit)
-	}
-	s.sessions.set(user, n+1)
-	return nil
 }

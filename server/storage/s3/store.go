@@ -38,6 +38,7 @@ import (
 
 	"packhouse/server/config"
 	"packhouse/server/storage"
+	"packhouse/server/storage/quota"
 )
 
 // Options configures a store. Zero values mean the defaults.
@@ -48,7 +49,8 @@ type Options struct {
 	Now      func() time.Time // default: time.Now; corrected by the S3 service's clock
 
 	Window         time.Duration // how long a touch protects; default 2 h. Touches younger than a quarter of it are not repeated
-	UploadsPerUser int           // open upload sessions per user; default 32
+	UploadsPerUser int           // uploads in progress per user in this process; 0: only limited by memory
+	UploadWait     time.Duration // how long a request waits for other uploads; default 25 s
 	ManifestCache  int64         // bytes of manifests kept in memory; default 16 MiB
 	// Settle is how long a collection waits between announcing itself and the first survey; default
 	// 60 s. Pushes check for announcements twelve times as often, and check again if they take half
@@ -72,8 +74,8 @@ func (o *Options) setDefaults() {
 	if o.Window <= 0 {
 		o.Window = 2 * time.Hour
 	}
-	if o.UploadsPerUser <= 0 {
-		o.UploadsPerUser = 32
+	if o.UploadWait <= 0 {
+		o.UploadWait = quota.DefaultWait
 	}
 	if o.ManifestCache <= 0 {
 		o.ManifestCache = 16 << 20
@@ -111,7 +113,7 @@ type Store struct {
 	damaged     *cache[found]  // digest → data verified as damaged
 	known       *cache[moment] // repository → when its index entry was written
 	runs        runState
-	sessions    userCount
+	quota       *quota.Users
 	health      health
 	locks       keyLocks
 	unindexed   bool          // the bucket has no index and is read-only
@@ -160,6 +162,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	s.smallest, s.rangedFirst = smallestChunk, rangedFirst
 	s.runs.turn, s.health.turn = make(turn, 1), make(turn, 1)
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
+	s.quota = quota.New(quota.Limits{Uploads: o.UploadsPerUser, Wait: o.UploadWait, Now: o.Now})
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
 	s.referrers = newCache[storage.Referrer](o.ManifestCache / 4)
 	s.verified, s.damaged = newCache[seen](mostRemembered), newCache[found](mostRemembered/16)

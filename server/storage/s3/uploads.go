@@ -19,15 +19,23 @@ const defaultRecordEvery = 64 << 20
 
 // StartUpload implements storage.Uploads.
 func (s *Store) StartUpload(ctx context.Context, o storage.Owner, alg digest.Algorithm) (storage.Upload, error) {
+	id := newID()
+	if err := s.quota.Start(ctx, o.User, id); err != nil {
+		return storage.Upload{}, err
+	}
+	upload, err := s.startSession(ctx, id, o, alg)
+	if err != nil {
+		s.quota.End(o.User, id)
+	}
+	return upload, err
+}
+
+func (s *Store) startSession(ctx context.Context, id string, o storage.Owner, alg digest.Algorithm) (storage.Upload, error) {
 	leave, err := s.enter()
 	if err != nil {
 		return storage.Upload{}, err
 	}
 	defer leave()
-	if err := s.admit(ctx, o.User); err != nil {
-		return storage.Upload{}, err
-	}
-	id := newID()
 	u := &session{
 		id: id, dir: userFolder(o.User) + id + "/", Repository: o.Repository.String(), User: o.User, Algorithm: alg,
 		StartedAt: s.now().UTC(), Base: s.opt.Config.ChunkSize,
@@ -36,7 +44,6 @@ func (s *Store) StartUpload(ctx context.Context, o storage.Owner, alg digest.Alg
 		return storage.Upload{}, err
 	}
 	if err := s.save(ctx, u); err != nil {
-		s.sessions.ended(o.User)
 		return storage.Upload{}, err
 	}
 	return u.upload(), nil
@@ -72,6 +79,11 @@ func (s *Store) CancelUpload(ctx context.Context, o storage.Owner, id string) er
 
 // AppendUpload implements storage.Uploads.
 func (s *Store) AppendUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64) (storage.Upload, error) {
+	body, err := s.quota.Receive(ctx, o.User, id, bodyMemory)
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	defer body.Done()
 	leave, err := s.enter()
 	if err != nil {
 		return storage.Upload{}, err
@@ -113,6 +125,9 @@ type taken struct {
 // take reads a session, checks the offset of the chunk, and receives it.
 func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, final bool) (*taken, error) {
 	u, err := s.session(ctx, o, id)
+	if errors.Is(err, storage.ErrUploadUnknown) {
+		s.quota.End(o.User, id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -276,6 +291,11 @@ func (t *taken) former() []piece {
 // was before: clients send the same request again. The blob is assembled even if the client
 // disconnects, within assembleTimeout, so that the retry finds it.
 func (s *Store) FinishUpload(ctx context.Context, o storage.Owner, id string, at int64, r io.Reader, size int64, d digest.Digest) error {
+	body, err := s.quota.Receive(ctx, o.User, id, bodyMemory)
+	if err != nil {
+		return err
+	}
+	defer body.Done()
 	leave, err := s.enter()
 	if err != nil {
 		return err

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -187,29 +189,48 @@ func uploadIsItsOwnersAlone(t *testing.T, s storage.Store) {
 	}
 }
 
-func uploadsLimited(t *testing.T, s storage.Store) {
-	ctx := context.Background()
-	o := storage.Owner{Repository: Repo(t, "a"), User: "ann"}
-	var ids []string
-	for {
-		u, err := s.StartUpload(ctx, o, digest.SHA256)
-		if errors.Is(err, storage.ErrTooManyUploads) {
-			break
-		}
-		if err != nil || len(ids) > 10_000 {
-			t.Fatalf("after %d uploads: %v", len(ids), err)
-		}
-		ids = append(ids, u.ID)
+// uploadsOfOneUserAtOnce opens 200 sessions of one user before any of them ends, as the robot account of a busy CI system
+// does, and lets their bytes flow at once.
+func uploadsOfOneUserAtOnce(t *testing.T, s storage.Store) {
+	const many = 200
+	ctx, o := context.Background(), storage.Owner{Repository: Repo(t, "a"), User: "robot"}
+	var started, flowing, work sync.WaitGroup
+	started.Add(many)
+	flowing.Add(many)
+	for i := range many {
+		work.Go(func() {
+			u, err := s.StartUpload(ctx, o, digest.SHA256)
+			started.Done()
+			started.Wait()
+			body := strings.Repeat("layer ", 1000) + strconv.Itoa(i)
+			whole := body + body
+			held := &heldReader{Reader: strings.NewReader(body), until: func() { flowing.Done(); flowing.Wait() }}
+			if err == nil {
+				_, err = s.AppendUpload(ctx, o, u.ID, 0, held, int64(len(body)))
+			} else {
+				flowing.Done()
+			}
+			if err == nil {
+				err = s.FinishUpload(ctx, o, u.ID, -1, strings.NewReader(body), int64(len(body)), digest.FromString(whole))
+			}
+			if err != nil {
+				t.Errorf("upload %d of %d: %v", i, many, err)
+			}
+		})
 	}
-	start(t, s, storage.Owner{Repository: Repo(t, "a"), User: "bob"}, digest.SHA256)
-	if err := s.CancelUpload(ctx, o, ids[0]); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.FinishUpload(ctx, o, ids[1], 0, nil, 0, digest.FromString("")); err != nil {
-		t.Fatal(err)
-	}
-	start(t, s, o, digest.SHA256)
-	start(t, s, o, digest.SHA256)
+	work.Wait()
+}
+
+// heldReader calls until before its first byte.
+type heldReader struct {
+	io.Reader
+	until func()
+	once  sync.Once
+}
+
+func (r *heldReader) Read(p []byte) (int, error) {
+	r.once.Do(r.until)
+	return r.Reader.Read(p)
 }
 
 func uploadOfAnotherAlgorithm(t *testing.T, s storage.Store) {
