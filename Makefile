@@ -75,10 +75,11 @@ bench: build ## measure beside other registries, a bucket and the wizard too (do
 	bash test/e2e/tools.sh registry olareg versitygw
 	cd test/bench && $(GO) test ./... && $(GO) run . -packhouse "$(CURDIR)/$(BIN)" -tools "$(TOOLS)" $(BENCHFLAGS)
 
-lint: ## vet, formatting and golangci-lint
+lint: ## go vet, go mod tidy, formatting and golangci-lint
 	bash test/e2e/tools.sh golangci-lint gofumpt
 	@unformatted=$$("$(TOOLS)/gofumpt" -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, make fmt does it: $$unformatted"; exit 1; fi
+	@set -e; for module in . test/e2e test/bench; do (set -x; cd $$module && $(GO) mod tidy -diff); done
 	$(GO) vet ./...
 	"$(TOOLS)/golangci-lint" run ./...
 	cd test/e2e && $(GO) vet ./... && "$(TOOLS)/golangci-lint" run --config ../../.golangci.yml ./...

@@ -28,13 +28,13 @@ func pages(t *testing.T) map[string]string {
 }
 
 var (
-	fenced  = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```")
-	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	inCode  = regexp.MustCompile("`(packhouse [^`]+)`")
-	inBlock = regexp.MustCompile(`(?m)(?:^|[;&|$(] ?|sudo )\s*(packhouse .*)$`)
-	word    = regexp.MustCompile(`^[a-z]+$`)
-	flag    = regexp.MustCompile(`^--[a-z0-9-]+`)
+	fenced   = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```")
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	inCode   = regexp.MustCompile("`(packhouse [^`]+)`")
+	inBlock  = regexp.MustCompile(`(?m)(?:^|[;&|$(] ?|sudo )\s*(packhouse .*)$`)
+	word     = regexp.MustCompile(`^[a-z]+$`)
+	longFlag = regexp.MustCompile(`^--[a-z0-9-]+`)
 )
 
 // anchor is what GitHub makes of a heading.
@@ -95,7 +95,7 @@ func TestLinesNameRealCommands(t *testing.T) {
 			command, _, _ := strings.Cut(line[1], " #")
 			name, takes := "packhouse", true
 			for _, part := range strings.Fields(command)[1:] {
-				given := flag.FindString(part)
+				given := longFlag.FindString(part)
 				switch {
 				case part == "|" || part == "&&" || part == "--":
 					takes = false
