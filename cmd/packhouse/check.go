@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/server/config"
 	"packhouse/setup/check"
 )
 
@@ -111,6 +112,12 @@ where that user may delete it again, the push of a small artifact.
 	return cmd
 }
 
+// checkReport is the JSON of check.
+type checkReport struct {
+	check.Report
+	Findings []config.Problem `json:"findings"` // as in status and config verify
+}
+
 // check runs the checks and prints their results to standard output. It returns an error with exit
 // code 4 if a check failed or warned.
 func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error {
@@ -120,7 +127,12 @@ func (a *app) check(ctx context.Context, target check.Target, asJSON bool) error
 		}
 	})
 	if asJSON {
-		if err := a.printJSON(report); err != nil {
+		all := checkReport{Report: report, Findings: []config.Problem{}}
+		for _, result := range report.Results {
+			all.Findings = append(all.Findings, findingsIn(result, target.Findings)...)
+		}
+		a.pasteableProblems(all.Findings)
+		if err := a.printJSON(all); err != nil {
 			return err
 		}
 	}

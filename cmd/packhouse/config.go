@@ -41,14 +41,17 @@ func newConfigVerify(a *app) *cobra.Command {
 		Use:   "verify [FILE]",
 		Short: "Report every reason why the server would not start with FILE",
 		Long: `verify reads FILE and the REGISTRY_* variables as serve does, and looks at the files,
-rights and ports they name; the ports of a server that runs on FILE are not tried. What it accepts starts. It exits with 4 where it finds something.`,
+rights and ports they name; the ports of a server that runs on FILE are not tried. What it accepts starts. It exits
+with 4 if it finds an error. Warnings alone do not prevent a start; check and status exit with 4 for them too.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found := a.findConfig(dir, args)
 			a.sayFound(found, args)
 			loaded, problems := a.verifyConfig(cmd.Context(), found.Path)
 			if asJSON {
-				if err := a.printJSON(verifyReport{File: found.Path, Valid: loaded != nil && !hasErrors(problems), Problems: append([]config.Problem{}, problems...)}); err != nil {
+				report := verifyReport{File: found.Path, Valid: loaded != nil && !hasErrors(problems), Findings: append([]config.Problem{}, problems...)}
+				a.pasteableProblems(report.Findings)
+				if err := a.printJSON(report); err != nil {
 					return err
 				}
 			} else {
@@ -74,7 +77,7 @@ rights and ports they name; the ports of a server that runs on FILE are not trie
 type verifyReport struct {
 	File     string           `json:"file"`
 	Valid    bool             `json:"valid"`
-	Problems []config.Problem `json:"problems"`
+	Findings []config.Problem `json:"findings"`
 }
 
 func newConfigShow(a *app) *cobra.Command {

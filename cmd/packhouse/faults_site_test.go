@@ -305,20 +305,18 @@ type diagnosis struct{ code, cause, remedy string }
 func diagnoses(t *testing.T, stdout string) []diagnosis {
 	t.Helper()
 	var all struct {
-		Findings []setup.Finding
+		Findings []struct{ Code, What, Remedy string }
 		Results  []check.Result
 		Checks   *check.Report
-		Problems []struct{ Code, What, Remedy string }
 	}
 	if err := json.Unmarshal([]byte(stdout), &all); err != nil {
 		t.Errorf("no JSON: %v: %q", err, stdout)
 	}
 	var out []diagnosis
 	for _, f := range all.Findings {
-		out = append(out, diagnosis{f.Code, f.What, f.Remedy})
-	}
-	for _, p := range all.Problems {
-		out = append(out, diagnosis{p.Code, p.What, p.Remedy})
+		if all.Results == nil { // in check, the findings are those of the results
+			out = append(out, diagnosis{f.Code, f.What, f.Remedy})
+		}
 	}
 	if all.Checks != nil {
 		all.Results = append(all.Results, all.Checks.Results...)

@@ -80,11 +80,11 @@ func codesIn(t *testing.T, out string) (codes []string) {
 		return nil
 	}
 	type coded struct{ Code string }
-	var report struct{ Results, Findings, Problems []coded }
+	var report struct{ Results, Findings []coded }
 	if err := json.NewDecoder(strings.NewReader(out[at:])).Decode(&report); err != nil {
 		t.Errorf("decode: %v\n%s", err, out)
 	}
-	for _, list := range [][]coded{report.Results, report.Findings, report.Problems} {
+	for _, list := range [][]coded{report.Results, report.Findings} {
 		for _, c := range list {
 			codes = append(codes, c.Code)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
 )
@@ -114,6 +115,13 @@ func (a *app) pasteableFindings(findings []setup.Finding) []setup.Finding {
 		findings[i].Remedy = a.pasteable(findings[i].Remedy)
 	}
 	return findings
+}
+
+// pasteableProblems completes the commands in the remedies of problems.
+func (a *app) pasteableProblems(problems []config.Problem) {
+	for i := range problems {
+		problems[i].Remedy = a.pasteable(problems[i].Remedy)
+	}
 }
 
 // command returns a shell command that runs this program with args from any directory: with the

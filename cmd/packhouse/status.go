@@ -39,15 +39,15 @@ const keepInitialPasswords = 7 * 24 * time.Hour
 
 // statusReport is the JSON of status.
 type statusReport struct {
-	Config       string         `json:"config"` // path; empty: the built-in default
-	Reason       string         `json:"reason"` // why this configuration
-	Unused       []string       `json:"unused,omitempty"`
-	Installation string         `json:"installation,omitempty"` // installation directory; empty: none
-	Changed      []setup.Drift  `json:"changed,omitempty"`      // changes since setup wrote it
-	Running      bool           `json:"running"`
-	Server       *admin.Status  `json:"server,omitempty"`
-	Certificate  *certificateAt `json:"certificate,omitempty"` // on disk
-	Findings     []finding      `json:"findings"`
+	Config       string           `json:"config"` // path; empty: the built-in default
+	Reason       string           `json:"reason"` // why this configuration
+	Unused       []string         `json:"unused,omitempty"`
+	Installation string           `json:"installation,omitempty"` // installation directory; empty: none
+	Changed      []setup.Drift    `json:"changed,omitempty"`      // changes since setup wrote it
+	Running      bool             `json:"running"`
+	Server       *admin.Status    `json:"server,omitempty"`
+	Certificate  *certificateAt   `json:"certificate,omitempty"` // on disk
+	Findings     []config.Problem `json:"findings"`
 }
 
 // certificateAt is the configured certificate.
@@ -55,13 +55,6 @@ type certificateAt struct {
 	Path     string    `json:"path"`
 	Ends     time.Time `json:"ends"`
 	DaysLeft int       `json:"daysLeft"`
-}
-
-// finding is something that needs attention.
-type finding struct {
-	Code   string `json:"code"`
-	What   string `json:"what"`
-	Remedy string `json:"remedy,omitempty"`
 }
 
 // newStatus returns the command that shows the state and what needs attention.
@@ -107,7 +100,7 @@ on disk would not start or is not loaded yet. packhouse check proves more.`,
 
 // status collects the report.
 func (a *app) status(ctx context.Context, found config.Found) *statusReport {
-	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: []finding{}}
+	r := &statusReport{Config: found.Path, Reason: found.Reason, Unused: found.Unused, Findings: []config.Problem{}}
 	if problems := unsafeProblems(found.Path); len(problems) > 0 {
 		for _, p := range problems {
 			r.problem(p)
@@ -115,9 +108,7 @@ func (a *app) status(ctx context.Context, found config.Found) *statusReport {
 		return r
 	}
 	defer func() {
-		for i := range r.Findings {
-			r.Findings[i].Remedy = a.pasteable(r.Findings[i].Remedy)
-		}
+		a.pasteableProblems(r.Findings)
 	}()
 	a.statusOfServer(ctx, r)
 	v := a.statusOfConfig(ctx, r)
@@ -132,7 +123,7 @@ func (a *app) status(ctx context.Context, found config.Found) *statusReport {
 }
 
 func (r *statusReport) add(code, what, remedy string) {
-	r.Findings = append(r.Findings, finding{code, what, remedy})
+	r.Findings = append(r.Findings, findingOf(code, what, remedy))
 }
 
 // statusOfServer queries the running server.
@@ -194,7 +185,7 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 	}
 	now := a.now()
 	r.Certificate = &certificateAt{Path: path, Ends: chain[0].NotAfter, DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour))}
-	told := slices.ContainsFunc(r.Findings, func(f finding) bool { return f.Code == config.CodeCertificate })
+	told := slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == config.CodeCertificate })
 	if certgen.CloseToEnd(chain[0], now) && !told {
 		r.add(findingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)), "packhouse cert rotate renews it")
 	}
@@ -202,16 +193,12 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 }
 
 func (r *statusReport) problem(p config.Problem) {
-	what := p.What
-	if where := p.Where(); where != "" {
-		what = where + ": " + what
-	}
 	for _, f := range r.Findings {
 		if f.Code == findingFault && strings.Contains(f.What, p.What) {
 			return // the server reports the same
 		}
 	}
-	r.add(p.Code, what, p.Remedy)
+	r.Findings = append(r.Findings, p)
 }
 
 // statusOfInstallation reports on the configuration's installation. It returns nil if there is
@@ -290,7 +277,7 @@ func (a *app) printStatus(r *statusReport) {
 			}
 			row("last reload", "%s, %s", s.Reload.At.Local().Format(time.DateTime), word)
 		}
-	} else if slices.ContainsFunc(r.Findings, func(f finding) bool { return f.Code == findingNotRunning }) {
+	} else if slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == findingNotRunning }) {
 		row("server", "not running")
 	}
 	if c := r.Certificate; c != nil && r.Server == nil {
@@ -301,11 +288,7 @@ func (a *app) printStatus(r *statusReport) {
 	}
 	_ = w.Flush() // errors of standard output are handled by results
 	for _, f := range r.Findings {
-		line := "! " + f.What
-		if f.Remedy != "" {
-			line += "; " + f.Remedy
-		}
-		fmt.Fprintln(a.stdout, line)
+		fmt.Fprintf(a.stdout, "! %s\n", f)
 	}
 }
 

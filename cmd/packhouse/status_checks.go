@@ -19,39 +19,40 @@ const checksWithin = 10 * time.Second
 // remedyUnreachable is the remedy if the running server cannot be queried.
 const remedyUnreachable = "run this as the user of the server, or as root"
 
-// findingOf returns a finding of status as a finding of the configuration check, so that check and
-// status exit with the same code.
+// findingOf returns a finding in the form that check, status and config verify share.
 func findingOf(code, what, remedy string) config.Problem {
 	return config.Problem{Code: code, Severity: config.Warning, What: what, Remedy: remedy}
 }
 
 // serverFindings returns what a running server reports about itself and needs attention, except
 // /health.
-func serverFindings(s *admin.Status) []finding { return append(faultFindings(s), reloadFindings(s)...) }
+func serverFindings(s *admin.Status) []config.Problem {
+	return append(faultFindings(s), reloadFindings(s)...)
+}
 
 // faultFindings returns the faults that a running server reports, one for each line.
-func faultFindings(s *admin.Status) []finding {
-	var found []finding
+func faultFindings(s *admin.Status) []config.Problem {
+	var found []config.Problem
 	for _, fault := range s.Faults {
 		for line := range strings.Lines(fault) {
-			found = append(found, finding{Code: findingFault, What: strings.TrimSpace(line)})
+			found = append(found, findingOf(findingFault, strings.TrimSpace(line), ""))
 		}
 	}
 	return found
 }
 
 // reloadFindings compares the configuration on disk with what a running server has loaded.
-func reloadFindings(s *admin.Status) []finding {
-	var found []finding
+func reloadFindings(s *admin.Status) []config.Problem {
+	var found []config.Problem
 	loaded := s.StartedAt
 	if last := s.Reload; last != nil {
 		loaded = last.At
 		if len(last.NeedsRestart) > 0 {
-			found = append(found, finding{findingRestartPending, "changed settings need a restart: " + strings.Join(last.NeedsRestart, ", "), "restart the server"})
+			found = append(found, findingOf(findingRestartPending, "changed settings need a restart: "+strings.Join(last.NeedsRestart, ", "), "restart the server"))
 		}
 	}
 	if info, err := os.Stat(s.Config); s.Config != "" && err == nil && info.ModTime().After(loaded) {
-		found = append(found, finding{findingReloadPending, fmt.Sprintf("%s was changed since the server loaded it", s.Config), "run packhouse reload"})
+		found = append(found, findingOf(findingReloadPending, fmt.Sprintf("%s was changed since the server loaded it", s.Config), "run packhouse reload"))
 	}
 	return found
 }
@@ -65,16 +66,32 @@ func (a *app) statusOfChecks(ctx context.Context, r *statusReport, s subject) {
 	ctx, cancel := context.WithTimeout(ctx, checksWithin)
 	defer cancel()
 	for _, result := range check.Run(ctx, target, nil).Results {
-		if (result.Status == check.Failed || result.Status == check.Warning) && !r.covers(result) {
-			r.add(result.Code, strings.TrimSuffix(result.Seen+": "+result.Cause, ": "), result.Remedy)
+		if !r.covers(result) {
+			r.Findings = append(r.Findings, findingsIn(result, target.Findings)...)
 		}
 	}
+}
+
+// findingsIn returns the findings of a check's result, none if the check passed. problems are those
+// of the configuration.
+func findingsIn(result check.Result, problems []config.Problem) []config.Problem {
+	f := findingOf(result.Code, strings.TrimSuffix(result.Seen+": "+result.Cause, ": "), result.Remedy)
+	switch {
+	case result.Status == check.Failed:
+		f.Severity = config.Error
+	case result.Status != check.Warning:
+		return nil
+	}
+	if result.ID != "configuration" || len(problems) == 0 {
+		return []config.Problem{f}
+	}
+	return slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return p.Severity == config.Notice })
 }
 
 // covers reports whether the findings of a status already include a check's result.
 func (r *statusReport) covers(result check.Result) bool {
 	has := func(codes ...string) bool {
-		return slices.ContainsFunc(r.Findings, func(f finding) bool { return slices.Contains(codes, f.Code) })
+		return slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return slices.Contains(codes, f.Code) })
 	}
 	switch result.ID {
 	case "configuration":
@@ -82,7 +99,7 @@ func (r *statusReport) covers(result check.Result) bool {
 	case "certificate":
 		return has(findingCertificate, config.CodeCertificate, result.Code)
 	case "health":
-		return has(findingNotRunning) || slices.ContainsFunc(r.Findings, func(f finding) bool { return strings.HasPrefix(f.Code, findingHealth+":") })
+		return has(findingNotRunning) || slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return strings.HasPrefix(f.Code, findingHealth+":") })
 	case "port", "anonymous", "wrong-password", "users":
 		return has(findingNotRunning, result.Code)
 	}

@@ -139,9 +139,7 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	if err != nil {
 		return seen{}
 	}
-	for _, f := range serverFindings(&status) {
-		t.Findings = append(t.Findings, findingOf(f.Code, f.What, f.Remedy))
-	}
+	t.Findings = append(t.Findings, serverFindings(&status)...)
 	if status.Address != "" {
 		t.Dial = dialable(status.Address)
 	}

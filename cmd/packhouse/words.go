@@ -65,8 +65,10 @@ func (a *app) report(e *exitError) int {
 		}
 	} else if refused, ok := errors.AsType[*setup.RefusedError](e.err); ok && refused.Error() == e.err.Error() {
 		a.sayFindings(refused.Findings)
-	} else {
+	} else if a.started {
 		a.say("error: %v", e.err)
+	} else { // about the usage: the hint contains the command
+		a.print(fmt.Sprintf("error: %v", e.err))
 	}
 	if h, ok := errors.AsType[*hinted](e.err); ok {
 		a.hint("%s", h.hint)

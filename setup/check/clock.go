@@ -73,13 +73,13 @@ func (s *session) judgeKept(with string) Result {
 	case kept:
 		return passed("kept by an NTP service, as the kernel says")
 	case known:
-		seen := "nothing keeps it"
+		seen := "not synchronized"
 		if with != "" {
-			seen = with + ", but " + seen
+			seen = with + ", but is " + seen
 		}
-		const cause = "no NTP service disciplines it, as the kernel says: it drifts"
+		const cause = "the kernel reports no NTP synchronization, so the clock may drift"
 		if matters {
-			return warning(CodeClockNotKept, seen, cause+", until S3 or the ACME directory refuses", keepClock)
+			return warning(CodeClockNotKept, seen, cause+" until S3 or the ACME directory refuses requests", keepClock)
 		}
 		return unproven(CodeClockNotKept, seen, cause, keepClock+"; nothing, where a hypervisor keeps it")
 	case with != "":
