@@ -24,7 +24,7 @@ const (
 // Manifest annotations.
 const (
 	AnnotationTitle   = ocispec.AnnotationTitle   // of the layer: the archive's file name
-	AnnotationCreated = ocispec.AnnotationCreated // time of the push, RFC 3339
+	AnnotationCreated = ocispec.AnnotationCreated // RFC 3339; the same for every push, see NewManifest
 	AnnotationMessage = "packhouse.message"       // reason for overwriting a version
 )
 
@@ -77,13 +77,16 @@ func ParseArtifact(manifest []byte) (*Artifact, error) {
 	case title == "":
 		return nil, notAPack("its layer has no title")
 	case strings.ContainsAny(title, `/\`):
-		return nil, notAPack("its layer is titled %s: push the archive from the folder where it lies", quote(title))
+		return nil, notAPack("its layer is titled %s: push the archive from its own folder", quote(title))
 	case !strings.HasSuffix(title, ".tar.gz"):
 		return nil, notAPack("its layer is titled %s, and not NAME-VERSION.tar.gz", quote(title))
 	case layer.Digest.Validate() != nil || layer.Size < 0:
 		return nil, notAPack("its layer has no valid digest")
 	}
 	created, _ := time.Parse(time.RFC3339, m.Annotations[AnnotationCreated])
+	if created.Unix() == 0 {
+		created = time.Time{}
+	}
 	return &Artifact{
 		Digest: digest.FromBytes(manifest).String(), Archive: layer.Digest, Size: layer.Size, Title: title,
 		Created: created, Message: clip(Printable(m.Annotations[AnnotationMessage]), maxMessage),
@@ -97,18 +100,44 @@ func notAPack(format string, args ...any) error {
 	}
 }
 
-// emptyConfig is the config of every pack.
-var emptyConfig = []byte("{}")
+// Spec describes the manifest of a pack. Its fields determine every byte of the manifest.
+type Spec struct {
+	Archive digest.Digest // of the layer
+	Size    int64         // of the layer, in bytes
+	Title   string        // of the layer: <name>-<version>.tar.gz
+	Message string        // reason for overwriting a version; empty: none
+	Created time.Time     // zero: 1970-01-01T00:00:00Z
+}
 
-// newManifest encodes the manifest of an archive; without layers, that of the folder above all
-// packs.
-func newManifest(layers []ocispec.Descriptor, annotations map[string]string) ([]byte, ocispec.Descriptor, error) {
-	if layers == nil {
-		layers = []ocispec.Descriptor{} // [] and not null: the specification requires a list
+// NewManifest encodes the manifest of a pack as "oras push --image-spec v1.0" does. It contains no
+// time of the push, so that pushing the same content always results in the same digest, which is
+// what clusters remember.
+func NewManifest(s Spec) ([]byte, ocispec.Descriptor, error) {
+	layer := ocispec.Descriptor{
+		MediaType: ArchiveMediaType, Digest: s.Archive, Size: s.Size,
+		Annotations: map[string]string{AnnotationTitle: s.Title},
+	}
+	return encodeManifest([]ocispec.Descriptor{layer}, s.Message, s.Created)
+}
+
+// folderManifest encodes the manifest of the empty artifact above all packs.
+func folderManifest() ([]byte, ocispec.Descriptor, error) {
+	return encodeManifest([]ocispec.Descriptor{}, "", time.Time{}) // [] and not null: the specification requires a list
+}
+
+func encodeManifest(layers []ocispec.Descriptor, message string, created time.Time) (
+	[]byte, ocispec.Descriptor, error,
+) {
+	if created.IsZero() {
+		created = time.Unix(0, 0)
+	}
+	annotations := map[string]string{AnnotationCreated: created.UTC().Format(time.RFC3339)}
+	if message != "" {
+		annotations[AnnotationMessage] = message
 	}
 	content, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: configDescriptor(), Layers: layers, Annotations: annotations,
+		Config: ConfigDescriptor(), Layers: layers, Annotations: annotations,
 	})
 	if err != nil {
 		return nil, ocispec.Descriptor{}, fmt.Errorf("write manifest: %w", err)
@@ -116,7 +145,11 @@ func newManifest(layers []ocispec.Descriptor, annotations map[string]string) ([]
 	return content, describe(ocispec.MediaTypeImageManifest, content), nil
 }
 
-func configDescriptor() ocispec.Descriptor { return describe(ConfigMediaType, emptyConfig) }
+// ConfigDescriptor describes the config of every pack.
+func ConfigDescriptor() ocispec.Descriptor { return describe(ConfigMediaType, EmptyConfig()) }
+
+// EmptyConfig returns the content of the config of every pack.
+func EmptyConfig() []byte { return []byte("{}") }
 
 func describe(mediaType string, content []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}

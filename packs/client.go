@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"oras.land/oras-go/v2/registry"
@@ -29,7 +30,6 @@ type ClientOptions struct {
 	UserAgent  string              // "": "packhouse"
 
 	Warn func(text string) // called with warnings of the server; may be nil
-	Now  func() time.Time  // nil: time.Now
 }
 
 // Client pushes packs to a registry and pulls them. It is safe for concurrent use.
@@ -39,6 +39,9 @@ type Client struct {
 	plain  bool
 	base   string
 	auth   *auth.Client
+
+	folder       sync.Mutex // held while the empty artifact above all packs is pushed
+	folderPushed bool
 }
 
 // ParseServer parses the name of a registry, with or without a scheme. plain means plain HTTP.
@@ -92,9 +95,6 @@ func NewClient(o ClientOptions) (*Client, error) {
 	base, err := ParseBase(o.Base)
 	if err != nil {
 		return nil, err
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	transport, err := newTransport(o, server)
 	if err != nil {

@@ -43,7 +43,6 @@ const (
 	CodeNoTagDelete   = "registry-no-tag-delete"
 	CodePackUnknown   = "registry-pack-unknown"
 	CodeVersionExists = "registry-version-exists"
-	CodeUnchanged     = "registry-unchanged"
 	CodeParentTag     = "registry-parent-tag"
 	CodeRefusedByIt   = "registry-said-no"
 	CodeOtherContent  = "registry-content"

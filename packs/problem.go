@@ -107,6 +107,17 @@ func HasErrors(problems []Problem) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Error })
 }
 
+// Count returns how many problems have a severity.
+func Count(problems []Problem, severity Severity) int {
+	n := 0
+	for _, p := range problems {
+		if p.Severity == severity {
+			n++
+		}
+	}
+	return n
+}
+
 // Refused is the error for a pack that must not be pushed, with all its problems.
 type Refused struct { //nolint:errname // it names what became of the pack
 	Problems []Problem

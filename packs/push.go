@@ -18,10 +18,11 @@ import (
 // PushOptions are the options of a push. Only Dir is required.
 type PushOptions struct {
 	Dir             string
-	Group           string // overrides the one in pack.json
-	Force           bool   // overwrite an existing version; requires a Message
-	Message         string // reason, stored in the manifest
-	SkipDigestCheck bool   // overwrite even if nothing changed
+	Group           string    // overrides the one in pack.json
+	Force           bool      // overwrite an existing version
+	Message         string    // reason for overwriting, stored in the manifest
+	SkipDigestCheck bool      // overwrite even if the archive is the same
+	Created         time.Time // stored in the manifest, see Spec
 
 	Lint      func([]Problem)         // called once with all problems of the pack; may be nil
 	Archiving func(done, total int64) // called with the bytes of the folder archived so far; may be nil
@@ -34,9 +35,10 @@ type Pushed struct {
 	Version    string   `json:"version"`
 	Tag        string   `json:"tag"`
 	Repository string   `json:"repository"`
-	Digest     string   `json:"digest"`  // of the manifest: Palette stores it
-	Archive    string   `json:"archive"` // of the archive
-	Size       int64    `json:"size"`    // of the archive, in bytes
+	Digest     string   `json:"digest"`    // of the manifest: Palette stores it
+	Archive    string   `json:"archive"`   // of the archive
+	Size       int64    `json:"size"`      // of the archive, in bytes
+	Unchanged  bool     `json:"unchanged"` // the version was there already, with the same archive
 	Replaced   string   `json:"replaced,omitempty"`
 	ParentTags []string `json:"parentTags"`
 	FolderErr  error    `json:"-"` // the empty artifact above all packs could not be pushed, but the pack was
@@ -46,9 +48,9 @@ type Pushed struct {
 // reads, and verifies that the registry has it. It returns a *Refused if the pack has errors, and a
 // *Failure for everything else that prevents the push.
 //
-// The rules for overwriting are those of the vendor's CLI: an existing version requires Force, and
-// Force requires a Message and a change. The overwritten version stays readable by digest as long
-// as the registry keeps it.
+// A version that exists with the same archive is left as it is and reported as unchanged. One with
+// another archive is overwritten only with Force, as in the vendor's CLI; it stays readable by
+// digest as long as the registry keeps it.
 func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	pack, err := OpenDir(o.Dir)
 	if err != nil {
@@ -131,21 +133,22 @@ func (p *push) run(ctx context.Context) error {
 		return err
 	}
 	p.result.Repository = repository.Reference.Repository
-	if err := p.mayPush(ctx, repository); err != nil {
+	unchanged, err := p.mayPush(ctx, repository)
+	if err != nil {
 		return err
 	}
-	p.result.FolderErr = p.c.explain(p.pushFolder(ctx))
-	if err := pushIfMissing(ctx, repository, configDescriptor(), emptyConfig); err != nil {
+	p.result.Unchanged = unchanged
+	p.result.FolderErr = p.c.explain(p.c.pushFolder(ctx))
+	if err := pushIfMissing(ctx, repository, ConfigDescriptor(), EmptyConfig()); err != nil {
 		return err
 	}
-	if err := p.pushArchive(ctx, repository); err != nil {
+	if err := p.pushArchive(ctx, repository); err != nil || unchanged {
 		return err
 	}
-	annotations := map[string]string{AnnotationCreated: p.c.o.Now().UTC().Truncate(time.Second).Format(time.RFC3339)}
-	if p.o.Message != "" {
-		annotations[AnnotationMessage] = p.o.Message
-	}
-	text, manifest, err := newManifest([]ocispec.Descriptor{p.layer}, annotations)
+	text, manifest, err := NewManifest(Spec{
+		Archive: p.layer.Digest, Size: p.layer.Size, Title: p.layer.Annotations[AnnotationTitle],
+		Message: p.o.Message, Created: p.o.Created,
+	})
 	if err != nil {
 		return err
 	}
@@ -153,62 +156,65 @@ func (p *push) run(ctx context.Context) error {
 		return err
 	}
 	p.result.Digest = manifest.Digest.String()
+	if p.result.Replaced == p.result.Digest {
+		p.result.Replaced, p.result.Unchanged = "", true
+	}
 	return p.verify(ctx, repository, manifest)
 }
 
-// mayPush checks what the tag already refers to.
-func (p *push) mayPush(ctx context.Context, repository *remote.Repository) error {
+// mayPush checks what the tag refers to already: nothing, a version that may be overwritten, or the
+// same archive (unchanged).
+func (p *push) mayPush(ctx context.Context, repository *remote.Repository) (unchanged bool, err error) {
 	old, manifest, err := fetchArtifact(ctx, repository, p.tag)
 	var problem Problem
 	switch {
 	case isNotFound(err):
-		return nil
+		return false, nil
 	case errors.As(err, &problem):
 		old = &Artifact{} // not a pack: overwrite it like a version
 	case err != nil:
-		return err
+		return false, err
 	}
-	unchanged := old.Archive == p.layer.Digest
-	name := p.result.Name + ":" + p.tag
-	switch {
-	case !p.o.Force && unchanged:
-		return &Failure{
-			Code: CodeVersionExists, What: fmt.Sprintf("%s is there already, with the same content", name),
-			Remedy: "nothing needs to be done; packhouse pack ls -n " + p.result.Name + " shows it",
-		}
-	case !p.o.Force:
-		return &Failure{
-			Code: CodeVersionExists, What: fmt.Sprintf("%s is there already, with other content", name),
-			Remedy: "push another version, for clusters that use this one remember its digest; or push over it: -f -m MESSAGE",
-		}
-	case unchanged && !p.o.SkipDigestCheck:
-		return &Failure{
-			Code: CodeUnchanged, What: fmt.Sprintf("%s is there already and did not change", name),
-			Remedy: "nothing needs to be done; --skip-digest-check pushes it all the same",
+	if old.Archive == p.layer.Digest && !p.o.SkipDigestCheck {
+		p.result.Digest = manifest.Digest.String()
+		return true, nil
+	}
+	if !p.o.Force {
+		return false, &Failure{
+			Code: CodeVersionExists, What: fmt.Sprintf("%s:%s already exists with other content", p.result.Name, p.tag),
+			Remedy: "push another version, because clusters that use this one remember its digest; --force overwrites it",
 		}
 	}
 	p.result.Replaced = manifest.Digest.String()
-	return nil
+	return false, nil
 }
 
-// pushFolder pushes the empty artifact that the vendor's documentation requires above all packs.
-// Its bytes are always the same.
-func (p *push) pushFolder(ctx context.Context) error {
-	repository, err := p.c.repository("")
+// pushFolder pushes the empty artifact that the vendor's documentation requires above all packs,
+// once per client. Its bytes are always the same.
+func (c *Client) pushFolder(ctx context.Context) error {
+	c.folder.Lock()
+	defer c.folder.Unlock()
+	if c.folderPushed {
+		return nil
+	}
+	repository, err := c.repository("")
 	if err != nil {
 		return err
 	}
-	text, manifest, err := newManifest(nil, map[string]string{AnnotationCreated: time.Unix(0, 0).UTC().Format(time.RFC3339)})
+	text, manifest, err := folderManifest()
 	if err != nil {
 		return err
 	}
-	if there, err := repository.Manifests().Exists(ctx, manifest); there || err != nil {
+	c.folderPushed, err = repository.Manifests().Exists(ctx, manifest)
+	if err != nil || c.folderPushed {
 		return err
 	}
-	if err := pushIfMissing(ctx, repository, configDescriptor(), emptyConfig); err != nil {
+	if err := pushIfMissing(ctx, repository, ConfigDescriptor(), EmptyConfig()); err != nil {
 		return err
 	}
-	return repository.Push(ctx, manifest, bytes.NewReader(text))
+	err = repository.Push(ctx, manifest, bytes.NewReader(text))
+	c.folderPushed = err == nil
+	return err
 }
 
 func pushIfMissing(ctx context.Context, repository *remote.Repository, blob ocispec.Descriptor, text []byte) error {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"packhouse/server/config"
 )
@@ -232,6 +233,30 @@ func TestPackOverwriting(t *testing.T) {
 	}
 }
 
+// TestIdenticalContentIsAccepted pushes the same archive again: through /v1, as an OCI client with
+// another manifest, and after everything was deleted.
+func TestIdenticalContentIsAccepted(t *testing.T) {
+	const path, repository = "/v1/a/archives/1.0", "spectro-packs/archive/a"
+	archive := packOf(t, "a", "1.0")
+	other := packOf(t, "a", "1.0", func(f map[string]string) { f["values.yaml"] += "# more\n" })
+	for _, rule := range []string{"deny", "force", "allow"} {
+		s := newPackSite(t, onDisk, with(func(c *config.Config) { c.Packs.Overwrite = rule }))
+		first := decode[packSeen](t, s.do("ci", "PUT", path, archive, 201))
+		seen := decode[struct{ Created time.Time }](t, s.do("ci", "GET", "/v1/a/manifests/1.0", nil, 200))
+		if age := time.Since(seen.Created); age < -time.Hour || age > time.Hour {
+			t.Errorf("created is %s, and not the time of the push", seen.Created)
+		}
+		s.do("admin", "DELETE", "/v2/"+repository+"/manifests/"+first.Digest, nil, 202)
+		s.do("ci", "GET", "/v1/a/manifests/"+first.Digest, nil, 404)
+		if again := decode[packSeen](t, s.do("ci", "PUT", path, archive, 201)); again.Digest != first.Digest {
+			t.Errorf("after a deletion, the same content has the digest %s, want %s", again.Digest, first.Digest)
+		}
+		s.pushOCI(repository, "1.0", "a-1.0.tar.gz", archive)
+		s.do("ci", "POST", "/v2/"+repository+"/blobs/uploads/?digest="+digestOf(string(other)), other, 201)
+		s.do("ci", "PUT", "/v2/"+repository+"/manifests/1.0", ociManifest("a-1.0.tar.gz", other), 403)
+	}
+}
+
 func TestPackTags(t *testing.T) {
 	s := newPackSite(t)
 	s.do("ci", "PUT", "/v1/a/archives/22.04?group=LTS", packOf(t, "a", "22.04"), 201)
@@ -307,10 +332,15 @@ func (s *packSite) pushOCI(repository, tag, title string, layer []byte) {
 	for _, blob := range [][]byte{layer, []byte("{}")} {
 		s.do("ci", "POST", "/v2/"+repository+"/blobs/uploads/?digest="+digestOf(string(blob)), blob, 201)
 	}
-	s.do("ci", "PUT", "/v2/"+repository+"/manifests/"+tag, fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+	s.do("ci", "PUT", "/v2/"+repository+"/manifests/"+tag, ociManifest(title, layer), 201)
+}
+
+// ociManifest returns a manifest with one layer.
+func ociManifest(title string, layer []byte) []byte {
+	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
 "config":{"mediaType":"application/vnd.unknown.config.v1+json","digest":%q,"size":2},
 "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d,"annotations":{"org.opencontainers.image.title":%q}}]}`,
-		digestOf("{}"), digestOf(string(layer)), len(layer), title), 201)
+		digestOf("{}"), digestOf(string(layer)), len(layer), title)
 }
 
 // TestOCIClientsGiveNoParentTags pushes parent tags by /v2: packs refuse them as /v1 does, other repositories take them.

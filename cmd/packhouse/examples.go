@@ -12,7 +12,7 @@ var examples = map[string]string{
 	"packhouse pack lint":       "  packhouse pack lint ./nginx",
 	"packhouse pack ls":         "  packhouse pack ls\n  packhouse pack ls registry.example.com:5000 -n nginx",
 	"packhouse pack pull":       "  packhouse pack pull nginx:1.2.3 ./nginx",
-	"packhouse pack push":       "  packhouse pack push ./nginx\n  packhouse pack push ./nginx -f -m 'new base image'",
+	"packhouse pack push":       "  packhouse pack push ./nginx\n  packhouse pack push ./nginx -f\n  packhouse pack push packs/*",
 	"packhouse pack tag add":    "  packhouse pack tag add nginx:1.2.3 stable",
 	"packhouse pack tag delete": "  packhouse pack tag delete nginx:stable",
 	"packhouse registry logout": "  packhouse registry logout registry.example.com:5000",

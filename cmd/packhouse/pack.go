@@ -25,77 +25,6 @@ func newPack(a *app) *cobra.Command {
 	return cmd
 }
 
-// pushFlags are the flags of pack push.
-type pushFlags struct {
-	registry registryOptions
-	push     packs.PushOptions
-	json     bool
-}
-
-func newPackPush(a *app) *cobra.Command {
-	var o pushFlags
-	cmd := &cobra.Command{
-		Use:   "push DIR",
-		Short: "Push the pack in a folder",
-		Long: `push judges a pack, archives it and pushes it as the OCI artifact that Palette reads, to packhouse or any other OCI registry:
-[BASE/]spectro-packs/archive/NAME:VERSION. Then it asks the registry whether it is there.
-
-A version that is there already is not pushed over, unless with --force and a --message, and only if it changed: clusters that use it
-remember its digest. The old one stays readable by that digest. A pack with errors is not pushed, and exits with 4.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.push.Dir = args[0]
-			return a.runPush(cmd, o)
-		},
-	}
-	o.registry.add(cmd)
-	cmd.Flags().StringVarP(&o.push.Group, "group", "g", "", "`GROUP` of the version, instead of the one in pack.json")
-	cmd.Flags().BoolVarP(&o.push.Force, "force", "f", false, "push over a version that is there")
-	cmd.Flags().StringVarP(&o.push.Message, "message", "m", "", "`TEXT` that says why")
-	cmd.Flags().BoolVar(&o.push.SkipDigestCheck, "skip-digest-check", false, "push over it even if nothing changed")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
-	return cmd
-}
-
-func (a *app) runPush(cmd *cobra.Command, o pushFlags) error {
-	switch {
-	case o.push.Force && o.push.Message == "":
-		return usageError(withHint(errors.New("--force needs a --message"), "packhouse pack push %s -f -m 'why it changed'", o.push.Dir))
-	case o.push.Message != "" && !o.push.Force:
-		return usageError(errors.New("--message belongs to --force"))
-	case o.push.SkipDigestCheck && !o.push.Force:
-		return usageError(errors.New("--skip-digest-check belongs to --force"))
-	}
-	client, err := a.packClient(o.registry)
-	if err != nil {
-		return err
-	}
-	bar := a.newProgress()
-	o.push.Archiving = bar.show("archiving")
-	o.push.Progress = bar.show("pushing")
-	o.push.Lint = a.sayProblems
-	pushed, err := client.Push(cmd.Context(), o.push)
-	bar.end()
-	if _, ok := errors.AsType[*packs.Refused](err); ok {
-		a.say("error: the pack in %q is not pushed: correct what is wrong first", o.push.Dir)
-		return silent(exitFindings)
-	}
-	if err != nil {
-		return told(err)
-	}
-	if pushed.FolderErr != nil {
-		a.warn("the empty artifact %s/%s could not be pushed: %v", client.Server(), packs.ArchiveFolder, pushed.FolderErr)
-	}
-	if pushed.Replaced != "" {
-		a.warn("it replaces %s@%s: clusters that use that one go on asking for it by digest, so do not delete it", pushed.Name, pushed.Replaced)
-	}
-	if o.json {
-		return a.printJSON(pushed)
-	}
-	fmt.Fprintf(a.stdout, "%s/%s:%s@%s\n", client.Server(), pushed.Repository, pushed.Tag, pushed.Digest)
-	return nil
-}
-
 func newPackPull(a *app) *cobra.Command {
 	var o registryOptions
 	cmd := &cobra.Command{
@@ -163,7 +92,7 @@ images it finds, README.md, a logo. Look at them before you push: what runs in a
 			}
 			if o.push {
 				a.say("made %s", folder)
-				return a.runPush(cmd, pushFlags{registry: o.registry, push: packs.PushOptions{Dir: folder}})
+				return a.pushOne(cmd.Context(), pushFlags{registry: o.registry, push: packs.PushOptions{Dir: folder}})
 			}
 			if pack, err := packs.OpenDir(folder); err == nil {
 				a.sayProblems(pack.Lint())

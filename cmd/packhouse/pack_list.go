@@ -1,16 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"packhouse/packs"
 	"packhouse/printable"
@@ -34,8 +30,8 @@ message of the push that replaced another one.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				if o.registry.server != "" {
-					return usageError(errors.New("the server is named twice: SERVER and --registry-server"))
+				if given := o.registry.server; given != "" && !sameServer(given, args[0]) {
+					return usageError(fmt.Errorf("SERVER is %s, but --registry-server is %s", args[0], given))
 				}
 				o.registry.server = args[0]
 			}
@@ -69,6 +65,16 @@ message of the push that replaced another one.`,
 	cmd.Flags().StringVarP(&o.name, "name", "n", "", "`NAME` of a pack")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
+}
+
+// sameServer reports whether two texts name the same registry. The vendor's examples name it twice.
+func sameServer(a, b string) bool {
+	left, plainLeft, err := packs.ParseServer(a)
+	if err != nil {
+		return false
+	}
+	right, plainRight, err := packs.ParseServer(b)
+	return err == nil && left == right && plainLeft == plainRight
 }
 
 func (a *app) listVersions(cmd *cobra.Command, client *packs.Client, o listFlags) error {
@@ -174,41 +180,4 @@ still be pulled by its digest, until the registry collects it.`,
 	}
 	o.add(cmd)
 	return cmd
-}
-
-// progress displays the progress of a transfer: an updated line on a terminal, otherwise nothing.
-type progress struct {
-	w     io.Writer // nil: shows nothing
-	shown string
-}
-
-func (a *app) newProgress() *progress {
-	if file, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) && a.getenv("TERM") != "dumb" {
-		return &progress{w: file}
-	}
-	return &progress{}
-}
-
-// show returns a callback for the progress of one step. It redraws once per percent.
-func (p *progress) show(word string) func(done, total int64) {
-	last := int64(-1)
-	return func(done, total int64) {
-		if p.w == nil || total <= 0 {
-			return
-		}
-		percent := min(done, total) * 100 / total
-		if percent == last {
-			return
-		}
-		last = percent
-		p.shown = fmt.Sprintf("%s %s of %s  %d%%", word, humanBytes(min(done, total)), humanBytes(total), percent)
-		fmt.Fprintf(p.w, "\r%s\x1b[K", p.shown)
-	}
-}
-
-// end ends the progress line before other output.
-func (p *progress) end() {
-	if p.shown != "" {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }

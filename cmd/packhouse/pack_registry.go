@@ -182,7 +182,7 @@ func (a *app) connection(o registryOptions, settings *clientSettings) (connectio
 		return connection{}, fmt.Errorf("find CA: %w", err)
 	}
 	c.options = packs.ClientOptions{
-		Server: schemeOf(c.plain) + server, Base: o.base, Insecure: c.insecure, UserAgent: "packhouse/" + version, Now: a.now,
+		Server: schemeOf(c.plain) + server, Base: o.base, Insecure: c.insecure, UserAgent: "packhouse/" + version,
 		Warn: func(text string) { a.warn("the server says: %s", packs.Printable(text)) },
 	}
 	if c.options.CAs, err = a.trusted(o.home, c); err != nil {

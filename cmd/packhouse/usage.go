@@ -67,7 +67,10 @@ func wrongUsage(cmd *cobra.Command, args []string, err error) error {
 	case unknownFlag.MatchString(text):
 		name := unknownFlag.FindStringSubmatch(text)[1]
 		text = "unknown flag " + name
-		if near := nearFlag(cmd, name); near != "" {
+		if slices.Contains([]string{"--username", "--password"}, name) && cmd.Flags().Lookup("home") != nil {
+			text = "packhouse takes no password from the command line, where other users of this machine can read it"
+			hint = "log in first: packhouse registry login SERVER -u NAME --password-stdin < FILE"
+		} else if near := nearFlag(cmd, name); near != "" {
 			hint = "did you mean " + near + "? " + hint
 		}
 	case unknownLetter.MatchString(text):

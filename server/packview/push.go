@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/opencontainers/go-digest"
-	specs "github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"packhouse/packs"
 	"packhouse/server/auth"
@@ -92,11 +88,12 @@ func (v *View) pushArchive(w http.ResponseWriter, r *http.Request, grant auth.Gr
 		return err
 	}
 	finished = true
-	put, err := v.artifact(req, got, tag)
+	put, err := artifact(req, got, tag)
 	if err != nil {
 		return err
 	}
-	if err := v.o.Store.PutBlob(ctx, owner, put.Manifest.Config.Digest, bytes.NewReader(emptyConfig), int64(len(emptyConfig))); err != nil {
+	config := put.Manifest.Config
+	if err := v.o.Store.PutBlob(ctx, owner, config.Digest, bytes.NewReader(packs.EmptyConfig()), config.Size); err != nil {
 		return err
 	}
 	put.MayOverwrite = func(tag reference.Tag, old digest.Digest) error {
@@ -266,26 +263,13 @@ func (v *View) standsFor(ctx context.Context, repo reference.Repository, tag ref
 	return d
 }
 
-// emptyConfig is the config of every pack.
-var emptyConfig = []byte("{}")
-
 // artifact returns the manifest of a pack, as ORAS 1.0 writes it and Palette reads it.
-func (v *View) artifact(req route.Request, got received, tag reference.Tag) (storage.Put, error) {
-	annotations := map[string]string{packs.AnnotationCreated: v.o.Now().UTC().Format(time.RFC3339)}
-	if req.Message != "" {
-		annotations[packs.AnnotationMessage] = req.Message
-	}
-	content, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: ocispec.Descriptor{MediaType: packs.ConfigMediaType, Digest: digest.FromBytes(emptyConfig), Size: int64(len(emptyConfig))},
-		Layers: []ocispec.Descriptor{{
-			MediaType: packs.ArchiveMediaType, Digest: got.digest, Size: got.size,
-			Annotations: map[string]string{packs.AnnotationTitle: got.contents.Metadata.Title()},
-		}},
-		Annotations: annotations,
+func artifact(req route.Request, got received, tag reference.Tag) (storage.Put, error) {
+	content, _, err := packs.NewManifest(packs.Spec{
+		Archive: got.digest, Size: got.size, Title: got.contents.Metadata.Title(), Message: req.Message,
 	})
 	if err != nil {
-		return storage.Put{}, fmt.Errorf("write manifest: %w", err)
+		return storage.Put{}, err
 	}
 	parsed, err := manifest.Parse(content)
 	if err != nil {

@@ -22,10 +22,10 @@ type Version struct {
 	Tag        string        `json:"tag,omitempty"`     // empty if it was requested by digest
 	Version    string        `json:"version,omitempty"` // the tag without its group
 	Group      string        `json:"group"`
-	Digest     digest.Digest `json:"digest"`     // of the manifest: what Palette remembers
-	Size       int64         `json:"size"`       // of the archive, in bytes
-	ParentTags []string      `json:"parentTags"` // that resolve to it now
-	Created    time.Time     `json:"created,omitzero"`
+	Digest     digest.Digest `json:"digest"`            // of the manifest: what Palette remembers
+	Size       int64         `json:"size"`              // of the archive, in bytes
+	ParentTags []string      `json:"parentTags"`        // that resolve to it now
+	Created    time.Time     `json:"created,omitzero"`  // when the manifest was stored
 	Message    string        `json:"message,omitempty"` // why it overwrote another one
 	Problem    string        `json:"problem,omitempty"` // why it is not a pack
 
@@ -106,9 +106,6 @@ func (v *View) describe(ctx context.Context, repo reference.Repository, tag stri
 		return f, nil
 	}
 	f.Size, f.Message = f.Artifact.Size, f.Artifact.Message
-	if !f.Artifact.Created.IsZero() {
-		f.Created = f.Artifact.Created
-	}
 	if f.Summary = v.o.Records.Summary(ctx, repo, f.Artifact.Archive); f.Summary == nil {
 		v.lookInto(repo, f.Artifact.Archive, d)
 	}

@@ -102,9 +102,15 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	} else if got := d.Algorithm().FromBytes(content); got != d {
 		return problem.BadDigest(d, got)
 	}
+	unchanged := g.unchanged(r.Context(), req.Repository, tags, m)
 	err = g.o.Store.PutManifest(r.Context(), storage.Put{
 		Repository: req.Repository, Digest: d, Content: content, Manifest: m, Tags: tags,
-		MayOverwrite: func(tag reference.Tag, old digest.Digest) error { return g.o.MayOverwrite(grant, tag, old) },
+		MayOverwrite: func(tag reference.Tag, old digest.Digest) error {
+			if unchanged[old] {
+				return nil
+			}
+			return g.o.MayOverwrite(grant, tag, old)
+		},
 	})
 	if err != nil {
 		return err
@@ -122,6 +128,33 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	w.WriteHeader(http.StatusCreated)
 	g.tell(r, grant, Event{Verb: Push, Digest: d, MediaType: m.MediaType, Manifest: m, Size: int64(len(content)), Tags: tags})
 	return nil
+}
+
+// unchanged returns the manifests of a pack's tags that have the archive of m. Clients write the
+// time of the push to the manifest, so pushing a version again results in another digest; the tag
+// may move to it without the right to overwrite.
+func (g *Registry) unchanged(
+	ctx context.Context, repo reference.Repository, tags []reference.Tag, m *manifest.Manifest,
+) map[digest.Digest]bool {
+	if _, _, pack := repo.Pack(); !pack || len(m.Layers) != 1 {
+		return nil
+	}
+	same := map[digest.Digest]bool{}
+	for _, tag := range tags {
+		old, err := g.o.Store.ResolveTag(ctx, repo, tag)
+		if err != nil {
+			continue
+		}
+		stored, err := g.o.Store.GetManifest(ctx, repo, old, false)
+		if err != nil {
+			continue
+		}
+		before, err := manifest.Parse(stored.Content)
+		if err == nil && len(before.Layers) == 1 && before.Layers[0].Digest == m.Layers[0].Digest {
+			same[old] = true
+		}
+	}
+	return same
 }
 
 // checkTags returns an error if the repository of a pack must not have one of the tags.
