@@ -262,7 +262,7 @@ func (f *fixture) eventually(what string, is func() bool) {
 		if is() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // polling: the log and files have no signal
 	}
 	f.Fatalf("%s did not come about; the log:\n%s", what, f.log)
 }

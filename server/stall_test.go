@@ -79,7 +79,7 @@ func TestDrips(t *testing.T) {
 		if _, err := io.WriteString(c, "a"); err != nil {
 			return
 		}
-		time.Sleep(stall / 20)
+		time.Sleep(stall / 20) // a slow client on a real connection
 	}
 	t.Error("it goes on")
 }

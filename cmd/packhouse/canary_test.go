@@ -455,7 +455,7 @@ func (s *site) watchArguments() (spies string, stop func()) {
 					return
 				}
 			}
-			time.Sleep(40 * time.Millisecond)
+			time.Sleep(40 * time.Millisecond) // leaves the processor to the processes that are watched
 		}
 	})
 	return spies, func() {

@@ -180,7 +180,7 @@ func TestFaultKilledAtAnyTime(t *testing.T) {
 	for delay := 20 * time.Millisecond; delay < 200*time.Millisecond; delay += 30 * time.Millisecond {
 		command := s.command(s.setupArgs()...)
 		s.must(command.Start())
-		time.Sleep(delay)
+		time.Sleep(delay) // kill at a different moment each time
 		_ = command.Process.Signal(syscall.SIGKILL)
 		_ = command.Wait()
 	}

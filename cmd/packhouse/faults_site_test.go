@@ -220,16 +220,16 @@ func (s *site) serve() {
 		_ = command.Wait()
 	})
 	var said []byte
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if said, err = os.ReadFile(log.Name()); err == nil && bytes.Contains(said, []byte("admin socket")) { // the last thing that it opens
-			s.pid = fmt.Sprint(command.Process.Pid)
-			if s.world != "" {
-				s.host = command.Process.Pid
-			}
-			return
-		}
+	if !within(patience, func() bool {
+		said, err = os.ReadFile(log.Name())
+		return err == nil && bytes.Contains(said, []byte("admin socket")) // the server opens it last
+	}) {
+		s.t.Fatalf("the server does not listen:\n%s", said)
 	}
-	s.t.Fatalf("the server does not listen:\n%s", said)
+	s.pid = fmt.Sprint(command.Process.Pid)
+	if s.world != "" {
+		s.host = command.Process.Pid
+	}
 }
 
 // listen holds the port of the site until the end of the test.

@@ -77,10 +77,8 @@ func startMeasured(t *testing.T, binary, dir string) *measured {
 			t.Logf("the server's log:\n%.4000s", said)
 		}
 	})
-	for deadline := time.Now().Add(patience); !answers(addr); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the server does not answer")
-		}
+	if !within(patience, func() bool { return answers(addr) }) {
+		t.Fatal("the server does not answer")
 	}
 	return m
 }

@@ -36,11 +36,10 @@ func (s *site) paste(line string) outcome {
 	defer log.Close()
 	command.Stdout, command.Stderr = log, log
 	s.must(command.Start())
-	for deadline := time.Now().Add(patience); !answers("127.0.0.1:"+s.port) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if said, _ := os.ReadFile(log.Name()); strings.Contains(string(said), "error:") {
-			break
-		}
-	}
+	within(patience, func() bool {
+		said, _ := os.ReadFile(log.Name())
+		return answers("127.0.0.1:"+s.port) || strings.Contains(string(said), "error:")
+	})
 	_ = command.Process.Signal(syscall.SIGTERM)
 	_ = command.Wait()
 	said, err := os.ReadFile(log.Name())

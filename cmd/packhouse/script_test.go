@@ -75,12 +75,20 @@ func holdPort(ts *testscript.TestScript, _ bool, args []string) {
 
 // reach waits until a server answers at a port: reach PORT.
 func reach(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if answers("127.0.0.1:" + args[0]) {
-			return
+	if !within(patience, func() bool { return answers("127.0.0.1:" + args[0]) }) {
+		ts.Fatalf("nothing answers at port %s", args[0])
+	}
+}
+
+// within waits until a condition outside of this process is true, and reports whether it became
+// true in time.
+func within(patience time.Duration, is func() bool) bool {
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) { // polling
+		if time.Now().After(deadline) {
+			return false
 		}
 	}
-	ts.Fatalf("nothing answers at port %s", args[0])
+	return true
 }
 
 // fetch makes a request over verified TLS and compares the status: fetch STATUS METHOD URL CA [USER PASSWORDFILE]. The body is put into

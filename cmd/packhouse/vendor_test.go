@@ -248,18 +248,17 @@ func serveFor(t *testing.T, env, args []string, addr string) {
 		}
 		_ = null.Close()
 	})
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	if !within(patience, func() bool {
 		select {
 		case code := <-ended:
 			ended <- code
 			t.Fatalf("ended with %d:\n%s", code, said)
 		default:
 		}
-		if answers(addr) {
-			return
-		}
+		return answers(addr)
+	}) {
+		t.Fatalf("does not answer:\n%s", said)
 	}
-	t.Fatalf("does not answer:\n%s", said)
 }
 
 func vendorClient(t *testing.T, dir string) *http.Client {

@@ -43,7 +43,12 @@ func (b *bucket) wait() {
 	b.mu.Lock()
 	d := b.slow
 	b.mu.Unlock()
-	time.Sleep(d)
+	elapse(d)
+}
+
+// elapse advances the fake clock of testing/synctest.
+func elapse(d time.Duration) {
+	time.Sleep(d) // fake time
 }
 
 func (b *bucket) slowDown(d time.Duration) {

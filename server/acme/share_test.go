@@ -23,7 +23,7 @@ func oneAtATime(t *testing.T, ca *fakeCA, d time.Duration) {
 			t.Errorf("two orders at once for %s", host)
 		}
 		mu.Unlock()
-		time.Sleep(d)
+		elapse(d)
 		mu.Lock()
 		under[host]--
 		mu.Unlock()

@@ -75,11 +75,16 @@ func (a *arena) restart(l config.Lockout, k Keeper) {
 	a.Authenticator = fresh
 }
 
+// elapse advances the fake clock of testing/synctest.
+func elapse(d time.Duration) {
+	time.Sleep(d) // fake time
+}
+
 func (a *arena) verify(hash, password []byte) error {
 	if n := a.running.Add(1); n > 2 {
 		a.Errorf("%d comparisons at once on two cores", n)
 	}
-	time.Sleep(cost10)
+	elapse(cost10)
 	a.running.Add(-1)
 	a.compared.Add(1)
 	if string(hash) != fakeHash(string(password), lowCost) {
@@ -131,7 +136,7 @@ func (a *arena) within(limit time.Duration, retries bool, user, from string) boo
 		if !retries || time.Since(began) > limit {
 			return false
 		}
-		time.Sleep(wait)
+		elapse(wait)
 	}
 }
 
@@ -144,10 +149,10 @@ func (a *arena) upTo(d time.Duration) time.Duration {
 func (a *arena) guess(every time.Duration, user, from string) {
 	first := a.upTo(every)
 	a.group.Go(func() {
-		time.Sleep(first)
+		elapse(first)
 		for n := 0; a.ctx.Err() == nil; n++ {
 			a.group.Go(func() { a.once(user, fmt.Sprint(from, " guess ", n), from) })
-			time.Sleep(every)
+			elapse(every)
 		}
 	})
 }
@@ -158,7 +163,7 @@ func (a *arena) repeated(every time.Duration, distinct int, user, from string) {
 	a.group.Go(func() {
 		for n := 0; a.ctx.Err() == nil; n++ {
 			a.group.Go(func() { a.once(user, fmt.Sprint(from, " try ", n%distinct+n/(distinct*5)*distinct), from) })
-			time.Sleep(every)
+			elapse(every)
 		}
 	})
 }

@@ -64,7 +64,7 @@ func next[T any](t *testing.T, c <-chan T, what string) (v T) {
 // until waits for something that other goroutines bring about.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for began := time.Now(); !is(); time.Sleep(time.Millisecond) {
+	for began := time.Now(); !is(); time.Sleep(time.Millisecond) { // polling: files have no signal
 		if time.Since(began) > patience {
 			buf := make([]byte, 1<<20)
 			t.Fatalf("%s did not come about:\n%s", what, buf[:runtime.Stack(buf, true)])

@@ -80,7 +80,7 @@ func TestCounterCountsWhatFollowsTheAnswer(t *testing.T) {
 	counts, err := c.during(func() error {
 		ask("GET", "/bench/a")
 		go func() {
-			time.Sleep(quiet / 4)
+			time.Sleep(quiet / 4) // a late request, within the pause that the counter waits for
 			ask("DELETE", "/bench/a")
 		}()
 		return nil
@@ -157,7 +157,7 @@ func TestGoalsNameRows(t *testing.T) {
 
 func TestFigures(t *testing.T) {
 	operate := func(context.Context, *target, int, blob) error {
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond) // the duration that the figures must show
 		return nil
 	}
 	o := options{clients: 4, length: time.Second}

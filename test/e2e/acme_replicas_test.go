@@ -334,7 +334,7 @@ func TestACMEReplicaDies(t *testing.T) {
 	c.ca.counts(2)
 	c.start()
 	eventually(t, "all serve it", patience, func() bool { return c.served(roots) != nil })
-	time.Sleep(5 * time.Second) // longer than the spread of first orders
+	noMoreOrders(5 * time.Second)
 	if n := c.ca.orders(); n != 2 {
 		t.Errorf("%d orders after the dead one came back", n)
 	}
@@ -354,7 +354,7 @@ func TestACMEReplicasBrokenName(t *testing.T) {
 			r.die()
 		}
 		c.start()
-		time.Sleep(8 * time.Second) // longer than the spread of first orders, and than a look at another one's order
+		noMoreOrders(8 * time.Second)
 	}
 	if n := c.ca.orders(); n != 2 {
 		t.Errorf("%d orders for two names, three servers and three restarts", n)
@@ -402,7 +402,7 @@ func TestACMESetupForReplicas(t *testing.T) {
 			t.Errorf("%s does not serve what setup ordered", addr)
 		}
 	}
-	time.Sleep(5 * time.Second) // longer than the spread of first orders
+	noMoreOrders(5 * time.Second)
 	if n := ca.orders(); n != 1 {
 		t.Errorf("%d orders", n)
 	}

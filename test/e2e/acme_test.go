@@ -136,11 +136,9 @@ func (ca *acmeCA) orders() int {
 // log a moment later.
 func (ca *acmeCA) counts(orders int) {
 	ca.t.Helper()
-	for deadline := time.Now().Add(patience); ca.orders() < orders || ca.accounts() < 1; time.Sleep(pollEvery) {
-		if time.Now().After(deadline) {
-			break
-		}
-	}
+	eventually(ca.t, fmt.Sprintf("%d orders", orders), patience, func() bool {
+		return ca.orders() >= orders && ca.accounts() >= 1
+	})
 	if n, accounts := ca.orders(), ca.accounts(); n != orders || accounts != 1 {
 		ca.t.Errorf("%d orders and %d accounts, want %d and 1", n, accounts, orders)
 	}
@@ -199,20 +197,22 @@ func eventually(t *testing.T, what string, patience time.Duration, is func() boo
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %s", what, patience)
 		}
-		time.Sleep(pollEvery)
+		time.Sleep(pollEvery) // polling: the condition is outside of this process
 	}
+}
+
+// noMoreOrders waits for orders that must not come: longer than the spread of first orders.
+func noMoreOrders(d time.Duration) {
+	time.Sleep(d) // there is no event to wait for
 }
 
 // says waits until a process has said something in its log: what it did may be
 // seen before what it said of it was read.
 func (s *server) says(words string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); !strings.Contains(s.log.String(), words); time.Sleep(pollEvery) {
-		if time.Now().After(deadline) {
-			s.t.Errorf("the log does not tell %q:\n%s", words, s.log.tail())
-			return
-		}
-	}
+	eventually(s.t, fmt.Sprintf("log contains %q", words), patience, func() bool {
+		return strings.Contains(s.log.String(), words)
+	})
 }
 
 // ordering is an installation whose certificates come from a CA.
@@ -407,7 +407,7 @@ func TestACMEBrokenName(t *testing.T) {
 		if !o.healthy(roots) {
 			t.Error("the good name is not served after a restart")
 		}
-		time.Sleep(3 * time.Second) // longer than the spread of first orders
+		noMoreOrders(3 * time.Second)
 	}
 	ca.counts(2)
 	var remembered struct {

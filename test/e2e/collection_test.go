@@ -76,11 +76,11 @@ func TestCollectionBesidePushesLosesNothing(t *testing.T) {
 					in.pushAndDelete(client, book, repository, fmt.Sprintf("deleted-%d-%d", worker, i), layer)
 					again = append(again, wanted{layer, time.Now().Add(wantedAfter(i / 2))})
 				}
-				time.Sleep(50 * time.Millisecond)
+				time.Sleep(50 * time.Millisecond) // the pace of the load
 			}
 			slices.SortFunc(again, func(a, b wanted) int { return a.when.Compare(b.when) })
 			for i, w := range again {
-				time.Sleep(time.Until(w.when))
+				time.Sleep(time.Until(w.when)) // until the server's GC window has passed
 				in.wantAgain(client, book, repository, fmt.Sprintf("again-%d-%d", worker, i), w.layer)
 			}
 		})
@@ -95,7 +95,7 @@ func TestCollectionBesidePushesLosesNothing(t *testing.T) {
 		_, err := os.Stat(data)
 		return os.IsNotExist(err)
 	})
-	time.Sleep(3 * time.Second)
+	time.Sleep(3 * time.Second) // nothing else may be removed meanwhile
 	kept, _ := book.entries([2]int{})
 	in.readAllBack(kept)
 	for i, err := range book.odd {

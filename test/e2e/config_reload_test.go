@@ -9,7 +9,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestReloadBySignal: SIGHUP takes up good files and refuses bad ones while
@@ -36,11 +35,7 @@ func TestReloadBySignal(t *testing.T) {
 	s := in.serve()
 	until := func(what string, is func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s did not come about", what)
-			}
-		}
+		eventually(t, what, patience, is)
 	}
 	said := func(word string) func() bool {
 		count := strings.Count(s.log.String(), word)

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestFullDiskIsRefusedCleanly fills a small file system: pushes end with 507
@@ -56,7 +55,7 @@ func TestFullDiskIsRefusedCleanly(t *testing.T) {
 		}
 	}
 	// The state of the storage is looked at now and then, not on every request.
-	for deadline := time.Now().Add(patience); ; {
+	eventually(t, "503 from /health on a full disk", patience, func() bool {
 		health, err := in.request(client, "", "GET", "/health", nil)
 		if err != nil {
 			t.Fatalf("ask for health: %v", err)
@@ -64,15 +63,8 @@ func TestFullDiskIsRefusedCleanly(t *testing.T) {
 		if strings.Contains(string(health.body), small) {
 			t.Errorf("/health tells a path: %s", health.body)
 		}
-		if health.status == http.StatusServiceUnavailable {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("on a full disk /health stays %d %s", health.status, health.body)
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		return health.status == http.StatusServiceUnavailable
+	})
 	in.readAllBack(kept)
 	s.stop()
 
@@ -151,18 +143,12 @@ func TestStopFinishesRunningRequests(t *testing.T) {
 		t.Fatalf("signal the server: %v", err)
 	}
 	// New connections are turned away once it is stopping.
-	for deadline := time.Now().Add(patience); ; {
+	eventually(t, "no new connections after SIGTERM", patience, func() bool {
 		fresh := in.client()
+		defer fresh.CloseIdleConnections()
 		_, err := in.request(fresh, "", "GET", "/health", nil)
-		if err != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s after SIGTERM the server still takes connections", patience)
-		}
-		fresh.CloseIdleConnections()
-		time.Sleep(10 * time.Millisecond)
-	}
+		return err != nil
+	})
 	if _, err := writing.Write(content[100_000:]); err != nil {
 		t.Fatalf("send the second half: %v; the request ended with %s", err, <-status)
 	}

@@ -80,7 +80,7 @@ func TestUnwritableBlockIsIsolated(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("after %s: health showed it: %t; writes refused: %d", patience, shown, o.fault.Hits())
 		}
-		time.Sleep(pollEvery)
+		time.Sleep(pollEvery) // the pace of the load
 	}
 	o.fault.Lift()
 	eventually(t, "health after the block is writable", patience, func() bool { return o.health() == http.StatusOK })

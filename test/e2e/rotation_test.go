@@ -158,7 +158,6 @@ func TestSlowAndPlainClients(t *testing.T) {
 	_, _ = io.WriteString(slow, "GET /health HTTP/1.1\r\nHost: ")
 	eventually(t, "slow clients are cut off", patience, func() bool {
 		_, _ = io.WriteString(slow, "a")
-		time.Sleep(200 * time.Millisecond)
 		return cut(slow) && cut(silent)
 	})
 

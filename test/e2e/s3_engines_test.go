@@ -53,18 +53,12 @@ func startS3Engine(t *testing.T, engine string) string {
 	default:
 		t.Fatalf("nobody knows how to start the S3 engine %q", engine)
 	}
-	deadline := time.Now().Add(patience)
-	for {
+	eventually(t, "create a bucket on "+engine, patience, func() bool {
 		status, err := s3Request(t.Context(), http.MethodPut, addr, "/"+s3Bucket)
-		// Conflict: it is there, and nobody heard of it the first time.
-		if err == nil && (status == http.StatusOK || status == http.StatusConflict) {
-			return addr
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s makes no bucket: %d, %v", engine, status, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		// Conflict: the bucket exists, but the first response was lost.
+		return err == nil && (status == http.StatusOK || status == http.StatusConflict)
+	})
+	return addr
 }
 
 // s3Request sends one signed request without a body (AWS signature version 4).

@@ -33,16 +33,13 @@ func startFaults(t *testing.T, upstream string) *faults {
 		t.Fatal(err)
 	}
 	launch(t, []string{"LOG_LEVEL=error"}, program, "-host", host, "-port", port)
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	eventually(t, "response from toxiproxy", patience, func() bool {
 		response, err := http.Get(f.api + "/version")
 		if err == nil {
 			_ = response.Body.Close()
-			break
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("toxiproxy does not answer: %v", err)
-		}
-	}
+		return err == nil
+	})
 	f.post("/proxies", map[string]any{"name": "s3", "listen": f.addr, "upstream": upstream, "enabled": true})
 	return f
 }
@@ -82,7 +79,7 @@ func (f *faults) once() {
 	case 4:
 		f.post("/proxies/s3", map[string]any{"enabled": false})
 	}
-	time.Sleep(time.Duration(50+rand.IntN(200)) * time.Millisecond)
+	time.Sleep(time.Duration(50+rand.IntN(200)) * time.Millisecond) // how long the fault lasts
 	f.post("/reset", nil)
 }
 
@@ -162,7 +159,7 @@ func testPushesThroughABrokenEngine(t *testing.T, engine string) {
 	}
 	// On a machine that is slow nothing may get through at this pace.
 	for pause := 300 * time.Millisecond; time.Now().Before(end) || !proven() && time.Now().Before(end.Add(patience)); {
-		time.Sleep(pause)
+		time.Sleep(pause) // the load proceeds between two faults
 		proxy.once()
 		if time.Now().After(end) {
 			pause *= 2

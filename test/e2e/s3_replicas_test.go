@@ -98,11 +98,11 @@ func testReplicasDieDuringUploads(t *testing.T, engine string) {
 	}
 	kills := 0
 	for time.Now().Before(end) || !proven() && time.Now().Before(end.Add(patience)) {
-		time.Sleep(time.Duration(300+rand.IntN(700)) * time.Millisecond)
+		time.Sleep(time.Duration(300+rand.IntN(700)) * time.Millisecond) // the load proceeds between two kills
 		victim := c.all[rand.IntN(len(c.all))]
 		c.killReplica(victim)
 		kills++
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // the others serve alone
 		c.startReplica(victim)
 	}
 	close(stop)
@@ -143,7 +143,7 @@ func pushResumed(in *installation, client *http.Client, user, repository string,
 		}
 		tries++
 		broken++
-		time.Sleep(50 * time.Millisecond)
+		pauseBeforeRetry()
 		stands, err := in.request(client, user, "GET", location, nil)
 		if err != nil {
 			continue
@@ -165,7 +165,7 @@ func pushResumed(in *installation, client *http.Client, user, repository string,
 			return digest, broken, readBlob(in, client, user, repository, digest)
 		}
 		broken++
-		time.Sleep(50 * time.Millisecond)
+		pauseBeforeRetry()
 	}
 	return digest, broken, errors.New("it cannot be finished")
 }
@@ -182,4 +182,9 @@ func received(text string) (int, error) {
 		return 0, nil
 	}
 	return n + 1, nil
+}
+
+// pauseBeforeRetry waits as clients do.
+func pauseBeforeRetry() {
+	time.Sleep(50 * time.Millisecond) // another replica may need a moment
 }

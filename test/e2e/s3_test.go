@@ -113,7 +113,7 @@ func (c *replicas) startReplica(r *replica) {
 // moment later.
 func (c *replicas) killReplica(r *replica) {
 	r.server.kill()
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // the balancer notices late
 	r.down.Store(true)
 }
 

@@ -91,7 +91,7 @@ func TestKilledUnderLoadKeepsItsWord(t *testing.T) {
 		for worker := range workers {
 			load.Go(func() { in.load(client, &book, stop, serial*1_000_000+uint64(worker)*100_000) })
 		}
-		time.Sleep(time.Duration(300+random.IntN(1200)) * time.Millisecond)
+		time.Sleep(time.Duration(300+random.IntN(1200)) * time.Millisecond) // kill at a random moment of the load
 		eventually(t, "enough pushes to prove something", patience, func() bool {
 			acknowledged, _ := book.entries(mark)
 			return len(acknowledged) >= 10

@@ -74,15 +74,9 @@ func TestExchangeWithDistribution(t *testing.T) {
 	if got, err := s.Referrers(context.Background(), storagetest.Repo(t, "team/a"), image.Digest); err != nil || len(got) != 2 {
 		t.Errorf("referrers, one ours and one theirs: %v, %v", got, err)
 	}
-	deadline := time.Now().Add(time.Minute)
-	for { // what somebody else wrote is found beside serving
-		if got := storagetest.Repositories(t, s, 10); slices.Equal(got, []string{"other", "team/a"}) {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("repositories: %v", got)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the other server's repository is listed", func() bool { // found in the background
+		return slices.Equal(storagetest.Repositories(t, s, 10), []string{"other", "team/a"})
+	})
 	now.pass(3 * time.Hour)
 	report, err := s.Collect(context.Background(), storage.CollectOptions{}, nil)
 	if err != nil || len(report.Problems) > 0 {
@@ -118,15 +112,24 @@ func startDistribution(t *testing.T, binary, root string) *distribution {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.cmd.Process.Kill() })
-	for range 6000 {
-		if r, err := http.Get(d.url + "/v2/"); err == nil {
+	eventually(t, "response from distribution", func() bool {
+		r, err := http.Get(d.url + "/v2/")
+		if err == nil {
 			r.Body.Close()
-			return d
 		}
-		time.Sleep(10 * time.Millisecond)
+		return err == nil
+	})
+	return d
+}
+
+// eventually waits until a condition outside of this process or in the background is true.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) { // polling
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within a minute", what)
+		}
 	}
-	t.Fatalf("distribution does not start: %s", d.said)
-	return nil
 }
 
 func (d *distribution) get(t *testing.T, path string) (int, []byte) {

@@ -50,9 +50,14 @@ func lose(d *inmemory.Disk, file string) {
 	d.EvictPages(only(file))
 }
 
+// elapse advances the fake clock of testing/synctest.
+func elapse(d time.Duration) {
+	time.Sleep(d) // fake time
+}
+
 // settled lets the store checkpoint what was pushed.
 func settled() {
-	time.Sleep(10 * time.Second)
+	elapse(10 * time.Second)
 	synctest.Wait()
 }
 

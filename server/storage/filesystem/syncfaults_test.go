@@ -29,7 +29,7 @@ func TestSyncsFailForAWhile(t *testing.T) {
 			if err := push(0); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Hour) // the work of the start is done
+			elapse(time.Hour) // the work of the start is done
 			pattern := rand.New(rand.NewPCG(seed, 1))
 			f.mu.Lock()
 			f.at, f.mask = f.calls+1, pattern.Uint64()&(1<<24-1)|1
@@ -38,7 +38,7 @@ func TestSyncsFailForAWhile(t *testing.T) {
 			for i := 1; f.count() < end && i < 100; i++ {
 				_ = push(i)
 				if i%3 == 0 {
-					time.Sleep(time.Minute) // for a checkpoint
+					elapse(time.Minute) // for a checkpoint
 				}
 			}
 			if f.count() < end {

@@ -63,18 +63,7 @@ func startEngine(t testing.TB) config.S3Storage {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	deadline := time.Now().Add(time.Minute)
-	for {
-		r, err := http.Get("http://" + addr + "/")
-		if err == nil {
-			r.Body.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the engine does not answer: %v\n%s", err, said.String())
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	answers(t, "http://"+addr+"/", &said)
 	cfg := config.S3Storage{
 		Region: "us-east-1", Bucket: "registry", AccessKey: engineKey, SecretKey: engineSecret, RegionEndpoint: addr, ForcePathStyle: true,
 		ChunkSize: smallestChunk, RootDirectory: "/a root",
@@ -133,5 +122,20 @@ func TestEngineIsStrong(t *testing.T) {
 	p, err := c.list(context.Background(), "", "", 10, false)
 	if err != nil || len(p.objects) > 0 {
 		t.Errorf("left behind: %v, %v", p, err)
+	}
+}
+
+// answers waits until a program responds to a request. On failure it shows the program's output.
+func answers(t testing.TB, url string, output fmt.Stringer) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) { // polling
+		r, err := http.Get(url)
+		if err == nil {
+			r.Body.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no response from %s: %v\n%s", url, err, output)
+		}
 	}
 }

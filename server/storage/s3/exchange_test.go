@@ -74,16 +74,7 @@ func (d *distribution) start() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(d.stop)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		r, err := http.Get(d.url + "/v2/")
-		if err == nil {
-			r.Body.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			d.t.Fatalf("distribution does not answer: %v\n%s", err, d.said.String())
-		}
-	}
+	answers(d.t, d.url+"/v2/", &d.said)
 }
 
 func (d *distribution) stop() {

@@ -51,16 +51,7 @@ func startFaultProxy(t *testing.T, upstream string) *faultProxy {
 		_ = cmd.Wait()
 	})
 	p := &faultProxy{t: t, api: "http://" + api, addr: addr}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		r, err := http.Get(p.api + "/version")
-		if err == nil {
-			r.Body.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("toxiproxy does not answer: %v", err)
-		}
-	}
+	answers(t, p.api+"/version", new(bytes.Buffer))
 	p.post("/proxies", map[string]any{"name": "s3", "listen": addr, "upstream": upstream, "enabled": true})
 	return p
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -126,7 +125,6 @@ func TestUploadOutlivesAProcess(t *testing.T) {
 			if u, err = all[1].StatUpload(t.Context(), o, u.ID); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(10 * time.Millisecond)
 		}
 		if u.Offset < every || u.Offset > stands {
 			t.Fatalf("on record: %d", u.Offset)
