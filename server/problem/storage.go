@@ -37,6 +37,9 @@ func FromStorage(err error) *Error {
 	if e, ok := errors.AsType[*storage.MissingError](err); ok {
 		return Missing(e.References).Because(err)
 	}
+	if e, ok := errors.AsType[*storage.NeededError](err); ok {
+		return Needed(e).Because(err)
+	}
 	if e, ok := errors.AsType[*manifest.Error](err); ok {
 		return Manifest(e)
 	}
@@ -91,6 +94,13 @@ func Missing(references []manifest.Reference) *Error {
 	}
 	return New(http.StatusNotFound, ManifestBlobUnknown, "the manifest refers to content that is not in this repository (%d): push that first", len(references)).
 		About(map[string][]string{"missing": names})
+}
+
+// Needed returns the error for deleting content that an image with a tag needs.
+func Needed(e *storage.NeededError) *Error {
+	return New(http.StatusMethodNotAllowed, Denied, "the tag %s needs this content: delete the tag, or point it to another image, first", e.Tag).
+		With("Allow", "GET, HEAD").
+		About(map[string]string{"tag": e.Tag, "manifest": e.Manifest.String()})
 }
 
 // Manifest returns the error for an invalid or unsupported manifest.

@@ -84,7 +84,7 @@ func (g *Registry) deleteBlob(w http.ResponseWriter, r *http.Request, grant auth
 		discard = namesProbe(grant.Identity, blob.Content())
 		_ = blob.Close() // it was only read
 	}
-	if err := g.o.Store.DeleteBlob(r.Context(), req.Repository, req.Digest); err != nil {
+	if err := g.o.Store.DeleteBlob(r.Context(), req.Repository, req.Digest, false); err != nil {
 		return err
 	}
 	if discard {

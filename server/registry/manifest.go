@@ -212,7 +212,7 @@ func (g *Registry) deleteManifest(w http.ResponseWriter, r *http.Request, grant 
 		}
 		discard = namesProbe(grant.Identity, bytes.NewReader(stored.Content))
 	}
-	if err := g.o.Store.DeleteManifest(r.Context(), req.Repository, req.Digest); err != nil {
+	if err := g.o.Store.DeleteManifest(r.Context(), req.Repository, req.Digest, false); err != nil {
 		return err
 	}
 	if discard {

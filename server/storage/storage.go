@@ -104,8 +104,10 @@ type Blobs interface {
 	// MountBlob links blob d in repository to if one of candidates links to it. The caller has checked
 	// that the user may read the candidates. It returns ErrBlobUnknown if none of them links to d.
 	MountBlob(ctx context.Context, to reference.Repository, candidates []reference.Repository, d digest.Digest) error
-	// DeleteBlob removes the link; garbage collection removes the data.
-	DeleteBlob(ctx context.Context, repo reference.Repository, d digest.Digest) error
+	// DeleteBlob removes the link; garbage collection removes the data. Unless force is set, it
+	// returns a *NeededError if a tag of repo points to a manifest that needs the blob, directly or
+	// through an index.
+	DeleteBlob(ctx context.Context, repo reference.Repository, d digest.Digest, force bool) error
 	// DiscardData removes the data of a deleted blob or manifest without waiting for garbage
 	// collection. The caller guarantees that no other client has the bytes, so that no other
 	// repository links to them. The filesystem driver verifies that under the digest's lock and
@@ -203,8 +205,10 @@ type Manifests interface {
 	ResolveTag(ctx context.Context, repo reference.Repository, tag reference.Tag) (digest.Digest, error)
 	// DeleteTag removes a tag but keeps the manifest.
 	DeleteTag(ctx context.Context, repo reference.Repository, tag reference.Tag) error
-	// DeleteManifest removes a manifest and the tags that point to it.
-	DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) error
+	// DeleteManifest removes a manifest and the tags that point to it. Unless force is set, it
+	// returns a *NeededError if a tag of repo points to an index that contains the manifest,
+	// directly or through another index.
+	DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest, force bool) error
 }
 
 // Listings lists names in byte order. A page starts after last and has at most n entries; more

@@ -70,7 +70,7 @@ func logoEndsWithManifest(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	manifest := s.push("a", "1.0", logo)
 	s.push("a", "2.0", picture(9, 9))
-	if err := s.store.DeleteManifest(t.Context(), storagetest.Repo(t, repository("a")), manifest); err != nil {
+	if err := s.store.DeleteManifest(t.Context(), storagetest.Repo(t, repository("a")), manifest, false); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -87,7 +87,7 @@ func logoOfAnotherVersion(t *testing.T, s *site) {
 	logo := picture(8, 8)
 	s.push("a", "1.0", logo)
 	manifest := s.push("a", "2.0", logo)
-	if err := s.store.DeleteManifest(t.Context(), storagetest.Repo(t, repository("a")), manifest); err != nil {
+	if err := s.store.DeleteManifest(t.Context(), storagetest.Repo(t, repository("a")), manifest, false); err != nil {
 		t.Fatal(err)
 	}
 	calls := s.store.during(func() {

@@ -215,7 +215,7 @@ func TestTheLinkOfTheRepositoryIsTheAuthority(t *testing.T) {
 	if _, ok := r.Note(t.Context(), other, logo.SHA256); ok || r.Summary(t.Context(), other, d) != nil {
 		t.Error("another repository sees it")
 	}
-	if err := p.DeleteBlob(t.Context(), p.repo, d); err != nil {
+	if err := p.DeleteBlob(t.Context(), p.repo, d, false); err != nil {
 		t.Fatal(err)
 	}
 	if r.Summary(t.Context(), p.repo, d) != nil {

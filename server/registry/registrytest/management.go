@@ -4,7 +4,18 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/manifest"
 )
+
+func parsed(c *client, content []byte) *manifest.Manifest {
+	c.t.Helper()
+	m, err := manifest.Parse(content)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return m
+}
 
 var deleteRows = []row{
 	{"DELETE of a tag MUST return 202; the tag is gone, the manifest and other tags stay (end-9)", func(c *client) {
@@ -48,6 +59,30 @@ var deleteRows = []row{
 			c.do("DELETE", c.at("blobs/%s", d), nil).refused(404, "BLOB_UNKNOWN")
 			c.in("other").readable(d, content)
 			c.readable(c.pushAs(content, algorithm), content)
+		}
+	}},
+	{"DELETE of what a tag needs is refused with the tag, and answered once the tag is gone", func(c *client) {
+		a, b := c.image("a", ""), c.image("b", "")
+		c.putDigest(a)
+		c.putDigest(b)
+		inner := index("", a)
+		c.putDigest(inner)
+		all := index("", inner, b)
+		c.put("all", all).is(201)
+		kept := []string{"manifests/" + digest.FromBytes(a).String(), "manifests/" + digest.FromBytes(b).String(), "manifests/" + digest.FromBytes(inner).String()}
+		for _, r := range append(parsed(c, a).References(), parsed(c, b).References()...) {
+			kept = append(kept, "blobs/"+r.Digest.String())
+		}
+		for _, path := range kept {
+			got := c.do("DELETE", c.at("%s", path), nil).refused(405, "DENIED").has("Allow", "GET, HEAD")
+			if !strings.Contains(string(got.body), `"tag":"all"`) {
+				c.t.Errorf("%s: %s", path, got.body)
+			}
+			c.do("GET", c.at("%s", path), nil).is(200)
+		}
+		c.do("DELETE", c.at("manifests/all"), nil).is(202)
+		for _, path := range kept {
+			c.do("DELETE", c.at("%s", path), nil).is(202)
 		}
 	}},
 	{"DELETE of what cannot be is refused", func(c *client) {

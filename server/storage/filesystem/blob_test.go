@@ -64,8 +64,8 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 	_, reindex := s.Reindex(ctx)
 	for what, err := range map[string]error{
 		"health": s.Health(ctx), "push": storagetest.TryBlob(s, r, []byte("x")), "manifest": subject.TryManifest(t, s, "a", "v2"), "upload": start,
-		"delete blob": s.DeleteBlob(ctx, r, layer), "delete tag": s.DeleteTag(ctx, r, storagetest.Tag(t, "v1")), "collect": collect, "reindex": reindex,
-		"delete manifest": s.DeleteManifest(ctx, r, subject.Digest), "mount": s.MountBlob(ctx, r, nil, layer),
+		"delete blob": s.DeleteBlob(ctx, r, layer, false), "delete tag": s.DeleteTag(ctx, r, storagetest.Tag(t, "v1")), "collect": collect, "reindex": reindex,
+		"delete manifest": s.DeleteManifest(ctx, r, subject.Digest, false), "mount": s.MountBlob(ctx, r, nil, layer),
 	} {
 		if !errors.Is(err, storage.ErrReadOnly) {
 			t.Errorf("%s: %v", what, err)
@@ -103,7 +103,7 @@ func TestLayout(t *testing.T) {
 	image.Push(t, s, "team/a", "v1")
 	other := storagetest.NewImage(t, "two", nil)
 	other.Push(t, s, "team/a", "v1")
-	if err := s.DeleteManifest(context.Background(), storagetest.Repo(t, "team/a"), image.Digest); err != nil {
+	if err := s.DeleteManifest(context.Background(), storagetest.Repo(t, "team/a"), image.Digest, false); err != nil {
 		t.Fatal(err)
 	}
 	image.Push(t, s, "team/a")

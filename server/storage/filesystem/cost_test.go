@@ -104,7 +104,7 @@ func TestCostsDoNotGrow(t *testing.T) {
 		c.tags, c.catalogue = count(page), count(catalogue)
 		c.resolve = count(func() { _, _ = s.ResolveTag(ctx, repo, storagetest.Tag(t, "t0003")) })
 		c.deletion = count(func() {
-			if err := s.DeleteManifest(ctx, repo, deleted.Digest); err != nil {
+			if err := s.DeleteManifest(ctx, repo, deleted.Digest, false); err != nil {
 				t.Fatal(err)
 			}
 		})

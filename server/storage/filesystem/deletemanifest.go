@@ -54,15 +54,19 @@ func (s *Store) removeTag(repo, tag string) error {
 
 // DeleteManifest implements storage.Manifests. It deletes the tags first, so that pushing the
 // manifest again does not restore them.
-func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) (err error) {
+func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest, force bool) (err error) {
 	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	defer s.locks.exclusive(d)()
 	dir := revisionDir(repo.String(), d)
+	unlock, err := s.lockForDeletion(ctx, repo.String(), dir, d, force)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	_, _, ok, err := s.linked(dir, d)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: %s", storage.ErrManifestUnknown, d)

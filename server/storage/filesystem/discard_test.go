@@ -17,7 +17,7 @@ func TestDiscardKeepsSharedData(t *testing.T) {
 	storagetest.PushBlob(t, s, "team/app", []byte("shared"))
 	image := storagetest.NewImage(t, "shared", nil)
 	image.Push(t, s, "team/app", "v1")
-	if err := s.DeleteBlob(t.Context(), storagetest.Repo(t, "probe"), d); err != nil {
+	if err := s.DeleteBlob(t.Context(), storagetest.Repo(t, "probe"), d, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.DiscardData(t.Context(), d); err != nil {

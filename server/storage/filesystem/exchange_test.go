@@ -42,7 +42,7 @@ func TestExchangeWithDistribution(t *testing.T) {
 	if err := s.DeleteTag(context.Background(), storagetest.Repo(t, "team/a"), storagetest.Tag(t, "old")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteManifest(context.Background(), storagetest.Repo(t, "team/a"), gone.Digest); err != nil {
+	if err := s.DeleteManifest(context.Background(), storagetest.Repo(t, "team/a"), gone.Digest, false); err != nil {
 		t.Fatal(err)
 	}
 	closing(t, s)

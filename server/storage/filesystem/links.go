@@ -166,15 +166,19 @@ func (s *Store) StatBlob(ctx context.Context, repo reference.Repository, d diges
 }
 
 // DeleteBlob implements storage.Blobs.
-func (s *Store) DeleteBlob(_ context.Context, repo reference.Repository, d digest.Digest) (err error) {
+func (s *Store) DeleteBlob(ctx context.Context, repo reference.Repository, d digest.Digest, force bool) (err error) {
 	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	defer s.locks.exclusive(d)()
 	dir := layerDir(repo.String(), d)
+	unlock, err := s.lockForDeletion(ctx, repo.String(), dir, d, force)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if _, _, ok, err := s.linked(dir, d); err != nil || !ok {
 		if err == nil {
 			err = fmt.Errorf("%w: %s", storage.ErrBlobUnknown, d)

@@ -203,6 +203,7 @@ func (s *Store) putManifest(p storage.Put, tags []string) error {
 	}
 	if c.linked {
 		s.tagIndex.linked(repo, d)
+		s.needs.note(repo, d, p.Manifest)
 	}
 	for _, t := range moved {
 		s.pointers.drop(pointerKey{repo, t})

@@ -32,7 +32,7 @@ func TestAPageOfReferrersCostsAPage(t *testing.T) {
 		r.Push(t, s, "a")
 		want[r.Digest] = true
 		if i%2 == 0 {
-			if err := s.DeleteManifest(ctx, repo, r.Digest); err != nil {
+			if err := s.DeleteManifest(ctx, repo, r.Digest, false); err != nil {
 				t.Fatal(err)
 			}
 			delete(want, r.Digest)

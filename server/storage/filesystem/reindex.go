@@ -41,6 +41,9 @@ func (s *Store) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 		if err != nil {
 			return report, fmt.Errorf("reindex: %w", err)
 		}
+		if _, _, err := s.needs.refresh(ctx, repo); err != nil {
+			return report, fmt.Errorf("reindex: %w", err)
+		}
 		report.Tags += tags
 		report.Referrers += n
 	}

@@ -119,6 +119,7 @@ type Store struct {
 	tagLists  *tagLists
 	tagIndex  *tagIndex
 	referrers *referrerIndex
+	needs     *dependencyIndex
 	gc        gcState
 	steps     clockSteps
 	scrubTurn chan struct{}
@@ -182,6 +183,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	s.catalogue = newCatalogue(s)
 	s.tagLists = newTagLists(s, o.TagCache)
 	s.referrers = newReferrerIndex(s)
+	s.needs = newDependencyIndex(s)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.prepare(ctx); err != nil {
 		s.cancel()
@@ -238,6 +240,7 @@ func (s *Store) Close() error {
 	if !s.opt.ReadOnly {
 		s.shutIdle(s.now().AddDate(100, 0, 0)) // all sessions
 		s.referrers.save()
+		s.needs.save()
 		var err error
 		if j := s.journal.Swap(nil); j != nil {
 			err = mapped(j.close())

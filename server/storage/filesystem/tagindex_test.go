@@ -27,7 +27,7 @@ const team = "docker/registry/v2/repositories/team/a/_manifests/"
 func deleteManifest(t *testing.T, s *filesystem.Store, i *storagetest.Image, gone ...string) {
 	t.Helper()
 	ctx, repo := context.Background(), storagetest.Repo(t, "team/a")
-	if err := s.DeleteManifest(ctx, repo, i.Digest); err != nil {
+	if err := s.DeleteManifest(ctx, repo, i.Digest, false); err != nil {
 		t.Fatalf("delete: %v", err)
 	}
 	if err := i.TryManifest(t, s, "team/a"); err != nil {
@@ -193,7 +193,7 @@ func TestDeletionsBesidePushes(t *testing.T) {
 	ctx, repo := context.Background(), storagetest.Repo(t, "team/a")
 	images := []*storagetest.Image{storagetest.NewImage(t, "a", nil), storagetest.NewImage(t, "b", nil), storagetest.NewImage(t, "c", nil)}
 	remove := func(s *filesystem.Store, i *storagetest.Image) {
-		if err := s.DeleteManifest(ctx, repo, i.Digest); err != nil && !errors.Is(err, storage.ErrManifestUnknown) {
+		if err := s.DeleteManifest(ctx, repo, i.Digest, false); err != nil && !errors.Is(err, storage.ErrManifestUnknown) {
 			t.Error(err)
 		}
 	}

@@ -137,8 +137,8 @@ func TestReadsOfAPusherOnAFailingFileSystem(t *testing.T) {
 					"append":          appended,
 					"mount":           s.MountBlob(ctx, storagetest.Repo(t, "team/b"), []reference.Repository{repo}, layer),
 					"delete tag":      s.DeleteTag(ctx, repo, storagetest.Tag(t, "v1")),
-					"delete manifest": s.DeleteManifest(ctx, repo, image.Digest),
-					"delete blob":     s.DeleteBlob(ctx, repo, layer),
+					"delete manifest": s.DeleteManifest(ctx, repo, image.Digest, false),
+					"delete blob":     s.DeleteBlob(ctx, repo, layer, false),
 				} {
 					if !errors.Is(err, tt.want) || errors.Is(err, storage.ErrReadOnly) {
 						t.Errorf("%s: %v, want %v", what, err, tt.want)

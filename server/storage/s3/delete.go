@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -104,7 +103,7 @@ func (s *Store) deleteAll(ctx context.Context, keys []string) error {
 
 // DeleteManifest implements storage.Manifests. It deletes the tags first, so that pushing the
 // manifest again does not restore them.
-func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest) error {
+func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest, force bool) error {
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -116,11 +115,14 @@ func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d
 		}
 		return err
 	}
-	tags, err := s.tagsOf(ctx, repo.String(), d)
+	p, err := s.planDeletion(ctx, repo.String(), d, true, force)
+	if err == nil {
+		err = s.needed(ctx, repo.String(), d, p)
+	}
 	if err != nil {
 		return err
 	}
-	for _, t := range tags {
+	for _, t := range p.tags {
 		if err := s.removeTagOf(ctx, repo.String(), t, d); err != nil {
 			return err
 		}
@@ -143,23 +145,6 @@ func (s *Store) removeRevision(ctx context.Context, repo string, d digest.Digest
 		}
 	}
 	return nil
-}
-
-// tagsOf returns the tags that may point to a manifest. A tag's history names everything it ever
-// pointed to, so one listing finds them all.
-func (s *Store) tagsOf(ctx context.Context, repo string, d digest.Digest) ([]string, error) {
-	var tags []string
-	suffix := "/index/" + digestPath(d) + "/link"
-	err := walk(ctx, s.bucket, tagsPrefix(repo), func(o object) error {
-		if tag, ok := strings.CutSuffix(strings.TrimPrefix(o.key, tagsPrefix(repo)), suffix); ok {
-			tags = append(tags, tag)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list tags: %w", err)
-	}
-	return tags, nil
 }
 
 func (s *Store) removeTagOf(ctx context.Context, repo, tag string, d digest.Digest) error {

@@ -22,7 +22,8 @@ const (
 	repositoryIndex = ours + "index/repositories/" // <escaped repository>
 	tagIndex        = ours + "index/tags/"         // <escaped repository>/<escaped tag>
 	indexState      = ours + "index/state"
-	refsDir         = ours + "refs/" // <escaped repository>/<subject>/<referrer>
+	dependencyIndex = ours + "index/dependencies/" // <escaped repository>, a storage.Dependencies record
+	refsDir         = ours + "refs/"               // <escaped repository>/<subject>/<referrer>
 	quarantineDir   = ours + "quarantine/"
 	runsDir         = ours + "gc/runs/"    // one announcement per running collection
 	markersDir      = ours + "gc/markers/" // one marker per digest that may be deleted
@@ -82,6 +83,8 @@ func repositoryEntry(repo string) string { return repositoryIndex + escape(repo)
 func tagEntries(repo string) string { return tagIndex + escape(repo) + "/" }
 
 func tagEntry(repo, tag string) string { return tagEntries(repo) + escape(tag) }
+
+func dependenciesKey(repo string) string { return dependencyIndex + escape(repo) }
 
 func refsPrefix(repo string) string { return refsDir + escape(repo) + "/" }
 

@@ -144,7 +144,7 @@ func (s *Store) find(ctx context.Context, repo string, d digest.Digest, ask func
 }
 
 // DeleteBlob implements storage.Blobs.
-func (s *Store) DeleteBlob(ctx context.Context, repo reference.Repository, d digest.Digest) error {
+func (s *Store) DeleteBlob(ctx context.Context, repo reference.Repository, d digest.Digest, force bool) error {
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -156,6 +156,15 @@ func (s *Store) DeleteBlob(ctx context.Context, repo reference.Repository, d dig
 			err = blobUnknown(d)
 		}
 		return err
+	}
+	if !force {
+		p, err := s.planDeletion(ctx, repo.String(), d, false, false)
+		if err == nil {
+			err = s.needed(ctx, repo.String(), d, p)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return s.bucket.delete(ctx, key)
 }

@@ -143,7 +143,7 @@ func scenes(t *testing.T) []scene {
 		{name: "manifest over old blobs", objects: prepare(t, blobs), push: put, check: whole},
 		{name: "manifest deleted long ago", objects: prepare(t, func(s *Store) {
 			image.Push(t, s, "a")
-			if err := s.DeleteManifest(context.Background(), repo, image.Digest); err != nil {
+			if err := s.DeleteManifest(context.Background(), repo, image.Digest, false); err != nil {
 				t.Fatal(err)
 			}
 		}), push: put, check: whole},

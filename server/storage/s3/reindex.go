@@ -9,8 +9,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/manifest"
 	"packhouse/server/reference"
@@ -210,8 +213,8 @@ func (s *Store) sumIndexes(ctx context.Context, of func(string) *repositorySums)
 	return nil
 }
 
-// mendReferrers writes the missing referrer entries of a repository's manifests, and returns how
-// many of the manifests have a subject.
+// mendReferrers writes the missing referrer entries of a repository's manifests and records what the
+// manifests need. It returns how many of them have a subject.
 func (s *Store) mendReferrers(ctx context.Context, w *walked) (int, error) {
 	there := map[string]bool{}
 	err := walk(ctx, s.bucket, refsPrefix(w.name), func(o object) error {
@@ -221,7 +224,16 @@ func (s *Store) mendReferrers(ctx context.Context, w *walked) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("list referrers: %w", err)
 	}
+	record, err := s.readDependencies(ctx, w.name)
+	if err != nil {
+		return 0, err
+	}
+	exist := make([]digest.Digest, 0, len(w.revisions))
+	for _, r := range w.revisions {
+		exist = append(exist, r.key.digest)
+	}
 	var n atomic.Int64
+	var mu sync.Mutex
 	err = inParallel(ctx, len(w.revisions), wide, func(ctx context.Context, i int) error {
 		d, err := s.targetOf(ctx, w.revisions[i])
 		if err != nil || d == "" {
@@ -235,16 +247,25 @@ func (s *Store) mendReferrers(ctx context.Context, w *walked) (int, error) {
 			return err
 		}
 		m, err := manifest.Parse(stored.Content)
-		if err != nil || m.Subject == nil {
+		if err != nil {
 			return nil //nolint:nilerr // load has parsed it already
 		}
-		n.Add(1)
 		named := w.revisions[i].key.digest
+		mu.Lock()
+		if !record.Has(named) {
+			record.Add(named, m)
+		}
+		mu.Unlock()
+		if m.Subject == nil {
+			return nil
+		}
+		n.Add(1)
 		if there[referrerKey(w.name, m.Subject.Digest, named)] {
 			return nil
 		}
 		return s.writeReferrer(ctx, w.name, named, int64(len(stored.Content)), m)
 	})
+	s.saveDependencies(ctx, w.name, record, exist)
 	return int(n.Load()), err
 }
 

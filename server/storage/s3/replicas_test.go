@@ -289,7 +289,7 @@ func TestTagListedWhileRecreated(t *testing.T) {
 func TestADeletedManifestLeavesTagsThatMovedOn(t *testing.T) {
 	for what, remove := range map[string]func(ctx context.Context, s *Store, repo reference.Repository, d digest.Digest) error{
 		"manifest": func(ctx context.Context, s *Store, repo reference.Repository, d digest.Digest) error {
-			return s.DeleteManifest(ctx, repo, d)
+			return s.DeleteManifest(ctx, repo, d, false)
 		},
 		"tag, and the request arrives late": func(ctx context.Context, s *Store, repo reference.Repository, _ digest.Digest) error {
 			return s.DeleteTag(ctx, repo, storagetest.Tag(t, "v1"))

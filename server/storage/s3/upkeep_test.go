@@ -50,7 +50,7 @@ func TestCollect(t *testing.T) {
 	gone.Push(t, s, "b", "v2")
 	loose := storagetest.PushBlob(t, s, "c", []byte("loose"))
 	for _, repo := range []string{"a", "b"} {
-		if err := s.DeleteManifest(t.Context(), storagetest.Repo(t, repo), gone.Digest); err != nil {
+		if err := s.DeleteManifest(t.Context(), storagetest.Repo(t, repo), gone.Digest, false); err != nil {
 			t.Fatal(err)
 		}
 	}

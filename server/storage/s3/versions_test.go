@@ -36,7 +36,7 @@ func TestEngineWithVersions(t *testing.T) {
 	gone, stays := storagetest.NewImage(t, "gone", nil), storagetest.NewImage(t, "stays", nil)
 	gone.Push(t, s, "a", "v1")
 	stays.Push(t, s, "a", "v1")
-	if err := s.DeleteManifest(t.Context(), storagetest.Repo(t, "a"), gone.Digest); err != nil {
+	if err := s.DeleteManifest(t.Context(), storagetest.Repo(t, "a"), gone.Digest, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := pushChunks(t.Context(), s, storage.Owner{Repository: storagetest.Repo(t, "b"), User: ann}, noise(50, smallestChunk+1)); err != nil {

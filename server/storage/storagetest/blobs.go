@@ -72,7 +72,7 @@ func blobIsItsRepositorysAlone(t *testing.T, s storage.Store) {
 	if _, err := s.OpenBlob(ctx, other, d); !errors.Is(err, storage.ErrBlobUnknown) {
 		t.Errorf("open from elsewhere: %v", err)
 	}
-	if err := s.DeleteBlob(ctx, other, d); !errors.Is(err, storage.ErrBlobUnknown) {
+	if err := s.DeleteBlob(ctx, other, d, false); !errors.Is(err, storage.ErrBlobUnknown) {
 		t.Errorf("delete from elsewhere: %v", err)
 	}
 	if err := s.MountBlob(ctx, other, nil, d); !errors.Is(err, storage.ErrBlobUnknown) {
@@ -123,13 +123,13 @@ func blobDeleted(t *testing.T, s storage.Store) {
 	for range 2 {
 		d := PushBlob(t, s, "a", content)
 		PushBlob(t, s, "b", content)
-		if err := s.DeleteBlob(ctx, repo, d); err != nil {
+		if err := s.DeleteBlob(ctx, repo, d, false); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.StatBlob(ctx, repo, d, false); !errors.Is(err, storage.ErrBlobUnknown) {
 			t.Errorf("deleted: %v", err)
 		}
-		if err := s.DeleteBlob(ctx, repo, d); !errors.Is(err, storage.ErrBlobUnknown) {
+		if err := s.DeleteBlob(ctx, repo, d, false); !errors.Is(err, storage.ErrBlobUnknown) {
 			t.Errorf("deleted twice: %v", err)
 		}
 		if got, err := ReadBlob(s, Repo(t, "b"), d); err != nil || !bytes.Equal(got, content) {
@@ -145,12 +145,12 @@ func dataDiscarded(t *testing.T, s storage.Store) {
 	for range 2 {
 		image := NewImage(t, "discarded", nil)
 		image.Push(t, s, "a", "v1")
-		if err := s.DeleteManifest(ctx, repo, image.Digest); err != nil {
+		if err := s.DeleteManifest(ctx, repo, image.Digest, false); err != nil {
 			t.Fatal(err)
 		}
 		blobs := []digest.Digest{digest.FromBytes(image.Config), digest.FromBytes(image.Layer)}
 		for _, d := range blobs {
-			if err := s.DeleteBlob(ctx, repo, d); err != nil {
+			if err := s.DeleteBlob(ctx, repo, d, false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -178,7 +178,7 @@ func blobMounted(t *testing.T, s storage.Store) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.DeleteBlob(ctx, candidates[1], d); err != nil {
+	if err := s.DeleteBlob(ctx, candidates[1], d, false); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := ReadBlob(s, to, d); err != nil || string(got) != "content" {

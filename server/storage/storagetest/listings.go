@@ -102,7 +102,7 @@ func listingsFollowWhatHappens(t *testing.T, s storage.Store) {
 			}
 			delete(want[repo], tag)
 		default:
-			err := s.DeleteManifest(ctx, Repo(t, repo), images[i].Digest)
+			err := s.DeleteManifest(ctx, Repo(t, repo), images[i].Digest, false)
 			if err != nil && !errors.Is(err, storage.ErrManifestUnknown) {
 				t.Fatalf("step %d: %v", step, err)
 			}

@@ -80,10 +80,10 @@ func manifestDeleted(t *testing.T, s storage.Store) {
 	for range 2 {
 		one.Push(t, s, "a", "v1", "latest")
 		two.Push(t, s, "a", "v2")
-		if err := s.DeleteManifest(ctx, repo, one.Digest); err != nil {
+		if err := s.DeleteManifest(ctx, repo, one.Digest, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.DeleteManifest(ctx, repo, one.Digest); !errors.Is(err, storage.ErrManifestUnknown) {
+		if err := s.DeleteManifest(ctx, repo, one.Digest, false); !errors.Is(err, storage.ErrManifestUnknown) {
 			t.Errorf("deleted twice: %v", err)
 		}
 		if _, err := s.GetManifest(ctx, repo, one.Digest, false); !errors.Is(err, storage.ErrManifestUnknown) {
@@ -111,7 +111,7 @@ func tagMoved(t *testing.T, s storage.Store) {
 	one.Check(t, s, "a") // still available by digest
 	one.Push(t, s, "a", "v1")
 	one.Check(t, s, "a", "v1")
-	if err := s.DeleteManifest(context.Background(), Repo(t, "a"), two.Digest); err != nil {
+	if err := s.DeleteManifest(context.Background(), Repo(t, "a"), two.Digest, false); err != nil {
 		t.Fatal(err)
 	}
 	one.Check(t, s, "a", "v1")
@@ -223,13 +223,13 @@ func referrers(t *testing.T, s storage.Store) {
 			t.Errorf("descriptor: %+v", g)
 		}
 	}
-	if err := s.DeleteManifest(ctx, repo, early.Digest); err != nil {
+	if err := s.DeleteManifest(ctx, repo, early.Digest, false); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(); len(got) != 1 || got[0].Digest != late.Digest {
 		t.Errorf("after one was deleted: %v", got)
 	}
-	if err := s.DeleteManifest(ctx, repo, subject.Digest); err != nil {
+	if err := s.DeleteManifest(ctx, repo, subject.Digest, false); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(); len(got) != 1 {
