@@ -87,9 +87,22 @@ func (s *Server) adminHandler() http.Handler {
 	mux.HandleFunc("POST "+admin.PathReindex, func(w http.ResponseWriter, r *http.Request) {
 		newLines(w).end(s.store.Reindex(r.Context()))
 	})
+	mux.HandleFunc("POST "+admin.PathDelete, func(w http.ResponseWriter, r *http.Request) {
+		ask, ok := readAdmin[admin.DeleteRequest](w, r)
+		if !ok {
+			return
+		}
+		done, err := Delete(r.Context(), s.store, ask)
+		line := auditLine{Event: "admin", Action: "delete", Repository: ask.Repository, Digest: ask.Digest, Outcome: "done"}
+		if !done.Deleted {
+			line.Outcome = "refused"
+		}
+		s.audit.write(line)
+		newLines(w).end(done, err)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
-		if r.Method != http.MethodGet {
+		if r.Method != http.MethodGet && r.URL.Path != admin.PathDelete { // which names the content
 			s.audit.write(auditLine{Event: "admin", Action: strings.TrimPrefix(r.URL.Path, "/"), Outcome: "done"})
 		}
 		s.log.LogAttrs(r.Context(), slog.LevelDebug, "admin request", slog.String("method", r.Method), slog.String("path", r.URL.Path))

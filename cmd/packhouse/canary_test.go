@@ -196,6 +196,8 @@ var calls = []call{
 	{line: "store scrub --dir {root}/nowhere", fails: true},
 	{line: "store reindex --dir {dir} --json"},
 	{line: "store reindex --dir {root}/nowhere", fails: true},
+	{line: "store delete " + packConfig + " --dir {dir}", fails: true},
+	{line: "store delete " + packConfig + " --dir {dir} --force"},
 
 	{line: "rollback --dir {dir} --dry-run", fails: true},
 	{line: "rollback --dir {dir} --yes"},
@@ -209,6 +211,9 @@ var calls = []call{
 	{line: "completion zsh"},
 	{line: "help user"},
 }
+
+// packConfig is the config that every pack has, in a repository of the walk.
+const packConfig = "spectro-packs/archive/hello@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 // neverFail are commands that nothing can go wrong with.
 var neverFail = []string{"packhouse completion bash", "packhouse completion fish", "packhouse completion powershell", "packhouse completion zsh", "packhouse help"}

@@ -20,6 +20,7 @@ var examples = map[string]string{
 	"packhouse rollback":        "  packhouse rollback -n\n  packhouse rollback -y",
 	"packhouse serve":           "  packhouse serve\n  packhouse serve ./myconfig.yml",
 	"packhouse status":          "  packhouse status\n  packhouse status --json",
+	"packhouse store delete":    "  packhouse store delete team/app@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
 	"packhouse store gc":        "  packhouse store gc -n\n  packhouse store gc",
 	"packhouse store reindex":   "  packhouse store reindex",
 	"packhouse store scrub":     "  packhouse store scrub",

@@ -35,6 +35,7 @@ var withoutResult = map[string]string{
 	"packhouse pack push":             "needs a registry",
 	"packhouse pack pull":             "needs a registry",
 	"packhouse pack ls":               "needs a registry",
+	"packhouse store delete":          "needs content",
 	"packhouse help":                  "tried as --help",
 	"packhouse completion bash":       "cobra's own, and tried as completion zsh",
 	"packhouse completion fish":       "likewise",

@@ -23,14 +23,14 @@ import (
 func newStore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Collect garbage, verify, measure and reindex the stored content",
+		Short: "Collect garbage, verify, measure, reindex and delete the stored content",
 		Long: `store maintains the content of a registry: through the running server, or directly if no server is running. If
 a store on disk belongs to another user, root runs the command as that user, so that the server can read the files
 it writes. A command without a server stops when a server starts on the store: run it again then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newStoreGC(a), newStoreScrub(a), newStoreUsage(a), newStoreReindex(a))
+	cmd.AddCommand(newStoreGC(a), newStoreScrub(a), newStoreUsage(a), newStoreReindex(a), newStoreDelete(a))
 	return cmd
 }
 
@@ -41,6 +41,7 @@ type keeper interface {
 	Scrub(ctx context.Context, r admin.ScrubRequest, report func(storage.Damage)) (storage.ScrubReport, error)
 	Usage(ctx context.Context) (storage.Usage, error)
 	Reindex(ctx context.Context) (storage.ReindexReport, error)
+	Delete(ctx context.Context, r admin.DeleteRequest) (admin.Deletion, error)
 }
 
 // storeOptions are the flags that all store commands share.
@@ -128,6 +129,10 @@ func (s ownStore) PurgeUploads(ctx context.Context, r admin.PurgeRequest) (stora
 
 func (s ownStore) Scrub(ctx context.Context, r admin.ScrubRequest, report func(storage.Damage)) (storage.ScrubReport, error) {
 	return s.Store.Scrub(ctx, storage.ScrubOptions{Rate: r.Rate}, report)
+}
+
+func (s ownStore) Delete(ctx context.Context, r admin.DeleteRequest) (admin.Deletion, error) {
+	return server.Delete(ctx, s.Store, r)
 }
 
 // gcReport is the JSON of store gc.

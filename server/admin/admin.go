@@ -29,6 +29,7 @@ const (
 	PathScrub   = "/scrub"   // POST ScrubRequest: lines of storage.Damage, done: storage.ScrubReport
 	PathUsage   = "/usage"   // POST: done: storage.Usage
 	PathReindex = "/reindex" // POST: done: storage.ReindexReport
+	PathDelete  = "/delete"  // POST DeleteRequest: done: Deletion
 )
 
 // Status describes a running server.
@@ -87,6 +88,24 @@ type PurgeRequest struct {
 // ScrubRequest requests a scrub. Rate is in bytes per second; 0 means unlimited.
 type ScrubRequest struct {
 	Rate int64 `json:"rate,omitempty"`
+}
+
+// DeleteRequest asks for the deletion of a manifest or a blob of a repository. Force deletes it even
+// if a tag needs it.
+type DeleteRequest struct {
+	Repository string `json:"repository"`
+	Digest     string `json:"digest"`
+	Force      bool   `json:"force"`
+}
+
+// Deletion is the result of a DeleteRequest.
+type Deletion struct {
+	Repository string `json:"repository"`
+	Digest     string `json:"digest"`
+	Kind       string `json:"kind"` // "blob" or "manifest"
+	Deleted    bool   `json:"deleted"`
+	Tag        string `json:"tag,omitempty"`      // needs the content, so that it was not deleted
+	Manifest   string `json:"manifest,omitempty"` // what the tag points to
 }
 
 // Line is one line of a streamed response. Exactly one field is set.

@@ -144,6 +144,13 @@ func (c *Client) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	return done, c.stream(ctx, PathReindex, nil, &done, nil)
 }
 
+// Delete makes the server delete a manifest or a blob. Content that a tag needs is reported in the
+// Deletion and is not an error.
+func (c *Client) Delete(ctx context.Context, r DeleteRequest) (Deletion, error) {
+	var done Deletion
+	return done, c.stream(ctx, PathDelete, r, &done, nil)
+}
+
 // call sends one request and decodes the response.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	answer, err := c.send(ctx, method, path, in)

@@ -87,11 +87,11 @@ func entrySize(body []byte) int {
 	if len(body) < entryHead+entryTail {
 		return 0
 	}
-	count := uint64(binary.BigEndian.Uint32(body[len(manifestID{}):]) &^ indexFlag)
-	if count > uint64(len(body)-entryHead-entryTail)/8 {
+	count := int(binary.BigEndian.Uint32(body[len(manifestID{}):]) &^ indexFlag)
+	if count > (len(body)-entryHead-entryTail)/8 {
 		return 0
 	}
-	end := entryHead + int(count)*8
+	end := entryHead + count*8
 	if crc32.Checksum(body[:end], castagnoli) != binary.BigEndian.Uint32(body[end:]) {
 		return 0
 	}
@@ -101,7 +101,7 @@ func entrySize(body []byte) int {
 // AppendDependencies appends the entry of manifest d to a record.
 func AppendDependencies(body []byte, d digest.Digest, m *manifest.Manifest) []byte {
 	references, start := m.References(), len(body)
-	count := uint32(len(references))
+	count := uint32(len(references)) //nolint:gosec // at most manifest.MaxSize bytes hold them
 	if slices.ContainsFunc(references, func(r manifest.Reference) bool { return r.Kind == manifest.Child }) {
 		count |= indexFlag
 	}

@@ -296,7 +296,7 @@ func TestOneFileCannotBeWritten(t *testing.T) {
 			survives(t, d.Disk, image, "team/a", "v1")
 			survives(t, d.Disk, later, "team/b", "v1")
 		}
-		if err := s.DeleteBlob(ctx, storagetest.Repo(t, "team/a"), digest.FromBytes(image.Config), false); err != nil {
+		if err := s.DeleteBlob(ctx, storagetest.Repo(t, "team/a"), digest.FromBytes(image.Config), true); err != nil {
 			t.Errorf("delete what is in its place: %v", err)
 		}
 		if got, err := storagetest.ReadBlob(s, storagetest.Repo(t, "team/a"), stuck); err == nil && !bytes.Equal(got, image.Layer) {

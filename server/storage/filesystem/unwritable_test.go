@@ -138,7 +138,7 @@ func TestReadsOfAPusherOnAFailingFileSystem(t *testing.T) {
 					"mount":           s.MountBlob(ctx, storagetest.Repo(t, "team/b"), []reference.Repository{repo}, layer),
 					"delete tag":      s.DeleteTag(ctx, repo, storagetest.Tag(t, "v1")),
 					"delete manifest": s.DeleteManifest(ctx, repo, image.Digest, false),
-					"delete blob":     s.DeleteBlob(ctx, repo, layer, false),
+					"delete blob":     s.DeleteBlob(ctx, repo, layer, true),
 				} {
 					if !errors.Is(err, tt.want) || errors.Is(err, storage.ErrReadOnly) {
 						t.Errorf("%s: %v, want %v", what, err, tt.want)
