@@ -98,7 +98,8 @@ func Missing(references []manifest.Reference) *Error {
 
 // Needed returns the error for deleting content that an image with a tag needs.
 func Needed(e *storage.NeededError) *Error {
-	return New(http.StatusMethodNotAllowed, Denied, "the tag %s needs this content: delete the tag, or point it to another image, first", e.Tag).
+	const message = "the tag %s needs this content: delete the tag, or point it to another image, first"
+	return New(http.StatusMethodNotAllowed, Denied, message, e.Tag).
 		With("Allow", "GET, HEAD").
 		About(map[string]string{"tag": e.Tag, "manifest": e.Manifest.String()})
 }

@@ -54,7 +54,9 @@ func (s *Store) removeTag(repo, tag string) error {
 
 // DeleteManifest implements storage.Manifests. It deletes the tags first, so that pushing the
 // manifest again does not restore them.
-func (s *Store) DeleteManifest(ctx context.Context, repo reference.Repository, d digest.Digest, force bool) (err error) {
+func (s *Store) DeleteManifest(
+	ctx context.Context, repo reference.Repository, d digest.Digest, force bool,
+) (err error) {
 	defer mapping(&err)
 	leave, err := s.enter()
 	if err != nil {

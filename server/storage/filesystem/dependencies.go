@@ -214,7 +214,9 @@ func (s *Store) revisionTimes(repo string) (times [2]int64) {
 
 // lockForDeletion locks a digest whose link is in dir exclusively. Unless force is set, it returns a
 // *storage.NeededError if the link exists and a tag of the repository needs the digest.
-func (s *Store) lockForDeletion(ctx context.Context, repo, dir string, d digest.Digest, force bool) (unlock func(), err error) {
+func (s *Store) lockForDeletion(
+	ctx context.Context, repo, dir string, d digest.Digest, force bool,
+) (unlock func(), err error) {
 	if _, _, ok, err := s.linked(dir, d); err != nil {
 		return nil, err
 	} else if force || !ok {
@@ -245,7 +247,9 @@ func (s *Store) lockForDeletion(ctx context.Context, repo, dir string, d digest.
 
 // firstTag returns a tag that points to one of the given manifests, and which one, or "" if there
 // is none.
-func (s *Store) firstTag(ctx context.Context, repo string, set map[digest.Digest]bool) (string, digest.Digest, error) {
+func (s *Store) firstTag(
+	ctx context.Context, repo string, set map[digest.Digest]bool,
+) (tag string, m digest.Digest, err error) {
 	tags, err := s.tagsOf(ctx, repo, slices.Collect(maps.Keys(set))...)
 	if err != nil {
 		return "", "", err

@@ -87,7 +87,9 @@ func TestDeletionBesideADamagedManifest(t *testing.T) {
 	image.Push(t, s, "a", "v1")
 	closing(t, s)
 	hex := image.Digest.Encoded()
-	for _, name := range []string{"docker/registry/v2/blobs/sha256/" + hex[:2] + "/" + hex + "/data", "packhouse/v1/refs/a/dependencies"} {
+	for _, name := range []string{
+		"docker/registry/v2/blobs/sha256/" + hex[:2] + "/" + hex + "/data", "packhouse/v1/refs/a/dependencies",
+	} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte("damaged"), 0o600); err != nil {
 			t.Fatal(err)
 		}

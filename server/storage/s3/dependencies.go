@@ -37,7 +37,9 @@ var errEnough = errors.New("enough was listed")
 // planDeletion lists the manifests and the tags of a repository once. A tag's history names
 // everything it ever pointed to, so that the links of most tags need not be read. With force, it
 // only finds the tags that may point to d.
-func (s *Store) planDeletion(ctx context.Context, repo string, d digest.Digest, isManifest, force bool) (*deletion, error) {
+func (s *Store) planDeletion(
+	ctx context.Context, repo string, d digest.Digest, isManifest, force bool,
+) (*deletion, error) {
 	p := &deletion{}
 	if force {
 		p.needing = map[digest.Digest]bool{}
@@ -142,7 +144,9 @@ func (s *Store) readDependencies(ctx context.Context, repo string) (*storage.Dep
 }
 
 // saveDependencies writes a record if the stored one is outdated.
-func (s *Store) saveDependencies(ctx context.Context, repo string, record *storage.Dependencies, exist []digest.Digest) {
+func (s *Store) saveDependencies(
+	ctx context.Context, repo string, record *storage.Dependencies, exist []digest.Digest,
+) {
 	if !record.Outdated(len(exist)) {
 		return
 	}

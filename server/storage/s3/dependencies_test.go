@@ -39,16 +39,24 @@ func TestDeletionListsOnce(t *testing.T) {
 	}
 	var needed *storage.NeededError
 	layer := digest.FromBytes(all[7].Layer)
-	err := count(map[string]int{"head": 1, "list": 1, "get": 1, "put": 1}, func() error { return s.DeleteBlob(ctx, repo, layer, false) })
+	err := count(map[string]int{"head": 1, "list": 1, "get": 1, "put": 1}, func() error {
+		return s.DeleteBlob(ctx, repo, layer, false)
+	})
 	if !errors.As(err, &needed) {
 		t.Errorf("a layer: %v", err)
 	}
 	again := openMemory(t, b, nil) // has no manifest in its cache
 	alone := storagetest.PushBlob(t, again, "a", []byte("alone"))
-	if err := count(map[string]int{"head": 1, "list": 1, "get": 1, "delete": 1}, func() error { return again.DeleteBlob(ctx, repo, alone, false) }); err != nil {
+	err = count(map[string]int{"head": 1, "list": 1, "get": 1, "delete": 1}, func() error {
+		return again.DeleteBlob(ctx, repo, alone, false)
+	})
+	if err != nil {
 		t.Errorf("a blob that nothing needs: %v", err)
 	}
-	if err := count(map[string]int{"head": 1, "list": 1, "get": 1}, func() error { return again.DeleteManifest(ctx, repo, all[3].Digest, false) }); !errors.As(err, &needed) {
+	err = count(map[string]int{"head": 1, "list": 1, "get": 1}, func() error {
+		return again.DeleteManifest(ctx, repo, all[3].Digest, false)
+	})
+	if !errors.As(err, &needed) {
 		t.Errorf("a part of the index: %v", err)
 	}
 }
