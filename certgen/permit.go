@@ -33,6 +33,9 @@ func ParsePermitted(list []string) (Permitted, error) {
 			out.addNetwork(p.Masked())
 			continue
 		}
+		if strings.Trim(text, "*.") == "" {
+			return Permitted{}, &NameError{Name: text, Reason: "permits nothing or everything: leave it out for no limit"}
+		}
 		names, err := ParseNames([]string{strings.TrimPrefix(strings.TrimPrefix(text, "*"), ".")})
 		if err != nil {
 			if strings.Contains(text, "/") {

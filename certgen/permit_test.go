@@ -2,6 +2,7 @@ package certgen
 
 import (
 	"crypto/x509"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -97,5 +98,17 @@ func TestLimitedCA(t *testing.T) {
 	got, limited := PermittedBy(ca.Leaf())
 	if want := "example.com registry localhost 10.0.0.0/8 127.0.0.1 ::1 127.0.0.0/8"; !limited || strings.Join(got.Strings(), " ") != want {
 		t.Errorf("PermittedBy: %v, want %s", got.Strings(), want)
+	}
+}
+
+// TestEveryNameIsNotPermitted verifies that a limit without a name is refused with the text that was
+// given.
+func TestEveryNameIsNotPermitted(t *testing.T) {
+	for _, text := range []string{"*", "*.", ""} {
+		_, err := ParsePermitted([]string{text})
+		name, ok := errors.AsType[*NameError](err)
+		if !ok || name.Name != text || !strings.Contains(err.Error(), "leave it out") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

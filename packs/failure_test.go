@@ -65,6 +65,8 @@ func TestConnections(t *testing.T) {
 	secured := newDouble(t)
 	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(plain.Close)
+	circling := httptest.NewServer(http.RedirectHandler("/v2/", http.StatusTemporaryRedirect))
+	t.Cleanup(circling.Close)
 	redirecting := httptest.NewServer(http.RedirectHandler(secured.URL+"/v2/", http.StatusTemporaryRedirect))
 	t.Cleanup(redirecting.Close)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -94,6 +96,7 @@ func TestConnections(t *testing.T) {
 		{"plain HTTP", ping(ClientOptions{Server: strings.TrimPrefix(plain.URL, "http://")}), CodeServerPlain},
 		{"TLS wanted", ping(ClientOptions{Server: "http://" + address}), CodeServerTLS},
 		{"sent to TLS", ping(ClientOptions{Server: redirecting.URL}), CodeServerTLS},
+		{"redirects in circles", ping(ClientOptions{Server: circling.URL}), CodeNotRegistry},
 		{"no such name", ping(ClientOptions{Server: strings.Repeat("x", 64) + ".invalid"}), CodeServerUnknown}, // too long for anybody to be asked
 		{"no name", ping(ClientOptions{Server: "https://"}), CodeServerName},
 		{"a path", ping(ClientOptions{Server: "https://h/team/spectro-packs/archive"}), CodeServerName},

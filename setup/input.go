@@ -29,8 +29,5 @@ type Document struct {
 	Lines  map[string]int // 1-based line of each key
 }
 
-// largestInput is the maximum size in bytes of files given by flags.
-const largestInput = 4 << 20
-
 // readInput reads a file given by a flag.
-func readInput(name string) ([]byte, error) { return trust.ReadInput(name, largestInput) }
+func readInput(name string) ([]byte, error) { return trust.ReadInput(name, trust.MaxInput) }

@@ -76,6 +76,9 @@ func ReadConfigured(path string, limit int64) ([]byte, error) {
 	return ReadAtMost(f, limit)
 }
 
+// MaxInput is the maximum size in bytes of a file that the caller of a command names.
+const MaxInput = 4 << 20
+
 // inputPatience is how long ReadInput waits for the other end of a pipe.
 const inputPatience = time.Minute
 

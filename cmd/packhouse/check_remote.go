@@ -61,7 +61,7 @@ func parseRegistryURL(text string) (*url.URL, error) {
 
 // readRoots reads the CA certificates given by --ca-file.
 func readRoots(path string) ([]byte, error) {
-	data, err := trust.ReadInput(path, largestInput)
+	data, err := trust.ReadInput(path, trust.MaxInput)
 	if err != nil {
 		return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
 	}

@@ -214,7 +214,7 @@ func schemeOf(plain bool) string {
 func (a *app) trusted(home string, c connection) ([][]byte, error) {
 	var cas [][]byte
 	if c.caFile != "" {
-		pem, err := trust.ReadInput(c.caFile, largestInput)
+		pem, err := trust.ReadInput(c.caFile, trust.MaxInput)
 		if err != nil {
 			return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
 		}

@@ -111,9 +111,6 @@ func answersOf(flags *pflag.FlagSet) setup.Values {
 	return values
 }
 
-// largestInput is the maximum size in bytes of files given by flags.
-const largestInput = 4 << 20
-
 // input collects the flags and the answers file.
 func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
 	input := setup.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
@@ -121,7 +118,7 @@ func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
 	if name == "" {
 		return input, nil
 	}
-	data, err := trust.ReadInput(name, largestInput)
+	data, err := trust.ReadInput(name, trust.MaxInput)
 	if err != nil {
 		return input, usageError(fmt.Errorf("read answers: %w", err))
 	}

@@ -320,7 +320,7 @@ func newStoreReindex(a *app) *cobra.Command {
 				if o.json {
 					return a.printJSON(report)
 				}
-				fmt.Fprintf(a.stdout, "%d repositories, %d tags, %d referrers\n", report.Repositories, report.Tags, report.Referrers)
+				fmt.Fprintf(a.stdout, "repositories: %d, tags: %d, referrers: %d\n", report.Repositories, report.Tags, report.Referrers)
 				return nil
 			})
 		},

@@ -275,7 +275,7 @@ func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, e
 	case o.file != "":
 		path, err := filepath.Abs(o.file)
 		if err == nil {
-			password, err = trust.ReadInput(path, largestInput)
+			password, err = trust.ReadInput(path, trust.MaxInput)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read password: %w", err)
