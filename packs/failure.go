@@ -111,9 +111,15 @@ func (c *Client) explainConnection(err error) *Failure {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return &Failure{Code: CodeServerTimeout, What: fmt.Sprintf("%s does not answer", c.server), Remedy: "does a firewall drop the packets? is the server overloaded?"}
 	case strings.Contains(err.Error(), "stopped after 10 redirects"):
-		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("%s redirects more than 10 times", c.server), Remedy: "is it the right host and port? see the redirects of the proxy before it"}
+		return &Failure{
+			Code: CodeNotRegistry, What: fmt.Sprintf("%s redirects more than 10 times", c.server),
+			Remedy: "is it the right host and port? see the redirects of the proxy before it",
+		}
 	case errors.Is(err, errdef.ErrSizeExceedsLimit):
-		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("the answer of %s is too large", c.server), Remedy: "is it the right host and port? see the server's log"}
+		return &Failure{
+			Code: CodeNotRegistry, What: fmt.Sprintf("the answer of %s is too large", c.server),
+			Remedy: "is it the right host and port? see the server's log",
+		}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.HasSuffix(err.Error(), "EOF"):
 		return &Failure{Code: CodeServerTimeout, What: fmt.Sprintf("%s cut the connection", c.server), Remedy: "try again, and see the server's log and that of proxies before it"}
 	}
