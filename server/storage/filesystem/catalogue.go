@@ -101,50 +101,64 @@ func isRepository(parts []string) bool {
 
 // eachRepository visits every directory below repositories together with the parts of a repository
 // in it: _layers, _manifests, _uploads. The name may be invalid. A symbolic link is visited without
-// parts and not followed.
+// parts and not followed. Several directories are read at once, but visit is called by one
+// goroutine at a time, in no order.
 func (s *Store) eachRepository(ctx context.Context, visit func(name string, parts []string) error) error {
-	var look func(name string, depth int) error
-	look = func(name string, depth int) error {
-		var parts, below, links []string
-		err := s.disk.List(repoDir(name), func(e disk.Entry) error {
-			switch {
-			case e.Link:
-				links = append(links, e.Name)
-			case !e.Dir:
-			case strings.HasPrefix(e.Name, "_"):
-				parts = append(parts, e.Name)
-			default:
-				below = append(below, e.Name)
+	var visiting sync.Mutex
+	level := []string{""}
+	for depth := 0; len(level) > 0 && depth <= reference.MaxName/2+1; depth++ {
+		var next []string
+		err := inParallel(ctx, readersOfATree, len(level), func(i int) error {
+			parts, below, links, err := s.readRepository(ctx, level[i])
+			if err != nil {
+				return err
 			}
-			return ctx.Err()
+			visiting.Lock()
+			defer visiting.Unlock()
+			if len(parts) > 0 {
+				if err := visit(level[i], parts); err != nil {
+					return err
+				}
+			}
+			for _, l := range links {
+				if err := visit(l, nil); err != nil {
+					return err
+				}
+			}
+			next = append(next, below...)
+			return nil
 		})
-		if absent(err) && name != "" {
-			return nil
+		if err != nil {
+			return err
 		}
-		if err != nil { // also if the root is missing: a lost mount must not look like an empty store
-			return fmt.Errorf("walk repositories: %w", err)
-		}
-		if len(parts) > 0 {
-			if err := visit(name, parts); err != nil {
-				return err
-			}
-		}
-		for _, l := range links {
-			if err := visit(strings.TrimPrefix(name+"/"+l, "/"), nil); err != nil {
-				return err
-			}
-		}
-		if depth > reference.MaxName/2 {
-			return nil
-		}
-		for _, b := range below {
-			if err := look(strings.TrimPrefix(name+"/"+b, "/"), depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
+		level = next
 	}
-	return look("", 0)
+	return nil
+}
+
+// readRepository lists a directory below repositories: the parts of a repository in it, and the
+// names of the directories and symbolic links.
+func (s *Store) readRepository(ctx context.Context, name string) (parts, below, links []string, err error) {
+	err = s.disk.List(repoDir(name), func(e disk.Entry) error {
+		full := strings.TrimPrefix(name+"/"+e.Name, "/")
+		switch {
+		case e.Link:
+			links = append(links, full)
+		case !e.Dir:
+		case strings.HasPrefix(e.Name, "_"):
+			parts = append(parts, e.Name)
+		default:
+			below = append(below, full)
+		}
+		return ctx.Err()
+	})
+	if absent(err) && name != "" {
+		return nil, nil, nil, nil
+	}
+	if err != nil { // also if the root is missing: a lost mount must not look like an empty store
+		return nil, nil, nil, fmt.Errorf("walk repositories: %w", err)
+	}
+	return parts, below, links, nil
 }
 
 // rewrite adds the repositories that a walk found to the names and the file. Names added in the
@@ -295,12 +309,19 @@ func (s *Store) Repositories(ctx context.Context, last string, n int, visible fu
 	page = make([]string, 0, min(max(n, 0), mostAhead))
 	for {
 		batch := s.catalogue.after(last, min(max(n-len(page), 0)+1, mostAhead))
-		for _, c := range batch {
-			if err := ctx.Err(); err != nil {
-				return nil, false, err
-			}
-			last = c.name
-			if visible != nil && !visible(c.repo) || !s.holds(c) {
+		if len(batch) == 0 {
+			return page, false, nil
+		}
+		last = batch[len(batch)-1].name
+		if visible != nil {
+			batch = slices.DeleteFunc(batch, func(c catalogued) bool { return !visible(c.repo) })
+		}
+		held, err := s.held(ctx, batch)
+		if err != nil {
+			return nil, false, err
+		}
+		for i, c := range batch {
+			if !held[i] {
 				continue
 			}
 			if len(page) >= n {
@@ -308,10 +329,21 @@ func (s *Store) Repositories(ctx context.Context, last string, n int, visible fu
 			}
 			page = append(page, c.name)
 		}
-		if len(batch) == 0 {
-			return page, false, nil
-		}
 	}
+}
+
+// held reports which repositories contain a manifest or a blob. It reads several at once unless
+// they were read before: then one stat each suffices, which is faster than a goroutine.
+func (s *Store) held(ctx context.Context, batch []catalogued) ([]bool, error) {
+	held := make([]bool, len(batch))
+	atOnce := 1
+	if slices.ContainsFunc(batch, func(c catalogued) bool { return c.dir == "" }) {
+		atOnce = readersOfATree
+	}
+	return held, inParallel(ctx, atOnce, len(batch), func(i int) error {
+		held[i] = s.holds(batch[i])
+		return nil
+	})
 }
 
 // mostAhead is how many catalogue entries a listing copies at a time.

@@ -192,7 +192,7 @@ func (l *tagLists) resolve(ctx context.Context, repo string, t *tagList, page []
 		}
 		left = unseen()
 	}
-	return inParallel(ctx, len(left), func(i int) (err error) {
+	return inParallel(ctx, readersOfATree, len(left), func(i int) (err error) {
 		tag := &page[left[i]]
 		_, tag.seen, err = l.s.resolve(repo, tag.name)
 		return err

@@ -33,7 +33,7 @@ func (x *tagIndex) scan(ctx context.Context, repo string) error {
 		return fmt.Errorf("list tags: %w", err)
 	}
 	out := batch{write: func(lines []byte) error { return x.add(repo, lines) }}
-	err = inParallel(ctx, len(tags), func(i int) error {
+	err = inParallel(ctx, readersOfATree, len(tags), func(i int) error {
 		d, ok, err := x.s.readLink(tagLink(repo, tags[i]))
 		if err != nil || !ok {
 			return err
@@ -54,7 +54,7 @@ func (x *tagIndex) scan(ctx context.Context, repo string) error {
 		if err != nil && !absent(err) {
 			return fmt.Errorf("list manifests: %w", err)
 		}
-		err = inParallel(ctx, len(revisions), func(i int) error {
+		err = inParallel(ctx, readersOfATree, len(revisions), func(i int) error {
 			if p := x.proof(repo, revisions[i]); p != "" {
 				return out.add(tagProof, string(revisions[i]), p)
 			}
@@ -165,13 +165,24 @@ func (b *batch) flushed() error {
 	return err
 }
 
-// inParallel calls do for 0 to n-1, several at once, until one fails.
-func inParallel(ctx context.Context, n int, do func(i int) error) error {
+// inParallel calls do for 0 to n-1, up to width at once, until one fails.
+func inParallel(ctx context.Context, width, n int, do func(i int) error) error {
+	if width == 1 || n == 1 {
+		for i := range n {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := do(i); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(n, readersOfATree) {
+	for range min(n, width) {
 		all.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				if err := do(i); err != nil {
