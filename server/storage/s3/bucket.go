@@ -64,6 +64,9 @@ type bucket interface {
 	get(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, object, error)
 	put(ctx context.Context, key string, body []byte, c condition) (etag string, err error)
 	delete(ctx context.Context, key string) error
+	// deleteMany deletes objects with few requests. It returns the keys that could not be deleted;
+	// others are gone.
+	deleteMany(ctx context.Context, keys []string) (failed map[string]error)
 	// deleteIf deletes the object only if its ETag still matches. prove detects services that
 	// ignore the condition.
 	deleteIf(ctx context.Context, key, etag string) error

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -37,6 +38,7 @@ type client struct {
 	cfg       config.S3Storage
 	prefix    string // of every key: the root directory, placed as distribution does
 	retries   int
+	single    *atomic.Bool // the service has no usable DeleteObjects
 }
 
 const defaultRetries = 5
@@ -94,7 +96,7 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 		}
 		o.EndpointOptions.DisableHTTPS = !cfg.Secure
 	})
-	c := &client{api: api, presigner: s3.NewPresignClient(api), transport: t, cfg: cfg, retries: retries}
+	c := &client{api: api, presigner: s3.NewPresignClient(api), transport: t, cfg: cfg, retries: retries, single: new(atomic.Bool)}
 	c.prefix, err = prefixOf(cfg.RootDirectory)
 	return c, err
 }
@@ -306,7 +308,21 @@ func (c *client) deleteIf(ctx context.Context, key, etag string) error {
 	return err
 }
 
+// list implements bucket. A response that is cut off is requested again: the SDK retries only what
+// fails before the response begins.
 func (c *client) list(ctx context.Context, prefix, after string, limit int, folders bool) (page, error) {
+	for attempt := 1; ; attempt++ {
+		p, err := c.listOnce(ctx, prefix, after, limit, folders)
+		if err == nil || !cutOff(err) || attempt > c.retries || ctx.Err() != nil {
+			return p, err
+		}
+		if perr := pause(ctx, time.Duration(attempt)*50*time.Millisecond); perr != nil {
+			return p, err
+		}
+	}
+}
+
+func (c *client) listOnce(ctx context.Context, prefix, after string, limit int, folders bool) (page, error) {
 	in := &s3.ListObjectsV2Input{Bucket: c.bucket(), Prefix: c.key(prefix), MaxKeys: aws.Int32(int32(min(limit, mostListed)))} //nolint:gosec // at most 1,000
 	if after != "" {
 		in.StartAfter = c.key(after)
@@ -317,6 +333,9 @@ func (c *client) list(ctx context.Context, prefix, after string, limit int, fold
 	out, err := c.api.ListObjectsV2(ctx, in)
 	if err != nil {
 		return page{}, translate("list", prefix, err)
+	}
+	if out.IsTruncated == nil && out.MaxKeys == nil && out.Name == nil { // the SDK reads an empty body as no objects
+		return page{}, fmt.Errorf("list %s: the response is empty: %w", prefix, io.ErrUnexpectedEOF)
 	}
 	p := page{more: aws.ToBool(out.IsTruncated)}
 	for _, o := range out.Contents {

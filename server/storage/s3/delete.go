@@ -98,7 +98,10 @@ func (s *Store) removeTagEntry(ctx context.Context, repo, tag string) error {
 }
 
 func (s *Store) deleteAll(ctx context.Context, keys []string) error {
-	return inParallel(ctx, len(keys), wide, func(ctx context.Context, i int) error { return s.bucket.delete(ctx, keys[i]) })
+	for _, err := range s.bucket.deleteMany(ctx, keys) {
+		return err
+	}
+	return nil
 }
 
 // DeleteManifest implements storage.Manifests. It deletes the tags first, so that pushing the

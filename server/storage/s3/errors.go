@@ -3,6 +3,7 @@ package s3
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -61,6 +62,12 @@ func absent(err error) bool {
 	}
 	s := status(err)
 	return s >= 500 && s != 501
+}
+
+// cutOff reports whether the body of a successful response ended early or could not be parsed.
+func cutOff(err error) bool {
+	_, unreadable := errors.AsType[*smithy.DeserializationError](err)
+	return unreadable && status(err)/100 == 2 || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // brief returns the core of an error, without what the SDK wraps around it.

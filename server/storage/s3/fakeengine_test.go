@@ -3,6 +3,8 @@ package s3
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -83,6 +85,8 @@ func operation(r *http.Request) string {
 		return "ListMultipartUploads"
 	case q.Has("uploadId"):
 		return map[string]string{http.MethodPut: "UploadPart", http.MethodPost: "CompleteMultipartUpload", http.MethodDelete: "AbortMultipartUpload"}[r.Method]
+	case q.Has("delete"):
+		return "DeleteObjects"
 	case q.Get("list-type") == "2":
 		return "ListObjectsV2"
 	}
@@ -169,6 +173,27 @@ func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.WriteHeader(204)
+	case "DeleteObjects":
+		var in struct {
+			Object []struct{ Key string }
+		}
+		body, _ := io.ReadAll(r.Body)
+		sum := md5.Sum(body)
+		if r.Header.Get("Content-MD5") != base64.StdEncoding.EncodeToString(sum[:]) || xml.Unmarshal(body, &in) != nil || len(in.Object) > 1000 {
+			refuse(w, 400, "InvalidRequest")
+			return
+		}
+		fmt.Fprint(w, "<DeleteResult>")
+		for _, o := range in.Object {
+			tag := "Deleted"
+			if err := f.b.delete(r.Context(), o.Key); err != nil {
+				tag = "Error"
+			}
+			fmt.Fprintf(w, "<%s><Key>", tag)
+			_ = xml.EscapeText(w, []byte(o.Key))
+			fmt.Fprintf(w, "</Key></%s>", tag)
+		}
+		fmt.Fprint(w, "</DeleteResult>")
 	case "ListObjectsV2":
 		f.list(w, r)
 	case "CreateMultipartUpload":

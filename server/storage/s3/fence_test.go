@@ -150,7 +150,7 @@ func TestADeletionThatArrivesLate(t *testing.T) {
 // at any time.
 func TestACollectionThatIsStoppedEndsWhatItBegan(t *testing.T) {
 	b := newMemoryBucket()
-	all := loose(b, 3*sweepWide)
+	all := loose(b, 3*sweepWide*sweptTogether)
 	s := newStoreOn(b)
 	s.opt.Window, s.opt.Settle = window, time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
@@ -177,7 +177,7 @@ func TestACollectionThatIsStoppedEndsWhatItBegan(t *testing.T) {
 			gone++
 		}
 	}
-	if half > 0 || gone == 0 || gone > sweepWide || r.BlobsRemoved != gone {
+	if half > 0 || gone == 0 || gone > sweepWide*sweptTogether || r.BlobsRemoved != gone {
 		t.Errorf("%d are gone, the report says %d, of %d one half", gone, r.BlobsRemoved, half)
 	}
 	if left := b.keys(runsDir); len(left) > 0 {

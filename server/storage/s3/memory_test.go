@@ -143,6 +143,16 @@ func (b *memoryBucket) delete(ctx context.Context, key string) error {
 	return nil
 }
 
+func (b *memoryBucket) deleteMany(ctx context.Context, keys []string) map[string]error {
+	failed := map[string]error{}
+	for _, k := range keys {
+		if err := b.delete(ctx, k); err != nil {
+			failed[k] = err
+		}
+	}
+	return failed
+}
+
 func (b *memoryBucket) deleteIf(ctx context.Context, key, etag string) error {
 	leave, err := b.enter(ctx, "delete", key)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -92,100 +93,183 @@ func (c *collection) condemnOne(ctx context.Context, d *candidate) error {
 	return nil
 }
 
-// sweepWide is how many digests are deleted in parallel.
-const sweepWide = 8
+const (
+	// sweptTogether is how many digests are deleted with the same requests.
+	sweptTogether = 128
+	// sweepWide is how many such groups are deleted in parallel.
+	sweepWide = 2
+)
 
-// sweep finishes each candidate (G3 to G6). A failure affects only that candidate and is reported
+// doomed is a candidate that is being deleted.
+type doomed struct {
+	*candidate
+	links []string
+	data  bool
+	etag  string // of the marker "deleting"
+	err   error
+}
+
+// sweep finishes the candidates (G3 to G6). A failure affects only that candidate and is reported
 // as a problem.
 func (c *collection) sweep(ctx context.Context) error {
 	var mu sync.Mutex
-	return inParallel(ctx, len(c.candidates), sweepWide, func(ctx context.Context, i int) error {
-		d := c.candidates[i]
-		if d.why != "" {
-			return nil
-		}
-		links, data, err := c.sweepOne(ctx, d)
+	groups := slices.Collect(slices.Chunk(c.candidates, sweptTogether))
+	return inParallel(ctx, len(groups), sweepWide, func(ctx context.Context, i int) error {
+		swept := c.sweepTogether(ctx, groups[i])
 		mu.Lock()
 		defer mu.Unlock()
-		for _, l := range links {
-			if k, ok := parseRepoKey(l); ok {
-				c.removedLinks[k.repo]++
-			}
+		for _, d := range swept {
+			c.swept(d)
 		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			c.problem("%s: %v", d.digest, err)
-			d.why = "deleting it failed"
-			return nil
-		}
-		if d.why == "" {
-			c.removed(d, data, links)
-		}
-		return nil
+		return ctx.Err()
 	})
 }
 
-func (c *collection) sweepOne(ctx context.Context, d *candidate) (links []string, data bool, err error) {
-	s := c.s
-	links, data = c.decide(d)
-	if d.why != "" {
-		if err := s.dropMarker(c.told.mutate(ctx), markerKey(d.digest), d.etag); err != nil && !errors.Is(err, errCondition) {
-			return nil, false, err
+// swept reports the result of one deletion.
+func (c *collection) swept(d *doomed) {
+	for _, l := range d.links {
+		if k, ok := parseRepoKey(l); ok {
+			c.removedLinks[k.repo]++
 		}
-		return nil, false, nil
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, false, err
+	if d.err != nil {
+		c.problem("%s: %v", d.digest, d.err)
+		d.why = "deleting it failed"
+		return
 	}
-	// From here on, the digest cannot be saved, and pushes that need it wait. All requests are sent
-	// before a deadline, so that none can arrive after the marker expires. Canceling the collection
-	// does not interrupt the deletion: an abandoned request could still be carried out at any time.
+	if d.why == "" {
+		c.removed(d.candidate, d.data, d.links)
+	}
+}
+
+// sweepTogether deletes several digests, and returns those that it tried to delete.
+func (c *collection) sweepTogether(ctx context.Context, some []*candidate) (all []*doomed) {
+	s := c.s
+	for _, d := range some {
+		if d.why == "" {
+			links, data := c.decide(d)
+			all = append(all, &doomed{candidate: d, links: links, data: data})
+		}
+	}
+	_ = inParallel(ctx, len(all), wide/sweepWide, func(ctx context.Context, i int) error {
+		if d := all[i]; d.why != "" {
+			if err := s.dropMarker(c.told.mutate(ctx), markerKey(d.digest), d.candidate.etag); err != nil && !errors.Is(err, errCondition) {
+				d.err = err
+			}
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	// From here on, the digests cannot be saved, and pushes that need them wait. All requests are
+	// sent before a deadline, so that none can arrive after the marker expires. Canceling the
+	// collection does not interrupt the deletion: an abandoned request could still be carried out at
+	// any time.
 	ctx, stop := cleanup(sendBefore(c.told.mutate(ctx), time.Now().Add(sendWithin)))
 	defer stop()
+	going := func() (left []*doomed) {
+		for _, d := range all {
+			if d.why == "" && d.err == nil {
+				left = append(left, d)
+			}
+		}
+		return left
+	}
+	marked := going()
+	for _, d := range marked {
+		d.err = errNotReached
+	}
+	_ = inParallel(ctx, len(marked), wide/sweepWide, func(ctx context.Context, i int) error {
+		c.doom(ctx, marked[i])
+		return nil
+	})
+	marked = going()
+	deleted, unsure := unanswered(ctx)
+	var keys []string
+	for _, d := range marked {
+		keys = append(keys, d.links...)
+	}
+	failed := s.bucket.deleteMany(deleted, keys) // G5
+	keys = nil
+	for _, d := range marked {
+		for _, l := range d.links {
+			d.err = errors.Join(d.err, failed[l])
+		}
+		if d.err == nil && d.data {
+			keys = append(keys, blobKey(d.digest))
+		}
+	}
+	failed = s.bucket.deleteMany(deleted, keys)
+	for _, d := range marked {
+		if d.err == nil && d.data {
+			d.err = failed[blobKey(d.digest)]
+		}
+		s.forgetManifest(d.digest)
+		if d.err != nil && !errors.Is(d.err, errLate) {
+			c.told.unsure.Store(true)
+		}
+	}
+	if unsure.Load() > 0 {
+		// An abandoned and retried attempt may be carried out after a digest was pushed again. To
+		// block such pushes until the attempt would be rejected as too late, keep the markers, and
+		// the announcement that makes pushes check them.
+		c.told.unsure.Store(true)
+		return all
+	}
+	c.absolve(ctx, going())
+	return all
+}
+
+// doom replaces the marker of a candidate by "deleting" (G4).
+func (c *collection) doom(ctx context.Context, d *doomed) {
+	s := c.s
+	d.err = nil
 	body := marker{deleting, c.told.id}.body()
-	etag, err := s.bucket.put(ctx, markerKey(d.digest), body, ifMatch(d.etag)) // G4
+	etag, err := s.bucket.put(ctx, markerKey(d.digest), body, ifMatch(d.candidate.etag))
 	switch {
 	case errors.Is(err, errCondition) && s.without.swap:
 	case errors.Is(err, errCondition):
 		m, o, ok, merr := s.marker(ctx, d.digest)
 		if merr != nil {
-			return nil, false, merr
+			d.err = merr
+			return
 		}
 		if !ok || m != (marker{deleting, c.told.id}) {
 			d.why = "it is in use again"
-			return nil, false, nil
+			return
 		}
 		etag = o.etag // an attempt whose response was lost wrote it
 	case err != nil:
-		return nil, false, err
+		d.err = err
 	}
-	deleted, unsure := unanswered(ctx)
-	err = s.deleteAll(deleted, links) // G5
-	if err == nil && data {
-		err = s.bucket.delete(deleted, blobKey(d.digest))
-	}
-	s.forgetManifest(d.digest)
-	if unsure.Load() > 0 || err != nil && !errors.Is(err, errLate) {
-		// An abandoned and retried attempt may be carried out after this digest was pushed again.
-		// To block such pushes until the attempt would be rejected as too late, keep the marker,
-		// and the announcement that makes pushes check it.
-		c.told.unsure.Store(true)
-		return links, data && err == nil, err
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	if data && !s.traits.ConditionalDrop {
+	d.etag = etag
+}
+
+// absolve removes the markers of deleted digests (G6).
+func (c *collection) absolve(ctx context.Context, all []*doomed) {
+	s := c.s
+	var keys []string
+	var rest []*doomed
+	for _, d := range all {
 		// No other process replaces this marker while it is young, and without data the digest is
-		// not condemned again.
-		return links, data, s.bucket.delete(ctx, markerKey(d.digest)) // G6
+		// not condemned again for a window. Then an abandoned request is too late.
+		if d.data && (!s.traits.ConditionalDrop || s.opt.Window > abandoned) {
+			keys = append(keys, markerKey(d.digest))
+		} else {
+			rest = append(rest, d)
+		}
 	}
-	if err := s.dropMarker(ctx, markerKey(d.digest), etag); err != nil && !errors.Is(err, errCondition) { // G6
-		return links, data, err
+	failed := s.bucket.deleteMany(ctx, keys)
+	_ = inParallel(ctx, len(rest), wide/sweepWide, func(ctx context.Context, i int) error {
+		if err := s.dropMarker(ctx, markerKey(rest[i].digest), rest[i].etag); err != nil && !errors.Is(err, errCondition) {
+			rest[i].err = err
+		}
+		return nil
+	})
+	for _, d := range all {
+		d.err = errors.Join(d.err, failed[markerKey(d.digest)])
 	}
-	return links, data, nil
 }
 
 // decide compares a candidate with the second survey (G3) and returns what to delete, or sets why
