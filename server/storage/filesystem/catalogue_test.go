@@ -63,7 +63,8 @@ func (m *meeting) happened() bool {
 	}
 }
 
-// TestCatalogReadsSeveralAtOnce sees that a first catalog, and the walk for one without the file of names, keep a disk busy.
+// TestCatalogReadsSeveralAtOnce sees that a first catalog, and the walk for one without the file of
+// names, keep a disk busy.
 func TestCatalogReadsSeveralAtOnce(t *testing.T) {
 	memory := inmemory.NewDisk(inmemory.DiskOptions{})
 	opened := func(d disk.Disk) *filesystem.Store {
@@ -80,8 +81,10 @@ func TestCatalogReadsSeveralAtOnce(t *testing.T) {
 	}
 	closing(t, s)
 	for what, picked := range map[string]func(call, name string) bool{
-		"catalog": func(call, name string) bool { return call == "stat" && strings.HasSuffix(name, "/revisions/sha256") },
-		"walk":    func(call, name string) bool { return call == "list" && strings.HasSuffix(name, "/x") },
+		"catalog": func(call, name string) bool {
+			return call == "stat" && strings.HasSuffix(name, "/revisions/sha256")
+		},
+		"walk": func(call, name string) bool { return call == "list" && strings.HasSuffix(name, "/x") },
 	} {
 		if err := memory.Remove("packhouse/v1/index/repositories"); err != nil {
 			t.Fatal(err)

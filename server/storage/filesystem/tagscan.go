@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -84,7 +83,7 @@ func (x *tagIndex) mark(ctx context.Context, repo string, tags []listedTag) erro
 			if kind != tagPoints && kind != tagRemoved {
 				return nil
 			}
-			i, found := slices.BinarySearchFunc(tags, name, func(t listedTag, name []byte) int { return strings.Compare(t.name, string(name)) })
+			i, found := slices.BinarySearchFunc(tags, string(name), byTag)
 			switch {
 			case !found:
 			case kind == tagRemoved:

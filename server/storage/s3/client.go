@@ -96,7 +96,9 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 		}
 		o.EndpointOptions.DisableHTTPS = !cfg.Secure
 	})
-	c := &client{api: api, presigner: s3.NewPresignClient(api), transport: t, cfg: cfg, retries: retries, single: new(atomic.Bool)}
+	c := &client{
+		api: api, presigner: s3.NewPresignClient(api), transport: t, cfg: cfg, retries: retries, single: new(atomic.Bool),
+	}
 	c.prefix, err = prefixOf(cfg.RootDirectory)
 	return c, err
 }

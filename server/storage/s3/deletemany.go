@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -24,8 +25,11 @@ func (c *client) deleteMany(ctx context.Context, keys []string) map[string]error
 	left := keys
 	if len(keys) > 1 && !c.single.Load() {
 		left = nil
-		for i := 0; i < len(keys); i += mostDeleted {
-			left = append(left, c.deleteBatch(ctx, keys[i:min(i+mostDeleted, len(keys))])...)
+		for some := range slices.Chunk(keys, mostDeleted) {
+			if !c.single.Load() {
+				some = c.deleteBatch(ctx, some)
+			}
+			left = append(left, some...)
 		}
 	}
 	for _, k := range left {

@@ -73,12 +73,16 @@ func TestDeletionOfMany(t *testing.T) {
 	}
 }
 
-// TestCollectionDeletesManyAtOnce counts the requests that a dead blob costs: two markers and a share of the deletions.
+// TestCollectionDeletesManyAtOnce counts the requests that a dead blob costs: two markers and a
+// share of the deletions.
 func TestCollectionDeletesManyAtOnce(t *testing.T) {
 	b := newMemoryBucket()
 	f := startFake(t, b)
 	loose(b, 600)
-	s, err := Open(t.Context(), Options{Config: f.config(), Window: 2 * time.Hour, Settle: time.Millisecond, Now: func() time.Time { return time.Now().Add(3 * time.Hour) }})
+	s, err := Open(t.Context(), Options{
+		Config: f.config(), Window: 2 * time.Hour, Settle: time.Millisecond,
+		Now: func() time.Time { return time.Now().Add(3 * time.Hour) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -179,7 +179,8 @@ func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 		}
 		body, _ := io.ReadAll(r.Body)
 		sum := md5.Sum(body)
-		if r.Header.Get("Content-MD5") != base64.StdEncoding.EncodeToString(sum[:]) || xml.Unmarshal(body, &in) != nil || len(in.Object) > 1000 {
+		sent := r.Header.Get("Content-MD5")
+		if sent != base64.StdEncoding.EncodeToString(sum[:]) || xml.Unmarshal(body, &in) != nil || len(in.Object) > 1000 {
 			refuse(w, 400, "InvalidRequest")
 			return
 		}

@@ -153,7 +153,8 @@ func (c *collection) sweepTogether(ctx context.Context, some []*candidate) (all 
 	}
 	_ = inParallel(ctx, len(all), wide/sweepWide, func(ctx context.Context, i int) error {
 		if d := all[i]; d.why != "" {
-			if err := s.dropMarker(c.told.mutate(ctx), markerKey(d.digest), d.candidate.etag); err != nil && !errors.Is(err, errCondition) {
+			err := s.dropMarker(c.told.mutate(ctx), markerKey(d.digest), d.candidate.etag)
+			if err != nil && !errors.Is(err, errCondition) {
 				d.err = err
 			}
 		}
@@ -184,7 +185,20 @@ func (c *collection) sweepTogether(ctx context.Context, some []*candidate) (all 
 		c.doom(ctx, marked[i])
 		return nil
 	})
-	marked = going()
+	if marked = going(); !c.erase(ctx, marked) {
+		// An abandoned and retried attempt may be carried out after a digest was pushed again. To
+		// block such pushes until the attempt would be rejected as too late, keep the markers, and
+		// the announcement that makes pushes check them.
+		c.told.unsure.Store(true)
+		return all
+	}
+	c.absolve(ctx, going())
+	return all
+}
+
+// erase deletes links and then data (G5). It reports whether every request was answered.
+func (c *collection) erase(ctx context.Context, marked []*doomed) bool {
+	s := c.s
 	deleted, unsure := unanswered(ctx)
 	var keys []string
 	for _, d := range marked {
@@ -210,15 +224,7 @@ func (c *collection) sweepTogether(ctx context.Context, some []*candidate) (all 
 			c.told.unsure.Store(true)
 		}
 	}
-	if unsure.Load() > 0 {
-		// An abandoned and retried attempt may be carried out after a digest was pushed again. To
-		// block such pushes until the attempt would be rejected as too late, keep the markers, and
-		// the announcement that makes pushes check them.
-		c.told.unsure.Store(true)
-		return all
-	}
-	c.absolve(ctx, going())
-	return all
+	return unsure.Load() == 0
 }
 
 // doom replaces the marker of a candidate by "deleting" (G4).
@@ -262,7 +268,8 @@ func (c *collection) absolve(ctx context.Context, all []*doomed) {
 	}
 	failed := s.bucket.deleteMany(ctx, keys)
 	_ = inParallel(ctx, len(rest), wide/sweepWide, func(ctx context.Context, i int) error {
-		if err := s.dropMarker(ctx, markerKey(rest[i].digest), rest[i].etag); err != nil && !errors.Is(err, errCondition) {
+		err := s.dropMarker(ctx, markerKey(rest[i].digest), rest[i].etag)
+		if err != nil && !errors.Is(err, errCondition) {
 			rest[i].err = err
 		}
 		return nil
