@@ -176,8 +176,8 @@ var s3Keys = &key{
 		{name: "useragent", kind: text, status: noted, word: "the user agent is fixed", about: "User agent."},
 		{name: "objectacl", kind: text, status: noted, word: "objects belong to the bucket's owner", about: "ACL of objects."},
 		{name: "loglevel", kind: text, status: noted, word: "log.level covers the storage engine", about: "Log level of the client."},
-		{name: "multipartcopychunksize", kind: size, status: noted, word: "nothing is copied in the engine; this changes nothing", about: "Part of a copy."},
-		{name: "multipartcopymaxconcurrency", kind: integer, status: noted, word: "nothing is copied in the engine; this changes nothing", about: "Parts at once."},
-		{name: "multipartcopythresholdsize", kind: size, status: noted, word: "nothing is copied in the engine; this changes nothing", about: "Least copy in parts."},
+		{name: "multipartcopychunksize", kind: size, status: noted, word: "the parts of an upload are copied as they are, 16 at once; this changes nothing", about: "Part of a copy."},
+		{name: "multipartcopymaxconcurrency", kind: integer, status: noted, word: "the parts of an upload are copied as they are, 16 at once; this changes nothing", about: "Parts at once."},
+		{name: "multipartcopythresholdsize", kind: size, status: noted, word: "the parts of an upload are copied as they are, 16 at once; this changes nothing", about: "Least copy in parts."},
 	},
 }

@@ -78,6 +78,8 @@ type bucket interface {
 	putPart(ctx context.Context, key, id string, number int32, body []byte) (part, error)
 	// copyPart makes a part from a range of another object. With an etag, the source must have it.
 	copyPart(ctx context.Context, key, id string, number int32, from, etag string, offset, length int64) (part, error)
+	// copies reports whether the service copies parts; otherwise copyPart reads and sends them.
+	copies() bool
 	completeMultipart(ctx context.Context, key, id string, parts []part) (etag string, err error)
 	abortMultipart(ctx context.Context, key, id string) error
 	listMultiparts(ctx context.Context, prefix string) ([]openMultipart, error)

@@ -26,6 +26,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/semaphore"
 
 	"packhouse/server/config"
 )
@@ -38,6 +39,9 @@ type client struct {
 	cfg       config.S3Storage
 	prefix    string // of every key: the root directory, placed as distribution does
 	retries   int
+	copying   *semaphore.Weighted // of limit bytes, see sendPart
+	limit     int64
+	noCopy    *atomic.Bool // the service has no UploadPartCopy
 	single    *atomic.Bool // the service has no usable DeleteObjects
 }
 
@@ -98,7 +102,9 @@ func newClient(ctx context.Context, cfg config.S3Storage) (*client, error) {
 	})
 	c := &client{
 		api: api, presigner: s3.NewPresignClient(api), transport: t, cfg: cfg, retries: retries, single: new(atomic.Bool),
+		noCopy: new(atomic.Bool), limit: max(cfg.UploadMemory, 1),
 	}
+	c.copying = semaphore.NewWeighted(c.limit)
 	c.prefix, err = prefixOf(cfg.RootDirectory)
 	return c, err
 }

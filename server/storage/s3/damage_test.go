@@ -131,7 +131,7 @@ func TestBrokenConnectionIsTakenUpAgain(t *testing.T) {
 	d := storagetest.PushBlob(t, openMemory(t, b, nil), "a", content)
 	cutting := &cuttingBucket{memoryBucket: b, after: 400 << 10}
 	s := newStore(t.Context(), cutting, Options{Config: config.S3Storage{Bucket: "b"}})
-	s.traits = Traits{true, true, true, true, true}
+	s.traits = Traits{true, true, true, true, true, true}
 	close(s.indexed)
 	if got, err := storagetest.ReadBlob(s, storagetest.Repo(t, "a"), d); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes, %v", len(got), err)
@@ -144,7 +144,7 @@ func TestBrokenConnectionIsTakenUpAgain(t *testing.T) {
 
 func newStoreOn(b bucket) *Store {
 	s := newStore(context.Background(), b, Options{Config: config.S3Storage{Bucket: "b"}})
-	s.traits = Traits{true, true, true, true, true}
+	s.traits = Traits{true, true, true, true, true, true}
 	close(s.indexed)
 	return s
 }

@@ -262,7 +262,8 @@ func TestAnEngineThatShowsWhatWasDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	traits, err := prove(t.Context(), c)
-	if want := (Traits{Create: true, Replace: true, ConditionalDrop: true, ListedAfterWrite: true}); err != nil || traits != want {
+	want := Traits{Create: true, Replace: true, ConditionalDrop: true, ListedAfterWrite: true, Copy: true}
+	if err != nil || traits != want {
 		t.Errorf("%+v, %v, want %+v", traits, err, want)
 	}
 }

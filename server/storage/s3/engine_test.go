@@ -114,7 +114,9 @@ func TestEngineIsStrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	traits, err := prove(t.Context(), c)
-	want := Traits{Create: true, Replace: true, ConditionalDrop: true, ReadAfterWrite: true, ListedAfterWrite: true}
+	want := Traits{
+		Create: true, Replace: true, ConditionalDrop: true, ReadAfterWrite: true, ListedAfterWrite: true, Copy: true,
+	}
 	want.ConditionalDrop = !engineIs("minio") // it deletes whatever If-Match says
 	if err != nil || traits != want {
 		t.Errorf("%+v, %v, want %+v", traits, err, want)

@@ -47,7 +47,7 @@ func TestACollectorThatWasStoppedDeletesNothingMore(t *testing.T) {
 		last, repo := all[sweepWide], storagetest.Repo(t, "a") // which is only begun when another one is done with
 		of := func() *Store {
 			s := newStore(t.Context(), b, Options{Config: config.S3Storage{Bucket: "b"}, Window: window, Settle: time.Minute})
-			s.traits = Traits{true, true, true, true, true}
+			s.traits = Traits{true, true, true, true, true, true}
 			close(s.indexed)
 			return s
 		}
@@ -198,7 +198,7 @@ func TestAPushOnAMachineThatSlept(t *testing.T) {
 	b.clock = func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(ahead.Load())) }
 	of := func() *Store {
 		s := newStore(t.Context(), b, Options{Config: config.S3Storage{Bucket: "b"}, Window: window, Settle: 50 * time.Millisecond, Now: b.clock})
-		s.traits = Traits{true, true, true, true, true}
+		s.traits = Traits{true, true, true, true, true, true}
 		close(s.indexed)
 		return s
 	}

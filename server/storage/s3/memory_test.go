@@ -248,6 +248,8 @@ func (b *memoryBucket) copyPart(ctx context.Context, _, id string, number int32,
 	return part{number, etagOf(body), length}, nil
 }
 
+func (b *memoryBucket) copies() bool { return true }
+
 func (b *memoryBucket) completeMultipart(ctx context.Context, key, id string, parts []part) (string, error) {
 	leave, err := b.enter(ctx, "complete", key)
 	if err != nil {

@@ -43,7 +43,14 @@ func (c *client) copyPart(ctx context.Context, key, id string, number int32, fro
 	if etag != "" {
 		in.CopySourceIfMatch = aws.String(etag)
 	}
+	if c.noCopy.Load() {
+		return c.sendPart(ctx, key, id, number, from, etag, offset, length)
+	}
 	out, err := c.api.UploadPartCopy(working(ctx, length), in)
+	if s := status(err); s == 501 || s == 405 {
+		c.noCopy.Store(true)
+		return c.sendPart(ctx, key, id, number, from, etag, offset, length)
+	}
 	if err != nil {
 		return part{}, translate("copy part of", from, err)
 	}
@@ -52,6 +59,25 @@ func (c *client) copyPart(ctx context.Context, key, id string, number int32, fro
 	}
 	return part{number: number, etag: aws.ToString(out.CopyPartResult.ETag), size: length}, nil
 }
+
+// sendPart reads a range of an object and sends it as a part, for a service without UploadPartCopy.
+// The parts in memory are bounded by storage.s3.uploadmemory.
+func (c *client) sendPart(
+	ctx context.Context, key, id string, number int32, from, etag string, offset, length int64,
+) (part, error) {
+	memory := min(length, c.limit)
+	if err := c.copying.Acquire(ctx, memory); err != nil {
+		return part{}, fmt.Errorf("wait for memory to copy a part: %w", err)
+	}
+	defer c.copying.Release(memory)
+	body, err := readRange(ctx, c, from, etag, offset, length)
+	if err != nil {
+		return part{}, err
+	}
+	return c.putPart(ctx, key, id, number, body)
+}
+
+func (c *client) copies() bool { return !c.noCopy.Load() }
 
 // source returns the x-amz-copy-source value for a key.
 func (c *client) source(key string) *string {

@@ -98,7 +98,7 @@ func bareStore(b *memoryBucket, out removed) *Store {
 	s := newStore(context.Background(), b, Options{
 		Config: config.S3Storage{Bucket: "b"}, Window: window, Settle: time.Millisecond, Now: b.clock,
 	})
-	s.traits = Traits{true, true, true, true, true}
+	s.traits = Traits{true, true, true, true, true, true}
 	s.without = out
 	close(s.indexed)
 	return s

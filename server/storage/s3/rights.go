@@ -96,8 +96,15 @@ func (p *probing) multipart(ctx context.Context, dir, from string, readable bool
 		what, from = "uploading in parts works", ""
 	}
 	if err := p.tryMultipart(ctx, dir+"multipart", from); err != nil {
-		p.fail(RightMultipart, "allow s3:PutObject and s3:AbortMultipartUpload"+p.below(), "uploading in parts fails: %v", err)
+		remedy := "allow s3:PutObject and s3:AbortMultipartUpload" + p.below()
+		if status(err) == 501 {
+			remedy = "use a service or a release that has multipart uploads: this one says that it does not"
+		}
+		p.fail(RightMultipart, remedy, "uploading in parts fails: %v", err)
 		return
+	}
+	if !p.c.copies() {
+		what = "uploading in parts works; the engine cannot copy them (UploadPartCopy), so that they are sent again"
 	}
 	p.pass(RightMultipart, "%s", what)
 }
@@ -152,8 +159,19 @@ func (p *probing) tryMultipart(ctx context.Context, key, from string) error {
 	return nil
 }
 
-// step wraps the brief error of a failed step.
-func step(what string, err error) error { return fmt.Errorf("%s: %s", what, brief(err)) }
+// stepError is the failure of a step, in brief.
+type stepError struct {
+	what string
+	err  error
+}
+
+// Error implements error.
+func (e *stepError) Error() string { return e.what + ": " + brief(e.err) }
+
+// Unwrap returns the cause.
+func (e *stepError) Unwrap() error { return e.err }
+
+func step(what string, err error) error { return &stepError{what, err} }
 
 func (p *probing) conditions(ctx context.Context) {
 	traits, err := prove(ctx, p.c)

@@ -36,7 +36,7 @@ func TestAPushThatTakesLongerThanTheWindow(t *testing.T) {
 		b.clock = time.Now
 		of := func(bucket bucket) *Store {
 			s := newStore(t.Context(), bucket, Options{Config: config.S3Storage{Bucket: "b"}, Window: window, Settle: time.Minute, Now: time.Now})
-			s.traits = Traits{true, true, true, true, true}
+			s.traits = Traits{true, true, true, true, true, true}
 			close(s.indexed)
 			return s
 		}

@@ -15,6 +15,7 @@ type Traits struct {
 	ConditionalDrop  bool // a deletion with If-Match deletes only that object
 	ReadAfterWrite   bool // writes and deletions are visible to reads immediately
 	ListedAfterWrite bool // the same for listings
+	Copy             bool // the service copies parts of an upload itself (UploadPartCopy)
 }
 
 // Conditional reports whether conditional writes work. Without them, only one process may use the
@@ -39,6 +40,8 @@ func (t Traits) Weaknesses() []string {
 	add(t.ConditionalDrop, "a deletion with If-Match is not held: damaged blobs are refused but not moved away, and released markers stay a while")
 	add(t.ReadAfterWrite, "what was written cannot be read at once: run one process, and no collection")
 	add(t.ListedAfterWrite, "what was written is not listed at once: listings lag, and no collection")
+	add(t.Copy, "parts of an upload cannot be copied (UploadPartCopy): this server reads the parts of a chunked upload "+
+		"and sends them again at its end")
 	return all
 }
 
@@ -77,6 +80,7 @@ func prove(ctx context.Context, b bucket) (Traits, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return t, err
 	}
+	t.Copy = proveCopy(ctx, b, keys[1], dir+"copied")
 	t.ConditionalDrop, err = proveDrop(ctx, b, keys[1])
 	if err != nil {
 		return t, err
@@ -160,6 +164,20 @@ func proveReplace(ctx context.Context, b bucket, key, etag, missing string) (boo
 	}
 	body, _, err := read(ctx, b, key, 1)
 	return string(body) == "2", err
+}
+
+// proveCopy copies an object into a part. A failure for another reason than the capability is not
+// reported here: Probe names it.
+func proveCopy(ctx context.Context, b bucket, from, key string) bool {
+	id, err := b.startMultipart(ctx, key)
+	if err != nil {
+		return b.copies()
+	}
+	_, _ = b.copyPart(ctx, key, id, 1, from, "", 0, 1)
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	_ = b.abortMultipart(ctx, key, id)
+	return b.copies()
 }
 
 // proveDrop deletes the object.
