@@ -220,7 +220,7 @@ func (s *site) serve() {
 		_ = command.Wait()
 	})
 	var said []byte
-	if !within(patience, func() bool {
+	if !within(func() bool {
 		said, err = os.ReadFile(log.Name())
 		return err == nil && bytes.Contains(said, []byte("admin socket")) // the server opens it last
 	}) {

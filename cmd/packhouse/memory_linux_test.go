@@ -77,7 +77,7 @@ func startMeasured(t *testing.T, binary, dir string) *measured {
 			t.Logf("the server's log:\n%.4000s", said)
 		}
 	})
-	if !within(patience, func() bool { return answers(addr) }) {
+	if !within(func() bool { return answers(addr) }) {
 		t.Fatal("the server does not answer")
 	}
 	return m

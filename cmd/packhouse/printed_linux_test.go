@@ -36,7 +36,7 @@ func (s *site) paste(line string) outcome {
 	defer log.Close()
 	command.Stdout, command.Stderr = log, log
 	s.must(command.Start())
-	within(patience, func() bool {
+	within(func() bool {
 		said, _ := os.ReadFile(log.Name())
 		return answers("127.0.0.1:"+s.port) || strings.Contains(string(said), "error:")
 	})

@@ -75,14 +75,14 @@ func holdPort(ts *testscript.TestScript, _ bool, args []string) {
 
 // reach waits until a server answers at a port: reach PORT.
 func reach(ts *testscript.TestScript, _ bool, args []string) {
-	if !within(patience, func() bool { return answers("127.0.0.1:" + args[0]) }) {
+	if !within(func() bool { return answers("127.0.0.1:" + args[0]) }) {
 		ts.Fatalf("nothing answers at port %s", args[0])
 	}
 }
 
 // within waits until a condition outside of this process is true, and reports whether it became
 // true in time.
-func within(patience time.Duration, is func() bool) bool {
+func within(is func() bool) bool {
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) { // polling
 		if time.Now().After(deadline) {
 			return false

@@ -248,7 +248,7 @@ func serveFor(t *testing.T, env, args []string, addr string) {
 		}
 		_ = null.Close()
 	})
-	if !within(patience, func() bool {
+	if !within(func() bool {
 		select {
 		case code := <-ended:
 			ended <- code
