@@ -32,7 +32,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := s.current.Load()
 	rec := record{began: time.Now()}
 	rec.client, r = s.origin(st, r)
-	rw, body := newResponse(w, r, st.stall)
+	rw, body := newResponse(w, r, st.stall, st.body)
 	if body != nil {
 		r.Body = body
 	}
@@ -138,6 +138,10 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 	rec.refusal = problem.Write(w, r, err)
 	if lingers {
 		w.linger()
+	}
+	if rec.refusal.Code == problem.BodyTimeout {
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "a request body stalled", slog.String("method", r.Method), slog.String("path", pathOf(r)),
+			slog.String("user", rec.user), slog.Any("limit", rec.refusal.Detail), slog.Int64("received", w.body.bytes), slog.String("reason", rec.refusal.Message))
 	}
 	if rec.refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", pathOf(r)),

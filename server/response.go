@@ -26,7 +26,7 @@ type response struct {
 var _ io.ReaderFrom = (*response)(nil)
 
 // newResponse wraps both directions of a request. The returned body is nil if the request has none.
-func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) (*response, *body) {
+func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, limits bodyLimits) (*response, *body) {
 	control := http.NewResponseController(w)
 	rw := &response{
 		ResponseWriter: w,
@@ -35,9 +35,10 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration) (*
 		kernel:         r.ProtoMajor == 1 && r.TLS == nil,
 	}
 	if r.Body != nil && r.Body != http.NoBody {
-		rw.body = &body{ReadCloser: r.Body, deadline: deadline{set: control.SetReadDeadline, stall: stall}}
+		rw.body = &body{ReadCloser: r.Body, limits: limits, deadline: deadline{set: control.SetReadDeadline, stall: limits.stall}}
+	} else {
+		rw.deadline.move() // with a body only writing does: HTTP/2 would end a long upload at the deadline
 	}
-	rw.deadline.move()
 	return rw, rw.body
 }
 
@@ -122,32 +123,9 @@ func (w *response) begin() {
 func (w *response) finish() {
 	w.deadline.now()
 	if w.body != nil && !w.body.ended {
+		w.body.deadline.stall = w.deadline.stall // nothing uses the rest
 		w.body.deadline.now()
 	}
-}
-
-// body counts received bytes and extends the deadline while they move.
-type body struct {
-	io.ReadCloser
-	deadline deadline
-	bytes    int64
-	ended    bool // it was received completely
-	failed   bool
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if !b.ended { // afterwards a deadline would end the response: net/http keeps reading to detect disconnects
-		b.deadline.move()
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.bytes += int64(n)
-	switch {
-	case errors.Is(err, io.EOF) && !b.ended:
-		b.ended = true // net/http removes the deadline
-	case err != nil && !b.ended:
-		b.failed = true
-	}
-	return n, err
 }
 
 // deadline is the read or write deadline of a connection or stream.

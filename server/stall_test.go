@@ -21,8 +21,13 @@ import (
 // stall is the stall timeout where something has to be ended, longStall where something must not be: longer than a busy machine pauses.
 const stall, longStall = 300 * time.Millisecond, 3 * time.Second
 
-func impatient(_ *fixture, c *config.Config) { c.HTTP.Limits.StallTimeout = stall }
-func patient(_ *fixture, c *config.Config)   { c.HTTP.Limits.StallTimeout = longStall }
+func impatient(_ *fixture, c *config.Config) {
+	c.HTTP.Limits.StallTimeout, c.HTTP.Limits.BodyStallTimeout = stall, stall
+}
+
+func patient(_ *fixture, c *config.Config) {
+	c.HTTP.Limits.StallTimeout, c.HTTP.Limits.BodyStallTimeout = longStall, longStall
+}
 
 // cut tells whether the server ends a connection by itself, and what it said before.
 func cut(t *testing.T, c net.Conn) (said string, cut bool) {
@@ -270,7 +275,7 @@ func TestFilesReachTheKernel(t *testing.T) {
 	inner := &kernelWriter{ResponseRecorder: httptest.NewRecorder()}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Range", "bytes=1-")
-	w, _ := newResponse(inner, r, time.Minute)
+	w, _ := newResponse(inner, r, time.Minute, bodyLimits{})
 	http.ServeContent(w, r, "", time.Time{}, file)
 	if w.bytes != int64(len(content))-1 || w.status != http.StatusPartialContent || inner.Body.Len() != len(content)-1 {
 		t.Errorf("status %d, %d bytes", w.status, w.bytes)

@@ -21,7 +21,8 @@ type state struct {
 	headers []header
 	cors    cors
 	proxies []netip.Prefix
-	stall   time.Duration // a request without progress for this long is ended
+	stall   time.Duration // a response without progress for this long is ended
+	body    bodyLimits
 
 	registry handler
 	packview handler
@@ -56,7 +57,7 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &state{cors: newCORS(c.HTTP.Headers), config: c, policy: policy, prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"), proxies: proxies, stall: c.HTTP.Limits.StallTimeout}
+	st := &state{cors: newCORS(c.HTTP.Headers), config: c, policy: policy, prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"), proxies: proxies, stall: c.HTTP.Limits.StallTimeout, body: newBodyLimits(c.HTTP.Limits)}
 	if st.stall <= 0 {
 		st.stall = defaultStall
 	}

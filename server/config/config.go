@@ -154,7 +154,10 @@ type Limits struct {
 	UploadsPerUser int           // uploads in progress; 0: only limited by memory and disk
 	Connections    int           // default 10000
 	HeaderBytes    int           // default 64 KiB
-	StallTimeout   time.Duration // a request without progress for this long is ended; default 60s
+	StallTimeout   time.Duration // a response without progress for this long is ended; default 60s
+
+	BodyStallTimeout time.Duration // a request without a byte of its body for this long is ended; default 5m
+	BodyRate         int           // bytes per second, averaged over a minute, below which a body is ended; 0: no limit; default 128
 }
 
 // TLS configures the server's certificate and client authentication.

@@ -57,8 +57,18 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and its re
 		},
 		{
 			name: "stalltimeout", kind: duration, def: "60s", min: int64(time.Second), ours: true,
-			about: "Ends a request after this time without a transferred byte.",
+			about: "Ends a response after this time without a byte that the client accepted.",
 			bind:  in(func(c *Config) *time.Duration { return &c.HTTP.Limits.StallTimeout }),
+		},
+		{
+			name: "bodystalltimeout", kind: duration, def: "5m", min: int64(time.Second), ours: true,
+			about: "Ends a request with 408 after this time without a byte of its body.",
+			bind:  in(func(c *Config) *time.Duration { return &c.HTTP.Limits.BodyStallTimeout }),
+		},
+		{
+			name: "bodyrate", kind: integer, def: "128", ours: true,
+			about: "Ends a request with 408 if fewer bytes of its body per second arrive, averaged over a minute; 0: no limit.",
+			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.BodyRate }),
 		},
 	}},
 	tlsKeys,

@@ -156,6 +156,9 @@ func (v *View) receive(ctx context.Context, owner storage.Owner, up storage.Uplo
 	refused := <-parsed
 	switch {
 	case body.err != nil:
+		if p, ok := errors.AsType[*problem.Error](body.err); ok {
+			return got, p
+		}
 		return got, problem.New(http.StatusBadRequest, problem.BlobUploadInvalid, "the body ended early: push the archive again").Because(body.err)
 	case isProblem(refused):
 		p, _ := errors.AsType[packs.Problem](refused)

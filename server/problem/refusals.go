@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -35,6 +36,7 @@ const (
 	RangeInvalid            = "RANGE_INVALID"
 	QueryInvalid            = "QUERY_INVALID"
 	NotFound                = "NOT_FOUND"
+	BodyTimeout             = "BODY_TIMEOUT"
 	StorageFull             = "STORAGE_FULL"
 	Unavailable             = "UNAVAILABLE"
 	Unknown                 = "UNKNOWN" // clients treat any unknown code like this
@@ -152,9 +154,21 @@ func OutOfOrder(offset int64) *Error {
 // both.
 func UploadRange(offset int64) string { return fmt.Sprintf("0-%d", max(0, offset-1)) }
 
-// BrokenBody returns the error for a body that ended early.
+// BrokenBody returns the error for a body that ended early. A limit of the server that ended it is
+// returned as it is.
 func BrokenBody(cause error) *Error {
+	if e, ok := errors.AsType[*Error](cause); ok {
+		return e
+	}
 	return New(http.StatusBadRequest, BlobUploadInvalid, "the body ended early: ask where the upload stands and go on from there").Because(cause)
+}
+
+// BodyStalled returns the error for a body that arrives too slowly. limit is the key of the
+// configuration that was exceeded, message says how.
+func BodyStalled(limit, message string, arguments ...any) *Error {
+	message = fmt.Sprintf(message, arguments...)
+	return New(http.StatusRequestTimeout, BodyTimeout, "%s (%s): ask where the upload stands and continue from there, or push again", message, limit).
+		About(map[string]string{"limit": limit})
 }
 
 func seconds(d time.Duration) string {

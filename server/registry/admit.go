@@ -77,6 +77,9 @@ func bodyProblem(err error, tooLarge *problem.Error) error {
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return tooLarge
 	}
+	if e, ok := errors.AsType[*problem.Error](err); ok {
+		return e
+	}
 	if errors.Is(err, errSlowBody) {
 		return problem.New(http.StatusRequestTimeout, problem.ManifestInvalid,
 			"a manifest from %d bytes on must arrive within %v: push it again over a faster connection", largeManifest, largeBodyTime)
