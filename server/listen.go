@@ -74,5 +74,8 @@ func (s *Server) httpServer(l *limitedListener) *http.Server {
 		h.TLSConfig = s.certs.tlsConfig()
 	}
 	l.serve(h)
+	if s.certs != nil {
+		new(windows).over(h, l.age)
+	}
 	return h
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"packhouse/server/auth"
 )
@@ -36,6 +37,7 @@ type limitedListener struct {
 type connection struct {
 	auth.Connection
 	conn       net.Conn
+	accepted   time.Time
 	counted    string // address it counts against; empty: none
 	requests   int    // in progress
 	next, prev *connection
@@ -93,7 +95,7 @@ func (l *limitedListener) admit(c net.Conn) (bool, error) {
 		}
 		l.change.Wait()
 	}
-	entry := &connection{conn: c, counted: address, next: &l.oldest, prev: l.oldest.prev}
+	entry := &connection{conn: c, accepted: time.Now(), counted: address, next: &l.oldest, prev: l.oldest.prev}
 	entry.prev.next, entry.next.prev = entry, entry
 	l.open[c] = entry
 	if address != "" {
@@ -170,6 +172,16 @@ func (l *limitedListener) serve(h *http.Server) {
 		defer l.busy(entry, -1)
 		inner.ServeHTTP(w, r)
 	})
+}
+
+// age returns how long a connection is open.
+func (l *limitedListener) age(c net.Conn) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if entry := l.open[accepted(c)]; entry != nil {
+		return time.Since(entry.accepted)
+	}
+	return 0
 }
 
 type connectionKey struct{}
