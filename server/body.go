@@ -55,12 +55,14 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.ended:
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		b.failed = true
-		return n, problem.BodyStalled("http.limits.bodystalltimeout", "no byte of the body arrived for %v", b.limits.stall).Because(err)
+		stalled := problem.BodyStalled("http.limits.bodystalltimeout", "no byte of the body arrived for %v", b.limits.stall)
+		return n, stalled.Because(err)
 	case err != nil:
 		b.failed = true
 	case b.pace.slow(n, time.Since(began), b.limits.rate):
 		b.failed = true
-		return n, problem.BodyStalled("http.limits.bodyrate", "less than %d bytes of the body per second arrived for %v", b.limits.rate, rateWindow)
+		return n, problem.BodyStalled("http.limits.bodyrate",
+			"less than %d bytes of the body per second arrived for %v", b.limits.rate, rateWindow)
 	}
 	return n, err
 }

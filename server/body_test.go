@@ -63,11 +63,13 @@ func protocols(t *testing.T, test func(t *testing.T, f *fixture, post func(*drip
 				p.SetHTTP1(!second)
 				p.SetUnencryptedHTTP2(second)
 				end := f.pipe()
-				transport := &http.Transport{Protocols: &p, DialContext: func(context.Context, string, string) (net.Conn, error) { return end, nil }}
+				dial := func(context.Context, string, string) (net.Conn, error) { return end, nil }
+				transport := &http.Transport{Protocols: &p, DialContext: dial}
 				defer transport.CloseIdleConnections()
 				test(t, f, func(body *drip) (int, string, time.Duration) {
 					t.Helper()
-					r, err := http.NewRequest(http.MethodPost, "http://x/v2/a/blobs/uploads/?digest="+digestOf(strings.Repeat("x", 100_000)), body)
+					target := "http://x/v2/a/blobs/uploads/?digest=" + digestOf(strings.Repeat("x", 100_000))
+					r, err := http.NewRequest(http.MethodPost, target, body)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -98,8 +100,10 @@ func wantTimeout(t *testing.T, f *fixture, status int, body, limit string) {
 			Detail        map[string]string
 		}
 	}
-	if err := json.Unmarshal([]byte(body), &said); err != nil || status != http.StatusRequestTimeout || len(said.Errors) != 1 ||
-		said.Errors[0].Code != problem.BodyTimeout || said.Errors[0].Detail["limit"] != limit || !strings.Contains(said.Errors[0].Message, limit) {
+	err := json.Unmarshal([]byte(body), &said)
+	if err != nil || status != http.StatusRequestTimeout || len(said.Errors) != 1 ||
+		said.Errors[0].Code != problem.BodyTimeout || said.Errors[0].Detail["limit"] != limit ||
+		!strings.Contains(said.Errors[0].Message, limit) {
 		t.Errorf("%d %s, want 408 that names %s", status, body, limit)
 	}
 	synctest.Wait()
@@ -119,7 +123,8 @@ func TestStalledBody(t *testing.T) {
 	})
 }
 
-// TestTricklingBody verifies that a body of one byte per second is ended after the time over which its rate is averaged.
+// TestTricklingBody verifies that a body of one byte per second is ended after the time over which
+// its rate is averaged.
 func TestTricklingBody(t *testing.T) {
 	protocols(t, func(t *testing.T, f *fixture, post func(*drip) (int, string, time.Duration)) {
 		status, body, took := post(newDrip(100_000, time.Second))

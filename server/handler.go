@@ -140,8 +140,9 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 		w.linger()
 	}
 	if rec.refusal.Code == problem.BodyTimeout {
-		s.log.LogAttrs(r.Context(), slog.LevelWarn, "a request body stalled", slog.String("method", r.Method), slog.String("path", pathOf(r)),
-			slog.String("user", rec.user), slog.Any("limit", rec.refusal.Detail), slog.Int64("received", w.body.bytes), slog.String("reason", rec.refusal.Message))
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "a request body stalled",
+			slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.String("user", rec.user),
+			slog.Int64("received", w.body.bytes), slog.String("reason", rec.refusal.Message))
 	}
 	if rec.refusal.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		s.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.String("path", pathOf(r)),

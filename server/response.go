@@ -35,7 +35,9 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, li
 		kernel:         r.ProtoMajor == 1 && r.TLS == nil,
 	}
 	if r.Body != nil && r.Body != http.NoBody {
-		rw.body = &body{ReadCloser: r.Body, limits: limits, deadline: deadline{set: control.SetReadDeadline, stall: limits.stall}}
+		rw.body = &body{
+			ReadCloser: r.Body, limits: limits, deadline: deadline{set: control.SetReadDeadline, stall: limits.stall},
+		}
 	} else {
 		rw.deadline.move() // with a body only writing does: HTTP/2 would end a long upload at the deadline
 	}

@@ -57,7 +57,11 @@ func (s *Server) newState(c *config.Config) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &state{cors: newCORS(c.HTTP.Headers), config: c, policy: policy, prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"), proxies: proxies, stall: c.HTTP.Limits.StallTimeout, body: newBodyLimits(c.HTTP.Limits)}
+	st := &state{
+		config: c, policy: policy, cors: newCORS(c.HTTP.Headers), proxies: proxies,
+		prefix: strings.TrimSuffix(c.HTTP.Prefix, "/"),
+		stall:  c.HTTP.Limits.StallTimeout, body: newBodyLimits(c.HTTP.Limits),
+	}
 	if st.stall <= 0 {
 		st.stall = defaultStall
 	}

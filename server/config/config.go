@@ -157,7 +157,7 @@ type Limits struct {
 	StallTimeout   time.Duration // a response without progress for this long is ended; default 60s
 
 	BodyStallTimeout time.Duration // a request without a byte of its body for this long is ended; default 5m
-	BodyRate         int           // bytes per second, averaged over a minute, below which a body is ended; 0: no limit; default 128
+	BodyRate         int           // bytes per second, over a minute, below which a body is ended; default 128
 }
 
 // TLS configures the server's certificate and client authentication.

@@ -65,9 +65,12 @@ func TestDefaults(t *testing.T) {
 		},
 		HTTP: HTTP{
 			Addr: "localhost:5000", Net: "tcp", Prefix: "/", RelativeURLs: true, DrainTimeout: 30 * time.Second, Headers: safeHeaders,
-			Limits: Limits{Connections: 10000, HeaderBytes: 64 << 10, StallTimeout: time.Minute, BodyStallTimeout: 5 * time.Minute, BodyRate: 128},
-			TLS:    TLS{MinimumTLS: "tls1.2"},
-			Debug:  Debug{PrometheusPath: "/metrics"},
+			Limits: Limits{
+				Connections: 10000, HeaderBytes: 64 << 10,
+				StallTimeout: time.Minute, BodyStallTimeout: 5 * time.Minute, BodyRate: 128,
+			},
+			TLS:   TLS{MinimumTLS: "tls1.2"},
+			Debug: Debug{PrometheusPath: "/metrics"},
 		},
 		Auth: Auth{Method: AuthNone, Htpasswd: Htpasswd{
 			Roles:   Roles{Admin: []string{"admin"}},

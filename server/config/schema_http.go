@@ -67,7 +67,7 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and its re
 		},
 		{
 			name: "bodyrate", kind: integer, def: "128", ours: true,
-			about: "Ends a request with 408 if fewer bytes of its body per second arrive, averaged over a minute; 0: no limit.",
+			about: "Ends a request with 408 if fewer bytes of its body per second arrive, over a minute; 0: no limit.",
 			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.BodyRate }),
 		},
 	}},

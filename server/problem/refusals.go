@@ -167,7 +167,8 @@ func BrokenBody(cause error) *Error {
 // configuration that was exceeded, message says how.
 func BodyStalled(limit, message string, arguments ...any) *Error {
 	message = fmt.Sprintf(message, arguments...)
-	return New(http.StatusRequestTimeout, BodyTimeout, "%s (%s): ask where the upload stands and continue from there, or push again", message, limit).
+	const remedy = "ask where the upload stands and continue from there, or push again"
+	return New(http.StatusRequestTimeout, BodyTimeout, "%s (%s): %s", message, limit, remedy).
 		About(map[string]string{"limit": limit})
 }
 

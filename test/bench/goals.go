@@ -51,6 +51,7 @@ var goals = func() []goal {
 		goal{row: "attack/" + sameFirst, atMost: 30_000},
 		goal{row: "attack/" + sameVerified, atMost: 5000},
 		goal{row: "attack/" + sameCached, atMost: 5000},
+		goal{row: "overload/" + overloadP99, atMost: 100},
 		goal{row: "process/cold start, empty store", atMost: 100},
 		goal{row: "process/cold start, full store", atMost: 100},
 		goal{row: "process/binary", atMost: 40},

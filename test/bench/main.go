@@ -15,6 +15,7 @@
 //	none-plain, none-tls, bcrypt5-tls, bcrypt10-tls
 //	             a file system, by authentication and wire
 //	attack       sign-ins while others guess passwords
+//	overload     small reads beside 500 uploads
 //	process      cold start, memory without work, size of the binary
 //	s3-requests  requests to the S3 engine for each push, pull and page
 //	s3           throughput and memory over a bucket
@@ -57,6 +58,10 @@ type options struct {
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == bareCommand {
 		fatal(serveBare(os.Args[2:]))
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == uploadCommand {
+		fatal(uploadForever(os.Args[2:]))
 		return
 	}
 	var o options
@@ -156,6 +161,7 @@ type group struct {
 // groups run in this order.
 var groups = append(settingGroups(),
 	group{"attack", attackNames, measureAttacks},
+	group{"overload", overloadNames, measureOverload},
 	group{"process", processNames, measureProcesses},
 	group{"s3-requests", s3RequestNames, countS3Requests},
 	group{"s3", s3Setting.names, s3Setting.measure},

@@ -173,7 +173,8 @@ func TestHTTP2UploadOverALongLine(t *testing.T) {
 		content := noise(seed, size)
 		digest := digestOf(content)
 		began := time.Now()
-		got, err := behind.request(client, writer, http.MethodPost, "/v2/long/app/blobs/uploads/?digest="+digest, content)
+		target := "/v2/long/app/blobs/uploads/?digest=" + digest
+		got, err := behind.request(client, writer, http.MethodPost, target, content)
 		if err != nil || got.status != http.StatusCreated {
 			t.Fatalf("upload: %v, %d %s", err, got.status, got.body)
 		}

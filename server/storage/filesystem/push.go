@@ -54,10 +54,9 @@ func (w *receiver) receive(ctx context.Context, r io.Reader, size int64) (n int6
 		}
 		k, rerr := fill(r, p)
 		if k > 0 {
-			if _, err := w.f.Write(p[:k]); err != nil {
+			if err := w.store(p[:k]); err != nil {
 				return n, fmt.Errorf("write upload: %w", mapped(err))
 			}
-			w.h.Write(p[:k])
 			n += int64(k)
 			w.offset += int64(k)
 			w.set.spend(int64(k))
@@ -76,6 +75,17 @@ func (w *receiver) receive(ctx context.Context, r io.Reader, size int64) (n int6
 		}
 	}
 	return n, w.atEnd(r, size)
+}
+
+// store writes and hashes p.
+func (w *receiver) store(p []byte) error {
+	w.s.work.Begin()
+	defer w.s.work.End()
+	if _, err := w.f.Write(p); err != nil {
+		return err
+	}
+	w.h.Write(p)
+	return nil
 }
 
 // fill reads until p is full or r fails, so that short reads from a slow sender do not cause small

@@ -113,6 +113,7 @@ type Store struct {
 
 	sessions  sessions
 	quota     *quota.Users
+	work      *quota.Work
 	manifests *manifestCache
 	pointers  *pointerCache
 	catalogue *catalogue
@@ -178,6 +179,7 @@ func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	s.scrubTurn = make(chan struct{}, 1)
 	s.run = newID()[:16] + "-"
 	s.quota = quota.New(quota.Limits{Uploads: o.UploadsPerUser, Free: s.room.free(d), Wait: o.UploadWait, Now: s.now})
+	s.work = quota.NewWork()
 	s.manifests = newManifestCache(o.ManifestCache)
 	s.pointers = newPointerCache()
 	s.catalogue = newCatalogue(s)

@@ -35,7 +35,7 @@ func (s *Store) PutBlob(ctx context.Context, o storage.Owner, d digest.Digest, r
 	}
 	m := &direct{s: s, key: blobKey(d)}
 	c := &cutter{
-		s: s, in: newIncoming(ctx, r, size, d.Algorithm().Hash()), base: s.opt.Config.ChunkSize, send: m.send,
+		s: s, in: s.newIncoming(ctx, r, size, d.Algorithm().Hash()), base: s.opt.Config.ChunkSize, send: m.send,
 	}
 	tail, release, err := c.run(ctx, 0, nil)
 	defer release()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"packhouse/server/storage"
+	"packhouse/server/storage/quota"
 )
 
 // bodyMemory is what a body that arrives counts for against its user, in bytes: the buffers of its
@@ -70,10 +71,11 @@ type incoming struct {
 	size int64
 	n    int64 // bytes received
 	h    hash.Hash
+	work *quota.Work
 }
 
-func newIncoming(ctx context.Context, r io.Reader, size int64, h hash.Hash) *incoming {
-	in := &incoming{ctx: ctx, size: size, h: h}
+func (s *Store) newIncoming(ctx context.Context, r io.Reader, size int64, h hash.Hash) *incoming {
+	in := &incoming{ctx: ctx, size: size, h: h, work: s.work}
 	if r == nil {
 		in.size = 0
 		return in
@@ -100,7 +102,9 @@ func (in *incoming) fill(p []byte) (_ []byte, done bool, err error) {
 			}
 		}
 		n, err := in.r.Read(free)
+		in.work.Begin()
 		in.h.Write(free[:n])
+		in.work.End()
 		in.n += int64(n)
 		p = p[:len(p)+n]
 		if done, err := in.ended(err); done || err != nil {

@@ -114,6 +114,7 @@ type Store struct {
 	known       *cache[moment] // repository → when its index entry was written
 	runs        runState
 	quota       *quota.Users
+	work        *quota.Work
 	health      health
 	locks       keyLocks
 	unindexed   bool          // the bucket has no index and is read-only
@@ -163,6 +164,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	s.runs.turn, s.health.turn = make(turn, 1), make(turn, 1)
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.quota = quota.New(quota.Limits{Uploads: o.UploadsPerUser, Wait: o.UploadWait, Now: o.Now})
+	s.work = quota.NewWork()
 	s.manifests = newCache[cachedManifest](o.ManifestCache)
 	s.referrers = newCache[storage.Referrer](o.ManifestCache / 4)
 	s.verified, s.damaged = newCache[seen](mostRemembered), newCache[found](mostRemembered/16)

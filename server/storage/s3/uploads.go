@@ -139,7 +139,7 @@ func (s *Store) take(ctx context.Context, o storage.Owner, id string, at int64, 
 		return nil, err
 	}
 	t := &taken{s: s, o: o, before: u, u: u.copied(), kept: len(u.Parts), final: final}
-	t.in = newIncoming(ctx, r, size, h)
+	t.in = s.newIncoming(ctx, r, size, h)
 	c := &cutter{s: s, in: t.in, base: t.u.Base, next: len(u.Parts), send: t.sendPart}
 	t.tail, t.release, t.err = c.run(ctx, u.tailSize(), func(ctx context.Context, into []byte) error { return s.readTail(ctx, u, into) })
 	if t.err == nil || t.tail != nil {
