@@ -42,10 +42,13 @@ var mayImport = map[string][]string{
 	"server/packview":     {"packs", "server/auth", "server/manifest", "server/problem", "server/reference", "server/route", "server/storage", "server/transfer"},
 	"server/transfer":     {"server/problem", "server/reference", "server/storage"},
 	// Problems are the HTTP side's words for what the store says.
-	"server/problem":            {"server/manifest", "server/reference", "server/storage"},
-	"server/route":              {"server/problem", "server/reference"},
-	"server/storage":            {"server/manifest", "server/reference", "trust"},
-	"server/storage/filesystem": {"server/storage", "server/storage/quota", "server/storage/disk", "server/manifest", "server/reference"},
+	"server/problem": {"server/manifest", "server/reference", "server/storage"},
+	"server/route":   {"server/problem", "server/reference"},
+	"server/storage": {"server/manifest", "server/reference", "trust"},
+	"server/storage/filesystem": {
+		"server/storage", "server/storage/quota", "server/storage/disk", "server/config", "server/manifest",
+		"server/reference",
+	},
 	// The store in memory is the one on disk, over a disk that forgets.
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
 	// A client of a bucket is configured in many ways: it takes the section of

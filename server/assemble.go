@@ -85,7 +85,7 @@ func (s *Server) addHandlers(st *state) error {
 		return err
 	}
 	st.registry = registry.New(registry.Options{
-		MayReferTo: mayReferTo, MayTag: packview.RefuseParent,
+		Sparse: c.Validation.Sparse == "allow", MayReferTo: mayReferTo, MayTag: packview.RefuseParent,
 		Store: s.store, Base: base,
 		MayOverwrite: overwriting(c.Packs), OnEvent: s.tellPackView(st, tell), Redirect: redirecting(c.Storage.Redirect, s.store),
 	})

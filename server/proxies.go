@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -35,7 +37,40 @@ func (s *Server) origin(st *state, r *http.Request) (auth.Client, *http.Request)
 			}
 		}
 	}
-	return client, r.WithContext(auth.WithClient(r.Context(), client))
+	ctx := auth.WithClient(r.Context(), client)
+	if trusted {
+		by := addressed{lastOf(r.Header, "X-Forwarded-Proto"), lastOf(r.Header, "X-Forwarded-Host")}
+		ctx = context.WithValue(ctx, addressedKey{}, by)
+	}
+	return client, r.WithContext(ctx)
+}
+
+// addressed is how the client of a trusted proxy addressed the registry. Unknown fields are empty.
+type addressed struct{ scheme, host string }
+
+type addressedKey struct{}
+
+// addressedAs returns the scheme and the host with which the client of a request addressed the
+// registry, by the headers of a trusted proxy, or else as the request has them.
+func addressedAs(r *http.Request, tls bool) (scheme, host string) {
+	scheme, host = "http", r.Host
+	if tls {
+		scheme = "https"
+	}
+	by, _ := r.Context().Value(addressedKey{}).(addressed)
+	if s := strings.ToLower(by.scheme); s == "http" || s == "https" {
+		scheme = s
+	}
+	if u, err := url.Parse("//" + by.host); err == nil && u.Host != "" && u.Host == by.host {
+		host = by.host
+	}
+	return scheme, host
+}
+
+// lastOf returns the last element of a header that is a list, which the nearest proxy added.
+func lastOf(h http.Header, name string) string {
+	list := strings.Split(strings.Join(h.Values(name), ","), ",")
+	return strings.TrimSpace(list[len(list)-1])
 }
 
 // warnProxy warns once about a proxy missing from http.trustedproxies. The lockout of its address

@@ -48,3 +48,20 @@ func TestManifestURLs(t *testing.T) {
 		})
 	}
 }
+
+// TestSparseManifests verifies over HTTP that validation.manifests.sparse decides about manifests
+// whose blobs are missing.
+func TestSparseManifests(t *testing.T) {
+	t.Parallel()
+	const manifest = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+		"config":{"mediaType":"application/vnd.oci.image.config.v1+json",
+		"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`
+	for sparse, want := range map[string]int{"": 404, "refuse": 404, "allow": 201} {
+		f := newFixture(t, with(func(c *config.Config) { c.Validation.Sparse = sparse }))
+		base := f.serve()
+		a := f.ask(f.client(), http.MethodPut, base+"/v2/app/manifests/v1", "admin", strings.NewReader(manifest))
+		if a.status != want || want == 404 && !strings.Contains(string(a.body), "MANIFEST_BLOB_UNKNOWN") {
+			t.Errorf("%q: %d %s, want %d", sparse, a.status, a.body, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -113,7 +114,7 @@ func (s *Server) notification(c *config.Config, e registry.Event) notification.E
 		kind = "manifests"
 	}
 	if e.Verb != registry.Delete {
-		n.Target.URL = publicURL(c.HTTP, r.Host) + "/v2/" + e.Repository.String() + "/" + kind + "/" + e.Digest.String()
+		n.Target.URL = publicURL(c.HTTP, r) + "/v2/" + e.Repository.String() + "/" + kind + "/" + e.Digest.String()
 	} else {
 		n.Target.MediaType = e.MediaType
 	}
@@ -137,14 +138,12 @@ func references(m *manifest.Manifest) []notification.Descriptor {
 	return list
 }
 
-// publicURL returns the server's URL: as configured, or as the client addressed it.
-func publicURL(h config.HTTP, host string) string {
+// publicURL returns the server's URL: as configured, or as the client of a request addressed it.
+func publicURL(h config.HTTP, r *http.Request) string {
 	base := strings.TrimSuffix(h.Host, "/")
 	if base == "" {
-		base = "http://" + host
-		if h.TLS.Enabled() {
-			base = "https://" + host
-		}
+		scheme, host := addressedAs(r, h.TLS.Enabled())
+		base = scheme + "://" + host
 	}
 	return base + strings.TrimSuffix(h.Prefix, "/")
 }

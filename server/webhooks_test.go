@@ -166,3 +166,46 @@ func TestStoreProbe(t *testing.T) {
 		}
 	}
 }
+
+// TestWebhookURL verifies that only the headers of a trusted proxy change the URLs in events.
+func TestWebhookURL(t *testing.T) {
+	f := newFixture(t, with(func(c *config.Config) { c.HTTP.TrustedProxies = []string{"10.0.0.0/8"} }))
+	for name, tc := range map[string]struct {
+		peer, proto, host string
+		http              config.HTTP
+		want              string
+	}{
+		"a client": {peer: "192.0.2.1:1", want: "http://registry:5000"},
+		"with TLS": {
+			peer: "192.0.2.1:1", http: config.HTTP{TLS: config.TLS{Certificate: "c", Key: "k"}},
+			want: "https://registry:5000",
+		},
+		"a trusted proxy":     {peer: "10.0.0.1:1", proto: "https", host: "hub.example.com", want: "https://hub.example.com"},
+		"one that ends TLS":   {peer: "10.0.0.1:1", proto: "HTTPS", want: "https://registry:5000"},
+		"one without headers": {peer: "10.0.0.1:1", want: "http://registry:5000"},
+		"a forged beginning": {
+			peer: "10.0.0.1:1", proto: "gopher, https", host: "evil.example.com, hub:443",
+			want: "https://hub:443",
+		},
+		"nonsense":            {peer: "10.0.0.1:1", proto: "gopher", host: "user@evil/path", want: "http://registry:5000"},
+		"a proxy that is not": {peer: "192.0.2.1:1", proto: "https", host: "evil.example.com", want: "http://registry:5000"},
+		"http.host is set": {
+			peer: "10.0.0.1:1", proto: "http", host: "a", http: config.HTTP{Host: "https://b/"}, want: "https://b",
+		},
+		"a prefix": {peer: "10.0.0.1:1", proto: "https", http: config.HTTP{Prefix: "/r/"}, want: "https://registry:5000/r"},
+	} {
+		r := httptest.NewRequest(http.MethodPut, "http://registry:5000/v2/", nil)
+		r.RemoteAddr = tc.peer
+		for key, value := range map[string]string{
+			"X-Forwarded-Proto": tc.proto, "X-Forwarded-Host": tc.host, "X-Forwarded-For": "192.0.2.7",
+		} {
+			if value != "" {
+				r.Header.Set(key, value)
+			}
+		}
+		_, r = f.server.origin(f.server.current.Load(), r)
+		if got := publicURL(tc.http, r); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}

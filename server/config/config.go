@@ -22,6 +22,7 @@ type Validation struct {
 	Disabled bool
 	Allow    []string // regular expressions; with any, a URL must match one of them
 	Deny     []string // regular expressions; a URL must match none of them
+	Sparse   string   // "refuse" (default) or "allow": manifests whose blobs are missing
 }
 
 // Log is the log section.

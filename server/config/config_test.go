@@ -78,6 +78,8 @@ func TestDefaults(t *testing.T) {
 		}},
 		Packs:  Packs{Overwrite: "force"},
 		Health: Health{StorageDriver: StorageHealth{Enabled: true, Interval: 10 * time.Second, Threshold: 3}},
+
+		Validation: Validation{Sparse: "refuse"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -84,6 +84,11 @@ var validationKeys = &key{name: "validation", kind: section, about: "Rules for p
 			},
 		}},
 		{
+			name: "sparse", kind: text, def: "refuse", choices: []string{"refuse", "allow"}, ours: true,
+			about: "Manifests whose blobs are missing. allow: accept them, for mirrors of a part of each image.",
+			bind:  in(func(c *Config) *string { return &c.Validation.Sparse }),
+		},
+		{
 			name: "indexes", kind: anything, status: noted, word: "an index is stored whether or not all of its manifests are (a sparse index); this section changes nothing",
 			about: "Platforms that an index must hold.",
 		},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -96,11 +97,17 @@ func Foreign(root string) string {
 		return "" // reported when the directory is accessed
 	}
 	for _, e := range entries {
-		if e.Name() != "lost+found" {
+		if !OfFileSystem(e.Name()) {
 			return e.Name()
 		}
 	}
 	return ""
+}
+
+// OfFileSystem reports whether a name in a new, empty file system or mount belongs to the file system
+// or to the system that it was attached to.
+func OfFileSystem(name string) bool {
+	return slices.Contains([]string{"lost+found", ".snapshot", ".zfs", ".DS_Store"}, name)
 }
 
 func isDir(path string) bool {

@@ -346,6 +346,8 @@ func TestForeign(t *testing.T) {
 	for want, paths := range map[string][]string{
 		"":          {"lost+found/"},
 		"photo.jpg": {"lost+found/", "photo.jpg"},
+		"     ":     {".snapshot/", ".zfs/", ".DS_Store", "lost+found/"},
+		".Trash":    {".snapshot/", ".Trash/"},
 		" ":         {"packhouse/", "photo.jpg"},
 		"  ":        {"docker/registry/v2/", "photo.jpg"},
 		"   ":       {"docker/registry/"},

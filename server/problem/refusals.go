@@ -37,6 +37,7 @@ const (
 	QueryInvalid            = "QUERY_INVALID"
 	NotFound                = "NOT_FOUND"
 	BodyTimeout             = "BODY_TIMEOUT"
+	PreconditionFailed      = "PRECONDITION_FAILED"
 	StorageFull             = "STORAGE_FULL"
 	Unavailable             = "UNAVAILABLE"
 	Unknown                 = "UNKNOWN" // clients treat any unknown code like this
@@ -114,6 +115,17 @@ func ReadOnly() *Error {
 // NoDeletion returns the error for deletions while they are disabled.
 func NoDeletion() *Error {
 	return New(http.StatusMethodNotAllowed, Unsupported, "deletion is switched off (storage.delete.enabled)").With("Allow", "GET, HEAD, PUT")
+}
+
+// FailedPrecondition returns the error for a write whose If-Match or If-None-Match does not hold.
+// now is the digest of the stored manifest, or "".
+func FailedPrecondition(header string, now digest.Digest) *Error {
+	const message = "%s does not match the stored manifest: read it again before the next push"
+	e := New(http.StatusPreconditionFailed, PreconditionFailed, message, header)
+	if now == "" {
+		return e
+	}
+	return e.About(map[string]string{"digest": now.String()})
 }
 
 // BadDigest returns the error for content that does not match its digest.

@@ -96,28 +96,16 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	if err := g.checkURLs(m); err != nil {
 		return err
 	}
-	d, tags := req.Digest, req.Tags
-	if !req.Tag.IsZero() {
-		d, tags = digest.SHA256.FromBytes(content), []reference.Tag{req.Tag}
-	} else if got := d.Algorithm().FromBytes(content); got != d {
-		return problem.BadDigest(d, got)
+	put, err := g.putOf(r, grant, content, m)
+	if err == nil {
+		err = g.o.Store.PutManifest(r.Context(), put)
 	}
-	unchanged := g.unchanged(r.Context(), req.Repository, tags, m)
-	err = g.o.Store.PutManifest(r.Context(), storage.Put{
-		Repository: req.Repository, Digest: d, Content: content, Manifest: m, Tags: tags,
-		MayOverwrite: func(tag reference.Tag, old digest.Digest) error {
-			if unchanged[old] {
-				return nil
-			}
-			return g.o.MayOverwrite(grant, tag, old)
-		},
-	})
 	if err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("Location", g.location(req.Repository, "manifests", d.String()))
-	h.Set("Docker-Content-Digest", d.String())
+	h.Set("Location", g.location(req.Repository, "manifests", put.Digest.String()))
+	h.Set("Docker-Content-Digest", put.Digest.String())
 	if m.Subject != nil {
 		h.Set("Oci-Subject", m.Subject.Digest.String())
 	}
@@ -126,8 +114,42 @@ func (g *Registry) writeManifest(w http.ResponseWriter, r *http.Request, grant a
 	}
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusCreated)
-	g.tell(r, grant, Event{Verb: Push, Digest: d, MediaType: m.MediaType, Manifest: m, Size: int64(len(content)), Tags: tags})
+	g.tell(r, grant, Event{
+		Verb: Push, Digest: put.Digest, MediaType: m.MediaType, Manifest: m, Size: int64(len(content)), Tags: put.Tags,
+	})
 	return nil
+}
+
+// putOf returns the Put of a pushed manifest, after verifying its digest.
+func (g *Registry) putOf(
+	r *http.Request, grant auth.Grant, content []byte, m *manifest.Manifest,
+) (storage.Put, error) {
+	req := grant.Request
+	put := storage.Put{
+		Repository: req.Repository, Digest: req.Digest, Content: content, Manifest: m, Tags: req.Tags, Sparse: g.o.Sparse,
+	}
+	expect := preconditions(r.Header)
+	if !req.Tag.IsZero() {
+		put.Digest, put.Tags = digest.SHA256.FromBytes(content), []reference.Tag{req.Tag}
+		if expect != nil {
+			put.Expect = func(_ reference.Tag, now digest.Digest) error { return expect(now) }
+		}
+	} else if got := req.Digest.Algorithm().FromBytes(content); got != req.Digest {
+		return put, problem.BadDigest(req.Digest, got)
+	} else if expect != nil {
+		// The content of a digest never changes, so this need not be atomic.
+		if err := g.expectDigest(r.Context(), req.Repository, req.Digest, expect); err != nil {
+			return put, err
+		}
+	}
+	unchanged := g.unchanged(r.Context(), req.Repository, put.Tags, m)
+	put.MayOverwrite = func(tag reference.Tag, old digest.Digest) error {
+		if unchanged[old] {
+			return nil
+		}
+		return g.o.MayOverwrite(grant, tag, old)
+	}
+	return put, nil
 }
 
 // unchanged returns the manifests of a pack's tags that have the archive of m. Clients write the

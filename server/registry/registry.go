@@ -57,6 +57,9 @@ type Options struct {
 	// accepted.
 	MayReferTo func(url string) error
 
+	// Sparse accepts manifests whose blobs are missing.
+	Sparse bool
+
 	// Redirect returns a URL at which the storage itself serves a blob without credentials (storage.redirect), or "" if the
 	// registry must serve it. Nil: the registry serves all blobs.
 	Redirect func(ctx context.Context, repo reference.Repository, d digest.Digest) (string, error)

@@ -43,6 +43,9 @@ func TestProtocol(t *testing.T) {
 			registrytest.Run(t, func(t *testing.T) string {
 				return registrytest.Serve(t, registry.Options{Store: open(t)})
 			})
+			registrytest.RunSparse(t, func(t *testing.T) string {
+				return registrytest.Serve(t, registry.Options{Store: open(t), Sparse: true})
+			})
 		})
 	}
 }

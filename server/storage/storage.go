@@ -170,6 +170,11 @@ type Put struct {
 	Content    []byte
 	Manifest   *manifest.Manifest // parsed Content
 	Tags       []reference.Tag    // tags to move to it; none: push by digest only
+	Sparse     bool               // blobs that the manifest refers to may be missing
+	// Expect is called under the lock of each tag, before anything is written, with the digest that
+	// the tag points to: "" if the tag does not exist. An error rejects the whole Put and is returned
+	// unchanged. Nil: no precondition.
+	Expect func(tag reference.Tag, now digest.Digest) error
 	// MayOverwrite is called under the tag's lock before a tag that points elsewhere is moved. An
 	// error rejects the whole Put and is returned unchanged. Nil allows all moves.
 	MayOverwrite func(tag reference.Tag, old digest.Digest) error
@@ -184,6 +189,20 @@ func (p Put) TagNames() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Allows returns the error of Expect or MayOverwrite for a tag that points to now, or nil.
+func (p Put) Allows(tag string, now digest.Digest) error {
+	i := slices.IndexFunc(p.Tags, func(t reference.Tag) bool { return t.String() == tag })
+	if p.Expect != nil {
+		if err := p.Expect(p.Tags[i], now); err != nil {
+			return err
+		}
+	}
+	if p.MayOverwrite != nil && now != "" && now != p.Digest {
+		return p.MayOverwrite(p.Tags[i], now)
+	}
+	return nil
 }
 
 // Stored is a stored manifest.

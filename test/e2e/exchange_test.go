@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"io"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,6 +144,55 @@ func TestExchangeStartsWithPackhouse(t *testing.T) {
 	theirs.stop()
 	ours = x.serve()
 	x.verify("packhouse, after distribution's collection")
+	ours.stop()
+}
+
+// TestExchangeTakesReferrersBack writes the fallback tag for referrers that were attached with
+// packhouse, as docs/scaling.md says, before distribution serves the directory.
+func TestExchangeTakesReferrersBack(t *testing.T) {
+	x := newExchange(t)
+	ours := x.serve()
+	x.login()
+	x.push("team/app:v1", 61)
+	first := x.attach("team/app:v1", "by-packhouse")
+	subject := x.oras.run("resolve", x.addr+"/team/app:v1")
+	_, hex, _ := strings.Cut(subject, ":")
+	url := "https://" + x.addr + "/v2/team/app/referrers/" + subject
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth(admin, x.passwords[admin])
+	answer, err := x.client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%d, %v: %s", answer.StatusCode, err, index)
+	}
+	x.oras.write("referrers.json", index)
+	fallback := x.addr + "/team/app:sha256-" + hex
+	x.oras.run("manifest", "push", "--media-type", "application/vnd.oci.image.index.v1+json", fallback, "referrers.json")
+	ours.stop()
+
+	theirs := x.serveDistribution()
+	if got, want := referrersOf(x.oras, x.addr+"/team/app:v1"), []string{first}; !slices.Equal(got, want) {
+		t.Errorf("distribution: the referrers are %v, want %v", got, want)
+	}
+	second := x.attach("team/app:v1", "by-distribution")
+	if got, want := referrersOf(x.oras, x.addr+"/team/app:v1"), sorted(first, second); !slices.Equal(got, want) {
+		t.Errorf("distribution, one more: the referrers are %v, want %v", got, want)
+	}
+	theirs.stop()
+
+	ours = x.serve()
+	if got, want := referrersOf(x.oras, x.addr+"/team/app:v1"), sorted(first, second); !slices.Equal(got, want) {
+		t.Errorf("packhouse, again: the referrers are %v, want %v", got, want)
+	}
+	x.oras.run("manifest", "delete", "--force", x.addr+"/team/app@"+x.oras.run("resolve", fallback))
+	x.verify("packhouse, without the fallback tag")
 	ours.stop()
 }
 

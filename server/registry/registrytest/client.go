@@ -230,9 +230,9 @@ func typeOf(content []byte) string {
 }
 
 // put pushes a manifest under a tag or a digest, with parameters.
-func (c *client) put(ref string, content []byte) answer {
+func (c *client) put(ref string, content []byte, more ...head) answer {
 	c.t.Helper()
-	return c.do("PUT", c.at("manifests/%s", ref), content, head{"Content-Type", typeOf(content)})
+	return c.do("PUT", c.at("manifests/%s", ref), content, append(more, head{"Content-Type", typeOf(content)})...)
 }
 
 // putDigest pushes a manifest by its sha256 digest and returns that.

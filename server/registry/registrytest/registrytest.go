@@ -24,6 +24,14 @@ type row struct {
 	run  func(c *client)
 }
 
+// RunSparse checks a registry with registry.Options.Sparse, as Run does.
+func RunSparse(t *testing.T, open func(t *testing.T) string) {
+	base := open(t)
+	for i, r := range sparseRows {
+		t.Run(r.name, func(t *testing.T) { r.run(newClient(t, base, "sparse", i)) })
+	}
+}
+
 // Run checks the registry at the address that open returns: the URL of its root, without a slash at its end. Whoever asks must be let do
 // everything, deletion included. Rows leave content behind in repositories below "suite".
 func Run(t *testing.T, open func(t *testing.T) string) {
@@ -41,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) string) {
 		{"mounting a blob", mountRows},
 		{"pushing manifests", pushManifestRows},
 		{"pushing manifests that are none", badManifestRows},
+		{"pushing manifests with preconditions", preconditionRows},
 		{"listing tags", tagRows},
 		{"listing repositories", catalogRows},
 		{"listing referrers", referrerRows},

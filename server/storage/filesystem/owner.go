@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/server/config"
 	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
 )
@@ -183,7 +184,7 @@ func (s *Store) recognise() error {
 	found := ""
 	stop := errors.New("found")
 	err := s.disk.List(".", func(e disk.Entry) error {
-		if e.Name == "lost+found" {
+		if config.OfFileSystem(e.Name) {
 			return nil
 		}
 		found = e.Name

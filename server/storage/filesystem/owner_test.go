@@ -89,6 +89,8 @@ func TestForeignDirectoriesAreRefused(t *testing.T) {
 	}{
 		"empty":                   {nil, ""},
 		"fresh file system":       {[]string{"lost+found/x"}, ""},
+		"a fresh mount":           {[]string{".snapshot/daily", ".zfs/x", ".DS_Store", "lost+found/x"}, ""},
+		"a mount in use":          {[]string{".Trash/x"}, ".Trash"},
 		"distribution's":          {[]string{"docker/registry/v2/blobs/x"}, ""},
 		"ours":                    {[]string{"packhouse/v1/stage/x"}, ""},
 		"ours, cut short":         {[]string{"packhouse/x"}, ""},

@@ -9,7 +9,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/manifest"
-	"packhouse/server/reference"
 	"packhouse/server/storage"
 	"packhouse/server/storage/disk"
 )
@@ -45,7 +44,7 @@ func (s *Store) PutManifest(ctx context.Context, p storage.Put) (err error) {
 	}()
 	defer s.locks.many(p.Digest, needed)()
 	defer s.gc.note(append(needed, p.Digest)...)
-	if damaged, err = s.checkReferences(ctx, p.Repository.String(), references); err != nil {
+	if damaged, err = s.checkReferences(ctx, p.Repository.String(), references, p.Sparse); err != nil {
 		return err
 	}
 	if subject := p.Manifest.Subject; subject != nil { // the subject may be missing
@@ -67,8 +66,11 @@ type suspect struct {
 
 // checkReferences verifies that the repository holds everything a manifest needs, with the stated
 // sizes, and touches it. Children of an index may be missing: an index may be pushed to a mirror
-// without all of its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse).
-func (s *Store) checkReferences(ctx context.Context, repo string, references []manifest.Reference) (damaged []suspect, err error) {
+// without all of its platforms (distribution-spec, "Pushing manifests": a registry MAY refuse). With
+// sparse, blobs may be missing, too.
+func (s *Store) checkReferences(
+	ctx context.Context, repo string, references []manifest.Reference, sparse bool,
+) (damaged []suspect, err error) {
 	var missing []manifest.Reference
 	for _, r := range references {
 		if err := ctx.Err(); err != nil {
@@ -81,7 +83,7 @@ func (s *Store) checkReferences(ctx context.Context, repo string, references []m
 		if bad != nil {
 			damaged = append(damaged, *bad)
 		}
-		if !ok && !r.Foreign && r.Kind != manifest.Child {
+		if !ok && !r.Foreign && r.Kind != manifest.Child && !sparse {
 			missing = append(missing, r)
 		}
 	}
@@ -225,14 +227,14 @@ func (s *Store) movedTags(p storage.Put, tags []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !ok {
+			old = ""
+		}
+		if err := p.Allows(t, old); err != nil {
+			return nil, err
+		}
 		if ok && old == p.Digest && !s.doubt.has(tagLink(repo, t)) && !s.doubt.has(tagDir(repo, t)) {
 			continue
-		}
-		if ok && old != p.Digest && p.MayOverwrite != nil {
-			i := slices.IndexFunc(p.Tags, func(tag reference.Tag) bool { return tag.String() == t })
-			if err := p.MayOverwrite(p.Tags[i], old); err != nil {
-				return nil, err
-			}
 		}
 		if ok && old != p.Digest {
 			if err := s.losesTag(repo, old); err != nil {

@@ -36,6 +36,9 @@ func TestProtocol(t *testing.T) {
 			all = append(all, s)
 		}
 		registrytest.Run(t, func(t *testing.T) string { return inTurns(t, all) })
+		registrytest.RunSparse(t, func(t *testing.T) string {
+			return registrytest.Serve(t, registry.Options{Store: all[0], Sparse: true})
+		})
 	})
 	t.Run("engine", func(t *testing.T) {
 		cfg := startEngine(t)

@@ -9,7 +9,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"packhouse/server/manifest"
-	"packhouse/server/reference"
 	"packhouse/server/storage"
 )
 
@@ -51,7 +50,7 @@ func (s *Store) putManifest(ctx context.Context, w watch, p storage.Put, tags []
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 {
+	if len(missing) > 0 && !p.Sparse {
 		return &storage.MissingError{References: missing}
 	}
 	settle, err := s.writeManifest(ctx, w, p, moves)
@@ -144,7 +143,6 @@ func (s *Store) putLink(ctx context.Context, key string, d digest.Digest) error 
 // tagMove is a tag that does not point to the manifest yet.
 type tagMove struct {
 	tag    string
-	index  int           // in Put.Tags
 	before *object       // the current link; nil: none
 	old    digest.Digest // the manifest that it points to; empty: none
 	link   object        // revision link of that manifest
@@ -157,7 +155,7 @@ type tagMove struct {
 func (s *Store) planMoves(ctx context.Context, p storage.Put, tags []string) ([]*tagMove, error) {
 	moves := make([]*tagMove, len(tags))
 	err := inParallel(ctx, len(tags), wide, func(ctx context.Context, i int) (err error) {
-		moves[i] = &tagMove{tag: tags[i], index: slices.IndexFunc(p.Tags, func(t reference.Tag) bool { return t.String() == tags[i] })}
+		moves[i] = &tagMove{tag: tags[i]}
 		return s.plan(ctx, p, moves[i])
 	})
 	if err != nil {
@@ -201,10 +199,10 @@ func (s *Store) plan(ctx context.Context, p storage.Put, m *tagMove) error {
 }
 
 func (m *tagMove) allowed(p storage.Put) error {
-	if m.old == "" || p.MayOverwrite == nil {
-		return nil
+	if m.there {
+		return p.Allows(m.tag, p.Digest)
 	}
-	return p.MayOverwrite(p.Tags[m.index], m.old)
+	return p.Allows(m.tag, m.old)
 }
 
 // move points a tag to the manifest. It replaces the link only if it has not changed since it was
@@ -228,10 +226,10 @@ func (s *Store) move(ctx context.Context, p storage.Put, m *tagMove) error {
 		if !errors.Is(err, errCondition) {
 			return fmt.Errorf("write tag: %w", err)
 		}
-		if err := s.plan(ctx, p, m); err != nil || m.there {
+		if err := s.plan(ctx, p, m); err != nil {
 			return err
 		}
-		if err := m.allowed(p); err != nil {
+		if err := m.allowed(p); err != nil || m.there {
 			return err
 		}
 	}
