@@ -16,8 +16,8 @@ const defaultConnections = 10_000
 
 // limitedListener limits the number of open connections. At the limit, a new connection evicts the
 // oldest idle one without an authenticated request. A connection, HTTP/1 or HTTP/2, is idle unless
-// it has a request in progress, so unfinished handshakes and headers count as idle. If there is
-// none to evict, the new connection waits, and further ones wait in the kernel. One address may
+// a handler runs or its response is being written, so unfinished handshakes and headers count as
+// idle. If there is none to evict, the new connection waits, and further ones wait in the kernel. One address may
 // have at most half of the connections; more are closed immediately. Connections are not wrapped,
 // so that the kernel can still send files on them.
 type limitedListener struct {
@@ -39,7 +39,9 @@ type connection struct {
 	conn       net.Conn
 	accepted   time.Time
 	counted    string // address it counts against; empty: none
-	requests   int    // in progress
+	requests   int    // whose handlers run
+	active     bool   // net/http reads a request or writes a response
+	writing    bool   // net/http may still write the response of a handler that has returned
 	next, prev *connection
 }
 
@@ -127,7 +129,7 @@ func peerOf(c net.Conn) auth.Client {
 // any. It reports whether there was one. The caller holds the lock.
 func (l *limitedListener) evict(address string) bool {
 	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
-		if entry.requests > 0 || entry.Authenticated() || address != "" && entry.counted != address {
+		if entry.requests > 0 || entry.writing || entry.Authenticated() || address != "" && entry.counted != address {
 			continue
 		}
 		l.forget(entry)
@@ -168,8 +170,8 @@ func (l *limitedListener) serve(h *http.Server) {
 	h.ConnContext = l.context
 	h.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		entry, _ := r.Context().Value(connectionKey{}).(*connection)
-		l.busy(entry, 1)
-		defer l.busy(entry, -1)
+		l.begin(entry)
+		defer l.end(entry)
 		inner.ServeHTTP(w, r)
 	})
 }
@@ -211,26 +213,47 @@ func accepted(c net.Conn) net.Conn {
 	}
 }
 
-// busy counts the requests in progress on a connection.
-func (l *limitedListener) busy(entry *connection, change int) {
+// begin marks a connection as busy while a handler runs.
+func (l *limitedListener) begin(entry *connection) {
 	if entry == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if entry.requests += change; entry.requests == 0 {
-		l.change.Signal()
-	}
+	entry.requests++
 }
 
-// watch is the ConnState hook. It removes connections that have ended.
-func (l *limitedListener) watch(c net.Conn, state http.ConnState) {
-	if state != http.StateClosed && state != http.StateHijacked {
+// end is called when a handler returns. The response may still be in a buffer of net/http: the
+// connection stays busy until watch is told that it is idle.
+func (l *limitedListener) end(entry *connection) {
+	if entry == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if entry := l.open[accepted(c)]; entry != nil {
+	entry.requests--
+	entry.writing = entry.active
+	if entry.requests == 0 && !entry.writing {
+		l.change.Signal()
+	}
+}
+
+// watch is the ConnState hook. It removes connections that have ended and makes idle ones
+// available for eviction.
+func (l *limitedListener) watch(c net.Conn, state http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entry := l.open[accepted(c)]
+	if entry == nil {
+		return
+	}
+	switch state {
+	case http.StateActive:
+		entry.active = true
+	case http.StateIdle:
+		entry.active, entry.writing = false, false
+		l.change.Signal()
+	case http.StateClosed, http.StateHijacked:
 		l.forget(entry)
 	}
 }
