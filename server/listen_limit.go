@@ -224,7 +224,7 @@ func (l *limitedListener) begin(entry *connection) {
 }
 
 // end is called when a handler returns. The response may still be in a buffer of net/http: the
-// connection stays busy until watch is told that it is idle.
+// connection stays busy until net/http reports it as idle.
 func (l *limitedListener) end(entry *connection) {
 	if entry == nil {
 		return
