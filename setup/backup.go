@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,12 +97,19 @@ func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
 	return b.plan, nil
 }
 
+// removeIfEmpty plans to remove a directory, which stays if other files are in it.
+func (b *builder) removeIfEmpty(path string, mode fs.FileMode) {
+	b.plan.Changes = append(b.plan.Changes, Change{
+		Path: path, Kind: Remove, Mode: mode, UID: -1, GID: -1, Meaning: []string{"removed if empty"},
+	})
+}
+
 // restore plans to reverse one step.
 func (b *builder) restore(s step, from string) error {
 	if s.Mode.IsDir() {
 		switch {
 		case !s.Existed:
-			b.plan.Changes = append(b.plan.Changes, Change{Path: s.Path, Kind: Remove, Mode: s.Mode, UID: -1, GID: -1, Meaning: []string{"removed if nothing else lies in it"}})
+			b.removeIfEmpty(s.Path, s.Mode)
 		case s.Kind == Remove:
 			b.directory(s.Path, s.OldMode.Perm())
 		default:

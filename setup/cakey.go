@@ -141,8 +141,8 @@ func caKeyAdvice(dir string) *Command {
 func (in *Installed) CAKeyAdvice() *Command { return caKeyAdvice(in.Dir) }
 
 // KeepCAKeyQuestion asks whether to keep the private CA when an installation is removed.
-const KeepCAKeyQuestion = "Keep the CA's key and certificate? Clients then trust a later installation without changes, " +
-	"but anyone with the key can impersonate this registry."
+const KeepCAKeyQuestion = "With the CA's key and certificate, clients will trust a later installation.\n" +
+	"Anyone with the key can impersonate this registry. Keep them?"
 
 // HasCAKey reports whether the key of the private CA is in the installation.
 func (in *Installed) HasCAKey() bool { return in != nil && caKeyAdvice(in.Dir) != nil }

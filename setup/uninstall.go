@@ -38,12 +38,10 @@ func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
 			dirs[filepath.Dir(path)] = true
 		}
 	}
-	b.remove(in.path(ManifestFile), false, "nothing is left that it could list")
+	b.remove(in.path(ManifestFile), false, "lists the files above")
 	for dir := range dirs {
 		if _, err := os.Stat(dir); err == nil {
-			b.plan.Changes = append(b.plan.Changes, Change{
-				Path: dir, Kind: Remove, Mode: fs.ModeDir | 0o700, UID: -1, GID: -1, Meaning: []string{"removed if nothing else lies in it"},
-			})
+			b.removeIfEmpty(dir, fs.ModeDir|0o700)
 		}
 	}
 	if b.err != nil {

@@ -110,7 +110,7 @@ func (l *lines) choose(prompt string) (turn, error) {
 			l.say("Nothing was written.")
 			return over, nil
 		}
-		l.mistake("%q is none of these", text)
+		l.mistake("%q is not one of the choices", text)
 	}
 }
 

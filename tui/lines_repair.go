@@ -80,7 +80,7 @@ func (l *lines) way(ways []setup.Repair) (*setup.Repair, error) {
 		if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(ways) {
 			return &ways[n-1], nil
 		}
-		l.mistake("%q is none of these", text)
+		l.mistake("%q is not one of the choices", text)
 	}
 }
 

@@ -41,7 +41,7 @@ func (l *lines) manage() (bool, error) {
 		}
 		n := 0
 		if _, err := fmt.Sscanf(text, "%d", &n); err != nil || n < 1 || n > len(tasks) {
-			l.mistake("%q is none of these", text)
+			l.mistake("%q is not one of the choices", text)
 			continue
 		}
 		if closed := tasks[n-1].closed; closed != "" {

@@ -43,7 +43,7 @@ func (m *model) startReview() tea.Cmd {
 		}
 		if f.refuse() {
 			m.enterStep(i)
-			m.notice = "something here cannot stay as it is"
+			m.notice = "correct the marked answers first"
 			return nil
 		}
 	}

@@ -59,7 +59,7 @@ func (m *model) askingKey(msg tea.KeyMsg, name string) tea.Cmd {
 func (m *model) next() tea.Cmd {
 	f := m.form()
 	if f.refuse() {
-		m.notice = "something here cannot stay as it is"
+		m.notice = "correct the marked answers first"
 		return nil
 	}
 	if setup.AnyRefused(m.outlook) {
@@ -88,7 +88,7 @@ func (m *model) probed(msg probedMsg) tea.Cmd {
 	}
 	if f.refuse() {
 		f.probed = false // what is in the way may be gone at the next try
-		m.notice = "something here cannot stay as it is"
+		m.notice = "correct the marked answers first"
 		return nil
 	}
 	return m.forward(f)
