@@ -111,13 +111,13 @@ const presignedLife = 20 * time.Minute
 // or the storage driver does not support them.
 func redirecting(c config.Redirect, store storage.Store) func(context.Context, reference.Repository, digest.Digest) (string, error) {
 	engine, able := store.(interface {
-		Presign(ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration) (string, error)
+		Presign(ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration, below int64) (string, error)
 	})
 	if c.Disable || !able {
 		return nil
 	}
 	return func(ctx context.Context, repo reference.Repository, d digest.Digest) (string, error) {
-		return engine.Presign(ctx, repo, d, presignedLife)
+		return engine.Presign(ctx, repo, d, presignedLife, c.ProxyBelow)
 	}
 }
 

@@ -94,7 +94,8 @@ type Delete struct {
 
 // Redirect configures redirects of blob reads to presigned URLs of the bucket.
 type Redirect struct {
-	Disable bool // default true
+	Disable    bool  // default true
+	ProxyBelow int64 // bytes; smaller blobs are served by this server, with all headers of the specification
 }
 
 // Maintenance configures the maintenance of the store.

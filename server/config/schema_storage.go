@@ -36,6 +36,10 @@ var storageKeys = &key{
 		{name: "redirect", kind: section, about: "Downloads straight from the storage engine.", keys: []*key{{
 			name: "disable", kind: boolean, def: "true", about: "Serve downloads from this server. false: redirect clients to presigned URLs of S3.",
 			bind: in(func(c *Config) *bool { return &c.Storage.Redirect.Disable }),
+		}, {
+			name: "proxybelow", kind: size, def: "0", ours: true,
+			about: "Serve blobs below this size from this server, which sends Docker-Content-Digest; S3 does not.",
+			bind:  in(func(c *Config) *int64 { return &c.Storage.Redirect.ProxyBelow }),
 		}}},
 		{name: "tag", kind: section, about: "Look-up of tags.", keys: []*key{{
 			name: "concurrencylimit", kind: integer, status: noted, word: "tags are looked up in an index; this changes nothing",

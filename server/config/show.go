@@ -120,10 +120,10 @@ func plainValue(k *key, field any) any {
 }
 
 func number(k *key, n int64) any {
-	if k.kind == size {
-		return formatSize(n)
+	if text := formatSize(n); k.kind == size && text != strconv.FormatInt(n, 10) {
+		return text
 	}
-	return n
+	return n // a size without a unit is a number: quotes around it would make it invalid
 }
 
 // formatSize formats bytes in the largest unit that divides them.

@@ -10,11 +10,13 @@ import (
 )
 
 // Presign returns a URL at the S3 endpoint from which a blob of a repository can be read without
-// credentials until it expires. It returns "" if this process has not verified the blob yet;
-// reading the blob once through the registry verifies it.
+// credentials until it expires. It returns "" for a blob of less than the given number of bytes, and
+// if this process has not verified the blob yet; reading it once through the registry verifies it.
 //
 // Anyone who has the URL can use it, so return it only to clients that may read the blob.
-func (s *Store) Presign(ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration) (string, error) {
+func (s *Store) Presign(
+	ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration, below int64,
+) (string, error) {
 	o, target, err := s.find(ctx, repo.String(), d, s.bucket.head)
 	if err != nil {
 		return "", err
@@ -22,7 +24,7 @@ func (s *Store) Presign(ctx context.Context, repo reference.Repository, d digest
 	if !s.plausible(target, o) {
 		return "", blobUnknown(d)
 	}
-	if !s.good(target, o) {
+	if o.size < below || !s.good(target, o) {
 		return "", nil
 	}
 	return s.bucket.presign(ctx, blobKey(target), life)

@@ -45,7 +45,7 @@ func TestEnginePresigned(t *testing.T) {
 	content := noise(43, 100_000)
 	d := storagetest.PushBlob(t, s, "a", content)
 	repo := storagetest.Repo(t, "a")
-	address, err := s.Presign(t.Context(), repo, d, time.Minute)
+	address, err := s.Presign(t.Context(), repo, d, time.Minute, 0)
 	if err != nil || address == "" {
 		t.Fatalf("%q, %v", address, err)
 	}
@@ -80,12 +80,25 @@ func TestEnginePresigned(t *testing.T) {
 	if status, _ := ask("GET", "", "", strings.ReplaceAll(strings.ReplaceAll(address, d.Encoded()[:2]+"/", other.Encoded()[:2]+"/"), d.Encoded(), other.Encoded())); status != 403 {
 		t.Errorf("another blob: %d", status)
 	}
-	if _, err := s.Presign(t.Context(), repo, other, time.Minute); !errors.Is(err, storage.ErrBlobUnknown) {
+	if _, err := s.Presign(t.Context(), repo, other, time.Minute, 0); !errors.Is(err, storage.ErrBlobUnknown) {
 		t.Errorf("presigned for a repository that has no link: %v", err)
 	}
 	// A process that has not seen the bytes hands them out itself.
 	fresh := newStoreOn(s.bucket)
-	if address, err := fresh.Presign(t.Context(), repo, d, time.Minute); err != nil || address != "" {
+	if address, err := fresh.Presign(t.Context(), repo, d, time.Minute, 0); err != nil || address != "" {
 		t.Errorf("unseen: %q, %v", address, err)
+	}
+}
+
+// TestSmallBlobsAreNotPresigned leaves blobs below a size to the registry, which sends
+// Docker-Content-Digest.
+func TestSmallBlobsAreNotPresigned(t *testing.T) {
+	s := newStoreOn(newMemoryBucket())
+	repo := storagetest.Repo(t, "a")
+	d := storagetest.PushBlob(t, s, "a", noise(44, 1000))
+	for below, redirected := range map[int64]bool{0: true, 1000: true, 1001: false} {
+		if address, err := s.Presign(t.Context(), repo, d, time.Minute, below); err != nil || (address != "") != redirected {
+			t.Errorf("proxybelow %d: %q, %v", below, address, err)
+		}
 	}
 }
