@@ -111,7 +111,9 @@ const presignedLife = 20 * time.Minute
 // or the storage driver does not support them.
 func redirecting(c config.Redirect, store storage.Store) func(context.Context, reference.Repository, digest.Digest) (string, error) {
 	engine, able := store.(interface {
-		Presign(ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration, below int64) (string, error)
+		Presign(
+			ctx context.Context, repo reference.Repository, d digest.Digest, life time.Duration, below int64,
+		) (string, error)
 	})
 	if c.Disable || !able {
 		return nil

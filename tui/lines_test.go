@@ -126,7 +126,9 @@ func TestLinesManage(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantsLines(t, out,
-		"The installation in /etc/packhouse", "server, well: up at :5000", "certificate, attention: 20 days left", "1. Renew the certificate", `"9" is not one of the choices`,
+		"The installation in /etc/packhouse", "server, well: up at :5000", "certificate, attention: 20 days left",
+		"1. Renew the certificate",
+		`"9" is not one of the choices`,
 		"This would be changed", "Nothing was written.", "as it was before the last setup", "Question 1 of 1: Users", "This would be changed", "4 of 5 checks passed")
 	if outcome.ExitCode() != 0 {
 		t.Errorf("exit code %d", outcome.ExitCode())

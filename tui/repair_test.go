@@ -236,7 +236,8 @@ func TestLinesRepair(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantsLines(t, out, "The server would not start on", "Wrong, line 8, column 3: unknown key http.adr", "did you mean http.addr?", `line 8:   adr: ":5000" # by hand`,
-			"1. Put it right", "adr becomes addr", "3. Edit", `Error: "9" is not one of the choices`, "Wrong, line 8", "1. Put it right",
+			"1. Put it right", "adr becomes addr", "3. Edit",
+			`Error: "9" is not one of the choices`, "Wrong, line 8", "1. Put it right",
 			`+  addr: ":5000" # by hand`, "Type write to write this", "checks passed")
 		if text := fileOf(t, path); !strings.Contains(text, "  addr: \":5000\" # by hand") || !strings.Contains(text, "level: debug") {
 			t.Errorf("written:\n%s", text)
