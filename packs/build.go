@@ -268,40 +268,22 @@ func drawLogo(name string) []byte {
 
 // write creates the folder atomically.
 func (b *builder) write() (string, error) {
-	folder := filepath.Join(b.o.Dir, b.metadata.Folder())
-	if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
-		return "", &Failure{Code: CodeFolder, What: fmt.Sprintf("folder %q is there already", folder), Remedy: "remove it, or build into another one"}
-	}
-	if err := os.MkdirAll(b.o.Dir, 0o755); err != nil { //nolint:gosec // packs are no secrets
-		return "", fmt.Errorf("make folder: %w", err)
-	}
-	staging, err := os.MkdirTemp(b.o.Dir, ".build-*")
+	staging, err := stage(b.o.Dir)
 	if err != nil {
-		return "", fmt.Errorf("make folder: %w", err)
+		return "", err
 	}
-	defer os.RemoveAll(staging)                      //nolint:errcheck // it has been renamed, or is half done
-	if err := os.Chmod(staging, 0o755); err != nil { //nolint:gosec // packs are no secrets
-		return "", fmt.Errorf("make folder: %w", err)
-	}
-	root, err := os.OpenRoot(staging)
-	if err != nil {
-		return "", fmt.Errorf("make folder: %w", err)
-	}
-	defer root.Close() //nolint:errcheck // every file is closed by itself
+	defer staging.close()
 	names := make([]string, 0, len(b.files))
 	for name := range b.files {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if err := extractFile(root, name, 0o644, bytes.NewReader(b.files[name])); err != nil {
+		if err := extractFile(staging.pack, name, 0o644, bytes.NewReader(b.files[name])); err != nil {
 			return "", err
 		}
 	}
-	if err := os.Rename(staging, folder); err != nil {
-		return "", fmt.Errorf("move the pack to its place: %w", err)
-	}
-	return folder, nil
+	return staging.publish(b.metadata.Folder())
 }
 
 // largestInput is the maximum size of a chart or logo in bytes.

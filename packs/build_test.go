@@ -31,7 +31,7 @@ func TestBuildFromChart(t *testing.T) {
 		t.Errorf("the chart's values became %v, %v", values.Charts, err)
 	}
 	_, err = Build(t.Context(), BuildOptions{Name: "hello", Dir: dir, Chart: "testdata/hello-1.2.3/charts/hello-1.2.3.tgz"})
-	if f := failureOf(t, err); !strings.Contains(f.What, "is there already") {
+	if f := failureOf(t, err); !strings.Contains(f.What, "already exists") {
 		t.Errorf("built twice: %s", f.What)
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {

@@ -126,7 +126,7 @@ func TestPullGivesBackTheSameTree(t *testing.T) {
 		if entries, _ := os.ReadDir(out); len(entries) != 1 {
 			t.Errorf("%d entries are left in %s", len(entries), out)
 		}
-		if _, err := c.Pull(t.Context(), Reference{Name: pushed.Name}, out, nil); err == nil || !strings.Contains(err.Error(), "is there already") {
+		if _, err := c.Pull(t.Context(), Reference{Name: pushed.Name}, out, nil); err == nil || !strings.Contains(err.Error(), "already exists") {
 			t.Errorf("a second pull: %v", err)
 		}
 		inspected, err := c.Inspect(t.Context(), Reference{Name: pushed.Name})

@@ -14,6 +14,15 @@ import (
 // folder. It reads and validates the whole archive before it creates the first file. Files are
 // never written outside of dir, and never overwritten.
 func Extract(ctx context.Context, r io.ReadSeeker, dir string, limits Limits) (*Contents, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open folder: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // every file is closed by itself
+	return extract(ctx, r, root, limits)
+}
+
+func extract(ctx context.Context, r io.ReadSeeker, root *os.Root, limits Limits) (*Contents, error) {
 	contents, err := ReadArchive(ctx, r, limits, nil)
 	if err != nil {
 		return nil, err
@@ -21,11 +30,6 @@ func Extract(ctx context.Context, r io.ReadSeeker, dir string, limits Limits) (*
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("read archive again: %w", err)
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open folder: %w", err)
-	}
-	defer root.Close() //nolint:errcheck // every file is closed by itself
 	_, err = ReadArchive(ctx, r, limits, func(f File, content io.Reader) error {
 		name, ok := below(f.Path, contents.Root)
 		if !ok {

@@ -2,12 +2,9 @@ package packs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -71,36 +68,29 @@ type Pulled struct {
 // Pull writes a pack into a new folder of dir named <name>-<version>. The folder must not exist; it
 // is created atomically. progress may be nil.
 func (c *Client) Pull(ctx context.Context, ref Reference, dir string, progress func(done, total int64)) (*Pulled, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // packs are no secrets
-		return nil, fmt.Errorf("make folder: %w", err)
-	}
-	staging, err := os.MkdirTemp(dir, ".pull-*")
+	staging, err := stage(dir)
 	if err != nil {
-		return nil, fmt.Errorf("make folder: %w", err)
+		return nil, err
 	}
-	defer os.RemoveAll(staging) //nolint:errcheck // it is empty or half done
-	pulled, archive, err := c.download(ctx, ref, staging, progress)
+	defer staging.close()
+	archive, err := staging.hidden.OpenFile("archive", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create file: %w", err)
+	}
+	defer archive.Close() //nolint:errcheck // removed with the folder
+	pulled, err := c.download(ctx, ref, archive, progress)
 	if err != nil {
 		return nil, c.explain(err)
 	}
-	defer removeFile(archive)
-	unpacked := filepath.Join(staging, "pack")
-	if err := os.Mkdir(unpacked, 0o755); err != nil { //nolint:gosec // packs are no secrets
-		return nil, fmt.Errorf("make folder: %w", err)
-	}
-	if pulled.Contents, err = Extract(ctx, archive, unpacked, Limits{}); err != nil {
+	if pulled.Contents, err = extract(ctx, archive, staging.pack, Limits{}); err != nil {
 		return nil, err
 	}
 	folder, err := folderOf(pulled)
 	if err != nil {
 		return nil, err
 	}
-	pulled.Dir = filepath.Join(dir, folder)
-	if _, err := os.Lstat(pulled.Dir); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("folder %q is there already: remove it, or pull into another one", pulled.Dir)
-	}
-	if err := os.Rename(unpacked, pulled.Dir); err != nil {
-		return nil, fmt.Errorf("move the pack to its place: %w", err)
+	if pulled.Dir, err = staging.publish(folder); err != nil {
+		return nil, err
 	}
 	return pulled, nil
 }
@@ -196,39 +186,32 @@ func notThere(err error, what string, tags []string) error {
 	return &Failure{Code: CodePackUnknown, What: "there is no pack " + what, Remedy: remedy, Err: err}
 }
 
-// download downloads a pack's archive to a file in a folder and verifies it. The caller removes the
-// file.
-func (c *Client) download(ctx context.Context, ref Reference, dir string, progress func(done, total int64)) (*Pulled, *os.File, error) {
+// download writes a pack's archive to a file, verifies it, and seeks to its start.
+func (c *Client) download(
+	ctx context.Context, ref Reference, file *os.File, progress func(done, total int64),
+) (*Pulled, error) {
 	repository, artifact, tag, err := c.find(ctx, ref)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	body, err := repository.Blobs().Fetch(ctx, layerOf(artifact))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer body.Close() //nolint:errcheck // read only
-	file, err := os.CreateTemp(dir, "archive-*")
-	if err != nil {
-		return nil, nil, fmt.Errorf("make file: %w", err)
-	}
 	verified := content.NewVerifyReader(&meter{r: body, tell: func(n int64) {
 		if progress != nil {
 			progress(n, artifact.Size)
 		}
 	}}, layerOf(artifact))
-	_, err = io.Copy(file, verified)
-	if err == nil {
-		if err = verified.Verify(); err != nil {
-			err = otherContent(err)
-		}
+	if _, err := io.Copy(file, verified); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
+	if err := verified.Verify(); err != nil {
+		return nil, otherContent(err)
 	}
-	if err != nil {
-		removeFile(file)
-		return nil, nil, err
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("read archive: %w", err)
 	}
-	return &Pulled{Artifact: artifact, Tag: tag}, file, nil
+	return &Pulled{Artifact: artifact, Tag: tag}, nil
 }

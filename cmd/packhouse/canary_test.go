@@ -174,7 +174,8 @@ var calls = []call{
 	{line: "pack images {root}/packs/hello-1.0.0 --json"},
 	{line: "pack images hello:9 -r localhost:{port}", fails: true},
 	{line: "pack push {root}/packs/hello-1.0.0 -r localhost:{port} --json"},
-	{line: "pack push {root}/packs/hello-1.0.0 -r localhost:{port}", fails: true},
+	{line: "pack push {root}/packs/hello-1.0.0 -r localhost:{port}"}, // unchanged
+	{line: "pack push {root}/packs/hello-1.0.0 -r localhost:{port} -m x", fails: true},
 	{line: "pack ls -r localhost:{port}"},
 	{line: "pack ls -r localhost:{port} --name hello --json"},
 	{line: "pack ls -r localhost:1", fails: true},

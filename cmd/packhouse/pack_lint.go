@@ -79,9 +79,9 @@ func writeProblems(w io.Writer, problems []packs.Problem) {
 		if where != "" {
 			where += ": "
 		}
-		fmt.Fprintf(w, "%s: %s%s  [%s]\n", p.Severity, where, p.What, p.Code)
+		fmt.Fprintf(w, "%s: %s  [%s]\n", p.Severity, printable.Line(where+p.What), p.Code)
 		if p.Remedy != "" {
-			fmt.Fprintf(w, "    remedy: %s\n", p.Remedy)
+			fmt.Fprintf(w, "    remedy: %s\n", printable.Line(p.Remedy))
 		}
 	}
 }

@@ -60,9 +60,8 @@ lists the results. The exit code is 1 if a push failed, 4 if a pack has errors, 
 	cmd.Flags().BoolVarP(&o.push.Force, "force", "f", false, "overwrite a version that exists with other content")
 	cmd.Flags().StringVarP(&o.push.Message, "message", "m", "", "`TEXT` with the reason for --force")
 	cmd.Flags().BoolVar(&o.push.SkipDigestCheck, "skip-digest-check", false, "with --force, overwrite the same content, too")
-	cmd.Flags().IntVar(&o.jobs, "jobs", max(2, runtime.NumCPU()), "`NUMBER` of packs to push in parallel")
+	cmd.Flags().IntVar(&o.jobs, "jobs", 0, "`NUMBER` of packs to push in parallel, up to 64; 0: one per CPU, at least 2")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON: an object for one folder, a list for several")
-	cmd.Flags().Lookup("jobs").DefValue = "0" // the number of CPUs differs between machines
 	return cmd
 }
 
@@ -74,8 +73,10 @@ func (a *app) checkPush(o *pushFlags) error {
 		return usageError(withHint(err, "the message explains why a version is overwritten: add --force"))
 	case o.push.SkipDigestCheck && !o.push.Force:
 		return usageError(errors.New("--skip-digest-check requires --force"))
-	case o.jobs < 1 || o.jobs > 64:
+	case o.jobs < 0 || o.jobs > 64:
 		return usageError(fmt.Errorf("--jobs is %d, and must be between 1 and 64", o.jobs))
+	case o.jobs == 0:
+		o.jobs = min(max(2, runtime.NumCPU()), 64)
 	}
 	if epoch := a.getenv("SOURCE_DATE_EPOCH"); epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
@@ -244,7 +245,7 @@ func (a *app) printResults(results []pushResult) error {
 		if r.Pushed != nil {
 			continue
 		}
-		a.say("%s: %s", r.Dir, r.Error)
+		a.say("%s: %s", printable.Line(r.Dir), printable.Line(r.Error))
 		if r.Remedy != "" {
 			a.hint("%s", r.Remedy)
 		}
