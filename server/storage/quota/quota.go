@@ -31,6 +31,10 @@ const (
 	DefaultWait   = 25 * time.Second // longer than DefaultIdle: abandoned sessions lapse meanwhile
 )
 
+// mostWaiting is how many requests of one user wait at once. Further ones are refused immediately,
+// because each that waits holds memory of the server.
+const mostWaiting = 500
+
 // SessionMemory is what a session counts for without a body, in bytes.
 const SessionMemory = 32 << 10
 
@@ -80,6 +84,7 @@ type account struct {
 
 	// Only the first in each line waits for room; the others wait for it.
 	starts, bodies chan struct{}
+	waiting        atomic.Int64 // in both lines
 }
 
 // upload is a session, or a blob that is pushed in one request.
@@ -100,7 +105,7 @@ func New(l Limits) *Users {
 // storage.ErrTooManyUploads after the limit of waiting, or the context's error.
 func (u *Users) Start(ctx context.Context, user, id string) error {
 	a := u.account(user)
-	return u.wait(ctx, a.starts, func() error {
+	return u.wait(ctx, a, a.starts, func() error {
 		if err := u.mayStart(a); err != nil {
 			return err
 		}
@@ -125,7 +130,7 @@ type Body struct {
 func (u *Users) Receive(ctx context.Context, user, id string, memory int64) (*Body, error) {
 	a := u.account(user)
 	b := &Body{users: u, user: user, id: id, memory: memory}
-	err := u.wait(ctx, a.bodies, func() error {
+	err := u.wait(ctx, a, a.bodies, func() error {
 		if a.memory > 0 && a.memory+memory > u.limits.Memory {
 			u.expire(a)
 		}
@@ -208,7 +213,7 @@ func (u *Users) account(user string) *account {
 
 // wait calls admit, under the lock, until it returns nil or the time is over, and then returns its
 // error. Callers with the same door take turns.
-func (u *Users) wait(ctx context.Context, door chan struct{}, admit func() error) error {
+func (u *Users) wait(ctx context.Context, a *account, door chan struct{}, admit func() error) error {
 	select {
 	case door <- struct{}{}:
 		defer func() { <-door }()
@@ -219,6 +224,10 @@ func (u *Users) wait(ctx context.Context, door chan struct{}, admit func() error
 		defer over.Stop()
 		return u.atDoor(ctx, over, admit)
 	default:
+	}
+	defer a.waiting.Add(-1)
+	if a.waiting.Add(1) > mostWaiting {
+		return fmt.Errorf("%w: %d others of this user wait", storage.ErrTooManyUploads, mostWaiting)
 	}
 	over := time.NewTimer(u.limits.Wait)
 	defer over.Stop()

@@ -176,3 +176,31 @@ func TestWaitersTakeTurns(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitingIsBounded verifies that requests of a user beyond those that may wait are refused at once, and that
+// those of another user are not.
+func TestWaitingIsBounded(t *testing.T) {
+	const further = 20
+	synctest.Test(t, func(t *testing.T) {
+		u := New(Limits{Uploads: 1})
+		mustStart(t, u, "ci", "0")
+		mustReceive(t, u, "0")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		errs := make(chan error, mostWaiting+1+further)
+		for i := range cap(errs) { // one is at the door
+			go func() { errs <- u.Start(ctx, "ci", strconv.Itoa(i+1)) }()
+		}
+		synctest.Wait()
+		if len(errs) != further {
+			t.Errorf("%d requests were refused at once, want %d", len(errs), further)
+		}
+		mustStart(t, u, "other", "1")
+		cancel()
+		for range cap(errs) {
+			if err := <-errs; err == nil {
+				t.Error("a request over the limit was admitted")
+			}
+		}
+	})
+}
