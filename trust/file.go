@@ -84,13 +84,17 @@ const inputPatience = time.Minute
 
 // ReadInput returns the content of a file that the caller of a command names,
 // for example in a flag. The file may be a pipe, such as the shell's <(…);
-// ReadInput waits for its other end for at most a minute. It returns an error if
-// there are more than limit bytes.
+// ReadInput waits for its other end for at most a minute. It returns an [*Error]
+// if path leads through a link that [CheckLinks] refuses, and an error if there
+// are more than limit bytes.
 func ReadInput(path string, limit int64) ([]byte, error) {
 	return readInput(path, limit, inputPatience)
 }
 
 func readInput(path string, limit int64, patience time.Duration) ([]byte, error) {
+	if err := CheckLinks(path); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // chosen by the caller
 	if err != nil {
 		return nil, err

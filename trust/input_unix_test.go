@@ -53,3 +53,17 @@ func TestReadInput(t *testing.T) {
 		t.Errorf("a silent writer: %v, want a timeout", err)
 	}
 }
+
+func TestReadInputFollowsNoPlantedLink(t *testing.T) {
+	tr := newTree(t)
+	tr.link("dir/file", "link")
+	tr.chown("link", mallory, mallory)
+	tr.chmod(".", 0o777|os.ModeSticky)
+	if _, err := ReadInput(tr.at("link"), 1<<10); Unsafe(err) == nil || !Unsafe(err).Planted {
+		t.Errorf("a link of another user in a directory of all: %v, want an Error", err)
+	}
+	tr.chown("link", 0, 0)
+	if data, err := ReadInput(tr.at("link"), 1<<10); err != nil || string(data) != "content" {
+		t.Errorf("a link of root in a directory of all: %q, %v", data, err)
+	}
+}
