@@ -39,6 +39,7 @@ storage:
   filesystem: {rootdirectory: %[1]s/data}
   cache: {blobdescriptor: inmemory}
   delete: {enabled: true}
+  redirect: {disable: true, proxybelow: 0}
   maintenance:
     uploadpurging: {enabled: true, age: 168h, interval: 24h, dryrun: false}
     gc: {interval: 24h, window: 2h, untagged: never}
@@ -47,7 +48,8 @@ http:
   addr: %[2]s
   insecure: true
   draintimeout: 10s
-  limits: {uploadsperuser: 32, connections: 10000, headerbytes: 64KiB, stalltimeout: 60s}
+  limits: {uploadsperuser: 32, connections: 10000, headerbytes: 64KiB, stalltimeout: 60s,
+    bodystalltimeout: 5m, bodyrate: 128}
   trustedproxies: [10.0.0.0/8]
   headers:
     X-Content-Type-Options: [nosniff]
@@ -67,6 +69,7 @@ auth:
     lockout: {attempts: 10, window: 5m, delay: 1s, maxdelay: 5m}
     clientnames: {ci.example.com: builder}
 packs: {base: team, overwrite: deny}
+validation: {manifests: {sparse: allow}}
 health:
   storagedriver: {enabled: true, interval: 10s, threshold: 3}
   file: [{file: %[1]s/maintenance, interval: 10s}]

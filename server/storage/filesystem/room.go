@@ -173,7 +173,7 @@ func (s *Store) try() {
 			return err
 		}
 		defer leave()
-		name := s.temporary()
+		name := s.temporary() + "-probe"
 		f, err := s.disk.Create(name)
 		if err != nil {
 			return mapped(err)
