@@ -252,6 +252,8 @@ func TestIdenticalContentIsAccepted(t *testing.T) {
 			t.Errorf("after a deletion, the same content has the digest %s, want %s", again.Digest, first.Digest)
 		}
 		s.pushOCI(repository, "1.0", "a-1.0.tar.gz", archive)
+		// With another title, Palette would no longer recognize the pack.
+		s.do("ci", "PUT", "/v2/"+repository+"/manifests/1.0", ociManifest("b-1.0.tar.gz", archive), 403)
 		s.do("ci", "POST", "/v2/"+repository+"/blobs/uploads/?digest="+digestOf(string(other)), other, 201)
 		s.do("ci", "PUT", "/v2/"+repository+"/manifests/1.0", ociManifest("a-1.0.tar.gz", other), 403)
 	}

@@ -3,13 +3,16 @@ package registry
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"packhouse/server/auth"
 	"packhouse/server/manifest"
@@ -142,7 +145,7 @@ func (g *Registry) putOf(
 			return put, err
 		}
 	}
-	unchanged := g.unchanged(r.Context(), req.Repository, put.Tags, m)
+	unchanged := g.unchanged(r.Context(), req.Repository, put.Tags, content)
 	put.MayOverwrite = func(tag reference.Tag, old digest.Digest) error {
 		if unchanged[old] {
 			return nil
@@ -152,15 +155,15 @@ func (g *Registry) putOf(
 	return put, nil
 }
 
-// unchanged returns the manifests of a pack's tags that have the archive of m. Clients write the
-// time of the push to the manifest, so pushing a version again results in another digest; the tag
-// may move to it without the right to overwrite.
+// unchanged returns the manifests of a pack's tags that differ from content only in the time of the
+// push, which some clients write. The tag may move to content without the right to overwrite.
 func (g *Registry) unchanged(
-	ctx context.Context, repo reference.Repository, tags []reference.Tag, m *manifest.Manifest,
+	ctx context.Context, repo reference.Repository, tags []reference.Tag, content []byte,
 ) map[digest.Digest]bool {
-	if _, _, pack := repo.Pack(); !pack || len(m.Layers) != 1 {
+	if _, _, pack := repo.Pack(); !pack {
 		return nil
 	}
+	pushed := withoutCreated(content)
 	same := map[digest.Digest]bool{}
 	for _, tag := range tags {
 		old, err := g.o.Store.ResolveTag(ctx, repo, tag)
@@ -171,12 +174,25 @@ func (g *Registry) unchanged(
 		if err != nil {
 			continue
 		}
-		before, err := manifest.Parse(stored.Content)
-		if err == nil && len(before.Layers) == 1 && before.Layers[0].Digest == m.Layers[0].Digest {
-			same[old] = true
-		}
+		same[old] = pushed != nil && reflect.DeepEqual(pushed, withoutCreated(stored.Content))
 	}
 	return same
+}
+
+// withoutCreated decodes a manifest without its time of creation. It returns nil if content is not
+// a JSON object.
+func withoutCreated(content []byte) map[string]any {
+	var m map[string]any
+	if json.Unmarshal(content, &m) != nil {
+		return nil
+	}
+	if annotations, ok := m["annotations"].(map[string]any); ok {
+		delete(annotations, ocispec.AnnotationCreated)
+		if len(annotations) == 0 {
+			delete(m, "annotations")
+		}
+	}
+	return m
 }
 
 // checkTags returns an error if the repository of a pack must not have one of the tags.

@@ -167,6 +167,7 @@ func TestPackOverwriting(t *testing.T) {
 		want string
 	}{
 		{writing, []string{"-m", "x"}, "--message requires --force"},
+		{writing, []string{"-f", "-m", "again", "--skip-digest-check"}, "admin"},
 	} {
 		if said := tc.who.failsWith("", append([]string{"pack", "push", dir}, tc.args...)...); !strings.Contains(said, tc.want) {
 			t.Errorf("%q says %q, want %q", tc.args, said, tc.want)
