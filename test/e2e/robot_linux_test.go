@@ -112,7 +112,7 @@ func (p *pausing) Read([]byte) (int, error) {
 }
 
 // TestCranePushesOverSlowLines is a build farm behind a slow line: twelve crane push images of eight layers at once,
-// all as one user. crane gives up five seconds after the first 429, whatever Retry-After says.
+// all as one user. crane gives up five seconds after the first 429 and ignores Retry-After.
 func TestCranePushesOverSlowLines(t *testing.T) {
 	need(t, "toxiproxy")
 	in := install(t)

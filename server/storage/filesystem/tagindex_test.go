@@ -119,7 +119,7 @@ func TestIndexOfTagsHidesNone(t *testing.T) {
 	}
 }
 
-// TestIndexOfTagsSurvivesAPowerCut deletes the manifest after whatever part of the unsynced writes was lost.
+// TestIndexOfTagsSurvivesAPowerCut deletes the manifest after any part of the unsynced writes was lost.
 func TestIndexOfTagsSurvivesAPowerCut(t *testing.T) {
 	for _, barrier := range []string{filesystem.BarrierFiles, filesystem.BarrierAuto} {
 		for seed := range uint64(30) {
@@ -272,7 +272,7 @@ func TestColdListingOfTags(t *testing.T) {
 	}
 }
 
-// TestListingOfManyTags lists tags from the log, whatever CNCF distribution has changed since.
+// TestListingOfManyTags lists tags from the log after CNCF distribution changed some.
 func TestListingOfManyTags(t *testing.T) {
 	const total = 700
 	root := t.TempDir()

@@ -101,7 +101,7 @@ func TestBodiesWaitForMemory(t *testing.T) {
 }
 
 // TestAbandonedSessionsLapse verifies that sessions without a body stop counting after a short time, so that a crashed
-// client locks nobody out, while a session whose bytes flow counts however long that takes.
+// client does not lock its user out, while a session that receives bytes counts for as long as it takes.
 func TestAbandonedSessionsLapse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := New(Limits{Uploads: 32})
@@ -123,7 +123,7 @@ func TestAbandonedSessionsLapse(t *testing.T) {
 	})
 }
 
-// TestCountEndsAtZero verifies that nothing is counted after everything has ended, in whatever order that happened.
+// TestCountEndsAtZero verifies that nothing is counted after everything has ended, in any order.
 func TestCountEndsAtZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := New(Limits{Uploads: 1})
