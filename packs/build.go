@@ -1,54 +1,47 @@
 package packs
 
 import (
-	"archive/tar"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"image"
-	"image/color"
-	"image/png"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 )
 
-// BuildOptions are the options of Build. Set either Chart or Manifests.
+// BuildOptions are the options of Build. Charts or Manifests is required.
 type BuildOptions struct {
-	Name        string // of the pack
-	Dir         string // parent directory of the pack's folder <name>-<version>
-	Chart       string // file of a packaged chart, .tgz
-	Manifests   string // folder with .yaml files, also in subfolders
-	Version     string // empty: the chart's; required for manifests
-	DisplayName string // empty: the name
-	Layer       string // empty: addon
-	Namespace   string // empty: the name
-	Logo        string // PNG file; empty: a generated one
+	Name        string  // of the pack
+	Dir         string  // parent directory of the pack's folder <name>-<version>, or that folder
+	Charts      []Chart // installed in this order
+	Manifests   string  // folder with .yaml files, also in subfolders
+	Version     string  // empty: that of the first chart; required without charts
+	DisplayName string  // empty: the name
+	Layer       string  // empty: addon
+	AddonType   string
+	CloudTypes  []string // empty: all
+	Namespace   string   // empty: the name
+	Logo        string   // PNG file; empty: a generated one
 }
 
 // Build creates a pack and returns its folder, which must not exist yet. It lists the images it
 // finds in values.yaml, for mirroring, and writes values under the keys that Palette reads. The
-// result is a starting point for manual changes.
+// result is a starting point for manual changes. Build writes no pack that has errors.
 func Build(ctx context.Context, o BuildOptions) (string, error) {
-	b := &builder{o: o, files: map[string][]byte{}}
+	b := &builder{o: o, files: map[string][]byte{}, scan: newImageScan()}
 	if err := b.collect(ctx); err != nil {
 		return "", err
 	}
-	if !packName.MatchString(o.Name) || len(o.Name) > maxName {
-		return "", &Failure{Code: CodeName, What: fmt.Sprintf("%s cannot be a pack's name", quote(o.Name)), Remedy: "use lower-case letters and digits, joined by single . _ or -"}
-	}
-	if !tagLabel.MatchString(b.metadata.Version) {
-		return "", &Failure{Code: CodeVersion, What: fmt.Sprintf("%s cannot be a version", quote(b.metadata.Version)), Remedy: "--version gives another one, such as 1.2.3"}
+	o.Version = b.metadata.Version
+	if err := o.Validate(); err != nil {
+		return "", err
 	}
 	if err := b.describe(); err != nil {
 		return "", err
@@ -56,102 +49,117 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 	return b.write()
 }
 
+// Validate returns a [*Failure] if pack.json would have errors. An empty Version is valid.
+func (o BuildOptions) Validate() error {
+	metadata := o.metadata()
+	metadata.Version = cmp.Or(o.Version, "0")
+	text, err := json.Marshal(metadata)
+	if err != nil {
+		return fmt.Errorf("write pack.json: %w", err)
+	}
+	_, problems := ParseMetadata(text)
+	for _, p := range problems {
+		if p.Severity == Error || p.Code == CodeCloudType {
+			return &Failure{Code: p.Code, What: p.What, Remedy: p.Remedy}
+		}
+	}
+	if o.AddonType != "" && metadata.Layer != "addon" {
+		return &Failure{
+			Code: CodeLayer, What: fmt.Sprintf("packs of the layer %s have no add-on type", metadata.Layer),
+			Remedy: "use the layer addon, or leave out the add-on type",
+		}
+	}
+	return nil
+}
+
+func (o BuildOptions) metadata() Metadata {
+	m := Metadata{
+		Name: o.Name, DisplayName: cmp.Or(o.DisplayName, o.Name), Version: o.Version,
+		Layer: cmp.Or(o.Layer, "addon"), AddonType: o.AddonType, CloudTypes: o.CloudTypes,
+	}
+	if len(m.CloudTypes) == 0 {
+		m.CloudTypes = []string{"all"}
+	}
+	return m
+}
+
 type builder struct {
 	o        BuildOptions
 	metadata Metadata
-	readme   []byte
-	values   []byte // of the chart
-	chart    string // name of the chart
-	images   []Image
+	about    []string // of README.md: a line per chart
+	readme   []byte   // of the chart, if there is one
+	charts   []builtChart
+	scan     *imageScan
 	files    map[string][]byte // by path in the pack
+}
+
+// builtChart is a chart of the pack.
+type builtChart struct {
+	name, version string
+	repo          string // empty: unknown
+	values        []byte
 }
 
 // collect reads the sources of the pack.
 func (b *builder) collect(ctx context.Context) error {
-	b.metadata = Metadata{
-		Name: b.o.Name, DisplayName: cmp.Or(b.o.DisplayName, b.o.Name), Layer: cmp.Or(b.o.Layer, "addon"), CloudTypes: []string{"all"},
-		Version: b.o.Version,
+	b.metadata = b.o.metadata()
+	for _, chart := range b.o.Charts {
+		if err := b.collectChart(chart); err != nil {
+			return err
+		}
 	}
-	if b.o.Chart != "" {
-		return b.collectChart()
+	if b.o.Manifests == "" {
+		return nil
 	}
 	return b.collectManifests(ctx)
 }
 
-func (b *builder) collectChart() error {
-	content, err := readInput(b.o.Chart)
+var chartName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,249}$`)
+
+func (b *builder) collectChart(chart Chart) error {
+	documents, err := readChart(chart.Content)
 	if err != nil {
-		return fmt.Errorf("read chart: %w", err)
-	}
-	scan := newImageScan()
-	documents, err := readChart(content)
-	if err != nil {
-		return &Failure{Code: CodeArchiveFormat, What: fmt.Sprintf("%s is no Helm chart: %v", quote(b.o.Chart), err), Remedy: "helm package makes one out of a chart's folder, helm pull fetches one"}
+		return &Failure{
+			Code: CodeArchiveFormat, What: fmt.Sprintf("%s is no Helm chart: %v", quote(chart.File), err),
+			Remedy: "helm package makes one out of a chart's folder, helm pull fetches one",
+		}
 	}
 	var about struct {
 		Name        string `yaml:"name"`
 		Version     string `yaml:"version"`
 		Description string `yaml:"description"`
 	}
-	chart, err := parseYAML(documents["Chart.yaml"])
+	parsed, err := parseYAML(documents["Chart.yaml"])
 	if err == nil {
-		err = chart.Decode(&about)
+		err = parsed.Decode(&about)
 	}
-	if err != nil || about.Name == "" || about.Version == "" {
-		return &Failure{Code: CodeArchiveFormat, What: fmt.Sprintf("the Chart.yaml of %s has no name or no version", quote(b.o.Chart)), Remedy: "helm lint tells more"}
+	name := "charts/" + chart.File
+	switch {
+	case err != nil || !chartName.MatchString(about.Name) || about.Version == "":
+		return &Failure{
+			Code: CodeArchiveFormat, What: fmt.Sprintf("the Chart.yaml of %s has no valid name or no version", quote(chart.File)),
+			Remedy: "run helm lint on the chart",
+		}
+	case b.files[name] != nil || slices.ContainsFunc(b.charts, func(c builtChart) bool { return c.name == about.Name }):
+		return &Failure{
+			Code: CodeArchiveFormat, What: fmt.Sprintf("the chart %s is given twice", quote(about.Name)),
+			Remedy: "name each chart once: a pack has one block of values per chart",
+		}
 	}
-	// A chart's version may contain build metadata, +…, which tags do not allow.
-	b.metadata.Version = cmp.Or(b.o.Version, strings.ReplaceAll(strings.TrimPrefix(about.Version, "v"), "+", "-"))
-	b.chart, b.values = about.Name, documents["values.yaml"]
+	if b.metadata.Version == "" {
+		// A chart's version may contain build metadata, +…, which tags do not allow.
+		b.metadata.Version = strings.ReplaceAll(strings.TrimPrefix(about.Version, "v"), "+", "-")
+	}
+	b.charts = append(b.charts, builtChart{about.Name, about.Version, chart.Repo, documents["values.yaml"]})
 	b.readme = documents["README.md"]
-	if b.readme == nil {
-		b.readme = fmt.Appendf(nil, "# %s\n\n%s\n", b.metadata.DisplayName, cmp.Or(about.Description, "Helm chart "+about.Name+" "+about.Version))
-	}
-	name := "charts/" + filepath.Base(b.o.Chart)
-	b.files[name] = content
-	b.metadata.Charts = []string{name}
-	if err := scan.add(File{Path: name}, bytes.NewReader(content)); err != nil {
-		return err
-	}
-	b.images = scan.finish(nil)
-	return nil
-}
-
-// readChart returns the files at the top of a chart.
-func readChart(content []byte) (map[string][]byte, error) {
-	unpacked, err := gzip.NewReader(bytes.NewReader(content))
-	if err != nil {
-		return nil, errors.New("the file is no gzipped tar")
-	}
-	archive := tar.NewReader(&io.LimitedReader{R: unpacked, N: maxScan})
-	documents := map[string][]byte{}
-	for {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, errors.New("the archive is damaged")
-		}
-		name := path.Clean(header.Name)
-		if header.Typeflag != tar.TypeReg || strings.Count(name, "/") != 1 {
-			continue
-		}
-		switch base := path.Base(name); base {
-		case "Chart.yaml", "values.yaml", "README.md":
-			if documents[base], err = readDocument(base, header.Size, archive); err != nil {
-				return nil, errors.New("the archive is damaged")
-			}
-		}
-	}
-	if documents["Chart.yaml"] == nil {
-		return nil, errors.New("there is no Chart.yaml in it")
-	}
-	return documents, nil
+	b.about = append(b.about, cmp.Or(about.Description, "Helm chart "+about.Name+" "+about.Version))
+	b.files[name] = chart.Content
+	b.metadata.Charts = append(b.metadata.Charts, name)
+	return b.scan.add(File{Path: name}, bytes.NewReader(chart.Content))
 }
 
 func (b *builder) collectManifests(ctx context.Context) error {
-	if b.o.Version == "" {
+	if b.metadata.Version == "" {
 		return &Failure{Code: CodeVersion, What: "manifests have no version of their own", Remedy: "--version 1.0.0"}
 	}
 	root, err := os.OpenRoot(b.o.Manifests)
@@ -159,7 +167,6 @@ func (b *builder) collectManifests(ctx context.Context) error {
 		return fmt.Errorf("read manifests: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // read only
-	scan := newImageScan()
 	var refused []Problem
 	err = walk(root.FS(), Limits{}.withDefaults(), func(p Problem) {
 		if p.Severity == Error {
@@ -176,18 +183,16 @@ func (b *builder) collectManifests(ctx context.Context) error {
 		name := "manifests/" + f.Path
 		b.files[name] = content
 		b.metadata.KubeManifests = append(b.metadata.KubeManifests, name)
-		return scan.add(File{Path: name}, bytes.NewReader(content))
+		return b.scan.add(File{Path: name}, bytes.NewReader(content))
 	})
 	switch {
 	case err != nil:
 		return err
 	case len(refused) > 0:
 		return &Refused{refused}
-	case len(b.files) == 0:
+	case len(b.metadata.KubeManifests) == 0:
 		return &Failure{Code: CodeFileMissing, What: fmt.Sprintf("no .yaml file lies in %s", quote(b.o.Manifests)), Remedy: "name the folder of the manifests"}
 	}
-	b.images = scan.finish(nil)
-	b.readme = fmt.Appendf(nil, "# %s\n\nApplies, in this order:\n\n- %s\n", b.metadata.DisplayName, strings.Join(b.metadata.KubeManifests, "\n- "))
 	return nil
 }
 
@@ -198,7 +203,7 @@ func (b *builder) describe() error {
 		return fmt.Errorf("write pack.json: %w", err)
 	}
 	b.files[MetadataFile] = append(text, '\n')
-	b.files[ReadmeFile] = b.readme
+	b.files[ReadmeFile] = b.readmeFile()
 	b.files[ValuesFile] = b.valuesFile()
 	b.files[LogoFile] = drawLogo(b.o.Name)
 	if b.o.Logo != "" {
@@ -209,66 +214,40 @@ func (b *builder) describe() error {
 	return nil
 }
 
-// valuesFile returns values.yaml: the chart's values, with comments, indented one level deeper.
-func (b *builder) valuesFile() []byte {
+// readmeFile returns README.md: that of the chart if the pack is one chart, otherwise a list of what
+// the pack installs.
+func (b *builder) readmeFile() []byte {
+	if len(b.charts) == 1 && len(b.metadata.KubeManifests) == 0 && b.readme != nil {
+		return b.readme
+	}
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "pack:\n  content:\n    images:")
-	if len(b.images) == 0 {
-		text.WriteString(" []")
-	}
-	text.WriteString("\n")
-	for _, i := range b.images {
-		fmt.Fprintf(&text, "      - image: %s\n", i.Reference)
-	}
-	fmt.Fprintf(&text, "  namespace: %q\n", cmp.Or(b.o.Namespace, strings.Map(func(r rune) rune {
-		if r == '.' || r == '_' {
-			return '-'
+	fmt.Fprintf(&text, "# %s\n\n", b.metadata.DisplayName)
+	switch {
+	case len(b.charts) == 1:
+		fmt.Fprintf(&text, "%s\n", b.about[0])
+	case len(b.charts) > 1:
+		text.WriteString("Installs these charts:\n\n")
+		for i, c := range b.charts {
+			fmt.Fprintf(&text, "- %s %s: %s\n", c.name, c.version, b.about[i])
 		}
-		return r
-	}, b.o.Name)))
-	if b.chart == "" {
-		return text.Bytes()
 	}
-	fmt.Fprintf(&text, "\ncharts:\n  %s:\n", b.chart)
-	for line := range strings.Lines(string(b.values)) {
-		line = strings.TrimRight(line, "\r\n")
-		switch {
-		case line == "---" || strings.HasPrefix(line, "%"):
-		case line == "":
+	if manifests := b.metadata.KubeManifests; len(manifests) > 0 {
+		if len(b.charts) > 0 {
 			text.WriteString("\n")
-		default:
-			text.WriteString("    " + line + "\n")
 		}
+		fmt.Fprintf(&text, "Applies, in this order:\n\n- %s\n", strings.Join(manifests, "\n- "))
 	}
 	return text.Bytes()
 }
 
-// drawLogo draws a square whose color is derived from the name, to distinguish packs until a real
-// logo is added.
-func drawLogo(name string) []byte {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(name))
-	sum := hash.Sum32()
-	dark := func(shift uint) uint8 { return uint8(64 + (sum>>shift)%128) } //nolint:gosec // stays below 192
-	const side, edge, corner = 128, 8, 20
-	logo := image.NewNRGBA(image.Rect(0, 0, side, side))
-	fill := color.NRGBA{dark(0), dark(8), dark(16), 255}
-	for y := edge; y < side-edge; y++ {
-		for x := edge; x < side-edge; x++ {
-			dx, dy := max(edge+corner-x, x-(side-edge-corner-1), 0), max(edge+corner-y, y-(side-edge-corner-1), 0)
-			if dx*dx+dy*dy <= corner*corner {
-				logo.SetNRGBA(x, y, fill)
-			}
-		}
-	}
-	var content bytes.Buffer
-	_ = png.Encode(&content, logo) // writing to a buffer cannot fail
-	return content.Bytes()
-}
-
 // write creates the folder atomically.
 func (b *builder) write() (string, error) {
-	staging, err := stage(b.o.Dir)
+	folder := b.metadata.Folder()
+	parent := filepath.Clean(b.o.Dir)
+	if filepath.Base(parent) == folder {
+		parent = filepath.Dir(parent) // the folder itself was named
+	}
+	staging, err := stage(parent)
 	if err != nil {
 		return "", err
 	}
@@ -283,31 +262,12 @@ func (b *builder) write() (string, error) {
 			return "", err
 		}
 	}
-	return staging.publish(b.metadata.Folder())
-}
-
-// largestInput is the maximum size of a chart or logo in bytes.
-const largestInput = 256 << 20
-
-// readInput reads a chart or logo. It does not block on a named pipe.
-func readInput(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	pack, err := Open(staging.pack.FS())
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		err = syscall.EISDIR
-	case !info.Mode().IsRegular():
-		err = errors.New("not a regular file")
-	case info.Size() > largestInput:
-		err = fmt.Errorf("larger than %d bytes", largestInput)
-	default:
-		return io.ReadAll(io.LimitReader(f, largestInput))
+	if problems := pack.Lint(); HasErrors(problems) {
+		return "", &Refused{problems}
 	}
-	return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+	return staging.publish(folder)
 }

@@ -10,10 +10,23 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// charts reads the files of charts.
+func charts(t *testing.T, names ...string) (read []Chart) {
+	t.Helper()
+	for _, name := range names {
+		chart, err := ReadChart(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = append(read, chart)
+	}
+	return read
+}
+
 // TestBuildFromChart makes the sample pack again out of its chart.
 func TestBuildFromChart(t *testing.T) {
 	dir := t.TempDir()
-	folder, err := Build(t.Context(), BuildOptions{Name: "hello", Dir: dir, Chart: "testdata/hello-1.2.3/charts/hello-1.2.3.tgz", DisplayName: "Hello"})
+	folder, err := Build(t.Context(), BuildOptions{Name: "hello", Dir: dir, Charts: charts(t, "testdata/hello-1.2.3/charts/hello-1.2.3.tgz"), DisplayName: "Hello"})
 	if err != nil || folder != filepath.Join(dir, "hello-1.2.3") {
 		t.Fatalf("built %s, %v", folder, err)
 	}
@@ -30,7 +43,7 @@ func TestBuildFromChart(t *testing.T) {
 	if err := yaml.Unmarshal(pack.Document(ValuesFile), &values); err != nil || values.Charts["hello"]["greeting"] != "Hello,\n  world\n" {
 		t.Errorf("the chart's values became %v, %v", values.Charts, err)
 	}
-	_, err = Build(t.Context(), BuildOptions{Name: "hello", Dir: dir, Chart: "testdata/hello-1.2.3/charts/hello-1.2.3.tgz"})
+	_, err = Build(t.Context(), BuildOptions{Name: "hello", Dir: dir, Charts: charts(t, "testdata/hello-1.2.3/charts/hello-1.2.3.tgz")})
 	if f := failureOf(t, err); !strings.Contains(f.What, "already exists") {
 		t.Errorf("built twice: %s", f.What)
 	}
@@ -58,7 +71,7 @@ func TestBuildFromManifests(t *testing.T) {
 }
 
 func TestBuildRefuses(t *testing.T) {
-	chart := "testdata/hello-1.2.3/charts/hello-1.2.3.tgz"
+	chart := charts(t, "testdata/hello-1.2.3/charts/hello-1.2.3.tgz")
 	empty := t.TempDir()
 	bad := filepath.Join(empty, "bad.tgz")
 	write(t, bad, "not a chart")
@@ -68,13 +81,12 @@ func TestBuildRefuses(t *testing.T) {
 		o    BuildOptions
 		want string
 	}{
-		"name":           {BuildOptions{Name: "Hello", Chart: chart}, "cannot be a pack's name"},
-		"no gzip":        {BuildOptions{Name: "a", Chart: bad}, "is no Helm chart"},
-		"no Chart.yaml":  {BuildOptions{Name: "a", Chart: noChart}, "no Chart.yaml"},
-		"version":        {BuildOptions{Name: "a", Chart: chart, Version: "1 2"}, "cannot be a version"},
+		"name":           {BuildOptions{Name: "Hello", Charts: chart}, "cannot be a pack's name"},
+		"no gzip":        {BuildOptions{Name: "a", Charts: charts(t, bad)}, "is no Helm chart"},
+		"no Chart.yaml":  {BuildOptions{Name: "a", Charts: charts(t, noChart)}, "no Chart.yaml"},
+		"version":        {BuildOptions{Name: "a", Charts: chart, Version: "1 2"}, "cannot be a version"},
 		"no version":     {BuildOptions{Name: "a", Manifests: "testdata/policies-1.0.0/manifests"}, "no version"},
 		"no manifests":   {BuildOptions{Name: "a", Manifests: empty, Version: "1.0.0"}, "no .yaml file"},
-		"no such chart":  {BuildOptions{Name: "a", Chart: "nowhere.tgz"}, "nowhere.tgz"},
 		"no such folder": {BuildOptions{Name: "a", Manifests: "nowhere", Version: "1.0.0"}, "nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {

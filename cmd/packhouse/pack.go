@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -60,58 +59,6 @@ highest version; a parent tag such as 1.24.x stands for the highest one below it
 		},
 	}
 	o.add(cmd)
-	return cmd
-}
-
-// buildFlags are the flags of pack build.
-type buildFlags struct {
-	registry registryOptions
-	build    packs.BuildOptions
-	push     bool
-}
-
-func newPackBuild(a *app) *cobra.Command {
-	var o buildFlags
-	cmd := &cobra.Command{
-		Use:   "build NAME DIR",
-		Short: "Make a pack out of a Helm chart or of manifests",
-		Long: `build makes the folder DIR/NAME-VERSION with all that a pack needs: pack.json, values.yaml with the chart's values and the
-images it finds, README.md, a logo. Look at them before you push: what runs in a cluster is yours to say.`,
-		Example: `  packhouse pack build nginx . --chart nginx-18.1.0.tgz
-  packhouse pack build policies . --manifests ./yaml --version 1.0.0 --push`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.build.Name, o.build.Dir = args[0], args[1]
-			folder, err := packs.Build(cmd.Context(), o.build)
-			if refused, ok := errors.AsType[*packs.Refused](err); ok {
-				a.sayProblems(refused.Problems)
-				return silent(exitFindings)
-			}
-			if err != nil {
-				return told(err)
-			}
-			if o.push {
-				a.say("made %s", folder)
-				return a.pushOne(cmd.Context(), pushFlags{registry: o.registry, push: packs.PushOptions{Dir: folder}})
-			}
-			if pack, err := packs.OpenDir(folder); err == nil {
-				a.sayProblems(pack.Lint())
-			}
-			fmt.Fprintln(a.stdout, folder)
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&o.build.Chart, "chart", "", "`FILE` of a packaged Helm chart, .tgz")
-	cmd.Flags().StringVar(&o.build.Manifests, "manifests", "", "`DIR` of .yaml files, applied in the order of their names")
-	cmd.Flags().StringVar(&o.build.Version, "version", "", "`VERSION` of the pack (default: the chart's)")
-	cmd.Flags().StringVar(&o.build.DisplayName, "display-name", "", "`TEXT` that Palette shows (default: NAME)")
-	cmd.Flags().StringVar(&o.build.Layer, "layer", "addon", "`LAYER`: kernel, os, k8s, cni, csi or addon")
-	cmd.Flags().StringVar(&o.build.Namespace, "namespace", "", "`NAMESPACE` that it is installed into (default: NAME)")
-	cmd.Flags().StringVar(&o.build.Logo, "logo", "", "PNG `FILE` (default: one is drawn)")
-	cmd.Flags().BoolVarP(&o.push, "push", "p", false, "push it as well")
-	cmd.MarkFlagsOneRequired("chart", "manifests")
-	cmd.MarkFlagsMutuallyExclusive("chart", "manifests")
-	o.registry.add(cmd)
 	return cmd
 }
 
