@@ -34,7 +34,10 @@ func (d *osDisk) hasBeneath() bool {
 // openAt opens name below the root. It does not block on a named pipe that the owner of the store
 // may have put there.
 func (d *osDisk) openAt(name string, flags int) (*os.File, error) {
-	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK
+	flags |= unix.O_NOFOLLOW
+	if flags&unix.O_DIRECTORY == 0 { // of a directory, os.NewFile would ask for events, in vain
+		flags |= unix.O_NONBLOCK
+	}
 	if !d.beneath {
 		return d.root.OpenFile(name, flags, fileMode)
 	}

@@ -102,6 +102,9 @@ type Info struct {
 	Device  uint64 // files can only be renamed within one device
 	Dir     bool
 	Regular bool
+
+	// Below is set for a directory that is known to contain another; false says nothing.
+	Below bool
 }
 
 // Same reports whether two Infos describe the same unchanged file.

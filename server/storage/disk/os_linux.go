@@ -29,14 +29,16 @@ const (
 )
 
 // kinds describes file systems. journal: renames are ordered by a journal (on btrfs, they are not
-// ordered with respect to a sync). network: locks may not exclude other hosts.
+// ordered with respect to a sync). network: locks may not exclude other hosts. counts: a directory
+// has two links, and one more for each directory in it (ext4 says 1 if they are too many).
 var kinds = map[int64]struct {
-	name                      string
-	network, syncAll, journal bool
+	name                              string
+	network, syncAll, journal, counts bool
 }{
-	magicNFS: {"nfs", true, false, false}, magicCIFS: {"cifs", true, false, false}, magicSMB2: {"smb2", true, false, false}, magicSMB: {"smb", true, false, false},
-	magicCeph: {"ceph", true, false, false}, magicFUSE: {"fuse", true, false, false}, magicAFS: {"afs", true, false, false}, magic9P: {"9p", true, false, false},
-	magicExt: {"ext4", false, true, true}, magicXFS: {"xfs", false, true, true}, magicBtrfs: {"btrfs", false, true, false}, magicTmpfs: {"tmpfs", false, false, false},
+	magicNFS: {name: "nfs", network: true}, magicCIFS: {name: "cifs", network: true}, magicSMB2: {name: "smb2", network: true}, magicSMB: {name: "smb", network: true},
+	magicCeph: {name: "ceph", network: true}, magicFUSE: {name: "fuse", network: true}, magicAFS: {name: "afs", network: true}, magic9P: {name: "9p", network: true},
+	magicExt: {name: "ext4", syncAll: true, journal: true, counts: true}, magicXFS: {name: "xfs", syncAll: true, journal: true, counts: true},
+	magicBtrfs: {name: "btrfs", syncAll: true}, magicTmpfs: {name: "tmpfs", counts: true},
 }
 
 // ignoring retries a call interrupted by a signal.
@@ -56,7 +58,9 @@ func (d *osDisk) Stat(name string) (Info, error) {
 	if err != nil {
 		return Info{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	return infoOf(&st), nil
+	info := infoOf(&st)
+	info.Below = info.Dir && d.counts && st.Nlink > 2
+	return info, nil
 }
 
 func infoOf(st *unix.Stat_t) Info {
@@ -151,7 +155,7 @@ func (d *osDisk) traits() (Traits, error) {
 	}
 	t := Traits{Kind: "0x" + strconv.FormatInt(st.Type, 16)}
 	if k, ok := kinds[st.Type&0xffffffff]; ok {
-		t.Kind, t.Network, t.Journaling = k.name, k.network, k.journal
+		t.Kind, t.Network, t.Journaling, d.counts = k.name, k.network, k.journal, k.counts
 		t.SyncAll = k.syncAll && kernelAtLeast(5, 8)
 	}
 	if st.Fsid != (unix.Fsid{}) {

@@ -29,6 +29,7 @@ type osDisk struct {
 	t    Traits
 
 	beneath bool // openat2 is available
+	counts  bool // the links of a directory count the directories in it
 
 	mu      sync.Mutex
 	lock    *os.File

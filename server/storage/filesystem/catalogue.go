@@ -17,7 +17,7 @@ import (
 // catalogue is the sorted list of repositories. On disk it is an append-only file of names, written
 // before the repository's first link; it may contain stale names but never lacks one of ours. After
 // every start, a background walk finds repositories that other software has added. A listing checks
-// on disk that each name it returns has content.
+// on disk that each name it returns has content, or knows it from the last run, see recall.
 type catalogue struct {
 	s      *Store
 	loaded chan struct{} // closed when the file was read
@@ -35,6 +35,10 @@ type catalogued struct {
 	repo reference.Repository // name, parsed once
 	dir  string
 	seen int64
+
+	full     bool   // had content when this process last changed or read it
+	recalled bool   // full is from the last run, and not checked since
+	losses   uint32 // links removed by this process
 }
 
 func byName(c catalogued, name string) int { return strings.Compare(c.name, name) }
@@ -46,13 +50,16 @@ func newCatalogue(s *Store) *catalogue {
 // reconcile loads the names and then walks the repositories. It runs once, in the background.
 func (c *catalogue) reconcile(ctx context.Context) {
 	had := c.load()
+	if had {
+		c.recall()
+	}
 	close(c.loaded)
 	if had {
 		close(c.ready)
 	}
 	walked, err := c.walk(ctx)
 	if err == nil {
-		err = c.rewrite(walked)
+		err = errors.Join(c.rewrite(walked), c.check(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
 		c.s.log.Warn("look for repositories", "error", err)
@@ -277,11 +284,12 @@ func (c *catalogue) add(ch *change, name string) error {
 	return nil
 }
 
-// durable records that a name is durable.
+// durable records that a name is durable, and so is the first link of the repository.
 func (c *catalogue) durable(name string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	delete(c.fresh, name)
+	c.mu.Unlock()
+	c.update(name, func(n *catalogued) { n.full = true })
 }
 
 // all returns every name, including repositories without content.
@@ -337,7 +345,7 @@ func (s *Store) Repositories(ctx context.Context, last string, n int, visible fu
 func (s *Store) held(ctx context.Context, batch []catalogued) ([]bool, error) {
 	held := make([]bool, len(batch))
 	atOnce := 1
-	if slices.ContainsFunc(batch, func(c catalogued) bool { return c.dir == "" }) {
+	if slices.ContainsFunc(batch, func(c catalogued) bool { return c.dir == "" && !c.recalled }) {
 		atOnce = readersOfATree
 	}
 	return held, inParallel(ctx, atOnce, len(batch), func(i int) error {
@@ -361,8 +369,11 @@ func (c *catalogue) after(last string, n int) []catalogued {
 }
 
 // holds reports whether a repository contains a manifest or a blob. If the directory that had
-// entries before has not changed, one stat suffices.
+// entries before has not changed, or has directories in it, one stat suffices.
 func (s *Store) holds(c catalogued) bool {
+	if c.recalled {
+		return true
+	}
 	if c.dir != "" {
 		if info, err := s.disk.Stat(c.dir); err == nil && info.ModTime.UnixNano() == c.seen {
 			return true
@@ -372,8 +383,8 @@ func (s *Store) holds(c catalogued) bool {
 		for _, alg := range algorithms {
 			dir := kind + "/" + string(alg)
 			info, err := s.disk.Stat(dir)
-			if err == nil && s.anything(dir) {
-				s.catalogue.saw(c.name, dir, info.ModTime.UnixNano())
+			if err == nil && (info.Below || s.anything(dir)) {
+				s.catalogue.saw(c, dir, info.ModTime.UnixNano())
 				return true
 			}
 		}
@@ -381,10 +392,18 @@ func (s *Store) holds(c catalogued) bool {
 	return false
 }
 
-func (c *catalogue) saw(name, dir string, at int64) {
+// saw records that a directory of a repository had entries, in the state that was copied before.
+func (c *catalogue) saw(was catalogued, dir string, at int64) {
+	c.update(was.name, func(n *catalogued) {
+		n.dir, n.seen, n.full, n.recalled = dir, at, n.losses == was.losses, false
+	})
+}
+
+// update changes the entry of a name, if there is one.
+func (c *catalogue) update(name string, change func(*catalogued)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i, found := slices.BinarySearchFunc(c.names, name, byName); found {
-		c.names[i].dir, c.names[i].seen = dir, at
+		change(&c.names[i])
 	}
 }

@@ -29,6 +29,7 @@ const (
 	journalDir    = ours + "/journal"
 
 	namesFile  = indexDir + "/repositories"
+	emptyFile  = indexDir + "/empty"
 	epochFile  = indexDir + "/epoch"
 	tagLogsDir = indexDir + "/tags"
 	lockFile   = leaseDir + "/owner"

@@ -22,7 +22,8 @@ type runState struct {
 	Stepped time.Time `json:"stepped,omitzero"` // when the last clock step was noticed
 	Boot    string    `json:"boot,omitempty"`
 	Mount   string    `json:"mount,omitempty"`
-	Replay  string    `json:"replay,omitempty"` // ID of the journal whose replay began
+	Replay  string    `json:"replay,omitempty"`  // ID of the journal whose replay began
+	Catalog string    `json:"catalog,omitempty"` // checksum of the repositories, see catalogue.record
 }
 
 // own acquires the root. An offline command yields it to the next server that waits for it.
@@ -259,6 +260,10 @@ func (s *Store) recallState() {
 	if err == nil && json.Unmarshal(body, &s.state) != nil || err != nil && !absent(err) {
 		s.state = runState{Running: true} // the file existed but is unreadable: not a clean shutdown
 	}
+	if !s.state.Running {
+		s.lastCatalog = s.state.Catalog
+	}
+	s.state.Catalog = ""
 	s.steps.resume(s.state.Stepped)
 }
 
@@ -282,6 +287,8 @@ func (s *Store) stopped(well bool) error {
 	s.state.Stepped = s.steps.noticed(s.now(), s.opt.Uptime(), s.opt.Window/4)
 	if !well {
 		s.state.Mount = "" // forces a replay, even without a reboot
+	} else {
+		s.state.Catalog = s.catalogue.record()
 	}
 	return s.writeState()
 }
@@ -344,6 +351,7 @@ func (s *Store) discard(name string) (remove func(), err error) {
 	if err := s.disk.Rename(name, to); err != nil {
 		return nil, err
 	}
+	s.catalogue.lost(name)
 	return func() { s.removeTree(to) }, nil
 }
 

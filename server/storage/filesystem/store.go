@@ -144,6 +144,8 @@ type Store struct {
 	starting   sync.Mutex // prevents starting background work after Close
 	background sync.WaitGroup
 	state      runState
+
+	lastCatalog string // of the last run's state, if that ended cleanly
 }
 
 var errClosed = fmt.Errorf("%w: it is closed", storage.ErrUnavailable)

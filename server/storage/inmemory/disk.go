@@ -91,7 +91,14 @@ func (d *Disk) newNode(dir bool) *node {
 }
 
 func (n *node) info() disk.Info {
-	return disk.Info{Size: int64(len(n.data)), ModTime: n.mod, Changed: n.changed, Inode: n.inode, Dir: n.dir, Regular: !n.dir}
+	i := disk.Info{Size: int64(len(n.data)), ModTime: n.mod, Changed: n.changed, Inode: n.inode, Dir: n.dir, Regular: !n.dir}
+	for _, e := range n.entries {
+		if e.dir {
+			i.Below = true
+			break
+		}
+	}
+	return i
 }
 
 // touch marks a change of the node itself. Change times are made unique, as they mostly are on

@@ -1,0 +1,129 @@
+package filesystem_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"packhouse/server/storage/disk"
+	"packhouse/server/storage/filesystem"
+	"packhouse/server/storage/inmemory"
+	"packhouse/server/storage/storagetest"
+)
+
+// walkless is a disk that counts reads of repositories, and on which listing them waits for walk.
+type walkless struct {
+	disk.Disk
+	walk         chan struct{}
+	stats, lists atomic.Int32
+}
+
+const repositories = "docker/registry/v2/repositories"
+
+func (w *walkless) Stat(name string) (disk.Info, error) {
+	if strings.HasPrefix(name, repositories+"/") {
+		w.stats.Add(1)
+	}
+	return w.Disk.Stat(name)
+}
+
+func (w *walkless) List(name string, visit func(disk.Entry) error) error {
+	if name == repositories {
+		<-w.walk
+	} else if strings.HasPrefix(name, repositories+"/") {
+		w.lists.Add(1)
+	}
+	return w.Disk.List(name, visit)
+}
+
+func openedOn(t *testing.T, d disk.Disk) *filesystem.Store {
+	t.Helper()
+	s, err := filesystem.OpenDisk(context.Background(), d, filesystem.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// catalogOf opens a store on a disk and returns its first catalog with what that read. The caller
+// closes the store after it has let the walk go.
+func catalogOf(t *testing.T, d disk.Disk) (*filesystem.Store, *walkless, []string) {
+	t.Helper()
+	w := &walkless{Disk: d, walk: make(chan struct{})}
+	s := openedOn(t, w)
+	w.stats.Store(0)
+	return s, w, storagetest.Repositories(t, s, 1000)
+}
+
+// TestCatalogAfterARestart sees that the first catalog reads no repository if the last run ended
+// cleanly, and that it follows the deletions of that run.
+func TestCatalogAfterARestart(t *testing.T) {
+	ctx := context.Background()
+	memory := inmemory.NewDisk(inmemory.DiskOptions{})
+	s := openedOn(t, memory)
+	image := storagetest.NewImage(t, "one", nil)
+	var want []string
+	for i := range 20 {
+		name := fmt.Sprintf("r%02d/x", i)
+		image.Push(t, s, name, "v1")
+		want = append(want, name)
+	}
+	emptied := storagetest.Repo(t, want[7])
+	if err := s.DeleteManifest(ctx, emptied, image.Digest, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range [][]byte{image.Config, image.Layer} {
+		if err := s.DeleteBlob(ctx, emptied, digest.FromBytes(blob), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = slices.Delete(want, 7, 8)
+	closing(t, s)
+
+	s, w, got := catalogOf(t, memory)
+	if !slices.Equal(got, want) {
+		t.Errorf("after a restart: %v", got)
+	}
+	// The repository without content may have some by now.
+	if stats, lists := w.stats.Load(), w.lists.Load(); stats > 4 || lists > 2 {
+		t.Errorf("after a restart: %d stats and %d lists of repositories", stats, lists)
+	}
+	close(w.walk)
+	closing(t, s)
+
+	// Other software deletes a repository between two runs: it is listed until the check.
+	if err := memory.Rename(repositories+"/"+want[3], "gone"); err != nil {
+		t.Fatal(err)
+	}
+	s, w, _ = catalogOf(t, memory)
+	close(w.walk)
+	want = slices.Delete(want, 3, 4)
+	eventually(t, "the catalog follows", func() bool { return slices.Equal(storagetest.Repositories(t, s, 1000), want) })
+	closing(t, s)
+}
+
+// TestCatalogAfterAKill sees that the first catalog after a run that did not end reads each
+// repository, with one call.
+func TestCatalogAfterAKill(t *testing.T) {
+	memory := inmemory.NewDisk(inmemory.DiskOptions{})
+	s := openedOn(t, memory)
+	image := storagetest.NewImage(t, "one", nil)
+	for i := range 20 {
+		image.Push(t, s, fmt.Sprintf("r%02d/x", i), "v1")
+	}
+	defer closing(t, s) // the killed one: the other opens the store before its end
+	next, w, got := catalogOf(t, memory)
+	if len(got) != 20 {
+		t.Errorf("%d repositories: %v", len(got), got)
+	}
+	if stats, lists := w.stats.Load(), w.lists.Load(); stats != 20 || lists > 0 {
+		t.Errorf("%d stats and %d lists of repositories", stats, lists)
+	}
+	close(w.walk)
+	closing(t, next)
+}
