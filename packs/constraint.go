@@ -54,7 +54,7 @@ var (
 // Neighbour is a pack of the same cluster profile.
 type Neighbour struct {
 	Name    string
-	Layer   string
+	Layer   string // empty: unknown
 	Version string
 }
 
@@ -72,7 +72,9 @@ func (c Constraints) Check(profile []Neighbour) []Problem {
 }
 
 func (d Dependency) unmet(profile []Neighbour) string {
-	i := slices.IndexFunc(profile, func(n Neighbour) bool { return n.Name == d.PackName && (d.Layer == "" || n.Layer == d.Layer) })
+	i := slices.IndexFunc(profile, func(n Neighbour) bool {
+		return n.Name == d.PackName && (d.Layer == "" || n.Layer == "" || n.Layer == d.Layer)
+	})
 	if i < 0 {
 		if d.Type == Required {
 			return fmt.Sprintf("pack %s is required%s and not there", d.PackName, d.bounds())

@@ -21,6 +21,7 @@ func newPack(a *app) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPackPush(a), newPackPull(a), newPackList(a), newPackTag(a), newPackLint(a), newPackBuild(a), newPackImages(a))
+	cmd.AddCommand(newPackDiff(a), newPackConstraints(a))
 	return cmd
 }
 

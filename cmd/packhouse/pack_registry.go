@@ -33,14 +33,14 @@ func (o *registryOptions) addHome(_ *app, cmd *cobra.Command) {
 // addTrust adds the flags for connecting.
 func (o *registryOptions) addTrust(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.caFile, "ca-file", "", "`FILE` with the CA of the registry, PEM")
-	cmd.Flags().BoolVarP(&o.insecure, "insecure", "i", false, "take any certificate")
+	cmd.Flags().BoolVarP(&o.insecure, "insecure", "i", false, "accept any certificate")
 	o.addHome(nil, cmd)
 }
 
 // add adds the flags that all pack commands share.
 func (o *registryOptions) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.server, "registry-server", "r", "", "`SERVER` of the registry (default $PACKHOUSE_REGISTRY, else where registry login was first)")
-	cmd.Flags().StringVar(&o.base, "base", "", "`PATH` that stands before spectro-packs")
+	cmd.Flags().StringVar(&o.base, "base", "", "`PATH` before spectro-packs")
 	o.addTrust(cmd)
 }
 
