@@ -36,7 +36,8 @@ func (a *archiveReader) contents() *Contents {
 	var images []Image
 	for _, image := range r.images.found {
 		if inside, ok := below(image.Source, root); ok {
-			images = append(images, Image{image.Reference, inside})
+			image.Source = inside
+			images = append(images, image)
 		}
 	}
 	r.images.found = images

@@ -16,7 +16,10 @@ import (
 // Image is a container image that a pack refers to, for mirroring.
 type Image struct {
 	Reference string `json:"image"`
-	Source    string `json:"source"` // the file that refers to it, relative to the pack's folder; inside a chart: charts/x.tgz!x/values.yaml
+	// Source is the file that refers to it, relative to the pack's folder; inside a chart:
+	// charts/x.tgz!x/values.yaml
+	Source string `json:"source"`
+	From   Origin `json:"from,omitzero"`
 }
 
 // Limits of the image scan. Beyond them, images may be missed, without further effect.
@@ -248,7 +251,7 @@ func (s *imageScan) append(reference, source string, strict bool) bool {
 	if len(reference) > 512 || !imageReference.MatchString(reference) || slices.Contains(imageWords, reference) || strict && !strings.ContainsAny(reference, ":/@") {
 		return false
 	}
-	s.found = append(s.found, Image{strings.Clone(reference), source}) // a copy, to not retain a long line
+	s.found = append(s.found, Image{Reference: strings.Clone(reference), Source: source, From: Guessed}) // a copy, to not retain a long line
 	s.bytes += len(reference) + len(source)
 	return true
 }
@@ -256,10 +259,18 @@ func (s *imageScan) append(reference, source string, strict bool) bool {
 // finish adds the images of values.yaml, and returns all, each once.
 func (s *imageScan) finish(values []byte) []Image {
 	_, _ = s.collect(ValuesFile, bytes.NewReader(values)) // reading a buffer cannot fail
+	s.declare(values)
 	slices.SortStableFunc(s.found, func(a, b Image) int {
 		return cmp.Or(strings.Compare(a.Reference, b.Reference), sourceOrder(a.Source)-sourceOrder(b.Source), strings.Compare(a.Source, b.Source))
 	})
-	unique := slices.CompactFunc(s.found, func(a, b Image) bool { return a.Reference == b.Reference })
+	unique := s.found[:0]
+	for _, i := range s.found {
+		if last := len(unique) - 1; last >= 0 && unique[last].Reference == i.Reference {
+			unique[last].From |= i.From
+			continue
+		}
+		unique = append(unique, i)
+	}
 	// A pack's values repeat those of its charts, which may omit a tag: prefer the reference with
 	// the tag.
 	withTag := map[string]bool{}
@@ -268,7 +279,9 @@ func (s *imageScan) finish(values []byte) []Image {
 			withTag[repositoryOf(i.Reference)] = true
 		}
 	}
-	return slices.DeleteFunc(unique, func(i Image) bool { return !tagged(i.Reference) && withTag[i.Reference] })
+	return slices.DeleteFunc(unique, func(i Image) bool {
+		return i.From&Declared == 0 && !tagged(i.Reference) && withTag[i.Reference]
+	})
 }
 
 // repositoryOf returns a reference without tag and digest.
@@ -289,14 +302,4 @@ func sourceOrder(source string) int {
 		return 2
 	}
 	return 1
-}
-
-// listsImages reports whether values.yaml lists images for mirroring, pack.content.images[].image.
-func listsImages(values []byte) (lists bool) {
-	_ = skim(bytes.NewReader(values), func(window []line, at int) bool { // reading a buffer cannot fail
-		l := window[at]
-		lists = (l.path == "pack.content.images.image" || l.path == "pack.content.images" && l.item) && l.value != ""
-		return !lists
-	})
-	return lists
 }

@@ -58,11 +58,11 @@ func TestImagesInYAML(t *testing.T) {
 func TestImagesOfSamples(t *testing.T) {
 	for sample, want := range map[string][]Image{
 		"policies-1.0.0": {
-			{"registry.example.com/policies/agent:1.0.0", "values.yaml"},
-			{"registry.example.com/policies/init:1.0.0", "values.yaml"},
+			{"registry.example.com/policies/agent:1.0.0", "values.yaml", Declared | Guessed},
+			{"registry.example.com/policies/init:1.0.0", "values.yaml", Declared | Guessed},
 		},
 		"edge-ubuntu-22.04":           nil,
-		"odd.pack_x-v0.30.0-5.5.2026": {{"ghcr.example.com/odd/one:1.0", "values.yaml"}},
+		"odd.pack_x-v0.30.0-5.5.2026": {{"ghcr.example.com/odd/one:1.0", "values.yaml", Declared | Guessed}},
 	} {
 		pack, err := OpenDir("testdata/" + sample)
 		if err != nil || !slices.Equal(pack.Images, want) {
@@ -75,11 +75,11 @@ func TestImagesOfSamples(t *testing.T) {
 	pack, err := OpenDir(dir)
 	chart := "charts/hello-1.2.3.tgz!hello/"
 	want := []Image{
-		{"busybox:1.36", chart + "templates/deployment.yaml"},
-		{"registry.example.com/cache:7.2", chart + "charts/cache/values.yaml"},
-		{"registry.example.com/hello/exporter:0.9.1", chart + "values.yaml"},
-		{"registry.example.com/hello/server:4.5.6", chart + "values.yaml"},
-		{"registry.example.com/hello/sidecar@sha256:" + strings.Repeat("a", 64), chart + "values.yaml"},
+		{"busybox:1.36", chart + "templates/deployment.yaml", Guessed},
+		{"registry.example.com/cache:7.2", chart + "charts/cache/values.yaml", Guessed},
+		{"registry.example.com/hello/exporter:0.9.1", chart + "values.yaml", Guessed},
+		{"registry.example.com/hello/server:4.5.6", chart + "values.yaml", Guessed},
+		{"registry.example.com/hello/sidecar@sha256:" + strings.Repeat("a", 64), chart + "values.yaml", Guessed},
 	}
 	if err != nil || !slices.Equal(pack.Images, want) {
 		t.Errorf("hello: %+v, %v", pack.Images, err)

@@ -21,7 +21,7 @@ func newPack(a *app) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPackPush(a), newPackPull(a), newPackList(a), newPackTag(a), newPackLint(a), newPackBuild(a), newPackImages(a))
-	cmd.AddCommand(newPackDiff(a), newPackConstraints(a))
+	cmd.AddCommand(newPackRender(a), newPackDiff(a), newPackConstraints(a))
 	return cmd
 }
 
@@ -63,52 +63,14 @@ highest version; a parent tag such as 1.24.x stands for the highest one below it
 	return cmd
 }
 
-func newPackImages(a *app) *cobra.Command {
-	var (
-		o      registryOptions
-		asJSON bool
-	)
-	cmd := &cobra.Command{
-		Use:   "images DIR|NAME:TAG",
-		Short: "List the container images of a pack, for mirroring",
-		Long: `images lists the container images that a pack names: in values.yaml, in its charts, in its manifests. What a chart puts together
-at run time may be missing. A folder is read here, anything else in the registry.`,
-		Example: `  packhouse pack images nginx:1.2.3 | xargs -n1 -I% skopeo copy docker://% docker://mirror.example.com/%`,
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			pack, err := a.packOf(cmd, args[0], o)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				images := pack.Images
-				if images == nil {
-					images = []packs.Image{}
-				}
-				return a.printJSON(images)
-			}
-			for _, image := range pack.Images {
-				fmt.Fprintln(a.stdout, printable.Line(image.Reference))
-			}
-			if len(pack.Images) == 0 {
-				a.say("no image is named in values.yaml, charts or manifests")
-			}
-			return nil
-		},
-	}
-	o.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with the files that name the images")
-	return cmd
-}
-
 // packOf reads the pack in a folder if arg is one, else a pack in the registry.
 func (a *app) packOf(cmd *cobra.Command, arg string, o registryOptions) (*packs.Pack, error) {
-	if info, err := os.Stat(arg); err == nil && (info.IsDir() || strings.ContainsRune(arg, os.PathSeparator) || strings.Contains(arg, ".")) {
+	ref, isFolder, err := folderOrReference(arg)
+	switch {
+	case err != nil:
+		return nil, err
+	case isFolder:
 		return openPack(arg)
-	}
-	ref, err := packs.ParseReference(arg)
-	if err != nil {
-		return nil, usageError(withHint(fmt.Errorf("%q is neither a folder nor a pack", arg), "write a folder, or NAME:TAG for a pack in the registry"))
 	}
 	client, err := a.packClient(o)
 	if err != nil {
@@ -119,4 +81,17 @@ func (a *app) packOf(cmd *cobra.Command, arg string, o registryOptions) (*packs.
 		return nil, told(err)
 	}
 	return pulled.Contents.Pack, nil
+}
+
+// folderOrReference reports whether arg names a folder, and otherwise which pack in the registry.
+func folderOrReference(arg string) (ref packs.Reference, isFolder bool, err error) {
+	info, err := os.Stat(arg)
+	if err == nil && (info.IsDir() || strings.ContainsRune(arg, os.PathSeparator) || strings.Contains(arg, ".")) {
+		return ref, true, nil
+	}
+	if ref, err = packs.ParseReference(arg); err != nil {
+		err = usageError(withHint(fmt.Errorf("%q is neither a folder nor a pack", arg),
+			"write a folder, or NAME:TAG for a pack in the registry"))
+	}
+	return ref, false, err
 }

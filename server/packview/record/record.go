@@ -27,7 +27,7 @@ import (
 
 // Extractor is the version of the code that creates records. Increment it when the content of
 // records changes; records of other versions are then rebuilt in the background.
-const Extractor = 2
+const Extractor = 3
 
 // documents maps the files whose content is stored beside a record to the suffixes of their names
 // there.

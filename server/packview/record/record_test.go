@@ -145,11 +145,11 @@ func TestRecordIsMadeAgain(t *testing.T) {
 	if _, err := p.records(t, record.Options{Derived: p}).Get(t.Context(), p.repo, d); err != nil {
 		t.Fatal(err)
 	}
-	kept := filepath.Join(p.root, "packhouse/v1/packview/2/sha256", d.Encoded()[:2], d.Encoded())
+	kept := filepath.Join(p.root, "packhouse/v1/packview/3/sha256", d.Encoded()[:2], d.Encoded())
 	for what, spoil := range map[string]func() error{
-		"deleted":   func() error { return os.RemoveAll(filepath.Join(p.root, "packhouse/v1/packview/2")) },
+		"deleted":   func() error { return os.RemoveAll(filepath.Join(p.root, "packhouse/v1/packview/3")) },
 		"cut":       func() error { return os.Truncate(kept+".json", 40) },
-		"another's": func() error { return os.WriteFile(kept+".json", []byte(`{"extractor":2,"archive":"sha256:x"}`), 0o600) },
+		"another's": func() error { return os.WriteFile(kept+".json", []byte(`{"extractor":3,"archive":"sha256:x"}`), 0o600) },
 		"of old": func() error {
 			return os.WriteFile(kept+".json", []byte(`{"extractor":1,"archive":"`+d.String()+`"}`), 0o600)
 		},
