@@ -19,7 +19,7 @@ var codeSources = []struct {
 	form *regexp.Regexp
 }{
 	{"certgen", regexp.MustCompile(`^(cert|ca)-[a-z-]+$`)},
-	{"server/config", regexp.MustCompile(`^(config|path)-[a-z-]+$`)},
+	{"server/config", regexp.MustCompile(`^(config|path|bucket)-[a-z-]+$`)},
 	{"server/auth/htpasswd", regexp.MustCompile(`^htpasswd-[a-z-]+$`)},
 	{"setup", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"setup/check", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},

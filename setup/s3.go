@@ -19,24 +19,24 @@ type StorageTrial struct {
 
 // Codes of findings of the bucket test, one for each possible cause.
 const (
-	CodeS3Plain      = "storage-plain-http" // warning: no TLS to the endpoint
-	CodeS3Unverified = "storage-unverified" // warning: the endpoint's certificate is not verified
-	CodeS3Settings   = "bucket-settings"    // missing or malformed settings
-	CodeS3Name       = "bucket-name"        // the endpoint's name does not resolve
-	CodeS3Connection = "bucket-connection"  // the endpoint does not respond
-	CodeS3TLS        = "bucket-tls"         // the endpoint's certificate is not accepted
-	CodeS3Clock      = "bucket-clock"       // this machine's clock is too far off
-	CodeS3Signature  = "bucket-signature"   // the credentials are not accepted
-	CodeS3Region     = "bucket-region"      // the bucket is in another region
-	CodeS3Bucket     = "bucket-missing"     // the bucket does not exist
-	CodeS3List       = "bucket-list"        // permission to list is missing
-	CodeS3Put        = "bucket-put"         // permission to put objects is missing
-	CodeS3Get        = "bucket-get"         // permission to get objects is missing
-	CodeS3Multipart  = "bucket-multipart"   // permission for multipart uploads is missing
-	CodeS3Conditions = "bucket-conditions"  // warning: the service lacks conditional writes
-	CodeS3Delete     = "bucket-delete"      // permission to delete is missing
-	CodeS3Stopped    = "bucket-not-tried"   // the test was interrupted
-	CodeS3Proven     = "bucket-proven"      // note: operations that work
+	CodeS3Plain      = "storage-plain-http"  // warning: no TLS to the endpoint
+	CodeS3Unverified = "storage-unverified"  // warning: the endpoint's certificate is not verified
+	CodeS3Settings   = "bucket-settings"     // missing or malformed settings
+	CodeS3Name       = "bucket-name"         // the endpoint's name does not resolve
+	CodeS3Connection = "bucket-connection"   // the endpoint does not respond
+	CodeS3TLS        = "bucket-tls"          // the endpoint's certificate is not accepted
+	CodeS3Clock      = "bucket-clock"        // this machine's clock is too far off
+	CodeS3Signature  = "bucket-signature"    // the credentials are not accepted
+	CodeS3Region     = "bucket-region"       // the bucket is in another region
+	CodeS3Bucket     = "bucket-missing"      // the bucket does not exist
+	CodeS3List       = "bucket-list"         // permission to list is missing
+	CodeS3Put        = "bucket-put"          // permission to put objects is missing
+	CodeS3Get        = "bucket-get"          // permission to get objects is missing
+	CodeS3Multipart  = "bucket-multipart"    // permission for multipart uploads is missing
+	CodeS3Conditions = config.CodeConditions // warning: the service lacks conditional writes
+	CodeS3Delete     = "bucket-delete"       // permission to delete is missing
+	CodeS3Stopped    = "bucket-not-tried"    // the test was interrupted
+	CodeS3Proven     = "bucket-proven"       // note: operations that work
 )
 
 // s3Rights maps each operation that can fail to its question. The remedy comes from the test, which

@@ -56,3 +56,21 @@ func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketPro
 	}
 	return proof
 }
+
+// lackingIn returns what the service of a bucket lacks: a warning for what limits the store to one
+// process, else a notice.
+func lackingIn(store any) (lacking []config.Problem) {
+	s, ok := store.(interface{ Traits() s3.Traits })
+	if !ok {
+		return nil
+	}
+	traits := s.Traits()
+	for _, what := range traits.Weaknesses() {
+		p := config.Problem{Severity: config.Notice, What: what}
+		if !traits.Collectable() {
+			p.Severity, p.Remedy = config.Warning, s3.WeakRemedy
+		}
+		lacking = append(lacking, p)
+	}
+	return lacking
+}

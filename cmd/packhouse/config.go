@@ -192,17 +192,18 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 // bucketPatience is the timeout of testing a bucket.
 const bucketPatience = 30 * time.Second
 
-// tryBucket opens and closes the store in a bucket, as serve does.
-func (a *app) tryBucket(ctx context.Context, c *config.Config) error {
+// tryBucket opens and closes the store in a bucket, as serve does, and returns what serve would log
+// about its service.
+func (a *app) tryBucket(ctx context.Context, c *config.Config) ([]config.Problem, error) {
 	ctx, cancel := context.WithTimeout(ctx, bucketPatience)
 	defer cancel()
 	once := *c
 	once.Storage.S3.MaxRetries = 1 // the user is waiting
 	store, err := server.OpenStore(ctx, &once, slog.New(slog.DiscardHandler), a.now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return store.Close()
+	return lackingIn(store), store.Close()
 }
 
 // printJSON prints a result as JSON. It escapes terminal control characters.

@@ -109,6 +109,39 @@ func TestJudgeBucket(t *testing.T) {
 	}
 }
 
+// serviceOf is a store in a bucket of a service with the traits.
+type serviceOf s3.Traits
+
+func (s serviceOf) Traits() s3.Traits { return s3.Traits(s) }
+
+// TestLackingIn compares what `config verify` reports about a service with what serve logs.
+func TestLackingIn(t *testing.T) {
+	whole := s3.Traits{Create: true, Replace: true, ConditionalDrop: true, ReadAfterWrite: true, ListedAfterWrite: true, Copy: true}
+	for name, c := range map[string]struct {
+		spoil    func(*s3.Traits)
+		severity config.Severity
+		remedy   string
+	}{
+		"whole":              {func(*s3.Traits) {}, "", ""},
+		"no copies":          {func(t *s3.Traits) { t.Copy = false }, config.Notice, ""},
+		"weak If-None-Match": {func(t *s3.Traits) { t.Create = false }, config.Warning, s3.WeakRemedy},
+		"weak If-Match":      {func(t *s3.Traits) { t.Replace = false }, config.Warning, s3.WeakRemedy},
+	} {
+		traits := whole
+		c.spoil(&traits)
+		var want []config.Problem
+		for _, what := range traits.Weaknesses() {
+			want = append(want, config.Problem{Severity: c.severity, What: what, Remedy: c.remedy})
+		}
+		if got := lackingIn(serviceOf(traits)); !reflect.DeepEqual(got, want) || (len(got) > 0) != (c.severity != "") {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	if got := lackingIn(struct{}{}); got != nil {
+		t.Errorf("another store: %+v", got)
+	}
+}
+
 // TestOrdersOf: where the cache may not be read, the server's own words tell.
 func TestOrdersOf(t *testing.T) {
 	const fault = "there is no certificate for registry.example.com yet, and clients refuse the stand-in: it is being ordered"

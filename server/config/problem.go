@@ -40,6 +40,7 @@ const (
 	CodeUsers       = "config-users"       // the htpasswd file
 	CodeStorage     = "config-storage"     // the storage cannot be written
 	CodePort        = "config-port"        // an address cannot be bound
+	CodeConditions  = "bucket-conditions"  // the S3-compatible storage lacks something
 
 	CodeDebugOpen        = "config-debug-open"        // metrics and pprof beyond loopback
 	CodeProxiesAll       = "config-proxies-all"       // http.trustedproxies covers every address

@@ -28,8 +28,9 @@ type Probes struct {
 	Now     func() time.Time // nil: time.Now
 	Listen  Listener         // nil: the network
 
-	// Bucket opens and closes the store in a bucket. Nil: buckets are not checked.
-	Bucket func(ctx context.Context, c *Config) error
+	// Bucket opens and closes the store in a bucket, and returns what its service lacks: problems
+	// with Severity, What and Remedy. Nil: buckets are not checked.
+	Bucket func(ctx context.Context, c *Config) (lacking []Problem, err error)
 }
 
 // verifier collects the findings of Verify.

@@ -62,8 +62,12 @@ func (v *verifier) bucket(ctx context.Context) {
 	if c.Storage.Driver != S3 || v.probes.Bucket == nil {
 		return
 	}
-	if err := v.probes.Bucket(ctx, c); err != nil {
-		const key = "storage.s3.bucket"
+	const key = "storage.s3.bucket"
+	lacking, err := v.probes.Bucket(ctx, c)
+	for _, p := range lacking {
+		v.add(p.Severity, CodeConditions, key, fmt.Sprintf(" (%s) %s", quote(c.Storage.S3.Bucket), p.What), p.Remedy)
+	}
+	if err != nil {
 		why := strings.Join(strings.Fields(err.Error()), " ")
 		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be used: %s (%s)", quote(c.Storage.S3.Bucket), why), "see region, endpoint and keys, and what the policy of the bucket allows")
 	}

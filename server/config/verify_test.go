@@ -320,12 +320,15 @@ func TestVerifyPorts(t *testing.T) {
 // TestBucketTried: what the engine says is told in one line, and only where a bucket is meant.
 func TestBucketTried(t *testing.T) {
 	tried := 0
-	probes := Probes{Bucket: func(_ context.Context, c *Config) error {
+	probes := Probes{Bucket: func(_ context.Context, c *Config) ([]Problem, error) {
 		tried++
-		if c.Storage.S3.Bucket == "good" {
-			return nil
+		switch c.Storage.S3.Bucket {
+		case "good":
+			return nil, nil
+		case "weak":
+			return []Problem{{Severity: Warning, What: "lacks a feature: run one process", Remedy: "use a newer release"}}, nil
 		}
-		return errors.New("access\ndenied")
+		return nil, errors.New("access\ndenied")
 	}, Listen: func(context.Context, string, string) (io.Closer, error) { return io.NopCloser(nil), nil }}
 	verify := func(storage string) []Problem {
 		loaded := mustLoad(t, Source{Path: "my.yml", Data: []byte("version: 0.1\nstorage: " + storage + "\nhttp: {addr: 'localhost:1'}\n")})
@@ -337,6 +340,11 @@ func TestBucketTried(t *testing.T) {
 	got := verify("{s3: {bucket: bad, region: r, accesskey: a, secretkey: canary}}")
 	want := `my.yml:2:24: storage.s3.bucket cannot be used: "bad" (access denied); see region, endpoint and keys, and what the policy of the bucket allows`
 	if len(got) != 1 || got[0].String() != want {
+		t.Errorf("got %v", got)
+	}
+	got = verify("{s3: {bucket: weak, region: r}}")
+	want = `my.yml:2:24: storage.s3.bucket ("weak") lacks a feature: run one process; use a newer release`
+	if len(got) != 1 || got[0].String() != want || got[0].Severity != Warning || got[0].Code != CodeConditions {
 		t.Errorf("got %v", got)
 	}
 }

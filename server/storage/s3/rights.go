@@ -179,7 +179,7 @@ func (p *probing) conditions(ctx context.Context) {
 	case err != nil:
 		p.fail(RightConditions, "look into the engine", "writing with conditions fails: %s", brief(err))
 	case !traits.Collectable():
-		p.fail(RightConditions, "take a newer release of the engine; until then run one process; nothing is collected", "%s", strings.Join(weak, "; "))
+		p.fail(RightConditions, WeakRemedy, "%s", strings.Join(weak, "; "))
 	case len(weak) > 0:
 		p.pass(RightConditions, "writing with conditions works; %s", strings.Join(weak, "; "))
 	default:

@@ -27,6 +27,9 @@ func (t Traits) Collectable() bool {
 	return t.Conditional() && t.ReadAfterWrite && t.ListedAfterWrite
 }
 
+// WeakRemedy is the remedy for a service on which garbage collection is not safe.
+const WeakRemedy = "take a newer release of the engine; until then run one process; nothing is collected"
+
 // Weaknesses describes, in sentences, what does not work and the consequences.
 func (t Traits) Weaknesses() []string {
 	var all []string
