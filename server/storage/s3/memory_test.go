@@ -26,7 +26,23 @@ type memoryBucket struct {
 	counts  map[string]int
 	weak    bool // ignores conditions
 
-	smallest int64 // bytes of a part that is not the last
+	// The limits of S3 in bytes.
+	smallest int64 // of a part that is not the last
+	largest  int64 // of what one request writes or copies
+	whole    int64 // of an object
+}
+
+var errTooLarge = errors.New("EntityTooLarge")
+
+// fits returns an error for what S3 refuses to write with one request.
+func (b *memoryBucket) fits(number int32, size int64) error {
+	switch {
+	case number < 1 || number > 10_000:
+		return fmt.Errorf("InvalidArgument: part number %d", number)
+	case size > b.largest:
+		return fmt.Errorf("%w: %d bytes in one request", errTooLarge, size)
+	}
+	return nil
 }
 
 // tinyChunk is for what has to be cut into parts many times: some of what is left behind them fits into a record, and some does not.
@@ -50,7 +66,7 @@ type memoryMultipart struct {
 }
 
 func newMemoryBucket() *memoryBucket {
-	return &memoryBucket{objects: map[string]memoryObject{}, open: map[string]*memoryMultipart{}, clock: time.Now, counts: map[string]int{}, smallest: smallestChunk}
+	return &memoryBucket{objects: map[string]memoryObject{}, open: map[string]*memoryMultipart{}, clock: time.Now, counts: map[string]int{}, smallest: smallestChunk, largest: 5 << 30, whole: 5 << 40}
 }
 
 func (b *memoryBucket) enter(ctx context.Context, verb, key string) (func(), error) {
@@ -126,6 +142,9 @@ func (b *memoryBucket) put(ctx context.Context, key string, body []byte, c condi
 		return "", err
 	}
 	defer leave()
+	if err := b.fits(1, int64(len(body))); err != nil && !strings.HasSuffix(key, "/session") { // records are not scaled
+		return "", err
+	}
 	now, there := b.objects[key]
 	if !b.weak && (c.absent && there || c.etag != "" && (!there || now.o.etag != c.etag)) {
 		return "", fmt.Errorf("put %s: %w", key, errCondition)
@@ -222,6 +241,9 @@ func (b *memoryBucket) putPart(ctx context.Context, key, id string, number int32
 	if m == nil {
 		return part{}, errMissing
 	}
+	if err := b.fits(number, int64(len(body))); err != nil {
+		return part{}, err
+	}
 	m.parts[number] = slices.Clone(body)
 	return part{number, etagOf(body), int64(len(body))}, nil
 }
@@ -242,6 +264,9 @@ func (b *memoryBucket) copyPart(ctx context.Context, _, id string, number int32,
 	m := b.open[id]
 	if m == nil {
 		return part{}, errMissing
+	}
+	if err := b.fits(number, length); err != nil {
+		return part{}, err
 	}
 	body := slices.Clone(o.body[offset : offset+length])
 	m.parts[number] = body
@@ -270,6 +295,9 @@ func (b *memoryBucket) completeMultipart(ctx context.Context, key, id string, pa
 			return "", errors.New("EntityTooSmall")
 		}
 		all = append(all, body...)
+	}
+	if int64(len(all)) > b.whole {
+		return "", fmt.Errorf("%w: %d bytes in an object", errTooLarge, len(all))
 	}
 	delete(b.open, id)
 	return b.set(key, all), nil

@@ -65,7 +65,7 @@ func (s *Store) copyObject(ctx context.Context, from string, o object, to string
 		_, err := s.bucket.put(ctx, to, nil, condition{})
 		return err
 	}
-	size := max(copyPiece, (o.size+mostParts-1)/mostParts)
+	size := max(s.copyPiece, (o.size+mostParts-1)/mostParts)
 	pieces := int((o.size + size - 1) / size)
 	_, err := s.assembleMultipart(ctx, to, o.size, pieces, func(ctx context.Context, id string, i int) (part, error) {
 		offset := int64(i) * size

@@ -104,6 +104,7 @@ type Store struct {
 	budget      *budget
 	recordEvery int64
 	smallest    int64 // minimum size in bytes of a part that is not the last
+	copyPiece   int64 // see the constant
 	rangedFirst int64
 	mostFacts   int64 // bytes that a survey holds in memory
 	mostSwept   int   // digests that a collection deletes between two surveys
@@ -160,7 +161,7 @@ func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
 	s.recordEvery, s.mostFacts, s.mostSwept = defaultRecordEvery, mostFacts, mostSwept
-	s.smallest, s.rangedFirst = smallestChunk, rangedFirst
+	s.smallest, s.copyPiece, s.rangedFirst = smallestChunk, copyPiece, rangedFirst
 	s.runs.turn, s.health.turn = make(turn, 1), make(turn, 1)
 	s.budget = newBudget(o.Config.UploadMemory, o.Config.ChunkSize)
 	s.quota = quota.New(quota.Limits{Uploads: o.UploadsPerUser, Wait: o.UploadWait, Now: o.Now})
