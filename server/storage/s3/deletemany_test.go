@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,6 +96,57 @@ func TestCollectionDeletesManyAtOnce(t *testing.T) {
 	}
 	if n := f.count() - before; n > 1300 {
 		t.Errorf("%d requests for 600 blobs", n)
+	}
+}
+
+// meetingOf returns a function that waits until atOnce of its callers wait together, and never
+// afterwards.
+func meetingOf(atOnce int32) func() error {
+	var under atomic.Int32
+	met := make(chan struct{})
+	return func() error {
+		if under.Add(1) == atOnce {
+			close(met)
+		}
+		select {
+		case <-met:
+			return nil
+		case <-time.After(time.Minute):
+			return errors.New("too few at once")
+		}
+	}
+}
+
+// TestCollectionWritesManyMarkersAtOnce has each write of a marker wait until 64 are under way, in
+// both phases of a collection.
+func TestCollectionWritesManyMarkersAtOnce(t *testing.T) {
+	const atOnce, dead = 64, 4 * 128
+	b := newMemoryBucket()
+	loose(b, dead)
+	s := openMemory(t, b, func(o *Options) {
+		o.Window, o.Settle = 2*time.Hour, time.Millisecond
+		o.Now = func() time.Time { return time.Now().Add(3 * time.Hour) }
+	})
+	defer s.Close()
+	var mu sync.Mutex
+	writes := map[string]int{}
+	first, second := meetingOf(atOnce), meetingOf(atOnce)
+	b.before = func(_ context.Context, verb, key string) error {
+		if verb != "put" || !strings.HasPrefix(key, markersDir) {
+			return nil
+		}
+		mu.Lock()
+		writes[key]++
+		again := writes[key] > 1
+		mu.Unlock()
+		if again {
+			return second()
+		}
+		return first()
+	}
+	r, err := s.Collect(t.Context(), storage.CollectOptions{}, nil)
+	if err != nil || r.BlobsRemoved != dead || len(r.Problems) > 0 {
+		t.Fatalf("%+v, %v", r, err)
 	}
 }
 

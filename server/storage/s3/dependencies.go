@@ -114,8 +114,12 @@ func (s *Store) findNeeding(ctx context.Context, repo string, d digest.Digest, p
 	return nil
 }
 
-// learnedAtOnce is how many manifests are read before the record is written.
-const learnedAtOnce = 4096
+const (
+	// learnedAtOnce is how many manifests are read before the record is written.
+	learnedAtOnce = 4096
+	// learnedWide is how many of them are read in parallel: a client waits for the first deletion.
+	learnedWide = 32
+)
 
 // dependencies returns a record of the given manifests of a repository. It contains all that can be
 // read. A record that cannot be written is only made again.
@@ -158,7 +162,7 @@ func (s *Store) saveDependencies(
 // learn adds manifests to a record.
 func (s *Store) learn(ctx context.Context, repo string, record *storage.Dependencies, unknown []digest.Digest) error {
 	var mu sync.Mutex
-	return inParallel(ctx, len(unknown), wide, func(ctx context.Context, i int) error {
+	return inParallel(ctx, len(unknown), learnedWide, func(ctx context.Context, i int) error {
 		d := unknown[i]
 		stored, err := s.load(ctx, d)
 		if errors.Is(err, storage.ErrManifestUnknown) { // its link may name it by another algorithm

@@ -1,8 +1,10 @@
 package s3
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -105,5 +107,34 @@ func TestDeletionWithoutItsRecord(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFirstDeletionReadsManyManifestsAtOnce has each read of a manifest wait until 32 are under way.
+func TestFirstDeletionReadsManyManifestsAtOnce(t *testing.T) {
+	b := newMemoryBucket()
+	s := openMemory(t, b, nil)
+	manifests := map[string]bool{}
+	for i := range 40 {
+		image := storagetest.NewImage(t, fmt.Sprint(i), nil)
+		image.Push(t, s, "a", fmt.Sprint("v", i))
+		manifests[blobKey(image.Digest)] = true
+	}
+	for _, key := range b.keys(ours) {
+		if strings.HasPrefix(key, dependencyIndex) {
+			_ = b.delete(t.Context(), key)
+		}
+	}
+	s = openMemory(t, b, nil)
+	alone := storagetest.PushBlob(t, s, "a", []byte("alone"))
+	meet := meetingOf(32)
+	b.before = func(_ context.Context, verb, key string) error {
+		if verb == "get" && manifests[key] {
+			return meet()
+		}
+		return nil
+	}
+	if err := s.DeleteBlob(t.Context(), storagetest.Repo(t, "a"), alone, false); err != nil {
+		t.Error(err)
 	}
 }
