@@ -28,7 +28,8 @@ type double struct {
 	tags      map[string]map[string]string // by repository and tag
 	requests  []string                     // METHOD path
 	refuse    func(*http.Request) (status int, code, message string)
-	user      string // where it is set: user:password
+	extra     func(http.ResponseWriter, *http.Request) bool // answers paths outside of /v2
+	user      string                                        // where it is set: user:password
 }
 
 func newDouble(t *testing.T) *double {
@@ -78,6 +79,7 @@ func (d *double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v2/":
 	case r.URL.Path == "/v2/_catalog":
 		_ = json.NewEncoder(w).Encode(map[string]any{"repositories": slices.Sorted(maps.Keys(d.manifests))})
+	case !strings.HasPrefix(r.URL.Path, "/v2/") && d.extra != nil && d.extra(w, r):
 	case route == nil:
 		http.NotFound(w, r)
 	case route[2] == "tags":

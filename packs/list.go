@@ -31,6 +31,8 @@ type ListedVersion struct {
 	ParentTags []string  `json:"parentTags"` // that currently resolve to this tag
 	Created    time.Time `json:"created,omitzero"`
 	Message    string    `json:"message,omitempty"`
+	State      string    `json:"state,omitempty"`   // deprecated, end of life or hidden; packhouse servers report it
+	EOL        string    `json:"eol,omitempty"`     // yyyy-MM-dd; packhouse servers report it
 	Problem    string    `json:"problem,omitempty"` // why it is not a pack
 }
 
@@ -119,7 +121,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, er
 	if err != nil {
 		return nil, c.explain(notThere(err, name, nil))
 	}
-	parents := ParentTags(tags)
+	parents, states := ParentTags(tags), c.states(ctx, name)
 	versions := make([]ListedVersion, len(tags))
 	err = each(tags, func(i int, text string) error {
 		tag, err := ParseTag(text)
@@ -141,6 +143,9 @@ func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, er
 			return err
 		default:
 			v.Digest, v.Size, v.Created, v.Message = artifact.Digest, artifact.Size, artifact.Created, artifact.Message
+		}
+		if reported := states[text]; reported.Digest == v.Digest {
+			v.describeState(reported)
 		}
 		versions[i] = v
 		return nil

@@ -21,6 +21,9 @@ var cloudTypes = []string{
 	"coxedge", "tencent", "custom",
 }
 
+// CloudTypes returns the known cloud types.
+func CloudTypes() []string { return slices.Clone(cloudTypes) }
+
 // Metadata is the content of a pack.json.
 type Metadata struct {
 	Name          string            `json:"name"`

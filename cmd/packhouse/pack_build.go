@@ -128,6 +128,16 @@ func (a *app) fetchChart(ctx context.Context, o registryOptions, ref packs.Chart
 
 // chartClient returns the client for a server of charts.
 func (a *app) chartClient(o registryOptions, server string) (*packs.Client, error) {
-	o.server, o.base = server, ""
+	if !sameHost(o.server, server) { // -r may say that it speaks plain HTTP
+		o.server = server
+	}
+	o.base = ""
 	return a.packClient(o)
+}
+
+// sameHost reports whether two texts name the same host and port, with any scheme.
+func sameHost(a, b string) bool {
+	left, _, errLeft := packs.ParseServer(a)
+	right, _, errRight := packs.ParseServer(b)
+	return errLeft == nil && errRight == nil && left == right
 }

@@ -25,8 +25,9 @@ func newPackList(a *app) *cobra.Command {
 		Use:     "ls [SERVER]",
 		Aliases: []string{"list"},
 		Short:   "List the packs of a registry, or the versions of one",
-		Long: `ls lists packs with their tags; with --name the tags of one pack, each with its digest, the parent tags that stand for it, and the
-message of the push that replaced another one.`,
+		Long: `ls lists packs with their tags; with --name the tags of one pack, each with its digest, its parent tags, the
+message of the push that replaced another one, and whether it is deprecated, at its end of life or
+hidden, if the registry is packhouse.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -96,6 +97,9 @@ func (a *app) listVersions(cmd *cobra.Command, client *packs.Client, o listFlags
 			note = v.Problem
 		} else {
 			size = humanBytes(v.Size)
+		}
+		if v.State != "" {
+			note = strings.TrimSpace(v.State + "  " + note)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", v.Tag, v.Digest, size, when, strings.Join(v.ParentTags, " "), note)
 	}

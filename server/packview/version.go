@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"packhouse/packs"
+	"packhouse/server/manifest"
 	"packhouse/server/packview/record"
 	"packhouse/server/reference"
 	"packhouse/server/route"
@@ -23,10 +24,12 @@ type Version struct {
 	Version    string        `json:"version,omitempty"` // the tag without its group
 	Group      string        `json:"group"`
 	Digest     digest.Digest `json:"digest"`            // of the manifest: what Palette remembers
-	Size       int64         `json:"size"`              // of the archive, in bytes
+	Size       int64         `json:"size"`              // of the archive, or of all layers if it is not a pack, in bytes
 	ParentTags []string      `json:"parentTags"`        // that resolve to it now
 	Created    time.Time     `json:"created,omitzero"`  // when the manifest was stored
 	Message    string        `json:"message,omitempty"` // why it overwrote another one
+	State      string        `json:"state,omitempty"`   // deprecated, end of life or hidden
+	EOL        string        `json:"eol,omitempty"`     // yyyy-MM-dd
 	Problem    string        `json:"problem,omitempty"` // why it is not a pack
 
 	Artifact *packs.Artifact `json:"-"` // nil if the manifest is not a pack
@@ -102,15 +105,35 @@ func (v *View) describe(ctx context.Context, repo reference.Repository, tag stri
 		f.Version, f.Group = t.Label, t.Group
 	}
 	if f.Artifact, err = packs.ParseArtifact(stored.Content); err != nil {
-		f.Problem = err.Error()
+		f.Problem, f.Size = err.Error(), sizeOf(stored.Content)
 		return f, nil
 	}
 	f.Size, f.Message = f.Artifact.Size, f.Artifact.Message
 	if f.Summary = v.o.Records.Summary(ctx, repo, f.Artifact.Archive); f.Summary == nil {
 		v.lookInto(repo, f.Artifact.Archive, d)
 	}
-	f.Problem = f.judge(repo)
+	f.summarize(repo, v.o.Now())
 	return f, nil
+}
+
+// sizeOf returns the size of the layers of a manifest in bytes.
+func sizeOf(content []byte) (size int64) {
+	m, err := manifest.Parse(content)
+	if err != nil {
+		return 0
+	}
+	for _, l := range m.Layers {
+		size += l.Size
+	}
+	return size
+}
+
+// summarize sets what follows from the summary of the archive's record.
+func (f *Version) summarize(repo reference.Repository, now time.Time) {
+	f.Problem = f.judge(repo)
+	if f.Summary != nil {
+		f.State, f.EOL = f.Summary.Lifecycle.State(now), packs.Printable(f.Summary.Lifecycle.EOL)
+	}
 }
 
 // judge returns why a version is not a pack, or "" if it is one or if there is no record yet.
@@ -144,7 +167,7 @@ func (v *View) Find(ctx context.Context, req route.Request) (*Version, error) {
 		return nil, err
 	}
 	f.Summary = f.Record.Summary()
-	f.Problem = f.judge(req.Repository)
+	f.summarize(req.Repository, v.o.Now())
 	return f, nil
 }
 

@@ -10,7 +10,9 @@ import (
 )
 
 // sections are the sections of a pack's page with their own path.
-var sections = []string{"values", "metadata", "files", "constraints", "images", "problems"}
+var sections = []string{
+	"values", "metadata", "files", "constraints", "images", "problems", "schema", "presets", "file", "changes",
+}
 
 // longestSearch is the maximum length of a search in bytes.
 const longestSearch = 200
@@ -27,9 +29,22 @@ func (p Paths) parsePage(r *http.Request, path []string, query url.Values) (Requ
 	if err := allow(r, http.MethodGet, http.MethodHead); err != nil {
 		return Request{}, err
 	}
-	req.Search, req.Layer = strings.TrimSpace(query.Get("q")), query.Get("layer")
-	if len(req.Search) > longestSearch || len(req.Layer) > longestSearch {
-		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid, "a search has at most %d bytes", longestSearch)
+	req.Search, req.Layer, req.Cloud = strings.TrimSpace(query.Get("q")), query.Get("layer"), query.Get("cloud")
+	if max(len(req.Search), len(req.Layer), len(req.Cloud)) > longestSearch {
+		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid,
+			"a search has at most %d bytes", longestSearch)
+	}
+	switch req.Section {
+	case "file":
+		req.File = query.Get("path")
+	case "changes":
+		if text := query.Get("from"); text != "" {
+			from, err := (Request{}).referTo(text)
+			if err != nil {
+				return Request{}, err
+			}
+			req.Before = Version{from.Tag, from.Digest}
+		}
 	}
 	return req, nil
 }

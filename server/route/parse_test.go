@@ -89,6 +89,14 @@ func TestParse(t *testing.T) {
 		{"GET", "/packs/x/" + string(dA) + "/values?base=t", Request{
 			Action: PagePack, Repository: repository(t, "t/spectro-packs/archive/x"), Base: "t", Pack: "x", Digest: dA, Section: "values",
 		}},
+		{"GET", "/packs/x/1.0/file?path=charts/a.tgz&cloud=aws", Request{
+			Action: PagePack, Repository: pack, Pack: "x", Tag: tag(t, "1.0"), Section: "file",
+			File: "charts/a.tgz", Cloud: "aws",
+		}},
+		{"GET", "/packs/x/1.0/changes?from=0.9&path=a", Request{
+			Action: PagePack, Repository: pack, Pack: "x", Tag: tag(t, "1.0"), Section: "changes",
+			Before: Version{Tag: tag(t, "0.9")},
+		}},
 		{"GET", "/repositories/?q=a", Request{Action: PageRepositories, Search: "a", Page: anyPage}},
 		{"GET", "/repositories/a/b", Request{Action: PageRepository, Repository: repository(t, "a/b"), Page: anyPage}},
 		{"GET", "/assets/style.css", Request{Action: PageAsset, Asset: "style.css"}},
@@ -177,6 +185,7 @@ func TestParseRefuses(t *testing.T) {
 		{"PUT", "/v1/x/archives/1.0?message=" + strings.Repeat("a", 1001), 400, "QUERY_INVALID", ""},
 		{"GET", "/packs/X", 400, "NAME_INVALID", ""},
 		{"GET", "/packs/x/.y", 404, "MANIFEST_UNKNOWN", ""},
+		{"GET", "/packs/x/1.0/changes?from=.9", 404, "MANIFEST_UNKNOWN", ""},
 		{"GET", "/packs/x/1.0/secrets", 404, "NOT_FOUND", ""},
 		{"GET", "/packs/x/1.0/values/x", 404, "NOT_FOUND", ""},
 		{"DELETE", "/packs/x", 405, "UNSUPPORTED", "GET, HEAD"},

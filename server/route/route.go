@@ -83,5 +83,14 @@ type Request struct {
 	Section   string        // of a pack's page; empty: the first
 	Search    string        // ?q= of a page
 	Layer     string        // ?layer= of a page
+	Cloud     string        // ?cloud= of a page: a cloud type
+	File      string        // ?path= of a page that shows a file
+	Before    Version       // ?from= of a page that shows changes; zero: the version before
 	Asset     string        // name of an asset
+}
+
+// Version is a version of a pack, by tag or digest. At most one is set.
+type Version struct {
+	Tag    reference.Tag
+	Digest digest.Digest
 }

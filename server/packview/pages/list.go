@@ -15,6 +15,7 @@ import (
 	"packhouse/packs"
 	"packhouse/server/auth"
 	"packhouse/server/packview"
+	"packhouse/server/packview/record"
 	"packhouse/server/reference"
 	"packhouse/server/route"
 	"packhouse/server/storage"
@@ -32,6 +33,7 @@ type card struct {
 	Title    string
 	Layer    string
 	Kind     string // subtype of an add-on: "ingress"
+	State    string // of the life cycle: "deprecated"; empty: active
 	Latest   string
 	Versions int
 	Problem  string
@@ -39,6 +41,8 @@ type card struct {
 	Logo     string // URL; empty: show Letter on a background of Hue
 	Letter   string
 	Hue      uint32
+
+	summary *record.Summary // nil if there is no record yet
 }
 
 // packList is the page of packs.
@@ -50,6 +54,10 @@ type packList struct {
 	Search string
 	Layer  string
 	Layers []layerLink
+	Cloud  string
+	Clouds []string
+	Bases  []baseLink
+	Base   string // in the query of a search; empty: the default
 	Next   string
 	Server string
 }
@@ -66,12 +74,21 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := packList{Search: req.Search, Layer: req.Layer, Any: len(names) > 0}
+	list := packList{
+		Search: req.Search, Layer: req.Layer, Cloud: req.Cloud, Clouds: packs.CloudTypes()[1:], Any: len(names) > 0,
+	}
+	if req.Base != p.o.Packs {
+		list.Base = req.Base
+	}
+	if list.Bases, err = p.bases(r.Context(), grant); err != nil {
+		return nil, err
+	}
 	_, list.Server = p.server(r)
 	for _, layer := range append([]string{""}, packs.Layers...) {
-		list.Layers = append(list.Layers, layerLink{layer, p.address(req, "/packs", "q", req.Search, "layer", layer), layer == req.Layer})
+		to := p.address(req, "/packs", "q", req.Search, "cloud", req.Cloud, "layer", layer)
+		list.Layers = append(list.Layers, layerLink{layer, to, layer == req.Layer})
 	}
-	searching := req.Search != "" || req.Layer != ""
+	searching := req.Search != "" || req.Layer != "" || req.Cloud != ""
 	if !searching {
 		list.Total = len(names)
 		names = after(names, req.Page.Last)
@@ -80,7 +97,7 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 			list.Next = p.address(req, "/packs", "last", names[len(names)-1])
 		}
 	}
-	shown := func(c card) bool { return !searching || c.matches(req.Search, req.Layer) }
+	shown := func(c card) bool { return !searching || c.matches(req) }
 	if list.Cards, err = p.cards(r.Context(), req, names, shown); err != nil {
 		return nil, err
 	}
@@ -180,7 +197,7 @@ func (p *Pages) card(ctx context.Context, req route.Request, name string) (card,
 
 // describe returns the card of a pack, from one of its versions.
 func (p *Pages) describe(req route.Request, v *packview.Version) card {
-	c := card{Title: req.Pack, Problem: v.Problem}
+	c := card{Title: req.Pack, Problem: v.Problem, State: v.State, summary: v.Summary}
 	if s := v.Summary; s != nil {
 		c.Layer, c.Kind = packs.Printable(s.Layer), packs.Printable(s.AddonType)
 		if title := strings.TrimSpace(packs.Printable(s.DisplayName)); title != "" {
@@ -196,18 +213,4 @@ func (p *Pages) describe(req route.Request, v *packview.Version) card {
 	_, _ = hash.Write([]byte(req.Pack)) // cannot fail
 	c.Hue = hash.Sum32() % 6
 	return c
-}
-
-// matches reports whether the card contains every word of a search.
-func (c card) matches(search, layer string) bool {
-	if layer != "" && c.Layer != layer {
-		return false
-	}
-	text := strings.ToLower(strings.Join([]string{c.Name, c.Title, c.Layer, c.Kind, c.Latest}, " "))
-	for word := range strings.FieldsSeq(strings.ToLower(search)) {
-		if !strings.Contains(text, word) {
-			return false
-		}
-	}
-	return true
 }

@@ -32,12 +32,20 @@ type packPage struct {
 	Hidden   int // number of other versions not listed
 
 	README template.HTML
-	Text   string // values or pack.json
+	Text   string // values, pack.json or a file
 	Cut    bool   // it was truncated
-	Files  []fileRow
-	Images []packs.Image
-	More   int // number of files or images not listed
-	Errors int
+	File   string // path of the file shown
+	Image  string // URL of the file, if it is an image
+	Raw    string // URL of its download
+	Binary bool   // it is neither text nor an image
+	Diff   diffView
+
+	Attached []attachedRow
+	Files    []fileRow
+	Images   []packs.Image
+	Uses     func(image string) string // URL of the packs that use an image
+	More     int                       // number of files or images not listed
+	Errors   int
 }
 
 type tab struct {
@@ -55,8 +63,7 @@ type other struct {
 
 type fileRow struct {
 	packs.File
-	URL  string
-	Type string
+	URL string // of the page that shows it
 }
 
 // Limits of what a page shows.
@@ -76,6 +83,9 @@ func (p *Pages) showPack(r *http.Request, grant auth.Grant) (*page, error) {
 	}
 	d := &packPage{card: p.describe(req, v), Version: v, Section: req.Section, Ref: v.Tag}
 	d.Name = req.Pack
+	d.Uses = func(image string) string {
+		return p.address(route.Request{Action: route.PagePacks, Base: req.Base}, "/packs", "q", "image:"+image)
+	}
 	if d.Ref == "" {
 		d.Ref = v.Digest.String()
 	}
@@ -99,6 +109,9 @@ func (p *Pages) showPack(r *http.Request, grant auth.Grant) (*page, error) {
 			return nil, err
 		}
 	}
+	if d.Attached, err = p.attached(ctx, req, v.Digest); err != nil {
+		return nil, err
+	}
 	p.addTabs(req, d)
 	return &page{template: "pack", Title: d.Title + " " + v.Version, Here: "packs", Data: d}, nil
 }
@@ -115,7 +128,11 @@ func (p *Pages) otherVersions(r *http.Request, req route.Request, d *packPage) e
 	d.Hidden = len(all) - len(tags)
 	parents := packs.ParentsOf(all, tags)
 	for _, tag := range tags {
-		d.Others = append(d.Others, other{tag, p.packAddress(req, tag, req.Section), tag == d.Version.Tag, parents[tag]})
+		section := req.Section
+		if section == "file" || section == "changes" { // what it shows may be missing there
+			section = ""
+		}
+		d.Others = append(d.Others, other{tag, p.packAddress(req, tag, section), tag == d.Version.Tag, parents[tag]})
 	}
 	return nil
 }
@@ -148,8 +165,16 @@ func (p *Pages) fill(r *http.Request, req route.Request, d *packPage) error {
 		files := rec.Files[:min(len(rec.Files), mostRows)]
 		d.More = len(rec.Files) - len(files)
 		for _, f := range files {
-			d.Files = append(d.Files, fileRow{f, p.fileAddress(req, rec.Archive, f.SHA256, ""), packview.TypeOf(f.Path)})
+			d.Files = append(d.Files, fileRow{f, p.viewAddress(req, d.Ref, f.Path)})
 		}
+	case "schema":
+		return p.showFile(r, req, d, packs.SchemaFile)
+	case "presets":
+		return p.showFile(r, req, d, packs.PresetsFile)
+	case "file":
+		return p.showFile(r, req, d, req.File)
+	case "changes":
+		return p.showChanges(r, req, d)
 	case "images":
 		d.Images = rec.Images[:min(len(rec.Images), mostRows)]
 		d.More = len(rec.Images) - len(d.Images)
@@ -190,6 +215,10 @@ func (p *Pages) addTabs(req route.Request, d *packPage) {
 	if rec == nil {
 		return
 	}
+	has := func(name string) bool {
+		_, ok := rec.File(name)
+		return ok
+	}
 	constraints := 0
 	if m := rec.Metadata; m != nil {
 		constraints = len(m.Constraints.Dependencies) + len(m.Constraints.Resources)
@@ -201,14 +230,18 @@ func (p *Pages) addTabs(req route.Request, d *packPage) {
 	}{
 		{"", "README", 0, true},
 		{"values", "Values", 0, true},
+		{"presets", "Presets", 0, has(packs.PresetsFile)},
+		{"schema", "Schema", 0, has(packs.SchemaFile)},
 		{"metadata", "pack.json", 0, true},
 		{"files", "Files", len(rec.Files), true},
 		{"constraints", "Constraints", constraints, constraints > 0},
 		{"images", "Images", len(rec.Images), true},
+		{"changes", "Changes", 0, len(d.Others)+d.Hidden > 1},
 		{"problems", "Findings", len(rec.Problems), len(rec.Problems) > 0},
 	} {
-		if t.shown || t.section == req.Section {
-			d.Tabs = append(d.Tabs, tab{t.name, p.packAddress(req, d.Ref, t.section), t.count, t.section == req.Section})
+		current := t.section == req.Section || t.section == "files" && req.Section == "file"
+		if t.shown || current {
+			d.Tabs = append(d.Tabs, tab{t.name, p.packAddress(req, d.Ref, t.section), t.count, current})
 		}
 	}
 }

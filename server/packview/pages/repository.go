@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"packhouse/server/auth"
 	"packhouse/server/manifest"
 	"packhouse/server/reference"
+	"packhouse/server/route"
 	"packhouse/server/storage"
 )
 
@@ -65,6 +67,7 @@ type repositoryPage struct {
 	Name string
 	Tags []tagRow
 	Pull string
+	Pack string // URL of the page of the pack, if it is one
 	Next string
 }
 
@@ -75,6 +78,7 @@ type tagRow struct {
 	Kind      string
 	Size      int64
 	Created   time.Time
+	Image     bool // docker pulls it
 }
 
 // showRepository lists the tags of a repository.
@@ -84,8 +88,12 @@ func (p *Pages) showRepository(r *http.Request, grant auth.Grant) (*page, error)
 	if err != nil {
 		return nil, err
 	}
-	_, host := p.server(r)
-	d := repositoryPage{Name: req.Repository.String(), Tags: make([]tagRow, len(tags)), Pull: "oras pull " + host + "/" + req.Repository.String() + ":"}
+	d := repositoryPage{Name: req.Repository.String(), Tags: make([]tagRow, len(tags))}
+	if base, pack, ok := req.Repository.Pack(); ok {
+		other := req
+		other.Base, other.Pack = base, pack
+		d.Pack = p.packAddress(other, "", "")
+	}
 	if more && len(tags) > 0 {
 		d.Next = p.address(req, "/repositories/"+d.Name, "last", tags[len(tags)-1])
 	}
@@ -105,8 +113,8 @@ func (p *Pages) showRepository(r *http.Request, grant auth.Grant) (*page, error)
 			if err != nil {
 				return gone(err)
 			}
-			d.Tags[i] = describeManifest(name, stored)
-			return nil
+			d.Tags[i], err = p.describeManifest(ctx, req, name, stored)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -114,7 +122,7 @@ func (p *Pages) showRepository(r *http.Request, grant auth.Grant) (*page, error)
 	}
 	d.Tags = slices.DeleteFunc(d.Tags, func(t tagRow) bool { return t.Name == "" })
 	if len(d.Tags) > 0 {
-		d.Pull += d.Tags[len(d.Tags)-1].Name
+		d.Pull = p.pullLine(r, req, d.Tags[len(d.Tags)-1])
 	}
 	return &page{template: "repository", Title: d.Name, Here: "repositories", Data: d}, nil
 }
@@ -127,29 +135,78 @@ func gone(err error) error {
 	return err
 }
 
+// Kinds of artifacts.
+const (
+	kindChart = "Helm chart"
+	kindImage = "container image"
+)
+
+// mostChildren is the number of manifests of an index whose sizes are added up.
+const mostChildren = 16
+
 // describeManifest describes an artifact for people.
-func describeManifest(tag string, stored storage.Stored) tagRow {
+func (p *Pages) describeManifest(
+	ctx context.Context, req route.Request, tag string, stored storage.Stored,
+) (tagRow, error) {
 	row := tagRow{Name: tag, Digest: stored.Digest, MediaType: stored.MediaType, Created: stored.CreatedAt, Kind: "artifact"}
 	m, err := manifest.Parse(stored.Content)
 	if err != nil {
-		return row
+		return row, nil
 	}
-	for _, l := range m.Layers {
-		row.Size += l.Size
-	}
+	row.Size = sizeOf(m)
 	config := ""
 	if m.Config != nil {
 		config = m.Config.MediaType
 	}
 	switch {
 	case len(m.Manifests) > 0:
-		row.Kind = "index of " + plural(len(m.Manifests), "manifest", "manifests")
+		row.Kind, row.Image = "index of "+plural(len(m.Manifests), "manifest", "manifests"), m.Manifests[0].ArtifactType == ""
+		for _, child := range m.Manifests[:min(len(m.Manifests), mostChildren)] {
+			stored, err := p.o.Store.GetManifest(ctx, req.Repository, child.Digest, false)
+			if err != nil {
+				if gone(err) != nil {
+					return row, err
+				}
+				continue
+			}
+			if m, err := manifest.Parse(stored.Content); err == nil {
+				row.Size += sizeOf(m)
+			}
+		}
 	case strings.Contains(config, "helm"):
-		row.Kind = "Helm chart"
+		row.Kind = kindChart
 	case strings.Contains(config, "image.config") || strings.Contains(config, "container.image"):
-		row.Kind = "container image"
+		row.Kind, row.Image = kindImage, true
 	case m.ArtifactType != "":
 		row.Kind = packs.Printable(m.ArtifactType)
 	}
-	return row
+	return row, nil
+}
+
+// sizeOf returns the size of the config and layers of a manifest in bytes.
+func sizeOf(m *manifest.Manifest) (size int64) {
+	if m.Config != nil {
+		size = m.Config.Size
+	}
+	for _, l := range m.Layers {
+		size += l.Size
+	}
+	return size
+}
+
+// pullLine returns the command that pulls an artifact.
+func (p *Pages) pullLine(r *http.Request, req route.Request, row tagRow) string {
+	scheme, host := p.server(r)
+	plain := ""
+	if scheme == "http" {
+		plain = " --plain-http"
+	}
+	name := host + "/" + req.Repository.String()
+	switch {
+	case row.Image:
+		return "docker pull " + name + ":" + row.Name
+	case row.Kind == kindChart:
+		return "helm pull oci://" + name + " --version " + strings.ReplaceAll(row.Name, "_", "+") + plain
+	}
+	return "oras pull " + name + ":" + row.Name + plain
 }

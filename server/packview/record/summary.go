@@ -2,13 +2,19 @@ package record
 
 import (
 	"context"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/packs"
 	"packhouse/server/reference"
 )
 
-// Summary is the part of a record that listings show. It has at most a few kilobytes.
+// mostImages is how many bytes of image references a summary contains. Real packs have a few
+// kilobytes.
+const mostImages = 64 << 10
+
+// Summary is the part of a record that listings show and search. It has a few kilobytes.
 type Summary struct {
 	Archive     digest.Digest
 	Reason      string // why the archive is not a pack that can be installed; empty if it is one
@@ -18,6 +24,10 @@ type Summary struct {
 	DisplayName string
 	Layer       string
 	AddonType   string
+	CloudTypes  []string
+	Description string
+	Lifecycle   packs.Lifecycle
+	Images      string // references, a line each, up to mostImages
 	Logo        string // sha256 of the logo; empty if there is none
 }
 
@@ -27,7 +37,15 @@ func (r *Record) Summary() *Summary {
 	if m := r.Metadata; m != nil {
 		s.HasMetadata = true
 		s.Name, s.Title, s.DisplayName, s.Layer, s.AddonType = m.Name, m.Title(), m.DisplayName, m.Layer, m.AddonType
+		s.CloudTypes, s.Lifecycle, s.Description = m.CloudTypes, m.Lifecycle(), m.Annotations["description"]
 	}
+	var images strings.Builder
+	for _, i := range r.Images {
+		if images.Len()+len(i.Reference) < mostImages {
+			images.WriteString(i.Reference + "\n")
+		}
+	}
+	s.Images = images.String()
 	if logo, ok := r.Logo(); ok {
 		s.Logo = logo.SHA256
 	}
@@ -35,7 +53,11 @@ func (r *Record) Summary() *Summary {
 }
 
 func (s *Summary) size() int64 {
-	return int64(len(s.Reason) + len(s.Name) + len(s.Title) + len(s.DisplayName) + len(s.Layer) + len(s.AddonType) + 256)
+	size := 256 + len(s.AddonType) + len(s.Description) + len(s.Images) + len(s.Lifecycle.EOL) + len(s.Lifecycle.System)
+	for _, c := range s.CloudTypes {
+		size += len(c) + 16
+	}
+	return int64(size + len(s.Reason) + len(s.Name) + len(s.Title) + len(s.DisplayName) + len(s.Layer))
 }
 
 // Summary returns the summary of an archive's record. It returns nil if there is no record, which
