@@ -93,9 +93,9 @@ func (f *findings) add(p Problem) {
 	}
 }
 
-// bounded returns the first problems of each severity. If there are more of a severity, a final
+// Bounded returns the first problems of each severity. If there are more of a severity, a final
 // problem reports that.
-func bounded(problems []Problem) []Problem {
+func Bounded(problems []Problem) []Problem {
 	var f findings
 	for _, p := range problems {
 		if !f.full(p.Severity) && p.Code != CodeMoreFindings {

@@ -33,8 +33,8 @@ func declaredImages(values []byte) (declared []DeclaredImage) {
 	if !flow {
 		return declared
 	}
-	document, err := parseYAML(values)
-	if err != nil {
+	document, _ := parseYAML(values) // one with duplicate keys is returned, too
+	if document == nil {
 		return declared
 	}
 	return DeclaredImages(document)

@@ -42,7 +42,7 @@ func (p *Pack) Lint() []Problem {
 	}
 	problems := slices.Concat(p.problems, l.found.list)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return rank(a.Code) - rank(b.Code) })
-	return bounded(problems)
+	return Bounded(problems)
 }
 
 func rank(code string) int {
@@ -154,8 +154,10 @@ func (l *linter) paths(key string, names []string) {
 		case path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") || strings.Contains(name, `\`):
 			l.report(Error, CodeFileOutside, MetadataFile, line, "name a file of the pack, with slashes", "%s of %q leads out of the pack", quote(name), key)
 		case !l.pack.Has(clean):
-			remedy := "add it, or take it out of " + key
-			if near := l.nearest(clean); near != "" {
+			remedy := "add it, or remove it from " + key
+			if strings.ContainsAny(name, "*?[") {
+				remedy = "list each file: there are no patterns in " + key
+			} else if near := l.nearest(clean); near != "" {
 				remedy = "did you mean " + near + "?"
 			}
 			l.report(Error, CodeFileMissing, MetadataFile, line, remedy, "%s of %q is not there", quote(name), key)
@@ -188,7 +190,7 @@ func (l *linter) nearest(name string) string {
 func (l *linter) folder() {
 	p := l.pack
 	if m := p.Metadata; p.Folder != "" && m.Name != "" && m.Version != "" && p.Folder != m.Folder() {
-		l.report(Warning, CodeFolder, MetadataFile, 0, "rename the folder, or correct name and version in pack.json",
+		l.report(Note, CodeFolder, MetadataFile, 0, "rename the folder, or correct name and version in pack.json",
 			"the folder is called %s, and pack.json makes it %s", quote(p.Folder), quote(m.Folder()))
 	}
 }

@@ -79,7 +79,7 @@ func ParseMetadata(data []byte) (*Metadata, []Problem) {
 	}
 	m := (&metadataReader{document: d, top: top}).read()
 	slices.SortStableFunc(d.findings.list, byPlace)
-	return m, bounded(d.findings.list)
+	return m, Bounded(d.findings.list)
 }
 
 // metadataReader converts a document to metadata and validates it.

@@ -47,6 +47,19 @@ func (p *Pack) Logo() (content []byte, mediaType string) {
 	return content, mediaType
 }
 
+// Position returns the line and column of a key's value in pack.json, both 1-based; 0 if it is
+// missing.
+func (p *Pack) Position(key string) (line, column int) {
+	if p.Metadata == nil {
+		return 0, 0
+	}
+	offset, ok := p.Metadata.places[key]
+	if !ok {
+		return 0, 0
+	}
+	return position(p.documents[MetadataFile], offset)
+}
+
 // size returns the total size of all files in bytes.
 func (p *Pack) size() int64 {
 	var size int64

@@ -24,6 +24,7 @@ type PushOptions struct {
 	SkipDigestCheck bool      // overwrite even if the archive is the same
 	Created         time.Time // stored in the manifest, see Spec
 
+	Validate  func(*Pack) []Problem   // finds the problems of the pack, at least those of Lint; nil: Lint
 	Lint      func([]Problem)         // called once with all problems of the pack; may be nil
 	Archiving func(done, total int64) // called with the bytes of the folder archived so far; may be nil
 	Progress  func(done, total int64) // called with the bytes of the archive sent so far; may be nil
@@ -56,7 +57,11 @@ func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	if err != nil {
 		return nil, err
 	}
-	problems := pack.Lint()
+	validate := (*Pack).Lint
+	if o.Validate != nil {
+		validate = o.Validate
+	}
+	problems := validate(pack)
 	if o.Lint != nil {
 		o.Lint(problems)
 	}

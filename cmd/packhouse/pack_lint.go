@@ -1,60 +1,236 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"packhouse/packs"
+	"packhouse/packs/lint"
 	"packhouse/printable"
+	"packhouse/trust"
 )
 
-// lintReport is the JSON of pack lint.
+// lintReport is the JSON of pack lint for one pack. Several packs are a list of them.
 type lintReport struct {
+	Dir      string          `json:"dir"`
 	Name     string          `json:"name"`
 	Version  string          `json:"version"`
 	Problems []packs.Problem `json:"problems"`
+	Ignored  []lint.Ignored  `json:"ignored"`
+
+	files int
 }
 
+// lintFlags are the flags of pack lint.
+type lintFlags struct {
+	severity string
+	config   string
+	json     bool
+}
+
+// lintConfigFile is the configuration of pack lint in the current directory.
+const lintConfigFile = ".packhouse-lint.yaml"
+
 func newPackLint(a *app) *cobra.Command {
-	var asJSON bool
+	var o lintFlags
 	cmd := &cobra.Command{
-		Use:   "lint DIR",
-		Short: "Judge the pack in a folder",
-		Long: `lint tells what is wrong with a pack, in the order in which it is best fixed. Errors keep it from being pushed, warnings do not.
-It exits with 4 where it finds anything. docs/palette.md explains the codes.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			pack, err := openPack(args[0])
+		Use:   "lint DIR...",
+		Short: "Validate packs in folders",
+		Long: `lint reports what is wrong with packs, in the order in which to fix it: errors prevent a push, warnings are likely
+mistakes, and notes may be intended. It reads values, charts, manifests, schema and presets, and compares the images
+that the charts deploy with those that the pack declares. It exits with 4 if there is an error; --severity sets what
+counts. A comment "# packhouse:ignore CODE reason" in a YAML file silences the finding of the same or the next line; a
+configuration file silences findings anywhere. docs/palette.md explains the codes.`,
+		Example: `  packhouse pack lint ./nginx-1.2.3
+  packhouse pack lint packs/* --severity warning --json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := readLintConfig(o.config)
 			if err != nil {
 				return err
 			}
-			report := lintReport{Problems: pack.Lint()}
-			if pack.Metadata != nil {
-				report.Name, report.Version = pack.Metadata.Name, pack.Metadata.Version
-			}
-			switch {
-			case asJSON:
-				if report.Problems == nil {
-					report.Problems = []packs.Problem{}
+			severity := cmp.Or(config.Severity, packs.Error)
+			if o.severity != "" {
+				if severity, err = lint.ParseSeverity(o.severity); err != nil {
+					return usageError(fmt.Errorf("--severity: %w", err))
 				}
-				err = a.printJSON(report)
-			case len(report.Problems) == 0:
-				fmt.Fprintf(a.stdout, "%s %s is fine: %d files\n", report.Name, report.Version, len(pack.Files))
-			default:
-				writeProblems(a.stdout, report.Problems)
 			}
-			if err == nil && len(report.Problems) > 0 {
-				return silent(exitFindings)
+			reports, err := lintAll(cmd.Context(), args, config)
+			if err != nil {
+				return err
 			}
-			return err
+			if err := a.printLint(reports, o.json); err != nil {
+				return err
+			}
+			for _, r := range reports {
+				if lint.AtLeast(r.Problems, severity) > 0 {
+					return silent(exitFindings)
+				}
+			}
+			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&o.severity, "severity", "",
+		"exit with 4 from this `SEVERITY` on: error, warning, note (default error)")
+	cmd.Flags().StringVar(&o.config, "config", "",
+		"`FILE` with findings to ignore (default "+lintConfigFile+", if it exists)")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
+}
+
+// readLintConfig reads a configuration: the named file, else the one in the current directory, if any.
+func readLintConfig(name string) (*lint.Config, error) {
+	text, err := trust.ReadInput(cmp.Or(name, lintConfigFile), trust.MaxInput)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && name == "":
+		return &lint.Config{}, nil
+	case err != nil:
+		return nil, fmt.Errorf("read configuration of lint: %w", err)
+	}
+	config, err := lint.ParseConfig(text)
+	if err != nil {
+		return nil, withHint(err, "docs/palette.md shows the format")
+	}
+	return config, nil
+}
+
+// lintAll validates several packs in parallel.
+func lintAll(ctx context.Context, dirs []string, config *lint.Config) ([]lintReport, error) {
+	reports := make([]lintReport, len(dirs))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, dir := range dirs {
+		group.Go(func() error {
+			report, err := lintFolder(ctx, dir, config)
+			if err == nil {
+				reports[i] = report
+			}
+			return err
+		})
+	}
+	return reports, group.Wait()
+}
+
+// lintFolder validates the pack in a folder.
+func lintFolder(ctx context.Context, dir string, config *lint.Config) (lintReport, error) {
+	report := lintReport{Dir: dir, Problems: []packs.Problem{}, Ignored: []lint.Ignored{}}
+	pack, err := openPack(dir)
+	if err != nil {
+		return report, err
+	}
+	problems, ignored, err := lintPack(dir, pack, config, func(r *lint.Rendered) bool {
+		return rendered(ctx, dir, r)
+	})
+	if err != nil {
+		return report, err
+	}
+	if ctx.Err() != nil {
+		return report, ctx.Err()
+	}
+	report.files = len(pack.Files)
+	report.Problems, report.Ignored = append(report.Problems, problems...), append(report.Ignored, ignored...)
+	if pack.Metadata != nil {
+		report.Name, report.Version = pack.Metadata.Name, pack.Metadata.Version
+	}
+	return report, nil
+}
+
+// lintPack returns the findings of a pack in a folder, without and with those that are ignored.
+func lintPack(
+	dir string, pack *packs.Pack, config *lint.Config, render func(*lint.Rendered) bool,
+) ([]packs.Problem, []lint.Ignored, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open pack: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // read only
+	problems := lint.Pack(root.FS(), pack, lint.Options{Now: time.Now(), Rendered: render})
+	left, ignored := config.Apply(root.FS(), pack, problems)
+	return left, ignored, nil
+}
+
+// pushValidation returns what validates a pack before a push: the findings that every registry has,
+// and the errors of pack lint that are not ignored.
+func pushValidation(dir string) func(*packs.Pack) []packs.Problem {
+	return func(pack *packs.Pack) []packs.Problem {
+		problems := pack.Lint()
+		config, err := readLintConfig("")
+		if err != nil {
+			config = &lint.Config{} // pack lint reports it
+		}
+		found, _, err := lintPack(dir, pack, config, nil)
+		if err != nil {
+			return problems // the push reports it
+		}
+		for _, p := range found {
+			if p.Severity == packs.Error && !slices.Contains(problems, p) {
+				problems = append(problems, p)
+			}
+		}
+		return problems
+	}
+}
+
+// rendered fills in what the templates of a pack deploy. A pack that cannot be rendered is a finding.
+func rendered(ctx context.Context, dir string, r *lint.Rendered) bool {
+	failure := func(path, what string) packs.Problem {
+		return packs.Problem{
+			Code: packs.CodeChartRender, Severity: packs.Warning, Path: path,
+			What:   "it cannot be rendered with the pack's values: " + what,
+			Remedy: "set the values that it needs, or users have to",
+		}
+	}
+	result, err := renderPack(ctx, dir)
+	if err != nil {
+		r.Failures = append(r.Failures, failure("", err.Error()))
+		return true
+	}
+	for _, f := range result.Failures {
+		r.Failures = append(r.Failures, failure(f.Path, f.What))
+	}
+	r.Images = result.Images
+	return true
+}
+
+// printLint prints the findings of packs.
+func (a *app) printLint(reports []lintReport, asJSON bool) error {
+	switch {
+	case asJSON && len(reports) == 1:
+		return a.printJSON(reports[0])
+	case asJSON:
+		return a.printJSON(reports)
+	}
+	var errs, warnings, notes int
+	for _, r := range reports {
+		if len(reports) > 1 && len(r.Problems) > 0 {
+			fmt.Fprintf(a.stdout, "%s:\n", printable.Line(r.Dir))
+		}
+		if len(r.Problems) == 0 {
+			fmt.Fprintf(a.stdout, "%s is fine: %d files\n", printable.Line(r.Name+" "+r.Version), r.files)
+		}
+		writeProblems(a.stdout, r.Problems)
+		if len(r.Ignored) > 0 {
+			a.say("%s: %d findings are ignored", printable.Line(r.Dir), len(r.Ignored))
+		}
+		errs += packs.Count(r.Problems, packs.Error)
+		warnings += packs.Count(r.Problems, packs.Warning)
+		notes += packs.Count(r.Problems, packs.Note)
+	}
+	if len(reports) > 1 {
+		a.say("%d packs: %d errors, %d warnings, %d notes", len(reports), errs, warnings, notes)
+	}
+	return nil
 }
 
 // openPack reads the pack in a folder.

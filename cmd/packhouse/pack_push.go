@@ -98,6 +98,7 @@ func (a *app) pushOne(ctx context.Context, o pushFlags) error {
 	o.push.Archiving = bar.show("archiving")
 	o.push.Progress = bar.show("pushing")
 	o.push.Lint = a.sayProblems
+	o.push.Validate = pushValidation(o.push.Dir)
 	pushed, err := client.Push(ctx, o.push)
 	bar.end()
 	if _, ok := errors.AsType[*packs.Refused](err); ok {
@@ -202,7 +203,7 @@ func (a *app) pushListed(
 	ctx context.Context, client *packs.Client, dir string, o packs.PushOptions, line *boardLine,
 ) pushResult {
 	result := pushResult{Dir: dir, Problems: []packs.Problem{}}
-	o.Dir = dir
+	o.Dir, o.Validate = dir, pushValidation(dir)
 	o.Archiving, o.Progress = line.show("archiving"), line.show("pushing")
 	o.Lint = func(problems []packs.Problem) { result.Problems = append(result.Problems, problems...) }
 	pushed, err := client.Push(ctx, o)

@@ -101,6 +101,27 @@ func Folder(fsys fs.FS) (*Chart, error) {
 	return load(files, b, 0)
 }
 
+// Open reads the chart at a path of a file system: an archive or a folder.
+func Open(fsys fs.FS, name string) (*Chart, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, fmt.Errorf("open chart: %w", err)
+	}
+	if info.IsDir() {
+		below, err := fs.Sub(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("open chart: %w", err)
+		}
+		return Folder(below)
+	}
+	file, err := fsys.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("open chart: %w", err)
+	}
+	defer file.Close() //nolint:errcheck // read only
+	return Archive(file)
+}
+
 // load sorts the files of a chart by their meaning.
 func load(files []File, b *budget, depth int) (*Chart, error) {
 	if depth > maxDepth {

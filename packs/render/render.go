@@ -66,8 +66,19 @@ type renderer struct {
 
 func (r *renderer) fail(name string, errs ...error) {
 	for _, err := range errs[:min(len(errs), maxFailures)] {
-		r.failures = append(r.failures, Failure{Path: name, What: packs.Printable(err.Error())})
+		r.failures = append(r.failures, Failure{Path: name, What: packs.Printable(brief(err))})
 	}
+}
+
+var executing = regexp.MustCompile(`executing "[^"]*" `)
+
+// brief returns the innermost cause of an error of a template, with its place.
+func brief(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, "template: "); i >= 0 {
+		text = text[i+len("template: "):]
+	}
+	return executing.ReplaceAllString(text, "")
 }
 
 func (r *renderer) all() {
@@ -77,7 +88,7 @@ func (r *renderer) all() {
 		variants = []map[string]any{{}}
 	}
 	for _, name := range r.pack.Metadata.Charts {
-		c, err := OpenChart(r.fsys, name)
+		c, err := chart.Open(r.fsys, path.Clean(name))
 		if err != nil {
 			r.fail(name, err)
 			r.guess = append(r.guess, path.Clean(name))
@@ -94,28 +105,6 @@ func (r *renderer) all() {
 		}
 	}
 	r.addGuesses()
-}
-
-// OpenChart reads a chart of a pack, which is an archive or a folder.
-func OpenChart(fsys fs.FS, name string) (*chart.Chart, error) {
-	name = path.Clean(name)
-	info, err := fs.Stat(fsys, name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		below, err := fs.Sub(fsys, name)
-		if err != nil {
-			return nil, err
-		}
-		return chart.Folder(below)
-	}
-	file, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() //nolint:errcheck // read only
-	return chart.Archive(file)
 }
 
 // annotations adds the images that a chart and its subcharts list for Artifact Hub.
