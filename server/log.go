@@ -52,15 +52,13 @@ const longestPath = 1024
 func pathOf(r *http.Request) string { return r.URL.Path[:min(len(r.URL.Path), longestPath)] }
 
 // logAccess logs a request. It omits the query and all headers except User-Agent, so credentials
-// are never logged. Initial requests without credentials and successful health checks are logged at
-// debug level.
+// are never logged. Successful health checks are logged at debug level.
 func (s *Server) logAccess(r *http.Request, st *state, rec *record, w *response) {
 	level := slog.LevelInfo
 	switch {
 	case st.config.Log.AccessLog.Disabled:
 		return
-	case (rec.action == route.Health || rec.action == route.PageRoot) && w.status == http.StatusOK,
-		w.status == http.StatusUnauthorized && r.Header.Get("Authorization") == "":
+	case (rec.action == route.Health || rec.action == route.PageRoot) && w.status == http.StatusOK:
 		level = slog.LevelDebug
 	}
 	if !s.log.Enabled(r.Context(), level) {
