@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -9,9 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"packhouse/server/config"
 )
@@ -78,6 +83,99 @@ var squatters = map[string]squatter{
 		}
 		return c
 	},
+	"HTTP/1 body that trickles": func(f *fixture, address string) net.Conn {
+		c := secure(f, address, "http/1.1")
+		return refused(f, send(f, c, "PUT /v2/a/manifests/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx"))
+	},
+	"HTTP/1 chunks that trickle": func(f *fixture, address string) net.Conn {
+		c := secure(f, address, "http/1.1")
+		const headers = "Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+		return refused(f, send(f, c, "PUT /v2/a/manifests/x HTTP/1.1\r\n"+headers+"1\r\nx"))
+	},
+	"HTTP/2 that accepts no response": func(f *fixture, address string) net.Conn {
+		c := newStreams(f, secure(f, address, "h2"))
+		c.request(http.MethodGet, "/v2/_catalog", true)
+		c.until("a response", func(frame http2.Frame) bool { return frame.Header().Type == http2.FrameHeaders })
+		return c.Conn
+	},
+	"HTTP/2 body that trickles": func(f *fixture, address string) net.Conn {
+		c := newStreams(f, secure(f, address, "h2"))
+		id := c.request(http.MethodPut, "/v2/a/manifests/x", false)
+		if err := c.WriteData(id, false, []byte("x")); err != nil {
+			f.Fatal(err)
+		}
+		c.until("a response", func(frame http2.Frame) bool { return frame.Header().Type == http2.FrameHeaders })
+		return c.Conn
+	},
+}
+
+// refused waits for a response, which must not depend on the rest of the body.
+func refused(f *fixture, c net.Conn) net.Conn {
+	f.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(defaultStall / 2))
+	line := make([]byte, len("HTTP/1.1 401"))
+	if _, err := io.ReadFull(c, line); err != nil || string(line) != "HTTP/1.1 401" {
+		f.Fatalf("%q, %v", line, err)
+	}
+	return c
+}
+
+// streams is a client of HTTP/2 that permits the server no bytes of a response.
+type streams struct {
+	*fixture
+	net.Conn
+	*http2.Framer
+	block *bytes.Buffer
+	hpack *hpack.Encoder
+	last  uint32 // number of the last stream
+}
+
+func newStreams(f *fixture, c net.Conn) *streams {
+	f.Helper()
+	s := &streams{fixture: f, Conn: c, Framer: http2.NewFramer(c, c), block: &bytes.Buffer{}, last: ^uint32(0)}
+	s.hpack = hpack.NewEncoder(s.block)
+	send(f, c, http2.ClientPreface)
+	if err := s.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+		f.Fatal(err)
+	}
+	return s
+}
+
+// request sends the headers of a request, without a body if whole is set, and returns the number of
+// the stream.
+func (s *streams) request(method, path string, whole bool) uint32 {
+	s.Helper()
+	s.block.Reset()
+	for _, h := range []hpack.HeaderField{
+		{Name: ":method", Value: method},
+		{Name: ":path", Value: path},
+		{Name: ":scheme", Value: "https"},
+		{Name: ":authority", Value: "localhost"},
+	} {
+		_ = s.hpack.WriteField(h) // to a buffer
+	}
+	s.last += 2
+	block := s.block.Bytes()
+	headers := http2.HeadersFrameParam{StreamID: s.last, BlockFragment: block, EndStream: whole, EndHeaders: true}
+	if err := s.WriteHeaders(headers); err != nil {
+		s.Fatal(err)
+	}
+	return s.last
+}
+
+// until reads frames until one is as wanted.
+func (s *streams) until(what string, is func(http2.Frame) bool) {
+	s.Helper()
+	_ = s.SetReadDeadline(time.Now().Add(time.Minute))
+	for {
+		frame, err := s.ReadFrame()
+		if err != nil {
+			s.Fatalf("wait for %s: %v", what, err)
+		}
+		if is(frame) {
+			return
+		}
+	}
 }
 
 // ended reports whether the server closed a connection.
@@ -115,6 +213,9 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			}
 			f.eventually("the end of the oldest", func() bool { return ended(all[0]) })
 			for i, c := range all[1:] {
+				if strings.HasPrefix(name, "HTTP/1 ") {
+					break // the server ends these by itself
+				}
 				if ended(c) {
 					t.Errorf("number %d was evicted too", i+2)
 				}
@@ -144,6 +245,9 @@ func TestBusyAndProvenConnectionsStay(t *testing.T) {
 		l := newLimitedListener(from, 2, func(netip.Addr) bool { return false })
 		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/busy" {
+				c := connectionOf(r)
+				c.begin()
+				defer c.settle(pending)
 				<-finish
 				return
 			}

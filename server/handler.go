@@ -43,20 +43,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	st.cors.answerTo(h, r)
 	s.metrics.begin()
+	open, err := s.requests.begin(rw, r, rec.client, st.trusts(rec.client.Addr))
 	defer func() {
 		if v := recover(); v != nil {
 			s.recovered(rw, r, &rec, v)
 		}
-		rw.finish()
+		rw.finish(rec.aborted)
+		open.end()
 		s.metrics.observe(&rec, rw)
 		s.logAccess(r, st, &rec, rw)
 		s.audit.request(r, &rec, rw)
-		if rec.aborted {
-			panic(http.ErrAbortHandler) // close the connection: the client must not take the response for a complete one
+		if rec.aborted || rw.hangUp {
+			// Close the connection: the client must not take a response that was cut off for a complete one.
+			panic(http.ErrAbortHandler)
 		}
 	}()
-	if err := s.dispatch(rw, r, st, &rec); err != nil {
+	if err == nil {
+		err = s.dispatch(rw, r, st, &rec, open)
+	}
+	if err != nil {
 		rec.reason = err
+		open.expend()
 		s.refuse(rw, r, &rec, err)
 	}
 }
@@ -83,7 +90,7 @@ func crossSite(r *http.Request) error {
 }
 
 // dispatch runs all checks on a request and calls its handler.
-func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) error {
+func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record, open *openRequest) error {
 	if err := s.checkHost(st, r); err != nil {
 		return err
 	}
@@ -113,6 +120,11 @@ func (s *Server) dispatch(w *response, r *http.Request, st *state, rec *record) 
 	if err != nil {
 		return err
 	}
+	if st.policy.Public(req.Action) {
+		open.expend()
+	} else if err := open.grant(r.Context(), id); err != nil {
+		return err
+	}
 	return s.answer(w, r, st, grant)
 }
 
@@ -133,6 +145,10 @@ func (s *Server) refuse(w *response, r *http.Request, rec *record, err error) {
 		}
 		s.log.LogAttrs(r.Context(), level, "response cut off", slog.String("method", r.Method), slog.String("path", pathOf(r)), slog.Any("error", err))
 		return
+	}
+	w.deadline.stall = min(w.deadline.stall, refusalTime)
+	if w.body != nil && !w.http1 {
+		_ = w.body.Close() // releases what has arrived; net/http discards the rest
 	}
 	lingers := w.prepareToLinger(r)
 	rec.refusal = problem.Write(w, r, err)

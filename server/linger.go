@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// Limits of a lingering close. They allow a layer of ordinary size over a slow line; a client that
-// exceeds them is cut off.
+// Limits of a lingering close. They allow a client that sends a layer before it reads the response
+// to finish; one that exceeds them is cut off. Meanwhile its connection may be evicted.
 const (
-	lingerBytes = 128 << 20
-	lingerTime  = 30 * time.Second
-	lingerIdle  = 5 * time.Second // without receiving a byte
+	lingerBytes = 32 << 20
+	lingerTime  = refusalTime
+	lingerIdle  = 2 * time.Second // without receiving a byte
 )
 
-// shortRest is how many bytes of a body net/http itself reads before it responds, to keep the
-// connection.
+// shortRest is how many bytes of a body are read to keep the connection.
 const shortRest = 256 << 10
 
 // prepareToLinger allows an HTTP/1 response while the request's body is still arriving, and reports
@@ -24,14 +23,13 @@ func (w *response) prepareToLinger(r *http.Request) bool {
 	if !w.http1 || w.body == nil || w.body.ended || w.body.failed || r.Header.Get("Expect") != "" {
 		return false
 	}
-	if r.ContentLength >= 0 && r.ContentLength-w.body.bytes <= shortRest {
-		return false
-	}
 	// Otherwise net/http reads shortRest bytes of the body before it sends the response.
 	if http.NewResponseController(w.ResponseWriter).EnableFullDuplex() != nil {
 		return false
 	}
-	w.Header().Set("Connection", "close")
+	if r.ContentLength < 0 || r.ContentLength-w.body.bytes > shortRest {
+		w.Header().Set("Connection", "close")
+	}
 	return true
 }
 
@@ -39,6 +37,7 @@ func (w *response) prepareToLinger(r *http.Request) bool {
 // unread input resets it, so the client, often a proxy that is still sending, would lose the
 // response (RFC 9112, section 9.6).
 func (w *response) linger() {
+	defer func() { w.hangUp = !w.body.ended }()
 	control := http.NewResponseController(w.ResponseWriter)
 	if control.Flush() != nil {
 		return

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,6 +77,47 @@ func TestRefusedBodyIsRead(t *testing.T) {
 			t.Errorf("%d bytes were taken, want about %d: %v", sent.n, lingerBytes, err)
 		}
 	})
+}
+
+// TestRefusedBeforeTheBody: the refusal does not wait for the body. The connection stays open if the
+// rest arrives at once, and ends otherwise.
+func TestRefusedBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	addr := strings.TrimPrefix(f.serve(), "http://")
+	for path, status := range map[string]int{"/v2/a/manifests/x": 401, "/v3/": 404} {
+		for _, rest := range []bool{true, false} {
+			t.Run(path+", with the rest "+strconv.FormatBool(rest), func(t *testing.T) {
+				t.Parallel()
+				c := dial(t, addr)
+				_ = c.SetDeadline(time.Now().Add(defaultStall * 3 / 4))
+				in := bufio.NewReader(c)
+				begin := "PUT " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf."
+				if _, err := io.WriteString(c, begin); err != nil {
+					t.Fatal(err)
+				}
+				a, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, a.Body); err != nil || a.StatusCode != status || a.Close {
+					t.Fatalf("%d, close %v, %v; want %d", a.StatusCode, a.Close, err, status)
+				}
+				if !rest {
+					if n, err := in.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("afterwards: %d bytes, %v; want the end of the connection", n, err)
+					}
+					return
+				}
+				if _, err := io.WriteString(c, "half.GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				if a, err := http.ReadResponse(in, nil); err != nil || a.StatusCode != http.StatusOK {
+					t.Errorf("the next request: %v, %v", a, err)
+				}
+			})
+		}
+	}
 }
 
 // dial connects to a server, with a deadline for one that hangs.

@@ -17,6 +17,14 @@ const (
 	idleTimeout   = 2 * time.Minute  // between requests on a connection
 )
 
+// Limits of an HTTP/2 connection. Both cost memory before the client has signed in: each stream that
+// of its headers and a goroutine, each connection that of one frame. A client with more requests
+// opens another connection or waits.
+const (
+	mostStreams  = 16
+	largestFrame = 64 << 10 // bytes
+)
+
 // listen binds the configured address.
 func listen(c config.HTTP) (net.Listener, error) {
 	network := c.Net
@@ -68,7 +76,12 @@ func (s *Server) httpServer(l *limitedListener) *http.Server {
 	h := &http.Server{
 		Handler: s, Protocols: &p, ErrorLog: errorLog(s.log),
 		ReadHeaderTimeout: min(headerTimeout, stall), IdleTimeout: idleTimeout, MaxHeaderBytes: c.Limits.HeaderBytes,
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: stall, SendPingTimeout: idleTimeout},
+		// WriteTimeout is for errors that net/http itself responds with; response sets its own.
+		WriteTimeout: min(headerTimeout, stall),
+		HTTP2: &http.HTTP2Config{
+			WriteByteTimeout: stall, SendPingTimeout: idleTimeout,
+			MaxConcurrentStreams: mostStreams, MaxReadFrameSize: largestFrame,
+		},
 	}
 	if s.certs != nil {
 		h.TLSConfig = s.certs.tlsConfig()

@@ -14,12 +14,17 @@ import (
 // defaultConnections is the limit of a configuration that was not parsed from a file.
 const defaultConnections = 10_000
 
+// pendingTime is how long a connection may have a request that is not granted before it can be
+// evicted.
+const pendingTime = 5 * time.Second
+
 // limitedListener limits the number of open connections. At the limit, a new connection evicts the
 // oldest idle one without an authenticated request. A connection, HTTP/1 or HTTP/2, is idle unless
-// a handler runs or its response is being written, so unfinished handshakes and headers count as
-// idle. If there is none to evict, the new connection waits, and further ones wait in the kernel. One address may
-// have at most half of the connections; more are closed immediately. Connections are not wrapped,
-// so that the kernel can still send files on them.
+// a request on it is pending or granted, so unfinished handshakes and headers, refused requests and
+// downloads of public content count as idle. If no connection is idle, it evicts the oldest whose requests have been
+// pending for pendingTime. If there is none either, the new connection waits, and further ones wait
+// in the kernel. One address may have at most half of the connections; more are closed immediately.
+// Connections are not wrapped, so that the kernel can still send files on them.
 type limitedListener struct {
 	net.Listener
 	most int
@@ -36,12 +41,15 @@ type limitedListener struct {
 // connection is the state of an open connection.
 type connection struct {
 	auth.Connection
+	of         *limitedListener
 	conn       net.Conn
 	accepted   time.Time
-	counted    string // address it counts against; empty: none
-	requests   int    // whose handlers run
-	active     bool   // net/http reads a request or writes a response
-	writing    bool   // net/http may still write the response of a handler that has returned
+	counted    string    // address it counts against; empty: none
+	pending    int       // requests
+	since      time.Time // of the oldest pending request
+	granted    int       // requests
+	active     bool      // net/http reads a request or writes a response
+	writing    bool      // net/http may still write the response to a granted request
 	next, prev *connection
 }
 
@@ -95,15 +103,33 @@ func (l *limitedListener) admit(c net.Conn) (bool, error) {
 		if l.closed {
 			return false, net.ErrClosed
 		}
-		l.change.Wait()
+		l.wait()
 	}
-	entry := &connection{conn: c, accepted: time.Now(), counted: address, next: &l.oldest, prev: l.oldest.prev}
+	entry := &connection{of: l, conn: c, accepted: time.Now(), counted: address, next: &l.oldest, prev: l.oldest.prev}
 	entry.prev.next, entry.next.prev = entry, entry
 	l.open[c] = entry
 	if address != "" {
 		l.of[address]++
 	}
 	return true, nil
+}
+
+// wait waits for a connection that can be evicted, or for the time when a pending request is old
+// enough for that. The caller holds the lock.
+func (l *limitedListener) wait() {
+	first := pendingTime
+	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
+		if entry.pending > 0 {
+			first = min(first, pendingTime-time.Since(entry.since))
+		}
+	}
+	timer := time.AfterFunc(first, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.change.Broadcast()
+	})
+	defer timer.Stop()
+	l.change.Wait()
 }
 
 // shareOf returns the address that a connection counts against; empty for loopback, trusted proxies
@@ -126,17 +152,29 @@ func peerOf(c net.Conn) auth.Client {
 }
 
 // evict closes the oldest idle connection without an authenticated request, of the given address if
-// any. It reports whether there was one. The caller holds the lock.
+// any, or else the oldest whose requests have been pending for too long. It reports whether there
+// was one. The caller holds the lock.
 func (l *limitedListener) evict(address string) bool {
+	var victim *connection
+	now := time.Now()
 	for entry := l.oldest.next; entry != &l.oldest; entry = entry.next {
-		if entry.requests > 0 || entry.writing || entry.Authenticated() || address != "" && entry.counted != address {
+		if entry.granted > 0 || entry.writing || entry.Authenticated() || address != "" && entry.counted != address {
 			continue
 		}
-		l.forget(entry)
-		go entry.conn.Close() //nolint:errcheck // a connection may take its time to close, and has nothing to report
-		return true
+		if entry.pending == 0 {
+			victim = entry
+			break
+		}
+		if victim == nil && now.Sub(entry.since) >= pendingTime {
+			victim = entry
+		}
 	}
-	return false
+	if victim == nil {
+		return false
+	}
+	l.forget(victim)
+	go victim.conn.Close() //nolint:errcheck // a connection may take its time to close, and has nothing to report
+	return true
 }
 
 // forget removes a connection from the table. The caller holds the lock.
@@ -165,15 +203,8 @@ func (l *limitedListener) Close() error {
 
 // serve makes an HTTP server report the state of its connections to the listener.
 func (l *limitedListener) serve(h *http.Server) {
-	inner := h.Handler
 	h.ConnState = l.watch
 	h.ConnContext = l.context
-	h.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		entry, _ := r.Context().Value(connectionKey{}).(*connection)
-		l.begin(entry)
-		defer l.end(entry)
-		inner.ServeHTTP(w, r)
-	})
 }
 
 // age returns how long a connection is open.
@@ -194,9 +225,16 @@ func (l *limitedListener) context(ctx context.Context, c net.Conn) context.Conte
 	entry := l.open[accepted(c)]
 	l.mu.Unlock()
 	if entry == nil { // evicted before being served
-		entry = &connection{conn: c}
+		entry = &connection{of: l, conn: c}
 	}
 	return auth.WithConnection(context.WithValue(ctx, connectionKey{}, entry), &entry.Connection)
+}
+
+// connectionOf returns the connection of a request, or nil if the request did not arrive through a
+// limitedListener.
+func connectionOf(r *http.Request) *connection {
+	entry, _ := r.Context().Value(connectionKey{}).(*connection)
+	return entry
 }
 
 // accepted returns the underlying connection as accepted by the listener.
@@ -213,29 +251,48 @@ func accepted(c net.Conn) net.Conn {
 	}
 }
 
-// begin marks a connection as busy while a handler runs.
-func (l *limitedListener) begin(entry *connection) {
-	if entry == nil {
+// begin registers a pending request. The connection may be nil, as for grant and settle.
+func (c *connection) begin() {
+	if c == nil {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	entry.requests++
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	if c.pending == 0 {
+		c.since = time.Now()
+	}
+	c.pending++
 }
 
-// end is called when a handler returns. The response may still be in a buffer of net/http: the
-// connection stays busy until net/http reports it as idle.
-func (l *limitedListener) end(entry *connection) {
-	if entry == nil {
+// grant marks a pending request as granted.
+func (c *connection) grant() {
+	if c == nil {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	entry.requests--
-	entry.writing = entry.active
-	if entry.requests == 0 && !entry.writing {
-		l.change.Signal()
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	c.pending--
+	c.granted++
+}
+
+// settle is called when a request ends or becomes expendable. The response to a granted one may
+// still be in a buffer of net/http: the connection stays busy until net/http reports it as idle.
+func (c *connection) settle(was phase) {
+	if c == nil {
+		return
 	}
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	switch was {
+	case pending:
+		c.pending--
+	case granted:
+		c.granted--
+		c.writing = c.active
+	case expendable, over:
+		return
+	}
+	c.of.change.Signal()
 }
 
 // watch is the ConnState hook. It removes connections that have ended and makes idle ones

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // peers is a listener of connections from given addresses.
@@ -83,7 +84,7 @@ func TestOneAddressLeavesRoom(t *testing.T) {
 							break
 						}
 						if busy {
-							l.open[c].requests++
+							l.open[c].granted++
 						}
 					}
 					synctest.Wait()
@@ -122,4 +123,45 @@ func closedOf(all, stay int, busy bool) []bool {
 		closed[i] = !busy && i < all-stay || busy && i >= stay
 	}
 	return closed
+}
+
+// TestPendingConnectionsMakeRoom: at the limit, a connection whose request waits to sign in is
+// evicted after a while, and one with a granted request never.
+func TestPendingConnectionsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := peers{next: make(chan net.Conn, 4)}
+		l := newLimitedListener(from, 2, func(netip.Addr) bool { return false })
+		arrive := func() *peer {
+			c := &peer{from: "127.0.0.1:1", closed: make(chan struct{})}
+			from.next <- c
+			if got, err := l.Accept(); err != nil || got != c {
+				t.Fatalf("%v, %v", got, err)
+			}
+			l.open[c].begin()
+			return c
+		}
+		granted := arrive()
+		l.open[granted].grant()
+		waits := arrive()
+		began := time.Now()
+		next := arrive()
+		if took := time.Since(began); took != pendingTime {
+			t.Errorf("a new connection waited for %v, want %v", took, pendingTime)
+		}
+		synctest.Wait()
+		select {
+		case <-waits.closed:
+		default:
+			t.Error("the connection that waits to sign in is open")
+		}
+		l.open[next].settle(pending)
+		if arrive(); time.Since(began) != pendingTime {
+			t.Error("a connection whose request was refused was not evicted at once")
+		}
+		select {
+		case <-granted.closed:
+			t.Error("the connection with a granted request was evicted")
+		default:
+		}
+	})
 }

@@ -105,6 +105,7 @@ var fixed = []struct {
 	{"http.h2c.enabled", func(c *config.Config) any { return &c.HTTP.H2CEnabled }},
 	{"http.debug", func(c *config.Config) any { return &c.HTTP.Debug }},
 	{"http.limits.connections", func(c *config.Config) any { return &c.HTTP.Limits.Connections }},
+	{"http.limits.requests", func(c *config.Config) any { return &c.HTTP.Limits.Requests }},
 	{"http.limits.headerbytes", func(c *config.Config) any { return &c.HTTP.Limits.HeaderBytes }},
 	{"http.limits.uploadsperuser", func(c *config.Config) any { return &c.HTTP.Limits.UploadsPerUser }},
 	{"http.tls.letsencrypt", func(c *config.Config) any { return &c.HTTP.TLS.LetsEncrypt }},

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"time"
@@ -11,14 +12,20 @@ import (
 // sendChunk is the number of bytes that the kernel sends before the deadline is extended.
 const sendChunk = 1 << 20
 
+// frameChunk is the size of the buffer of a response that the kernel cannot send, in bytes: that of
+// an HTTP/2 frame. A client that accepts nothing keeps it in memory.
+const frameChunk = 16 << 10
+
 // response counts bytes and extends the deadline while they move: a request may take any time, but
 // must not stall. It implements io.ReaderFrom, so that the kernel sends files directly.
 type response struct {
 	http.ResponseWriter
 	deadline deadline
 	body     *body
+	headers  http.Header // of the request
 	http1    bool
 	kernel   bool // the kernel can send files to the connection
+	hangUp   bool // the connection must be closed after the response
 	status   int  // 0: the response has not started
 	bytes    int64
 }
@@ -31,6 +38,7 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, li
 	rw := &response{
 		ResponseWriter: w,
 		deadline:       deadline{set: control.SetWriteDeadline, stall: stall},
+		headers:        r.Header,
 		http1:          r.ProtoMajor == 1,
 		kernel:         r.ProtoMajor == 1 && r.TLS == nil,
 	}
@@ -38,6 +46,7 @@ func newResponse(w http.ResponseWriter, r *http.Request, stall time.Duration, li
 		rw.body = &body{
 			ReadCloser: r.Body, limits: limits, deadline: deadline{set: control.SetReadDeadline, stall: limits.stall},
 		}
+		_ = control.SetWriteDeadline(time.Time{}) // that of WriteTimeout; it fails in tests without a connection
 	} else {
 		rw.deadline.move() // with a body only writing does: HTTP/2 would end a long upload at the deadline
 	}
@@ -51,6 +60,7 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
 		w.status = status
+		w.dropHeaders()
 		if w.body != nil && w.body.failed && w.http1 {
 			w.Header().Set("Connection", "close") // otherwise net/http reads the rest of the body before it responds
 		}
@@ -71,7 +81,8 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	w.begin()
 	to, ok := w.ResponseWriter.(io.ReaderFrom)
 	if !ok {
-		n, err := io.Copy(struct{ io.Writer }{w.ResponseWriter}, &moving{src, &w.deadline})
+		buffer := make([]byte, frameChunk)
+		n, err := io.CopyBuffer(struct{ io.Writer }{w.ResponseWriter}, &moving{src, &w.deadline}, buffer)
 		w.bytes += n
 		return n, err
 	}
@@ -118,15 +129,37 @@ func fileBehind(src io.Reader) (*io.LimitedReader, bool) {
 func (w *response) begin() {
 	if w.status == 0 {
 		w.status = http.StatusOK
+		w.dropHeaders()
 	}
 }
 
-// finish extends the deadline for buffered output and for the unread rest of the body.
-func (w *response) finish() {
+// longAgent is the length of a User-Agent, in bytes, from which it is not kept.
+const longAgent = 1 << 10
+
+// dropHeaders releases the memory of the request's headers, which nothing reads after the response
+// has begun, except User-Agent. A client may take long to accept the response, and have many streams
+// open. HTTP/1 has one request on a connection, and net/http still reads its headers.
+func (w *response) dropHeaders() {
+	if w.http1 {
+		return
+	}
+	maps.DeleteFunc(w.headers, func(name string, values []string) bool {
+		return name != "User-Agent" || len(values) != 1 || len(values[0]) >= longAgent
+	})
+}
+
+// finish extends the deadline for buffered output and for the unread rest of the body. A response
+// over HTTP/2 is sent, because otherwise net/http would wait for the client's window after the
+// handler has returned, where the request is not counted. cut reports that the rest of the response
+// must not be sent.
+func (w *response) finish(cut bool) {
 	w.deadline.now()
 	if w.body != nil && !w.body.ended {
 		w.body.deadline.stall = w.deadline.stall // nothing uses the rest
 		w.body.deadline.now()
+	}
+	if !w.http1 && w.bytes > 0 && !cut {
+		_ = http.NewResponseController(w.ResponseWriter).Flush() // it fails if the client has disconnected
 	}
 }
 

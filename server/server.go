@@ -79,6 +79,7 @@ type Server struct {
 	notifier *notification.Notifier
 	certs    *certificates // nil without TLS
 	metrics  *metrics
+	requests *requests
 	current  atomic.Pointer[state]
 	reloads  reloads
 	probed   probes
@@ -119,6 +120,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		s.log = newLogger(o.Config.Log, o.LogTo, s.level)
 	}
 	s.started = s.now()
+	s.requests = newRequests(o.Config.HTTP.Limits.Requests)
 	s.life.stop, s.life.stopped = make(chan struct{}), make(chan struct{})
 	s.announce(ctx)
 	if err := s.assemble(ctx); err != nil {

@@ -66,15 +66,17 @@ func TestWindowsFollowTheRoundTrip(t *testing.T) {
 		}
 		return min(bytes, connection)
 	}
-	if got := window(longTrip - 1); got >= wideWindow {
-		t.Errorf("over a short round trip the window is %d bytes", got)
-	}
 	for range mostWide {
 		if got := window(longTrip); got != wideWindow {
 			t.Errorf("over a long round trip the window is %d bytes, want %d", got, wideWindow)
 		}
 	}
-	if got := window(longTrip); got >= wideWindow {
-		t.Errorf("beside %d wide windows the window is %d bytes", mostWide, got)
+	for i := range mostUsual {
+		if got := window(longTrip - time.Duration(i%2)); got != usualWindow {
+			t.Errorf("beside %d others the window is %d bytes, want %d", mostWide+i, got, usualWindow)
+		}
+	}
+	if got := window(longTrip); got != narrowWindow {
+		t.Errorf("beside many others the window is %d bytes, want %d", got, narrowWindow)
 	}
 }

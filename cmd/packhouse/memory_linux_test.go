@@ -37,19 +37,22 @@ type measured struct {
 
 const (
 	measuredUser     = "admin"
+	measuredReader   = "reader" // with the same password
 	measuredPassword = "correct horse battery"
 	// measuredHash is measuredPassword hashed by bcrypt with cost 4.
 	measuredHash = "$2a$04$QJQx9ujqzk3dWFaBMo401eDbM0j2nXiI5FfH6bE2oZanOZXVIuimO"
 )
 
-// startMeasured serves a store in dir, which a server may have used before.
-func startMeasured(t *testing.T, binary, dir string) *measured {
+// startMeasured serves a store in dir, which a server may have used before. The lines are additional
+// ones of the configuration below http.
+func startMeasured(t *testing.T, binary, dir string, lines ...string) *measured {
 	t.Helper()
 	addr := freeAddress(t)
 	files := map[string]string{
-		"htpasswd": measuredUser + ":" + measuredHash + "\n",
+		"htpasswd": measuredUser + ":" + measuredHash + "\n" + measuredReader + ":" + measuredHash + "\n",
 		"config.yml": fmt.Sprintf("version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: %s\n  delete:\n    enabled: true\n"+
-			"http:\n  addr: %s\nauth:\n  htpasswd:\n    realm: test\n    path: %s\n", filepath.Join(dir, "data"), addr, filepath.Join(dir, "htpasswd")),
+			"http:\n  addr: %s\n%sauth:\n  htpasswd:\n    realm: test\n    path: %s\n",
+			filepath.Join(dir, "data"), addr, strings.Join(lines, ""), filepath.Join(dir, "htpasswd")),
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {

@@ -177,6 +177,7 @@ func TestMemory(t *testing.T) {
 	}
 	t.Run("anonymous logos", func(t *testing.T) { costOfAnonymousLogos(t, binary) })
 	t.Run("referrers", func(t *testing.T) { memoryOfReferrers(t, binary) })
+	t.Run("streams", func(t *testing.T) { memoryOfStreams(t, binary) })
 	t.Run("220 ordinary packs", func(t *testing.T) { memoryOfOrdinaryPacks(t, binary) })
 }
 

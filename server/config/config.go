@@ -155,7 +155,8 @@ type HTTP struct {
 type Limits struct {
 	UploadsPerUser int           // uploads in progress; 0: only limited by memory and disk
 	Connections    int           // default 10000
-	HeaderBytes    int           // default 64 KiB
+	Requests       int           // granted at once; default 1500
+	HeaderBytes    int           // default 16 KiB
 	StallTimeout   time.Duration // a response without progress for this long is ended; default 60s
 
 	BodyStallTimeout time.Duration // a request without a byte of its body for this long is ended; default 5m

@@ -48,12 +48,19 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and its re
 			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.UploadsPerUser }),
 		},
 		{
-			name: "connections", kind: integer, def: "10000", min: 1, ours: true, about: "Connections at once. At the limit a new one evicts the oldest idle one without a sign-in.",
-			bind: in(func(c *Config) *int { return &c.HTTP.Limits.Connections }),
+			name: "connections", kind: integer, def: "10000", min: 1, ours: true,
+			about: "Connections at once. At the limit a new one evicts the oldest one without a sign-in.",
+			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.Connections }),
 		},
 		{
-			name: "headerbytes", kind: size, def: "64KiB", min: 1 << 10, ours: true, about: "Bytes of all headers of a request.",
-			bind: in(func(c *Config) *int { return &c.HTTP.Limits.HeaderBytes }),
+			name: "requests", kind: integer, def: "1500", min: 16, ours: true,
+			about: "Requests at once, half of them of one user or address. More wait for 20 seconds, then get 429 or 503.",
+			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.Requests }),
+		},
+		{
+			name: "headerbytes", kind: size, def: "16KiB", min: 1 << 10, ours: true,
+			about: "Bytes of all headers of a request.",
+			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.HeaderBytes }),
 		},
 		{
 			name: "stalltimeout", kind: duration, def: "60s", min: int64(time.Second), ours: true,

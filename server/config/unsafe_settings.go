@@ -12,6 +12,7 @@ import (
 const (
 	maxGuesses       = 40_000 // passwords per hour for a user from an address
 	maxConnections   = 1_000_000
+	maxRequests      = 100_000
 	maxUploads       = 10_000
 	maxHeaderBytes   = 1 << 20
 	maxStallTimeout  = time.Hour
@@ -37,6 +38,7 @@ func (v *verifier) unsafeSettings() {
 			": it permits more than 40,000 guesses per hour for a user from one address", "use its defaults: attempts: 10, window: 5m, delay: 1s",
 		},
 		{limits.Connections > maxConnections, CodeLimitsHigh, "http.limits.connections", larger, "use at most 1000000"},
+		{limits.Requests > maxRequests, CodeLimitsHigh, "http.limits.requests", larger, "use at most 100000"},
 		{limits.UploadsPerUser > maxUploads, CodeLimitsHigh, "http.limits.uploadsperuser", larger, "use at most 10000"},
 		{limits.HeaderBytes > maxHeaderBytes, CodeLimitsHigh, "http.limits.headerbytes", larger, "use at most 1MiB"},
 		{limits.StallTimeout > maxStallTimeout, CodeLimitsHigh, "http.limits.stalltimeout", larger, "use at most 1h"},

@@ -89,6 +89,7 @@ func TestUnsafeSettings(t *testing.T) {
 		{"lockout: a window that ends at once", lockout("attempts: 100, window: 1s"), []string{CodeLockoutWeak}},
 		{"lockout: stricter", lockout("attempts: 3, window: 1h, delay: 2s"), nil},
 		{"limits: connections", limits("connections: 2000000000"), []string{CodeLimitsHigh}},
+		{"limits: requests", limits("requests: 1000000"), []string{CodeLimitsHigh}},
 		{"limits: headers", limits("headerbytes: 1GiB"), []string{CodeLimitsHigh}},
 		{"limits: stalled requests", limits("stalltimeout: 1000h"), []string{CodeLimitsHigh}},
 		{"limits: uploads", limits("uploadsperuser: 1000000"), []string{CodeLimitsHigh}},
