@@ -29,6 +29,9 @@ type BuildOptions struct {
 	CloudTypes  []string // empty: all
 	Namespace   string   // empty: the name
 	Logo        string   // PNG file; empty: a generated one
+
+	// Images returns the images of the pack in a folder, for values.yaml. Nil: those found in texts.
+	Images func(ctx context.Context, dir string) ([]Image, error)
 }
 
 // Build creates a pack and returns its folder, which must not exist yet. It lists the images it
@@ -46,7 +49,7 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 	if err := b.describe(); err != nil {
 		return "", err
 	}
-	return b.write()
+	return b.write(ctx)
 }
 
 // Validate returns a [*Failure] if pack.json would have errors. An empty Version is valid.
@@ -90,6 +93,7 @@ type builder struct {
 	readme   []byte   // of the chart, if there is one
 	charts   []builtChart
 	scan     *imageScan
+	images   []Image           // to mirror
 	files    map[string][]byte // by path in the pack
 }
 
@@ -204,6 +208,10 @@ func (b *builder) describe() error {
 	}
 	b.files[MetadataFile] = append(text, '\n')
 	b.files[ReadmeFile] = b.readmeFile()
+	b.images = b.scan.finish(nil)
+	if b.o.Images != nil {
+		b.images = nil // write asks for them
+	}
 	b.files[ValuesFile] = b.valuesFile()
 	b.files[LogoFile] = drawLogo(b.o.Name)
 	if b.o.Logo != "" {
@@ -241,7 +249,7 @@ func (b *builder) readmeFile() []byte {
 }
 
 // write creates the folder atomically.
-func (b *builder) write() (string, error) {
+func (b *builder) write(ctx context.Context) (string, error) {
 	folder := b.metadata.Folder()
 	parent := filepath.Clean(b.o.Dir)
 	if filepath.Base(parent) == folder {
@@ -259,6 +267,17 @@ func (b *builder) write() (string, error) {
 	slices.Sort(names)
 	for _, name := range names {
 		if err := extractFile(staging.pack, name, 0o644, bytes.NewReader(b.files[name])); err != nil {
+			return "", err
+		}
+	}
+	if b.o.Images != nil {
+		if b.images, err = b.o.Images(ctx, filepath.Join(parent, staging.name, "pack")); err != nil {
+			return "", err
+		}
+		if err := staging.pack.Remove(ValuesFile); err != nil {
+			return "", fmt.Errorf("write values.yaml: %w", err)
+		}
+		if err := extractFile(staging.pack, ValuesFile, 0o644, bytes.NewReader(b.valuesFile())); err != nil {
 			return "", err
 		}
 	}

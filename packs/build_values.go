@@ -15,13 +15,12 @@ import (
 // and manifests under the keys that Palette reads.
 func (b *builder) valuesFile() []byte {
 	var text bytes.Buffer
-	images := b.scan.finish(nil)
 	fmt.Fprintf(&text, "pack:\n  content:\n    images:")
-	if len(images) == 0 {
+	if len(b.images) == 0 {
 		text.WriteString(" []")
 	}
 	text.WriteString("\n")
-	for _, i := range images {
+	for _, i := range b.images {
 		fmt.Fprintf(&text, "      - image: %s\n", i.Reference)
 	}
 	b.writeContentCharts(&text)
@@ -48,7 +47,8 @@ func (b *builder) writeContentCharts(text *bytes.Buffer) {
 		text.WriteString("    charts:\n")
 	}
 	for _, c := range known {
-		fmt.Fprintf(text, "      - repo: %s\n        name: %s\n        version: %s\n", c.repo, plainKey(c.name), plainKey(c.version))
+		fmt.Fprintf(text, "      - repo: %s\n", c.repo)
+		fmt.Fprintf(text, "        name: %s\n        version: %s\n", plainKey(c.name), plainKey(c.version))
 	}
 }
 

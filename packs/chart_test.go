@@ -1,6 +1,7 @@
 package packs
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -306,6 +307,28 @@ func TestBuildWritesWhereItIsTold(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(want, MetadataFile)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestBuildAsksForImages: values.yaml lists what the caller finds in the written pack.
+func TestBuildAsksForImages(t *testing.T) {
+	o := BuildOptions{Name: "web", Dir: t.TempDir()}
+	o.Charts = []Chart{{File: "web-1.0.0.tgz", Content: webChart(t, "1.0.0")}}
+	o.Images = func(_ context.Context, dir string) ([]Image, error) {
+		pack, err := OpenDir(dir)
+		if err != nil || !pack.Has("charts/web-1.0.0.tgz") || len(declaredImages(pack.Document(ValuesFile))) > 0 {
+			t.Errorf("the pack to look at has %v, %v", pack.Files, err)
+		}
+		return []Image{{Reference: "registry.example.com/deployed:2"}}, nil
+	}
+	folder, err := Build(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := os.ReadFile(filepath.Join(folder, ValuesFile))
+	declared := declaredImages(values)
+	if err != nil || len(declared) != 1 || declared[0].Reference != "registry.example.com/deployed:2" {
+		t.Errorf("it lists %v, %v", declared, err)
 	}
 }
 

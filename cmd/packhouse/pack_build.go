@@ -83,6 +83,7 @@ func (a *app) buildPack(ctx context.Context, o buildFlags) error {
 		}
 		o.build.Charts = append(o.build.Charts, chart)
 	}
+	o.build.Images = a.deployedImages
 	folder, err := packs.Build(ctx, o.build)
 	if refused, ok := errors.AsType[*packs.Refused](err); ok {
 		a.sayProblems(refused.Problems)
@@ -101,6 +102,19 @@ func (a *app) buildPack(ctx context.Context, o buildFlags) error {
 	}
 	fmt.Fprintln(a.stdout, printable.Line(folder))
 	return nil
+}
+
+// deployedImages returns the images that the pack in a folder deploys or lists for Artifact Hub, and
+// all that its texts name if it cannot be rendered.
+func (a *app) deployedImages(ctx context.Context, dir string) ([]packs.Image, error) {
+	images, err := a.imagesOf(ctx, dir)
+	deployed := slices.DeleteFunc(slices.Clone(images), func(i packs.Image) bool {
+		return i.From&(packs.Rendered|packs.Annotated) == 0
+	})
+	if err != nil || len(deployed) == 0 {
+		return images, err
+	}
+	return deployed, nil
 }
 
 // fetchChart reads a chart from a file, or from the server that ref names.

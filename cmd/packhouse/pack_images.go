@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -40,7 +41,7 @@ read here, anything else in the registry.`,
 				return err
 			}
 			defer cleanup()
-			images, err := a.imagesOf(cmd, dir)
+			images, err := a.imagesOf(cmd.Context(), dir)
 			if err != nil {
 				return err
 			}
@@ -55,14 +56,14 @@ read here, anything else in the registry.`,
 }
 
 // imagesOf lists the images of the pack in a folder.
-func (a *app) imagesOf(cmd *cobra.Command, dir string) ([]packs.Image, error) {
+func (a *app) imagesOf(ctx context.Context, dir string) ([]packs.Image, error) {
 	pack, err := openPack(dir)
 	if err != nil {
 		return nil, err
 	}
-	result, err := renderPack(cmd.Context(), dir)
+	result, err := renderPack(ctx, dir)
 	if err != nil {
-		if cmd.Context().Err() != nil {
+		if ctx.Err() != nil {
 			return nil, err
 		}
 		a.warn("the charts cannot be rendered, images are guessed: %v", err)
