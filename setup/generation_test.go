@@ -28,7 +28,7 @@ func TestBackupHoldsAllManagedFiles(t *testing.T) {
 		if AnyRefused(findings) {
 			t.Fatal(findings)
 		}
-		plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, cost: 4, unitFile: filepath.Join(dir, "no.unit")})
+		plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, HashCost: 4, unitFile: filepath.Join(dir, "no.unit")})
 		if err != nil {
 			t.Fatal(err)
 		}

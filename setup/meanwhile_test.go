@@ -37,7 +37,7 @@ func (c *command) step(t *testing.T, m *Machine, dir string, n int) {
 		if AnyRefused(findings) {
 			t.Fatal(findings)
 		}
-		if c.plan, c.err = MakePlan(t.Context(), m, c.installed, resolved, Options{Now: now, WritePasswords: true, cost: 4}); c.err != nil {
+		if c.plan, c.err = MakePlan(t.Context(), m, c.installed, resolved, Options{Now: now, WritePasswords: true, HashCost: 4}); c.err != nil {
 			t.Fatal(c.err)
 		}
 	default:
@@ -211,7 +211,7 @@ func TestPlanReadsEachFileOnce(t *testing.T) {
 			if err := os.WriteFile(path, append(slices.Clone(old), '\n'), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4})
+			plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, HashCost: 4})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,9 +49,9 @@ type Options struct {
 	Now            time.Time // zero: now
 	Rand           io.Reader // for passwords; nil: crypto/rand
 	WritePasswords bool      // write generated passwords to initial-passwords, because no terminal can display them
+	HashCost       int       // bcrypt cost of passwords; 0: htpasswd.DefaultCost
 
 	unitFile string // path of the unit, for tests; empty: UnitFile
-	cost     int    // bcrypt cost, for tests; 0: the default
 }
 
 // Plan holds all changes of a setup. Making one writes nothing.

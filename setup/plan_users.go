@@ -94,7 +94,7 @@ func (b *builder) setPassword(file *htpasswd.File, u User) (bool, error) {
 	if u.Password == "" || u.Source == Generated {
 		b.plan.Passwords = append(b.plan.Passwords, Password{User: u.Name, Password: password})
 	}
-	fresh, err := htpasswd.HashCost([]byte(password.Reveal()), cmp.Or(b.options.cost, htpasswd.DefaultCost))
+	fresh, err := htpasswd.HashCost([]byte(password.Reveal()), cmp.Or(b.options.HashCost, htpasswd.DefaultCost))
 	if err != nil {
 		return false, fmt.Errorf("hash password of %q: %w", u.Name, err)
 	}

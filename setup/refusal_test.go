@@ -301,7 +301,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	if AnyRefused(findings) {
 		t.Fatal(findings)
 	}
-	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{Now: now, cost: 4})
+	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{Now: now, HashCost: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func TestStorageBelowAnotherUser(t *testing.T) {
 	}
 	flags := Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {filepath.Join(home, "packs")}, "service": {Systemd}, "run-as": {"nobody"}}
 	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), flags)
-	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4, unitFile: filepath.Join(base, Unit)})
+	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, HashCost: 4, unitFile: filepath.Join(base, Unit)})
 	if err != nil {
 		t.Fatal(err)
 	}

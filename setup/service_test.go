@@ -44,7 +44,7 @@ func serviceMachine(t *testing.T) (*Machine, string) {
 func servicePlan(t *testing.T, m *Machine, base string, flags Values) *Plan {
 	t.Helper()
 	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), flags)
-	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4, unitFile: filepath.Join(base, Unit)})
+	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, HashCost: 4, unitFile: filepath.Join(base, Unit)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestServiceIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {base + "/new"}, "service": {Systemd}, "run-as": {"nobody"}})
-	_, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, cost: 4, unitFile: filepath.Join(base, Unit)})
+	_, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, HashCost: 4, unitFile: filepath.Join(base, Unit)})
 	var refusal *RefusedError
 	if !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeService {
 		t.Errorf("a unit of somebody else's: %v", err)

@@ -37,7 +37,7 @@ func resolveAll(t *testing.T, m *Machine, dir string, flags Values) (*Installed,
 func planFor(t *testing.T, m *Machine, dir string, flags Values) *Plan {
 	t.Helper()
 	in, resolved := resolveAll(t, m, dir, flags)
-	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4})
+	plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, WritePasswords: true, HashCost: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestGivenPasswordsAreKept(t *testing.T) {
 		if AnyRefused(findings) {
 			t.Fatal(findings)
 		}
-		plan, err := MakePlan(context.Background(), m, in, resolved, Options{Now: now, WritePasswords: true, cost: 4})
+		plan, err := MakePlan(context.Background(), m, in, resolved, Options{Now: now, WritePasswords: true, HashCost: 4})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,7 +96,7 @@ func TestADirectoryThatCannotBeWrittenStaysEmpty(t *testing.T) {
 	if !told["--dir"] || len(told) != 1 { // the storage path below it is the same cause
 		t.Errorf("refused: %v", findings)
 	}
-	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{cost: 4})
+	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{HashCost: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestAStorageThatCannotBeMadeUndoesTheRest(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "etc", "packhouse")
 	flags := Values{"dir": {dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {filepath.Join(locked, "data")}}
 	resolved, _ := Resolve(t.Context(), m, nil, Input{Flags: flags, Quick: true})
-	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{cost: 4})
+	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{HashCost: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

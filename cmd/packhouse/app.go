@@ -22,6 +22,7 @@ type app struct {
 	now    func() time.Time
 
 	patience time.Duration // how long commands wait for another one to finish changing the installation; 0: lockPatience
+	hashCost int           // bcrypt cost of passwords; 0: htpasswd.DefaultCost
 
 	surroundings *check.Machine // the machine to check; nil: this one
 
@@ -36,7 +37,7 @@ type app struct {
 func (a *app) clone() *app {
 	return &app{
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: a.env, now: a.now,
-		patience: a.patience, surroundings: a.surroundings, commands: a.commands, dir: a.dir, started: a.started,
+		patience: a.patience, hashCost: a.hashCost, surroundings: a.surroundings, commands: a.commands, dir: a.dir, started: a.started,
 	}
 }
 

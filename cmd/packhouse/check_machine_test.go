@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"time"
 
+	"packhouse/server/auth/htpasswd"
 	"packhouse/setup/check"
 	"packhouse/tui/noquery"
 )
@@ -35,7 +36,11 @@ type fakeMachine struct {
 // mainOnMachine is main, on the machine of a script.
 func mainOnMachine() {
 	noquery.Restore()
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: time.Now}
+	a := &app{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: time.Now,
+		hashCost: htpasswd.MinCost,
+	}
+	execRaced(a)
 	if path := os.Getenv(machineVariable); path != "real" {
 		f := fakeMachine{Names: map[string][]string{"*": {"192.0.2.17"}}, Addresses: []string{"192.0.2.17"}, CPUs: 2, Memory: 4 << 30}
 		if path != "" {

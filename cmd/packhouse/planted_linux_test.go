@@ -64,7 +64,7 @@ func newPlace(t *testing.T) *planted {
 		t: t, root: root, home: filepath.Join(root, "home"), dir: filepath.Join(root, "home", "packhouse"),
 		system: filepath.Join(root, "system"), theft: filepath.Join(root, "mallory"),
 	}
-	self, err := os.Executable()
+	self, err := exec.LookPath("packhouse")
 	s.ok(err)
 	s.program = publicProgram(t, self, bin)
 	for _, dir := range []string{filepath.Dir(root), root, bin} {

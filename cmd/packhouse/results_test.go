@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"packhouse/server/auth/htpasswd"
 )
 
 // fullDevice takes nothing, as /dev/full does.
@@ -54,7 +56,7 @@ func TestAResultThatNobodyGets(t *testing.T) {
 	defer null.Close() //nolint:errcheck // read only
 	command := func(stdout io.Writer, args ...string) (int, string) {
 		said := &words{}
-		code := run(t.Context(), &app{stdin: null, stdout: stdout, stderr: said, env: env, now: time.Now}, args)
+		code := run(t.Context(), &app{stdin: null, stdout: stdout, stderr: said, env: env, now: time.Now, hashCost: htpasswd.MinCost}, args)
 		return code, said.String()
 	}
 	at := filepath.Join(dir, "D")

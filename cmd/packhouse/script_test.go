@@ -18,17 +18,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// raceOptions is the variable that speaks to the race detector. Where nobody set it, a program that was built with it ends at once: it would
-// sleep for a second first, and there are hundreds of programs here.
-const raceOptions = "GORACE"
-
-func TestMain(m *testing.M) {
-	if _, set := os.LookupEnv(raceOptions); !set {
-		_ = os.Setenv(raceOptions, "atexit_sleep_ms=20")
-	}
-	testscript.Main(m, map[string]func(){"packhouse": mainOnMachine})
-}
-
 // TestScripts drives the real program: one script for each job and each way it can be refused.
 func TestScripts(t *testing.T) {
 	t.Parallel()

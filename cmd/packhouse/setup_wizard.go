@@ -148,7 +148,7 @@ func (a *asked) plan(ctx context.Context, resolved setup.Resolved) (*setup.Plan,
 	if err := installed.VerifyUnchanged(a.shown.Load()); err != nil {
 		return nil, err
 	}
-	return setup.MakePlan(ctx, a.found.Load(), installed, resolved, setup.Options{Now: a.now()})
+	return setup.MakePlan(ctx, a.found.Load(), installed, resolved, setup.Options{Now: a.now(), HashCost: a.hashCost})
 }
 
 // apply acquires the lock when the review is confirmed, and applies the plan if the files it is
