@@ -90,7 +90,7 @@ func TestManagerUninstallKeepsTheCA(t *testing.T) {
 	c.Keys(enter)
 	c.Wants("remove this installation? [y/N]")
 	c.Keys("y\r")
-	c.Wants("Keep the CA's key and certificate?")
+	c.Wants("Keep them? [y/N]")
 	c.Keys("y\r")
 	c.Ends(exitOK)
 	if _, err := os.Stat(filepath.Join(dir, setup.ConfigFile)); !os.IsNotExist(err) {
