@@ -37,7 +37,8 @@ type app struct {
 func (a *app) clone() *app {
 	return &app{
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: a.env, now: a.now,
-		patience: a.patience, hashCost: a.hashCost, surroundings: a.surroundings, commands: a.commands, dir: a.dir, started: a.started,
+		patience: a.patience, hashCost: a.hashCost, surroundings: a.surroundings,
+		commands: a.commands, dir: a.dir, started: a.started,
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 func TestCloneIsWhole(t *testing.T) {
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"A=1"}, now: time.Now,
-		patience: time.Second, hashCost: 4, surroundings: &check.Machine{}, commands: map[string]bool{"serve": true}, dir: "/srv", started: true,
+		patience: time.Second, hashCost: 4, surroundings: &check.Machine{},
+		commands: map[string]bool{"serve": true}, dir: "/srv", started: true,
 	}
 	whole, copied := reflect.ValueOf(a).Elem(), reflect.ValueOf(a.clone()).Elem()
 	for i := range whole.NumField() {

@@ -101,7 +101,9 @@ func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setu
 		a.sayFindings(refusals(findings, c.flags))
 		return nil, "", silent(exitUsage)
 	}
-	plan, err := setup.MakePlan(ctx, machine, installed, resolved, setup.Options{Now: a.now(), WritePasswords: !c.show, HashCost: a.hashCost})
+	plan, err := setup.MakePlan(ctx, machine, installed, resolved, setup.Options{
+		Now: a.now(), WritePasswords: !c.show, HashCost: a.hashCost,
+	})
 	if err != nil {
 		return nil, "", err
 	}

@@ -83,7 +83,9 @@ func (s *site) cutOff(at string, more ...string) {
 	if setup.AnyRefused(findings) {
 		s.t.Fatal(findings)
 	}
-	plan, err := setup.MakePlan(s.t.Context(), machine, present, resolved, setup.Options{WritePasswords: true, HashCost: htpasswd.MinCost})
+	plan, err := setup.MakePlan(s.t.Context(), machine, present, resolved, setup.Options{
+		WritePasswords: true, HashCost: htpasswd.MinCost,
+	})
 	s.must(err)
 	_, err = setup.Apply(s.t.Context(), plan, setup.ApplyOptions{Hook: func(operation string) error {
 		if strings.HasPrefix(operation, map[string]string{"journal": "rename .setup/journal.json", "commit": "rename certs/tls.crt"}[at]) {

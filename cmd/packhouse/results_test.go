@@ -56,7 +56,9 @@ func TestAResultThatNobodyGets(t *testing.T) {
 	defer null.Close() //nolint:errcheck // read only
 	command := func(stdout io.Writer, args ...string) (int, string) {
 		said := &words{}
-		code := run(t.Context(), &app{stdin: null, stdout: stdout, stderr: said, env: env, now: time.Now, hashCost: htpasswd.MinCost}, args)
+		code := run(t.Context(), &app{
+			stdin: null, stdout: stdout, stderr: said, env: env, now: time.Now, hashCost: htpasswd.MinCost,
+		}, args)
 		return code, said.String()
 	}
 	at := filepath.Join(dir, "D")

@@ -47,7 +47,9 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		}
 		return s.finish(report, silent(exitUsage))
 	}
-	plan, err := setup.MakePlan(ctx, s.machine, s.installed, resolved, setup.Options{Now: s.now(), WritePasswords: true, HashCost: s.hashCost})
+	plan, err := setup.MakePlan(ctx, s.machine, s.installed, resolved, setup.Options{
+		Now: s.now(), WritePasswords: true, HashCost: s.hashCost,
+	})
 	if err != nil {
 		return s.refusedBy(report, err, exitUsage)
 	}
