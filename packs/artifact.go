@@ -42,6 +42,8 @@ type Artifact struct {
 	Title   string        // of the layer: <name>-<version>.tar.gz
 	Created time.Time     // zero if missing
 	Message string        // empty if missing
+
+	newFormat bool // see isNewFormat
 }
 
 // Limits of a manifest. A pack's is smaller than a kilobyte.
@@ -90,6 +92,7 @@ func ParseArtifact(manifest []byte) (*Artifact, error) {
 	return &Artifact{
 		Digest: digest.FromBytes(manifest).String(), Archive: layer.Digest, Size: layer.Size, Title: title,
 		Created: created, Message: clip(Printable(m.Annotations[AnnotationMessage]), maxMessage),
+		newFormat: isNewFormat(m),
 	}, nil
 }
 

@@ -143,6 +143,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]ListedVersion, er
 			return err
 		default:
 			v.Digest, v.Size, v.Created, v.Message = artifact.Digest, artifact.Size, artifact.Created, artifact.Message
+			v.Problem = artifact.Disagreement(name, text, nil)
 		}
 		if reported := states[text]; reported.Digest == v.Digest {
 			v.describeState(reported)

@@ -3,7 +3,6 @@ package packview
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -142,17 +141,13 @@ func (f *Version) judge(repo reference.Repository) string {
 	s := f.Summary
 	switch {
 	case s == nil:
-		return ""
+		return f.Artifact.Disagreement(name, f.Tag, nil)
 	case s.Reason != "":
 		return "not a pack: " + s.Reason
 	case !s.HasMetadata:
 		return "not a pack: its pack.json cannot be read"
-	case s.Name != name:
-		return fmt.Sprintf("not a pack: its pack.json calls it %s, and it is in the repository of %s", packs.Printable(s.Name), name)
-	case s.Title != f.Artifact.Title:
-		return fmt.Sprintf("not a pack: its layer is titled %s, and its pack.json makes it %s", packs.Printable(f.Artifact.Title), packs.Printable(s.Title))
 	}
-	return ""
+	return f.Artifact.Disagreement(name, f.Tag, &packs.Identity{Name: s.Name, Version: s.Version})
 }
 
 // Find returns the version that a request names by tag, parent tag or digest, or the highest

@@ -20,7 +20,7 @@ type Summary struct {
 	Reason      string // why the archive is not a pack that can be installed; empty if it is one
 	HasMetadata bool   // pack.json is valid; otherwise the following are empty
 	Name        string
-	Title       string // of the archive, computed from pack.json
+	Version     string
 	DisplayName string
 	Layer       string
 	AddonType   string
@@ -36,7 +36,7 @@ func (r *Record) Summary() *Summary {
 	s := &Summary{Archive: r.Archive, Reason: r.Reason()}
 	if m := r.Metadata; m != nil {
 		s.HasMetadata = true
-		s.Name, s.Title, s.DisplayName, s.Layer, s.AddonType = m.Name, m.Title(), m.DisplayName, m.Layer, m.AddonType
+		s.Name, s.Version, s.DisplayName, s.Layer, s.AddonType = m.Name, m.Version, m.DisplayName, m.Layer, m.AddonType
 		s.CloudTypes, s.Lifecycle, s.Description = m.CloudTypes, m.Lifecycle(), m.Annotations["description"]
 	}
 	var images strings.Builder
@@ -57,7 +57,7 @@ func (s *Summary) size() int64 {
 	for _, c := range s.CloudTypes {
 		size += len(c) + 16
 	}
-	return int64(size + len(s.Reason) + len(s.Name) + len(s.Title) + len(s.DisplayName) + len(s.Layer))
+	return int64(size + len(s.Reason) + len(s.Name) + len(s.Version) + len(s.DisplayName) + len(s.Layer))
 }
 
 // Summary returns the summary of an archive's record. It returns nil if there is no record, which
