@@ -12,7 +12,7 @@ import (
 )
 
 // defaultRequests is the limit of a configuration that was not parsed from a file.
-const defaultRequests = 1500
+const defaultRequests = 1200
 
 const (
 	// requestWait is how long a granted request waits for room before it is refused.

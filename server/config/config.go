@@ -155,7 +155,7 @@ type HTTP struct {
 type Limits struct {
 	UploadsPerUser int           // uploads in progress; 0: only limited by memory and disk
 	Connections    int           // default 10000
-	Requests       int           // granted at once; default 1500
+	Requests       int           // granted at once; default 1200
 	HeaderBytes    int           // default 16 KiB
 	StallTimeout   time.Duration // a response without progress for this long is ended; default 60s
 

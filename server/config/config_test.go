@@ -66,7 +66,7 @@ func TestDefaults(t *testing.T) {
 		HTTP: HTTP{
 			Addr: "localhost:5000", Net: "tcp", Prefix: "/", RelativeURLs: true, DrainTimeout: 30 * time.Second, Headers: safeHeaders,
 			Limits: Limits{
-				Connections: 10000, Requests: 1500, HeaderBytes: 16 << 10,
+				Connections: 10000, Requests: 1200, HeaderBytes: 16 << 10,
 				StallTimeout: time.Minute, BodyStallTimeout: 5 * time.Minute, BodyRate: 128,
 			},
 			TLS:   TLS{MinimumTLS: "tls1.2"},

@@ -53,7 +53,7 @@ var httpKeys = &key{name: "http", kind: section, about: "The listener and its re
 			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.Connections }),
 		},
 		{
-			name: "requests", kind: integer, def: "1500", min: 16, ours: true,
+			name: "requests", kind: integer, def: "1200", min: 16, ours: true,
 			about: "Requests at once, half of them of one user or address. More wait for 20 seconds, then get 429 or 503.",
 			bind:  in(func(c *Config) *int { return &c.HTTP.Limits.Requests }),
 		},
