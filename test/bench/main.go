@@ -19,6 +19,7 @@
 //	process      cold start, memory without work, size of the binary
 //	s3-requests  requests to the S3 engine for each push, pull and page
 //	s3           throughput and memory over a bucket
+//	scale        large stores of packhouse alone
 //	wizard       the first frame, and `setup --yes` whole
 //
 // Client and server share the machine, so differences below a factor of 1.5 are
@@ -52,6 +53,8 @@ type options struct {
 	tags      int           // in the repository whose tags are listed
 	catalogue int           // repositories to be listed
 	blobs     int           // in the store of the cold start
+	dead      int           // blobs that a garbage collection finds dead
+	cold      bool          // drop the kernel's caches before each measurement in a large store
 	starts    int           // of a process or the wizard, of which the median counts
 }
 
@@ -77,6 +80,8 @@ func main() {
 	flag.IntVar(&o.tags, "tags", 10_000, "tags in the repository that is listed")
 	flag.IntVar(&o.catalogue, "catalogue", 1000, "repositories in the catalogue that is listed")
 	flag.IntVar(&o.blobs, "blobs", 10_000, "blobs in the store that a cold start finds")
+	flag.IntVar(&o.dead, "dead", 10_000, "dead blobs that a garbage collection finds")
+	flag.BoolVar(&o.cold, "cold", false, "drop the caches of the kernel before each measurement of the group scale, as root")
 	flag.IntVar(&o.starts, "starts", 11, "starts of a process, of which the median counts")
 	flag.Parse()
 	var err error
@@ -165,6 +170,7 @@ var groups = append(settingGroups(),
 	group{"process", processNames, measureProcesses},
 	group{"s3-requests", s3RequestNames, countS3Requests},
 	group{"s3", s3Setting.names, s3Setting.measure},
+	group{"scale", scaleNames, measureScale},
 	group{"wizard", wizardNames, measureWizard},
 )
 

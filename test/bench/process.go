@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -118,28 +115,3 @@ func (b *bench) coldStarts(ctx context.Context, store func(peer) string) ([]floa
 }
 
 func repositoriesOf(blobs int) int { return max(1, blobs/thousand) }
-
-// fillStore writes blobs and their links as distribution lays them out, which
-// is far quicker than pushing them.
-func fillStore(ctx context.Context, root string, blobs int) error {
-	base := filepath.Join(root, "docker", "registry", "v2")
-	write := func(path, content string) error {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("make directory: %w", err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return fmt.Errorf("write file: %w", err)
-		}
-		return nil
-	}
-	return parallel(ctx, 4, blobs, 0, func(_ context.Context, number int) error {
-		content := "blob " + strconv.Itoa(number)
-		sum := sha256.Sum256([]byte(content))
-		digest := hex.EncodeToString(sum[:])
-		if err := write(filepath.Join(base, "blobs", "sha256", digest[:2], digest, "data"), content); err != nil {
-			return err
-		}
-		repository := fmt.Sprintf("full/r%06d", number%repositoriesOf(blobs))
-		return write(filepath.Join(base, "repositories", filepath.FromSlash(repository), "_layers", "sha256", digest, "link"), "sha256:"+digest)
-	})
-}
