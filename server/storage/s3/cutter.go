@@ -29,9 +29,21 @@ type cutter struct {
 	next int // number of the next part, from 0
 	send func(ctx context.Context, n int, body []byte, end mark) error
 
-	buffer  []byte
-	spare   []byte
+	buffer  heldBuffer
 	sending chan error // receives the result of the part being sent; nil if none is
+}
+
+// heldBuffer is a buffer, with the memory taken for it.
+type heldBuffer struct {
+	p    []byte
+	give func()
+}
+
+func (b *budget) release(h heldBuffer) {
+	if h.give != nil {
+		b.reuse(h.p)
+		h.give()
+	}
 }
 
 // room returns how much memory the part that begins with head bytes needs.
@@ -50,75 +62,76 @@ func (c *cutter) room(head int64) int64 {
 // reads. It returns the remaining bytes, at most one part, valid until release is called, even if
 // receiving failed. It returns nil if a part could not be sent.
 func (c *cutter) run(ctx context.Context, before int64, head func(ctx context.Context, into []byte) error) (tail []byte, release func(), err error) {
-	room := c.room(before)
-	give, err := c.s.budget.take(ctx, room)
-	if err != nil {
-		return nil, func() {}, err
-	}
-	gives := []func(){give}
 	release = func() {
-		c.s.budget.reuse(c.buffer)
-		c.s.budget.reuse(c.spare)
-		c.buffer, c.spare = nil, nil
-		for _, give := range gives {
-			give()
-		}
+		c.s.budget.release(c.buffer)
+		c.buffer = heldBuffer{}
 	}
-	c.buffer = c.s.budget.buffer(room)[:before]
+	if err := c.take(ctx, c.room(before)); err != nil {
+		return nil, release, err
+	}
+	c.buffer.p = c.buffer.p[:before]
 	if before > 0 {
-		if err := head(ctx, c.buffer); err != nil {
+		if err := head(ctx, c.buffer.p); err != nil {
 			return nil, release, err
 		}
 	}
 	for {
 		var done bool
-		c.buffer, done, err = c.in.fill(c.buffer)
+		c.buffer.p, done, err = c.in.fill(c.buffer.p)
 		if serr := c.await(); serr != nil {
 			return nil, release, serr
 		}
 		if done || err != nil {
-			return c.buffer, release, err
+			return c.buffer.p, release, err
 		}
-		full, n := c.buffer, c.next
-		mark, err := c.in.mark()
-		if err != nil {
+		if err := c.cut(ctx, release); err != nil {
 			return nil, release, err
 		}
-		c.next++
-		room := c.room(0)
-		if room > int64(cap(full)) {
-			// Parts grow. Release all memory before waiting for a larger buffer, to avoid a
-			// deadlock.
-			if err := c.send(ctx, n, full, mark); err != nil {
-				return nil, release, err
-			}
-			release()
-			gives = nil
-			if give, err = c.s.budget.take(ctx, room); err != nil {
-				return nil, release, err
-			}
-			gives = append(gives, give)
-			c.buffer = c.s.budget.buffer(room)
-			continue
-		}
-		if c.spare == nil && room == int64(cap(full)) {
-			if give, ok := c.s.budget.try(room); ok {
-				gives = append(gives, give)
-				c.spare = c.s.budget.buffer(room)
-			}
-		}
-		if c.spare == nil {
-			if err := c.send(ctx, n, full, mark); err != nil {
-				return nil, release, err
-			}
-			c.buffer = full[:0:room]
-			continue
-		}
-		sending := make(chan error, 1)
-		c.sending = sending
-		go func() { sending <- c.send(ctx, n, full, mark) }()
-		c.buffer, c.spare = c.spare[:0:room], full
 	}
+}
+
+// take waits for a buffer of room bytes.
+func (c *cutter) take(ctx context.Context, room int64) error {
+	give, err := c.s.budget.take(ctx, room)
+	if err == nil {
+		c.buffer = heldBuffer{c.s.budget.buffer(room), give}
+	}
+	return err
+}
+
+// cut sends the full part and provides a buffer for the next. If there is memory for it, the part is
+// sent in the background, and its own memory is released as soon as S3 has it: the rest of a slow
+// body may take minutes.
+func (c *cutter) cut(ctx context.Context, release func()) error {
+	full, n := c.buffer, c.next
+	mark, err := c.in.mark()
+	if err != nil {
+		return err
+	}
+	c.next++
+	room := c.room(0)
+	if room <= int64(cap(full.p)) {
+		if give, ok := c.s.budget.try(room); ok {
+			sending := make(chan error, 1)
+			c.buffer, c.sending = heldBuffer{c.s.budget.buffer(room), give}, sending
+			go func() {
+				err := c.send(ctx, n, full.p, mark)
+				c.s.budget.release(full)
+				sending <- err
+			}()
+			return nil
+		}
+	}
+	if err := c.send(ctx, n, full.p, mark); err != nil {
+		return err
+	}
+	if room > int64(cap(full.p)) {
+		// Parts grow. Release all memory before waiting for a larger buffer, to avoid a deadlock.
+		release()
+		return c.take(ctx, room)
+	}
+	c.buffer.p = full.p[:0:room]
+	return nil
 }
 
 // await waits for the part being sent.

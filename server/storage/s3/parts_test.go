@@ -104,6 +104,39 @@ func TestPartsThatGrowAreAccountedFor(t *testing.T) {
 	}
 }
 
+// TestSlowBodyHoldsOnePart receives the second part of a slow body: the memory of the first, which
+// S3 has, is free.
+func TestSlowBodyHoldsOnePart(t *testing.T) {
+	b := newMemoryBucket()
+	s := openMemory(t, b, nil)
+	tiny(s, b)
+	content := noise(3, 3*tinyChunk)
+	limit := s.budget.limit
+	most := func() bool { // whether all memory but that of one part is free
+		free := s.budget.sem.TryAcquire(limit - tinyChunk)
+		if free {
+			s.budget.sem.Release(limit - tinyChunk)
+		}
+		return free
+	}
+	const at = tinyChunk + tinyChunk/2
+	body := io.MultiReader(bytes.NewReader(content[:at]), readerFunc(func([]byte) (int, error) {
+		for deadline := time.Now().Add(time.Minute); !most(); time.Sleep(time.Millisecond) { // the part is sent in the background
+			if time.Now().After(deadline) {
+				return 0, errors.New("a sent part is held in memory")
+			}
+		}
+		return 0, io.EOF
+	}), bytes.NewReader(content[at:]))
+	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}
+	if err := s.PutBlob(t.Context(), o, digest.FromBytes(content), body, int64(len(content))); err != nil {
+		t.Error(err)
+	}
+	if !s.budget.sem.TryAcquire(limit) {
+		t.Error("memory was not given back")
+	}
+}
+
 type readerFunc func(p []byte) (int, error)
 
 // Read implements io.Reader.
