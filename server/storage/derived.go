@@ -28,4 +28,7 @@ type Derived interface {
 	WriteDerived(ctx context.Context, name string, content []byte) error
 	// RemoveDerived removes a record if it exists.
 	RemoveDerived(ctx context.Context, name string) error
+	// ListDerived calls visit with the name of every record in a folder, which ends in a slash, and
+	// in the folders below it, in no order. It stops at the first error of visit and returns that.
+	ListDerived(ctx context.Context, folder string, visit func(name string) error) error
 }

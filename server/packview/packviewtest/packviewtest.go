@@ -122,6 +122,11 @@ func (c *counted) RemoveDerived(ctx context.Context, name string) error {
 	return c.derived.RemoveDerived(ctx, name)
 }
 
+func (c *counted) ListDerived(ctx context.Context, folder string, visit func(string) error) error {
+	c.note("ListDerived")
+	return c.derived.ListDerived(ctx, folder, visit)
+}
+
 // settle waits for all background jobs that are waiting now.
 func settle(t *testing.T, records *record.Records) {
 	t.Helper()

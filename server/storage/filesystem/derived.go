@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"packhouse/server/storage"
+	"packhouse/server/storage/disk"
 )
 
 // derivedPath returns the path of a derived record.
@@ -19,8 +20,12 @@ func derivedPath(name string) (string, error) {
 	return packviewDir + "/" + name, nil
 }
 
+// derivedRecords implements storage.Derived for a Store, which embeds it.
+type derivedRecords struct{ s *Store }
+
 // ReadDerived implements storage.Derived.
-func (s *Store) ReadDerived(_ context.Context, name string, most int64) ([]byte, error) {
+func (r derivedRecords) ReadDerived(_ context.Context, name string, most int64) ([]byte, error) {
+	s := r.s
 	at, err := derivedPath(name)
 	if err != nil {
 		return nil, err
@@ -49,8 +54,9 @@ func (s *Store) ReadDerived(_ context.Context, name string, most int64) ([]byte,
 
 // WriteDerived implements storage.Derived. It does not sync: a record damaged by a power cut is
 // detected when it is read, and rebuilt.
-func (s *Store) WriteDerived(_ context.Context, name string, content []byte) (err error) {
+func (r derivedRecords) WriteDerived(_ context.Context, name string, content []byte) (err error) {
 	defer mapping(&err)
+	s := r.s
 	at, err := derivedPath(name)
 	if err != nil {
 		return err
@@ -79,8 +85,9 @@ func (s *Store) WriteDerived(_ context.Context, name string, content []byte) (er
 }
 
 // RemoveDerived implements storage.Derived.
-func (s *Store) RemoveDerived(_ context.Context, name string) (err error) {
+func (r derivedRecords) RemoveDerived(_ context.Context, name string) (err error) {
 	defer mapping(&err)
+	s := r.s
 	at, err := derivedPath(name)
 	if err != nil {
 		return err
@@ -92,6 +99,33 @@ func (s *Store) RemoveDerived(_ context.Context, name string) (err error) {
 	defer leave()
 	if err := s.disk.Remove(at); err != nil && !absent(err) {
 		return fmt.Errorf("remove derived record: %w", mapped(err))
+	}
+	return nil
+}
+
+// ListDerived implements storage.Derived.
+func (r derivedRecords) ListDerived(ctx context.Context, folder string, visit func(name string) error) error {
+	s := r.s
+	at, err := derivedPath(strings.TrimSuffix(folder, "/"))
+	if err != nil {
+		return err
+	}
+	var below []string
+	err = s.disk.List(at, func(e disk.Entry) error {
+		name := folder + e.Name
+		if e.Dir {
+			below = append(below, name+"/")
+			return ctx.Err()
+		}
+		return errors.Join(ctx.Err(), visit(name))
+	})
+	if err != nil && !absent(err) {
+		return fmt.Errorf("list derived records: %w", err)
+	}
+	for _, b := range below {
+		if err := r.ListDerived(ctx, b, visit); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -146,6 +146,8 @@ type Store struct {
 	state      runState
 
 	lastCatalog string // of the last run's state, if that ended cleanly
+
+	derivedRecords
 }
 
 var errClosed = fmt.Errorf("%w: it is closed", storage.ErrUnavailable)
@@ -172,6 +174,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func OpenDisk(ctx context.Context, d disk.Disk, o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opt: o, log: o.Log, now: o.Now, barrier: &barrier{d}, settled: make(chan struct{})}
+	s.derivedRecords = derivedRecords{s}
 	s.tagIndex = newTagIndex(s)
 	s.disk, s.opened = reporting{d, func() { s.verified.endEpoch(); s.tagIndex.distrust() }}, o.Now()
 	s.trouble.log = o.Log

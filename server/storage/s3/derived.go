@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"packhouse/server/storage"
 )
@@ -11,8 +12,12 @@ import (
 // packviewDir contains data derived from stored content.
 const packviewDir = ours + "packview/"
 
+// derivedRecords implements storage.Derived for a Store, which embeds it.
+type derivedRecords struct{ s *Store }
+
 // ReadDerived implements storage.Derived.
-func (s *Store) ReadDerived(ctx context.Context, name string, most int64) ([]byte, error) {
+func (r derivedRecords) ReadDerived(ctx context.Context, name string, most int64) ([]byte, error) {
+	s := r.s
 	body, _, err := read(ctx, s.bucket, packviewDir+name, most)
 	if errors.Is(err, errMissing) {
 		return nil, storage.ErrNotDerived
@@ -27,7 +32,8 @@ func (s *Store) ReadDerived(ctx context.Context, name string, most int64) ([]byt
 }
 
 // WriteDerived implements storage.Derived.
-func (s *Store) WriteDerived(ctx context.Context, name string, content []byte) error {
+func (r derivedRecords) WriteDerived(ctx context.Context, name string, content []byte) error {
+	s := r.s
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -40,7 +46,8 @@ func (s *Store) WriteDerived(ctx context.Context, name string, content []byte) e
 }
 
 // RemoveDerived implements storage.Derived.
-func (s *Store) RemoveDerived(ctx context.Context, name string) error {
+func (r derivedRecords) RemoveDerived(ctx context.Context, name string) error {
+	s := r.s
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -48,6 +55,18 @@ func (s *Store) RemoveDerived(ctx context.Context, name string) error {
 	defer leave()
 	if err := s.bucket.delete(ctx, packviewDir+name); err != nil {
 		return fmt.Errorf("remove derived record: %w", err)
+	}
+	return nil
+}
+
+// ListDerived implements storage.Derived with one request per thousand records.
+func (r derivedRecords) ListDerived(ctx context.Context, folder string, visit func(name string) error) error {
+	s := r.s
+	err := walk(ctx, s.bucket, packviewDir+folder, func(o object) error {
+		return visit(strings.TrimPrefix(o.key, packviewDir))
+	})
+	if err != nil {
+		return fmt.Errorf("list derived records: %w", err)
 	}
 	return nil
 }

@@ -112,20 +112,14 @@ func TestSlowBodyHoldsOnePart(t *testing.T) {
 	tiny(s, b)
 	content := noise(3, 3*tinyChunk)
 	limit := s.budget.limit
-	most := func() bool { // whether all memory but that of one part is free
-		free := s.budget.sem.TryAcquire(limit - tinyChunk)
-		if free {
-			s.budget.sem.Release(limit - tinyChunk)
-		}
-		return free
-	}
 	const at = tinyChunk + tinyChunk/2
 	body := io.MultiReader(bytes.NewReader(content[:at]), readerFunc(func([]byte) (int, error) {
-		for deadline := time.Now().Add(time.Minute); !most(); time.Sleep(time.Millisecond) { // the part is sent in the background
-			if time.Now().After(deadline) {
-				return 0, errors.New("a sent part is held in memory")
-			}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := s.budget.sem.Acquire(ctx, limit-tinyChunk); err != nil { // the part is sent in the background
+			return 0, errors.New("a sent part is held in memory")
 		}
+		s.budget.sem.Release(limit - tinyChunk)
 		return 0, io.EOF
 	}), bytes.NewReader(content[at:]))
 	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: ann}

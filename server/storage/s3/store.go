@@ -129,6 +129,8 @@ type Store struct {
 	cancel    context.CancelFunc
 
 	without removed // empty except in tests
+
+	derivedRecords
 }
 
 var (
@@ -160,6 +162,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func newStore(ctx context.Context, b bucket, o Options) *Store {
 	o.setDefaults()
 	s := &Store{opt: o, bucket: b, log: o.Log, id: newID(), indexed: make(chan struct{}), collecting: make(turn, 1), scrubs: make(turn, 1)}
+	s.derivedRecords = derivedRecords{s}
 	s.recordEvery, s.mostFacts, s.mostSwept = defaultRecordEvery, mostFacts, mostSwept
 	s.smallest, s.copyPiece, s.rangedFirst = smallestChunk, copyPiece, rangedFirst
 	s.runs.turn, s.health.turn = make(turn, 1), make(turn, 1)

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,25 @@ func derivedRecords(t *testing.T, s storage.Store) {
 			t.Errorf("%d bytes, %v; want none of %d", len(got), err, len(content))
 		}
 	}
+	listed := func(folder string, want ...string) {
+		t.Helper()
+		var got []string
+		err := d.ListDerived(t.Context(), folder, func(name string) error {
+			got = append(got, name)
+			return nil
+		})
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("in %s: %v, %v; want %v", folder, got, err, want)
+		}
+	}
+	if err := d.WriteDerived(t.Context(), "22/sha256/cd/cdef.json", []byte("other")); err != nil {
+		t.Fatal(err)
+	}
+	listed("2/", name)
+	listed("2/sha256/ab/", name)
+	listed("22/", "22/sha256/cd/cdef.json")
+	listed("3/")
 	for range 2 {
 		if err := d.RemoveDerived(t.Context(), name); err != nil {
 			t.Error(err)
