@@ -32,5 +32,5 @@ func mappedMemory() uint64 {
 	if _, err := fmt.Sscan(string(text), &size, &resident, &shared, &code, &library, &data); err != nil {
 		return 0
 	}
-	return data * uint64(os.Getpagesize())
+	return data * uint64(os.Getpagesize()) //nolint:gosec // a few thousand
 }
