@@ -66,8 +66,8 @@ var mayImport = map[string][]string{
 	"server/config":        {"certgen", "server/auth/htpasswd", "spelling", "trust"}, // it verifies what a configuration points at
 	"server/auth/htpasswd": {},
 	"certgen":              {},
-	"packs":                {"printable"},
-	"packs/lint":           {"packs/...", "printable", "spelling"},
+	"packs":                {"printable", "trust"},
+	"packs/lint":           {"packs/...", "printable", "spelling", "trust"},
 	"printable":            {},
 	"spelling":             {},
 	"templates":            {"printable"}, // it quotes for the shell

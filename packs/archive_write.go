@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"time"
+
+	"packhouse/trust"
 )
 
 // Archived describes a written archive.
@@ -31,7 +32,7 @@ type Archived struct {
 // is the executable bit. Files of desktops and version control are left out; a link or a device is
 // an error. progress, if not nil, receives the number of bytes archived so far.
 func Archive(ctx context.Context, w io.Writer, dir string, progress func(done int64)) (Archived, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := trust.OpenFolder(dir)
 	if err != nil {
 		return Archived{}, fmt.Errorf("open pack: %w", err)
 	}

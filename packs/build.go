@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"packhouse/trust"
 )
 
 // BuildOptions are the options of Build. Charts or Manifests is required.
@@ -124,7 +125,7 @@ func (b *builder) collectChart(chart Chart) error {
 	documents, err := readChart(chart.Content)
 	if err != nil {
 		return &Failure{
-			Code: CodeArchiveFormat, What: fmt.Sprintf("%s is no Helm chart: %v", quote(chart.File), err),
+			Code: CodeArchiveFormat, What: fmt.Sprintf("%s is not a Helm chart: %v", quote(chart.File), err),
 			Remedy: "helm package makes one out of a chart's folder, helm pull fetches one",
 		}
 	}
@@ -166,7 +167,7 @@ func (b *builder) collectManifests(ctx context.Context) error {
 	if b.metadata.Version == "" {
 		return &Failure{Code: CodeVersion, What: "manifests have no version of their own", Remedy: "--version 1.0.0"}
 	}
-	root, err := os.OpenRoot(b.o.Manifests)
+	root, err := trust.OpenFolder(b.o.Manifests)
 	if err != nil {
 		return fmt.Errorf("read manifests: %w", err)
 	}
@@ -215,7 +216,7 @@ func (b *builder) describe() error {
 	b.files[ValuesFile] = b.valuesFile()
 	b.files[LogoFile] = drawLogo(b.o.Name)
 	if b.o.Logo != "" {
-		if b.files[LogoFile], err = readInput(b.o.Logo); err != nil {
+		if b.files[LogoFile], err = trust.ReadConfigured(b.o.Logo, largestInput); err != nil {
 			return fmt.Errorf("read logo: %w", err)
 		}
 	}

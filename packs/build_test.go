@@ -82,7 +82,7 @@ func TestBuildRefuses(t *testing.T) {
 		want string
 	}{
 		"name":           {BuildOptions{Name: "Hello", Charts: chart}, "cannot be a pack's name"},
-		"no gzip":        {BuildOptions{Name: "a", Charts: charts(t, bad)}, "is no Helm chart"},
+		"no gzip":        {BuildOptions{Name: "a", Charts: charts(t, bad)}, "is not a Helm chart"},
 		"no Chart.yaml":  {BuildOptions{Name: "a", Charts: charts(t, noChart)}, "no Chart.yaml"},
 		"version":        {BuildOptions{Name: "a", Charts: chart, Version: "1 2"}, "cannot be a version"},
 		"no version":     {BuildOptions{Name: "a", Manifests: "testdata/policies-1.0.0/manifests"}, "no version"},

@@ -7,15 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
+
+	"packhouse/trust"
 )
 
 // Chart is a packaged Helm chart.
@@ -27,7 +26,7 @@ type Chart struct {
 
 // ReadChart reads the file of a packaged chart.
 func ReadChart(name string) (Chart, error) {
-	content, err := readInput(name)
+	content, err := trust.ReadConfigured(name, largestInput)
 	if err != nil {
 		return Chart{}, fmt.Errorf("read chart: %w", err)
 	}
@@ -70,7 +69,7 @@ func ParseChartRef(text, repo string) (ChartRef, error) {
 	}
 	if strings.HasPrefix(repo, "oci://") {
 		remedy := "leave out --repo: --chart " + strings.TrimSuffix(repo, "/") + "/" + text
-		return bad("%s is no chart repository", remedy, quote(repo))
+		return bad("%s is not a chart repository", remedy, quote(repo))
 	}
 	u, err := parseWebURL(repo)
 	if err != nil {
@@ -78,7 +77,7 @@ func ParseChartRef(text, repo string) (ChartRef, error) {
 	}
 	name, version, _ := strings.Cut(text, ":")
 	if !chartName.MatchString(name) {
-		return bad("%s is no chart of a repository", "write NAME or NAME:VERSION", quote(text))
+		return bad("%s is not a chart of a repository", "write NAME or NAME:VERSION", quote(text))
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return ChartRef{Repo: u.String(), Name: name, Tag: version, Server: u.Scheme + "://" + u.Host}, nil
@@ -88,7 +87,7 @@ func ParseChartRef(text, repo string) (ChartRef, error) {
 func parseOCIChart(place string) (ChartRef, error) {
 	bad := func(why string) (ChartRef, error) {
 		return ChartRef{}, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s is no chart: %s", quote("oci://"+place), why),
+			Code: CodeServerName, What: fmt.Sprintf("%s is not a chart: %s", quote("oci://"+place), why),
 			Remedy: "write oci://SERVER/PATH/NAME:VERSION",
 		}
 	}
@@ -124,7 +123,7 @@ func parseWebURL(text string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s is no URL of a chart", quote(text)),
+			Code: CodeServerName, What: fmt.Sprintf("%s is not a URL of a chart", quote(text)),
 			Remedy: "write https://HOST/PATH",
 		}
 	case u.User != nil:
@@ -140,7 +139,7 @@ func parseWebURL(text string) (*url.URL, error) {
 func readChart(content []byte) (map[string][]byte, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(content))
 	if err != nil {
-		return nil, errors.New("the file is no gzipped tar")
+		return nil, errors.New("the file is not a gzipped tar")
 	}
 	archive := tar.NewReader(&io.LimitedReader{R: unpacked, N: maxScan})
 	documents := map[string][]byte{}
@@ -171,26 +170,3 @@ func readChart(content []byte) (map[string][]byte, error) {
 
 // largestInput is the maximum size of a chart or logo in bytes.
 const largestInput = 256 << 20
-
-// readInput reads a chart or logo. It does not block on a named pipe.
-func readInput(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		err = syscall.EISDIR
-	case !info.Mode().IsRegular():
-		err = errors.New("not a regular file")
-	case info.Size() > largestInput:
-		err = fmt.Errorf("larger than %d bytes", largestInput)
-	default:
-		return io.ReadAll(io.LimitReader(f, largestInput))
-	}
-	return nil, &fs.PathError{Op: "read", Path: path, Err: err}
-}

@@ -47,7 +47,7 @@ func (c *Client) pullChart(ctx context.Context, ref ChartRef) (Chart, error) {
 	name := registry.Reference{Registry: c.server, Repository: ref.OCI}
 	if err := name.ValidateRepository(); err != nil {
 		return Chart{}, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s is no repository", quote(ref.OCI)),
+			Code: CodeServerName, What: fmt.Sprintf("%s is not a repository", quote(ref.OCI)),
 			Remedy: "write oci://SERVER/PATH/NAME:VERSION in lower case",
 		}
 	}
@@ -105,7 +105,7 @@ func chartVersion(ref ChartRef) string {
 func chartLayer(descriptor ocispec.Descriptor, body io.Reader) (ocispec.Descriptor, error) {
 	notAChart := func(what string, args ...any) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, &Failure{
-			Code: CodeArchiveFormat, What: "the artifact is no Helm chart: " + fmt.Sprintf(what, args...),
+			Code: CodeArchiveFormat, What: "the artifact is not a Helm chart: " + fmt.Sprintf(what, args...),
 			Remedy: "name a chart that helm push has pushed",
 		}
 	}

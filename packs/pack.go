@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"packhouse/trust"
 )
 
 // Files with a meaning in a pack.
@@ -90,13 +92,13 @@ func OpenDir(dir string) (*Pack, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open pack: %w", err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("%q is no folder", dir)
+		return nil, fmt.Errorf("%q is not a folder", dir)
 	}
 	full, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open pack: %w", err)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := trust.OpenFolder(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open pack: %w", err)
 	}
@@ -165,7 +167,8 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 			report(Problem{Code: CodeLink, Severity: Error, Path: name, What: "is a link, and packs hold files only", Remedy: "put a copy of the file in its place"})
 			return nil
 		case !entry.Type().IsRegular():
-			report(Problem{Code: CodeSpecial, Severity: Error, Path: name, What: "is no regular file", Remedy: "remove it"})
+			const what = "is not a regular file"
+			report(Problem{Code: CodeSpecial, Severity: Error, Path: name, What: what, Remedy: "remove it"})
 			return nil
 		}
 		info, err := entry.Info()

@@ -31,7 +31,7 @@ const maxAnswers = 1 << 20
 
 // ParseAnswers parses an answers file: YAML with flag names without dashes as keys, and strings,
 // booleans or lists of strings as values. It is strict: the error is a *RefusedError that lists all
-// faulty lines.
+// faulty lines by number. It does not repeat their text, since the wrong file may have been named.
 func ParseAnswers(name string, data []byte) (*Document, error) {
 	d := &Document{Name: name, Values: Values{}, Lines: map[string]int{}}
 	wrong := &RefusedError{}
@@ -50,7 +50,7 @@ func ParseAnswers(name string, data []byte) (*Document, error) {
 		if errors.Is(err, io.EOF) {
 			return d, nil
 		}
-		refuse(yamlLine(err), "", strings.TrimPrefix(err.Error(), "yaml: "), "write one \"key: value\" a line")
+		refuse(yamlLine(err), "", yamlReason(err), "write one \"key: value\" a line")
 		return nil, wrong
 	}
 	if decoder.Decode(&yaml.Node{}) == nil {
@@ -69,7 +69,7 @@ func ParseAnswers(name string, data []byte) (*Document, error) {
 		case !known && strings.HasPrefix(key.Value, "password"):
 			refuse(key.Line, "users", "passwords do not stand in an answers file", "use password-file, or the variables "+passwordPrefix+"<NAME>")
 		case !known:
-			refuse(key.Line, "", fmt.Sprintf("unknown key %q%s", clip(key.Value), meant(key.Value)), "the keys are the flags of setup, without dashes")
+			refuse(key.Line, "", "unknown key"+meant(key.Value), "the keys are the flags of setup, without dashes")
 		case double:
 			refuse(key.Line, flag.Question, fmt.Sprintf("%s stands on line %d already", key.Value, d.Lines[key.Value]), "leave one")
 		default:
@@ -117,6 +117,19 @@ func flagForm(flag Flag) string {
 	case FlagText:
 	}
 	return fmt.Sprintf("write %s: %s", flag.Name, flag.Arg)
+}
+
+// yamlReason describes an error of the YAML parser without text of the file.
+func yamlReason(err error) string {
+	text := err.Error()
+	if prefix := fmt.Sprintf("yaml: line %d: ", yamlLine(err)); strings.HasPrefix(text, prefix) {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	text = strings.TrimPrefix(text, "yaml: ")
+	if strings.Contains(text, "anchor") {
+		return "not valid YAML: a value that starts with * or & must be quoted"
+	}
+	return "not valid YAML: " + text
 }
 
 // yamlLine extracts the line number from an error of the YAML parser.

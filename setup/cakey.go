@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"packhouse/trust"
 )
@@ -37,20 +36,10 @@ func VerifyKeyTarget(target string) error {
 	return dir.Close()
 }
 
-// keyPolicy returns the policy for a file with the CA's key outside the installation. Root accepts
-// files of the user who runs sudo too: the key may be on that user's removable disk.
-func keyPolicy() trust.Policy {
-	policy := trust.Self()
-	if uid, err := strconv.Atoi(os.Getenv("SUDO_UID")); err == nil && uid > 0 && os.Geteuid() == 0 {
-		policy.Users = []int{uid}
-	}
-	return policy
-}
-
 // openKeyDir opens the directory of target, which must not exist. It returns a [*trust.Error] if
-// another user than those of [keyPolicy] can write the directory, or replace it.
+// another user than those of [trust.Caller] can write the directory, or replace it.
 func openKeyDir(target string) (*trust.Dir, error) {
-	policy := keyPolicy()
+	policy := trust.Caller() // the key may be on a removable disk of the user who runs sudo
 	if err := policy.Check(filepath.Dir(target)); err != nil {
 		return nil, err
 	}
@@ -109,7 +98,7 @@ func exposedCAKey(path string) []Finding {
 		return nil
 	}
 	var f Finding
-	if fault := trust.Unsafe(keyPolicy().Check(path)); fault != nil {
+	if fault := trust.Unsafe(trust.Caller().Check(path)); fault != nil {
 		f = warned(CodeUnsafe, fault.Error(), fault.Fix)
 		if fault.Path != path {
 			f.Remedy = "move " + path + " to a directory that only you can write"

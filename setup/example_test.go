@@ -19,7 +19,7 @@ func ExampleParseAnswers() {
 
 	// Output:
 	// [registry.example.com] [ci:writer dev]
-	// answers.yml:1: unknown key "hostnam", did you mean hostname?; the keys are the flags of setup, without dashes
+	// answers.yml:1: unknown key, did you mean hostname?; the keys are the flags of setup, without dashes
 }
 
 func ExampleQuestions() {

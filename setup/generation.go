@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+
+	"packhouse/trust"
 )
 
 // filesFile is the file of a backup that contains all managed files as the backup's change left
@@ -56,8 +58,8 @@ func (w *worker) managed(p *Plan) (files []managedFile, err error) {
 		}
 		data, failure := w.readLinked(path)
 		if failure != nil {
-			if errors.Is(failure, fs.ErrNotExist) {
-				continue
+			if errors.Is(failure, fs.ErrNotExist) || trust.Unsafe(failure) != nil {
+				continue // the server's user may have put a link or a pipe in its place
 			}
 			return nil, failure
 		}

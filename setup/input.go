@@ -31,3 +31,11 @@ type Document struct {
 
 // readInput reads a file given by a flag.
 func readInput(name string) ([]byte, error) { return trust.ReadInput(name, trust.MaxInput) }
+
+// fixUnread returns the remedy for a file given by a flag that cannot be read.
+func fixUnread(err error) string {
+	if fault := trust.Unsafe(err); fault != nil {
+		return fault.Fix
+	}
+	return "check the path, and that this user may read it"
+}

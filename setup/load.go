@@ -116,6 +116,11 @@ func (in *Installed) loadUsers() {
 	}
 }
 
+// has reports whether the installation has a user.
+func (in *Installed) has(name string) bool {
+	return in != nil && slices.ContainsFunc(in.Users, func(u User) bool { return u.Name == name })
+}
+
 // role returns a user's role according to the configuration.
 func (in *Installed) role(name string) Role {
 	admins, writers := []string{string(Admin)}, []string(nil)

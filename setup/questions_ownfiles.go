@@ -254,7 +254,7 @@ func keyPasswordQuestion() *Question {
 			if _, err := a.decryptedKey(); errors.Is(err, keyfile.ErrPassword) {
 				findings = append(findings, refused(certgen.CodeKeyEncrypted, err.Error(), "the file holds the password alone, in one line"))
 			} else if err != nil {
-				findings = append(findings, refused(CodeUnread, err.Error(), "check the path, and that this user may read it"))
+				findings = append(findings, refused(CodeUnread, err.Error(), fixUnread(err)))
 			}
 			return findings
 		},
@@ -286,7 +286,7 @@ func unreadable(err error) Finding {
 	if errors.Is(err, fs.ErrNotExist) {
 		return refused(CodeUnread, "the file cannot be read: "+err.Error(), "check the path")
 	}
-	return refused(CodeUnread, "the file cannot be read: "+err.Error(), "check the path, and that this user may read it")
+	return refused(CodeUnread, "the file cannot be read: "+err.Error(), fixUnread(err))
 }
 
 // fromInput converts an error of certgen about a file to a finding.

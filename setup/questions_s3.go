@@ -144,7 +144,7 @@ func s3RegionQuestion() *Question {
 			case a.S3.Region == "":
 				return []Finding{refused(CodeMissing, "the region of the bucket is missing", "name it with --s3-region, for instance "+firstRegion)}
 			case unseen(a.S3.Region):
-				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is no region", clip(a.S3.Region)), "write it like "+firstRegion)}
+				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is not a region", clip(a.S3.Region)), "write it like "+firstRegion)}
 			}
 			return nil
 		},
@@ -250,7 +250,7 @@ func s3KMSQuestion() *Question {
 		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if unseen(a.S3.KMSKeyID) {
-				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is no key of a KMS", clip(a.S3.KMSKeyID)), "write its id or ARN")}
+				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is not a key of a KMS", clip(a.S3.KMSKeyID)), "write its id or ARN")}
 			}
 			return nil
 		},
@@ -333,7 +333,8 @@ func (r *resolver) secretKey() {
 		err = errSecretLines
 	}
 	if err != nil {
-		r.refuse("s3-secret-key", "--s3-secret-key-file", CodeUnread, "the file with the secret key cannot be read: "+err.Error(), "check the path, and that this user may read it")
+		what := "the file with the secret key cannot be read: " + err.Error()
+		r.refuse("s3-secret-key", "--s3-secret-key-file", CodeUnread, what, fixUnread(err))
 		return
 	}
 	r.answers.S3.SecretKey, r.origins["s3-secret-key"] = Secret(key), origin

@@ -67,7 +67,7 @@ func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
 	var findings []Finding
 	seen, admins := map[string]bool{}, 0
 	for _, u := range a.Users {
-		for _, f := range judgeUser(u) {
+		for _, f := range judgeUser(u, a.existing.has(u.Name)) {
 			f.Subject = u.Name
 			findings = append(findings, f)
 		}
@@ -90,9 +90,13 @@ func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
 	return findings
 }
 
-// judgeUser validates a single user.
-func judgeUser(u User) []Finding {
-	if err := htpasswd.ValidateName(u.Name); err != nil {
+// judgeUser validates a single user. existing reports whether the installation has the user already.
+func judgeUser(u User, existing bool) []Finding {
+	validate := htpasswd.ValidateNewName
+	if existing {
+		validate = htpasswd.ValidateName
+	}
+	if err := validate(u.Name); err != nil {
 		return []Finding{refused(CodeUser, err.Error(), "choose another name")}
 	}
 	var findings []Finding

@@ -127,6 +127,8 @@ func TestRefusals(t *testing.T) {
 		{"subject with a common name", fakeHost{}, flagsOnly(Values{"subject": {"CN=x"}}), "subject", CodeValue, "--subject", "CN"},
 		{"user name empty", fakeHost{}, flagsOnly(Values{"user": {""}}), "users", CodeUser, "--user", "empty"},
 		{"user name with a control character", fakeHost{}, flagsOnly(Values{"user": {"a\tb"}}), "users", CodeUser, "--user", "U+0009"},
+		{"user name like a path", fakeHost{}, flagsOnly(Values{"user": {"../x"}}), "users", CodeUser, "--user", "slash"},
+		{"user name of all", fakeHost{}, flagsOnly(Values{"user": {"*"}}), "users", CodeUser, "--user", "every user"},
 		{"admin with a colon", fakeHost{}, flagsOnly(Values{"admin": {"a:b"}}), "users", CodeUser, "--user", "colon"},
 		{"role unknown", fakeHost{}, flagsOnly(Values{"user": {"a:owner"}}), "users", CodeUser, "--user", "owner"},
 		{"password too long", fakeHost{}, passwordOf(strings.Repeat("é", 37)), "users", CodePassword, "--user", "74"},

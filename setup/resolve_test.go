@@ -240,7 +240,10 @@ func TestCommandLineIsQuoted(t *testing.T) {
 
 func TestAnswersFileIsReadStrictly(t *testing.T) {
 	for _, tc := range []struct{ name, text, says string }{
-		{"unknown key", "hostname: a\nhostnam: b\n", `f:2: unknown key "hostnam", did you mean hostname?`},
+		{"unknown key", "hostname: a\nhostnam: b\n", "f:2: unknown key, did you mean hostname?"},
+		{"another file", "root:$6$hunter2:19000:0:99999:7:::\nuser: x\n", "f:1: unknown key"},
+		{"key of another file", "hunter2: x\n", "f:1: unknown key"},
+		{"anchor of another file", "user: *hunter2\n", "must be quoted"},
 		{"plural", "users: [a]\n", "did you mean user?"},
 		{"underscores", "storage_path: /data\n", "did you mean storage-path?"},
 		{"twice", "addr: \":1\"\naddr: \":2\"\n", "f:2: addr stands on line 1 already"},

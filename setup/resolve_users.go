@@ -92,7 +92,8 @@ func (r *resolver) passwordFiles(entries []string) {
 		}
 		data, err := read(path)
 		if err != nil {
-			r.refuse("users", "--password-file", CodeUnread, "the file with a password cannot be read: "+err.Error(), "check the path, and that this user may read it")
+			what := "the file with a password cannot be read: " + err.Error()
+			r.refuse("users", "--password-file", CodeUnread, what, fixUnread(err))
 			continue
 		}
 		r.password(user, "--password-file", Secret(strings.TrimRight(string(data), "\r\n")), FromFile)

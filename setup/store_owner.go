@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 // ownerFile records, below the root of a store on disk, which installation owns the store. CNCF
@@ -27,21 +29,39 @@ type StoreOwner struct {
 	Created bool   `json:"created"`      // it created the store, so that uninstall --data may remove it
 }
 
-// readStoreOwner returns the recorded owner of the store in root, or nil if none is recorded.
-func readStoreOwner(root string) *StoreOwner {
-	path := filepath.Join(root, filepath.FromSlash(ownerFile))
-	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	data, err := readLimited(path, largestOwnerFile)
+// readStoreOwner returns the recorded owner of the store in root, or nil if none is recorded. The
+// server's user can write there: planted is not nil if a link, a pipe or another kind of file is in
+// the place of the record or its directory. readStoreOwner neither follows it nor waits for it.
+func readStoreOwner(root string) (recorded *StoreOwner, planted *trust.Error) {
+	data, err := readRecord(root)
 	if err != nil {
-		return nil
+		return nil, trust.Unsafe(err)
 	}
 	o := &StoreOwner{}
 	if json.Unmarshal(data, o) != nil || o.ID == "" {
-		return nil
+		return nil, nil
 	}
-	return o
+	return o, nil
+}
+
+func readRecord(root string) ([]byte, error) {
+	dir, err := trust.OpenRoot(root)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	name, base := path.Split(ownerFile)
+	own, err := dir.Sub(name)
+	if err != nil {
+		return nil, err
+	}
+	defer own.Close()
+	f, err := own.OpenRegular(base, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return trust.ReadAtMost(f, largestOwnerFile)
 }
 
 // installationID returns the ID of the installation in dir: the one in its manifest, else one
@@ -82,7 +102,7 @@ func (a *Answers) otherOwner() *StoreOwner {
 	if root == "" {
 		return nil
 	}
-	if owner := readStoreOwner(root); owner != nil && owner.ID != a.id() {
+	if owner, _ := readStoreOwner(root); owner != nil && owner.ID != a.id() {
 		return owner
 	}
 	return nil
@@ -147,7 +167,12 @@ func (b *builder) storeOwner() {
 	if root == "" || ThisMachine().Writable(root) != nil || b.installed.readOnly() {
 		return
 	}
-	have, id := readStoreOwner(root), installationID(b.installed.Manifest, b.dir)
+	have, planted := readStoreOwner(root)
+	if planted != nil {
+		b.plantedRecord(planted)
+		return
+	}
+	id := installationID(b.installed.Manifest, b.dir)
 	if have != nil && have.ID != id && !b.answers.TakeOver {
 		return
 	}
@@ -157,15 +182,26 @@ func (b *builder) storeOwner() {
 		b.fail(fmt.Errorf("encode owner of the store: %w", err))
 		return
 	}
-	path := filepath.Join(root, filepath.FromSlash(ownerFile))
-	b.directory(filepath.Dir(path), 0o750)
+	record := filepath.Join(root, filepath.FromSlash(ownerFile))
+	b.directory(filepath.Dir(record), 0o750)
 	b.ownedAs(root)
 	meaning := "records that this installation owns the store"
 	if have != nil && have.ID != id {
 		meaning += ", no longer the one in " + clip(have.Dir)
 	}
-	b.put(path, 0o644, append(data, '\n'), false, meaning)
+	b.put(record, 0o644, append(data, '\n'), false, meaning)
 	b.ownedAs(root)
+}
+
+// plantedRecord reports what is in the place of the owner record. The server's user must not be able
+// to block changes of the installation with it, so it is refused in a new store only.
+func (b *builder) plantedRecord(fault *trust.Error) {
+	if !b.answers.usesStore() {
+		b.fail(fault)
+		return
+	}
+	f := warned(CodeUnsafe, fault.Error()+", so the owner of the store is not recorded", fault.Fix)
+	b.plan.Findings = append(b.plan.Findings, f)
 }
 
 // creates reports whether the installation creates the store in root, or created it: an
@@ -209,9 +245,12 @@ func (in *Installed) KeepsStore() error {
 		return nil
 	}
 	root := in.Config.Storage.Filesystem.RootDirectory
-	owner := readStoreOwner(root)
+	owner, planted := readStoreOwner(root)
 	refuse := func(what, remedy string) error {
 		return &RefusedError{Findings: []Finding{refused(CodeStoreOwned, what, remedy)}}
+	}
+	if planted != nil {
+		return refuse(planted.Error()+", so nothing records that this installation created the store", planted.Fix)
 	}
 	if link, target := linkInStore(root); link != "" {
 		return refuse(fmt.Sprintf("%s is a link to %s, and nothing is removed through a link", link, target), "leave out --data, and remove "+target+" yourself")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 // PlanUninstall plans the removal of an installation. It removes only files listed in the manifest
@@ -76,12 +77,14 @@ func (b *builder) takeAway(row ManifestFileRow) {
 	case err != nil:
 		b.fail(err)
 	case !info.Mode().IsRegular():
-		keep("is no file any more")
+		keep("is no longer a file")
 	case row.SHA256 == "":
 		b.remove(path, true)
 	default:
 		data, err := b.read(path)
 		switch {
+		case trust.Unsafe(err) != nil:
+			keep("is not read: " + err.Error())
 		case err != nil:
 			b.fail(err)
 		case sum(data) != row.SHA256:

@@ -155,7 +155,7 @@ func TestPseudoFileSystemsRefused(t *testing.T) {
 // What is wrong with a password is said once.
 func TestPasswordRefusedInOneSentence(t *testing.T) {
 	t.Parallel()
-	findings := judgeUser(User{Name: "bob", Role: Reader, Source: Typed, Password: "bob"})
+	findings := judgeUser(User{Name: "bob", Role: Reader, Source: Typed, Password: "bob"}, false)
 	if want := `the password of "bob" is the user's own name; choose another one, or leave it out to have one generated`; len(findings) != 1 || findings[0].String() != want {
 		t.Errorf("found %v\nwant %s", findings, want)
 	}

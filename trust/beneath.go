@@ -2,6 +2,7 @@ package trust
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -90,8 +91,9 @@ func verifyKind(f *os.File) error {
 		return notRegular(f.Name(), info)
 	}
 	if links := hardLinks(info); links > 1 {
+		name, copied := printable.Shell(f.Name()), printable.Shell(f.Name()+".new")
 		return newError(f.Name(), info, "it has further hard links, so it may be a file of another place",
-			"copy it: cp "+printable.Shell(f.Name())+" "+printable.Shell(f.Name()+".new")+" && mv "+printable.Shell(f.Name()+".new")+" "+printable.Shell(f.Name()))
+			fmt.Sprintf("look at it first: remove it if it is not yours, otherwise run cp %s %s && mv %s %s", name, copied, copied, name))
 	}
 	return nil
 }
@@ -131,5 +133,10 @@ func notRegular(path string, info fs.FileInfo) *Error {
 	if info.Mode().IsRegular() {
 		expected = "a directory"
 	}
-	return newError(path, info, "it is "+kind+", not "+expected, "remove it: rm "+printable.Shell(path))
+	return newError(path, info, "it is "+kind+", not "+expected, removal(path))
+}
+
+// removal returns what to do about a file that another user may have planted.
+func removal(path string) string {
+	return "look at it first: if it is not yours, remove it with rm " + printable.Shell(path)
 }

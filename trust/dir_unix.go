@@ -105,6 +105,36 @@ func OpenRoot(path string) (*Dir, error) {
 	return &Dir{file: os.NewFile(uintptr(fd), path), path: path}, nil
 }
 
+// OpenFolder opens a directory that the caller of a command names. It may belong to any user, but
+// OpenFolder returns an [*Error] if path leads through a link in a directory that another user can
+// write.
+func OpenFolder(path string) (*os.Root, error) {
+	policy := Self()
+	policy.AnyOwner, policy.anyMode = true, true
+	dir, err := policy.OpenDir(path)
+	if err != nil {
+		if fault := Unsafe(err); fault != nil {
+			fault.Fix = "look at it: if it is yours, name the directory that it refers to"
+		}
+		return nil, err
+	}
+	defer dir.Close()
+	root, err := os.OpenRoot(dir.path)
+	if err != nil {
+		return nil, err
+	}
+	verified, err := dir.file.Stat()
+	opened, err2 := root.Stat(".")
+	if err := errors.Join(err, err2); err != nil || !os.SameFile(verified, opened) {
+		_ = root.Close()
+		if err == nil {
+			err = errors.New("the directory was replaced meanwhile")
+		}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return root, nil
+}
+
 // openDir opens a directory in d.
 func (d *Dir) openDir(name string) (next *Dir, err error) {
 	err = d.call("open", name, func(fd int) error {

@@ -79,20 +79,22 @@ func ReadConfigured(path string, limit int64) ([]byte, error) {
 // MaxInput is the maximum size in bytes of a file that the caller of a command names.
 const MaxInput = 4 << 20
 
+// errNoData reports a pipe whose other end is silent.
+var errNoData = errors.New("nothing was written to this pipe in time")
+
 // inputPatience is how long ReadInput waits for the other end of a pipe.
 const inputPatience = time.Minute
 
 // ReadInput returns the content of a file that the caller of a command names,
 // for example in a flag. The file may be a pipe, such as the shell's <(…);
 // ReadInput waits for its other end for at most a minute. It returns an [*Error]
-// if path leads through a link that [CheckLinks] refuses, and an error if there
-// are more than limit bytes.
+// if [CheckInput] refuses path, and an error if there are more than limit bytes.
 func ReadInput(path string, limit int64) ([]byte, error) {
 	return readInput(path, limit, inputPatience)
 }
 
 func readInput(path string, limit int64, patience time.Duration) ([]byte, error) {
-	if err := CheckLinks(path); err != nil {
+	if err := CheckInput(path); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // chosen by the caller
@@ -103,17 +105,23 @@ func readInput(path string, limit int64, patience time.Duration) ([]byte, error)
 	end := time.Now().Add(patience)
 	_ = f.SetReadDeadline(end) // regular files have no deadline
 	info, err := f.Stat()
+	if err == nil {
+		err = verifyInput(path, info)
+	}
 	if err != nil {
 		return nil, err
 	}
 	for {
 		data, err := ReadAtMost(f, limit)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = &fs.PathError{Op: "read", Path: path, Err: errNoData}
+		}
 		if err != nil || len(data) > 0 || info.Mode()&fs.ModeNamedPipe == 0 {
 			return data, err
 		}
 		// Nothing has opened the other end yet.
 		if time.Now().After(end) {
-			return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("nothing writes to this pipe")}
+			return nil, &fs.PathError{Op: "read", Path: path, Err: errNoData}
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -57,6 +59,55 @@ func CheckLog(path string, users ...int) error {
 		return CheckLinks(path)
 	}
 	return Policy{Users: users, anyMode: true}.Check(path)
+}
+
+// Caller returns the policy for files that the user who runs a command names. Root accepts files of
+// the user who runs sudo too.
+func Caller() Policy {
+	policy := Self()
+	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
+	if err != nil || uid <= 0 || policy.UID != 0 {
+		return policy
+	}
+	policy.Users = []int{uid}
+	if gid, err := strconv.Atoi(os.Getenv("SUDO_GID")); err == nil && onlyMember(gid, accountName(uid), uid) {
+		policy.Groups = []int{gid}
+	}
+	return policy
+}
+
+// CheckInput returns an [*Error] if root must not read a path that the caller of a command names:
+// a user other than those of [Caller] can write the file or replace it. Devices, and descriptors
+// that the caller passed, such as /dev/stdin, are accepted. Other users get what [CheckLinks]
+// returns.
+func CheckInput(path string) error {
+	if os.Geteuid() != 0 {
+		return CheckLinks(path)
+	}
+	if passed(path) {
+		return nil
+	}
+	err := Caller().Check(path)
+	if fault := Unsafe(err); fault != nil && fault.Mode&fs.ModeDevice != 0 {
+		return nil
+	}
+	return err
+}
+
+// verifyInput is CheckInput for the file that was opened at path.
+func verifyInput(path string, info fs.FileInfo) error {
+	if os.Geteuid() != 0 || passed(path) || info.Mode()&fs.ModeDevice != 0 {
+		return nil
+	}
+	if fault := Caller().fault(path, info, false); fault != nil {
+		return fault
+	}
+	return nil
+}
+
+// passed reports whether a path is that of a descriptor that this process inherited.
+func passed(path string) bool {
+	return path == "/dev/stdin" || slices.Contains([]string{"/dev/fd", "/proc/self/fd"}, filepath.Dir(path))
 }
 
 // openPath opens a file for reading and follows links, without waiting for the other end of a named pipe.

@@ -3,8 +3,11 @@
 package trust
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -49,8 +52,8 @@ func TestReadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	if _, err := readInput(pipe, 1<<10, time.Millisecond); !os.IsTimeout(err) {
-		t.Errorf("a silent writer: %v, want a timeout", err)
+	if _, err := readInput(pipe, 1<<10, time.Millisecond); !errors.Is(err, errNoData) {
+		t.Errorf("a silent writer: %v, want %v", err, errNoData)
 	}
 }
 
@@ -65,5 +68,85 @@ func TestReadInputFollowsNoPlantedLink(t *testing.T) {
 	tr.chown("link", 0, 0)
 	if data, err := ReadInput(tr.at("link"), 1<<10); err != nil || string(data) != "content" {
 		t.Errorf("a link of root in a directory of all: %q, %v", data, err)
+	}
+}
+
+func TestReadInputOfAnotherUser(t *testing.T) {
+	theirs := func(tr tree) { tr.chown("dir/file", mallory, mallory) }
+	for _, tc := range []struct {
+		name   string
+		sudo   string // number of the user and the group of the user who runs sudo
+		plant  func(tree)
+		reason string // empty: it is read
+	}{
+		{"of root", "", func(tree) {}, ""},
+		{"of another user", "", theirs, "belongs to another user"},
+		{"of another than the caller", "50003", theirs, "belongs to another user"},
+		{"of the caller", "50001", theirs, ""},
+		{"of the caller, with a umask of 002", "50001", func(tr tree) {
+			theirs(tr)
+			tr.chmod("dir/file", 0o664)
+		}, ""},
+		{"of the caller and a shared group", "50001", func(tr tree) {
+			tr.chown("dir/file", mallory, server)
+			tr.chmod("dir/file", 0o664)
+		}, "its group"},
+		{"writable by all", "", func(tr tree) { tr.chmod("dir/file", 0o666) }, "all users can write it"},
+		{"below another user", "", func(tr tree) { tr.chown("dir", mallory, mallory) }, "belongs to another user"},
+		{"a pipe of another user", "", func(tr tree) {
+			tr.ok(os.Remove(tr.at("dir/file")))
+			tr.ok(syscall.Mkfifo(tr.at("dir/file"), 0o600))
+			theirs(tr)
+		}, "belongs to another user"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr := newTree(t)
+			t.Setenv("SUDO_UID", tc.sudo)
+			t.Setenv("SUDO_GID", tc.sudo)
+			tc.plant(tr)
+			data, err := ReadInput(tr.at("dir/file"), 1<<10)
+			switch fault := Unsafe(err); {
+			case tc.reason == "" && (err != nil || string(data) != "content"):
+				t.Errorf("ReadInput: %q, %v, want the content", data, err)
+			case tc.reason == "":
+			case fault == nil || !strings.Contains(fault.Reason, tc.reason) || !strings.HasPrefix(fault.Fix, "look at it first"):
+				t.Errorf("ReadInput: %v, want an Error: %s", err, tc.reason)
+			}
+		})
+	}
+}
+
+// TestReadInputPassed verifies that root reads a descriptor that it was given, such as the pipe of
+// a shell, also if the file behind it belongs to another user.
+func TestReadInputPassed(t *testing.T) {
+	tr := newTree(t)
+	tr.chown("dir/file", mallory, mallory)
+	f, err := os.Open(tr.at("dir/file"))
+	tr.ok(err)
+	defer f.Close()
+	if data, err := ReadInput(fmt.Sprintf("/dev/fd/%d", f.Fd()), 1<<10); err != nil || string(data) != "content" {
+		t.Errorf("ReadInput of a descriptor: %q, %v", data, err)
+	}
+}
+
+func TestOpenFolder(t *testing.T) {
+	tr := newTree(t)
+	tr.mkdir("theirs")
+	tr.link("../dir", "theirs/link")
+	tr.link("theirs", "own")
+	tr.chown("theirs", mallory, mallory)
+	tr.chown("theirs/link", mallory, mallory)
+	for _, name := range []string{"dir", "theirs", "own"} {
+		root, err := OpenFolder(tr.at(name))
+		if err != nil {
+			t.Errorf("OpenFolder %s: %v", name, err)
+			continue
+		}
+		_ = root.Close()
+	}
+	for _, name := range []string{"theirs/link", "own/link"} {
+		if _, err := OpenFolder(tr.at(name)); Unsafe(err) == nil {
+			t.Errorf("OpenFolder %s: %v, want an Error", name, err)
+		}
 	}
 }

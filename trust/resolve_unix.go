@@ -121,14 +121,14 @@ func (w *walk) follow(path string, info fs.FileInfo, remaining []string) ([]stri
 	own := uid == 0 || uid == w.policy.UID
 	if !own && allCanWrite(w.current) {
 		w.at.fault = newError(path, info, "it is a symbolic link that another user made in a directory that all users can write",
-			"remove the link: rm "+printable.Shell(path))
+			removal(path))
 		w.at.fault.Planted = true
 		w.at.rest = append(w.at.rest, filepath.Base(path))
 		return remaining, nil
 	}
 	if w.closed || !own && !w.policy.AnyOwner {
 		w.at.fault = newError(path, info, "it is a symbolic link in the place of a file or directory",
-			"remove the link: rm "+printable.Shell(path))
+			removal(path))
 		w.at.fault.Foreign = !own
 		w.at.rest = append(w.at.rest, filepath.Base(path))
 		return remaining, nil
@@ -166,27 +166,40 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 	uid, gid := owners(info)
 	switch mode := info.Mode(); {
 	case uid != 0 && uid != p.UID && !p.AnyOwner && !slices.Contains(p.Users, uid):
-		fault := newError(path, info, "it belongs to another user", p.fixOwner(path))
+		fault := newError(path, info, "it belongs to another user", p.fixOwner(path, mode))
 		fault.Foreign = true
 		return fault
 	case mode.Perm()&0o022 == 0 || sticky || p.anyMode:
 		return nil
 	case mode.Perm()&0o002 != 0:
-		return newError(path, info, "all users can write it", "chmod o-w "+printable.Shell(path))
+		return newError(path, info, "all users can write it", fixMode("o", path, info))
 	case slices.Contains(p.Groups, gid):
 		return nil
 	case !privateGroup(gid, p.UID) || hasACL(path):
-		return newError(path, info, "its group "+groupName(gid)+" can write it", "chmod g-w "+printable.Shell(path))
+		return newError(path, info, "its group "+groupName(gid)+" can write it", fixMode("g", path, info))
 	}
 	return nil
 }
 
 // fixOwner returns what makes a path of another user usable for the acting user.
-func (p Policy) fixOwner(path string) string {
+func (p Policy) fixOwner(path string, mode fs.FileMode) string {
 	if p.UID == 0 {
-		return "chown root: " + printable.Shell(path)
+		command := "chown root: " + printable.Shell(path)
+		if mode.Perm()&0o022 != 0 {
+			command += " && chmod go-w " + printable.Shell(path)
+		}
+		return "look at it first: remove it if it is not yours, otherwise run " + command
 	}
 	return "run the command as the user that owns it, or use a directory of your own"
+}
+
+// fixMode returns what takes the write permission of who, "g" or "o", from a path.
+func fixMode(who, path string, info fs.FileInfo) string {
+	command := "chmod " + who + "-w " + printable.Shell(path)
+	if info.IsDir() {
+		return command
+	}
+	return "look at it first, because others may have changed it, then run " + command
 }
 
 func newError(path string, info fs.FileInfo, reason, fix string) *Error {

@@ -41,6 +41,9 @@ func (p Policy) OpenDir(path string) (*Dir, error) {
 // OpenRoot returns the directory at path.
 func OpenRoot(path string) (*Dir, error) { return Self().OpenDir(path) }
 
+// OpenFolder opens the directory at path.
+func OpenFolder(path string) (*os.Root, error) { return os.OpenRoot(path) }
+
 func (d *Dir) openDir(name string) (*Dir, error) {
 	if info, err := os.Lstat(d.Entry(name)); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return nil, &fs.PathError{Op: "open", Path: d.Entry(name), Err: fs.ErrInvalid}
@@ -106,6 +109,14 @@ func hardLinks(fs.FileInfo) uint64 { return 1 }
 
 // Verify accepts every file.
 func (p Policy) Verify(*os.File) error { return nil }
+
+// Caller returns the policy of the effective user.
+func Caller() Policy { return Self() }
+
+// CheckInput accepts every path.
+func CheckInput(string) error { return nil }
+
+func verifyInput(string, fs.FileInfo) error { return nil }
 
 // CheckLog accepts every path.
 func CheckLog(string, ...int) error { return nil }

@@ -117,7 +117,9 @@ func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setu
 // applied reloads the running server after a change and prints the result.
 func (a *app) applied(ctx context.Context, c change, plan *setup.Plan) error {
 	a.sayMeaning(plan)
-	a.sayFindings(slices.DeleteFunc(c.findings, func(f setup.Finding) bool { return f.Code != setup.CodeShortLife }))
+	a.sayFindings(slices.DeleteFunc(append(c.findings, plan.Findings...), func(f setup.Finding) bool {
+		return f.Code != setup.CodeShortLife && f.Code != setup.CodeUnsafe
+	}))
 	result := resultOf(plan)
 	if len(plan.Passwords) > 0 && !c.show {
 		result.PasswordsFile = filepath.Join(plan.Dir, setup.PasswordsFile)

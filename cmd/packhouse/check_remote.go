@@ -50,7 +50,7 @@ func parseRegistryURL(text string) (*url.URL, error) {
 	u, err := url.Parse(full)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, usageError(withHint(errors.New("--url is no address of a registry"), "https://registry.example.com:5000 is one")) // not quoted: it may contain a password
+		return nil, usageError(withHint(errors.New("--url is not an address of a registry"), "https://registry.example.com:5000 is one")) // not quoted: it may contain a password
 	case u.User != nil:
 		return nil, usageError(withHint(errors.New("--url holds a user or a password"), "--user and --password-stdin keep it out of the list of processes"))
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "":
@@ -63,7 +63,7 @@ func parseRegistryURL(text string) (*url.URL, error) {
 func readRoots(path string) ([]byte, error) {
 	data, err := trust.ReadInput(path, trust.MaxInput)
 	if err != nil {
-		return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
+		return nil, fmt.Errorf("--ca-file: %w", err)
 	}
 	return data, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"packhouse/packs"
 	"packhouse/printable"
+	"packhouse/trust"
 )
 
 func newPackDiff(a *app) *cobra.Command {
@@ -69,7 +70,7 @@ func (a *app) hashedPack(cmd *cobra.Command, arg string, o registryOptions) (*pa
 	if err != nil || len(pack.Files) == 0 || pack.Files[0].SHA256 != "" {
 		return pack, err
 	}
-	root, err := os.OpenRoot(arg)
+	root, err := trust.OpenFolder(arg)
 	if err != nil {
 		return nil, fmt.Errorf("open pack: %w", err)
 	}

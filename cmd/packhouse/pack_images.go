@@ -12,6 +12,7 @@ import (
 	"packhouse/packs"
 	"packhouse/packs/render"
 	"packhouse/printable"
+	"packhouse/trust"
 )
 
 // imagesFlags are the flags of pack images.
@@ -140,7 +141,7 @@ func newPackRender(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			root, err := os.OpenRoot(args[0])
+			root, err := trust.OpenFolder(args[0])
 			if err != nil {
 				return fmt.Errorf("open pack: %w", err)
 			}

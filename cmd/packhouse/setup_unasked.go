@@ -54,6 +54,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		return s.refusedBy(report, err, exitUsage)
 	}
 	report.Plan = plan
+	s.sayFindings(plan.Findings)
 	if s.o.dryRun {
 		if !s.o.json {
 			s.showPlan(plan)

@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
 	"packhouse/spelling"
+	"packhouse/trust"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -123,17 +125,17 @@ func argumentsOf(cmd *cobra.Command) string {
 // notOfType describes the expected type of a flag's value.
 func notOfType(flag *pflag.Flag) string {
 	if flag == nil {
-		return "is no value for it"
+		return "is not a valid value"
 	}
 	switch flag.Value.Type() {
 	case "bool":
 		return "is neither true nor false"
 	case "duration":
-		return "is no duration, write it like 90m or 24h"
+		return "is not a duration, write it like 90m or 24h"
 	case "int", "int64", "uint", "uint64":
-		return "is no whole number"
+		return "is not a whole number"
 	}
-	return "is no value for it"
+	return "is not a valid value"
 }
 
 // valueOf describes the value that a flag requires.
@@ -207,6 +209,9 @@ func helpOn(root *cobra.Command) {
 
 // remedyOf returns a generic remedy for an error of the operating system, or "".
 func remedyOf(err error) string {
+	if fault := trust.Unsafe(err); fault != nil {
+		return fault.Fix
+	}
 	for _, known := range remedies {
 		if errors.Is(err, known.err) {
 			if errors.Is(known.err, os.ErrPermission) && os.Geteuid() == 0 {
@@ -215,8 +220,8 @@ func remedyOf(err error) string {
 			return known.remedy
 		}
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "try again; if it stays so, something between here and there takes the packets"
+	if network, ok := errors.AsType[*net.OpError](err); ok && network.Timeout() {
+		return "try again; a firewall may be dropping packets"
 	}
 	return ""
 }

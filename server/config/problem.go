@@ -55,6 +55,7 @@ const (
 	CodeHeadersRemoved   = "config-headers-removed"   // a protecting header is not sent
 	CodeOriginPlain      = "config-origin-plain"      // a plain HTTP site may use a registry with TLS
 	CodeRoleEveryone     = "config-role-everyone"     // every user is an admin or a writer
+	CodeRulesNoReader    = "config-rules-no-reader"   // rules that only add rights end the default right to read
 	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, sent unprotected
 )
 

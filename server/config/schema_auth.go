@@ -30,7 +30,7 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 		name: "path", kind: text, about: "The htpasswd file. Required, and must exist.",
 		bind: in(func(c *Config) *string { return &c.Auth.Htpasswd.Path }),
 	},
-	{name: "roles", kind: section, ours: true, about: "Who is more than a reader.", keys: []*key{
+	{name: "roles", kind: section, ours: true, about: "Users with more than the role reader.", keys: []*key{
 		{
 			name: "admin", kind: list, def: "[admin]", ours: true, about: "Users who may do everything.",
 			bind: in(func(c *Config) *[]string { return &c.Auth.Htpasswd.Roles.Admin }),
@@ -41,7 +41,8 @@ var htpasswdKeys = &key{name: "htpasswd", kind: section, option: true, about: "H
 		},
 	}},
 	{
-		name: "rules", kind: entries, ours: true, about: "Roles on some repositories only.",
+		name: "rules", kind: entries, ours: true, about: "Roles on some repositories only. With any rule, users are readers only where a rule or role " +
+			"says so; without rules, every user with a password reads everything.",
 		elements: each(func(c *Config) *[]Rule { return &c.Auth.Htpasswd.Rules }),
 		keys: []*key{
 			{

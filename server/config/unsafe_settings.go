@@ -50,6 +50,11 @@ func (v *verifier) unsafeSettings() {
 			emptied(c.HTTP.Headers[frameHeader]), CodeHeadersRemoved, join("http.headers", frameHeader),
 			" is removed, so pages of other sites can show the registry in a frame", "remove the line to send the default",
 		},
+		{
+			htpasswd && onlyWriters(c.Auth.Htpasswd.Rules), CodeRulesNoReader, "auth.htpasswd.rules",
+			": with rules, users read only what a rule or role names, and no rule has the role reader",
+			`add {repositories: "**", users: ["*"], role: reader} if every user may read everything`,
+		},
 	} {
 		if rule.unsafe {
 			v.add(Warning, rule.code, rule.key, rule.what, rule.remedy)
@@ -94,6 +99,19 @@ func (v *verifier) unsafeOrigins() {
 	}
 }
 
+// onlyWriters reports whether rules only add rights, as it seems, but take the right to read from
+// the users that they do not name.
+func onlyWriters(rules []Rule) bool {
+	return len(rules) > 0 && !slices.ContainsFunc(rules, func(r Rule) bool {
+		return r.Role == "reader" || slices.Contains(r.Users, EveryUser) && everyRepository(r.Repositories)
+	})
+}
+
+// everyRepository reports whether a pattern matches every repository.
+func everyRepository(pattern string) bool {
+	return strings.Contains(pattern, "**") && strings.Trim(pattern, "*/") == ""
+}
+
 // unsafeRules warns about rules that make every user an admin, or a writer of every repository.
 func (v *verifier) unsafeRules() {
 	for i, rule := range v.loaded.Config.Auth.Htpasswd.Rules {
@@ -104,7 +122,7 @@ func (v *verifier) unsafeRules() {
 		switch {
 		case rule.Role == "admin":
 			v.add(Warning, CodeRoleEveryone, key, fmt.Sprintf(": every user is an admin of %s, and can delete there", quote(rule.Repositories)), "list the users who need the role")
-		case rule.Role == "writer" && strings.Contains(rule.Repositories, "**") && strings.Trim(rule.Repositories, "*/") == "":
+		case rule.Role == "writer" && everyRepository(rule.Repositories):
 			v.add(Warning, CodeRoleEveryone, key, ": every user can push to every repository", "list the users who need the role, or the repositories")
 		}
 	}

@@ -137,7 +137,7 @@ func (l *line) read(number int) *Problem {
 	case kind != "":
 		return problem(CodeKind, fmt.Sprintf("%s has a hash of kind %s, only bcrypt is accepted", who, kind), remedyHash)
 	}
-	what := "what stands behind the colon is no hash, perhaps a password in plain text"
+	what := "what stands behind the colon is not a hash, perhaps a password in plain text"
 	if desCrypt.MatchString(hash) {
 		what = "what stands behind the colon is a crypt (DES) hash or a password in plain text, only bcrypt is accepted"
 	}

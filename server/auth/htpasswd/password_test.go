@@ -196,3 +196,22 @@ func TestStrength(t *testing.T) {
 		}
 	}
 }
+
+func TestValidateNewName(t *testing.T) {
+	for _, good := range []string{"admin", "ci-bot", "Jörg Müller", "a@example.com", "a.b", "..a"} {
+		if err := ValidateNewName(good); err != nil {
+			t.Errorf("ValidateNewName(%q): %v", good, err)
+		}
+	}
+	for bad, says := range map[string]string{
+		"": "empty", "*": "every user", "a*": "every user", "../x": "slash", "a/b": "slash", `a\b`: "slash",
+		".": "directory", "..": "directory",
+	} {
+		if err := ValidateNewName(bad); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("ValidateNewName(%q): %v, want %q", bad, err, says)
+		}
+	}
+	if err := ValidateName("../x"); err != nil {
+		t.Errorf("a name of an existing file: %v", err)
+	}
+}

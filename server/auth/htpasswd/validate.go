@@ -35,6 +35,22 @@ func ValidateName(name string) error {
 	return nil
 }
 
+// ValidateNewName returns why a user must not be added with a name. It is stricter than
+// [ValidateName], so that users in existing files keep their names.
+func ValidateNewName(name string) error {
+	switch err := ValidateName(name); {
+	case err != nil:
+		return err
+	case strings.Contains(name, "*"):
+		return errors.New("user name holds a *, which means every user in the rules of the configuration")
+	case strings.ContainsAny(name, `/\`):
+		return errors.New("user name holds a slash, which looks like a path")
+	case name == ".", name == "..":
+		return errors.New("user name is the name of a directory")
+	}
+	return nil
+}
+
 // placeholders are passwords from documentation and scanners' word lists, in lower case.
 var placeholders = [...]string{
 	"111111", "12345", "123456", "1234567", "12345678", "123456789", "1234567890", "abc123", "admin", "admin123", "admin1234", "administrator",

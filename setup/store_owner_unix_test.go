@@ -1,0 +1,74 @@
+//go:build unix
+
+package setup
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestPlantedOwnerRecord verifies that a pipe or a link that the server's user makes in the place of
+// the owner record blocks no change and no removal, and that the record of a new store is refused.
+func TestPlantedOwnerRecord(t *testing.T) {
+	for name, plant := range map[string]func(record, elsewhere string) error{
+		"pipe": func(record, _ string) error { return syscall.Mkfifo(record, 0o600) },
+		"link": func(record, elsewhere string) error { return os.Symlink(elsewhere, record) },
+		"link to a directory": func(record, elsewhere string) error {
+			if err := os.Remove(filepath.Dir(record)); err != nil {
+				return err
+			}
+			return os.Symlink(filepath.Dir(elsewhere), filepath.Dir(record))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, base := machineOf(t, &fakeHost{}), t.TempDir()
+			dir, store := filepath.Join(base, "packhouse"), filepath.Join(base, "store")
+			elsewhere := filepath.Join(base, "elsewhere")
+			install(t, m, dir, Values{"storage-path": {store}})
+			if err := os.WriteFile(elsewhere, []byte("content"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			record := filepath.Join(store, filepath.FromSlash(ownerFile))
+			if err := os.Remove(record); err != nil {
+				t.Fatal(err)
+			}
+			if err := plant(record, elsewhere); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(filepath.Join(store, "docker", "registry", "v2"), 0o750); err != nil {
+				t.Fatal(err)
+			}
+
+			plan := install(t, m, dir, Values{"user": {"eve:reader"}})
+			warned := false
+			for _, f := range plan.Findings {
+				warned = warned || f.Code == CodeUnsafe && f.Severity == Warning && f.Remedy != ""
+			}
+			if !warned {
+				t.Errorf("findings of a change: %v, want a warning %s", plan.Findings, CodeUnsafe)
+			}
+			in, err := Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := in.KeepsStore(); err == nil || !strings.Contains(err.Error(), "not a") {
+				t.Errorf("KeepsStore: %v, want what is in the place of the record", err)
+			}
+			if _, err := PlanUninstall(t.Context(), in); err != nil {
+				t.Errorf("PlanUninstall: %v", err)
+			}
+			if data, err := os.ReadFile(elsewhere); err != nil || string(data) != "content" {
+				t.Errorf("the target of the link: %q, %v", data, err)
+			}
+
+			other, resolved := resolveAll(t, m, filepath.Join(base, "second"), Values{"storage-path": {store}})
+			_, err = MakePlan(t.Context(), m, other, resolved, Options{Now: now, WritePasswords: true, cost: 4})
+			if err == nil || !strings.Contains(err.Error(), "not a") {
+				t.Errorf("a new installation: %v, want it refused", err)
+			}
+		})
+	}
+}
