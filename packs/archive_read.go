@@ -127,7 +127,7 @@ func (a *archiveReader) damaged(err error) error {
 	case a.packed.ctx.Err() != nil:
 		return context.Cause(a.packed.ctx)
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, io.EOF) && a.packed.n == 0:
-		return refusal(CodeArchiveFormat, "", makeArchive, "the file is no gzipped tar")
+		return refusal(CodeArchiveFormat, "", makeArchive, "the file is not a gzipped tar")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return refusal(CodeArchiveFormat, "", "push it again", "the archive ends too early, after %d bytes", a.packed.n)
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, tar.ErrHeader):

@@ -58,11 +58,12 @@ func ParseServer(text string) (server string, plain bool, err error) {
 	if host, path, ok := strings.Cut(server, "/"); ok && host != "" {
 		return "", false, &Failure{
 			Code: CodeServerName, What: fmt.Sprintf("%s holds a path, and a server is host:port", quote(text)),
-			Remedy: fmt.Sprintf("-r %s --base %s", host, strings.TrimSuffix(strings.TrimSuffix(path, "/archive"), "/spectro-packs")),
+			Remedy: fmt.Sprintf("name the server %s; commands for packs take the path as --base %s", host,
+				strings.TrimSuffix(strings.TrimSuffix(path, "/archive"), "/spectro-packs")),
 		}
 	}
 	if err := (registry.Reference{Registry: server}).ValidateRegistry(); err != nil || server == "" || strings.Contains(server, "@") {
-		return "", false, &Failure{Code: CodeServerName, What: fmt.Sprintf("%s is no server", quote(text)), Remedy: "write host:port, such as packs.example.com or 10.0.0.5:5000"}
+		return "", false, &Failure{Code: CodeServerName, What: fmt.Sprintf("%s is not a server", quote(text)), Remedy: "write host:port, such as packs.example.com or 10.0.0.5:5000"}
 	}
 	return server, plain, nil
 }
@@ -81,7 +82,7 @@ func ParseBase(text string) (string, error) {
 		return "", nil
 	}
 	if err := (registry.Reference{Registry: "x", Repository: base}).ValidateRepository(); err != nil {
-		return "", &Failure{Code: CodeServerName, What: fmt.Sprintf("%s is no base path", quote(text)), Remedy: "use lower-case letters and digits, joined by / . _ or -"}
+		return "", &Failure{Code: CodeServerName, What: fmt.Sprintf("%s is not a base path", quote(text)), Remedy: "use lower-case letters and digits, joined by / . _ or -"}
 	}
 	return base, nil
 }

@@ -46,6 +46,7 @@ const (
 	CodeParentTag     = "registry-parent-tag"
 	CodeRefusedByIt   = "registry-said-no"
 	CodeOtherContent  = "registry-content"
+	CodeLocalFile     = "registry-local-file" // a file of this machine cannot be read or written
 )
 
 // Failure is an error of a registry, with a remedy.
@@ -76,7 +77,7 @@ func (c *Client) explain(err error) error {
 		f = c.explainConnection(err)
 	}
 	if f == nil {
-		return fmt.Errorf("talk to %s: %w", c.server, err)
+		f = c.explainLibrary(err)
 	}
 	f.Err = err
 	return f
@@ -96,7 +97,10 @@ func (c *Client) explainConnection(err error) *Failure {
 	case errors.As(err, &dns):
 		return &Failure{Code: CodeServerUnknown, What: fmt.Sprintf("no address is known for %s", quote(dns.Name)), Remedy: "is the name right? add it to DNS or to /etc/hosts"}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &Failure{Code: CodeServerRefused, What: fmt.Sprintf("nothing listens at %s", c.server), Remedy: "is the server running, and is it that port? -r HOST:PORT names another one"}
+		return &Failure{
+			Code: CodeServerRefused, What: fmt.Sprintf("nothing listens at %s", c.server),
+			Remedy: "is the server running, and does it listen on that port?",
+		}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return &Failure{Code: CodeServerPlain, What: fmt.Sprintf("%s speaks plain HTTP where TLS is expected", c.server), Remedy: "if that is meant: http://" + c.server}
 	case errors.As(err, &unknown):
@@ -225,7 +229,7 @@ func isNotFound(err error) bool {
 
 func (c *Client) explainNotFound(answer *errcode.ErrorResponse, said string) *Failure {
 	if answer.URL != nil && answer.URL.Path == "/v2/" || len(answer.Errors) == 0 && answer.Method != http.MethodHead {
-		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("what answers at %s is no OCI registry", c.server), Remedy: "is it the right port? a legacy pack registry knows no /v2/"}
+		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("what answers at %s is not an OCI registry", c.server), Remedy: "is it the right port? a legacy pack registry knows no /v2/"}
 	}
 	return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("it is not there: %s", said), Remedy: "packhouse pack ls shows what is"}
 }

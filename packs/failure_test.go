@@ -2,10 +2,12 @@ package packs
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -136,5 +138,37 @@ func TestLoginAfterRedirect(t *testing.T) {
 	f, ok := errors.AsType[*Failure](c.Ping(t.Context()))
 	if !ok || f.Code != CodeOtherRealm || !strings.Contains(f.What, other.Listener.Addr().String()) || received != "" {
 		t.Errorf("Ping: %v, want %s; received %q, want no password", f, CodeOtherRealm, received)
+	}
+}
+
+// TestLibraryTexts verifies that errors of libraries are explained in the words of this program.
+func TestLibraryTexts(t *testing.T) {
+	d := newDouble(t)
+	c := d.client(nil)
+	for _, tc := range []struct {
+		text string
+		code string
+		want string
+	}{
+		{`bearer realm "http://x" uses http but registry used https`, CodeOtherRealm, "server for tokens"},
+		{`bearer realm host "x" is 10.0.0.1, in blocked prefix 10.0.0.0/8`, CodeOtherRealm, "internal address"},
+		{`GET "https://x/v2/a": mismatch Content-Length`, CodeOtherContent, "other bytes"},
+		{`GET "https://x/token": failed to decode response: bad`, CodeNotRegistry, "other than the JSON"},
+		{`Get "https://x/v2/": malformed MIME header line: x`, CodeNotRegistry, "other than HTTP"},
+		{`GET "https://x/v2/": the sky fell`, CodeRefusedByIt, "failed: the sky fell"},
+	} {
+		f := failureOf(t, c.explain(errors.New(tc.text)))
+		if f.Code != tc.code || !strings.Contains(f.What, tc.want) || f.Remedy == "" || f.Err == nil {
+			t.Errorf("%s: %s: %q", tc.text, f.Code, f.What)
+		}
+		for _, raw := range []string{"realm", "prefix", "mismatch", "decode", "MIME", "GET", "talk"} {
+			if strings.Contains(f.What, raw) {
+				t.Errorf("%s: %q has the text of the library", tc.text, f.What)
+			}
+		}
+	}
+	full := &fs.PathError{Op: "write", Path: "/x/archive", Err: syscall.ENOSPC}
+	if err := c.explain(full); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "/x/archive") {
+		t.Errorf("a full disk of this machine: %v", err)
 	}
 }

@@ -65,28 +65,41 @@ func (l *linter) report(severity Severity, code, name string, number int, remedy
 	l.found.add(Problem{Code: code, Severity: severity, Path: name, Line: number, What: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
+// missing reports whether the pack has no file with a name. It does not if reading ended early, or
+// if something else than a file has that name, which was reported.
+func (l *linter) missing(name string) bool {
+	_, ok := l.pack.documents[name]
+	return !ok && !slices.ContainsFunc(l.pack.problems, func(p Problem) bool {
+		cut := p.Code == CodeTooLarge || p.Code == CodeTooManyFiles
+		return cut || strings.EqualFold(p.Path, name) && (p.Code == CodeSpecial || p.Code == CodeLink)
+	})
+}
+
 // documents checks which files a pack has, and those that Palette reads as YAML.
 func (l *linter) documents() {
 	p := l.pack
 	if _, ok := p.documents[MetadataFile]; !ok {
-		l.report(Error, CodeJSONMissing, MetadataFile, 0, "is it the pack's folder? pack.json lies at its top", "there is no pack.json")
+		if l.missing(MetadataFile) {
+			const remedy = "name the folder of the pack, with pack.json at its top"
+			l.report(Error, CodeJSONMissing, MetadataFile, 0, remedy, "there is no pack.json")
+		}
 		return
 	}
-	if _, ok := p.documents[ValuesFile]; !ok {
+	if l.missing(ValuesFile) {
 		l.report(Error, CodeValuesMissing, ValuesFile, 0, "add one; for an OS pack it may be empty", "there is no values.yaml")
 	}
-	if logo, ok := p.documents[LogoFile]; !ok {
+	if logo, ok := p.documents[LogoFile]; l.missing(LogoFile) {
 		l.report(Warning, CodeLogoMissing, LogoFile, 0, "add a PNG, up to 1 MiB", "there is no logo: Palette shows none")
-	} else if mediaType, err := LogoType(logo); err != nil {
+	} else if mediaType, err := LogoType(logo); ok && err != nil {
 		remedy := "save it as PNG"
 		if len(logo) > maxLogo {
 			remedy = "make it smaller"
 		}
 		l.report(Warning, CodeLogoType, LogoFile, 0, remedy, "%v: it is not shown", err)
-	} else if mediaType != "image/png" {
-		l.report(Warning, CodeLogoType, LogoFile, 0, "save it as PNG", "the logo is no PNG image")
+	} else if ok && mediaType != "image/png" {
+		l.report(Warning, CodeLogoType, LogoFile, 0, "save it as PNG", "the logo is not a PNG image")
 	}
-	if _, ok := p.documents[ReadmeFile]; !ok {
+	if l.missing(ReadmeFile) {
 		l.report(Warning, CodeReadmeMissing, ReadmeFile, 0, "say what the pack is for and what it needs", "there is no README.md")
 	}
 	for _, name := range []string{SchemaFile, PresetsFile} {

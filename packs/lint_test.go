@@ -1,6 +1,7 @@
 package packs
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -67,6 +68,12 @@ func TestLint(t *testing.T) {
 		"empty schema":      {put("schema.yaml", "# nothing\n"), nil, ""},
 		"presets as a list": {put("presets.yaml", "- a\n"), []string{"warning pack-yaml"}, "no mapping"},
 		"leftovers":         {both(put(".git/HEAD", ""), put(".DS_Store", "")), []string{"warning pack-leftover"}, "left out"},
+		"pack.json as a pipe": {func(fsys fstest.MapFS) {
+			fsys["pack.json"] = &fstest.MapFile{Mode: fs.ModeNamedPipe}
+		}, []string{"error pack-special-file"}, "not a regular file"},
+		"logo as a link": {func(fsys fstest.MapFS) {
+			fsys["logo.png"] = &fstest.MapFile{Mode: fs.ModeSymlink}
+		}, []string{"error pack-link"}, "copy of the file"},
 		"control character": {put("a\x1bb", ""), []string{"error pack-file-name"}, "rename"},
 		"order": {
 			both(drop("logo.png"), drop("README.md"), put(".DS_Store", ""), with(`"charts":["x"],"layer":"moon","annotations":{"token":"x"},"version":"v1.2.3",`)),
@@ -144,5 +151,20 @@ func TestCodesAreExplained(t *testing.T) {
 		if !told[code] {
 			t.Errorf("docs/palette.md explains %s, which nobody tells", code)
 		}
+	}
+}
+
+// TestLintOfACutListing verifies that files behind a limit do not count as missing.
+func TestLintOfACutListing(t *testing.T) {
+	r := newPackReader()
+	files := fstest.MapFS{"a.bin": {Data: []byte("12345")}, "pack.json": {Data: []byte("{}")}}
+	err := walk(files, Limits{Bytes: 4}.withDefaults(), r.report, func(f File) error {
+		return r.add(f, strings.NewReader(""))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems := r.finish().Lint(); len(problems) != 1 || problems[0].Code != CodeTooLarge {
+		t.Errorf("lint says %v, want one %s", problems, CodeTooLarge)
 	}
 }

@@ -31,7 +31,7 @@ func LogoType(content []byte) (string, error) {
 	case bytes.HasPrefix(content, []byte(jpegSignature)):
 		return "image/jpeg", checkJPEG(content)
 	}
-	return "", errors.New("the logo is no PNG image")
+	return "", errors.New("the logo is not a PNG image")
 }
 
 // checkSides validates width and height.
@@ -47,7 +47,7 @@ func checkSides(width, height int) error {
 func checkPNG(content []byte) error {
 	about, err := png.DecodeConfig(bytes.NewReader(content))
 	if err != nil {
-		return fmt.Errorf("the logo is no valid PNG image: %w", err)
+		return fmt.Errorf("the logo is not a valid PNG image: %w", err)
 	}
 	if err := checkSides(about.Width, about.Height); err != nil {
 		return err
@@ -60,7 +60,7 @@ func checkPNG(content []byte) error {
 		}
 		kind, body := string(rest[4:8]), rest[4:8+length]
 		if binary.BigEndian.Uint32(rest[8+length:]) != crc32.ChecksumIEEE(body) {
-			return fmt.Errorf("the logo is no valid PNG image: the checksum of its part %q is wrong", kind)
+			return fmt.Errorf("the logo is not a valid PNG image: the checksum of its part %q is wrong", kind)
 		}
 		rest = rest[12+length:]
 		data = data || kind == "IDAT"
@@ -69,12 +69,12 @@ func checkPNG(content []byte) error {
 		case len(rest) > 0:
 			return fmt.Errorf("the logo has %d bytes behind the end of its image", len(rest))
 		case !data || length > 0:
-			return errors.New("the logo is no valid PNG image: it has no pixels")
+			return errors.New("the logo is not a valid PNG image: it has no pixels")
 		default:
 			return nil
 		}
 	}
-	return errors.New("the logo is no valid PNG image: it ends too early")
+	return errors.New("the logo is not a valid PNG image: it ends too early")
 }
 
 // Markers of a JPEG image (ITU T.81, table B.1).
@@ -89,7 +89,7 @@ const (
 func checkJPEG(content []byte) error {
 	about, err := jpeg.DecodeConfig(bytes.NewReader(content))
 	if err != nil {
-		return fmt.Errorf("the logo is no valid JPEG image: %w", err)
+		return fmt.Errorf("the logo is not a valid JPEG image: %w", err)
 	}
 	if err := checkSides(about.Width, about.Height); err != nil {
 		return err
@@ -99,18 +99,18 @@ func checkJPEG(content []byte) error {
 		marker := content[at+1]
 		switch {
 		case content[at] != 0xff:
-			return errors.New("the logo is no valid JPEG image: a part begins without a marker")
+			return errors.New("the logo is not a valid JPEG image: a part begins without a marker")
 		case marker == 0xff: // fill byte
 			at++
 			continue
 		case marker == markerEnd && scans == 0:
-			return errors.New("the logo is no valid JPEG image: it has no pixels")
+			return errors.New("the logo is not a valid JPEG image: it has no pixels")
 		case marker == markerEnd && at+2 < len(content):
 			return fmt.Errorf("the logo has %d bytes behind the end of its image", len(content)-at-2)
 		case marker == markerEnd:
 			return nil
 		case marker < 0xc0 || marker >= markerRestart && marker < markerEnd:
-			return fmt.Errorf("the logo is no valid JPEG image: marker %#x is out of place", marker)
+			return fmt.Errorf("the logo is not a valid JPEG image: marker %#x is out of place", marker)
 		case at+4 > len(content):
 			return errEarlyJPEG
 		}
@@ -126,7 +126,7 @@ func checkJPEG(content []byte) error {
 	return errEarlyJPEG
 }
 
-var errEarlyJPEG = errors.New("the logo is no valid JPEG image: it ends too early")
+var errEarlyJPEG = errors.New("the logo is not a valid JPEG image: it ends too early")
 
 // scanEnd returns the end of the pixel data that starts at an offset: the first marker that is not
 // a restart.

@@ -159,7 +159,7 @@ func (r *metadataReader) judge(m *Metadata) {
 		r.report(Error, CodeGroup, at("group"), "use letters, digits, . - and single _", "%s cannot be a group: it becomes part of a tag", quote(m.Group))
 	}
 	if _, err := time.Parse(time.DateOnly, m.EOL); m.EOL != "" && err != nil {
-		r.report(Warning, CodeEOL, at("eol"), "write it as 2027-12-31", "%s is no date", quote(m.EOL))
+		r.report(Warning, CodeEOL, at("eol"), "write it as 2027-12-31", "%s is not a date", quote(m.EOL))
 	}
 	for _, key := range slices.Sorted(maps.Keys(m.Annotations)) {
 		if isSecret(key) && m.Annotations[key] != "" {

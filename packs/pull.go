@@ -26,7 +26,7 @@ func ParseReference(text string) (Reference, error) {
 	name, sum, hasDigest := strings.Cut(text, "@")
 	name, tag, hasTag := strings.Cut(name, ":")
 	bad := func(why string) (Reference, error) {
-		return Reference{}, &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s is no pack: %s", quote(text), why), Remedy: "write NAME, NAME:TAG or NAME@sha256:…; -r names the server and --base the path"}
+		return Reference{}, &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s is not a pack: %s", quote(text), why), Remedy: "write NAME, NAME:TAG or NAME@sha256:…; -r names the server and --base the path"}
 	}
 	switch {
 	case strings.Contains(name, "/") || strings.Contains(tag, "/"):
@@ -137,7 +137,7 @@ func layerOf(a *Artifact) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: ArchiveMediaType, Digest: a.Archive, Size: a.Size}
 }
 
-func otherContent(err error) error {
+func otherContent(err error) *Failure {
 	return &Failure{Code: CodeOtherContent, What: "other bytes came than the digest says", Remedy: "try again; on the server, packhouse store scrub finds damaged content", Err: err}
 }
 

@@ -302,6 +302,7 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 		{"GET / HTTP/1.1\r\nHost: 192.0.2.7\r\n\r\n", "421", "", "a name of its certificate"},
 		{"GET / HTTP/1.0\r\n\r\n", "400", "", "this port speaks HTTPS"},
 		{"GET / HTTP/1.1\r\nHost: a\"b\r\n\r\n", "400", "", "this port speaks HTTPS"},
+		{"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "", "this port speaks HTTPS"},
 		{"POST /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "400", "", "this port speaks HTTPS"},
 		{"GET http\r\n\r\n", "400", "", "this port speaks HTTPS"},
 		{"\x00\x01\x02\r\n\r\n", "", "", ""},

@@ -72,7 +72,8 @@ func (c *sniffedConn) answerPlain(began []byte) {
 		return
 	}
 	target := "https://" + request.Host + request.URL.RequestURI()
-	if (request.Method == http.MethodGet || request.Method == http.MethodHead) && validHost(request.Host) {
+	reads := request.Method == http.MethodGet || request.Method == http.MethodHead
+	if reads && validHost(request.Host) && strings.HasPrefix(request.URL.Path, "/") { // not "GET *"
 		if name := hostName(request.Host); !c.known(name) && name != hostName(c.LocalAddr().String()) {
 			writePlain(c.Conn, http.StatusMisdirectedRequest, "", "this port speaks HTTPS, and not under this name: use https:// and a name of its certificate\n")
 			return

@@ -58,7 +58,7 @@ func TestOrderingIsJudged(t *testing.T) {
 		{"staging", fakeHost{}, Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Note, CodeStaging, "acme-directory", "do not trust"},
 		{"a CA that is not trusted", fakeHost{}, Values{"acme-ca": {""}}, Refused, CodeUnreached, "acme-ca", "certificate"},
 		{"a CA that is not there", fakeHost{}, Values{"acme-ca": {"/nowhere"}}, Refused, CodeUnread, "acme-ca", "/nowhere"},
-		{"no directory there", fakeHost{}, Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}}, Refused, CodeUnreached, "acme-ca", "no ACME directory"},
+		{"no directory there", fakeHost{}, Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}}, Refused, CodeUnreached, "acme-ca", "not an ACME"},
 		{"nothing there", fakeHost{}, Values{"acme-directory": {gone}, "acme-ca": {goneCA}}, Refused, CodeUnreached, "acme-ca", "404"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

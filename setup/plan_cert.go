@@ -189,7 +189,11 @@ func newNames(info, old certgen.Info) []string {
 	if gone := old.Names.Without(info.Names).Strings(); len(gone) > 0 {
 		meaning = append(meaning, "names removed: "+strings.Join(gone, ", "))
 	}
-	return append(meaning, fmt.Sprintf("ends %s, was %s", day(info.NotAfter), day(old.NotAfter)))
+	ends := "valid until " + day(info.NotAfter)
+	if day(old.NotAfter) != day(info.NotAfter) {
+		ends += "; the old one until " + day(old.NotAfter)
+	}
+	return append(meaning, ends)
 }
 
 // authority plans ca.crt and ca.key, and returns the CA that signs a certificate for names, and the

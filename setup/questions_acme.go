@@ -122,7 +122,7 @@ func acmeCAQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.ACMECA })
 }
 
-var errNoDirectory = errors.New("it answers, and is no ACME directory")
+var errNoDirectory = errors.New("it answers, and is not an ACME directory")
 
 // probeDirectory fetches the ACME directory, the first request of every order.
 func probeDirectory(ctx context.Context, m *Machine, a *Answers) []Finding {

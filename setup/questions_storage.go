@@ -122,7 +122,7 @@ func probeContent(a *Answers) []Finding {
 	if found == "" {
 		return nil
 	}
-	return []Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is no store of this server or of CNCF distribution", a.StoragePath, found),
+	return []Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is not a store of this server or of CNCF distribution", a.StoragePath, found),
 		"choose an empty directory, for instance "+filepath.Join(a.StoragePath, ownName))}
 }
 

@@ -67,7 +67,7 @@ func TestBucketIsRefused(t *testing.T) {
 		{"an engine with a user", Values{"s3-endpoint": {"https://a:b@minio"}}, "s3-endpoint", CodeURL, "not the URL", false},
 		{"an engine with the bucket", Values{"s3-endpoint": {"https://minio/registry"}}, "s3-endpoint", CodeURL, "not the URL", false},
 		{"no region", Values{"s3-region": {""}}, "s3-region", CodeMissing, "region of the bucket", false},
-		{"a region with a space", Values{"s3-region": {"us east"}}, "s3-region", CodeValue, "no region", false},
+		{"a region with a space", Values{"s3-region": {"us east"}}, "s3-region", CodeValue, "not a region", false},
 		{"no secret", Values{"s3-secret-key-file": nil}, "s3-secret-key", CodeMissing, "PACKHOUSE_S3_SECRET_KEY", false},
 		{"no file with a secret", Values{"s3-secret-key-file": {"/nowhere"}}, "s3-secret-key", CodeUnread, "/nowhere", false},
 		{"a file with two lines", Values{"s3-secret-key-file": {writeFile(t, []byte("a\nb\n"), 0o600)}}, "s3-secret-key", CodeUnread, "one line", false},

@@ -65,7 +65,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 			}
 
 			other, resolved := resolveAll(t, m, filepath.Join(base, "second"), Values{"storage-path": {store}})
-			_, err = MakePlan(t.Context(), m, other, resolved, Options{Now: now, WritePasswords: true, cost: 4})
+			_, err = MakePlan(t.Context(), m, other, resolved, Options{Now: now, WritePasswords: true})
 			if err == nil || !strings.Contains(err.Error(), "not a") {
 				t.Errorf("a new installation: %v, want it refused", err)
 			}

@@ -302,7 +302,7 @@ func (l *lines) takeUser(q *setup.Question, text string) error {
 		l.mistake("begin with add, remove, role or password, and the name of a user")
 		return nil
 	case !slices.Contains(setup.Roles(), role):
-		l.mistake("%q is no role: reader, writer or admin", role)
+		l.mistake("%q is not a role: reader, writer or admin", role)
 		return nil
 	case verb == "add" && i >= 0:
 		l.mistake("there is a user %q already", name)

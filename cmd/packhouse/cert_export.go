@@ -161,7 +161,7 @@ var secretName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 func (h handedOut) secret(o exportOptions) ([]byte, error) {
 	for _, name := range []string{o.name, o.namespace} {
 		if name != "" && !secretName.MatchString(name) {
-			return nil, usageError(fmt.Errorf("%q is no name for an object of Kubernetes", name))
+			return nil, usageError(fmt.Errorf("%q is not a name for an object of Kubernetes", name))
 		}
 	}
 	var b bytes.Buffer

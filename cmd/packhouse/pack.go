@@ -51,7 +51,7 @@ highest version; a parent tag such as 1.24.x stands for the highest one below it
 			if err != nil {
 				return told(err)
 			}
-			a.sayProblems(pulled.Contents.Lint())
+			a.warnProblems(pulled.Contents.Lint())
 			if pulled.Tag != ref.Tag {
 				a.say("%s is %s:%s", ref, ref.Name, pulled.Tag)
 			}

@@ -98,7 +98,7 @@ func (a *app) buildPack(ctx context.Context, o buildFlags) error {
 		return a.pushOne(ctx, pushFlags{registry: o.registry, push: packs.PushOptions{Dir: folder}})
 	}
 	if pack, err := packs.OpenDir(folder); err == nil {
-		a.sayProblems(pack.Lint())
+		a.warnProblems(pack.Lint())
 	}
 	fmt.Fprintln(a.stdout, printable.Line(folder))
 	return nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -150,7 +149,7 @@ func lintFolder(ctx context.Context, dir string, config *lint.Config) (lintRepor
 func lintPack(
 	dir string, pack *packs.Pack, config *lint.Config, render func(*lint.Rendered) bool,
 ) ([]packs.Problem, []lint.Ignored, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := trust.OpenFolder(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open pack: %w", err)
 	}
@@ -247,6 +246,16 @@ func openPack(dir string) (*packs.Pack, error) {
 
 // sayProblems prints the problems of a pack to standard error.
 func (a *app) sayProblems(problems []packs.Problem) { writeProblems(a.stderr, problems) }
+
+// warnProblems prints the problems of a pack that did not keep the command from succeeding, all of
+// them as warnings.
+func (a *app) warnProblems(problems []packs.Problem) {
+	problems = slices.Clone(problems)
+	for i := range problems {
+		problems[i].Severity = packs.Warning
+	}
+	a.sayProblems(problems)
+}
 
 func writeProblems(w io.Writer, problems []packs.Problem) {
 	for _, p := range problems {

@@ -14,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
 	"packhouse/packs"
+	"packhouse/server/config"
 	"packhouse/trust"
 )
 
@@ -195,6 +196,7 @@ func (a *app) connection(o registryOptions, settings *clientSettings) (connectio
 // that connects calls it once.
 func (a *app) warnInsecure(c connection) {
 	switch {
+	case c.plain && config.LocalHost(c.server): // nothing leaves this machine
 	case c.plain:
 		a.warn("the connection to %s is not encrypted: others on the network can read the password", c.server)
 	case c.insecure:
@@ -216,7 +218,7 @@ func (a *app) trusted(home string, c connection) ([][]byte, error) {
 	if c.caFile != "" {
 		pem, err := trust.ReadInput(c.caFile, trust.MaxInput)
 		if err != nil {
-			return nil, withHint(fmt.Errorf("read CA: %w", err), "--ca-file names another file")
+			return nil, fmt.Errorf("--ca-file: %w", err)
 		}
 		cas = append(cas, pem)
 	}

@@ -48,6 +48,8 @@ type statusReport struct {
 	Server       *admin.Status    `json:"server,omitempty"`
 	Certificate  *certificateAt   `json:"certificate,omitempty"` // on disk
 	Findings     []config.Problem `json:"findings"`
+
+	hidden bool // whether a server runs is not visible to this user; its ports are not reported as taken
 }
 
 // certificateAt is the configured certificate.
@@ -131,6 +133,7 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	client, err := a.findRunning(ctx, r.Config)
 	switch {
 	case errors.Is(err, admin.ErrNotRunning) && errors.Is(err, fs.ErrPermission):
+		r.hidden = true
 		r.add(findingUnreachable, "whether a server runs is not for this user to see", remedyUnreachable)
 		return
 	case errors.Is(err, admin.ErrNotRunning):
@@ -168,7 +171,7 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 		}
 		return nil
 	}
-	v := a.verify(ctx, r.Config, loaded, r.Running)
+	v := a.verify(ctx, r.Config, loaded, r.Running || r.hidden)
 	for _, p := range v.problems {
 		if p.Severity != config.Notice {
 			r.problem(p)

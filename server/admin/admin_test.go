@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,5 +201,36 @@ func TestStream(t *testing.T) {
 		if tc.err == "" && (err != nil || report.BlobsKept != 2) || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) || n != tc.verdicts {
 			t.Errorf("%q: %+v, %d verdicts, %v", tc.said, report, n, err)
 		}
+	}
+}
+
+// TestDeadSockets verifies that a server removes the sockets of servers that were killed, and no
+// other.
+func TestDeadSockets(t *testing.T) {
+	dir := t.TempDir()
+	open := func(name string) net.Listener {
+		l, err := net.Listen("unix", filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		return l
+	}
+	open("dead.sock").Close()
+	defer open("live.sock").Close()
+	if err := os.WriteFile(filepath.Join(dir, "file.sock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, filepath.Join(dir, "own.sock"), func(http.ResponseWriter, *http.Request) {})
+	var names []string
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{"file.sock", "live.sock", "own.sock"}; !slices.Equal(names, want) {
+		t.Errorf("sockets %v, want %v", names, want)
 	}
 }

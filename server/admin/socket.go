@@ -71,6 +71,7 @@ func Listen(path string, refused func(error)) (net.Listener, error) {
 			return nil, fmt.Errorf("remove stale admin socket: %w", err)
 		}
 	}
+	removeDead(filepath.Dir(path))
 	// The socket gets its mode in a private directory and is then renamed, so that no other user
 	// can connect in between.
 	staged, err := os.MkdirTemp(filepath.Dir(path), ".admin-")
@@ -98,6 +99,28 @@ func Listen(path string, refused func(error)) (net.Listener, error) {
 		return nil, fmt.Errorf("make admin socket: %w", err)
 	}
 	return &listener{Listener: l, path: path, clients: trusting(nil), refused: refused}, nil
+}
+
+// removeDead removes sockets of servers that were killed, also of other stores. A socket in use is
+// left alone: it listens before it gets its name.
+func removeDead(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // the caller reports what is wrong with the directory
+	}
+	for _, e := range entries {
+		if e.Type() != fs.ModeSocket || filepath.Ext(e.Name()) != ".sock" {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		conn, err := connect(context.Background(), path)
+		switch {
+		case err == nil:
+			_ = conn.Close()
+		case errors.Is(err, syscall.ECONNREFUSED):
+			_ = os.Remove(path) // the next start tries again
+		}
+	}
 }
 
 // listener accepts only its own clients and removes the socket when it is closed.

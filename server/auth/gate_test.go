@@ -168,7 +168,7 @@ func TestGate(t *testing.T) {
 	}
 	for action := range expected {
 		if !slices.Contains(actions(t), action) {
-			t.Errorf("%s is no action any more", action)
+			t.Errorf("%s is not an action any more", action)
 		}
 	}
 }

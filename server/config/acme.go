@@ -23,9 +23,9 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 		var refused *certgen.NameError
 		switch {
 		case errors.As(err, &refused):
-			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is no name to order a certificate for: %s (%s)", at, quote(host), refused.Reason), "write the host names that clients use, each by itself")
+			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not a valid name for a certificate: %s (%s)", at, quote(host), refused.Reason), "write the host names that clients use, each by itself")
 		case err != nil:
-			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is no name to order a certificate for: %s", at, quote(host)), "write the host names that clients use, each by itself")
+			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not a valid name for a certificate: %s", at, quote(host)), "write the host names that clients use, each by itself")
 		case len(names.IPs) > 0:
 			d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is an address: %s", at, quote(host)), "ACME directories sign for names; write the one that leads to this machine")
 		}

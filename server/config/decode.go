@@ -203,7 +203,7 @@ func (d *decoder) headers(k *key, path string, v *value, target any) {
 		name := textproto.CanonicalMIMEHeaderKey(f.name)
 		p := join(path, name)
 		if !validHeaderName(f.name) {
-			d.fail(CodeValue, f.at, path, fmt.Sprintf("%s holds a name that is no header name: %s", path, quote(f.name)), "use letters, digits and -")
+			d.fail(CodeValue, f.at, path, fmt.Sprintf("%s holds a name that is not a header name: %s", path, quote(f.name)), "use letters, digits and -")
 			continue
 		}
 		if _, twice := all[name]; twice {

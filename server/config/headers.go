@@ -75,7 +75,7 @@ func (d *decoder) origin(path string, values []string) {
 		}
 		u, err := url.Parse(part)
 		if err != nil || u.Host == "" || part != u.Scheme+"://"+u.Host || part != strings.ToLower(part) || strings.Contains(part, "*") {
-			d.note(Warning, d.origins[path], path, fmt.Sprintf("%s: %s is no origin of a page, so it never matches", path, quote(part)),
+			d.note(Warning, d.origins[path], path, fmt.Sprintf("%s: %s is not an origin of a page, so it never matches", path, quote(part)),
 				"write it like https://ui.example.com, in lower case and without a path")
 		}
 	}

@@ -158,7 +158,7 @@ func (d *decoder) cipherSuites(t *TLS) {
 		case broken[name]:
 			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is a broken cipher suite: %s", p, name), "remove it; without ciphersuites the safe ones are used")
 		default:
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is no cipher suite: %s", p, quote(name)), suiteRemedy(name, names))
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s is not a cipher suite: %s", p, quote(name)), suiteRemedy(name, names))
 		}
 	}
 	if t.MinimumTLS == "tls1.3" {
@@ -222,13 +222,18 @@ func Local(network, addr string) bool {
 	if network == "unix" {
 		return true
 	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
+	_, _, err := net.SplitHostPort(addr)
+	return err == nil && LocalHost(addr)
+}
+
+// LocalHost reports whether a host, with or without a port, is this machine's loopback interface.
+func LocalHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
 	}
 	if host == "localhost" {
 		return true
 	}
-	ip, err := netip.ParseAddr(host)
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && ip.Unmap().IsLoopback()
 }

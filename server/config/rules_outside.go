@@ -72,7 +72,7 @@ func (d *decoder) settleWebhooks(c *Config, whole Origin) {
 		for n, action := range e.IgnoreActions {
 			e.IgnoreActions[n] = strings.ToLower(action)
 			if at := fmt.Sprintf("%s.ignore.actions[%d]", p, n); !slices.Contains(actions, strings.ToLower(action)) {
-				d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is no action: %s", at, quote(action)), chooseFrom(action, actions))
+				d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s is not an action: %s", at, quote(action)), chooseFrom(action, actions))
 			}
 		}
 		if !e.Disabled {

@@ -12,7 +12,7 @@ import (
 // Kinds of errors, to match with errors.Is; the text of an Error has the details.
 var (
 	ErrTooLarge    = errors.New("manifest too large")      // more than MaxSize bytes, or nested too deeply
-	ErrSyntax      = errors.New("manifest is no JSON")     // not a JSON object, a repeated key, or trailing bytes
+	ErrSyntax      = errors.New("manifest is not JSON")    // not a JSON object, a repeated key, or trailing bytes
 	ErrAmbiguous   = errors.New("manifest is ambiguous")   // an image and an index at once (CVE-2021-41190)
 	ErrUnsupported = errors.New("manifest is unsupported") // schema 1 or an unsupported media type
 	ErrDescriptor  = errors.New("descriptor is invalid")   // an invalid digest, size or field type

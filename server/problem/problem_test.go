@@ -148,3 +148,14 @@ func TestPeopleReadPages(t *testing.T) {
 		}
 	}
 }
+
+// TestPreconditionOfAMissingManifest verifies that a client is not sent to read what is not there.
+func TestPreconditionOfAMissingManifest(t *testing.T) {
+	text := FailedPrecondition("If-Match", "").Error()
+	if !strings.Contains(text, "no such manifest") || strings.Contains(text, "read it again") {
+		t.Errorf("without a manifest: %s", text)
+	}
+	if text := FailedPrecondition("If-Match", "sha256:x").Error(); !strings.Contains(text, "read it again") {
+		t.Errorf("with another manifest: %s", text)
+	}
+}

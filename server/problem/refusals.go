@@ -121,10 +121,11 @@ func NoDeletion() *Error {
 // now is the digest of the stored manifest, or "".
 func FailedPrecondition(header string, now digest.Digest) *Error {
 	const message = "%s does not match the stored manifest: read it again before the next push"
-	e := New(http.StatusPreconditionFailed, PreconditionFailed, message, header)
 	if now == "" {
-		return e
+		const missing = "%s does not match: there is no such manifest; push without it to create one"
+		return New(http.StatusPreconditionFailed, PreconditionFailed, missing, header)
 	}
+	e := New(http.StatusPreconditionFailed, PreconditionFailed, message, header)
 	return e.About(map[string]string{"digest": now.String()})
 }
 

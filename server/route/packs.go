@@ -50,7 +50,7 @@ func (p Paths) pack(name string, query url.Values) (Request, error) {
 	repository, err := parseName(reference.PackPrefix(base) + name)
 	if err != nil {
 		return Request{}, problem.New(http.StatusBadRequest, problem.NameInvalid,
-			"%.200q is no name of a pack: lower-case letters, digits and single . _ - between them", name).Because(err)
+			"%.200q is not a valid pack name: lower-case letters, digits and single . _ - between them", name).Because(err)
 	}
 	return Request{Repository: repository, Base: base, Pack: name}, nil
 }

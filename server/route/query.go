@@ -32,7 +32,7 @@ func parseQuery(raw string) (url.Values, error) {
 	}
 	for _, key := range single {
 		if len(query[key]) > 1 {
-			return nil, problem.New(http.StatusBadRequest, problem.QueryInvalid, "parameter %s is given %d times", key, len(query[key]))
+			return nil, problem.New(http.StatusBadRequest, problem.QueryInvalid, "parameter %s must be given once", key)
 		}
 	}
 	return query, nil
@@ -146,7 +146,7 @@ func parseName(name string) (reference.Repository, error) {
 	repository, err := reference.ParseRepository(name)
 	if err != nil {
 		return reference.Repository{}, problem.New(http.StatusBadRequest, problem.NameInvalid,
-			"%.300q is no name of a repository: lower-case letters, digits and single . _ - between them, in segments parted by /, at most %d bytes", name, reference.MaxName).Because(err)
+			"%.300q is not a valid repository name: lower-case letters, digits and single . _ - between them, in segments parted by /, at most %d bytes", name, reference.MaxName).Because(err)
 	}
 	return repository, nil
 }
@@ -160,7 +160,7 @@ func parseTag(text, method string) (reference.Tag, error) {
 		return tag, nil
 	case method == http.MethodPut:
 		return reference.Tag{}, problem.New(http.StatusBadRequest, problem.TagInvalid,
-			"%.150q is no tag: a letter, a digit or _, then up to 127 of those or . and -", text).Because(err)
+			"%.150q is not a valid tag: a letter, a digit or _, then up to 127 of those or . and -", text).Because(err)
 	}
 	return reference.Tag{}, problem.New(http.StatusNotFound, problem.ManifestUnknown, "the tag is not in this repository").Because(err)
 }
@@ -169,7 +169,7 @@ func parseDigest(text string) (digest.Digest, error) {
 	d, err := reference.ParseDigest(text)
 	if err != nil {
 		return "", problem.New(http.StatusBadRequest, problem.DigestInvalid,
-			"%.200q is no digest: sha256: or sha512: and the hash in lower-case hexadecimal digits", text).Because(err)
+			"%.200q is not a valid digest: sha256: or sha512: and the hash in lower-case hexadecimal digits", text).Because(err)
 	}
 	return d, nil
 }

@@ -83,7 +83,7 @@ func (s *Store) loadFromDisk(d digest.Digest) (storage.Stored, error) {
 	}
 	m, err := manifest.Parse(body)
 	if err != nil {
-		return storage.Stored{}, s.damagedManifest(d, "it is no manifest of a type served here: "+err.Error())
+		return storage.Stored{}, s.damagedManifest(d, "it is not a manifest of a type served here: "+err.Error())
 	}
 	s.verified.add(d, info, epoch)
 	return s.remember(d, m.MediaType, body, info), nil

@@ -190,7 +190,7 @@ func (c *scrubbing) links(ctx context.Context, repo string) error {
 			return nil //nolint:nilerr // named when its bytes were read
 		}
 		if _, err := manifest.Parse(body); err != nil && target.Algorithm().FromBytes(body) == target {
-			missing(revisionsDir(repo), "what it means is no manifest: "+err.Error(), d)
+			missing(revisionsDir(repo), "what it means is not a manifest: "+err.Error(), d)
 		}
 		return nil
 	})

@@ -134,7 +134,7 @@ func prefixOf(root string) (string, error) {
 	}
 	for element := range strings.SplitSeq(root, "/") {
 		if element == "" || element == "." || element == ".." || strings.ContainsFunc(element, unicode.IsControl) {
-			return "", fmt.Errorf("storage.s3.rootdirectory is no plain path: %q", root)
+			return "", fmt.Errorf("storage.s3.rootdirectory is not a plain path: %q", root)
 		}
 	}
 	return root + "/", nil

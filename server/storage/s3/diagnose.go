@@ -177,17 +177,17 @@ func (p *probing) stranger(ctx context.Context, a *answer) {
 	switch {
 	case p.proxy != nil:
 		p.fail(RightConnection, "have the proxy let the engine through, or name the engine in NO_PROXY",
-			"the proxy %s answers in the engine's place, or what it asks is no S3 engine: %s", p.proxy.Host, said)
+			"the proxy %s answers in the engine's place, or what it asks is not an S3 endpoint: %s", p.proxy.Host, said)
 	case !p.secure() && (a.status/100 == 3 && err == nil && to.Scheme == "https" && to.Hostname() == p.endpoint.Hostname() || p.speaksTLS(ctx)):
 		p.failPlain()
 	case a.status/100 == 3 && err == nil && to.Host != "":
-		p.fail(RightConnection, remedy+", or a login page that stands in front of it", "what answers at %s is no S3 engine: %s and sends on to %s", a.host, said, to.Host)
+		p.fail(RightConnection, remedy+", or a login page that stands in front of it", "what answers at %s is not an S3 endpoint: %s and sends on to %s", a.host, said, to.Host)
 	case a.status == http.StatusUnauthorized || a.status == http.StatusProxyAuthRequired:
-		p.fail(RightConnection, remedy+", or something that wants a login before the engine", "what answers at %s is no S3 engine: %s", a.host, said)
+		p.fail(RightConnection, remedy+", or something that wants a login before the engine", "what answers at %s is not an S3 endpoint: %s", a.host, said)
 	case a.status >= 502 && a.status <= 504:
 		p.fail(RightConnection, "look whether the engine runs behind what answers for it", "what answers at %s does not reach an S3 engine: %s", a.host, said)
 	default:
-		p.fail(RightConnection, remedy, "what answers at %s is no S3 engine: %s", a.host, said)
+		p.fail(RightConnection, remedy, "what answers at %s is not an S3 endpoint: %s", a.host, said)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestProbeKnowsStrangers(t *testing.T) {
 		what     string // holds
 		remedy   string // holds
 	}{
-		"a web server":                      {page(404, html, "<html><body>not found</body></html>"), RightConnection, "no S3 engine: it answered 404 with text/html", "regionendpoint"},
+		"a web server":                      {page(404, html, "<html><body>not found</body></html>"), RightConnection, "not an S3 endpoint: it answered 404 with text/html", "regionendpoint"},
 		"a REST service":                    {page(404, "application/json", `{"error":"no route"}`), RightConnection, "404 with application/json", "regionendpoint"},
 		"a console that answers everything": {page(200, html, "<!doctype html><html><head></head><body>Welcome</body></html>"), RightConnection, "it answered 200 with text/html", "console"},
 		"a page that is proper XML":         {page(200, "application/xhtml+xml", "<html><body/></html>"), RightConnection, "it answered 200", "console"},

@@ -84,7 +84,7 @@ func (s *Store) loadFromBucket(ctx context.Context, d digest.Digest) (storage.St
 	}
 	m, err := manifest.Parse(content)
 	if err != nil {
-		return storage.Stored{}, s.damagedManifest(d, "it is no manifest of a type served here: "+err.Error())
+		return storage.Stored{}, s.damagedManifest(d, "it is not a manifest of a type served here: "+err.Error())
 	}
 	s.remember(d, o.etag, o.size)
 	return s.rememberManifest(storage.Stored{Digest: d, MediaType: m.MediaType, Content: content, CreatedAt: o.modTime}), nil

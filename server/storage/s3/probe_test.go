@@ -137,7 +137,7 @@ func TestProbeTrustsTheNamedCA(t *testing.T) {
 	t.Cleanup(secure.Close)
 	ca := writeCA(t, secure)
 	cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "s", RegionEndpoint: secure.URL, Secure: true, CAFile: ca}
-	if f := failing(t, Probe(t.Context(), cfg)); f.Right != RightConnection || !strings.Contains(f.What, "no S3 engine") {
+	if f := failing(t, Probe(t.Context(), cfg)); f.Right != RightConnection || !strings.Contains(f.What, "S3 endpoint") {
 		t.Errorf("%+v", f)
 	}
 }

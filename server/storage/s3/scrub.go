@@ -277,7 +277,7 @@ func (c *scrubbing) links(ctx context.Context) error {
 				return err
 			}
 			if _, err := manifest.Parse(stored.Content); err != nil {
-				missing(r.key, r.link.key, "what it means is no manifest: "+err.Error())
+				missing(r.key, r.link.key, "what it means is not a manifest: "+err.Error())
 			}
 		}
 		return nil

@@ -1,0 +1,53 @@
+package packs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"oras.land/oras-go/v2/content"
+)
+
+// aboutRequest is the start of errors of oras-go: the method and the URL.
+var aboutRequest = regexp.MustCompile(`^(?:GET|HEAD|POST|PUT|PATCH|DELETE) "[^"]*": (?:response status code \d+: )?`)
+
+// explainLibrary explains an error that net/http or oras-go reports as text only. It is the one
+// place that knows their texts.
+func (c *Client) explainLibrary(err error) *Failure {
+	text := err.Error()
+	mentions := func(parts ...string) bool {
+		for _, part := range parts {
+			if strings.Contains(text, part) {
+				return true
+			}
+		}
+		return false
+	}
+	const otherService = "is it the right host and port? another service or a proxy may answer there"
+	switch file, _ := errors.AsType[*fs.PathError](err); {
+	case file != nil: // of this machine
+		return &Failure{Code: CodeLocalFile, What: file.Error()}
+	case mentions("bearer realm"):
+		return &Failure{
+			Code: CodeOtherRealm, What: c.server + " names a server for tokens that packhouse does not use: one without TLS, or at an internal address",
+			Remedy: "is it the right host and port? if so, its operator must correct the realm that it sends in WWW-Authenticate",
+		}
+	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData), mentions("mismatch"):
+		return otherContent(err)
+	case mentions("failed to decode", "invalid character", "unexpected end of JSON"):
+		return &Failure{Code: CodeNotRegistry, What: c.server + " answers with something other than the JSON of a registry", Remedy: otherService}
+	case mentions("malformed", "transport connection broken"):
+		return &Failure{Code: CodeNotRegistry, What: c.server + " answers with something other than HTTP", Remedy: otherService}
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		text = wrapped.Err.Error()
+	}
+	return &Failure{
+		Code:   CodeRefusedByIt,
+		What:   fmt.Sprintf("the request to %s failed: %s", c.server, Printable(aboutRequest.ReplaceAllString(text, ""))),
+		Remedy: "try again, and see the server's log",
+	}
+}
