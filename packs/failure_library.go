@@ -32,15 +32,23 @@ func (c *Client) explainLibrary(err error) *Failure {
 		return &Failure{Code: CodeLocalFile, What: file.Error()}
 	case mentions("bearer realm"):
 		return &Failure{
-			Code: CodeOtherRealm, What: c.server + " names a server for tokens that packhouse does not use: one without TLS, or at an internal address",
-			Remedy: "is it the right host and port? if so, its operator must correct the realm that it sends in WWW-Authenticate",
+			Code: CodeOtherRealm,
+			What: c.server + " names a server for tokens that packhouse does not use: one without TLS, " +
+				"or at an internal address",
+			Remedy: "is it the right host and port? if so, its operator must correct the realm " +
+				"that it sends in WWW-Authenticate",
 		}
 	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData), mentions("mismatch"):
 		return otherContent(err)
 	case mentions("failed to decode", "invalid character", "unexpected end of JSON"):
-		return &Failure{Code: CodeNotRegistry, What: c.server + " answers with something other than the JSON of a registry", Remedy: otherService}
+		return &Failure{
+			Code: CodeNotRegistry, What: c.server + " answers with something other than the JSON of a registry",
+			Remedy: otherService,
+		}
 	case mentions("malformed", "transport connection broken"):
-		return &Failure{Code: CodeNotRegistry, What: c.server + " answers with something other than HTTP", Remedy: otherService}
+		return &Failure{
+			Code: CodeNotRegistry, What: c.server + " answers with something other than HTTP", Remedy: otherService,
+		}
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		text = wrapped.Err.Error()
