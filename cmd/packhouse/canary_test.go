@@ -173,6 +173,10 @@ var calls = []call{
 	{line: "pack lint --json {root}/yaml", fails: true},
 	{line: "pack images {root}/packs/hello-1.0.0 --json"},
 	{line: "pack images hello:9 -r localhost:{port}", fails: true},
+	{line: "pack diff {root}/packs/hello-1.0.0 {root}/packs/hello-1.0.0 --json"},
+	{line: "pack diff {root}/packs/hello-1.0.0 hello:9 -r localhost:{port}", fails: true},
+	{line: "pack constraints check {root}/packs/hello-1.0.0 --kubernetes 1.31.4"},
+	{line: "pack constraints check hello:9 -r localhost:{port}", fails: true},
 	{line: "pack push {root}/packs/hello-1.0.0 -r localhost:{port} --json"},
 	{line: "pack push {root}/packs/hello-1.0.0 -r localhost:{port}"}, // unchanged
 	{line: "pack push {root}/packs/hello-1.0.0 -r localhost:{port} -m x", fails: true},

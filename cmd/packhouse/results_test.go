@@ -32,6 +32,7 @@ var withoutResult = map[string]string{
 	"packhouse cert rotate":           "likewise",
 	"packhouse registry login":        "likewise",
 	"packhouse registry logout":       "likewise",
+	"packhouse pack render":           "it limits its process, and pack images runs it",
 	"packhouse pack tag add":          "needs a registry",
 	"packhouse pack tag delete":       "needs a registry",
 	"packhouse pack push":             "needs a registry",
@@ -105,6 +106,8 @@ func TestAResultThatNobodyGets(t *testing.T) {
 		build,
 		{"pack", "lint", pack},
 		{"pack", "images", pack},
+		{"pack", "diff", "--json", pack, pack},
+		{"pack", "constraints", "check", pack},
 		{"rollback", "--dry-run", "--dir", at},
 		{"uninstall", "--dry-run", "--dir", at},
 	} {

@@ -54,12 +54,12 @@ func TestProveName(t *testing.T) {
 		{name: "resolves to nothing", entries: map[string][]string{host: {}}, status: NotProven, code: "name-no-answer", seen: "could not be looked up", cause: "server misbehaving", remedy: "/etc/resolv.conf"},
 		{name: "a further name does not resolve", further: []string{"registry", "localhost", "*.example.com"}, entries: map[string][]string{host: {"192.0.2.17"}}, status: Passed, seen: "of this machine; not proven: registry does not resolve from here"},
 		{name: "a further name is elsewhere", further: []string{"packs.example.com"}, entries: map[string][]string{host: {"192.0.2.17"}, "packs.example.com": {"10.0.0.9"}}, status: Warning, code: "name-elsewhere", seen: "packs.example.com is 10.0.0.9; registry.example.com is 192.0.2.17", cause: "nothing answered", remedy: "correct the DNS entry"},
-		{name: "elsewhere in the same network", entries: map[string][]string{host: {"10.0.0.9"}}, status: Warning, code: "name-elsewhere", seen: "is 10.0.0.9", cause: "no address of this machine, and nothing answered", remedy: "load balancer"},
+		{name: "elsewhere in the same network", entries: map[string][]string{host: {"10.0.0.9"}}, status: Warning, code: "name-elsewhere", seen: "is 10.0.0.9", cause: "not an address of this machine, and nothing answered", remedy: "load balancer"},
 		{name: "elsewhere, where another server is", entries: map[string][]string{host: {"203.0.113.9"}}, answers: other, status: Warning, code: "name-elsewhere", cause: "another server answers", remedy: "correct the DNS entry"},
 		{name: "through a load balancer", entries: map[string][]string{host: {"203.0.113.9"}}, answers: ours, status: Passed, seen: "registry.example.com is 203.0.113.9, which leads to this server"},
 		{name: "behind NAT", own: []string{"10.0.0.17"}, entries: map[string][]string{host: {"203.0.113.9"}}, status: NotProven, code: "name-nat", seen: "is 203.0.113.9", cause: "NAT or a load balancer may lead it here", remedy: "packhouse check --url https://registry.example.com"},
 		{name: "behind a carrier's NAT", own: []string{"100.64.0.17"}, entries: map[string][]string{host: {"203.0.113.9"}}, status: NotProven, code: "name-nat", cause: "NAT", remedy: "--url"},
-		{name: "public, and this machine has a public address of its own", own: []string{"198.51.100.17"}, entries: map[string][]string{host: {"203.0.113.9"}}, status: Warning, code: "name-elsewhere", cause: "no address of this machine", remedy: "correct the DNS entry"},
+		{name: "public, and this machine has a public address of its own", own: []string{"198.51.100.17"}, entries: map[string][]string{host: {"203.0.113.9"}}, status: Warning, code: "name-elsewhere", cause: "not an address of this machine", remedy: "correct the DNS entry"},
 		{name: "loopback only", entries: map[string][]string{host: {"127.0.1.1", "::1"}}, status: NotProven, code: "name-loopback", seen: "is 127.0.1.1, ::1 here", cause: "/etc/hosts", remedy: "getent hosts registry.example.com"},
 		{name: "loopback beside the address", entries: map[string][]string{host: {"127.0.1.1", "192.0.2.17"}}, status: Passed, seen: "is 192.0.2.17"},
 		{name: "IPv6 only, the server IPv4 only", listens: "192.0.2.17:443", entries: map[string][]string{host: {"2001:db8::17"}}, status: Warning, code: "name-family", seen: "is 2001:db8::17", cause: "IPv6 only, and the server listens at 192.0.2.17:443, which is IPv4 only", remedy: "http.addr with no host"},
@@ -72,7 +72,7 @@ func TestProveName(t *testing.T) {
 		{name: "behind a proxy of this machine", listens: "127.0.0.1:5000", status: NotProven, seen: "listens at 127.0.0.1:5000, for this machine only"},
 		{name: "for this machine only", url: "https://localhost:5000", listens: "localhost:5000", status: Passed, seen: "itself only"},
 		{name: "an address for a URL", url: "https://192.0.2.17", status: Passed, seen: "192.0.2.17 is 192.0.2.17"},
-		{name: "an address of another machine for a URL", url: "https://10.0.0.9", status: Warning, code: "name-elsewhere", cause: "no address", remedy: "correct"},
+		{name: "an address of another machine for a URL", url: "https://10.0.0.9", status: Warning, code: "name-elsewhere", cause: "not an address", remedy: "correct"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
