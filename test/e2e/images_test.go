@@ -15,18 +15,10 @@ import (
 // pack in the folder that $PACKHOUSE_PACKS names, such as the packs of spectrocloud/pack-central.
 // Packs that helm does not render with their own values are left out.
 func TestImagesOfPacks(t *testing.T) {
-	root := os.Getenv("PACKHOUSE_PACKS")
-	if root == "" {
-		t.Skip("PACKHOUSE_PACKS names no folder with packs")
-	}
+	dirs := community(t)
 	helm, packhouse := newTool(t, "helm"), newTool(t, binary(t))
-	packs, err := filepath.Glob(filepath.Join(root, "*", "pack.json"))
-	if err != nil || len(packs) == 0 {
-		t.Fatalf("no pack below %s: %v", root, err)
-	}
 	var compared, deployed, missed int
-	for _, file := range packs {
-		dir := filepath.Dir(file)
+	for _, dir := range dirs {
 		want, ok := deployedByHelm(t, helm, dir)
 		if !ok {
 			continue
