@@ -48,7 +48,7 @@ http:
   addr: %[2]s
   insecure: true
   draintimeout: 10s
-  limits: {uploadsperuser: 32, connections: 10000, headerbytes: 64KiB, stalltimeout: 60s,
+  limits: {uploadsperuser: 32, connections: 10000, requests: 1200, headerbytes: 64KiB, stalltimeout: 60s,
     bodystalltimeout: 5m, bodyrate: 128}
   trustedproxies: [10.0.0.0/8]
   headers:
