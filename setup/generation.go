@@ -53,13 +53,13 @@ func (w *worker) managed(p *Plan) (files []managedFile, err error) {
 	}
 	for _, row := range p.installed.Manifest.Files { // the plan need not list unchanged files
 		path := row.at(w.dir)
-		if p.change(path) != nil {
-			continue
+		if p.change(path) != nil || p.installed.ownsStore(path) {
+			continue // the server's user can write the owner record, and plans write it again
 		}
 		data, failure := w.readLinked(path)
 		if failure != nil {
 			if errors.Is(failure, fs.ErrNotExist) || trust.Unsafe(failure) != nil {
-				continue // the server's user may have put a link or a pipe in its place
+				continue // a link or a pipe is in its place
 			}
 			return nil, failure
 		}

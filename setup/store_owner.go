@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,18 +32,37 @@ type StoreOwner struct {
 }
 
 // readStoreOwner returns the recorded owner of the store in root, or nil if none is recorded. The
-// server's user can write there: planted is not nil if a link, a pipe or another kind of file is in
-// the place of the record or its directory. readStoreOwner neither follows it nor waits for it.
+// server's user can write there: planted is not nil if a link, a pipe, a directory or a file that is
+// too large is in the place of the record, or a link in that of its directory. readStoreOwner neither follows it nor waits for it.
 func readStoreOwner(root string) (recorded *StoreOwner, planted *trust.Error) {
 	data, err := readRecord(root)
 	if err != nil {
-		return nil, trust.Unsafe(err)
+		return nil, unusableRecord(root, err)
 	}
 	o := &StoreOwner{}
 	if json.Unmarshal(data, o) != nil || o.ID == "" {
 		return nil, nil
 	}
 	return o, nil
+}
+
+// unusableRecord returns what is in the place of the owner record, given why it cannot be read, or
+// nil if there is no record or only its permissions are missing.
+func unusableRecord(root string, err error) *trust.Error {
+	fault := trust.Unsafe(err)
+	if fault != nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return fault
+	}
+	record := filepath.Join(root, filepath.FromSlash(ownerFile))
+	info, err := os.Lstat(record)
+	if err != nil {
+		return nil
+	}
+	uid, _ := owner(info)
+	return &trust.Error{
+		Path: record, Owner: fmt.Sprintf("uid %d", uid), Mode: info.Mode(),
+		Reason: "it is not a record of an installation", Fix: "look at it first, then move it away",
+	}
 }
 
 func readRecord(root string) ([]byte, error) {

@@ -3,6 +3,7 @@
 package setup
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,12 +11,16 @@ import (
 	"testing"
 )
 
-// TestPlantedOwnerRecord verifies that a pipe or a link that the server's user makes in the place of
+// TestPlantedOwnerRecord verifies that a pipe, a link, a directory or a large file that the server's user makes in the place of
 // the owner record blocks no change and no removal, and that the record of a new store is refused.
 func TestPlantedOwnerRecord(t *testing.T) {
 	for name, plant := range map[string]func(record, elsewhere string) error{
-		"pipe": func(record, _ string) error { return syscall.Mkfifo(record, 0o600) },
-		"link": func(record, elsewhere string) error { return os.Symlink(elsewhere, record) },
+		"pipe":      func(record, _ string) error { return syscall.Mkfifo(record, 0o600) },
+		"link":      func(record, elsewhere string) error { return os.Symlink(elsewhere, record) },
+		"directory": func(record, _ string) error { return os.MkdirAll(filepath.Join(record, "x"), 0o700) },
+		"large file": func(record, _ string) error {
+			return errors.Join(os.WriteFile(record, nil, 0o600), os.Truncate(record, 3<<30))
+		},
 		"link to a directory": func(record, elsewhere string) error {
 			if err := os.Remove(filepath.Dir(record)); err != nil {
 				return err
