@@ -33,7 +33,8 @@ type StoreOwner struct {
 
 // readStoreOwner returns the recorded owner of the store in root, or nil if none is recorded. The
 // server's user can write there: planted is not nil if a link, a pipe, a directory or a file that is
-// too large is in the place of the record, or a link in that of its directory. readStoreOwner neither follows it nor waits for it.
+// too large is in the place of the record, or a link in that of its directory.
+// readStoreOwner neither follows it nor waits for it.
 func readStoreOwner(root string) (recorded *StoreOwner, planted *trust.Error) {
 	data, err := readRecord(root)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestPlantedOwnerRecord verifies that a pipe, a link, a directory or a large file that the server's user makes in the place of
+// TestPlantedOwnerRecord verifies that a pipe, a link, a directory or a large file that the server's
+// user makes in the place of
 // the owner record blocks no change and no removal, and that the record of a new store is refused.
 func TestPlantedOwnerRecord(t *testing.T) {
 	for name, plant := range map[string]func(record, elsewhere string) error{
