@@ -27,6 +27,8 @@ type catalogue struct {
 	names []catalogued
 	fresh map[string]struct{} // names that are not durable yet
 	torn  bool                // the file does not end in a newline
+
+	unsure map[string]struct{} // until the file was read: names that may have no content
 }
 
 // catalogued is a repository, and the time of its directory when it last had content.
@@ -44,15 +46,12 @@ type catalogued struct {
 func byName(c catalogued, name string) int { return strings.Compare(c.name, name) }
 
 func newCatalogue(s *Store) *catalogue {
-	return &catalogue{s: s, loaded: make(chan struct{}), ready: make(chan struct{})}
+	return &catalogue{s: s, loaded: make(chan struct{}), ready: make(chan struct{}), unsure: map[string]struct{}{}}
 }
 
 // reconcile loads the names and then walks the repositories. It runs once, in the background.
 func (c *catalogue) reconcile(ctx context.Context) {
 	had := c.load()
-	if had {
-		c.recall()
-	}
 	close(c.loaded)
 	if had {
 		close(c.ready)
@@ -69,14 +68,16 @@ func (c *catalogue) reconcile(ctx context.Context) {
 	}
 }
 
-// load reads the names file, and reports whether it exists.
+// load reads the names file and what the last run recorded, and reports whether the file exists.
 func (c *catalogue) load() bool {
 	body, err := c.s.read(namesFile, 1<<30)
+	empty, emptyErr := c.s.read(emptyFile, 1<<30)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer func() { c.unsure = nil }()
 	if err != nil {
 		return false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.torn = len(body) > 0 && body[len(body)-1] != '\n'
 	for line := range bytes.Lines(body) {
 		name, whole := strings.CutSuffix(string(line), "\n")
@@ -86,6 +87,9 @@ func (c *catalogue) load() bool {
 	}
 	slices.SortFunc(c.names, func(a, b catalogued) int { return strings.Compare(a.name, b.name) })
 	c.names = slices.CompactFunc(c.names, func(a, b catalogued) bool { return a.name == b.name })
+	if emptyErr == nil || absent(emptyErr) {
+		c.recall(empty)
+	}
 	return true
 }
 
@@ -403,7 +407,16 @@ func (c *catalogue) saw(was catalogued, dir string, at int64) {
 func (c *catalogue) update(name string, change func(*catalogued)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i, found := slices.BinarySearchFunc(c.names, name, byName); found {
-		change(&c.names[i])
+	if n := c.entry(name); n != nil {
+		change(n)
 	}
+}
+
+// entry returns the entry of a name, or nil. The caller holds c.mu.
+func (c *catalogue) entry(name string) *catalogued {
+	i, found := slices.BinarySearchFunc(c.names, name, byName)
+	if !found {
+		return nil
+	}
+	return &c.names[i]
 }

@@ -15,20 +15,22 @@ import (
 // run lists the others without reading their directories, until it has checked them in the
 // background. If other software deleted a repository between the runs, it is listed until then.
 
-// recall marks the names that had content when the last run ended. The caller owns c.
-func (c *catalogue) recall() {
-	empty, err := c.s.read(emptyFile, 1<<30)
-	if absent(err) {
-		err = nil
-	}
-	if err != nil || c.s.lastCatalog == "" || c.checksum(empty) != c.s.lastCatalog {
+// recall marks the names that had content when the last run ended, unless this run has removed
+// links of them. empty is the content of emptyFile. The caller holds c.mu.
+func (c *catalogue) recall(empty []byte) {
+	if c.s.lastCatalog == "" || c.checksum(empty) != c.s.lastCatalog {
 		return
 	}
 	for i := range c.names {
 		c.names[i].full, c.names[i].recalled = true, true
 	}
 	for line := range bytes.Lines(empty) {
-		c.update(strings.TrimSuffix(string(line), "\n"), func(n *catalogued) { n.full, n.recalled = false, false })
+		c.unsure[strings.TrimSuffix(string(line), "\n")] = struct{}{}
+	}
+	for name := range c.unsure {
+		if n := c.entry(name); n != nil {
+			n.full, n.recalled = false, false
+		}
 	}
 }
 
@@ -69,7 +71,13 @@ func (c *catalogue) before(upTo string, n int) []catalogued {
 
 // emptied records that a repository may have no content.
 func (c *catalogue) emptied(name string) {
-	c.update(name, func(n *catalogued) { n.full, n.recalled, n.losses = false, false, n.losses+1 })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.entry(name); n != nil {
+		n.full, n.recalled, n.losses = false, false, n.losses+1
+	} else if c.unsure != nil {
+		c.unsure[name] = struct{}{}
+	}
 }
 
 // record writes the names of repositories without content, and returns the checksum for the state

@@ -2,6 +2,7 @@ package filesystem_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,20 @@ type walkless struct {
 	disk.Disk
 	walk         chan struct{}
 	stats, lists atomic.Int32
+	held         string        // opening this file waits for opens
+	opening      chan struct{} // receives a value when the file is opened before opens is closed
+	opens        chan struct{}
+}
+
+func (w *walkless) Open(name string) (disk.File, error) {
+	if w.held != "" && strings.HasSuffix(name, w.held) {
+		select {
+		case w.opening <- struct{}{}:
+			<-w.opens
+		case <-w.opens:
+		}
+	}
+	return w.Disk.Open(name)
 }
 
 const repositories = "docker/registry/v2/repositories"
@@ -105,6 +120,37 @@ func TestCatalogAfterARestart(t *testing.T) {
 	want = slices.Delete(want, 3, 4)
 	eventually(t, "the catalog follows", func() bool { return slices.Equal(storagetest.Repositories(t, s, 1000), want) })
 	closing(t, s)
+}
+
+// TestCatalogBesideADeletion empties a repository while a start reads what the last run recorded.
+func TestCatalogBesideADeletion(t *testing.T) {
+	ctx := context.Background()
+	for _, held := range []string{"/index/repositories", "/index/empty"} {
+		memory := inmemory.NewDisk(inmemory.DiskOptions{})
+		s := openedOn(t, memory)
+		image := storagetest.NewImage(t, "one", nil)
+		image.Push(t, s, "team/a", "v1")
+		image.Push(t, s, "team/b", "v1")
+		closing(t, s)
+
+		w := &walkless{Disk: memory, walk: make(chan struct{}), held: held, opening: make(chan struct{}), opens: make(chan struct{})}
+		s = openedOn(t, w)
+		<-w.opening
+		repo := storagetest.Repo(t, "team/a")
+		err := s.DeleteManifest(ctx, repo, image.Digest, false)
+		for _, blob := range [][]byte{image.Config, image.Layer} {
+			err = errors.Join(err, s.DeleteBlob(ctx, repo, digest.FromBytes(blob), false))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		close(w.opens)
+		if got := storagetest.Repositories(t, s, 1000); !slices.Equal(got, []string{"team/b"}) {
+			t.Errorf("with %s held: %v", held, got)
+		}
+		close(w.walk)
+		closing(t, s)
+	}
 }
 
 // TestCatalogAfterAKill sees that the first catalog after a run that did not end reads each
