@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"slices"
 	"strings"
 )
@@ -81,19 +82,14 @@ func (c *catalogue) emptied(name string) {
 }
 
 // record writes the names of repositories without content, and returns the checksum for the state
-// of the run, or "" if there is none. It is called when nothing changes any more.
+// of the run, or "" if there is none. It is called after the last change, maybe beside listings.
 func (c *catalogue) record() string {
 	select {
 	case <-c.loaded:
 	default:
 		return ""
 	}
-	var unsure []catalogued
-	for _, n := range c.names {
-		if !n.full {
-			unsure = append(unsure, n)
-		}
-	}
+	unsure := slices.DeleteFunc(c.before("", math.MaxInt), func(n catalogued) bool { return n.full })
 	if len(unsure) > mostRecorded {
 		return ""
 	}
@@ -119,8 +115,8 @@ const mostRecorded = 1 << 14
 // checksum returns the checksum of all names and of those without content.
 func (c *catalogue) checksum(empty []byte) string {
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	for _, n := range c.names {
-		_, _ = sum.Write([]byte(n.name + "\n"))
+	for i := range c.names {
+		_, _ = sum.Write([]byte(c.names[i].name + "\n"))
 	}
 	_, _ = sum.Write([]byte{0})
 	_, _ = sum.Write(empty)
