@@ -78,6 +78,7 @@ func (s *Server) adminHandler() http.Handler {
 		writeAdmin(w, http.StatusOK, s.reloads.last())
 	})
 	mux.HandleFunc("POST "+admin.PathProbe, s.adminProbe)
+	mux.HandleFunc("GET "+admin.PathPacks, s.adminPacks)
 	mux.HandleFunc("POST "+admin.PathCollect, s.adminCollect)
 	mux.HandleFunc("POST "+admin.PathPurge, s.adminPurge)
 	mux.HandleFunc("POST "+admin.PathScrub, s.adminScrub)
@@ -165,6 +166,15 @@ func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
 		s.metrics.damaged.Inc()
 		out.write(admin.Line{Damage: &d})
 	}))
+}
+
+func (s *Server) adminPacks(w http.ResponseWriter, r *http.Request) {
+	report, err := s.examinePacks(r.Context())
+	if err != nil {
+		writeAdmin(w, http.StatusInternalServerError, admin.Line{Error: "list packs: " + err.Error()})
+		return
+	}
+	writeAdmin(w, http.StatusOK, report)
 }
 
 // lines is a response with one JSON object per line. It is safe for concurrent use.

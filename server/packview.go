@@ -2,12 +2,17 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/server/admin"
 	"packhouse/server/packview"
 	"packhouse/server/packview/pages"
 	packrecord "packhouse/server/packview/record"
+	"packhouse/server/reference"
 	"packhouse/server/registry"
 	"packhouse/server/storage"
 )
@@ -40,6 +45,41 @@ func (s *Server) addPackView(st *state, base string, tell func(registry.Event)) 
 	st.packview, st.pages = view, made
 	view.Rebuild(s.log)
 	return nil
+}
+
+// Limits of examinePacks.
+const (
+	mostExamined   = 10_000           // versions
+	mostProblems   = 100              // listed versions with a problem
+	examinedWithin = 20 * time.Second // versions that take longer are not examined
+)
+
+// examinePacks lists the versions of packs that Palette does not install.
+func (s *Server) examinePacks(ctx context.Context) (admin.PackReport, error) {
+	report := admin.PackReport{Problems: []string{}}
+	view, ok := s.current.Load().packview.(*packview.View)
+	if !ok {
+		return report, errors.New("this server has no packs")
+	}
+	limited, cancel := context.WithTimeout(ctx, examinedWithin)
+	defer cancel()
+	complete, err := view.Examine(limited, mostExamined, func(repo reference.Repository, v *packview.Version) {
+		report.Examined++
+		if v.Artifact != nil && v.Summary == nil {
+			report.Unread++
+		}
+		if v.Problem == "" {
+			return
+		}
+		if report.Found++; report.Found <= mostProblems {
+			report.Problems = append(report.Problems, fmt.Sprintf("%s:%s: %s", repo, v.Tag, v.Problem))
+		}
+	})
+	report.Complete = complete
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = nil
+	}
+	return report, err
 }
 
 // fromPackView forwards pack view events to tell as registry events, because both use the same

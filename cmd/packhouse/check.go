@@ -78,7 +78,10 @@ such as a password that was not given, is "not proven". It exits with 4 where a 
 system or that of --ca-file, days left, clock, health, and that it asks who is there. --user proves a login too, and,
 where that user may delete it again, the push of a small artifact.
 
---quick leaves out what writes or takes long: roles, the round trip, and trying the bucket.`,
+The running server lists the packs that Palette does not install, such as one whose tag is not the version in its
+pack.json; no password is needed.
+
+--quick leaves out what writes or takes long: roles, the round trip, the packs, and trying the bucket.`,
 		Example: `  packhouse check --quick --json
   echo "$PASSWORD" | packhouse check --url https://packs.example.com:5000 --ca-file ca.crt --user ci --password-stdin`,
 		Args: cobra.MaximumNArgs(1),

@@ -53,9 +53,11 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 		resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), installed, setup.Input{Quick: true})
 		url = resolved.Answers.URL()
 	}
-	return check.Run(ctx, p.target(ctx, subject{
+	target := p.target(ctx, subject{
 		config: configOf(p.plan), installed: installed, url: url, passwords: passwords, server: p.started,
-	}), report)
+	})
+	target.NoPacks = true // packs of users do not depend on the installation
+	return check.Run(ctx, target, report)
 }
 
 // passwords returns the known passwords by user: given or generated in this plan, or in an earlier

@@ -144,6 +144,10 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 		t.Dial = dialable(status.Address)
 	}
 	t.Instance, t.Served, t.Probe, t.UsersDigest = status.Nonce, status.Fingerprint, client.Probe, status.UsersDigest
+	t.Packs = func(ctx context.Context) (check.PackReport, error) {
+		report, err := client.Packs(ctx)
+		return check.PackReport(report), err
+	}
 	return seen{true, status.PID, status.Faults}
 }
 

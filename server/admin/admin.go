@@ -30,6 +30,7 @@ const (
 	PathUsage   = "/usage"   // POST: done: storage.Usage
 	PathReindex = "/reindex" // POST: done: storage.ReindexReport
 	PathDelete  = "/delete"  // POST DeleteRequest: done: Deletion
+	PathPacks   = "/packs"   // GET: PackReport
 )
 
 // Status describes a running server.
@@ -106,6 +107,16 @@ type Deletion struct {
 	Deleted    bool   `json:"deleted"`
 	Tag        string `json:"tag,omitempty"`      // needs the content, so that it was not deleted
 	Manifest   string `json:"manifest,omitempty"` // what the tag points to
+}
+
+// PackReport lists versions of packs that Palette does not install, such as one whose tag and pack.json
+// disagree. It covers all users' packs.
+type PackReport struct {
+	Examined int      `json:"examined"` // versions
+	Complete bool     `json:"complete"` // false: there are versions that the server did not examine
+	Unread   int      `json:"unread"`   // examined versions whose archive the server has yet to read
+	Found    int      `json:"found"`    // examined versions with a problem
+	Problems []string `json:"problems"` // "REPOSITORY:TAG: reason", the first 100 by repository
 }
 
 // Line is one line of a streamed response. Exactly one field is set.

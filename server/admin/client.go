@@ -144,6 +144,12 @@ func (c *Client) Reindex(ctx context.Context) (storage.ReindexReport, error) {
 	return done, c.stream(ctx, PathReindex, nil, &done, nil)
 }
 
+// Packs returns the versions of packs that Palette does not install.
+func (c *Client) Packs(ctx context.Context) (PackReport, error) {
+	var r PackReport
+	return r, c.call(ctx, http.MethodGet, PathPacks, nil, &r)
+}
+
 // Delete makes the server delete a manifest or a blob. Content that a tag needs is reported in the
 // Deletion and is not an error.
 func (c *Client) Delete(ctx context.Context, r DeleteRequest) (Deletion, error) {

@@ -7,8 +7,8 @@ import (
 	"packhouse/server/reference"
 )
 
-// pageOfRebuild is the number of names that Rebuild lists at once.
-const pageOfRebuild = 500
+// tagsAtOnce and repositoriesAtOnce are the numbers of names that are listed at once.
+const tagsAtOnce, repositoriesAtOnce = 500, 500
 
 // Rebuild creates missing records in the background, one at a time: after an upgrade, or after the
 // store was restored without them. Logos then return without a request that opens an archive. It
@@ -36,37 +36,19 @@ func (v *View) Rebuild(log *slog.Logger) {
 // rebuild creates the records of all packs. It skips archives that cannot be read, and returns an
 // error if a listing fails.
 func (v *View) rebuild(ctx context.Context) (versions int, err error) {
-	isPack := func(repository reference.Repository) bool {
-		_, _, pack := repository.Pack()
-		return pack
-	}
-	for last := ""; ; {
-		names, more, err := v.o.Store.Repositories(ctx, last, pageOfRebuild, isPack)
-		if err != nil {
-			return versions, err
-		}
-		for _, name := range names {
-			repo, err := reference.ParseRepository(name)
-			if err != nil {
-				continue
-			}
-			n, err := v.rebuildPack(ctx, repo)
-			if versions += n; err != nil {
-				return versions, err
-			}
-		}
-		if !more || len(names) == 0 {
-			return versions, nil
-		}
-		last = names[len(names)-1]
-	}
+	err = v.eachPack(ctx, func(repo reference.Repository) error {
+		n, err := v.rebuildPack(ctx, repo)
+		versions += n
+		return err
+	})
+	return versions, err
 }
 
 // rebuildPack creates the missing records of one pack and the notes of its logos. The note of the
 // last tag in byte order wins.
 func (v *View) rebuildPack(ctx context.Context, repo reference.Repository) (versions int, err error) {
 	for last := ""; ; {
-		tags, more, err := v.o.Store.Tags(ctx, repo, last, pageOfRebuild)
+		tags, more, err := v.o.Store.Tags(ctx, repo, last, tagsAtOnce)
 		if err != nil {
 			return versions, ctx.Err() // the repository was deleted in the meantime
 		}

@@ -210,6 +210,7 @@ func installation(t *testing.T, fault string) (Target, *registry) {
 		Probe: func(_ context.Context, role string) (string, string, error) {
 			return probeName + role, probePassword, nil
 		},
+		Packs: func(context.Context) (PackReport, error) { return PackReport{Complete: true}, nil },
 	}, g
 }
 

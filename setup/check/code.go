@@ -10,9 +10,10 @@ const (
 	CodeNAT          = "name-nat"        // a name resolves to an address that this machine does not have, as behind NAT
 	CodeClockNotKept = "clock-unsynchronised"
 	CodeClockOff     = "clock-off"
-	CodeClosed       = "firewall-closed"    // the firewall blocks the port
-	CodeAddress      = "address-changed"    // the machine no longer has an address in the certificate
-	CodeLimited      = "firewall-limited"   // the firewall opens the port for some clients
-	CodeUnsure       = "firewall-unsure"    // the rules are not conclusive
-	CodeUnreadable   = "firewall-not-asked" // only root may read the rules
+	CodeClosed       = "firewall-closed"       // the firewall blocks the port
+	CodeAddress      = "address-changed"       // the machine no longer has an address in the certificate
+	CodeLimited      = "firewall-limited"      // the firewall opens the port for some clients
+	CodeUnsure       = "firewall-unsure"       // the rules are not conclusive
+	CodePacks        = "packs-not-installable" // Palette does not install some stored packs
+	CodeUnreadable   = "firewall-not-asked"    // only root may read the rules
 )

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"packhouse/printable"
@@ -31,6 +32,7 @@ const (
 	certificateID   = "certificate"
 	portID          = "port"
 	roundTripID     = "round-trip"
+	packsID         = "packs"
 )
 
 // list holds all checks, ordered so that an earlier failure explains later ones.
@@ -49,6 +51,7 @@ var list = []proof{
 	{"roles", "roles", proveRoles, thorough},
 	{roundTripID, "round trip", proveRoundTrip, thorough},
 	{"storage", "storage", proveStorage, inTurn},
+	{packsID, "packs", provePacks, thorough},
 	{"firewall", "firewall", proveFirewall, aside}, // the slowest, in the background
 }
 
@@ -77,6 +80,9 @@ func Run(ctx context.Context, t Target, report func(Event)) Report {
 	rows := list
 	if t.Remote {
 		rows = remote
+	}
+	if t.NoPacks {
+		rows = slices.DeleteFunc(slices.Clone(rows), func(p proof) bool { return p.id == packsID })
 	}
 	begun := s.begin(ctx, rows)
 	var r Report

@@ -40,6 +40,8 @@ type Target struct {
 	// proves that a password is accepted without sending it. Empty: unknown.
 	UsersDigest string
 
+	Packs     Packs // of the running server; nil: not asked
+	NoPacks   bool  // skip the check of packs
 	Probe     Prober
 	Bucket    Bucket           // of an S3 store; nil: not tested
 	Orders    []Order          // certificates that the server did not obtain

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"MissingFileCostsOneListing", missingFile},
 		{"FileIsFoundAfterEachChange", fileAfterChange},
 		{"RecordsOfOldVersionsAreReplaced", oldRecordsAreReplaced},
+		{"ExamineVisitsEachVersion", examined},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
