@@ -133,7 +133,9 @@ func TestCatalogBesideADeletion(t *testing.T) {
 		image.Push(t, s, "team/b", "v1")
 		closing(t, s)
 
-		w := &walkless{Disk: memory, walk: make(chan struct{}), held: held, opening: make(chan struct{}), opens: make(chan struct{})}
+		w := &walkless{
+			Disk: memory, walk: make(chan struct{}), held: held, opening: make(chan struct{}), opens: make(chan struct{}),
+		}
 		s = openedOn(t, w)
 		<-w.opening
 		repo := storagetest.Repo(t, "team/a")
