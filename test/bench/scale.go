@@ -21,6 +21,7 @@ import (
 const (
 	scaleFirst    = "first catalog of another server's store"
 	scaleCatalog  = "first catalog after a clean stop"
+	scaleKilled   = "first catalog after a kill"
 	scaleDelete   = "delete a manifest by digest"
 	scaleTags     = "all tags, 10,000 a page"
 	scaleGC       = "garbage collection on a file system, dead blobs"
@@ -33,7 +34,7 @@ const (
 )
 
 func scaleNames(options) []string {
-	return []string{scaleFirst, scaleCatalog, scaleDelete, scaleTags, scaleGC, scaleGCBucket, scaleRequests}
+	return []string{scaleFirst, scaleCatalog, scaleKilled, scaleDelete, scaleTags, scaleGC, scaleGCBucket, scaleRequests}
 }
 
 // measureScale runs packhouse on stores that another server could have left.
@@ -51,7 +52,7 @@ func measureScale(ctx context.Context, b *bench, wanted []string) error {
 		names   []string
 		measure func(ctx context.Context, b *bench, figures map[string]float64) error
 	}{
-		{[]string{scaleFirst, scaleCatalog}, scaleOfCatalog},
+		{[]string{scaleFirst, scaleCatalog, scaleKilled}, scaleOfCatalog},
 		{[]string{scaleDelete, scaleTags}, scaleOfTags},
 		{[]string{scaleGC}, scaleOfGC},
 		{[]string{scaleGCBucket, scaleRequests}, scaleOfBucketGC},
@@ -115,11 +116,14 @@ func scaleOfCatalog(ctx context.Context, b *bench, figures map[string]float64) e
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{scaleFirst, scaleCatalog} {
+	for _, name := range []string{scaleFirst, scaleCatalog, scaleKilled} {
 		figures[name], err = b.onStore(ctx, store, func(t *target) error {
 			pages, err := t.walk(ctx, "/v2/_catalog?n=1000")
 			if want := (b.catalogue + 999) / 1000; err == nil && pages < want {
 				err = fmt.Errorf("%d pages of 1,000 for %d repositories", pages, b.catalogue)
+			}
+			if err == nil && name == scaleCatalog {
+				err = t.cmd.Process.Kill()
 			}
 			return err
 		})

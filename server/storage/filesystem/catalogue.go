@@ -28,7 +28,9 @@ type catalogue struct {
 	fresh map[string]struct{} // names that are not durable yet
 	torn  bool                // the file does not end in a newline
 
-	unsure map[string]struct{} // until the file was read: names that may have no content
+	unsure   map[string]struct{} // until the file was read: names that may have no content
+	record   disk.File           // emptyFile, if it is complete; nil otherwise
+	appended int                 // names written to it since it was rewritten
 }
 
 // catalogued is a repository, and the time of its directory when it last had content.
@@ -60,6 +62,11 @@ func (c *catalogue) reconcile(ctx context.Context) {
 	if err == nil {
 		err = errors.Join(c.rewrite(walked), c.check(ctx))
 	}
+	if err == nil && !c.s.opt.ReadOnly {
+		c.mu.Lock()
+		err = c.rewriteRecord()
+		c.mu.Unlock()
+	}
 	if err != nil && ctx.Err() == nil {
 		c.s.log.Warn("look for repositories", "error", err)
 	}
@@ -87,7 +94,7 @@ func (c *catalogue) load() bool {
 	}
 	slices.SortFunc(c.names, func(a, b catalogued) int { return strings.Compare(a.name, b.name) })
 	c.names = slices.CompactFunc(c.names, func(a, b catalogued) bool { return a.name == b.name })
-	if emptyErr == nil || absent(emptyErr) {
+	if emptyErr == nil {
 		c.recall(empty)
 	}
 	return true
@@ -220,6 +227,7 @@ func (c *catalogue) insert(name string) {
 	}
 	if repo, err := reference.ParseRepository(name); err == nil { // valid: it was parsed for the push
 		c.names = slices.Insert(c.names, i, catalogued{name: name, repo: repo})
+		c.append(name)
 	}
 }
 

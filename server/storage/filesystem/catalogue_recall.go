@@ -4,35 +4,122 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"hash/crc32"
+	"io"
 	"math"
 	"slices"
 	"strings"
 )
 
 // The first catalog after a start would read the directories of every repository, which takes long
-// if they are not cached. A run that ends cleanly therefore records which repositories had no
-// content: emptyFile names them, and the state of the run has a checksum of both lists. The next
-// run lists the others without reading their directories, until it has checked them in the
-// background. If other software deleted a repository between the runs, it is listed until then.
+// if they are not cached. A run therefore records in emptyFile which repositories may have no
+// content, so that the next run lists the others without reading their directories, until it has
+// checked them in the background. The file has the current epoch of the tag index in its first
+// line, which ends when writes may be lost (see tagIndex), and then names in any order. A name is
+// written before the repository is created and before a link of it is removed, and is left out when
+// the file is written again: after the check and at the end of a run. If other software deleted a
+// repository between the runs, it is listed until the check.
 
 // recall marks the names that had content when the last run ended, unless this run has removed
-// links of them. empty is the content of emptyFile. The caller holds c.mu.
+// links of them, and opens emptyFile for the names of this run. empty is its content. The caller
+// holds c.mu.
 func (c *catalogue) recall(empty []byte) {
-	if c.s.lastCatalog == "" || c.checksum(empty) != c.s.lastCatalog {
+	header, rest, _ := bytes.Cut(empty, []byte{'\n'})
+	if string(header) != c.epochLine() {
 		return
 	}
 	for i := range c.names {
 		c.names[i].full, c.names[i].recalled = true, true
 	}
-	for line := range bytes.Lines(empty) {
-		c.unsure[strings.TrimSuffix(string(line), "\n")] = struct{}{}
+	if !c.s.opt.ReadOnly {
+		c.openRecord(len(rest) > 0 && rest[len(rest)-1] != '\n')
 	}
 	for name := range c.unsure {
-		if n := c.entry(name); n != nil {
+		c.unsureOf(name)
+	}
+	for line := range bytes.Lines(rest) {
+		if n := c.entry(strings.TrimSuffix(string(line), "\n")); n != nil {
 			n.full, n.recalled = false, false
 		}
 	}
+}
+
+func (c *catalogue) epochLine() string { return string(tagEpoch) + *c.s.tagIndex.epoch.Load() }
+
+// openRecord opens emptyFile for appending. torn means that it does not end in a newline. The
+// caller holds c.mu.
+func (c *catalogue) openRecord(torn bool) {
+	f, err := c.s.disk.Reopen(emptyFile)
+	if err == nil {
+		c.record = f
+		if _, err = f.Seek(0, io.SeekEnd); err == nil && torn {
+			_, err = f.Write([]byte{'\n'})
+		}
+	}
+	if err != nil {
+		c.closeRecord(true)
+	}
+}
+
+// closeRecord closes emptyFile, and removes it if it has become incomplete. The caller holds c.mu.
+func (c *catalogue) closeRecord(incomplete bool) {
+	if c.record != nil {
+		_ = c.record.Close()
+		c.record = nil
+	}
+	if incomplete {
+		if err := c.s.disk.Remove(emptyFile); err != nil && !absent(err) {
+			c.s.log.Debug("remove list of repositories without content", "error", err)
+		}
+	}
+}
+
+// unsureOf records that a repository may have no content, on disk too if the file does not say so
+// yet. The caller holds c.mu.
+func (c *catalogue) unsureOf(name string) {
+	n := c.entry(name)
+	if n == nil {
+		if c.unsure != nil {
+			c.unsure[name] = struct{}{}
+		}
+		return
+	}
+	known := n.full || n.recalled
+	n.full, n.recalled, n.losses = false, false, n.losses+1
+	if known {
+		c.append(name)
+	}
+}
+
+// append adds a name to emptyFile. The caller holds c.mu.
+func (c *catalogue) append(name string) {
+	if c.record == nil {
+		return
+	}
+	c.appended++
+	if c.appended > len(c.names)+mostRecorded {
+		_ = c.rewriteRecord()
+	} else if _, err := c.record.Write([]byte(name + "\n")); err != nil {
+		c.closeRecord(true)
+	}
+}
+
+// rewriteRecord writes emptyFile with the repositories that may have no content. The caller holds
+// c.mu.
+func (c *catalogue) rewriteRecord() error {
+	body := []byte(c.epochLine() + "\n")
+	for i := range c.names {
+		if !c.names[i].full {
+			body = append(append(body, c.names[i].name...), '\n')
+		}
+	}
+	c.closeRecord(false)
+	if err := c.s.writeDurably(emptyFile, body); err != nil {
+		c.closeRecord(true)
+		return err
+	}
+	c.appended = 0
+	c.openRecord(false)
+	return nil
 }
 
 // check reads the directories of the repositories of which this run does not know that they have
@@ -74,56 +161,39 @@ func (c *catalogue) before(upTo string, n int) []catalogued {
 func (c *catalogue) emptied(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.entry(name); n != nil {
-		n.full, n.recalled, n.losses = false, false, n.losses+1
-	} else if c.unsure != nil {
-		c.unsure[name] = struct{}{}
-	}
+	c.unsureOf(name)
 }
 
-// record writes the names of repositories without content, and returns the checksum for the state
-// of the run, or "" if there is none. It is called after the last change, maybe beside listings.
-func (c *catalogue) record() string {
+// finish writes emptyFile at the end of a run, after the last change. well is false if the run
+// could not make everything durable.
+func (c *catalogue) finish(well bool) {
+	loaded := false
 	select {
 	case <-c.loaded:
+		loaded = true
 	default:
-		return ""
 	}
-	unsure := slices.DeleteFunc(c.before("", math.MaxInt), func(n catalogued) bool { return n.full })
-	if len(unsure) > mostRecorded {
-		return ""
-	}
-	var empty []byte
-	for _, n := range unsure {
-		if !c.s.holds(n) {
-			empty = append(append(empty, n.name...), '\n')
+	if well && loaded {
+		unsure := slices.DeleteFunc(c.before("", math.MaxInt), func(n catalogued) bool { return n.full })
+		for _, n := range unsure[:min(len(unsure), mostRecorded)] {
+			c.s.holds(n)
 		}
 	}
-	was, err := c.s.read(emptyFile, 1<<30)
-	if !bytes.Equal(was, empty) {
-		err = c.s.writeDurably(emptyFile, empty)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if well && loaded {
+		if err := c.rewriteRecord(); err != nil {
+			c.s.log.Debug("write list of repositories without content", "error", err)
+		}
 	}
-	if err != nil && !absent(err) {
-		return ""
-	}
-	return c.checksum(empty)
+	c.closeRecord(!well || !loaded)
 }
 
-// mostRecorded bounds the directories that are read at the end of a run.
+// mostRecorded bounds the directories that are read at the end of a run, and the names that emptyFile
+// may have more than once.
 const mostRecorded = 1 << 14
 
-// checksum returns the checksum of all names and of those without content.
-func (c *catalogue) checksum(empty []byte) string {
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	for i := range c.names {
-		_, _ = sum.Write([]byte(c.names[i].name + "\n"))
-	}
-	_, _ = sum.Write([]byte{0})
-	_, _ = sum.Write(empty)
-	return fmt.Sprintf("%08x", sum.Sum32())
-}
-
-// lost records that a directory was removed, which may have been a link of a repository.
+// lost records that a directory is about to be removed, or was, which may be a link of a repository.
 func (c *catalogue) lost(dir string) {
 	rest, ok := strings.CutPrefix(dir, reposDir+"/")
 	if !ok {

@@ -155,10 +155,48 @@ func TestCatalogBesideADeletion(t *testing.T) {
 	}
 }
 
-// TestCatalogAfterAKill sees that the first catalog after a run that did not end reads each
-// repository, with one call.
+// TestCatalogAfterAKill sees that the first catalog after a killed process reads only the
+// repositories that the process created or removed links of.
 func TestCatalogAfterAKill(t *testing.T) {
-	memory := inmemory.NewDisk(inmemory.DiskOptions{})
+	ctx := context.Background()
+	memory := inmemory.NewDisk(inmemory.DiskOptions{Boot: "one"})
+	s := openedOn(t, memory)
+	image := storagetest.NewImage(t, "one", nil)
+	var want []string
+	for i := range 20 {
+		want = append(want, fmt.Sprintf("r%02d/x", i))
+		image.Push(t, s, want[i], "v1")
+	}
+	closing(t, s)
+
+	killed := openedOn(t, memory)
+	defer closing(t, killed) // the next process opens the store before its end
+	image.Push(t, killed, "s/x", "v1")
+	emptied := storagetest.Repo(t, want[7])
+	err := killed.DeleteManifest(ctx, emptied, image.Digest, false)
+	for _, blob := range [][]byte{image.Config, image.Layer} {
+		err = errors.Join(err, killed.DeleteBlob(ctx, emptied, digest.FromBytes(blob), false))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(slices.Delete(want, 7, 8), "s/x")
+
+	next, w, got := catalogOf(t, memory)
+	if !slices.Equal(got, want) {
+		t.Errorf("after a kill: %v", got)
+	}
+	if stats, lists := w.stats.Load(), w.lists.Load(); stats > 5 || lists > 2 {
+		t.Errorf("after a kill: %d stats and %d lists of repositories", stats, lists)
+	}
+	close(w.walk)
+	closing(t, next)
+}
+
+// TestCatalogAfterAPowerCut sees that the first catalog after writes may have been lost reads each
+// repository, with one call.
+func TestCatalogAfterAPowerCut(t *testing.T) {
+	memory := inmemory.NewDisk(inmemory.DiskOptions{}) // whose boot ID is not known
 	s := openedOn(t, memory)
 	image := storagetest.NewImage(t, "one", nil)
 	for i := range 20 {

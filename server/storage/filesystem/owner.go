@@ -22,8 +22,7 @@ type runState struct {
 	Stepped time.Time `json:"stepped,omitzero"` // when the last clock step was noticed
 	Boot    string    `json:"boot,omitempty"`
 	Mount   string    `json:"mount,omitempty"`
-	Replay  string    `json:"replay,omitempty"`  // ID of the journal whose replay began
-	Catalog string    `json:"catalog,omitempty"` // checksum of the repositories, see catalogue.record
+	Replay  string    `json:"replay,omitempty"` // ID of the journal whose replay began
 }
 
 // own acquires the root. An offline command yields it to the next server that waits for it.
@@ -260,10 +259,6 @@ func (s *Store) recallState() {
 	if err == nil && json.Unmarshal(body, &s.state) != nil || err != nil && !absent(err) {
 		s.state = runState{Running: true} // the file existed but is unreadable: not a clean shutdown
 	}
-	if !s.state.Running {
-		s.lastCatalog = s.state.Catalog
-	}
-	s.state.Catalog = ""
 	s.steps.resume(s.state.Stepped)
 }
 
@@ -287,9 +282,8 @@ func (s *Store) stopped(well bool) error {
 	s.state.Stepped = s.steps.noticed(s.now(), s.opt.Uptime(), s.opt.Window/4)
 	if !well {
 		s.state.Mount = "" // forces a replay, even without a reboot
-	} else {
-		s.state.Catalog = s.catalogue.record()
 	}
+	s.catalogue.finish(well)
 	return s.writeState()
 }
 
@@ -348,10 +342,11 @@ func (s *Store) unjournal(dir string) error {
 // parent, and then calls remove.
 func (s *Store) discard(name string) (remove func(), err error) {
 	to := trashDir + "/" + s.run + s.temporary()[len(stageDir)+1:]
+	s.catalogue.lost(name) // if the process is killed after this, the next one knows
 	if err := s.disk.Rename(name, to); err != nil {
 		return nil, err
 	}
-	s.catalogue.lost(name)
+	s.catalogue.lost(name) // a listing may have read it in between
 	return func() { s.removeTree(to) }, nil
 }
 

@@ -145,8 +145,6 @@ type Store struct {
 	background sync.WaitGroup
 	state      runState
 
-	lastCatalog string // of the last run's state, if that ended cleanly
-
 	derivedRecords
 }
 
