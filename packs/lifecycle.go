@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,7 +56,7 @@ const statesOnPage = 1000
 func (c *Client) states(ctx context.Context, name string) map[string]ListedVersion {
 	states, last := map[string]ListedVersion{}, ""
 	for {
-		page, err := c.statesAfter(ctx, name, last)
+		page, err := c.statesAfter(ctx, name, last, statesOnPage)
 		if err != nil {
 			return states
 		}
@@ -69,9 +70,44 @@ func (c *Client) states(ctx context.Context, name string) map[string]ListedVersi
 	}
 }
 
-// statesAfter returns a page of what the server reports about the tags after last.
-func (c *Client) statesAfter(ctx context.Context, name, last string) ([]ListedVersion, error) {
-	query := url.Values{"base": {c.base}, "n": {fmt.Sprint(statesOnPage)}, "last": {last}}
+// described describes the latest versions of packs. It is safe for concurrent use.
+type described struct {
+	*Client
+	failed atomic.Bool // the server did not describe a version: it is not asked again
+}
+
+// latest returns the highest version of a pack with what a packhouse server reports about it. If there
+// is none, it returns the last tag.
+func (d *described) latest(ctx context.Context, name string, tags []string) ListedVersion {
+	tag, ok := Highest(tags)
+	if !ok {
+		tag = tags[len(tags)-1]
+	}
+	v := ListedVersion{Tag: tag}
+	if d.failed.Load() {
+		return v
+	}
+	before := "" // the tag before it in the order of the server
+	for _, other := range tags {
+		if other < tag {
+			before = max(before, other)
+		}
+	}
+	page, err := d.statesAfter(ctx, name, before, 1)
+	if err != nil {
+		d.failed.Store(true)
+	}
+	for _, reported := range page {
+		if reported.Tag == tag {
+			v.describeState(reported)
+		}
+	}
+	return v
+}
+
+// statesAfter returns what the server reports about the first n tags after last.
+func (c *Client) statesAfter(ctx context.Context, name, last string, n int) ([]ListedVersion, error) {
+	query := url.Values{"base": {c.base}, "n": {fmt.Sprint(n)}, "last": {last}}
 	address := url.URL{
 		Scheme: map[bool]string{true: "http", false: "https"}[c.plain], Host: c.server,
 		Path: "/v1/" + name + "/tags/list", RawQuery: query.Encode(),

@@ -3,6 +3,8 @@ package packs
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,5 +45,50 @@ func TestVersionsHaveStates(t *testing.T) {
 		if err != nil || len(versions) != 1 || versions[0].State != want {
 			t.Errorf("%+v, %v; want %q", versions, err, want)
 		}
+	}
+}
+
+// TestListHasStatesOfLatest verifies that a listing describes the highest version of each pack with one
+// small request, and stops asking a registry without /v1.
+func TestListHasStatesOfLatest(t *testing.T) {
+	d := newDouble(t)
+	client := d.client(nil)
+	hello := mustPush(t, client, PushOptions{Dir: "testdata/hello-1.2.3"})
+	mustPush(t, client, PushOptions{Dir: "testdata/policies-1.0.0"})
+	for _, tag := range []string{"1.1.0", "1.10.0", "1.9.0", "LTS__2.0.0"} {
+		if _, _, err := client.AddTag(t.Context(), Reference{Name: "hello", Tag: hello.Tag}, Tag{Label: tag}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var asked []string
+	described := true
+	d.extra = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Path, "/v1/") {
+			return false
+		}
+		asked = append(asked, r.URL.Path+"?"+r.URL.RawQuery)
+		if described {
+			_, _ = fmt.Fprint(w, `{"packs": [
+				{"tag": "1.10.0", "state": "deprecated", "eol": "2030-01-01", "problem": "not a pack: a"}]}`)
+		}
+		return described
+	}
+	listed, err := client.List(t.Context())
+	if err != nil || len(listed) != 2 {
+		t.Fatalf("%+v, %v", listed, err)
+	}
+	l := listed[0]
+	if l.Latest != "1.10.0" || l.State != Deprecated || l.EOL != "2030-01-01" || l.Problem != "not a pack: a" {
+		t.Errorf("%+v", l)
+	}
+	if l := listed[1]; l.Latest != "1.0.0" || l.State != "" || l.EOL != "" || l.Problem != "" {
+		t.Errorf("%+v", l)
+	}
+	if want := "/v1/hello/tags/list?base=&last=1.1.0&n=1"; len(asked) != 2 || !slices.Contains(asked, want) {
+		t.Errorf("asked %q, want %s", asked, want)
+	}
+	described, asked = false, nil
+	if listed, err = client.List(t.Context()); err != nil || listed[0].Latest != "1.10.0" || listed[0].State != "" {
+		t.Errorf("%+v, %v", listed, err)
 	}
 }

@@ -17,8 +17,12 @@ import (
 
 // Listed is a pack in a registry.
 type Listed struct {
-	Name string   `json:"name"`
-	Tags []string `json:"tags"` // by group and version, lowest first
+	Name    string   `json:"name"`
+	Tags    []string `json:"tags"`              // by group and version, lowest first
+	Latest  string   `json:"latest"`            // the tag of the highest version
+	State   string   `json:"state,omitempty"`   // of the latest, as in ListedVersion
+	EOL     string   `json:"eol,omitempty"`     // of the latest, as in ListedVersion
+	Problem string   `json:"problem,omitempty"` // of the latest, as in ListedVersion
 }
 
 // ListedVersion is a tag of a pack.
@@ -66,7 +70,7 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 		return nil, c.explain(err)
 	}
 	slices.Sort(names)
-	listed := make([]Listed, len(names))
+	listed, versions := make([]Listed, len(names)), described{Client: c}
 	err = each(names, func(i int, name string) error {
 		repository, err := c.repository(name)
 		if err != nil {
@@ -76,8 +80,12 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 		if isNotFound(err) { // deleted during the listing
 			err = nil
 		}
-		listed[i] = Listed{name, tags}
-		return err
+		if err != nil || len(tags) == 0 {
+			return err
+		}
+		latest := versions.latest(ctx, name, tags)
+		listed[i] = Listed{name, tags, latest.Tag, latest.State, latest.EOL, latest.Problem}
+		return nil
 	})
 	if err != nil {
 		return nil, c.explain(err)

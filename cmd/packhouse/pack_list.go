@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -25,9 +26,11 @@ func newPackList(a *app) *cobra.Command {
 		Use:     "ls [SERVER]",
 		Aliases: []string{"list"},
 		Short:   "List the packs of a registry, or the versions of one",
-		Long: `ls lists packs with their tags; with --name the tags of one pack, each with its digest, its parent tags, the
-message of the push that replaced another one, and whether it is deprecated, at its end of life or
-hidden, if the registry is packhouse.`,
+		Long: `ls lists packs with their tags; with --name the tags of one pack, each with its digest, its parent tags,
+and the message of the push that replaced another one.
+
+If the registry is packhouse, ls reports whether a version is deprecated, at its end of life or hidden, and why
+Palette does not install it; without --name, of the highest version of each pack.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -53,7 +56,11 @@ hidden, if the registry is packhouse.`,
 			}
 			table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 			for _, l := range listed {
-				fmt.Fprintf(table, "%s\t%s\n", l.Name, strings.Join(l.Tags, " "))
+				fmt.Fprintf(table, "%s\t%s", l.Name, strings.Join(l.Tags, " "))
+				if note := noteOf(l.State, l.Problem); note != "" {
+					fmt.Fprintf(table, "\t%s: %s", l.Latest, note)
+				}
+				fmt.Fprintln(table)
 			}
 			if len(listed) == 0 {
 				a.say("no pack is there")
@@ -89,22 +96,20 @@ func (a *app) listVersions(cmd *cobra.Command, client *packs.Client, o listFlags
 	}
 	table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 	for _, v := range versions {
-		when, size, note := "-", "-", v.Message
+		when, size, note := "-", "-", noteOf(v.State, cmp.Or(v.Problem, v.Message))
 		if !v.Created.IsZero() {
 			when = v.Created.Local().Format(time.DateTime)
 		}
-		if v.Problem != "" {
-			note = v.Problem
-		} else {
+		if v.Problem == "" {
 			size = humanBytes(v.Size)
-		}
-		if v.State != "" {
-			note = strings.TrimSpace(v.State + "  " + note)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", v.Tag, v.Digest, size, when, strings.Join(v.ParentTags, " "), note)
 	}
 	return table.Flush()
 }
+
+// noteOf joins the state of a version and another remark, of which each may be empty.
+func noteOf(state, remark string) string { return strings.TrimSpace(state + "  " + remark) }
 
 func newPackTag(a *app) *cobra.Command {
 	cmd := &cobra.Command{
