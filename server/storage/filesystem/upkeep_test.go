@@ -100,12 +100,21 @@ func TestScrubSetsAsideAndPushHeals(t *testing.T) {
 // damage turns one byte of a file, behind the store's back.
 func damage(t *testing.T, name string) {
 	t.Helper()
-	body, err := os.ReadFile(name)
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	body[len(body)/2] ^= 1
-	if err := os.WriteFile(name, body, 0o600); err != nil {
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle := make([]byte, 1)
+	if _, err := file.ReadAt(middle, info.Size()/2); err != nil {
+		t.Fatal(err)
+	}
+	middle[0] ^= 1
+	if _, err := file.WriteAt(middle, info.Size()/2); err != nil {
 		t.Fatal(err)
 	}
 }
