@@ -34,6 +34,14 @@ func (p Paths) parsePage(r *http.Request, path []string, query url.Values) (Requ
 		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid,
 			"a search has at most %d bytes", longestSearch)
 	}
+	switch text := query.Get("versions"); text {
+	case "":
+	case "all":
+		req.Older = true
+	default:
+		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid,
+			"versions is all or empty, not %.40q", text)
+	}
 	switch req.Section {
 	case "file":
 		req.File = query.Get("path")

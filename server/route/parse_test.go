@@ -81,6 +81,7 @@ func TestParse(t *testing.T) {
 		{"PUT", "/v1/x/tags/list", Request{Action: PackTagWrite, Repository: pack, Pack: "x", Tag: tag(t, "list")}},
 		{"DELETE", "/v1/x/tags/1.x", Request{Action: PackTagDelete, Repository: pack, Pack: "x", Tag: tag(t, "1.x")}},
 		{"GET", "/?q=x", Request{Action: PageRoot, Search: "x"}},
+		{"GET", "/packs?q=x&versions=all", Request{Action: PagePacks, Search: "x", Older: true, Page: anyPage}},
 		{"GET", "/packs?q=ngi+nx&layer=cni", Request{Action: PagePacks, Search: "ngi nx", Layer: "cni", Page: anyPage}},
 		{"GET", "/packs", Request{Action: PagePacks, Page: anyPage}},
 		{"HEAD", "/packs/?last=a", Request{Action: PagePacks, Page: Page{N: Unlimited, Last: "a"}}},
@@ -150,6 +151,8 @@ func TestParseRefuses(t *testing.T) {
 		allow          string
 	}{
 		{"POST", "/", 405, "UNSUPPORTED", "GET, HEAD"},
+		{"GET", "/packs?versions=some", 400, "QUERY_INVALID", ""},
+		{"GET", "/packs?versions=all&versions=all", 400, "QUERY_INVALID", ""},
 		{"GET", "/v2x", 404, "NOT_FOUND", ""},
 		{"GET", "/health/", 404, "NOT_FOUND", ""},
 		{"GET", "/health/x", 404, "NOT_FOUND", ""},

@@ -20,7 +20,10 @@ const maxTags = 100
 
 // single are the parameters that may occur only once: a proxy could check one value while the
 // server uses the other.
-var single = []string{"digest", "mount", "from", "digest-algorithm", "n", "last", "artifactType", "base", "group", "force", "message", "type", "archive", "q", "layer"}
+var single = []string{
+	"digest", "mount", "from", "digest-algorithm", "n", "last", "artifactType", "base", "group", "force", "message", "type", "archive", "q", "layer",
+	"versions",
+}
 
 func parseQuery(raw string) (url.Values, error) {
 	if raw == "" {

@@ -84,6 +84,7 @@ type Request struct {
 	Search    string        // ?q= of a page
 	Layer     string        // ?layer= of a page
 	Cloud     string        // ?cloud= of a page: a cloud type
+	Older     bool          // ?versions=all of a page: search in older versions too
 	File      string        // ?path= of a page that shows a file
 	Before    Version       // ?from= of a page that shows changes; zero: the version before
 	Asset     string        // name of an asset

@@ -138,12 +138,32 @@ func TestCatalogSearch(t *testing.T) {
 			t.Errorf("%s finds %q, want %q", query, got, want)
 		}
 	}
+	for _, version := range []string{"0.9", "0.8"} {
+		s.push("nginx", version,
+			"values.yaml", "pack:\n  content:\n    images:\n      - image: registry.example.com/old:1\n")
+	}
+	if body := s.get("/packs?q=image:old").Body.String(); !strings.Contains(body, "Nothing found") {
+		t.Errorf("a search in the highest versions finds older ones:\n%s", body)
+	}
+	body := s.get("/packs?q=image:old&versions=all").Body.String()
+	for _, want := range []string{
+		`href="/packs/nginx/0.9"`, "2 of 3 tags", "1 pack for", `value="all" checked`, `&amp;versions=all"`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("a search in older versions is without %s:\n%s", want, body)
+		}
+	}
+	s.pages.LimitSearch(4) // apache, caddy and nginx have five versions
+	body = s.get("/packs?q=zzz&versions=all").Body.String()
+	if !strings.Contains(body, "A search covers 4 versions of each") {
+		t.Errorf("a search that is cut does not say so:\n%s", body)
+	}
 	for name, state := range map[string]string{"apache": "deprecated", "caddy": "end of life", "nginx": "hidden"} {
 		if body := s.get("/packs/" + name).Body.String(); !strings.Contains(body, `<span class="badge state">`+state) {
 			t.Errorf("the page of %s is without its state", name)
 		}
 	}
-	body := s.get("/packs/nginx/1.0/images").Body.String()
+	body = s.get("/packs/nginx/1.0/images").Body.String()
 	if !strings.Contains(body, "/packs?q=image%3Aregistry.example.com%2Fnginx%2Fnginx%3A1.27") {
 		t.Errorf("images do not link to the packs that use them:\n%s", body)
 	}

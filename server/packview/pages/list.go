@@ -22,9 +22,10 @@ import (
 )
 
 const (
-	packsOnPage = 120    // packs on one page
-	mostPacks   = 10_000 // packs that a search covers
-	mostFound   = 500    // packs in a search result
+	packsOnPage  = 120    // packs on one page
+	mostPacks    = 10_000 // packs that a search covers
+	mostSearched = 5_000  // versions that a search in older versions covers
+	mostFound    = 500    // packs in a search result
 )
 
 // card is a pack in the list.
@@ -34,7 +35,8 @@ type card struct {
 	Layer    string
 	Kind     string // subtype of an add-on: "ingress"
 	State    string // of the life cycle: "deprecated"; empty: active
-	Latest   string
+	Latest   string // the highest version, or the highest that matches a search in older versions
+	Matching int    // versions that match a search in older versions; 0: only the highest was searched
 	Versions int
 	Problem  string
 	URL      string
@@ -52,6 +54,8 @@ type packList struct {
 	More   int // matching, but not shown
 	Any    bool
 	Search string
+	Older  bool // a search covers older versions
+	Cut    int  // versions that a search covered, if there are others; 0: it covered all
 	Layer  string
 	Layers []layerLink
 	Cloud  string
@@ -75,7 +79,7 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 		return nil, err
 	}
 	list := packList{
-		Search: req.Search, Layer: req.Layer, Cloud: req.Cloud, Clouds: packs.CloudTypes()[1:], Any: len(names) > 0,
+		Search: req.Search, Older: req.Older, Layer: req.Layer, Cloud: req.Cloud, Clouds: packs.CloudTypes()[1:], Any: len(names) > 0,
 	}
 	if req.Base != p.o.Packs {
 		list.Base = req.Base
@@ -85,7 +89,7 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 	}
 	_, list.Server = p.server(r)
 	for _, layer := range append([]string{""}, packs.Layers...) {
-		to := p.address(req, "/packs", "q", req.Search, "cloud", req.Cloud, "layer", layer)
+		to := p.address(req, "/packs", "q", req.Search, "cloud", req.Cloud, "versions", older(req), "layer", layer)
 		list.Layers = append(list.Layers, layerLink{layer, to, layer == req.Layer})
 	}
 	searching := req.Search != "" || req.Layer != "" || req.Cloud != ""
@@ -97,9 +101,18 @@ func (p *Pages) listPacks(r *http.Request, grant auth.Grant) (*page, error) {
 			list.Next = p.address(req, "/packs", "last", names[len(names)-1])
 		}
 	}
-	shown := func(c card) bool { return !searching || c.matches(req) }
-	if list.Cards, err = p.cards(r.Context(), req, names, shown); err != nil {
+	find := p.highestCard
+	search := olderSearch{Pages: p}
+	search.left.Store(p.searched)
+	if searching && req.Older {
+		find = search.card
+	}
+	shown := func(c card) bool { return !searching || req.Older || c.matches(req) }
+	if list.Cards, err = p.cards(r.Context(), req, names, find, shown); err != nil {
 		return nil, err
+	}
+	if search.left.Load() < 0 {
+		list.Cut = int(p.searched)
 	}
 	if searching {
 		list.Total = len(list.Cards)
@@ -142,15 +155,16 @@ func (p *Pages) packNames(ctx context.Context, grant auth.Grant) ([]string, erro
 	return names, nil
 }
 
-// cards describes the highest versions of the packs for which shown returns true. It omits packs
-// without a version.
-func (p *Pages) cards(ctx context.Context, req route.Request, names []string, shown func(card) bool) ([]card, error) {
+// cards describes the packs for which find returns a version and shown returns true.
+func (p *Pages) cards(
+	ctx context.Context, req route.Request, names []string, find cardFinder, shown func(card) bool,
+) ([]card, error) {
 	all := make([]*card, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, name := range names {
 		group.Go(func() error {
-			c, err := p.card(ctx, req, name)
+			c, err := p.card(ctx, req, name, find)
 			if err == nil && c.Versions > 0 && shown(c) {
 				all[i] = &c
 			}
@@ -169,7 +183,12 @@ func (p *Pages) cards(ctx context.Context, req route.Request, names []string, sh
 	return cards, nil
 }
 
-func (p *Pages) card(ctx context.Context, req route.Request, name string) (card, error) {
+// cardFinder returns the card of a pack from one of its tags, of which highest is the highest. It
+// returns a card without versions if there is none to show.
+type cardFinder func(ctx context.Context, req route.Request, tags []string, highest string) (card, error)
+
+// card returns the card of a pack, without versions if there is none to show.
+func (p *Pages) card(ctx context.Context, req route.Request, name string, find cardFinder) (card, error) {
 	repo, err := reference.ParseRepository(packs.Repository(req.Base, name))
 	if err != nil {
 		return card{}, err
@@ -185,13 +204,23 @@ func (p *Pages) card(ctx context.Context, req route.Request, name string) (card,
 	if !ok {
 		highest = tags[len(tags)-1]
 	}
-	versions, err := p.o.View.Versions(ctx, repo, tags, []string{highest})
+	req.Pack, req.Repository, req.Action = name, repo, route.PagePack
+	c, err := find(ctx, req, tags, highest)
+	if err != nil || c.Latest == "" {
+		return card{}, err
+	}
+	c.Versions = len(tags)
+	return c, nil
+}
+
+// highestCard is a cardFinder for the highest version.
+func (p *Pages) highestCard(ctx context.Context, req route.Request, tags []string, highest string) (card, error) {
+	versions, err := p.o.View.Versions(ctx, req.Repository, tags, []string{highest})
 	if err != nil || len(versions) == 0 {
 		return card{}, err
 	}
-	req.Pack, req.Action = name, route.PagePack
 	c := p.describe(req, versions[0])
-	c.Name, c.Versions, c.Latest, c.URL = name, len(tags), highest, p.packAddress(req, "", "")
+	c.Name, c.Latest, c.URL = req.Pack, highest, p.packAddress(req, "", "")
 	return c, nil
 }
 

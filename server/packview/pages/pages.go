@@ -62,6 +62,7 @@ type Pages struct {
 	o         Options
 	templates map[string]*template.Template
 	assets    map[string]asset
+	searched  int64 // versions that a search in older versions covers
 }
 
 // asset is a static file of the pages.
@@ -75,7 +76,7 @@ var assetTypes = map[string]string{".css": "text/css; charset=utf-8", ".svg": "i
 
 // New returns the pages.
 func New(o Options) (*Pages, error) {
-	p := &Pages{o: o, templates: map[string]*template.Template{}, assets: map[string]asset{}}
+	p := &Pages{o: o, templates: map[string]*template.Template{}, assets: map[string]asset{}, searched: mostSearched}
 	files, err := assets.ReadDir("assets")
 	if err != nil {
 		return nil, fmt.Errorf("read assets: %w", err)

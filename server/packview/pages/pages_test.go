@@ -129,9 +129,12 @@ var stamps = regexp.MustCompile(`[0-9a-f]{64}|v=[0-9a-f]{12}|Download [0-9]+ B`)
 func TestPagesLookAsTheyDid(t *testing.T) {
 	s := newSite(t, "")
 	s.push("nginx", "1.24.3", "README.md", "# Nginx\n\nSee [values](values.yaml), ![parts](img/a%20b.png) and ![far](https://elsewhere.example.com/x.png).\n", "img/a b.png", drawnLogo(2))
-	s.push("nginx", "1.24.1", "presets.yaml", "presets: []\n")
+	s.push("nginx", "1.24.1", "presets.yaml", "presets: []\n", "schema.yaml", "a.b:\n  schema: '{{ required }}'\n")
 	for name, path := range map[string]string{
-		"packs": "/packs", "pack": "/packs/nginx", "changes": "/packs/nginx/1.24.3/changes", "presets": "/packs/nginx/1.24.1/presets", "values": "/packs/nginx/1.24.1/values", "files": "/packs/nginx/1.24.x/files", "nothing": "/packs?q=zzz", "error": "/packs/apache",
+		"packs": "/packs", "pack": "/packs/nginx", "changes": "/packs/nginx/1.24.3/changes",
+		"presets": "/packs/nginx/1.24.1/presets", "schema": "/packs/nginx/1.24.1/schema",
+		"file": "/packs/nginx/1.24.3/file?path=README.md", "values": "/packs/nginx/1.24.1/values",
+		"files": "/packs/nginx/1.24.x/files", "nothing": "/packs?q=zzz", "error": "/packs/apache",
 	} {
 		got := stamps.ReplaceAllString(s.get(path).Body.String(), "…")
 		golden := filepath.Join("testdata", name+".html")

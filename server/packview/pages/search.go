@@ -4,7 +4,9 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"packhouse/packs"
 	"packhouse/server/auth"
 	"packhouse/server/packview/record"
 	"packhouse/server/reference"
@@ -44,6 +46,51 @@ func (c card) matches(req route.Request) bool {
 		}
 	}
 	return true
+}
+
+// older returns the value of ?versions in links that repeat a search.
+func older(req route.Request) string {
+	if req.Older {
+		return "all"
+	}
+	return ""
+}
+
+// searchedAtOnce is the number of versions of one pack that a search in older versions describes at once.
+const searchedAtOnce = 100
+
+// olderSearch searches all versions of packs.
+type olderSearch struct {
+	*Pages
+	left atomic.Int64 // versions that may still be searched; negative: some were not
+}
+
+// card is a cardFinder for the highest version that matches the search.
+func (s *olderSearch) card(ctx context.Context, req route.Request, tags []string, highest string) (card, error) {
+	others := slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { return tag == highest })
+	slices.SortFunc(others, func(a, b string) int { return packs.CompareTags(b, a) })
+	var found card
+	for some := range slices.Chunk(append([]string{highest}, others...), searchedAtOnce) {
+		if s.left.Add(-int64(len(some))) < 0 {
+			break
+		}
+		versions, err := s.o.View.Versions(ctx, req.Repository, tags, some)
+		if err != nil {
+			return card{}, err
+		}
+		for _, v := range versions {
+			c := s.describe(req, v)
+			c.Name, c.Latest, c.URL = req.Pack, v.Tag, s.packAddress(req, v.Tag, "")
+			if !c.matches(req) {
+				continue
+			}
+			if found.Matching == 0 {
+				found = c
+			}
+			found.Matching++
+		}
+	}
+	return found, nil
 }
 
 // runsOn reports whether a pack with cloud types runs on one.
