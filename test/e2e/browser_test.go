@@ -44,6 +44,7 @@ func TestBrowser(t *testing.T) {
 		chromedp.Navigate(b.url("/")), // without a challenge
 		chromedp.Click(`a[href="/packs"]`),
 		chromedp.WaitVisible(".cards"),
+		loaded(),
 		chromedp.Title(&title),
 		chromedp.Text("main", &shown),
 	)
@@ -86,7 +87,9 @@ func TestBrowser(t *testing.T) {
 		t.Errorf("the README shows %q with images %q", shown, images)
 	}
 	b.picture("pages-pack")
-	for _, section := range []string{"values", "metadata", "files", "constraints", "images"} {
+	for _, section := range []string{
+		"values", "metadata", "files", "constraints", "images", "presets", "schema", "changes", "file?path=manifests/app.yaml",
+	} {
 		b.do("see its "+section,
 			chromedp.Navigate(b.url("/packs/harbour-cache/1.4.x/"+section)),
 			chromedp.WaitVisible(".section"),
@@ -114,7 +117,12 @@ func TestBrowser(t *testing.T) {
 	)
 	b.picture("pages-pack-dark")
 	var overflow float64
-	for _, path := range []string{"/", "/packs", "/packs/harbour-cache", "/packs/harbour-cache/1.4.2/values", "/packs/harbour-cache/1.4.2/files", "/repositories/tools/box"} {
+	for _, path := range []string{
+		"/", "/packs", "/packs?q=image:harbour-cache&versions=all", "/repositories/tools/box", "/packs/harbour-cache",
+		"/packs/harbour-cache/1.4.2/values", "/packs/harbour-cache/1.4.2/files", "/packs/harbour-cache/1.4.2/changes",
+		"/packs/harbour-cache/1.4.2/presets", "/packs/harbour-cache/1.4.2/schema",
+		"/packs/harbour-cache/1.4.2/file?path=images/parts.png",
+	} {
 		b.do("narrow "+path,
 			chromedp.EmulateViewport(360, 740),
 			chromedp.Navigate(b.url(path)),
@@ -365,6 +373,16 @@ manifests:
     storage:
       size: 20Gi
 `, name, version))
+	add("presets.yaml", []byte(`presets:
+  - name: one-replica
+    displayName: One replica
+    group: replicas
+    add: |
+      manifests:
+        app:
+          replicas: 1
+`))
+	add("schema.yaml", []byte("manifests.app.replicas:\n  schema: '{{ required | format \"${number:[1,9]}\" }}'\n"))
 	add("manifests/app.yaml", []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: app\n"))
 	add("logo.png", logo(t, colour))
 	add("images/parts.png", picture(t, 420, 90, func(x, y int) color.Color {
