@@ -48,11 +48,15 @@ func rootsOf(dir string) roots {
 			candidates = append(candidates, filepath.Join(dir, below, e.Name()))
 		}
 	}
+	seen := map[string]bool{} // most backups hold the same configuration
 	for _, path := range candidates {
 		data, err := (places{}).readLinked(path)
-		if err == nil && bytes.Contains(data, []byte("storage")) && namesStorage.Match(data) { // the expression alone is slow
-			r.add(config.Glimpse(config.Source{Path: filepath.Join(dir, ConfigFile), Data: data}))
+		// Most files do not contain the word, and the expression alone is slow.
+		if err != nil || !bytes.Contains(data, []byte("storage")) || !namesStorage.Match(data) || seen[string(data)] {
+			continue
 		}
+		seen[string(data)] = true
+		r.add(config.Glimpse(config.Source{Path: filepath.Join(dir, ConfigFile), Data: data}))
 	}
 	return r
 }
