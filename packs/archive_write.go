@@ -42,7 +42,7 @@ func Archive(ctx context.Context, w io.Writer, dir string, progress func(done in
 
 // archiveFS is Archive for the pack at the root of a file system.
 func archiveFS(ctx context.Context, w io.Writer, fsys fs.FS, progress func(done int64)) (Archived, error) {
-	text, err := fs.ReadFile(fsys, MetadataFile)
+	text, err := ReadText(fsys, MetadataFile)
 	if err != nil {
 		return Archived{}, fmt.Errorf("read pack: %w", err)
 	}

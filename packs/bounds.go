@@ -2,7 +2,9 @@ package packs
 
 import (
 	"cmp"
+	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -59,6 +61,63 @@ func readDocument(name string, size int64, content io.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	return text, nil
+}
+
+// textLimit returns how many bytes are read of a text file of a pack that is parsed.
+func textLimit(name string) int64 {
+	switch name {
+	case MetadataFile:
+		return maxMetadata
+	case ValuesFile:
+		return maxValues
+	case SchemaFile, PresetsFile:
+		return maxParsed
+	}
+	return maxYAML
+}
+
+// tooLong returns an error with the size and the limit if a text file is larger than what is read
+// of it.
+func tooLong(name string, size int64) error {
+	if limit := textLimit(name); size > limit {
+		return fmt.Errorf("the file has %d bytes, and at most %d are read", size, limit)
+	}
+	return nil
+}
+
+// TooLong returns an error if a text file of the pack, such as ValuesFile, is larger than what is
+// read of it. Parsing its beginning would report errors that the file does not have.
+func (p *Pack) TooLong(name string) error {
+	i, found := p.find(name)
+	if !found {
+		return nil
+	}
+	return tooLong(name, p.Files[i].Size)
+}
+
+// ReadText reads a text file of a pack, such as a manifest. It returns an error if the file is
+// larger than its limit, and never reads more than that.
+func ReadText(fsys fs.FS, name string) ([]byte, error) {
+	file, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // read only
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := tooLong(name, info.Size()); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, textLimit(name)+1))
+	if err != nil {
+		return nil, err
+	}
+	if err := tooLong(name, int64(len(text))); err != nil { // it grew while it was read
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return text, nil
 }

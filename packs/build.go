@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -181,7 +180,7 @@ func (b *builder) collectManifests(ctx context.Context) error {
 		if ext := path.Ext(f.Path); ext != ".yaml" && ext != ".yml" {
 			return nil
 		}
-		content, err := fs.ReadFile(root.FS(), f.Path)
+		content, err := ReadText(root.FS(), f.Path)
 		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}

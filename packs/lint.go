@@ -34,6 +34,7 @@ var lintOrder = [][]string{
 func (p *Pack) Lint() []Problem {
 	l := &linter{pack: p}
 	l.documents()
+	l.sizes()
 	if p.Metadata != nil {
 		l.values()
 		l.paths("charts", p.Metadata.Charts)
@@ -71,7 +72,7 @@ func (l *linter) missing(name string) bool {
 	_, ok := l.pack.documents[name]
 	return !ok && !slices.ContainsFunc(l.pack.problems, func(p Problem) bool {
 		cut := p.Code == CodeTooLarge || p.Code == CodeTooManyFiles
-		return cut || strings.EqualFold(p.Path, name) && (p.Code == CodeSpecial || p.Code == CodeLink)
+		return cut || strings.EqualFold(p.Path, name) && slices.Contains([]string{CodeSpecial, CodeLink, CodeForeignLink}, p.Code)
 	})
 }
 
@@ -105,6 +106,19 @@ func (l *linter) documents() {
 	for _, name := range []string{SchemaFile, PresetsFile} {
 		if text, ok := p.documents[name]; ok {
 			l.yaml(name, text)
+		}
+	}
+}
+
+// sizes reports YAML files that are only read in part. Those of schema and presets are findings of
+// yaml.
+func (l *linter) sizes() {
+	for _, f := range l.pack.Files {
+		if ext := path.Ext(f.Path); ext != ".yaml" && ext != ".yml" || f.Path == SchemaFile || f.Path == PresetsFile {
+			continue
+		}
+		if err := tooLong(f.Path, f.Size); err != nil {
+			l.report(Warning, CodeFileSize, f.Path, 0, "make it smaller, or split it", "%v", err)
 		}
 	}
 }

@@ -74,12 +74,16 @@ func (p *Pack) size() int64 {
 // Has reports whether the pack contains a file, or a folder with files.
 func (p *Pack) Has(name string) bool {
 	name = path.Clean(name)
-	byPath := func(f File, name string) int { return strings.Compare(f.Path, name) }
-	if _, found := slices.BinarySearchFunc(p.Files, name, byPath); found {
+	if _, found := p.find(name); found {
 		return true
 	}
-	i, _ := slices.BinarySearchFunc(p.Files, name+"/", byPath)
+	i, _ := p.find(name + "/")
 	return i < len(p.Files) && strings.HasPrefix(p.Files[i].Path, name+"/")
+}
+
+// find returns the index in Files of a path, or where it would be.
+func (p *Pack) find(name string) (index int, found bool) {
+	return slices.BinarySearchFunc(p.Files, name, func(f File, name string) int { return strings.Compare(f.Path, name) })
 }
 
 // OpenDir reads the pack in a directory. It returns an error only if the directory cannot be read;
@@ -174,6 +178,13 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 		info, err := entry.Info()
 		if err != nil {
 			return fmt.Errorf("read pack: %w", err)
+		}
+		if isForeignLink(fsys, info) {
+			report(Problem{
+				Code: CodeForeignLink, Severity: Error, Path: name, What: "is a hard link to a file of another user than the owner of the folder",
+				Remedy: "if that user may publish the file, put a copy in its place",
+			})
+			return nil
 		}
 		if size += info.Size(); size > limits.Bytes {
 			report(Problem{Code: CodeTooLarge, Severity: Error, Path: name, What: fmt.Sprintf("holds more than %d MiB", limits.Bytes>>20), Remedy: "is it the right folder?"})

@@ -89,6 +89,8 @@ const (
 	CodeLeftover        = "pack-leftover"
 	CodeTooLarge        = "pack-too-large"
 	CodeTooManyFiles    = "pack-too-many-files"
+	CodeFileSize        = "pack-file-size"
+	CodeForeignLink     = "pack-foreign-link"
 	CodeFileName        = "pack-file-name"
 	CodeMoreFindings    = "pack-more-findings"
 	CodeArchiveFormat   = "archive-format"

@@ -21,7 +21,7 @@ type PushOptions struct {
 	Group           string    // overrides the one in pack.json
 	Force           bool      // overwrite an existing version
 	Message         string    // reason for overwriting, stored in the manifest
-	SkipDigestCheck bool      // overwrite even if the archive is the same
+	SkipDigestCheck bool      // write the manifest again even if the archive is the same
 	Created         time.Time // stored in the manifest, see Spec
 
 	Validate  func(*Pack) []Problem   // finds the problems of the pack, at least those of Lint; nil: Lint
@@ -49,7 +49,8 @@ type Pushed struct {
 // reads, and verifies that the registry has it. It returns a *Refused if the pack has errors, and a
 // *Failure for everything else that prevents the push.
 //
-// A version that exists with the same archive is left as it is and reported as unchanged. One with
+// A version that exists with the same archive is left as it is and reported as unchanged; with
+// SkipDigestCheck, only if its manifest is the same, too. One with
 // another archive is overwritten only with Force, as in the vendor's CLI; it stays readable by
 // digest as long as the registry keeps it.
 func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -179,8 +180,8 @@ func findComments(fsys fs.FS, pack *packs.Pack) (comments []*comment) {
 		if ext := path.Ext(f.Path); ext != ".yaml" && ext != ".yml" || strings.HasPrefix(f.Path, "charts/") {
 			continue
 		}
-		text, err := fs.ReadFile(fsys, f.Path)
-		if err != nil || !strings.Contains(string(text), "packhouse:ignore") {
+		text, err := packs.ReadText(fsys, f.Path)
+		if err != nil || !bytes.Contains(text, []byte("packhouse:ignore")) {
 			continue
 		}
 		lines := strings.Split(string(text), "\n")

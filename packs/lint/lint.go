@@ -201,7 +201,7 @@ func (l *linter) unlisted(name string) {
 
 // manifest checks that a manifest is YAML. Templates are rendered instead.
 func (l *linter) manifest(name string) {
-	text, err := fs.ReadFile(l.fsys, name)
+	text, err := packs.ReadText(l.fsys, name)
 	if err != nil || bytes.Contains(text, []byte("{{")) {
 		return
 	}

@@ -72,6 +72,9 @@ func withoutMacros(text []byte) []byte {
 
 // values checks values.yaml.
 func (l *linter) values() {
+	if l.pack.TooLong(packs.ValuesFile) != nil {
+		return // a finding of package packs
+	}
 	text := l.pack.Document(packs.ValuesFile)
 	var document yaml.Node
 	if err := yaml.Unmarshal(withoutMacros(text), &document); err != nil {

@@ -148,7 +148,14 @@ func chartRelease(pack *packs.Pack, c *chart.Chart, values map[string]any) relea
 
 // manifest renders a manifest of the pack, whose values are those of its file name.
 func (r *renderer) manifest(name string, values map[string]any, report bool) {
-	text, err := fs.ReadFile(r.fsys, name)
+	if err := r.pack.TooLong(name); err != nil {
+		if report {
+			r.fail(name, err)
+			r.guess = append(r.guess, name)
+		}
+		return
+	}
+	text, err := packs.ReadText(r.fsys, name)
 	if err != nil {
 		return // a finding of lint
 	}
@@ -187,6 +194,9 @@ func (r *renderer) addGuesses() {
 
 // variants returns the values of the pack, and those of each preset.
 func (r *renderer) variants() ([]map[string]any, error) {
+	if err := r.pack.TooLong(packs.ValuesFile); err != nil {
+		return nil, err
+	}
 	values, err := readValues(r.pack.Document(packs.ValuesFile))
 	if err != nil {
 		return nil, err
