@@ -206,7 +206,7 @@ func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
 	}
 	folder := header.Typeflag == tar.TypeDir
 	if wasFolder, twice := a.seen[name]; twice && !(folder && wasFolder) {
-		return refusal(CodeArchiveTwice, name, "keep one of them", "stands in the archive twice")
+		return refusal(CodeArchiveTwice, name, "keep one of them", "is in the archive twice")
 	}
 	if err := a.parents(name); err != nil {
 		return err

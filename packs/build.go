@@ -125,7 +125,7 @@ func (b *builder) collectChart(chart Chart) error {
 	if err != nil {
 		return &Failure{
 			Code: CodeArchiveFormat, What: fmt.Sprintf("%s is not a Helm chart: %v", quote(chart.File), err),
-			Remedy: "helm package makes one out of a chart's folder, helm pull fetches one",
+			Remedy: "create one with helm package, or fetch one with helm pull",
 		}
 	}
 	var about struct {
@@ -195,7 +195,7 @@ func (b *builder) collectManifests(ctx context.Context) error {
 	case len(refused) > 0:
 		return &Refused{refused}
 	case len(b.metadata.KubeManifests) == 0:
-		return &Failure{Code: CodeFileMissing, What: fmt.Sprintf("no .yaml file lies in %s", quote(b.o.Manifests)), Remedy: "name the folder of the manifests"}
+		return &Failure{Code: CodeFileMissing, What: fmt.Sprintf("there is no .yaml file in %s", quote(b.o.Manifests)), Remedy: "name the folder of the manifests"}
 	}
 	return nil
 }

@@ -203,7 +203,7 @@ func (c *Client) get(ctx context.Context, address string) (*http.Response, error
 	case http.StatusNotFound, http.StatusGone:
 		return nil, &Failure{Code: CodePackUnknown, What: "there is no " + quote(address), Remedy: "open it in a browser: is the URL right?"}
 	case http.StatusUnauthorized:
-		return nil, c.login("%s wants a user and password", c.server)
+		return nil, c.login("%s requires a user and password", c.server)
 	}
 	return nil, &errcode.ErrorResponse{Method: http.MethodGet, URL: r.URL, StatusCode: response.StatusCode}
 }

@@ -7,8 +7,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,13 +59,21 @@ func ParseServer(text string) (server string, plain bool, err error) {
 	server = strings.TrimRight(server, "/")
 	if host, path, ok := strings.Cut(server, "/"); ok && host != "" {
 		return "", false, &Failure{
-			Code: CodeServerName, What: fmt.Sprintf("%s holds a path, and a server is host:port", quote(text)),
+			Code: CodeServerName, What: fmt.Sprintf("%s contains a path, and a server is host:port", quote(text)),
 			Remedy: fmt.Sprintf("name the server %s; commands for packs take the path as --base %s", host,
 				strings.TrimSuffix(strings.TrimSuffix(path, "/archive"), "/spectro-packs")),
 		}
 	}
 	if err := (registry.Reference{Registry: server}).ValidateRegistry(); err != nil || server == "" || strings.Contains(server, "@") {
 		return "", false, &Failure{Code: CodeServerName, What: fmt.Sprintf("%s is not a server", quote(text)), Remedy: "write host:port, such as packs.example.com or 10.0.0.5:5000"}
+	}
+	if _, port, err := net.SplitHostPort(server); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return "", false, &Failure{
+				Code: CodeServerName, What: fmt.Sprintf("%s has no valid port", quote(text)),
+				Remedy: "use a port between 1 and 65535",
+			}
+		}
 	}
 	return server, plain, nil
 }

@@ -102,7 +102,7 @@ func (c *Client) explainConnection(err error) *Failure {
 			Remedy: "is the server running, and does it listen on that port?",
 		}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return &Failure{Code: CodeServerPlain, What: fmt.Sprintf("%s speaks plain HTTP where TLS is expected", c.server), Remedy: "if that is meant: http://" + c.server}
+		return &Failure{Code: CodeServerPlain, What: fmt.Sprintf("%s uses plain HTTP, not TLS", c.server), Remedy: "if that is intended, write http://" + c.server}
 	case errors.As(err, &unknown):
 		return &Failure{
 			Code: CodeUntrusted, What: fmt.Sprintf("the certificate of %s is signed by an authority that is not trusted here", c.server),
@@ -144,7 +144,7 @@ func (c *Client) otherName(err x509.HostnameError) string {
 		names = append(names, address.String())
 	}
 	if len(names) == 0 {
-		return fmt.Sprintf("the certificate of %s names no server at all: it has no SAN", c.server)
+		return fmt.Sprintf("the certificate of %s has no SANs, so it is not valid for any server", c.server)
 	}
 	return fmt.Sprintf("the certificate of %s is for %s", c.server, strings.Join(names, ", "))
 }
@@ -157,7 +157,7 @@ func (c *Client) explainAnswer(err error) *Failure {
 	var answer *errcode.ErrorResponse
 	if !errors.As(err, &answer) {
 		if errors.Is(err, errdef.ErrNotFound) {
-			return &Failure{Code: CodePackUnknown, What: "it is not there", Remedy: "packhouse pack ls shows what is"}
+			return &Failure{Code: CodePackUnknown, What: "the registry does not have it", Remedy: "packhouse pack ls lists the packs"}
 		}
 		return nil
 	}
@@ -169,11 +169,11 @@ func (c *Client) explainAnswer(err error) *Failure {
 		}
 		return c.login("%s did not accept the stored user and password", c.server)
 	case http.StatusForbidden:
-		return &Failure{Code: CodeForbidden, What: fmt.Sprintf("%s forbids it: %s", c.server, said), Remedy: "pushing takes the role writer, pushing over a version and deleting the role admin; packhouse user role gives it"}
+		return &Failure{Code: CodeForbidden, What: fmt.Sprintf("%s denies access: %s", c.server, said), Remedy: "pushing requires the role writer, overwriting and deleting the role admin; packhouse user role assigns it"}
 	case http.StatusTooManyRequests:
-		return &Failure{Code: CodeLockedOut, What: fmt.Sprintf("%s answers no more for now: %s", c.server, said), Remedy: "wait: too many requests or wrong passwords came from here"}
+		return &Failure{Code: CodeLockedOut, What: fmt.Sprintf("%s refuses requests for now: %s", c.server, said), Remedy: "wait: too many requests or wrong passwords came from here"}
 	case http.StatusInsufficientStorage:
-		return &Failure{Code: CodeFull, What: fmt.Sprintf("%s has no room: %s", c.server, said), Remedy: "make room where its storage lives; packhouse store gc frees what nothing refers to"}
+		return &Failure{Code: CodeFull, What: fmt.Sprintf("%s has no room: %s", c.server, said), Remedy: "free space on its storage; packhouse store gc removes unreferenced blobs"}
 	case http.StatusRequestEntityTooLarge:
 		return &Failure{Code: CodeRefusedByIt, What: fmt.Sprintf("the pack is too large for %s", c.server), Remedy: "a proxy before it may limit uploads (nginx: client_max_body_size 0)"}
 	case http.StatusNotFound:
@@ -218,7 +218,7 @@ func saidBy(answer *errcode.ErrorResponse) string {
 }
 
 func wantsTLS(server string) *Failure {
-	return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s wants TLS", server), Remedy: "write https://" + server + ", or leave the scheme out"}
+	return &Failure{Code: CodeServerTLS, What: fmt.Sprintf("%s requires TLS", server), Remedy: "write https://" + server + ", or leave the scheme out"}
 }
 
 // isNotFound reports whether a registry responded with a not-found error.
@@ -229,9 +229,9 @@ func isNotFound(err error) bool {
 
 func (c *Client) explainNotFound(answer *errcode.ErrorResponse, said string) *Failure {
 	if answer.URL != nil && answer.URL.Path == "/v2/" || len(answer.Errors) == 0 && answer.Method != http.MethodHead {
-		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("what answers at %s is not an OCI registry", c.server), Remedy: "is it the right port? a legacy pack registry knows no /v2/"}
+		return &Failure{Code: CodeNotRegistry, What: fmt.Sprintf("the service at %s is not an OCI registry", c.server), Remedy: "is it the right port? legacy pack registries do not support /v2/"}
 	}
-	return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("it is not there: %s", said), Remedy: "packhouse pack ls shows what is"}
+	return &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s does not have it: %s", c.server, said), Remedy: "packhouse pack ls lists the packs"}
 }
 
 func (c *Client) login(format string, args ...any) *Failure {

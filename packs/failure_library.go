@@ -33,14 +33,19 @@ func (c *Client) explainLibrary(err error) *Failure {
 	case mentions("bearer realm"):
 		return &Failure{
 			Code: CodeOtherRealm,
-			What: c.server + " names a server for tokens that packhouse does not use: one without TLS, " +
-				"or at an internal address",
+			What: c.server + " names a token server that packhouse does not use: " +
+				"its URL is invalid, has no TLS, or leads to an internal address",
 			Remedy: "is it the right host and port? if so, its operator must correct the realm " +
 				"that it sends in WWW-Authenticate",
 		}
+	case mentions("empty token returned"):
+		return &Failure{
+			Code: CodeRefusedByIt, What: "the token server of " + c.server + " answered without a token",
+			Remedy: "see the log of the token server",
+		}
 	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData), mentions("mismatch"):
 		return otherContent(err)
-	case mentions("failed to decode", "invalid character", "unexpected end of JSON"):
+	case mentions("failed to decode", "invalid character", "unexpected end of JSON", "invalid response Content-Type"):
 		return &Failure{
 			Code: CodeNotRegistry, What: c.server + " answers with something other than the JSON of a registry",
 			Remedy: otherService,

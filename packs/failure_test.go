@@ -150,10 +150,16 @@ func TestLibraryTexts(t *testing.T) {
 		code string
 		want string
 	}{
-		{`bearer realm "http://x" uses http but registry used https`, CodeOtherRealm, "server for tokens"},
+		{`bearer realm "http://x" uses http but registry used https`, CodeOtherRealm, "token server"},
 		{`bearer realm host "x" is 10.0.0.1, in blocked prefix 10.0.0.0/8`, CodeOtherRealm, "internal address"},
-		{`GET "https://x/v2/a": mismatch Content-Length`, CodeOtherContent, "other bytes"},
+		{`GET "https://x/v2/a": mismatch Content-Length`, CodeOtherContent, "does not match its digest"},
 		{`GET "https://x/token": failed to decode response: bad`, CodeNotRegistry, "other than the JSON"},
+		{`failed to parse bearer realm "::bad": parse "::bad": missing protocol scheme`, CodeOtherRealm, "is invalid"},
+		{`GET "https://x/v2/": empty token returned`, CodeRefusedByIt, "without a token"},
+		{
+			`GET "https://x/v2/a": invalid response Content-Type header; mime: no media type`,
+			CodeNotRegistry, "other than the JSON",
+		},
 		{`Get "https://x/v2/": malformed MIME header line: x`, CodeNotRegistry, "other than HTTP"},
 		{`GET "https://x/v2/": the sky fell`, CodeRefusedByIt, "failed: the sky fell"},
 	} {

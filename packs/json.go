@@ -249,7 +249,7 @@ func (d *document) readObject(decoder *json.Decoder, text []byte, depth int) (*o
 			return nil, io.ErrUnexpectedEOF // cannot happen: the text is valid
 		}
 		if seen[key] {
-			d.report(Error, CodeJSONDuplicate, offset, "keep one of them", "the key %s stands here for the second time", quote(key))
+			d.report(Error, CodeJSONDuplicate, offset, "keep one of them", "the key %s occurs twice", quote(key))
 		}
 		seen[key] = true
 		value, err := d.read(decoder, text, depth+1)

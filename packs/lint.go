@@ -72,7 +72,8 @@ func (l *linter) missing(name string) bool {
 	_, ok := l.pack.documents[name]
 	return !ok && !slices.ContainsFunc(l.pack.problems, func(p Problem) bool {
 		cut := p.Code == CodeTooLarge || p.Code == CodeTooManyFiles
-		return cut || strings.EqualFold(p.Path, name) && slices.Contains([]string{CodeSpecial, CodeLink, CodeForeignLink}, p.Code)
+		other := slices.Contains([]string{CodeSpecial, CodeLink, CodeForeignLink}, p.Code)
+		return cut || other && strings.EqualFold(p.Path, name)
 	})
 }
 

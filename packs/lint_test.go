@@ -65,7 +65,11 @@ func TestLint(t *testing.T) {
 		"a key twice":       {put("schema.yaml", strings.Repeat("a: b\n", 200)), []string{"warning pack-yaml"}, `key "a" already defined at line 1`},
 		"a key twice below": {put("presets.yaml", "a:\n  - b: c\n    b: d\n"), []string{"warning pack-yaml"}, "line 2"},
 		"large schema":      {put("schema.yaml", strings.Repeat("#\n", maxParsed)), []string{"warning pack-yaml"}, "larger than"},
-		"long values":       {put("values.yaml", strings.Repeat("#\n", maxValues)), []string{"warning pack-file-size", "warning pack-images-empty"}, "has 2097152 bytes, and at most 1048576 are read"},
+		"long values": {
+			put("values.yaml", strings.Repeat("#\n", maxValues)),
+			[]string{"warning pack-file-size", "warning pack-images-empty"},
+			"has 2097152 bytes, and at most 1048576 are read",
+		},
 		"empty schema":      {put("schema.yaml", "# nothing\n"), nil, ""},
 		"presets as a list": {put("presets.yaml", "- a\n"), []string{"warning pack-yaml"}, "no mapping"},
 		"leftovers":         {both(put(".git/HEAD", ""), put(".DS_Store", "")), []string{"warning pack-leftover"}, "left out"},

@@ -137,7 +137,7 @@ func (r *metadataReader) judge(m *Metadata) {
 	case !tagLabel.MatchString(m.Version) || strings.Contains(m.Version, "__"):
 		r.report(Error, CodeVersion, at("version"), "use letters, digits, . _ and -, such as 1.2.3 or 1.2.3-rc.1", "%s cannot be a version: it becomes a tag", quote(m.Version))
 	case isParent(m.Version):
-		r.report(Error, CodeVersion, at("version"), "name the whole version, such as 1.24.3", "%s is the name of a parent tag, which is made by itself", quote(m.Version))
+		r.report(Error, CodeVersion, at("version"), "name the whole version, such as 1.24.3", "%s is the name of a parent tag, which the registry derives", quote(m.Version))
 	case strings.HasPrefix(m.Version, "v") && len(numbers(m.Version)) > 0:
 		r.report(Warning, CodeVersionV, at("version"), "write "+m.Version[1:], "the version has a leading v: %s", quote(m.Version))
 	case len(numbers(m.Version)) == 0:

@@ -51,7 +51,7 @@ func (o oneOrigin) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, &Failure{
 			Code:   CodeOtherRealm,
-			What:   fmt.Sprintf("%s wants the password sent to another server, %s", o.origin, quote(r.URL.Host)),
+			What:   fmt.Sprintf("%s asks for the password to be sent to another server, %s", o.origin, quote(r.URL.Host)),
 			Remedy: "a registry signs users in at its own host and port: ask its operator whether that server is meant, and log in there",
 		}
 	}

@@ -83,7 +83,9 @@ func (p *Pack) Has(name string) bool {
 
 // find returns the index in Files of a path, or where it would be.
 func (p *Pack) find(name string) (index int, found bool) {
-	return slices.BinarySearchFunc(p.Files, name, func(f File, name string) int { return strings.Compare(f.Path, name) })
+	return slices.BinarySearchFunc(p.Files, name, func(f File, name string) int {
+		return strings.Compare(f.Path, name)
+	})
 }
 
 // OpenDir reads the pack in a directory. It returns an error only if the directory cannot be read;
@@ -92,11 +94,11 @@ func OpenDir(dir string) (*Pack, error) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no folder %q", dir)
+		return nil, fmt.Errorf("there is no folder %q", dir)
 	case err != nil:
 		return nil, fmt.Errorf("open pack: %w", err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("%q is not a folder", dir)
+		return nil, fmt.Errorf("%q is %s, not a folder", dir, kindOf(info.Mode()))
 	}
 	full, err := filepath.Abs(dir)
 	if err != nil {
@@ -113,6 +115,19 @@ func OpenDir(dir string) (*Pack, error) {
 	}
 	pack.Folder = filepath.Base(full)
 	return pack, nil
+}
+
+// kindOf describes a file that is not a folder.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsRegular():
+		return "a file"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // Open reads the pack at the root of a file system.
@@ -181,7 +196,8 @@ func walk(fsys fs.FS, limits Limits, report func(Problem), visit func(File) erro
 		}
 		if isForeignLink(fsys, info) {
 			report(Problem{
-				Code: CodeForeignLink, Severity: Error, Path: name, What: "is a hard link to a file of another user than the owner of the folder",
+				Code: CodeForeignLink, Severity: Error, Path: name,
+				What:   "is a hard link to a file of another user than the owner of the folder",
 				Remedy: "if that user may publish the file, put a copy in its place",
 			})
 			return nil

@@ -30,7 +30,7 @@ func ParseReference(text string) (Reference, error) {
 	}
 	switch {
 	case strings.Contains(name, "/") || strings.Contains(tag, "/"):
-		return bad("it holds a path")
+		return bad("it contains a path")
 	case !packName.MatchString(name) || len(name) > maxName:
 		return bad("names are lower-case letters and digits, joined by . _ or -")
 	case hasTag && hasDigest:
@@ -138,7 +138,7 @@ func layerOf(a *Artifact) ocispec.Descriptor {
 }
 
 func otherContent(err error) *Failure {
-	return &Failure{Code: CodeOtherContent, What: "other bytes came than the digest says", Remedy: "try again; on the server, packhouse store scrub finds damaged content", Err: err}
+	return &Failure{Code: CodeOtherContent, What: "the content does not match its digest", Remedy: "try again; on the server, packhouse store scrub finds damaged content", Err: err}
 }
 
 // find resolves a reference and fetches its manifest.
@@ -177,13 +177,13 @@ func notThere(err error, what string, tags []string) error {
 	if !isNotFound(err) {
 		return err
 	}
-	remedy := "packhouse pack ls shows what is; --base names another path"
+	remedy := "packhouse pack ls lists the packs; --base sets another path"
 	if len(tags) > 0 {
 		const most = 8
 		shown := tags[max(0, len(tags)-most):]
-		remedy = "there is " + strings.Join(shown, ", ")
+		remedy = "the registry has " + strings.Join(shown, ", ")
 	}
-	return &Failure{Code: CodePackUnknown, What: "there is no pack " + what, Remedy: remedy, Err: err}
+	return &Failure{Code: CodePackUnknown, What: "the registry has no pack " + what, Remedy: remedy, Err: err}
 }
 
 // download writes a pack's archive to a file, verifies it, and seeks to its start.

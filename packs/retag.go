@@ -40,7 +40,7 @@ func (c *Client) AddTag(ctx context.Context, ref Reference, tag Tag) (now, befor
 
 func parentTag(tag string) error {
 	return &Failure{
-		Code: CodeParentTag, What: fmt.Sprintf("%s is a parent tag: it follows the highest version below it by itself", tag),
+		Code: CodeParentTag, What: fmt.Sprintf("%s is a parent tag: it always points to the highest version below it", tag),
 		Remedy: "push a version, or delete the versions below it",
 	}
 }

@@ -16,7 +16,7 @@ func Delete(ctx context.Context, store storage.Store, r admin.DeleteRequest) (ad
 	done := admin.Deletion{Repository: r.Repository, Digest: r.Digest, Kind: "manifest"}
 	repo, err := reference.ParseRepository(r.Repository)
 	if err != nil {
-		return done, fmt.Errorf("repository %q: %w", r.Repository, err)
+		return done, err
 	}
 	d, err := reference.ParseDigest(r.Digest)
 	if err != nil {

@@ -67,11 +67,11 @@ func ParseAnswers(name string, data []byte) (*Document, error) {
 		flag, known := flagNamed(key.Value)
 		switch _, double := d.Values[key.Value]; {
 		case !known && strings.HasPrefix(key.Value, "password"):
-			refuse(key.Line, "users", "passwords do not stand in an answers file", "use password-file, or the variables "+passwordPrefix+"<NAME>")
+			refuse(key.Line, "users", "an answers file contains no passwords", "use password-file, or the variables "+passwordPrefix+"<NAME>")
 		case !known:
 			refuse(key.Line, "", "unknown key"+meant(key.Value), "the keys are the flags of setup, without dashes")
 		case double:
-			refuse(key.Line, flag.Question, fmt.Sprintf("%s stands on line %d already", key.Value, d.Lines[key.Value]), "leave one")
+			refuse(key.Line, flag.Question, fmt.Sprintf("%s is already on line %d", key.Value, d.Lines[key.Value]), "remove one of them")
 		default:
 			texts, reason := answerTexts(flag, value)
 			if reason != "" {

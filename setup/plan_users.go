@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"packhouse/server/auth/htpasswd"
+	"packhouse/spelling"
 )
 
 // users plans the htpasswd file. It keeps existing lines byte for byte and hashes only new
@@ -62,10 +63,7 @@ func (b *builder) users() error {
 		c.Meaning = append(c.Meaning, roles...)
 	}
 	if len(meaning) == 0 {
-		meaning = []string{"its one user stays as it is"}
-		if n := len(b.answers.Users); n != 1 {
-			meaning[0] = fmt.Sprintf("%d users stay as they are", n)
-		}
+		meaning = []string{"unchanged: " + spelling.Count(len(b.answers.Users), "user")}
 	}
 	b.put(path, 0o600, file.Bytes(), true, meaning...)
 	return b.passwords(changed)

@@ -13,6 +13,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/setup/keyfile"
+	"packhouse/spelling"
 )
 
 func ownFiles(a *Answers) bool { return a.TLS == Files }
@@ -80,7 +81,7 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 	}
 	if !AnyRefused(findings) && certgen.CloseToEnd(chain[0], m.now()) {
 		info := certgen.Inspect(chain[0])
-		findings = append(findings, warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", info.DaysLeft(m.now())), "renew it soon; the server notices by itself"))
+		findings = append(findings, warned(CodeCloseEnd, fmt.Sprintf("the certificate has %s left", spelling.Count(info.DaysLeft(m.now()), "day")), "renew it soon; the server loads the new files automatically"))
 	}
 	if n := certgen.Repeated(data); n > 0 {
 		findings = append(findings, noted(CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n), "the server leaves repetitions out of what it serves"))

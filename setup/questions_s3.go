@@ -279,7 +279,7 @@ func s3BucketQuestion() *Question {
 			case a.S3.Bucket == "":
 				return []Finding{refused(CodeMissing, "the name of the bucket is missing", "name it with --s3-bucket")}
 			case !bucketName.MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
-				return []Finding{refused(CodeValue, fmt.Sprintf("%+q can be no bucket", clip(a.S3.Bucket)), "write its name only, without s3:// and without a path")}
+				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is not a valid bucket name", clip(a.S3.Bucket)), "write only its name, without s3:// and without a path")}
 			}
 			return nil
 		},

@@ -13,6 +13,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/server/config"
+	"packhouse/spelling"
 )
 
 // Resolve answers every question from flags, environment, answers file, existing installation,
@@ -349,7 +350,7 @@ func (r *resolver) existing() {
 		}
 	}
 	if in.Cert != nil && in.Cert.CloseEnd && made(&r.answers) && !r.answers.RotateCert {
-		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %d days left", in.Cert.Info.DaysLeft(r.machine.now())), "renew it")
+		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %s left", spelling.Count(in.Cert.Info.DaysLeft(r.machine.now()), "day")), "renew it")
 		f.Flag = "--rotate-cert"
 		f.Question = "tls"
 		r.findings = append(r.findings, f)

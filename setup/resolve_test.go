@@ -246,7 +246,7 @@ func TestAnswersFileIsReadStrictly(t *testing.T) {
 		{"anchor of another file", "user: *hunter2\n", "must be quoted"},
 		{"plural", "users: [a]\n", "did you mean user?"},
 		{"underscores", "storage_path: /data\n", "did you mean storage-path?"},
-		{"twice", "addr: \":1\"\naddr: \":2\"\n", "f:2: addr stands on line 1 already"},
+		{"twice", "addr: \":1\"\naddr: \":2\"\n", "f:2: addr is already on line 1"},
 		{"list where one belongs", "addr: [a, b]\n", "takes one value"},
 		{"map", "user: {a: reader}\n", "no plain value"},
 		{"null", "hostname:\n", "no plain value"},

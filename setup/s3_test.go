@@ -61,8 +61,8 @@ func TestBucketIsRefused(t *testing.T) {
 		tried          bool
 	}{
 		{"no bucket", Values{"s3-bucket": nil}, "s3-bucket", CodeMissing, "bucket is missing", false},
-		{"a URL for a bucket", Values{"s3-bucket": {"s3://registry"}}, "s3-bucket", CodeValue, "can be no bucket", false},
-		{"a path for a bucket", Values{"s3-bucket": {"registry/v2"}}, "s3-bucket", CodeValue, "can be no bucket", false},
+		{"a URL for a bucket", Values{"s3-bucket": {"s3://registry"}}, "s3-bucket", CodeValue, "is not a valid bucket name", false},
+		{"a path for a bucket", Values{"s3-bucket": {"registry/v2"}}, "s3-bucket", CodeValue, "is not a valid bucket name", false},
 		{"an engine without a scheme", Values{"s3-endpoint": {"minio:9000"}}, "s3-endpoint", CodeURL, "not the URL", false},
 		{"an engine with a user", Values{"s3-endpoint": {"https://a:b@minio"}}, "s3-endpoint", CodeURL, "not the URL", false},
 		{"an engine with the bucket", Values{"s3-endpoint": {"https://minio/registry"}}, "s3-endpoint", CodeURL, "not the URL", false},
@@ -129,7 +129,7 @@ func TestTheTrialKnowsTheRemedy(t *testing.T) {
 		{"name", "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY", "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY"},
 		{"tls", "write http:// in storage.s3.regionendpoint, or secure: false", "write http:// in --s3-endpoint"},
 		{"signature", "set storage.s3.accesskey and secretkey, or give this machine a role", "set --s3-access-key and --s3-secret-key-file, or give this machine a role"},
-		{"bucket", "try again later; where it lasts, look into the log of the engine", "try again later; where it lasts, look into the log of the engine"},
+		{"bucket", "try again later; if it lasts, see the log of the S3 service", "try again later; if it lasts, see the log of the S3 service"},
 	} {
 		m := machineOf(t, &fakeHost{})
 		m.TryStorage = func(context.Context, config.Storage) []StorageTrial {

@@ -56,7 +56,7 @@ func (d *Dir) sub(name string) (*Dir, error) {
 	}
 	next, err := d.openDir(name)
 	if err != nil && !info.IsDir() {
-		return nil, notRegular(d.Entry(name), info)
+		return nil, wrongKind(d.Entry(name), info, "a directory")
 	}
 	return next, err
 }
@@ -67,7 +67,7 @@ func (d *Dir) OpenRegular(name string, flags int, mode fs.FileMode) (*os.File, e
 	f, err := d.Open(name, flags, mode)
 	if err != nil {
 		if info, e := os.Lstat(d.Entry(name)); e == nil && !info.Mode().IsRegular() && !info.IsDir() {
-			return nil, notRegular(d.Entry(name), info)
+			return nil, wrongKind(d.Entry(name), info, regularFile)
 		}
 		return nil, err
 	}
@@ -88,11 +88,11 @@ func verifyKind(f *os.File) error {
 	case info.IsDir():
 		return &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EISDIR}
 	case !info.Mode().IsRegular():
-		return notRegular(f.Name(), info)
+		return wrongKind(f.Name(), info, regularFile)
 	}
 	if links := hardLinks(info); links > 1 {
 		name, copied := printable.Shell(f.Name()), printable.Shell(f.Name()+".new")
-		return newError(f.Name(), info, "it has further hard links, so it may be a file of another place",
+		return newError(f.Name(), info, "it has further hard links, so its content may belong elsewhere",
 			fmt.Sprintf("look at it first: remove it if it is not yours, otherwise run cp %s %s && mv %s %s", name, copied, copied, name))
 	}
 	return nil
@@ -114,8 +114,10 @@ func (d *Dir) Replace(name, staged string, data []byte, mode fs.FileMode) error 
 	return d.Rename(staged, d, name)
 }
 
-// notRegular reports an entry that is not of the kind that it must be.
-func notRegular(path string, info fs.FileInfo) *Error {
+const regularFile = "a regular file"
+
+// wrongKind reports an entry that is not of the kind that it must be.
+func wrongKind(path string, info fs.FileInfo, expected string) *Error {
 	kind := "a special file"
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
@@ -128,10 +130,6 @@ func notRegular(path string, info fs.FileInfo) *Error {
 		kind = "a socket"
 	case mode&fs.ModeDevice != 0:
 		kind = "a device"
-	}
-	expected := "a regular file"
-	if info.Mode().IsRegular() {
-		expected = "a directory"
 	}
 	return newError(path, info, "it is "+kind+", not "+expected, removal(path))
 }

@@ -120,13 +120,13 @@ func openPath(path string) (*os.File, error) {
 func regular(path string, f *os.File, err error) (*os.File, error) {
 	if err != nil {
 		if info, e := os.Stat(path); e == nil && errors.Is(err, unix.ENXIO) {
-			return nil, notRegular(path, info)
+			return nil, wrongKind(path, info, regularFile)
 		}
 		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		err = notRegular(path, info)
+		err = wrongKind(path, info, regularFile)
 	}
 	if err != nil {
 		_ = f.Close()

@@ -127,8 +127,11 @@ func (w *walk) follow(path string, info fs.FileInfo, remaining []string) ([]stri
 		return remaining, nil
 	}
 	if w.closed || !own && !w.policy.AnyOwner {
-		w.at.fault = newError(path, info, "it is a symbolic link in the place of a file or directory",
-			removal(path))
+		reason := "it is a symbolic link of another user"
+		if own {
+			reason = "it is a symbolic link in a directory that another user can write"
+		}
+		w.at.fault = newError(path, info, reason, removal(path))
 		w.at.fault.Foreign = !own
 		w.at.rest = append(w.at.rest, filepath.Base(path))
 		return remaining, nil

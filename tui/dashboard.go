@@ -10,6 +10,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/setup"
+	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/logview"
 	"packhouse/tui/theme"
@@ -145,7 +146,7 @@ func (m *model) dashboardLines(width int) []string {
 		sign = theme.Failed
 	}
 	rate := d.rate(m.options.Now())
-	lines := []string{row("requests", sign, fmt.Sprintf("%.1f/s over the last minute, %d in all, %d refused, %s", rate, d.total, d.refused, plural(d.failed, "error")))}
+	lines := []string{row("requests", sign, fmt.Sprintf("%.1f/s over the last minute, %d in all, %d refused, %s", rate, d.total, d.refused, spelling.Count(d.failed, "error")))}
 	if d.lastPush == "" {
 		lines = append(lines, row("last push", " ", "none yet"))
 	} else {
@@ -166,7 +167,7 @@ func (m *model) dashboardLines(width int) []string {
 		if c.CloseEnd {
 			sign = theme.Caution
 		}
-		lines = append(lines, row("certificate", sign, fmt.Sprintf("%s left, until %s", plural(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))))
+		lines = append(lines, row("certificate", sign, fmt.Sprintf("%s left, until %s", spelling.Count(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))))
 	}
 	return lines
 }

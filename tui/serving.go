@@ -1,13 +1,13 @@
 package tui
 
 import (
-	"fmt"
 	"regexp"
 	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/logview"
 	"packhouse/tui/theme"
@@ -92,7 +92,7 @@ func (m *model) logBody(width, height int) ([]string, string) {
 	if m.running == nil || ended(m.running) {
 		state = t.Bad.Render(theme.Failed) + " the server has ended"
 	}
-	head := []string{layout.Ends(state, t.Muted.Render(plural(l.written, "line")), width)}
+	head := []string{layout.Ends(state, t.Muted.Render(spelling.Count(l.written, "line")), width)}
 	if height >= normalHeight { // in a low window the log is what counts
 		head = append(head, m.dashboardLines(width)...)
 	}
@@ -171,12 +171,4 @@ func took(text string) string {
 		return text
 	}
 	return duration(d)
-}
-
-// plural counts things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

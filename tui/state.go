@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"packhouse/setup"
+	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -167,7 +168,7 @@ func (m *model) certificateState(s *setup.State, say func(label, sign, text stri
 	if c == nil {
 		return
 	}
-	life := fmt.Sprintf("%s left, until %s", plural(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))
+	life := fmt.Sprintf("%s left, until %s", spelling.Count(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))
 	switch {
 	case c.DaysLeft < 0:
 		say("certificate", theme.Failed, "expired on "+c.Ends.UTC().Format(time.DateOnly)+": renew it")

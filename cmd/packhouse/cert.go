@@ -8,6 +8,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/setup"
+	"packhouse/spelling"
 )
 
 // newCert returns the commands for the server's certificate.
@@ -79,7 +80,7 @@ func (a *app) showCert(cert *setup.Certificate, r certReport) {
 	const row = "%-12s %s\n"
 	fmt.Fprintf(a.stdout, row, "file", cert.Path)
 	fmt.Fprintf(a.stdout, row, "names", strings.Join(r.Certificate.Names.Strings(), ", "))
-	fmt.Fprintf(a.stdout, row, "valid until", fmt.Sprintf("%s, %d days left", r.Certificate.NotAfter.UTC().Format("2006-01-02 15:04 MST"), r.DaysLeft))
+	fmt.Fprintf(a.stdout, row, "valid until", fmt.Sprintf("%s, %s left", r.Certificate.NotAfter.UTC().Format("2006-01-02 15:04 MST"), spelling.Count(r.DaysLeft, "day")))
 	fmt.Fprintf(a.stdout, row, "key", r.Certificate.KeyType)
 	fmt.Fprintf(a.stdout, row, "fingerprint", r.Certificate.Fingerprint)
 	fmt.Fprintf(a.stdout, row, "issuer", r.Certificate.Issuer)

@@ -14,6 +14,7 @@ import (
 	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/spelling"
 	"packhouse/trust"
 )
 
@@ -122,7 +123,7 @@ func (a *app) sayOrders(in *setup.Installed, states []acme.State, list []ordered
 
 // until describes when a certificate expires.
 func until(info *certgen.Info, left int) string {
-	return fmt.Sprintf("%s, %d days left", info.NotAfter.UTC().Format("2006-01-02 15:04 MST"), left)
+	return fmt.Sprintf("%s, %s left", info.NotAfter.UTC().Format("2006-01-02 15:04 MST"), spelling.Count(left, "day"))
 }
 
 // orderPatience is how long a check waits for the first certificates.

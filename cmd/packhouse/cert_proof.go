@@ -92,12 +92,12 @@ func (a *app) proveCert(ctx context.Context, dir string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ask the running server: %w", err)
+		return fmt.Errorf("query the running server: %w", err)
 	}
 	defer client.Close()
 	status, err := client.Status(ctx)
 	if err != nil {
-		return fmt.Errorf("ask the running server: %w", err)
+		return fmt.Errorf("query the running server: %w", err)
 	}
 	if err := h.served(ctx, dialable(status.Address)); err != nil {
 		return &exitError{exitFindings, err}

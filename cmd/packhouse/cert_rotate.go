@@ -155,7 +155,7 @@ func noCertificate(in *setup.Installed) error {
 func rotatable(in *setup.Installed) error {
 	switch {
 	case ordersCertificates(in):
-		return withHint(errors.New("the server orders its certificates itself and renews them in time"), "packhouse cert show tells how it stands")
+		return withHint(errors.New("the server orders its certificates itself and renews them in time"), "packhouse cert show reports the state")
 	case in.Config.HTTP.TLS.Certificate == "":
 		return noCertificate(in)
 	case in.Config.HTTP.TLS.Certificate != in.Dir+"/"+setup.CertFile:

@@ -134,7 +134,7 @@ var installedFaults = []fault{
 		seed: installed(func(s *site) { s.edit("http:", "htp:") }),
 	},
 	{
-		name: "configuration whose indentation got lost", exit: exitUsage, code: config.CodeIndentation, cause: "every line starts at the left", remedy: "did the indentation get lost",
+		name: "configuration whose indentation got lost", exit: exitUsage, code: config.CodeIndentation, cause: "is at the left margin", remedy: "did the indentation get lost",
 		seed: installed(func(s *site) {
 			s.write(s.inDir(setup.ConfigFile), "version: 0.1\nlog:\nlevel: info\nhttp:\naddr: :5000\n", 0o600)
 		}),

@@ -31,7 +31,7 @@ func newPackPull(a *app) *cobra.Command {
 		Use:   "pull NAME[:TAG|@DIGEST] DIR",
 		Short: "Pull a pack into a folder",
 		Long: `pull writes a pack into the folder DIR/NAME-VERSION, whole or not at all, and prints that folder. Without a tag it takes the
-highest version; a parent tag such as 1.24.x stands for the highest one below it.`,
+highest version; a parent tag such as 1.24.x selects the highest one below it.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := packs.ParseReference(args[0])
@@ -86,6 +86,9 @@ func (a *app) packOf(cmd *cobra.Command, arg string, o registryOptions) (*packs.
 // folderOrReference reports whether arg names a folder, and otherwise which pack in the registry.
 func folderOrReference(arg string) (ref packs.Reference, isFolder bool, err error) {
 	info, err := os.Stat(arg)
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return ref, false, usageError(fmt.Errorf("%q is neither a folder nor a regular file", arg))
+	}
 	if err == nil && (info.IsDir() || strings.ContainsRune(arg, os.PathSeparator) || strings.Contains(arg, ".")) {
 		return ref, true, nil
 	}

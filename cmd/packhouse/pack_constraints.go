@@ -9,6 +9,7 @@ import (
 
 	"packhouse/packs"
 	"packhouse/printable"
+	"packhouse/spelling"
 )
 
 func newPackConstraints(a *app) *cobra.Command {
@@ -132,10 +133,11 @@ func (a *app) checkConstraints(cmd *cobra.Command, args []string, o constraintFl
 
 func (a *app) printConstraints(reports []constraintReport) {
 	for _, r := range reports {
-		fmt.Fprintf(a.stdout, "%s %s: %d dependencies, %d do not hold\n", r.Name, r.Version, r.Dependencies, len(r.Problems))
+		fmt.Fprintf(a.stdout, "%s %s: %s, %d unmet\n",
+			r.Name, r.Version, spelling.Count(r.Dependencies, "dependency"), len(r.Problems))
 		writeProblems(a.stdout, r.Problems)
 		if r.Resources > 0 {
-			a.say("%s: %d resources were not compared, because they depend on values", r.Name, r.Resources)
+			a.say("%s: did not compare %s, because of templates in them", r.Name, spelling.Count(r.Resources, "resource"))
 		}
 	}
 }

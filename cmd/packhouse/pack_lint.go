@@ -17,6 +17,7 @@ import (
 	"packhouse/packs"
 	"packhouse/packs/lint"
 	"packhouse/printable"
+	"packhouse/spelling"
 	"packhouse/trust"
 )
 
@@ -81,7 +82,7 @@ configuration file silences findings anywhere. docs/palette.md explains the code
 		},
 	}
 	cmd.Flags().StringVar(&o.severity, "severity", "",
-		"exit with 4 from this `SEVERITY` on: error, warning, note (default error)")
+		"exit with 4 if there are findings of this `SEVERITY` or above: error, warning, note (default error)")
 	cmd.Flags().StringVar(&o.config, "config", "",
 		"`FILE` with findings to ignore (default "+lintConfigFile+", if it exists)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
@@ -216,18 +217,19 @@ func (a *app) printLint(reports []lintReport, asJSON bool) error {
 			fmt.Fprintf(a.stdout, "%s:\n", printable.Line(r.Dir))
 		}
 		if len(r.Problems) == 0 {
-			fmt.Fprintf(a.stdout, "%s is fine: %d files\n", printable.Line(r.Name+" "+r.Version), r.files)
+			fmt.Fprintf(a.stdout, "%s is fine: %s\n", printable.Line(r.Name+" "+r.Version), spelling.Count(r.files, "file"))
 		}
 		writeProblems(a.stdout, r.Problems)
 		if len(r.Ignored) > 0 {
-			a.say("%s: %d findings are ignored", printable.Line(r.Dir), len(r.Ignored))
+			a.say("%s: ignored %s", printable.Line(r.Dir), spelling.Count(len(r.Ignored), "finding"))
 		}
 		errs += packs.Count(r.Problems, packs.Error)
 		warnings += packs.Count(r.Problems, packs.Warning)
 		notes += packs.Count(r.Problems, packs.Note)
 	}
 	if len(reports) > 1 {
-		a.say("%d packs: %d errors, %d warnings, %d notes", len(reports), errs, warnings, notes)
+		a.say("%d packs: %s, %s, %s", len(reports),
+			spelling.Count(errs, "error"), spelling.Count(warnings, "warning"), spelling.Count(notes, "note"))
 	}
 	return nil
 }
@@ -236,7 +238,7 @@ func (a *app) printLint(reports []lintReport, asJSON bool) error {
 func openPack(dir string) (*packs.Pack, error) {
 	pack, err := packs.OpenDir(dir)
 	switch {
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission) || trust.Unsafe(err) != nil: // which have hints of their own
 		return nil, err
 	case err != nil:
 		return nil, withHint(err, "a pack is a folder with pack.json in it; packhouse pack build makes one")

@@ -16,6 +16,7 @@ import (
 
 	"packhouse/packs"
 	"packhouse/printable"
+	"packhouse/spelling"
 )
 
 // pushFlags are the flags of pack push.
@@ -235,7 +236,7 @@ func (a *app) printResults(results []pushResult) error {
 			name, detail = r.Pushed.Name+":"+r.Pushed.Tag, r.Pushed.Digest
 		}
 		if warnings := packs.Count(r.Problems, packs.Warning); r.Pushed != nil && warnings > 0 {
-			detail += fmt.Sprintf("  %d warnings", warnings)
+			detail += "  " + spelling.Count(warnings, "warning")
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\n", printable.Line(name), r.Result, printable.Line(detail))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type registryOptions struct {
 	caFile   string
 	insecure bool
 	home     string
+	naming   string // how to name the server, if that is not a flag
 }
 
 func (o *registryOptions) addHome(_ *app, cmd *cobra.Command) {
@@ -166,7 +168,8 @@ func (a *app) connection(o registryOptions, settings *clientSettings) (connectio
 		name = settings.Default
 	}
 	if name == "" {
-		return connection{}, usageError(withHint(errors.New("no registry was named"), "-r HOST:PORT names one, packhouse registry login remembers one"))
+		return connection{}, usageError(withHint(errors.New("no registry was given"), "%s",
+			cmp.Or(o.naming, "name it with -r HOST:PORT, or log in first: packhouse registry login HOST:PORT")))
 	}
 	server, plain, err := packs.ParseServer(name)
 	if err != nil {
@@ -238,7 +241,7 @@ func (a *app) trusted(home string, c connection) ([][]byte, error) {
 				}
 				pem, err := os.ReadFile(filepath.Join(dir, server, entry.Name())) //nolint:gosec // places for this
 				if err != nil || !strings.Contains(string(pem), "BEGIN CERTIFICATE") {
-					a.warn("%s is passed over: it cannot be read, or holds no certificate", filepath.Join(dir, server, entry.Name()))
+					a.warn("skipped %s: it cannot be read, or contains no certificate", filepath.Join(dir, server, entry.Name()))
 					continue
 				}
 				cas = append(cas, pem)

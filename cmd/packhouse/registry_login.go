@@ -59,6 +59,7 @@ earlier login stored about it.`,
 			if len(args) > 0 {
 				o.registry.server = args[0]
 			}
+			o.registry.naming = "packhouse registry login HOST:PORT"
 			return a.login(cmd.Context(), o)
 		},
 	}
@@ -114,7 +115,7 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 		a.warn("%s asks for no password, so this one was stored without being verified", connection.server)
 	}
 	if settings.Default != connection.server {
-		a.hint("-r %s names this registry; registry login -d makes it the default instead of %s", connection.server, settings.Default)
+		a.hint("pack commands use %s by default: name this registry with -r %s, or make it the default with registry login -d", settings.Default, connection.server)
 	}
 	return nil
 }
@@ -175,7 +176,7 @@ func (a *app) askLogin(server string, o loginOptions) (user, password string, er
 	atTerminal := term.IsTerminal(int(a.stdin.Fd())) && a.getenv("CI") == ""
 	if user == "" {
 		if !atTerminal || o.passwordStdin {
-			return "", "", usageError(errors.New("no user was named, use --username"))
+			return "", "", usageError(errors.New("no user was given, use --username"))
 		}
 		fmt.Fprintf(a.stderr, "user at %s: ", server)
 		line, err := bufio.NewReader(a.stdin).ReadString('\n')
@@ -183,11 +184,11 @@ func (a *app) askLogin(server string, o loginOptions) (user, password string, er
 			return "", "", fmt.Errorf("read user: %w", err)
 		}
 		if user = strings.TrimSpace(line); user == "" {
-			return "", "", usageError(errors.New("no user was named"))
+			return "", "", usageError(errors.New("no user was given"))
 		}
 	}
 	if strings.Contains(user, ":") {
-		return "", "", usageError(fmt.Errorf("user %q holds a colon, which no user can", user))
+		return "", "", usageError(fmt.Errorf("the user name %q contains a colon, which is not allowed", user))
 	}
 	var secret []byte
 	switch {
@@ -220,6 +221,7 @@ func newRegistryLogout(a *app) *cobra.Command {
 			if len(args) > 0 {
 				o.server = args[0]
 			}
+			o.naming = "packhouse registry logout HOST:PORT"
 			settings, err := a.readSettings(o.home)
 			if err != nil {
 				return err

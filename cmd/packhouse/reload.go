@@ -42,13 +42,13 @@ func (a *app) runReload(ctx context.Context, found config.Found) error {
 	}
 	client, err := a.findRunning(ctx, found.Path)
 	if errors.Is(err, fs.ErrPermission) {
-		return withHint(fmt.Errorf("ask the running server: %w", err), "run this as the user of the server, or as root")
+		return withHint(fmt.Errorf("query the running server: %w", err), "run this as the user of the server, or as root")
 	}
 	if errors.Is(err, admin.ErrNotRunning) {
-		return withHint(fmt.Errorf("no server runs on %s", nameOf(found)), "packhouse serve starts one, --dir names another installation")
+		return withHint(fmt.Errorf("no server runs on %s", nameOf(found)), "%s; --dir DIR selects another installation", startHint(found.Path))
 	}
 	if err != nil {
-		return fmt.Errorf("ask the running server: %w", err)
+		return fmt.Errorf("query the running server: %w", err)
 	}
 	defer client.Close()
 	result, err := client.Reload(ctx)
@@ -113,7 +113,7 @@ func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("ask the running server: %w", err)
+		return false, fmt.Errorf("query the running server: %w", err)
 	}
 	defer client.Close()
 	result, err := client.Reload(ctx)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,15 @@ func starterOf(path string) string {
 		return "systemctl start " + setup.Unit
 	}
 	return "packhouse serve"
+}
+
+// startHint returns how to start the server of a configuration, or how to create one that does not
+// exist.
+func startHint(path string) string {
+	if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
+		return "create the configuration first: packhouse setup"
+	}
+	return "start it: " + starterOf(path)
 }
 
 // leftToSystemd returns an error if root is about to run a server that systemd runs as another

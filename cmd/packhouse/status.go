@@ -134,17 +134,17 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	switch {
 	case errors.Is(err, admin.ErrNotRunning) && errors.Is(err, fs.ErrPermission):
 		r.hidden = true
-		r.add(findingUnreachable, "whether a server runs is not for this user to see", remedyUnreachable)
+		r.add(findingUnreachable, "this user may not see whether a server runs", remedyUnreachable)
 		return
 	case errors.Is(err, admin.ErrNotRunning):
-		r.add(findingNotRunning, "no server runs on this configuration", starterOf(r.Config)+" starts one")
+		r.add(findingNotRunning, "no server runs on this configuration", startHint(r.Config))
 		return
 	case errors.Is(err, admin.ErrUntrusted):
 		r.add(check.CodeSocket, err.Error(), untrustedRemedy(err))
 		return
 	case err != nil:
 		r.Running = true
-		r.add(findingUnreachable, "the running server cannot be asked: "+err.Error(), remedyUnreachable)
+		r.add(findingUnreachable, "the running server cannot be queried: "+err.Error(), remedyUnreachable)
 		return
 	}
 	defer client.Close()

@@ -16,6 +16,7 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/server/storage"
+	"packhouse/spelling"
 )
 
 // newStore returns the commands that maintain the store. Each uses the running server, which owns
@@ -206,11 +207,13 @@ func (a *app) showCollection(r gcReport) {
 	if r.Report.DryRun {
 		word = "would remove"
 	}
-	fmt.Fprintf(a.stdout, "%s %d blobs (%s), %d manifests and %d links; kept %d blobs\n",
-		word, r.Report.BlobsRemoved, humanBytes(r.Report.BytesFreed), r.Report.ManifestsRemoved, r.Report.LinksRemoved, r.Report.BlobsKept)
-	fmt.Fprintf(a.stdout, "%s %d abandoned uploads (%s); %d are open\n", word, r.Uploads.Removed, humanBytes(r.Uploads.Bytes), r.Uploads.Kept)
+	fmt.Fprintf(a.stdout, "%s %s (%s), %s and %s; kept %s\n",
+		word, spelling.Count(r.Report.BlobsRemoved, "blob"), humanBytes(r.Report.BytesFreed),
+		spelling.Count(r.Report.ManifestsRemoved, "manifest"), spelling.Count(r.Report.LinksRemoved, "link"),
+		spelling.Count(r.Report.BlobsKept, "blob"))
+	fmt.Fprintf(a.stdout, "%s %s (%s); %d open\n", word, spelling.Count(r.Uploads.Removed, "abandoned upload"), humanBytes(r.Uploads.Bytes), r.Uploads.Kept)
 	if r.Report.Skipped != "" {
-		a.say("nothing was swept: %s", r.Report.Skipped)
+		a.say("nothing was removed: %s", r.Report.Skipped)
 	}
 	for _, p := range r.Report.Problems {
 		a.warn("%s", p)
@@ -225,8 +228,8 @@ func newStoreScrub(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scrub [CONFIG]",
 		Short: "Read everything and compare it with its digest",
-		Long: `scrub reads every blob and manifest and compares it with its digest. Damaged blobs are set aside, so that readers get an
-error and not wrong bytes, and the next push of the good bytes heals them. It exits with 4 where it finds damage.`,
+		Long: `scrub reads every blob and manifest and compares it with its digest. Damaged blobs move to quarantine, so that readers get an
+error and not wrong bytes, and the next push of the content repairs them. It exits with 4 if it finds damage.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {
@@ -241,7 +244,8 @@ error and not wrong bytes, and the next push of the good bytes heals them. It ex
 				if o.json {
 					err = a.printJSON(report)
 				} else {
-					fmt.Fprintf(a.stdout, "verified %d blobs and %d manifests, %s; %d damaged\n", report.Blobs, report.Manifests, humanBytes(report.Bytes), len(report.Damaged))
+					fmt.Fprintf(a.stdout, "verified %s and %s, %s; %d damaged\n",
+						spelling.Count(report.Blobs, "blob"), spelling.Count(report.Manifests, "manifest"), humanBytes(report.Bytes), len(report.Damaged))
 				}
 				if err == nil && len(report.Damaged) > 0 {
 					return silent(exitFindings)
@@ -251,7 +255,7 @@ error and not wrong bytes, and the next push of the good bytes heals them. It ex
 		},
 	}
 	o.add(a, cmd)
-	cmd.Flags().Int64Var(&rate, "rate", 0, "`BYTES` a second to read at most (default: as fast as it goes)")
+	cmd.Flags().Int64Var(&rate, "rate", 0, "`BYTES` to read per second at most (default: unlimited)")
 	return cmd
 }
 
@@ -261,7 +265,7 @@ func (a *app) showDamage(d storage.Damage) {
 		fmt.Fprintf(a.stdout, "        in %s\n", repository)
 	}
 	if d.Quarantined != "" {
-		fmt.Fprintf(a.stdout, "        set aside as %s\n", d.Quarantined)
+		fmt.Fprintf(a.stdout, "        moved to quarantine as %s\n", d.Quarantined)
 	}
 }
 
@@ -297,8 +301,8 @@ func (a *app) showUsage(u storage.Usage) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%d blobs, %s; %s referenced by nothing; %d uploads open, %s; %d set aside\n",
-		u.Blobs, humanBytes(u.Bytes), humanBytes(u.Unreferenced), u.Uploads, humanBytes(u.UploadBytes), u.Quarantined)
+	fmt.Fprintf(a.stdout, "%s, %s; %s unreferenced; %s, %s; %d in quarantine\n",
+		spelling.Count(u.Blobs, "blob"), humanBytes(u.Bytes), humanBytes(u.Unreferenced), spelling.Count(u.Uploads, "open upload"), humanBytes(u.UploadBytes), u.Quarantined)
 	if u.Space.TotalBytes > 0 {
 		fmt.Fprintf(a.stdout, "%s of %s free\n", humanBytes(u.Space.FreeBytes), humanBytes(u.Space.TotalBytes))
 	}

@@ -64,7 +64,7 @@ func parseDeletion(text string) (admin.DeleteRequest, error) {
 	}
 	r, err := reference.ParseRepository(repository)
 	if err != nil {
-		return admin.DeleteRequest{}, fmt.Errorf("repository %q: %w", repository, err)
+		return admin.DeleteRequest{}, err
 	}
 	d, err := reference.ParseDigest(digest)
 	if err != nil {

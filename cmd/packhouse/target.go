@@ -126,7 +126,7 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	client, err := findServer(t.Config, filepath.Dir(t.ConfigPath))
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			t.Findings = append(t.Findings, findingOf(findingUnreachable, "whether a server runs is not for this user to see", remedyUnreachable))
+			t.Findings = append(t.Findings, findingOf(findingUnreachable, "this user may not see whether a server runs", remedyUnreachable))
 		}
 		if errors.Is(err, admin.ErrUntrusted) {
 			t.Findings = append(t.Findings, config.Problem{

@@ -161,12 +161,12 @@ func stopped(ctx context.Context, installed *setup.Installed) error {
 	case errors.Is(err, admin.ErrNotRunning):
 		return nil
 	case err != nil:
-		return fmt.Errorf("ask the running server: %w", err)
+		return fmt.Errorf("query the running server: %w", err)
 	}
 	defer client.Close()
 	status, err := client.Status(ctx)
 	if err != nil {
-		return fmt.Errorf("ask the running server: %w", err)
+		return fmt.Errorf("query the running server: %w", err)
 	}
 	return withHint(fmt.Errorf("a server runs on this installation (pid %d)", status.PID), "stop it first: kill %d, or systemctl stop packhouse where that started it", status.PID)
 }

@@ -45,15 +45,15 @@ func wrongUsage(cmd *cobra.Command, args []string, err error) error {
 	text := err.Error()
 	hint := strings.TrimSuffix(cmd.UseLine(), " [flags]")
 	if hint == cmd.CommandPath() {
-		hint = cmd.CommandPath() + " --help says what it takes"
+		hint = cmd.CommandPath() + " --help shows its usage"
 	} else {
-		hint += "; " + cmd.CommandPath() + " --help says more"
+		hint += "; " + cmd.CommandPath() + " --help shows more"
 	}
 	switch {
 	case tooManyOrFew.MatchString(text), unknownWord.MatchString(text):
 		text = argumentsOf(cmd)
 		if cmd.Flags().Lookup("password-stdin") != nil {
-			hint += "; a password never stands on the command line, where everybody on this machine can read it"
+			hint += "; never put a password on the command line, where other users of this machine can read it"
 		}
 	case noValidValue.MatchString(text):
 		m := noValidValue.FindStringSubmatch(text)
@@ -70,7 +70,7 @@ func wrongUsage(cmd *cobra.Command, args []string, err error) error {
 		name := unknownFlag.FindStringSubmatch(text)[1]
 		text = "unknown flag " + name
 		if slices.Contains([]string{"--username", "--password"}, name) && cmd.Flags().Lookup("home") != nil {
-			text = "packhouse takes no password from the command line, where other users of this machine can read it"
+			text = "packhouse accepts no password on the command line, where other users of this machine can read it"
 			hint = "log in first: packhouse registry login SERVER -u NAME --password-stdin < FILE"
 		} else if near := nearFlag(cmd, name); near != "" {
 			hint = "did you mean " + near + "? " + hint
@@ -117,9 +117,9 @@ func argumentsOf(cmd *cobra.Command) string {
 	case len(wanted) == 0:
 		return cmd.CommandPath() + " takes no argument"
 	case len(wanted) == 1:
-		return fmt.Sprintf("%s takes one argument, and there are %d", cmd.CommandPath(), given)
+		return fmt.Sprintf("%s takes one argument, not %d", cmd.CommandPath(), given)
 	}
-	return fmt.Sprintf("%s takes %d arguments, and there are %d", cmd.CommandPath(), len(wanted), given)
+	return fmt.Sprintf("%s takes %d arguments, not %d", cmd.CommandPath(), len(wanted), given)
 }
 
 // notOfType describes the expected type of a flag's value.

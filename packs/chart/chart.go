@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,7 +106,7 @@ func Folder(fsys fs.FS) (*Chart, error) {
 func Open(fsys fs.FS, name string) (*Chart, error) {
 	info, err := fs.Stat(fsys, name)
 	if err != nil {
-		return nil, fmt.Errorf("open chart: %w", err)
+		return nil, openError(err)
 	}
 	if info.IsDir() {
 		below, err := fs.Sub(fsys, name)
@@ -116,10 +117,19 @@ func Open(fsys fs.FS, name string) (*Chart, error) {
 	}
 	file, err := fsys.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("open chart: %w", err)
+		return nil, openError(err)
 	}
 	defer file.Close() //nolint:errcheck // read only
 	return Archive(file)
+}
+
+// openError wraps an error of a file system. os.Root has no error to compare with for a link that
+// leads out of it.
+func openError(err error) error {
+	if strings.Contains(err.Error(), "path escapes from parent") {
+		return errors.New("open chart: its path leads through a link out of the pack")
+	}
+	return fmt.Errorf("open chart: %w", err)
 }
 
 // load sorts the files of a chart by their meaning.
@@ -171,11 +181,11 @@ func (c *Chart) readMetadata(files []File) error {
 	if text == nil {
 		return errors.New("there is no Chart.yaml in its folder")
 	}
-	if err := yaml.Unmarshal(text, &c.Metadata); err != nil {
+	if err := unmarshal(text, &c.Metadata); err != nil {
 		return fmt.Errorf("read Chart.yaml: %w", err)
 	}
 	if text := byName(requirementsFile); text != nil {
-		if err := yaml.Unmarshal(text, &c.Metadata); err != nil {
+		if err := unmarshal(text, &c.Metadata); err != nil {
 			return fmt.Errorf("read requirements.yaml: %w", err)
 		}
 	}
@@ -214,12 +224,34 @@ func (c *Chart) addSubchart(name string, files []File, b *budget, depth int) err
 	return err
 }
 
+// wrongType matches what encoding/json reports about a value of the wrong type.
+var wrongType = regexp.MustCompile(`cannot unmarshal (\w+) into Go (?:struct field \w+\.([\w.-]+)|value)`)
+
+// unmarshal parses YAML as helm does, and reports errors without the way that the library took.
+func unmarshal(text []byte, v any) error {
+	err := yaml.Unmarshal(text, v)
+	if err == nil {
+		return nil
+	}
+	what := err.Error()
+	if match := wrongType.FindStringSubmatch(what); match != nil {
+		if match[2] == "" {
+			return fmt.Errorf("the file is not a mapping, but has type %s", match[1])
+		}
+		return fmt.Errorf("%s must not have type %s", match[2], match[1])
+	}
+	if i := strings.Index(what, "yaml: "); i >= 0 {
+		what = what[i+len("yaml: "):]
+	}
+	return fmt.Errorf("the file is not YAML: %s", strings.TrimPrefix(what, "error converting YAML to JSON: "))
+}
+
 // ReadValues parses values as helm does. Several documents are merged.
 func ReadValues(text []byte) (map[string]any, error) {
 	values := map[string]any{}
 	for document := range documents(text) {
 		var next map[string]any
-		if err := yaml.Unmarshal(document, &next); err != nil {
+		if err := unmarshal(document, &next); err != nil {
 			return nil, err
 		}
 		override(values, next)

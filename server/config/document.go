@@ -342,7 +342,7 @@ func lostIndentation(data []byte, v *value) (Problem, bool) {
 			empty = f.name
 		case k == nil && empty != "":
 			if path := meant(root, "", f.name); path != "" {
-				return f.at.problem(CodeIndentation, Error, "", fmt.Sprintf("every line starts at the left, and %s stands beside %s", quote(f.name), quote(empty)),
+				return f.at.problem(CodeIndentation, Error, "", fmt.Sprintf("%s is at the left margin, beside %s", quote(f.name), quote(empty)),
 					fmt.Sprintf("did the indentation get lost? %s has to be indented below its section", path)), true
 			}
 		}

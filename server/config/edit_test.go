@@ -190,7 +190,7 @@ func TestApplyRefuses(t *testing.T) {
 		{"version: 0.1\nhttp: [a\n", Edit{Key: "http.addr", Value: "x"}, "edit http.addr on line 2: a list that starts with [ does not end"},
 		{"version: 0.1\nhttp: &a\n  addr: :1\nlog: *a\n", Edit{Key: "log.level", Value: "info"}, "edit log.level on line 4: the value has an anchor or is an alias; edit it by hand"},
 		{"version: 0.1\nhttp:\n  addr: &a :1\n", Edit{Key: "http.addr", Value: ":2"}, "edit http.addr on line 3: the value has an anchor or is an alias; edit it by hand"},
-		{"version: 0.1\nhttp:\n  - addr\n", Edit{Key: "http.addr", Value: ":2"}, "edit http.addr on line 3: a list stands where a section belongs"},
+		{"version: 0.1\nhttp:\n  - addr\n", Edit{Key: "http.addr", Value: ":2"}, "edit http.addr on line 3: there is a list instead of a section"},
 		{"version: 0.1\nhttp:\n  host: >\n    x\n", Edit{Key: "http.host", Value: "y"}, "edit http.host on line 3: the value is a block of text; edit it by hand"},
 		{"version: 0.1\nversion: 0.1\n", Edit{Key: "http.addr", Value: ":2"}, `edit http.addr on line 2: duplicate key "version"`},
 		{"version: 0.1\n", Edit{Key: "http.host", Value: "a\nb"}, "edit http.host: the value holds a control character"},

@@ -191,7 +191,7 @@ func (d *decoder) settleRule(path string, rule Rule, whole Origin) {
 			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has an empty part: %s", p, quote(rule.Repositories)), "write it like team-a/** or */base")
 			return
 		case strings.Contains(part, "**") && part != "**":
-			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has ** beside other letters: %s", p, quote(rule.Repositories)), "** stands for any number of whole parts: team-a/**")
+			d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s has ** beside other letters: %s", p, quote(rule.Repositories)), "** matches any number of whole parts: team-a/**")
 			return
 		}
 	}

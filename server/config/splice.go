@@ -190,7 +190,7 @@ func (s *splicer) deepen(m, k, v *yaml.Node, inFlow bool, rest []string, fresh *
 		return err
 	}
 	if v.Kind == yaml.SequenceNode {
-		return s.refuse(v.Line, "a list stands where a section belongs")
+		return s.refuse(v.Line, "there is a list instead of a section")
 	}
 	colon, ok := s.colon(k)
 	if !ok {
@@ -337,7 +337,7 @@ func (s *splicer) remove(path []string) error {
 	end := s.valueEnd(st.m, st.at)
 	if !st.inFlow {
 		if strings.TrimLeft(string(s.data[s.lines[st.k.Line-1]:from]), " ") != "" {
-			return s.refuse(st.k.Line, "something else stands before the key; edit it by hand")
+			return s.refuse(st.k.Line, "there is other text before the key; edit it by hand")
 		}
 		s.replace(s.lines[st.k.Line-1], s.lineEnd(end), "")
 		return nil

@@ -121,13 +121,13 @@ func (o object) mediaType() (string, error) {
 		return "", refuse(ErrUnsupported, "Docker image manifests of schema 1 are not served: push the image again with a current client")
 	case "", OCIManifest, OCIIndex, DockerManifest, DockerList:
 	default:
-		return "", refuse(ErrUnsupported, "mediaType %.200q is not served; one of %s, %s, %s, %s is", mediaType, OCIManifest, OCIIndex, DockerManifest, DockerList)
+		return "", refuse(ErrUnsupported, "mediaType must be one of %[2]s, %[3]s, %[4]s, %[5]s, not %.200[1]q", mediaType, OCIManifest, OCIIndex, DockerManifest, DockerList)
 	}
 	if version == 1 && mediaType == "" {
 		return "", refuse(ErrUnsupported, "Docker image manifests of schema 1 are not served: push the image again with a current client")
 	}
 	if version != 2 {
-		return "", refuse(ErrUnsupported, "schemaVersion is 2 in every manifest that is served, not %d", version)
+		return "", refuse(ErrUnsupported, "schemaVersion must be 2, not %d", version)
 	}
 
 	image, index := o.has("config") || o.has("layers") || o.has("fsLayers"), o.has("manifests")

@@ -15,14 +15,14 @@ const maxDepth = 64
 // more than a scan of the bytes, because untrusted manifests may be 4 MiB long.
 func checkSyntax(content []byte) error {
 	if !utf8.Valid(content) {
-		return refuse(ErrSyntax, "a manifest is a JSON object in UTF-8")
+		return refuse(ErrSyntax, "the manifest is not UTF-8")
 	}
 	if !json.Valid(content) {
 		var v json.RawMessage
-		return refuse(ErrSyntax, "a manifest is a JSON object: %v", json.Unmarshal(content, &v))
+		return refuse(ErrSyntax, "the manifest is not JSON: %v", json.Unmarshal(content, &v))
 	}
 	if content[blank(content, 0)] != '{' {
-		return refuse(ErrSyntax, "a manifest is a JSON object")
+		return refuse(ErrSyntax, "the manifest is not a JSON object")
 	}
 	var levels [maxDepth]level
 	depth := 0 // never 0 between the first and the last byte, which both belong to one object
@@ -43,7 +43,7 @@ func checkSyntax(content []byte) error {
 			end := text(content, i)
 			at := &levels[depth-1] //nolint:gosec // see depth
 			if at.wantsKey && !at.add(unquoted(content[i:end])) {
-				return refuse(ErrSyntax, "key %.100s is there twice", content[i:end])
+				return refuse(ErrSyntax, "key %.100s occurs twice", content[i:end])
 			}
 			i = end
 			continue

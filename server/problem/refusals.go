@@ -137,7 +137,7 @@ func BadDigest(want, got digest.Digest) *Error {
 
 // BadSize returns the error for a body of another size than announced, in bytes.
 func BadSize(want, got int64) *Error {
-	return New(http.StatusBadRequest, SizeInvalid, "%d bytes were announced and %d came", want, got).
+	return New(http.StatusBadRequest, SizeInvalid, "Content-Length is %d, but %d bytes arrived", want, got).
 		About(map[string]int64{"want": want, "got": got})
 }
 
@@ -157,7 +157,7 @@ func BadRange(size int64) *Error {
 // OutOfOrder returns the error for a chunk that does not start at offset, the number of bytes
 // already uploaded.
 func OutOfOrder(offset int64) *Error {
-	return New(http.StatusRequestedRangeNotSatisfiable, BlobUploadInvalid, "the upload stands at %d bytes: go on from there", offset).
+	return New(http.StatusRequestedRangeNotSatisfiable, BlobUploadInvalid, "the upload has %d bytes: continue from there", offset).
 		With("Range", UploadRange(offset)).
 		About(map[string]int64{"offset": offset})
 }
@@ -173,14 +173,14 @@ func BrokenBody(cause error) *Error {
 	if e, ok := errors.AsType[*Error](cause); ok {
 		return e
 	}
-	return New(http.StatusBadRequest, BlobUploadInvalid, "the body ended early: ask where the upload stands and go on from there").Because(cause)
+	return New(http.StatusBadRequest, BlobUploadInvalid, "the body ended early: ask for the offset of the upload and continue from there").Because(cause)
 }
 
 // BodyStalled returns the error for a body that arrives too slowly. limit is the key of the
 // configuration that was exceeded, message says how.
 func BodyStalled(limit, message string, arguments ...any) *Error {
 	message = fmt.Sprintf(message, arguments...)
-	const remedy = "ask where the upload stands and continue from there, or push again"
+	const remedy = "ask for the offset of the upload and continue from there, or push again"
 	return New(http.StatusRequestTimeout, BodyTimeout, "%s (%s): %s", message, limit, remedy).
 		About(map[string]string{"limit": limit})
 }

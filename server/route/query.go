@@ -97,7 +97,7 @@ func manifestQuery(req Request, query url.Values) (Request, error) {
 		return req, nil
 	}
 	if len(query["tag"]) > maxTags {
-		return Request{}, problem.New(http.StatusRequestURITooLong, problem.TagInvalid, "a manifest is put with at most %d tags at once, not %d", maxTags, len(query["tag"]))
+		return Request{}, problem.New(http.StatusRequestURITooLong, problem.TagInvalid, "a manifest can be pushed with at most %d tags at once, not %d", maxTags, len(query["tag"]))
 	}
 	for _, text := range query["tag"] {
 		tag, err := parseTag(text, http.MethodPut)
@@ -139,7 +139,7 @@ func parsePage(query url.Values) (Page, error) {
 	case errors.Is(err, strconv.ErrRange):
 		return page, nil
 	case err != nil:
-		return Page{}, problem.New(http.StatusBadRequest, problem.PaginationNumberInvalid, "n is a number from 0 on, not %.40q", text)
+		return Page{}, problem.New(http.StatusBadRequest, problem.PaginationNumberInvalid, "n must be 0 or a positive number, not %.40q", text)
 	}
 	page.N = int(n)
 	return page, nil
@@ -149,7 +149,7 @@ func parseName(name string) (reference.Repository, error) {
 	repository, err := reference.ParseRepository(name)
 	if err != nil {
 		return reference.Repository{}, problem.New(http.StatusBadRequest, problem.NameInvalid,
-			"%.300q is not a valid repository name: lower-case letters, digits and single . _ - between them, in segments parted by /, at most %d bytes", name, reference.MaxName).Because(err)
+			"%.300q is not a valid repository name: lower-case letters, digits and single . _ - between them, in segments separated by /, at most %d bytes", name, reference.MaxName).Because(err)
 	}
 	return repository, nil
 }

@@ -66,7 +66,7 @@ type OffsetError struct {
 
 // Error implements error.
 func (e *OffsetError) Error() string {
-	return fmt.Sprintf("upload stands at %d, not at %d", e.Upload.Offset, e.Want)
+	return fmt.Sprintf("upload has %d bytes, not %d", e.Upload.Offset, e.Want)
 }
 
 // MissingError lists what a manifest refers to but the repository does not contain.

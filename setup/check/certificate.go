@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/spelling"
 )
 
 // Order is a certificate that the server tried to order and did not obtain.
@@ -61,15 +62,15 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	days := certgen.Inspect(leaf).DaysLeft(s.Now())
 	switch {
 	case worst != nil && !worst.Warning:
-		return failed(worst.Code, counted(len(problems), "problem"), cause, worst.Remedy)
+		return failed(worst.Code, spelling.Count(len(problems), "problem"), cause, worst.Remedy)
 	case worst != nil && worst.Code == certgen.CodeCACloseEnd:
-		return warning(worst.Code, fmt.Sprintf("%d days left", days), cause, worst.Remedy)
+		return warning(worst.Code, spelling.Count(days, "day")+" left", cause, worst.Remedy)
 	case certgen.CloseToEnd(leaf, s.Now()):
-		return warning("cert-close-to-end", fmt.Sprintf("%d days left", days), "it ends on "+leaf.NotAfter.UTC().Format("2006-01-02"), "packhouse cert rotate")
+		return warning("cert-close-to-end", spelling.Count(days, "day")+" left", "it ends on "+leaf.NotAfter.UTC().Format("2006-01-02"), "packhouse cert rotate")
 	case worst != nil:
-		return warning(worst.Code, fmt.Sprintf("%d days left", days), cause, worst.Remedy)
+		return warning(worst.Code, spelling.Count(days, "day")+" left", cause, worst.Remedy)
 	}
-	r := passed("%d names, each verified as a client would, %d days", len(s.Names.Strings()), days)
+	r := passed("%s, each verified as a client would, %s", spelling.Count(len(s.Names.Strings()), "name"), spelling.Count(days, "day"))
 	if s.Unrooted {
 		r.Advice = fmt.Sprintf("clients must trust the root %q, which is not known here: packhouse setup --tls-ca FILE verifies the chain against it and hands it out", chain[len(chain)-1].Issuer.CommonName)
 	}

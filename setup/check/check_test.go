@@ -286,7 +286,7 @@ func TestRunNamesTheCause(t *testing.T) {
 		cause  string // part of it
 	}{
 		{name: "server says it is down", fault: "down", id: "health", status: Failed, code: "health-down", cause: "storage-full"},
-		{name: "something else answers", fault: "other program", id: "health", status: Failed, code: "health-other", cause: "no pack registry"},
+		{name: "something else answers", fault: "other program", id: "health", status: Failed, code: "health-other", cause: "not a pack registry"},
 		{name: "nobody is asked who they are", fault: "open", id: "anonymous", status: Failed, code: "auth-not-asked", cause: "does not ask"},
 		{name: "any password does", fault: "any password", id: "wrong-password", status: Failed, code: "auth-wrong-password", cause: "accepted a wrong password"},
 		{name: "a user has another password", change: otherPassword(false), id: "users", status: Failed, code: "user-refused", cause: "admin has another password"},
@@ -298,7 +298,7 @@ func TestRunNamesTheCause(t *testing.T) {
 			target.UsersDigest = ""
 		}, id: "users", status: NotProven},
 		{name: "readers may push", fault: "readers push", id: "roles", status: Failed, code: "role-reader", cause: "expected 403"},
-		{name: "other bytes come back", fault: "other bytes", id: "round-trip", status: Failed, code: "round-trip-content", cause: "other bytes"},
+		{name: "other bytes come back", fault: "other bytes", id: "round-trip", status: Failed, code: "round-trip-content", cause: "differs"},
 		{name: "storage runs full", fault: "full", id: "round-trip", status: Failed, code: "round-trip", cause: "STORAGE_FULL: no space"},
 		{name: "credentials are lured away", fault: "foreign location", id: "round-trip", status: Failed, code: "port-unreachable", cause: "another origin"},
 		{name: "nothing listens", change: func(t *testing.T, target *Target) {

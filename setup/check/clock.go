@@ -24,7 +24,7 @@ const (
 	tolerated = 15 * time.Minute // beyond this, S3 rejects signed requests
 )
 
-const keepClock = "have an NTP service keep it: timedatectl set-ntp true, or install chrony"
+const keepClock = "synchronize it with NTP: timedatectl set-ntp true, or install chrony"
 
 // proveClock compares this machine's clock with this program's build time, the certificate's
 // validity, the kernel's NTP state, and the responses of servers that the installation already
@@ -33,11 +33,11 @@ func proveClock(ctx context.Context, s *session) Result {
 	now := s.Now()
 	seen := now.UTC().Format("2006-01-02 15:04:05 MST")
 	if now.Before(s.Built.Add(-24 * time.Hour)) {
-		return warning("clock-behind", seen, "this program was built later than that, on "+s.Built.UTC().Format(time.DateOnly), "set the clock, and "+keepClock)
+		return warning("clock-behind", seen, "this program was built later than that, on "+s.Built.UTC().Format(time.DateOnly), "set the clock, then "+keepClock)
 	}
 	if len(s.Chain) > 0 && now.Before(s.Chain[0].NotBefore) {
 		return failed("clock-behind", seen, "the certificate begins later than that, on "+s.Chain[0].NotBefore.UTC().Format("2006-01-02 15:04 MST"),
-			"set the clock, and "+keepClock+"; if the clock is right, have a new certificate issued")
+			"set the clock, then "+keepClock+"; if the clock is right, have a new certificate issued")
 	}
 	compared := s.compareClocks(ctx)
 	var agrees []string
@@ -46,9 +46,9 @@ func proveClock(ctx context.Context, s *session) Result {
 		case !c.known:
 			continue
 		case c.offset.Abs() > tolerated:
-			return failed(CodeClockOff, c.words(), "requests that are signed with the time are refused, and certificates judged wrongly", "set the clock, and "+keepClock)
+			return failed(CodeClockOff, c.words(), "requests that are signed with the time are refused, and certificates judged wrongly", "set the clock, then "+keepClock)
 		case c.offset.Abs() > unlikely:
-			return warning(CodeClockOff, c.words(), "from 15 minutes on S3 refuses what is signed with the time", "set the clock, and "+keepClock)
+			return warning(CodeClockOff, c.words(), "from 15 minutes on S3 refuses what is signed with the time", "set the clock, then "+keepClock)
 		}
 		agrees = append(agrees, c.name)
 	}
@@ -71,7 +71,7 @@ func (s *session) judgeKept(with string) Result {
 	case kept && with != "":
 		return passed("kept by an NTP service, %s", with)
 	case kept:
-		return passed("kept by an NTP service, as the kernel says")
+		return passed("kept by an NTP service, according to the kernel")
 	case known:
 		seen := "not synchronized"
 		if with != "" {
@@ -81,11 +81,11 @@ func (s *session) judgeKept(with string) Result {
 		if matters {
 			return warning(CodeClockNotKept, seen, cause+" until S3 or the ACME directory refuses requests", keepClock)
 		}
-		return unproven(CodeClockNotKept, seen, cause, keepClock+"; nothing, where a hypervisor keeps it")
+		return unproven(CodeClockNotKept, seen, cause, keepClock+"; if the hypervisor synchronizes the clock, ignore this")
 	case with != "":
 		return passed("%s", with)
 	}
-	return notProven("nothing here tells what time it really is")
+	return notProven("no time source was found to compare with")
 }
 
 // comparison is the result of comparing the clock with a source.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"packhouse/spelling"
 )
 
 // File is a file or directory of the installation with its requirements.
@@ -55,7 +57,7 @@ func proveFiles(_ context.Context, s *session) Result {
 		}
 	}
 	if info, err := os.Stat(s.Passwords); s.Passwords != "" && err == nil && s.Now().Sub(info.ModTime()) > keepPasswords {
-		return warning("initial-passwords", fmt.Sprintf("%s is %d days old", s.Passwords, int(s.Now().Sub(info.ModTime())/(24*time.Hour))),
+		return warning("initial-passwords", fmt.Sprintf("%s is %s old", s.Passwords, spelling.Count(int(s.Now().Sub(info.ModTime())/(24*time.Hour)), "day")),
 			"it holds generated passwords in clear text, and so do backups of it", "hand them out, then rm "+s.Passwords)
 	}
 	if owners > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"packhouse/printable"
 	"packhouse/server/config"
+	"packhouse/spelling"
 )
 
 // Checks of the configuration and of the storage.
@@ -36,11 +37,11 @@ func proveConfiguration(_ context.Context, s *session) Result {
 	case len(failures) > 0 && failures[0].Code == config.CodeUnsafe:
 		return failed(failures[0].Code, "not trusted", problemLines(failures), failures[0].Remedy)
 	case len(failures) > 0:
-		return failed(failures[0].Code, counted(len(failures), "problem"), problemLines(failures), "packhouse config verify "+printable.Shell(s.ConfigPath)+" lists them")
+		return failed(failures[0].Code, spelling.Count(len(failures), "problem"), problemLines(failures), "packhouse config verify "+printable.Shell(s.ConfigPath)+" lists them")
 	case s.Config == nil:
 		return failed("config-read", "not read", s.ConfigPath+" could not be loaded", "packhouse config verify "+printable.Shell(s.ConfigPath))
 	case len(warnings) > 0:
-		return warning(warnings[0].Code, "valid, "+counted(len(warnings), "warning"), problemLines(warnings), "packhouse config verify "+printable.Shell(s.ConfigPath)+" lists them")
+		return warning(warnings[0].Code, "valid, "+spelling.Count(len(warnings), "warning"), problemLines(warnings), "packhouse config verify "+printable.Shell(s.ConfigPath)+" lists them")
 	}
 	return passed("valid")
 }

@@ -213,12 +213,12 @@ func (s *session) judgeForeign(ctx context.Context, host string, foreign, own []
 		return passed("%s, which leads to this server", seen)
 	case slices.Contains(answers, replyOther):
 		return warning(CodeElsewhere, seen, "that is not an address of this machine, and another server answers there",
-			"correct the DNS entry; nothing, where a proxy stands there that ends TLS itself")
+			"correct the DNS entry; if a proxy that terminates TLS has that address, ignore this")
 	case slices.ContainsFunc(foreign, public) && !slices.ContainsFunc(own, func(a netip.Addr) bool { return public(a) && a.Is4() == foreign[0].Is4() }):
 		return unproven(CodeNAT, seen, "that is a public address, which no interface of this machine has, and nothing answered from here: NAT or a load balancer may lead it here, and many do not allow a try that from inside",
 			"look from outside: packhouse check --url "+s.URL)
 	}
-	return warning(CodeElsewhere, seen, "that is not an address of this machine, and nothing answered there", "correct the DNS entry; nothing, where a load balancer stands there")
+	return warning(CodeElsewhere, seen, "that is not an address of this machine, and nothing answered there", "correct the DNS entry; if a load balancer has that address, ignore this")
 }
 
 // public reports whether an address is globally routable.

@@ -174,7 +174,7 @@ func proveRemoteRole(ctx context.Context, s *session) Result {
 	case !s.reachable():
 		return s.unreached()
 	case c.user == "":
-		return notProven("no user was named: --user and --password-stdin prove one")
+		return notProven("no user was given: use --user and --password-stdin")
 	case s.done["users"] != Passed:
 		return notProven("%s cannot sign in", c.user)
 	}
@@ -199,7 +199,7 @@ func (s *session) mayRoundTrip(ctx context.Context) (Result, bool) {
 	c := s.given()
 	switch {
 	case c.user == "":
-		return notProven("no user was named: --user and --password-stdin prove one"), false
+		return notProven("no user was given: use --user and --password-stdin"), false
 	case s.done["users"] != Passed:
 		return notProven("%s cannot sign in", c.user), false
 	case !s.pushes:

@@ -80,7 +80,7 @@ func TestRunNamesTheCauseElsewhere(t *testing.T) {
 		{name: "a reader", change: func(_ *testing.T, target *Target) { target.Users = reader() }, id: "roles", status: Passed, seen: "rita may only read"},
 		{name: "a reader pushes nothing", change: func(_ *testing.T, target *Target) { target.Users = reader() }, id: "round-trip", status: NotProven, seen: "rita may not push"},
 		{name: "a writer leaves nothing behind", fault: "no deletion", id: "round-trip", status: NotProven, seen: "admin may not delete (403)"},
-		{name: "other bytes come back", fault: "other bytes", id: "round-trip", status: Failed, code: "round-trip-content", cause: "other bytes", remedy: "scrub"},
+		{name: "other bytes come back", fault: "other bytes", id: "round-trip", status: Failed, code: "round-trip-content", cause: "differs", remedy: "scrub"},
 		{name: "quickly", change: func(_ *testing.T, target *Target) { target.Quick = true }, id: "round-trip", status: NotProven, seen: "left out by --quick"},
 		{name: "quickly, and no upload is begun", change: func(_ *testing.T, target *Target) { target.Quick = true }, id: "roles", status: NotProven, seen: "left out by --quick"},
 	}

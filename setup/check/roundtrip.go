@@ -230,7 +230,7 @@ func (t *roundTrip) expect(method, path string, header http.Header, body []byte,
 		return t.unexpected(method+" "+strings.TrimPrefix(path, t.path("")), answer, status)
 	}
 	if want != nil && !bytes.Equal(answer.body, want) {
-		r := failed("round-trip-content", method+" "+path, "other bytes came back than were pushed", "packhouse store scrub finds damaged content")
+		r := failed("round-trip-content", method+" "+path, "the content that was pulled differs from what was pushed", "packhouse store scrub finds damaged content")
 		return &r
 	}
 	return nil

@@ -178,7 +178,7 @@ func proveHealth(ctx context.Context, s *session) Result {
 	case answer.status == http.StatusServiceUnavailable && err == nil:
 		return failed("health-down", "GET /health 503", "the server says "+strings.Join(health.Codes, ", "), "see its log and docs/troubleshooting.md for these codes")
 	}
-	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "what answers there is no pack registry", "another program has the port")
+	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "the service there is not a pack registry", "another program has the port")
 }
 
 func proveAnonymous(ctx context.Context, s *session) Result {
@@ -261,7 +261,7 @@ func proveUsers(ctx context.Context, s *session) Result {
 	case s.open():
 		return notProven("authentication is off")
 	case s.Remote && len(s.Users) == 0:
-		return notProven("no user was named: --user and --password-stdin prove one")
+		return notProven("no user was given: use --user and --password-stdin")
 	case len(s.Users) == 0:
 		return notProven("no users are known here")
 	}

@@ -3,9 +3,10 @@ package check
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/dustin/go-humanize"
+
+	"packhouse/spelling"
 )
 
 // leastMemory is the memory in bytes below which a machine is reported as small: the vendor's
@@ -33,15 +34,7 @@ func proveMachine(_ context.Context, s *session) Result {
 
 func plural(n float64, what string) string {
 	if n == float64(int(n)) {
-		return counted(int(n), what)
+		return spelling.Count(int(n), what)
 	}
 	return fmt.Sprintf("%.1f %ss", n, what)
-}
-
-// counted formats a number with its noun.
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }

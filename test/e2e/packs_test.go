@@ -120,7 +120,7 @@ oras push $HOST/$BASE/spectro-packs/archive/$NAME:$VERSION $NAME-$VERSION.tar.gz
 		t.Errorf("images are %q", images)
 	}
 
-	if said := client.failsWith("", "pack", "pull", "policies:2.x", "out", "--base", "team/a"); !strings.Contains(said, "there is no pack policies:2.x") || !strings.Contains(said, "there is 1.0.0") {
+	if said := client.failsWith("", "pack", "pull", "policies:2.x", "out", "--base", "team/a"); !strings.Contains(said, "the registry has no pack policies:2.x") || !strings.Contains(said, "the registry has 1.0.0") {
 		t.Errorf("a version that is not there: %q", said)
 	}
 
@@ -247,11 +247,11 @@ func TestPackRefusals(t *testing.T) {
 		"use --password-stdin":        nobody.failsWith("", "registry", "login", in.addr, "-u", writer),
 		"use --username":              nobody.failsWith(password, "registry", "login", in.addr, "--password-stdin"),
 		"takes no password":           nobody.failsWith("", "registry", "login", in.addr, "-u", writer, "--password", "x"),
-		"no registry was named":       nobody.failsWith("", "pack", "ls"),
+		"no registry was given":       nobody.failsWith("", "pack", "ls"),
 		"you are not logged in":       nobody.failsWith("", "pack", "ls", in.addr, "--ca-file", in.ca()),
 		"a server is host:port":       nobody.failsWith("", "pack", "ls", "https://"+in.addr+"/team/a"),
 		"pushing takes the role":      packUser(in, reader).failsWith("", "pack", "push", sample(t, "hello-1.2.3")),
-		"there is no pack nothing":    packUser(in, reader).failsWith("", "pack", "pull", "nothing", "out"),
+		"the registry has no pack nothing": packUser(in, reader).failsWith("", "pack", "pull", "nothing", "out"),
 		"neither a folder nor a pack": nobody.failsWith("", "pack", "images", "No Such"),
 	}
 	for want, text := range said {

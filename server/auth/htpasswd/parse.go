@@ -72,7 +72,7 @@ func Parse(data []byte) (*File, []Problem) {
 			if l.hash != "" {
 				if earlier, ok := counts[l.user]; ok {
 					problems = append(problems, Problem{
-						Line: number, Code: CodeDuplicate, What: fmt.Sprintf("user %q stands on line %d already; this line counts", l.user, earlier),
+						Line: number, Code: CodeDuplicate, What: fmt.Sprintf("user %q is already on line %d; this line is used", l.user, earlier),
 						Remedy: "remove the earlier line", Warning: true,
 					})
 				}
@@ -137,9 +137,9 @@ func (l *line) read(number int) *Problem {
 	case kind != "":
 		return problem(CodeKind, fmt.Sprintf("%s has a hash of kind %s, only bcrypt is accepted", who, kind), remedyHash)
 	}
-	what := "what stands behind the colon is not a hash, perhaps a password in plain text"
+	what := "the text after the colon is not a hash, perhaps a password in plain text"
 	if desCrypt.MatchString(hash) {
-		what = "what stands behind the colon is a crypt (DES) hash or a password in plain text, only bcrypt is accepted"
+		what = "the text after the colon is a crypt (DES) hash or a password in plain text, only bcrypt is accepted"
 	}
 	// The name is left out: fields of such a line may be swapped, and then it is the password.
 	return problem(CodePlain, what, remedyHash+", and take the exposed one out of use")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -129,9 +130,9 @@ func (d *osDisk) Awaited(ctx context.Context) error {
 func (d *osDisk) acquire(name string, c Claim) error {
 	flags, how := os.O_RDWR|os.O_CREATE, syscall.LOCK_EX
 	if c.ReadOnly {
-		flags, how = os.O_RDONLY|syscall.O_NONBLOCK, syscall.LOCK_SH // a named pipe in its place must not block
+		flags, how = os.O_RDONLY, syscall.LOCK_SH
 	}
-	f, err := d.root.OpenFile(name, flags, fileMode)
+	f, err := d.openLock(name, flags)
 	if err != nil {
 		if c.ReadOnly && (errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)) {
 			return nil // never owned, or not visible to this user
@@ -173,6 +174,24 @@ func (d *osDisk) acquire(name string, c Claim) error {
 		go d.keepBeating(me, stop)
 	}
 	return nil
+}
+
+// openLock opens the lock file. It returns an error that names the fix if something else than a
+// regular file has its name.
+func (d *osDisk) openLock(name string, flags int) (*os.File, error) {
+	other := fmt.Errorf("%s is not a regular file: remove it", filepath.Join(d.root.Name(), name))
+	f, err := d.root.OpenFile(name, flags|syscall.O_NONBLOCK, fileMode)
+	if err != nil {
+		if info, e := d.root.Lstat(name); e == nil && !info.Mode().IsRegular() {
+			return nil, other
+		}
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, other
+	}
+	return f, nil
 }
 
 // recorded reads the record of the last owner. A torn record is empty.

@@ -45,7 +45,7 @@ func (s *Store) clearWay(name string) error {
 // clearWayForDir makes sure that no file occupies the name of a directory.
 func (s *Store) clearWayForDir(name string) error {
 	if s.isLink(name) {
-		return fmt.Errorf("make directory %s: a symbolic link has its name; replace it by a directory: %w", name, fs.ErrExist)
+		return fmt.Errorf("make directory %s: %w: a symbolic link has its name; replace the link with a directory", name, fs.ErrExist)
 	}
 	return s.displace(name, func(i disk.Info) bool { return !i.Dir })
 }

@@ -85,7 +85,8 @@ func (s *Store) fits(n int64) error {
 		return fmt.Errorf("measure free space: %w", err)
 	}
 	if sp.TotalBytes > 0 && sp.FreeBytes-n < s.room.head {
-		return fmt.Errorf("%w: %d bytes are free, %d stay so, %d were asked for", storage.ErrFull, sp.FreeBytes, s.room.head, n)
+		return fmt.Errorf("%w: %d bytes are free, %d are kept free, %d were requested",
+			storage.ErrFull, sp.FreeBytes, s.room.head, n)
 	}
 	if sp.FreeInodes >= 0 && sp.FreeInodes < leastInodes {
 		return fmt.Errorf("%w: %d inodes are free", storage.ErrFull, sp.FreeInodes)

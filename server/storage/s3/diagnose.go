@@ -124,17 +124,17 @@ func (p *probing) bucketThere(ctx context.Context) bool {
 		}
 		p.fail(RightRegion, "correct storage.s3.region", "the bucket is not in the region %q: %s", p.cfg.Region, what)
 	case c == "NoSuchBucket" || errors.Is(err, errMissing):
-		p.fail(RightBucket, "create the bucket, or correct storage.s3.bucket; with a bucket that is there, try forcepathstyle", "there is no bucket %q", p.cfg.Bucket)
+		p.fail(RightBucket, "create the bucket, or correct storage.s3.bucket; if the bucket exists, try forcepathstyle", "there is no bucket %q", p.cfg.Bucket)
 	case c == "InvalidBucketName":
-		p.fail(RightBucket, "correct storage.s3.bucket", "%q can be no bucket: %s", p.cfg.Bucket, what)
+		p.fail(RightBucket, "correct storage.s3.bucket", "%q is not a valid bucket name: %s", p.cfg.Bucket, what)
 	case noKeys(err):
 		p.fail(RightSignature, "set storage.s3.accesskey and secretkey, or give this machine a role", "no keys were found: %s", what)
 	case c == "AccessDenied" || c == "AllAccessDisabled" || s == 403:
 		p.fail(RightList, "allow s3:ListBucket on the bucket", "listing is refused: %s", what)
 	case c == "SlowDown" || c == "ServiceUnavailable" || s == 503:
-		p.fail(RightBucket, "try again later; where it lasts, look into the log of the engine", "the engine is too busy to answer: %s", what)
+		p.fail(RightBucket, "try again later; if it lasts, see the log of the S3 service", "the S3 service is too busy to answer: %s", what)
 	default:
-		p.fail(RightBucket, "look into the log of the engine", "the bucket cannot be asked for: %s", what)
+		p.fail(RightBucket, "see the log of the S3 service", "the bucket cannot be queried: %s", what)
 	}
 	return p.passedUpTo(err)
 }
@@ -147,7 +147,7 @@ func noKeys(err error) bool {
 // known.
 func (p *probing) unanswered(ctx context.Context, err error) bool {
 	host := p.endpoint.Hostname()
-	const style = "set storage.s3.forcepathstyle: true, so that the bucket's name goes into the path and not in front of the host's"
+	const style = "set storage.s3.forcepathstyle: true, so that the bucket is named in the path, not in the host name"
 	var unknown *net.DNSError
 	var name x509.HostnameError
 	var authority x509.UnknownAuthorityError
@@ -156,15 +156,15 @@ func (p *probing) unanswered(ctx context.Context, err error) bool {
 	case noKeys(err):
 		return true
 	case errors.As(err, &unknown) && p.proxy == nil && unknown.Name != host:
-		p.fail(RightName, style, "the bucket is looked for at %s, a name that is not known", unknown.Name)
+		p.fail(RightName, style, "the name %s, where the bucket is expected, does not resolve", unknown.Name)
 	case errors.As(err, &name) && name.Host != host:
-		p.fail(RightTLS, style, "the bucket is looked for at %s, a name that the engine's certificate is not for", name.Host)
+		p.fail(RightTLS, style, "the certificate is not valid for %s, where the bucket is expected", name.Host)
 	case errors.As(err, &name), errors.As(err, &authority), errors.As(err, &record):
 		p.failTLS(err)
 	case !p.secure() && p.proxy == nil && p.speaksTLS(ctx):
 		p.failPlain()
 	default:
-		p.fail(RightConnection, "check the port and the firewalls between here and the engine", "%s takes connections and does not answer: %s", p.endpoint.Host, brief(err))
+		p.fail(RightConnection, "check the port, and the firewalls in between", "%s accepts connections but does not answer: %s", p.endpoint.Host, brief(err))
 	}
 	return false
 }
@@ -176,23 +176,23 @@ func (p *probing) stranger(ctx context.Context, a *answer) {
 	to, err := url.Parse(a.header.Get("Location"))
 	switch {
 	case p.proxy != nil:
-		p.fail(RightConnection, "have the proxy let the engine through, or name the engine in NO_PROXY",
-			"the proxy %s answers in the engine's place, or what it asks is not an S3 endpoint: %s", p.proxy.Host, said)
+		p.fail(RightConnection, "let the proxy pass requests to the S3 service, or add its host to NO_PROXY",
+			"the proxy %s answers itself, or it forwards to something that is not an S3 endpoint: %s", p.proxy.Host, said)
 	case !p.secure() && (a.status/100 == 3 && err == nil && to.Scheme == "https" && to.Hostname() == p.endpoint.Hostname() || p.speaksTLS(ctx)):
 		p.failPlain()
 	case a.status/100 == 3 && err == nil && to.Host != "":
-		p.fail(RightConnection, remedy+", or a login page that stands in front of it", "what answers at %s is not an S3 endpoint: %s and sends on to %s", a.host, said, to.Host)
+		p.fail(RightConnection, remedy+", or a login page in front of it", "%s is not an S3 endpoint: %s and redirects to %s", a.host, said, to.Host)
 	case a.status == http.StatusUnauthorized || a.status == http.StatusProxyAuthRequired:
-		p.fail(RightConnection, remedy+", or something that wants a login before the engine", "what answers at %s is not an S3 endpoint: %s", a.host, said)
+		p.fail(RightConnection, remedy+", or a proxy in front of it that requires a login", "%s is not an S3 endpoint: %s", a.host, said)
 	case a.status >= 502 && a.status <= 504:
-		p.fail(RightConnection, "look whether the engine runs behind what answers for it", "what answers at %s does not reach an S3 engine: %s", a.host, said)
+		p.fail(RightConnection, "check whether the S3 service behind this proxy runs", "%s does not reach the S3 service behind it: %s", a.host, said)
 	default:
-		p.fail(RightConnection, remedy, "what answers at %s is not an S3 endpoint: %s", a.host, said)
+		p.fail(RightConnection, remedy, "%s is not an S3 endpoint: %s", a.host, said)
 	}
 }
 
 func (p *probing) failPlain() {
-	p.fail(RightTLS, "write https:// in storage.s3.regionendpoint, or secure: true", "the engine speaks TLS at this port, and is asked without")
+	p.fail(RightTLS, "write https:// in storage.s3.regionendpoint, or secure: true", "the S3 service requires TLS at this port")
 }
 
 // speaksTLS reports whether a service configured without TLS speaks it. It only does the handshake.

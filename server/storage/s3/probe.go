@@ -164,7 +164,7 @@ func (p *probing) reach(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
 	to, nameRemedy := p.endpoint, "correct the host in storage.s3.regionendpoint or the region, or ask the administrator of your DNS"
-	connectRemedy := "check the port and the firewalls between here and the engine"
+	connectRemedy := "check the port, and the firewalls in between"
 	if p.proxy != nil {
 		to, nameRemedy = p.proxy, "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY"
 		connectRemedy = nameRemedy

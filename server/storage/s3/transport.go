@@ -169,7 +169,7 @@ func (b *watchedBody) Close() error {
 	return err
 }
 
-var errStalled = errors.New("the answer stands still")
+var errStalled = errors.New("the response stalled")
 
 // deadlineKey is the context key of the time until which requests may be sent.
 type deadlineKey struct{}
