@@ -127,7 +127,7 @@ func examineDir(m *Machine, a *Answers) []Finding {
 	case err != nil:
 		return nil // writable, although it belongs to another user
 	case fs.Total > 0 && fs.Free < leastForFiles:
-		return refuse(fmt.Sprintf("the file system of %s has %s free", a.Dir, humanize.IBytes(fs.Free)), "make room there, or choose another directory")
+		return refuse(fmt.Sprintf("the file system of %s has %s free", a.Dir, humanize.IBytes(fs.Free)), "free space there, or choose another directory")
 	case fs.Inodes > 0 && fs.FreeInodes < leastInodes:
 		return refuse(fmt.Sprintf("the file system of %s has %d inodes left, so files cannot be made", a.Dir, fs.FreeInodes), "remove small files there, or choose another directory")
 	}

@@ -155,7 +155,7 @@ func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
 		findings = append(findings, refused(CodeTmpfs, fmt.Sprintf("%s is on %s: everything is lost when the machine restarts", a.StoragePath, fs.Kind), "choose a directory on a disk"))
 	}
 	if fs.Total > 0 && fs.Free < leastSpace {
-		findings = append(findings, refused(CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, humanize.IBytes(fs.Free)), "make room, or choose a directory with 1 GiB or more"))
+		findings = append(findings, refused(CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, humanize.IBytes(fs.Free)), "free space, or choose a directory with 1 GiB or more"))
 	}
 	if fs.Inodes > 0 && fs.FreeInodes < leastStoreInodes {
 		left := map[bool]string{true: "no", false: strconv.FormatUint(fs.FreeInodes, 10)}[fs.FreeInodes == 0]

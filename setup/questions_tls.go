@@ -88,13 +88,13 @@ func judgeCA(a *Answers, now time.Time) []Finding {
 func insecureQuestion() *Question {
 	q := &Question{
 		ID: "insecure", Title: "Plain HTTP", Flags: []string{"--insecure"},
-		Ask: "Really let passwords cross the network as they are?",
+		Ask: "Really let passwords cross the network unencrypted?",
 		Help: "Without TLS anyone between a client and this server can read user names, passwords and content, and can change them. docker and podman refuse such a " +
 			"registry unless told otherwise on every machine. It is right only behind a proxy that speaks TLS, or in a network that you trust entirely.",
 		Asked: func(a *Answers) bool { return a.TLS == Off && !config.Local("tcp", a.Addr) },
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
 			if !a.Insecure {
-				return []Finding{refused(CodePlain, "without TLS passwords cross the network as they are, and "+a.Addr+" is open to it",
+				return []Finding{refused(CodePlain, "without TLS passwords cross the network unencrypted, and "+a.Addr+" is open to it",
 					"choose a certificate, listen on this machine only (127.0.0.1:5000), or confirm that this is wanted")}
 			}
 			return nil

@@ -251,7 +251,7 @@ func TestAnswersFileIsReadStrictly(t *testing.T) {
 		{"map", "user: {a: reader}\n", "no plain value"},
 		{"null", "hostname:\n", "no plain value"},
 		{"bool that is none", "insecure: yess\n", "neither true nor false"},
-		{"password", "password: hunter2\n", "do not stand in an answers file"},
+		{"password", "password: hunter2\n", "an answers file contains no passwords"},
 		{"not a map", "- hostname: a\n", "keys with values"},
 		{"not YAML", "a: [\n", "f:"},
 		{"two documents", "addr: a\n---\naddr: b\n", "more than one document"},

@@ -15,7 +15,7 @@ import (
 func newCert(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert",
-		Short: "Show, rotate and hand out the server's certificate",
+		Short: "Show, rotate and distribute the server's certificate",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -26,11 +26,11 @@ func newCertExport(a *app) *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export [chain|ca|kubernetes|docker]",
-		Short: "Hand out the certificate in the form that something else wants",
-		Long: `export writes what clients and clusters need, to standard output or to --out:
+		Short: "Export the certificate for clients and clusters",
+		Long: `export writes the certificate for clients and clusters, to standard output or to --out:
 
-  chain       the certificate as it is served, with what is above it (PEM)
-  ca          what clients have to trust (PEM)
+  chain       the certificate that the server uses, with its chain (PEM)
+  ca          the certificate that clients must trust (PEM)
   kubernetes  a Secret with ca.crt; with --with-key one of type kubernetes.io/tls that holds the server's
               certificate and its private key too
   docker      a tree certs.d/HOST:PORT/ca.crt below --out, as docker, podman and containerd read it
@@ -73,7 +73,7 @@ back and verified as a client would.`,
 }
 
 var (
-	errNoTrust = errors.New("clients have nothing to be told: their systems trust the certificate, or its root is not here")
+	errNoTrust = errors.New("clients need nothing: their systems trust the certificate already, or its root is not known here")
 	errNoTree  = errors.New("a tree needs a place: say --out DIR")
 )
 
@@ -131,7 +131,7 @@ func (a *app) handOut(path string, content []byte, mode os.FileMode) error {
 		return err
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
-		return fmt.Errorf("read back %s: what lies there is not what was written (%v)", path, err) //nolint:errorlint // it may be nil
+		return fmt.Errorf("verify %s: its content differs from what was written (%v)", path, err) //nolint:errorlint // it may be nil
 	}
 	a.say("written: %s", path)
 	return nil

@@ -88,7 +88,7 @@ func (a *app) proveCert(ctx context.Context, dir string) error {
 	a.say("verified as a client would: %s", strings.Join(h.names.Strings(), ", "))
 	client, err := findServer(h.in.Config, h.in.Dir)
 	if errors.Is(err, admin.ErrNotRunning) {
-		a.say("no server of this installation runs: what is served is not proven")
+		a.say("no server of this installation is running: the certificate that it serves is not proven")
 		return nil
 	}
 	if err != nil {
@@ -128,7 +128,7 @@ func (h handedOut) served(ctx context.Context, address string) error {
 		shown := conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
 		_ = conn.Close() // nothing was sent
 		if !shown.Equal(h.chain[0]) {
-			return withHint(fmt.Errorf("the running server still serves another certificate, fingerprint %s", certgen.Fingerprint(shown)), "packhouse status tells why")
+			return withHint(fmt.Errorf("the running server still serves another certificate, fingerprint %s", certgen.Fingerprint(shown)), "packhouse status reports the reason")
 		}
 	}
 	return nil

@@ -160,7 +160,7 @@ func rotatable(in *setup.Installed) error {
 		return noCertificate(in)
 	case in.Config.HTTP.TLS.Certificate != in.Dir+"/"+setup.CertFile:
 		return withHint(fmt.Errorf("the certificate %s was not made here", in.Config.HTTP.TLS.Certificate),
-			"put a new one in its place, the server notices by itself; packhouse setup --tls private-ca makes one here")
+			"replace the file, and the server loads it automatically; packhouse setup --tls private-ca creates one here")
 	}
 	return nil
 }

@@ -14,13 +14,13 @@ import (
 )
 
 // orderRemedy is the default remedy for a failed order.
-const orderRemedy = "see that the CA reaches this server under that name: TLS-ALPN-01 comes to port 443, HTTP-01 to port 80; packhouse cert show tells more"
+const orderRemedy = "make sure that the CA reaches this server under that name: TLS-ALPN-01 uses port 443, HTTP-01 port 80; packhouse cert show reports details"
 
 // problemRemedies are the remedies for types of problems that a CA reports (RFC 8555, section 6.7).
 var problemRemedies = map[string]string{
 	"externalAccountRequired": "get a key ID and an HMAC key from the CA, and run packhouse setup --acme-eab-kid ID --acme-eab-key-file FILE",
 	"unauthorized":            "see that the name leads to this server, and that the CA accepts the account: --acme-eab-kid and --acme-eab-key-file",
-	"rateLimited":             "wait: the server tries again by itself; meanwhile --acme-directory can name a directory for tests",
+	"rateLimited":             "wait: the server retries automatically; for tests, --acme-directory selects another directory",
 	"caa":                     "add a CAA record for this CA to the DNS zone of the name, or remove those of others",
 	"dns":                     "see that the public DNS has an address for the name, and that its servers answer",
 	"rejectedIdentifier":      "use a name that the CA signs for: most sign for public names only",

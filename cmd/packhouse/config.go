@@ -141,7 +141,7 @@ func (a *app) sayFound(f config.Found, args []string) {
 		a.say("configuration: %s, %s", nameOf(f), f.Reason)
 	}
 	for _, unused := range f.Unused {
-		a.warn("%s is there and not read", unused)
+		a.warn("%s exists, but is not read", unused)
 	}
 }
 

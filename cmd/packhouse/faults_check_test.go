@@ -273,13 +273,13 @@ var installedFaults = []fault{
 // serverFaults are those that only show when somebody talks to the server.
 var serverFaults = []fault{
 	{
-		name: "another server on the port", ask: checks, exit: exitFindings, code: "port-other-certificate", cause: "another program has the port", remedy: "packhouse",
+		name: "another server on the port", ask: checks, exit: exitFindings, code: "port-other-certificate", cause: "another program uses the port", remedy: "packhouse",
 		seed: installed(func(s *site) {
 			s.answer(s.pair(certgen.LeafOptions{Days: 30, Now: time.Now()}, "registry.example.com"))
 		}),
 	},
 	{
-		name: "another server on the port, without TLS", ask: checks, exit: exitFindings, code: "port-plain-http", cause: "plain HTTP is spoken", remedy: "another program has the port",
+		name: "another server on the port, without TLS", ask: checks, exit: exitFindings, code: "port-plain-http", cause: "plain HTTP is spoken", remedy: "another program uses the port",
 		seed: installed(func(s *site) {
 			server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
 			listener := s.listen()

@@ -48,7 +48,7 @@ var answerFaults = []fault{
 		},
 	},
 	{
-		name: "no terminal", plain: true, ask: []string{"setup"}, exit: exitUsage, cause: "there is no terminal to ask on", remedy: "hint: packhouse setup --dir {dir} --yes", seed: func(*site) {},
+		name: "no terminal", plain: true, ask: []string{"setup"}, exit: exitUsage, cause: "there is no terminal for questions", remedy: "hint: packhouse setup --dir {dir} --yes", seed: func(*site) {},
 	},
 	{
 		name: "nobody who answers", plain: true, ask: []string{"setup", "--accessible"}, exit: exitFailed, cause: "the input has ended", remedy: "nothing was written",
@@ -263,7 +263,7 @@ var machineFaults = []fault{
 		},
 	},
 	{
-		name: "disk full", namespaces: true, exit: exitUsage, code: setup.CodeSpace, cause: "{data} has 0 B free", remedy: "make room",
+		name: "disk full", namespaces: true, exit: exitUsage, code: setup.CodeSpace, cause: "{data} has 0 B free", remedy: "free space",
 		seed: func(s *site) {
 			s.mount(s.data, "size=64k", "head -c 100k /dev/zero > {data}/docker 2>/dev/null || true")
 		},
@@ -281,7 +281,7 @@ var machineFaults = []fault{
 		seed: func(s *site) { s.mount(s.data, "ro", "") },
 	},
 	{
-		name: "disk of the installation full", namespaces: true, exit: exitUsage, code: setup.CodeDir, cause: "0 B free", remedy: "make room",
+		name: "disk of the installation full", namespaces: true, exit: exitUsage, code: setup.CodeDir, cause: "0 B free", remedy: "free space",
 		seed: func(s *site) { s.mount(s.dir, "size=64k", "head -c 100k /dev/zero > {dir}/x 2>/dev/null || true") },
 	},
 	{

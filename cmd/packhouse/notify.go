@@ -27,7 +27,7 @@ func (a *app) announce(o *server.Options) {
 // notify sends a state to the service manager, if there is one.
 func (a *app) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		a.warn("tell the service manager: %v", err)
+		a.warn("notify the service manager: %v", err)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func newPack(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pack",
-		Short: "Make, judge, push, pull and list packs",
+		Short: "Build, validate, push, pull and list packs",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

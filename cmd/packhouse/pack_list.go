@@ -63,8 +63,8 @@ Palette does not install it; without --name, of the highest version of each pack
 				fmt.Fprintln(table)
 			}
 			if len(listed) == 0 {
-				a.say("no pack is there")
-				a.hint("packhouse pack push puts one there; --base names another path")
+				a.say("there are no packs")
+				a.hint("push one with packhouse pack push; --base sets another path")
 			}
 			return table.Flush()
 		},
@@ -165,8 +165,8 @@ func newPackTagDelete(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete NAME:TAG",
 		Short: "Take a tag from a pack",
-		Long: `delete takes a tag from a pack. Parent tags such as 1.24.x follow by themselves and cannot be deleted. What the tag stood for can
-still be pulled by its digest, until the registry collects it.`,
+		Long: `delete takes a tag from a pack. Parent tags such as 1.24.x are derived and cannot be deleted. The version can
+still be pulled by its digest, until garbage collection removes it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := packs.ParseReference(args[0])

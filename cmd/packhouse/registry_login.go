@@ -65,7 +65,7 @@ earlier login stored about it.`,
 	}
 	cmd.Flags().StringVarP(&o.username, "username", "u", "", "`NAME` of the user")
 	cmd.Flags().BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
-	cmd.Flags().BoolVarP(&o.asDefault, "default", "d", false, "use this registry where none is named")
+	cmd.Flags().BoolVarP(&o.asDefault, "default", "d", false, "make this registry the default")
 	o.registry.addTrust(cmd)
 	return cmd
 }

@@ -20,13 +20,12 @@ func newReload(a *app) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "reload [CONFIG]",
-		Short: "Have the running server take up the configuration on disk",
+		Short: "Make the running server load the configuration on disk",
 		Long: `reload makes the running server read its configuration again, verify it and apply it without dropping a
-connection; so does SIGHUP. CONFIG only tells which server is meant: it reads the file it was started
-with, and the variables it was started with.
+connection; so does SIGHUP. CONFIG only selects the server: it reads the file and the variables that it was started with.
 
-0: applied. 1: refused, or no server runs; a server that refuses keeps what it had. 4: applied
-but for the keys that are printed: they wait for a restart.`,
+0: applied. 1: refused, or no server runs; a server that refuses keeps its configuration.
+4: applied, except the keys that are printed, which need a restart.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runReload(cmd.Context(), a.findConfig(dir, args))
@@ -64,10 +63,10 @@ func (a *app) runReload(ctx context.Context, found config.Found) error {
 		return silent(exitFailed)
 	}
 	if len(result.NeedsRestart) == 0 {
-		a.say("the running server has taken up the configuration")
+		a.say("the running server has loaded the configuration")
 		return nil
 	}
-	a.say("the running server has taken up the configuration, but for what only a restart can change:")
+	a.say("the running server has loaded the configuration, except these keys, which need a restart:")
 	for _, key := range result.NeedsRestart {
 		fmt.Fprintln(a.stdout, key)
 	}

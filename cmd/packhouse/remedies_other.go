@@ -11,5 +11,5 @@ var remedies = [...]struct {
 }{
 	{os.ErrPermission, "run the command as the owner of the file, or as an administrator"},
 	{os.ErrNotExist, "correct the path"},
-	{os.ErrExist, "name another place, or move away what lies there"},
+	{os.ErrExist, "choose another path, or move the existing file away"},
 }

@@ -12,10 +12,10 @@ var remedies = [...]struct {
 	err    error
 	remedy string
 }{
-	{syscall.ENOSPC, "make room there: df -h and df -i tell whether bytes or inodes are used up"},
-	{syscall.EDQUOT, "the quota of this user is used up: make room, or have it raised"},
+	{syscall.ENOSPC, "free space: df -h and df -i show whether bytes or inodes are used up"},
+	{syscall.EDQUOT, "the quota of this user is used up: free space, or ask for a larger one"},
 	{syscall.EROFS, "the file system is mounted read-only: mount it writable, or name another place"},
-	{syscall.EBUSY, "something holds it: where the file itself is mounted, as container engines can, mount its directory instead"},
+	{syscall.EBUSY, "the file is in use: if a container engine mounts the file itself, mount its directory instead"},
 	{syscall.EMFILE, "too many files are open: ulimit -n raises the limit"},
 	{syscall.EISDIR, "it is a directory: name the file in it"},
 	{syscall.ENOTDIR, "a part of the path is a file: correct the path"},

@@ -135,7 +135,7 @@ func (a *app) confirm(yes bool, question string) error {
 		return nil
 	}
 	if !a.interactive() {
-		return usageError(withHint(errors.New("there is no terminal to ask on"), "--yes asks nothing, --dry-run shows what would happen"))
+		return usageError(withHint(errors.New("there is no terminal for questions"), "--yes asks nothing, --dry-run shows what would happen"))
 	}
 	if !a.asks(question) {
 		return &exitError{exitFailed, errors.New("nothing was changed")}

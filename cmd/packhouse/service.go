@@ -140,7 +140,7 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 		err = awaitServer(ctx, &loaded.Config, plan.Dir)
 	}
 	if err != nil {
-		return false, withHint(withLastWords(ctx, err), "journalctl -u %s says more", setup.Unit)
+		return false, withHint(withLastWords(ctx, err), "see journalctl -u %s", setup.Unit)
 	}
 	a.say("systemd has %s the server, and starts it with the machine", done)
 	return true, nil

@@ -201,7 +201,7 @@ func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 	case s.byLines():
 		return s.lines(ctx)
 	case !a.interactive():
-		return usageError(withHint(errors.New("there is no terminal to ask on"), "packhouse setup --yes asks nothing"))
+		return usageError(withHint(errors.New("there is no terminal for questions"), "packhouse setup --yes asks nothing"))
 	}
 	return s.wizard(ctx)
 }

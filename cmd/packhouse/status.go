@@ -243,7 +243,7 @@ func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
 	}
 	info, err := os.Stat(filepath.Join(dir, setup.PasswordsFile))
 	if err == nil && a.now().Sub(info.ModTime()) > keepInitialPasswords {
-		r.add(findingPasswords, fmt.Sprintf("generated passwords have been lying in %s for more than 7 days", filepath.Join(dir, setup.PasswordsFile)), "hand them out and remove the file")
+		r.add(findingPasswords, fmt.Sprintf("generated passwords have been lying in %s for more than 7 days", filepath.Join(dir, setup.PasswordsFile)), "give them to their users, then remove the file")
 	}
 	return installed
 }

@@ -273,7 +273,7 @@ func newStoreUsage(a *app) *cobra.Command {
 	var o storeOptions
 	cmd := &cobra.Command{
 		Use:   "usage [CONFIG]",
-		Short: "Show what is stored for whom",
+		Short: "Show the storage used by each repository",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withKeeper(cmd, o, args, func(ctx context.Context, k keeper) error {

@@ -275,7 +275,7 @@ func clocks(c *config.Config) []check.ClockSource {
 		if !strings.Contains(endpoint, "://") {
 			endpoint = map[bool]string{true: "https://", false: "http://"}[s3.Secure] + endpoint
 		}
-		sources = append(sources, check.ClockSource{Name: "the S3 engine", URL: endpoint})
+		sources = append(sources, check.ClockSource{Name: "the S3 service", URL: endpoint})
 	}
 	if l := c.HTTP.TLS.LetsEncrypt; c.HTTP.TLS.Certificate == "" && l.Enabled() {
 		directory := l.DirectoryURL

@@ -70,7 +70,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	trees, remainders := setup.StoreTrees(installed.Config), setup.Remainders(installed.Config)
 	if o.data && installed.Config != nil && installed.Config.Storage.Driver == config.S3 {
 		return usageError(withHint(fmt.Errorf("the packs and images are in the bucket %s, which --data does not empty: other servers may use it", installed.Config.Storage.S3.Bucket),
-			"leave out --data, and empty the bucket with the engine's own tools"))
+			"omit --data, and empty the bucket with the tools of the S3 service"))
 	}
 	if o.keepCA {
 		plan.KeepCA()

@@ -135,9 +135,9 @@ func (o object) mediaType() (string, error) {
 	case image && index:
 		return "", refuse(ErrAmbiguous, "a manifest has either config and layers or manifests, never both")
 	case (mediaType == OCIIndex || mediaType == DockerList) && image:
-		return "", refuse(ErrAmbiguous, "mediaType says %s, but there is config or layers", mediaType)
+		return "", refuse(ErrAmbiguous, "mediaType is %s, but there is config or layers", mediaType)
 	case (mediaType == OCIManifest || mediaType == DockerManifest) && index:
-		return "", refuse(ErrAmbiguous, "mediaType says %s, but there is manifests", mediaType)
+		return "", refuse(ErrAmbiguous, "mediaType is %s, but there is manifests", mediaType)
 	case mediaType != "":
 		return mediaType, nil
 	case index:
@@ -145,7 +145,7 @@ func (o object) mediaType() (string, error) {
 	case image:
 		return OCIManifest, nil
 	}
-	return "", refuse(ErrUnsupported, "neither mediaType nor config, layers or manifests tell what this is")
+	return "", refuse(ErrUnsupported, "the type is unknown: there is neither mediaType nor config, layers or manifests")
 }
 
 // field decodes a field into target, which is unchanged if the field is absent.

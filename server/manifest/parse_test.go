@@ -88,7 +88,7 @@ func TestParseRefuses(t *testing.T) {
 		{"schema 1 by type", `{"schemaVersion":1,"mediaType":"` + dockerSchema1Signed + `"}`, ErrUnsupported, "schema 1"},
 		{"other type", `{"schemaVersion":2,"mediaType":"application/vnd.oci.artifact.manifest.v1+json"}`, ErrUnsupported, "mediaType must be one of application/vnd.oci.image.manifest.v1+json"},
 		{"no version", `{` + configA + `}`, ErrUnsupported, "schemaVersion"},
-		{"says nothing", `{"schemaVersion":2}`, ErrUnsupported, "what this is"},
+		{"says nothing", `{"schemaVersion":2}`, ErrUnsupported, "the type is unknown"},
 		{"no config", `{"schemaVersion":2,"layers":[]}`, ErrDescriptor, "config"},
 		{"mediaType no text", `{"schemaVersion":2,"mediaType":7}`, ErrDescriptor, "mediaType"},
 		{"layers no list", `{"schemaVersion":2,"layers":{},` + configA + `}`, ErrDescriptor, "layers"},

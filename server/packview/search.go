@@ -89,9 +89,9 @@ func (x *fileIndex) find(key uint64) digest.Digest {
 // findFile finds a file by its digest: in the archive that the request names, otherwise in those of
 // the tagged versions. The context has a lease of the records.
 func (v *View) findFile(ctx context.Context, req route.Request) (*record.Record, packs.File, error) {
-	archive, unknown := req.Archive, problem.New(http.StatusNotFound, problem.BlobUnknown, "the archive does not hold this file")
+	archive, unknown := req.Archive, problem.New(http.StatusNotFound, problem.BlobUnknown, "the archive does not contain this file")
 	if archive == "" {
-		unknown = problem.New(http.StatusNotFound, problem.BlobUnknown, "no version of the pack that has a tag holds this file: name the archive of another with ?archive=")
+		unknown = problem.New(http.StatusNotFound, problem.BlobUnknown, "no tagged version of the pack contains this file: select another archive with ?archive=")
 		key, ok := keyOf(req.Digest.Encoded())
 		if !ok || req.Digest.Algorithm() != digest.SHA256 {
 			return nil, packs.File{}, unknown

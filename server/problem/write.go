@@ -21,7 +21,7 @@ func From(err error) *Error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return Later(time.Second, "the request was not finished in time, try again").Because(err)
 	}
-	return New(http.StatusInternalServerError, Unknown, "something went wrong inside the server; its log says more").Because(err)
+	return New(http.StatusInternalServerError, Unknown, "internal error: see the server's log").Because(err)
 }
 
 // body is the JSON body of an error (distribution-spec, "Error Codes").

@@ -82,7 +82,7 @@ func bodyProblem(err error, tooLarge *problem.Error) error {
 	}
 	if errors.Is(err, errSlowBody) {
 		return problem.New(http.StatusRequestTimeout, problem.ManifestInvalid,
-			"a manifest from %d bytes on must arrive within %v: push it again over a faster connection", largeManifest, largeBodyTime)
+			"a manifest of %d bytes or more must arrive within %v: push it again over a faster connection", largeManifest, largeBodyTime)
 	}
 	return problem.New(http.StatusBadRequest, problem.ManifestInvalid, "the body ended early: push the manifest again").Because(err)
 }

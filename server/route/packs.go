@@ -124,7 +124,7 @@ func packFile(r *http.Request, req Request, text string, query url.Values) (Requ
 	}
 	req.Digest = d
 	if req.MediaType != "" && !slices.Contains(imageTypes, req.MediaType) {
-		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid, "type is one of %s, or is left out", strings.Join(imageTypes, ", "))
+		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid, "type must be one of %s, or be omitted", strings.Join(imageTypes, ", "))
 	}
 	if text := query.Get("archive"); text != "" {
 		if req.Archive, err = parseDigest(text); err != nil {
@@ -157,7 +157,7 @@ func packPush(req Request, version string, query url.Values) (Request, error) {
 	tag := version
 	if req.Group != "" {
 		if strings.Contains(req.Group, "__") {
-			return Request{}, problem.New(http.StatusBadRequest, problem.TagInvalid, "a group holds no __, which parts it from the version")
+			return Request{}, problem.New(http.StatusBadRequest, problem.TagInvalid, "a group must not contain __, which separates it from the version")
 		}
 		tag = req.Group + "__" + version
 	}

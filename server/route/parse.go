@@ -62,7 +62,7 @@ func segments(u *url.URL, prefix string) ([]string, error) {
 	for i, escaped := range all {
 		s, err := url.PathUnescape(escaped)
 		if err != nil || strings.ContainsAny(s, "/\\\x00") || s == "." || s == ".." {
-			return nil, problem.New(http.StatusBadRequest, problem.NameInvalid, "the path holds an encoded slash, a backslash, a dot segment or a NUL byte; none of them is part of a name")
+			return nil, problem.New(http.StatusBadRequest, problem.NameInvalid, "the path contains an encoded slash, a backslash, a dot segment or a NUL byte, which names cannot contain")
 		}
 		if s == "" && i == 0 && len(all) > 1 {
 			return nil, problem.NoRoute()

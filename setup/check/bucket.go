@@ -27,7 +27,7 @@ func proveBucket(ctx context.Context, s *session) Result {
 		return Result{Status: Failed, Seen: bucket, Code: proof.Code, Cause: proof.Cause, Remedy: proof.Remedy}
 	}
 	if len(proof.Lost) > 0 && r.Status == Passed {
-		r.Advice = "what this engine lacks:\n- " + strings.Join(proof.Lost, "\n- ") + "\n"
+		r.Advice = "missing in this S3 service:\n- " + strings.Join(proof.Lost, "\n- ") + "\n"
 	}
 	r.Advice += "lifecycle rule for the bucket, so that incomplete uploads are removed:\n" + proof.Lifecycle
 	return r

@@ -20,11 +20,11 @@ type Order struct {
 
 func proveCertificate(_ context.Context, s *session) Result {
 	if !s.secure() {
-		return notProven("TLS is off: passwords cross the network as they are")
+		return notProven("TLS is off: passwords cross the network unencrypted")
 	}
 	for _, o := range s.Orders {
 		if o.Missing {
-			return failed(certgen.CodeMissing, "a stand-in is served for "+o.Host, o.Fault, o.Remedy)
+			return failed(certgen.CodeMissing, "the server uses a stand-in certificate for "+o.Host, o.Fault, o.Remedy)
 		}
 	}
 	if len(s.Chain) == 0 {
@@ -72,7 +72,7 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	}
 	r := passed("%s, each verified as a client would, %s", spelling.Count(len(s.Names.Strings()), "name"), spelling.Count(days, "day"))
 	if s.Unrooted {
-		r.Advice = fmt.Sprintf("clients must trust the root %q, which is not known here: packhouse setup --tls-ca FILE verifies the chain against it and hands it out", chain[len(chain)-1].Issuer.CommonName)
+		r.Advice = fmt.Sprintf("clients must trust the root %q, which is not known here: packhouse setup --tls-ca FILE verifies the chain against it and provides it to clients", chain[len(chain)-1].Issuer.CommonName)
 	}
 	return r
 }

@@ -14,7 +14,7 @@ import (
 
 // ClockSource is a server that the installation already uses and whose responses contain the time.
 type ClockSource struct {
-	Name string // display name: "the S3 engine"
+	Name string // display name: "the S3 service"
 	URL  string
 }
 
@@ -46,9 +46,9 @@ func proveClock(ctx context.Context, s *session) Result {
 		case !c.known:
 			continue
 		case c.offset.Abs() > tolerated:
-			return failed(CodeClockOff, c.words(), "requests that are signed with the time are refused, and certificates judged wrongly", "set the clock, then "+keepClock)
+			return failed(CodeClockOff, c.words(), "S3 refuses signed requests, and the validity of certificates is determined incorrectly", "set the clock, then "+keepClock)
 		case c.offset.Abs() > unlikely:
-			return warning(CodeClockOff, c.words(), "from 15 minutes on S3 refuses what is signed with the time", "set the clock, then "+keepClock)
+			return warning(CodeClockOff, c.words(), "S3 refuses requests if the clock is off by more than 15 minutes", "set the clock, then "+keepClock)
 		}
 		agrees = append(agrees, c.name)
 	}

@@ -58,7 +58,7 @@ func proveFiles(_ context.Context, s *session) Result {
 	}
 	if info, err := os.Stat(s.Passwords); s.Passwords != "" && err == nil && s.Now().Sub(info.ModTime()) > keepPasswords {
 		return warning("initial-passwords", fmt.Sprintf("%s is %s old", s.Passwords, spelling.Count(int(s.Now().Sub(info.ModTime())/(24*time.Hour)), "day")),
-			"it holds generated passwords in clear text, and so do backups of it", "hand them out, then rm "+s.Passwords)
+			"it contains generated passwords in clear text, and so do its backups", "give them to their users, then rm "+s.Passwords)
 	}
 	if owners > 0 {
 		return passed("%d present, secrets readable by their owner and group only, owners right", present)

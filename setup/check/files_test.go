@@ -41,7 +41,7 @@ func TestProveFiles(t *testing.T) {
 		{name: "no secret in it", file: File{}, mode: 0o644, status: Passed},
 		{name: "of another user", file: File{Secret: true, Owner: &Account{"packhouse", me + 1}, Why: "the server runs as packhouse, and cannot read it"}, mode: 0o600, status: Failed, code: "file-owner", cause: "the server runs as packhouse", remedy: "chown packhouse "},
 		{name: "passwords since yesterday", file: File{}, mode: 0o600, age: 24 * time.Hour, status: Passed},
-		{name: "passwords since last week", file: File{}, mode: 0o600, age: 8 * 24 * time.Hour, status: Warning, code: "initial-passwords", cause: "in clear text", remedy: "hand them out"},
+		{name: "passwords since last week", file: File{}, mode: 0o600, age: 8 * 24 * time.Hour, status: Warning, code: "initial-passwords", cause: "in clear text", remedy: "give them to their users"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -19,9 +19,9 @@ func proveFirewall(ctx context.Context, s *session) Result {
 	port, known := s.listenPort()
 	switch {
 	case s.Machine == nil || s.Machine.Run == nil:
-		return notProven("firewalls of this machine were not looked at; %s", beyond)
+		return notProven("the firewall of this machine was not checked; %s", beyond)
 	case l.socket || l.loopback:
-		return passed("the server listens at %s, for this machine only: no firewall stands before it", l.text)
+		return passed("the server listens at %s, for this machine only: firewalls do not matter", l.text)
 	case !known:
 		return notProven("the port is not known; %s", beyond)
 	}

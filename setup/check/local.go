@@ -60,7 +60,7 @@ const lowSpace = 1 << 30
 func proveStorage(ctx context.Context, s *session) Result {
 	switch {
 	case s.Config == nil:
-		return notProven("without a configuration it is not known where it is")
+		return notProven("without a configuration its location is unknown")
 	case s.Config.Storage.Driver == config.InMemory:
 		return warning("storage-inmemory", "in memory", "everything is lost when the server stops", "packhouse setup --storage filesystem")
 	case s.Config.Storage.Driver == config.S3:
@@ -80,7 +80,7 @@ func proveStorage(ctx context.Context, s *session) Result {
 	case space.bytes < lowSpace/16:
 		return failed("storage-full", seen, "the file system is full", "packhouse setup --storage-path names a larger place")
 	case space.bytes < lowSpace:
-		return warning("storage-space", seen, "less than 1 GiB is left", "make room, or move the storage to a larger file system")
+		return warning("storage-space", seen, "less than 1 GiB is left", "free space, or move the storage to a larger file system")
 	case s.done[roundTripID] == Passed:
 		seen += ", written, read and deleted by the round trip"
 	}

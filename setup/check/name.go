@@ -43,7 +43,7 @@ func proveName(ctx context.Context, s *session) Result {
 	case isLocal(host):
 		return passed("%s is this machine, for itself only", host)
 	case l.loopback:
-		return notProven("the server listens at %s, for this machine only: names lead to whatever stands in front", l.text)
+		return notProven("the server listens at %s, for this machine only: names must lead to the proxy in front of it", l.text)
 	}
 	own, err := s.Machine.Addresses()
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *session) judgeName(ctx context.Context, host string, own []netip.Addr, 
 	}
 	if len(here)+len(foreign) == 0 {
 		return unproven(CodeLoopback, fmt.Sprintf("%s is %s here", host, listed(loopback)),
-			"this machine takes the name for itself, most likely by a line of its own /etc/hosts: what others are told is not seen from here",
+			"this machine resolves the name to itself, probably through /etc/hosts: what other machines resolve is not visible from here",
 			"look it up on another machine: getent hosts "+host)
 	}
 	heard := slices.ContainsFunc(here, l.hears)
@@ -163,7 +163,7 @@ func unresolved(host string, err error, primary bool) Result {
 	if !errors.As(err, &dns) || !dns.IsNotFound {
 		return unproven(CodeNoAnswer, host+" could not be looked up", "who resolves names for this machine does not answer: "+brief(err), "see /etc/resolv.conf, and the way to the servers that it names")
 	}
-	r := unproven(CodeUnresolved, host+" does not resolve from here", fmt.Sprintf("there is no entry for %s in the DNS that this machine asks, nor in /etc/hosts", host),
+	r := unproven(CodeUnresolved, host+" does not resolve from here", fmt.Sprintf("%s is neither in the DNS of this machine nor in /etc/hosts", host),
 		"add it to DNS, or to /etc/hosts of the clients")
 	if primary {
 		r.Status = Warning

@@ -50,7 +50,7 @@ func TestProveName(t *testing.T) {
 	}{
 		{name: "this machine", entries: map[string][]string{host: {"192.0.2.17"}}, status: Passed, seen: "registry.example.com is 192.0.2.17, of this machine"},
 		{name: "written as IPv4 in IPv6", entries: map[string][]string{host: {"::ffff:192.0.2.17"}}, status: Passed, seen: "is 192.0.2.17"},
-		{name: "does not resolve", status: Warning, code: "name-unresolved", seen: "does not resolve from here", cause: "no entry for registry.example.com", remedy: "add it to DNS"},
+		{name: "does not resolve", status: Warning, code: "name-unresolved", seen: "does not resolve from here", cause: "is neither in the DNS", remedy: "add it to DNS"},
 		{name: "resolves to nothing", entries: map[string][]string{host: {}}, status: NotProven, code: "name-no-answer", seen: "could not be looked up", cause: "server misbehaving", remedy: "/etc/resolv.conf"},
 		{name: "a further name does not resolve", further: []string{"registry", "localhost", "*.example.com"}, entries: map[string][]string{host: {"192.0.2.17"}}, status: Passed, seen: "of this machine; not proven: registry does not resolve from here"},
 		{name: "a further name is elsewhere", further: []string{"packs.example.com"}, entries: map[string][]string{host: {"192.0.2.17"}, "packs.example.com": {"10.0.0.9"}}, status: Warning, code: "name-elsewhere", seen: "packs.example.com is 10.0.0.9; registry.example.com is 192.0.2.17", cause: "nothing answered", remedy: "correct the DNS entry"},

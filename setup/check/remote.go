@@ -62,7 +62,7 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 		if answer.status/100 == 3 && location != nil && location.Scheme == "https" || bytes.Contains(answer.body, []byte("HTTP request to an HTTPS server")) {
 			return failed("port-wants-tls", fmt.Sprintf("%s answers %d", address, answer.status), "it speaks TLS, and plain HTTP is led on to that", "write https:// in --url")
 		}
-		return warning("tls-off", address+" answers, without TLS", "passwords and contents cross the network as they are", "packhouse setup on the server gives it a certificate")
+		return warning("tls-off", address+" answers, without TLS", "passwords and content cross the network unencrypted", "run packhouse setup on the server to create a certificate")
 	}
 	// Verification is up to the certificate check; this request is not confidential.
 	anybody := *s.client
@@ -82,7 +82,7 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 	s.served = response.TLS.PeerCertificates
 	version := tls.VersionName(response.TLS.Version)
 	if response.TLS.Version < tls.VersionTLS12 {
-		return failed("port-old-tls", address+" speaks "+version, "clients of today refuse anything before TLS 1.2", "see what stands in front of the server: packhouse itself speaks TLS 1.2 and 1.3")
+		return failed("port-old-tls", address+" speaks "+version, "clients of today refuse anything before TLS 1.2", "check the proxy in front of the server: packhouse itself supports TLS 1.2 and 1.3")
 	}
 	return passed("%s speaks %s, %s", address, version, response.Proto)
 }
@@ -90,7 +90,7 @@ func proveRemotePort(ctx context.Context, s *session) Result {
 func proveRemoteCertificate(_ context.Context, s *session) Result {
 	switch {
 	case !s.secure():
-		return notProven("the URL begins with http://, so there is no TLS to look at")
+		return notProven("the URL begins with http://, so there is no TLS to check")
 	case len(s.served) == 0:
 		return notProven("the server was not reached")
 	}
@@ -107,7 +107,7 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 		u := s.untrusted(s.hostPort())
 		r.Remedy = u.Remedy
 		if name := s.proxyName(); name != "" {
-			r.Cause += "; " + name + " may have put its own certificate in place of the registry's"
+			r.Cause += "; " + name + " may have replaced the registry's certificate with its own"
 			r.Remedy += "; " + s.aroundProxy()
 		}
 	}

@@ -56,14 +56,14 @@ func TestRunNamesTheCauseElsewhere(t *testing.T) {
 		cause  string
 		remedy string
 	}{
-		{name: "the name does not resolve", change: func(_ *testing.T, target *Target) { target.Machine.LookupHost = names(nil) }, id: "name", status: Warning, code: "name-unresolved", cause: "no entry", remedy: "add it to DNS"},
+		{name: "the name does not resolve", change: func(_ *testing.T, target *Target) { target.Machine.LookupHost = names(nil) }, id: "name", status: Warning, code: "name-unresolved", cause: "is neither in the DNS", remedy: "add it to DNS"},
 		{name: "nothing listens", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "port", status: Failed, code: "port-refused", cause: "nothing listens there, or a firewall rejects", remedy: "start the server"},
 		{name: "nothing listens, and no password is sent", change: func(t *testing.T, target *Target) { target.Dial = deadEnd(t) }, id: "users", status: NotProven, seen: "not reached"},
-		{name: "no TLS", change: plainly(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })), id: "port", status: Warning, code: "tls-off", seen: "without TLS", cause: "cross the network", remedy: "gives it a certificate"},
+		{name: "no TLS", change: plainly(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })), id: "port", status: Warning, code: "tls-off", seen: "without TLS", cause: "cross the network", remedy: "create a certificate"},
 		{name: "TLS is wanted", change: plainly(http.RedirectHandler("https://registry.example.com/", http.StatusPermanentRedirect)), id: "port", status: Failed, code: "port-wants-tls", seen: "answers 308", cause: "it speaks TLS", remedy: "https://"},
 		{name: "TLS of old", change: func(t *testing.T, target *Target) { target.Dial = oldTLS(t) }, id: "port", status: Failed, code: "port-old-tls", seen: "TLS 1.1", cause: "before TLS 1.2", remedy: "in front"},
-		{name: "no CA was given", change: func(_ *testing.T, target *Target) { target.Roots = nil }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "--ca-file names"},
-		{name: "another CA was given", change: func(t *testing.T, target *Target) { other, _ := installation(t, ""); target.Roots = other.Roots }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "get the ca.crt"},
+		{name: "no CA was given", change: func(_ *testing.T, target *Target) { target.Roots = nil }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "use --ca-file"},
+		{name: "another CA was given", change: func(t *testing.T, target *Target) { other, _ := installation(t, ""); target.Roots = other.Roots }, id: "certificate", status: Failed, code: certgen.CodeUntrusted, cause: "clients do not trust", remedy: "get the current ca.crt"},
 		{name: "another CA was given, and no password is sent", change: func(t *testing.T, target *Target) { other, _ := installation(t, ""); target.Roots = other.Roots }, id: "users", status: NotProven, seen: "nothing was sent"},
 		{name: "the name is not in the certificate", change: func(_ *testing.T, target *Target) { target.URL = "https://packs.example.com" }, id: "certificate", status: Failed, code: certgen.CodeName, cause: "packs.example.com", remedy: "have it made with this name"},
 		{name: "the certificate has run out", change: func(_ *testing.T, target *Target) { target.Now = in(420 * 24 * time.Hour) }, id: "certificate", status: Failed, code: certgen.CodeExpired, cause: "ran out", remedy: "renew it"},
@@ -156,7 +156,7 @@ func TestStandin(t *testing.T) {
 	}
 	t.Run("the server says which", func(t *testing.T) {
 		report := Run(t.Context(), waiting(t, true), nil)
-		told(t, find(t, report, "certificate"), Failed, certgen.CodeMissing, "a stand-in is served for registry.example.com", fault, "port 443")
+		told(t, find(t, report, "certificate"), Failed, certgen.CodeMissing, "the server uses a stand-in certificate for registry.example.com", fault, "port 443")
 		if r := find(t, report, "port"); r.Status != Passed || !strings.Contains(r.Seen, "with a stand-in") {
 			t.Errorf("%+v", r)
 		}
@@ -175,7 +175,7 @@ func TestStandin(t *testing.T) {
 			}
 		}
 	})
-	t.Run("another program has the port", func(t *testing.T) {
+	t.Run("another program uses the port", func(t *testing.T) {
 		target := waiting(t, true)
 		other, _ := installation(t, "")
 		target.Dial = other.Dial
@@ -238,7 +238,7 @@ func TestBucket(t *testing.T) {
 		advice []string
 	}{
 		{"sound", BucketProof{Works: "reading and writing work", Lifecycle: "{rule}"}, Passed, "", "reading and writing work", "", "", []string{"lifecycle rule", "{rule}"}},
-		{"lacks what can be done without", BucketProof{Works: "works", Lost: []string{"damaged blobs are not moved away", "listings lag"}, Lifecycle: "{rule}"}, Passed, "", "works", "", "", []string{"what this engine lacks:\n- damaged blobs are not moved away\n- listings lag\n", "{rule}"}},
+		{"lacks what can be done without", BucketProof{Works: "works", Lost: []string{"damaged blobs are not moved away", "listings lag"}, Lifecycle: "{rule}"}, Passed, "", "works", "", "", []string{"missing in this S3 service:\n- damaged blobs are not moved away\n- listings lag\n", "{rule}"}},
 		{"lacks what several servers need", BucketProof{Code: "bucket-conditions", Cause: "run one process", Remedy: "a newer release", Weak: true, Lifecycle: "{rule}"}, Warning, "bucket-conditions", "bucket packs", "run one process", "a newer release", []string{"{rule}"}},
 		{"refuses", BucketProof{Code: "bucket-put", Cause: "writing fails", Remedy: "allow s3:PutObject"}, Failed, "bucket-put", "bucket packs", "writing fails", "s3:PutObject", nil},
 	}

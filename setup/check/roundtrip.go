@@ -246,7 +246,7 @@ func (t *roundTrip) unexpected(what string, a answer, want int) *Result {
 	}
 	remedy := "see the server's log"
 	if a.status == http.StatusInsufficientStorage {
-		remedy = "make room where the storage lives"
+		remedy = "free space on the storage"
 	}
 	r := failed("round-trip", fmt.Sprintf("%s: %d", what, a.status), cause, remedy)
 	return &r

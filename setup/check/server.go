@@ -26,7 +26,7 @@ func provePort(ctx context.Context, s *session) Result {
 		return notProven("no URL of the server is known")
 	}
 	if s.unread() {
-		return notProven("without a configuration it is not known where the server listens")
+		return notProven("without a configuration the server's address is unknown")
 	}
 	address := s.address(s.hostPort())
 	if !s.secure() {
@@ -53,10 +53,10 @@ func provePort(ctx context.Context, s *session) Result {
 		return passed("%s serves %s", address, short(fingerprint))
 	case fingerprint != want && s.pending() != nil:
 		return failed("port-other-certificate", fmt.Sprintf("%s serves %s", address, short(fingerprint)),
-			fmt.Sprintf("the server of this installation says that it serves %s, a stand-in: another program has the port", short(want)), "stop that program, or packhouse setup --addr names another port")
+			fmt.Sprintf("the server of this installation reports that it serves %s, a stand-in: another program uses the port", short(want)), "stop that program, or packhouse setup --addr names another port")
 	case fingerprint != want:
 		return failed("port-other-certificate", fmt.Sprintf("%s serves %s", address, short(fingerprint)),
-			fmt.Sprintf("the certificate on disk is %s: another program has the port, or the server has not taken the new certificate", short(want)),
+			fmt.Sprintf("the certificate on disk is %s: another program uses the port, or the server has not taken the new certificate", short(want)),
 			"restart the server, then packhouse check")
 	case s.pending() != nil:
 		return passed("%s served by this installation, with a stand-in until its certificate is there", address)
@@ -70,9 +70,9 @@ func provePlainPort(ctx context.Context, s *session, address string) Result {
 	case err != nil:
 		return s.unreachable(address, err)
 	case s.Instance == "":
-		return notProven("%s answers; without TLS and without the server's own word nothing tells whose it is", address)
+		return notProven("%s answers; without TLS and without the server's report, its identity is unknown", address)
 	case answer.header.Get(InstanceHeader) != s.Instance:
-		return failed("port-other-server", address+" answers", "another program has the port", "stop that program, or packhouse setup --addr names another port")
+		return failed("port-other-server", address+" answers", "another program uses the port", "stop that program, or packhouse setup --addr names another port")
 	}
 	return passed("%s served by this installation", address)
 }
@@ -106,7 +106,7 @@ func (s *session) unreachable(address string, err error) Result {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return s.refused(address)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", "another program has the port, or TLS is off there")
+		return failed("port-plain-http", address, "plain HTTP is spoken where TLS is expected", "another program uses the port, or TLS is off there")
 	case errors.As(err, &unknown):
 		return s.untrusted(address)
 	case errors.As(err, &hostname):
@@ -120,7 +120,7 @@ func (s *session) unreachable(address string, err error) Result {
 		err = end.Err
 	}
 	if errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) {
-		return failed("port-unreachable", address, err.Error(), "see whether the address is right, and that machine and the network on the way are up")
+		return failed("port-unreachable", address, err.Error(), "check the address, and whether that machine and the network in between are up")
 	}
 	return failed("port-unreachable", address, err.Error(), "see the server's log")
 }
@@ -148,13 +148,13 @@ func (s *session) untrusted(address string) Result {
 	case o != nil:
 		return failed(certgen.CodeMissing, address+" serves a stand-in", o.Fault, o.Remedy)
 	case s.Remote && len(s.Roots) == 0:
-		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by a CA that this machine's system trusts", "--ca-file names the ca.crt that the installation hands out")
+		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by a CA that this machine's system trusts", "use --ca-file with the ca.crt of the installation")
 	case s.Remote:
-		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA of --ca-file", "get the ca.crt that the installation hands out now")
+		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA of --ca-file", "get the current ca.crt of the installation")
 	case s.Config != nil && s.Config.HTTP.TLS.LetsEncrypt.Enabled():
 		return failed(certgen.CodeUntrusted, address, "the certificate is not the one that was ordered, or this machine does not trust its CA", "packhouse cert show lists the orders")
 	}
-	return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "hand out the ca.crt of this installation")
+	return failed(certgen.CodeUntrusted, address, "the certificate is not signed by the CA that clients are given", "give the ca.crt of this installation to clients")
 }
 
 func proveHealth(ctx context.Context, s *session) Result {
@@ -178,7 +178,7 @@ func proveHealth(ctx context.Context, s *session) Result {
 	case answer.status == http.StatusServiceUnavailable && err == nil:
 		return failed("health-down", "GET /health 503", "the server says "+strings.Join(health.Codes, ", "), "see its log and docs/troubleshooting.md for these codes")
 	}
-	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "the service there is not a pack registry", "another program has the port")
+	return failed("health-other", fmt.Sprintf("GET /health %d", answer.status), "the service there is not a pack registry", "another program uses the port")
 }
 
 func proveAnonymous(ctx context.Context, s *session) Result {
@@ -186,7 +186,7 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 		return s.unreached()
 	}
 	if s.open() {
-		return warning("auth-none", "authentication is off", "everybody who reaches the port may do everything", "packhouse setup --admin NAME")
+		return warning("auth-none", "authentication is off", "every client that reaches the port may do everything", "packhouse setup --admin NAME")
 	}
 	var realm string
 	for _, path := range []string{"/v1/", "/v2/"} {
@@ -198,7 +198,7 @@ func proveAnonymous(ctx context.Context, s *session) Result {
 		if answer.status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Basic realm=") {
 			remedy := "see auth.htpasswd in " + s.ConfigPath
 			if s.Remote {
-				remedy = "if it is meant to be a packhouse with users, see auth.htpasswd in its myconfig.yml; else another program has the port"
+				remedy = "if it should be a packhouse with users, see auth.htpasswd in its myconfig.yml; otherwise another program uses the port"
 			}
 			return failed("auth-not-asked", fmt.Sprintf("GET %s %d", path, answer.status), "the server does not ask for credentials", remedy)
 		}
@@ -302,7 +302,7 @@ func (s *session) userRefused(u User, status int) Result {
 		return failed("user-refused", seen, fmt.Sprintf("%s did not sign in: wrong password, or no such user", u.Name), "packhouse user passwd "+u.Name+" on the server sets another one")
 	case u.Initial:
 		return warning("initial-passwords", seen, fmt.Sprintf("the password of %s in initial-passwords is not the one that counts", u.Name),
-			"where it was changed since, remove it from the file; else restart the server, so that it takes the users on disk")
+			"if it was changed since, remove it from the file; otherwise restart the server, so that it loads the users on disk")
 	}
 	return failed("user-refused", seen, fmt.Sprintf("%s cannot log in with the password just set", u.Name), "restart the server so that it takes the new users, then packhouse check")
 }

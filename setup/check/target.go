@@ -211,7 +211,7 @@ func (s *session) unreached() Result {
 		return notProven("its certificate is not accepted, so nothing was sent there")
 	}
 	if s.unread() {
-		return notProven("without a configuration it is not known where the server is")
+		return notProven("without a configuration the server's address is unknown")
 	}
 	if s.untrusting() {
 		return notProven("the server's certificate cannot be read here, so it is not known whom to trust")

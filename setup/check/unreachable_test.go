@@ -18,8 +18,8 @@ func TestUnreachableSaysWhere(t *testing.T) {
 		cause  string
 		remedy string
 	}{
-		{os.NewSyscallError("connect", syscall.EHOSTUNREACH), "dial tcp 192.0.2.99:5000: connect: no route to host", "the network on the way"},
-		{os.NewSyscallError("connect", syscall.ENETUNREACH), "dial tcp 192.0.2.99:5000: connect: network is unreachable", "the network on the way"},
+		{os.NewSyscallError("connect", syscall.EHOSTUNREACH), "dial tcp 192.0.2.99:5000: connect: no route to host", "the network in between"},
+		{os.NewSyscallError("connect", syscall.ENETUNREACH), "dial tcp 192.0.2.99:5000: connect: network is unreachable", "the network in between"},
 		{errors.New("malformed response"), "dial tcp 192.0.2.99:5000: malformed response", "log"},
 	} {
 		dial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 99), Port: 5000}, Err: row.err}

@@ -141,7 +141,7 @@ func (m *machine) failsToStart() {
 	eventually(m.t, "a store that the user may not enter is told", toolTimeout, func() bool {
 		m.run("systemctl", "reset-failed", "packhouse") // whatever was tried before
 		out, code := m.try("", "packhouse", "setup", "--yes")
-		if code != 1 || !strings.Contains(out, "journalctl -u packhouse.service says more") {
+		if code != 1 || !strings.Contains(out, "see journalctl -u packhouse.service") {
 			m.t.Fatalf("a store that the user may not enter: exit %d\n%s", code, out)
 		}
 		return strings.Contains(out, "systemd has not brought the server up: ") && strings.Contains(out, "open storage") && strings.Contains(out, "permission denied")

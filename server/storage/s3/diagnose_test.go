@@ -46,8 +46,8 @@ func TestProbeKnowsStrangers(t *testing.T) {
 		"a login box":                       {page(401, html, "<h1>401</h1>"), RightConnection, "401 with text/html", "login"},
 		"a gateway with nothing behind":     {page(502, html, "<h1>Bad Gateway</h1>"), RightConnection, "does not reach the S3 service", "runs"},
 		"an error page of a firewall":       {page(403, html, "<h1>Forbidden</h1>"), RightConnection, "403 with text/html", "regionendpoint"},
-		"TLS behind a redirection":          {redirectingToTLS, RightTLS, "asked without", "https://"},
-		"TLS where plain is asked for":      {tlsAskedPlain, RightTLS, "asked without", "https://"},
+		"TLS behind a redirection":          {redirectingToTLS, RightTLS, "requires TLS", "https://"},
+		"TLS where plain is asked for":      {tlsAskedPlain, RightTLS, "requires TLS", "https://"},
 		"another region, in a header": {
 			page(301, "application/xml", "<Error><Code>PermanentRedirect</Code></Error>", "X-Amz-Bucket-Region", "eu-west-1"),
 			RightRegion, `in the region "eu-west-1"`, "region to eu-west-1",
