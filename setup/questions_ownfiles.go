@@ -81,7 +81,9 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 	}
 	if !AnyRefused(findings) && certgen.CloseToEnd(chain[0], m.now()) {
 		info := certgen.Inspect(chain[0])
-		findings = append(findings, warned(CodeCloseEnd, fmt.Sprintf("the certificate has %s left", spelling.Count(info.DaysLeft(m.now()), "day")), "renew it soon; the server loads the new files automatically"))
+		days := spelling.Count(info.DaysLeft(m.now()), "day")
+		findings = append(findings, warned(CodeCloseEnd, fmt.Sprintf("the certificate has %s left", days),
+			"renew it soon; the server loads the new files automatically"))
 	}
 	if n := certgen.Repeated(data); n > 0 {
 		findings = append(findings, noted(CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n), "the server leaves repetitions out of what it serves"))

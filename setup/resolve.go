@@ -350,7 +350,8 @@ func (r *resolver) existing() {
 		}
 	}
 	if in.Cert != nil && in.Cert.CloseEnd && made(&r.answers) && !r.answers.RotateCert {
-		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %s left", spelling.Count(in.Cert.Info.DaysLeft(r.machine.now()), "day")), "renew it")
+		days := spelling.Count(in.Cert.Info.DaysLeft(r.machine.now()), "day")
+		f := warned(CodeCloseEnd, fmt.Sprintf("the certificate has %s left", days), "renew it")
 		f.Flag = "--rotate-cert"
 		f.Question = "tls"
 		r.findings = append(r.findings, f)

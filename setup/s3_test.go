@@ -129,7 +129,10 @@ func TestTheTrialKnowsTheRemedy(t *testing.T) {
 		{"name", "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY", "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY"},
 		{"tls", "write http:// in storage.s3.regionendpoint, or secure: false", "write http:// in --s3-endpoint"},
 		{"signature", "set storage.s3.accesskey and secretkey, or give this machine a role", "set --s3-access-key and --s3-secret-key-file, or give this machine a role"},
-		{"bucket", "try again later; if it lasts, see the log of the S3 service", "try again later; if it lasts, see the log of the S3 service"},
+		{
+			"bucket", "try again later; if it lasts, see the log of the S3 service",
+			"try again later; if it lasts, see the log of the S3 service",
+		},
 	} {
 		m := machineOf(t, &fakeHost{})
 		m.TryStorage = func(context.Context, config.Storage) []StorageTrial {

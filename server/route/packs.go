@@ -167,14 +167,16 @@ func packPush(req Request, version string, query url.Values) (Request, error) {
 	}
 	if text := query.Get("force"); text != "" {
 		if req.Force, err = strconv.ParseBool(text); err != nil {
-			return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid, "force must be true or false, not %.40q", text)
+			return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid,
+				"force must be true or false, not %.40q", text)
 		}
 	}
 	switch {
 	case len(req.Message) > longestMessage:
 		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid, "message has at most %d bytes", longestMessage)
 	case req.Force && req.Message == "":
-		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid, "force requires a reason: add message=…")
+		return Request{}, problem.New(http.StatusBadRequest, problem.QueryInvalid,
+			"force requires a reason: add message=…")
 	}
 	return req, nil
 }

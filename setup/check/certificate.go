@@ -70,7 +70,8 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	case worst != nil:
 		return warning(worst.Code, spelling.Count(days, "day")+" left", cause, worst.Remedy)
 	}
-	r := passed("%s, each verified as a client would, %s", spelling.Count(len(s.Names.Strings()), "name"), spelling.Count(days, "day"))
+	r := passed("%s, each verified as a client would, %s",
+		spelling.Count(len(s.Names.Strings()), "name"), spelling.Count(days, "day"))
 	if s.Unrooted {
 		r.Advice = fmt.Sprintf("clients must trust the root %q, which is not known here: packhouse setup --tls-ca FILE verifies the chain against it and provides it to clients", chain[len(chain)-1].Issuer.CommonName)
 	}

@@ -46,9 +46,11 @@ func proveClock(ctx context.Context, s *session) Result {
 		case !c.known:
 			continue
 		case c.offset.Abs() > tolerated:
-			return failed(CodeClockOff, c.words(), "S3 refuses signed requests, and the validity of certificates is determined incorrectly", "set the clock, then "+keepClock)
+			return failed(CodeClockOff, c.words(),
+				"S3 refuses signed requests, and the validity of certificates is determined incorrectly", "set the clock, then "+keepClock)
 		case c.offset.Abs() > unlikely:
-			return warning(CodeClockOff, c.words(), "S3 refuses requests if the clock is off by more than 15 minutes", "set the clock, then "+keepClock)
+			return warning(CodeClockOff, c.words(),
+				"S3 refuses requests if the clock is off by more than 15 minutes", "set the clock, then "+keepClock)
 		}
 		agrees = append(agrees, c.name)
 	}

@@ -80,7 +80,8 @@ func proveStorage(ctx context.Context, s *session) Result {
 	case space.bytes < lowSpace/16:
 		return failed("storage-full", seen, "the file system is full", "packhouse setup --storage-path names a larger place")
 	case space.bytes < lowSpace:
-		return warning("storage-space", seen, "less than 1 GiB is left", "free space, or move the storage to a larger file system")
+		return warning("storage-space", seen, "less than 1 GiB is left",
+			"free space, or move the storage to a larger file system")
 	case s.done[roundTripID] == Passed:
 		seen += ", written, read and deleted by the round trip"
 	}

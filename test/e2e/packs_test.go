@@ -246,12 +246,12 @@ func TestPackRefusals(t *testing.T) {
 		"wants TLS":                   login(nobody, "http://"+in.addr),
 		"use --password-stdin":        nobody.failsWith("", "registry", "login", in.addr, "-u", writer),
 		"use --username":              nobody.failsWith(password, "registry", "login", in.addr, "--password-stdin"),
-		"takes no password":           nobody.failsWith("", "registry", "login", in.addr, "-u", writer, "--password", "x"),
+		"accepts no password":         nobody.failsWith("", "registry", "login", in.addr, "-u", writer, "--password", "x"),
 		"no registry was given":       nobody.failsWith("", "pack", "ls"),
 		"you are not logged in":       nobody.failsWith("", "pack", "ls", in.addr, "--ca-file", in.ca()),
 		"a server is host:port":       nobody.failsWith("", "pack", "ls", "https://"+in.addr+"/team/a"),
-		"pushing takes the role":      packUser(in, reader).failsWith("", "pack", "push", sample(t, "hello-1.2.3")),
-		"the registry has no pack nothing": packUser(in, reader).failsWith("", "pack", "pull", "nothing", "out"),
+		"pushing requires the role":   packUser(in, reader).failsWith("", "pack", "push", sample(t, "hello-1.2.3")),
+		"no pack nothing":             packUser(in, reader).failsWith("", "pack", "pull", "nothing", "out"),
 		"neither a folder nor a pack": nobody.failsWith("", "pack", "images", "No Such"),
 	}
 	for want, text := range said {
