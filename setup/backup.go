@@ -118,6 +118,10 @@ func (b *builder) restore(s step, from string) error {
 		}
 		return nil
 	}
+	if planted := plantedRecord(s.Path); planted != nil {
+		b.plan.Findings = append(b.plan.Findings, warned(CodeUnsafe, planted.Error()+", so the rollback leaves it", planted.Fix))
+		return nil
+	}
 	if !s.Existed {
 		if _, err := os.Lstat(s.Path); errors.Is(err, os.ErrNotExist) {
 			return nil

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +78,12 @@ type step struct {
 	link string // planned path, if it is a link to Path
 }
 
+// dropPlanted removes the step for the owner record of a store if something else is in its place:
+// the server's user must not be able to block the end of a run with it.
+func (j *journal) dropPlanted() {
+	j.Steps = slices.DeleteFunc(j.Steps, func(s step) bool { return plantedRecord(s.Path) != nil })
+}
+
 // after returns the metadata of a file after the step.
 func (s step) after() metadata { return metadata{s.Mode, s.UID, s.GID, s.Attributes} }
 
@@ -92,9 +99,12 @@ func (s step) planned() string {
 }
 
 // resolve sets the path of a step. If path is a link that only the acting user or root can have
-// created, the link stays and its target is changed.
+// created, the link stays and its target is changed. The owner record of a store is never a link.
 func (s *step) resolve(path string, p places) error {
 	s.Path, s.link = path, ""
+	if _, ok := isOwnerRecord(path); ok {
+		return nil
+	}
 	if link, err := os.Lstat(path); err != nil || link.Mode()&fs.ModeSymlink == 0 || s.Mode.IsDir() {
 		return nil //nolint:nilerr // what does not exist is not a link
 	}
@@ -140,6 +150,7 @@ func (w *worker) recover() (string, error) {
 		if j.Version < journalVersion {
 			w.users = ServerUsers(dir)
 		}
+		j.dropPlanted()
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"packhouse/server/config"
+	"packhouse/trust"
 )
 
 // Permission bits of one class of users (owner, group or others).
@@ -43,7 +44,7 @@ func (a *Answers) within(user account, program string) []Finding {
 	if a.Storage != config.Filesystem {
 		return findings
 	}
-	if obstacle := user.stopped(filepath.Join(a.StoragePath, ownName), 0); obstacle != "" && obstacle != filepath.Clean(a.StoragePath) { // setup changes the owner of that one
+	if obstacle := user.stopped(a.StoragePath, 0); obstacle != "" {
 		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "choose another directory with --storage-path, or open that one: chmod a+x "+Shell(obstacle))
 	}
 	if contentOfOthers(a.StoragePath, user) {
@@ -53,14 +54,15 @@ func (a *Answers) within(user account, program string) []Finding {
 }
 
 // contentOfOthers reports whether content below a directory belongs to another user, judging by its
-// trees and the files that the last server wrote.
+// trees and the files that the last server wrote. Links that the server's user can have made are not
+// followed: they are not content.
 func contentOfOthers(dir string, user account) bool {
 	c := &config.Config{}
 	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, dir
 	lease := filepath.Join(dir, ownName, "v1", "lease")
 	return user.uid != 0 && slices.ContainsFunc(append(StoreTrees(c), filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")), func(path string) bool {
-		info, err := os.Stat(path)
-		if err != nil {
+		info, err := trust.Lstat(path)
+		if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
 			return false
 		}
 		uid, _ := owner(info)

@@ -66,6 +66,23 @@ func unusableRecord(root string, err error) *trust.Error {
 	}
 }
 
+// isOwnerRecord reports whether path is the owner record of a store, and returns the store's root.
+func isOwnerRecord(path string) (root string, ok bool) {
+	root, ok = strings.CutSuffix(filepath.ToSlash(path), "/"+ownerFile)
+	return filepath.FromSlash(root), ok
+}
+
+// plantedRecord returns what [readStoreOwner] reports to be in the place of the owner record at
+// path, or nil. It returns nil for other paths.
+func plantedRecord(path string) *trust.Error {
+	root, ok := isOwnerRecord(path)
+	if !ok {
+		return nil
+	}
+	_, planted := readStoreOwner(root)
+	return planted
+}
+
 func readRecord(root string) ([]byte, error) {
 	dir, err := trust.OpenRoot(root)
 	if err != nil {
@@ -191,7 +208,7 @@ func (b *builder) storeOwner() {
 	}
 	have, planted := readStoreOwner(root)
 	if planted != nil {
-		b.plantedRecord(planted)
+		b.refusePlanted(planted)
 		return
 	}
 	id := installationID(b.installed.Manifest, b.dir)
@@ -215,9 +232,9 @@ func (b *builder) storeOwner() {
 	b.ownedAs(root)
 }
 
-// plantedRecord reports what is in the place of the owner record. The server's user must not be able
+// refusePlanted reports what is in the place of the owner record. The server's user must not be able
 // to block changes of the installation with it, so it is refused in a new store only.
-func (b *builder) plantedRecord(fault *trust.Error) {
+func (b *builder) refusePlanted(fault *trust.Error) {
 	if !b.answers.usesStore() {
 		b.fail(fault)
 		return

@@ -12,8 +12,8 @@ import (
 )
 
 // TestPlantedOwnerRecord verifies that a pipe, a link, a directory or a large file that the server's
-// user makes in the place of
-// the owner record blocks no change and no removal, and that the record of a new store is refused.
+// user makes in the place of the owner record blocks no change, no rollback and no removal, and that
+// the record of a new store is refused.
 func TestPlantedOwnerRecord(t *testing.T) {
 	for name, plant := range map[string]func(record, elsewhere string) error{
 		"pipe":      func(record, _ string) error { return syscall.Mkfifo(record, 0o600) },
@@ -48,6 +48,13 @@ func TestPlantedOwnerRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 
+			first, err := Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back, err := PlanRollback(t.Context(), first); err != nil || len(back.Findings) == 0 {
+				t.Errorf("PlanRollback of the first setup: %v, want a plan with a warning", err)
+			}
 			plan := install(t, m, dir, Values{"user": {"eve:reader"}})
 			warned := false
 			for _, f := range plan.Findings {
@@ -74,6 +81,36 @@ func TestPlantedOwnerRecord(t *testing.T) {
 			_, err = MakePlan(t.Context(), m, other, resolved, Options{Now: now, WritePasswords: true})
 			if err == nil || !strings.Contains(err.Error(), "not a") {
 				t.Errorf("a new installation: %v, want it refused", err)
+			}
+		})
+	}
+}
+
+// TestPlantedOwnerRecordDuringRun verifies that a directory that the server's user makes in the place
+// of the owner record blocks neither the undoing of a failed run nor the end of an interrupted one.
+func TestPlantedOwnerRecordDuringRun(t *testing.T) {
+	for name, stop := range map[string]error{"failed": failedError{cause: errKilled}, "killed": errKilled} {
+		t.Run(name, func(t *testing.T) {
+			m, base := machineOf(t, &fakeHost{}), t.TempDir()
+			dir, store := filepath.Join(base, "packhouse"), filepath.Join(base, "store")
+			record := filepath.Join(store, filepath.FromSlash(ownerFile))
+			plan := planFor(t, m, dir, Values{"storage-path": {store}})
+			_, err := Apply(t.Context(), plan, ApplyOptions{Hook: func(string) error {
+				info, err := os.Lstat(record)
+				if err != nil || info.IsDir() {
+					return nil //nolint:nilerr // it does not exist yet
+				}
+				if err := errors.Join(os.Remove(record), os.MkdirAll(filepath.Join(record, "x"), 0o700)); err != nil {
+					t.Error(err)
+				}
+				return stop
+			}})
+			if !errors.Is(err, errKilled) {
+				t.Fatalf("Apply: %v, want %v", err, errKilled)
+			}
+			in, err := Open(dir)
+			if err != nil || in.HalfDone {
+				t.Errorf("Open: %v, want a complete end of the run", err)
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 
 // undo rolls back all steps, the last one first. It is idempotent.
 func (w *worker) undo(j *journal) error {
+	j.dropPlanted()
 	backup := w.backup(j)
 	if _, err := os.Lstat(w.work(oldDir)); errors.Is(err, fs.ErrNotExist) { // interrupted after the rename
 		if err := w.rename(backup, w.work(oldDir)); err != nil {

@@ -90,12 +90,17 @@ func verifyKind(f *os.File) error {
 	case !info.Mode().IsRegular():
 		return wrongKind(f.Name(), info, regularFile)
 	}
-	if links := hardLinks(info); links > 1 {
-		name, copied := printable.Shell(f.Name()), printable.Shell(f.Name()+".new")
-		return newError(f.Name(), info, "it has further hard links, so its content may belong elsewhere",
-			fmt.Sprintf("look at it first: remove it if it is not yours, otherwise run cp %s %s && mv %s %s", name, copied, copied, name))
+	if hardLinks(info) > 1 {
+		return hardLinked(f.Name(), info)
 	}
 	return nil
+}
+
+// hardLinked reports a file that has further hard links.
+func hardLinked(path string, info fs.FileInfo) *Error {
+	name, copied := printable.Shell(path), printable.Shell(path+".new")
+	return newError(path, info, "it has further hard links, so its content may belong elsewhere",
+		fmt.Sprintf("look at it first: remove it if it is not yours, otherwise run cp %s %s && mv %s %s", name, copied, copied, name))
 }
 
 // Replace writes a file under a staged name and moves it to its name.

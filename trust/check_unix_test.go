@@ -183,3 +183,35 @@ func TestPrivateGroup(t *testing.T) {
 		t.Error("root's group counts differently for other users")
 	}
 }
+
+func TestLstat(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		plant func(tree)
+		fault bool
+	}{
+		{"file", func(tree) {}, false},
+		{"link itself", func(tr tree) {
+			tr.ok(os.Remove(tr.at("dir/file")))
+			tr.link("/etc/passwd", "dir/file")
+		}, false},
+		{"link of root above", func(tr tree) {
+			tr.ok(os.Rename(tr.at("dir"), tr.at("real")))
+			tr.link("real", "dir")
+		}, false},
+		{"link above in a directory of another user", func(tr tree) {
+			tr.ok(os.Rename(tr.at("dir"), tr.at("real")))
+			tr.link("real", "dir")
+			tr.chown(".", mallory, mallory)
+		}, true},
+		{"hard link", func(tr tree) { tr.ok(os.Link(tr.at("dir/file"), tr.at("second"))) }, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr := newTree(t)
+			tc.plant(tr)
+			if info, err := Lstat(tr.at("dir/file")); (Unsafe(err) != nil) != tc.fault || err == nil && info.Name() != "file" {
+				t.Errorf("Lstat: %v, want an Error: %t", err, tc.fault)
+			}
+		})
+	}
+}

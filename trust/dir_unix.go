@@ -109,9 +109,7 @@ func OpenRoot(path string) (*Dir, error) {
 // OpenFolder returns an [*Error] if path leads through a link in a directory that another user can
 // write.
 func OpenFolder(path string) (*os.Root, error) {
-	policy := Self()
-	policy.AnyOwner, policy.anyMode = true, true
-	dir, err := policy.OpenDir(path)
+	dir, err := onlyLinks().OpenDir(path)
 	if err != nil {
 		if fault := Unsafe(err); fault != nil {
 			fault.Fix = "look at it: if it is yours, name the directory that it refers to"

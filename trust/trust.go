@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 )
 
 // Policy names the users who may write a path. The zero value allows root alone; see [Self].
@@ -83,10 +85,33 @@ func (p Policy) Check(path string) error {
 // CheckLinks returns an [*Error] if path leads through a symbolic link that another user made in a directory that all users can write.
 // Owners and modes do not count.
 func CheckLinks(path string) error {
-	policy := Self()
-	policy.AnyOwner, policy.anyMode = true, true
-	if fault := Unsafe(policy.Check(path)); fault != nil && fault.Planted {
+	if fault := Unsafe(onlyLinks().Check(path)); fault != nil && fault.Planted {
 		return fault
 	}
 	return nil
+}
+
+// onlyLinks returns the policy that accepts any owner and mode, but no links in directories that
+// another user can write.
+func onlyLinks() Policy {
+	policy := Self()
+	policy.AnyOwner, policy.anyMode = true, true
+	return policy
+}
+
+// Lstat returns what is at path: the link itself if it is one. It returns an [*Error] if another user
+// can have made path refer to a file elsewhere, with a link above it or as a further hard link.
+func Lstat(path string) (fs.FileInfo, error) {
+	dir, err := onlyLinks().Resolve(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Lstat(filepath.Join(dir, filepath.Base(path)))
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().IsRegular() && hardLinks(info) > 1 {
+		return nil, hardLinked(path, info)
+	}
+	return info, nil
 }
