@@ -92,24 +92,37 @@ func createKeyFile(dir *trust.Dir, name string, data []byte) error {
 	return syncDir(dir)
 }
 
-// exposedCAKey returns a warning if another user can read or change the file of --ca-key.
-func exposedCAKey(path string) []Finding {
-	if path == "" {
+// judgeCAKey reports a --ca-key that cannot sign a certificate of the installation, or that other
+// users can read.
+func judgeCAKey(a *Answers) []Finding {
+	if a.CAKey == "" {
 		return nil
 	}
-	var f Finding
-	if fault := trust.Unsafe(trust.Caller().Check(path)); fault != nil {
-		f = warned(CodeUnsafe, fault.Error(), fault.Fix)
-		if fault.Path != path {
-			f.Remedy = "move " + path + " to a directory that only you can write"
+	found := func(f Finding) []Finding {
+		f.Flag = "--ca-key"
+		return []Finding{f}
+	}
+	const leaveOut = "leave out --ca-key"
+	switch {
+	case a.TLS != PrivateCA:
+		return found(refused(CodeConflict, "--tls "+string(a.TLS)+" uses no private CA, so its key is not needed", leaveOut+", or use --tls private-ca"))
+	case a.NewCA:
+		return found(refused(CodeConflict, "a new CA has a new key, so the key of the old one is not needed", leaveOut+" or --new-ca"))
+	case a.existing == nil || a.existing.CA == nil:
+		cert := filepath.Join(a.Dir, filepath.FromSlash(CACertFile))
+		return found(refused(CodeConflict, "the installation has no private CA yet, so no certificate belongs to "+a.CAKey,
+			leaveOut+" to create a CA, or copy the certificate of your CA to "+cert+" first"))
+	}
+	if _, err := signingCA(a, a.existing); err != nil {
+		if fault := trust.Unsafe(err); fault != nil {
+			return found(refused(CodeUnsafe, fault.Error(), fault.Fix))
 		}
-	} else if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o044 != 0 {
-		f = warned(CodeOpenKey, fmt.Sprintf("%s has mode %04o: other users of this machine can read the CA's key", path, info.Mode().Perm()), "chmod 600 "+Shell(path))
-	} else {
-		return nil
+		return found(refused(CodeCAKey, err.Error(), "name the file with the key of "+filepath.Join(a.Dir, filepath.FromSlash(CACertFile))))
 	}
-	f.Flag = "--ca-key"
-	return []Finding{f}
+	if info, err := os.Stat(a.CAKey); err == nil && info.Mode().Perm()&0o044 != 0 {
+		return found(warned(CodeOpenKey, fmt.Sprintf("%s has mode %04o: other users of this machine can read the CA's key", a.CAKey, info.Mode().Perm()), "chmod 600 "+Shell(a.CAKey)))
+	}
+	return nil
 }
 
 // caKeyAdvice returns the command that moves the CA's key out of the installation, or nil if it is

@@ -3,6 +3,7 @@ package setup
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -125,50 +126,76 @@ func TestOwnersOfKeyTargets(t *testing.T) {
 	}
 }
 
-// TestExposedCAKeyIsReported verifies that --ca-key warns about a key that other users can read or
-// change.
-func TestExposedCAKeyIsReported(t *testing.T) {
-	m, dir := machineOf(t, &fakeHost{}), filepath.Join(t.TempDir(), "packhouse")
+// TestCAKeyIsJudged verifies that --ca-key is refused if it cannot sign a certificate or if another
+// user can change it, and that a key that other users can read causes a warning.
+func TestCAKeyIsJudged(t *testing.T) {
+	m, base := machineOf(t, &fakeHost{}), t.TempDir()
+	dir, other := filepath.Join(base, "packhouse"), filepath.Join(base, "other")
 	install(t, m, dir, nil)
+	install(t, m, other, nil)
+	keyOf := func(dir string) string { return filepath.Join(dir, filepath.FromSlash(CAKeyFile)) }
+	key, err := os.ReadFile(keyOf(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(mode os.FileMode) string {
+		path := filepath.Join(t.TempDir(), "ca.key")
+		if err := errors.Join(os.WriteFile(path, key, 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	theirs := func() string {
+		path := file(0o600)
+		if os.Geteuid() == 0 {
+			if err := os.Chown(path, 50001, 50001); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return path
+	}()
 	for _, tc := range []struct {
-		name, code string
-		mode       os.FileMode
-		owner      int
+		name, dir, key string
+		flags          Values
+		code           string
+		severity       Severity
+		root           bool // the case needs root
 	}{
-		{"private", "", 0o600, 0},
-		{"readable by all", CodeOpenKey, 0o644, 0},
-		{"of another user", CodeUnsafe, 0o600, 50001},
+		{"private", dir, file(0o600), Values{"rotate-cert": {"true"}}, "", "", false},
+		{"nothing due", dir, file(0o600), nil, "", "", false},
+		{"readable by all", dir, file(0o644), Values{"rotate-cert": {"true"}}, CodeOpenKey, Warning, false},
+		{"of another user", dir, theirs, Values{"rotate-cert": {"true"}}, CodeUnsafe, Refused, true},
+		{"of another user, nothing due", dir, theirs, nil, CodeUnsafe, Refused, true},
+		{"missing", dir, "/nonexistent", Values{"rotate-cert": {"true"}}, CodeCAKey, Refused, false},
+		{"missing, nothing due", dir, "/nonexistent", nil, CodeCAKey, Refused, false},
+		{"of another CA", dir, keyOf(other), nil, CodeCAKey, Refused, false},
+		{"with a new CA", dir, file(0o600), Values{"new-ca": {"true"}}, CodeConflict, Refused, false},
+		{"without a private CA", dir, file(0o600), Values{"tls": {"self-signed"}}, CodeConflict, Refused, false},
+		{"missing, at the first setup", filepath.Join(base, "new"), "/nonexistent", nil, CodeConflict, Refused, false},
+		{"at the first setup", filepath.Join(base, "new"), file(0o600), nil, CodeConflict, Refused, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if tc.owner != 0 && os.Geteuid() != 0 {
+			if tc.root && os.Geteuid() != 0 {
 				t.Skip("only root can make files of another user")
 			}
-			key, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(CAKeyFile)))
+			in, err := Load(tc.dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join(t.TempDir(), "ca.key")
-			if err := errors.Join(os.WriteFile(path, key, 0o600), os.Chmod(path, tc.mode)); err != nil {
-				t.Fatal(err)
-			}
-			if tc.owner != 0 {
-				if err := os.Chown(path, tc.owner, tc.owner); err != nil {
-					t.Fatal(err)
-				}
-			}
-			in, err := Load(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, findings := Resolve(t.Context(), m, in, Input{Flags: Values{"rotate-cert": {"true"}, "ca-key": {path}}})
-			var got string
+			flags := Values{"ca-key": {tc.key}}
+			maps.Copy(flags, tc.flags)
+			_, findings := Resolve(t.Context(), m, in, Input{Flags: flags})
+			var got []Finding
 			for _, f := range findings {
 				if f.Flag == "--ca-key" {
-					got += f.Code
+					got = append(got, f)
 				}
 			}
-			if got != tc.code {
-				t.Errorf("warnings %q, want %q: %v", got, tc.code, findings)
+			switch {
+			case tc.code == "" && len(got) > 0 || tc.code != "" && len(got) != 1:
+				t.Errorf("findings %v, want %q", got, tc.code)
+			case tc.code != "" && (got[0].Code != tc.code || got[0].Severity != tc.severity || got[0].Remedy == ""):
+				t.Errorf("finding %+v, want %s %q", got[0], tc.severity, tc.code)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"io"
+	"slices"
 
 	"packhouse/trust"
 )
@@ -31,6 +32,33 @@ type Document struct {
 
 // readInput reads a file given by a flag.
 func readInput(name string) ([]byte, error) { return trust.ReadInput(name, trust.MaxInput) }
+
+// readGiven returns the content of a regular file that an answer names. Root gets a [*trust.Error]
+// if a user other than those of [trust.Caller] and users can write it.
+func readGiven(path string, users ...int) ([]byte, error) {
+	if err := trust.CheckInput(path, users...); err != nil {
+		return nil, err
+	}
+	return readNamed(path)
+}
+
+// readServed is readGiven for a file that the server reads in place, which may belong to the
+// server's user. A file that the server already uses may belong to any user.
+func (a *Answers) readServed(path string) ([]byte, error) {
+	if a.existing.servesFile(path) {
+		return readNamed(path)
+	}
+	return readGiven(path, a.existing.serverUsers(a.RunAs)...)
+}
+
+// servesFile reports whether path is a file that the configuration or the installation already uses.
+func (in *Installed) servesFile(path string) bool {
+	if in == nil || in.Config == nil {
+		return false
+	}
+	tls, s3 := in.Config.HTTP.TLS, in.Config.Storage.S3
+	return slices.Contains([]string{tls.Certificate, tls.Key, tls.LetsEncrypt.CAFile, tls.LetsEncrypt.EABKeyFile, s3.CAFile, in.path(OwnCAFile)}, path)
+}
 
 // fixUnread returns the remedy for a file given by a flag that cannot be read.
 func fixUnread(err error) string {

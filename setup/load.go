@@ -193,8 +193,10 @@ func (in *Installed) Trust() []*x509.Certificate {
 		return in.CA.Chain
 	}
 	if in.tlsMode() == string(Files) {
-		if roots, err := readChain(in.path(OwnCAFile)); err == nil {
-			return roots
+		if data, err := readNamed(in.path(OwnCAFile)); err == nil {
+			if roots, err := certgen.ParseChain(data); err == nil {
+				return roots
+			}
 		}
 	}
 	return certgen.Anchors(in.Cert.Chain)

@@ -37,8 +37,8 @@ func (p places) readLinked(path string) ([]byte, error) {
 	return p.read(path)
 }
 
-// readNamed returns the content of a file given by an answer or the configuration, whoever owns it.
-// It refuses files that are not regular.
+// readNamed returns the content of a file that the configuration names, of any owner. It refuses
+// files that are not regular.
 func readNamed(path string) ([]byte, error) { return trust.ReadConfigured(path, largestFile) }
 
 // content is a file's data and metadata, read from one descriptor.

@@ -85,7 +85,7 @@ func signingCA(a *Answers, in *Installed) (*certgen.Pair, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the CA: %w", err)
 		}
-		key, err := readNamed(a.CAKey)
+		key, err := readGiven(a.CAKey)
 		if err != nil {
 			return nil, fmt.Errorf("read the CA's key: %w", err)
 		}

@@ -26,7 +26,7 @@ func (b *builder) ownCertificate() (*x509.Certificate, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	chain, err := readChain(b.answers.CertFile)
+	chain, err := b.answers.readChain(b.answers.CertFile)
 	switch c := b.installed.Config; {
 	case err == nil && roots != nil:
 		return chain[0], roots, nil
@@ -63,7 +63,7 @@ func (b *builder) ownCA() ([]byte, error) {
 		b.discard(OwnCAFile, false)
 		return nil, nil
 	}
-	roots, err := readChain(b.answers.TLSCA)
+	roots, err := b.answers.readChain(b.answers.TLSCA)
 	if err != nil {
 		return nil, fmt.Errorf("read root of the certificate: %w", err)
 	}

@@ -108,7 +108,7 @@ func acmeCAQuestion() *Question {
 			if a.ACMECA == "" {
 				return nil
 			}
-			data, err := readNamed(a.ACMECA)
+			data, err := a.readServed(a.ACMECA)
 			if err != nil {
 				return []Finding{unreadable(err)}
 			}
@@ -141,7 +141,7 @@ func probeDirectory(ctx context.Context, m *Machine, a *Answers) []Finding {
 func askDirectory(ctx context.Context, a *Answers) error {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if a.ACMECA != "" {
-		data, err := readNamed(a.ACMECA)
+		data, err := a.readServed(a.ACMECA)
 		if err != nil {
 			return err
 		}

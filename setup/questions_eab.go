@@ -45,7 +45,7 @@ func eabKeyQuestion() *Question {
 			if !regular {
 				return findings
 			}
-			data, err := readNamed(a.EABKeyFile)
+			data, err := a.readServed(a.EABKeyFile)
 			if err != nil {
 				return append(findings, unreadable(err))
 			}

@@ -14,6 +14,7 @@ import (
 	"packhouse/certgen"
 	"packhouse/setup/keyfile"
 	"packhouse/spelling"
+	"packhouse/trust"
 )
 
 func ownFiles(a *Answers) bool { return a.TLS == Files }
@@ -54,7 +55,7 @@ func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func
 // probeCert reports everything that is wrong with the certificate except a missing root, which
 // [probeTLSCA] reports.
 func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
-	data, err := readNamed(a.CertFile)
+	data, err := a.readServed(a.CertFile)
 	if err != nil {
 		return []Finding{unreadable(err)}
 	}
@@ -97,7 +98,7 @@ func (a *Answers) roots(chain []*x509.Certificate, now time.Time) []*x509.Certif
 	if a.TLSCA == "" || trustedBySystem(chain, now) {
 		return nil
 	}
-	roots, _ := readChain(a.TLSCA) // the --tls-ca question reports the error
+	roots, _ := a.readChain(a.TLSCA) // the --tls-ca question reports the error
 	return roots
 }
 
@@ -108,8 +109,9 @@ func trustedBySystem(chain []*x509.Certificate, now time.Time) bool {
 	})
 }
 
-func readChain(path string) ([]*x509.Certificate, error) {
-	data, err := readNamed(path)
+// readChain returns the certificates in a file that [Answers.readServed] reads.
+func (a *Answers) readChain(path string) ([]*x509.Certificate, error) {
+	data, err := a.readServed(path)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +121,7 @@ func readChain(path string) ([]*x509.Certificate, error) {
 // lacksRoot reports whether the chain of the answers ends below a root that neither the file nor
 // the system has.
 func lacksRoot(a *Answers, now time.Time) bool {
-	chain, err := readChain(a.CertFile)
+	chain, err := a.readChain(a.CertFile)
 	return err == nil && len(certgen.Anchors(chain)) == 0 && !trustedBySystem(chain, now)
 }
 
@@ -134,7 +136,7 @@ func tlsCAQuestion() *Question {
 			if a.TLSCA == "" {
 				return nil
 			}
-			data, err := readNamed(a.TLSCA)
+			data, err := a.readServed(a.TLSCA)
 			if err != nil {
 				return []Finding{unreadable(err)}
 			}
@@ -150,7 +152,7 @@ func tlsCAQuestion() *Question {
 
 // probeTLSCA reports whether the chain ends at a root that clients can trust.
 func probeTLSCA(_ context.Context, m *Machine, a *Answers) []Finding {
-	chain, err := readChain(a.CertFile)
+	chain, err := a.readChain(a.CertFile)
 	if err != nil {
 		return nil // the certificate question reports it
 	}
@@ -193,7 +195,7 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 	if !regular {
 		return findings
 	}
-	key, err := readNamed(a.KeyFile)
+	key, err := a.readServed(a.KeyFile)
 	if err != nil {
 		return append(findings, unreadable(err))
 	}
@@ -202,7 +204,7 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 			return findings // the password question reports it
 		}
 	}
-	cert, err := readNamed(a.CertFile)
+	cert, err := a.readServed(a.CertFile)
 	if err == nil {
 		_, err = certgen.ParseChain(cert)
 	}
@@ -257,7 +259,7 @@ func keyPasswordQuestion() *Question {
 			if _, err := a.decryptedKey(); errors.Is(err, keyfile.ErrPassword) {
 				findings = append(findings, refused(certgen.CodeKeyEncrypted, err.Error(), "the file holds the password alone, in one line"))
 			} else if err != nil {
-				findings = append(findings, refused(CodeUnread, err.Error(), fixUnread(err)))
+				findings = append(findings, unreadable(err))
 			}
 			return findings
 		},
@@ -268,17 +270,17 @@ func keyPasswordQuestion() *Question {
 // keyEncrypted reports whether the private key of the answers is encrypted. A file that cannot be
 // read is not.
 func (a *Answers) keyEncrypted() bool {
-	data, err := readNamed(a.KeyFile)
+	data, err := a.readServed(a.KeyFile)
 	return err == nil && keyfile.Encrypted(data)
 }
 
 // decryptedKey returns the decrypted private key of the answers as PEM.
 func (a *Answers) decryptedKey() ([]byte, error) {
-	data, err := readNamed(a.KeyFile)
+	data, err := a.readServed(a.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read private key: %w", err)
 	}
-	password, err := readNamed(a.KeyPasswordFile)
+	password, err := readGiven(a.KeyPasswordFile)
 	if err != nil {
 		return nil, fmt.Errorf("read password of the private key: %w", err)
 	}
@@ -286,6 +288,9 @@ func (a *Answers) decryptedKey() ([]byte, error) {
 }
 
 func unreadable(err error) Finding {
+	if fault := trust.Unsafe(err); fault != nil {
+		return refused(CodeUnsafe, fault.Error(), fault.Fix)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return refused(CodeUnread, "the file cannot be read: "+err.Error(), "check the path")
 	}

@@ -87,7 +87,7 @@ func s3CAQuestion() *Question {
 			if a.S3.CAFile == "" {
 				return nil
 			}
-			data, err := readNamed(a.S3.CAFile)
+			data, err := a.readServed(a.S3.CAFile)
 			if err != nil {
 				return []Finding{unreadable(err)}
 			}

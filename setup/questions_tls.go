@@ -38,8 +38,12 @@ func tlsQuestion() *Question {
 			return nil
 		},
 		Validate: func(_ context.Context, m *Machine, a *Answers) []Finding {
+			findings := judgeCAKey(a)
+			if AnyRefused(findings) {
+				return findings
+			}
 			if a.TLS == PrivateCA && a.existing != nil && a.existing.CA != nil && !a.NewCA {
-				return judgeCA(a, m.now())
+				return append(findings, judgeCA(a, m.now())...)
 			}
 			if ordered(a) {
 				return judgeOrder(a)
@@ -76,7 +80,7 @@ func judgeCA(a *Answers, now time.Time) []Finding {
 	if _, err := signingCA(a, a.existing); err != nil {
 		return []Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")}
 	}
-	findings := exposedCAKey(a.CAKey)
+	var findings []Finding
 	if end := now.AddDate(0, 0, a.certDays()); ca.NotAfter.Before(end.Add(-certgen.Backdate)) {
 		f := warned(CodeShortLife, fmt.Sprintf("the new certificate ends on %s, not on %s: its CA ends then", day(ca.NotAfter), day(end)), "packhouse cert rotate --new-ca creates another CA; give its ca.crt to every client")
 		f.Flag = "--new-ca"

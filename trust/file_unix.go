@@ -78,16 +78,18 @@ func Caller() Policy {
 
 // CheckInput returns an [*Error] if root must not read a path that the caller of a command names:
 // a user other than those of [Caller] can write the file or replace it. Devices, and descriptors
-// that the caller passed, such as /dev/stdin, are accepted. Other users get what [CheckLinks]
-// returns.
-func CheckInput(path string) error {
+// that the caller passed, such as /dev/stdin, are accepted. users are further accepted owners, as in
+// [Policy]. Callers other than root get what [CheckLinks] returns.
+func CheckInput(path string, users ...int) error {
 	if os.Geteuid() != 0 {
 		return CheckLinks(path)
 	}
 	if passed(path) {
 		return nil
 	}
-	err := Caller().Check(path)
+	policy := Caller()
+	policy.Users = append(policy.Users, users...)
+	err := policy.Check(path)
 	if fault := Unsafe(err); fault != nil && fault.Mode&fs.ModeDevice != 0 {
 		return nil
 	}

@@ -114,7 +114,7 @@ func (p Policy) Verify(*os.File) error { return nil }
 func Caller() Policy { return Self() }
 
 // CheckInput accepts every path.
-func CheckInput(string) error { return nil }
+func CheckInput(string, ...int) error { return nil }
 
 func verifyInput(string, fs.FileInfo) error { return nil }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,5 +72,70 @@ func TestPlantedOwnerRecordBlocksNothing(t *testing.T) {
 		if code, out := s.run(0, append(tc.args, "--dir", s.dir)...); code != tc.code || !strings.Contains(out, tc.want) {
 			t.Errorf("%v: exit %d, want %d and %q:\n%s", tc.args, code, tc.code, tc.want, out)
 		}
+	}
+}
+
+// TestKeysAndCertificatesOfOtherUsers verifies that root reads no certificate or key that another user
+// can write, that the installation stays as it is, and that links of root's own, as certbot makes
+// them, are followed.
+func TestKeysAndCertificatesOfOtherUsers(t *testing.T) {
+	s := newPlanted(t)
+	copied := func(from, to string, mode os.FileMode) string {
+		data, err := os.ReadFile(s.at(from))
+		s.ok(err)
+		s.ok(os.MkdirAll(filepath.Dir(to), 0o755)) //nolint:gosec // other users are to pass
+		s.write(to, string(data), mode)
+		return to
+	}
+	cert := copied("certs/tls.crt", filepath.Join(s.root, "archive", "cert1.pem"), 0o644)
+	key := copied("certs/tls.key", filepath.Join(s.root, "archive", "key1.pem"), 0o600)
+	caKey := copied("certs/ca.key", filepath.Join(s.theft, "ca.key"), 0o600)
+	theirCert := copied("certs/tls.crt", filepath.Join(s.theft, "tls.crt"), 0o644)
+	theirKey := copied("certs/tls.key", filepath.Join(s.theft, "tls.key"), 0o600)
+	secret := filepath.Join(s.theft, "secret")
+	s.write(secret, "aHVudGVyMg\n", 0o600)
+	s.give(mallory, caKey, theirCert, theirKey, secret)
+	link := func(target, path string, uid int) string {
+		s.ok(os.MkdirAll(filepath.Dir(path), 0o755)) //nolint:gosec // other users are to pass
+		s.ok(os.Symlink(target, path))
+		s.give(uid, path)
+		return path
+	}
+	linked := link(key, filepath.Join(s.theft, "link.key"), mallory)
+	live := link("../archive/cert1.pem", filepath.Join(s.root, "live", "cert.pem"), 0)
+	liveKey := link("../archive/key1.pem", filepath.Join(s.root, "live", "key.pem"), 0)
+
+	first := []string{"setup", "--yes", "--offline", "--no-start", "--dir", filepath.Join(s.root, "new"), "--storage-path", filepath.Join(s.root, "new-data"), "--hostname", "registry.example.com"}
+	files := append(slices.Clone(first), "--tls", "files")
+	acme := append(slices.Clone(first), "--tls", "letsencrypt", "--addr", ":443", "--acme-email", "a@example.com", "--acme-directory", "https://localhost:1/directory")
+	const unsafe = "another user"
+	for _, tc := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"certificate", append(slices.Clone(files), "--tls-cert", theirCert, "--tls-key", key), exitUsage, unsafe},
+		{"key", append(slices.Clone(files), "--tls-cert", cert, "--tls-key", theirKey), exitUsage, unsafe},
+		{"link to a key of root", append(slices.Clone(files), "--tls-cert", cert, "--tls-key", linked), exitUsage, unsafe},
+		{"root of the certificate", append(slices.Clone(files), "--tls-cert", cert, "--tls-key", key, "--tls-ca", theirCert), exitUsage, unsafe},
+		{"CA of the directory", append(slices.Clone(acme), "--acme-ca", theirCert), exitUsage, unsafe},
+		{"key of the external account", append(slices.Clone(acme), "--acme-eab-kid", "kid", "--acme-eab-key-file", secret), exitUsage, unsafe},
+		{"CA of the bucket", append(slices.Clone(first), "--storage", "s3", "--s3-bucket", "packs", "--s3-endpoint", "https://localhost:1", "--s3-ca-file", theirCert), exitUsage, unsafe},
+		{"secret key of the bucket", append(slices.Clone(first), "--storage", "s3", "--s3-bucket", "packs", "--s3-access-key", "id", "--s3-secret-key-file", secret), exitUsage, unsafe},
+		{"key of the CA", []string{"cert", "rotate", "--dir", s.dir, "--ca-key", caKey}, exitUsage, unsafe},
+		{"key of the CA that does not exist, at the first setup", append(slices.Clone(first), "--ca-key", "/nonexistent"), exitUsage, "leave out --ca-key"},
+		{"links of certbot", append(slices.Clone(files), "--tls-cert", live, "--tls-key", liveKey, "--dry-run"), exitPending, "create"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before := s.state()
+			code, out := s.run(0, tc.args...)
+			if code != tc.code || !strings.Contains(out, tc.want) || strings.Contains(out, "aHVudGVyMg") {
+				t.Errorf("exit %d, want %d and %q:\n%s", code, tc.code, tc.want, out)
+			}
+			if changed := changesOf(before, s.state()); len(changed) > 0 {
+				t.Errorf("changed:\n%s", strings.Join(changed, "\n"))
+			}
+		})
 	}
 }
