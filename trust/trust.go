@@ -99,6 +99,27 @@ func onlyLinks() Policy {
 	return policy
 }
 
+// CheckOpened returns an [*Error] if f, which was opened at path, may be a file elsewhere, because
+// path leads through a link that another user can have made.
+func CheckOpened(path string, f *os.File) error {
+	resolved, err := onlyLinks().Resolve(path)
+	if err != nil {
+		return err
+	}
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(resolved)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(opened, info) {
+		return newError(path, info, "it was replaced while it was read", "run the command again")
+	}
+	return nil
+}
+
 // Lstat returns what is at path: the link itself if it is one. It returns an [*Error] if another user
 // can have made path refer to a file elsewhere, with a link above it or as a further hard link.
 func Lstat(path string) (fs.FileInfo, error) {

@@ -139,3 +139,31 @@ func TestKeysAndCertificatesOfOtherUsers(t *testing.T) {
 		})
 	}
 }
+
+// TestServeRepeatsNoForeignFile verifies that the errors of serve contain no text of a file that a link
+// of another user refers to, and still explain what is wrong with a file of another user, as mounted
+// into a container, and with one behind links of root.
+func TestServeRepeatsNoForeignFile(t *testing.T) {
+	s := newPlace(t)
+	s.give(mallory, s.theft)
+	secret, theirs, link := filepath.Join(s.root, "key"), filepath.Join(s.theft, "myconfig.yml"), filepath.Join(s.theft, "link.yml")
+	s.write(secret, "hunter2: hunter3\n", 0o600)
+	s.write(theirs, "hunter2: hunter3\n", 0o644)
+	s.ok(os.Symlink(secret, link))
+	s.give(mallory, theirs, link)
+	mount := filepath.Join(s.root, "mount")
+	s.ok(os.Mkdir(mount, 0o755))                          //nolint:gosec // as mounts are
+	s.ok(os.Mkdir(filepath.Join(mount, "..2026"), 0o755)) //nolint:gosec // likewise
+	s.write(filepath.Join(mount, "..2026", "myconfig.yml"), "hunter2: hunter3\n", 0o644)
+	s.ok(os.Symlink("..2026", filepath.Join(mount, "..data")))
+	s.ok(os.Symlink("..data/myconfig.yml", filepath.Join(mount, "myconfig.yml")))
+	for _, tc := range []struct {
+		config string
+		shown  bool
+	}{{link, false}, {theirs, true}, {filepath.Join(mount, "myconfig.yml"), true}} {
+		code, out := s.run(0, "serve", tc.config)
+		if code == exitOK || strings.Contains(out, "hunter2") != tc.shown {
+			t.Errorf("serve %s: exit %d, want an error that repeats the file: %t\n%s", tc.config, code, tc.shown, out)
+		}
+	}
+}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"packhouse/trust"
 )
 
 // Default is the document to use without a file. It is the vendor's, so that container commands
@@ -31,6 +33,8 @@ type Source struct {
 	Env  []string // NAME=value, as os.Environ returns them
 
 	ReadFile func(path string) ([]byte, error) // nil: the file system, up to 1 MiB
+
+	elsewhere error // another user can have made Path refer to the file that was read
 }
 
 // Loaded is a configuration that was loaded without errors.
@@ -46,9 +50,6 @@ type Loaded struct {
 // Glimpse returns as much of a configuration as possible, even if [Load] rejects it: enough to find
 // the server that uses it. Unreadable values have their defaults, if any.
 func Glimpse(src Source) *Config {
-	if src.ReadFile == nil {
-		src.ReadFile = readBounded
-	}
 	name, data, err := src.open()
 	if err != nil {
 		name, data = src.Path, nil
@@ -78,18 +79,16 @@ var rootLine = regexp.MustCompile(`(?m)^[ \t{]*(?:filesystem:[ \t]*\{[ \t]*)?roo
 
 // Load loads a configuration: the file, then the variables, then the defaults. It validates types
 // and combinations, but not what the values refer to (see [Loaded.Verify]). The error has type
-// [Problems] and contains everything that is wrong.
+// [Problems] and contains everything that is wrong. It repeats no text of a file that another user
+// can have made Path refer to.
 func Load(src Source) (*Loaded, error) {
-	if src.ReadFile == nil {
-		src.ReadFile = readBounded
-	}
 	name, data, err := src.open()
 	if err != nil {
 		return nil, err
 	}
 	document, problems := readDocument(name, data)
 	if document == nil {
-		return nil, problems
+		return nil, src.shown(problems)
 	}
 	over := &overlay{readFile: src.ReadFile}
 	over.apply(document, src.Env)
@@ -105,7 +104,7 @@ func Load(src Source) (*Loaded, error) {
 	d.settle(c, document, whole, src.Path)
 	if len(d.problems) > 0 {
 		d.problems.sort()
-		return nil, slices.CompactFunc(d.problems, func(a, b Problem) bool { return a == b })
+		return nil, src.shown(slices.CompactFunc(d.problems, func(a, b Problem) bool { return a == b }))
 	}
 	walk(root, "", func(path string, k *key) {
 		if _, known := d.origins[path]; !known && k.bind != nil && !strings.Contains(path, "[]") {
@@ -118,15 +117,36 @@ func Load(src Source) (*Loaded, error) {
 	return loaded, nil
 }
 
-// open returns the name and content of the file.
-func (src Source) open() (string, []byte, error) {
+// shown returns the problems of a file, or one in their place if another user can have made Path
+// refer to a file that only this user can read.
+func (src *Source) shown(problems Problems) Problems {
+	if src.elsewhere == nil {
+		return problems
+	}
+	p := Problem{
+		Code: CodeUnsafe, Severity: Error, File: src.Path, Remedy: "name the file that the link refers to",
+		What: "is not valid; the errors are not shown, because another user can have made it refer to this file: " + src.elsewhere.Error(),
+	}
+	return Problems{p}
+}
+
+// open returns the name and content of the file. It sets ReadFile, if it is nil, and elsewhere.
+func (src *Source) open() (string, []byte, error) {
+	read := src.ReadFile
+	if read == nil {
+		src.ReadFile = readBounded
+		read = func(path string) (data []byte, err error) {
+			data, src.elsewhere, err = readChecked(path)
+			return data, err
+		}
+	}
 	switch {
 	case src.Data != nil:
 		return src.Path, src.Data, nil
 	case src.Path == "":
 		return defaultName, Default, nil
 	}
-	data, err := src.ReadFile(src.Path)
+	data, err := read(src.Path)
 	if err != nil {
 		p := Problem{Code: CodeRead, Severity: Error, File: src.Path, What: "cannot be read: " + reason(err), Remedy: "let the server's user read it"}
 		if errors.Is(err, os.ErrNotExist) {
@@ -166,15 +186,21 @@ func elsewhere(path string) string {
 var errNotRegular = errors.New("not a regular file")
 
 func readBounded(path string) ([]byte, error) {
+	data, _, err := readChecked(path)
+	return data, err
+}
+
+// readChecked returns the content of a file, and what [trust.CheckOpened] returns for it.
+func readChecked(path string) (data []byte, elsewhere, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // do not block on a pipe
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errNotRegular}
+		return nil, nil, &fs.PathError{Op: "read", Path: path, Err: errNotRegular}
 	}
 	var b bytes.Buffer
 	_, err = io.Copy(&b, io.LimitReader(f, maxFile+1))
-	return b.Bytes(), err
+	return b.Bytes(), trust.CheckOpened(path, f), err
 }
