@@ -125,6 +125,7 @@ type User struct {
 	Source   string // source of the password
 
 	hash string // of an installed user: the stored bcrypt hash
+	flag string // flag that named the user, for messages; empty: --user
 }
 
 // HasPassword reports whether password is the current password of an installed user.

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
 	seen, admins := map[string]bool{}, 0
 	for _, u := range a.Users {
 		for _, f := range judgeUser(u, a.existing.has(u.Name)) {
-			f.Subject = u.Name
+			f.Subject, f.Flag = u.Name, cmp.Or(f.Flag, u.flag)
 			findings = append(findings, f)
 		}
 		if seen[u.Name] {

@@ -30,6 +30,7 @@ func (r *resolver) users() {
 	admin, origin, named := r.given("admin")
 	if named {
 		put(admin, Admin, origin)
+		a.User(admin).flag = "--admin"
 	}
 	asked, origin := r.all("user")
 	var names []string

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -203,8 +204,41 @@ command again. The last line of output is "changed" or "unchanged".`,
 
 // userRow is a user in the JSON of user list.
 type userRow struct {
-	Name string     `json:"name"`
-	Role setup.Role `json:"role"`
+	Name  string       `json:"name"`
+	Role  setup.Role   `json:"role"`            // in every repository: reader, writer, admin or none
+	Rules []userAccess `json:"rules,omitempty"` // higher roles in some repositories
+}
+
+// userAccess is a rule of the configuration that gives a user a role.
+type userAccess struct {
+	Repositories string     `json:"repositories"`
+	Role         setup.Role `json:"role"`
+}
+
+// noRole is the role of a user who only has rights in the repositories that rules name, if any.
+const noRole setup.Role = "none"
+
+// rowOf returns what a user may do according to the configuration.
+func rowOf(installed *setup.Installed, u setup.User) userRow {
+	row := userRow{Name: u.Name, Role: u.Role}
+	if installed.Config == nil {
+		return row
+	}
+	everywhere, further := installed.Config.Auth.Htpasswd.Access(u.Name)
+	row.Role = cmp.Or(setup.Role(everywhere), noRole)
+	for _, rule := range further {
+		row.Rules = append(row.Rules, userAccess{rule.Repositories, setup.Role(rule.Role)})
+	}
+	return row
+}
+
+// String returns the rights of a user: "writer", or "reader, writer of team/**".
+func (r userRow) String() string {
+	rights := []string{string(r.Role)}
+	for _, rule := range r.Rules {
+		rights = append(rights, fmt.Sprintf("%s of %s", rule.Role, rule.Repositories))
+	}
+	return strings.Join(rights, ", ")
 }
 
 func newUserList(a *app) *cobra.Command {
@@ -216,7 +250,9 @@ func newUserList(a *app) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the users and their roles",
-		Args:    cobra.NoArgs,
+		Long: `List the users and their roles. With rules in the configuration, the role of a user who is not in roles is
+"none", and the roles that rules give in some repositories follow.`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			installed, err := a.installation(dir)
 			if err != nil {
@@ -229,14 +265,14 @@ func newUserList(a *app) *cobra.Command {
 			}
 			rows := make([]userRow, 0, len(installed.Users))
 			for _, u := range installed.Users {
-				rows = append(rows, userRow{u.Name, u.Role})
+				rows = append(rows, rowOf(installed, u))
 			}
 			if asJSON {
 				return a.printJSON(rows)
 			}
 			table := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 			for _, u := range rows {
-				fmt.Fprintf(table, "%s\t%s\n", u.Name, u.Role)
+				fmt.Fprintf(table, "%s\t%s\n", u.Name, u)
 			}
 			return table.Flush()
 		},

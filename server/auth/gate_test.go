@@ -251,6 +251,7 @@ func TestRoles(t *testing.T) {
 		{Repositories: "*/base", Users: []string{"*"}, Role: "reader"},
 		{Repositories: "team-a/lib", Users: []string{"ann"}, Role: "reader"}, // less than another grant: changes nothing
 	}
+	everyone := []config.Rule{{Repositories: config.EveryRepository, Users: []string{config.EveryUser}, Role: "writer"}}
 	roles := config.Roles{Admin: []string{"admin"}, Writer: []string{"walter"}}
 	for _, tc := range []struct {
 		rules      []config.Rule
@@ -275,6 +276,8 @@ func TestRoles(t *testing.T) {
 		{rules, "bob", "base", Nobody},
 		{rules, "anybody", "team-b/base", Reader},
 		{rules, "anybody", "team-b/app", Nobody},
+		{everyone, "anybody", "team-b/app", Writer},
+		{everyone, "admin", "team-b/app", Admin},
 	} {
 		g, err := newGrants(roles, tc.rules)
 		if err != nil {
@@ -283,7 +286,37 @@ func TestRoles(t *testing.T) {
 		if got := g.in(tc.user, tc.repo); got != tc.want {
 			t.Errorf("%s in %s (%d rules): %s, want %s", tc.user, tc.repo, len(tc.rules), got, tc.want)
 		}
+		if got := byAccess(t, config.Htpasswd{Roles: roles, Rules: tc.rules}, tc.user, tc.repo); got != tc.want {
+			t.Errorf("%s in %s (%d rules): %s by Access, want %s", tc.user, tc.repo, len(tc.rules), got, tc.want)
+		}
 	}
+}
+
+// byAccess returns the role of a user in a repository as [config.Htpasswd.Access] describes it.
+func byAccess(t *testing.T, h config.Htpasswd, user, repo string) Role {
+	t.Helper()
+	parse := func(name string) Role {
+		role, err := ParseRole(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return role
+	}
+	everywhere, further := h.Access(user)
+	highest := Nobody
+	if everywhere != "" {
+		highest = parse(everywhere)
+	}
+	for _, r := range further {
+		pat, err := parsePattern(r.Repositories)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pat.match(repo) {
+			highest = max(highest, parse(r.Role))
+		}
+	}
+	return highest
 }
 
 func TestPolicyRefusesBadRules(t *testing.T) {

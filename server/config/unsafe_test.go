@@ -74,7 +74,7 @@ func TestUnsafeSettings(t *testing.T) {
 		{"client certificates", base + "http: {addr: ':5000', " + tls + ", clientcas: [$/ca.crt], clientauth: require-and-verify-client-cert}}\n" + secured, nil},
 		{"every user an admin", rule("team/**", "*", "admin"), []string{CodeRulesNoReader, CodeRoleEveryone}},
 		{"rules that only add a writer", rule("team/**", "alice", "writer"), []string{CodeRulesNoReader}},
-		{"rules that restrict readers", rule("public/**", "*", "reader"), nil},
+		{"rules that restrict readers", rule("public/**", "*", "reader"), []string{CodeRulesSomeReader}},
 		{"every user a writer", rule("**", "*", "writer"), []string{CodeRoleEveryone}},
 		{"every user a writer of some", rule("team/**", "*", "writer"), []string{CodeRulesNoReader}},
 		{"every user a reader", rule("**", "*", "reader"), nil},
@@ -139,5 +139,42 @@ func TestMappedProxies(t *testing.T) {
 	}
 	if got, want := loaded.Config.HTTP.TrustedProxies, []string{"10.0.0.0/8", "192.0.2.7/32", "fd00::/8"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestRulesThatEndReading verifies that users who lose the right to read because of rules are reported
+// by name, with their number if there are many.
+func TestRulesThatEndReading(t *testing.T) {
+	for _, test := range []struct {
+		name, rules string
+		code, says  string // empty: no finding
+		severity    Severity
+	}{
+		{"a reader of some", "{repositories: 'team/**', users: [alice], role: reader}", CodeRulesNoReader, `none names "bob", "spectro"`, Warning},
+		{"everyone a reader of some", "{repositories: 'team/**', users: ['*'], role: reader}", CodeRulesSomeReader, `for "alice", "bob", "spectro"`, Notice},
+		{"everyone a reader", "{repositories: '**', users: ['*'], role: reader}", "", "", ""},
+		{"each user named", "{repositories: '**', users: [alice, bob, spectro], role: reader}", "", "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPlace(t)
+			p.write("htpasswd-basic", "admin:"+knownHash+"\nalice:"+knownHash+"\nbob:"+knownHash+"\nspectro:"+knownHash+"\n", 0o600)
+			loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: 'localhost:5000'}\nauth: {htpasswd: {realm: r, path: $/htpasswd-basic, rules: [" + test.rules + "]}}\n")
+			found := false
+			for _, f := range loaded.Verify(t.Context(), Probes{Listen: allFree}) {
+				if f.Key != "auth.htpasswd.rules" {
+					continue
+				}
+				found = found || f.Code == test.code && f.Severity == test.severity && strings.Contains(f.What, test.says)
+				if test.code == "" {
+					t.Errorf("found %s", f)
+				}
+			}
+			if found != (test.code != "") {
+				t.Errorf("no %s %s that says %q", test.severity, test.code, test.says)
+			}
+		})
+	}
+	if got := several([]string{"a", "b", "c", "d", "e", "f", "g"}); got != `"a", "b", "c", "d", "e" and 2 more` {
+		t.Errorf("several: %s", got)
 	}
 }

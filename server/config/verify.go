@@ -246,6 +246,7 @@ func (v *verifier) users() {
 			}
 		}
 	}
+	v.readers(users)
 	if admins == 0 {
 		v.add(Warning, CodeUsers, "auth.htpasswd.roles.admin", ": no user is an admin, so no one can delete", "add a user called admin, or name one in auth.htpasswd.roles.admin")
 	}

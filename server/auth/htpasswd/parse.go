@@ -12,6 +12,7 @@ const (
 	CodeNoColon   = "htpasswd-no-colon"   // a line that is neither an entry nor a comment
 	CodeEmptyName = "htpasswd-empty-name" // nothing before the colon
 	CodeBadName   = "htpasswd-bad-name"   // a name that ValidateName rejects
+	CodeOldName   = "htpasswd-old-name"   // a usable name that ValidateNewName rejects
 	CodeEmptyHash = "htpasswd-empty-hash" // nothing after the colon
 	CodeKind      = "htpasswd-hash-kind"  // a hash, but not bcrypt
 	CodePlain     = "htpasswd-plain-text" // probably a password in plain text
@@ -129,7 +130,7 @@ func (l *line) read(number int) *Problem {
 		switch {
 		case err == nil:
 			l.hash = hash
-			return nil
+			return oldName(number, name)
 		case cost != 0:
 			return problem(CodeCost, fmt.Sprintf("%s has a bcrypt hash of cost %d, usable are %d to %d", who, cost, MinCost, MaxCost), remedyHash)
 		}
@@ -143,6 +144,18 @@ func (l *line) read(number int) *Problem {
 	}
 	// The name is left out: fields of such a line may be swapped, and then it is the password.
 	return problem(CodePlain, what, remedyHash+", and take the exposed one out of use")
+}
+
+// oldName reports the name of a usable entry that no user could be added with, or returns nil.
+func oldName(number int, name string) *Problem {
+	err := ValidateNewName(name)
+	if err == nil {
+		return nil
+	}
+	return &Problem{
+		Line: number, Code: CodeOldName, What: fmt.Sprintf("user %q: %s", name, strings.TrimPrefix(err.Error(), "user ")),
+		Remedy: "add the user under another name, then remove this line", Warning: true,
+	}
 }
 
 // kinds maps hash prefixes to hash types.

@@ -3,7 +3,9 @@ package htpasswd
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -213,5 +215,22 @@ func TestValidateNewName(t *testing.T) {
 	}
 	if err := ValidateName("../x"); err != nil {
 		t.Errorf("a name of an existing file: %v", err)
+	}
+}
+
+// TestOldNames verifies that names in an existing file that no user could be added with are reported,
+// and that these users can still sign in.
+func TestOldNames(t *testing.T) {
+	hash, _ := hashes(t)
+	f, problems := Parse([]byte("*:" + hash + "\n../x:" + hash + "\nadmin:" + hash + "\nb\x07b:" + hash + "\n"))
+	if got, want := f.Users(), []string{"*", "../x", "admin"}; !slices.Equal(got, want) {
+		t.Errorf("Users() = %q, want %q", got, want)
+	}
+	var got []string
+	for _, p := range problems {
+		got = append(got, fmt.Sprintf("%d %s %t", p.Line, p.Code, p.Warning))
+	}
+	if want := []string{"1 " + CodeOldName + " true", "2 " + CodeOldName + " true", "4 " + CodeBadName + " false"}; !slices.Equal(got, want) {
+		t.Errorf("problems %q, want %q", got, want)
 	}
 }
