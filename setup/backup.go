@@ -119,7 +119,8 @@ func (b *builder) restore(s step, from string) error {
 		return nil
 	}
 	if planted := plantedRecord(s.Path); planted != nil {
-		b.plan.Findings = append(b.plan.Findings, warned(CodeUnsafe, planted.Error()+", so the rollback leaves it", planted.Fix))
+		f := warned(CodeUnsafe, planted.Error()+", so the rollback leaves it", planted.Fix)
+		b.plan.Findings = append(b.plan.Findings, f)
 		return nil
 	}
 	if !s.Existed {

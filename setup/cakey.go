@@ -103,24 +103,28 @@ func judgeCAKey(a *Answers) []Finding {
 		return []Finding{f}
 	}
 	const leaveOut = "leave out --ca-key"
+	cert := filepath.Join(a.Dir, filepath.FromSlash(CACertFile))
 	switch {
 	case a.TLS != PrivateCA:
-		return found(refused(CodeConflict, "--tls "+string(a.TLS)+" uses no private CA, so its key is not needed", leaveOut+", or use --tls private-ca"))
+		return found(refused(CodeConflict, "--tls "+string(a.TLS)+" uses no private CA, so its key is not needed",
+			leaveOut+", or use --tls private-ca"))
 	case a.NewCA:
-		return found(refused(CodeConflict, "a new CA has a new key, so the key of the old one is not needed", leaveOut+" or --new-ca"))
+		return found(refused(CodeConflict, "a new CA has a new key, so the key of the old one is not needed",
+			leaveOut+" or --new-ca"))
 	case a.existing == nil || a.existing.CA == nil:
-		cert := filepath.Join(a.Dir, filepath.FromSlash(CACertFile))
-		return found(refused(CodeConflict, "the installation has no private CA yet, so no certificate belongs to "+a.CAKey,
+		return found(refused(CodeConflict,
+			"the installation has no private CA yet, so no certificate belongs to "+a.CAKey,
 			leaveOut+" to create a CA, or copy the certificate of your CA to "+cert+" first"))
 	}
 	if _, err := signingCA(a, a.existing); err != nil {
 		if fault := trust.Unsafe(err); fault != nil {
 			return found(refused(CodeUnsafe, fault.Error(), fault.Fix))
 		}
-		return found(refused(CodeCAKey, err.Error(), "name the file with the key of "+filepath.Join(a.Dir, filepath.FromSlash(CACertFile))))
+		return found(refused(CodeCAKey, err.Error(), "name the file with the key of "+cert))
 	}
 	if info, err := os.Stat(a.CAKey); err == nil && info.Mode().Perm()&0o044 != 0 {
-		return found(warned(CodeOpenKey, fmt.Sprintf("%s has mode %04o: other users of this machine can read the CA's key", a.CAKey, info.Mode().Perm()), "chmod 600 "+Shell(a.CAKey)))
+		what := fmt.Sprintf("%s has mode %04o: other users of this machine can read the CA's key", a.CAKey, info.Mode().Perm())
+		return found(warned(CodeOpenKey, what, "chmod 600 "+Shell(a.CAKey)))
 	}
 	return nil
 }

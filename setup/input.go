@@ -57,7 +57,8 @@ func (in *Installed) servesFile(path string) bool {
 		return false
 	}
 	tls, s3 := in.Config.HTTP.TLS, in.Config.Storage.S3
-	return slices.Contains([]string{tls.Certificate, tls.Key, tls.LetsEncrypt.CAFile, tls.LetsEncrypt.EABKeyFile, s3.CAFile, in.path(OwnCAFile)}, path)
+	used := []string{tls.Certificate, tls.Key, tls.LetsEncrypt.CAFile, tls.LetsEncrypt.EABKeyFile, s3.CAFile, in.path(OwnCAFile)}
+	return slices.Contains(used, path)
 }
 
 // fixUnread returns the remedy for a file given by a flag that cannot be read.

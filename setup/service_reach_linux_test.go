@@ -21,9 +21,13 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 		"link to a file of root": {func(data, closed string) error {
 			return os.Symlink(filepath.Join(closed, "secret"), filepath.Join(data, state))
 		}, false},
-		"dangling link": {func(data, _ string) error { return os.Symlink("/nonexistent", filepath.Join(data, state)) }, false},
-		"pipe":          {func(data, _ string) error { return syscall.Mkfifo(filepath.Join(data, state), 0o600) }, false},
-		"directory":     {func(data, _ string) error { return os.Mkdir(filepath.Join(data, state), 0o700) }, false},
+		"dangling link": {func(data, _ string) error {
+			return os.Symlink("/nonexistent", filepath.Join(data, state))
+		}, false},
+		"pipe": {func(data, _ string) error {
+			return syscall.Mkfifo(filepath.Join(data, state), 0o600)
+		}, false},
+		"directory": {func(data, _ string) error { return os.Mkdir(filepath.Join(data, state), 0o700) }, false},
 		"link of the directory of the lease": {func(data, closed string) error {
 			lease := filepath.Join(data, "packhouse/v1/lease")
 			if err := os.Remove(lease); err != nil {
@@ -43,13 +47,16 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 			}
 			return os.Symlink(closed, filepath.Join(data, "docker", "registry"))
 		}, false},
-		"content of root": {func(data, _ string) error { return os.WriteFile(filepath.Join(data, "root"), nil, 0o600) }, true},
+		"content of root": {func(data, _ string) error {
+			return os.WriteFile(filepath.Join(data, "root"), nil, 0o600)
+		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, base := serviceMachine(t)
 			dir, data, closed := filepath.Join(base, "etc"), filepath.Join(base, "data"), filepath.Join(base, "closed")
 			applied(t, servicePlan(t, m, base, Values{
-				"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {data}, "service": {Systemd}, "run-as": {"nobody"},
+				"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {data},
+				"service": {Systemd}, "run-as": {"nobody"},
 			}))
 			for _, path := range []string{filepath.Join(data, "packhouse/v1/lease"), filepath.Join(closed, "v2")} {
 				if err := os.MkdirAll(path, 0o700); err != nil {
@@ -85,7 +92,8 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 			if AnyRefused(findings) != test.refused {
 				t.Errorf("findings of a change: %v, want refused %t", findings, test.refused)
 			}
-			if _, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, HashCost: 4, unitFile: filepath.Join(base, Unit)}); err != nil {
+			options := Options{Now: now, HashCost: 4, unitFile: filepath.Join(base, Unit)}
+			if _, err := MakePlan(t.Context(), m, in, resolved, options); err != nil {
 				t.Errorf("MakePlan: %v", err)
 			}
 		})

@@ -48,13 +48,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			first, err := Load(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if back, err := PlanRollback(t.Context(), first); err != nil || len(back.Findings) == 0 {
-				t.Errorf("PlanRollback of the first setup: %v, want a plan with a warning", err)
-			}
+			rollsBackWithWarning(t, dir)
 			plan := install(t, m, dir, Values{"user": {"eve:reader"}})
 			warned := false
 			for _, f := range plan.Findings {
@@ -83,6 +77,19 @@ func TestPlantedOwnerRecord(t *testing.T) {
 				t.Errorf("a new installation: %v, want it refused", err)
 			}
 		})
+	}
+}
+
+// rollsBackWithWarning verifies that the rollback of the first setup in dir leaves something, with a
+// warning.
+func rollsBackWithWarning(t *testing.T, dir string) {
+	t.Helper()
+	in, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := PlanRollback(t.Context(), in); err != nil || len(back.Findings) == 0 {
+		t.Errorf("PlanRollback of the first setup: %v, want a plan with a warning", err)
 	}
 }
 

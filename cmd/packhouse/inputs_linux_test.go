@@ -105,9 +105,23 @@ func TestKeysAndCertificatesOfOtherUsers(t *testing.T) {
 	live := link("../archive/cert1.pem", filepath.Join(s.root, "live", "cert.pem"), 0)
 	liveKey := link("../archive/key1.pem", filepath.Join(s.root, "live", "key.pem"), 0)
 
-	first := []string{"setup", "--yes", "--offline", "--no-start", "--dir", filepath.Join(s.root, "new"), "--storage-path", filepath.Join(s.root, "new-data"), "--hostname", "registry.example.com"}
-	files := append(slices.Clone(first), "--tls", "files")
-	acme := append(slices.Clone(first), "--tls", "letsencrypt", "--addr", ":443", "--acme-email", "a@example.com", "--acme-directory", "https://localhost:1/directory")
+	first := []string{
+		"setup", "--yes", "--offline", "--no-start", "--hostname", "registry.example.com",
+		"--dir", filepath.Join(s.root, "new"), "--storage-path", filepath.Join(s.root, "new-data"),
+	}
+	with := func(further ...string) []string { return slices.Concat(first, further) }
+	files := func(cert, key string, further ...string) []string {
+		return slices.Concat(first, []string{"--tls", "files", "--tls-cert", cert, "--tls-key", key}, further)
+	}
+	acme := func(further ...string) []string {
+		return slices.Concat(first, []string{
+			"--tls", "letsencrypt", "--addr", ":443", "--acme-email", "a@example.com",
+			"--acme-directory", "https://localhost:1/directory",
+		}, further)
+	}
+	bucket := func(further ...string) []string {
+		return slices.Concat(first, []string{"--storage", "s3", "--s3-bucket", "packs"}, further)
+	}
 	const unsafe = "another user"
 	for _, tc := range []struct {
 		name string
@@ -115,17 +129,17 @@ func TestKeysAndCertificatesOfOtherUsers(t *testing.T) {
 		code int
 		want string
 	}{
-		{"certificate", append(slices.Clone(files), "--tls-cert", theirCert, "--tls-key", key), exitUsage, unsafe},
-		{"key", append(slices.Clone(files), "--tls-cert", cert, "--tls-key", theirKey), exitUsage, unsafe},
-		{"link to a key of root", append(slices.Clone(files), "--tls-cert", cert, "--tls-key", linked), exitUsage, unsafe},
-		{"root of the certificate", append(slices.Clone(files), "--tls-cert", cert, "--tls-key", key, "--tls-ca", theirCert), exitUsage, unsafe},
-		{"CA of the directory", append(slices.Clone(acme), "--acme-ca", theirCert), exitUsage, unsafe},
-		{"key of the external account", append(slices.Clone(acme), "--acme-eab-kid", "kid", "--acme-eab-key-file", secret), exitUsage, unsafe},
-		{"CA of the bucket", append(slices.Clone(first), "--storage", "s3", "--s3-bucket", "packs", "--s3-endpoint", "https://localhost:1", "--s3-ca-file", theirCert), exitUsage, unsafe},
-		{"secret key of the bucket", append(slices.Clone(first), "--storage", "s3", "--s3-bucket", "packs", "--s3-access-key", "id", "--s3-secret-key-file", secret), exitUsage, unsafe},
+		{"certificate", files(theirCert, key), exitUsage, unsafe},
+		{"key", files(cert, theirKey), exitUsage, unsafe},
+		{"link to a key of root", files(cert, linked), exitUsage, unsafe},
+		{"root of the certificate", files(cert, key, "--tls-ca", theirCert), exitUsage, unsafe},
+		{"CA of the directory", acme("--acme-ca", theirCert), exitUsage, unsafe},
+		{"key of the external account", acme("--acme-eab-kid", "kid", "--acme-eab-key-file", secret), exitUsage, unsafe},
+		{"CA of the bucket", bucket("--s3-endpoint", "https://localhost:1", "--s3-ca-file", theirCert), exitUsage, unsafe},
+		{"secret key of the bucket", bucket("--s3-access-key", "id", "--s3-secret-key-file", secret), exitUsage, unsafe},
 		{"key of the CA", []string{"cert", "rotate", "--dir", s.dir, "--ca-key", caKey}, exitUsage, unsafe},
-		{"key of the CA that does not exist, at the first setup", append(slices.Clone(first), "--ca-key", "/nonexistent"), exitUsage, "leave out --ca-key"},
-		{"links of certbot", append(slices.Clone(files), "--tls-cert", live, "--tls-key", liveKey, "--dry-run"), exitPending, "create"},
+		{"missing key of the CA, at the first setup", with("--ca-key", "/nonexistent"), exitUsage, "leave out --ca-key"},
+		{"links of certbot", files(live, liveKey, "--dry-run"), exitPending, "create"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := s.state()
@@ -146,7 +160,8 @@ func TestKeysAndCertificatesOfOtherUsers(t *testing.T) {
 func TestServeRepeatsNoForeignFile(t *testing.T) {
 	s := newPlace(t)
 	s.give(mallory, s.theft)
-	secret, theirs, link := filepath.Join(s.root, "key"), filepath.Join(s.theft, "myconfig.yml"), filepath.Join(s.theft, "link.yml")
+	secret, theirs := filepath.Join(s.root, "key"), filepath.Join(s.theft, "myconfig.yml")
+	link := filepath.Join(s.theft, "link.yml")
 	s.write(secret, "hunter2: hunter3\n", 0o600)
 	s.write(theirs, "hunter2: hunter3\n", 0o644)
 	s.ok(os.Symlink(secret, link))

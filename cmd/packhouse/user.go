@@ -250,8 +250,8 @@ func newUserList(a *app) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the users and their roles",
-		Long: `List the users and their roles. With rules in the configuration, the role of a user who is not in roles is
-"none", and the roles that rules give in some repositories follow.`,
+		Long: `List the users and their roles. With rules in the configuration, the role of a user who is not in
+roles is "none", and the roles that rules give in some repositories follow.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			installed, err := a.installation(dir)

@@ -24,8 +24,14 @@ func TestUserListShowsRules(t *testing.T) {
 	}{
 		{"bob", nil, "reader", `{"name":"bob","role":"reader"}`},
 		{"bob", rules, "none", `{"name":"bob","role":"none"}`},
-		{"alice", rules, "none, writer of team/**", `{"name":"alice","role":"none","rules":[{"repositories":"team/**","role":"writer"}]}`},
-		{"carol", rules, "reader, writer of apps/*", `{"name":"carol","role":"reader","rules":[{"repositories":"apps/*","role":"writer"}]}`},
+		{
+			"alice", rules, "none, writer of team/**",
+			`{"name":"alice","role":"none","rules":[{"repositories":"team/**","role":"writer"}]}`,
+		},
+		{
+			"carol", rules, "reader, writer of apps/*",
+			`{"name":"carol","role":"reader","rules":[{"repositories":"apps/*","role":"writer"}]}`,
+		},
 		{"admin", rules, "admin", `{"name":"admin","role":"admin"}`},
 	} {
 		c := &config.Config{}

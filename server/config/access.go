@@ -58,14 +58,17 @@ func (v *verifier) readers(users []string) {
 			some = append(some, user)
 		}
 	}
-	const key = "auth.htpasswd.rules"
+	const (
+		key    = "auth.htpasswd.rules"
+		what   = ": with rules, users read only what a rule or role names, "
+		remedy = `add {repositories: "**", users: ["*"], role: reader} if every user may read everything`
+	)
 	if len(none) > 0 {
-		v.add(Warning, CodeRulesNoReader, key, ": with rules, users read only what a rule or role names, and none names "+several(none),
-			`add {repositories: "**", users: ["*"], role: reader} if every user may read everything, otherwise add these users to a rule or remove them`)
+		v.add(Warning, CodeRulesNoReader, key, what+"and none names "+several(none),
+			remedy+", otherwise add these users to a rule or remove them")
 	}
 	if len(some) > 0 {
-		v.add(Notice, CodeRulesSomeReader, key, ": with rules, users read only what a rule or role names, which is not every repository for "+several(some),
-			`add {repositories: "**", users: ["*"], role: reader} if every user may read everything`)
+		v.add(Notice, CodeRulesSomeReader, key, what+"which is not every repository for "+several(some), remedy)
 	}
 }
 

@@ -125,7 +125,8 @@ func (src *Source) shown(problems Problems) Problems {
 	}
 	p := Problem{
 		Code: CodeUnsafe, Severity: Error, File: src.Path, Remedy: "name the file that the link refers to",
-		What: "is not valid; the errors are not shown, because another user can have made it refer to this file: " + src.elsewhere.Error(),
+		What: "is not valid; the errors are not shown, because another user can have made it refer to this file: " +
+			src.elsewhere.Error(),
 	}
 	return Problems{p}
 }

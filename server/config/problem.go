@@ -55,8 +55,8 @@ const (
 	CodeHeadersRemoved   = "config-headers-removed"   // a protecting header is not sent
 	CodeOriginPlain      = "config-origin-plain"      // a plain HTTP site may use a registry with TLS
 	CodeRoleEveryone     = "config-role-everyone"     // every user is an admin or a writer
-	CodeRulesNoReader    = "config-rules-no-reader"   // rules end the default right to read, of users who then read nothing
-	CodeRulesSomeReader  = "config-rules-some-reader" // rules end the default right to read, of users who then read some repositories
+	CodeRulesNoReader    = "config-rules-no-reader"   // because of rules, users read nothing
+	CodeRulesSomeReader  = "config-rules-some-reader" // because of rules, users read some repositories only
 	CodePlainCredentials = "config-plain-credentials" // credentials of the server itself, sent unprotected
 )
 

@@ -150,21 +150,31 @@ func TestRulesThatEndReading(t *testing.T) {
 		code, says  string // empty: no finding
 		severity    Severity
 	}{
-		{"a reader of some", "{repositories: 'team/**', users: [alice], role: reader}", CodeRulesNoReader, `none names "bob", "spectro"`, Warning},
-		{"everyone a reader of some", "{repositories: 'team/**', users: ['*'], role: reader}", CodeRulesSomeReader, `for "alice", "bob", "spectro"`, Notice},
+		{
+			"a reader of some", "{repositories: 'team/**', users: [alice], role: reader}",
+			CodeRulesNoReader, `none names "bob", "spectro"`, Warning,
+		},
+		{
+			"everyone a reader of some", "{repositories: 'team/**', users: ['*'], role: reader}",
+			CodeRulesSomeReader, `for "alice", "bob", "spectro"`, Notice,
+		},
 		{"everyone a reader", "{repositories: '**', users: ['*'], role: reader}", "", "", ""},
 		{"each user named", "{repositories: '**', users: [alice, bob, spectro], role: reader}", "", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPlace(t)
-			p.write("htpasswd-basic", "admin:"+knownHash+"\nalice:"+knownHash+"\nbob:"+knownHash+"\nspectro:"+knownHash+"\n", 0o600)
-			loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: 'localhost:5000'}\nauth: {htpasswd: {realm: r, path: $/htpasswd-basic, rules: [" + test.rules + "]}}\n")
+			const hash = ":" + knownHash + "\n"
+			p.write("htpasswd-basic", "admin"+hash+"alice"+hash+"bob"+hash+"spectro"+hash, 0o600)
+			loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: 'localhost:5000'}\n" +
+				"auth: {htpasswd: {realm: r, path: $/htpasswd-basic, rules: [" + test.rules + "]}}\n")
 			found := false
 			for _, f := range loaded.Verify(t.Context(), Probes{Listen: allFree}) {
 				if f.Key != "auth.htpasswd.rules" {
 					continue
 				}
-				found = found || f.Code == test.code && f.Severity == test.severity && strings.Contains(f.What, test.says)
+				if f.Code == test.code && f.Severity == test.severity && strings.Contains(f.What, test.says) {
+					found = true
+				}
 				if test.code == "" {
 					t.Errorf("found %s", f)
 				}

@@ -153,7 +153,8 @@ func oldName(number int, name string) *Problem {
 		return nil
 	}
 	return &Problem{
-		Line: number, Code: CodeOldName, What: fmt.Sprintf("user %q: %s", name, strings.TrimPrefix(err.Error(), "user ")),
+		Line: number, Code: CodeOldName,
+		What:   fmt.Sprintf("user %q: %s", name, strings.TrimPrefix(err.Error(), "user ")),
 		Remedy: "add the user under another name, then remove this line", Warning: true,
 	}
 }

@@ -230,7 +230,8 @@ func TestOldNames(t *testing.T) {
 	for _, p := range problems {
 		got = append(got, fmt.Sprintf("%d %s %t", p.Line, p.Code, p.Warning))
 	}
-	if want := []string{"1 " + CodeOldName + " true", "2 " + CodeOldName + " true", "4 " + CodeBadName + " false"}; !slices.Equal(got, want) {
+	want := []string{"1 " + CodeOldName + " true", "2 " + CodeOldName + " true", "4 " + CodeBadName + " false"}
+	if !slices.Equal(got, want) {
 		t.Errorf("problems %q, want %q", got, want)
 	}
 }
