@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"packhouse/server/config"
@@ -67,7 +68,7 @@ func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
 func (b *builder) takeAway(row ManifestFileRow) {
 	path := row.at(b.dir)
 	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if unreachable(err) {
 		return
 	}
 	keep := func(why string) {
@@ -95,6 +96,12 @@ func (b *builder) takeAway(row ManifestFileRow) {
 			b.remove(path, true)
 		}
 	}
+}
+
+// unreachable reports whether an error says that no file is at a path, also because a directory on
+// the way to it was replaced.
+func unreachable(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
 // Forget removes the backups, and the installation directory if it is otherwise empty. Call it

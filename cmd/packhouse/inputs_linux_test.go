@@ -75,6 +75,27 @@ func TestPlantedOwnerRecordBlocksNothing(t *testing.T) {
 	}
 }
 
+// TestUninstallWithReplacedStore uninstalls after the server's user has replaced the directory that
+// the record of the store's owner was in.
+func TestUninstallWithReplacedStore(t *testing.T) {
+	for name, plant := range map[string]func(path string) error{
+		"file":          func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"pipe":          func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"circular link": func(path string) error { return os.Symlink(path, path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newPlanted(t)
+			store := filepath.Join(s.root, "data", "packhouse")
+			s.ok(os.RemoveAll(store))
+			s.ok(plant(store))
+			s.ok(os.Lchown(store, mallory, mallory))
+			if code, out := s.run(0, "uninstall", "--yes", "--dir", s.dir); code != exitOK {
+				t.Errorf("exit %d:\n%s", code, out)
+			}
+		})
+	}
+}
+
 // TestKeysAndCertificatesOfOtherUsers verifies that root reads no certificate or key that another user
 // can write, that the installation stays as it is, and that links of root's own, as certbot makes
 // them, are followed.
