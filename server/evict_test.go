@@ -247,7 +247,8 @@ func TestBusyAndProvenConnectionsStay(t *testing.T) {
 			if r.URL.Path == "/busy" {
 				c := connectionOf(r)
 				c.begin()
-				defer c.settle(pending)
+				c.grant()
+				defer c.settle(granted)
 				<-finish
 				return
 			}
