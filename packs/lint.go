@@ -70,11 +70,15 @@ func (l *linter) report(severity Severity, code, name string, number int, remedy
 // if something else than a file has that name, which was reported.
 func (l *linter) missing(name string) bool {
 	_, ok := l.pack.documents[name]
-	return !ok && !slices.ContainsFunc(l.pack.problems, func(p Problem) bool {
-		cut := p.Code == CodeTooLarge || p.Code == CodeTooManyFiles
-		other := slices.Contains([]string{CodeSpecial, CodeLink, CodeForeignLink}, p.Code)
-		return cut || other && strings.EqualFold(p.Path, name)
+	return !ok && !slices.ContainsFunc(l.pack.Unread(), func(p Problem) bool {
+		return p.Code == CodeTooLarge || p.Code == CodeTooManyFiles || strings.EqualFold(p.Path, name)
 	})
+}
+
+// Unread returns the problems because of which files were not read.
+func (p *Pack) Unread() []Problem {
+	codes := []string{CodeTooLarge, CodeTooManyFiles, CodeSpecial, CodeLink, CodeForeignLink}
+	return slices.DeleteFunc(slices.Clone(p.problems), func(p Problem) bool { return !slices.Contains(codes, p.Code) })
 }
 
 // documents checks which files a pack has, and those that Palette reads as YAML.

@@ -70,7 +70,7 @@ func (a *app) packOf(cmd *cobra.Command, arg string, o registryOptions) (*packs.
 	case err != nil:
 		return nil, err
 	case isFolder:
-		return openPack(arg)
+		return a.openWholePack(arg)
 	}
 	client, err := a.packClient(o)
 	if err != nil {

@@ -58,7 +58,7 @@ read here, anything else in the registry.`,
 
 // imagesOf lists the images of the pack in a folder.
 func (a *app) imagesOf(ctx context.Context, dir string) ([]packs.Image, error) {
-	pack, err := openPack(dir)
+	pack, err := a.openWholePack(dir)
 	if err != nil {
 		return nil, err
 	}

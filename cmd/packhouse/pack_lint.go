@@ -246,6 +246,21 @@ func openPack(dir string) (*packs.Pack, error) {
 	return pack, nil
 }
 
+// openWholePack is like openPack, but refuses a pack with files that are not read, such as links:
+// a list of what is in it would be incomplete.
+func (a *app) openWholePack(dir string) (*packs.Pack, error) {
+	pack, err := openPack(dir)
+	if err != nil {
+		return nil, err
+	}
+	if unread := pack.Unread(); len(unread) > 0 {
+		a.sayProblems(unread)
+		a.say("error: the pack in %q cannot be read completely", dir)
+		return nil, silent(exitFindings)
+	}
+	return pack, nil
+}
+
 // sayProblems prints the problems of a pack to standard error.
 func (a *app) sayProblems(problems []packs.Problem) { writeProblems(a.stderr, problems) }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"packhouse/server/config"
 	"packhouse/server/storage"
@@ -175,6 +177,38 @@ func TestAnswersAreClean(t *testing.T) {
 }
 
 // TestStream: lines are handed on as they come, the last one is the answer, and an answer that stops in between is an error.
+// TestSilentServer sends a request to a process that does not answer, or does not end its answer.
+func TestSilentServer(t *testing.T) {
+	for name, write := range map[string]func(w http.ResponseWriter){
+		"silent": func(http.ResponseWriter) {},
+		"endless": func(w http.ResponseWriter) {
+			for _, err := w.Write([]byte{'"'}); err == nil; _, err = w.Write(bytes.Repeat([]byte{'x'}, 1<<16)) {
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, done := filepath.Join(t.TempDir(), "admin.sock"), make(chan struct{})
+			defer close(done)
+			serve(t, path, func(w http.ResponseWriter, _ *http.Request) {
+				write(w)
+				<-done
+			})
+			c, err := Dial(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if name == "silent" {
+				c.patience = 20 * time.Millisecond
+			}
+			_, err = c.Status(t.Context())
+			if err == nil || errors.Is(err, errSlow) != (name == "silent") {
+				t.Errorf("status: %v", err)
+			}
+		})
+	}
+}
+
 func TestStream(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	var said string

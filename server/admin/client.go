@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"packhouse/printable"
 	"packhouse/server/config"
@@ -22,10 +23,19 @@ var ErrNotRunning = errors.New("no server is running")
 // Client sends requests to a running server. Control characters in what it receives are replaced,
 // so that every result can be printed.
 type Client struct {
-	path string
-	pid  int
-	http *http.Client
+	path     string
+	pid      int
+	http     *http.Client
+	patience time.Duration
 }
+
+// A process that has taken the place of the server may never answer, or never end its answer.
+const (
+	patience   = time.Minute // for a whole answer that is not a stream
+	mostAnswer = 16 << 20    // its bytes
+)
+
+var errSlow = errors.New("it did not answer in time")
 
 // Find connects to the server of a configuration. Beside root and the effective user, the client
 // accepts a server that runs as one of the named user IDs.
@@ -71,7 +81,7 @@ func Dial(path string, users ...int) (*Client, error) {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return servers.dial(ctx, path) },
 	}
-	return &Client{path: path, pid: other.pid, http: &http.Client{Transport: transport}}, nil
+	return &Client{path: path, pid: other.pid, http: &http.Client{Transport: transport}, patience: patience}, nil
 }
 
 // Path returns the path of the socket.
@@ -159,13 +169,20 @@ func (c *Client) Delete(ctx context.Context, r DeleteRequest) (Deletion, error) 
 
 // call sends one request and decodes the response.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.patience, errSlow)
+	defer cancel()
 	answer, err := c.send(ctx, method, path, in)
+	if err == nil {
+		defer answer.Close()
+		if err = json.NewDecoder(io.LimitReader(answer, mostAnswer)).Decode(out); err != nil {
+			err = fmt.Errorf("read answer of the running server: %w", err)
+		}
+	}
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
+		return fmt.Errorf("ask the running server on %s: %w", c.path, errSlow)
+	}
 	if err != nil {
 		return err
-	}
-	defer answer.Close()
-	if err := json.NewDecoder(answer).Decode(out); err != nil {
-		return fmt.Errorf("read answer of the running server: %w", err)
 	}
 	printable.Value(out)
 	return nil
