@@ -8,8 +8,9 @@ import (
 	"packhouse/server/config"
 )
 
-// warnModes warns about files with secrets that other users can read. The server still starts,
-// because secrets mounted into containers often have such modes.
+// warnModes warns about files with secrets that every user can read. Their group may: it is the
+// server's if root owns them. The server still starts, because secrets mounted into containers often
+// have such modes.
 func warnModes(c *config.Config, log *slog.Logger) {
 	if runtime.GOOS == "windows" {
 		return // modes are meaningless there
@@ -19,8 +20,8 @@ func warnModes(c *config.Config, log *slog.Logger) {
 		if path == "" || err != nil {
 			continue
 		}
-		if mode := info.Mode().Perm(); mode&0o077 != 0 {
-			log.Warn("others may read a file that holds secrets", "path", path, "mode", mode.String(), "remedy", "chmod 600 "+path)
+		if mode := info.Mode().Perm(); mode&0o007 != 0 {
+			log.Warn("every user can read a file that holds secrets", "path", path, "mode", mode.String(), "remedy", "chmod o= "+path)
 		}
 	}
 }
