@@ -183,7 +183,7 @@ func (m *machine) isNotForRoot() {
 	if out, code := m.try("", "packhouse", "serve", "/etc/packhouse/myconfig.yml"); code != 1 || !strings.Contains(out, "systemctl start packhouse.service") {
 		m.t.Errorf("serve as root: exit %d\n%s", code, out)
 	}
-	if out, code := m.try("", "packhouse", "status"); code != 4 || !strings.Contains(out, "systemctl start packhouse.service starts one") {
+	if out, code := m.try("", "packhouse", "status"); code != 4 || !strings.Contains(out, "start it: systemctl start packhouse.service") {
 		m.t.Errorf("status of a stopped service: exit %d\n%s", code, out)
 	}
 	m.run("systemctl", "start", "packhouse")

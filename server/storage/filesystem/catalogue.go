@@ -64,7 +64,7 @@ func (c *catalogue) reconcile(ctx context.Context) {
 	}
 	if err == nil && !c.s.opt.ReadOnly {
 		c.mu.Lock()
-		err = c.rewriteRecord()
+		err = c.rewriteRecord(false)
 		c.mu.Unlock()
 	}
 	if err != nil && ctx.Err() == nil {

@@ -3,6 +3,7 @@ package filesystem
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -97,15 +98,15 @@ func (c *catalogue) append(name string) {
 	}
 	c.appended++
 	if c.appended > len(c.names)+mostRecorded {
-		_ = c.rewriteRecord()
+		_ = c.rewriteRecord(false)
 	} else if _, err := c.record.Write([]byte(name + "\n")); err != nil {
 		c.closeRecord(true)
 	}
 }
 
-// rewriteRecord writes emptyFile with the repositories that may have no content. The caller holds
-// c.mu.
-func (c *catalogue) rewriteRecord() error {
+// rewriteRecord writes emptyFile with the repositories that may have no content. During a run it
+// need not be durable: a power cut ends the epoch. The caller holds c.mu.
+func (c *catalogue) rewriteRecord(durably bool) error {
 	body := []byte(c.epochLine() + "\n")
 	for i := range c.names {
 		if !c.names[i].full {
@@ -113,12 +114,33 @@ func (c *catalogue) rewriteRecord() error {
 		}
 	}
 	c.closeRecord(false)
-	if err := c.s.writeDurably(emptyFile, body); err != nil {
+	write := c.s.replace
+	if durably {
+		write = c.s.writeDurably
+	}
+	if err := write(emptyFile, body); err != nil {
 		c.closeRecord(true)
 		return err
 	}
 	c.appended = 0
 	c.openRecord(false)
+	return nil
+}
+
+// replace writes a file in one step, but not durably.
+func (s *Store) replace(name string, body []byte) error {
+	staged := s.temporary()
+	f, err := s.disk.Create(staged)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.disk.Rename(staged, name)
+	}
+	if err != nil {
+		return errors.Join(err, s.disk.Remove(staged))
+	}
 	return nil
 }
 
@@ -182,7 +204,7 @@ func (c *catalogue) finish(well bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if well && loaded {
-		if err := c.rewriteRecord(); err != nil {
+		if err := c.rewriteRecord(true); err != nil {
 			c.s.log.Debug("write list of repositories without content", "error", err)
 		}
 	}

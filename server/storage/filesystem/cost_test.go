@@ -95,7 +95,7 @@ func TestCostsDoNotGrow(t *testing.T) {
 			}
 		})
 		close(gate.open)
-		_, _ = s.Reindex(ctx) // waits for the work of the start
+		synctest.Wait() // for the work of the start
 		repo := storagetest.Repo(t, "tags")
 		page := func() { _, _, _ = s.Tags(ctx, repo, "t0005", 10) }
 		catalogue := func() { _, _, _ = s.Repositories(ctx, "r0005", 10, nil) }
@@ -111,7 +111,9 @@ func TestCostsDoNotGrow(t *testing.T) {
 		closing(t, s)
 		return c
 	}
-	few, many := measure(30), measure(300)
+	var few, many costs
+	synctest.Test(t, func(*testing.T) { few = measure(30) })
+	synctest.Test(t, func(*testing.T) { many = measure(300) })
 	if few != many {
 		t.Errorf("with 30: %+v; with 300: %+v", few, many)
 	}
