@@ -83,23 +83,26 @@ func (s *Server) adminHandler() http.Handler {
 	mux.HandleFunc("POST "+admin.PathPurge, s.adminPurge)
 	mux.HandleFunc("POST "+admin.PathScrub, s.adminScrub)
 	mux.HandleFunc("POST "+admin.PathUsage, func(w http.ResponseWriter, r *http.Request) {
-		newLines(w).end(s.store.Usage(r.Context()))
+		out := newLines(w, r)
+		out.end(s.store.Usage(r.Context()))
 	})
 	mux.HandleFunc("POST "+admin.PathReindex, func(w http.ResponseWriter, r *http.Request) {
-		newLines(w).end(s.store.Reindex(r.Context()))
+		out := newLines(w, r)
+		out.end(s.store.Reindex(r.Context()))
 	})
 	mux.HandleFunc("POST "+admin.PathDelete, func(w http.ResponseWriter, r *http.Request) {
 		ask, ok := readAdmin[admin.DeleteRequest](w, r)
 		if !ok {
 			return
 		}
+		out := newLines(w, r)
 		done, err := Delete(r.Context(), s.store, ask)
 		line := auditLine{Event: "admin", Action: "delete", Repository: ask.Repository, Digest: ask.Digest, Outcome: "done"}
 		if !done.Deleted {
 			line.Outcome = "refused"
 		}
 		s.audit.write(line)
-		newLines(w).end(done, err)
+		out.end(done, err)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
@@ -137,7 +140,7 @@ func (s *Server) adminCollect(w http.ResponseWriter, r *http.Request) {
 	if o.Untagged <= 0 {
 		o.Untagged = gc.Untagged
 	}
-	out := newLines(w)
+	out := newLines(w, r)
 	report, err := Collect(r.Context(), s.store, o, func(v storage.Verdict) { out.write(admin.Line{Verdict: &v}) })
 	if err == nil && !o.DryRun {
 		s.metrics.freed.Add(float64(report.BytesFreed))
@@ -153,7 +156,8 @@ func (s *Server) adminPurge(w http.ResponseWriter, r *http.Request) {
 	if ask.Age <= 0 {
 		ask.Age = s.current.Load().config.Storage.Maintenance.UploadPurging.Age
 	}
-	newLines(w).end(s.store.PurgeUploads(r.Context(), ask.Age, ask.DryRun))
+	out := newLines(w, r)
+	out.end(s.store.PurgeUploads(r.Context(), ask.Age, ask.DryRun))
 }
 
 func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
@@ -161,7 +165,7 @@ func (s *Server) adminScrub(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	out := newLines(w)
+	out := newLines(w, r)
 	out.end(s.store.Scrub(r.Context(), storage.ScrubOptions{Rate: ask.Rate}, func(d storage.Damage) {
 		s.metrics.damaged.Inc()
 		out.write(admin.Line{Damage: &d})
@@ -180,22 +184,50 @@ func (s *Server) adminPacks(w http.ResponseWriter, r *http.Request) {
 // lines is a response with one JSON object per line. It is safe for concurrent use.
 type lines struct {
 	mu      sync.Mutex
-	encoder *json.Encoder
+	w       io.Writer
 	control *http.ResponseController
 	flushed time.Time
+	stop    func()
 }
 
-func newLines(w http.ResponseWriter) *lines {
+// newLines starts a response. Until its end it sends an empty line every admin.Heartbeat, because an
+// operation on the store may be silent for long.
+func newLines(w http.ResponseWriter, r *http.Request) *lines {
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	return &lines{encoder: json.NewEncoder(w), control: http.NewResponseController(w)}
+	ctx, cancel := context.WithCancel(r.Context())
+	l := &lines{w: w, control: http.NewResponseController(w)}
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		ticks := time.NewTicker(admin.Heartbeat)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ticks.C:
+				l.send([]byte{'\n'})
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	l.stop = func() { cancel(); beating.Wait() }
+	return l
 }
 
-// write sends a line and flushes at most every 100 ms. Write errors are ignored: if the client
-// disconnects, the request's context is canceled.
+// write sends a line.
 func (l *lines) write(line admin.Line) {
+	data, err := json.Marshal(line)
+	if err != nil {
+		data, _ = json.Marshal(admin.Line{Error: err.Error()}) // a string is always encoded
+	}
+	l.send(append(data, '\n'))
+}
+
+// send flushes at most every 100 ms. Write errors are ignored: if the client disconnects, the
+// request's context is canceled.
+func (l *lines) send(data []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.encoder.Encode(line)
+	_, _ = l.w.Write(data)
 	if now := time.Now(); now.Sub(l.flushed) > 100*time.Millisecond {
 		l.flushed = now
 		_ = l.control.Flush()
@@ -204,6 +236,7 @@ func (l *lines) write(line admin.Line) {
 
 // end sends the last line.
 func (l *lines) end(report any, err error) {
+	l.stop()
 	if err != nil {
 		l.write(admin.Line{Error: err.Error()})
 		return

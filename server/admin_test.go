@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"packhouse/server/admin"
 	"packhouse/server/config"
@@ -280,4 +283,17 @@ func TestAdminRefuses(t *testing.T) {
 		}
 		c.Close()
 	}
+}
+
+// TestHeartbeat verifies that a streamed response never is silent for longer than admin.Heartbeat.
+func TestHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := httptest.NewRecorder()
+		out := newLines(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, admin.PathScrub, nil))
+		time.Sleep(3*admin.Heartbeat + time.Second)
+		out.end(storage.ScrubReport{}, nil)
+		if got := w.Body.String(); !strings.HasPrefix(got, "\n\n\n{\"done\":") || !w.Flushed {
+			t.Errorf("%q, flushed %v", got, w.Flushed)
+		}
+	})
 }

@@ -10,7 +10,8 @@
 // directories that belong to one of them. No password of a user is ever sent over it.
 //
 // The protocol is HTTP with JSON bodies. A long operation answers with one JSON object per line;
-// the last one has "done" or "error".
+// the last one has "done" or "error". While there is nothing to report, the server sends an empty line
+// every Heartbeat.
 package admin
 
 import (
@@ -32,6 +33,10 @@ const (
 	PathDelete  = "/delete"  // POST DeleteRequest: done: Deletion
 	PathPacks   = "/packs"   // GET: PackReport
 )
+
+// Heartbeat is the interval of empty lines in a streamed response. Clients give up after several
+// without one.
+const Heartbeat = 15 * time.Second
 
 // Status describes a running server.
 type Status struct {

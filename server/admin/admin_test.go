@@ -176,21 +176,31 @@ func TestAnswersAreClean(t *testing.T) {
 	}
 }
 
-// TestStream: lines are handed on as they come, the last one is the answer, and an answer that stops in between is an error.
-// TestSilentServer sends a request to a process that does not answer, or does not end its answer.
+// TestSilentServer sends requests to a process that does not answer, stops in the middle of its
+// answer, or does not end it.
 func TestSilentServer(t *testing.T) {
-	for name, write := range map[string]func(w http.ResponseWriter){
-		"silent": func(http.ResponseWriter) {},
-		"endless": func(w http.ResponseWriter) {
+	for _, tc := range []struct {
+		name  string
+		write func(w http.ResponseWriter)
+		want  error
+	}{
+		{"silent", func(http.ResponseWriter) {}, errSlow},
+		{"stopped", func(w http.ResponseWriter) {
+			w.Write([]byte(`{"verdict":{}}` + "\n"))
+			w.(http.Flusher).Flush()
+		}, errSlow},
+		{"endless", func(w http.ResponseWriter) {
 			for _, err := w.Write([]byte{'"'}); err == nil; _, err = w.Write(bytes.Repeat([]byte{'x'}, 1<<16)) {
 			}
-		},
+		}, errLong},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			path, done := filepath.Join(t.TempDir(), "admin.sock"), make(chan struct{})
 			defer close(done)
-			serve(t, path, func(w http.ResponseWriter, _ *http.Request) {
-				write(w)
+			serve(t, path, func(w http.ResponseWriter, r *http.Request) {
+				if tc.name != "stopped" || r.URL.Path == PathCollect {
+					tc.write(w)
+				}
 				<-done
 			})
 			c, err := Dial(path)
@@ -198,17 +208,22 @@ func TestSilentServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if name == "silent" {
-				c.patience = 20 * time.Millisecond
+			if errors.Is(tc.want, errSlow) {
+				c.patience, c.idle = 20*time.Millisecond, 20*time.Millisecond
 			}
 			_, err = c.Status(t.Context())
-			if err == nil || errors.Is(err, errSlow) != (name == "silent") {
-				t.Errorf("status: %v", err)
+			_, streamed := c.Collect(t.Context(), CollectRequest{}, nil)
+			for what, err := range map[string]error{"status": err, "gc": streamed} {
+				if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), path) {
+					t.Errorf("%s: %v", what, err)
+				}
 			}
 		})
 	}
 }
 
+// TestStream verifies that lines are reported as they arrive, that empty lines are ignored, and that an
+// answer without an end is an error.
 func TestStream(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	var said string
@@ -222,12 +237,12 @@ func TestStream(t *testing.T) {
 		said, err string
 		verdicts  int
 	}{
-		{verdict + verdict + `{"done":{"blobsKept":2}}`, "", 2},
+		{"\n" + verdict + "\n\n" + verdict + "\n" + `{"done":{"blobsKept":2}}`, "", 2},
 		{verdict + `{"error":"the store is busy"}`, "the store is busy", 1},
 		{verdict, errCutOff.Error(), 1},
 		{"", errCutOff.Error(), 0},
 		{`{"error":"the \u001b[31mstore\u009b is \u202ebusy"}`, "the ?[31mstore? is ?busy", 0},
-		{"nonsense", "invalid character", 0},
+		{"nonsense", "ask the running server on " + path + ": its answer is not one of a packhouse server", 0},
 	} {
 		said = tc.said
 		n := 0

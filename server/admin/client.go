@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -26,16 +25,22 @@ type Client struct {
 	path     string
 	pid      int
 	http     *http.Client
-	patience time.Duration
+	patience time.Duration // for a whole answer that is not a stream
+	idle     time.Duration // for the next byte of a stream
 }
 
 // A process that has taken the place of the server may never answer, or never end its answer.
 const (
-	patience   = time.Minute // for a whole answer that is not a stream
-	mostAnswer = 16 << 20    // its bytes
+	patience   = time.Minute
+	idle       = 8 * Heartbeat
+	mostAnswer = 16 << 20 // bytes of an answer that is not a stream
+	mostLine   = 32 << 20 // bytes of a line of a stream
 )
 
-var errSlow = errors.New("it did not answer in time")
+var (
+	errSlow = errors.New("it did not answer in time")
+	errLong = errors.New("its answer is too long")
+)
 
 // Find connects to the server of a configuration. Beside root and the effective user, the client
 // accepts a server that runs as one of the named user IDs.
@@ -81,7 +86,7 @@ func Dial(path string, users ...int) (*Client, error) {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return servers.dial(ctx, path) },
 	}
-	return &Client{path: path, pid: other.pid, http: &http.Client{Transport: transport}, patience: patience}, nil
+	return &Client{path: path, pid: other.pid, http: &http.Client{Transport: transport}, patience: patience, idle: idle}, nil
 }
 
 // Path returns the path of the socket.
@@ -172,17 +177,12 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	ctx, cancel := context.WithTimeoutCause(ctx, c.patience, errSlow)
 	defer cancel()
 	answer, err := c.send(ctx, method, path, in)
-	if err == nil {
-		defer answer.Close()
-		if err = json.NewDecoder(io.LimitReader(answer, mostAnswer)).Decode(out); err != nil {
-			err = fmt.Errorf("read answer of the running server: %w", err)
-		}
-	}
-	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
-		return fmt.Errorf("ask the running server on %s: %w", c.path, errSlow)
-	}
 	if err != nil {
 		return err
+	}
+	defer answer.Close()
+	if err := json.NewDecoder(&limited{r: answer, left: mostAnswer}).Decode(out); err != nil {
+		return c.failure(ctx, err)
 	}
 	printable.Value(out)
 	return nil
@@ -192,12 +192,17 @@ var errCutOff = errors.New("the running server stopped before it had finished")
 
 // stream sends one request and calls each for every line of the response.
 func (c *Client) stream(ctx context.Context, path string, in, done any, each func(Line)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(c.idle, func() { cancel(errSlow) })
+	defer timer.Stop()
 	answer, err := c.send(ctx, http.MethodPost, path, in)
 	if err != nil {
 		return err
 	}
 	defer answer.Close()
-	lines := json.NewDecoder(bufio.NewReader(answer))
+	body := &limited{r: answer, left: mostLine, timer: timer, idle: c.idle}
+	lines := json.NewDecoder(body)
 	for {
 		var raw json.RawMessage
 		l := Line{Done: &raw}
@@ -205,14 +210,15 @@ func (c *Client) stream(ctx context.Context, path string, in, done any, each fun
 			if errors.Is(err, io.EOF) {
 				err = errCutOff
 			}
-			return fmt.Errorf("read answer of the running server: %w", err)
+			return c.failure(ctx, err)
 		}
+		body.left = mostLine
 		switch {
 		case l.Error != "":
 			return errors.New(printable.Text(l.Error))
 		case raw != nil:
 			if err := json.Unmarshal(raw, done); err != nil {
-				return fmt.Errorf("read answer of the running server: %w", err)
+				return c.failure(ctx, err)
 			}
 			printable.Value(done)
 			return nil
@@ -223,23 +229,63 @@ func (c *Client) stream(ctx context.Context, path string, in, done any, each fun
 	}
 }
 
+// failure names the socket in the cause of a request that failed.
+func (c *Client) failure(ctx context.Context, err error) error {
+	var (
+		syntax *json.SyntaxError
+		value  *json.UnmarshalTypeError
+	)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errSlow):
+		err = errSlow
+	case cause != nil:
+		err = cause
+	case errors.As(err, &syntax), errors.As(err, &value):
+		err = errors.New("its answer is not one of a packhouse server")
+	}
+	return fmt.Errorf("ask the running server on %s: %w", c.path, err)
+}
+
+// limited reads at most left bytes. The timer, which may be nil, runs for idle during each read, and
+// not while the caller prints.
+type limited struct {
+	r     io.Reader
+	left  int
+	timer *time.Timer
+	idle  time.Duration
+}
+
+// Read implements io.Reader.
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, errLong
+	}
+	if l.timer != nil {
+		l.timer.Reset(l.idle)
+		defer l.timer.Stop()
+	}
+	n, err := l.r.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
+}
+
 // send returns the body of a successful response.
 func (c *Client) send(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
 	body := []byte("{}")
 	if in != nil {
 		var err error
 		if body, err = json.Marshal(in); err != nil {
-			return nil, fmt.Errorf("send request to the running server: %w", err)
+			return nil, c.failure(ctx, err)
 		}
 	}
 	request, err := http.NewRequestWithContext(ctx, method, "http://packhouse"+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("send request to the running server: %w", err)
+		return nil, c.failure(ctx, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("send request to the running server: %w", err)
+		return nil, c.failure(ctx, err)
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil
@@ -247,7 +293,7 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (io.Read
 	defer answer.Body.Close()
 	var l Line
 	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&l); err != nil || l.Error == "" {
-		return nil, fmt.Errorf("send request to the running server: status %d", answer.StatusCode)
+		return nil, c.failure(ctx, fmt.Errorf("it answered with status %d", answer.StatusCode))
 	}
 	return nil, errors.New(printable.Text(l.Error))
 }
