@@ -68,12 +68,16 @@ var mayImport = map[string][]string{
 	"certgen":              {},
 	"packs":                {"printable", "trust"},
 	"packs/lint":           {"packs/...", "printable", "spelling"},
+	"pattern":              {},
 	"printable":            {},
 	"spelling":             {},
 	"templates":            {"printable"}, // it quotes for the shell
 	// Who can write a path: the directories of an installation, and those of a store.
 	"trust": {"printable"}, // remedies are commands: it quotes for the shell
 }
+
+// everywhere lists packages that every package may import. They know nothing of packhouse.
+var everywhere = []string{"pattern"}
 
 // groundFloor stands in mayImport for the packages that both wings share.
 const groundFloor = "(ground floor)"
@@ -288,7 +292,7 @@ func forbidden(pkg, imported string) string {
 		if !ok {
 			return "the package has no row in mayImport: decide what it may import"
 		}
-		if own, _ := rowOf(inner); own == row && row != "" {
+		if own, _ := rowOf(inner); own == row && row != "" || slices.Contains(everywhere, inner) {
 			return ""
 		}
 		for _, allowed := range mayImport[row] {

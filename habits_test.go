@@ -2,8 +2,10 @@ package packhouse_test
 
 import (
 	"go/ast"
+	"go/constant"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -96,5 +98,42 @@ func TestExamples(t *testing.T) {
 	}
 	if all < atLeast {
 		t.Errorf("%d examples, want at least %d", all, atLeast)
+	}
+}
+
+// TestPatterns compiles the regular expressions of pattern.Lazy, which the program compiles only when
+// it uses them.
+func TestPatterns(t *testing.T) {
+	found := 0
+	for path, content := range sourceFiles(t) {
+		if filepath.Ext(path) != ".go" {
+			continue
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, content, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			call, ok := node.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if selector, _ := call.Fun.(*ast.SelectorExpr); !isCall(selector, "pattern", "Lazy") {
+				return true
+			}
+			found++
+			where := files.Position(call.Pos())
+			value, err := types.Eval(files, nil, token.NoPos, types.ExprString(call.Args[0]))
+			if err != nil || value.Value == nil {
+				t.Errorf("%s: the expression is not a constant text", where)
+			} else if _, err := regexp.Compile(constant.StringVal(value.Value)); err != nil {
+				t.Errorf("%s: %v", where, err)
+			}
+			return true
+		})
+	}
+	if found == 0 {
+		t.Error("found no call of pattern.Lazy")
 	}
 }

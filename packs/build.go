@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"packhouse/pattern"
 	"packhouse/trust"
 )
 
@@ -118,7 +118,7 @@ func (b *builder) collect(ctx context.Context) error {
 	return b.collectManifests(ctx)
 }
 
-var chartName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,249}$`)
+var chartName = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{0,249}$`)
 
 func (b *builder) collectChart(chart Chart) error {
 	documents, err := readChart(chart.Content)
@@ -139,7 +139,7 @@ func (b *builder) collectChart(chart Chart) error {
 	}
 	name := "charts/" + chart.File
 	switch {
-	case err != nil || !chartName.MatchString(about.Name) || about.Version == "":
+	case err != nil || !chartName().MatchString(about.Name) || about.Version == "":
 		return &Failure{
 			Code: CodeArchiveFormat, What: fmt.Sprintf("the Chart.yaml of %s has no valid name or no version", quote(chart.File)),
 			Remedy: "run helm lint on the chart",

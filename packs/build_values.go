@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"packhouse/pattern"
 )
 
 // valuesFile returns values.yaml: what Palette mirrors, the namespace, and the values of the charts
@@ -84,20 +85,20 @@ func hasValues(values []byte) bool {
 
 // plainWords matches what YAML reads as text without quotes, except the words in yamlWords.
 var (
-	plainWords = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$|^[0-9]+\.[0-9]+\.[0-9][A-Za-z0-9.+-]*$`)
+	plainWords = pattern.Lazy(`^[A-Za-z][A-Za-z0-9._-]*$|^[0-9]+\.[0-9]+\.[0-9][A-Za-z0-9.+-]*$`)
 	yamlWords  = []string{"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 )
 
 // plainKey returns a key or value, in quotes if YAML needs them to read it as text.
 func plainKey(text string) string {
-	if plainWords.MatchString(text) && !slices.Contains(yamlWords, strings.ToLower(text)) {
+	if plainWords().MatchString(text) && !slices.Contains(yamlWords, strings.ToLower(text)) {
 		return text
 	}
 	return fmt.Sprintf("%q", text)
 }
 
 // valuePath matches the values that a manifest refers to.
-var valuePath = regexp.MustCompile(`\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)`)
+var valuePath = pattern.Lazy(`\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)`)
 
 // maxValuePaths is the number of values of one manifest that are listed.
 const maxValuePaths = 500
@@ -115,7 +116,7 @@ func (b *builder) writeManifestValues(text *bytes.Buffer) {
 			blocks[name] = valueTree{}
 			names = append(names, name)
 		}
-		for _, found := range valuePath.FindAllSubmatch(b.files[file], maxValuePaths) {
+		for _, found := range valuePath().FindAllSubmatch(b.files[file], maxValuePaths) {
 			tree := blocks[name]
 			for key := range strings.SplitSeq(string(found[1][1:]), ".") {
 				if tree[key] == nil {

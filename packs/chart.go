@@ -76,7 +76,7 @@ func ParseChartRef(text, repo string) (ChartRef, error) {
 		return ChartRef{}, err
 	}
 	name, version, _ := strings.Cut(text, ":")
-	if !chartName.MatchString(name) {
+	if !chartName().MatchString(name) {
 		return bad("%s is not a chart of a repository", "write NAME or NAME:VERSION", quote(text))
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
@@ -104,7 +104,7 @@ func parseOCIChart(place string) (ChartRef, error) {
 	}
 	ref.OCI, ref.Tag, _ = strings.Cut(repository, ":")
 	ref.Tag = strings.ReplaceAll(ref.Tag, "+", "_") // as helm pushes it: tags cannot contain +
-	if ref.Tag != "" && !tagLabel.MatchString(ref.Tag) {
+	if ref.Tag != "" && !tagLabel().MatchString(ref.Tag) {
 		return bad("its version cannot be a tag")
 	}
 	if server == "docker.io" {

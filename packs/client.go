@@ -209,7 +209,7 @@ func (c *Client) Login(ctx context.Context) (asked bool, err error) {
 // repository returns the client of a pack's repository; an empty name means the folder above all
 // packs.
 func (c *Client) repository(name string) (*remote.Repository, error) {
-	if name != "" && (!packName.MatchString(name) || len(name) > maxName) {
+	if name != "" && (!packName().MatchString(name) || len(name) > maxName) {
 		return nil, &Failure{Code: CodePackUnknown, What: fmt.Sprintf("%s cannot be a pack's name", quote(name)), Remedy: "write NAME or NAME:TAG, such as nginx:1.2.3; -r names the server"}
 	}
 	reference := registry.Reference{Registry: c.server, Repository: Repository(c.base, name)}

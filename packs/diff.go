@@ -7,13 +7,14 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 	"gopkg.in/yaml.v3"
+
+	"packhouse/pattern"
 )
 
 // Diff is the difference between two packs, usually versions of one.
@@ -182,7 +183,7 @@ func valueKeys(text []byte) map[string]string {
 }
 
 // plainSegment matches keys that are written without quotes in a path.
-var plainSegment = regexp.MustCompile(`^[A-Za-z0-9_/-]+$`)
+var plainSegment = pattern.Lazy(`^[A-Za-z0-9_/-]+$`)
 
 // flatten adds the scalars of a document by path. Lists of scalars are one value.
 func flatten(keys map[string]string, at string, n *yaml.Node) {
@@ -200,7 +201,7 @@ func flatten(keys map[string]string, at string, n *yaml.Node) {
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i].Value
-			if !plainSegment.MatchString(key) {
+			if !plainSegment().MatchString(key) {
 				key = fmt.Sprintf("[%q]", key)
 			} else if at != "" {
 				key = "." + key
@@ -235,7 +236,7 @@ func scalars(n *yaml.Node) ([]string, bool) {
 }
 
 // chartFile splits the file name of a packaged chart into name and version.
-var chartFile = regexp.MustCompile(`^(.+?)-(v?[0-9]+\.[0-9].*)$`)
+var chartFile = pattern.Lazy(`^(.+?)-(v?[0-9]+\.[0-9].*)$`)
 
 // chartVersions returns the versions of the packaged charts of a pack by name.
 func chartVersions(files []File) map[string]string {
@@ -246,7 +247,7 @@ func chartVersions(files []File) map[string]string {
 		}
 		name := strings.TrimSuffix(path.Base(f.Path), ".tgz")
 		version := "?"
-		if m := chartFile.FindStringSubmatch(name); m != nil {
+		if m := chartFile().FindStringSubmatch(name); m != nil {
 			name, version = m[1], m[2]
 		}
 		versions[name] = version

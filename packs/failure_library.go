@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"oras.land/oras-go/v2/content"
+
+	"packhouse/pattern"
 )
 
 // aboutRequest is the start of errors of oras-go: the method and the URL.
-var aboutRequest = regexp.MustCompile(`^(?:GET|HEAD|POST|PUT|PATCH|DELETE) "[^"]*": (?:response status code \d+: )?`)
+var aboutRequest = pattern.Lazy(`^(?:GET|HEAD|POST|PUT|PATCH|DELETE) "[^"]*": (?:response status code \d+: )?`)
 
 // explainLibrary explains an error that net/http or oras-go reports as text only. It is the one
 // place that knows their texts.
@@ -60,7 +61,7 @@ func (c *Client) explainLibrary(err error) *Failure {
 	}
 	return &Failure{
 		Code:   CodeRefusedByIt,
-		What:   fmt.Sprintf("the request to %s failed: %s", c.server, Printable(aboutRequest.ReplaceAllString(text, ""))),
+		What:   fmt.Sprintf("the request to %s failed: %s", c.server, Printable(aboutRequest().ReplaceAllString(text, ""))),
 		Remedy: "try again, and see the server's log",
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"packhouse/pattern"
 )
 
 // Image is a container image that a pack refers to, for mirroring.
@@ -36,7 +37,7 @@ const (
 var (
 	// imageReference matches a name of the distribution grammar, optionally with host, tag and
 	// digest.
-	imageReference = regexp.MustCompile(`^(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`)
+	imageReference = pattern.Lazy(`^(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`)
 	imageWords     = []string{"true", "false", "null", "string", "object", "integer", "boolean", "array"}
 )
 
@@ -115,7 +116,7 @@ func (s *imageScan) chart(source string, content io.Reader, depth int) {
 	}
 	s.budget = min(s.budget, bounded.N)
 	for _, p := range pending {
-		if reference := s.found[p.index].Reference + ":" + nearestVersion(versions, p.name); imageReference.MatchString(reference) {
+		if reference := s.found[p.index].Reference + ":" + nearestVersion(versions, p.name); imageReference().MatchString(reference) {
 			s.found[p.index].Reference = reference
 		}
 	}
@@ -248,7 +249,7 @@ func tagged(reference string) bool {
 // append adds a reference and reports whether it is valid. With strict, it must have a host, path,
 // tag or digest.
 func (s *imageScan) append(reference, source string, strict bool) bool {
-	if len(reference) > 512 || !imageReference.MatchString(reference) || slices.Contains(imageWords, reference) || strict && !strings.ContainsAny(reference, ":/@") {
+	if len(reference) > 512 || !imageReference().MatchString(reference) || slices.Contains(imageWords, reference) || strict && !strings.ContainsAny(reference, ":/@") {
 		return false
 	}
 	s.found = append(s.found, Image{Reference: strings.Clone(reference), Source: source, From: Guessed}) // a copy, to not retain a long line

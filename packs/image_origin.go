@@ -56,5 +56,5 @@ func (o *Origin) UnmarshalJSON(text []byte) error {
 
 // ValidImage reports whether a text is a reference to an image.
 func ValidImage(reference string) bool {
-	return len(reference) <= 512 && imageReference.MatchString(reference) && !slices.Contains(imageWords, reference)
+	return len(reference) <= 512 && imageReference().MatchString(reference) && !slices.Contains(imageWords, reference)
 }

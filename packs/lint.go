@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"packhouse/pattern"
 )
 
 // lintOrder is the order in which to fix problems: those that hide others first. Unlisted codes
@@ -128,7 +129,7 @@ func (l *linter) sizes() {
 	}
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var yamlLine = pattern.Lazy(`line (\d+): `)
 
 // yaml checks a small file that must be YAML. Such files contain plain mappings; an alias is
 // unexpected.
@@ -142,14 +143,14 @@ func (l *linter) yaml(name string, text []byte) {
 		return
 	}
 	what, number := strings.TrimPrefix(err.Error(), "yaml: "), 0
-	if found := yamlLine.FindStringSubmatch(what); found != nil {
+	if found := yamlLine().FindStringSubmatch(what); found != nil {
 		_, _ = fmt.Sscan(found[1], &number)
 		what = strings.Replace(what, found[0], "", 1)
 	}
 	l.report(Warning, CodeYAML, name, number, "", "%s", what)
 }
 
-var namespaceName = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$`)
+var namespaceName = pattern.Lazy(`^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$`)
 
 // values checks values.yaml as text: it may contain macros.
 func (l *linter) values() {
@@ -160,7 +161,7 @@ func (l *linter) values() {
 		if found.path != "pack.namespace" || found.value == "" || strings.Contains(found.value, "{{") {
 			return true
 		}
-		if !namespaceName.MatchString(found.value) || len(found.value) > 63 {
+		if !namespaceName().MatchString(found.value) || len(found.value) > 63 {
 			l.report(Error, CodeNamespace, ValuesFile, found.number, "use up to 63 lower-case letters, digits and -", "%s cannot be a namespace", quote(found.value))
 		}
 		return true

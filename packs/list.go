@@ -56,7 +56,7 @@ func (c *Client) List(ctx context.Context) ([]Listed, error) {
 	err = r.Repositories(ctx, "", func(page []string) error {
 		repositories, err := catalog.next(page)
 		for _, repository := range repositories {
-			if name, ok := strings.CutPrefix(repository, prefix); ok && packName.MatchString(name) {
+			if name, ok := strings.CutPrefix(repository, prefix); ok && packName().MatchString(name) {
 				names = append(names, name)
 			}
 		}

@@ -3,10 +3,11 @@ package packs
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"packhouse/pattern"
 )
 
 // MetadataFile is the file that makes a folder a pack.
@@ -57,9 +58,9 @@ func (m *Metadata) Title() string { return m.Folder() + ".tar.gz" }
 func (m *Metadata) Tag() Tag { return Tag{Group: m.Group, Label: m.Version} }
 
 var (
-	packName  = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
-	tagLabel  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	groupName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9.-]|_[A-Za-z0-9.-])*$`)
+	packName  = pattern.Lazy(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+	tagLabel  = pattern.Lazy(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	groupName = pattern.Lazy(`^[A-Za-z0-9](?:[A-Za-z0-9.-]|_[A-Za-z0-9.-])*$`)
 )
 
 // maxName keeps <base>/spectro-packs/archive/<name> within the limits of registries.
@@ -129,12 +130,12 @@ func (r *metadataReader) read() *Metadata {
 // judge validates the values that a push builds names from, and those that Palette reads.
 func (r *metadataReader) judge(m *Metadata) {
 	at := func(key string) int { return m.places[key] }
-	if m.Name != "" && (!packName.MatchString(m.Name) || len(m.Name) > maxName) {
+	if m.Name != "" && (!packName().MatchString(m.Name) || len(m.Name) > maxName) {
 		r.report(Error, CodeName, at("name"), "use lower-case letters and digits, joined by single . _ or -", "%s cannot be a pack's name", quote(m.Name))
 	}
 	switch {
 	case m.Version == "":
-	case !tagLabel.MatchString(m.Version) || strings.Contains(m.Version, "__"):
+	case !tagLabel().MatchString(m.Version) || strings.Contains(m.Version, "__"):
 		r.report(Error, CodeVersion, at("version"), "use letters, digits, . _ and -, such as 1.2.3 or 1.2.3-rc.1", "%s cannot be a version: it becomes a tag", quote(m.Version))
 	case isParent(m.Version):
 		r.report(Error, CodeVersion, at("version"), "name the whole version, such as 1.24.3", "%s is the name of a parent tag, which the registry derives", quote(m.Version))
@@ -155,7 +156,7 @@ func (r *metadataReader) judge(m *Metadata) {
 			r.report(Warning, CodeCloudType, place, "known are "+strings.Join(cloudTypes, ", "), "the cloud type %s is not known", quote(c))
 		}
 	}
-	if m.Group != "" && !groupName.MatchString(m.Group) {
+	if m.Group != "" && !groupName().MatchString(m.Group) {
 		r.report(Error, CodeGroup, at("group"), "use letters, digits, . - and single _", "%s cannot be a group: it becomes part of a tag", quote(m.Group))
 	}
 	if _, err := time.Parse(time.DateOnly, m.EOL); m.EOL != "" && err != nil {

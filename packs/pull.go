@@ -31,7 +31,7 @@ func ParseReference(text string) (Reference, error) {
 	switch {
 	case strings.Contains(name, "/") || strings.Contains(tag, "/"):
 		return bad("it contains a path")
-	case !packName.MatchString(name) || len(name) > maxName:
+	case !packName().MatchString(name) || len(name) > maxName:
 		return bad("names are lower-case letters and digits, joined by . _ or -")
 	case hasTag && hasDigest:
 		return bad("it has a tag and a digest")
@@ -98,7 +98,7 @@ func (c *Client) Pull(ctx context.Context, ref Reference, dir string, progress f
 // folderOf returns the name of a pulled pack's folder, from its metadata or else its archive's
 // title.
 func folderOf(p *Pulled) (string, error) {
-	if m := p.Contents.Metadata; m != nil && packName.MatchString(m.Name) && tagLabel.MatchString(m.Version) {
+	if m := p.Contents.Metadata; m != nil && packName().MatchString(m.Name) && tagLabel().MatchString(m.Version) {
 		return m.Folder(), nil
 	}
 	folder := strings.TrimSuffix(p.Artifact.Title, ".tar.gz")

@@ -71,7 +71,7 @@ func (c *Client) Push(ctx context.Context, o PushOptions) (*Pushed, error) {
 	}
 	tag := pack.Metadata.Tag()
 	if o.Group != "" {
-		if !groupName.MatchString(o.Group) {
+		if !groupName().MatchString(o.Group) {
 			return nil, &Failure{Code: CodeGroup, What: fmt.Sprintf("%s cannot be a group", quote(o.Group)), Remedy: "use letters, digits, . - and single _"}
 		}
 		tag.Group = o.Group

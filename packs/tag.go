@@ -20,7 +20,7 @@ const groupEnd = "__"
 // ParseTag parses a tag. It refuses tags that registries do not accept (distribution-spec, "Pulling
 // manifests").
 func ParseTag(text string) (Tag, error) {
-	if !tagLabel.MatchString(text) {
+	if !tagLabel().MatchString(text) {
 		return Tag{}, fmt.Errorf("%s cannot be a tag: use up to 128 letters, digits, . _ and -, not starting with . or -", quote(text))
 	}
 	if group, label, ok := strings.Cut(text, groupEnd); ok && group != "" && label != "" {

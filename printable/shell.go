@@ -1,16 +1,17 @@
 package printable
 
 import (
-	"regexp"
 	"strings"
+
+	"packhouse/pattern"
 )
 
 // harmless matches words that no shell interprets.
-var harmless = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
+var harmless = pattern.Lazy(`^[A-Za-z0-9_./:@%+=,-]+$`)
 
 // Shell returns word quoted for a POSIX shell, if it needs quotes.
 func Shell(word string) string {
-	if harmless.MatchString(word) {
+	if harmless().MatchString(word) {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -1,15 +1,16 @@
 package setup
 
 import (
-	"regexp"
 	"strings"
+
+	"packhouse/pattern"
 )
 
 // flagWords matches a flag in a sentence, with its argument and the preposition before it.
-var flagWords = regexp.MustCompile(`(\b(?:with|in) )?(--[a-z][a-z0-9-]*)( FILE| NAME| DIR| URL)?`)
+var flagWords = pattern.Lazy(`(\b(?:with|in) )?(--[a-z][a-z0-9-]*)( FILE| NAME| DIR| URL)?`)
 
 // orVariable names the environment variable that scripts can use instead of a flag.
-var orVariable = regexp.MustCompile(` or in [A-Z][A-Z0-9_]+\b`)
+var orVariable = pattern.Lazy(` or in [A-Z][A-Z0-9_]+\b`)
 
 // AtQuestions rewrites a sentence for interactive use: it replaces a flag by the title of the
 // question that the flag answers. The original sentence is for scripts.
@@ -26,8 +27,8 @@ func AtQuestions(text string) string {
 		}
 	}
 	found := false
-	text = flagWords.ReplaceAllStringFunc(text, func(words string) string {
-		parts := flagWords.FindStringSubmatch(words)
+	text = flagWords().ReplaceAllStringFunc(text, func(words string) string {
+		parts := flagWords().FindStringSubmatch(words)
 		title, known := titles[parts[2]]
 		if !known {
 			return words
@@ -39,7 +40,7 @@ func AtQuestions(text string) string {
 		return "“" + title + "”"
 	})
 	if found {
-		text = orVariable.ReplaceAllString(text, "")
+		text = orVariable().ReplaceAllString(text, "")
 	}
 	return text
 }

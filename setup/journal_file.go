@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"packhouse/pattern"
 )
 
 // journalVersion is the version of the format of journals and backup manifests. Version 1 used
@@ -19,7 +20,7 @@ const journalVersion = 2
 const besideTarget = "beside"
 
 // number matches the names of files in the working directory.
-var number = regexp.MustCompile(`^[a-z]*-?[0-9]{1,6}$`)
+var number = pattern.Lazy(`^[a-z]*-?[0-9]{1,6}$`)
 
 // encode returns a copy of the journal for writing, with paths relative to the roots of the
 // installation.
@@ -112,13 +113,13 @@ func (s *step) decode(r roots, users []int) error {
 	case s.Staged == "":
 	case s.Staged == besideTarget, strings.HasSuffix(staged, stagedSuffix):
 		s.Staged = beside(s.Path)
-	case number.MatchString(staged):
+	case number().MatchString(staged):
 		s.Staged = filepath.Join(r.dir, workDir, newDir, staged)
 	default:
 		return fmt.Errorf("%s: %w", s.Staged, errForeign)
 	}
 	if s.Old != "" {
-		if s.Old = filepath.Base(s.Old); !number.MatchString(s.Old) {
+		if s.Old = filepath.Base(s.Old); !number().MatchString(s.Old) {
 			return fmt.Errorf("%s: %w", s.Old, errForeign)
 		}
 		s.Old = filepath.Join(r.dir, workDir, oldDir, s.Old)

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"packhouse/pattern"
 	"packhouse/server/config"
 	"packhouse/templates"
 )
@@ -131,7 +131,7 @@ func (b *builder) configMode() fs.FileMode {
 }
 
 // secretKeys matches keys whose values are secrets, with the rest of the line or the quoted value.
-var secretKeys = regexp.MustCompile(`(?im)((?:^|[\s{,])["']?(?:secretkey|sessiontoken|secret|password|authorization)["']?[ \t]*:[ \t]+)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#\[{][^\n]*|\[[^\]\n]*\])`)
+var secretKeys = pattern.Lazy(`(?im)((?:^|[\s{,])["']?(?:secretkey|sessiontoken|secret|password|authorization)["']?[ \t]*:[ \t]+)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#\[{][^\n]*|\[[^\]\n]*\])`)
 
 // masked returns a configuration with its secrets masked.
 func masked(data []byte) []byte {
@@ -141,7 +141,7 @@ func masked(data []byte) []byte {
 	for _, text := range secretTexts(data) {
 		data = bytes.ReplaceAll(data, []byte(text), []byte("REDACTED"))
 	}
-	return secretKeys.ReplaceAll(data, []byte("${1}REDACTED"))
+	return secretKeys().ReplaceAll(data, []byte("${1}REDACTED"))
 }
 
 // secretTexts returns the lines of secrets that span several lines.
@@ -155,7 +155,7 @@ func secretTexts(data []byte) []string {
 	walk = func(n *yaml.Node) {
 		for i, child := range n.Content {
 			if n.Kind == yaml.MappingNode && i%2 == 1 && child.Kind == yaml.ScalarNode && child.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 &&
-				secretKeys.MatchString(strings.ToLower(n.Content[i-1].Value)+": x") {
+				secretKeys().MatchString(strings.ToLower(n.Content[i-1].Value)+": x") {
 				texts = append(texts, strings.Fields(child.Value)...)
 			}
 			walk(child)

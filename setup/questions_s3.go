@@ -7,11 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/pattern"
 	"packhouse/server/config"
 )
 
@@ -266,7 +266,7 @@ func s3KMSQuestion() *Question {
 }
 
 // bucketName matches valid bucket names, including those that older S3 rules allow.
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
+var bucketName = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
 
 func s3BucketQuestion() *Question {
 	q := &Question{
@@ -278,7 +278,7 @@ func s3BucketQuestion() *Question {
 			switch {
 			case a.S3.Bucket == "":
 				return []Finding{refused(CodeMissing, "the name of the bucket is missing", "name it with --s3-bucket")}
-			case !bucketName.MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
+			case !bucketName().MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
 				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is not a valid bucket name", clip(a.S3.Bucket)), "write only its name, without s3:// and without a path")}
 			}
 			return nil

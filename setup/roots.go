@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"packhouse/pattern"
 	"packhouse/server/config"
 )
 
@@ -32,7 +32,7 @@ type roots struct {
 
 // namesStorage matches a configuration, which may be JSON, but not the other files of a run or a
 // backup.
-var namesStorage = regexp.MustCompile(`\bstorage["']?\s*:`)
+var namesStorage = pattern.Lazy(`\bstorage["']?\s*:`)
 
 // rootsOf derives the roots of an installation from its configuration, and from configurations in
 // an unfinished run and in backups.
@@ -52,7 +52,7 @@ func rootsOf(dir string) roots {
 	for _, path := range candidates {
 		data, err := (places{}).readLinked(path)
 		// Most files do not contain the word, and the expression alone is slow.
-		if err != nil || !bytes.Contains(data, []byte("storage")) || !namesStorage.Match(data) || seen[string(data)] {
+		if err != nil || !bytes.Contains(data, []byte("storage")) || !namesStorage().Match(data) || seen[string(data)] {
 			continue
 		}
 		seen[string(data)] = true

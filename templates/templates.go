@@ -7,20 +7,23 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
-	"regexp"
 	"strings"
+	"sync"
 	"text/template"
 	"unicode"
 
+	"packhouse/pattern"
 	"packhouse/printable"
 )
 
 //go:embed *.tmpl
 var files embed.FS
 
-var texts = template.Must(template.New("").Funcs(template.FuncMap{
-	"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath, "shell": printable.Shell, "cell": cell,
-}).ParseFS(files, "*.tmpl"))
+var texts = sync.OnceValue(func() *template.Template { // most commands generate no file
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"yaml": YAML, "list": list, "join": strings.Join, "unitpath": unitPath, "shell": printable.Shell, "cell": cell,
+	}).ParseFS(files, "*.tmpl"))
+})
 
 // Config holds the values of myconfig.yml.
 type Config struct {
@@ -89,22 +92,22 @@ func (h Handoff) Render() ([]byte, error) { return render("handoff.md.tmpl", h) 
 
 func render(name string, data any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := texts.ExecuteTemplate(&b, name, data); err != nil {
+	if err := texts().ExecuteTemplate(&b, name, data); err != nil {
 		return nil, fmt.Errorf("render %s: %w", strings.TrimSuffix(name, ".tmpl"), err)
 	}
 	return b.Bytes(), nil
 }
 
 // plain are the scalars that YAML reads as the same string without quotes, in every version of YAML.
-var plain = regexp.MustCompile(`^(?:/|[A-Za-z][A-Za-z0-9_.-]*/|[A-Za-z])[A-Za-z0-9_./@+-]*$`)
+var plain = pattern.Lazy(`^(?:/|[A-Za-z][A-Za-z0-9_.-]*/|[A-Za-z])[A-Za-z0-9_./@+-]*$`)
 
 // words are read as something else than a string by YAML 1.1 or 1.2.
-var words = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
+var words = pattern.Lazy(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
 
 // YAML writes a string as a YAML scalar: plain where every reader takes it for a string, else in double quotes (YAML 1.2, section 5.7). What
 // does not show is escaped, so that no line end of any kind can hide in it; bytes that are not UTF-8 become U+FFFD.
 func YAML(s string) string {
-	if plain.MatchString(s) && !words.MatchString(s) {
+	if plain().MatchString(s) && !words().MatchString(s) {
 		return s
 	}
 	var b strings.Builder

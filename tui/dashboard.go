@@ -3,12 +3,12 @@ package tui
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/pattern"
 	"packhouse/setup"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
@@ -41,7 +41,7 @@ const probe = "packhouse-probe"
 const lookEvery = 10
 
 // pushed is the address of a manifest that is put.
-var pushed = regexp.MustCompile(`^/v2/(.+)/manifests/([^/?]+)`)
+var pushed = pattern.Lazy(`^/v2/(.+)/manifests/([^/?]+)`)
 
 // count takes in the lines of the log that are new.
 func (d *dashboard) count(lines []string, written int) {
@@ -61,7 +61,7 @@ func (d *dashboard) count(lines []string, written int) {
 		case '5':
 			d.failed++
 		}
-		what := pushed.FindStringSubmatch(line.Value("path"))
+		what := pushed().FindStringSubmatch(line.Value("path"))
 		if line.Value("method") == "PUT" && status == "201" && what != nil {
 			between := ":"
 			if strings.Contains(what[2], ":") { // a digest

@@ -3,13 +3,13 @@ package tui
 import (
 	"context"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/pattern"
 	"packhouse/setup"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -268,11 +268,11 @@ func (m *model) paintDiff(diff string, width int) []string {
 }
 
 // fingerprint is a SHA-256 as certificates show it.
-var fingerprint = regexp.MustCompile(`\b(?:[0-9A-F]{2}:){31}[0-9A-F]{2}\b`)
+var fingerprint = pattern.Lazy(`\b(?:[0-9A-F]{2}:){31}[0-9A-F]{2}\b`)
 
 // shortFingerprints keeps both ends of each fingerprint, which is what people compare. The card and the handoff have the whole of it.
 func shortFingerprints(text string) string {
-	return fingerprint.ReplaceAllStringFunc(text, func(whole string) string { return whole[:11] + "…" + whole[len(whole)-5:] })
+	return fingerprint().ReplaceAllStringFunc(text, func(whole string) string { return whole[:11] + "…" + whole[len(whole)-5:] })
 }
 
 // shortPath leaves the installation's directory out of a path.

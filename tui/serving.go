@@ -1,12 +1,12 @@
 package tui
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/pattern"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/logview"
@@ -157,11 +157,11 @@ func (m *model) logLine(text string) string {
 }
 
 // random is a run of letters and digits that only a machine made: a digest, an upload, a name for one minute.
-var random = regexp.MustCompile(`\b(?:[0-9a-f]{32,}|[a-z2-7]{26,})\b`)
+var random = pattern.Lazy(`\b(?:[0-9a-f]{32,}|[a-z2-7]{26,})\b`)
 
 // shortHex shortens long hexadecimal strings. The log itself has them in full.
 func shortHex(text string) string {
-	return random.ReplaceAllStringFunc(text, func(whole string) string { return whole[:8] + layout.Ellipsis })
+	return random().ReplaceAllStringFunc(text, func(whole string) string { return whole[:8] + layout.Ellipsis })
 }
 
 // took is a duration of the log, as people read it.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/pattern"
 	"packhouse/setup"
 )
 
@@ -414,7 +415,7 @@ func (w *walk) atTerminals() {
 }
 
 // homes are the files that are there to hold secrets, below the site; what setup keeps of them is in them too.
-var homes = regexp.MustCompile(`^(admin|ci|long|bucket)\.txt$|^answers\.yml$|^wrong\d\.yml$|^(D|S3|ACME)/myconfig\.yml$|^(D|S3)/backup/[^/]*/(\d+|files\.json)$|^D/le-cache/|^\.docker/config\.json$`)
+var homes = pattern.Lazy(`^(admin|ci|long|bucket)\.txt$|^answers\.yml$|^wrong\d\.yml$|^(D|S3|ACME)/myconfig\.yml$|^(D|S3)/backup/[^/]*/(\d+|files\.json)$|^D/le-cache/|^\.docker/config\.json$`)
 
 // look goes through every file that is left.
 func (w *walk) look() {
@@ -436,7 +437,7 @@ func (w *walk) look() {
 		switch {
 		case err != nil:
 			return err
-		case found != "" && !homes.MatchString(name):
+		case found != "" && !homes().MatchString(name):
 			w.t.Errorf("%s holds a secret: %s", name, found)
 		case found != "" && info.Mode().Perm()&0o077 != 0:
 			w.t.Errorf("%s holds a secret, and others may read it: %v", name, info.Mode())

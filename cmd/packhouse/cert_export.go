@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"packhouse/certgen"
+	"packhouse/pattern"
 	"packhouse/setup"
 )
 
@@ -155,12 +155,12 @@ func replaceFile(path string, content []byte, mode os.FileMode) error {
 }
 
 // secretName matches names of Kubernetes objects and namespaces (RFC 1123 subdomains).
-var secretName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+var secretName = pattern.Lazy(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 
 // secret returns a Kubernetes Secret.
 func (h handedOut) secret(o exportOptions) ([]byte, error) {
 	for _, name := range []string{o.name, o.namespace} {
-		if name != "" && !secretName.MatchString(name) {
+		if name != "" && !secretName().MatchString(name) {
 			return nil, usageError(fmt.Errorf("%q is not a name for an object of Kubernetes", name))
 		}
 	}

@@ -4,12 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"packhouse/pattern"
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -35,10 +35,10 @@ func (a *app) aboutArgs(cmd *cobra.Command, args []string) {
 
 // mention matches this program's name in prose, with the words that may be subcommands, or with a
 // flag of the program itself. It does not match inside a path.
-var mention = regexp.MustCompile("(^|[\\s(`\"])packhouse((?: [a-z]+)+| --[a-z]+)")
+var mention = pattern.Lazy("(^|[\\s(`\"])packhouse((?: [a-z]+)+| --[a-z]+)")
 
 // namesDir matches the rest of a command that already has --dir.
-var namesDir = regexp.MustCompile(`^[^,;]*--dir `)
+var namesDir = pattern.Lazy(`^[^,;]*--dir `)
 
 // pasteable completes commands of this program in text so that they run when pasted: with the
 // program's path unless PATH finds it, and with --dir if this command uses another installation
@@ -56,7 +56,7 @@ func (a *app) pasteable(text string) string {
 func (a *app) pasteableClause(clause string) string {
 	var b strings.Builder
 	for {
-		at := mention.FindStringSubmatchIndex(clause)
+		at := mention().FindStringSubmatchIndex(clause)
 		if at == nil {
 			return b.String() + clause
 		}
@@ -75,7 +75,7 @@ func (a *app) pasteableClause(clause string) string {
 		}
 		rest = strings.TrimPrefix(rest, " "+path)
 		b.WriteString(setup.Shell(a.program()) + " " + path)
-		if a.dir != "" && takesDir && !namesDir.MatchString(rest) && !strings.Contains(rest, a.dir) {
+		if a.dir != "" && takesDir && !namesDir().MatchString(rest) && !strings.Contains(rest, a.dir) {
 			b.WriteString(" --dir " + setup.Shell(a.dir))
 		}
 		clause = rest

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
+	"packhouse/pattern"
 	"packhouse/spelling"
 	"packhouse/trust"
 
@@ -22,15 +22,15 @@ import (
 
 // Patterns of errors of cobra and pflag.
 var (
-	tooManyOrFew  = regexp.MustCompile(`^(?:accepts|requires) .*arg\(s\)`)
-	unknownWord   = regexp.MustCompile(`^unknown command ".*" for "`)
-	noValidWord   = regexp.MustCompile(`^invalid argument (".*") for "packhouse`)
-	noValidValue  = regexp.MustCompile(`^invalid argument (".*") for "(?:-\w, )?--([\w-]+)" flag: `)
-	valueMissing  = regexp.MustCompile(`^flag needs an argument: (?:--([\w-]+)|'(\w)' in )`)
-	unknownFlag   = regexp.MustCompile(`^unknown flag: (--[\w-]+)`)
-	unknownLetter = regexp.MustCompile(`^unknown shorthand flag: '(.)'`)
-	tooManyFlags  = regexp.MustCompile(`^if any flags in the group \[(.*?)\] are set none`)
-	flagsMissing  = regexp.MustCompile(`^at least one of the flags in the group \[(.*?)\]`)
+	tooManyOrFew  = pattern.Lazy(`^(?:accepts|requires) .*arg\(s\)`)
+	unknownWord   = pattern.Lazy(`^unknown command ".*" for "`)
+	noValidWord   = pattern.Lazy(`^invalid argument (".*") for "packhouse`)
+	noValidValue  = pattern.Lazy(`^invalid argument (".*") for "(?:-\w, )?--([\w-]+)" flag: `)
+	valueMissing  = pattern.Lazy(`^flag needs an argument: (?:--([\w-]+)|'(\w)' in )`)
+	unknownFlag   = pattern.Lazy(`^unknown flag: (--[\w-]+)`)
+	unknownLetter = pattern.Lazy(`^unknown shorthand flag: '(.)'`)
+	tooManyFlags  = pattern.Lazy(`^if any flags in the group \[(.*?)\] are set none`)
+	flagsMissing  = pattern.Lazy(`^at least one of the flags in the group \[(.*?)\]`)
 )
 
 // wrongUsage rewrites an error of cobra or pflag about a command. It returns an error with an exit
@@ -50,24 +50,25 @@ func wrongUsage(cmd *cobra.Command, args []string, err error) error {
 		hint += "; " + cmd.CommandPath() + " --help shows more"
 	}
 	switch {
-	case tooManyOrFew.MatchString(text), unknownWord.MatchString(text):
+	case tooManyOrFew().MatchString(text), unknownWord().MatchString(text):
 		text = argumentsOf(cmd)
 		if cmd.Flags().Lookup("password-stdin") != nil {
 			hint += "; never put a password on the command line, where other users of this machine can read it"
 		}
-	case noValidValue.MatchString(text):
-		m := noValidValue.FindStringSubmatch(text)
+	case noValidValue().MatchString(text):
+		m := noValidValue().FindStringSubmatch(text)
 		text = fmt.Sprintf("--%s: %s %s", m[2], m[1], notOfType(cmd.Flags().Lookup(m[2])))
 		if m[1] == `""` {
 			text = "--" + m[2] + " is empty"
 		}
-	case noValidWord.MatchString(text):
-		text = fmt.Sprintf("%s must be one of %s", noValidWord.FindStringSubmatch(text)[1], strings.Join(cmd.ValidArgs, ", "))
-	case valueMissing.MatchString(text):
-		m := valueMissing.FindStringSubmatch(text)
+	case noValidWord().MatchString(text):
+		word := noValidWord().FindStringSubmatch(text)[1]
+		text = fmt.Sprintf("%s must be one of %s", word, strings.Join(cmd.ValidArgs, ", "))
+	case valueMissing().MatchString(text):
+		m := valueMissing().FindStringSubmatch(text)
 		text = valueOf(cmd, m[1], m[2])
-	case unknownFlag.MatchString(text):
-		name := unknownFlag.FindStringSubmatch(text)[1]
+	case unknownFlag().MatchString(text):
+		name := unknownFlag().FindStringSubmatch(text)[1]
 		text = "unknown flag " + name
 		if slices.Contains([]string{"--username", "--password"}, name) && cmd.Flags().Lookup("home") != nil {
 			text = "packhouse accepts no password on the command line, where other users of this machine can read it"
@@ -75,12 +76,12 @@ func wrongUsage(cmd *cobra.Command, args []string, err error) error {
 		} else if near := nearFlag(cmd, name); near != "" {
 			hint = "did you mean " + near + "? " + hint
 		}
-	case unknownLetter.MatchString(text):
-		text = "unknown flag -" + unknownLetter.FindStringSubmatch(text)[1]
-	case tooManyFlags.MatchString(text):
-		text = dashed(tooManyFlags.FindStringSubmatch(text)[1], " and ") + " exclude each other"
-	case flagsMissing.MatchString(text):
-		text = "one of " + dashed(flagsMissing.FindStringSubmatch(text)[1], " and ") + " is needed"
+	case unknownLetter().MatchString(text):
+		text = "unknown flag -" + unknownLetter().FindStringSubmatch(text)[1]
+	case tooManyFlags().MatchString(text):
+		text = dashed(tooManyFlags().FindStringSubmatch(text)[1], " and ") + " exclude each other"
+	case flagsMissing().MatchString(text):
+		text = "one of " + dashed(flagsMissing().FindStringSubmatch(text)[1], " and ") + " is needed"
 	}
 	return usageError(withHint(errors.New(text), "%s", hint))
 }

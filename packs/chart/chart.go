@@ -11,11 +11,12 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"packhouse/pattern"
 )
 
 // Types of a chart. A library has no manifests of its own.
@@ -225,7 +226,7 @@ func (c *Chart) addSubchart(name string, files []File, b *budget, depth int) err
 }
 
 // wrongType matches what encoding/json reports about a value of the wrong type.
-var wrongType = regexp.MustCompile(`cannot unmarshal (\w+) into Go (?:struct field \w+\.([\w.-]+)|value)`)
+var wrongType = pattern.Lazy(`cannot unmarshal (\w+) into Go (?:struct field \w+\.([\w.-]+)|value)`)
 
 // unmarshal parses YAML as helm does, and reports errors without the way that the library took.
 func unmarshal(text []byte, v any) error {
@@ -234,7 +235,7 @@ func unmarshal(text []byte, v any) error {
 		return nil
 	}
 	what := err.Error()
-	if match := wrongType.FindStringSubmatch(what); match != nil {
+	if match := wrongType().FindStringSubmatch(what); match != nil {
 		if match[2] == "" {
 			return fmt.Errorf("the file is not a mapping, but has type %s", match[1])
 		}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"packhouse/packs"
+	"packhouse/pattern"
 )
 
 // Config is a configuration of lint.
@@ -98,7 +98,7 @@ type comment struct {
 	used   bool
 }
 
-var ignoreComment = regexp.MustCompile(`^(.*?)#[ \t]*packhouse:ignore[ \t]+([a-z0-9-]+)[ \t]*(.*)$`)
+var ignoreComment = pattern.Lazy(`^(.*?)#[ \t]*packhouse:ignore[ \t]+([a-z0-9-]+)[ \t]*(.*)$`)
 
 // Apply separates the findings that comments in the files of a pack, or the rules, silence. Errors of
 // package packs remain: they prevent every push. It adds a finding for each comment without a reason
@@ -186,7 +186,7 @@ func findComments(fsys fs.FS, pack *packs.Pack) (comments []*comment) {
 		}
 		lines := strings.Split(string(text), "\n")
 		for i, line := range lines {
-			match := ignoreComment.FindStringSubmatch(strings.TrimRight(line, "\r"))
+			match := ignoreComment().FindStringSubmatch(strings.TrimRight(line, "\r"))
 			if match == nil {
 				continue
 			}

@@ -52,7 +52,7 @@ func (l *linter) imageItem(item *yaml.Node) {
 		return
 	}
 	reference := strings.TrimSpace(value.Value)
-	if strings.Contains(reference, "macro") && macro.Match(l.pack.Document(packs.ValuesFile)) {
+	if strings.Contains(reference, "macro") && macro().Match(l.pack.Document(packs.ValuesFile)) {
 		return
 	}
 	name, digest, _ := strings.Cut(reference, "@")

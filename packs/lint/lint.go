@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 
 	"packhouse/packs"
 	"packhouse/packs/chart"
+	"packhouse/pattern"
 )
 
 // Options are the options of Pack.
@@ -219,7 +219,7 @@ func (l *linter) manifest(name string) {
 	}
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var yamlLine = pattern.Lazy(`line (\d+): `)
 
 // yamlError splits an error of the parser. It returns false at the end of a file.
 func yamlError(err error) (line int, what string, ok bool) {
@@ -227,7 +227,7 @@ func yamlError(err error) (line int, what string, ok bool) {
 	if what == "EOF" {
 		return 0, "", false
 	}
-	if match := yamlLine.FindStringSubmatch(what); match != nil {
+	if match := yamlLine().FindStringSubmatch(what); match != nil {
 		_, _ = fmt.Sscan(match[1], &line)
 		what = strings.Replace(what, match[0], "", 1)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"packhouse/packs"
 	"packhouse/packs/chart"
+	"packhouse/pattern"
 	"packhouse/spelling"
 )
 
@@ -17,8 +18,8 @@ var (
 		"string", "number", "boolean", "bool", "password", "list", "ipv4", "ipv6", "version", "input",
 	}
 	schemaFunctions = []string{"required", "readonly", "format", "hints"}
-	schemaFormat    = regexp.MustCompile(`\$\{([^}:]*)(?::(.*))?\}`)
-	quoted          = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	schemaFormat    = pattern.Lazy(`\$\{([^}:]*)(?::(.*))?\}`)
+	quoted          = pattern.Lazy(`"(?:[^"\\]|\\.)*"`)
 )
 
 // schema checks schema.yaml: parameters with their types.
@@ -78,15 +79,15 @@ func (l *linter) schemaText(n *yaml.Node) {
 			"the schema %q is not in braces", text)
 		return
 	}
-	for part := range strings.SplitSeq(quoted.ReplaceAllString(inner, `""`), "|") {
+	for part := range strings.SplitSeq(quoted().ReplaceAllString(inner, `""`), "|") {
 		name, _, _ := strings.Cut(strings.TrimSpace(part), " ")
 		if name = strings.TrimSuffix(name, `""`); !isKnown(schemaFunctions, name) {
 			l.report(packs.Warning, packs.CodeSchema, packs.SchemaFile, n.Line, "use "+strings.Join(schemaFunctions, ", "),
 				"the schema has the unknown function %q", name)
 		}
 	}
-	for _, format := range quoted.FindAllString(inner, -1) {
-		if match := schemaFormat.FindStringSubmatch(strings.Trim(format, `"`)); match != nil {
+	for _, format := range quoted().FindAllString(inner, -1) {
+		if match := schemaFormat().FindStringSubmatch(strings.Trim(format, `"`)); match != nil {
 			l.schemaType(n, match[1], match[2])
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"packhouse/packs"
+	"packhouse/pattern"
 	"packhouse/spelling"
 )
 
@@ -60,14 +60,14 @@ func keys(n *yaml.Node, visit func(key, value *yaml.Node)) {
 }
 
 var (
-	macro     = regexp.MustCompile(`{{[^{}\n]*}}`)
-	macroLine = regexp.MustCompile(`(?m)^[ \t]*{{[^{}\n]*}}[ \t]*$`)
+	macro     = pattern.Lazy(`{{[^{}\n]*}}`)
+	macroLine = pattern.Lazy(`(?m)^[ \t]*{{[^{}\n]*}}[ \t]*$`)
 )
 
 // withoutMacros replaces what Palette replaces, so that the text can be parsed. Lines remain.
 func withoutMacros(text []byte) []byte {
-	text = macroLine.ReplaceAll(text, []byte("#"))
-	return macro.ReplaceAll(text, []byte("macro"))
+	text = macroLine().ReplaceAll(text, []byte("#"))
+	return macro().ReplaceAll(text, []byte("macro"))
 }
 
 // values checks values.yaml.
@@ -79,7 +79,7 @@ func (l *linter) values() {
 	var document yaml.Node
 	if err := yaml.Unmarshal(withoutMacros(text), &document); err != nil {
 		severity := packs.Error
-		if macro.Match(text) {
+		if macro().Match(text) {
 			severity = packs.Warning // what replaces a macro may complete it
 		}
 		line, what, _ := yamlError(err)

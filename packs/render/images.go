@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"packhouse/packs"
+	"packhouse/pattern"
 )
 
 // collector collects the images of Kubernetes objects.
@@ -32,11 +32,11 @@ func (c *collector) add(reference, source string, from packs.Origin) {
 	c.found[reference] = image
 }
 
-var separator = regexp.MustCompile(`(?m)^---[ \t]*(?:#.*)?$`)
+var separator = pattern.Lazy(`(?m)^---[ \t]*(?:#.*)?$`)
 
 // objects adds the images of a stream of objects. Documents that are not YAML are read by lines.
 func (c *collector) objects(text, source string) {
-	for _, document := range separator.Split(text, -1) {
+	for _, document := range separator().Split(text, -1) {
 		if strings.TrimSpace(document) == "" {
 			continue
 		}
@@ -52,10 +52,10 @@ func (c *collector) objects(text, source string) {
 	}
 }
 
-var imageLine = regexp.MustCompile(`(?m)^[ \t-]*image:[ \t]*["']?([^\s"'#]+)["']?[ \t]*(?:#.*)?$`)
+var imageLine = pattern.Lazy(`(?m)^[ \t-]*image:[ \t]*["']?([^\s"'#]+)["']?[ \t]*(?:#.*)?$`)
 
 func (c *collector) lines(text, source string) {
-	for _, match := range imageLine.FindAllStringSubmatch(text, -1) {
+	for _, match := range imageLine().FindAllStringSubmatch(text, -1) {
 		c.add(match[1], source, packs.Rendered)
 	}
 }
@@ -141,31 +141,31 @@ func (c *collector) parts(object *yaml.Node, source string) {
 	}
 }
 
-var argument = regexp.MustCompile(
+var argument = pattern.Lazy(
 	`^-{0,2}[A-Za-z0-9._-]*[iI]mage[A-Za-z0-9._-]*=(.+)$` + `|^([a-z0-9.-]+\.[a-z]{2,}/[^\s=]+:[^\s=]+)$`)
 
 // arguments adds images that a container gets as arguments, such as --reloader-image=….
 func (c *collector) arguments(list *yaml.Node, source string) {
 	for _, item := range list.Content {
-		if match := argument.FindStringSubmatch(item.Value); match != nil {
+		if match := argument().FindStringSubmatch(item.Value); match != nil {
 			c.explicit(strings.Trim(match[1]+match[2], `"'`), source)
 		}
 	}
 }
 
-var explicitImage = regexp.MustCompile(`^[A-Za-z0-9.-]+(?::[0-9]+)?/.+(?::[^/:@]+|@sha256:[0-9a-f]{64})$`)
+var explicitImage = pattern.Lazy(`^[A-Za-z0-9.-]+(?::[0-9]+)?/.+(?::[^/:@]+|@sha256:[0-9a-f]{64})$`)
 
 // explicit adds an image that is given completely: with a host or path, and a tag or digest. Fields
 // whose meaning only their names suggest may contain anything.
 func (c *collector) explicit(reference, source string) {
-	if explicitImage.MatchString(reference) {
+	if explicitImage().MatchString(reference) {
 		c.add(reference, source, packs.Rendered)
 	}
 }
 
 // embedded adds the images of objects inside a text, such as templates of pods in a ConfigMap.
 func (c *collector) embedded(text, source string) {
-	for _, match := range imageLine.FindAllStringSubmatch(text, -1) {
+	for _, match := range imageLine().FindAllStringSubmatch(text, -1) {
 		c.explicit(match[1], source)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 
 	"packhouse/packs"
 	"packhouse/packs/chart"
+	"packhouse/pattern"
 )
 
 // Result is what the templates of a pack deploy.
@@ -70,7 +70,7 @@ func (r *renderer) fail(name string, errs ...error) {
 	}
 }
 
-var executing = regexp.MustCompile(`executing "[^"]*" `)
+var executing = pattern.Lazy(`executing "[^"]*" `)
 
 // brief returns the innermost cause of an error of a template, with its place.
 func brief(err error) string {
@@ -78,7 +78,7 @@ func brief(err error) string {
 	if i := strings.LastIndex(text, "template: "); i >= 0 {
 		text = text[i+len("template: "):]
 	}
-	return executing.ReplaceAllString(text, "")
+	return executing().ReplaceAllString(text, "")
 }
 
 func (r *renderer) all() {
@@ -245,6 +245,6 @@ func remove(values map[string]any, path []string) {
 // contains one cannot be listed.
 const macroPlaceholder = "palette-macro"
 
-var macro = regexp.MustCompile(`{{[^{}]*\.spectro\.[^{}]*}}`)
+var macro = pattern.Lazy(`{{[^{}]*\.spectro\.[^{}]*}}`)
 
-func withoutMacros(text string) string { return macro.ReplaceAllString(text, macroPlaceholder) }
+func withoutMacros(text string) string { return macro().ReplaceAllString(text, macroPlaceholder) }

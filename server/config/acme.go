@@ -8,10 +8,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/pattern"
 )
 
 // letsEncryptValues validates the individual values of the ACME section.
@@ -54,7 +54,7 @@ func (d *decoder) letsEncryptValues(l *LetsEncrypt) {
 const inStorage = "storage:"
 
 // storageFolder matches valid folder names: one path or key element, for every storage driver.
-var storageFolder = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+var storageFolder = pattern.Lazy(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
 // StorageFolder returns the folder of the storage that holds the ACME account and certificates,
 // shared by all servers of that storage. The prefix keeps it apart from packhouse's own folders. It
@@ -88,7 +88,7 @@ func (d *decoder) letsEncryptStorage(c *Config) {
 		return
 	}
 	switch folder := file[len(inStorage):]; {
-	case !storageFolder.MatchString(folder):
+	case !storageFolder().MatchString(folder):
 		d.fail(CodeValue, d.origins[at], at, fmt.Sprintf("%s names no folder of the storage: %s", at, quote(file)), "write it like storage:le-cache: small letters, digits, '.', '_' and '-', 63 at most")
 	case c.Storage.Driver == InMemory:
 		d.fail(CodeConflict, d.origins[at], at, at+" names the storage, which is gone when the server ends, so every start would order a new certificate until the CA's rate limit is reached", "name a directory that stays")

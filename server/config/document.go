@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"packhouse/pattern"
 )
 
 // Limits for a file. Real ones have a hundred lines; the limits bound the cost of malicious ones.
@@ -161,7 +162,7 @@ func (r *reader) place(n *yaml.Node) Origin {
 	return o
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlError = pattern.Lazy(`^yaml: (?:line (\d+): )?(.*)$`)
 
 // remedies maps messages of the YAML parser to hints. Its own text is shown only if it cannot
 // contain parts of the file.
@@ -186,7 +187,7 @@ var remedies = []struct{ says, what, remedy string }{
 
 func (r *reader) syntax(err error, data []byte) {
 	o, what, remedy := r.origin, "not valid YAML", "see docs/configuration.md for a whole file"
-	m := yamlError.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
+	m := yamlError().FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
 	if m != nil {
 		if line, err := strconv.Atoi(m[1]); err == nil && o.Kind == FromFile {
 			o.Line = errorLine(data, line, m[2])

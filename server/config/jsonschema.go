@@ -46,7 +46,7 @@ func schemaOf(k *key) map[string]any {
 	case integer:
 		s["type"], s["minimum"] = "integer", k.min
 	case size:
-		s["type"], s["pattern"], s["minimum"] = []string{"integer", "string"}, sizeForm.String(), k.min
+		s["type"], s["pattern"], s["minimum"] = []string{"integer", "string"}, sizeForm().String(), k.min
 	case duration:
 		s["type"], s["pattern"] = "string", `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$|^0$`
 		if k.never {

@@ -9,11 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 
+	"packhouse/pattern"
 	"packhouse/trust"
 )
 
@@ -68,14 +68,14 @@ func Glimpse(src Source) *Config {
 	if c.Storage.Driver == "" {
 		c.Storage.Driver = Filesystem
 	}
-	if found := rootLine.FindSubmatch(data); found != nil && !d.set["storage.filesystem.rootdirectory"] {
+	if found := rootLine().FindSubmatch(data); found != nil && !d.set["storage.filesystem.rootdirectory"] {
 		c.Storage.Filesystem.RootDirectory = string(found[1])
 	}
 	return c
 }
 
 // rootLine matches the store's root directory in a file that is not valid YAML.
-var rootLine = regexp.MustCompile(`(?m)^[ \t{]*(?:filesystem:[ \t]*\{[ \t]*)?rootdirectory:[ \t]*["']?([^"'#}\s]+)`)
+var rootLine = pattern.Lazy(`(?m)^[ \t{]*(?:filesystem:[ \t]*\{[ \t]*)?rootdirectory:[ \t]*["']?([^"'#}\s]+)`)
 
 // Load loads a configuration: the file, then the variables, then the defaults. It validates types
 // and combinations, but not what the values refer to (see [Loaded.Verify]). The error has type

@@ -2,12 +2,12 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
+	"packhouse/pattern"
 	"packhouse/spelling"
 )
 
@@ -102,14 +102,14 @@ func parseBool(s string) (b, ok bool) {
 	return false, false
 }
 
-var sizeForm = regexp.MustCompile(`^([0-9]{1,15}) ?([KMGT]i?B|B)?(/s)?$`)
+var sizeForm = pattern.Lazy(`^([0-9]{1,15}) ?([KMGT]i?B|B)?(/s)?$`)
 
 var sizeUnits = map[string]int64{
 	"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 }
 
 func parseSize(s string) (int64, bool) {
-	m := sizeForm.FindStringSubmatch(s)
+	m := sizeForm().FindStringSubmatch(s)
 	if m == nil {
 		return 0, false
 	}
@@ -121,13 +121,13 @@ func parseSize(s string) (int64, bool) {
 	return n * unit, true
 }
 
-var bareNumber = regexp.MustCompile(`^[0-9]+$`)
+var bareNumber = pattern.Lazy(`^[0-9]+$`)
 
 func parseDuration(k *key, s string) (any, string, string) {
 	if k.never && strings.EqualFold(s, "never") {
 		return time.Duration(0), "", ""
 	}
-	if bareNumber.MatchString(s) && strings.Trim(s, "0") != "" {
+	if bareNumber().MatchString(s) && strings.Trim(s, "0") != "" {
 		return nil, fmt.Sprintf("is %s, a number without a unit", s), fmt.Sprintf("write %ss for seconds, or use m or h", s)
 	}
 	d, err := time.ParseDuration(s)

@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	pathpkg "path"
-	"regexp"
 	"strings"
 	"unicode"
+
+	"packhouse/pattern"
 )
 
 // settle validates and resolves combinations of keys: exactly one driver, certificate and key
@@ -34,7 +35,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 			d.fail(CodeValue, d.origins[p], p, p+" is empty", "give it a value, or remove the line")
 		}
 	}
-	if c.Packs.Base != "" && !repositoryName.MatchString(c.Packs.Base) {
+	if c.Packs.Base != "" && !repositoryName().MatchString(c.Packs.Base) {
 		d.fail(CodeValue, d.origins["packs.base"], "packs.base", fmt.Sprintf("packs.base is not the start of a repository's name: %s", quote(c.Packs.Base)),
 			"write it like team-a or team-a/packs: small letters and digits, no / at the ends")
 	}
@@ -57,7 +58,7 @@ func (d *decoder) settle(c *Config, document *value, whole Origin, file string) 
 
 // repositoryName is the grammar of repository names (OCI distribution specification, section
 // "pulling manifests").
-var repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+var repositoryName = pattern.Lazy(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
 // missing reports a missing key, at its section if that exists, otherwise at whole.
 func (d *decoder) missing(whole Origin, path, what, remedy string) {

@@ -7,10 +7,10 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"packhouse/pattern"
 	"packhouse/spelling"
 )
 
@@ -41,7 +41,7 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 		p := "http.debug.prometheus.path"
 		d.fail(CodeValue, d.origins[p], p, fmt.Sprintf("%s does not start with /: %s", p, quote(h.Debug.PrometheusPath)), "write a path like /metrics")
 	}
-	if bare := strings.Trim(h.Prefix, "/"); h.Prefix != "/" && !prefixForm.MatchString(bare) {
+	if bare := strings.Trim(h.Prefix, "/"); h.Prefix != "/" && !prefixForm().MatchString(bare) {
 		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)), "write a path of letters, digits, -, . and _, like /registry/")
 	} else if h.Prefix != "/" && h.Prefix != "/"+bare+"/" {
 		d.fail(CodeValue, d.origins["http.prefix"], "http.prefix", fmt.Sprintf("http.prefix is %s", quote(h.Prefix)), fmt.Sprintf("write /%s/, with a slash at both ends", bare))
@@ -74,7 +74,7 @@ func (d *decoder) settleHTTP(c *Config, whole Origin) {
 
 // prefixForm matches a path prefix without its outer slashes. Segments of only dots are excluded,
 // because clients normalize them.
-var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+var prefixForm = pattern.Lazy(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
 // address validates host:port.
 func (d *decoder) address(path, addr string) bool {
@@ -88,7 +88,7 @@ func (d *decoder) address(path, addr string) bool {
 		_, rest, _ := strings.Cut(addr, "://")
 		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s is a URL: %s", path, quote(addr)), fmt.Sprintf("write host and port only: %s", strings.Trim(rest, "/")))
 		return false
-	case err != nil && bareNumber.MatchString(addr):
+	case err != nil && bareNumber().MatchString(addr):
 		d.fail(CodeValue, d.origins[path], path, fmt.Sprintf("%s is only a number: %s", path, addr), fmt.Sprintf("write :%s", addr))
 		return false
 	case err != nil:

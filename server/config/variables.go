@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/textproto"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"packhouse/pattern"
 	"packhouse/spelling"
 )
 
@@ -240,13 +240,13 @@ func VariableName(path string) string {
 	return prefix + strings.ToUpper(path)
 }
 
-var serviceVariable = regexp.MustCompile(`^REGISTRY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+var serviceVariable = pattern.Lazy(`^REGISTRY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
 // stranger reports whether a variable belongs to other software: podman, or Kubernetes for a
 // service whose name starts with registry.
 func stranger(name, text string) bool {
 	switch {
-	case name == "REGISTRY_AUTH_FILE", serviceVariable.MatchString(name):
+	case name == "REGISTRY_AUTH_FILE", serviceVariable().MatchString(name):
 		return true
 	case strings.HasSuffix(name, "_PORT"):
 		return strings.HasPrefix(text, "tcp://") || strings.HasPrefix(text, "udp://")

@@ -270,7 +270,7 @@ func TestVerify(t *testing.T) {
 func withoutColumn(s string) string {
 	before, after, _ := strings.Cut(s, "myconfig.yml:")
 	line, rest, _ := strings.Cut(after, ":")
-	if column, text, ok := strings.Cut(rest, ":"); ok && bareNumber.MatchString(column) {
+	if column, text, ok := strings.Cut(rest, ":"); ok && bareNumber().MatchString(column) {
 		rest = text
 	}
 	return before + "myconfig.yml:" + line + ":" + rest

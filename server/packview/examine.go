@@ -3,9 +3,9 @@ package packview
 import (
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 
+	"packhouse/pattern"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
 )
@@ -15,7 +15,7 @@ const examinedAtOnce = 500
 
 // attachedTag matches tags of signatures and other attachments, which are not versions of a pack: those
 // of cosign and of the referrers tag schema (distribution-spec, "Unavailable Referrers API").
-var attachedTag = regexp.MustCompile(`^sha(256-[0-9a-f]{64}|512-[0-9a-f]{128})(\.[a-z]+)?$`)
+var attachedTag = pattern.Lazy(`^sha(256-[0-9a-f]{64}|512-[0-9a-f]{128})(\.[a-z]+)?$`)
 
 var errEnough = errors.New("enough versions were examined")
 
@@ -30,7 +30,7 @@ func (v *View) Examine(
 		if err != nil {
 			return err
 		}
-		tags = slices.DeleteFunc(tags, attachedTag.MatchString)
+		tags = slices.DeleteFunc(tags, attachedTag().MatchString)
 		for some := range slices.Chunk(tags, examinedAtOnce) {
 			if most <= 0 {
 				return errEnough

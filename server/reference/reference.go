@@ -9,10 +9,11 @@ import (
 	_ "crypto/sha512" // makes digest.SHA512 available
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"packhouse/pattern"
 )
 
 // Parse errors, to match with errors.Is.
@@ -27,8 +28,8 @@ var (
 const MaxName = 255
 
 var (
-	namePattern = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagPattern  = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	namePattern = pattern.Lazy(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagPattern  = pattern.Lazy(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 )
 
 // Repository is the name of a repository, such as "team-a/nginx". The zero value names none.
@@ -39,7 +40,7 @@ func ParseRepository(name string) (Repository, error) {
 	if len(name) > MaxName {
 		return Repository{}, fmt.Errorf("%w: %d bytes, at most %d", ErrName, len(name), MaxName)
 	}
-	if !namePattern.MatchString(name) {
+	if !namePattern().MatchString(name) {
 		return Repository{}, fmt.Errorf("%w: %.300q", ErrName, name)
 	}
 	return Repository{name}, nil
@@ -93,7 +94,7 @@ type Tag struct{ name string }
 
 // ParseTag validates name against the grammar.
 func ParseTag(name string) (Tag, error) {
-	if !tagPattern.MatchString(name) {
+	if !tagPattern().MatchString(name) {
 		return Tag{}, fmt.Errorf("%w: %.200q", ErrTag, name)
 	}
 	return Tag{name}, nil

@@ -3,10 +3,11 @@ package htpasswd
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"packhouse/pattern"
 )
 
 // bcrypt costs: each step doubles the work.
@@ -28,7 +29,7 @@ var (
 )
 
 // bcryptForm is a complete hash: cost, 22 characters of salt and 31 of hash.
-var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./0-9A-Za-z]{53}$`)
+var bcryptForm = pattern.Lazy(`^\$2[aby]\$([0-9]{2})\$[./0-9A-Za-z]{53}$`)
 
 // HashCost returns the bcrypt hash of a password with the given cost, MinCost to MaxCost. Its
 // prefix is $2y$, as in Apache's htpasswd, which every htpasswd reader accepts. It returns
@@ -70,7 +71,7 @@ func Verify(hash, password []byte) error {
 // Cost returns the cost of a bcrypt hash. It returns ErrNotBcrypt for another kind of hash, a
 // damaged one, or a cost outside MinCost to MaxCost; in that last case, it also returns the cost.
 func Cost(hash []byte) (int, error) {
-	m := bcryptForm.FindSubmatch(hash)
+	m := bcryptForm().FindSubmatch(hash)
 	if m == nil {
 		return 0, ErrNotBcrypt
 	}

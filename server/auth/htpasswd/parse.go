@@ -3,8 +3,9 @@ package htpasswd
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"packhouse/pattern"
 )
 
 // Codes of problems. They are stable.
@@ -139,7 +140,7 @@ func (l *line) read(number int) *Problem {
 		return problem(CodeKind, fmt.Sprintf("%s has a hash of kind %s, only bcrypt is accepted", who, kind), remedyHash)
 	}
 	what := "the text after the colon is not a hash, perhaps a password in plain text"
-	if desCrypt.MatchString(hash) {
+	if desCrypt().MatchString(hash) {
 		what = "the text after the colon is a crypt (DES) hash or a password in plain text, only bcrypt is accepted"
 	}
 	// The name is left out: fields of such a line may be swapped, and then it is the password.
@@ -180,7 +181,7 @@ var kinds = [...]struct{ prefix, name string }{
 }
 
 // desCrypt matches DES crypt hashes, which use only the first eight bytes of a password.
-var desCrypt = regexp.MustCompile(`^[./0-9A-Za-z]{13}$`)
+var desCrypt = pattern.Lazy(`^[./0-9A-Za-z]{13}$`)
 
 // kindOf returns the type of a hash, or "" if s does not look like one.
 func kindOf(hash string) string {

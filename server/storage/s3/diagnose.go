@@ -12,10 +12,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
+
+	"packhouse/pattern"
 )
 
 // witness records the last response: the SDK's error for a response that is not from S3 does not
@@ -79,14 +80,14 @@ func (a *answer) ofS3() bool {
 	return bytes.Contains(a.body, []byte("<Error")) && bytes.Contains(a.body, []byte("<Code>")) || a.header.Get("X-Amz-Bucket-Region") != ""
 }
 
-var regionElement = regexp.MustCompile(`<Region>([a-z0-9-]{2,40})</Region>`)
+var regionElement = pattern.Lazy(`<Region>([a-z0-9-]{2,40})</Region>`)
 
 // region returns the bucket's region according to the response, or "".
 func (a *answer) region() string {
 	if r := a.header.Get("X-Amz-Bucket-Region"); r != "" {
 		return r
 	}
-	if m := regionElement.FindSubmatch(a.body); m != nil {
+	if m := regionElement().FindSubmatch(a.body); m != nil {
 		return string(m[1])
 	}
 	return ""

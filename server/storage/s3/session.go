@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"regexp"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"packhouse/pattern"
 	"packhouse/server/reference"
 	"packhouse/server/storage"
 )
@@ -53,7 +53,7 @@ type piece struct {
 	ETag string `json:"etag"`
 }
 
-var sessionID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var sessionID = pattern.Lazy(`^[0-9a-f]{32}$`)
 
 // userFolder returns the folder of a user's sessions. User names may contain any character, so the
 // name is hashed.
@@ -96,7 +96,7 @@ func (u *session) at(h hash.Hash, offset int64) error {
 
 // session reads a session for its owner. For any other user, it returns ErrUploadUnknown.
 func (s *Store) session(ctx context.Context, o storage.Owner, id string) (*session, error) {
-	if !sessionID.MatchString(id) {
+	if !sessionID().MatchString(id) {
 		return nil, storage.ErrUploadUnknown
 	}
 	u := &session{id: id, dir: userFolder(o.User) + id + "/"}

@@ -22,8 +22,9 @@ import (
 	"context"
 	"errors"
 	"os/exec"
-	"regexp"
 	"sync"
+
+	"packhouse/pattern"
 )
 
 // State is the state of a port.
@@ -67,12 +68,12 @@ type Host struct {
 // which often avoids running the slow ufw program.
 const ufwSwitch = "/etc/ufw/ufw.conf"
 
-var ufwDisabled = regexp.MustCompile(`(?m)^\s*ENABLED="?no"?\s*$`)
+var ufwDisabled = pattern.Lazy(`(?m)^\s*ENABLED="?no"?\s*$`)
 
 // ask runs a program, unless a file already provides its output.
 func (h Host) ask(ctx context.Context, name string, args ...string) ([]byte, error) {
 	if name == "ufw" && h.ReadFile != nil {
-		if data, err := h.ReadFile(ufwSwitch); err == nil && ufwDisabled.Match(data) {
+		if data, err := h.ReadFile(ufwSwitch); err == nil && ufwDisabled().Match(data) {
 			return []byte("Status: inactive\n"), nil
 		}
 	}

@@ -2,15 +2,16 @@ package firewall
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"packhouse/pattern"
 )
 
 var (
-	ufwDefault = regexp.MustCompile(`(?m)^Default: (\w+) \(incoming\)`)
+	ufwDefault = pattern.Lazy(`(?m)^Default: (\w+) \(incoming\)`)
 	// Columns To, Action and From; there may be no gap after a long value.
-	ufwRule = regexp.MustCompile(`^(\S.*?)\s+(ALLOW|LIMIT|DENY|REJECT)(?: (IN|OUT|FWD))?\s+(\S.*?)\s*$`)
+	ufwRule = pattern.Lazy(`^(\S.*?)\s+(ALLOW|LIMIT|DENY|REJECT)(?: (IN|OUT|FWD))?\s+(\S.*?)\s*$`)
 )
 
 // judgeUFW evaluates the output of "ufw status verbose". The first matching rule wins.
@@ -24,7 +25,7 @@ func judgeUFW(text []byte, port Port) Verdict {
 	found := State("")
 	some := false // an earlier rule admits some clients
 	for line := range strings.Lines(status) {
-		m := ufwRule.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
+		m := ufwRule().FindStringSubmatch(strings.TrimRight(line, "\r\n"))
 		if m == nil || m[3] == "OUT" || m[3] == "FWD" {
 			continue
 		}
@@ -54,7 +55,7 @@ func judgeUFW(text []byte, port Port) Verdict {
 	}
 	if found == "" {
 		found = Open
-		if m := ufwDefault.FindStringSubmatch(status); m == nil {
+		if m := ufwDefault().FindStringSubmatch(status); m == nil {
 			found = Unsure
 		} else if m[1] != "allow" {
 			found = Closed
