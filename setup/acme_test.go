@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -42,30 +43,41 @@ func TestOrderingIsJudged(t *testing.T) {
 		name     string
 		host     fakeHost
 		change   Values
-		severity Severity
+		severity finding.Severity
 		code     string
 		question string
 		says     string
 	}{
-		{"an address", fakeHost{}, Values{"hostname": {"192.0.2.17"}}, Refused, CodeName, "tls", "sign for names"},
-		{"a name of the inside", fakeHost{}, Values{"hostname": {"registry.internal"}, "acme-directory": {acmeStaging}, "acme-ca": {""}}, Warning, CodeName, "tls", "not a public name"},
-		{"a port that is not 443", fakeHost{}, Values{"addr": {":5000"}}, Warning, CodeChallenge, "tls", "listens at 5000"},
-		{"a name that does not resolve", fakeHost{resolves: map[string][]netip.Addr{}}, nil, Warning, CodeNoResolve, "tls", "will not find"},
-		{"a name that leads elsewhere", at("198.51.100.4"), nil, Warning, CodeElsewhere, "tls", "198.51.100.4"},
-		{"a private address", at("10.0.0.7"), Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Warning, CodeChallenge, "tls", "the internet cannot reach"},
-		{"no address for mail", fakeHost{}, Values{"acme-email": {"me"}}, Refused, CodeValue, "acme-email", "not an address for mail"},
-		{"no URL", fakeHost{}, Values{"acme-directory": {"http://ca.example/dir"}}, Refused, CodeURL, "acme-directory", "not the URL"},
-		{"staging", fakeHost{}, Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, Note, CodeStaging, "acme-directory", "do not trust"},
-		{"a CA that is not trusted", fakeHost{}, Values{"acme-ca": {""}}, Refused, CodeUnreached, "acme-ca", "certificate"},
-		{"a CA that is not there", fakeHost{}, Values{"acme-ca": {"/nowhere"}}, Refused, CodeUnread, "acme-ca", "/nowhere"},
-		{"no directory there", fakeHost{}, Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}}, Refused, CodeUnreached, "acme-ca", "not an ACME"},
-		{"nothing there", fakeHost{}, Values{"acme-directory": {gone}, "acme-ca": {goneCA}}, Refused, CodeUnreached, "acme-ca", "404"},
+		{"an address", fakeHost{}, Values{"hostname": {"192.0.2.17"}}, finding.Refused, CodeName, "tls", "sign for names"},
+		{"a name of the inside", fakeHost{}, Values{"hostname": {"registry.internal"}, "acme-directory": {acmeStaging}, "acme-ca": {""}}, finding.Warning, CodeName, "tls", "not a public name"},
+		{"a port that is not 443", fakeHost{}, Values{"addr": {":5000"}}, finding.Warning, CodeChallenge, "tls", "listens at 5000"},
+		{"a name that does not resolve", fakeHost{resolves: map[string][]netip.Addr{}}, nil, finding.Warning, CodeNoResolve, "tls", "will not find"},
+		{"a name that leads elsewhere", at("198.51.100.4"), nil, finding.Warning, CodeElsewhere, "tls", "198.51.100.4"},
+		{"a private address", at("10.0.0.7"), Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, finding.Warning, CodeChallenge, "tls", "the internet cannot reach"},
+		{"no address for mail", fakeHost{}, Values{"acme-email": {"me"}}, finding.Refused, CodeValue, "acme-email", "not an address for mail"},
+		{"no URL", fakeHost{}, Values{"acme-directory": {"http://ca.example/dir"}}, finding.Refused, CodeURL, "acme-directory", "not the URL"},
+		{"staging", fakeHost{}, Values{"acme-directory": {acmeStaging}, "acme-ca": {""}}, finding.Note, CodeStaging, "acme-directory", "do not trust"},
+		{"a CA that is not trusted", fakeHost{}, Values{"acme-ca": {""}}, finding.Refused, CodeUnreached, "acme-ca", "certificate"},
+		{"a CA that is not there", fakeHost{}, Values{"acme-ca": {"/nowhere"}}, finding.Refused, CodeUnread, "acme-ca", "/nowhere"},
+		{
+			"no directory there",
+			fakeHost{},
+			Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}},
+			finding.Refused, CodeUnreached, "acme-ca", "not an ACME",
+		},
+		{
+			"nothing there",
+			fakeHost{},
+			Values{"acme-directory": {gone}, "acme-ca": {goneCA}},
+			finding.Refused, CodeUnreached,
+			"acme-ca", "404",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			flags := inDir(base, filepath.Join(t.TempDir(), "packhouse"))
 			maps.Copy(flags, tc.change)
 			_, findings := Resolve(t.Context(), machineOf(t, &tc.host), nil, Input{Flags: flags})
-			if !slices.ContainsFunc(findings, func(f Finding) bool {
+			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 				return f.Severity == tc.severity && f.Code == tc.code && f.Question == tc.question && strings.Contains(f.String(), tc.says)
 			}) {
 				t.Errorf("no finding %s %s of %s in %v", tc.severity, tc.code, tc.question, findings)
@@ -94,8 +106,10 @@ func TestExternalAccount(t *testing.T) {
 			flags := inDir(base, dir)
 			flags["acme-eab-kid"], flags["acme-eab-key-file"] = []string{tc.kid}, []string{tc.file}
 			_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
-			found := slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Refused && f.Question == tc.question && f.Code == tc.code })
-			if found != (tc.code != "") || !found && AnyRefused(findings) {
+			found := slices.ContainsFunc(findings, func(f finding.Finding) bool {
+				return f.Severity == finding.Refused && f.Question == tc.question && f.Code == tc.code
+			})
+			if found != (tc.code != "") || !found && finding.AnyRefused(findings) {
 				t.Errorf("findings %v, want %s of %s", findings, tc.code, tc.question)
 			}
 		})

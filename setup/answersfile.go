@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/spelling"
 
 	"gopkg.in/yaml.v3"
@@ -14,7 +15,7 @@ import (
 
 // RefusedError reports why an operation is refused, as findings of severity Refused.
 type RefusedError struct {
-	Findings []Finding
+	Findings []finding.Finding
 }
 
 // Error returns one finding per line.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // TestStateReportsACAThatEnds verifies what the manager shows about the CA.
@@ -25,7 +26,7 @@ func TestStateReportsACAThatEnds(t *testing.T) {
 	}{{ends.AddDate(0, 0, -31), ""}, {ends.AddDate(0, 0, -29), certgen.CodeCACloseEnd}, {ends.AddDate(0, 0, 1), certgen.CodeCAExpired}} {
 		m.Now = func() time.Time { return tc.at }
 		findings := StateOf(m, in, "").Findings
-		found := slices.ContainsFunc(findings, func(f Finding) bool {
+		found := slices.ContainsFunc(findings, func(f finding.Finding) bool {
 			return f.Code == tc.code && strings.Contains(f.Remedy, "packhouse cert rotate --new-ca")
 		})
 		if found != (tc.code != "") {

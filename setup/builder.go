@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -211,7 +212,7 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, syscall.EISDIR):
-		b.fail(&RefusedError{Findings: []Finding{{Severity: Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
+		b.fail(&RefusedError{Findings: []finding.Finding{{Severity: finding.Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
 	case err != nil:
 		b.fail(err)
 	default:

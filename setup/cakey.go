@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -94,13 +95,13 @@ func createKeyFile(dir *trust.Dir, name string, data []byte) error {
 
 // judgeCAKey reports a --ca-key that cannot sign a certificate of the installation, or that other
 // users can read.
-func judgeCAKey(a *Answers) []Finding {
+func judgeCAKey(a *Answers) []finding.Finding {
 	if a.CAKey == "" {
 		return nil
 	}
-	found := func(f Finding) []Finding {
+	found := func(f finding.Finding) []finding.Finding {
 		f.Flag = "--ca-key"
-		return []Finding{f}
+		return []finding.Finding{f}
 	}
 	const leaveOut = "leave out --ca-key"
 	cert := filepath.Join(a.Dir, filepath.FromSlash(CACertFile))

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -158,21 +159,24 @@ func TestCAKeyIsJudged(t *testing.T) {
 		name, dir, key string
 		flags          Values
 		code           string
-		severity       Severity
+		severity       finding.Severity
 		root           bool // the case needs root
 	}{
 		{"private", dir, file(0o600), Values{"rotate-cert": {"true"}}, "", "", false},
 		{"nothing due", dir, file(0o600), nil, "", "", false},
-		{"readable by all", dir, file(0o644), Values{"rotate-cert": {"true"}}, CodeOpenKey, Warning, false},
-		{"of another user", dir, theirs, Values{"rotate-cert": {"true"}}, CodeUnsafe, Refused, true},
-		{"of another user, nothing due", dir, theirs, nil, CodeUnsafe, Refused, true},
-		{"missing", dir, "/nonexistent", Values{"rotate-cert": {"true"}}, CodeCAKey, Refused, false},
-		{"missing, nothing due", dir, "/nonexistent", nil, CodeCAKey, Refused, false},
-		{"of another CA", dir, keyOf(other), nil, CodeCAKey, Refused, false},
-		{"with a new CA", dir, file(0o600), Values{"new-ca": {"true"}}, CodeConflict, Refused, false},
-		{"without a private CA", dir, file(0o600), Values{"tls": {"self-signed"}}, CodeConflict, Refused, false},
-		{"missing, at the first setup", filepath.Join(base, "new"), "/nonexistent", nil, CodeConflict, Refused, false},
-		{"at the first setup", filepath.Join(base, "new"), file(0o600), nil, CodeConflict, Refused, false},
+		{"readable by all", dir, file(0o644), Values{"rotate-cert": {"true"}}, CodeOpenKey, finding.Warning, false},
+		{"of another user", dir, theirs, Values{"rotate-cert": {"true"}}, CodeUnsafe, finding.Refused, true},
+		{"of another user, nothing due", dir, theirs, nil, CodeUnsafe, finding.Refused, true},
+		{"missing", dir, "/nonexistent", Values{"rotate-cert": {"true"}}, CodeCAKey, finding.Refused, false},
+		{"missing, nothing due", dir, "/nonexistent", nil, CodeCAKey, finding.Refused, false},
+		{"of another CA", dir, keyOf(other), nil, CodeCAKey, finding.Refused, false},
+		{"with a new CA", dir, file(0o600), Values{"new-ca": {"true"}}, CodeConflict, finding.Refused, false},
+		{"without a private CA", dir, file(0o600), Values{"tls": {"self-signed"}}, CodeConflict, finding.Refused, false},
+		{
+			"missing, at the first setup", filepath.Join(base, "new"), "/nonexistent", nil, CodeConflict, finding.Refused,
+			false,
+		},
+		{"at the first setup", filepath.Join(base, "new"), file(0o600), nil, CodeConflict, finding.Refused, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.root && os.Geteuid() != 0 {
@@ -185,7 +189,7 @@ func TestCAKeyIsJudged(t *testing.T) {
 			flags := Values{"ca-key": {tc.key}}
 			maps.Copy(flags, tc.flags)
 			_, findings := Resolve(t.Context(), m, in, Input{Flags: flags})
-			var got []Finding
+			var got []finding.Finding
 			for _, f := range findings {
 				if f.Flag == "--ca-key" {
 					got = append(got, f)

@@ -3,6 +3,7 @@ package setup
 import (
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -45,8 +46,8 @@ func AtQuestions(text string) string {
 	return text
 }
 
-// AtQuestions applies [AtQuestions] to the finding's texts.
-func (f Finding) AtQuestions() Finding {
+// Titled applies [AtQuestions] to the finding's texts.
+func Titled(f finding.Finding) finding.Finding {
 	f.What, f.Remedy = AtQuestions(f.What), AtQuestions(f.Remedy)
 	return f
 }

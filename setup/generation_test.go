@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestBackupHoldsAllManagedFiles: after the first installation, and after a change that does not touch myconfig.yml, the
@@ -25,7 +27,7 @@ func TestBackupHoldsAllManagedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		resolved, findings := Resolve(t.Context(), m, in, Input{Flags: flags, Quick: true})
-		if AnyRefused(findings) {
+		if finding.AnyRefused(findings) {
 			t.Fatal(findings)
 		}
 		plan, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, HashCost: 4, unitFile: filepath.Join(dir, "no.unit")})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -82,11 +83,11 @@ func TestARefusedConfigurationIsTheOnlyFinding(t *testing.T) {
 	}
 	_, findings := Resolve(t.Context(), m, in, Input{Flags: Values{"tls": {"off"}}})
 	for _, f := range findings {
-		if f.Severity != Note && f.Code != config.CodeUnknownKey {
+		if f.Severity != finding.Note && f.Code != config.CodeUnknownKey {
 			t.Errorf("a finding beside the cause: %v", f)
 		}
 	}
-	if !AnyRefused(findings) {
+	if !finding.AnyRefused(findings) {
 		t.Error("it is not refused")
 	}
 }

@@ -1,6 +1,10 @@
 package setup
 
-import "strings"
+import (
+	"strings"
+
+	"packhouse/finding"
+)
 
 // belongs describes the answers that conditional questions depend on.
 var belongs = map[string]string{
@@ -28,11 +32,11 @@ func (r *resolver) idle() {
 				if len(r.input.Flags[flag.Name]) == 0 || flag.Question != q.ID {
 					continue
 				}
-				finding := Finding{Question: q.ID, Severity: Warning, Code: CodeConflict, Flag: "--" + flag.Name, What: "changes nothing here", Remedy: "it belongs to " + belongs[q.ID]}
+				f := finding.Finding{Subject: finding.Subject{Question: q.ID, Flag: "--" + flag.Name}, Severity: finding.Warning, Code: CodeConflict, What: "changes nothing here", Remedy: "it belongs to " + belongs[q.ID]}
 				if q.ID == "cert" || q.ID == "key" { // a certificate that would not be used is probably a mistake
-					finding.Severity = Refused
+					f.Severity = finding.Refused
 				}
-				r.findings = append(r.findings, finding)
+				r.findings = append(r.findings, f)
 			}
 		}
 	}

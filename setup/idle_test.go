@@ -3,6 +3,8 @@ package setup
 import (
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // A flag that changes nothing is told of, with what it belongs to; one that does, one that only confirms, and those of a wizard, whose other
@@ -59,7 +61,7 @@ func TestIdleFlagsBelong(t *testing.T) {
 func TestEmptyDirectoryRefused(t *testing.T) {
 	t.Parallel()
 	_, findings := Resolve(t.Context(), machineOf(t, &fakeHost{}), nil, Input{Flags: Values{"dir": {""}}})
-	if want := "--dir: the installation directory is empty; name one with --dir, or set HOME"; len(findings) == 0 || findings[0].String() != want || findings[0].Severity != Refused {
+	if want := "--dir: the installation directory is empty; name one with --dir, or set HOME"; len(findings) == 0 || findings[0].String() != want || findings[0].Severity != finding.Refused {
 		t.Errorf("found %v", findings)
 	}
 }

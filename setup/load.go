@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 )
@@ -58,13 +59,13 @@ func (in *Installed) loadConfig() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, syscall.ENOTDIR):
-		return &RefusedError{Findings: []Finding{{
-			Question: "dir", Severity: Refused, Code: CodeDir, Flag: "--dir", What: fileAbove(in.Dir) + " is a file, and has to be a directory", Remedy: "choose another directory with --dir",
+		return &RefusedError{Findings: []finding.Finding{{
+			Subject: finding.Subject{Question: "dir", Flag: "--dir"}, Severity: finding.Refused, Code: CodeDir, What: fileAbove(in.Dir) + " is a file, and has to be a directory", Remedy: "choose another directory with --dir",
 		}}}
 	case errors.Is(err, syscall.EISDIR):
-		return &RefusedError{Findings: []Finding{refused(CodeIsDir, path+" is a directory, and has to be a file", "a container engine makes one where it mounts a file that is not there: move it away")}}
+		return &RefusedError{Findings: []finding.Finding{refused(CodeIsDir, path+" is a directory, and has to be a file", "a container engine makes one where it mounts a file that is not there: move it away")}}
 	case errors.Is(err, fs.ErrPermission):
-		return &RefusedError{Findings: []Finding{refused(CodeUnread, "this user may not read "+path, "run it as the user who owns the installation, or as root")}}
+		return &RefusedError{Findings: []finding.Finding{refused(CodeUnread, "this user may not read "+path, "run it as the user who owns the installation, or as root")}}
 	case err != nil:
 		return fmt.Errorf("read installation: %w", err)
 	}
@@ -104,7 +105,7 @@ func (in *Installed) loadUsers() {
 		}
 		in.Problem = fmt.Errorf("read users: %w", err)
 		if errors.Is(err, syscall.EISDIR) {
-			in.Problem = &RefusedError{Findings: []Finding{refused(CodeIsDir, in.htpasswdPath()+" is a directory, and has to be a file", "move it away; then packhouse setup writes a new file")}}
+			in.Problem = &RefusedError{Findings: []finding.Finding{refused(CodeIsDir, in.htpasswdPath()+" is a directory, and has to be a file", "move it away; then packhouse setup writes a new file")}}
 		}
 		return
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"packhouse/finding"
 )
 
 // lockPause is the interval between attempts of [Acquire].
@@ -135,7 +137,7 @@ func busy(dir string) error {
 	if by != "" {
 		by = " (" + by + ")"
 	}
-	return &RefusedError{Findings: []Finding{{
-		Question: "dir", Severity: Refused, Code: CodeBusy, Flag: "--dir", What: "another command" + by + " is changing " + dir, Remedy: "wait until it has finished, then try again",
+	return &RefusedError{Findings: []finding.Finding{{
+		Subject: finding.Subject{Question: "dir", Flag: "--dir"}, Severity: finding.Refused, Code: CodeBusy, What: "another command" + by + " is changing " + dir, Remedy: "wait until it has finished, then try again",
 	}}}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // manifestVersion is the format version of .installed.json.
@@ -27,11 +29,11 @@ func (in *Installed) loadManifest() error {
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(data, m); err != nil {
-		return &RefusedError{Findings: []Finding{refused(CodeBroken, fmt.Sprintf("%s is damaged: %v", in.path(ManifestFile), err),
+		return &RefusedError{Findings: []finding.Finding{refused(CodeBroken, fmt.Sprintf("%s is damaged: %v", in.path(ManifestFile), err),
 			"move it away, then packhouse setup writes it again")}}
 	}
 	if m.Version > manifestVersion {
-		return &RefusedError{Findings: []Finding{refused(CodeBroken, fmt.Sprintf("a newer version of this program wrote %s", in.path(ManifestFile)),
+		return &RefusedError{Findings: []finding.Finding{refused(CodeBroken, fmt.Sprintf("a newer version of this program wrote %s", in.path(ManifestFile)),
 			"use that version")}}
 	}
 	in.Manifest = m

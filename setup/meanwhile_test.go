@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 )
 
@@ -34,7 +35,7 @@ func (c *command) step(t *testing.T, m *Machine, dir string, n int) {
 		}
 	case 1:
 		resolved, findings := Resolve(t.Context(), m, c.installed, Input{Flags: c.flags, Quick: true})
-		if AnyRefused(findings) {
+		if finding.AnyRefused(findings) {
 			t.Fatal(findings)
 		}
 		if c.plan, c.err = MakePlan(t.Context(), m, c.installed, resolved, Options{Now: now, WritePasswords: true, HashCost: 4}); c.err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // lookup maps names as browsers do (UTS 46, not transitional) before they are resolved.
@@ -52,7 +53,7 @@ func parseName(text string) (name, shown string, err error) {
 
 // misnamed returns the refusal of a text that is not a name. remedy is used if err has none of its
 // own.
-func misnamed(code string, err error, remedy string) Finding {
+func misnamed(code string, err error, remedy string) finding.Finding {
 	bad, ok := errors.AsType[*certgen.NameError](err)
 	if !ok {
 		return refused(code, err.Error(), remedy)

@@ -19,6 +19,7 @@ import (
 	"github.com/youmark/pkcs8"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // issued returns a certificate as a foreign CA issues it. A nil parent signs itself.
@@ -118,7 +119,7 @@ func TestOwnFilesAsTheyExist(t *testing.T) {
 			var refusals, notes []string
 			for _, f := range findings {
 				switch {
-				case f.Severity == Refused:
+				case f.Severity == finding.Refused:
 					refusals = append(refusals, f.Code)
 				case slices.Contains([]string{"cert", "tls-ca", "key"}, f.Question):
 					notes = append(notes, f.Code)
@@ -180,7 +181,7 @@ func TestEncryptedKeyIsDecrypted(t *testing.T) {
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: given})
 		var codes []string
 		for _, f := range findings {
-			if f.Severity == Refused {
+			if f.Severity == finding.Refused {
 				codes = append(codes, f.Flag+" "+f.Code)
 			}
 			if strings.Contains(f.String(), "secret") {
@@ -225,12 +226,12 @@ func TestCertificateShorterThanAsked(t *testing.T) {
 		years int
 		flags Values
 		code  string
-		sev   Severity
+		sev   finding.Severity
 	}{
 		{"long before its end", 8, Values{"rotate-cert": {"true"}}, "", ""},
-		{"in its last year", 9, Values{"rotate-cert": {"true"}, "cert-days": {"397"}}, CodeShortLife, Warning},
+		{"in its last year", 9, Values{"rotate-cert": {"true"}, "cert-days": {"397"}}, CodeShortLife, finding.Warning},
 		{"with a new CA", 9, Values{"rotate-cert": {"true"}, "cert-days": {"397"}, "new-ca": {"true"}}, "", ""},
-		{"after its end", 11, Values{"rotate-cert": {"true"}}, certgen.CodeCAExpired, Refused},
+		{"after its end", 11, Values{"rotate-cert": {"true"}}, certgen.CodeCAExpired, finding.Refused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m.Now = func() time.Time { return now.AddDate(tc.years, 0, 0) }
@@ -239,10 +240,10 @@ func TestCertificateShorterThanAsked(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, findings := Resolve(t.Context(), m, in, Input{Flags: tc.flags})
-			i := slices.IndexFunc(findings, func(f Finding) bool {
+			i := slices.IndexFunc(findings, func(f finding.Finding) bool {
 				return f.Flag == "--new-ca" && f.Severity == tc.sev && f.Code == tc.code && strings.Contains(f.Remedy, "packhouse cert rotate --new-ca")
 			})
-			if some := slices.ContainsFunc(findings, func(f Finding) bool { return f.Flag == "--new-ca" }); (i < 0) != (tc.code == "") || tc.code == "" && some {
+			if some := slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Flag == "--new-ca" }); (i < 0) != (tc.code == "") || tc.code == "" && some {
 				t.Errorf("findings %v", findings)
 			}
 		})

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"packhouse/finding"
 )
 
 // TestNamedPipes verifies that setup never waits for the other end of a named pipe that an answer names.
@@ -23,7 +25,7 @@ func TestNamedPipes(t *testing.T) {
 	}
 	for _, q := range []*Question{certQuestion(), tlsCAQuestion(), keyQuestion(), keyPasswordQuestion(), acmeCAQuestion(), eabKeyQuestion(), s3CAQuestion()} {
 		t.Run(q.ID, func(t *testing.T) {
-			done := make(chan []Finding, 1)
+			done := make(chan []finding.Finding, 1)
 			go func() {
 				a := answers()
 				q.Asked(a)
@@ -35,7 +37,7 @@ func TestNamedPipes(t *testing.T) {
 			}()
 			select {
 			case findings := <-done:
-				if !AnyRefused(findings) {
+				if !finding.AnyRefused(findings) {
 					t.Errorf("a pipe is accepted: %v", findings)
 				}
 			case <-time.After(time.Minute):

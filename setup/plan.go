@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -57,11 +58,11 @@ type Options struct {
 // Plan holds all changes of a setup. Making one writes nothing.
 type Plan struct {
 	Dir       string
-	Changes   []Change   // in review order; includes Keep
-	Passwords []Password // generated ones
-	Restart   []string   // settings that require a restart of a running server
-	Findings  []Finding  // to review before applying
-	Resolved  Resolved   // the answers it is based on
+	Changes   []Change          // in review order; includes Keep
+	Passwords []Password        // generated ones
+	Restart   []string          // settings that require a restart of a running server
+	Findings  []finding.Finding // to review before applying
+	Resolved  Resolved          // the answers it is based on
 
 	now       time.Time
 	installed *Installed          // the installation it changes; nil: unknown

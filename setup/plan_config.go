@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/templates"
 )
@@ -57,7 +58,7 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 		if refusal.Line > 0 {
 			where += fmt.Sprintf(":%d", refusal.Line)
 		}
-		return nil, nil, &RefusedError{Findings: []Finding{refused(CodeEdit, fmt.Sprintf("%s: %s cannot be changed without touching more than that: %s", where, refusal.Key, refusal.What),
+		return nil, nil, &RefusedError{Findings: []finding.Finding{refused(CodeEdit, fmt.Sprintf("%s: %s cannot be changed without touching more than that: %s", where, refusal.Key, refusal.What),
 			"change "+refusal.Key+" by hand, then run setup again with the same answers")}}
 	}
 	if err != nil {

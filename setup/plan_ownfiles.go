@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // keepsOwnFiles reports whether the installation keeps copies of the operator's files.
@@ -51,7 +52,7 @@ func (b *builder) ownKey() error {
 	}
 	data, err := b.answers.decryptedKey()
 	if err != nil {
-		return &RefusedError{Findings: []Finding{refused(certgen.CodeKeyEncrypted, err.Error(), "name the file with the password of the key: --tls-key-password-file")}}
+		return &RefusedError{Findings: []finding.Finding{refused(certgen.CodeKeyEncrypted, err.Error(), "name the file with the password of the key: --tls-key-password-file")}}
 	}
 	b.secret(OwnKeyFile, data, "the private key of "+b.answers.KeyFile+", decrypted")
 	return nil

@@ -1,6 +1,10 @@
 package setup
 
-import "context"
+import (
+	"context"
+
+	"packhouse/finding"
+)
 
 // Kind is how a question is answered.
 type Kind string
@@ -50,10 +54,10 @@ type Question struct {
 	// commas.
 	Set func(a *Answers, text string) error
 	// Validate validates the answer. It must be fast enough to run on every keystroke.
-	Validate func(ctx context.Context, m *Machine, a *Answers) []Finding
+	Validate func(ctx context.Context, m *Machine, a *Answers) []finding.Finding
 	// Probe validates the answer by binding, resolving or reading. It can take seconds and stops
 	// when ctx is done. It may be nil.
-	Probe func(ctx context.Context, m *Machine, a *Answers) []Finding
+	Probe func(ctx context.Context, m *Machine, a *Answers) []finding.Finding
 }
 
 // Option is one choice of a Choice question.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"packhouse/finding"
 )
 
 // Questions returns all questions, in the order of the wizard's left column.
@@ -55,7 +57,7 @@ func (q *Question) complete() {
 		q.Asked = func(*Answers) bool { return true }
 	}
 	if q.Validate == nil {
-		q.Validate = func(context.Context, *Machine, *Answers) []Finding { return nil }
+		q.Validate = func(context.Context, *Machine, *Answers) []finding.Finding { return nil }
 	}
 	q.Validate = q.signed(q.Validate)
 	if q.Probe != nil {
@@ -63,8 +65,8 @@ func (q *Question) complete() {
 	}
 }
 
-func (q *Question) signed(judge func(context.Context, *Machine, *Answers) []Finding) func(context.Context, *Machine, *Answers) []Finding {
-	return func(ctx context.Context, m *Machine, a *Answers) []Finding {
+func (q *Question) signed(judge func(context.Context, *Machine, *Answers) []finding.Finding) func(context.Context, *Machine, *Answers) []finding.Finding {
+	return func(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 		findings := judge(ctx, m, a)
 		for i := range findings {
 			f := &findings[i]
@@ -79,15 +81,15 @@ func (q *Question) signed(judge func(context.Context, *Machine, *Answers) []Find
 
 // Examine validates all answers. For each question asked it calls Validate and, with probe set and
 // unless Validate refused, Probe. Findings about the directory and the machine come last.
-func Examine(ctx context.Context, m *Machine, a *Answers, probe bool) []Finding {
-	var findings []Finding
+func Examine(ctx context.Context, m *Machine, a *Answers, probe bool) []finding.Finding {
+	var findings []finding.Finding
 	for _, step := range Questions() {
 		for _, q := range step.Questions {
 			if !q.Asked(a) {
 				continue
 			}
 			found := q.Validate(ctx, m, a)
-			if probe && q.Probe != nil && !AnyRefused(found) {
+			if probe && q.Probe != nil && !finding.AnyRefused(found) {
 				found = append(found, q.Probe(ctx, m, a)...)
 			}
 			findings = append(findings, found...)
@@ -111,9 +113,9 @@ const (
 )
 
 // examineDir reports whether setup can write the installation's files.
-func examineDir(m *Machine, a *Answers) []Finding {
-	refuse := func(what, remedy string) []Finding {
-		return []Finding{{Question: "dir", Severity: Refused, Code: CodeDir, Flag: "--dir", What: what, Remedy: remedy}}
+func examineDir(m *Machine, a *Answers) []finding.Finding {
+	refuse := func(what, remedy string) []finding.Finding {
+		return []finding.Finding{{Subject: finding.Subject{Question: "dir", Flag: "--dir"}, Severity: finding.Refused, Code: CodeDir, What: what, Remedy: remedy}}
 	}
 	err := m.Host.Writable(a.Dir)
 	switch {
@@ -139,29 +141,29 @@ const leastOpenFiles = 128
 
 // examineOpenFiles reports an open-file limit too low for a server. systemd services have their own
 // limit.
-func examineOpenFiles(m *Machine, a *Answers) []Finding {
+func examineOpenFiles(m *Machine, a *Answers) []finding.Finding {
 	if m.OpenFiles == 0 || m.OpenFiles >= leastOpenFiles || a.Service == Systemd {
 		return nil
 	}
-	return []Finding{refused(CodeOpenFiles, fmt.Sprintf("processes of this user may open %d files only, too few for a server", m.OpenFiles),
+	return []finding.Finding{refused(CodeOpenFiles, fmt.Sprintf("processes of this user may open %d files only, too few for a server", m.OpenFiles),
 		"raise the limit: ulimit -n 1024")}
 }
 
-func examineMachine(m *Machine, a *Answers) []Finding {
+func examineMachine(m *Machine, a *Answers) []finding.Finding {
 	findings := append(examineDir(m, a), examineOpenFiles(m, a)...)
 	return append(findings, smallness(m.CPUs, m.Memory)...)
 }
 
-func refused(code, what, remedy string) Finding {
-	return Finding{Severity: Refused, Code: code, What: what, Remedy: remedy}
+func refused(code, what, remedy string) finding.Finding {
+	return finding.Finding{Severity: finding.Refused, Code: code, What: what, Remedy: remedy}
 }
 
-func warned(code, what, remedy string) Finding {
-	return Finding{Severity: Warning, Code: code, What: what, Remedy: remedy}
+func warned(code, what, remedy string) finding.Finding {
+	return finding.Finding{Severity: finding.Warning, Code: code, What: what, Remedy: remedy}
 }
 
-func noted(code, what, remedy string) Finding {
-	return Finding{Severity: Note, Code: code, What: what, Remedy: remedy}
+func noted(code, what, remedy string) finding.Finding {
+	return finding.Finding{Severity: finding.Note, Code: code, What: what, Remedy: remedy}
 }
 
 // text implements a question whose answer is a string.
@@ -225,17 +227,18 @@ func parseBool(s string) (bool, error) {
 func (q *Question) oneOf(kept func(*Installed) string) {
 	q.Kind = Choice
 	inner := q.Validate
-	q.Validate = func(ctx context.Context, m *Machine, a *Answers) []Finding {
+	q.Validate = func(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 		value := q.Get(a)
 		var values []string
 		for _, c := range q.Choices(m, a) {
 			values = append(values, c.Value)
 			if c.Value == value && c.Disabled != "" {
-				return []Finding{refused(CodeValue, fmt.Sprintf("%q cannot be chosen here: %s", value, c.Disabled), "choose another one")}
+				return []finding.Finding{refused(CodeValue, fmt.Sprintf("%q cannot be chosen here: %s", value, c.Disabled), "choose another one")}
 			}
 		}
 		if !slices.Contains(values, value) && (a.existing == nil || kept == nil || kept(a.existing) != value) {
-			return []Finding{refused(CodeValue, fmt.Sprintf("%q is not one of %s", value, strings.Join(values, ", ")), "choose one of these")}
+			return []finding.Finding{refused(CodeValue, fmt.Sprintf("%q is not one of %s", value, strings.Join(values, ", ")),
+				"choose one of these")}
 		}
 		if inner != nil {
 			return inner(ctx, m, a)

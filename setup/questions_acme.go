@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -59,12 +60,12 @@ func acmeEmailQuestion() *Question {
 		Ask: "To which address shall the CA write?",
 		Help: "Some authorities write before a certificate ends that was not renewed, and when they have to withdraw one. Let's Encrypt no longer does. It may stay " +
 			"empty. Nobody else gets it, and a wrong one breaks nothing.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			local, domain, ok := strings.Cut(a.ACMEEmail, "@")
 			if a.ACMEEmail == "" || ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(a.ACMEEmail, " \t<>,;:\"") && !strings.Contains(domain, "@") {
 				return nil
 			}
-			return []Finding{refused(CodeValue, fmt.Sprintf("%q is not an address for mail", a.ACMEEmail), "write it like you@example.com, or leave it empty")}
+			return []finding.Finding{refused(CodeValue, fmt.Sprintf("%q is not an address for mail", a.ACMEEmail), "write it like you@example.com, or leave it empty")}
 		},
 	}
 	return q.text(func(a *Answers) *string { return &a.ACMEEmail })
@@ -77,19 +78,19 @@ func acmeDirectoryQuestion() *Question {
 		Help: "Empty is Let's Encrypt. Its staging directory has generous limits and signs certificates that no client trusts: right for trying out whether the way " +
 			"from outside works, because too many failures at the real one lock a name out for an hour. A private one, such as that of step-ca, has a URL of its own.",
 		Suggest: func(*Machine, *Answers) []string { return []string{acmeProduction, acmeStaging} },
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.ACMEDirectory == "" {
 				return nil
 			}
 			if u, err := url.Parse(a.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-				return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory), "write it like "+acmeStaging)}
+				return []finding.Finding{refused(CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory), "write it like "+acmeStaging)}
 			}
 			if a.ACMEDirectory == acmeStaging {
-				return []Finding{noted(CodeStaging, "clients do not trust what the staging directory signs", "when it works, change the directory to "+acmeProduction)}
+				return []finding.Finding{noted(CodeStaging, "clients do not trust what the staging directory signs", "when it works, change the directory to "+acmeProduction)}
 			}
 			return nil
 		},
-		Probe: func(ctx context.Context, m *Machine, a *Answers) []Finding {
+		Probe: func(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 			if !a.public() {
 				return nil // probed once its CA is set
 			}
@@ -104,16 +105,16 @@ func acmeCAQuestion() *Question {
 		ID: "acme-ca", Title: "CA of the directory", Kind: Path, Flags: []string{"--acme-ca"}, Asked: func(a *Answers) bool { return ordered(a) && !a.public() },
 		Ask: "Which CA has signed the certificate of the directory itself?", Empty: "one that this machine trusts",
 		Help: "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.ACMECA == "" {
 				return nil
 			}
 			data, err := a.readServed(a.ACMECA)
 			if err != nil {
-				return []Finding{unreadable(err)}
+				return []finding.Finding{unreadable(err)}
 			}
 			if _, err := certgen.ParseChain(data); err != nil {
-				return []Finding{fromInput(err)}
+				return []finding.Finding{fromInput(err)}
 			}
 			return nil
 		},
@@ -125,14 +126,14 @@ func acmeCAQuestion() *Question {
 var errNoDirectory = errors.New("it answers, and is not an ACME directory")
 
 // probeDirectory fetches the ACME directory, the first request of every order.
-func probeDirectory(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeDirectory(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	if a.offline {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.within(acmeTimeout))
 	defer cancel()
 	if err := askDirectory(ctx, a); err != nil && !errors.Is(err, errAccountRequired) {
-		return []Finding{refused(CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
+		return []finding.Finding{refused(CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
 			"see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need --acme-ca; --offline leaves this out")}
 	}
 	return nil
@@ -186,12 +187,12 @@ func (a *Answers) acmeDirectory() string {
 }
 
 // judgeOrder reports whether a CA can sign for the host name, judging by the answers alone.
-func judgeOrder(a *Answers) []Finding {
+func judgeOrder(a *Answers) []finding.Finding {
 	name := canonical(a.Hostname)
 	if isAddress(name) {
-		return []Finding{refused(CodeName, name+" is an address, and ACME directories sign for names", "give a DNS name as host name, or choose the private CA")}
+		return []finding.Finding{refused(CodeName, name+" is an address, and ACME directories sign for names", "give a DNS name as host name, or choose the private CA")}
 	}
-	var findings []Finding
+	var findings []finding.Finding
 	if a.public() && private(name) {
 		findings = append(findings, warned(CodeName, name+" is not a public name: the CA will refuse it", "choose a name below a domain of yours, a private directory, or the private CA"))
 	}
@@ -213,7 +214,7 @@ func private(name string) bool {
 }
 
 // probeOrder reports whether the CA can reach this machine under the host name.
-func probeOrder(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeOrder(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	name := canonical(a.Hostname)
 	if a.offline || isAddress(name) {
 		return nil
@@ -223,13 +224,13 @@ func probeOrder(ctx context.Context, m *Machine, a *Answers) []Finding {
 	addrs, err := m.Host.LookupHost(ctx, name)
 	switch {
 	case resolverFailed(err):
-		return []Finding{noResolver(name, err)}
+		return []finding.Finding{noResolver(name, err)}
 	case err != nil || len(addrs) == 0:
-		return []Finding{warned(CodeNoResolve, name+" does not resolve: the CA will not find this machine", "make a DNS entry first; each failed order costs ten minutes and more")}
+		return []finding.Finding{warned(CodeNoResolve, name+" does not resolve: the CA will not find this machine", "make a DNS entry first; each failed order costs ten minutes and more")}
 	case a.public() && !slices.ContainsFunc(addrs, reachable):
-		return []Finding{warned(CodeChallenge, fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]), "the CA comes from the internet: it needs a public address in DNS, and port 443 let through")}
+		return []finding.Finding{warned(CodeChallenge, fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]), "the CA comes from the internet: it needs a public address in DNS, and port 443 let through")}
 	case !slices.ContainsFunc(addrs, m.Has):
-		return []Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]), "that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry")}
+		return []finding.Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]), "that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry")}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"packhouse/finding"
 )
 
 func addrQuestion() *Question {
@@ -67,17 +69,17 @@ func (a *Answers) listenName() {
 	}
 }
 
-func validateAddr(_ context.Context, m *Machine, a *Answers) []Finding {
+func validateAddr(_ context.Context, m *Machine, a *Answers) []finding.Finding {
 	const form = "write it as host:port or :port, for instance :5000"
 	if a.Addr == "" {
-		return []Finding{refused(CodeMissing, "the address is missing", form)}
+		return []finding.Finding{refused(CodeMissing, "the address is missing", form)}
 	}
 	host, port, err := net.SplitHostPort(a.Addr)
 	if err != nil {
-		return []Finding{refused(CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), form)}
+		return []finding.Finding{refused(CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), form)}
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return []Finding{refused(CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), form)}
+		return []finding.Finding{refused(CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), form)}
 	}
 	if host == "" || host == "localhost" {
 		return nil
@@ -85,13 +87,13 @@ func validateAddr(_ context.Context, m *Machine, a *Answers) []Finding {
 	addr, err := netip.ParseAddr(host)
 	switch network := m.bridge(addr); {
 	case err != nil:
-		return []Finding{refused(CodeAddress, fmt.Sprintf("%q is not an IP address", host), "the host name was asked before; here it is the address to listen at, most often none: :"+port)}
+		return []finding.Finding{refused(CodeAddress, fmt.Sprintf("%q is not an IP address", host), "the host name was asked before; here it is the address to listen at, most often none: :"+port)}
 	case !addr.IsUnspecified() && !m.Has(addr):
-		return []Finding{refused(CodeNotOurs, host+" is not an address of this machine", "use :"+port+" to listen at every address of it")}
+		return []finding.Finding{refused(CodeNotOurs, host+" is not an address of this machine", "use :"+port+" to listen at every address of it")}
 	case network != "":
-		return []Finding{bridged(host, network)}
+		return []finding.Finding{bridged(host, network)}
 	case !addr.IsUnspecified() && made(a) && !covered(a, addr.String()):
-		return []Finding{warned(certNameCode, host+" is not among the names in the certificate, though the server listens there only", "tick it among the names")}
+		return []finding.Finding{warned(certNameCode, host+" is not among the names in the certificate, though the server listens there only", "tick it among the names")}
 	}
 	return nil
 }
@@ -104,7 +106,7 @@ func covered(a *Answers, name string) bool {
 	return err != nil || slices.Contains(names.Strings(), name)
 }
 
-func probeAddr(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeAddr(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	err := m.Host.Listen(ctx, a.Addr)
 	if err == nil {
 		return nil
@@ -121,14 +123,14 @@ func probeAddr(ctx context.Context, m *Machine, a *Answers) []Finding {
 		if holder.PID > 0 {
 			by = fmt.Sprintf("%s (pid %d)", holder.Name, holder.PID)
 		}
-		return []Finding{refused(CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by), "stop it, or choose another port"+m.freePort(ctx, port))}
+		return []finding.Finding{refused(CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by), "stop it, or choose another port"+m.freePort(ctx, port))}
 	case errors.Is(err, syscall.EACCES):
-		return []Finding{refused(CodePortRight, fmt.Sprintf("port %d may not be bound by this user", port),
+		return []finding.Finding{refused(CodePortRight, fmt.Sprintf("port %d may not be bound by this user", port),
 			"run setup as root, or choose a port over 1023"+m.freePort(ctx, port)+", or allow it: setcap cap_net_bind_service=+ep on the program")}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return []Finding{refused(CodeNotOurs, a.Addr+" is not an address of this machine", "use :"+portText+" to listen at every address of it")}
+		return []finding.Finding{refused(CodeNotOurs, a.Addr+" is not an address of this machine", "use :"+portText+" to listen at every address of it")}
 	}
-	return []Finding{refused(CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address")}
+	return []finding.Finding{refused(CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address")}
 }
 
 // freePort suggests a port that can be bound instead of other, as " such as :PORT". It returns ""
@@ -152,19 +154,20 @@ func publicURLQuestion() *Question {
 		Help: "Where a load balancer, a port mapping or NAT stands in front, clients use its URL. It goes into the handoff card and the checks from outside, never " +
 			"into answers to clients, so a wrong one breaks nothing. Leave it empty where nothing stands in front.",
 		Suggest: func(_ *Machine, a *Answers) []string { return []string{a.URL()} },
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.PublicURL == "" {
 				return nil
 			}
 			u, err := url.Parse(a.PublicURL)
 			if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-				return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the base URL of a server", a.PublicURL), "write scheme, host and port only: https://registry.example.com")}
+				return []finding.Finding{refused(CodeURL, fmt.Sprintf("%q is not the base URL of a server", a.PublicURL), "write scheme, host and port only: https://registry.example.com")}
 			}
 			if _, _, err := parseName(u.Hostname()); err != nil {
-				return []Finding{misnamed(CodeURL, err, "write scheme, host and port only: https://registry.example.com")}
+				return []finding.Finding{misnamed(CodeURL, err, "write scheme, host and port only: https://registry.example.com")}
 			}
 			if made(a) && !covered(a, canonical(u.Hostname())) {
-				return []Finding{warned(certNameCode, u.Hostname()+" is not among the names in the certificate", "tick it among the names, unless what stands in front has a certificate of its own")}
+				return []finding.Finding{warned(certNameCode, u.Hostname()+" is not among the names in the certificate",
+					"tick it among the names, unless what stands in front has a certificate of its own")}
 			}
 			return nil
 		},

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // caPermitQuestion asks for the name constraints of a private CA.
@@ -32,10 +33,10 @@ func caPermitQuestion() *Question {
 
 // validateCAPermit validates the limits, and that they match the existing CA unless a new one is
 // created.
-func validateCAPermit(_ context.Context, _ *Machine, a *Answers) []Finding {
+func validateCAPermit(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 	wanted, err := certgen.ParsePermitted(a.CAPermit)
 	if err != nil {
-		return []Finding{misnamed(CodeName, err, "give a DNS name such as example.com, or a network such as 10.0.0.0/8")}
+		return []finding.Finding{misnamed(CodeName, err, "give a DNS name such as example.com, or a network such as 10.0.0.0/8")}
 	}
 	ca := a.existingCA()
 	if ca == nil || a.NewCA {
@@ -46,7 +47,8 @@ func validateCAPermit(_ context.Context, _ *Machine, a *Answers) []Finding {
 		if len(has) > 0 {
 			limits = "limited to " + strings.Join(has, ", ")
 		}
-		return []Finding{refused(CodeCALimits, "the existing CA is "+limits+", and the limits of a CA cannot change", "add --new-ca, and have every client trust the new ca.crt")}
+		return []finding.Finding{refused(CodeCALimits, "the existing CA is "+limits+", and the limits of a CA cannot change",
+			"add --new-ca, and have every client trust the new ca.crt")}
 	}
 	return nil
 }
@@ -61,7 +63,7 @@ func (a *Answers) existingCA() *Certificate {
 
 // outsideCA returns a finding if a new certificate is due with names that the existing CA does not
 // permit, so that setup refuses them before it writes anything.
-func outsideCA(a *Answers) []Finding {
+func outsideCA(a *Answers) []finding.Finding {
 	ca := a.existingCA()
 	if ca == nil || a.NewCA {
 		return nil
@@ -79,7 +81,7 @@ func outsideCA(a *Answers) []Finding {
 		strings.Join(outside, ", "), strings.Join(permitted.Strings(), ", ")),
 		"leave the name out, or add --new-ca, and have every client trust the new ca.crt")
 	f.Question, f.Flag = "san", "--san"
-	return []Finding{f}
+	return []finding.Finding{f}
 }
 
 // caLimits returns the limits of a new CA: those of the answers, plus the certificate's names and

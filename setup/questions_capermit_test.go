@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // TestCAPermit follows the limits of a private CA from their flags into the certificate, through
@@ -33,7 +34,7 @@ func TestCAPermit(t *testing.T) {
 			t.Errorf("%s is not permitted: %v", want, permitted())
 		}
 	}
-	resolve := func(flags Values) []Finding {
+	resolve := func(flags Values) []finding.Finding {
 		t.Helper()
 		in, err := Load(dir)
 		if err != nil {
@@ -42,9 +43,9 @@ func TestCAPermit(t *testing.T) {
 		_, findings := Resolve(t.Context(), m, in, Input{Flags: inDir(flags, dir)})
 		return findings
 	}
-	limits := func(findings []Finding) bool {
-		return slices.ContainsFunc(findings, func(f Finding) bool {
-			return f.Code == CodeCALimits && f.Severity == Refused && strings.Contains(f.Remedy, "--new-ca")
+	limits := func(findings []finding.Finding) bool {
+		return slices.ContainsFunc(findings, func(f finding.Finding) bool {
+			return f.Code == CodeCALimits && f.Severity == finding.Refused && strings.Contains(f.Remedy, "--new-ca")
 		})
 	}
 	for _, test := range []struct {

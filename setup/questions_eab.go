@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -37,9 +38,10 @@ func eabKeyQuestion() *Question {
 		Asked: func(a *Answers) bool { return ordered(a) && a.EABKeyID != "" },
 		Ask:   "Which file holds the HMAC key of that account?",
 		Help:  "A file with the key in one line, base64url, as the CA gave it to you. The server reads it in place when it opens its account, so it must stay, mode 0600.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.EABKeyFile == "" {
-				return []Finding{refused(CodeMissing, "the file with the HMAC key of the account is missing", "give its path")}
+				return []finding.Finding{refused(CodeMissing, "the file with the HMAC key of the account is missing",
+					"give its path")}
 			}
 			findings, regular := probeSecretFile(a.EABKeyFile, "the key of the account")
 			if !regular {
@@ -59,7 +61,7 @@ func eabKeyQuestion() *Question {
 }
 
 // probeAccount reports a directory that requires an external account.
-func probeAccount(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeAccount(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	if a.offline || a.EABKeyID != "" {
 		return nil
 	}
@@ -68,6 +70,6 @@ func probeAccount(ctx context.Context, m *Machine, a *Answers) []Finding {
 	if !errors.Is(askDirectory(ctx, a), errAccountRequired) {
 		return nil // the ACME directory question reports other errors
 	}
-	return []Finding{refused(CodeEAB, "the ACME directory "+a.acmeDirectory()+" requires an account at its CA",
+	return []finding.Finding{refused(CodeEAB, "the ACME directory "+a.acmeDirectory()+" requires an account at its CA",
 		"get a key ID and an HMAC key from the CA: --acme-eab-kid ID --acme-eab-key-file FILE")}
 }

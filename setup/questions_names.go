@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"packhouse/finding"
 )
 
 // resolveTimeout bounds a name lookup while the user waits.
@@ -68,23 +70,23 @@ func (a *Answers) certifiedNames() []string {
 	return in.Cert.Info.Names.Strings()
 }
 
-func validateHostname(_ context.Context, _ *Machine, a *Answers) []Finding {
+func validateHostname(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 	if a.Hostname == "" {
-		return []Finding{refused(CodeMissing, "the host name is missing", "give the name or address that clients use")}
+		return []finding.Finding{refused(CodeMissing, "the host name is missing", "give the name or address that clients use")}
 	}
 	name, shown, err := parseName(a.Hostname)
 	switch {
 	case err != nil:
-		return []Finding{misnamed(CodeName, err, "give a DNS name such as registry.example.com, or an IP address")}
+		return []finding.Finding{misnamed(CodeName, err, "give a DNS name such as registry.example.com, or an IP address")}
 	case shown != name:
-		return []Finding{noted(CodeIDN, fmt.Sprintf("%s is written %s in certificates and configuration", shown, name), "")}
+		return []finding.Finding{noted(CodeIDN, fmt.Sprintf("%s is written %s in certificates and configuration", shown, name), "")}
 	case local(name):
-		return []Finding{noted(CodeElsewhere, name+" is this machine only, for every client itself", "give the name by which others reach it")}
+		return []finding.Finding{noted(CodeElsewhere, name+" is this machine only, for every client itself", "give the name by which others reach it")}
 	}
 	return nil
 }
 
-func probeHostname(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeHostname(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	findings := probeName(ctx, m, a)
 	if host := registry(a.URL()); host != "localhost" && !strings.ContainsAny(host, ".:") { // github.com/distribution/reference, as docker reads names
 		findings = append(findings, warned(CodeShortName, fmt.Sprintf("docker takes %s/… for a repository of Docker Hub, since there is neither a dot nor a port in it", host),
@@ -94,14 +96,14 @@ func probeHostname(ctx context.Context, m *Machine, a *Answers) []Finding {
 }
 
 // probeName reports whether the host name resolves to this machine.
-func probeName(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeName(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	name := canonical(a.Hostname)
 	if addr, err := netip.ParseAddr(name); err == nil {
 		if bridge := m.bridge(addr); bridge != "" {
-			return []Finding{bridged(name, bridge)}
+			return []finding.Finding{bridged(name, bridge)}
 		}
 		if !m.Has(addr) {
-			return []Finding{warned(CodeForeign, name+" is not an address of this machine", "that is right where a load balancer or NAT stands in front")}
+			return []finding.Finding{warned(CodeForeign, name+" is not an address of this machine", "that is right where a load balancer or NAT stands in front")}
 		}
 		return nil
 	}
@@ -112,22 +114,24 @@ func probeName(ctx context.Context, m *Machine, a *Answers) []Finding {
 	defer cancel()
 	addrs, err := m.Host.LookupHost(ctx, name)
 	if resolverFailed(err) {
-		return []Finding{noResolver(name, err)}
+		return []finding.Finding{noResolver(name, err)}
 	}
 	if err != nil || len(addrs) == 0 {
-		return []Finding{warned(CodeNoResolve, name+" does not resolve from this machine", "clients need a DNS entry, or a line in /etc/hosts")}
+		return []finding.Finding{warned(CodeNoResolve, name+" does not resolve from this machine",
+			"clients need a DNS entry, or a line in /etc/hosts")}
 	}
 	if slices.ContainsFunc(addrs, m.Has) {
 		if bridge := m.bridge(addrs[0]); bridge != "" && !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return m.Has(a) && m.bridge(a) == "" }) {
-			return []Finding{bridged(name+" resolves to "+addrs[0].String()+", which", bridge)}
+			return []finding.Finding{bridged(name+" resolves to "+addrs[0].String()+", which", bridge)}
 		}
 		return nil
 	}
-	return []Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]), "that is right where a load balancer or NAT stands in front; else correct the DNS entry")}
+	return []finding.Finding{warned(CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]),
+		"that is right where a load balancer or NAT stands in front; else correct the DNS entry")}
 }
 
 // bridged returns a finding about an address that only containers on this machine can reach.
-func bridged(what, network string) Finding {
+func bridged(what, network string) finding.Finding {
 	return warned(CodeBridge, fmt.Sprintf("%s is the address of %s, a network of containers on this machine: nobody outside reaches it", what, network), "take an address or a name by which others reach this machine")
 }
 
@@ -162,22 +166,22 @@ func sanQuestion() *Question {
 	}
 }
 
-func validateSANs(_ context.Context, m *Machine, a *Answers) []Finding {
-	var findings []Finding
+func validateSANs(_ context.Context, m *Machine, a *Answers) []finding.Finding {
+	var findings []finding.Finding
 	for _, s := range a.SANs {
 		if !s.Ticked {
 			continue
 		}
 		f, found := judgeSAN(m, s)
 		if found {
-			f.Subject = s.Name
+			f.Entry = s.Name
 			findings = append(findings, f)
 		}
 	}
 	for _, name := range a.NoSANs {
 		if canonical(name) == canonical(a.Hostname) {
-			findings = append(findings, Finding{
-				Severity: Refused, Code: CodeConflict, Subject: name, Flag: "--no-san",
+			findings = append(findings, finding.Finding{
+				Severity: finding.Refused, Code: CodeConflict, Subject: finding.Subject{Entry: name, Flag: "--no-san"},
 				What: name + " is the host name, which always stands in the certificate", Remedy: "choose another host name",
 			})
 		}
@@ -185,7 +189,7 @@ func validateSANs(_ context.Context, m *Machine, a *Answers) []Finding {
 	return findings
 }
 
-func judgeSAN(m *Machine, s SAN) (Finding, bool) {
+func judgeSAN(m *Machine, s SAN) (finding.Finding, bool) {
 	name, shown, err := parseName(s.Name)
 	if err != nil {
 		return misnamed(CodeName, err, "give a DNS name or an IP address"), true
@@ -196,7 +200,7 @@ func judgeSAN(m *Machine, s SAN) (Finding, bool) {
 	if shown != name {
 		return noted(CodeIDN, fmt.Sprintf("%s is written %s in the certificate", shown, name), ""), true
 	}
-	return Finding{}, false
+	return finding.Finding{}, false
 }
 
 // splitList splits text at commas and drops empty elements.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/setup/keyfile"
 	"packhouse/spelling"
 	"packhouse/trust"
@@ -25,9 +26,9 @@ func certQuestion() *Question {
 		Ask: "Where is the certificate?",
 		Help: "A PEM file with the server's certificate, followed by every intermediate certificate, each after the one that it signed. The server reads the file " +
 			"in place and notices when it is renewed. Most clients refuse an incomplete chain, although browsers may accept it.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.CertFile == "" {
-				return []Finding{refused(CodeMissing, "the certificate's file is missing", "give its path")}
+				return []finding.Finding{refused(CodeMissing, "the certificate's file is missing", "give its path")}
 			}
 			return nil
 		},
@@ -38,13 +39,13 @@ func certQuestion() *Question {
 
 // unlessInUse turns refusals into warnings if the server already uses the files, so that they do
 // not block other changes.
-func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func(context.Context, *Machine, *Answers) []Finding {
-	return func(ctx context.Context, m *Machine, a *Answers) []Finding {
+func unlessInUse(probe func(context.Context, *Machine, *Answers) []finding.Finding) func(context.Context, *Machine, *Answers) []finding.Finding {
+	return func(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 		findings := probe(ctx, m, a)
 		if in := a.existing; in != nil && in.Config != nil && in.Config.HTTP.TLS.Certificate == a.CertFile && in.Config.HTTP.TLS.Key == a.KeyFile {
 			for i := range findings {
-				if findings[i].Severity == Refused {
-					findings[i].Severity = Warning
+				if findings[i].Severity == finding.Refused {
+					findings[i].Severity = finding.Warning
 				}
 			}
 		}
@@ -54,33 +55,33 @@ func unlessInUse(probe func(context.Context, *Machine, *Answers) []Finding) func
 
 // probeCert reports everything that is wrong with the certificate except a missing root, which
 // [probeTLSCA] reports.
-func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
+func probeCert(_ context.Context, m *Machine, a *Answers) []finding.Finding {
 	data, err := a.readServed(a.CertFile)
 	if err != nil {
-		return []Finding{unreadable(err)}
+		return []finding.Finding{unreadable(err)}
 	}
 	chain, err := certgen.ParseChain(data)
 	if err != nil {
-		return []Finding{fromInput(err)}
+		return []finding.Finding{fromInput(err)}
 	}
 	names, err := certgen.ParseNames([]string{canonical(a.Hostname)})
 	if err != nil {
 		return nil // the host name question reports it
 	}
-	var findings []Finding
+	var findings []finding.Finding
 	for _, p := range certgen.Verify(chain, nil, a.roots(chain, m.now()), names, m.now()) {
 		f := refused(p.Code, p.What, p.Remedy)
 		switch {
 		case p.Code == certgen.CodeIncomplete, p.Code == certgen.CodeUntrusted && a.TLSCA != "":
 			continue
 		case p.Warning:
-			f.Severity = Warning
+			f.Severity = finding.Warning
 		case p.Code == certgen.CodeUntrusted: // a complete chain of a private CA
 			f = noted(p.Code, p.What, "clients need its root certificate")
 		}
 		findings = append(findings, f)
 	}
-	if !AnyRefused(findings) && certgen.CloseToEnd(chain[0], m.now()) {
+	if !finding.AnyRefused(findings) && certgen.CloseToEnd(chain[0], m.now()) {
 		info := certgen.Inspect(chain[0])
 		days := spelling.Count(info.DaysLeft(m.now()), "day")
 		findings = append(findings, warned(CodeCloseEnd, fmt.Sprintf("the certificate has %s left", days),
@@ -89,7 +90,7 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []Finding {
 	if n := certgen.Repeated(data); n > 0 {
 		findings = append(findings, noted(CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n), "the server leaves repetitions out of what it serves"))
 	}
-	return BySeverity(findings)
+	return finding.BySeverity(findings)
 }
 
 // roots returns the certificates to verify a chain against: nil, for those of the system, if they
@@ -132,16 +133,16 @@ func tlsCAQuestion() *Question {
 		Ask:   "Which root certificate do clients trust?", Empty: "not known here",
 		Help: "A PEM file with the root of the CA that issued the certificate. cert-manager, step-ca and Vault issue a chain without its root and write the root to " +
 			"a file of its own. Setup verifies the chain against it, copies it into the installation and hands it out to clients.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.TLSCA == "" {
 				return nil
 			}
 			data, err := a.readServed(a.TLSCA)
 			if err != nil {
-				return []Finding{unreadable(err)}
+				return []finding.Finding{unreadable(err)}
 			}
 			if _, err := certgen.ParseChain(data); err != nil {
-				return []Finding{fromInput(err)}
+				return []finding.Finding{fromInput(err)}
 			}
 			return nil
 		},
@@ -151,7 +152,7 @@ func tlsCAQuestion() *Question {
 }
 
 // probeTLSCA reports whether the chain ends at a root that clients can trust.
-func probeTLSCA(_ context.Context, m *Machine, a *Answers) []Finding {
+func probeTLSCA(_ context.Context, m *Machine, a *Answers) []finding.Finding {
 	chain, err := a.readChain(a.CertFile)
 	if err != nil {
 		return nil // the certificate question reports it
@@ -159,16 +160,16 @@ func probeTLSCA(_ context.Context, m *Machine, a *Answers) []Finding {
 	for _, p := range certgen.Verify(chain, nil, a.roots(chain, m.now()), certgen.Names{}, m.now()) {
 		switch {
 		case p.Code == certgen.CodeIncomplete && a.TLSCA == "" && len(chain) > 1:
-			return []Finding{noted(p.Code, fmt.Sprintf("the root of the chain, %q, is not in the file and this machine does not trust it", chain[len(chain)-1].Issuer.CommonName),
+			return []finding.Finding{noted(p.Code, fmt.Sprintf("the root of the chain, %q, is not in the file and this machine does not trust it", chain[len(chain)-1].Issuer.CommonName),
 				"clients need that root: --tls-ca FILE verifies the chain against it and hands it out")}
 		case p.Code == certgen.CodeIncomplete:
-			return []Finding{refused(p.Code, p.What, p.Remedy)}
+			return []finding.Finding{refused(p.Code, p.What, p.Remedy)}
 		case p.Code == certgen.CodeUntrusted && a.TLSCA != "":
-			return []Finding{refused(p.Code, fmt.Sprintf("the chain ends at another root than those of %s: %s", a.TLSCA, p.What), "name the root of the CA that issued the certificate")}
+			return []finding.Finding{refused(p.Code, fmt.Sprintf("the chain ends at another root than those of %s: %s", a.TLSCA, p.What), "name the root of the CA that issued the certificate")}
 		}
 	}
 	if a.TLSCA != "" && !trustedBySystem(chain, m.now()) {
-		return []Finding{noted(CodePrivateRoot, "the root of the certificate is a private CA", "clients need it: setup hands out a copy in "+OwnCAFile)}
+		return []finding.Finding{noted(CodePrivateRoot, "the root of the certificate is a private CA", "clients need it: setup hands out a copy in "+OwnCAFile)}
 	}
 	return nil
 }
@@ -179,9 +180,9 @@ func keyQuestion() *Question {
 		Ask: "Where is its private key?",
 		Help: "A PEM file: PKCS#8, PKCS#1 or SEC 1. Anyone who can read it can impersonate this server, so it must not be readable by all. If it is encrypted, setup " +
 			"asks for its password and keeps a decrypted copy, because a server starts unattended.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.KeyFile == "" {
-				return []Finding{refused(CodeMissing, "the private key's file is missing", "give its path")}
+				return []finding.Finding{refused(CodeMissing, "the private key's file is missing", "give its path")}
 			}
 			return nil
 		},
@@ -190,7 +191,7 @@ func keyQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.KeyFile })
 }
 
-func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
+func probeKey(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 	findings, regular := probeSecretFile(a.KeyFile, "the private key")
 	if !regular {
 		return findings
@@ -221,16 +222,16 @@ func probeKey(_ context.Context, _ *Machine, a *Answers) []Finding {
 
 // probeSecretFile reports a secret file that is missing or world-readable. regular is false if the
 // file cannot be used at all.
-func probeSecretFile(path, what string) (findings []Finding, regular bool) {
+func probeSecretFile(path, what string) (findings []finding.Finding, regular bool) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return []Finding{unreadable(err)}, false
+		return []finding.Finding{unreadable(err)}, false
 	}
 	if info.IsDir() {
-		return []Finding{refused(CodeUnread, path+" is a directory", "give the path of a file")}, false
+		return []finding.Finding{refused(CodeUnread, path+" is a directory", "give the path of a file")}, false
 	}
 	if !info.Mode().IsRegular() {
-		return []Finding{refused(CodeUnread, path+" is not a regular file", "give the path of a file")}, false
+		return []finding.Finding{refused(CodeUnread, path+" is not a regular file", "give the path of a file")}, false
 	}
 	if info.Mode().Perm()&0o004 != 0 {
 		findings = append(findings, refused(CodeOpenKey, fmt.Sprintf("%s has mode %04o: everyone on this machine can read %s", path, info.Mode().Perm(), what), "chmod 600 "+Shell(path)))
@@ -245,13 +246,13 @@ func keyPasswordQuestion() *Question {
 		Ask:   "Which file holds the password of the private key?",
 		Help: "A file with one line. Setup decrypts the key with it and writes the key into the installation, readable by the server only. The server starts " +
 			"unattended, so it cannot ask. Setup does not keep the password.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.KeyPasswordFile == "" {
-				return []Finding{refused(certgen.CodeKeyEncrypted, "the private key is encrypted", "name the file with its password, or decrypt the key: openssl pkey -in KEY -out PLAIN")}
+				return []finding.Finding{refused(certgen.CodeKeyEncrypted, "the private key is encrypted", "name the file with its password, or decrypt the key: openssl pkey -in KEY -out PLAIN")}
 			}
 			return nil
 		},
-		Probe: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Probe: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			findings, regular := probeSecretFile(a.KeyPasswordFile, "the password of the private key")
 			if !regular {
 				return findings
@@ -287,7 +288,7 @@ func (a *Answers) decryptedKey() ([]byte, error) {
 	return keyfile.Decrypt(data, []byte(strings.TrimRight(string(password), "\r\n")))
 }
 
-func unreadable(err error) Finding {
+func unreadable(err error) finding.Finding {
 	if fault := trust.Unsafe(err); fault != nil {
 		return refused(CodeUnsafe, fault.Error(), fault.Fix)
 	}
@@ -298,7 +299,7 @@ func unreadable(err error) Finding {
 }
 
 // fromInput converts an error of certgen about a file to a finding.
-func fromInput(err error) Finding {
+func fromInput(err error) finding.Finding {
 	if input, ok := errors.AsType[*certgen.InputError](err); ok {
 		return refused(input.Code, input.What, input.Remedy)
 	}

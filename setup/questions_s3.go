@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/server/config"
 )
@@ -62,17 +63,17 @@ func s3EndpointQuestion() *Question {
 	return q
 }
 
-func validateEndpoint(_ context.Context, _ *Machine, a *Answers) []Finding {
+func validateEndpoint(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 	endpoint := a.S3.Endpoint
 	if endpoint == "" || a.installedS3() != nil && endpoint == a.installedS3().RegionEndpoint {
 		return nil
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return []Finding{refused(CodeURL, fmt.Sprintf("%q is not the URL of a storage engine", clip(endpoint)), "write it like https://minio.example:9000, without the bucket")}
+		return []finding.Finding{refused(CodeURL, fmt.Sprintf("%q is not the URL of a storage engine", clip(endpoint)), "write it like https://minio.example:9000, without the bucket")}
 	}
 	if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback()) {
-		return []Finding{warned(CodeS3Plain, "without TLS contents can be read and changed on the way to the engine; the secret key cannot be read", "use https:// where the engine has a certificate")}
+		return []finding.Finding{warned(CodeS3Plain, "without TLS contents can be read and changed on the way to the engine; the secret key cannot be read", "use https:// where the engine has a certificate")}
 	}
 	return nil
 }
@@ -83,16 +84,16 @@ func s3CAQuestion() *Question {
 		Ask: "Which CA has signed the certificate of the engine?", Empty: "one that this machine trusts",
 		Help:  "A PEM file. It is needed where the engine's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
 		Asked: func(a *Answers) bool { return inBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.S3.CAFile == "" {
 				return nil
 			}
 			data, err := a.readServed(a.S3.CAFile)
 			if err != nil {
-				return []Finding{unreadable(err)}
+				return []finding.Finding{unreadable(err)}
 			}
 			if _, err := certgen.ParseChain(data); err != nil {
-				return []Finding{fromInput(err)}
+				return []finding.Finding{fromInput(err)}
 			}
 			return nil
 		},
@@ -106,9 +107,9 @@ func s3SkipVerifyQuestion() *Question {
 		Ask:   "Take any certificate of the engine's?",
 		Help:  "Anyone between here and the engine can then pretend to be it, and read and change content. Naming its CA is as easy.",
 		Asked: func(a *Answers) bool { return inBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.S3.SkipVerify {
-				return []Finding{warned(CodeS3Unverified, "the engine's certificate is not verified: anyone on the network path can pretend to be it", "name its CA with --s3-ca-file instead")}
+				return []finding.Finding{warned(CodeS3Unverified, "the engine's certificate is not verified: anyone on the network path can pretend to be it", "name its CA with --s3-ca-file instead")}
 			}
 			return nil
 		},
@@ -137,14 +138,14 @@ func s3RegionQuestion() *Question {
 			}
 			return []string{firstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
 		},
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.Region == "" && a.installedS3() != nil && a.installedS3().Region == "" && a.S3.Endpoint != "":
 				return nil
 			case a.S3.Region == "":
-				return []Finding{refused(CodeMissing, "the region of the bucket is missing", "name it with --s3-region, for instance "+firstRegion)}
+				return []finding.Finding{refused(CodeMissing, "the region of the bucket is missing", "name it with --s3-region, for instance "+firstRegion)}
 			case unseen(a.S3.Region):
-				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is not a region", clip(a.S3.Region)), "write it like "+firstRegion)}
+				return []finding.Finding{refused(CodeValue, fmt.Sprintf("%+q is not a region", clip(a.S3.Region)), "write it like "+firstRegion)}
 			}
 			return nil
 		},
@@ -161,9 +162,9 @@ func s3AccessKeyQuestion() *Question {
 		Ask: "Which access key may use the bucket?", Empty: "the one that AWS tools find",
 		Help: "The id of a key that may list, read, write and delete in this bucket, best in no other. Empty asks where AWS tools look: variables, ~/.aws of the user who runs " +
 			"the server, the role of the machine.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.AccessKey) {
-				return []Finding{refused(CodeValue, "the access key holds characters that none has", "copy it again")}
+				return []finding.Finding{refused(CodeValue, "the access key holds characters that none has", "copy it again")}
 			}
 			return nil
 		},
@@ -187,12 +188,12 @@ func s3SecretKeyQuestion() *Question {
 			}
 			return secretShown
 		},
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.SecretKey == "":
-				return []Finding{refused(CodeMissing, "the secret key of the access key is missing", "give it with --s3-secret-key-file FILE or in "+secretKeyVariable)}
+				return []finding.Finding{refused(CodeMissing, "the secret key of the access key is missing", "give it with --s3-secret-key-file FILE or in "+secretKeyVariable)}
 			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
-				return []Finding{refused(CodeValue, "the secret key holds control characters", "copy it again, as one line")}
+				return []finding.Finding{refused(CodeValue, "the secret key holds control characters", "copy it again, as one line")}
 			}
 			return nil
 		},
@@ -224,9 +225,9 @@ func s3RootQuestion() *Question {
 		ID: "s3-root", Title: "Prefix", Kind: Text, Flags: []string{"--s3-root"}, Asked: inBucket, Advanced: true,
 		Ask: "Below which prefix of the bucket?", Empty: "the whole bucket",
 		Help: "Empty is the whole bucket, and that is best: a bucket of its own has rights and a lifecycle of its own. With a prefix such as /registry others may use the bucket too.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) || slices.Contains(strings.Split(a.S3.Root, "/"), "..") {
-				return []Finding{refused(CodeValue, fmt.Sprintf("%+q cannot be a prefix", clip(a.S3.Root)), "write it like /registry")}
+				return []finding.Finding{refused(CodeValue, fmt.Sprintf("%+q cannot be a prefix", clip(a.S3.Root)), "write it like /registry")}
 			}
 			return nil
 		},
@@ -248,9 +249,9 @@ func s3KMSQuestion() *Question {
 		ID: "s3-kms-key-id", Title: "KMS key", Kind: Text, Flags: []string{"--s3-kms-key-id"}, Asked: func(a *Answers) bool { return inBucket(a) && a.S3.Encrypt }, Advanced: true,
 		Ask: "With which key of the KMS?", Empty: "the engine's own",
 		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.KMSKeyID) {
-				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is not a key of a KMS", clip(a.S3.KMSKeyID)), "write its id or ARN")}
+				return []finding.Finding{refused(CodeValue, fmt.Sprintf("%+q is not a key of a KMS", clip(a.S3.KMSKeyID)), "write its id or ARN")}
 			}
 			return nil
 		},
@@ -274,12 +275,13 @@ func s3BucketQuestion() *Question {
 		Ask: "Which bucket?",
 		Help: "It must be there already. Leaving this step writes, reads, lists and deletes a few small objects in it, so that a right that is missing is known before anything " +
 			"is installed. Any number of servers can share one bucket.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.Bucket == "":
-				return []Finding{refused(CodeMissing, "the name of the bucket is missing", "name it with --s3-bucket")}
+				return []finding.Finding{refused(CodeMissing, "the name of the bucket is missing", "name it with --s3-bucket")}
 			case !bucketName().MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
-				return []Finding{refused(CodeValue, fmt.Sprintf("%+q is not a valid bucket name", clip(a.S3.Bucket)), "write only its name, without s3:// and without a path")}
+				return []finding.Finding{refused(CodeValue, fmt.Sprintf("%+q is not a valid bucket name", clip(a.S3.Bucket)),
+					"write only its name, without s3:// and without a path")}
 			}
 			return nil
 		},

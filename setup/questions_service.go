@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -30,7 +31,7 @@ func serviceQuestion() *Question {
 	q.text(func(a *Answers) *string { return &a.Service })
 	q.oneOf(func(in *Installed) string { return in.service() })
 	known := q.Validate
-	q.Validate = func(ctx context.Context, m *Machine, a *Answers) []Finding {
+	q.Validate = func(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 		return append(known(ctx, m, a), auditLogOfRoot(m, a)...)
 	}
 	return q
@@ -38,7 +39,7 @@ func serviceQuestion() *Question {
 
 // auditLogOfRoot warns about an audit log that root refuses to write. Without the service, root
 // runs the server, unless the operator has a unit of their own.
-func auditLogOfRoot(m *Machine, a *Answers) []Finding {
+func auditLogOfRoot(m *Machine, a *Answers) []finding.Finding {
 	if a.Service != NoService || m.UID != 0 || a.existing == nil || a.existing.Config == nil {
 		return nil
 	}
@@ -47,7 +48,7 @@ func auditLogOfRoot(m *Machine, a *Answers) []Finding {
 		return nil
 	}
 	if fault := trust.Unsafe(trust.CheckLog(path)); fault != nil {
-		return []Finding{warned(CodeUnsafe, "root will not write log.audit.path: "+fault.Error(), fault.Fix)}
+		return []finding.Finding{warned(CodeUnsafe, "root will not write log.audit.path: "+fault.Error(), fault.Fix)}
 	}
 	return nil
 }
@@ -59,15 +60,15 @@ func runAsQuestion() *Question {
 			"packhouse if it does not exist; any other user must exist. The server can still listen on a port below 1024.",
 		Asked:   func(a *Answers) bool { return a.Service == Systemd },
 		Suggest: func(*Machine, *Answers) []string { return []string{ownName} },
-		Validate: func(_ context.Context, m *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, m *Machine, a *Answers) []finding.Finding {
 			if a.RunAs == "" {
-				return []Finding{refused(CodeMissing, "the user that the server runs as is missing", "give its name, for instance "+ownName)}
+				return []finding.Finding{refused(CodeMissing, "the user that the server runs as is missing", "give its name, for instance "+ownName)}
 			}
 			account, err := findAccount(a.RunAs)
 			if err != nil {
-				return []Finding{refused(CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err), "create the user first, or use "+ownName+", which setup creates")}
+				return []finding.Finding{refused(CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err), "create the user first, or use "+ownName+", which setup creates")}
 			}
-			var findings []Finding
+			var findings []finding.Finding
 			if account.uid == 0 {
 				findings = append(findings, warned(CodeRunAs, "as root, a fault of the server is a fault of the machine", "leave it at "+ownName+", which setup makes"))
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/trust"
 )
@@ -70,14 +71,14 @@ func suggestStoragePaths(m *Machine, a *Answers) []string {
 	return slices.Compact([]string{m.defaultStoragePath(a.Dir), filepath.Join(a.Dir, "data")})
 }
 
-func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []Finding {
+func validateStoragePath(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 	switch {
 	case a.StoragePath == "":
-		return []Finding{refused(CodeMissing, "the directory for content is missing", "give its path")}
+		return []finding.Finding{refused(CodeMissing, "the directory for content is missing", "give its path")}
 	case strings.ContainsFunc(a.StoragePath, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return []Finding{refused(CodePath, fmt.Sprintf("%+q holds control characters", a.StoragePath), "choose another directory")}
+		return []finding.Finding{refused(CodePath, fmt.Sprintf("%+q holds control characters", a.StoragePath), "choose another directory")}
 	case filepath.Clean(a.StoragePath) == filepath.Clean(a.Dir), filepath.Clean(a.StoragePath) == "/":
-		return []Finding{refused(CodePath, a.StoragePath+" holds other things than content", "choose a directory of its own, for instance "+filepath.Join(a.Dir, "data"))}
+		return []finding.Finding{refused(CodePath, a.StoragePath+" holds other things than content", "choose a directory of its own, for instance "+filepath.Join(a.Dir, "data"))}
 	}
 	return nil
 }
@@ -114,36 +115,36 @@ const leastStoreInodes = 200
 const leastSpace = 1 << 30
 
 // probeContent refuses a directory whose content conflicts with a store.
-func probeContent(a *Answers) []Finding {
+func probeContent(a *Answers) []finding.Finding {
 	if blocked := blockedAt(a.StoragePath); blocked != "" {
-		return []Finding{refused(CodeStoreBlocked, blocked+" is a file, and the store needs a directory there", "move it away, or choose another directory")}
+		return []finding.Finding{refused(CodeStoreBlocked, blocked+" is a file, and the store needs a directory there", "move it away, or choose another directory")}
 	}
 	found := config.Foreign(a.StoragePath)
 	if found == "" {
 		return nil
 	}
-	return []Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is not a store of this server or of CNCF distribution", a.StoragePath, found),
+	return []finding.Finding{refused(CodeForeignStore, fmt.Sprintf("%s holds %q, and is not a store of this server or of CNCF distribution", a.StoragePath, found),
 		"choose an empty directory, for instance "+filepath.Join(a.StoragePath, ownName))}
 }
 
-func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	if fault := trust.Unsafe(trust.CheckLinks(a.StoragePath)); fault != nil {
-		return []Finding{unsafe(fault)}
+		return []finding.Finding{unsafe(fault)}
 	}
 	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
-		return []Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
+		return []finding.Finding{refused(CodePath, a.StoragePath+" is a file", "choose a directory")}
 	}
 	if rel(a.Dir, a.StoragePath) != a.StoragePath && m.Host.Writable(a.Dir) != nil {
 		return nil // the installation directory question reports the cause
 	}
 	if err := m.Host.Writable(a.StoragePath); errors.Is(err, syscall.EROFS) {
-		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "mount it writable, or choose another directory")}
+		return []finding.Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "mount it writable, or choose another directory")}
 	} else if err != nil {
-		return []Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
+		return []finding.Finding{refused(CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
 	}
 	fs, err := m.Host.FileSystem(a.StoragePath)
 	if err != nil {
-		return []Finding{refused(CodePath, err.Error(), "choose another directory")}
+		return []finding.Finding{refused(CodePath, err.Error(), "choose another directory")}
 	}
 	findings := append(probeContent(a), probeStoreServer(ctx, m, a)...)
 	switch {
@@ -164,11 +165,11 @@ func probeStoragePath(ctx context.Context, m *Machine, a *Answers) []Finding {
 	}
 	if a.usesStore() {
 		for i := range findings {
-			findings[i].Severity = Warning
+			findings[i].Severity = finding.Warning
 		}
 		return findings
 	}
-	if fs.Root && !AnyRefused(findings) {
+	if fs.Root && !finding.AnyRefused(findings) {
 		findings = append(findings, noted(CodeRoot, fmt.Sprintf("%s is on the root disk, with %s free", a.StoragePath, humanize.IBytes(fs.Free)), "a disk of its own keeps the one from filling up the other"))
 	}
 	return findings
@@ -180,11 +181,11 @@ func inMemoryQuestion() *Question {
 		Ask:   "Really keep everything in memory only?",
 		Help:  "Every pack and image is lost when the server stops, also by an update of the machine, and clusters that pull them then fail.",
 		Asked: func(a *Answers) bool { return a.Storage == config.InMemory },
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if !a.InMemoryConfirmed {
-				return []Finding{refused(CodeInMemory, "with storage in memory everything is lost at restart", "keep it in a directory, or confirm that this is wanted")}
+				return []finding.Finding{refused(CodeInMemory, "with storage in memory everything is lost at restart", "keep it in a directory, or confirm that this is wanted")}
 			}
-			return []Finding{warned(CodeInMemory, "with storage in memory everything is lost at restart", "")}
+			return []finding.Finding{warned(CodeInMemory, "with storage in memory everything is lost at restart", "")}
 		},
 	}
 	return q.confirm(func(a *Answers) *bool { return &a.InMemoryConfirmed })

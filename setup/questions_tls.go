@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -37,9 +38,9 @@ func tlsQuestion() *Question {
 			a.TLS = TLSMode(strings.TrimSpace(s))
 			return nil
 		},
-		Validate: func(_ context.Context, m *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, m *Machine, a *Answers) []finding.Finding {
 			findings := judgeCAKey(a)
-			if AnyRefused(findings) {
+			if finding.AnyRefused(findings) {
 				return findings
 			}
 			if a.TLS == PrivateCA && a.existing != nil && a.existing.CA != nil && !a.NewCA {
@@ -50,7 +51,7 @@ func tlsQuestion() *Question {
 			}
 			return nil
 		},
-		Probe: func(ctx context.Context, m *Machine, a *Answers) []Finding {
+		Probe: func(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 			if ordered(a) {
 				return probeOrder(ctx, m, a)
 			}
@@ -63,7 +64,7 @@ func tlsQuestion() *Question {
 
 // judgeCA reports whether the existing CA can sign a certificate that is due, for the requested
 // lifetime.
-func judgeCA(a *Answers, now time.Time) []Finding {
+func judgeCA(a *Answers, now time.Time) []finding.Finding {
 	if reason := leafReason(a, a.existing); reason == "" {
 		return nil
 	}
@@ -75,12 +76,12 @@ func judgeCA(a *Answers, now time.Time) []Finding {
 		p := certgen.CheckCA(ca, nil, now)[0]
 		f := refused(p.Code, "a new certificate is due, and the CA cannot sign it: "+p.What, p.Remedy)
 		f.Flag = "--new-ca"
-		return []Finding{f}
+		return []finding.Finding{f}
 	}
 	if _, err := signingCA(a, a.existing); err != nil {
-		return []Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")}
+		return []finding.Finding{refused(CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(), "bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")}
 	}
-	var findings []Finding
+	var findings []finding.Finding
 	if end := now.AddDate(0, 0, a.certDays()); ca.NotAfter.Before(end.Add(-certgen.Backdate)) {
 		f := warned(CodeShortLife, fmt.Sprintf("the new certificate ends on %s, not on %s: its CA ends then", day(ca.NotAfter), day(end)), "packhouse cert rotate --new-ca creates another CA; give its ca.crt to every client")
 		f.Flag = "--new-ca"
@@ -96,9 +97,9 @@ func insecureQuestion() *Question {
 		Help: "Without TLS anyone between a client and this server can read user names, passwords and content, and can change them. docker and podman refuse such a " +
 			"registry unless told otherwise on every machine. It is right only behind a proxy that speaks TLS, or in a network that you trust entirely.",
 		Asked: func(a *Answers) bool { return a.TLS == Off && !config.Local("tcp", a.Addr) },
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if !a.Insecure {
-				return []Finding{refused(CodePlain, "without TLS passwords cross the network unencrypted, and "+a.Addr+" is open to it",
+				return []finding.Finding{refused(CodePlain, "without TLS passwords cross the network unencrypted, and "+a.Addr+" is open to it",
 					"choose a certificate, listen on this machine only (127.0.0.1:5000), or confirm that this is wanted")}
 			}
 			return nil
@@ -166,12 +167,12 @@ func certDaysQuestion() *Question {
 			}
 			return nil
 		},
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			switch days := a.certDays(); {
 			case days < 1 || days > 36500:
-				return []Finding{refused(CodeValue, fmt.Sprintf("a life of %d days is not between 1 and 36500", days), "397 is a good number")}
+				return []finding.Finding{refused(CodeValue, fmt.Sprintf("a life of %d days is not between 1 and 36500", days), "397 is a good number")}
 			case days > longest:
-				return []Finding{warned(CodeLongLife, fmt.Sprintf("Apple's clients refuse certificates that live over %d days", longest), "choose 825 or less")}
+				return []finding.Finding{warned(CodeLongLife, fmt.Sprintf("Apple's clients refuse certificates that live over %d days", longest), "choose 825 or less")}
 			}
 			return nil
 		},
@@ -183,9 +184,9 @@ func subjectQuestion() *Question {
 		ID: "subject", Title: "Subject", Kind: Text, Flags: []string{"--subject"}, Advanced: true, Asked: made,
 		Ask:  "What else shall the certificate say about you?",
 		Help: "For people who look at it: C=DE,ST=Berlin,L=Berlin,O=Example,OU=Platform, each part optional. Clients do not care.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if _, err := certgen.ParseSubject(a.Subject); err != nil {
-				return []Finding{refused(CodeValue, strings.TrimPrefix(err.Error(), "parse subject: "), "write it as C=DE,O=Example")}
+				return []finding.Finding{refused(CodeValue, strings.TrimPrefix(err.Error(), "parse subject: "), "write it as C=DE,O=Example")}
 			}
 			return nil
 		},

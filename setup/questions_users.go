@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 )
 
@@ -64,17 +65,17 @@ func parseUser(text string) (name string, role Role, err error) {
 	return name, role, nil
 }
 
-func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
-	var findings []Finding
+func validateUsers(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
+	var findings []finding.Finding
 	seen, admins := map[string]bool{}, 0
 	for _, u := range a.Users {
 		for _, f := range judgeUser(u, a.existing.has(u.Name)) {
-			f.Subject, f.Flag = u.Name, cmp.Or(f.Flag, u.flag)
+			f.Entry, f.Flag = u.Name, cmp.Or(f.Flag, u.flag)
 			findings = append(findings, f)
 		}
 		if seen[u.Name] {
-			findings = append(findings, Finding{
-				Severity: Refused, Code: CodeUser, Subject: u.Name, What: fmt.Sprintf("user %q is there twice", u.Name), Remedy: "remove one of them, or choose another name",
+			findings = append(findings, finding.Finding{
+				Severity: finding.Refused, Code: CodeUser, Subject: finding.Subject{Entry: u.Name}, What: fmt.Sprintf("user %q is there twice", u.Name), Remedy: "remove one of them, or choose another name",
 			})
 		}
 		seen[u.Name] = true
@@ -92,15 +93,15 @@ func validateUsers(_ context.Context, _ *Machine, a *Answers) []Finding {
 }
 
 // judgeUser validates a single user. existing reports whether the installation has the user already.
-func judgeUser(u User, existing bool) []Finding {
+func judgeUser(u User, existing bool) []finding.Finding {
 	validate := htpasswd.ValidateNewName
 	if existing {
 		validate = htpasswd.ValidateName
 	}
 	if err := validate(u.Name); err != nil {
-		return []Finding{refused(CodeUser, err.Error(), "choose another name")}
+		return []finding.Finding{refused(CodeUser, err.Error(), "choose another name")}
 	}
-	var findings []Finding
+	var findings []finding.Finding
 	if !slices.Contains(Roles(), u.Role) {
 		findings = append(findings, refused(CodeUser, fmt.Sprintf("user %q has the role %q", u.Name, u.Role), "choose reader, writer or admin"))
 	}
@@ -121,12 +122,12 @@ func realmQuestion() *Question {
 		ID: "realm", Title: "Realm", Kind: Text, Flags: []string{"--realm"}, Advanced: true,
 		Ask:  "What shall browsers show when they ask for the password?",
 		Help: "A few words that tell people which password is meant. Programs do not care.",
-		Validate: func(_ context.Context, _ *Machine, a *Answers) []Finding {
+		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.Realm == "" {
-				return []Finding{refused(CodeMissing, "the realm is empty", "give a few words, for instance packhouse")}
+				return []finding.Finding{refused(CodeMissing, "the realm is empty", "give a few words, for instance packhouse")}
 			}
 			if i := strings.IndexFunc(a.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
-				return []Finding{refused(CodeValue, fmt.Sprintf("the realm holds %+q, which does not travel in an HTTP header", []rune(a.Realm[i:])[0]), "use letters, digits and spaces")}
+				return []finding.Finding{refused(CodeValue, fmt.Sprintf("the realm holds %+q, which does not travel in an HTTP header", []rune(a.Realm[i:])[0]), "use letters, digits and spaces")}
 			}
 			return nil
 		},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"packhouse/finding"
 	"packhouse/trust"
 )
 
@@ -124,5 +125,5 @@ func (p *Plan) VerifyUnchanged() error {
 
 // changedMeanwhile returns the error for a file that changed after the plan was made.
 func changedMeanwhile(path string) error {
-	return &RefusedError{Findings: []Finding{refused(CodeChanged, path+" was changed by another program in the meantime", "run the command again")}}
+	return &RefusedError{Findings: []finding.Finding{refused(CodeChanged, path+" was changed by another program in the meantime", "run the command again")}}
 }

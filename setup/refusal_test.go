@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // pemFiles writes a certificate, changed by a test, and its key.
@@ -174,7 +175,9 @@ func TestRefusals(t *testing.T) {
 				input.Flags = inDir(input.Flags, filepath.Join(t.TempDir(), "packhouse"))
 			}
 			_, findings := Resolve(t.Context(), m, nil, input)
-			i := slices.IndexFunc(findings, func(f Finding) bool { return f.Severity == Refused && f.Code == tc.code && f.Question == tc.question })
+			i := slices.IndexFunc(findings, func(f finding.Finding) bool {
+				return f.Severity == finding.Refused && f.Code == tc.code && f.Question == tc.question
+			})
 			if i < 0 {
 				t.Fatalf("no finding %s of %s in %v", tc.code, tc.question, findings)
 			}
@@ -182,7 +185,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("flag %s, %q; want flag %s and %q", f.Flag, f, tc.flag, tc.says)
 			}
 			for _, f := range findings {
-				if f.Severity == Refused && f.Code != tc.code {
+				if f.Severity == finding.Refused && f.Code != tc.code {
 					t.Errorf("refused too: %v", f)
 				}
 				if strings.Contains(f.String(), "hunter2") {
@@ -234,7 +237,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	}})
 	var flags []string
 	for _, f := range findings {
-		if f.Severity == Refused {
+		if f.Severity == finding.Refused {
 			flags = append(flags, f.Flag)
 		}
 	}
@@ -257,11 +260,13 @@ func TestNamesThatLeadElsewhereAreWarnedOf(t *testing.T) {
 	} {
 		m := machineOf(t, &fakeHost{resolves: tc.resolves})
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: Values{"hostname": {tc.name}, "dir": {t.TempDir() + "/p"}}})
-		if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Code == tc.code && f.Severity == Warning && f.Question == "hostname" }) {
+		if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
+			return f.Code == tc.code && f.Severity == finding.Warning && f.Question == "hostname"
+		}) {
 			t.Errorf("%s: no %s in %v", tc.name, tc.code, findings)
 		}
 		_, findings = Resolve(t.Context(), m, nil, Input{Flags: Values{"hostname": {tc.name}, "dir": {t.TempDir() + "/p"}, "offline": {"true"}}})
-		if tc.code != CodeForeign && slices.ContainsFunc(findings, func(f Finding) bool { return f.Code == tc.code }) {
+		if tc.code != CodeForeign && slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Code == tc.code }) {
 			t.Errorf("%s: looked up though offline", tc.name)
 		}
 	}
@@ -284,8 +289,8 @@ func TestBrokenInstallationsAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, findings := Resolve(t.Context(), machineOf(t, &fakeHost{}), in, Input{})
-			if !slices.ContainsFunc(findings, func(f Finding) bool {
-				return f.Severity == Refused && f.Code == tc.code && strings.Contains(f.String(), tc.says)
+			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
+				return f.Severity == finding.Refused && f.Code == tc.code && strings.Contains(f.String(), tc.says)
 			}) {
 				t.Errorf("no %s that says %q in %v", tc.code, tc.says, findings)
 			}
@@ -301,7 +306,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		Flags: Values{"dir": {dir}, "user": {"a", "b"}, "password-file": {"admin=F"}}, Env: []string{"PACKHOUSE_PASSWORD_A=" + canary},
 		PasswordLines: strings.NewReader("b:" + canary + "\n"), ReadFile: func(string) ([]byte, error) { return []byte(canary), nil },
 	})
-	if AnyRefused(findings) {
+	if finding.AnyRefused(findings) {
 		t.Fatal(findings)
 	}
 	plan, err := MakePlan(t.Context(), m, nil, resolved, Options{Now: now, HashCost: 4})
@@ -333,7 +338,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 }
 
 func TestRefusedErrorListsEverything(t *testing.T) {
-	err := error(&RefusedError{Findings: []Finding{{What: "one", Flag: "--a"}, {What: "two", Remedy: "three"}}})
+	err := error(&RefusedError{Findings: []finding.Finding{{What: "one", Subject: finding.Subject{Flag: "--a"}}, {What: "two", Remedy: "three"}}})
 	if got, want := err.Error(), "--a: one\ntwo; three"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -351,7 +356,7 @@ func TestAKeyIsAFile(t *testing.T) {
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
 		refusals := 0
 		for _, f := range findings {
-			if f.Question == "key" && f.Severity == Refused {
+			if f.Question == "key" && f.Severity == finding.Refused {
 				refusals++
 				if f.Code != CodeUnread || strings.Contains(f.Remedy, "chmod") {
 					t.Errorf("%s: %v", path, f)

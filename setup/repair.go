@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -199,7 +200,7 @@ func PlanRepair(in *Installed, from, data []byte, steps []string) (*Plan, error)
 	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	if !bytes.Equal(in.ConfigData, from) {
-		return nil, &RefusedError{Findings: []Finding{refused(CodeChanged, in.path(ConfigFile)+" has become another file meanwhile", "look at it again")}}
+		return nil, &RefusedError{Findings: []finding.Finding{refused(CodeChanged, in.path(ConfigFile)+" has become another file meanwhile", "look at it again")}}
 	}
 	if err := b.verifyConfig(data); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/spelling"
 )
@@ -19,7 +20,7 @@ import (
 // Resolve answers every question from flags, environment, answers file, existing installation,
 // detection and defaults, in this order. The findings report everything missing, wrong or notable
 // at once. in may be nil.
-func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resolved, []Finding) {
+func Resolve(ctx context.Context, m *Machine, in *Installed, input Input) (Resolved, []finding.Finding) {
 	if in == nil {
 		in = &Installed{}
 	}
@@ -65,7 +66,7 @@ type resolver struct {
 
 	answers  Answers
 	origins  map[string]Origin
-	findings []Finding
+	findings []finding.Finding
 }
 
 // given returns the answer to a flag that has precedence.
@@ -105,7 +106,7 @@ func (r *resolver) all(flag string) (texts []string, origin Origin) {
 }
 
 func (r *resolver) refuse(question, flag, code, what, remedy string) {
-	r.findings = append(r.findings, Finding{Question: question, Severity: Refused, Code: code, What: what, Remedy: remedy, Flag: flag})
+	r.findings = append(r.findings, finding.Finding{Subject: finding.Subject{Question: question, Flag: flag}, Severity: finding.Refused, Code: code, What: what, Remedy: remedy})
 }
 
 func (r *resolver) directory() {
@@ -367,7 +368,7 @@ func (r *resolver) userFaults() {
 	for _, p := range faults[:min(len(faults), mostFaults)] {
 		f := warned(p.Code, fmt.Sprintf("line %d of %s: %s", p.Line, r.installed.htpasswdPath(), p.What), p.Remedy)
 		if p.Warning {
-			f.Severity = Note
+			f.Severity = finding.Note
 		}
 		f.Question = "users"
 		r.findings = append(r.findings, f)

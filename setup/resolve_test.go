@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -150,7 +151,7 @@ func TestInternationalNames(t *testing.T) {
 	if !slices.Contains(names.DNS, "xn--bcher-kva.example") || !slices.Contains(names.DNS, "xn--strae-oqa.example") {
 		t.Errorf("names %v", names.DNS)
 	}
-	if !slices.ContainsFunc(findings, func(f Finding) bool {
+	if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 		return f.Code == CodeIDN && strings.Contains(f.What, "bücher.example") && strings.Contains(f.What, "xn--bcher-kva.example")
 	}) {
 		t.Errorf("both forms are not shown: %v", findings)
@@ -198,7 +199,7 @@ func TestAnswersComeBack(t *testing.T) {
 			}
 			m := machineOf(t, &fakeHost{})
 			first, findings := Resolve(t.Context(), m, nil, Input{Flags: inDir(flags, filepath.Join(t.TempDir(), "packhouse"))})
-			if AnyRefused(findings) {
+			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
 			}
 			file, err := ParseAnswers("answers.yml", first.AnswersYAML())
@@ -206,7 +207,7 @@ func TestAnswersComeBack(t *testing.T) {
 				t.Fatalf("%v\n%s", err, first.AnswersYAML())
 			}
 			again, findings := Resolve(t.Context(), m, nil, Input{File: file})
-			if AnyRefused(findings) {
+			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
 			}
 			if a, b := string(first.AnswersYAML()), string(again.AnswersYAML()); a != b {

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // users resolves the list of users: existing users and the administrator, plus those added or
@@ -111,8 +113,8 @@ func (r *resolver) passwordVariables(variables map[string]Secret) {
 		users := sharers[v]
 		switch {
 		case len(users) == 0:
-			r.findings = append(r.findings, Finding{
-				Question: "users", Severity: Warning, Code: CodeNobody, What: fmt.Sprintf("%s belongs to none of the users", v), Remedy: "check the name: ci-bot has " + PasswordVariable("ci-bot"),
+			r.findings = append(r.findings, finding.Finding{
+				Subject: finding.Subject{Question: "users"}, Severity: finding.Warning, Code: CodeNobody, What: fmt.Sprintf("%s belongs to none of the users", v), Remedy: "check the name: ci-bot has " + PasswordVariable("ci-bot"),
 			})
 		case len(users) > 1:
 			r.refuse("users", "--password-file", CodeShared, fmt.Sprintf("users %s would share the variable %s", strings.Join(users, " and "), v), "give their passwords in files, with --password-file")

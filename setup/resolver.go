@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 
+	"packhouse/finding"
 	"packhouse/setup/check"
 )
 
@@ -14,7 +15,7 @@ func resolverFailed(err error) bool {
 }
 
 // noResolver returns the finding for a failed name lookup.
-func noResolver(name string, err error) Finding {
+func noResolver(name string, err error) finding.Finding {
 	cause := err.Error()
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		cause = dns.Err

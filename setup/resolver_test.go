@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/setup/check"
 )
 
@@ -23,7 +24,7 @@ func TestResolverFailed(t *testing.T) {
 			t.Errorf("%v: %v, want %v", tc.err, got, tc.want)
 		}
 	}
-	if f := noResolver("a.example", &net.DNSError{Err: "i/o timeout"}); f.Code != check.CodeNoAnswer || f.Severity != Warning {
+	if f := noResolver("a.example", &net.DNSError{Err: "i/o timeout"}); f.Code != check.CodeNoAnswer || f.Severity != finding.Warning {
 		t.Errorf("%+v", f)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/aymanbagabas/go-udiff"
+
+	"packhouse/finding"
 )
 
 // Config returns the new content of myconfig.yml.
@@ -73,7 +75,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Changes   []change          `json:"changes"`
 		Generated []string          `json:"generatedPasswords,omitempty"` // names of users
 		Restart   []string          `json:"restart,omitempty"`
-		Findings  []Finding         `json:"findings,omitempty"`
+		Findings  []finding.Finding `json:"findings,omitempty"`
 		Origins   map[string]Origin `json:"origins,omitempty"`
 		Command   string            `json:"command"`
 	}{Dir: p.Dir, Pending: p.Pending(), Restart: p.Restart, Findings: p.Findings, Origins: p.Resolved.Origins, Changes: []change{}}

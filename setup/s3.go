@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -119,13 +120,13 @@ func s3AnswersOf(s *config.S3Storage) S3Answers {
 }
 
 // probeBucket tests all operations that the store needs, unless an answer is obviously wrong.
-func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeBucket(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	if a.offline || m.TryStorage == nil {
 		return nil
 	}
 	for _, q := range s3Questions() {
 		q.complete()
-		if q.Asked(a) && AnyRefused(q.Validate(ctx, m, a)) {
+		if q.Asked(a) && finding.AnyRefused(q.Validate(ctx, m, a)) {
 			return nil // reported already
 		}
 	}
@@ -135,12 +136,12 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 		findings[i].What, findings[i].Remedy = inFlags.Replace(findings[i].What), inFlags.Replace(findings[i].Remedy)
 	}
 	if ctx.Err() != nil {
-		return []Finding{refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")}
+		return []finding.Finding{refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")}
 	}
 	if old := a.installedS3(); old != nil && *old == cfg {
 		for i := range findings { // a bucket in use must not block other changes, such as renewing a certificate
-			if findings[i].Severity == Refused {
-				findings[i].Severity = Warning
+			if findings[i].Severity == finding.Refused {
+				findings[i].Severity = finding.Warning
 			}
 		}
 	}
@@ -149,8 +150,8 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []Finding {
 
 // JudgeTrials converts trials to findings: the failures, or a single note about what works. They
 // refer to keys of myconfig.yml.
-func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
-	var findings []Finding
+func JudgeTrials(bucket string, trials []StorageTrial) []finding.Finding {
+	var findings []finding.Finding
 	var works []string
 	for _, trial := range trials {
 		for _, r := range s3Rights {
@@ -163,14 +164,14 @@ func JudgeTrials(bucket string, trials []StorageTrial) []Finding {
 				f := refused(r.code, trial.What, trial.Remedy)
 				f.Question, f.Flag = r.question, r.flag
 				if trial.Right == "conditions" {
-					f.Severity = Warning // the store works without them
+					f.Severity = finding.Warning // the store works without them
 				}
 				findings = append(findings, f)
 			}
 		}
 	}
 	if len(findings) == 0 && len(works) > 0 {
-		return []Finding{noted(CodeS3Proven, fmt.Sprintf("every right was tried in bucket %s: %s", bucket, strings.Join(works, ", ")), "")}
+		return []finding.Finding{noted(CodeS3Proven, fmt.Sprintf("every right was tried in bucket %s: %s", bucket, strings.Join(works, ", ")), "")}
 	}
 	return findings
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -85,8 +86,8 @@ func TestBucketIsRefused(t *testing.T) {
 				}
 			}
 			_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
-			if !slices.ContainsFunc(findings, func(f Finding) bool {
-				return f.Severity == Refused && f.Code == tc.code && f.Question == tc.question && strings.Contains(f.String(), tc.says)
+			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
+				return f.Severity == finding.Refused && f.Code == tc.code && f.Question == tc.question && strings.Contains(f.String(), tc.says)
 			}) {
 				t.Errorf("no finding %s of %s in %v", tc.code, tc.question, findings)
 			}
@@ -103,11 +104,12 @@ func TestRightsAreToldApart(t *testing.T) {
 	for _, r := range s3Rights {
 		m, _ := bucketMachine(t, r.right)
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))})
-		want := Refused
+		want := finding.Refused
 		if r.right == "conditions" {
-			want = Warning
+			want = finding.Warning
 		}
-		i := slices.IndexFunc(findings, func(f Finding) bool { return strings.Contains(f.What, r.right+" was tried") })
+		i := slices.IndexFunc(findings,
+			func(f finding.Finding) bool { return strings.Contains(f.What, r.right+" was tried") })
 		if i < 0 || findings[i].Severity != want || findings[i].Code != r.code || findings[i].Question != r.question || findings[i].Remedy == "" {
 			t.Errorf("%s: %v", r.right, findings)
 			continue
@@ -139,7 +141,7 @@ func TestTheTrialKnowsTheRemedy(t *testing.T) {
 			return []StorageTrial{{Right: tc.right, Tried: true, What: "it failed", Remedy: tc.remedy}}
 		}
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))})
-		i := slices.IndexFunc(findings, func(f Finding) bool { return f.What == "it failed" })
+		i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.What == "it failed" })
 		if i < 0 || findings[i].Remedy != tc.want {
 			t.Errorf("%s: %v, want the remedy %q", tc.right, findings, tc.want)
 		}
@@ -195,7 +197,7 @@ func TestBucketIsTriedOnce(t *testing.T) {
 		flags := inDir(bucketFlags(t, "secret"), dir)
 		maps.Copy(flags, tc.change)
 		_, findings := Resolve(t.Context(), m, nil, Input{Flags: flags, Quick: tc.quick})
-		if AnyRefused(findings) || len(e.asked) != tc.want {
+		if finding.AnyRefused(findings) || len(e.asked) != tc.want {
 			t.Errorf("%s: asked %d times, want %d; %v", tc.name, len(e.asked), tc.want, findings)
 		}
 		if tc.want == 1 && (e.asked[0].SecretKey.Reveal() != "secret" || e.asked[0].Bucket != "registry" || !e.asked[0].ForcePathStyle || !e.asked[0].Secure) {
@@ -240,7 +242,7 @@ func TestSecretKeyComesFrom(t *testing.T) {
 		{Input{}, "installed"},
 	} {
 		resolved, findings := Resolve(t.Context(), m, in, tc.input)
-		if got := resolved.Answers.S3.SecretKey.Reveal(); got != tc.want || AnyRefused(findings) {
+		if got := resolved.Answers.S3.SecretKey.Reveal(); got != tc.want || finding.AnyRefused(findings) {
 			t.Errorf("%q, want %q; %v", got, tc.want, findings)
 		}
 	}
@@ -355,7 +357,7 @@ func TestBucketAnswersComeBack(t *testing.T) {
 			flags := inDir(bucketFlags(t, "c4nary"), filepath.Join(t.TempDir(), "packhouse"))
 			maps.Copy(flags, change)
 			first, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
-			if AnyRefused(findings) {
+			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
 			}
 			file, err := ParseAnswers("answers.yml", first.AnswersYAML())
@@ -363,7 +365,7 @@ func TestBucketAnswersComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			again, findings := Resolve(t.Context(), m, nil, Input{File: file, Env: []string{"PACKHOUSE_S3_SECRET_KEY=c4nary"}})
-			if AnyRefused(findings) {
+			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
 			}
 			if a, b := first.Answers.s3Config(), again.Answers.s3Config(); a != b {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/templates"
 )
@@ -139,8 +140,8 @@ func (b *builder) service() error {
 		return nil
 	}
 	if _, err := os.Lstat(unit); err == nil && !b.installed.lists(unit) {
-		return &RefusedError{Findings: []Finding{{
-			Question: "service", Severity: Refused, Code: CodeService, Flag: "--service", What: unit + " is there already, and is not this installation's", Remedy: "move it away, or let systemd run the server by a unit of your own",
+		return &RefusedError{Findings: []finding.Finding{{
+			Subject: finding.Subject{Question: "service", Flag: "--service"}, Severity: finding.Refused, Code: CodeService, What: unit + " is there already, and is not this installation's", Remedy: "move it away, or let systemd run the server by a unit of your own",
 		}}}
 	}
 	a, err := findAccount(b.answers.RunAs)

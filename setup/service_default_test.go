@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestServiceByDefault: systemd is given the server where nobody said, and where that takes nothing from anybody.
@@ -70,8 +72,8 @@ func TestServiceByDefault(t *testing.T) {
 			if got, origin := resolved.Answers.Service, resolved.Origins["service"]; got != tc.want || origin != tc.origin {
 				t.Errorf("%s, %s; want %s, %s\n%v", got, origin, tc.want, tc.origin, findings)
 			}
-			said := slices.IndexFunc(findings, func(f Finding) bool { return f.Question == "service" })
-			if (said >= 0) != (tc.warns != "") || said >= 0 && (!strings.Contains(findings[said].What, tc.warns) || findings[said].Severity != Warning || findings[said].Remedy == "") {
+			said := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Question == "service" })
+			if (said >= 0) != (tc.warns != "") || said >= 0 && (!strings.Contains(findings[said].What, tc.warns) || findings[said].Severity != finding.Warning || findings[said].Remedy == "") {
 				t.Errorf("said %v, want something with %q", findings, tc.warns)
 			}
 		})
@@ -93,11 +95,11 @@ func TestServiceStaysAsItIs(t *testing.T) {
 			t.Errorf("%s is %s on a second run", service, got)
 		}
 		_, findings := Resolve(t.Context(), m, in, Input{Quick: true, Flags: Values{"serve": {"true"}}})
-		if told := slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Note && f.Code == CodeConflict }); told != (service == Systemd) {
+		if told := slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Note && f.Code == CodeConflict }); told != (service == Systemd) {
 			t.Errorf("--serve with %s: %v", service, findings)
 		}
 		_, findings = Resolve(t.Context(), m, in, Input{Quick: true, Flags: Values{"serve": {"true"}, "service": {service}}})
-		if refused := slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Refused && f.Code == CodeConflict }); refused != (service == Systemd) {
+		if refused := slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Refused && f.Code == CodeConflict }); refused != (service == Systemd) {
 			t.Errorf("--serve and --service %s: %v", service, findings)
 		}
 	}

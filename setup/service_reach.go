@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/trust"
 )
@@ -22,8 +23,8 @@ const (
 var temporary = [...]string{"/tmp", "/var/tmp"}
 
 // within returns findings about paths that the server must run, read or write, but the user cannot.
-func (a *Answers) within(user account, program string) []Finding {
-	var findings []Finding
+func (a *Answers) within(user account, program string) []finding.Finding {
+	var findings []finding.Finding
 	refuse := func(what, remedy string) { findings = append(findings, refused(CodeRunAs, what, remedy)) }
 	const own = "/usr/local/bin/" + ownName
 	if obstacle := user.stopped(program, toPass); obstacle != "" {
@@ -79,7 +80,7 @@ func onlyOwnerFile(dir string) bool {
 
 // Unfit returns a finding if the user as whom systemd runs the server cannot serve the store, or
 // nil. A server that was run as another user leaves files of that user.
-func (in *Installed) Unfit() *Finding {
+func (in *Installed) Unfit() *finding.Finding {
 	if !in.Supervised() || in.Config == nil || in.Config.Storage.Driver != config.Filesystem {
 		return nil
 	}

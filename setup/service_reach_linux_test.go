@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestPlantedContentBlocksNothing verifies that the server's user cannot block changes by root with
@@ -89,7 +91,7 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			resolved, findings := Resolve(t.Context(), m, in, Input{Flags: Values{"user": {"eve:reader"}}, Quick: true})
-			if AnyRefused(findings) != test.refused {
+			if finding.AnyRefused(findings) != test.refused {
 				t.Errorf("findings of a change: %v, want refused %t", findings, test.refused)
 			}
 			options := Options{Now: now, HashCost: 4, unitFile: filepath.Join(base, Unit)}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -224,7 +225,7 @@ func TestServiceIsRefused(t *testing.T) {
 			}
 			_, findings := Resolve(t.Context(), tc.machine, in, Input{Flags: tc.flags, Quick: true})
 			for _, f := range findings {
-				if f.Code == tc.code && f.Severity == Refused && f.Remedy != "" {
+				if f.Code == tc.code && f.Severity == finding.Refused && f.Remedy != "" {
 					return
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -26,7 +27,7 @@ func resolveAll(t *testing.T, m *Machine, dir string, flags Values) (*Installed,
 	}
 	resolved, findings := Resolve(t.Context(), m, in, Input{Flags: flags})
 	for _, f := range findings {
-		if f.Severity == Refused {
+		if f.Severity == finding.Refused {
 			t.Fatalf("refused: %v", f)
 		}
 	}
@@ -216,7 +217,7 @@ func TestGivenPasswordsAreKept(t *testing.T) {
 		}
 		input.PasswordLines = strings.NewReader("spectro:from:the:line\r\n")
 		resolved, findings := Resolve(t.Context(), m, in, input)
-		if AnyRefused(findings) {
+		if finding.AnyRefused(findings) {
 			t.Fatal(findings)
 		}
 		plan, err := MakePlan(context.Background(), m, in, resolved, Options{Now: now, WritePasswords: true, HashCost: 4})

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestASmallMachineIsToldOf: the vendor's minimum is 1 processor and 2 GB, and a container may have a part of one.
@@ -20,9 +22,9 @@ func TestASmallMachineIsToldOf(t *testing.T) {
 	} {
 		_, findings := Resolve(t.Context(), machineOf(t, tc.host), nil, Input{Flags: Values{"dir": {filepath.Join(t.TempDir(), "packhouse")}}})
 		got := ""
-		if i := slices.IndexFunc(findings, func(f Finding) bool { return f.Code == CodeSmall }); i >= 0 {
+		if i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Code == CodeSmall }); i >= 0 {
 			got = findings[i].What
-			if findings[i].Severity != Note {
+			if findings[i].Severity != finding.Note {
 				t.Errorf("%s: %s", got, findings[i].Severity)
 			}
 		}

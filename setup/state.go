@@ -12,6 +12,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -29,9 +30,9 @@ type State struct {
 	Server      ServerState
 	Start       string // shell command that starts the server
 	Drift       []Drift
-	Backup      time.Time // of the files that a rollback would restore; zero: none
-	Before      bool      // with Backup: an installation existed before; false: a rollback removes the first setup
-	Findings    []Finding // other findings that need attention
+	Backup      time.Time         // of the files that a rollback would restore; zero: none
+	Before      bool              // with Backup: an installation existed before; false: a rollback removes the first setup
+	Findings    []finding.Finding // other findings that need attention
 }
 
 // CertificateState is the certificate on disk, compared with the machine's current state.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup/check"
 )
@@ -16,7 +17,7 @@ const leastProcessors = 1
 
 // Outlook returns findings about a machine before any question is answered: whether setup can write
 // the installation's files, and whether the machine is small.
-func Outlook(m *Machine, a *Answers) []Finding {
+func Outlook(m *Machine, a *Answers) []finding.Finding {
 	if m == nil || m.Host == nil {
 		return nil
 	}
@@ -25,7 +26,7 @@ func Outlook(m *Machine, a *Answers) []Finding {
 
 // MachineNotes returns notes about an installation's machine: that it is below the vendor's minimum
 // of 1 processor and 2 GB, and that content shares the root disk.
-func MachineNotes(m *check.Machine, s *State) []Finding {
+func MachineNotes(m *check.Machine, s *State) []finding.Finding {
 	if m == nil || s == nil {
 		return nil
 	}
@@ -37,7 +38,7 @@ func MachineNotes(m *check.Machine, s *State) []Finding {
 }
 
 // smallness returns a note about a machine below the vendor's minimum. Zero values are unknown.
-func smallness(cpus float64, memory uint64) []Finding {
+func smallness(cpus float64, memory uint64) []finding.Finding {
 	var has []string
 	if cpus > 0 && cpus < leastProcessors {
 		has = append(has, fmt.Sprintf("%.1f of a processor", cpus))
@@ -48,13 +49,13 @@ func smallness(cpus float64, memory uint64) []Finding {
 	if len(has) == 0 {
 		return nil
 	}
-	return []Finding{noted(CodeSmall, "this machine has "+strings.Join(has, " and "), "1 processor and 2 GB are what a registry is happy with")}
+	return []finding.Finding{noted(CodeSmall, "this machine has "+strings.Join(has, " and "), "1 processor and 2 GB are what a registry is happy with")}
 }
 
 // Glance returns findings about an answer while it is typed, before [Question.Probe] runs: the free
 // space of a directory. It queries the file system, which may block, and changes nothing.
-func Glance(ctx context.Context, m *Machine, questionID string, a *Answers) []Finding {
-	if questionID != "storage-path" || m == nil || m.Host == nil || AnyRefused(validateStoragePath(ctx, m, a)) {
+func Glance(ctx context.Context, m *Machine, questionID string, a *Answers) []finding.Finding {
+	if questionID != "storage-path" || m == nil || m.Host == nil || finding.AnyRefused(validateStoragePath(ctx, m, a)) {
 		return nil
 	}
 	fs, err := m.Host.FileSystem(a.StoragePath)
@@ -63,7 +64,10 @@ func Glance(ctx context.Context, m *Machine, questionID string, a *Answers) []Fi
 	}
 	room := StorageState{Free: fs.Free, Total: fs.Total}.Space()
 	if !fs.Root {
-		return []Finding{{Question: questionID, Severity: Note, Code: CodeSpace, What: room}}
+		return []finding.Finding{{Subject: finding.Subject{Question: questionID}, Severity: finding.Note, Code: CodeSpace, What: room}}
 	}
-	return []Finding{{Question: questionID, Severity: Note, Code: CodeRoot, What: room + ", on the root disk", Remedy: "a disk of its own keeps the one from filling up the other"}}
+	return []finding.Finding{{
+		Subject: finding.Subject{Question: questionID}, Severity: finding.Note, Code: CodeRoot,
+		What: room + ", on the root disk", Remedy: "a disk of its own keeps the one from filling up the other",
+	}}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup/check"
 )
@@ -20,7 +21,7 @@ type diskHost struct {
 func (h diskHost) FileSystem(string) (FileSystem, error) { return h.fs, h.seen }
 func (h diskHost) Writable(string) error                 { return h.writable }
 
-func said(findings []Finding) string {
+func said(findings []finding.Finding) string {
 	var words []string
 	for _, f := range findings {
 		words = append(words, string(f.Severity)+": "+f.String())
@@ -93,7 +94,7 @@ func TestGlance(t *testing.T) {
 // TestOutlook: a directory that cannot be written is known before the first question.
 func TestOutlook(t *testing.T) {
 	got := Outlook(&Machine{Host: diskHost{writable: errors.New("mkdir /etc/packhouse: permission denied")}}, &Answers{Dir: "/etc/packhouse"})
-	if !AnyRefused(got) || !strings.Contains(said(got), "permission denied") {
+	if !finding.AnyRefused(got) || !strings.Contains(said(got), "permission denied") {
 		t.Errorf("got %v", got)
 	}
 	if got := Outlook(&Machine{Host: diskHost{}, CPUs: 2, Memory: 4 << 30}, &Answers{Dir: "/etc/packhouse"}); len(got) > 0 {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/trust"
 )
@@ -161,21 +162,21 @@ func takeOverQuestion() *Question {
 	return q.confirm(func(a *Answers) *bool { return &a.TakeOver })
 }
 
-func validateTakeOver(_ context.Context, _ *Machine, a *Answers) []Finding {
+func validateTakeOver(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 	owner := a.otherOwner()
 	if owner == nil {
 		return nil
 	}
 	what := fmt.Sprintf("the store in %s belongs to the installation in %s", a.StoragePath, clip(owner.Dir))
 	if a.TakeOver {
-		return []Finding{warned(CodeStoreOwned, what, "after the take-over, that installation must not serve it")}
+		return []finding.Finding{warned(CodeStoreOwned, what, "after the take-over, that installation must not serve it")}
 	}
 	f := refused(CodeStoreOwned, what, "choose another one with --storage-path, or take it over with --take-over-store if that installation is gone")
 	f.Flag = "--storage-path"
 	if a.usesStore() {
-		f.Severity = Warning
+		f.Severity = finding.Warning
 	}
-	return []Finding{f}
+	return []finding.Finding{f}
 }
 
 // usesStore reports whether the existing installation already uses the store of the answers, so
@@ -185,7 +186,7 @@ func (a *Answers) usesStore() bool {
 }
 
 // probeStoreServer refuses a store that a server of another installation uses.
-func probeStoreServer(ctx context.Context, m *Machine, a *Answers) []Finding {
+func probeStoreServer(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	if m.ServerOn == nil {
 		return nil
 	}
@@ -194,7 +195,7 @@ func probeStoreServer(ctx context.Context, m *Machine, a *Answers) []Finding {
 		if s.Config != "" {
 			what += fmt.Sprintf(": pid %d, with %s", s.PID, s.Config)
 		}
-		return []Finding{refused(CodeStoreBusy, what, "stop that server, or choose another directory")}
+		return []finding.Finding{refused(CodeStoreBusy, what, "stop that server, or choose another directory")}
 	}
 	return nil
 }
@@ -286,7 +287,7 @@ func (in *Installed) KeepsStore() error {
 	root := in.Config.Storage.Filesystem.RootDirectory
 	owner, planted := readStoreOwner(root)
 	refuse := func(what, remedy string) error {
-		return &RefusedError{Findings: []Finding{refused(CodeStoreOwned, what, remedy)}}
+		return &RefusedError{Findings: []finding.Finding{refused(CodeStoreOwned, what, remedy)}}
 	}
 	if planted != nil {
 		return refuse(planted.Error()+", so nothing records that this installation created the store", planted.Fix)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestFormerStoreIsForgotten verifies that the record in a store that the installation no longer uses does not count
@@ -62,7 +64,7 @@ func TestServerOfStore(t *testing.T) {
 				return tc.server
 			}}
 			findings := probeStoreServer(t.Context(), m, &Answers{Dir: dir, StoragePath: store})
-			if got := AnyRefused(findings); got != tc.refused {
+			if got := finding.AnyRefused(findings); got != tc.refused {
 				t.Errorf("refused: %v, want %v: %v", got, tc.refused, findings)
 			}
 		})
@@ -94,12 +96,12 @@ func TestTakeOverIsAsked(t *testing.T) {
 		t.Errorf("asked: %v, by default %s; want true, false", q.Asked(&a), q.Get(&a))
 	}
 	findings := q.Validate(t.Context(), m, &a)
-	if !AnyRefused(findings) || !strings.Contains(findings[0].What, filepath.Join(base, "first")) {
+	if !finding.AnyRefused(findings) || !strings.Contains(findings[0].What, filepath.Join(base, "first")) {
 		t.Errorf("no: %v, want a refusal that names the owner", findings)
 	}
 	set(q, "true")
 	set(path, owned)
-	if findings := q.Validate(t.Context(), m, &a); AnyRefused(findings) || !a.TakeOver {
+	if findings := q.Validate(t.Context(), m, &a); finding.AnyRefused(findings) || !a.TakeOver {
 		t.Errorf("yes: %v, %v", a.TakeOver, findings)
 	}
 	set(path, other)
@@ -114,7 +116,7 @@ func TestTakeOverIsAsked(t *testing.T) {
 		t.Errorf("the review does not name the former owner: %+v", change)
 	}
 	_, resolved = resolveAll(t, m, filepath.Join(base, "first"), nil)
-	if findings := q.Validate(t.Context(), m, &resolved.Answers); !q.Asked(&resolved.Answers) || AnyRefused(findings) || len(findings) != 1 {
+	if findings := q.Validate(t.Context(), m, &resolved.Answers); !q.Asked(&resolved.Answers) || finding.AnyRefused(findings) || len(findings) != 1 {
 		t.Errorf("former owner: asked: %v, %v", q.Asked(&resolved.Answers), findings)
 	}
 

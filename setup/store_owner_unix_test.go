@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // TestPlantedOwnerRecord verifies that a pipe, a link, a directory or a large file that the server's
@@ -52,7 +54,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 			plan := install(t, m, dir, Values{"user": {"eve:reader"}})
 			warned := false
 			for _, f := range plan.Findings {
-				warned = warned || f.Code == CodeUnsafe && f.Severity == Warning && f.Remedy != ""
+				warned = warned || f.Code == CodeUnsafe && f.Severity == finding.Warning && f.Remedy != ""
 			}
 			if !warned {
 				t.Errorf("findings of a change: %v, want a warning %s", plan.Findings, CodeUnsafe)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/trust"
 )
@@ -28,13 +29,13 @@ var programFiles = []string{workDir, completeDir, undoneDir, BackupDir, Manifest
 // not exist are not reported.
 func VerifyTrust(dir string) error {
 	for _, fault := range Untrusted(dir) {
-		return &RefusedError{Findings: []Finding{unsafe(fault)}}
+		return &RefusedError{Findings: []finding.Finding{unsafe(fault)}}
 	}
 	return nil
 }
 
 // unsafe returns the finding about a path that another user can write.
-func unsafe(fault *trust.Error) Finding {
+func unsafe(fault *trust.Error) finding.Finding {
 	f := refused(CodeUnsafe, fault.Error(), fault.Fix)
 	f.Question = "dir"
 	return f
@@ -44,7 +45,7 @@ func unsafe(fault *trust.Error) Finding {
 // unchanged.
 func refuseUnsafe(err error) error {
 	if fault := trust.Unsafe(err); fault != nil {
-		return &RefusedError{Findings: []Finding{unsafe(fault)}}
+		return &RefusedError{Findings: []finding.Finding{unsafe(fault)}}
 	}
 	return err
 }
@@ -162,7 +163,7 @@ func cannotWrite(err error) bool {
 }
 
 // Unfinished returns the finding about an interrupted change, or nil if there is none.
-func (in *Installed) Unfinished() *Finding {
+func (in *Installed) Unfinished() *finding.Finding {
 	if !in.HalfDone {
 		return nil
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // nobody is a user who owns nothing.
@@ -89,7 +91,7 @@ func TestADirectoryThatCannotBeWrittenStaysEmpty(t *testing.T) {
 	resolved, findings := Resolve(t.Context(), m, nil, Input{Flags: flags})
 	told := map[string]bool{}
 	for _, f := range findings {
-		if f.Severity == Refused {
+		if f.Severity == finding.Refused {
 			told[f.Flag] = true
 		}
 	}
@@ -169,7 +171,7 @@ func TestAForeignHalfDoneSetupIsTold(t *testing.T) {
 		t.Fatalf("%+v, %v", in, err)
 	}
 	_, findings := Resolve(t.Context(), Detect(t.Context(), ThisMachine()), in, Input{Quick: true})
-	if !AnyRefused(findings) {
+	if !finding.AnyRefused(findings) {
 		t.Errorf("%v", findings)
 	}
 }

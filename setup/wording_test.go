@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // questionByID is one of the list.
@@ -179,7 +181,7 @@ func TestShortHostNameTold(t *testing.T) {
 	} {
 		told := false
 		for _, f := range probeHostname(t.Context(), machineOf(t, &fakeHost{}), &row.answers) {
-			told = told || f.Code == CodeShortName && f.Severity == Warning
+			told = told || f.Code == CodeShortName && f.Severity == finding.Warning
 		}
 		if told != row.want {
 			t.Errorf("%s at %s%s: told is %t", row.answers.Hostname, row.answers.Addr, row.answers.PublicURL, told)

@@ -10,6 +10,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/finding"
 	"packhouse/setup"
 )
 
@@ -91,7 +92,7 @@ func TestTheChosenTaskIsVisible(t *testing.T) {
 		o := managed(fixtureOptions())
 		b, _ := o.Begin(t.Context())
 		for range 10 {
-			b.State.Findings = append(b.State.Findings, setup.Finding{Severity: setup.Warning, What: strings.Repeat("something is the matter ", 5)})
+			b.State.Findings = append(b.State.Findings, finding.Finding{Severity: finding.Warning, What: strings.Repeat("something is the matter ", 5)})
 		}
 		s := open(t, o, size[0], size[1])
 		tasks := s.m.tasks()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
@@ -19,8 +20,8 @@ type entry struct {
 	known    string // the answer as the field shows it
 	typed    string // into a field whose text is hidden
 	problem  string // why what the field holds cannot be an answer
-	findings []setup.Finding
-	tried    []setup.Finding // what trying it found
+	findings []finding.Finding
+	tried    []finding.Finding // what trying it found
 	touched  bool
 }
 
@@ -153,7 +154,7 @@ func (e *entry) validate() {
 
 // refused reports whether the answer is refused.
 func (e *entry) refused() bool {
-	return e.problem != "" || e.field.Problem() != "" || setup.AnyRefused(e.findings) || setup.AnyRefused(e.tried)
+	return e.problem != "" || e.field.Problem() != "" || finding.AnyRefused(e.findings) || finding.AnyRefused(e.tried)
 }
 
 // checkName validates one name before it is added to the list.
@@ -163,15 +164,15 @@ func (e *entry) checkName(name string) error {
 	if e.question.Validate == nil {
 		return nil
 	}
-	for _, finding := range worded(e.question.Validate(e.m.ctx, e.m.machine, &answers)) {
-		if finding.Severity == setup.Refused && finding.Subject == name {
-			return errors.New(clean(finding.Sentence()))
+	for _, f := range worded(e.question.Validate(e.m.ctx, e.m.machine, &answers)) {
+		if f.Severity == finding.Refused && f.Entry == name {
+			return errors.New(clean(f.Sentence()))
 		}
 	}
 	return nil
 }
 
-func (e *entry) judgeUsers(users []setup.User) []setup.Finding {
+func (e *entry) judgeUsers(users []setup.User) []finding.Finding {
 	if e.question.Validate == nil {
 		return nil
 	}
@@ -181,24 +182,24 @@ func (e *entry) judgeUsers(users []setup.User) []setup.Finding {
 }
 
 // shown are the findings worth drawing, the gravest first and each once.
-func (e *entry) shown() []setup.Finding {
-	var out []setup.Finding
+func (e *entry) shown() []finding.Finding {
+	var out []finding.Finding
 	if e.problem != "" {
-		out = append(out, setup.Finding{Severity: setup.Refused, What: e.problem})
+		out = append(out, finding.Finding{Severity: finding.Refused, What: e.problem})
 	}
 	if line, ok := e.field.(*field.Text); ok && e.question.Empty != "" && e.known == "" && line.Value() == "" && e.problem == "" {
-		out = append(out, setup.Finding{Severity: setup.Note, What: "empty means: " + e.question.Empty})
+		out = append(out, finding.Finding{Severity: finding.Note, What: "empty means: " + e.question.Empty})
 	}
 	if whole := e.wholePath(); whole != "" {
-		out = append(out, setup.Finding{Severity: setup.Note, What: "that is " + whole})
+		out = append(out, finding.Finding{Severity: finding.Note, What: "that is " + whole})
 	}
-	for _, severity := range []setup.Severity{setup.Refused, setup.Warning, setup.Note} {
-		for _, finding := range slices.Concat(e.findings, e.tried, e.glance()) {
-			if finding.Severity != severity || severity == setup.Refused && !e.touched && e.known == "" {
+	for _, severity := range []finding.Severity{finding.Refused, finding.Warning, finding.Note} {
+		for _, f := range slices.Concat(e.findings, e.tried, e.glance()) {
+			if f.Severity != severity || severity == finding.Refused && !e.touched && e.known == "" {
 				continue
 			}
-			if !slices.ContainsFunc(out, func(o setup.Finding) bool { return o.What == finding.What }) {
-				out = append(out, finding)
+			if !slices.ContainsFunc(out, func(o finding.Finding) bool { return o.What == f.What }) {
+				out = append(out, f)
 			}
 		}
 	}
@@ -233,8 +234,8 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	if _, line := e.field.(*field.Text); !line && len(shown) > 0 {
 		view.Lines = append(view.Lines, "")
 	}
-	for _, finding := range shown {
-		view.Lines = append(view.Lines, e.m.drawFinding(finding, width)...)
+	for _, f := range shown {
+		view.Lines = append(view.Lines, e.m.drawFinding(f, width)...)
 		view.Until = len(view.Lines) - 1
 	}
 	if alone || e.question.Title == step {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
@@ -52,8 +53,8 @@ func fixtureAnswers() setup.Answers {
 	}
 }
 
-func refused(question, subject, what, remedy string) []setup.Finding {
-	return []setup.Finding{{Question: question, Subject: subject, Severity: setup.Refused, Code: "fixture", What: what, Remedy: remedy}}
+func refused(question, subject, what, remedy string) []finding.Finding {
+	return []finding.Finding{{Subject: finding.Subject{Question: question, Entry: subject}, Severity: finding.Refused, Code: "fixture", What: what, Remedy: remedy}}
 }
 
 // text makes a question about a field of the answers.
@@ -63,7 +64,7 @@ func text(id, title, ask string, kind setup.Kind, at func(a *setup.Answers) *str
 		Help: "Clients will see this: it becomes part of every address.\nA wrong answer is mended by running the setup again.",
 		Get:  func(a *setup.Answers) string { return *at(a) },
 		Set:  func(a *setup.Answers, text string) error { *at(a) = text; return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 			if *at(a) == "" {
 				return refused(id, "", strings.ToLower(title)+" is empty", "")
 			}
@@ -75,7 +76,7 @@ func text(id, title, ask string, kind setup.Kind, at func(a *setup.Answers) *str
 func fixtureSteps() []setup.Step {
 	hostname := text("hostname", "Host name", "By which name do clients reach the registry?", setup.Text, func(a *setup.Answers) *string { return &a.Hostname })
 	hostname.Suggest = func(m *setup.Machine, _ *setup.Answers) []string { return m.Names }
-	hostname.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+	hostname.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 		switch {
 		case a.Hostname == "":
 			return refused("hostname", "", "the host name is missing", "")
@@ -89,7 +90,7 @@ func fixtureSteps() []setup.Step {
 		Ask: "Clients must reach the registry by one of these. Untick what is not used.",
 		Get: func(a *setup.Answers) string { return fmt.Sprint(a.SANs) },
 		Set: func(*setup.Answers, string) error { return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 			for _, san := range a.SANs {
 				if strings.ContainsAny(san.Name, "*/ ") {
 					return refused("san", san.Name, "is neither a name nor an address", "")
@@ -97,15 +98,15 @@ func fixtureSteps() []setup.Step {
 			}
 			return nil
 		},
-		Probe: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		Probe: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 			if a.SANs[0].Ticked {
-				return []setup.Finding{{Question: "san", Severity: setup.Warning, What: "registry.example.com resolves to 198.51.100.4, not to this machine"}}
+				return []finding.Finding{{Subject: finding.Subject{Question: "san"}, Severity: finding.Warning, What: "registry.example.com resolves to 198.51.100.4, not to this machine"}}
 			}
 			return nil
 		},
 	}
 	addr := text("addr", "Address", "Where does the server listen?", setup.Text, func(a *setup.Answers) *string { return &a.Addr })
-	addr.Probe = func(ctx context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+	addr.Probe = func(ctx context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 		if strings.HasSuffix(a.Addr, ":22") {
 			return refused("addr", "", "port 22 is taken by sshd (pid 812)", "choose another port")
 		}
@@ -145,9 +146,9 @@ func fixtureSteps() []setup.Step {
 		a.CertDays = n
 		return nil
 	}
-	days.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+	days.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 		if a.CertDays > 825 {
-			return []setup.Finding{{Severity: setup.Warning, What: "Apple refuses server certificates over 825 days"}}
+			return []finding.Finding{{Severity: finding.Warning, What: "Apple refuses server certificates over 825 days"}}
 		}
 		return nil
 	}
@@ -156,7 +157,7 @@ func fixtureSteps() []setup.Step {
 		Asked: func(a *setup.Answers) bool { return a.TLS == setup.Off },
 		Get:   func(a *setup.Answers) string { return fmt.Sprint(a.Insecure) },
 		Set:   func(a *setup.Answers, text string) error { a.Insecure = text == "true"; return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 			if !a.Insecure {
 				return refused("insecure", "", "plain HTTP has to be confirmed", "")
 			}
@@ -173,7 +174,7 @@ func fixtureSteps() []setup.Step {
 			return strings.Join(names, ",")
 		},
 		Set: func(*setup.Answers, string) error { return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 			admin := false
 			for _, user := range a.Users {
 				admin = admin || user.Role == setup.Admin

@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
@@ -247,13 +248,13 @@ func (f *form) view(width int) field.View {
 // probedMsg brings what trying the answers of a step found.
 type probedMsg struct {
 	form     *form
-	findings map[*entry][]setup.Finding
+	findings map[*entry][]finding.Finding
 }
 
 // entryAbout returns the entry of the question that a finding names if that question is shown, else the entry that caused it.
-func entryAbout(asked []*entry, finding setup.Finding, from *entry) *entry {
+func entryAbout(asked []*entry, f finding.Finding, from *entry) *entry {
 	for _, e := range asked {
-		if e.question.ID == finding.Question {
+		if e.question.ID == f.Question {
 			return e
 		}
 	}
@@ -275,11 +276,11 @@ func (f *form) probe() (tea.Cmd, bool) {
 	}
 	answers, machine, asked := f.m.resolved().Answers, f.m.machine, f.asked()
 	return f.m.start("trying "+strings.Join(doing, ", "), func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		found := make(map[*entry][]setup.Finding)
+		found := make(map[*entry][]finding.Finding)
 		for _, e := range tries {
-			for _, finding := range worded(e.question.Probe(ctx, machine, &answers)) {
-				about := entryAbout(asked, finding, e)
-				found[about] = append(found[about], finding)
+			for _, f := range worded(e.question.Probe(ctx, machine, &answers)) {
+				about := entryAbout(asked, f, e)
+				found[about] = append(found[about], f)
 			}
 		}
 		return probedMsg{f, found}

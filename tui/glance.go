@@ -5,6 +5,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/finding"
 	"packhouse/setup"
 )
 
@@ -14,16 +15,16 @@ type glance struct {
 	question string // that was looked at
 	answer   string
 	busy     bool
-	findings []setup.Finding
+	findings []finding.Finding
 }
 
 // Messages of looking.
 type (
 	glancedMsg struct {
 		question, answer string
-		findings         []setup.Finding
+		findings         []finding.Finding
 	}
-	outlookMsg struct{ findings []setup.Finding }
+	outlookMsg struct{ findings []finding.Finding }
 )
 
 // glanceAt inspects the answer in front if it has changed.
@@ -49,7 +50,7 @@ func (m *model) glanced(msg glancedMsg) {
 }
 
 // glance returns what is known of the answer. The result of a probe takes precedence.
-func (e *entry) glance() []setup.Finding {
+func (e *entry) glance() []finding.Finding {
 	if e.question.ID != e.m.glance.question || e.refused() || len(e.tried) > 0 {
 		return nil
 	}
@@ -83,11 +84,11 @@ func (m *model) lookedAhead(msg outlookMsg) tea.Cmd {
 	if m.phase != asking {
 		return nil
 	}
-	for _, finding := range m.outlook {
-		if finding.Severity == setup.Refused {
+	for _, f := range m.outlook {
+		if f.Severity == finding.Refused {
 			m.notice = "not before this is put right; enter looks again"
 			if m.height < normalHeight { // the words themselves may be out of sight
-				m.notice = finding.String() + "; enter looks again"
+				m.notice = f.String() + "; enter looks again"
 			}
 			return nil
 		}
@@ -96,9 +97,9 @@ func (m *model) lookedAhead(msg outlookMsg) tea.Cmd {
 }
 
 // flagged names the flag within the words: there is no question in which the answer could be changed.
-func flagged(finding setup.Finding) setup.Finding {
-	if finding.Flag != "" {
-		finding.What, finding.Flag = finding.Flag+": "+finding.What, ""
+func flagged(f finding.Finding) finding.Finding {
+	if f.Flag != "" {
+		f.What, f.Flag = f.Flag+": "+f.What, ""
 	}
-	return finding
+	return f
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/check"
 )
@@ -49,7 +50,7 @@ func TestRoomIsShownAsOneTypes(t *testing.T) {
 	s.wants("› /srv/packs", "· 2.0 TiB of 4.0 TiB free")
 	s.wantsNot("root disk")
 
-	o.Steps[5].Questions[1].Probe = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+	o.Steps[5].Questions[1].Probe = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 		return refused("storage-path", "", a.StoragePath+" is a file", "choose a directory")
 	}
 	s.keys("<enter>") // what trying it tells is all there is to say

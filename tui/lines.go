@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"packhouse/setup"
+	"packhouse/finding"
 	"packhouse/tui/echo"
 	"packhouse/tui/theme"
 )
@@ -171,13 +171,13 @@ func (l *lines) mistake(format string, args ...any) {
 }
 
 // finding says what is wrong, in words and not by a sign.
-func (l *lines) finding(f setup.Finding) {
+func (l *lines) finding(f finding.Finding) {
 	switch f.Severity {
-	case setup.Refused:
+	case finding.Refused:
 		l.mistake("%s", l.m.options.Pasteable(f.Sentence()))
-	case setup.Warning:
+	case finding.Warning:
 		l.say("Warning: %s", l.m.options.Pasteable(f.Sentence()))
-	case setup.Note:
+	case finding.Note:
 		l.say("Note: %s", l.m.options.Pasteable(f.Sentence()))
 	}
 }
@@ -226,7 +226,7 @@ func (l *lines) wizard() error {
 	for _, f := range m.outlook {
 		l.finding(flagged(f))
 	}
-	if setup.AnyRefused(m.outlook) {
+	if finding.AnyRefused(m.outlook) {
 		l.say("Nothing was written. Put this right, then start again.")
 		return nil
 	}

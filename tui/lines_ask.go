@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/setup"
 )
 
@@ -256,7 +257,8 @@ func (l *lines) emptiable(q *setup.Question) bool {
 		return false
 	}
 	without := l.m.answers.Clone()
-	return q.Set(&without, "") == nil && (q.Validate == nil || !setup.AnyRefused(q.Validate(l.ctx, l.m.machine, &without)))
+	return q.Set(&without,
+		"") == nil && (q.Validate == nil || !finding.AnyRefused(q.Validate(l.ctx, l.m.machine, &without)))
 }
 
 func (l *lines) takeNames(q *setup.Question, text string) {
@@ -370,8 +372,8 @@ func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
 	}
 	refused := false
 	for _, f := range q.Validate(l.ctx, l.m.machine, &l.m.answers) {
-		if f.Severity == setup.Refused && (subject == "" || f.Subject == subject) {
-			l.finding(f.AtQuestions())
+		if f.Severity == finding.Refused && (subject == "" || f.Entry == subject) {
+			l.finding(setup.Titled(f))
 			refused = true
 		}
 	}
@@ -380,11 +382,11 @@ func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
 
 // judge prints the findings about an answer, probes it, and reports whether it is accepted.
 func (l *lines) judge(q *setup.Question) bool {
-	var findings []setup.Finding
+	var findings []finding.Finding
 	if q.Validate != nil {
 		findings = q.Validate(l.ctx, l.m.machine, &l.m.answers)
 	}
-	if q.Probe != nil && !setup.AnyRefused(findings) {
+	if q.Probe != nil && !finding.AnyRefused(findings) {
 		findings = append(findings, q.Probe(l.ctx, l.m.machine, &l.m.answers)...)
 	}
 	if len(findings) == 0 {
@@ -393,5 +395,5 @@ func (l *lines) judge(q *setup.Question) bool {
 	for _, f := range worded(findings) {
 		l.finding(f)
 	}
-	return !setup.AnyRefused(findings)
+	return !finding.AnyRefused(findings)
 }

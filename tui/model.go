@@ -14,6 +14,7 @@ import (
 	"github.com/charmbracelet/bubbles/spinner"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/tui/theme"
 )
@@ -71,9 +72,9 @@ type model struct {
 	installed *setup.Installed
 	answers   setup.Answers
 	origins   map[string]setup.Origin
-	kept      *setup.Resolved // changed answers of a screen that the user left, restored when it opens again
-	findings  []setup.Finding // that came with the beginning
-	outlook   []setup.Finding // of the machine, likewise
+	kept      *setup.Resolved   // changed answers of a screen that the user left, restored when it opens again
+	findings  []finding.Finding // that came with the beginning
+	outlook   []finding.Finding // of the machine, likewise
 	glance    glance
 	forms     []*form
 	at        int // the form in front

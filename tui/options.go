@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/check"
 	"packhouse/tui/logview"
@@ -25,7 +26,7 @@ type Options struct {
 	Machine   *setup.Machine
 	Installed *setup.Installed
 	Resolved  setup.Resolved
-	Findings  []setup.Finding
+	Findings  []finding.Finding
 
 	Steps   []setup.Step                       // nil: setup.Questions()
 	Preview func(answers setup.Answers) []byte // myconfig.yml as it would be; nil: setup.Preview
@@ -70,10 +71,10 @@ type Beginning struct {
 	Machine   *setup.Machine
 	Installed *setup.Installed
 	Resolved  setup.Resolved
-	Findings  []setup.Finding // of [setup.Resolve]
-	State     *setup.State    // of the installation to manage, shown first; nil: the questions come first
+	Findings  []finding.Finding // of [setup.Resolve]
+	State     *setup.State      // of the installation to manage, shown first; nil: the questions come first
 
-	outlook []setup.Finding // about the machine: they block the wizard before its first question, or are shown beside the state
+	outlook []finding.Finding // about the machine: they block the wizard before its first question, or are shown beside the state
 }
 
 // Stage is the last step that was completed.

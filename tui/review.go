@@ -178,8 +178,8 @@ func (m *model) planLines(width int) []string {
 		lines = append(lines, layout.Wrap("This is what will be written, all of it or nothing. Enter writes.", width)...)
 	}
 	lines = append(lines, "")
-	for _, finding := range m.plan.Findings {
-		lines = append(lines, m.drawFinding(finding, width)...)
+	for _, f := range m.plan.Findings {
+		lines = append(lines, m.drawFinding(f, width)...)
 	}
 	if len(m.plan.Findings) > 0 {
 		lines = append(lines, "")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/charmbracelet/lipgloss"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
@@ -72,12 +73,12 @@ func (m *model) signStyle(sign string) lipgloss.Style {
 
 // tellState passes the state to a function: a label, a sign of the theme, and words. An empty label continues the previous one.
 func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
-	for _, finding := range s.Findings {
+	for _, f := range s.Findings {
 		sign := theme.Caution
-		if finding.Severity == setup.Refused {
+		if f.Severity == finding.Refused {
 			sign = theme.Failed
 		}
-		say("attention", sign, m.options.Pasteable(finding.Sentence()))
+		say("attention", sign, m.options.Pasteable(f.Sentence()))
 	}
 	if s.URL != "" {
 		say("clients use", " ", s.URL)

@@ -6,7 +6,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup"
+	"packhouse/finding"
 )
 
 func (m *model) form() *form { return m.forms[m.at] }
@@ -62,7 +62,7 @@ func (m *model) next() tea.Cmd {
 		m.notice = "correct the marked answers first"
 		return nil
 	}
-	if setup.AnyRefused(m.outlook) {
+	if finding.AnyRefused(m.outlook) {
 		return m.lookAhead()
 	}
 	if f.probed {
@@ -99,8 +99,8 @@ func (m *model) forward(f *form) tea.Cmd {
 	if !f.accepted {
 		f.accepted = true
 		for i, e := range f.asked() {
-			for _, finding := range e.tried {
-				if finding.Severity == setup.Warning {
+			for _, tried := range e.tried {
+				if tried.Severity == finding.Warning {
 					f.move(i)
 					m.notice = "press enter again to continue despite the warning"
 					return nil
@@ -168,24 +168,24 @@ func bind(shown, does string) key.Binding {
 // intro says, before the first question, what was found that belongs to no question.
 func (m *model) intro(width int) []string {
 	var lines []string
-	say := func(finding setup.Finding) { lines = append(lines, m.drawFinding(finding, width)...) }
+	say := func(f finding.Finding) { lines = append(lines, m.drawFinding(f, width)...) }
 	if in := m.installed; in.Exists() && !m.manager.on {
-		say(setup.Finding{Severity: setup.Note, What: "an installation is in " + in.Dir, Remedy: "the answers are what it has now, and only what you change is changed"})
+		say(finding.Finding{Severity: finding.Note, What: "an installation is in " + in.Dir, Remedy: "the answers are what it has now, and only what you change is changed"})
 		if in.Problem != nil {
-			say(setup.Finding{Severity: setup.Warning, What: in.Problem.Error()})
+			say(finding.Finding{Severity: finding.Warning, What: in.Problem.Error()})
 		}
 	}
 	if in := m.installed; in != nil && in.Recovered != "" {
-		say(setup.Finding{Severity: setup.Warning, What: in.Recovered})
+		say(finding.Finding{Severity: finding.Warning, What: in.Recovered})
 	}
-	for _, finding := range m.findings {
-		if !m.asks(finding.Question) {
-			say(finding)
+	for _, f := range m.findings {
+		if !m.asks(f.Question) {
+			say(f)
 		}
 	}
 	if !m.manager.on {
-		for _, finding := range m.outlook {
-			say(flagged(finding))
+		for _, f := range m.outlook {
+			say(flagged(f))
 		}
 	}
 	if len(lines) > 0 {

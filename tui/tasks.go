@@ -5,6 +5,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/finding"
 	"packhouse/setup"
 )
 
@@ -70,9 +71,9 @@ func (m *model) tasks() []task {
 // closeTasks disables the tasks that need refused settings to be fixed first. Tasks that fix them or leave stay enabled.
 func (m *model) closeTasks(tasks []task) {
 	why, way := "", settingsTask
-	for _, finding := range m.findings {
-		if finding.Severity == setup.Refused {
-			why = "not before this is put right: " + finding.What
+	for _, f := range m.findings {
+		if f.Severity == finding.Refused {
+			why = "not before this is put right: " + f.What
 			break
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/tui/noquery"
 	"packhouse/tui/ttytest"
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	case "panic in a job":
 		o.Plan = func(context.Context, setup.Resolved) (*setup.Plan, error) { panic("a mistake") }
 	case "panic in an update":
-		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 			if a.Hostname == "boom" {
 				panic("a mistake")
 			}
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 			return nil
 		}
 	case "context that a signal ended":
-		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 			if a.Hostname == "boom" {
 				cancel(terminated{})
 			}

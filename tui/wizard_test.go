@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/check"
 )
@@ -370,9 +371,9 @@ func TestPanicWhileDrawing(t *testing.T) {
 
 func TestBeginning(t *testing.T) {
 	o := fixtureOptions()
-	b := Beginning{Machine: o.Machine, Resolved: o.Resolved, Installed: &setup.Installed{Dir: "/etc/packhouse", ConfigData: []byte("version: 0.1\n")}, Findings: []setup.Finding{
-		{Question: "hostname", Severity: setup.Warning, What: "said beside its question"},
-		{Severity: setup.Note, What: "this machine has 512 MiB of memory"},
+	b := Beginning{Machine: o.Machine, Resolved: o.Resolved, Installed: &setup.Installed{Dir: "/etc/packhouse", ConfigData: []byte("version: 0.1\n")}, Findings: []finding.Finding{
+		{Subject: finding.Subject{Question: "hostname"}, Severity: finding.Warning, What: "said beside its question"},
+		{Severity: finding.Note, What: "this machine has 512 MiB of memory"},
 	}}
 	o.Begin = func(context.Context) (Beginning, error) { return b, nil }
 	s := open(t, o, 80, 24)
@@ -445,7 +446,7 @@ func TestSecondRound(t *testing.T) {
 func TestLaterAnswerSpoilsEarlierOne(t *testing.T) {
 	o := fixtureOptions()
 	hostname := o.Steps[0].Questions[0]
-	hostname.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []setup.Finding {
+	hostname.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
 		if a.Storage != "filesystem" && a.Hostname != "other.example.com" {
 			return refused("hostname", "", "this name does not go with that storage", "")
 		}

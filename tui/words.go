@@ -4,15 +4,16 @@ import (
 	"errors"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
 
 // worded rewords findings for interactive use, where there are no flags.
-func worded(findings []setup.Finding) []setup.Finding {
+func worded(findings []finding.Finding) []finding.Finding {
 	for i := range findings {
-		findings[i] = findings[i].AtQuestions()
+		findings[i] = setup.Titled(findings[i])
 	}
 	return findings
 }
@@ -56,16 +57,16 @@ func originSentence(origin setup.Origin) string {
 }
 
 // drawFinding draws what is wrong, or worth knowing, with a sign and a colour.
-func (m *model) drawFinding(finding setup.Finding, width int) []string {
+func (m *model) drawFinding(f finding.Finding, width int) []string {
 	sign, style := "  · ", m.theme.Muted
-	switch finding.Severity {
-	case setup.Refused:
+	switch f.Severity {
+	case finding.Refused:
 		sign, style = "  "+theme.Failed+" ", m.theme.Bad
-	case setup.Warning:
+	case finding.Warning:
 		sign, style = "  "+theme.Caution+" ", m.theme.Warning
-	case setup.Note:
+	case finding.Note:
 	}
-	lines := layout.Hang(sign, clean(finding.Sentence()), width)
+	lines := layout.Hang(sign, clean(f.Sentence()), width)
 	for i := range lines {
 		lines[i] = style.Render(lines[i])
 	}
@@ -79,8 +80,8 @@ func inWords(err error) string {
 		return err.Error()
 	}
 	said := make([]string, len(refusal.Findings))
-	for i, finding := range refusal.Findings {
-		said[i] = finding.AtQuestions().Sentence()
+	for i, f := range refusal.Findings {
+		said[i] = setup.Titled(f).Sentence()
 	}
 	return strings.Join(said, "\n")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/server/storage/s3"
 	"packhouse/setup"
@@ -46,12 +47,12 @@ func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketPro
 		}
 	}
 	for _, f := range setup.JudgeTrials(bucket.Bucket, trialsOf(findings)) {
-		if f.Severity == setup.Note {
+		if f.Severity == finding.Note {
 			proof.Works = f.What
 			continue
 		}
 		if proof.Code == "" || proof.Weak { // a failure takes precedence over a limitation
-			proof.Code, proof.Cause, proof.Remedy, proof.Weak = f.Code, f.What, f.Remedy, f.Severity == setup.Warning
+			proof.Code, proof.Cause, proof.Remedy, proof.Weak = f.Code, f.What, f.Remedy, f.Severity == finding.Warning
 		}
 	}
 	return proof

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"packhouse/finding"
 	"packhouse/setup"
 )
 
@@ -22,7 +23,7 @@ type change struct {
 	user      string                 // whose password ask returns
 	ask       func() ([]byte, error) // returns the password, called before the lock is acquired because users may take long to answer; nil: none
 	secret    []byte                 // result of ask
-	findings  []setup.Finding        // about the answers
+	findings  []finding.Finding      // about the answers
 	decide    decision               // nil: apply the answers
 	passwords io.Reader              // lines NAME:PASSWORD; nil: none
 	show      bool                   // print generated passwords once instead of writing them to a file
@@ -97,7 +98,7 @@ func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setu
 	machine := setup.Detect(ctx, setup.ThisMachine())
 	// Quick: skip the probes. The running server already uses the address, which does not change.
 	resolved, findings := setup.Resolve(ctx, machine, installed, setup.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true})
-	if setup.AnyRefused(findings) {
+	if finding.AnyRefused(findings) {
 		a.sayFindings(refusals(findings, c.flags))
 		return nil, "", silent(exitUsage)
 	}
@@ -117,7 +118,7 @@ func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setu
 // applied reloads the running server after a change and prints the result.
 func (a *app) applied(ctx context.Context, c change, plan *setup.Plan) error {
 	a.sayMeaning(plan)
-	a.sayFindings(slices.DeleteFunc(append(c.findings, plan.Findings...), func(f setup.Finding) bool {
+	a.sayFindings(slices.DeleteFunc(append(c.findings, plan.Findings...), func(f finding.Finding) bool {
 		return f.Code != setup.CodeShortLife && f.Code != setup.CodeUnsafe
 	}))
 	result := resultOf(plan)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
@@ -18,10 +19,10 @@ var arguments = map[string]string{"--user": "NAME", "--remove-user": "NAME"}
 
 // refusals returns the findings that refuse a change, rewritten for the command's flags and
 // arguments. It omits warnings, because they are about settings that the command does not change.
-func refusals(findings []setup.Finding, flags *pflag.FlagSet) []setup.Finding {
-	var refused []setup.Finding
+func refusals(findings []finding.Finding, flags *pflag.FlagSet) []finding.Finding {
+	var refused []finding.Finding
 	for _, f := range findings {
-		if f.Severity != setup.Refused {
+		if f.Severity != finding.Refused {
 			continue
 		}
 		if flags == nil || flags.Lookup(strings.TrimPrefix(f.Flag, "--")) == nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -80,7 +81,7 @@ func (s *site) cutOff(at string, more ...string) {
 	s.must(err)
 	machine := setup.Detect(s.t.Context(), setup.ThisMachine())
 	resolved, findings := setup.Resolve(s.t.Context(), machine, present, setup.Input{Flags: flags, Quick: true})
-	if setup.AnyRefused(findings) {
+	if finding.AnyRefused(findings) {
 		s.t.Fatal(findings)
 	}
 	plan, err := setup.MakePlan(s.t.Context(), machine, present, resolved, setup.Options{

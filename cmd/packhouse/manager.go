@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -58,7 +59,7 @@ func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *s
 	}
 	for _, s := range states {
 		if fault := s.Fault(); fault != "" {
-			state.Findings = append(state.Findings, setup.Finding{Question: "tls", Severity: setup.Warning, Code: setup.CodeChallenge, What: fault})
+			state.Findings = append(state.Findings, finding.Finding{Subject: finding.Subject{Question: "tls"}, Severity: finding.Warning, Code: setup.CodeChallenge, What: fault})
 		}
 		if s.Leaf == nil || state.Certificate != nil {
 			continue

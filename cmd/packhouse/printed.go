@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -109,7 +110,7 @@ func (a *app) pasteableResult(r check.Result) check.Result {
 }
 
 // pasteableFindings completes the commands in findings of setup.
-func (a *app) pasteableFindings(findings []setup.Finding) []setup.Finding {
+func (a *app) pasteableFindings(findings []finding.Finding) []finding.Finding {
 	findings = slices.Clone(findings)
 	for i := range findings {
 		findings[i].Remedy = a.pasteable(findings[i].Remedy)

@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/check"
 )
 
 // setupReport is the JSON of setup.
 type setupReport struct {
-	Findings []setup.Finding `json:"findings"`
-	Plan     *setup.Plan     `json:"plan,omitempty"`
-	Applied  bool            `json:"applied"`
-	Checks   *check.Report   `json:"checks,omitempty"`
-	Card     *setup.Card     `json:"card,omitempty"`
+	Findings []finding.Finding `json:"findings"`
+	Plan     *setup.Plan       `json:"plan,omitempty"`
+	Applied  bool              `json:"applied"`
+	Checks   *check.Report     `json:"checks,omitempty"`
+	Card     *setup.Card       `json:"card,omitempty"`
 
 	RolledBack  bool          `json:"rolledBack,omitempty"`
 	ChecksAfter *check.Report `json:"checksAfterRollback,omitempty"`
@@ -39,9 +40,9 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		s.say("%s", s.installed.Recovered)
 	}
 	resolved, findings := setup.Resolve(ctx, s.machine, s.installed, s.input)
-	report := setupReport{Findings: append([]setup.Finding{}, findings...)}
-	s.sayFindings(setup.BySeverity(findings))
-	if setup.AnyRefused(findings) {
+	report := setupReport{Findings: append([]finding.Finding{}, findings...)}
+	s.sayFindings(finding.BySeverity(findings))
+	if finding.AnyRefused(findings) {
 		if s.installed.Refused() {
 			s.hint("%s", repairHint(s.o.dir))
 		}
@@ -98,7 +99,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
 	refusal, ok := errors.AsType[*setup.RefusedError](err)
 	if !ok {
-		report.Findings = append(report.Findings, setup.Finding{Severity: setup.Refused, Code: setup.CodeFailed, What: err.Error(), Remedy: remedyOf(err)})
+		report.Findings = append(report.Findings, finding.Finding{Severity: finding.Refused, Code: setup.CodeFailed, What: err.Error(), Remedy: remedyOf(err)})
 		return s.finish(report, err)
 	}
 	s.sayFindings(refusal.Findings)
@@ -174,14 +175,14 @@ func (s *setupRun) finish(report setupReport, err error) error {
 }
 
 // sayFindings prints all findings about the answers together.
-func (a *app) sayFindings(findings []setup.Finding) {
+func (a *app) sayFindings(findings []finding.Finding) {
 	for _, f := range findings {
 		switch f.Severity {
-		case setup.Refused:
+		case finding.Refused:
 			a.say("error: %s", f)
-		case setup.Warning:
+		case finding.Warning:
 			a.warn("%s", f)
-		case setup.Note:
+		case finding.Note:
 			a.say("note: %s", f)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/check"
 )
@@ -67,7 +68,7 @@ func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *setup.Pl
 		return s.finish(*report, cause)
 	}
 	report.Card = nil
-	report.Findings = append(report.Findings, setup.Finding{Severity: setup.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause)})
+	report.Findings = append(report.Findings, finding.Finding{Severity: finding.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause)})
 	ctx = context.WithoutCancel(ctx) // complete the rollback even after ctrl+c
 	again, rolled, err := s.rollBackAfter(ctx, s.o.dir, s.applied, &trialLog{to: io.Discard}, s.checkPrinter())
 	report.RolledBack = rolled

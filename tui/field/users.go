@@ -8,6 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -18,15 +19,15 @@ type Users struct {
 	theme   theme.Theme
 	users   []setup.User
 	removed []string // names of existing users to remove
-	judge   func(users []setup.User) []setup.Finding
+	judge   func(users []setup.User) []finding.Finding
 	at      int
 	form    *userForm
 	left    *userForm // a form left without saving
 	focused bool
 }
 
-// NewUsers returns the editor. judge validates a list of users; Finding.Subject is the user's name.
-func NewUsers(t theme.Theme, users []setup.User, judge func(users []setup.User) []setup.Finding) *Users {
+// NewUsers returns the editor. judge validates a list of users; Entry of a finding is the user's name.
+func NewUsers(t theme.Theme, users []setup.User, judge func(users []setup.User) []finding.Finding) *Users {
 	return &Users{theme: t, users: slices.Clone(users), judge: judge}
 }
 
@@ -161,9 +162,9 @@ func (f *Users) open(index int) {
 		if f.judge == nil {
 			return ""
 		}
-		for _, finding := range f.judge(users) {
-			if finding.Severity == setup.Refused && finding.Subject == candidate.Name {
-				return finding.Sentence()
+		for _, found := range f.judge(users) {
+			if found.Severity == finding.Refused && found.Entry == candidate.Name {
+				return found.Sentence()
 			}
 		}
 		return ""

@@ -1,0 +1,89 @@
+// Package finding has the one type for the results of validation, lint and checks: what is wrong,
+// how serious it is, how to fix it, and what it is about.
+//
+// Packages return findings; user interfaces present them. Nothing parses their texts.
+package finding
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Severity is the severity of a [Finding].
+type Severity string
+
+// Severities.
+const (
+	Refused Severity = "refused" // setup does not continue until it is fixed
+	Warning Severity = "warning" // setup continues; the operator should review it
+	Note    Severity = "note"    // worth knowing
+)
+
+// rank returns the sort rank of a severity: refusals first.
+func (s Severity) rank() int {
+	switch s {
+	case Refused:
+		return 0
+	case Warning:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// Finding is a problem, or a note. It never contains a secret.
+type Finding struct {
+	Code     string // stable, explained in the documentation
+	Severity Severity
+	What     string // what is wrong: lower case, no full stop
+	Remedy   string // how to fix it; empty if there is nothing to do
+	Subject         // what it is about
+}
+
+// Subject is what a finding is about. All fields can be empty.
+type Subject struct {
+	Question string // ID of a question of setup
+	Flag     string // flag or argument of the command: "--addr"
+	Entry    string // in a list: the name or user concerned
+}
+
+// String returns one line: the flag, the problem, and after a semicolon the remedy.
+func (f Finding) String() string {
+	if f.Flag != "" {
+		return f.Flag + ": " + f.Sentence()
+	}
+	return f.Sentence()
+}
+
+// Sentence returns the problem and after a semicolon the remedy, without the subject.
+func (f Finding) Sentence() string {
+	if f.Remedy == "" {
+		return f.What
+	}
+	return fmt.Sprintf("%s; %s", f.What, f.Remedy)
+}
+
+// MarshalJSON encodes f in the format of packhouse setup, which docs/command-line.md documents.
+func (f Finding) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Question string   `json:"question"`
+		Entry    string   `json:"subject,omitempty"`
+		Severity Severity `json:"severity"`
+		Code     string   `json:"code"`
+		What     string   `json:"what"`
+		Remedy   string   `json:"remedy,omitempty"`
+		Flag     string   `json:"flag,omitempty"`
+	}{f.Question, f.Entry, f.Severity, f.Code, f.What, f.Remedy, f.Flag})
+}
+
+// AnyRefused reports whether one of the findings is Refused.
+func AnyRefused(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Refused })
+}
+
+// BySeverity returns a copy of findings in which refusals come first and notes last.
+func BySeverity(findings []Finding) []Finding {
+	return slices.SortedStableFunc(slices.Values(findings),
+		func(a, b Finding) int { return a.Severity.rank() - b.Severity.rank() })
+}
