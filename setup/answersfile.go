@@ -13,29 +13,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// RefusedError reports why an operation is refused, as findings of severity Refused.
-type RefusedError struct {
-	Findings []finding.Finding
-}
-
-// Error returns one finding per line.
-func (e *RefusedError) Error() string {
-	lines := make([]string, len(e.Findings))
-	for i, f := range e.Findings {
-		lines[i] = f.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
 // maxAnswers is the maximum size of an answers file in bytes.
 const maxAnswers = 1 << 20
 
 // ParseAnswers parses an answers file: YAML with flag names without dashes as keys, and strings,
-// booleans or lists of strings as values. It is strict: the error is a *RefusedError that lists all
+// booleans or lists of strings as values. It is strict: the error is a *finding.Error that lists all
 // faulty lines by number. It does not repeat their text, since the wrong file may have been named.
 func ParseAnswers(name string, data []byte) (*Document, error) {
 	d := &Document{Name: name, Values: Values{}, Lines: map[string]int{}}
-	wrong := &RefusedError{}
+	wrong := &finding.Error{}
 	refuse := func(line int, key, what, remedy string) {
 		f := refused(CodeValue, fmt.Sprintf("%s:%d: %s", name, line, what), remedy)
 		f.Question = key

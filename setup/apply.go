@@ -82,7 +82,7 @@ func Apply(ctx context.Context, p *Plan, options ApplyOptions) (*Applied, error)
 
 func (w *worker) run(ctx context.Context, p *Plan, j *journal) (backup string, err error) {
 	if _, err := os.Lstat(w.work()); err == nil {
-		return "", &RefusedError{Findings: []finding.Finding{refused(CodeHalfDone, "an earlier change of "+w.dir+" was interrupted", "run setup again: it finishes or undoes that first")}}
+		return "", finding.NewError(refused(CodeHalfDone, "an earlier change of "+w.dir+" was interrupted", "run setup again: it finishes or undoes that first"))
 	}
 	for { // a generation of the same second is removed when this run completes
 		if _, err := os.Lstat(w.backup(j)); err != nil {

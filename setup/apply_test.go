@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 var errKilled = errors.New("killed")
@@ -288,7 +290,7 @@ func TestRollbackOfTheFirstInstall(t *testing.T) {
 
 func TestRollbackWithoutABackup(t *testing.T) {
 	_, err := PlanRollback(t.Context(), &Installed{Dir: t.TempDir()})
-	var refusal *RefusedError
+	var refusal *finding.Error
 	if !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeNoBackup {
 		t.Errorf("%v", err)
 	}
@@ -303,7 +305,7 @@ func TestTwoSetupsAtOnce(t *testing.T) {
 			return nil
 		}
 		tried = true
-		var refusal *RefusedError
+		var refusal *finding.Error
 		if _, err := Apply(t.Context(), second, ApplyOptions{}); !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeBusy ||
 			!strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) || runtime.GOOS == "linux" && !strings.Contains(err.Error(), "(setup.test, pid") {
 			t.Errorf("the second setup: %v", err)
@@ -335,7 +337,7 @@ func TestAFileChangedSinceThePlanIsNotOverwritten(t *testing.T) {
 	}
 	before := snapshot(t, dir)
 	_, err = Apply(t.Context(), plan, ApplyOptions{})
-	var refusal *RefusedError
+	var refusal *finding.Error
 	if !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeChanged {
 		t.Fatalf("%v", err)
 	}

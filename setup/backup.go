@@ -66,11 +66,11 @@ func nothingBefore(dir string) bool {
 // replaced files become the new backup, so that a rollback can be rolled back.
 func PlanRollback(ctx context.Context, in *Installed) (*Plan, error) {
 	if _, err := os.ReadDir(filepath.Join(in.Dir, BackupDir)); errors.Is(err, os.ErrPermission) {
-		return nil, &RefusedError{Findings: []finding.Finding{refused(CodeUnread, "this user may not read the backup in "+filepath.Join(in.Dir, BackupDir), "run it as the user who owns the installation, or as root")}}
+		return nil, finding.NewError(refused(CodeUnread, "this user may not read the backup in "+filepath.Join(in.Dir, BackupDir), "run it as the user who owns the installation, or as root"))
 	}
 	names := backups(in.Dir)
 	if len(names) == 0 {
-		return nil, &RefusedError{Findings: []finding.Finding{refused(CodeNoBackup, "there is nothing to go back to in "+in.Dir, "a backup is kept by the next setup that changes something")}}
+		return nil, finding.NewError(refused(CodeNoBackup, "there is nothing to go back to in "+in.Dir, "a backup is kept by the next setup that changes something"))
 	}
 	from := filepath.Join(in.Dir, BackupDir, names[len(names)-1])
 	record, err := readJournal(rootsOf(in.Dir).withUnit(in.unit), filepath.Join(from, recordFile))

@@ -18,7 +18,7 @@ import (
 )
 
 // MakePlan returns the changes that make the installation match the answers. It writes nothing. It
-// returns a *RefusedError if that is impossible.
+// returns a *finding.Error if that is impossible.
 func MakePlan(ctx context.Context, m *Machine, in *Installed, resolved Resolved, options Options) (*Plan, error) {
 	if in == nil {
 		in = &Installed{}
@@ -131,7 +131,7 @@ func (b *builder) verifyConfig(data []byte) error {
 	if !errors.As(err, &problems) {
 		return err
 	}
-	refusal := &RefusedError{}
+	refusal := &finding.Error{}
 	for _, p := range problems {
 		refusal.Findings = append(refusal.Findings, refused(p.Code, p.Where()+": "+p.What, p.Remedy))
 	}
@@ -212,7 +212,7 @@ func (b *builder) put(path string, mode fs.FileMode, after []byte, secret bool, 
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, syscall.EISDIR):
-		b.fail(&RefusedError{Findings: []finding.Finding{{Severity: finding.Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
+		b.fail(&finding.Error{Findings: []finding.Finding{{Severity: finding.Refused, Code: CodePath, What: path + " is a directory, and has to be a file", Remedy: "move it away"}}})
 	case err != nil:
 		b.fail(err)
 	default:

@@ -66,7 +66,7 @@ func TestALineThatCannotBeChangedIsNamed(t *testing.T) {
 	rewrite(t, dir, func(b []byte) []byte { return bytes.Replace(b, []byte("addr: "), []byte("addr: &here "), 1) })
 	in, resolved := resolveAll(t, m, dir, Values{"addr": {":5001"}})
 	_, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, HashCost: 4})
-	refusal, ok := errors.AsType[*RefusedError](err)
+	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok || refusal.Findings[0].Code != CodeEdit || !strings.Contains(refusal.Findings[0].What, "anchor") || !strings.Contains(refusal.Findings[0].Remedy, "http.addr by hand") {
 		t.Errorf("%v", err)
 	}

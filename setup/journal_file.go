@@ -77,7 +77,7 @@ func readJournal(r roots, path string) (*journal, error) {
 		if filepath.Base(path) == recordFile {
 			remedy = "inspect the file; to discard the backup, remove " + Shell(filepath.Dir(path))
 		}
-		return nil, &RefusedError{Findings: []finding.Finding{refused(CodeForeignPath, path+": "+err.Error(), remedy)}}
+		return nil, finding.NewError(refused(CodeForeignPath, path+": "+err.Error(), remedy))
 	}
 	return j, nil
 }

@@ -22,7 +22,7 @@ import (
 // Load reads the installation in a directory without changing anything. HalfDone reports an
 // interrupted run, which [Open] finishes. A missing directory is an empty installation, and a
 // refused configuration is reported in Problem, not as an error. If another user can write the
-// installation, Load returns a *RefusedError.
+// installation, Load returns a *finding.Error.
 func Load(dir string) (*Installed, error) { return load(dir, UnitFile) }
 
 // load is Load with another path of the systemd unit.
@@ -59,13 +59,13 @@ func (in *Installed) loadConfig() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, syscall.ENOTDIR):
-		return &RefusedError{Findings: []finding.Finding{{
+		return &finding.Error{Findings: []finding.Finding{{
 			Subject: finding.Subject{Question: "dir", Flag: "--dir"}, Severity: finding.Refused, Code: CodeDir, What: fileAbove(in.Dir) + " is a file, and has to be a directory", Remedy: "choose another directory with --dir",
 		}}}
 	case errors.Is(err, syscall.EISDIR):
-		return &RefusedError{Findings: []finding.Finding{refused(CodeIsDir, path+" is a directory, and has to be a file", "a container engine makes one where it mounts a file that is not there: move it away")}}
+		return finding.NewError(refused(CodeIsDir, path+" is a directory, and has to be a file", "a container engine makes one where it mounts a file that is not there: move it away"))
 	case errors.Is(err, fs.ErrPermission):
-		return &RefusedError{Findings: []finding.Finding{refused(CodeUnread, "this user may not read "+path, "run it as the user who owns the installation, or as root")}}
+		return finding.NewError(refused(CodeUnread, "this user may not read "+path, "run it as the user who owns the installation, or as root"))
 	case err != nil:
 		return fmt.Errorf("read installation: %w", err)
 	}
@@ -105,7 +105,7 @@ func (in *Installed) loadUsers() {
 		}
 		in.Problem = fmt.Errorf("read users: %w", err)
 		if errors.Is(err, syscall.EISDIR) {
-			in.Problem = &RefusedError{Findings: []finding.Finding{refused(CodeIsDir, in.htpasswdPath()+" is a directory, and has to be a file", "move it away; then packhouse setup writes a new file")}}
+			in.Problem = finding.NewError(refused(CodeIsDir, in.htpasswdPath()+" is a directory, and has to be a file", "move it away; then packhouse setup writes a new file"))
 		}
 		return
 	}

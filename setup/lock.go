@@ -32,7 +32,7 @@ type Patience struct {
 }
 
 // Acquire locks the installation in a directory. It waits while another command holds the lock, and
-// returns a *RefusedError when the wait times out. A directory that does not exist, or that this
+// returns a *finding.Error when the wait times out. A directory that does not exist, or that this
 // user may not read, is not locked: [Apply] locks it after creating it, and refuses if another
 // command was first.
 func Acquire(ctx context.Context, dir string, patience Patience) (*Lock, error) {
@@ -137,7 +137,7 @@ func busy(dir string) error {
 	if by != "" {
 		by = " (" + by + ")"
 	}
-	return &RefusedError{Findings: []finding.Finding{{
+	return &finding.Error{Findings: []finding.Finding{{
 		Subject: finding.Subject{Question: "dir", Flag: "--dir"}, Severity: finding.Refused, Code: CodeBusy, What: "another command" + by + " is changing " + dir, Remedy: "wait until it has finished, then try again",
 	}}}
 }

@@ -29,12 +29,12 @@ func (in *Installed) loadManifest() error {
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(data, m); err != nil {
-		return &RefusedError{Findings: []finding.Finding{refused(CodeBroken, fmt.Sprintf("%s is damaged: %v", in.path(ManifestFile), err),
-			"move it away, then packhouse setup writes it again")}}
+		return finding.NewError(refused(CodeBroken, fmt.Sprintf("%s is damaged: %v", in.path(ManifestFile), err),
+			"move it away, then packhouse setup writes it again"))
 	}
 	if m.Version > manifestVersion {
-		return &RefusedError{Findings: []finding.Finding{refused(CodeBroken, fmt.Sprintf("a newer version of this program wrote %s", in.path(ManifestFile)),
-			"use that version")}}
+		return finding.NewError(refused(CodeBroken, fmt.Sprintf("a newer version of this program wrote %s", in.path(ManifestFile)),
+			"use that version"))
 	}
 	in.Manifest = m
 	in.Drift = append(in.Drift, m.decode(rootsOf(in.Dir).withUnit(in.unit))...)

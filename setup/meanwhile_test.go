@@ -44,7 +44,7 @@ func (c *command) step(t *testing.T, m *Machine, dir string, n int) {
 	default:
 		_, c.err = Apply(t.Context(), c.plan, ApplyOptions{})
 		c.applied = c.err == nil
-		if refusal, ok := errors.AsType[*RefusedError](c.err); c.err != nil && (!ok || refusal.Findings[0].Code != CodeChanged) {
+		if refusal, ok := errors.AsType[*finding.Error](c.err); c.err != nil && (!ok || refusal.Findings[0].Code != CodeChanged) {
 			t.Errorf("Apply = %v, want a refusal with %s", c.err, CodeChanged)
 		}
 	}
@@ -182,7 +182,7 @@ func TestForeignWriterLosesNothing(t *testing.T) {
 						continue
 					}
 					refused++
-					if refusal, ok := errors.AsType[*RefusedError](err); !ok || refusal.Findings[0].Code != CodeChanged {
+					if refusal, ok := errors.AsType[*finding.Error](err); !ok || refusal.Findings[0].Code != CodeChanged {
 						t.Fatalf("operation %d: %v", n, err)
 					}
 					after := snapshot(t, dir)

@@ -58,8 +58,8 @@ func configFile(in *Installed, a *Answers) (data []byte, restart []string, err e
 		if refusal.Line > 0 {
 			where += fmt.Sprintf(":%d", refusal.Line)
 		}
-		return nil, nil, &RefusedError{Findings: []finding.Finding{refused(CodeEdit, fmt.Sprintf("%s: %s cannot be changed without touching more than that: %s", where, refusal.Key, refusal.What),
-			"change "+refusal.Key+" by hand, then run setup again with the same answers")}}
+		return nil, nil, finding.NewError(refused(CodeEdit, fmt.Sprintf("%s: %s cannot be changed without touching more than that: %s", where, refusal.Key, refusal.What),
+			"change "+refusal.Key+" by hand, then run setup again with the same answers"))
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("edit %s: %w", filepath.Join(in.Dir, ConfigFile), err)

@@ -52,7 +52,7 @@ func (b *builder) ownKey() error {
 	}
 	data, err := b.answers.decryptedKey()
 	if err != nil {
-		return &RefusedError{Findings: []finding.Finding{refused(certgen.CodeKeyEncrypted, err.Error(), "name the file with the password of the key: --tls-key-password-file")}}
+		return finding.NewError(refused(certgen.CodeKeyEncrypted, err.Error(), "name the file with the password of the key: --tls-key-password-file"))
 	}
 	b.secret(OwnKeyFile, data, "the private key of "+b.answers.KeyFile+", decrypted")
 	return nil

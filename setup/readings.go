@@ -84,7 +84,7 @@ func (in *Installed) read(path string) ([]byte, error) {
 	return c.data, err
 }
 
-// VerifyUnchanged returns a *RefusedError if a file of the installation differs from when shown was
+// VerifyUnchanged returns a *finding.Error if a file of the installation differs from when shown was
 // loaded.
 func (in *Installed) VerifyUnchanged(shown *Installed) error {
 	if shown == nil || shown.Dir != in.Dir || shown.readings == nil || in.readings == nil {
@@ -96,7 +96,7 @@ func (in *Installed) VerifyUnchanged(shown *Installed) error {
 	return nil
 }
 
-// VerifyLast returns a *RefusedError if applied is not the latest change of the installation.
+// VerifyLast returns a *finding.Error if applied is not the latest change of the installation.
 func (in *Installed) VerifyLast(applied *Applied) error {
 	if applied != nil && applied.Backup != "" && filepath.Base(applied.Backup) != in.Backup.UTC().Format(backupTime) {
 		return changedMeanwhile(in.Dir)
@@ -104,7 +104,7 @@ func (in *Installed) VerifyLast(applied *Applied) error {
 	return nil
 }
 
-// VerifyUnchanged returns a *RefusedError if a file on disk differs from what the plan is based on.
+// VerifyUnchanged returns a *finding.Error if a file on disk differs from what the plan is based on.
 func (p *Plan) VerifyUnchanged() error {
 	from := places{users: p.serverUsers()}
 	for _, c := range p.Changes {
@@ -125,5 +125,5 @@ func (p *Plan) VerifyUnchanged() error {
 
 // changedMeanwhile returns the error for a file that changed after the plan was made.
 func changedMeanwhile(path string) error {
-	return &RefusedError{Findings: []finding.Finding{refused(CodeChanged, path+" was changed by another program in the meantime", "run the command again")}}
+	return finding.NewError(refused(CodeChanged, path+" was changed by another program in the meantime", "run the command again"))
 }

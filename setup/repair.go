@@ -195,12 +195,12 @@ func readable(path string, data []byte) []byte {
 
 // PlanRepair plans to replace myconfig.yml with data. from is the content the user reviewed: a file
 // that changed since is not overwritten. The backup keeps the previous content. It returns a
-// *RefusedError if the server would refuse data.
+// *finding.Error if the server would refuse data.
 func PlanRepair(in *Installed, from, data []byte, steps []string) (*Plan, error) {
 	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	if !bytes.Equal(in.ConfigData, from) {
-		return nil, &RefusedError{Findings: []finding.Finding{refused(CodeChanged, in.path(ConfigFile)+" has become another file meanwhile", "look at it again")}}
+		return nil, finding.NewError(refused(CodeChanged, in.path(ConfigFile)+" has become another file meanwhile", "look at it again"))
 	}
 	if err := b.verifyConfig(data); err != nil {
 		return nil, err

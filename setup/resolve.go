@@ -321,7 +321,7 @@ func (r *resolver) existing() {
 	}
 	var (
 		problems config.Problems
-		refusal  *RefusedError
+		refusal  *finding.Error
 	)
 	switch {
 	case errors.As(in.Problem, &refusal):

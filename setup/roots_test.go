@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 func TestRootsGoBackAndForth(t *testing.T) {
@@ -105,7 +107,7 @@ func TestStorageBelowAnotherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Apply(t.Context(), plan, ApplyOptions{})
-	refusal, ok := errors.AsType[*RefusedError](err)
+	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok || refusal.Findings[0].Code != CodeUnsafe {
 		t.Errorf("Apply: %v, want a finding %s", err, CodeUnsafe)
 	}
@@ -132,7 +134,7 @@ func TestUnfinishedJournalOfVersion1(t *testing.T) {
 			t.Fatal(err)
 		}
 		in, err := Open(dir)
-		refusal, refused := errors.AsType[*RefusedError](err)
+		refusal, refused := errors.AsType[*finding.Error](err)
 		switch {
 		case accepted && (err != nil || in.Recovered == ""):
 			t.Errorf("%s: %v", path, err)

@@ -140,7 +140,7 @@ func (b *builder) service() error {
 		return nil
 	}
 	if _, err := os.Lstat(unit); err == nil && !b.installed.lists(unit) {
-		return &RefusedError{Findings: []finding.Finding{{
+		return &finding.Error{Findings: []finding.Finding{{
 			Subject: finding.Subject{Question: "service", Flag: "--service"}, Severity: finding.Refused, Code: CodeService, What: unit + " is there already, and is not this installation's", Remedy: "move it away, or let systemd run the server by a unit of your own",
 		}}}
 	}

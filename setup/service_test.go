@@ -238,7 +238,7 @@ func TestServiceIsRefused(t *testing.T) {
 	}
 	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {base + "/new"}, "service": {Systemd}, "run-as": {"nobody"}})
 	_, err := MakePlan(t.Context(), m, in, resolved, Options{Now: now, HashCost: 4, unitFile: filepath.Join(base, Unit)})
-	var refusal *RefusedError
+	var refusal *finding.Error
 	if !errors.As(err, &refusal) || refusal.Findings[0].Code != CodeService {
 		t.Errorf("a unit of somebody else's: %v", err)
 	}

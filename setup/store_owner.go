@@ -277,7 +277,7 @@ func (in *Installed) readOnly() bool {
 	return in != nil && in.Config != nil && in.Config.Storage.Maintenance.ReadOnly.Enabled
 }
 
-// KeepsStore returns a *RefusedError if uninstall must not remove the content of an installation's
+// KeepsStore returns a *finding.Error if uninstall must not remove the content of an installation's
 // store: another installation owns the store, or the content existed before the installation.
 func (in *Installed) KeepsStore() error {
 	trees := StoreTrees(in.Config)
@@ -287,7 +287,7 @@ func (in *Installed) KeepsStore() error {
 	root := in.Config.Storage.Filesystem.RootDirectory
 	owner, planted := readStoreOwner(root)
 	refuse := func(what, remedy string) error {
-		return &RefusedError{Findings: []finding.Finding{refused(CodeStoreOwned, what, remedy)}}
+		return finding.NewError(refused(CodeStoreOwned, what, remedy))
 	}
 	if planted != nil {
 		return refuse(planted.Error()+", so nothing records that this installation created the store", planted.Fix)

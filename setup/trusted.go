@@ -24,12 +24,12 @@ var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, Pa
 // programFiles are control files and directories that only this program writes, and never as links.
 var programFiles = []string{workDir, completeDir, undoneDir, BackupDir, ManifestFile, PasswordsFile}
 
-// VerifyTrust returns a *RefusedError if a user other than root and the acting user can write the
+// VerifyTrust returns a *finding.Error if a user other than root and the acting user can write the
 // directory of an installation, a directory above it, or one of its control files. Paths that do
 // not exist are not reported.
 func VerifyTrust(dir string) error {
 	for _, fault := range Untrusted(dir) {
-		return &RefusedError{Findings: []finding.Finding{unsafe(fault)}}
+		return finding.NewError(unsafe(fault))
 	}
 	return nil
 }
@@ -41,11 +41,11 @@ func unsafe(fault *trust.Error) finding.Finding {
 	return f
 }
 
-// refuseUnsafe converts a [trust.Error] in err to a *RefusedError. It returns any other error
+// refuseUnsafe converts a [trust.Error] in err to a *finding.Error. It returns any other error
 // unchanged.
 func refuseUnsafe(err error) error {
 	if fault := trust.Unsafe(err); fault != nil {
-		return &RefusedError{Findings: []finding.Finding{unsafe(fault)}}
+		return finding.NewError(unsafe(fault))
 	}
 	return err
 }

@@ -26,7 +26,7 @@ func PlanUninstall(ctx context.Context, in *Installed) (*Plan, error) {
 	b := &builder{installed: in, readings: in.readings, dir: in.Dir, now: time.Now(), plan: &Plan{Dir: in.Dir, installed: in, unit: in.unit}}
 	b.plan.now = b.now
 	if in.Manifest == nil {
-		return nil, &RefusedError{Findings: []finding.Finding{refused(CodeNoManifest, "setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand")}}
+		return nil, finding.NewError(refused(CodeNoManifest, "setup wrote nothing in "+in.Dir+", or its list of files is gone", "remove what you do not want by hand"))
 	}
 	dirs := map[string]bool{}
 	for _, row := range in.Manifest.Files {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -108,7 +109,7 @@ func TestLinkedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = in.KeepsStore()
-	if !errors.As(err, new(*RefusedError)) || !strings.Contains(err.Error(), link+" is a link to "+target) {
+	if !errors.As(err, new(*finding.Error)) || !strings.Contains(err.Error(), link+" is a link to "+target) {
 		t.Errorf("uninstall: %v, want a refusal that names the link and its target", err)
 	}
 	if err := RemovePlannedStore(plan); err != nil {

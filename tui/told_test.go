@@ -134,7 +134,7 @@ func TestRenewalIsClosedForAReason(t *testing.T) {
 func TestRefusalsNameQuestions(t *testing.T) {
 	o := fixtureOptions()
 	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
-		return nil, &setup.RefusedError{Findings: []finding.Finding{{Subject: finding.Subject{Flag: "--dir"}, What: "another command (packhouse, pid 812) is changing " + filepath.Join("/etc", "packhouse"), Remedy: "wait for it"}}}
+		return nil, &finding.Error{Findings: []finding.Finding{{Subject: finding.Subject{Flag: "--dir"}, What: "another command (packhouse, pid 812) is changing " + filepath.Join("/etc", "packhouse"), Remedy: "wait for it"}}}
 	}
 	s := open(t, o, 120, 36)
 	s.keys(journeyTo("8-checks"))

@@ -75,7 +75,7 @@ func (m *model) drawFinding(f finding.Finding, width int) []string {
 
 // inWords rewords an error for interactive use, without the flags in it.
 func inWords(err error) string {
-	refusal, ok := errors.AsType[*setup.RefusedError](err)
+	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok {
 		return err.Error()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
 )
@@ -135,7 +136,7 @@ func (a *app) openInstallation(lock *setup.Lock) (*setup.Installed, error) {
 
 // explain adds the remedy as a hint to an error with a single finding.
 func explain(err error) error {
-	refusal, ok := errors.AsType[*setup.RefusedError](err)
+	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok || len(refusal.Findings) != 1 || refusal.Findings[0].Code != setup.CodeUnsafe {
 		return err
 	}

@@ -97,7 +97,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 // refusedBy ends setup with the findings in err, as text or JSON; any other error becomes one
 // finding in the JSON.
 func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
-	refusal, ok := errors.AsType[*setup.RefusedError](err)
+	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok {
 		report.Findings = append(report.Findings, finding.Finding{Severity: finding.Refused, Code: setup.CodeFailed, What: err.Error(), Remedy: remedyOf(err)})
 		return s.finish(report, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -215,7 +216,7 @@ func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
 		return nil
 	}
 	installed, err := setup.Load(dir)
-	if refusal, ok := errors.AsType[*setup.RefusedError](err); ok {
+	if refusal, ok := errors.AsType[*finding.Error](err); ok {
 		for _, f := range refusal.Findings {
 			r.add(f.Code, f.What, f.Remedy)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
@@ -143,7 +144,7 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 
 // keptStore explains why --data does not remove a store.
 func keptStore(err error) error {
-	if refusal, ok := errors.AsType[*setup.RefusedError](err); ok && len(refusal.Findings) == 1 {
+	if refusal, ok := errors.AsType[*finding.Error](err); ok && len(refusal.Findings) == 1 {
 		f := refusal.Findings[0]
 		return usageError(withHint(fmt.Errorf("remove content: %s", f.What), "%s", f.Remedy))
 	}

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"packhouse/finding"
 	"packhouse/printable"
 	"packhouse/server/config"
-	"packhouse/setup"
 )
 
 // All messages of the command line are printed through this file. Rules: messages go to stderr,
@@ -63,7 +63,7 @@ func (a *app) report(e *exitError) int {
 		for _, p := range problems {
 			a.say("%s", p)
 		}
-	} else if refused, ok := errors.AsType[*setup.RefusedError](e.err); ok && refused.Error() == e.err.Error() {
+	} else if refused, ok := errors.AsType[*finding.Error](e.err); ok && refused.Error() == e.err.Error() {
 		a.sayFindings(refused.Findings)
 	} else if a.started {
 		a.say("error: %v", e.err)
