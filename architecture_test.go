@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"server/storage/inmemory": {"server/storage", "server/storage/disk", "server/storage/filesystem", "server/manifest", "server/reference"},
 	// A client of a bucket is configured in many ways: it takes the section of
 	// the configuration as it is.
-	"server/storage/s3": {"server/storage", "server/storage/quota", "server/config", "server/manifest", "server/reference", "trust"},
+	"server/storage/s3": {"finding", "server/storage", "server/storage/quota", "server/config", "server/manifest", "server/reference", "trust"},
 	"server/acme":       {"certgen", "trust"},
 	"server/manifest":   {"server/reference"},
 	"server/reference":  {},

@@ -39,6 +39,8 @@ type Finding struct {
 	What     string // what is wrong: lower case, no full stop
 	Remedy   string // how to fix it; empty if there is nothing to do
 	Subject         // what it is about
+
+	what, remedy *Text // of What and Remedy, if they refer to settings
 }
 
 // Subject is what a finding is about. All fields can be empty.
@@ -46,6 +48,7 @@ type Subject struct {
 	Question string // ID of a question of setup
 	Flag     string // flag or argument of the command: "--addr"
 	Entry    string // in a list: the name or user concerned
+	Check    string // what was checked
 }
 
 // String returns one line: the flag, the problem, and after a semicolon the remedy.
@@ -86,4 +89,13 @@ func AnyRefused(findings []Finding) bool {
 func BySeverity(findings []Finding) []Finding {
 	return slices.SortedStableFunc(slices.Values(findings),
 		func(a, b Finding) int { return a.Severity.rank() - b.Severity.rank() })
+}
+
+// Trial is the result of trying one operation. Check of its subject names the operation.
+type Trial struct {
+	Finding
+
+	Passed     bool
+	Tried      bool     // false: an earlier operation failed
+	Weaknesses []string // limitations of the service and their consequences, although the operation works
 }

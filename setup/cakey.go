@@ -107,8 +107,9 @@ func judgeCAKey(a *Answers) []finding.Finding {
 	cert := filepath.Join(a.Dir, filepath.FromSlash(CACertFile))
 	switch {
 	case a.TLS != PrivateCA:
-		return found(refused(CodeConflict, "--tls "+string(a.TLS)+" uses no private CA, so its key is not needed",
-			leaveOut+", or use --tls private-ca"))
+		return found(refused(CodeConflict, "", "").
+			WithWhat(finding.Textf("%s %s uses no private CA, so its key is not needed", byFlag("--tls"), a.TLS)).
+			WithRemedy(finding.Textf(leaveOut+", or use %s private-ca", byFlag("--tls"))))
 	case a.NewCA:
 		return found(refused(CodeConflict, "a new CA has a new key, so the key of the old one is not needed",
 			leaveOut+" or --new-ca"))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -95,7 +96,7 @@ type Machine struct {
 
 	// TryStorage tests all operations that a store needs on the storage, and leaves nothing behind.
 	// It may be nil.
-	TryStorage func(ctx context.Context, s config.Storage) []StorageTrial
+	TryStorage func(ctx context.Context, s config.Storage) []finding.Trial
 }
 
 // ServerOn describes the running server of a store.

@@ -52,7 +52,8 @@ func (b *builder) ownKey() error {
 	}
 	data, err := b.answers.decryptedKey()
 	if err != nil {
-		return finding.NewError(refused(certgen.CodeKeyEncrypted, err.Error(), "name the file with the password of the key: --tls-key-password-file"))
+		return finding.NewError(refused(certgen.CodeKeyEncrypted, err.Error(), "").WithRemedy(
+			finding.Textf("name the file with the password of the key: %s", byFlag("--tls-key-password-file"))))
 	}
 	b.secret(OwnKeyFile, data, "the private key of "+b.answers.KeyFile+", decrypted")
 	return nil

@@ -134,7 +134,9 @@ func probeDirectory(ctx context.Context, m *Machine, a *Answers) []finding.Findi
 	defer cancel()
 	if err := askDirectory(ctx, a); err != nil && !errors.Is(err, errAccountRequired) {
 		return []finding.Finding{refused(CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
-			"see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need --acme-ca; --offline leaves this out")}
+			"").WithRemedy(
+			finding.Textf("see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need %s; --offline leaves this out",
+				byFlag("--acme-ca")))}
 	}
 	return nil
 }

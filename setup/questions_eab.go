@@ -71,5 +71,7 @@ func probeAccount(ctx context.Context, m *Machine, a *Answers) []finding.Finding
 		return nil // the ACME directory question reports other errors
 	}
 	return []finding.Finding{refused(CodeEAB, "the ACME directory "+a.acmeDirectory()+" requires an account at its CA",
-		"get a key ID and an HMAC key from the CA: --acme-eab-kid ID --acme-eab-key-file FILE")}
+		"").WithRemedy(finding.Textf("get a key ID and an HMAC key from the CA: %s %s",
+		finding.Ref{Text: "--acme-eab-kid ID", Title: byFlag("--acme-eab-kid").Title},
+		finding.Ref{Text: "--acme-eab-key-file FILE", Title: byFlag("--acme-eab-key-file").Title}))}
 }

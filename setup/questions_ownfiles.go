@@ -161,7 +161,8 @@ func probeTLSCA(_ context.Context, m *Machine, a *Answers) []finding.Finding {
 		switch {
 		case p.Code == certgen.CodeIncomplete && a.TLSCA == "" && len(chain) > 1:
 			return []finding.Finding{noted(p.Code, fmt.Sprintf("the root of the chain, %q, is not in the file and this machine does not trust it", chain[len(chain)-1].Issuer.CommonName),
-				"clients need that root: --tls-ca FILE verifies the chain against it and hands it out")}
+				"").WithRemedy(finding.Textf("clients need that root: %s verifies the chain against it and hands it out",
+				finding.Ref{Text: "--tls-ca FILE", Title: byFlag("--tls-ca").Title}))}
 		case p.Code == certgen.CodeIncomplete:
 			return []finding.Finding{refused(p.Code, p.What, p.Remedy)}
 		case p.Code == certgen.CodeUntrusted && a.TLSCA != "":

@@ -109,7 +109,7 @@ func s3SkipVerifyQuestion() *Question {
 		Asked: func(a *Answers) bool { return inBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			if a.S3.SkipVerify {
-				return []finding.Finding{warned(CodeS3Unverified, "the engine's certificate is not verified: anyone on the network path can pretend to be it", "name its CA with --s3-ca-file instead")}
+				return []finding.Finding{warned(CodeS3Unverified, "the engine's certificate is not verified: anyone on the network path can pretend to be it", "").WithRemedy(finding.Textf("name its CA %s instead", withFlag("--s3-ca-file", "")))}
 			}
 			return nil
 		},
@@ -143,7 +143,7 @@ func s3RegionQuestion() *Question {
 			case a.S3.Region == "" && a.installedS3() != nil && a.installedS3().Region == "" && a.S3.Endpoint != "":
 				return nil
 			case a.S3.Region == "":
-				return []finding.Finding{refused(CodeMissing, "the region of the bucket is missing", "name it with --s3-region, for instance "+firstRegion)}
+				return []finding.Finding{refused(CodeMissing, "the region of the bucket is missing", "").WithRemedy(finding.Textf("name it %s, for instance %s", withFlag("--s3-region", ""), firstRegion))}
 			case unseen(a.S3.Region):
 				return []finding.Finding{refused(CodeValue, fmt.Sprintf("%+q is not a region", clip(a.S3.Region)), "write it like "+firstRegion)}
 			}
@@ -191,7 +191,7 @@ func s3SecretKeyQuestion() *Question {
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.SecretKey == "":
-				return []finding.Finding{refused(CodeMissing, "the secret key of the access key is missing", "give it with --s3-secret-key-file FILE or in "+secretKeyVariable)}
+				return []finding.Finding{refused(CodeMissing, "the secret key of the access key is missing", "").WithRemedy(finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+secretKeyVariable)))}
 			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
 				return []finding.Finding{refused(CodeValue, "the secret key holds control characters", "copy it again, as one line")}
 			}
@@ -278,7 +278,8 @@ func s3BucketQuestion() *Question {
 		Validate: func(_ context.Context, _ *Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.Bucket == "":
-				return []finding.Finding{refused(CodeMissing, "the name of the bucket is missing", "name it with --s3-bucket")}
+				return []finding.Finding{refused(CodeMissing, "the name of the bucket is missing",
+					"").WithRemedy(finding.Textf("name it %s", withFlag("--s3-bucket", "")))}
 			case !bucketName().MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
 				return []finding.Finding{refused(CodeValue, fmt.Sprintf("%+q is not a valid bucket name", clip(a.S3.Bucket)),
 					"write only its name, without s3:// and without a path")}

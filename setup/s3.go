@@ -9,15 +9,6 @@ import (
 	"packhouse/server/config"
 )
 
-// StorageTrial is the outcome of testing one operation on the storage. It contains no secret.
-type StorageTrial struct {
-	Right  string // operation tested: "put"
-	Passed bool
-	Tried  bool   // false: an earlier operation failed
-	What   string // one sentence
-	Remedy string // how to fix it
-}
-
 // Codes of findings of the bucket test, one for each possible cause.
 const (
 	CodeS3Plain      = "storage-plain-http"  // warning: no TLS to the endpoint
@@ -62,21 +53,36 @@ var s3Rights = []struct {
 	{"delete", CodeS3Delete, "s3-bucket", "--s3-bucket", true},
 }
 
-// inFlags replaces the configuration keys in a trial's message by setup's flags. Longer keys come
-// first.
-var inFlags = strings.NewReplacer(
-	"in storage.s3.regionendpoint, or secure: false", "in --s3-endpoint",
-	"in storage.s3.regionendpoint, or secure: true", "in --s3-endpoint",
-	"storage.s3.accesskey and secretkey", "--s3-access-key and --s3-secret-key-file",
-	"storage.s3.forcepathstyle: true", "--s3-path-style",
-	"storage.s3.regionendpoint or the region", "--s3-endpoint or --s3-region",
-	"storage.s3.regionendpoint", "--s3-endpoint",
-	"storage.s3.region", "--s3-region",
-	"storage.s3.cafile", "--s3-ca-file",
-	"storage.s3.bucket", "--s3-bucket",
-	"forcepathstyle", "the other setting of --s3-path-style",
-	"storage.s3", "the answers about the bucket",
-)
+// s3Flags maps keys of the configuration to flags.
+var s3Flags = map[string]string{
+	"storage.s3.accesskey":      "--s3-access-key",
+	"storage.s3.bucket":         "--s3-bucket",
+	"storage.s3.cafile":         "--s3-ca-file",
+	"storage.s3.forcepathstyle": "--s3-path-style",
+	"storage.s3.region":         "--s3-region",
+	"storage.s3.regionendpoint": "--s3-endpoint",
+	"storage.s3.rootdirectory":  "--s3-root",
+	"storage.s3.secretkey":      "--s3-secret-key-file",
+}
+
+// byKey returns a reference to a question for a reference to a key of the configuration.
+func byKey(r finding.Ref) finding.Ref {
+	if r.Key == "" {
+		return r
+	}
+	flag, ok := s3Flags[r.Key]
+	if !ok {
+		return finding.Ref{Text: "the answers about the bucket"}
+	}
+	q := byFlag(flag)
+	switch {
+	case r.In:
+		q.Text, q.Title = "in "+q.Text, "at "+q.Title
+	case r.Other:
+		q.Text, q.Title = "the other setting of "+q.Text, "the other setting of "+q.Title
+	}
+	return q
+}
 
 // installedS3 returns the bucket of the existing installation, or nil.
 func (a *Answers) installedS3() *config.S3Storage {
@@ -133,7 +139,7 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []finding.Finding 
 	cfg := a.s3Config()
 	findings := JudgeTrials(cfg.Bucket, m.TryStorage(ctx, config.Storage{Driver: config.S3, S3: cfg}))
 	for i := range findings {
-		findings[i].What, findings[i].Remedy = inFlags.Replace(findings[i].What), inFlags.Replace(findings[i].Remedy)
+		findings[i] = findings[i].Replace(byKey)
 	}
 	if ctx.Err() != nil {
 		return []finding.Finding{refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")}
@@ -150,20 +156,20 @@ func probeBucket(ctx context.Context, m *Machine, a *Answers) []finding.Finding 
 
 // JudgeTrials converts trials to findings: the failures, or a single note about what works. They
 // refer to keys of myconfig.yml.
-func JudgeTrials(bucket string, trials []StorageTrial) []finding.Finding {
+func JudgeTrials(bucket string, trials []finding.Trial) []finding.Finding {
 	var findings []finding.Finding
 	var works []string
 	for _, trial := range trials {
 		for _, r := range s3Rights {
 			switch {
-			case r.right != trial.Right || !trial.Tried:
+			case r.right != trial.Check || !trial.Tried:
 			case trial.Passed && r.granted:
 				works = append(works, trial.What)
 			case trial.Passed:
 			default:
-				f := refused(r.code, trial.What, trial.Remedy)
-				f.Question, f.Flag = r.question, r.flag
-				if trial.Right == "conditions" {
+				f := trial.Finding
+				f.Code, f.Severity, f.Subject = r.code, finding.Refused, finding.Subject{Question: r.question, Flag: r.flag}
+				if trial.Check == "conditions" {
 					f.Severity = finding.Warning // the store works without them
 				}
 				findings = append(findings, f)

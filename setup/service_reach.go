@@ -46,7 +46,9 @@ func (a *Answers) within(user account, program string) []finding.Finding {
 		return findings
 	}
 	if obstacle := user.stopped(a.StoragePath, 0); obstacle != "" {
-		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "choose another directory with --storage-path, or open that one: chmod a+x "+Shell(obstacle))
+		findings = append(findings, refused(CodeRunAs, fmt.Sprintf("%s may not enter %s: %s is closed", user.name, a.StoragePath, obstacle), "").
+			WithRemedy(finding.Textf("choose another directory %s, or open that one: chmod a+x %s",
+				withFlag("--storage-path", ""), Shell(obstacle))))
 	}
 	if contentOfOthers(a.StoragePath, user) {
 		refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.name), "stop the server, then give it away: chown -R "+user.name+": "+Shell(a.StoragePath))

@@ -171,7 +171,8 @@ func validateTakeOver(_ context.Context, _ *Machine, a *Answers) []finding.Findi
 	if a.TakeOver {
 		return []finding.Finding{warned(CodeStoreOwned, what, "after the take-over, that installation must not serve it")}
 	}
-	f := refused(CodeStoreOwned, what, "choose another one with --storage-path, or take it over with --take-over-store if that installation is gone")
+	f := refused(CodeStoreOwned, what, "").WithRemedy(
+		finding.Textf("choose another one %s, or take it over %s if that installation is gone", withFlag("--storage-path", ""), withFlag("--take-over-store", "")))
 	f.Flag = "--storage-path"
 	if a.usesStore() {
 		f.Severity = finding.Warning

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
 )
@@ -16,11 +17,17 @@ func bucketOptions() Options {
 	o := fixtureOptions()
 	o.Resolved.Answers.Storage = config.S3
 	o.Resolved.Answers.S3 = setup.S3Answers{Bucket: "registry", Region: "us-east-1", AccessKey: "KEY", SecretKey: "given before"}
-	o.Machine.TryStorage = func(_ context.Context, s config.Storage) []setup.StorageTrial {
+	o.Machine.TryStorage = func(_ context.Context, s config.Storage) []finding.Trial {
 		if s.S3.SecretKey.Reveal() != hiddenWord {
-			return []setup.StorageTrial{{Right: "signature", Tried: true, What: "the engine does not accept the keys"}}
+			return []finding.Trial{{Finding: finding.Finding{
+				Subject: finding.Subject{Check: "signature"},
+				What:    "the engine does not accept the keys",
+			}, Tried: true}}
 		}
-		return []setup.StorageTrial{{Right: "put", Tried: true, Passed: true, What: "writing works"}}
+		return []finding.Trial{{
+			Finding: finding.Finding{Subject: finding.Subject{Check: "put"}, What: "writing works"},
+			Tried:   true, Passed: true,
+		}}
 	}
 	o.Steps = nil
 	for _, step := range setup.Questions() {

@@ -373,7 +373,7 @@ func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
 	refused := false
 	for _, f := range q.Validate(l.ctx, l.m.machine, &l.m.answers) {
 		if f.Severity == finding.Refused && (subject == "" || f.Entry == subject) {
-			l.finding(setup.Titled(f))
+			l.finding(f.Titled())
 			refused = true
 		}
 	}

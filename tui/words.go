@@ -13,7 +13,7 @@ import (
 // worded rewords findings for interactive use, where there are no flags.
 func worded(findings []finding.Finding) []finding.Finding {
 	for i := range findings {
-		findings[i] = setup.Titled(findings[i])
+		findings[i] = findings[i].Titled()
 	}
 	return findings
 }
@@ -81,7 +81,7 @@ func inWords(err error) string {
 	}
 	said := make([]string, len(refusal.Findings))
 	for i, f := range refusal.Findings {
-		said[i] = setup.Titled(f).Sentence()
+		said[i] = f.Titled().Sentence()
 	}
 	return strings.Join(said, "\n")
 }

@@ -11,21 +11,13 @@ import (
 )
 
 // tryStorage tests all operations that a store needs on the storage.
-func tryStorage(ctx context.Context, storage config.Storage) []setup.StorageTrial {
+func tryStorage(ctx context.Context, storage config.Storage) []finding.Trial {
 	if storage.Driver != config.S3 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, bucketPatience)
 	defer cancel()
-	return trialsOf(s3.Probe(ctx, storage.S3))
-}
-
-func trialsOf(findings []s3.Finding) []setup.StorageTrial {
-	trials := make([]setup.StorageTrial, len(findings))
-	for i, f := range findings {
-		trials[i] = setup.StorageTrial{Right: f.Right, Passed: f.Passed, Tried: f.Tried, What: f.What, Remedy: f.Remedy}
-	}
-	return trials
+	return s3.Probe(ctx, storage.S3)
 }
 
 // bucketProver returns the bucket test of a configuration.
@@ -37,16 +29,16 @@ func bucketProver(storage config.Storage) check.Bucket {
 	}
 }
 
-// judgeBucket converts the findings of a bucket test.
-func judgeBucket(bucket config.S3Storage, findings []s3.Finding) check.BucketProof {
+// judgeBucket converts the results of a bucket test.
+func judgeBucket(bucket config.S3Storage, trials []finding.Trial) check.BucketProof {
 	proof := check.BucketProof{Lifecycle: s3.Lifecycle(bucket)}
-	for i := range findings {
-		if len(findings[i].Weaknesses) > 0 && findings[i].Passed {
-			proof.Lost = findings[i].Weaknesses
-			findings[i].What = "writing with conditions works" // Lost contains the rest
+	for i := range trials {
+		if len(trials[i].Weaknesses) > 0 && trials[i].Passed {
+			proof.Lost = trials[i].Weaknesses
+			trials[i].What = "writing with conditions works" // Lost contains the rest
 		}
 	}
-	for _, f := range setup.JudgeTrials(bucket.Bucket, trialsOf(findings)) {
+	for _, f := range setup.JudgeTrials(bucket.Bucket, trials) {
 		if f.Severity == finding.Note {
 			proof.Works = f.What
 			continue

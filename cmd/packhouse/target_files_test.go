@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/server/storage/s3"
@@ -81,19 +82,27 @@ func TestClocks(t *testing.T) {
 
 // TestJudgeBucket: what an engine lacks is told by itself, and not among what works.
 func TestJudgeBucket(t *testing.T) {
-	findings := func(f s3.Finding) []s3.Finding {
-		f.Right, f.Tried = s3.RightConditions, true
-		return []s3.Finding{{Right: s3.RightPut, Passed: true, Tried: true, What: "writing works"}, f}
+	findings := func(f finding.Trial) []finding.Trial {
+		f.Check, f.Tried = s3.RightConditions, true
+		return []finding.Trial{
+			{Finding: finding.Finding{Subject: finding.Subject{Check: s3.RightPut}, What: "writing works"}, Passed: true, Tried: true}, f,
+		}
+	}
+	trial := func(what, remedy string, passed bool, lost ...string) finding.Trial {
+		return finding.Trial{Finding: finding.Finding{What: what, Remedy: remedy}, Passed: passed, Weaknesses: lost}
 	}
 	lost := []string{"damaged blobs are not moved away"}
 	rows := []struct {
 		name string
-		from s3.Finding
+		from finding.Trial
 		want check.BucketProof
 	}{
-		{"sound", s3.Finding{Passed: true, What: "conditions work"}, check.BucketProof{Works: "every right was tried in bucket packs: writing works, conditions work"}},
-		{"lacks something", s3.Finding{Passed: true, What: "conditions work; but not all", Weaknesses: lost}, check.BucketProof{Works: "every right was tried in bucket packs: writing works, writing with conditions works", Lost: lost}},
-		{"lacks what several servers need", s3.Finding{What: "run one process", Remedy: "a newer release", Weaknesses: lost}, check.BucketProof{Code: "bucket-conditions", Cause: "run one process", Remedy: "a newer release", Weak: true}},
+		{"sound", trial("conditions work", "", true), check.BucketProof{Works: "every right was tried in bucket packs: writing works, conditions work"}},
+		{"lacks something", trial("conditions work; but not all", "", true, lost...), check.BucketProof{Works: "every right was tried in bucket packs: writing works, writing with conditions works", Lost: lost}},
+		{
+			"lacks what several servers need", trial("run one process", "a newer release", false, lost...),
+			check.BucketProof{Code: "bucket-conditions", Cause: "run one process", Remedy: "a newer release", Weak: true},
+		},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/semaphore"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -134,7 +135,7 @@ func prefixOf(root string) (string, error) {
 	}
 	for element := range strings.SplitSeq(root, "/") {
 		if element == "" || element == "." || element == ".." || strings.ContainsFunc(element, unicode.IsControl) {
-			return "", fmt.Errorf("storage.s3.rootdirectory is not a plain path: %q", root)
+			return "", finding.Errorf("%s is not a plain path: %q", key("storage.s3.rootdirectory"), root)
 		}
 	}
 	return root + "/", nil
@@ -156,7 +157,8 @@ func endpointOf(cfg config.S3Storage) (endpoint string, literal bool, err error)
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil {
-		return "", false, fmt.Errorf("storage.s3.regionendpoint is neither a URL nor host:port: %q", cfg.RegionEndpoint)
+		return "", false, finding.Errorf("%s is neither a URL nor host:port: %q", key("storage.s3.regionendpoint"),
+			cfg.RegionEndpoint)
 	}
 	host := u.Hostname()
 	return endpoint, net.ParseIP(host) != nil || !strings.Contains(host, "."), nil

@@ -40,19 +40,19 @@ func TestStorageWithoutUploadPartCopy(t *testing.T) {
 		}
 		return op == "CreateMultipartUpload"
 	}
-	for _, finding := range Probe(t.Context(), f2.config()) {
-		if finding.Right == RightMultipart && (finding.Passed || strings.Contains(finding.Remedy, "allow")) {
-			t.Errorf("a service without multipart uploads: %+v", finding)
+	for _, trial := range Probe(t.Context(), f2.config()) {
+		if trial.Check == RightMultipart && (trial.Passed || strings.Contains(trial.Remedy, "allow")) {
+			t.Errorf("a service without multipart uploads: %+v", trial)
 		}
 	}
 	said := false
-	for _, finding := range findings {
-		for _, w := range finding.Weaknesses {
+	for _, trial := range findings {
+		for _, w := range trial.Weaknesses {
 			said = said || strings.Contains(w, "UploadPartCopy")
 		}
 	}
 	if !said {
-		t.Errorf("no finding names UploadPartCopy: %+v", findings)
+		t.Errorf("no trial names UploadPartCopy: %+v", findings)
 	}
 	s, err := Open(t.Context(), Options{Config: f.config(), Log: testLog(t)})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -117,19 +118,22 @@ func (p *probing) bucketThere(ctx context.Context) bool {
 	case c == "RequestTimeTooSkewed" || c == "RequestExpired":
 		p.fail(RightClock, "set this machine's clock, best with an NTP service", "the engine finds this machine's clock too far off: %s", what)
 	case c == "SignatureDoesNotMatch" || c == "InvalidAccessKeyId" || c == "XAdminUserNotFound" || c == "InvalidToken" || c == "ExpiredToken" || c == "TokenRefreshRequired" || c == "InvalidSecurity":
-		p.fail(RightSignature, "correct storage.s3.accesskey and secretkey", "the engine does not accept the keys: %s", what)
+		p.refuse(RightSignature, finding.Textf("correct %s and %s", accessKey, secretKey), "the engine does not accept the keys: %s", what)
 	case c == "AuthorizationHeaderMalformed" || c == "PermanentRedirect" || c == "IllegalLocationConstraintException" || c == "TemporaryRedirect" || s == 301 || s == 307:
 		if in := a.region(); in != "" && in != p.cfg.Region {
-			p.fail(RightRegion, "set storage.s3.region to "+in, "the bucket is in the region %q, not in %q", in, p.cfg.Region)
+			p.refuse(RightRegion, finding.Textf("set %s to %s", key("storage.s3.region"), in), "the bucket is in the region %q, not in %q", in, p.cfg.Region)
 			break
 		}
-		p.fail(RightRegion, "correct storage.s3.region", "the bucket is not in the region %q: %s", p.cfg.Region, what)
+		p.refuse(RightRegion, finding.Textf("correct %s", key("storage.s3.region")), "the bucket is not in the region %q: %s", p.cfg.Region, what)
 	case c == "NoSuchBucket" || errors.Is(err, errMissing):
-		p.fail(RightBucket, "create the bucket, or correct storage.s3.bucket; if the bucket exists, try forcepathstyle", "there is no bucket %q", p.cfg.Bucket)
+		p.refuse(RightBucket,
+			finding.Textf("create the bucket, or correct %s; if the bucket exists, try %s", key("storage.s3.bucket"), otherPathStyle),
+			"there is no bucket %q", p.cfg.Bucket)
 	case c == "InvalidBucketName":
-		p.fail(RightBucket, "correct storage.s3.bucket", "%q is not a valid bucket name: %s", p.cfg.Bucket, what)
+		p.refuse(RightBucket, finding.Textf("correct %s", key("storage.s3.bucket")), "%q is not a valid bucket name: %s", p.cfg.Bucket, what)
 	case noKeys(err):
-		p.fail(RightSignature, "set storage.s3.accesskey and secretkey, or give this machine a role", "no keys were found: %s", what)
+		p.refuse(RightSignature, finding.Textf("set %s and %s, or give this machine a role", accessKey, secretKey),
+			"no keys were found: %s", what)
 	case c == "AccessDenied" || c == "AllAccessDisabled" || s == 403:
 		p.fail(RightList, "allow s3:ListBucket on the bucket", "listing is refused: %s", what)
 	case c == "SlowDown" || c == "ServiceUnavailable" || s == 503:
@@ -148,7 +152,8 @@ func noKeys(err error) bool {
 // known.
 func (p *probing) unanswered(ctx context.Context, err error) bool {
 	host := p.endpoint.Hostname()
-	const style = "set storage.s3.forcepathstyle: true, so that the bucket is named in the path, not in the host name"
+	style := finding.Textf("set %s, so that the bucket is named in the path, not in the host name",
+		finding.Ref{Key: "storage.s3.forcepathstyle", Text: "storage.s3.forcepathstyle: true"})
 	var unknown *net.DNSError
 	var name x509.HostnameError
 	var authority x509.UnknownAuthorityError
@@ -157,9 +162,9 @@ func (p *probing) unanswered(ctx context.Context, err error) bool {
 	case noKeys(err):
 		return true
 	case errors.As(err, &unknown) && p.proxy == nil && unknown.Name != host:
-		p.fail(RightName, style, "the name %s, where the bucket is expected, does not resolve", unknown.Name)
+		p.refuse(RightName, style, "the name %s, where the bucket is expected, does not resolve", unknown.Name)
 	case errors.As(err, &name) && name.Host != host:
-		p.fail(RightTLS, style, "the certificate is not valid for %s, where the bucket is expected", name.Host)
+		p.refuse(RightTLS, style, "the certificate is not valid for %s, where the bucket is expected", name.Host)
 	case errors.As(err, &name), errors.As(err, &authority), errors.As(err, &record):
 		p.failTLS(err)
 	case !p.secure() && p.proxy == nil && p.speaksTLS(ctx):
@@ -173,7 +178,10 @@ func (p *probing) unanswered(ctx context.Context, err error) bool {
 // stranger reports a response that does not come from an S3 service.
 func (p *probing) stranger(ctx context.Context, a *answer) {
 	said := fmt.Sprintf("it answered %d with %s", a.status, a.kind())
-	const remedy = "correct the host and the port in storage.s3.regionendpoint: it may be the address of a console, of a web page or of something else"
+	remedy := func(more string) finding.Text {
+		return finding.Textf("correct the host and the port %s: it may be the address of a console, of a web page or of something else%s",
+			inKey("storage.s3.regionendpoint", ""), more)
+	}
 	to, err := url.Parse(a.header.Get("Location"))
 	switch {
 	case p.proxy != nil:
@@ -182,18 +190,21 @@ func (p *probing) stranger(ctx context.Context, a *answer) {
 	case !p.secure() && (a.status/100 == 3 && err == nil && to.Scheme == "https" && to.Hostname() == p.endpoint.Hostname() || p.speaksTLS(ctx)):
 		p.failPlain()
 	case a.status/100 == 3 && err == nil && to.Host != "":
-		p.fail(RightConnection, remedy+", or a login page in front of it", "%s is not an S3 endpoint: %s and redirects to %s", a.host, said, to.Host)
+		p.refuse(RightConnection, remedy(", or a login page in front of it"),
+			"%s is not an S3 endpoint: %s and redirects to %s", a.host, said, to.Host)
 	case a.status == http.StatusUnauthorized || a.status == http.StatusProxyAuthRequired:
-		p.fail(RightConnection, remedy+", or a proxy in front of it that requires a login", "%s is not an S3 endpoint: %s", a.host, said)
+		p.refuse(RightConnection, remedy(", or a proxy in front of it that requires a login"), "%s is not an S3 endpoint: %s",
+			a.host, said)
 	case a.status >= 502 && a.status <= 504:
 		p.fail(RightConnection, "check whether the S3 service behind this proxy runs", "%s does not reach the S3 service behind it: %s", a.host, said)
 	default:
-		p.fail(RightConnection, remedy, "%s is not an S3 endpoint: %s", a.host, said)
+		p.refuse(RightConnection, remedy(""), "%s is not an S3 endpoint: %s", a.host, said)
 	}
 }
 
 func (p *probing) failPlain() {
-	p.fail(RightTLS, "write https:// in storage.s3.regionendpoint, or secure: true", "the S3 service requires TLS at this port")
+	p.refuse(RightTLS, finding.Textf("write https:// %s", inKey("storage.s3.regionendpoint", ", or secure: true")),
+		"the S3 service requires TLS at this port")
 }
 
 // speaksTLS reports whether a service configured without TLS speaks it. It only does the handshake.

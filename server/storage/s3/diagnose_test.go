@@ -68,7 +68,7 @@ func TestProbeKnowsStrangers(t *testing.T) {
 			cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "very secret", RegionEndpoint: c.endpoint(t), Secure: true}
 			findings := Probe(t.Context(), cfg)
 			f := failing(t, findings)
-			if f.Right != c.right || !strings.Contains(f.What, c.what) || !strings.Contains(f.Remedy, c.remedy) {
+			if f.Check != c.right || !strings.Contains(f.What, c.what) || !strings.Contains(f.Remedy, c.remedy) {
 				t.Errorf("%+v\nwant %s: …%s…, remedy …%s…", f, c.right, c.what, c.remedy)
 			}
 			if strings.Contains(fmt.Sprint(findings), "very secret") {
@@ -146,12 +146,12 @@ func TestProbeNamesTheRightThatIsMissing(t *testing.T) {
 			cfg.RootDirectory = "/root"
 			findings := Probe(t.Context(), cfg)
 			got := failing(t, findings)
-			if got.Right != c.right || !strings.Contains(got.Remedy, c.remedy) || !strings.Contains(got.What, c.says) || !strings.Contains(got.What, "AccessDenied") {
+			if got.Check != c.right || !strings.Contains(got.Remedy, c.remedy) || !strings.Contains(got.What, c.says) || !strings.Contains(got.What, "AccessDenied") {
 				t.Errorf("%+v, want %s", got, c.right)
 			}
 			for _, f := range findings {
-				if f.Tried && !f.Passed && f.Right != c.right {
-					t.Errorf("%s is blamed as well: %+v", f.Right, f)
+				if f.Tried && !f.Passed && f.Check != c.right {
+					t.Errorf("%s is blamed as well: %+v", f.Check, f)
 				}
 			}
 		})
@@ -167,13 +167,13 @@ func TestProbeKnowsTheWrongStyle(t *testing.T) {
 	cfg.RegionEndpoint = strings.Replace(f.url, "127.0.0.1", host, 1)
 	p := &probing{cfg: cfg}
 	if !p.settings(t.Context()) {
-		t.Fatalf("%+v", p.findings())
+		t.Fatalf("%+v", p.trials())
 	}
 	if p.bucketThere(t.Context()) { // whether the host itself has a name does not matter
 		t.Fatal("found")
 	}
-	got := failing(t, p.findings())
-	if got.Right != RightName || !strings.Contains(got.What, "registry."+host) || !strings.Contains(got.Remedy, "forcepathstyle: true") {
+	got := failing(t, p.trials())
+	if got.Check != RightName || !strings.Contains(got.What, "registry."+host) || !strings.Contains(got.Remedy, "forcepathstyle: true") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -184,7 +184,7 @@ func TestProbeOfAWeakEngine(t *testing.T) {
 	b.weak = true
 	f := startFake(t, b)
 	got := failing(t, Probe(t.Context(), f.config()))
-	if got.Right != RightConditions || len(got.Weaknesses) != 3 || !strings.Contains(got.Remedy, "nothing is collected") {
+	if got.Check != RightConditions || len(got.Weaknesses) != 3 || !strings.Contains(got.Remedy, "nothing is collected") {
 		t.Errorf("%+v", got)
 	}
 	if r, err := openMemory(t, b, nil).Collect(t.Context(), storage.CollectOptions{}, nil); err != nil || r.Skipped == "" {
@@ -227,7 +227,7 @@ func TestProbeOfWhatWasAskedForBeside(t *testing.T) {
 			cfg := f.config()
 			c.change(&cfg)
 			got := failing(t, Probe(t.Context(), cfg))
-			if got.Right != c.right || !strings.Contains(got.What, c.what) || !strings.Contains(got.Remedy, c.remedy) || strings.Contains(got.Remedy, c.without) {
+			if got.Check != c.right || !strings.Contains(got.What, c.what) || !strings.Contains(got.Remedy, c.remedy) || strings.Contains(got.Remedy, c.without) {
 				t.Errorf("%+v", got)
 			}
 			if s, err := Open(t.Context(), Options{Config: cfg}); err == nil {

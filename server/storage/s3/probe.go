@@ -11,19 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
-
-// Finding is the result of one check of what the store needs from an S3 service.
-type Finding struct {
-	Right  string `json:"right"` // what was checked, one of the constants below
-	Passed bool   `json:"passed"`
-	Tried  bool   `json:"tried"`            // false: an earlier check failed
-	What   string `json:"what"`             // one sentence
-	Remedy string `json:"remedy,omitempty"` // how to fix it
-
-	Weaknesses []string `json:"weaknesses,omitempty"` // weaknesses of the service and their consequences; only in RightConditions
-}
 
 // The checks of Probe, in order. A failed check skips those that depend on it.
 const (
@@ -54,11 +44,11 @@ const mostSkew = 15 * time.Minute
 // Probe checks everything that the store needs by actually doing it, and distinguishes the causes
 // of failure. It writes and removes a few objects below packhouse/v1/probe, and leaves nothing
 // behind if it may delete. No finding contains a secret.
-func Probe(ctx context.Context, cfg config.S3Storage) []Finding {
+func Probe(ctx context.Context, cfg config.S3Storage) []finding.Trial {
 	cfg.MaxRetries = 1
 	p := &probing{cfg: cfg}
 	p.run(ctx)
-	return p.findings()
+	return p.trials()
 }
 
 type probing struct {
@@ -67,30 +57,54 @@ type probing struct {
 	witness  *witness
 	endpoint *url.URL
 	proxy    *url.URL // proxy of the requests; nil: none
-	found    map[string]Finding
+	found    map[string]finding.Trial
 }
 
 func (p *probing) pass(right, format string, a ...any) {
-	p.set(Finding{Right: right, Passed: true, Tried: true, What: fmt.Sprintf(format, a...)})
+	p.set(finding.Trial{Finding: of(right, fmt.Sprintf(format, a...)), Passed: true, Tried: true})
 }
 
 func (p *probing) fail(right, remedy, format string, a ...any) {
-	p.set(Finding{Right: right, Tried: true, What: fmt.Sprintf(format, a...), Remedy: remedy})
+	p.refuse(right, finding.Textf("%s", remedy), format, a...)
 }
 
-func (p *probing) set(f Finding) {
+// refuse reports a failed check whose texts refer to keys of the configuration.
+func (p *probing) refuse(right string, remedy finding.Text, format string, a ...any) {
+	p.set(finding.Trial{Finding: of(right, "").WithWhat(finding.Textf(format, a...)).WithRemedy(remedy), Tried: true})
+}
+
+// of returns what a check found.
+func of(right, what string) finding.Finding {
+	return finding.Finding{Subject: finding.Subject{Check: right}, What: what}
+}
+
+// key refers to a key of the configuration.
+func key(path string) finding.Ref { return finding.Ref{Key: path, Text: path} }
+
+// inKey refers to the value of a key. more is what only the configuration needs.
+func inKey(path, more string) finding.Ref {
+	return finding.Ref{Key: path, Text: "in " + path + more, In: true}
+}
+
+var (
+	accessKey      = key("storage.s3.accesskey")
+	secretKey      = finding.Ref{Key: "storage.s3.secretkey", Text: "secretkey"}
+	otherPathStyle = finding.Ref{Key: "storage.s3.forcepathstyle", Text: "forcepathstyle", Other: true}
+)
+
+func (p *probing) set(f finding.Trial) {
 	if p.found == nil {
-		p.found = map[string]Finding{}
+		p.found = map[string]finding.Trial{}
 	}
-	p.found[f.Right] = f
+	p.found[f.Check] = f
 }
 
-func (p *probing) findings() []Finding {
-	all := make([]Finding, 0, len(allRights))
+func (p *probing) trials() []finding.Trial {
+	all := make([]finding.Trial, 0, len(allRights))
 	for _, right := range allRights {
 		f, ok := p.found[right]
 		if !ok {
-			f = Finding{Right: right, What: "not tried, because something before it failed"}
+			f = finding.Trial{Finding: of(right, "not tried, because something before it failed")}
 		}
 		all = append(all, f)
 	}
@@ -107,18 +121,18 @@ func (p *probing) run(ctx context.Context) {
 // settings validates the configuration.
 func (p *probing) settings(ctx context.Context) bool {
 	fail := func(err error) bool {
-		p.fail(RightSettings, "correct storage.s3", "%v", err)
+		p.refuse(RightSettings, finding.Textf("correct %s", key("storage.s3")), "%v", err)
 		return false
 	}
 	if p.cfg.Bucket == "" {
-		return fail(errors.New("storage.s3.bucket names no bucket"))
+		return fail(finding.Errorf("%s names no bucket", key("storage.s3.bucket")))
 	}
 	endpoint, _, err := endpointOf(p.cfg)
 	if err != nil {
 		return fail(err)
 	}
 	if endpoint == "" && p.cfg.Region == "" {
-		return fail(errors.New("neither storage.s3.region nor storage.s3.regionendpoint is set"))
+		return fail(finding.Errorf("neither %s nor %s is set", key("storage.s3.region"), key("storage.s3.regionendpoint")))
 	}
 	if p.c, err = newClient(ctx, p.cfg); err != nil {
 		return fail(err)
@@ -163,21 +177,23 @@ func addressOf(u *url.URL) string {
 func (p *probing) reach(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
-	to, nameRemedy := p.endpoint, "correct the host in storage.s3.regionendpoint or the region, or ask the administrator of your DNS"
-	connectRemedy := "check the port, and the firewalls in between"
+	to := p.endpoint
+	nameRemedy := finding.Textf("correct the host %s or %s, or ask the administrator of your DNS",
+		inKey("storage.s3.regionendpoint", ""), finding.Ref{Key: "storage.s3.region", Text: "the region"})
+	connectRemedy := finding.Textf("check the port, and the firewalls in between")
 	if p.proxy != nil {
-		to, nameRemedy = p.proxy, "correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY"
+		to, nameRemedy = p.proxy, finding.Textf("correct the proxy in HTTPS_PROXY or HTTP_PROXY, or name the engine in NO_PROXY")
 		connectRemedy = nameRemedy
 	}
 	addresses, err := net.DefaultResolver.LookupHost(ctx, to.Hostname())
 	if err != nil {
-		p.fail(RightName, nameRemedy, "the name %s is not known: %s", to.Hostname(), brief(err))
+		p.refuse(RightName, nameRemedy, "the name %s is not known: %s", to.Hostname(), brief(err))
 		return false
 	}
 	p.pass(RightName, "%s is %s", to.Hostname(), strings.Join(addresses, ", "))
 	conn, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(ctx, "tcp", addressOf(to))
 	if err != nil {
-		p.fail(RightConnection, connectRemedy, "nothing answers at %s: %s", addressOf(to), brief(err))
+		p.refuse(RightConnection, connectRemedy, "nothing answers at %s: %s", addressOf(to), brief(err))
 		return false
 	}
 	defer func() { _ = conn.Close() }()
@@ -192,7 +208,7 @@ func (p *probing) reach(ctx context.Context) bool {
 	}
 	roots, err := rootsOf(p.cfg)
 	if err != nil {
-		p.fail(RightTLS, "correct storage.s3.cafile", "%v", err)
+		p.refuse(RightTLS, finding.Textf("correct %s", key("storage.s3.cafile")), "%v", err)
 		return false
 	}
 	t := tls.Client(conn, &tls.Config{ServerName: to.Hostname(), RootCAs: roots, InsecureSkipVerify: p.cfg.SkipVerify, MinVersion: tls.VersionTLS12}) //nolint:gosec // asked for by storage.s3.skipverify
@@ -207,8 +223,11 @@ func (p *probing) reach(ctx context.Context) bool {
 // failTLS reports a failed handshake.
 func (p *probing) failTLS(err error) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		p.fail(RightTLS, "write http:// in storage.s3.regionendpoint, or secure: false", "the engine does not speak TLS at this port")
+		p.refuse(RightTLS, finding.Textf("write http:// %s", inKey("storage.s3.regionendpoint", ", or secure: false")),
+			"the engine does not speak TLS at this port")
 		return
 	}
-	p.fail(RightTLS, "name the CA that signed the engine's certificate in storage.s3.cafile, or use the name that the certificate is for", "the engine's certificate is not accepted: %s", brief(err))
+	p.refuse(RightTLS,
+		finding.Textf("name the CA that signed the engine's certificate %s, or use the name that the certificate is for", inKey("storage.s3.cafile", "")),
+		"the engine's certificate is not accepted: %s", brief(err))
 }

@@ -19,11 +19,12 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
 // failing returns what failed first.
-func failing(t *testing.T, findings []Finding) Finding {
+func failing(t *testing.T, findings []finding.Trial) finding.Trial {
 	t.Helper()
 	for _, f := range findings {
 		if f.Tried && !f.Passed {
@@ -31,7 +32,7 @@ func failing(t *testing.T, findings []Finding) Finding {
 		}
 	}
 	t.Errorf("nothing failed: %+v", findings)
-	return Finding{}
+	return finding.Trial{}
 }
 
 // refusing answers every request with an error of S3.
@@ -79,7 +80,7 @@ func TestProbeTellsApart(t *testing.T) {
 			t.Parallel()
 			cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "very secret", RegionEndpoint: c.endpoint, Secure: true}
 			findings := Probe(t.Context(), cfg)
-			if f := failing(t, findings); f.Right != c.want || f.Remedy == "" {
+			if f := failing(t, findings); f.Check != c.want || f.Remedy == "" {
 				t.Errorf("%+v, want %s", f, c.want)
 			}
 			if strings.Contains(fmt.Sprint(findings), "very secret") {
@@ -93,8 +94,8 @@ func TestProbeTellsApart(t *testing.T) {
 }
 
 // passed tells whether nothing that was tried failed and everything was tried.
-func passed(findings []Finding) bool {
-	return len(findings) > 0 && !slices.ContainsFunc(findings, func(f Finding) bool { return !f.Passed })
+func passed(findings []finding.Trial) bool {
+	return len(findings) > 0 && !slices.ContainsFunc(findings, func(f finding.Trial) bool { return !f.Passed })
 }
 
 func TestEngineProbe(t *testing.T) {
@@ -115,7 +116,7 @@ func TestEngineProbe(t *testing.T) {
 	} {
 		mine := cfg
 		c.change(&mine)
-		if f := failing(t, Probe(t.Context(), mine)); f.Right != c.want {
+		if f := failing(t, Probe(t.Context(), mine)); f.Check != c.want {
 			t.Errorf("%s: %+v, want %s", name, f, c.want)
 		}
 	}
@@ -137,7 +138,7 @@ func TestProbeTrustsTheNamedCA(t *testing.T) {
 	t.Cleanup(secure.Close)
 	ca := writeCA(t, secure)
 	cfg := config.S3Storage{Region: "us-east-1", Bucket: "b", AccessKey: "key", SecretKey: "s", RegionEndpoint: secure.URL, Secure: true, CAFile: ca}
-	if f := failing(t, Probe(t.Context(), cfg)); f.Right != RightConnection || !strings.Contains(f.What, "S3 endpoint") {
+	if f := failing(t, Probe(t.Context(), cfg)); f.Check != RightConnection || !strings.Contains(f.What, "S3 endpoint") {
 		t.Errorf("%+v", f)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 
+	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/trust"
 )
@@ -74,13 +75,16 @@ func newTransport(cfg config.S3Storage) (*transport, error) {
 // AWS tool reads. Nil means the system's alone.
 func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
 	var roots *x509.CertPool
-	for _, f := range []struct{ name, path string }{{"storage.s3.cafile", cfg.CAFile}, {"AWS_CA_BUNDLE", os.Getenv("AWS_CA_BUNDLE")}} {
+	for _, f := range []struct {
+		name any
+		path string
+	}{{key("storage.s3.cafile"), cfg.CAFile}, {"AWS_CA_BUNDLE", os.Getenv("AWS_CA_BUNDLE")}} {
 		if f.path == "" {
 			continue
 		}
 		pem, err := trust.ReadConfigured(f.path, 8<<20)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", f.name, err)
+			return nil, finding.Errorf("read %s: %w", f.name, err)
 		}
 		if roots == nil {
 			if roots, err = x509.SystemCertPool(); err != nil {
@@ -88,7 +92,7 @@ func rootsOf(cfg config.S3Storage) (*x509.CertPool, error) {
 			}
 		}
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read %s: %s holds no certificate", f.name, f.path)
+			return nil, finding.Errorf("read %s: %s holds no certificate", f.name, f.path)
 		}
 	}
 	return roots, nil

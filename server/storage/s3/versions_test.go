@@ -28,7 +28,7 @@ func TestEngineWithVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range Probe(t.Context(), cfg) {
-		if !f.Passed && f.Right != RightConditions {
+		if !f.Passed && f.Check != RightConditions {
 			t.Errorf("%+v", f)
 		}
 	}
