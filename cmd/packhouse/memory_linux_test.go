@@ -15,18 +15,6 @@ import (
 	"time"
 )
 
-// buildBinary builds packhouse as it is released, without the race detector, and returns its path.
-func buildBinary(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "packhouse")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build packhouse: %v\n%s", err, out)
-	}
-	return binary
-}
-
 // measured is a running server whose memory is measured.
 type measured struct {
 	t      *testing.T

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -92,4 +93,24 @@ func execRaced(a *app) {
 	// PATH names the program, as before.
 	env := append(os.Environ(), "PATH="+filepath.Dir(raced)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	panic(syscall.Exec(raced, os.Args, env)) //nolint:gosec // the same program
+}
+
+// runPlain runs a test in the program that buildPlain built, and fails as it does.
+func runPlain(t *testing.T) {
+	t.Helper()
+	program, err := exec.LookPath("packhouse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	timeout := time.Duration(0) // none
+	if deadline, ok := t.Deadline(); ok {
+		timeout = time.Until(deadline)
+	}
+	command := exec.CommandContext(t.Context(), program)
+	command.Args = []string{"packhouse.test", "-test.v", "-test.run=^" + t.Name() + "$", "-test.timeout=" + timeout.String()}
+	out, err := command.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
 }
