@@ -21,6 +21,7 @@ type worker struct {
 	hook     func(operation string) error
 	progress func(verb, path string)
 	configs  []*config.Config // before and after the change, to derive the roots
+	known    *roots           // result of roots
 	later    bool             // finishing an interrupted run: other content was edited since
 }
 
@@ -247,13 +248,17 @@ func (w *worker) writeJournal(path string, j *journal) error {
 	return w.writeJSON(path, encoded)
 }
 
-// roots returns the installation's roots before and after the change.
+// roots returns the installation's roots before and after the change. The change itself does not
+// alter them, so they are derived once.
 func (w *worker) roots() roots {
-	r := rootsOf(w.dir).withUnit(w.unit)
-	for _, c := range w.configs {
-		r.add(c)
+	if w.known == nil {
+		r := rootsOf(w.dir).withUnit(w.unit)
+		for _, c := range w.configs {
+			r.add(c)
+		}
+		w.known = &r
 	}
-	return r
+	return *w.known
 }
 
 // readLimited reads a small file.
