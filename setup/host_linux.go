@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"packhouse/server/config"
 )
 
 // fileSystems are the names of file systems that matter to a store.
@@ -46,14 +48,8 @@ func owner(info fs.FileInfo) (uid, gid int) {
 // see those of other users.
 func (machine) Holder(port int) Process {
 	inodes := map[string]bool{}
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		data, err := os.ReadFile(table)
-		if err != nil {
-			continue
-		}
-		for _, inode := range listeners(data, port) {
-			inodes["socket:["+inode+"]"] = true
-		}
+	for _, l := range config.Listening(port) {
+		inodes["socket:["+l.Inode+"]"] = true
 	}
 	if len(inodes) == 0 {
 		return Process{}
@@ -73,18 +69,4 @@ func (machine) Holder(port int) Process {
 		return Process{PID: pid, Name: string(bytes.TrimSpace(name))}
 	}
 	return Process{}
-}
-
-// listeners parses a table of /proc/net and returns the inodes of sockets in state LISTEN on a
-// port.
-func listeners(table []byte, port int) []string {
-	var inodes []string
-	suffix := fmt.Sprintf(":%04X", port)
-	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line) // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
-		if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], suffix) {
-			inodes = append(inodes, f[9])
-		}
-	}
-	return inodes
 }

@@ -34,18 +34,6 @@ func TestThisMachineNamesTheHolderOfAPort(t *testing.T) {
 	}
 }
 
-func TestListenersOfATable(t *testing.T) {
-	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0
-   1: 0100007F:1388 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000 20 4 30 10 -1
-   2: 00000000:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1 0000000000000000 100 0 0 10 0
-  cut off
-`
-	if got := listeners([]byte(table), 5000); len(got) != 1 || got[0] != "4711" {
-		t.Errorf("%v", got)
-	}
-}
-
 func TestThisMachineKnowsItsFileSystems(t *testing.T) {
 	h, dir := ThisMachine(), t.TempDir()
 	fs, err := h.FileSystem(filepath.Join(dir, "not", "there", "yet"))

@@ -104,6 +104,9 @@ type ServerOn struct {
 	Up     bool
 	PID    int    // 0: not accessible to this user
 	Config string // path of its configuration; "" if not accessible
+
+	Doubt  error  // why what is in the place of its admin socket cannot be asked; Up is false
+	Remedy string // what to do about Doubt
 }
 
 // within returns the timeout d, or the machine's minimum timeout if longer.

@@ -186,17 +186,27 @@ func (a *Answers) usesStore() bool {
 	return a.existing != nil && a.existing.Config != nil && a.existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath
 }
 
-// probeStoreServer refuses a store that a server of another installation uses.
+// probeStoreServer refuses a store that a server of another installation uses or may use. It only
+// warns if this installation uses the store already: the server's user must not be able to block its
+// changes with a socket.
 func probeStoreServer(ctx context.Context, m *Machine, a *Answers) []finding.Finding {
 	if m.ServerOn == nil {
 		return nil
 	}
-	if s := m.ServerOn(ctx, a.Dir, a.StoragePath); s.Up && !SameFile(s.Config, filepath.Join(a.Dir, ConfigFile)) {
+	report := refused
+	if a.usesStore() {
+		report = warned
+	}
+	switch s := m.ServerOn(ctx, a.Dir, a.StoragePath); {
+	case s.Doubt != nil:
+		what := fmt.Sprintf("another server may be running on the store in %s: %v", a.StoragePath, s.Doubt)
+		return []finding.Finding{report(CodeStoreBusy, what, s.Remedy)}
+	case s.Up && !SameFile(s.Config, filepath.Join(a.Dir, ConfigFile)):
 		what := fmt.Sprintf("a server of another installation runs on the store in %s", a.StoragePath)
 		if s.Config != "" {
 			what += fmt.Sprintf(": pid %d, with %s", s.PID, s.Config)
 		}
-		return []finding.Finding{refused(CodeStoreBusy, what, "stop that server, or choose another directory")}
+		return []finding.Finding{report(CodeStoreBusy, what, "stop that server, or choose another directory")}
 	}
 	return nil
 }

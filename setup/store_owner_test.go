@@ -2,12 +2,14 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"packhouse/finding"
+	"packhouse/server/config"
 )
 
 // TestFormerStoreIsForgotten verifies that the record in a store that the installation no longer uses does not count
@@ -55,6 +57,7 @@ func TestServerOfStore(t *testing.T) {
 		{"its own, through a link", ServerOn{Up: true, Config: filepath.Join(base, "link", ConfigFile)}, false},
 		{"of another installation", ServerOn{Up: true, PID: 1, Config: filepath.Join(base, "other", ConfigFile)}, true},
 		{"of an unknown one", ServerOn{Up: true}, true},
+		{"one that cannot be asked", ServerOn{Doubt: errors.New("not a socket")}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := &Machine{ServerOn: func(_ context.Context, of, root string) ServerOn {
@@ -66,6 +69,12 @@ func TestServerOfStore(t *testing.T) {
 			findings := probeStoreServer(t.Context(), m, &Answers{Dir: dir, StoragePath: store})
 			if got := finding.AnyRefused(findings); got != tc.refused {
 				t.Errorf("refused: %v, want %v: %v", got, tc.refused, findings)
+			}
+			a := &Answers{Dir: dir, StoragePath: store, existing: &Installed{Config: &config.Config{}}}
+			a.existing.Config.Storage.Filesystem.RootDirectory = store
+			findings = probeStoreServer(t.Context(), m, a)
+			if finding.AnyRefused(findings) || len(findings) > 0 != tc.refused {
+				t.Errorf("with the store in use: %v, want a warning: %v", findings, tc.refused)
 			}
 		})
 	}

@@ -56,7 +56,7 @@ func Untrusted(dir string) (faults []*trust.Error) {
 	add := func(err error) {
 		fault := trust.Unsafe(err)
 		if fault != nil && !slices.ContainsFunc(faults, func(f *trust.Error) bool { return f.Path == fault.Path }) {
-			faults = append(faults, fault)
+			faults = append(faults, fault.ForServer())
 		}
 	}
 	add(policy.Check(dir))

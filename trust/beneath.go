@@ -99,8 +99,8 @@ func verifyKind(f *os.File) error {
 // hardLinked reports a file that has further hard links.
 func hardLinked(path string, info fs.FileInfo) *Error {
 	name, copied := printable.Shell(path), printable.Shell(path+".new")
-	return newError(path, info, "it has further hard links, so its content may belong elsewhere",
-		fmt.Sprintf("look at it first: remove it if it is not yours, otherwise run cp %s %s && mv %s %s", name, copied, copied, name))
+	return NewError(path, info, "it has further hard links, so its content may belong elsewhere",
+		fmt.Sprintf("look at it first: if it is not yours, remove it with rm %s, otherwise run cp %s %s && mv %s %s", name, name, copied, copied, name))
 }
 
 // Replace writes a file under a staged name and moves it to its name.
@@ -136,7 +136,7 @@ func wrongKind(path string, info fs.FileInfo, expected string) *Error {
 	case mode&fs.ModeDevice != 0:
 		kind = "a device"
 	}
-	return newError(path, info, "it is "+kind+", not "+expected, removal(path))
+	return NewError(path, info, "it is "+kind+", not "+expected, removal(path))
 }
 
 // removal returns what to do about a file that another user may have planted.

@@ -67,8 +67,8 @@ func accountName(uid int) string {
 	return u.Username
 }
 
-// userName describes a user for messages.
-func userName(uid int) string {
+// UserName describes a user for messages: "mallory (uid 1000)".
+func UserName(uid int) string {
 	if name := accountName(uid); name != strconv.Itoa(uid) {
 		return fmt.Sprintf("%s (uid %d)", name, uid)
 	}

@@ -120,7 +120,7 @@ func (w *walk) follow(path string, info fs.FileInfo, remaining []string) ([]stri
 	uid, _ := owners(info)
 	own := uid == 0 || uid == w.policy.UID
 	if !own && allCanWrite(w.current) {
-		w.at.fault = newError(path, info, "it is a symbolic link that another user made in a directory that all users can write",
+		w.at.fault = NewError(path, info, "it is a symbolic link that another user made in a directory that all users can write",
 			removal(path))
 		w.at.fault.Planted = true
 		w.at.rest = append(w.at.rest, filepath.Base(path))
@@ -131,7 +131,7 @@ func (w *walk) follow(path string, info fs.FileInfo, remaining []string) ([]stri
 		if own {
 			reason = "it is a symbolic link in a directory that another user can write"
 		}
-		w.at.fault = newError(path, info, reason, removal(path))
+		w.at.fault = NewError(path, info, reason, removal(path))
 		w.at.fault.Foreign = !own
 		w.at.rest = append(w.at.rest, filepath.Base(path))
 		return remaining, nil
@@ -169,31 +169,22 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 	uid, gid := owners(info)
 	switch mode := info.Mode(); {
 	case uid != 0 && uid != p.UID && !p.AnyOwner && !slices.Contains(p.Users, uid):
-		fault := newError(path, info, "it belongs to another user", p.fixOwner(path, mode))
+		fault := NewError(path, info, "it belongs to another user", "run the command as the user that owns it, or use a directory of your own")
+		if p.UID == 0 {
+			fault.Fix, fault.owned = fixOwner(path, mode, "root"), true
+		}
 		fault.Foreign = true
 		return fault
 	case mode.Perm()&0o022 == 0 || sticky || p.anyMode:
 		return nil
 	case mode.Perm()&0o002 != 0:
-		return newError(path, info, "all users can write it", fixMode("o", path, info))
+		return NewError(path, info, "all users can write it", fixMode("o", path, info))
 	case slices.Contains(p.Groups, gid):
 		return nil
 	case !privateGroup(gid, p.UID) || hasACL(path):
-		return newError(path, info, "its group "+groupName(gid)+" can write it", fixMode("g", path, info))
+		return NewError(path, info, "its group "+groupName(gid)+" can write it", fixMode("g", path, info))
 	}
 	return nil
-}
-
-// fixOwner returns what makes a path of another user usable for the acting user.
-func (p Policy) fixOwner(path string, mode fs.FileMode) string {
-	if p.UID == 0 {
-		command := "chown root: " + printable.Shell(path)
-		if mode.Perm()&0o022 != 0 {
-			command += " && chmod go-w " + printable.Shell(path)
-		}
-		return "look at it first: remove it if it is not yours, otherwise run " + command
-	}
-	return "run the command as the user that owns it, or use a directory of your own"
 }
 
 // fixMode returns what takes the write permission of who, "g" or "o", from a path.
@@ -205,7 +196,8 @@ func fixMode(who, path string, info fs.FileInfo) string {
 	return "look at it first, because others may have changed it, then run " + command
 }
 
-func newError(path string, info fs.FileInfo, reason, fix string) *Error {
+// NewError returns an error about the file info at path.
+func NewError(path string, info fs.FileInfo, reason, fix string) *Error {
 	uid, _ := owners(info)
-	return &Error{Path: path, Owner: userName(uid), Mode: info.Mode(), Reason: reason, Fix: fix}
+	return &Error{Path: path, Owner: UserName(uid), Mode: info.Mode(), Reason: reason, Fix: fix}
 }

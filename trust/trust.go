@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"packhouse/printable"
 )
 
 // Policy names the users who may write a path. The zero value allows root alone; see [Self].
@@ -41,6 +43,8 @@ type Error struct {
 
 	Foreign bool // a user that the policy does not allow owns Path, regardless of its mode
 	Planted bool // Path is a symbolic link that another user made in a directory that all users can write, such as /tmp
+
+	owned bool // Fix changes the owner of Path
 }
 
 // Error returns the path, the reason, the owner and the mode. It does not include the fix.
@@ -51,10 +55,39 @@ func (e *Error) Error() string {
 // Permissions returns the mode as chmod takes it, with the set-ID and sticky bits.
 func (e *Error) Permissions() uint32 { return permissions(e.Mode) }
 
+// ForServer returns e with a fix for a path that belongs to a server's installation or storage. users are the IDs of the users that the
+// server runs as, as far as they are known: the first one is the owner that the path needs. Without them the owner of the path may be one.
+func (e *Error) ForServer(users ...int) *Error {
+	if !e.owned || os.Geteuid() != 0 {
+		return e
+	}
+	fixed := *e
+	if len(users) > 0 {
+		fixed.Fix = fixOwner(e.Path, e.Mode, accountName(users[0]))
+	} else {
+		fixed.Fix = fmt.Sprintf("if %s runs your server, run the command as that user; if not, %s", e.Owner, e.Fix)
+	}
+	return &fixed
+}
+
 // Unsafe returns the [Error] in the tree of err, or nil.
 func Unsafe(err error) *Error {
 	e, _ := errors.AsType[*Error](err)
 	return e
+}
+
+// fixOwner returns what makes a path of another user usable for a server of the user to.
+func fixOwner(path string, mode fs.FileMode, to string) string {
+	quoted := printable.Shell(path)
+	foreign := "remove it with rm " + quoted
+	if mode.IsDir() {
+		foreign = "use another directory"
+	}
+	command := "chown " + to + ": " + quoted
+	if mode.Perm()&0o022 != 0 {
+		command += " && chmod go-w " + quoted
+	}
+	return "look at it first: if it is not yours, " + foreign + ", otherwise run " + command
 }
 
 // permissions returns the mode as chmod takes it, with the set-ID and sticky bits.
@@ -115,7 +148,7 @@ func CheckOpened(path string, f *os.File) error {
 		return err
 	}
 	if !os.SameFile(opened, info) {
-		return newError(path, info, "it was replaced while it was read", "run the command again")
+		return NewError(path, info, "it was replaced while it was read", "run the command again")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package trust
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -101,7 +102,13 @@ func (d *Dir) Exists(name string) (bool, error) {
 // Sync does nothing: the entries of directories cannot be made durable here.
 func (d *Dir) Sync() error { return nil }
 
-func newError(path string, info fs.FileInfo, reason, fix string) *Error {
+// UserName describes a user for messages.
+func UserName(uid int) string { return fmt.Sprintf("uid %d", uid) }
+
+func accountName(uid int) string { return fmt.Sprint(uid) }
+
+// NewError returns an error about the file info at path.
+func NewError(path string, info fs.FileInfo, reason, fix string) *Error {
 	return &Error{Path: path, Mode: info.Mode(), Reason: reason, Fix: fix}
 }
 

@@ -18,7 +18,7 @@ func unsafeConfig(path string) []*trust.Error {
 		return nil
 	}
 	if fault := trust.Unsafe(trust.Self().Check(path)); fault != nil {
-		return []*trust.Error{fault}
+		return []*trust.Error{fault.ForServer()}
 	}
 	if filepath.Base(path) != setup.ConfigFile {
 		return nil

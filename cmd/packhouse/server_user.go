@@ -25,14 +25,19 @@ func findServer(c *config.Config, dir string) (*admin.Client, error) {
 func serverOn(ctx context.Context, dir, root string) setup.ServerOn {
 	c := &config.Config{}
 	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, root
-	client, err := findServer(c, dir)
-	if err != nil {
-		return setup.ServerOn{Up: !errors.Is(err, admin.ErrNotRunning)}
+	client, err := admin.Find(c, setup.ServerUsers(dir)...)
+	switch {
+	case errors.Is(err, admin.ErrUntrusted):
+		return setup.ServerOn{Doubt: err, Remedy: untrustedRemedy(err)}
+	case errors.Is(err, admin.ErrNotRunning):
+		return setup.ServerOn{}
+	case err != nil:
+		return setup.ServerOn{Doubt: err, Remedy: remedyNoAnswer}
 	}
 	defer client.Close()
 	status, err := client.Status(ctx)
 	if err != nil {
-		return setup.ServerOn{Up: true}
+		return setup.ServerOn{Doubt: err, Remedy: remedyNoAnswer}
 	}
 	return setup.ServerOn{Up: true, PID: status.PID, Config: status.Config}
 }
@@ -42,7 +47,7 @@ func untrustedRemedy(err error) string {
 	if fault := trust.Unsafe(err); fault != nil {
 		return fault.Fix
 	}
-	return "if that user runs your server, run this command as that user; otherwise remove the socket"
+	return "if that user runs your server, run the command as that user; if not, stop the process (ss -xlp names it) and remove the socket"
 }
 
 // serversOf returns the IDs of the users that run a configuration's server, if known.

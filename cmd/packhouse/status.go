@@ -152,7 +152,7 @@ func (a *app) statusOfServer(ctx context.Context, r *statusReport) {
 	r.Running = true
 	status, err := client.Status(ctx)
 	if err != nil {
-		r.add(findingUnreachable, err.Error(), "see its log")
+		r.add(findingUnreachable, err.Error(), remedyNoAnswer)
 		return
 	}
 	r.Server = &status

@@ -19,6 +19,9 @@ const checksWithin = 10 * time.Second
 // remedyUnreachable is the remedy if the running server cannot be queried.
 const remedyUnreachable = "run this as the user of the server, or as root"
 
+// remedyNoAnswer is the remedy if the process behind the admin socket does not answer as a server does.
+const remedyNoAnswer = "find the process that listens there (ss -xlp names it), read its log and restart it"
+
 // findingOf returns a finding in the form that check, status and config verify share.
 func findingOf(code, what, remedy string) config.Problem {
 	return config.Problem{Code: code, Severity: config.Warning, What: what, Remedy: remedy}

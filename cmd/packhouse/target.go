@@ -46,7 +46,7 @@ type verified struct {
 // verify verifies a loaded configuration. If running is true, the ports are in use by its own
 // server.
 func (a *app) verify(ctx context.Context, path string, loaded *config.Loaded, running bool) *verified {
-	found := loaded.Verify(ctx, config.Probes{Running: running, Users: a.serversOf(path), Now: a.now})
+	found := loaded.Verify(ctx, config.Probes{Running: running, MayRun: true, Users: a.serversOf(path), Now: a.now})
 	return &verified{loaded, slices.Concat(loaded.Notices, found)}
 }
 
@@ -137,7 +137,8 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
-		return seen{}
+		t.Findings = append(t.Findings, findingOf(findingUnreachable, err.Error(), remedyNoAnswer))
+		return seen{runs: true}
 	}
 	t.Findings = append(t.Findings, serverFindings(&status)...)
 	if status.Address != "" {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"packhouse/printable"
 	"packhouse/trust"
 )
 
@@ -21,20 +22,29 @@ func (a accounts) verifyOwners(path string) error {
 		return err
 	}
 	if info.Mode()&fs.ModeSocket == 0 {
-		return untrusted("%s is not a socket", path)
+		return untrusted("%w", trust.NewError(path, info, "it is not a socket",
+			"look at it first: if it is not yours, remove it with rm "+printable.Shell(path)))
 	}
-	if uid := ownerOf(info); !a.includes(uid) {
-		return untrusted("%s belongs to user %d, not to the user of the server", path, uid)
+	if !a.includes(ownerOf(info)) {
+		return untrusted("%w", foreign(path, info, "stop the process that listens there and remove it with rm "+printable.Shell(path)))
 	}
 	if os.Geteuid() != 0 {
 		return a.verifyAbove(path)
 	}
 	if err := (trust.Policy{Users: a}).Check(path); trust.Unsafe(err) != nil {
-		return untrusted("%w", err)
+		return untrusted("%w", trust.Unsafe(err).ForServer())
 	} else if err != nil {
 		return err
 	}
 	return nil
+}
+
+// foreign returns an error about a socket, or a directory above one, of a user whom nothing names as
+// the server's. otherwise is the fix if the server does not run as that user.
+func foreign(path string, info fs.FileInfo, otherwise string) *trust.Error {
+	fault := trust.NewError(path, info, "it belongs to another user", "")
+	fault.Fix = fmt.Sprintf("if %s runs your server, run the command as that user; if not, %s", fault.Owner, otherwise)
+	return fault
 }
 
 // verifyAbove verifies the owner of every directory above path, with symbolic links resolved. Modes
@@ -52,8 +62,8 @@ func (a accounts) verifyAbove(path string) error {
 		if err != nil {
 			return err
 		}
-		if uid := ownerOf(info); !a.includes(uid) {
-			return untrusted("%s belongs to user %d, not to the user of the server", dir, uid)
+		if !a.includes(ownerOf(info)) {
+			return untrusted("%w", foreign(dir, info, "use a directory of your own"))
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
@@ -74,7 +84,7 @@ func verifyDirectory(dir string) error {
 		return fmt.Errorf("read directory of the admin socket: %w", err)
 	}
 	if uid := ownerOf(info); uid != 0 && uid != os.Geteuid() {
-		return untrusted("%s belongs to user %d", dir, uid)
+		return untrusted("%s belongs to %s", dir, trust.UserName(uid))
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return untrusted("%s has mode %04o: other users can write to it", dir, info.Mode().Perm())

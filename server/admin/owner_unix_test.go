@@ -142,8 +142,8 @@ func TestClientVerifiesTheServer(t *testing.T) {
 		users []int
 		cause string
 	}{
-		{name: "another user's socket", cause: "belongs to user 50001"},
-		{name: "of a user that nobody names", users: []int{50002}, cause: "belongs to user 50001"},
+		{name: "another user's socket", cause: "it belongs to another user (owner uid 50001"},
+		{name: "of a user that nobody names", users: []int{50002}, cause: "it belongs to another user (owner uid 50001"},
 		{name: "the server's user", users: []int{mallory}},
 		{name: "a directory of another user", cause: "it belongs to another user", plant: func(t *testing.T, path string) string {
 			if err := os.Lchown(path, 0, 0); err != nil {
@@ -157,7 +157,7 @@ func TestClientVerifiesTheServer(t *testing.T) {
 			}
 			return path
 		}},
-		{name: "the process behind it", cause: "user 50001 listens", plant: rename},
+		{name: "the process behind it", cause: "a process of uid 50001 listens", plant: rename},
 		{name: "a link to it", cause: "is not a socket", plant: func(t *testing.T, path string) string {
 			link := filepath.Join(place(t, 0, 0o700), "admin.sock")
 			if err := os.Symlink(path, link); err != nil {

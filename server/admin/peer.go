@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"slices"
+
+	"packhouse/trust"
 )
 
 // ErrUntrusted reports that the socket, a directory above it, or the process behind it belongs to a
@@ -39,7 +41,7 @@ func (a accounts) verifyPeer(conn net.Conn, path string) error {
 		return untrusted("identify the process that listens on %s: %w", path, err)
 	}
 	if !a.includes(other.uid) {
-		return untrusted("user %d listens on %s, not the user of the server", other.uid, path)
+		return untrusted("a process of %s listens on %s, and nothing names that user as the server's", trust.UserName(other.uid), path)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"packhouse/trust"
 )
 
 // maxSocketPath is the longest path of a Unix socket that every system accepts, in bytes.
@@ -144,7 +146,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		_ = conn.Close() // the client is not served
 		if err == nil {
-			err = fmt.Errorf("user %d may not use the admin socket", other.uid)
+			err = fmt.Errorf("%s may not use the admin socket", trust.UserName(other.uid))
 		}
 		if l.refused != nil {
 			l.refused(err)

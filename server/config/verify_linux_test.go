@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -67,5 +68,32 @@ func TestVerifyRights(t *testing.T) {
 	asNobody(t, func() { got = p.findings(loaded, Probes{Listen: allFree}) })
 	if want := `storage.filesystem.rootdirectory cannot be written: "$/data" (permission denied)`; !strings.Contains(strings.Join(got, "\n"), want) {
 		t.Errorf("got:\n%s\nwant %s", strings.Join(got, "\n"), want)
+	}
+}
+
+// TestVerifyPortOfAnotherUser verifies that the user is named whose process listens on a port.
+func TestVerifyPortOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can act as several users")
+	}
+	p := newPlace(t)
+	var addr string
+	asNobody(t, func() {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		addr = l.Addr().String()
+	})
+	loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: '" + addr + "'}\n")
+	for mayRun, want := range map[bool]string{
+		true:  "(uid 65534): " + addr + "; if that user runs this server, run the command as that user; if not, stop that process",
+		false: "(uid 65534): " + addr + "; stop that process",
+	} {
+		if got := strings.Join(p.findings(loaded, Probes{MayRun: mayRun}), "\n"); !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

@@ -61,6 +61,9 @@ func (v *verifier) permissions() {
 
 // fault reports a path that other users can modify, once.
 func (v *verifier) fault(severity Severity, key string, fault *trust.Error) {
+	if key != "" {
+		fault = fault.ForServer(v.probes.Users...)
+	}
 	what := fmt.Sprintf("%s can be changed by users who must not: %s (owner %s, mode %04o)",
 		quotePath(fault.Path), fault.Reason, fault.Owner, fault.Permissions())
 	p := Problem{

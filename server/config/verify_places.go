@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
+	"packhouse/certgen"
 	"packhouse/trust"
 )
 
@@ -177,10 +181,11 @@ func (v *verifier) audit() {
 // ports verifies that the addresses can be bound.
 func (v *verifier) ports(ctx context.Context) {
 	h := v.loaded.Config.HTTP
-	if h.Net == "unix" {
+	switch {
+	case h.Net == "unix":
 		v.socket(h.Addr)
-	} else {
-		v.port(ctx, "http.addr", h.Addr)
+	case v.port(ctx, "http.addr", h.Addr):
+		return
 	}
 	if h.Debug.Addr != "" {
 		v.port(ctx, "http.debug.addr", h.Debug.Addr)
@@ -190,23 +195,89 @@ func (v *verifier) ports(ctx context.Context) {
 	}
 }
 
-func (v *verifier) port(ctx context.Context, key, addr string) {
+// port verifies that an address can be bound. It reports whether the server of this configuration,
+// which may run, listens on it.
+func (v *verifier) port(ctx context.Context, key, addr string) (own bool) {
 	l, err := v.probes.Listen(ctx, "tcp", addr)
 	if err == nil {
 		_ = l.Close()
-		return
+		return false
+	}
+	if errors.Is(err, syscall.EADDRINUSE) && v.probes.MayRun && v.serves(ctx, addr) {
+		return true
 	}
 	what, remedy := fmt.Sprintf(" cannot be bound: %s (%s)", addr, cause(err)), "use another address"
 	_, port, _ := net.SplitHostPort(addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		what, remedy = fmt.Sprintf(" is in use by another process: %s", addr), fmt.Sprintf("stop that process (ss -ltnp 'sport = :%s' names it), or use another port", port)
+		if other := otherListener(port); other != "" {
+			what = fmt.Sprintf(" is in use by a process of %s: %s", other, addr)
+			if v.probes.MayRun {
+				remedy = "if that user runs this server, run the command as that user; if not, " + remedy
+			}
+		}
 	case errors.Is(err, fs.ErrPermission):
 		what, remedy = fmt.Sprintf(" may not be bound by this user: %s", addr), "use a port from 1024 on, or grant CAP_NET_BIND_SERVICE"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		what, remedy = fmt.Sprintf(" is not an address of this machine: %s", addr), fmt.Sprintf("write :%s to listen on every address", port)
 	}
 	v.add(Error, CodePort, key, what, remedy)
+	return false
+}
+
+// Socket is a listening socket.
+type Socket struct {
+	UID   int // of the process that created it
+	Inode string
+}
+
+// otherListener returns the user that listens on a port, or "" if that is the current user or is
+// unknown.
+func otherListener(port string) string {
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return ""
+	}
+	for _, s := range Listening(number) {
+		if s.UID != os.Geteuid() {
+			return trust.UserName(s.UID)
+		}
+	}
+	return ""
+}
+
+// servesPatience bounds the TLS handshake with a process that may be the server.
+const servesPatience = 2 * time.Second
+
+// serves reports whether a process on this machine that listens on addr proves to have the key of
+// the configured certificate. That process is the server, also if its admin socket cannot be used.
+func (v *verifier) serves(ctx context.Context, addr string) bool {
+	data, err := trust.ReadConfigured(v.loaded.Config.HTTP.TLS.Certificate, maxFile)
+	if err != nil {
+		return false
+	}
+	chain, err := certgen.ParseChain(data)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, servesPatience)
+	defer cancel()
+	d := tls.Dialer{Config: &tls.Config{
+		InsecureSkipVerify: true, //nolint:gosec // any certificate but the configured one is refused
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if !s.PeerCertificates[0].Equal(chain[0]) {
+				return errors.New("it has another certificate")
+			}
+			return nil
+		},
+	}}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
 }
 
 func cause(err error) string {

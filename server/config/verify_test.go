@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -314,6 +315,35 @@ func TestVerifyPorts(t *testing.T) {
 	got = p.findings(p.load("version: 0.1\nstorage: inmemory\nhttp: {net: unix, addr: $/s}\n"), Probes{})
 	if len(got) != 1 || !strings.Contains(got[0], `http.addr is in use by another process: "$/s"`) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestVerifyRecognizesTheServer verifies that a server is recognized by its certificate.
+func TestVerifyRecognizesTheServer(t *testing.T) {
+	p := newPlace(t)
+	for name, own := range map[string]bool{"tls": true, "other": false} {
+		pair, err := tls.LoadX509KeyPair(p.path(name+".crt"), p.path(name+".key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		go func() {
+			for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+				_ = conn.(*tls.Conn).Handshake()
+				_ = conn.Close()
+			}
+		}()
+		loaded := p.load(strings.Replace(installed, ":5000", "'"+l.Addr().String()+"'", 1))
+		for _, mayRun := range []bool{true, false} {
+			got := strings.Join(p.findings(loaded, Probes{MayRun: mayRun}), "\n")
+			if strings.Contains(got, CodePort) == (own && mayRun) {
+				t.Errorf("certificate of the configuration %v, may run %v: %s", own, mayRun, got)
+			}
+		}
 	}
 }
 

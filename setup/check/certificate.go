@@ -19,6 +19,9 @@ type Order struct {
 }
 
 func proveCertificate(_ context.Context, s *session) Result {
+	if s.base == nil {
+		return notProven("without a configuration the certificate is unknown")
+	}
 	if !s.secure() {
 		return notProven("TLS is off: passwords cross the network unencrypted")
 	}

@@ -29,3 +29,12 @@ func TestUnreachableSaysWhere(t *testing.T) {
 		}
 	}
 }
+
+// TestCertificateWithoutConfiguration verifies that a configuration that is not trusted does not count
+// as one without TLS.
+func TestCertificateWithoutConfiguration(t *testing.T) {
+	target := Target{Machine: quietMachine()}
+	if r := find(t, Run(t.Context(), target, nil), "certificate"); r.Status != NotProven || strings.Contains(r.Seen, "TLS is off") {
+		t.Errorf("%+v", r)
+	}
+}
