@@ -77,7 +77,7 @@ func (d Dependency) unmet(profile []Neighbour) string {
 	})
 	if i < 0 {
 		if d.Type == Required {
-			return fmt.Sprintf("pack %s is required%s and not there", d.PackName, d.bounds())
+			return strings.TrimSpace("requires pack "+d.PackName+" "+d.bounds()) + ", but it was not found"
 		}
 		return ""
 	}
@@ -86,22 +86,22 @@ func (d Dependency) unmet(profile []Neighbour) string {
 	case d.Type == NotSupported && inside:
 		return fmt.Sprintf("pack %s %s is not supported", d.PackName, profile[i].Version)
 	case d.Type == Upgrade && !inside:
-		return fmt.Sprintf("an upgrade from pack %s %s is not supported, only%s", d.PackName, profile[i].Version, d.bounds())
+		return fmt.Sprintf("an upgrade from pack %s %s is not supported, only from %s", d.PackName, profile[i].Version, d.bounds())
 	case (d.Type == Required || d.Type == Optional) && !inside:
-		return fmt.Sprintf("pack %s is there as %s, and has to be%s", d.PackName, profile[i].Version, d.bounds())
+		return fmt.Sprintf("pack %s: found %s, requires %s", d.PackName, profile[i].Version, d.bounds())
 	}
 	return ""
 }
 
-// bounds formats the bounds for display, with a leading space.
+// bounds formats the bounds for display.
 func (d Dependency) bounds() string {
 	switch {
 	case d.MinVersion != "" && d.MaxVersion != "":
-		return fmt.Sprintf(" from %s to %s", d.MinVersion, d.MaxVersion)
+		return fmt.Sprintf("%s to %s", d.MinVersion, d.MaxVersion)
 	case d.MinVersion != "":
-		return fmt.Sprintf(" from %s on", d.MinVersion)
+		return d.MinVersion + " or later"
 	case d.MaxVersion != "":
-		return fmt.Sprintf(" up to %s", d.MaxVersion)
+		return d.MaxVersion + " or earlier"
 	}
 	return ""
 }
