@@ -86,7 +86,8 @@ func (d Dependency) unmet(profile []Neighbour) string {
 	case d.Type == NotSupported && inside:
 		return fmt.Sprintf("pack %s %s is not supported", d.PackName, profile[i].Version)
 	case d.Type == Upgrade && !inside:
-		return fmt.Sprintf("an upgrade from pack %s %s is not supported, only from %s", d.PackName, profile[i].Version, d.bounds())
+		return fmt.Sprintf("an upgrade from pack %s %s is not supported, only from %s",
+			d.PackName, profile[i].Version, d.bounds())
 	case (d.Type == Required || d.Type == Optional) && !inside:
 		return fmt.Sprintf("pack %s: found %s, requires %s", d.PackName, profile[i].Version, d.bounds())
 	}

@@ -100,7 +100,8 @@ func verifyKind(f *os.File) error {
 func hardLinked(path string, info fs.FileInfo) *Error {
 	name, copied := printable.Shell(path), printable.Shell(path+".new")
 	return NewError(path, info, "it has further hard links, so its content may belong elsewhere",
-		fmt.Sprintf("look at it first: if it is not yours, remove it with rm %s, otherwise run cp %s %s && mv %s %s", name, name, copied, copied, name))
+		fmt.Sprintf("look at it first: if it is not yours, remove it with rm %s, otherwise run cp %s %s && mv %s %s",
+			name, name, copied, copied, name))
 }
 
 // Replace writes a file under a staged name and moves it to its name.

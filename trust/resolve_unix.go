@@ -120,7 +120,8 @@ func (w *walk) follow(path string, info fs.FileInfo, remaining []string) ([]stri
 	uid, _ := owners(info)
 	own := uid == 0 || uid == w.policy.UID
 	if !own && allCanWrite(w.current) {
-		w.at.fault = NewError(path, info, "it is a symbolic link that another user made in a directory that all users can write",
+		w.at.fault = NewError(path, info,
+			"it is a symbolic link that another user made in a directory that all users can write",
 			removal(path))
 		w.at.fault.Planted = true
 		w.at.rest = append(w.at.rest, filepath.Base(path))
@@ -169,7 +170,8 @@ func (p Policy) fault(path string, info fs.FileInfo, sticky bool) *Error {
 	uid, gid := owners(info)
 	switch mode := info.Mode(); {
 	case uid != 0 && uid != p.UID && !p.AnyOwner && !slices.Contains(p.Users, uid):
-		fault := NewError(path, info, "it belongs to another user", "run the command as the user that owns it, or use a directory of your own")
+		fault := NewError(path, info, "it belongs to another user",
+			"run the command as the user that owns it, or use a directory of your own")
 		if p.UID == 0 {
 			fault.Fix, fault.owned = fixOwner(path, mode, "root"), true
 		}

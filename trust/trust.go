@@ -55,8 +55,9 @@ func (e *Error) Error() string {
 // Permissions returns the mode as chmod takes it, with the set-ID and sticky bits.
 func (e *Error) Permissions() uint32 { return permissions(e.Mode) }
 
-// ForServer returns e with a fix for a path that belongs to a server's installation or storage. users are the IDs of the users that the
-// server runs as, as far as they are known: the first one is the owner that the path needs. Without them the owner of the path may be one.
+// ForServer returns e with a fix for a path that belongs to a server's installation or storage. users
+// are the IDs of the users that the server runs as, as far as they are known: the path needs the first
+// one as its owner. Without them the owner of the path may be one.
 func (e *Error) ForServer(users ...int) *Error {
 	if !e.owned || os.Geteuid() != 0 {
 		return e

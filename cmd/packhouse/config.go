@@ -186,7 +186,8 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 			})
 		}
 	}
-	return loaded, append(problems, loaded.Verify(ctx, config.Probes{Running: running, MayRun: true, Users: a.serversOf(path), Now: a.now, Bucket: a.tryBucket})...)
+	probes := config.Probes{Running: running, MayRun: true, Users: a.serversOf(path), Now: a.now, Bucket: a.tryBucket}
+	return loaded, append(problems, loaded.Verify(ctx, probes)...)
 }
 
 // bucketPatience is the timeout of testing a bucket.

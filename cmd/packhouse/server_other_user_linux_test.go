@@ -11,7 +11,7 @@ import (
 )
 
 // TestServerOfUnknownUser runs a server as a user that neither a unit nor the installation names, and
-// verifies that other users recognize it or are told which user it may be.
+// verifies that the commands of other users recognize it, or name its user.
 func TestServerOfUnknownUser(t *testing.T) {
 	s := newPlace(t)
 	data, addr := filepath.Join(s.root, "data"), freeAddress(t)
@@ -27,7 +27,9 @@ func TestServerOfUnknownUser(t *testing.T) {
 		s.ok(os.Chown(s.at(name), 0, victim))
 		s.ok(os.Chmod(s.at(name), 0o640)) //nolint:gosec // likewise
 	}
-	s.ok(filepath.WalkDir(data, func(path string, _ os.DirEntry, _ error) error { return os.Lchown(path, victim, victim) }))
+	s.ok(filepath.WalkDir(data, func(path string, _ os.DirEntry, _ error) error {
+		return os.Lchown(path, victim, victim)
+	}))
 	s.startServer(victim)
 
 	for _, tc := range []struct {
@@ -38,11 +40,22 @@ func TestServerOfUnknownUser(t *testing.T) {
 		refuse []string
 	}{
 		{"status of root", 0, []string{"status", "--dir", s.dir}, []string{
-			"if uid 50022 runs your server, run the command as that user; if not, look at it first: if it is not yours, use another directory, otherwise run chown root: " + data,
+			"if uid 50022 runs your server, run the command as that user; if not, look at it first",
+			"otherwise run chown root: " + data,
 		}, []string{addr}},
-		{"check of root", 0, []string{"check", "--quick", "--dir", s.dir}, []string{"served by this installation"}, []string{"in use"}},
+		{
+			"check of root", 0,
+			[]string{"check", "--quick", "--dir", s.dir},
+			[]string{"served by this installation"},
+			[]string{"in use"},
+		},
 		{"config verify of root", 0, []string{"config", "verify", s.at("myconfig.yml")}, nil, []string{"in use"}},
-		{"status of a third user", mallory, []string{"status", "--dir", s.dir}, []string{"may not see whether a server runs"}, []string{"in use"}},
+		{
+			"status of a third user", mallory,
+			[]string{"status", "--dir", s.dir},
+			[]string{"may not see whether a server runs"},
+			[]string{"in use"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, out := s.run(tc.uid, tc.args...)
@@ -65,7 +78,8 @@ func (s *planted) startServer(uid int) {
 	s.t.Helper()
 	command := exec.CommandContext(s.t.Context(), s.program, "serve", "--dir", s.dir) //nolint:gosec // the test's own
 	command.Dir, command.Env = "/", []string{"HOME=" + s.home, "PATH=/nonexistent", raceOptions + "=atexit_sleep_ms=0"}
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}} //nolint:gosec // small
+	as := &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)} //nolint:gosec // small
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	log, err := command.StderrPipe()
 	s.ok(err)
 	s.ok(command.Start())

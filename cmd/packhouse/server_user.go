@@ -47,7 +47,8 @@ func untrustedRemedy(err error) string {
 	if fault := trust.Unsafe(err); fault != nil {
 		return fault.Fix
 	}
-	return "if that user runs your server, run the command as that user; if not, stop the process (ss -xlp names it) and remove the socket"
+	return "if that user runs your server, run the command as that user; " +
+		"if not, stop the process (ss -xlp names it) and remove the socket"
 }
 
 // serversOf returns the IDs of the users that run a configuration's server, if known.

@@ -26,7 +26,8 @@ func (a accounts) verifyOwners(path string) error {
 			"look at it first: if it is not yours, remove it with rm "+printable.Shell(path)))
 	}
 	if !a.includes(ownerOf(info)) {
-		return untrusted("%w", foreign(path, info, "stop the process that listens there and remove it with rm "+printable.Shell(path)))
+		return untrusted("%w", foreign(path, info,
+			"stop the process that listens there and remove it with rm "+printable.Shell(path)))
 	}
 	if os.Geteuid() != 0 {
 		return a.verifyAbove(path)

@@ -41,7 +41,8 @@ func (a accounts) verifyPeer(conn net.Conn, path string) error {
 		return untrusted("identify the process that listens on %s: %w", path, err)
 	}
 	if !a.includes(other.uid) {
-		return untrusted("a process of %s listens on %s, and nothing names that user as the server's", trust.UserName(other.uid), path)
+		return untrusted("a process of %s listens on %s, and nothing names that user as the server's",
+			trust.UserName(other.uid), path)
 	}
 	return nil
 }

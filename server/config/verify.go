@@ -23,7 +23,7 @@ import (
 // is not running yet.
 type Probes struct {
 	Running bool             // a server with this configuration is running: do not try its ports
-	MayRun  bool             // one may be running unseen: it is recognized by its certificate, as long as that can be read
+	MayRun  bool             // one may be running unseen: it is recognized by its certificate
 	Reload  bool             // for a reload of a running server: a file without users would remove all of them
 	Users   []int            // accounts that the server runs as, if not the current user: their files are accepted
 	Now     func() time.Time // nil: time.Now

@@ -89,7 +89,7 @@ func TestVerifyPortOfAnotherUser(t *testing.T) {
 	})
 	loaded := p.load("version: 0.1\nstorage: inmemory\nhttp: {addr: '" + addr + "'}\n")
 	for mayRun, want := range map[bool]string{
-		true:  "(uid 65534): " + addr + "; if that user runs this server, run the command as that user; if not, stop that process",
+		true:  "(uid 65534): " + addr + "; if that user runs this server, run the command as that user; if not, stop",
 		false: "(uid 65534): " + addr + "; stop that process",
 	} {
 		if got := strings.Join(p.findings(loaded, Probes{MayRun: mayRun}), "\n"); !strings.Contains(got, want) {

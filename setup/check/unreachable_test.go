@@ -34,7 +34,8 @@ func TestUnreachableSaysWhere(t *testing.T) {
 // as one without TLS.
 func TestCertificateWithoutConfiguration(t *testing.T) {
 	target := Target{Machine: quietMachine()}
-	if r := find(t, Run(t.Context(), target, nil), "certificate"); r.Status != NotProven || strings.Contains(r.Seen, "TLS is off") {
+	r := find(t, Run(t.Context(), target, nil), "certificate")
+	if r.Status != NotProven || strings.Contains(r.Seen, "TLS is off") {
 		t.Errorf("%+v", r)
 	}
 }
