@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"packhouse/finding"
 )
 
 func TestCheckCA(t *testing.T) {
@@ -34,7 +36,11 @@ func TestCheckCA(t *testing.T) {
 				}
 				return
 			}
-			if len(problems) != 1 || problems[0].Code != tc.code || problems[0].Warning != (tc.code != CodeCAExpired) {
+			severity := finding.Warning
+			if tc.code == CodeCAExpired {
+				severity = finding.Refused
+			}
+			if len(problems) != 1 || problems[0].Code != tc.code || problems[0].Severity != severity {
 				t.Fatalf("problems %+v, want %s", problems, tc.code)
 			}
 			if !strings.Contains(problems[0].Remedy, "packhouse cert rotate --new-ca") {

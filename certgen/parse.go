@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // maxPEM is the most that is read as one PEM input. The bundle of all public CAs is a tenth of it.
@@ -15,14 +17,14 @@ const maxPEM = 4 << 20
 
 // InputError describes the fault of a certificate or key file in one sentence. It never contains any of the content.
 type InputError struct {
-	Problem
+	finding.Finding
 }
 
 // Error is what is wrong, with the remedy.
 func (e *InputError) Error() string { return e.What + ": " + e.Remedy }
 
 func inputError(code, what, remedy string) error {
-	return &InputError{Problem{Code: code, What: what, Remedy: remedy}}
+	return &InputError{finding.Finding{Code: code, Severity: finding.Refused, What: what, Remedy: remedy}}
 }
 
 // ParseChain decodes the certificates of a PEM file in their order. It ignores text between them,

@@ -1,7 +1,5 @@
 package certgen
 
-import "slices"
-
 // Codes of problems. They are stable: scripts match them and the troubleshooting guide lists them.
 const (
 	CodeMissing      = "cert-missing"           // there is no certificate
@@ -31,28 +29,3 @@ const (
 
 // maxServerLifeDays is the most that Apple's clients accept of a private authority (support.apple.com/en-us/103769).
 const maxServerLifeDays = 825
-
-// Problem is one thing that clients would object to.
-type Problem struct {
-	Code    string `json:"code"`    // one of the constants
-	What    string `json:"what"`    // what is wrong, lower case, one clause
-	Remedy  string `json:"remedy"`  // what to do about it
-	Warning bool   `json:"warning"` // some clients object, or none today
-}
-
-// String is the problem in one line.
-func (p Problem) String() string { return p.What + ": " + p.Remedy }
-
-// Sort orders problems by severity, in place, and returns them.
-func Sort(problems []Problem) []Problem {
-	slices.SortStableFunc(problems, func(a, b Problem) int { return a.rank() - b.rank() })
-	return problems
-}
-
-// rank orders problems: what no client accepts comes before what some clients refuse.
-func (p Problem) rank() int {
-	if p.Warning {
-		return 1
-	}
-	return 0
-}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"packhouse/finding"
 )
 
 // Verify returns everything that makes clients refuse a served chain, the most severe first, or nil.
@@ -17,11 +19,11 @@ import (
 // connects to it.
 //
 // Further certificates may follow the chain, as in a rollover from an old to a new CA.
-func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certificate, names Names, now time.Time) []Problem {
+func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certificate, names Names, now time.Time) []finding.Finding {
 	if len(chain) == 0 {
-		return []Problem{{Code: CodeMissing, What: "there is no certificate", Remedy: "make one, or give its file"}}
+		return []finding.Finding{{Code: CodeMissing, Severity: finding.Refused, What: "there is no certificate", Remedy: "make one, or give its file"}}
 	}
-	var problems []Problem
+	var problems []finding.Finding
 	if key != nil {
 		if p := checkKey(chain, key); p != nil {
 			problems = append(problems, *p)
@@ -34,7 +36,7 @@ func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certi
 	}
 	path, orderly := walk(chain)
 	if !orderly && !hasCode(problems, CodeOrder) {
-		problems = append(problems, Problem{Code: CodeOrder, What: "the certificates of the chain are out of order", Remedy: "put the server's certificate first, then each one's issuer"})
+		problems = append(problems, finding.Finding{Code: CodeOrder, Severity: finding.Refused, What: "the certificates of the chain are out of order", Remedy: "put the server's certificate first, then each one's issuer"})
 	}
 	if hasCode(problems, CodeOrder) && !servesFirst(chain) {
 		return problems // whatever else is found would be about the wrong certificate
@@ -45,7 +47,7 @@ func Verify(chain []*x509.Certificate, key crypto.PublicKey, roots []*x509.Certi
 	problems = append(problems, checkTrust(chain, path, roots, now)...)
 	problems = append(problems, checkNames(leaf, names)...)
 	problems = append(problems, checkCraft(leaf)...)
-	return Sort(problems)
+	return finding.BySeverity(problems)
 }
 
 // Anchors returns the self-signed certificates of a chain, which its clients must trust. None where the chain ends below a root that is
@@ -61,27 +63,27 @@ func Anchors(chain []*x509.Certificate) []*x509.Certificate {
 }
 
 // checkKey holds the key against the first certificate.
-func checkKey(chain []*x509.Certificate, key crypto.PublicKey) *Problem {
+func checkKey(chain []*x509.Certificate, key crypto.PublicKey) *finding.Finding {
 	if publicEqual(chain[0].PublicKey, key) {
 		return nil
 	}
 	for i, c := range chain[1:] {
 		if publicEqual(c.PublicKey, key) {
-			return &Problem{
-				Code: CodeOrder, What: fmt.Sprintf("the key belongs to certificate %d of the chain, not to the first", i+2),
+			return &finding.Finding{
+				Code: CodeOrder, Severity: finding.Refused, What: fmt.Sprintf("the key belongs to certificate %d of the chain, not to the first", i+2),
 				Remedy: "put the server's certificate first, then each one's issuer",
 			}
 		}
 	}
-	return &Problem{Code: CodeKeyMismatch, What: "the private key does not fit the certificate", Remedy: "give the key that the certificate was requested with, or have a new certificate made"}
+	return &finding.Finding{Code: CodeKeyMismatch, Severity: finding.Refused, What: "the private key does not fit the certificate", Remedy: "give the key that the certificate was requested with, or have a new certificate made"}
 }
 
 // checkFirst finds a chain that begins with a CA though a server's certificate follows.
-func checkFirst(chain []*x509.Certificate) *Problem {
+func checkFirst(chain []*x509.Certificate) *finding.Finding {
 	if servesFirst(chain) {
 		return nil
 	}
-	return &Problem{Code: CodeOrder, What: "the chain begins with a CA, not with the server's certificate", Remedy: "put the server's certificate first, then each one's issuer"}
+	return &finding.Finding{Code: CodeOrder, Severity: finding.Refused, What: "the chain begins with a CA, not with the server's certificate", Remedy: "put the server's certificate first, then each one's issuer"}
 }
 
 // servesFirst is false where the first certificate issued another one of the chain.
@@ -130,8 +132,8 @@ func validAt(c *x509.Certificate, t time.Time) bool {
 	return !t.Before(c.NotBefore) && !t.After(c.NotAfter)
 }
 
-func checkTimes(path []*x509.Certificate, now time.Time) []Problem {
-	var out []Problem
+func checkTimes(path []*x509.Certificate, now time.Time) []finding.Finding {
+	var out []finding.Finding
 	for i, c := range path {
 		which := "the certificate"
 		if i > 0 {
@@ -139,9 +141,10 @@ func checkTimes(path []*x509.Certificate, now time.Time) []Problem {
 		}
 		switch {
 		case now.After(c.NotAfter):
-			out = append(out, Problem{Code: CodeExpired, What: fmt.Sprintf("%s ran out on %s", which, day(c.NotAfter)), Remedy: "renew it; if it should still be good, check the clock of this machine"})
+			out = append(out, finding.Finding{Code: CodeExpired, Severity: finding.Refused, What: fmt.Sprintf("%s ran out on %s",
+				which, day(c.NotAfter)), Remedy: "renew it; if it should still be good, check the clock of this machine"})
 		case now.Before(c.NotBefore):
-			out = append(out, Problem{Code: CodeNotYetValid, What: fmt.Sprintf("%s is not valid before %s", which, c.NotBefore.UTC().Format(time.RFC3339)), Remedy: "check the clock of this machine, or wait"})
+			out = append(out, finding.Finding{Code: CodeNotYetValid, Severity: finding.Refused, What: fmt.Sprintf("%s is not valid before %s", which, c.NotBefore.UTC().Format(time.RFC3339)), Remedy: "check the clock of this machine, or wait"})
 		}
 	}
 	return out
@@ -150,12 +153,12 @@ func checkTimes(path []*x509.Certificate, now time.Time) []Problem {
 // checkTrust verifies the chain at a time when all of it is valid, because checkTimes reports about
 // now. It returns nothing if there is no such time. Besides missing trust, it reports what clients
 // refuse even if they trust the end of the chain.
-func checkTrust(chain, path, roots []*x509.Certificate, now time.Time) []Problem {
+func checkTrust(chain, path, roots []*x509.Certificate, now time.Time) []finding.Finding {
 	now, ok := commonTime(path, now)
 	if !ok {
 		return nil
 	}
-	var found []Problem
+	var found []finding.Finding
 	usage := x509.ExtKeyUsageServerAuth
 	if !forServers(chain[0]) {
 		found, usage = append(found, purpose()), x509.ExtKeyUsageAny
@@ -215,19 +218,19 @@ func forServers(c *x509.Certificate) bool {
 		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
-func purpose() Problem {
-	return Problem{
-		Code: CodePurpose, What: "the certificate is not meant for servers (its extended key usage lacks serverAuth)",
+func purpose() finding.Finding {
+	return finding.Finding{
+		Code: CodePurpose, Severity: finding.Refused, What: "the certificate is not meant for servers (its extended key usage lacks serverAuth)",
 		Remedy: "request a server certificate",
 	}
 }
 
 // checkConstraints reports the names of the first certificate that a CA above it may not sign.
-func checkConstraints(path []*x509.Certificate) (found []Problem) {
+func checkConstraints(path []*x509.Certificate) (found []finding.Finding) {
 	for _, ca := range path[1:] {
 		if outside := outsideLimits(ca, NamesOf(path[0])).Strings(); len(outside) > 0 {
-			found = append(found, Problem{
-				Code: CodeRefused, What: fmt.Sprintf("the CA %q may not sign a certificate for %s, so clients refuse it", ca.Subject.CommonName, list(outside)),
+			found = append(found, finding.Finding{
+				Code: CodeRefused, Severity: finding.Refused, What: fmt.Sprintf("the CA %q may not sign a certificate for %s, so clients refuse it", ca.Subject.CommonName, list(outside)),
 				Remedy: "request a certificate without these names, or from a CA that may sign them",
 			})
 		}
@@ -236,54 +239,56 @@ func checkConstraints(path []*x509.Certificate) (found []Problem) {
 }
 
 // refused finds out what clients object to in a chain that ends where they trust.
-func refused(path []*x509.Certificate, err error) Problem {
+func refused(path []*x509.Certificate, err error) finding.Finding {
 	for i, c := range path {
 		var insecure x509.InsecureAlgorithmError
 		if !selfSigned(c) && i+1 < len(path) && errors.As(path[i+1].CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature), &insecure) {
-			return Problem{
-				Code: CodeRefused, What: fmt.Sprintf("%q is signed by %s, which clients no longer accept", c.Subject.CommonName, c.SignatureAlgorithm),
+			return finding.Finding{
+				Code: CodeRefused, Severity: finding.Refused, What: fmt.Sprintf("%q is signed by %s, which clients no longer accept", c.Subject.CommonName, c.SignatureAlgorithm),
 				Remedy: "have it signed by SHA-256 or better",
 			}
 		}
 		if i > 0 && (!c.BasicConstraintsValid || !c.IsCA || (c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0)) {
-			return Problem{
-				Code: CodeRefused, What: fmt.Sprintf("%q, who signed a certificate of the chain, is not allowed to sign any", c.Subject.CommonName),
+			return finding.Finding{
+				Code: CodeRefused, Severity: finding.Refused, What: fmt.Sprintf("%q, who signed a certificate of the chain, is not allowed to sign any", c.Subject.CommonName),
 				Remedy: "have the certificate signed by a CA",
 			}
 		}
 	}
-	return Problem{Code: CodeRefused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "issue a new certificate without the fault"}
+	return finding.Finding{Code: CodeRefused, Severity: finding.Refused, What: "clients refuse the certificate: " + strings.TrimPrefix(err.Error(), "x509: "), Remedy: "issue a new certificate without the fault"}
 }
 
 // untrusted returns the problem of a chain that ends at an untrusted root, or below a root that is
 // missing.
-func untrusted(top *x509.Certificate) Problem {
+func untrusted(top *x509.Certificate) finding.Finding {
 	if selfSigned(top) {
-		return Problem{
-			Code: CodeUntrusted, What: fmt.Sprintf("clients do not trust %q, where the chain ends", top.Subject.CommonName),
+		return finding.Finding{
+			Code: CodeUntrusted, Severity: finding.Refused, What: fmt.Sprintf("clients do not trust %q, where the chain ends",
+				top.Subject.CommonName),
 			Remedy: "give that certificate to clients as the CA to trust",
 		}
 	}
-	return Problem{
-		Code: CodeIncomplete, What: fmt.Sprintf("the chain is incomplete: %q, who signed %q, is neither in it nor trusted", top.Issuer.CommonName, top.Subject.CommonName),
+	return finding.Finding{
+		Code: CodeIncomplete, Severity: finding.Refused, What: fmt.Sprintf("the chain is incomplete: %q, who signed %q, is neither in it nor trusted", top.Issuer.CommonName, top.Subject.CommonName),
 		Remedy: "append the intermediate certificates of the CA, each after the one that it signed; if clients do not know the root, append that too, or name its file with --tls-ca",
 	}
 }
 
-func checkNames(leaf *x509.Certificate, names Names) []Problem {
+func checkNames(leaf *x509.Certificate, names Names) []finding.Finding {
 	if len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0 {
-		return []Problem{{
-			Code: CodeNoNames, What: fmt.Sprintf("the certificate names %q only as its common name, which clients ignore", leaf.Subject.CommonName),
+		return []finding.Finding{{
+			Code: CodeNoNames, Severity: finding.Refused, What: fmt.Sprintf("the certificate names %q only as its common name, which clients ignore", leaf.Subject.CommonName),
 			Remedy: "have it made with subject alternative names (SANs)",
 		}}
 	}
-	var out []Problem
+	var out []finding.Finding
 	for _, name := range names.Strings() {
 		if leaf.VerifyHostname(name) == nil {
 			continue
 		}
-		p := Problem{
-			Code: CodeName, What: fmt.Sprintf("the certificate is not good for %s; it names %s", name, list(NamesOf(leaf).Strings())),
+		p := finding.Finding{
+			Code: CodeName, Severity: finding.Refused, What: fmt.Sprintf("the certificate is not good for %s; it names %s", name,
+				list(NamesOf(leaf).Strings())),
 			Remedy: "have it made with this name, or let clients use one that it has",
 		}
 		if ip, err := netip.ParseAddr(name); err == nil && slices.Contains(leaf.DNSNames, ip.String()) {
@@ -296,29 +301,30 @@ func checkNames(leaf *x509.Certificate, names Names) []Problem {
 }
 
 // checkCraft finds what some clients refuse.
-func checkCraft(leaf *x509.Certificate) []Problem {
-	var out []Problem
+func checkCraft(leaf *x509.Certificate) []finding.Finding {
+	var out []finding.Finding
 	if weakKey(leaf.PublicKey) {
-		out = append(out, Problem{Code: CodeWeakKey, What: fmt.Sprintf("the key is %s", keyTypeOf(leaf.PublicKey)), Remedy: "make one of 2048 bits or more, or an ECDSA key"})
+		out = append(out, finding.Finding{Code: CodeWeakKey, Severity: finding.Refused, What: fmt.Sprintf("the key is %s",
+			keyTypeOf(leaf.PublicKey)), Remedy: "make one of 2048 bits or more, or an ECDSA key"})
 	}
 	// Both ends belong to the life of a certificate, hence the second.
 	if life := leaf.NotAfter.Sub(leaf.NotBefore) + time.Second; life > maxServerLifeDays*24*time.Hour {
-		out = append(out, Problem{
-			Code: CodeLongLife, What: fmt.Sprintf("the certificate lives %d days, Apple's clients refuse more than %d", int(life/(24*time.Hour)), maxServerLifeDays),
-			Remedy: "have it made for a shorter time", Warning: true,
+		out = append(out, finding.Finding{
+			Code: CodeLongLife, Severity: finding.Warning, What: fmt.Sprintf("the certificate lives %d days, Apple's clients refuse more than %d", int(life/(24*time.Hour)), maxServerLifeDays),
+			Remedy: "have it made for a shorter time",
 		})
 	}
 	if leaf.BasicConstraintsValid && leaf.IsCA {
-		out = append(out, Problem{
-			Code: CodeCAAsServer, What: "the server's certificate is a CA, which Firefox refuses and which could sign for any name",
-			Remedy: "have a certificate made that is no CA", Warning: true,
+		out = append(out, finding.Finding{
+			Code: CodeCAAsServer, Severity: finding.Warning, What: "the server's certificate is a CA, which Firefox refuses and which could sign for any name",
+			Remedy: "have a certificate made that is no CA",
 		})
 	}
 	return out
 }
 
-func hasCode(problems []Problem, code string) bool {
-	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Code == code })
+func hasCode(problems []finding.Finding, code string) bool {
+	return slices.ContainsFunc(problems, func(p finding.Finding) bool { return p.Code == code })
 }
 
 // list shows some names and counts the rest.

@@ -13,9 +13,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"packhouse/finding"
 )
 
-func codes(problems []Problem) []string {
+func codes(problems []finding.Finding) []string {
 	out := []string{}
 	for _, p := range problems {
 		out = append(out, p.Code)
@@ -145,8 +147,8 @@ func TestVerify(t *testing.T) {
 				if p.What == "" || p.Remedy == "" {
 					t.Errorf("%+v lacks words", p)
 				}
-				if want := p.Code == CodeLongLife || p.Code == CodeCAAsServer; p.Warning != want {
-					t.Errorf("%s is a warning: %v", p.Code, p.Warning)
+				if want := p.Code == CodeLongLife || p.Code == CodeCAAsServer; (p.Severity == finding.Warning) != want {
+					t.Errorf("%s is a warning: %v", p.Code, (p.Severity == finding.Warning))
 				}
 			}
 			if !strings.Contains(strings.Join(said, "\n"), tt.says) {

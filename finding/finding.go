@@ -49,6 +49,7 @@ type Subject struct {
 	Flag     string // flag or argument of the command: "--addr"
 	Entry    string // in a list: the name or user concerned
 	Check    string // what was checked
+	Line     int    // 1-based; 0: the whole file
 }
 
 // String returns one line: the flag, the problem, and after a semicolon the remedy.

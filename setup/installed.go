@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
-	"packhouse/server/auth/htpasswd"
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -29,20 +29,20 @@ const (
 // Installed is an existing installation.
 type Installed struct {
 	Dir         string
-	Config      *config.Config     // nil: myconfig.yml is missing or refused
-	ConfigData  []byte             // content of myconfig.yml; nil: none
-	Problem     error              // why myconfig.yml or the users file is refused
-	Users       []User             // in file order, with Source Kept
-	UserFaults  []htpasswd.Problem // unusable lines of the users file
-	Cert        *Certificate       // certificate in the configuration; nil: none, or unreadable
-	CertProblem error              // why Cert is nil although the configuration names a certificate
-	CA          *Certificate       // of certs/ca.crt
-	CAKey       bool               // certs/ca.key is there
-	Manifest    *Manifest          // nil: setup never wrote here
-	Drift       []Drift            // changes since setup wrote the files
-	Recovered   string             // how an interrupted run was completed or rolled back; empty: no such run
-	HalfDone    bool               // a run was interrupted and is unfinished
-	Backup      time.Time          // time of the backup that a rollback restores; zero: none
+	Config      *config.Config    // nil: myconfig.yml is missing or refused
+	ConfigData  []byte            // content of myconfig.yml; nil: none
+	Problem     error             // why myconfig.yml or the users file is refused
+	Users       []User            // in file order, with Source Kept
+	UserFaults  []finding.Finding // unusable lines of the users file
+	Cert        *Certificate      // certificate in the configuration; nil: none, or unreadable
+	CertProblem error             // why Cert is nil although the configuration names a certificate
+	CA          *Certificate      // of certs/ca.crt
+	CAKey       bool              // certs/ca.key is there
+	Manifest    *Manifest         // nil: setup never wrote here
+	Drift       []Drift           // changes since setup wrote the files
+	Recovered   string            // how an interrupted run was completed or rolled back; empty: no such run
+	HalfDone    bool              // a run was interrupted and is unfinished
+	Backup      time.Time         // time of the backup that a rollback restores; zero: none
 
 	unit     string    // the systemd unit; empty: UnitFile
 	readings *readings // cache of the files

@@ -217,7 +217,7 @@ func (in *Installed) Authority() *x509.Certificate {
 }
 
 // AuthorityProblems returns what is wrong with the lifetime of the private CA.
-func (in *Installed) AuthorityProblems(now time.Time) []certgen.Problem {
+func (in *Installed) AuthorityProblems(now time.Time) []finding.Finding {
 	if ca := in.Authority(); ca != nil {
 		return certgen.CheckCA(ca, in.Cert.Chain[0], now)
 	}

@@ -23,7 +23,7 @@ func (b *builder) users() error {
 	}
 	file, problems := htpasswd.Parse(before)
 	for _, p := range problems {
-		f := warned(p.Code, fmt.Sprintf("%s, %s", rel(b.dir, path), p.String()), "")
+		f := warned(p.Code, fmt.Sprintf("%s, %s", rel(b.dir, path), htpasswd.InLine(p)), "")
 		f.Question = "users"
 		b.plan.Findings = append(b.plan.Findings, f)
 	}

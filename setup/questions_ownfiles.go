@@ -74,7 +74,7 @@ func probeCert(_ context.Context, m *Machine, a *Answers) []finding.Finding {
 		switch {
 		case p.Code == certgen.CodeIncomplete, p.Code == certgen.CodeUntrusted && a.TLSCA != "":
 			continue
-		case p.Warning:
+		case p.Severity == finding.Warning:
 			f.Severity = finding.Warning
 		case p.Code == certgen.CodeUntrusted: // a complete chain of a private CA
 			f = noted(p.Code, p.What, "clients need its root certificate")
@@ -105,7 +105,7 @@ func (a *Answers) roots(chain []*x509.Certificate, now time.Time) []*x509.Certif
 
 // trustedBySystem reports whether the system's roots verify a chain.
 func trustedBySystem(chain []*x509.Certificate, now time.Time) bool {
-	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p certgen.Problem) bool {
+	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p finding.Finding) bool {
 		return p.Code == certgen.CodeIncomplete || p.Code == certgen.CodeUntrusted
 	})
 }

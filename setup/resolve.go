@@ -367,7 +367,7 @@ func (r *resolver) userFaults() {
 	faults := r.installed.UserFaults
 	for _, p := range faults[:min(len(faults), mostFaults)] {
 		f := warned(p.Code, fmt.Sprintf("line %d of %s: %s", p.Line, r.installed.htpasswdPath(), p.What), p.Remedy)
-		if p.Warning {
+		if p.Severity == finding.Warning {
 			f.Severity = finding.Note
 		}
 		f.Question = "users"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/admin"
 	"packhouse/setup"
 )
@@ -65,8 +66,8 @@ func (h handedOut) verify(now time.Time) error {
 	}
 	var worst []string
 	for _, p := range certgen.Verify(h.chain, key, h.trust, h.names, now) {
-		if !p.Warning {
-			worst = append(worst, p.String())
+		if p.Severity == finding.Refused {
+			worst = append(worst, p.What+": "+p.Remedy)
 		}
 	}
 	if len(worst) > 0 {

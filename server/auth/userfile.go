@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	paths "packhouse/trust"
 )
@@ -142,7 +143,7 @@ func readUsers(path string) ([]byte, error) {
 var errTooLarge = errors.New("the file is larger than 8 MiB")
 
 // report logs the problems of a loaded file and its number of users.
-func report(log *slog.Logger, path string, f *htpasswd.File, problems []htpasswd.Problem) {
+func report(log *slog.Logger, path string, f *htpasswd.File, problems []finding.Finding) {
 	for _, p := range problems {
 		log.Warn("a line of the htpasswd file has a problem", "path", path, "line", p.Line, "code", p.Code, "what", p.What, "remedy", p.Remedy)
 	}

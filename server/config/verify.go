@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/spelling"
 	"packhouse/trust"
@@ -169,7 +170,7 @@ func (v *verifier) input(key, path string, err error) {
 
 // trustedHere reports whether the system's CAs trust the chain.
 func trustedHere(chain []*x509.Certificate, now time.Time) bool {
-	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p certgen.Problem) bool { return !p.Warning })
+	return !slices.ContainsFunc(certgen.Verify(chain, nil, nil, certgen.Names{}, now), func(p finding.Finding) bool { return p.Severity == finding.Refused })
 }
 
 // strictTransport warns about Strict-Transport-Security without a publicly trusted certificate,

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/spelling"
 )
 
@@ -51,9 +52,10 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	problems := certgen.Verify(chain, nil, s.Roots, s.Names, s.Now())
 	leaf := chain[0]
 	if s.CA != nil {
-		problems = certgen.Sort(append(certgen.CheckCA(s.CA, leaf, s.Now()), problems...)) // its remedy also fixes the others
+		problems = finding.BySeverity(append(certgen.CheckCA(s.CA, leaf, s.Now()),
+			problems...)) // its remedy also fixes the others
 	}
-	var worst *certgen.Problem
+	var worst *finding.Finding
 	var all []string
 	for i, p := range problems {
 		if worst == nil {
@@ -64,7 +66,7 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 	cause := strings.Join(all, "; also: ")
 	days := certgen.Inspect(leaf).DaysLeft(s.Now())
 	switch {
-	case worst != nil && !worst.Warning:
+	case worst != nil && worst.Severity == finding.Refused:
 		return failed(worst.Code, spelling.Count(len(problems), "problem"), cause, worst.Remedy)
 	case worst != nil && worst.Code == certgen.CodeCACloseEnd:
 		return warning(worst.Code, spelling.Count(days, "day")+" left", cause, worst.Remedy)

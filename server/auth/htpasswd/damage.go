@@ -1,17 +1,21 @@
 package htpasswd
 
-import "fmt"
+import (
+	"fmt"
+
+	"packhouse/finding"
+)
 
 // DamageError reports why a file must not replace the users of a running server: it has unusable
 // lines that the file in use does not have.
 type DamageError struct {
-	Problems []Problem // at least one, in the order of the lines
+	Problems []finding.Finding // at least one, in the order of the lines
 }
 
 // Error returns the first problem and the number of further ones. It never contains a hash or a
 // password.
 func (e *DamageError) Error() string {
-	first := e.Problems[0].String()
+	first := InLine(e.Problems[0])
 	if more := len(e.Problems) - 1; more > 0 {
 		return fmt.Sprintf("%s; %d more lines cannot be used", first, more)
 	}
@@ -23,7 +27,7 @@ func (e *DamageError) Error() string {
 // too affect no further user, so they do not prevent loading f. problems must be those that Parse
 // returned for f. If previous is nil, as at startup, every file is accepted. Damage returns nil for
 // an empty file.
-func (f *File) Damage(previous *File, problems []Problem) error {
+func (f *File) Damage(previous *File, problems []finding.Finding) error {
 	if previous == nil {
 		return nil
 	}
@@ -31,9 +35,9 @@ func (f *File) Damage(previous *File, problems []Problem) error {
 	for _, l := range previous.lines {
 		known[l.text] = true
 	}
-	var found []Problem
+	var found []finding.Finding
 	for _, p := range problems {
-		if !p.Warning && !known[f.lines[p.Line-1].text] {
+		if p.Severity != finding.Warning && !known[f.lines[p.Line-1].text] {
 			found = append(found, p)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package htpasswd reads, edits and writes htpasswd files, which hold the users of a registry: one
 // "name:hash" per line; "#" begins a comment.
 //
-// Like CNCF distribution, it accepts only bcrypt ($2a$, $2b$, $2y$). A [Problem] reports the line
+// Like CNCF distribution, it accepts only bcrypt ($2a$, $2b$, $2y$). A finding reports the line
 // of any other hash that Apache's htpasswd writes. An unusable line affects only its own user. If a
 // name occurs twice, the last usable line counts, as in distribution.
 //

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"packhouse/finding"
 )
 
 // Real hashes of cost 4; the passwords are "first" and "second".
@@ -54,7 +56,7 @@ func TestParseFindsUsers(t *testing.T) {
 	if got, want := f.Users(), []string{"admin", "ci-bot", "müller x"}; !slices.Equal(got, want) {
 		t.Errorf("Users() = %q, want %q", got, want)
 	}
-	if len(problems) != 1 || problems[0].Code != CodeBOM || !problems[0].Warning {
+	if len(problems) != 1 || problems[0].Code != CodeBOM || problems[0].Severity != finding.Warning {
 		t.Errorf("problems = %v, want the byte order mark as a warning", problems)
 	}
 	for user, password := range map[string]string{"admin": "first", "ci-bot": "second", "müller x": "second"} {
@@ -114,7 +116,7 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 				t.Fatalf("problems = %v, want one", problems)
 			}
 			p := problems[0]
-			if p.Line != 2 || p.Code != tt.code || p.Remedy == "" || p.Warning {
+			if p.Line != 2 || p.Code != tt.code || p.Remedy == "" || p.Severity == finding.Warning {
 				t.Errorf("problem = %+v, want line 2 and code %s", p, tt.code)
 			}
 			if !strings.Contains(p.What, tt.says) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"packhouse/finding"
 	"packhouse/pattern"
 )
 
@@ -24,38 +25,31 @@ const (
 	CodeEncoding  = "htpasswd-encoding"   // not text, or UTF-16
 )
 
-// Problem reports a line that cannot be used, or not by every server. It never contains a hash or a
-// password.
-type Problem struct {
-	Line    int    `json:"line"`    // 1-based
-	Code    string `json:"code"`    // one of the constants
-	What    string `json:"what"`    // what is wrong, lower case, one clause
-	Remedy  string `json:"remedy"`  // how to fix it
-	Warning bool   `json:"warning"` // does not prevent any user from signing in
+// InLine returns a finding of [Parse] as one line. It never contains a hash or a password.
+func InLine(f finding.Finding) string {
+	return fmt.Sprintf("line %d: %s: %s", f.Line, f.What, f.Remedy)
 }
-
-// String returns the problem as one line.
-func (p Problem) String() string { return fmt.Sprintf("line %d: %s: %s", p.Line, p.What, p.Remedy) }
 
 const remedyHash = "set the password again with \"packhouse user passwd\" or \"htpasswd -B\""
 
 // Parse parses a file. It never fails as a whole: it skips each unusable line and reports it as a
-// Problem. Problems are in line order.
-func Parse(data []byte) (*File, []Problem) {
+// finding. They are in line order.
+func Parse(data []byte) (*File, []finding.Finding) {
 	f := &File{}
-	var problems []Problem
+	var problems []finding.Finding
 	rest := data
 	if after, ok := bytes.CutPrefix(data, []byte(bom)); ok {
 		f.mark, rest = bom, after
-		problems = append(problems, Problem{
-			Line: 1, Code: CodeBOM, What: "the file begins with a byte order mark, which other servers take for a part of the first name",
-			Remedy: "save it as UTF-8 without a mark", Warning: true,
+		problems = append(problems, finding.Finding{
+			Subject: finding.Subject{Line: 1}, Code: CodeBOM, Severity: finding.Warning, What: "the file begins with a byte order mark, which other servers take for a part of the first name",
+			Remedy: "save it as UTF-8 without a mark",
 		})
 	}
 	wide := bytes.IndexByte(rest, 0) >= 0
 	if wide {
-		problems = append(problems, Problem{
-			Line: 1 + bytes.Count(rest[:bytes.IndexByte(rest, 0)], []byte("\n")), Code: CodeEncoding,
+		problems = append(problems, finding.Finding{
+			Subject: finding.Subject{Line: 1 + bytes.Count(rest[:bytes.IndexByte(rest, 0)],
+				[]byte("\n"))}, Code: CodeEncoding, Severity: finding.Refused,
 			What: "the file is not plain text, perhaps UTF-16: no user can be read from it", Remedy: "save it as UTF-8",
 		})
 	}
@@ -73,9 +67,9 @@ func Parse(data []byte) (*File, []Problem) {
 			}
 			if l.hash != "" {
 				if earlier, ok := counts[l.user]; ok {
-					problems = append(problems, Problem{
-						Line: number, Code: CodeDuplicate, What: fmt.Sprintf("user %q is already on line %d; this line is used", l.user, earlier),
-						Remedy: "remove the earlier line", Warning: true,
+					problems = append(problems, finding.Finding{
+						Subject: finding.Subject{Line: number}, Code: CodeDuplicate, Severity: finding.Warning, What: fmt.Sprintf("user %q is already on line %d; this line is used", l.user, earlier),
+						Remedy: "remove the earlier line",
 					})
 				}
 				counts[l.user] = number
@@ -101,12 +95,15 @@ func split(raw string) line {
 }
 
 // read sets user and hash, or returns why it cannot.
-func (l *line) read(number int) *Problem {
+func (l *line) read(number int) *finding.Finding {
 	if l.text == "" || l.text[0] == '#' {
 		return nil
 	}
-	problem := func(code, what, remedy string) *Problem {
-		return &Problem{Line: number, Code: code, What: what, Remedy: remedy}
+	problem := func(code, what, remedy string) *finding.Finding {
+		return &finding.Finding{
+			Subject: finding.Subject{Line: number}, Code: code, Severity: finding.Refused, What: what,
+			Remedy: remedy,
+		}
 	}
 	name, hash, ok := strings.Cut(l.text, ":")
 	switch {
@@ -148,15 +145,15 @@ func (l *line) read(number int) *Problem {
 }
 
 // oldName reports the name of a usable entry that no user could be added with, or returns nil.
-func oldName(number int, name string) *Problem {
+func oldName(number int, name string) *finding.Finding {
 	err := ValidateNewName(name)
 	if err == nil {
 		return nil
 	}
-	return &Problem{
-		Line: number, Code: CodeOldName,
+	return &finding.Finding{
+		Subject: finding.Subject{Line: number}, Code: CodeOldName, Severity: finding.Warning,
 		What:   fmt.Sprintf("user %q: %s", name, strings.TrimPrefix(err.Error(), "user ")),
-		Remedy: "add the user under another name, then remove this line", Warning: true,
+		Remedy: "add the user under another name, then remove this line",
 	}
 }
 

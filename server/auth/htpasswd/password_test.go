@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"packhouse/finding"
 )
 
 func TestHashAndVerify(t *testing.T) {
@@ -228,7 +230,7 @@ func TestOldNames(t *testing.T) {
 	}
 	var got []string
 	for _, p := range problems {
-		got = append(got, fmt.Sprintf("%d %s %t", p.Line, p.Code, p.Warning))
+		got = append(got, fmt.Sprintf("%d %s %t", p.Line, p.Code, p.Severity == finding.Warning))
 	}
 	want := []string{"1 " + CodeOldName + " true", "2 " + CodeOldName + " true", "4 " + CodeBadName + " false"}
 	if !slices.Equal(got, want) {
