@@ -36,11 +36,17 @@ type fakeMachine struct {
 // mainOnMachine is main, on the machine of a script.
 func mainOnMachine() {
 	noquery.Restore()
+	a := appOnMachine()
+	execRaced(a)
+	os.Exit(run(context.Background(), a, os.Args[1:]))
+}
+
+// appOnMachine returns the program on the machine of a script.
+func appOnMachine() *app {
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: time.Now,
 		hashCost: htpasswd.MinCost,
 	}
-	execRaced(a)
 	if path := os.Getenv(machineVariable); path != "real" {
 		f := fakeMachine{Names: map[string][]string{"*": {"192.0.2.17"}}, Addresses: []string{"192.0.2.17"}, CPUs: 2, Memory: 4 << 30}
 		if path != "" {
@@ -58,7 +64,7 @@ func mainOnMachine() {
 			a.now = func() time.Time { return time.Now().Add(ahead) }
 		}
 	}
-	os.Exit(run(context.Background(), a, os.Args[1:]))
+	return a
 }
 
 func (f *fakeMachine) machine() *check.Machine {

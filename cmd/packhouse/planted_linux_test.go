@@ -176,17 +176,8 @@ func (s *planted) run(uid int, args ...string) (int, string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	command := exec.CommandContext(ctx, s.program, args...) //nolint:gosec // the test's own
-	command.Dir = cmp.Or(s.cwd, "/")
-	command.Env = []string{
-		"HOME=" + s.home, "PATH=/nonexistent", raceOptions + "=atexit_sleep_ms=0",
-	}
-	if args[0] == "serve" { // it ends before it listens: the store cannot be made
-		command.Env = append(command.Env, "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/dev/null/store")
-	}
-	if uid != 0 {
-		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}} //nolint:gosec // small
-	}
+	command := s.command(ctx, uid, args...)
+	command.Env = append(command.Env, envOf(args)...)
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	command.WaitDelay = time.Second
@@ -196,6 +187,32 @@ func (s *planted) run(uid int, args ...string) (int, string) {
 	}
 	s.ok(err)
 	return 0, out.String()
+}
+
+// command returns packhouse as run runs it.
+func (s *planted) command(ctx context.Context, uid int, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, s.program, args...) //nolint:gosec // the test's own
+	command.Dir = cmp.Or(s.cwd, "/")
+	command.Env = []string{"HOME=" + s.home, "PATH=/nonexistent", raceOptions + "=atexit_sleep_ms=0"}
+	if uid != 0 {
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}} //nolint:gosec // small
+	}
+	return command
+}
+
+// envOf returns the additional environment of a command: serve ends before it listens, because its
+// store cannot be made.
+func envOf(args []string) []string {
+	if args[0] != "serve" {
+		return nil
+	}
+	return []string{"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/dev/null/store"}
+}
+
+// batch returns a process that runs commands as run does.
+func (s *planted) batch(uid int) *batch {
+	s.t.Helper()
+	return startBatch(s.t, s.command(context.Background(), uid)) // it ends with its input
 }
 
 // changesOf lists what differs between two states.

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "pack" && os.Args[2] == renderCommand {
 		mainOnMachine() // renderPack in a test ran its own program, which is this one
 	}
+	if os.Args[0] == batchName {
+		mainOfBatch()
+	}
 	testscript.Main(programs{m}, map[string]func(){"packhouse": mainOnMachine})
 }
 
