@@ -9,7 +9,7 @@ import (
 
 func TestTextsAreWordedForTheReader(t *testing.T) {
 	region := Ref{Key: "storage.s3.region", Text: "storage.s3.region"}
-	asQuestion := func(r Ref) Ref { return Ref{Text: "--s3-region", Title: "“Region”"} }
+	asQuestion := func(Ref) Ref { return Ref{Text: "--s3-region", Title: "“Region”"} }
 	f := Finding{Code: "c"}.WithWhat(Textf("%q: %v", "%s", Errorf("read %s: %w", region, fs.ErrNotExist))).
 		WithRemedy(Textf("set %s", region))
 	if want := `"%s": read storage.s3.region: file does not exist; set storage.s3.region`; f.String() != want ||
