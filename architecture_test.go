@@ -31,8 +31,19 @@ var mayImport = map[string][]string{
 
 	// The wing of the terminal.
 	"tui":         {"setup/...", groundFloor},
-	"setup":       {"setup/check", groundFloor},
-	"setup/check": {groundFloor},
+	"setup/apply": {"setup", "setup/machine", "setup/installation", "setup/question", "setup/plan", groundFloor},
+	"setup/plan": {
+		"setup", "setup/machine", "setup/installation", "setup/question", "setup/keyfile", groundFloor,
+	},
+	"setup/question": {
+		"setup", "setup/machine", "setup/installation", "setup/check", "setup/keyfile", groundFloor,
+	},
+	"setup/installation":        {"setup", "setup/machine", groundFloor},
+	"setup/machine":             {"setup", "setup/check", groundFloor},
+	"setup/machine/machinetest": {"setup/machine", "setup/installation"},
+	"setup/keyfile":             {groundFloor},
+	"setup/check":               {groundFloor},
+	"setup":                     {groundFloor},
 
 	// The wing of the server.
 	"server":              {"server/...", "certgen", "finding", "printable", "trust"},
@@ -147,6 +158,9 @@ func TestImportGraphRefuses(t *testing.T) {
 		{"setup", "packhouse/tui", true},
 		{"setup/check", "packhouse/setup", true},
 		{"setup/question", "packhouse/setup/check", false},
+		{"setup/question", "packhouse/setup/plan", true},
+		{"setup/installation", "packhouse/setup/question", true},
+		{"setup/plan", "packhouse/setup/apply", true},
 		{"server", "packhouse/server/registry", false},
 		{"server", "packhouse/setup", true},
 		{"server", "packhouse/tui", true},

@@ -23,6 +23,8 @@ var codeSources = []struct {
 	{"server/auth/htpasswd", regexp.MustCompile(`^htpasswd-[a-z-]+$`)},
 	{"setup", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"setup/check", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
+	{"setup/installation", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
+	{"setup/question", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"server", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"server/problem", regexp.MustCompile(`^[A-Z]{6,}$|^[A-Z]+(_[A-Z]+)+$`)},
 }

@@ -85,7 +85,7 @@ func TestExamples(t *testing.T) {
 	example := regexp.MustCompile(`(?m)^func Example`)
 	output := regexp.MustCompile(`(?m)^\t// Output:`)
 	all := 0
-	for _, pkg := range []string{"certgen", "packs", "server", "server/config", "setup"} {
+	for _, pkg := range []string{"certgen", "packs", "server", "server/config", "setup/question"} {
 		content, err := os.ReadFile(filepath.Join(pkg, "example_test.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -9,7 +9,11 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -26,9 +30,9 @@ type progress struct {
 type (
 	writingMsg struct{ verb, path string }
 	appliedMsg struct {
-		applied   *setup.Applied
+		applied   *apply.Applied
 		err       error
-		installed *setup.Installed // as it is afterwards; nil: not known
+		installed *installation.Installed // as it is afterwards; nil: not known
 	}
 )
 
@@ -92,7 +96,7 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 }
 
 // wentBack continues after a rollback or a repair: it checks the restored installation, if there is one.
-func (m *model) wentBack(in *setup.Installed) tea.Cmd {
+func (m *model) wentBack(in *installation.Installed) tea.Cmd {
 	m.outcome.Stage, m.outcome.Plan, m.outcome.Applied, m.outcome.Report = Asked, nil, nil, check.Report{}
 	if m.review.back {
 		m.passwords, m.given = nil, nil // of users as they were before the rollback
@@ -118,7 +122,7 @@ func (m *model) wentBack(in *setup.Installed) tea.Cmd {
 // gets no second certificate or password.
 func (m *model) settle() {
 	for _, fresh := range m.plan.Passwords {
-		m.passwords = slices.DeleteFunc(m.passwords, func(old setup.Password) bool { return old.User == fresh.User })
+		m.passwords = slices.DeleteFunc(m.passwords, func(old plan.Password) bool { return old.User == fresh.User })
 		m.passwords = append(m.passwords, fresh)
 	}
 	if len(m.plan.Passwords) > 0 {
@@ -128,22 +132,28 @@ func (m *model) settle() {
 	for i := range users {
 		switch users[i].Source {
 		case setup.Typed, setup.FromFile, setup.FromEnv, setup.FromStdin:
-			m.given = append(slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name }), users[i].Name)
-			m.passwords = slices.DeleteFunc(m.passwords, func(old setup.Password) bool { return old.User == users[i].Name })
+			m.given = append(
+				slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name }),
+				users[i].Name,
+			)
+			m.passwords = slices.DeleteFunc(
+				m.passwords,
+				func(old plan.Password) bool { return old.User == users[i].Name },
+			)
 		case setup.Generated:
 			m.given = slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name })
 		case setup.Kept, setup.Unspecified:
 		}
 		users[i].Source, users[i].Password = setup.Kept, ""
 	}
-	m.passwords = slices.DeleteFunc(m.passwords, func(old setup.Password) bool {
+	m.passwords = slices.DeleteFunc(m.passwords, func(old plan.Password) bool {
 		return !slices.ContainsFunc(users, func(u setup.User) bool { return u.Name == old.User })
 	})
 	m.answers.Users, m.answers.RemoveUsers, m.answers.NoSANs = users, nil, nil
 	m.answers.RotateCert, m.answers.NewKey, m.answers.NewCA = false, false, false
 	for _, f := range m.forms {
 		for _, e := range f.entries {
-			m.origins[e.question.ID] = setup.FromInstallation
+			m.origins[e.question.ID] = question.FromInstallation
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/plan"
 )
 
 // TestNoticesAreWhole: what stands in the way is said to its end, also where the window is narrow; the frame gives way.
@@ -23,12 +24,15 @@ func TestNoticesAreWhole(t *testing.T) {
 		s := open(t, o, size[0], size[1])
 		s.keys("<enter>")
 		s.wants("the server orders and renews it; packhouse cert show lists the orders")
-		if lines := strings.Split(s.text(), "\n"); !strings.HasSuffix(strings.TrimSpace(lines[len(lines)-1]), "orders") {
+		if lines := strings.Split(s.text(), "\n"); !strings.HasSuffix(
+			strings.TrimSpace(lines[len(lines)-1]),
+			"orders",
+		) {
 			t.Errorf("%d×%d: the notice is not what the frame ends with:\n%s", size[0], size[1], s.text())
 		}
 	}
 	o := managed(fixtureOptions())
-	o.Rollback = func(context.Context) (*setup.Plan, error) { return nil, errors.New("x") }
+	o.Rollback = func(context.Context) (*plan.Plan, error) { return nil, errors.New("x") }
 	s := open(t, o, 40, 12)
 	s.m.notice = strings.Repeat("much too long ", 60)
 	if lines := strings.Split(s.text(), "\n"); len(lines) != 12 || !strings.HasSuffix(lines[11], "…") {
@@ -92,7 +96,10 @@ func TestTheChosenTaskIsVisible(t *testing.T) {
 		o := managed(fixtureOptions())
 		b, _ := o.Begin(t.Context())
 		for range 10 {
-			b.State.Findings = append(b.State.Findings, finding.Finding{Severity: finding.Warning, What: strings.Repeat("something is the matter ", 5)})
+			b.State.Findings = append(
+				b.State.Findings,
+				finding.Finding{Severity: finding.Warning, What: strings.Repeat("something is the matter ", 5)},
+			)
 		}
 		s := open(t, o, size[0], size[1])
 		tasks := s.m.tasks()

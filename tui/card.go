@@ -9,8 +9,9 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -25,23 +26,23 @@ type card struct {
 }
 
 // cardOf collects the content of the card. It resolves names, which may take seconds.
-func cardOf(ctx context.Context, o Options, machine *setup.Machine, plan *setup.Plan) setup.Card {
+func cardOf(ctx context.Context, o Options, machine *machine.Machine, planned *plan.Plan) plan.Card {
 	if o.Card != nil {
-		return o.Card(ctx, plan)
+		return o.Card(ctx, planned)
 	}
-	return setup.Handoff(ctx, machine, plan)
+	return plan.Handoff(ctx, machine, planned)
 }
 
 // takeCard makes a card the one to show.
-func (m *model) takeCard(made setup.Card) {
+func (m *model) takeCard(made plan.Card) {
 	m.outcome.Card = made
 	// The plan knows of its own changes only; the sitting may have had others before it.
 	c := &m.outcome.Card
 	switch {
-	case slices.ContainsFunc(m.passwords, func(p setup.Password) bool { return p.User == c.User }):
-		c.Password = setup.PasswordShown
+	case slices.ContainsFunc(m.passwords, func(p plan.Password) bool { return p.User == c.User }):
+		c.Password = plan.PasswordShown
 	case slices.Contains(m.given, c.User):
-		c.Password = setup.PasswordGiven
+		c.Password = plan.PasswordGiven
 	}
 }
 
@@ -59,7 +60,7 @@ func (m *model) showCard() {
 }
 
 // generated are the passwords that were generated in this sitting.
-func (m *model) generated() []setup.Password { return m.passwords }
+func (m *model) generated() []plan.Password { return m.passwords }
 
 func (m *model) cardKey(name string) tea.Cmd {
 	c := &m.card
@@ -272,7 +273,8 @@ func flagsWithValues(words []string, width int) []string {
 	var out []string
 	for i := 0; i < len(words); i++ {
 		word := words[i]
-		if strings.HasPrefix(word, "-") && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") && ansi.StringWidth(word+words[i+1])+1 <= width {
+		if strings.HasPrefix(word, "-") && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") &&
+			ansi.StringWidth(word+words[i+1])+1 <= width {
 			i++
 			word += " " + words[i]
 		}

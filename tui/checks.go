@@ -6,8 +6,9 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -31,15 +32,15 @@ type checkRow struct {
 // Messages of a run of the checks.
 type (
 	startedMsg struct {
-		running setup.Running
+		running installation.Running
 		err     error
 	}
 	checkMsg  struct{ event check.Event }
 	provedMsg struct {
 		report check.Report
-		card   setup.Card
+		card   plan.Card
 	}
-	endedMsg struct{ running setup.Running }
+	endedMsg struct{ running installation.Running }
 )
 
 // startChecks starts the server, unless it runs, and lets everything be proven.
@@ -55,7 +56,7 @@ func (m *model) startChecks() tea.Cmd {
 	})
 }
 
-func ended(running setup.Running) bool {
+func ended(running installation.Running) bool {
 	select {
 	case <-running.Done():
 		return true
@@ -275,7 +276,10 @@ func (m *model) worstChecks(width int) (lines []string, focus int) {
 			words string
 		}{{passed, m.theme.Good.Render(theme.Done), "passed"}, {ahead, m.theme.Muted.Render(theme.Ahead), "to come"}} {
 			if count.n > 0 {
-				lines = append(lines, layout.Cut(count.sign+" "+spelling.Count(count.n, "check")+" "+count.words, width))
+				lines = append(
+					lines,
+					layout.Cut(count.sign+" "+spelling.Count(count.n, "check")+" "+count.words, width),
+				)
 			}
 		}
 		return lines, focus

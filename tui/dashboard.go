@@ -9,7 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/pattern"
-	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/logview"
@@ -24,14 +24,14 @@ type dashboard struct {
 	refused  int    // answered with 4xx
 	failed   int    // answered with 5xx
 	lastPush string // content, user and time
-	state    *setup.State
+	state    *installation.State
 	beating  bool // a beat is on its way
 }
 
 // Messages of the dashboard.
 type (
-	beatMsg  struct{}                     // a second has gone by
-	stateMsg struct{ state *setup.State } // how storage and certificate do
+	beatMsg  struct{}                            // a second has gone by
+	stateMsg struct{ state *installation.State } // how storage and certificate do
 )
 
 // probe begins the names of the users and repositories that the checks use.
@@ -67,7 +67,12 @@ func (d *dashboard) count(lines []string, written int) {
 			if strings.Contains(what[2], ":") { // a digest
 				between = "@"
 			}
-			d.lastPush = fmt.Sprintf("%s, by %s at %s", shortHex(what[1]+between+what[2]), line.Value("user"), line.Time.Local().Format(time.TimeOnly))
+			d.lastPush = fmt.Sprintf(
+				"%s, by %s at %s",
+				shortHex(what[1]+between+what[2]),
+				line.Value("user"),
+				line.Time.Local().Format(time.TimeOnly),
+			)
 		}
 	}
 }
@@ -146,7 +151,19 @@ func (m *model) dashboardLines(width int) []string {
 		sign = theme.Failed
 	}
 	rate := d.rate(m.options.Now())
-	lines := []string{row("requests", sign, fmt.Sprintf("%.1f/s over the last minute, %d in all, %d refused, %s", rate, d.total, d.refused, spelling.Count(d.failed, "error")))}
+	lines := []string{
+		row(
+			"requests",
+			sign,
+			fmt.Sprintf(
+				"%.1f/s over the last minute, %d in all, %d refused, %s",
+				rate,
+				d.total,
+				d.refused,
+				spelling.Count(d.failed, "error"),
+			),
+		),
+	}
 	if d.lastPush == "" {
 		lines = append(lines, row("last push", " ", "none yet"))
 	} else {
@@ -167,7 +184,14 @@ func (m *model) dashboardLines(width int) []string {
 		if c.CloseEnd {
 			sign = theme.Caution
 		}
-		lines = append(lines, row("certificate", sign, fmt.Sprintf("%s left, until %s", spelling.Count(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))))
+		lines = append(
+			lines,
+			row(
+				"certificate",
+				sign,
+				fmt.Sprintf("%s left, until %s", spelling.Count(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly)),
+			),
+		)
 	}
 	return lines
 }

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // TestDashboardCounts: every request is counted once, however the log is read, and what the checks ask for is nobody's: neither while they run,
@@ -17,16 +18,30 @@ func TestDashboardCounts(t *testing.T) {
 	o := fixtureOptions()
 	now := time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC)
 	o.Now = func() time.Time { return now }
-	o.Look = func(context.Context) *setup.State { return fixtureState() }
-	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
-		fmt.Fprintln(o.Log, "time=2026-11-21T08:30:00Z level=INFO msg=request method=GET path=/v2/ status=401 duration=1ms")
+	o.Look = func(context.Context) *installation.State { return fixtureState() }
+	o.Prove = func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
+		fmt.Fprintln(
+			o.Log,
+			"time=2026-11-21T08:30:00Z level=INFO msg=request method=GET path=/v2/ status=401 duration=1ms",
+		)
 		return fixtureReport(ctx, report, check.Passed)
 	}
 	s := open(t, o, 100, 30)
 	s.keys(journeyTo("9-serving"))
-	s.wants("0.0/s over the last minute, 0 in all, 0 refused, 0 errors", "none yet", "70 GiB of 252 GiB free in /var/lib/packhouse", "20 days left, until 2026-12-11")
+	s.wants(
+		"0.0/s over the last minute, 0 in all, 0 refused, 0 errors",
+		"none yet",
+		"70 GiB of 252 GiB free in /var/lib/packhouse",
+		"20 days left, until 2026-12-11",
+	)
 	line := func(method, path string, status int) {
-		fmt.Fprintf(o.Log, "time=2026-11-21T08:30:00Z level=INFO msg=request method=%s path=%s status=%d user=ci duration=1ms\n", method, path, status)
+		fmt.Fprintf(
+			o.Log,
+			"time=2026-11-21T08:30:00Z level=INFO msg=request method=%s path=%s status=%d user=ci duration=1ms\n",
+			method,
+			path,
+			status,
+		)
 		s.send(logMsg{})
 	}
 	for range 9 {

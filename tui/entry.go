@@ -7,6 +7,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/question"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -15,7 +16,7 @@ import (
 // entry is one question and the field it is answered in.
 type entry struct {
 	m        *model
-	question *setup.Question
+	question *question.Question
 	field    field.Field
 	known    string // the answer as the field shows it
 	typed    string // into a field whose text is hidden
@@ -25,28 +26,28 @@ type entry struct {
 	touched  bool
 }
 
-func newEntry(m *model, question *setup.Question) *entry {
-	e := &entry{m: m, question: question, known: question.Get(&m.answers)}
+func newEntry(m *model, q *question.Question) *entry {
+	e := &entry{m: m, question: q, known: q.Get(&m.answers)}
 	t := m.theme
-	switch question.Kind {
-	case setup.Choice:
+	switch q.Kind {
+	case question.Choice:
 		e.field = field.NewChoice(t, "", e.options(), e.known)
-	case setup.Confirm:
+	case question.Confirm:
 		e.field = field.NewYesNo(t, "", e.known == "true")
-	case setup.Names:
+	case question.Names:
 		e.field = field.NewMany(t, rowsOf(m.answers.SANs), "add a name or address", e.checkName)
-	case setup.Users:
+	case question.Users:
 		e.field = field.NewUsers(t, m.answers.Users, e.judgeUsers)
-	case setup.Hidden:
+	case question.Hidden:
 		e.field = field.NewHidden(t, e.known)
 	default:
-		options := field.TextOptions{Value: e.known, Spaces: question.Kind == setup.Path || question.Kind == setup.Text}
-		if question.Kind == setup.Path {
+		options := field.TextOptions{Value: e.known, Spaces: q.Kind == question.Path || q.Kind == question.Text}
+		if q.Kind == question.Path {
 			options.Complete = new(completer).complete
 		}
 		line := field.NewText(t, options)
-		if question.Suggest != nil {
-			line.Suggest(question.Suggest(m.machine, &m.answers))
+		if q.Suggest != nil {
+			line.Suggest(q.Suggest(m.machine, &m.answers))
 		}
 		e.field = line
 	}
@@ -61,7 +62,10 @@ func (e *entry) options() []field.Option {
 	}
 	var out []field.Option
 	for _, o := range e.question.Choices(e.m.machine, &e.m.answers) {
-		out = append(out, field.Option{Value: o.Value, Title: clean(o.Title), Text: clean(o.Text), Disabled: clean(o.Disabled)})
+		out = append(
+			out,
+			field.Option{Value: o.Value, Title: clean(o.Title), Text: clean(o.Text), Disabled: clean(o.Disabled)},
+		)
 	}
 	return out
 }
@@ -71,7 +75,7 @@ func (e *entry) sync() {
 	now := e.question.Get(&e.m.answers)
 	switch f := e.field.(type) {
 	case *field.Choice:
-		if e.question.Kind == setup.Choice {
+		if e.question.Kind == question.Choice {
 			f.SetOptions(e.options(), now)
 		} else if now != e.known {
 			f.Select(now)
@@ -83,10 +87,10 @@ func (e *entry) sync() {
 			f.SetUsers(e.m.answers.Users)
 		}
 	case *field.Text:
-		if e.question.Suggest != nil && e.question.Kind != setup.Hidden {
+		if e.question.Suggest != nil && e.question.Kind != question.Hidden {
 			f.Suggest(e.question.Suggest(e.m.machine, &e.m.answers))
 		}
-		if now != e.known && e.question.Kind != setup.Hidden {
+		if now != e.known && e.question.Kind != question.Hidden {
 			f.Set(now)
 			e.problem = ""
 		}
@@ -125,7 +129,7 @@ func (e *entry) apply() bool {
 		err = e.question.Set(answers, f.Value())
 	case *field.Text:
 		before := e.known
-		if e.question.Kind == setup.Hidden {
+		if e.question.Kind == question.Hidden {
 			before, e.typed = e.typed, f.Value()
 		}
 		if f.Value() == before && e.problem == "" {
@@ -139,7 +143,7 @@ func (e *entry) apply() bool {
 		e.problem = err.Error()
 		return true
 	}
-	e.m.origins[e.question.ID] = setup.FromTyping
+	e.m.origins[e.question.ID] = question.FromTyping
 	e.known = e.question.Get(answers)
 	return true
 }
@@ -187,7 +191,8 @@ func (e *entry) shown() []finding.Finding {
 	if e.problem != "" {
 		out = append(out, finding.Finding{Severity: finding.Refused, What: e.problem})
 	}
-	if line, ok := e.field.(*field.Text); ok && e.question.Empty != "" && e.known == "" && line.Value() == "" && e.problem == "" {
+	if line, ok := e.field.(*field.Text); ok && e.question.Empty != "" && e.known == "" && line.Value() == "" &&
+		e.problem == "" {
 		out = append(out, finding.Finding{Severity: finding.Note, What: "empty means: " + e.question.Empty})
 	}
 	if whole := e.wholePath(); whole != "" {
@@ -209,7 +214,9 @@ func (e *entry) shown() []finding.Finding {
 // wholePath returns the absolute form of a path that is relative or begins with ~, or "" if it is absolute already.
 func (e *entry) wholePath() string {
 	line, ok := e.field.(*field.Text)
-	if !ok || e.question.Kind != setup.Path || e.problem != "" || line.Value() == "" || strings.HasPrefix(line.Value(), "/") || e.known == line.Value() {
+	if !ok || e.question.Kind != question.Path || e.problem != "" || line.Value() == "" ||
+		strings.HasPrefix(line.Value(), "/") ||
+		e.known == line.Value() {
 		return ""
 	}
 	return e.known
@@ -220,7 +227,10 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	t := e.m.theme
 	var view field.View
 	if !alone && e.question.Title != step {
-		view.Lines = append(view.Lines, layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width))
+		view.Lines = append(
+			view.Lines,
+			layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width),
+		)
 	}
 	view.Lines = append(view.Lines, layout.Wrap(clean(e.question.Ask), width)...)
 	view.Lines = append(view.Lines, "")
@@ -278,7 +288,12 @@ func (e *entry) origin() string { return originWords(e.m.origins[e.question.ID])
 func rowsOf(sans []setup.SAN) []field.Row {
 	out := make([]field.Row, len(sans))
 	for i, san := range sans {
-		out[i] = field.Row{Name: clean(san.Name), Note: clean(san.Origin), Ticked: san.Ticked, Own: san.Origin == setup.SANTyped}
+		out[i] = field.Row{
+			Name:   clean(san.Name),
+			Note:   clean(san.Origin),
+			Ticked: san.Ticked,
+			Own:    san.Origin == setup.SANTyped,
+		}
 	}
 	return out
 }

@@ -14,7 +14,12 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/tui/logview"
 )
 
@@ -26,10 +31,10 @@ const secretWord = "correct-horse-battery"
 // generatedWord is a password that only the card may hold, and only when it was asked for.
 const generatedWord = "gEnErAtEd2345678ABCDEFGH"
 
-func fixtureMachine() *setup.Machine {
-	return &setup.Machine{
+func fixtureMachine() *machine.Machine {
+	return &machine.Machine{
 		Names: []string{"registry.example.com"},
-		Addresses: []setup.Address{
+		Addresses: []machine.Address{
 			{Addr: netip.MustParseAddr("192.0.2.17"), Interface: "eth0", Global: true},
 			{Addr: netip.MustParseAddr("172.17.0.1"), Interface: "docker0", Bridge: true},
 		},
@@ -37,8 +42,8 @@ func fixtureMachine() *setup.Machine {
 	}
 }
 
-func fixtureAnswers() setup.Answers {
-	return setup.Answers{
+func fixtureAnswers() question.Answers {
+	return question.Answers{
 		Dir: "/etc/packhouse", Hostname: "registry.example.com", Addr: ":5000", TLS: setup.PrivateCA, CertDays: 397,
 		SANs: []setup.SAN{
 			{Name: "registry.example.com", Ticked: true, Origin: setup.SANHostName},
@@ -48,23 +53,34 @@ func fixtureAnswers() setup.Answers {
 			{Name: "172.17.0.1", Origin: "docker0"},
 			{Name: "localhost", Ticked: true, Origin: setup.SANAlways},
 		},
-		Users:   []setup.User{{Name: "admin", Role: setup.Admin, Source: setup.Generated}, {Name: "spectro", Role: setup.Reader, Source: setup.Typed, Password: secretWord}},
+		Users: []setup.User{
+			{Name: "admin", Role: setup.Admin, Source: setup.Generated},
+			{Name: "spectro", Role: setup.Reader, Source: setup.Typed, Password: secretWord},
+		},
 		Storage: config.Filesystem, StoragePath: "/var/lib/packhouse",
 	}
 }
 
 func refused(question, subject, what, remedy string) []finding.Finding {
-	return []finding.Finding{{Subject: finding.Subject{Question: question, Entry: subject}, Severity: finding.Refused, Code: "fixture", What: what, Remedy: remedy}}
+	return []finding.Finding{
+		{
+			Subject:  finding.Subject{Question: question, Entry: subject},
+			Severity: finding.Refused,
+			Code:     "fixture",
+			What:     what,
+			Remedy:   remedy,
+		},
+	}
 }
 
 // text makes a question about a field of the answers.
-func text(id, title, ask string, kind setup.Kind, at func(a *setup.Answers) *string) *setup.Question {
-	return &setup.Question{
+func text(id, title, ask string, kind question.Kind, at func(a *question.Answers) *string) *question.Question {
+	return &question.Question{
 		ID: id, Title: title, Ask: ask, Kind: kind, Flags: []string{"--" + id},
 		Help: "Clients will see this: it becomes part of every address.\nA wrong answer is mended by running the setup again.",
-		Get:  func(a *setup.Answers) string { return *at(a) },
-		Set:  func(a *setup.Answers, text string) error { *at(a) = text; return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+		Get:  func(a *question.Answers) string { return *at(a) },
+		Set:  func(a *question.Answers, text string) error { *at(a) = text; return nil },
+		Validate: func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			if *at(a) == "" {
 				return refused(id, "", strings.ToLower(title)+" is empty", "")
 			}
@@ -73,10 +89,16 @@ func text(id, title, ask string, kind setup.Kind, at func(a *setup.Answers) *str
 	}
 }
 
-func fixtureSteps() []setup.Step {
-	hostname := text("hostname", "Host name", "By which name do clients reach the registry?", setup.Text, func(a *setup.Answers) *string { return &a.Hostname })
-	hostname.Suggest = func(m *setup.Machine, _ *setup.Answers) []string { return m.Names }
-	hostname.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+func fixtureSteps() []question.Step {
+	hostname := text(
+		"hostname",
+		"Host name",
+		"By which name do clients reach the registry?",
+		question.Text,
+		func(a *question.Answers) *string { return &a.Hostname },
+	)
+	hostname.Suggest = func(m *machine.Machine, _ *question.Answers) []string { return m.Names }
+	hostname.Validate = func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 		switch {
 		case a.Hostname == "":
 			return refused("hostname", "", "the host name is missing", "")
@@ -85,12 +107,12 @@ func fixtureSteps() []setup.Step {
 		}
 		return nil
 	}
-	names := &setup.Question{
-		ID: "san", Title: "Names", Kind: setup.Names, Help: "Clients compare the name they dialled with these.",
+	names := &question.Question{
+		ID: "san", Title: "Names", Kind: question.Names, Help: "Clients compare the name they dialled with these.",
 		Ask: "Clients must reach the registry by one of these. Untick what is not used.",
-		Get: func(a *setup.Answers) string { return fmt.Sprint(a.SANs) },
-		Set: func(*setup.Answers, string) error { return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+		Get: func(a *question.Answers) string { return fmt.Sprint(a.SANs) },
+		Set: func(*question.Answers, string) error { return nil },
+		Validate: func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			for _, san := range a.SANs {
 				if strings.ContainsAny(san.Name, "*/ ") {
 					return refused("san", san.Name, "is neither a name nor an address", "")
@@ -98,15 +120,27 @@ func fixtureSteps() []setup.Step {
 			}
 			return nil
 		},
-		Probe: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+		Probe: func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			if a.SANs[0].Ticked {
-				return []finding.Finding{{Subject: finding.Subject{Question: "san"}, Severity: finding.Warning, What: "registry.example.com resolves to 198.51.100.4, not to this machine"}}
+				return []finding.Finding{
+					{
+						Subject:  finding.Subject{Question: "san"},
+						Severity: finding.Warning,
+						What:     "registry.example.com resolves to 198.51.100.4, not to this machine",
+					},
+				}
 			}
 			return nil
 		},
 	}
-	addr := text("addr", "Address", "Where does the server listen?", setup.Text, func(a *setup.Answers) *string { return &a.Addr })
-	addr.Probe = func(ctx context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+	addr := text(
+		"addr",
+		"Address",
+		"Where does the server listen?",
+		question.Text,
+		func(a *question.Answers) *string { return &a.Addr },
+	)
+	addr.Probe = func(ctx context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 		if strings.HasSuffix(a.Addr, ":22") {
 			return refused("addr", "", "port 22 is taken by sshd (pid 812)", "choose another port")
 		}
@@ -115,30 +149,56 @@ func fixtureSteps() []setup.Step {
 		}
 		return nil
 	}
-	public := text("public-url", "Public URL", "What do clients use, where it differs?", setup.Text, func(a *setup.Answers) *string { return &a.PublicURL })
+	public := text(
+		"public-url",
+		"Public URL",
+		"What do clients use, where it differs?",
+		question.Text,
+		func(a *question.Answers) *string { return &a.PublicURL },
+	)
 	public.Validate, public.Advanced = nil, true
-	tls := &setup.Question{
-		ID: "tls", Title: "TLS", Ask: "Where does the certificate come from?", Kind: setup.Choice, Help: "Without TLS passwords travel in the clear.",
-		Get: func(a *setup.Answers) string { return string(a.TLS) },
-		Set: func(a *setup.Answers, text string) error { a.TLS = setup.TLSMode(text); return nil },
-		Choices: func(*setup.Machine, *setup.Answers) []setup.Option {
-			return []setup.Option{
-				{Value: "private-ca", Title: "Private CA", Text: "A local CA signs it; clients trust ca.crt once, and rotation needs no new trust."},
-				{Value: "self-signed", Title: "Self-signed", Text: "A single certificate that each client trusts itself."},
+	tls := &question.Question{
+		ID: "tls", Title: "TLS", Ask: "Where does the certificate come from?", Kind: question.Choice, Help: "Without TLS passwords travel in the clear.",
+		Get: func(a *question.Answers) string { return string(a.TLS) },
+		Set: func(a *question.Answers, text string) error { a.TLS = setup.TLSMode(text); return nil },
+		Choices: func(*machine.Machine, *question.Answers) []question.Option {
+			return []question.Option{
+				{
+					Value: "private-ca",
+					Title: "Private CA",
+					Text:  "A local CA signs it; clients trust ca.crt once, and rotation needs no new trust.",
+				},
+				{
+					Value: "self-signed",
+					Title: "Self-signed",
+					Text:  "A single certificate that each client trusts itself.",
+				},
 				{Value: "files", Title: "My own files", Text: "Certificate and key from elsewhere."},
 				{Value: "letsencrypt", Title: "Let's Encrypt", Disabled: "this machine has no public address"},
 				{Value: "off", Title: "Off", Text: "Plain HTTP."},
 			}
 		},
 	}
-	cert := text("tls-cert", "Certificate", "Which file holds the certificate chain?", setup.Path, func(a *setup.Answers) *string { return &a.CertFile })
-	cert.Asked = func(a *setup.Answers) bool { return a.TLS == setup.Files }
-	key := text("tls-key", "Key", "Which file holds its key?", setup.Path, func(a *setup.Answers) *string { return &a.KeyFile })
+	cert := text(
+		"tls-cert",
+		"Certificate",
+		"Which file holds the certificate chain?",
+		question.Path,
+		func(a *question.Answers) *string { return &a.CertFile },
+	)
+	cert.Asked = func(a *question.Answers) bool { return a.TLS == setup.Files }
+	key := text(
+		"tls-key",
+		"Key",
+		"Which file holds its key?",
+		question.Path,
+		func(a *question.Answers) *string { return &a.KeyFile },
+	)
 	key.Asked = cert.Asked
-	days := text("cert-days", "Days", "How many days does the certificate live?", setup.Number, nil)
+	days := text("cert-days", "Days", "How many days does the certificate live?", question.Number, nil)
 	days.Advanced = true
-	days.Get = func(a *setup.Answers) string { return fmt.Sprint(a.CertDays) }
-	days.Set = func(a *setup.Answers, text string) error {
+	days.Get = func(a *question.Answers) string { return fmt.Sprint(a.CertDays) }
+	days.Set = func(a *question.Answers, text string) error {
 		var n int
 		if _, err := fmt.Sscanf(text, "%d", &n); err != nil {
 			return errors.New("not a number")
@@ -146,35 +206,37 @@ func fixtureSteps() []setup.Step {
 		a.CertDays = n
 		return nil
 	}
-	days.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+	days.Validate = func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 		if a.CertDays > 825 {
-			return []finding.Finding{{Severity: finding.Warning, What: "Apple refuses server certificates over 825 days"}}
+			return []finding.Finding{
+				{Severity: finding.Warning, What: "Apple refuses server certificates over 825 days"},
+			}
 		}
 		return nil
 	}
-	insecure := &setup.Question{
-		ID: "insecure", Title: "Plain HTTP", Ask: "Passwords cross the network unprotected. Is that wanted?", Kind: setup.Confirm,
-		Asked: func(a *setup.Answers) bool { return a.TLS == setup.Off },
-		Get:   func(a *setup.Answers) string { return fmt.Sprint(a.Insecure) },
-		Set:   func(a *setup.Answers, text string) error { a.Insecure = text == "true"; return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+	insecure := &question.Question{
+		ID: "insecure", Title: "Plain HTTP", Ask: "Passwords cross the network unprotected. Is that wanted?", Kind: question.Confirm,
+		Asked: func(a *question.Answers) bool { return a.TLS == setup.Off },
+		Get:   func(a *question.Answers) string { return fmt.Sprint(a.Insecure) },
+		Set:   func(a *question.Answers, text string) error { a.Insecure = text == "true"; return nil },
+		Validate: func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			if !a.Insecure {
 				return refused("insecure", "", "plain HTTP has to be confirmed", "")
 			}
 			return nil
 		},
 	}
-	users := &setup.Question{
-		ID: "user", Title: "Users", Ask: "Who may come in?", Kind: setup.Users, Help: "A reader pulls, a writer pushes, an admin deletes.",
-		Get: func(a *setup.Answers) string {
+	users := &question.Question{
+		ID: "user", Title: "Users", Ask: "Who may come in?", Kind: question.Users, Help: "A reader pulls, a writer pushes, an admin deletes.",
+		Get: func(a *question.Answers) string {
 			var names []string
 			for _, user := range a.Users {
 				names = append(names, user.Name+":"+string(user.Role)+":"+user.Source)
 			}
 			return strings.Join(names, ",")
 		},
-		Set: func(*setup.Answers, string) error { return nil },
-		Validate: func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+		Set: func(*question.Answers, string) error { return nil },
+		Validate: func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			admin := false
 			for _, user := range a.Users {
 				admin = admin || user.Role == setup.Admin
@@ -191,30 +253,36 @@ func fixtureSteps() []setup.Step {
 			return nil
 		},
 	}
-	storage := &setup.Question{
-		ID: "storage", Title: "Storage", Ask: "Where is content kept?", Kind: setup.Choice,
-		Get: func(a *setup.Answers) string { return a.Storage },
-		Set: func(a *setup.Answers, text string) error { a.Storage = text; return nil },
-		Choices: func(*setup.Machine, *setup.Answers) []setup.Option {
-			return []setup.Option{
+	storage := &question.Question{
+		ID: "storage", Title: "Storage", Ask: "Where is content kept?", Kind: question.Choice,
+		Get: func(a *question.Answers) string { return a.Storage },
+		Set: func(a *question.Answers, text string) error { a.Storage = text; return nil },
+		Choices: func(*machine.Machine, *question.Answers) []question.Option {
+			return []question.Option{
 				{Value: config.Filesystem, Title: "A directory", Text: "On this machine."},
 				{Value: config.InMemory, Title: "Memory", Text: "Everything is lost at restart."},
 			}
 		},
 	}
-	path := text("storage-path", "Directory", "Which directory holds the content?", setup.Path, func(a *setup.Answers) *string { return &a.StoragePath })
-	path.Asked = func(a *setup.Answers) bool { return a.Storage == config.Filesystem }
-	return []setup.Step{
-		{ID: "hostname", Title: "Host name", Questions: []*setup.Question{hostname}},
-		{ID: "names", Title: "Names in the certificate", Questions: []*setup.Question{names}},
-		{ID: "address", Title: "Address", Questions: []*setup.Question{addr, public}},
-		{ID: "tls", Title: "TLS", Questions: []*setup.Question{tls, cert, key, days, insecure}},
-		{ID: "users", Title: "Users", Questions: []*setup.Question{users}},
-		{ID: "storage", Title: "Storage", Questions: []*setup.Question{storage, path}},
+	path := text(
+		"storage-path",
+		"Directory",
+		"Which directory holds the content?",
+		question.Path,
+		func(a *question.Answers) *string { return &a.StoragePath },
+	)
+	path.Asked = func(a *question.Answers) bool { return a.Storage == config.Filesystem }
+	return []question.Step{
+		{ID: "hostname", Title: "Host name", Questions: []*question.Question{hostname}},
+		{ID: "names", Title: "Names in the certificate", Questions: []*question.Question{names}},
+		{ID: "address", Title: "Address", Questions: []*question.Question{addr, public}},
+		{ID: "tls", Title: "TLS", Questions: []*question.Question{tls, cert, key, days, insecure}},
+		{ID: "users", Title: "Users", Questions: []*question.Question{users}},
+		{ID: "storage", Title: "Storage", Questions: []*question.Question{storage, path}},
 	}
 }
 
-func fixturePreview(a setup.Answers) []byte {
+func fixturePreview(a question.Answers) []byte {
 	return fmt.Appendf(nil, `version: 0.1
 log:
   level: info
@@ -234,33 +302,60 @@ auth:
 `, a.StoragePath, a.Addr, a.Dir, a.Dir, a.Dir)
 }
 
-func fixturePlan(kind setup.ChangeKind) func(context.Context, setup.Resolved) (*setup.Plan, error) {
-	return func(_ context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+func fixturePlan(kind setup.ChangeKind) func(context.Context, question.Resolved) (*plan.Plan, error) {
+	return func(_ context.Context, resolved question.Resolved) (*plan.Plan, error) {
 		dir := resolved.Answers.Dir
-		change := func(name string, meaning ...string) setup.Change {
-			return setup.Change{Path: filepath.Join(dir, name), Kind: kind, Mode: 0o600, Meaning: meaning}
+		change := func(name string, meaning ...string) plan.Change {
+			return plan.Change{Path: filepath.Join(dir, name), Kind: kind, Mode: 0o600, Meaning: meaning}
 		}
-		config := change(setup.ConfigFile, "settings of the server")
+		config := change(installation.ConfigFile, "settings of the server")
 		config.After = fixturePreview(resolved.Answers)
-		return &setup.Plan{
+		return &plan.Plan{
 			Dir: dir, Resolved: resolved,
-			Changes: []setup.Change{
+			Changes: []plan.Change{
 				config,
-				change(setup.CertFile, "certificate for registry.example.com, registry, 192.0.2.17; until 2027-12-23"),
-				change(setup.KeyFile, "new key, ecdsa-p256"),
-				change(setup.HtpasswdFile, "user admin added as admin", "user spectro added as reader"),
+				change(
+					installation.CertFile,
+					"certificate for registry.example.com, registry, 192.0.2.17; until 2027-12-23",
+				),
+				change(installation.KeyFile, "new key, ecdsa-p256"),
+				change(installation.HtpasswdFile, "user admin added as admin", "user spectro added as reader"),
 			},
-			Passwords: []setup.Password{{User: "admin", Password: generatedWord}},
+			Passwords: []plan.Password{{User: "admin", Password: generatedWord}},
 		}, nil
 	}
 }
 
 func fixtureReport(ctx context.Context, report func(check.Event), worst check.Status) check.Report {
 	results := []check.Result{
-		{ID: "configuration", Title: "configuration", Status: check.Passed, Seen: "valid, 9 keys", Took: 2 * time.Millisecond},
-		{ID: "certificate", Title: "certificate", Status: check.Passed, Seen: "5 names, each verified as a client would, 397 days", Took: 4 * time.Millisecond},
-		{ID: "port", Title: "port 5000", Status: check.Passed, Seen: "served by this process (fingerprint 3F:A2:77:10)", Took: time.Millisecond},
-		{ID: "users", Title: "users", Status: check.NotProven, Seen: "the password of spectro is not known", Took: 148 * time.Millisecond},
+		{
+			ID:     "configuration",
+			Title:  "configuration",
+			Status: check.Passed,
+			Seen:   "valid, 9 keys",
+			Took:   2 * time.Millisecond,
+		},
+		{
+			ID:     "certificate",
+			Title:  "certificate",
+			Status: check.Passed,
+			Seen:   "5 names, each verified as a client would, 397 days",
+			Took:   4 * time.Millisecond,
+		},
+		{
+			ID:     "port",
+			Title:  "port 5000",
+			Status: check.Passed,
+			Seen:   "served by this process (fingerprint 3F:A2:77:10)",
+			Took:   time.Millisecond,
+		},
+		{
+			ID:     "users",
+			Title:  "users",
+			Status: check.NotProven,
+			Seen:   "the password of spectro is not known",
+			Took:   148 * time.Millisecond,
+		},
 		{
 			ID: "round-trip", Title: "round trip", Status: worst, Seen: "pushed, pulled and deleted 1 MiB", Code: "P-42",
 			Cause: "the disk is full", Remedy: "free some space below /var/lib/packhouse", Took: 1200 * time.Millisecond,
@@ -289,33 +384,42 @@ func (s fixtureServer) Shutdown(context.Context) error { close(s.done); return n
 func fixtureOptions() Options {
 	log := logview.New(100)
 	return Options{
-		Out: os.Stderr, Machine: fixtureMachine(), Installed: &setup.Installed{Dir: "/etc/packhouse"}, Steps: fixtureSteps(), Preview: fixturePreview,
-		Resolved: setup.Resolved{Answers: fixtureAnswers(), Origins: map[string]setup.Origin{"hostname": setup.FromDetection, "storage": setup.FromDefault}},
-		Plan:     fixturePlan(setup.Create),
-		Apply: func(_ context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+		Out: os.Stderr, Machine: fixtureMachine(), Installed: &installation.Installed{Dir: "/etc/packhouse"}, Steps: fixtureSteps(), Preview: fixturePreview,
+		Resolved: question.Resolved{
+			Answers: fixtureAnswers(),
+			Origins: map[string]question.Origin{"hostname": question.FromDetection, "storage": question.FromDefault},
+		},
+		Plan: fixturePlan(setup.Create),
+		Apply: func(_ context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 			var changed []string
 			for _, c := range plan.Changes {
 				progress("write", c.Path)
 				changed = append(changed, c.Path)
 			}
-			return &setup.Applied{Changed: changed}, nil
+			return &apply.Applied{Changed: changed}, nil
 		},
-		Start: func(context.Context, *setup.Plan) (setup.Running, error) {
+		Start: func(context.Context, *plan.Plan) (installation.Running, error) {
 			fmt.Fprintln(log, `time=2026-11-21T08:30:00Z level=INFO msg="listening" addr=:5000`)
 			return fixtureServer{make(chan struct{})}, nil
 		},
-		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+		Prove: func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 			return fixtureReport(ctx, report, check.Passed)
 		},
-		Card: func(_ context.Context, plan *setup.Plan) setup.Card {
-			return setup.Card{
-				URL: "https://registry.example.com:5000", Registry: "registry.example.com:5000", User: "admin", Users: slices.Clone(plan.Resolved.Answers.Users),
+		Card: func(_ context.Context, planned *plan.Plan) plan.Card {
+			return plan.Card{
+				URL: "https://registry.example.com:5000", Registry: "registry.example.com:5000", User: "admin", Users: slices.Clone(planned.Resolved.Answers.Users),
 				CAFile: "/etc/packhouse/certs/ca.crt", Fingerprint: "3F:A2:77:10:58:44:9B:0C:EE:21:35:6F:D0:93:1A:B7:C8:62:04:5D:F1:8E:39:A6:70:BB:42:17:DC:05:E9:8F",
 				TrustPrint: "A1:00:77:10:58:44:9B:0C:EE:21:35:6F:D0:93:1A:B7:C8:62:04:5D:F1:8E:39:A6:70:BB:42:17:DC:05:E9:8F",
 				Handoff:    "/etc/packhouse/handoff.md", Config: "/etc/packhouse/myconfig.yml",
-				Commands: []setup.Command{
-					{Title: "curl", Line: "curl --cacert /etc/packhouse/certs/ca.crt --user admin https://registry.example.com:5000/v2/_catalog"},
-					{Title: "oras", Line: "oras login --ca-file /etc/packhouse/certs/ca.crt --username admin registry.example.com:5000"},
+				Commands: []plan.Command{
+					{
+						Title: "curl",
+						Line:  "curl --cacert /etc/packhouse/certs/ca.crt --user admin https://registry.example.com:5000/v2/_catalog",
+					},
+					{
+						Title: "oras",
+						Line:  "oras login --ca-file /etc/packhouse/certs/ca.crt --username admin registry.example.com:5000",
+					},
 				},
 			}
 		},

@@ -8,7 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/finding"
-	"packhouse/setup"
+	"packhouse/setup/question"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
 )
@@ -16,7 +16,7 @@ import (
 // form is a step: its questions below each other, of which one is open.
 type form struct {
 	m        *model
-	step     setup.Step
+	step     question.Step
 	entries  []*entry
 	at       int  // among those that are asked now
 	advanced bool // the questions that nearly everybody leaves alone are shown too
@@ -25,7 +25,7 @@ type form struct {
 	top      int  // first line in sight
 }
 
-func newForm(m *model, step setup.Step) *form {
+func newForm(m *model, step question.Step) *form {
 	f := &form{m: m, step: step}
 	for _, question := range step.Questions {
 		f.entries = append(f.entries, newEntry(m, question))
@@ -107,7 +107,7 @@ func (f *form) takesQuestionMark() bool {
 		return false
 	}
 	_, line := e.field.(*field.Text)
-	return !line || e.question.Kind == setup.Path
+	return !line || e.question.Kind == question.Path
 }
 
 // key handles a key and reports whether to leave the step, and in which direction.

@@ -8,6 +8,10 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // pressable are the keys that a fuzzed person presses.
@@ -56,11 +60,11 @@ func fuzzed(t testing.TB, seed uint64) *screen {
 	kinds := []setup.ChangeKind{setup.Create, setup.Update, setup.Keep, setup.Remove}
 	o.Plan = fixturePlan(kinds[seed%4])
 	statuses := []check.Status{check.Passed, check.Failed, check.Warning, check.NotProven}
-	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+	o.Prove = func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 		return fixtureReport(ctx, report, statuses[seed/4%4])
 	}
 	if seed/16%4 == 3 {
-		o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { return nil, nil }
+		o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { return nil, nil }
 	}
 	if seed/64%2 == 1 {
 		o = managed(o)
@@ -117,7 +121,8 @@ func TestEverySize(t *testing.T) {
 	}
 	for _, s := range stops {
 		for width := range 125 {
-			if width > 12 && width%7 != 0 && width != 39 && width != 40 && width != 71 && width != 72 && width != 109 && width != 110 {
+			if width > 12 && width%7 != 0 && width != 39 && width != 40 && width != 71 && width != 72 && width != 109 &&
+				width != 110 {
 				continue
 			}
 			for _, height := range []int{0, 1, 2, 3, 5, 8, 11, 12, 13, 15, 16, 17, 24, 60} {
@@ -130,11 +135,11 @@ func TestEverySize(t *testing.T) {
 
 // TestRealQuestions walks through the questions as they are, with keys pressed at random.
 func TestRealQuestions(t *testing.T) {
-	machine := fixtureMachine()
-	machine.Host = setup.ThisMachine()
+	host := fixtureMachine()
+	host.Host = machine.ThisMachine()
 	for seed := range uint64(4) {
 		o := fixtureOptions()
-		o.Machine, o.Steps, o.Preview = machine, setup.Questions(), nil
+		o.Machine, o.Steps, o.Preview = host, question.Steps(), nil
 		for _, step := range o.Steps {
 			for _, q := range step.Questions {
 				q.Probe = nil // it would look at this machine and its network

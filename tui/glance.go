@@ -6,7 +6,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/finding"
-	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 // glance holds what a quick look shows about the answer in front, while it is typed. Looks run in the background, one at a time, so that a
@@ -33,14 +33,15 @@ func (m *model) glanceAt() tea.Cmd {
 		return nil
 	}
 	e := m.form().current()
-	if e == nil || e.question.Kind != setup.Path || e.question.ID == m.glance.question && e.known == m.glance.answer {
+	if e == nil || e.question.Kind != question.Path ||
+		e.question.ID == m.glance.question && e.known == m.glance.answer {
 		return nil
 	}
 	m.glance.busy = true
 	ctx, machine, answers := m.ctx, m.machine, m.resolved().Answers
-	question, answer := e.question.ID, e.known
+	q, answer := e.question.ID, e.known
 	return guard(func() tea.Msg {
-		return glancedMsg{question, answer, worded(setup.Glance(ctx, machine, question, &answers))}
+		return glancedMsg{q, answer, worded(question.Glance(ctx, machine, q, &answers))}
 	})
 }
 
@@ -63,9 +64,9 @@ func (m *model) lookAround(ctx context.Context) (Beginning, error) {
 	switch {
 	case err != nil || b.Installed.Refused():
 	case b.State != nil:
-		b.outlook = setup.MachineNotes(m.options.Size(), b.State)
+		b.outlook = question.MachineNotes(m.options.Size(), b.State)
 	default:
-		b.outlook = setup.Outlook(b.Machine, &b.Resolved.Answers)
+		b.outlook = question.Outlook(b.Machine, &b.Resolved.Answers)
 	}
 	return b, err
 }
@@ -74,7 +75,7 @@ func (m *model) lookAround(ctx context.Context) (Beginning, error) {
 func (m *model) lookAhead() tea.Cmd {
 	machine, answers := m.machine, m.resolved().Answers
 	return m.start("looking again", func(context.Context, func(tea.Msg)) tea.Msg {
-		return outlookMsg{setup.Outlook(machine, &answers)}
+		return outlookMsg{question.Outlook(machine, &answers)}
 	})
 }
 

@@ -7,20 +7,21 @@ import (
 	"testing"
 
 	"packhouse/finding"
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/machine"
+	"packhouse/setup/question"
 )
 
 // diskHost is a machine of which only its disk matters.
 type diskHost struct {
-	setup.Host
-	fs       func(path string) setup.FileSystem
+	machine.Host
+	fs       func(path string) machine.FileSystem
 	writable func() error
 }
 
-func (h diskHost) FileSystem(path string) (setup.FileSystem, error) {
+func (h diskHost) FileSystem(path string) (machine.FileSystem, error) {
 	if h.fs == nil {
-		return setup.FileSystem{}, nil
+		return machine.FileSystem{}, nil
 	}
 	return h.fs(path), nil
 }
@@ -35,11 +36,11 @@ func (h diskHost) Writable(string) error {
 // TestRoomIsShownAsOneTypes: the directory for content says how much room it has, before anybody goes on.
 func TestRoomIsShownAsOneTypes(t *testing.T) {
 	o := fixtureOptions()
-	o.Machine.Host = diskHost{fs: func(path string) setup.FileSystem {
+	o.Machine.Host = diskHost{fs: func(path string) machine.FileSystem {
 		if strings.HasPrefix(path, "/srv") {
-			return setup.FileSystem{Kind: "xfs", Free: 2 << 40, Total: 4 << 40}
+			return machine.FileSystem{Kind: "xfs", Free: 2 << 40, Total: 4 << 40}
 		}
-		return setup.FileSystem{Kind: "ext4", Free: 12 << 30, Total: 40 << 30, Root: true}
+		return machine.FileSystem{Kind: "ext4", Free: 12 << 30, Total: 40 << 30, Root: true}
 	}}
 	s := open(t, o, 100, 30)
 	s.keys(strings.Repeat("<enter>", 6))
@@ -50,7 +51,7 @@ func TestRoomIsShownAsOneTypes(t *testing.T) {
 	s.wants("› /srv/packs", "· 2.0 TiB of 4.0 TiB free")
 	s.wantsNot("root disk")
 
-	o.Steps[5].Questions[1].Probe = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+	o.Steps[5].Questions[1].Probe = func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 		return refused("storage-path", "", a.StoragePath+" is a file", "choose a directory")
 	}
 	s.keys("<enter>") // what trying it tells is all there is to say
@@ -68,10 +69,10 @@ func TestADeadDiskHoldsUpNobody(t *testing.T) {
 	looks := make(chan string, 10)
 	dead := make(chan struct{})
 	defer close(dead)
-	o.Machine.Host = diskHost{fs: func(path string) setup.FileSystem {
+	o.Machine.Host = diskHost{fs: func(path string) machine.FileSystem {
 		looks <- path
 		<-dead
-		return setup.FileSystem{}
+		return machine.FileSystem{}
 	}}
 	s := open(t, o, 100, 30)
 	s.keys(strings.Repeat("<enter>", 6))
@@ -94,7 +95,10 @@ func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 	denied := errors.New("mkdir /etc/packhouse: permission denied")
 	o := beginning(diskHost{writable: func() error { return denied }})
 	s := open(t, o, 80, 24)
-	s.wants("By which name do clients", "✗ --dir: the directory cannot be written: mkdir /etc/packhouse: permission denied; choose another one")
+	s.wants(
+		"By which name do clients",
+		"✗ --dir: the directory cannot be written: mkdir /etc/packhouse: permission denied; choose another one",
+	)
 	s.keys("<enter>")
 	s.wants("● Host name", "not before this is put right; enter looks again")
 	s.resize(60, 14)
@@ -112,7 +116,12 @@ func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 	if err != nil || outcome.ExitCode() != 1 {
 		t.Errorf("exit code %d, %v", outcome.ExitCode(), err)
 	}
-	wantsLines(t, out, "Error: --dir: the directory cannot be written", "Nothing was written. Put this right, then start again.")
+	wantsLines(
+		t,
+		out,
+		"Error: --dir: the directory cannot be written",
+		"Nothing was written. Put this right, then start again.",
+	)
 	if strings.Contains(out, "Question 1") {
 		t.Errorf("it was asked all the same:\n%s", out)
 	}
@@ -129,15 +138,27 @@ func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 func TestManagerTellsOfTheMachine(t *testing.T) {
 	o := managed(fixtureOptions())
 	o.Size = func() *check.Machine {
-		return &check.Machine{CPUs: 0.5, Memory: 1 << 30, OnRootDisk: func(path string) bool { return path == "/var/lib/packhouse" }}
+		return &check.Machine{
+			CPUs:       0.5,
+			Memory:     1 << 30,
+			OnRootDisk: func(path string) bool { return path == "/var/lib/packhouse" },
+		}
 	}
 	for _, size := range [][2]int{{100, 40}, {40, 40}} {
 		s := open(t, o, size[0], size[1])
 		s.wants("· content is on the root disk; a disk of its own keeps the one from filling up the other")
-		s.wants("this machine has 0.5 of a processor and 1.0 GiB of memory; 1 processor and 2 GB are what a registry is happy with")
+		s.wants(
+			"this machine has 0.5 of a processor and 1.0 GiB of memory; 1 processor and 2 GB are what a registry is happy with",
+		)
 		s.keys("<enter>")
 		s.wants("Review")
 	}
 	out, _, _ := typeLines(t, o, "quit\n")
-	wantsLines(t, out, "storage, well: ", "note: content is on the root disk", "machine, note: this machine has 0.5 of a processor")
+	wantsLines(
+		t,
+		out,
+		"storage, well: ",
+		"note: content is on the root disk",
+		"machine, note: this machine has 0.5 of a processor",
+	)
 }

@@ -9,14 +9,15 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // TestAServerThatComesUpLateIsStopped: who stopped waiting for it, and leaves, does not leave it to itself.
 func TestAServerThatComesUpLateIsStopped(t *testing.T) {
 	o := fixtureOptions()
 	wait, server := make(chan struct{}), fixtureServer{make(chan struct{})}
-	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) {
+	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) {
 		<-wait
 		return server, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/setup"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // What ? says is about what is on the screen.
@@ -22,7 +24,8 @@ func TestHelpIsAboutTheScreen(t *testing.T) {
 		if got := strings.Join(s.m.helpText(60), " "); !strings.Contains(got, want) {
 			t.Errorf("phase %d: %s", phase, got)
 		}
-		if got := ansi.Strip(s.m.keyLine(80)); phase != applying && phase != managing && !strings.Contains(got, "? help") {
+		if got := ansi.Strip(s.m.keyLine(80)); phase != applying && phase != managing &&
+			!strings.Contains(got, "? help") {
 			t.Errorf("phase %d does not tell of its help: %s", phase, got)
 		}
 	}
@@ -33,7 +36,9 @@ func TestPathsAreToldWhole(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	o := fixtureOptions()
-	o.Steps = []setup.Step{{ID: "storage", Title: "Storage", Questions: []*setup.Question{realQuestion(t, "storage-path")}}}
+	o.Steps = []question.Step{
+		{ID: "storage", Title: "Storage", Questions: []*question.Question{realQuestion(t, "storage-path")}},
+	}
 	o.Steps[0].Questions[0].Probe = nil
 	s := open(t, o, 80, 24)
 	s.wantsNot("that is")
@@ -43,16 +48,21 @@ func TestPathsAreToldWhole(t *testing.T) {
 	s.wantsNot("that is")
 
 	out, outcome, _ := typeLines(t, o, "~/packs\nback\n\nquit\n")
-	wantsLines(t, out, "Note: that is "+filepath.Join(home, "packs"), "Default: "+filepath.Join(home, "packs")+". Your answer: ")
+	wantsLines(
+		t,
+		out,
+		"Note: that is "+filepath.Join(home, "packs"),
+		"Default: "+filepath.Join(home, "packs")+". Your answer: ",
+	)
 	if got, want := outcome.Resolved.Answers.StoragePath, filepath.Join(home, "packs"); got != want {
 		t.Errorf("the answer is %q, want %q", got, want)
 	}
 }
 
 // realQuestion is one of the product's own.
-func realQuestion(t *testing.T, id string) *setup.Question {
+func realQuestion(t *testing.T, id string) *question.Question {
 	t.Helper()
-	for _, step := range setup.Questions() {
+	for _, step := range question.Steps() {
 		for _, q := range step.Questions {
 			if q.ID == id {
 				return q
@@ -66,7 +76,7 @@ func realQuestion(t *testing.T, id string) *setup.Question {
 // In lines a choice is named as it was read out, too.
 func TestLinesTakeTitles(t *testing.T) {
 	o := fixtureOptions()
-	o.Steps = []setup.Step{{ID: "tls", Title: "TLS", Questions: []*setup.Question{realQuestion(t, "tls")}}}
+	o.Steps = []question.Step{{ID: "tls", Title: "TLS", Questions: []*question.Question{realQuestion(t, "tls")}}}
 	o.Steps[0].Questions[0].Probe = nil
 	for typed, want := range map[string]setup.TLSMode{"self-SIGNED": setup.SelfSigned, "own files": setup.Files, "Private CA": setup.PrivateCA, "letsencrypt": setup.LetsEncrypt, "2": setup.SelfSigned} {
 		out, outcome, _ := typeLines(t, o, typed+"\nquit\n")
@@ -82,11 +92,19 @@ func TestLinesTakeAnswersAway(t *testing.T) {
 	o.Resolved.Answers.PublicURL = "https://packs.example.com"
 	public := realQuestion(t, "public-url")
 	public.Advanced = false
-	o.Steps = []setup.Step{{ID: "address", Title: "Address", Questions: []*setup.Question{realQuestion(t, "hostname"), public}}}
+	o.Steps = []question.Step{
+		{ID: "address", Title: "Address", Questions: []*question.Question{realQuestion(t, "hostname"), public}},
+	}
 	o.Steps[0].Questions[0].Probe = nil
-	o.Plan = func(context.Context, setup.Resolved) (*setup.Plan, error) { return nil, context.Canceled }
+	o.Plan = func(context.Context, question.Resolved) (*plan.Plan, error) { return nil, context.Canceled }
 	out, outcome, _ := typeLines(t, o, "\nnone\nback\nback\n\nnone\n\nquit\n")
-	wantsLines(t, out, "Default: registry.example.com, detected on this machine. Your answer: ", "Default: https://packs.example.com; none takes it away. Your answer: ", "Default: empty, which means: no. Your answer: ")
+	wantsLines(
+		t,
+		out,
+		"Default: registry.example.com, detected on this machine. Your answer: ",
+		"Default: https://packs.example.com; none takes it away. Your answer: ",
+		"Default: empty, which means: no. Your answer: ",
+	)
 	if got := outcome.Resolved.Answers; got.PublicURL != "" || got.Hostname != "registry.example.com" {
 		t.Errorf("the answers are %q and %q", got.PublicURL, got.Hostname)
 	}
@@ -97,7 +115,9 @@ func TestEmptyIsExplained(t *testing.T) {
 	o := fixtureOptions()
 	endpoint := realQuestion(t, "s3-endpoint")
 	endpoint.Asked = nil
-	o.Steps = []setup.Step{{ID: "storage", Title: "Storage", Questions: []*setup.Question{endpoint, realQuestion(t, "hostname")}}}
+	o.Steps = []question.Step{
+		{ID: "storage", Title: "Storage", Questions: []*question.Question{endpoint, realQuestion(t, "hostname")}},
+	}
 	s := open(t, o, 80, 24)
 	s.wants("empty means: AWS")
 	s.keys("h")
@@ -133,7 +153,13 @@ func TestTakeOverInTheWizard(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := fixtureOptions()
-	o.Steps = []setup.Step{{ID: "storage", Title: "Storage", Questions: []*setup.Question{realQuestion(t, "storage-path"), realQuestion(t, "take-over-store")}}}
+	o.Steps = []question.Step{
+		{
+			ID:        "storage",
+			Title:     "Storage",
+			Questions: []*question.Question{realQuestion(t, "storage-path"), realQuestion(t, "take-over-store")},
+		},
+	}
 	o.Steps[0].Questions[0].Probe = nil
 	for _, size := range [][2]int{{80, 24}, {40, 12}} {
 		s := open(t, o, size[0], size[1])

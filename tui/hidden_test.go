@@ -7,7 +7,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/server/config"
-	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 const hiddenWord = "AKsecretThatNobodySees+/="
@@ -16,7 +16,12 @@ const hiddenWord = "AKsecretThatNobodySees+/="
 func bucketOptions() Options {
 	o := fixtureOptions()
 	o.Resolved.Answers.Storage = config.S3
-	o.Resolved.Answers.S3 = setup.S3Answers{Bucket: "registry", Region: "us-east-1", AccessKey: "KEY", SecretKey: "given before"}
+	o.Resolved.Answers.S3 = question.S3Answers{
+		Bucket:    "registry",
+		Region:    "us-east-1",
+		AccessKey: "KEY",
+		SecretKey: "given before",
+	}
 	o.Machine.TryStorage = func(_ context.Context, s config.Storage) []finding.Trial {
 		if s.S3.SecretKey.Reveal() != hiddenWord {
 			return []finding.Trial{{Finding: finding.Finding{
@@ -30,7 +35,7 @@ func bucketOptions() Options {
 		}}
 	}
 	o.Steps = nil
-	for _, step := range setup.Questions() {
+	for _, step := range question.Steps() {
 		if step.ID == "storage" {
 			o.Steps = append(o.Steps, step)
 		}

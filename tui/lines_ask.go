@@ -8,11 +8,12 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 // asking lists the questions that matter now, of one step or of all.
-func (l *lines) asking(only string) []*setup.Question {
-	var out []*setup.Question
+func (l *lines) asking(only string) []*question.Question {
+	var out []*question.Question
 	for _, step := range l.m.options.Steps {
 		if only != "" && step.ID != only {
 			continue
@@ -60,14 +61,14 @@ func (l *lines) questions(only string, at int) (bool, error) {
 
 // ask asks one question until its answer is accepted. It reports whether to continue; false: go back. It lists the choices once, and again
 // only if they change, to spare users of screen readers.
-func (l *lines) ask(q *setup.Question) (bool, error) {
+func (l *lines) ask(q *question.Question) (bool, error) {
 	for list := true; ; {
 		if list {
 			l.list(q)
 		}
 		list = false
 		mistakes := l.mistakes
-		text, err := l.hear(l.prompt(q), q.Kind == setup.Hidden)
+		text, err := l.hear(l.prompt(q), q.Kind == question.Hidden)
 		if err != nil {
 			return false, err
 		}
@@ -93,10 +94,10 @@ func (l *lines) ask(q *setup.Question) (bool, error) {
 }
 
 // list prints the choices.
-func (l *lines) list(q *setup.Question) {
+func (l *lines) list(q *question.Question) {
 	a := &l.m.answers
 	switch q.Kind {
-	case setup.Choice:
+	case question.Choice:
 		for i, o := range q.Choices(l.m.machine, a) {
 			text := o.Text
 			if o.Disabled != "" {
@@ -104,7 +105,7 @@ func (l *lines) list(q *setup.Question) {
 			}
 			l.say("%d. %s: %s", i+1, o.Title, text)
 		}
-	case setup.Names:
+	case question.Names:
 		var in, out []string
 		for _, san := range a.SANs {
 			if san.Ticked {
@@ -117,33 +118,33 @@ func (l *lines) list(q *setup.Question) {
 		if len(out) > 0 {
 			l.say("Known, and not in it: %s", strings.Join(out, ", "))
 		}
-	case setup.Users:
+	case question.Users:
 		for _, u := range a.Users {
 			l.say("%s, %s, %s", u.Name, u.Role, passwordWords(u))
 		}
-	case setup.Hidden, setup.Text, setup.Path, setup.Number, setup.Confirm:
+	case question.Hidden, question.Text, question.Path, question.Number, question.Confirm:
 	}
 }
 
 // prompt says the default, and what can be typed.
-func (l *lines) prompt(q *setup.Question) string {
+func (l *lines) prompt(q *question.Question) string {
 	a := &l.m.answers
 	switch q.Kind {
-	case setup.Names:
+	case question.Names:
 		return "A name adds it, minus and a name takes it out, enter continues: "
-	case setup.Users:
+	case question.Users:
 		return "add NAME ROLE, remove NAME, role NAME ROLE, password NAME; enter continues: "
-	case setup.Hidden:
+	case question.Hidden:
 		return hiddenPrompt(q.Get(a))
-	case setup.Text, setup.Path, setup.Number, setup.Confirm, setup.Choice:
+	case question.Text, question.Path, question.Number, question.Confirm, question.Choice:
 	}
 	value := q.Get(a)
 	switch {
-	case q.Kind == setup.Choice: // as it was listed
+	case q.Kind == question.Choice: // as it was listed
 		value = l.listed(q, value)
-	case q.Kind == setup.Confirm && value == "true":
+	case q.Kind == question.Confirm && value == "true":
 		value = "yes"
-	case q.Kind == setup.Confirm:
+	case q.Kind == question.Confirm:
 		value = "no"
 	}
 	if value == "" && q.Empty != "" {
@@ -153,7 +154,7 @@ func (l *lines) prompt(q *setup.Question) string {
 		return "No default. Your answer: "
 	}
 	from := ""
-	if origin := l.m.origins[q.ID]; origin != setup.FromDefault && originWords(origin) != "" {
+	if origin := l.m.origins[q.ID]; origin != question.FromDefault && originWords(origin) != "" {
 		from = ", " + originWords(origin)
 	}
 	if l.emptiable(q) {
@@ -163,7 +164,7 @@ func (l *lines) prompt(q *setup.Question) string {
 }
 
 // listed is one of the choices by its number and its title.
-func (l *lines) listed(q *setup.Question, value string) string {
+func (l *lines) listed(q *question.Question, value string) string {
 	for i, o := range q.Choices(l.m.machine, &l.m.answers) {
 		if o.Value == value {
 			return fmt.Sprintf("%d, %s", i+1, o.Title)
@@ -200,17 +201,17 @@ func passwordWords(u setup.User) string {
 }
 
 // take stores an answer. It reports whether the question is done; a list is done when the input is empty.
-func (l *lines) take(q *setup.Question, text string) (bool, error) {
+func (l *lines) take(q *question.Question, text string) (bool, error) {
 	a := &l.m.answers
 	switch {
 	case text == "":
 		return true, nil
-	case q.Kind == setup.Names:
+	case q.Kind == question.Names:
 		l.takeNames(q, text)
 		return false, nil
-	case q.Kind == setup.Users:
+	case q.Kind == question.Users:
 		return false, l.takeUser(q, text)
-	case q.Kind == setup.Choice:
+	case q.Kind == question.Choice:
 		options := q.Choices(l.m.machine, a)
 		if n, err := strconv.Atoi(text); err == nil {
 			if n < 1 || n > len(options) {
@@ -241,8 +242,8 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 		_ = q.Set(a, before) // restore the default
 		return false, nil
 	}
-	l.m.origins[q.ID] = setup.FromTyping
-	if now := q.Get(a); q.Kind == setup.Path && now != text && now != "" {
+	l.m.origins[q.ID] = question.FromTyping
+	if now := q.Get(a); q.Kind == question.Path && now != text && now != "" {
 		l.say("Note: that is %s", now)
 	}
 	return true, nil
@@ -252,8 +253,8 @@ func (l *lines) take(q *setup.Question, text string) (bool, error) {
 const none = "none"
 
 // emptiable reports whether a question has an answer that may be removed.
-func (l *lines) emptiable(q *setup.Question) bool {
-	if q.Kind != setup.Text && q.Kind != setup.Path || q.Get(&l.m.answers) == "" {
+func (l *lines) emptiable(q *question.Question) bool {
+	if q.Kind != question.Text && q.Kind != question.Path || q.Get(&l.m.answers) == "" {
 		return false
 	}
 	without := l.m.answers.Clone()
@@ -261,7 +262,7 @@ func (l *lines) emptiable(q *setup.Question) bool {
 		"") == nil && (q.Validate == nil || !finding.AnyRefused(q.Validate(l.ctx, l.m.machine, &without)))
 }
 
-func (l *lines) takeNames(q *setup.Question, text string) {
+func (l *lines) takeNames(q *question.Question, text string) {
 	a := &l.m.answers
 	before := slices.Clone(a.SANs)
 	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -282,11 +283,11 @@ func (l *lines) takeNames(q *setup.Question, text string) {
 		a.SANs = before
 		return
 	}
-	l.m.origins[q.ID] = setup.FromTyping
+	l.m.origins[q.ID] = question.FromTyping
 }
 
 // takeUser changes the list of users. It reverts a change that is refused.
-func (l *lines) takeUser(q *setup.Question, text string) error {
+func (l *lines) takeUser(q *question.Question, text string) error {
 	a := &l.m.answers
 	before, removed := slices.Clone(a.Users), slices.Clone(a.RemoveUsers)
 	fields := strings.Fields(text)
@@ -339,7 +340,7 @@ func (l *lines) takeUser(q *setup.Question, text string) error {
 		a.Users, a.RemoveUsers = before, removed
 		return nil
 	}
-	l.m.origins[q.ID] = setup.FromTyping
+	l.m.origins[q.ID] = question.FromTyping
 	return nil
 }
 
@@ -363,10 +364,10 @@ func (l *lines) password(name string) (string, error) {
 }
 
 // refuses prints the refusals of an answer and reports whether there are any.
-func (l *lines) refuses(q *setup.Question) bool { return l.refusesAbout(q, "") }
+func (l *lines) refuses(q *question.Question) bool { return l.refusesAbout(q, "") }
 
 // refusesAbout is refuses for one entry of a list; what is wrong with the list as a whole can wait until enter.
-func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
+func (l *lines) refusesAbout(q *question.Question, subject string) bool {
 	if q.Validate == nil {
 		return false
 	}
@@ -381,7 +382,7 @@ func (l *lines) refusesAbout(q *setup.Question, subject string) bool {
 }
 
 // judge prints the findings about an answer, probes it, and reports whether it is accepted.
-func (l *lines) judge(q *setup.Question) bool {
+func (l *lines) judge(q *question.Question) bool {
 	var findings []finding.Finding
 	if q.Validate != nil {
 		findings = q.Validate(l.ctx, l.m.machine, &l.m.answers)
@@ -390,7 +391,7 @@ func (l *lines) judge(q *setup.Question) bool {
 		findings = append(findings, q.Probe(l.ctx, l.m.machine, &l.m.answers)...)
 	}
 	if len(findings) == 0 {
-		findings = setup.Glance(l.ctx, l.m.machine, q.ID, &l.m.answers)
+		findings = question.Glance(l.ctx, l.m.machine, q.ID, &l.m.answers)
 	}
 	for _, f := range worded(findings) {
 		l.finding(f)

@@ -10,6 +10,7 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/plan"
 )
 
 // turn is the next step after the review.
@@ -22,7 +23,7 @@ const (
 )
 
 // review prints the changes, and applies them after confirmation.
-func (l *lines) review(plan func(ctx context.Context) (*setup.Plan, error)) (turn, error) {
+func (l *lines) review(plan func(ctx context.Context) (*plan.Plan, error)) (turn, error) {
 	m := l.m
 	var err error
 	l.say("")
@@ -158,7 +159,13 @@ func (l *lines) prove() (turn, error) {
 	}
 	report := m.options.Prove(l.ctx, m.plan, func(e check.Event) {
 		if e.Result != nil {
-			l.say("%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen, strings.ReplaceAll(reason(e.Result), "\n", "\n  "))
+			l.say(
+				"%s: %s, %s%s",
+				e.Title,
+				e.Result.Status,
+				e.Result.Seen,
+				strings.ReplaceAll(reason(e.Result), "\n", "\n  "),
+			)
 			if e.Result.Advice != "" {
 				l.say("  advice: %s", strings.ReplaceAll(e.Result.Advice, "\n", "\n  "))
 			}

@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // repair shows the faults of a configuration that is refused, and applies the repair that the user chooses. It reports whether one was
@@ -14,11 +15,11 @@ import (
 func (l *lines) repair() (bool, error) {
 	m, r := l.m, &l.m.repair
 	*r = repair{from: m.installed.ConfigData}
-	path := filepath.Join(m.installed.Dir, setup.ConfigFile)
+	path := filepath.Join(m.installed.Dir, installation.ConfigFile)
 	l.say("")
 	l.say("The server would not start on %s.", path)
 	for {
-		faults := setup.Faults(path, r.data())
+		faults := plan.Faults(path, r.data())
 		for _, fault := range faults {
 			l.say("Wrong, %s%s", faultPlace(fault), fault.What)
 			if fault.Remedy != "" {
@@ -28,13 +29,13 @@ func (l *lines) repair() (bool, error) {
 				l.say("  line %d: %s", line.Number, line.Text)
 			}
 		}
-		var ways []setup.Repair
+		var ways []plan.Repair
 		if len(faults) == 0 {
-			ways = append(ways, setup.Repair{Title: "Take the edited copy", Text: "the review shows what it changes", Data: r.draft, Steps: []string{"as you edited it"}})
+			ways = append(ways, plan.Repair{Title: "Take the edited copy", Text: "the review shows what it changes", Data: r.draft, Steps: []string{"as you edited it"}})
 		}
-		ways = append(ways, setup.Repairs(l.ctx, m.machine, m.installed, r.data())...)
+		ways = append(ways, plan.Repairs(l.ctx, m.machine, m.installed, r.data())...)
 		if m.options.Editor != nil {
-			ways = append(ways, setup.Repair{ID: editWay, Title: "Edit", Text: "a copy of it in your editor; it is looked at again afterwards"})
+			ways = append(ways, plan.Repair{ID: editWay, Title: "Edit", Text: "a copy of it in your editor; it is looked at again afterwards"})
 		}
 		for i, way := range ways {
 			l.say("%d. %s: %s", i+1, way.Title, way.Text)
@@ -56,7 +57,7 @@ func (l *lines) repair() (bool, error) {
 		}
 		r.chosen = *way
 		m.review = review{mend: true}
-		if _, err := l.review(func(ctx context.Context) (*setup.Plan, error) { return m.repairPlan(ctx) }); err != nil {
+		if _, err := l.review(func(ctx context.Context) (*plan.Plan, error) { return m.repairPlan(ctx) }); err != nil {
 			return false, err
 		}
 		if m.mended {
@@ -67,7 +68,7 @@ func (l *lines) repair() (bool, error) {
 }
 
 // way asks which repair to apply. It returns nil for none.
-func (l *lines) way(ways []setup.Repair) (*setup.Repair, error) {
+func (l *lines) way(ways []plan.Repair) (*plan.Repair, error) {
 	for {
 		text, err := l.hear(fmt.Sprintf("Which way? A number from 1 to %d, or quit: ", len(ways)), false)
 		if err != nil {

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // manage shows the state and runs one task. It reports whether to show the menu again.
@@ -28,7 +29,10 @@ func (l *lines) manage() (bool, error) {
 		l.say("%d. %s: %s", i+1, job.name, text)
 	}
 	for {
-		text, err := l.hear(fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)), false)
+		text, err := l.hear(
+			fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)),
+			false,
+		)
 		if errors.Is(err, errNoMore) || text == "quit" || text == "q" {
 			return false, nil
 		}
@@ -91,7 +95,7 @@ func (l *lines) do(id taskID) error {
 }
 
 // plan0 makes a plan from the current answers.
-func (m *model) plan0(ctx context.Context) (*setup.Plan, error) {
+func (m *model) plan0(ctx context.Context) (*plan.Plan, error) {
 	return m.options.Plan(ctx, m.resolved())
 }
 
@@ -104,7 +108,10 @@ func (l *lines) chooseSettings() error {
 		l.say("%d. %s: %s", i+1, f.step.Title, m.stepSummary(f))
 	}
 	for {
-		text, err := l.hear(fmt.Sprintf("What do you want to change? A number from 1 to %d, all, or back: ", len(forms)), false)
+		text, err := l.hear(
+			fmt.Sprintf("What do you want to change? A number from 1 to %d, all, or back: ", len(forms)),
+			false,
+		)
 		if err != nil {
 			return err
 		}
@@ -177,8 +184,8 @@ func (l *lines) uninstall() error {
 		return err
 	}
 	var args []string
-	if m.installed.HasCAKey() {
-		keep, err := l.yes(setup.KeepCAKeyQuestion + " yes or no: ")
+	if plan.HasCAKey(m.installed) {
+		keep, err := l.yes(installation.KeepCAKeyQuestion + " yes or no: ")
 		if err != nil {
 			return err
 		}

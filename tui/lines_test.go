@@ -9,7 +9,11 @@ import (
 	"testing"
 
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // typeLines answers with lines, and returns what was written, and how it ended.
@@ -41,17 +45,36 @@ func wantsLines(t *testing.T, out string, lines ...string) {
 const allEnters = "\n\n\n\n\n\n\n\n"
 
 func TestLinesFromFirstToLast(t *testing.T) {
-	out, outcome, err := typeLines(t, fixtureOptions(), "\n\n:22\n:5001\n\nadd ci writer\n"+secretWord+"\n"+secretWord+"\n\n\n\nwrite\nno\n\n")
+	out, outcome, err := typeLines(
+		t,
+		fixtureOptions(),
+		"\n\n:22\n:5001\n\nadd ci writer\n"+secretWord+"\n"+secretWord+"\n\n\n\nwrite\nno\n\n",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantsLines(t, out,
-		"Question 1 of 7: Host name. By which name do clients reach the registry?", "Default: registry.example.com, detected on this machine. Your answer: ",
-		"Question 2 of 7", "Warning: registry.example.com resolves to 198.51.100.4",
-		"Question 3 of 7", "Error: port 22 is taken by sshd (pid 812); choose another port",
-		"Question 4 of 7", "1. Private CA", "Question 5 of 7", "ci, writer, password typed", "Question 7 of 7",
-		"This would be changed in /etc/packhouse", "create auth/htpasswd-basic", "Type write to write this", "round trip: passed",
-		"4 of 5 checks passed, 1 not proven", "Passwords were generated. Show them now?", "The server runs at 127.0.0.1:5000")
+	wantsLines(
+		t,
+		out,
+		"Question 1 of 7: Host name. By which name do clients reach the registry?",
+		"Default: registry.example.com, detected on this machine. Your answer: ",
+		"Question 2 of 7",
+		"Warning: registry.example.com resolves to 198.51.100.4",
+		"Question 3 of 7",
+		"Error: port 22 is taken by sshd (pid 812); choose another port",
+		"Question 4 of 7",
+		"1. Private CA",
+		"Question 5 of 7",
+		"ci, writer, password typed",
+		"Question 7 of 7",
+		"This would be changed in /etc/packhouse",
+		"create auth/htpasswd-basic",
+		"Type write to write this",
+		"round trip: passed",
+		"4 of 5 checks passed, 1 not proven",
+		"Passwords were generated. Show them now?",
+		"The server runs at 127.0.0.1:5000",
+	)
 	if outcome.Stage != Proved || outcome.ExitCode() != 0 || outcome.Resolved.Answers.Addr != ":5001" {
 		t.Errorf("stage %d, exit code %d, address %q", outcome.Stage, outcome.ExitCode(), outcome.Resolved.Answers.Addr)
 	}
@@ -68,7 +91,7 @@ func TestLinesEnd(t *testing.T) {
 	whole := allEnters + "nonsense\nmore\n" + allEnters + "\n\n\n"
 	for cut := range len(whole) {
 		o := fixtureOptions()
-		o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+		o.Apply = func(context.Context, *plan.Plan, func(verb, path string)) (*apply.Applied, error) {
 			t.Fatal("something was written")
 			return nil, nil
 		}
@@ -84,17 +107,28 @@ func TestLinesGoBack(t *testing.T) {
 	if !errors.Is(err, errNoMore) {
 		t.Fatal(err)
 	}
-	wantsLines(t, out, "This is the first question.", "Clients will see this", "Question 2 of 7", "Question 1 of 7", "Question 7 of 7", "back to change answers", "Question 7 of 7", "Question 6 of 7")
+	wantsLines(
+		t,
+		out,
+		"This is the first question.",
+		"Clients will see this",
+		"Question 2 of 7",
+		"Question 1 of 7",
+		"Question 7 of 7",
+		"back to change answers",
+		"Question 7 of 7",
+		"Question 6 of 7",
+	)
 }
 
 // TestLinesAndScreenAgree: the same answers give the same plan, whichever way they were given.
 func TestLinesAndScreenAgree(t *testing.T) {
-	answers := make([]setup.Answers, 0, 2)
+	answers := make([]question.Answers, 0, 2)
 	o := fixtureOptions()
-	plan := o.Plan
-	o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+	planned := o.Plan
+	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
 		answers = append(answers, resolved.Answers)
-		return plan(ctx, resolved)
+		return planned(ctx, resolved)
 	}
 	if _, _, err := typeLines(t, o, "packs.example.org\n-registry\n\n:5001\n3\n/tmp/a.crt\n/tmp/a.key\nrole spectro writer\npassword spectro\n\n\n\n/srv/packs\nquit\n"); err != nil {
 		t.Fatal(err)
@@ -120,16 +154,26 @@ func TestLinesAndScreenAgree(t *testing.T) {
 func TestLinesManage(t *testing.T) {
 	o := managed(fixtureOptions())
 	o.Plan = fixturePlan(setup.Update)
-	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { return nil, nil }
+	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { return nil, nil }
 	out, outcome, err := typeLines(t, o, "9\n1\nquit\n6\nback\n2\nback\n1\nwrite\nno\nquit\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantsLines(t, out,
-		"The installation in /etc/packhouse", "server, well: up at :5000", "certificate, attention: 20 days left",
+	wantsLines(
+		t,
+		out,
+		"The installation in /etc/packhouse",
+		"server, well: up at :5000",
+		"certificate, attention: 20 days left",
 		"1. Renew the certificate",
 		`"9" is not one of the choices`,
-		"This would be changed", "Nothing was written.", "as it was before the last setup", "Question 1 of 1: Users", "This would be changed", "4 of 5 checks passed")
+		"This would be changed",
+		"Nothing was written.",
+		"as it was before the last setup",
+		"Question 1 of 1: Users",
+		"This would be changed",
+		"4 of 5 checks passed",
+	)
 	if outcome.ExitCode() != 0 {
 		t.Errorf("exit code %d", outcome.ExitCode())
 	}
@@ -138,15 +182,22 @@ func TestLinesManage(t *testing.T) {
 func TestLinesGoBackAfterAFailedCheck(t *testing.T) {
 	o := fixtureOptions()
 	o.Rollback = managed(o).Rollback
-	o.Reread = func(context.Context) (*setup.Installed, error) { return &setup.Installed{}, nil }
-	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+	o.Reread = func(context.Context) (*installation.Installed, error) { return &installation.Installed{}, nil }
+	o.Prove = func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 		return fixtureReport(ctx, report, check.Failed)
 	}
 	out, outcome, err := typeLines(t, o, allEnters[:7]+"write\nyes\nwrite\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantsLines(t, out, "cause: the disk is full", "Go back to the files that were there before?", "as it was before the last setup", "Everything is as it was before.")
+	wantsLines(
+		t,
+		out,
+		"cause: the disk is full",
+		"Go back to the files that were there before?",
+		"as it was before the last setup",
+		"Everything is as it was before.",
+	)
 	if outcome.ExitCode() != 1 {
 		t.Errorf("exit code %d, want 1", outcome.ExitCode())
 	}

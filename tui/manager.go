@@ -8,8 +8,9 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -19,7 +20,7 @@ type manager struct {
 	chooser      // among the tasks
 	entered bool // the first task was chosen already
 	on      bool // this sitting began with an installation, and comes back to it
-	state   *setup.State
+	state   *installation.State
 }
 
 // goHome reads the installation again and shows its state. It stops a running job.
@@ -108,7 +109,7 @@ func (m *model) checkOnly() tea.Cmd {
 
 // proveMsg carries the plan of an installation that is checked without changes.
 type proveMsg struct {
-	plan *setup.Plan
+	plan *plan.Plan
 	err  error
 }
 
@@ -228,7 +229,9 @@ func (m *model) taskLines(job task, chosen bool, width int) []string {
 		return []string{layout.Cut(pointer+style.Render(job.name), width)}
 	}
 	if !chosen || ansi.StringWidth(text) <= room {
-		return []string{layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(text), width)}
+		return []string{
+			layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(text), width),
+		}
 	}
 	if room >= nameWidth { // there is a column for it
 		var lines []string

@@ -14,24 +14,40 @@ import (
 
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 const servedPrint = "3F:A2:77:10:58:44:9B:0C:EE:21:35:6F:D0:93:1A:B7:C8:62:04:5D:F1:8E:39:A6:70:BB:42:17:DC:05:E9:8F"
 
-func fixtureState() *setup.State {
+func fixtureState() *installation.State {
 	now := time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC)
-	return &setup.State{
+	return &installation.State{
 		Dir: "/etc/packhouse", URL: "https://registry.example.com:5000",
-		Certificate: &setup.CertificateState{
+		Certificate: &installation.CertificateState{
 			Path: "/etc/packhouse/certs/tls.crt", Names: []string{"registry.example.com", "registry", "localhost", "192.0.2.17"}, Ends: now.AddDate(0, 0, 20),
-			DaysLeft: 20, CloseEnd: true, Fingerprint: servedPrint, Made: true, Missing: []setup.Address{{Addr: netip.MustParseAddr("192.0.2.18"), Interface: "eth1", Global: true}},
+			DaysLeft: 20, CloseEnd: true, Fingerprint: servedPrint, Made: true, Missing: []machine.Address{{Addr: netip.MustParseAddr("192.0.2.18"), Interface: "eth1", Global: true}},
 		},
-		Users:   []setup.User{{Name: "admin", Role: setup.Admin}, {Name: "spectro", Role: setup.Reader}},
-		Storage: setup.StorageState{Driver: config.Filesystem, Path: "/var/lib/packhouse", Free: 70 << 30, Total: 252 << 30},
-		Server:  setup.ServerState{Up: true, PID: 812, Since: now.AddDate(0, 0, -3), Address: ":5000", Fingerprint: servedPrint},
-		Drift:   []setup.Drift{{Path: "auth/htpasswd-basic", What: "mode 0644, was 0600"}},
-		Backup:  now.AddDate(0, 0, -3), Before: true,
+		Users: []setup.User{{Name: "admin", Role: setup.Admin}, {Name: "spectro", Role: setup.Reader}},
+		Storage: installation.StorageState{
+			Driver: config.Filesystem,
+			Path:   "/var/lib/packhouse",
+			Free:   70 << 30,
+			Total:  252 << 30,
+		},
+		Server: installation.ServerState{
+			Up:          true,
+			PID:         812,
+			Since:       now.AddDate(0, 0, -3),
+			Address:     ":5000",
+			Fingerprint: servedPrint,
+		},
+		Drift:  []installation.Drift{{Path: "auth/htpasswd-basic", What: "mode 0644, was 0600"}},
+		Backup: now.AddDate(0, 0, -3), Before: true,
 	}
 }
 
@@ -43,9 +59,12 @@ func managed(o Options) Options {
 	}
 	o.Title = "packhouse"
 	o.Begin = func(context.Context) (Beginning, error) { return b, nil }
-	o.Rollback = func(context.Context) (*setup.Plan, error) {
-		return &setup.Plan{Dir: "/etc/packhouse", Changes: []setup.Change{{
-			Path: filepath.Join("/etc/packhouse", setup.HtpasswdFile), Kind: setup.Update, Secret: true, Meaning: []string{"as it was before the last setup"},
+	o.Rollback = func(context.Context) (*plan.Plan, error) {
+		return &plan.Plan{Dir: "/etc/packhouse", Changes: []plan.Change{{
+			Path: filepath.Join(
+				"/etc/packhouse",
+				installation.HtpasswdFile,
+			), Kind: setup.Update, Secret: true, Meaning: []string{"as it was before the last setup"},
 		}}}, nil
 	}
 	return o
@@ -73,23 +92,25 @@ func TestManagerScreens(t *testing.T) {
 func TestManagerTellsWhatIsWrong(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
-		fault func(s *setup.State)
+		fault func(s *installation.State)
 		says  string
 	}{
-		{"old certificate served", func(s *setup.State) { s.Server.Fingerprint = strings.Replace(servedPrint, "3F:A2", "11:11", 1) }, "another certificate than the one on disk"},
-		{"no server", func(s *setup.State) { s.Server = setup.ServerState{} }, "not running"},
-		{"server out of reach", func(s *setup.State) { s.Server = setup.ServerState{Problem: "cannot be asked: permission denied"} }, "permission denied"},
-		{"expired", func(s *setup.State) { s.Certificate.DaysLeft = -3 }, "expired on 2026-12-11"},
-		{"near its end", func(*setup.State) {}, "20 days left, until 2026-12-11: time to renew it"},
-		{"address not covered", func(*setup.State) {}, "192.0.2.18 (eth1) is an address of this machine and not in it"},
-		{"address gone", func(s *setup.State) { s.Certificate.Foreign = []string{"192.0.2.99"} }, "not of this machine now: 192.0.2.99"},
-		{"key does not fit", func(s *setup.State) { s.Certificate.Problem = "the key is of another certificate" }, "the key is of another certificate"},
-		{"nobody", func(s *setup.State) { s.Users = nil }, "there is no user"},
-		{"disk full", func(s *setup.State) { s.Storage.Free = 10 << 20 }, "only 10 MiB of 252 GiB free"},
-		{"files changed", func(*setup.State) {}, "auth/htpasswd-basic: mode 0644, was 0600 since setup wrote it"},
-		{"restart due", func(s *setup.State) { s.Server.Restart = []string{"http.addr"} }, "a restart is due for http.addr"},
-		{"fault of the server", func(s *setup.State) { s.Server.Faults = []string{"/health says DOWN: storage-full"} }, "storage-full"},
-		{"refused file", func(s *setup.State) { s.Findings = refused("", "", "myconfig.yml:3: no such key", "") }, "myconfig.yml:3: no such key"},
+		{"old certificate served", func(s *installation.State) { s.Server.Fingerprint = strings.Replace(servedPrint, "3F:A2", "11:11", 1) }, "another certificate than the one on disk"},
+		{"no server", func(s *installation.State) { s.Server = installation.ServerState{} }, "not running"},
+		{"server out of reach", func(s *installation.State) {
+			s.Server = installation.ServerState{Problem: "cannot be asked: permission denied"}
+		}, "permission denied"},
+		{"expired", func(s *installation.State) { s.Certificate.DaysLeft = -3 }, "expired on 2026-12-11"},
+		{"near its end", func(*installation.State) {}, "20 days left, until 2026-12-11: time to renew it"},
+		{"address not covered", func(*installation.State) {}, "192.0.2.18 (eth1) is an address of this machine and not in it"},
+		{"address gone", func(s *installation.State) { s.Certificate.Foreign = []string{"192.0.2.99"} }, "not of this machine now: 192.0.2.99"},
+		{"key does not fit", func(s *installation.State) { s.Certificate.Problem = "the key is of another certificate" }, "the key is of another certificate"},
+		{"nobody", func(s *installation.State) { s.Users = nil }, "there is no user"},
+		{"disk full", func(s *installation.State) { s.Storage.Free = 10 << 20 }, "only 10 MiB of 252 GiB free"},
+		{"files changed", func(*installation.State) {}, "auth/htpasswd-basic: mode 0644, was 0600 since setup wrote it"},
+		{"restart due", func(s *installation.State) { s.Server.Restart = []string{"http.addr"} }, "a restart is due for http.addr"},
+		{"fault of the server", func(s *installation.State) { s.Server.Faults = []string{"/health says DOWN: storage-full"} }, "storage-full"},
+		{"refused file", func(s *installation.State) { s.Findings = refused("", "", "myconfig.yml:3: no such key", "") }, "myconfig.yml:3: no such key"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := managed(fixtureOptions())
@@ -107,13 +128,13 @@ func TestManagerGoesRound(t *testing.T) {
 	begin, looked := o.Begin, 0
 	o.Begin = func(ctx context.Context) (Beginning, error) { looked++; return begin(ctx) }
 	var rotated []bool
-	o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
 		rotated = append(rotated, resolved.Answers.RotateCert)
 		plan, err := fixturePlan(setup.Update)(ctx, resolved)
 		plan.Passwords = nil
 		return plan, err
 	}
-	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { return nil, nil }
+	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { return nil, nil }
 	s := open(t, o, 80, 24)
 	s.keys("<enter><enter>")
 	s.wants("files are replaced: w writes them")
@@ -171,7 +192,7 @@ func TestManagerClosesJobs(t *testing.T) {
 	s.keys("<end><up><up><enter>")
 	s.wants("there is no backup")
 	b.State.Backup = time.Now()
-	o.Rollback = func(context.Context) (*setup.Plan, error) { return nil, errors.New("read backup: it is damaged") }
+	o.Rollback = func(context.Context) (*plan.Plan, error) { return nil, errors.New("read backup: it is damaged") }
 	s = open(t, o, 80, 24)
 	s.keys("<end><up><up><enter>")
 	s.wants("read backup: it is damaged")
@@ -183,18 +204,20 @@ func TestManagerClosesJobs(t *testing.T) {
 func TestOfferToRollBack(t *testing.T) {
 	o := fixtureOptions()
 	o.Rollback = managed(o).Rollback
-	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+	o.Prove = func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 		return fixtureReport(ctx, report, check.Failed)
 	}
 	applied := 0
-	apply := o.Apply
-	o.Apply = func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+	carryOut := o.Apply
+	o.Apply = func(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 		applied++
-		return apply(ctx, plan, progress)
+		return carryOut(ctx, plan, progress)
 	}
-	o.Reread = func(context.Context) (*setup.Installed, error) { return &setup.Installed{Dir: "/etc/packhouse"}, nil }
+	o.Reread = func(context.Context) (*installation.Installed, error) {
+		return &installation.Installed{Dir: "/etc/packhouse"}, nil
+	}
 	server := fixtureServer{make(chan struct{})}
-	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { return server, nil }
+	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { return server, nil }
 	s := open(t, o, 100, 30)
 	s.keys(journeyTo("8-checks"))
 	s.wants("1 failed", "b roll back")

@@ -15,7 +15,10 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/finding"
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/tui/theme"
 )
 
@@ -68,13 +71,13 @@ type model struct {
 	broken        *PanicError
 	mended        bool // a configuration that was refused was repaired, line by line
 
-	machine   *setup.Machine
-	installed *setup.Installed
-	answers   setup.Answers
-	origins   map[string]setup.Origin
-	kept      *setup.Resolved   // changed answers of a screen that the user left, restored when it opens again
-	findings  []finding.Finding // that came with the beginning
-	outlook   []finding.Finding // of the machine, likewise
+	machine   *machine.Machine
+	installed *installation.Installed
+	answers   question.Answers
+	origins   map[string]question.Origin
+	kept      *question.Resolved // changed answers of a screen that the user left, restored when it opens again
+	findings  []finding.Finding  // that came with the beginning
+	outlook   []finding.Finding  // of the machine, likewise
 	glance    glance
 	forms     []*form
 	at        int // the form in front
@@ -85,16 +88,16 @@ type model struct {
 	settings  settings
 	repair    repair
 	dashboard dashboard
-	plan      *setup.Plan
+	plan      *plan.Plan
 	review    review
 	apply     progress
 	checks    checks
 	card      card
-	running   setup.Running
-	up        atomic.Pointer[setup.Running] // the last server that started, even if no one waited for it any more
+	running   installation.Running
+	up        atomic.Pointer[installation.Running] // the last server that started, even if no one waited for it any more
 
-	passwords []setup.Password // generated in this sitting and in force, for the card only
-	given     []string         // users whose password was set in this session
+	passwords []plan.Password // generated in this sitting and in force, for the card only
+	given     []string        // users whose password was set in this session
 	log       logScreen
 	outcome   Outcome
 }
@@ -124,7 +127,9 @@ func newModel(ctx context.Context, o Options) *model {
 		quit:  func() {},
 	}
 	if o.Begin == nil {
-		m.first = m.begin(Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings})
+		m.first = m.begin(
+			Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings},
+		)
 	}
 	return m
 }
@@ -145,7 +150,7 @@ func (m *model) begin(b Beginning) tea.Cmd {
 // take takes in what the wizard starts from.
 func (m *model) take(b Beginning) {
 	m.machine, m.installed, m.answers, m.findings, m.outlook = b.Machine, b.Installed, b.Resolved.Answers, b.Findings, b.outlook
-	m.origins = make(map[string]setup.Origin, len(b.Resolved.Origins))
+	m.origins = make(map[string]question.Origin, len(b.Resolved.Origins))
 	maps.Copy(m.origins, b.Resolved.Origins)
 	if b.State != nil {
 		m.manager.on, m.manager.state, m.phase = true, b.State, managing
@@ -154,13 +159,13 @@ func (m *model) take(b Beginning) {
 }
 
 // resolved returns the current answers.
-func (m *model) resolved() setup.Resolved {
+func (m *model) resolved() question.Resolved {
 	answers := m.answers
 	answers.SANs, answers.Users = slices.Clone(answers.SANs), slices.Clone(answers.Users)
 	answers.NoSANs, answers.RemoveUsers = slices.Clone(answers.NoSANs), slices.Clone(answers.RemoveUsers)
-	origins := make(map[string]setup.Origin, len(m.origins))
+	origins := make(map[string]question.Origin, len(m.origins))
 	maps.Copy(origins, m.origins)
-	return setup.Resolved{Answers: answers, Origins: origins}
+	return question.Resolved{Answers: answers, Origins: origins}
 }
 
 // Init starts what has to run from the beginning.
@@ -168,10 +173,13 @@ func (m *model) Init() tea.Cmd {
 	if m.options.Begin == nil {
 		return tea.Batch(m.watchLog(), m.first)
 	}
-	return tea.Batch(m.watchLog(), m.start("looking at this machine", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		b, err := m.lookAround(ctx)
-		return begunMsg{b, err}
-	}))
+	return tea.Batch(
+		m.watchLog(),
+		m.start("looking at this machine", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
+			b, err := m.lookAround(ctx)
+			return begunMsg{b, err}
+		}),
+	)
 }
 
 // update handles a message, then inspects the answer in front.
@@ -304,7 +312,8 @@ func (m *model) said(msg tea.Msg) tea.Cmd {
 // leave ends the program, as soon as nothing is being written any more. Nothing is asked back: before the review there is nothing to lose, and
 // afterwards everything is in the files.
 func (m *model) leave(sig syscall.Signal) tea.Cmd {
-	if m.phase == applying && m.job != nil && m.leaving == 0 { // a second request ends the program at once: the next run finishes or undoes the change
+	if m.phase == applying && m.job != nil &&
+		m.leaving == 0 { // a second request ends the program at once: the next run finishes or undoes the change
 		m.leaving = sig
 		m.job.cancel()
 		m.apply.doing = "stopping; what was begun is put back"
@@ -395,7 +404,12 @@ func clean(text string) string {
 			return r
 		case r == '\t':
 			return ' '
-		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff:
+		case r < ' ',
+			r >= 0x7f && r < 0xa0,
+			r >= 0x200b && r <= 0x200f,
+			r >= 0x2028 && r <= 0x202e,
+			r >= 0x2060 && r <= 0x206f,
+			r == 0xfeff:
 			return '\ufffd'
 		}
 		return r

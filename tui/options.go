@@ -9,8 +9,12 @@ import (
 	"time"
 
 	"packhouse/finding"
-	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/tui/logview"
 )
 
@@ -23,39 +27,39 @@ type Options struct {
 
 	// Begin finds out about the machine and the installation; a spinner turns meanwhile. Nil: the next four fields say it.
 	Begin     func(ctx context.Context) (Beginning, error)
-	Machine   *setup.Machine
-	Installed *setup.Installed
-	Resolved  setup.Resolved
+	Machine   *machine.Machine
+	Installed *installation.Installed
+	Resolved  question.Resolved
 	Findings  []finding.Finding
 
-	Steps   []setup.Step                       // nil: setup.Questions()
-	Preview func(answers setup.Answers) []byte // myconfig.yml as it would be; nil: setup.Preview
+	Steps   []question.Step                       // nil: setup.Questions()
+	Preview func(answers question.Answers) []byte // myconfig.yml as it would be; nil: setup.Preview
 
 	// Plan returns the changes that the answers make. It is called for each review and reads the files each time.
-	Plan func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error)
+	Plan func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error)
 	// Apply makes the plan true, or leaves everything as it was.
-	Apply func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error)
+	Apply func(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error)
 	// Reread reads the installation after a change. Nil: the known state is kept.
-	Reread func(ctx context.Context) (*setup.Installed, error)
+	Reread func(ctx context.Context) (*installation.Installed, error)
 	// Rollback returns the plan that restores the files before the last change. Nil: not offered.
-	Rollback func(ctx context.Context) (*setup.Plan, error)
+	Rollback func(ctx context.Context) (*plan.Plan, error)
 	// Editor is the command that edits a file; nil, or one that returns nil: there is none.
 	Editor func(path string) *exec.Cmd
 	// Look returns the state of storage and certificate for the figures above the log. Nil: they are left out.
-	Look func(ctx context.Context) *setup.State
+	Look func(ctx context.Context) *installation.State
 	// Start loads the plan into the server that it returned before, or starts a server, which outlives the call until Shutdown. A nil Running
 	// without an error: a server that another program started has loaded the change.
-	Start func(ctx context.Context, plan *setup.Plan) (setup.Running, error)
+	Start func(ctx context.Context, plan *plan.Plan) (installation.Running, error)
 	// Stop stops the server of the installation, which another program started. Nil: that is not offered.
 	Stop func(ctx context.Context) error
 	// Uninstall returns the command that asks for confirmation and removes the installation. Nil: not offered.
 	Uninstall func() *exec.Cmd
 	// Prove runs the checks and reports each step of them.
-	Prove func(ctx context.Context, plan *setup.Plan, report func(check.Event)) check.Report
+	Prove func(ctx context.Context, plan *plan.Plan, report func(check.Event)) check.Report
 	// Size returns the size of the machine, for the notes of the manager. Nil: check.ThisMachine.
 	Size func() *check.Machine
 	// Card returns what users need to use the registry. Nil: setup.Handoff.
-	Card func(ctx context.Context, plan *setup.Plan) setup.Card
+	Card func(ctx context.Context, plan *plan.Plan) plan.Card
 
 	// Pasteable returns text whose commands of this program run when pasted. Nil: text stays as it is.
 	Pasteable func(text string) string
@@ -68,11 +72,11 @@ type Options struct {
 
 // Beginning is what a wizard starts from.
 type Beginning struct {
-	Machine   *setup.Machine
-	Installed *setup.Installed
-	Resolved  setup.Resolved
-	Findings  []finding.Finding // of [setup.Resolve]
-	State     *setup.State      // of the installation to manage, shown first; nil: the questions come first
+	Machine   *machine.Machine
+	Installed *installation.Installed
+	Resolved  question.Resolved
+	Findings  []finding.Finding   // of [question.Resolve]
+	State     *installation.State // of the installation to manage, shown first; nil: the questions come first
 
 	outlook []finding.Finding // about the machine: they block the wizard before its first question, or are shown beside the state
 }
@@ -90,15 +94,15 @@ const (
 // Outcome is the result of a session. It alone reports success: the terminal library returns no error for a session that a signal ended.
 type Outcome struct {
 	Stage    Stage
-	Plan     *setup.Plan      // the one that was applied
-	Applied  *setup.Applied   //
-	Report   check.Report     // of the last run of the checks
-	Card     setup.Card       // from Proved on
-	Resolved setup.Resolved   // the answers as they were left
-	Unseen   []setup.Password // that were generated and not viewed
-	Removed  bool             // the installation was uninstalled
-	Managed  bool             // an installation was looked after, and leaving is no failure
-	Signal   syscall.Signal   // that ended it early: SIGINT for ctrl+c; 0: it came to its end
+	Plan     *plan.Plan        // the one that was applied
+	Applied  *apply.Applied    //
+	Report   check.Report      // of the last run of the checks
+	Card     plan.Card         // from Proved on
+	Resolved question.Resolved // the answers as they were left
+	Unseen   []plan.Password   // that were generated and not viewed
+	Removed  bool              // the installation was uninstalled
+	Managed  bool              // an installation was looked after, and leaving is no failure
+	Signal   syscall.Signal    // that ended it early: SIGINT for ctrl+c; 0: it came to its end
 }
 
 // ExitCode returns the exit code of the command: 0 when all is well; 1 when nothing was written; 4 when a check failed
@@ -118,7 +122,7 @@ func (o Outcome) ExitCode() int {
 // fill puts the defaults in.
 func (o Options) fill() Options {
 	if o.Steps == nil {
-		o.Steps = setup.Questions()
+		o.Steps = question.Steps()
 	}
 	if o.Title == "" {
 		o.Title = "packhouse setup"

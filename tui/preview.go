@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"packhouse/setup"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -23,7 +24,7 @@ type preview struct {
 func (m *model) refreshPreview() {
 	render := m.options.Preview
 	if render == nil {
-		render = func(answers setup.Answers) []byte { return setup.Preview(m.installed, answers) }
+		render = func(answers question.Answers) []byte { return plan.Preview(m.installed, answers) }
 	}
 	text := body(render(m.resolved().Answers))
 	if bytes.Equal(text, m.preview.text) {
@@ -101,7 +102,13 @@ func (m *model) previewBox(width, height int) []string {
 		lines, focus, marks = m.configLines(innerWidth), 0, nil
 	}
 	shown, below := scroll(lines, &m.preview.top, min(focus, len(lines)-1), innerHeight)
-	box := layout.Box{Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted, Mark: m.theme.Accent.Render(theme.Changed)}
+	box := layout.Box{
+		Title:  setupConfig,
+		Remark: below,
+		Edge:   m.theme.Border,
+		Head:   m.theme.Muted,
+		Mark:   m.theme.Accent.Render(theme.Changed),
+	}
 	for i := range shown {
 		box.Marked = append(box.Marked, marks[m.preview.top+i])
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -23,11 +24,11 @@ import (
 type repair struct {
 	from    []byte // the file as it was looked at
 	draft   []byte // the file as edited by the user; nil: not edited
-	faults  []setup.Fault
-	ways    []setup.Repair
+	faults  []plan.Fault
+	ways    []plan.Repair
 	looked  bool
-	chooser              // among the ways
-	chosen  setup.Repair // that is being reviewed
+	chooser             // among the ways
+	chosen  plan.Repair // that is being reviewed
 }
 
 // The ways that are the screen's own.
@@ -39,8 +40,8 @@ const (
 // Messages of the screen.
 type (
 	faultsMsg struct {
-		faults []setup.Fault
-		ways   []setup.Repair
+		faults []plan.Fault
+		ways   []plan.Repair
 	}
 	editedMsg struct {
 		path string
@@ -65,20 +66,30 @@ func (m *model) lookAtFaults() tea.Cmd {
 	r := &m.repair
 	r.chooser, r.looked = chooser{}, false
 	in, machine, data, edited := m.installed, m.machine, r.data(), r.draft != nil
-	path, editor := filepath.Join(in.Dir, setup.ConfigFile), m.options.Editor != nil
+	path, editor := filepath.Join(in.Dir, installation.ConfigFile), m.options.Editor != nil
 	return m.start("looking for ways", func(ctx context.Context, _ func(tea.Msg)) tea.Msg {
-		ways := setup.Repairs(ctx, machine, in, data)
+		ways := plan.Repairs(ctx, machine, in, data)
 		if editor {
 			title := "Edit"
 			if edited {
 				title = "Edit again"
 			}
-			ways = append(ways, setup.Repair{ID: editWay, Title: title, Text: "a copy of it in your editor; it is looked at again afterwards"})
+			ways = append(
+				ways,
+				plan.Repair{
+					ID:    editWay,
+					Title: title,
+					Text:  "a copy of it in your editor; it is looked at again afterwards",
+				},
+			)
 		}
 		if edited {
-			ways = append(ways, setup.Repair{ID: discardWay, Title: "Discard the edits", Text: "back to the file as it is"})
+			ways = append(
+				ways,
+				plan.Repair{ID: discardWay, Title: "Discard the edits", Text: "back to the file as it is"},
+			)
 		}
-		return faultsMsg{setup.Faults(path, data), ways}
+		return faultsMsg{plan.Faults(path, data), ways}
 	})
 }
 
@@ -94,15 +105,21 @@ func (m *model) foundFaults(msg faultsMsg) tea.Cmd {
 	r := &m.repair
 	r.faults, r.ways, r.looked = msg.faults, msg.ways, true
 	if len(r.faults) == 0 && r.draft != nil { // it was repaired by hand
-		edited := setup.Repair{ID: "edited", Title: "Take the edited copy", Text: "the review shows what it changes", Data: r.draft, Steps: []string{"as you edited it"}}
-		r.ways = append([]setup.Repair{edited}, r.ways...)
+		edited := plan.Repair{
+			ID:    "edited",
+			Title: "Take the edited copy",
+			Text:  "the review shows what it changes",
+			Data:  r.draft,
+			Steps: []string{"as you edited it"},
+		}
+		r.ways = append([]plan.Repair{edited}, r.ways...)
 		return m.planRepair(edited)
 	}
 	return nil
 }
 
 // planRepair shows the changes of a repair. Nothing is written before confirmation.
-func (m *model) planRepair(way setup.Repair) tea.Cmd {
+func (m *model) planRepair(way plan.Repair) tea.Cmd {
 	m.repair.chosen = way
 	m.phase, m.plan, m.review = reviewing, nil, review{mend: true, config: true}
 	plan := m.repairPlan
@@ -113,7 +130,7 @@ func (m *model) planRepair(way setup.Repair) tea.Cmd {
 }
 
 // repairPlan makes the plan of the chosen way.
-func (m *model) repairPlan(ctx context.Context) (*setup.Plan, error) {
+func (m *model) repairPlan(ctx context.Context) (*plan.Plan, error) {
 	in := m.installed
 	if m.options.Reread != nil {
 		read, err := m.options.Reread(ctx)
@@ -122,7 +139,7 @@ func (m *model) repairPlan(ctx context.Context) (*setup.Plan, error) {
 		}
 		in = read
 	}
-	return setup.PlanRepair(in, m.repair.from, m.repair.chosen.Data, m.repair.chosen.Steps)
+	return plan.ForRepair(in, m.repair.from, m.repair.chosen.Data, m.repair.chosen.Steps)
 }
 
 func (m *model) repairKey(name string) tea.Cmd {
@@ -289,7 +306,10 @@ func (m *model) repairBody(width, height int) ([]string, string) {
 
 // mendLines list the repairs above the diff.
 func (m *model) mendLines(width int) []string {
-	lines := layout.Wrap("This is what changes in "+setupConfig+". The file as it is now is kept in the backup. Press w to write.", width)
+	lines := layout.Wrap(
+		"This is what changes in "+setupConfig+". The file as it is now is kept in the backup. Press w to write.",
+		width,
+	)
 	lines = append(lines, "")
 	for _, step := range m.repair.chosen.Steps {
 		lines = append(lines, layout.Hang("· ", clean(step), width)...)
@@ -298,7 +318,7 @@ func (m *model) mendLines(width int) []string {
 }
 
 // faultLines draw one fault: where and what, what to do, and the lines around it with a pointer below the column.
-func (m *model) faultLines(fault setup.Fault, width int) []string {
+func (m *model) faultLines(fault plan.Fault, width int) []string {
 	t := m.theme
 	var lines []string
 	for _, line := range layout.Hang(theme.Failed+" ", clean(faultPlace(fault)+fault.What), width) {
@@ -322,7 +342,7 @@ func (m *model) faultLines(fault setup.Fault, width int) []string {
 	return lines
 }
 
-func faultPlace(fault setup.Fault) string {
+func faultPlace(fault plan.Fault) string {
 	switch {
 	case fault.Line > 0 && fault.Column > 0:
 		return fmt.Sprintf("line %d, column %d: ", fault.Line, fault.Column)

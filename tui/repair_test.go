@@ -11,7 +11,10 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
 )
 
 const refusedConfig = `version: 0.1
@@ -35,15 +38,15 @@ auth:
 func refusing(t *testing.T, manage bool) (o Options, path string) {
 	t.Helper()
 	dir := t.TempDir()
-	path = filepath.Join(dir, setup.ConfigFile)
+	path = filepath.Join(dir, installation.ConfigFile)
 	if err := os.WriteFile(path, []byte(refusedConfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	o = fixtureOptions()
-	o.Machine.Host = setup.ThisMachine()
-	o.Reread = func(context.Context) (*setup.Installed, error) { return setup.Load(dir) }
+	o.Machine.Host = machine.ThisMachine()
+	o.Reread = func(context.Context) (*installation.Installed, error) { return installation.Load(dir) }
 	o.Begin = func(context.Context) (Beginning, error) {
-		in, err := setup.Load(dir)
+		in, err := installation.Load(dir)
 		if err != nil {
 			return Beginning{}, err
 		}
@@ -52,15 +55,15 @@ func refusing(t *testing.T, manage bool) (o Options, path string) {
 			b.State = fixtureState()
 			b.State.Findings = nil
 			if in.Refused() {
-				b.State = setup.StateOf(o.Machine, in, "")
+				b.State = installation.StateOf(o.Machine, in, "")
 			}
 		}
 		return b, nil
 	}
-	o.Apply = func(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
-		return setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress})
+	o.Apply = func(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
+		return apply.Apply(ctx, plan, apply.Options{Progress: progress})
 	}
-	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { return nil, nil }
+	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { return nil, nil }
 	o.Editor = func(path string) *exec.Cmd { return exec.Command("false", path) }
 	return o, path
 }
@@ -97,7 +100,13 @@ func TestRepairFromTheManager(t *testing.T) {
 	s := open(t, o, 100, 40)
 	s.wants("Repair", "shows what is wrong with myconfig.yml", "the server refuses myconfig.yml; Repair first")
 	s.keys("<enter>")
-	s.wants("line 8, column 3: unknown key http.adr", "did you mean http.addr?", `›    8 │   adr: ":5000" # by hand`, "│   ^", "line 8: adr becomes addr")
+	s.wants(
+		"line 8, column 3: unknown key http.adr",
+		"did you mean http.addr?",
+		`›    8 │   adr: ":5000" # by hand`,
+		"│   ^",
+		"line 8: adr becomes addr",
+	)
 	s.keys("<enter>")
 	s.wants("Repair: review", `-  adr: ":5000" # by hand`, `+  addr: ":5000" # by hand`, "kept in the backup")
 	s.keys("<enter>")
@@ -110,7 +119,7 @@ func TestRepairFromTheManager(t *testing.T) {
 	if want := strings.Replace(refusedConfig, "adr:", "addr:", 1); fileOf(t, path) != want {
 		t.Errorf("written:\n%s", fileOf(t, path))
 	}
-	if kept, _ := filepath.Glob(filepath.Join(filepath.Dir(path), setup.BackupDir, "*", "*")); len(kept) < 2 {
+	if kept, _ := filepath.Glob(filepath.Join(filepath.Dir(path), installation.BackupDir, "*", "*")); len(kept) < 2 {
 		t.Errorf("in the backup: %v", kept)
 	}
 	s.keys("<enter>")
@@ -235,11 +244,25 @@ func TestLinesRepair(t *testing.T) {
 		if err != nil && !errors.Is(err, errNoMore) {
 			t.Fatal(err)
 		}
-		wantsLines(t, out, "The server would not start on", "Wrong, line 8, column 3: unknown key http.adr", "did you mean http.addr?", `line 8:   adr: ":5000" # by hand`,
-			"1. Put it right", "adr becomes addr", "3. Edit",
-			`Error: "9" is not one of the choices`, "Wrong, line 8", "1. Put it right",
-			`+  addr: ":5000" # by hand`, "Type write to write this", "checks passed")
-		if text := fileOf(t, path); !strings.Contains(text, "  addr: \":5000\" # by hand") || !strings.Contains(text, "level: debug") {
+		wantsLines(
+			t,
+			out,
+			"The server would not start on",
+			"Wrong, line 8, column 3: unknown key http.adr",
+			"did you mean http.addr?",
+			`line 8:   adr: ":5000" # by hand`,
+			"1. Put it right",
+			"adr becomes addr",
+			"3. Edit",
+			`Error: "9" is not one of the choices`,
+			"Wrong, line 8",
+			"1. Put it right",
+			`+  addr: ":5000" # by hand`,
+			"Type write to write this",
+			"checks passed",
+		)
+		if text := fileOf(t, path); !strings.Contains(text, "  addr: \":5000\" # by hand") ||
+			!strings.Contains(text, "level: debug") {
 			t.Errorf("written:\n%s", text)
 		}
 	}

@@ -5,20 +5,20 @@ import (
 	"io"
 	"strings"
 
-	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 // typed returns answers that were given and not written; false: there are none.
-func (m *model) typed() (setup.Resolved, bool) {
+func (m *model) typed() (question.Resolved, bool) {
 	for _, origin := range m.origins {
-		if origin == setup.FromTyping {
+		if origin == question.FromTyping {
 			return m.resolved(), true
 		}
 	}
 	if m.kept != nil {
 		return *m.kept, true
 	}
-	return setup.Resolved{}, false
+	return question.Resolved{}, false
 }
 
 // howToResume prints, after the screen was left, the command that continues with the answers given so far. how is the flag that selected the

@@ -11,11 +11,13 @@ import (
 
 	"packhouse/pattern"
 	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
 
-const setupConfig = setup.ConfigFile
+const setupConfig = installation.ConfigFile
 
 // review is the screen that shows what is going to happen.
 type review struct {
@@ -31,7 +33,7 @@ func (r review) aside() bool { return r.back || r.mend }
 
 // plannedMsg brings the plan.
 type plannedMsg struct {
-	plan *setup.Plan
+	plan *plan.Plan
 	err  error
 }
 
@@ -58,7 +60,7 @@ func (m *model) startReview() tea.Cmd {
 func (m *model) planned(msg plannedMsg) { m.plan, m.review.err = msg.plan, msg.err }
 
 // replaces reports whether the plan replaces or removes existing content.
-func replaces(plan *setup.Plan) bool {
+func replaces(plan *plan.Plan) bool {
 	for _, c := range plan.Changes {
 		if c.Kind == setup.Update || c.Kind == setup.Remove {
 			return true
@@ -228,14 +230,14 @@ func (m *model) planLines(width int) []string {
 
 // configStays reports whether the plan leaves myconfig.yml unchanged.
 func (m *model) configStays() bool {
-	return m.plan != nil && !slices.ContainsFunc(m.plan.Changes, func(c setup.Change) bool {
-		return c.Path == filepath.Join(m.plan.Dir, setup.ConfigFile) && c.Kind != setup.Keep
+	return m.plan != nil && !slices.ContainsFunc(m.plan.Changes, func(c plan.Change) bool {
+		return c.Path == filepath.Join(m.plan.Dir, installation.ConfigFile) && c.Kind != setup.Keep
 	})
 }
 
 // configLines shows how myconfig.yml changes, or the whole of a new one.
 func (m *model) configLines(width int) []string {
-	path := filepath.Join(m.plan.Dir, setup.ConfigFile)
+	path := filepath.Join(m.plan.Dir, installation.ConfigFile)
 	for _, change := range m.plan.Changes {
 		if change.Path != path {
 			continue

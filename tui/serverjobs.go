@@ -9,13 +9,14 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // Messages of the tasks that start and stop the server, and of uninstalling.
 type (
 	upMsg struct {
-		running setup.Running
+		running installation.Running
 		err     error
 	}
 	stoppedMsg struct{ err error }
@@ -25,13 +26,17 @@ type (
 	}
 	goneMsg struct {
 		removed   removedMsg
-		installed *setup.Installed
+		installed *installation.Installed
 	}
 )
 
 // launch has the server run on a plan. The server outlives ctx and ends by Shutdown; the end of ctx
 // cancels only its start.
-func (m *model) launch(ctx context.Context, plan *setup.Plan, before setup.Running) (setup.Running, error) {
+func (m *model) launch(
+	ctx context.Context,
+	plan *plan.Plan,
+	before installation.Running,
+) (installation.Running, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	release := context.AfterFunc(ctx, cancel)
 	running, err := m.options.Start(life, plan)

@@ -4,7 +4,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup"
+	"packhouse/setup/question"
 	"packhouse/tui/layout"
 )
 
@@ -36,7 +36,10 @@ func (m *model) backToSettings() bool {
 func (m *model) settingsTasks() []task {
 	tasks := make([]task, 0, len(m.forms)+1)
 	for i, f := range m.forms {
-		tasks = append(tasks, task{name: clean(f.step.Title), text: m.stepSummary(f), run: func() tea.Cmd { m.enterStep(i); return nil }})
+		tasks = append(
+			tasks,
+			task{name: clean(f.step.Title), text: m.stepSummary(f), run: func() tea.Cmd { m.enterStep(i); return nil }},
+		)
 	}
 	text := "shows what changes before anything is written"
 	if !m.changed() {
@@ -53,7 +56,7 @@ func (m *model) stepSummary(f *form) string {
 		if text == "" {
 			text = e.answer()
 		}
-		changed = changed || m.origins[e.question.ID] == setup.FromTyping
+		changed = changed || m.origins[e.question.ID] == question.FromTyping
 	}
 	if changed {
 		text = "changed: " + text
@@ -64,7 +67,7 @@ func (m *model) stepSummary(f *form) string {
 // changed reports whether an answer was changed at this terminal and not applied.
 func (m *model) changed() bool {
 	for _, origin := range m.origins {
-		if origin == setup.FromTyping {
+		if origin == question.FromTyping {
 			return true
 		}
 	}
@@ -102,5 +105,11 @@ func (m *model) settingsBody(width, height int) ([]string, string) {
 			last = len(items) - 1
 		}
 	}
-	return s.show(layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height)
+	return s.show(
+		layout.Wrap("Choose what to change. Everything else stays as it is.", width),
+		items,
+		first,
+		last,
+		height,
+	)
 }

@@ -10,6 +10,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/spelling"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
@@ -33,7 +34,10 @@ func (m *model) stateLines(width int) []string {
 			} else {
 				label = ""
 			}
-			lines = append(lines, layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width))
+			lines = append(
+				lines,
+				layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width),
+			)
 		}
 	})
 	return lines
@@ -72,7 +76,7 @@ func (m *model) signStyle(sign string) lipgloss.Style {
 }
 
 // tellState passes the state to a function: a label, a sign of the theme, and words. An empty label continues the previous one.
-func (m *model) tellState(s *setup.State, say func(label, sign, text string)) {
+func (m *model) tellState(s *installation.State, say func(label, sign, text string)) {
 	for _, f := range s.Findings {
 		sign := theme.Caution
 		if f.Severity == finding.Refused {
@@ -128,7 +132,7 @@ func (m *model) machineNotes(say func(label, sign, text string)) {
 	}
 }
 
-func (m *model) serverState(s *setup.State, say func(label, sign, text string)) {
+func (m *model) serverState(s *installation.State, say func(label, sign, text string)) {
 	server := s.Server
 	switch {
 	case server.Problem != "":
@@ -138,7 +142,12 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 		say("server", theme.Caution, "not running; "+m.options.Pasteable(s.Start)+" starts it")
 		return
 	}
-	where := fmt.Sprintf("up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime), server.PID)
+	where := fmt.Sprintf(
+		"up at %s since %s, pid %d",
+		server.Address,
+		server.Since.Local().Format(time.DateTime),
+		server.PID,
+	)
 	if server.Here {
 		where = fmt.Sprintf("up at %s, in this program: it ends when you leave", server.Address)
 	}
@@ -149,7 +158,15 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 	case c == nil:
 		say("serves", " ", shortFingerprints(server.Fingerprint))
 	case c != nil && c.Fingerprint != server.Fingerprint:
-		say("serves", theme.Failed, "another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): "+m.options.Pasteable("packhouse reload")+", or Check")
+		say(
+			"serves",
+			theme.Failed,
+			"another certificate than the one on disk ("+shortFingerprints(
+				server.Fingerprint,
+			)+"): "+m.options.Pasteable(
+				"packhouse reload",
+			)+", or Check",
+		)
 	default:
 		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
 	}
@@ -164,7 +181,7 @@ func (m *model) serverState(s *setup.State, say func(label, sign, text string)) 
 	}
 }
 
-func (m *model) certificateState(s *setup.State, say func(label, sign, text string)) {
+func (m *model) certificateState(s *installation.State, say func(label, sign, text string)) {
 	c := s.Certificate
 	if c == nil {
 		return
@@ -185,7 +202,11 @@ func (m *model) certificateState(s *setup.State, say func(label, sign, text stri
 	}
 	say("names", " ", strings.Join(c.Names, ", "))
 	for _, a := range c.Missing {
-		say("", theme.Caution, fmt.Sprintf("%s (%s) is an address of this machine and not in it: Settings, Names", a.Addr, a.Interface))
+		say(
+			"",
+			theme.Caution,
+			fmt.Sprintf("%s (%s) is an address of this machine and not in it: Settings, Names", a.Addr, a.Interface),
+		)
 	}
 	if len(c.Foreign) > 0 {
 		say("", " ", "not of this machine now: "+strings.Join(slices.Compact(c.Foreign), ", "))

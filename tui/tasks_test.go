@@ -15,13 +15,16 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // TestSettingsJumps opens one step from the list of settings, changes it, and reviews just that.
 func TestSettingsJumps(t *testing.T) {
 	o := managed(fixtureOptions())
-	var planned []setup.Answers
-	o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+	var planned []question.Answers
+	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
 		planned = append(planned, resolved.Answers)
 		return fixturePlan(setup.Update)(ctx, resolved)
 	}
@@ -51,7 +54,7 @@ func TestSettingsJumps(t *testing.T) {
 }
 
 // withServer returns a copy of a state with another server: screens hold the state that they were given.
-func withServer(s *setup.State, server setup.ServerState) *setup.State {
+func withServer(s *installation.State, server installation.ServerState) *installation.State {
 	changed := *s
 	changed.Server = server
 	return &changed
@@ -65,10 +68,10 @@ func TestManagerStartsTheServer(t *testing.T) {
 	o.Begin = func(ctx context.Context) (Beginning, error) {
 		b, err := begin(ctx)
 		up = up && !ended(server)
-		b.State = withServer(b.State, setup.ServerState{Up: up, Here: up})
+		b.State = withServer(b.State, installation.ServerState{Up: up, Here: up})
 		return b, err
 	}
-	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) { up = true; return server, nil }
+	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) { up = true; return server, nil }
 	s := open(t, o, 80, 24)
 	s.wants("not running", "› Start the server")
 	s.keys("<enter>")
@@ -83,7 +86,7 @@ func TestManagerStartsTheServer(t *testing.T) {
 		t.Error("it still runs")
 	}
 
-	o.Start = func(context.Context, *setup.Plan) (setup.Running, error) {
+	o.Start = func(context.Context, *plan.Plan) (installation.Running, error) {
 		return nil, errors.New("listen: address in use")
 	}
 	s = open(t, o, 80, 24)
@@ -117,12 +120,12 @@ func TestManagerUninstalls(t *testing.T) {
 	begin := o.Begin
 	o.Begin = func(ctx context.Context) (Beginning, error) {
 		b, err := begin(ctx)
-		b.State = withServer(b.State, setup.ServerState{})
+		b.State = withServer(b.State, installation.ServerState{})
 		return b, err
 	}
 	o.Uninstall = func() *exec.Cmd { return exec.Command("packhouse", "uninstall", "--dir", dir) }
-	o.Reread = func(context.Context) (*setup.Installed, error) { return setup.Load(dir) }
-	if err := os.WriteFile(filepath.Join(dir, setup.ConfigFile), []byte("version: 0.1\n"), 0o600); err != nil {
+	o.Reread = func(context.Context) (*installation.Installed, error) { return installation.Load(dir) }
+	if err := os.WriteFile(filepath.Join(dir, installation.ConfigFile), []byte("version: 0.1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, o, 80, 24)
@@ -136,7 +139,7 @@ func TestManagerUninstalls(t *testing.T) {
 	s.keys("<end><enter>")
 	s.wants("not uninstalled: nothing was changed", "This installation")
 	s.m.exec = func(_ *exec.Cmd, then func(error) tea.Msg) tea.Cmd {
-		if err := os.Remove(filepath.Join(dir, setup.ConfigFile)); err != nil {
+		if err := os.Remove(filepath.Join(dir, installation.ConfigFile)); err != nil {
 			t.Error(err)
 		}
 		return func() tea.Msg { return then(nil) }
@@ -149,7 +152,7 @@ func TestManagerUninstalls(t *testing.T) {
 		t.Errorf("ran %q, want %q", ran.Args, want)
 	}
 	b, _ := begin(t.Context())
-	b.State = withServer(b.State, setup.ServerState{Up: true})
+	b.State = withServer(b.State, installation.ServerState{Up: true})
 	s = open(t, managedWith(o, b), 80, 24)
 	s.keys("<end><enter>")
 	s.wants("stop the server first")
@@ -174,7 +177,13 @@ func discard(t *testing.T) *os.File {
 func manyChecks(report func(check.Event)) check.Report {
 	var out check.Report
 	for i := range 16 {
-		r := check.Result{ID: fmt.Sprint(i), Title: fmt.Sprintf("check %d", i), Status: check.Passed, Seen: "fine", Took: time.Millisecond}
+		r := check.Result{
+			ID:     fmt.Sprint(i),
+			Title:  fmt.Sprintf("check %d", i),
+			Status: check.Passed,
+			Seen:   "fine",
+			Took:   time.Millisecond,
+		}
 		switch i {
 		case 1:
 			r.Status, r.Seen, r.Cause, r.Remedy, r.Code = check.Failed, "the name leads elsewhere", "the DNS entry is old", "correct the DNS entry", "name-elsewhere"
@@ -194,7 +203,7 @@ func manyChecks(report func(check.Event)) check.Report {
 func TestFailedChecksStayVisible(t *testing.T) {
 	for _, size := range [][2]int{{120, 36}, {80, 24}} {
 		o := fixtureOptions()
-		o.Prove = func(_ context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+		o.Prove = func(_ context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 			return manyChecks(report)
 		}
 		s := open(t, o, size[0], size[1])
@@ -216,7 +225,7 @@ func TestFailedChecksStayVisible(t *testing.T) {
 // TestLeavingTheChecksSaysWhatStays offers to leave while the checks run, and says what that means.
 func TestLeavingTheChecksSaysWhatStays(t *testing.T) {
 	o := fixtureOptions()
-	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+	o.Prove = func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 		report(check.Event{ID: "a", Title: "round trip", Total: 2, Doing: "pushing"})
 		<-ctx.Done()
 		return check.Report{}

@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"packhouse/finding"
-	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/tui/noquery"
 	"packhouse/tui/ttytest"
 )
@@ -31,28 +34,28 @@ func TestMain(m *testing.M) {
 	o.In, o.Out = os.Stdin, os.Stderr
 	switch scenario {
 	case "panic in a job":
-		o.Plan = func(context.Context, setup.Resolved) (*setup.Plan, error) { panic("a mistake") }
+		o.Plan = func(context.Context, question.Resolved) (*plan.Plan, error) { panic("a mistake") }
 	case "panic in an update":
-		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			if a.Hostname == "boom" {
 				panic("a mistake")
 			}
 			return nil
 		}
 	case "signal before the first frame":
-		o.Preview = func(setup.Answers) []byte {
+		o.Preview = func(question.Answers) []byte {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 			return nil
 		}
 	case "context that a signal ended":
-		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			if a.Hostname == "boom" {
 				cancel(terminated{})
 			}
 			return nil
 		}
 	case "slow apply":
-		o.Apply = func(ctx context.Context, _ *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+		o.Apply = func(ctx context.Context, _ *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 			progress("write", "certs/tls.crt")
 			<-ctx.Done()
 			time.Sleep(300 * time.Millisecond) // putting back takes a while, and the program has to wait for it
@@ -81,7 +84,9 @@ func (terminated) Signal() os.Signal { return syscall.SIGTERM }
 func console80x24(t *testing.T, scenario string, env ...string) *console {
 	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append([]string{"PACKHOUSE_TUI_SCENARIO=" + scenario, "TERM=xterm-256color", "NO_COLOR=", "GORACE=atexit_sleep_ms=20"}, env...)
+	child.Env = append(
+		[]string{"PACKHOUSE_TUI_SCENARIO=" + scenario, "TERM=xterm-256color", "NO_COLOR=", "GORACE=atexit_sleep_ms=20"},
+		env...)
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: scenario != "no controlling terminal"}
 	return &console{Console: ttytest.Start(t, child, 80, 24), t: t}
 }
@@ -136,7 +141,8 @@ func TestTerminalWholeWay(t *testing.T) {
 	c.Loses(generatedWord)
 	c.Keys("\x03")
 	c.wantsEnd(0)
-	if text := c.Text(); !strings.Contains(text, "https://registry.example.com:5000") || strings.Contains(text, generatedWord) {
+	if text := c.Text(); !strings.Contains(text, "https://registry.example.com:5000") ||
+		strings.Contains(text, generatedWord) {
 		t.Errorf("the card without the password should stay on the screen:\n%s", text)
 	}
 }

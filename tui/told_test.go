@@ -9,13 +9,17 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // advised are options whose checks pass, one of them with something worth doing.
 func advised() Options {
 	o := fixtureOptions()
-	o.Prove = func(_ context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+	o.Prove = func(_ context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 		result := check.Result{
 			ID: "bucket", Title: "bucket", Status: check.Passed, Seen: "every right was tried",
 			Advice: "a lifecycle rule for the bucket:\n{\"Rules\":[{\"ID\":\"abort\",\n  \"Status\":\"Enabled\"}]}",
@@ -46,7 +50,7 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 		t.Helper()
 		o := fixtureOptions()
 		first := true
-		o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+		o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
 			plan, err := fixturePlan(setup.Create)(ctx, resolved)
 			if !first || users != "" {
 				plan.Passwords = nil
@@ -54,9 +58,9 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 			first = false
 			return plan, err
 		}
-		o.Card = func(ctx context.Context, plan *setup.Plan) setup.Card {
-			plan.Dir = t.TempDir()
-			return setup.Handoff(ctx, nil, plan)
+		o.Card = func(ctx context.Context, planned *plan.Plan) plan.Card {
+			planned.Dir = t.TempDir()
+			return plan.Handoff(ctx, nil, planned)
 		}
 		s := open(t, o, 120, 40)
 		s.keys(strings.Repeat("<enter>", 4) + users + strings.Repeat("<enter>", 5))
@@ -76,7 +80,7 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 
 	s := sitting(t, "")
 	again(s)
-	if got := s.m.outcome.Card.Password; got != setup.PasswordShown {
+	if got := s.m.outcome.Card.Password; got != plan.PasswordShown {
 		t.Errorf("generated before the second change: %q", got)
 	}
 	s.keys("<enter>")
@@ -86,14 +90,14 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 	s.m.answers.Users[0].Source, s.m.answers.Users[0].Password = setup.Typed, "typed afterwards"
 	again(s)
 	again(s)
-	if got := s.m.outcome.Card.Password; got != setup.PasswordGiven || len(s.m.generated()) > 0 {
+	if got := s.m.outcome.Card.Password; got != plan.PasswordGiven || len(s.m.generated()) > 0 {
 		t.Errorf("typed over a generated one: %q, and %d generated ones are offered", got, len(s.m.generated()))
 	}
 
 	s = sitting(t, "")
 	s.m.passwords, s.m.given = nil, nil // as in another sitting
 	again(s)
-	if got := s.m.outcome.Card.Password; got != setup.PasswordAsItWas {
+	if got := s.m.outcome.Card.Password; got != plan.PasswordAsItWas {
 		t.Errorf("of a sitting before: %q", got)
 	}
 }
@@ -104,7 +108,15 @@ func TestLinesDoNotRepeatThemselves(t *testing.T) {
 	if n := strings.Count(out, "1. Private CA"); n != 1 {
 		t.Errorf("the choices were listed %d times, want once:\n%s", n, out)
 	}
-	wantsLines(t, out, "1. Private CA", "Default: 1, Private CA. Your answer: ", "Error: there is no number 9", "Default:", "Error: Let's Encrypt cannot be chosen here: this machine has no public address")
+	wantsLines(
+		t,
+		out,
+		"1. Private CA",
+		"Default: 1, Private CA. Your answer: ",
+		"Error: there is no number 9",
+		"Default:",
+		"Error: Let's Encrypt cannot be chosen here: this machine has no public address",
+	)
 	if n := strings.Count(out, "spectro, reader"); n != 2 {
 		t.Errorf("the users were listed %d times, want when asked and after the change:\n%s", n, out)
 	}
@@ -133,8 +145,16 @@ func TestRenewalIsClosedForAReason(t *testing.T) {
 // TestRefusalsNameQuestions: who is asked reads no flags.
 func TestRefusalsNameQuestions(t *testing.T) {
 	o := fixtureOptions()
-	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
-		return nil, &finding.Error{Findings: []finding.Finding{{Subject: finding.Subject{Flag: "--dir"}, What: "another command (packhouse, pid 812) is changing " + filepath.Join("/etc", "packhouse"), Remedy: "wait for it"}}}
+	o.Apply = func(context.Context, *plan.Plan, func(verb, path string)) (*apply.Applied, error) {
+		return nil, &finding.Error{
+			Findings: []finding.Finding{
+				{
+					Subject: finding.Subject{Flag: "--dir"},
+					What:    "another command (packhouse, pid 812) is changing " + filepath.Join("/etc", "packhouse"),
+					Remedy:  "wait for it",
+				},
+			},
+		}
 	}
 	s := open(t, o, 120, 36)
 	s.keys(journeyTo("8-checks"))
@@ -146,7 +166,7 @@ func TestRefusalsNameQuestions(t *testing.T) {
 func TestSuggestionsFollow(t *testing.T) {
 	o := fixtureOptions()
 	public := o.Steps[2].Questions[1]
-	public.Suggest = func(_ *setup.Machine, a *setup.Answers) []string { return []string{"https://" + a.Hostname} }
+	public.Suggest = func(_ *machine.Machine, a *question.Answers) []string { return []string{"https://" + a.Hostname} }
 	s := open(t, o, 120, 36)
 	s.keys("<ctrl+u>other.example.com<enter><enter><enter><down><enter>")
 	s.wants("› for instance https://other.example.com")
@@ -170,7 +190,7 @@ func TestStuckStepIsMarked(t *testing.T) {
 // TestLeavingIsHeldWhileWriting: the end of a line is reported in several ways at once, and none of them is somebody who insists.
 func TestLeavingIsHeldWhileWriting(t *testing.T) {
 	o := fixtureOptions()
-	o.Apply = func(ctx context.Context, _ *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+	o.Apply = func(ctx context.Context, _ *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 		progress("write", "certs/tls.crt")
 		<-ctx.Done()
 		<-t.Context().Done() // putting back takes longer than anybody's patience
@@ -209,9 +229,21 @@ func TestManagerKeepsAnswers(t *testing.T) {
 	s.keys("<esc><esc>r<enter><enter>")
 	s.wants("› registry.example.com")
 
-	out, _, err := typeLines(t, managed(fixtureOptions()), "3\n1\nother.example.com\nback\nback\n3\n1\nback\nagain\n3\nall\nback\nquit\n")
+	out, _, err := typeLines(
+		t,
+		managed(fixtureOptions()),
+		"3\n1\nother.example.com\nback\nback\n3\n1\nback\nagain\n3\nall\nback\nquit\n",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantsLines(t, out, "continue with your unsaved changes", "Host name: changed: other.example.com", "Default: other.example.com", "choose what to change", "Default: registry.example.com")
+	wantsLines(
+		t,
+		out,
+		"continue with your unsaved changes",
+		"Host name: changed: other.example.com",
+		"Default: other.example.com",
+		"choose what to change",
+		"Default: registry.example.com",
+	)
 }

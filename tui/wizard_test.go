@@ -9,7 +9,12 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // next leaves steps with enter, so many times.
@@ -37,11 +42,11 @@ func TestBackKeepsAnswers(t *testing.T) {
 	if answers.Answers.Hostname != "other.example.com" || answers.Answers.Addr != ":6000" || answers.Answers.TLS != setup.SelfSigned {
 		t.Errorf("answers are %+v", answers.Answers)
 	}
-	if origin := answers.Origins["addr"]; origin != setup.FromTyping {
-		t.Errorf("the address comes from %q, want %q", origin, setup.FromTyping)
+	if origin := answers.Origins["addr"]; origin != question.FromTyping {
+		t.Errorf("the address comes from %q, want %q", origin, question.FromTyping)
 	}
-	if origin := answers.Origins["storage"]; origin != setup.FromDefault {
-		t.Errorf("the storage comes from %q, want %q", origin, setup.FromDefault)
+	if origin := answers.Origins["storage"]; origin != question.FromDefault {
+		t.Errorf("the storage comes from %q, want %q", origin, question.FromDefault)
 	}
 }
 
@@ -202,9 +207,9 @@ func TestEnterNeverReplaces(t *testing.T) {
 	for _, kind := range []setup.ChangeKind{setup.Update, setup.Remove} {
 		o := fixtureOptions()
 		o.Plan = fixturePlan(kind)
-		o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+		o.Apply = func(context.Context, *plan.Plan, func(verb, path string)) (*apply.Applied, error) {
 			t.Errorf("%s: enter wrote", kind)
-			return &setup.Applied{}, nil
+			return &apply.Applied{}, nil
 		}
 		s := open(t, o, 80, 24)
 		s.keys(enters(reviewAfter + 5))
@@ -215,7 +220,7 @@ func TestEnterNeverReplaces(t *testing.T) {
 func TestNothingToChange(t *testing.T) {
 	o := fixtureOptions()
 	o.Plan = fixturePlan(setup.Keep)
-	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+	o.Apply = func(context.Context, *plan.Plan, func(verb, path string)) (*apply.Applied, error) {
 		t.Error("something was written")
 		return nil, nil
 	}
@@ -232,7 +237,7 @@ func TestPlanRefused(t *testing.T) {
 	o := fixtureOptions()
 	tries := 0
 	good := o.Plan
-	o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
 		if tries++; tries == 1 {
 			return nil, errors.New("the disk is full; free some space")
 		}
@@ -251,7 +256,7 @@ func TestPlanRefused(t *testing.T) {
 
 func TestApplyFails(t *testing.T) {
 	o := fixtureOptions()
-	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+	o.Apply = func(context.Context, *plan.Plan, func(verb, path string)) (*apply.Applied, error) {
 		return nil, errors.New("rename certs/tls.crt: no space left on device")
 	}
 	s := open(t, o, 80, 24)
@@ -268,7 +273,7 @@ func TestServerDoesNotStart(t *testing.T) {
 	o := fixtureOptions()
 	good := o.Start
 	tries := 0
-	o.Start = func(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
+	o.Start = func(ctx context.Context, plan *plan.Plan) (installation.Running, error) {
 		if tries++; tries == 1 {
 			return nil, errors.New("listen :5000: address already in use")
 		}
@@ -288,7 +293,7 @@ func TestServerDoesNotStart(t *testing.T) {
 
 func TestFailedCheck(t *testing.T) {
 	o := fixtureOptions()
-	o.Prove = func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+	o.Prove = func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 		return fixtureReport(ctx, report, check.Failed)
 	}
 	s := open(t, o, 80, 24)
@@ -371,7 +376,7 @@ func TestPanicWhileDrawing(t *testing.T) {
 
 func TestBeginning(t *testing.T) {
 	o := fixtureOptions()
-	b := Beginning{Machine: o.Machine, Resolved: o.Resolved, Installed: &setup.Installed{Dir: "/etc/packhouse", ConfigData: []byte("version: 0.1\n")}, Findings: []finding.Finding{
+	b := Beginning{Machine: o.Machine, Resolved: o.Resolved, Installed: &installation.Installed{Dir: "/etc/packhouse", ConfigData: []byte("version: 0.1\n")}, Findings: []finding.Finding{
 		{Subject: finding.Subject{Question: "hostname"}, Severity: finding.Warning, What: "said beside its question"},
 		{Severity: finding.Note, What: "this machine has 512 MiB of memory"},
 	}}
@@ -414,9 +419,9 @@ func TestShellLines(t *testing.T) {
 // TestSecondRound holds that who goes back after the files were written changes only what is changed then.
 func TestSecondRound(t *testing.T) {
 	o := fixtureOptions()
-	var plans []setup.Resolved
+	var plans []question.Resolved
 	first := o.Plan
-	o.Plan = func(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
 		plans = append(plans, resolved)
 		plan, err := first(ctx, resolved)
 		if len(plans) > 1 {
@@ -446,7 +451,7 @@ func TestSecondRound(t *testing.T) {
 func TestLaterAnswerSpoilsEarlierOne(t *testing.T) {
 	o := fixtureOptions()
 	hostname := o.Steps[0].Questions[0]
-	hostname.Validate = func(_ context.Context, _ *setup.Machine, a *setup.Answers) []finding.Finding {
+	hostname.Validate = func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 		if a.Storage != "filesystem" && a.Hostname != "other.example.com" {
 			return refused("hostname", "", "this name does not go with that storage", "")
 		}
@@ -461,7 +466,7 @@ func TestLaterAnswerSpoilsEarlierOne(t *testing.T) {
 
 func TestLeavingTwiceDoesNotWait(t *testing.T) {
 	o := fixtureOptions()
-	o.Apply = func(context.Context, *setup.Plan, func(verb, path string)) (*setup.Applied, error) {
+	o.Apply = func(context.Context, *plan.Plan, func(verb, path string)) (*apply.Applied, error) {
 		select {} // does not listen
 	}
 	s := open(t, o, 80, 24)

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"packhouse/finding"
-	"packhouse/setup"
+	"packhouse/setup/question"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -19,39 +19,39 @@ func worded(findings []finding.Finding) []finding.Finding {
 }
 
 // originWords says where an answer comes from; what was typed needs no words.
-func originWords(origin setup.Origin) string {
+func originWords(origin question.Origin) string {
 	switch origin {
-	case setup.FromFlag:
+	case question.FromFlag:
 		return "given by a flag"
-	case setup.FromEnvironment:
+	case question.FromEnvironment:
 		return "given by the environment"
-	case setup.FromAnswersFile:
+	case question.FromAnswersFile:
 		return "from the answers file"
-	case setup.FromInstallation:
+	case question.FromInstallation:
 		return "as it is now"
-	case setup.FromDetection:
+	case question.FromDetection:
 		return "detected on this machine"
-	case setup.FromDefault:
+	case question.FromDefault:
 		return "the default"
-	case setup.FromTyping:
+	case question.FromTyping:
 	}
 	return ""
 }
 
 // originSentence is the origin as a sentence of its own.
-func originSentence(origin setup.Origin) string {
+func originSentence(origin question.Origin) string {
 	switch origin {
-	case setup.FromFlag, setup.FromEnvironment:
+	case question.FromFlag, question.FromEnvironment:
 		return "This answer was " + originWords(origin) + "."
-	case setup.FromAnswersFile:
+	case question.FromAnswersFile:
 		return "This answer is " + originWords(origin) + "."
-	case setup.FromInstallation:
+	case question.FromInstallation:
 		return "This is what the installation has now."
-	case setup.FromDetection:
+	case question.FromDetection:
 		return "This answer was " + originWords(origin) + "."
-	case setup.FromDefault:
+	case question.FromDefault:
 		return "This answer is " + originWords(origin) + "."
-	case setup.FromTyping:
+	case question.FromTyping:
 	}
 	return ""
 }

@@ -6,8 +6,8 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/server/storage/s3"
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/question"
 )
 
 // tryStorage tests all operations that a store needs on the storage.
@@ -38,7 +38,7 @@ func judgeBucket(bucket config.S3Storage, trials []finding.Trial) check.BucketPr
 			trials[i].What = "writing with conditions works" // Lost contains the rest
 		}
 	}
-	for _, f := range setup.JudgeTrials(bucket.Bucket, trials) {
+	for _, f := range question.JudgeTrials(bucket.Bucket, trials) {
 		if f.Severity == finding.Note {
 			proof.Works = f.What
 			continue

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 
 	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 	"packhouse/trust"
 )
 
@@ -25,9 +28,14 @@ func verifyKeyTarget(target string) error {
 	if target == "" {
 		return nil
 	}
-	err := setup.VerifyKeyTarget(target)
+	err := installation.VerifyKeyTarget(target)
 	if trust.Unsafe(err) != nil {
-		return usageError(withHint(fmt.Errorf("--move-ca-key: %w", err), "name a file in a directory that only root, or the user who runs sudo, can write"))
+		return usageError(
+			withHint(
+				fmt.Errorf("--move-ca-key: %w", err),
+				"name a file in a directory that only root, or the user who runs sudo, can write",
+			),
+		)
 	}
 	if err != nil {
 		return usageError(withHint(fmt.Errorf("--move-ca-key: %w", err), "name a new file in a directory that exists"))
@@ -46,9 +54,12 @@ func (a *app) moveCAKey(ctx context.Context, dir, target string) error {
 		return err
 	}
 	defer lock.Release()
-	path, err := setup.MoveCAKey(dir, target, lock)
+	path, err := apply.MoveCAKey(dir, target, lock)
 	if errors.Is(err, fs.ErrNotExist) {
-		return withHint(err, "leave --move-ca-key out: the key is not in the installation, or the directory of FILE does not exist")
+		return withHint(
+			err,
+			"leave --move-ca-key out: the key is not in the installation, or the directory of FILE does not exist",
+		)
 	}
 	if err != nil {
 		return err
@@ -60,8 +71,8 @@ func (a *app) moveCAKey(ctx context.Context, dir, target string) error {
 
 // adviseCAKey prints the command that moves the CA's key out of the installation, if it is there.
 func (a *app) adviseCAKey(dir string) {
-	in := &setup.Installed{Dir: dir}
-	if c := in.CAKeyAdvice(); c != nil {
+	in := &installation.Installed{Dir: dir}
+	if c := plan.MoveCAKeyAdvice(in); c != nil {
 		a.hint("%s: %s", c.Title, c.Line)
 	}
 }

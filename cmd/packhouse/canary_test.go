@@ -24,7 +24,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"packhouse/pattern"
-	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // canary is in every secret of this test, and nowhere else. Wherever it turns up, a secret has got out.
@@ -340,15 +340,15 @@ func (w *walk) clean(where, text string) {
 func (w *walk) moreSecrets(hook string) {
 	w.t.Helper()
 	w.edit("http:\n", "http:\n  secret: "+httpSecret+"\n")
-	text, err := os.ReadFile(w.inDir(setup.ConfigFile))
+	text, err := os.ReadFile(w.inDir(installation.ConfigFile))
 	w.must(err)
-	w.write(w.inDir(setup.ConfigFile), string(text)+"\nnotifications:\n  endpoints:\n    - name: builds\n      url: "+strings.Replace(hook, "http://", "http://user:"+hookSecret+"@", 1)+
+	w.write(w.inDir(installation.ConfigFile), string(text)+"\nnotifications:\n  endpoints:\n    - name: builds\n      url: "+strings.Replace(hook, "http://", "http://user:"+hookSecret+"@", 1)+
 		"\n      headers: {Authorization: [Bearer "+hookSecret+"]}\n      timeout: 1s\n      threshold: 1\n      backoff: 1s\n", 0o600)
 	w.must(os.MkdirAll(w.inDir("le-cache"), 0o700))
 	w.write(w.inDir("le-cache/acme_account+key"), "-----BEGIN EC PRIVATE KEY-----\n"+accountSecret+"\n-----END EC PRIVATE KEY-----\n", 0o600)
 	w.must(os.Mkdir(w.at("ACME"), 0o755))
 	w.write("ACME/myconfig.yml", "version: 0.1\nstorage: {inmemory: {}}\nhttp:\n  addr: '127.0.0.1:"+w.port+"'\n  tls: {letsencrypt: {cachefile: "+w.inDir("le-cache")+
-		", email: a@example.com, hosts: [registry.example.com]}}\nauth: {htpasswd: {realm: r, path: "+w.inDir(setup.HtpasswdFile)+"}}\n", 0o600)
+		", email: a@example.com, hosts: [registry.example.com]}}\nauth: {htpasswd: {realm: r, path: "+w.inDir(installation.HtpasswdFile)+"}}\n", 0o600)
 	for _, line := range []string{"cert show --dir {root}/ACME", "check --json {root}/ACME/myconfig.yml", "config show {root}/ACME/myconfig.yml", "status {root}/ACME/myconfig.yml"} {
 		got := w.site.run(strings.Fields(w.words(line))...)
 		w.clean(line, got.stdout+got.stderr)

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"packhouse/certgen"
-	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/spelling"
 )
 
@@ -76,11 +76,20 @@ func newCertShow(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) showCert(cert *setup.Certificate, r certReport) {
+func (a *app) showCert(cert *installation.Certificate, r certReport) {
 	const row = "%-12s %s\n"
 	fmt.Fprintf(a.stdout, row, "file", cert.Path)
 	fmt.Fprintf(a.stdout, row, "names", strings.Join(r.Certificate.Names.Strings(), ", "))
-	fmt.Fprintf(a.stdout, row, "valid until", fmt.Sprintf("%s, %s left", r.Certificate.NotAfter.UTC().Format("2006-01-02 15:04 MST"), spelling.Count(r.DaysLeft, "day")))
+	fmt.Fprintf(
+		a.stdout,
+		row,
+		"valid until",
+		fmt.Sprintf(
+			"%s, %s left",
+			r.Certificate.NotAfter.UTC().Format("2006-01-02 15:04 MST"),
+			spelling.Count(r.DaysLeft, "day"),
+		),
+	)
 	fmt.Fprintf(a.stdout, row, "key", r.Certificate.KeyType)
 	fmt.Fprintf(a.stdout, row, "fingerprint", r.Certificate.Fingerprint)
 	fmt.Fprintf(a.stdout, row, "issuer", r.Certificate.Issuer)

@@ -13,14 +13,14 @@ import (
 	"packhouse/server"
 	"packhouse/server/acme"
 	"packhouse/server/config"
-	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/spelling"
 	"packhouse/trust"
 )
 
 // ordersCertificates reports whether an installation's server orders its certificates from an ACME
 // directory.
-func ordersCertificates(in *setup.Installed) bool {
+func ordersCertificates(in *installation.Installed) bool {
 	return in.Config != nil && in.Config.HTTP.TLS.LetsEncrypt.Enabled()
 }
 
@@ -44,7 +44,16 @@ func (a *app) orders(ctx context.Context, c *config.Config) ([]acme.State, error
 
 func (a *app) ordersIn(ctx context.Context, c *config.Config, cache acme.Cache) ([]acme.State, error) {
 	l := c.HTTP.TLS.LetsEncrypt
-	m, err := acme.New(ctx, acme.Options{Hosts: l.Hosts, Directory: l.DirectoryURL, Cache: cache, Log: slog.New(slog.DiscardHandler), Now: a.now})
+	m, err := acme.New(
+		ctx,
+		acme.Options{
+			Hosts:     l.Hosts,
+			Directory: l.DirectoryURL,
+			Cache:     cache,
+			Log:       slog.New(slog.DiscardHandler),
+			Now:       a.now,
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +82,7 @@ func orderedTrust(c *config.Config, chain []*x509.Certificate, now time.Time) []
 
 // showOrders describes the certificates that the server ordered. It returns exit code 4 if one is
 // missing or could not be renewed.
-func (a *app) showOrders(ctx context.Context, in *setup.Installed, asJSON bool) error {
+func (a *app) showOrders(ctx context.Context, in *installation.Installed, asJSON bool) error {
 	states, err := a.orders(ctx, in.Config)
 	if err != nil {
 		return err
@@ -100,7 +109,7 @@ func (a *app) showOrders(ctx context.Context, in *setup.Installed, asJSON bool) 
 	return err
 }
 
-func (a *app) sayOrders(in *setup.Installed, states []acme.State, list []ordered) {
+func (a *app) sayOrders(in *installation.Installed, states []acme.State, list []ordered) {
 	const row = "%-12s %s\n"
 	directory := in.Config.HTTP.TLS.LetsEncrypt.DirectoryURL
 	if directory == "" {

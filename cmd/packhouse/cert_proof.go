@@ -14,12 +14,14 @@ import (
 	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/server/admin"
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/question"
 )
 
 // handedOut holds the certificate of an installation and what its clients trust.
 type handedOut struct {
-	in    *setup.Installed
+	in    *installation.Installed
 	chain []*x509.Certificate // presented by the server, leaf first
 	trust []*x509.Certificate // nil: the system's roots
 	names certgen.Names
@@ -49,7 +51,7 @@ func (a *app) certificate(ctx context.Context, dir string) (handedOut, error) {
 		h.chain, h.trust = in.Cert.Chain, in.Trust()
 	}
 	h.names = certgen.NamesOf(h.chain[0])
-	resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), in, setup.Input{Quick: true})
+	resolved, _ := question.Resolve(ctx, machine.Detect(ctx, machine.ThisMachine()), in, question.Input{Quick: true})
 	u, err := url.Parse(resolved.Answers.URL())
 	if err != nil {
 		return handedOut{}, fmt.Errorf("read the URL that clients use: %w", err)
@@ -121,7 +123,11 @@ func (h handedOut) served(ctx context.Context, address string) error {
 			name = "packhouse" + name[1:]
 		}
 		limited, cancel := context.WithTimeout(ctx, 10*time.Second)
-		conn, err := (&tls.Dialer{NetDialer: new(net.Dialer), Config: &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}}).DialContext(limited, "tcp", address)
+		conn, err := (&tls.Dialer{NetDialer: new(net.Dialer), Config: &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}}).DialContext(
+			limited,
+			"tcp",
+			address,
+		)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("a client of %s is refused at %s: %w", name, address, err)
@@ -129,7 +135,13 @@ func (h handedOut) served(ctx context.Context, address string) error {
 		shown := conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
 		_ = conn.Close() // nothing was sent
 		if !shown.Equal(h.chain[0]) {
-			return withHint(fmt.Errorf("the running server still serves another certificate, fingerprint %s", certgen.Fingerprint(shown)), "packhouse status reports the reason")
+			return withHint(
+				fmt.Errorf(
+					"the running server still serves another certificate, fingerprint %s",
+					certgen.Fingerprint(shown),
+				),
+				"packhouse status reports the reason",
+			)
 		}
 	}
 	return nil

@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/question"
 )
 
 type rotateOptions struct {
@@ -52,15 +53,19 @@ command daily. The last line of output is "changed" or "unchanged".`,
 				return usageError(fmt.Errorf("--expires-in: %d is not a number of days", o.expiresIn))
 			}
 			if o.caKey != "" && o.moveCAKey != "" {
-				return usageError(errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"))
+				return usageError(
+					errors.New("--ca-key and --move-ca-key exclude each other: the key is not in the installation"),
+				)
 			}
 			if o.newCA && o.dropOldCA {
-				return usageError(errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"))
+				return usageError(
+					errors.New("--new-ca and --drop-old-ca: one at a time, with every client moved over in between"),
+				)
 			}
 			if err := verifyKeyTarget(o.moveCAKey); err != nil {
 				return err
 			}
-			decide := func(installed *setup.Installed, _ *change, _ bool) (string, error) {
+			decide := func(installed *installation.Installed, _ *change, _ bool) (string, error) {
 				if err := rotatable(installed); err != nil {
 					return "", err
 				}
@@ -69,7 +74,10 @@ command daily. The last line of output is "changed" or "unchanged".`,
 				}
 				return "", nil
 			}
-			changed, err := a.apply(cmd.Context(), change{dir: o.dir, answers: o.answers(), decide: decide, json: o.json, flags: cmd.Flags()})
+			changed, err := a.apply(
+				cmd.Context(),
+				change{dir: o.dir, answers: o.answers(), decide: decide, json: o.json, flags: cmd.Flags()},
+			)
 			if err != nil || !changed {
 				return err
 			}
@@ -95,7 +103,12 @@ command daily. The last line of output is "changed" or "unchanged".`,
 	f.StringVar(&o.subject, "subject", "", "`SUBJECT` of the certificate: C=,ST=,L=,O=,OU=")
 	f.BoolVar(&o.newKey, "new-key", false, "also generate a new key")
 	f.BoolVar(&o.newCA, "new-ca", false, "also create a new CA, which every client must trust")
-	f.StringArrayVar(&o.permit, "ca-permit", nil, "with --new-ca: limit the CA to names below or addresses in `NAME_OR_CIDR` (default the limits of the old CA)")
+	f.StringArrayVar(
+		&o.permit,
+		"ca-permit",
+		nil,
+		"with --new-ca: limit the CA to names below or addresses in `NAME_OR_CIDR` (default the limits of the old CA)",
+	)
 	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: remove the old CA from ca.crt")
 	f.StringVar(&o.caKey, "ca-key", "", "`FILE` with the CA's key, if you keep it elsewhere")
 	f.StringVar(&o.moveCAKey, "move-ca-key", "", "afterwards, move the CA's key to `FILE`, a new file")
@@ -105,8 +118,8 @@ command daily. The last line of output is "changed" or "unchanged".`,
 }
 
 // answers returns the options as answers of setup.
-func (o rotateOptions) answers() setup.Values {
-	answers := setup.Values{"rotate-cert": {"true"}}
+func (o rotateOptions) answers() question.Values {
+	answers := question.Values{"rotate-cert": {"true"}}
 	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA, "drop-old-ca": o.dropOldCA} {
 		if set {
 			answers[name] = []string{"true"}
@@ -129,7 +142,7 @@ var errOff = errors.New("this installation has no certificate: TLS is off")
 
 // daysLeft returns the number of whole days until the certificate of an installation expires, or 0
 // without one.
-func daysLeft(in *setup.Installed, now time.Time) int {
+func daysLeft(in *installation.Installed, now time.Time) int {
 	if in.Cert == nil || len(in.Cert.Chain) == 0 {
 		return 0
 	}
@@ -138,12 +151,12 @@ func daysLeft(in *setup.Installed, now time.Time) int {
 
 // noCertificate returns the error for an installation whose certificate does not exist or cannot be
 // read.
-func noCertificate(in *setup.Installed) error {
+func noCertificate(in *installation.Installed) error {
 	const made = "packhouse cert rotate issues a new one"
 	switch {
 	case in.CertProblem == nil:
 		return withHint(errOff, "packhouse setup --tls private-ca makes one")
-	case in.Config.HTTP.TLS.Certificate != filepath.Join(in.Dir, setup.CertFile):
+	case in.Config.HTTP.TLS.Certificate != filepath.Join(in.Dir, installation.CertFile):
 		return withHint(in.CertProblem, "put a certificate chain in PEM format in its place")
 	case errors.Is(in.CertProblem, syscall.EISDIR):
 		return withHint(in.CertProblem, "move the directory away; then %s", made)
@@ -152,15 +165,20 @@ func noCertificate(in *setup.Installed) error {
 }
 
 // rotatable returns an error if setup did not issue the certificate of an installation.
-func rotatable(in *setup.Installed) error {
+func rotatable(in *installation.Installed) error {
 	switch {
 	case ordersCertificates(in):
-		return withHint(errors.New("the server orders its certificates itself and renews them in time"), "packhouse cert show reports the state")
+		return withHint(
+			errors.New("the server orders its certificates itself and renews them in time"),
+			"packhouse cert show reports the state",
+		)
 	case in.Config.HTTP.TLS.Certificate == "":
 		return noCertificate(in)
-	case in.Config.HTTP.TLS.Certificate != in.Dir+"/"+setup.CertFile:
-		return withHint(fmt.Errorf("the certificate %s was not made here", in.Config.HTTP.TLS.Certificate),
-			"replace the file, and the server loads it automatically; packhouse setup --tls private-ca creates one here")
+	case in.Config.HTTP.TLS.Certificate != in.Dir+"/"+installation.CertFile:
+		return withHint(
+			fmt.Errorf("the certificate %s was not made here", in.Config.HTTP.TLS.Certificate),
+			"replace the file, and the server loads it automatically; packhouse setup --tls private-ca creates one here",
+		)
 	}
 	return nil
 }

@@ -13,13 +13,18 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // change is a change to an installation by one command: a few answers that are planned and applied
 // as in setup.
 type change struct {
 	dir       string
-	answers   setup.Values
+	answers   question.Values
 	user      string                 // whose password ask returns
 	ask       func() ([]byte, error) // returns the password, called before the lock is acquired because users may take long to answer; nil: none
 	secret    []byte                 // result of ask
@@ -42,7 +47,7 @@ type changeResult struct {
 
 // decision verifies that a change is possible. before is true while the password is not known yet.
 // It returns why nothing is to be done, or "" if the change is needed. It may modify c.
-type decision func(installed *setup.Installed, c *change, before bool) (done string, err error)
+type decision func(installed *installation.Installed, c *change, before bool) (done string, err error)
 
 // apply makes a change, reloads the running server and prints whether anything changed. It reports
 // whether the change was made.
@@ -57,8 +62,8 @@ func (a *app) apply(ctx context.Context, c change) (bool, error) {
 		}
 		c.passwords = passwordLine(c.user, c.secret)
 	}
-	plan, done, err := a.plan(ctx, &c, false, func(plan *setup.Plan, lock *setup.Lock) error {
-		_, err := setup.Apply(ctx, plan, setup.ApplyOptions{Lock: lock})
+	plan, done, err := a.plan(ctx, &c, false, func(plan *plan.Plan, lock *apply.Lock) error {
+		_, err := apply.Apply(ctx, plan, apply.Options{Lock: lock})
 		return err
 	})
 	if err != nil || done != "" {
@@ -77,7 +82,12 @@ func (a *app) orUnchanged(c change, done string, err error) error {
 
 // plan decides on a change under the installation's lock. Unless before is true, it plans the
 // change and applies it under the same lock. It returns why nothing is to be done, or "".
-func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setup.Plan, *setup.Lock) error) (*setup.Plan, string, error) {
+func (a *app) plan(
+	ctx context.Context,
+	c *change,
+	before bool,
+	apply func(*plan.Plan, *apply.Lock) error,
+) (*plan.Plan, string, error) {
 	lock, err := a.hold(ctx, c.dir)
 	if err != nil {
 		return nil, "", err
@@ -95,14 +105,19 @@ func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setu
 	if before {
 		return nil, "", nil
 	}
-	machine := setup.Detect(ctx, setup.ThisMachine())
+	machine := machine.Detect(ctx, machine.ThisMachine())
 	// Quick: skip the probes. The running server already uses the address, which does not change.
-	resolved, findings := setup.Resolve(ctx, machine, installed, setup.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true})
+	resolved, findings := question.Resolve(
+		ctx,
+		machine,
+		installed,
+		question.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true},
+	)
 	if finding.AnyRefused(findings) {
 		a.sayFindings(refusals(findings, c.flags))
 		return nil, "", silent(exitUsage)
 	}
-	plan, err := setup.MakePlan(ctx, machine, installed, resolved, setup.Options{
+	plan, err := plan.Make(ctx, machine, installed, resolved, plan.Options{
 		Now: a.now(), WritePasswords: !c.show, HashCost: a.hashCost,
 	})
 	if err != nil {
@@ -116,14 +131,14 @@ func (a *app) plan(ctx context.Context, c *change, before bool, apply func(*setu
 }
 
 // applied reloads the running server after a change and prints the result.
-func (a *app) applied(ctx context.Context, c change, plan *setup.Plan) error {
+func (a *app) applied(ctx context.Context, c change, plan *plan.Plan) error {
 	a.sayMeaning(plan)
 	a.sayFindings(slices.DeleteFunc(append(c.findings, plan.Findings...), func(f finding.Finding) bool {
-		return f.Code != setup.CodeShortLife && f.Code != setup.CodeUnsafe
+		return f.Code != setup.CodeShortLife && f.Code != installation.CodeUnsafe
 	}))
 	result := resultOf(plan)
 	if len(plan.Passwords) > 0 && !c.show {
-		result.PasswordsFile = filepath.Join(plan.Dir, setup.PasswordsFile)
+		result.PasswordsFile = filepath.Join(plan.Dir, installation.PasswordsFile)
 		a.say("generated passwords are in %s", result.PasswordsFile)
 	}
 	_, err := a.reload(ctx, plan)
@@ -151,7 +166,7 @@ func (a *app) unchanged(asJSON bool, format string, args ...any) error {
 }
 
 // resultOf returns the result of applying a plan.
-func resultOf(plan *setup.Plan) changeResult {
+func resultOf(plan *plan.Plan) changeResult {
 	r := changeResult{Changed: true, Files: []string{}, Changes: []string{}}
 	for _, c := range plan.Ordered() {
 		if c.Kind != setup.Keep {
@@ -163,7 +178,7 @@ func resultOf(plan *setup.Plan) changeResult {
 }
 
 // sayMeaning prints what changed in each file.
-func (a *app) sayMeaning(plan *setup.Plan) {
+func (a *app) sayMeaning(plan *plan.Plan) {
 	for _, c := range plan.Ordered() {
 		if c.Kind != setup.Keep && len(c.Meaning) > 0 {
 			a.say("%s: %s", c.Path, strings.Join(c.Meaning, "; "))
@@ -172,4 +187,4 @@ func (a *app) sayMeaning(plan *setup.Plan) {
 }
 
 // configOf returns the path of the configuration that a plan writes.
-func configOf(plan *setup.Plan) string { return filepath.Join(plan.Dir, setup.ConfigFile) }
+func configOf(plan *plan.Plan) string { return filepath.Join(plan.Dir, installation.ConfigFile) }

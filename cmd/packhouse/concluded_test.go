@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 	"packhouse/tui"
 )
 
@@ -17,13 +19,13 @@ import (
 // check failed.
 func TestConcluded(t *testing.T) {
 	dir := t.TempDir()
-	key := filepath.Join(dir, filepath.FromSlash(setup.CAKeyFile))
+	key := filepath.Join(dir, filepath.FromSlash(installation.CAKeyFile))
 	if err := errors.Join(os.Mkdir(filepath.Dir(key), 0o700), os.WriteFile(key, []byte("key"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	written := func(stage tui.Stage, status check.Status) tui.Outcome {
 		return tui.Outcome{
-			Stage: stage, Plan: &setup.Plan{Dir: dir}, Applied: &setup.Applied{},
+			Stage: stage, Plan: &plan.Plan{Dir: dir}, Applied: &apply.Applied{},
 			Report: check.Report{Results: []check.Result{{Status: status}}},
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"packhouse/printable"
 	"packhouse/server"
 	"packhouse/server/config"
-	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // newConfig returns the commands for configurations.
@@ -49,7 +49,11 @@ with 4 if it finds an error. Warnings alone do not prevent a start; check and st
 			a.sayFound(found, args)
 			loaded, problems := a.verifyConfig(cmd.Context(), found.Path)
 			if asJSON {
-				report := verifyReport{File: found.Path, Valid: loaded != nil && !hasErrors(problems), Findings: append([]config.Problem{}, problems...)}
+				report := verifyReport{
+					File:     found.Path,
+					Valid:    loaded != nil && !hasErrors(problems),
+					Findings: append([]config.Problem{}, problems...),
+				}
 				a.pasteableProblems(report.Findings)
 				if err := a.printJSON(report); err != nil {
 					return err
@@ -175,13 +179,17 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 		file, bad := filepath.Abs(path)
 		switch {
 		case err != nil || bad != nil:
-		case path == "" && status.Config == "", path != "" && setup.SameFile(status.Config, file):
+		case path == "" && status.Config == "", path != "" && installation.SameFile(status.Config, file):
 			running = true
 			a.say("a server runs on it (pid %d): its addresses are not tried", status.PID)
 		case loaded.Config.Storage.Driver == config.Filesystem:
 			problems = append(problems, config.Problem{
 				Code: config.CodeStorage, Severity: config.Error, File: path, Key: "storage.filesystem.rootdirectory",
-				What:   fmt.Sprintf("storage.filesystem.rootdirectory belongs to a running server: pid %d, with the configuration %s", status.PID, status.Config),
+				What: fmt.Sprintf(
+					"storage.filesystem.rootdirectory belongs to a running server: pid %d, with the configuration %s",
+					status.PID,
+					status.Config,
+				),
 				Remedy: "stop that server, or name another directory",
 			})
 		}

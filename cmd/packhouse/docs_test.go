@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 var update = flag.Bool("update", false, "write golden files and generated documentation")
@@ -21,7 +21,9 @@ var update = flag.Bool("update", false, "write golden files and generated docume
 // TestCommandLineDocument holds docs/command-line.md against the commands there are.
 func TestCommandLineDocument(t *testing.T) {
 	const path = "../../docs/command-line.md"
-	want := commandLineDocument(newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}}))
+	want := commandLineDocument(
+		newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}}),
+	)
 	if *update {
 		if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // documentation is for everybody
 			t.Fatal(err)
@@ -58,7 +60,11 @@ Results go to stdout, messages to stderr. This page is generated from the comman
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", cmd.CommandPath(), description(cmd))
 		fmt.Fprintf(&b, "```\n%s\n```\n", cmd.UseLine())
 		if cmd.Example != "" {
-			fmt.Fprintf(&b, "\n```sh\n%s\n```\n", strings.ReplaceAll(strings.TrimPrefix(cmd.Example, "  "), "\n  ", "\n"))
+			fmt.Fprintf(
+				&b,
+				"\n```sh\n%s\n```\n",
+				strings.ReplaceAll(strings.TrimPrefix(cmd.Example, "  "), "\n  ", "\n"),
+			)
 		}
 		groups := []flagGroup{{"", cmd.LocalFlags()}}
 		if cmd.Name() == "setup" {
@@ -141,7 +147,9 @@ func TestExamplesParse(t *testing.T) {
 			} else {
 				continue
 			}
-			fresh := newRoot(&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}})
+			fresh := newRoot(
+				&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"HOME=/home/you"}},
+			)
 			found, rest, err := fresh.Find(words)
 			if err != nil || found.CommandPath() != cmd.CommandPath() && cmd.HasParent() {
 				t.Errorf("%q is not an example of %s: %v", line, cmd.CommandPath(), err)
@@ -168,12 +176,12 @@ func TestSetupHelpIsInGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := out.String()
-	for _, step := range setup.Questions() {
+	for _, step := range question.Steps() {
 		if !strings.Contains(text, "\n"+step.Title+":\n") {
 			t.Errorf("no group %q", step.Title)
 		}
 	}
-	for _, f := range setup.Flags() {
+	for _, f := range question.Flags() {
 		if n := strings.Count(text, "--"+f.Name+" ") + strings.Count(text, "--"+f.Name+"["); n < 1 {
 			t.Errorf("--%s is not listed", f.Name)
 		}

@@ -19,6 +19,11 @@ import (
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // checks is the command that proves an installation.
@@ -73,23 +78,32 @@ var errCut = errors.New("cut off")
 // of the installation ("commit").
 func (s *site) cutOff(at string, more ...string) {
 	s.t.Helper()
-	flags := setup.Values{"dir": {s.dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:" + s.port}, "storage-path": {s.data}, "offline": {"true"}}
+	flags := question.Values{
+		"dir":          {s.dir},
+		"hostname":     {"registry.example.com"},
+		"addr":         {"127.0.0.1:" + s.port},
+		"storage-path": {s.data},
+		"offline":      {"true"},
+	}
 	for i := 0; i+1 < len(more); i += 2 {
 		flags[strings.TrimPrefix(more[i], "--")] = []string{more[i+1]}
 	}
-	present, err := setup.Load(s.dir)
+	present, err := installation.Load(s.dir)
 	s.must(err)
-	machine := setup.Detect(s.t.Context(), setup.ThisMachine())
-	resolved, findings := setup.Resolve(s.t.Context(), machine, present, setup.Input{Flags: flags, Quick: true})
+	machine := machine.Detect(s.t.Context(), machine.ThisMachine())
+	resolved, findings := question.Resolve(s.t.Context(), machine, present, question.Input{Flags: flags, Quick: true})
 	if finding.AnyRefused(findings) {
 		s.t.Fatal(findings)
 	}
-	plan, err := setup.MakePlan(s.t.Context(), machine, present, resolved, setup.Options{
+	plan, err := plan.Make(s.t.Context(), machine, present, resolved, plan.Options{
 		WritePasswords: true, HashCost: htpasswd.MinCost,
 	})
 	s.must(err)
-	_, err = setup.Apply(s.t.Context(), plan, setup.ApplyOptions{Hook: func(operation string) error {
-		if strings.HasPrefix(operation, map[string]string{"journal": "rename .setup/journal.json", "commit": "rename certs/tls.crt"}[at]) {
+	_, err = apply.Apply(s.t.Context(), plan, apply.Options{Hook: func(operation string) error {
+		if strings.HasPrefix(
+			operation,
+			map[string]string{"journal": "rename .setup/journal.json", "commit": "rename certs/tls.crt"}[at],
+		) {
 			return errCut
 		}
 		return nil
@@ -105,14 +119,14 @@ func (s *site) inDir(name string) string { return filepath.Join(s.dir, filepath.
 // edit changes the configuration by hand.
 func (s *site) edit(old, replacement string) {
 	s.t.Helper()
-	data, err := os.ReadFile(s.inDir(setup.ConfigFile))
+	data, err := os.ReadFile(s.inDir(installation.ConfigFile))
 	s.must(err)
 	if !strings.Contains(string(data), old) {
 		s.t.Fatalf("the configuration does not hold %q", old)
 	}
-	info, err := os.Stat(s.inDir(setup.ConfigFile))
+	info, err := os.Stat(s.inDir(installation.ConfigFile))
 	s.must(err)
-	s.write(s.inDir(setup.ConfigFile), strings.Replace(string(data), old, replacement, 1), info.Mode().Perm())
+	s.write(s.inDir(installation.ConfigFile), strings.Replace(string(data), old, replacement, 1), info.Mode().Perm())
 }
 
 // certificate puts another certificate in the place of the server's.
@@ -120,8 +134,8 @@ func (s *site) certificate(pair *certgen.Pair) {
 	s.t.Helper()
 	key, err := pair.KeyPEM()
 	s.must(err)
-	s.write(s.inDir(setup.CertFile), string(pair.CertPEM()), 0o644)
-	s.write(s.inDir(setup.KeyFile), string(key), 0o600)
+	s.write(s.inDir(installation.CertFile), string(pair.CertPEM()), 0o644)
+	s.write(s.inDir(installation.KeyFile), string(key), 0o600)
 }
 
 // installedFaults are those of files that somebody or something changed after setup wrote them.
@@ -137,7 +151,7 @@ var installedFaults = []fault{
 	{
 		name: "configuration whose indentation got lost", exit: exitUsage, code: config.CodeIndentation, cause: "is at the left margin", remedy: "did the indentation get lost",
 		seed: installed(func(s *site) {
-			s.write(s.inDir(setup.ConfigFile), "version: 0.1\nlog:\nlevel: info\nhttp:\naddr: :5000\n", 0o600)
+			s.write(s.inDir(installation.ConfigFile), "version: 0.1\nlog:\nlevel: info\nhttp:\naddr: :5000\n", 0o600)
 		}),
 	},
 	{
@@ -150,7 +164,12 @@ var installedFaults = []fault{
 	{
 		name: "configuration that is a mount of its own", namespaces: true, exit: exitFailed, code: setup.CodeFailed, cause: "everything is as it was before", remedy: "mount its directory instead",
 		seed: installed(func(s *site) {
-			s.world, s.args = s.words("mount --bind {dir}/myconfig.yml {dir}/myconfig.yml"), []string{"--log-level", "debug"}
+			s.world, s.args = s.words(
+				"mount --bind {dir}/myconfig.yml {dir}/myconfig.yml",
+			), []string{
+				"--log-level",
+				"debug",
+			}
 		}),
 	},
 	{
@@ -163,47 +182,53 @@ var installedFaults = []fault{
 	{
 		name: "users with foreign hashes", ask: checks, exit: exitFindings, code: config.CodeUsers, cause: "$apr1$", remedy: "",
 		seed: installed(func(s *site) {
-			data, err := os.ReadFile(s.inDir(setup.HtpasswdFile))
+			data, err := os.ReadFile(s.inDir(installation.HtpasswdFile))
 			s.must(err)
-			s.write(s.inDir(setup.HtpasswdFile), string(data)+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n", 0o600)
+			s.write(
+				s.inDir(installation.HtpasswdFile),
+				string(data)+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n",
+				0o600,
+			)
 		}),
 	},
 	{
 		name: "users with foreign hashes, before a setup", exit: exitPending, code: htpasswd.CodeKind, cause: "user \"old\" has a hash of kind $apr1$", remedy: "packhouse user passwd",
 		seed: func(s *site) {
 			s.must(os.MkdirAll(s.inDir("auth"), 0o755))
-			s.write(s.inDir(setup.HtpasswdFile), entry()+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n", 0o600)
+			s.write(s.inDir(installation.HtpasswdFile), entry()+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n", 0o600)
 			s.args = []string{"--dry-run"}
 		},
 	},
 	{
 		name: "users' file gone", ask: checks, exit: exitFindings, code: "file-missing", cause: "htpasswd-basic is not there", remedy: "packhouse setup",
-		seed: installed(func(s *site) { s.must(os.Remove(s.inDir(setup.HtpasswdFile))) }),
+		seed: installed(func(s *site) { s.must(os.Remove(s.inDir(installation.HtpasswdFile))) }),
 	},
 	{
 		name: "users' file is a directory", ask: checks, exit: exitFindings, code: "file-is-directory", cause: "htpasswd-basic is a directory", remedy: "move it away",
 		seed: installed(func(s *site) {
-			s.must(os.Remove(s.inDir(setup.HtpasswdFile)))
-			s.must(os.Mkdir(s.inDir(setup.HtpasswdFile), 0o755))
+			s.must(os.Remove(s.inDir(installation.HtpasswdFile)))
+			s.must(os.Mkdir(s.inDir(installation.HtpasswdFile), 0o755))
 		}),
 	},
 	{
 		name: "key of the server readable by all", ask: checks, exit: exitFindings, code: "file-mode", cause: "tls.key is 0644", remedy: "chmod 600 {dir}/certs/tls.key",
-		seed: installed(func(s *site) { s.must(os.Chmod(s.inDir(setup.KeyFile), 0o644)) }),
+		seed: installed(func(s *site) { s.must(os.Chmod(s.inDir(installation.KeyFile), 0o644)) }),
 	},
 	{
-		name: "key of the CA in somebody else's hands", ask: checks, exit: exitFindings, code: setup.CodeUnsafe, cause: "ca.key", remedy: "chown root",
+		name: "key of the CA in somebody else's hands", ask: checks, exit: exitFindings, code: installation.CodeUnsafe, cause: "ca.key", remedy: "chown root",
 		seed: installed(func(s *site) {
 			if os.Geteuid() != 0 {
 				s.t.Skip("only root may give files away")
 			}
-			s.must(os.Chown(s.inDir(setup.CAKeyFile), nobody, nobody))
+			s.must(os.Chown(s.inDir(installation.CAKeyFile), nobody, nobody))
 		}),
 	},
 	{
 		name: "clock behind the certificate", ask: checks, exit: exitFindings, code: "clock-behind", cause: "the certificate begins later", remedy: "set the clock",
 		seed: installed(func(s *site) {
-			s.certificate(s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"))
+			s.certificate(
+				s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"),
+			)
 		}),
 	},
 	{
@@ -213,23 +238,29 @@ var installedFaults = []fault{
 	{
 		name: "storage full", namespaces: true, ask: checks, exit: exitFindings, code: "storage-full", cause: "full", remedy: "larger place",
 		seed: installed(func(s *site) {
-			s.world = s.words("mount -t tmpfs -o size=64k tmpfs {data}\nhead -c 100k /dev/zero > {data}/docker 2>/dev/null || true")
+			s.world = s.words(
+				"mount -t tmpfs -o size=64k tmpfs {data}\nhead -c 100k /dev/zero > {data}/docker 2>/dev/null || true",
+			)
 		}),
 	},
 	{
 		name: "storage without inodes", namespaces: true, ask: checks, exit: exitFindings, code: "storage-inodes", cause: "no inodes", remedy: "small files",
-		seed: installed(func(s *site) { s.world = s.words("mount -t tmpfs -o nr_inodes=2 tmpfs {data}\ntouch {data}/docker") }),
+		seed: installed(
+			func(s *site) { s.world = s.words("mount -t tmpfs -o nr_inodes=2 tmpfs {data}\ntouch {data}/docker") },
+		),
 	},
 	{
 		name: "served certificate expired", ask: checks, exit: exitFindings, code: certgen.CodeExpired, cause: "ran out", remedy: "renew",
 		seed: installed(func(s *site) {
-			s.certificate(s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, -3, 0)}, "registry.example.com"))
+			s.certificate(
+				s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, -3, 0)}, "registry.example.com"),
+			)
 		}),
 	},
 	{
 		name: "CA's key moved away, and a certificate due", exit: exitUsage, code: setup.CodeCAKey, cause: "ca.key", remedy: "--ca-key",
 		seed: installed(func(s *site) {
-			s.must(os.Remove(s.inDir(setup.CAKeyFile)))
+			s.must(os.Remove(s.inDir(installation.CAKeyFile)))
 			s.args = []string{"--san", "10.9.8.7"}
 		}),
 	},
@@ -242,7 +273,7 @@ var installedFaults = []fault{
 		seed: installed(func(s *site) {
 			s.asNobody()
 			s.must(os.Chown(s.dir, nobody, nobody))
-			s.must(os.Chown(s.inDir(setup.ConfigFile), nobody, nobody))
+			s.must(os.Chown(s.inDir(installation.ConfigFile), nobody, nobody))
 		}),
 	},
 	{
@@ -262,7 +293,11 @@ var installedFaults = []fault{
 		seed: installed(func(s *site) {
 			s.lock()
 			s.args = []string{"--san", "10.9.8.7"}
-			s.write(s.at("machine.json"), `{"Names": {"*": ["192.0.2.17"]}, "Addresses": ["192.0.2.17"], "CPUs": 2, "Memory": 4294967296, "Patience": "1ms"}`, 0o600)
+			s.write(
+				s.at("machine.json"),
+				`{"Names": {"*": ["192.0.2.17"]}, "Addresses": ["192.0.2.17"], "CPUs": 2, "Memory": 4294967296, "Patience": "1ms"}`,
+				0o600,
+			)
 			s.env = append(s.env, machineVariable+"="+s.at("machine.json"))
 		}),
 	},
@@ -291,9 +326,9 @@ var serverFaults = []fault{
 	{
 		name: "server that serves an old certificate", ask: checks, exit: exitFindings, code: "port-other-certificate", cause: "has not taken the new certificate", remedy: "restart the server",
 		seed: installed(func(s *site) {
-			certificate, err := os.ReadFile(s.inDir(setup.CertFile))
+			certificate, err := os.ReadFile(s.inDir(installation.CertFile))
 			s.must(err)
-			key, err := os.ReadFile(s.inDir(setup.KeyFile))
+			key, err := os.ReadFile(s.inDir(installation.KeyFile))
 			s.must(err)
 			old, err := certgen.ParsePair(certificate, key)
 			s.must(err)
@@ -304,7 +339,9 @@ var serverFaults = []fault{
 	{
 		name: "certificate not yet valid, as with a clock that is off", ask: checks, exit: exitFindings, code: certgen.CodeNotYetValid, cause: "not valid before", remedy: "clock",
 		seed: installed(func(s *site) {
-			s.certificate(s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"))
+			s.certificate(
+				s.pair(certgen.LeafOptions{Days: 30, Now: time.Now().AddDate(0, 3, 0)}, "registry.example.com"),
+			)
 		}),
 	},
 	{
@@ -342,9 +379,12 @@ var serverFaults = []fault{
 	{
 		name: "clock off, against the registry's", ask: []string{"check", "--url", "http://127.0.0.1:{port}"}, exit: exitFindings, code: "clock-off", cause: "one of the two clocks is wrong", remedy: "NTP",
 		seed: func(s *site) {
-			server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
-			})}
+			server := &http.Server{
+				ReadHeaderTimeout: time.Second,
+				Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+				}),
+			}
 			listener := s.listen()
 			go func() { _ = server.Serve(listener) }()
 			s.t.Cleanup(func() { _ = server.Close() })
@@ -357,7 +397,7 @@ var serverFaults = []fault{
 	{
 		name: "store of another server", plain: true, ask: []string{"serve", "{root}/other.yml"}, exit: exitFailed, cause: "storage belongs to process {host}", remedy: "stop that one first",
 		seed: served(func(s *site) {
-			data, err := os.ReadFile(s.inDir(setup.ConfigFile))
+			data, err := os.ReadFile(s.inDir(installation.ConfigFile))
 			s.must(err)
 			_, port, err := net.SplitHostPort(freeAddress(s.t))
 			s.must(err)
@@ -389,7 +429,11 @@ func (s *site) answer(pair *certgen.Pair) {
 	s.must(err)
 	certificate, err := tls.X509KeyPair(pair.CertPEM(), key)
 	s.must(err)
-	server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
+	server := &http.Server{
+		Handler:           http.NotFoundHandler(),
+		ReadHeaderTimeout: time.Second,
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	}
 	listener := s.listen()
 	go func() { _ = server.ServeTLS(listener, "", "") }()
 	s.t.Cleanup(func() { _ = server.Close() })

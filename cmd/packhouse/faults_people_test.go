@@ -17,6 +17,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // Faults of terminals, of people at them and of programs that are killed: here it is not a finding that counts, but what is left behind.
@@ -55,7 +56,20 @@ func TestFaultTerminalWithoutASize(t *testing.T) {
 func TestFaultConnectionDropped(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
-	c := openConsole(t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", dir+"/data")
+	c := openConsole(
+		t,
+		80,
+		24,
+		"setup",
+		"--dir",
+		dir,
+		"--hostname",
+		"localhost",
+		"--addr",
+		freeAddress(t),
+		"--storage-path",
+		dir+"/data",
+	)
 	c.Wants(steps[0])
 	c.Keys(enter)
 	c.Wants(steps[1])
@@ -104,7 +118,8 @@ func TestFaultEarlierSetupCutOff(t *testing.T) {
 			s.cutOff(at, "--san", "10.9.8.7")
 			was := s.tree()
 			got := s.run("cert", "show", "--dir", s.dir)
-			if got.code != exitOK || !strings.Contains(got.stderr, "was interrupted and is unfinished; run "+setup.Completes(s.dir)) {
+			if got.code != exitOK ||
+				!strings.Contains(got.stderr, "was interrupted and is unfinished; run "+installation.Completes(s.dir)) {
 				t.Errorf("a command that only reads: exit code %d, says %q", got.code, got.stderr)
 			}
 			// check reports it as the result of a check and as a finding.
@@ -154,7 +169,9 @@ func TestFaultTwoSetupsAtOnce(t *testing.T) {
 		switch {
 		case got.code == exitOK:
 			done++
-		case strings.Contains(got.stderr, "another command"), strings.Contains(got.stderr, "was changed by another program in the meantime"), strings.Contains(got.stderr, "cut off"):
+		case strings.Contains(got.stderr, "another command"),
+			strings.Contains(got.stderr, "was changed by another program in the meantime"),
+			strings.Contains(got.stderr, "cut off"):
 		default:
 			t.Errorf("%d ends with %d and says:\n%s", i, got.code, got.stderr)
 		}
@@ -206,7 +223,19 @@ func TestIPv6OnlyMachine(t *testing.T) {
 	s := newSite(t, publicRoot(t))
 	s.hosts("2001:db8::17 registry.example.com")
 	s.world += "\n" + sixOnly
-	args := []string{"setup", "--yes", "--json", "--dir", s.dir, "--hostname", "registry.example.com", "--addr", ":" + s.port, "--storage-path", s.data}
+	args := []string{
+		"setup",
+		"--yes",
+		"--json",
+		"--dir",
+		s.dir,
+		"--hostname",
+		"registry.example.com",
+		"--addr",
+		":" + s.port,
+		"--storage-path",
+		s.data,
+	}
 	got := s.run(args...)
 	if got.code != exitOK {
 		t.Errorf("exit code %d:\n%s", got.code, got.stderr)

@@ -13,6 +13,7 @@ import (
 
 	"packhouse/certgen"
 	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // given has setup refuse more flags.
@@ -31,20 +32,97 @@ func password(text string) func(*site) {
 
 // answerFaults are those of what somebody typed.
 var answerFaults = []fault{
-	{name: "password too long in bytes", seed: password(strings.Repeat("é", 37)), exit: exitUsage, code: setup.CodePassword, cause: "74", remedy: "shorter"},
-	{name: "password out of the documentation", seed: password("changeme"), exit: exitUsage, code: setup.CodePassword, cause: "documentation", remedy: "another one"},
-	{name: "password file not there", seed: given("--password-file", "admin={root}/nowhere"), exit: exitUsage, code: setup.CodeUnread, cause: "{root}/nowhere", remedy: "path"},
-	{name: "host name with bidi characters", seed: given("--hostname", "a\u202eb.example.com"), exit: exitUsage, code: setup.CodeName, cause: "U+202E", remedy: "DNS name"},
-	{name: "user with bidi characters", seed: given("--user", "a\u202eb:reader"), exit: exitUsage, code: setup.CodeUser, cause: "U+202E", remedy: "another name"},
-	{name: "address not on this machine", seed: given("--addr", "203.0.113.5:5000"), exit: exitUsage, code: setup.CodeNotOurs, cause: "203.0.113.5 is not an address of this machine", remedy: "use :5000"},
-	{name: "plain HTTP to the network", seed: given("--tls", "off", "--addr", ":65123"), exit: exitUsage, code: setup.CodePlain, cause: "passwords cross the network", remedy: "choose a certificate"},
-	{name: "nobody left who may delete", seed: given("--user", "admin:reader"), exit: exitUsage, code: setup.CodeNoAdmin, cause: "no admin", remedy: "admin"},
-	{name: "in memory, unconfirmed", seed: given("--storage", "inmemory"), exit: exitUsage, code: setup.CodeInMemory, cause: "lost at restart", remedy: "confirm"},
-	{name: "no password where some were to come", seed: given("--password-stdin"), exit: exitUsage, code: setup.CodeValue, cause: "standard input holds no password", remedy: "NAME:PASSWORD"},
+	{
+		name:   "password too long in bytes",
+		seed:   password(strings.Repeat("é", 37)),
+		exit:   exitUsage,
+		code:   setup.CodePassword,
+		cause:  "74",
+		remedy: "shorter",
+	},
+	{
+		name:   "password out of the documentation",
+		seed:   password("changeme"),
+		exit:   exitUsage,
+		code:   setup.CodePassword,
+		cause:  "documentation",
+		remedy: "another one",
+	},
+	{
+		name:   "password file not there",
+		seed:   given("--password-file", "admin={root}/nowhere"),
+		exit:   exitUsage,
+		code:   setup.CodeUnread,
+		cause:  "{root}/nowhere",
+		remedy: "path",
+	},
+	{
+		name:   "host name with bidi characters",
+		seed:   given("--hostname", "a\u202eb.example.com"),
+		exit:   exitUsage,
+		code:   setup.CodeName,
+		cause:  "U+202E",
+		remedy: "DNS name",
+	},
+	{
+		name:   "user with bidi characters",
+		seed:   given("--user", "a\u202eb:reader"),
+		exit:   exitUsage,
+		code:   setup.CodeUser,
+		cause:  "U+202E",
+		remedy: "another name",
+	},
+	{
+		name:   "address not on this machine",
+		seed:   given("--addr", "203.0.113.5:5000"),
+		exit:   exitUsage,
+		code:   setup.CodeNotOurs,
+		cause:  "203.0.113.5 is not an address of this machine",
+		remedy: "use :5000",
+	},
+	{
+		name:   "plain HTTP to the network",
+		seed:   given("--tls", "off", "--addr", ":65123"),
+		exit:   exitUsage,
+		code:   setup.CodePlain,
+		cause:  "passwords cross the network",
+		remedy: "choose a certificate",
+	},
+	{
+		name:   "nobody left who may delete",
+		seed:   given("--user", "admin:reader"),
+		exit:   exitUsage,
+		code:   setup.CodeNoAdmin,
+		cause:  "no admin",
+		remedy: "admin",
+	},
+	{
+		name:   "in memory, unconfirmed",
+		seed:   given("--storage", "inmemory"),
+		exit:   exitUsage,
+		code:   setup.CodeInMemory,
+		cause:  "lost at restart",
+		remedy: "confirm",
+	},
+	{
+		name:   "no password where some were to come",
+		seed:   given("--password-stdin"),
+		exit:   exitUsage,
+		code:   setup.CodeValue,
+		cause:  "standard input holds no password",
+		remedy: "NAME:PASSWORD",
+	},
 	{
 		name: "two users share a variable", exit: exitUsage, code: setup.CodeShared, cause: "ci-bot and ci.bot", remedy: "--password-file",
 		seed: func(s *site) {
-			s.args, s.env = []string{"--user", "ci-bot", "--user", "ci.bot"}, []string{"PACKHOUSE_PASSWORD_CI_BOT=a-long-enough-one"}
+			s.args, s.env = []string{
+				"--user",
+				"ci-bot",
+				"--user",
+				"ci.bot",
+			}, []string{
+				"PACKHOUSE_PASSWORD_CI_BOT=a-long-enough-one",
+			}
 		},
 	},
 	{
@@ -80,7 +158,15 @@ func (s *site) own(certificates string, key *certgen.Pair, mode os.FileMode) {
 	s.t.Helper()
 	pem, err := key.KeyPEM()
 	s.must(err)
-	s.args = append(s.args, "--tls", "files", "--tls-cert", s.write("own.crt", certificates, 0o644), "--tls-key", s.write("own.key", string(pem), mode))
+	s.args = append(
+		s.args,
+		"--tls",
+		"files",
+		"--tls-cert",
+		s.write("own.crt", certificates, 0o644),
+		"--tls-key",
+		s.write("own.key", string(pem), mode),
+	)
 }
 
 // signed makes a CA and a certificate for the host name of the site.
@@ -148,7 +234,11 @@ var fileFaults = []fault{
 		name: "key with a passphrase", exit: exitUsage, code: certgen.CodeKeyEncrypted, cause: "encrypted", remedy: "openssl pkey",
 		seed: func(s *site) {
 			s.pair(certgen.LeafOptions{Days: 30, Now: time.Now()}, "registry.example.com")
-			s.write("own.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n", 0o600)
+			s.write(
+				"own.key",
+				"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n",
+				0o600,
+			)
 		},
 	},
 	{
@@ -187,7 +277,7 @@ var fileFaults = []fault{
 	},
 	{
 		name: "configuration is a directory", exit: exitUsage, code: "file-is-directory", cause: "{dir}/myconfig.yml is a directory", remedy: "move it away",
-		seed: func(s *site) { s.must(os.MkdirAll(filepath.Join(s.dir, setup.ConfigFile), 0o755)) },
+		seed: func(s *site) { s.must(os.MkdirAll(filepath.Join(s.dir, installation.ConfigFile), 0o755)) },
 	},
 	{
 		name: "port taken", exit: exitUsage, code: setup.CodePortTaken, cause: fmt.Sprintf("port {port} is in use by packhouse.test (pid %d)", os.Getpid()), remedy: "another port",
@@ -196,7 +286,17 @@ var fileFaults = []fault{
 	{
 		name: "ACME directory does not answer", exit: exitUsage, code: setup.CodeUnreached, cause: "connection refused", remedy: "HTTPS_PROXY",
 		seed: func(s *site) {
-			given("--tls", "letsencrypt", "--acme-email", "a@example.com", "--acme-directory", "https://127.0.0.1:{port}/directory", "--offline=false")(s)
+			given(
+				"--tls",
+				"letsencrypt",
+				"--acme-email",
+				"a@example.com",
+				"--acme-directory",
+				"https://127.0.0.1:{port}/directory",
+				"--offline=false",
+			)(
+				s,
+			)
 		},
 	},
 	{
@@ -215,7 +315,10 @@ var fileFaults = []fault{
 			engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/xml")
 				w.WriteHeader(http.StatusForbidden)
-				_, _ = fmt.Fprint(w, `<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current time is too large.</Message></Error>`)
+				_, _ = fmt.Fprint(
+					w,
+					`<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current time is too large.</Message></Error>`,
+				)
 			}))
 			s.t.Cleanup(engine.Close)
 			bucketAt(engine.URL)(s)
@@ -226,8 +329,24 @@ var fileFaults = []fault{
 // bucketAt keeps content in a bucket of an engine.
 func bucketAt(endpoint string) func(*site) {
 	return func(s *site) {
-		given("--offline=false", "--storage", "s3", "--s3-bucket", "packs", "--s3-region", "us-east-1", "--s3-endpoint", endpoint, "--s3-path-style",
-			"--s3-access-key", "AKIDEXAMPLE", "--s3-secret-key-file", s.write("secret", "some-secret-key\n", 0o600))(s)
+		given(
+			"--offline=false",
+			"--storage",
+			"s3",
+			"--s3-bucket",
+			"packs",
+			"--s3-region",
+			"us-east-1",
+			"--s3-endpoint",
+			endpoint,
+			"--s3-path-style",
+			"--s3-access-key",
+			"AKIDEXAMPLE",
+			"--s3-secret-key-file",
+			s.write("secret", "some-secret-key\n", 0o600),
+		)(
+			s,
+		)
 	}
 }
 
@@ -345,8 +464,15 @@ func (s *site) asNobody() {
 // hosts gives the machine a file of hosts and no other way to find a name.
 func (s *site) hosts(lines string) {
 	s.t.Helper()
-	s.world = fmt.Sprintf("mount --bind %s /etc/hosts\nmount --bind %s /etc/nsswitch.conf",
-		s.write("hosts", "127.0.0.1 localhost\n::1 localhost\n"+lines+"\n", 0o644), s.write("nsswitch.conf", "hosts: files\n", 0o644))
+	s.world = fmt.Sprintf(
+		"mount --bind %s /etc/hosts\nmount --bind %s /etc/nsswitch.conf",
+		s.write(
+			"hosts",
+			"127.0.0.1 localhost\n::1 localhost\n"+lines+"\n",
+			0o644,
+		),
+		s.write("nsswitch.conf", "hosts: files\n", 0o644),
+	)
 }
 
 // mount makes a directory of the site a file system of its own, and fills it.

@@ -21,8 +21,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
 )
 
 // site is a machine with one fault on it: a directory for everything, a port, and a world around the program, made of namespaces, where the
@@ -140,13 +140,33 @@ func (s *site) command(args ...string) *exec.Cmd {
 	}
 	switch {
 	case s.host != 0:
-		line = append([]string{"nsenter", "--target", fmt.Sprint(s.host), "--mount", "--net", "--wd=" + s.root, "--"}, line...)
+		line = append(
+			[]string{"nsenter", "--target", fmt.Sprint(s.host), "--mount", "--net", "--wd=" + s.root, "--"},
+			line...)
 	case s.world != "":
-		line = append([]string{"unshare", "--mount", "--net", "sh", "-ec", "ip link set lo up\n" + s.world + "\nexec \"$@\"", "sh"}, line...)
+		line = append(
+			[]string{
+				"unshare",
+				"--mount",
+				"--net",
+				"sh",
+				"-ec",
+				"ip link set lo up\n" + s.world + "\nexec \"$@\"",
+				"sh",
+			},
+			line...)
 	}
 	command := exec.Command(line[0], line[1:]...) //nolint:gosec // of the test
 	command.Dir = s.root
-	command.Env = append([]string{"HOME=" + s.root, "RUNTIME_DIRECTORY=" + s.at("run"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.root, raceOptions + "=" + os.Getenv(raceOptions)}, s.env...)
+	command.Env = append(
+		[]string{
+			"HOME=" + s.root,
+			"RUNTIME_DIRECTORY=" + s.at("run"),
+			"PATH=" + os.Getenv("PATH"),
+			"TMPDIR=" + s.root,
+			raceOptions + "=" + os.Getenv(raceOptions),
+		},
+		s.env...)
 	if s.world != "" { // the checks look at that machine, and not at one where everything is as it should be
 		command.Env = append(command.Env, machineVariable+"=real")
 	}
@@ -200,7 +220,7 @@ var entry = sync.OnceValue(func() string {
 func (s *site) install(more ...string) {
 	s.t.Helper()
 	s.must(errors.Join(os.Mkdir(s.dir, 0o755), os.Mkdir(s.inDir("auth"), 0o700))) //nolint:gosec // as setup makes it
-	s.write(s.inDir(setup.HtpasswdFile), entry(), 0o600)
+	s.write(s.inDir(installation.HtpasswdFile), entry(), 0o600)
 	if got := s.run(s.setupArgs(more...)...); got.code != exitOK {
 		s.t.Fatalf("a setup without a fault ends with %d:\n%s", got.code, got.stderr)
 	}

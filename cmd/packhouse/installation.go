@@ -14,6 +14,9 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
 )
 
 // addDir adds the flag --dir to a command.
@@ -43,7 +46,7 @@ func (d *directory) Set(text string) error {
 
 // defaultDir returns this user's default installation directory, or "" if there is none.
 func (a *app) defaultDir() string {
-	dir, _ := setup.DefaultDirectories(os.Geteuid(), a.getenv)
+	dir, _ := machine.DefaultDirectories(os.Geteuid(), a.getenv)
 	return dir
 }
 
@@ -62,31 +65,34 @@ func (a *app) findConfig(dir string, args []string) config.Found {
 	case len(args) > 0:
 		return config.Named(args[0], "named on the command line", nil)
 	case dir != "" && dir != a.defaultDir():
-		return config.Named(filepath.Join(dir, setup.ConfigFile), "of the installation that --dir names", nil)
+		return config.Named(filepath.Join(dir, installation.ConfigFile), "of the installation that --dir names", nil)
 	}
-	installation := ""
+	installed := ""
 	if d := a.defaultDir(); d != "" {
-		installation = filepath.Join(d, setup.ConfigFile)
+		installed = filepath.Join(d, installation.ConfigFile)
 	}
-	return config.Find(installation, a.env, nil)
+	return config.Find(installed, a.env, nil)
 }
 
 // someConfig is findConfig for commands that require a configuration.
 func (a *app) someConfig(dir string, args []string) (string, error) {
 	found := a.findConfig(dir, args)
 	if found.Path == "" {
-		return "", withHint(errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory")
+		return "", withHint(
+			errors.New("no registry is installed here"),
+			"packhouse setup makes one, --dir names another directory",
+		)
 	}
 	return found.Path, nil
 }
 
 // loadInstallation loads the installation in dir, which may be empty or broken, and changes
 // nothing. It warns about an interrupted change.
-func (a *app) loadInstallation(dir string) (*setup.Installed, error) {
+func (a *app) loadInstallation(dir string) (*installation.Installed, error) {
 	if dir == "" {
 		return nil, errNoDir()
 	}
-	installed, err := setup.Load(dir)
+	installed, err := installation.Load(dir)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -101,7 +107,7 @@ const lockPatience = 30 * time.Second
 
 // hold acquires the lock of the installation in dir. A command that changes the installation holds
 // it from before its first read until it has applied the change.
-func (a *app) hold(ctx context.Context, dir string) (*setup.Lock, error) {
+func (a *app) hold(ctx context.Context, dir string) (*apply.Lock, error) {
 	if dir == "" {
 		return nil, errNoDir()
 	}
@@ -109,7 +115,7 @@ func (a *app) hold(ctx context.Context, dir string) (*setup.Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find installation: %w", err)
 	}
-	lock, err := setup.Acquire(ctx, dir, setup.Patience{For: cmp.Or(a.patience, lockPatience), Wait: func(by string) {
+	lock, err := apply.Acquire(ctx, dir, apply.Patience{For: cmp.Or(a.patience, lockPatience), Wait: func(by string) {
 		if by != "" {
 			by = " (" + by + ")"
 		}
@@ -123,7 +129,7 @@ func (a *app) hold(ctx context.Context, dir string) (*setup.Lock, error) {
 
 // openInstallation finishes or rolls back an interrupted change, reports that, and loads the locked
 // installation. It is for commands that change the installation.
-func (a *app) openInstallation(lock *setup.Lock) (*setup.Installed, error) {
+func (a *app) openInstallation(lock *apply.Lock) (*installation.Installed, error) {
 	installed, err := lock.Open()
 	if err != nil {
 		return nil, explain(err)
@@ -137,7 +143,7 @@ func (a *app) openInstallation(lock *setup.Lock) (*setup.Installed, error) {
 // explain adds the remedy as a hint to an error with a single finding.
 func explain(err error) error {
 	refusal, ok := errors.AsType[*finding.Error](err)
-	if !ok || len(refusal.Findings) != 1 || refusal.Findings[0].Code != setup.CodeUnsafe {
+	if !ok || len(refusal.Findings) != 1 || refusal.Findings[0].Code != installation.CodeUnsafe {
 		return err
 	}
 	f := refusal.Findings[0]
@@ -151,29 +157,36 @@ func repairHint(dir string) string {
 
 // installation loads the installation in dir and changes nothing. It returns an error if there is
 // none.
-func (a *app) installation(dir string) (*setup.Installed, error) {
+func (a *app) installation(dir string) (*installation.Installed, error) {
 	return usable(a.loadInstallation(dir))
 }
 
 // changeable is installation for commands that change it: it first finishes or rolls back an
 // interrupted change.
-func (a *app) changeable(lock *setup.Lock) (*setup.Installed, error) {
+func (a *app) changeable(lock *apply.Lock) (*installation.Installed, error) {
 	return usable(a.openInstallation(lock))
 }
 
-func usable(installed *setup.Installed, err error) (*setup.Installed, error) {
+func usable(installed *installation.Installed, err error) (*installation.Installed, error) {
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case !installed.Exists():
-		return nil, withHint(fmt.Errorf("no installation in %s", installed.Dir), "packhouse setup makes one, --dir names another directory")
+		return nil, withHint(
+			fmt.Errorf("no installation in %s", installed.Dir),
+			"packhouse setup makes one, --dir names another directory",
+		)
 	case installed.Refused():
 		return nil, withHint(installed.Problem, "%s", repairHint(installed.Dir))
 	case installed.Problem != nil:
 		return nil, installed.Problem
 	case installed.ConfigData == nil: // a new one would have other settings, and another certificate
-		return nil, withHint(fmt.Errorf("%s: no such file", filepath.Join(installed.Dir, setup.ConfigFile)), "%s", repairHint(installed.Dir))
+		return nil, withHint(
+			fmt.Errorf("%s: no such file", filepath.Join(installed.Dir, installation.ConfigFile)),
+			"%s",
+			repairHint(installed.Dir),
+		)
 	}
 	return installed, nil
 }

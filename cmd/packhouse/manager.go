@@ -10,13 +10,14 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/tui"
 )
 
 // open runs "packhouse" without arguments on a terminal: the manager if there is an installation,
 // else the wizard.
 func (s *setupRun) open(ctx context.Context) error {
-	installed, err := setup.Load(s.o.dir)
+	installed, err := installation.Load(s.o.dir)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
 	if b.Installed.Config != nil {
 		url = b.Resolved.Answers.URL()
 	}
-	b.State = setup.StateOf(b.Machine, b.Installed, url)
+	b.State = installation.StateOf(b.Machine, b.Installed, url)
 	b.State.Server = a.serverState(ctx, b.Installed)
 	if ordersCertificates(b.Installed) {
 		a.addOrdered(ctx, b.State, b.Installed)
@@ -52,20 +53,28 @@ func (a *asked) lookAfter(ctx context.Context) (tui.Beginning, error) {
 
 // addOrdered adds the certificate that the server ordered, which is in the cache rather than in a
 // configured file.
-func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *setup.Installed) {
+func (a *asked) addOrdered(ctx context.Context, state *installation.State, installed *installation.Installed) {
 	states, err := a.orders(ctx, installed.Config)
 	if err != nil {
 		return // the checks report the error
 	}
 	for _, s := range states {
 		if fault := s.Fault(); fault != "" {
-			state.Findings = append(state.Findings, finding.Finding{Subject: finding.Subject{Question: "tls"}, Severity: finding.Warning, Code: setup.CodeChallenge, What: fault})
+			state.Findings = append(
+				state.Findings,
+				finding.Finding{
+					Subject:  finding.Subject{Question: "tls"},
+					Severity: finding.Warning,
+					Code:     setup.CodeChallenge,
+					What:     fault,
+				},
+			)
 		}
 		if s.Leaf == nil || state.Certificate != nil {
 			continue
 		}
 		info := certgen.Inspect(s.Leaf)
-		state.Certificate = &setup.CertificateState{
+		state.Certificate = &installation.CertificateState{
 			Path: installed.Config.HTTP.TLS.LetsEncrypt.CacheFile, Names: info.Names.Strings(), Ends: info.NotAfter, DaysLeft: info.DaysLeft(a.now()),
 			CloseEnd: certgen.CloseToEnd(s.Leaf, a.now()), Fingerprint: info.Fingerprint,
 		}
@@ -73,24 +82,30 @@ func (a *asked) addOrdered(ctx context.Context, state *setup.State, installed *s
 }
 
 // serverState queries the state of an installation's server.
-func (a *asked) serverState(ctx context.Context, installed *setup.Installed) setup.ServerState {
+func (a *asked) serverState(ctx context.Context, installed *installation.Installed) installation.ServerState {
 	c := installed.Config
 	if c == nil { // a running server keeps its last good state even if its file is broken
-		c = config.Glimpse(config.Source{Path: filepath.Join(installed.Dir, setup.ConfigFile), Data: installed.ConfigData, Env: a.env})
+		c = config.Glimpse(
+			config.Source{
+				Path: filepath.Join(installed.Dir, installation.ConfigFile),
+				Data: installed.ConfigData,
+				Env:  a.env,
+			},
+		)
 	}
 	client, err := findServer(c, installed.Dir)
 	if errors.Is(err, admin.ErrNotRunning) {
-		return setup.ServerState{}
+		return installation.ServerState{}
 	}
 	if err != nil {
-		return setup.ServerState{Problem: "cannot be asked: " + err.Error()}
+		return installation.ServerState{Problem: "cannot be asked: " + err.Error()}
 	}
 	defer client.Close()
 	status, err := client.Status(ctx)
 	if err != nil {
-		return setup.ServerState{Problem: "does not answer: " + err.Error()}
+		return installation.ServerState{Problem: "does not answer: " + err.Error()}
 	}
-	state := setup.ServerState{
+	state := installation.ServerState{
 		Up: true, PID: status.PID, Since: status.StartedAt, Address: status.Address, Fingerprint: status.Fingerprint, Faults: status.Faults,
 	}
 	for _, code := range status.Health {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/tui"
 )
 
@@ -19,7 +19,23 @@ import (
 func installedAt(t *testing.T) (dir, addr string) {
 	t.Helper()
 	dir, addr = filepath.Join(t.TempDir(), "D"), freeAddress(t)
-	c := openConsole(t, 200, 50, "setup", "--yes", "--offline", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir+"/data")
+	c := openConsole(
+		t,
+		200,
+		50,
+		"setup",
+		"--yes",
+		"--offline",
+		"--no-start",
+		"--dir",
+		dir,
+		"--hostname",
+		"localhost",
+		"--addr",
+		addr,
+		"--storage-path",
+		dir+"/data",
+	)
 	c.Ends(exitOK)
 	return dir, addr
 }
@@ -39,7 +55,9 @@ func TestManagerServesAfterOneKey(t *testing.T) {
 	c.Wants("› Start the server")
 	c.Keys(enter)
 	c.Wants("the server runs until ctrl+c")
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // what it serves is not the question
+	client := &http.Client{
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+	} //nolint:gosec // what it serves is not the question
 	response, err := client.Get("https://" + addr + "/health")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +80,7 @@ func TestManagerStopsAServerElsewhere(t *testing.T) {
 	t.Parallel()
 	dir, _ := installedAt(t)
 	run := t.TempDir() // holds the socket of the server
-	server := openConsoleIn(t, run, 200, 50, "serve", filepath.Join(dir, setup.ConfigFile))
+	server := openConsoleIn(t, run, 200, 50, "serve", filepath.Join(dir, installation.ConfigFile))
 	server.Wants("listening")
 	c := openConsoleIn(t, run, 120, 36, "--dir", dir)
 	c.Wants("Stop the server")
@@ -79,7 +97,7 @@ func TestManagerStopsAServerElsewhere(t *testing.T) {
 func TestManagerUninstallKeepsTheCA(t *testing.T) {
 	t.Parallel()
 	dir, addr := installedAt(t)
-	ca, err := os.ReadFile(filepath.Join(dir, setup.CACertFile))
+	ca, err := os.ReadFile(filepath.Join(dir, installation.CACertFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +111,28 @@ func TestManagerUninstallKeepsTheCA(t *testing.T) {
 	c.Wants("Keep them? [y/N]")
 	c.Keys("y\r")
 	c.Ends(exitOK)
-	if _, err := os.Stat(filepath.Join(dir, setup.ConfigFile)); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(dir, installation.ConfigFile)); !os.IsNotExist(err) {
 		t.Errorf("the configuration is still there: %v", err)
 	}
-	openConsole(t, 200, 50, "setup", "--yes", "--offline", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir+"/data").Ends(exitOK)
-	if again, err := os.ReadFile(filepath.Join(dir, setup.CACertFile)); err != nil || string(again) != string(ca) {
+	openConsole(
+		t,
+		200,
+		50,
+		"setup",
+		"--yes",
+		"--offline",
+		"--no-start",
+		"--dir",
+		dir,
+		"--hostname",
+		"localhost",
+		"--addr",
+		addr,
+		"--storage-path",
+		dir+"/data",
+	).Ends(exitOK)
+	if again, err := os.ReadFile(filepath.Join(dir, installation.CACertFile)); err != nil ||
+		string(again) != string(ca) {
 		t.Errorf("the new installation has another CA: %v", err)
 	}
 	program, err := exec.LookPath("packhouse")
@@ -105,7 +140,7 @@ func TestManagerUninstallKeepsTheCA(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(program, "uninstall", "-y", "--dir", dir).CombinedOutput()
-	if _, left := os.Stat(filepath.Join(dir, setup.CAKeyFile)); err != nil || !os.IsNotExist(left) {
+	if _, left := os.Stat(filepath.Join(dir, installation.CAKeyFile)); err != nil || !os.IsNotExist(left) {
 		t.Errorf("uninstall -y without --keep-ca-key: %v\n%s", err, out)
 	}
 }
@@ -114,7 +149,12 @@ func TestManagerUninstallKeepsTheCA(t *testing.T) {
 func TestLeavingChecksSaysWhatStays(t *testing.T) {
 	t.Parallel()
 	var said strings.Builder
-	a := &asked{setupRun: &setupRun{app: &app{stdout: &said, stderr: &said, env: []string{"PATH=/nonexistent"}}, o: setupOptions{dir: "/etc/pack house"}}}
+	a := &asked{
+		setupRun: &setupRun{
+			app: &app{stdout: &said, stderr: &said, env: []string{"PATH=/nonexistent"}},
+			o:   setupOptions{dir: "/etc/pack house"},
+		},
+	}
 	_ = a.concluded(tui.Outcome{Stage: tui.Applied}, nil)
 	for _, want := range []string{"the installation in /etc/pack house is written and stays", "check --dir '/etc/pack house' completes them", "rollback --dir '/etc/pack house' goes back"} {
 		if !strings.Contains(said.String(), want) {

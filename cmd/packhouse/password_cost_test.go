@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"packhouse/server/auth/htpasswd"
-	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // TestPasswordCost verifies that setup and changes hash passwords with bcrypt's cost of production,
@@ -39,7 +39,7 @@ func TestPasswordCost(t *testing.T) {
 			t.Fatalf("packhouse %v: exit %d\n%s", args, code, said)
 		}
 	}
-	data, err := os.ReadFile(filepath.Join(at, setup.HtpasswdFile))
+	data, err := os.ReadFile(filepath.Join(at, installation.HtpasswdFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 
 	"packhouse/server/config"
-	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/trust"
 )
 
@@ -20,10 +20,10 @@ func unsafeConfig(path string) []*trust.Error {
 	if fault := trust.Unsafe(trust.Self().Check(path)); fault != nil {
 		return []*trust.Error{fault.ForServer()}
 	}
-	if filepath.Base(path) != setup.ConfigFile {
+	if filepath.Base(path) != installation.ConfigFile {
 		return nil
 	}
-	return setup.Untrusted(filepath.Dir(path))
+	return installation.Untrusted(filepath.Dir(path))
 }
 
 // trusted returns an error if root must not trust a configuration.
@@ -76,7 +76,7 @@ func trustedInstallation(found config.Found, named bool) error {
 
 // hasManifest reports whether setup created the installation in dir.
 func hasManifest(dir string) bool {
-	_, err := os.Lstat(filepath.Join(dir, setup.ManifestFile))
+	_, err := os.Lstat(filepath.Join(dir, installation.ManifestFile))
 	return !errors.Is(err, os.ErrNotExist)
 }
 
@@ -85,8 +85,9 @@ func hasManifest(dir string) bool {
 // installation too, as from the commands that load it.
 func unsafeProblems(path string) (problems []config.Problem) {
 	faults := unsafeConfig(path)
-	if dir := filepath.Dir(path); len(faults) == 0 && filepath.Base(path) == setup.ConfigFile && hasManifest(dir) {
-		faults = setup.Untrusted(dir)
+	if dir := filepath.Dir(path); len(faults) == 0 && filepath.Base(path) == installation.ConfigFile &&
+		hasManifest(dir) {
+		faults = installation.Untrusted(dir)
 	}
 	for _, fault := range faults {
 		problems = append(problems, config.Problem{

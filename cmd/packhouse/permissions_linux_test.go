@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // TestUnsafeFilesHaveOneCode: check, status and config verify report the same code for the files of an installation that users can change who
@@ -32,13 +32,13 @@ func TestUnsafeFilesHaveOneCode(t *testing.T) {
 			mode fs.FileMode
 			code string // empty: no finding
 		}{
-			{setup.ConfigFile, -1, 0o666, "path-unsafe"},
-			{setup.ConfigFile, other, 0o644, "path-unsafe"},
-			{setup.HtpasswdFile, other, 0o644, map[bool]string{true: "path-unsafe"}[user.uid == 0]}, // other users may mount files of any owner
-			{setup.CertFile, other, 0o644, map[bool]string{true: "path-unsafe"}[user.uid == 0]},
-			{setup.CertFile, -1, 0o666, "path-unsafe"},
-			{setup.KeyFile, other, 0o644, map[bool]string{true: "path-unsafe"}[user.uid == 0]},
-			{setup.CAKeyFile, other, 0o644, "path-unsafe"},
+			{installation.ConfigFile, -1, 0o666, "path-unsafe"},
+			{installation.ConfigFile, other, 0o644, "path-unsafe"},
+			{installation.HtpasswdFile, other, 0o644, map[bool]string{true: "path-unsafe"}[user.uid == 0]}, // other users may mount files of any owner
+			{installation.CertFile, other, 0o644, map[bool]string{true: "path-unsafe"}[user.uid == 0]},
+			{installation.CertFile, -1, 0o666, "path-unsafe"},
+			{installation.KeyFile, other, 0o644, map[bool]string{true: "path-unsafe"}[user.uid == 0]},
+			{installation.CAKeyFile, other, 0o644, "path-unsafe"},
 			{"auth", -1, 0o777, "path-unsafe"},
 		} {
 			t.Run(user.name+" "+tc.file, func(t *testing.T) {
@@ -63,7 +63,14 @@ func TestUnsafeFilesHaveOneCode(t *testing.T) {
 						}
 					}
 					if found != tc.code || found != "" && !strings.Contains(out, path) {
-						t.Errorf("packhouse %s: code %q, want %q of %s\n%s", strings.Join(args, " "), found, tc.code, path, out)
+						t.Errorf(
+							"packhouse %s: code %q, want %q of %s\n%s",
+							strings.Join(args, " "),
+							found,
+							tc.code,
+							path,
+							out,
+						)
 					}
 				}
 			})

@@ -14,6 +14,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
 )
 
 // about records the installation directory of the command, unless it is the default one.
@@ -29,7 +30,7 @@ func (a *app) about(dir string) {
 func (a *app) aboutArgs(cmd *cobra.Command, args []string) {
 	if f := cmd.Flags().Lookup("dir"); f != nil && f.Changed {
 		a.about(f.Value.String())
-	} else if f != nil && len(args) > 0 && filepath.Base(args[0]) == setup.ConfigFile {
+	} else if f != nil && len(args) > 0 && filepath.Base(args[0]) == installation.ConfigFile {
 		a.about(filepath.Dir(args[0]))
 	}
 }
@@ -150,7 +151,7 @@ func (a *app) program() string {
 		if err != nil {
 			continue
 		}
-		if setup.SameFile(found, path) {
+		if installation.SameFile(found, path) {
 			return name
 		}
 		return path // PATH has another program of that name

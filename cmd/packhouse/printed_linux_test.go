@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // paste runs a line in a shell, from another directory than the one it was printed in, and returns its
@@ -17,7 +18,12 @@ import (
 func (s *site) paste(line string) outcome {
 	s.t.Helper()
 	command := s.command("version")
-	command.Args = append(command.Args[:len(command.Args)-2], "sh", "-c", line) // in place of the program and its argument
+	command.Args = append(
+		command.Args[:len(command.Args)-2],
+		"sh",
+		"-c",
+		line,
+	) // in place of the program and its argument
 	if len(command.Args) == 3 {
 		command.Path = "/bin/sh"
 	}
@@ -63,11 +69,13 @@ func TestPrintedCommandsRun(t *testing.T) {
 	s.env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	run := setup.Shell(program)
 	at := " --dir " + setup.Shell(s.dir)
-	first := s.paste(run + " setup --yes --no-start --offline --hostname localhost --addr 127.0.0.1:" + s.port + " --storage-path " + s.data + at)
+	first := s.paste(
+		run + " setup --yes --no-start --offline --hostname localhost --addr 127.0.0.1:" + s.port + " --storage-path " + s.data + at,
+	)
 	if first.code != exitOK && first.code != exitFindings {
 		t.Fatalf("setup: %d\n%s", first.code, first.stderr)
 	}
-	config := setup.Shell(filepath.Join(s.dir, setup.ConfigFile))
+	config := setup.Shell(filepath.Join(s.dir, installation.ConfigFile))
 	for _, tt := range []struct{ ask, line string }{
 		{"status" + at, run + " serve" + at},
 		{"reload" + at, run + " serve" + at},
@@ -125,11 +133,17 @@ func TestReadmeCommands(t *testing.T) {
 	s.must(err)
 	program = publicProgram(t, program, filepath.Dir(s.root))
 	s.env = []string{
-		"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "PACKHOUSE_ADDR=127.0.0.1:" + s.port, "PACKHOUSE_OFFLINE=true",
+		"PATH=" + filepath.Dir(
+			program,
+		) + ":" + os.Getenv(
+			"PATH",
+		), "PACKHOUSE_ADDR=127.0.0.1:" + s.port, "PACKHOUSE_OFFLINE=true",
 		"SSL_CERT_FILE=" + s.at("ca.crt"), "PACKHOUSE_PASSWORD_ADMIN=correct-horse-battery",
 	}
 	url := "https://127.0.0.1:" + s.port
-	s.sh("mkdir nginx-1.25.0; echo '{\"name\":\"nginx\",\"displayName\":\"nginx\",\"version\":\"1.25.0\",\"layer\":\"addon\"}' > nginx-1.25.0/pack.json; chmod -R a+rX nginx-1.25.0")
+	s.sh(
+		"mkdir nginx-1.25.0; echo '{\"name\":\"nginx\",\"displayName\":\"nginx\",\"version\":\"1.25.0\",\"layer\":\"addon\"}' > nginx-1.25.0/pack.json; chmod -R a+rX nginx-1.25.0",
+	)
 	ran := 0
 	for line := range strings.Lines(string(text)) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), " #")

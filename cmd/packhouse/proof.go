@@ -8,13 +8,17 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // proof verifies the server of a new installation: one that was running and loaded the change, or
 // one started for the proof.
 type proof struct {
 	*app
-	plan    *setup.Plan
+	plan    *plan.Plan
 	started *running // nil: one was running
 	fresh   bool     // just started by systemd
 	found   bool     // a server was running before
@@ -24,7 +28,7 @@ type proof struct {
 
 // newProof finds the running server of an applied plan and makes it load the change, or starts one
 // that logs to w.
-func (a *app) newProof(ctx context.Context, plan *setup.Plan, w io.Writer) (*proof, error) {
+func (a *app) newProof(ctx context.Context, plan *plan.Plan, w io.Writer) (*proof, error) {
 	p := &proof{app: a, plan: plan}
 	var err error
 	if p.fresh, err = a.supervise(ctx, plan); err != nil || p.fresh {
@@ -43,14 +47,19 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	if p.started != nil || p.fresh {
 		p.awaitOrders(ctx, configOf(p.plan))
 	}
-	installed, err := setup.Load(p.plan.Dir)
+	installed, err := installation.Load(p.plan.Dir)
 	if err != nil {
 		installed = nil // the checks of files and configuration report the cause
 	}
 	passwords := p.passwords()
 	url := p.plan.Resolved.Answers.URL()
 	if p.plan.Resolved.Answers.Dir == "" && installed != nil { // a rollback: its answers are those of the files
-		resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), installed, setup.Input{Quick: true})
+		resolved, _ := question.Resolve(
+			ctx,
+			machine.Detect(ctx, machine.ThisMachine()),
+			installed,
+			question.Input{Quick: true},
+		)
 		url = resolved.Answers.URL()
 	}
 	target := p.target(ctx, subject{

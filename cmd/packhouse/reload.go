@@ -13,6 +13,8 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // newReload returns the command that makes the running server load the configuration on disk.
@@ -41,10 +43,17 @@ func (a *app) runReload(ctx context.Context, found config.Found) error {
 	}
 	client, err := a.findRunning(ctx, found.Path)
 	if errors.Is(err, fs.ErrPermission) {
-		return withHint(fmt.Errorf("query the running server: %w", err), "run this as the user of the server, or as root")
+		return withHint(
+			fmt.Errorf("query the running server: %w", err),
+			"run this as the user of the server, or as root",
+		)
 	}
 	if errors.Is(err, admin.ErrNotRunning) {
-		return withHint(fmt.Errorf("no server runs on %s", nameOf(found)), "%s; --dir DIR selects another installation", startHint(found.Path))
+		return withHint(
+			fmt.Errorf("no server runs on %s", nameOf(found)),
+			"%s; --dir DIR selects another installation",
+			startHint(found.Path),
+		)
 	}
 	if err != nil {
 		return fmt.Errorf("query the running server: %w", err)
@@ -91,11 +100,11 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 			continue // the directory name contains a pattern
 		}
 		for _, socket := range sockets {
-			client, bad := admin.Dial(socket, setup.ServerUsers(filepath.Dir(path))...)
+			client, bad := admin.Dial(socket, installation.ServerUsers(filepath.Dir(path))...)
 			if bad != nil {
 				continue // stale, or another user's
 			}
-			if status, bad := client.Status(ctx); bad == nil && setup.SameFile(status.Config, absolute) {
+			if status, bad := client.Status(ctx); bad == nil && installation.SameFile(status.Config, absolute) {
 				return client, nil
 			}
 			client.Close()
@@ -106,7 +115,7 @@ func (a *app) findRunning(ctx context.Context, path string) (*admin.Client, erro
 
 // reload makes the running server of a plan load the written files. It reports whether one is
 // running.
-func (a *app) reload(ctx context.Context, plan *setup.Plan) (bool, error) {
+func (a *app) reload(ctx context.Context, plan *plan.Plan) (bool, error) {
 	client, err := a.findRunning(ctx, configOf(plan)) // also if environment variables do not load
 	if errors.Is(err, admin.ErrNotRunning) {
 		return false, nil

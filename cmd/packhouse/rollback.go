@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // rollbackOptions are the flags of rollback.
@@ -44,7 +46,7 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 		return err
 	}
 	defer lock.Release()
-	plan, err := setup.PlanRollback(ctx, installed)
+	plan, err := plan.Rollback(ctx, installed)
 	if err != nil {
 		return err
 	}
@@ -73,17 +75,24 @@ func (a *app) rollback(ctx context.Context, o rollbackOptions) error {
 
 // serveRolledBack makes the server use the files that a rollback restored in dir, if there is a
 // configuration that a server accepts.
-func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan) error {
-	installed, err := setup.Load(dir)
+func (a *app) serveRolledBack(ctx context.Context, dir string, plan *plan.Plan) error {
+	installed, err := installation.Load(dir)
 	switch {
 	case err != nil:
 		return err
 	case installed.ConfigData == nil:
-		a.hint("%s is removed, as it was before: packhouse setup creates one, packhouse uninstall removes the rest", setup.ConfigFile)
+		a.hint(
+			"%s is removed, as it was before: packhouse setup creates one, packhouse uninstall removes the rest",
+			installation.ConfigFile,
+		)
 		return nil
 	case installed.Refused():
-		path := filepath.Join(installed.Dir, setup.ConfigFile)
-		return withHint(fmt.Errorf("the server would refuse %s as it was before: %s", path, installed.Problem.Error()), "%s", repairHint(installed.Dir))
+		path := filepath.Join(installed.Dir, installation.ConfigFile)
+		return withHint(
+			fmt.Errorf("the server would refuse %s as it was before: %s", path, installed.Problem.Error()),
+			"%s",
+			repairHint(installed.Dir),
+		)
 	case installed.Config == nil:
 		return installed.Problem
 	}
@@ -96,7 +105,7 @@ func (a *app) serveRolledBack(ctx context.Context, dir string, plan *setup.Plan)
 
 // toReview loads an installation for a command that shows its changes first. Unless dryRun is true,
 // the installation is locked.
-func (a *app) toReview(ctx context.Context, dir string, dryRun bool) (*setup.Installed, *setup.Lock, error) {
+func (a *app) toReview(ctx context.Context, dir string, dryRun bool) (*installation.Installed, *apply.Lock, error) {
 	if dryRun {
 		installed, err := a.loadInstallation(dir)
 		return installed, nil, err
@@ -114,7 +123,7 @@ func (a *app) toReview(ctx context.Context, dir string, dryRun bool) (*setup.Ins
 
 // applyHeld applies a plan under lock, or under one that it acquires if lock was released, and
 // releases it.
-func (a *app) applyHeld(ctx context.Context, plan *setup.Plan, lock *setup.Lock) error {
+func (a *app) applyHeld(ctx context.Context, plan *plan.Plan, lock *apply.Lock) error {
 	defer lock.Release()
 	if !lock.Held() {
 		again, err := a.hold(ctx, plan.Dir)
@@ -135,7 +144,12 @@ func (a *app) confirm(yes bool, question string) error {
 		return nil
 	}
 	if !a.interactive() {
-		return usageError(withHint(errors.New("there is no terminal for questions"), "--yes asks nothing, --dry-run shows what would happen"))
+		return usageError(
+			withHint(
+				errors.New("there is no terminal for questions"),
+				"--yes asks nothing, --dry-run shows what would happen",
+			),
+		)
 	}
 	if !a.asks(question) {
 		return &exitError{exitFailed, errors.New("nothing was changed")}
@@ -154,17 +168,17 @@ func (a *app) asks(question string) bool {
 // reports whether the files were restored, even if an error follows. It refuses if another command
 // has changed the installation since.
 func (a *app) rollBackAfter(
-	ctx context.Context, dir string, applied *setup.Applied, log *trialLog, say func(check.Event),
+	ctx context.Context, dir string, applied *apply.Applied, log *trialLog, say func(check.Event),
 ) (again *check.Report, rolled bool, err error) {
 	installed, lock, err := a.toReview(ctx, dir, false)
 	if err != nil {
 		return nil, false, err
 	}
 	defer lock.Release()
-	if err := installed.VerifyLast(applied); err != nil {
+	if err := apply.VerifyLast(installed, applied); err != nil {
 		return nil, false, err
 	}
-	plan, err := setup.PlanRollback(ctx, installed)
+	plan, err := plan.Rollback(ctx, installed)
 	if err != nil {
 		return nil, false, err
 	}
@@ -175,7 +189,7 @@ func (a *app) rollBackAfter(
 	if err := a.handOver(configOf(plan), applied.At); err != nil { // the store may have its previous owner again
 		return nil, true, err
 	}
-	if installed, err = setup.Load(dir); err != nil {
+	if installed, err = installation.Load(dir); err != nil {
 		return nil, true, err
 	}
 	if installed.ConfigData == nil {

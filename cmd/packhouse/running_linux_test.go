@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // TestTrialOnStoreOfServer verifies that a trial server of root leaves the server of another user able to use its store.
@@ -21,7 +21,8 @@ func TestTrialOnStoreOfServer(t *testing.T) {
 	data := filepath.Join(s.root, "data")
 	set := func(args ...string) {
 		t.Helper()
-		if code, out := s.run(0, append([]string{"setup", "--yes", "--offline", "--dir", s.dir}, args...)...); code != exitOK && code != exitFindings {
+		if code, out := s.run(0, append([]string{"setup", "--yes", "--offline", "--dir", s.dir}, args...)...); code != exitOK &&
+			code != exitFindings {
 			t.Fatalf("setup %v: exit %d\n%s", args, code, out)
 		}
 	}
@@ -66,10 +67,10 @@ func TestTrialOnStoreOfServer(t *testing.T) {
 // runsAs records the user of the server in the manifest.
 func (s *planted) runsAs(uid int) {
 	s.t.Helper()
-	path := s.at(setup.ManifestFile)
+	path := s.at(installation.ManifestFile)
 	data, err := os.ReadFile(path)
 	s.ok(err)
-	var m setup.Manifest
+	var m installation.Manifest
 	s.ok(json.Unmarshal(data, &m))
 	m.Settings["run-as"] = strconv.Itoa(uid)
 	data, err = json.Marshal(m)

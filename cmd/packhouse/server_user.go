@@ -7,14 +7,15 @@ import (
 
 	"packhouse/server/admin"
 	"packhouse/server/config"
-	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
 	"packhouse/trust"
 )
 
 // findServer connects to the running server of a configuration that belongs to the installation in
 // dir, which may be empty.
 func findServer(c *config.Config, dir string) (*admin.Client, error) {
-	client, err := admin.Find(c, setup.ServerUsers(dir)...)
+	client, err := admin.Find(c, installation.ServerUsers(dir)...)
 	if errors.Is(err, admin.ErrUntrusted) {
 		err = withHint(err, "%s", untrustedRemedy(err))
 	}
@@ -22,24 +23,24 @@ func findServer(c *config.Config, dir string) (*admin.Client, error) {
 }
 
 // serverOn finds the running server of the store in root, for the installation in dir.
-func serverOn(ctx context.Context, dir, root string) setup.ServerOn {
+func serverOn(ctx context.Context, dir, root string) machine.ServerOn {
 	c := &config.Config{}
 	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, root
-	client, err := admin.Find(c, setup.ServerUsers(dir)...)
+	client, err := admin.Find(c, installation.ServerUsers(dir)...)
 	switch {
 	case errors.Is(err, admin.ErrUntrusted):
-		return setup.ServerOn{Doubt: err, Remedy: untrustedRemedy(err)}
+		return machine.ServerOn{Doubt: err, Remedy: untrustedRemedy(err)}
 	case errors.Is(err, admin.ErrNotRunning):
-		return setup.ServerOn{}
+		return machine.ServerOn{}
 	case err != nil:
-		return setup.ServerOn{Doubt: err, Remedy: remedyNoAnswer}
+		return machine.ServerOn{Doubt: err, Remedy: remedyNoAnswer}
 	}
 	defer client.Close()
 	status, err := client.Status(ctx)
 	if err != nil {
-		return setup.ServerOn{Doubt: err, Remedy: remedyNoAnswer}
+		return machine.ServerOn{Doubt: err, Remedy: remedyNoAnswer}
 	}
-	return setup.ServerOn{Up: true, PID: status.PID, Config: status.Config}
+	return machine.ServerOn{Up: true, PID: status.PID, Config: status.Config}
 }
 
 // untrustedRemedy returns what to do about an admin.ErrUntrusted.
@@ -57,5 +58,5 @@ func (a *app) serversOf(path string) []int {
 	if path != "" {
 		dir = filepath.Dir(path)
 	}
-	return setup.ServerUsers(dir)
+	return installation.ServerUsers(dir)
 }

@@ -15,6 +15,10 @@ import (
 
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // upWithin is how long systemd may take until the server responds.
@@ -23,10 +27,10 @@ const upWithin = 20 * time.Second
 // servedBySystemd returns the user that systemd runs a configuration's server as, or "" if systemd
 // does not run it.
 func servedBySystemd(path string) string {
-	if filepath.Base(path) != setup.ConfigFile {
+	if filepath.Base(path) != installation.ConfigFile {
 		return ""
 	}
-	installed, err := setup.Load(filepath.Dir(path))
+	installed, err := installation.Load(filepath.Dir(path))
 	if err != nil {
 		return ""
 	}
@@ -60,8 +64,13 @@ func leftToSystemd(path string) error {
 	if user == "" || user == "root" {
 		return nil
 	}
-	return withHint(fmt.Errorf("systemd runs the server of this installation, as %s, who could not read what root writes", user),
-		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s", setup.Unit, user, setup.Shell(path))
+	return withHint(
+		fmt.Errorf("systemd runs the server of this installation, as %s, who could not read what root writes", user),
+		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s",
+		setup.Unit,
+		user,
+		setup.Shell(path),
+	)
 }
 
 // systemctl runs one command of the service manager.
@@ -75,17 +84,25 @@ func systemctl(ctx context.Context, args ...string) error {
 }
 
 // unitChange returns the change of a plan to the unit, or nil.
-func unitChange(plan *setup.Plan) *setup.Change {
-	i := slices.IndexFunc(plan.Changes, func(c setup.Change) bool { return c.Path == setup.UnitFile && c.Kind != setup.Keep })
+func unitChange(planned *plan.Plan) *plan.Change {
+	i := slices.IndexFunc(
+		planned.Changes,
+		func(c plan.Change) bool { return c.Path == setup.UnitFile && c.Kind != setup.Keep },
+	)
 	if i < 0 {
 		return nil
 	}
-	return &plan.Changes[i]
+	return &planned.Changes[i]
 }
 
 // applyPlan applies a plan under a lock. If the plan removes the unit, it first stops the service,
 // because systemd cannot find it afterwards.
-func applyPlan(ctx context.Context, plan *setup.Plan, lock *setup.Lock, progress func(verb, path string)) (*setup.Applied, error) {
+func applyPlan(
+	ctx context.Context,
+	plan *plan.Plan,
+	lock *apply.Lock,
+	progress func(verb, path string),
+) (*apply.Applied, error) {
 	unit := unitChange(plan)
 	if unit != nil && unit.Kind == setup.Remove {
 		if err := plan.VerifyUnchanged(); err != nil {
@@ -95,7 +112,7 @@ func applyPlan(ctx context.Context, plan *setup.Plan, lock *setup.Lock, progress
 			return nil, fmt.Errorf("stop the service: %w", err)
 		}
 	}
-	applied, err := setup.Apply(ctx, plan, setup.ApplyOptions{Progress: progress, Lock: lock})
+	applied, err := apply.Apply(ctx, plan, apply.Options{Progress: progress, Lock: lock})
 	if err != nil || unit == nil {
 		return applied, err
 	}
@@ -111,8 +128,8 @@ func applyPlan(ctx context.Context, plan *setup.Plan, lock *setup.Lock, progress
 // supervise makes systemd run the server of an applied plan: enabled at boot, and restarted if the
 // plan requires it. It returns once the server responds, and reports whether the server is fresh:
 // whether it has loaded what the plan wrote.
-func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
-	installed, err := setup.Load(plan.Dir)
+func (a *app) supervise(ctx context.Context, plan *plan.Plan) (bool, error) {
+	installed, err := installation.Load(plan.Dir)
 	if err != nil || !installed.Supervised() {
 		return false, err
 	}
@@ -124,8 +141,13 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 		return false, err
 	}
 	active := systemctl(ctx, "is-active", "--quiet", setup.Unit) == nil
-	if unfit := installed.Unfit(); unfit != nil && !active {
-		return false, withHint(fmt.Errorf("the service is not started: %s", unfit.What), "%s, then systemctl start %s", unfit.Remedy, setup.Unit)
+	if unfit := question.Unfit(installed); unfit != nil && !active {
+		return false, withHint(
+			fmt.Errorf("the service is not started: %s", unfit.What),
+			"%s, then systemctl start %s",
+			unfit.Remedy,
+			setup.Unit,
+		)
 	}
 	done := "started"
 	switch {
@@ -149,7 +171,9 @@ func (a *app) supervise(ctx context.Context, plan *setup.Plan) (bool, error) {
 // withLastWords adds the server's last log messages, without routine ones, to the error of a failed
 // start, if they are available.
 func withLastWords(ctx context.Context, err error) error {
-	run, failure := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit).Output() //nolint:gosec // the arguments are ours
+	//nolint:gosec // the arguments are constants
+	show := exec.CommandContext(ctx, "systemctl", "show", "--property", "InvocationID", "--value", setup.Unit)
+	run, failure := show.Output()
 	if failure != nil || len(bytes.TrimSpace(run)) == 0 {
 		return err
 	}
@@ -159,7 +183,9 @@ func withLastWords(ctx context.Context, err error) error {
 	_ = exec.CommandContext(patience, "journalctl", "--sync").Run()
 	// Only the program's messages: those of systemd about it are in another field.
 	of := "_SYSTEMD_INVOCATION_ID=" + string(bytes.TrimSpace(run))
-	out, failure := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "10").Output() //nolint:gosec // systemd made the number
+	//nolint:gosec // systemd made the number
+	journal := exec.CommandContext(ctx, "journalctl", of, "--output", "cat", "--no-pager", "--lines", "10")
+	out, failure := journal.Output()
 	if failure != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // fakeSystemctl puts a service manager in front of the real one: it notes what it is told, and says that nothing is active unless a file says so.
@@ -41,17 +43,17 @@ func supervised(t *testing.T, a *app) (dir, addr string) {
 	if code := run(t.Context(), a, []string{"setup", "--yes", "--dir", dir, "--hostname", "localhost", "--addr", addr, "--storage-path", dir + "/data", "--no-start"}); code != exitOK {
 		t.Fatalf("setup: %d\n%s", code, a.stderr)
 	}
-	path := filepath.Join(dir, setup.ManifestFile)
+	path := filepath.Join(dir, installation.ManifestFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var manifest setup.Manifest
+	var manifest installation.Manifest
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		t.Fatal(err)
 	}
 	manifest.Settings["service"] = setup.Systemd
-	manifest.Files = append(manifest.Files, setup.ManifestFileRow{Path: setup.UnitFile, Mode: 0o644})
+	manifest.Files = append(manifest.Files, installation.ManifestFileRow{Path: setup.UnitFile, Mode: 0o644})
 	if data, err = json.Marshal(manifest); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +70,12 @@ func TestSupervise(t *testing.T) {
 	a := &app{stdin: os.Stdin, stdout: &words, stderr: &words, env: os.Environ(), now: time.Now}
 	dir, _ := supervised(t, a)
 	told()
-	plan := &setup.Plan{Dir: dir}
-	server, err := a.start(t.Context(), filepath.Join(dir, setup.ConfigFile), &words) // what the service manager is made to believe it started
+	planned := &plan.Plan{Dir: dir}
+	server, err := a.start(
+		t.Context(),
+		filepath.Join(dir, installation.ConfigFile),
+		&words,
+	) // what the service manager is made to believe it started
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +83,9 @@ func TestSupervise(t *testing.T) {
 
 	try := func(name string, want ...string) {
 		t.Helper()
-		fresh, err := a.supervise(t.Context(), plan)
-		if got := told(); fresh != (name != "active") || err != nil || strings.Join(got, ", ") != strings.Join(want, ", ") {
+		fresh, err := a.supervise(t.Context(), planned)
+		if got := told(); fresh != (name != "active") || err != nil ||
+			strings.Join(got, ", ") != strings.Join(want, ", ") {
 			t.Errorf("%s: %v, %v, told %q, want %q", name, fresh, err, got, want)
 		}
 	}
@@ -87,19 +94,24 @@ func TestSupervise(t *testing.T) {
 		t.Fatal(err)
 	}
 	try("active", "enable packhouse.service", "is-active --quiet packhouse.service")
-	plan.Restart = []string{"http.addr"}
-	try("to be restarted", "enable packhouse.service", "is-active --quiet packhouse.service", "restart packhouse.service")
-	plan.Restart, plan.Changes = nil, []setup.Change{{Path: setup.UnitFile, Kind: setup.Update}}
+	planned.Restart = []string{"http.addr"}
+	try(
+		"to be restarted",
+		"enable packhouse.service",
+		"is-active --quiet packhouse.service",
+		"restart packhouse.service",
+	)
+	planned.Restart, planned.Changes = nil, []plan.Change{{Path: setup.UnitFile, Kind: setup.Update}}
 	try("another unit", "enable packhouse.service", "is-active --quiet packhouse.service", "restart packhouse.service")
 
-	plan.Changes = nil
+	planned.Changes = nil
 	if err := os.Rename(active, active+".broken"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.supervise(t.Context(), plan); err == nil || !strings.Contains(err.Error(), "not under systemd") {
+	if _, err := a.supervise(t.Context(), planned); err == nil || !strings.Contains(err.Error(), "not under systemd") {
 		t.Errorf("a server beside systemd: %v", err)
 	}
-	if fresh, err := a.supervise(t.Context(), &setup.Plan{Dir: t.TempDir()}); fresh || err != nil {
+	if fresh, err := a.supervise(t.Context(), &plan.Plan{Dir: t.TempDir()}); fresh || err != nil {
 		t.Errorf("without a service: %v, %v", fresh, err)
 	}
 }

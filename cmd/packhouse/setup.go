@@ -9,7 +9,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/question"
 	"packhouse/trust"
 )
 
@@ -59,14 +62,14 @@ var shortFlags = map[string]string{"yes": "y", "dry-run": "n"}
 // addSetupFlags adds the flags of setup's flag list.
 func (a *app) addSetupFlags(flags *pflag.FlagSet) {
 	flags.String("answers", "", "YAML `FILE` with answers: the flags without their dashes")
-	for _, f := range setup.Flags() {
+	for _, f := range question.Flags() {
 		switch f.Kind {
-		case setup.FlagBool:
+		case question.FlagBool:
 			flags.BoolP(f.Name, shortFlags[f.Name], false, f.Usage)
 			continue
-		case setup.FlagList:
+		case question.FlagList:
 			flags.StringArray(f.Name, nil, f.Usage)
-		case setup.FlagText:
+		case question.FlagText:
 			flags.String(f.Name, "", f.Usage)
 		}
 		flag := flags.Lookup(f.Name)
@@ -94,9 +97,9 @@ func (a argument) list() ([]string, bool) {
 }
 
 // answersOf returns the values of the given flags.
-func answersOf(flags *pflag.FlagSet) setup.Values {
-	values := setup.Values{}
-	for _, f := range setup.Flags() {
+func answersOf(flags *pflag.FlagSet) question.Values {
+	values := question.Values{}
+	for _, f := range question.Flags() {
 		flag := flags.Lookup(f.Name)
 		if flag == nil || !flag.Changed {
 			continue
@@ -112,8 +115,8 @@ func answersOf(flags *pflag.FlagSet) setup.Values {
 }
 
 // input collects the flags and the answers file.
-func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
-	input := setup.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
+func (a *app) input(flags *pflag.FlagSet) (question.Input, error) {
+	input := question.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
 	name, _ := flags.GetString("answers") // missing for flags of another command
 	if name == "" {
 		return input, nil
@@ -122,16 +125,16 @@ func (a *app) input(flags *pflag.FlagSet) (setup.Input, error) {
 	if err != nil {
 		return input, usageError(fmt.Errorf("read answers: %w", err))
 	}
-	if input.File, err = setup.ParseAnswers(name, data); err != nil {
+	if input.File, err = question.ParseAnswers(name, data); err != nil {
 		return input, usageError(err)
 	}
 	return input, nil
 }
 
 // setupOptionsOf returns the options for the run itself. A flag overrides the answers file.
-func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
+func (a *app) setupOptionsOf(input question.Input) (setupOptions, error) {
 	value := func(name string) string {
-		for _, values := range []setup.Values{input.Flags, fileValues(input)} {
+		for _, values := range []question.Values{input.Flags, fileValues(input)} {
 			if v := values[name]; len(v) > 0 {
 				return v[len(v)-1]
 			}
@@ -140,12 +143,20 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 	}
 	is := func(name string) bool { return value(name) == "true" }
 	o := setupOptions{
-		dir: value("dir"), yes: is("yes"), dryRun: is("dry-run"), json: is("json"), noStart: is("no-start"), serve: is("serve"),
+		dir: value(
+			"dir",
+		), yes: is("yes"), dryRun: is("dry-run"), json: is("json"), noStart: is("no-start"), serve: is("serve"),
 		rollback: is("rollback-on-failure"), lines: is("accessible"), moveCAKey: value("move-ca-key"),
 	}
-	for _, values := range []setup.Values{input.Flags, fileValues(input)} {
+	for _, values := range []question.Values{input.Flags, fileValues(input)} {
 		if v := values["dir"]; len(v) > 0 && v[len(v)-1] == "" { // likely an unset variable in a script
-			return o, usageError(withHint(errors.New("--dir is empty"), "name a directory, or leave --dir out: then it is %s", a.defaultDir()))
+			return o, usageError(
+				withHint(
+					errors.New("--dir is empty"),
+					"name a directory, or leave --dir out: then it is %s",
+					a.defaultDir(),
+				),
+			)
 		}
 	}
 	if o.dir == "" {
@@ -166,7 +177,7 @@ func (a *app) setupOptionsOf(input setup.Input) (setupOptions, error) {
 	return o, verifyKeyTarget(o.moveCAKey)
 }
 
-func fileValues(input setup.Input) setup.Values {
+func fileValues(input question.Input) question.Values {
 	if input.File == nil {
 		return nil
 	}
@@ -201,7 +212,9 @@ func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 	case s.byLines():
 		return s.lines(ctx)
 	case !a.interactive():
-		return usageError(withHint(errors.New("there is no terminal for questions"), "packhouse setup --yes asks nothing"))
+		return usageError(
+			withHint(errors.New("there is no terminal for questions"), "packhouse setup --yes asks nothing"),
+		)
 	}
 	return s.wizard(ctx)
 }
@@ -210,27 +223,27 @@ func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 type setupRun struct {
 	*app
 	o         setupOptions
-	input     setup.Input
-	machine   *setup.Machine
-	installed *setup.Installed
+	input     question.Input
+	machine   *machine.Machine
+	installed *installation.Installed
 	before    before
-	lock      *setup.Lock    // held until the plan is applied; nil: the wizard, which locks when the review is confirmed
-	applied   *setup.Applied // nil: nothing applied
+	lock      *apply.Lock    // held until the plan is applied; nil: the wizard, which locks when the review is confirmed
+	applied   *apply.Applied // nil: nothing applied
 	looks     bool           // only displays the installation: does not finish an interrupted run
 }
 
 // look detects the machine and loads the installation.
 func (s *setupRun) look(ctx context.Context) error {
-	s.machine = setup.Detect(ctx, setup.ThisMachine())
+	s.machine = machine.Detect(ctx, machine.ThisMachine())
 	s.machine.TryStorage, s.machine.ServerOn = tryStorage, serverOn
 	var err error
 	switch {
 	case s.o.dryRun || s.looks:
-		s.installed, err = setup.Load(s.o.dir)
+		s.installed, err = installation.Load(s.o.dir)
 	case s.lock != nil:
 		s.installed, err = s.lock.Open()
 	default:
-		s.installed, err = setup.Open(s.o.dir)
+		s.installed, err = apply.Open(s.o.dir)
 	}
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 // setupExamples are printed by "packhouse setup --help" and in docs/command-line.md.
@@ -44,7 +44,7 @@ func setupGroups(flags *pflag.FlagSet) []flagGroup {
 		groups[len(groups)-1].flags.SortFlags = false
 		return len(groups) - 1
 	}
-	for _, s := range setup.Questions() {
+	for _, s := range question.Steps() {
 		at := add(s.Title)
 		for _, q := range s.Questions {
 			step[q.ID] = at
@@ -52,7 +52,7 @@ func setupGroups(flags *pflag.FlagSet) []flagGroup {
 	}
 	running := add("How setup runs")
 	known := map[string]bool{}
-	for _, f := range setup.Flags() {
+	for _, f := range question.Flags() {
 		at, asked := step[f.Question]
 		if !asked {
 			at = running

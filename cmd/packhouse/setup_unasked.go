@@ -9,15 +9,17 @@ import (
 	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 )
 
 // setupReport is the JSON of setup.
 type setupReport struct {
 	Findings []finding.Finding `json:"findings"`
-	Plan     *setup.Plan       `json:"plan,omitempty"`
+	Plan     *plan.Plan        `json:"plan,omitempty"`
 	Applied  bool              `json:"applied"`
 	Checks   *check.Report     `json:"checks,omitempty"`
-	Card     *setup.Card       `json:"card,omitempty"`
+	Card     *plan.Card        `json:"card,omitempty"`
 
 	RolledBack  bool          `json:"rolledBack,omitempty"`
 	ChecksAfter *check.Report `json:"checksAfterRollback,omitempty"`
@@ -39,7 +41,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	if s.installed.Recovered != "" {
 		s.say("%s", s.installed.Recovered)
 	}
-	resolved, findings := setup.Resolve(ctx, s.machine, s.installed, s.input)
+	resolved, findings := question.Resolve(ctx, s.machine, s.installed, s.input)
 	report := setupReport{Findings: append([]finding.Finding{}, findings...)}
 	s.sayFindings(finding.BySeverity(findings))
 	if finding.AnyRefused(findings) {
@@ -48,31 +50,31 @@ func (s *setupRun) unasked(ctx context.Context) error {
 		}
 		return s.finish(report, silent(exitUsage))
 	}
-	plan, err := setup.MakePlan(ctx, s.machine, s.installed, resolved, setup.Options{
+	planned, err := plan.Make(ctx, s.machine, s.installed, resolved, plan.Options{
 		Now: s.now(), WritePasswords: true, HashCost: s.hashCost,
 	})
 	if err != nil {
 		return s.refusedBy(report, err, exitUsage)
 	}
-	report.Plan = plan
-	s.sayFindings(plan.Findings)
+	report.Plan = planned
+	s.sayFindings(planned.Findings)
 	if s.o.dryRun {
 		if !s.o.json {
-			s.showPlan(plan)
+			s.showPlan(planned)
 		}
-		if plan.Pending() {
+		if planned.Pending() {
 			return s.finish(report, silent(exitPending))
 		}
 		return s.finish(report, nil)
 	}
-	if plan.Pending() {
-		s.before = noteBefore(s.installed, plan)
-		applied, err := applyPlan(ctx, plan, s.lock, nil)
+	if planned.Pending() {
+		s.before = noteBefore(s.installed, planned)
+		applied, err := applyPlan(ctx, planned, s.lock, nil)
 		report.Applied, s.applied = applied != nil, applied
 		s.lock.Release() // the rollback acquires it again
 		switch {
 		case err != nil && report.Applied:
-			return s.undo(ctx, &report, plan, false, err)
+			return s.undo(ctx, &report, planned, false, err)
 		case err != nil:
 			return s.refusedBy(report, err, exitFailed)
 		}
@@ -80,18 +82,18 @@ func (s *setupRun) unasked(ctx context.Context) error {
 			s.say("wrote %s", path)
 		}
 	} else {
-		s.say("nothing to change in %s", plan.Dir)
+		s.say("nothing to change in %s", planned.Dir)
 	}
 	s.lock.Release() // the server may run for long
-	card := setup.Handoff(ctx, s.machine, plan)
+	card := plan.Handoff(ctx, s.machine, planned)
 	report.Card = &card
 	if s.o.noStart && card.Service != "" {
 		s.hint("systemctl enable --now %s starts the server", card.Service)
 	}
 	if s.o.noStart {
-		return s.finish(report, s.moveKey(ctx, &report, plan.Dir))
+		return s.finish(report, s.moveKey(ctx, &report, planned.Dir))
 	}
-	return s.prove(ctx, plan, &report)
+	return s.prove(ctx, planned, &report)
 }
 
 // refusedBy ends setup with the findings in err, as text or JSON; any other error becomes one
@@ -99,7 +101,15 @@ func (s *setupRun) unasked(ctx context.Context) error {
 func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
 	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok {
-		report.Findings = append(report.Findings, finding.Finding{Severity: finding.Refused, Code: setup.CodeFailed, What: err.Error(), Remedy: remedyOf(err)})
+		report.Findings = append(
+			report.Findings,
+			finding.Finding{
+				Severity: finding.Refused,
+				Code:     setup.CodeFailed,
+				What:     err.Error(),
+				Remedy:   remedyOf(err),
+			},
+		)
 		return s.finish(report, err)
 	}
 	s.sayFindings(refusal.Findings)
@@ -108,7 +118,7 @@ func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
 }
 
 // prove starts or finds the server, checks it, and keeps it running with --serve.
-func (s *setupRun) prove(ctx context.Context, plan *setup.Plan, report *setupReport) error {
+func (s *setupRun) prove(ctx context.Context, plan *plan.Plan, report *setupReport) error {
 	log := &trialLog{to: s.stderr}
 	proof, err := s.newProof(ctx, plan, log)
 	if err != nil {
@@ -189,7 +199,7 @@ func (a *app) sayFindings(findings []finding.Finding) {
 }
 
 // showPlan prints the plan for review.
-func (a *app) showPlan(plan *setup.Plan) {
+func (a *app) showPlan(plan *plan.Plan) {
 	for _, c := range plan.Ordered() {
 		fmt.Fprintf(a.stdout, "%-7s %s\n", c.Kind, c.Path)
 		for _, meaning := range c.Meaning {
@@ -205,7 +215,7 @@ func (a *app) showPlan(plan *setup.Plan) {
 }
 
 // showCard prints how to use the registry.
-func (s *setupRun) showCard(card setup.Card) {
+func (s *setupRun) showCard(card plan.Card) {
 	fmt.Fprintf(s.stdout, "\nregistry     %s\n", card.URL)
 	fmt.Fprintf(s.stdout, "user         %s, password %s\n", card.User, card.Password)
 	if card.CAFile != "" {

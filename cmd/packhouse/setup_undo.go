@@ -11,7 +11,10 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // before is the state that setup must restore, besides the plan's files, if a trial start fails.
@@ -22,9 +25,9 @@ type before struct {
 }
 
 // noteBefore records the state before a plan is applied.
-func noteBefore(installed *setup.Installed, plan *setup.Plan) before {
-	b := before{existed: installed.Exists() || !installed.Backup.IsZero(), store: len(setup.PlannedTrees(plan)) > 0}
-	for dir := plan.Dir; ; dir = filepath.Dir(dir) {
+func noteBefore(installed *installation.Installed, planned *plan.Plan) before {
+	b := before{existed: installed.Exists() || !installed.Backup.IsZero(), store: len(plan.PlannedTrees(planned)) > 0}
+	for dir := planned.Dir; ; dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
 			return b
 		}
@@ -35,12 +38,12 @@ func noteBefore(installed *setup.Installed, plan *setup.Plan) before {
 // clear removes what a failed first installation leaves after its rollback: the trial server's
 // store, the backup, and empty directories. It leaves an installation that another command created
 // in the meantime.
-func (s *setupRun) clear(ctx context.Context, plan *setup.Plan, served bool) error {
+func (s *setupRun) clear(ctx context.Context, planned *plan.Plan, served bool) error {
 	b := s.before
 	if b.existed {
 		return nil
 	}
-	installed, lock, err := s.toReview(ctx, plan.Dir, false)
+	installed, lock, err := s.toReview(ctx, planned.Dir, false)
 	if err != nil {
 		return err
 	}
@@ -50,9 +53,9 @@ func (s *setupRun) clear(ctx context.Context, plan *setup.Plan, served bool) err
 	}
 	var errs []error
 	if !b.store && !served { // no client can have pushed anything
-		errs = append(errs, setup.RemovePlannedStore(plan))
+		errs = append(errs, plan.RemovePlannedStore(planned))
 	}
-	_, err = setup.Forget(plan.Dir, lock)
+	_, err = apply.Forget(planned.Dir, lock)
 	errs = append(errs, err)
 	for _, dir := range slices.Backward(b.missing) {
 		_ = os.Remove(dir) // fails if it is not empty
@@ -63,12 +66,20 @@ func (s *setupRun) clear(ctx context.Context, plan *setup.Plan, served bool) err
 // undo ends a setup that failed after it wrote files. It restores the previous files and checks
 // them again, so that exit code 1 means that nothing changed. served reports whether a server ran
 // on the new files.
-func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *setup.Plan, served bool, cause error) error {
+func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *plan.Plan, served bool, cause error) error {
 	if !report.Applied {
 		return s.finish(*report, cause)
 	}
 	report.Card = nil
-	report.Findings = append(report.Findings, finding.Finding{Severity: finding.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause)})
+	report.Findings = append(
+		report.Findings,
+		finding.Finding{
+			Severity: finding.Refused,
+			Code:     setup.CodeFailed,
+			What:     cause.Error(),
+			Remedy:   remedyOf(cause),
+		},
+	)
 	ctx = context.WithoutCancel(ctx) // complete the rollback even after ctrl+c
 	again, rolled, err := s.rollBackAfter(ctx, s.o.dir, s.applied, &trialLog{to: io.Discard}, s.checkPrinter())
 	report.RolledBack = rolled

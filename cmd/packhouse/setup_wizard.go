@@ -12,7 +12,12 @@ import (
 	"golang.org/x/term"
 
 	"packhouse/setup"
+	"packhouse/setup/apply"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/tui"
 	"packhouse/tui/logview"
 )
@@ -26,10 +31,10 @@ type asked struct {
 	*setupRun
 	quiet    *app // prints to the screen while it is open
 	ring     *logview.Ring
-	found    atomic.Pointer[setup.Machine]
-	shown    atomic.Pointer[setup.Installed] // installation on the screen, which the answers are based on
-	starting chan struct{}                   // holds a token while a server starts or applies a plan
-	proof    atomic.Pointer[proof]           // for the current or last server
+	found    atomic.Pointer[machine.Machine]
+	shown    atomic.Pointer[installation.Installed] // installation on the screen, which the answers are based on
+	starting chan struct{}                          // holds a token while a server starts or applies a plan
+	proof    atomic.Pointer[proof]                  // for the current or last server
 }
 
 func (s *setupRun) newAsked() *asked {
@@ -51,7 +56,7 @@ func (a *asked) options() tui.Options {
 		In: a.stdin, Log: a.ring, Now: a.now,
 		Begin: a.begin, Plan: a.plan, Apply: a.apply, Reread: a.reread, Rollback: a.planRollback, Editor: a.editor, Look: a.glance, Start: a.start,
 		Pasteable: a.pasteable, Stop: a.stopServer, Uninstall: a.uninstaller,
-		Prove: func(ctx context.Context, _ *setup.Plan, report func(check.Event)) check.Report {
+		Prove: func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 			return a.proof.Load().check(ctx, report)
 		},
 	}
@@ -84,7 +89,11 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 	}
 	if outcome.Stage == tui.Applied {
 		a.say("the installation in %s is written and stays; its checks were not completed", a.o.dir)
-		a.hint("%s completes them, %s goes back", a.command("check", "--dir", a.o.dir), a.command("rollback", "--dir", a.o.dir))
+		a.hint(
+			"%s completes them, %s goes back",
+			a.command("check", "--dir", a.o.dir),
+			a.command("rollback", "--dir", a.o.dir),
+		)
 	}
 	if len(outcome.Unseen) > 0 && outcome.Plan != nil {
 		outcome.Plan.Passwords = outcome.Unseen
@@ -98,7 +107,7 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 			return errors.Join(err, kept)
 		}
 		a.say("the generated passwords have not been shown: they are in %s", path)
-		if slices.ContainsFunc(outcome.Unseen, func(p setup.Password) bool { return p.User == outcome.Card.User }) {
+		if slices.ContainsFunc(outcome.Unseen, func(p plan.Password) bool { return p.User == outcome.Card.User }) {
 			outcome.Card.Password = "in " + path
 		}
 	}
@@ -136,24 +145,24 @@ func (a *asked) beginWith(ctx context.Context, seen setupRun) (tui.Beginning, er
 	a.shown.Store(seen.installed)
 	input := a.input
 	input.Quick = true // probes run step by step
-	resolved, findings := setup.Resolve(ctx, seen.machine, seen.installed, input)
+	resolved, findings := question.Resolve(ctx, seen.machine, seen.installed, input)
 	return tui.Beginning{Machine: seen.machine, Installed: seen.installed, Resolved: resolved, Findings: findings}, nil
 }
 
-func (a *asked) plan(ctx context.Context, resolved setup.Resolved) (*setup.Plan, error) {
-	installed, err := setup.Load(a.o.dir)
+func (a *asked) plan(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+	installed, err := installation.Load(a.o.dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := installed.VerifyUnchanged(a.shown.Load()); err != nil {
 		return nil, err
 	}
-	return setup.MakePlan(ctx, a.found.Load(), installed, resolved, setup.Options{Now: a.now(), HashCost: a.hashCost})
+	return plan.Make(ctx, a.found.Load(), installed, resolved, plan.Options{Now: a.now(), HashCost: a.hashCost})
 }
 
 // apply acquires the lock when the review is confirmed, and applies the plan if the files it is
 // based on are unchanged.
-func (a *asked) apply(ctx context.Context, plan *setup.Plan, progress func(verb, path string)) (*setup.Applied, error) {
+func (a *asked) apply(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {
 	lock, err := a.quiet.hold(ctx, plan.Dir)
 	if err != nil {
 		return nil, err
@@ -163,8 +172,8 @@ func (a *asked) apply(ctx context.Context, plan *setup.Plan, progress func(verb,
 }
 
 // reread loads the installation for the screen, after a change or an edit.
-func (a *asked) reread(context.Context) (*setup.Installed, error) {
-	installed, err := setup.Load(a.o.dir)
+func (a *asked) reread(context.Context) (*installation.Installed, error) {
+	installed, err := installation.Load(a.o.dir)
 	if err == nil {
 		a.shown.Store(installed)
 	}
@@ -172,20 +181,20 @@ func (a *asked) reread(context.Context) (*setup.Installed, error) {
 }
 
 // glance returns the state of storage and certificate, without contacting the server.
-func (a *asked) glance(ctx context.Context) *setup.State {
-	installed, err := setup.Load(a.o.dir)
+func (a *asked) glance(ctx context.Context) *installation.State {
+	installed, err := installation.Load(a.o.dir)
 	if err != nil || ctx.Err() != nil {
 		return nil
 	}
-	return setup.StateOf(a.found.Load(), installed, "")
+	return installation.StateOf(a.found.Load(), installed, "")
 }
 
-func (a *asked) planRollback(ctx context.Context) (*setup.Plan, error) {
-	installed, err := setup.Load(a.o.dir)
+func (a *asked) planRollback(ctx context.Context) (*plan.Plan, error) {
+	installed, err := installation.Load(a.o.dir)
 	if err != nil {
 		return nil, err
 	}
-	return setup.PlanRollback(ctx, installed)
+	return plan.Rollback(ctx, installed)
 }
 
 // editor returns the command that edits a file: VISUAL or EDITOR, else an installed editor, or nil
@@ -206,7 +215,7 @@ func (a *asked) editor(path string) *exec.Cmd {
 
 // start makes a server use the plan: the one started before, another one that is running, or a new
 // one. It waits for a canceled start to end, because two servers would conflict.
-func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, error) {
+func (a *asked) start(ctx context.Context, plan *plan.Plan) (installation.Running, error) {
 	select {
 	case a.starting <- struct{}{}:
 	case <-ctx.Done():
@@ -214,7 +223,8 @@ func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, err
 	}
 	defer func() { <-a.starting }()
 	before := a.proof.Load()
-	if before != nil && before.started != nil && plan.Resolved.Answers.Service == setup.Systemd { // stop it in favor of the service
+	if before != nil && before.started != nil &&
+		plan.Resolved.Answers.Service == setup.Systemd { // stop it in favor of the service
 		if err := before.started.Shutdown(ctx); err != nil {
 			return before.started, fmt.Errorf("make way for the service: %w", err)
 		}
@@ -240,7 +250,7 @@ func (a *asked) start(ctx context.Context, plan *setup.Plan) (setup.Running, err
 
 // keep makes the server that was started before use the plan. It reports whether that server is
 // kept: if it needs a restart, keep stops it, so that another can replace it.
-func (a *asked) keep(ctx context.Context, before *proof, plan *setup.Plan) (bool, error) {
+func (a *asked) keep(ctx context.Context, before *proof, plan *plan.Plan) (bool, error) {
 	server := before.started
 	select {
 	case <-server.Done():

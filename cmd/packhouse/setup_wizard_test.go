@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // TestStartsTakeTurns: who stops a start and begins another one gets the server of the first, or one that is not in its way.
@@ -32,7 +32,7 @@ func TestStartsTakeTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	const starts = 3
-	var servers [starts]setup.Running
+	var servers [starts]installation.Running
 	var all sync.WaitGroup
 	for i := range starts {
 		all.Go(func() {

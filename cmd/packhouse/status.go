@@ -20,6 +20,8 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 	"packhouse/trust"
 )
 
@@ -40,15 +42,15 @@ const keepInitialPasswords = 7 * 24 * time.Hour
 
 // statusReport is the JSON of status.
 type statusReport struct {
-	Config       string           `json:"config"` // path; empty: the built-in default
-	Reason       string           `json:"reason"` // why this configuration
-	Unused       []string         `json:"unused,omitempty"`
-	Installation string           `json:"installation,omitempty"` // installation directory; empty: none
-	Changed      []setup.Drift    `json:"changed,omitempty"`      // changes since setup wrote it
-	Running      bool             `json:"running"`
-	Server       *admin.Status    `json:"server,omitempty"`
-	Certificate  *certificateAt   `json:"certificate,omitempty"` // on disk
-	Findings     []config.Problem `json:"findings"`
+	Config       string               `json:"config"` // path; empty: the built-in default
+	Reason       string               `json:"reason"` // why this configuration
+	Unused       []string             `json:"unused,omitempty"`
+	Installation string               `json:"installation,omitempty"` // installation directory; empty: none
+	Changed      []installation.Drift `json:"changed,omitempty"`      // changes since setup wrote it
+	Running      bool                 `json:"running"`
+	Server       *admin.Status        `json:"server,omitempty"`
+	Certificate  *certificateAt       `json:"certificate,omitempty"` // on disk
+	Findings     []config.Problem     `json:"findings"`
 
 	hidden bool // whether a server runs is not visible to this user; its ports are not reported as taken
 }
@@ -188,10 +190,18 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 		return v // Verify reports the error
 	}
 	now := a.now()
-	r.Certificate = &certificateAt{Path: path, Ends: chain[0].NotAfter, DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour))}
+	r.Certificate = &certificateAt{
+		Path:     path,
+		Ends:     chain[0].NotAfter,
+		DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour)),
+	}
 	told := slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == config.CodeCertificate })
 	if certgen.CloseToEnd(chain[0], now) && !told {
-		r.add(findingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)), "packhouse cert rotate renews it")
+		r.add(
+			findingCertificate,
+			fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)),
+			"packhouse cert rotate renews it",
+		)
 	}
 	return v
 }
@@ -207,7 +217,7 @@ func (r *statusReport) problem(p config.Problem) {
 
 // statusOfInstallation reports on the configuration's installation. It returns nil if there is
 // none, or if it does not load.
-func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
+func (a *app) statusOfInstallation(r *statusReport) *installation.Installed {
 	dir, err := filepath.Abs(filepath.Dir(r.Config))
 	if err != nil {
 		return nil
@@ -215,7 +225,7 @@ func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
 	if !hasManifest(dir) {
 		return nil
 	}
-	installed, err := setup.Load(dir)
+	installed, err := installation.Load(dir)
 	if refusal, ok := errors.AsType[*finding.Error](err); ok {
 		for _, f := range refusal.Findings {
 			r.add(f.Code, f.What, f.Remedy)
@@ -235,16 +245,23 @@ func (a *app) statusOfInstallation(r *statusReport) *setup.Installed {
 		machine = check.ThisMachine()
 	}
 	if has, err := machine.Addresses(); err == nil {
-		if moved := check.AddressMoved(installed.Had(), has); moved != nil {
+		if moved := check.AddressMoved(plan.FormerAddresses(installed), has); moved != nil {
 			r.add(check.CodeAddress, moved.What, moved.Remedy)
 		}
 	}
 	for _, p := range installed.AuthorityProblems(a.now()) {
 		r.add(p.Code, p.What, p.Remedy)
 	}
-	info, err := os.Stat(filepath.Join(dir, setup.PasswordsFile))
+	info, err := os.Stat(filepath.Join(dir, installation.PasswordsFile))
 	if err == nil && a.now().Sub(info.ModTime()) > keepInitialPasswords {
-		r.add(findingPasswords, fmt.Sprintf("generated passwords have been lying in %s for more than 7 days", filepath.Join(dir, setup.PasswordsFile)), "give them to their users, then remove the file")
+		r.add(
+			findingPasswords,
+			fmt.Sprintf(
+				"generated passwords have been lying in %s for more than 7 days",
+				filepath.Join(dir, installation.PasswordsFile),
+			),
+			"give them to their users, then remove the file",
+		)
 	}
 	return installed
 }
@@ -258,8 +275,14 @@ func (a *app) printStatus(r *statusReport) {
 		row("", "not read: %s", unused)
 	}
 	if s := r.Server; s != nil {
-		row("server", "running since %s, pid %d, version %s", s.StartedAt.Local().Format(time.DateTime), s.PID, s.Version)
-		if s.Config != "" && !setup.SameFile(s.Config, r.Config) {
+		row(
+			"server",
+			"running since %s, pid %d, version %s",
+			s.StartedAt.Local().Format(time.DateTime),
+			s.PID,
+			s.Version,
+		)
+		if s.Config != "" && !installation.SameFile(s.Config, r.Config) {
 			row("", "with %s", s.Config)
 		}
 		row("address", "%s", s.Address)

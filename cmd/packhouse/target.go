@@ -20,6 +20,10 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/setup/plan"
+	"packhouse/setup/question"
 	"packhouse/trust"
 )
 
@@ -28,9 +32,9 @@ const largestFile = 8 << 20
 
 // subject is a configuration to check, with facts already known about it.
 type subject struct {
-	config    string           // path of myconfig.yml
-	installed *setup.Installed // the installation it belongs to; nil: none
-	url       string           // URL for clients; empty: derived from certificate and address
+	config    string                  // path of myconfig.yml
+	installed *installation.Installed // the installation it belongs to; nil: none
+	url       string                  // URL for clients; empty: derived from certificate and address
 	passwords map[string]setup.Secret
 	server    *running  // started for the proof; nil: another server may be running
 	quick     bool      // skip checks that write or take long
@@ -52,7 +56,15 @@ func (a *app) verify(ctx context.Context, path string, loaded *config.Loaded, ru
 
 // target collects the input of the checks.
 func (a *app) target(ctx context.Context, s subject) check.Target {
-	t := check.Target{ConfigPath: s.config, Now: a.now, URL: s.url, Machine: a.surroundings, Built: built(), Quick: s.quick, Pasteable: a.pasteableResult}
+	t := check.Target{
+		ConfigPath: s.config,
+		Now:        a.now,
+		URL:        s.url,
+		Machine:    a.surroundings,
+		Built:      built(),
+		Quick:      s.quick,
+		Pasteable:  a.pasteableResult,
+	}
 	if t.Machine == nil {
 		t.Machine = check.ThisMachine()
 	}
@@ -77,7 +89,7 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	t.Files = files(s, v.loaded, runsAs(s.installed, server.pid))
 	t.Clocks = clocks(t.Config)
 	if s.installed != nil {
-		t.Passwords = filepath.Join(s.installed.Dir, setup.PasswordsFile)
+		t.Passwords = filepath.Join(s.installed.Dir, installation.PasswordsFile)
 	}
 	if t.Config.Storage.Driver == config.S3 {
 		t.Bucket = bucketProver(t.Config.Storage)
@@ -85,7 +97,7 @@ func (a *app) target(ctx context.Context, s subject) check.Target {
 	if tls := t.Config.HTTP.TLS; tls.Certificate != "" {
 		t.Chain, t.Roots = chainOf(tls.Certificate, s.installed)
 		if s.installed != nil {
-			t.CA, t.Had = s.installed.Authority(), s.installed.Had()
+			t.CA, t.Had = s.installed.Authority(), plan.FormerAddresses(s.installed)
 			if top := s.installed.Unrooted(a.now()); top != nil {
 				t.Roots, t.Unrooted = []*x509.Certificate{top}, true
 			}
@@ -126,7 +138,10 @@ func (a *app) lookAtServer(ctx context.Context, t *check.Target, started *runnin
 	client, err := findServer(t.Config, filepath.Dir(t.ConfigPath))
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			t.Findings = append(t.Findings, findingOf(findingUnreachable, "this user may not see whether a server runs", remedyUnreachable))
+			t.Findings = append(
+				t.Findings,
+				findingOf(findingUnreachable, "this user may not see whether a server runs", remedyUnreachable),
+			)
 		}
 		if errors.Is(err, admin.ErrUntrusted) {
 			t.Findings = append(t.Findings, config.Problem{
@@ -166,7 +181,7 @@ func dialable(addr string) string {
 
 // chainOf returns the chain of a certificate file and the roots that its clients trust; nil means
 // the system's roots.
-func chainOf(path string, installed *setup.Installed) (chain, roots []*x509.Certificate) {
+func chainOf(path string, installed *installation.Installed) (chain, roots []*x509.Certificate) {
 	data, err := trust.ReadConfigured(path, largestFile)
 	if err != nil {
 		return nil, nil // the check of the files reports it
@@ -214,7 +229,7 @@ func withHost(names certgen.Names, rawURL string) certgen.Names {
 // users returns the users of an installation with known passwords.
 func users(s subject) []check.User {
 	var list []check.User
-	initial := setup.InitialPasswords(s.installed.Dir)
+	initial := installation.InitialPasswords(s.installed.Dir)
 	for _, u := range s.installed.Users {
 		user := check.User{Name: u.Name, Role: string(u.Role)}
 		password, known := s.passwords[u.Name]
@@ -248,14 +263,19 @@ func (a *app) targetOf(ctx context.Context, s subject) (check.Target, error) {
 		return check.Target{}, err
 	}
 	if s.installed == nil {
-		if !hasManifest(absolute) || len(unsafeProblems(filepath.Join(absolute, setup.ConfigFile))) > 0 {
+		if !hasManifest(absolute) || len(unsafeProblems(filepath.Join(absolute, installation.ConfigFile))) > 0 {
 			return a.target(ctx, s), nil
 		}
-		if s.installed, err = setup.Load(absolute); err != nil {
+		if s.installed, err = installation.Load(absolute); err != nil {
 			return check.Target{}, explain(err)
 		}
 	}
-	resolved, _ := setup.Resolve(ctx, setup.Detect(ctx, setup.ThisMachine()), s.installed, setup.Input{Quick: true})
+	resolved, _ := question.Resolve(
+		ctx,
+		machine.Detect(ctx, machine.ThisMachine()),
+		s.installed,
+		question.Input{Quick: true},
+	)
 	s.url = resolved.Answers.URL()
 	t := a.target(ctx, s)
 	if f := s.installed.Unfinished(); f != nil {

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"packhouse/server/config"
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
 )
 
 // files returns the files of a configuration and its installation. as is the user that runs the
@@ -30,16 +30,26 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 		list = append(list, check.File{Path: c.Auth.Htpasswd.Path, Secret: true, Owner: as, Why: read})
 	}
 	if tls := c.HTTP.TLS; tls.Certificate != "" {
-		list = append(list, check.File{Path: tls.Certificate}, check.File{Path: tls.Key, Secret: true, Owner: as, Why: read})
+		list = append(
+			list,
+			check.File{Path: tls.Certificate},
+			check.File{Path: tls.Key, Secret: true, Owner: as, Why: read},
+		)
 	} else if cache := tls.LetsEncrypt.CacheFile; tls.LetsEncrypt.Enabled() && filepath.IsAbs(cache) {
 		list = append(list, check.File{Path: cache, Dir: true, Optional: true, Secret: true, Owner: as, Why: write})
 	}
 	if root := c.Storage.Filesystem.RootDirectory; c.Storage.Driver == config.Filesystem {
-		list = append(list, check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write}) // the storage check reports it if it is missing
+		list = append(
+			list,
+			check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write},
+		) // the storage check reports it if it is missing
 	}
 	if s.installed != nil {
 		list = append(list, check.File{
-			Path: filepath.Join(s.installed.Dir, filepath.FromSlash(setup.CAKeyFile)), Optional: true, Secret: true, Owner: ofCAKey(s.installed),
+			Path: filepath.Join(
+				s.installed.Dir,
+				filepath.FromSlash(installation.CAKeyFile),
+			), Optional: true, Secret: true, Owner: ofCAKey(s.installed),
 			Why: "the CA's key belongs to root, and the server never reads it: anyone who takes over the server could sign certificates that clients trust",
 		})
 	}
@@ -47,7 +57,7 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 }
 
 // ofCAKey returns the required owner of the CA's key: root, if root owns the installation.
-func ofCAKey(installed *setup.Installed) *check.Account {
+func ofCAKey(installed *installation.Installed) *check.Account {
 	if owner := check.OwnerOf(installed.Dir); owner != nil && owner.UID == 0 {
 		return owner
 	}
@@ -56,7 +66,7 @@ func ofCAKey(installed *setup.Installed) *check.Account {
 
 // runsAs returns the user that runs the server of an installation: the owner of the process, else
 // the user of its service.
-func runsAs(installed *setup.Installed, pid int) *check.Account {
+func runsAs(installed *installation.Installed, pid int) *check.Account {
 	as := accountOfService(installed)
 	if pid != 0 {
 		if owner := check.OwnerOf("/proc/" + strconv.Itoa(pid)); owner != nil {
@@ -69,7 +79,7 @@ func runsAs(installed *setup.Installed, pid int) *check.Account {
 	return as
 }
 
-func accountOfService(installed *setup.Installed) *check.Account {
+func accountOfService(installed *installation.Installed) *check.Account {
 	u, err := user.Lookup(installed.ServiceUser())
 	if err != nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"packhouse/setup"
 	"packhouse/setup/check"
+	"packhouse/setup/installation"
 )
 
 // TestFilesBelongToWhoRunsTheServer: the process tells as whom it runs; root may read everything.
@@ -57,7 +57,10 @@ func TestFilesBelongToWhoRunsTheServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		target := check.Target{Files: files(subject{config: config, installed: &setup.Installed{Dir: dir}}, loaded, as), Quick: true}
+		target := check.Target{
+			Files: files(subject{config: config, installed: &installation.Installed{Dir: dir}}, loaded, as),
+			Quick: true,
+		}
 		report := check.Run(t.Context(), target, nil)
 		i := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.ID == "files" })
 		return report.Results[i]

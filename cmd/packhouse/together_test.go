@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
 )
 
 // TestCommandsTogether starts two commands that change the same installation at the same time, repeatedly. What a command reports as done
@@ -41,7 +42,7 @@ func TestCommandsTogether(t *testing.T) {
 				t.Errorf("%v: %v\n%s", lines[i], err, told[i].String())
 			}
 		}
-		in, err := setup.Load(s.dir)
+		in, err := installation.Load(s.dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +59,7 @@ func TestWaitsForTheLock(t *testing.T) {
 	if got := s.run(s.setupArgs("--no-start")...); got.code != exitOK {
 		t.Fatalf("setup = %d\n%s", got.code, got.stderr)
 	}
-	lock, err := setup.Acquire(t.Context(), s.dir, setup.Patience{})
+	lock, err := apply.Acquire(t.Context(), s.dir, apply.Patience{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,9 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/apply"
+	"packhouse/setup/installation"
+	"packhouse/setup/plan"
 )
 
 // uninstallOptions are the flags of uninstall.
@@ -42,8 +45,10 @@ something to remove.`,
 	}
 	a.addDir(cmd, &o.dir)
 	cmd.Flags().BoolVar(&o.data, "data", false, "also remove packs and images, which cannot be undone")
-	cmd.Flags().BoolVar(&o.keepCA, "keep-ca-key", false, "keep the private CA's key and certificate, so that clients trust a later installation in DIR")
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "ask no questions; without --keep-ca-key the private CA's key is removed")
+	cmd.Flags().
+		BoolVar(&o.keepCA, "keep-ca-key", false, "keep the private CA's key and certificate, so that clients trust a later installation in DIR")
+	cmd.Flags().
+		BoolVarP(&o.yes, "yes", "y", false, "ask no questions; without --keep-ca-key the private CA's key is removed")
 	cmd.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would go, and remove nothing")
 	return cmd
 }
@@ -62,29 +67,36 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 			return err
 		}
 	}
-	plan := &setup.Plan{Dir: installed.Dir}
+	planned := &plan.Plan{Dir: installed.Dir}
 	if installed.Exists() {
-		if plan, err = setup.PlanUninstall(ctx, installed); err != nil {
+		if planned, err = plan.Uninstall(ctx, installed); err != nil {
 			return err
 		}
 	}
-	trees, remainders := setup.StoreTrees(installed.Config), setup.Remainders(installed.Config)
+	trees, remainders := installation.StoreTrees(installed.Config), plan.Remainders(installed.Config)
 	if o.data && installed.Config != nil && installed.Config.Storage.Driver == config.S3 {
-		return usageError(withHint(fmt.Errorf("the packs and images are in the bucket %s, which --data does not empty: other servers may use it", installed.Config.Storage.S3.Bucket),
-			"omit --data, and empty the bucket with the tools of the S3 service"))
+		return usageError(
+			withHint(
+				fmt.Errorf(
+					"the packs and images are in the bucket %s, which --data does not empty: other servers may use it",
+					installed.Config.Storage.S3.Bucket,
+				),
+				"omit --data, and empty the bucket with the tools of the S3 service",
+			),
+		)
 	}
 	if o.keepCA {
-		plan.KeepCA()
+		planned.KeepCA()
 	}
 	if o.data {
-		if err := installed.KeepsStore(); err != nil {
+		if err := plan.KeepsStore(installed); err != nil {
 			return keptStore(err)
 		}
-		if err := setup.VerifyStoreRemoval(installed); err != nil {
+		if err := plan.VerifyStoreRemoval(installed); err != nil {
 			return err
 		}
 	}
-	a.showPlan(plan)
+	a.showPlan(planned)
 	for _, tree := range trees {
 		if o.data {
 			fmt.Fprintf(a.stdout, "%-7s %s\n        packs and images\n", setup.Remove, tree)
@@ -108,8 +120,8 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 	if err := a.confirm(o.yes, question); err != nil {
 		return err
 	}
-	if !o.yes && !o.keepCA && installed.HasCAKey() && a.asks(setup.KeepCAKeyQuestion) {
-		plan.KeepCA()
+	if !o.yes && !o.keepCA && plan.HasCAKey(installed) && a.asks(installation.KeepCAKeyQuestion) {
+		planned.KeepCA()
 	}
 	if !lock.Held() {
 		if lock, err = a.hold(ctx, installed.Dir); err != nil {
@@ -117,22 +129,22 @@ func (a *app) uninstall(ctx context.Context, o uninstallOptions) error {
 		}
 		defer lock.Release()
 	}
-	if _, err := applyPlan(ctx, plan, lock, nil); err != nil {
+	if _, err := applyPlan(ctx, planned, lock, nil); err != nil {
 		return err
 	}
 	if o.data {
-		if err := setup.RemoveStore(installed); err != nil {
+		if err := plan.RemoveStore(installed); err != nil {
 			return afterChange(err)
 		}
 		trees = nil
 	}
-	left, err := setup.Forget(installed.Dir, lock)
+	left, err := apply.Forget(installed.Dir, lock)
 	if err != nil {
 		return afterChange(err)
 	}
 	a.say("uninstalled")
 	for _, path := range append(left, trees...) {
-		if !slices.ContainsFunc(remainders, func(r setup.Remainder) bool { return r.Where == path }) {
+		if !slices.ContainsFunc(remainders, func(r plan.Remainder) bool { return r.Where == path }) {
 			a.say("stays: %s", path)
 		}
 	}
@@ -153,7 +165,7 @@ func keptStore(err error) error {
 
 // stopped returns an error while a server of the installation is running, because it would continue
 // without its files.
-func stopped(ctx context.Context, installed *setup.Installed) error {
+func stopped(ctx context.Context, installed *installation.Installed) error {
 	if installed.Config == nil {
 		return nil
 	}
@@ -169,7 +181,11 @@ func stopped(ctx context.Context, installed *setup.Installed) error {
 	if err != nil {
 		return fmt.Errorf("query the running server: %w", err)
 	}
-	return withHint(fmt.Errorf("a server runs on this installation (pid %d)", status.PID), "stop it first: kill %d, or systemctl stop packhouse where that started it", status.PID)
+	return withHint(
+		fmt.Errorf("a server runs on this installation (pid %d)", status.PID),
+		"stop it first: kill %d, or systemctl stop packhouse where that started it",
+		status.PID,
+	)
 }
 
 // readYes reads one line and reports whether it means yes.

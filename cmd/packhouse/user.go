@@ -17,6 +17,8 @@ import (
 
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/question"
 	"packhouse/trust"
 	"packhouse/tui/echo"
 )
@@ -69,17 +71,20 @@ scripts can run the command again. The last line of output is "changed" or "unch
 				return err
 			}
 			c := change{
-				dir: dir, json: asJSON, flags: cmd.Flags(), show: a.interactive() && !asJSON, answers: setup.Values{"user": {args[0] + ":" + role}},
+				dir: dir, json: asJSON, flags: cmd.Flags(), show: a.interactive() && !asJSON, answers: question.Values{"user": {args[0] + ":" + role}},
 				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, true) },
 			}
 			rolesOnly := cmd.Flags().Changed("role")
-			c.decide = func(installed *setup.Installed, c *change, before bool) (string, error) {
+			c.decide = func(installed *installation.Installed, c *change, before bool) (string, error) {
 				switch {
 				case !hasUser(installed, args[0]):
 					return "", nil
 				case !existOK:
-					return "", withHint(fmt.Errorf("user %q already exists", args[0]),
-						"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role", args[0])
+					return "", withHint(
+						fmt.Errorf("user %q already exists", args[0]),
+						"packhouse user passwd %[1]s changes the password, packhouse user role %[1]s ROLE the role",
+						args[0],
+					)
 				case !rolesOnly:
 					return fmt.Sprintf("user %s already exists", args[0]), nil
 				}
@@ -121,9 +126,9 @@ already has this password, nothing changes. The last line of output is "changed"
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.apply(cmd.Context(), change{
-				dir: dir, json: asJSON, flags: cmd.Flags(), answers: setup.Values{"user": {args[0]}},
+				dir: dir, json: asJSON, flags: cmd.Flags(), answers: question.Values{"user": {args[0]}},
 				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, false) },
-				decide: func(installed *setup.Installed, c *change, before bool) (string, error) {
+				decide: func(installed *installation.Installed, c *change, before bool) (string, error) {
 					user, err := knownUser(installed, args[0])
 					if err == nil && !before && user.HasPassword(c.secret) {
 						return fmt.Sprintf("user %s already has this password", args[0]), nil
@@ -153,8 +158,8 @@ func newUserRole(a *app) *cobra.Command {
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.apply(cmd.Context(), change{
-				dir: dir, answers: setup.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON, flags: cmd.Flags(),
-				decide: func(installed *setup.Installed, _ *change, _ bool) (string, error) {
+				dir: dir, answers: question.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON, flags: cmd.Flags(),
+				decide: func(installed *installation.Installed, _ *change, _ bool) (string, error) {
 					if _, err := knownUser(installed, args[0]); err != nil {
 						return "", err
 					}
@@ -184,8 +189,8 @@ command again. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.apply(cmd.Context(), change{
-				dir: dir, answers: setup.Values{"remove-user": {args[0]}}, json: asJSON, flags: cmd.Flags(),
-				decide: func(installed *setup.Installed, _ *change, _ bool) (string, error) {
+				dir: dir, answers: question.Values{"remove-user": {args[0]}}, json: asJSON, flags: cmd.Flags(),
+				decide: func(installed *installation.Installed, _ *change, _ bool) (string, error) {
 					if missingOK && !hasUser(installed, args[0]) {
 						return fmt.Sprintf("user %s does not exist", args[0]), nil
 					}
@@ -219,7 +224,7 @@ type userAccess struct {
 const noRole setup.Role = "none"
 
 // rowOf returns what a user may do according to the configuration.
-func rowOf(installed *setup.Installed, u setup.User) userRow {
+func rowOf(installed *installation.Installed, u setup.User) userRow {
 	row := userRow{Name: u.Name, Role: u.Role}
 	if installed.Config == nil {
 		return row
@@ -259,7 +264,7 @@ roles is "none", and the roles that rules give in some repositories follow.`,
 				return err
 			}
 			for _, d := range installed.Drift {
-				if d.Path == setup.HtpasswdFile && d.What == "missing" {
+				if d.Path == installation.HtpasswdFile && d.What == "missing" {
 					a.warn("%s: no such file; %s", filepath.Join(installed.Dir, d.Path), repairHint(installed.Dir))
 				}
 			}
@@ -282,12 +287,12 @@ roles is "none", and the roles that rules give in some repositories follow.`,
 	return cmd
 }
 
-func hasUser(installed *setup.Installed, name string) bool {
+func hasUser(installed *installation.Installed, name string) bool {
 	return slices.ContainsFunc(installed.Users, func(u setup.User) bool { return u.Name == name })
 }
 
 // knownUser returns an installed user, or an error if there is none of that name.
-func knownUser(installed *setup.Installed, name string) (setup.User, error) {
+func knownUser(installed *installation.Installed, name string) (setup.User, error) {
 	for _, u := range installed.Users {
 		if u.Name == name {
 			return u, nil
@@ -338,7 +343,9 @@ func (a *app) password(name string, o passwordOptions, generate bool) ([]byte, e
 		return nil, usageError(errors.New("no password given: use --password-file or --password-stdin"))
 	}
 	if err := htpasswd.ValidatePassword(name, password); err != nil {
-		return nil, usageError(withHint(fmt.Errorf("%s%w", source, err), "choose a password of 1 to 72 bytes that only you know"))
+		return nil, usageError(
+			withHint(fmt.Errorf("%s%w", source, err), "choose a password of 1 to 72 bytes that only you know"),
+		)
 	}
 	return password, nil
 }

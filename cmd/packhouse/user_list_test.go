@@ -6,6 +6,7 @@ import (
 
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/installation"
 )
 
 // TestUserListShowsRules verifies that user list shows what the rules of the configuration let a user
@@ -36,7 +37,7 @@ func TestUserListShowsRules(t *testing.T) {
 	} {
 		c := &config.Config{}
 		c.Auth.Htpasswd = config.Htpasswd{Roles: config.Roles{Admin: []string{"admin"}}, Rules: tc.rules}
-		row := rowOf(&setup.Installed{Config: c}, setup.User{Name: tc.user, Role: setup.Reader})
+		row := rowOf(&installation.Installed{Config: c}, setup.User{Name: tc.user, Role: setup.Reader})
 		encoded, err := json.Marshal(row)
 		if err != nil {
 			t.Fatal(err)

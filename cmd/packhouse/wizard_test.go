@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"packhouse/setup"
+	"packhouse/setup/installation"
 	"packhouse/tui/ttytest"
 )
 
@@ -175,7 +175,7 @@ func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 	c.Wants("15 of 15 checks passed")
 	c.Keys(ctrlC)
 	c.Ends(exitInterrupted)
-	path := filepath.Join(dir, setup.PasswordsFile)
+	path := filepath.Join(dir, installation.PasswordsFile)
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestWizardKeepsPasswordsNobodyLookedAt(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("%s is %04o, want 0600", path, info.Mode().Perm())
 	}
-	password := setup.InitialPasswords(dir)["admin"].Reveal()
+	password := installation.InitialPasswords(dir)["admin"].Reveal()
 	if password == "" || strings.Contains(c.Written(), password) {
 		t.Errorf("the password is %d bytes long, and on the screen is %v", len(password), strings.Contains(c.Written(), password))
 	}

@@ -1,0 +1,47 @@
+package setup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"packhouse/finding"
+)
+
+// Clip returns at most the first 60 characters of s, followed by an ellipsis if it is longer.
+func Clip(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// Refuse returns a finding that setup refuses to continue with.
+func Refuse(code, what, remedy string) finding.Finding {
+	return finding.Finding{Severity: finding.Refused, Code: code, What: what, Remedy: remedy}
+}
+
+// Warn returns a warning.
+func Warn(code, what, remedy string) finding.Finding {
+	return finding.Finding{Severity: finding.Warning, Code: code, What: what, Remedy: remedy}
+}
+
+// Remark returns a note.
+func Remark(code, what, remedy string) finding.Finding {
+	return finding.Finding{Severity: finding.Note, Code: code, What: what, Remedy: remedy}
+}
+
+// Absolute returns path as an absolute path, so that it does not depend on the working directory.
+// It expands a leading ~, as the shell does not for text typed here or after an = sign.
+func Absolute(path string) (string, error) {
+	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || strings.HasPrefix(rest, "/")) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", errors.New("begins with ~, and no home directory is known; write the whole path")
+		}
+		path = home + rest
+	}
+	return filepath.Abs(path)
+}

@@ -1,0 +1,142 @@
+package installation
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/finding"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/trust"
+)
+
+// CodeUnsafe is the code for a path that another user can write.
+const CodeUnsafe = config.CodeUnsafe
+
+// controlFiles determine what setup does. Only root and the acting user may be able to write them.
+var controlFiles = []string{ConfigFile, AnswersFile, ManifestFile, CAKeyFile, PasswordsFile}
+
+// programFiles are control files and directories that only this program writes, and never as links.
+var programFiles = []string{WorkDir, CompleteDir, UndoneDir, BackupDir, ManifestFile, PasswordsFile}
+
+// VerifyTrust returns a *finding.Error if a user other than root and the acting user can write the
+// directory of an installation, a directory above it, or one of its control files. Paths that do
+// not exist are not reported.
+func VerifyTrust(dir string) error {
+	for _, fault := range Untrusted(dir) {
+		return finding.NewError(Unsafe(fault))
+	}
+	return nil
+}
+
+// Unsafe returns the finding about a path that another user can write.
+func Unsafe(fault *trust.Error) finding.Finding {
+	f := setup.Refuse(CodeUnsafe, fault.Error(), fault.Fix)
+	f.Question = "dir"
+	return f
+}
+
+// RefuseUnsafe converts a [trust.Error] in err to a *finding.Error. It returns any other error
+// unchanged.
+func RefuseUnsafe(err error) error {
+	if fault := trust.Unsafe(err); fault != nil {
+		return finding.NewError(Unsafe(fault))
+	}
+	return err
+}
+
+// Untrusted returns the faults of an installation directory and its control files, each path once.
+func Untrusted(dir string) (faults []*trust.Error) {
+	policy := trust.Self()
+	add := func(err error) {
+		fault := trust.Unsafe(err)
+		if fault != nil && !slices.ContainsFunc(faults, func(f *trust.Error) bool { return f.Path == fault.Path }) {
+			faults = append(faults, fault.ForServer())
+		}
+	}
+	add(policy.Check(dir))
+	for _, name := range append(slices.Clone(controlFiles), programDirs(dir)...) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		info, err := os.Lstat(path)
+		if err != nil {
+			continue
+		}
+		if !info.IsDir() && !onlyOurs(name) { // may be a link of root
+			if resolved, err := policy.Resolve(path); err == nil {
+				path = resolved
+			} else {
+				add(err)
+			}
+		}
+		switch info, err := os.Lstat(path); {
+		case err != nil:
+		case info.IsDir(), info.Mode()&fs.ModeSymlink != 0 && name == BackupDir: // may be on another disk
+			add(policy.Check(path))
+		default:
+			f, err := policy.Open(path)
+			if err == nil {
+				_ = f.Close()
+			}
+			add(err)
+		}
+	}
+	return faults
+}
+
+// onlyOurs reports whether only this program writes a file or directory of an installation.
+func onlyOurs(name string) bool {
+	first, _, _ := strings.Cut(name, "/")
+	return slices.Contains(programFiles, first)
+}
+
+// programDirs returns the directories that setup works in, and the files that it reads in them.
+func programDirs(dir string) []string {
+	names := []string{WorkDir, CompleteDir, UndoneDir, BackupDir}
+	for _, below := range []string{"", NewDir, OldDir} {
+		entries, err := os.ReadDir(filepath.Join(dir, WorkDir, below))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			names = append(names, WorkDir+"/"+below+"/"+e.Name())
+		}
+	}
+	for _, generation := range Backups(dir) {
+		names = append(names, BackupDir+"/"+generation)
+		entries, err := os.ReadDir(filepath.Join(dir, BackupDir, generation))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			names = append(names, BackupDir+"/"+generation+"/"+e.Name())
+		}
+	}
+	return names
+}
+
+// Places returns the places for the users of the installation's server.
+func (in *Installed) Places() Places { return Places{Users: in.ServerUsers()} }
+
+// HasUnfinishedRun reports whether an earlier run was interrupted in a directory.
+func HasUnfinishedRun(dir string) bool {
+	return slices.ContainsFunc([]string{WorkDir, CompleteDir, UndoneDir}, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return err == nil
+	})
+}
+
+// Unfinished returns the finding about an interrupted change, or nil if there is none.
+func (in *Installed) Unfinished() *finding.Finding {
+	if !in.HalfDone {
+		return nil
+	}
+	f := setup.Refuse(setup.CodeHalfDone, "an earlier change of "+in.Dir+" was interrupted and is unfinished",
+		"run "+Completes(in.Dir)+" as the owner of the installation")
+	return &f
+}
+
+// Completes returns the command that finishes or rolls back an interrupted change in a directory.
+func Completes(dir string) string { return "packhouse setup --yes --dir " + setup.Shell(dir) }

@@ -1,0 +1,241 @@
+package plan
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"packhouse/finding"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/trust"
+)
+
+// Uninstall plans the removal of an installation. It removes only files listed in the manifest
+// with the content that setup wrote; files that people added or changed are kept, and their Meaning
+// states why. The plan never includes the content of the registry: see [installation.StoreTrees].
+func Uninstall(ctx context.Context, in *installation.Installed) (*Plan, error) {
+	b := &builder{
+		installed: in,
+		readings:  in.Readings,
+		dir:       in.Dir,
+		now:       time.Now(),
+		plan:      &Plan{Dir: in.Dir, Installed: in, Unit: in.Unit},
+	}
+	b.plan.Now = b.now
+	if in.Manifest == nil {
+		return nil, finding.NewError(
+			setup.Refuse(
+				setup.CodeNoManifest,
+				"setup wrote nothing in "+in.Dir+", or its list of files is gone",
+				"remove what you do not want by hand",
+			),
+		)
+	}
+	dirs := map[string]bool{}
+	for _, row := range in.Manifest.Files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b.takeAway(row)
+		for dir := filepath.Dir(row.At(in.Dir)); dir != in.Dir && installation.Rel(in.Dir, dir) != dir; dir = filepath.Dir(dir) {
+			dirs[dir] = true
+		}
+		if path := row.At(in.Dir); OwnsStore(in, path) {
+			dirs[filepath.Dir(path)] = true
+		}
+	}
+	b.remove(in.Path(installation.ManifestFile), false, "lists the files above")
+	for dir := range dirs {
+		if _, err := os.Stat(dir); err == nil {
+			b.removeIfEmpty(dir, fs.ModeDir|0o700)
+		}
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("plan removal: %w", b.err)
+	}
+	// Files first, then directories, the inner ones before the outer ones.
+	slices.SortStableFunc(b.plan.Changes, func(x, y Change) int {
+		switch {
+		case x.Mode.IsDir() != y.Mode.IsDir() && y.Mode.IsDir():
+			return -1
+		case x.Mode.IsDir() != y.Mode.IsDir():
+			return 1
+		case x.Mode.IsDir():
+			return len(y.Path) - len(x.Path)
+		}
+		return 0
+	})
+	return b.plan, nil
+}
+
+// takeAway plans the removal of one file of the manifest.
+func (b *builder) takeAway(row installation.ManifestFileRow) {
+	path := row.At(b.dir)
+	info, err := os.Lstat(path)
+	if unreachable(err) {
+		return
+	}
+	keep := func(why string) {
+		b.plan.Changes = append(
+			b.plan.Changes,
+			Change{
+				Path:    path,
+				Kind:    setup.Keep,
+				Mode:    info.Mode(),
+				UID:     -1,
+				GID:     -1,
+				Secret:  true,
+				Meaning: []string{why},
+			},
+		)
+	}
+	switch {
+	case err != nil:
+		b.fail(err)
+	case !info.Mode().IsRegular():
+		keep("is no longer a file")
+	case row.SHA256 == "":
+		b.remove(path, true)
+	case info.Size() > trust.MaxInput: // setup writes no such files
+		keep("was changed since setup wrote it")
+	default:
+		data, err := b.read(path)
+		switch {
+		case trust.Unsafe(err) != nil:
+			keep("is not read: " + err.Error())
+		case err != nil:
+			b.fail(err)
+		case installation.Sum(data) != row.SHA256:
+			keep("was changed since setup wrote it")
+		default:
+			b.remove(path, true)
+		}
+	}
+}
+
+// unreachable reports whether an error says that no file is at a path, also because a directory on
+// the way to it was replaced.
+func unreachable(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
+}
+
+// Remainder describes something of a registry that an uninstall leaves in place.
+type Remainder struct {
+	Where  string // a directory or a location in a bucket
+	What   string // its contents
+	Remedy string // how to remove it
+}
+
+// Remainders lists what any uninstall leaves in place: bucket content, which other servers may use,
+// and certificates that the server ordered. [installation.StoreTrees] returns the content in directories.
+func Remainders(c *config.Config) (list []Remainder) {
+	if c == nil {
+		return nil
+	}
+	const keys = "ACME account and certificates, with their private keys"
+	l, s3 := c.HTTP.TLS.LetsEncrypt, c.Storage.S3
+	inBucket := c.Storage.Driver == config.S3
+	at := func(parts ...string) string {
+		engine := cmp.Or(s3.RegionEndpoint, "AWS, "+s3.Region)
+		return fmt.Sprintf(
+			"bucket %s (%s), %s",
+			s3.Bucket,
+			engine,
+			strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/",
+		)
+	}
+	if inBucket {
+		list = append(
+			list,
+			Remainder{
+				at("docker", "registry", "v2"),
+				"packs and images",
+				"remove them with the tools of the S3 service once no other server uses them",
+			},
+			Remainder{at(setup.OwnName, "v1"), "what this program keeps beside them", "likewise"},
+		)
+	}
+	if dir := c.CertificateDirectory(); l.Enabled() && dir != "" && (inBucket || l.StorageFolder() == "") {
+		if _, err := os.Lstat(dir); err == nil {
+			list = append(
+				list,
+				Remainder{
+					dir,
+					keys,
+					"remove it, unless this machine is to serve the same name again soon: directories limit how often they sign",
+				},
+			)
+		}
+	} else if l.Enabled() && inBucket {
+		list = append(list, Remainder{at(setup.OwnName, "v1", "records", l.StorageFolder()), keys, "remove them with the tools of the S3 service once no other server uses them; anyone who can read the bucket has the keys"})
+	}
+	return list
+}
+
+// RemoveStore removes the registry's content, and its directories if they are empty. No server may
+// be running. It does not follow links that the server's user can have created.
+func RemoveStore(in *installation.Installed) error { return removeStore(in.Places(), in.Config) }
+
+func removeStore(p installation.Places, c *config.Config) error {
+	trees := installation.StoreTreePaths(c)
+	if len(trees) == 0 {
+		return nil
+	}
+	root := filepath.Clean(c.Storage.Filesystem.RootDirectory)
+	link, _ := installation.LinkInStore(root)
+	for _, tree := range trees {
+		if err := p.RemoveAll(tree); err != nil {
+			return fmt.Errorf("remove content: %w", installation.RefuseUnsafe(err))
+		}
+		for dir := filepath.Dir(tree); len(dir) >= len(root) && dir != link && p.Remove(dir) == nil; dir = filepath.Dir(dir) {
+			continue
+		}
+	}
+	return nil
+}
+
+// VerifyStoreRemoval returns an error if [RemoveStore] would refuse to remove the content of the
+// registry, because another user can replace a directory above it.
+func VerifyStoreRemoval(in *installation.Installed) error {
+	for _, tree := range installation.StoreTrees(in.Config) {
+		dir, _, err := in.Places().Policy().OpenParent(tree)
+		if err != nil {
+			return fmt.Errorf("remove content: %w", installation.RefuseUnsafe(err))
+		}
+		_ = dir.Close()
+	}
+	return nil
+}
+
+// PlannedTrees is [installation.StoreTrees] for the storage directory that a plan configures.
+func PlannedTrees(p *Plan) []string { return installation.StoreTrees(p.config()) }
+
+// RemovePlannedStore is [RemoveStore] for the storage directory that a plan configures.
+func RemovePlannedStore(p *Plan) error {
+	return removeStore(installation.Places{Users: p.ServerUsers()}, p.config())
+}
+
+// config returns the configuration that a plan writes or keeps, or nil if there is none or it does
+// not load.
+func (p *Plan) config() *config.Config {
+	c := p.Change(installation.ConfigFile)
+	if c == nil || c.After == nil {
+		return nil
+	}
+	loaded, err := config.Load(config.Source{Path: c.Path, Data: c.After})
+	if err != nil {
+		return nil
+	}
+	return &loaded.Config
+}

@@ -1,0 +1,320 @@
+package question
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/certgen"
+	"packhouse/finding"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+)
+
+// ACME directories that setup offers.
+const (
+	acmeProduction = "https://acme-v02.api.letsencrypt.org/directory"
+	ACMEStaging    = "https://acme-staging-v02.api.letsencrypt.org/directory"
+)
+
+// ACMECache is the name of the ACME cache file, beside the configuration or in the bucket.
+const ACMECache = "le-cache"
+
+// ACMECacheFile returns the path of the ACME account and certificates: the configured one, else in
+// the bucket if S3 is used, so that all servers share them, else beside the configuration.
+func ACMECacheFile(in *installation.Installed, a *Answers) string {
+	switch {
+	case in.Config != nil && in.Config.HTTP.TLS.LetsEncrypt.CacheFile != "":
+		return in.Config.HTTP.TLS.LetsEncrypt.CacheFile
+	case a.Storage == config.S3:
+		return "storage:" + ACMECache
+	}
+	return filepath.Join(a.Dir, ACMECache)
+}
+
+// acmeTimeout bounds a request to an ACME directory while the user waits.
+const acmeTimeout = 8 * time.Second
+
+// Ordered reports whether the server orders its certificate from an ACME directory.
+func Ordered(a *Answers) bool { return a.TLS == setup.LetsEncrypt }
+
+// public reports whether the ACME directory signs only public names.
+func (a *Answers) public() bool {
+	return a.ACMEDirectory == "" || a.ACMEDirectory == acmeProduction || a.ACMEDirectory == ACMEStaging
+}
+
+func acmeEmailQuestion() *Question {
+	q := &Question{
+		ID: "acme-email", Title: "E-mail", Kind: Text, Flags: []string{"--acme-email"}, Asked: Ordered,
+		Ask: "To which address shall the CA write?",
+		Help: "Some authorities write before a certificate ends that was not renewed, and when they have to withdraw one. Let's Encrypt no longer does. It may stay " +
+			"empty. Nobody else gets it, and a wrong one breaks nothing.",
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			local, domain, ok := strings.Cut(a.ACMEEmail, "@")
+			if a.ACMEEmail == "" ||
+				ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(a.ACMEEmail, " \t<>,;:\"") &&
+					!strings.Contains(domain, "@") {
+				return nil
+			}
+			return []finding.Finding{
+				setup.Refuse(
+					setup.CodeValue,
+					fmt.Sprintf("%q is not an address for mail", a.ACMEEmail),
+					"write it like you@example.com, or leave it empty",
+				),
+			}
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.ACMEEmail })
+}
+
+func acmeDirectoryQuestion() *Question {
+	q := &Question{
+		ID: "acme-directory", Title: "Directory", Kind: Text, Flags: []string{"--acme-directory"}, Asked: Ordered,
+		Ask: "Which ACME directory shall sign?", Empty: "Let's Encrypt",
+		Help: "Empty is Let's Encrypt. Its staging directory has generous limits and signs certificates that no client trusts: right for trying out whether the way " +
+			"from outside works, because too many failures at the real one lock a name out for an hour. A private one, such as that of step-ca, has a URL of its own.",
+		Suggest: func(*machine.Machine, *Answers) []string { return []string{acmeProduction, ACMEStaging} },
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if a.ACMEDirectory == "" {
+				return nil
+			}
+			if u, err := url.Parse(a.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" ||
+				u.User != nil {
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeURL,
+						fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory),
+						"write it like "+ACMEStaging,
+					),
+				}
+			}
+			if a.ACMEDirectory == ACMEStaging {
+				return []finding.Finding{
+					setup.Remark(
+						setup.CodeStaging,
+						"clients do not trust what the staging directory signs",
+						"when it works, change the directory to "+acmeProduction,
+					),
+				}
+			}
+			return nil
+		},
+		Probe: func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+			if !a.public() {
+				return nil // probed once its CA is set
+			}
+			return probeDirectory(ctx, m, a)
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.ACMEDirectory })
+}
+
+func acmeCAQuestion() *Question {
+	q := &Question{
+		ID: "acme-ca", Title: "CA of the directory", Kind: Path, Flags: []string{"--acme-ca"}, Asked: func(a *Answers) bool { return Ordered(a) && !a.public() },
+		Ask: "Which CA has signed the certificate of the directory itself?", Empty: "one that this machine trusts",
+		Help: "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if a.ACMECA == "" {
+				return nil
+			}
+			data, err := a.readServed(a.ACMECA)
+			if err != nil {
+				return []finding.Finding{unreadable(err)}
+			}
+			if _, err := certgen.ParseChain(data); err != nil {
+				return []finding.Finding{fromInput(err)}
+			}
+			return nil
+		},
+		Probe: probeDirectory,
+	}
+	return q.text(func(a *Answers) *string { return &a.ACMECA })
+}
+
+var errNoDirectory = errors.New("it answers, and is not an ACME directory")
+
+// probeDirectory fetches the ACME directory, the first request of every order.
+func probeDirectory(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+	if a.offline {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.Within(acmeTimeout))
+	defer cancel()
+	if err := askDirectory(ctx, a); err != nil && !errors.Is(err, errAccountRequired) {
+		return []finding.Finding{
+			setup.Refuse(setup.CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
+				"").WithRemedy(
+				finding.Textf("see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need %s; --offline leaves this out",
+					ByFlag("--acme-ca")),
+			),
+		}
+	}
+	return nil
+}
+
+func askDirectory(ctx context.Context, a *Answers) error {
+	settings := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a.ACMECA != "" {
+		data, err := a.readServed(a.ACMECA)
+		if err != nil {
+			return err
+		}
+		settings.RootCAs = x509.NewCertPool()
+		settings.RootCAs.AppendCertsFromPEM(data)
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: settings, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.acmeDirectory(), nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was read
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answers %s", answer.Status)
+	}
+	var directory struct {
+		NewOrder string `json:"newOrder"`
+		Meta     struct {
+			ExternalAccountRequired bool `json:"externalAccountRequired"`
+		} `json:"meta"`
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&directory); err != nil ||
+		directory.NewOrder == "" {
+		return errNoDirectory
+	}
+	if directory.Meta.ExternalAccountRequired && a.EABKeyID == "" {
+		return errAccountRequired
+	}
+	return nil
+}
+
+// acmeDirectory returns the URL of the ACME directory in use.
+func (a *Answers) acmeDirectory() string {
+	if a.ACMEDirectory == "" {
+		return acmeProduction
+	}
+	return a.ACMEDirectory
+}
+
+// judgeOrder reports whether a CA can sign for the host name, judging by the answers alone.
+func judgeOrder(a *Answers) []finding.Finding {
+	name := machine.Canonical(a.Hostname)
+	if machine.IsAddress(name) {
+		return []finding.Finding{
+			setup.Refuse(
+				setup.CodeName,
+				name+" is an address, and ACME directories sign for names",
+				"give a DNS name as host name, or choose the private CA",
+			),
+		}
+	}
+	var findings []finding.Finding
+	if a.public() && private(name) {
+		findings = append(
+			findings,
+			setup.Warn(
+				setup.CodeName,
+				name+" is not a public name: the CA will refuse it",
+				"choose a name below a domain of yours, a private directory, or the private CA",
+			),
+		)
+	}
+	if _, port, err := net.SplitHostPort(a.Addr); err == nil && port != "443" {
+		findings = append(
+			findings,
+			setup.Warn(setup.CodeChallenge, "the CA comes to port 443 of "+name+", and the server listens at "+port,
+				"publish 443 to it, or answer on port 80 too: http.tls.letsencrypt.httpaddr in myconfig.yml"),
+		)
+	}
+	return findings
+}
+
+// private reports whether a name cannot be resolved publicly: it has no dot, or a suffix reserved
+// for internal use (RFC 2606, RFC 6762, RFC 8375, and those that ICANN reserves).
+func private(name string) bool {
+	if !strings.Contains(name, ".") {
+		return true
+	}
+	return slices.ContainsFunc(
+		[]string{
+			".local",
+			".localhost",
+			".internal",
+			".test",
+			".example",
+			".invalid",
+			".home.arpa",
+			".lan",
+			".intern",
+			".corp",
+			".home",
+		},
+		func(end string) bool { return strings.HasSuffix(name, end) },
+	)
+}
+
+// probeOrder reports whether the CA can reach this machine under the host name.
+func probeOrder(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+	name := machine.Canonical(a.Hostname)
+	if a.offline || machine.IsAddress(name) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, ResolveTimeout)
+	defer cancel()
+	addrs, err := m.Host.LookupHost(ctx, name)
+	switch {
+	case machine.ResolverFailed(err):
+		return []finding.Finding{machine.NoResolver(name, err)}
+	case err != nil || len(addrs) == 0:
+		return []finding.Finding{
+			setup.Warn(
+				setup.CodeNoResolve,
+				name+" does not resolve: the CA will not find this machine",
+				"make a DNS entry first; each failed order costs ten minutes and more",
+			),
+		}
+	case a.public() && !slices.ContainsFunc(addrs, reachable):
+		return []finding.Finding{
+			setup.Warn(
+				setup.CodeChallenge,
+				fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]),
+				"the CA comes from the internet: it needs a public address in DNS, and port 443 let through",
+			),
+		}
+	case !slices.ContainsFunc(addrs, m.Has):
+		return []finding.Finding{
+			setup.Warn(
+				setup.CodeElsewhere,
+				fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]),
+				"that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry",
+			),
+		}
+	}
+	return nil
+}
+
+// reachable reports whether an address is a public internet address.
+func reachable(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	return addr.IsGlobalUnicast() && !addr.IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(addr)
+}

@@ -1,0 +1,244 @@
+package question
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"packhouse/finding"
+	"packhouse/setup"
+	"packhouse/setup/machine"
+)
+
+func addrQuestion() *Question {
+	q := &Question{
+		ID: "addr", Title: "Address", Kind: Text, Flags: []string{"--addr"},
+		Ask: "At which address and port shall the server listen?",
+		Help: "host:port, or :port or the port alone for every address of this machine. 443 is what clients take when the reference names no port; it needs root or a capability. " +
+			"With any other port, every reference has to name it: registry.example.com:5000/…",
+		Suggest:  func(*machine.Machine, *Answers) []string { return []string{":443", ":5000", "127.0.0.1:5000"} },
+		Validate: validateAddr,
+		Probe:    ProbeAddr,
+	}
+	q.text(func(a *Answers) *string { return &a.Addr })
+	set := q.Set
+	q.Set = func(a *Answers, text string) error {
+		if err := set(a, barePort(text)); err != nil {
+			return err
+		}
+		a.listenName()
+		return nil
+	}
+	return q
+}
+
+// barePort returns text as an address: a number alone is the port, at every address.
+func barePort(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.Trim(text, "0123456789") != "" {
+		return text
+	}
+	return ":" + text
+}
+
+// listenName checks the name of the address that the server listens at, if it is a single one, and
+// unchecks the previous one.
+func (a *Answers) listenName() {
+	a.SANs = slices.DeleteFunc(slices.Clone(a.SANs), func(s setup.SAN) bool { return s.Origin == setup.SANAddress })
+	for i := range a.SANs { // a known name, checked only as the listen address
+		if a.SANs[i].Name == a.listens {
+			a.SANs[i].Ticked = false
+		}
+	}
+	a.listens = ""
+	host, _, err := net.SplitHostPort(a.Addr)
+	if err != nil || machine.Canonical(host) == machine.Canonical(a.Hostname) {
+		return
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && !addr.IsUnspecified() {
+		name := machine.Canonical(addr.String())
+		if slices.ContainsFunc(a.SANs, func(s setup.SAN) bool { return s.Name == name && !s.Ticked }) {
+			a.listens = name
+		}
+		a.AddSAN(name, setup.SANAddress)
+	}
+}
+
+func validateAddr(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+	const form = "write it as host:port or :port, for instance :5000"
+	if a.Addr == "" {
+		return []finding.Finding{setup.Refuse(setup.CodeMissing, "the address is missing", form)}
+	}
+	host, port, err := net.SplitHostPort(a.Addr)
+	if err != nil {
+		return []finding.Finding{
+			setup.Refuse(setup.CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), form),
+		}
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return []finding.Finding{
+			setup.Refuse(setup.CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), form),
+		}
+	}
+	if host == "" || host == "localhost" {
+		return nil
+	}
+	addr, err := netip.ParseAddr(host)
+	switch network := m.Bridge(addr); {
+	case err != nil:
+		return []finding.Finding{
+			setup.Refuse(
+				setup.CodeAddress,
+				fmt.Sprintf("%q is not an IP address", host),
+				"the host name was asked before; here it is the address to listen at, most often none: :"+port,
+			),
+		}
+	case !addr.IsUnspecified() && !m.Has(addr):
+		return []finding.Finding{
+			setup.Refuse(
+				setup.CodeNotOurs,
+				host+" is not an address of this machine",
+				"use :"+port+" to listen at every address of it",
+			),
+		}
+	case network != "":
+		return []finding.Finding{bridged(host, network)}
+	case !addr.IsUnspecified() && Made(a) && !covered(a, addr.String()):
+		return []finding.Finding{
+			setup.Warn(
+				certNameCode,
+				host+" is not among the names in the certificate, though the server listens there only",
+				"tick it among the names",
+			),
+		}
+	}
+	return nil
+}
+
+// Made reports whether setup issues the server's certificate.
+func Made(a *Answers) bool { return a.TLS == setup.PrivateCA || a.TLS == setup.SelfSigned }
+
+func covered(a *Answers, name string) bool {
+	names, err := a.CertNames()
+	return err != nil || slices.Contains(names.Strings(), name)
+}
+
+// ProbeAddr binds the listen address.
+func ProbeAddr(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+	err := m.Host.Listen(ctx, a.Addr)
+	if err == nil {
+		return nil
+	}
+	_, portText, _ := net.SplitHostPort(a.Addr)
+	port, _ := strconv.Atoi(portText)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		holder := m.Host.Holder(port)
+		if listensAt(a.Existing, a.Addr) && (strings.HasPrefix(holder.Name, setup.OwnName) || holder.PID == 0) {
+			return nil // this installation's own server is listening
+		}
+		by := "another process, which only root can see"
+		if holder.PID > 0 {
+			by = fmt.Sprintf("%s (pid %d)", holder.Name, holder.PID)
+		}
+		return []finding.Finding{
+			setup.Refuse(
+				setup.CodePortTaken,
+				fmt.Sprintf("port %d is in use by %s", port, by),
+				"stop it, or choose another port"+m.FreePort(ctx, port),
+			),
+		}
+	case errors.Is(err, syscall.EACCES):
+		return []finding.Finding{
+			setup.Refuse(
+				setup.CodePortRight,
+				fmt.Sprintf("port %d may not be bound by this user", port),
+				"run setup as root, or choose a port over 1023"+m.FreePort(
+					ctx,
+					port,
+				)+", or allow it: setcap cap_net_bind_service=+ep on the program",
+			),
+		}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return []finding.Finding{
+			setup.Refuse(
+				setup.CodeNotOurs,
+				a.Addr+" is not an address of this machine",
+				"use :"+portText+" to listen at every address of it",
+			),
+		}
+	}
+	return []finding.Finding{
+		setup.Refuse(setup.CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address"),
+	}
+}
+
+func publicURLQuestion() *Question {
+	q := &Question{
+		ID: "public-url", Title: "Public URL", Kind: Text, Flags: []string{"--public-url"}, Advanced: true,
+		Ask: "Do clients use another URL than host name and port say?", Empty: "no",
+		Help: "Where a load balancer, a port mapping or NAT stands in front, clients use its URL. It goes into the handoff card and the checks from outside, never " +
+			"into answers to clients, so a wrong one breaks nothing. Leave it empty where nothing stands in front.",
+		Suggest: func(_ *machine.Machine, a *Answers) []string { return []string{a.URL()} },
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if a.PublicURL == "" {
+				return nil
+			}
+			u, err := url.Parse(a.PublicURL)
+			if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil ||
+				strings.Trim(u.Path, "/") != "" ||
+				u.RawQuery != "" ||
+				u.Fragment != "" {
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeURL,
+						fmt.Sprintf("%q is not the base URL of a server", a.PublicURL),
+						"write scheme, host and port only: https://registry.example.com",
+					),
+				}
+			}
+			if _, _, err := machine.ParseName(u.Hostname()); err != nil {
+				return []finding.Finding{
+					machine.Misnamed(
+						setup.CodeURL,
+						err,
+						"write scheme, host and port only: https://registry.example.com",
+					),
+				}
+			}
+			if Made(a) && !covered(a, machine.Canonical(u.Hostname())) {
+				return []finding.Finding{
+					setup.Warn(certNameCode, u.Hostname()+" is not among the names in the certificate",
+						"tick it among the names, unless what stands in front has a certificate of its own"),
+				}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.PublicURL })
+}
+
+func logLevelQuestion() *Question {
+	q := &Question{
+		ID: "log-level", Title: "Log level", Flags: []string{"--log-level"}, Advanced: true,
+		Ask:  "How much shall the server log?",
+		Help: "info has a line for every request; debug far more. It can be changed at any time.",
+		Choices: func(*machine.Machine, *Answers) []Option {
+			return []Option{
+				{Value: "info", Title: "info", Text: "what happens, a line for every request"},
+				{Value: "warn", Title: "warn", Text: "only what needs attention"},
+				{Value: "error", Title: "error", Text: "only what failed"},
+				{Value: "debug", Title: "debug", Text: "everything, for finding a fault"},
+			}
+		},
+	}
+	q.text(func(a *Answers) *string { return &a.LogLevel }).oneOf(nil)
+	return q
+}

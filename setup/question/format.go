@@ -1,0 +1,137 @@
+package question
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"packhouse/setup"
+	"packhouse/setup/machine"
+	"packhouse/templates"
+)
+
+// once are the questions whose answer applies to one run of setup, and not to a repetition.
+var once = []string{"rotate-cert", "new-key", "new-ca", "drop-old-ca", "take-over-store"}
+
+// pair is one flag with a value.
+type pair struct{ name, value string }
+
+// pairs returns the flags for these answers, without secrets, in the order of the help. It omits
+// fixed defaults, but not those that depend on the machine.
+func (a *Answers) pairs() []pair {
+	out := []pair{{"dir", a.Dir}, {"hostname", machine.Canonical(a.Hostname)}}
+	if Made(a) {
+		var names []pair
+		for _, s := range a.SANs {
+			if s.Ticked {
+				names = append(names, pair{"san", machine.Canonical(s.Name)})
+			} else {
+				names = append(names, pair{"no-san", machine.Canonical(s.Name)})
+			}
+		}
+		slices.SortFunc(
+			names,
+			func(x, y pair) int { return cmp.Or(-cmp.Compare(x.name, y.name), cmp.Compare(x.value, y.value)) },
+		)
+		out = append(out, names...)
+	}
+	initial := Answers{
+		Dir:      a.Dir,
+		TLS:      a.TLS,
+		KeyType:  "ecdsa-p256",
+		Realm:    setup.OwnName,
+		LogLevel: "info",
+		S3:       S3Answers{PathStyle: a.S3.Endpoint != ""},
+	}
+	for _, step := range Steps() {
+		for _, q := range step.Questions {
+			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || q.ID == "hostname" || !q.Asked(a) ||
+				slices.Contains(once, q.ID) {
+				continue
+			}
+			value := q.Get(a)
+			if (q.Advanced && value == q.Get(&initial)) || value == "" ||
+				(q.Kind == Confirm && !q.Advanced && value == "false") {
+				continue
+			}
+			name := strings.TrimPrefix(q.Flags[0], "--")
+			if flag, _ := flagNamed(name); flag.Kind == FlagList {
+				for _, item := range splitList(value) {
+					out = append(out, pair{name, item})
+				}
+				continue
+			}
+			out = append(out, pair{name, value})
+		}
+	}
+	named := false
+	for _, u := range a.Users {
+		if u.Role == setup.Admin && !named {
+			out, named = append(out, pair{"admin", u.Name}), true
+			continue
+		}
+		out = append(out, pair{"user", u.Name + ":" + string(u.Role)})
+	}
+	return out
+}
+
+// CommandLine returns the "packhouse setup" command for the same answers, without secrets, quoted
+// for a POSIX shell.
+func (r Resolved) CommandLine() string {
+	var b strings.Builder
+	b.WriteString(setup.Shell(cmp.Or(r.Answers.program, "packhouse")) + " setup --yes")
+	add := func(name, value string) {
+		b.WriteString(" --" + name)
+		if flag, _ := flagNamed(name); flag.Kind != FlagBool {
+			b.WriteString(" " + setup.Shell(value))
+		} else if value == "false" {
+			b.WriteString("=false")
+		}
+	}
+	for _, p := range r.Answers.pairs() {
+		add(p.name, p.value)
+	}
+	for _, name := range r.Answers.RemoveUsers {
+		add("remove-user", name)
+	}
+	for _, step := range Steps() {
+		for _, q := range step.Questions {
+			if slices.Contains(once, q.ID) && q.Get(&r.Answers) == "true" {
+				add(q.ID, "true")
+			}
+		}
+	}
+	if r.Answers.serve {
+		add("serve", "true")
+	}
+	return b.String()
+}
+
+// AnswersYAML returns the answers file for the same answers, without secrets.
+func (r Resolved) AnswersYAML() []byte {
+	var b strings.Builder
+	b.WriteString(
+		"# The answers this registry was set up with, for the next machine:\n#   packhouse setup --yes --answers FILE\n" +
+			"# Passwords are not in here: give them with password-file, or in the variables PACKHOUSE_PASSWORD_<NAME>.\n",
+	)
+	pairs := r.Answers.pairs()
+	for i, p := range pairs {
+		flag, _ := flagNamed(p.name)
+		switch {
+		case flag.Kind == FlagBool:
+			fmt.Fprintf(&b, "%s: %s\n", p.name, p.value)
+		case flag.Kind == FlagText:
+			fmt.Fprintf(&b, "%s: %s\n", p.name, templates.YAML(p.value))
+		case slices.ContainsFunc(pairs[:i], func(earlier pair) bool { return earlier.name == p.name }):
+		default:
+			fmt.Fprintf(&b, "%s:\n", p.name)
+			for _, other := range pairs[i:] {
+				if other.name == p.name {
+					fmt.Fprintf(&b, "  - %s\n", templates.YAML(other.value))
+				}
+			}
+		}
+	}
+	return []byte(b.String())
+}

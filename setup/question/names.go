@@ -1,0 +1,267 @@
+package question
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/finding"
+	"packhouse/setup"
+	"packhouse/setup/machine"
+)
+
+// ResolveTimeout bounds a name lookup while the user waits.
+const ResolveTimeout = 3 * time.Second
+
+func hostnameQuestion() *Question {
+	q := &Question{
+		ID: "hostname", Title: "Host name", Kind: Text, Flags: []string{"--hostname"},
+		Ask: "Under which name will clients reach the registry?",
+		Help: "Clients compare this name with the certificate, and it is the first part of every image and pack reference, so it is the one thing that is hard " +
+			"to change later. A DNS name is best; an address works too. If it is wrong, clients refuse the connection (\"certificate is valid for …, not …\").",
+		Suggest:  func(m *machine.Machine, _ *Answers) []string { return m.Names },
+		Validate: validateHostname,
+		Probe:    probeHostname,
+	}
+	q.text(func(a *Answers) *string { return &a.Hostname })
+	set := q.Set
+	q.Set = func(a *Answers, text string) error {
+		before := machine.Canonical(a.Hostname)
+		if err := set(a, text); err != nil {
+			return err
+		}
+		if after := machine.Canonical(a.Hostname); after != before {
+			a.renamed(after)
+		}
+		return nil
+	}
+	return q
+}
+
+// renamed updates the SANs for a new host name. The host name is always in the certificate, and its
+// short form replaces the previous one. Names of the certificate in use, such as the previous host
+// name, stay checked: clients still use them.
+func (a *Answers) renamed(name string) {
+	inUse := a.certifiedNames()
+	a.SANs = slices.DeleteFunc(a.SANs, func(s setup.SAN) bool {
+		return machine.Canonical(s.Name) == name ||
+			s.Origin == setup.SANShortName && s.Ticked && !slices.Contains(inUse, machine.Canonical(s.Name))
+	})
+	for _, old := range inUse {
+		if old != name &&
+			!slices.ContainsFunc(a.SANs, func(s setup.SAN) bool { return machine.Canonical(s.Name) == old }) {
+			a.SANs = append(a.SANs, setup.SAN{Name: old, Ticked: true, Origin: setup.SANCertificate})
+		}
+	}
+	short, rest, _ := strings.Cut(name, ".")
+	if rest == "" || machine.IsAddress(name) ||
+		slices.ContainsFunc(a.SANs, func(s setup.SAN) bool { return s.Name == short }) {
+		return
+	}
+	if _, _, err := machine.ParseName(short); err == nil {
+		a.SANs = slices.Insert(a.SANs, 0, setup.SAN{Name: short, Ticked: true, Origin: setup.SANShortName})
+	}
+}
+
+// certifiedNames returns the names of the certificate in use, if setup made it.
+func (a *Answers) certifiedNames() []string {
+	in := a.Existing
+	if in == nil || in.Cert == nil || !Made(a) || in.TLSMode() == string(setup.Files) {
+		return nil
+	}
+	return in.Cert.Info.Names.Strings()
+}
+
+func validateHostname(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+	if a.Hostname == "" {
+		return []finding.Finding{
+			setup.Refuse(setup.CodeMissing, "the host name is missing", "give the name or address that clients use"),
+		}
+	}
+	name, shown, err := machine.ParseName(a.Hostname)
+	switch {
+	case err != nil:
+		return []finding.Finding{
+			machine.Misnamed(setup.CodeName, err, "give a DNS name such as registry.example.com, or an IP address"),
+		}
+	case shown != name:
+		return []finding.Finding{
+			setup.Remark(
+				setup.CodeIDN,
+				fmt.Sprintf("%s is written %s in certificates and configuration", shown, name),
+				"",
+			),
+		}
+	case machine.Local(name):
+		return []finding.Finding{
+			setup.Remark(
+				setup.CodeElsewhere,
+				name+" is this machine only, for every client itself",
+				"give the name by which others reach it",
+			),
+		}
+	}
+	return nil
+}
+
+func probeHostname(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+	findings := probeName(ctx, m, a)
+	if host := machine.Registry(a.URL()); host != "localhost" &&
+		!strings.ContainsAny(host, ".:") { // github.com/distribution/reference, as docker reads names
+		findings = append(
+			findings,
+			setup.Warn(
+				setup.CodeShortName,
+				fmt.Sprintf(
+					"docker takes %s/… for a repository of Docker Hub, since there is neither a dot nor a port in it",
+					host,
+				),
+				"give the whole name, or have the server listen at another port than "+usualPort(a),
+			),
+		)
+	}
+	return findings
+}
+
+// probeName reports whether the host name resolves to this machine.
+func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+	name := machine.Canonical(a.Hostname)
+	if addr, err := netip.ParseAddr(name); err == nil {
+		if bridge := m.Bridge(addr); bridge != "" {
+			return []finding.Finding{bridged(name, bridge)}
+		}
+		if !m.Has(addr) {
+			return []finding.Finding{
+				setup.Warn(
+					setup.CodeForeign,
+					name+" is not an address of this machine",
+					"that is right where a load balancer or NAT stands in front",
+				),
+			}
+		}
+		return nil
+	}
+	if a.offline {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, ResolveTimeout)
+	defer cancel()
+	addrs, err := m.Host.LookupHost(ctx, name)
+	if machine.ResolverFailed(err) {
+		return []finding.Finding{machine.NoResolver(name, err)}
+	}
+	if err != nil || len(addrs) == 0 {
+		return []finding.Finding{setup.Warn(setup.CodeNoResolve, name+" does not resolve from this machine",
+			"clients need a DNS entry, or a line in /etc/hosts")}
+	}
+	if slices.ContainsFunc(addrs, m.Has) {
+		if bridge := m.Bridge(addrs[0]); bridge != "" &&
+			!slices.ContainsFunc(addrs, func(a netip.Addr) bool { return m.Has(a) && m.Bridge(a) == "" }) {
+			return []finding.Finding{bridged(name+" resolves to "+addrs[0].String()+", which", bridge)}
+		}
+		return nil
+	}
+	return []finding.Finding{
+		setup.Warn(setup.CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]),
+			"that is right where a load balancer or NAT stands in front; else correct the DNS entry"),
+	}
+}
+
+// bridged returns a finding about an address that only containers on this machine can reach.
+func bridged(what, network string) finding.Finding {
+	return setup.Warn(
+		setup.CodeBridge,
+		fmt.Sprintf(
+			"%s is the address of %s, a network of containers on this machine: nobody outside reaches it",
+			what,
+			network,
+		),
+		"take an address or a name by which others reach this machine",
+	)
+}
+
+func sanQuestion() *Question {
+	return &Question{
+		ID: "san", Title: "Names in the certificate", Kind: Names, Flags: []string{"--san", "--no-san"},
+		Ask: "By which other names and addresses must clients reach it? Untick what is not used.",
+		Help: "A certificate is good for exactly the names in it. Names go into DNS SANs and addresses into IP SANs, each where clients look for it. A name that is " +
+			"missing gives \"certificate is valid for …, not …\" or \"doesn't contain any IP SANs\"; one too many does no harm. Networks of container engines are " +
+			"not ticked, since they cannot be reached from other machines.",
+		Asked:   func(a *Answers) bool { return Made(a) },
+		Suggest: func(m *machine.Machine, _ *Answers) []string { return m.Names },
+		Get: func(a *Answers) string {
+			var ticked []string
+			for _, s := range a.SANs {
+				if s.Ticked {
+					ticked = append(ticked, s.Name)
+				}
+			}
+			return strings.Join(ticked, ",")
+		},
+		Set: func(a *Answers, text string) error {
+			for i := range a.SANs {
+				a.SANs[i].Ticked = false
+			}
+			for _, name := range splitList(text) {
+				a.AddSAN(name, setup.SANTyped)
+			}
+			return nil
+		},
+		Validate: validateSANs,
+	}
+}
+
+func validateSANs(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+	var findings []finding.Finding
+	for _, s := range a.SANs {
+		if !s.Ticked {
+			continue
+		}
+		f, found := judgeSAN(m, s)
+		if found {
+			f.Entry = s.Name
+			findings = append(findings, f)
+		}
+	}
+	for _, name := range a.NoSANs {
+		if machine.Canonical(name) == machine.Canonical(a.Hostname) {
+			findings = append(findings, finding.Finding{
+				Severity: finding.Refused, Code: setup.CodeConflict, Subject: finding.Subject{Entry: name, Flag: "--no-san"},
+				What: name + " is the host name, which always stands in the certificate", Remedy: "choose another host name",
+			})
+		}
+	}
+	return findings
+}
+
+func judgeSAN(m *machine.Machine, s setup.SAN) (finding.Finding, bool) {
+	name, shown, err := machine.ParseName(s.Name)
+	if err != nil {
+		return machine.Misnamed(setup.CodeName, err, "give a DNS name or an IP address"), true
+	}
+	if addr, err := netip.ParseAddr(name); err == nil && s.Origin == setup.SANTyped && !m.Has(addr) {
+		return setup.Remark(
+			setup.CodeForeign,
+			name+" is not an address of this machine",
+			"that is right where a load balancer or NAT stands in front",
+		), true
+	}
+	if shown != name {
+		return setup.Remark(setup.CodeIDN, fmt.Sprintf("%s is written %s in the certificate", shown, name), ""), true
+	}
+	return finding.Finding{}, false
+}
+
+// splitList splits text at commas and drops empty elements.
+func splitList(text string) []string {
+	var out []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}

@@ -1,0 +1,423 @@
+package question
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/finding"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/spelling"
+)
+
+// Resolve answers every question from flags, environment, answers file, existing installation,
+// detection and defaults, in this order. The findings report everything missing, wrong or notable
+// at once. in may be nil.
+func Resolve(
+	ctx context.Context,
+	m *machine.Machine,
+	in *installation.Installed,
+	input Input,
+) (Resolved, []finding.Finding) {
+	if in == nil {
+		in = &installation.Installed{}
+	}
+	r := &resolver{ctx: ctx, machine: m, installed: in, input: input, origins: map[string]Origin{}}
+	env, passwords := environment(input.Env)
+	r.layers = []layer{{FromFlag, input.Flags}, {FromEnvironment, env}}
+	if input.File != nil {
+		r.layers = append(r.layers, layer{FromAnswersFile, input.File.Values})
+	}
+	r.answers.Existing, r.answers.program = in, input.Program
+	if text, _, ok := r.given("serve"); ok {
+		r.answers.serve, _ = parseBool(text)
+	}
+	if text, _, ok := r.given("offline"); ok {
+		r.answers.offline, _ = parseBool(text)
+	}
+	r.directory()
+	r.scalars()
+	r.names()
+	r.users()
+	r.passwords(passwords)
+	r.existing()
+	r.surroundings()
+	r.idle()
+	if !in.Refused() { // otherwise the answers do not come from the installation, and findings would not be the user's fault
+		r.findings = append(r.findings, Examine(ctx, m, &r.answers, !input.Quick)...)
+	}
+	return Resolved{Answers: r.answers, Origins: r.origins}, r.findings
+}
+
+// layer is a source of explicit answers.
+type layer struct {
+	origin Origin
+	values Values
+}
+
+type resolver struct {
+	ctx       context.Context
+	machine   *machine.Machine
+	installed *installation.Installed
+	input     Input
+	layers    []layer // highest precedence first
+
+	answers  Answers
+	origins  map[string]Origin
+	findings []finding.Finding
+}
+
+// given returns the answer to a flag that has precedence.
+func (r *resolver) given(flag string) (string, Origin, bool) {
+	for _, l := range r.layers {
+		if v := l.values[flag]; len(v) > 0 {
+			return v[len(v)-1], l.origin, true
+		}
+	}
+	return "", "", false
+}
+
+// answer returns the answer to a flag that has precedence. For a repeatable flag it joins all
+// values of that layer with commas.
+func (r *resolver) answer(flag string) (string, Origin, bool) {
+	text, origin, ok := r.given(flag)
+	if f, _ := flagNamed(flag); !ok || f.Kind != FlagList {
+		return text, origin, ok
+	}
+	for _, l := range r.layers {
+		if v := l.values[flag]; len(v) > 0 {
+			return strings.Join(v, ","), l.origin, true
+		}
+	}
+	return "", "", false
+}
+
+// all returns the values of an additive flag from all layers, lowest precedence first, and the
+// origin with the highest.
+func (r *resolver) all(flag string) (texts []string, origin Origin) {
+	for _, l := range slices.Backward(r.layers) {
+		if v := l.values[flag]; len(v) > 0 {
+			texts, origin = append(texts, v...), l.origin
+		}
+	}
+	return texts, origin
+}
+
+func (r *resolver) refuse(question, flag, code, what, remedy string) {
+	r.findings = append(
+		r.findings,
+		finding.Finding{
+			Subject:  finding.Subject{Question: question, Flag: flag},
+			Severity: finding.Refused,
+			Code:     code,
+			What:     what,
+			Remedy:   remedy,
+		},
+	)
+}
+
+func (r *resolver) directory() {
+	dir, _, ok := r.given("dir")
+	if !ok {
+		dir = cmp.Or(r.installed.Dir, r.machine.ConfigDir)
+	}
+	if dir == "" { // likely an unset variable in a script, not the current directory
+		r.refuse(
+			"dir",
+			"--dir",
+			setup.CodeDir,
+			"the installation directory is empty",
+			"name one with --dir, or set HOME",
+		)
+		return
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		r.refuse("dir", "--dir", setup.CodeDir, err.Error(), "give an absolute path")
+		absolute = dir
+	}
+	r.answers.Dir = absolute
+}
+
+// scalars answers every question that has a single value.
+func (r *resolver) scalars() {
+	r.base()
+	for _, step := range Steps() {
+		for _, q := range step.Questions {
+			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || len(q.Flags) == 0 {
+				continue
+			}
+			text, origin, ok := r.answer(strings.TrimPrefix(q.Flags[0], "--"))
+			if !ok {
+				continue
+			}
+			if err := q.Set(&r.answers, text); err != nil {
+				r.refuse(q.ID, q.Flags[0], setup.CodeValue, fmt.Sprintf("%q %v", setup.Clip(text), err), "")
+				continue
+			}
+			r.origins[q.ID] = origin
+		}
+	}
+	r.secretKey()
+	if text, _, ok := r.given("ca-key"); ok {
+		if path, err := setup.Absolute(text); err == nil {
+			r.answers.CAKey = path
+		}
+	}
+	if r.answers.Addr == "" {
+		r.defaultAddr()
+	}
+	r.whoServes()
+}
+
+// base sets the values that do not come from the user: existing installation, then detection, then
+// defaults.
+func (r *resolver) base() {
+	a, in := &r.answers, r.installed
+	set := func(id string, origin Origin, assign func()) {
+		assign()
+		r.origins[id] = origin
+	}
+	set("hostname", FromDetection, func() { a.Hostname = r.machine.Names[0] })
+	set("tls", FromDefault, func() { a.TLS = setup.PrivateCA })
+	set("key-type", FromDefault, func() { a.KeyType = certgen.ECDSAP256 })
+	set("storage", FromDefault, func() { a.Storage = config.Filesystem })
+	set("storage-path", FromDefault, func() { a.StoragePath = r.machine.DefaultStoragePath(a.Dir) })
+	r.region(set)
+	set("realm", FromDefault, func() { a.Realm = setup.OwnName })
+	set("log-level", FromDefault, func() { a.LogLevel = "info" })
+	set("service", FromDefault, func() { a.Service = setup.NoService })
+	set("run-as", FromDefault, func() { a.RunAs = setup.OwnName })
+	set("cert-days", FromDefault, func() {})
+	set("addr", FromDefault, func() {})
+	if in.Manifest != nil {
+		if name := in.Manifest.Settings["hostname"]; name != "" {
+			set("hostname", FromInstallation, func() { a.Hostname = name })
+		}
+		if s := in.Manifest.Settings["service"]; s != "" {
+			set("service", FromInstallation, func() { a.Service = s })
+		}
+		if u := in.Manifest.Settings[installation.SettingRunAs]; u != "" {
+			set("run-as", FromInstallation, func() { a.RunAs = u })
+		}
+		if u := in.Manifest.Settings["public-url"]; u != "" {
+			set("public-url", FromInstallation, func() { a.PublicURL = u })
+		}
+	}
+	c := in.Config
+	if c == nil {
+		return
+	}
+	set("addr", FromInstallation, func() { a.Addr = c.HTTP.Addr })
+	set("tls", FromInstallation, func() { a.TLS = setup.TLSMode(in.TLSMode()) })
+	set("insecure", FromInstallation, func() { a.Insecure = c.HTTP.Insecure })
+	set("storage", FromInstallation, func() { a.Storage = c.Storage.Driver })
+	set("log-level", FromInstallation, func() { a.LogLevel = strings.ToLower(c.Log.Level) })
+	switch c.Storage.Driver {
+	case config.Filesystem:
+		set("storage-path", FromInstallation, func() { a.StoragePath = c.Storage.Filesystem.RootDirectory })
+	case config.S3:
+		a.S3 = s3AnswersOf(&c.Storage.S3)
+		for _, q := range s3Questions() {
+			set(q.ID, FromInstallation, func() {})
+		}
+	case config.InMemory:
+		set("confirm-inmemory", FromInstallation, func() { a.InMemoryConfirmed = true })
+	}
+	if c.Auth.Method == config.AuthHtpasswd {
+		set("realm", FromInstallation, func() { a.Realm = c.Auth.Htpasswd.Realm })
+	}
+	if a.TLS == setup.Files {
+		set("cert", FromInstallation, func() { a.CertFile = c.HTTP.TLS.Certificate })
+		set("key", FromInstallation, func() { a.KeyFile = c.HTTP.TLS.Key })
+		if _, err := os.Stat(in.Path(installation.OwnCAFile)); err == nil {
+			set("tls-ca", FromInstallation, func() { a.TLSCA = in.Path(installation.OwnCAFile) })
+		}
+	}
+	if l := c.HTTP.TLS.LetsEncrypt; l.Enabled() {
+		set("acme-email", FromInstallation, func() { a.ACMEEmail = l.Email })
+		set("acme-directory", FromInstallation, func() { a.ACMEDirectory = l.DirectoryURL })
+		set("acme-ca", FromInstallation, func() { a.ACMECA = l.CAFile })
+		set("acme-eab-kid", FromInstallation, func() { a.EABKeyID = l.EABKeyID })
+		set("acme-eab-key", FromInstallation, func() { a.EABKeyFile = l.EABKeyFile })
+		if r.origins["hostname"] == FromDetection && len(l.Hosts) > 0 {
+			set("hostname", FromInstallation, func() { a.Hostname = l.Hosts[0] })
+		}
+	}
+	if in.Cert != nil {
+		r.baseCertificate(set)
+	}
+}
+
+// baseCertificate takes over the properties of the certificate in use, so that a re-run does not
+// issue a different one.
+func (r *resolver) baseCertificate(set func(string, Origin, func())) {
+	a, leaf := &r.answers, r.installed.Cert
+	if r.origins["hostname"] == FromDetection {
+		for _, name := range leaf.Info.Names.Strings() {
+			if _, _, err := machine.ParseName(name); err == nil { // skips wildcards
+				set("hostname", FromInstallation, func() { a.Hostname = name })
+				break
+			}
+		}
+	}
+	if !Made(a) {
+		return
+	}
+	set("key-type", FromInstallation, func() { a.KeyType = certgen.KeyType(leaf.Info.KeyType) })
+	set("subject", FromInstallation, func() { a.Subject = certgen.FormatSubject(leaf.Chain[0].Subject) })
+	if ca := a.existingCA(); ca != nil && a.TLS == setup.PrivateCA {
+		set("ca-permit", FromInstallation, func() { a.CAPermit = permittedBeyondNames(ca, r.installed) })
+	}
+	if days := installation.LifeDays(leaf.Chain[0]); days != a.LifetimeDays() && !installation.CutByCA(leaf.Chain) {
+		set("cert-days", FromInstallation, func() { a.CertDays = days })
+	}
+}
+
+// defaultAddr is :443 if it can be bound, otherwise :5000.
+func (r *resolver) defaultAddr() {
+	r.answers.Addr = ":5000"
+	if r.machine.Host.Listen(r.ctx, ":443") == nil {
+		r.answers.Addr, r.origins["addr"] = ":443", FromDetection
+	}
+}
+
+// names sets the SANs: those of the certificate in use or the detected names, then those requested.
+func (r *resolver) names() {
+	a := &r.answers
+	r.origins["san"] = FromDetection
+	a.SANs = machine.SuggestSANs(r.machine, a.Hostname)
+	if r.installed.Cert != nil && Made(a) && r.installed.TLSMode() != string(setup.Files) {
+		r.origins["san"] = FromInstallation
+		have := r.installed.Cert.Info.Names.Strings()
+		for i := range a.SANs {
+			a.SANs[i].Ticked = slices.Contains(have, a.SANs[i].Name)
+		}
+		for _, name := range have {
+			if name != machine.Canonical(a.Hostname) {
+				a.AddSAN(name, setup.SANCertificate)
+			}
+		}
+	}
+	add, origin := r.all("san")
+	for _, text := range add {
+		for _, name := range splitList(text) {
+			if machine.Canonical(name) != machine.Canonical(a.Hostname) {
+				a.AddSAN(name, setup.SANTyped)
+			}
+		}
+		r.origins["san"] = origin
+	}
+	if r.origins["addr"] != FromInstallation {
+		a.listenName()
+	}
+	take, origin := r.all("no-san")
+	for _, text := range take {
+		a.NoSANs = append(a.NoSANs, splitList(text)...)
+		r.origins["san"] = origin
+	}
+	for _, name := range a.NoSANs {
+		if i := slices.IndexFunc(a.SANs, func(s setup.SAN) bool { return machine.Canonical(s.Name) == machine.Canonical(name) }); i >= 0 {
+			a.SANs[i].Ticked = false
+			if slices.ContainsFunc(add, func(text string) bool { return slices.Contains(splitList(text), name) }) {
+				r.refuse(
+					"san",
+					"--no-san",
+					setup.CodeConflict,
+					name+" is to be added and to be taken away",
+					"leave out one of --san and --no-san",
+				)
+			}
+		}
+	}
+}
+
+// existing reports findings about the existing installation.
+func (r *resolver) existing() {
+	in := r.installed
+	if f := in.Unfinished(); f != nil {
+		r.refuse("", "", f.Code, f.What, f.Remedy)
+	}
+	var (
+		problems config.Problems
+		refusal  *finding.Error
+	)
+	switch {
+	case errors.As(in.Problem, &refusal):
+		r.findings = append(r.findings, refusal.Findings...)
+	case errors.As(in.Problem, &problems):
+		for _, p := range problems {
+			r.refuse("", "", p.Code, strings.TrimPrefix(p.Where()+": ", ": ")+p.What, p.Remedy)
+		}
+	case errors.Is(in.Problem, fs.ErrPermission):
+		r.refuse(
+			"",
+			"",
+			setup.CodeUnread,
+			in.Problem.Error(),
+			"run setup as the user who owns the installation, or as root",
+		)
+	case in.Problem != nil:
+		r.refuse("", "", setup.CodeBroken, in.Problem.Error(), "put it right, or choose another directory with --dir")
+	}
+	r.userFaults()
+	for _, d := range in.Drift {
+		remedy := "what was edited by hand is kept"
+		if d.What == "missing" {
+			remedy = "setup writes it again"
+		}
+		r.findings = append(
+			r.findings,
+			setup.Remark(setup.CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), remedy),
+		)
+	}
+	if !r.answers.NewCA {
+		for _, p := range in.AuthorityProblems(r.machine.Time()) {
+			f := setup.Warn(p.Code, p.What, p.Remedy)
+			f.Flag, f.Question = "--new-ca", "tls"
+			r.findings = append(r.findings, f)
+		}
+	}
+	if in.Cert != nil && in.Cert.CloseEnd && Made(&r.answers) && !r.answers.RotateCert {
+		days := spelling.Count(in.Cert.Info.DaysLeft(r.machine.Time()), "day")
+		f := setup.Warn(setup.CodeCloseEnd, fmt.Sprintf("the certificate has %s left", days), "renew it")
+		f.Flag = "--rotate-cert"
+		f.Question = "tls"
+		r.findings = append(r.findings, f)
+	}
+}
+
+// mostFaults is the maximum number of lines of a users file reported individually.
+const mostFaults = 5
+
+// userFaults reports unusable lines of the users file. Setup keeps them.
+func (r *resolver) userFaults() {
+	faults := r.installed.UserFaults
+	for _, p := range faults[:min(len(faults), mostFaults)] {
+		f := setup.Warn(p.Code, fmt.Sprintf("line %d of %s: %s", p.Line, r.installed.HtpasswdPath(), p.What), p.Remedy)
+		if p.Severity == finding.Warning {
+			f.Severity = finding.Note
+		}
+		f.Question = "users"
+		r.findings = append(r.findings, f)
+	}
+	if more := len(faults) - mostFaults; more > 0 {
+		f := setup.Warn(
+			faults[mostFaults].Code,
+			fmt.Sprintf("%d more lines of it cannot be used, or not everywhere", more),
+			"packhouse config verify lists them",
+		)
+		f.Question = "users"
+		r.findings = append(r.findings, f)
+	}
+}

@@ -1,0 +1,409 @@
+package question
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"packhouse/certgen"
+	"packhouse/finding"
+	"packhouse/pattern"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/machine"
+)
+
+// S3Answers holds the bucket, its endpoint and credentials.
+type S3Answers struct {
+	Endpoint   string // S3 endpoint URL; empty: AWS
+	CAFile     string // PEM file of the endpoint's CA; empty: the system's roots
+	SkipVerify bool   // skip verification of the endpoint's certificate
+	PathStyle  bool   // bucket name in the path instead of the host name
+	Region     string
+	AccessKey  string // empty: the default AWS credential chain
+	SecretKey  setup.Secret
+	Root       string // prefix of all object names
+	Encrypt    bool   // server-side encryption
+	KMSKeyID   string // with Encrypt; empty: the endpoint's default key
+	Bucket     string
+}
+
+// InBucket reports whether content is stored in a bucket.
+func InBucket(a *Answers) bool { return a.Storage == config.S3 }
+
+// The bucket question comes last: it is always asked, and its probe uses all other answers.
+func s3Questions() []*Question {
+	return []*Question{
+		s3EndpointQuestion(), s3CAQuestion(), s3SkipVerifyQuestion(), s3PathStyleQuestion(), s3RegionQuestion(), s3AccessKeyQuestion(), s3SecretKeyQuestion(),
+		s3RootQuestion(), s3EncryptQuestion(), s3KMSQuestion(), s3BucketQuestion(),
+	}
+}
+
+func s3EndpointQuestion() *Question {
+	q := &Question{
+		ID: "s3-endpoint", Title: "Engine", Kind: Text, Flags: []string{"--s3-endpoint"}, Asked: InBucket,
+		Ask: "At which URL is the storage engine?", Empty: "AWS",
+		Help: "Empty is AWS. Others, such as MinIO, Ceph RGW or versitygw, have a URL of their own, with the port and without the bucket: https://minio.example:9000. The " +
+			"server asks it for every layer, so it should be near.",
+		Validate: validateEndpoint,
+	}
+	q.text(func(a *Answers) *string { return &a.S3.Endpoint })
+	set := q.Set
+	q.Set = func(a *Answers, s string) error {
+		before := a.S3.Endpoint
+		err := set(a, s)
+		if (before == "") != (a.S3.Endpoint == "") { // other services rarely have a host name per bucket
+			a.S3.PathStyle = a.S3.Endpoint != ""
+		}
+		return err
+	}
+	return q
+}
+
+func validateEndpoint(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+	endpoint := a.S3.Endpoint
+	if endpoint == "" || a.InstalledS3() != nil && endpoint == a.InstalledS3().RegionEndpoint {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" ||
+		strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" ||
+		u.Fragment != "" {
+		return []finding.Finding{
+			setup.Refuse(
+				setup.CodeURL,
+				fmt.Sprintf("%q is not the URL of a storage engine", setup.Clip(endpoint)),
+				"write it like https://minio.example:9000, without the bucket",
+			),
+		}
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" &&
+		(err != nil || !addr.IsLoopback()) {
+		return []finding.Finding{
+			setup.Warn(
+				CodeS3Plain,
+				"without TLS contents can be read and changed on the way to the engine; the secret key cannot be read",
+				"use https:// where the engine has a certificate",
+			),
+		}
+	}
+	return nil
+}
+
+func s3CAQuestion() *Question {
+	q := &Question{
+		ID: "s3-ca-file", Title: "CA of the engine", Kind: Path, Flags: []string{"--s3-ca-file"},
+		Ask: "Which CA has signed the certificate of the engine?", Empty: "one that this machine trusts",
+		Help:  "A PEM file. It is needed where the engine's certificate is of a private authority that this machine does not trust by itself; else leave it empty.",
+		Asked: func(a *Answers) bool { return InBucket(a) && strings.HasPrefix(a.S3.Endpoint, "https://") },
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if a.S3.CAFile == "" {
+				return nil
+			}
+			data, err := a.readServed(a.S3.CAFile)
+			if err != nil {
+				return []finding.Finding{unreadable(err)}
+			}
+			if _, err := certgen.ParseChain(data); err != nil {
+				return []finding.Finding{fromInput(err)}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.CAFile })
+}
+
+func s3SkipVerifyQuestion() *Question {
+	q := &Question{
+		ID: "s3-skip-verify", Title: "Any certificate", Flags: []string{"--s3-skip-verify"}, Advanced: true,
+		Ask:   "Take any certificate of the engine's?",
+		Help:  "Anyone between here and the engine can then pretend to be it, and read and change content. Naming its CA is as easy.",
+		Asked: func(a *Answers) bool { return InBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if a.S3.SkipVerify {
+				return []finding.Finding{
+					setup.Warn(CodeS3Unverified, "the engine's certificate is not verified: anyone on the network path can pretend to be it", "").
+						WithRemedy(finding.Textf("name its CA %s instead", withFlag("--s3-ca-file", ""))),
+				}
+			}
+			return nil
+		},
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.S3.SkipVerify })
+}
+
+func s3PathStyleQuestion() *Question {
+	q := &Question{
+		ID: "s3-path-style", Title: "Path style", Flags: []string{"--s3-path-style"}, Asked: InBucket, Advanced: true,
+		Ask: "Name the bucket in the path?",
+		Help: "AWS has a host name for every bucket. Most other engines have one name for all, and the bucket stands in the path. If it is wrong the engine is not found, or " +
+			"finds no bucket.",
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.S3.PathStyle })
+}
+
+func s3RegionQuestion() *Question {
+	q := &Question{
+		ID: "s3-region", Title: "Region", Kind: Text, Flags: []string{"--s3-region"}, Asked: InBucket,
+		Ask:  "In which region is the bucket?",
+		Help: "Requests are signed for a region, and an engine refuses those for another one. Most engines that are not AWS are content with us-east-1.",
+		Suggest: func(_ *machine.Machine, a *Answers) []string {
+			if a.S3.Endpoint != "" {
+				return []string{firstRegion}
+			}
+			return []string{firstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
+		},
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			switch {
+			case a.S3.Region == "" && a.InstalledS3() != nil && a.InstalledS3().Region == "" && a.S3.Endpoint != "":
+				return nil
+			case a.S3.Region == "":
+				return []finding.Finding{
+					setup.Refuse(setup.CodeMissing, "the region of the bucket is missing", "").
+						WithRemedy(finding.Textf("name it %s, for instance %s", withFlag("--s3-region", ""), firstRegion)),
+				}
+			case unseen(a.S3.Region):
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeValue,
+						fmt.Sprintf("%+q is not a region", setup.Clip(a.S3.Region)),
+						"write it like "+firstRegion,
+					),
+				}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.Region })
+}
+
+// firstRegion is the region that services without regions accept.
+const firstRegion = "us-east-1"
+
+func s3AccessKeyQuestion() *Question {
+	q := &Question{
+		ID: "s3-access-key", Title: "Access key", Kind: Text, Flags: []string{"--s3-access-key"}, Asked: InBucket,
+		Ask: "Which access key may use the bucket?", Empty: "the one that AWS tools find",
+		Help: "The id of a key that may list, read, write and delete in this bucket, best in no other. Empty asks where AWS tools look: variables, ~/.aws of the user who runs " +
+			"the server, the role of the machine.",
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if unseen(a.S3.AccessKey) {
+				return []finding.Finding{
+					setup.Refuse(setup.CodeValue, "the access key holds characters that none has", "copy it again"),
+				}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.AccessKey })
+}
+
+// secretKeyVariable is the environment variable for the secret key.
+const secretKeyVariable = "PACKHOUSE_S3_SECRET_KEY"
+
+func s3SecretKeyQuestion() *Question {
+	q := &Question{
+		ID: "s3-secret-key", Title: "Secret key", Kind: Hidden, Flags: []string{"--s3-secret-key-file"},
+		Ask: "What is its secret key?",
+		Help: "It is not shown, and stands in myconfig.yml only, which then nobody but its owner can read. Scripts give it in a file or in " + secretKeyVariable + ", so that it " +
+			"is in no list of processes and no history.",
+		Asked: func(a *Answers) bool { return InBucket(a) && a.S3.AccessKey != "" },
+		Get: func(a *Answers) string {
+			if a.S3.SecretKey == "" {
+				return ""
+			}
+			return secretShown
+		},
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			switch {
+			case a.S3.SecretKey == "":
+				return []finding.Finding{
+					setup.Refuse(setup.CodeMissing, "the secret key of the access key is missing", "").
+						WithRemedy(finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+secretKeyVariable))),
+				}
+			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeValue,
+						"the secret key holds control characters",
+						"copy it again, as one line",
+					),
+				}
+			}
+			return nil
+		},
+	}
+	q.Set = func(a *Answers, s string) error {
+		s = strings.TrimSpace(s)
+		if s == "" && a.InstalledS3() != nil && a.InstalledS3().AccessKey == a.S3.AccessKey {
+			a.S3.SecretKey = a.InstalledS3().SecretKey
+			return nil
+		}
+		if s != secretShown {
+			a.S3.SecretKey = setup.Secret(s)
+		}
+		return nil
+	}
+	return q
+}
+
+// secretShown is displayed in place of a secret that is set.
+const secretShown = "(given, not shown)"
+
+// unseen reports whether s contains spaces or characters outside printable ASCII.
+func unseen(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+func s3RootQuestion() *Question {
+	q := &Question{
+		ID: "s3-root", Title: "Prefix", Kind: Text, Flags: []string{"--s3-root"}, Asked: InBucket, Advanced: true,
+		Ask: "Below which prefix of the bucket?", Empty: "the whole bucket",
+		Help: "Empty is the whole bucket, and that is best: a bucket of its own has rights and a lifecycle of its own. With a prefix such as /registry others may use the bucket too.",
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) ||
+				slices.Contains(strings.Split(a.S3.Root, "/"), "..") {
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeValue,
+						fmt.Sprintf("%+q cannot be a prefix", setup.Clip(a.S3.Root)),
+						"write it like /registry",
+					),
+				}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.Root })
+}
+
+func s3EncryptQuestion() *Question {
+	q := &Question{
+		ID: "s3-encrypt", Title: "Encryption", Flags: []string{"--s3-encrypt"}, Asked: InBucket, Advanced: true,
+		Ask:  "Ask the engine to encrypt what it keeps?",
+		Help: "AWS does so anyway. Another engine may need keys of its own for it, and refuses to write where it has none.",
+	}
+	return q.confirm(func(a *Answers) *bool { return &a.S3.Encrypt })
+}
+
+func s3KMSQuestion() *Question {
+	q := &Question{
+		ID: "s3-kms-key-id", Title: "KMS key", Kind: Text, Flags: []string{"--s3-kms-key-id"}, Asked: func(a *Answers) bool { return InBucket(a) && a.S3.Encrypt }, Advanced: true,
+		Ask: "With which key of the KMS?", Empty: "the engine's own",
+		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if unseen(a.S3.KMSKeyID) {
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeValue,
+						fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KMSKeyID)),
+						"write its id or ARN",
+					),
+				}
+			}
+			return nil
+		},
+	}
+	q.text(func(a *Answers) *string { return &a.S3.KMSKeyID })
+	set := q.Set
+	q.Set = func(a *Answers, s string) error {
+		err := set(a, s)
+		a.S3.Encrypt = a.S3.Encrypt || a.S3.KMSKeyID != ""
+		return err
+	}
+	return q
+}
+
+// bucketName matches valid bucket names, including those that older S3 rules allow.
+var bucketName = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
+
+func s3BucketQuestion() *Question {
+	q := &Question{
+		ID: "s3-bucket", Title: "Bucket", Kind: Text, Flags: []string{"--s3-bucket"}, Asked: InBucket,
+		Ask: "Which bucket?",
+		Help: "It must be there already. Leaving this step writes, reads, lists and deletes a few small objects in it, so that a right that is missing is known before anything " +
+			"is installed. Any number of servers can share one bucket.",
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			switch {
+			case a.S3.Bucket == "":
+				return []finding.Finding{setup.Refuse(setup.CodeMissing, "the name of the bucket is missing",
+					"").WithRemedy(finding.Textf("name it %s", withFlag("--s3-bucket", "")))}
+			case !bucketName().MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeValue,
+						fmt.Sprintf("%+q is not a valid bucket name", setup.Clip(a.S3.Bucket)),
+						"write only its name, without s3:// and without a path",
+					),
+				}
+			}
+			return nil
+		},
+		Probe: ProbeBucket,
+	}
+	return q.text(func(a *Answers) *string { return &a.S3.Bucket })
+}
+
+// region sets the region from the environment variables of the AWS tools.
+func (r *resolver) region(set func(string, Origin, func())) {
+	set("s3-region", FromDefault, func() { r.answers.S3.Region = firstRegion })
+	for _, variable := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} { // ascending precedence
+		for _, entry := range r.input.Env {
+			if name, value, _ := strings.Cut(entry, "="); name == variable && value != "" {
+				set("s3-region", FromEnvironment, func() { r.answers.S3.Region = value })
+			}
+		}
+	}
+}
+
+var errSecretLines = errors.New("it does not hold one line")
+
+// secretKey reads the secret key. A flag overrides the environment variable, which overrides the
+// answers file.
+func (r *resolver) secretKey() {
+	for _, flag := range flags { // a bucket that would not be used is probably a mistake
+		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !InBucket(&r.answers) {
+			r.refuse(
+				"storage",
+				"--"+flag.Name,
+				setup.CodeConflict,
+				"content is not kept in a bucket, but in storage "+r.answers.Storage,
+				"add --storage s3, or leave the flag out",
+			)
+			return
+		}
+	}
+	path, origin, ok := r.given("s3-secret-key-file")
+	if origin != FromFlag {
+		for _, entry := range r.input.Env {
+			if name, value, _ := strings.Cut(entry, "="); name == secretKeyVariable && value != "" {
+				r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(value), FromEnvironment
+				return
+			}
+		}
+	}
+	if !ok {
+		return
+	}
+	read := r.input.ReadFile
+	if read == nil {
+		read = readInput
+	}
+	data, err := read(path)
+	key := strings.TrimSpace(string(data))
+	if err == nil && (key == "" || strings.ContainsAny(key, "\r\n")) {
+		err = errSecretLines
+	}
+	if err != nil {
+		what := "the file with the secret key cannot be read: " + err.Error()
+		r.refuse("s3-secret-key", "--s3-secret-key-file", setup.CodeUnread, what, fixUnread(err))
+		return
+	}
+	r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(key), origin
+}

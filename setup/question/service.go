@@ -1,0 +1,303 @@
+package question
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"packhouse/finding"
+	"packhouse/server/config"
+	"packhouse/setup"
+	"packhouse/setup/installation"
+	"packhouse/setup/machine"
+	"packhouse/trust"
+)
+
+func serviceQuestion() *Question {
+	q := &Question{
+		ID: "service", Title: "Service", Flags: []string{"--service"}, Ask: "How should the server run?",
+		Help: "systemd starts the server at boot and after a crash, as a user of its own that can write only the storage directory. Without systemd, " +
+			"the server runs until this window is closed, or under another service manager.",
+		Choices: func(m *machine.Machine, _ *Answers) []Option {
+			systemd := Option{Value: setup.Systemd, Title: "systemd", Text: "at boot, sandboxed, as a user of its own"}
+			switch {
+			case !m.Systemd():
+				systemd.Disabled = "systemd does not run on this machine"
+			case m.UID != 0:
+				systemd.Disabled = "only root can install a service"
+			}
+			return []Option{
+				{
+					Value: setup.NoService,
+					Title: "Manually",
+					Text:  "run packhouse serve yourself, or from your own unit",
+				},
+				systemd,
+			}
+		},
+	}
+	q.text(func(a *Answers) *string { return &a.Service })
+	q.oneOf(func(in *installation.Installed) string { return in.Service() })
+	known := q.Validate
+	q.Validate = func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+		return append(known(ctx, m, a), auditLogOfRoot(m, a)...)
+	}
+	return q
+}
+
+// auditLogOfRoot warns about an audit log that root refuses to write. Without the service, root
+// runs the server, unless the operator has a unit of their own.
+func auditLogOfRoot(m *machine.Machine, a *Answers) []finding.Finding {
+	if a.Service != setup.NoService || m.UID != 0 || a.Existing == nil || a.Existing.Config == nil {
+		return nil
+	}
+	path := a.Existing.Config.Log.Audit.Path
+	if path == "" || path == "-" {
+		return nil
+	}
+	if fault := trust.Unsafe(trust.CheckLog(path)); fault != nil {
+		return []finding.Finding{
+			setup.Warn(installation.CodeUnsafe, "root will not write log.audit.path: "+fault.Error(), fault.Fix),
+		}
+	}
+	return nil
+}
+
+func runAsQuestion() *Question {
+	q := &Question{
+		ID: "run-as", Title: "Run as", Flags: []string{"--run-as"}, Kind: Text, Ask: "As which user should the server run?",
+		Help: "This user will own the files that the server reads and writes: passwords, the certificate's key, content. It does not own the CA's key. Setup creates the user " +
+			"packhouse if it does not exist; any other user must exist. The server can still listen on a port below 1024.",
+		Asked:   func(a *Answers) bool { return a.Service == setup.Systemd },
+		Suggest: func(*machine.Machine, *Answers) []string { return []string{setup.OwnName} },
+		Validate: func(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
+			if a.RunAs == "" {
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeMissing,
+						"the user that the server runs as is missing",
+						"give its name, for instance "+setup.OwnName,
+					),
+				}
+			}
+			account, err := machine.FindAccount(a.RunAs)
+			if err != nil {
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeRunAs,
+						fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err),
+						"create the user first, or use "+setup.OwnName+", which setup creates",
+					),
+				}
+			}
+			var findings []finding.Finding
+			if account.UID == 0 {
+				findings = append(
+					findings,
+					setup.Warn(
+						setup.CodeRunAs,
+						"as root, a fault of the server is a fault of the machine",
+						"leave it at "+setup.OwnName+", which setup makes",
+					),
+				)
+			}
+			program, err := m.OwnProgram()
+			if err != nil {
+				return append(findings, setup.Refuse(setup.CodeRunAs, err.Error(), "start setup by its whole path"))
+			}
+			return append(findings, a.within(account, program)...)
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.RunAs })
+}
+
+// defaultService chooses systemd if it runs the machine and the installation is new and in the
+// default directory. An existing installation keeps its service manager, other directories must not
+// take over the machine's only unit, and with --serve this process is the server. If systemd is
+// otherwise not possible, the findings state why.
+func (r *resolver) defaultService() {
+	a, m, in := &r.answers, r.machine, r.installed
+	if !m.Systemd() || m.UID != 0 || in.Config != nil || a.Dir != m.ConfigDir || r.serves() {
+		return
+	}
+	instead := func(why, remedy string) {
+		f := setup.Warn(setup.CodeService, "systemd will not run the server: "+why, remedy+"; or say --service none")
+		f.Question, f.Flag = "service", "--service"
+		r.findings = append(r.findings, f)
+	}
+	if _, err := m.Host.ReadFile(setup.UnitFile); !errors.Is(err, fs.ErrNotExist) && !in.Lists(setup.UnitFile) {
+		instead(setup.UnitFile+" is there already, and is not this installation's", "move it away")
+		return
+	}
+	if r.origins["run-as"] == FromDefault { // an explicit user that does not suit is refused instead
+		user, err := machine.FindAccount(a.RunAs)
+		if err != nil {
+			instead(err.Error(), "name a user with --run-as")
+			return
+		}
+		program, err := m.OwnProgram()
+		if err != nil {
+			instead(err.Error(), "start setup by its whole path")
+			return
+		}
+		if obstacles := a.within(user, program); len(obstacles) > 0 {
+			instead(obstacles[0].What, obstacles[0].Remedy)
+			return
+		}
+	}
+	a.Service, r.origins["service"] = setup.Systemd, FromDetection
+}
+
+// serves reports whether this process continues as the server.
+func (r *resolver) serves() bool {
+	text, _, _ := r.given("serve")
+	serve, _ := parseBool(text)
+	return serve
+}
+
+// whoServes decides what starts the server, once all answers that matter are known.
+func (r *resolver) whoServes() {
+	_, _, asked := r.given("service")
+	if !asked && r.origins["service"] == FromDefault {
+		r.defaultService()
+	}
+	switch {
+	case r.answers.Service != setup.Systemd || !r.serves():
+	case asked:
+		r.refuse(
+			"service",
+			"--serve",
+			setup.CodeConflict,
+			"--serve keeps the server in this process, and --service systemd gives it to systemd",
+			"leave out one of them",
+		)
+	default:
+		r.findings = append(
+			r.findings,
+			setup.Remark(
+				setup.CodeConflict,
+				"systemd runs the server of this installation: there is nothing for --serve to keep",
+				"",
+			),
+		)
+	}
+}
+
+// temporary are directories that the system cleans up.
+var temporary = [...]string{"/tmp", "/var/tmp"}
+
+// within returns findings about paths that the server must run, read or write, but the user cannot.
+func (a *Answers) within(user machine.Account, program string) []finding.Finding {
+	var findings []finding.Finding
+	refuse := func(what, remedy string) { findings = append(findings, setup.Refuse(setup.CodeRunAs, what, remedy)) }
+	const own = "/usr/local/bin/" + setup.OwnName
+	if obstacle := user.Stopped(program, machine.ToPass); obstacle != "" {
+		refuse(
+			fmt.Sprintf("%s may not run %s: %s is closed", user.Name, program, obstacle),
+			fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own),
+		)
+	} else if isTemporary(program) {
+		findings = append(findings, setup.Warn(setup.CodeRunAs, program+" lies where files do not stay, and the service needs it", fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own)))
+	}
+	if obstacle := user.Stopped(filepath.Join(a.Dir, installation.ConfigFile), 0); obstacle != "" {
+		refuse(
+			fmt.Sprintf("%s may not enter %s: %s is closed", user.Name, a.Dir, obstacle),
+			"choose another directory with --dir, or open that one: chmod a+x "+setup.Shell(obstacle),
+		)
+	}
+	for _, path := range a.readBy() {
+		if obstacle := user.Stopped(path, machine.ToRead); obstacle == path {
+			refuse(
+				fmt.Sprintf("%s may not read %s", user.Name, path),
+				"give it to that user: chown "+user.Name+" "+setup.Shell(path),
+			)
+		} else if obstacle != "" {
+			refuse(fmt.Sprintf("%s may not read %s: %s is closed", user.Name, path, obstacle), "copy it to where that user may read it, after every renewal too")
+		}
+	}
+	if a.Storage != config.Filesystem {
+		return findings
+	}
+	if obstacle := user.Stopped(a.StoragePath, 0); obstacle != "" {
+		findings = append(
+			findings,
+			setup.Refuse(setup.CodeRunAs, fmt.Sprintf("%s may not enter %s: %s is closed", user.Name, a.StoragePath, obstacle), "").
+				WithRemedy(finding.Textf("choose another directory %s, or open that one: chmod a+x %s",
+					withFlag("--storage-path", ""), setup.Shell(obstacle))),
+		)
+	}
+	if contentOfOthers(a.StoragePath, user) {
+		refuse(
+			fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.Name),
+			"stop the server, then give it away: chown -R "+user.Name+": "+setup.Shell(a.StoragePath),
+		)
+	}
+	return findings
+}
+
+// contentOfOthers reports whether content below a directory belongs to another user, judging by its
+// trees and the files that the last server wrote. Links that the server's user can have made are not
+// followed: they are not content.
+func contentOfOthers(dir string, user machine.Account) bool {
+	c := &config.Config{}
+	c.Storage.Driver, c.Storage.Filesystem.RootDirectory = config.Filesystem, dir
+	lease := filepath.Join(dir, setup.OwnName, "v1", "lease")
+	return user.UID != 0 &&
+		slices.ContainsFunc(
+			append(installation.StoreTrees(c), filepath.Join(lease, "owner"), filepath.Join(lease, "state.json")),
+			func(path string) bool {
+				info, err := trust.Lstat(path)
+				if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
+					return false
+				}
+				uid, _ := machine.Owner(info)
+				return uid != user.UID
+			},
+		)
+}
+
+// Unfit returns a finding if the user as whom systemd runs the server cannot serve the store, or
+// nil. A server that was run as another user leaves files of that user.
+func Unfit(in *installation.Installed) *finding.Finding {
+	if !in.Supervised() || in.Config == nil || in.Config.Storage.Driver != config.Filesystem {
+		return nil
+	}
+	user, err := machine.FindAccount(in.ServiceUser())
+	dir := in.Config.Storage.Filesystem.RootDirectory
+	if err != nil || !contentOfOthers(dir, user) {
+		return nil
+	}
+	f := setup.Refuse(
+		setup.CodeRunAs,
+		fmt.Sprintf("%s holds content that belongs to another user than %s", dir, user.Name),
+		"give it away: chown -R "+user.Name+": "+setup.Shell(dir),
+	)
+	return &f
+}
+
+// readBy returns the files outside the installation that the server reads.
+func (a *Answers) readBy() []string {
+	var paths []string
+	switch a.TLS {
+	case setup.Files:
+		paths = append(paths, a.CertFile)
+		if _, key := a.TLSFiles(); key == a.KeyFile &&
+			key != filepath.Join(a.Dir, filepath.FromSlash(installation.OwnKeyFile)) {
+			paths = append(paths, key)
+		}
+	case setup.LetsEncrypt:
+		paths = append(paths, a.ACMECA, a.EABKeyPath())
+	}
+	if a.Storage == config.S3 {
+		paths = append(paths, a.S3.CAFile)
+	}
+	return slices.DeleteFunc(paths, func(path string) bool { return !filepath.IsAbs(path) })
+}
+
+func isTemporary(path string) bool {
+	return slices.ContainsFunc(temporary[:], func(dir string) bool { return strings.HasPrefix(path, dir+"/") })
+}

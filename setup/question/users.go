@@ -1,0 +1,171 @@
+package question
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"packhouse/finding"
+	"packhouse/server/auth/htpasswd"
+	"packhouse/setup"
+	"packhouse/setup/machine"
+)
+
+func usersQuestion() *Question {
+	return &Question{
+		ID: "users", Title: "Users", Kind: Users, Flags: []string{"--user", "--admin", "--remove-user", "--password-file", "--password-stdin"},
+		Ask: "Who may use the registry?",
+		Help: "A reader pulls, a writer also pushes, an admin also deletes. Palette and build machines get along with readers and writers of their own; then a password " +
+			"can be changed without breaking the others. Passwords are stored as bcrypt hashes only. One that you leave out is generated and shown once.",
+		Get: func(a *Answers) string {
+			var names []string
+			for _, u := range a.Users {
+				names = append(names, u.Name+":"+string(u.Role))
+			}
+			return strings.Join(names, ",")
+		},
+		Set:      setUsers,
+		Validate: validateUsers,
+	}
+}
+
+func setUsers(a *Answers, text string) error {
+	var users []setup.User
+	for _, part := range splitList(text) {
+		name, role, err := parseUser(part)
+		if err != nil {
+			return err
+		}
+		user := setup.User{Name: name, Role: role}
+		if known := a.User(name); known != nil {
+			user.Password, user.Source = known.Password, known.Source
+			if role == "" {
+				user.Role = known.Role
+			}
+		}
+		if user.Role == "" {
+			user.Role = setup.Reader
+		}
+		users = append(users, user)
+	}
+	a.Users = users
+	return nil
+}
+
+// parseUser parses NAME[:ROLE]. The role is empty if text has none.
+func parseUser(text string) (name string, role setup.Role, err error) {
+	name, roleText, given := strings.Cut(text, ":")
+	if !given {
+		return name, "", nil
+	}
+	if role = setup.Role(roleText); !slices.Contains(setup.Roles(), role) {
+		return "", "", fmt.Errorf("%q is not one of the roles reader, writer, admin", roleText)
+	}
+	return name, role, nil
+}
+
+func validateUsers(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+	var findings []finding.Finding
+	seen, admins := map[string]bool{}, 0
+	for _, u := range a.Users {
+		for _, f := range judgeUser(u, a.Existing.Has(u.Name)) {
+			f.Entry, f.Flag = u.Name, cmp.Or(f.Flag, u.Flag)
+			findings = append(findings, f)
+		}
+		if seen[u.Name] {
+			findings = append(findings, finding.Finding{
+				Severity: finding.Refused, Code: setup.CodeUser, Subject: finding.Subject{Entry: u.Name}, What: fmt.Sprintf("user %q is there twice", u.Name), Remedy: "remove one of them, or choose another name",
+			})
+		}
+		seen[u.Name] = true
+		if u.Role == setup.Admin {
+			admins++
+		}
+	}
+	switch {
+	case len(a.Users) == 0:
+		findings = append(
+			findings,
+			setup.Refuse(setup.CodeMissing, "no user would be left to use the registry", "add an admin"),
+		)
+	case admins == 0:
+		findings = append(
+			findings,
+			setup.Refuse(
+				setup.CodeNoAdmin,
+				"no admin would be left to delete content or correct mistakes",
+				"make one of the users an admin",
+			),
+		)
+	}
+	return findings
+}
+
+// judgeUser validates a single user. existing reports whether the installation has the user already.
+func judgeUser(u setup.User, existing bool) []finding.Finding {
+	validate := htpasswd.ValidateNewName
+	if existing {
+		validate = htpasswd.ValidateName
+	}
+	if err := validate(u.Name); err != nil {
+		return []finding.Finding{setup.Refuse(setup.CodeUser, err.Error(), "choose another name")}
+	}
+	var findings []finding.Finding
+	if !slices.Contains(setup.Roles(), u.Role) {
+		findings = append(
+			findings,
+			setup.Refuse(
+				setup.CodeUser,
+				fmt.Sprintf("user %q has the role %q", u.Name, u.Role),
+				"choose reader, writer or admin",
+			),
+		)
+	}
+	if u.Source == setup.Typed || u.Source == setup.FromFile || u.Source == setup.FromEnv ||
+		u.Source == setup.FromStdin {
+		if err := htpasswd.ValidatePassword(u.Name, []byte(u.Password.Reveal())); err != nil {
+			f := setup.Refuse(
+				setup.CodePassword,
+				fmt.Sprintf("the password of %q %s", u.Name, strings.TrimPrefix(err.Error(), "password ")),
+				"choose another one, or leave it out to have one generated",
+			)
+			if errors.Is(err, htpasswd.ErrPasswordTooLong) {
+				f.Remedy = "choose a shorter one; bcrypt would ignore the rest"
+			}
+			findings = append(findings, f)
+		}
+	}
+	return findings
+}
+
+func realmQuestion() *Question {
+	q := &Question{
+		ID: "realm", Title: "Realm", Kind: Text, Flags: []string{"--realm"}, Advanced: true,
+		Ask:  "What shall browsers show when they ask for the password?",
+		Help: "A few words that tell people which password is meant. Programs do not care.",
+		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
+			if a.Realm == "" {
+				return []finding.Finding{
+					setup.Refuse(setup.CodeMissing, "the realm is empty", "give a few words, for instance packhouse"),
+				}
+			}
+			if i := strings.IndexFunc(a.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
+				return []finding.Finding{
+					setup.Refuse(
+						setup.CodeValue,
+						fmt.Sprintf(
+							"the realm holds %+q, which does not travel in an HTTP header",
+							[]rune(a.Realm[i:])[0],
+						),
+						"use letters, digits and spaces",
+					),
+				}
+			}
+			return nil
+		},
+	}
+	return q.text(func(a *Answers) *string { return &a.Realm })
+}
