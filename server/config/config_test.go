@@ -242,7 +242,7 @@ func TestLoadReadsTheFile(t *testing.T) {
 		t.Errorf("packs.base = %q", got)
 	}
 	for path, want := range map[string]string{
-		dir + "/gone.yml": dir + "/gone.yml: not found; name the file that is there, or create it with packhouse setup",
+		dir + "/gone.yml": dir + "/gone.yml: not found; correct the path, or run packhouse setup to create the file",
 		dir:               dir + ": is a directory; name the file inside it; was a file mounted here that is not there outside?",
 	} {
 		if _, err := Load(Source{Path: path}); err == nil || err.Error() != want {

@@ -151,7 +151,7 @@ func (src *Source) open() (string, []byte, error) {
 	if err != nil {
 		p := Problem{Code: CodeRead, Severity: Error, File: src.Path, What: "cannot be read: " + reason(err), Remedy: "let the server's user read it"}
 		if errors.Is(err, os.ErrNotExist) {
-			p.What, p.Remedy = "not found", "name the file that is there, or create it with packhouse setup"
+			p.What, p.Remedy = "not found", "correct the path, or run packhouse setup to create the file"
 			if other := elsewhere(src.Path); other != "" {
 				p.Remedy = fmt.Sprintf("a file of that name is at %s", other)
 			}

@@ -267,7 +267,7 @@ func search(path string) string {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Sprintf("there is no directory %s that could be read; is the volume mounted?", dir)
+		return fmt.Sprintf("the directory %s does not exist or cannot be read; is the volume mounted?", dir)
 	}
 	var names []string
 	for _, e := range entries {
@@ -278,10 +278,10 @@ func search(path string) string {
 	}
 	if !filepath.IsAbs(path) {
 		if whole, err := filepath.Abs(path); err == nil {
-			return fmt.Sprintf("it is looked for at %s; write the whole path", whole)
+			return fmt.Sprintf("the path resolves to %s; write an absolute path", whole)
 		}
 	}
-	return "create it, or name the file that is there"
+	return "create the file, or correct the path"
 }
 
 func isFile(path string) bool {

@@ -140,9 +140,9 @@ func TestVerify(t *testing.T) {
 			"files are missing", with("tls.crt", "tls.cert", "$/tls.key", "$/roots/certs/tls.key", "htpasswd-basic", "users", "$/ca.crt", "$/ca.pem"), nil,
 			[]string{
 				`error config-file: myconfig.yml:6:22: http.tls.certificate names a file that is not there: "$/tls.cert"; did you mean $/tls.crt?`,
-				`error config-file: myconfig.yml:6:100: http.tls.key names a file that is not there: "$/roots/certs/tls.key"; there is no directory $/roots/certs that could be read; is the volume mounted?`,
-				`error config-file: myconfig.yml:6:200: http.tls.clientcas[0] names a file that is not there: "$/ca.pem"; create it, or name the file that is there`,
-				`error config-file: myconfig.yml:7:34: auth.htpasswd.path names a file that is not there: "$/users"; create it, or name the file that is there`,
+				`error config-file: myconfig.yml:6:100: http.tls.key names a file that is not there: "$/roots/certs/tls.key"; the directory $/roots/certs does not exist or cannot be read; is the volume mounted?`,
+				`error config-file: myconfig.yml:6:200: http.tls.clientcas[0] names a file that is not there: "$/ca.pem"; create the file, or correct the path`,
+				`error config-file: myconfig.yml:7:34: auth.htpasswd.path names a file that is not there: "$/users"; create the file, or correct the path`,
 			},
 		},
 		{
