@@ -106,6 +106,11 @@ func TestBucketIsRefused(t *testing.T) {
 			}) {
 				t.Errorf("no finding %s of %s in %v", tc.code, tc.question, findings)
 			}
+			if n := len(slices.DeleteFunc(findings, func(f finding.Finding) bool {
+				return f.Severity != finding.Refused || f.Question != tc.question
+			})); n != 1 {
+				t.Errorf("%d findings refuse the answer to %s, want 1", n, tc.question)
+			}
 			if len(e.asked) > 0 {
 				t.Error("the engine was asked in spite of it")
 			}

@@ -54,9 +54,21 @@ func Resolve(
 	r.surroundings()
 	r.idle()
 	if !in.Refused() { // otherwise the answers do not come from the installation, and findings would not be the user's fault
-		r.findings = append(r.findings, Examine(ctx, m, &r.answers, !input.Quick)...)
+		r.examine()
 	}
 	return Resolved{Answers: r.answers, Origins: r.origins}, r.findings
+}
+
+// examine adds the findings of [Examine]. An answer that was refused is not reported as missing too.
+func (r *resolver) examine() {
+	refused := slices.Clone(r.findings)
+	for _, f := range Examine(r.ctx, r.machine, &r.answers, !r.input.Quick) {
+		if f.Code != setup.CodeMissing || !slices.ContainsFunc(refused, func(g finding.Finding) bool {
+			return g.Severity == finding.Refused && g.Question == f.Question
+		}) {
+			r.findings = append(r.findings, f)
+		}
+	}
 }
 
 // layer is a source of explicit answers.
