@@ -43,8 +43,8 @@ func judgeBucket(bucket config.S3Storage, trials []finding.Trial) check.BucketPr
 			proof.Works = f.What
 			continue
 		}
-		if proof.Code == "" || proof.Weak { // a failure takes precedence over a limitation
-			proof.Code, proof.Cause, proof.Remedy, proof.Weak = f.Code, f.What, f.Remedy, f.Severity == finding.Warning
+		if proof.Failure == nil || proof.Failure.Severity == finding.Warning { // a refusal takes precedence
+			proof.Failure = &f
 		}
 	}
 	return proof

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/acme"
 	"packhouse/server/config"
 	"packhouse/setup/check"
@@ -47,18 +48,26 @@ func (a *app) addOrders(ctx context.Context, t *check.Target, faults []string) {
 	for _, s := range states {
 		t.Names.DNS = append(t.Names.DNS, s.Host)
 		if fault := s.Fault(); fault != "" {
-			t.Orders = append(t.Orders, check.Order{Host: s.Host, Missing: s.Leaf == nil, Fault: fault, Remedy: orderRemedyOf(s)})
+			code, severity := check.CodeNotRenewed, finding.Warning
+			if s.Leaf == nil {
+				code, severity = certgen.CodeMissing, finding.Refused
+			}
+			t.Orders = append(t.Orders, finding.Finding{
+				Code: code, Severity: severity, Subject: finding.Subject{Entry: s.Host}, What: fault, Remedy: orderRemedyOf(s),
+			})
 		}
 	}
 }
 
 // ordersOf extracts the orders from a server's faults.
-func ordersOf(faults []string) []check.Order {
-	var orders []check.Order
+func ordersOf(faults []string) []finding.Finding {
+	var orders []finding.Finding
 	for _, fault := range faults {
 		if rest, ok := strings.CutPrefix(fault, "there is no certificate for "); ok {
 			host, _, _ := strings.Cut(rest, " ")
-			orders = append(orders, check.Order{Host: host, Missing: true, Fault: fault, Remedy: orderRemedy})
+			orders = append(orders, finding.Finding{
+				Code: certgen.CodeMissing, Severity: finding.Refused, Subject: finding.Subject{Entry: host}, What: fault, Remedy: orderRemedy,
+			})
 		}
 	}
 	return orders

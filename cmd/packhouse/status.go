@@ -246,7 +246,7 @@ func (a *app) statusOfInstallation(r *statusReport) *installation.Installed {
 	}
 	if has, err := machine.Addresses(); err == nil {
 		if moved := check.AddressMoved(plan.FormerAddresses(installed), has); moved != nil {
-			r.add(check.CodeAddress, moved.What, moved.Remedy)
+			r.add(moved.Code, moved.What, moved.Remedy)
 		}
 	}
 	for _, p := range installed.AuthorityProblems(a.now()) {

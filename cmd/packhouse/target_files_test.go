@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/server/acme"
 	"packhouse/server/config"
@@ -101,7 +102,10 @@ func TestJudgeBucket(t *testing.T) {
 		{"lacks something", trial("conditions work; but not all", "", true, lost...), check.BucketProof{Works: "every right was tried in bucket packs: writing works, writing with conditions works", Lost: lost}},
 		{
 			"lacks what several servers need", trial("run one process", "a newer release", false, lost...),
-			check.BucketProof{Code: "bucket-conditions", Cause: "run one process", Remedy: "a newer release", Weak: true},
+			check.BucketProof{Failure: &finding.Finding{
+				Code: "bucket-conditions", Severity: finding.Warning, What: "run one process", Remedy: "a newer release",
+				Subject: finding.Subject{Question: "s3-bucket", Flag: "--s3-bucket"},
+			}},
 		},
 	}
 	for _, row := range rows {
@@ -155,7 +159,10 @@ func TestLackingIn(t *testing.T) {
 func TestOrdersOf(t *testing.T) {
 	const fault = "there is no certificate for registry.example.com yet, and clients refuse the stand-in: it is being ordered"
 	got := ordersOf([]string{"the htpasswd file cannot be read", fault})
-	want := []check.Order{{Host: "registry.example.com", Missing: true, Fault: fault, Remedy: orderRemedy}}
+	want := []finding.Finding{{
+		Code: certgen.CodeMissing, Severity: finding.Refused, Subject: finding.Subject{Entry: "registry.example.com"},
+		What: fault, Remedy: orderRemedy,
+	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -3,6 +3,8 @@ package check
 import (
 	"context"
 	"strings"
+
+	"packhouse/finding"
 )
 
 // proveBucket tests the bucket directly, beyond the round trip through the server, and recommends a
@@ -18,13 +20,13 @@ func proveBucket(ctx context.Context, s *session) Result {
 	s.doing("trying the " + bucket)
 	proof := s.Bucket(ctx)
 	var r Result
-	switch {
-	case proof.Code == "":
+	switch f := proof.Failure; {
+	case f == nil:
 		r = passed("%s", proof.Works)
-	case proof.Weak:
-		r = Result{Status: Warning, Seen: bucket, Code: proof.Code, Cause: proof.Cause, Remedy: proof.Remedy}
+	case f.Severity == finding.Warning:
+		r = warning(f.Code, bucket, f.What, f.Remedy)
 	default:
-		return Result{Status: Failed, Seen: bucket, Code: proof.Code, Cause: proof.Cause, Remedy: proof.Remedy}
+		return failed(f.Code, bucket, f.What, f.Remedy)
 	}
 	if len(proof.Lost) > 0 && r.Status == Passed {
 		r.Advice = "missing in this S3 service:\n- " + strings.Join(proof.Lost, "\n- ") + "\n"

@@ -11,14 +11,6 @@ import (
 	"packhouse/spelling"
 )
 
-// Order is a certificate that the server tried to order and did not obtain.
-type Order struct {
-	Host    string
-	Missing bool   // no certificate yet: the server presents a placeholder that clients refuse; otherwise it presents the previous one
-	Fault   string // reported by the server: it is being ordered, or why the CA refused
-	Remedy  string
-}
-
 func proveCertificate(_ context.Context, s *session) Result {
 	if s.base == nil {
 		return notProven("without a configuration the certificate is unknown")
@@ -27,8 +19,8 @@ func proveCertificate(_ context.Context, s *session) Result {
 		return notProven("TLS is off: passwords cross the network unencrypted")
 	}
 	for _, o := range s.Orders {
-		if o.Missing {
-			return failed(certgen.CodeMissing, "the server uses a stand-in certificate for "+o.Host, o.Fault, o.Remedy)
+		if o.Code == certgen.CodeMissing {
+			return failed(o.Code, "the server uses a stand-in certificate for "+o.Entry, o.What, o.Remedy)
 		}
 	}
 	if len(s.Chain) == 0 {
@@ -36,11 +28,11 @@ func proveCertificate(_ context.Context, s *session) Result {
 	}
 	r := s.verifyChain(s.Chain)
 	if moved := s.moved(); moved != nil && r.Status == Passed {
-		return warning(CodeAddress, r.Seen, moved.What, moved.Remedy)
+		return warning(moved.Code, r.Seen, moved.What, moved.Remedy)
 	}
 	if r.Status == Passed {
 		for _, o := range s.Orders {
-			return warning("cert-not-renewed", r.Seen, o.Fault, o.Remedy)
+			return warning(o.Code, r.Seen, o.What, o.Remedy)
 		}
 	}
 	return r
@@ -85,12 +77,12 @@ func (s *session) verifyChain(chain []*x509.Certificate) Result {
 
 // pending returns the order that the server waits for while it presents a placeholder, or nil if it
 // has a certificate.
-func (s *session) pending() *Order {
+func (s *session) pending() *finding.Finding {
 	if len(s.Chain) > 0 {
 		return nil
 	}
 	for i := range s.Orders {
-		if s.Orders[i].Missing {
+		if s.Orders[i].Code == certgen.CodeMissing {
 			return &s.Orders[i]
 		}
 	}

@@ -14,6 +14,7 @@ const (
 	CodeAddress      = "address-changed"       // the machine no longer has an address in the certificate
 	CodeLimited      = "firewall-limited"      // the firewall opens the port for some clients
 	CodeUnsure       = "firewall-unsure"       // the rules are not conclusive
+	CodeNotRenewed   = "cert-not-renewed"      // the server presents the previous certificate
 	CodePacks        = "packs-not-installable" // Palette does not install some stored packs
 	CodeUnreadable   = "firewall-not-asked"    // only root may read the rules
 )

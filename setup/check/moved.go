@@ -4,17 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"packhouse/finding"
 )
 
-// Moved is the finding about an address that the machine no longer has.
-type Moved struct {
-	What   string
-	Remedy string
-}
-
 // AddressMoved compares the certificate's addresses that the machine had when setup issued it with
-// the machine's current ones. It returns nil if none is gone.
-func AddressMoved(had, has []netip.Addr) *Moved {
+// the machine's current ones. It returns a warning with [CodeAddress], or nil if none is gone.
+func AddressMoved(had, has []netip.Addr) *finding.Finding {
 	gone := slices.DeleteFunc(slices.Clone(had), func(a netip.Addr) bool { return slices.Contains(has, a) })
 	if len(gone) == 0 || len(has) == 0 {
 		return nil
@@ -31,11 +27,14 @@ func AddressMoved(had, has []netip.Addr) *Moved {
 	for _, a := range gone {
 		flags += " --no-san " + a.String()
 	}
-	return &Moved{What: what, Remedy: "correct the DNS entry, and issue another certificate: packhouse cert rotate" + flags}
+	return &finding.Finding{
+		Code: CodeAddress, Severity: finding.Warning, What: what,
+		Remedy: "correct the DNS entry, and issue another certificate: packhouse cert rotate" + flags,
+	}
 }
 
 // moved returns the finding for this machine, or nil.
-func (s *session) moved() *Moved {
+func (s *session) moved() *finding.Finding {
 	if len(s.Had) == 0 || s.Machine == nil || s.Machine.Addresses == nil {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 )
 
 // elsewhere is a registry elsewhere, with a fault, as seen by somebody who has its CA and the name of a user.
@@ -151,7 +152,10 @@ func TestStandin(t *testing.T) {
 			target.Served = certgen.Fingerprint(target.Chain[0])
 		}
 		target.Chain, target.Roots = nil, nil
-		target.Orders = []Order{{Host: "registry.example.com", Missing: true, Fault: fault, Remedy: "let the CA reach port 443"}}
+		target.Orders = []finding.Finding{{
+			Code: certgen.CodeMissing, Subject: finding.Subject{Entry: "registry.example.com"},
+			What: fault, Remedy: "let the CA reach port 443",
+		}}
 		return target
 	}
 	t.Run("the server says which", func(t *testing.T) {
@@ -183,7 +187,7 @@ func TestStandin(t *testing.T) {
 	})
 	t.Run("the one before is served", func(t *testing.T) {
 		target, _ := installation(t, "")
-		target.Orders = []Order{{Host: "registry.example.com", Fault: "the certificate could not be renewed", Remedy: "let the CA reach port 443"}}
+		target.Orders = []finding.Finding{{Code: CodeNotRenewed, What: "the certificate could not be renewed", Remedy: "let the CA reach port 443"}}
 		report := Run(t.Context(), target, nil)
 		told(t, find(t, report, "certificate"), Warning, "cert-not-renewed", "days", "could not be renewed", "port 443")
 		if report.Worst() != Warning {
@@ -239,8 +243,8 @@ func TestBucket(t *testing.T) {
 	}{
 		{"sound", BucketProof{Works: "reading and writing work", Lifecycle: "{rule}"}, Passed, "", "reading and writing work", "", "", []string{"lifecycle rule", "{rule}"}},
 		{"lacks what can be done without", BucketProof{Works: "works", Lost: []string{"damaged blobs are not moved away", "listings lag"}, Lifecycle: "{rule}"}, Passed, "", "works", "", "", []string{"missing in this S3 service:\n- damaged blobs are not moved away\n- listings lag\n", "{rule}"}},
-		{"lacks what several servers need", BucketProof{Code: "bucket-conditions", Cause: "run one process", Remedy: "a newer release", Weak: true, Lifecycle: "{rule}"}, Warning, "bucket-conditions", "bucket packs", "run one process", "a newer release", []string{"{rule}"}},
-		{"refuses", BucketProof{Code: "bucket-put", Cause: "writing fails", Remedy: "allow s3:PutObject"}, Failed, "bucket-put", "bucket packs", "writing fails", "s3:PutObject", nil},
+		{"lacks what several servers need", BucketProof{Failure: &finding.Finding{Code: "bucket-conditions", Severity: finding.Warning, What: "run one process", Remedy: "a newer release"}, Lifecycle: "{rule}"}, Warning, "bucket-conditions", "bucket packs", "run one process", "a newer release", []string{"{rule}"}},
+		{"refuses", BucketProof{Failure: &finding.Finding{Code: "bucket-put", Severity: finding.Refused, What: "writing fails", Remedy: "allow s3:PutObject"}}, Failed, "bucket-put", "bucket packs", "writing fails", "s3:PutObject", nil},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

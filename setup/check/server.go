@@ -146,7 +146,7 @@ func (s *session) refused(address string) Result {
 func (s *session) untrusted(address string) Result {
 	switch o := s.pending(); {
 	case o != nil:
-		return failed(certgen.CodeMissing, address+" serves a stand-in", o.Fault, o.Remedy)
+		return failed(o.Code, address+" serves a stand-in", o.What, o.Remedy)
 	case s.Remote && len(s.Roots) == 0:
 		return failed(certgen.CodeUntrusted, address, "the certificate is not signed by a CA that this machine's system trusts", "use --ca-file with the ca.crt of the installation")
 	case s.Remote:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"packhouse/certgen"
+	"packhouse/finding"
 	"packhouse/server/config"
 )
 
@@ -40,11 +41,15 @@ type Target struct {
 	// proves that a password is accepted without sending it. Empty: unknown.
 	UsersDigest string
 
+	// Orders are the certificates that the server did not obtain, by [finding.Subject] Entry, which
+	// is the host. With certgen.CodeMissing the server presents a placeholder that clients refuse,
+	// with CodeNotRenewed the previous certificate.
+	Orders []finding.Finding
+
 	Packs     Packs // of the running server; nil: not asked
 	NoPacks   bool  // skip the check of packs
 	Probe     Prober
 	Bucket    Bucket           // of an S3 store; nil: not tested
-	Orders    []Order          // certificates that the server did not obtain
 	Served    string           // fingerprint of the certificate that the server reports; empty: unknown
 	Passwords string           // path of the file with generated passwords; empty: none
 	Machine   *Machine         // that runs the checks; nil: unknown
@@ -70,13 +75,10 @@ type Bucket func(ctx context.Context) BucketProof
 
 // BucketProof is the result of testing a bucket. It contains no secret.
 type BucketProof struct {
-	Works     string // what works, as text
-	Code      string // of the first failure; empty: everything works
-	Cause     string
-	Remedy    string
-	Weak      bool     // the failure is a limitation of the service that the store can work around
-	Lost      []string // limitations of the service and their consequences, one sentence each
-	Lifecycle string   // recommended lifecycle rule, in the format of aws s3api
+	Works     string           // what works, as text
+	Failure   *finding.Finding // the first; a warning if the store can work around it; nil: everything works
+	Lost      []string         // limitations of the service and their consequences, one sentence each
+	Lifecycle string           // recommended lifecycle rule, in the format of aws s3api
 }
 
 // session is the state of one run.
