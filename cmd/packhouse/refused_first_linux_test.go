@@ -71,7 +71,7 @@ func TestSocketOfAnotherUser(t *testing.T) {
 	s.give(mallory, filepath.Dir(socket), socket)
 	for _, args := range [][]string{{"user", "add", "eve"}, {"user", "role", "eve", "writer"}, {"cert", "rotate"}} {
 		code, out := s.run(0, append(args, "--json", "--dir", s.dir)...)
-		for _, want := range []string{`"changed": true`, "the running server has not loaded them", "remove the socket"} {
+		for _, want := range []string{`"changed": true`, "the running server has not loaded them", "remove it with rm "} {
 			if code != exitFindings || !strings.Contains(out, want) {
 				t.Errorf("%v: exit %d, want 4 and %q:\n%s", args, code, want, out)
 			}
