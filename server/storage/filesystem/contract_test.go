@@ -1,6 +1,7 @@
 package filesystem_test
 
 import (
+	"cmp"
 	"context"
 	"testing"
 
@@ -9,8 +10,10 @@ import (
 	"packhouse/server/storage/storagetest"
 )
 
+// open opens a store, by default with a journal that is quick to create.
 func open(t testing.TB, o filesystem.Options) *filesystem.Store {
 	t.Helper()
+	o.Journal = cmp.Or(o.Journal, 1<<20)
 	s, err := filesystem.Open(context.Background(), o)
 	if err != nil {
 		t.Fatalf("open: %v", err)

@@ -125,7 +125,7 @@ func TestIndexOfTagsSurvivesAPowerCut(t *testing.T) {
 		for seed := range uint64(30) {
 			memory := inmemory.NewDisk(inmemory.DiskOptions{Durability: true, Journaling: seed%2 == 0, Boot: "first"})
 			opened := func(d disk.Disk) *filesystem.Store {
-				s, err := filesystem.OpenDisk(context.Background(), d, filesystem.Options{Barrier: barrier})
+				s, err := filesystem.OpenDisk(context.Background(), d, filesystem.Options{Barrier: barrier, Journal: smallJournal})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -154,7 +154,7 @@ func TestIndexOfTagsSurvivesAPowerCut(t *testing.T) {
 // TestIndexOfTagsStaysSmall moves and deletes tags: the log does not keep what no longer counts, and still names what does.
 func TestIndexOfTagsStaysSmall(t *testing.T) {
 	memory := inmemory.NewDisk(inmemory.DiskOptions{})
-	s, err := filesystem.OpenDisk(context.Background(), memory, filesystem.Options{})
+	s, err := filesystem.OpenDisk(context.Background(), memory, filesystem.Options{Journal: smallJournal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestColdListingOfTags(t *testing.T) {
 	measure := func(total int) int {
 		f := &faulty{Disk: inmemory.NewDisk(inmemory.DiskOptions{Now: anHourAgo})}
 		opened := func() *filesystem.Store {
-			s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{})
+			s, err := filesystem.OpenDisk(context.Background(), f, filesystem.Options{Journal: smallJournal})
 			if err != nil {
 				t.Fatal(err)
 			}
