@@ -50,6 +50,7 @@ type Subject struct {
 	Entry    string // in a list: the name or user concerned
 	Check    string // what was checked
 	Line     int    // 1-based; 0: the whole file
+	Column   int    // 1-based; 0: the whole line
 }
 
 // String returns one line: the flag, the problem, and after a semicolon the remedy.

@@ -20,11 +20,8 @@ import (
 // Fault is an error in a configuration that the server refuses, with the surrounding lines. It
 // contains no secrets.
 type Fault struct {
-	Code    string
-	Line    int // 1-based; 0: the whole file
-	Column  int // 1-based; 0: the whole line
-	What    string
-	Remedy  string
+	finding.Finding
+
 	Excerpt []ExcerptLine // empty without a line
 }
 
@@ -49,7 +46,10 @@ func Faults(path string, data []byte) []Fault {
 	lines := strings.Split(strings.TrimSuffix(string(masked(data)), "\n"), "\n")
 	var faults []Fault
 	for _, p := range problemsOf(path, data) {
-		f := Fault{Code: p.Code, Line: p.Line, Column: p.Column, What: p.What, Remedy: p.Remedy}
+		f := Fault{Finding: finding.Finding{
+			Code: p.Code, Severity: finding.Refused, What: p.What, Remedy: p.Remedy,
+			Subject: finding.Subject{Line: p.Line, Column: p.Column},
+		}}
 		for number := max(p.Line-1, 1); p.Line > 0 && number <= min(p.Line+1, len(lines)); number++ {
 			f.Excerpt = append(
 				f.Excerpt,
