@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"setup/question": {
 		"setup", "setup/machine", "setup/installation", "setup/check", "setup/keyfile", groundFloor,
 	},
-	"setup/installation":        {"setup", "setup/machine", groundFloor},
+	"setup/installation":        {"setup", "setup/machine", "setup/check", groundFloor},
 	"setup/machine":             {"setup", "setup/check", groundFloor},
 	"setup/machine/machinetest": {"setup/machine", "setup/installation"},
 	"setup/keyfile":             {groundFloor},

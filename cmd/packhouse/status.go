@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,11 +33,7 @@ const (
 	findingReloadPending  = "reload-pending"
 	findingRestartPending = "restart-pending"
 	findingCertificate    = "certificate-ends"
-	findingPasswords      = "initial-passwords"
 )
-
-// keepInitialPasswords is how long generated passwords may stay in a file.
-const keepInitialPasswords = 7 * 24 * time.Hour
 
 // statusReport is the JSON of status.
 type statusReport struct {
@@ -237,7 +232,7 @@ func (a *app) statusOfInstallation(r *statusReport) *installation.Installed {
 		return nil
 	}
 	r.Installation, r.Changed = dir, installed.Drift
-	if f := installed.Unfinished(); f != nil {
+	for _, f := range installation.Attention(installed, a.now()) {
 		r.add(f.Code, f.What, f.Remedy)
 	}
 	machine := a.surroundings
@@ -248,20 +243,6 @@ func (a *app) statusOfInstallation(r *statusReport) *installation.Installed {
 		if moved := check.AddressMoved(plan.FormerAddresses(installed), has); moved != nil {
 			r.add(moved.Code, moved.What, moved.Remedy)
 		}
-	}
-	for _, p := range installed.AuthorityProblems(a.now()) {
-		r.add(p.Code, p.What, p.Remedy)
-	}
-	info, err := os.Stat(filepath.Join(dir, installation.PasswordsFile))
-	if err == nil && a.now().Sub(info.ModTime()) > keepInitialPasswords {
-		r.add(
-			findingPasswords,
-			fmt.Sprintf(
-				"generated passwords have been lying in %s for more than 7 days",
-				filepath.Join(dir, installation.PasswordsFile),
-			),
-			"give them to their users, then remove the file",
-		)
 	}
 	return installed
 }

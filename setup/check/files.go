@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/spelling"
 )
 
@@ -35,6 +36,21 @@ type Account struct {
 // keepPasswords is how long generated passwords may stay in a file.
 const keepPasswords = 7 * 24 * time.Hour
 
+// OldPasswords returns the finding about a file that has contained generated passwords for more than
+// seven days, or nil.
+func OldPasswords(path string, now time.Time) *finding.Finding {
+	info, err := os.Stat(path)
+	if err != nil || now.Sub(info.ModTime()) <= keepPasswords {
+		return nil
+	}
+	age := spelling.Count(int(now.Sub(info.ModTime())/(24*time.Hour)), "day")
+	return &finding.Finding{
+		Severity: finding.Warning, Code: "initial-passwords",
+		What:   fmt.Sprintf("%s is %s old and contains generated passwords", path, age),
+		Remedy: "give them to their users, then rm " + path,
+	}
+}
+
 func proveFiles(_ context.Context, s *session) Result {
 	if len(s.Files) == 0 {
 		return notProven("no files of this installation are known")
@@ -56,9 +72,8 @@ func proveFiles(_ context.Context, s *session) Result {
 			owners++
 		}
 	}
-	if info, err := os.Stat(s.Passwords); s.Passwords != "" && err == nil && s.Now().Sub(info.ModTime()) > keepPasswords {
-		return warning("initial-passwords", fmt.Sprintf("%s is %s old", s.Passwords, spelling.Count(int(s.Now().Sub(info.ModTime())/(24*time.Hour)), "day")),
-			"it contains generated passwords in clear text, and so do its backups", "give them to their users, then rm "+s.Passwords)
+	if f := OldPasswords(s.Passwords, s.Now()); f != nil {
+		return warning(f.Code, f.What, "its backups contain them in clear text too", f.Remedy)
 	}
 	if owners > 0 {
 		return passed("%d present, secrets readable by their owner and group only, owners right", present)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/check"
 	"packhouse/setup/machine"
 )
 
@@ -25,9 +24,6 @@ const SettingAddresses = "addresses"
 
 // LeastSpace is the free space in bytes below which setup refuses a storage directory.
 const LeastSpace = 1 << 30
-
-// staysSecret is how long generated passwords may stay in a file before setup warns.
-const staysSecret = 7 * 24 * time.Hour
 
 // State is the state of an installation, for the manager's screen.
 type State struct {
@@ -112,26 +108,27 @@ func StateOf(m *machine.Machine, in *Installed, url string) *State {
 			s.Findings = append(s.Findings, setup.Refuse(setup.CodeBroken, strings.TrimSpace(line), ""))
 		}
 	}
-	if f := in.Unfinished(); f != nil {
-		s.Findings = append(s.Findings, *f)
-	}
 	if in.Recovered != "" {
 		s.Findings = append(s.Findings, setup.Warn(setup.CodeHalfDone, in.Recovered, ""))
 	}
-	for _, p := range in.AuthorityProblems(m.Time()) {
-		s.Findings = append(s.Findings, setup.Warn(p.Code, p.What, p.Remedy))
-	}
-	if info, err := os.Stat(in.Path(PasswordsFile)); err == nil && m.Time().Sub(info.ModTime()) > staysSecret {
-		s.Findings = append(
-			s.Findings,
-			setup.Warn(
-				setup.CodePassword,
-				"generated passwords have been lying in "+filepath.Join(in.Dir, PasswordsFile)+" for more than 7 days",
-				"hand them out, then remove the file",
-			),
-		)
-	}
+	s.Findings = append(s.Findings, Attention(in, m.Time())...)
 	return s
+}
+
+// Attention returns what needs attention in an installation: an unfinished change, the end of its private
+// CA, and generated passwords that have been in a file for too long.
+func Attention(in *Installed, now time.Time) []finding.Finding {
+	var list []finding.Finding
+	if f := in.Unfinished(); f != nil {
+		list = append(list, *f)
+	}
+	for _, p := range in.AuthorityProblems(now) {
+		list = append(list, setup.Warn(p.Code, p.What, p.Remedy))
+	}
+	if f := check.OldPasswords(in.Path(PasswordsFile), now); f != nil {
+		list = append(list, *f)
+	}
+	return list
 }
 
 func (in *Installed) certificateState(m *machine.Machine) *CertificateState {
