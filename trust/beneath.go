@@ -124,20 +124,7 @@ const regularFile = "a regular file"
 
 // wrongKind reports an entry that is not of the kind that it must be.
 func wrongKind(path string, info fs.FileInfo, expected string) *Error {
-	kind := "a special file"
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		kind = "a file"
-	case mode&fs.ModeSymlink != 0:
-		kind = "a symbolic link"
-	case mode&fs.ModeNamedPipe != 0:
-		kind = "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		kind = "a socket"
-	case mode&fs.ModeDevice != 0:
-		kind = "a device"
-	}
-	return NewError(path, info, "it is "+kind+", not "+expected, removal(path))
+	return NewError(path, info, "it is "+kindOf(info.Mode())+", not "+expected, removal(path))
 }
 
 // removal returns what to do about a file that another user may have planted.

@@ -37,7 +37,7 @@ func (v *verifier) storage() {
 	info, err := os.Stat(s.Filesystem.RootDirectory)
 	switch {
 	case err == nil && !info.IsDir():
-		v.add(Error, CodeStorage, key, fmt.Sprintf(" is not a directory: %s", quotePath(s.Filesystem.RootDirectory)), "name a directory")
+		v.add(Error, CodeStorage, key, fmt.Sprintf(" is %s, not a directory: %s", trust.Kind(s.Filesystem.RootDirectory), quotePath(s.Filesystem.RootDirectory)), "name a directory")
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		v.add(Error, CodeStorage, key, fmt.Sprintf(" cannot be looked at: %s (%s)", quotePath(s.Filesystem.RootDirectory), reason(err)), "let the user who runs the server search the directories above")

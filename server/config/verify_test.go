@@ -225,7 +225,7 @@ func TestVerify(t *testing.T) {
 		},
 		{
 			"a file instead of the store", with("$/data/store", "$/ca.crt"), nil,
-			[]string{`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory is not a directory: "$/ca.crt"; name a directory`},
+			[]string{`error config-storage: myconfig.yml:3: storage.filesystem.rootdirectory is a file, not a directory: "$/ca.crt"; name a directory`},
 		},
 		{
 			"a store below a file", with("$/data/store", "$/ca.crt/store"), nil,

@@ -346,6 +346,13 @@ func TestRunNamesTheCause(t *testing.T) {
 		{name: "the storage is not there", change: func(_ *testing.T, target *Target) {
 			target.Config.Storage.Filesystem.RootDirectory += "/gone"
 		}, id: "storage", status: Failed, code: "storage-missing", cause: "no such file"},
+		{name: "the storage is a link to a file", change: func(t *testing.T, target *Target) {
+			target.Config.Storage.Filesystem.RootDirectory = linkToFile(t, t.TempDir(), "data")
+		}, id: "storage", status: Failed, code: "file-not-directory", cause: "data is a symbolic link to a file"},
+		{name: "a directory of the store is a link to a file", change: func(t *testing.T, target *Target) {
+			target.Config.Storage.Filesystem.RootDirectory = t.TempDir()
+			linkToFile(t, target.Config.Storage.Filesystem.RootDirectory, "docker")
+		}, id: "storage", status: Failed, code: "file-not-directory", cause: "docker is a symbolic link to a file"},
 		{name: "no password is known", change: func(_ *testing.T, target *Target) {
 			for i := range target.Users {
 				target.Users[i].Password = nil

@@ -14,6 +14,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/spelling"
+	"packhouse/trust"
 )
 
 // File is a file or directory of the installation with its requirements.
@@ -111,15 +112,21 @@ func (f File) unseen(err error) Result {
 	return failed("file-unreadable", f.Path, err.Error(), "run the check as the user who owns the installation")
 }
 
+// noDirectory reports a path that is not a directory and must be one.
+func noDirectory(path string) Result {
+	return failed("file-not-directory", path, path+" is "+trust.Kind(path)+", and a directory belongs there",
+		"move it away, then packhouse setup makes the directory")
+}
+
 // judge returns the fault of an existing file.
 func (f File) judge(info fs.FileInfo) (r Result, bad bool) {
 	mode := info.Mode().Perm()
 	uid, known := ownerOf(info)
 	switch {
 	case info.IsDir() && !f.Dir:
-		return failed("file-is-directory", f.Path, f.Path+" is a directory", "move it away, then packhouse setup writes the file"), true
+		return failed("file-is-directory", f.Path, f.Path+" is "+trust.Kind(f.Path), "move it away, then packhouse setup writes the file"), true
 	case !info.IsDir() && f.Dir:
-		return failed("file-not-directory", f.Path, f.Path+" is a file, and a directory belongs there", "move it away, then packhouse setup makes the directory"), true
+		return noDirectory(f.Path), true
 	case known && f.Secret && mode&f.closed() != 0:
 		right := "600"
 		if f.Dir {

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"packhouse/server/config"
 )
 
 func TestProveFiles(t *testing.T) {
@@ -70,5 +72,36 @@ func TestProveFiles(t *testing.T) {
 			r := s.prove(t.Context(), proof{id: "files", prove: proveFiles})
 			told(t, r, row.status, row.code, "", row.cause, row.remedy)
 		})
+	}
+}
+
+// linkToFile makes a link to a file, and returns its path.
+func linkToFile(t *testing.T, dir, name string) string {
+	t.Helper()
+	file, link := filepath.Join(t.TempDir(), "file"), filepath.Join(dir, name)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Skip("symbolic links cannot be made here:", err)
+	}
+	return link
+}
+
+func TestProveFilesNamesALink(t *testing.T) {
+	link := linkToFile(t, t.TempDir(), "it")
+	s := newSession(Target{Files: []File{{Path: link, Dir: true}}, Now: time.Now})
+	r := s.prove(t.Context(), proof{id: "files", prove: proveFiles})
+	told(t, r, Failed, "file-not-directory", "", "is a symbolic link to a file, and a directory belongs there", "move it away")
+}
+
+// TestUnsafePathHasOneHint verifies that the remedy of an untrusted path is not part of its cause.
+func TestUnsafePathHasOneHint(t *testing.T) {
+	s := newSession(Target{ConfigPath: "myconfig.yml", Findings: []config.Problem{
+		{Code: config.CodeUnsafe, Severity: config.Error, What: "journal.json: it is a symbolic link", Remedy: "rm journal.json"},
+	}})
+	r := s.prove(t.Context(), proof{id: "configuration", prove: proveConfiguration})
+	if r.Cause != "journal.json: it is a symbolic link" || r.Remedy != "rm journal.json" {
+		t.Errorf("cause %q, remedy %q", r.Cause, r.Remedy)
 	}
 }

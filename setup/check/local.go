@@ -35,7 +35,9 @@ func proveConfiguration(_ context.Context, s *session) Result {
 	}
 	switch {
 	case len(failures) > 0 && failures[0].Code == config.CodeUnsafe:
-		return failed(failures[0].Code, "not trusted", problemLines(failures), failures[0].Remedy)
+		remedy := failures[0].Remedy
+		failures[0].Remedy = "" // shown once, as the remedy of the check
+		return failed(config.CodeUnsafe, "not trusted", problemLines(failures), remedy)
 	case len(failures) > 0:
 		return failed(failures[0].Code, spelling.Count(len(failures), "problem"), problemLines(failures), "packhouse config verify "+printable.Shell(s.ConfigPath)+" lists them")
 	case s.Config == nil:
@@ -69,6 +71,9 @@ func proveStorage(ctx context.Context, s *session) Result {
 		return notProven("free space of %s is not known here", s.Config.Storage.Driver)
 	}
 	root := s.Config.Storage.Filesystem.RootDirectory
+	if blocked := config.Blocked(root); blocked != "" {
+		return noDirectory(blocked)
+	}
 	space, err := freeSpace(root)
 	if err != nil {
 		return failed("storage-missing", root, err.Error(), "create the directory for the user the server runs as")

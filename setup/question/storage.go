@@ -86,38 +86,16 @@ func validateStoragePath(_ context.Context, _ *machine.Machine, a *Answers) []fi
 	return nil
 }
 
-// storeDirs are the directories that a server creates, or finds, in the root of a store.
-var storeDirs = []string{
-	"docker/registry/v2/blobs", "docker/registry/v2/repositories",
-	"packhouse/v1/uploads", "packhouse/v1/stage", "packhouse/v1/index", "packhouse/v1/refs", "packhouse/v1/packview",
-	"packhouse/v1/quarantine", "packhouse/v1/trash", "packhouse/v1/gc", "packhouse/v1/lease", "packhouse/v1/journal",
-}
-
-// blockedAt returns the path of a file where the store in root needs a directory, or "".
-func blockedAt(root string) string {
-	for _, dir := range storeDirs {
-		path := root
-		for part := range strings.SplitSeq(dir, "/") {
-			path = filepath.Join(path, part)
-			info, err := os.Stat(path)
-			if err == nil && !info.IsDir() {
-				return path
-			}
-			if err != nil {
-				break // does not exist yet, or not visible to this user
-			}
-		}
-	}
-	return ""
-}
-
 // leastStoreInodes is how many inodes a new store and its first pushes need.
 const leastStoreInodes = 200
 
 // probeContent refuses a directory whose content conflicts with a store.
 func probeContent(a *Answers) []finding.Finding {
-	if blocked := blockedAt(a.StoragePath); blocked != "" {
-		return []finding.Finding{setup.Refuse(setup.CodeStoreBlocked, blocked+" is a file, and the store needs a directory there", "move it away, or choose another directory")}
+	if blocked := config.Blocked(a.StoragePath); blocked != "" {
+		what := blocked + " is " + trust.Kind(blocked) + ", and the store needs a directory there"
+		return []finding.Finding{
+			setup.Refuse(setup.CodeStoreBlocked, what, "move it away, or choose another directory"),
+		}
 	}
 	found := config.Foreign(a.StoragePath)
 	if found == "" {
@@ -132,7 +110,8 @@ func probeStoragePath(ctx context.Context, m *machine.Machine, a *Answers) []fin
 		return []finding.Finding{installation.Unsafe(fault)}
 	}
 	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
-		return []finding.Finding{setup.Refuse(setup.CodePath, a.StoragePath+" is a file", "choose a directory")}
+		what := a.StoragePath + " is " + trust.Kind(a.StoragePath)
+		return []finding.Finding{setup.Refuse(setup.CodePath, what, "choose a directory")}
 	}
 	if installation.Rel(a.Dir, a.StoragePath) != a.StoragePath && m.Host.Writable(a.Dir) != nil {
 		return nil // the installation directory question reports the cause
