@@ -71,17 +71,17 @@ func newCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [CONFIG]",
 		Short: "Prove an installation: files, certificate, server, users, a round trip",
-		Long: `check looks at the files of an installation and talks to its server as clients do. What cannot be proven,
-such as a password that was not given, is "not proven". It exits with 4 where a check fails or warns.
+		Long: `Check the files of an installation, and its server as clients reach it. A check that cannot be made, for
+example without a user's password, is reported as "not proven". Exit with 4 if a check fails or warns.
 
---url proves a registry elsewhere, from this machine, as a client sees it: name, TLS, the chain under the CAs of the
-system or that of --ca-file, days left, clock, health, and that it asks who is there. --user proves a login too, and,
-where that user may delete it again, the push of a small artifact.
+With --url, check another registry from this machine as its clients see it: name, TLS, certificate chain, days
+left, clock, health, and that it requires credentials. The chain is verified with the system's CAs, or with
+--ca-file. With --user, also check a login and, if that user may delete it again, the push of a small artifact.
 
-The running server lists the packs that Palette does not install, such as one whose tag is not the version in its
-pack.json; no password is needed.
+The check also lists packs on the running server that Palette does not install, for example if the tag differs
+from the version in pack.json. This needs no password.
 
---quick leaves out what writes or takes long: roles, the round trip, the packs, and trying the bucket.`,
+With --quick, skip checks that write or take long: roles, round trip, packs and bucket access.`,
 		Example: `  packhouse check --quick --json
   echo "$PASSWORD" | packhouse check --url https://packs.example.com:5000 --ca-file ca.crt --user ci --password-stdin`,
 		Args: cobra.MaximumNArgs(1),

@@ -28,9 +28,9 @@ func newRollback(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollback",
 		Short: "Go back to the files before the last setup",
-		Long: `rollback puts the files back that the last change replaced: of setup, user, cert or of a rollback, which is thereby
-undone in its turn. A running server takes them up. One generation is kept. What is stored in the registry
-is not touched. It exits with 3 when --dry-run found something to put back.`,
+		Long: `Restore the files that the last change replaced: a change by setup, user or cert, or a rollback. Run it again
+to undo the rollback. A running server reloads the files. Only the last change can be rolled back. Content of
+the registry is not changed. With --dry-run, exit with 3 if there is a change to roll back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.rollback(cmd.Context(), o) },
 	}

@@ -27,15 +27,21 @@ func newServe(a *app) *cobra.Command {
 		Short: "Run the server",
 		// Names in other registries; the second is a misspelling in the vendor's documentation.
 		SuggestFor: []string{"registry", "registy", "start", "run"},
-		Long: `serve runs the server on CONFIG, else on the configuration of the installation that --dir names, else on
-$REGISTRY_CONFIGURATION_PATH, else on the configuration of the installation at the usual place, else on
-the first of the files where other registries' images keep theirs, else on the built-in document. The
-first line of the log says which, and a warning names files that are there and not read. REGISTRY_*
-variables are put on top.
+		Long: `Run the server. The first configuration found applies:
 
-SIGTERM and SIGINT let running requests finish and end it with 0. SIGHUP takes up a changed
-configuration, except at a terminal, where it means leaving. A service manager that listens at
-$NOTIFY_SOCKET is told when the server answers, when it drains, and, with a watchdog, that it is well.`,
+  1. CONFIG
+  2. myconfig.yml in the directory given with --dir
+  3. the file that $REGISTRY_CONFIGURATION_PATH names
+  4. the configuration of the installation in its default directory
+  5. a configuration at a default path of other registries' images
+  6. the built-in default
+
+The first line of the log names it; a warning lists existing files that are ignored. REGISTRY_* variables
+override its values.
+
+SIGTERM and SIGINT stop the server: it finishes running requests and exits with 0. SIGHUP reloads the
+configuration; at a terminal, it stops the server. With $NOTIFY_SOCKET, the server notifies the service
+manager when it is ready and when it drains, and feeds its watchdog.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found := a.findConfig(o.dir, args)
