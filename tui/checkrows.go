@@ -94,14 +94,14 @@ func (m *model) indented(text string, width int, style interface{ Render(...stri
 // reason is cause, remedy and code of a finding, each on a line of its own.
 func reason(result *check.Result) string {
 	out := ""
-	if result.Cause != "" {
-		out += "\ncause: " + result.Cause
+	if result.Finding.What != "" {
+		out += "\ncause: " + result.Finding.What
 	}
-	if result.Remedy != "" {
-		out += "\nremedy: " + result.Remedy
+	if result.Finding.Remedy != "" {
+		out += "\nremedy: " + result.Finding.Remedy
 	}
-	if result.Code != "" {
-		out += "\n(" + result.Code + " in docs/troubleshooting.md)"
+	if result.Finding.Code != "" {
+		out += "\n(" + result.Finding.Code + " in docs/troubleshooting.md)"
 	}
 	return out
 }

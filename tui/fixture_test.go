@@ -357,12 +357,12 @@ func fixtureReport(ctx context.Context, report func(check.Event), worst check.St
 			Took:   148 * time.Millisecond,
 		},
 		{
-			ID: "round-trip", Title: "round trip", Status: worst, Seen: "pushed, pulled and deleted 1 MiB", Code: "P-42",
-			Cause: "the disk is full", Remedy: "free some space below /var/lib/packhouse", Took: 1200 * time.Millisecond,
+			ID: "round-trip", Title: "round trip", Status: worst, Seen: "pushed, pulled and deleted 1 MiB",
+			Finding: finding.Finding{Code: "P-42", What: "the disk is full", Remedy: "free some space below /var/lib/packhouse"}, Took: 1200 * time.Millisecond,
 		},
 	}
 	if worst == check.Passed {
-		results[4].Code, results[4].Cause, results[4].Remedy = "", "", ""
+		results[4].Finding = finding.Finding{}
 	}
 	for i, result := range results {
 		if ctx.Err() != nil {

@@ -13,6 +13,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"packhouse/finding"
 	"packhouse/setup"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -186,11 +187,12 @@ func manyChecks(report func(check.Event)) check.Report {
 		}
 		switch i {
 		case 1:
-			r.Status, r.Seen, r.Cause, r.Remedy, r.Code = check.Failed, "the name leads elsewhere", "the DNS entry is old", "correct the DNS entry", "name-elsewhere"
+			r.Status, r.Seen = check.Failed, "the name leads elsewhere"
+			r.Finding = finding.Finding{Code: "name-elsewhere", What: "the DNS entry is old", Remedy: "correct the DNS entry"}
 		case 2:
-			r.Status, r.Seen, r.Cause = check.NotProven, "the password of ci is not known", "it was set earlier"
+			r.Status, r.Seen, r.Finding.What = check.NotProven, "the password of ci is not known", "it was set earlier"
 		case 3:
-			r.Status, r.Seen, r.Cause = check.Warning, "the clock is not synchronized", "no NTP service runs"
+			r.Status, r.Seen, r.Finding.What = check.Warning, "the clock is not synchronized", "no NTP service runs"
 		}
 		report(check.Event{ID: r.ID, Title: r.Title, Index: i, Total: 16, Doing: "trying"})
 		report(check.Event{ID: r.ID, Title: r.Title, Index: i, Total: 16, Result: &r})

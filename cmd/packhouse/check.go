@@ -32,14 +32,14 @@ func printCheck(w io.Writer, e check.Event) {
 		sign, word = "○", "not proven: "
 	}
 	fmt.Fprintf(w, "%s %-15s %s%s  %s\n", sign, r.Title, word, r.Seen, took(r.Took))
-	if r.Cause != "" {
-		fmt.Fprintf(w, "    cause: %s\n", strings.ReplaceAll(r.Cause, "\n", "\n           "))
+	if r.Finding.What != "" {
+		fmt.Fprintf(w, "    cause: %s\n", strings.ReplaceAll(r.Finding.What, "\n", "\n           "))
 	}
-	if r.Remedy != "" {
-		fmt.Fprintf(w, "    remedy: %s\n", r.Remedy)
+	if r.Finding.Remedy != "" {
+		fmt.Fprintf(w, "    remedy: %s\n", r.Finding.Remedy)
 	}
-	if r.Code != "" {
-		fmt.Fprintf(w, "    code: %s\n", r.Code)
+	if r.Finding.Code != "" {
+		fmt.Fprintf(w, "    code: %s\n", r.Finding.Code)
 	}
 	if r.Advice != "" {
 		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(r.Advice, "\n", "\n    "))

@@ -21,7 +21,6 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"packhouse/setup/check"
 	"packhouse/setup/installation"
 )
 
@@ -324,10 +323,11 @@ type diagnosis struct{ code, cause, remedy string }
 // diagnoses reads the JSON of setup, check, status and config verify.
 func diagnoses(t *testing.T, stdout string) []diagnosis {
 	t.Helper()
+	type checkResult struct{ Code, Seen, Cause, Remedy string }
 	var all struct {
 		Findings []struct{ Code, What, Remedy string }
-		Results  []check.Result
-		Checks   *check.Report
+		Results  []checkResult
+		Checks   struct{ Results []checkResult }
 	}
 	if err := json.Unmarshal([]byte(stdout), &all); err != nil {
 		t.Errorf("no JSON: %v: %q", err, stdout)
@@ -338,10 +338,7 @@ func diagnoses(t *testing.T, stdout string) []diagnosis {
 			out = append(out, diagnosis{f.Code, f.What, f.Remedy})
 		}
 	}
-	if all.Checks != nil {
-		all.Results = append(all.Results, all.Checks.Results...)
-	}
-	for _, r := range all.Results {
+	for _, r := range append(all.Results, all.Checks.Results...) {
 		if r.Code != "" {
 			out = append(out, diagnosis{r.Code, r.Seen + ": " + r.Cause, r.Remedy})
 		}

@@ -106,7 +106,8 @@ func (a *app) learnCommands(cmd *cobra.Command, above string) {
 
 // pasteableResult completes the commands in a result of a check.
 func (a *app) pasteableResult(r check.Result) check.Result {
-	r.Cause, r.Remedy, r.Advice = a.pasteable(r.Cause), a.pasteable(r.Remedy), a.pasteable(r.Advice)
+	f := &r.Finding
+	f.What, f.Remedy, r.Advice = a.pasteable(f.What), a.pasteable(f.Remedy), a.pasteable(r.Advice)
 	return r
 }
 

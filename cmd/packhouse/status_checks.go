@@ -78,7 +78,9 @@ func (a *app) statusOfChecks(ctx context.Context, r *statusReport, s subject) {
 // findingsIn returns the findings of a check's result, none if the check passed. problems are those
 // of the configuration.
 func findingsIn(result check.Result, problems []config.Problem) []config.Problem {
-	f := findingOf(result.Code, strings.TrimSuffix(result.Seen+": "+result.Cause, ": "), result.Remedy)
+	f := findingOf(
+		result.Finding.Code, strings.TrimSuffix(result.Seen+": "+result.Finding.What, ": "), result.Finding.Remedy,
+	)
 	switch {
 	case result.Status == check.Failed:
 		f.Severity = config.Error
@@ -100,11 +102,11 @@ func (r *statusReport) covers(result check.Result) bool {
 	case "configuration":
 		return len(r.Findings) > 0
 	case "certificate":
-		return has(findingCertificate, config.CodeCertificate, result.Code)
+		return has(findingCertificate, config.CodeCertificate, result.Finding.Code)
 	case "health":
 		return has(findingNotRunning) || slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return strings.HasPrefix(f.Code, findingHealth+":") })
 	case "port", "anonymous", "wrong-password", "users":
-		return has(findingNotRunning, result.Code)
+		return has(findingNotRunning, result.Finding.Code)
 	}
-	return has(result.Code)
+	return has(result.Finding.Code)
 }

@@ -79,7 +79,7 @@ func TestFilesBelongToWhoRunsTheServer(t *testing.T) {
 		if err := os.Chown(row.path, row.uid, -1); err != nil {
 			t.Fatal(err)
 		}
-		if r := prove(); r.Code != "file-owner" || r.Cause == "" || r.Remedy == "" {
+		if r := prove(); r.Finding.Code != "file-owner" || r.Finding.What == "" || r.Finding.Remedy == "" {
 			t.Errorf("%s of %d: %+v", row.path, row.uid, r)
 		}
 		if err := os.Chown(row.path, int(before.Uid), -1); err != nil {

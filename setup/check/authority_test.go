@@ -39,7 +39,7 @@ func TestCAEnds(t *testing.T) {
 				Now: func() time.Time { return start.AddDate(0, 0, tc.at) },
 			})
 			r := s.verifyChain(leaf.Chain)
-			if r.Status != tc.status || r.Code != tc.code {
+			if r.Status != tc.status || r.Finding.Code != tc.code {
 				t.Fatalf("%+v, want %s %s", r, tc.status, tc.code)
 			}
 			if r.Took = 1; tc.code != "" {

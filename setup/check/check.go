@@ -10,6 +10,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"packhouse/finding"
 )
 
 // Status is the outcome of a check.
@@ -25,24 +27,29 @@ const (
 
 // Result is the outcome of one check.
 type Result struct {
-	ID     string        `json:"id"`               // stable: "certificate", "port", "round-trip", …
-	Title  string        `json:"title"`            // a word or two for people
-	Status Status        `json:"status"`           //
-	Seen   string        `json:"seen"`             // what was observed, or why nothing could be verified
-	Code   string        `json:"code,omitempty"`   // of a finding: stable, explained in docs/troubleshooting.md
-	Cause  string        `json:"cause,omitempty"`  // why it failed
-	Remedy string        `json:"remedy,omitempty"` // what to do, with a command if there is one
-	Advice string        `json:"advice,omitempty"` // a possible improvement, although nothing is wrong; may have several lines
-	Took   time.Duration `json:"-"`                // tookMs in JSON, in milliseconds
+	ID      string          // stable: "certificate", "port", "round-trip", …
+	Title   string          // a word or two for people
+	Status  Status          //
+	Seen    string          // what was observed, or why nothing could be verified
+	Finding finding.Finding // the cause and its remedy; zero if there is nothing to explain
+	Advice  string          // a possible improvement, although nothing is wrong; may have several lines
+	Took    time.Duration
 }
 
-// MarshalJSON encodes r with the duration in milliseconds, as tookMs.
+// MarshalJSON encodes r without nesting: the finding's What as cause, and the duration in
+// milliseconds, as tookMs.
 func (r Result) MarshalJSON() ([]byte, error) {
-	type plain Result
 	return json.Marshal(struct {
-		plain
-		TookMs int64 `json:"tookMs"`
-	}{plain(r), r.Took.Milliseconds()})
+		ID     string `json:"id"`
+		Title  string `json:"title"`
+		Status Status `json:"status"`
+		Seen   string `json:"seen"`
+		Code   string `json:"code,omitempty"`
+		Cause  string `json:"cause,omitempty"`
+		Remedy string `json:"remedy,omitempty"`
+		Advice string `json:"advice,omitempty"`
+		TookMs int64  `json:"tookMs"`
+	}{r.ID, r.Title, r.Status, r.Seen, r.Finding.Code, r.Finding.What, r.Finding.Remedy, r.Advice, r.Took.Milliseconds()})
 }
 
 // Event reports the progress of a run.

@@ -373,10 +373,10 @@ func TestRunNamesTheCause(t *testing.T) {
 				row.change(t, &target)
 			}
 			r := find(t, Run(t.Context(), target, nil), row.id)
-			if r.Status != row.status || r.Code != row.code || !strings.Contains(r.Cause, row.cause) {
+			if r.Status != row.status || r.Finding.Code != row.code || !strings.Contains(r.Finding.What, row.cause) {
 				t.Errorf("%+v\nwant %s %s %q", r, row.status, row.code, row.cause)
 			}
-			if (r.Status == Failed || r.Status == Warning) && (r.Remedy == "" || r.Seen == "") {
+			if (r.Status == Failed || r.Status == Warning) && (r.Finding.Remedy == "" || r.Seen == "") {
 				t.Errorf("nothing was seen or there is no remedy: %+v", r)
 			}
 		})

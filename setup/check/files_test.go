@@ -101,7 +101,7 @@ func TestUnsafePathHasOneHint(t *testing.T) {
 		{Code: config.CodeUnsafe, Severity: config.Error, What: "journal.json: it is a symbolic link", Remedy: "rm journal.json"},
 	}})
 	r := s.prove(t.Context(), proof{id: "configuration", prove: proveConfiguration})
-	if r.Cause != "journal.json: it is a symbolic link" || r.Remedy != "rm journal.json" {
-		t.Errorf("cause %q, remedy %q", r.Cause, r.Remedy)
+	if r.Finding.What != "journal.json: it is a symbolic link" || r.Finding.Remedy != "rm journal.json" {
+		t.Errorf("cause %q, remedy %q", r.Finding.What, r.Finding.Remedy)
 	}
 }

@@ -56,7 +56,7 @@ func TestUnreachableCauses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSession(Target{Instance: tc.instance})
-			if r := s.unreachable("192.0.2.1:443", tc.err); r.Code != tc.code || !strings.Contains(r.Cause, tc.cause) {
+			if r := s.unreachable("192.0.2.1:443", tc.err); r.Finding.Code != tc.code || !strings.Contains(r.Finding.What, tc.cause) {
 				t.Errorf("%+v, want %s", r, tc.code)
 			}
 		})

@@ -163,12 +163,12 @@ func unresolved(host string, err error, primary bool) Result {
 	if !errors.As(err, &dns) || !dns.IsNotFound {
 		return unproven(CodeNoAnswer, host+" could not be looked up", "who resolves names for this machine does not answer: "+brief(err), "see /etc/resolv.conf, and the way to the servers that it names")
 	}
-	r := unproven(CodeUnresolved, host+" does not resolve from here", fmt.Sprintf("%s is neither in the DNS of this machine nor in /etc/hosts", host),
-		"add it to DNS, or to /etc/hosts of the clients")
+	result := unproven
 	if primary {
-		r.Status = Warning
+		result = warning
 	}
-	return r
+	return result(CodeUnresolved, host+" does not resolve from here", fmt.Sprintf("%s is neither in the DNS of this machine nor in /etc/hosts", host),
+		"add it to DNS, or to /etc/hosts of the clients")
 }
 
 // brief returns the innermost part of an error's text.

@@ -115,10 +115,10 @@ func TestProveName(t *testing.T) {
 // told compares a result with what is to be said. A finding has a cause and a remedy, and nothing else has.
 func told(t *testing.T, r Result, status Status, code, seen, cause, remedy string) {
 	t.Helper()
-	if r.Status != status || r.Code != code || !strings.Contains(r.Seen, seen) || !strings.Contains(r.Cause, cause) || !strings.Contains(r.Remedy, remedy) {
+	if r.Status != status || r.Finding.Code != code || !strings.Contains(r.Seen, seen) || !strings.Contains(r.Finding.What, cause) || !strings.Contains(r.Finding.Remedy, remedy) {
 		t.Errorf("%+v\nwant %s %s: %q, %q, %q", r, status, code, seen, cause, remedy)
 	}
-	if finding := code != ""; finding != (r.Cause != "") || finding != (r.Remedy != "") || r.Seen == "" {
+	if explained := code != ""; explained != (r.Finding.What != "") || explained != (r.Finding.Remedy != "") || r.Seen == "" {
 		t.Errorf("%+v\nhas no cause or remedy, or one too many", r)
 	}
 	if r.Took <= 0 {
@@ -155,7 +155,7 @@ func TestRunStopsLookups(t *testing.T) {
 	}
 	// The firewall check looks the name up, too, and may be the first to do so.
 	r := find(t, report, "name")
-	if r.Status != NotProven || r.Code != "name-no-answer" && r.Seen != "stopped before this check" {
+	if r.Status != NotProven || r.Finding.Code != "name-no-answer" && r.Seen != "stopped before this check" {
 		t.Errorf("%+v, want not proven", r)
 	}
 }

@@ -37,7 +37,7 @@ func TestPacks(t *testing.T) {
 			s := newSession(Target{Packs: func(context.Context) (PackReport, error) { return tc.report, tc.err }})
 			s.doing = func(string) {}
 			r := provePacks(t.Context(), s)
-			said := strings.Join([]string{r.Seen, r.Cause, r.Code, r.Remedy}, "\n")
+			said := strings.Join([]string{r.Seen, r.Finding.What, r.Finding.Code, r.Finding.Remedy}, "\n")
 			if r.Status != tc.status || strings.Contains(said, "a:1.0.10:") {
 				t.Errorf("%+v, want %s", r, tc.status)
 			}

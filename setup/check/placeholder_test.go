@@ -35,7 +35,7 @@ func TestPlaceholderPasswords(t *testing.T) {
 			s := newSession(Target{Config: c, Quick: tc.quick, Users: []User{{Name: "admin", Role: "admin"}}})
 			s.doing = func(string) {}
 			r := s.proveLocalUsers()
-			if r.Status != tc.status || (r.Code == CodePlaceholder) != (tc.status == Failed) {
+			if r.Status != tc.status || (r.Finding.Code == CodePlaceholder) != (tc.status == Failed) {
 				t.Errorf("%+v, want %s", r, tc.status)
 			}
 		})

@@ -52,14 +52,14 @@ func TestProxy(t *testing.T) {
 				t.Errorf("the proxy is not named: %+v", name)
 			}
 			port := find(t, report, "port")
-			if port.Code != tc.code || !strings.Contains(port.Cause, tc.cause) {
+			if port.Finding.Code != tc.code || !strings.Contains(port.Finding.What, tc.cause) {
 				t.Errorf("%+v, want %s", port, tc.code)
 			}
-			if tc.code != "" && !strings.Contains(port.Remedy, "NO_PROXY="+base.Hostname()) {
-				t.Errorf("the remedy %q does not name NO_PROXY", port.Remedy)
+			if tc.code != "" && !strings.Contains(port.Finding.Remedy, "NO_PROXY="+base.Hostname()) {
+				t.Errorf("the remedy %q does not name NO_PROXY", port.Finding.Remedy)
 			}
 			for _, r := range report.Results {
-				if strings.Contains(r.Seen+r.Cause+r.Remedy, "secret") {
+				if strings.Contains(r.Seen+r.Finding.What+r.Finding.Remedy, "secret") {
 					t.Errorf("%+v holds the password of the proxy", r)
 				}
 			}

@@ -101,14 +101,14 @@ func proveRemoteCertificate(_ context.Context, s *session) Result {
 		r.Seen += ", by the CAs of this machine's system"
 	case r.Status == Passed:
 		r.Seen += ", by the CA of --ca-file"
-	case r.Code == "cert-close-to-end":
-		r.Remedy = "packhouse cert rotate on the server"
-	case r.Code == "cert-untrusted":
+	case r.Finding.Code == "cert-close-to-end":
+		r.Finding.Remedy = "packhouse cert rotate on the server"
+	case r.Finding.Code == "cert-untrusted":
 		u := s.untrusted(s.hostPort())
-		r.Remedy = u.Remedy
+		r.Finding.Remedy = u.Finding.Remedy
 		if name := s.proxyName(); name != "" {
-			r.Cause += "; " + name + " may have replaced the registry's certificate with its own"
-			r.Remedy += "; " + s.aroundProxy()
+			r.Finding.What += "; " + name + " may have replaced the registry's certificate with its own"
+			r.Finding.Remedy += "; " + s.aroundProxy()
 		}
 	}
 	return r

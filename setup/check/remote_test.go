@@ -174,7 +174,7 @@ func TestStandin(t *testing.T) {
 		report := Run(t.Context(), waiting(t, false), nil)
 		told(t, find(t, report, "health"), Failed, certgen.CodeMissing, "serves a stand-in", fault, "port 443")
 		for _, r := range report.Results {
-			if strings.Contains(r.Remedy, "ca.crt") {
+			if strings.Contains(r.Finding.Remedy, "ca.crt") {
 				t.Errorf("%+v hands out a CA that does not help", r)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"packhouse/finding"
 	"packhouse/printable"
 )
 
@@ -154,13 +155,22 @@ func notProven(format string, args ...any) Result {
 
 // unproven returns a NotProven result with a cause and a remedy.
 func unproven(code, seen, cause, remedy string) Result {
-	return Result{Status: NotProven, Seen: seen, Code: code, Cause: cause, Remedy: remedy}
+	return Result{
+		Status: NotProven, Seen: seen,
+		Finding: finding.Finding{Code: code, Severity: finding.Note, What: cause, Remedy: remedy},
+	}
 }
 
 func failed(code, seen, cause, remedy string) Result {
-	return Result{Status: Failed, Seen: seen, Code: code, Cause: cause, Remedy: remedy}
+	return Result{
+		Status: Failed, Seen: seen,
+		Finding: finding.Finding{Code: code, Severity: finding.Refused, What: cause, Remedy: remedy},
+	}
 }
 
 func warning(code, seen, cause, remedy string) Result {
-	return Result{Status: Warning, Seen: seen, Code: code, Cause: cause, Remedy: remedy}
+	return Result{
+		Status: Warning, Seen: seen,
+		Finding: finding.Finding{Code: code, Severity: finding.Warning, What: cause, Remedy: remedy},
+	}
 }

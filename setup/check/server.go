@@ -135,8 +135,8 @@ func (s *session) refused(address string) Result {
 	case s.Instance == "":
 		return failed("port-refused", address, "nothing listens there", start)
 	}
-	if v := proveFirewall(context.Background(), s); v.Code == CodeClosed {
-		return failed(CodeClosed, address+" refuses connections, and the server runs", v.Cause, v.Remedy)
+	if v := proveFirewall(context.Background(), s); v.Finding.Code == CodeClosed {
+		return failed(CodeClosed, address+" refuses connections, and the server runs", v.Finding.What, v.Finding.Remedy)
 	}
 	return failed("port-rejected", address+" refuses connections, and the server runs", "a firewall rule rejects connections, also those of this machine, or the server listens at another address",
 		"remove the rule (iptables -S, nft list ruleset), or correct http.addr and restart the server")

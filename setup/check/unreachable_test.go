@@ -24,7 +24,7 @@ func TestUnreachableSaysWhere(t *testing.T) {
 	} {
 		dial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 99), Port: 5000}, Err: row.err}
 		r := new(session).unreachable("192.0.2.99:5000", &url.Error{Op: "Get", URL: "https://192.0.2.99:5000/health", Err: dial})
-		if r.Code != "port-unreachable" || r.Cause != row.cause || !strings.Contains(r.Remedy, row.remedy) {
+		if r.Finding.Code != "port-unreachable" || r.Finding.What != row.cause || !strings.Contains(r.Finding.Remedy, row.remedy) {
 			t.Errorf("%v: %+v", row.err, r)
 		}
 	}

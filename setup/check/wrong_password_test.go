@@ -10,7 +10,7 @@ func TestWrongPasswordAnswer(t *testing.T) {
 		200: "accepted a wrong password", 307: "redirects", 418: "proxy may have answered", 500: "failed before it verified", 599: "failed before",
 	} {
 		got := wrongPasswordAnswer(status)
-		if !strings.Contains(got.Cause, want) || got.Remedy == "" {
+		if !strings.Contains(got.Finding.What, want) || got.Finding.Remedy == "" {
 			t.Errorf("%d: %+v, want %q and a remedy", status, got, want)
 		}
 	}
