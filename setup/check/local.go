@@ -71,19 +71,19 @@ func proveStorage(ctx context.Context, s *session) Result {
 		return notProven("free space of %s is not known here", s.Config.Storage.Driver)
 	}
 	root := s.Config.Storage.Filesystem.RootDirectory
-	if blocked := config.Blocked(root); blocked != "" {
-		return noDirectory(blocked)
-	}
 	space, err := freeSpace(root)
 	if err != nil {
 		return failed("storage-missing", root, err.Error(), "create the directory for the user the server runs as")
 	}
+	blocked := config.Blocked(root)
 	seen := fmt.Sprintf("%s free in %s", humanize.IBytes(space.bytes), root)
 	switch {
 	case space.inodes == 0 && space.hasInodes:
 		return failed("storage-inodes", seen, "no inodes are left", "delete small files there, or move the storage to a larger file system")
 	case space.bytes < lowSpace/16:
 		return failed("storage-full", seen, "the file system is full", "packhouse setup --storage-path names a larger place")
+	case blocked != "":
+		return noDirectory(blocked)
 	case space.bytes < lowSpace:
 		return warning("storage-space", seen, "less than 1 GiB is left",
 			"free space, or move the storage to a larger file system")
