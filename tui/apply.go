@@ -133,8 +133,7 @@ func (m *model) settle() {
 		switch users[i].Source {
 		case setup.Typed, setup.FromFile, setup.FromEnv, setup.FromStdin:
 			m.given = append(
-				slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name }),
-				users[i].Name,
+				slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name }), users[i].Name,
 			)
 			m.passwords = slices.DeleteFunc(
 				m.passwords,

@@ -25,8 +25,7 @@ func TestNoticesAreWhole(t *testing.T) {
 		s.keys("<enter>")
 		s.wants("the server orders and renews it; packhouse cert show lists the orders")
 		if lines := strings.Split(s.text(), "\n"); !strings.HasSuffix(
-			strings.TrimSpace(lines[len(lines)-1]),
-			"orders",
+			strings.TrimSpace(lines[len(lines)-1]), "orders",
 		) {
 			t.Errorf("%d×%d: the notice is not what the frame ends with:\n%s", size[0], size[1], s.text())
 		}

@@ -277,8 +277,7 @@ func (m *model) worstChecks(width int) (lines []string, focus int) {
 		}{{passed, m.theme.Good.Render(theme.Done), "passed"}, {ahead, m.theme.Muted.Render(theme.Ahead), "to come"}} {
 			if count.n > 0 {
 				lines = append(
-					lines,
-					layout.Cut(count.sign+" "+spelling.Count(count.n, "check")+" "+count.words, width),
+					lines, layout.Cut(count.sign+" "+spelling.Count(count.n, "check")+" "+count.words, width),
 				)
 			}
 		}

@@ -68,9 +68,7 @@ func (d *dashboard) count(lines []string, written int) {
 				between = "@"
 			}
 			d.lastPush = fmt.Sprintf(
-				"%s, by %s at %s",
-				shortHex(what[1]+between+what[2]),
-				line.Value("user"),
+				"%s, by %s at %s", shortHex(what[1]+between+what[2]), line.Value("user"),
 				line.Time.Local().Format(time.TimeOnly),
 			)
 		}
@@ -156,10 +154,7 @@ func (m *model) dashboardLines(width int) []string {
 			"requests",
 			sign,
 			fmt.Sprintf(
-				"%.1f/s over the last minute, %d in all, %d refused, %s",
-				rate,
-				d.total,
-				d.refused,
+				"%.1f/s over the last minute, %d in all, %d refused, %s", rate, d.total, d.refused,
 				spelling.Count(d.failed, "error"),
 			),
 		),
@@ -187,8 +182,7 @@ func (m *model) dashboardLines(width int) []string {
 		lines = append(
 			lines,
 			row(
-				"certificate",
-				sign,
+				"certificate", sign,
 				fmt.Sprintf("%s left, until %s", spelling.Count(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly)),
 			),
 		)

@@ -21,26 +21,21 @@ func TestDashboardCounts(t *testing.T) {
 	o.Look = func(context.Context) *installation.State { return fixtureState() }
 	o.Prove = func(ctx context.Context, _ *plan.Plan, report func(check.Event)) check.Report {
 		fmt.Fprintln(
-			o.Log,
-			"time=2026-11-21T08:30:00Z level=INFO msg=request method=GET path=/v2/ status=401 duration=1ms",
+			o.Log, "time=2026-11-21T08:30:00Z level=INFO msg=request method=GET path=/v2/ status=401 duration=1ms",
 		)
 		return fixtureReport(ctx, report, check.Passed)
 	}
 	s := open(t, o, 100, 30)
 	s.keys(journeyTo("9-serving"))
 	s.wants(
-		"0.0/s over the last minute, 0 in all, 0 refused, 0 errors",
-		"none yet",
-		"70 GiB of 252 GiB free in /var/lib/packhouse",
-		"20 days left, until 2026-12-11",
+		"0.0/s over the last minute, 0 in all, 0 refused, 0 errors", "none yet",
+		"70 GiB of 252 GiB free in /var/lib/packhouse", "20 days left, until 2026-12-11",
 	)
 	line := func(method, path string, status int) {
 		fmt.Fprintf(
 			o.Log,
 			"time=2026-11-21T08:30:00Z level=INFO msg=request method=%s path=%s status=%d user=ci duration=1ms\n",
-			method,
-			path,
-			status,
+			method, path, status,
 		)
 		s.send(logMsg{})
 	}

@@ -228,8 +228,7 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	var view field.View
 	if !alone && e.question.Title != step {
 		view.Lines = append(
-			view.Lines,
-			layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width),
+			view.Lines, layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width),
 		)
 	}
 	view.Lines = append(view.Lines, layout.Wrap(clean(e.question.Ask), width)...)
@@ -289,10 +288,7 @@ func rowsOf(sans []setup.SAN) []field.Row {
 	out := make([]field.Row, len(sans))
 	for i, san := range sans {
 		out[i] = field.Row{
-			Name:   clean(san.Name),
-			Note:   clean(san.Origin),
-			Ticked: san.Ticked,
-			Own:    san.Origin == setup.SANTyped,
+			Name: clean(san.Name), Note: clean(san.Origin), Ticked: san.Ticked, Own: san.Origin == setup.SANTyped,
 		}
 	}
 	return out

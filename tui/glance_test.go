@@ -117,9 +117,7 @@ func TestWhatStandsInTheWayComesFirst(t *testing.T) {
 		t.Errorf("exit code %d, %v", outcome.ExitCode(), err)
 	}
 	wantsLines(
-		t,
-		out,
-		"Error: --dir: the directory cannot be written",
+		t, out, "Error: --dir: the directory cannot be written",
 		"Nothing was written. Put this right, then start again.",
 	)
 	if strings.Contains(out, "Question 1") {
@@ -155,10 +153,7 @@ func TestManagerTellsOfTheMachine(t *testing.T) {
 	}
 	out, _, _ := typeLines(t, o, "quit\n")
 	wantsLines(
-		t,
-		out,
-		"storage, well: ",
-		"note: content is on the root disk",
+		t, out, "storage, well: ", "note: content is on the root disk",
 		"machine, note: this machine has 0.5 of a processor",
 	)
 }

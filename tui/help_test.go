@@ -49,9 +49,7 @@ func TestPathsAreToldWhole(t *testing.T) {
 
 	out, outcome, _ := typeLines(t, o, "~/packs\nback\n\nquit\n")
 	wantsLines(
-		t,
-		out,
-		"Note: that is "+filepath.Join(home, "packs"),
+		t, out, "Note: that is "+filepath.Join(home, "packs"),
 		"Default: "+filepath.Join(home, "packs")+". Your answer: ",
 	)
 	if got, want := outcome.Resolved.Answers.StoragePath, filepath.Join(home, "packs"); got != want {
@@ -99,9 +97,7 @@ func TestLinesTakeAnswersAway(t *testing.T) {
 	o.Plan = func(context.Context, question.Resolved) (*plan.Plan, error) { return nil, context.Canceled }
 	out, outcome, _ := typeLines(t, o, "\nnone\nback\nback\n\nnone\n\nquit\n")
 	wantsLines(
-		t,
-		out,
-		"Default: registry.example.com, detected on this machine. Your answer: ",
+		t, out, "Default: registry.example.com, detected on this machine. Your answer: ",
 		"Default: https://packs.example.com; none takes it away. Your answer: ",
 		"Default: empty, which means: no. Your answer: ",
 	)

@@ -160,10 +160,7 @@ func (l *lines) prove() (turn, error) {
 	report := m.options.Prove(l.ctx, m.plan, func(e check.Event) {
 		if e.Result != nil {
 			l.say(
-				"%s: %s, %s%s",
-				e.Title,
-				e.Result.Status,
-				e.Result.Seen,
+				"%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen,
 				strings.ReplaceAll(reason(e.Result), "\n", "\n  "),
 			)
 			if e.Result.Advice != "" {

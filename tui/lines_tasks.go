@@ -30,8 +30,7 @@ func (l *lines) manage() (bool, error) {
 	}
 	for {
 		text, err := l.hear(
-			fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)),
-			false,
+			fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)), false,
 		)
 		if errors.Is(err, errNoMore) || text == "quit" || text == "q" {
 			return false, nil
@@ -109,8 +108,7 @@ func (l *lines) chooseSettings() error {
 	}
 	for {
 		text, err := l.hear(
-			fmt.Sprintf("What do you want to change? A number from 1 to %d, all, or back: ", len(forms)),
-			false,
+			fmt.Sprintf("What do you want to change? A number from 1 to %d, all, or back: ", len(forms)), false,
 		)
 		if err != nil {
 			return err

@@ -46,33 +46,19 @@ const allEnters = "\n\n\n\n\n\n\n\n"
 
 func TestLinesFromFirstToLast(t *testing.T) {
 	out, outcome, err := typeLines(
-		t,
-		fixtureOptions(),
-		"\n\n:22\n:5001\n\nadd ci writer\n"+secretWord+"\n"+secretWord+"\n\n\n\nwrite\nno\n\n",
+		t, fixtureOptions(), "\n\n:22\n:5001\n\nadd ci writer\n"+secretWord+"\n"+secretWord+"\n\n\n\nwrite\nno\n\n",
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantsLines(
-		t,
-		out,
-		"Question 1 of 7: Host name. By which name do clients reach the registry?",
-		"Default: registry.example.com, detected on this machine. Your answer: ",
-		"Question 2 of 7",
-		"Warning: registry.example.com resolves to 198.51.100.4",
-		"Question 3 of 7",
-		"Error: port 22 is taken by sshd (pid 812); choose another port",
-		"Question 4 of 7",
-		"1. Private CA",
-		"Question 5 of 7",
-		"ci, writer, password typed",
-		"Question 7 of 7",
-		"This would be changed in /etc/packhouse",
-		"create auth/htpasswd-basic",
-		"Type write to write this",
-		"round trip: passed",
-		"4 of 5 checks passed, 1 not proven",
-		"Passwords were generated. Show them now?",
+		t, out, "Question 1 of 7: Host name. By which name do clients reach the registry?",
+		"Default: registry.example.com, detected on this machine. Your answer: ", "Question 2 of 7",
+		"Warning: registry.example.com resolves to 198.51.100.4", "Question 3 of 7",
+		"Error: port 22 is taken by sshd (pid 812); choose another port", "Question 4 of 7", "1. Private CA",
+		"Question 5 of 7", "ci, writer, password typed", "Question 7 of 7",
+		"This would be changed in /etc/packhouse", "create auth/htpasswd-basic", "Type write to write this",
+		"round trip: passed", "4 of 5 checks passed, 1 not proven", "Passwords were generated. Show them now?",
 		"The server runs at 127.0.0.1:5000",
 	)
 	if outcome.Stage != Proved || outcome.ExitCode() != 0 || outcome.Resolved.Answers.Addr != ":5001" {
@@ -108,16 +94,8 @@ func TestLinesGoBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantsLines(
-		t,
-		out,
-		"This is the first question.",
-		"Clients will see this",
-		"Question 2 of 7",
-		"Question 1 of 7",
-		"Question 7 of 7",
-		"back to change answers",
-		"Question 7 of 7",
-		"Question 6 of 7",
+		t, out, "This is the first question.", "Clients will see this", "Question 2 of 7", "Question 1 of 7",
+		"Question 7 of 7", "back to change answers", "Question 7 of 7", "Question 6 of 7",
 	)
 }
 
@@ -160,19 +138,10 @@ func TestLinesManage(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantsLines(
-		t,
-		out,
-		"The installation in /etc/packhouse",
-		"server, well: up at :5000",
-		"certificate, attention: 20 days left",
-		"1. Renew the certificate",
-		`"9" is not one of the choices`,
-		"This would be changed",
-		"Nothing was written.",
-		"as it was before the last setup",
-		"Question 1 of 1: Users",
-		"This would be changed",
-		"4 of 5 checks passed",
+		t, out, "The installation in /etc/packhouse", "server, well: up at :5000",
+		"certificate, attention: 20 days left", "1. Renew the certificate", `"9" is not one of the choices`,
+		"This would be changed", "Nothing was written.", "as it was before the last setup",
+		"Question 1 of 1: Users", "This would be changed", "4 of 5 checks passed",
 	)
 	if outcome.ExitCode() != 0 {
 		t.Errorf("exit code %d", outcome.ExitCode())
@@ -191,12 +160,8 @@ func TestLinesGoBackAfterAFailedCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantsLines(
-		t,
-		out,
-		"cause: the disk is full",
-		"Go back to the files that were there before?",
-		"as it was before the last setup",
-		"Everything is as it was before.",
+		t, out, "cause: the disk is full", "Go back to the files that were there before?",
+		"as it was before the last setup", "Everything is as it was before.",
 	)
 	if outcome.ExitCode() != 1 {
 		t.Errorf("exit code %d, want 1", outcome.ExitCode())

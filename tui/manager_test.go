@@ -62,8 +62,7 @@ func managed(o Options) Options {
 	o.Rollback = func(context.Context) (*plan.Plan, error) {
 		return &plan.Plan{Dir: "/etc/packhouse", Changes: []plan.Change{{
 			Path: filepath.Join(
-				"/etc/packhouse",
-				installation.HtpasswdFile,
+				"/etc/packhouse", installation.HtpasswdFile,
 			), Kind: setup.Update, Secret: true, Meaning: []string{"as it was before the last setup"},
 		}}}, nil
 	}

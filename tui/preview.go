@@ -103,11 +103,8 @@ func (m *model) previewBox(width, height int) []string {
 	}
 	shown, below := scroll(lines, &m.preview.top, min(focus, len(lines)-1), innerHeight)
 	box := layout.Box{
-		Title:  setupConfig,
-		Remark: below,
-		Edge:   m.theme.Border,
-		Head:   m.theme.Muted,
-		Mark:   m.theme.Accent.Render(theme.Changed),
+		Title: setupConfig, Remark: below, Edge: m.theme.Border, Head: m.theme.Muted,
+		Mark: m.theme.Accent.Render(theme.Changed),
 	}
 	for i := range shown {
 		box.Marked = append(box.Marked, marks[m.preview.top+i])

@@ -77,16 +77,14 @@ func (m *model) lookAtFaults() tea.Cmd {
 			ways = append(
 				ways,
 				plan.Repair{
-					ID:    editWay,
-					Title: title,
-					Text:  "a copy of it in your editor; it is looked at again afterwards",
+					ID: editWay, Title: title,
+					Text: "a copy of it in your editor; it is looked at again afterwards",
 				},
 			)
 		}
 		if edited {
 			ways = append(
-				ways,
-				plan.Repair{ID: discardWay, Title: "Discard the edits", Text: "back to the file as it is"},
+				ways, plan.Repair{ID: discardWay, Title: "Discard the edits", Text: "back to the file as it is"},
 			)
 		}
 		return faultsMsg{plan.Faults(path, data), ways}
@@ -106,10 +104,7 @@ func (m *model) foundFaults(msg faultsMsg) tea.Cmd {
 	r.faults, r.ways, r.looked = msg.faults, msg.ways, true
 	if len(r.faults) == 0 && r.draft != nil { // it was repaired by hand
 		edited := plan.Repair{
-			ID:    "edited",
-			Title: "Take the edited copy",
-			Text:  "the review shows what it changes",
-			Data:  r.draft,
+			ID: "edited", Title: "Take the edited copy", Text: "the review shows what it changes", Data: r.draft,
 			Steps: []string{"as you edited it"},
 		}
 		r.ways = append([]plan.Repair{edited}, r.ways...)

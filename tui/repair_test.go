@@ -101,11 +101,8 @@ func TestRepairFromTheManager(t *testing.T) {
 	s.wants("Repair", "shows what is wrong with myconfig.yml", "the server refuses myconfig.yml; Repair first")
 	s.keys("<enter>")
 	s.wants(
-		"line 8, column 3: unknown key http.adr",
-		"did you mean http.addr?",
-		`›    8 │   adr: ":5000" # by hand`,
-		"│   ^",
-		"line 8: adr becomes addr",
+		"line 8, column 3: unknown key http.adr", "did you mean http.addr?", `›    8 │   adr: ":5000" # by hand`,
+		"│   ^", "line 8: adr becomes addr",
 	)
 	s.keys("<enter>")
 	s.wants("Repair: review", `-  adr: ":5000" # by hand`, `+  addr: ":5000" # by hand`, "kept in the backup")
@@ -245,21 +242,10 @@ func TestLinesRepair(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantsLines(
-			t,
-			out,
-			"The server would not start on",
-			"Wrong, line 8, column 3: unknown key http.adr",
-			"did you mean http.addr?",
-			`line 8:   adr: ":5000" # by hand`,
-			"1. Put it right",
-			"adr becomes addr",
-			"3. Edit",
-			`Error: "9" is not one of the choices`,
-			"Wrong, line 8",
-			"1. Put it right",
-			`+  addr: ":5000" # by hand`,
-			"Type write to write this",
-			"checks passed",
+			t, out, "The server would not start on", "Wrong, line 8, column 3: unknown key http.adr",
+			"did you mean http.addr?", `line 8:   adr: ":5000" # by hand`, "1. Put it right", "adr becomes addr",
+			"3. Edit", `Error: "9" is not one of the choices`, "Wrong, line 8", "1. Put it right",
+			`+  addr: ":5000" # by hand`, "Type write to write this", "checks passed",
 		)
 		if text := fileOf(t, path); !strings.Contains(text, "  addr: \":5000\" # by hand") ||
 			!strings.Contains(text, "level: debug") {

@@ -106,10 +106,6 @@ func (m *model) settingsBody(width, height int) ([]string, string) {
 		}
 	}
 	return s.show(
-		layout.Wrap("Choose what to change. Everything else stays as it is.", width),
-		items,
-		first,
-		last,
-		height,
+		layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height,
 	)
 }

@@ -35,8 +35,7 @@ func (m *model) stateLines(width int) []string {
 				label = ""
 			}
 			lines = append(
-				lines,
-				layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width),
+				lines, layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width),
 			)
 		}
 	})
@@ -143,10 +142,7 @@ func (m *model) serverState(s *installation.State, say func(label, sign, text st
 		return
 	}
 	where := fmt.Sprintf(
-		"up at %s since %s, pid %d",
-		server.Address,
-		server.Since.Local().Format(time.DateTime),
-		server.PID,
+		"up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime), server.PID,
 	)
 	if server.Here {
 		where = fmt.Sprintf("up at %s, in this program: it ends when you leave", server.Address)
@@ -161,11 +157,8 @@ func (m *model) serverState(s *installation.State, say func(label, sign, text st
 		say(
 			"serves",
 			theme.Failed,
-			"another certificate than the one on disk ("+shortFingerprints(
-				server.Fingerprint,
-			)+"): "+m.options.Pasteable(
-				"packhouse reload",
-			)+", or Check",
+			"another certificate than the one on disk ("+shortFingerprints(server.Fingerprint)+"): "+
+				m.options.Pasteable("packhouse reload")+", or Check",
 		)
 	default:
 		say("serves", theme.Done, shortFingerprints(server.Fingerprint)+", the certificate on disk")
@@ -203,8 +196,7 @@ func (m *model) certificateState(s *installation.State, say func(label, sign, te
 	say("names", " ", strings.Join(c.Names, ", "))
 	for _, a := range c.Missing {
 		say(
-			"",
-			theme.Caution,
+			"", theme.Caution,
 			fmt.Sprintf("%s (%s) is an address of this machine and not in it: Settings, Names", a.Addr, a.Interface),
 		)
 	}

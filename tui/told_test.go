@@ -109,12 +109,7 @@ func TestLinesDoNotRepeatThemselves(t *testing.T) {
 		t.Errorf("the choices were listed %d times, want once:\n%s", n, out)
 	}
 	wantsLines(
-		t,
-		out,
-		"1. Private CA",
-		"Default: 1, Private CA. Your answer: ",
-		"Error: there is no number 9",
-		"Default:",
+		t, out, "1. Private CA", "Default: 1, Private CA. Your answer: ", "Error: there is no number 9", "Default:",
 		"Error: Let's Encrypt cannot be chosen here: this machine has no public address",
 	)
 	if n := strings.Count(out, "spectro, reader"); n != 2 {
@@ -230,20 +225,14 @@ func TestManagerKeepsAnswers(t *testing.T) {
 	s.wants("› registry.example.com")
 
 	out, _, err := typeLines(
-		t,
-		managed(fixtureOptions()),
+		t, managed(fixtureOptions()),
 		"3\n1\nother.example.com\nback\nback\n3\n1\nback\nagain\n3\nall\nback\nquit\n",
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantsLines(
-		t,
-		out,
-		"continue with your unsaved changes",
-		"Host name: changed: other.example.com",
-		"Default: other.example.com",
-		"choose what to change",
-		"Default: registry.example.com",
+		t, out, "continue with your unsaved changes", "Host name: changed: other.example.com",
+		"Default: other.example.com", "choose what to change", "Default: registry.example.com",
 	)
 }

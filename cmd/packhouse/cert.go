@@ -53,9 +53,8 @@ func newCertShow(a *app) *cobra.Command {
 				return noCertificate(installed)
 			}
 			report := certReport{
-				Certificate: &installed.Cert.Info,
-				DaysLeft:    installed.Cert.Info.DaysLeft(a.now()),
-				CloseToEnd:  installed.Cert.CloseEnd,
+				Certificate: &installed.Cert.Info, DaysLeft: installed.Cert.Info.DaysLeft(a.now()),
+				CloseToEnd: installed.Cert.CloseEnd,
 			}
 			if installed.CA != nil {
 				report.CA = &installed.CA.Info
@@ -85,8 +84,7 @@ func (a *app) showCert(cert *installation.Certificate, r certReport) {
 		row,
 		"valid until",
 		fmt.Sprintf(
-			"%s, %s left",
-			r.Certificate.NotAfter.UTC().Format("2006-01-02 15:04 MST"),
+			"%s, %s left", r.Certificate.NotAfter.UTC().Format("2006-01-02 15:04 MST"),
 			spelling.Count(r.DaysLeft, "day"),
 		),
 	)

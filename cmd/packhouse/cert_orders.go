@@ -47,11 +47,7 @@ func (a *app) ordersIn(ctx context.Context, c *config.Config, cache acme.Cache) 
 	m, err := acme.New(
 		ctx,
 		acme.Options{
-			Hosts:     l.Hosts,
-			Directory: l.DirectoryURL,
-			Cache:     cache,
-			Log:       slog.New(slog.DiscardHandler),
-			Now:       a.now,
+			Hosts: l.Hosts, Directory: l.DirectoryURL, Cache: cache, Log: slog.New(slog.DiscardHandler), Now: a.now,
 		},
 	)
 	if err != nil {

@@ -124,9 +124,7 @@ func (h handedOut) served(ctx context.Context, address string) error {
 		}
 		limited, cancel := context.WithTimeout(ctx, 10*time.Second)
 		conn, err := (&tls.Dialer{NetDialer: new(net.Dialer), Config: &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12}}).DialContext(
-			limited,
-			"tcp",
-			address,
+			limited, "tcp", address,
 		)
 		cancel()
 		if err != nil {

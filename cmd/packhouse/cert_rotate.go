@@ -104,9 +104,7 @@ command daily. The last line of output is "changed" or "unchanged".`,
 	f.BoolVar(&o.newKey, "new-key", false, "also generate a new key")
 	f.BoolVar(&o.newCA, "new-ca", false, "also create a new CA, which every client must trust")
 	f.StringArrayVar(
-		&o.permit,
-		"ca-permit",
-		nil,
+		&o.permit, "ca-permit", nil,
 		"with --new-ca: limit the CA to names below or addresses in `NAME_OR_CIDR` (default the limits of the old CA)",
 	)
 	f.BoolVar(&o.dropOldCA, "drop-old-ca", false, "after --new-ca: remove the old CA from ca.crt")

@@ -108,10 +108,7 @@ func (a *app) plan(
 	machine := machine.Detect(ctx, machine.ThisMachine())
 	// Quick: skip the probes. The running server already uses the address, which does not change.
 	resolved, findings := question.Resolve(
-		ctx,
-		machine,
-		installed,
-		question.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true},
+		ctx, machine, installed, question.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true},
 	)
 	if finding.AnyRefused(findings) {
 		a.sayFindings(refusals(findings, c.flags))

@@ -50,8 +50,7 @@ with 4 if it finds an error. Warnings alone do not prevent a start; check and st
 			loaded, problems := a.verifyConfig(cmd.Context(), found.Path)
 			if asJSON {
 				report := verifyReport{
-					File:     found.Path,
-					Valid:    loaded != nil && !hasErrors(problems),
+					File: found.Path, Valid: loaded != nil && !hasErrors(problems),
 					Findings: append([]config.Problem{}, problems...),
 				}
 				a.pasteableProblems(report.Findings)
@@ -187,8 +186,7 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 				Code: config.CodeStorage, Severity: config.Error, File: path, Key: "storage.filesystem.rootdirectory",
 				What: fmt.Sprintf(
 					"storage.filesystem.rootdirectory belongs to a running server: pid %d, with the configuration %s",
-					status.PID,
-					status.Config,
+					status.PID, status.Config,
 				),
 				Remedy: "stop that server, or name another directory",
 			})

@@ -61,9 +61,7 @@ Results go to stdout, messages to stderr. This page is generated from the comman
 		fmt.Fprintf(&b, "```\n%s\n```\n", cmd.UseLine())
 		if cmd.Example != "" {
 			fmt.Fprintf(
-				&b,
-				"\n```sh\n%s\n```\n",
-				strings.ReplaceAll(strings.TrimPrefix(cmd.Example, "  "), "\n  ", "\n"),
+				&b, "\n```sh\n%s\n```\n", strings.ReplaceAll(strings.TrimPrefix(cmd.Example, "  "), "\n  ", "\n"),
 			)
 		}
 		groups := []flagGroup{{"", cmd.LocalFlags()}}

@@ -164,9 +164,7 @@ var installedFaults = []fault{
 	{
 		name: "configuration that is a mount of its own", namespaces: true, exit: exitFailed, code: setup.CodeFailed, cause: "everything is as it was before", remedy: "mount its directory instead",
 		seed: installed(func(s *site) {
-			s.world, s.args = s.words(
-				"mount --bind {dir}/myconfig.yml {dir}/myconfig.yml",
-			), []string{
+			s.world, s.args = s.words("mount --bind {dir}/myconfig.yml {dir}/myconfig.yml"), []string{
 				"--log-level",
 				"debug",
 			}
@@ -185,8 +183,7 @@ var installedFaults = []fault{
 			data, err := os.ReadFile(s.inDir(installation.HtpasswdFile))
 			s.must(err)
 			s.write(
-				s.inDir(installation.HtpasswdFile),
-				string(data)+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n",
+				s.inDir(installation.HtpasswdFile), string(data)+"old:$apr1$xxxxxxxx$yyyyyyyyyyyyyyyyyyyyyy\n",
 				0o600,
 			)
 		}),

@@ -57,17 +57,7 @@ func TestFaultConnectionDropped(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "D")
 	c := openConsole(
-		t,
-		80,
-		24,
-		"setup",
-		"--dir",
-		dir,
-		"--hostname",
-		"localhost",
-		"--addr",
-		freeAddress(t),
-		"--storage-path",
+		t, 80, 24, "setup", "--dir", dir, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path",
 		dir+"/data",
 	)
 	c.Wants(steps[0])

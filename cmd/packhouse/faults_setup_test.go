@@ -159,12 +159,7 @@ func (s *site) own(certificates string, key *certgen.Pair, mode os.FileMode) {
 	pem, err := key.KeyPEM()
 	s.must(err)
 	s.args = append(
-		s.args,
-		"--tls",
-		"files",
-		"--tls-cert",
-		s.write("own.crt", certificates, 0o644),
-		"--tls-key",
+		s.args, "--tls", "files", "--tls-cert", s.write("own.crt", certificates, 0o644), "--tls-key",
 		s.write("own.key", string(pem), mode),
 	)
 }
@@ -235,8 +230,7 @@ var fileFaults = []fault{
 		seed: func(s *site) {
 			s.pair(certgen.LeafOptions{Days: 30, Now: time.Now()}, "registry.example.com")
 			s.write(
-				"own.key",
-				"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n",
+				"own.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n",
 				0o600,
 			)
 		},
@@ -287,16 +281,9 @@ var fileFaults = []fault{
 		name: "ACME directory does not answer", exit: exitUsage, code: setup.CodeUnreached, cause: "connection refused", remedy: "HTTPS_PROXY",
 		seed: func(s *site) {
 			given(
-				"--tls",
-				"letsencrypt",
-				"--acme-email",
-				"a@example.com",
-				"--acme-directory",
-				"https://127.0.0.1:{port}/directory",
-				"--offline=false",
-			)(
-				s,
-			)
+				"--tls", "letsencrypt", "--acme-email", "a@example.com", "--acme-directory",
+				"https://127.0.0.1:{port}/directory", "--offline=false",
+			)(s)
 		},
 	},
 	{
@@ -330,23 +317,10 @@ var fileFaults = []fault{
 func bucketAt(endpoint string) func(*site) {
 	return func(s *site) {
 		given(
-			"--offline=false",
-			"--storage",
-			"s3",
-			"--s3-bucket",
-			"packs",
-			"--s3-region",
-			"us-east-1",
-			"--s3-endpoint",
-			endpoint,
-			"--s3-path-style",
-			"--s3-access-key",
-			"AKIDEXAMPLE",
-			"--s3-secret-key-file",
+			"--offline=false", "--storage", "s3", "--s3-bucket", "packs", "--s3-region", "us-east-1",
+			"--s3-endpoint", endpoint, "--s3-path-style", "--s3-access-key", "AKIDEXAMPLE", "--s3-secret-key-file",
 			s.write("secret", "some-secret-key\n", 0o600),
-		)(
-			s,
-		)
+		)(s)
 	}
 }
 
@@ -466,11 +440,7 @@ func (s *site) hosts(lines string) {
 	s.t.Helper()
 	s.world = fmt.Sprintf(
 		"mount --bind %s /etc/hosts\nmount --bind %s /etc/nsswitch.conf",
-		s.write(
-			"hosts",
-			"127.0.0.1 localhost\n::1 localhost\n"+lines+"\n",
-			0o644,
-		),
+		s.write("hosts", "127.0.0.1 localhost\n::1 localhost\n"+lines+"\n", 0o644),
 		s.write("nsswitch.conf", "hosts: files\n", 0o644),
 	)
 }

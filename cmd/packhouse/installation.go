@@ -79,8 +79,7 @@ func (a *app) someConfig(dir string, args []string) (string, error) {
 	found := a.findConfig(dir, args)
 	if found.Path == "" {
 		return "", withHint(
-			errors.New("no registry is installed here"),
-			"packhouse setup makes one, --dir names another directory",
+			errors.New("no registry is installed here"), "packhouse setup makes one, --dir names another directory",
 		)
 	}
 	return found.Path, nil
@@ -183,8 +182,7 @@ func usable(installed *installation.Installed, err error) (*installation.Install
 		return nil, installed.Problem
 	case installed.ConfigData == nil: // a new one would have other settings, and another certificate
 		return nil, withHint(
-			fmt.Errorf("%s: no such file", filepath.Join(installed.Dir, installation.ConfigFile)),
-			"%s",
+			fmt.Errorf("%s: no such file", filepath.Join(installed.Dir, installation.ConfigFile)), "%s",
 			repairHint(installed.Dir),
 		)
 	}

@@ -63,10 +63,8 @@ func (a *asked) addOrdered(ctx context.Context, state *installation.State, insta
 			state.Findings = append(
 				state.Findings,
 				finding.Finding{
-					Subject:  finding.Subject{Question: "tls"},
-					Severity: finding.Warning,
-					Code:     setup.CodeChallenge,
-					What:     fault,
+					Subject: finding.Subject{Question: "tls"}, Severity: finding.Warning, Code: setup.CodeChallenge,
+					What: fault,
 				},
 			)
 		}
@@ -87,9 +85,7 @@ func (a *asked) serverState(ctx context.Context, installed *installation.Install
 	if c == nil { // a running server keeps its last good state even if its file is broken
 		c = config.Glimpse(
 			config.Source{
-				Path: filepath.Join(installed.Dir, installation.ConfigFile),
-				Data: installed.ConfigData,
-				Env:  a.env,
+				Path: filepath.Join(installed.Dir, installation.ConfigFile), Data: installed.ConfigData, Env: a.env,
 			},
 		)
 	}

@@ -20,21 +20,8 @@ func installedAt(t *testing.T) (dir, addr string) {
 	t.Helper()
 	dir, addr = filepath.Join(t.TempDir(), "D"), freeAddress(t)
 	c := openConsole(
-		t,
-		200,
-		50,
-		"setup",
-		"--yes",
-		"--offline",
-		"--no-start",
-		"--dir",
-		dir,
-		"--hostname",
-		"localhost",
-		"--addr",
-		addr,
-		"--storage-path",
-		dir+"/data",
+		t, 200, 50, "setup", "--yes", "--offline", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr",
+		addr, "--storage-path", dir+"/data",
 	)
 	c.Ends(exitOK)
 	return dir, addr
@@ -115,21 +102,8 @@ func TestManagerUninstallKeepsTheCA(t *testing.T) {
 		t.Errorf("the configuration is still there: %v", err)
 	}
 	openConsole(
-		t,
-		200,
-		50,
-		"setup",
-		"--yes",
-		"--offline",
-		"--no-start",
-		"--dir",
-		dir,
-		"--hostname",
-		"localhost",
-		"--addr",
-		addr,
-		"--storage-path",
-		dir+"/data",
+		t, 200, 50, "setup", "--yes", "--offline", "--no-start", "--dir", dir, "--hostname", "localhost", "--addr",
+		addr, "--storage-path", dir+"/data",
 	).Ends(exitOK)
 	if again, err := os.ReadFile(filepath.Join(dir, installation.CACertFile)); err != nil ||
 		string(again) != string(ca) {

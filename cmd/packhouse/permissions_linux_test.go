@@ -64,12 +64,8 @@ func TestUnsafeFilesHaveOneCode(t *testing.T) {
 					}
 					if found != tc.code || found != "" && !strings.Contains(out, path) {
 						t.Errorf(
-							"packhouse %s: code %q, want %q of %s\n%s",
-							strings.Join(args, " "),
-							found,
-							tc.code,
-							path,
-							out,
+							"packhouse %s: code %q, want %q of %s\n%s", strings.Join(args, " "), found, tc.code,
+							path, out,
 						)
 					}
 				}

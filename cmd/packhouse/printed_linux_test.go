@@ -19,10 +19,7 @@ func (s *site) paste(line string) outcome {
 	s.t.Helper()
 	command := s.command("version")
 	command.Args = append(
-		command.Args[:len(command.Args)-2],
-		"sh",
-		"-c",
-		line,
+		command.Args[:len(command.Args)-2], "sh", "-c", line,
 	) // in place of the program and its argument
 	if len(command.Args) == 3 {
 		command.Path = "/bin/sh"
@@ -133,9 +130,7 @@ func TestReadmeCommands(t *testing.T) {
 	s.must(err)
 	program = publicProgram(t, program, filepath.Dir(s.root))
 	s.env = []string{
-		"PATH=" + filepath.Dir(
-			program,
-		) + ":" + os.Getenv(
+		"PATH=" + filepath.Dir(program) + ":" + os.Getenv(
 			"PATH",
 		), "PACKHOUSE_ADDR=127.0.0.1:" + s.port, "PACKHOUSE_OFFLINE=true",
 		"SSL_CERT_FILE=" + s.at("ca.crt"), "PACKHOUSE_PASSWORD_ADMIN=correct-horse-battery",

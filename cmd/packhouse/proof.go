@@ -55,10 +55,7 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	url := p.plan.Resolved.Answers.URL()
 	if p.plan.Resolved.Answers.Dir == "" && installed != nil { // a rollback: its answers are those of the files
 		resolved, _ := question.Resolve(
-			ctx,
-			machine.Detect(ctx, machine.ThisMachine()),
-			installed,
-			question.Input{Quick: true},
+			ctx, machine.Detect(ctx, machine.ThisMachine()), installed, question.Input{Quick: true},
 		)
 		url = resolved.Answers.URL()
 	}

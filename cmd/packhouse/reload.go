@@ -44,14 +44,12 @@ func (a *app) runReload(ctx context.Context, found config.Found) error {
 	client, err := a.findRunning(ctx, found.Path)
 	if errors.Is(err, fs.ErrPermission) {
 		return withHint(
-			fmt.Errorf("query the running server: %w", err),
-			"run this as the user of the server, or as root",
+			fmt.Errorf("query the running server: %w", err), "run this as the user of the server, or as root",
 		)
 	}
 	if errors.Is(err, admin.ErrNotRunning) {
 		return withHint(
-			fmt.Errorf("no server runs on %s", nameOf(found)),
-			"%s; --dir DIR selects another installation",
+			fmt.Errorf("no server runs on %s", nameOf(found)), "%s; --dir DIR selects another installation",
 			startHint(found.Path),
 		)
 	}

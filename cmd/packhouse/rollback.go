@@ -89,8 +89,7 @@ func (a *app) serveRolledBack(ctx context.Context, dir string, plan *plan.Plan) 
 	case installed.Refused():
 		path := filepath.Join(installed.Dir, installation.ConfigFile)
 		return withHint(
-			fmt.Errorf("the server would refuse %s as it was before: %s", path, installed.Problem.Error()),
-			"%s",
+			fmt.Errorf("the server would refuse %s as it was before: %s", path, installed.Problem.Error()), "%s",
 			repairHint(installed.Dir),
 		)
 	case installed.Config == nil:

@@ -66,9 +66,7 @@ func leftToSystemd(path string) error {
 	}
 	return withHint(
 		fmt.Errorf("systemd runs the server of this installation, as %s, who could not read what root writes", user),
-		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s",
-		setup.Unit,
-		user,
+		"systemctl start %s; in the foreground: runuser -u %s -- packhouse serve %s", setup.Unit, user,
 		setup.Shell(path),
 	)
 }
@@ -143,9 +141,7 @@ func (a *app) supervise(ctx context.Context, plan *plan.Plan) (bool, error) {
 	active := systemctl(ctx, "is-active", "--quiet", setup.Unit) == nil
 	if unfit := question.Unfit(installed); unfit != nil && !active {
 		return false, withHint(
-			fmt.Errorf("the service is not started: %s", unfit.What),
-			"%s, then systemctl start %s",
-			unfit.Remedy,
+			fmt.Errorf("the service is not started: %s", unfit.What), "%s, then systemctl start %s", unfit.Remedy,
 			setup.Unit,
 		)
 	}

@@ -72,9 +72,7 @@ func TestSupervise(t *testing.T) {
 	told()
 	planned := &plan.Plan{Dir: dir}
 	server, err := a.start(
-		t.Context(),
-		filepath.Join(dir, installation.ConfigFile),
-		&words,
+		t.Context(), filepath.Join(dir, installation.ConfigFile), &words,
 	) // what the service manager is made to believe it started
 	if err != nil {
 		t.Fatal(err)
@@ -96,9 +94,7 @@ func TestSupervise(t *testing.T) {
 	try("active", "enable packhouse.service", "is-active --quiet packhouse.service")
 	planned.Restart = []string{"http.addr"}
 	try(
-		"to be restarted",
-		"enable packhouse.service",
-		"is-active --quiet packhouse.service",
+		"to be restarted", "enable packhouse.service", "is-active --quiet packhouse.service",
 		"restart packhouse.service",
 	)
 	planned.Restart, planned.Changes = nil, []plan.Change{{Path: setup.UnitFile, Kind: setup.Update}}

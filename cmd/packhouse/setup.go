@@ -152,8 +152,7 @@ func (a *app) setupOptionsOf(input question.Input) (setupOptions, error) {
 		if v := values["dir"]; len(v) > 0 && v[len(v)-1] == "" { // likely an unset variable in a script
 			return o, usageError(
 				withHint(
-					errors.New("--dir is empty"),
-					"name a directory, or leave --dir out: then it is %s",
+					errors.New("--dir is empty"), "name a directory, or leave --dir out: then it is %s",
 					a.defaultDir(),
 				),
 			)

@@ -104,10 +104,7 @@ func (s *setupRun) refusedBy(report setupReport, err error, code int) error {
 		report.Findings = append(
 			report.Findings,
 			finding.Finding{
-				Severity: finding.Refused,
-				Code:     setup.CodeFailed,
-				What:     err.Error(),
-				Remedy:   remedyOf(err),
+				Severity: finding.Refused, Code: setup.CodeFailed, What: err.Error(), Remedy: remedyOf(err),
 			},
 		)
 		return s.finish(report, err)

@@ -74,10 +74,7 @@ func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *plan.Pla
 	report.Findings = append(
 		report.Findings,
 		finding.Finding{
-			Severity: finding.Refused,
-			Code:     setup.CodeFailed,
-			What:     cause.Error(),
-			Remedy:   remedyOf(cause),
+			Severity: finding.Refused, Code: setup.CodeFailed, What: cause.Error(), Remedy: remedyOf(cause),
 		},
 	)
 	ctx = context.WithoutCancel(ctx) // complete the rollback even after ctrl+c

@@ -90,8 +90,7 @@ func (a *asked) conclude(outcome tui.Outcome, err error) error {
 	if outcome.Stage == tui.Applied {
 		a.say("the installation in %s is written and stays; its checks were not completed", a.o.dir)
 		a.hint(
-			"%s completes them, %s goes back",
-			a.command("check", "--dir", a.o.dir),
+			"%s completes them, %s goes back", a.command("check", "--dir", a.o.dir),
 			a.command("rollback", "--dir", a.o.dir),
 		)
 	}

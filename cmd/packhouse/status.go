@@ -186,15 +186,12 @@ func (a *app) statusOfConfig(ctx context.Context, r *statusReport) *verified {
 	}
 	now := a.now()
 	r.Certificate = &certificateAt{
-		Path:     path,
-		Ends:     chain[0].NotAfter,
-		DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour)),
+		Path: path, Ends: chain[0].NotAfter, DaysLeft: int(chain[0].NotAfter.Sub(now) / (24 * time.Hour)),
 	}
 	told := slices.ContainsFunc(r.Findings, func(f config.Problem) bool { return f.Code == config.CodeCertificate })
 	if certgen.CloseToEnd(chain[0], now) && !told {
 		r.add(
-			findingCertificate,
-			fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)),
+			findingCertificate, fmt.Sprintf("the certificate ends on %s", chain[0].NotAfter.Format(time.DateOnly)),
 			"packhouse cert rotate renews it",
 		)
 	}
@@ -257,10 +254,7 @@ func (a *app) printStatus(r *statusReport) {
 	}
 	if s := r.Server; s != nil {
 		row(
-			"server",
-			"running since %s, pid %d, version %s",
-			s.StartedAt.Local().Format(time.DateTime),
-			s.PID,
+			"server", "running since %s, pid %d, version %s", s.StartedAt.Local().Format(time.DateTime), s.PID,
 			s.Version,
 		)
 		if s.Config != "" && !installation.SameFile(s.Config, r.Config) {

@@ -57,13 +57,8 @@ func (a *app) verify(ctx context.Context, path string, loaded *config.Loaded, ru
 // target collects the input of the checks.
 func (a *app) target(ctx context.Context, s subject) check.Target {
 	t := check.Target{
-		ConfigPath: s.config,
-		Now:        a.now,
-		URL:        s.url,
-		Machine:    a.surroundings,
-		Built:      built(),
-		Quick:      s.quick,
-		Pasteable:  a.pasteableResult,
+		ConfigPath: s.config, Now: a.now, URL: s.url, Machine: a.surroundings, Built: built(), Quick: s.quick,
+		Pasteable: a.pasteableResult,
 	}
 	if t.Machine == nil {
 		t.Machine = check.ThisMachine()
@@ -271,10 +266,7 @@ func (a *app) targetOf(ctx context.Context, s subject) (check.Target, error) {
 		}
 	}
 	resolved, _ := question.Resolve(
-		ctx,
-		machine.Detect(ctx, machine.ThisMachine()),
-		s.installed,
-		question.Input{Quick: true},
+		ctx, machine.Detect(ctx, machine.ThisMachine()), s.installed, question.Input{Quick: true},
 	)
 	s.url = resolved.Answers.URL()
 	t := a.target(ctx, s)

@@ -31,24 +31,20 @@ func files(s subject, loaded *config.Loaded, as *check.Account) []check.File {
 	}
 	if tls := c.HTTP.TLS; tls.Certificate != "" {
 		list = append(
-			list,
-			check.File{Path: tls.Certificate},
-			check.File{Path: tls.Key, Secret: true, Owner: as, Why: read},
+			list, check.File{Path: tls.Certificate}, check.File{Path: tls.Key, Secret: true, Owner: as, Why: read},
 		)
 	} else if cache := tls.LetsEncrypt.CacheFile; tls.LetsEncrypt.Enabled() && filepath.IsAbs(cache) {
 		list = append(list, check.File{Path: cache, Dir: true, Optional: true, Secret: true, Owner: as, Why: write})
 	}
 	if root := c.Storage.Filesystem.RootDirectory; c.Storage.Driver == config.Filesystem {
 		list = append(
-			list,
-			check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write},
+			list, check.File{Path: root, Dir: true, Optional: true, Owner: as, Why: write},
 		) // the storage check reports it if it is missing
 	}
 	if s.installed != nil {
 		list = append(list, check.File{
 			Path: filepath.Join(
-				s.installed.Dir,
-				filepath.FromSlash(installation.CAKeyFile),
+				s.installed.Dir, filepath.FromSlash(installation.CAKeyFile),
 			), Optional: true, Secret: true, Owner: ofCAKey(s.installed),
 			Why: "the CA's key belongs to root, and the server never reads it: anyone who takes over the server could sign certificates that clients trust",
 		})

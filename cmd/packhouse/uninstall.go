@@ -183,8 +183,7 @@ func stopped(ctx context.Context, installed *installation.Installed) error {
 	}
 	return withHint(
 		fmt.Errorf("a server runs on this installation (pid %d)", status.PID),
-		"stop it first: kill %d, or systemctl stop packhouse where that started it",
-		status.PID,
+		"stop it first: kill %d, or systemctl stop packhouse where that started it", status.PID,
 	)
 }
 

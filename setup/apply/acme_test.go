@@ -29,9 +29,7 @@ func directory(t *testing.T, body string, status int) (url, ca string) {
 	}))
 	t.Cleanup(s.Close)
 	return s.URL + "/dir", writeFile(
-		t,
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}),
-		0o644,
+		t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o644,
 	)
 }
 
@@ -85,10 +83,7 @@ func TestOrderingIsJudged(t *testing.T) {
 			flags := inDir(base, filepath.Join(t.TempDir(), "packhouse"))
 			maps.Copy(flags, tc.change)
 			_, findings := question.Resolve(
-				t.Context(),
-				machinetest.New(t, &tc.host),
-				nil,
-				question.Input{Flags: flags},
+				t.Context(), machinetest.New(t, &tc.host), nil, question.Input{Flags: flags},
 			)
 			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 				return f.Severity == tc.severity && f.Code == tc.code && f.Question == tc.question &&
@@ -103,9 +98,7 @@ func TestOrderingIsJudged(t *testing.T) {
 // TestExternalAccount has a directory that signs only for accounts that its CA knows.
 func TestExternalAccount(t *testing.T) {
 	url, ca := directory(
-		t,
-		strings.Replace(directoryBody, "{", `{"meta":{"externalAccountRequired":true},`, 1),
-		http.StatusOK,
+		t, strings.Replace(directoryBody, "{", `{"meta":{"externalAccountRequired":true},`, 1), http.StatusOK,
 	)
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	good, open := writeFile(t, []byte("c2VjcmV0LWtleQ==\n"), 0o600), writeFile(t, []byte("c2VjcmV0LWtleQ"), 0o644)
@@ -186,8 +179,7 @@ func TestOrderingIsInstalled(t *testing.T) {
 		t.Error("a certificate was made")
 	}
 	if line := plan.Resolved.CommandLine(); !strings.Contains(
-		line,
-		"--tls letsencrypt --acme-email you@example.com --acme-directory "+url,
+		line, "--tls letsencrypt --acme-email you@example.com --acme-directory "+url,
 	) ||
 		strings.Contains(line, "--san") {
 		t.Error(line)
@@ -202,10 +194,8 @@ func TestOrderingIsInstalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	edited := strings.Replace(
-		string(data),
-		"hosts: [registry.example.com]",
-		"hosts: [registry.example.com, other.example.com] # both\n      httpaddr: ':80'",
-		1,
+		string(data), "hosts: [registry.example.com]",
+		"hosts: [registry.example.com, other.example.com] # both\n      httpaddr: ':80'", 1,
 	)
 	if edited == string(data) {
 		t.Fatalf("no hosts in\n%s", data)
@@ -219,8 +209,7 @@ func TestOrderingIsInstalled(t *testing.T) {
 	}
 	install(t, m, dir, question.Values{"hostname": {"new.example.com"}})
 	if l := section(); !slices.Equal(
-		l.Hosts,
-		[]string{"new.example.com", "registry.example.com", "other.example.com"},
+		l.Hosts, []string{"new.example.com", "registry.example.com", "other.example.com"},
 	) {
 		t.Errorf("after a change of the name: %v", l.Hosts)
 	}

@@ -70,9 +70,7 @@ func Apply(ctx context.Context, p *plan.Plan, options Options) (*Applied, error)
 	}
 	err = options.Lock.hold(p.Dir, func() error {
 		applied.Backup, err = w.run(
-			ctx,
-			p,
-			&installation.Journal{State: committing, At: applied.At, Made: made, Users: w.Users},
+			ctx, p, &installation.Journal{State: committing, At: applied.At, Made: made, Users: w.Users},
 		)
 		if err != nil {
 			return fmt.Errorf("apply: %w", installation.RefuseUnsafe(err))
@@ -94,8 +92,7 @@ func (w *worker) run(ctx context.Context, p *plan.Plan, j *installation.Journal)
 	if _, err := os.Lstat(w.work()); err == nil {
 		return "", finding.NewError(
 			setup.Refuse(
-				setup.CodeHalfDone,
-				"an earlier change of "+w.dir+" was interrupted",
+				setup.CodeHalfDone, "an earlier change of "+w.dir+" was interrupted",
 				"run setup again: it finishes or undoes that first",
 			),
 		)
@@ -236,16 +233,11 @@ func (w *worker) steps(p *plan.Plan, j *installation.Journal) (changes []plan.Ch
 			for _, dir := range slices.Backward(way) {
 				planned[dir] = true
 				c := plan.Change{
-					Path: dir,
-					Kind: setup.Create,
-					Mode: fs.ModeDir | 0o755,
-					UID:  -1,
-					GID:  -1,
+					Path: dir, Kind: setup.Create, Mode: fs.ModeDir | 0o755, UID: -1, GID: -1,
 				} // must be traversable by all users
 				changes = append(changes, c)
 				j.Steps = append(
-					j.Steps,
-					installation.Step{Path: c.Path, Kind: c.Kind, Mode: c.Mode, UID: c.UID, GID: c.GID},
+					j.Steps, installation.Step{Path: c.Path, Kind: c.Kind, Mode: c.Mode, UID: c.UID, GID: c.GID},
 				)
 			}
 			planned[c.Path] = true
@@ -262,12 +254,7 @@ func (w *worker) steps(p *plan.Plan, j *installation.Journal) (changes []plan.Ch
 // step returns the journal step for a change.
 func (w *worker) step(i int, c plan.Change) (installation.Step, error) {
 	s := installation.Step{
-		Path:       c.Path,
-		Kind:       c.Kind,
-		Secret:     c.Secret,
-		Mode:       c.Mode,
-		UID:        c.UID,
-		GID:        c.GID,
+		Path: c.Path, Kind: c.Kind, Secret: c.Secret, Mode: c.Mode, UID: c.UID, GID: c.GID,
 		Attributes: c.Attributes,
 	}
 	if err := s.Resolve(c.Path, w.Places); err != nil {
@@ -298,9 +285,8 @@ func (w *worker) step(i int, c plan.Change) (installation.Step, error) {
 	}
 	if c.Kind != setup.Remove {
 		s.Staged, s.Sum = w.work(installation.NewDir, strconv.Itoa(i)), installation.Sum(c.After)
-		_, err := os.Stat(
-			filepath.Dir(s.Path),
-		) // a directory of the same plan does not exist yet
+		// A directory of the same plan does not exist yet.
+		_, err := os.Stat(filepath.Dir(s.Path))
 		if filepath.IsAbs(installation.Rel(w.dir, s.Path)) && err == nil { // possibly on another file system
 			s.Staged = installation.Beside(s.Path)
 		}

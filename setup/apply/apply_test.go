@@ -83,9 +83,7 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 					}
 				default:
 					t.Fatalf(
-						"operation %d (%s): neither old nor new: %v",
-						n,
-						in.Recovered,
+						"operation %d (%s): neither old nor new: %v", n, in.Recovered,
 						slices.Sorted(maps.Keys(after)),
 					)
 				}
@@ -95,10 +93,8 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 			}
 			if old < 10 || fresh < 10 {
 				t.Errorf(
-					"old %d times and new %d times of %d: the kills do not reach both sides of the journal",
-					old,
-					fresh,
-					done,
+					"old %d times and new %d times of %d: the kills do not reach both sides of the journal", old,
+					fresh, done,
 				)
 			}
 		})
@@ -379,10 +375,7 @@ func TestHandEditsAndOwnersSurvive(t *testing.T) {
 		t.Fatal(err)
 	}
 	edited := strings.Replace(
-		string(data),
-		"\nhttp:\n",
-		"\n# our own words\nhttp:\n  draintimeout:   45s   # odd spaces\n",
-		1,
+		string(data), "\nhttp:\n", "\n# our own words\nhttp:\n  draintimeout:   45s   # odd spaces\n", 1,
 	)
 	if err := os.WriteFile(path, []byte(edited), 0o640); err != nil {
 		t.Fatal(err)

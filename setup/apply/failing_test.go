@@ -132,9 +132,7 @@ func TestNothingIsLeftElsewhere(t *testing.T) {
 		}
 	}
 	plan := planFor(
-		t,
-		m,
-		dir,
+		t, m, dir,
 		question.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}, "new-key": {"true"}},
 	)
 	for n := 1; ; n++ {
@@ -257,8 +255,7 @@ func TestAPlaceOnAnotherDisk(t *testing.T) {
 		}
 		if !mapsEqual(before, snapshot(t, elsewhere)) {
 			if got := snapshot(t, elsewhere)["certs/tls.crt"]; !strings.HasSuffix(
-				got,
-				string(planned.Change(installation.CertFile).After),
+				got, string(planned.Change(installation.CertFile).After),
 			) {
 				t.Fatalf("operation %d (%s): not the new certificate", n, in.Recovered)
 			}

@@ -33,9 +33,8 @@ func forget(dir string) (left []string, err error) {
 		}
 	}
 	_ = (installation.Places{}).Remove(filepath.Join(dir, installation.BackupDir)) // fails if it is not empty
-	entries, err := os.ReadDir(
-		dir,
-	) // check first: removing a link to a directory always succeeds
+	// Check first: removing a link to a directory always succeeds.
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("look at what is left: %w", err)
 	}

@@ -35,10 +35,7 @@ func TestBackupHoldsAllManagedFiles(t *testing.T) {
 			t.Fatal(findings)
 		}
 		planned, err := plan.Make(
-			t.Context(),
-			m,
-			in,
-			resolved,
+			t.Context(), m, in, resolved,
 			plan.Options{Now: machinetest.Now, HashCost: 4, UnitFile: filepath.Join(dir, "no.unit")},
 		)
 		if err != nil {

@@ -82,12 +82,8 @@ func TestALineThatCannotBeChangedIsNamed(t *testing.T) {
 // TestARefusedConfigurationIsTheOnlyFinding: where it cannot be read, the other answers are defaults, and their faults nobody's.
 func TestARefusedConfigurationIsTheOnlyFinding(t *testing.T) {
 	m, dir := machinetest.New(
-		t,
-		&machinetest.Host{Taken: map[int]machine.Process{443: {PID: 1, Name: "nginx"}}},
-	), filepath.Join(
-		t.TempDir(),
-		"packhouse",
-	)
+		t, &machinetest.Host{Taken: map[int]machine.Process{443: {PID: 1, Name: "nginx"}}},
+	), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, question.Values{"addr": {"127.0.0.1:5001"}, "tls": {"off"}})
 	rewrite(t, dir, func(b []byte) []byte { return append(b, "nonsense: true\n"...) })
 	in, err := installation.Load(dir)

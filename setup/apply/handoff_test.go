@@ -30,10 +30,7 @@ func TestHandoffLinesSurviveAShell(t *testing.T) {
 		}},
 	} {
 		text := planFor(
-			t,
-			machinetest.New(t, &machinetest.Host{}),
-			t.TempDir(),
-			row.flags,
+			t, machinetest.New(t, &machinetest.Host{}), t.TempDir(), row.flags,
 		).Change(installation.HandoffFile).
 			After
 		if cell := `o'brien \| $(id) ` + "\\`id\\`" + ` x (admin) |`; !strings.Contains(string(text), cell) {
@@ -71,8 +68,7 @@ func TestStateSaysHowToStart(t *testing.T) {
 		},
 	}
 	if got, want := installation.StateOf(machinetest.New(t, &machinetest.Host{}), supervised, "").Start, "systemctl start packhouse"; !strings.HasPrefix(
-		got,
-		want,
+		got, want,
 	) {
 		t.Errorf("by systemd: %s, want %s", got, want)
 	}

@@ -27,9 +27,7 @@ func TestIdleFlagsTold(t *testing.T) {
 	} {
 		for _, quick := range []bool{false, true} {
 			_, findings := question.Resolve(
-				t.Context(),
-				machinetest.New(t, &machinetest.Host{}),
-				nil,
+				t.Context(), machinetest.New(t, &machinetest.Host{}), nil,
 				question.Input{Flags: row.flags, Quick: quick},
 			)
 			var told []string
@@ -53,9 +51,7 @@ func TestIdleFlagsTold(t *testing.T) {
 func TestEmptyDirectoryRefused(t *testing.T) {
 	t.Parallel()
 	_, findings := question.Resolve(
-		t.Context(),
-		machinetest.New(t, &machinetest.Host{}),
-		nil,
+		t.Context(), machinetest.New(t, &machinetest.Host{}), nil,
 		question.Input{Flags: question.Values{"dir": {""}}},
 	)
 	if want := "--dir: the installation directory is empty; name one with --dir, or set HOME"; len(findings) == 0 ||

@@ -88,8 +88,7 @@ func (w *worker) recover() (string, error) {
 	if len(edited) > 0 {
 		said += fmt.Sprintf(
 			"; %s had been edited meanwhile, and that version is kept in %s: packhouse rollback brings it back",
-			strings.Join(edited, ", "),
-			backup,
+			strings.Join(edited, ", "), backup,
 		)
 	}
 	return said, w.finish(j, backup)

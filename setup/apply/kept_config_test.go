@@ -147,8 +147,7 @@ func TestLostCommentsAreReported(t *testing.T) {
 		c := plan.Change(installation.ConfigFile)
 		if c.Kind != setup.Update ||
 			strings.Contains(
-				strings.Join(c.Meaning, ";"),
-				"comments removed with the settings below them: 1 ",
+				strings.Join(c.Meaning, ";"), "comments removed with the settings below them: 1 ",
 			) != told {
 			t.Errorf("%s: %s %q", change, c.Kind, c.Meaning)
 		}

@@ -141,8 +141,7 @@ func busy(dir string) error {
 	}
 	return &finding.Error{Findings: []finding.Finding{{
 		Subject: finding.Subject{
-			Question: "dir",
-			Flag:     "--dir",
+			Question: "dir", Flag: "--dir",
 		}, Severity: finding.Refused, Code: setup.CodeBusy, What: "another command" + by + " is changing " + dir, Remedy: "wait until it has finished, then try again",
 	}}}
 }

@@ -120,12 +120,8 @@ func TestInterleavedCommandsLoseNothing(t *testing.T) {
 		for i, c := range commands {
 			if c.effect(users) != c.applied {
 				t.Errorf(
-					"order %v: command %d succeeded: %t, its effect is there: %t (users %q)",
-					order,
-					i,
-					c.applied,
-					!c.applied,
-					users,
+					"order %v: command %d succeeded: %t, its effect is there: %t (users %q)", order, i, c.applied,
+					!c.applied, users,
 				)
 			}
 		}
@@ -228,11 +224,7 @@ func TestPlanReadsEachFileOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			plan, err := plan.Make(
-				t.Context(),
-				m,
-				in,
-				resolved,
-				plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
+				t.Context(), m, in, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
 			)
 			if err != nil {
 				t.Fatal(err)

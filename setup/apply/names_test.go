@@ -62,10 +62,7 @@ func TestBarePort(t *testing.T) {
 		}
 	}
 	_, resolved := resolveAll(
-		t,
-		machinetest.New(t, &machinetest.Host{}),
-		t.TempDir(),
-		question.Values{"addr": {"5000"}},
+		t, machinetest.New(t, &machinetest.Host{}), t.TempDir(), question.Values{"addr": {"5000"}},
 	)
 	if resolved.Answers.Addr != ":5000" {
 		t.Errorf("--addr 5000 is the address %q", resolved.Answers.Addr)

@@ -137,10 +137,7 @@ func TestOwnFilesAsTheyExist(t *testing.T) {
 				flags["tls-ca"] = []string{tc.ca}
 			}
 			_, findings := question.Resolve(
-				t.Context(),
-				machinetest.New(t, &machinetest.Host{}),
-				nil,
-				question.Input{Flags: flags},
+				t.Context(), machinetest.New(t, &machinetest.Host{}), nil, question.Input{Flags: flags},
 			)
 			var refusals, notes []string
 			for _, f := range findings {

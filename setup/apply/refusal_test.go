@@ -273,9 +273,7 @@ func TestNamesThatLeadElsewhereAreWarnedOf(t *testing.T) {
 	} {
 		m := machinetest.New(t, &machinetest.Host{Resolves: tc.resolves})
 		_, findings := question.Resolve(
-			t.Context(),
-			m,
-			nil,
+			t.Context(), m, nil,
 			question.Input{Flags: question.Values{"hostname": {tc.name}, "dir": {t.TempDir() + "/p"}}},
 		)
 		if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
@@ -351,14 +349,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	}
 	card := plan.Handoff(t.Context(), m, planned)
 	shown := fmt.Sprintf(
-		"%+v %#v %v %s %s %s %+v",
-		resolved,
-		resolved,
-		findings,
-		encoded,
-		resolved.CommandLine(),
-		resolved.AnswersYAML(),
-		card,
+		"%+v %#v %v %s %s %s %+v", resolved, resolved, findings, encoded, resolved.CommandLine(),
+		resolved.AnswersYAML(), card,
 	)
 	for _, c := range planned.Changes {
 		shown += planned.DiffOf(&c) + strings.Join(c.Meaning, "\n")

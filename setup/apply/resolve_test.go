@@ -166,9 +166,7 @@ func TestTickList(t *testing.T) {
 func TestInternationalNames(t *testing.T) {
 	m := machinetest.New(t, &machinetest.Host{})
 	resolved, findings := question.Resolve(
-		t.Context(),
-		m,
-		nil,
+		t.Context(), m, nil,
 		question.Input{Quick: true, Flags: question.Values{"hostname": {"Bücher.example"}, "san": {"straße.example"}}},
 	)
 	names, err := resolved.Answers.CertNames()
@@ -227,10 +225,7 @@ func TestAnswersComeBack(t *testing.T) {
 			}
 			m := machinetest.New(t, &machinetest.Host{})
 			first, findings := question.Resolve(
-				t.Context(),
-				m,
-				nil,
-				question.Input{Flags: inDir(flags, filepath.Join(t.TempDir(), "packhouse"))},
+				t.Context(), m, nil, question.Input{Flags: inDir(flags, filepath.Join(t.TempDir(), "packhouse"))},
 			)
 			if finding.AnyRefused(findings) {
 				t.Fatal(findings)

@@ -92,8 +92,7 @@ func TestUnfinishedJournalOfVersion1(t *testing.T) {
 	for path, accepted := range map[string]bool{filepath.Join(dir, installation.HandoffFile): true, "/etc/packhouse-foreign": false} {
 		work := filepath.Join(dir, installation.WorkDir)
 		err := errors.Join(
-			os.Mkdir(work, 0o700),
-			os.Mkdir(filepath.Join(work, installation.NewDir), 0o700),
+			os.Mkdir(work, 0o700), os.Mkdir(filepath.Join(work, installation.NewDir), 0o700),
 			os.Mkdir(filepath.Join(work, installation.OldDir), 0o700),
 			os.WriteFile(filepath.Join(work, installation.NewDir, "0"), []byte("new\n"), 0o600),
 		)

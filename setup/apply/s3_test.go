@@ -124,9 +124,7 @@ func TestRightsAreToldApart(t *testing.T) {
 	for _, r := range question.S3Rights {
 		m, _ := bucketMachine(t, r.Right)
 		_, findings := question.Resolve(
-			t.Context(),
-			m,
-			nil,
+			t.Context(), m, nil,
 			question.Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))},
 		)
 		want := finding.Refused
@@ -176,9 +174,7 @@ func TestTheTrialKnowsTheRemedy(t *testing.T) {
 			return []finding.Trial{{Finding: failed.WithRemedy(tc.remedy), Tried: true}}
 		}
 		_, findings := question.Resolve(
-			t.Context(),
-			m,
-			nil,
+			t.Context(), m, nil,
 			question.Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))},
 		)
 		i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.What == "it failed" })
@@ -309,10 +305,7 @@ func TestBucketIsInstalled(t *testing.T) {
 	nowhereElse(t, dir, secret, changed)
 
 	away := install(
-		t,
-		m,
-		dir,
-		question.Values{"storage": {"filesystem"}, "storage-path": {filepath.Join(t.TempDir(), "data")}},
+		t, m, dir, question.Values{"storage": {"filesystem"}, "storage-path": {filepath.Join(t.TempDir(), "data")}},
 	)
 	if text := string(away.Config()); strings.Contains(text, "s3:") || strings.Contains(text, other) ||
 		!slices.Contains(away.Restart, "storage") {
@@ -409,10 +402,7 @@ func TestBucketAnswersComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			again, findings := question.Resolve(
-				t.Context(),
-				m,
-				nil,
-				question.Input{File: file, Env: []string{"PACKHOUSE_S3_SECRET_KEY=c4nary"}},
+				t.Context(), m, nil, question.Input{File: file, Env: []string{"PACKHOUSE_S3_SECRET_KEY=c4nary"}},
 			)
 			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
@@ -450,13 +440,7 @@ func nowhereElse(t *testing.T, dir, secret string, planned *plan.Plan) {
 		t.Fatal(err)
 	}
 	shown := fmt.Sprintf(
-		"%+v %#v %s %s %s %s %s",
-		r,
-		r,
-		encoded,
-		r.CommandLine(),
-		r.AnswersYAML(),
-		plan.Preview(in, r.Answers),
+		"%+v %#v %s %s %s %s %s", r, r, encoded, r.CommandLine(), r.AnswersYAML(), plan.Preview(in, r.Answers),
 		plan.Preview(nil, r.Answers),
 	)
 	for _, c := range planned.Changes {

@@ -102,10 +102,7 @@ func TestServiceStaysAsItIs(t *testing.T) {
 		applied(
 			t,
 			servicePlan(
-				t,
-				m,
-				base,
-				question.Values{"addr": {"127.0.0.1:5391"}, "service": {service}, "run-as": {"nobody"}},
+				t, m, base, question.Values{"addr": {"127.0.0.1:5391"}, "service": {service}, "run-as": {"nobody"}},
 			),
 		)
 		in, err := installation.Load(m.ConfigDir)
@@ -117,18 +114,13 @@ func TestServiceStaysAsItIs(t *testing.T) {
 			t.Errorf("%s is %s on a second run", service, got)
 		}
 		_, findings := question.Resolve(
-			t.Context(),
-			m,
-			in,
-			question.Input{Quick: true, Flags: question.Values{"serve": {"true"}}},
+			t.Context(), m, in, question.Input{Quick: true, Flags: question.Values{"serve": {"true"}}},
 		)
 		if told := slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Note && f.Code == setup.CodeConflict }); told != (service == setup.Systemd) {
 			t.Errorf("--serve with %s: %v", service, findings)
 		}
 		_, findings = question.Resolve(
-			t.Context(),
-			m,
-			in,
+			t.Context(), m, in,
 			question.Input{Quick: true, Flags: question.Values{"serve": {"true"}, "service": {service}}},
 		)
 		if refused := slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Refused && f.Code == setup.CodeConflict }); refused != (service == setup.Systemd) {
@@ -151,27 +143,9 @@ func TestReach(t *testing.T) {
 		}
 		return path
 	}
-	open, own, shared, secret := at(
-		"open",
-		0o644,
-		0,
-		0,
-	), at(
-		"own",
-		0o400,
-		nobody,
-		0,
-	), at(
-		"shared",
-		0o640,
-		0,
-		4242,
-	), at(
-		"secret",
-		0o600,
-		0,
-		0,
-	)
+	open, own, shared, secret := at("open", 0o644, 0, 0), at(
+		"own", 0o400, nobody, 0,
+	), at("shared", 0o640, 0, 4242), at("secret", 0o600, 0, 0)
 	inside := at("live/key", 0o644, 0, 0)
 	if err := os.Chmod(filepath.Dir(inside), 0o700); err != nil {
 		t.Fatal(err)

@@ -96,10 +96,7 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			resolved, findings := question.Resolve(
-				t.Context(),
-				m,
-				in,
-				question.Input{Flags: question.Values{"user": {"eve:reader"}}, Quick: true},
+				t.Context(), m, in, question.Input{Flags: question.Values{"user": {"eve:reader"}}, Quick: true},
 			)
 			if finding.AnyRefused(findings) != test.refused {
 				t.Errorf("findings of a change: %v, want refused %t", findings, test.refused)

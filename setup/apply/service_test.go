@@ -286,10 +286,7 @@ func TestServiceIsRefused(t *testing.T) {
 		},
 	)
 	_, err := plan.Make(
-		t.Context(),
-		m,
-		in,
-		resolved,
+		t.Context(), m, in, resolved,
 		plan.Options{Now: machinetest.Now, HashCost: 4, UnitFile: filepath.Join(base, setup.Unit)},
 	)
 	var refusal *finding.Error

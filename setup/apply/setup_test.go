@@ -50,11 +50,7 @@ func planFor(t *testing.T, m *machine.Machine, dir string, flags question.Values
 	t.Helper()
 	in, resolved := resolveAll(t, m, dir, flags)
 	plan, err := plan.Make(
-		t.Context(),
-		m,
-		in,
-		resolved,
-		plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
+		t.Context(), m, in, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -127,9 +123,7 @@ func TestFirstInstallOnABareMachine(t *testing.T) {
 		c.HTTP.TLS.Certificate != filepath.Join(dir, installation.CertFile) ||
 		c.Storage.Filesystem.RootDirectory != filepath.Join(dir, "data") {
 		t.Errorf(
-			"configuration: addr %s, certificate %s, storage %s",
-			c.HTTP.Addr,
-			c.HTTP.TLS.Certificate,
+			"configuration: addr %s, certificate %s, storage %s", c.HTTP.Addr, c.HTTP.TLS.Certificate,
 			c.Storage.Filesystem.RootDirectory,
 		)
 	}
@@ -222,17 +216,9 @@ func describe(p *plan.Plan) string {
 	for _, c := range p.Changes {
 		if c.Kind != setup.Keep {
 			b.WriteString(
-				"\n" + string(
-					c.Kind,
-				) + " " + installation.Rel(
-					p.Dir,
-					c.Path,
-				) + " " + strings.Join(
-					c.Meaning,
-					"; ",
-				) + p.DiffOf(
-					&c,
-				),
+				"\n" + string(c.Kind) + " " + installation.Rel(
+					p.Dir, c.Path,
+				) + " " + strings.Join(c.Meaning, "; ") + p.DiffOf(&c),
 			)
 		}
 	}
@@ -260,10 +246,7 @@ func TestGivenPasswordsAreKept(t *testing.T) {
 			t.Fatal(findings)
 		}
 		plan, err := plan.Make(
-			context.Background(),
-			m,
-			in,
-			resolved,
+			context.Background(), m, in, resolved,
 			plan.Options{Now: machinetest.Now, WritePasswords: true, HashCost: 4},
 		)
 		if err != nil {

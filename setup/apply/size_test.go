@@ -24,9 +24,7 @@ func TestASmallMachineIsToldOf(t *testing.T) {
 		{&machinetest.Host{Processors: 0.2, RAM: 512 << 20}, "this machine has 0.2 of a processor and 512 MiB of memory"},
 	} {
 		_, findings := question.Resolve(
-			t.Context(),
-			machinetest.New(t, tc.host),
-			nil,
+			t.Context(), machinetest.New(t, tc.host), nil,
 			question.Input{Flags: question.Values{"dir": {filepath.Join(t.TempDir(), "packhouse")}}},
 		)
 		got := ""

@@ -87,9 +87,7 @@ func TestGlance(t *testing.T) {
 	} {
 		got := said(
 			question.Glance(
-				t.Context(),
-				&machine.Machine{Host: tc.host},
-				tc.question,
+				t.Context(), &machine.Machine{Host: tc.host}, tc.question,
 				&question.Answers{Dir: "/etc/packhouse", StoragePath: tc.path},
 			),
 		)

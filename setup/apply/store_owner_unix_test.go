@@ -79,11 +79,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 
 			other, resolved := resolveAll(t, m, filepath.Join(base, "second"), question.Values{"storage-path": {store}})
 			_, err = plan.Make(
-				t.Context(),
-				m,
-				other,
-				resolved,
-				plan.Options{Now: machinetest.Now, WritePasswords: true},
+				t.Context(), m, other, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true},
 			)
 			if err == nil || !strings.Contains(err.Error(), "not a") {
 				t.Errorf("a new installation: %v, want it refused", err)

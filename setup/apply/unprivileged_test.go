@@ -189,10 +189,7 @@ func TestAForeignHalfDoneSetupIsTold(t *testing.T) {
 		t.Fatalf("%+v, %v", in, err)
 	}
 	_, findings := question.Resolve(
-		t.Context(),
-		machine.Detect(t.Context(), machine.ThisMachine()),
-		in,
-		question.Input{Quick: true},
+		t.Context(), machine.Detect(t.Context(), machine.ThisMachine()), in, question.Input{Quick: true},
 	)
 	if !finding.AnyRefused(findings) {
 		t.Errorf("%v", findings)

@@ -61,23 +61,20 @@ func (in *Installed) loadConfig() error {
 	case errors.Is(err, syscall.ENOTDIR):
 		return &finding.Error{Findings: []finding.Finding{{
 			Subject: finding.Subject{
-				Question: "dir",
-				Flag:     "--dir",
+				Question: "dir", Flag: "--dir",
 			}, Severity: finding.Refused, Code: setup.CodeDir, What: fileAbove(in.Dir) + " is a file, and has to be a directory", Remedy: "choose another directory with --dir",
 		}}}
 	case errors.Is(err, syscall.EISDIR):
 		return finding.NewError(
 			setup.Refuse(
-				setup.CodeIsDir,
-				path+" is a directory, and has to be a file",
+				setup.CodeIsDir, path+" is a directory, and has to be a file",
 				"a container engine makes one where it mounts a file that is not there: move it away",
 			),
 		)
 	case errors.Is(err, fs.ErrPermission):
 		return finding.NewError(
 			setup.Refuse(
-				setup.CodeUnread,
-				"this user may not read "+path,
+				setup.CodeUnread, "this user may not read "+path,
 				"run it as the user who owns the installation, or as root",
 			),
 		)
@@ -123,8 +120,7 @@ func LoadUsers(in *Installed) {
 		if errors.Is(err, syscall.EISDIR) {
 			in.Problem = finding.NewError(
 				setup.Refuse(
-					setup.CodeIsDir,
-					in.HtpasswdPath()+" is a directory, and has to be a file",
+					setup.CodeIsDir, in.HtpasswdPath()+" is a directory, and has to be a file",
 					"move it away; then packhouse setup writes a new file",
 				),
 			)
@@ -196,10 +192,7 @@ func (in *Installed) readCertificate(certPath, keyPath string, now time.Time) (*
 		return nil, fmt.Errorf("read certificate %s: %w", certPath, err)
 	}
 	c := &Certificate{
-		Path:     certPath,
-		Info:     certgen.Inspect(chain[0]),
-		Chain:    chain,
-		CloseEnd: certgen.CloseToEnd(chain[0], now),
+		Path: certPath, Info: certgen.Inspect(chain[0]), Chain: chain, CloseEnd: certgen.CloseToEnd(chain[0], now),
 	}
 	key, err := in.ReadOpen(keyPath)
 	if err != nil {

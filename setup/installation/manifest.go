@@ -39,8 +39,7 @@ func (in *Installed) loadManifest() error {
 	if m.Version > ManifestVersion {
 		return finding.NewError(
 			setup.Refuse(
-				setup.CodeBroken,
-				fmt.Sprintf("a newer version of this program wrote %s", in.Path(ManifestFile)),
+				setup.CodeBroken, fmt.Sprintf("a newer version of this program wrote %s", in.Path(ManifestFile)),
 				"use that version",
 			),
 		)

@@ -99,9 +99,7 @@ func (in *Installed) VerifyUnchanged(shown *Installed) error {
 func ChangedMeanwhile(path string) error {
 	return finding.NewError(
 		setup.Refuse(
-			setup.CodeChanged,
-			path+" was changed by another program in the meantime",
-			"run the command again",
+			setup.CodeChanged, path+" was changed by another program in the meantime", "run the command again",
 		),
 	)
 }

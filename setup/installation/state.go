@@ -79,13 +79,8 @@ type ServerState struct {
 // StateOf returns the state of an installation on a machine, without that of the server.
 func StateOf(m *machine.Machine, in *Installed, url string) *State {
 	s := &State{
-		Dir:    in.Dir,
-		URL:    url,
-		TLS:    setup.TLSMode(in.TLSMode()),
-		Users:  in.Users,
-		Drift:  in.Drift,
-		Backup: in.Backup,
-		Before: !nothingBefore(in.Dir),
+		Dir: in.Dir, URL: url, TLS: setup.TLSMode(in.TLSMode()), Users: in.Users, Drift: in.Drift,
+		Backup: in.Backup, Before: !nothingBefore(in.Dir),
 	}
 	s.Start = "packhouse serve " + setup.Shell(in.Path(ConfigFile))
 	if in.Supervised() {

@@ -52,10 +52,7 @@ func (thisHost) FileSystem(path string) (FileSystem, error) {
 		return FileSystem{}, fmt.Errorf("ask about the file system of %s: %w", at, err)
 	}
 	f := FileSystem{
-		Kind:       kindOfFileSystem(&s),
-		FreeInodes: uint64(s.Ffree),
-		Inodes:     uint64(s.Files),
-		ReadOnly:   readOnly(&s),
+		Kind: kindOfFileSystem(&s), FreeInodes: uint64(s.Ffree), Inodes: uint64(s.Files), ReadOnly: readOnly(&s),
 	}
 	size := uint64(s.Bsize) //nolint:gosec // block sizes are positive
 	f.Free, f.Total = uint64(s.Bavail)*size, uint64(s.Blocks)*size

@@ -35,11 +35,7 @@ func (b *builder) certificates() (leaf *x509.Certificate, trust []byte, err erro
 		return nil, nil, err
 	}
 	options := certgen.LeafOptions{
-		Names:   names,
-		Subject: subject,
-		KeyType: a.KeyType,
-		Days:    a.LifetimeDays(),
-		Now:     b.now,
+		Names: names, Subject: subject, KeyType: a.KeyType, Days: a.LifetimeDays(), Now: b.now,
 	}
 	old := b.oldLeaf()
 	if old != nil && old.Pair != nil && !a.NewKey && old.Info.KeyType == string(a.KeyType) {
@@ -81,10 +77,8 @@ func (b *builder) leaf(pair *certgen.Pair, old *installation.Certificate, reason
 	info := certgen.Inspect(pair.Leaf())
 	meaning := []string{
 		fmt.Sprintf(
-			"certificate for %s; until %s; fingerprint %s",
-			strings.Join(info.Names.Strings(), ", "),
-			installation.Day(info.NotAfter),
-			info.Fingerprint,
+			"certificate for %s; until %s; fingerprint %s", strings.Join(info.Names.Strings(), ", "),
+			installation.Day(info.NotAfter), info.Fingerprint,
 		),
 	}
 	if old != nil {
@@ -127,8 +121,7 @@ func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byt
 		ca, err := question.SigningCA(a, in)
 		if err != nil {
 			f := setup.Refuse(
-				setup.CodeCAKey,
-				"a new certificate is due, and the CA cannot sign it: "+err.Error(),
+				setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
 				"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca",
 			)
 			f.Question, f.Flag = "tls", "--new-ca"
@@ -158,10 +151,8 @@ func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byt
 	info := certgen.Inspect(ca.Leaf())
 	meaning := []string{
 		fmt.Sprintf(
-			"certificate authority %s, for clients to trust; until %s; fingerprint %s",
-			info.CommonName,
-			installation.Day(info.NotAfter),
-			info.Fingerprint,
+			"certificate authority %s, for clients to trust; until %s; fingerprint %s", info.CommonName,
+			installation.Day(info.NotAfter), info.Fingerprint,
 		),
 	}
 	if permitted, limited := certgen.PermittedBy(ca.Leaf()); limited {
@@ -185,8 +176,7 @@ func (b *builder) keepCertificates() (*x509.Certificate, []byte, error) {
 	b.keep(
 		installation.CertFile,
 		fmt.Sprintf(
-			"certificate for %s; until %s",
-			strings.Join(info.Names.Strings(), ", "),
+			"certificate for %s; until %s", strings.Join(info.Names.Strings(), ", "),
 			installation.Day(info.NotAfter),
 		),
 	)

@@ -38,8 +38,7 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 		c := templates.Config{
 			LogLevel: a.LogLevel, Addr: a.Addr, Insecure: a.Insecure && a.TLS == setup.Off, Realm: a.Realm,
 			HtpasswdPath: filepath.Join(
-				a.Dir,
-				filepath.FromSlash(installation.HtpasswdFile),
+				a.Dir, filepath.FromSlash(installation.HtpasswdFile),
 			), Admins: admins, Writers: writers, RenewedBySetup: question.Made(a),
 		}
 		if a.Storage == config.Filesystem {
@@ -69,9 +68,7 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 			setup.Refuse(
 				setup.CodeEdit,
 				fmt.Sprintf(
-					"%s: %s cannot be changed without touching more than that: %s",
-					where,
-					refusal.Key,
+					"%s: %s cannot be changed without touching more than that: %s", where, refusal.Key,
 					refusal.What,
 				),
 				"change "+refusal.Key+" by hand, then run setup again with the same answers",
@@ -242,8 +239,7 @@ func acmeEdits(in *installation.Installed, a *question.Answers) (edits []config.
 	}
 	if c.HTTP.TLS.Certificate != "" {
 		edits = append(
-			edits,
-			config.Edit{Key: "http.tls.certificate", Remove: true},
+			edits, config.Edit{Key: "http.tls.certificate", Remove: true},
 			config.Edit{Key: "http.tls.key", Remove: true},
 		)
 	}

@@ -221,11 +221,8 @@ func (c Card) commands(mode setup.TLSMode) []Command {
 		scheme, oras = "http", " --plain-http"
 	case c.CAFile != "":
 		curl, oras = " --cacert "+setup.Shell(c.CAFile), " --ca-file "+setup.Shell(c.CAFile)
-		trust = "sudo install -D -m 0644 " + setup.Shell(
-			c.CAFile,
-		) + " " + setup.Shell(
-			"/etc/docker/certs.d/"+c.Local+"/ca.crt",
-		) + " && "
+		trust = "sudo install -D -m 0644 " + setup.Shell(c.CAFile) + " " +
+			setup.Shell("/etc/docker/certs.d/"+c.Local+"/ca.crt") + " && "
 	}
 	if mode != setup.Off && host == "localhost" { // oras uses plain HTTP with this name
 		oras += " --plain-http=false"

@@ -76,10 +76,7 @@ func Repairs(ctx context.Context, m *machine.Machine, in *installation.Installed
 		ways = append(
 			ways,
 			Repair{
-				ID:    "backup",
-				Title: "Take the backup",
-				Text:  kept.what,
-				Data:  kept.data,
+				ID: "backup", Title: "Take the backup", Text: kept.what, Data: kept.data,
 				Steps: []string{kept.what},
 			},
 		)
@@ -120,8 +117,7 @@ func goodConfig(in *installation.Installed) *goodCopy {
 func replacedIn(in *installation.Installed, generation, path string) []byte {
 	from := filepath.Join(in.Dir, installation.BackupDir, generation)
 	record, err := installation.ReadJournal(
-		installation.RootsOf(in.Dir).WithUnit(in.Unit),
-		filepath.Join(from, installation.RecordFile),
+		installation.RootsOf(in.Dir).WithUnit(in.Unit), filepath.Join(from, installation.RecordFile),
 	)
 	if err != nil {
 		return nil
@@ -220,8 +216,7 @@ func ForRepair(in *installation.Installed, from, data []byte, steps []string) (*
 	if !bytes.Equal(in.ConfigData, from) {
 		return nil, finding.NewError(
 			setup.Refuse(
-				setup.CodeChanged,
-				in.Path(installation.ConfigFile)+" has become another file meanwhile",
+				setup.CodeChanged, in.Path(installation.ConfigFile)+" has become another file meanwhile",
 				"look at it again",
 			),
 		)

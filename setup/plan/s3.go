@@ -79,8 +79,7 @@ func (b *builder) configuration(data []byte) {
 	}
 	if n := lostComments(b.installed.ConfigData, data); n > 0 {
 		meaning = append(
-			meaning,
-			fmt.Sprintf("comments removed with the settings below them: %d (the backup has them)", n),
+			meaning, fmt.Sprintf("comments removed with the settings below them: %d (the backup has them)", n),
 		)
 	}
 	b.put(b.path(installation.ConfigFile), b.configMode(), data, true, meaning...)

@@ -36,8 +36,7 @@ func Uninstall(ctx context.Context, in *installation.Installed) (*Plan, error) {
 	if in.Manifest == nil {
 		return nil, finding.NewError(
 			setup.Refuse(
-				setup.CodeNoManifest,
-				"setup wrote nothing in "+in.Dir+", or its list of files is gone",
+				setup.CodeNoManifest, "setup wrote nothing in "+in.Dir+", or its list of files is gone",
 				"remove what you do not want by hand",
 			),
 		)
@@ -90,12 +89,7 @@ func (b *builder) takeAway(row installation.ManifestFileRow) {
 		b.plan.Changes = append(
 			b.plan.Changes,
 			Change{
-				Path:    path,
-				Kind:    setup.Keep,
-				Mode:    info.Mode(),
-				UID:     -1,
-				GID:     -1,
-				Secret:  true,
+				Path: path, Kind: setup.Keep, Mode: info.Mode(), UID: -1, GID: -1, Secret: true,
 				Meaning: []string{why},
 			},
 		)
@@ -149,9 +143,7 @@ func Remainders(c *config.Config) (list []Remainder) {
 	at := func(parts ...string) string {
 		engine := cmp.Or(s3.RegionEndpoint, "AWS, "+s3.Region)
 		return fmt.Sprintf(
-			"bucket %s (%s), %s",
-			s3.Bucket,
-			engine,
+			"bucket %s (%s), %s", s3.Bucket, engine,
 			strings.TrimPrefix(path.Join(append([]string{s3.RootDirectory}, parts...)...), "/")+"/",
 		)
 	}

@@ -70,13 +70,10 @@ func acmeEmailQuestion() *Question {
 					!strings.Contains(domain, "@") {
 				return nil
 			}
-			return []finding.Finding{
-				setup.Refuse(
-					setup.CodeValue,
-					fmt.Sprintf("%q is not an address for mail", a.ACMEEmail),
-					"write it like you@example.com, or leave it empty",
-				),
-			}
+			return []finding.Finding{setup.Refuse(
+				setup.CodeValue, fmt.Sprintf("%q is not an address for mail", a.ACMEEmail),
+				"write it like you@example.com, or leave it empty",
+			)}
 		},
 	}
 	return q.text(func(a *Answers) *string { return &a.ACMEEmail })
@@ -95,22 +92,16 @@ func acmeDirectoryQuestion() *Question {
 			}
 			if u, err := url.Parse(a.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" ||
 				u.User != nil {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeURL,
-						fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory),
-						"write it like "+ACMEStaging,
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory),
+					"write it like "+ACMEStaging,
+				)}
 			}
 			if a.ACMEDirectory == ACMEStaging {
-				return []finding.Finding{
-					setup.Remark(
-						setup.CodeStaging,
-						"clients do not trust what the staging directory signs",
-						"when it works, change the directory to "+acmeProduction,
-					),
-				}
+				return []finding.Finding{setup.Remark(
+					setup.CodeStaging, "clients do not trust what the staging directory signs",
+					"when it works, change the directory to "+acmeProduction,
+				)}
 			}
 			return nil
 		},
@@ -220,21 +211,17 @@ func (a *Answers) acmeDirectory() string {
 func judgeOrder(a *Answers) []finding.Finding {
 	name := machine.Canonical(a.Hostname)
 	if machine.IsAddress(name) {
-		return []finding.Finding{
-			setup.Refuse(
-				setup.CodeName,
-				name+" is an address, and ACME directories sign for names",
-				"give a DNS name as host name, or choose the private CA",
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			setup.CodeName, name+" is an address, and ACME directories sign for names",
+			"give a DNS name as host name, or choose the private CA",
+		)}
 	}
 	var findings []finding.Finding
 	if a.public() && private(name) {
 		findings = append(
 			findings,
 			setup.Warn(
-				setup.CodeName,
-				name+" is not a public name: the CA will refuse it",
+				setup.CodeName, name+" is not a public name: the CA will refuse it",
 				"choose a name below a domain of yours, a private directory, or the private CA",
 			),
 		)
@@ -286,29 +273,20 @@ func probeOrder(ctx context.Context, m *machine.Machine, a *Answers) []finding.F
 	case machine.ResolverFailed(err):
 		return []finding.Finding{machine.NoResolver(name, err)}
 	case err != nil || len(addrs) == 0:
-		return []finding.Finding{
-			setup.Warn(
-				setup.CodeNoResolve,
-				name+" does not resolve: the CA will not find this machine",
-				"make a DNS entry first; each failed order costs ten minutes and more",
-			),
-		}
+		return []finding.Finding{setup.Warn(
+			setup.CodeNoResolve, name+" does not resolve: the CA will not find this machine",
+			"make a DNS entry first; each failed order costs ten minutes and more",
+		)}
 	case a.public() && !slices.ContainsFunc(addrs, reachable):
-		return []finding.Finding{
-			setup.Warn(
-				setup.CodeChallenge,
-				fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]),
-				"the CA comes from the internet: it needs a public address in DNS, and port 443 let through",
-			),
-		}
+		return []finding.Finding{setup.Warn(
+			setup.CodeChallenge, fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]),
+			"the CA comes from the internet: it needs a public address in DNS, and port 443 let through",
+		)}
 	case !slices.ContainsFunc(addrs, m.Has):
-		return []finding.Finding{
-			setup.Warn(
-				setup.CodeElsewhere,
-				fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]),
-				"that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry",
-			),
-		}
+		return []finding.Finding{setup.Warn(
+			setup.CodeElsewhere, fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]),
+			"that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry",
+		)}
 	}
 	return nil
 }

@@ -93,31 +93,22 @@ func validateAddr(_ context.Context, m *machine.Machine, a *Answers) []finding.F
 	addr, err := netip.ParseAddr(host)
 	switch network := m.Bridge(addr); {
 	case err != nil:
-		return []finding.Finding{
-			setup.Refuse(
-				setup.CodeAddress,
-				fmt.Sprintf("%q is not an IP address", host),
-				"the host name was asked before; here it is the address to listen at, most often none: :"+port,
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			setup.CodeAddress, fmt.Sprintf("%q is not an IP address", host),
+			"the host name was asked before; here it is the address to listen at, most often none: :"+port,
+		)}
 	case !addr.IsUnspecified() && !m.Has(addr):
-		return []finding.Finding{
-			setup.Refuse(
-				setup.CodeNotOurs,
-				host+" is not an address of this machine",
-				"use :"+port+" to listen at every address of it",
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			setup.CodeNotOurs, host+" is not an address of this machine",
+			"use :"+port+" to listen at every address of it",
+		)}
 	case network != "":
 		return []finding.Finding{bridged(host, network)}
 	case !addr.IsUnspecified() && Made(a) && !covered(a, addr.String()):
-		return []finding.Finding{
-			setup.Warn(
-				certNameCode,
-				host+" is not among the names in the certificate, though the server listens there only",
-				"tick it among the names",
-			),
-		}
+		return []finding.Finding{setup.Warn(
+			certNameCode, host+" is not among the names in the certificate, though the server listens there only",
+			"tick it among the names",
+		)}
 	}
 	return nil
 }
@@ -148,32 +139,22 @@ func ProbeAddr(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 		if holder.PID > 0 {
 			by = fmt.Sprintf("%s (pid %d)", holder.Name, holder.PID)
 		}
-		return []finding.Finding{
-			setup.Refuse(
-				setup.CodePortTaken,
-				fmt.Sprintf("port %d is in use by %s", port, by),
-				"stop it, or choose another port"+m.FreePort(ctx, port),
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			setup.CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by),
+			"stop it, or choose another port"+m.FreePort(ctx, port),
+		)}
 	case errors.Is(err, syscall.EACCES):
-		return []finding.Finding{
-			setup.Refuse(
-				setup.CodePortRight,
-				fmt.Sprintf("port %d may not be bound by this user", port),
-				"run setup as root, or choose a port over 1023"+m.FreePort(
-					ctx,
-					port,
-				)+", or allow it: setcap cap_net_bind_service=+ep on the program",
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			setup.CodePortRight,
+			fmt.Sprintf("port %d may not be bound by this user", port),
+			"run setup as root, or choose a port over 1023"+m.FreePort(ctx, port)+
+				", or allow it: setcap cap_net_bind_service=+ep on the program",
+		)}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return []finding.Finding{
-			setup.Refuse(
-				setup.CodeNotOurs,
-				a.Addr+" is not an address of this machine",
-				"use :"+portText+" to listen at every address of it",
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			setup.CodeNotOurs, a.Addr+" is not an address of this machine",
+			"use :"+portText+" to listen at every address of it",
+		)}
 	}
 	return []finding.Finding{
 		setup.Refuse(setup.CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address"),
@@ -196,20 +177,15 @@ func publicURLQuestion() *Question {
 				strings.Trim(u.Path, "/") != "" ||
 				u.RawQuery != "" ||
 				u.Fragment != "" {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeURL,
-						fmt.Sprintf("%q is not the base URL of a server", a.PublicURL),
-						"write scheme, host and port only: https://registry.example.com",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeURL, fmt.Sprintf("%q is not the base URL of a server", a.PublicURL),
+					"write scheme, host and port only: https://registry.example.com",
+				)}
 			}
 			if _, _, err := machine.ParseName(u.Hostname()); err != nil {
 				return []finding.Finding{
 					machine.Misnamed(
-						setup.CodeURL,
-						err,
-						"write scheme, host and port only: https://registry.example.com",
+						setup.CodeURL, err, "write scheme, host and port only: https://registry.example.com",
 					),
 				}
 			}

@@ -165,13 +165,8 @@ func (a *Answers) TLSFiles() (certificate, key string) {
 		}
 		return a.CertFile, a.KeyFile
 	case setup.PrivateCA, setup.SelfSigned:
-		return filepath.Join(
-				a.Dir,
-				filepath.FromSlash(installation.CertFile),
-			), filepath.Join(
-				a.Dir,
-				filepath.FromSlash(installation.KeyFile),
-			)
+		return filepath.Join(a.Dir, filepath.FromSlash(installation.CertFile)),
+			filepath.Join(a.Dir, filepath.FromSlash(installation.KeyFile))
 	case setup.Off, setup.LetsEncrypt:
 	}
 	return "", ""

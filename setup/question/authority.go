@@ -46,9 +46,7 @@ func judgeCAKey(a *Answers) []finding.Finding {
 	}
 	if info, err := os.Stat(a.CAKey); err == nil && info.Mode().Perm()&0o044 != 0 {
 		what := fmt.Sprintf(
-			"%s has mode %04o: other users of this machine can read the CA's key",
-			a.CAKey,
-			info.Mode().Perm(),
+			"%s has mode %04o: other users of this machine can read the CA's key", a.CAKey, info.Mode().Perm(),
 		)
 		return found(setup.Warn(setup.CodeOpenKey, what, "chmod 600 "+setup.Shell(a.CAKey)))
 	}

@@ -41,9 +41,7 @@ func validateCAPermit(_ context.Context, _ *machine.Machine, a *Answers) []findi
 	if err != nil {
 		return []finding.Finding{
 			machine.Misnamed(
-				setup.CodeName,
-				err,
-				"give a DNS name such as example.com, or a network such as 10.0.0.0/8",
+				setup.CodeName, err, "give a DNS name such as example.com, or a network such as 10.0.0.0/8",
 			),
 		}
 	}

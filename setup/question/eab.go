@@ -59,8 +59,7 @@ func eabKeyQuestion() *Question {
 				findings = append(
 					findings,
 					setup.Refuse(
-						setup.CodeValue,
-						a.EABKeyFile+" cannot be used: "+err.Error(),
+						setup.CodeValue, a.EABKeyFile+" cannot be used: "+err.Error(),
 						"write the HMAC key as the CA gave it to you, in one line",
 					),
 				)

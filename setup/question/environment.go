@@ -17,10 +17,8 @@ func (r *resolver) surroundings() {
 		verb := map[bool]string{true: "is", false: "are"}[len(names) == 1]
 		r.findings = append(r.findings, setup.Warn(
 			setup.CodeEnvironment,
-			strings.Join(
-				names,
-				", ",
-			)+" "+verb+" set in the environment of this command, and would change what a server does that is started with it",
+			strings.Join(names, ", ")+" "+verb+
+				" set in the environment of this command, and would change what a server does that is started with it",
 			"unset "+strings.Join(names, " ")+": setup and the server that it starts ignore such variables",
 		))
 	}
@@ -30,9 +28,8 @@ func (r *resolver) surroundings() {
 	}
 	r.findings = append(r.findings, setup.Warn(
 		setup.CodeEnvironment,
-		config.PathVariable+" is set to "+setup.Clip(
-			path,
-		)+": a command without --dir or CONFIG uses that file and not this installation",
+		config.PathVariable+" is set to "+setup.Clip(path)+
+			": a command without --dir or CONFIG uses that file and not this installation",
 		"unset "+config.PathVariable,
 	))
 }

@@ -10,8 +10,7 @@ import (
 
 func ExampleParseAnswers() {
 	document, err := question.ParseAnswers(
-		"answers.yml",
-		[]byte("hostname: registry.example.com\nuser: [ci:writer, dev]\n"),
+		"answers.yml", []byte("hostname: registry.example.com\nuser: [ci:writer, dev]\n"),
 	)
 	if err != nil {
 		log.Fatal(err)

@@ -37,12 +37,8 @@ func (a *Answers) pairs() []pair {
 		out = append(out, names...)
 	}
 	initial := Answers{
-		Dir:      a.Dir,
-		TLS:      a.TLS,
-		KeyType:  "ecdsa-p256",
-		Realm:    setup.OwnName,
-		LogLevel: "info",
-		S3:       S3Answers{PathStyle: a.S3.Endpoint != ""},
+		Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: setup.OwnName, LogLevel: "info",
+		S3: S3Answers{PathStyle: a.S3.Endpoint != ""},
 	}
 	for _, step := range Steps() {
 		for _, q := range step.Questions {

@@ -35,11 +35,9 @@ func (r *resolver) idle() {
 					continue
 				}
 				f := finding.Finding{
-					Subject:  finding.Subject{Question: q.ID, Flag: "--" + flag.Name},
-					Severity: finding.Warning,
-					Code:     setup.CodeConflict,
-					What:     "changes nothing here",
-					Remedy:   "it belongs to " + belongs[q.ID],
+					Subject: finding.Subject{Question: q.ID, Flag: "--" + flag.Name}, Severity: finding.Warning,
+					Code: setup.CodeConflict, What: "changes nothing here",
+					Remedy: "it belongs to " + belongs[q.ID],
 				}
 				if q.ID == "cert" || q.ID == "key" { // a certificate that would not be used is probably a mistake
 					f.Severity = finding.Refused

@@ -38,8 +38,7 @@ func MachineNotes(m *check.Machine, s *installation.State) []finding.Finding {
 		notes = append(
 			notes,
 			setup.Remark(
-				setup.CodeRoot,
-				"content is on the root disk",
+				setup.CodeRoot, "content is on the root disk",
 				"a disk of its own keeps the one from filling up the other",
 			),
 		)
@@ -59,13 +58,10 @@ func smallness(cpus float64, memory uint64) []finding.Finding {
 	if len(has) == 0 {
 		return nil
 	}
-	return []finding.Finding{
-		setup.Remark(
-			setup.CodeSmall,
-			"this machine has "+strings.Join(has, " and "),
-			"1 processor and 2 GB are what a registry is happy with",
-		),
-	}
+	return []finding.Finding{setup.Remark(
+		setup.CodeSmall, "this machine has "+strings.Join(has, " and "),
+		"1 processor and 2 GB are what a registry is happy with",
+	)}
 }
 
 // Glance returns findings about an answer while it is typed, before [Question.Probe] runs: the free

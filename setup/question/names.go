@@ -88,21 +88,14 @@ func validateHostname(_ context.Context, _ *machine.Machine, a *Answers) []findi
 			machine.Misnamed(setup.CodeName, err, "give a DNS name such as registry.example.com, or an IP address"),
 		}
 	case shown != name:
-		return []finding.Finding{
-			setup.Remark(
-				setup.CodeIDN,
-				fmt.Sprintf("%s is written %s in certificates and configuration", shown, name),
-				"",
-			),
-		}
+		return []finding.Finding{setup.Remark(
+			setup.CodeIDN, fmt.Sprintf("%s is written %s in certificates and configuration", shown, name), "",
+		)}
 	case machine.Local(name):
-		return []finding.Finding{
-			setup.Remark(
-				setup.CodeElsewhere,
-				name+" is this machine only, for every client itself",
-				"give the name by which others reach it",
-			),
-		}
+		return []finding.Finding{setup.Remark(
+			setup.CodeElsewhere, name+" is this machine only, for every client itself",
+			"give the name by which others reach it",
+		)}
 	}
 	return nil
 }
@@ -134,13 +127,10 @@ func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 			return []finding.Finding{bridged(name, bridge)}
 		}
 		if !m.Has(addr) {
-			return []finding.Finding{
-				setup.Warn(
-					setup.CodeForeign,
-					name+" is not an address of this machine",
-					"that is right where a load balancer or NAT stands in front",
-				),
-			}
+			return []finding.Finding{setup.Warn(
+				setup.CodeForeign, name+" is not an address of this machine",
+				"that is right where a load balancer or NAT stands in front",
+			)}
 		}
 		return nil
 	}
@@ -175,8 +165,7 @@ func bridged(what, network string) finding.Finding {
 	return setup.Warn(
 		setup.CodeBridge,
 		fmt.Sprintf(
-			"%s is the address of %s, a network of containers on this machine: nobody outside reaches it",
-			what,
+			"%s is the address of %s, a network of containers on this machine: nobody outside reaches it", what,
 			network,
 		),
 		"take an address or a name by which others reach this machine",
@@ -244,8 +233,7 @@ func judgeSAN(m *machine.Machine, s setup.SAN) (finding.Finding, bool) {
 	}
 	if addr, err := netip.ParseAddr(name); err == nil && s.Origin == setup.SANTyped && !m.Has(addr) {
 		return setup.Remark(
-			setup.CodeForeign,
-			name+" is not an address of this machine",
+			setup.CodeForeign, name+" is not an address of this machine",
 			"that is right where a load balancer or NAT stands in front",
 		), true
 	}

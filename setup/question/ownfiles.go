@@ -98,8 +98,7 @@ func probeCert(_ context.Context, m *machine.Machine, a *Answers) []finding.Find
 		findings = append(
 			findings,
 			setup.Remark(
-				setup.CodeRepeated,
-				fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n),
+				setup.CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n),
 				"the server leaves repetitions out of what it serves",
 			),
 		)
@@ -181,23 +180,17 @@ func probeTLSCA(_ context.Context, m *machine.Machine, a *Answers) []finding.Fin
 		case p.Code == certgen.CodeIncomplete:
 			return []finding.Finding{setup.Refuse(p.Code, p.What, p.Remedy)}
 		case p.Code == certgen.CodeUntrusted && a.TLSCA != "":
-			return []finding.Finding{
-				setup.Refuse(
-					p.Code,
-					fmt.Sprintf("the chain ends at another root than those of %s: %s", a.TLSCA, p.What),
-					"name the root of the CA that issued the certificate",
-				),
-			}
+			return []finding.Finding{setup.Refuse(
+				p.Code, fmt.Sprintf("the chain ends at another root than those of %s: %s", a.TLSCA, p.What),
+				"name the root of the CA that issued the certificate",
+			)}
 		}
 	}
 	if a.TLSCA != "" && !installation.TrustedBySystem(chain, m.Time()) {
-		return []finding.Finding{
-			setup.Remark(
-				setup.CodePrivateRoot,
-				"the root of the certificate is a private CA",
-				"clients need it: setup hands out a copy in "+installation.OwnCAFile,
-			),
-		}
+		return []finding.Finding{setup.Remark(
+			setup.CodePrivateRoot, "the root of the certificate is a private CA",
+			"clients need it: setup hands out a copy in "+installation.OwnCAFile,
+		)}
 	}
 	return nil
 }
@@ -289,13 +282,10 @@ func keyPasswordQuestion() *Question {
 			"unattended, so it cannot ask. Setup does not keep the password.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.KeyPasswordFile == "" {
-				return []finding.Finding{
-					setup.Refuse(
-						certgen.CodeKeyEncrypted,
-						"the private key is encrypted",
-						"name the file with its password, or decrypt the key: openssl pkey -in KEY -out PLAIN",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					certgen.CodeKeyEncrypted, "the private key is encrypted",
+					"name the file with its password, or decrypt the key: openssl pkey -in KEY -out PLAIN",
+				)}
 			}
 			return nil
 		},
@@ -308,9 +298,7 @@ func keyPasswordQuestion() *Question {
 				findings = append(
 					findings,
 					setup.Refuse(
-						certgen.CodeKeyEncrypted,
-						err.Error(),
-						"the file holds the password alone, in one line",
+						certgen.CodeKeyEncrypted, err.Error(), "the file holds the password alone, in one line",
 					),
 				)
 			} else if err != nil {

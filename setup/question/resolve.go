@@ -129,11 +129,8 @@ func (r *resolver) refuse(question, flag, code, what, remedy string) {
 	r.findings = append(
 		r.findings,
 		finding.Finding{
-			Subject:  finding.Subject{Question: question, Flag: flag},
-			Severity: finding.Refused,
-			Code:     code,
-			What:     what,
-			Remedy:   remedy,
+			Subject: finding.Subject{Question: question, Flag: flag}, Severity: finding.Refused, Code: code,
+			What: what, Remedy: remedy,
 		},
 	)
 }
@@ -145,10 +142,7 @@ func (r *resolver) directory() {
 	}
 	if dir == "" { // likely an unset variable in a script, not the current directory
 		r.refuse(
-			"dir",
-			"--dir",
-			setup.CodeDir,
-			"the installation directory is empty",
+			"dir", "--dir", setup.CodeDir, "the installation directory is empty",
 			"name one with --dir, or set HOME",
 		)
 		return
@@ -343,10 +337,7 @@ func (r *resolver) names() {
 			a.SANs[i].Ticked = false
 			if slices.ContainsFunc(add, func(text string) bool { return slices.Contains(splitList(text), name) }) {
 				r.refuse(
-					"san",
-					"--no-san",
-					setup.CodeConflict,
-					name+" is to be added and to be taken away",
+					"san", "--no-san", setup.CodeConflict, name+" is to be added and to be taken away",
 					"leave out one of --san and --no-san",
 				)
 			}
@@ -373,10 +364,7 @@ func (r *resolver) existing() {
 		}
 	case errors.Is(in.Problem, fs.ErrPermission):
 		r.refuse(
-			"",
-			"",
-			setup.CodeUnread,
-			in.Problem.Error(),
+			"", "", setup.CodeUnread, in.Problem.Error(),
 			"run setup as the user who owns the installation, or as root",
 		)
 	case in.Problem != nil:
@@ -425,8 +413,7 @@ func (r *resolver) userFaults() {
 	}
 	if more := len(faults) - mostFaults; more > 0 {
 		f := setup.Warn(
-			faults[mostFaults].Code,
-			fmt.Sprintf("%d more lines of it cannot be used, or not everywhere", more),
+			faults[mostFaults].Code, fmt.Sprintf("%d more lines of it cannot be used, or not everywhere", more),
 			"packhouse config verify lists them",
 		)
 		f.Question = "users"

@@ -41,10 +41,7 @@ func (r *resolver) users() {
 		name, role, err := parseUser(text)
 		if err != nil {
 			r.refuse(
-				"users",
-				"--user",
-				setup.CodeUser,
-				err.Error(),
+				"users", "--user", setup.CodeUser, err.Error(),
 				"write it as NAME:reader, NAME:writer or NAME:admin",
 			)
 			continue
@@ -60,9 +57,7 @@ func (r *resolver) users() {
 		r.origins["users"] = origin
 		if slices.Contains(names, name) || (named && name == admin) {
 			r.refuse(
-				"users",
-				"--remove-user",
-				setup.CodeConflict,
+				"users", "--remove-user", setup.CodeConflict,
 				fmt.Sprintf("user %q is to be added and to be taken away", name),
 				"leave out one of --user and --remove-user",
 			)
@@ -89,9 +84,7 @@ func (r *resolver) password(user, flag string, password setup.Secret, source str
 	u := r.answers.User(user)
 	if u == nil {
 		r.refuse(
-			"users",
-			flag,
-			setup.CodeNobody,
+			"users", flag, setup.CodeNobody,
 			fmt.Sprintf("there is a password for %q, and no such user", setup.Clip(user)),
 			"add the user with --user, or leave the password out",
 		)
@@ -110,10 +103,7 @@ func (r *resolver) passwordFiles(entries []string) {
 		user, path, ok := strings.Cut(entry, "=")
 		if !ok || user == "" || path == "" {
 			r.refuse(
-				"users",
-				"--password-file",
-				setup.CodeValue,
-				"an entry is not NAME=FILE",
+				"users", "--password-file", setup.CodeValue, "an entry is not NAME=FILE",
 				"write it as --password-file admin=/path/to/file",
 			)
 			continue
@@ -145,9 +135,7 @@ func (r *resolver) passwordVariables(variables map[string]setup.Secret) {
 			})
 		case len(users) > 1:
 			r.refuse(
-				"users",
-				"--password-file",
-				setup.CodeShared,
+				"users", "--password-file", setup.CodeShared,
 				fmt.Sprintf("users %s would share the variable %s", strings.Join(users, " and "), v),
 				"give their passwords in files, with --password-file",
 			)
@@ -173,9 +161,7 @@ func (r *resolver) passwordLines(from io.Reader) {
 		user, password, ok := strings.Cut(line, ":")
 		if !ok {
 			r.refuse(
-				"users",
-				flag,
-				setup.CodeValue,
+				"users", flag, setup.CodeValue,
 				fmt.Sprintf("line %d of standard input is not NAME:PASSWORD", number),
 				"write one NAME:PASSWORD a line",
 			)
@@ -186,18 +172,12 @@ func (r *resolver) passwordLines(from io.Reader) {
 	switch err := scanner.Err(); {
 	case err != nil:
 		r.refuse(
-			"users",
-			flag,
-			setup.CodeValue,
-			"standard input cannot be read: "+err.Error(),
+			"users", flag, setup.CodeValue, "standard input cannot be read: "+err.Error(),
 			"write one NAME:PASSWORD a line",
 		)
 	case empty: // the writing end probably failed; generating passwords would hide that
 		r.refuse(
-			"users",
-			flag,
-			setup.CodeValue,
-			"standard input holds no password",
+			"users", flag, setup.CodeValue, "standard input holds no password",
 			"write one NAME:PASSWORD a line, or leave the flag out to have passwords generated",
 		)
 	}

@@ -75,23 +75,18 @@ func validateEndpoint(_ context.Context, _ *machine.Machine, a *Answers) []findi
 		strings.Trim(u.Path, "/") != "" ||
 		u.RawQuery != "" ||
 		u.Fragment != "" {
-		return []finding.Finding{
-			setup.Refuse(
-				setup.CodeURL,
-				fmt.Sprintf("%q is not the URL of a storage engine", setup.Clip(endpoint)),
-				"write it like https://minio.example:9000, without the bucket",
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			setup.CodeURL, fmt.Sprintf("%q is not the URL of a storage engine", setup.Clip(endpoint)),
+			"write it like https://minio.example:9000, without the bucket",
+		)}
 	}
 	if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" &&
 		(err != nil || !addr.IsLoopback()) {
-		return []finding.Finding{
-			setup.Warn(
-				CodeS3Plain,
-				"without TLS contents can be read and changed on the way to the engine; the secret key cannot be read",
-				"use https:// where the engine has a certificate",
-			),
-		}
+		return []finding.Finding{setup.Warn(
+			CodeS3Plain,
+			"without TLS contents can be read and changed on the way to the engine; the secret key cannot be read",
+			"use https:// where the engine has a certificate",
+		)}
 	}
 	return nil
 }
@@ -169,13 +164,10 @@ func s3RegionQuestion() *Question {
 						WithRemedy(finding.Textf("name it %s, for instance %s", withFlag("--s3-region", ""), firstRegion)),
 				}
 			case unseen(a.S3.Region):
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeValue,
-						fmt.Sprintf("%+q is not a region", setup.Clip(a.S3.Region)),
-						"write it like "+firstRegion,
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeValue, fmt.Sprintf("%+q is not a region", setup.Clip(a.S3.Region)),
+					"write it like "+firstRegion,
+				)}
 			}
 			return nil
 		},
@@ -228,13 +220,9 @@ func s3SecretKeyQuestion() *Question {
 						WithRemedy(finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+secretKeyVariable))),
 				}
 			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeValue,
-						"the secret key holds control characters",
-						"copy it again, as one line",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeValue, "the secret key holds control characters", "copy it again, as one line",
+				)}
 			}
 			return nil
 		},
@@ -269,13 +257,10 @@ func s3RootQuestion() *Question {
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) ||
 				slices.Contains(strings.Split(a.S3.Root, "/"), "..") {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeValue,
-						fmt.Sprintf("%+q cannot be a prefix", setup.Clip(a.S3.Root)),
-						"write it like /registry",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeValue, fmt.Sprintf("%+q cannot be a prefix", setup.Clip(a.S3.Root)),
+					"write it like /registry",
+				)}
 			}
 			return nil
 		},
@@ -299,13 +284,10 @@ func s3KMSQuestion() *Question {
 		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.KMSKeyID) {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeValue,
-						fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KMSKeyID)),
-						"write its id or ARN",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeValue, fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KMSKeyID)),
+					"write its id or ARN",
+				)}
 			}
 			return nil
 		},
@@ -335,13 +317,10 @@ func s3BucketQuestion() *Question {
 				return []finding.Finding{setup.Refuse(setup.CodeMissing, "the name of the bucket is missing",
 					"").WithRemedy(finding.Textf("name it %s", withFlag("--s3-bucket", "")))}
 			case !bucketName().MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeValue,
-						fmt.Sprintf("%+q is not a valid bucket name", setup.Clip(a.S3.Bucket)),
-						"write only its name, without s3:// and without a path",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeValue, fmt.Sprintf("%+q is not a valid bucket name", setup.Clip(a.S3.Bucket)),
+					"write only its name, without s3:// and without a path",
+				)}
 			}
 			return nil
 		},
@@ -370,9 +349,7 @@ func (r *resolver) secretKey() {
 	for _, flag := range flags { // a bucket that would not be used is probably a mistake
 		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !InBucket(&r.answers) {
 			r.refuse(
-				"storage",
-				"--"+flag.Name,
-				setup.CodeConflict,
+				"storage", "--"+flag.Name, setup.CodeConflict,
 				"content is not kept in a bucket, but in storage "+r.answers.Storage,
 				"add --storage s3, or leave the flag out",
 			)

@@ -144,13 +144,9 @@ func ProbeBucket(ctx context.Context, m *machine.Machine, a *Answers) []finding.
 		findings[i] = findings[i].Replace(byKey)
 	}
 	if ctx.Err() != nil {
-		return []finding.Finding{
-			setup.Refuse(
-				CodeS3Stopped,
-				"the bucket was not tried to the end",
-				"try it again, or leave it out with --offline",
-			),
-		}
+		return []finding.Finding{setup.Refuse(
+			CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline",
+		)}
 	}
 	if old := a.InstalledS3(); old != nil && *old == cfg {
 		for i := range findings { // a bucket in use must not block other changes, such as renewing a certificate
@@ -177,8 +173,7 @@ func JudgeTrials(bucket string, trials []finding.Trial) []finding.Finding {
 			default:
 				f := trial.Finding
 				f.Code, f.Severity, f.Subject = r.Code, finding.Refused, finding.Subject{
-					Question: r.Question,
-					Flag:     r.Flag,
+					Question: r.Question, Flag: r.Flag,
 				}
 				if trial.Check == "conditions" {
 					f.Severity = finding.Warning // the store works without them
@@ -188,13 +183,10 @@ func JudgeTrials(bucket string, trials []finding.Trial) []finding.Finding {
 		}
 	}
 	if len(findings) == 0 && len(works) > 0 {
-		return []finding.Finding{
-			setup.Remark(
-				CodeS3Proven,
-				fmt.Sprintf("every right was tried in bucket %s: %s", bucket, strings.Join(works, ", ")),
-				"",
-			),
-		}
+		return []finding.Finding{setup.Remark(
+			CodeS3Proven, fmt.Sprintf("every right was tried in bucket %s: %s", bucket, strings.Join(works, ", ")),
+			"",
+		)}
 	}
 	return findings
 }

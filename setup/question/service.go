@@ -76,31 +76,24 @@ func runAsQuestion() *Question {
 		Suggest: func(*machine.Machine, *Answers) []string { return []string{setup.OwnName} },
 		Validate: func(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 			if a.RunAs == "" {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeMissing,
-						"the user that the server runs as is missing",
-						"give its name, for instance "+setup.OwnName,
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeMissing, "the user that the server runs as is missing",
+					"give its name, for instance "+setup.OwnName,
+				)}
 			}
 			account, err := machine.FindAccount(a.RunAs)
 			if err != nil {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeRunAs,
-						fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err),
-						"create the user first, or use "+setup.OwnName+", which setup creates",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err),
+					"create the user first, or use "+setup.OwnName+", which setup creates",
+				)}
 			}
 			var findings []finding.Finding
 			if account.UID == 0 {
 				findings = append(
 					findings,
 					setup.Warn(
-						setup.CodeRunAs,
-						"as root, a fault of the server is a fault of the machine",
+						setup.CodeRunAs, "as root, a fault of the server is a fault of the machine",
 						"leave it at "+setup.OwnName+", which setup makes",
 					),
 				)
@@ -169,9 +162,7 @@ func (r *resolver) whoServes() {
 	case r.answers.Service != setup.Systemd || !r.serves():
 	case asked:
 		r.refuse(
-			"service",
-			"--serve",
-			setup.CodeConflict,
+			"service", "--serve", setup.CodeConflict,
 			"--serve keeps the server in this process, and --service systemd gives it to systemd",
 			"leave out one of them",
 		)
@@ -180,8 +171,7 @@ func (r *resolver) whoServes() {
 			r.findings,
 			setup.Remark(
 				setup.CodeConflict,
-				"systemd runs the server of this installation: there is nothing for --serve to keep",
-				"",
+				"systemd runs the server of this installation: there is nothing for --serve to keep", "",
 			),
 		)
 	}
@@ -272,8 +262,7 @@ func Unfit(in *installation.Installed) *finding.Finding {
 		return nil
 	}
 	f := setup.Refuse(
-		setup.CodeRunAs,
-		fmt.Sprintf("%s holds content that belongs to another user than %s", dir, user.Name),
+		setup.CodeRunAs, fmt.Sprintf("%s holds content that belongs to another user than %s", dir, user.Name),
 		"give it away: chown -R "+user.Name+": "+setup.Shell(dir),
 	)
 	return &f

@@ -190,13 +190,11 @@ func examineOpenFiles(m *machine.Machine, a *Answers) []finding.Finding {
 	if m.OpenFiles == 0 || m.OpenFiles >= leastOpenFiles || a.Service == setup.Systemd {
 		return nil
 	}
-	return []finding.Finding{
-		setup.Refuse(
-			setup.CodeOpenFiles,
-			fmt.Sprintf("processes of this user may open %d files only, too few for a server", m.OpenFiles),
-			"raise the limit: ulimit -n 1024",
-		),
-	}
+	return []finding.Finding{setup.Refuse(
+		setup.CodeOpenFiles,
+		fmt.Sprintf("processes of this user may open %d files only, too few for a server", m.OpenFiles),
+		"raise the limit: ulimit -n 1024",
+	)}
 }
 
 func examineMachine(m *machine.Machine, a *Answers) []finding.Finding {
@@ -258,13 +256,10 @@ func (q *Question) oneOf(kept func(*installation.Installed) string) {
 		for _, c := range q.Choices(m, a) {
 			values = append(values, c.Value)
 			if c.Value == value && c.Disabled != "" {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeValue,
-						fmt.Sprintf("%q cannot be chosen here: %s", value, c.Disabled),
-						"choose another one",
-					),
-				}
+				return []finding.Finding{setup.Refuse(
+					setup.CodeValue, fmt.Sprintf("%q cannot be chosen here: %s", value, c.Disabled),
+					"choose another one",
+				)}
 			}
 		}
 		if !slices.Contains(values, value) && (a.Existing == nil || kept == nil || kept(a.Existing) != value) {

@@ -88,15 +88,13 @@ func validateUsers(_ context.Context, _ *machine.Machine, a *Answers) []finding.
 	switch {
 	case len(a.Users) == 0:
 		findings = append(
-			findings,
-			setup.Refuse(setup.CodeMissing, "no user would be left to use the registry", "add an admin"),
+			findings, setup.Refuse(setup.CodeMissing, "no user would be left to use the registry", "add an admin"),
 		)
 	case admins == 0:
 		findings = append(
 			findings,
 			setup.Refuse(
-				setup.CodeNoAdmin,
-				"no admin would be left to delete content or correct mistakes",
+				setup.CodeNoAdmin, "no admin would be left to delete content or correct mistakes",
 				"make one of the users an admin",
 			),
 		)
@@ -118,8 +116,7 @@ func judgeUser(u setup.User, existing bool) []finding.Finding {
 		findings = append(
 			findings,
 			setup.Refuse(
-				setup.CodeUser,
-				fmt.Sprintf("user %q has the role %q", u.Name, u.Role),
+				setup.CodeUser, fmt.Sprintf("user %q has the role %q", u.Name, u.Role),
 				"choose reader, writer or admin",
 			),
 		)
@@ -153,16 +150,13 @@ func realmQuestion() *Question {
 				}
 			}
 			if i := strings.IndexFunc(a.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
-				return []finding.Finding{
-					setup.Refuse(
-						setup.CodeValue,
-						fmt.Sprintf(
-							"the realm holds %+q, which does not travel in an HTTP header",
-							[]rune(a.Realm[i:])[0],
-						),
-						"use letters, digits and spaces",
+				return []finding.Finding{setup.Refuse(
+					setup.CodeValue,
+					fmt.Sprintf(
+						"the realm holds %+q, which does not travel in an HTTP header", []rune(a.Realm[i:])[0],
 					),
-				}
+					"use letters, digits and spaces",
+				)}
 			}
 			return nil
 		},

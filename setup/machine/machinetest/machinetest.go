@@ -109,11 +109,7 @@ func (h *Host) FileSystem(path string) (machine.FileSystem, error) {
 	if h.System == (machine.FileSystem{}) ||
 		!strings.HasSuffix(path, "/data") { // system is that of content; installations lie on another one
 		return machine.FileSystem{
-			Kind:       "ext4",
-			Free:       50 << 30,
-			Total:      100 << 30,
-			FreeInodes: 1 << 20,
-			Inodes:     1 << 21,
+			Kind: "ext4", Free: 50 << 30, Total: 100 << 30, FreeInodes: 1 << 20, Inodes: 1 << 21,
 		}, nil
 	}
 	return h.System, nil
