@@ -1,6 +1,7 @@
 package packhouse_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,5 +119,40 @@ func TestLinesNameRealCommands(t *testing.T) {
 	}
 	if lines < 100 {
 		t.Errorf("only %d lines were found", lines)
+	}
+}
+
+// TestDocumentsNameRealFiles finds Go files in the documents that do not exist. Names with a part in
+// capital letters are placeholders.
+func TestDocumentsNameRealFiles(t *testing.T) {
+	names := map[string]bool{}
+	for _, root := range []string{".", "cmd", "packs", "server", "setup", "test", "tui"} {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && root == "." && entry.IsDir() && path != "." {
+				return filepath.SkipDir
+			}
+			names[filepath.Base(path)] = true
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := regexp.MustCompile("`([A-Za-z0-9_/*]+\\.go)`")
+	found := 0
+	for document, text := range pages(t) {
+		for _, m := range file.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(m[1], "NAME") || strings.Contains(m[1], "TOPIC") {
+				continue
+			}
+			found++
+			matches, err := filepath.Glob(m[1])
+			if err != nil || len(matches) == 0 && (strings.Contains(m[1], "/") || !names[m[1]]) {
+				t.Errorf("%s names %s, which does not exist", document, m[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("%d names of files found, want at least 20", found)
 	}
 }

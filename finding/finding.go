@@ -15,8 +15,8 @@ type Severity string
 
 // Severities.
 const (
-	Refused Severity = "refused" // setup does not continue until it is fixed
-	Warning Severity = "warning" // setup continues; the operator should review it
+	Refused Severity = "refused" // nothing continues until it is fixed
+	Warning Severity = "warning" // the operator should review it
 	Note    Severity = "note"    // worth knowing
 )
 

@@ -32,7 +32,7 @@ type Options struct {
 	Resolved  question.Resolved
 	Findings  []finding.Finding
 
-	Steps   []question.Step                       // nil: setup.Questions()
+	Steps   []question.Step                       // nil: question.Steps()
 	Preview func(answers question.Answers) []byte // myconfig.yml as it would be; nil: setup.Preview
 
 	// Plan returns the changes that the answers make. It is called for each review and reads the files each time.

@@ -103,7 +103,7 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 			}
 			options := plan.Options{Now: machinetest.Now, HashCost: 4, UnitFile: filepath.Join(base, setup.Unit)}
 			if _, err := plan.Make(t.Context(), m, in, resolved, options); err != nil {
-				t.Errorf("MakePlan: %v", err)
+				t.Errorf("plan.Make: %v", err)
 			}
 		})
 	}

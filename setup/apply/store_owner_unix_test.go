@@ -71,7 +71,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 				t.Errorf("KeepsStore: %v, want what is in the place of the record", err)
 			}
 			if _, err := plan.Uninstall(t.Context(), in); err != nil {
-				t.Errorf("PlanUninstall: %v", err)
+				t.Errorf("plan.Uninstall: %v", err)
 			}
 			if data, err := os.ReadFile(elsewhere); err != nil || string(data) != "content" {
 				t.Errorf("the target of the link: %q, %v", data, err)
@@ -97,7 +97,7 @@ func rollsBackWithWarning(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	if back, err := plan.Rollback(t.Context(), in); err != nil || len(back.Findings) == 0 {
-		t.Errorf("PlanRollback of the first setup: %v, want a plan with a warning", err)
+		t.Errorf("plan.Rollback of the first setup: %v, want a plan with a warning", err)
 	}
 }
 

@@ -104,7 +104,7 @@ func (b *builder) service() error {
 		return err
 	}
 	s := templates.Service{Name: setup.Unit, Program: program, Config: b.path(installation.ConfigFile), Dir: b.dir, User: a.Name, Group: a.Group}
-	planned := b.plan.config() // MakePlan validates the file and reports its errors
+	planned := b.plan.config() // Make validates the file and reports its errors
 	s.Writable, s.LowPort = b.written(planned), LowPort(planned)
 	owned := map[string]bool{b.path(installation.HtpasswdFile): true, b.path(installation.KeyFile): true, b.path(installation.OwnKeyFile): true}
 	if b.answers.Storage == config.Filesystem && filepath.IsAbs(b.answers.StoragePath) {
