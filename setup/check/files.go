@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"packhouse/finding"
+	"packhouse/printable"
 	"packhouse/spelling"
 	"packhouse/trust"
 )
@@ -48,7 +49,7 @@ func OldPasswords(path string, now time.Time) *finding.Finding {
 	return &finding.Finding{
 		Severity: finding.Warning, Code: "initial-passwords",
 		What:   fmt.Sprintf("%s is %s old and contains generated passwords", path, age),
-		Remedy: "give them to their users, then rm " + path,
+		Remedy: "give them to their users, then run rm " + printable.Shell(path),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,5 +104,23 @@ func TestUnsafePathHasOneHint(t *testing.T) {
 	r := s.prove(t.Context(), proof{id: "configuration", prove: proveConfiguration})
 	if r.Finding.What != "journal.json: it is a symbolic link" || r.Finding.Remedy != "rm journal.json" {
 		t.Errorf("cause %q, remedy %q", r.Finding.What, r.Finding.Remedy)
+	}
+}
+
+func TestOldPasswordsQuotesThePath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "initial passwords")
+	if err := os.WriteFile(path, []byte("admin:secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := OldPasswords(path, info.ModTime().Add(keepPasswords)); f != nil {
+		t.Errorf("after exactly seven days: %v", f)
+	}
+	f := OldPasswords(path, info.ModTime().Add(keepPasswords+time.Hour))
+	if f == nil || !strings.HasSuffix(f.Remedy, "rm '"+path+"'") || strings.Contains(f.String(), "secret") {
+		t.Errorf("after seven days: %v", f)
 	}
 }
