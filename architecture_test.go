@@ -30,11 +30,14 @@ var mayImport = map[string][]string{
 	"cmd": {"..."},
 
 	// The wing of the terminal.
-	"tui":         {"setup/...", groundFloor},
-	"setup/apply": {"setup", "setup/machine", "setup/installation", "setup/question", "setup/plan", groundFloor},
-	"setup/plan": {
-		"setup", "setup/machine", "setup/installation", "setup/question", "setup/keyfile", groundFloor,
+	"tui": {"setup/...", groundFloor},
+	"setup/apply": {
+		"setup", "setup/machine", "setup/installation", "setup/question", "setup/answer", "setup/plan", groundFloor,
 	},
+	"setup/plan": {
+		"setup", "setup/machine", "setup/installation", "setup/question", "setup/answer", "setup/keyfile", groundFloor,
+	},
+	"setup/answer": {"setup", "setup/machine", "setup/installation", "setup/question", groundFloor},
 	"setup/question": {
 		"setup", "setup/machine", "setup/installation", "setup/check", "setup/keyfile", groundFloor,
 	},
@@ -158,7 +161,8 @@ func TestImportGraphRefuses(t *testing.T) {
 		{"setup", "packhouse/tui", true},
 		{"setup/check", "packhouse/setup", true},
 		{"setup/question", "packhouse/setup/check", false},
-		{"setup/question", "packhouse/setup/plan", true},
+		{"setup/question", "packhouse/setup/answer", true},
+		{"setup/answer", "packhouse/setup/plan", true},
 		{"setup/installation", "packhouse/setup/question", true},
 		{"setup/plan", "packhouse/setup/apply", true},
 		{"server", "packhouse/server/registry", false},

@@ -24,6 +24,7 @@ var codeSources = []struct {
 	{"setup", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"setup/check", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"setup/installation", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
+	{"setup/answer", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"setup/question", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"server", regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)},
 	{"server/problem", regexp.MustCompile(`^[A-Z]{6,}$|^[A-Z]+(_[A-Z]+)+$`)},

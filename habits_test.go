@@ -85,7 +85,8 @@ func TestExamples(t *testing.T) {
 	example := regexp.MustCompile(`(?m)^func Example`)
 	output := regexp.MustCompile(`(?m)^\t// Output:`)
 	all := 0
-	for _, pkg := range []string{"certgen", "packs", "server", "server/config", "setup/question"} {
+	packages := []string{"certgen", "packs", "server", "server/config", "setup", "setup/answer", "setup/question"}
+	for _, pkg := range packages {
 		content, err := os.ReadFile(filepath.Join(pkg, "example_test.go"))
 		if err != nil {
 			t.Fatal(err)

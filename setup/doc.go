@@ -3,7 +3,8 @@
 //
 //   - machine: facts about this host;
 //   - installation: what exists in a directory;
-//   - question: the one list of questions, and answers to all of them;
+//   - question: the one list of questions;
+//   - answer: answers to all of them, without asking;
 //   - plan: the changes that make the installation match the answers;
 //   - apply: carries out a plan completely or not at all.
 //
@@ -11,7 +12,7 @@
 //
 //	m := machine.Detect(ctx, machine.ThisMachine())
 //	installed, err := apply.Open(dir)
-//	resolved, findings := question.Resolve(ctx, m, installed, question.Input{Flags: flags})
+//	resolved, findings := answer.Resolve(ctx, m, installed, answer.Input{Flags: flags})
 //	planned, err := plan.Make(ctx, m, installed, resolved, plan.Options{})
 //	if planned.Pending() {
 //		applied, err := apply.Apply(ctx, planned, apply.Options{})

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"packhouse/finding"
+	"packhouse/trust"
 )
 
 // Clip returns at most the first 60 characters of s, followed by an ellipsis if it is longer.
@@ -44,4 +45,23 @@ func Absolute(path string) (string, error) {
 		path = home + rest
 	}
 	return filepath.Abs(path)
+}
+
+// FixUnread returns the remedy for a file given by a flag that cannot be read.
+func FixUnread(err error) string {
+	if fault := trust.Unsafe(err); fault != nil {
+		return fault.Fix
+	}
+	return "check the path, and that this user may read it"
+}
+
+// SplitList splits text at commas and drops empty elements.
+func SplitList(text string) []string {
+	var out []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
 }

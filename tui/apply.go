@@ -9,11 +9,11 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -152,7 +152,7 @@ func (m *model) settle() {
 	m.answers.RotateCert, m.answers.NewKey, m.answers.NewCA = false, false, false
 	for _, f := range m.forms {
 		for _, e := range f.entries {
-			m.origins[e.question.ID] = question.FromInstallation
+			m.origins[e.question.ID] = answer.FromInstallation
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/question"
 	"packhouse/tui/field"
 	"packhouse/tui/layout"
@@ -143,7 +144,7 @@ func (e *entry) apply() bool {
 		e.problem = err.Error()
 		return true
 	}
-	e.m.origins[e.question.ID] = question.FromTyping
+	e.m.origins[e.question.ID] = answer.FromTyping
 	e.known = e.question.Get(answers)
 	return true
 }

@@ -14,6 +14,7 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -302,8 +303,8 @@ auth:
 `, a.StoragePath, a.Addr, a.Dir, a.Dir, a.Dir)
 }
 
-func fixturePlan(kind setup.ChangeKind) func(context.Context, question.Resolved) (*plan.Plan, error) {
-	return func(_ context.Context, resolved question.Resolved) (*plan.Plan, error) {
+func fixturePlan(kind setup.ChangeKind) func(context.Context, answer.Resolved) (*plan.Plan, error) {
+	return func(_ context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		dir := resolved.Answers.Dir
 		change := func(name string, meaning ...string) plan.Change {
 			return plan.Change{Path: filepath.Join(dir, name), Kind: kind, Mode: 0o600, Meaning: meaning}
@@ -385,9 +386,9 @@ func fixtureOptions() Options {
 	log := logview.New(100)
 	return Options{
 		Out: os.Stderr, Machine: fixtureMachine(), Installed: &installation.Installed{Dir: "/etc/packhouse"}, Steps: fixtureSteps(), Preview: fixturePreview,
-		Resolved: question.Resolved{
+		Resolved: answer.Resolved{
 			Answers: fixtureAnswers(),
-			Origins: map[string]question.Origin{"hostname": question.FromDetection, "storage": question.FromDefault},
+			Origins: map[string]answer.Origin{"hostname": answer.FromDetection, "storage": answer.FromDefault},
 		},
 		Plan: fixturePlan(setup.Create),
 		Apply: func(_ context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/plan"
 	"packhouse/setup/question"
 )
@@ -94,7 +95,7 @@ func TestLinesTakeAnswersAway(t *testing.T) {
 		{ID: "address", Title: "Address", Questions: []*question.Question{realQuestion(t, "hostname"), public}},
 	}
 	o.Steps[0].Questions[0].Probe = nil
-	o.Plan = func(context.Context, question.Resolved) (*plan.Plan, error) { return nil, context.Canceled }
+	o.Plan = func(context.Context, answer.Resolved) (*plan.Plan, error) { return nil, context.Canceled }
 	out, outcome, _ := typeLines(t, o, "\nnone\nback\nback\n\nnone\n\nquit\n")
 	wantsLines(
 		t, out, "Default: registry.example.com, detected on this machine. Your answer: ",

@@ -59,15 +59,15 @@ type lines struct {
 	secret   func() (string, error)  // reads a line without an echo
 	hide     func() (restore func()) // switches the echo off before the first question
 	wanted   chan bool               // requests a line; true: without an echo
-	read     chan answer
+	read     chan inputLine
 	mistakes int  // that were reported so far
 	further  bool // the questions that nearly everybody leaves alone are asked too
 	asked    bool // there are questions to go back to
 	write    bool // the user confirmed
 }
 
-// answer is a line of input.
-type answer struct {
+// inputLine is a line of input.
+type inputLine struct {
 	text string
 	err  error
 }
@@ -77,7 +77,7 @@ func newLines(ctx context.Context, o Options, in io.Reader, out io.Writer) *line
 	if o.Out == nil {
 		o.Out = os.Stderr
 	}
-	l := &lines{ctx: ctx, m: newModel(ctx, o), in: in, out: out, wanted: make(chan bool), read: make(chan answer)}
+	l := &lines{ctx: ctx, m: newModel(ctx, o), in: in, out: out, wanted: make(chan bool), read: make(chan inputLine)}
 	l.secret, l.hide = l.line, func() func() { return func() {} }
 	go l.reader()
 	return l
@@ -86,7 +86,7 @@ func newLines(ctx context.Context, o Options, in io.Reader, out io.Writer) *line
 // reader reads a line each time one is wanted, and no byte ahead: what comes next may be a password.
 func (l *lines) reader() {
 	for {
-		var a answer
+		var a inputLine
 		select {
 		case hidden := <-l.wanted:
 			if hidden {

@@ -8,6 +8,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/question"
 )
 
@@ -154,7 +155,7 @@ func (l *lines) prompt(q *question.Question) string {
 		return "No default. Your answer: "
 	}
 	from := ""
-	if origin := l.m.origins[q.ID]; origin != question.FromDefault && originWords(origin) != "" {
+	if origin := l.m.origins[q.ID]; origin != answer.FromDefault && originWords(origin) != "" {
 		from = ", " + originWords(origin)
 	}
 	if l.emptiable(q) {
@@ -242,7 +243,7 @@ func (l *lines) take(q *question.Question, text string) (bool, error) {
 		_ = q.Set(a, before) // restore the default
 		return false, nil
 	}
-	l.m.origins[q.ID] = question.FromTyping
+	l.m.origins[q.ID] = answer.FromTyping
 	if now := q.Get(a); q.Kind == question.Path && now != text && now != "" {
 		l.say("Note: that is %s", now)
 	}
@@ -283,7 +284,7 @@ func (l *lines) takeNames(q *question.Question, text string) {
 		a.SANs = before
 		return
 	}
-	l.m.origins[q.ID] = question.FromTyping
+	l.m.origins[q.ID] = answer.FromTyping
 }
 
 // takeUser changes the list of users. It reverts a change that is refused.
@@ -340,7 +341,7 @@ func (l *lines) takeUser(q *question.Question, text string) error {
 		a.Users, a.RemoveUsers = before, removed
 		return nil
 	}
-	l.m.origins[q.ID] = question.FromTyping
+	l.m.origins[q.ID] = answer.FromTyping
 	return nil
 }
 

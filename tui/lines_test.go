@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -104,7 +105,7 @@ func TestLinesAndScreenAgree(t *testing.T) {
 	answers := make([]question.Answers, 0, 2)
 	o := fixtureOptions()
 	planned := o.Plan
-	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		answers = append(answers, resolved.Answers)
 		return planned(ctx, resolved)
 	}

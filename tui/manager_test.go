@@ -14,12 +14,12 @@ import (
 
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 const servedPrint = "3F:A2:77:10:58:44:9B:0C:EE:21:35:6F:D0:93:1A:B7:C8:62:04:5D:F1:8E:39:A6:70:BB:42:17:DC:05:E9:8F"
@@ -127,7 +127,7 @@ func TestManagerGoesRound(t *testing.T) {
 	begin, looked := o.Begin, 0
 	o.Begin = func(ctx context.Context) (Beginning, error) { looked++; return begin(ctx) }
 	var rotated []bool
-	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		rotated = append(rotated, resolved.Answers.RotateCert)
 		plan, err := fixturePlan(setup.Update)(ctx, resolved)
 		plan.Passwords = nil

@@ -15,6 +15,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"packhouse/finding"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
@@ -74,10 +75,10 @@ type model struct {
 	machine   *machine.Machine
 	installed *installation.Installed
 	answers   question.Answers
-	origins   map[string]question.Origin
-	kept      *question.Resolved // changed answers of a screen that the user left, restored when it opens again
-	findings  []finding.Finding  // that came with the beginning
-	outlook   []finding.Finding  // of the machine, likewise
+	origins   map[string]answer.Origin
+	kept      *answer.Resolved  // changed answers of a screen that the user left, restored when it opens again
+	findings  []finding.Finding // that came with the beginning
+	outlook   []finding.Finding // of the machine, likewise
 	glance    glance
 	forms     []*form
 	at        int // the form in front
@@ -150,7 +151,7 @@ func (m *model) begin(b Beginning) tea.Cmd {
 // take takes in what the wizard starts from.
 func (m *model) take(b Beginning) {
 	m.machine, m.installed, m.answers, m.findings, m.outlook = b.Machine, b.Installed, b.Resolved.Answers, b.Findings, b.outlook
-	m.origins = make(map[string]question.Origin, len(b.Resolved.Origins))
+	m.origins = make(map[string]answer.Origin, len(b.Resolved.Origins))
 	maps.Copy(m.origins, b.Resolved.Origins)
 	if b.State != nil {
 		m.manager.on, m.manager.state, m.phase = true, b.State, managing
@@ -159,13 +160,13 @@ func (m *model) take(b Beginning) {
 }
 
 // resolved returns the current answers.
-func (m *model) resolved() question.Resolved {
+func (m *model) resolved() answer.Resolved {
 	answers := m.answers
 	answers.SANs, answers.Users = slices.Clone(answers.SANs), slices.Clone(answers.Users)
 	answers.NoSANs, answers.RemoveUsers = slices.Clone(answers.NoSANs), slices.Clone(answers.RemoveUsers)
-	origins := make(map[string]question.Origin, len(m.origins))
+	origins := make(map[string]answer.Origin, len(m.origins))
 	maps.Copy(origins, m.origins)
-	return question.Resolved{Answers: answers, Origins: origins}
+	return answer.Resolved{Answers: answers, Origins: origins}
 }
 
 // Init starts what has to run from the beginning.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"packhouse/finding"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -29,14 +30,14 @@ type Options struct {
 	Begin     func(ctx context.Context) (Beginning, error)
 	Machine   *machine.Machine
 	Installed *installation.Installed
-	Resolved  question.Resolved
+	Resolved  answer.Resolved
 	Findings  []finding.Finding
 
 	Steps   []question.Step                       // nil: question.Steps()
 	Preview func(answers question.Answers) []byte // myconfig.yml as it would be; nil: setup.Preview
 
 	// Plan returns the changes that the answers make. It is called for each review and reads the files each time.
-	Plan func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error)
+	Plan func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error)
 	// Apply makes the plan true, or leaves everything as it was.
 	Apply func(ctx context.Context, plan *plan.Plan, progress func(verb, path string)) (*apply.Applied, error)
 	// Reread reads the installation after a change. Nil: the known state is kept.
@@ -74,8 +75,8 @@ type Options struct {
 type Beginning struct {
 	Machine   *machine.Machine
 	Installed *installation.Installed
-	Resolved  question.Resolved
-	Findings  []finding.Finding   // of [question.Resolve]
+	Resolved  answer.Resolved
+	Findings  []finding.Finding   // of [answer.Resolve]
 	State     *installation.State // of the installation to manage, shown first; nil: the questions come first
 
 	outlook []finding.Finding // about the machine: they block the wizard before its first question, or are shown beside the state
@@ -94,15 +95,15 @@ const (
 // Outcome is the result of a session. It alone reports success: the terminal library returns no error for a session that a signal ended.
 type Outcome struct {
 	Stage    Stage
-	Plan     *plan.Plan        // the one that was applied
-	Applied  *apply.Applied    //
-	Report   check.Report      // of the last run of the checks
-	Card     plan.Card         // from Proved on
-	Resolved question.Resolved // the answers as they were left
-	Unseen   []plan.Password   // that were generated and not viewed
-	Removed  bool              // the installation was uninstalled
-	Managed  bool              // an installation was looked after, and leaving is no failure
-	Signal   syscall.Signal    // that ended it early: SIGINT for ctrl+c; 0: it came to its end
+	Plan     *plan.Plan      // the one that was applied
+	Applied  *apply.Applied  //
+	Report   check.Report    // of the last run of the checks
+	Card     plan.Card       // from Proved on
+	Resolved answer.Resolved // the answers as they were left
+	Unseen   []plan.Password // that were generated and not viewed
+	Removed  bool            // the installation was uninstalled
+	Managed  bool            // an installation was looked after, and leaving is no failure
+	Signal   syscall.Signal  // that ended it early: SIGINT for ctrl+c; 0: it came to its end
 }
 
 // ExitCode returns the exit code of the command: 0 when all is well; 1 when nothing was written; 4 when a check failed

@@ -5,20 +5,20 @@ import (
 	"io"
 	"strings"
 
-	"packhouse/setup/question"
+	"packhouse/setup/answer"
 )
 
 // typed returns answers that were given and not written; false: there are none.
-func (m *model) typed() (question.Resolved, bool) {
+func (m *model) typed() (answer.Resolved, bool) {
 	for _, origin := range m.origins {
-		if origin == question.FromTyping {
+		if origin == answer.FromTyping {
 			return m.resolved(), true
 		}
 	}
 	if m.kept != nil {
 		return *m.kept, true
 	}
-	return question.Resolved{}, false
+	return answer.Resolved{}, false
 }
 
 // howToResume prints, after the screen was left, the command that continues with the answers given so far. how is the flag that selected the

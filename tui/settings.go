@@ -4,7 +4,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"packhouse/setup/question"
+	"packhouse/setup/answer"
 	"packhouse/tui/layout"
 )
 
@@ -56,7 +56,7 @@ func (m *model) stepSummary(f *form) string {
 		if text == "" {
 			text = e.answer()
 		}
-		changed = changed || m.origins[e.question.ID] == question.FromTyping
+		changed = changed || m.origins[e.question.ID] == answer.FromTyping
 	}
 	if changed {
 		text = "changed: " + text
@@ -67,7 +67,7 @@ func (m *model) stepSummary(f *form) string {
 // changed reports whether an answer was changed at this terminal and not applied.
 func (m *model) changed() bool {
 	for _, origin := range m.origins {
-		if origin == question.FromTyping {
+		if origin == answer.FromTyping {
 			return true
 		}
 	}

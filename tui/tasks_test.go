@@ -15,6 +15,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/plan"
@@ -25,7 +26,7 @@ import (
 func TestSettingsJumps(t *testing.T) {
 	o := managed(fixtureOptions())
 	var planned []question.Answers
-	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		planned = append(planned, resolved.Answers)
 		return fixturePlan(setup.Update)(ctx, resolved)
 	}

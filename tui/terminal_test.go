@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"packhouse/finding"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	o.In, o.Out = os.Stdin, os.Stderr
 	switch scenario {
 	case "panic in a job":
-		o.Plan = func(context.Context, question.Resolved) (*plan.Plan, error) { panic("a mistake") }
+		o.Plan = func(context.Context, answer.Resolved) (*plan.Plan, error) { panic("a mistake") }
 	case "panic in an update":
 		o.Steps[0].Questions[0].Validate = func(_ context.Context, _ *machine.Machine, a *question.Answers) []finding.Finding {
 			if a.Hostname == "boom" {

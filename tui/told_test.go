@@ -9,6 +9,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/machine"
@@ -50,7 +51,7 @@ func TestCardTellsWhereThePasswordIs(t *testing.T) {
 		t.Helper()
 		o := fixtureOptions()
 		first := true
-		o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+		o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 			plan, err := fixturePlan(setup.Create)(ctx, resolved)
 			if !first || users != "" {
 				plan.Passwords = nil

@@ -9,6 +9,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
@@ -42,11 +43,10 @@ func TestBackKeepsAnswers(t *testing.T) {
 	if answers.Answers.Hostname != "other.example.com" || answers.Answers.Addr != ":6000" || answers.Answers.TLS != setup.SelfSigned {
 		t.Errorf("answers are %+v", answers.Answers)
 	}
-	if origin := answers.Origins["addr"]; origin != question.FromTyping {
-		t.Errorf("the address comes from %q, want %q", origin, question.FromTyping)
-	}
-	if origin := answers.Origins["storage"]; origin != question.FromDefault {
-		t.Errorf("the storage comes from %q, want %q", origin, question.FromDefault)
+	for id, want := range map[string]answer.Origin{"addr": answer.FromTyping, "storage": answer.FromDefault} {
+		if origin := answers.Origins[id]; origin != want {
+			t.Errorf("%s comes from %q, want %q", id, origin, want)
+		}
 	}
 }
 
@@ -237,7 +237,7 @@ func TestPlanRefused(t *testing.T) {
 	o := fixtureOptions()
 	tries := 0
 	good := o.Plan
-	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		if tries++; tries == 1 {
 			return nil, errors.New("the disk is full; free some space")
 		}
@@ -419,9 +419,9 @@ func TestShellLines(t *testing.T) {
 // TestSecondRound holds that who goes back after the files were written changes only what is changed then.
 func TestSecondRound(t *testing.T) {
 	o := fixtureOptions()
-	var plans []question.Resolved
+	var plans []answer.Resolved
 	first := o.Plan
-	o.Plan = func(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+	o.Plan = func(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 		plans = append(plans, resolved)
 		plan, err := first(ctx, resolved)
 		if len(plans) > 1 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"packhouse/finding"
-	"packhouse/setup/question"
+	"packhouse/setup/answer"
 	"packhouse/tui/layout"
 	"packhouse/tui/theme"
 )
@@ -19,39 +19,39 @@ func worded(findings []finding.Finding) []finding.Finding {
 }
 
 // originWords says where an answer comes from; what was typed needs no words.
-func originWords(origin question.Origin) string {
+func originWords(origin answer.Origin) string {
 	switch origin {
-	case question.FromFlag:
+	case answer.FromFlag:
 		return "given by a flag"
-	case question.FromEnvironment:
+	case answer.FromEnvironment:
 		return "given by the environment"
-	case question.FromAnswersFile:
+	case answer.FromAnswersFile:
 		return "from the answers file"
-	case question.FromInstallation:
+	case answer.FromInstallation:
 		return "as it is now"
-	case question.FromDetection:
+	case answer.FromDetection:
 		return "detected on this machine"
-	case question.FromDefault:
+	case answer.FromDefault:
 		return "the default"
-	case question.FromTyping:
+	case answer.FromTyping:
 	}
 	return ""
 }
 
 // originSentence is the origin as a sentence of its own.
-func originSentence(origin question.Origin) string {
+func originSentence(origin answer.Origin) string {
 	switch origin {
-	case question.FromFlag, question.FromEnvironment:
+	case answer.FromFlag, answer.FromEnvironment:
 		return "This answer was " + originWords(origin) + "."
-	case question.FromAnswersFile:
+	case answer.FromAnswersFile:
 		return "This answer is " + originWords(origin) + "."
-	case question.FromInstallation:
+	case answer.FromInstallation:
 		return "This is what the installation has now."
-	case question.FromDetection:
+	case answer.FromDetection:
 		return "This answer was " + originWords(origin) + "."
-	case question.FromDefault:
+	case answer.FromDefault:
 		return "This answer is " + originWords(origin) + "."
-	case question.FromTyping:
+	case answer.FromTyping:
 	}
 	return ""
 }

@@ -14,9 +14,9 @@ import (
 	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/server/admin"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
-	"packhouse/setup/question"
 )
 
 // handedOut holds the certificate of an installation and what its clients trust.
@@ -51,7 +51,7 @@ func (a *app) certificate(ctx context.Context, dir string) (handedOut, error) {
 		h.chain, h.trust = in.Cert.Chain, in.Trust()
 	}
 	h.names = certgen.NamesOf(h.chain[0])
-	resolved, _ := question.Resolve(ctx, machine.Detect(ctx, machine.ThisMachine()), in, question.Input{Quick: true})
+	resolved, _ := answer.Resolve(ctx, machine.Detect(ctx, machine.ThisMachine()), in, answer.Input{Quick: true})
 	u, err := url.Parse(resolved.Answers.URL())
 	if err != nil {
 		return handedOut{}, fmt.Errorf("read the URL that clients use: %w", err)

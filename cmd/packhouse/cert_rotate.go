@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
-	"packhouse/setup/question"
 )
 
 type rotateOptions struct {
@@ -116,8 +116,8 @@ command daily. The last line of output is "changed" or "unchanged".`,
 }
 
 // answers returns the options as answers of setup.
-func (o rotateOptions) answers() question.Values {
-	answers := question.Values{"rotate-cert": {"true"}}
+func (o rotateOptions) answers() answer.Values {
+	answers := answer.Values{"rotate-cert": {"true"}}
 	for name, set := range map[string]bool{"new-key": o.newKey, "new-ca": o.newCA, "drop-old-ca": o.dropOldCA} {
 		if set {
 			answers[name] = []string{"true"}

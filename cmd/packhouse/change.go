@@ -13,18 +13,18 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // change is a change to an installation by one command: a few answers that are planned and applied
 // as in setup.
 type change struct {
 	dir       string
-	answers   question.Values
+	answers   answer.Values
 	user      string                 // whose password ask returns
 	ask       func() ([]byte, error) // returns the password, called before the lock is acquired because users may take long to answer; nil: none
 	secret    []byte                 // result of ask
@@ -107,8 +107,8 @@ func (a *app) plan(
 	}
 	machine := machine.Detect(ctx, machine.ThisMachine())
 	// Quick: skip the probes. The running server already uses the address, which does not change.
-	resolved, findings := question.Resolve(
-		ctx, machine, installed, question.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true},
+	resolved, findings := answer.Resolve(
+		ctx, machine, installed, answer.Input{Flags: c.answers, PasswordLines: c.passwords, Quick: true},
 	)
 	if finding.AnyRefused(findings) {
 		a.sayFindings(refusals(findings, c.flags))

@@ -19,11 +19,11 @@ import (
 	"packhouse/server/auth/htpasswd"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // checks is the command that proves an installation.
@@ -78,7 +78,7 @@ var errCut = errors.New("cut off")
 // of the installation ("commit").
 func (s *site) cutOff(at string, more ...string) {
 	s.t.Helper()
-	flags := question.Values{
+	flags := answer.Values{
 		"dir":          {s.dir},
 		"hostname":     {"registry.example.com"},
 		"addr":         {"127.0.0.1:" + s.port},
@@ -91,7 +91,7 @@ func (s *site) cutOff(at string, more ...string) {
 	present, err := installation.Load(s.dir)
 	s.must(err)
 	machine := machine.Detect(s.t.Context(), machine.ThisMachine())
-	resolved, findings := question.Resolve(s.t.Context(), machine, present, question.Input{Flags: flags, Quick: true})
+	resolved, findings := answer.Resolve(s.t.Context(), machine, present, answer.Input{Flags: flags, Quick: true})
 	if finding.AnyRefused(findings) {
 		s.t.Fatal(findings)
 	}

@@ -7,11 +7,11 @@ import (
 	"maps"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // proof verifies the server of a new installation: one that was running and loaded the change, or
@@ -54,8 +54,8 @@ func (p *proof) check(ctx context.Context, report func(check.Event)) check.Repor
 	passwords := p.passwords()
 	url := p.plan.Resolved.Answers.URL()
 	if p.plan.Resolved.Answers.Dir == "" && installed != nil { // a rollback: its answers are those of the files
-		resolved, _ := question.Resolve(
-			ctx, machine.Detect(ctx, machine.ThisMachine()), installed, question.Input{Quick: true},
+		resolved, _ := answer.Resolve(
+			ctx, machine.Detect(ctx, machine.ThisMachine()), installed, answer.Input{Quick: true},
 		)
 		url = resolved.Answers.URL()
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
@@ -97,8 +98,8 @@ func (a argument) list() ([]string, bool) {
 }
 
 // answersOf returns the values of the given flags.
-func answersOf(flags *pflag.FlagSet) question.Values {
-	values := question.Values{}
+func answersOf(flags *pflag.FlagSet) answer.Values {
+	values := answer.Values{}
 	for _, f := range question.Flags() {
 		flag := flags.Lookup(f.Name)
 		if flag == nil || !flag.Changed {
@@ -115,8 +116,8 @@ func answersOf(flags *pflag.FlagSet) question.Values {
 }
 
 // input collects the flags and the answers file.
-func (a *app) input(flags *pflag.FlagSet) (question.Input, error) {
-	input := question.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
+func (a *app) input(flags *pflag.FlagSet) (answer.Input, error) {
+	input := answer.Input{Flags: answersOf(flags), Env: a.env, Program: a.program()}
 	name, _ := flags.GetString("answers") // missing for flags of another command
 	if name == "" {
 		return input, nil
@@ -125,16 +126,16 @@ func (a *app) input(flags *pflag.FlagSet) (question.Input, error) {
 	if err != nil {
 		return input, usageError(fmt.Errorf("read answers: %w", err))
 	}
-	if input.File, err = question.ParseAnswers(name, data); err != nil {
+	if input.File, err = answer.ParseFile(name, data); err != nil {
 		return input, usageError(err)
 	}
 	return input, nil
 }
 
 // setupOptionsOf returns the options for the run itself. A flag overrides the answers file.
-func (a *app) setupOptionsOf(input question.Input) (setupOptions, error) {
+func (a *app) setupOptionsOf(input answer.Input) (setupOptions, error) {
 	value := func(name string) string {
-		for _, values := range []question.Values{input.Flags, fileValues(input)} {
+		for _, values := range []answer.Values{input.Flags, fileValues(input)} {
 			if v := values[name]; len(v) > 0 {
 				return v[len(v)-1]
 			}
@@ -148,7 +149,7 @@ func (a *app) setupOptionsOf(input question.Input) (setupOptions, error) {
 		), yes: is("yes"), dryRun: is("dry-run"), json: is("json"), noStart: is("no-start"), serve: is("serve"),
 		rollback: is("rollback-on-failure"), lines: is("accessible"), moveCAKey: value("move-ca-key"),
 	}
-	for _, values := range []question.Values{input.Flags, fileValues(input)} {
+	for _, values := range []answer.Values{input.Flags, fileValues(input)} {
 		if v := values["dir"]; len(v) > 0 && v[len(v)-1] == "" { // likely an unset variable in a script
 			return o, usageError(
 				withHint(
@@ -176,7 +177,7 @@ func (a *app) setupOptionsOf(input question.Input) (setupOptions, error) {
 	return o, verifyKeyTarget(o.moveCAKey)
 }
 
-func fileValues(input question.Input) question.Values {
+func fileValues(input answer.Input) answer.Values {
 	if input.File == nil {
 		return nil
 	}
@@ -222,7 +223,7 @@ func (a *app) runSetup(ctx context.Context, flags *pflag.FlagSet) error {
 type setupRun struct {
 	*app
 	o         setupOptions
-	input     question.Input
+	input     answer.Input
 	machine   *machine.Machine
 	installed *installation.Installed
 	before    before

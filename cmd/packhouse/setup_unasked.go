@@ -8,9 +8,9 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/check"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // setupReport is the JSON of setup.
@@ -41,7 +41,7 @@ func (s *setupRun) unasked(ctx context.Context) error {
 	if s.installed.Recovered != "" {
 		s.say("%s", s.installed.Recovered)
 	}
-	resolved, findings := question.Resolve(ctx, s.machine, s.installed, s.input)
+	resolved, findings := answer.Resolve(ctx, s.machine, s.installed, s.input)
 	report := setupReport{Findings: append([]finding.Finding{}, findings...)}
 	s.sayFindings(finding.BySeverity(findings))
 	if finding.AnyRefused(findings) {

@@ -12,12 +12,12 @@ import (
 	"golang.org/x/term"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/apply"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 	"packhouse/tui"
 	"packhouse/tui/logview"
 )
@@ -144,11 +144,11 @@ func (a *asked) beginWith(ctx context.Context, seen setupRun) (tui.Beginning, er
 	a.shown.Store(seen.installed)
 	input := a.input
 	input.Quick = true // probes run step by step
-	resolved, findings := question.Resolve(ctx, seen.machine, seen.installed, input)
+	resolved, findings := answer.Resolve(ctx, seen.machine, seen.installed, input)
 	return tui.Beginning{Machine: seen.machine, Installed: seen.installed, Resolved: resolved, Findings: findings}, nil
 }
 
-func (a *asked) plan(ctx context.Context, resolved question.Resolved) (*plan.Plan, error) {
+func (a *asked) plan(ctx context.Context, resolved answer.Resolved) (*plan.Plan, error) {
 	installed, err := installation.Load(a.o.dir)
 	if err != nil {
 		return nil, err

@@ -19,11 +19,11 @@ import (
 	"packhouse/server/admin"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/check"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 	"packhouse/trust"
 )
 
@@ -265,8 +265,8 @@ func (a *app) targetOf(ctx context.Context, s subject) (check.Target, error) {
 			return check.Target{}, explain(err)
 		}
 	}
-	resolved, _ := question.Resolve(
-		ctx, machine.Detect(ctx, machine.ThisMachine()), s.installed, question.Input{Quick: true},
+	resolved, _ := answer.Resolve(
+		ctx, machine.Detect(ctx, machine.ThisMachine()), s.installed, answer.Input{Quick: true},
 	)
 	s.url = resolved.Answers.URL()
 	t := a.target(ctx, s)

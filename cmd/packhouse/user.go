@@ -17,8 +17,8 @@ import (
 
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
-	"packhouse/setup/question"
 	"packhouse/trust"
 	"packhouse/tui/echo"
 )
@@ -71,7 +71,7 @@ scripts can run the command again. The last line of output is "changed" or "unch
 				return err
 			}
 			c := change{
-				dir: dir, json: asJSON, flags: cmd.Flags(), show: a.interactive() && !asJSON, answers: question.Values{"user": {args[0] + ":" + role}},
+				dir: dir, json: asJSON, flags: cmd.Flags(), show: a.interactive() && !asJSON, answers: answer.Values{"user": {args[0] + ":" + role}},
 				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, true) },
 			}
 			rolesOnly := cmd.Flags().Changed("role")
@@ -126,7 +126,7 @@ already has this password, nothing changes. The last line of output is "changed"
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.apply(cmd.Context(), change{
-				dir: dir, json: asJSON, flags: cmd.Flags(), answers: question.Values{"user": {args[0]}},
+				dir: dir, json: asJSON, flags: cmd.Flags(), answers: answer.Values{"user": {args[0]}},
 				user: args[0], ask: func() ([]byte, error) { return a.password(args[0], password, false) },
 				decide: func(installed *installation.Installed, c *change, before bool) (string, error) {
 					user, err := knownUser(installed, args[0])
@@ -158,7 +158,7 @@ func newUserRole(a *app) *cobra.Command {
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.apply(cmd.Context(), change{
-				dir: dir, answers: question.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON, flags: cmd.Flags(),
+				dir: dir, answers: answer.Values{"user": {args[0] + ":" + args[1]}}, json: asJSON, flags: cmd.Flags(),
 				decide: func(installed *installation.Installed, _ *change, _ bool) (string, error) {
 					if _, err := knownUser(installed, args[0]); err != nil {
 						return "", err
@@ -189,7 +189,7 @@ command again. The last line of output is "changed" or "unchanged".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.apply(cmd.Context(), change{
-				dir: dir, answers: question.Values{"remove-user": {args[0]}}, json: asJSON, flags: cmd.Flags(),
+				dir: dir, answers: answer.Values{"remove-user": {args[0]}}, json: asJSON, flags: cmd.Flags(),
 				decide: func(installed *installation.Installed, _ *change, _ bool) (string, error) {
 					if missingOK && !hasUser(installed, args[0]) {
 						return fmt.Sprintf("user %s does not exist", args[0]), nil

@@ -15,6 +15,7 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/question"
@@ -44,37 +45,37 @@ func TestOrderingIsJudged(t *testing.T) {
 	at := func(addr string) machinetest.Host {
 		return machinetest.Host{Resolves: map[string][]netip.Addr{"registry.example.com": {netip.MustParseAddr(addr)}}}
 	}
-	base := question.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
+	base := answer.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
 	for _, tc := range []struct {
 		name     string
 		host     machinetest.Host
-		change   question.Values
+		change   answer.Values
 		severity finding.Severity
 		code     string
 		question string
 		says     string
 	}{
-		{"an address", machinetest.Host{}, question.Values{"hostname": {"192.0.2.17"}}, finding.Refused, setup.CodeName, "tls", "sign for names"},
-		{"a name of the inside", machinetest.Host{}, question.Values{"hostname": {"registry.internal"}, "acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Warning, setup.CodeName, "tls", "not a public name"},
-		{"a port that is not 443", machinetest.Host{}, question.Values{"addr": {":5000"}}, finding.Warning, setup.CodeChallenge, "tls", "listens at 5000"},
+		{"an address", machinetest.Host{}, answer.Values{"hostname": {"192.0.2.17"}}, finding.Refused, setup.CodeName, "tls", "sign for names"},
+		{"a name of the inside", machinetest.Host{}, answer.Values{"hostname": {"registry.internal"}, "acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Warning, setup.CodeName, "tls", "not a public name"},
+		{"a port that is not 443", machinetest.Host{}, answer.Values{"addr": {":5000"}}, finding.Warning, setup.CodeChallenge, "tls", "listens at 5000"},
 		{"a name that does not resolve", machinetest.Host{Resolves: map[string][]netip.Addr{}}, nil, finding.Warning, setup.CodeNoResolve, "tls", "will not find"},
 		{"a name that leads elsewhere", at("198.51.100.4"), nil, finding.Warning, setup.CodeElsewhere, "tls", "198.51.100.4"},
-		{"a private address", at("10.0.0.7"), question.Values{"acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Warning, setup.CodeChallenge, "tls", "the internet cannot reach"},
-		{"no address for mail", machinetest.Host{}, question.Values{"acme-email": {"me"}}, finding.Refused, setup.CodeValue, "acme-email", "not an address for mail"},
-		{"no URL", machinetest.Host{}, question.Values{"acme-directory": {"http://ca.example/dir"}}, finding.Refused, setup.CodeURL, "acme-directory", "not the URL"},
-		{"staging", machinetest.Host{}, question.Values{"acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Note, setup.CodeStaging, "acme-directory", "do not trust"},
-		{"a CA that is not trusted", machinetest.Host{}, question.Values{"acme-ca": {""}}, finding.Refused, setup.CodeUnreached, "acme-ca", "certificate"},
-		{"a CA that is not there", machinetest.Host{}, question.Values{"acme-ca": {"/nowhere"}}, finding.Refused, setup.CodeUnread, "acme-ca", "/nowhere"},
+		{"a private address", at("10.0.0.7"), answer.Values{"acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Warning, setup.CodeChallenge, "tls", "the internet cannot reach"},
+		{"no address for mail", machinetest.Host{}, answer.Values{"acme-email": {"me"}}, finding.Refused, setup.CodeValue, "acme-email", "not an address for mail"},
+		{"no URL", machinetest.Host{}, answer.Values{"acme-directory": {"http://ca.example/dir"}}, finding.Refused, setup.CodeURL, "acme-directory", "not the URL"},
+		{"staging", machinetest.Host{}, answer.Values{"acme-directory": {question.ACMEStaging}, "acme-ca": {""}}, finding.Note, setup.CodeStaging, "acme-directory", "do not trust"},
+		{"a CA that is not trusted", machinetest.Host{}, answer.Values{"acme-ca": {""}}, finding.Refused, setup.CodeUnreached, "acme-ca", "certificate"},
+		{"a CA that is not there", machinetest.Host{}, answer.Values{"acme-ca": {"/nowhere"}}, finding.Refused, setup.CodeUnread, "acme-ca", "/nowhere"},
 		{
 			"no directory there",
 			machinetest.Host{},
-			question.Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}},
+			answer.Values{"acme-directory": {noDirectory}, "acme-ca": {noDirectoryCA}},
 			finding.Refused, setup.CodeUnreached, "acme-ca", "not an ACME",
 		},
 		{
 			"nothing there",
 			machinetest.Host{},
-			question.Values{"acme-directory": {gone}, "acme-ca": {goneCA}},
+			answer.Values{"acme-directory": {gone}, "acme-ca": {goneCA}},
 			finding.Refused, setup.CodeUnreached,
 			"acme-ca", "404",
 		},
@@ -82,8 +83,8 @@ func TestOrderingIsJudged(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			flags := inDir(base, filepath.Join(t.TempDir(), "packhouse"))
 			maps.Copy(flags, tc.change)
-			_, findings := question.Resolve(
-				t.Context(), machinetest.New(t, &tc.host), nil, question.Input{Flags: flags},
+			_, findings := answer.Resolve(
+				t.Context(), machinetest.New(t, &tc.host), nil, answer.Input{Flags: flags},
 			)
 			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 				return f.Severity == tc.severity && f.Code == tc.code && f.Question == tc.question &&
@@ -102,7 +103,7 @@ func TestExternalAccount(t *testing.T) {
 	)
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	good, open := writeFile(t, []byte("c2VjcmV0LWtleQ==\n"), 0o600), writeFile(t, []byte("c2VjcmV0LWtleQ"), 0o644)
-	base := question.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
+	base := answer.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
 	for _, tc := range []struct {
 		name, kid, file, question, code string
 	}{
@@ -116,7 +117,7 @@ func TestExternalAccount(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			flags := inDir(base, dir)
 			flags["acme-eab-kid"], flags["acme-eab-key-file"] = []string{tc.kid}, []string{tc.file}
-			_, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: flags})
+			_, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags})
 			found := slices.ContainsFunc(findings, func(f finding.Finding) bool {
 				return f.Severity == finding.Refused && f.Question == tc.question && f.Code == tc.code
 			})
@@ -138,8 +139,8 @@ func TestExternalAccount(t *testing.T) {
 	if again := planFor(t, m, dir, nil); again.Pending() {
 		t.Errorf("a second run changes %s", describe(again))
 	}
-	install(t, m, dir, question.Values{"acme-eab-kid": {"kid-2"}})
-	install(t, m, dir, question.Values{"acme-eab-kid": {""}, "offline": {"true"}})
+	install(t, m, dir, answer.Values{"acme-eab-kid": {"kid-2"}})
+	install(t, m, dir, answer.Values{"acme-eab-kid": {""}, "offline": {"true"}})
 	if in, err = installation.Load(dir); err != nil || in.Config.HTTP.TLS.LetsEncrypt.EABKeyFile != "" {
 		t.Errorf("%v: the account was not removed", err)
 	}
@@ -160,7 +161,7 @@ func TestOrderingIsInstalled(t *testing.T) {
 		}
 		return in.Config.HTTP.TLS.LetsEncrypt
 	}
-	flags := question.Values{
+	flags := answer.Values{
 		"tls":            {"letsencrypt"},
 		"acme-directory": {url},
 		"acme-ca":        {ca},
@@ -203,17 +204,17 @@ func TestOrderingIsInstalled(t *testing.T) {
 	if err := os.WriteFile(file, []byte(edited), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	install(t, m, dir, question.Values{"acme-email": {""}})
+	install(t, m, dir, answer.Values{"acme-email": {""}})
 	if l := section(); l.Email != "" || len(l.Hosts) != 2 || l.HTTPAddr != ":80" {
 		t.Errorf("after a change of one key: %+v", l)
 	}
-	install(t, m, dir, question.Values{"hostname": {"new.example.com"}})
+	install(t, m, dir, answer.Values{"hostname": {"new.example.com"}})
 	if l := section(); !slices.Equal(
 		l.Hosts, []string{"new.example.com", "registry.example.com", "other.example.com"},
 	) {
 		t.Errorf("after a change of the name: %v", l.Hosts)
 	}
-	install(t, m, dir, question.Values{"tls": {"private-ca"}})
+	install(t, m, dir, answer.Values{"tls": {"private-ca"}})
 	if l := section(); l.Enabled() {
 		t.Errorf("after it was taken away: %+v", l)
 	}
@@ -227,7 +228,7 @@ func TestOrderingIsInstalled(t *testing.T) {
 // they stay.
 func TestOrderingInABucket(t *testing.T) {
 	url, ca := directory(t, directoryBody, http.StatusOK)
-	flags := question.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
+	flags := answer.Values{"tls": {"letsencrypt"}, "acme-directory": {url}, "acme-ca": {ca}, "addr": {":443"}}
 	m, _ := bucketMachine(t, "")
 	cache := func(dir string) string {
 		t.Helper()

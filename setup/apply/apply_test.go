@@ -14,11 +14,11 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 var errKilled = errors.New("killed")
@@ -35,7 +35,7 @@ func killAt(n int) func(string) error {
 
 // TestKilledAnywhereIsWholeOldOrWholeNew cuts apply off before each of its operations, then loads the installation as the next run does.
 func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
-	change := question.Values{
+	change := answer.Values{
 		"user":        {"spectro"},
 		"addr":        {":5001"},
 		"rotate-cert": {"true"},
@@ -44,10 +44,10 @@ func TestKilledAnywhereIsWholeOldOrWholeNew(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name         string
-		first, again question.Values
+		first, again answer.Values
 	}{
-		{"first install", nil, question.Values{"user": {"spectro"}}},
-		{"change", question.Values{"addr": {":5000"}}, change},
+		{"first install", nil, answer.Values{"user": {"spectro"}}},
+		{"change", answer.Values{"addr": {":5000"}}, change},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var old, fresh, done int
@@ -160,7 +160,7 @@ func TestKilledWhileRecovering(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	before := snapshot(t, dir)
-	plan := planFor(t, m, dir, question.Values{"user": {"spectro"}, "addr": {":5001"}})
+	plan := planFor(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}})
 	reset := keepTree(t, dir)
 	for n := 1; ; n++ {
 		reset()
@@ -196,7 +196,7 @@ func TestAFailureUndoesEverything(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	before := snapshot(t, dir)
-	plan := planFor(t, m, dir, question.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}})
+	plan := planFor(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}})
 	reset := keepTree(t, dir)
 	for n := 0; ; n++ {
 		reset()
@@ -240,7 +240,7 @@ func TestRollbackGoesBackAndForth(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	first := snapshot(t, dir)
-	install(t, m, dir, question.Values{"user": {"spectro"}, "addr": {":5001"}, "new-ca": {"true"}})
+	install(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5001"}, "new-ca": {"true"}})
 	second := snapshot(t, dir)
 	copies, err := filepath.Glob(filepath.Join(dir, installation.BackupDir, "*", "*"))
 	if err != nil || len(copies) < 5 {
@@ -317,7 +317,7 @@ func TestRollbackWithoutABackup(t *testing.T) {
 
 func TestTwoSetupsAtOnce(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	first, second := planFor(t, m, dir, nil), planFor(t, m, dir, question.Values{"addr": {":5001"}})
+	first, second := planFor(t, m, dir, nil), planFor(t, m, dir, answer.Values{"addr": {":5001"}})
 	tried := false
 	_, err := Apply(t.Context(), first, Options{Hook: func(operation string) error {
 		if tried || !strings.HasPrefix(operation, "write "+installation.WorkDir+"/"+installation.NewDir) {
@@ -346,7 +346,7 @@ func TestTwoSetupsAtOnce(t *testing.T) {
 func TestAFileChangedSinceThePlanIsNotOverwritten(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
-	plan := planFor(t, m, dir, question.Values{"addr": {":5001"}})
+	plan := planFor(t, m, dir, answer.Values{"addr": {":5001"}})
 	path := filepath.Join(dir, installation.ConfigFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -389,7 +389,7 @@ func TestHandEditsAndOwnersSurvive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	install(t, m, dir, question.Values{"addr": {":5001"}, "user": {"spectro"}})
+	install(t, m, dir, answer.Values{"addr": {":5001"}, "user": {"spectro"}})
 	data, err = os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -443,7 +443,7 @@ func TestALinkStaysALink(t *testing.T) {
 	if err := os.Symlink(elsewhere, path); err != nil {
 		t.Fatal(err)
 	}
-	install(t, m, dir, question.Values{"addr": {":5001"}})
+	install(t, m, dir, answer.Values{"addr": {":5001"}})
 	if target, err := os.Readlink(path); err != nil || target != elsewhere {
 		t.Errorf("%q, %v", target, err)
 	}

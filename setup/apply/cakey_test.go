@@ -10,10 +10,10 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 	"packhouse/trust"
 )
 
@@ -162,21 +162,21 @@ func TestCAKeyIsJudged(t *testing.T) {
 	}()
 	for _, tc := range []struct {
 		name, dir, key string
-		flags          question.Values
+		flags          answer.Values
 		code           string
 		severity       finding.Severity
 		root           bool // the case needs root
 	}{
-		{"private", dir, file(0o600), question.Values{"rotate-cert": {"true"}}, "", "", false},
+		{"private", dir, file(0o600), answer.Values{"rotate-cert": {"true"}}, "", "", false},
 		{"nothing due", dir, file(0o600), nil, "", "", false},
-		{"readable by all", dir, file(0o644), question.Values{"rotate-cert": {"true"}}, setup.CodeOpenKey, finding.Warning, false},
-		{"of another user", dir, theirs, question.Values{"rotate-cert": {"true"}}, installation.CodeUnsafe, finding.Refused, true},
+		{"readable by all", dir, file(0o644), answer.Values{"rotate-cert": {"true"}}, setup.CodeOpenKey, finding.Warning, false},
+		{"of another user", dir, theirs, answer.Values{"rotate-cert": {"true"}}, installation.CodeUnsafe, finding.Refused, true},
 		{"of another user, nothing due", dir, theirs, nil, installation.CodeUnsafe, finding.Refused, true},
-		{"missing", dir, "/nonexistent", question.Values{"rotate-cert": {"true"}}, setup.CodeCAKey, finding.Refused, false},
+		{"missing", dir, "/nonexistent", answer.Values{"rotate-cert": {"true"}}, setup.CodeCAKey, finding.Refused, false},
 		{"missing, nothing due", dir, "/nonexistent", nil, setup.CodeCAKey, finding.Refused, false},
 		{"of another CA", dir, keyOf(other), nil, setup.CodeCAKey, finding.Refused, false},
-		{"with a new CA", dir, file(0o600), question.Values{"new-ca": {"true"}}, setup.CodeConflict, finding.Refused, false},
-		{"without a private CA", dir, file(0o600), question.Values{"tls": {"self-signed"}}, setup.CodeConflict, finding.Refused, false},
+		{"with a new CA", dir, file(0o600), answer.Values{"new-ca": {"true"}}, setup.CodeConflict, finding.Refused, false},
+		{"without a private CA", dir, file(0o600), answer.Values{"tls": {"self-signed"}}, setup.CodeConflict, finding.Refused, false},
 		{
 			"missing, at the first setup", filepath.Join(base, "new"), "/nonexistent", nil, setup.CodeConflict, finding.Refused,
 			false,
@@ -191,9 +191,9 @@ func TestCAKeyIsJudged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			flags := question.Values{"ca-key": {tc.key}}
+			flags := answer.Values{"ca-key": {tc.key}}
 			maps.Copy(flags, tc.flags)
-			_, findings := question.Resolve(t.Context(), m, in, question.Input{Flags: flags})
+			_, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: flags})
 			var got []finding.Finding
 			for _, f := range findings {
 				if f.Flag == "--ca-key" {

@@ -9,6 +9,7 @@ import (
 	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/question"
@@ -19,7 +20,7 @@ import (
 func TestCAPermit(t *testing.T) {
 	m := machinetest.New(t, &machinetest.Host{})
 	dir := filepath.Join(t.TempDir(), "packhouse")
-	first := question.Values{
+	first := answer.Values{
 		"hostname": {"registry.example.com"}, "san": {"10.1.2.3", "192.0.2.9"}, "no-san": {"registry"},
 		"addr": {":5001"}, "ca-permit": {"example.com", "10.0.0.0/8"},
 	}
@@ -38,13 +39,13 @@ func TestCAPermit(t *testing.T) {
 			t.Errorf("%s is not permitted: %v", want, permitted())
 		}
 	}
-	resolve := func(flags question.Values) []finding.Finding {
+	resolve := func(flags answer.Values) []finding.Finding {
 		t.Helper()
 		in, err := installation.Load(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, findings := question.Resolve(t.Context(), m, in, question.Input{Flags: inDir(flags, dir)})
+		_, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: inDir(flags, dir)})
 		return findings
 	}
 	limits := func(findings []finding.Finding) bool {
@@ -55,28 +56,28 @@ func TestCAPermit(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name    string
-		flags   question.Values
+		flags   answer.Values
 		refused bool
 	}{
 		{"nothing", nil, false},
-		{"a name within", question.Values{"san": {"other.example.com", "10.9.9.9"}}, false},
-		{"the short name", question.Values{"san": {"registry"}}, false},
-		{"a name outside", question.Values{"san": {"registry.example.org"}}, true},
-		{"an address outside", question.Values{"san": {"198.51.100.1"}}, true},
-		{"a name outside, with a new CA", question.Values{"san": {"registry.example.org"}, "new-ca": {"true"}}, false},
-		{"the same limits", question.Values{"ca-permit": {"10.0.0.0/8", "example.com"}}, false},
-		{"other limits", question.Values{"ca-permit": {"example.org"}}, true},
-		{"no limits", question.Values{"ca-permit": {""}}, true},
+		{"a name within", answer.Values{"san": {"other.example.com", "10.9.9.9"}}, false},
+		{"the short name", answer.Values{"san": {"registry"}}, false},
+		{"a name outside", answer.Values{"san": {"registry.example.org"}}, true},
+		{"an address outside", answer.Values{"san": {"198.51.100.1"}}, true},
+		{"a name outside, with a new CA", answer.Values{"san": {"registry.example.org"}, "new-ca": {"true"}}, false},
+		{"the same limits", answer.Values{"ca-permit": {"10.0.0.0/8", "example.com"}}, false},
+		{"other limits", answer.Values{"ca-permit": {"example.org"}}, true},
+		{"no limits", answer.Values{"ca-permit": {""}}, true},
 	} {
 		if got := limits(resolve(test.flags)); got != test.refused {
 			t.Errorf("%s: refused %t, want %t: %v", test.name, got, test.refused, resolve(test.flags))
 		}
 	}
-	install(t, m, dir, question.Values{"new-ca": {"true"}})
+	install(t, m, dir, answer.Values{"new-ca": {"true"}})
 	if !slices.Contains(permitted(), "example.com") {
 		t.Errorf("a new CA lost the limits: %v", permitted())
 	}
-	install(t, m, dir, question.Values{"new-ca": {"true"}, "ca-permit": {""}})
+	install(t, m, dir, answer.Values{"new-ca": {"true"}, "ca-permit": {""}})
 	if len(permitted()) > 0 {
 		t.Errorf("a new CA without limits permits only %v", permitted())
 	}

@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"testing"
 
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // failAt fails the n-th operation of a run, counted from 1, before or after it was done; last is how many fail from there on.
@@ -31,7 +31,7 @@ func failAt(n, last int, err error, done bool) func(string) error {
 // TestAFailureAnywhereLeavesTheOldOrTheNew lets each operation of apply fail once, and then also everything behind it: the disk is full, or
 // has become read-only. Who is told of a failure finds the old files; where even the way back is barred, the next run finds it.
 func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
-	change := question.Values{
+	change := answer.Values{
 		"user":        {"spectro"},
 		"addr":        {":5001"},
 		"rotate-cert": {"true"},
@@ -40,15 +40,15 @@ func TestAFailureAnywhereLeavesTheOldOrTheNew(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name         string
-		first, again question.Values
+		first, again answer.Values
 		last         int
 		done         bool
 		err          error
 	}{
-		{"first install, once", nil, question.Values{"user": {"spectro"}}, 1, false, syscall.ENOSPC},
-		{"first install, from there on", nil, question.Values{"user": {"spectro"}}, 1 << 20, false, syscall.EROFS},
-		{"change, once, after it was done", question.Values{"addr": {":5000"}}, change, 1, true, syscall.EIO},
-		{"change, from there on", question.Values{"addr": {":5000"}}, change, 1 << 20, false, syscall.EROFS},
+		{"first install, once", nil, answer.Values{"user": {"spectro"}}, 1, false, syscall.ENOSPC},
+		{"first install, from there on", nil, answer.Values{"user": {"spectro"}}, 1 << 20, false, syscall.EROFS},
+		{"change, once, after it was done", answer.Values{"addr": {":5000"}}, change, 1, true, syscall.EIO},
+		{"change, from there on", answer.Values{"addr": {":5000"}}, change, 1 << 20, false, syscall.EROFS},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel() // it waits for the disk
@@ -133,7 +133,7 @@ func TestNothingIsLeftElsewhere(t *testing.T) {
 	}
 	plan := planFor(
 		t, m, dir,
-		question.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}, "new-key": {"true"}},
+		answer.Values{"user": {"spectro"}, "addr": {":5001"}, "rotate-cert": {"true"}, "new-key": {"true"}},
 	)
 	for n := 1; ; n++ {
 		_, err := Apply(t.Context(), plan, Options{Hook: killAt(n)})
@@ -157,7 +157,7 @@ func TestNothingIsLeftElsewhere(t *testing.T) {
 func TestWhatWasEditedAfterTheKillIsKept(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
-	planned := planFor(t, m, dir, question.Values{"addr": {":5001"}, "user": {"spectro"}})
+	planned := planFor(t, m, dir, answer.Values{"addr": {":5001"}, "user": {"spectro"}})
 	path := filepath.Join(dir, installation.ConfigFile)
 	old, err := os.ReadFile(path)
 	if err != nil {
@@ -209,7 +209,7 @@ func TestWhatTheNextRunSays(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	before := snapshot(t, dir)
-	plan := planFor(t, m, dir, question.Values{"addr": {":5001"}})
+	plan := planFor(t, m, dir, answer.Values{"addr": {":5001"}})
 	reset := keepTree(t, dir)
 	for n := 1; ; n++ {
 		reset()
@@ -240,7 +240,7 @@ func TestAPlaceOnAnotherDisk(t *testing.T) {
 		}
 	}
 	before := snapshot(t, elsewhere)
-	planned := planFor(t, m, dir, question.Values{"rotate-cert": {"true"}, "new-key": {"true"}})
+	planned := planFor(t, m, dir, answer.Values{"rotate-cert": {"true"}, "new-key": {"true"}})
 	for n := 1; ; n++ {
 		_, err := Apply(t.Context(), planned, Options{Hook: killAt(n)})
 		if err != nil && !errors.Is(err, errKilled) {
@@ -309,7 +309,7 @@ func otherDisk(t *testing.T) string {
 func TestUndoneDirectoriesAreGone(t *testing.T) {
 	root := t.TempDir()
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(root, "etc", "packhouse")
-	planned := planFor(t, m, dir, question.Values{"storage-path": {filepath.Join(root, "srv", "a", "b")}})
+	planned := planFor(t, m, dir, answer.Values{"storage-path": {filepath.Join(root, "srv", "a", "b")}})
 	failed := false
 	_, err := Apply(t.Context(), planned, Options{Hook: func(operation string) error {
 		if failed || !strings.HasPrefix(operation, "rename "+installation.HtpasswdFile) {
@@ -324,7 +324,7 @@ func TestUndoneDirectoriesAreGone(t *testing.T) {
 	if entries, err := os.ReadDir(root); err != nil || len(entries) > 0 {
 		t.Errorf("left: %v, %v", entries, err)
 	}
-	install(t, m, dir, question.Values{"storage-path": {filepath.Join(root, "srv", "a", "b")}})
+	install(t, m, dir, answer.Values{"storage-path": {filepath.Join(root, "srv", "a", "b")}})
 	in, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -348,7 +348,7 @@ func TestALinkToTheDirectoryStays(t *testing.T) {
 	if err := errors.Join(os.Mkdir(behind, 0o755), os.Symlink(behind, dir), os.WriteFile(filepath.Join(behind, "mine"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	install(t, m, dir, question.Values{"storage-path": {m.DataDir}})
+	install(t, m, dir, answer.Values{"storage-path": {m.DataDir}})
 	in, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)

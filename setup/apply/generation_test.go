@@ -10,10 +10,10 @@ import (
 	"testing"
 
 	"packhouse/finding"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // TestBackupHoldsAllManagedFiles: after the first installation, and after a change that does not touch myconfig.yml, the
@@ -22,7 +22,7 @@ func TestBackupHoldsAllManagedFiles(t *testing.T) {
 	m := machinetest.New(t, &machinetest.Host{})
 	dir := t.TempDir()
 	path := filepath.Join(dir, installation.ConfigFile)
-	for _, flags := range []question.Values{
+	for _, flags := range []answer.Values{
 		{"dir": {dir}, "hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5443"}, "storage-path": {filepath.Join(dir, "data")}},
 		{"dir": {dir}, "user": {"ci"}},
 	} {
@@ -30,7 +30,7 @@ func TestBackupHoldsAllManagedFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resolved, findings := question.Resolve(t.Context(), m, in, question.Input{Flags: flags, Quick: true})
+		resolved, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: flags, Quick: true})
 		if finding.AnyRefused(findings) {
 			t.Fatal(findings)
 		}

@@ -12,11 +12,11 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // rewrite changes the configuration of an installation as an editor does.
@@ -50,7 +50,7 @@ func TestAnEditorsWaysStay(t *testing.T) {
 			m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 			install(t, m, dir, nil)
 			edited := rewrite(t, dir, change)
-			install(t, m, dir, question.Values{"addr": {":5001"}})
+			install(t, m, dir, answer.Values{"addr": {":5001"}})
 			got, err := os.ReadFile(filepath.Join(dir, installation.ConfigFile))
 			if err != nil {
 				t.Fatal(err)
@@ -58,7 +58,7 @@ func TestAnEditorsWaysStay(t *testing.T) {
 			if want := strings.Replace(string(edited), `":443"`, `:5001`, 1); string(got) != want {
 				t.Errorf("%q\nwant\n%q", got, want)
 			}
-			if plan := planFor(t, m, dir, question.Values{"addr": {":5001"}}); plan.Pending() {
+			if plan := planFor(t, m, dir, answer.Values{"addr": {":5001"}}); plan.Pending() {
 				t.Errorf("a second run finds something to change: %s", describe(plan))
 			}
 		})
@@ -70,7 +70,7 @@ func TestALineThatCannotBeChangedIsNamed(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
 	rewrite(t, dir, func(b []byte) []byte { return bytes.Replace(b, []byte("addr: "), []byte("addr: &here "), 1) })
-	in, resolved := resolveAll(t, m, dir, question.Values{"addr": {":5001"}})
+	in, resolved := resolveAll(t, m, dir, answer.Values{"addr": {":5001"}})
 	_, err := plan.Make(t.Context(), m, in, resolved, plan.Options{Now: machinetest.Now, HashCost: 4})
 	refusal, ok := errors.AsType[*finding.Error](err)
 	if !ok || refusal.Findings[0].Code != setup.CodeEdit || !strings.Contains(refusal.Findings[0].What, "anchor") ||
@@ -84,13 +84,13 @@ func TestARefusedConfigurationIsTheOnlyFinding(t *testing.T) {
 	m, dir := machinetest.New(
 		t, &machinetest.Host{Taken: map[int]machine.Process{443: {PID: 1, Name: "nginx"}}},
 	), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"addr": {"127.0.0.1:5001"}, "tls": {"off"}})
+	install(t, m, dir, answer.Values{"addr": {"127.0.0.1:5001"}, "tls": {"off"}})
 	rewrite(t, dir, func(b []byte) []byte { return append(b, "nonsense: true\n"...) })
 	in, err := installation.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, findings := question.Resolve(t.Context(), m, in, question.Input{Flags: question.Values{"tls": {"off"}}})
+	_, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: answer.Values{"tls": {"off"}}})
 	for _, f := range findings {
 		if f.Severity != finding.Note && f.Code != config.CodeUnknownKey {
 			t.Errorf("a finding beside the cause: %v", f)
@@ -104,8 +104,8 @@ func TestARefusedConfigurationIsTheOnlyFinding(t *testing.T) {
 // TestWhoBecameWhatIsTold beside the file that roles are kept in, which is the one that changes.
 func TestWhoBecameWhatIsTold(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"user": {"ci:reader"}})
-	plan := planFor(t, m, dir, question.Values{"user": {"ci:writer"}})
+	install(t, m, dir, answer.Values{"user": {"ci:reader"}})
+	plan := planFor(t, m, dir, answer.Values{"user": {"ci:writer"}})
 	if c := plan.Change(installation.ConfigFile); c.Kind != setup.Update ||
 		!slices.Contains(c.Meaning, "user ci is writer, was reader") {
 		t.Errorf("%s: %q", c.Kind, c.Meaning)

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
-	"packhouse/setup/question"
 )
 
 // Lines for a shell say what they say whatever users, hosts and directories are called: they are run by one that only shows its words.
@@ -16,14 +16,14 @@ func TestHandoffLinesSurviveAShell(t *testing.T) {
 	t.Parallel()
 	const name = "o'brien | $(id) `id` x"
 	for _, row := range []struct {
-		flags question.Values
+		flags answer.Values
 		want  []string
 	}{
-		{question.Values{"hostname": {"registry.example.com"}, "addr": {":5000"}, "admin": {name}}, []string{
+		{answer.Values{"hostname": {"registry.example.com"}, "addr": {":5000"}, "admin": {name}}, []string{
 			"docker login registry.example.com:5000",
 			"curl --cacert ca.crt -u " + name + " https://registry.example.com:5000/v2/_catalog",
 		}},
-		{question.Values{"hostname": {"2001:db8::17"}, "addr": {":5000"}, "admin": {name}, "tls": {"off"}, "insecure": {"true"}}, []string{
+		{answer.Values{"hostname": {"2001:db8::17"}, "addr": {":5000"}, "admin": {name}, "tls": {"off"}, "insecure": {"true"}}, []string{
 			"podman login --tls-verify=false [2001:db8::17]:5000",
 			"oras push --image-spec v1.0 --plain-http [2001:db8::17]:5000/spectro-packs/archive/NAME:VERSION NAME-VERSION.tar.gz",
 			"curl -u " + name + " http://[2001:db8::17]:5000/v2/_catalog",

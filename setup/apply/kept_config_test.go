@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
-	"packhouse/setup/question"
 )
 
 // rolesOf returns the role lists of an installation's configuration.
@@ -40,21 +40,21 @@ func TestRolesAndTheirCommentsStay(t *testing.T) {
 `
 	for _, tc := range []struct {
 		name, want string
-		change     question.Values
+		change     answer.Values
 	}{
-		{"certificate", roles, question.Values{"rotate-cert": {"true"}}},
-		{"reader added", roles, question.Values{"user": {"r"}}},
-		{"reader removed", roles, question.Values{"remove-user": {"eve"}}},
-		{"writer added", strings.Replace(roles, "        - bob\n", "        - bob\n        - w\n", 1), question.Values{"user": {"w:writer"}}},
-		{"writer removed", strings.Replace(roles, "        - bob\n", "", 1), question.Values{"remove-user": {"bob"}}},
-		{"writer to admin", strings.Replace(strings.Replace(roles, "        - bob\n", "", 1), "- later # hired in May\n", "- later # hired in May\n        - bob\n", 1), question.Values{"user": {"bob:admin"}}},
-		{"unknown user added with another role", strings.Replace(roles, "        - ghost # their htpasswd line comes from Ansible\n", "", 1), question.Values{"user": {"ghost:reader"}}},
-		{"another setting", roles, question.Values{"log-level": {"debug"}}},
+		{"certificate", roles, answer.Values{"rotate-cert": {"true"}}},
+		{"reader added", roles, answer.Values{"user": {"r"}}},
+		{"reader removed", roles, answer.Values{"remove-user": {"eve"}}},
+		{"writer added", strings.Replace(roles, "        - bob\n", "        - bob\n        - w\n", 1), answer.Values{"user": {"w:writer"}}},
+		{"writer removed", strings.Replace(roles, "        - bob\n", "", 1), answer.Values{"remove-user": {"bob"}}},
+		{"writer to admin", strings.Replace(strings.Replace(roles, "        - bob\n", "", 1), "- later # hired in May\n", "- later # hired in May\n        - bob\n", 1), answer.Values{"user": {"bob:admin"}}},
+		{"unknown user added with another role", strings.Replace(roles, "        - ghost # their htpasswd line comes from Ansible\n", "", 1), answer.Values{"user": {"ghost:reader"}}},
+		{"another setting", roles, answer.Values{"log-level": {"debug"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-			install(t, m, dir, question.Values{"user": {"ci:reader", "bob:reader", "eve"}})
+			install(t, m, dir, answer.Values{"user": {"ci:reader", "bob:reader", "eve"}})
 			rewrite(t, dir, func(b []byte) []byte {
 				before, _, found := strings.Cut(string(b), "    roles:\n")
 				if !found {
@@ -79,7 +79,7 @@ func TestRolesAndTheirCommentsStay(t *testing.T) {
 func TestJSONStaysJSON(t *testing.T) {
 	for _, indent := range []string{"", "  "} {
 		m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-		install(t, m, dir, question.Values{"user": {"bob:writer"}})
+		install(t, m, dir, answer.Values{"user": {"bob:writer"}})
 		in, err := installation.Load(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +104,7 @@ func TestJSONStaysJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		rewrite(t, dir, func([]byte) []byte { return append(data, '\n') })
-		for i, change := range []question.Values{
+		for i, change := range []answer.Values{
 			{"user": {"w:writer"}},
 			{"rotate-cert": {"true"}},
 			{"remove-user": {"bob"}},
@@ -138,12 +138,12 @@ func TestJSONStaysJSON(t *testing.T) {
 // TestLostCommentsAreReported removes the last name of a list, and with it the list and its comments.
 func TestLostCommentsAreReported(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"user": {"bob:writer"}})
+	install(t, m, dir, answer.Values{"user": {"bob:writer"}})
 	rewrite(t, dir, func(b []byte) []byte {
 		return []byte(strings.Replace(string(b), "writer: [bob]", "writer:\n        # the builder\n        - bob", 1))
 	})
 	for change, told := range map[string]bool{"bob:reader": true, "ann:writer": false} {
-		plan := planFor(t, m, dir, question.Values{"user": {change}})
+		plan := planFor(t, m, dir, answer.Values{"user": {change}})
 		c := plan.Change(installation.ConfigFile)
 		if c.Kind != setup.Update ||
 			strings.Contains(

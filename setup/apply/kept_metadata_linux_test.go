@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // serviceGroup is the group of a server that the operator runs.
@@ -74,7 +74,7 @@ func operated(t *testing.T) (m *machine.Machine, dir string, names []string) {
 		t.Skip("only root may change groups")
 	}
 	m, dir = machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"user": {"bob"}})
+	install(t, m, dir, answer.Values{"user": {"bob"}})
 	must := func(err error) {
 		t.Helper()
 		if errors.Is(err, unix.ENOTSUP) && os.Getenv("CI") != "true" {
@@ -102,7 +102,7 @@ func operated(t *testing.T) (m *machine.Machine, dir string, names []string) {
 
 // TestOperatorsMetadataStays changes everything that setup writes: owner, group, mode and extended attributes of the files stay.
 func TestOperatorsMetadataStays(t *testing.T) {
-	for name, change := range map[string]question.Values{
+	for name, change := range map[string]answer.Values{
 		"user": {"user": {"p:writer"}}, "certificate": {"rotate-cert": {"true"}, "new-key": {"true"}}, "setting": {"addr": {":5001"}, "log-level": {"debug"}},
 		"nothing": nil,
 	} {
@@ -158,7 +158,7 @@ func TestOperatorsMetadataSurvivesFailures(t *testing.T) {
 	} {
 		done := false
 		for n := 1; !done; n += 3 {
-			plan := planFor(t, m, dir, question.Values{"user": {"p:writer"}, "rotate-cert": {"true"}})
+			plan := planFor(t, m, dir, answer.Values{"user": {"p:writer"}, "rotate-cert": {"true"}})
 			_, err := Apply(t.Context(), plan, Options{Hook: hook(n)})
 			done = err == nil && n > 40
 			if _, err := Open(dir); err != nil {

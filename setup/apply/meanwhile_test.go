@@ -14,16 +14,16 @@ import (
 	"packhouse/finding"
 	"packhouse/server/auth/htpasswd"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // command is a change of an installation in three steps, as the commands and the wizard take them.
 type command struct {
-	flags  question.Values
+	flags  answer.Values
 	effect func(users []string) bool // reports whether the change is in effect
 
 	installed *installation.Installed
@@ -40,7 +40,7 @@ func (c *command) step(t *testing.T, m *machine.Machine, dir string, n int) {
 			t.Fatal(c.err)
 		}
 	case 1:
-		resolved, findings := question.Resolve(t.Context(), m, c.installed, question.Input{Flags: c.flags, Quick: true})
+		resolved, findings := answer.Resolve(t.Context(), m, c.installed, answer.Input{Flags: c.flags, Quick: true})
 		if finding.AnyRefused(findings) {
 			t.Fatal(findings)
 		}
@@ -98,14 +98,14 @@ func TestInterleavedCommandsLoseNothing(t *testing.T) {
 		return func(users []string) bool { return slices.Contains(users, name) == want }
 	}
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"user": {"bob", "eve:writer"}})
+	install(t, m, dir, answer.Values{"user": {"bob", "eve:writer"}})
 	reset := keepTree(t, dir)
 	both := 0
 	for _, order := range interleavings(3) {
 		reset()
 		commands := []*command{
-			{flags: question.Values{"user": {"p"}}, effect: has("p", true)},
-			{flags: question.Values{"remove-user": {"bob"}}, effect: has("bob", false)},
+			{flags: answer.Values{"user": {"p"}}, effect: has("p", true)},
+			{flags: answer.Values{"remove-user": {"bob"}}, effect: has("bob", false)},
 		}
 		next := []int{0, 0}
 		for _, second := range order {
@@ -155,13 +155,13 @@ func TestForeignWriterLosesNothing(t *testing.T) {
 			t.Run(file.name+" "+how, func(t *testing.T) {
 				t.Parallel()
 				m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-				install(t, m, dir, question.Values{"user": {"bob"}})
+				install(t, m, dir, answer.Values{"user": {"bob"}})
 				reset := keepTree(t, dir)
 				path := filepath.Join(dir, filepath.FromSlash(file.name))
 				refused := 0
 				for n := 0; ; n++ {
 					reset()
-					plan := planFor(t, m, dir, question.Values{"user": {"p:writer"}})
+					plan := planFor(t, m, dir, answer.Values{"user": {"p:writer"}})
 					before := snapshot(t, dir)
 					at, wrote := 0, false
 					_, err := Apply(t.Context(), plan, Options{Hook: func(string) error {
@@ -214,7 +214,7 @@ func TestPlanReadsEachFileOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 			install(t, m, dir, nil)
-			in, resolved := resolveAll(t, m, dir, question.Values{"user": {"p:writer"}})
+			in, resolved := resolveAll(t, m, dir, answer.Values{"user": {"p:writer"}})
 			path := filepath.Join(dir, filepath.FromSlash(name))
 			old, err := os.ReadFile(path)
 			if err != nil {
@@ -306,7 +306,7 @@ func TestAcquireFollowsTheDirectory(t *testing.T) {
 func TestRollbackOfAnotherChangeIsRefused(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	install(t, m, dir, nil)
-	applied, err := Apply(t.Context(), planFor(t, m, dir, question.Values{"addr": {":5001"}}), Options{})
+	applied, err := Apply(t.Context(), planFor(t, m, dir, answer.Values{"addr": {":5001"}}), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,6 +318,6 @@ func TestRollbackOfAnotherChangeIsRefused(t *testing.T) {
 		if err := VerifyLast(in, applied); (err == nil) != last {
 			t.Errorf("VerifyLast = %v, it is the last change: %t", err, last)
 		}
-		install(t, m, dir, question.Values{"user": {fmt.Sprintf("p%t", last)}})
+		install(t, m, dir, answer.Values{"user": {fmt.Sprintf("p%t", last)}})
 	}
 }

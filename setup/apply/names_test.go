@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"packhouse/setup/answer"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/question"
 )
@@ -12,7 +13,7 @@ import (
 // TestRenameKeepsNamesInUse types a new host name letter by letter, as the wizard passes it on.
 func TestRenameKeepsNamesInUse(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"hostname": {"old.example.com"}, "addr": {":5443"}})
+	install(t, m, dir, answer.Values{"hostname": {"old.example.com"}, "addr": {":5443"}})
 	_, resolved := resolveAll(t, m, dir, nil)
 	a := resolved.Answers
 	q := questionNamed(t, "hostname")
@@ -62,7 +63,7 @@ func TestBarePort(t *testing.T) {
 		}
 	}
 	_, resolved := resolveAll(
-		t, machinetest.New(t, &machinetest.Host{}), t.TempDir(), question.Values{"addr": {"5000"}},
+		t, machinetest.New(t, &machinetest.Host{}), t.TempDir(), answer.Values{"addr": {"5000"}},
 	)
 	if resolved.Answers.Addr != ":5000" {
 		t.Errorf("--addr 5000 is the address %q", resolved.Answers.Addr)

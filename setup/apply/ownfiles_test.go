@@ -21,9 +21,9 @@ import (
 	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
-	"packhouse/setup/question"
 )
 
 // issued returns a certificate as a foreign CA issues it. A nil parent signs itself.
@@ -127,7 +127,7 @@ func TestOwnFilesAsTheyExist(t *testing.T) {
 		{"everything wrong", leaf, chainFile(t, worst, limited), "", []string{certgen.CodeExpired, certgen.CodePurpose, certgen.CodeRefused, certgen.CodeName, certgen.CodeKeyMismatch}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			flags := question.Values{
+			flags := answer.Values{
 				"dir":      {filepath.Join(t.TempDir(), "packhouse")},
 				"tls":      {"files"},
 				"tls-cert": {tc.cert},
@@ -136,8 +136,8 @@ func TestOwnFilesAsTheyExist(t *testing.T) {
 			if tc.ca != "" {
 				flags["tls-ca"] = []string{tc.ca}
 			}
-			_, findings := question.Resolve(
-				t.Context(), machinetest.New(t, &machinetest.Host{}), nil, question.Input{Flags: flags},
+			_, findings := answer.Resolve(
+				t.Context(), machinetest.New(t, &machinetest.Host{}), nil, answer.Input{Flags: flags},
 			)
 			var refusals, notes []string
 			for _, f := range findings {
@@ -170,7 +170,7 @@ func TestOwnRootIsHandedOut(t *testing.T) {
 		t,
 		m,
 		dir,
-		question.Values{
+		answer.Values{
 			"tls":      {"files"},
 			"tls-cert": {chainFile(t, leaf, between)},
 			"tls-key":  {keyOf(t, leaf)},
@@ -191,7 +191,7 @@ func TestOwnRootIsHandedOut(t *testing.T) {
 	if again := planFor(t, m, dir, nil); again.Pending() {
 		t.Errorf("a second run changes %s", describe(again))
 	}
-	install(t, m, dir, question.Values{"tls-ca": {""}})
+	install(t, m, dir, answer.Values{"tls-ca": {""}})
 	if in, err = installation.Load(dir); err != nil || in.Trust() != nil ||
 		!in.Unrooted(machinetest.Now).Equal(between.Leaf()) {
 		t.Errorf("%v: clients trust %v, checks %v", err, in.Trust(), in.Unrooted(machinetest.Now))
@@ -207,13 +207,13 @@ func TestEncryptedKeyIsDecrypted(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := writeFile(t, pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}), 0o600)
-	flags := question.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}}
-	refusal := func(change question.Values) string {
+	flags := answer.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}}
+	refusal := func(change answer.Values) string {
 		t.Helper()
-		given := question.Values{"dir": {dir}}
+		given := answer.Values{"dir": {dir}}
 		maps.Copy(given, flags)
 		maps.Copy(given, change)
-		_, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: given})
+		_, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: given})
 		var codes []string
 		for _, f := range findings {
 			if f.Severity == finding.Refused {
@@ -229,10 +229,10 @@ func TestEncryptedKeyIsDecrypted(t *testing.T) {
 	if got := refusal(nil); got != flag+certgen.CodeKeyEncrypted {
 		t.Errorf("without a password: %s", got)
 	}
-	if got := refusal(question.Values{"tls-key-password-file": {writeFile(t, []byte("wrong\n"), 0o600)}}); got != flag+certgen.CodeKeyEncrypted {
+	if got := refusal(answer.Values{"tls-key-password-file": {writeFile(t, []byte("wrong\n"), 0o600)}}); got != flag+certgen.CodeKeyEncrypted {
 		t.Errorf("with a wrong password: %s", got)
 	}
-	if got := refusal(question.Values{"tls-key-password-file": {writeFile(t, []byte("secret\n"), 0o644)}}); got != flag+setup.CodeOpenKey {
+	if got := refusal(answer.Values{"tls-key-password-file": {writeFile(t, []byte("secret\n"), 0o644)}}); got != flag+setup.CodeOpenKey {
 		t.Errorf("with a password for everyone: %s", got)
 	}
 	flags["tls-key-password-file"] = []string{writeFile(t, []byte("secret\n"), 0o600)}
@@ -259,14 +259,14 @@ func TestCertificateShorterThanAsked(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		years int
-		flags question.Values
+		flags answer.Values
 		code  string
 		sev   finding.Severity
 	}{
-		{"long before its end", 8, question.Values{"rotate-cert": {"true"}}, "", ""},
-		{"in its last year", 9, question.Values{"rotate-cert": {"true"}, "cert-days": {"397"}}, setup.CodeShortLife, finding.Warning},
-		{"with a new CA", 9, question.Values{"rotate-cert": {"true"}, "cert-days": {"397"}, "new-ca": {"true"}}, "", ""},
-		{"after its end", 11, question.Values{"rotate-cert": {"true"}}, certgen.CodeCAExpired, finding.Refused},
+		{"long before its end", 8, answer.Values{"rotate-cert": {"true"}}, "", ""},
+		{"in its last year", 9, answer.Values{"rotate-cert": {"true"}, "cert-days": {"397"}}, setup.CodeShortLife, finding.Warning},
+		{"with a new CA", 9, answer.Values{"rotate-cert": {"true"}, "cert-days": {"397"}, "new-ca": {"true"}}, "", ""},
+		{"after its end", 11, answer.Values{"rotate-cert": {"true"}}, certgen.CodeCAExpired, finding.Refused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m.Now = func() time.Time { return machinetest.Now.AddDate(tc.years, 0, 0) }
@@ -274,7 +274,7 @@ func TestCertificateShorterThanAsked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, findings := question.Resolve(t.Context(), m, in, question.Input{Flags: tc.flags})
+			_, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: tc.flags})
 			i := slices.IndexFunc(findings, func(f finding.Finding) bool {
 				return f.Flag == "--new-ca" && f.Severity == tc.sev && f.Code == tc.code &&
 					strings.Contains(f.Remedy, "packhouse cert rotate --new-ca")

@@ -15,11 +15,11 @@ import (
 	"packhouse/certgen"
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // pemFiles writes a certificate, changed by a test, and its key.
@@ -77,51 +77,51 @@ func TestRefusals(t *testing.T) {
 	text := writeFile(t, []byte("not PEM"), 0o600)
 	file := writeFile(t, nil, 0o600)
 
-	ownFiles := func(cert, key string) question.Values {
-		return question.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}}
+	ownFiles := func(cert, key string) answer.Values {
+		return answer.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}}
 	}
-	passwordOf := func(password string) question.Input {
-		return question.Input{
-			Flags:    question.Values{"password-file": {"admin=F"}},
+	passwordOf := func(password string) answer.Input {
+		return answer.Input{
+			Flags:    answer.Values{"password-file": {"admin=F"}},
 			ReadFile: func(string) ([]byte, error) { return []byte(password), nil },
 		}
 	}
-	flagsOnly := func(flags question.Values) question.Input { return question.Input{Flags: flags} }
+	flagsOnly := func(flags answer.Values) answer.Input { return answer.Input{Flags: flags} }
 
 	for _, tc := range []struct {
 		name     string
 		host     machinetest.Host
-		input    question.Input
+		input    answer.Input
 		question string
 		code     string
 		flag     string
 		says     string
 	}{
-		{"host name with a space", machinetest.Host{}, flagsOnly(question.Values{"hostname": {"my registry"}}), "hostname", setup.CodeName, "--hostname", "space"},
-		{"host name is a wildcard", machinetest.Host{}, flagsOnly(question.Values{"hostname": {"*.example.com"}}), "hostname", setup.CodeName, "--hostname", "wildcard"},
-		{"host name too long", machinetest.Host{}, flagsOnly(question.Values{"hostname": {strings.Repeat("a.", 127) + "b"}}), "hostname", setup.CodeName, "--hostname", "253"},
-		{"host name with a control character", machinetest.Host{}, flagsOnly(question.Values{"hostname": {"a\x00b"}}), "hostname", setup.CodeName, "--hostname", "U+0000"},
-		{"host name with bidi characters", machinetest.Host{}, flagsOnly(question.Values{"hostname": {"a\u202eb.example.com"}}), "hostname", setup.CodeName, "--hostname", "U+202E"},
-		{"host name with a zero-width character", machinetest.Host{}, flagsOnly(question.Values{"hostname": {"bü\u200bcher.example"}}), "hostname", setup.CodeName, "--hostname", "U+200B"},
-		{"host name is a URL", machinetest.Host{}, flagsOnly(question.Values{"hostname": {"https://registry.example.com"}}), "hostname", setup.CodeName, "--hostname", "URL"},
-		{"host name is empty", machinetest.Host{}, flagsOnly(question.Values{"hostname": {""}}), "hostname", setup.CodeMissing, "--hostname", "missing"},
-		{"name is no name", machinetest.Host{}, flagsOnly(question.Values{"san": {"a_b"}}), "san", setup.CodeName, "--san", "underscore"},
-		{"name both added and taken away", machinetest.Host{}, flagsOnly(question.Values{"san": {"a.example"}, "no-san": {"a.example"}}), "san", setup.CodeConflict, "--no-san", "a.example"},
-		{"host name taken away", machinetest.Host{}, flagsOnly(question.Values{"no-san": {"registry.example.com"}}), "san", setup.CodeConflict, "--no-san", "host name"},
-		{"address without a port", machinetest.Host{}, flagsOnly(question.Values{"addr": {"192.0.2.17"}}), "addr", setup.CodeAddress, "--addr", "port"},
-		{"port out of range", machinetest.Host{}, flagsOnly(question.Values{"addr": {":70000"}}), "addr", setup.CodeAddress, "--addr", "65535"},
-		{"port zero", machinetest.Host{}, flagsOnly(question.Values{"addr": {":0"}}), "addr", setup.CodeAddress, "--addr", "65535"},
-		{"address of a name", machinetest.Host{}, flagsOnly(question.Values{"addr": {"registry.example.com:443"}}), "addr", setup.CodeAddress, "--addr", "IP address"},
-		{"address elsewhere", machinetest.Host{}, flagsOnly(question.Values{"addr": {"203.0.113.5:443"}}), "addr", setup.CodeNotOurs, "--addr", "not an address of this machine"},
-		{"port taken", machinetest.Host{Taken: map[int]machine.Process{5000: {PID: 4711, Name: "nginx"}}}, flagsOnly(question.Values{"addr": {":5000"}}), "addr", setup.CodePortTaken, "--addr", "nginx (pid 4711)"},
-		{"port taken by somebody unseen", machinetest.Host{Taken: map[int]machine.Process{5000: {}}}, flagsOnly(question.Values{"addr": {":5000"}}), "addr", setup.CodePortTaken, "--addr", "only root can see"},
-		{"port taken by another packhouse", machinetest.Host{Taken: map[int]machine.Process{5000: {PID: 1, Name: "packhouse"}}}, flagsOnly(question.Values{"addr": {":5000"}}), "addr", setup.CodePortTaken, "--addr", "packhouse (pid 1)"},
-		{"port not permitted", machinetest.Host{Lowest: 1024}, flagsOnly(question.Values{"addr": {":443"}}), "addr", setup.CodePortRight, "--addr", "443"},
-		{"public URL without a scheme", machinetest.Host{}, flagsOnly(question.Values{"public-url": {"registry.example.com"}}), "public-url", setup.CodeURL, "--public-url", "base URL"},
-		{"public URL with a path", machinetest.Host{}, flagsOnly(question.Values{"public-url": {"https://a.example/x"}}), "public-url", setup.CodeURL, "--public-url", "base URL"},
-		{"TLS mode unknown", machinetest.Host{}, flagsOnly(question.Values{"tls": {"perhaps"}}), "tls", setup.CodeValue, "--tls", "private-ca"},
-		{"no certificate", machinetest.Host{}, flagsOnly(question.Values{"tls": {"files"}}), "cert", setup.CodeMissing, "--tls-cert", "missing"},
-		{"no key", machinetest.Host{}, flagsOnly(question.Values{"tls": {"files"}, "tls-cert": {good}}), "key", setup.CodeMissing, "--tls-key", "missing"},
+		{"host name with a space", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {"my registry"}}), "hostname", setup.CodeName, "--hostname", "space"},
+		{"host name is a wildcard", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {"*.example.com"}}), "hostname", setup.CodeName, "--hostname", "wildcard"},
+		{"host name too long", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {strings.Repeat("a.", 127) + "b"}}), "hostname", setup.CodeName, "--hostname", "253"},
+		{"host name with a control character", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {"a\x00b"}}), "hostname", setup.CodeName, "--hostname", "U+0000"},
+		{"host name with bidi characters", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {"a\u202eb.example.com"}}), "hostname", setup.CodeName, "--hostname", "U+202E"},
+		{"host name with a zero-width character", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {"bü\u200bcher.example"}}), "hostname", setup.CodeName, "--hostname", "U+200B"},
+		{"host name is a URL", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {"https://registry.example.com"}}), "hostname", setup.CodeName, "--hostname", "URL"},
+		{"host name is empty", machinetest.Host{}, flagsOnly(answer.Values{"hostname": {""}}), "hostname", setup.CodeMissing, "--hostname", "missing"},
+		{"name is no name", machinetest.Host{}, flagsOnly(answer.Values{"san": {"a_b"}}), "san", setup.CodeName, "--san", "underscore"},
+		{"name both added and taken away", machinetest.Host{}, flagsOnly(answer.Values{"san": {"a.example"}, "no-san": {"a.example"}}), "san", setup.CodeConflict, "--no-san", "a.example"},
+		{"host name taken away", machinetest.Host{}, flagsOnly(answer.Values{"no-san": {"registry.example.com"}}), "san", setup.CodeConflict, "--no-san", "host name"},
+		{"address without a port", machinetest.Host{}, flagsOnly(answer.Values{"addr": {"192.0.2.17"}}), "addr", setup.CodeAddress, "--addr", "port"},
+		{"port out of range", machinetest.Host{}, flagsOnly(answer.Values{"addr": {":70000"}}), "addr", setup.CodeAddress, "--addr", "65535"},
+		{"port zero", machinetest.Host{}, flagsOnly(answer.Values{"addr": {":0"}}), "addr", setup.CodeAddress, "--addr", "65535"},
+		{"address of a name", machinetest.Host{}, flagsOnly(answer.Values{"addr": {"registry.example.com:443"}}), "addr", setup.CodeAddress, "--addr", "IP address"},
+		{"address elsewhere", machinetest.Host{}, flagsOnly(answer.Values{"addr": {"203.0.113.5:443"}}), "addr", setup.CodeNotOurs, "--addr", "not an address of this machine"},
+		{"port taken", machinetest.Host{Taken: map[int]machine.Process{5000: {PID: 4711, Name: "nginx"}}}, flagsOnly(answer.Values{"addr": {":5000"}}), "addr", setup.CodePortTaken, "--addr", "nginx (pid 4711)"},
+		{"port taken by somebody unseen", machinetest.Host{Taken: map[int]machine.Process{5000: {}}}, flagsOnly(answer.Values{"addr": {":5000"}}), "addr", setup.CodePortTaken, "--addr", "only root can see"},
+		{"port taken by another packhouse", machinetest.Host{Taken: map[int]machine.Process{5000: {PID: 1, Name: "packhouse"}}}, flagsOnly(answer.Values{"addr": {":5000"}}), "addr", setup.CodePortTaken, "--addr", "packhouse (pid 1)"},
+		{"port not permitted", machinetest.Host{Lowest: 1024}, flagsOnly(answer.Values{"addr": {":443"}}), "addr", setup.CodePortRight, "--addr", "443"},
+		{"public URL without a scheme", machinetest.Host{}, flagsOnly(answer.Values{"public-url": {"registry.example.com"}}), "public-url", setup.CodeURL, "--public-url", "base URL"},
+		{"public URL with a path", machinetest.Host{}, flagsOnly(answer.Values{"public-url": {"https://a.example/x"}}), "public-url", setup.CodeURL, "--public-url", "base URL"},
+		{"TLS mode unknown", machinetest.Host{}, flagsOnly(answer.Values{"tls": {"perhaps"}}), "tls", setup.CodeValue, "--tls", "private-ca"},
+		{"no certificate", machinetest.Host{}, flagsOnly(answer.Values{"tls": {"files"}}), "cert", setup.CodeMissing, "--tls-cert", "missing"},
+		{"no key", machinetest.Host{}, flagsOnly(answer.Values{"tls": {"files"}, "tls-cert": {good}}), "key", setup.CodeMissing, "--tls-key", "missing"},
 		{"certificate not there", machinetest.Host{}, flagsOnly(ownFiles("/nowhere/tls.crt", goodKey)), "cert", setup.CodeUnread, "--tls-cert", "/nowhere/tls.crt"},
 		{"certificate not PEM", machinetest.Host{}, flagsOnly(ownFiles(text, goodKey)), "cert", certgen.CodeNotPEM, "--tls-cert", "not PEM"},
 		{"key not PEM", machinetest.Host{}, flagsOnly(ownFiles(good, text)), "key", certgen.CodeNotPEM, "--tls-key", "not PEM"},
@@ -132,52 +132,52 @@ func TestRefusals(t *testing.T) {
 		{"chain incomplete", machinetest.Host{}, flagsOnly(ownFiles(incomplete, leafKey)), "tls-ca", certgen.CodeIncomplete, "--tls-ca", "incomplete"},
 		{"chain out of order", machinetest.Host{}, flagsOnly(ownFiles(disorder, leafKey)), "cert", certgen.CodeOrder, "--tls-cert", "begins with a CA"},
 		{"key readable by all", machinetest.Host{}, flagsOnly(ownFiles(good, openKey)), "key", setup.CodeOpenKey, "--tls-key", "0644"},
-		{"plain HTTP to the network", machinetest.Host{}, flagsOnly(question.Values{"tls": {"off"}, "addr": {":5000"}}), "insecure", setup.CodePlain, "--insecure", ":5000"},
-		{"key type unknown", machinetest.Host{}, flagsOnly(question.Values{"key-type": {"dsa"}}), "key-type", setup.CodeValue, "--key-type", "ecdsa-p256"},
-		{"life no number", machinetest.Host{}, flagsOnly(question.Values{"cert-days": {"long"}}), "cert-days", setup.CodeValue, "--cert-days", "number"},
-		{"life negative", machinetest.Host{}, flagsOnly(question.Values{"cert-days": {"-1"}}), "cert-days", setup.CodeValue, "--cert-days", "36500"},
-		{"subject with a common name", machinetest.Host{}, flagsOnly(question.Values{"subject": {"CN=x"}}), "subject", setup.CodeValue, "--subject", "CN"},
-		{"user name empty", machinetest.Host{}, flagsOnly(question.Values{"user": {""}}), "users", setup.CodeUser, "--user", "empty"},
-		{"user name with a control character", machinetest.Host{}, flagsOnly(question.Values{"user": {"a\tb"}}), "users", setup.CodeUser, "--user", "U+0009"},
-		{"user name like a path", machinetest.Host{}, flagsOnly(question.Values{"user": {"../x"}}), "users", setup.CodeUser, "--user", "slash"},
-		{"user name of all", machinetest.Host{}, flagsOnly(question.Values{"user": {"*"}}), "users", setup.CodeUser, "--user", "every user"},
-		{"admin with a colon", machinetest.Host{}, flagsOnly(question.Values{"admin": {"a:b"}}), "users", setup.CodeUser, "--admin", "colon"},
-		{"admin of all", machinetest.Host{}, flagsOnly(question.Values{"admin": {"*"}}), "users", setup.CodeUser, "--admin", "every user"},
-		{"role unknown", machinetest.Host{}, flagsOnly(question.Values{"user": {"a:owner"}}), "users", setup.CodeUser, "--user", "owner"},
+		{"plain HTTP to the network", machinetest.Host{}, flagsOnly(answer.Values{"tls": {"off"}, "addr": {":5000"}}), "insecure", setup.CodePlain, "--insecure", ":5000"},
+		{"key type unknown", machinetest.Host{}, flagsOnly(answer.Values{"key-type": {"dsa"}}), "key-type", setup.CodeValue, "--key-type", "ecdsa-p256"},
+		{"life no number", machinetest.Host{}, flagsOnly(answer.Values{"cert-days": {"long"}}), "cert-days", setup.CodeValue, "--cert-days", "number"},
+		{"life negative", machinetest.Host{}, flagsOnly(answer.Values{"cert-days": {"-1"}}), "cert-days", setup.CodeValue, "--cert-days", "36500"},
+		{"subject with a common name", machinetest.Host{}, flagsOnly(answer.Values{"subject": {"CN=x"}}), "subject", setup.CodeValue, "--subject", "CN"},
+		{"user name empty", machinetest.Host{}, flagsOnly(answer.Values{"user": {""}}), "users", setup.CodeUser, "--user", "empty"},
+		{"user name with a control character", machinetest.Host{}, flagsOnly(answer.Values{"user": {"a\tb"}}), "users", setup.CodeUser, "--user", "U+0009"},
+		{"user name like a path", machinetest.Host{}, flagsOnly(answer.Values{"user": {"../x"}}), "users", setup.CodeUser, "--user", "slash"},
+		{"user name of all", machinetest.Host{}, flagsOnly(answer.Values{"user": {"*"}}), "users", setup.CodeUser, "--user", "every user"},
+		{"admin with a colon", machinetest.Host{}, flagsOnly(answer.Values{"admin": {"a:b"}}), "users", setup.CodeUser, "--admin", "colon"},
+		{"admin of all", machinetest.Host{}, flagsOnly(answer.Values{"admin": {"*"}}), "users", setup.CodeUser, "--admin", "every user"},
+		{"role unknown", machinetest.Host{}, flagsOnly(answer.Values{"user": {"a:owner"}}), "users", setup.CodeUser, "--user", "owner"},
 		{"password too long", machinetest.Host{}, passwordOf(strings.Repeat("é", 37)), "users", setup.CodePassword, "--user", "74"},
 		{"password is the name", machinetest.Host{}, passwordOf("Admin"), "users", setup.CodePassword, "--user", "own name"},
 		{"password out of documentation", machinetest.Host{}, passwordOf("changeme"), "users", setup.CodePassword, "--user", "documentation"},
 		{"password empty", machinetest.Host{}, passwordOf("\n"), "users", setup.CodePassword, "--user", "empty"},
 		{"password of two lines", machinetest.Host{}, passwordOf("one\ntwo"), "users", setup.CodePassword, "--user", "U+000A"},
-		{"password for nobody", machinetest.Host{}, flagsOnly(question.Values{"password-file": {"nobody=" + text}}), "users", setup.CodeNobody, "--password-file", "nobody"},
-		{"password file not there", machinetest.Host{}, flagsOnly(question.Values{"password-file": {"admin=/nowhere"}}), "users", setup.CodeUnread, "--password-file", "/nowhere"},
-		{"password file without a name", machinetest.Host{}, flagsOnly(question.Values{"password-file": {"hunter2"}}), "users", setup.CodeValue, "--password-file", "NAME=FILE"},
+		{"password for nobody", machinetest.Host{}, flagsOnly(answer.Values{"password-file": {"nobody=" + text}}), "users", setup.CodeNobody, "--password-file", "nobody"},
+		{"password file not there", machinetest.Host{}, flagsOnly(answer.Values{"password-file": {"admin=/nowhere"}}), "users", setup.CodeUnread, "--password-file", "/nowhere"},
+		{"password file without a name", machinetest.Host{}, flagsOnly(answer.Values{"password-file": {"hunter2"}}), "users", setup.CodeValue, "--password-file", "NAME=FILE"},
 		{
 			"password line without a colon",
 			machinetest.Host{},
-			question.Input{PasswordLines: strings.NewReader("admin:long-enough-for-me\nhunter2\n")},
+			answer.Input{PasswordLines: strings.NewReader("admin:long-enough-for-me\nhunter2\n")},
 			"users", setup.CodeValue, "--password-stdin", "line 2",
 		},
 		{
 			"two users share a variable",
 			machinetest.Host{},
-			question.Input{Flags: question.Values{"user": {"ci-bot", "ci.bot"}}, Env: []string{"PACKHOUSE_PASSWORD_CI_BOT=x"}},
+			answer.Input{Flags: answer.Values{"user": {"ci-bot", "ci.bot"}}, Env: []string{"PACKHOUSE_PASSWORD_CI_BOT=x"}},
 			"users", setup.CodeShared, "--password-file", "ci-bot and ci.bot",
 		},
-		{"user added and taken away", machinetest.Host{}, flagsOnly(question.Values{"user": {"a"}, "remove-user": {"a"}}), "users", setup.CodeConflict, "--remove-user", "\"a\""},
-		{"no admin", machinetest.Host{}, flagsOnly(question.Values{"user": {"admin:reader"}}), "users", setup.CodeNoAdmin, "--user", "no admin"},
-		{"realm with a quote", machinetest.Host{}, flagsOnly(question.Values{"realm": {`my "realm"`}}), "realm", setup.CodeValue, "--realm", "HTTP header"},
-		{"storage unknown", machinetest.Host{}, flagsOnly(question.Values{"storage": {"azure"}}), "storage", setup.CodeValue, "--storage", "filesystem"},
-		{"storage path is a file", machinetest.Host{}, flagsOnly(question.Values{"storage-path": {file}}), "storage-path", setup.CodePath, "--storage-path", "is a file"},
-		{"storage path not writable", machinetest.Host{ReadOnly: "/srv"}, flagsOnly(question.Values{"storage-path": {"/srv/data"}}), "storage-path", setup.CodePath, "--storage-path", "read-only"},
-		{"storage on tmpfs", machinetest.Host{System: machine.FileSystem{Kind: "tmpfs", Free: 2 << 30, Total: 4 << 30}}, question.Input{}, "storage-path", setup.CodeTmpfs, "--storage-path", "lost"},
-		{"storage nearly full", machinetest.Host{System: machine.FileSystem{Kind: "ext4", Free: 500 << 20, Total: 4 << 30}}, question.Input{}, "storage-path", setup.CodeSpace, "--storage-path", "500 MiB"},
-		{"storage without inodes", machinetest.Host{System: machine.FileSystem{Kind: "ext4", Free: 2 << 30, Total: 4 << 30, Inodes: 10}}, question.Input{}, "storage-path", setup.CodeInodes, "--storage-path", "inodes"},
-		{"storage read-only", machinetest.Host{System: machine.FileSystem{Kind: "ext4", Free: 2 << 30, Total: 4 << 30, ReadOnly: true}}, question.Input{}, "storage-path", setup.CodePath, "--storage-path", "read-only"},
-		{"storage with something else in it", machinetest.Host{}, flagsOnly(question.Values{"storage-path": {filepath.Dir(file)}}), "storage-path", setup.CodeForeignStore, "--storage-path", "\"file\""},
-		{"storage in memory", machinetest.Host{}, flagsOnly(question.Values{"storage": {"inmemory"}}), "confirm-inmemory", setup.CodeInMemory, "--confirm-inmemory", "lost at restart"},
-		{"log level unknown", machinetest.Host{}, flagsOnly(question.Values{"log-level": {"loud"}}), "log-level", setup.CodeValue, "--log-level", "loud"},
-		{"directory not writable", machinetest.Host{ReadOnly: "/ro"}, flagsOnly(question.Values{"dir": {"/ro/packhouse"}}), "dir", setup.CodeDir, "--dir", "read-only"},
+		{"user added and taken away", machinetest.Host{}, flagsOnly(answer.Values{"user": {"a"}, "remove-user": {"a"}}), "users", setup.CodeConflict, "--remove-user", "\"a\""},
+		{"no admin", machinetest.Host{}, flagsOnly(answer.Values{"user": {"admin:reader"}}), "users", setup.CodeNoAdmin, "--user", "no admin"},
+		{"realm with a quote", machinetest.Host{}, flagsOnly(answer.Values{"realm": {`my "realm"`}}), "realm", setup.CodeValue, "--realm", "HTTP header"},
+		{"storage unknown", machinetest.Host{}, flagsOnly(answer.Values{"storage": {"azure"}}), "storage", setup.CodeValue, "--storage", "filesystem"},
+		{"storage path is a file", machinetest.Host{}, flagsOnly(answer.Values{"storage-path": {file}}), "storage-path", setup.CodePath, "--storage-path", "is a file"},
+		{"storage path not writable", machinetest.Host{ReadOnly: "/srv"}, flagsOnly(answer.Values{"storage-path": {"/srv/data"}}), "storage-path", setup.CodePath, "--storage-path", "read-only"},
+		{"storage on tmpfs", machinetest.Host{System: machine.FileSystem{Kind: "tmpfs", Free: 2 << 30, Total: 4 << 30}}, answer.Input{}, "storage-path", setup.CodeTmpfs, "--storage-path", "lost"},
+		{"storage nearly full", machinetest.Host{System: machine.FileSystem{Kind: "ext4", Free: 500 << 20, Total: 4 << 30}}, answer.Input{}, "storage-path", setup.CodeSpace, "--storage-path", "500 MiB"},
+		{"storage without inodes", machinetest.Host{System: machine.FileSystem{Kind: "ext4", Free: 2 << 30, Total: 4 << 30, Inodes: 10}}, answer.Input{}, "storage-path", setup.CodeInodes, "--storage-path", "inodes"},
+		{"storage read-only", machinetest.Host{System: machine.FileSystem{Kind: "ext4", Free: 2 << 30, Total: 4 << 30, ReadOnly: true}}, answer.Input{}, "storage-path", setup.CodePath, "--storage-path", "read-only"},
+		{"storage with something else in it", machinetest.Host{}, flagsOnly(answer.Values{"storage-path": {filepath.Dir(file)}}), "storage-path", setup.CodeForeignStore, "--storage-path", "\"file\""},
+		{"storage in memory", machinetest.Host{}, flagsOnly(answer.Values{"storage": {"inmemory"}}), "confirm-inmemory", setup.CodeInMemory, "--confirm-inmemory", "lost at restart"},
+		{"log level unknown", machinetest.Host{}, flagsOnly(answer.Values{"log-level": {"loud"}}), "log-level", setup.CodeValue, "--log-level", "loud"},
+		{"directory not writable", machinetest.Host{ReadOnly: "/ro"}, flagsOnly(answer.Values{"dir": {"/ro/packhouse"}}), "dir", setup.CodeDir, "--dir", "read-only"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := machinetest.New(t, &tc.host)
@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 			if input.Flags["dir"] == nil {
 				input.Flags = inDir(input.Flags, filepath.Join(t.TempDir(), "packhouse"))
 			}
-			_, findings := question.Resolve(t.Context(), m, nil, input)
+			_, findings := answer.Resolve(t.Context(), m, nil, input)
 			i := slices.IndexFunc(findings, func(f finding.Finding) bool {
 				return f.Severity == finding.Refused && f.Code == tc.code && f.Question == tc.question
 			})
@@ -207,8 +207,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func inDir(values question.Values, dir string) question.Values {
-	out := question.Values{"dir": {dir}}
+func inDir(values answer.Values, dir string) answer.Values {
+	out := answer.Values{"dir": {dir}}
 	maps.Copy(out, values)
 	return out
 }
@@ -216,7 +216,7 @@ func inDir(values question.Values, dir string) question.Values {
 // TestGoodAnswersAreNotRefused keeps the table above honest.
 func TestGoodAnswersAreNotRefused(t *testing.T) {
 	cert, key, _ := pemFiles(t, 90, machinetest.Now, "registry.example.com")
-	for name, flags := range map[string]question.Values{
+	for name, flags := range map[string]answer.Values{
 		"nothing":          nil,
 		"an address":       {"hostname": {"192.0.2.17"}},
 		"IPv6":             {"hostname": {"[2001:db8::17]"}},
@@ -243,7 +243,7 @@ func TestGoodAnswersAreNotRefused(t *testing.T) {
 
 func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	m := machinetest.New(t, &machinetest.Host{Taken: map[int]machine.Process{5000: {PID: 1, Name: "x"}}})
-	_, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: question.Values{
+	_, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: answer.Values{
 		"hostname": {
 			"*",
 		}, "addr": {":5000"}, "tls": {"files"}, "user": {"a:b:c"}, "storage": {"inmemory"}, "dir": {t.TempDir()}, "log-level": {"x"},
@@ -272,21 +272,21 @@ func TestNamesThatLeadElsewhereAreWarnedOf(t *testing.T) {
 		{nil, "198.51.100.9", setup.CodeForeign},
 	} {
 		m := machinetest.New(t, &machinetest.Host{Resolves: tc.resolves})
-		_, findings := question.Resolve(
+		_, findings := answer.Resolve(
 			t.Context(), m, nil,
-			question.Input{Flags: question.Values{"hostname": {tc.name}, "dir": {t.TempDir() + "/p"}}},
+			answer.Input{Flags: answer.Values{"hostname": {tc.name}, "dir": {t.TempDir() + "/p"}}},
 		)
 		if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 			return f.Code == tc.code && f.Severity == finding.Warning && f.Question == "hostname"
 		}) {
 			t.Errorf("%s: no %s in %v", tc.name, tc.code, findings)
 		}
-		_, findings = question.Resolve(
+		_, findings = answer.Resolve(
 			t.Context(),
 			m,
 			nil,
-			question.Input{
-				Flags: question.Values{"hostname": {tc.name}, "dir": {t.TempDir() + "/p"}, "offline": {"true"}},
+			answer.Input{
+				Flags: answer.Values{"hostname": {tc.name}, "dir": {t.TempDir() + "/p"}, "offline": {"true"}},
 			},
 		)
 		if tc.code != setup.CodeForeign &&
@@ -312,7 +312,7 @@ func TestBrokenInstallationsAreRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, findings := question.Resolve(t.Context(), machinetest.New(t, &machinetest.Host{}), in, question.Input{})
+			_, findings := answer.Resolve(t.Context(), machinetest.New(t, &machinetest.Host{}), in, answer.Input{})
 			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 				return f.Severity == finding.Refused && f.Code == tc.code && strings.Contains(f.String(), tc.says)
 			}) {
@@ -326,8 +326,8 @@ func TestBrokenInstallationsAreRefused(t *testing.T) {
 func TestSecretsAreNeverPrinted(t *testing.T) {
 	const canary = "canary-in-the-mine-1"
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	resolved, findings := question.Resolve(t.Context(), m, nil, question.Input{
-		Flags: question.Values{
+	resolved, findings := answer.Resolve(t.Context(), m, nil, answer.Input{
+		Flags: answer.Values{
 			"dir":           {dir},
 			"user":          {"a", "b"},
 			"password-file": {"admin=F"},
@@ -393,10 +393,10 @@ func TestAKeyIsAFile(t *testing.T) {
 	for _, path := range []string{t.TempDir(), os.DevNull} {
 		m := machinetest.New(t, &machinetest.Host{})
 		flags := inDir(
-			question.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {path}},
+			answer.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {path}},
 			filepath.Join(t.TempDir(), "packhouse"),
 		)
-		_, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: flags})
+		_, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags})
 		refusals := 0
 		for _, f := range findings {
 			if f.Question == "key" && f.Severity == finding.Refused {

@@ -10,18 +10,18 @@ import (
 	"time"
 
 	"packhouse/server/config"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // broken is an installation whose myconfig.yml somebody edited.
 func broken(t *testing.T, replacements ...string) (*machine.Machine, *installation.Installed) {
 	t.Helper()
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"user": {"ci:writer"}, "addr": {":5443"}})
+	install(t, m, dir, answer.Values{"user": {"ci:writer"}, "addr": {":5443"}})
 	path := filepath.Join(dir, installation.ConfigFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -138,7 +138,7 @@ func TestRepairFromTheBackup(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	first := install(t, m, dir, nil).Config()
 	m.Now = func() time.Time { return machinetest.Now.Add(time.Minute) }
-	install(t, m, dir, question.Values{"realm": {"elsewhere"}})
+	install(t, m, dir, answer.Values{"realm": {"elsewhere"}})
 	if err := os.WriteFile(filepath.Join(dir, installation.ConfigFile), []byte("nonsense"), 0o644); err != nil {
 		t.Fatal(err)
 	}

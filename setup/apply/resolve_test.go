@@ -13,6 +13,7 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -36,17 +37,17 @@ func stepQuestion(id string) *question.Question {
 
 func TestPrecedence(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{Lowest: 1024}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"log-level": {"warn"}, "realm": {"installed"}})
+	install(t, m, dir, answer.Values{"log-level": {"warn"}, "realm": {"installed"}})
 	in, err := installation.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := question.ParseAnswers("answers.yml", []byte("realm: file\nlog-level: error\naddr: \":5003\"\n"))
+	file, err := answer.ParseFile("answers.yml", []byte("realm: file\nlog-level: error\naddr: \":5003\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := question.Input{
-		Flags: question.Values{"realm": {"flag"}}, File: file,
+	full := answer.Input{
+		Flags: answer.Values{"realm": {"flag"}}, File: file,
 		Env: []string{
 			"PACKHOUSE_REALM=env",
 			"PACKHOUSE_LOG_LEVEL=debug",
@@ -58,34 +59,34 @@ func TestPrecedence(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		in     *installation.Installed
-		input  question.Input
+		input  answer.Input
 		id     string
 		value  string
-		origin question.Origin
+		origin answer.Origin
 	}{
-		{"flag over everything", in, full, "realm", "flag", question.FromFlag},
-		{"environment over file", in, full, "log-level", "debug", question.FromEnvironment},
-		{"file over installation", in, full, "addr", ":5003", question.FromAnswersFile},
-		{"installation over detection", in, question.Input{}, "addr", ":5000", question.FromInstallation},
-		{"installation over default", in, question.Input{}, "log-level", "warn", question.FromInstallation},
-		{"host name of the installation", in, question.Input{}, "hostname", "registry.example.com", question.FromInstallation},
-		{"detected", nil, question.Input{}, "hostname", "registry.example.com", question.FromDetection},
-		{"default where detection finds nothing", nil, question.Input{}, "addr", ":5000", question.FromDefault},
-		{"default", nil, question.Input{}, "log-level", "info", question.FromDefault},
+		{"flag over everything", in, full, "realm", "flag", answer.FromFlag},
+		{"environment over file", in, full, "log-level", "debug", answer.FromEnvironment},
+		{"file over installation", in, full, "addr", ":5003", answer.FromAnswersFile},
+		{"installation over detection", in, answer.Input{}, "addr", ":5000", answer.FromInstallation},
+		{"installation over default", in, answer.Input{}, "log-level", "warn", answer.FromInstallation},
+		{"host name of the installation", in, answer.Input{}, "hostname", "registry.example.com", answer.FromInstallation},
+		{"detected", nil, answer.Input{}, "hostname", "registry.example.com", answer.FromDetection},
+		{"default where detection finds nothing", nil, answer.Input{}, "addr", ":5000", answer.FromDefault},
+		{"default", nil, answer.Input{}, "log-level", "info", answer.FromDefault},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			resolved, _ := question.Resolve(t.Context(), m, tc.in, tc.input)
+			resolved, _ := answer.Resolve(t.Context(), m, tc.in, tc.input)
 			if got := stepQuestion(tc.id).Get(&resolved.Answers); got != tc.value ||
 				resolved.Origins[tc.id] != tc.origin {
 				t.Errorf("%q from %q, want %q from %q", got, resolved.Origins[tc.id], tc.value, tc.origin)
 			}
 		})
 	}
-	if resolved, _ := question.Resolve(t.Context(), m, in, full); resolved.Answers.Dir != dir {
+	if resolved, _ := answer.Resolve(t.Context(), m, in, full); resolved.Answers.Dir != dir {
 		t.Errorf("the directory is %s", resolved.Answers.Dir)
 	}
-	if resolved, _ := question.Resolve(t.Context(), machinetest.New(t, &machinetest.Host{}), nil, question.Input{}); resolved.Answers.Addr != ":443" ||
-		resolved.Origins["addr"] != question.FromDetection {
+	if resolved, _ := answer.Resolve(t.Context(), machinetest.New(t, &machinetest.Host{}), nil, answer.Input{}); resolved.Answers.Addr != ":443" ||
+		resolved.Origins["addr"] != answer.FromDetection {
 		t.Errorf("%s from %s where :443 can be bound", resolved.Answers.Addr, resolved.Origins["addr"])
 	}
 }
@@ -94,7 +95,7 @@ func TestPasswordVariable(t *testing.T) {
 	for user, variable := range map[string]string{
 		"ci-bot": "PACKHOUSE_PASSWORD_CI_BOT", "a.b@c": "PACKHOUSE_PASSWORD_A_B_C", "Ünal": "PACKHOUSE_PASSWORD__NAL", "x9": "PACKHOUSE_PASSWORD_X9",
 	} {
-		if got := question.PasswordVariable(user); got != variable {
+		if got := answer.PasswordVariable(user); got != variable {
 			t.Errorf("%s: %s, want %s", user, got, variable)
 		}
 	}
@@ -128,13 +129,13 @@ func TestNamesAreFound(t *testing.T) {
 
 func TestTickList(t *testing.T) {
 	m := machinetest.New(t, &machinetest.Host{})
-	resolved, _ := question.Resolve(
+	resolved, _ := answer.Resolve(
 		t.Context(),
 		m,
 		nil,
-		question.Input{
+		answer.Input{
 			Quick: true,
-			Flags: question.Values{"addr": {"127.0.0.1:5443"}, "san": {"10.1.2.3"}, "no-san": {"localhost"}},
+			Flags: answer.Values{"addr": {"127.0.0.1:5443"}, "san": {"10.1.2.3"}, "no-san": {"localhost"}},
 		},
 	)
 	var got []string
@@ -165,9 +166,9 @@ func TestTickList(t *testing.T) {
 
 func TestInternationalNames(t *testing.T) {
 	m := machinetest.New(t, &machinetest.Host{})
-	resolved, findings := question.Resolve(
+	resolved, findings := answer.Resolve(
 		t.Context(), m, nil,
-		question.Input{Quick: true, Flags: question.Values{"hostname": {"Bücher.example"}, "san": {"straße.example"}}},
+		answer.Input{Quick: true, Flags: answer.Values{"hostname": {"Bücher.example"}, "san": {"straße.example"}}},
 	)
 	names, err := resolved.Answers.CertNames()
 	if err != nil {
@@ -208,7 +209,7 @@ func TestURL(t *testing.T) {
 // TestAnswersComeBack gives what was written of the answers to another run, as file and as command line.
 func TestAnswersComeBack(t *testing.T) {
 	cert, key, _ := pemFiles(t, 90, machinetest.Now, "registry.example.com")
-	for name, flags := range map[string]question.Values{
+	for name, flags := range map[string]answer.Values{
 		"bare": nil,
 		"many": {
 			"hostname": {"registry.example.com"}, "san": {"b.example", "10.0.0.1", "fd00::1"}, "no-san": {"localhost"}, "addr": {"127.0.0.1:5443"}, "admin": {"it's me"},
@@ -224,17 +225,17 @@ func TestAnswersComeBack(t *testing.T) {
 				flags["user"][1] = "ci#1:writer"
 			}
 			m := machinetest.New(t, &machinetest.Host{})
-			first, findings := question.Resolve(
-				t.Context(), m, nil, question.Input{Flags: inDir(flags, filepath.Join(t.TempDir(), "packhouse"))},
+			first, findings := answer.Resolve(
+				t.Context(), m, nil, answer.Input{Flags: inDir(flags, filepath.Join(t.TempDir(), "packhouse"))},
 			)
 			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
 			}
-			file, err := question.ParseAnswers("answers.yml", first.AnswersYAML())
+			file, err := answer.ParseFile("answers.yml", first.AnswersYAML())
 			if err != nil {
 				t.Fatalf("%v\n%s", err, first.AnswersYAML())
 			}
-			again, findings := question.Resolve(t.Context(), m, nil, question.Input{File: file})
+			again, findings := answer.Resolve(t.Context(), m, nil, answer.Input{File: file})
 			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
 			}
@@ -260,7 +261,7 @@ func TestAnswersComeBack(t *testing.T) {
 }
 
 func TestCommandLineIsQuoted(t *testing.T) {
-	r := question.Resolved{
+	r := answer.Resolved{
 		Answers: question.Answers{
 			Dir:         "/srv/my dir",
 			Hostname:    "a",
@@ -298,7 +299,7 @@ func TestAnswersFileIsReadStrictly(t *testing.T) {
 		{"tabs", "addr: a\n\tb: c\n", "f:2"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := question.ParseAnswers("f", []byte(tc.text))
+			_, err := answer.ParseFile("f", []byte(tc.text))
 			if err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("%v, want %q", err, tc.says)
 			}
@@ -307,7 +308,7 @@ func TestAnswersFileIsReadStrictly(t *testing.T) {
 			}
 		})
 	}
-	d, err := question.ParseAnswers(
+	d, err := answer.ParseFile(
 		"f",
 		[]byte(
 			"# words\nhostname: a.example\nuser: [x, 'y:writer']\nsan: one.example\ninsecure: true\ncert-days: 30\n",
@@ -321,7 +322,7 @@ func TestAnswersFileIsReadStrictly(t *testing.T) {
 		d.Values["insecure"][0] != "true" {
 		t.Errorf("%+v", d)
 	}
-	if d, err := question.ParseAnswers("f", nil); err != nil || len(d.Values) > 0 {
+	if d, err := answer.ParseFile("f", nil); err != nil || len(d.Values) > 0 {
 		t.Errorf("empty file: %v, %v", d, err)
 	}
 }
@@ -331,7 +332,7 @@ func FuzzParseAnswers(f *testing.F) {
 	f.Add("a: &a [*a]\n")
 	f.Add("? {}\n: b\n")
 	f.Fuzz(func(_ *testing.T, text string) {
-		_, _ = question.ParseAnswers("f", []byte(text)) // must not panic
+		_, _ = answer.ParseFile("f", []byte(text)) // must not panic
 	})
 }
 
@@ -339,7 +340,7 @@ func FuzzParseAnswers(f *testing.F) {
 func TestPlanOfAFirstInstall(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	m.DataDir = filepath.Join(dir, "data")
-	plan := planFor(t, m, dir, question.Values{"user": {"spectro", "ci:writer"}})
+	plan := planFor(t, m, dir, answer.Values{"user": {"spectro", "ci:writer"}})
 	var b strings.Builder
 	for _, c := range plan.Changes {
 		fmt.Fprintf(&b, "%s %s %v\n", c.Kind, installation.Rel(dir, c.Path), c.Mode)
@@ -387,26 +388,26 @@ func TestForeignConfigurationsAreEdited(t *testing.T) {
 	const users = "somebody:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\n"
 	for _, tc := range []struct {
 		name, config string
-		flags        question.Values
+		flags        answer.Values
 		want         []string // lines of the result
 		not          []string
 	}{
 		{
 			"bare driver, no users, no TLS", "version: 0.1\nstorage: inmemory\nhttp:\n  addr: 127.0.0.1:5000\n",
-			question.Values{"storage": {"filesystem"}, "tls": {"private-ca"}},
+			answer.Values{"storage": {"filesystem"}, "tls": {"private-ca"}},
 			[]string{"rootdirectory:", "htpasswd:", "certificate:"},
 			[]string{"inmemory"},
 		},
 		{
 			"the vendor's", "version: 0.1\nlog:\n  level: info\n  fields: {service: registry}\nstorage:\n  filesystem:\n    rootdirectory: /srv/packs\nhttp:\n  addr: :5000\n" +
 				"  tls:\n    certificate: CERT\n    key: KEY\nauth:\n  htpasswd: {realm: basic-realm, path: USERS}\n",
-			question.Values{"user": {"admin:admin", "ci:writer"}},
+			answer.Values{"user": {"admin:admin", "ci:writer"}},
 			[]string{"fields: {service: registry}", "/srv/packs", "realm: basic-realm", "ci"},
 			nil,
 		},
 		{
 			"TLS off", "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /srv/packs\nhttp:\n  addr: 127.0.0.1:5000\n  tls:\n    certificate: CERT\n    key: KEY\nauth:\n  htpasswd: {realm: r, path: USERS}\n",
-			question.Values{"tls": {"off"}, "user": {"admin:admin"}},
+			answer.Values{"tls": {"off"}, "user": {"admin:admin"}},
 			[]string{"addr: 127.0.0.1:5000"},
 			[]string{"certificate", "tls:"},
 		},

@@ -12,18 +12,18 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // TestJournalsHoldRelativePaths reads the files that an applied plan leaves.
 func TestJournalsHoldRelativePaths(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"storage-path": {filepath.Join(t.TempDir(), "a", "b")}})
-	install(t, m, dir, question.Values{"user": {"spectro"}})
+	install(t, m, dir, answer.Values{"storage-path": {filepath.Join(t.TempDir(), "a", "b")}})
+	install(t, m, dir, answer.Values{"user": {"spectro"}})
 	names := installation.Backups(dir)
 	for _, path := range []string{filepath.Join(dir, installation.ManifestFile), filepath.Join(dir, installation.BackupDir, names[0], installation.RecordFile)} {
 		data, err := os.ReadFile(path)
@@ -45,7 +45,7 @@ func TestStorageBelowAnotherUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	flags := question.Values{
+	flags := answer.Values{
 		"hostname":     {"registry.example.com"},
 		"addr":         {"127.0.0.1:5391"},
 		"storage-path": {filepath.Join(home, "packs")},

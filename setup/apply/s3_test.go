@@ -16,6 +16,7 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -56,9 +57,9 @@ func bucketMachine(t *testing.T, fails string) (*machine.Machine, *engine) {
 }
 
 // bucketFlags are enough for a bucket; the file holds the secret.
-func bucketFlags(t *testing.T, secret string) question.Values {
+func bucketFlags(t *testing.T, secret string) answer.Values {
 	t.Helper()
-	return question.Values{
+	return answer.Values{
 		"storage": {
 			"s3",
 		}, "s3-bucket": {"registry"}, "s3-endpoint": {"https://minio.example:9000"}, "s3-access-key": {"KEYID"},
@@ -70,26 +71,26 @@ func bucketFlags(t *testing.T, secret string) question.Values {
 func TestBucketIsRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name           string
-		change         question.Values
+		change         answer.Values
 		question, code string
 		says           string
 		tried          bool
 	}{
-		{"no bucket", question.Values{"s3-bucket": nil}, "s3-bucket", setup.CodeMissing, "bucket is missing", false},
-		{"a URL for a bucket", question.Values{"s3-bucket": {"s3://registry"}}, "s3-bucket", setup.CodeValue, "is not a valid bucket name", false},
-		{"a path for a bucket", question.Values{"s3-bucket": {"registry/v2"}}, "s3-bucket", setup.CodeValue, "is not a valid bucket name", false},
-		{"an engine without a scheme", question.Values{"s3-endpoint": {"minio:9000"}}, "s3-endpoint", setup.CodeURL, "not the URL", false},
-		{"an engine with a user", question.Values{"s3-endpoint": {"https://a:b@minio"}}, "s3-endpoint", setup.CodeURL, "not the URL", false},
-		{"an engine with the bucket", question.Values{"s3-endpoint": {"https://minio/registry"}}, "s3-endpoint", setup.CodeURL, "not the URL", false},
-		{"no region", question.Values{"s3-region": {""}}, "s3-region", setup.CodeMissing, "region of the bucket", false},
-		{"a region with a space", question.Values{"s3-region": {"us east"}}, "s3-region", setup.CodeValue, "not a region", false},
-		{"no secret", question.Values{"s3-secret-key-file": nil}, "s3-secret-key", setup.CodeMissing, "PACKHOUSE_S3_SECRET_KEY", false},
-		{"no file with a secret", question.Values{"s3-secret-key-file": {"/nowhere"}}, "s3-secret-key", setup.CodeUnread, "/nowhere", false},
-		{"a file with two lines", question.Values{"s3-secret-key-file": {writeFile(t, []byte("a\nb\n"), 0o600)}}, "s3-secret-key", setup.CodeUnread, "one line", false},
-		{"a CA that is not there", question.Values{"s3-ca-file": {"/nowhere"}}, "s3-ca-file", setup.CodeUnread, "/nowhere", false},
-		{"a CA that is none", question.Values{"s3-ca-file": {writeFile(t, []byte("hello"), 0o644)}}, "s3-ca-file", "cert-not-pem", "PEM", false},
-		{"a bucket that is not used", question.Values{"storage": nil}, "storage", setup.CodeConflict, "add --storage s3", false},
-		{"a prefix that leaves", question.Values{"s3-root": {"/a/../b"}}, "s3-root", setup.CodeValue, "prefix", false},
+		{"no bucket", answer.Values{"s3-bucket": nil}, "s3-bucket", setup.CodeMissing, "bucket is missing", false},
+		{"a URL for a bucket", answer.Values{"s3-bucket": {"s3://registry"}}, "s3-bucket", setup.CodeValue, "is not a valid bucket name", false},
+		{"a path for a bucket", answer.Values{"s3-bucket": {"registry/v2"}}, "s3-bucket", setup.CodeValue, "is not a valid bucket name", false},
+		{"an engine without a scheme", answer.Values{"s3-endpoint": {"minio:9000"}}, "s3-endpoint", setup.CodeURL, "not the URL", false},
+		{"an engine with a user", answer.Values{"s3-endpoint": {"https://a:b@minio"}}, "s3-endpoint", setup.CodeURL, "not the URL", false},
+		{"an engine with the bucket", answer.Values{"s3-endpoint": {"https://minio/registry"}}, "s3-endpoint", setup.CodeURL, "not the URL", false},
+		{"no region", answer.Values{"s3-region": {""}}, "s3-region", setup.CodeMissing, "region of the bucket", false},
+		{"a region with a space", answer.Values{"s3-region": {"us east"}}, "s3-region", setup.CodeValue, "not a region", false},
+		{"no secret", answer.Values{"s3-secret-key-file": nil}, "s3-secret-key", setup.CodeMissing, "PACKHOUSE_S3_SECRET_KEY", false},
+		{"no file with a secret", answer.Values{"s3-secret-key-file": {"/nowhere"}}, "s3-secret-key", setup.CodeUnread, "/nowhere", false},
+		{"a file with two lines", answer.Values{"s3-secret-key-file": {writeFile(t, []byte("a\nb\n"), 0o600)}}, "s3-secret-key", setup.CodeUnread, "one line", false},
+		{"a CA that is not there", answer.Values{"s3-ca-file": {"/nowhere"}}, "s3-ca-file", setup.CodeUnread, "/nowhere", false},
+		{"a CA that is none", answer.Values{"s3-ca-file": {writeFile(t, []byte("hello"), 0o644)}}, "s3-ca-file", "cert-not-pem", "PEM", false},
+		{"a bucket that is not used", answer.Values{"storage": nil}, "storage", setup.CodeConflict, "add --storage s3", false},
+		{"a prefix that leaves", answer.Values{"s3-root": {"/a/../b"}}, "s3-root", setup.CodeValue, "prefix", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m, e := bucketMachine(t, "")
@@ -99,7 +100,7 @@ func TestBucketIsRefused(t *testing.T) {
 					delete(flags, name)
 				}
 			}
-			_, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: flags})
+			_, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags})
 			if !slices.ContainsFunc(findings, func(f finding.Finding) bool {
 				return f.Severity == finding.Refused && f.Code == tc.code && f.Question == tc.question &&
 					strings.Contains(f.String(), tc.says)
@@ -123,9 +124,9 @@ func TestRightsAreToldApart(t *testing.T) {
 	codes := map[string]bool{}
 	for _, r := range question.S3Rights {
 		m, _ := bucketMachine(t, r.Right)
-		_, findings := question.Resolve(
+		_, findings := answer.Resolve(
 			t.Context(), m, nil,
-			question.Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))},
+			answer.Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))},
 		)
 		want := finding.Refused
 		if r.Right == "conditions" {
@@ -173,9 +174,9 @@ func TestTheTrialKnowsTheRemedy(t *testing.T) {
 			failed := finding.Finding{Subject: finding.Subject{Check: tc.right}, What: "it failed"}
 			return []finding.Trial{{Finding: failed.WithRemedy(tc.remedy), Tried: true}}
 		}
-		_, findings := question.Resolve(
+		_, findings := answer.Resolve(
 			t.Context(), m, nil,
-			question.Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))},
+			answer.Input{Flags: inDir(bucketFlags(t, "secret"), filepath.Join(t.TempDir(), "packhouse"))},
 		)
 		i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.What == "it failed" })
 		if i < 0 || findings[i].Remedy != tc.want {
@@ -193,18 +194,18 @@ func TestBucketIsTriedOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "packhouse")
 	for _, tc := range []struct {
 		name   string
-		change question.Values
+		change answer.Values
 		quick  bool
 		want   int
 	}{
 		{"plain", nil, false, 1},
-		{"offline", question.Values{"offline": {"true"}}, false, 0},
+		{"offline", answer.Values{"offline": {"true"}}, false, 0},
 		{"quick", nil, true, 0},
 	} {
 		m, e := bucketMachine(t, "")
 		flags := inDir(bucketFlags(t, "secret"), dir)
 		maps.Copy(flags, tc.change)
-		_, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: flags, Quick: tc.quick})
+		_, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags, Quick: tc.quick})
 		if finding.AnyRefused(findings) || len(e.asked) != tc.want {
 			t.Errorf("%s: asked %d times, want %d; %v", tc.name, len(e.asked), tc.want, findings)
 		}
@@ -238,22 +239,22 @@ func TestSecretKeyComesFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flag := question.Values{"s3-secret-key-file": {writeFile(t, []byte("flag"), 0o600)}}
+	flag := answer.Values{"s3-secret-key-file": {writeFile(t, []byte("flag"), 0o600)}}
 	env := []string{"PACKHOUSE_S3_SECRET_KEY=env"}
-	document := &question.Document{
+	document := &answer.Document{
 		Name:   "a",
-		Values: question.Values{"s3-secret-key-file": {writeFile(t, []byte("file\r\n"), 0o600)}},
+		Values: answer.Values{"s3-secret-key-file": {writeFile(t, []byte("file\r\n"), 0o600)}},
 	}
 	for _, tc := range []struct {
-		input question.Input
+		input answer.Input
 		want  string
 	}{
-		{question.Input{Flags: flag, Env: env, File: document}, "flag"},
-		{question.Input{Env: env, File: document}, "env"},
-		{question.Input{File: document}, "file"},
-		{question.Input{}, "installed"},
+		{answer.Input{Flags: flag, Env: env, File: document}, "flag"},
+		{answer.Input{Env: env, File: document}, "env"},
+		{answer.Input{File: document}, "file"},
+		{answer.Input{}, "installed"},
 	} {
-		resolved, findings := question.Resolve(t.Context(), m, in, tc.input)
+		resolved, findings := answer.Resolve(t.Context(), m, in, tc.input)
 		if got := resolved.Answers.S3.SecretKey.Reveal(); got != tc.want || finding.AnyRefused(findings) {
 			t.Errorf("%q, want %q; %v", got, tc.want, findings)
 		}
@@ -283,7 +284,7 @@ func TestBucketIsInstalled(t *testing.T) {
 	if again.Pending() {
 		t.Errorf("a second run would change %+v", again.Changes)
 	}
-	prefix := install(t, m, dir, question.Values{"s3-root": {"/packs"}, "s3-kms-key-id": {"alias/packs"}})
+	prefix := install(t, m, dir, answer.Values{"s3-root": {"/packs"}, "s3-kms-key-id": {"alias/packs"}})
 	if d := prefix.Diff(path); !strings.Contains(d, "+    rootdirectory: /packs") ||
 		strings.Contains(d, "-    bucket") ||
 		!strings.Contains(d, "REDACTED") {
@@ -296,7 +297,7 @@ func TestBucketIsInstalled(t *testing.T) {
 	nowhereElse(t, dir, secret, prefix)
 
 	const other = "an0therCanary"
-	changed := install(t, m, dir, question.Values{"s3-secret-key-file": {writeFile(t, []byte(other), 0o600)}})
+	changed := install(t, m, dir, answer.Values{"s3-secret-key-file": {writeFile(t, []byte(other), 0o600)}})
 	if c := changed.Change(installation.ConfigFile); c.Kind != setup.Update ||
 		!strings.Contains(strings.Join(c.Meaning, "\n"), "secret key") {
 		t.Errorf("%v %v", c.Kind, c.Meaning)
@@ -305,7 +306,7 @@ func TestBucketIsInstalled(t *testing.T) {
 	nowhereElse(t, dir, secret, changed)
 
 	away := install(
-		t, m, dir, question.Values{"storage": {"filesystem"}, "storage-path": {filepath.Join(t.TempDir(), "data")}},
+		t, m, dir, answer.Values{"storage": {"filesystem"}, "storage-path": {filepath.Join(t.TempDir(), "data")}},
 	)
 	if text := string(away.Config()); strings.Contains(text, "s3:") || strings.Contains(text, other) ||
 		!slices.Contains(away.Restart, "storage") {
@@ -315,7 +316,7 @@ func TestBucketIsInstalled(t *testing.T) {
 		t,
 		m,
 		dir,
-		question.Values{
+		answer.Values{
 			"storage":            {"s3"},
 			"s3-bucket":          {"registry"},
 			"s3-endpoint":        {"http://127.0.0.1:7070"},
@@ -354,7 +355,7 @@ func TestMadeByHandIsKept(t *testing.T) {
 		t.Errorf("asked with %+v", e.asked)
 	}
 	m, _ = bucketMachine(t, "")
-	plan := install(t, m, dir, question.Values{"s3-endpoint": {"https://ceph.example"}})
+	plan := install(t, m, dir, answer.Values{"s3-endpoint": {"https://ceph.example"}})
 	s := loadFile(t, path).Storage.S3
 	if s.RegionEndpoint != "https://ceph.example" || !s.ForcePathStyle || s.ChunkSize != 20<<20 ||
 		s.SecretKey.Reveal() != "byhand" ||
@@ -382,7 +383,7 @@ func TestOpenSecretIsClosed(t *testing.T) {
 
 // TestBucketAnswersComeBack as a file and as a line, path style included; only the secret has to be given again.
 func TestBucketAnswersComeBack(t *testing.T) {
-	for name, change := range map[string]question.Values{
+	for name, change := range map[string]answer.Values{
 		"engine":         nil,
 		"virtual hosts":  {"s3-path-style": {"false"}},
 		"AWS":            {"s3-endpoint": {""}, "s3-region": {"eu-central-1"}, "s3-access-key": {""}},
@@ -393,16 +394,16 @@ func TestBucketAnswersComeBack(t *testing.T) {
 			m, _ := bucketMachine(t, "")
 			flags := inDir(bucketFlags(t, "c4nary"), filepath.Join(t.TempDir(), "packhouse"))
 			maps.Copy(flags, change)
-			first, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: flags})
+			first, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags})
 			if finding.AnyRefused(findings) {
 				t.Fatal(findings)
 			}
-			file, err := question.ParseAnswers("answers.yml", first.AnswersYAML())
+			file, err := answer.ParseFile("answers.yml", first.AnswersYAML())
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, findings := question.Resolve(
-				t.Context(), m, nil, question.Input{File: file, Env: []string{"PACKHOUSE_S3_SECRET_KEY=c4nary"}},
+			again, findings := answer.Resolve(
+				t.Context(), m, nil, answer.Input{File: file, Env: []string{"PACKHOUSE_S3_SECRET_KEY=c4nary"}},
 			)
 			if finding.AnyRefused(findings) {
 				t.Fatal(findings)

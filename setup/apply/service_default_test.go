@@ -12,10 +12,10 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
-	"packhouse/setup/question"
 )
 
 // TestServiceByDefault: systemd is given the server where nobody said, and where that takes nothing from anybody.
@@ -29,43 +29,43 @@ func TestServiceByDefault(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name   string
-		flags  question.Values
+		flags  answer.Values
 		spoil  func(t *testing.T, m *machine.Machine, base string)
 		want   string
-		origin question.Origin
+		origin answer.Origin
 		warns  string // in what is said about it
 	}{
-		{name: "a machine that systemd runs", want: setup.Systemd, origin: question.FromDetection},
-		{name: "another user", flags: question.Values{"run-as": {"nobody"}}, want: setup.Systemd, origin: question.FromDetection},
-		{name: "said", flags: question.Values{"service": {setup.NoService}}, want: setup.NoService, origin: question.FromFlag},
-		{name: "served by this process", flags: question.Values{"serve": {"true"}}, want: setup.NoService, origin: question.FromDefault},
-		{name: "another directory than the machine's", flags: question.Values{"dir": {"/srv/second"}}, want: setup.NoService, origin: question.FromDefault},
-		{name: "no systemd", spoil: func(_ *testing.T, m *machine.Machine, _ string) { m.Host = &machinetest.Host{} }, want: setup.NoService, origin: question.FromDefault},
-		{name: "not root", spoil: func(_ *testing.T, m *machine.Machine, _ string) { m.UID = 1000 }, want: setup.NoService, origin: question.FromDefault},
+		{name: "a machine that systemd runs", want: setup.Systemd, origin: answer.FromDetection},
+		{name: "another user", flags: answer.Values{"run-as": {"nobody"}}, want: setup.Systemd, origin: answer.FromDetection},
+		{name: "said", flags: answer.Values{"service": {setup.NoService}}, want: setup.NoService, origin: answer.FromFlag},
+		{name: "served by this process", flags: answer.Values{"serve": {"true"}}, want: setup.NoService, origin: answer.FromDefault},
+		{name: "another directory than the machine's", flags: answer.Values{"dir": {"/srv/second"}}, want: setup.NoService, origin: answer.FromDefault},
+		{name: "no systemd", spoil: func(_ *testing.T, m *machine.Machine, _ string) { m.Host = &machinetest.Host{} }, want: setup.NoService, origin: answer.FromDefault},
+		{name: "not root", spoil: func(_ *testing.T, m *machine.Machine, _ string) { m.UID = 1000 }, want: setup.NoService, origin: answer.FromDefault},
 		{
-			name: "a unit of somebody else's", want: setup.NoService, origin: question.FromDefault, warns: "not this installation's",
+			name: "a unit of somebody else's", want: setup.NoService, origin: answer.FromDefault, warns: "not this installation's",
 			spoil: func(_ *testing.T, m *machine.Machine, _ string) {
 				m.Host.(*machinetest.Host).Files[setup.UnitFile] = "[Service]\n"
 			},
 		},
 		{
-			name: "a program that root alone may run", want: setup.NoService, origin: question.FromDefault, warns: "may not run",
+			name: "a program that root alone may run", want: setup.NoService, origin: answer.FromDefault, warns: "may not run",
 			spoil: func(t *testing.T, m *machine.Machine, base string) {
 				m.Program = filepath.Join(closed(t, base), "packhouse")
 			},
 		},
 		{
-			name: "a program that is soon gone", want: setup.NoService, origin: question.FromDefault, warns: "files do not stay",
+			name: "a program that is soon gone", want: setup.NoService, origin: answer.FromDefault, warns: "files do not stay",
 			spoil: func(_ *testing.T, m *machine.Machine, _ string) { m.Program = "/tmp/packhouse" },
 		},
 		{
-			name: "content where root alone comes", want: setup.NoService, origin: question.FromDefault, warns: "may not enter",
+			name: "content where root alone comes", want: setup.NoService, origin: answer.FromDefault, warns: "may not enter",
 			spoil: func(t *testing.T, m *machine.Machine, base string) {
 				m.DataDir = filepath.Join(closed(t, base), "data")
 			},
 		},
 		{
-			name: "content of somebody else's", want: setup.NoService, origin: question.FromDefault, warns: "another user",
+			name: "content of somebody else's", want: setup.NoService, origin: answer.FromDefault, warns: "another user",
 			spoil: func(t *testing.T, m *machine.Machine, _ string) {
 				if err := os.MkdirAll(filepath.Join(m.DataDir, "docker", "registry", "v2"), 0o755); err != nil {
 					t.Fatal(err)
@@ -79,7 +79,7 @@ func TestServiceByDefault(t *testing.T) {
 			if tc.spoil != nil {
 				tc.spoil(t, m, base)
 			}
-			resolved, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: tc.flags, Quick: true})
+			resolved, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: tc.flags, Quick: true})
 			if got, origin := resolved.Answers.Service, resolved.Origins["service"]; got != tc.want ||
 				origin != tc.origin {
 				t.Errorf("%s, %s; want %s, %s\n%v", got, origin, tc.want, tc.origin, findings)
@@ -102,26 +102,26 @@ func TestServiceStaysAsItIs(t *testing.T) {
 		applied(
 			t,
 			servicePlan(
-				t, m, base, question.Values{"addr": {"127.0.0.1:5391"}, "service": {service}, "run-as": {"nobody"}},
+				t, m, base, answer.Values{"addr": {"127.0.0.1:5391"}, "service": {service}, "run-as": {"nobody"}},
 			),
 		)
 		in, err := installation.Load(m.ConfigDir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		resolved, _ := question.Resolve(t.Context(), m, in, question.Input{Quick: true})
+		resolved, _ := answer.Resolve(t.Context(), m, in, answer.Input{Quick: true})
 		if got := resolved.Answers.Service; got != service {
 			t.Errorf("%s is %s on a second run", service, got)
 		}
-		_, findings := question.Resolve(
-			t.Context(), m, in, question.Input{Quick: true, Flags: question.Values{"serve": {"true"}}},
+		_, findings := answer.Resolve(
+			t.Context(), m, in, answer.Input{Quick: true, Flags: answer.Values{"serve": {"true"}}},
 		)
 		if told := slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Note && f.Code == setup.CodeConflict }); told != (service == setup.Systemd) {
 			t.Errorf("--serve with %s: %v", service, findings)
 		}
-		_, findings = question.Resolve(
+		_, findings = answer.Resolve(
 			t.Context(), m, in,
-			question.Input{Quick: true, Flags: question.Values{"serve": {"true"}, "service": {service}}},
+			answer.Input{Quick: true, Flags: answer.Values{"serve": {"true"}, "service": {service}}},
 		)
 		if refused := slices.ContainsFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Refused && f.Code == setup.CodeConflict }); refused != (service == setup.Systemd) {
 			t.Errorf("--serve and --service %s: %v", service, findings)

@@ -11,10 +11,10 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // TestPlantedContentBlocksNothing verifies that the server's user cannot block changes by root with
@@ -61,7 +61,7 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, base := serviceMachine(t)
 			dir, data, closed := filepath.Join(base, "etc"), filepath.Join(base, "data"), filepath.Join(base, "closed")
-			applied(t, servicePlan(t, m, base, question.Values{
+			applied(t, servicePlan(t, m, base, answer.Values{
 				"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {data},
 				"service": {setup.Systemd}, "run-as": {"nobody"},
 			}))
@@ -95,8 +95,8 @@ func TestPlantedContentBlocksNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			resolved, findings := question.Resolve(
-				t.Context(), m, in, question.Input{Flags: question.Values{"user": {"eve:reader"}}, Quick: true},
+			resolved, findings := answer.Resolve(
+				t.Context(), m, in, answer.Input{Flags: answer.Values{"user": {"eve:reader"}}, Quick: true},
 			)
 			if finding.AnyRefused(findings) != test.refused {
 				t.Errorf("findings of a change: %v, want refused %t", findings, test.refused)

@@ -17,11 +17,11 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // serviceMachine is a machine that systemd runs, with a directory that everybody may pass.
@@ -48,7 +48,7 @@ func serviceMachine(t *testing.T) (*machine.Machine, string) {
 	return m, base
 }
 
-func servicePlan(t *testing.T, m *machine.Machine, base string, flags question.Values) *plan.Plan {
+func servicePlan(t *testing.T, m *machine.Machine, base string, flags answer.Values) *plan.Plan {
 	t.Helper()
 	in, resolved := resolveAll(t, m, filepath.Join(base, "etc"), flags)
 	plan, err := plan.Make(
@@ -88,7 +88,7 @@ func reads(t *testing.T, path string) bool {
 func TestServiceOwnsWhatItServes(t *testing.T) {
 	m, base := serviceMachine(t)
 	dir, data := filepath.Join(base, "etc"), filepath.Join(base, "data")
-	flags := question.Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {data}}
+	flags := answer.Values{"hostname": {"registry.example.com"}, "addr": {"127.0.0.1:5391"}, "storage-path": {data}}
 	applied(t, servicePlan(t, m, base, flags))
 	before := snapshot(t, dir)
 	for _, name := range []string{installation.HtpasswdFile, installation.KeyFile, installation.CAKeyFile} {
@@ -97,7 +97,7 @@ func TestServiceOwnsWhatItServes(t *testing.T) {
 		}
 	}
 
-	planned := servicePlan(t, m, base, question.Values{"service": {setup.Systemd}, "run-as": {"nobody"}})
+	planned := servicePlan(t, m, base, answer.Values{"service": {setup.Systemd}, "run-as": {"nobody"}})
 	applied(t, planned)
 	for _, name := range []string{installation.ConfigFile, installation.HtpasswdFile, installation.KeyFile, installation.CertFile} {
 		if !reads(t, filepath.Join(dir, name)) {
@@ -158,7 +158,7 @@ func TestServiceLeavesNothingToItsUser(t *testing.T) {
 			t,
 			m,
 			base,
-			question.Values{
+			answer.Values{
 				"hostname":     {"registry.example.com"},
 				"addr":         {"127.0.0.1:5391"},
 				"storage-path": {data},
@@ -180,7 +180,7 @@ func TestServiceLeavesNothingToItsUser(t *testing.T) {
 		return all
 	}
 	before := owners()
-	applied(t, servicePlan(t, m, base, question.Values{"service": {setup.NoService}}))
+	applied(t, servicePlan(t, m, base, answer.Values{"service": {setup.NoService}}))
 	for path, whose := range owners() {
 		if !strings.HasPrefix(whose, "0:0 ") {
 			t.Errorf("%s is still %s", path, whose)
@@ -205,14 +205,14 @@ func TestServiceLeavesNothingToItsUser(t *testing.T) {
 
 func TestServiceKeepsOwners(t *testing.T) {
 	m, base := serviceMachine(t)
-	applied(t, servicePlan(t, m, base, question.Values{
+	applied(t, servicePlan(t, m, base, answer.Values{
 		"hostname": {
 			"registry.example.com",
 		}, "addr": {"127.0.0.1:5391"}, "storage-path": {filepath.Join(base, "data")}, "service": {setup.Systemd}, "run-as": {"nobody"},
 	}))
 	applied(
 		t,
-		servicePlan(t, m, base, question.Values{"user": {"ci:writer"}, "rotate-cert": {"true"}, "new-key": {"true"}}),
+		servicePlan(t, m, base, answer.Values{"user": {"ci:writer"}, "rotate-cert": {"true"}, "new-key": {"true"}}),
 	)
 	for _, name := range []string{installation.HtpasswdFile, installation.KeyFile} {
 		if !reads(t, filepath.Join(base, "etc", name)) {
@@ -247,20 +247,20 @@ func TestServiceIsRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name, code string
 		machine    *machine.Machine
-		flags      question.Values
+		flags      answer.Values
 	}{
-		{"no systemd", setup.CodeValue, plain, question.Values{"service": {setup.Systemd}}},
-		{"another word", setup.CodeValue, m, question.Values{"service": {"upstart"}}},
-		{"no such user", setup.CodeRunAs, m, question.Values{"service": {setup.Systemd}, "run-as": {"no-such-user"}}},
-		{"content of somebody else", setup.CodeRunAs, m, question.Values{"service": {setup.Systemd}, "run-as": {"nobody"}, "storage-path": {data}}},
-		{"key of somebody else", setup.CodeRunAs, m, question.Values{"service": {setup.Systemd}, "run-as": {"nobody"}, "tls": {"files"}, "tls-cert": {key}, "tls-key": {key}}},
+		{"no systemd", setup.CodeValue, plain, answer.Values{"service": {setup.Systemd}}},
+		{"another word", setup.CodeValue, m, answer.Values{"service": {"upstart"}}},
+		{"no such user", setup.CodeRunAs, m, answer.Values{"service": {setup.Systemd}, "run-as": {"no-such-user"}}},
+		{"content of somebody else", setup.CodeRunAs, m, answer.Values{"service": {setup.Systemd}, "run-as": {"nobody"}, "storage-path": {data}}},
+		{"key of somebody else", setup.CodeRunAs, m, answer.Values{"service": {setup.Systemd}, "run-as": {"nobody"}, "tls": {"files"}, "tls-cert": {key}, "tls-key": {key}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in, err := installation.LoadWith(filepath.Join(base, "etc"), filepath.Join(base, setup.Unit))
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, findings := question.Resolve(t.Context(), tc.machine, in, question.Input{Flags: tc.flags, Quick: true})
+			_, findings := answer.Resolve(t.Context(), tc.machine, in, answer.Input{Flags: tc.flags, Quick: true})
 			for _, f := range findings {
 				if f.Code == tc.code && f.Severity == finding.Refused && f.Remedy != "" {
 					return
@@ -277,7 +277,7 @@ func TestServiceIsRefused(t *testing.T) {
 		t,
 		m,
 		filepath.Join(base, "etc"),
-		question.Values{
+		answer.Values{
 			"hostname":     {"registry.example.com"},
 			"addr":         {"127.0.0.1:5391"},
 			"storage-path": {base + "/new"},
@@ -324,7 +324,7 @@ func TestServiceRightsFollowPorts(t *testing.T) {
 			t,
 			m,
 			base,
-			question.Values{
+			answer.Values{
 				"addr":         {test.addr},
 				"run-as":       {"nobody"},
 				"service":      {"systemd"},

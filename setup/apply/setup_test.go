@@ -13,11 +13,11 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // resolveAll resolves flags against what is in a directory, and fails the test where something is refused.
@@ -25,8 +25,8 @@ func resolveAll(
 	t *testing.T,
 	m *machine.Machine,
 	dir string,
-	flags question.Values,
-) (*installation.Installed, question.Resolved) {
+	flags answer.Values,
+) (*installation.Installed, answer.Resolved) {
 	t.Helper()
 	unit := filepath.Join(filepath.Dir(dir), setup.Unit)
 	if _, err := os.Lstat(unit); err != nil {
@@ -36,7 +36,7 @@ func resolveAll(
 	if err != nil {
 		t.Fatal(err)
 	}
-	resolved, findings := question.Resolve(t.Context(), m, in, question.Input{Flags: flags})
+	resolved, findings := answer.Resolve(t.Context(), m, in, answer.Input{Flags: flags})
 	for _, f := range findings {
 		if f.Severity == finding.Refused {
 			t.Fatalf("refused: %v", f)
@@ -46,7 +46,7 @@ func resolveAll(
 }
 
 // planFor makes the plan of flags against what is in a directory.
-func planFor(t *testing.T, m *machine.Machine, dir string, flags question.Values) *plan.Plan {
+func planFor(t *testing.T, m *machine.Machine, dir string, flags answer.Values) *plan.Plan {
 	t.Helper()
 	in, resolved := resolveAll(t, m, dir, flags)
 	plan, err := plan.Make(
@@ -59,7 +59,7 @@ func planFor(t *testing.T, m *machine.Machine, dir string, flags question.Values
 }
 
 // install applies the plan of flags.
-func install(t *testing.T, m *machine.Machine, dir string, flags question.Values) *plan.Plan {
+func install(t *testing.T, m *machine.Machine, dir string, flags answer.Values) *plan.Plan {
 	t.Helper()
 	plan := planFor(t, m, dir, flags)
 	if _, err := Apply(t.Context(), plan, Options{}); err != nil {
@@ -157,7 +157,7 @@ func TestFirstInstallOnABareMachine(t *testing.T) {
 }
 
 func TestSecondRunChangesNothing(t *testing.T) {
-	for name, flags := range map[string]question.Values{
+	for name, flags := range map[string]answer.Values{
 		"bare":        nil,
 		"self-signed": {"tls": {"self-signed"}, "subject": {"O=Example, C=de"}},
 		"off":         {"tls": {"off"}, "addr": {"127.0.0.1:5000"}},
@@ -170,7 +170,7 @@ func TestSecondRunChangesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 			install(t, m, dir, flags)
-			for _, again := range []question.Values{flags, nil} {
+			for _, again := range []answer.Values{flags, nil} {
 				if plan := planFor(t, m, dir, again); plan.Pending() {
 					t.Errorf("pending with %v: %s", again, describe(plan))
 				}
@@ -227,8 +227,8 @@ func describe(p *plan.Plan) string {
 
 func TestGivenPasswordsAreKept(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	input := question.Input{
-		Flags: question.Values{
+	input := answer.Input{
+		Flags: answer.Values{
 			"user":          {"spectro:reader", "ci-bot:writer"},
 			"password-file": {"admin=F"},
 		}, Env: []string{"PACKHOUSE_PASSWORD_CI_BOT=from-the-variable"},
@@ -241,7 +241,7 @@ func TestGivenPasswordsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		input.PasswordLines = strings.NewReader("spectro:from:the:line\r\n")
-		resolved, findings := question.Resolve(t.Context(), m, in, input)
+		resolved, findings := answer.Resolve(t.Context(), m, in, input)
 		if finding.AnyRefused(findings) {
 			t.Fatal(findings)
 		}
@@ -271,23 +271,23 @@ func TestGivenPasswordsAreKept(t *testing.T) {
 
 func TestFlagsOnARerunChangeOnlyThemselves(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
-	install(t, m, dir, question.Values{"user": {"spectro"}, "addr": {":5000"}})
+	install(t, m, dir, answer.Values{"user": {"spectro"}, "addr": {":5000"}})
 	for _, tc := range []struct {
 		name    string
-		flags   question.Values
+		flags   answer.Values
 		changes []string // beside by-products
 	}{
-		{"add a user", question.Values{"user": {"ci:writer"}}, []string{installation.ConfigFile, installation.HtpasswdFile, installation.PasswordsFile}},
-		{"change a role", question.Values{"user": {"ci:reader"}}, []string{installation.ConfigFile}},
-		{"take a user away", question.Values{"remove-user": {"ci"}}, []string{installation.HtpasswdFile, installation.PasswordsFile}},
-		{"add a name", question.Values{"san": {"other.example.com"}}, []string{installation.CertFile}},
-		{"take it away", question.Values{"no-san": {"other.example.com"}}, []string{installation.CertFile}},
-		{"renew", question.Values{"rotate-cert": {"true"}}, []string{installation.CertFile}},
-		{"renew with a new key", question.Values{"rotate-cert": {"true"}, "new-key": {"true"}}, []string{installation.CertFile, installation.KeyFile}},
-		{"a new CA", question.Values{"new-ca": {"true"}}, []string{installation.CACertFile, installation.CAKeyFile, installation.CertFile}},
-		{"another port", question.Values{"addr": {":5001"}}, []string{installation.ConfigFile}},
-		{"log level", question.Values{"log-level": {"debug"}}, []string{installation.ConfigFile}},
-		{"another host name", question.Values{"hostname": {"new.example.com"}}, []string{installation.CertFile}},
+		{"add a user", answer.Values{"user": {"ci:writer"}}, []string{installation.ConfigFile, installation.HtpasswdFile, installation.PasswordsFile}},
+		{"change a role", answer.Values{"user": {"ci:reader"}}, []string{installation.ConfigFile}},
+		{"take a user away", answer.Values{"remove-user": {"ci"}}, []string{installation.HtpasswdFile, installation.PasswordsFile}},
+		{"add a name", answer.Values{"san": {"other.example.com"}}, []string{installation.CertFile}},
+		{"take it away", answer.Values{"no-san": {"other.example.com"}}, []string{installation.CertFile}},
+		{"renew", answer.Values{"rotate-cert": {"true"}}, []string{installation.CertFile}},
+		{"renew with a new key", answer.Values{"rotate-cert": {"true"}, "new-key": {"true"}}, []string{installation.CertFile, installation.KeyFile}},
+		{"a new CA", answer.Values{"new-ca": {"true"}}, []string{installation.CACertFile, installation.CAKeyFile, installation.CertFile}},
+		{"another port", answer.Values{"addr": {":5001"}}, []string{installation.ConfigFile}},
+		{"log level", answer.Values{"log-level": {"debug"}}, []string{installation.ConfigFile}},
+		{"another host name", answer.Values{"hostname": {"new.example.com"}}, []string{installation.CertFile}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			plan := install(t, m, dir, tc.flags)
@@ -318,15 +318,15 @@ func TestFlagsOnARerunChangeOnlyThemselves(t *testing.T) {
 func TestOwnFilesInUseHinderNothing(t *testing.T) {
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(t.TempDir(), "packhouse")
 	cert, key, _ := pemFiles(t, 90, machinetest.Now, "registry.example.com")
-	install(t, m, dir, question.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}})
+	install(t, m, dir, answer.Values{"tls": {"files"}, "tls-cert": {cert}, "tls-key": {key}})
 	m.Now = func() time.Time { return machinetest.Now.AddDate(1, 0, 0) }
-	if plan := planFor(t, m, dir, question.Values{"user": {"spectro"}}); !plan.Pending() {
+	if plan := planFor(t, m, dir, answer.Values{"user": {"spectro"}}); !plan.Pending() {
 		t.Error("nothing to do")
 	}
 	if err := os.Remove(cert); err != nil {
 		t.Fatal(err)
 	}
-	install(t, m, dir, question.Values{"user": {"spectro"}})
+	install(t, m, dir, answer.Values{"user": {"spectro"}})
 	if in, err := installation.Load(dir); err != nil || in.User("spectro") == nil {
 		t.Errorf("%v, %v", in, err)
 	}

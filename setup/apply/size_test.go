@@ -7,8 +7,8 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/machine/machinetest"
-	"packhouse/setup/question"
 )
 
 // TestASmallMachineIsToldOf: the vendor's minimum is 1 processor and 2 GB, and a container may have a part of one.
@@ -23,9 +23,9 @@ func TestASmallMachineIsToldOf(t *testing.T) {
 		{&machinetest.Host{RAM: 1 << 30}, "this machine has 1.0 GiB of memory"},
 		{&machinetest.Host{Processors: 0.2, RAM: 512 << 20}, "this machine has 0.2 of a processor and 512 MiB of memory"},
 	} {
-		_, findings := question.Resolve(
+		_, findings := answer.Resolve(
 			t.Context(), machinetest.New(t, tc.host), nil,
-			question.Input{Flags: question.Values{"dir": {filepath.Join(t.TempDir(), "packhouse")}}},
+			answer.Input{Flags: answer.Values{"dir": {filepath.Join(t.TempDir(), "packhouse")}}},
 		)
 		got := ""
 		if i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Code == setup.CodeSmall }); i >= 0 {

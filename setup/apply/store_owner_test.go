@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"packhouse/finding"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/question"
@@ -17,8 +18,8 @@ import (
 func TestFormerStoreIsForgotten(t *testing.T) {
 	m, base := machinetest.New(t, &machinetest.Host{}), t.TempDir()
 	dir := filepath.Join(base, "packhouse")
-	install(t, m, dir, question.Values{"storage-path": {filepath.Join(base, "first")}})
-	install(t, m, dir, question.Values{"storage-path": {filepath.Join(base, "second")}})
+	install(t, m, dir, answer.Values{"storage-path": {filepath.Join(base, "first")}})
+	install(t, m, dir, answer.Values{"storage-path": {filepath.Join(base, "second")}})
 	if err := os.RemoveAll(filepath.Join(dir, installation.BackupDir)); err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +37,11 @@ func TestFormerStoreIsForgotten(t *testing.T) {
 func TestTakeOverIsAsked(t *testing.T) {
 	m, base := machinetest.New(t, &machinetest.Host{}), t.TempDir()
 	owned, other := filepath.Join(base, "owned"), filepath.Join(base, "other")
-	install(t, m, filepath.Join(base, "first"), question.Values{"storage-path": {owned}})
-	install(t, m, filepath.Join(base, "second"), question.Values{"storage-path": {other}})
+	install(t, m, filepath.Join(base, "first"), answer.Values{"storage-path": {owned}})
+	install(t, m, filepath.Join(base, "second"), answer.Values{"storage-path": {other}})
 
 	dir := filepath.Join(base, "third")
-	_, resolved := resolveAll(t, m, dir, question.Values{"storage-path": {filepath.Join(base, "fresh")}})
+	_, resolved := resolveAll(t, m, dir, answer.Values{"storage-path": {filepath.Join(base, "fresh")}})
 	a, path, q := resolved.Answers, questionNamed(t, "storage-path"), questionNamed(t, "take-over-store")
 	set := func(q *question.Question, text string) {
 		t.Helper()
@@ -70,7 +71,7 @@ func TestTakeOverIsAsked(t *testing.T) {
 	}
 
 	// An installation that uses the store can change other settings.
-	plan := install(t, m, dir, question.Values{"storage-path": {owned}, "take-over-store": {"true"}})
+	plan := install(t, m, dir, answer.Values{"storage-path": {owned}, "take-over-store": {"true"}})
 	change := plan.Change(filepath.Join(owned, filepath.FromSlash(installation.OwnerFile)))
 	if want := "no longer the one in " + filepath.Join(base, "first"); change == nil ||
 		!strings.Contains(strings.Join(change.Meaning, " "), want) {

@@ -11,10 +11,10 @@ import (
 	"testing"
 
 	"packhouse/finding"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // TestPlantedOwnerRecord verifies that a pipe, a link, a directory or a large file that the server's
@@ -39,7 +39,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 			m, base := machinetest.New(t, &machinetest.Host{}), t.TempDir()
 			dir, store := filepath.Join(base, "packhouse"), filepath.Join(base, "store")
 			elsewhere := filepath.Join(base, "elsewhere")
-			install(t, m, dir, question.Values{"storage-path": {store}})
+			install(t, m, dir, answer.Values{"storage-path": {store}})
 			if err := os.WriteFile(elsewhere, []byte("content"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +55,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 			}
 
 			rollsBackWithWarning(t, dir)
-			planned := install(t, m, dir, question.Values{"user": {"eve:reader"}})
+			planned := install(t, m, dir, answer.Values{"user": {"eve:reader"}})
 			warned := false
 			for _, f := range planned.Findings {
 				warned = warned || f.Code == installation.CodeUnsafe && f.Severity == finding.Warning && f.Remedy != ""
@@ -77,7 +77,7 @@ func TestPlantedOwnerRecord(t *testing.T) {
 				t.Errorf("the target of the link: %q, %v", data, err)
 			}
 
-			other, resolved := resolveAll(t, m, filepath.Join(base, "second"), question.Values{"storage-path": {store}})
+			other, resolved := resolveAll(t, m, filepath.Join(base, "second"), answer.Values{"storage-path": {store}})
 			_, err = plan.Make(
 				t.Context(), m, other, resolved, plan.Options{Now: machinetest.Now, WritePasswords: true},
 			)
@@ -109,7 +109,7 @@ func TestPlantedOwnerRecordDuringRun(t *testing.T) {
 			m, base := machinetest.New(t, &machinetest.Host{}), t.TempDir()
 			dir, store := filepath.Join(base, "packhouse"), filepath.Join(base, "store")
 			record := filepath.Join(store, filepath.FromSlash(installation.OwnerFile))
-			plan := planFor(t, m, dir, question.Values{"storage-path": {store}})
+			plan := planFor(t, m, dir, answer.Values{"storage-path": {store}})
 			_, err := Apply(t.Context(), plan, Options{Hook: func(string) error {
 				info, err := os.Lstat(record)
 				if err != nil || info.IsDir() {

@@ -11,10 +11,10 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/plan"
-	"packhouse/setup/question"
 )
 
 // TestWhatAnUninstallLeavesIsToldOf: nobody is to find private keys in a bucket years later that nothing spoke of.
@@ -109,7 +109,7 @@ func TestLinkedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, dir := machinetest.New(t, &machinetest.Host{}), filepath.Join(base, "packhouse")
-	planned := install(t, m, dir, question.Values{"storage-path": {link}})
+	planned := install(t, m, dir, answer.Values{"storage-path": {link}})
 	content := filepath.Join(target, "docker", "registry", "v2", "blobs")
 	if err := os.MkdirAll(content, 0o750); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/machine/machinetest"
@@ -93,13 +94,13 @@ func TestADirectoryThatCannotBeWrittenStaysEmpty(t *testing.T) {
 		return
 	}
 	m := machine.Detect(t.Context(), machine.ThisMachine())
-	flags := question.Values{
+	flags := answer.Values{
 		"dir":          {dir},
 		"hostname":     {"registry.example.com"},
 		"addr":         {"127.0.0.1:5391"},
 		"storage-path": {filepath.Join(dir, "data")},
 	}
-	resolved, findings := question.Resolve(t.Context(), m, nil, question.Input{Flags: flags})
+	resolved, findings := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags})
 	told := map[string]bool{}
 	for _, f := range findings {
 		if f.Severity == finding.Refused {
@@ -127,13 +128,13 @@ func TestAStorageThatCannotBeMadeUndoesTheRest(t *testing.T) {
 	}
 	m := machine.Detect(t.Context(), machine.ThisMachine())
 	dir := filepath.Join(t.TempDir(), "etc", "packhouse")
-	flags := question.Values{
+	flags := answer.Values{
 		"dir":          {dir},
 		"hostname":     {"registry.example.com"},
 		"addr":         {"127.0.0.1:5391"},
 		"storage-path": {filepath.Join(locked, "data")},
 	}
-	resolved, _ := question.Resolve(t.Context(), m, nil, question.Input{Flags: flags, Quick: true})
+	resolved, _ := answer.Resolve(t.Context(), m, nil, answer.Input{Flags: flags, Quick: true})
 	plan, err := plan.Make(t.Context(), m, nil, resolved, plan.Options{HashCost: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -188,8 +189,8 @@ func TestAForeignHalfDoneSetupIsTold(t *testing.T) {
 	if err != nil || !in.HalfDone {
 		t.Fatalf("%+v, %v", in, err)
 	}
-	_, findings := question.Resolve(
-		t.Context(), machine.Detect(t.Context(), machine.ThisMachine()), in, question.Input{Quick: true},
+	_, findings := answer.Resolve(
+		t.Context(), machine.Detect(t.Context(), machine.ThisMachine()), in, answer.Input{Quick: true},
 	)
 	if !finding.AnyRefused(findings) {
 		t.Errorf("%v", findings)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/machine/machinetest"
 	"packhouse/setup/question"
 )
@@ -85,7 +86,7 @@ func TestPathsAreWhole(t *testing.T) {
 		t.Errorf("without a home: %v", err)
 	}
 	_, resolved := resolveAll(
-		t, machinetest.New(t, &machinetest.Host{}), t.TempDir(), question.Values{"storage-path": {"packs"}},
+		t, machinetest.New(t, &machinetest.Host{}), t.TempDir(), answer.Values{"storage-path": {"packs"}},
 	)
 	if want := filepath.Join(here, "packs"); resolved.Answers.StoragePath != want {
 		t.Errorf("by a flag: %q, want %q", resolved.Answers.StoragePath, want)

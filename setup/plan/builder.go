@@ -16,6 +16,7 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
 	"packhouse/setup/question"
@@ -23,7 +24,7 @@ import (
 
 // Make returns the changes that make the installation match the answers. It writes nothing. It
 // returns a *finding.Error if that is impossible.
-func Make(ctx context.Context, m *machine.Machine, in *installation.Installed, resolved question.Resolved, options Options) (*Plan, error) {
+func Make(ctx context.Context, m *machine.Machine, in *installation.Installed, resolved answer.Resolved, options Options) (*Plan, error) {
 	if in == nil {
 		in = &installation.Installed{}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
-	"packhouse/setup/question"
 	"packhouse/trust"
 )
 
@@ -54,7 +54,7 @@ type Plan struct {
 	Passwords []Password        // generated ones
 	Restart   []string          // settings that require a restart of a running server
 	Findings  []finding.Finding // to review before applying
-	Resolved  question.Resolved // the answers it is based on
+	Resolved  answer.Resolved   // the answers it is based on
 
 	Now       time.Time
 	Installed *installation.Installed // the installation it changes; nil: unknown

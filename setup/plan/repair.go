@@ -12,9 +12,9 @@ import (
 	"packhouse/finding"
 	"packhouse/server/config"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
-	"packhouse/setup/question"
 )
 
 // Fault is an error in a configuration that the server refuses, with the surrounding lines. It
@@ -159,7 +159,7 @@ func fromGlimpse(ctx context.Context, in *installation.Installed, m *machine.Mac
 	}
 	installation.LoadUsers(&seen)
 	installation.LoadCertificates(&seen, m.Time())
-	resolved, _ := question.Resolve(ctx, m, &seen, question.Input{Quick: true})
+	resolved, _ := answer.Resolve(ctx, m, &seen, answer.Input{Quick: true})
 	fresh, _, err := configFile(&installation.Installed{Dir: in.Dir}, &resolved.Answers)
 	if err != nil || problemsOf(in.Path(installation.ConfigFile), fresh) != nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/answer"
 	"packhouse/setup/installation"
-	"packhouse/setup/question"
 )
 
 // Config returns the new content of myconfig.yml.
@@ -75,14 +75,14 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Diff    string           `json:"diff,omitempty"`
 	}
 	out := struct {
-		Dir       string                     `json:"dir"`
-		Pending   bool                       `json:"pending"`
-		Changes   []change                   `json:"changes"`
-		Generated []string                   `json:"generatedPasswords,omitempty"` // names of users
-		Restart   []string                   `json:"restart,omitempty"`
-		Findings  []finding.Finding          `json:"findings,omitempty"`
-		Origins   map[string]question.Origin `json:"origins,omitempty"`
-		Command   string                     `json:"command"`
+		Dir       string                   `json:"dir"`
+		Pending   bool                     `json:"pending"`
+		Changes   []change                 `json:"changes"`
+		Generated []string                 `json:"generatedPasswords,omitempty"` // names of users
+		Restart   []string                 `json:"restart,omitempty"`
+		Findings  []finding.Finding        `json:"findings,omitempty"`
+		Origins   map[string]answer.Origin `json:"origins,omitempty"`
+		Command   string                   `json:"command"`
 	}{Dir: p.Dir, Pending: p.Pending(), Restart: p.Restart, Findings: p.Findings, Origins: p.Resolved.Origins, Changes: []change{}}
 	for _, c := range p.Changes {
 		row := change{Path: c.Path, Kind: c.Kind, Meaning: c.Meaning, Diff: p.Diff(c.Path)}

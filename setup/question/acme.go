@@ -142,7 +142,7 @@ var errNoDirectory = errors.New("it answers, and is not an ACME directory")
 
 // probeDirectory fetches the ACME directory, the first request of every order.
 func probeDirectory(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
-	if a.offline {
+	if a.Offline {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.Within(acmeTimeout))
@@ -263,7 +263,7 @@ func private(name string) bool {
 // probeOrder reports whether the CA can reach this machine under the host name.
 func probeOrder(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 	name := machine.Canonical(a.Hostname)
-	if a.offline || machine.IsAddress(name) {
+	if a.Offline || machine.IsAddress(name) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, ResolveTimeout)

@@ -33,7 +33,7 @@ func addrQuestion() *Question {
 		if err := set(a, barePort(text)); err != nil {
 			return err
 		}
-		a.listenName()
+		a.ListenName()
 		return nil
 	}
 	return q
@@ -48,9 +48,9 @@ func barePort(text string) string {
 	return ":" + text
 }
 
-// listenName checks the name of the address that the server listens at, if it is a single one, and
+// ListenName checks the name of the address that the server listens at, if it is a single one, and
 // unchecks the previous one.
-func (a *Answers) listenName() {
+func (a *Answers) ListenName() {
 	a.SANs = slices.DeleteFunc(slices.Clone(a.SANs), func(s setup.SAN) bool { return s.Origin == setup.SANAddress })
 	for i := range a.SANs { // a known name, checked only as the listen address
 		if a.SANs[i].Name == a.listens {

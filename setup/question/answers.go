@@ -62,9 +62,9 @@ type Answers struct {
 	RunAs   string // the user that runs the service
 
 	Existing *installation.Installed // installation that the answers start from; nil: none
-	program  string                  // command name of this program; empty: packhouse
-	serve    bool                    // setup leaves the server running
-	offline  bool                    // probes do not use the network
+	Program  string                  // command name of this program; empty: packhouse
+	Serve    bool                    // setup leaves the server running
+	Offline  bool                    // probes do not use the network
 	listens  string                  // address that is checked only because the server listens on it
 }
 
@@ -76,26 +76,6 @@ func (a *Answers) User(name string) *setup.User {
 		}
 	}
 	return nil
-}
-
-// Origin is the source of an answer.
-type Origin string
-
-// Origins, the highest precedence first.
-const (
-	FromFlag         Origin = "flag"
-	FromEnvironment  Origin = "environment"
-	FromAnswersFile  Origin = "answers file"
-	FromInstallation Origin = "existing installation"
-	FromDetection    Origin = "detected"
-	FromDefault      Origin = "default"
-	FromTyping       Origin = "typed"
-)
-
-// Resolved holds an answer to every question, with its origin.
-type Resolved struct {
-	Answers Answers
-	Origins map[string]Origin // by Question.ID
 }
 
 // CertNames returns the names of a new certificate: the host name and all checked SANs.

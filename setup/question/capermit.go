@@ -28,7 +28,7 @@ func caPermitQuestion() *Question {
 	}
 	q.Get = func(a *Answers) string { return strings.Join(a.CAPermit, ",") }
 	q.Set = func(a *Answers, s string) error {
-		a.CAPermit = splitList(s)
+		a.CAPermit = setup.SplitList(s)
 		return nil
 	}
 	return q
@@ -68,6 +68,16 @@ func (a *Answers) existingCA() *installation.Certificate {
 		return nil
 	}
 	return a.Existing.CA
+}
+
+// InstalledLimits returns the limits requested when the existing CA was created. ok is false without a
+// CA.
+func (a *Answers) InstalledLimits() (limits []string, ok bool) {
+	ca := a.existingCA()
+	if ca == nil {
+		return nil, false
+	}
+	return permittedBeyondNames(ca, a.Existing), true
 }
 
 // outsideCA returns a finding if a new certificate is due with names that the existing CA does not
@@ -121,7 +131,7 @@ func topLevel(label string) bool {
 func permittedBeyondNames(ca *installation.Certificate, in *installation.Installed) []string {
 	if in.Manifest != nil {
 		if text, ok := in.Manifest.Settings[SettingCAPermit]; ok {
-			wanted, err := certgen.ParsePermitted(splitList(text))
+			wanted, err := certgen.ParsePermitted(setup.SplitList(text))
 			if err == nil {
 				return wanted.Strings()
 			}

@@ -72,7 +72,7 @@ func eabKeyQuestion() *Question {
 
 // probeAccount reports a directory that requires an external account.
 func probeAccount(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
-	if a.offline || a.EABKeyID != "" {
+	if a.Offline || a.EABKeyID != "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.Within(acmeTimeout))

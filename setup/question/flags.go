@@ -3,8 +3,6 @@ package question
 import (
 	"slices"
 	"strings"
-
-	"packhouse/setup"
 )
 
 // FlagKind is the type of a flag's value.
@@ -177,7 +175,7 @@ var flags = []Flag{
 // order of the help.
 func Flags() []Flag { return slices.Clone(flags) }
 
-func flagNamed(name string) (Flag, bool) {
+func FlagNamed(name string) (Flag, bool) {
 	i := slices.IndexFunc(flags, func(f Flag) bool { return f.Name == name })
 	if i < 0 {
 		return Flag{}, false
@@ -185,55 +183,11 @@ func flagNamed(name string) (Flag, bool) {
 	return flags[i], true
 }
 
-// variable returns the environment variable of a flag, or "" if it has none, as for password flags
+// Variable returns the environment variable of a flag, or "" if it has none, as for password flags
 // and for flags that select the installation or control how setup runs.
-func (f Flag) variable() string {
+func (f Flag) Variable() string {
 	if f.Question == "" || strings.HasPrefix(f.Name, "password-") {
 		return ""
 	}
 	return "PACKHOUSE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-}
-
-// passwordPrefix is the prefix of the variables with passwords.
-const passwordPrefix = "PACKHOUSE_PASSWORD_"
-
-// PasswordVariable returns the environment variable for a user's password:
-// PACKHOUSE_PASSWORD_CI_BOT for ci-bot.
-func PasswordVariable(user string) string {
-	return passwordPrefix + strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return r
-		}
-		return '_'
-	}, user)
-}
-
-// environment returns the values of the flags' variables and the password variables.
-func environment(env []string) (values Values, passwords map[string]setup.Secret) {
-	values, passwords = Values{}, map[string]setup.Secret{}
-	named := map[string]Flag{}
-	for _, f := range flags {
-		if v := f.variable(); v != "" {
-			named[v] = f
-		}
-	}
-	for _, entry := range env {
-		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, passwordPrefix) {
-			passwords[name] = setup.Secret(value)
-			continue
-		}
-		f, ok := named[name]
-		switch {
-		case !ok || value == "":
-		case f.Kind == FlagList:
-			values[f.Name] = splitList(value)
-		default:
-			values[f.Name] = []string{value}
-		}
-	}
-	return values, passwords
 }

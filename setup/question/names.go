@@ -134,7 +134,7 @@ func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 		}
 		return nil
 	}
-	if a.offline {
+	if a.Offline {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, ResolveTimeout)
@@ -194,7 +194,7 @@ func sanQuestion() *Question {
 			for i := range a.SANs {
 				a.SANs[i].Ticked = false
 			}
-			for _, name := range splitList(text) {
+			for _, name := range setup.SplitList(text) {
 				a.AddSAN(name, setup.SANTyped)
 			}
 			return nil
@@ -241,15 +241,4 @@ func judgeSAN(m *machine.Machine, s setup.SAN) (finding.Finding, bool) {
 		return setup.Remark(setup.CodeIDN, fmt.Sprintf("%s is written %s in the certificate", shown, name), ""), true
 	}
 	return finding.Finding{}, false
-}
-
-// splitList splits text at commas and drops empty elements.
-func splitList(text string) []string {
-	var out []string
-	for part := range strings.SplitSeq(text, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			out = append(out, part)
-		}
-	}
-	return out
 }

@@ -337,7 +337,7 @@ func unreadable(err error) finding.Finding {
 	if errors.Is(err, fs.ErrNotExist) {
 		return setup.Refuse(setup.CodeUnread, "the file cannot be read: "+err.Error(), "check the path")
 	}
-	return setup.Refuse(setup.CodeUnread, "the file cannot be read: "+err.Error(), fixUnread(err))
+	return setup.Refuse(setup.CodeUnread, "the file cannot be read: "+err.Error(), setup.FixUnread(err))
 }
 
 // fromInput converts an error of certgen about a file to a finding.

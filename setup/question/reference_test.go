@@ -28,7 +28,7 @@ func TestReferences(t *testing.T) {
 			"name its CA with --s3-ca-file instead", "name its CA at “CA of the engine” instead",
 		},
 		{
-			finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+secretKeyVariable)),
+			finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+S3SecretVariable)),
 			"give it with --s3-secret-key-file FILE or in PACKHOUSE_S3_SECRET_KEY", "give it at “Secret key”",
 		},
 		{

@@ -2,7 +2,6 @@ package question
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -150,9 +149,9 @@ func s3RegionQuestion() *Question {
 		Help: "Requests are signed for a region, and an engine refuses those for another one. Most engines that are not AWS are content with us-east-1.",
 		Suggest: func(_ *machine.Machine, a *Answers) []string {
 			if a.S3.Endpoint != "" {
-				return []string{firstRegion}
+				return []string{FirstRegion}
 			}
-			return []string{firstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
+			return []string{FirstRegion, "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "ap-southeast-1"}
 		},
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			switch {
@@ -161,12 +160,12 @@ func s3RegionQuestion() *Question {
 			case a.S3.Region == "":
 				return []finding.Finding{
 					setup.Refuse(setup.CodeMissing, "the region of the bucket is missing", "").
-						WithRemedy(finding.Textf("name it %s, for instance %s", withFlag("--s3-region", ""), firstRegion)),
+						WithRemedy(finding.Textf("name it %s, for instance %s", withFlag("--s3-region", ""), FirstRegion)),
 				}
 			case unseen(a.S3.Region):
 				return []finding.Finding{setup.Refuse(
 					setup.CodeValue, fmt.Sprintf("%+q is not a region", setup.Clip(a.S3.Region)),
-					"write it like "+firstRegion,
+					"write it like "+FirstRegion,
 				)}
 			}
 			return nil
@@ -175,8 +174,8 @@ func s3RegionQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.S3.Region })
 }
 
-// firstRegion is the region that services without regions accept.
-const firstRegion = "us-east-1"
+// FirstRegion is the region that services without regions accept.
+const FirstRegion = "us-east-1"
 
 func s3AccessKeyQuestion() *Question {
 	q := &Question{
@@ -196,14 +195,14 @@ func s3AccessKeyQuestion() *Question {
 	return q.text(func(a *Answers) *string { return &a.S3.AccessKey })
 }
 
-// secretKeyVariable is the environment variable for the secret key.
-const secretKeyVariable = "PACKHOUSE_S3_SECRET_KEY"
+// S3SecretVariable is the environment variable for the secret key.
+const S3SecretVariable = "PACKHOUSE_S3_SECRET_KEY"
 
 func s3SecretKeyQuestion() *Question {
 	q := &Question{
 		ID: "s3-secret-key", Title: "Secret key", Kind: Hidden, Flags: []string{"--s3-secret-key-file"},
 		Ask: "What is its secret key?",
-		Help: "It is not shown, and stands in myconfig.yml only, which then nobody but its owner can read. Scripts give it in a file or in " + secretKeyVariable + ", so that it " +
+		Help: "It is not shown, and stands in myconfig.yml only, which then nobody but its owner can read. Scripts give it in a file or in " + S3SecretVariable + ", so that it " +
 			"is in no list of processes and no history.",
 		Asked: func(a *Answers) bool { return InBucket(a) && a.S3.AccessKey != "" },
 		Get: func(a *Answers) string {
@@ -217,7 +216,7 @@ func s3SecretKeyQuestion() *Question {
 			case a.S3.SecretKey == "":
 				return []finding.Finding{
 					setup.Refuse(setup.CodeMissing, "the secret key of the access key is missing", "").
-						WithRemedy(finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+secretKeyVariable))),
+						WithRemedy(finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+S3SecretVariable))),
 				}
 			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
 				return []finding.Finding{setup.Refuse(
@@ -327,60 +326,4 @@ func s3BucketQuestion() *Question {
 		Probe: ProbeBucket,
 	}
 	return q.text(func(a *Answers) *string { return &a.S3.Bucket })
-}
-
-// region sets the region from the environment variables of the AWS tools.
-func (r *resolver) region(set func(string, Origin, func())) {
-	set("s3-region", FromDefault, func() { r.answers.S3.Region = firstRegion })
-	for _, variable := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} { // ascending precedence
-		for _, entry := range r.input.Env {
-			if name, value, _ := strings.Cut(entry, "="); name == variable && value != "" {
-				set("s3-region", FromEnvironment, func() { r.answers.S3.Region = value })
-			}
-		}
-	}
-}
-
-var errSecretLines = errors.New("it does not hold one line")
-
-// secretKey reads the secret key. A flag overrides the environment variable, which overrides the
-// answers file.
-func (r *resolver) secretKey() {
-	for _, flag := range flags { // a bucket that would not be used is probably a mistake
-		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !InBucket(&r.answers) {
-			r.refuse(
-				"storage", "--"+flag.Name, setup.CodeConflict,
-				"content is not kept in a bucket, but in storage "+r.answers.Storage,
-				"add --storage s3, or leave the flag out",
-			)
-			return
-		}
-	}
-	path, origin, ok := r.given("s3-secret-key-file")
-	if origin != FromFlag {
-		for _, entry := range r.input.Env {
-			if name, value, _ := strings.Cut(entry, "="); name == secretKeyVariable && value != "" {
-				r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(value), FromEnvironment
-				return
-			}
-		}
-	}
-	if !ok {
-		return
-	}
-	read := r.input.ReadFile
-	if read == nil {
-		read = readInput
-	}
-	data, err := read(path)
-	key := strings.TrimSpace(string(data))
-	if err == nil && (key == "" || strings.ContainsAny(key, "\r\n")) {
-		err = errSecretLines
-	}
-	if err != nil {
-		what := "the file with the secret key cannot be read: " + err.Error()
-		r.refuse("s3-secret-key", "--s3-secret-key-file", setup.CodeUnread, what, fixUnread(err))
-		return
-	}
-	r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(key), origin
 }

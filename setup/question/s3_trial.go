@@ -119,8 +119,8 @@ func (a *Answers) S3Config() config.S3Storage {
 	return s
 }
 
-// s3AnswersOf returns the answers that match a configuration.
-func s3AnswersOf(s *config.S3Storage) S3Answers {
+// S3AnswersOf returns the answers that match a configuration.
+func S3AnswersOf(s *config.S3Storage) S3Answers {
 	return S3Answers{
 		Endpoint: s.RegionEndpoint, CAFile: s.CAFile, SkipVerify: s.SkipVerify, PathStyle: s.ForcePathStyle, Region: s.Region, AccessKey: s.AccessKey,
 		SecretKey: s.SecretKey, Root: s.RootDirectory, Encrypt: s.Encrypt, KMSKeyID: s.KeyID, Bucket: s.Bucket,
@@ -129,7 +129,7 @@ func s3AnswersOf(s *config.S3Storage) S3Answers {
 
 // ProbeBucket tests all operations that the store needs, unless an answer is obviously wrong.
 func ProbeBucket(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
-	if a.offline || m.TryStorage == nil {
+	if a.Offline || m.TryStorage == nil {
 		return nil
 	}
 	for _, q := range s3Questions() {

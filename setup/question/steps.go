@@ -224,7 +224,7 @@ func (q *Question) confirm(field func(*Answers) *bool) *Question {
 	q.Kind = Confirm
 	q.Get = func(a *Answers) string { return strconv.FormatBool(*field(a)) }
 	q.Set = func(a *Answers, s string) error {
-		value, err := parseBool(s)
+		value, err := ParseBool(s)
 		if err == nil {
 			*field(a) = value
 		}
@@ -235,7 +235,7 @@ func (q *Question) confirm(field func(*Answers) *bool) *Question {
 
 var errNotBool = errors.New("is neither true nor false")
 
-func parseBool(s string) (bool, error) {
+func ParseBool(s string) (bool, error) {
 	switch strings.ToLower(strings.TrimSpace(s)) {
 	case "true", "yes", "y", "on", "1":
 		return true, nil

@@ -30,7 +30,7 @@ func TestEveryQuestionIsWhole(t *testing.T) {
 			}
 			seen[q.ID] = true
 			for _, name := range q.Flags {
-				if f, ok := flagNamed(strings.TrimPrefix(name, "--")); !ok || f.Question != q.ID {
+				if f, ok := FlagNamed(strings.TrimPrefix(name, "--")); !ok || f.Question != q.ID {
 					t.Errorf("%s: flag %s answers %q", q.ID, name, f.Question)
 				}
 			}

@@ -34,8 +34,8 @@ func usersQuestion() *Question {
 
 func setUsers(a *Answers, text string) error {
 	var users []setup.User
-	for _, part := range splitList(text) {
-		name, role, err := parseUser(part)
+	for _, part := range setup.SplitList(text) {
+		name, role, err := ParseUser(part)
 		if err != nil {
 			return err
 		}
@@ -55,8 +55,8 @@ func setUsers(a *Answers, text string) error {
 	return nil
 }
 
-// parseUser parses NAME[:ROLE]. The role is empty if text has none.
-func parseUser(text string) (name string, role setup.Role, err error) {
+// ParseUser parses NAME[:ROLE]. The role is empty if text has none.
+func ParseUser(text string) (name string, role setup.Role, err error) {
 	name, roleText, given := strings.Cut(text, ":")
 	if !given {
 		return name, "", nil

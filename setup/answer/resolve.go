@@ -1,4 +1,4 @@
-package question
+package answer
 
 import (
 	"cmp"
@@ -17,6 +17,7 @@ import (
 	"packhouse/setup"
 	"packhouse/setup/installation"
 	"packhouse/setup/machine"
+	"packhouse/setup/question"
 	"packhouse/spelling"
 )
 
@@ -38,12 +39,12 @@ func Resolve(
 	if input.File != nil {
 		r.layers = append(r.layers, layer{FromAnswersFile, input.File.Values})
 	}
-	r.answers.Existing, r.answers.program = in, input.Program
+	r.answers.Existing, r.answers.Program = in, input.Program
 	if text, _, ok := r.given("serve"); ok {
-		r.answers.serve, _ = parseBool(text)
+		r.answers.Serve, _ = question.ParseBool(text)
 	}
 	if text, _, ok := r.given("offline"); ok {
-		r.answers.offline, _ = parseBool(text)
+		r.answers.Offline, _ = question.ParseBool(text)
 	}
 	r.directory()
 	r.scalars()
@@ -59,10 +60,10 @@ func Resolve(
 	return Resolved{Answers: r.answers, Origins: r.origins}, r.findings
 }
 
-// examine adds the findings of [Examine]. An answer that was refused is not reported as missing too.
+// examine adds the findings of [question.Examine]. An answer that was refused is not reported as missing too.
 func (r *resolver) examine() {
 	refused := slices.Clone(r.findings)
-	for _, f := range Examine(r.ctx, r.machine, &r.answers, !r.input.Quick) {
+	for _, f := range question.Examine(r.ctx, r.machine, &r.answers, !r.input.Quick) {
 		if f.Code != setup.CodeMissing || !slices.ContainsFunc(refused, func(g finding.Finding) bool {
 			return g.Severity == finding.Refused && g.Question == f.Question
 		}) {
@@ -84,7 +85,7 @@ type resolver struct {
 	input     Input
 	layers    []layer // highest precedence first
 
-	answers  Answers
+	answers  question.Answers
 	origins  map[string]Origin
 	findings []finding.Finding
 }
@@ -103,7 +104,7 @@ func (r *resolver) given(flag string) (string, Origin, bool) {
 // values of that layer with commas.
 func (r *resolver) answer(flag string) (string, Origin, bool) {
 	text, origin, ok := r.given(flag)
-	if f, _ := flagNamed(flag); !ok || f.Kind != FlagList {
+	if f, _ := question.FlagNamed(flag); !ok || f.Kind != question.FlagList {
 		return text, origin, ok
 	}
 	for _, l := range r.layers {
@@ -158,9 +159,9 @@ func (r *resolver) directory() {
 // scalars answers every question that has a single value.
 func (r *resolver) scalars() {
 	r.base()
-	for _, step := range Steps() {
+	for _, step := range question.Steps() {
 		for _, q := range step.Questions {
-			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || len(q.Flags) == 0 {
+			if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || len(q.Flags) == 0 {
 				continue
 			}
 			text, origin, ok := r.answer(strings.TrimPrefix(q.Flags[0], "--"))
@@ -233,7 +234,7 @@ func (r *resolver) base() {
 	case config.Filesystem:
 		set("storage-path", FromInstallation, func() { a.StoragePath = c.Storage.Filesystem.RootDirectory })
 	case config.S3:
-		a.S3 = s3AnswersOf(&c.Storage.S3)
+		a.S3 = question.S3AnswersOf(&c.Storage.S3)
 		for _, q := range s3Questions() {
 			set(q.ID, FromInstallation, func() {})
 		}
@@ -277,13 +278,13 @@ func (r *resolver) baseCertificate(set func(string, Origin, func())) {
 			}
 		}
 	}
-	if !Made(a) {
+	if !question.Made(a) {
 		return
 	}
 	set("key-type", FromInstallation, func() { a.KeyType = certgen.KeyType(leaf.Info.KeyType) })
 	set("subject", FromInstallation, func() { a.Subject = certgen.FormatSubject(leaf.Chain[0].Subject) })
-	if ca := a.existingCA(); ca != nil && a.TLS == setup.PrivateCA {
-		set("ca-permit", FromInstallation, func() { a.CAPermit = permittedBeyondNames(ca, r.installed) })
+	if limits, ok := a.InstalledLimits(); ok && a.TLS == setup.PrivateCA {
+		set("ca-permit", FromInstallation, func() { a.CAPermit = limits })
 	}
 	if days := installation.LifeDays(leaf.Chain[0]); days != a.LifetimeDays() && !installation.CutByCA(leaf.Chain) {
 		set("cert-days", FromInstallation, func() { a.CertDays = days })
@@ -303,7 +304,7 @@ func (r *resolver) names() {
 	a := &r.answers
 	r.origins["san"] = FromDetection
 	a.SANs = machine.SuggestSANs(r.machine, a.Hostname)
-	if r.installed.Cert != nil && Made(a) && r.installed.TLSMode() != string(setup.Files) {
+	if r.installed.Cert != nil && question.Made(a) && r.installed.TLSMode() != string(setup.Files) {
 		r.origins["san"] = FromInstallation
 		have := r.installed.Cert.Info.Names.Strings()
 		for i := range a.SANs {
@@ -317,7 +318,7 @@ func (r *resolver) names() {
 	}
 	add, origin := r.all("san")
 	for _, text := range add {
-		for _, name := range splitList(text) {
+		for _, name := range setup.SplitList(text) {
 			if machine.Canonical(name) != machine.Canonical(a.Hostname) {
 				a.AddSAN(name, setup.SANTyped)
 			}
@@ -325,17 +326,17 @@ func (r *resolver) names() {
 		r.origins["san"] = origin
 	}
 	if r.origins["addr"] != FromInstallation {
-		a.listenName()
+		a.ListenName()
 	}
 	take, origin := r.all("no-san")
 	for _, text := range take {
-		a.NoSANs = append(a.NoSANs, splitList(text)...)
+		a.NoSANs = append(a.NoSANs, setup.SplitList(text)...)
 		r.origins["san"] = origin
 	}
 	for _, name := range a.NoSANs {
 		if i := slices.IndexFunc(a.SANs, func(s setup.SAN) bool { return machine.Canonical(s.Name) == machine.Canonical(name) }); i >= 0 {
 			a.SANs[i].Ticked = false
-			if slices.ContainsFunc(add, func(text string) bool { return slices.Contains(splitList(text), name) }) {
+			if slices.ContainsFunc(add, func(text string) bool { return slices.Contains(setup.SplitList(text), name) }) {
 				r.refuse(
 					"san", "--no-san", setup.CodeConflict, name+" is to be added and to be taken away",
 					"leave out one of --san and --no-san",
@@ -388,7 +389,7 @@ func (r *resolver) existing() {
 			r.findings = append(r.findings, f)
 		}
 	}
-	if in.Cert != nil && in.Cert.CloseEnd && Made(&r.answers) && !r.answers.RotateCert {
+	if in.Cert != nil && in.Cert.CloseEnd && question.Made(&r.answers) && !r.answers.RotateCert {
 		days := spelling.Count(in.Cert.Info.DaysLeft(r.machine.Time()), "day")
 		f := setup.Warn(setup.CodeCloseEnd, fmt.Sprintf("the certificate has %s left", days), "renew it")
 		f.Flag = "--rotate-cert"

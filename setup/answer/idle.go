@@ -1,10 +1,11 @@
-package question
+package answer
 
 import (
 	"strings"
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 // belongs describes the answers that conditional questions depend on.
@@ -24,13 +25,13 @@ func (r *resolver) idle() {
 	if r.input.Quick {
 		return
 	}
-	for _, step := range Steps() {
+	for _, step := range question.Steps() {
 		for _, q := range step.Questions {
-			if q.Asked == nil || q.Kind == Confirm || q.Asked(&r.answers) ||
-				strings.HasPrefix(q.ID, "s3-") && !InBucket(&r.answers) { // refused elsewhere
+			if q.Asked == nil || q.Kind == question.Confirm || q.Asked(&r.answers) ||
+				strings.HasPrefix(q.ID, "s3-") && !question.InBucket(&r.answers) { // refused elsewhere
 				continue
 			}
-			for _, flag := range flags {
+			for _, flag := range question.Flags() {
 				if len(r.input.Flags[flag.Name]) == 0 || flag.Question != q.ID {
 					continue
 				}

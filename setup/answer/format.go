@@ -1,4 +1,4 @@
-package question
+package answer
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 
 	"packhouse/setup"
 	"packhouse/setup/machine"
+	"packhouse/setup/question"
 	"packhouse/templates"
 )
 
@@ -17,11 +18,11 @@ var once = []string{"rotate-cert", "new-key", "new-ca", "drop-old-ca", "take-ove
 // pair is one flag with a value.
 type pair struct{ name, value string }
 
-// pairs returns the flags for these answers, without secrets, in the order of the help. It omits
+// pairs returns the flags for answers, without secrets, in the order of the help. It omits
 // fixed defaults, but not those that depend on the machine.
-func (a *Answers) pairs() []pair {
+func pairs(a *question.Answers) []pair {
 	out := []pair{{"dir", a.Dir}, {"hostname", machine.Canonical(a.Hostname)}}
-	if Made(a) {
+	if question.Made(a) {
 		var names []pair
 		for _, s := range a.SANs {
 			if s.Ticked {
@@ -36,24 +37,24 @@ func (a *Answers) pairs() []pair {
 		)
 		out = append(out, names...)
 	}
-	initial := Answers{
+	initial := question.Answers{
 		Dir: a.Dir, TLS: a.TLS, KeyType: "ecdsa-p256", Realm: setup.OwnName, LogLevel: "info",
-		S3: S3Answers{PathStyle: a.S3.Endpoint != ""},
+		S3: question.S3Answers{PathStyle: a.S3.Endpoint != ""},
 	}
-	for _, step := range Steps() {
+	for _, step := range question.Steps() {
 		for _, q := range step.Questions {
-			if q.Kind == Names || q.Kind == Users || q.Kind == Hidden || q.ID == "hostname" || !q.Asked(a) ||
+			if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || q.ID == "hostname" || !q.Asked(a) ||
 				slices.Contains(once, q.ID) {
 				continue
 			}
 			value := q.Get(a)
 			if (q.Advanced && value == q.Get(&initial)) || value == "" ||
-				(q.Kind == Confirm && !q.Advanced && value == "false") {
+				(q.Kind == question.Confirm && !q.Advanced && value == "false") {
 				continue
 			}
 			name := strings.TrimPrefix(q.Flags[0], "--")
-			if flag, _ := flagNamed(name); flag.Kind == FlagList {
-				for _, item := range splitList(value) {
+			if flag, _ := question.FlagNamed(name); flag.Kind == question.FlagList {
+				for _, item := range setup.SplitList(value) {
 					out = append(out, pair{name, item})
 				}
 				continue
@@ -76,29 +77,29 @@ func (a *Answers) pairs() []pair {
 // for a POSIX shell.
 func (r Resolved) CommandLine() string {
 	var b strings.Builder
-	b.WriteString(setup.Shell(cmp.Or(r.Answers.program, "packhouse")) + " setup --yes")
+	b.WriteString(setup.Shell(cmp.Or(r.Answers.Program, "packhouse")) + " setup --yes")
 	add := func(name, value string) {
 		b.WriteString(" --" + name)
-		if flag, _ := flagNamed(name); flag.Kind != FlagBool {
+		if flag, _ := question.FlagNamed(name); flag.Kind != question.FlagBool {
 			b.WriteString(" " + setup.Shell(value))
 		} else if value == "false" {
 			b.WriteString("=false")
 		}
 	}
-	for _, p := range r.Answers.pairs() {
+	for _, p := range pairs(&r.Answers) {
 		add(p.name, p.value)
 	}
 	for _, name := range r.Answers.RemoveUsers {
 		add("remove-user", name)
 	}
-	for _, step := range Steps() {
+	for _, step := range question.Steps() {
 		for _, q := range step.Questions {
 			if slices.Contains(once, q.ID) && q.Get(&r.Answers) == "true" {
 				add(q.ID, "true")
 			}
 		}
 	}
-	if r.Answers.serve {
+	if r.Answers.Serve {
 		add("serve", "true")
 	}
 	return b.String()
@@ -111,18 +112,18 @@ func (r Resolved) AnswersYAML() []byte {
 		"# The answers this registry was set up with, for the next machine:\n#   packhouse setup --yes --answers FILE\n" +
 			"# Passwords are not in here: give them with password-file, or in the variables PACKHOUSE_PASSWORD_<NAME>.\n",
 	)
-	pairs := r.Answers.pairs()
-	for i, p := range pairs {
-		flag, _ := flagNamed(p.name)
+	all := pairs(&r.Answers)
+	for i, p := range all {
+		flag, _ := question.FlagNamed(p.name)
 		switch {
-		case flag.Kind == FlagBool:
+		case flag.Kind == question.FlagBool:
 			fmt.Fprintf(&b, "%s: %s\n", p.name, p.value)
-		case flag.Kind == FlagText:
+		case flag.Kind == question.FlagText:
 			fmt.Fprintf(&b, "%s: %s\n", p.name, templates.YAML(p.value))
-		case slices.ContainsFunc(pairs[:i], func(earlier pair) bool { return earlier.name == p.name }):
+		case slices.ContainsFunc(all[:i], func(earlier pair) bool { return earlier.name == p.name }):
 		default:
 			fmt.Fprintf(&b, "%s:\n", p.name)
-			for _, other := range pairs[i:] {
+			for _, other := range all[i:] {
 				if other.name == p.name {
 					fmt.Fprintf(&b, "  - %s\n", templates.YAML(other.value))
 				}

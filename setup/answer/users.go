@@ -1,4 +1,4 @@
-package question
+package answer
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/question"
 )
 
 // users resolves the list of users: existing users and the administrator, plus those added or
@@ -38,7 +39,7 @@ func (r *resolver) users() {
 	asked, origin := r.all("user")
 	var names []string
 	for _, text := range asked {
-		name, role, err := parseUser(text)
+		name, role, err := question.ParseUser(text)
 		if err != nil {
 			r.refuse(
 				"users", "--user", setup.CodeUser, err.Error(),
@@ -111,7 +112,7 @@ func (r *resolver) passwordFiles(entries []string) {
 		data, err := read(path)
 		if err != nil {
 			what := "the file with a password cannot be read: " + err.Error()
-			r.refuse("users", "--password-file", setup.CodeUnread, what, fixUnread(err))
+			r.refuse("users", "--password-file", setup.CodeUnread, what, setup.FixUnread(err))
 			continue
 		}
 		r.password(user, "--password-file", setup.Secret(strings.TrimRight(string(data), "\r\n")), setup.FromFile)

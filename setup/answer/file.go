@@ -1,4 +1,4 @@
-package question
+package answer
 
 import (
 	"bytes"
@@ -11,16 +11,17 @@ import (
 
 	"packhouse/finding"
 	"packhouse/setup"
+	"packhouse/setup/question"
 	"packhouse/spelling"
 )
 
 // maxAnswers is the maximum size of an answers file in bytes.
 const maxAnswers = 1 << 20
 
-// ParseAnswers parses an answers file: YAML with flag names without dashes as keys, and strings,
+// ParseFile parses an answers file: YAML with flag names without dashes as keys, and strings,
 // booleans or lists of strings as values. It is strict: the error is a *finding.Error that lists all
 // faulty lines by number. It does not repeat their text, since the wrong file may have been named.
-func ParseAnswers(name string, data []byte) (*Document, error) {
+func ParseFile(name string, data []byte) (*Document, error) {
 	d := &Document{Name: name, Values: Values{}, Lines: map[string]int{}}
 	wrong := &finding.Error{}
 	refuse := func(line int, key, what, remedy string) {
@@ -52,7 +53,7 @@ func ParseAnswers(name string, data []byte) (*Document, error) {
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
-		flag, known := flagNamed(key.Value)
+		flag, known := question.FlagNamed(key.Value)
 		switch _, double := d.Values[key.Value]; {
 		case !known && strings.HasPrefix(key.Value, "password"):
 			refuse(key.Line, "users", "an answers file contains no passwords", "use password-file, or the variables "+passwordPrefix+"<NAME>")
@@ -76,10 +77,10 @@ func ParseAnswers(name string, data []byte) (*Document, error) {
 }
 
 // answerTexts converts a key's value to the values of its flag.
-func answerTexts(flag Flag, value *yaml.Node) (texts []string, reason string) {
+func answerTexts(flag question.Flag, value *yaml.Node) (texts []string, reason string) {
 	items := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode {
-		if flag.Kind != FlagList {
+		if flag.Kind != question.FlagList {
 			return nil, "takes one value, not a list"
 		}
 		items = value.Content
@@ -88,7 +89,7 @@ func answerTexts(flag Flag, value *yaml.Node) (texts []string, reason string) {
 		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
 			return nil, "has no plain value"
 		}
-		if flag.Kind == FlagBool && item.Tag != "!!bool" {
+		if flag.Kind == question.FlagBool && item.Tag != "!!bool" {
 			return nil, "is neither true nor false"
 		}
 		texts = append(texts, item.Value)
@@ -96,13 +97,13 @@ func answerTexts(flag Flag, value *yaml.Node) (texts []string, reason string) {
 	return texts, ""
 }
 
-func flagForm(flag Flag) string {
+func flagForm(flag question.Flag) string {
 	switch flag.Kind {
-	case FlagBool:
+	case question.FlagBool:
 		return fmt.Sprintf("write %s: true", flag.Name)
-	case FlagList:
+	case question.FlagList:
 		return fmt.Sprintf("write %s: [%s, …]", flag.Name, flag.Arg)
-	case FlagText:
+	case question.FlagText:
 	}
 	return fmt.Sprintf("write %s: %s", flag.Name, flag.Arg)
 }
@@ -134,7 +135,7 @@ func meant(key string) string {
 	}
 	squeeze := strings.NewReplacer("-", "", "_", "", " ", "")
 	wanted := squeeze.Replace(strings.ToLower(key))
-	for _, f := range flags {
+	for _, f := range question.Flags() {
 		have := squeeze.Replace(f.Name)
 		if have == wanted || have+"s" == wanted || min(len(have), len(wanted)) >= 3 && spelling.Distance(have, wanted) == 1 {
 			return fmt.Sprintf(", did you mean %s?", f.Name)

@@ -1,4 +1,4 @@
-package question
+package answer
 
 import (
 	"path/filepath"
@@ -8,6 +8,7 @@ import (
 	"packhouse/server/config"
 	"packhouse/setup"
 	"packhouse/setup/installation"
+	"packhouse/setup/question"
 )
 
 // surroundings warns about environment variables that would make a server deviate from the
@@ -42,4 +43,48 @@ func variable(env []string, name string) string {
 		}
 	}
 	return ""
+}
+
+// passwordPrefix is the prefix of the variables with passwords.
+const passwordPrefix = "PACKHOUSE_PASSWORD_"
+
+// PasswordVariable returns the environment variable for a user's password:
+// PACKHOUSE_PASSWORD_CI_BOT for ci-bot.
+func PasswordVariable(user string) string {
+	return passwordPrefix + strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, user)
+}
+
+// environment returns the values of the flags' variables and the password variables.
+func environment(env []string) (values Values, passwords map[string]setup.Secret) {
+	values, passwords = Values{}, map[string]setup.Secret{}
+	named := map[string]question.Flag{}
+	for _, f := range question.Flags() {
+		if v := f.Variable(); v != "" {
+			named[v] = f
+		}
+	}
+	for _, entry := range env {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, passwordPrefix) {
+			passwords[name] = setup.Secret(value)
+			continue
+		}
+		f, ok := named[name]
+		switch {
+		case !ok || value == "":
+		case f.Kind == question.FlagList:
+			values[f.Name] = setup.SplitList(value)
+		default:
+			values[f.Name] = []string{value}
+		}
+	}
+	return values, passwords
 }

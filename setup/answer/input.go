@@ -1,0 +1,33 @@
+package answer
+
+import (
+	"io"
+
+	"packhouse/trust"
+)
+
+// Values are answers in the form of flags: one or more values by flag name without dashes. A
+// boolean flag has the value "true".
+type Values map[string][]string
+
+// Input holds the answers given before the first question.
+type Input struct {
+	Flags         Values
+	Env           []string  // in the format of os.Environ: PACKHOUSE_PASSWORD_<NAME>, and PACKHOUSE_<FLAG> for other flags
+	File          *Document // the answers file; nil: none
+	PasswordLines io.Reader // lines NAME:PASSWORD of --password-stdin; nil: none
+	Program       string    // command name of this program, for printed commands; empty: packhouse
+	Quick         bool      // skip probes: a wizard runs them step by step
+	// ReadFile reads password files. Nil: readInput.
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Document is an answers file.
+type Document struct {
+	Name   string         // for messages
+	Values Values         //
+	Lines  map[string]int // 1-based line of each key
+}
+
+// readInput reads a file given by a flag.
+func readInput(name string) ([]byte, error) { return trust.ReadInput(name, trust.MaxInput) }

@@ -1,0 +1,77 @@
+package answer
+
+import (
+	"errors"
+	"strings"
+
+	"packhouse/setup"
+	"packhouse/setup/question"
+)
+
+// region sets the region from the environment variables of the AWS tools.
+func (r *resolver) region(set func(string, Origin, func())) {
+	set("s3-region", FromDefault, func() { r.answers.S3.Region = question.FirstRegion })
+	for _, variable := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} { // ascending precedence
+		for _, entry := range r.input.Env {
+			if name, value, _ := strings.Cut(entry, "="); name == variable && value != "" {
+				set("s3-region", FromEnvironment, func() { r.answers.S3.Region = value })
+			}
+		}
+	}
+}
+
+var errSecretLines = errors.New("it does not hold one line")
+
+// secretKey reads the secret key. A flag overrides the environment variable, which overrides the
+// answers file.
+func (r *resolver) secretKey() {
+	for _, flag := range question.Flags() { // a bucket that would not be used is probably a mistake
+		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !question.InBucket(&r.answers) {
+			r.refuse(
+				"storage", "--"+flag.Name, setup.CodeConflict,
+				"content is not kept in a bucket, but in storage "+r.answers.Storage,
+				"add --storage s3, or leave the flag out",
+			)
+			return
+		}
+	}
+	path, origin, ok := r.given("s3-secret-key-file")
+	if origin != FromFlag {
+		for _, entry := range r.input.Env {
+			if name, value, _ := strings.Cut(entry, "="); name == question.S3SecretVariable && value != "" {
+				r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(value), FromEnvironment
+				return
+			}
+		}
+	}
+	if !ok {
+		return
+	}
+	read := r.input.ReadFile
+	if read == nil {
+		read = readInput
+	}
+	data, err := read(path)
+	key := strings.TrimSpace(string(data))
+	if err == nil && (key == "" || strings.ContainsAny(key, "\r\n")) {
+		err = errSecretLines
+	}
+	if err != nil {
+		what := "the file with the secret key cannot be read: " + err.Error()
+		r.refuse("s3-secret-key", "--s3-secret-key-file", setup.CodeUnread, what, setup.FixUnread(err))
+		return
+	}
+	r.answers.S3.SecretKey, r.origins["s3-secret-key"] = setup.Secret(key), origin
+}
+
+// s3Questions returns the questions about the bucket.
+func s3Questions() (questions []*question.Question) {
+	for _, step := range question.Steps() {
+		for _, q := range step.Questions {
+			if strings.HasPrefix(q.ID, "s3-") {
+				questions = append(questions, q)
+			}
+		}
+	}
+	return questions
+}
