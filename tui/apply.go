@@ -132,13 +132,8 @@ func (m *model) settle() {
 	for i := range users {
 		switch users[i].Source {
 		case setup.Typed, setup.FromFile, setup.FromEnv, setup.FromStdin:
-			m.given = append(
-				slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name }), users[i].Name,
-			)
-			m.passwords = slices.DeleteFunc(
-				m.passwords,
-				func(old plan.Password) bool { return old.User == users[i].Name },
-			)
+			m.given = append(slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name }), users[i].Name)
+			m.passwords = slices.DeleteFunc(m.passwords, func(old plan.Password) bool { return old.User == users[i].Name })
 		case setup.Generated:
 			m.given = slices.DeleteFunc(m.given, func(name string) bool { return name == users[i].Name })
 		case setup.Kept, setup.Unspecified:

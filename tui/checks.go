@@ -276,9 +276,7 @@ func (m *model) worstChecks(width int) (lines []string, focus int) {
 			words string
 		}{{passed, m.theme.Good.Render(theme.Done), "passed"}, {ahead, m.theme.Muted.Render(theme.Ahead), "to come"}} {
 			if count.n > 0 {
-				lines = append(
-					lines, layout.Cut(count.sign+" "+spelling.Count(count.n, "check")+" "+count.words, width),
-				)
+				lines = append(lines, layout.Cut(count.sign+" "+spelling.Count(count.n, "check")+" "+count.words, width))
 			}
 		}
 		return lines, focus

@@ -67,10 +67,8 @@ func (d *dashboard) count(lines []string, written int) {
 			if strings.Contains(what[2], ":") { // a digest
 				between = "@"
 			}
-			d.lastPush = fmt.Sprintf(
-				"%s, by %s at %s", shortHex(what[1]+between+what[2]), line.Value("user"),
-				line.Time.Local().Format(time.TimeOnly),
-			)
+			d.lastPush = fmt.Sprintf("%s, by %s at %s", shortHex(what[1]+between+what[2]), line.Value("user"),
+				line.Time.Local().Format(time.TimeOnly))
 		}
 	}
 }
@@ -149,16 +147,8 @@ func (m *model) dashboardLines(width int) []string {
 		sign = theme.Failed
 	}
 	rate := d.rate(m.options.Now())
-	lines := []string{
-		row(
-			"requests",
-			sign,
-			fmt.Sprintf(
-				"%.1f/s over the last minute, %d in all, %d refused, %s", rate, d.total, d.refused,
-				spelling.Count(d.failed, "error"),
-			),
-		),
-	}
+	lines := []string{row("requests", sign, fmt.Sprintf("%.1f/s over the last minute, %d in all, %d refused, %s", rate,
+		d.total, d.refused, spelling.Count(d.failed, "error")))}
 	if d.lastPush == "" {
 		lines = append(lines, row("last push", " ", "none yet"))
 	} else {
@@ -179,13 +169,8 @@ func (m *model) dashboardLines(width int) []string {
 		if c.CloseEnd {
 			sign = theme.Caution
 		}
-		lines = append(
-			lines,
-			row(
-				"certificate", sign,
-				fmt.Sprintf("%s left, until %s", spelling.Count(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly)),
-			),
-		)
+		lines = append(lines, row("certificate", sign,
+			fmt.Sprintf("%s left, until %s", spelling.Count(c.DaysLeft, "day"), c.Ends.UTC().Format(time.DateOnly))))
 	}
 	return lines
 }

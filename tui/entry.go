@@ -63,10 +63,8 @@ func (e *entry) options() []field.Option {
 	}
 	var out []field.Option
 	for _, o := range e.question.Choices(e.m.machine, &e.m.answers) {
-		out = append(
-			out,
-			field.Option{Value: o.Value, Title: clean(o.Title), Text: clean(o.Text), Disabled: clean(o.Disabled)},
-		)
+		out = append(out,
+			field.Option{Value: o.Value, Title: clean(o.Title), Text: clean(o.Text), Disabled: clean(o.Disabled)})
 	}
 	return out
 }
@@ -216,8 +214,7 @@ func (e *entry) shown() []finding.Finding {
 func (e *entry) wholePath() string {
 	line, ok := e.field.(*field.Text)
 	if !ok || e.question.Kind != question.Path || e.problem != "" || line.Value() == "" ||
-		strings.HasPrefix(line.Value(), "/") ||
-		e.known == line.Value() {
+		strings.HasPrefix(line.Value(), "/") || e.known == line.Value() {
 		return ""
 	}
 	return e.known
@@ -228,9 +225,8 @@ func (e *entry) open(width int, step string, alone bool) field.View {
 	t := e.m.theme
 	var view field.View
 	if !alone && e.question.Title != step {
-		view.Lines = append(
-			view.Lines, layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width),
-		)
+		view.Lines = append(view.Lines,
+			layout.Ends(t.Title.Render(clean(e.question.Title)), t.Muted.Render(e.origin()), width))
 	}
 	view.Lines = append(view.Lines, layout.Wrap(clean(e.question.Ask), width)...)
 	view.Lines = append(view.Lines, "")

@@ -33,8 +33,7 @@ func (m *model) glanceAt() tea.Cmd {
 		return nil
 	}
 	e := m.form().current()
-	if e == nil || e.question.Kind != question.Path ||
-		e.question.ID == m.glance.question && e.known == m.glance.answer {
+	if e == nil || e.question.Kind != question.Path || e.question.ID == m.glance.question && e.known == m.glance.answer {
 		return nil
 	}
 	m.glance.busy = true

@@ -159,10 +159,7 @@ func (l *lines) prove() (turn, error) {
 	}
 	report := m.options.Prove(l.ctx, m.plan, func(e check.Event) {
 		if e.Result != nil {
-			l.say(
-				"%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen,
-				strings.ReplaceAll(reason(e.Result), "\n", "\n  "),
-			)
+			l.say("%s: %s, %s%s", e.Title, e.Result.Status, e.Result.Seen, strings.ReplaceAll(reason(e.Result), "\n", "\n  "))
 			if e.Result.Advice != "" {
 				l.say("  advice: %s", strings.ReplaceAll(e.Result.Advice, "\n", "\n  "))
 			}

@@ -29,9 +29,7 @@ func (l *lines) manage() (bool, error) {
 		l.say("%d. %s: %s", i+1, job.name, text)
 	}
 	for {
-		text, err := l.hear(
-			fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)), false,
-		)
+		text, err := l.hear(fmt.Sprintf("What is to be done? A number from 1 to %d, again, or quit: ", len(tasks)), false)
 		if errors.Is(err, errNoMore) || text == "quit" || text == "q" {
 			return false, nil
 		}
@@ -107,9 +105,8 @@ func (l *lines) chooseSettings() error {
 		l.say("%d. %s: %s", i+1, f.step.Title, m.stepSummary(f))
 	}
 	for {
-		text, err := l.hear(
-			fmt.Sprintf("What do you want to change? A number from 1 to %d, all, or back: ", len(forms)), false,
-		)
+		text,
+			err := l.hear(fmt.Sprintf("What do you want to change? A number from 1 to %d, all, or back: ", len(forms)), false)
 		if err != nil {
 			return err
 		}

@@ -229,9 +229,7 @@ func (m *model) taskLines(job task, chosen bool, width int) []string {
 		return []string{layout.Cut(pointer+style.Render(job.name), width)}
 	}
 	if !chosen || ansi.StringWidth(text) <= room {
-		return []string{
-			layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(text), width),
-		}
+		return []string{layout.Cut(pointer+style.Render(layout.Pad(job.name, nameWidth))+" "+t.Muted.Render(text), width)}
 	}
 	if room >= nameWidth { // there is a column for it
 		var lines []string

@@ -128,9 +128,7 @@ func newModel(ctx context.Context, o Options) *model {
 		quit:  func() {},
 	}
 	if o.Begin == nil {
-		m.first = m.begin(
-			Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings},
-		)
+		m.first = m.begin(Beginning{Machine: o.Machine, Installed: o.Installed, Resolved: o.Resolved, Findings: o.Findings})
 	}
 	return m
 }
@@ -405,12 +403,8 @@ func clean(text string) string {
 			return r
 		case r == '\t':
 			return ' '
-		case r < ' ',
-			r >= 0x7f && r < 0xa0,
-			r >= 0x200b && r <= 0x200f,
-			r >= 0x2028 && r <= 0x202e,
-			r >= 0x2060 && r <= 0x206f,
-			r == 0xfeff:
+		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e,
+			r >= 0x2060 && r <= 0x206f, r == 0xfeff:
 			return '\ufffd'
 		}
 		return r

@@ -83,9 +83,7 @@ func (m *model) lookAtFaults() tea.Cmd {
 			)
 		}
 		if edited {
-			ways = append(
-				ways, plan.Repair{ID: discardWay, Title: "Discard the edits", Text: "back to the file as it is"},
-			)
+			ways = append(ways, plan.Repair{ID: discardWay, Title: "Discard the edits", Text: "back to the file as it is"})
 		}
 		return faultsMsg{plan.Faults(path, data), ways}
 	})

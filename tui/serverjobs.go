@@ -33,9 +33,7 @@ type (
 // launch has the server run on a plan. The server outlives ctx and ends by Shutdown; the end of ctx
 // cancels only its start.
 func (m *model) launch(
-	ctx context.Context,
-	plan *plan.Plan,
-	before installation.Running,
+	ctx context.Context, plan *plan.Plan, before installation.Running,
 ) (installation.Running, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	release := context.AfterFunc(ctx, cancel)

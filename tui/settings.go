@@ -36,10 +36,8 @@ func (m *model) backToSettings() bool {
 func (m *model) settingsTasks() []task {
 	tasks := make([]task, 0, len(m.forms)+1)
 	for i, f := range m.forms {
-		tasks = append(
-			tasks,
-			task{name: clean(f.step.Title), text: m.stepSummary(f), run: func() tea.Cmd { m.enterStep(i); return nil }},
-		)
+		tasks = append(tasks,
+			task{name: clean(f.step.Title), text: m.stepSummary(f), run: func() tea.Cmd { m.enterStep(i); return nil }})
 	}
 	text := "shows what changes before anything is written"
 	if !m.changed() {
@@ -105,7 +103,5 @@ func (m *model) settingsBody(width, height int) ([]string, string) {
 			last = len(items) - 1
 		}
 	}
-	return s.show(
-		layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height,
-	)
+	return s.show(layout.Wrap("Choose what to change. Everything else stays as it is.", width), items, first, last, height)
 }

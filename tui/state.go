@@ -34,9 +34,7 @@ func (m *model) stateLines(width int) []string {
 			} else {
 				label = ""
 			}
-			lines = append(
-				lines, layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width),
-			)
+			lines = append(lines, layout.Cut(t.Muted.Render(layout.Pad(label, labelWidth))+style.Render(mark)+" "+line, width))
 		}
 	})
 	return lines
@@ -141,9 +139,8 @@ func (m *model) serverState(s *installation.State, say func(label, sign, text st
 		say("server", theme.Caution, "not running; "+m.options.Pasteable(s.Start)+" starts it")
 		return
 	}
-	where := fmt.Sprintf(
-		"up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime), server.PID,
-	)
+	where := fmt.Sprintf("up at %s since %s, pid %d", server.Address, server.Since.Local().Format(time.DateTime),
+		server.PID)
 	if server.Here {
 		where = fmt.Sprintf("up at %s, in this program: it ends when you leave", server.Address)
 	}
@@ -195,10 +192,8 @@ func (m *model) certificateState(s *installation.State, say func(label, sign, te
 	}
 	say("names", " ", strings.Join(c.Names, ", "))
 	for _, a := range c.Missing {
-		say(
-			"", theme.Caution,
-			fmt.Sprintf("%s (%s) is an address of this machine and not in it: Settings, Names", a.Addr, a.Interface),
-		)
+		say("", theme.Caution,
+			fmt.Sprintf("%s (%s) is an address of this machine and not in it: Settings, Names", a.Addr, a.Interface))
 	}
 	if len(c.Foreign) > 0 {
 		say("", " ", "not of this machine now: "+strings.Join(slices.Compact(c.Foreign), ", "))

@@ -48,7 +48,8 @@ func ParseFile(name string, data []byte) (*Document, error) {
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		refuse(root.Line, "", "the file does not hold keys with values", "write one \"key: value\" a line, for instance \"hostname: registry.example.com\"")
+		refuse(root.Line, "", "the file does not hold keys with values",
+			"write one \"key: value\" a line, for instance \"hostname: registry.example.com\"")
 		return nil, wrong
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
@@ -56,11 +57,13 @@ func ParseFile(name string, data []byte) (*Document, error) {
 		flag, known := question.FlagNamed(key.Value)
 		switch _, double := d.Values[key.Value]; {
 		case !known && strings.HasPrefix(key.Value, "password"):
-			refuse(key.Line, "users", "an answers file contains no passwords", "use password-file, or the variables "+passwordPrefix+"<NAME>")
+			refuse(key.Line, "users", "an answers file contains no passwords",
+				"use password-file, or the variables "+passwordPrefix+"<NAME>")
 		case !known:
 			refuse(key.Line, "", "unknown key"+meant(key.Value), "the keys are the flags of setup, without dashes")
 		case double:
-			refuse(key.Line, flag.Question, fmt.Sprintf("%s is already on line %d", key.Value, d.Lines[key.Value]), "remove one of them")
+			refuse(key.Line, flag.Question, fmt.Sprintf("%s is already on line %d", key.Value, d.Lines[key.Value]),
+				"remove one of them")
 		default:
 			texts, reason := answerTexts(flag, value)
 			if reason != "" {

@@ -31,10 +31,8 @@ func pairs(a *question.Answers) []pair {
 				names = append(names, pair{"no-san", machine.Canonical(s.Name)})
 			}
 		}
-		slices.SortFunc(
-			names,
-			func(x, y pair) int { return cmp.Or(-cmp.Compare(x.name, y.name), cmp.Compare(x.value, y.value)) },
-		)
+		slices.SortFunc(names,
+			func(x, y pair) int { return cmp.Or(-cmp.Compare(x.name, y.name), cmp.Compare(x.value, y.value)) })
 		out = append(out, names...)
 	}
 	initial := question.Answers{
@@ -43,8 +41,8 @@ func pairs(a *question.Answers) []pair {
 	}
 	for _, step := range question.Steps() {
 		for _, q := range step.Questions {
-			if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || q.ID == "hostname" || !q.Asked(a) ||
-				slices.Contains(once, q.ID) {
+			if q.Kind == question.Names || q.Kind == question.Users || q.Kind == question.Hidden || q.ID == "hostname" ||
+				!q.Asked(a) || slices.Contains(once, q.ID) {
 				continue
 			}
 			value := q.Get(a)

@@ -10,13 +10,18 @@ import (
 
 // belongs describes the answers that conditional questions depend on.
 var belongs = map[string]string{
-	"san": "a certificate that setup makes: --tls private-ca or self-signed", "key-type": "a certificate that setup makes: --tls private-ca or self-signed",
-	"cert-days": "a certificate that setup makes: --tls private-ca or self-signed", "subject": "a certificate that setup makes: --tls private-ca or self-signed",
+	"san":       "a certificate that setup makes: --tls private-ca or self-signed",
+	"key-type":  "a certificate that setup makes: --tls private-ca or self-signed",
+	"cert-days": "a certificate that setup makes: --tls private-ca or self-signed",
+	"subject":   "a certificate that setup makes: --tls private-ca or self-signed",
 	"ca-permit": "--tls private-ca",
-	"cert":      "--tls files", "key": "--tls files", "tls-ca": "--tls files", "key-password": "--tls files with an encrypted key",
-	"acme-email": "--tls letsencrypt", "acme-directory": "--tls letsencrypt", "acme-eab-kid": "--tls letsencrypt", "acme-eab-key": "--acme-eab-kid", "acme-ca": "--tls letsencrypt with a directory of your own",
+	"cert":      "--tls files",
+	"key":       "--tls files", "tls-ca": "--tls files", "key-password": "--tls files with an encrypted key",
+	"acme-email": "--tls letsencrypt", "acme-directory": "--tls letsencrypt", "acme-eab-kid": "--tls letsencrypt",
+	"acme-eab-key": "--acme-eab-kid", "acme-ca": "--tls letsencrypt with a directory of your own",
 	"storage-path": "--storage filesystem", "run-as": "--service systemd",
-	"s3-ca-file": "--storage s3 with an engine at https://", "s3-kms-key-id": "--storage s3 with --s3-encrypt", "s3-secret-key": "--s3-access-key",
+	"s3-ca-file":    "--storage s3 with an engine at https://",
+	"s3-kms-key-id": "--storage s3 with --s3-encrypt", "s3-secret-key": "--s3-access-key",
 }
 
 // idle warns about flags that have no effect with the other answers. It skips confirmations, which

@@ -25,10 +25,7 @@ import (
 // detection and defaults, in this order. The findings report everything missing, wrong or notable
 // at once. in may be nil.
 func Resolve(
-	ctx context.Context,
-	m *machine.Machine,
-	in *installation.Installed,
-	input Input,
+	ctx context.Context, m *machine.Machine, in *installation.Installed, input Input,
 ) (Resolved, []finding.Finding) {
 	if in == nil {
 		in = &installation.Installed{}
@@ -142,10 +139,7 @@ func (r *resolver) directory() {
 		dir = cmp.Or(r.installed.Dir, r.machine.ConfigDir)
 	}
 	if dir == "" { // likely an unset variable in a script, not the current directory
-		r.refuse(
-			"dir", "--dir", setup.CodeDir, "the installation directory is empty",
-			"name one with --dir, or set HOME",
-		)
+		r.refuse("dir", "--dir", setup.CodeDir, "the installation directory is empty", "name one with --dir, or set HOME")
 		return
 	}
 	absolute, err := filepath.Abs(dir)
@@ -334,13 +328,12 @@ func (r *resolver) names() {
 		r.origins["san"] = origin
 	}
 	for _, name := range a.NoSANs {
-		if i := slices.IndexFunc(a.SANs, func(s setup.SAN) bool { return machine.Canonical(s.Name) == machine.Canonical(name) }); i >= 0 {
+		if i := slices.IndexFunc(a.SANs,
+			func(s setup.SAN) bool { return machine.Canonical(s.Name) == machine.Canonical(name) }); i >= 0 {
 			a.SANs[i].Ticked = false
 			if slices.ContainsFunc(add, func(text string) bool { return slices.Contains(setup.SplitList(text), name) }) {
-				r.refuse(
-					"san", "--no-san", setup.CodeConflict, name+" is to be added and to be taken away",
-					"leave out one of --san and --no-san",
-				)
+				r.refuse("san", "--no-san", setup.CodeConflict, name+" is to be added and to be taken away",
+					"leave out one of --san and --no-san")
 			}
 		}
 	}
@@ -364,10 +357,7 @@ func (r *resolver) existing() {
 			r.refuse("", "", p.Code, strings.TrimPrefix(p.Where()+": ", ": ")+p.What, p.Remedy)
 		}
 	case errors.Is(in.Problem, fs.ErrPermission):
-		r.refuse(
-			"", "", setup.CodeUnread, in.Problem.Error(),
-			"run setup as the user who owns the installation, or as root",
-		)
+		r.refuse("", "", setup.CodeUnread, in.Problem.Error(), "run setup as the user who owns the installation, or as root")
 	case in.Problem != nil:
 		r.refuse("", "", setup.CodeBroken, in.Problem.Error(), "put it right, or choose another directory with --dir")
 	}
@@ -377,10 +367,8 @@ func (r *resolver) existing() {
 		if d.What == "missing" {
 			remedy = "setup writes it again"
 		}
-		r.findings = append(
-			r.findings,
-			setup.Remark(setup.CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), remedy),
-		)
+		r.findings = append(r.findings,
+			setup.Remark(setup.CodeDrift, fmt.Sprintf("%s differs from what setup wrote: %s", d.Path, d.What), remedy))
 	}
 	if !r.answers.NewCA {
 		for _, p := range in.AuthorityProblems(r.machine.Time()) {
@@ -413,10 +401,8 @@ func (r *resolver) userFaults() {
 		r.findings = append(r.findings, f)
 	}
 	if more := len(faults) - mostFaults; more > 0 {
-		f := setup.Warn(
-			faults[mostFaults].Code, fmt.Sprintf("%d more lines of it cannot be used, or not everywhere", more),
-			"packhouse config verify lists them",
-		)
+		f := setup.Warn(faults[mostFaults].Code, fmt.Sprintf("%d more lines of it cannot be used, or not everywhere", more),
+			"packhouse config verify lists them")
 		f.Question = "users"
 		r.findings = append(r.findings, f)
 	}

@@ -27,11 +27,8 @@ var errSecretLines = errors.New("it does not hold one line")
 func (r *resolver) secretKey() {
 	for _, flag := range question.Flags() { // a bucket that would not be used is probably a mistake
 		if strings.HasPrefix(flag.Name, "s3-") && len(r.input.Flags[flag.Name]) > 0 && !question.InBucket(&r.answers) {
-			r.refuse(
-				"storage", "--"+flag.Name, setup.CodeConflict,
-				"content is not kept in a bucket, but in storage "+r.answers.Storage,
-				"add --storage s3, or leave the flag out",
-			)
+			r.refuse("storage", "--"+flag.Name, setup.CodeConflict,
+				"content is not kept in a bucket, but in storage "+r.answers.Storage, "add --storage s3, or leave the flag out")
 			return
 		}
 	}

@@ -62,18 +62,10 @@ func (r *resolver) whoServes() {
 	switch {
 	case r.answers.Service != setup.Systemd || !r.serves():
 	case asked:
-		r.refuse(
-			"service", "--serve", setup.CodeConflict,
-			"--serve keeps the server in this process, and --service systemd gives it to systemd",
-			"leave out one of them",
-		)
+		r.refuse("service", "--serve", setup.CodeConflict,
+			"--serve keeps the server in this process, and --service systemd gives it to systemd", "leave out one of them")
 	default:
-		r.findings = append(
-			r.findings,
-			setup.Remark(
-				setup.CodeConflict,
-				"systemd runs the server of this installation: there is nothing for --serve to keep", "",
-			),
-		)
+		r.findings = append(r.findings, setup.Remark(setup.CodeConflict,
+			"systemd runs the server of this installation: there is nothing for --serve to keep", ""))
 	}
 }

@@ -41,10 +41,7 @@ func (r *resolver) users() {
 	for _, text := range asked {
 		name, role, err := question.ParseUser(text)
 		if err != nil {
-			r.refuse(
-				"users", "--user", setup.CodeUser, err.Error(),
-				"write it as NAME:reader, NAME:writer or NAME:admin",
-			)
+			r.refuse("users", "--user", setup.CodeUser, err.Error(), "write it as NAME:reader, NAME:writer or NAME:admin")
 			continue
 		}
 		names = append(names, name)
@@ -57,11 +54,8 @@ func (r *resolver) users() {
 	for _, name := range gone {
 		r.origins["users"] = origin
 		if slices.Contains(names, name) || (named && name == admin) {
-			r.refuse(
-				"users", "--remove-user", setup.CodeConflict,
-				fmt.Sprintf("user %q is to be added and to be taken away", name),
-				"leave out one of --user and --remove-user",
-			)
+			r.refuse("users", "--remove-user", setup.CodeConflict,
+				fmt.Sprintf("user %q is to be added and to be taken away", name), "leave out one of --user and --remove-user")
 			continue
 		}
 		a.RemoveUsers = append(a.RemoveUsers, name)
@@ -84,11 +78,8 @@ func (r *resolver) passwords(variables map[string]setup.Secret) {
 func (r *resolver) password(user, flag string, password setup.Secret, source string) {
 	u := r.answers.User(user)
 	if u == nil {
-		r.refuse(
-			"users", flag, setup.CodeNobody,
-			fmt.Sprintf("there is a password for %q, and no such user", setup.Clip(user)),
-			"add the user with --user, or leave the password out",
-		)
+		r.refuse("users", flag, setup.CodeNobody, fmt.Sprintf("there is a password for %q, and no such user",
+			setup.Clip(user)), "add the user with --user, or leave the password out")
 		return
 	}
 	u.Password, u.Source = password, source
@@ -103,10 +94,8 @@ func (r *resolver) passwordFiles(entries []string) {
 		// Do not print the entry: it may contain a password.
 		user, path, ok := strings.Cut(entry, "=")
 		if !ok || user == "" || path == "" {
-			r.refuse(
-				"users", "--password-file", setup.CodeValue, "an entry is not NAME=FILE",
-				"write it as --password-file admin=/path/to/file",
-			)
+			r.refuse("users", "--password-file", setup.CodeValue, "an entry is not NAME=FILE",
+				"write it as --password-file admin=/path/to/file")
 			continue
 		}
 		data, err := read(path)
@@ -132,14 +121,12 @@ func (r *resolver) passwordVariables(variables map[string]setup.Secret) {
 			r.findings = append(r.findings, finding.Finding{
 				Subject: finding.Subject{
 					Question: "users",
-				}, Severity: finding.Warning, Code: setup.CodeNobody, What: fmt.Sprintf("%s belongs to none of the users", v), Remedy: "check the name: ci-bot has " + PasswordVariable("ci-bot"),
+				}, Severity: finding.Warning, Code: setup.CodeNobody, What: fmt.Sprintf("%s belongs to none of the users",
+					v), Remedy: "check the name: ci-bot has " + PasswordVariable("ci-bot"),
 			})
 		case len(users) > 1:
-			r.refuse(
-				"users", "--password-file", setup.CodeShared,
-				fmt.Sprintf("users %s would share the variable %s", strings.Join(users, " and "), v),
-				"give their passwords in files, with --password-file",
-			)
+			r.refuse("users", "--password-file", setup.CodeShared, fmt.Sprintf("users %s would share the variable %s",
+				strings.Join(users, " and "), v), "give their passwords in files, with --password-file")
 		default:
 			r.password(users[0], v, variables[v], setup.FromEnv)
 		}
@@ -161,25 +148,18 @@ func (r *resolver) passwordLines(from io.Reader) {
 		empty = false
 		user, password, ok := strings.Cut(line, ":")
 		if !ok {
-			r.refuse(
-				"users", flag, setup.CodeValue,
-				fmt.Sprintf("line %d of standard input is not NAME:PASSWORD", number),
-				"write one NAME:PASSWORD a line",
-			)
+			r.refuse("users", flag, setup.CodeValue, fmt.Sprintf("line %d of standard input is not NAME:PASSWORD", number),
+				"write one NAME:PASSWORD a line")
 			continue
 		}
 		r.password(user, flag, setup.Secret(password), setup.FromStdin)
 	}
 	switch err := scanner.Err(); {
 	case err != nil:
-		r.refuse(
-			"users", flag, setup.CodeValue, "standard input cannot be read: "+err.Error(),
-			"write one NAME:PASSWORD a line",
-		)
+		r.refuse("users", flag, setup.CodeValue, "standard input cannot be read: "+err.Error(),
+			"write one NAME:PASSWORD a line")
 	case empty: // the writing end probably failed; generating passwords would hide that
-		r.refuse(
-			"users", flag, setup.CodeValue, "standard input holds no password",
-			"write one NAME:PASSWORD a line, or leave the flag out to have passwords generated",
-		)
+		r.refuse("users", flag, setup.CodeValue, "standard input holds no password",
+			"write one NAME:PASSWORD a line, or leave the flag out to have passwords generated")
 	}
 }

@@ -32,8 +32,7 @@ func (w *worker) writeManaged(p *plan.Plan) error {
 func (w *worker) managed(p *plan.Plan) (files []installation.ManagedFile, err error) {
 	r := w.roots()
 	add := func(path string, content []byte) {
-		if name := installation.Rel(w.dir, path); name == installation.CAKeyFile ||
-			name == installation.PasswordsFile ||
+		if name := installation.Rel(w.dir, path); name == installation.CAKeyFile || name == installation.PasswordsFile ||
 			err != nil {
 			return
 		}

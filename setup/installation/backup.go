@@ -52,11 +52,8 @@ func nothingBefore(dir string) bool {
 		return false
 	}
 	record, err := ReadJournal(RootsOf(dir), filepath.Join(dir, BackupDir, names[len(names)-1], RecordFile))
-	return err == nil &&
-		slices.ContainsFunc(
-			record.Steps,
-			func(s Step) bool { return s.Path == filepath.Join(dir, ConfigFile) && !s.Existed },
-		)
+	return err == nil && slices.ContainsFunc(record.Steps,
+		func(s Step) bool { return s.Path == filepath.Join(dir, ConfigFile) && !s.Existed })
 }
 
 // UsersBack describes how a rollback changes the users.

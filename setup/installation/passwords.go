@@ -39,8 +39,7 @@ func InitialPasswords(dir string) map[string]setup.Secret {
 func PasswordsIn(data []byte) map[string]setup.Secret {
 	passwords := map[string]setup.Secret{}
 	for line := range strings.Lines(string(data)) {
-		if user, password, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok &&
-			!strings.HasPrefix(line, "#") {
+		if user, password, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok && !strings.HasPrefix(line, "#") {
 			passwords[user] = setup.Secret(password)
 		}
 	}

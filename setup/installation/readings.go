@@ -97,9 +97,6 @@ func (in *Installed) VerifyUnchanged(shown *Installed) error {
 
 // ChangedMeanwhile returns the error for a file that changed after the plan was made.
 func ChangedMeanwhile(path string) error {
-	return finding.NewError(
-		setup.Refuse(
-			setup.CodeChanged, path+" was changed by another program in the meantime", "run the command again",
-		),
-	)
+	return finding.NewError(setup.Refuse(setup.CodeChanged, path+" was changed by another program in the meantime",
+		"run the command again"))
 }

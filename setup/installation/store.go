@@ -123,9 +123,8 @@ func InstallationID(m *Manifest, dir string) string {
 	if err != nil {
 		machine = nil // missing in containers
 	}
-	sum := sha256.Sum256(
-		[]byte("packhouse installation\n" + strings.TrimSpace(string(machine)) + "\n" + filepath.Clean(dir)),
-	)
+	sum := sha256.Sum256([]byte("packhouse installation\n" + strings.TrimSpace(string(machine)) + "\n" +
+		filepath.Clean(dir)))
 	return hex.EncodeToString(sum[:16])
 }
 

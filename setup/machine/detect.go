@@ -154,8 +154,7 @@ func SuggestSANs(m *Machine, hostname string) []setup.SAN {
 	hostname = Canonical(hostname)
 	var out []setup.SAN
 	add := func(name, origin string, ticked bool) {
-		if name != "" && name != hostname &&
-			!slices.ContainsFunc(out, func(s setup.SAN) bool { return s.Name == name }) {
+		if name != "" && name != hostname && !slices.ContainsFunc(out, func(s setup.SAN) bool { return s.Name == name }) {
 			out = append(out, setup.SAN{Name: name, Ticked: ticked, Origin: origin})
 		}
 	}

@@ -21,9 +21,7 @@ func NoResolver(name string, err error) finding.Finding {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		cause = dns.Err
 	}
-	return setup.Warn(
-		check.CodeNoAnswer,
+	return setup.Warn(check.CodeNoAnswer,
 		name+" could not be looked up, because the DNS servers of this machine do not answer: "+cause,
-		"correct /etc/resolv.conf, or the network to the servers that it names",
-	)
+		"correct /etc/resolv.conf, or the network to the servers that it names")
 }

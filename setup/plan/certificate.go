@@ -75,12 +75,8 @@ func (b *builder) leaf(pair *certgen.Pair, old *installation.Certificate, reason
 		return err
 	}
 	info := certgen.Inspect(pair.Leaf())
-	meaning := []string{
-		fmt.Sprintf(
-			"certificate for %s; until %s; fingerprint %s", strings.Join(info.Names.Strings(), ", "),
-			installation.Day(info.NotAfter), info.Fingerprint,
-		),
-	}
+	meaning := []string{fmt.Sprintf("certificate for %s; until %s; fingerprint %s",
+		strings.Join(info.Names.Strings(), ", "), installation.Day(info.NotAfter), info.Fingerprint)}
 	if old != nil {
 		meaning = append(meaning, "made because "+strings.Replace(reason, "it ", "the one in use ", 1))
 		meaning = append(meaning, newNames(info, old.Info)...)
@@ -120,10 +116,8 @@ func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byt
 	if in.CA != nil && !a.NewCA {
 		ca, err := question.SigningCA(a, in)
 		if err != nil {
-			f := setup.Refuse(
-				setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
-				"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca",
-			)
+			f := setup.Refuse(setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
+				"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
 			f.Question, f.Flag = "tls", "--new-ca"
 			return nil, nil, finding.NewError(f)
 		}
@@ -149,21 +143,15 @@ func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byt
 	}
 	bundle = ca.CertPEM()
 	info := certgen.Inspect(ca.Leaf())
-	meaning := []string{
-		fmt.Sprintf(
-			"certificate authority %s, for clients to trust; until %s; fingerprint %s", info.CommonName,
-			installation.Day(info.NotAfter), info.Fingerprint,
-		),
-	}
+	meaning := []string{fmt.Sprintf("certificate authority %s, for clients to trust; until %s; fingerprint %s",
+		info.CommonName, installation.Day(info.NotAfter), info.Fingerprint)}
 	if permitted, limited := certgen.PermittedBy(ca.Leaf()); limited {
 		meaning = append(meaning, "limited to "+strings.Join(permitted.Strings(), ", ")+": another name needs a new CA")
 	}
 	if in.CA != nil {
 		bundle = append(bundle, certgen.EncodeChain(in.CA.Chain[0])...)
-		meaning = append(
-			meaning,
-			"handed out together with the old one, "+in.CA.Info.CommonName+", until every client trusts the new one",
-		)
+		meaning = append(meaning,
+			"handed out together with the old one, "+in.CA.Info.CommonName+", until every client trusts the new one")
 	}
 	b.file(installation.CACertFile, bundle, meaning...)
 	b.secret(installation.CAKeyFile, key, "its key: the server never reads it, and it may be moved away")
@@ -173,13 +161,8 @@ func (b *builder) authority(names certgen.Names) (ca *certgen.Pair, bundle []byt
 func (b *builder) keepCertificates() (*x509.Certificate, []byte, error) {
 	in := b.installed
 	info := in.Cert.Info
-	b.keep(
-		installation.CertFile,
-		fmt.Sprintf(
-			"certificate for %s; until %s", strings.Join(info.Names.Strings(), ", "),
-			installation.Day(info.NotAfter),
-		),
-	)
+	b.keep(installation.CertFile, fmt.Sprintf("certificate for %s; until %s", strings.Join(info.Names.Strings(), ", "),
+		installation.Day(info.NotAfter)))
 	b.keepSecret(installation.KeyFile)
 	if b.answers.TLS == setup.SelfSigned {
 		return in.Cert.Chain[0], certgen.EncodeChain(in.Cert.Chain[0]), nil

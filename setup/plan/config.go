@@ -37,9 +37,8 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 	if in.Config == nil {
 		c := templates.Config{
 			LogLevel: a.LogLevel, Addr: a.Addr, Insecure: a.Insecure && a.TLS == setup.Off, Realm: a.Realm,
-			HtpasswdPath: filepath.Join(
-				a.Dir, filepath.FromSlash(installation.HtpasswdFile),
-			), Admins: admins, Writers: writers, RenewedBySetup: question.Made(a),
+			HtpasswdPath: filepath.Join(a.Dir,
+				filepath.FromSlash(installation.HtpasswdFile)), Admins: admins, Writers: writers, RenewedBySetup: question.Made(a),
 		}
 		if a.Storage == config.Filesystem {
 			c.StoragePath = a.StoragePath
@@ -64,16 +63,9 @@ func configFile(in *installation.Installed, a *question.Answers) (data []byte, r
 		if refusal.Line > 0 {
 			where += fmt.Sprintf(":%d", refusal.Line)
 		}
-		return nil, nil, finding.NewError(
-			setup.Refuse(
-				setup.CodeEdit,
-				fmt.Sprintf(
-					"%s: %s cannot be changed without touching more than that: %s", where, refusal.Key,
-					refusal.What,
-				),
-				"change "+refusal.Key+" by hand, then run setup again with the same answers",
-			),
-		)
+		return nil, nil, finding.NewError(setup.Refuse(setup.CodeEdit,
+			fmt.Sprintf("%s: %s cannot be changed without touching more than that: %s", where, refusal.Key, refusal.What),
+			"change "+refusal.Key+" by hand, then run setup again with the same answers"))
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("edit %s: %w", filepath.Join(in.Dir, installation.ConfigFile), err)
@@ -99,11 +91,9 @@ func byRole(a *question.Answers, role setup.Role) []string {
 
 // configEdits returns the differences between the current configuration and the answers, key by
 // key. It does not touch settings that agree, even if they are implicit.
-func configEdits(
-	in *installation.Installed,
-	a *question.Answers,
-	admins, writers []string,
-) (edits []config.Edit, restart []string) {
+func configEdits(in *installation.Installed, a *question.Answers, admins, writers []string) (edits []config.Edit,
+	restart []string,
+) {
 	c := in.Config
 	set := func(differs bool, key string, value any) {
 		if differs {
@@ -228,20 +218,16 @@ func acmeEdits(in *installation.Installed, a *question.Answers) (edits []config.
 			edits = append(edits, config.Edit{Key: section + key.name, Value: key.want})
 		}
 	}
-	if host := machine.Canonical(a.Hostname); !slices.ContainsFunc(
-		l.Hosts,
-		func(h string) bool { return machine.Canonical(h) == host },
-	) {
+	if host := machine.Canonical(a.Hostname); !slices.ContainsFunc(l.Hosts,
+		func(h string) bool { return machine.Canonical(h) == host }) {
 		edits = append(edits, config.Edit{Key: section + "hosts", Value: append([]string{host}, l.Hosts...)})
 	}
 	if len(edits) > 0 {
 		restart = append(restart, "http.tls.letsencrypt")
 	}
 	if c.HTTP.TLS.Certificate != "" {
-		edits = append(
-			edits, config.Edit{Key: "http.tls.certificate", Remove: true},
-			config.Edit{Key: "http.tls.key", Remove: true},
-		)
+		edits = append(edits, config.Edit{Key: "http.tls.certificate", Remove: true},
+			config.Edit{Key: "http.tls.key", Remove: true})
 	}
 	return edits, restart
 }

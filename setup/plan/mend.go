@@ -173,8 +173,7 @@ func putOut(p config.Problem, t *text) string {
 	}
 	last := at
 	for i := at + 1; i < len(t.lines); i++ {
-		deeper := t.indent(i) > indent ||
-			t.indent(i) == indent && bytes.HasPrefix(bytes.TrimSpace(t.lines[i]), []byte("- "))
+		deeper := t.indent(i) > indent || t.indent(i) == indent && bytes.HasPrefix(bytes.TrimSpace(t.lines[i]), []byte("- "))
 		if !deeper && t.indent(i) >= 0 {
 			break
 		}

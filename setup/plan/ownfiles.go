@@ -55,10 +55,9 @@ func (b *builder) ownKey() error {
 	}
 	data, err := b.answers.DecryptedKey()
 	if err != nil {
-		return finding.NewError(setup.Refuse(certgen.CodeKeyEncrypted, err.Error(), "").WithRemedy(
-			finding.Textf("name the file with the password of the key: %s", question.ByFlag("--tls-key-password-file")),
-		),
-		)
+		return finding.NewError(setup.Refuse(certgen.CodeKeyEncrypted, err.Error(), "").
+			WithRemedy(finding.Textf("name the file with the password of the key: %s",
+				question.ByFlag("--tls-key-password-file"))))
 	}
 	b.secret(installation.OwnKeyFile, data, "the private key of "+b.answers.KeyFile+", decrypted")
 	return nil

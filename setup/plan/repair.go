@@ -51,10 +51,8 @@ func Faults(path string, data []byte) []Fault {
 			Subject: finding.Subject{Line: p.Line, Column: p.Column},
 		}}
 		for number := max(p.Line-1, 1); p.Line > 0 && number <= min(p.Line+1, len(lines)); number++ {
-			f.Excerpt = append(
-				f.Excerpt,
-				ExcerptLine{Number: number, Text: strings.TrimSuffix(lines[number-1], "\r"), Here: number == p.Line},
-			)
+			f.Excerpt = append(f.Excerpt,
+				ExcerptLine{Number: number, Text: strings.TrimSuffix(lines[number-1], "\r"), Here: number == p.Line})
 		}
 		faults = append(faults, f)
 	}
@@ -116,9 +114,8 @@ func goodConfig(in *installation.Installed) *goodCopy {
 // replacedIn returns the content of a file that the change of a backup replaced, or nil.
 func replacedIn(in *installation.Installed, generation, path string) []byte {
 	from := filepath.Join(in.Dir, installation.BackupDir, generation)
-	record, err := installation.ReadJournal(
-		installation.RootsOf(in.Dir).WithUnit(in.Unit), filepath.Join(from, installation.RecordFile),
-	)
+	record, err := installation.ReadJournal(installation.RootsOf(in.Dir).WithUnit(in.Unit),
+		filepath.Join(from, installation.RecordFile))
 	if err != nil {
 		return nil
 	}
@@ -145,9 +142,10 @@ func fromGlimpse(ctx context.Context, in *installation.Installed, m *machine.Mac
 	}
 	seen := *in
 	seen.ConfigData, seen.Problem, seen.Users = data, nil, nil
-	seen.Config = config.Glimpse(
-		config.Source{Path: in.Path(installation.ConfigFile), Data: readable(in.Path(installation.ConfigFile), data)},
-	)
+	seen.Config = config.Glimpse(config.Source{
+		Path: in.Path(installation.ConfigFile),
+		Data: readable(in.Path(installation.ConfigFile), data),
+	})
 	if tls := &seen.Config.HTTP.TLS; in.Manifest != nil && tls.Certificate == "" && !tls.LetsEncrypt.Enabled() {
 		switch setup.TLSMode(in.Manifest.Settings["tls"]) { // an unreadable line does not prove that TLS was off
 		case setup.PrivateCA, setup.SelfSigned:
@@ -214,21 +212,13 @@ func ForRepair(in *installation.Installed, from, data []byte, steps []string) (*
 	}
 	b.plan.Now = b.now
 	if !bytes.Equal(in.ConfigData, from) {
-		return nil, finding.NewError(
-			setup.Refuse(
-				setup.CodeChanged, in.Path(installation.ConfigFile)+" has become another file meanwhile",
-				"look at it again",
-			),
-		)
+		return nil, finding.NewError(setup.Refuse(setup.CodeChanged,
+			in.Path(installation.ConfigFile)+" has become another file meanwhile", "look at it again"))
 	}
 	if err := b.verifyConfig(data); err != nil {
 		return nil, err
 	}
-	b.put(
-		b.path(installation.ConfigFile),
-		0o644,
-		data,
-		false,
+	b.put(b.path(installation.ConfigFile), 0o644, data, false,
 		append(slices.Clone(steps), "the file as it is now is kept in the backup")...)
 	if old := in.Manifest; old != nil {
 		m := *old

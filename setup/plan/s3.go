@@ -78,9 +78,7 @@ func (b *builder) configuration(data []byte) {
 		meaning = append(meaning, "the secret key of the bucket is another one")
 	}
 	if n := lostComments(b.installed.ConfigData, data); n > 0 {
-		meaning = append(
-			meaning, fmt.Sprintf("comments removed with the settings below them: %d (the backup has them)", n),
-		)
+		meaning = append(meaning, fmt.Sprintf("comments removed with the settings below them: %d (the backup has them)", n))
 	}
 	b.put(b.path(installation.ConfigFile), b.configMode(), data, true, meaning...)
 	b.plan.Changes[len(b.plan.Changes)-1].Secret = false

@@ -108,30 +108,22 @@ func KeepsStore(in *installation.Installed) error {
 		return refuse(planted.Error()+", so nothing records that this installation created the store", planted.Fix)
 	}
 	if link, target := installation.LinkInStore(root); link != "" {
-		return refuse(
-			fmt.Sprintf("%s is a link to %s, and nothing is removed through a link", link, target),
-			"leave out --data, and remove "+target+" yourself",
-		)
+		return refuse(fmt.Sprintf("%s is a link to %s, and nothing is removed through a link", link, target),
+			"leave out --data, and remove "+target+" yourself")
 	}
 	legacy := in.Manifest == nil || in.Manifest.ID == ""
 	switch {
 	case owner == nil && legacy: // written by a version without owner records
 		return nil
 	case owner == nil:
-		return refuse(
-			"nothing records that this installation created the store in "+root,
-			"leave out --data, and remove the directory yourself",
-		)
+		return refuse("nothing records that this installation created the store in "+root,
+			"leave out --data, and remove the directory yourself")
 	case owner.ID != installation.InstallationID(in.Manifest, in.Dir):
-		return refuse(
-			fmt.Sprintf("the store in %s belongs to the installation in %s", root, setup.Clip(owner.Dir)),
-			"leave out --data",
-		)
+		return refuse(fmt.Sprintf("the store in %s belongs to the installation in %s", root, setup.Clip(owner.Dir)),
+			"leave out --data")
 	case !owner.Created:
-		return refuse(
-			"the content in "+root+" was there before this installation",
-			"leave out --data, and remove the directory yourself",
-		)
+		return refuse("the content in "+root+" was there before this installation",
+			"leave out --data, and remove the directory yourself")
 	}
 	return nil
 }

@@ -139,10 +139,8 @@ func (b *builder) passwords(changed map[string]bool) error {
 	case entries == 0:
 		b.remove(path, true, "no password in it is true any more")
 	case len(added) > 0:
-		b.put(
-			path, 0o600, out.Bytes(), true,
-			"generated passwords of "+strings.Join(added, ", ")+": hand them out, then delete the file",
-		)
+		b.put(path, 0o600, out.Bytes(), true,
+			"generated passwords of "+strings.Join(added, ", ")+": hand them out, then delete the file")
 	default:
 		b.put(path, 0o600, out.Bytes(), true, "generated passwords that are not deleted yet")
 	}

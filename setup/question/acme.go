@@ -65,15 +65,12 @@ func acmeEmailQuestion() *Question {
 			"empty. Nobody else gets it, and a wrong one breaks nothing.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			local, domain, ok := strings.Cut(a.ACMEEmail, "@")
-			if a.ACMEEmail == "" ||
-				ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(a.ACMEEmail, " \t<>,;:\"") &&
-					!strings.Contains(domain, "@") {
+			if a.ACMEEmail == "" || ok && local != "" && strings.Contains(domain, ".") &&
+				!strings.ContainsAny(a.ACMEEmail, " \t<>,;:\"") && !strings.Contains(domain, "@") {
 				return nil
 			}
-			return []finding.Finding{setup.Refuse(
-				setup.CodeValue, fmt.Sprintf("%q is not an address for mail", a.ACMEEmail),
-				"write it like you@example.com, or leave it empty",
-			)}
+			return refused(setup.CodeValue, fmt.Sprintf("%q is not an address for mail", a.ACMEEmail),
+				"write it like you@example.com, or leave it empty")
 		},
 	}
 	return q.text(func(a *Answers) *string { return &a.ACMEEmail })
@@ -90,18 +87,13 @@ func acmeDirectoryQuestion() *Question {
 			if a.ACMEDirectory == "" {
 				return nil
 			}
-			if u, err := url.Parse(a.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" ||
-				u.User != nil {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory),
-					"write it like "+ACMEStaging,
-				)}
+			if u, err := url.Parse(a.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+				return refused(setup.CodeURL, fmt.Sprintf("%q is not the URL of an ACME directory", a.ACMEDirectory),
+					"write it like "+ACMEStaging)
 			}
 			if a.ACMEDirectory == ACMEStaging {
-				return []finding.Finding{setup.Remark(
-					setup.CodeStaging, "clients do not trust what the staging directory signs",
-					"when it works, change the directory to "+acmeProduction,
-				)}
+				return noted(setup.CodeStaging, "clients do not trust what the staging directory signs",
+					"when it works, change the directory to "+acmeProduction)
 			}
 			return nil
 		},
@@ -117,7 +109,8 @@ func acmeDirectoryQuestion() *Question {
 
 func acmeCAQuestion() *Question {
 	q := &Question{
-		ID: "acme-ca", Title: "CA of the directory", Kind: Path, Flags: []string{"--acme-ca"}, Asked: func(a *Answers) bool { return Ordered(a) && !a.public() },
+		ID: "acme-ca", Title: "CA of the directory",
+		Kind: Path, Flags: []string{"--acme-ca"}, Asked: func(a *Answers) bool { return Ordered(a) && !a.public() },
 		Ask: "Which CA has signed the certificate of the directory itself?", Empty: "one that this machine trusts",
 		Help: "A PEM file. It is needed where the directory belongs to a private authority that this machine does not trust by itself; else leave it empty.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
@@ -148,13 +141,9 @@ func probeDirectory(ctx context.Context, m *machine.Machine, a *Answers) []findi
 	ctx, cancel := context.WithTimeout(ctx, m.Within(acmeTimeout))
 	defer cancel()
 	if err := askDirectory(ctx, a); err != nil && !errors.Is(err, errAccountRequired) {
-		return []finding.Finding{
-			setup.Refuse(setup.CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
-				"").WithRemedy(
-				finding.Textf("see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need %s; --offline leaves this out",
-					ByFlag("--acme-ca")),
-			),
-		}
+		return refusedf(setup.CodeUnreached, fmt.Sprintf("the ACME directory cannot be used: %v", err),
+			"see that this machine reaches it, through a proxy (HTTPS_PROXY) if need be; a private one may need %s; "+
+				"--offline leaves this out", ByFlag("--acme-ca"))
 	}
 	return nil
 }
@@ -211,27 +200,18 @@ func (a *Answers) acmeDirectory() string {
 func judgeOrder(a *Answers) []finding.Finding {
 	name := machine.Canonical(a.Hostname)
 	if machine.IsAddress(name) {
-		return []finding.Finding{setup.Refuse(
-			setup.CodeName, name+" is an address, and ACME directories sign for names",
-			"give a DNS name as host name, or choose the private CA",
-		)}
+		return refused(setup.CodeName, name+" is an address, and ACME directories sign for names",
+			"give a DNS name as host name, or choose the private CA")
 	}
 	var findings []finding.Finding
 	if a.public() && private(name) {
-		findings = append(
-			findings,
-			setup.Warn(
-				setup.CodeName, name+" is not a public name: the CA will refuse it",
-				"choose a name below a domain of yours, a private directory, or the private CA",
-			),
-		)
+		findings = append(findings, setup.Warn(setup.CodeName, name+" is not a public name: the CA will refuse it",
+			"choose a name below a domain of yours, a private directory, or the private CA"))
 	}
 	if _, port, err := net.SplitHostPort(a.Addr); err == nil && port != "443" {
-		findings = append(
-			findings,
+		findings = append(findings,
 			setup.Warn(setup.CodeChallenge, "the CA comes to port 443 of "+name+", and the server listens at "+port,
-				"publish 443 to it, or answer on port 80 too: http.tls.letsencrypt.httpaddr in myconfig.yml"),
-		)
+				"publish 443 to it, or answer on port 80 too: http.tls.letsencrypt.httpaddr in myconfig.yml"))
 	}
 	return findings
 }
@@ -273,20 +253,14 @@ func probeOrder(ctx context.Context, m *machine.Machine, a *Answers) []finding.F
 	case machine.ResolverFailed(err):
 		return []finding.Finding{machine.NoResolver(name, err)}
 	case err != nil || len(addrs) == 0:
-		return []finding.Finding{setup.Warn(
-			setup.CodeNoResolve, name+" does not resolve: the CA will not find this machine",
-			"make a DNS entry first; each failed order costs ten minutes and more",
-		)}
+		return warned(setup.CodeNoResolve, name+" does not resolve: the CA will not find this machine",
+			"make a DNS entry first; each failed order costs ten minutes and more")
 	case a.public() && !slices.ContainsFunc(addrs, reachable):
-		return []finding.Finding{setup.Warn(
-			setup.CodeChallenge, fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]),
-			"the CA comes from the internet: it needs a public address in DNS, and port 443 let through",
-		)}
+		return warned(setup.CodeChallenge, fmt.Sprintf("%s resolves to %s, which the internet cannot reach", name, addrs[0]),
+			"the CA comes from the internet: it needs a public address in DNS, and port 443 let through")
 	case !slices.ContainsFunc(addrs, m.Has):
-		return []finding.Finding{setup.Warn(
-			setup.CodeElsewhere, fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]),
-			"that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry",
-		)}
+		return warned(setup.CodeElsewhere, fmt.Sprintf("%s resolves to %s: the CA looks there for the proof", name, addrs[0]),
+			"that is right where a load balancer passes port 443 on to this machine untouched; else correct the DNS entry")
 	}
 	return nil
 }

@@ -74,18 +74,14 @@ func (a *Answers) ListenName() {
 func validateAddr(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 	const form = "write it as host:port or :port, for instance :5000"
 	if a.Addr == "" {
-		return []finding.Finding{setup.Refuse(setup.CodeMissing, "the address is missing", form)}
+		return refused(setup.CodeMissing, "the address is missing", form)
 	}
 	host, port, err := net.SplitHostPort(a.Addr)
 	if err != nil {
-		return []finding.Finding{
-			setup.Refuse(setup.CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), form),
-		}
+		return refused(setup.CodeAddress, fmt.Sprintf("%q is not an address with a port", a.Addr), form)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return []finding.Finding{
-			setup.Refuse(setup.CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), form),
-		}
+		return refused(setup.CodeAddress, fmt.Sprintf("%q is not a port between 1 and 65535", port), form)
 	}
 	if host == "" || host == "localhost" {
 		return nil
@@ -93,22 +89,16 @@ func validateAddr(_ context.Context, m *machine.Machine, a *Answers) []finding.F
 	addr, err := netip.ParseAddr(host)
 	switch network := m.Bridge(addr); {
 	case err != nil:
-		return []finding.Finding{setup.Refuse(
-			setup.CodeAddress, fmt.Sprintf("%q is not an IP address", host),
-			"the host name was asked before; here it is the address to listen at, most often none: :"+port,
-		)}
+		return refused(setup.CodeAddress, fmt.Sprintf("%q is not an IP address", host),
+			"the host name was asked before; here it is the address to listen at, most often none: :"+port)
 	case !addr.IsUnspecified() && !m.Has(addr):
-		return []finding.Finding{setup.Refuse(
-			setup.CodeNotOurs, host+" is not an address of this machine",
-			"use :"+port+" to listen at every address of it",
-		)}
+		return refused(setup.CodeNotOurs, host+" is not an address of this machine",
+			"use :"+port+" to listen at every address of it")
 	case network != "":
 		return []finding.Finding{bridged(host, network)}
 	case !addr.IsUnspecified() && Made(a) && !covered(a, addr.String()):
-		return []finding.Finding{setup.Warn(
-			certNameCode, host+" is not among the names in the certificate, though the server listens there only",
-			"tick it among the names",
-		)}
+		return warned(certNameCode, host+" is not among the names in the certificate, though the server listens there only",
+			"tick it among the names")
 	}
 	return nil
 }
@@ -139,26 +129,17 @@ func ProbeAddr(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 		if holder.PID > 0 {
 			by = fmt.Sprintf("%s (pid %d)", holder.Name, holder.PID)
 		}
-		return []finding.Finding{setup.Refuse(
-			setup.CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by),
-			"stop it, or choose another port"+m.FreePort(ctx, port),
-		)}
+		return refused(setup.CodePortTaken, fmt.Sprintf("port %d is in use by %s", port, by),
+			"stop it, or choose another port"+m.FreePort(ctx, port))
 	case errors.Is(err, syscall.EACCES):
-		return []finding.Finding{setup.Refuse(
-			setup.CodePortRight,
-			fmt.Sprintf("port %d may not be bound by this user", port),
-			"run setup as root, or choose a port over 1023"+m.FreePort(ctx, port)+
-				", or allow it: setcap cap_net_bind_service=+ep on the program",
-		)}
+		return refused(setup.CodePortRight, fmt.Sprintf("port %d may not be bound by this user", port),
+			"run setup as root, or choose a port over 1023"+m.FreePort(ctx,
+				port)+", or allow it: setcap cap_net_bind_service=+ep on the program")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return []finding.Finding{setup.Refuse(
-			setup.CodeNotOurs, a.Addr+" is not an address of this machine",
-			"use :"+portText+" to listen at every address of it",
-		)}
+		return refused(setup.CodeNotOurs, a.Addr+" is not an address of this machine",
+			"use :"+portText+" to listen at every address of it")
 	}
-	return []finding.Finding{
-		setup.Refuse(setup.CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address"),
-	}
+	return refused(setup.CodeAddress, fmt.Sprintf("%s cannot be bound: %v", a.Addr, err), "choose another address")
 }
 
 func publicURLQuestion() *Question {
@@ -174,26 +155,17 @@ func publicURLQuestion() *Question {
 			}
 			u, err := url.Parse(a.PublicURL)
 			if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil ||
-				strings.Trim(u.Path, "/") != "" ||
-				u.RawQuery != "" ||
-				u.Fragment != "" {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeURL, fmt.Sprintf("%q is not the base URL of a server", a.PublicURL),
-					"write scheme, host and port only: https://registry.example.com",
-				)}
+				strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+				return refused(setup.CodeURL, fmt.Sprintf("%q is not the base URL of a server", a.PublicURL),
+					"write scheme, host and port only: https://registry.example.com")
 			}
 			if _, _, err := machine.ParseName(u.Hostname()); err != nil {
-				return []finding.Finding{
-					machine.Misnamed(
-						setup.CodeURL, err, "write scheme, host and port only: https://registry.example.com",
-					),
-				}
+				return []finding.Finding{machine.Misnamed(setup.CodeURL, err,
+					"write scheme, host and port only: https://registry.example.com")}
 			}
 			if Made(a) && !covered(a, machine.Canonical(u.Hostname())) {
-				return []finding.Finding{
-					setup.Warn(certNameCode, u.Hostname()+" is not among the names in the certificate",
-						"tick it among the names, unless what stands in front has a certificate of its own"),
-				}
+				return warned(certNameCode, u.Hostname()+" is not among the names in the certificate",
+					"tick it among the names, unless what stands in front has a certificate of its own")
 			}
 			return nil
 		},

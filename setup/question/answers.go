@@ -159,8 +159,10 @@ func (a *Answers) S3Section() *templates.S3 {
 	}
 	s := a.S3Config()
 	return &templates.S3{
-		Bucket: s.Bucket, Region: s.Region, Root: s.RootDirectory, Endpoint: s.RegionEndpoint, Plain: !s.Secure, PathStyle: s.ForcePathStyle,
-		AccessKey: s.AccessKey, SecretKey: s.SecretKey.Reveal(), Encrypt: s.Encrypt, KeyID: s.KeyID, CAFile: s.CAFile, SkipVerify: s.SkipVerify,
+		Bucket: s.Bucket,
+		Region: s.Region, Root: s.RootDirectory, Endpoint: s.RegionEndpoint, Plain: !s.Secure, PathStyle: s.ForcePathStyle,
+		AccessKey: s.AccessKey,
+		SecretKey: s.SecretKey.Reveal(), Encrypt: s.Encrypt, KeyID: s.KeyID, CAFile: s.CAFile, SkipVerify: s.SkipVerify,
 	}
 }
 

@@ -45,9 +45,8 @@ func judgeCAKey(a *Answers) []finding.Finding {
 		return found(setup.Refuse(setup.CodeCAKey, err.Error(), "name the file with the key of "+cert))
 	}
 	if info, err := os.Stat(a.CAKey); err == nil && info.Mode().Perm()&0o044 != 0 {
-		what := fmt.Sprintf(
-			"%s has mode %04o: other users of this machine can read the CA's key", a.CAKey, info.Mode().Perm(),
-		)
+		what := fmt.Sprintf("%s has mode %04o: other users of this machine can read the CA's key", a.CAKey,
+			info.Mode().Perm())
 		return found(setup.Warn(setup.CodeOpenKey, what, "chmod 600 "+setup.Shell(a.CAKey)))
 	}
 	return nil
@@ -88,7 +87,8 @@ func LeafReason(a *Answers, in *installation.Installed) string {
 		return "the kind of key changed"
 	case sameForm(a.Subject) != certgen.FormatSubject(leaf.Chain[0].Subject):
 		return "the subject changed"
-	case a.LifetimeDays() != installation.LifeDays(leaf.Chain[0]) && !(installation.CutByCA(leaf.Chain) && a.CertDays == 0):
+	case a.LifetimeDays() != installation.LifeDays(leaf.Chain[0]) &&
+		!(installation.CutByCA(leaf.Chain) && a.CertDays == 0):
 		return "its life changed"
 	}
 	return ""

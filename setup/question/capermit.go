@@ -18,7 +18,8 @@ import (
 // caPermitQuestion asks for the name constraints of a private CA.
 func caPermitQuestion() *Question {
 	q := &Question{
-		ID: "ca-permit", Title: "Limits of the CA", Kind: Text, Flags: []string{"--ca-permit"}, Advanced: true, Empty: "no limit",
+		ID:    "ca-permit",
+		Title: "Limits of the CA", Kind: Text, Flags: []string{"--ca-permit"}, Advanced: true, Empty: "no limit",
 		Ask: "Limit the private CA to which names and networks?",
 		Help: "Names and CIDR networks, separated by commas: example.com permits example.com and every name below it. A stolen key of a limited CA cannot be used " +
 			"to impersonate other sites to your clients. All names of the certificate, localhost and loopback addresses are always permitted. Off by default: a name " +
@@ -39,11 +40,8 @@ func caPermitQuestion() *Question {
 func validateCAPermit(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 	wanted, err := certgen.ParsePermitted(a.CAPermit)
 	if err != nil {
-		return []finding.Finding{
-			machine.Misnamed(
-				setup.CodeName, err, "give a DNS name such as example.com, or a network such as 10.0.0.0/8",
-			),
-		}
+		return []finding.Finding{machine.Misnamed(setup.CodeName, err,
+			"give a DNS name such as example.com, or a network such as 10.0.0.0/8")}
 	}
 	ca := a.existingCA()
 	if ca == nil || a.NewCA {
@@ -54,10 +52,8 @@ func validateCAPermit(_ context.Context, _ *machine.Machine, a *Answers) []findi
 		if len(has) > 0 {
 			limits = "limited to " + strings.Join(has, ", ")
 		}
-		return []finding.Finding{
-			setup.Refuse(setup.CodeCALimits, "the existing CA is "+limits+", and the limits of a CA cannot change",
-				"add --new-ca, and have every client trust the new ca.crt"),
-		}
+		return refused(setup.CodeCALimits, "the existing CA is "+limits+", and the limits of a CA cannot change",
+			"add --new-ca, and have every client trust the new ca.crt")
 	}
 	return nil
 }
@@ -111,8 +107,7 @@ func CALimits(a *Answers, names certgen.Names) (certgen.Permitted, error) {
 		return certgen.Permitted{}, err
 	}
 	limits = limits.With(names)
-	if short, rest, _ := strings.Cut(machine.Canonical(a.Hostname), "."); rest != "" &&
-		!machine.IsAddress(a.Hostname) &&
+	if short, rest, _ := strings.Cut(machine.Canonical(a.Hostname), "."); rest != "" && !machine.IsAddress(a.Hostname) &&
 		!topLevel(short) {
 		limits = limits.With(certgen.Names{DNS: []string{short}})
 	}

@@ -42,10 +42,7 @@ func eabKeyQuestion() *Question {
 		Help:  "A file with the key in one line, base64url, as the CA gave it to you. The server reads it in place when it opens its account, so it must stay, mode 0600.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.EABKeyFile == "" {
-				return []finding.Finding{
-					setup.Refuse(setup.CodeMissing, "the file with the HMAC key of the account is missing",
-						"give its path"),
-				}
+				return refused(setup.CodeMissing, "the file with the HMAC key of the account is missing", "give its path")
 			}
 			findings, regular := probeSecretFile(a.EABKeyFile, "the key of the account")
 			if !regular {
@@ -56,13 +53,8 @@ func eabKeyQuestion() *Question {
 				return append(findings, unreadable(err))
 			}
 			if _, err := config.ParseEABKey(data); err != nil {
-				findings = append(
-					findings,
-					setup.Refuse(
-						setup.CodeValue, a.EABKeyFile+" cannot be used: "+err.Error(),
-						"write the HMAC key as the CA gave it to you, in one line",
-					),
-				)
+				findings = append(findings, setup.Refuse(setup.CodeValue, a.EABKeyFile+" cannot be used: "+err.Error(),
+					"write the HMAC key as the CA gave it to you, in one line"))
 			}
 			return findings
 		},
@@ -80,10 +72,8 @@ func probeAccount(ctx context.Context, m *machine.Machine, a *Answers) []finding
 	if !errors.Is(askDirectory(ctx, a), errAccountRequired) {
 		return nil // the ACME directory question reports other errors
 	}
-	return []finding.Finding{
-		setup.Refuse(setup.CodeEAB, "the ACME directory "+a.acmeDirectory()+" requires an account at its CA",
-			"").WithRemedy(finding.Textf("get a key ID and an HMAC key from the CA: %s %s",
-			finding.Ref{Text: "--acme-eab-kid ID", Title: ByFlag("--acme-eab-kid").Title},
-			finding.Ref{Text: "--acme-eab-key-file FILE", Title: ByFlag("--acme-eab-key-file").Title})),
-	}
+	return refusedf(setup.CodeEAB, "the ACME directory "+a.acmeDirectory()+" requires an account at its CA",
+		"get a key ID and an HMAC key from the CA: %s %s",
+		finding.Ref{Text: "--acme-eab-kid ID", Title: ByFlag("--acme-eab-kid").Title},
+		finding.Ref{Text: "--acme-eab-key-file FILE", Title: ByFlag("--acme-eab-key-file").Title})
 }

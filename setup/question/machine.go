@@ -35,13 +35,8 @@ func MachineNotes(m *check.Machine, s *installation.State) []finding.Finding {
 	}
 	notes := smallness(m.CPUs, m.Memory)
 	if s.Storage.Driver == config.Filesystem && m.OnRootDisk != nil && m.OnRootDisk(s.Storage.Path) {
-		notes = append(
-			notes,
-			setup.Remark(
-				setup.CodeRoot, "content is on the root disk",
-				"a disk of its own keeps the one from filling up the other",
-			),
-		)
+		notes = append(notes, setup.Remark(setup.CodeRoot, "content is on the root disk",
+			"a disk of its own keeps the one from filling up the other"))
 	}
 	return notes
 }
@@ -58,10 +53,8 @@ func smallness(cpus float64, memory uint64) []finding.Finding {
 	if len(has) == 0 {
 		return nil
 	}
-	return []finding.Finding{setup.Remark(
-		setup.CodeSmall, "this machine has "+strings.Join(has, " and "),
-		"1 processor and 2 GB are what a registry is happy with",
-	)}
+	return noted(setup.CodeSmall, "this machine has "+strings.Join(has, " and "),
+		"1 processor and 2 GB are what a registry is happy with")
 }
 
 // Glance returns findings about an answer while it is typed, before [Question.Probe] runs: the free
@@ -76,9 +69,10 @@ func Glance(ctx context.Context, m *machine.Machine, questionID string, a *Answe
 	}
 	room := installation.StorageState{Free: fs.Free, Total: fs.Total}.Space()
 	if !fs.Root {
-		return []finding.Finding{
-			{Subject: finding.Subject{Question: questionID}, Severity: finding.Note, Code: setup.CodeSpace, What: room},
-		}
+		return []finding.Finding{{
+			Subject: finding.Subject{Question: questionID}, Severity: finding.Note,
+			Code: setup.CodeSpace, What: room,
+		}}
 	}
 	return []finding.Finding{{
 		Subject: finding.Subject{Question: questionID}, Severity: finding.Note, Code: setup.CodeRoot,

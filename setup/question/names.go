@@ -51,8 +51,7 @@ func (a *Answers) renamed(name string) {
 			s.Origin == setup.SANShortName && s.Ticked && !slices.Contains(inUse, machine.Canonical(s.Name))
 	})
 	for _, old := range inUse {
-		if old != name &&
-			!slices.ContainsFunc(a.SANs, func(s setup.SAN) bool { return machine.Canonical(s.Name) == old }) {
+		if old != name && !slices.ContainsFunc(a.SANs, func(s setup.SAN) bool { return machine.Canonical(s.Name) == old }) {
 			a.SANs = append(a.SANs, setup.SAN{Name: old, Ticked: true, Origin: setup.SANCertificate})
 		}
 	}
@@ -77,25 +76,18 @@ func (a *Answers) certifiedNames() []string {
 
 func validateHostname(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 	if a.Hostname == "" {
-		return []finding.Finding{
-			setup.Refuse(setup.CodeMissing, "the host name is missing", "give the name or address that clients use"),
-		}
+		return refused(setup.CodeMissing, "the host name is missing", "give the name or address that clients use")
 	}
 	name, shown, err := machine.ParseName(a.Hostname)
 	switch {
 	case err != nil:
-		return []finding.Finding{
-			machine.Misnamed(setup.CodeName, err, "give a DNS name such as registry.example.com, or an IP address"),
-		}
+		return []finding.Finding{machine.Misnamed(setup.CodeName, err,
+			"give a DNS name such as registry.example.com, or an IP address")}
 	case shown != name:
-		return []finding.Finding{setup.Remark(
-			setup.CodeIDN, fmt.Sprintf("%s is written %s in certificates and configuration", shown, name), "",
-		)}
+		return noted(setup.CodeIDN, fmt.Sprintf("%s is written %s in certificates and configuration", shown, name), "")
 	case machine.Local(name):
-		return []finding.Finding{setup.Remark(
-			setup.CodeElsewhere, name+" is this machine only, for every client itself",
-			"give the name by which others reach it",
-		)}
+		return noted(setup.CodeElsewhere, name+" is this machine only, for every client itself",
+			"give the name by which others reach it")
 	}
 	return nil
 }
@@ -104,17 +96,9 @@ func probeHostname(ctx context.Context, m *machine.Machine, a *Answers) []findin
 	findings := probeName(ctx, m, a)
 	if host := machine.Registry(a.URL()); host != "localhost" &&
 		!strings.ContainsAny(host, ".:") { // github.com/distribution/reference, as docker reads names
-		findings = append(
-			findings,
-			setup.Warn(
-				setup.CodeShortName,
-				fmt.Sprintf(
-					"docker takes %s/… for a repository of Docker Hub, since there is neither a dot nor a port in it",
-					host,
-				),
-				"give the whole name, or have the server listen at another port than "+usualPort(a),
-			),
-		)
+		findings = append(findings, setup.Warn(setup.CodeShortName,
+			fmt.Sprintf("docker takes %s/… for a repository of Docker Hub, since there is neither a dot nor a port in it",
+				host), "give the whole name, or have the server listen at another port than "+usualPort(a)))
 	}
 	return findings
 }
@@ -127,10 +111,8 @@ func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 			return []finding.Finding{bridged(name, bridge)}
 		}
 		if !m.Has(addr) {
-			return []finding.Finding{setup.Warn(
-				setup.CodeForeign, name+" is not an address of this machine",
-				"that is right where a load balancer or NAT stands in front",
-			)}
+			return warned(setup.CodeForeign, name+" is not an address of this machine",
+				"that is right where a load balancer or NAT stands in front")
 		}
 		return nil
 	}
@@ -144,8 +126,8 @@ func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 		return []finding.Finding{machine.NoResolver(name, err)}
 	}
 	if err != nil || len(addrs) == 0 {
-		return []finding.Finding{setup.Warn(setup.CodeNoResolve, name+" does not resolve from this machine",
-			"clients need a DNS entry, or a line in /etc/hosts")}
+		return warned(setup.CodeNoResolve, name+" does not resolve from this machine",
+			"clients need a DNS entry, or a line in /etc/hosts")
 	}
 	if slices.ContainsFunc(addrs, m.Has) {
 		if bridge := m.Bridge(addrs[0]); bridge != "" &&
@@ -154,22 +136,15 @@ func probeName(ctx context.Context, m *machine.Machine, a *Answers) []finding.Fi
 		}
 		return nil
 	}
-	return []finding.Finding{
-		setup.Warn(setup.CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]),
-			"that is right where a load balancer or NAT stands in front; else correct the DNS entry"),
-	}
+	return warned(setup.CodeElsewhere, fmt.Sprintf("%s resolves to %s, not to this machine", name, addrs[0]),
+		"that is right where a load balancer or NAT stands in front; else correct the DNS entry")
 }
 
 // bridged returns a finding about an address that only containers on this machine can reach.
 func bridged(what, network string) finding.Finding {
-	return setup.Warn(
-		setup.CodeBridge,
-		fmt.Sprintf(
-			"%s is the address of %s, a network of containers on this machine: nobody outside reaches it", what,
-			network,
-		),
-		"take an address or a name by which others reach this machine",
-	)
+	return setup.Warn(setup.CodeBridge,
+		fmt.Sprintf("%s is the address of %s, a network of containers on this machine: nobody outside reaches it", what,
+			network), "take an address or a name by which others reach this machine")
 }
 
 func sanQuestion() *Question {
@@ -232,10 +207,8 @@ func judgeSAN(m *machine.Machine, s setup.SAN) (finding.Finding, bool) {
 		return machine.Misnamed(setup.CodeName, err, "give a DNS name or an IP address"), true
 	}
 	if addr, err := netip.ParseAddr(name); err == nil && s.Origin == setup.SANTyped && !m.Has(addr) {
-		return setup.Remark(
-			setup.CodeForeign, name+" is not an address of this machine",
-			"that is right where a load balancer or NAT stands in front",
-		), true
+		return setup.Remark(setup.CodeForeign, name+" is not an address of this machine",
+			"that is right where a load balancer or NAT stands in front"), true
 	}
 	if shown != name {
 		return setup.Remark(setup.CodeIDN, fmt.Sprintf("%s is written %s in the certificate", shown, name), ""), true

@@ -30,9 +30,7 @@ func certQuestion() *Question {
 			"in place and notices when it is renewed. Most clients refuse an incomplete chain, although browsers may accept it.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.CertFile == "" {
-				return []finding.Finding{
-					setup.Refuse(setup.CodeMissing, "the certificate's file is missing", "give its path"),
-				}
+				return refused(setup.CodeMissing, "the certificate's file is missing", "give its path")
 			}
 			return nil
 		},
@@ -43,9 +41,7 @@ func certQuestion() *Question {
 
 // unlessInUse turns refusals into warnings if the server already uses the files, so that they do
 // not block other changes.
-func unlessInUse(
-	probe func(context.Context, *machine.Machine, *Answers) []finding.Finding,
-) func(context.Context, *machine.Machine, *Answers) []finding.Finding {
+func unlessInUse(probe Check) Check {
 	return func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 		findings := probe(ctx, m, a)
 		if in := a.Existing; in != nil && in.Config != nil && in.Config.HTTP.TLS.Certificate == a.CertFile &&
@@ -95,13 +91,9 @@ func probeCert(_ context.Context, m *machine.Machine, a *Answers) []finding.Find
 			"renew it soon; the server loads the new files automatically"))
 	}
 	if n := certgen.Repeated(data); n > 0 {
-		findings = append(
-			findings,
-			setup.Remark(
-				setup.CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n),
-				"the server leaves repetitions out of what it serves",
-			),
-		)
+		findings = append(findings,
+			setup.Remark(setup.CodeRepeated, fmt.Sprintf("the file repeats certificates: %d of them are superfluous", n),
+				"the server leaves repetitions out of what it serves"))
 	}
 	return finding.BySeverity(findings)
 }
@@ -166,31 +158,21 @@ func probeTLSCA(_ context.Context, m *machine.Machine, a *Answers) []finding.Fin
 	for _, p := range certgen.Verify(chain, nil, a.roots(chain, m.Time()), certgen.Names{}, m.Time()) {
 		switch {
 		case p.Code == certgen.CodeIncomplete && a.TLSCA == "" && len(chain) > 1:
-			return []finding.Finding{
-				setup.Remark(
-					p.Code,
-					fmt.Sprintf(
-						"the root of the chain, %q, is not in the file and this machine does not trust it",
-						chain[len(chain)-1].Issuer.CommonName,
-					),
-					"",
-				).WithRemedy(finding.Textf("clients need that root: %s verifies the chain against it and hands it out",
-					finding.Ref{Text: "--tls-ca FILE", Title: ByFlag("--tls-ca").Title})),
-			}
+			return []finding.Finding{setup.Remark(p.Code,
+				fmt.Sprintf("the root of the chain, %q, is not in the file and this machine does not trust it",
+					chain[len(chain)-1].Issuer.CommonName), "").
+				WithRemedy(finding.Textf("clients need that root: %s verifies the chain against it and hands it out",
+					finding.Ref{Text: "--tls-ca FILE", Title: ByFlag("--tls-ca").Title}))}
 		case p.Code == certgen.CodeIncomplete:
-			return []finding.Finding{setup.Refuse(p.Code, p.What, p.Remedy)}
+			return refused(p.Code, p.What, p.Remedy)
 		case p.Code == certgen.CodeUntrusted && a.TLSCA != "":
-			return []finding.Finding{setup.Refuse(
-				p.Code, fmt.Sprintf("the chain ends at another root than those of %s: %s", a.TLSCA, p.What),
-				"name the root of the CA that issued the certificate",
-			)}
+			return refused(p.Code, fmt.Sprintf("the chain ends at another root than those of %s: %s", a.TLSCA, p.What),
+				"name the root of the CA that issued the certificate")
 		}
 	}
 	if a.TLSCA != "" && !installation.TrustedBySystem(chain, m.Time()) {
-		return []finding.Finding{setup.Remark(
-			setup.CodePrivateRoot, "the root of the certificate is a private CA",
-			"clients need it: setup hands out a copy in "+installation.OwnCAFile,
-		)}
+		return noted(setup.CodePrivateRoot, "the root of the certificate is a private CA",
+			"clients need it: setup hands out a copy in "+installation.OwnCAFile)
 	}
 	return nil
 }
@@ -203,9 +185,7 @@ func keyQuestion() *Question {
 			"asks for its password and keeps a decrypted copy, because a server starts unattended.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.KeyFile == "" {
-				return []finding.Finding{
-					setup.Refuse(setup.CodeMissing, "the private key's file is missing", "give its path"),
-				}
+				return refused(setup.CodeMissing, "the private key's file is missing", "give its path")
 			}
 			return nil
 		},
@@ -251,24 +231,15 @@ func probeSecretFile(path, what string) (findings []finding.Finding, regular boo
 		return []finding.Finding{unreadable(err)}, false
 	}
 	if info.IsDir() {
-		return []finding.Finding{
-			setup.Refuse(setup.CodeUnread, path+" is a directory", "give the path of a file"),
-		}, false
+		return refused(setup.CodeUnread, path+" is a directory", "give the path of a file"), false
 	}
 	if !info.Mode().IsRegular() {
-		return []finding.Finding{
-			setup.Refuse(setup.CodeUnread, path+" is not a regular file", "give the path of a file"),
-		}, false
+		return refused(setup.CodeUnread, path+" is not a regular file", "give the path of a file"), false
 	}
 	if info.Mode().Perm()&0o004 != 0 {
-		findings = append(
-			findings,
-			setup.Refuse(
-				setup.CodeOpenKey,
-				fmt.Sprintf("%s has mode %04o: everyone on this machine can read %s", path, info.Mode().Perm(), what),
-				"chmod 600 "+setup.Shell(path),
-			),
-		)
+		findings = append(findings, setup.Refuse(setup.CodeOpenKey,
+			fmt.Sprintf("%s has mode %04o: everyone on this machine can read %s", path, info.Mode().Perm(), what),
+			"chmod 600 "+setup.Shell(path)))
 	}
 	return findings, true
 }
@@ -282,10 +253,8 @@ func keyPasswordQuestion() *Question {
 			"unattended, so it cannot ask. Setup does not keep the password.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.KeyPasswordFile == "" {
-				return []finding.Finding{setup.Refuse(
-					certgen.CodeKeyEncrypted, "the private key is encrypted",
-					"name the file with its password, or decrypt the key: openssl pkey -in KEY -out PLAIN",
-				)}
+				return refused(certgen.CodeKeyEncrypted, "the private key is encrypted",
+					"name the file with its password, or decrypt the key: openssl pkey -in KEY -out PLAIN")
 			}
 			return nil
 		},
@@ -295,12 +264,8 @@ func keyPasswordQuestion() *Question {
 				return findings
 			}
 			if _, err := a.DecryptedKey(); errors.Is(err, keyfile.ErrPassword) {
-				findings = append(
-					findings,
-					setup.Refuse(
-						certgen.CodeKeyEncrypted, err.Error(), "the file holds the password alone, in one line",
-					),
-				)
+				findings = append(findings,
+					setup.Refuse(certgen.CodeKeyEncrypted, err.Error(), "the file holds the password alone, in one line"))
 			} else if err != nil {
 				findings = append(findings, unreadable(err))
 			}

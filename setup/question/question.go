@@ -55,11 +55,14 @@ type Question struct {
 	// commas.
 	Set func(a *Answers, text string) error
 	// Validate validates the answer. It must be fast enough to run on every keystroke.
-	Validate func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding
+	Validate Check
 	// Probe validates the answer by binding, resolving or reading. It can take seconds and stops
 	// when ctx is done. It may be nil.
-	Probe func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding
+	Probe Check
 }
+
+// Check returns findings about an answer.
+type Check func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding
 
 // Option is one choice of a Choice question.
 type Option struct {

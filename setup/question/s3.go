@@ -38,7 +38,8 @@ func InBucket(a *Answers) bool { return a.Storage == config.S3 }
 // The bucket question comes last: it is always asked, and its probe uses all other answers.
 func s3Questions() []*Question {
 	return []*Question{
-		s3EndpointQuestion(), s3CAQuestion(), s3SkipVerifyQuestion(), s3PathStyleQuestion(), s3RegionQuestion(), s3AccessKeyQuestion(), s3SecretKeyQuestion(),
+		s3EndpointQuestion(), s3CAQuestion(),
+		s3SkipVerifyQuestion(), s3PathStyleQuestion(), s3RegionQuestion(), s3AccessKeyQuestion(), s3SecretKeyQuestion(),
 		s3RootQuestion(), s3EncryptQuestion(), s3KMSQuestion(), s3BucketQuestion(),
 	}
 }
@@ -71,21 +72,15 @@ func validateEndpoint(_ context.Context, _ *machine.Machine, a *Answers) []findi
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" ||
-		strings.Trim(u.Path, "/") != "" ||
-		u.RawQuery != "" ||
-		u.Fragment != "" {
-		return []finding.Finding{setup.Refuse(
-			setup.CodeURL, fmt.Sprintf("%q is not the URL of a storage engine", setup.Clip(endpoint)),
-			"write it like https://minio.example:9000, without the bucket",
-		)}
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return refused(setup.CodeURL, fmt.Sprintf("%q is not the URL of a storage engine", setup.Clip(endpoint)),
+			"write it like https://minio.example:9000, without the bucket")
 	}
 	if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" &&
 		(err != nil || !addr.IsLoopback()) {
-		return []finding.Finding{setup.Warn(
-			CodeS3Plain,
+		return warned(CodeS3Plain,
 			"without TLS contents can be read and changed on the way to the engine; the secret key cannot be read",
-			"use https:// where the engine has a certificate",
-		)}
+			"use https:// where the engine has a certificate")
 	}
 	return nil
 }
@@ -121,10 +116,9 @@ func s3SkipVerifyQuestion() *Question {
 		Asked: func(a *Answers) bool { return InBucket(a) && !strings.HasPrefix(a.S3.Endpoint, "http://") },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.S3.SkipVerify {
-				return []finding.Finding{
-					setup.Warn(CodeS3Unverified, "the engine's certificate is not verified: anyone on the network path can pretend to be it", "").
-						WithRemedy(finding.Textf("name its CA %s instead", withFlag("--s3-ca-file", ""))),
-				}
+				return []finding.Finding{setup.Warn(CodeS3Unverified,
+					"the engine's certificate is not verified: anyone on the network path can pretend to be it", "").
+					WithRemedy(finding.Textf("name its CA %s instead", withFlag("--s3-ca-file", "")))}
 			}
 			return nil
 		},
@@ -158,15 +152,11 @@ func s3RegionQuestion() *Question {
 			case a.S3.Region == "" && a.InstalledS3() != nil && a.InstalledS3().Region == "" && a.S3.Endpoint != "":
 				return nil
 			case a.S3.Region == "":
-				return []finding.Finding{
-					setup.Refuse(setup.CodeMissing, "the region of the bucket is missing", "").
-						WithRemedy(finding.Textf("name it %s, for instance %s", withFlag("--s3-region", ""), FirstRegion)),
-				}
+				return refusedf(setup.CodeMissing, "the region of the bucket is missing", "name it %s, for instance %s",
+					withFlag("--s3-region", ""), FirstRegion)
 			case unseen(a.S3.Region):
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, fmt.Sprintf("%+q is not a region", setup.Clip(a.S3.Region)),
-					"write it like "+FirstRegion,
-				)}
+				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a region", setup.Clip(a.S3.Region)),
+					"write it like "+FirstRegion)
 			}
 			return nil
 		},
@@ -185,9 +175,7 @@ func s3AccessKeyQuestion() *Question {
 			"the server, the role of the machine.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.AccessKey) {
-				return []finding.Finding{
-					setup.Refuse(setup.CodeValue, "the access key holds characters that none has", "copy it again"),
-				}
+				return refused(setup.CodeValue, "the access key holds characters that none has", "copy it again")
 			}
 			return nil
 		},
@@ -214,14 +202,10 @@ func s3SecretKeyQuestion() *Question {
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.SecretKey == "":
-				return []finding.Finding{
-					setup.Refuse(setup.CodeMissing, "the secret key of the access key is missing", "").
-						WithRemedy(finding.Textf("give it %s", withFlag("--s3-secret-key-file", " FILE or in "+S3SecretVariable))),
-				}
+				return refusedf(setup.CodeMissing, "the secret key of the access key is missing", "give it %s",
+					withFlag("--s3-secret-key-file", " FILE or in "+S3SecretVariable))
 			case strings.ContainsFunc(a.S3.SecretKey.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }):
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, "the secret key holds control characters", "copy it again, as one line",
-				)}
+				return refused(setup.CodeValue, "the secret key holds control characters", "copy it again, as one line")
 			}
 			return nil
 		},
@@ -256,10 +240,8 @@ func s3RootQuestion() *Question {
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if strings.ContainsFunc(a.S3.Root, func(r rune) bool { return r < ' ' || r == 0x7f }) ||
 				slices.Contains(strings.Split(a.S3.Root, "/"), "..") {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, fmt.Sprintf("%+q cannot be a prefix", setup.Clip(a.S3.Root)),
-					"write it like /registry",
-				)}
+				return refused(setup.CodeValue, fmt.Sprintf("%+q cannot be a prefix", setup.Clip(a.S3.Root)),
+					"write it like /registry")
 			}
 			return nil
 		},
@@ -278,15 +260,14 @@ func s3EncryptQuestion() *Question {
 
 func s3KMSQuestion() *Question {
 	q := &Question{
-		ID: "s3-kms-key-id", Title: "KMS key", Kind: Text, Flags: []string{"--s3-kms-key-id"}, Asked: func(a *Answers) bool { return InBucket(a) && a.S3.Encrypt }, Advanced: true,
+		ID: "s3-kms-key-id", Title: "KMS key", Kind: Text, Flags: []string{"--s3-kms-key-id"},
+		Asked: func(a *Answers) bool { return InBucket(a) && a.S3.Encrypt }, Advanced: true,
 		Ask: "With which key of the KMS?", Empty: "the engine's own",
 		Help: "Empty is the engine's own key. Whoever pulls then needs the right to use that key, and so does the server.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if unseen(a.S3.KMSKeyID) {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KMSKeyID)),
-					"write its id or ARN",
-				)}
+				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a key of a KMS", setup.Clip(a.S3.KMSKeyID)),
+					"write its id or ARN")
 			}
 			return nil
 		},
@@ -313,13 +294,10 @@ func s3BucketQuestion() *Question {
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			switch {
 			case a.S3.Bucket == "":
-				return []finding.Finding{setup.Refuse(setup.CodeMissing, "the name of the bucket is missing",
-					"").WithRemedy(finding.Textf("name it %s", withFlag("--s3-bucket", "")))}
+				return refusedf(setup.CodeMissing, "the name of the bucket is missing", "name it %s", withFlag("--s3-bucket", ""))
 			case !bucketName().MatchString(a.S3.Bucket) || net.ParseIP(a.S3.Bucket) != nil:
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, fmt.Sprintf("%+q is not a valid bucket name", setup.Clip(a.S3.Bucket)),
-					"write only its name, without s3:// and without a path",
-				)}
+				return refused(setup.CodeValue, fmt.Sprintf("%+q is not a valid bucket name", setup.Clip(a.S3.Bucket)),
+					"write only its name, without s3:// and without a path")
 			}
 			return nil
 		},

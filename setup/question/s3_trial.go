@@ -7,7 +7,6 @@ import (
 
 	"packhouse/finding"
 	"packhouse/server/config"
-	"packhouse/setup"
 	"packhouse/setup/machine"
 )
 
@@ -107,7 +106,8 @@ func (a *Answers) S3Config() config.S3Storage {
 	if a.S3.Endpoint != s.RegionEndpoint {
 		s.Secure = !strings.HasPrefix(a.S3.Endpoint, "http://")
 	}
-	s.RegionEndpoint, s.CAFile, s.SkipVerify, s.ForcePathStyle = a.S3.Endpoint, a.S3.CAFile, a.S3.SkipVerify, a.S3.PathStyle
+	s.RegionEndpoint, s.CAFile, s.SkipVerify, s.ForcePathStyle = a.S3.Endpoint, a.S3.CAFile, a.S3.SkipVerify,
+		a.S3.PathStyle
 	s.Region, s.AccessKey, s.SecretKey, s.RootDirectory = a.S3.Region, a.S3.AccessKey, a.S3.SecretKey, a.S3.Root
 	s.Encrypt, s.KeyID, s.Bucket = a.S3.Encrypt, a.S3.KMSKeyID, a.S3.Bucket
 	if !s.Encrypt {
@@ -122,7 +122,8 @@ func (a *Answers) S3Config() config.S3Storage {
 // S3AnswersOf returns the answers that match a configuration.
 func S3AnswersOf(s *config.S3Storage) S3Answers {
 	return S3Answers{
-		Endpoint: s.RegionEndpoint, CAFile: s.CAFile, SkipVerify: s.SkipVerify, PathStyle: s.ForcePathStyle, Region: s.Region, AccessKey: s.AccessKey,
+		Endpoint: s.RegionEndpoint,
+		CAFile:   s.CAFile, SkipVerify: s.SkipVerify, PathStyle: s.ForcePathStyle, Region: s.Region, AccessKey: s.AccessKey,
 		SecretKey: s.SecretKey, Root: s.RootDirectory, Encrypt: s.Encrypt, KMSKeyID: s.KeyID, Bucket: s.Bucket,
 	}
 }
@@ -144,9 +145,7 @@ func ProbeBucket(ctx context.Context, m *machine.Machine, a *Answers) []finding.
 		findings[i] = findings[i].Replace(byKey)
 	}
 	if ctx.Err() != nil {
-		return []finding.Finding{setup.Refuse(
-			CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline",
-		)}
+		return refused(CodeS3Stopped, "the bucket was not tried to the end", "try it again, or leave it out with --offline")
 	}
 	if old := a.InstalledS3(); old != nil && *old == cfg {
 		for i := range findings { // a bucket in use must not block other changes, such as renewing a certificate
@@ -172,9 +171,7 @@ func JudgeTrials(bucket string, trials []finding.Trial) []finding.Finding {
 			case trial.Passed:
 			default:
 				f := trial.Finding
-				f.Code, f.Severity, f.Subject = r.Code, finding.Refused, finding.Subject{
-					Question: r.Question, Flag: r.Flag,
-				}
+				f.Code, f.Severity, f.Subject = r.Code, finding.Refused, finding.Subject{Question: r.Question, Flag: r.Flag}
 				if trial.Check == "conditions" {
 					f.Severity = finding.Warning // the store works without them
 				}
@@ -183,10 +180,8 @@ func JudgeTrials(bucket string, trials []finding.Trial) []finding.Finding {
 		}
 	}
 	if len(findings) == 0 && len(works) > 0 {
-		return []finding.Finding{setup.Remark(
-			CodeS3Proven, fmt.Sprintf("every right was tried in bucket %s: %s", bucket, strings.Join(works, ", ")),
-			"",
-		)}
+		return noted(CodeS3Proven, fmt.Sprintf("every right was tried in bucket %s: %s", bucket, strings.Join(works, ", ")),
+			"")
 	}
 	return findings
 }

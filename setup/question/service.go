@@ -58,9 +58,7 @@ func auditLogOfRoot(m *machine.Machine, a *Answers) []finding.Finding {
 		return nil
 	}
 	if fault := trust.Unsafe(trust.CheckLog(path)); fault != nil {
-		return []finding.Finding{
-			setup.Warn(installation.CodeUnsafe, "root will not write log.audit.path: "+fault.Error(), fault.Fix),
-		}
+		return warned(installation.CodeUnsafe, "root will not write log.audit.path: "+fault.Error(), fault.Fix)
 	}
 	return nil
 }
@@ -74,27 +72,18 @@ func runAsQuestion() *Question {
 		Suggest: func(*machine.Machine, *Answers) []string { return []string{setup.OwnName} },
 		Validate: func(_ context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 			if a.RunAs == "" {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeMissing, "the user that the server runs as is missing",
-					"give its name, for instance "+setup.OwnName,
-				)}
+				return refused(setup.CodeMissing, "the user that the server runs as is missing",
+					"give its name, for instance "+setup.OwnName)
 			}
 			account, err := machine.FindAccount(a.RunAs)
 			if err != nil {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err),
-					"create the user first, or use "+setup.OwnName+", which setup creates",
-				)}
+				return refused(setup.CodeRunAs, fmt.Sprintf("user %q cannot be used: %v", a.RunAs, err),
+					"create the user first, or use "+setup.OwnName+", which setup creates")
 			}
 			var findings []finding.Finding
 			if account.UID == 0 {
-				findings = append(
-					findings,
-					setup.Warn(
-						setup.CodeRunAs, "as root, a fault of the server is a fault of the machine",
-						"leave it at "+setup.OwnName+", which setup makes",
-					),
-				)
+				findings = append(findings, setup.Warn(setup.CodeRunAs, "as root, a fault of the server is a fault of the machine",
+					"leave it at "+setup.OwnName+", which setup makes"))
 			}
 			program, err := m.OwnProgram()
 			if err != nil {
@@ -115,45 +104,38 @@ func (a *Answers) Obstacles(user machine.Account, program string) []finding.Find
 	refuse := func(what, remedy string) { findings = append(findings, setup.Refuse(setup.CodeRunAs, what, remedy)) }
 	const own = "/usr/local/bin/" + setup.OwnName
 	if obstacle := user.Stopped(program, machine.ToPass); obstacle != "" {
-		refuse(
-			fmt.Sprintf("%s may not run %s: %s is closed", user.Name, program, obstacle),
-			fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own),
-		)
+		refuse(fmt.Sprintf("%s may not run %s: %s is closed", user.Name, program, obstacle),
+			fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own))
 	} else if isTemporary(program) {
-		findings = append(findings, setup.Warn(setup.CodeRunAs, program+" lies where files do not stay, and the service needs it", fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own)))
+		findings = append(findings,
+			setup.Warn(setup.CodeRunAs, program+" lies where files do not stay, and the service needs it",
+				fmt.Sprintf("install -m 0755 %s %s, then run setup with that one", setup.Shell(program), own)))
 	}
 	if obstacle := user.Stopped(filepath.Join(a.Dir, installation.ConfigFile), 0); obstacle != "" {
-		refuse(
-			fmt.Sprintf("%s may not enter %s: %s is closed", user.Name, a.Dir, obstacle),
-			"choose another directory with --dir, or open that one: chmod a+x "+setup.Shell(obstacle),
-		)
+		refuse(fmt.Sprintf("%s may not enter %s: %s is closed", user.Name, a.Dir, obstacle),
+			"choose another directory with --dir, or open that one: chmod a+x "+setup.Shell(obstacle))
 	}
 	for _, path := range a.readBy() {
 		if obstacle := user.Stopped(path, machine.ToRead); obstacle == path {
-			refuse(
-				fmt.Sprintf("%s may not read %s", user.Name, path),
-				"give it to that user: chown "+user.Name+" "+setup.Shell(path),
-			)
+			refuse(fmt.Sprintf("%s may not read %s", user.Name, path),
+				"give it to that user: chown "+user.Name+" "+setup.Shell(path))
 		} else if obstacle != "" {
-			refuse(fmt.Sprintf("%s may not read %s: %s is closed", user.Name, path, obstacle), "copy it to where that user may read it, after every renewal too")
+			refuse(fmt.Sprintf("%s may not read %s: %s is closed", user.Name, path, obstacle),
+				"copy it to where that user may read it, after every renewal too")
 		}
 	}
 	if a.Storage != config.Filesystem {
 		return findings
 	}
 	if obstacle := user.Stopped(a.StoragePath, 0); obstacle != "" {
-		findings = append(
-			findings,
+		findings = append(findings,
 			setup.Refuse(setup.CodeRunAs, fmt.Sprintf("%s may not enter %s: %s is closed", user.Name, a.StoragePath, obstacle), "").
 				WithRemedy(finding.Textf("choose another directory %s, or open that one: chmod a+x %s",
-					withFlag("--storage-path", ""), setup.Shell(obstacle))),
-		)
+					withFlag("--storage-path", ""), setup.Shell(obstacle))))
 	}
 	if contentOfOthers(a.StoragePath, user) {
-		refuse(
-			fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.Name),
-			"stop the server, then give it away: chown -R "+user.Name+": "+setup.Shell(a.StoragePath),
-		)
+		refuse(fmt.Sprintf("%s holds content that belongs to another user than %s", a.StoragePath, user.Name),
+			"stop the server, then give it away: chown -R "+user.Name+": "+setup.Shell(a.StoragePath))
 	}
 	return findings
 }
@@ -190,10 +172,8 @@ func Unfit(in *installation.Installed) *finding.Finding {
 	if err != nil || !contentOfOthers(dir, user) {
 		return nil
 	}
-	f := setup.Refuse(
-		setup.CodeRunAs, fmt.Sprintf("%s holds content that belongs to another user than %s", dir, user.Name),
-		"give it away: chown -R "+user.Name+": "+setup.Shell(dir),
-	)
+	f := setup.Refuse(setup.CodeRunAs, fmt.Sprintf("%s holds content that belongs to another user than %s", dir,
+		user.Name), "give it away: chown -R "+user.Name+": "+setup.Shell(dir))
 	return &f
 }
 

@@ -29,7 +29,9 @@ func Steps() []Step {
 			Questions: []*Question{addrQuestion(), publicURLQuestion(), logLevelQuestion()},
 		},
 		{ID: "tls", Title: "TLS", Questions: []*Question{
-			tlsQuestion(), certQuestion(), tlsCAQuestion(), keyQuestion(), keyPasswordQuestion(), acmeEmailQuestion(), acmeDirectoryQuestion(), acmeCAQuestion(), eabKeyIDQuestion(), eabKeyQuestion(), insecureQuestion(), keyTypeQuestion(), certDaysQuestion(), subjectQuestion(), caPermitQuestion(),
+			tlsQuestion(), certQuestion(), tlsCAQuestion(), keyQuestion(), keyPasswordQuestion(), acmeEmailQuestion(),
+			acmeDirectoryQuestion(), acmeCAQuestion(), eabKeyIDQuestion(),
+			eabKeyQuestion(), insecureQuestion(), keyTypeQuestion(), certDaysQuestion(), subjectQuestion(), caPermitQuestion(),
 			rotateQuestion(
 				"rotate-cert",
 				"Renew",
@@ -63,8 +65,7 @@ func Steps() []Step {
 		{
 			ID:    "storage",
 			Title: "Storage",
-			Questions: append(
-				[]*Question{storageQuestion(), storagePathQuestion(), takeOverQuestion(), inMemoryQuestion()},
+			Questions: append([]*Question{storageQuestion(), storagePathQuestion(), takeOverQuestion(), inMemoryQuestion()},
 				s3Questions()...),
 		},
 		{ID: "service", Title: "Service", Questions: []*Question{serviceQuestion(), runAsQuestion()}},
@@ -91,9 +92,7 @@ func (q *Question) complete() {
 	}
 }
 
-func (q *Question) signed(
-	judge func(context.Context, *machine.Machine, *Answers) []finding.Finding,
-) func(context.Context, *machine.Machine, *Answers) []finding.Finding {
+func (q *Question) signed(judge Check) Check {
 	return func(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
 		findings := judge(ctx, m, a)
 		for i := range findings {
@@ -158,25 +157,19 @@ func examineDir(m *machine.Machine, a *Answers) []finding.Finding {
 	case errors.Is(err, syscall.EROFS):
 		return refuse("the directory cannot be written: "+err.Error(), "mount it writable, or choose another directory")
 	case err != nil:
-		return refuse(
-			"the directory cannot be written: "+err.Error(),
-			"choose another one, or run setup as the user it belongs to",
-		)
+		return refuse("the directory cannot be written: "+err.Error(),
+			"choose another one, or run setup as the user it belongs to")
 	}
 	fs, err := m.Host.FileSystem(a.Dir)
 	switch {
 	case err != nil:
 		return nil // writable, although it belongs to another user
 	case fs.Total > 0 && fs.Free < leastForFiles:
-		return refuse(
-			fmt.Sprintf("the file system of %s has %s free", a.Dir, humanize.IBytes(fs.Free)),
-			"free space there, or choose another directory",
-		)
+		return refuse(fmt.Sprintf("the file system of %s has %s free", a.Dir, humanize.IBytes(fs.Free)),
+			"free space there, or choose another directory")
 	case fs.Inodes > 0 && fs.FreeInodes < leastInodes:
-		return refuse(
-			fmt.Sprintf("the file system of %s has %d inodes left, so files cannot be made", a.Dir, fs.FreeInodes),
-			"remove small files there, or choose another directory",
-		)
+		return refuse(fmt.Sprintf("the file system of %s has %d inodes left, so files cannot be made", a.Dir, fs.FreeInodes),
+			"remove small files there, or choose another directory")
 	}
 	return nil
 }
@@ -190,11 +183,8 @@ func examineOpenFiles(m *machine.Machine, a *Answers) []finding.Finding {
 	if m.OpenFiles == 0 || m.OpenFiles >= leastOpenFiles || a.Service == setup.Systemd {
 		return nil
 	}
-	return []finding.Finding{setup.Refuse(
-		setup.CodeOpenFiles,
-		fmt.Sprintf("processes of this user may open %d files only, too few for a server", m.OpenFiles),
-		"raise the limit: ulimit -n 1024",
-	)}
+	return refused(setup.CodeOpenFiles, fmt.Sprintf("processes of this user may open %d files only, too few for a server",
+		m.OpenFiles), "raise the limit: ulimit -n 1024")
 }
 
 func examineMachine(m *machine.Machine, a *Answers) []finding.Finding {
@@ -256,17 +246,13 @@ func (q *Question) oneOf(kept func(*installation.Installed) string) {
 		for _, c := range q.Choices(m, a) {
 			values = append(values, c.Value)
 			if c.Value == value && c.Disabled != "" {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, fmt.Sprintf("%q cannot be chosen here: %s", value, c.Disabled),
-					"choose another one",
-				)}
+				return refused(setup.CodeValue, fmt.Sprintf("%q cannot be chosen here: %s", value, c.Disabled),
+					"choose another one")
 			}
 		}
 		if !slices.Contains(values, value) && (a.Existing == nil || kept == nil || kept(a.Existing) != value) {
-			return []finding.Finding{
-				setup.Refuse(setup.CodeValue, fmt.Sprintf("%q is not one of %s", value, strings.Join(values, ", ")),
-					"choose one of these"),
-			}
+			return refused(setup.CodeValue, fmt.Sprintf("%q is not one of %s", value, strings.Join(values, ", ")),
+				"choose one of these")
 		}
 		if inner != nil {
 			return inner(ctx, m, a)

@@ -77,11 +77,12 @@ func suggestStoragePaths(m *machine.Machine, a *Answers) []string {
 func validateStoragePath(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 	switch {
 	case a.StoragePath == "":
-		return []finding.Finding{setup.Refuse(setup.CodeMissing, "the directory for content is missing", "give its path")}
+		return refused(setup.CodeMissing, "the directory for content is missing", "give its path")
 	case strings.ContainsFunc(a.StoragePath, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return []finding.Finding{setup.Refuse(setup.CodePath, fmt.Sprintf("%+q holds control characters", a.StoragePath), "choose another directory")}
+		return refused(setup.CodePath, fmt.Sprintf("%+q holds control characters", a.StoragePath), "choose another directory")
 	case filepath.Clean(a.StoragePath) == filepath.Clean(a.Dir), filepath.Clean(a.StoragePath) == "/":
-		return []finding.Finding{setup.Refuse(setup.CodePath, a.StoragePath+" holds other things than content", "choose a directory of its own, for instance "+filepath.Join(a.Dir, "data"))}
+		return refused(setup.CodePath, a.StoragePath+" holds other things than content",
+			"choose a directory of its own, for instance "+filepath.Join(a.Dir, "data"))
 	}
 	return nil
 }
@@ -93,16 +94,15 @@ const leastStoreInodes = 200
 func probeContent(a *Answers) []finding.Finding {
 	if blocked := config.Blocked(a.StoragePath); blocked != "" {
 		what := blocked + " is " + trust.Kind(blocked) + ", and the store needs a directory there"
-		return []finding.Finding{
-			setup.Refuse(setup.CodeStoreBlocked, what, "move it away, or choose another directory"),
-		}
+		return refused(setup.CodeStoreBlocked, what, "move it away, or choose another directory")
 	}
 	found := config.Foreign(a.StoragePath)
 	if found == "" {
 		return nil
 	}
-	return []finding.Finding{setup.Refuse(setup.CodeForeignStore, fmt.Sprintf("%s holds %q, and is not a store of this server or of CNCF distribution", a.StoragePath, found),
-		"choose an empty directory, for instance "+filepath.Join(a.StoragePath, setup.OwnName))}
+	return refused(setup.CodeForeignStore,
+		fmt.Sprintf("%s holds %q, and is not a store of this server or of CNCF distribution", a.StoragePath, found),
+		"choose an empty directory, for instance "+filepath.Join(a.StoragePath, setup.OwnName))
 }
 
 func probeStoragePath(ctx context.Context, m *machine.Machine, a *Answers) []finding.Finding {
@@ -111,36 +111,45 @@ func probeStoragePath(ctx context.Context, m *machine.Machine, a *Answers) []fin
 	}
 	if info, err := os.Stat(a.StoragePath); err == nil && !info.IsDir() {
 		what := a.StoragePath + " is " + trust.Kind(a.StoragePath)
-		return []finding.Finding{setup.Refuse(setup.CodePath, what, "choose a directory")}
+		return refused(setup.CodePath, what, "choose a directory")
 	}
 	if installation.Rel(a.Dir, a.StoragePath) != a.StoragePath && m.Host.Writable(a.Dir) != nil {
 		return nil // the installation directory question reports the cause
 	}
 	if err := m.Host.Writable(a.StoragePath); errors.Is(err, syscall.EROFS) {
-		return []finding.Finding{setup.Refuse(setup.CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "mount it writable, or choose another directory")}
+		return refused(setup.CodePath, fmt.Sprintf("the directory cannot be written: %v", err),
+			"mount it writable, or choose another directory")
 	} else if err != nil {
-		return []finding.Finding{setup.Refuse(setup.CodePath, fmt.Sprintf("the directory cannot be written: %v", err), "choose another one, or hand it to the user who runs the server")}
+		return refused(setup.CodePath, fmt.Sprintf("the directory cannot be written: %v", err),
+			"choose another one, or hand it to the user who runs the server")
 	}
 	fs, err := m.Host.FileSystem(a.StoragePath)
 	if err != nil {
-		return []finding.Finding{setup.Refuse(setup.CodePath, err.Error(), "choose another directory")}
+		return refused(setup.CodePath, err.Error(), "choose another directory")
 	}
 	findings := append(probeContent(a), probeStoreServer(ctx, m, a)...)
 	switch {
 	case fs.ReadOnly:
-		findings = append(findings, setup.Refuse(setup.CodePath, "the file system of "+a.StoragePath+" is mounted read-only", "mount it writable, or choose another directory"))
+		findings = append(findings, setup.Refuse(setup.CodePath, "the file system of "+a.StoragePath+" is mounted read-only",
+			"mount it writable, or choose another directory"))
 	case fs.Pseudo():
-		findings = append(findings, setup.Refuse(setup.CodePath, fmt.Sprintf("%s is on %s, where nothing can be kept", a.StoragePath, fs.Kind), "choose a directory on a disk"))
+		findings = append(findings, setup.Refuse(setup.CodePath,
+			fmt.Sprintf("%s is on %s, where nothing can be kept", a.StoragePath, fs.Kind), "choose a directory on a disk"))
 	case fs.Memory():
-		findings = append(findings, setup.Refuse(setup.CodeTmpfs, fmt.Sprintf("%s is on %s: everything is lost when the machine restarts", a.StoragePath, fs.Kind), "choose a directory on a disk"))
+		findings = append(findings, setup.Refuse(setup.CodeTmpfs,
+			fmt.Sprintf("%s is on %s: everything is lost when the machine restarts", a.StoragePath, fs.Kind),
+			"choose a directory on a disk"))
 	}
 	if fs.Total > 0 && fs.Free < installation.LeastSpace {
-		findings = append(findings, setup.Refuse(setup.CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, humanize.IBytes(fs.Free)), "free space, or choose a directory with 1 GiB or more"))
+		findings = append(findings,
+			setup.Refuse(setup.CodeSpace, fmt.Sprintf("%s has %s free", a.StoragePath, humanize.IBytes(fs.Free)),
+				"free space, or choose a directory with 1 GiB or more"))
 	}
 	if fs.Inodes > 0 && fs.FreeInodes < leastStoreInodes {
 		left := map[bool]string{true: "no", false: strconv.FormatUint(fs.FreeInodes, 10)}[fs.FreeInodes == 0]
-		findings = append(findings, setup.Refuse(setup.CodeInodes, fmt.Sprintf("the file system of %s has %s inodes left: a store needs at least %d", a.StoragePath, left, leastStoreInodes),
-			"remove small files there, or choose another directory"))
+		findings = append(findings,
+			setup.Refuse(setup.CodeInodes, fmt.Sprintf("the file system of %s has %s inodes left: a store needs at least %d",
+				a.StoragePath, left, leastStoreInodes), "remove small files there, or choose another directory"))
 	}
 	if a.UsesStore() {
 		for i := range findings {
@@ -149,7 +158,9 @@ func probeStoragePath(ctx context.Context, m *machine.Machine, a *Answers) []fin
 		return findings
 	}
 	if fs.Root && !finding.AnyRefused(findings) {
-		findings = append(findings, setup.Remark(setup.CodeRoot, fmt.Sprintf("%s is on the root disk, with %s free", a.StoragePath, humanize.IBytes(fs.Free)), "a disk of its own keeps the one from filling up the other"))
+		findings = append(findings, setup.Remark(setup.CodeRoot,
+			fmt.Sprintf("%s is on the root disk, with %s free", a.StoragePath, humanize.IBytes(fs.Free)),
+			"a disk of its own keeps the one from filling up the other"))
 	}
 	return findings
 }
@@ -162,9 +173,10 @@ func inMemoryQuestion() *Question {
 		Asked: func(a *Answers) bool { return a.Storage == config.InMemory },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if !a.InMemoryConfirmed {
-				return []finding.Finding{setup.Refuse(setup.CodeInMemory, "with storage in memory everything is lost at restart", "keep it in a directory, or confirm that this is wanted")}
+				return refused(setup.CodeInMemory, "with storage in memory everything is lost at restart",
+					"keep it in a directory, or confirm that this is wanted")
 			}
-			return []finding.Finding{setup.Warn(setup.CodeInMemory, "with storage in memory everything is lost at restart", "")}
+			return warned(setup.CodeInMemory, "with storage in memory everything is lost at restart", "")
 		},
 	}
 	return q.confirm(func(a *Answers) *bool { return &a.InMemoryConfirmed })
@@ -221,10 +233,11 @@ func validateTakeOver(_ context.Context, _ *machine.Machine, a *Answers) []findi
 	}
 	what := fmt.Sprintf("the store in %s belongs to the installation in %s", a.StoragePath, setup.Clip(owner.Dir))
 	if a.TakeOver {
-		return []finding.Finding{setup.Warn(setup.CodeStoreOwned, what, "after the take-over, that installation must not serve it")}
+		return warned(setup.CodeStoreOwned, what, "after the take-over, that installation must not serve it")
 	}
-	f := setup.Refuse(setup.CodeStoreOwned, what, "").WithRemedy(
-		finding.Textf("choose another one %s, or take it over %s if that installation is gone", withFlag("--storage-path", ""), withFlag("--take-over-store", "")))
+	f := setup.Refuse(setup.CodeStoreOwned, what, "").
+		WithRemedy(finding.Textf("choose another one %s, or take it over %s if that installation is gone",
+			withFlag("--storage-path", ""), withFlag("--take-over-store", "")))
 	f.Flag = "--storage-path"
 	if a.UsesStore() {
 		f.Severity = finding.Warning
@@ -235,7 +248,8 @@ func validateTakeOver(_ context.Context, _ *machine.Machine, a *Answers) []findi
 // UsesStore reports whether the existing installation already uses the store of the answers, so
 // that findings about it must not block other changes, such as renewing a certificate.
 func (a *Answers) UsesStore() bool {
-	return a.Existing != nil && a.Existing.Config != nil && a.Existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath
+	return a.Existing != nil && a.Existing.Config != nil &&
+		a.Existing.Config.Storage.Filesystem.RootDirectory == a.StoragePath
 }
 
 // probeStoreServer refuses a store that a server of another installation uses or may use. It only

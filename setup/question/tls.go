@@ -98,21 +98,14 @@ func judgeCA(a *Answers, now time.Time) []finding.Finding {
 		return []finding.Finding{f}
 	}
 	if _, err := SigningCA(a, a.Existing); err != nil {
-		return []finding.Finding{setup.Refuse(
-			setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
-			"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca",
-		)}
+		return refused(setup.CodeCAKey, "a new certificate is due, and the CA cannot sign it: "+err.Error(),
+			"bring ca.key back, say with --ca-key where it is, or make a new CA with --new-ca")
 	}
 	var findings []finding.Finding
 	if end := now.AddDate(0, 0, a.LifetimeDays()); ca.NotAfter.Before(end.Add(-certgen.Backdate)) {
-		f := setup.Warn(
-			setup.CodeShortLife,
-			fmt.Sprintf(
-				"the new certificate ends on %s, not on %s: its CA ends then", installation.Day(ca.NotAfter),
-				installation.Day(end),
-			),
-			"packhouse cert rotate --new-ca creates another CA; give its ca.crt to every client",
-		)
+		f := setup.Warn(setup.CodeShortLife, fmt.Sprintf("the new certificate ends on %s, not on %s: its CA ends then",
+			installation.Day(ca.NotAfter), installation.Day(end)),
+			"packhouse cert rotate --new-ca creates another CA; give its ca.crt to every client")
 		f.Flag = "--new-ca"
 		findings = append(findings, f)
 	}
@@ -128,11 +121,8 @@ func insecureQuestion() *Question {
 		Asked: func(a *Answers) bool { return a.TLS == setup.Off && !config.Local("tcp", a.Addr) },
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if !a.Insecure {
-				return []finding.Finding{setup.Refuse(
-					setup.CodePlain,
-					"without TLS passwords cross the network unencrypted, and "+a.Addr+" is open to it",
-					"choose a certificate, listen on this machine only (127.0.0.1:5000), or confirm that this is wanted",
-				)}
+				return refused(setup.CodePlain, "without TLS passwords cross the network unencrypted, and "+a.Addr+" is open to it",
+					"choose a certificate, listen on this machine only (127.0.0.1:5000), or confirm that this is wanted")
 			}
 			return nil
 		},
@@ -206,16 +196,11 @@ func certDaysQuestion() *Question {
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			switch days := a.LifetimeDays(); {
 			case days < 1 || days > 36500:
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, fmt.Sprintf("a life of %d days is not between 1 and 36500", days),
-					"397 is a good number",
-				)}
+				return refused(setup.CodeValue, fmt.Sprintf("a life of %d days is not between 1 and 36500", days),
+					"397 is a good number")
 			case days > longest:
-				return []finding.Finding{setup.Warn(
-					setup.CodeLongLife,
-					fmt.Sprintf("Apple's clients refuse certificates that live over %d days", longest),
-					"choose 825 or less",
-				)}
+				return warned(setup.CodeLongLife,
+					fmt.Sprintf("Apple's clients refuse certificates that live over %d days", longest), "choose 825 or less")
 			}
 			return nil
 		},
@@ -229,10 +214,7 @@ func subjectQuestion() *Question {
 		Help: "For people who look at it: C=DE,ST=Berlin,L=Berlin,O=Example,OU=Platform, each part optional. Clients do not care.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if _, err := certgen.ParseSubject(a.Subject); err != nil {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue, strings.TrimPrefix(err.Error(), "parse subject: "),
-					"write it as C=DE,O=Example",
-				)}
+				return refused(setup.CodeValue, strings.TrimPrefix(err.Error(), "parse subject: "), "write it as C=DE,O=Example")
 			}
 			return nil
 		},

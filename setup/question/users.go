@@ -16,7 +16,8 @@ import (
 
 func usersQuestion() *Question {
 	return &Question{
-		ID: "users", Title: "Users", Kind: Users, Flags: []string{"--user", "--admin", "--remove-user", "--password-file", "--password-stdin"},
+		ID: "users", Title: "Users",
+		Kind: Users, Flags: []string{"--user", "--admin", "--remove-user", "--password-file", "--password-stdin"},
 		Ask: "Who may use the registry?",
 		Help: "A reader pulls, a writer also pushes, an admin also deletes. Palette and build machines get along with readers and writers of their own; then a password " +
 			"can be changed without breaking the others. Passwords are stored as bcrypt hashes only. One that you leave out is generated and shown once.",
@@ -77,7 +78,8 @@ func validateUsers(_ context.Context, _ *machine.Machine, a *Answers) []finding.
 		}
 		if seen[u.Name] {
 			findings = append(findings, finding.Finding{
-				Severity: finding.Refused, Code: setup.CodeUser, Subject: finding.Subject{Entry: u.Name}, What: fmt.Sprintf("user %q is there twice", u.Name), Remedy: "remove one of them, or choose another name",
+				Severity: finding.Refused, Code: setup.CodeUser, Subject: finding.Subject{Entry: u.Name},
+				What: fmt.Sprintf("user %q is there twice", u.Name), Remedy: "remove one of them, or choose another name",
 			})
 		}
 		seen[u.Name] = true
@@ -87,17 +89,11 @@ func validateUsers(_ context.Context, _ *machine.Machine, a *Answers) []finding.
 	}
 	switch {
 	case len(a.Users) == 0:
-		findings = append(
-			findings, setup.Refuse(setup.CodeMissing, "no user would be left to use the registry", "add an admin"),
-		)
+		findings = append(findings,
+			setup.Refuse(setup.CodeMissing, "no user would be left to use the registry", "add an admin"))
 	case admins == 0:
-		findings = append(
-			findings,
-			setup.Refuse(
-				setup.CodeNoAdmin, "no admin would be left to delete content or correct mistakes",
-				"make one of the users an admin",
-			),
-		)
+		findings = append(findings, setup.Refuse(setup.CodeNoAdmin,
+			"no admin would be left to delete content or correct mistakes", "make one of the users an admin"))
 	}
 	return findings
 }
@@ -109,26 +105,17 @@ func judgeUser(u setup.User, existing bool) []finding.Finding {
 		validate = htpasswd.ValidateName
 	}
 	if err := validate(u.Name); err != nil {
-		return []finding.Finding{setup.Refuse(setup.CodeUser, err.Error(), "choose another name")}
+		return refused(setup.CodeUser, err.Error(), "choose another name")
 	}
 	var findings []finding.Finding
 	if !slices.Contains(setup.Roles(), u.Role) {
-		findings = append(
-			findings,
-			setup.Refuse(
-				setup.CodeUser, fmt.Sprintf("user %q has the role %q", u.Name, u.Role),
-				"choose reader, writer or admin",
-			),
-		)
+		findings = append(findings, setup.Refuse(setup.CodeUser, fmt.Sprintf("user %q has the role %q", u.Name, u.Role),
+			"choose reader, writer or admin"))
 	}
-	if u.Source == setup.Typed || u.Source == setup.FromFile || u.Source == setup.FromEnv ||
-		u.Source == setup.FromStdin {
+	if u.Source == setup.Typed || u.Source == setup.FromFile || u.Source == setup.FromEnv || u.Source == setup.FromStdin {
 		if err := htpasswd.ValidatePassword(u.Name, []byte(u.Password.Reveal())); err != nil {
-			f := setup.Refuse(
-				setup.CodePassword,
-				fmt.Sprintf("the password of %q %s", u.Name, strings.TrimPrefix(err.Error(), "password ")),
-				"choose another one, or leave it out to have one generated",
-			)
+			f := setup.Refuse(setup.CodePassword, fmt.Sprintf("the password of %q %s", u.Name,
+				strings.TrimPrefix(err.Error(), "password ")), "choose another one, or leave it out to have one generated")
 			if errors.Is(err, htpasswd.ErrPasswordTooLong) {
 				f.Remedy = "choose a shorter one; bcrypt would ignore the rest"
 			}
@@ -145,18 +132,12 @@ func realmQuestion() *Question {
 		Help: "A few words that tell people which password is meant. Programs do not care.",
 		Validate: func(_ context.Context, _ *machine.Machine, a *Answers) []finding.Finding {
 			if a.Realm == "" {
-				return []finding.Finding{
-					setup.Refuse(setup.CodeMissing, "the realm is empty", "give a few words, for instance packhouse"),
-				}
+				return refused(setup.CodeMissing, "the realm is empty", "give a few words, for instance packhouse")
 			}
-			if i := strings.IndexFunc(a.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
-				return []finding.Finding{setup.Refuse(
-					setup.CodeValue,
-					fmt.Sprintf(
-						"the realm holds %+q, which does not travel in an HTTP header", []rune(a.Realm[i:])[0],
-					),
-					"use letters, digits and spaces",
-				)}
+			if i := strings.IndexFunc(a.Realm,
+				func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
+				return refused(setup.CodeValue, fmt.Sprintf("the realm holds %+q, which does not travel in an HTTP header",
+					[]rune(a.Realm[i:])[0]), "use letters, digits and spaces")
 			}
 			return nil
 		},
