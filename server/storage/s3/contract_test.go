@@ -2,6 +2,7 @@ package s3
 
 import (
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -9,6 +10,12 @@ import (
 	"packhouse/server/storage"
 	"packhouse/server/storage/storagetest"
 )
+
+// TestMain runs the tests without the CA bundle of the machine, which every client would parse.
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("AWS_CA_BUNDLE")
+	os.Exit(m.Run())
+}
 
 // openMemory opens a store over a bucket in memory, and waits for the work of its start: tests count requests and hold them up, and mean theirs.
 func openMemory(t testing.TB, b *memoryBucket, change func(*Options)) *Store {

@@ -64,11 +64,13 @@ func TestStorageWithoutUploadPartCopy(t *testing.T) {
 		t.Errorf("%+v", s.traits)
 	}
 	o := storage.Owner{Repository: storagetest.Repo(t, "a"), User: "ann"}
-	content := bytes.Repeat([]byte("twelve bytes"), 1<<20)
+	tiny(s, f.b)
+	const piece = tinyChunk / 5
+	content := bytes.Repeat([]byte("twelve bytes"), piece)
 	d := digest.FromBytes(content)
 	u, err := s.StartUpload(t.Context(), o, digest.SHA256)
-	for at := 0; err == nil && at < len(content); at += 1 << 20 {
-		_, err = s.AppendUpload(t.Context(), o, u.ID, int64(at), bytes.NewReader(content[at:at+1<<20]), 1<<20)
+	for at := 0; err == nil && at < len(content); at += piece {
+		_, err = s.AppendUpload(t.Context(), o, u.ID, int64(at), bytes.NewReader(content[at:at+piece]), piece)
 	}
 	err = errors.Join(err, s.FinishUpload(t.Context(), o, u.ID, int64(len(content)), nil, 0, d))
 	if err != nil {

@@ -104,15 +104,25 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := operation(r)
 	// An engine does what it was asked to also when nobody waits for its answer any more.
 	r = r.WithContext(context.WithoutCancel(r.Context()))
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	if r.ContentLength < 0 {
+		refuse(w, 411, "MissingContentLength")
 		return
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	body := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(r.Body, body); err != nil {
+		return
+	}
+	r.Body = http.NoBody
 	f.mu.Lock()
 	f.seen = append(f.seen, r)
 	f.mu.Unlock()
+	r = r.WithContext(r.Context())
+	r.Body = &sentBody{Reader: bytes.NewReader(body), content: body}
 	if f.before != nil && f.before(op, w, r) {
+		return
+	}
+	if f.after == nil {
+		f.serve(op, w, r)
 		return
 	}
 	answer := httptest.NewRecorder()
@@ -124,6 +134,18 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
 }
+
+// sentBody is a body that was received.
+type sentBody struct {
+	*bytes.Reader
+	content []byte
+}
+
+// Close implements io.Closer.
+func (*sentBody) Close() error { return nil }
+
+// contentOf returns the body of a request that ServeHTTP received.
+func contentOf(r *http.Request) []byte { return r.Body.(*sentBody).content }
 
 func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/b"), "/")
@@ -150,17 +172,15 @@ func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 	number, _ := strconv.Atoi(r.URL.Query().Get("partNumber"))
 	switch op {
 	case "PutObject":
-		body, _ := io.ReadAll(r.Body)
-		etag(f.b.put(r.Context(), key, body, condition{absent: r.Header.Get("If-None-Match") == "*", etag: r.Header.Get("If-Match")}))
+		etag(f.b.put(r.Context(), key, contentOf(r), condition{absent: r.Header.Get("If-None-Match") == "*", etag: r.Header.Get("If-Match")}))
 	case "GetObject", "HeadObject":
 		body, o, err := f.b.get(r.Context(), key, r.Header.Get("If-Match"), 0, -1)
 		if err != nil {
 			fail(err)
 			return
 		}
-		content, _ := io.ReadAll(body)
 		w.Header().Set("ETag", o.etag)
-		http.ServeContent(w, r, "", o.modTime, bytes.NewReader(content))
+		http.ServeContent(w, r, "", o.modTime, body.(io.ReadSeeker))
 	case "DeleteObject":
 		var err error
 		if m := r.Header.Get("If-Match"); m != "" {
@@ -177,7 +197,7 @@ func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Object []struct{ Key string }
 		}
-		body, _ := io.ReadAll(r.Body)
+		body := contentOf(r)
 		sum := md5.Sum(body)
 		sent := r.Header.Get("Content-MD5")
 		if sent != base64.StdEncoding.EncodeToString(sum[:]) || xml.Unmarshal(body, &in) != nil || len(in.Object) > 1000 {
@@ -216,8 +236,7 @@ func (f *fakeEngine) serve(op string, w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `<CopyPartResult><ETag>%s</ETag></CopyPartResult>`, p.etag)
 			return
 		}
-		body, _ := io.ReadAll(r.Body)
-		p, err := f.b.putPart(r.Context(), key, id, int32(number), body)
+		p, err := f.b.putPart(r.Context(), key, id, int32(number), contentOf(r))
 		etag(p.etag, err)
 	case "CompleteMultipartUpload":
 		var in struct {

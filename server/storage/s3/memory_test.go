@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -127,8 +126,14 @@ func (b *memoryBucket) get(ctx context.Context, key, etag string, offset, length
 	if length >= 0 {
 		body = body[:min(length, int64(len(body)))]
 	}
-	return io.NopCloser(bytes.NewReader(body)), o.o, nil
+	return memoryBody{bytes.NewReader(body)}, o.o, nil
 }
+
+// memoryBody is the content of an object.
+type memoryBody struct{ *bytes.Reader }
+
+// Close implements io.Closer.
+func (memoryBody) Close() error { return nil }
 
 func (b *memoryBucket) set(key string, body []byte) string {
 	o := object{key: key, size: int64(len(body)), etag: etagOf(body), modTime: b.clock()}
@@ -193,11 +198,8 @@ func (b *memoryBucket) list(ctx context.Context, prefix, after string, limit int
 	defer leave()
 	var p page
 	last := ""
-	for _, key := range slices.Sorted(maps.Keys(b.objects)) {
-		rest, ok := strings.CutPrefix(key, prefix)
-		if !ok || key <= after {
-			continue
-		}
+	for _, key := range b.sorted(prefix, after) {
+		rest := key[len(prefix):]
 		folder := ""
 		if i := strings.IndexByte(rest, '/'); folders && i >= 0 {
 			if folder = prefix + rest[:i+1]; folder == last {
@@ -218,6 +220,17 @@ func (b *memoryBucket) list(ctx context.Context, prefix, after string, limit int
 		p.last = key
 	}
 	return p, nil
+}
+
+// sorted returns the keys with a prefix that follow another one.
+func (b *memoryBucket) sorted(prefix, after string) (keys []string) {
+	for key := range b.objects {
+		if strings.HasPrefix(key, prefix) && key > after {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func (b *memoryBucket) startMultipart(ctx context.Context, key string) (string, error) {
@@ -341,12 +354,5 @@ func (b *memoryBucket) skew() time.Duration { return 0 }
 func (b *memoryBucket) keys(prefix string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var all []string
-	for key := range b.objects {
-		if strings.HasPrefix(key, prefix) {
-			all = append(all, key)
-		}
-	}
-	slices.Sort(all)
-	return all
+	return b.sorted(prefix, "")
 }
