@@ -21,6 +21,8 @@ type app struct {
 	env    []string // "KEY=value"
 	now    func() time.Time
 
+	version string // of this program
+
 	patience time.Duration // how long commands wait for another one to finish changing the installation; 0: lockPatience
 	hashCost int           // bcrypt cost of passwords; 0: htpasswd.DefaultCost
 
@@ -36,7 +38,7 @@ type app struct {
 // clone returns a copy of a with the same streams. It handles no SIGHUP.
 func (a *app) clone() *app {
 	return &app{
-		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: a.env, now: a.now,
+		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: a.env, now: a.now, version: a.version,
 		patience: a.patience, hashCost: a.hashCost, surroundings: a.surroundings,
 		commands: a.commands, dir: a.dir, started: a.started,
 	}

@@ -12,7 +12,7 @@ import (
 // TestCloneIsWhole: a copy of app has every field of it but the handler of SIGHUP.
 func TestCloneIsWhole(t *testing.T) {
 	a := &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"A=1"}, now: time.Now,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: []string{"A=1"}, now: time.Now, version: "1.0.0",
 		patience: time.Second, hashCost: 4, surroundings: &check.Machine{},
 		commands: map[string]bool{"serve": true}, dir: "/srv", started: true,
 	}

@@ -57,7 +57,7 @@ back and verified as a client would.`,
 				return err
 			}
 			if err := h.verify(a.now()); err != nil {
-				return &exitError{exitFindings, err}
+				return exitWith(exitFindings, err)
 			}
 			a.say("verified as a client would: %s", strings.Join(h.names.Strings(), ", "))
 			return nil

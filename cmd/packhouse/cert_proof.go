@@ -86,7 +86,7 @@ func (a *app) proveCert(ctx context.Context, dir string) error {
 		return err
 	}
 	if err := h.verify(a.now()); err != nil {
-		return &exitError{exitFindings, err}
+		return exitWith(exitFindings, err)
 	}
 	a.say("verified as a client would: %s", strings.Join(h.names.Strings(), ", "))
 	client, err := findServer(h.in.Config, h.in.Dir)
@@ -103,7 +103,7 @@ func (a *app) proveCert(ctx context.Context, dir string) error {
 		return fmt.Errorf("query the running server: %w", err)
 	}
 	if err := h.served(ctx, dialable(status.Address)); err != nil {
-		return &exitError{exitFindings, err}
+		return exitWith(exitFindings, err)
 	}
 	a.say("served at %s: fingerprint %s", status.Address, certgen.Fingerprint(h.chain[0]))
 	return nil

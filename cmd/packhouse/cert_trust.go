@@ -116,7 +116,7 @@ func (a *app) printSteps(h handedOut, names []string) error {
 		fmt.Fprintf(a.stdout, "\n# %s\n%s\n", c.title, b.String())
 	}
 	if err := h.verify(a.now()); err != nil {
-		return &exitError{exitFindings, err}
+		return exitWith(exitFindings, err)
 	}
 	a.say("\nverified as such a client would: %s", strings.Join(h.names.Strings(), ", "))
 	return nil
@@ -128,7 +128,7 @@ var errNotTrusted = errors.New("this machine does not trust the certificate")
 func (a *app) trustedHere(h handedOut) error {
 	h.trust = nil
 	if err := h.verify(a.now()); err != nil {
-		return &exitError{exitFindings, fmt.Errorf("%w: %w", errNotTrusted, err)}
+		return exitWith(exitFindings, fmt.Errorf("%w: %w", errNotTrusted, err))
 	}
 	a.say("verified with what this machine trusts: %s", strings.Join(h.names.Strings(), ", "))
 	return nil

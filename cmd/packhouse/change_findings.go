@@ -54,7 +54,7 @@ func afterChange(err error) error {
 	if known, ok := errors.AsType[*exitError](err); ok && known.code != exitFailed {
 		return err
 	}
-	return &exitError{exitFindings, err}
+	return exitWith(exitFindings, err)
 }
 
 // notLoaded returns the error for changed files that the running server did not load.

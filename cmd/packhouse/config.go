@@ -192,7 +192,10 @@ func (a *app) verifyConfig(ctx context.Context, path string) (*config.Loaded, []
 			})
 		}
 	}
-	probes := config.Probes{Running: running, MayRun: true, Users: a.serversOf(path), Now: a.now, Bucket: a.tryBucket}
+	probes := config.Probes{
+		Running: running, MayRun: true, Users: a.serversOf(path), Now: a.now,
+		Bucket: func(ctx context.Context, c *config.Config) ([]config.Problem, error) { return a.tryBucket(ctx, c) },
+	}
 	return loaded, append(problems, loaded.Verify(ctx, probes)...)
 }
 

@@ -36,6 +36,9 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// exitWith returns err with an exit code.
+func exitWith(code int, err error) error { return &exitError{code: code, err: err} }
+
 // silent returns an error with an exit code that prints nothing.
 func silent(code int) error { return &exitError{code: code} }
 

@@ -23,6 +23,8 @@ func main() {
 		stderr: os.Stderr,
 		env:    os.Environ(),
 		now:    time.Now,
+
+		version: version,
 	}, os.Args[1:]))
 }
 

@@ -83,7 +83,7 @@ func (a *app) buildPack(ctx context.Context, o buildFlags) error {
 		}
 		o.build.Charts = append(o.build.Charts, chart)
 	}
-	o.build.Images = a.deployedImages
+	o.build.Images = func(ctx context.Context, dir string) ([]packs.Image, error) { return a.deployedImages(ctx, dir) }
 	folder, err := packs.Build(ctx, o.build)
 	if refused, ok := errors.AsType[*packs.Refused](err); ok {
 		a.sayProblems(refused.Problems)

@@ -98,7 +98,7 @@ func (a *app) pushOne(ctx context.Context, o pushFlags) error {
 	bar := a.newProgress()
 	o.push.Archiving = bar.show("archiving")
 	o.push.Progress = bar.show("pushing")
-	o.push.Lint = a.sayProblems
+	o.push.Lint = func(problems []packs.Problem) { a.sayProblems(problems) }
 	o.push.Validate = pushValidation(o.push.Dir)
 	pushed, err := client.Push(ctx, o.push)
 	bar.end()

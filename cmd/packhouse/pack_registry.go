@@ -186,7 +186,7 @@ func (a *app) connection(o registryOptions, settings *clientSettings) (connectio
 		return connection{}, fmt.Errorf("find CA: %w", err)
 	}
 	c.options = packs.ClientOptions{
-		Server: schemeOf(c.plain) + server, Base: o.base, Insecure: c.insecure, UserAgent: "packhouse/" + version,
+		Server: schemeOf(c.plain) + server, Base: o.base, Insecure: c.insecure, UserAgent: "packhouse/" + a.version,
 		Warn: func(text string) { a.warn("the server says: %s", packs.Printable(text)) },
 	}
 	if c.options.CAs, err = a.trusted(o.home, c); err != nil {

@@ -151,9 +151,14 @@ func leaves(cmd *cobra.Command) (names []string) {
 	return slices.DeleteFunc(names, func(name string) bool { return strings.Contains(name, "__") })
 }
 
+// full is a device without space.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
 // TestWhatWentWrongWeighsMore than the result that was lost over it.
 func TestWhatWentWrongWeighsMore(t *testing.T) {
-	lost := &results{to: fullDevice{}}
+	lost := &results{to: full{}}
 	if _, err := lost.Write([]byte("x")); err == nil {
 		t.Fatal("it was written")
 	}
@@ -170,7 +175,7 @@ func TestWhatWentWrongWeighsMore(t *testing.T) {
 		{&exitError{exitUsage, cause}, exitUsage, cause},
 	} {
 		err := lost.delivered(tc.err)
-		a := &app{stderr: &words{}}
+		a := &app{stderr: io.Discard}
 		if got := a.classify(t.Context(), err); got.code != tc.code || !errors.Is(err, tc.says) {
 			t.Errorf("%v: %d, %v", tc.err, got.code, err)
 		}

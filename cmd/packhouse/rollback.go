@@ -151,7 +151,7 @@ func (a *app) confirm(yes bool, question string) error {
 		)
 	}
 	if !a.asks(question) {
-		return &exitError{exitFailed, errors.New("nothing was changed")}
+		return exitWith(exitFailed, errors.New("nothing was changed"))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func newRoot(a *app) *cobra.Command {
 On a terminal, packhouse alone opens the wizard, or, where a registry is installed, its state and
 what can be done about it. In scripts, packhouse setup --yes
 does the same through flags, and packhouse serve runs the server.`,
-		Version:       version,
+		Version:       a.version,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -98,7 +98,7 @@ func newVersion(a *app) *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(a.stdout, "packhouse %s\n", version)
+			fmt.Fprintf(a.stdout, "packhouse %s\n", a.version)
 			return nil
 		},
 	}

@@ -59,7 +59,7 @@ func (a *app) serve(ctx context.Context, found config.Found) error {
 	if err := leftToSystemd(found.Path); err != nil {
 		return err
 	}
-	s, err := a.newServer(ctx, found, a.stderr, a.announce)
+	s, err := a.newServer(ctx, found, a.stderr, func(o *server.Options) { a.announce(o) })
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (a *app) serve(ctx context.Context, found config.Found) error {
 		defer a.hangup.Store(nil)
 	}
 	if err := s.Run(ctx); err != nil {
-		return &exitError{exitFailed, err} // also if a signal started the shutdown: requests may have been cut off
+		return exitWith(exitFailed, err) // also if a signal started the shutdown: requests may have been cut off
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (a *app) newServer(ctx context.Context, found config.Found, w io.Writer, fu
 		ConfigReason: found.Reason,
 		ConfigUnused: found.Unused,
 		Notices:      func() []config.Problem { return l.notices },
-		Version:      version,
+		Version:      a.version,
 		LogTo:        w,
 		Load: func(ctx context.Context) (*config.Config, error) {
 			return l.load(ctx, config.Probes{Running: true, Reload: true})

@@ -87,11 +87,11 @@ func (s *setupRun) undo(ctx context.Context, report *setupReport, plan *plan.Pla
 		if !rolled { // a second rollback would install the files that failed
 			s.hint("packhouse rollback --dir %s restores the files from before", setup.Shell(s.o.dir))
 		}
-		return s.finish(*report, &exitError{exitFindings, errors.Join(cause, fmt.Errorf("roll back: %w", err))})
+		return s.finish(*report, exitWith(exitFindings, errors.Join(cause, fmt.Errorf("roll back: %w", err))))
 	}
 	report.ChecksAfter = again
 	if again != nil && again.Worst() == check.Failed {
 		s.warn("the restored files do not pass the checks either")
 	}
-	return s.finish(*report, &exitError{exitFailed, cause})
+	return s.finish(*report, exitWith(exitFailed, cause))
 }

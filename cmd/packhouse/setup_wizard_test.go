@@ -16,11 +16,17 @@ import (
 func TestStartsTakeTurns(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("RUNTIME_DIRECTORY", dir)
-	at, said := filepath.Join(dir, "D"), &words{}
+	at := filepath.Join(dir, "D")
+	said, err := os.Create(filepath.Join(dir, "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
 	a := &app{stdin: os.Stdin, stdout: io.Discard, stderr: said, env: []string{"HOME=" + dir, "RUNTIME_DIRECTORY=" + dir}, now: time.Now}
-	args := []string{"setup", "--yes", "--dir", at, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", filepath.Join(dir, "data"), "--no-start", "--offline"}
-	if code := run(t.Context(), a, args); code != exitOK {
-		t.Fatalf("setup: %d: %s", code, said)
+	cmd := newSetup(a)
+	cmd.SetArgs([]string{"--yes", "--dir", at, "--hostname", "localhost", "--addr", freeAddress(t), "--storage-path", filepath.Join(dir, "data"), "--no-start", "--offline"})
+	if err := cmd.ExecuteContext(t.Context()); err != nil {
+		t.Fatalf("setup: %v; see %s", err, said.Name())
 	}
 	sitting := (&setupRun{app: a, o: setupOptions{dir: at}}).newAsked()
 	b, err := sitting.begin(t.Context())

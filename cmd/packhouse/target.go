@@ -58,7 +58,7 @@ func (a *app) verify(ctx context.Context, path string, loaded *config.Loaded, ru
 func (a *app) target(ctx context.Context, s subject) check.Target {
 	t := check.Target{
 		ConfigPath: s.config, Now: a.now, URL: s.url, Machine: a.surroundings, Built: built(), Quick: s.quick,
-		Pasteable: a.pasteableResult,
+		Pasteable: func(r check.Result) check.Result { return a.pasteableResult(r) },
 	}
 	if t.Machine == nil {
 		t.Machine = check.ThisMachine()
